@@ -1,0 +1,300 @@
+//! The shape of the configuration file, version 1: serde types and nothing else.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::values::{Name, Ratio, Span};
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The file format's version; only 1 exists.
+    pub version: u32,
+    /// Where clients connect.
+    pub listen: Listen,
+    /// Where operators and Prometheus connect.
+    #[serde(default)]
+    pub admin: Admin,
+    /// Bounds on what one request, or all of them together, may cost.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Where requests go that no policy matches; without it they get a 404.
+    #[serde(default)]
+    pub default_provider: Option<Name>,
+    /// The services that answer prompts.
+    pub providers: BTreeMap<Name, Provider>,
+    /// The catalog: what a decision may choose.
+    #[serde(default)]
+    pub models: BTreeMap<Name, Model>,
+    /// The models that judge prompts.
+    #[serde(default)]
+    pub classifiers: BTreeMap<Name, Classifier>,
+    /// First policy whose `match` fits the request decides.
+    #[serde(default)]
+    pub policies: Vec<Policy>,
+}
+
+/// The data plane's listener.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// Address and port; port 0 takes a free one.
+    pub address: SocketAddr,
+}
+
+/// The admin plane's listener.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// Address and port; never the same as `listen`.
+    #[serde(default = "Admin::default_address")]
+    pub address: SocketAddr,
+}
+
+/// Bounds on what requests may cost.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// The largest request body that is read; larger ones get a 413. Default 32 MiB, at most 1 GiB.
+    pub max_body_bytes: usize,
+    /// How long a client may pause while it sends its body. Default 30s.
+    pub body_idle: Span,
+}
+
+/// A service that answers prompts over an OpenAI-compatible API.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// `http(s)://host[:port][/prefix]`; the client's `/v1` is replaced by the prefix.
+    pub base_url: String,
+    /// `host:port` addresses to connect to instead of `base_url`'s, in turn.
+    #[serde(default)]
+    pub peers: Vec<String>,
+    /// Whose key goes upstream.
+    #[serde(default)]
+    pub credential: Credential,
+    /// How long to wait for what.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+}
+
+/// Whose key goes upstream, as `Authorization: Bearer`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Credential {
+    /// No key: the client's own is removed, so that it does not leak to another provider.
+    #[default]
+    None,
+    /// The client's own key goes upstream.
+    Passthrough,
+    /// The value of an environment variable.
+    Env(String),
+    /// The trimmed content of a file.
+    File(PathBuf),
+}
+
+/// How long to wait for a provider.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// For the TCP and TLS handshakes. Default 2s.
+    pub connect: Span,
+    /// From the request's last byte to the answer's first. Default 60s.
+    pub first_byte: Span,
+    /// Between two reads of an answer. Default 120s.
+    pub idle: Span,
+}
+
+/// A model that a decision may choose.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// The provider that serves it.
+    pub provider: Name,
+    /// What the provider calls it; by default its name in the catalog.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// US dollars per million tokens.
+    #[serde(default)]
+    pub price: Option<Price>,
+    /// The context window in tokens: prompt and answer together.
+    #[serde(default)]
+    pub context: Option<u64>,
+    /// What the model can take; absent means everything.
+    #[serde(default)]
+    pub supports: Option<Vec<Capability>>,
+}
+
+/// US dollars per million tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// For tokens of the prompt.
+    pub input: f64,
+    /// For tokens of the answer.
+    pub output: f64,
+}
+
+/// Something a request may need and a model may lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Capability {
+    /// Function calling.
+    Tools,
+    /// Image parts.
+    Images,
+    /// Audio parts.
+    Audio,
+    /// File parts.
+    Files,
+    /// `response_format` with a JSON schema.
+    JsonSchema,
+}
+
+/// A classifier: a bundle and how to run it.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Classifier {
+    /// The bundle's folder, relative to the configuration file's.
+    pub bundle: PathBuf,
+    /// How long a request waits for its scores. Default 20ms.
+    #[serde(default = "Classifier::default_deadline")]
+    pub deadline: Span,
+    /// Requests that may wait for the worker; one more is not scored. Default 128.
+    #[serde(default = "Classifier::default_queue")]
+    pub queue: usize,
+    /// Threads that ONNX Runtime uses for one run. Default 1.
+    #[serde(default = "Classifier::default_threads")]
+    pub threads: usize,
+}
+
+/// A policy: which requests, and how their model is chosen.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Shown in headers, metrics and logs.
+    pub name: Name,
+    /// Which requests it is for; every part that is present must fit.
+    #[serde(default, rename = "match")]
+    pub matches: Match,
+    /// What it does with them.
+    #[serde(default)]
+    pub mode: Mode,
+    /// First rule that is true decides.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+    /// Decides when no rule did.
+    pub strategy: Strategy,
+}
+
+/// Which requests a policy is for. An empty match fits every request.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Match {
+    /// Globs over the request's `model`, such as `auto` or `gpt-*`.
+    pub model: Vec<String>,
+    /// Globs over the request's path.
+    pub path: Vec<String>,
+    /// Header names and globs over their values.
+    pub header: BTreeMap<String, String>,
+}
+
+/// What a policy does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Chooses the model.
+    #[default]
+    Route,
+    /// Leaves the request as it is: it passes to `default_provider`.
+    Off,
+}
+
+/// A condition and the model it chooses.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// A CEL expression that yields a boolean.
+    pub when: String,
+    /// The model that it chooses.
+    #[serde(rename = "use")]
+    pub model: Name,
+}
+
+/// How a model is chosen when no rule did.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Strategy {
+    /// By the label of the classifier's `tier` head.
+    Tiers(Tiers),
+}
+
+/// A model for each label of a head.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tiers {
+    /// The classifier that is asked.
+    pub classifier: Name,
+    /// The head that is read. Default `tier`.
+    #[serde(default = "Tiers::default_head")]
+    pub head: Name,
+    /// Label to model; must cover the head's labels.
+    pub tiers: BTreeMap<Name, Name>,
+    /// Below this probability of the best label, `otherwise` decides. Default 0.
+    #[serde(default = "Tiers::default_confidence")]
+    pub min_confidence: Ratio,
+    /// The model when the classifier abstains, fails or is late.
+    pub otherwise: Name,
+}
+
+impl Admin {
+    fn default_address() -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 9090))
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { address: Self::default_address() }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_body_bytes: 32 << 20, body_idle: Span::from_secs(30) }
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { connect: Span::from_secs(2), first_byte: Span::from_secs(60), idle: Span::from_secs(120) }
+    }
+}
+
+impl Classifier {
+    fn default_deadline() -> Span {
+        Span::from_millis(20)
+    }
+
+    fn default_queue() -> usize {
+        128
+    }
+
+    fn default_threads() -> usize {
+        1
+    }
+}
+
+impl Tiers {
+    fn default_head() -> Name {
+        Name::new("tier").expect("a literal of letters is a name")
+    }
+
+    fn default_confidence() -> Ratio {
+        Ratio::new(0.0).expect("zero is a ratio")
+    }
+}

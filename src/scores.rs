@@ -1,0 +1,138 @@
+//! The vocabulary between classifier and policy: heads, labels, calibrated probabilities.
+//!
+//! The classifier produces [`Scores`] or says why it could not ([`Degraded`]); the policy only ever sees these types, so
+//! every strategy can be tested without a model.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// What a classifier said about one prompt: one entry for each head of its bundle.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scores {
+    /// Which rung of the degrade ladder produced the scores.
+    pub source: Source,
+    /// One entry a head, in the bundle's order.
+    pub heads: Vec<HeadScores>,
+    /// Tokens that the encoder read.
+    pub tokens: u32,
+    /// Tokens of the newest turn that did not fit the encoder's budget and were cut out of its middle.
+    pub truncated_tokens: u32,
+}
+
+/// The calibrated probabilities of one head, in the order of its labels.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HeadScores {
+    /// The head's name, such as `tier`.
+    pub head: Arc<str>,
+    /// The labels' names, shared with the bundle.
+    pub labels: Arc<[Arc<str>]>,
+    /// One probability a label; they sum to one for a multinomial head.
+    pub probabilities: Vec<f32>,
+}
+
+/// Which rung of the degrade ladder produced scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The ONNX encoder and the heads over its embedding.
+    Encoder,
+    /// The lexical heads alone, which need no encoder.
+    Lexical,
+}
+
+/// Why there are no scores. Never an error to the client: the policy's `otherwise` serves the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Degraded {
+    /// The ONNX Runtime library was not found or refused to load.
+    RuntimeMissing,
+    /// The bundle could not be loaded or verified.
+    BundleUnavailable,
+    /// The classifier's queue was full.
+    QueueFull,
+    /// No answer came within the deadline.
+    Deadline,
+    /// The worker thread ended.
+    WorkerGone,
+    /// The model ran and failed, or returned something that is not a number.
+    Inference,
+    /// The prompt holds no text to judge.
+    NoText,
+}
+
+impl Degraded {
+    /// Every reason, for the metrics to register up front.
+    pub const ALL: [Self; 7] = [
+        Self::RuntimeMissing,
+        Self::BundleUnavailable,
+        Self::QueueFull,
+        Self::Deadline,
+        Self::WorkerGone,
+        Self::Inference,
+        Self::NoText,
+    ];
+
+    /// Returns the stable name used in metrics, headers and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RuntimeMissing => "runtime_missing",
+            Self::BundleUnavailable => "bundle_unavailable",
+            Self::QueueFull => "queue_full",
+            Self::Deadline => "deadline",
+            Self::WorkerGone => "worker_gone",
+            Self::Inference => "inference",
+            Self::NoText => "no_text",
+        }
+    }
+}
+
+impl Scores {
+    /// Returns the scores of the head called `name`.
+    #[must_use]
+    pub fn head(&self, name: &str) -> Option<&HeadScores> {
+        self.heads.iter().find(|scores| &*scores.head == name)
+    }
+}
+
+impl HeadScores {
+    /// Returns the most probable label and its probability; `None` only when the head has no labels.
+    #[must_use]
+    pub fn top(&self) -> Option<(&Arc<str>, f32)> {
+        let (index, probability) =
+            self.probabilities.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
+        Some((self.labels.get(index)?, probability))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tier(probabilities: [f32; 3]) -> HeadScores {
+        HeadScores {
+            head: "tier".into(),
+            labels: ["simple", "medium", "complex"].map(Arc::from).into(),
+            probabilities: probabilities.to_vec(),
+        }
+    }
+
+    #[test]
+    fn the_top_label_is_the_most_probable_one() {
+        let head = tier([0.2, 0.7, 0.1]);
+
+        let (label, probability) = head.top().expect("three labels");
+
+        assert_eq!((&**label, probability), ("medium", 0.7));
+    }
+
+    #[test]
+    fn a_head_is_found_by_its_name() {
+        let scores =
+            Scores { source: Source::Encoder, heads: vec![tier([1.0, 0.0, 0.0])], tokens: 3, truncated_tokens: 0 };
+
+        assert!(scores.head("tier").is_some());
+        assert!(scores.head("domain").is_none());
+    }
+}
