@@ -3,6 +3,8 @@
 //! The one entry for the proxy, the admin plane, the command line and embedders. It holds the snapshot that serves;
 //! a caller pins it once with [`Router::snapshot`] and decides against that.
 
+mod explain;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,9 +88,7 @@ impl Router {
         if policy.mode() == Mode::Off {
             return Verdict::Pass { policy: Some(policy.name().clone()) };
         }
-        let routing = self.route(snapshot, policy, facts, prompt).await;
-        self.count(&routing);
-        Verdict::Route(Box::new(routing))
+        Verdict::Route(Box::new(self.route(snapshot, policy, facts, prompt).await))
     }
 
     async fn route(
@@ -118,7 +118,8 @@ impl Router {
         }
     }
 
-    fn count(&self, routing: &Routing) {
+    /// Counts a decision that a request was sent by; one that was only asked for is not counted.
+    pub fn count(&self, routing: &Routing) {
         let Routing { decision, scores, timings, .. } = routing;
         self.metrics.decided(&decision.policy, &decision.model, decision.reason.as_str());
         self.metrics.stage_ended(Stage::Features, timings.features);

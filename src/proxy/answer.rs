@@ -1,6 +1,6 @@
 //! What the client gets: the upstream's answer with the decision on top, or Pointsman's own error.
 
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::{FailToProxy, Session};
 use pingora::{Error, ErrorSource, ErrorType, Result};
@@ -17,6 +17,9 @@ pub(super) fn decorate(answer: &mut ResponseHeader, ctx: &RequestContext) -> Res
     answer.insert_header("x-pointsman-model", decision.model.as_str())?;
     answer.insert_header("x-pointsman-policy", decision.policy.as_str())?;
     answer.insert_header("x-pointsman-reason", decision.reason.as_str())?;
+    if let Some(label) = &decision.label {
+        answer.insert_header("x-pointsman-label", &**label)?;
+    }
     if let Some(score) = decision.score {
         answer.insert_header("x-pointsman-score", format!("{score:.4}"))?;
     }
@@ -63,21 +66,16 @@ fn rejection_of(error: &Error, ctx: &RequestContext) -> Rejection {
         ConnectError, ConnectNoRoute, ConnectRefused, ConnectTimedout, InvalidCert, ReadTimedout, SocketError,
         TLSHandshakeFailure, TLSHandshakeTimedout, TLSWantX509Lookup, WriteTimedout,
     };
-    let provider = || ctx.provider().map_or_else(String::new, |provider| provider.name.to_string());
+    let Some(provider) = ctx.provider().map(|provider| provider.name.clone()) else { return Rejection::Internal };
     if *error.esource() == ErrorSource::Downstream {
-        return match error.etype() {
-            ErrorType::HTTPStatus(status) if StatusCode::from_u16(*status).is_ok() => Rejection::BadRequest,
-            _ => Rejection::ClientGone,
-        };
+        return Rejection::ClientGone;
     }
     match error.etype() {
-        ConnectTimedout | TLSHandshakeTimedout | ReadTimedout | WriteTimedout => {
-            Rejection::UpstreamTimeout { provider: provider() }
-        }
-        other if *other == FIRST_BYTE_TIMEOUT => Rejection::UpstreamTimeout { provider: provider() },
+        ConnectTimedout | TLSHandshakeTimedout | ReadTimedout | WriteTimedout => Rejection::UpstreamTimeout { provider },
+        other if *other == FIRST_BYTE_TIMEOUT => Rejection::UpstreamTimeout { provider },
         ConnectRefused | ConnectNoRoute | ConnectError | SocketError | TLSHandshakeFailure | TLSWantX509Lookup
-        | InvalidCert => Rejection::UpstreamUnreachable { provider: provider() },
+        | InvalidCert => Rejection::UpstreamUnreachable { provider },
         _ if *error.esource() == ErrorSource::Internal => Rejection::Internal,
-        _ => Rejection::UpstreamError { provider: provider() },
+        _ => Rejection::UpstreamError { provider },
     }
 }

@@ -59,7 +59,9 @@ pub(super) async fn discard_body(session: &mut Session) {
 
 fn refuse_encoding(header: &RequestHeader) -> Result<(), Rejection> {
     match header.headers.get(header::CONTENT_ENCODING) {
-        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => Err(Rejection::UnsupportedEncoding),
+        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+            Err(Rejection::UnsupportedEncoding { encoding: String::from_utf8_lossy(encoding.as_bytes()).into_owned() })
+        }
         _ => Ok(()),
     }
 }

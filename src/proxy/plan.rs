@@ -22,7 +22,7 @@ impl Proxy {
         let header = session.req_header();
         let dialect = Dialect::of_path(header.uri.path()).filter(|_| header.method == Method::POST);
         let Some(dialect) = dialect else {
-            let provider = default_provider(ctx).ok_or(Rejection::NotFound)?;
+            let provider = default_provider(ctx).ok_or(Rejection::PathNotFound)?;
             ctx.route = Some(Route::Pass { provider });
             return Ok(());
         };
@@ -53,6 +53,7 @@ impl Proxy {
         };
         match self.router.decide(&snapshot, &facts, &prompt).await {
             Verdict::Route(routing) => {
+                self.router.count(&routing);
                 let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
                 let started = Instant::now();
                 ctx.body = Some(prompt::splice(&body, prompt.model_span.clone(), &target.upstream_name));
@@ -81,5 +82,5 @@ fn unknown_model(ctx: &RequestContext, model: &str) -> Rejection {
         .cloned()
         .collect();
     known.dedup();
-    Rejection::ModelNotFound { model: model.to_owned(), known }
+    Rejection::ModelNotFound { model: model.to_owned(), models: known }
 }

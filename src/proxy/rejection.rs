@@ -83,6 +83,12 @@ pub enum Rejection {
         /// What the client named.
         encoding: String,
     },
+    /// No policy reads requests to this path and there is no default provider.
+    #[error("There is nothing at this path, and no default provider to pass it to.")]
+    PathNotFound,
+    /// The client left before it was answered; nobody reads this.
+    #[error("The client closed the connection.")]
+    ClientGone,
     /// A fault of ours.
     #[error("The proxy failed to handle the request.")]
     Internal,
@@ -104,7 +110,7 @@ pub struct ErrorObject<'e> {
 
 impl Rejection {
     /// Every code, for the metrics to register up front.
-    pub const CODES: [&'static str; 13] = [
+    pub const CODES: [&'static str; 15] = [
         "invalid_json",
         "invalid_body",
         "model_missing",
@@ -117,6 +123,8 @@ impl Rejection {
         "upstream_error",
         "request_timeout",
         "unsupported_encoding",
+        "path_not_found",
+        "client_gone",
         "internal",
     ];
 
@@ -136,6 +144,8 @@ impl Rejection {
             Self::UpstreamError { .. } => "upstream_error",
             Self::RequestTimeout => "request_timeout",
             Self::UnsupportedEncoding { .. } => "unsupported_encoding",
+            Self::PathNotFound => "path_not_found",
+            Self::ClientGone => "client_gone",
             Self::Internal => "internal",
         }
     }
@@ -150,7 +160,8 @@ impl Rejection {
             | Self::ModelNotAString
             | Self::ModelTwice => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::ModelNotFound { .. } => StatusCode::NOT_FOUND,
+            Self::ModelNotFound { .. } | Self::PathNotFound => StatusCode::NOT_FOUND,
+            Self::ClientGone => CLIENT_CLOSED_REQUEST,
             Self::UpstreamUnreachable { .. } | Self::UpstreamError { .. } => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -221,7 +232,7 @@ mod tests {
     }
 
     /// One of each, in the order of the codes.
-    fn all() -> [Rejection; 13] {
+    fn all() -> [Rejection; 15] {
         [
             Rejection::InvalidJson { message: "expected value".into(), line: 1, column: 2 },
             Rejection::InvalidBody,
@@ -235,6 +246,8 @@ mod tests {
             Rejection::UpstreamError { provider: provider() },
             Rejection::RequestTimeout,
             Rejection::UnsupportedEncoding { encoding: "compress".into() },
+            Rejection::PathNotFound,
+            Rejection::ClientGone,
             Rejection::Internal,
         ]
     }
@@ -244,7 +257,7 @@ mod tests {
         assert_eq!(all().map(|rejection| rejection.code()), Rejection::CODES);
         assert_eq!(
             all().map(|rejection| rejection.status().as_u16()),
-            [400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 408, 415, 500]
+            [400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 408, 415, 404, 499, 500]
         );
     }
 
