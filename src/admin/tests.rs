@@ -44,7 +44,7 @@ impl Plane for Scripted {
             detail: Some("libonnxruntime was not found".to_owned()),
             version: None,
         };
-        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400);
+        let at = SystemTime::UNIX_EPOCH + Duration::from_hours(24);
         Readiness {
             ready: !self.unready,
             generation: 1,

@@ -191,7 +191,7 @@ impl ErrorObject<'_> {
     /// Returns the object as JSON under the key `error`.
     #[must_use]
     pub fn body(&self) -> Bytes {
-        serde_json::to_vec(&serde_json::json!({ "error": self })).expect("strings always serialise").into()
+        serde_json::json!({ "error": self }).to_string().into()
     }
 }
 

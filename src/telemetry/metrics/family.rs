@@ -73,7 +73,7 @@ impl<M: Kind, const N: usize> Family<M, N> {
         if let Some(child) = self.children.load().get(&labels) {
             return child.clone();
         }
-        self.insert(labels)
+        self.insert(&labels)
     }
 
     /// Removes every child that `keep` does not want. Handles to a removed child still count, but nobody sees it.
@@ -85,8 +85,8 @@ impl<M: Kind, const N: usize> Family<M, N> {
     }
 
     #[cold]
-    fn insert(&self, labels: [Label; N]) -> M {
-        let named = self.definition.labels.iter().zip(&labels).map(|(name, value)| ((*name).into(), (**value).into()));
+    fn insert(&self, labels: &[Label; N]) -> M {
+        let named = self.definition.labels.iter().zip(labels).map(|(name, value)| ((*name).into(), (**value).into()));
         let child = M::child(&self.definition, named.collect());
         self.children.rcu(|children| {
             let mut next = Children::clone(children);
@@ -94,7 +94,7 @@ impl<M: Kind, const N: usize> Family<M, N> {
             next
         });
         // Another thread may have been first: its child counts, not ours.
-        self.children.load().get(&labels).unwrap_or(&child).clone()
+        self.children.load().get(labels).unwrap_or(&child).clone()
     }
 }
 
