@@ -10,9 +10,16 @@ use http::StatusCode;
 use serde::Serialize;
 
 use crate::config::Name;
+use crate::prompt::ParseError;
 
 /// Models that a [`Rejection::ModelNotFound`] names at most.
 const MAX_MODELS: usize = 20;
+
+/// nginx's status for a client that left; shows in metrics only.
+const CLIENT_CLOSED_REQUEST: StatusCode = match StatusCode::from_u16(499) {
+    Ok(status) => status,
+    Err(_) => unreachable!(),
+};
 
 /// Characters of the client's own words that are repeated at most.
 const MAX_ECHO: usize = 64;
@@ -215,6 +222,18 @@ fn known(models: &[String]) -> String {
     let rest = models.len().saturating_sub(MAX_MODELS);
     let more = (rest > 0).then(|| format!("{rest} more"));
     format!("Models that do: {}.", shown.chain(iter::once(more).flatten()).collect::<Vec<_>>().join(", "))
+}
+
+impl From<ParseError> for Rejection {
+    fn from(error: ParseError) -> Self {
+        match error {
+            ParseError::InvalidJson { message, line, column } => Self::InvalidJson { message, line, column },
+            ParseError::NotAnObject => Self::InvalidBody,
+            ParseError::ModelMissing => Self::ModelMissing,
+            ParseError::ModelNotAString => Self::ModelNotAString,
+            ParseError::ModelTwice => Self::ModelTwice,
+        }
+    }
 }
 
 #[cfg(test)]

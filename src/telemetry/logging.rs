@@ -52,7 +52,15 @@ pub enum LoggingError {
 /// # Errors
 /// When `RUST_LOG` cannot be read, or another logger is already set.
 pub fn init(format: Format) -> Result<(), LoggingError> {
-    let directives = env::var("RUST_LOG").unwrap_or_default();
+    init_with(format, "")
+}
+
+/// Sets up logging for the whole process with more directives; those of `RUST_LOG` come after, and so prevail.
+///
+/// # Errors
+/// When `RUST_LOG` cannot be read, or another logger is already set.
+pub fn init_with(format: Format, directives: &str) -> Result<(), LoggingError> {
+    let directives = format!("{directives},{}", env::var("RUST_LOG").unwrap_or_default());
     let subscriber = subscriber(format, &directives, io::stderr, io::stderr().is_terminal())?;
     Ok(subscriber.try_init()?)
 }
@@ -68,7 +76,7 @@ where
 {
     let filter = EnvFilter::builder()
         .parse(format!("{DEFAULT_FILTER},{directives}"))
-        .map_err(|source| LoggingError::Filter { value: directives.to_owned(), source })?;
+        .map_err(|source| LoggingError::Filter { value: directives.trim_matches(',').to_owned(), source })?;
     let registry = tracing_subscriber::registry().with(filter).with(filter_fn(keeps_secrets));
     Ok(registry.with(writes(format, writer, ansi)))
 }
