@@ -1,7 +1,7 @@
 //! Pointsman.
 pub mod config;
-pub mod prompt;
 pub mod features;
+pub mod prompt;
 pub mod scores;
 pub mod admin;
 pub mod proxy;
