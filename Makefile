@@ -1,0 +1,65 @@
+# Pointsman: every target works from a fresh clone with nothing else typed. `make` lists them.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo run test bench fmt lint doc models clients
+
+CARGO ?= cargo
+# What `make run` serves, and what `make demo` is given besides.
+CONFIG ?= config/quickstart.yaml
+DEMO_FLAGS ?=
+# Flags for the test runner, such as TEST_FLAGS=bodies to run the tests of that name.
+TEST_FLAGS ?=
+
+# cmake and cargo-deny live there where the machine has none.
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: ## Fetch what the build needs: cmake, a C compiler, libonnxruntime (a second run does nothing)
+	@bash .ci/setup
+
+build: setup ## Build the release binary
+	$(CARGO) build --release --locked
+
+demo: setup ## Route eight prompts through a proxy in front of two built-in upstreams (DEMO_FLAGS=--once ends it)
+	$(CARGO) run --release --locked -- demo $(DEMO_FLAGS)
+
+run: setup ## Serve CONFIG (config/quickstart.yaml)
+	$(CARGO) run --release --locked -- serve -c $(CONFIG)
+
+test: setup ## Run every test: unit, end to end, documentation
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		set -x; $(CARGO) nextest run --locked --no-fail-fast $(TEST_FLAGS); \
+	else \
+		set -x; $(CARGO) test --locked --no-fail-fast --lib --bins --tests $(TEST_FLAGS); \
+	fi
+	$(CARGO) test --locked --doc
+
+bench: setup ## Run the benchmarks
+	$(CARGO) bench --locked
+
+fmt: ## Format the sources
+	$(CARGO) fmt
+
+lint: setup ## Check format and lints as CI does
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+doc: setup ## Build the documentation, private items included
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+
+clients: setup .venv/clients ## Talk to the proxy with the public SDKs
+	$(CARGO) build --locked
+	.venv/bin/python tests/clients/openai_python.py
+
+.venv/clients: tests/clients/requirements.txt
+	@python3 -m venv --help >/dev/null 2>&1 || { echo "python3 with venv is needed (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+	python3 -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+models: ## Train the default bundle again (models/README.md says from what)
+	$(MAKE) -C models

@@ -1,0 +1,396 @@
+//! Imports point one way, and heavy crates stay in their rooms: the rule that the crate documentation states.
+//!
+//! Reads the sources as text: every path that starts at `crate::`, at `super::` far enough up, or at another crate is looked
+//! at, wherever it stands. Test modules are left out, as tests may use what they like.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The rooms from the top of the house to its foundations; a room may use those below it, never its equals.
+const FLOORS: &[&[&str]] = &[
+    &["main"],
+    &["cli"],
+    &["admin"],
+    &["proxy", "reload", "evaluate"],
+    &["router"],
+    &["snapshot"],
+    &["policy", "classifier", "upstream"],
+    &["features", "scores"],
+    &["prompt"],
+];
+
+/// Rooms on the ground floor: who may use them, and what they may use of ours.
+const GROUND: &[Ground] = &[
+    Ground { room: "config", closed_to: &["prompt", "features", "scores", "telemetry"], uses: &[] },
+    Ground { room: "telemetry", closed_to: PURE, uses: &["config", "scores"] },
+];
+
+/// Rooms without effects: what they return depends on their arguments alone.
+const PURE: &[&str] = &["prompt", "features", "scores", "policy"];
+
+/// What a pure room never names.
+const EFFECTS: &[&str] =
+    &["tokio", "pingora", "ort", "std::fs", "std::net", "std::env", "std::time", "tracing", "prometheus"];
+
+/// A length of time is a value, not a clock.
+const NO_EFFECT: &[&str] = &["std::time::Duration"];
+
+/// Crates that one room alone may name.
+const FENCES: &[(&str, &str)] = &[
+    ("ort", "src/classifier"),
+    ("notify", "src/reload"),
+    ("serde_saphyr", "src/config"),
+    ("prometheus", "src/telemetry"),
+];
+
+struct Ground {
+    room: &'static str,
+    closed_to: &'static [&'static str],
+    uses: &'static [&'static str],
+}
+
+#[test]
+fn imports_point_one_way() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    rust_files(&root.join("src"), &mut files);
+    assert!(!files.is_empty(), "no sources found");
+
+    let mut report = String::new();
+    for file in files {
+        let name = file.strip_prefix(root).expect("found below the root").to_string_lossy().replace('\\', "/");
+        let source = fs::read_to_string(&file).expect("a readable source");
+        for violation in violations(&name, &source) {
+            writeln!(report, "{violation}").expect("writing to a string");
+        }
+    }
+
+    assert!(report.is_empty(), "\n{report}");
+}
+
+#[test]
+fn an_import_upwards_is_named_with_its_line_and_reason() {
+    let found = violations("src/policy/rules.rs", "use crate::features;\nuse crate::{\n    features,\n    router::Router,\n};\n");
+
+    assert_eq!(found, ["src/policy/rules.rs:4: `policy` may not use `router`: it lives above it"]);
+}
+
+#[test]
+fn a_pure_room_may_use_the_types_of_config_but_no_clock() {
+    let source = "use crate::config::Name;\nuse std::{fmt, time::{Duration, Instant}};\nfn f() { tokio::spawn(g()); }\n";
+
+    let found = violations("src/policy.rs", source);
+
+    assert_eq!(
+        found,
+        [
+            "src/policy.rs:2: `policy` is pure and may not name `std::time::Instant`",
+            "src/policy.rs:3: `policy` is pure and may not name `tokio::spawn`",
+        ]
+    );
+}
+
+#[test]
+fn config_uses_nothing_of_ours_and_telemetry_is_closed_to_pure_rooms() {
+    assert_eq!(violations("src/config/shape.rs", "use crate::scores::Scores; use super::values::Name;").len(), 1);
+    assert_eq!(violations("src/features.rs", "use crate::telemetry::Metrics;").len(), 1);
+    assert!(violations("src/router.rs", "use crate::telemetry::Metrics; use crate::config::Config;").is_empty());
+}
+
+#[test]
+fn super_is_followed_to_the_room_it_reaches() {
+    assert!(violations("src/proxy/intake/limit.rs", "use super::super::body::Body;").is_empty());
+    assert_eq!(
+        violations("src/proxy/intake/limit.rs", "use super::super::super::admin::Admin;"),
+        ["src/proxy/intake/limit.rs:1: `proxy` may not use `admin`: it lives above it"]
+    );
+}
+
+#[test]
+fn a_fenced_crate_is_found_outside_its_room() {
+    assert_eq!(
+        violations("src/snapshot.rs", "fn f() -> ort::Result<()> { Ok(()) }"),
+        ["src/snapshot.rs:1: only src/classifier may name `ort`, found `ort::Result`"]
+    );
+    assert!(violations("src/classifier/model.rs", "use ort::session::Session;").is_empty());
+}
+
+#[test]
+fn comments_strings_and_test_modules_are_no_imports() {
+    let source = r##"
+        //! [`crate::admin`] and /* nested */ tokio::spawn
+        /* crate::admin /* nested */ tokio::fs */
+        const A: &str = "crate::admin \" tokio::fs";
+        const B: &str = r#"crate::admin " tokio::fs"#;
+        const C: (char, char) = ('"', '\'');
+        fn f<'a>(x: &'a str) -> &'a str { x }
+        #[cfg(test)]
+        mod tests { use crate::admin; fn f() { if true { tokio::spawn(()); } } }
+    "##;
+
+    assert_eq!(violations("src/prompt.rs", source), [""; 0]);
+}
+
+#[test]
+fn a_room_that_the_map_does_not_know_is_reported() {
+    assert_eq!(
+        violations("src/util.rs", ""),
+        ["src/util.rs:1: `util` is not in the module map of tests/layering.rs: give it a floor"]
+    );
+}
+
+fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
+    let entries = fs::read_dir(folder).expect("a readable folder").map(|entry| entry.expect("a readable entry").path());
+    for path in entries {
+        if path.is_dir() {
+            rust_files(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+}
+
+/// Returns what `source` imports against the rule, one line each.
+fn violations(file: &str, source: &str) -> Vec<String> {
+    let module = Module::of(file);
+    if module.room == "lib" {
+        return Vec::new(); // the crate root declares the rooms
+    }
+    if floor(&module.room).is_none() && ground(&module.room).is_none() {
+        let room = &module.room;
+        return vec![format!("{file}:1: `{room}` is not in the module map of tests/layering.rs: give it a floor")];
+    }
+    let tokens = without_tests(tokens(source));
+    let mut found = Vec::new();
+    for (line, path) in paths(&tokens) {
+        if let Some(reason) = module.forbids(&path) {
+            found.push(format!("{file}:{line}: {reason}"));
+        }
+    }
+    found.dedup();
+    found
+}
+
+fn floor(room: &str) -> Option<usize> {
+    FLOORS.iter().position(|rooms| rooms.contains(&room))
+}
+
+fn ground(room: &str) -> Option<&'static Ground> {
+    GROUND.iter().find(|ground| ground.room == room)
+}
+
+/// Where a file stands in the house.
+struct Module {
+    file: String,
+    room: String,
+    depth: usize,
+}
+
+impl Module {
+    fn of(file: &str) -> Self {
+        let path = file.trim_start_matches("src/").trim_end_matches(".rs");
+        let room = path.split('/').next().unwrap_or_default().to_owned();
+        Self { file: file.to_owned(), room, depth: path.split('/').count() }
+    }
+
+    /// Says why this module may not name `path`, if so.
+    fn forbids(&self, path: &[String]) -> Option<String> {
+        match self.ours(path) {
+            Some(room) => self.forbids_room(&room),
+            None => self.forbids_crate(path),
+        }
+    }
+
+    /// Returns the room that `path` leads to, if it is one of ours.
+    fn ours(&self, path: &[String]) -> Option<String> {
+        let supers = path.iter().take_while(|segment| *segment == "super").count();
+        let from_root = path[0] == "crate" || (self.room == "main" && path[0] == "pointsman");
+        let start = if from_root { 1 } else { supers };
+        let reaches_root = from_root || (supers > 0 && supers >= self.depth);
+        reaches_root.then(|| path.get(start).cloned()).flatten()
+    }
+
+    fn forbids_room(&self, target: &str) -> Option<String> {
+        let room = self.room.as_str();
+        if target == room || (floor(target).is_none() && ground(target).is_none()) {
+            return None; // its own room, or an item of the crate root
+        }
+        let reason = match (ground(room), ground(target), floor(room), floor(target)) {
+            (Some(own), ..) if !own.uses.contains(&target) => "it is on the ground floor",
+            (_, Some(other), ..) if other.closed_to.contains(&room) => "it must not depend on it",
+            (None, None, Some(own), Some(other)) if other < own => "it lives above it",
+            (None, None, Some(own), Some(other)) if other == own => "it lives beside it",
+            _ => return None,
+        };
+        Some(format!("`{room}` may not use `{target}`: {reason}"))
+    }
+
+    fn forbids_crate(&self, path: &[String]) -> Option<String> {
+        let path = path.join("::");
+        let names = |prefix: &str| path == prefix || path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with("::"));
+        for (fenced, home) in FENCES {
+            let inside = self.file.strip_prefix(home).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'));
+            if names(fenced) && !inside {
+                return Some(format!("only {home} may name `{fenced}`, found `{path}`"));
+            }
+        }
+        let pure = PURE.contains(&self.room.as_str());
+        let effect = EFFECTS.iter().any(|effect| names(effect)) && !NO_EFFECT.iter().any(|value| names(value));
+        (pure && effect).then(|| format!("`{}` is pure and may not name `{path}`", self.room))
+    }
+}
+
+/// An identifier or one character of punctuation, and its line.
+struct Token {
+    text: String,
+    line: usize,
+}
+
+/// Returns the tokens of `source` without comments, strings and characters; lifetimes keep their apostrophe.
+fn tokens(source: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let (mut rest, mut line) = (source, 1);
+    while let Some(first) = rest.chars().next() {
+        let length = skipped(rest).unwrap_or_else(|| {
+            let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            let length = word.max(first.len_utf8());
+            if !first.is_whitespace() {
+                tokens.push(Token { text: rest[..length].to_owned(), line });
+            }
+            length
+        });
+        line += rest[..length].matches('\n').count();
+        rest = &rest[length..];
+    }
+    tokens
+}
+
+/// Returns the length of the comment or literal that `rest` starts with.
+fn skipped(rest: &str) -> Option<usize> {
+    let raw = rest.trim_start_matches(['b', 'c']);
+    let hashes = raw.strip_prefix('r').map(|raw| raw.len() - raw.trim_start_matches('#').len());
+    if rest.starts_with("//") {
+        Some(rest.find('\n').unwrap_or(rest.len()))
+    } else if rest.starts_with("/*") {
+        Some(block_comment(rest))
+    } else if let Some(hashes) = hashes.filter(|hashes| raw[1 + hashes..].starts_with('"')) {
+        let start = rest.len() - raw.len() + 2 + hashes;
+        let end = format!("\"{}", "#".repeat(hashes));
+        Some(rest[start..].find(&end).map_or(rest.len(), |at| start + at + end.len()))
+    } else if rest.starts_with('"') {
+        Some(quoted(rest, '"'))
+    } else if let Some(character) = rest.strip_prefix('\'') {
+        let lifetime = character.chars().nth(1) != Some('\'') && !character.starts_with('\\');
+        Some(if lifetime { 1 } else { quoted(rest, '\'') })
+    } else {
+        None
+    }
+}
+
+fn quoted(rest: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (at, c) in rest.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            _ if c == quote => return at + 1,
+            _ => {}
+        }
+    }
+    rest.len()
+}
+
+fn block_comment(rest: &str) -> usize {
+    let (mut at, mut depth) = (0, 0);
+    while at < rest.len() {
+        if rest[at..].starts_with("/*") {
+            (at, depth) = (at + 2, depth + 1);
+        } else if rest[at..].starts_with("*/") {
+            (at, depth) = (at + 2, depth - 1);
+        } else {
+            at += rest[at..].chars().next().map_or(1, char::len_utf8);
+        }
+        if depth == 0 {
+            return at;
+        }
+    }
+    rest.len()
+}
+
+/// Drops every `#[cfg(test)]` module.
+fn without_tests(tokens: Vec<Token>) -> Vec<Token> {
+    const ATTRIBUTE: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
+    let mut kept: Vec<Token> = Vec::new();
+    let mut tokens = tokens.into_iter();
+    while let Some(token) = tokens.next() {
+        kept.push(token);
+        let tail = kept.iter().rev().take(ATTRIBUTE.len()).map(|token| token.text.as_str());
+        if !tail.eq(ATTRIBUTE.into_iter().rev()) {
+            continue;
+        }
+        let mut depth = 0;
+        for token in tokens.by_ref() {
+            match token.text.as_str() {
+                "{" => depth += 1,
+                "}" if depth == 1 => break,
+                "}" => depth -= 1,
+                ";" if depth == 0 => break,
+                _ => {}
+            }
+        }
+    }
+    kept
+}
+
+/// Returns every path of two segments or more with its line; groups are written out.
+fn paths(tokens: &[Token]) -> Vec<(usize, Vec<String>)> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        if is_word(tokens, at) && is_colons(tokens, at + 1) && !(at > 0 && tokens[at - 1].text == ".") {
+            at = tree(tokens, at, &[], &mut found);
+        } else {
+            at += 1;
+        }
+    }
+    found.retain(|(_, path)| path.len() > 1);
+    found
+}
+
+/// Reads the path or use tree at `at` below `prefix`; returns where it ends.
+fn tree(tokens: &[Token], mut at: usize, prefix: &[String], found: &mut Vec<(usize, Vec<String>)>) -> usize {
+    let mut path = prefix.to_vec();
+    let mut line = tokens.get(at).map_or(0, |token| token.line);
+    while let Some(token) = tokens.get(at) {
+        if token.text == "{" && !path.is_empty() {
+            at += 1;
+            while tokens.get(at).is_some_and(|token| token.text != "}") {
+                at = if is_word(tokens, at) || tokens[at].text == "*" { tree(tokens, at, &path, found) } else { at + 1 };
+            }
+            return at + 1;
+        }
+        line = token.line;
+        path.push(token.text.clone());
+        at += 1;
+        if !is_colons(tokens, at) || !(is_word(tokens, at + 2) || ["{", "*"].contains(&text(tokens, at + 2))) {
+            break;
+        }
+        at += 2;
+    }
+    found.push((line, path));
+    at
+}
+
+fn text(tokens: &[Token], at: usize) -> &str {
+    tokens.get(at).map_or("", |token| &token.text)
+}
+
+fn is_word(tokens: &[Token], at: usize) -> bool {
+    text(tokens, at).starts_with(|c: char| c.is_alphabetic() || c == '_')
+}
+
+fn is_colons(tokens: &[Token], at: usize) -> bool {
+    text(tokens, at) == ":" && text(tokens, at + 1) == ":"
+}
