@@ -8,6 +8,7 @@ mod decide;
 mod demo;
 mod features;
 mod gateway;
+mod report;
 mod serve;
 mod table;
 

@@ -140,7 +140,7 @@ fn announce(metrics: &Metrics, snapshot: &Snapshot) {
         match state {
             ClassifierState::Ready(classifier) => {
                 let identity = classifier.identity();
-                let (version, sha256) = (identity.version.clone(), identity.sha256.clone());
+                let (version, sha256) = (identity.version.to_string(), identity.sha256.to_string());
                 models.push(ModelInfo { classifier: name.clone(), version, sha256 });
             }
             ClassifierState::Unavailable { reason, detail } => {

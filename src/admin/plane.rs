@@ -89,7 +89,7 @@ fn classifiers(states: &BTreeMap<crate::config::Name, snapshot::ClassifierState>
         snapshot::ClassifierState::Ready(classifier) => ClassifierState {
             state: Phase::Ready,
             detail: None,
-            version: Some(classifier.identity().version.clone()),
+            version: Some(classifier.identity().version.to_string()),
         },
         snapshot::ClassifierState::Unavailable { reason, detail } => ClassifierState {
             state: Phase::Unavailable,

@@ -298,3 +298,11 @@ impl Tiers {
         Ratio::new(0.0).expect("zero is a ratio")
     }
 }
+
+impl Config {
+    /// Returns the models that clients can ask for by an exact name, in the order of the policies.
+    pub fn virtual_models(&self) -> impl Iterator<Item = &str> {
+        let globs = self.policies.iter().flat_map(|policy| &policy.matches.model);
+        globs.map(String::as_str).filter(|glob| !glob.contains(['*', '?', '[', '{']))
+    }
+}

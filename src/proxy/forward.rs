@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderName, Uri, header};
 use pingora::http::RequestHeader;
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{ErrorType, OrErr, Result};
+use pingora::{Error, ErrorType, OrErr, Result};
 
 use super::context::RequestContext;
 use crate::upstream::{Credential, Provider};
@@ -20,7 +20,7 @@ const KEY_FIELDS: [HeaderName; 3] =
 
 /// Returns the peer to try now: the provider's next.
 pub(super) async fn peer(ctx: &RequestContext) -> Result<Box<HttpPeer>> {
-    let provider = ctx.provider().or_err(ErrorType::InternalError, "no route")?;
+    let Some(provider) = ctx.provider() else { return Error::e_explain(ErrorType::InternalError, "no route") };
     let endpoint = provider.endpoint().await.or_err(ErrorType::ConnectNoRoute, "while resolving the provider")?;
     Ok(Box::new(http_peer(provider, endpoint.address)))
 }

@@ -76,11 +76,7 @@ fn default_provider(ctx: &RequestContext) -> Option<Arc<Provider>> {
 
 /// Names the models that a client may ask for: those that a policy matches by their exact name.
 fn unknown_model(ctx: &RequestContext, model: &str) -> Rejection {
-    let mut known: Vec<String> = (ctx.snapshot.config.policies.iter())
-        .flat_map(|policy| policy.matches.model.iter())
-        .filter(|glob| !glob.contains(['*', '?', '[', '{']))
-        .cloned()
-        .collect();
+    let mut known: Vec<_> = ctx.snapshot.config.virtual_models().map(str::to_owned).collect();
     known.dedup();
     Rejection::ModelNotFound { model: model.to_owned(), models: known }
 }

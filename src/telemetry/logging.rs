@@ -4,7 +4,6 @@
 
 use std::env;
 use std::io::{self, IsTerminal};
-use std::str::FromStr;
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Metadata, Subscriber};
@@ -22,7 +21,7 @@ pub const DEFAULT_FILTER: &str =
     "info,pingora_core=warn,pingora_core::apps=off,pingora_core::protocols=error,pingora_proxy=off";
 
 /// How records are written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// For people.
     #[default]
@@ -96,18 +95,6 @@ where
     match format {
         Format::Text => layer.boxed(),
         Format::Json => layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
-    }
-}
-
-impl FromStr for Format {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            _ => Err(format!("`{text}` is no log format (allowed: text, json)")),
-        }
     }
 }
 

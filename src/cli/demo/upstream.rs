@@ -47,8 +47,7 @@ async fn complete(Json(chat): Json<Chat>) -> Response {
         return Sse::new(stream::iter(events)).into_response();
     }
     let counter = TokenCounter::default();
-    let prompt: u64 =
-        chat.messages.iter().filter_map(|message| message.content.as_str()).map(|text| counter.count(text)).sum();
+    let prompt = counter.count(chat.messages.iter().filter_map(|message| message.content.as_str())).tokens;
     Json(json!({
         "id": "chatcmpl-demo", "object": "chat.completion", "created": 0, "model": chat.model,
         "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
