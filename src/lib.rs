@@ -1,5 +1,6 @@
 //! Pointsman.
+pub mod classifier;
 pub mod config;
-pub mod prompt;
 pub mod features;
+pub mod prompt;
 pub mod scores;
