@@ -46,7 +46,7 @@ pub(crate) fn parse(file: &str, bytes: &[u8], heads: &Heads) -> Result<Vec<Golde
 
 /// Scores every golden input, one at a time as on an idle proxy.
 pub(crate) fn check<E: Encoder>(bundle: &Bundle, scorer: &mut Scorer<E>) -> Result<(), BundleError> {
-    let counter = TokenCounter::warm();
+    let counter = TokenCounter::new();
     for (index, golden) in bundle.golden.iter().enumerate() {
         let input = Input {
             excerpt: bundle.tokenizer.budget().excerpt(golden.text.clone()),

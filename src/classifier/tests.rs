@@ -180,7 +180,7 @@ async fn a_real_session_scores_what_training_wrote_down() {
     let bundle = Bundle::open(&fixture()).expect("the fixture is sound");
 
     for golden in &bundle.golden {
-        let features = golden::features(&golden.text, &crate::features::TokenCounter::warm());
+        let features = golden::features(&golden.text, &crate::features::TokenCounter::new());
         let scores = classifier.classify(golden.text.clone(), &features, soon()).await.expect("scores");
 
         let tier = scores.head("tier").expect("the fixture's head");
