@@ -19,7 +19,7 @@ mod session;
 mod tokenize;
 mod worker;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -37,10 +37,11 @@ pub use self::runtime::{Runtime, RuntimeError};
 use self::scorer::{Input, Scorer};
 use self::session::OnnxEncoder;
 pub use self::tokenize::{Budget, Excerpt, Tokenizer, Tokens};
-use self::worker::{Counts, Entry, Worker};
+use self::worker::{Counts, Entry, Queue, Worker};
 use crate::config::{self, Name};
 use crate::features::Features;
 use crate::scores::{Degraded, Scores};
+use crate::telemetry::{ClassifierMetrics, Metrics};
 
 /// A handle to a running classifier; clones share it. When the last one is dropped, the worker finishes what is queued
 /// and ends.
@@ -56,6 +57,18 @@ struct Shared {
     heads: Arc<Heads>,
     queue: mpsc::Sender<Entry>,
     counts: Arc<Counts>,
+    metrics: ClassifierMetrics,
+}
+
+/// What a process lends every classifier that it starts.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// The folder that bundles are relative to: the configuration file's.
+    pub base_dir: PathBuf,
+    /// The library that runs the models.
+    pub runtime: Arc<Runtime>,
+    /// Where queues and runs are counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// What a classifier has been through since it started.
@@ -63,10 +76,6 @@ struct Shared {
 pub struct Stats {
     /// Prompts that wait.
     pub waiting: usize,
-    /// Runs that gave scores; `scored / runs` is the mean batch.
-    pub runs: u64,
-    /// Prompts that got scores.
-    pub scored: u64,
     /// Prompts that were skipped: their caller had left, or their deadline had passed.
     pub skipped: u64,
     /// Runs that failed, panics included.
@@ -76,19 +85,14 @@ pub struct Stats {
 }
 
 impl Classifier {
-    /// Loads the bundle that `config` names, relative to `base_dir`, and starts it: verify, create the session, warm up,
-    /// check the golden inputs, start the worker. Takes a good part of a second, so call it off the proxy's threads.
+    /// Loads the bundle that `config` names and starts it: verify, create the session, warm up, check the golden inputs,
+    /// start the worker. Takes a good part of a second, so call it off the proxy's threads.
     ///
     /// # Errors
     /// The first thing that is wrong with the bundle.
-    pub fn start(
-        name: &Name,
-        config: &config::Classifier,
-        base_dir: &Path,
-        runtime: &Arc<Runtime>,
-    ) -> Result<Self, BundleError> {
-        let bundle = Bundle::open(&base_dir.join(&config.bundle))?;
-        Self::start_bundle(name, config, bundle, runtime)
+    pub fn start(name: &Name, config: &config::Classifier, host: &Host) -> Result<Self, BundleError> {
+        let bundle = Bundle::open(&host.base_dir.join(&config.bundle))?;
+        Self::start_bundle(name, config, host, bundle)
     }
 
     /// Starts a bundle that was opened before.
@@ -98,13 +102,14 @@ impl Classifier {
     pub fn start_bundle(
         name: &Name,
         config: &config::Classifier,
+        host: &Host,
         mut bundle: Bundle,
-        runtime: &Arc<Runtime>,
     ) -> Result<Self, BundleError> {
-        let encoder = OnnxEncoder::new(runtime, &bundle.manifest.encoder, &bundle.model, config.threads)?;
+        let encoder = OnnxEncoder::new(&host.runtime, &bundle.manifest.encoder, &bundle.model, config.threads)?;
         // The session has its own copy.
         bundle.model = Vec::new();
-        Self::serve(name, bundle, encoder, config.queue)
+        let queue = Queue { capacity: config.queue, metrics: host.metrics.classifier(name) };
+        Self::serve(name, bundle, encoder, queue)
     }
 
     /// Judges a text: the scores of every head, or why there are none, at the latest at `deadline`.
@@ -146,15 +151,13 @@ impl Classifier {
         let Shared { queue, counts, .. } = &*self.0;
         Stats {
             waiting: queue.max_capacity() - queue.capacity(),
-            runs: counts.runs.load(Ordering::Relaxed),
-            scored: counts.scored.load(Ordering::Relaxed),
             skipped: counts.skipped.load(Ordering::Relaxed),
             failures: counts.failures.load(Ordering::Relaxed),
             panics: counts.panics.load(Ordering::Relaxed),
         }
     }
 
-    fn serve<E: Encoder>(name: &Name, bundle: Bundle, encoder: E, queue: usize) -> Result<Self, BundleError> {
+    fn serve<E: Encoder>(name: &Name, bundle: Bundle, encoder: E, queue: Queue) -> Result<Self, BundleError> {
         let mut scorer = Scorer::new(&bundle, encoder);
         let file = &bundle.manifest.encoder.file;
         scorer.warm_up().map_err(|source| BundleError::Run { file: file.clone(), source })?;
@@ -165,7 +168,8 @@ impl Classifier {
     }
 
     /// Ties a handle to a worker that does not run yet.
-    fn assemble<E: Encoder>(name: &Name, bundle: Bundle, scorer: Scorer<E>, queue: usize) -> (Self, Worker<E>) {
+    fn assemble<E: Encoder>(name: &Name, bundle: Bundle, scorer: Scorer<E>, queue: Queue) -> (Self, Worker<E>) {
+        let metrics = queue.metrics.clone();
         let (queue, worker) = Worker::new(name, scorer, queue);
         let shared = Shared {
             name: name.clone(),
@@ -175,6 +179,7 @@ impl Classifier {
             heads: bundle.heads,
             queue,
             counts: worker.counts(),
+            metrics,
         };
         (Self(Arc::new(shared)), worker)
     }
@@ -193,10 +198,14 @@ impl Classifier {
         }
         let (reply, scores) = oneshot::channel();
         let input = Input { excerpt: self.0.budget.excerpt(text), features: self.0.inputs.scale(features) };
-        self.0.queue.try_send(Entry { input, deadline, reply }).map_err(|error| match error {
-            TrySendError::Full(_) => Degraded::QueueFull,
-            TrySendError::Closed(_) => Degraded::WorkerGone,
+        let entry = Entry { input, queued: Instant::now(), deadline, reply };
+        let place = self.0.queue.try_reserve().map_err(|error| match error {
+            TrySendError::Full(()) => Degraded::QueueFull,
+            TrySendError::Closed(()) => Degraded::WorkerGone,
         })?;
+        // Counted before it is sent, so that the depth never dips below zero.
+        self.0.metrics.queued();
+        place.send(entry);
         Ok(scores)
     }
 }

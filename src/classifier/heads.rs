@@ -100,11 +100,11 @@ impl Head {
         self.check(&values)?;
         for (index, layer) in self.layers.iter().enumerate() {
             if index > 0 {
-                values.iter_mut().for_each(|value| *value = self.activation.apply(*value));
+                values = values.into_iter().map(|value| self.activation.apply(value)).collect();
             }
             values = layer.apply(&values);
         }
-        let probabilities = softmax(values, self.temperature);
+        let probabilities = softmax(&values, self.temperature);
         self.check(&probabilities)?;
         Ok(HeadScores { head: Arc::clone(&self.name), labels: Arc::clone(&self.labels), probabilities })
     }
@@ -214,12 +214,11 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     sums.iter().sum::<f32>() + rest
 }
 
-fn softmax(mut logits: Vec<f32>, temperature: f32) -> Vec<f32> {
+fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
     let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    logits.iter_mut().for_each(|logit| *logit = ((*logit - top) / temperature).exp());
-    let sum: f32 = logits.iter().sum();
-    logits.iter_mut().for_each(|part| *part /= sum);
-    logits
+    let parts: Vec<f32> = logits.iter().map(|logit| ((logit - top) / temperature).exp()).collect();
+    let sum: f32 = parts.iter().sum();
+    parts.iter().map(|part| part / sum).collect()
 }
 
 /// The error function by Abramowitz and Stegun 7.1.26, within 1.5e-7 and f32's rounding.
@@ -290,7 +289,7 @@ mod tests {
 
     #[test]
     fn huge_logits_do_not_overflow() {
-        assert_eq!(softmax(vec![1e30, 0.0], 1.0), [1.0, 0.0]);
+        assert_eq!(softmax(&[1e30, 0.0], 1.0), [1.0, 0.0]);
     }
 
     #[test]
@@ -309,6 +308,6 @@ mod tests {
     fn a_dot_product_counts_what_does_not_fill_eight_lanes() {
         let numbers: Vec<f32> = (1_u8..=19).map(f32::from).collect();
 
-        assert_eq!(dot(&numbers, &numbers), 2470.0);
+        assert!((dot(&numbers, &numbers) - 2470.0).abs() < 1e-3);
     }
 }

@@ -8,10 +8,10 @@ use super::bundle::BundleError;
 use crate::config::Name;
 
 /// The only format that exists.
-pub const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 
 /// The manifest's file name in every bundle.
-pub const FILE: &str = "bundle.yaml";
+pub(crate) const FILE: &str = "bundle.yaml";
 
 /// The longest input, specials included, that a bundle may ask for.
 const MAX_TOKENS: usize = 8192;

@@ -1,5 +1,6 @@
 //! One prompt's way from text to scores: tokens, embedding, heads.
 
+use std::slice;
 use std::sync::Arc;
 
 use super::bundle::Bundle;
@@ -23,12 +24,18 @@ pub(crate) struct Scorer<E> {
     tokenizer: Arc<Tokenizer>,
     encoder: E,
     heads: Arc<Heads>,
+    max_batch: usize,
 }
 
 impl<E: Encoder> Scorer<E> {
     /// Puts an encoder between a bundle's tokenizer and heads.
     pub(crate) fn new(bundle: &Bundle, encoder: E) -> Self {
-        Self { tokenizer: Arc::clone(&bundle.tokenizer), encoder, heads: Arc::clone(&bundle.heads) }
+        Self {
+            tokenizer: Arc::clone(&bundle.tokenizer),
+            encoder,
+            heads: Arc::clone(&bundle.heads),
+            max_batch: MAX_BATCH,
+        }
     }
 
     /// Returns the scores of each input, in the same order.
@@ -44,9 +51,19 @@ impl<E: Encoder> Scorer<E> {
         let longest = self.tokenizer.longest();
         let shortest = self.tokenizer.tokens(&self.tokenizer.budget().excerpt(String::new()))?;
         self.encoder.embed(&[shortest])?;
-        self.encoder.embed(&[longest.clone()])?;
+        self.encoder.embed(slice::from_ref(&longest))?;
         self.encoder.embed(&vec![longest; MAX_BATCH])?;
         Ok(())
+    }
+
+    /// Returns how many prompts may be encoded in one run.
+    pub(crate) const fn max_batch(&self) -> usize {
+        self.max_batch
+    }
+
+    /// Takes one prompt a run from now on, for encoders whose embeddings depend on what else is in the batch.
+    pub(crate) const fn encode_apart(&mut self) {
+        self.max_batch = 1;
     }
 
     fn heads_of(&self, input: &Input, tokens: &Tokens, embedding: &[f32]) -> Result<Scores, InferenceError> {

@@ -8,7 +8,7 @@ use ort::value::{Outlet, Tensor, TensorElementType};
 
 use super::bundle::BundleError;
 use super::encoder::{Encoder, InferenceError};
-use super::manifest::{EncoderSpec, Precision};
+use super::manifest::EncoderSpec;
 use super::runtime::Runtime;
 use super::tokenize::Tokens;
 
@@ -31,7 +31,7 @@ impl OnnxEncoder {
         model: &[u8],
         threads: usize,
     ) -> Result<Self, BundleError> {
-        let session = session(runtime, spec.precision, model, threads)
+        let session = session(runtime, model, threads)
             .map_err(|source| BundleError::Session { file: spec.file.clone(), source: source.into() })?;
         let contract = Contract { spec };
         contract.check_inputs(session.inputs())?;
@@ -53,18 +53,14 @@ impl Encoder for OnnxEncoder {
     }
 }
 
-fn session(runtime: &Runtime, precision: Precision, model: &[u8], threads: usize) -> ort::Result<Session> {
-    let mut builder = Session::builder(runtime.environment())?
+fn session(runtime: &Runtime, model: &[u8], threads: usize) -> ort::Result<Session> {
+    Session::builder(runtime.environment())?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(threads)?
         .with_inter_threads(1)?
         // A spinning pool takes up to twice the CPU, from the proxy's own threads.
-        .with_intra_op_spinning(false)?;
-    if precision == Precision::Int8 {
-        // Without VNNI, 16-bit sums of 8-bit products saturate; the scores would depend on the machine.
-        builder = builder.with_precise_qmm()?;
-    }
-    builder.commit_from_memory(model)
+        .with_intra_op_spinning(false)?
+        .commit_from_memory(model)
 }
 
 /// Pads to the longest of the batch; the mask hides the padding.

@@ -18,22 +18,27 @@ use super::encoder::{Encoder, InferenceError};
 use super::scorer::{Input, MAX_BATCH, Scorer};
 use crate::config::Name;
 use crate::scores::{Degraded, Scores};
+use crate::telemetry::ClassifierMetrics;
 
 /// A prompt that waits for its scores.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) input: Input,
+    pub(crate) queued: Instant,
     pub(crate) deadline: Instant,
     pub(crate) reply: oneshot::Sender<Result<Scores, Degraded>>,
+}
+
+/// How many entries may wait, and where their waiting is counted.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    pub(crate) capacity: usize,
+    pub(crate) metrics: ClassifierMetrics,
 }
 
 /// What a worker has been through, counted since its start.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    /// Runs that gave scores.
-    pub(crate) runs: AtomicU64,
-    /// Prompts that got scores.
-    pub(crate) scored: AtomicU64,
     /// Prompts that were skipped: their caller had left, or their deadline had passed.
     pub(crate) skipped: AtomicU64,
     /// Runs that failed, panics included.
@@ -48,6 +53,7 @@ pub(crate) struct Worker<E> {
     scorer: Scorer<E>,
     queue: mpsc::Receiver<Entry>,
     counts: Arc<Counts>,
+    metrics: ClassifierMetrics,
     pace: Pace,
     failing: bool,
 }
@@ -58,10 +64,11 @@ struct Pace(Option<Duration>);
 
 impl<E: Encoder> Worker<E> {
     /// Makes a worker and the queue that feeds it.
-    pub(crate) fn new(name: &Name, scorer: Scorer<E>, capacity: usize) -> (mpsc::Sender<Entry>, Self) {
+    pub(crate) fn new(name: &Name, scorer: Scorer<E>, queue: Queue) -> (mpsc::Sender<Entry>, Self) {
+        let Queue { capacity, metrics } = queue;
         let (entries, queue) = mpsc::channel(capacity.max(1));
         let (counts, pace) = (Arc::default(), Pace::default());
-        (entries, Self { name: name.clone(), scorer, queue, counts, pace, failing: false })
+        (entries, Self { name: name.clone(), scorer, queue, counts, metrics, pace, failing: false })
     }
 
     /// Returns the counters, which outlive the worker.
@@ -89,11 +96,16 @@ impl<E: Encoder> Worker<E> {
         let mut batch = Vec::with_capacity(MAX_BATCH);
         let mut next = Some(first);
         while let Some(entry) = next {
+            self.metrics.dequeued(entry.queued.elapsed());
             batch.extend(self.wanted(entry));
-            let limit = batch.first().map_or(1, |oldest| self.pace.rows_until(oldest.deadline));
+            let limit = batch.first().map_or(1, |oldest| self.limit(oldest.deadline));
             next = if batch.len() < limit { self.queue.try_recv().ok() } else { None };
         }
         batch
+    }
+
+    fn limit(&self, deadline: Instant) -> usize {
+        self.pace.rows_until(deadline).clamp(1, self.scorer.max_batch())
     }
 
     /// Returns the entry unless its caller has left or its deadline has passed.
@@ -142,9 +154,12 @@ impl<E: Encoder> Worker<E> {
             self.counts.panics.fetch_add(1, Ordering::Relaxed);
             Err(InferenceError::Panicked)
         })?;
-        self.pace.learn(started.elapsed(), batch.len());
-        self.counts.runs.fetch_add(1, Ordering::Relaxed);
-        self.counts.scored.fetch_add(scores.len() as u64, Ordering::Relaxed);
+        let took = started.elapsed();
+        self.pace.learn(took, batch.len());
+        self.metrics.ran(batch.len(), took);
+        for scores in &scores {
+            self.metrics.truncated(scores.truncated_tokens);
+        }
         Ok(scores)
     }
 
@@ -172,11 +187,11 @@ impl Entry {
 }
 
 impl Pace {
-    /// Returns how many prompts can be encoded before `deadline`: at least one, and one while nothing is known.
+    /// Returns how many prompts can be encoded before `deadline`; one while nothing is known.
     fn rows_until(&self, deadline: Instant) -> usize {
         let left = deadline.saturating_duration_since(Instant::now());
         let rows = self.0.map_or(1, |row| left.as_nanos() / row.as_nanos().max(1));
-        usize::try_from(rows).unwrap_or(MAX_BATCH).clamp(1, MAX_BATCH)
+        usize::try_from(rows).unwrap_or(usize::MAX)
     }
 
     fn learn(&mut self, run: Duration, rows: usize) {

@@ -273,7 +273,7 @@ pub enum BundleError {
         index: usize,
         /// The head.
         head: String,
-        /// The label that is furthest off.
+        /// The first label that is off.
         label: String,
         /// The score it got.
         actual: f32,

@@ -6,7 +6,7 @@ use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 
 use super::*;
 use crate::classifier::Classifier;
-use crate::classifier::tests::{config, fixture, name, runtime};
+use crate::classifier::tests::{config, fixture, host, name};
 
 /// A copy of the fixture that may be broken.
 struct Copy(tempfile::TempDir);
@@ -77,7 +77,7 @@ impl Copy {
     /// Says why the folder is refused when it should start to serve.
     fn start_refusal(&self) -> String {
         Bundle::open(self.0.path()).expect("the files are sound");
-        Classifier::start(&name(), &config("."), self.0.path(), &runtime()).expect_err("a broken bundle").to_string()
+        Classifier::start(&name(), &config("."), &host(self.0.path())).expect_err("a broken bundle").to_string()
     }
 }
 
@@ -89,7 +89,7 @@ fn floats(values: &[f32]) -> Vec<u8> {
 fn the_unbroken_copy_starts() {
     let copy = Copy::new();
 
-    let started = Classifier::start(&name(), &config("."), copy.0.path(), &runtime());
+    let started = Classifier::start(&name(), &config("."), &host(copy.0.path()));
 
     assert!(started.is_ok(), "{started:?}");
 }
@@ -264,7 +264,7 @@ fn the_manifest_may_allow_a_golden_score_to_be_off() {
         "golden_tolerance: 0.2\nmetrics:",
     );
 
-    let started = Classifier::start(&name(), &config("."), copy.0.path(), &runtime());
+    let started = Classifier::start(&name(), &config("."), &host(copy.0.path()));
 
     assert!(started.is_ok(), "{started:?}");
 }
