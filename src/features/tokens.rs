@@ -16,8 +16,8 @@ const DENSE_COST: usize = 4;
 const WORD_BYTES: usize = 16;
 /// Effort for each text on its own, however short.
 const TEXT_COST: usize = 8;
-/// The equal parts that a long conversation is sampled in: head, middle, tail.
-const PARTS: usize = 3;
+/// The equal parts that a long conversation is sampled in, each from its beginning.
+const PARTS: usize = 8;
 
 /// Tokens in some text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl TokenCounter {
     /// Counts the tokens of `texts`, each encoded on its own.
     ///
     /// Exact within a fixed effort (at most 16 KiB of prose, 4 KiB of text without words); beyond it extrapolated
-    /// from how each third of the conversation begins, so that no input takes more than about 2 ms.
+    /// from how each eighth of the conversation begins, so that no input takes more than about 2 ms.
     #[must_use]
     pub fn count<'t>(&self, texts: impl Iterator<Item = &'t str> + Clone) -> TokenCount {
         let bytes: usize = texts.clone().map(str::len).sum();
