@@ -2,4 +2,5 @@
 pub mod config;
 pub mod features;
 pub mod prompt;
+pub mod policy;
 pub mod scores;
