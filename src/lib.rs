@@ -1,5 +1,5 @@
 //! Pointsman.
 pub mod config;
-pub mod features;
 pub mod prompt;
+pub mod features;
 pub mod scores;
