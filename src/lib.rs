@@ -1,8 +1,8 @@
 //! Pointsman.
 pub mod classifier;
 pub mod config;
-pub mod features;
 pub mod prompt;
+pub mod features;
 pub mod scores;
 pub mod admin;
 pub mod proxy;

@@ -112,7 +112,7 @@ pub const TABLE: &[Spec] = &[
         "tokens_estimated",
         Kind::Bool,
         |f| Value::Bool(f.tokens.estimated),
-        "Whether `tokens` was extrapolated from samples of the conversation's three thirds because an exact count would take too long: more than 16 KiB of ordinary prose, from 4 KiB of text without spaces.",
+        "Whether `tokens` was extrapolated from eight samples spread over the conversation because an exact count would take too long: more than 16 KiB of words, or 4 KiB of anything else (digits, punctuation, runs of white space, words beyond 16 bytes), or a mix of both.",
     ),
     prompt("turns", Kind::Int, |f| int(f.turns), "Messages of any role."),
     prompt("user_turns", Kind::Int, |f| int(f.user_turns), "Messages of the role `user`."),
