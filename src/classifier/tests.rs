@@ -232,6 +232,25 @@ async fn prompts_that_are_encoded_together_score_as_if_they_were_alone() {
 }
 
 #[tokio::test]
+async fn a_prompt_is_counted_on_its_way_through_queue_and_session() {
+    let host = host(fixture().parent().expect("a parent"));
+    let classifier = Classifier::start(&name(), &config("tiny"), &host).expect("the fixture is sound");
+
+    classifier.classify("hello ".repeat(20), &Features::default(), soon()).await.expect("scores");
+
+    let metrics = host.metrics.render();
+    for line in [
+        r#"pointsman_classifier_queue_depth{classifier="default"} 0"#,
+        "pointsman_classifier_queue_wait_seconds_count 1",
+        "pointsman_classifier_run_seconds_count 1",
+        "pointsman_classifier_batch_size_sum 1",
+        "pointsman_classifier_truncated_tokens_sum 6",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+}
+
+#[tokio::test]
 async fn a_handle_knows_its_labels_and_its_bundle() {
     let classifier = start();
 

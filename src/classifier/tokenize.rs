@@ -129,8 +129,6 @@ impl Tokenizer {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use super::*;
 
     const CLS: i64 = 2;
@@ -220,17 +218,15 @@ mod tests {
     }
 
     #[test]
-    fn five_mebibytes_cost_what_their_ends_cost() {
+    fn of_five_mebibytes_no_more_than_the_ends_is_kept_or_tokenised() {
         let tokenizer = tokenizer();
         let text = "w1 w2 é ".repeat(600_000);
-        let started = Instant::now();
 
         let excerpt = tokenizer.budget().excerpt(text);
         let tokens = tokenizer.tokens(&excerpt).expect("tokens");
 
-        assert!(excerpt.head.len() + excerpt.tail.len() < 512);
+        assert_eq!(excerpt.head.chars().count() + excerpt.tail.chars().count(), 256);
         assert_eq!(tokens.ids.len(), 8);
-        assert!(started.elapsed() < Duration::from_millis(200), "{:?}", started.elapsed());
     }
 
     #[test]

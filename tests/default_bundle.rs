@@ -1,0 +1,76 @@
+//! The bundle that a clone comes with, through the whole classifier: the scores are those that training wrote down.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pointsman::classifier::{Classifier, Host, Runtime};
+use pointsman::config::{self, Name, Span};
+use pointsman::features::{Features, TokenCounter};
+use pointsman::prompt::{Dialect, Prompt};
+use pointsman::scores::Scores;
+use pointsman::telemetry::Metrics;
+use tokio::time::Instant;
+
+const BUNDLE: &str = "models/pointsman-mini";
+
+#[derive(serde::Deserialize)]
+struct Golden {
+    text: String,
+    scores: BTreeMap<String, Vec<f32>>,
+}
+
+fn start() -> Classifier {
+    let host = Host {
+        base_dir: PathBuf::from(env!("CARGO_MANIFEST_DIR")),
+        runtime: Runtime::load().unwrap_or_else(|error| panic!("{error}")),
+        metrics: Arc::new(Metrics::new()),
+    };
+    let config = config::Classifier { bundle: BUNDLE.into(), deadline: Span::from_secs(60), queue: 64, threads: 1 };
+    Classifier::start(&Name::new("default").expect("a name"), &config, &host).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn golden() -> Vec<Golden> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(BUNDLE).join("golden.json");
+    let golden: Vec<Golden> = serde_json::from_slice(&fs::read(path).expect("the bundle")).expect("golden inputs");
+    golden.into_iter().filter(|golden| !golden.text.trim().is_empty()).collect()
+}
+
+async fn scores(classifier: &Classifier, text: &str) -> Scores {
+    let body = serde_json::json!({"model": "auto", "messages": [{"role": "user", "content": text}]}).to_string();
+    let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a chat body");
+    let features = Features::of(&prompt, &TokenCounter::new());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    classifier.classify(prompt.newest_user_turn().to_owned(), &features, deadline).await.expect("scores")
+}
+
+fn assert_close(scores: &Scores, golden: &Golden) {
+    for (head, expected) in &golden.scores {
+        let actual = &scores.head(head).expect("a head of the bundle").probabilities;
+        let close = actual.iter().zip(expected).all(|(actual, expected)| (actual - expected).abs() < 1e-3);
+        assert!(close, "{head} of {:?} is {actual:?}, expected {expected:?}", golden.text);
+    }
+}
+
+#[tokio::test]
+async fn golden_inputs_score_what_python_wrote_down_within_a_thousandth() {
+    let classifier = start();
+
+    for golden in golden() {
+        assert_close(&scores(&classifier, &golden.text).await, &golden);
+    }
+}
+
+#[tokio::test]
+async fn a_burst_of_golden_inputs_scores_the_same() {
+    let classifier = start();
+    let golden = golden();
+
+    let burst = futures::future::join_all(golden.iter().map(|golden| scores(&classifier, &golden.text))).await;
+
+    for (scores, golden) in burst.iter().zip(&golden) {
+        assert_close(scores, golden);
+    }
+}
