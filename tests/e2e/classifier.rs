@@ -36,10 +36,11 @@ async fn a_library_that_is_missing_leaves_the_decision_to_otherwise() {
 #[tokio::test]
 async fn a_classifier_that_is_slow_costs_its_deadline_and_no_more() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
-    let config = Config { deadline: "1us", ..Config::classifying(&small, &frontier) };
+    let config = Config { deadline: "1ms", ..Config::classifying(&small, &frontier) };
     let gateway = Gateway::start(&config).await;
+    let takes_longer = "Every word of this is read. ".repeat(500);
 
-    let reply = chat(gateway.listen, question("auto", "hello")).await;
+    let reply = chat(gateway.listen, question("auto", &takes_longer)).await;
 
     served_by_otherwise(&gateway, &reply, "deadline").await;
 }

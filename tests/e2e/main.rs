@@ -13,6 +13,7 @@ mod origin;
 mod admin;
 mod bodies;
 mod classifier;
+mod cli;
 mod errors;
 mod expect;
 mod harness;
