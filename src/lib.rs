@@ -1,5 +1,49 @@
-//! Pointsman.
+//! Pointsman reads each LLM prompt, judges it in milliseconds, and sends it to the cheapest model that will answer it well.
+//!
+//! # Life of a request
+//!
+//! ```text
+//! client ── POST /v1/chat/completions ──► proxy::request_filter
+//!             intake   the whole body, within a limit                      proxy
+//!             prompt   a borrowed, dialect-neutral view of it              prompt
+//!             features tokens, structure, attachments, parameters          features
+//!             policy   first policy that matches; rules, then a strategy   policy
+//!             scores   the strategy asks the classifier, with a deadline   classifier
+//!             decision a model of the catalog, and why                     router
+//!             rewrite  the `model` value is spliced, all else stays        prompt::splice
+//!        proxy::upstream_peer, upstream_request_filter ──► provider
+//! client ◄── the provider's answer as it comes, decision headers on top ──┘
+//! ```
+//!
+//! A request pins one [`snapshot::Snapshot`] and never looks again. Classifier trouble is never an error to the client:
+//! the policy's `otherwise` serves, and the [reason](scores::Degraded) is counted and shown.
+//!
+//! # Life of a reload
+//!
+//! Watch, parse, validate, build, warm up, swap ([`reload`]). Any failure keeps the snapshot that serves. Configuration
+//! and weights share one generation number.
+//!
+//! # Who imports whom
+//!
+//! ```text
+//! main -> cli -> admin -> {proxy, reload} -> router -> snapshot -> {policy, classifier, upstream}
+//!      -> {features, scores} -> prompt
+//! ```
+//!
+//! with [`config`] and [`telemetry`] on the ground floor. [`prompt`], [`features`], [`scores`] and [`policy`] are pure: no
+//! runtime, no sockets, no clock, no files, no metrics. `tests/layering.rs` enforces both.
+
+pub mod admin;
+pub mod classifier;
+pub mod cli;
 pub mod config;
-pub mod prompt;
 pub mod features;
+pub mod policy;
+pub mod prompt;
+pub mod proxy;
+pub mod reload;
+pub mod router;
 pub mod scores;
+pub mod snapshot;
+pub mod telemetry;
+pub mod upstream;

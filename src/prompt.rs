@@ -1,1 +1,220 @@
-//! p
+//! A borrowed, dialect-neutral view of the request body.
+//!
+//! Owns reading: which model the client names and where in the body it does, the conversation's text, what is attached
+//! to it and the parameters beside it. Sits between intake, which hands over the whole body, and `features`, which
+//! measures the view. Refuses to judge: a body that is JSON and names one model is read, and whatever has an unexpected
+//! shape inside it is read as empty, because the upstream is the judge of it.
+//!
+//! One file per dialect; [`model_field`] works on any JSON body, and [`splice`] is the only way a body is changed.
+
+mod chat;
+mod model_field;
+mod splice;
+mod tolerant;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use thiserror::Error;
+
+pub use self::model_field::{ModelField, model_field};
+pub use self::splice::splice;
+
+/// An API whose request bodies can be read into a [`Prompt`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// OpenAI's `POST /v1/chat/completions`.
+    ChatCompletions,
+}
+
+impl Dialect {
+    /// Returns the dialect spoken on `path` (without a query), or `None` for a path whose bodies are not read.
+    #[must_use]
+    pub fn of_path(path: &str) -> Option<Self> {
+        match path {
+            "/v1/chat/completions" => Some(Self::ChatCompletions),
+            _ => None,
+        }
+    }
+}
+
+/// What a request body says, borrowed from it wherever its strings hold no escapes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prompt<'b> {
+    /// The dialect the body was read in.
+    pub dialect: Dialect,
+    /// The model that the client names.
+    pub model: Cow<'b, str>,
+    /// Where the body holds the model: the bytes of its JSON string, quotes included.
+    pub model_span: Range<usize>,
+    /// Turns of the conversation, of any role; an element of an unknown shape is a turn too.
+    pub turns: u32,
+    /// Turns of the user.
+    pub user_turns: u32,
+    /// Unicode characters in system and developer turns.
+    pub system_chars: u64,
+    /// What is attached, over all turns.
+    pub attachments: Attachments,
+    /// Tools on offer: `tools` and the legacy `functions`.
+    pub tools: u32,
+    /// Tool calls in progress: those the assistant made after the newest user turn.
+    pub tool_calls: u32,
+    /// Tool turns after the newest user turn whose text starts like an error: after white space and in any case with
+    /// `error`, `exception`, `traceback`, `fatal`, `failed`, `failure`, or a JSON object whose first key is `error`.
+    pub tool_errors: u32,
+    /// Sampling and output parameters.
+    pub parameters: Parameters<'b>,
+    texts: Vec<Cow<'b, str>>,
+    newest_user: Option<usize>,
+}
+
+impl<'b> Prompt<'b> {
+    /// Reads `body` as a request of `dialect`.
+    ///
+    /// Fails exactly when [`model_field`] does. A value of an unexpected shape or type is read as absent; half of a
+    /// surrogate pair and bytes that are no UTF-8 are read as replacement characters. Nesting of any depth is safe.
+    ///
+    /// # Errors
+    ///
+    /// When the body is not a JSON object, or does not name exactly one model at its top level.
+    pub fn parse(dialect: Dialect, body: &'b [u8]) -> Result<Self, ParseError> {
+        match dialect {
+            Dialect::ChatCompletions => chat::parse(body),
+        }
+    }
+
+    /// Returns the text of each turn that has any, in the order of the conversation, a turn's parts joined with `\n`.
+    pub fn texts(&self) -> impl Iterator<Item = &str> + Clone {
+        self.texts.iter().map(AsRef::as_ref)
+    }
+
+    /// Returns the text of the newest user turn, its parts joined with `\n`; empty when there is none.
+    #[must_use]
+    pub fn newest_user_turn(&self) -> &str {
+        self.newest_user.map_or("", |index| self.texts[index].as_ref())
+    }
+
+    /// Lets go of the body.
+    fn into_owned(self) -> Prompt<'static> {
+        Prompt {
+            model: owned(self.model),
+            parameters: Parameters { reasoning_effort: self.parameters.reasoning_effort.map(owned), ..self.parameters },
+            texts: self.texts.into_iter().map(owned).collect(),
+            ..self
+        }
+    }
+}
+
+fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
+    Cow::Owned(text.into_owned())
+}
+
+/// Counts of what is attached to a conversation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Attachments {
+    /// Parts of type `image_url`, `input_image` or `image`.
+    pub images: u32,
+    /// Parts of type `input_audio` or `audio`.
+    pub audio: u32,
+    /// Parts of type `file` or `input_file`.
+    pub files: u32,
+}
+
+/// The parameters beside the conversation; `None` where the client leaves the choice to the API.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Parameters<'b> {
+    /// Sampling temperature.
+    pub temperature: Option<f64>,
+    /// Nucleus sampling mass.
+    pub top_p: Option<f64>,
+    /// The most tokens the answer may have: `max_completion_tokens`, else the older `max_tokens`.
+    pub max_output_tokens: Option<u64>,
+    /// Whether the answer is streamed.
+    pub stream: bool,
+    /// How long the model may think, in the client's words.
+    pub reasoning_effort: Option<Cow<'b, str>>,
+    /// The shape that the answer must have.
+    pub response_format: ResponseFormat,
+}
+
+/// The shape that the answer must have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ResponseFormat {
+    /// Free text; also any format this version does not know.
+    #[default]
+    Text,
+    /// Any JSON object.
+    JsonObject,
+    /// JSON that matches the client's schema.
+    JsonSchema,
+}
+
+impl ResponseFormat {
+    /// Returns the name that the API uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::JsonObject => "json_object",
+            Self::JsonSchema => "json_schema",
+        }
+    }
+}
+
+/// Why a body cannot be routed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ParseError {
+    /// The body is not JSON.
+    #[error("the body is not valid JSON: {message} at line {line} column {column}")]
+    InvalidJson {
+        /// What the parser met or missed.
+        message: String,
+        /// The line it happened on, from 1.
+        line: usize,
+        /// The byte of the line, from 1; 0 where the line has none.
+        column: usize,
+    },
+    /// The body is JSON of another type.
+    #[error("the body must be a JSON object")]
+    NotAnObject,
+    /// No top-level `model`.
+    #[error("`model` is missing")]
+    ModelMissing,
+    /// The top-level `model` is of another type.
+    #[error("`model` must be a string")]
+    ModelNotAString,
+    /// Two top-level `model` keys: parsers differ in which one they believe.
+    #[error("`model` is given more than once")]
+    ModelTwice,
+}
+
+impl ParseError {
+    /// Returns the stable code for answers, metrics and logs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidJson { .. } => "invalid_json",
+            Self::NotAnObject => "invalid_body",
+            Self::ModelMissing => "model_missing",
+            Self::ModelNotAString => "model_not_a_string",
+            Self::ModelTwice => "model_twice",
+        }
+    }
+}
+
+impl From<serde_json::Error> for ParseError {
+    /// Tells malformed JSON from JSON that is no object: reading is tolerant below the top level, so a type error can
+    /// only mean the latter.
+    fn from(error: serde_json::Error) -> Self {
+        if error.is_data() {
+            return Self::NotAnObject;
+        }
+        let (line, column) = (error.line(), error.column());
+        let text = error.to_string();
+        let message = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text).to_owned();
+        Self::InvalidJson { message, line, column }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::values::{Name, Ratio, Span};
+use super::load::Source;
+use super::values::{self, Glob, Ladder, Name, Ratio, Span};
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -36,6 +37,9 @@ pub struct Config {
     /// First policy whose `match` fits the request decides.
     #[serde(default)]
     pub policies: Vec<Policy>,
+    /// The file that this was read from, so that later stages can point into it.
+    #[serde(skip)]
+    pub(super) source: Source,
 }
 
 /// The data plane's listener.
@@ -43,6 +47,7 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct Listen {
     /// Address and port; port 0 takes a free one.
+    #[serde(deserialize_with = "values::address")]
     pub address: SocketAddr,
 }
 
@@ -51,7 +56,7 @@ pub struct Listen {
 #[serde(deny_unknown_fields)]
 pub struct Admin {
     /// Address and port; never the same as `listen`.
-    #[serde(default = "Admin::default_address")]
+    #[serde(default = "Admin::default_address", deserialize_with = "values::address")]
     pub address: SocketAddr,
 }
 
@@ -196,11 +201,11 @@ pub struct Policy {
 #[serde(deny_unknown_fields, default)]
 pub struct Match {
     /// Globs over the request's `model`, such as `auto` or `gpt-*`.
-    pub model: Vec<String>,
+    pub model: Vec<Glob>,
     /// Globs over the request's path.
-    pub path: Vec<String>,
+    pub path: Vec<Glob>,
     /// Header names and globs over their values.
-    pub header: BTreeMap<String, String>,
+    pub header: BTreeMap<String, Glob>,
 }
 
 /// What a policy does.
@@ -227,9 +232,16 @@ pub struct Rule {
 
 /// How a model is chosen when no rule did.
 #[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "snake_case", from = "ReadStrategy")]
 pub enum Strategy {
-    /// By the label of the classifier's `tier` head.
+    /// By the label of a classifier's head.
+    Tiers(Tiers),
+}
+
+/// [`Strategy`] as it is read: serde's `tag` would lose the places of everything in it, see [`super::read`].
+#[derive(Deserialize)]
+#[serde(rename = "kind", rename_all = "snake_case")]
+enum ReadStrategy {
     Tiers(Tiers),
 }
 
@@ -242,13 +254,21 @@ pub struct Tiers {
     /// The head that is read. Default `tier`.
     #[serde(default = "Tiers::default_head")]
     pub head: Name,
-    /// Label to model; must cover the head's labels.
-    pub tiers: BTreeMap<Name, Name>,
+    /// Label to model, lowest tier first; must cover the head's labels.
+    pub tiers: Ladder,
     /// Below this probability of the best label, `otherwise` decides. Default 0.
     #[serde(default = "Tiers::default_confidence")]
     pub min_confidence: Ratio,
     /// The model when the classifier abstains, fails or is late.
     pub otherwise: Name,
+}
+
+impl From<ReadStrategy> for Strategy {
+    fn from(strategy: ReadStrategy) -> Self {
+        match strategy {
+            ReadStrategy::Tiers(tiers) => Self::Tiers(tiers),
+        }
+    }
 }
 
 impl Admin {
@@ -296,5 +316,13 @@ impl Tiers {
 
     fn default_confidence() -> Ratio {
         Ratio::new(0.0).expect("zero is a ratio")
+    }
+}
+
+impl Config {
+    /// Returns the models that clients can ask for by an exact name, in the order of the policies.
+    pub fn virtual_models(&self) -> impl Iterator<Item = &str> {
+        let globs = self.policies.iter().flat_map(|policy| &policy.matches.model);
+        globs.map(String::as_str).filter(|glob| !glob.contains(['*', '?', '[', '{']))
     }
 }

@@ -1,0 +1,15 @@
+//! The admin plane: a small HTTP server of its own for operators, Prometheus and probes.
+//!
+//! [`serve`] runs it on a listener that is already bound. What it shows comes from a [`Plane`]; the routes know neither the proxy
+//! nor how a reload works, [`Process`] does. It never shows secrets, because what it is given holds none, and it has no authentication: it
+//! belongs on loopback or a private network.
+
+mod http;
+mod plane;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use self::http::serve;
+pub use self::plane::Process;
+pub use self::state::{AdminError, ClassifierState, LastReload, Phase, Plane, Readiness};

@@ -1,0 +1,144 @@
+//! Routes, and the way answers are written.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+
+use super::state::{AdminError, Plane};
+use crate::proxy::rejection::{ErrorObject, Rejection, error_type};
+
+/// How long a client may take to send a body.
+const BODY_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long answers that are on their way may take once the process stops.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Prometheus' text format.
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The path whose policy decides when a body is sent to `/v1/decide`.
+const DECIDED_PATH: &str = "/v1/chat/completions";
+
+/// Every route, as a 404 lists them.
+pub(super) const ROUTES: [&str; 8] = [
+    "GET /",
+    "GET /metrics",
+    "GET /healthz",
+    "GET /readyz",
+    "GET /generation",
+    "GET /config",
+    "POST /v1/decide",
+    "POST /reload",
+];
+
+const INDEX: &str = include_str!("index.html");
+
+type Shared = State<Arc<dyn Plane>>;
+
+/// Serves the admin plane until `shutdown` completes and answers on their way have ended, or five seconds have passed.
+///
+/// # Errors
+/// When the listener fails for good.
+pub async fn serve(
+    listener: TcpListener,
+    plane: Arc<dyn Plane>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let (stopping, stopped) = oneshot::channel();
+    let stop = async move {
+        shutdown.await;
+        let _ = stopping.send(());
+    };
+    let overdue = async move {
+        let _ = stopped.await;
+        sleep(DRAIN_DEADLINE).await;
+    };
+    tokio::select! {
+        served = axum::serve(listener, router(plane)).with_graceful_shutdown(stop) => served,
+        () = overdue => Ok(()),
+    }
+}
+
+fn router(plane: Arc<dyn Plane>) -> Router {
+    Router::new()
+        .route("/", get(|| async { Html(INDEX) }))
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(readyz))
+        .route("/generation", get(generation))
+        .route("/config", get(config))
+        .route("/v1/decide", post(decide))
+        .route("/reload", post(reload))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(plane)
+}
+
+async fn metrics(State(plane): Shared) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, METRICS_TYPE)], plane.metrics())
+}
+
+async fn readyz(State(plane): Shared) -> impl IntoResponse {
+    let readiness = plane.ready();
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(readiness))
+}
+
+async fn generation(State(plane): Shared) -> Json<Value> {
+    Json(json!({ "generation": plane.generation() }))
+}
+
+async fn config(State(plane): Shared) -> Json<Value> {
+    Json(plane.config())
+}
+
+async fn decide(State(plane): Shared, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
+    let body = read(&headers, request.into_body(), plane.max_body_bytes()).await?;
+    plane.decide(DECIDED_PATH, &headers, body).await.map(Json)
+}
+
+async fn reload(State(plane): Shared) -> Result<Json<Value>, AdminError> {
+    plane.reload().await.map(Json)
+}
+
+async fn not_found(uri: Uri) -> AdminError {
+    let message = format!("There is no `{}` here. Routes: {}.", uri.path(), ROUTES.join(", "));
+    AdminError { status: StatusCode::NOT_FOUND, code: "not_found", param: None, message }
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> AdminError {
+    let message = format!("`{}` does not take {method}. Routes: {}.", uri.path(), ROUTES.join(", "));
+    AdminError { status: StatusCode::METHOD_NOT_ALLOWED, code: "method_not_allowed", param: None, message }
+}
+
+/// Reads the body, at most `limit` bytes of it. One that says beforehand that it is larger is refused unread.
+async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Rejection> {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(Rejection::BodyTooLarge { limit });
+    }
+    let read = timeout(BODY_DEADLINE, to_bytes(body, limit)).await.map_err(|_| Rejection::RequestTimeout)?;
+    // The other way to fail is a client that left, and it will not see the answer.
+    read.map_err(|_| Rejection::BodyTooLarge { limit })
+}
+
+impl IntoResponse for AdminError {
+    fn into_response(self) -> Response {
+        let kind = error_type(self.status);
+        let body = ErrorObject { message: &self.message, kind, param: self.param, code: self.code }.body();
+        (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+    }
+}

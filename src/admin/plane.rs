@@ -1,0 +1,105 @@
+//! The admin plane's view of a running process: the router, the reloader and the metrics behind one trait.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ::http::HeaderMap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::state::{AdminError, ClassifierState, LastReload, Phase, Plane, Readiness};
+use crate::policy::RequestFacts;
+use crate::prompt::{Dialect, Prompt};
+use crate::proxy::rejection::Rejection;
+use crate::reload::{Reloaded, Reloader};
+use crate::router::Verdict;
+use crate::snapshot;
+use crate::telemetry::Metrics;
+
+/// A running process.
+pub struct Process {
+    /// Holds the router and knows the last reload.
+    pub reloader: Arc<Reloader>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+#[async_trait]
+impl Plane for Process {
+    fn metrics(&self) -> String {
+        self.metrics.render()
+    }
+
+    fn ready(&self) -> Readiness {
+        let snapshot = self.reloader.router().snapshot();
+        Readiness {
+            ready: true, // without its classifiers it serves by `otherwise`
+            generation: snapshot.generation,
+            classifiers: classifiers(&snapshot.classifiers),
+            last_reload: self.reloader.last().map(last_reload),
+        }
+    }
+
+    fn config(&self) -> Value {
+        serde_json::to_value(&*self.reloader.router().snapshot().config).unwrap_or_default()
+    }
+
+    fn generation(&self) -> u64 {
+        self.reloader.router().snapshot().generation
+    }
+
+    fn max_body_bytes(&self) -> usize {
+        self.reloader.router().snapshot().config.limits.max_body_bytes
+    }
+
+    async fn decide(&self, path: &str, headers: &HeaderMap, body: Bytes) -> Result<Value, AdminError> {
+        let router = self.reloader.router();
+        let snapshot = router.snapshot();
+        let dialect = Dialect::of_path(path).ok_or(Rejection::PathNotFound)?;
+        let prompt = Prompt::parse(dialect, &body).map_err(Rejection::from)?;
+        let facts =
+            RequestFacts { model: &prompt.model, path, header: &|name| headers.get(name)?.to_str().ok() };
+        match router.decide(&snapshot, &facts, &prompt).await {
+            Verdict::Route(routing) => Ok(routing.explain(&snapshot)),
+            Verdict::Pass { policy } => Ok(json!({
+                "model": null,
+                "policy": policy,
+                "reason": "pass",
+                "provider": snapshot.config.default_provider,
+                "generation": snapshot.generation,
+            })),
+        }
+    }
+
+    async fn reload(&self) -> Result<Value, AdminError> {
+        let reloader = Arc::clone(&self.reloader);
+        // Loading weights takes a tenth of a second of this thread's time, in which it would answer no probe.
+        let reloaded = tokio::task::spawn_blocking(move || reloader.reload("admin")).await;
+        let reloaded = reloaded.map_err(|_| AdminError::from(Rejection::Internal))?;
+        match reloaded.error {
+            Some(error) => Err(AdminError::reload_rejected(error)),
+            None => Ok(json!({ "outcome": reloaded.outcome, "generation": reloaded.generation })),
+        }
+    }
+}
+
+fn classifiers(states: &BTreeMap<crate::config::Name, snapshot::ClassifierState>) -> BTreeMap<crate::config::Name, ClassifierState> {
+    let show = |state: &snapshot::ClassifierState| match state {
+        snapshot::ClassifierState::Ready(classifier) => ClassifierState {
+            state: Phase::Ready,
+            detail: None,
+            version: Some(classifier.identity().version.to_string()),
+        },
+        snapshot::ClassifierState::Unavailable { reason, detail } => ClassifierState {
+            state: Phase::Unavailable,
+            detail: Some(format!("{}: {detail}", reason.as_str())),
+            version: None,
+        },
+    };
+    states.iter().map(|(name, state)| (name.clone(), show(state))).collect()
+}
+
+fn last_reload(reloaded: Reloaded) -> LastReload {
+    LastReload { at: reloaded.at, outcome: reloaded.outcome, detail: reloaded.error }
+}

@@ -1,0 +1,132 @@
+//! What the admin plane needs to know of the rest of the process.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use ::http::{HeaderMap, StatusCode};
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use crate::config::Name;
+use crate::proxy::rejection::Rejection;
+use crate::telemetry::ReloadOutcome;
+
+/// The process as the admin plane sees it.
+#[async_trait]
+pub trait Plane: Send + Sync + 'static {
+    /// Returns every metric in Prometheus' text format.
+    fn metrics(&self) -> String;
+
+    /// Returns whether requests can be served, and how well.
+    fn ready(&self) -> Readiness;
+
+    /// Returns the configuration that serves; holds no secrets, only where they come from.
+    fn config(&self) -> Value;
+
+    /// Returns the generation of configuration and weights that serves.
+    fn generation(&self) -> u64;
+
+    /// Returns the largest body that [`Plane::decide`] takes, in bytes.
+    fn max_body_bytes(&self) -> usize;
+
+    /// Decides on a request without sending it anywhere.
+    ///
+    /// `path` is the data plane's, such as `/v1/chat/completions`. Dropping the future abandons the decision.
+    ///
+    /// # Errors
+    /// What the data plane would have answered the request with.
+    async fn decide(&self, path: &str, headers: &HeaderMap, body: Bytes) -> Result<Value, AdminError>;
+
+    /// Reads the configuration again and swaps to it.
+    ///
+    /// # Errors
+    /// Says what was wrong; then the old generation keeps serving.
+    async fn reload(&self) -> Result<Value, AdminError>;
+}
+
+/// Whether requests can be served, and how well.
+#[derive(Debug, Clone, Serialize)]
+pub struct Readiness {
+    /// Whether traffic should come here. A degraded classifier does not change that: `otherwise` serves.
+    pub ready: bool,
+    /// The generation that serves.
+    pub generation: u64,
+    /// Each classifier of that generation.
+    pub classifiers: BTreeMap<Name, ClassifierState>,
+    /// How the last reload ended; absent before the first.
+    pub last_reload: Option<LastReload>,
+}
+
+/// How a classifier is.
+#[derive(Debug, Clone, Serialize)]
+pub struct ClassifierState {
+    /// In one word.
+    pub state: Phase,
+    /// Why it is not ready.
+    pub detail: Option<String>,
+    /// The version of its bundle.
+    pub version: Option<String>,
+}
+
+/// What a classifier is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Scores prompts.
+    Ready,
+    /// Scores prompts on a lower rung of the degrade ladder.
+    Degraded,
+    /// Gives no scores.
+    Unavailable,
+}
+
+/// How a reload ended.
+#[derive(Debug, Clone, Serialize)]
+pub struct LastReload {
+    /// When, in UTC.
+    #[serde(serialize_with = "rfc3339")]
+    pub at: SystemTime,
+    /// How.
+    pub outcome: ReloadOutcome,
+    /// Why it was rejected.
+    pub detail: Option<String>,
+}
+
+/// An answer of the admin plane that is an error, in OpenAI's shape.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct AdminError {
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// For programs; stable.
+    pub code: &'static str,
+    /// The parameter at fault.
+    pub param: Option<&'static str>,
+    /// For people.
+    pub message: String,
+}
+
+impl AdminError {
+    /// Returns the error of a reload that was refused.
+    #[must_use]
+    pub fn reload_rejected(message: String) -> Self {
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, code: "reload_rejected", param: None, message }
+    }
+}
+
+impl From<Rejection> for AdminError {
+    fn from(rejection: Rejection) -> Self {
+        Self {
+            status: rejection.status(),
+            code: rejection.code(),
+            param: rejection.param(),
+            message: rejection.to_string(),
+        }
+    }
+}
+
+fn rfc3339<S: Serializer>(at: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&humantime::format_rfc3339_seconds(*at))
+}

@@ -1,0 +1,307 @@
+//! The admin plane over real connections, in front of a scripted process.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use ::http::HeaderMap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::config::Name;
+use crate::proxy::rejection::Rejection;
+use crate::telemetry::ReloadOutcome;
+
+const LIMIT: usize = 64;
+
+/// A process that says what the test wants.
+#[derive(Default)]
+struct Scripted {
+    unready: bool,
+    generation: AtomicU64,
+    broken_config: bool,
+    reloading: Notify,
+    slow_reload: bool,
+}
+
+#[async_trait]
+impl Plane for Scripted {
+    fn metrics(&self) -> String {
+        "pointsman_generation 1\n".to_owned()
+    }
+
+    fn ready(&self) -> Readiness {
+        let missing = ClassifierState {
+            state: Phase::Unavailable,
+            detail: Some("libonnxruntime was not found".to_owned()),
+            version: None,
+        };
+        let at = SystemTime::UNIX_EPOCH + Duration::from_hours(24);
+        Readiness {
+            ready: !self.unready,
+            generation: 1,
+            classifiers: BTreeMap::from([(Name::new("default").expect("a valid name"), missing)]),
+            last_reload: Some(LastReload { at, outcome: ReloadOutcome::Applied, detail: None }),
+        }
+    }
+
+    fn config(&self) -> Value {
+        json!({"version": 1, "providers": {"openai": {"credential": {"env": "OPENAI_API_KEY"}}}})
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    fn max_body_bytes(&self) -> usize {
+        LIMIT
+    }
+
+    async fn decide(&self, path: &str, headers: &HeaderMap, body: Bytes) -> Result<Value, AdminError> {
+        if body.is_empty() {
+            return Err(Rejection::ModelMissing.into());
+        }
+        Ok(json!({"path": path, "team": headers.get("x-team").map(|team| team.to_str().ok()), "bytes": body.len()}))
+    }
+
+    async fn reload(&self) -> Result<Value, AdminError> {
+        self.reloading.notify_one();
+        if self.slow_reload {
+            std::future::pending::<()>().await;
+        }
+        if self.broken_config {
+            return Err(AdminError::reload_rejected("models.small: no provider `x`".to_owned()));
+        }
+        Ok(json!({"outcome": "applied", "generation": self.generation.fetch_add(1, Ordering::Relaxed) + 1}))
+    }
+}
+
+/// An admin plane that runs until it is stopped.
+struct Admin {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Admin {
+    async fn of(plane: Arc<Scripted>) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("a bound listener");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(serve(listener, plane, async { stopped.await.unwrap_or_default() }));
+        Self { address, stop, task }
+    }
+
+    /// Sends the bytes as they are and returns the whole answer.
+    async fn raw(&self, request: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).await.expect("it listens");
+        stream.write_all(request).await.expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("it answers");
+        answer
+    }
+
+    /// Returns the head and the body of the answer.
+    async fn ask(&self, line: &str, body: &str) -> (String, String) {
+        let length = body.len();
+        let head = format!("{line} HTTP/1.1\r\nhost: admin\r\nx-team: red\r\nconnection: close\r\n");
+        let answer = self.raw(format!("{head}content-length: {length}\r\n\r\n{body}").as_bytes()).await;
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+        (head.to_owned(), body.to_owned())
+    }
+
+    /// Returns the status and the body as JSON.
+    async fn ask_json(&self, line: &str, body: &str) -> (u16, Value) {
+        let (head, body) = self.ask(line, body).await;
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status line");
+        assert!(head.contains("content-type: application/json"), "{head}");
+        (status, serde_json::from_str(&body).expect("JSON"))
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_in_prometheus_text_format() {
+    let admin = Admin::of(Arc::default()).await;
+
+    let (head, body) = admin.ask("GET /metrics", "").await;
+
+    assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+    assert_eq!(body, "pointsman_generation 1\n");
+}
+
+#[tokio::test]
+async fn a_process_that_lives_is_ok() {
+    let admin = Admin::of(Arc::new(Scripted { unready: true, ..Scripted::default() })).await;
+
+    assert_eq!(admin.ask("GET /healthz", "").await.1, "ok");
+}
+
+#[tokio::test]
+async fn readiness_says_how_each_classifier_is_and_how_the_last_reload_ended() {
+    let admin = Admin::of(Arc::default()).await;
+
+    let answer = admin.ask_json("GET /readyz", "").await;
+
+    let expected = json!({
+        "ready": true,
+        "generation": 1,
+        "classifiers": {
+            "default": {"state": "unavailable", "detail": "libonnxruntime was not found", "version": null},
+        },
+        "last_reload": {"at": "1970-01-02T00:00:00Z", "outcome": "applied", "detail": null},
+    });
+    assert_eq!(answer, (200, expected));
+}
+
+#[tokio::test]
+async fn a_process_that_is_not_ready_answers_503() {
+    let admin = Admin::of(Arc::new(Scripted { unready: true, ..Scripted::default() })).await;
+
+    let (status, body) = admin.ask_json("GET /readyz", "").await;
+
+    assert_eq!((status, &body["ready"]), (503, &json!(false)));
+}
+
+#[tokio::test]
+async fn the_configuration_is_shown_as_json() {
+    let admin = Admin::of(Arc::default()).await;
+
+    let (status, body) = admin.ask_json("GET /config", "").await;
+
+    assert_eq!((status, &body["version"]), (200, &json!(1)));
+}
+
+#[tokio::test]
+async fn a_decision_sees_the_body_the_headers_and_the_chat_path() {
+    let admin = Admin::of(Arc::default()).await;
+
+    let answer = admin.ask_json("POST /v1/decide", "{}").await;
+
+    assert_eq!(answer, (200, json!({"path": "/v1/chat/completions", "team": "red", "bytes": 2})));
+}
+
+#[tokio::test]
+async fn a_body_may_be_as_large_as_the_limit_and_no_larger() {
+    let admin = Admin::of(Arc::default()).await;
+
+    let (at, _) = admin.ask_json("POST /v1/decide", &"x".repeat(LIMIT)).await;
+    let (above, body) = admin.ask_json("POST /v1/decide", &"x".repeat(LIMIT + 1)).await;
+
+    assert_eq!((at, above), (200, 413));
+    assert_eq!(body["error"]["code"], "body_too_large");
+}
+
+#[tokio::test]
+async fn a_body_of_unknown_length_is_bounded_too() {
+    let admin = Admin::of(Arc::default()).await;
+    let chunk = "x".repeat(LIMIT + 1);
+    let head = "POST /v1/decide HTTP/1.1\r\nhost: admin\r\nconnection: close\r\ntransfer-encoding: chunked";
+
+    let answer = admin.raw(format!("{head}\r\n\r\n{:x}\r\n{chunk}\r\n0\r\n\r\n", chunk.len()).as_bytes()).await;
+
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_refused_decision_reads_as_on_the_data_plane() {
+    let admin = Admin::of(Arc::default()).await;
+
+    let (status, body) = admin.ask_json("POST /v1/decide", "").await;
+
+    assert_eq!(status, 400);
+    assert_eq!(
+        body,
+        json!({"error": {
+            "message": "You must provide a `model` parameter.",
+            "type": "invalid_request_error", "param": "model", "code": "model_missing",
+        }})
+    );
+}
+
+#[tokio::test]
+async fn a_reload_answers_with_the_new_generation() {
+    let admin = Admin::of(Arc::default()).await;
+
+    let reloaded = admin.ask_json("POST /reload", "").await;
+    let generation = admin.ask_json("GET /generation", "").await;
+
+    assert_eq!(reloaded, (200, json!({"outcome": "applied", "generation": 1})));
+    assert_eq!(generation, (200, json!({"generation": 1})));
+}
+
+#[tokio::test]
+async fn a_refused_reload_says_what_is_wrong() {
+    let admin = Admin::of(Arc::new(Scripted { broken_config: true, ..Scripted::default() })).await;
+
+    let (status, body) = admin.ask_json("POST /reload", "").await;
+
+    assert_eq!((status, &body["error"]["code"]), (422, &json!("reload_rejected")));
+    assert_eq!(body["error"]["message"], "models.small: no provider `x`");
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_told_which_ones_exist() {
+    let admin = Admin::of(Arc::default()).await;
+
+    let (status, body) = admin.ask_json("GET /metrix?x=1", "").await;
+
+    assert_eq!((status, &body["error"]["code"]), (404, &json!("not_found")));
+    let message = body["error"]["message"].as_str().expect("a message");
+    assert!(message.starts_with("There is no `/metrix` here. Routes: GET /, GET /metrics,"), "{message}");
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_told_which_one_is_allowed() {
+    let admin = Admin::of(Arc::default()).await;
+
+    let (head, body) = admin.ask("GET /reload", "").await;
+
+    assert!(head.starts_with("HTTP/1.1 405") && head.contains("allow: POST"), "{head}");
+    assert!(body.contains(r#""code":"method_not_allowed""#), "{body}");
+}
+
+#[tokio::test]
+async fn the_index_names_every_route_and_loads_nothing_from_elsewhere() {
+    let admin = Admin::of(Arc::default()).await;
+
+    let (head, page) = admin.ask("GET /", "").await;
+
+    assert!(head.contains("content-type: text/html"), "{head}");
+    for route in super::http::ROUTES.iter().filter(|route| **route != "GET /") {
+        assert!(page.contains(route), "no `{route}` in the page");
+    }
+    assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("<script"));
+}
+
+#[tokio::test]
+async fn an_idle_plane_stops_at_once() {
+    let admin = Admin::of(Arc::default()).await;
+
+    admin.stop.send(()).expect("it runs");
+
+    admin.task.await.expect("no panic").expect("no failure");
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_holds_the_stop_up_for_five_seconds_and_no_more() {
+    let plane = Arc::new(Scripted { slow_reload: true, ..Scripted::default() });
+    let admin = Admin::of(Arc::clone(&plane)).await;
+    let mut stream = TcpStream::connect(admin.address).await.expect("it listens");
+    stream.write_all(b"POST /reload HTTP/1.1\r\nhost: admin\r\n\r\n").await.expect("it reads");
+    plane.reloading.notified().await;
+    tokio::time::pause();
+    let stopped = tokio::time::Instant::now();
+
+    admin.stop.send(()).expect("it runs");
+    admin.task.await.expect("no panic").expect("no failure");
+
+    assert_eq!(stopped.elapsed().as_secs(), 5);
+}

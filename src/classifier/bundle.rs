@@ -1,0 +1,152 @@
+//! A bundle: the folder that is loaded, verified and swapped as one.
+//!
+//! Every file is read once, hashed, and parsed from the bytes that were hashed: a folder that changes while it is being
+//! read cannot slip through. The ONNX graph and the golden inputs are checked when a session exists, by
+//! [`Classifier::start`](super::Classifier::start).
+
+mod error;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+pub use self::error::BundleError;
+use super::golden::{self, GoldenInput};
+use super::heads::Heads;
+use super::inputs::FeatureInputs;
+use super::manifest::{FILE, Manifest};
+use super::tokenize::Tokenizer;
+
+/// The verified content of a bundle's folder.
+#[derive(Debug)]
+pub struct Bundle {
+    pub(crate) identity: Identity,
+    pub(crate) manifest: Manifest,
+    pub(crate) tokenizer: Arc<Tokenizer>,
+    pub(crate) inputs: FeatureInputs,
+    pub(crate) heads: Arc<Heads>,
+    pub(crate) golden: Vec<GoldenInput>,
+    pub(crate) model: Vec<u8>,
+}
+
+/// Which bundle it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Identity {
+    /// The manifest's name.
+    pub name: Arc<str>,
+    /// The manifest's version.
+    pub version: Arc<str>,
+    /// The manifest's sha256; the manifest holds every other file's, so it stands for the whole content.
+    pub sha256: Arc<str>,
+}
+
+/// The bytes of every file of the manifest, hashes checked.
+struct Files(BTreeMap<String, Vec<u8>>);
+
+impl Bundle {
+    /// Reads a folder and checks everything that needs no ONNX Runtime.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, by file and value.
+    pub fn open(folder: &Path) -> Result<Self, BundleError> {
+        let bytes = read(folder, FILE)?;
+        let text = str::from_utf8(&bytes).map_err(|error| BundleError::Manifest { message: error.to_string() })?;
+        let manifest = Manifest::parse(text)?;
+        let mut files = Files::read(folder, &manifest)?;
+
+        let tokenizer = Tokenizer::parse(&manifest.tokenizer, &files.take(&manifest.tokenizer.file))?;
+        let inputs = FeatureInputs::parse(&manifest.features_file, &files.take(&manifest.features_file))?;
+        let heads = Heads::parse(&manifest, &files.take(&manifest.heads_file), inputs.len())?;
+        let golden = golden::parse(&manifest.golden_file, &files.take(&manifest.golden_file), &heads)?;
+        let model = files.take(&manifest.encoder.file);
+
+        let identity = Identity::new(&manifest, &bytes);
+        Ok(Self { identity, manifest, tokenizer: Arc::new(tokenizer), inputs, heads: Arc::new(heads), golden, model })
+    }
+
+    /// Returns which bundle it is.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Returns what `bundle.yaml` says.
+    #[must_use]
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Returns the tokenizer with its budget.
+    #[must_use]
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// Returns the dense features that the heads read.
+    #[must_use]
+    pub const fn inputs(&self) -> &FeatureInputs {
+        &self.inputs
+    }
+
+    /// Returns the heads.
+    #[must_use]
+    pub fn heads(&self) -> &Heads {
+        &self.heads
+    }
+
+    /// Returns the ONNX model's bytes.
+    #[must_use]
+    pub fn model(&self) -> &[u8] {
+        &self.model
+    }
+}
+
+impl Identity {
+    fn new(manifest: &Manifest, bytes: &[u8]) -> Self {
+        Self {
+            name: manifest.name.as_str().into(),
+            version: manifest.version.as_str().into(),
+            sha256: sha256(bytes).into(),
+        }
+    }
+}
+
+impl Files {
+    fn read(folder: &Path, manifest: &Manifest) -> Result<Self, BundleError> {
+        let mut files = BTreeMap::new();
+        for (file, expected) in &manifest.files {
+            let bytes = read(folder, file)?;
+            let actual = sha256(&bytes);
+            if !actual.eq_ignore_ascii_case(expected) {
+                let (file, expected) = (file.clone(), expected.clone());
+                return Err(BundleError::Hash { file, bytes: bytes.len(), expected, actual });
+            }
+            files.insert(file.clone(), bytes);
+        }
+        Ok(Self(files))
+    }
+
+    fn take(&mut self, file: &str) -> Vec<u8> {
+        self.0.remove(file).unwrap_or_default()
+    }
+}
+
+fn read(folder: &Path, file: &str) -> Result<Vec<u8>, BundleError> {
+    let path = folder.join(file);
+    fs::read(&path).map_err(|source| BundleError::Read { path, source })
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes what is written");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,242 @@
+//! The shape of `bundle.yaml`: serde types and the checks that need no other file.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::bundle::BundleError;
+use crate::config::Name;
+
+/// The only format that exists.
+pub(crate) const FORMAT: u32 = 1;
+
+/// The manifest's file name in every bundle.
+pub(crate) const FILE: &str = "bundle.yaml";
+
+/// The longest input, specials included, that a bundle may ask for.
+const MAX_TOKENS: usize = 8192;
+
+/// The whole of `bundle.yaml`.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The format's version; only 1 exists.
+    pub format: u32,
+    /// What the bundle is called.
+    pub name: Name,
+    /// Which release of it this is.
+    pub version: Name,
+    /// One line for people.
+    pub description: String,
+    /// The network that turns tokens into an embedding.
+    pub encoder: EncoderSpec,
+    /// How text becomes tokens.
+    pub tokenizer: TokenizerSpec,
+    /// The file with the heads' weights.
+    pub heads_file: String,
+    /// The file with the dense features that the heads read.
+    pub features_file: String,
+    /// The file with inputs and the scores they must get.
+    pub golden_file: String,
+    /// How far a golden score may be off; by default what the precision allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub golden_tolerance: Option<f32>,
+    /// The small models on top, at least one.
+    pub heads: Vec<HeadSpec>,
+    /// The sha256 of every other file of the bundle.
+    pub files: BTreeMap<String, String>,
+    /// How the bundle was made; free form.
+    #[serde(default)]
+    pub training: BTreeMap<String, serde_json::Value>,
+    /// How good it is; free form.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, serde_json::Value>,
+}
+
+/// The network that turns tokens into an embedding.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct EncoderSpec {
+    /// The ONNX file; inputs `input_ids`, `attention_mask`, `token_type_ids`, int64 of shape [batch, sequence].
+    pub file: String,
+    /// The output that is read, float32 of shape [batch, dimension].
+    pub output: String,
+    /// Numbers in one embedding.
+    pub dimension: usize,
+    /// What the weights are stored as.
+    pub precision: Precision,
+}
+
+/// What an encoder's weights are stored as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32-bit floats.
+    Fp32,
+    /// 8-bit integers, activations quantised while running.
+    Int8,
+}
+
+/// How text becomes tokens.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenizerSpec {
+    /// The Hugging Face `tokenizer.json`.
+    pub file: String,
+    /// The most tokens of one input, `[CLS]` and `[SEP]` included; 3 to 8192.
+    pub max_tokens: usize,
+    /// How many of them come from the text's start when it is too long; the others come from its end.
+    pub head_tokens: usize,
+}
+
+/// A small model over the embedding and the features.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadSpec {
+    /// What policies call it.
+    pub name: Name,
+    /// What its outputs mean.
+    pub kind: HeadKind,
+    /// The names of its outputs, at least two, each once.
+    pub labels: Vec<Name>,
+    /// What it reads, in this order.
+    pub inputs: Vec<Block>,
+    /// What stands between its layers.
+    pub activation: Activation,
+    /// Divides the logits before the softmax; above 0.
+    pub temperature: f32,
+}
+
+/// What a head's outputs mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeadKind {
+    /// One label holds: probabilities by softmax.
+    Multinomial,
+}
+
+/// A block of a head's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Block {
+    /// The encoder's output.
+    Embedding,
+    /// The dense features of the bundle's features file.
+    Features,
+}
+
+/// What stands between a head's layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// `max(x, 0)`.
+    Relu,
+    /// `x * Phi(x)`, exact rather than the tanh approximation.
+    Gelu,
+    /// The hyperbolic tangent.
+    Tanh,
+}
+
+impl Precision {
+    /// Returns how far a golden score may be off when the manifest does not say.
+    ///
+    /// Int8 kernels round differently from one generation of processors to the next, and activations are quantised by
+    /// the range they happen to have.
+    #[must_use]
+    pub const fn tolerance(self) -> f32 {
+        match self {
+            Self::Fp32 => 1e-3,
+            Self::Int8 => 0.02,
+        }
+    }
+}
+
+impl Manifest {
+    /// Reads the manifest and checks what can be checked without the other files.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn parse(text: &str) -> Result<Self, BundleError> {
+        let manifest: Self =
+            serde_saphyr::from_str(text).map_err(|error| BundleError::Manifest { message: error.to_string() })?;
+        manifest.check_format()?;
+        manifest.check_files()?;
+        manifest.check_tokenizer()?;
+        manifest.check_heads()?;
+        Ok(manifest)
+    }
+
+    /// Returns how far a golden score may be off.
+    #[must_use]
+    pub fn tolerance(&self) -> f32 {
+        self.golden_tolerance.unwrap_or(self.encoder.precision.tolerance())
+    }
+
+    fn check_format(&self) -> Result<(), BundleError> {
+        if self.format != FORMAT {
+            return Err(BundleError::Format { found: self.format });
+        }
+        match self.golden_tolerance {
+            Some(value) if !(value > 0.0 && value <= 1.0) => Err(BundleError::Tolerance { value }),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_files(&self) -> Result<(), BundleError> {
+        for file in [&self.encoder.file, &self.tokenizer.file, &self.heads_file, &self.features_file, &self.golden_file]
+        {
+            if !self.files.contains_key(file) {
+                return Err(BundleError::Unlisted { file: file.clone() });
+            }
+        }
+        // Plain names only, so that a manifest cannot make the process read files of others.
+        match self.files.keys().find(|file| file.contains(['/', '\\']) || [".", "..", ""].contains(&file.as_str())) {
+            Some(file) => Err(BundleError::FileName { file: file.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    fn check_tokenizer(&self) -> Result<(), BundleError> {
+        let TokenizerSpec { max_tokens, head_tokens, .. } = self.tokenizer;
+        if !(3..=MAX_TOKENS).contains(&max_tokens) || head_tokens > max_tokens - 2 {
+            return Err(BundleError::TokenBudget { max_tokens, head_tokens });
+        }
+        Ok(())
+    }
+
+    fn check_heads(&self) -> Result<(), BundleError> {
+        if self.heads.is_empty() {
+            return Err(BundleError::NoHeads);
+        }
+        for (index, head) in self.heads.iter().enumerate() {
+            if self.heads[..index].iter().any(|other| other.name == head.name) {
+                return Err(BundleError::HeadTwice { head: head.name.clone() });
+            }
+            head.check()?;
+        }
+        Ok(())
+    }
+}
+
+impl HeadSpec {
+    fn check(&self) -> Result<(), BundleError> {
+        let head = || self.name.clone();
+        if self.labels.len() < 2 {
+            return Err(BundleError::TooFewLabels { head: head(), labels: self.labels.len() });
+        }
+        if let Some(label) = repeated(&self.labels) {
+            return Err(BundleError::LabelTwice { head: head(), label: label.clone() });
+        }
+        if self.inputs.is_empty() || repeated(&self.inputs).is_some() {
+            return Err(BundleError::HeadInputs { head: head(), inputs: self.inputs.clone() });
+        }
+        if !(self.temperature.is_finite() && self.temperature > 0.0) {
+            return Err(BundleError::Temperature { head: head(), value: self.temperature });
+        }
+        Ok(())
+    }
+}
+
+fn repeated<T: PartialEq>(items: &[T]) -> Option<&T> {
+    items.iter().enumerate().find(|(index, item)| items[..*index].contains(item)).map(|(_, item)| item)
+}

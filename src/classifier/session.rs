@@ -1,0 +1,141 @@
+//! The encoder that runs: one ONNX Runtime session, owned by one worker because `run` takes it mutably.
+
+use std::borrow::Cow;
+
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{Session, SessionInputValue};
+use ort::value::{Outlet, Tensor, TensorElementType};
+
+use super::bundle::BundleError;
+use super::encoder::{Encoder, InferenceError};
+use super::manifest::EncoderSpec;
+use super::runtime::Runtime;
+use super::tokenize::Tokens;
+
+/// What every encoder takes, int64 of shape [batch, sequence].
+const INPUTS: [&str; 3] = ["input_ids", "attention_mask", "token_type_ids"];
+
+/// An ONNX Runtime session whose inputs and outputs were checked.
+#[derive(Debug)]
+pub(crate) struct OnnxEncoder {
+    session: Session,
+    output: String,
+    dimension: usize,
+}
+
+impl OnnxEncoder {
+    /// Creates the session from the model's bytes, the very ones whose hash was checked.
+    pub(crate) fn new(
+        runtime: &Runtime,
+        spec: &EncoderSpec,
+        model: &[u8],
+        threads: usize,
+    ) -> Result<Self, BundleError> {
+        let session = session(runtime, model, threads)
+            .map_err(|source| BundleError::Session { file: spec.file.clone(), source: source.into() })?;
+        let contract = Contract { spec };
+        contract.check_inputs(session.inputs())?;
+        contract.check_output(session.outputs())?;
+        Ok(Self { session, output: spec.output.clone(), dimension: spec.dimension })
+    }
+}
+
+impl Encoder for OnnxEncoder {
+    fn embed(&mut self, batch: &[Tokens]) -> Result<Vec<Vec<f32>>, InferenceError> {
+        let inputs = inputs(batch).map_err(run_error)?;
+        let outputs = self.session.run(inputs).map_err(run_error)?;
+        let (shape, values) = outputs[self.output.as_str()].try_extract_tensor::<f32>().map_err(run_error)?;
+        let expected = [batch.len(), self.dimension].map(|size| i64::try_from(size).unwrap_or(i64::MAX));
+        if shape[..] != expected {
+            return Err(InferenceError::Shape { actual: shape.to_vec(), expected: expected.to_vec() });
+        }
+        Ok(values.chunks_exact(self.dimension).map(<[f32]>::to_vec).collect())
+    }
+}
+
+fn session(runtime: &Runtime, model: &[u8], threads: usize) -> ort::Result<Session> {
+    Session::builder(runtime.environment())?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(threads)?
+        .with_inter_threads(1)?
+        // A spinning pool takes up to twice the CPU, from the proxy's own threads.
+        .with_intra_op_spinning(false)?
+        .commit_from_memory(model)
+}
+
+/// Pads to the longest of the batch; the mask hides the padding.
+fn inputs(batch: &[Tokens]) -> ort::Result<Vec<(Cow<'static, str>, SessionInputValue<'static>)>> {
+    let width = batch.iter().map(|tokens| tokens.ids.len()).max().unwrap_or_default();
+    let shape = [batch.len(), width];
+    let (mut ids, mut mask) = (vec![0; batch.len() * width], vec![0; batch.len() * width]);
+    for (row, tokens) in batch.iter().enumerate() {
+        let cells = row * width..row * width + tokens.ids.len();
+        ids[cells.clone()].copy_from_slice(&tokens.ids);
+        mask[cells].fill(1);
+    }
+    let tensor = |values: Vec<i64>| Tensor::from_array((shape, values));
+    let types = vec![0; batch.len() * width];
+    Ok(ort::inputs![
+        "input_ids" => tensor(ids)?,
+        "attention_mask" => tensor(mask)?,
+        "token_type_ids" => tensor(types)?,
+    ])
+}
+
+fn run_error(error: ort::Error) -> InferenceError {
+    InferenceError::Run(error.into())
+}
+
+/// What the bundle contract says about the graph.
+struct Contract<'s> {
+    spec: &'s EncoderSpec,
+}
+
+impl Contract<'_> {
+    fn check_inputs(&self, inputs: &[Outlet]) -> Result<(), BundleError> {
+        for name in INPUTS {
+            let input = inputs.iter().find(|input| input.name() == name);
+            let rank = |dimensions: &[i64]| dimensions.len() == 2;
+            self.check(&format!("input `{name}`"), input, TensorElementType::Int64, "[batch, sequence]", rank)?;
+        }
+        match inputs.iter().find(|input| !INPUTS.contains(&input.name())) {
+            Some(input) => {
+                let names = INPUTS.join(", ");
+                Err(self.refusal(format!("input `{}`", input.name()), "an input".into(), format!("only {names}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn check_output(&self, outputs: &[Outlet]) -> Result<(), BundleError> {
+        let EncoderSpec { output: name, dimension, .. } = self.spec;
+        let output = outputs.iter().find(|output| output.name() == name);
+        let width = i64::try_from(*dimension).unwrap_or(i64::MAX);
+        let fits = |dimensions: &[i64]| matches!(dimensions, [_, last] if *last == width || *last == -1);
+        let shape = format!("[batch, {dimension}]");
+        self.check(&format!("output `{name}`"), output, TensorElementType::Float32, &shape, fits)
+    }
+
+    fn check(
+        &self,
+        what: &str,
+        outlet: Option<&Outlet>,
+        element: TensorElementType,
+        shape: &str,
+        fits: impl Fn(&[i64]) -> bool,
+    ) -> Result<(), BundleError> {
+        let expected = || format!("{element} {shape}");
+        let Some(outlet) = outlet else {
+            return Err(self.refusal(what.to_owned(), "missing".into(), expected()));
+        };
+        let dtype = outlet.dtype();
+        if dtype.tensor_type() == Some(element) && dtype.tensor_shape().is_some_and(|shape| fits(shape)) {
+            return Ok(());
+        }
+        Err(self.refusal(what.to_owned(), dtype.to_string(), expected()))
+    }
+
+    fn refusal(&self, what: String, actual: String, expected: String) -> BundleError {
+        BundleError::Graph { file: self.spec.file.clone(), what, actual, expected }
+    }
+}

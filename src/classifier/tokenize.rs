@@ -1,0 +1,246 @@
+//! Text to token ids, within a budget, without ever reading more of a long text than can matter.
+//!
+//! Two cuts. [`Budget::excerpt`] cuts characters, before a text is queued, so that a 5 MiB prompt neither waits in memory
+//! nor is tokenised as a whole. [`Tokenizer::tokens`] then cuts tokens out of the middle. Training cuts the same way.
+
+use super::bundle::BundleError;
+use super::encoder::InferenceError;
+use super::manifest::TokenizerSpec;
+
+/// How many characters of each end of a long text are tokenised, a token of the budget.
+const CHARS_PER_TOKEN: usize = 16;
+
+/// How many tokens fit, and how many of them come from a long text's start.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    max_tokens: usize,
+    head_tokens: usize,
+}
+
+/// What is left of a text after the first cut: all of it, or its two ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excerpt {
+    head: String,
+    tail: String,
+    /// Characters of the whole text when some were cut.
+    cut_from: Option<usize>,
+}
+
+/// The ids that an encoder reads, `[CLS]` and `[SEP]` included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tokens {
+    /// At least two.
+    pub ids: Vec<i64>,
+    /// Tokens that were cut out of the middle; estimated when characters were cut as well.
+    pub truncated: u32,
+}
+
+/// A bundle's tokenizer and its budget.
+#[derive(Debug)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    budget: Budget,
+    cls: i64,
+    sep: i64,
+}
+
+impl Budget {
+    /// Takes the budget of a checked manifest.
+    pub(crate) const fn new(spec: &TokenizerSpec) -> Self {
+        Self { max_tokens: spec.max_tokens, head_tokens: spec.head_tokens }
+    }
+
+    /// Cuts the middle out of a text longer than 32 characters a token of the budget.
+    #[must_use]
+    pub fn excerpt(self, text: String) -> Excerpt {
+        let end = CHARS_PER_TOKEN * self.max_tokens;
+        if text.char_indices().nth(2 * end).is_none() {
+            return Excerpt { head: text, tail: String::new(), cut_from: None };
+        }
+        let offset = |index: Option<(usize, char)>| index.map_or(0, |(offset, _)| offset);
+        let head = &text[..offset(text.char_indices().nth(end))];
+        let tail = &text[offset(text.char_indices().nth_back(end - 1))..];
+        Excerpt { head: head.to_owned(), tail: tail.to_owned(), cut_from: Some(text.chars().count()) }
+    }
+
+    const fn room(self) -> usize {
+        self.max_tokens - 2
+    }
+}
+
+impl Tokenizer {
+    /// Builds the tokenizer of `bytes`, a `tokenizer.json`; its own padding and truncation are ignored.
+    pub(crate) fn parse(spec: &TokenizerSpec, bytes: &[u8]) -> Result<Self, BundleError> {
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
+            .map_err(|source| BundleError::Tokenizer { file: spec.file.clone(), source })?;
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(|source| BundleError::Tokenizer { file: spec.file.clone(), source })?;
+        let id = |token| {
+            let missing = || BundleError::TokenMissing { file: spec.file.clone(), token };
+            inner.token_to_id(token).map(i64::from).ok_or_else(missing)
+        };
+        Ok(Self { cls: id("[CLS]")?, sep: id("[SEP]")?, budget: Budget::new(spec), inner })
+    }
+
+    /// Returns the budget.
+    #[must_use]
+    pub const fn budget(&self) -> Budget {
+        self.budget
+    }
+
+    /// Returns the ids of an excerpt, within the budget.
+    ///
+    /// # Errors
+    /// When the tokenizer fails, which well-formed ones do not.
+    pub fn tokens(&self, excerpt: &Excerpt) -> Result<Tokens, InferenceError> {
+        let mut ids = self.encode(&excerpt.head)?;
+        if !excerpt.tail.is_empty() {
+            ids.extend(self.encode(&excerpt.tail)?);
+        }
+        let total = excerpt.cut_from.map_or(ids.len(), |chars| {
+            // As many tokens a character in the middle as at both ends.
+            (ids.len() * chars).div_ceil(2 * CHARS_PER_TOKEN * self.budget.max_tokens)
+        });
+        let kept = self.fit(&ids);
+        let truncated = u32::try_from(total.saturating_sub(kept.len() - 2)).unwrap_or(u32::MAX);
+        Ok(Tokens { ids: kept, truncated })
+    }
+
+    /// Returns an input of exactly the budget's size, to warm up with.
+    pub(crate) fn longest(&self) -> Tokens {
+        Tokens { ids: self.fit(&vec![self.sep; self.budget.room()]), truncated: 0 }
+    }
+
+    fn encode(&self, text: &str) -> Result<Vec<i64>, InferenceError> {
+        let encoding = self.inner.encode_fast(text, false).map_err(InferenceError::Tokenize)?;
+        Ok(encoding.get_ids().iter().copied().map(i64::from).collect())
+    }
+
+    fn fit(&self, ids: &[i64]) -> Vec<i64> {
+        let room = self.budget.room();
+        let (head, tail) = if ids.len() <= room {
+            (ids, &[][..])
+        } else {
+            (&ids[..self.budget.head_tokens], &ids[ids.len() - (room - self.budget.head_tokens)..])
+        };
+        [&[self.cls], head, tail, &[self.sep]].concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    const CLS: i64 = 2;
+    const SEP: i64 = 3;
+
+    /// Words `w0`, `w1`, ... are ids 4, 5, ...; 8 tokens, 4 of 6 from the start.
+    fn tokenizer() -> Tokenizer {
+        let words: Vec<String> = (0..30).map(|word| format!(r#","w{word}":{}"#, word + 4)).collect();
+        let json = format!(
+            r#"{{"version":"1.0","padding":{{"strategy":{{"Fixed":128}},"direction":"Right","pad_to_multiple_of":null,
+            "pad_id":0,"pad_type_id":0,"pad_token":"[PAD]"}},"truncation":null,"added_tokens":[],"normalizer":null,
+            "pre_tokenizer":{{"type":"Whitespace"}},"post_processor":null,"decoder":null,"model":{{"type":"WordLevel",
+            "unk_token":"[UNK]","vocab":{{"[PAD]":0,"[UNK]":1,"[CLS]":2,"[SEP]":3{}}}}}}}"#,
+            words.concat()
+        );
+        Tokenizer::parse(&spec(), json.as_bytes()).expect("a word-level tokenizer")
+    }
+
+    fn spec() -> TokenizerSpec {
+        TokenizerSpec { file: "tokenizer.json".into(), max_tokens: 8, head_tokens: 4 }
+    }
+
+    fn words(count: usize) -> String {
+        (0..count).map(|word| format!("w{word}")).collect::<Vec<_>>().join(" ")
+    }
+
+    fn tokens(text: &str) -> Tokens {
+        let tokenizer = tokenizer();
+        tokenizer.tokens(&tokenizer.budget().excerpt(text.to_owned())).expect("tokens")
+    }
+
+    #[test]
+    fn one_token_less_than_the_budget_is_kept_whole() {
+        assert_eq!(tokens(&words(5)), Tokens { ids: vec![CLS, 4, 5, 6, 7, 8, SEP], truncated: 0 });
+    }
+
+    #[test]
+    fn a_text_of_exactly_the_budget_is_kept_whole() {
+        assert_eq!(tokens(&words(6)), Tokens { ids: vec![CLS, 4, 5, 6, 7, 8, 9, SEP], truncated: 0 });
+    }
+
+    #[test]
+    fn one_token_more_than_the_budget_is_cut_out_of_the_middle() {
+        assert_eq!(tokens(&words(7)), Tokens { ids: vec![CLS, 4, 5, 6, 7, 9, 10, SEP], truncated: 1 });
+    }
+
+    #[test]
+    fn a_text_without_words_is_two_specials() {
+        assert_eq!(tokens(" \n "), Tokens { ids: vec![CLS, SEP], truncated: 0 });
+    }
+
+    #[test]
+    fn a_text_of_32_characters_a_token_is_not_excerpted() {
+        for chars in [255, 256] {
+            let text = "é".repeat(chars);
+
+            let excerpt = tokenizer().budget().excerpt(text.clone());
+
+            assert_eq!(excerpt, Excerpt { head: text, tail: String::new(), cut_from: None });
+        }
+    }
+
+    #[test]
+    fn one_character_more_leaves_16_characters_a_token_of_each_end() {
+        let text = format!("{}x{}", "é".repeat(128), "日".repeat(128));
+
+        let excerpt = tokenizer().budget().excerpt(text);
+
+        assert_eq!(excerpt, Excerpt { head: "é".repeat(128), tail: "日".repeat(128), cut_from: Some(257) });
+    }
+
+    #[test]
+    fn the_ends_of_an_excerpt_are_tokenised_apart() {
+        let text = format!("w1 {} w2", "é".repeat(300));
+
+        assert_eq!(tokens(&text).ids, [CLS, 5, 1, 1, 6, SEP]);
+    }
+
+    #[test]
+    fn the_cut_of_an_excerpted_text_is_estimated_from_its_ends() {
+        // 1,000 words of 3 characters; both ends together hold 86 of them in 256 characters.
+        let text = "w1 ".repeat(1000);
+
+        let truncated = tokens(&text).truncated;
+
+        assert!((980..=1010).contains(&truncated), "{truncated}");
+    }
+
+    #[test]
+    fn five_mebibytes_cost_what_their_ends_cost() {
+        let tokenizer = tokenizer();
+        let text = "w1 w2 é ".repeat(600_000);
+        let started = Instant::now();
+
+        let excerpt = tokenizer.budget().excerpt(text);
+        let tokens = tokenizer.tokens(&excerpt).expect("tokens");
+
+        assert!(excerpt.head.len() + excerpt.tail.len() < 512);
+        assert_eq!(tokens.ids.len(), 8);
+        assert!(started.elapsed() < Duration::from_millis(200), "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn a_tokenizer_without_specials_is_refused_by_name() {
+        let json = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
+            "pre_tokenizer":null,"post_processor":null,"decoder":null,
+            "model":{"type":"WordLevel","unk_token":"[UNK]","vocab":{"[UNK]":0,"[CLS]":1}}}"#;
+
+        let error = Tokenizer::parse(&spec(), json.as_bytes()).expect_err("no [SEP]");
+
+        assert_eq!(error.to_string(), "tokenizer.json has no token `[SEP]`");
+    }
+}

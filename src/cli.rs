@@ -1,0 +1,92 @@
+//! The command line: one file for each subcommand.
+//!
+//! Exit codes follow sysexits: 64 for bad usage, 69 for an address or a library that is not to be had, 78 for a bad
+//! configuration. Results go to stdout, everything else to stderr.
+
+mod check;
+mod decide;
+mod demo;
+mod features;
+mod gateway;
+mod report;
+mod serve;
+mod table;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::telemetry::logging::Format;
+
+/// The exit code for bad usage (`EX_USAGE`).
+const USAGE: u8 = 64;
+/// The exit code when something needed is not available (`EX_UNAVAILABLE`).
+const UNAVAILABLE: u8 = 69;
+/// The exit code for a bad configuration (`EX_CONFIG`).
+const CONFIG: u8 = 78;
+
+/// Reads each LLM prompt, judges it in milliseconds, and sends it to the cheapest model that will answer it well.
+#[derive(Debug, Parser)]
+#[command(name = "pointsman", version, about, arg_required_else_help = true)]
+struct Arguments {
+    /// How log records are written to stderr; RUST_LOG sets which.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    log_format: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Proxies requests until SIGTERM; SIGHUP or a changed file reloads.
+    Serve(ConfigFile),
+    /// Checks a configuration with its bundles and keys; exits with 78 and every problem if it is bad.
+    Check(ConfigFile),
+    /// Decides for one prompt and says why, without sending it anywhere.
+    Decide(decide::Arguments),
+    /// Prints the features of prompts: JSON lines with a `prompt` on stdin, one JSON object a line on stdout.
+    Features,
+    /// Shows routing at work with built-in upstreams: no keys, no configuration.
+    Demo(demo::Arguments),
+}
+
+/// The configuration to use.
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Runs the command that `arguments` ask for and returns its exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print(); // nowhere left to say so
+            return if error.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    match arguments.command {
+        Command::Serve(file) => serve::run(&file.config, arguments.log_format),
+        Command::Check(file) => check::run(&file.config),
+        Command::Decide(command) => decide::run(&command),
+        Command::Features => features::run(),
+        Command::Demo(command) => demo::run(&command),
+    }
+}
+
+/// Prints an error and its causes to stderr and returns `code`.
+fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    eprintln!("pointsman: {text}");
+    code.into()
+}

@@ -1,0 +1,192 @@
+//! What is wrong with a configuration file, said so that an operator can fix it without looking anything up.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// One thing that is wrong: where in the configuration, what, and what is allowed instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The key's path, such as `policies[0].rules[1].use`; empty for the file as a whole.
+    pub path: String,
+    /// What is wrong and what is allowed.
+    pub message: String,
+    /// Where in the file; `None` when it is about something that is not there or about no file.
+    pub place: Option<Place>,
+}
+
+/// A place in a file, with the line that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file's name as the operator gave it.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// The line's text; what may be a secret is cut off.
+    pub snippet: String,
+    /// How many characters to underline, at least 1.
+    pub width: usize,
+}
+
+/// Everything that is wrong with one file, in the order of its lines. Never empty as an error.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Problems {
+    file: Arc<str>,
+    list: Vec<Problem>,
+}
+
+/// A path of keys and list positions from the file's root.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyPath(Vec<Step>);
+
+/// One step of a [`KeyPath`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Into a mapping's value.
+    Key(String),
+    /// Into a list's element, from 0.
+    Index(usize),
+}
+
+impl Problem {
+    /// Makes a problem that has no place in a file.
+    #[must_use]
+    pub fn new(path: &KeyPath, message: impl Into<String>) -> Self {
+        Self { path: path.to_string(), message: message.into(), place: None }
+    }
+}
+
+impl Problems {
+    /// Sorts `list` by place and wraps it as the problems of `file`.
+    #[must_use]
+    pub fn new(file: &str, mut list: Vec<Problem>) -> Self {
+        list.sort_by_key(|problem| problem.place.as_ref().map_or((0, 0), |place| (place.line, place.column)));
+        Self { file: file.into(), list }
+    }
+
+    /// Tells whether nothing is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Counts the problems.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Iterates in the order of the file's lines.
+    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+        self.list.iter()
+    }
+
+    /// Adds problems that a later stage found in the same file, such as the policies' rules.
+    #[must_use]
+    pub fn and(mut self, more: Vec<Problem>) -> Self {
+        self.list.extend(more);
+        Self::new(&self.file, self.list)
+    }
+}
+
+impl KeyPath {
+    /// The path of the file's root.
+    #[must_use]
+    pub const fn root() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Returns the path of the value of `key` under this one.
+    #[must_use]
+    pub fn key(&self, key: &str) -> Self {
+        self.join(Step::Key(key.to_owned()))
+    }
+
+    /// Returns the path of the element `index` under this one.
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
+        self.join(Step::Index(index))
+    }
+
+    /// Returns the steps from the root.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
+    fn join(&self, step: Step) -> Self {
+        Self(self.0.iter().cloned().chain([step]).collect())
+    }
+}
+
+impl FromIterator<Step> for KeyPath {
+    fn from_iter<I: IntoIterator<Item = Step>>(steps: I) -> Self {
+        Self(steps.into_iter().collect())
+    }
+}
+
+impl<'p> IntoIterator for &'p Problems {
+    type Item = &'p Problem;
+    type IntoIter = std::slice::Iter<'p, Problem>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl std::error::Error for Problems {}
+
+impl fmt::Display for KeyPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Key(key) if position == 0 => f.write_str(key)?,
+                Step::Key(key) => write!(f, ".{key}")?,
+                Step::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// ```text
+/// models.small.price.input: must be 0 or more, got -1
+///   --> pointsman.yaml:12:30
+///    |
+/// 12 |     price: {input: -1, output: 0}
+///    |                    ^^
+/// ```
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)?;
+        self.place.as_ref().map_or(Ok(()), |place| write!(f, "\n{place}"))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gutter = self.line.to_string().len();
+        // Tabs stay tabs, so that the caret lands under what it points at.
+        let indent: String =
+            self.snippet.chars().take(self.column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        writeln!(f, "{:gutter$}--> {}:{}:{}", "", self.file, self.line, self.column)?;
+        writeln!(f, "{:gutter$} |", "")?;
+        writeln!(f, "{} | {}", self.line, self.snippet)?;
+        write!(f, "{:gutter$} | {indent}{}", "", "^".repeat(self.width))
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for problem in &self.list {
+            writeln!(f, "{problem}\n")?;
+        }
+        let plural = if self.list.len() == 1 { "" } else { "s" };
+        write!(f, "{} problem{plural} in {}", self.list.len(), self.file)
+    }
+}

@@ -1,0 +1,347 @@
+//! Reads typed values out of the [`tree`](super::tree), by serde, with errors that know their path.
+//!
+//! The types lead: the text `4.1` is a string where a string is wanted. An enum called [`KIND_TAGGED`] is read from a
+//! mapping whose `kind` names the variant; serde's own `tag` would buffer the mapping and lose every place in it.
+
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, Visitor, value::StrDeserializer};
+
+use super::nearest;
+use super::problem::Step;
+use super::tree::{Entry, Kind, Node, live};
+
+/// The serde name of enums whose variant stands in `kind`.
+pub(super) const KIND_TAGGED: &str = "kind";
+
+/// The first thing that is wrong with the tree.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) message: String,
+    pub(super) aim: Aim,
+    /// Innermost step first.
+    pub(super) steps: Vec<Step>,
+}
+
+/// What a [`Fault`]'s path points at.
+#[derive(Debug)]
+pub(super) enum Aim {
+    /// A value that is wrong.
+    Value,
+    /// A key that is wrong, and the one that was probably meant.
+    Key { meant: Option<String> },
+    /// A mapping that lacks a key.
+    Missing(String),
+}
+
+/// Reads one node.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'t> {
+    node: &'t Node,
+    /// A key of the mapping that has been read already.
+    skip: Option<&'static str>,
+}
+
+impl<'t> Reader<'t> {
+    pub(super) const fn new(node: &'t Node) -> Self {
+        Self { node, skip: None }
+    }
+
+    fn text(self) -> Option<&'t str> {
+        match &self.node.kind {
+            Kind::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    fn is_null(self) -> bool {
+        matches!(&self.node.kind, Kind::Scalar { text, plain: true } if ["", "~", "null"].contains(&text.as_str()))
+    }
+
+    fn wanted(self, what: &str) -> Fault {
+        let got = match &self.node.kind {
+            _ if self.is_null() => "nothing".to_owned(),
+            Kind::Scalar { text, .. } if text.chars().count() > 60 => "a long text".to_owned(),
+            Kind::Scalar { text, .. } => format!("`{text}`"),
+            Kind::Map(_) => "a mapping".to_owned(),
+            Kind::List(_) => "a list".to_owned(),
+            Kind::Hole => "a bad value".to_owned(),
+        };
+        Fault::value(format!("must be {what}, got {got}"))
+    }
+
+    fn number<T: std::str::FromStr>(self, what: &str) -> Result<T, Fault> {
+        let plain = matches!(self.node.kind, Kind::Scalar { plain: true, .. });
+        self.text().filter(|_| plain).and_then(|text| text.parse().ok()).ok_or_else(|| self.wanted(what))
+    }
+
+    fn map(self) -> Option<Map<'t>> {
+        match &self.node.kind {
+            Kind::Map(entries) => Some(Map { entries: entries.iter(), skip: self.skip, current: None }),
+            _ => None,
+        }
+    }
+
+    fn variant_by_kind<V: Visitor<'t>>(self, variants: &[&str], visitor: V) -> Result<V::Value, Fault> {
+        let Kind::Map(entries) = &self.node.kind else { return Err(self.wanted("a mapping with a `kind`")) };
+        let kind = entries.iter().find(|entry| entry.key == "kind" && !entry.value.is_hole());
+        let Some(kind) = kind else { return Err(Fault { aim: Aim::Missing("kind".into()), ..Fault::value("") }) };
+        let within = |fault: Fault| fault.under(Step::Key("kind".into()));
+        let reader = Reader::new(&kind.value);
+        let name = reader.text().ok_or_else(|| within(reader.wanted(&list("one of ", variants))))?;
+        if !variants.contains(&name) {
+            return Err(within(Fault::value(unknown("unknown kind", name, variants))));
+        }
+        visitor.visit_enum(Variant { name, content: Some(Self { skip: Some("kind"), ..self }), keyed: false })
+    }
+}
+
+macro_rules! numbers {
+    ($($method:ident $visit:ident $what:literal;)*) => {$(
+        fn $method<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Fault> {
+            visitor.$visit(self.number($what)?)
+        }
+    )*};
+}
+
+impl<'t> Deserializer<'t> for Reader<'t> {
+    type Error = Fault;
+
+    numbers! {
+        deserialize_u8 visit_u8 "a whole number from 0 to 255";
+        deserialize_u16 visit_u16 "a whole number from 0 to 65535";
+        deserialize_u32 visit_u32 "a whole number from 0 to 4294967295";
+        deserialize_u64 visit_u64 "a whole number, 0 or more";
+        deserialize_i8 visit_i8 "a whole number from -128 to 127";
+        deserialize_i16 visit_i16 "a whole number from -32768 to 32767";
+        deserialize_i32 visit_i32 "a whole number from -2147483648 to 2147483647";
+        deserialize_i64 visit_i64 "a whole number";
+        deserialize_f32 visit_f32 "a number";
+        deserialize_f64 visit_f64 "a number";
+        deserialize_bool visit_bool "true or false";
+    }
+
+    fn deserialize_any<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Fault> {
+        match &self.node.kind {
+            Kind::Map(_) => self.deserialize_map(visitor),
+            Kind::List(_) => self.deserialize_seq(visitor),
+            Kind::Scalar { .. } if self.is_null() => visitor.visit_unit(),
+            Kind::Scalar { text, .. } => visitor.visit_borrowed_str(text),
+            Kind::Hole => Err(self.wanted("a value")),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let text = self.text().filter(|_| !self.is_null()).ok_or_else(|| self.wanted("text"))?;
+        visitor.visit_borrowed_str(text)
+    }
+
+    fn deserialize_string<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Fault> {
+        if self.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'t>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let Kind::List(nodes) = &self.node.kind else { return Err(self.wanted("a list")) };
+        visitor.visit_seq(List { nodes: live(nodes).map(|(_, node)| node).enumerate() })
+    }
+
+    fn deserialize_map<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_map(self.map().ok_or_else(|| self.wanted("a mapping"))?)
+    }
+
+    fn deserialize_struct<V: Visitor<'t>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        visitor.visit_map(self.map().ok_or_else(|| self.wanted(&list("a mapping with the keys ", fields)))?)
+    }
+
+    fn deserialize_enum<V: Visitor<'t>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        if name == KIND_TAGGED {
+            return self.variant_by_kind(variants, visitor);
+        }
+        match &self.node.kind {
+            Kind::Scalar { text, .. } => visitor.visit_enum(Variant { name: text, content: None, keyed: false }),
+            Kind::Map(entries) if entries.len() == 1 && !entries[0].value.is_hole() => {
+                let content = Some(Reader::new(&entries[0].value));
+                visitor.visit_enum(Variant { name: &entries[0].key, content, keyed: true })
+            }
+            Kind::Map(_) => Err(Fault::value(list("must have exactly one key, one of ", variants))),
+            Kind::List(_) | Kind::Hole => Err(self.wanted(&list("one of ", variants))),
+        }
+    }
+
+    serde::forward_to_deserialize_any! {
+        <W: Visitor<'t>>
+        i128 u128 char bytes byte_buf unit unit_struct tuple tuple_struct identifier ignored_any
+    }
+}
+
+struct Map<'t> {
+    entries: std::slice::Iter<'t, Entry>,
+    skip: Option<&'static str>,
+    current: Option<&'t Entry>,
+}
+
+impl<'t> de::MapAccess<'t> for Map<'t> {
+    type Error = Fault;
+
+    fn next_key_seed<K: DeserializeSeed<'t>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
+        let skip = self.skip;
+        self.current = self.entries.find(|entry| !entry.value.is_hole() && Some(entry.key.as_str()) != skip);
+        let Some(entry) = self.current else { return Ok(None) };
+        let reader: StrDeserializer<'_, Fault> = entry.key.as_str().into_deserializer();
+        seed.deserialize(reader).map(Some).map_err(|fault| fault.of_key(&entry.key))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'t>>(&mut self, seed: V) -> Result<V::Value, Fault> {
+        let entry = self.current.ok_or_else(|| Fault::value("a key comes before its value"))?;
+        seed.deserialize(Reader::new(&entry.value)).map_err(|fault| fault.under(Step::Key(entry.key.clone())))
+    }
+}
+
+struct List<I> {
+    nodes: I,
+}
+
+impl<'t, I: Iterator<Item = (usize, &'t Node)>> de::SeqAccess<'t> for List<I> {
+    type Error = Fault;
+
+    fn next_element_seed<T: DeserializeSeed<'t>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+        let Some((index, node)) = self.nodes.next() else { return Ok(None) };
+        seed.deserialize(Reader::new(node)).map(Some).map_err(|fault| fault.under(Step::Index(index)))
+    }
+}
+
+struct Variant<'t> {
+    name: &'t str,
+    content: Option<Reader<'t>>,
+    /// Whether the variant's name is the key of its content.
+    keyed: bool,
+}
+
+impl Variant<'_> {
+    fn locate(&self, fault: Fault) -> Fault {
+        if self.keyed { fault.under(Step::Key(self.name.to_owned())) } else { fault }
+    }
+}
+
+impl<'t> de::EnumAccess<'t> for Variant<'t> {
+    type Error = Fault;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'t>>(self, seed: V) -> Result<(V::Value, Self), Fault> {
+        let reader: StrDeserializer<'_, Fault> = self.name.into_deserializer();
+        match seed.deserialize(reader) {
+            Ok(value) => Ok((value, self)),
+            Err(fault) if self.keyed => Err(fault.of_key(self.name)),
+            Err(fault) => Err(Fault { aim: Aim::Value, ..fault }),
+        }
+    }
+}
+
+impl<'t> de::VariantAccess<'t> for Variant<'t> {
+    type Error = Fault;
+
+    fn unit_variant(self) -> Result<(), Fault> {
+        match self.content {
+            None => Ok(()),
+            Some(_) => Err(self.locate(Fault::value(format!("`{}` takes no value", self.name)))),
+        }
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'t>>(self, seed: T) -> Result<T::Value, Fault> {
+        let Some(content) = self.content else {
+            return Err(Fault::value(format!("`{0}` needs a value: {{{0}: ...}}", self.name)));
+        };
+        seed.deserialize(content).map_err(|fault| self.locate(fault))
+    }
+
+    fn tuple_variant<V: Visitor<'t>>(self, _: usize, _: V) -> Result<V::Value, Fault> {
+        Err(Fault::value("lists as variants do not exist"))
+    }
+
+    fn struct_variant<V: Visitor<'t>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Fault> {
+        let Some(content) = self.content else {
+            return Err(Fault::value(list("must be a mapping with the keys ", fields)));
+        };
+        content.deserialize_struct("", fields, visitor).map_err(|fault| self.locate(fault))
+    }
+}
+
+impl Fault {
+    fn value(message: impl Into<String>) -> Self {
+        Self { message: message.into(), aim: Aim::Value, steps: Vec::new() }
+    }
+
+    fn under(mut self, step: Step) -> Self {
+        self.steps.push(step);
+        self
+    }
+
+    /// Says that the fault is `key` itself.
+    fn of_key(mut self, key: &str) -> Self {
+        if matches!(self.aim, Aim::Value) {
+            self.aim = Aim::Key { meant: None };
+        }
+        self.under(Step::Key(key.to_owned()))
+    }
+}
+
+impl de::Error for Fault {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::value(message.to_string())
+    }
+
+    fn invalid_type(_: de::Unexpected<'_>, wanted: &dyn de::Expected) -> Self {
+        Self::value(format!("must be {wanted}"))
+    }
+
+    fn unknown_variant(variant: &str, variants: &'static [&'static str]) -> Self {
+        let meant = nearest(variant, variants.iter().copied()).map(str::to_owned);
+        // The value itself is not repeated: under `credential` it may be a key.
+        Self { aim: Aim::Key { meant }, ..Self::value(unknown("unknown value", variant, variants)) }
+    }
+
+    fn unknown_field(field: &str, fields: &'static [&'static str]) -> Self {
+        let meant = nearest(field, fields.iter().copied()).map(str::to_owned);
+        Self { aim: Aim::Key { meant }, ..Self::value(unknown("unknown key", field, fields)) }
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self { aim: Aim::Missing(field.to_owned()), ..Self::value("is required") }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+fn unknown(what: &str, name: &str, allowed: &[&str]) -> String {
+    let hint =
+        nearest(name, allowed.iter().copied()).map_or(String::new(), |meant| format!(", did you mean `{meant}`?"));
+    format!("{what}{hint} (allowed: {})", allowed.join(", "))
+}
+
+fn list(before: &str, names: &[&str]) -> String {
+    format!("{before}{}", names.join(", "))
+}

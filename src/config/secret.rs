@@ -1,0 +1,126 @@
+//! Keys of providers: resolved from the environment or a file, never printed.
+
+use std::fmt;
+use std::path::Path;
+
+use super::Credential;
+
+/// The largest credential file that is read.
+const MAX_FILE_BYTES: u64 = 64 << 10;
+
+/// A key. `Debug` prints `***`; it cannot be serialised.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Checks and wraps `text`, the value of `what`.
+    fn new(text: &str, what: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(format!("{what} is empty"));
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(format!(
+                "{what} holds characters that a key cannot have (allowed: printable ASCII, no spaces)"
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Returns the key, to be sent upstream and nowhere else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Credential {
+    /// Reads the key; `None` for [`Credential::None`] and [`Credential::Passthrough`].
+    ///
+    /// `lookup` reads the environment; relative files are taken from `base_dir`.
+    ///
+    /// # Errors
+    /// Names the variable or file that is missing, empty or not a key. Never repeats its content.
+    pub fn resolve(&self, lookup: &dyn Fn(&str) -> Option<String>, base_dir: &Path) -> Result<Option<Secret>, String> {
+        match self {
+            Self::None | Self::Passthrough => Ok(None),
+            Self::Env(variable) => {
+                let value = lookup(variable).ok_or_else(|| format!("environment variable `{variable}` is not set"))?;
+                if value.contains(char::is_control) {
+                    return Err(format!("environment variable `{variable}` holds a line break or control character"));
+                }
+                Secret::new(&value, &format!("environment variable `{variable}`")).map(Some)
+            }
+            Self::File(path) => {
+                let path = base_dir.join(path);
+                let text = read_bounded(&path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+                Secret::new(&text, &format!("file `{}`", path.display())).map(Some)
+            }
+        }
+    }
+}
+
+fn read_bounded(path: &Path) -> std::io::Result<String> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MAX_FILE_BYTES).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(credential: &Credential, value: &str) -> Result<Option<Secret>, String> {
+        credential.resolve(&|name| (name == "KEY").then(|| value.to_owned()), Path::new("."))
+    }
+
+    #[test]
+    fn a_secret_does_not_show_in_debug_output() {
+        let secret = resolve(&Credential::Env("KEY".into()), "sk-123").expect("a key").expect("a key");
+
+        assert_eq!(format!("{secret:?}"), "***");
+        assert_eq!(secret.expose(), "sk-123");
+    }
+
+    #[test]
+    fn a_variable_with_a_line_break_is_refused_without_repeating_it() {
+        for value in ["sk-1\r\nx-admin: 1", "sk-1\n", "sk-\0"] {
+            let error = resolve(&Credential::Env("KEY".into()), value).expect_err("a control character");
+
+            assert_eq!(error, "environment variable `KEY` holds a line break or control character");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_missing_or_empty_is_named() {
+        let missing = resolve(&Credential::Env("OTHER".into()), "").expect_err("missing");
+        let empty = resolve(&Credential::Env("KEY".into()), " ").expect_err("empty");
+
+        assert_eq!(missing, "environment variable `OTHER` is not set");
+        assert_eq!(empty, "environment variable `KEY` is empty");
+    }
+
+    #[test]
+    fn a_file_is_read_relative_to_the_configuration_and_trimmed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("key"), "sk-123\n").expect("written");
+
+        let secret = Credential::File("key".into()).resolve(&|_| None, folder.path());
+
+        assert_eq!(secret.expect("a key").expect("a key").expose(), "sk-123");
+    }
+
+    #[test]
+    fn no_credential_and_passthrough_need_no_key() {
+        for credential in [Credential::None, Credential::Passthrough] {
+            assert_eq!(resolve(&credential, "unused"), Ok(None));
+        }
+    }
+}

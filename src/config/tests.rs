@@ -1,0 +1,309 @@
+use proptest::prelude::*;
+
+use super::Strategy;
+use super::*;
+
+const GOOD: &str = "version: 1
+listen: {address: 127.0.0.1:8080}
+default_provider: openai
+providers:
+  openai:
+    base_url: https://api.openai.com/v1
+    credential: {env: OPENAI_API_KEY}
+  vllm: {base_url: 'http://10.0.0.7:8000/v1', peers: ['10.0.0.7:8000', '[::1]:8000']}
+models:
+  small: {provider: vllm, name: llama-3.1-8b-instruct, price: {input: 0.05, output: 0.08}, context: 131072}
+  standard: {provider: openai, name: gpt-4.1, supports: [tools, images, json_schema]}
+classifiers:
+  default: {bundle: models/pointsman-mini, deadline: 20ms}
+policies:
+  - name: auto
+    match: {model: [auto, 'gpt-*'], header: {x-team: '*'}}
+    rules:
+      - {when: 'prompt.images > 0', use: standard}
+    strategy:
+      classifier: default
+      kind: tiers
+      tiers: {simple: small, medium: standard}
+      min_confidence: 0.45
+      otherwise: standard
+";
+
+fn problems(text: &str) -> Vec<String> {
+    let problems = Config::parse(text, "p.yaml").expect_err("the text is wrong");
+    problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect()
+}
+
+/// The problems of the good file with one text in it replaced.
+fn problems_with(old: &str, new: &str) -> Vec<String> {
+    assert!(GOOD.contains(old), "{old}");
+    problems(&GOOD.replacen(old, new, 1))
+}
+
+#[test]
+fn a_good_file_is_read() {
+    let config = Config::parse(GOOD, "p.yaml").expect("a good file");
+
+    let Strategy::Tiers(tiers) = &config.policies[0].strategy;
+    assert_eq!(tiers.tiers.iter().map(|(label, _)| label.as_str()).collect::<Vec<_>>(), ["simple", "medium"]);
+    assert_eq!(tiers.min_confidence.get(), 0.45);
+    assert_eq!(config.providers["openai"].credential, Credential::Env("OPENAI_API_KEY".into()));
+    assert_eq!(config.limits.max_body_bytes, 32 << 20);
+    assert_eq!(config.admin.address.port(), 9090);
+}
+
+#[test]
+fn every_problem_is_shown_at_once_with_its_place() {
+    let text = "version: 1
+listen: {address: 'localhost:8080'}
+providers:
+  openai:
+    base_ur: ftp://api.openai.com/v1
+    credential: {env: OPENAI_API_KEY}
+models:
+  small: {provider: opnai, price: {input: -1, output: 0}}
+policies:
+  - name: auto
+    mode: rout
+    strategy:
+      kind: tiers
+      classifier: default
+      tiers: {simple: small}
+      min_confidence: 1.4
+";
+
+    let shown = Config::parse(text, "pointsman.yaml").expect_err("nine mistakes").to_string();
+
+    assert_eq!(shown, include_str!("tests/problems.txt").trim_end());
+}
+
+#[test]
+fn a_duplicate_key_is_refused_at_its_second_place() {
+    let found = problems_with("  vllm:", "  openai: {base_url: 'http://other'}\n  vllm:");
+
+    assert_eq!(found, ["providers.openai: appears twice (first on line 5)"]);
+}
+
+#[test]
+fn text_that_is_not_yaml_is_placed() {
+    let problems = Config::parse("version: 1\nlisten: {address: [}\n", "p.yaml").expect_err("not YAML");
+
+    let place = problems.iter().next().and_then(|problem| problem.place.clone()).expect("a place");
+    assert_eq!((problems.len(), place.line, place.snippet.as_str()), (1, 2, "listen: {address: [}"));
+}
+
+#[test]
+fn an_empty_file_says_so() {
+    assert_eq!(problems(""), [": the file is empty"]);
+    assert_eq!(problems("# nothing\n"), [": the file is empty"]);
+    assert_eq!(problems("[]").len(), 1);
+}
+
+#[test]
+fn every_required_key_of_a_section_is_named_when_the_section_is_empty() {
+    let found = problems_with("    strategy:\n      classifier: default", "    strategy:\n      min_confidenc: 0.5");
+
+    assert_eq!(found[0], "policies[0].strategy.classifier: is required");
+    assert!(
+        found[1].starts_with("policies[0].strategy.min_confidenc: unknown key, did you mean `min_confidence`? (allowed: "),
+        "{found:?}"
+    );
+    assert_eq!(problems("{}"), ["version: is required", "listen: is required", "providers: is required"]);
+}
+
+#[test]
+fn each_reference_must_lead_somewhere() {
+    for (old, new, path) in [
+        ("default_provider: openai", "default_provider: opnai", "default_provider"),
+        ("small: {provider: vllm", "small: {provider: vlm", "models.small.provider"),
+        ("use: standard", "use: standrd", "policies[0].rules[0].use"),
+        ("classifier: default", "classifier: defaut", "policies[0].strategy.classifier"),
+        ("medium: standard", "medium: standrd", "policies[0].strategy.tiers.medium"),
+        ("otherwise: standard", "otherwise: standrd", "policies[0].strategy.otherwise"),
+    ] {
+        let found = problems_with(old, new);
+
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].starts_with(&format!("{path}: there is no ")) && found[0].contains("did you mean"),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_section_with_a_bad_value_still_counts_as_declared() {
+    let found =
+        problems_with("small: {provider: vllm, name: llama-3.1-8b-instruct,", "small: {provider: [vllm], name: x,");
+
+    assert_eq!(found, ["models.small.provider: must be text, got a list"]);
+}
+
+#[test]
+fn base_urls_are_absolute_and_plain() {
+    for url in ["http://h", "https://h:1/v1", "http://[::1]:8000/v1", "http://h:65535/"] {
+        let text = GOOD.replacen("https://api.openai.com/v1", url, 1);
+        assert!(Config::parse(&text, "p.yaml").is_ok(), "{url}");
+    }
+    for url in [
+        "api.openai.com",
+        "/v1",
+        "ftp://h",
+        "http://",
+        "http://h?x=1",
+        "'http://h/#x'",
+        "http://u:p@h",
+        "http://h:0",
+        "http://h:65536",
+        "'http://h h'",
+    ] {
+        let found = problems_with("https://api.openai.com/v1", url);
+        assert_eq!(found.len(), 1, "{url}: {found:?}");
+        assert!(found[0].starts_with("providers.openai.base_url: "), "{found:?}");
+    }
+}
+
+#[test]
+fn peers_are_host_and_port() {
+    for peer in ["10.0.0.7", ":80", "h:0", "h:65536", "h:+80", "::1:80", "[x]:80", "http://h:80"] {
+        let found = problems_with("10.0.0.7:8000'", &format!("{peer}'")).join("\n");
+        assert!(found.contains("base_url") || found.starts_with("providers.vllm.peers[0]: "), "{peer}: {found}");
+    }
+}
+
+#[test]
+fn limits_hold_at_their_bounds() {
+    let with = |limits: &str| GOOD.replacen("models:", &format!("limits: {{{limits}}}\nmodels:"), 1);
+    for good in ["max_body_bytes: 1", "max_body_bytes: 1073741824", "body_idle: 1h", "body_idle: 1ms"] {
+        assert!(Config::parse(&with(good), "p.yaml").is_ok(), "{good}");
+    }
+    for bad in [
+        "max_body_bytes: 0",
+        "max_body_bytes: 1073741825",
+        "max_body_bytes: -1",
+        "body_idle: 61m",
+        "body_idle: 0s",
+        "body_idle: 5",
+    ] {
+        assert_eq!(problems(&with(bad)).len(), 1, "{bad}");
+    }
+}
+
+#[test]
+fn prices_are_finite_and_not_negative() {
+    for price in ["-0.1", ".inf", "NaN", "inf", "free", "'1'"] {
+        let found = problems_with("input: 0.05", &format!("input: {price}"));
+        assert_eq!(found.len(), 1, "{price}");
+        assert!(found[0].starts_with("models.small.price.input: must be "), "{found:?}");
+    }
+}
+
+#[test]
+fn listen_and_admin_differ_unless_the_port_is_free_choice() {
+    let admin = |address: &str| {
+        GOOD.replacen("default_provider", &format!("admin: {{address: '{address}'}}\ndefault_provider"), 1)
+    };
+
+    for bad in ["127.0.0.1:8080", "0.0.0.0:8080"] {
+        assert_eq!(problems(&admin(bad)), ["admin.address: must differ from listen.address, which is 127.0.0.1:8080"]);
+    }
+    let free = admin("127.0.0.1:0").replacen("127.0.0.1:8080", "127.0.0.1:0", 1);
+    assert!(Config::parse(&free, "p.yaml").is_ok());
+}
+
+#[test]
+fn policy_names_are_unique_and_tiers_not_empty() {
+    let second = "  - {name: auto, strategy: {kind: tiers, classifier: default, tiers: {}, otherwise: small}}\n";
+
+    assert_eq!(
+        problems(&format!("{GOOD}{second}")),
+        [
+            "policies[1].name: `auto` is the name of policies[0] already",
+            "policies[1].strategy.tiers: must map at least one label to a model",
+        ]
+    );
+}
+
+#[test]
+fn a_secret_written_into_the_file_is_never_repeated() {
+    for credential in ["{env: sk-topsecret}", "sk-topsecret", "{key: sk-topsecret}", "{env: [sk-topsecret]}"] {
+        let text = GOOD.replacen("{env: OPENAI_API_KEY}", credential, 1);
+        let shown = Config::parse(&text, "p.yaml").expect_err("no variable").to_string();
+        assert!(!shown.contains("topsecret"), "{shown}");
+    }
+    let key = GOOD.replacen("credential: {env: OPENAI_API_KEY}", "api_key: sk-topsecret", 1);
+    let shown = Config::parse(&key, "p.yaml").expect_err("an unknown key").to_string();
+    assert!(!shown.contains("topsecret"), "{shown}");
+}
+
+#[test]
+fn anchors_aliases_and_merges_work_and_cannot_explode() {
+    let merged = GOOD.replacen("vllm: {", "vllm: &base {", 1).replacen(
+        "models:",
+        "  copy: {<<: *base, base_url: 'http://copy'}\nmodels:",
+        1,
+    );
+    let mut bomb = String::from("a: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..9 {
+        let previous = format!("*a{}, ", level - 1).repeat(10);
+        bomb.push_str(&format!("b{level}: &a{level} [{previous}]\n"));
+    }
+
+    let config = Config::parse(&merged, "p.yaml").expect("a merge");
+
+    assert_eq!(config.providers["copy"].base_url, "http://copy");
+    assert_eq!(config.providers["copy"].peers, config.providers["vllm"].peers);
+    assert!(problems(&bomb)[0].contains("too many values"), "{:?}", problems(&bomb));
+}
+
+#[test]
+fn a_problem_can_point_into_a_value() {
+    let config = Config::parse(GOOD, "p.yaml").expect("a good file");
+    let when = KeyPath::root().key("policies").index(0).key("rules").index(0).key("when");
+
+    let place = config.problem_within(&when, "no", 7, 6).and_then(|problem| problem.place).expect("a place");
+
+    assert_eq!(place.snippet.chars().skip(place.column - 1).take(place.width).collect::<String>(), "images");
+}
+
+#[test]
+fn every_stand_in_is_read_without_a_problem() {
+    // Each required key in turn is taken away: one problem each, nothing that follows from it.
+    for (old, new) in [
+        ("version: 1\n", ""),
+        ("listen: {address: 127.0.0.1:8080}\n", ""),
+        ("{address: 127.0.0.1:8080}", "{}"),
+        ("    base_url: https://api.openai.com/v1\n", ""),
+        ("provider: vllm, ", ""),
+        ("input: 0.05, ", ""),
+        (", output: 0.08", ""),
+        ("bundle: models/pointsman-mini, ", ""),
+        ("name: auto\n    match", "match"),
+        ("when: 'prompt.images > 0', ", ""),
+        (", use: standard", ""),
+        ("      kind: tiers\n", ""),
+        ("      classifier: default\n", ""),
+        ("      tiers: {simple: small, medium: standard}\n", ""),
+        ("      otherwise: standard\n", ""),
+    ] {
+        let found = problems_with(old, new);
+        assert_eq!(found.len(), 1, "{old}: {found:?}");
+        assert!(found[0].ends_with(": is required"), "{found:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_parsing_panic(text in any::<String>()) {
+        let _ = Config::parse(&text, "p.yaml").map_err(|problems| problems.to_string());
+    }
+
+    #[test]
+    fn no_change_of_a_good_file_makes_parsing_panic(
+        at in 0..GOOD.len(), cut in 0..40_usize, patch in "[-\\[\\]{}:,*&!|>'\"a-z0-9 \n\t\u{e9}#]{0,8}",
+    ) {
+        let end = (at + cut).min(GOOD.len());
+        let text = format!("{}{patch}{}", &GOOD[..at], &GOOD[end..]);
+        let _ = Config::parse(&text, "p.yaml").map_err(|problems| problems.to_string());
+    }
+}

@@ -1,0 +1,219 @@
+//! What the shape cannot say: references, bounds, addresses. Finds every problem, stops at none.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::problem::{KeyPath, Problem};
+use super::{Classifier, Config, Credential, Model, Name, Policy, Provider, Span, Strategy, Tiers, Timeouts, nearest};
+
+const BODY_BYTES: RangeInclusive<usize> = 1..=1 << 30;
+const QUEUE: RangeInclusive<usize> = 1..=65_536;
+const THREADS: RangeInclusive<usize> = 1..=64;
+const CONTEXT: RangeInclusive<u64> = 1..=1_000_000_000;
+const DEADLINE: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(10)];
+const TIMEOUT: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(3600)];
+
+/// Finds everything that is wrong with a configuration whose shape is right.
+pub(super) fn check(config: &Config) -> Vec<Problem> {
+    let mut checker = Checker { config, found: Vec::new() };
+    checker.top_level();
+    for (name, provider) in &config.providers {
+        checker.provider(&root("providers").key(name), provider);
+    }
+    for (name, model) in &config.models {
+        checker.model(&root("models").key(name), model);
+    }
+    for (name, classifier) in &config.classifiers {
+        checker.classifier(&root("classifiers").key(name), classifier);
+    }
+    let mut first: BTreeMap<&Name, usize> = BTreeMap::new();
+    for (index, policy) in config.policies.iter().enumerate() {
+        let path = root("policies").index(index);
+        let before = *first.entry(&policy.name).or_insert(index);
+        if before != index {
+            checker.wrong(&path.key("name"), format!("`{}` is the name of policies[{before}] already", policy.name));
+        }
+        checker.policy(&path, policy);
+    }
+    checker.found
+}
+
+struct Checker<'c> {
+    config: &'c Config,
+    found: Vec<Problem>,
+}
+
+impl Checker<'_> {
+    fn wrong(&mut self, path: &KeyPath, message: impl Into<String>) {
+        self.found.extend(self.config.problem(path, message));
+    }
+
+    fn top_level(&mut self) {
+        let config = self.config;
+        if config.version != 1 {
+            self.wrong(&root("version"), format!("version {} is not known (allowed: 1)", config.version));
+        }
+        let (listen, admin) = (config.listen.address, config.admin.address);
+        // A wildcard address takes the port on every interface.
+        let same_host = listen.ip() == admin.ip() || listen.ip().is_unspecified() || admin.ip().is_unspecified();
+        if listen.port() != 0 && listen.port() == admin.port() && same_host {
+            self.wrong(&root("admin").key("address"), format!("must differ from listen.address, which is {listen}"));
+        }
+        let limits = root("limits");
+        self.within(&limits.key("max_body_bytes"), config.limits.max_body_bytes, &BODY_BYTES);
+        self.span(&limits.key("body_idle"), config.limits.body_idle, TIMEOUT);
+        if let Some(name) = &config.default_provider {
+            self.reference(&root("default_provider"), name, "providers", "provider");
+        }
+    }
+
+    fn provider(&mut self, path: &KeyPath, provider: &Provider) {
+        if let Err(message) = check_base_url(&provider.base_url) {
+            self.wrong(&path.key("base_url"), message);
+        }
+        for (index, peer) in provider.peers.iter().enumerate() {
+            if !is_host_and_port(peer) {
+                let message = format!("`{peer}` is not an address (allowed: host:port, such as 10.0.0.7:8000)");
+                self.wrong(&path.key("peers").index(index), message);
+            }
+        }
+        let Timeouts { connect, first_byte, idle } = provider.timeouts;
+        for (key, span) in [("connect", connect), ("first_byte", first_byte), ("idle", idle)] {
+            self.span(&path.key("timeouts").key(key), span, TIMEOUT);
+        }
+        self.credential(&path.key("credential"), &provider.credential);
+    }
+
+    /// Never repeats the value: it may be the key itself, put here by mistake.
+    fn credential(&mut self, path: &KeyPath, credential: &Credential) {
+        let (key, allowed) = match credential {
+            Credential::Env(name) if !is_variable(name) => ("env", "the name of an environment variable"),
+            Credential::File(file) if file.as_os_str().is_empty() => ("file", "the path of a file"),
+            _ => return,
+        };
+        self.wrong(&path.key(key), format!("must be {allowed}, never the key itself"));
+    }
+
+    fn model(&mut self, path: &KeyPath, model: &Model) {
+        self.reference(&path.key("provider"), &model.provider, "providers", "provider");
+        if let Some(name) = &model.name
+            && (name.is_empty() || name.len() > 256 || name.contains(char::is_control))
+        {
+            self.wrong(&path.key("name"), "must be 1 to 256 characters without control characters");
+        }
+        if let Some(price) = model.price {
+            for (key, dollars) in [("input", price.input), ("output", price.output)] {
+                if !(dollars.is_finite() && dollars >= 0.0) {
+                    let message = format!("must be 0 or more US dollars per million tokens, got {dollars}");
+                    self.wrong(&path.key("price").key(key), message);
+                }
+            }
+        }
+        if let Some(context) = model.context {
+            self.within(&path.key("context"), context, &CONTEXT);
+        }
+    }
+
+    fn classifier(&mut self, path: &KeyPath, classifier: &Classifier) {
+        if classifier.bundle.as_os_str().is_empty() {
+            self.wrong(&path.key("bundle"), "must be the path of a folder");
+        }
+        self.span(&path.key("deadline"), classifier.deadline, DEADLINE);
+        self.within(&path.key("queue"), classifier.queue, &QUEUE);
+        self.within(&path.key("threads"), classifier.threads, &THREADS);
+    }
+
+    fn policy(&mut self, path: &KeyPath, policy: &Policy) {
+        for name in policy.matches.header.keys() {
+            if name.parse::<http::HeaderName>().is_err() {
+                self.wrong(&path.key("match").key("header").key(name), "is not a header's name");
+            }
+        }
+        for (index, rule) in policy.rules.iter().enumerate() {
+            self.reference(&path.key("rules").index(index).key("use"), &rule.model, "models", "model");
+        }
+        match &policy.strategy {
+            Strategy::Tiers(tiers) => self.tiers(&path.key("strategy"), tiers),
+        }
+    }
+
+    fn tiers(&mut self, path: &KeyPath, strategy: &Tiers) {
+        self.reference(&path.key("classifier"), &strategy.classifier, "classifiers", "classifier");
+        if strategy.tiers.is_empty() {
+            self.wrong(&path.key("tiers"), "must map at least one label to a model");
+        }
+        for (label, model) in strategy.tiers.iter() {
+            self.reference(&path.key("tiers").key(label), model, "models", "model");
+        }
+        self.reference(&path.key("otherwise"), &strategy.otherwise, "models", "model");
+    }
+
+    fn reference(&mut self, path: &KeyPath, name: &Name, section: &str, what: &str) {
+        let declared = self.config.declared(section);
+        if declared.contains(&name.as_str()) {
+            return;
+        }
+        let hint =
+            nearest(name, declared.iter().copied()).map_or(String::new(), |near| format!(", did you mean `{near}`?"));
+        let allowed =
+            if declared.is_empty() { format!("none is declared under `{section}`") } else { declared.join(", ") };
+        self.wrong(path, format!("there is no {what} `{name}`{hint} (allowed: {allowed})"));
+    }
+
+    fn within<T: PartialOrd + std::fmt::Display>(&mut self, path: &KeyPath, value: T, range: &RangeInclusive<T>) {
+        if !range.contains(&value) {
+            self.wrong(path, format!("{value} is out of bounds (allowed: {} to {})", range.start(), range.end()));
+        }
+    }
+
+    fn span(&mut self, path: &KeyPath, span: Span, [least, most]: [Duration; 2]) {
+        if span.0 < least || span.0 > most {
+            let [got, least, most] = [span.0, least, most].map(humantime::format_duration);
+            self.wrong(path, format!("{got} is out of bounds (allowed: {least} to {most})"));
+        }
+    }
+}
+
+fn root(key: &str) -> KeyPath {
+    KeyPath::root().key(key)
+}
+
+/// The message never repeats the URL when it holds a password.
+fn check_base_url(text: &str) -> Result<(), String> {
+    const ALLOWED: &str = "(allowed: http(s)://host[:port][/prefix])";
+    let refuse = |what: &str| Err(format!("{what} {ALLOWED}"));
+    let Ok(url) = text.parse::<http::Uri>() else { return refuse("is not a URL") };
+    let Some(authority) = url.authority() else { return refuse("is not a URL with a host") };
+    match url.scheme_str() {
+        Some("http" | "https") if authority.as_str().contains('@') => refuse("must not hold a user or password"),
+        Some("http" | "https") if authority.host().is_empty() => refuse("has no host"),
+        Some("http" | "https") if url.query().is_some() || text.contains('#') => {
+            refuse("must not have a query or fragment")
+        }
+        Some("http" | "https") if has_bad_port(authority) => refuse("has no valid port"),
+        Some("http" | "https") => Ok(()),
+        _ => refuse("must begin with http:// or https://"),
+    }
+}
+
+fn has_bad_port(authority: &http::uri::Authority) -> bool {
+    let after_host = authority.as_str().get(authority.host().len()..).unwrap_or_default();
+    !after_host.is_empty() && authority.port_u16().is_none_or(|port| port == 0)
+}
+
+/// `host:port`; an IPv6 address stands in brackets.
+fn is_host_and_port(peer: &str) -> bool {
+    let Some((host, port)) = peer.rsplit_once(':') else { return false };
+    let is_name = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    let is_v6 = host
+        .strip_prefix('[')
+        .and_then(|h| h.strip_suffix(']'))
+        .is_some_and(|h| h.parse::<std::net::Ipv6Addr>().is_ok());
+    (is_name || is_v6) && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+fn is_variable(name: &str) -> bool {
+    let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    starts_well && name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}

@@ -1,0 +1,286 @@
+//! The one table of features: names, kinds, definitions.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use super::Features;
+
+/// What a feature is measured on, and the CEL object it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The conversation: `prompt.<name>`.
+    Prompt,
+    /// The parameters beside it: `request.<name>`.
+    Request,
+}
+
+impl Scope {
+    /// Returns the scope's name in rules.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Prompt => "prompt",
+            Self::Request => "request",
+        }
+    }
+}
+
+/// The type of a feature's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A whole number, never negative.
+    Int,
+    /// A finite number.
+    Float,
+    /// Yes or no.
+    Bool,
+    /// A short string of the client's.
+    Text,
+}
+
+impl Kind {
+    /// Returns the kind's name in the documentation.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Int => "int",
+            Self::Float => "float",
+            Self::Bool => "bool",
+            Self::Text => "text",
+        }
+    }
+}
+
+/// A feature's value.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Value<'a> {
+    /// A whole number.
+    Int(i64),
+    /// A number.
+    Float(f64),
+    /// Yes or no.
+    Bool(bool),
+    /// Text.
+    Text(&'a str),
+}
+
+impl Value<'_> {
+    /// Returns the value as a number, a `bool` as 0 or 1; `None` for text.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "no count of anything in a body comes near 2^52")]
+    pub fn number(self) -> Option<f64> {
+        match self {
+            Self::Int(value) => Some(value as f64),
+            Self::Float(value) => Some(value),
+            Self::Bool(value) => Some(value.into()),
+            Self::Text(_) => None,
+        }
+    }
+}
+
+/// One feature's entry in the [`TABLE`].
+#[derive(Debug)]
+pub struct Spec {
+    /// The stable name.
+    pub name: &'static str,
+    /// What it is measured on.
+    pub scope: Scope,
+    /// The type of its value.
+    pub kind: Kind,
+    /// The definition, with unit and limits, in one line of Markdown.
+    pub doc: &'static str,
+    read: fn(&Features) -> Value<'_>,
+}
+
+impl Spec {
+    pub(super) fn read<'f>(&self, features: &'f Features) -> Value<'f> {
+        (self.read)(features)
+    }
+}
+
+/// Every feature; the order is the index.
+pub const TABLE: &[Spec] = &[
+    prompt(
+        "tokens",
+        Kind::Int,
+        |f| int(f.tokens.tokens),
+        "Tokens (tiktoken `o200k_base`) in the text of all turns, without the chat template's own. An estimate when `tokens_estimated`.",
+    ),
+    prompt(
+        "tokens_estimated",
+        Kind::Bool,
+        |f| Value::Bool(f.tokens.estimated),
+        "Whether `tokens` was extrapolated from eight samples spread over the conversation because an exact count would take too long: more than 16 KiB of ordinary prose, from 4 KiB of text without spaces.",
+    ),
+    prompt("turns", Kind::Int, |f| int(f.turns), "Messages of any role."),
+    prompt("user_turns", Kind::Int, |f| int(f.user_turns), "Messages of the role `user`."),
+    prompt(
+        "system_chars",
+        Kind::Int,
+        |f| int(f.system_chars),
+        "Unicode characters in the text of `system` and `developer` messages.",
+    ),
+    prompt(
+        "text_chars",
+        Kind::Int,
+        |f| int(f.text.chars),
+        "Unicode characters in the newest user turn, its text parts joined with a line feed. Always of the whole turn.",
+    ),
+    prompt(
+        "text_words",
+        Kind::Int,
+        |f| int(f.text.words),
+        "Words: longest runs of characters that are not white space.",
+    ),
+    prompt("text_lines", Kind::Int, |f| int(f.text.lines), "Lines: line feeds plus one; 0 for an empty turn."),
+    prompt(
+        "code_blocks",
+        Kind::Int,
+        |f| int(f.text.code_blocks),
+        "Fenced code blocks: opened by a line that starts, after blanks, with three backticks or tildes, and closed by the next line that starts with the same three; one that never closes counts.",
+    ),
+    prompt(
+        "code_lines",
+        Kind::Int,
+        |f| int(f.text.code_lines),
+        "Lines inside fenced code blocks, the fences not counted.",
+    ),
+    prompt(
+        "xml_tags",
+        Kind::Int,
+        |f| int(f.text.xml_tags),
+        "Opening XML or HTML tags outside fenced code: `<`, an ASCII letter, then letters, digits, `-`, `_`, `.` or `:`, then `>`, `/>`, or white space and attributes up to a `>` on the same line.",
+    ),
+    prompt(
+        "json_blocks",
+        Kind::Int,
+        |f| int(f.text.json_blocks),
+        "Outermost JSON-like blocks, also in fenced code: `{` followed by `\"`, or `[` followed by `{`, white space between them allowed, up to the bracket that balances it; brackets in double quotes do not count. One that never closes is not counted and hides those inside it.",
+    ),
+    prompt(
+        "math",
+        Kind::Int,
+        |f| int(f.text.math),
+        "Mathematical marks outside fenced code: LaTeX commands (a backslash and an ASCII letter), pairs of `$`, and each of `= ^ ± × ÷ √ ∑ ∏ ∫ ∂ ∞ ≈ ≠ ≤ ≥`.",
+    ),
+    prompt("digits_ratio", Kind::Float, |f| Value::Float(f.text.digits_ratio), "ASCII digits per character, 0 to 1."),
+    prompt(
+        "upper_ratio",
+        Kind::Float,
+        |f| Value::Float(f.text.upper_ratio),
+        "Upper-case letters per letter, 0 to 1; 0 without letters.",
+    ),
+    prompt(
+        "non_ascii_ratio",
+        Kind::Float,
+        |f| Value::Float(f.text.non_ascii_ratio),
+        "Characters beyond ASCII per character, 0 to 1.",
+    ),
+    prompt(
+        "question_words",
+        Kind::Int,
+        |f| int(f.text.question_words),
+        "Words that, in any case and without ASCII punctuation around them, are one of who, whom, whose, what, which, when, where, why, how.",
+    ),
+    prompt("question_marks", Kind::Int, |f| int(f.text.question_marks), "Question marks: `?`, `？` and `؟`."),
+    prompt(
+        "steps",
+        Kind::Int,
+        |f| int(f.text.steps),
+        "Marks of a task in several steps, outside fenced code: list items (a line that starts, after blanks, with one to three ASCII digits, `.` or `)`, and white space), the phrase step by step (also hyphenated), and, once first or firstly has been said, each then, next, afterwards, finally or lastly.",
+    ),
+    prompt(
+        "images",
+        Kind::Int,
+        |f| int(f.attachments.images),
+        "Image parts over all turns: `image_url`, `input_image`, `image`.",
+    ),
+    prompt("audio", Kind::Int, |f| int(f.attachments.audio), "Audio parts over all turns: `input_audio`, `audio`."),
+    prompt("files", Kind::Int, |f| int(f.attachments.files), "File parts over all turns: `file`, `input_file`."),
+    prompt("tools", Kind::Int, |f| int(f.tools), "Tools on offer: entries of `tools` and of the legacy `functions`."),
+    prompt(
+        "tool_calls",
+        Kind::Int,
+        |f| int(f.tool_calls),
+        "Tool calls in progress: those that assistant turns made after the newest user turn.",
+    ),
+    prompt(
+        "tool_errors",
+        Kind::Int,
+        |f| int(f.tool_errors),
+        "Tool turns after the newest user turn whose text starts, after white space and in any case, with `error`, `exception`, `traceback`, `fatal`, `failed` or `failure`, or is a JSON object whose first key is `error`.",
+    ),
+    request(
+        "temperature",
+        Kind::Float,
+        |f| Value::Float(f.request.temperature),
+        "Sampling temperature; 1 if absent, as in the API.",
+    ),
+    request(
+        "top_p",
+        Kind::Float,
+        |f| Value::Float(f.request.top_p),
+        "Nucleus sampling mass; 1 if absent, as in the API.",
+    ),
+    request(
+        "max_output_tokens",
+        Kind::Int,
+        |f| int(f.request.max_output_tokens),
+        "The most tokens that the answer may have: `max_completion_tokens`, else `max_tokens`; 0 if absent.",
+    ),
+    request("stream", Kind::Bool, |f| Value::Bool(f.request.stream), "Whether the answer is streamed."),
+    request(
+        "reasoning_effort",
+        Kind::Text,
+        |f| Value::Text(&f.request.reasoning_effort),
+        "`reasoning_effort` as given; empty if absent.",
+    ),
+    request(
+        "response_format",
+        Kind::Text,
+        |f| Value::Text(f.request.response_format.as_str()),
+        "`text`, `json_object` or `json_schema`; `text` if absent or unknown.",
+    ),
+];
+
+/// Returns the index of the feature called `name` in the [`TABLE`].
+#[must_use]
+pub fn index_of(name: &str) -> Option<usize> {
+    TABLE.iter().position(|spec| spec.name == name)
+}
+
+/// Renders the [`TABLE`] as the page `docs/features.md`.
+#[must_use]
+pub fn table_markdown() -> String {
+    let mut page = String::from(INTRODUCTION);
+    for Spec { name, scope, kind, doc, .. } in TABLE {
+        let (scope, kind) = (scope.as_str(), kind.as_str());
+        writeln!(page, "| `{name}` | `{scope}.{name}` | {kind} | {doc} |").expect("a String takes all that is written");
+    }
+    page
+}
+
+const INTRODUCTION: &str = "\
+# Features
+
+What rules, heads and logs may ask of a prompt. Rendered from `src/features/table.rs`; the order is the index.
+
+From `text_words` to `steps` the measures are of the newest user turn, of its first 64 KiB at most.
+
+| name | in rules | type | definition |
+|---|---|---|---|
+";
+
+const fn prompt(name: &'static str, kind: Kind, read: fn(&Features) -> Value<'_>, doc: &'static str) -> Spec {
+    Spec { name, scope: Scope::Prompt, kind, doc, read }
+}
+
+const fn request(name: &'static str, kind: Kind, read: fn(&Features) -> Value<'_>, doc: &'static str) -> Spec {
+    Spec { name, scope: Scope::Request, kind, doc, read }
+}
+
+fn int(count: impl Into<u64>) -> Value<'static> {
+    Value::Int(i64::try_from(count.into()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,96 @@
+use std::collections::HashSet;
+
+use serde_json::json;
+
+use super::*;
+use crate::prompt::Dialect;
+
+fn features(body: &serde_json::Value) -> Features {
+    let body = body.to_string();
+    let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("the body should be readable");
+    Features::of(&prompt, &TokenCounter::new())
+}
+
+#[test]
+fn names_are_unique_and_found_at_their_index() {
+    let names: HashSet<_> = TABLE.iter().map(|spec| spec.name).collect();
+
+    assert_eq!(names.len(), TABLE.len());
+    for (index, spec) in TABLE.iter().enumerate() {
+        assert_eq!(index_of(spec.name), Some(index));
+    }
+    assert_eq!(index_of("nonsense"), None);
+}
+
+#[test]
+fn every_value_is_of_its_kind_and_text_alone_is_no_number() {
+    let features = Features::default();
+
+    for (index, spec) in TABLE.iter().enumerate() {
+        let kind = match features.value(index) {
+            Value::Int(_) => Kind::Int,
+            Value::Float(_) => Kind::Float,
+            Value::Bool(_) => Kind::Bool,
+            Value::Text(_) => Kind::Text,
+        };
+        assert_eq!(kind, spec.kind, "{}", spec.name);
+        assert_eq!(features.number(index).is_none(), kind == Kind::Text, "{}", spec.name);
+    }
+}
+
+#[test]
+fn the_newest_user_turn_is_measured_and_all_turns_are_counted() {
+    let features = features(&json!({
+        "model": "auto",
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "old words here"},
+            {"role": "assistant", "content": "ok"},
+            {"role": "user", "content": [{"type": "text", "text": "What now?"}, {"type": "image_url"}]},
+        ],
+        "tools": [{}],
+        "max_tokens": 5,
+        "reasoning_effort": "high",
+    }));
+
+    let expected = [
+        ("turns", Value::Int(4)),
+        ("user_turns", Value::Int(2)),
+        ("system_chars", Value::Int(9)),
+        ("text_chars", Value::Int(9)),
+        ("text_words", Value::Int(2)),
+        ("question_words", Value::Int(1)),
+        ("question_marks", Value::Int(1)),
+        ("tokens", Value::Int(10)),
+        ("tokens_estimated", Value::Bool(false)),
+        ("images", Value::Int(1)),
+        ("tools", Value::Int(1)),
+        ("max_output_tokens", Value::Int(5)),
+        ("reasoning_effort", Value::Text("high")),
+        ("temperature", Value::Float(1.0)),
+        ("response_format", Value::Text("text")),
+    ];
+    for (name, value) in expected {
+        assert_eq!(features.get(name), Some(value), "{name}");
+    }
+}
+
+#[test]
+fn features_are_written_flat_and_in_the_order_of_the_table() {
+    let written = serde_json::to_string(&Features::default()).expect("features are representable in JSON");
+
+    let positions: Vec<_> = TABLE.iter().map(|spec| written.find(&format!("\"{}\":", spec.name))).collect();
+    assert!(positions.iter().all(Option::is_some));
+    assert!(positions.is_sorted());
+    assert!(written.starts_with(r#"{"tokens":0,"tokens_estimated":false,"#));
+    assert!(written.ends_with(r#""stream":false,"reasoning_effort":"","response_format":"text"}"#));
+}
+
+#[test]
+fn the_documentation_is_the_rendered_table() {
+    assert_eq!(
+        include_str!("../../docs/features.md"),
+        table_markdown(),
+        "write `table_markdown()` to docs/features.md"
+    );
+}

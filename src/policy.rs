@@ -1,0 +1,171 @@
+//! How a model is chosen: rules, then a strategy, then the hard constraints.
+//!
+//! Pure and sans-IO. [`Policy::step`] is called with what is known; it decides, or names the signal that it needs and is
+//! called again with it. So every strategy is tested without a classifier, a clock or a network. Everything a rule could
+//! get wrong that can be known at load is an error at load; what is left costs the rule its match, never the request.
+
+mod constraints;
+mod decision;
+mod matching;
+mod rules;
+mod strategy;
+mod typecheck;
+
+use std::sync::Arc;
+
+use crate::config::{self, Config, KeyPath, Mode, Name, Problem};
+use crate::features::Features;
+use crate::scores::{Degraded, Scores};
+
+pub use self::constraints::{Candidate, Constraint};
+pub use self::decision::{By, Decision, Reason, RuleOutcome, RuleTrace};
+pub use self::matching::RequestFacts;
+use self::constraints::Choices;
+use self::matching::Matcher;
+use self::rules::Rules;
+use self::strategy::Tiers;
+
+/// Every policy of a configuration, compiled; the first that fits a request decides.
+#[derive(Debug)]
+pub struct PolicySet {
+    policies: Vec<Policy>,
+    /// For the places of problems that are found later.
+    config: Config,
+}
+
+/// One policy, compiled.
+#[derive(Debug)]
+pub struct Policy {
+    name: Name,
+    mode: Mode,
+    matcher: Matcher,
+    rules: Rules,
+    tiers: Tiers,
+    choices: Choices,
+}
+
+/// What is known so far about a request, besides its features.
+#[derive(Debug, Default)]
+pub struct Signals {
+    /// The classifier's answer, or why there is none; `None` until it was asked.
+    pub scores: Option<Result<Scores, Degraded>>,
+}
+
+/// Something that a policy needs to know before it can decide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signal {
+    /// The scores of a classifier.
+    Scores {
+        /// Which classifier.
+        classifier: Name,
+    },
+}
+
+/// What a policy answers to what is known.
+#[derive(Debug)]
+pub enum Step {
+    /// Find this out and ask again.
+    Need(Signal),
+    /// The model to use, and why.
+    Decide(Decision),
+}
+
+impl PolicySet {
+    /// Compiles and type-checks every policy of `config`, whose references [`Config::parse`] has checked.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the rules, each problem pointing into its expression.
+    pub fn compile(config: &Config) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut policies = Vec::with_capacity(config.policies.len());
+        for (index, policy) in config.policies.iter().enumerate() {
+            let rules = Rules::compile(config, &path_of(index).key("rules"), &policy.rules);
+            match rules {
+                Ok(rules) => policies.push(Policy::new(config, policy, rules)),
+                Err(found) => problems.extend(found),
+            }
+        }
+        if problems.is_empty() { Ok(Self { policies, config: config.clone() }) } else { Err(problems) }
+    }
+
+    /// Returns the first policy that fits; `None` lets the request pass through.
+    #[must_use]
+    pub fn find(&self, facts: &RequestFacts<'_>) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.matcher.fits(facts))
+    }
+
+    /// Iterates over the policies in the file's order.
+    pub fn iter(&self) -> impl Iterator<Item = &Policy> {
+        self.policies.iter()
+    }
+
+    /// Checks that the tiers of every policy that asks `classifier` are exactly the labels of the head it reads.
+    ///
+    /// `labels` returns the labels of a head of the classifier's bundle.
+    pub fn check_labels<'l>(
+        &self,
+        classifier: &Name,
+        labels: impl Fn(&str) -> Option<&'l [Arc<str>]>,
+    ) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (index, policy) in self.config.policies.iter().enumerate() {
+            let config::Strategy::Tiers(tiers) = &policy.strategy;
+            if tiers.classifier != *classifier {
+                continue;
+            }
+            let path = path_of(index).key("strategy");
+            let found = strategy::label_problems(&path, tiers, labels(&tiers.head));
+            problems.extend(found.into_iter().filter_map(|(path, message)| self.config.problem(&path, message)));
+        }
+        problems
+    }
+}
+
+impl Policy {
+    fn new(config: &Config, policy: &config::Policy, rules: Rules) -> Self {
+        let config::Strategy::Tiers(tiers) = &policy.strategy;
+        Self {
+            name: policy.name.clone(),
+            mode: policy.mode,
+            matcher: Matcher::new(&policy.matches),
+            choices: Choices::new(config, tiers, rules.models()),
+            tiers: Tiers::new(tiers),
+            rules,
+        }
+    }
+
+    /// Returns the policy's name.
+    #[must_use]
+    pub const fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Returns what the policy does with the requests that fit.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Decides, or says what it must know first. Never fails; the same arguments give the same answer.
+    #[must_use]
+    pub fn step(&self, facts: &RequestFacts<'_>, features: &Features, signals: &Signals) -> Step {
+        let (matched, rules) = self.rules.evaluate(facts, features);
+        let choice = match matched {
+            Some((index, model)) => decision::Choice::by_rule(index, model),
+            None => match self.tiers.choose(signals) {
+                Ok(choice) => choice,
+                Err(signal) => return Step::Need(signal),
+            },
+        };
+        let (model, reason, candidates) = self.choices.settle(&choice, features);
+        let decision::Choice { by, label, score, .. } = choice;
+        Step::Decide(Decision { model, policy: self.name.clone(), by, reason, label, score, candidates, rules })
+    }
+}
+
+fn path_of(policy: usize) -> KeyPath {
+    KeyPath::root().key("policies").index(policy)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,274 @@
+use super::*;
+use crate::scores::{HeadScores, Source};
+
+const FILE: &str = "version: 1
+listen: {address: 127.0.0.1:8080}
+providers: {p: {base_url: http://h}}
+models:
+  small: {provider: p, context: 1000, supports: [], price: {input: 1, output: 2}}
+  standard: {provider: p, context: 2000, supports: [tools, images]}
+  frontier: {provider: p, context: 4000}
+classifiers: {default: {bundle: b}}
+policies:
+  - name: auto
+    match: {model: [auto, 'gpt-*'], path: ['/v1/*'], header: {X-Team: 'r*'}}
+    rules:
+      - {when: 'prompt.tools / prompt.turns > 1', use: frontier}
+      - {when: 'prompt.code_blocks > 2', use: small}
+    strategy:
+      kind: tiers
+      classifier: default
+      tiers: {simple: small, medium: standard, complex: frontier}
+      min_confidence: 0.5
+      otherwise: standard
+  - {name: rest, mode: off, strategy: {kind: tiers, classifier: default, tiers: {simple: small}, otherwise: small}}
+";
+
+fn set(text: &str) -> PolicySet {
+    let config = Config::parse(text, "p.yaml").unwrap_or_else(|problems| panic!("{problems}"));
+    PolicySet::compile(&config).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+fn facts<'r>(model: &'r str, header: &'r dyn Fn(&str) -> Option<&'r str>) -> RequestFacts<'r> {
+    RequestFacts { model, path: "/v1/chat/completions", header }
+}
+
+fn scores(probabilities: [f32; 3]) -> Signals {
+    let labels = ["simple", "medium", "complex"].map(Arc::from).into();
+    let head = HeadScores { head: "tier".into(), labels, probabilities: probabilities.to_vec() };
+    Signals { scores: Some(Ok(Scores { source: Source::Encoder, heads: vec![head], tokens: 3, truncated_tokens: 0 })) }
+}
+
+fn decide(features: &Features, signals: &Signals) -> Decision {
+    let set = set(FILE);
+    match set.policies[0].step(&facts("auto", &|_| None), features, signals) {
+        Step::Decide(decision) => decision,
+        Step::Need(signal) => panic!("needs {signal:?}"),
+    }
+}
+
+fn outcome(features: &Features, signals: &Signals) -> (String, &'static str) {
+    let decision = decide(features, signals);
+    (decision.model.to_string(), decision.reason.as_str())
+}
+
+fn chosen(model: &str, reason: &'static str) -> (String, &'static str) {
+    (model.to_owned(), reason)
+}
+
+#[test]
+fn policies_are_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<PolicySet>();
+}
+
+#[test]
+fn the_first_policy_whose_match_fits_in_every_part_decides() {
+    let set = set(FILE);
+    let name = |facts: &RequestFacts<'_>| set.find(facts).map(|policy| policy.name().to_string());
+    let team: &dyn Fn(&str) -> Option<&'static str> = &|name| (name == "x-team").then_some("research");
+
+    assert_eq!(name(&facts("gpt-4", team)).as_deref(), Some("auto"));
+    assert_eq!(name(&facts("claude", team)).as_deref(), Some("rest"));
+    assert_eq!(name(&facts("auto", &|_| None)).as_deref(), Some("rest"));
+    assert_eq!(set.policies[1].mode(), Mode::Off);
+}
+
+#[test]
+fn without_scores_the_classifier_is_asked_for() {
+    let step = set(FILE).policies[0].step(&facts("auto", &|_| None), &Features::default(), &Signals::default());
+
+    assert!(matches!(step, Step::Need(Signal::Scores { classifier }) if classifier.as_str() == "default"));
+}
+
+#[test]
+fn the_best_label_chooses_from_the_minimum_confidence_on() {
+    let none = Features::default();
+
+    assert_eq!(outcome(&none, &scores([0.9, 0.1, 0.0])), chosen("small", "tier"));
+    assert_eq!(outcome(&none, &scores([0.2, 0.3, 0.5])), chosen("frontier", "tier"));
+    assert_eq!(outcome(&none, &scores([0.2, 0.301, 0.499])), chosen("standard", "low_confidence"));
+    assert_eq!(outcome(&none, &scores([0.1, f32::NAN, 0.9])), chosen("standard", "low_confidence"));
+}
+
+#[test]
+fn a_classifier_that_fails_is_replaced_by_otherwise() {
+    for degraded in Degraded::ALL {
+        let decision = decide(&Features::default(), &Signals { scores: Some(Err(degraded)) });
+
+        assert_eq!((decision.model.as_str(), decision.reason), ("standard", Reason::Degraded(degraded)));
+        assert_eq!(decision.score, None);
+    }
+}
+
+#[test]
+fn the_first_true_rule_decides_without_asking_the_classifier() {
+    let mut features = Features { turns: 1, ..Features::default() };
+    features.text.code_blocks = 3;
+
+    let decision = decide(&features, &Signals::default());
+
+    assert_eq!((decision.model.as_str(), decision.by, decision.reason), ("small", By::Rule(1), Reason::Rule));
+    assert_eq!(decision.rules.iter().map(|trace| &trace.outcome).collect::<Vec<_>>(), [
+        &RuleOutcome::NotMatched,
+        &RuleOutcome::Matched
+    ]);
+}
+
+#[test]
+fn a_rule_that_divides_by_zero_is_traced_and_skipped() {
+    let decision = decide(&Features::default(), &scores([1.0, 0.0, 0.0]));
+
+    assert!(matches!(&decision.rules[0].outcome, RuleOutcome::Failed(error) if error.contains("Division by zero")));
+    assert_eq!(decision.model.as_str(), "small");
+}
+
+#[test]
+fn a_context_window_counts_prompt_and_answer_and_holds_at_its_limit() {
+    let simple = scores([1.0, 0.0, 0.0]);
+    let with = |tokens, max_output_tokens| {
+        let mut features = Features::default();
+        features.tokens.tokens = tokens;
+        features.request.max_output_tokens = max_output_tokens;
+        outcome(&features, &simple)
+    };
+
+    assert_eq!(with(400, 599), chosen("small", "tier"));
+    assert_eq!(with(400, 600), chosen("small", "tier"));
+    assert_eq!(with(400, 601), chosen("standard", "context"));
+    assert_eq!(with(2001, 0), chosen("frontier", "context"));
+    assert_eq!(with(4001, 0), chosen("small", "no_model_fits"));
+    assert_eq!(with(u64::MAX, u64::MAX), chosen("small", "no_model_fits"));
+}
+
+#[test]
+fn a_model_that_lacks_something_is_replaced_by_the_next_tier_up() {
+    let simple = scores([1.0, 0.0, 0.0]);
+    let with = |change: fn(&mut Features)| {
+        let mut features = Features::default();
+        change(&mut features);
+        outcome(&features, &simple)
+    };
+
+    assert_eq!(with(|f| f.attachments.images = 1), chosen("standard", "images"));
+    assert_eq!(with(|f| f.tools = 1), chosen("standard", "tools"));
+    assert_eq!(with(|f| f.attachments.audio = 1), chosen("frontier", "audio"));
+    assert_eq!(with(|f| f.attachments.files = 1), chosen("frontier", "files"));
+    assert_eq!(
+        with(|f| f.request.response_format = crate::prompt::ResponseFormat::JsonSchema),
+        chosen("frontier", "json_schema")
+    );
+}
+
+#[test]
+fn a_rules_model_is_constrained_too_and_moves_up_from_its_tier() {
+    let mut features = Features { turns: 1, tools: 1, ..Features::default() };
+    features.text.code_blocks = 3;
+
+    let decision = decide(&features, &Signals::default());
+
+    assert_eq!((decision.model.as_str(), decision.by), ("standard", By::Rule(1)));
+    assert_eq!(decision.reason, Reason::Moved(Constraint::LacksTools));
+}
+
+#[test]
+fn the_top_tier_moves_to_otherwise_and_then_down() {
+    let small_on_top = FILE.replace("simple: small, medium: standard, complex: frontier", "simple: frontier, medium: standard, complex: small");
+    let set = set(&small_on_top.replace("otherwise: standard", "otherwise: small"));
+    let features = Features { tools: 1, turns: 1, ..Features::default() };
+
+    let Step::Decide(decision) = set.policies[0].step(&facts("auto", &|_| None), &features, &scores([0.0, 0.0, 1.0]))
+    else {
+        panic!("the scores are there")
+    };
+
+    assert_eq!(decision.model.as_str(), "standard");
+}
+
+#[test]
+fn a_decision_lists_every_candidate_and_what_it_lacks() {
+    let mut features = Features::default();
+    features.attachments.images = 1;
+
+    let decision = decide(&features, &scores([1.0, 0.0, 0.0]));
+
+    let candidates = serde_json::to_value(&decision.candidates).expect("serialisable");
+    assert_eq!(candidates[0]["lacks"], "images");
+    assert_eq!(candidates[0]["price"]["input"], 1.0);
+    assert_eq!(candidates[1]["fits"], true);
+    assert_eq!((decision.label.as_deref(), decision.score), (Some("simple"), Some(1.0)));
+}
+
+#[test]
+fn tiers_must_be_exactly_the_heads_labels() {
+    let set = set(FILE);
+    let name = Name::new("default").expect("a name");
+    let labels: Vec<Arc<str>> = ["simple", "medum", "complex"].map(Arc::from).into();
+
+    let problems = set.check_labels(&name, |head| (head == "tier").then_some(labels.as_slice()));
+
+    let shown: Vec<String> = problems.iter().map(|p| format!("{}: {}", p.path, p.message)).collect();
+    assert_eq!(shown, [
+        "policies[0].strategy.tiers: lacks the label `medum` (required: simple, medum, complex)",
+        "policies[0].strategy.tiers.medium: head `tier` has no such label, did you mean `medum`? (allowed: simple, medum, complex)",
+        "policies[1].strategy.tiers: lacks the label `medum` (required: simple, medum, complex)",
+        "policies[1].strategy.tiers: lacks the label `complex` (required: simple, medum, complex)",
+    ]);
+    assert!(problems.iter().all(|problem| problem.place.is_some()));
+    assert_eq!(set.check_labels(&name, |_| None)[0].message, "classifier `default` has no head `tier`");
+    assert!(set.check_labels(&Name::new("other").expect("a name"), |_| None).is_empty());
+}
+
+/// The first problem of a rule, and the text it points at.
+fn mistake(when: &str) -> (String, String) {
+    let text = FILE.replace("prompt.code_blocks > 2", &when.replace('\'', "''"));
+    let config = Config::parse(&text, "p.yaml").unwrap_or_else(|problems| panic!("{problems}"));
+    let problems = PolicySet::compile(&config).expect_err(when);
+    let place = problems[0].place.clone().expect("a place");
+    let pointed = place.snippet.chars().skip(place.column - 1).take(place.width).collect();
+    (problems[0].message.clone(), pointed)
+}
+
+#[test]
+fn a_rules_mistakes_are_found_at_load_and_pointed_at() {
+    for (when, message, pointed) in [
+        ("prompt.image > 0", "unknown variable `prompt.image`, did you mean `prompt.images`?", "prompt.image"),
+        ("prompt.tokens > 1 && prompt.temperature > 1.0", "unknown variable `prompt.temperature`, did you mean `request.temperature`?", "prompt.temperature"),
+        ("foo", "unknown variable `foo` (allowed: prompt.*, request.* and features.*, see docs/features.md)", "foo"),
+        ("prompt.images", "must be true or false, but is int", "prompt.images"),
+        ("prompt.images > 'two'", "`>` does not take int and text", ">"),
+        ("prompt.images == 'two'", "`==` does not take int and text", "="),
+        ("prompt.tokens + 1.5 > 2.0", "`+` does not take int and double (convert one with int() or double())", "+"),
+        ("prompt.images && true", "`&&` needs bool, got int", "."),
+        ("!prompt.images", "`!` needs bool, got int", "."),
+        ("request.model.startWith('a')", "unknown function `startWith`, did you mean `startsWith`? (allowed: contains, endsWith, startsWith, size, int, uint, double, string, exists, all, filter, map)", "("),
+        ("request.model.startsWith(1)", "`startsWith` does not take text and int", "("),
+        ("request.model in ['a', 'b'] || prompt.images in ['a']", "`in` does not take int and list of text", "i"),
+        ("prompt.images > 0 ? 1 : 'a'", "both sides of `? :` must have one type, got int and text", "?"),
+        ("has(prompt.images)", "`has` is not needed: every variable always has a value", "("),
+        ("['a'].exists(x, x > 1)", "`>` does not take text and int", ">"),
+    ] {
+        assert_eq!(mistake(when), (message.to_owned(), pointed.to_owned()), "{when}");
+    }
+}
+
+#[test]
+fn text_that_is_no_expression_is_pointed_at() {
+    for when in ["prompt.images >", "prompt.images > > 1", ")", "a b", "prompt.images > 0 &&"] {
+        let (message, _) = mistake(when);
+
+        assert!(message.starts_with("not a valid expression: "), "{when}: {message}");
+    }
+}
+
+#[test]
+fn every_wrong_rule_of_every_policy_is_reported_at_once() {
+    let text = FILE
+        .replace("prompt.code_blocks > 2", "prompt.cod_blocks > 2 || request.modl == ''x''")
+        .replace("prompt.tools / prompt.turns > 1", "prompt.tools");
+    let config = Config::parse(&text, "p.yaml").unwrap_or_else(|problems| panic!("{problems}"));
+
+    let problems = PolicySet::compile(&config).expect_err("three mistakes");
+
+    assert_eq!(problems.len(), 3, "{problems:#?}");
+}

@@ -1,0 +1,92 @@
+//! The top-level `model` of a JSON body: its value, and the bytes that spell it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::ParseError;
+use super::tolerant::{Text, Tolerant};
+
+/// The model that a body names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelField<'b> {
+    /// The name, with escapes resolved.
+    pub name: Cow<'b, str>,
+    /// The bytes of the JSON string in the body, quotes included.
+    pub span: Range<usize>,
+}
+
+/// Finds the top-level `model` of any JSON object without reading anything else in it.
+///
+/// The key counts however it is escaped; a `model` inside a nested value does not. Nesting of any depth is safe.
+///
+/// # Errors
+///
+/// When the body is not a JSON object, or does not name exactly one model at its top level.
+pub fn model_field(body: &[u8]) -> Result<ModelField<'_>, ParseError> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let slot = json.deserialize_map(TopLevel)?;
+    json.end()?;
+    slot.into_field(body)
+}
+
+/// Where a reader of the top level puts each `model` it meets.
+#[derive(Default)]
+pub(super) struct ModelSlot<'b> {
+    value: Option<&'b RawValue>,
+    twice: bool,
+}
+
+impl<'b> ModelSlot<'b> {
+    pub(super) fn put(&mut self, value: &'b RawValue) {
+        self.twice |= self.value.replace(value).is_some();
+    }
+
+    /// Locates the value in `body`, which it must have been read from.
+    pub(super) fn into_field(self, body: &'b [u8]) -> Result<ModelField<'b>, ParseError> {
+        let raw = self.value.ok_or(ParseError::ModelMissing)?.get();
+        if self.twice {
+            return Err(ParseError::ModelTwice);
+        }
+        if !raw.starts_with('"') {
+            return Err(ParseError::ModelNotAString);
+        }
+        // Half of a surrogate pair is grammatical JSON, but no string.
+        let Tolerant(Text(name)) = serde_json::from_str(raw).map_err(|_| ParseError::ModelNotAString)?;
+        let start = raw.as_ptr().addr() - body.as_ptr().addr();
+        Ok(ModelField { name: name.unwrap_or_default(), span: start..start + raw.len() })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum Key {
+    Model,
+    #[serde(other)]
+    Other,
+}
+
+struct TopLevel;
+
+impl<'b> Visitor<'b> for TopLevel {
+    type Value = ModelSlot<'b>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'b>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut slot = ModelSlot::default();
+        while let Some(key) = map.next_key()? {
+            match key {
+                Key::Model => slot.put(map.next_value()?),
+                Key::Other => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(slot)
+    }
+}

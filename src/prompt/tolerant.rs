@@ -1,0 +1,104 @@
+//! Reading JSON whose shape is not ours to judge: a value of an unexpected type is the type's default, never an error.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// A value that is made from the JSON types it knows and is empty for all others.
+pub(super) trait Shape<'b>: Default {
+    fn from_text(_text: Cow<'b, str>) -> Self {
+        Self::default()
+    }
+
+    fn from_array<A: SeqAccess<'b>>(mut array: A) -> Result<Self, A::Error> {
+        while array.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Self::default())
+    }
+
+    fn from_object<A: MapAccess<'b>>(mut object: A) -> Result<Self, A::Error> {
+        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Self::default())
+    }
+}
+
+/// Deserialises any JSON value into a [`Shape`].
+pub(super) struct Tolerant<T>(pub(super) T);
+
+impl<'b, T: Shape<'b>> Deserialize<'b> for Tolerant<T> {
+    fn deserialize<D: Deserializer<'b>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShapeVisitor(PhantomData)).map(Self)
+    }
+}
+
+/// A string, borrowed where it holds no escapes.
+#[derive(Default)]
+pub(super) struct Text<'b>(pub(super) Option<Cow<'b, str>>);
+
+impl<'b> Shape<'b> for Text<'b> {
+    fn from_text(text: Cow<'b, str>) -> Self {
+        Self(Some(text))
+    }
+}
+
+/// The number of an array's elements.
+#[derive(Default)]
+pub(super) struct Count(pub(super) u32);
+
+impl<'b> Shape<'b> for Count {
+    fn from_array<A: SeqAccess<'b>>(mut array: A) -> Result<Self, A::Error> {
+        let mut count = Self::default();
+        while array.next_element::<IgnoredAny>()?.is_some() {
+            count.0 = count.0.saturating_add(1);
+        }
+        Ok(count)
+    }
+}
+
+struct ShapeVisitor<T>(PhantomData<T>);
+
+impl<'b, T: Shape<'b>> Visitor<'b> for ShapeVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<T, E> {
+        Ok(T::default())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<T, E> {
+        Ok(T::default())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<T, E> {
+        Ok(T::default())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<T, E> {
+        Ok(T::default())
+    }
+
+    fn visit_unit<E>(self) -> Result<T, E> {
+        Ok(T::default())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<T, E> {
+        Ok(T::from_text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'b str) -> Result<T, E> {
+        Ok(T::from_text(Cow::Borrowed(text)))
+    }
+
+    fn visit_seq<A: SeqAccess<'b>>(self, array: A) -> Result<T, A::Error> {
+        T::from_array(array)
+    }
+
+    fn visit_map<A: MapAccess<'b>>(self, object: A) -> Result<T, A::Error> {
+        T::from_object(object)
+    }
+}

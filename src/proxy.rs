@@ -1,0 +1,192 @@
+//! The data plane: a request's life in Pingora's phases. Each phase delegates; the work is in the files beside.
+//!
+//! ```text
+//! request_filter           intake -> prompt -> router -> rewrite       (intake.rs, plan.rs)
+//! upstream_peer            an address of the chosen provider           (forward.rs)
+//! upstream_request_filter  path, host, credential, Content-Length      (forward.rs, body_adapter.rs)
+//! request_body_filter      Pingora sends the rewritten body
+//! upstream_response_filter the answer has started
+//! response_filter          decision headers                            (answer.rs)
+//! fail_to_proxy            what failed becomes a Rejection             (answer.rs, rejection.rs)
+//! logging                  one access line, all request metrics        (account.rs)
+//! ```
+//!
+//! Requests that no [`Dialect`](crate::prompt::Dialect) reads pass through to the default provider without being
+//! buffered.
+
+mod account;
+mod answer;
+mod body_adapter;
+mod context;
+mod drain;
+mod forward;
+mod intake;
+mod plan;
+pub mod rejection;
+mod server;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::Version;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
+use tokio::time::Instant;
+
+pub use context::RequestContext;
+pub use server::{BindError, Listener, Served};
+
+use crate::router::Router;
+use drain::OpenRequests;
+use crate::telemetry::Metrics;
+
+/// The proxy: give it to a Pingora service, or let [`Listener`] serve it.
+pub struct Proxy {
+    router: Arc<Router>,
+    metrics: Arc<Metrics>,
+    request_ids: account::RequestIds,
+    open: Arc<OpenRequests>,
+}
+
+impl Proxy {
+    /// Makes a proxy that asks `router`.
+    #[must_use]
+    pub fn new(router: Arc<Router>, metrics: Arc<Metrics>) -> Self {
+        Self { router, metrics, request_ids: account::RequestIds::default(), open: Arc::default() }
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = RequestContext;
+
+    fn new_ctx(&self) -> RequestContext {
+        RequestContext::new(self.router.snapshot(), self.request_ids.next(), self.open.enter())
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<bool> {
+        if self.open.is_draining() {
+            session.set_keepalive(None);
+        }
+        match self.plan(session, ctx).await {
+            Ok(()) => Ok(false),
+            Err(rejection) => {
+                answer::reject(session, ctx, &rejection).await;
+                intake::discard_body(session).await;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
+        ctx.attempts += 1;
+        forward::peer(ctx).await
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        upstream: &mut RequestHeader,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        let Some(provider) = ctx.provider().cloned() else { return Error::e_explain(ErrorType::InternalError, "no route") };
+        ctx.upstream_is_h2 = upstream.version == Version::HTTP_2;
+        forward::set_target(upstream, &provider)?;
+        forward::set_credential(upstream, &provider.credential)?;
+        if let Some(body) = ctx.body.clone() {
+            forward::set_length(upstream, body.len())?;
+            ctx.swap.install(session, body, provider.timeouts.first_byte.0);
+        }
+        Ok(())
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        _body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        // An HTTP/2 upstream that gives no window is left at once when the client leaves, but Pingora watches the
+        // client only through its real session.
+        if ctx.upstream_is_h2 {
+            ctx.swap.restore(session);
+        }
+        Ok(())
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        upstream: &mut ResponseHeader,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        ctx.swap.restore(session); // an informational answer may be the first, and the deadline was kept
+        if !upstream.status.is_informational() && ctx.first_byte.is_none() {
+            ctx.first_byte = Some(Instant::now());
+            self.attempt_answered(ctx, upstream.status);
+        }
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        _session: &mut Session,
+        answer: &mut ResponseHeader,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        answer::decorate(answer, ctx)
+    }
+
+    /// Pingora's default forbids a retry of every POST. Here a retry is safe when a reused connection turned out to be
+    /// closed before it answered anything.
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut RequestContext,
+        reused: bool,
+    ) -> Box<Error> {
+        ctx.swap.restore(session);
+        let mut error = error.more_context(format!("peer: {peer}"));
+        if *error.etype() == body_adapter::FIRST_BYTE_TIMEOUT {
+            error = error.into_up(); // it surfaced on the downstream side, where the adapter stands
+        }
+        let stale = reused && matches!(error.retry, RetryType::ReusedOnly | RetryType::Decided(true));
+        let can_resend = ctx.body.is_some() || session.as_downstream_mut().is_body_empty();
+        error.set_retry(stale && can_resend && session.response_written().is_none());
+        self.attempt_failed(ctx, &error);
+        error
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut RequestContext,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        error.set_retry(false);
+        self.attempt_failed(ctx, &error);
+        error
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestContext) -> FailToProxy {
+        ctx.swap.restore(session);
+        answer::fail(session, error, ctx).await
+    }
+
+    /// One line from `logging` says it all; Pingora's own would repeat it, at error level when a client just left.
+    fn suppress_error_log(&self, _session: &Session, _ctx: &RequestContext, error: &Error) -> bool {
+        *error.esource() != ErrorSource::Internal
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut RequestContext) {
+        ctx.swap.restore(session); // Pingora calls `finish` next: without the real session there is no keep-alive
+        self.account(session, error, ctx);
+    }
+}

@@ -1,0 +1,135 @@
+//! What is counted and logged of a request: its attempts as they end, and one line when it is over.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::StatusCode;
+use pingora::proxy::Session;
+use pingora::{Error, ErrorSource, ErrorType};
+
+use super::Proxy;
+use super::body_adapter::FIRST_BYTE_TIMEOUT;
+use super::context::RequestContext;
+use crate::telemetry::{AccessLine, AttemptOutcome};
+
+/// Makes ids for requests: unique in this process, and very likely so among all.
+pub(super) struct RequestIds {
+    process: u64,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    /// Returns the next id: 16 random hexadecimal digits of the process, and a count.
+    pub(super) fn next(&self) -> String {
+        format!("{:016x}-{:x}", self.process, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Default for RequestIds {
+    fn default() -> Self {
+        Self { process: RandomState::new().build_hasher().finish(), next: AtomicU64::new(1) }
+    }
+}
+
+impl Proxy {
+    /// Counts an attempt that was answered, by the answer's status.
+    pub(super) fn attempt_answered(&self, ctx: &RequestContext, status: StatusCode) {
+        let outcome = match status.as_u16() {
+            429 => AttemptOutcome::RateLimited,
+            500.. => AttemptOutcome::ServerError,
+            400.. => AttemptOutcome::ClientError,
+            _ => AttemptOutcome::Success,
+        };
+        self.attempt_ended(ctx, outcome);
+        let model = ctx.routing().map(|routing| &routing.decision.model);
+        self.metrics.first_byte_arrived(model, ctx.started.elapsed());
+    }
+
+    /// Counts an attempt that broke before it was answered; one that broke later was counted by its status.
+    pub(super) fn attempt_failed(&self, ctx: &RequestContext, error: &Error) {
+        if ctx.first_byte.is_none() {
+            self.attempt_ended(ctx, outcome_of(error));
+        }
+    }
+
+    fn attempt_ended(&self, ctx: &RequestContext, outcome: AttemptOutcome) {
+        if let Some(provider) = ctx.provider() {
+            self.metrics.attempt_ended(&provider.name, outcome);
+        }
+    }
+
+    /// Counts and logs a request that is over.
+    pub(super) fn account(&self, session: &Session, error: Option<&Error>, ctx: &RequestContext) {
+        let status = session.response_written().map(|header| header.status.as_u16());
+        let decision = ctx.routing().map(|routing| &routing.decision);
+        let took = ctx.started.elapsed();
+        self.metrics.request_ended(
+            decision.map(|decision| &decision.policy),
+            decision.map(|decision| &decision.model),
+            status,
+            took,
+        );
+        if let Some(code) = ctx.rejected {
+            self.metrics.rejected(code);
+        }
+        if let Some(error) = error {
+            tracing::debug!(request_id = %ctx.request_id, %error, "Request failed");
+        }
+        let header = session.req_header();
+        AccessLine {
+            method: header.method.as_str(),
+            path: header.uri.path(),
+            status,
+            policy: decision.map(|decision| decision.policy.as_str()),
+            model: decision.map(|decision| decision.model.as_str()),
+            reason: decision.map(|decision| decision.reason.as_str()),
+            score: decision.and_then(|decision| decision.score),
+            code: ctx.rejected,
+            attempts: ctx.attempts,
+            duration: took,
+            overhead: ctx.overhead,
+            request_id: &ctx.request_id,
+            generation: ctx.snapshot.generation,
+        }
+        .emit();
+    }
+}
+
+fn outcome_of(error: &Error) -> AttemptOutcome {
+    match error.etype() {
+        etype if *etype == FIRST_BYTE_TIMEOUT => AttemptOutcome::Timeout,
+        _ if *error.esource() == ErrorSource::Downstream => AttemptOutcome::Cancelled,
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout => AttemptOutcome::Timeout,
+        ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed => AttemptOutcome::Broken,
+        ErrorType::ConnectTimedout
+        | ErrorType::ConnectRefused
+        | ErrorType::ConnectNoRoute
+        | ErrorType::ConnectError
+        | ErrorType::SocketError
+        | ErrorType::TLSHandshakeFailure
+        | ErrorType::TLSHandshakeTimedout
+        | ErrorType::InvalidCert => AttemptOutcome::ConnectFailed,
+        _ => AttemptOutcome::Broken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_ids_differ() {
+        let ids = RequestIds::default();
+
+        assert_ne!(ids.next(), ids.next());
+        assert_ne!(RequestIds::default().next(), RequestIds::default().next());
+    }
+
+    #[test]
+    fn a_client_that_left_is_no_fault_of_the_provider() {
+        let mut error = Error::new(ErrorType::ReadError);
+        error.as_down();
+
+        assert_eq!(outcome_of(&error), AttemptOutcome::Cancelled);
+    }
+}

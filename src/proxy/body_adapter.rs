@@ -1,0 +1,298 @@
+//! The way past Pingora's 64 KiB trap: an adapter that answers the retry buffer from a body of any size.
+//!
+//! `upstream_peer` runs before Pingora reads the body, so the body is read in `request_filter`. From then on stock
+//! Pingora 0.9.1 forwards only what its retry buffer holds, which is capped at 64 KiB (`BODY_BUF_LIMIT`); a truncated
+//! buffer means that the request hangs, and with no buffer `request_body_filter` is never called (cloudflare/pingora
+//! #575, #780, PR #816).
+//!
+//! `Session::downstream_session` is a public field and [`HttpSession::Custom`] exists. So, for a window inside each
+//! attempt, the real session is swapped for [`Replay`], which owns it, delegates everything, and claims that the body
+//! was read and that the retry buffer is the whole rewritten body: Pingora's own retry machinery then sends it. The
+//! trait is `#[doc(hidden)]`: pingora is pinned, and `tests/e2e` holds the matrix of sizes, framings and protocols.
+//!
+//! [`Swap::install`] at the end of `upstream_request_filter`, on every attempt; [`Swap::restore`] is idempotent and
+//! called wherever the window may end: `request_body_filter` (HTTP/2 upstream), `upstream_response_filter`,
+//! `error_while_proxy`, `fail_to_proxy`, `logging`. Swapping for the whole request is worse: keep-alive setters,
+//! the authority policy and HTTP/2 stall watching stop working on a custom session.
+//!
+//! While it stands in, the adapter also keeps the time to the first byte: Pingora has one read timeout for the header
+//! and for the stream, but a model that thinks for a minute is normal and a stream that pauses that long is not.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::Stream;
+use http::HeaderMap;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::custom::{CustomMessageWrite, server::Session as CustomSession};
+use pingora::protocols::http::{HttpTask, ServerSession as HttpSession};
+use pingora::protocols::{Digest, l4::socket::SocketAddr};
+use pingora::proxy::Session;
+use pingora::{Error, ErrorType, Result};
+use tokio::time::Instant;
+
+/// The error type of an attempt whose first byte did not come in time.
+pub(super) const FIRST_BYTE_TIMEOUT: ErrorType = ErrorType::Custom("FirstByteTimeout");
+
+/// Where a dropped [`Replay`] leaves the real session: `Box<dyn CustomSession>` cannot be downcast to take it back.
+type Slot = Arc<Mutex<Option<Box<HttpSession>>>>;
+
+/// Swaps the downstream session for a [`Replay`] and back. Lives in the request context.
+#[derive(Default)]
+pub(super) struct Swap {
+    slot: Slot,
+    installed: bool,
+}
+
+/// A session whose request body was read already and can be sent any number of times.
+struct Replay {
+    /// The real session; taken only by `drop`.
+    inner: Option<Box<HttpSession>>,
+    slot: Slot,
+    body: Bytes,
+    first_byte_by: Instant,
+}
+
+impl Swap {
+    /// Makes `body` what Pingora sends upstream in this attempt, which fails if no answer starts within `first_byte`.
+    pub(super) fn install(&mut self, session: &mut Session, body: Bytes, first_byte: Duration) {
+        self.restore(session);
+        let inner = std::mem::replace(&mut session.downstream_session, vacant());
+        *session.downstream_session = HttpSession::Custom(Box::new(Replay {
+            inner: Some(inner),
+            slot: Arc::clone(&self.slot),
+            body,
+            first_byte_by: Instant::now() + first_byte,
+        }));
+        self.installed = true;
+    }
+
+    /// Puts the real session back, if it is not there already.
+    pub(super) fn restore(&mut self, session: &mut Session) {
+        if !std::mem::take(&mut self.installed) {
+            return;
+        }
+        drop(std::mem::replace(&mut *session.downstream_session, HttpSession::Custom(Box::new(()))));
+        let inner = self.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        session.downstream_session = inner.expect("dropping the adapter fills the slot");
+    }
+}
+
+/// A placeholder session; the inner box holds a zero-sized type and does not allocate.
+fn vacant() -> Box<HttpSession> {
+    Box::new(HttpSession::Custom(Box::new(())))
+}
+
+impl Replay {
+    fn inner(&self) -> &HttpSession {
+        self.inner.as_ref().expect("present until drop")
+    }
+
+    fn inner_mut(&mut self) -> &mut HttpSession {
+        self.inner.as_mut().expect("present until drop")
+    }
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        // A task that was cancelled drops the slot with its last owner, and so closes the connection.
+        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = self.inner.take();
+    }
+}
+
+#[async_trait]
+impl CustomSession for Replay {
+    // The point of the adapter: the body was read, and all of it is in the retry buffer.
+
+    fn is_body_done(&mut self) -> bool {
+        true
+    }
+
+    fn is_body_empty(&mut self) -> bool {
+        self.body.is_empty()
+    }
+
+    fn enable_retry_buffering(&mut self) {}
+
+    fn retry_buffer_truncated(&self) -> bool {
+        false
+    }
+
+    fn get_retry_buffer(&self) -> Option<Bytes> {
+        (!self.body.is_empty()).then(|| self.body.clone())
+    }
+
+    async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
+        Ok(None)
+    }
+
+    async fn drain_request_body(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Waits for the client to leave, no longer than for the first byte. Pingora polls this while it waits for the
+    /// upstream, and starts it anew after each event: so the deadline is absolute.
+    async fn read_body_or_idle(&mut self, _no_body_expected: bool) -> Result<Option<Bytes>> {
+        let deadline = self.first_byte_by;
+        tokio::select! {
+            left = self.inner_mut().read_body_or_idle(true) => left,
+            () = tokio::time::sleep_until(deadline) => Error::e_explain(FIRST_BYTE_TIMEOUT, "no answer in time"),
+        }
+    }
+
+    // No custom messages. The writer must be `None`: with a writer and no reader Pingora fails the request.
+
+    fn take_custom_message_reader(
+        &mut self,
+    ) -> Option<Box<dyn Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>> {
+        None
+    }
+
+    fn restore_custom_message_reader(
+        &mut self,
+        _reader: Box<dyn Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    fn take_custom_message_writer(&mut self) -> Option<Box<dyn CustomMessageWrite>> {
+        None
+    }
+
+    fn restore_custom_message_writer(&mut self, _writer: Box<dyn CustomMessageWrite>) -> Result<()> {
+        Ok(())
+    }
+
+    async fn finish_custom(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    // Everything else is the real session's. An empty body to an HTTP/2 upstream keeps the adapter in place until
+    // `upstream_response_filter`, so nothing here may be unreachable.
+
+    fn req_header(&self) -> &RequestHeader {
+        self.inner().req_header()
+    }
+
+    fn req_header_mut(&mut self) -> &mut RequestHeader {
+        self.inner_mut().req_header_mut()
+    }
+
+    async fn write_response_header(&mut self, header: Box<ResponseHeader>, _end: bool) -> Result<()> {
+        self.inner_mut().write_response_header(header).await
+    }
+
+    async fn write_response_header_ref(&mut self, header: &ResponseHeader, _end: bool) -> Result<()> {
+        self.inner_mut().write_response_header_ref(header).await
+    }
+
+    async fn write_body(&mut self, data: Bytes, end: bool) -> Result<()> {
+        self.inner_mut().write_response_body(data, end).await
+    }
+
+    async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
+        self.inner_mut().write_response_trailers(trailers).await
+    }
+
+    async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
+        self.inner_mut().response_duplex_vec(tasks).await
+    }
+
+    fn proxy_tasks_enabled(&self) -> bool {
+        self.inner().supports_proxy_task_api()
+    }
+
+    fn set_proxy_tasks_enabled(&mut self, enabled: bool) {
+        self.inner_mut().set_proxy_tasks_enabled(enabled);
+    }
+
+    fn send_proxy_task(&mut self, task: HttpTask) {
+        self.inner_mut().send_downstream_proxy_task(task);
+    }
+
+    fn has_pending_proxy_tasks(&self) -> bool {
+        self.inner().has_pending_downstream_proxy_tasks()
+    }
+
+    async fn write_proxy_tasks(&mut self) -> Result<bool> {
+        self.inner_mut().write_downstream_proxy_tasks().await
+    }
+
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) {
+        self.inner_mut().set_read_timeout(timeout);
+    }
+
+    fn get_read_timeout(&self) -> Option<Duration> {
+        self.inner().get_read_timeout()
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) {
+        self.inner_mut().set_write_timeout(timeout);
+    }
+
+    fn get_write_timeout(&self) -> Option<Duration> {
+        self.inner().get_write_timeout()
+    }
+
+    fn set_total_drain_timeout(&mut self, timeout: Option<Duration>) {
+        self.inner_mut().set_total_drain_timeout(timeout);
+    }
+
+    fn get_total_drain_timeout(&self) -> Option<Duration> {
+        self.inner().get_total_drain_timeout()
+    }
+
+    fn request_summary(&self) -> String {
+        self.inner().request_summary()
+    }
+
+    fn response_written(&self) -> Option<&ResponseHeader> {
+        self.inner().response_written()
+    }
+
+    async fn shutdown(&mut self, _code: u32, _context: &str) {
+        self.inner_mut().shutdown().await;
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        self.inner_mut().finish_body().await
+    }
+
+    fn body_bytes_sent(&self) -> usize {
+        self.inner().body_bytes_sent()
+    }
+
+    fn body_bytes_read(&self) -> usize {
+        self.inner().body_bytes_read()
+    }
+
+    fn digest(&self) -> Option<&Digest> {
+        self.inner().digest()
+    }
+
+    fn digest_mut(&mut self) -> Option<&mut Digest> {
+        self.inner_mut().digest_mut()
+    }
+
+    fn client_addr(&self) -> Option<&SocketAddr> {
+        self.inner().client_addr()
+    }
+
+    fn server_addr(&self) -> Option<&SocketAddr> {
+        self.inner().server_addr()
+    }
+
+    fn pseudo_raw_h1_request_header(&self) -> Bytes {
+        self.inner().to_h1_raw()
+    }
+
+    fn is_upgrade_req(&self) -> bool {
+        self.inner().is_upgrade_req()
+    }
+
+    fn was_upgraded(&self) -> bool {
+        self.inner().was_upgraded()
+    }
+}

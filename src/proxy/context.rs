@@ -1,0 +1,98 @@
+//! What one request remembers between Pingora's phases.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::body_adapter::Swap;
+use super::drain::OpenRequest;
+use super::rejection::Rejection;
+use crate::router::Routing;
+use crate::snapshot::Snapshot;
+use crate::upstream::{Provider, Target};
+
+/// What one request remembers between Pingora's phases.
+pub struct RequestContext {
+    /// When its header was read.
+    pub(super) started: Instant,
+    /// The snapshot that it was decided against; pinned for its whole life.
+    pub(super) snapshot: Arc<Snapshot>,
+    /// Tells it apart in logs and to the client.
+    pub(super) request_id: String,
+    /// Where it goes; `None` until it was decided, or when it was refused.
+    pub(super) route: Option<Route>,
+    /// The body to send, when it was read; otherwise Pingora streams the client's.
+    pub(super) body: Option<Bytes>,
+    /// The stand-in for the downstream session that sends `body`.
+    pub(super) swap: Swap,
+    /// Whether the current attempt speaks HTTP/2 to the upstream.
+    pub(super) upstream_is_h2: bool,
+    /// How often an upstream was tried.
+    pub(super) attempts: u32,
+    /// What Pointsman added before the first attempt: everything but the wait for the client's own bytes.
+    pub(super) overhead: Duration,
+    /// When the answer's first byte came.
+    pub(super) first_byte: Option<Instant>,
+    /// Why Pointsman itself answered.
+    pub(super) rejected: Option<&'static str>,
+    /// Keeps a shutdown waiting.
+    _open: OpenRequest,
+}
+
+/// Where a request goes.
+pub(super) enum Route {
+    /// To a model that a policy chose.
+    Model {
+        /// The model.
+        target: Arc<Target>,
+        /// The decision behind it.
+        routing: Box<Routing>,
+    },
+    /// To the default provider, as it is.
+    Pass {
+        /// The provider.
+        provider: Arc<Provider>,
+    },
+}
+
+impl RequestContext {
+    pub(super) fn new(snapshot: Arc<Snapshot>, request_id: String, open: OpenRequest) -> Self {
+        Self {
+            started: Instant::now(),
+            snapshot,
+            request_id,
+            route: None,
+            body: None,
+            swap: Swap::default(),
+            upstream_is_h2: false,
+            attempts: 0,
+            overhead: Duration::ZERO,
+            first_byte: None,
+            rejected: None,
+            _open: open,
+        }
+    }
+
+    /// Returns who is to answer.
+    pub(super) fn provider(&self) -> Option<&Arc<Provider>> {
+        self.route.as_ref().map(|route| match route {
+            Route::Model { target, .. } => &target.provider,
+            Route::Pass { provider } => provider,
+        })
+    }
+
+    /// Returns the decision, if a policy made one.
+    pub(super) fn routing(&self) -> Option<&Routing> {
+        match &self.route {
+            Some(Route::Model { routing, .. }) => Some(routing),
+            _ => None,
+        }
+    }
+
+    /// Remembers that Pointsman itself answers.
+    pub(super) fn reject(&mut self, rejection: &Rejection) {
+        self.rejected = Some(rejection.code());
+    }
+}

@@ -1,0 +1,152 @@
+//! A reload's life: watch -> parse -> validate -> build -> warm up -> swap. The last good snapshot keeps serving.
+//!
+//! One [`Reloader`] does it, whoever asks: the file watcher, SIGHUP, or the admin plane. Reloads run one after another
+//! and take as long as loading the weights does, so callers keep them off the request path. Listeners and threads are
+//! not reloadable; changing them is refused by key name.
+
+mod watcher;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+pub use watcher::{WatchError, Watcher};
+
+use crate::config::Config;
+use crate::router::Router;
+use crate::snapshot::{BuildError, Builder, ClassifierState, Snapshot};
+use crate::telemetry::metrics::ModelInfo;
+use crate::telemetry::{Metrics, ReloadOutcome};
+
+/// Replaces the snapshot that serves by one built from the configuration file as it is now.
+pub struct Reloader {
+    path: PathBuf,
+    builder: Builder,
+    router: Arc<Router>,
+    metrics: Arc<Metrics>,
+    last: Mutex<Option<Reloaded>>,
+    turn: Mutex<()>,
+}
+
+/// How a reload ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Whether the new snapshot serves.
+    pub outcome: ReloadOutcome,
+    /// The generation that serves after it.
+    pub generation: u64,
+    /// Why the new snapshot was refused.
+    pub error: Option<String>,
+    /// When it ended.
+    pub at: SystemTime,
+}
+
+/// Why a reload was refused.
+#[derive(Debug, thiserror::Error)]
+enum ReloadError {
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error("{key}: cannot change while Pointsman runs (serving: {serving}, file: {file}); restart it instead")]
+    Fixed { key: &'static str, serving: String, file: String },
+}
+
+impl Reloader {
+    /// Makes a reloader of the file at `path` for `router`.
+    #[must_use]
+    pub fn new(path: PathBuf, builder: Builder, router: Arc<Router>, metrics: Arc<Metrics>) -> Self {
+        let reloader = Self { path, builder, router, metrics, last: Mutex::new(None), turn: Mutex::new(()) };
+        let snapshot = reloader.router.snapshot();
+        announce(&reloader.metrics, &snapshot);
+        reloader.metrics.started(snapshot.generation, SystemTime::now());
+        reloader
+    }
+
+    /// Builds the next snapshot and makes it serve, or keeps the one that does and says why.
+    ///
+    /// Blocks for as long as loading takes; one reload runs at a time.
+    pub fn reload(&self, trigger: &'static str) -> Reloaded {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let serving = self.router.snapshot();
+        let result = self.prepare(&serving);
+        let reloaded = match result {
+            Ok(next) => {
+                announce(&self.metrics, &next);
+                let generation = next.generation;
+                self.router.swap(next);
+                tracing::info!(trigger, generation, "Reloaded");
+                Reloaded { outcome: ReloadOutcome::Applied, generation, error: None, at: SystemTime::now() }
+            }
+            Err(error) => {
+                let generation = serving.generation;
+                tracing::error!(trigger, generation, "Reload refused; generation {generation} keeps serving\n{error}");
+                let error = Some(error.to_string());
+                Reloaded { outcome: ReloadOutcome::Rejected, generation, error, at: SystemTime::now() }
+            }
+        };
+        self.metrics.reloaded(reloaded.outcome, reloaded.generation, reloaded.at);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(reloaded.clone());
+        reloaded
+    }
+
+    /// Returns how the last reload ended, if there was one.
+    #[must_use]
+    pub fn last(&self) -> Option<Reloaded> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns the router whose snapshots it replaces.
+    #[must_use]
+    pub const fn router(&self) -> &Arc<Router> {
+        &self.router
+    }
+
+    /// Returns the configuration file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the folders of the bundles that serve.
+    #[must_use]
+    pub fn bundle_folders(&self) -> Vec<PathBuf> {
+        let snapshot = self.router.snapshot();
+        snapshot.config.classifiers.values().map(|section| self.builder.base_dir.join(&section.bundle)).collect()
+    }
+
+    fn prepare(&self, serving: &Snapshot) -> Result<Snapshot, ReloadError> {
+        let config = Config::load(&self.path).map_err(BuildError::from)?;
+        refuse_fixed(&serving.config, &config)?;
+        Ok(self.builder.build(config, Some(serving))?)
+    }
+}
+
+fn refuse_fixed(serving: &Config, file: &Config) -> Result<(), ReloadError> {
+    let addresses = [
+        ("listen.address", serving.listen.address, file.listen.address),
+        ("admin.address", serving.admin.address, file.admin.address),
+    ];
+    match addresses.into_iter().find(|(_, serving, file)| serving != file) {
+        Some((key, serving, file)) => {
+            Err(ReloadError::Fixed { key, serving: serving.to_string(), file: file.to_string() })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Shows which weights serve, and that the others do not.
+fn announce(metrics: &Metrics, snapshot: &Snapshot) {
+    let mut models = Vec::new();
+    for (name, state) in &snapshot.classifiers {
+        match state {
+            ClassifierState::Ready(classifier) => {
+                let identity = classifier.identity();
+                let (version, sha256) = (identity.version.to_string(), identity.sha256.to_string());
+                models.push(ModelInfo { classifier: name.clone(), version, sha256 });
+            }
+            ClassifierState::Unavailable { reason, detail } => {
+                tracing::error!(classifier = %name, reason = reason.as_str(), "Classifier unavailable: {detail}");
+            }
+        }
+    }
+    metrics.set_models(&models);
+}

@@ -1,0 +1,150 @@
+//! Notices that the configuration file or a bundle changed.
+//!
+//! Folders are watched, not files: editors and Kubernetes replace the inode. An event only says that something may have
+//! changed; what decides is a stamp of the files' sizes and times (a ConfigMap's change shows on a symbolic link beside
+//! the file, and writing one file makes several events).
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+
+use super::Reloader;
+
+/// How long the folders must be quiet before a change is acted upon: a bundle is several files.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// Why files cannot be watched.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot watch files for changes")]
+pub struct WatchError(#[from] notify::Error);
+
+/// Watches on a thread of its own until it is dropped.
+#[derive(Debug)]
+pub struct Watcher {
+    wake: Sender<Wake>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Why the thread wakes up.
+#[derive(Debug)]
+enum Wake {
+    Changed,
+    Stop,
+}
+
+/// The thread's side.
+struct Watch {
+    events: Receiver<Wake>,
+    watching: RecommendedWatcher,
+    folders: BTreeSet<PathBuf>,
+    reloader: Arc<Reloader>,
+}
+
+/// What the files looked like.
+type Stamp = Vec<(PathBuf, u64, Option<SystemTime>)>;
+
+impl Watcher {
+    /// Starts to watch what `reloader` reads.
+    ///
+    /// # Errors
+    /// When the operating system gives no watch or no thread; SIGHUP and `POST /reload` work without.
+    pub fn start(reloader: Arc<Reloader>) -> Result<Self, WatchError> {
+        let (wake, events) = channel();
+        let sender = wake.clone();
+        let watching = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Reading the files is an event too; answering it with a look at the files would never end.
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                let _ = sender.send(Wake::Changed); // the thread ended, and with it the interest
+            }
+        })?;
+        let mut watch = Watch { events, watching, folders: BTreeSet::new(), reloader };
+        watch.follow();
+        let before = watch.stamp();
+        let thread = std::thread::Builder::new().name("watch".into()).spawn(move || watch.run(before));
+        Ok(Self { wake, thread: Some(thread.map_err(notify::Error::io)?) })
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        let _ = self.wake.send(Wake::Stop); // fails when the thread has ended
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join(); // its panic was reported when it happened
+        }
+    }
+}
+
+impl Watch {
+    fn run(mut self, mut before: Stamp) {
+        while let Ok(Wake::Changed) = self.events.recv() {
+            if !self.settle() {
+                return;
+            }
+            let now = self.stamp();
+            if now != before {
+                self.reloader.reload("file");
+                self.follow(); // the new configuration may name other bundles
+                before = if self.same_files(&now) { now } else { self.stamp() };
+            }
+        }
+    }
+
+    /// Waits until nothing has changed for a while; false when it is time to stop.
+    fn settle(&self) -> bool {
+        loop {
+            match self.events.recv_timeout(QUIET) {
+                Ok(Wake::Changed) => {}
+                Err(RecvTimeoutError::Timeout) => return true,
+                Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// Watches the folders that are read now and not watched yet. One that is gone from the configuration stays
+    /// watched: its events change no stamp.
+    fn follow(&mut self) {
+        for folder in self.folders_read() {
+            if self.folders.contains(&folder) {
+                continue;
+            }
+            match self.watching.watch(&folder, RecursiveMode::NonRecursive) {
+                Ok(()) => drop(self.folders.insert(folder)),
+                Err(error) => tracing::warn!(folder = %folder.display(), %error, "Folder is not watched"),
+            }
+        }
+    }
+
+    fn folders_read(&self) -> Vec<PathBuf> {
+        let parent = self.reloader.path().parent().filter(|parent| !parent.as_os_str().is_empty());
+        let mut folders = self.reloader.bundle_folders();
+        folders.push(parent.unwrap_or(Path::new(".")).to_owned());
+        folders
+    }
+
+    /// Returns whether the files that are read are those of `stamp`: a change that came while they were being read is
+    /// then still seen as one.
+    fn same_files(&self, stamp: &Stamp) -> bool {
+        self.stamp().iter().map(|(path, ..)| path).eq(stamp.iter().map(|(path, ..)| path))
+    }
+
+    fn stamp(&self) -> Stamp {
+        let mut files = vec![self.reloader.path().to_owned()];
+        for folder in self.reloader.bundle_folders() {
+            files.extend(fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()));
+        }
+        files.sort();
+        files
+            .into_iter()
+            .map(|path| match fs::metadata(&path) {
+                Ok(file) => (path, file.len(), file.modified().ok()),
+                Err(_) => (path, 0, None),
+            })
+            .collect()
+    }
+}

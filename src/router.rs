@@ -1,0 +1,144 @@
+//! Drives one decision: features, policy steps, and the signals that the steps ask for.
+//!
+//! The one entry for the proxy, the admin plane, the command line and embedders. It holds the snapshot that serves;
+//! a caller pins it once with [`Router::snapshot`] and decides against that.
+
+mod explain;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::time::Instant;
+
+use crate::config::{Mode, Name};
+use crate::features::{Features, TokenCounter};
+use crate::policy::{Decision, Policy, RequestFacts, Signal, Signals, Step};
+use crate::prompt::Prompt;
+use crate::scores::{Degraded, Scores};
+use crate::snapshot::{ClassifierState, Snapshot};
+use crate::telemetry::{Metrics, Stage};
+
+/// Decides for requests, against the snapshot that serves.
+pub struct Router {
+    current: ArcSwap<Snapshot>,
+    metrics: Arc<Metrics>,
+    counter: TokenCounter,
+}
+
+/// What is to happen to a request.
+#[derive(Debug)]
+pub enum Verdict {
+    /// A policy chose a model.
+    Route(Box<Routing>),
+    /// No policy is for it, or the policy is off: it passes through untouched.
+    Pass {
+        /// The policy that is off, if one matched.
+        policy: Option<Name>,
+    },
+}
+
+/// A decision and all that went into it.
+#[derive(Debug)]
+pub struct Routing {
+    /// The model, and why.
+    pub decision: Decision,
+    /// What the prompt looks like.
+    pub features: Features,
+    /// What the classifier said, if it was asked.
+    pub scores: Option<Result<Scores, Degraded>>,
+    /// Where the time went.
+    pub timings: Timings,
+}
+
+/// Where a decision's time went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Counting tokens and measuring structure.
+    pub features: Duration,
+    /// Waiting for scores, queue included.
+    pub classify: Duration,
+    /// Rules, strategy and constraints.
+    pub decide: Duration,
+}
+
+impl Router {
+    /// Makes a router that serves `first`.
+    #[must_use]
+    pub fn new(first: Snapshot, metrics: Arc<Metrics>) -> Self {
+        Self { current: ArcSwap::from_pointee(first), metrics, counter: TokenCounter::default() }
+    }
+
+    /// Returns the snapshot that serves now.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Makes `next` serve. Requests in flight keep the snapshot that they pinned.
+    pub fn swap(&self, next: Snapshot) {
+        self.current.store(Arc::new(next));
+    }
+
+    /// Decides what happens to a request. Never fails: a classifier that cannot answer is a reason, not an error.
+    ///
+    /// Cancel-safe: dropping the future takes the prompt out of the classifier's queue.
+    pub async fn decide(&self, snapshot: &Snapshot, facts: &RequestFacts<'_>, prompt: &Prompt<'_>) -> Verdict {
+        let Some(policy) = snapshot.policies.find(facts) else { return Verdict::Pass { policy: None } };
+        if policy.mode() == Mode::Off {
+            return Verdict::Pass { policy: Some(policy.name().clone()) };
+        }
+        Verdict::Route(Box::new(self.route(snapshot, policy, facts, prompt).await))
+    }
+
+    async fn route(
+        &self,
+        snapshot: &Snapshot,
+        policy: &Policy,
+        facts: &RequestFacts<'_>,
+        prompt: &Prompt<'_>,
+    ) -> Routing {
+        let mut timings = Timings::default();
+        let started = Instant::now();
+        let features = Features::of(prompt, &self.counter);
+        timings.features = started.elapsed();
+        let mut signals = Signals::default();
+        loop {
+            let started = Instant::now();
+            let step = policy.step(facts, &features, &signals);
+            timings.decide += started.elapsed();
+            match step {
+                Step::Decide(decision) => return Routing { decision, features, scores: signals.scores, timings },
+                Step::Need(Signal::Scores { classifier }) => {
+                    let started = Instant::now();
+                    signals.scores = Some(scores(snapshot, &classifier, prompt, &features).await);
+                    timings.classify += started.elapsed();
+                }
+            }
+        }
+    }
+
+    /// Counts a decision that a request was sent by; one that was only asked for is not counted.
+    pub fn count(&self, routing: &Routing) {
+        let Routing { decision, scores, timings, .. } = routing;
+        self.metrics.decided(&decision.policy, &decision.model, decision.reason.as_str());
+        self.metrics.stage_ended(Stage::Features, timings.features);
+        self.metrics.stage_ended(Stage::Decide, timings.decide);
+        if scores.is_some() {
+            self.metrics.stage_ended(Stage::Classify, timings.classify);
+        }
+    }
+}
+
+async fn scores(
+    snapshot: &Snapshot,
+    name: &Name,
+    prompt: &Prompt<'_>,
+    features: &Features,
+) -> Result<Scores, Degraded> {
+    match snapshot.classifiers.get(name) {
+        Some(ClassifierState::Ready(classifier)) => classifier.classify(prompt.newest_user_turn(), features).await,
+        Some(ClassifierState::Unavailable { reason, .. }) => Err(*reason),
+        None => Err(Degraded::BundleUnavailable), // validation refuses a policy that names no classifier
+    }
+}

@@ -1,0 +1,149 @@
+//! Everything that a reload replaces, as one immutable value with one generation number.
+//!
+//! A request pins one [`Snapshot`] and never looks again, so it cannot see half of a reload. [`Builder`] prepares the
+//! next one beside the one that serves; whoever holds the old one keeps it alive until its last request ends.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::classifier::{self, BundleError, Classifier, Runtime};
+use crate::config::{Config, Name, Problem, Problems};
+use crate::policy::PolicySet;
+use crate::scores::Degraded;
+use crate::telemetry::Metrics;
+use crate::upstream::{UpstreamError, Upstreams};
+
+/// Looks an environment variable up.
+pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Policies, upstreams and classifiers that belong together.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts the snapshots that served in this process, from 1.
+    pub generation: u64,
+    /// The file it was built from.
+    pub config: Arc<Config>,
+    /// How models are chosen.
+    pub policies: PolicySet,
+    /// Who answers.
+    pub upstreams: Upstreams,
+    /// Who judges.
+    pub classifiers: BTreeMap<Name, ClassifierState>,
+}
+
+/// A classifier that serves, or why it does not.
+#[derive(Debug, Clone)]
+pub enum ClassifierState {
+    /// It was verified, warmed up and scores.
+    Ready(Classifier),
+    /// It could not be loaded; policies fall to `otherwise`, and say so.
+    Unavailable {
+        /// The reason that decisions show.
+        reason: Degraded,
+        /// What an operator has to mend.
+        detail: String,
+    },
+}
+
+/// What snapshots are built with; lives as long as the process.
+pub struct Builder {
+    /// ONNX Runtime, or why it did not load.
+    pub runtime: Result<Arc<Runtime>, String>,
+    /// The configuration file's folder: relative paths start here.
+    pub base_dir: PathBuf,
+    /// Where keys come from.
+    pub environment: Environment,
+    /// Where classifiers count.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Why a snapshot cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The file holds mistakes.
+    #[error(transparent)]
+    Config(#[from] Problems),
+    /// Upstreams cannot be built.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Upstreams(Vec<UpstreamError>),
+    /// A classifier that serves now would be lost.
+    #[error("classifiers.{name}.bundle: {source}")]
+    Classifier {
+        /// The classifier.
+        name: Name,
+        /// What is wrong with its bundle.
+        source: BundleError,
+    },
+}
+
+impl Snapshot {
+    /// Returns whether every classifier serves.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.classifiers.values().all(|state| matches!(state, ClassifierState::Ready(_)))
+    }
+}
+
+impl Builder {
+    /// Builds the snapshot that follows `previous`: compiles, resolves keys, loads and warms up classifiers.
+    ///
+    /// Takes as long as loading the weights does (about a tenth of a second), so it runs on a thread of its own. A
+    /// classifier whose bundle did not change is taken over from `previous`, queue and all. Without a `previous`, a
+    /// bundle that cannot be loaded leaves its classifier [`ClassifierState::Unavailable`]: requests are served by
+    /// `otherwise`. With one, weights that serve are not given up for weights that do not.
+    ///
+    /// # Errors
+    /// Says everything that is wrong; `previous` is not touched.
+    pub fn build(&self, config: Config, previous: Option<&Snapshot>) -> Result<Snapshot, BuildError> {
+        let policies = PolicySet::compile(&config).map_err(Problems::from)?;
+        let upstreams =
+            Upstreams::build(&config, &*self.environment, &self.base_dir).map_err(BuildError::Upstreams)?;
+        let mut classifiers = BTreeMap::new();
+        for (name, section) in &config.classifiers {
+            let state = self.classifier(name, section, previous)?;
+            if let ClassifierState::Ready(classifier) = &state {
+                self.check_labels(&policies, name, classifier)?;
+            }
+            classifiers.insert(name.clone(), state);
+        }
+        let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
+        Ok(Snapshot { generation, config: Arc::new(config), policies, upstreams, classifiers })
+    }
+
+    fn check_labels(&self, policies: &PolicySet, name: &Name, classifier: &Classifier) -> Result<(), Problems> {
+        let problems: Vec<Problem> = policies.check_labels(name, &|head| classifier.labels(head).map(<[_]>::to_vec));
+        if problems.is_empty() { Ok(()) } else { Err(Problems::from(problems)) }
+    }
+
+    fn classifier(
+        &self,
+        name: &Name,
+        section: &crate::config::Classifier,
+        previous: Option<&Snapshot>,
+    ) -> Result<ClassifierState, BuildError> {
+        let serving = previous.and_then(|snapshot| match snapshot.classifiers.get(name)? {
+            ClassifierState::Ready(classifier) => Some((classifier, snapshot.config.classifiers.get(name)?)),
+            ClassifierState::Unavailable { .. } => None,
+        });
+        if let Some((classifier, before)) = serving
+            && before == section
+            && classifier::fingerprint(&self.base_dir.join(&section.bundle)).is_ok_and(|now| now == *classifier.identity().sha256)
+        {
+            return Ok(ClassifierState::Ready(classifier.clone()));
+        }
+        let runtime = match &self.runtime {
+            Ok(runtime) => runtime,
+            Err(detail) => {
+                return Ok(ClassifierState::Unavailable { reason: Degraded::RuntimeMissing, detail: detail.clone() });
+            }
+        };
+        match Classifier::start(name, section, &self.base_dir, runtime, &self.metrics) {
+            Ok(classifier) => Ok(ClassifierState::Ready(classifier)),
+            Err(source) if serving.is_some() => Err(BuildError::Classifier { name: name.clone(), source }),
+            Err(error) => {
+                Ok(ClassifierState::Unavailable { reason: Degraded::BundleUnavailable, detail: error.to_string() })
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The access line: one record for each request, written when it has ended.
+//!
+//! Says what happened, never what was asked: no query string (keys travel in some), no headers, no prompt.
+
+use std::time::Duration;
+
+use tracing::info;
+
+/// The target of the records, so that `RUST_LOG=access=off` silences them.
+pub const TARGET: &str = "access";
+
+/// The longest path that is written, in bytes; a longer one is cut.
+const MAX_PATH: usize = 256;
+
+/// One request that ended. Absent fields are left out of the record.
+#[derive(Debug, Clone, Copy)]
+pub struct AccessLine<'r> {
+    /// The request's method.
+    pub method: &'r str,
+    /// The request's path; anything from `?` on is cut off before it is written.
+    pub path: &'r str,
+    /// The status that the client got; absent when it left first.
+    pub status: Option<u16>,
+    /// The policy that matched.
+    pub policy: Option<&'r str>,
+    /// The model that was chosen, as the catalog names it.
+    pub model: Option<&'r str>,
+    /// Why it was chosen.
+    pub reason: Option<&'static str>,
+    /// The score that the decision rests on.
+    pub score: Option<f32>,
+    /// The code of Pointsman's own error answer.
+    pub code: Option<&'static str>,
+    /// Requests sent to providers.
+    pub attempts: u32,
+    /// From the request's first byte to the answer's last.
+    pub duration: Duration,
+    /// Pointsman's own share of it.
+    pub overhead: Duration,
+    /// Identifies the request in headers and logs.
+    pub request_id: &'r str,
+    /// The generation that decided.
+    pub generation: u64,
+}
+
+impl AccessLine<'_> {
+    /// Writes the line.
+    pub fn emit(&self) {
+        info!(
+            target: TARGET,
+            method = self.method,
+            path = path_only(self.path),
+            status = self.status,
+            policy = self.policy,
+            model = self.model,
+            reason = self.reason,
+            score = self.score.map(|score| rounded(score.into(), 1e4)),
+            code = self.code,
+            attempts = self.attempts,
+            duration_ms = rounded(self.duration.as_secs_f64() * 1e3, 1e3),
+            overhead_us = u64::try_from(self.overhead.as_micros()).unwrap_or(u64::MAX),
+            request_id = self.request_id,
+            generation = self.generation,
+            "Request"
+        );
+    }
+}
+
+/// Cuts the query, the fragment and whatever is too long.
+fn path_only(path: &str) -> &str {
+    let end = path.find(['?', '#']).unwrap_or(path.len());
+    &path[..path.floor_char_boundary(end.min(MAX_PATH))]
+}
+
+fn rounded(value: f64, steps: f64) -> f64 {
+    (value * steps).round() / steps
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::telemetry::logging::Format;
+    use crate::telemetry::logging::capture::captured;
+
+    const LINE: AccessLine<'_> = AccessLine {
+        method: "POST",
+        path: "/v1/chat/completions?api_key=sk-planted#frag",
+        status: Some(200),
+        policy: Some("auto"),
+        model: Some("small"),
+        reason: Some("tier"),
+        score: Some(0.82),
+        code: None,
+        attempts: 1,
+        duration: Duration::from_micros(12_345_678),
+        overhead: Duration::from_micros(2100),
+        request_id: "01J9",
+        generation: 3,
+    };
+
+    fn written(line: AccessLine<'_>) -> Value {
+        let text = captured(Format::Json, "", || line.emit());
+        let mut record: Value = serde_json::from_str(&text).expect("one JSON record");
+        record.as_object_mut().expect("an object").remove("timestamp").expect("a timestamp");
+        record
+    }
+
+    #[test]
+    fn the_line_has_these_fields_and_no_query_string() {
+        assert_eq!(
+            written(LINE),
+            json!({
+                "level": "INFO", "target": "access", "message": "Request",
+                "method": "POST", "path": "/v1/chat/completions", "status": 200,
+                "policy": "auto", "model": "small", "reason": "tier", "score": 0.82, "attempts": 1,
+                "duration_ms": 12345.678, "overhead_us": 2100, "request_id": "01J9", "generation": 3,
+            })
+        );
+    }
+
+    #[test]
+    fn a_request_that_no_policy_matched_says_nothing_about_a_decision() {
+        let line = AccessLine { policy: None, model: None, reason: None, score: None, status: None, ..LINE };
+
+        let record = written(line);
+
+        for absent in ["policy", "model", "reason", "score", "status", "code"] {
+            assert!(record.get(absent).is_none(), "`{absent}` in {record}");
+        }
+    }
+
+    #[test]
+    fn a_rejected_request_says_its_code() {
+        assert_eq!(written(AccessLine { code: Some("invalid_json"), ..LINE })["code"], "invalid_json");
+    }
+
+    #[test]
+    fn the_text_line_leaks_no_query_string_either() {
+        let text = captured(Format::Text, "", || LINE.emit());
+
+        assert!(text.contains("path=\"/v1/chat/completions\""), "{text}");
+        assert!(!text.contains("planted"), "{text}");
+    }
+
+    #[test]
+    fn a_long_path_is_cut_between_characters() {
+        let path = "é".repeat(MAX_PATH);
+
+        assert_eq!(path_only(&path).len(), MAX_PATH);
+        assert_eq!(path_only(&format!("x{path}")).len(), MAX_PATH - 1);
+    }
+}

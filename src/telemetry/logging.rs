@@ -1,0 +1,196 @@
+//! Sets up where log records go: standard error, as text or JSON, filtered by `RUST_LOG`.
+//!
+//! Also takes in the records of the `log` crate, which pingora writes.
+
+use std::env;
+use std::io::{self, IsTerminal};
+
+use tracing::level_filters::LevelFilter;
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+/// What is written unless `RUST_LOG`, whose directives are added, says otherwise.
+///
+/// Pingora reports clients that leave, scan or speak no HTTP as errors. `pingora_proxy` has nothing else to say: what
+/// fails towards an upstream is logged, counted and answered by our own proxy, with the provider's name. From
+/// `pingora_core` remain the records of the server and its listeners, such as a failing `accept`.
+pub const DEFAULT_FILTER: &str =
+    "info,pingora_core=warn,pingora_core::apps=off,pingora_core::protocols=error,pingora_proxy=off";
+
+/// How records are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One object a line, for machines.
+    Json,
+}
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LoggingError {
+    /// `RUST_LOG` cannot be read.
+    #[error("RUST_LOG is `{value}`, which is no list of directives such as `info,pointsman=debug`")]
+    Filter {
+        /// The variable's value.
+        value: String,
+        /// What is wrong with it.
+        source: ParseError,
+    },
+    /// The process already has a logger.
+    #[error("logging was already set up")]
+    AlreadySet(#[from] TryInitError),
+}
+
+/// Sets up logging for the whole process.
+///
+/// # Errors
+/// When `RUST_LOG` cannot be read, or another logger is already set.
+pub fn init(format: Format) -> Result<(), LoggingError> {
+    init_with(format, "")
+}
+
+/// Sets up logging for the whole process with more directives; those of `RUST_LOG` come after, and so prevail.
+///
+/// # Errors
+/// When `RUST_LOG` cannot be read, or another logger is already set.
+pub fn init_with(format: Format, directives: &str) -> Result<(), LoggingError> {
+    let directives = format!("{directives},{}", env::var("RUST_LOG").unwrap_or_default());
+    let subscriber = subscriber(format, &directives, io::stderr, io::stderr().is_terminal())?;
+    Ok(subscriber.try_init()?)
+}
+
+fn subscriber<W>(
+    format: Format,
+    directives: &str,
+    writer: W,
+    ansi: bool,
+) -> Result<impl SubscriberInitExt, LoggingError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::builder()
+        .parse(format!("{DEFAULT_FILTER},{directives}"))
+        .map_err(|source| LoggingError::Filter { value: directives.trim_matches(',').to_owned(), source })?;
+    let registry = tracing_subscriber::registry().with(filter).with(filter_fn(keeps_secrets));
+    Ok(registry.with(writes(format, writer, ansi)))
+}
+
+/// Refuses the debug and trace records of other crates, whatever `RUST_LOG` says: pingora's print whole request headers.
+fn keeps_secrets(metadata: &Metadata<'_>) -> bool {
+    let krate = metadata.target().split("::").next();
+    *metadata.level() <= LevelFilter::INFO || krate == Some(env!("CARGO_CRATE_NAME"))
+}
+
+fn writes<S, W>(format: Format, writer: W, ansi: bool) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'s> tracing_subscriber::registry::LookupSpan<'s>,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(ansi);
+    match format {
+        Format::Text => layer.boxed(),
+        Format::Json => layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod capture {
+    //! Lets tests read what was written.
+
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no writer panicked").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Returns what `act` logs on this thread when `RUST_LOG` is `directives`.
+    pub(crate) fn captured(format: Format, directives: &str, act: impl FnOnce()) -> String {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let subscriber = subscriber(format, directives, move || writer.clone(), false).expect("valid directives");
+
+        let guard = subscriber.set_default();
+        act();
+        drop(guard);
+
+        let bytes = buffer.0.lock().expect("no writer panicked").clone();
+        String::from_utf8(bytes).expect("records are UTF-8")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::{debug, error, info, warn};
+
+    use super::capture::captured;
+    use super::*;
+
+    #[test]
+    fn pingora_s_complaints_about_clients_are_not_written() {
+        let text = captured(Format::Text, "", || {
+            error!(target: "pingora_proxy", "reset");
+            error!(target: "pingora_core::apps", "no h2");
+            warn!(target: "pingora_core::protocols::http::v1::body", "extra");
+            info!(target: "pingora_core::server", "starting");
+        });
+
+        assert_eq!(text, "");
+    }
+
+    #[test]
+    fn pingora_s_complaints_about_the_server_are_written() {
+        let text = captured(Format::Text, "", || error!(target: "pingora_core::services::listening", "accept"));
+
+        assert!(text.contains("ERROR pingora_core::services::listening: accept"), "{text}");
+    }
+
+    #[test]
+    fn rust_log_is_added_to_the_default() {
+        let text = captured(Format::Text, "debug,pingora_core=info", || {
+            debug!("ours");
+            info!(target: "pingora_core::server", "starting");
+            error!(target: "pingora_proxy", "reset");
+        });
+
+        assert!(text.contains("ours") && text.contains("starting") && !text.contains("reset"), "{text}");
+    }
+
+    #[test]
+    fn another_crate_s_debug_records_are_never_written() {
+        let text = captured(Format::Text, "trace,pingora_proxy=trace", || {
+            debug!(target: "pingora_proxy::proxy_h1", "authorization: sk-planted");
+            debug!(target: "pointsman_lookalike", "sk-planted");
+        });
+
+        assert_eq!(text, "");
+    }
+
+    #[test]
+    fn an_unreadable_rust_log_is_named() {
+        let error = subscriber(Format::Text, "a=b=c", io::sink, false).err().expect("refused");
+
+        assert!(error.to_string().contains("RUST_LOG is `a=b=c`"), "{error}");
+    }
+
+    #[test]
+    fn a_format_is_read_from_its_name() {
+        assert_eq!("json".parse(), Ok(Format::Json));
+        assert_eq!("xml".parse::<Format>(), Err("`xml` is no log format (allowed: text, json)".to_owned()));
+    }
+}

@@ -1,0 +1,272 @@
+//! Every metric of Pointsman, each touched through one typed method.
+//!
+//! [`Metrics`] owns its registry: two proxies in one process do not see each other's numbers. Labels are `&'static str`,
+//! configured names or a bundle's own names, so nothing that a client sends can become one, and the number of series is
+//! bounded by the configuration. Series whose labels are known beforehand start at zero, so that the first error is an
+//! increase that an alert can see.
+
+mod definitions;
+mod family;
+mod labels;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder};
+
+use self::definitions as define;
+use self::family::Family;
+use crate::config::Name;
+
+pub use self::labels::{AttemptOutcome, ReloadOutcome, Stage};
+
+/// The `policy` label of a request that no policy matched.
+pub const NO_POLICY: &str = "none";
+
+/// The `model` label of a request that passed through as it came.
+pub const PASSTHROUGH: &str = "passthrough";
+
+/// Every metric of one proxy.
+pub struct Metrics {
+    registry: Registry,
+    request_duration: Family<Histogram, 3>,
+    overhead: [Histogram; Stage::ALL.len()],
+    decisions: Family<IntCounter, 3>,
+    rejections: Family<IntCounter, 1>,
+    first_byte: Family<Histogram, 1>,
+    attempts: Family<IntCounter, 2>,
+    queue_depth: Family<IntGauge, 1>,
+    queue_wait: Histogram,
+    run: Histogram,
+    batch_size: Histogram,
+    degraded: Family<IntCounter, 2>,
+    truncated_tokens: Histogram,
+    scores: Family<Histogram, 3>,
+    reloads: [IntCounter; ReloadOutcome::ALL.len()],
+    last_reload_successful: IntGauge,
+    last_reload_success_time: IntGauge,
+    generation: IntGauge,
+    model_info: Family<IntGauge, 3>,
+}
+
+/// The metrics of one classifier, looked up once: its worker touches them without a look-up.
+#[derive(Clone)]
+pub struct ClassifierMetrics {
+    depth: IntGauge,
+    wait: Histogram,
+    run: Histogram,
+    batch_size: Histogram,
+    truncated_tokens: Histogram,
+}
+
+/// Which bundle a classifier runs, for `pointsman_model_info`.
+#[derive(Debug, Clone)]
+pub struct ModelInfo {
+    /// The classifier's name in the configuration.
+    pub classifier: Name,
+    /// The bundle's version.
+    pub version: Arc<str>,
+    /// The bundle's checksum.
+    pub sha256: Arc<str>,
+}
+
+impl Metrics {
+    /// Creates every metric in a registry of its own.
+    #[must_use]
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let r = &registry;
+        let overhead = Family::register(r, define::OVERHEAD_TIME);
+        let reloads = Family::register(r, define::RELOADS);
+        let build_info: Family<IntGauge, 1> = Family::register(r, define::BUILD_INFO);
+        build_info.with([env!("CARGO_PKG_VERSION").into()]).set(1);
+        Self {
+            request_duration: Family::register(r, define::REQUEST_DURATION),
+            overhead: Stage::ALL.map(|stage| overhead.with([stage.as_str().into()])),
+            decisions: Family::register(r, define::DECISIONS),
+            rejections: Family::register(r, define::REJECTIONS),
+            first_byte: Family::register(r, define::FIRST_BYTE_TIME),
+            attempts: Family::register(r, define::ATTEMPTS),
+            queue_depth: Family::register(r, define::QUEUE_DEPTH),
+            queue_wait: Family::register(r, define::QUEUE_WAIT).with([]),
+            run: Family::register(r, define::RUN_TIME).with([]),
+            batch_size: Family::register(r, define::BATCH_SIZE).with([]),
+            degraded: Family::register(r, define::DEGRADED),
+            truncated_tokens: Family::register(r, define::TRUNCATED_TOKENS).with([]),
+            scores: Family::register(r, define::SCORES),
+            reloads: ReloadOutcome::ALL.map(|outcome| reloads.with([outcome.as_str().into()])),
+            last_reload_successful: Family::register(r, define::LAST_RELOAD_SUCCESSFUL).with([]),
+            last_reload_success_time: Family::register(r, define::LAST_RELOAD_SUCCESS_TIME).with([]),
+            generation: Family::register(r, define::GENERATION).with([]),
+            model_info: Family::register(r, define::MODEL_INFO),
+            registry,
+        }
+    }
+
+    /// Returns every metric in Prometheus' text format 0.0.4.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let families = self.registry.gather();
+        TextEncoder::new()
+            .encode_to_string(&families)
+            .expect("a registry gathers only families with a name and a child")
+    }
+
+    /// Counts a request that ended. `status` is absent when the client left before there was one.
+    pub fn request_ended(&self, policy: Option<&Name>, model: Option<&Name>, status: Option<u16>, took: Duration) {
+        let policy = policy.map_or(NO_POLICY.into(), Into::into);
+        let model = model.map_or(PASSTHROUGH.into(), Into::into);
+        let labels = [policy, model, labels::status_class(status).into()];
+        self.request_duration.with(labels).observe(took.as_secs_f64());
+    }
+
+    /// Notes how long a request spent in a stage.
+    pub fn stage_ended(&self, stage: Stage, took: Duration) {
+        self.overhead[stage as usize].observe(took.as_secs_f64());
+    }
+
+    /// Counts a decision.
+    pub fn decided(&self, policy: &Name, model: &Name, reason: &'static str) {
+        self.decisions.with([policy.into(), model.into(), reason.into()]).inc();
+    }
+
+    /// Counts a request that Pointsman itself answered with an error.
+    pub fn rejected(&self, code: &'static str) {
+        self.rejections.with([code.into()]).inc();
+    }
+
+    /// Notes when an answer began. `model` is absent when the request passed through.
+    pub fn first_byte_arrived(&self, model: Option<&Name>, after: Duration) {
+        self.first_byte.with([model.map_or(PASSTHROUGH.into(), Into::into)]).observe(after.as_secs_f64());
+    }
+
+    /// Counts one request to a provider.
+    pub fn attempt_ended(&self, provider: &Name, outcome: AttemptOutcome) {
+        self.attempts.with([provider.into(), outcome.as_str().into()]).inc();
+    }
+
+    /// Counts a prompt that a classifier gave no scores for.
+    pub fn degraded(&self, classifier: &Name, reason: &'static str) {
+        self.degraded.with([classifier.into(), reason.into()]).inc();
+    }
+
+    /// Notes the probability that a classifier's head gave one of its labels.
+    pub fn scored(&self, classifier: &Name, head: &Arc<str>, label: &Arc<str>, probability: f32) {
+        self.scores.with([classifier.into(), head.into(), label.into()]).observe(f64::from(probability));
+    }
+
+    /// Returns the metrics that a classifier's worker touches. Two workers of one name, as during a swap, share them.
+    #[must_use]
+    pub fn classifier(&self, name: &Name) -> ClassifierMetrics {
+        ClassifierMetrics {
+            depth: self.queue_depth.with([name.into()]),
+            wait: self.queue_wait.clone(),
+            run: self.run.clone(),
+            batch_size: self.batch_size.clone(),
+            truncated_tokens: self.truncated_tokens.clone(),
+        }
+    }
+
+    /// Notes the first load of the configuration, which is no reload.
+    pub fn started(&self, generation: u64, at: SystemTime) {
+        self.loaded(generation, at);
+    }
+
+    /// Counts a reload. `generation` is the one that serves from now on, whatever the outcome.
+    pub fn reloaded(&self, outcome: ReloadOutcome, generation: u64, at: SystemTime) {
+        self.reloads[outcome as usize].inc();
+        match outcome {
+            ReloadOutcome::Applied | ReloadOutcome::Unchanged => self.loaded(generation, at),
+            ReloadOutcome::Rejected => self.last_reload_successful.set(0),
+        }
+    }
+
+    /// Replaces what is said about the bundles that run: those of a former generation disappear.
+    pub fn set_models(&self, models: &[ModelInfo]) {
+        self.queue_depth.retain(|[name]| models.iter().any(|model| *model.classifier == **name));
+        self.model_info.retain(|labels| models.iter().any(|model| model.labels() == *labels));
+        for model in models {
+            self.model_info.with(model.labels()).set(1);
+        }
+    }
+
+    /// Starts the counter of every rejection at zero.
+    pub fn expect_rejections(&self, codes: &[&'static str]) {
+        for code in codes {
+            self.rejections.with([(*code).into()]);
+        }
+    }
+
+    /// Starts the counters of a provider at zero.
+    pub fn expect_provider(&self, provider: &Name) {
+        for outcome in AttemptOutcome::ALL {
+            self.attempts.with([provider.into(), outcome.as_str().into()]);
+        }
+    }
+
+    /// Starts the counters of a classifier at zero.
+    pub fn expect_classifier(&self, classifier: &Name, reasons: &[&'static str]) {
+        self.queue_depth.with([classifier.into()]);
+        for reason in reasons {
+            self.degraded.with([classifier.into(), (*reason).into()]);
+        }
+    }
+
+    fn loaded(&self, generation: u64, at: SystemTime) {
+        let since_epoch = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.last_reload_successful.set(1);
+        self.last_reload_success_time.set(i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX));
+        self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl ClassifierMetrics {
+    /// Notes that a prompt joined the queue.
+    pub fn queued(&self) {
+        self.depth.inc();
+    }
+
+    /// Notes that a prompt left the queue, to be scored or because its caller had gone.
+    pub fn dequeued(&self, waited: Duration) {
+        self.depth.dec();
+        self.wait.observe(waited.as_secs_f64());
+    }
+
+    /// Notes one run of the model over a batch.
+    #[expect(clippy::cast_precision_loss, reason = "a batch has fewer than 2^52 prompts")]
+    pub fn ran(&self, batch: usize, took: Duration) {
+        self.batch_size.observe(batch as f64);
+        self.run.observe(took.as_secs_f64());
+    }
+
+    /// Notes how many tokens of a prompt were cut; 0 when it fit.
+    pub fn truncated(&self, tokens: u32) {
+        self.truncated_tokens.observe(f64::from(tokens));
+    }
+}
+
+impl std::fmt::Debug for ClassifierMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClassifierMetrics").finish_non_exhaustive()
+    }
+}
+
+impl ModelInfo {
+    fn labels(&self) -> [family::Label; 3] {
+        [(&self.classifier).into(), (&self.version).into(), (&self.sha256).into()]
+    }
+}

@@ -1,0 +1,160 @@
+//! The name, help text, labels and buckets of every metric; `metrics` says when each is touched.
+//!
+//! Names follow `pointsman_<thing>_<unit>[_total]` with base units. Adding one here means adding it to the golden test.
+
+use super::family::Definition;
+
+/// The proxy's own work is tens of microseconds without a classifier and a few milliseconds with one; 100 ms is already
+/// broken. The 1-2-5 steps make the default deadline of 20 ms a bound, so the share of late answers is read exactly.
+const OVERHEAD: &[f64] = &[1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1];
+
+/// From an answer out of an upstream's cache (5 ms) to a long reasoning run (300 s); 60 and 120 are the default timeouts.
+const REQUEST: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+
+/// As for requests, but nobody waits longer than the first-byte timeout; finer around a second, where people notice.
+const FIRST_BYTE: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// One run of an encoder: under a millisecond for one short text on a GPU, hundreds for a long batch on a CPU.
+const RUN: &[f64] = &[2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5];
+
+/// Powers of two, as batches are sized; 1 alone shows how often there was nothing to batch.
+const BATCH: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
+
+/// The bound 0 separates prompts that fit from those that were cut; beyond it, factors of four up to a full context.
+const TRUNCATED: &[f64] = &[0.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0];
+
+/// Deciles, which drift measures compare, and the two tails, where a classifier that is too sure of itself shows.
+const SCORE: &[f64] = &[0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0];
+
+pub(super) const REQUEST_DURATION: Definition<3> = Definition {
+    name: "pointsman_request_duration_seconds",
+    help: "Time from a request's first byte to its answer's last; its count is the number of requests.",
+    labels: ["policy", "model", "status_class"],
+    buckets: REQUEST,
+};
+
+pub(super) const OVERHEAD_TIME: Definition<1> = Definition {
+    name: "pointsman_overhead_seconds",
+    help: "Time a request spent in one of Pointsman's own stages.",
+    labels: ["stage"],
+    buckets: OVERHEAD,
+};
+
+pub(super) const DECISIONS: Definition<3> = Definition {
+    name: "pointsman_decisions_total",
+    help: "Routing decisions by the model that was chosen and why.",
+    labels: ["policy", "model", "reason"],
+    buckets: &[],
+};
+
+pub(super) const REJECTIONS: Definition<1> = Definition {
+    name: "pointsman_rejections_total",
+    help: "Requests that Pointsman itself answered with an error, by the error's code.",
+    labels: ["code"],
+    buckets: &[],
+};
+
+pub(super) const FIRST_BYTE_TIME: Definition<1> = Definition {
+    name: "pointsman_first_byte_seconds",
+    help: "Time from a request's first byte to the first byte of the upstream's answer.",
+    labels: ["model"],
+    buckets: FIRST_BYTE,
+};
+
+pub(super) const ATTEMPTS: Definition<2> = Definition {
+    name: "pointsman_upstream_attempts_total",
+    help: "Requests sent to a provider, retries and fallbacks included, by how they ended.",
+    labels: ["provider", "outcome"],
+    buckets: &[],
+};
+
+pub(super) const QUEUE_DEPTH: Definition<1> = Definition {
+    name: "pointsman_classifier_queue_depth",
+    help: "Prompts that wait for the classifier's worker.",
+    labels: ["classifier"],
+    buckets: &[],
+};
+
+pub(super) const QUEUE_WAIT: Definition<0> = Definition {
+    name: "pointsman_classifier_queue_wait_seconds",
+    help: "Time a prompt waited for a classifier's worker.",
+    labels: [],
+    buckets: OVERHEAD,
+};
+
+pub(super) const RUN_TIME: Definition<0> = Definition {
+    name: "pointsman_classifier_run_seconds",
+    help: "Time of one run of a classifier's model over one batch.",
+    labels: [],
+    buckets: RUN,
+};
+
+pub(super) const BATCH_SIZE: Definition<0> = Definition {
+    name: "pointsman_classifier_batch_size",
+    help: "Prompts in one run of a classifier's model.",
+    labels: [],
+    buckets: BATCH,
+};
+
+pub(super) const DEGRADED: Definition<2> = Definition {
+    name: "pointsman_classifier_degraded_total",
+    help: "Prompts for which a classifier gave no scores, by reason; the policy's `otherwise` served them.",
+    labels: ["classifier", "reason"],
+    buckets: &[],
+};
+
+pub(super) const TRUNCATED_TOKENS: Definition<0> = Definition {
+    name: "pointsman_classifier_truncated_tokens",
+    help: "Tokens of the newest user turn that did not fit a classifier and were cut.",
+    labels: [],
+    buckets: TRUNCATED,
+};
+
+pub(super) const SCORES: Definition<3> = Definition {
+    name: "pointsman_score",
+    help: "Calibrated probability that a classifier's head gave a label.",
+    labels: ["classifier", "head", "label"],
+    buckets: SCORE,
+};
+
+pub(super) const RELOADS: Definition<1> = Definition {
+    name: "pointsman_config_reloads_total",
+    help: "Configuration reloads after the start, by outcome.",
+    labels: ["outcome"],
+    buckets: &[],
+};
+
+pub(super) const LAST_RELOAD_SUCCESSFUL: Definition<0> = Definition {
+    name: "pointsman_config_last_reload_successful",
+    help: "1 if the last attempt to load the configuration succeeded, else 0.",
+    labels: [],
+    buckets: &[],
+};
+
+pub(super) const LAST_RELOAD_SUCCESS_TIME: Definition<0> = Definition {
+    name: "pointsman_config_last_reload_success_timestamp_seconds",
+    help: "Unix time of the last successful load of the configuration.",
+    labels: [],
+    buckets: &[],
+};
+
+pub(super) const GENERATION: Definition<0> = Definition {
+    name: "pointsman_generation",
+    help: "Generation of configuration and weights that serves requests.",
+    labels: [],
+    buckets: &[],
+};
+
+pub(super) const MODEL_INFO: Definition<3> = Definition {
+    name: "pointsman_model_info",
+    help: "The bundle that each classifier runs; always 1.",
+    labels: ["classifier", "version", "sha256"],
+    buckets: &[],
+};
+
+pub(super) const BUILD_INFO: Definition<1> = Definition {
+    name: "pointsman_build_info",
+    help: "The version of this binary; always 1.",
+    labels: ["version"],
+    buckets: &[],
+};

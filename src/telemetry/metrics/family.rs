@@ -1,0 +1,247 @@
+//! One metric and its children, one for each combination of label values.
+//!
+//! Used instead of the `prometheus` crate's own vectors for two reasons. Those key their children by a hash of the label
+//! values run together, so `("a", "bc")` and `("ab", "c")` are counted as one series; and they lock on every look-up.
+//! Here children are keyed by the values themselves and a look-up neither locks nor allocates.
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use prometheus::core::{Collector, Desc, Metric};
+use prometheus::proto::{MetricFamily, MetricType};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
+
+use crate::config::Name;
+
+/// What a metric is called, what it says and which labels it has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Definition<const N: usize> {
+    /// The full name, unit and `_total` included.
+    pub(super) name: &'static str,
+    /// The text behind `# HELP`.
+    pub(super) help: &'static str,
+    /// The labels' names.
+    pub(super) labels: [&'static str; N],
+    /// The histogram's upper bounds; empty for counters and gauges.
+    pub(super) buckets: &'static [f64],
+}
+
+/// A label's value. No variant can be built from a client's text; compares and hashes as its text.
+#[derive(Debug, Clone)]
+pub(super) enum Label {
+    /// A word of the program.
+    Static(&'static str),
+    /// A name from the configuration.
+    Name(Name),
+    /// A name from a bundle: its head, label, version or checksum.
+    Bundle(Arc<str>),
+}
+
+/// A kind of metric that a [`Family`] can have as children.
+pub(super) trait Kind: Metric + 'static {
+    /// The type as Prometheus names it.
+    const TYPE: MetricType;
+    /// Creates one child with its label values.
+    fn child<const N: usize>(definition: &Definition<N>, labels: HashMap<String, String>) -> Self;
+}
+
+type Children<M, const N: usize> = HashMap<[Label; N], M>;
+
+/// A metric with its children. Cheap to clone; clones share the children.
+pub(super) struct Family<M, const N: usize> {
+    definition: Definition<N>,
+    desc: Arc<Desc>,
+    children: Arc<ArcSwap<Children<M, N>>>,
+}
+
+impl<M: Kind, const N: usize> Family<M, N> {
+    /// Creates the family and registers it.
+    pub(super) fn register(registry: &Registry, definition: Definition<N>) -> Self {
+        let labels = definition.labels.iter().map(ToString::to_string).collect();
+        let desc = Desc::new(definition.name.into(), definition.help.into(), labels, HashMap::new())
+            .expect("definitions are literals with valid names");
+        let family = Self { definition, desc: Arc::new(desc), children: Arc::default() };
+        registry.register(Box::new(family.clone())).expect("every definition has its own name");
+        family
+    }
+
+    /// Returns the child with these label values, and creates it at zero the first time.
+    pub(super) fn with(&self, labels: [Label; N]) -> M {
+        if let Some(child) = self.children.load().get(&labels) {
+            return child.clone();
+        }
+        self.insert(&labels)
+    }
+
+    /// Removes every child that `keep` does not want. Handles to a removed child still count, but nobody sees it.
+    pub(super) fn retain(&self, keep: impl Fn(&[Label; N]) -> bool) {
+        self.children.rcu(|children| {
+            let kept = children.iter().filter(|(labels, _)| keep(labels));
+            kept.map(|(labels, child)| (labels.clone(), child.clone())).collect::<Children<M, N>>()
+        });
+    }
+
+    #[cold]
+    fn insert(&self, labels: &[Label; N]) -> M {
+        let named = self.definition.labels.iter().zip(labels).map(|(name, value)| ((*name).into(), (**value).into()));
+        let child = M::child(&self.definition, named.collect());
+        self.children.rcu(|children| {
+            let mut next = Children::clone(children);
+            next.entry(labels.clone()).or_insert_with(|| child.clone());
+            next
+        });
+        // Another thread may have been first: its child counts, not ours.
+        self.children.load().get(labels).unwrap_or(&child).clone()
+    }
+}
+
+impl<M: Clone, const N: usize> Clone for Family<M, N> {
+    fn clone(&self) -> Self {
+        Self { definition: self.definition, desc: Arc::clone(&self.desc), children: Arc::clone(&self.children) }
+    }
+}
+
+impl<M: Kind, const N: usize> Collector for Family<M, N> {
+    fn desc(&self) -> Vec<&Desc> {
+        vec![&self.desc]
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let mut family = MetricFamily::default();
+        family.set_name(self.definition.name.into());
+        family.set_help(self.definition.help.into());
+        family.set_field_type(M::TYPE);
+        family.set_metric(self.children.load().values().map(Metric::metric).collect());
+        vec![family]
+    }
+}
+
+impl Kind for IntCounter {
+    const TYPE: MetricType = MetricType::COUNTER;
+
+    fn child<const N: usize>(definition: &Definition<N>, labels: HashMap<String, String>) -> Self {
+        let options = Opts::new(definition.name, definition.help).const_labels(labels);
+        Self::with_opts(options).expect("the family was registered with the same names")
+    }
+}
+
+impl Kind for IntGauge {
+    const TYPE: MetricType = MetricType::GAUGE;
+
+    fn child<const N: usize>(definition: &Definition<N>, labels: HashMap<String, String>) -> Self {
+        let options = Opts::new(definition.name, definition.help).const_labels(labels);
+        Self::with_opts(options).expect("the family was registered with the same names")
+    }
+}
+
+impl Kind for Histogram {
+    const TYPE: MetricType = MetricType::HISTOGRAM;
+
+    fn child<const N: usize>(definition: &Definition<N>, labels: HashMap<String, String>) -> Self {
+        let options = HistogramOpts::new(definition.name, definition.help).const_labels(labels);
+        Self::with_opts(options.buckets(definition.buckets.to_vec())).expect("buckets are literals that ascend")
+    }
+}
+
+impl Deref for Label {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        match self {
+            Self::Static(text) => text,
+            Self::Name(name) => name,
+            Self::Bundle(text) => text,
+        }
+    }
+}
+
+impl PartialEq for Label {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Label {}
+
+impl Hash for Label {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
+
+impl From<&'static str> for Label {
+    fn from(text: &'static str) -> Self {
+        Self::Static(text)
+    }
+}
+
+impl From<&Name> for Label {
+    fn from(name: &Name) -> Self {
+        Self::Name(name.clone())
+    }
+}
+
+impl From<&Arc<str>> for Label {
+    fn from(text: &Arc<str>) -> Self {
+        Self::Bundle(Arc::clone(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAIRS: Definition<2> = Definition { name: "pairs_total", help: "Pairs.", labels: ["a", "b"], buckets: &[] };
+
+    fn family() -> Family<IntCounter, 2> {
+        Family::register(&Registry::new(), PAIRS)
+    }
+
+    #[test]
+    fn label_values_that_read_the_same_when_run_together_are_two_series() {
+        let pairs = family();
+
+        pairs.with(["a".into(), "bc".into()]).inc();
+
+        assert_eq!(pairs.with(["a".into(), "bc".into()]).get(), 1);
+        assert_eq!(pairs.with(["ab".into(), "c".into()]).get(), 0);
+    }
+
+    #[test]
+    fn a_label_is_its_text_wherever_it_came_from() {
+        let pairs = family();
+        let name = Name::new("small").expect("a valid name");
+
+        pairs.with([(&name).into(), "x".into()]).inc();
+        pairs.with(["small".into(), (&Arc::<str>::from("x")).into()]).inc();
+
+        assert_eq!(pairs.with(["small".into(), "x".into()]).get(), 2);
+    }
+
+    #[test]
+    fn threads_that_create_the_same_child_at_once_share_it() {
+        let pairs = family();
+
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| pairs.with(["a".into(), "b".into()]).inc());
+            }
+        });
+
+        assert_eq!(pairs.with(["a".into(), "b".into()]).get(), 8);
+    }
+
+    #[test]
+    fn a_child_that_is_not_retained_is_no_longer_exported() {
+        let pairs = family();
+        pairs.with(["old".into(), "x".into()]).inc();
+        pairs.with(["new".into(), "x".into()]).inc();
+
+        pairs.retain(|[first, _]| &**first == "new");
+
+        assert_eq!(pairs.collect()[0].get_metric().len(), 1);
+    }
+}

@@ -1,0 +1,158 @@
+//! The closed sets of label values.
+
+use serde::Serialize;
+
+/// A part of Pointsman's own work on a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Reading the body and finding its `model`.
+    Intake,
+    /// Counting tokens and reading the structure.
+    Features,
+    /// Waiting for the classifier's scores.
+    Classify,
+    /// Rules, strategy and constraints.
+    Decide,
+    /// Splicing the body and setting headers.
+    Rewrite,
+}
+
+/// How one request to a provider ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// The provider answered with a status below 400.
+    Success,
+    /// It answered with a status from 400 to 499, 429 excepted.
+    ClientError,
+    /// It answered with 429.
+    RateLimited,
+    /// It answered with a status of 500 or above.
+    ServerError,
+    /// No connection: refused, unreachable, TLS failed, or the handshakes took too long.
+    ConnectFailed,
+    /// Connected, but it stayed silent for longer than its timeout.
+    Timeout,
+    /// The connection broke before the answer was complete.
+    Broken,
+    /// The client left first.
+    Cancelled,
+}
+
+/// How a reload ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReloadOutcome {
+    /// The new snapshot serves.
+    Applied,
+    /// Nothing had changed.
+    Unchanged,
+    /// The new state was refused; the old snapshot keeps serving.
+    Rejected,
+}
+
+impl Stage {
+    /// Every stage, in the order of a request.
+    pub const ALL: [Self; 5] = [Self::Intake, Self::Features, Self::Classify, Self::Decide, Self::Rewrite];
+
+    /// Returns the label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Intake => "intake",
+            Self::Features => "features",
+            Self::Classify => "classify",
+            Self::Decide => "decide",
+            Self::Rewrite => "rewrite",
+        }
+    }
+}
+
+impl AttemptOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 8] = [
+        Self::Success,
+        Self::ClientError,
+        Self::RateLimited,
+        Self::ServerError,
+        Self::ConnectFailed,
+        Self::Timeout,
+        Self::Broken,
+        Self::Cancelled,
+    ];
+
+    /// Returns the outcome of an answer with this status.
+    #[must_use]
+    pub const fn of_status(status: u16) -> Self {
+        match status {
+            429 => Self::RateLimited,
+            400..=499 => Self::ClientError,
+            500.. => Self::ServerError,
+            _ => Self::Success,
+        }
+    }
+
+    /// Returns the label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::ClientError => "client_error",
+            Self::RateLimited => "rate_limited",
+            Self::ServerError => "server_error",
+            Self::ConnectFailed => "connect_failed",
+            Self::Timeout => "timeout",
+            Self::Broken => "broken",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl ReloadOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 3] = [Self::Applied, Self::Unchanged, Self::Rejected];
+
+    /// Returns the label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Unchanged => "unchanged",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// Returns `2xx` and the like; `none` when the client left before there was a status.
+pub(super) const fn status_class(status: Option<u16>) -> &'static str {
+    match status {
+        Some(100..=199) => "1xx",
+        Some(200..=299) => "2xx",
+        Some(300..=399) => "3xx",
+        Some(400..=499) => "4xx",
+        Some(500..=599) => "5xx",
+        _ => "none",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_has_the_class_of_its_first_digit() {
+        let classes = [99, 100, 199, 200, 399, 400, 499, 500, 599, 600].map(|status| status_class(Some(status)));
+
+        assert_eq!(classes, ["none", "1xx", "1xx", "2xx", "3xx", "4xx", "4xx", "5xx", "5xx", "none"]);
+        assert_eq!(status_class(None), "none");
+    }
+
+    #[test]
+    fn an_answer_s_outcome_separates_the_rate_limit_from_the_client_s_faults() {
+        let outcomes = [200, 302, 400, 429, 499, 500, 503].map(|status| AttemptOutcome::of_status(status).as_str());
+
+        assert_eq!(
+            outcomes,
+            ["success", "success", "client_error", "rate_limited", "client_error", "server_error", "server_error"]
+        );
+    }
+}

@@ -1,0 +1,182 @@
+//! What an operator scrapes.
+
+use super::*;
+
+fn name(text: &str) -> Name {
+    Name::new(text).expect("a valid name")
+}
+
+/// Touches every metric once.
+fn touched() -> Metrics {
+    let metrics = Metrics::new();
+    let (policy, model, classifier) = (name("auto"), name("small"), name("default"));
+    metrics.request_ended(Some(&policy), Some(&model), Some(200), Duration::from_millis(20));
+    metrics.decided(&policy, &model, "tier");
+    metrics.rejected("invalid_json");
+    metrics.first_byte_arrived(Some(&model), Duration::from_millis(10));
+    metrics.attempt_ended(&name("openai"), AttemptOutcome::Success);
+    metrics.degraded(&classifier, "deadline");
+    metrics.scored(&classifier, &"tier".into(), &"simple".into(), 0.8);
+    metrics.set_models(&[ModelInfo { classifier: classifier.clone(), version: "1".into(), sha256: "ab".into() }]);
+    let _ = metrics.classifier(&classifier);
+    metrics
+}
+
+/// Lists `name type labels` for each family, from what is scraped.
+fn catalogue(text: &str) -> Vec<String> {
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    types.map(|declared| format!("{declared} {}", labels_of(text, declared)).trim_end().to_owned()).collect()
+}
+
+fn labels_of(text: &str, declared: &str) -> String {
+    let (family, _) = declared.split_once(' ').expect("a name and a type");
+    let sample = text.lines().find(|line| line.starts_with(family)).expect("a sample of every family");
+    let labels = sample.split_once('{').map_or("", |(_, rest)| rest.split_once('}').expect("closed labels").0);
+    let keys = labels.split(',').filter_map(|pair| Some(pair.split_once('=')?.0)).filter(|key| *key != "le");
+    keys.collect::<Vec<_>>().join(",")
+}
+
+#[test]
+fn the_names_types_and_labels_are_those_that_dashboards_rely_on() {
+    let text = touched().render();
+
+    assert_eq!(
+        catalogue(&text),
+        [
+            "pointsman_build_info gauge version",
+            "pointsman_classifier_batch_size histogram",
+            "pointsman_classifier_degraded_total counter classifier,reason",
+            "pointsman_classifier_queue_depth gauge classifier",
+            "pointsman_classifier_queue_wait_seconds histogram",
+            "pointsman_classifier_run_seconds histogram",
+            "pointsman_classifier_truncated_tokens histogram",
+            "pointsman_config_last_reload_success_timestamp_seconds gauge",
+            "pointsman_config_last_reload_successful gauge",
+            "pointsman_config_reloads_total counter outcome",
+            "pointsman_decisions_total counter model,policy,reason",
+            "pointsman_first_byte_seconds histogram model",
+            "pointsman_generation gauge",
+            "pointsman_model_info gauge classifier,sha256,version",
+            "pointsman_overhead_seconds histogram stage",
+            "pointsman_rejections_total counter code",
+            "pointsman_request_duration_seconds histogram model,policy,status_class",
+            "pointsman_score histogram classifier,head,label",
+            "pointsman_upstream_attempts_total counter outcome,provider",
+        ]
+    );
+}
+
+#[test]
+fn series_with_known_labels_start_at_zero() {
+    let metrics = Metrics::new();
+
+    metrics.expect_rejections(&["invalid_json"]);
+    metrics.expect_provider(&name("openai"));
+    metrics.expect_classifier(&name("default"), &["deadline"]);
+
+    let text = metrics.render();
+    for series in [
+        r#"pointsman_overhead_seconds_count{stage="intake"} 0"#,
+        r#"pointsman_overhead_seconds_count{stage="rewrite"} 0"#,
+        r#"pointsman_rejections_total{code="invalid_json"} 0"#,
+        r#"pointsman_upstream_attempts_total{outcome="cancelled",provider="openai"} 0"#,
+        r#"pointsman_classifier_degraded_total{classifier="default",reason="deadline"} 0"#,
+        r#"pointsman_classifier_queue_depth{classifier="default"} 0"#,
+        r#"pointsman_config_reloads_total{outcome="rejected"} 0"#,
+    ] {
+        assert!(text.contains(series), "no `{series}` in\n{text}");
+    }
+}
+
+#[test]
+fn a_stage_and_an_outcome_are_counted_as_themselves() {
+    let metrics = Metrics::new();
+
+    for (index, stage) in (1..).zip(Stage::ALL) {
+        (0..index).for_each(|_| metrics.stage_ended(stage, Duration::from_micros(7)));
+    }
+    for (index, outcome) in (1..).zip(ReloadOutcome::ALL) {
+        (0..index).for_each(|_| metrics.reloaded(outcome, 1, SystemTime::UNIX_EPOCH));
+    }
+
+    let text = metrics.render();
+    for (index, stage) in (1..).zip(Stage::ALL) {
+        assert!(text.contains(&format!("pointsman_overhead_seconds_count{{stage=\"{}\"}} {index}\n", stage.as_str())));
+    }
+    for (index, outcome) in (1..).zip(ReloadOutcome::ALL) {
+        let series = format!("pointsman_config_reloads_total{{outcome=\"{}\"}} {index}\n", outcome.as_str());
+        assert!(text.contains(&series), "no `{series}` in\n{text}");
+    }
+}
+
+#[test]
+fn a_request_that_no_policy_matched_is_counted_as_passed_through() {
+    let metrics = Metrics::new();
+
+    metrics.request_ended(None, None, None, Duration::from_secs(1));
+
+    let series = r#"pointsman_request_duration_seconds_count{model="passthrough",policy="none",status_class="none"} 1"#;
+    assert!(metrics.render().contains(series));
+}
+
+#[test]
+fn a_rejected_reload_leaves_the_generation_and_the_time_of_the_last_success() {
+    let metrics = Metrics::new();
+    let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    metrics.started(1, at(100));
+    metrics.reloaded(ReloadOutcome::Applied, 2, at(200));
+
+    metrics.reloaded(ReloadOutcome::Rejected, 2, at(300));
+
+    let text = metrics.render();
+    assert!(text.contains("\npointsman_config_last_reload_successful 0\n"));
+    assert!(text.contains("\npointsman_config_last_reload_success_timestamp_seconds 200\n"));
+    assert!(text.contains("\npointsman_generation 2\n"));
+}
+
+#[test]
+fn a_swapped_bundle_replaces_what_is_said_about_the_old_one() {
+    let metrics = touched();
+    let next = ModelInfo { classifier: name("default"), version: "2".into(), sha256: "cd".into() };
+
+    metrics.set_models(&[next]);
+
+    let text = metrics.render();
+    assert!(text.contains(r#"pointsman_model_info{classifier="default",sha256="cd",version="2"} 1"#));
+    assert!(!text.contains(r#"version="1""#));
+    assert!(text.contains(r#"pointsman_classifier_queue_depth{classifier="default"} 0"#));
+}
+
+#[test]
+fn a_classifier_s_metrics_follow_a_prompt_through_its_queue() {
+    let metrics = Metrics::new();
+    let worker = metrics.classifier(&name("default"));
+
+    worker.queued();
+    worker.queued();
+    worker.dequeued(Duration::from_micros(15));
+    worker.ran(1, Duration::from_millis(4));
+    worker.truncated(0);
+
+    let text = metrics.render();
+    for series in [
+        r#"pointsman_classifier_queue_depth{classifier="default"} 1"#,
+        r#"pointsman_classifier_queue_wait_seconds_bucket{le="0.00001"} 0"#,
+        r#"pointsman_classifier_queue_wait_seconds_bucket{le="0.00002"} 1"#,
+        r#"pointsman_classifier_run_seconds_bucket{le="0.005"} 1"#,
+        r#"pointsman_classifier_batch_size_bucket{le="1"} 1"#,
+        r#"pointsman_classifier_truncated_tokens_bucket{le="0"} 1"#,
+    ] {
+        assert!(text.contains(series), "no `{series}` in\n{text}");
+    }
+}
+
+#[test]
+fn two_proxies_in_one_process_count_apart() {
+    let (one, other) = (Metrics::new(), Metrics::new());
+
+    one.rejected("invalid_json");
+
+    assert!(one.render().contains("invalid_json"));
+    assert!(!other.render().contains("invalid_json"));
+}

@@ -1,0 +1,151 @@
+//! Where a provider is: its base URL and the addresses behind it.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+use http::Uri;
+
+/// `http(s)://host[:port][/prefix]`, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl {
+    /// Whether to speak TLS.
+    pub tls: bool,
+    /// Host and port to connect to.
+    pub address: HostPort,
+    /// The `Host` header: the authority as it was written.
+    pub authority: String,
+    /// The path without its last slash; empty when there is none.
+    pub prefix: String,
+}
+
+/// A host name or address, and a port.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct HostPort {
+    /// A DNS name or an IP address without brackets.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+}
+
+impl BaseUrl {
+    /// Returns the path and query to ask this provider for, when a client asked for `path_and_query`.
+    ///
+    /// The prefix stands in for the client's `/v1`, as in the base URLs of the OpenAI SDKs. A path outside `/v1`, or a
+    /// base URL without a path, leaves it as it is.
+    #[must_use]
+    pub fn rebase(&self, path_and_query: &str) -> String {
+        let below = path_and_query.strip_prefix("/v1").filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+        match below {
+            Some(rest) if !self.prefix.is_empty() => format!("{}{rest}", self.prefix),
+            _ => path_and_query.to_owned(),
+        }
+    }
+}
+
+impl FromStr for BaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let allowed = "(allowed: http(s)://host[:port][/prefix])";
+        let uri: Uri = text.parse().map_err(|error| format!("`{text}` is not a URL: {error} {allowed}"))?;
+        let tls = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(format!("`{text}` starts with neither http:// nor https:// {allowed}")),
+        };
+        let authority = uri.authority().ok_or_else(|| format!("`{text}` names no host {allowed}"))?;
+        if authority.as_str().contains('@') || uri.query().is_some() {
+            return Err(format!("`{text}` holds a user or a query {allowed}"));
+        }
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        if host.is_empty() {
+            return Err(format!("`{text}` names no host {allowed}"));
+        }
+        Ok(Self {
+            tls,
+            address: HostPort { host: host.to_owned(), port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }) },
+            authority: authority.as_str().to_owned(),
+            prefix: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+}
+
+impl FromStr for HostPort {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let problem = || format!("`{text}` is not an address (allowed: host:port)");
+        let (host, port) = text.rsplit_once(':').ok_or_else(problem)?;
+        let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(inside) => inside.parse::<Ipv6Addr>().map(|_| inside).map_err(|_| problem())?,
+            None => host,
+        };
+        if host.is_empty() || host.contains(['/', '@', ' ']) {
+            return Err(problem());
+        }
+        let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(problem)?;
+        Ok(Self { host: host.to_owned(), port })
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base(text: &str) -> BaseUrl {
+        text.parse().expect("a good URL")
+    }
+
+    #[test]
+    fn the_prefix_stands_in_for_the_clients_v1() {
+        let cases = [
+            ("https://api.example.com/v1", "/v1/chat/completions", "/v1/chat/completions"),
+            ("https://api.example.com/openai/v1/", "/v1/chat/completions?x=1", "/openai/v1/chat/completions?x=1"),
+            ("http://10.0.0.7:8000", "/v1/chat/completions", "/v1/chat/completions"),
+            ("https://api.example.com/beta", "/v1", "/beta"),
+            ("https://api.example.com/beta", "/v1beta/x", "/v1beta/x"),
+            ("https://api.example.com/beta", "/health", "/health"),
+        ];
+
+        for (url, asked, expected) in cases {
+            assert_eq!(base(url).rebase(asked), expected, "{url} asked for {asked}");
+        }
+    }
+
+    #[test]
+    fn the_port_follows_the_scheme_unless_it_is_written() {
+        assert_eq!(base("https://a.example").address.port, 443);
+        assert_eq!(base("http://a.example").address.port, 80);
+        assert_eq!(base("http://[::1]:8000/v1").address, HostPort { host: "::1".into(), port: 8000 });
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_called_says_what_is_allowed() {
+        for text in ["api.example.com", "ftp://a.example", "https://", "https://u:p@a.example", "http://a.example/?k=1"] {
+            let error = text.parse::<BaseUrl>().expect_err(text);
+
+            assert!(error.contains("(allowed: http"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        for good in ["10.0.0.7:8000", "llm.internal:80", "[::1]:9"] {
+            assert_eq!(good.parse::<HostPort>().expect(good).to_string(), good);
+        }
+        for bad in ["10.0.0.7", ":80", "a:0", "a:70000", "http://a:80", "[x]:80"] {
+            assert!(bad.parse::<HostPort>().is_err(), "{bad}");
+        }
+    }
+}
