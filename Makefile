@@ -54,6 +54,7 @@ doc: setup ## Build the documentation, private items included
 clients: setup .venv/clients ## Talk to the proxy with the public SDKs
 	$(CARGO) build --locked
 	.venv/bin/python tests/clients/openai_python.py
+	.venv/bin/python tests/clients/anthropic_python.py
 
 .venv/clients: tests/clients/requirements.txt
 	@python3 -m venv --help >/dev/null 2>&1 || { echo "python3 with venv is needed (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }

@@ -1,0 +1,142 @@
+//! A classifier that is missing, slow or wrong never fails a request: `otherwise` serves it, and the reason is shown.
+
+use std::fs;
+use std::path::Path;
+
+use http::StatusCode;
+use tempfile::TempDir;
+
+use crate::client::{Reply, chat, get, question};
+use crate::gateway::{Config, Gateway, bundle};
+use crate::origin::Origin;
+use crate::reload::until_metric;
+
+#[tokio::test]
+async fn a_bundle_that_is_missing_leaves_the_decision_to_otherwise() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let config = Config { bundle: "no-such-bundle".into(), ..Config::classifying(&small, &frontier) };
+    let gateway = Gateway::start(&config).await;
+
+    let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+    served_by_otherwise(&gateway, &reply, "bundle_unavailable").await;
+}
+
+#[tokio::test]
+async fn a_library_that_is_missing_leaves_the_decision_to_otherwise() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let nowhere = [("ORT_DYLIB_PATH", "/no/such/libonnxruntime.so")];
+    let gateway = Gateway::start_with(&Config::classifying(&small, &frontier), &nowhere).await;
+
+    let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+    served_by_otherwise(&gateway, &reply, "runtime_missing").await;
+}
+
+#[tokio::test]
+async fn a_classifier_that_is_slow_costs_its_deadline_and_no_more() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let config = Config { deadline: "1ms", ..Config::classifying(&small, &frontier) };
+    let gateway = Gateway::start(&config).await;
+    let takes_longer = "Every word of this is read. ".repeat(500);
+
+    let reply = chat(gateway.listen, question("auto", &takes_longer)).await;
+
+    served_by_otherwise(&gateway, &reply, "deadline").await;
+}
+
+#[tokio::test]
+async fn a_bundle_whose_weights_were_changed_is_refused_at_the_start() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let copy = copy_of_bundle();
+    spoil(copy.path());
+    let config = Config { bundle: copy.path().into(), ..Config::classifying(&small, &frontier) };
+    let gateway = Gateway::start(&config).await;
+
+    let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+    served_by_otherwise(&gateway, &reply, "bundle_unavailable").await;
+    assert!(gateway.log().contains("heads.safetensors"), "the log names the file");
+}
+
+#[tokio::test]
+async fn weights_that_go_bad_while_it_serves_change_nothing() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let copy = copy_of_bundle();
+    let config = Config { bundle: copy.path().into(), ..Config::classifying(&small, &frontier) };
+    let gateway = Gateway::start(&config).await;
+    let before = chat(gateway.listen, question("auto", "hello")).await;
+
+    spoil(copy.path());
+    until_metric(&gateway, "pointsman_config_last_reload_successful 0").await;
+    let after = chat(gateway.listen, question("auto", "hello")).await;
+
+    assert_eq!(before.header("x-pointsman-reason"), Some("tier"), "{}", gateway.log());
+    for name in ["x-pointsman-reason", "x-pointsman-score", "x-pointsman-generation", "x-pointsman-model"] {
+        assert_eq!(after.header(name), before.header(name));
+    }
+}
+
+#[tokio::test]
+async fn new_weights_are_swapped_in_while_it_serves() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let copy = copy_of_bundle();
+    let config = Config { bundle: copy.path().into(), ..Config::classifying(&small, &frontier) };
+    let gateway = Gateway::start(&config).await;
+    let before = chat(gateway.listen, question("auto", "hello")).await;
+
+    rename_version(copy.path());
+    until_metric(&gateway, "pointsman_generation 2").await;
+    let after = chat(gateway.listen, question("auto", "hello")).await;
+
+    assert_eq!((before.status, after.status), (StatusCode::OK, StatusCode::OK));
+    assert_eq!(after.header("x-pointsman-generation"), Some("2"));
+    assert_eq!(
+        after.header("x-pointsman-score"),
+        before.header("x-pointsman-score"),
+        "the same weights under a new name"
+    );
+    let metrics = get(gateway.admin, "/metrics").await;
+    assert!(String::from_utf8_lossy(&metrics.body).contains("next-version"), "the new version is shown");
+}
+
+/// Checks that `otherwise` served the request, and that header, metrics and readiness say why.
+async fn served_by_otherwise(gateway: &Gateway, reply: &Reply, reason: &str) {
+    assert_eq!(reply.status, StatusCode::OK, "{:?}", reply.body);
+    assert_eq!(reply.header("x-pointsman-model"), Some("frontier"));
+    assert_eq!(reply.json()["model"], "frontier-1");
+    let shown = format!("classifier_{reason}");
+    assert_eq!(reply.header("x-pointsman-reason"), Some(shown.as_str()));
+    let decided = format!("pointsman_decisions_total{{model=\"frontier\",policy=\"auto\",reason=\"{shown}\"}} 1");
+    until_metric(gateway, &decided).await;
+}
+
+fn copy_of_bundle() -> TempDir {
+    let copy = tempfile::tempdir().expect("a temporary folder");
+    for entry in fs::read_dir(bundle()).expect("the committed bundle") {
+        let entry = entry.expect("a readable folder");
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("a file");
+    }
+    copy
+}
+
+/// Changes one byte of the weights.
+fn spoil(bundle: &Path) {
+    let file = bundle.join("heads.safetensors");
+    let mut bytes = fs::read(&file).expect("weights");
+    *bytes.last_mut().expect("weights are not empty") ^= 0x40;
+    replace(&file, &bytes);
+}
+
+fn rename_version(bundle: &Path) {
+    let file = bundle.join("bundle.yaml");
+    let text = fs::read_to_string(&file).expect("a manifest");
+    let line = text.lines().find(|line| line.starts_with("version:")).expect("a version");
+    replace(&file, text.replace(line, "version: next-version").as_bytes());
+}
+
+fn replace(file: &Path, bytes: &[u8]) {
+    let next = file.with_extension("next");
+    fs::write(&next, bytes).expect("a writable folder");
+    fs::rename(next, file).expect("a writable folder");
+}

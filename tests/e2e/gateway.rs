@@ -1,0 +1,232 @@
+//! The binary under test as a child process, and the configuration it is given.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader, PipeReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use crate::origin::Origin;
+use crate::soon;
+
+/// How long the gateway may take to end after SIGTERM before it is killed.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A running gateway; it ends with the value, and shows its log when the test failed.
+pub(crate) struct Gateway {
+    child: Child,
+    folder: TempDir,
+    log: Arc<Mutex<String>>,
+    ended: Receiver<()>,
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+/// The configuration of a test: two models at two origins, and rules or a classifier to choose between them.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) small: SocketAddr,
+    pub(crate) frontier: SocketAddr,
+    /// What the provider of `small` calls it.
+    pub(crate) small_name: String,
+    pub(crate) default_provider: Option<&'static str>,
+    /// Conditions and the models they choose.
+    pub(crate) rules: Vec<(&'static str, &'static str)>,
+    pub(crate) bundle: PathBuf,
+    pub(crate) deadline: &'static str,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) first_byte: &'static str,
+    /// Of the provider of `small`.
+    pub(crate) credential: &'static str,
+    pub(crate) mode: &'static str,
+}
+
+struct Ready {
+    listen: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Gateway {
+    /// Starts the gateway and waits until it accepts connections.
+    pub(crate) async fn start(config: &Config) -> Self {
+        Self::start_with(config, &[]).await
+    }
+
+    /// Starts the gateway with environment variables of its own.
+    pub(crate) async fn start_with(config: &Config, environment: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("pointsman.yaml");
+        fs::write(&file, config.yaml()).expect("a writable folder");
+        let (output, input) = std::io::pipe().expect("a pipe");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
+        command.arg("serve").arg("-c").arg(&file).current_dir(env!("CARGO_MANIFEST_DIR"));
+        command.envs(environment.iter().copied());
+        command.stdout(input.try_clone().expect("a second handle")).stderr(input);
+        let child = command.spawn().expect("the binary starts");
+        drop(command); // its ends of the pipe, so that the log ends with the child
+
+        let log = Arc::new(Mutex::new(String::new()));
+        let (ready_sender, ready) = oneshot::channel();
+        let (ended_sender, ended) = sync_channel(1);
+        let reader = Reader { log: Arc::clone(&log), ready: Some(ready_sender), ended: ended_sender };
+        thread::spawn(move || reader.read(output));
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        // Complete before the wait, so that a failure to start shows the log and leaves no process.
+        let mut gateway = Self { child, folder, log, ended, listen: nowhere, admin: nowhere };
+        let ready = soon("the ready line", ready).await.expect("the gateway ended before it was ready");
+        (gateway.listen, gateway.admin) = (ready.listen, ready.admin);
+        gateway
+    }
+
+    /// Replaces the configuration file in one step, as editors and orchestrators do.
+    pub(crate) fn write(&self, yaml: &str) {
+        let next = self.folder.path().join("next.yaml");
+        fs::write(&next, yaml).expect("a writable folder");
+        fs::rename(next, self.file()).expect("a writable folder");
+    }
+
+    /// Returns the configuration file's path.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.path().join("pointsman.yaml")
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).expect("the gateway runs");
+    }
+
+    /// Asks the gateway to end and returns how it did.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.signal(Signal::TERM);
+        }
+        if self.ended.recv_timeout(GRACE).is_err() {
+            let _ = self.child.kill(); // an error means that it has ended by now
+        }
+        self.child.wait().expect("our own child")
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().expect("the reader does not panic").clone()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // A graceful end has its own test. Here the test's runtime stands still, and with it the clients that a drain
+        // would wait for.
+        let _ = self.child.kill(); // an error means that it has ended by now
+        self.stop();
+        if thread::panicking() {
+            eprintln!("--- log of the gateway\n{}---", self.log());
+        }
+    }
+}
+
+/// Reads the log of a gateway until it ends.
+struct Reader {
+    log: Arc<Mutex<String>>,
+    ready: Option<oneshot::Sender<Ready>>,
+    ended: SyncSender<()>,
+}
+
+impl Reader {
+    fn read(mut self, output: PipeReader) {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if let Some(ready) = Ready::parse(&line).and_then(|ready| Some((self.ready.take()?, ready))) {
+                let _ = ready.0.send(ready.1); // nobody waits when the test has failed already
+            }
+            writeln!(self.log.lock().expect("no test panics with the lock"), "{line}").expect("writing to a string");
+        }
+        let _ = self.ended.send(());
+    }
+}
+
+impl Ready {
+    /// Reads `ready listen=127.0.0.1:41234 admin=127.0.0.1:41235 generation=1`.
+    fn parse(line: &str) -> Option<Self> {
+        let fields = line.strip_prefix("ready ")?;
+        let address = |name: &str| fields.split(' ').find_map(|field| field.strip_prefix(name)?.parse().ok());
+        Some(Self { listen: address("listen=")?, admin: address("admin=")? })
+    }
+}
+
+impl Config {
+    /// Sends every request of policy `auto` to `small`, by a rule; its classifier does not exist.
+    pub(crate) fn new(small: &Origin, frontier: &Origin) -> Self {
+        Self {
+            small: small.address(),
+            frontier: frontier.address(),
+            small_name: "small-1".to_owned(),
+            default_provider: None,
+            rules: vec![("true", "small")],
+            bundle: "no-such-bundle".into(),
+            deadline: "5s",
+            max_body_bytes: 32 << 20,
+            first_byte: "30s",
+            credential: "none",
+            mode: "route",
+        }
+    }
+
+    /// As [`Config::new`], with the committed bundle deciding instead of a rule.
+    pub(crate) fn classifying(small: &Origin, frontier: &Origin) -> Self {
+        Self { rules: Vec::new(), bundle: bundle(), ..Self::new(small, frontier) }
+    }
+
+    pub(crate) fn yaml(&self) -> String {
+        let Self {
+            small, frontier, small_name, bundle, deadline, max_body_bytes, first_byte, credential, mode, ..
+        } = self;
+        let default_provider =
+            self.default_provider.map(|name| format!("default_provider: {name}")).unwrap_or_default();
+        let rules = self.rules.iter().map(|(when, model)| format!("{{when: '{when}', use: {model}}}"));
+        let rules = rules.collect::<Vec<_>>().join(", ");
+        let bundle = bundle.display();
+        format!(
+            "\
+version: 1
+listen: {{address: 127.0.0.1:0}}
+admin: {{address: 127.0.0.1:0}}
+limits: {{max_body_bytes: {max_body_bytes}}}
+{default_provider}
+providers:
+  one:
+    base_url: http://{small}/v1
+    credential: {credential}
+    timeouts: {{first_byte: {first_byte}}}
+  two:
+    base_url: http://{frontier}/prefix/v1
+models:
+  small: {{provider: one, name: {small_name}, price: {{input: 0.1, output: 0.2}}, context: 100000, supports: [tools]}}
+  frontier: {{provider: two, name: frontier-1, price: {{input: 2.0, output: 8.0}}, context: 10000000}}
+classifiers:
+  default: {{bundle: {bundle}, deadline: {deadline}}}
+policies:
+  - name: auto
+    match: {{model: [auto]}}
+    mode: {mode}
+    rules: [{rules}]
+    strategy:
+      kind: tiers
+      classifier: default
+      tiers: {{simple: small, medium: frontier, complex: frontier}}
+      otherwise: frontier
+"
+        )
+    }
+}
+
+/// Returns the folder of the committed bundle.
+pub(crate) fn bundle() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models/pointsman-mini")
+}

@@ -1,0 +1,35 @@
+//! End to end: the real binary between real clients and scripted upstreams, all on loopback and free ports.
+//!
+//! [`origin`], [`gateway`] and [`client`] are the harness; every other module is about one promise. Nothing sleeps: a test
+//! waits for a message, a line or an answer, and gives up at [`DEADLINE`].
+
+use std::future::Future;
+use std::time::Duration;
+
+mod client;
+mod gateway;
+mod origin;
+
+mod admin;
+mod bodies;
+mod classifier;
+mod cli;
+mod errors;
+mod expect;
+mod harness;
+mod passthrough;
+mod reload;
+mod routing;
+mod splice;
+mod streaming;
+
+/// How long a test waits for anything: long enough for a busy machine, short enough to notice a hang.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Waits for `future`, or fails the test saying `what` never came.
+async fn soon<F: Future>(what: &str, future: F) -> F::Output {
+    match tokio::time::timeout(DEADLINE, future).await {
+        Ok(output) => output,
+        Err(_) => panic!("{what}: nothing within {DEADLINE:?}"),
+    }
+}
