@@ -1,6 +1,6 @@
 //! Pointsman.
 pub mod config;
 pub mod features;
-pub mod prompt;
 pub mod policy;
+pub mod prompt;
 pub mod scores;

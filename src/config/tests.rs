@@ -105,7 +105,8 @@ fn every_required_key_of_a_section_is_named_when_the_section_is_empty() {
 
     assert_eq!(found[0], "policies[0].strategy.classifier: is required");
     assert!(
-        found[1].starts_with("policies[0].strategy.min_confidenc: unknown key, did you mean `min_confidence`? (allowed: "),
+        found[1]
+            .starts_with("policies[0].strategy.min_confidenc: unknown key, did you mean `min_confidence`? (allowed: "),
         "{found:?}"
     );
     assert_eq!(problems("{}"), ["version: is required", "listen: is required", "providers: is required"]);

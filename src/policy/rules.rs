@@ -100,9 +100,9 @@ fn compile(source: &str) -> Result<Program, Vec<Mistake>> {
         let message = format!("the expression has {} bytes (allowed: {MAX_EXPRESSION_BYTES})", source.len());
         return Err(vec![Mistake { message, offset: 0, width: 1 }]);
     }
-    let program = ENV.compile(source).map_err(|errors| {
-        errors.errors.iter().map(|error| syntax_mistake(source, error)).collect::<Vec<_>>()
-    })?;
+    let program = ENV
+        .compile(source)
+        .map_err(|errors| errors.errors.iter().map(|error| syntax_mistake(source, error)).collect::<Vec<_>>())?;
     let mistakes = typecheck::check(&program);
     if mistakes.is_empty() { Ok(program) } else { Err(mistakes) }
 }
@@ -185,7 +185,12 @@ mod tests {
 
     #[test]
     fn a_rule_that_fails_at_run_time_is_traced_and_does_not_match() {
-        for expression in ["10 / prompt.tools > 1", "[1][prompt.tokens] == 1", "int(request.model) > 1", "9223372036854775807 + prompt.images > 0"] {
+        for expression in [
+            "10 / prompt.tools > 1",
+            "[1][prompt.tokens] == 1",
+            "int(request.model) > 1",
+            "9223372036854775807 + prompt.images > 0",
+        ] {
             let outcome = evaluate(expression).expect("it compiles");
 
             assert!(matches!(outcome, RuleOutcome::Failed(_)), "{expression}: {outcome:?}");

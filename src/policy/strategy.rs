@@ -73,7 +73,8 @@ pub(super) fn label_problems(
     let path = path.key("tiers");
     let names = labels.iter().map(|label| &**label);
     let unmapped = names.clone().filter(|label| tiers.tiers.get(label).is_none());
-    let unknown = tiers.tiers.iter().map(|(label, _)| label).filter(|label| !names.clone().any(|name| name == label.as_str()));
+    let unknown =
+        tiers.tiers.iter().map(|(label, _)| label).filter(|label| !names.clone().any(|name| name == label.as_str()));
     let allowed = names.clone().collect::<Vec<_>>().join(", ");
     let unmapped = unmapped.map(|label| (path.clone(), format!("lacks the label `{label}` (required: {allowed})")));
     let unknown = unknown.map(|label| {

@@ -35,9 +35,8 @@ enum Type {
 
 /// Methods on a text that take a text and are true or false.
 const TEXT_TESTS: [&str; 3] = ["contains", "endsWith", "startsWith"];
-const FUNCTIONS: [&str; 12] = [
-    "contains", "endsWith", "startsWith", "size", "int", "uint", "double", "string", "exists", "all", "filter", "map",
-];
+const FUNCTIONS: [&str; 12] =
+    ["contains", "endsWith", "startsWith", "size", "int", "uint", "double", "string", "exists", "all", "filter", "map"];
 
 /// Finds every mistake in `program`, which must be true or false.
 pub(super) fn check(program: &Program) -> Vec<Mistake> {
@@ -67,7 +66,7 @@ impl<'p> Checker<'p> {
                 self.wrong(node, "`has` is not needed: every variable always has a value")
             }
             Expr::Select(select) => match dotted(node) {
-                Some((root, name)) => self.variable(root, &name),
+                Some((_, name)) => self.variable(node, &name),
                 None => {
                     let operand = self.infer(&select.operand);
                     self.wrong(node, &format!("{operand} has no field `{}`", select.field))
@@ -111,8 +110,7 @@ impl<'p> Checker<'p> {
                 Some(near) => format!(", did you mean `{near}`?"),
                 None => " (allowed: prompt.*, request.* and features.*, see docs/features.md)".to_owned(),
             };
-            self.mistake(node, name.chars().count(), format!("unknown variable `{name}`{hint}"));
-            return Type::Any;
+            return self.wrong(node, &format!("unknown variable `{name}`{hint}"));
         };
         kind
     }
@@ -138,15 +136,26 @@ impl<'p> Checker<'p> {
                 }
                 Type::Bool
             }
-            (operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS, None, [left, right]) => {
+            (
+                operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS,
+                None,
+                [left, right],
+            ) => {
                 if !left.comparable(right) || matches!(left, Type::List(_)) {
                     self.operands(node, name, &args);
                 }
                 Type::Bool
             }
-            (operators::ADD | operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE | operators::MODULO | operators::NEGATE, None, _) => {
-                self.arithmetic(node, name, &args)
-            }
+            (
+                operators::ADD
+                | operators::SUBSTRACT
+                | operators::MULTIPLY
+                | operators::DIVIDE
+                | operators::MODULO
+                | operators::NEGATE,
+                None,
+                _,
+            ) => self.arithmetic(node, name, &args),
             (operators::IN, None, [element, Type::List(elements)]) if element.comparable(elements) => Type::Bool,
             (operators::INDEX, None, [Type::List(elements), Type::Int | Type::Any]) => (**elements).clone(),
             _ => self.function(node, call, target.as_ref(), &args),
@@ -241,16 +250,33 @@ impl<'p> Checker<'p> {
     }
 
     fn wrong(&mut self, node: &IdedExpr, message: &str) -> Type {
-        self.mistake(node, 1, message.to_owned());
-        Type::Any
-    }
-
-    fn mistake(&mut self, node: &IdedExpr, width: usize, message: String) {
-        let offset = self.source.offset_for(node.id).map_or(0, |(start, _)| start as usize);
-        let mistake = Mistake { message, offset, width };
+        let (offset, width) = self.range_of(node);
+        let mistake = Mistake { message: message.to_owned(), offset, width };
         if !self.mistakes.contains(&mistake) {
             self.mistakes.push(mistake);
         }
+        Type::Any
+    }
+
+    /// Finds the characters that show a node best: a variable's whole name, a function's name, an operator.
+    ///
+    /// The parser marks a selection by its dot and a call by its parenthesis, in bytes.
+    fn range_of(&self, node: &IdedExpr) -> (usize, usize) {
+        let text = self.source.source.as_str();
+        let start_of = |node: &IdedExpr| self.source.offset_for(node.id).map_or(0, |(start, _)| start as usize);
+        let reads = |at: usize, part: &str| text.get(at..).is_some_and(|rest| rest.starts_with(part));
+        let at = start_of(node);
+        let (start, width) = match (dotted(node), &node.expr) {
+            (Some((root, name)), _) => (start_of(root), name.chars().count()),
+            (None, Expr::Call(call)) => {
+                let name = symbol(&call.func_name);
+                let before = at.checked_sub(name.len()).filter(|before| reads(*before, name));
+                let start = if reads(at, name) { Some(at) } else { before };
+                start.map_or((at, 1), |start| (start, name.chars().count()))
+            }
+            _ => (at, 1),
+        };
+        (text.get(..start).map_or(0, |before| before.chars().count()), width)
     }
 }
 
