@@ -75,7 +75,17 @@ impl<'p> Checker<'p> {
             Expr::Call(call) => self.call(node, call),
             Expr::List(list) => {
                 let elements: Vec<Type> = list.elements.iter().map(|element| self.infer(element)).collect();
-                Type::List(Box::new(common(elements)))
+                let mut element = Type::Any;
+                for other in &elements {
+                    match element.unify(other) {
+                        Some(both) => element = both,
+                        None => {
+                            let message = format!("a list's elements must have one type, got {element} and {other}");
+                            return self.wrong(node, &message);
+                        }
+                    }
+                }
+                Type::List(Box::new(element))
             }
             Expr::Comprehension(comprehension) => self.comprehension(node, comprehension),
             Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => {
@@ -163,15 +173,18 @@ impl<'p> Checker<'p> {
     }
 
     fn arithmetic(&mut self, node: &IdedExpr, operator: &str, args: &[Type]) -> Type {
-        let fits = match (operator, args) {
-            (_, [Type::Any, ..] | [_, Type::Any]) => return Type::Any,
-            (operators::NEGATE, [operand]) => matches!(operand, Type::Int | Type::Double),
-            (operators::ADD, [Type::Text | Type::List(_), _]) => args[0].fits(&args[1]),
-            (operators::MODULO, [left, right]) => left == right && matches!(left, Type::Int | Type::Uint),
-            (_, [left, right]) => left == right && left.is_number(),
-            _ => false,
+        let result = match args {
+            [operand] => Some(operand.clone()).filter(|operand| *operand != Type::Uint),
+            [left, right] => left.unify(right),
+            _ => None,
         };
-        if fits { args[0].clone() } else { self.operands(node, operator, args) }
+        match (operator, result) {
+            (_, Some(Type::Any)) => Type::Any,
+            (operators::ADD, Some(both @ (Type::Text | Type::List(_)))) => both,
+            (operators::MODULO, Some(Type::Double)) => self.operands(node, operator, args),
+            (_, Some(both)) if both.is_number() => both,
+            _ => self.operands(node, operator, args),
+        }
     }
 
     fn function(&mut self, node: &'p IdedExpr, call: &CallExpr, target: Option<&Type>, args: &[Type]) -> Type {
@@ -220,7 +233,7 @@ impl<'p> Checker<'p> {
         self.infer(&comprehension.loop_cond);
         let step = self.infer(&comprehension.loop_step);
         let bound = self.locals.len() - 1;
-        self.locals[bound].1 = if result.fits(&step) { step } else { result };
+        self.locals[bound].1 = result.unify(&step).unwrap_or(result);
         let result = self.infer(&comprehension.result);
         self.locals.truncate(locals);
         result
@@ -233,8 +246,8 @@ impl<'p> Checker<'p> {
     }
 
     fn same(&mut self, node: &IdedExpr, left: &Type, right: &Type, operator: &str) -> Type {
-        if left.fits(right) {
-            return if *left == Type::Any { right.clone() } else { left.clone() };
+        if let Some(both) = left.unify(right) {
+            return both;
         }
         self.wrong(node, &format!("both sides of `{operator}` must have one type, got {left} and {right}"))
     }
@@ -283,10 +296,15 @@ impl<'p> Checker<'p> {
 impl Type {
     /// Tells whether one can stand where the other is wanted.
     fn fits(&self, other: &Self) -> bool {
+        self.unify(other).is_some()
+    }
+
+    /// Returns the type that both are, the more precise one of the two.
+    fn unify(&self, other: &Self) -> Option<Self> {
         match (self, other) {
-            (Self::Any, _) | (_, Self::Any) => true,
-            (Self::List(left), Self::List(right)) => left.fits(right),
-            _ => self == other,
+            (Self::Any, known) | (known, Self::Any) => Some(known.clone()),
+            (Self::List(left), Self::List(right)) => left.unify(right).map(|element| Self::List(Box::new(element))),
+            _ => (self == other).then(|| self.clone()),
         }
     }
 
@@ -341,12 +359,6 @@ fn dotted(node: &IdedExpr) -> Option<(&IdedExpr, String)> {
         }
         _ => None,
     }
-}
-
-fn common(types: Vec<Type>) -> Type {
-    let mut types = types.into_iter();
-    let first = types.next().unwrap_or(Type::Any);
-    if types.all(|other| other == first) { first } else { Type::Any }
 }
 
 fn is_operator(name: &str) -> bool {
