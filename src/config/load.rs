@@ -267,7 +267,8 @@ impl Flaw {
         } else if self.message.starts_with("unknown key") {
             self.at.column - 1 + width
         } else {
-            return line.to_owned();
+            // In a mapping on one line a credential may follow what is wrong.
+            line.find("credential").map_or(usize::MAX, |at| line[..at].chars().count() + "credential".len())
         };
         let cut = line.chars().count() > shown;
         line.chars().take(shown).chain(if cut { "..." } else { "" }.chars()).collect()

@@ -77,13 +77,11 @@ impl<'p> Checker<'p> {
                 let elements: Vec<Type> = list.elements.iter().map(|element| self.infer(element)).collect();
                 let mut element = Type::Any;
                 for other in &elements {
-                    match element.unify(other) {
-                        Some(both) => element = both,
-                        None => {
-                            let message = format!("a list's elements must have one type, got {element} and {other}");
-                            return self.wrong(node, &message);
-                        }
-                    }
+                    let Some(both) = element.unify(other) else {
+                        let message = format!("a list's elements must have one type, got {element} and {other}");
+                        return self.wrong(node, &message);
+                    };
+                    element = both;
                 }
                 Type::List(Box::new(element))
             }
