@@ -17,11 +17,11 @@ use crate::config::{self, Config, KeyPath, Mode, Name, Problem};
 use crate::features::Features;
 use crate::scores::{Degraded, Scores};
 
+use self::constraints::Choices;
 pub use self::constraints::{Candidate, Constraint};
 pub use self::decision::{By, Decision, Reason, RuleOutcome, RuleTrace};
-pub use self::matching::RequestFacts;
-use self::constraints::Choices;
 use self::matching::Matcher;
+pub use self::matching::RequestFacts;
 use self::rules::Rules;
 use self::strategy::Tiers;
 
@@ -102,11 +102,7 @@ impl PolicySet {
     /// Checks that the tiers of every policy that asks `classifier` are exactly the labels of the head it reads.
     ///
     /// `labels` returns the labels of a head of the classifier's bundle.
-    pub fn check_labels<'l>(
-        &self,
-        classifier: &Name,
-        labels: impl Fn(&str) -> Option<&'l [Arc<str>]>,
-    ) -> Vec<Problem> {
+    pub fn check_labels<'l>(&self, classifier: &Name, labels: impl Fn(&str) -> Option<&'l [Arc<str>]>) -> Vec<Problem> {
         let mut problems = Vec::new();
         for (index, policy) in self.config.policies.iter().enumerate() {
             let config::Strategy::Tiers(tiers) = &policy.strategy;

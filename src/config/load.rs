@@ -143,17 +143,21 @@ impl Source {
     }
 }
 
-/// Finds the mark of `width` characters at `offset` of a value that the file spells as `value`.
+/// Finds the mark of `width` characters at `offset` of a value that the file may spell in quotes.
 fn inner_mark(source: &str, mark: Mark, value: &str, offset: usize, width: usize) -> Option<Mark> {
     let written = source.get(mark.start..mark.end)?;
     let quote = usize::from(written.starts_with(['\'', '"']));
-    let before: String = value.chars().take(offset + width).collect();
-    if before.contains('\n') || !written.get(quote..)?.starts_with(&before) {
+    let spelled = |chars: usize| {
+        let text: String = value.chars().take(chars).collect();
+        if written.starts_with('\'') { text.replace('\'', "''") } else { text }
+    };
+    let (before, whole) = (spelled(offset), spelled(offset + width));
+    if whole.contains('\n') || !written.get(quote..)?.starts_with(&whole) {
         return None;
     }
-    let start = mark.start + quote + before.chars().take(offset).map(char::len_utf8).sum::<usize>();
-    let end = mark.start + quote + before.len();
-    Some(Mark { line: mark.line, column: mark.column + quote + offset, start, end })
+    let start = mark.start + quote;
+    let column = mark.column + quote + before.chars().count();
+    Some(Mark { line: mark.line, column, start: start + before.len(), end: start + whole.len() })
 }
 
 /// Reads the tree, reporting and repairing one fault after another.
@@ -263,7 +267,8 @@ impl Flaw {
         } else if self.message.starts_with("unknown key") {
             self.at.column - 1 + width
         } else {
-            return line.to_owned();
+            // In a mapping on one line a credential may follow what is wrong.
+            line.find("credential").map_or(usize::MAX, |at| line[..at].chars().count() + "credential".len())
         };
         let cut = line.chars().count() > shown;
         line.chars().take(shown).chain(if cut { "..." } else { "" }.chars()).collect()

@@ -105,7 +105,8 @@ fn every_required_key_of_a_section_is_named_when_the_section_is_empty() {
 
     assert_eq!(found[0], "policies[0].strategy.classifier: is required");
     assert!(
-        found[1].starts_with("policies[0].strategy.min_confidenc: unknown key, did you mean `min_confidence`? (allowed: "),
+        found[1]
+            .starts_with("policies[0].strategy.min_confidenc: unknown key, did you mean `min_confidence`? (allowed: "),
         "{found:?}"
     );
     assert_eq!(problems("{}"), ["version: is required", "listen: is required", "providers: is required"]);
@@ -231,6 +232,9 @@ fn a_secret_written_into_the_file_is_never_repeated() {
         let shown = Config::parse(&text, "p.yaml").expect_err("no variable").to_string();
         assert!(!shown.contains("topsecret"), "{shown}");
     }
+    let beside = "providers: {p: {base_url: nonsense, credential: {env: sk-topsecret}}}";
+    let shown = Config::parse(beside, "p.yaml").expect_err("no URL").to_string();
+    assert!(shown.contains("nonsense, credential...") && !shown.contains("topsecret"), "{shown}");
     let key = GOOD.replacen("credential: {env: OPENAI_API_KEY}", "api_key: sk-topsecret", 1);
     let shown = Config::parse(&key, "p.yaml").expect_err("an unknown key").to_string();
     assert!(!shown.contains("topsecret"), "{shown}");

@@ -12,7 +12,7 @@ const QUEUE: RangeInclusive<usize> = 1..=65_536;
 const THREADS: RangeInclusive<usize> = 1..=64;
 const CONTEXT: RangeInclusive<u64> = 1..=1_000_000_000;
 const DEADLINE: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(10)];
-const TIMEOUT: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(3600)];
+const TIMEOUT: [Duration; 2] = [Duration::from_millis(1), Duration::from_hours(1)];
 
 /// Finds everything that is wrong with a configuration whose shape is right.
 pub(super) fn check(config: &Config) -> Vec<Problem> {
@@ -61,7 +61,7 @@ impl Checker<'_> {
             self.wrong(&root("admin").key("address"), format!("must differ from listen.address, which is {listen}"));
         }
         let limits = root("limits");
-        self.within(&limits.key("max_body_bytes"), config.limits.max_body_bytes, &BODY_BYTES);
+        self.within(&limits.key("max_body_bytes"), &config.limits.max_body_bytes, &BODY_BYTES);
         self.span(&limits.key("body_idle"), config.limits.body_idle, TIMEOUT);
         if let Some(name) = &config.default_provider {
             self.reference(&root("default_provider"), name, "providers", "provider");
@@ -111,7 +111,7 @@ impl Checker<'_> {
             }
         }
         if let Some(context) = model.context {
-            self.within(&path.key("context"), context, &CONTEXT);
+            self.within(&path.key("context"), &context, &CONTEXT);
         }
     }
 
@@ -120,8 +120,8 @@ impl Checker<'_> {
             self.wrong(&path.key("bundle"), "must be the path of a folder");
         }
         self.span(&path.key("deadline"), classifier.deadline, DEADLINE);
-        self.within(&path.key("queue"), classifier.queue, &QUEUE);
-        self.within(&path.key("threads"), classifier.threads, &THREADS);
+        self.within(&path.key("queue"), &classifier.queue, &QUEUE);
+        self.within(&path.key("threads"), &classifier.threads, &THREADS);
     }
 
     fn policy(&mut self, path: &KeyPath, policy: &Policy) {
@@ -161,8 +161,8 @@ impl Checker<'_> {
         self.wrong(path, format!("there is no {what} `{name}`{hint} (allowed: {allowed})"));
     }
 
-    fn within<T: PartialOrd + std::fmt::Display>(&mut self, path: &KeyPath, value: T, range: &RangeInclusive<T>) {
-        if !range.contains(&value) {
+    fn within<T: PartialOrd + std::fmt::Display>(&mut self, path: &KeyPath, value: &T, range: &RangeInclusive<T>) {
+        if !range.contains(value) {
             self.wrong(path, format!("{value} is out of bounds (allowed: {} to {})", range.start(), range.end()));
         }
     }

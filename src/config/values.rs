@@ -139,6 +139,7 @@ impl Ladder {
     }
 
     /// Iterates over labels and models, the lowest tier first.
+    #[must_use = "iterators do nothing by themselves"]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Name, &Name)> + Clone {
         self.0.iter().map(|(label, model)| (label, model))
     }

@@ -100,9 +100,9 @@ fn compile(source: &str) -> Result<Program, Vec<Mistake>> {
         let message = format!("the expression has {} bytes (allowed: {MAX_EXPRESSION_BYTES})", source.len());
         return Err(vec![Mistake { message, offset: 0, width: 1 }]);
     }
-    let program = ENV.compile(source).map_err(|errors| {
-        errors.errors.iter().map(|error| syntax_mistake(source, error)).collect::<Vec<_>>()
-    })?;
+    let program = ENV
+        .compile(source)
+        .map_err(|errors| errors.errors.iter().map(|error| syntax_mistake(source, error)).collect::<Vec<_>>())?;
     let mistakes = typecheck::check(&program);
     if mistakes.is_empty() { Ok(program) } else { Err(mistakes) }
 }
@@ -148,6 +148,8 @@ impl fmt::Debug for Rule {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// What `expression` is for a prompt with 2 images and 10 tokens.
@@ -185,10 +187,107 @@ mod tests {
 
     #[test]
     fn a_rule_that_fails_at_run_time_is_traced_and_does_not_match() {
-        for expression in ["10 / prompt.tools > 1", "[1][prompt.tokens] == 1", "int(request.model) > 1", "9223372036854775807 + prompt.images > 0"] {
+        for expression in [
+            "10 / prompt.tools > 1",
+            "[1][prompt.tokens] == 1",
+            "int(request.model) > 1",
+            "9223372036854775807 + prompt.images > 0",
+        ] {
             let outcome = evaluate(expression).expect("it compiles");
 
             assert!(matches!(outcome, RuleOutcome::Failed(_)), "{expression}: {outcome:?}");
+        }
+    }
+
+    /// Builds an expression that is mostly of the kind wanted, from a supply of choices.
+    fn expression(choices: &mut impl Iterator<Item = u8>, kind: char, depth: u8) -> String {
+        let choice = choices.next().unwrap_or_default();
+        // Now and then something of another type, which the checker must notice.
+        let kind = if choice > 248 { ['i', 'd', 'b', 't', 'l'][usize::from(choice % 5)] } else { kind };
+        let templates: &[&str] = match (kind, depth) {
+            ('i', 0) => &["0", "7", "-3", "prompt.images", "features.tokens"],
+            ('d', 0) => &["2.5", "0.0", "prompt.digits_ratio", "request.temperature"],
+            ('b', 0) => &["true", "request.stream", "prompt.tokens_estimated"],
+            ('t', 0) => &["'a'", "''", "request.model", "request.response_format"],
+            (_, 0) => &["[]", "[1, 2]", "[prompt.images, 2]", "[1, 'a']", "[[1], []][0]"],
+            ('i', _) => &[
+                "($i + $i)",
+                "($i - $i)",
+                "($i * $i)",
+                "($i / $i)",
+                "($i % $i)",
+                "size($t)",
+                "$l.size()",
+                "int($d)",
+                "int($t)",
+                "$l[$i]",
+                "($b ? $i : $i)",
+                "-$i",
+                "$l.map(x, x)[0]",
+            ],
+            ('d', _) => &["($d + $d)", "($d / 2.5)", "double($i)", "($b ? $d : $d)", "-$d", "($i * $d)"],
+            ('b', _) => &[
+                "($i < $d)",
+                "($d >= $i)",
+                "($i == $d)",
+                "($t == $t)",
+                "($t < $t)",
+                "($l == $l)",
+                "($b && $b)",
+                "($b || !$b)",
+                "$t.contains($t)",
+                "$t.startsWith($t)",
+                "($i in $l)",
+                "($d in $l)",
+                "$l.exists(x, x > $i)",
+                "$l.all(x, x == $d)",
+                "(3u > $i)",
+                "($b == $b)",
+                "($b < $b)",
+                "($l < $l)",
+                "($t in $l)",
+            ],
+            ('t', _) => &["($t + $t)", "string($i)", "string($d)", "($b ? $t : $t)", "string($b)"],
+            _ => &[
+                "[$i, $i]",
+                "($l + $l)",
+                "$l.filter(x, x > $i)",
+                "$l.map(x, x + $i)",
+                "[$t, $i]",
+                "[$i, $d]",
+                "($b ? $l : [])",
+            ],
+        };
+        let template = templates[usize::from(choice) % templates.len()];
+        let mut text = String::new();
+        let mut parts = template.split('$');
+        text.push_str(parts.next().unwrap_or_default());
+        for part in parts {
+            let (inner, rest) = part.split_at(1);
+            let kind = inner.chars().next().unwrap_or('i');
+            text.push_str(&expression(choices, kind, depth - 1));
+            text.push_str(rest);
+        }
+        text
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn what_the_checker_accepts_never_fails_for_its_types(
+            choices in prop::collection::vec(any::<u8>(), 40), depth in 1..4_u8,
+        ) {
+            let expression = expression(&mut choices.into_iter(), 'b', depth);
+            if let Ok(RuleOutcome::Failed(error)) = evaluate(&expression) {
+                let by_value = ["zero", "Overflow", "overflow", "out of bounds", "Error executing function"];
+                prop_assert!(by_value.iter().any(|cause| error.contains(cause)), "{expression}: {error}");
+            }
+        }
+
+        #[test]
+        fn no_text_makes_compiling_panic(expression in "[a-z0-9 .()\\[\\]{}'\"?:&|<>=!+*/%,-]{0,40}|\\PC{0,20}") {
+            let _ = evaluate(&expression);
         }
     }
 

@@ -12,7 +12,7 @@ use crate::scores::HeadScores;
 pub(super) struct Tiers {
     classifier: Name,
     head: Name,
-    tiers: Ladder,
+    ladder: Ladder,
     min_confidence: f64,
     otherwise: Name,
 }
@@ -22,7 +22,7 @@ impl Tiers {
         Self {
             classifier: config.classifier.clone(),
             head: config.head.clone(),
-            tiers: config.tiers.clone(),
+            ladder: config.tiers.clone(),
             min_confidence: config.min_confidence.get(),
             otherwise: config.otherwise.clone(),
         }
@@ -41,7 +41,7 @@ impl Tiers {
         let Some((label, score)) = scores.and_then(HeadScores::top) else {
             return self.abstain(Reason::UnmappedLabel);
         };
-        let tier = self.tiers.iter().enumerate().find(|(_, (own, _))| own.as_str() == &**label);
+        let tier = self.ladder.iter().enumerate().find(|(_, (own, _))| own.as_str() == &**label);
         let choice = match tier {
             // A score that is not a number is no confidence.
             Some(_) if score.is_nan() || f64::from(score) < self.min_confidence => self.abstain(Reason::LowConfidence),
@@ -73,7 +73,8 @@ pub(super) fn label_problems(
     let path = path.key("tiers");
     let names = labels.iter().map(|label| &**label);
     let unmapped = names.clone().filter(|label| tiers.tiers.get(label).is_none());
-    let unknown = tiers.tiers.iter().map(|(label, _)| label).filter(|label| !names.clone().any(|name| name == label.as_str()));
+    let unknown =
+        tiers.tiers.iter().map(|(label, _)| label).filter(|label| !names.clone().any(|name| name == label.as_str()));
     let allowed = names.clone().collect::<Vec<_>>().join(", ");
     let unmapped = unmapped.map(|label| (path.clone(), format!("lacks the label `{label}` (required: {allowed})")));
     let unknown = unknown.map(|label| {

@@ -109,10 +109,10 @@ fn the_first_true_rule_decides_without_asking_the_classifier() {
     let decision = decide(&features, &Signals::default());
 
     assert_eq!((decision.model.as_str(), decision.by, decision.reason), ("small", By::Rule(1), Reason::Rule));
-    assert_eq!(decision.rules.iter().map(|trace| &trace.outcome).collect::<Vec<_>>(), [
-        &RuleOutcome::NotMatched,
-        &RuleOutcome::Matched
-    ]);
+    assert_eq!(
+        decision.rules.iter().map(|trace| &trace.outcome).collect::<Vec<_>>(),
+        [&RuleOutcome::NotMatched, &RuleOutcome::Matched]
+    );
 }
 
 #[test]
@@ -173,7 +173,10 @@ fn a_rules_model_is_constrained_too_and_moves_up_from_its_tier() {
 
 #[test]
 fn the_top_tier_moves_to_otherwise_and_then_down() {
-    let small_on_top = FILE.replace("simple: small, medium: standard, complex: frontier", "simple: frontier, medium: standard, complex: small");
+    let small_on_top = FILE.replace(
+        "simple: small, medium: standard, complex: frontier",
+        "simple: frontier, medium: standard, complex: small",
+    );
     let set = set(&small_on_top.replace("otherwise: standard", "otherwise: small"));
     let features = Features { tools: 1, turns: 1, ..Features::default() };
 
@@ -208,12 +211,15 @@ fn tiers_must_be_exactly_the_heads_labels() {
     let problems = set.check_labels(&name, |head| (head == "tier").then_some(labels.as_slice()));
 
     let shown: Vec<String> = problems.iter().map(|p| format!("{}: {}", p.path, p.message)).collect();
-    assert_eq!(shown, [
-        "policies[0].strategy.tiers: lacks the label `medum` (required: simple, medum, complex)",
-        "policies[0].strategy.tiers.medium: head `tier` has no such label, did you mean `medum`? (allowed: simple, medum, complex)",
-        "policies[1].strategy.tiers: lacks the label `medum` (required: simple, medum, complex)",
-        "policies[1].strategy.tiers: lacks the label `complex` (required: simple, medum, complex)",
-    ]);
+    assert_eq!(
+        shown,
+        [
+            "policies[0].strategy.tiers: lacks the label `medum` (required: simple, medum, complex)",
+            "policies[0].strategy.tiers.medium: head `tier` has no such label, did you mean `medum`? (allowed: simple, medum, complex)",
+            "policies[1].strategy.tiers: lacks the label `medum` (required: simple, medum, complex)",
+            "policies[1].strategy.tiers: lacks the label `complex` (required: simple, medum, complex)",
+        ]
+    );
     assert!(problems.iter().all(|problem| problem.place.is_some()));
     assert_eq!(set.check_labels(&name, |_| None)[0].message, "classifier `default` has no head `tier`");
     assert!(set.check_labels(&Name::new("other").expect("a name"), |_| None).is_empty());
@@ -233,19 +239,32 @@ fn mistake(when: &str) -> (String, String) {
 fn a_rules_mistakes_are_found_at_load_and_pointed_at() {
     for (when, message, pointed) in [
         ("prompt.image > 0", "unknown variable `prompt.image`, did you mean `prompt.images`?", "prompt.image"),
-        ("prompt.tokens > 1 && prompt.temperature > 1.0", "unknown variable `prompt.temperature`, did you mean `request.temperature`?", "prompt.temperature"),
+        (
+            "prompt.tokens > 1 && prompt.temperature > 1.0",
+            "unknown variable `prompt.temperature`, did you mean `request.temperature`?",
+            "prompt.temperature",
+        ),
         ("foo", "unknown variable `foo` (allowed: prompt.*, request.* and features.*, see docs/features.md)", "foo"),
         ("prompt.images", "must be true or false, but is int", "prompt.images"),
         ("prompt.images > 'two'", "`>` does not take int and text", ">"),
-        ("prompt.images == 'two'", "`==` does not take int and text", "="),
+        ("prompt.images == 'two'", "`==` does not take int and text", "=="),
         ("prompt.tokens + 1.5 > 2.0", "`+` does not take int and double (convert one with int() or double())", "+"),
-        ("prompt.images && true", "`&&` needs bool, got int", "."),
-        ("!prompt.images", "`!` needs bool, got int", "."),
-        ("request.model.startWith('a')", "unknown function `startWith`, did you mean `startsWith`? (allowed: contains, endsWith, startsWith, size, int, uint, double, string, exists, all, filter, map)", "("),
-        ("request.model.startsWith(1)", "`startsWith` does not take text and int", "("),
-        ("request.model in ['a', 'b'] || prompt.images in ['a']", "`in` does not take int and list of text", "i"),
+        ("prompt.images && true", "`&&` needs bool, got int", "prompt.images"),
+        ("!prompt.images", "`!` needs bool, got int", "prompt.images"),
+        (
+            "request.model.startWith('a')",
+            "unknown function `startWith`, did you mean `startsWith`? (allowed: contains, endsWith, startsWith, size, int, uint, double, string, exists, all, filter, map)",
+            "startWith",
+        ),
+        ("request.model.startsWith(1)", "`startsWith` does not take text and int", "startsWith"),
+        ("request.model in ['a', 'b'] || prompt.images in ['a']", "`in` does not take int and list of text", "in"),
         ("prompt.images > 0 ? 1 : 'a'", "both sides of `? :` must have one type, got int and text", "?"),
         ("has(prompt.images)", "`has` is not needed: every variable always has a value", "("),
+        (
+            "request.model == 'é🚂' && prompt.imags > 0",
+            "unknown variable `prompt.imags`, did you mean `prompt.images`?",
+            "prompt.imags",
+        ),
         ("['a'].exists(x, x > 1)", "`>` does not take text and int", ">"),
     ] {
         assert_eq!(mistake(when), (message.to_owned(), pointed.to_owned()), "{when}");
@@ -259,6 +278,13 @@ fn text_that_is_no_expression_is_pointed_at() {
 
         assert!(message.starts_with("not a valid expression: "), "{when}: {message}");
     }
+}
+
+#[test]
+fn a_syntax_error_is_placed_after_text_that_is_not_ascii() {
+    let (_, pointed) = mistake("request.model == 'é🚂' && ) true");
+
+    assert_eq!(pointed, ")");
 }
 
 #[test]

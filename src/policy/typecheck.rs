@@ -35,9 +35,8 @@ enum Type {
 
 /// Methods on a text that take a text and are true or false.
 const TEXT_TESTS: [&str; 3] = ["contains", "endsWith", "startsWith"];
-const FUNCTIONS: [&str; 12] = [
-    "contains", "endsWith", "startsWith", "size", "int", "uint", "double", "string", "exists", "all", "filter", "map",
-];
+const FUNCTIONS: [&str; 12] =
+    ["contains", "endsWith", "startsWith", "size", "int", "uint", "double", "string", "exists", "all", "filter", "map"];
 
 /// Finds every mistake in `program`, which must be true or false.
 pub(super) fn check(program: &Program) -> Vec<Mistake> {
@@ -67,7 +66,7 @@ impl<'p> Checker<'p> {
                 self.wrong(node, "`has` is not needed: every variable always has a value")
             }
             Expr::Select(select) => match dotted(node) {
-                Some((root, name)) => self.variable(root, &name),
+                Some((_, name)) => self.variable(node, &name),
                 None => {
                     let operand = self.infer(&select.operand);
                     self.wrong(node, &format!("{operand} has no field `{}`", select.field))
@@ -76,7 +75,15 @@ impl<'p> Checker<'p> {
             Expr::Call(call) => self.call(node, call),
             Expr::List(list) => {
                 let elements: Vec<Type> = list.elements.iter().map(|element| self.infer(element)).collect();
-                Type::List(Box::new(common(elements)))
+                let mut element = Type::Any;
+                for other in &elements {
+                    let Some(both) = element.unify(other) else {
+                        let message = format!("a list's elements must have one type, got {element} and {other}");
+                        return self.wrong(node, &message);
+                    };
+                    element = both;
+                }
+                Type::List(Box::new(element))
             }
             Expr::Comprehension(comprehension) => self.comprehension(node, comprehension),
             Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => {
@@ -111,8 +118,7 @@ impl<'p> Checker<'p> {
                 Some(near) => format!(", did you mean `{near}`?"),
                 None => " (allowed: prompt.*, request.* and features.*, see docs/features.md)".to_owned(),
             };
-            self.mistake(node, name.chars().count(), format!("unknown variable `{name}`{hint}"));
-            return Type::Any;
+            return self.wrong(node, &format!("unknown variable `{name}`{hint}"));
         };
         kind
     }
@@ -138,15 +144,26 @@ impl<'p> Checker<'p> {
                 }
                 Type::Bool
             }
-            (operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS, None, [left, right]) => {
+            (
+                operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS,
+                None,
+                [left, right],
+            ) => {
                 if !left.comparable(right) || matches!(left, Type::List(_)) {
                     self.operands(node, name, &args);
                 }
                 Type::Bool
             }
-            (operators::ADD | operators::SUBSTRACT | operators::MULTIPLY | operators::DIVIDE | operators::MODULO | operators::NEGATE, None, _) => {
-                self.arithmetic(node, name, &args)
-            }
+            (
+                operators::ADD
+                | operators::SUBSTRACT
+                | operators::MULTIPLY
+                | operators::DIVIDE
+                | operators::MODULO
+                | operators::NEGATE,
+                None,
+                _,
+            ) => self.arithmetic(node, name, &args),
             (operators::IN, None, [element, Type::List(elements)]) if element.comparable(elements) => Type::Bool,
             (operators::INDEX, None, [Type::List(elements), Type::Int | Type::Any]) => (**elements).clone(),
             _ => self.function(node, call, target.as_ref(), &args),
@@ -154,15 +171,18 @@ impl<'p> Checker<'p> {
     }
 
     fn arithmetic(&mut self, node: &IdedExpr, operator: &str, args: &[Type]) -> Type {
-        let fits = match (operator, args) {
-            (_, [Type::Any, ..] | [_, Type::Any]) => return Type::Any,
-            (operators::NEGATE, [operand]) => matches!(operand, Type::Int | Type::Double),
-            (operators::ADD, [Type::Text | Type::List(_), _]) => args[0].fits(&args[1]),
-            (operators::MODULO, [left, right]) => left == right && matches!(left, Type::Int | Type::Uint),
-            (_, [left, right]) => left == right && left.is_number(),
-            _ => false,
+        let result = match args {
+            [operand] => Some(operand.clone()).filter(|operand| *operand != Type::Uint),
+            [left, right] => left.unify(right),
+            _ => None,
         };
-        if fits { args[0].clone() } else { self.operands(node, operator, args) }
+        match (operator, result) {
+            (_, Some(Type::Any)) => Type::Any,
+            (operators::ADD, Some(both @ (Type::Text | Type::List(_)))) => both,
+            (operators::MODULO, Some(Type::Double)) => self.operands(node, operator, args),
+            (_, Some(both)) if both.is_number() => both,
+            _ => self.operands(node, operator, args),
+        }
     }
 
     fn function(&mut self, node: &'p IdedExpr, call: &CallExpr, target: Option<&Type>, args: &[Type]) -> Type {
@@ -211,7 +231,7 @@ impl<'p> Checker<'p> {
         self.infer(&comprehension.loop_cond);
         let step = self.infer(&comprehension.loop_step);
         let bound = self.locals.len() - 1;
-        self.locals[bound].1 = if result.fits(&step) { step } else { result };
+        self.locals[bound].1 = result.unify(&step).unwrap_or(result);
         let result = self.infer(&comprehension.result);
         self.locals.truncate(locals);
         result
@@ -224,8 +244,8 @@ impl<'p> Checker<'p> {
     }
 
     fn same(&mut self, node: &IdedExpr, left: &Type, right: &Type, operator: &str) -> Type {
-        if left.fits(right) {
-            return if *left == Type::Any { right.clone() } else { left.clone() };
+        if let Some(both) = left.unify(right) {
+            return both;
         }
         self.wrong(node, &format!("both sides of `{operator}` must have one type, got {left} and {right}"))
     }
@@ -241,26 +261,48 @@ impl<'p> Checker<'p> {
     }
 
     fn wrong(&mut self, node: &IdedExpr, message: &str) -> Type {
-        self.mistake(node, 1, message.to_owned());
-        Type::Any
-    }
-
-    fn mistake(&mut self, node: &IdedExpr, width: usize, message: String) {
-        let offset = self.source.offset_for(node.id).map_or(0, |(start, _)| start as usize);
-        let mistake = Mistake { message, offset, width };
+        let (offset, width) = self.range_of(node);
+        let mistake = Mistake { message: message.to_owned(), offset, width };
         if !self.mistakes.contains(&mistake) {
             self.mistakes.push(mistake);
         }
+        Type::Any
+    }
+
+    /// Finds the characters that show a node best: a variable's whole name, a function's name, an operator.
+    ///
+    /// The parser marks a selection by its dot and a call by its parenthesis, in bytes.
+    fn range_of(&self, node: &IdedExpr) -> (usize, usize) {
+        let text = self.source.source.as_str();
+        let start_of = |node: &IdedExpr| self.source.offset_for(node.id).map_or(0, |(start, _)| start as usize);
+        let reads = |at: usize, part: &str| text.get(at..).is_some_and(|rest| rest.starts_with(part));
+        let at = start_of(node);
+        let (start, width) = match (dotted(node), &node.expr) {
+            (Some((root, name)), _) => (start_of(root), name.chars().count()),
+            (None, Expr::Call(call)) => {
+                let name = symbol(&call.func_name);
+                let before = at.checked_sub(name.len()).filter(|before| reads(*before, name));
+                let start = if reads(at, name) { Some(at) } else { before };
+                start.map_or((at, 1), |start| (start, name.chars().count()))
+            }
+            _ => (at, 1),
+        };
+        (text.get(..start).map_or(0, |before| before.chars().count()), width)
     }
 }
 
 impl Type {
     /// Tells whether one can stand where the other is wanted.
     fn fits(&self, other: &Self) -> bool {
+        self.unify(other).is_some()
+    }
+
+    /// Returns the type that both are, the more precise one of the two.
+    fn unify(&self, other: &Self) -> Option<Self> {
         match (self, other) {
-            (Self::Any, _) | (_, Self::Any) => true,
-            (Self::List(left), Self::List(right)) => left.fits(right),
-            _ => self == other,
+            (Self::Any, known) | (known, Self::Any) => Some(known.clone()),
+            (Self::List(left), Self::List(right)) => left.unify(right).map(|element| Self::List(Box::new(element))),
+            _ => (self == other).then(|| self.clone()),
         }
     }
 
@@ -315,12 +357,6 @@ fn dotted(node: &IdedExpr) -> Option<(&IdedExpr, String)> {
         }
         _ => None,
     }
-}
-
-fn common(types: Vec<Type>) -> Type {
-    let mut types = types.into_iter();
-    let first = types.next().unwrap_or(Type::Any);
-    if types.all(|other| other == first) { first } else { Type::Any }
 }
 
 fn is_operator(name: &str) -> bool {

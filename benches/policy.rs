@@ -1,0 +1,67 @@
+//! What one policy decision costs: ten rules, none of which matches, then the strategy and the constraints.
+//!
+//! The budget is 20 us for the whole decision: the step that asks for the scores and the step that decides with them.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use pointsman::config::Config;
+use pointsman::features::Features;
+use pointsman::policy::{PolicySet, RequestFacts, Signals, Step};
+use pointsman::scores::{HeadScores, Scores, Source};
+
+const FILE: &str = "version: 1
+listen: {address: 127.0.0.1:8080}
+providers: {p: {base_url: http://h}}
+models:
+  small: {provider: p, context: 131072}
+  standard: {provider: p, context: 1047576, supports: [tools, images, json_schema]}
+  frontier: {provider: p, context: 200000, supports: [tools, images, json_schema]}
+classifiers: {default: {bundle: b}}
+policies:
+  - name: auto
+    match: {model: [auto]}
+    rules:
+      - {when: 'prompt.images > 0 || prompt.files > 0', use: standard}
+      - {when: 'request.temperature > 1.2', use: standard}
+      - {when: 'prompt.tokens > 100000', use: frontier}
+      - {when: 'prompt.code_blocks >= 2 && prompt.code_lines > 50', use: standard}
+      - {when: 'request.model.startsWith(\"gpt-\")', use: standard}
+      - {when: 'request.reasoning_effort == \"high\"', use: frontier}
+      - {when: 'prompt.tools > 0 && prompt.tool_errors > 0', use: frontier}
+      - {when: 'request.response_format in [\"json_schema\", \"json_object\"]', use: standard}
+      - {when: 'double(prompt.text_chars) / double(prompt.text_words + 1) > 40.0', use: standard}
+      - {when: 'request.max_output_tokens > 8000 && !request.stream', use: frontier}
+    strategy:
+      kind: tiers
+      classifier: default
+      tiers: {simple: small, medium: standard, complex: frontier}
+      min_confidence: 0.45
+      otherwise: standard
+";
+
+fn decision(criterion: &mut Criterion) {
+    let config = Config::parse(FILE, "bench.yaml").expect("a good file");
+    let set = PolicySet::compile(&config).expect("good rules");
+    let facts = RequestFacts { model: "auto", path: "/v1/chat/completions", header: &|_| None };
+    let mut features = Features::default();
+    features.tokens.tokens = 500;
+    let labels = ["simple", "medium", "complex"].map(Arc::from).into();
+    let head = HeadScores { head: "tier".into(), labels, probabilities: vec![0.7, 0.2, 0.1] };
+    let scores = Scores { source: Source::Encoder, heads: vec![head], tokens: 12, truncated_tokens: 0 };
+    let (nothing, scored) = (Signals::default(), Signals { scores: Some(Ok(scores)) });
+
+    criterion.bench_function("policy/find", |bencher| bencher.iter(|| set.find(black_box(&facts)).is_some()));
+    let policy = set.find(&facts).expect("the model is auto");
+    criterion.bench_function("policy/decide_10_rules", |bencher| {
+        bencher.iter(|| {
+            let asked = policy.step(&facts, black_box(&features), &nothing);
+            assert!(matches!(asked, Step::Need(_)));
+            policy.step(&facts, black_box(&features), &scored)
+        });
+    });
+}
+
+criterion_group!(benches, decision);
+criterion_main!(benches);
