@@ -44,7 +44,7 @@ fn main() -> Result<()> {
 
 fn raw_session(criterion: &mut Criterion, runtime: &Runtime, bundle: &Bundle) -> Result<()> {
     let mut session = session(runtime, bundle.model()).map_err(|error| anyhow::anyhow!("{error}"))?;
-    let tokens = bundle.tokenizer().tokens(&bundle.tokenizer().budget().excerpt(TEXT.to_owned()))?;
+    let tokens = bundle.tokenizer().tokens(&bundle.tokenizer().budget().excerpt(TEXT))?;
     let shape = [1, tokens.ids.len()];
     let constant = |value: i64| vec![value; tokens.ids.len()];
     criterion.bench_function("classifier/raw session, 64 tokens", |bencher| {
@@ -77,7 +77,7 @@ fn classify(criterion: &mut Criterion, host: &Host) -> Result<()> {
     criterion.bench_function("classifier/classify, idle, 64 tokens", |bencher| {
         bencher.iter(|| {
             let deadline = Instant::now() + config.deadline.0;
-            runtime.block_on(classifier.classify(TEXT.to_owned(), &features, deadline)).expect("scores")
+            runtime.block_on(classifier.classify(TEXT, &features, deadline)).expect("scores")
         });
     });
     Ok(())

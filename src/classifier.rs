@@ -27,7 +27,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-pub use self::bundle::{Bundle, BundleError, Identity};
+pub use self::bundle::{Bundle, BundleError, Identity, fingerprint};
 use self::encoder::Encoder;
 pub use self::encoder::InferenceError;
 pub use self::heads::Heads;
@@ -118,7 +118,7 @@ impl Classifier {
     ///
     /// # Errors
     /// `NoText` for a blank text, `QueueFull` at once, `Deadline` in time, `Inference` and `WorkerGone` as they happen.
-    pub async fn classify(&self, text: String, features: &Features, deadline: Instant) -> Result<Scores, Degraded> {
+    pub async fn classify(&self, text: &str, features: &Features, deadline: Instant) -> Result<Scores, Degraded> {
         let scores = self.enqueue(text, features, deadline)?;
         match timeout_at(deadline, scores).await {
             Ok(Ok(scores)) => scores,
@@ -186,7 +186,7 @@ impl Classifier {
 
     fn enqueue(
         &self,
-        text: String,
+        text: &str,
         features: &Features,
         deadline: Instant,
     ) -> Result<oneshot::Receiver<Result<Scores, Degraded>>, Degraded> {

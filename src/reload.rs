@@ -20,7 +20,6 @@ use crate::telemetry::{Metrics, ReloadOutcome};
 
 /// Replaces the snapshot that serves by one built from the configuration file as it is now.
 pub struct Reloader {
-    path: PathBuf,
     builder: Builder,
     router: Arc<Router>,
     metrics: Arc<Metrics>,
@@ -51,10 +50,10 @@ enum ReloadError {
 }
 
 impl Reloader {
-    /// Makes a reloader of the file at `path` for `router`.
+    /// Makes a reloader of the builder's file for `router`.
     #[must_use]
-    pub fn new(path: PathBuf, builder: Builder, router: Arc<Router>, metrics: Arc<Metrics>) -> Self {
-        let reloader = Self { path, builder, router, metrics, last: Mutex::new(None), turn: Mutex::new(()) };
+    pub fn new(builder: Builder, router: Arc<Router>, metrics: Arc<Metrics>) -> Self {
+        let reloader = Self { builder, router, metrics, last: Mutex::new(None), turn: Mutex::new(()) };
         let snapshot = reloader.router.snapshot();
         announce(&reloader.metrics, &snapshot);
         reloader.metrics.started(snapshot.generation, SystemTime::now());
@@ -103,18 +102,18 @@ impl Reloader {
     /// Returns the configuration file.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.builder.path
     }
 
     /// Returns the folders of the bundles that serve.
     #[must_use]
     pub fn bundle_folders(&self) -> Vec<PathBuf> {
         let snapshot = self.router.snapshot();
-        snapshot.config.classifiers.values().map(|section| self.builder.base_dir.join(&section.bundle)).collect()
+        snapshot.config.classifiers.values().map(|section| self.builder.base_dir().join(&section.bundle)).collect()
     }
 
     fn prepare(&self, serving: &Snapshot) -> Result<Snapshot, ReloadError> {
-        let config = Config::load(&self.path).map_err(BuildError::from)?;
+        let config = self.builder.load().map_err(BuildError::from)?;
         refuse_fixed(&serving.config, &config)?;
         Ok(self.builder.build(config, Some(serving))?)
     }

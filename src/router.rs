@@ -137,7 +137,11 @@ async fn scores(
     features: &Features,
 ) -> Result<Scores, Degraded> {
     match snapshot.classifiers.get(name) {
-        Some(ClassifierState::Ready(classifier)) => classifier.classify(prompt.newest_user_turn(), features).await,
+        Some(ClassifierState::Ready(classifier)) => {
+            let patience = snapshot.config.classifiers.get(name).map(|section| section.deadline.0);
+            let deadline = Instant::now() + patience.unwrap_or_default();
+            classifier.classify(prompt.newest_user_turn(), features, deadline).await
+        }
         Some(ClassifierState::Unavailable { reason, .. }) => Err(*reason),
         None => Err(Degraded::BundleUnavailable), // validation refuses a policy that names no classifier
     }

@@ -4,15 +4,15 @@
 //! next one beside the one that serves; whoever holds the old one keeps it alive until its last request ends.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::classifier::{self, BundleError, Classifier, Runtime};
+use crate::classifier::{self, BundleError, Classifier, Host, Runtime};
 use crate::config::{Config, Name, Problem, Problems};
 use crate::policy::PolicySet;
 use crate::scores::Degraded;
 use crate::telemetry::Metrics;
-use crate::upstream::{UpstreamError, Upstreams};
+use crate::upstream::Upstreams;
 
 /// Looks an environment variable up.
 pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -48,10 +48,10 @@ pub enum ClassifierState {
 
 /// What snapshots are built with; lives as long as the process.
 pub struct Builder {
+    /// The configuration file; relative paths in it start at its folder.
+    pub path: PathBuf,
     /// ONNX Runtime, or why it did not load.
     pub runtime: Result<Arc<Runtime>, String>,
-    /// The configuration file's folder: relative paths start here.
-    pub base_dir: PathBuf,
     /// Where keys come from.
     pub environment: Environment,
     /// Where classifiers count.
@@ -64,9 +64,6 @@ pub enum BuildError {
     /// The file holds mistakes.
     #[error(transparent)]
     Config(#[from] Problems),
-    /// Upstreams cannot be built.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Upstreams(Vec<UpstreamError>),
     /// A classifier that serves now would be lost.
     #[error("classifiers.{name}.bundle: {source}")]
     Classifier {
@@ -86,6 +83,20 @@ impl Snapshot {
 }
 
 impl Builder {
+    /// Reads the file and reports whatever is wrong with it, rules and keys included, in one go.
+    ///
+    /// # Errors
+    /// Every problem, with its place.
+    pub fn load(&self) -> Result<Config, Problems> {
+        let Ok(text) = std::fs::read_to_string(&self.path) else { return Config::load(&self.path) };
+        let (config, mut problems) = Config::inspect(&text, &self.path.display().to_string());
+        if let Some(config) = &config {
+            problems = problems.and(PolicySet::compile(config).err().unwrap_or_default());
+            problems = problems.and(self.upstreams(config).err().unwrap_or_default());
+        }
+        config.filter(|_| problems.is_empty()).ok_or(problems)
+    }
+
     /// Builds the snapshot that follows `previous`: compiles, resolves keys, loads and warms up classifiers.
     ///
     /// Takes as long as loading the weights does (about a tenth of a second), so it runs on a thread of its own. A
@@ -96,24 +107,36 @@ impl Builder {
     /// # Errors
     /// Says everything that is wrong; `previous` is not touched.
     pub fn build(&self, config: Config, previous: Option<&Snapshot>) -> Result<Snapshot, BuildError> {
-        let policies = PolicySet::compile(&config).map_err(Problems::from)?;
-        let upstreams =
-            Upstreams::build(&config, &*self.environment, &self.base_dir).map_err(BuildError::Upstreams)?;
+        let policies = PolicySet::compile(&config).map_err(|problems| self.problems(problems))?;
+        let upstreams = self.upstreams(&config).map_err(|problems| self.problems(problems))?;
         let mut classifiers = BTreeMap::new();
+        let mut problems = Vec::new();
         for (name, section) in &config.classifiers {
             let state = self.classifier(name, section, previous)?;
             if let ClassifierState::Ready(classifier) = &state {
-                self.check_labels(&policies, name, classifier)?;
+                problems.extend(policies.check_labels(name, |head| classifier.labels(head)));
             }
             classifiers.insert(name.clone(), state);
+        }
+        if !problems.is_empty() {
+            return Err(self.problems(problems).into());
         }
         let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
         Ok(Snapshot { generation, config: Arc::new(config), policies, upstreams, classifiers })
     }
 
-    fn check_labels(&self, policies: &PolicySet, name: &Name, classifier: &Classifier) -> Result<(), Problems> {
-        let problems: Vec<Problem> = policies.check_labels(name, &|head| classifier.labels(head).map(<[_]>::to_vec));
-        if problems.is_empty() { Ok(()) } else { Err(Problems::from(problems)) }
+    /// Returns the folder that relative paths start at.
+    #[must_use]
+    pub fn base_dir(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    fn upstreams(&self, config: &Config) -> Result<Upstreams, Vec<Problem>> {
+        Upstreams::build(config, &*self.environment, self.base_dir())
+    }
+
+    fn problems(&self, problems: Vec<Problem>) -> Problems {
+        Problems::new(&self.path.display().to_string(), problems)
     }
 
     fn classifier(
@@ -128,17 +151,18 @@ impl Builder {
         });
         if let Some((classifier, before)) = serving
             && before == section
-            && classifier::fingerprint(&self.base_dir.join(&section.bundle)).is_ok_and(|now| now == *classifier.identity().sha256)
+            && classifier::fingerprint(&self.base_dir().join(&section.bundle)).is_ok_and(|now| now == *classifier.identity().sha256)
         {
             return Ok(ClassifierState::Ready(classifier.clone()));
         }
         let runtime = match &self.runtime {
-            Ok(runtime) => runtime,
+            Ok(runtime) => Arc::clone(runtime),
             Err(detail) => {
                 return Ok(ClassifierState::Unavailable { reason: Degraded::RuntimeMissing, detail: detail.clone() });
             }
         };
-        match Classifier::start(name, section, &self.base_dir, runtime, &self.metrics) {
+        let host = Host { base_dir: self.base_dir().to_owned(), runtime, metrics: Arc::clone(&self.metrics) };
+        match Classifier::start(name, section, &host) {
             Ok(classifier) => Ok(ClassifierState::Ready(classifier)),
             Err(source) if serving.is_some() => Err(BuildError::Classifier { name: name.clone(), source }),
             Err(error) => {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub use address::{BaseUrl, HostPort};
 pub use provider::{Credential, Endpoint, Provider, ResolveError};
 
-use crate::config::{Capability, Config, Name, Price};
+use crate::config::{Config, KeyPath, Name, Price, Problem};
 
 /// Every provider, and every model of the catalog with the provider that serves it.
 #[derive(Debug)]
@@ -35,47 +35,6 @@ pub struct Target {
     pub provider: Arc<Provider>,
     /// US dollars per million tokens, if the catalog says.
     pub price: Option<Price>,
-    /// What it can take; `None` means everything.
-    pub supports: Option<Vec<Capability>>,
-}
-
-/// Why upstreams cannot be built.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UpstreamError {
-    /// A provider's address is unusable.
-    #[error("providers.{provider}.base_url: {problem}")]
-    BaseUrl {
-        /// The provider.
-        provider: Name,
-        /// What is wrong, and what is allowed.
-        problem: String,
-    },
-    /// A peer's address is unusable.
-    #[error("providers.{provider}.peers[{index}]: {problem}")]
-    Peer {
-        /// The provider.
-        provider: Name,
-        /// The peer's place in the list.
-        index: usize,
-        /// What is wrong, and what is allowed.
-        problem: String,
-    },
-    /// A key cannot be read.
-    #[error("providers.{provider}.credential: {problem}")]
-    Credential {
-        /// The provider.
-        provider: Name,
-        /// What is wrong; never the key.
-        problem: String,
-    },
-    /// A model or the default names a provider that does not exist.
-    #[error("{path}: there is no provider `{provider}`")]
-    UnknownProvider {
-        /// The configuration key.
-        path: String,
-        /// The provider.
-        provider: Name,
-    },
 }
 
 impl Upstreams {
@@ -87,37 +46,27 @@ impl Upstreams {
         config: &Config,
         environment: &dyn Fn(&str) -> Option<String>,
         base_dir: &Path,
-    ) -> Result<Self, Vec<UpstreamError>> {
-        let mut errors = Vec::new();
+    ) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
         let mut providers = BTreeMap::new();
-        for (name, provider) in &config.providers {
-            match Provider::build(name, provider, environment, base_dir) {
+        for (name, section) in &config.providers {
+            match Provider::build(name, section, environment, base_dir) {
                 Ok(provider) => drop(providers.insert(name.clone(), Arc::new(provider))),
-                Err(error) => errors.push(error),
+                Err((key, message)) => {
+                    problems.extend(config.problem(&KeyPath::root().key("providers").key(name).key(key), message));
+                }
             }
         }
-        if !errors.is_empty() {
-            return Err(errors); // a model of a broken provider is not a second problem
+        if !problems.is_empty() {
+            return Err(problems);
         }
-        let find = |path: String, name: &Name| {
-            providers
-                .get(name)
-                .cloned()
-                .ok_or_else(|| UpstreamError::UnknownProvider { path, provider: name.clone() })
-        };
-        let mut models = BTreeMap::new();
-        for (name, model) in &config.models {
-            match find(format!("models.{name}.provider"), &model.provider) {
-                Ok(provider) => drop(models.insert(name.clone(), Arc::new(Target::new(name, model, provider)))),
-                Err(error) => errors.push(error),
-            }
-        }
-        let default = config.default_provider.as_ref().map(|name| find("default_provider".into(), name)).transpose();
-        match default {
-            Ok(default_provider) if errors.is_empty() => Ok(Self { providers, models, default_provider }),
-            Ok(_) => Err(errors),
-            Err(error) => Err(errors.into_iter().chain([error]).collect()),
-        }
+        // Validation has refused references to providers that do not exist.
+        let models = config.models.iter().filter_map(|(name, model)| {
+            let provider = Arc::clone(providers.get(&model.provider)?);
+            Some((name.clone(), Arc::new(Target::new(name, model, provider))))
+        });
+        let default_provider = config.default_provider.as_ref().and_then(|name| providers.get(name)).cloned();
+        Ok(Self { models: models.collect(), providers, default_provider })
     }
 
     /// Returns the model called `name` in the catalog.
@@ -150,7 +99,6 @@ impl Target {
             upstream_name: model.name.clone().unwrap_or_else(|| name.to_string()),
             provider,
             price: model.price,
-            supports: model.supports.clone(),
         }
     }
 }

@@ -65,7 +65,7 @@ pub(crate) fn check<E: Encoder>(bundle: &Bundle, scorer: &mut Scorer<E>) -> Resu
 impl GoldenInput {
     fn input(&self, bundle: &Bundle, counter: TokenCounter) -> Input {
         Input {
-            excerpt: bundle.tokenizer.budget().excerpt(self.text.clone()),
+            excerpt: bundle.tokenizer.budget().excerpt(&self.text),
             features: bundle.inputs.scale(&self.features(counter)),
         }
     }

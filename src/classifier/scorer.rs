@@ -49,7 +49,7 @@ impl<E: Encoder> Scorer<E> {
     /// Runs the shortest, the longest and the widest input, so that no request pays for the first allocation.
     pub(crate) fn warm_up(&mut self) -> Result<(), InferenceError> {
         let longest = self.tokenizer.longest();
-        let shortest = self.tokenizer.tokens(&self.tokenizer.budget().excerpt(String::new()))?;
+        let shortest = self.tokenizer.tokens(&self.tokenizer.budget().excerpt(""))?;
         self.encoder.embed(&[shortest])?;
         self.encoder.embed(slice::from_ref(&longest))?;
         self.encoder.embed(&vec![longest; MAX_BATCH])?;

@@ -82,7 +82,7 @@ async fn a_silent_worker_costs_the_deadline_and_no_more() {
     let (classifier, _worker) = scripted(1, zeros);
     let started = Instant::now();
 
-    let scores = classifier.classify("hello".into(), &Features::default(), started + Duration::from_millis(20)).await;
+    let scores = classifier.classify("hello", &Features::default(), started + Duration::from_millis(20)).await;
 
     assert_eq!(scores, Err(Degraded::Deadline));
     assert_eq!(started.elapsed(), Duration::from_millis(20));
@@ -96,7 +96,7 @@ async fn a_full_queue_is_refused_at_once() {
     let _second = classifier.enqueue("two".into(), &features, soon()).expect("room");
     let started = Instant::now();
 
-    let scores = classifier.classify("three".into(), &features, soon()).await;
+    let scores = classifier.classify("three", &features, soon()).await;
 
     assert_eq!(scores, Err(Degraded::QueueFull));
     assert_eq!(started.elapsed(), Duration::ZERO);
@@ -108,7 +108,7 @@ async fn a_worker_that_ended_is_told_apart_from_a_slow_one() {
     let (classifier, worker) = scripted(1, zeros);
     drop(worker);
 
-    let scores = classifier.classify("hello".into(), &Features::default(), soon()).await;
+    let scores = classifier.classify("hello", &Features::default(), soon()).await;
 
     assert_eq!(scores, Err(Degraded::WorkerGone));
 }
@@ -127,7 +127,7 @@ async fn a_worker_that_ends_while_a_prompt_waits_is_gone_at_once() {
 async fn a_blank_text_is_not_queued() {
     let (classifier, _worker) = scripted(1, zeros);
 
-    let scores = classifier.classify(" \n\t ".into(), &Features::default(), soon()).await;
+    let scores = classifier.classify(" \n\t ", &Features::default(), soon()).await;
 
     assert_eq!(scores, Err(Degraded::NoText));
     assert_eq!(classifier.stats().waiting, 0);
@@ -137,7 +137,7 @@ async fn a_blank_text_is_not_queued() {
 async fn a_deadline_that_has_passed_is_not_queued() {
     let (classifier, _worker) = scripted(1, zeros);
 
-    let scores = classifier.classify("hello".into(), &Features::default(), Instant::now()).await;
+    let scores = classifier.classify("hello", &Features::default(), Instant::now()).await;
 
     assert_eq!(scores, Err(Degraded::Deadline));
     assert_eq!(classifier.stats().waiting, 0);
@@ -153,8 +153,8 @@ async fn a_panic_costs_one_prompt_its_scores_and_not_the_worker() {
     });
     worker.spawn().expect("a thread");
 
-    let first = classifier.classify("hello".into(), &Features::default(), soon()).await;
-    let second = classifier.classify("hello".into(), &Features::default(), soon()).await;
+    let first = classifier.classify("hello", &Features::default(), soon()).await;
+    let second = classifier.classify("hello", &Features::default(), soon()).await;
 
     assert_eq!(first, Err(Degraded::Inference));
     assert!(second.is_ok(), "{second:?}");
@@ -166,7 +166,7 @@ async fn an_embedding_that_is_not_a_number_is_no_score() {
     let (classifier, worker) = scripted(4, |_| Ok(vec![vec![f32::NAN; 4]]));
     worker.spawn().expect("a thread");
 
-    let scores = classifier.classify("hello".into(), &Features::default(), soon()).await;
+    let scores = classifier.classify("hello", &Features::default(), soon()).await;
 
     assert_eq!(scores, Err(Degraded::Inference));
 }
@@ -202,7 +202,7 @@ async fn a_real_session_scores_what_training_wrote_down() {
 
     for golden in &bundle.golden {
         let features = golden.features(TokenCounter::new());
-        let scores = classifier.classify(golden.text.clone(), &features, soon()).await.expect("scores");
+        let scores = classifier.classify(&golden.text, &features, soon()).await.expect("scores");
 
         let tier = scores.head("tier").expect("the fixture's head");
         for (actual, expected) in tier.probabilities.iter().zip(&golden.scores["tier"]) {
@@ -218,10 +218,10 @@ async fn prompts_that_are_encoded_together_score_as_if_they_were_alone() {
     let texts = ["hello", "what is the time", "prove that every number is even please", "fix this code", "write"];
     let mut alone = Vec::new();
     for text in texts {
-        alone.push(classifier.classify(text.into(), &features, soon()).await.expect("scores"));
+        alone.push(classifier.classify(text, &features, soon()).await.expect("scores"));
     }
 
-    let together = texts.map(|text| classifier.classify(text.into(), &features, soon()));
+    let together = texts.map(|text| classifier.classify(text, &features, soon()));
     let together = futures::future::join_all(together).await;
 
     for (alone, together) in alone.iter().zip(&together) {
@@ -236,7 +236,7 @@ async fn a_prompt_is_counted_on_its_way_through_queue_and_session() {
     let host = host(fixture().parent().expect("a parent"));
     let classifier = Classifier::start(&name(), &config("tiny"), &host).expect("the fixture is sound");
 
-    classifier.classify("hello ".repeat(20), &Features::default(), soon()).await.expect("scores");
+    classifier.classify(&"hello ".repeat(20), &Features::default(), soon()).await.expect("scores");
 
     let metrics = host.metrics.render();
     for line in [

@@ -52,10 +52,10 @@ impl Budget {
 
     /// Cuts the middle out of a text longer than 32 characters a token of the budget.
     #[must_use]
-    pub fn excerpt(self, text: String) -> Excerpt {
+    pub fn excerpt(self, text: &str) -> Excerpt {
         let end = CHARS_PER_TOKEN * self.max_tokens;
         if text.char_indices().nth(2 * end).is_none() {
-            return Excerpt { head: text, tail: String::new(), cut_from: None };
+            return Excerpt { head: text.to_owned(), tail: String::new(), cut_from: None };
         }
         let offset = |index: Option<(usize, char)>| index.map_or(0, |(offset, _)| offset);
         let head = &text[..offset(text.char_indices().nth(end))];
@@ -157,7 +157,7 @@ mod tests {
 
     fn tokens(text: &str) -> Tokens {
         let tokenizer = tokenizer();
-        tokenizer.tokens(&tokenizer.budget().excerpt(text.to_owned())).expect("tokens")
+        tokenizer.tokens(&tokenizer.budget().excerpt(text)).expect("tokens")
     }
 
     #[test]
@@ -185,7 +185,7 @@ mod tests {
         for chars in [255, 256] {
             let text = "é".repeat(chars);
 
-            let excerpt = tokenizer().budget().excerpt(text.clone());
+            let excerpt = tokenizer().budget().excerpt(&text);
 
             assert_eq!(excerpt, Excerpt { head: text, tail: String::new(), cut_from: None });
         }
@@ -195,7 +195,7 @@ mod tests {
     fn one_character_more_leaves_16_characters_a_token_of_each_end() {
         let text = format!("{}x{}", "é".repeat(128), "日".repeat(128));
 
-        let excerpt = tokenizer().budget().excerpt(text);
+        let excerpt = tokenizer().budget().excerpt(&text);
 
         assert_eq!(excerpt, Excerpt { head: "é".repeat(128), tail: "日".repeat(128), cut_from: Some(257) });
     }
@@ -222,7 +222,7 @@ mod tests {
         let tokenizer = tokenizer();
         let text = "w1 w2 é ".repeat(600_000);
 
-        let excerpt = tokenizer.budget().excerpt(text);
+        let excerpt = tokenizer.budget().excerpt(&text);
         let tokens = tokenizer.tokens(&excerpt).expect("tokens");
 
         assert_eq!(excerpt.head.chars().count() + excerpt.tail.chars().count(), 256);

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::{CONFIG, gateway};
-use crate::config::Config;
 use crate::snapshot::{BuildError, ClassifierState, Snapshot};
 use crate::telemetry::Metrics;
 
@@ -20,8 +19,9 @@ pub(super) fn run(path: &Path) -> ExitCode {
 }
 
 fn build(path: &Path) -> Result<Snapshot, BuildError> {
-    let config = Config::load(path)?;
-    gateway::builder(path, &Arc::new(Metrics::new())).build(config, None)
+    let builder = gateway::builder(path, &Arc::new(Metrics::new()));
+    let config = builder.load()?;
+    builder.build(config, None)
 }
 
 /// A classifier that would not score is a problem here, though a process that serves would go on without it.

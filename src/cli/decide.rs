@@ -73,9 +73,10 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 fn decide(arguments: &Arguments) -> Result<Value, DecideError> {
     let path = &arguments.file.config;
     let metrics = Arc::new(Metrics::new());
-    let config = Config::load(path).map_err(BuildError::from)?;
+    let builder = gateway::builder(path, &metrics);
+    let config = builder.load().map_err(BuildError::from)?;
     let body = body(arguments, &config)?;
-    let router = Router::new(gateway::builder(path, &metrics).build(config, None)?, metrics);
+    let router = Router::new(builder.build(config, None)?, metrics);
     let snapshot = router.snapshot();
     let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes())?;
     let facts = RequestFacts { model: &prompt.model, path: PATH, header: &|_| None };

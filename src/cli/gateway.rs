@@ -10,7 +10,6 @@ use tokio::task::JoinHandle;
 
 use crate::admin::{self, Process};
 use crate::classifier::Runtime;
-use crate::config::{Config, Problems};
 use crate::proxy::rejection::Rejection;
 use crate::proxy::{BindError, Listener, Proxy, Served};
 use crate::reload::{Reloader, Watcher};
@@ -53,7 +52,7 @@ pub(super) fn builder(path: &Path, metrics: &Arc<Metrics>) -> Builder {
     }
     Builder {
         runtime: runtime.map_err(|error| error.to_string()),
-        base_dir: path.parent().unwrap_or(Path::new("")).to_owned(),
+        path: path.to_owned(),
         environment: Box::new(|name| std::env::var(name).ok()),
         metrics: Arc::clone(metrics),
     }
@@ -63,17 +62,17 @@ impl Gateway {
     /// Loads the file at `path`, binds both listeners and serves. The admin plane runs on the current runtime, the
     /// proxy on threads of its own.
     pub(super) async fn start(path: &Path) -> Result<Self, StartError> {
-        let config = Config::load(path).map_err(BuildError::from)?;
+        let metrics = Arc::new(Metrics::new());
+        let builder = builder(path, &metrics);
+        let config = builder.load().map_err(BuildError::from)?;
         let listener = Listener::bind(config.listen.address)?;
         let address = config.admin.address;
         let bound = tokio::net::TcpListener::bind(address).await;
         let admin_listener = bound.map_err(|source| StartError::BindAdmin { address, source })?;
-        let metrics = Arc::new(Metrics::new());
-        let builder = builder(path, &metrics);
         let first = builder.build(config, None)?;
         expect(&metrics, &first);
         let router = Arc::new(Router::new(first, Arc::clone(&metrics)));
-        let reloader = Arc::new(Reloader::new(path.to_owned(), builder, Arc::clone(&router), Arc::clone(&metrics)));
+        let reloader = Arc::new(Reloader::new(builder, Arc::clone(&router), Arc::clone(&metrics)));
         let served = listener.serve(Proxy::new(router, Arc::clone(&metrics)))?;
         let (stop_admin, stopped) = oneshot::channel();
         let admin = admin_listener.local_addr()?;
@@ -129,11 +128,5 @@ fn expect(metrics: &Metrics, snapshot: &Snapshot) {
     let reasons = Degraded::ALL.map(Degraded::as_str);
     for classifier in snapshot.classifiers.keys() {
         metrics.expect_classifier(classifier, &reasons);
-    }
-}
-
-impl From<Problems> for StartError {
-    fn from(problems: Problems) -> Self {
-        Self::Build(BuildError::Config(problems))
     }
 }

