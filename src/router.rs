@@ -45,7 +45,9 @@ pub struct Routing {
     pub decision: Decision,
     /// What the prompt looks like.
     pub features: Features,
-    /// What the classifier said, if it was asked.
+    /// The classifier that was asked, if any.
+    pub classifier: Option<Name>,
+    /// What it said.
     pub scores: Option<Result<Scores, Degraded>>,
     /// Where the time went.
     pub timings: Timings,
@@ -103,16 +105,20 @@ impl Router {
         let features = Features::of(prompt, &self.counter);
         timings.features = started.elapsed();
         let mut signals = Signals::default();
+        let mut asked = None;
         loop {
             let started = Instant::now();
             let step = policy.step(facts, &features, &signals);
             timings.decide += started.elapsed();
             match step {
-                Step::Decide(decision) => return Routing { decision, features, scores: signals.scores, timings },
+                Step::Decide(decision) => {
+                    return Routing { decision, features, classifier: asked, scores: signals.scores, timings };
+                }
                 Step::Need(Signal::Scores { classifier }) => {
                     let started = Instant::now();
                     signals.scores = Some(scores(snapshot, &classifier, prompt, &features).await);
                     timings.classify += started.elapsed();
+                    asked = Some(classifier);
                 }
             }
         }
@@ -120,12 +126,24 @@ impl Router {
 
     /// Counts a decision that a request was sent by; one that was only asked for is not counted.
     pub fn count(&self, routing: &Routing) {
-        let Routing { decision, scores, timings, .. } = routing;
+        let Routing { decision, classifier, scores, timings, .. } = routing;
         self.metrics.decided(&decision.policy, &decision.model, decision.reason.as_str());
         self.metrics.stage_ended(Stage::Features, timings.features);
         self.metrics.stage_ended(Stage::Decide, timings.decide);
-        if scores.is_some() {
+        if let (Some(classifier), Some(scores)) = (classifier, scores) {
             self.metrics.stage_ended(Stage::Classify, timings.classify);
+            match scores {
+                Ok(scores) => self.count_scores(classifier, scores),
+                Err(degraded) => self.metrics.degraded(classifier, degraded.as_str()),
+            }
+        }
+    }
+
+    fn count_scores(&self, classifier: &Name, scores: &Scores) {
+        for head in &scores.heads {
+            for (label, probability) in head.labels.iter().zip(&head.probabilities) {
+                self.metrics.scored(classifier, &head.head, label, *probability);
+            }
         }
     }
 }

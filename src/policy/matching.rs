@@ -10,7 +10,7 @@ pub struct RequestFacts<'r> {
     /// The request's path, without the query.
     pub path: &'r str,
     /// Returns the value of a header by its lower-case name.
-    pub header: &'r dyn Fn(&str) -> Option<&'r str>,
+    pub header: &'r (dyn Fn(&str) -> Option<&'r str> + Sync),
 }
 
 /// A policy's `match`; every part that is present must fit.
