@@ -50,15 +50,16 @@ fn decision(criterion: &mut Criterion) {
     let labels = ["simple", "medium", "complex"].map(Arc::from).into();
     let head = HeadScores { head: "tier".into(), labels, probabilities: vec![0.7, 0.2, 0.1] };
     let scores = Scores { source: Source::Encoder, heads: vec![head], tokens: 12, truncated_tokens: 0 };
-    let (nothing, scored) = (Signals::default(), Signals { scores: Some(Ok(scores)) });
 
     criterion.bench_function("policy/find", |bencher| bencher.iter(|| set.find(black_box(&facts)).is_some()));
     let policy = set.find(&facts).expect("the model is auto");
     criterion.bench_function("policy/decide_10_rules", |bencher| {
         bencher.iter(|| {
-            let asked = policy.step(&facts, black_box(&features), &nothing);
+            let mut signals = Signals::default();
+            let asked = policy.step(&facts, black_box(&features), &signals);
             assert!(matches!(asked, Step::Need(_)));
-            policy.step(&facts, black_box(&features), &scored)
+            signals.scores = Some(Ok(scores.clone()));
+            policy.step(&facts, black_box(&features), &signals)
         });
     });
 }

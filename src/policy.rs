@@ -11,7 +11,7 @@ mod rules;
 mod strategy;
 mod typecheck;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::config::{self, Config, KeyPath, Mode, Name, Problem};
 use crate::features::Features;
@@ -22,7 +22,7 @@ pub use self::constraints::{Candidate, Constraint};
 pub use self::decision::{By, Decision, Reason, RuleOutcome, RuleTrace};
 use self::matching::Matcher;
 pub use self::matching::RequestFacts;
-use self::rules::Rules;
+use self::rules::{Rules, Tried};
 use self::strategy::Tiers;
 
 /// Every policy of a configuration, compiled; the first that fits a request decides.
@@ -44,11 +44,13 @@ pub struct Policy {
     choices: Choices,
 }
 
-/// What is known so far about a request, besides its features.
+/// What is known so far about one request, besides its features: start with the default and add what [`Step::Need`] asks.
 #[derive(Debug, Default)]
 pub struct Signals {
     /// The classifier's answer, or why there is none; `None` until it was asked.
     pub scores: Option<Result<Scores, Degraded>>,
+    /// What the rules of a policy came to, so that asking for a signal does not evaluate them twice.
+    tried: OnceLock<(Name, Tried)>,
 }
 
 /// Something that a policy needs to know before it can decide.
@@ -143,11 +145,15 @@ impl Policy {
     }
 
     /// Decides, or says what it must know first. Never fails; the same arguments give the same answer.
+    ///
+    /// `signals` belong to one request: the rules are evaluated at the first step and remembered there.
     #[must_use]
     pub fn step(&self, facts: &RequestFacts<'_>, features: &Features, signals: &Signals) -> Step {
-        let (matched, rules) = self.rules.evaluate(facts, features);
-        let choice = match matched {
-            Some((index, model)) => decision::Choice::by_rule(index, model),
+        let evaluate = || self.rules.evaluate(facts, features);
+        let (policy, known) = signals.tried.get_or_init(|| (self.name.clone(), evaluate()));
+        let tried = if *policy == self.name { known.clone() } else { evaluate() };
+        let choice = match tried.matched {
+            Some(index) => decision::Choice::by_rule(index, self.rules.model(index)),
             None => match self.tiers.choose(signals) {
                 Ok(choice) => choice,
                 Err(signal) => return Step::Need(signal),
@@ -155,7 +161,16 @@ impl Policy {
         };
         let (model, reason, candidates) = self.choices.settle(&choice, features);
         let decision::Choice { by, label, score, .. } = choice;
-        Step::Decide(Decision { model, policy: self.name.clone(), by, reason, label, score, candidates, rules })
+        Step::Decide(Decision {
+            model,
+            policy: self.name.clone(),
+            by,
+            reason,
+            label,
+            score,
+            candidates,
+            rules: tried.traces,
+        })
     }
 }
 

@@ -25,6 +25,15 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 #[derive(Debug)]
 pub(super) struct Rules(Vec<Rule>);
 
+/// What a policy's rules came to for one request.
+#[derive(Debug, Clone)]
+pub(super) struct Tried {
+    /// The first rule that was true.
+    pub(super) matched: Option<usize>,
+    /// Each rule that was evaluated.
+    pub(super) traces: Vec<RuleTrace>,
+}
+
 struct Rule {
     program: Program,
     model: Name,
@@ -58,28 +67,28 @@ impl Rules {
         self.0.iter().map(|rule| &rule.model)
     }
 
+    pub(super) fn model(&self, index: usize) -> &Name {
+        &self.0[index].model
+    }
+
     /// Finds the first rule that is true. A rule that fails counts as false and is traced.
-    pub(super) fn evaluate(
-        &self,
-        facts: &RequestFacts<'_>,
-        features: &Features,
-    ) -> (Option<(usize, &Name)>, Vec<RuleTrace>) {
+    pub(super) fn evaluate(&self, facts: &RequestFacts<'_>, features: &Features) -> Tried {
+        let mut tried = Tried { matched: None, traces: Vec::with_capacity(self.0.len()) };
         if self.0.is_empty() {
-            return (None, Vec::new());
+            return tried;
         }
         let variables = Variables { model: facts.model, path: facts.path, features };
         let mut context = Context::with_env(Arc::clone(&ENV));
         context.set_variable_resolver(&variables);
-        let mut traces = Vec::with_capacity(self.0.len());
         for (index, rule) in self.0.iter().enumerate() {
             let outcome = rule.evaluate(&context);
-            let matched = outcome == RuleOutcome::Matched;
-            traces.push(RuleTrace { rule: index, outcome });
-            if matched {
-                return (Some((index, &rule.model)), traces);
+            tried.matched = (outcome == RuleOutcome::Matched).then_some(index);
+            tried.traces.push(RuleTrace { rule: index, outcome });
+            if tried.matched.is_some() {
+                break;
             }
         }
-        (None, traces)
+        tried
     }
 }
 
@@ -160,8 +169,7 @@ mod tests {
         let program = compile(expression).map_err(|mistakes| format!("{mistakes:?}"))?;
         let rules = Rules(vec![Rule { program, model: Name::new("x").expect("a name") }]);
         let facts = RequestFacts { model: "auto-1", path: "/v1/chat/completions", header: &|_| None };
-        let (_, mut traces) = rules.evaluate(&facts, &features);
-        Ok(traces.remove(0).outcome)
+        Ok(rules.evaluate(&facts, &features).traces.remove(0).outcome)
     }
 
     #[test]

@@ -36,7 +36,10 @@ fn facts<'r>(model: &'r str, header: &'r dyn Fn(&str) -> Option<&'r str>) -> Req
 fn scores(probabilities: [f32; 3]) -> Signals {
     let labels = ["simple", "medium", "complex"].map(Arc::from).into();
     let head = HeadScores { head: "tier".into(), labels, probabilities: probabilities.to_vec() };
-    Signals { scores: Some(Ok(Scores { source: Source::Encoder, heads: vec![head], tokens: 3, truncated_tokens: 0 })) }
+    Signals {
+        scores: Some(Ok(Scores { source: Source::Encoder, heads: vec![head], tokens: 3, truncated_tokens: 0 })),
+        ..Signals::default()
+    }
 }
 
 fn decide(features: &Features, signals: &Signals) -> Decision {
@@ -82,6 +85,20 @@ fn without_scores_the_classifier_is_asked_for() {
 }
 
 #[test]
+fn what_one_policys_rules_came_to_is_not_taken_for_another_policys() {
+    let set = set(FILE);
+    let features = Features { turns: 1, tools: 2, ..Features::default() };
+    let signals = Signals::default();
+    let facts = facts("auto", &|_| None);
+
+    let first = set.policies[0].step(&facts, &features, &signals);
+    let second = set.policies[1].step(&facts, &features, &signals);
+
+    assert!(matches!(first, Step::Decide(decision) if decision.by == By::Rule(0)));
+    assert!(matches!(second, Step::Need(_)));
+}
+
+#[test]
 fn the_best_label_chooses_from_the_minimum_confidence_on() {
     let none = Features::default();
 
@@ -94,7 +111,7 @@ fn the_best_label_chooses_from_the_minimum_confidence_on() {
 #[test]
 fn a_classifier_that_fails_is_replaced_by_otherwise() {
     for degraded in Degraded::ALL {
-        let decision = decide(&Features::default(), &Signals { scores: Some(Err(degraded)) });
+        let decision = decide(&Features::default(), &Signals { scores: Some(Err(degraded)), ..Signals::default() });
 
         assert_eq!((decision.model.as_str(), decision.reason), ("standard", Reason::Degraded(degraded)));
         assert_eq!(decision.score, None);
