@@ -139,7 +139,7 @@ fn announce(metrics: &Metrics, snapshot: &Snapshot) {
         match state {
             ClassifierState::Ready(classifier) => {
                 let identity = classifier.identity();
-                let (version, sha256) = (identity.version.to_string(), identity.sha256.to_string());
+                let (version, sha256) = (Arc::clone(&identity.version), Arc::clone(&identity.sha256));
                 models.push(ModelInfo { classifier: name.clone(), version, sha256 });
             }
             ClassifierState::Unavailable { reason, detail } => {

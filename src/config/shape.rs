@@ -323,6 +323,6 @@ impl Config {
     /// Returns the models that clients can ask for by an exact name, in the order of the policies.
     pub fn virtual_models(&self) -> impl Iterator<Item = &str> {
         let globs = self.policies.iter().flat_map(|policy| &policy.matches.model);
-        globs.map(String::as_str).filter(|glob| !glob.contains(['*', '?', '[', '{']))
+        globs.filter_map(Glob::exact)
     }
 }

@@ -96,6 +96,12 @@ impl Glob {
         Ok(Self(pattern.into()))
     }
 
+    /// Returns the one text that fits, if there is only one.
+    #[must_use]
+    pub fn exact(&self) -> Option<&str> {
+        Some(&*self.0).filter(|pattern| !pattern.contains(['*', '?']))
+    }
+
     /// Tells whether the whole of `text` fits. Case counts; takes at most pattern x text steps and no memory.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
