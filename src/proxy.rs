@@ -1,7 +1,8 @@
 //! The data plane: a request's life in Pingora's phases. Each phase delegates; the work is in the files beside.
 //!
 //! ```text
-//! request_filter           intake -> prompt -> router -> rewrite       (intake.rs, plan.rs)
+//! request_filter           intake -> prompt -> router -> rewrite       (intake.rs, decode.rs, plan.rs, original.rs)
+//!                          or the list of models                       (models.rs)
 //! upstream_peer            an address of the chosen provider           (forward.rs)
 //! upstream_request_filter  path, host, credential, Content-Length      (forward.rs, body_adapter.rs)
 //! request_body_filter      Pingora sends the rewritten body
@@ -18,9 +19,12 @@ mod account;
 mod answer;
 mod body_adapter;
 mod context;
+mod decode;
 mod drain;
 mod forward;
 mod intake;
+mod models;
+mod original;
 mod plan;
 pub mod rejection;
 mod server;
@@ -42,6 +46,7 @@ pub use server::{BindError, Listener, Served};
 use crate::router::Router;
 use crate::telemetry::Metrics;
 use drain::OpenRequests;
+use plan::Plan;
 
 /// The proxy: give it to a Pingora service, or let [`Listener`] serve it.
 pub struct Proxy {
@@ -72,7 +77,8 @@ impl ProxyHttp for Proxy {
             session.set_keepalive(None);
         }
         match self.plan(session, ctx).await {
-            Ok(()) => Ok(false),
+            Ok(Plan::Forward) => Ok(false),
+            Ok(Plan::Answer(body)) => models::send(session, ctx, body).await.map(|()| true),
             Err(rejection) => {
                 answer::reject(session, ctx, &rejection).await;
                 intake::discard_body(session).await;

@@ -32,6 +32,9 @@ enum Setting {
 type Patch = (Range<usize>, Vec<u8>);
 
 impl Edits {
+    /// No rules.
+    pub const NONE: Self = Self { drop: Vec::new(), rename: Vec::new(), set: Vec::new() };
+
     /// Makes the rules: keys to drop, old and new names of keys, and values to set.
     ///
     /// A dot in a key of `set` leads into an object: `stream_options.include_usage`. Where a key to be renamed meets a

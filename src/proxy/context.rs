@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::body_adapter::Swap;
 use super::drain::OpenRequest;
+use super::original::Original;
 use super::rejection::Rejection;
 use crate::router::Routing;
 use crate::snapshot::Snapshot;
@@ -23,6 +24,8 @@ pub struct RequestContext {
     pub(super) request_id: String,
     /// Where it goes; `None` until it was decided, or when it was refused.
     pub(super) route: Option<Route>,
+    /// The body as the client meant it, when it was read: what another attempt's body is made from.
+    pub(super) original: Option<Original>,
     /// The body to send, when it was read; otherwise Pingora streams the client's.
     pub(super) body: Option<Bytes>,
     /// The stand-in for the downstream session that sends `body`.
@@ -64,6 +67,7 @@ impl RequestContext {
             snapshot,
             request_id,
             route: None,
+            original: None,
             body: None,
             swap: Swap::default(),
             upstream_is_h2: false,
