@@ -5,7 +5,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::problem::{KeyPath, Problem};
-use super::{Adapt, Classifier, Config, Credential, Model, Name, Policy, Provider, Span, Strategy, Tiers, Timeouts, nearest};
+use super::{
+    Adapt, Classifier, Config, Credential, Model, Name, Policy, Provider, Span, Strategy, Tiers, Timeouts, nearest,
+};
 
 const BODY_BYTES: RangeInclusive<usize> = 1..=1 << 30;
 const QUEUE: RangeInclusive<usize> = 1..=65_536;

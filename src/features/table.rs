@@ -198,7 +198,12 @@ pub const TABLE: &[Spec] = &[
         "Image parts over all turns: `image_url`, `input_image`, `image`, also in tool results.",
     ),
     prompt("audio", Kind::Int, |f| int(f.attachments.audio), "Audio parts over all turns: `input_audio`, `audio`."),
-    prompt("files", Kind::Int, |f| int(f.attachments.files), "File parts over all turns: `file`, `input_file`, `document`."),
+    prompt(
+        "files",
+        Kind::Int,
+        |f| int(f.attachments.files),
+        "File parts over all turns: `file`, `input_file`, `document`.",
+    ),
     prompt("tools", Kind::Int, |f| int(f.tools), "Tools on offer: entries of `tools` and of the legacy `functions`."),
     prompt(
         "tool_calls",

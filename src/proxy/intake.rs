@@ -100,7 +100,9 @@ mod tests {
             is_json(&[(header::CONTENT_TYPE, HeaderValue::from_static(given))].into_iter().collect())
         };
 
-        for given in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.api+json", "text/json", ""] {
+        for given in
+            ["application/json", "Application/JSON; charset=utf-8", "application/vnd.api+json", "text/json", ""]
+        {
             assert!(is_json(given), "{given}");
         }
         for given in ["multipart/form-data; boundary=json", "text/plain", "application/jsonl", "application/x-ndjson"] {

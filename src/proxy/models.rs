@@ -159,7 +159,10 @@ policies:
     fn anthropic_clients_get_their_page() {
         let page = answer("/v1/models/", Shape::Anthropic).expect("a page");
 
-        assert_eq!((&page["first_id"], &page["last_id"], &page["has_more"]), (&json!("auto"), &json!("org/small"), &json!(false)));
+        assert_eq!(
+            (&page["first_id"], &page["last_id"], &page["has_more"]),
+            (&json!("auto"), &json!("org/small"), &json!(false))
+        );
         assert_eq!(
             page["data"][1],
             json!({"type": "model", "id": "big", "display_name": "big", "created_at": "1970-01-01T00:00:00Z"})

@@ -357,9 +357,8 @@ mod tests {
 
     #[test]
     fn an_anthropic_client_gets_anthropic_s_error_with_the_code_beside() {
-        let body = |rejection: Rejection| {
-            serde_json::from_slice::<Value>(&rejection.body(Shape::Anthropic)).expect("JSON")
-        };
+        let body =
+            |rejection: Rejection| serde_json::from_slice::<Value>(&rejection.body(Shape::Anthropic)).expect("JSON");
 
         assert_eq!(
             body(Rejection::ModelMissing),
@@ -396,7 +395,8 @@ mod tests {
 
     #[test]
     fn a_client_s_fault_and_ours_have_different_types() {
-        let body = |rejection: Rejection| serde_json::from_slice::<Value>(&rejection.body(Shape::OpenAi)).expect("JSON");
+        let body =
+            |rejection: Rejection| serde_json::from_slice::<Value>(&rejection.body(Shape::OpenAi)).expect("JSON");
 
         assert_eq!(
             body(Rejection::ModelMissing),

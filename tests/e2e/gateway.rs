@@ -48,6 +48,8 @@ pub(crate) struct Config {
     /// Of the provider of `small`.
     pub(crate) credential: &'static str,
     pub(crate) mode: &'static str,
+    /// Of the model `small`.
+    pub(crate) adapt: &'static str,
 }
 
 struct Ready {
@@ -175,6 +177,7 @@ impl Config {
             first_byte: "30s",
             credential: "none",
             mode: "route",
+            adapt: "{}",
         }
     }
 
@@ -185,7 +188,7 @@ impl Config {
 
     pub(crate) fn yaml(&self) -> String {
         let Self {
-            small, frontier, small_name, bundle, deadline, max_body_bytes, first_byte, credential, mode, ..
+            small, frontier, small_name, bundle, deadline, max_body_bytes, first_byte, credential, mode, adapt, ..
         } = self;
         let default_provider =
             self.default_provider.map(|name| format!("default_provider: {name}")).unwrap_or_default();
@@ -207,7 +210,7 @@ providers:
   two:
     base_url: http://{frontier}/prefix/v1
 models:
-  small: {{provider: one, name: {small_name}, price: {{input: 0.1, output: 0.2}}, context: 10000000, supports: [tools]}}
+  small: {{provider: one, name: {small_name}, price: {{input: 0.1, output: 0.2}}, context: 10000000, supports: [tools], adapt: {adapt}}}
   frontier: {{provider: two, name: frontier-1, price: {{input: 2.0, output: 8.0}}, context: 100000000}}
 classifiers:
   default: {{bundle: {bundle}, deadline: {deadline}}}

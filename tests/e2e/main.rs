@@ -14,6 +14,8 @@ mod admin;
 mod bodies;
 mod classifier;
 mod cli;
+mod dialects;
+mod encodings;
 mod errors;
 mod expect;
 mod harness;

@@ -33,7 +33,10 @@ fn a_key_is_dropped_with_one_comma() {
         (r#"{"model":"m" , "temperature":{"a":[1,2]}, "n":1.0}"#, r#"{"model":"m", "n":1.0}"#),
         (r#"{"model":"m","temp\u0065rature":"\"" }"#, r#"{"model":"m" }"#),
         (r#"{"temperature":1,"temperature":2,"model":"m","temperature":3}"#, r#"{"model":"m"}"#),
-        (r#"{"model":"m","x":{"temperature":1},"Temperature":1}"#, r#"{"model":"m","x":{"temperature":1},"Temperature":1}"#),
+        (
+            r#"{"model":"m","x":{"temperature":1},"Temperature":1}"#,
+            r#"{"model":"m","x":{"temperature":1},"Temperature":1}"#,
+        ),
     ] {
         assert_eq!(apply(&edits, body), expected);
     }
@@ -46,7 +49,10 @@ fn a_key_is_renamed_unless_the_new_one_is_there_already() {
     for (body, expected) in [
         (r#"{"model":"m", "max_tokens" : 7}"#, r#"{"model":"m", "max_completion_tokens" : 7}"#),
         (r#"{"model":"m","max\u005ftokens":7}"#, r#"{"model":"m","max_completion_tokens":7}"#),
-        (r#"{"max_tokens":7,"model":"m","max_completion_tokens":8}"#, r#"{"max_tokens":7,"model":"m","max_completion_tokens":8}"#),
+        (
+            r#"{"max_tokens":7,"model":"m","max_completion_tokens":8}"#,
+            r#"{"max_tokens":7,"model":"m","max_completion_tokens":8}"#,
+        ),
     ] {
         assert_eq!(apply(&edits, body), expected);
     }
@@ -171,10 +177,21 @@ fn member() -> impl Strategy<Value = String> {
         1 => prop::sample::select(vec!["\"us\\u0065r\"", "\"\\u006e\"", "\"messages\"", "\"\"", "\"\\ud83d\\ude00\""]).prop_map(str::to_owned),
     ];
     let value = prop::sample::select(vec![
-        "1", "-1.50e3", "null", "\"}\\\"{,\"", "[ ]", "{}", "{ }", "{\"a\":1}", "{ \"b\" : [1,{}] , \"\\u0061\":2}", "[{\"a\":1}]", "\"🚂\"",
+        "1",
+        "-1.50e3",
+        "null",
+        "\"}\\\"{,\"",
+        "[ ]",
+        "{}",
+        "{ }",
+        "{\"a\":1}",
+        "{ \"b\" : [1,{}] , \"\\u0061\":2}",
+        "[{\"a\":1}]",
+        "\"🚂\"",
     ]);
     let space = || "[ \n]{0,2}";
-    (space(), key, space(), space(), value, space()).prop_map(|(a, key, b, c, value, d)| format!("{a}{key}{b}:{c}{value}{d}"))
+    (space(), key, space(), space(), value, space())
+        .prop_map(|(a, key, b, c, value, d)| format!("{a}{key}{b}:{c}{value}{d}"))
 }
 
 proptest! {
