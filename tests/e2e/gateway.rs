@@ -188,7 +188,17 @@ impl Config {
 
     pub(crate) fn yaml(&self) -> String {
         let Self {
-            small, frontier, small_name, bundle, deadline, max_body_bytes, first_byte, credential, mode, adapt, ..
+            small,
+            frontier,
+            small_name,
+            bundle,
+            deadline,
+            max_body_bytes,
+            first_byte,
+            credential,
+            mode,
+            adapt,
+            ..
         } = self;
         let default_provider =
             self.default_provider.map(|name| format!("default_provider: {name}")).unwrap_or_default();
