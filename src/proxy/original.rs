@@ -18,8 +18,6 @@ pub(super) struct Original {
     pub(super) model_span: Range<usize>,
     /// Whether the client wants a stream.
     pub(super) stream: bool,
-    /// Whether the client itself asked for a chunk with the usage.
-    pub(super) include_usage: bool,
 }
 
 impl Original {
@@ -30,7 +28,6 @@ impl Original {
             dialect: prompt.dialect,
             model_span: prompt.model_span.clone(),
             stream: prompt.parameters.stream,
-            include_usage: prompt.parameters.include_usage,
         }
     }
 
