@@ -68,18 +68,21 @@ impl Reloader {
         let serving = self.router.snapshot();
         let result = self.prepare(&serving);
         let reloaded = match result {
+            Ok(next) if serving.serves_like(&next) => {
+                tracing::info!(trigger, generation = serving.generation, "Nothing to reload");
+                Reloaded::new(ReloadOutcome::Unchanged, serving.generation, None)
+            }
             Ok(next) => {
                 announce(&self.metrics, &next);
                 let generation = next.generation;
                 self.router.swap(next);
                 tracing::info!(trigger, generation, "Reloaded");
-                Reloaded { outcome: ReloadOutcome::Applied, generation, error: None, at: SystemTime::now() }
+                Reloaded::new(ReloadOutcome::Applied, generation, None)
             }
             Err(error) => {
                 let generation = serving.generation;
                 tracing::error!(trigger, generation, "Reload refused; generation {generation} keeps serving\n{error}");
-                let error = Some(error.to_string());
-                Reloaded { outcome: ReloadOutcome::Rejected, generation, error, at: SystemTime::now() }
+                Reloaded::new(ReloadOutcome::Rejected, generation, Some(error.to_string()))
             }
         };
         self.metrics.reloaded(reloaded.outcome, reloaded.generation, reloaded.at);
@@ -128,6 +131,12 @@ impl Reloader {
         let config = self.builder.load().map_err(BuildError::from)?;
         refuse_fixed(&serving.config, &config)?;
         Ok(self.builder.build(config, Some(serving))?)
+    }
+}
+
+impl Reloaded {
+    fn new(outcome: ReloadOutcome, generation: u64, error: Option<String>) -> Self {
+        Self { outcome, generation, error, at: SystemTime::now() }
     }
 }
 

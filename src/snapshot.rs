@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::classifier::{self, BundleError, Classifier, Host, Runtime};
-use crate::config::{Config, Name, Problem, Problems};
+use crate::classifier::{Bundle, BundleError, Classifier, Host, Runtime};
+use crate::config::{Config, Credential, Name, Problem, Problems};
 use crate::policy::PolicySet;
 use crate::scores::Degraded;
 use crate::telemetry::Metrics;
@@ -75,6 +75,22 @@ pub enum BuildError {
 }
 
 impl Snapshot {
+    /// Returns whether `next` would serve exactly as this one does: the same text, the same weights, and no keys in
+    /// files, which may hold others by now.
+    #[must_use]
+    pub fn serves_like(&self, next: &Self) -> bool {
+        let has_key_file = |config: &Config| {
+            config.providers.values().any(|provider| matches!(provider.credential, Credential::File(_)))
+        };
+        self.config.same_text(&next.config)
+            && !has_key_file(&next.config)
+            && next.classifiers.iter().all(|(name, state)| match (state, self.classifiers.get(name)) {
+                (ClassifierState::Ready(next), Some(ClassifierState::Ready(serving))) => next.is(serving),
+                (ClassifierState::Unavailable { .. }, Some(ClassifierState::Unavailable { .. })) => true,
+                _ => false,
+            })
+    }
+
     /// Returns whether every classifier serves.
     #[must_use]
     pub fn is_whole(&self) -> bool {
@@ -151,10 +167,13 @@ impl Builder {
         });
         if let Some((classifier, before)) = serving
             && before == section
-            && classifier::fingerprint(&self.base_dir().join(&section.bundle))
-                .is_ok_and(|now| now == *classifier.identity().sha256)
         {
-            return Ok(ClassifierState::Ready(classifier.clone()));
+            // Read as a whole: a manifest that did not change says nothing about a file that rotted.
+            let bundle = Bundle::open(&self.base_dir().join(&section.bundle));
+            let bundle = bundle.map_err(|source| BuildError::Classifier { name: name.clone(), source })?;
+            if bundle.identity().sha256 == classifier.identity().sha256 {
+                return Ok(ClassifierState::Ready(classifier.clone()));
+            }
         }
         let runtime = match &self.runtime {
             Ok(runtime) => Arc::clone(runtime),

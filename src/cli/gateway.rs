@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::admin::{self, Process};
 use crate::classifier::Runtime;
+use crate::features::TokenCounter;
 use crate::proxy::rejection::Rejection;
 use crate::proxy::{BindError, Listener, Proxy, Served};
 use crate::reload::{Reloader, Watcher};
@@ -63,6 +64,8 @@ impl Gateway {
     /// proxy on threads of its own.
     pub(super) async fn start(path: &Path) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
+        // The token table takes a fifth of a second to load: beside the weights here, or in the first request.
+        let warming = std::thread::Builder::new().name("warm".into()).spawn(|| TokenCounter::new().warm())?;
         let builder = builder(path, &metrics);
         let config = builder.load().map_err(BuildError::from)?;
         let listener = Listener::bind(config.listen.address)?;
@@ -70,6 +73,7 @@ impl Gateway {
         let bound = tokio::net::TcpListener::bind(address).await;
         let admin_listener = bound.map_err(|source| StartError::BindAdmin { address, source })?;
         let first = builder.build(config, None)?;
+        let _ = warming.join(); // a panic would show again, at the first count
         expect(&metrics, &first);
         let router = Arc::new(Router::new(first, Arc::clone(&metrics)));
         let reloader = Arc::new(Reloader::new(builder, Arc::clone(&router), Arc::clone(&metrics)));

@@ -116,6 +116,13 @@ impl Config {
         self.source.problem(path, message.into(), Some((offset, width)))
     }
 
+    /// Returns whether both were read from the same text.
+    #[must_use]
+    pub fn same_text(&self, other: &Self) -> bool {
+        let text = |config: &Self| config.source.0.as_ref().map(|file| file.text.clone());
+        text(self).is_some_and(|mine| text(other) == Some(mine))
+    }
+
     /// Returns the names declared in `section`, also those whose values are wrong.
     pub(super) fn declared(&self, section: &str) -> Vec<&str> {
         self.source.0.as_ref().map_or_else(Vec::new, |file| file.root.keys_of(section))

@@ -46,6 +46,7 @@ struct Watch {
     events: Receiver<Wake>,
     watching: RecommendedWatcher,
     folders: BTreeSet<PathBuf>,
+    unwatched: BTreeSet<PathBuf>,
     reloader: Arc<Reloader>,
 }
 
@@ -66,7 +67,7 @@ impl Watcher {
                 let _ = sender.try_send(Wake::Changed); // full: the thread will look anyway; closed: it has ended
             }
         })?;
-        let mut watch = Watch { events, watching, folders: BTreeSet::new(), reloader };
+        let mut watch = Watch { events, watching, folders: BTreeSet::new(), unwatched: BTreeSet::new(), reloader };
         watch.follow();
         let before = watch.stamp();
         let thread = std::thread::Builder::new().name("watch".into()).spawn(move || watch.run(before));
@@ -117,8 +118,14 @@ impl Watch {
                 continue;
             }
             match self.watching.watch(&folder, RecursiveMode::NonRecursive) {
-                Ok(()) => drop(self.folders.insert(folder)),
-                Err(error) => tracing::warn!(folder = %folder.display(), %error, "Folder is not watched"),
+                Ok(()) => {
+                    self.unwatched.remove(&folder);
+                    self.folders.insert(folder);
+                }
+                Err(error) if self.unwatched.insert(folder.clone()) => {
+                    tracing::warn!(folder = %folder.display(), %error, "Folder is not watched");
+                }
+                Err(_) => {} // was said before
             }
         }
     }
