@@ -40,8 +40,8 @@ pub use context::RequestContext;
 pub use server::{BindError, Listener, Served};
 
 use crate::router::Router;
-use drain::OpenRequests;
 use crate::telemetry::Metrics;
+use drain::OpenRequests;
 
 /// The proxy: give it to a Pingora service, or let [`Listener`] serve it.
 pub struct Proxy {
@@ -92,7 +92,9 @@ impl ProxyHttp for Proxy {
         upstream: &mut RequestHeader,
         ctx: &mut RequestContext,
     ) -> Result<()> {
-        let Some(provider) = ctx.provider().cloned() else { return Error::e_explain(ErrorType::InternalError, "no route") };
+        let Some(provider) = ctx.provider().cloned() else {
+            return Error::e_explain(ErrorType::InternalError, "no route");
+        };
         ctx.upstream_is_h2 = upstream.version == Version::HTTP_2;
         forward::set_target(upstream, &provider)?;
         forward::set_credential(upstream, &provider.credential)?;

@@ -100,8 +100,7 @@ impl HeadScores {
     /// Returns the most probable label and its probability; `None` only when the head has no labels.
     #[must_use]
     pub fn top(&self) -> Option<(&Arc<str>, f32)> {
-        let (index, probability) =
-            self.probabilities.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let (index, probability) = self.probabilities.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
         Some((self.labels.get(index)?, probability))
     }
 }

@@ -151,7 +151,8 @@ impl Builder {
         });
         if let Some((classifier, before)) = serving
             && before == section
-            && classifier::fingerprint(&self.base_dir().join(&section.bundle)).is_ok_and(|now| now == *classifier.identity().sha256)
+            && classifier::fingerprint(&self.base_dir().join(&section.bundle))
+                .is_ok_and(|now| now == *classifier.identity().sha256)
         {
             return Ok(ClassifierState::Ready(classifier.clone()));
         }

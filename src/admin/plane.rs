@@ -58,8 +58,7 @@ impl Plane for Process {
         let snapshot = router.snapshot();
         let dialect = Dialect::of_path(path).ok_or(Rejection::PathNotFound)?;
         let prompt = Prompt::parse(dialect, &body).map_err(Rejection::from)?;
-        let facts =
-            RequestFacts { model: &prompt.model, path, header: &|name| headers.get(name)?.to_str().ok() };
+        let facts = RequestFacts { model: &prompt.model, path, header: &|name| headers.get(name)?.to_str().ok() };
         match router.decide(&snapshot, &facts, &prompt).await {
             Verdict::Route(routing) => Ok(routing.explain(&snapshot)),
             Verdict::Pass { policy } => Ok(json!({
@@ -84,7 +83,9 @@ impl Plane for Process {
     }
 }
 
-fn classifiers(states: &BTreeMap<crate::config::Name, snapshot::ClassifierState>) -> BTreeMap<crate::config::Name, ClassifierState> {
+fn classifiers(
+    states: &BTreeMap<crate::config::Name, snapshot::ClassifierState>,
+) -> BTreeMap<crate::config::Name, ClassifierState> {
     let show = |state: &snapshot::ClassifierState| match state {
         snapshot::ClassifierState::Ready(classifier) => ClassifierState {
             state: Phase::Ready,

@@ -275,7 +275,7 @@ async fn the_index_names_every_route_and_loads_nothing_from_elsewhere() {
     let (head, page) = admin.ask("GET /", "").await;
 
     assert!(head.contains("content-type: text/html"), "{head}");
-    for route in super::http::ROUTES.iter().filter(|route| **route != "GET /") {
+    for route in http::ROUTES.iter().filter(|route| **route != "GET /") {
         assert!(page.contains(route), "no `{route}` in the page");
     }
     assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("<script"));

@@ -31,7 +31,8 @@ pub(super) fn render(explanation: &Value) -> String {
 
 fn rules(text: &mut String, rules: &Value) {
     let Some(rules) = rules.as_array().filter(|rules| !rules.is_empty()) else { return };
-    let mut table = Table::new(["rule", "when", "use", "outcome"], [Align::Right, Align::Left, Align::Left, Align::Left]);
+    let mut table =
+        Table::new(["rule", "when", "use", "outcome"], [Align::Right, Align::Left, Align::Left, Align::Left]);
     for rule in rules {
         table.push([plain(&rule["index"]), plain(&rule["when"]), plain(&rule["use"]), plain(&rule["outcome"])]);
     }
@@ -54,7 +55,8 @@ fn scores(text: &mut String, scores: &Value) {
 
 fn candidates(text: &mut String, candidates: &Value) {
     let Some(candidates) = candidates.as_array().filter(|candidates| !candidates.is_empty()) else { return };
-    let mut table = Table::new(["model", "fits", "$/M in", "$/M out"], [Align::Left, Align::Left, Align::Right, Align::Right]);
+    let mut table =
+        Table::new(["model", "fits", "$/M in", "$/M out"], [Align::Left, Align::Left, Align::Right, Align::Right]);
     for candidate in candidates {
         let price = &candidate["price"];
         let fits = candidate["lacks"].as_str().map_or_else(|| "yes".to_owned(), |lacks| format!("no: {lacks}"));

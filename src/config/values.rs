@@ -56,7 +56,11 @@ impl Ratio {
     /// # Errors
     /// When `value` is not between 0 and 1.
     pub fn new(value: f64) -> Result<Self, String> {
-        if (0.0..=1.0).contains(&value) { Ok(Self(value)) } else { Err(format!("must be between 0 and 1, got {value}")) }
+        if (0.0..=1.0).contains(&value) {
+            Ok(Self(value))
+        } else {
+            Err(format!("must be between 0 and 1, got {value}"))
+        }
     }
 
     /// Returns the number.
@@ -208,7 +212,9 @@ impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         humantime::parse_duration(&text).map(Self).map_err(|_| {
-            de::Error::custom(format!("`{text}` is not a duration (allowed: a number with a unit, such as 20ms, 2s or 1h)"))
+            de::Error::custom(format!(
+                "`{text}` is not a duration (allowed: a number with a unit, such as 20ms, 2s or 1h)"
+            ))
         })
     }
 }

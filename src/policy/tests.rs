@@ -29,7 +29,7 @@ fn set(text: &str) -> PolicySet {
     PolicySet::compile(&config).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
-fn facts<'r>(model: &'r str, header: &'r dyn Fn(&str) -> Option<&'r str>) -> RequestFacts<'r> {
+fn facts<'r>(model: &'r str, header: &'r (dyn Fn(&str) -> Option<&'r str> + Sync)) -> RequestFacts<'r> {
     RequestFacts { model, path: "/v1/chat/completions", header }
 }
 
@@ -69,7 +69,7 @@ fn policies_are_shared_between_threads() {
 fn the_first_policy_whose_match_fits_in_every_part_decides() {
     let set = set(FILE);
     let name = |facts: &RequestFacts<'_>| set.find(facts).map(|policy| policy.name().to_string());
-    let team: &dyn Fn(&str) -> Option<&'static str> = &|name| (name == "x-team").then_some("research");
+    let team: &(dyn Fn(&str) -> Option<&'static str> + Sync) = &|name| (name == "x-team").then_some("research");
 
     assert_eq!(name(&facts("gpt-4", team)).as_deref(), Some("auto"));
     assert_eq!(name(&facts("claude", team)).as_deref(), Some("rest"));

@@ -71,7 +71,9 @@ fn rejection_of(error: &Error, ctx: &RequestContext) -> Rejection {
         return Rejection::ClientGone;
     }
     match error.etype() {
-        ConnectTimedout | TLSHandshakeTimedout | ReadTimedout | WriteTimedout => Rejection::UpstreamTimeout { provider },
+        ConnectTimedout | TLSHandshakeTimedout | ReadTimedout | WriteTimedout => {
+            Rejection::UpstreamTimeout { provider }
+        }
         other if *other == FIRST_BYTE_TIMEOUT => Rejection::UpstreamTimeout { provider },
         ConnectRefused | ConnectNoRoute | ConnectError | SocketError | TLSHandshakeFailure | TLSWantX509Lookup
         | InvalidCert => Rejection::UpstreamUnreachable { provider },

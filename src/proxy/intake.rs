@@ -72,7 +72,8 @@ fn content_length(header: &RequestHeader) -> Option<usize> {
 
 fn expects_continue(header: &RequestHeader) -> bool {
     let expected = header.headers.get(header::EXPECT);
-    header.version == Version::HTTP_11 && expected.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+    header.version == Version::HTTP_11
+        && expected.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 fn unreadable(error: &pingora::Error) -> Rejection {

@@ -187,10 +187,4 @@ mod tests {
 
         assert!(error.to_string().contains("RUST_LOG is `a=b=c`"), "{error}");
     }
-
-    #[test]
-    fn a_format_is_read_from_its_name() {
-        assert_eq!("json".parse(), Ok(Format::Json));
-        assert_eq!("xml".parse::<Format>(), Err("`xml` is no log format (allowed: text, json)".to_owned()));
-    }
 }

@@ -64,7 +64,10 @@ impl FromStr for BaseUrl {
         }
         Ok(Self {
             tls,
-            address: HostPort { host: host.to_owned(), port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }) },
+            address: HostPort {
+                host: host.to_owned(),
+                port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
+            },
             authority: authority.as_str().to_owned(),
             prefix: uri.path().trim_end_matches('/').to_owned(),
         })
@@ -132,7 +135,8 @@ mod tests {
 
     #[test]
     fn a_url_that_cannot_be_called_says_what_is_allowed() {
-        for text in ["api.example.com", "ftp://a.example", "https://", "https://u:p@a.example", "http://a.example/?k=1"] {
+        for text in ["api.example.com", "ftp://a.example", "https://", "https://u:p@a.example", "http://a.example/?k=1"]
+        {
             let error = text.parse::<BaseUrl>().expect_err(text);
 
             assert!(error.contains("(allowed: http"), "{error}");

@@ -130,9 +130,9 @@ impl Peer {
                 *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) = Some((address, Instant::now()));
                 Ok(address)
             }
-            Err(source) => known
-                .map(|(address, _)| address)
-                .ok_or_else(|| ResolveError { host: self.name.host.clone(), source }),
+            Err(source) => {
+                known.map(|(address, _)| address).ok_or_else(|| ResolveError { host: self.name.host.clone(), source })
+            }
         }
     }
 
@@ -190,7 +190,8 @@ mod tests {
 
     #[tokio::test]
     async fn peers_take_turns() {
-        let provider = provider(json!({"base_url": "http://llm:1", "peers": ["127.0.0.1:1", "127.0.0.1:2"]})).expect("builds");
+        let provider =
+            provider(json!({"base_url": "http://llm:1", "peers": ["127.0.0.1:1", "127.0.0.1:2"]})).expect("builds");
 
         let mut ports = Vec::new();
         for _ in 0..4 {
@@ -211,7 +212,8 @@ mod tests {
 
     #[test]
     fn a_missing_key_is_named() {
-        let error = provider(json!({"base_url": "http://llm:1", "credential": {"env": "OTHER"}})).expect_err("no such variable");
+        let error = provider(json!({"base_url": "http://llm:1", "credential": {"env": "OTHER"}}))
+            .expect_err("no such variable");
 
         assert_eq!(error, ("credential", "environment variable `OTHER` is not set".to_owned()));
     }

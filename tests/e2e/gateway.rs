@@ -207,8 +207,8 @@ providers:
   two:
     base_url: http://{frontier}/prefix/v1
 models:
-  small: {{provider: one, name: {small_name}, price: {{input: 0.1, output: 0.2}}, context: 100000, supports: [tools]}}
-  frontier: {{provider: two, name: frontier-1, price: {{input: 2.0, output: 8.0}}, context: 10000000}}
+  small: {{provider: one, name: {small_name}, price: {{input: 0.1, output: 0.2}}, context: 10000000, supports: [tools]}}
+  frontier: {{provider: two, name: frontier-1, price: {{input: 2.0, output: 8.0}}, context: 100000000}}
 classifiers:
   default: {{bundle: {bundle}, deadline: {deadline}}}
 policies:

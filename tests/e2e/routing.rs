@@ -68,7 +68,7 @@ async fn a_model_that_cannot_serve_the_request_is_never_chosen() {
     let gateway = Gateway::start(&Config::new(&small, &frontier)).await;
     let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}});
     let image = json!({"model": "auto", "messages": [{"role": "user", "content": [image]}]});
-    let long = json!({"model": "auto", "max_tokens": 200_000, "messages": [{"role": "user", "content": "hello"}]});
+    let long = json!({"model": "auto", "max_tokens": 20_000_000, "messages": [{"role": "user", "content": "hello"}]});
 
     let image = chat(gateway.listen, image.to_string()).await;
     let long = chat(gateway.listen, long.to_string()).await;

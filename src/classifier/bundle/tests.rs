@@ -126,7 +126,7 @@ fn a_missing_file_is_named() {
 
 #[test]
 fn a_missing_folder_is_named() {
-    let error = Bundle::open(std::path::Path::new("/nowhere/bundle")).expect_err("no folder");
+    let error = Bundle::open(Path::new("/nowhere/bundle")).expect_err("no folder");
 
     assert_eq!(error.to_string(), "cannot read /nowhere/bundle/bundle.yaml");
 }

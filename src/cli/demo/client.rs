@@ -41,8 +41,7 @@ impl Answer {
 /// Sends `prompt` to the model `auto` at `address`. Errors are for a person to read.
 pub(super) async fn ask(address: SocketAddr, prompt: &str) -> Result<Answer, String> {
     let stream = tokio::net::TcpStream::connect(address).await.map_err(|error| error.to_string())?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     tokio::spawn(connection);
     let request = Request::post("/v1/chat/completions")
         .header(header::HOST, address.to_string())
@@ -51,7 +50,7 @@ pub(super) async fn ask(address: SocketAddr, prompt: &str) -> Result<Answer, Str
         .map_err(|error| error.to_string())?;
     let (head, body) = sender.send_request(request).await.map_err(|error| error.to_string())?.into_parts();
     let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
-    let completion: Completion = serde_json::from_slice(&body)
-        .map_err(|_| format!("{}: {}", head.status, String::from_utf8_lossy(&body)))?;
+    let completion: Completion =
+        serde_json::from_slice(&body).map_err(|_| format!("{}: {}", head.status, String::from_utf8_lossy(&body)))?;
     Ok(Answer { model: completion.model, prompt_tokens: completion.usage.prompt_tokens, headers: head.headers })
 }
