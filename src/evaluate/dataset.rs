@@ -154,7 +154,7 @@ mod tests {
 
         let rows: Vec<Row> = dataset(text).collect::<Result<_, _>>().expect("two good rows");
 
-        assert_eq!((rows[0].line, rows[0].end, rows[0].contaminated), (1, 35, false));
+        assert_eq!((rows[0].line, rows[0].end, rows[0].contaminated), (1, 36, false));
         assert_eq!((rows[1].line, rows[1].end, rows[1].contaminated), (2, text.len() as u64, true));
         assert_eq!((&*rows[1].prompt, &*rows[1].label), ("b", "y"));
     }

@@ -109,7 +109,7 @@ fn eval_prints_one_json_object_of_metrics() {
     let expected: BTreeSet<&str> = expected.split_whitespace().collect();
     assert_eq!(keys, expected);
     assert_eq!((&report["n"], &report["contaminated"], &report["blank"]), (&11.into(), &1.into(), &0.into()));
-    assert_eq!(report["classes"][0]["support"], 4, "{report}");
+    assert_eq!(report["classes"][0]["support"], 5, "{report}");
     assert!(report["accuracy"].as_f64() > report["baselines"]["majority"]["accuracy"].as_f64(), "{report}");
 }
 
