@@ -62,5 +62,10 @@ clients: setup .venv/clients ## Talk to the proxy with the public SDKs
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-models: ## Train the default bundle again (models/README.md says from what)
-	$(MAKE) -C models
+models: build .venv/models ## Train the default bundle again (an hour; needs ../shared/data)
+	.venv/bin/python -m models.train build --seed 7 --threads 1 --pointsman "$$($(CARGO) metadata --format-version=1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/pointsman"
+
+.venv/models: models/train/requirements.txt
+	[ -x .venv/bin/python ] || python3 -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@

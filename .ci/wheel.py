@@ -2,9 +2,8 @@
 
     wheel.py NAME VERSION FILE SHA256 PLATFORM PREFIX FOLDER
 
-pip does the download where it is installed, so that its configured index, proxy and certificates hold. A fresh Debian or
-Ubuntu has python3 without pip: there the index is asked directly (the one in PIP_INDEX_URL, else pip's own default).
-Either way the file must have the pinned sha256.
+pip does the download where it is installed, so that its configured index, proxy and certificates hold. Without pip, the
+index in PIP_INDEX_URL is asked directly. Either way the file must have the pinned sha256.
 """
 
 import hashlib
@@ -45,7 +44,9 @@ def with_pip(name: str, version: str, platform: str, folder: pathlib.Path) -> pa
 
 def from_index(name: str, file: str, folder: pathlib.Path) -> pathlib.Path:
     """Downloads the wheel by the index's JSON listing (PEP 691)."""
-    index = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/") + f"/{name}/"
+    if "PIP_INDEX_URL" not in os.environ:
+        sys.exit("python3 has no pip: install it (python3-pip on Debian and Ubuntu), or set PIP_INDEX_URL")
+    index = os.environ["PIP_INDEX_URL"].rstrip("/") + f"/{name}/"
     accept = {"Accept": "application/vnd.pypi.simple.v1+json"}
     with urllib.request.urlopen(urllib.request.Request(index, headers=accept), timeout=60) as answer:
         listing = json.load(answer)

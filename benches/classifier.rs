@@ -94,7 +94,7 @@ fn heads(criterion: &mut Criterion, bundle: &Bundle) {
 fn tokenize(criterion: &mut Criterion, bundle: &Bundle) {
     let text: String = TEXT.chars().cycle().take(2048).collect();
     criterion.bench_function("classifier/tokenize, 2 KB", |bencher| {
-        let excerpt = || bundle.tokenizer().budget().excerpt(text.clone());
+        let excerpt = || bundle.tokenizer().budget().excerpt(&text);
         bencher.iter_batched(excerpt, |excerpt| bundle.tokenizer().tokens(&excerpt), BatchSize::SmallInput);
     });
 }

@@ -87,6 +87,18 @@ impl Reloader {
         reloaded
     }
 
+    /// Like [`Reloader::reload`], without holding up the calling task's thread.
+    ///
+    /// Dropping the future does not stop the reload. `None` when the runtime is shutting down.
+    pub async fn reload_in_background(self: Arc<Self>, trigger: &'static str) -> Option<Reloaded> {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a reload is no request, and takes a tenth of a second of a thread"
+        )]
+        let reload = tokio::task::spawn_blocking(move || self.reload(trigger));
+        reload.await.ok()
+    }
+
     /// Returns how the last reload ended, if there was one.
     #[must_use]
     pub fn last(&self) -> Option<Reloaded> {

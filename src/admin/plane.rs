@@ -72,10 +72,8 @@ impl Plane for Process {
     }
 
     async fn reload(&self) -> Result<Value, AdminError> {
-        let reloader = Arc::clone(&self.reloader);
-        // Loading weights takes a tenth of a second of this thread's time, in which it would answer no probe.
-        let reloaded = tokio::task::spawn_blocking(move || reloader.reload("admin")).await;
-        let reloaded = reloaded.map_err(|_| AdminError::from(Rejection::Internal))?;
+        let reloaded = Arc::clone(&self.reloader).reload_in_background("admin").await;
+        let reloaded = reloaded.ok_or(Rejection::Internal)?;
         match reloaded.error {
             Some(error) => Err(AdminError::reload_rejected(error)),
             None => Ok(json!({ "outcome": reloaded.outcome, "generation": reloaded.generation })),

@@ -96,7 +96,7 @@ impl Contract<'_> {
         for name in INPUTS {
             let input = inputs.iter().find(|input| input.name() == name);
             let rank = |dimensions: &[i64]| dimensions.len() == 2;
-            self.check(&format!("input `{name}`"), input, TensorElementType::Int64, "[batch, sequence]", rank)?;
+            self.check(&format!("input `{name}`"), input, (TensorElementType::Int64, "[batch, sequence]"), rank)?;
         }
         match inputs.iter().find(|input| !INPUTS.contains(&input.name())) {
             Some(input) => {
@@ -113,15 +113,15 @@ impl Contract<'_> {
         let width = i64::try_from(*dimension).unwrap_or(i64::MAX);
         let fits = |dimensions: &[i64]| matches!(dimensions, [_, last] if *last == width || *last == -1);
         let shape = format!("[batch, {dimension}]");
-        self.check(&format!("output `{name}`"), output, TensorElementType::Float32, &shape, fits)
+        self.check(&format!("output `{name}`"), output, (TensorElementType::Float32, &shape), fits)
     }
 
+    /// Checks an input's or output's element type and shape; `shape` is the wanted one in words, `fits` decides.
     fn check(
         &self,
         what: &str,
         outlet: Option<&Outlet>,
-        element: TensorElementType,
-        shape: &str,
+        (element, shape): (TensorElementType, &str),
         fits: impl Fn(&[i64]) -> bool,
     ) -> Result<(), BundleError> {
         let expected = || format!("{element} {shape}");

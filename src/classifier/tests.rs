@@ -92,8 +92,8 @@ async fn a_silent_worker_costs_the_deadline_and_no_more() {
 async fn a_full_queue_is_refused_at_once() {
     let (classifier, _worker) = scripted(2, zeros);
     let features = Features::default();
-    let _first = classifier.enqueue("one".into(), &features, soon()).expect("room");
-    let _second = classifier.enqueue("two".into(), &features, soon()).expect("room");
+    let _first = classifier.enqueue("one", &features, soon()).expect("room");
+    let _second = classifier.enqueue("two", &features, soon()).expect("room");
     let started = Instant::now();
 
     let scores = classifier.classify("three", &features, soon()).await;
@@ -116,7 +116,7 @@ async fn a_worker_that_ended_is_told_apart_from_a_slow_one() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_ends_while_a_prompt_waits_is_gone_at_once() {
     let (classifier, worker) = scripted(1, zeros);
-    let waiting = classifier.enqueue("hello".into(), &Features::default(), soon()).expect("room");
+    let waiting = classifier.enqueue("hello", &Features::default(), soon()).expect("room");
 
     drop(worker);
 
@@ -173,7 +173,7 @@ async fn an_embedding_that_is_not_a_number_is_no_score() {
 
 #[tokio::test]
 async fn the_last_handle_lets_the_worker_drain_and_end() {
-    let (gate, opened) = std::sync::mpsc::channel::<()>();
+    let (gate, opened) = std::sync::mpsc::sync_channel::<()>(1);
     let (ended, end) = oneshot::channel::<()>();
     let mut ended = Some(ended);
     let (classifier, worker) = scripted(4, move |batch| {
@@ -184,7 +184,7 @@ async fn the_last_handle_lets_the_worker_drain_and_end() {
     worker.spawn().expect("a thread");
     let features = Features::default();
     let queued: Vec<_> =
-        ["one", "two", "three"].map(|text| classifier.enqueue(text.into(), &features, soon()).expect("room")).into();
+        ["one", "two", "three"].map(|text| classifier.enqueue(text, &features, soon()).expect("room")).into();
 
     drop(classifier);
     drop(gate);

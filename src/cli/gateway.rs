@@ -101,6 +101,7 @@ impl Gateway {
     /// Lets open requests end and stops both listeners.
     pub(super) async fn stop(self) {
         let served = self.served;
+        #[expect(clippy::disallowed_methods, reason = "nothing but the end of the process waits for it")]
         let _ = tokio::task::spawn_blocking(move || served.shut_down()).await; // reports its own panics
         let _ = self.stop_admin.send(());
         if let Ok(Err(error)) = self.admin_task.await {

@@ -61,11 +61,8 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => {
-                    let reloader = Arc::clone(reloader);
-                    // Reloads wait for one another, and each says by itself how it went.
-                    drop(tokio::task::spawn_blocking(move || reloader.reload("signal")));
-                }
+                // Reloads wait for one another, and each says by itself how it went.
+                _ = self.hangup.recv() => drop(tokio::spawn(Arc::clone(reloader).reload_in_background("signal"))),
             }
         }
     }

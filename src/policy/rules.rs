@@ -208,6 +208,7 @@ mod tests {
     }
 
     /// Builds an expression that is mostly of the kind wanted, from a supply of choices.
+    #[expect(clippy::too_many_lines, reason = "most of them are a table")]
     fn expression(choices: &mut impl Iterator<Item = u8>, kind: char, depth: u8) -> String {
         let choice = choices.next().unwrap_or_default();
         // Now and then something of another type, which the checker must notice.

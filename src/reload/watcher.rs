@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
@@ -19,6 +19,9 @@ use super::Reloader;
 /// How long the folders must be quiet before a change is acted upon: a bundle is several files.
 const QUIET: Duration = Duration::from_millis(100);
 
+/// Events that may wait; when there are more, the thread is going to look anyway.
+const EVENTS: usize = 64;
+
 /// Why files cannot be watched.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot watch files for changes")]
@@ -27,7 +30,7 @@ pub struct WatchError(#[from] notify::Error);
 /// Watches on a thread of its own until it is dropped.
 #[derive(Debug)]
 pub struct Watcher {
-    wake: Sender<Wake>,
+    wake: SyncSender<Wake>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -55,12 +58,12 @@ impl Watcher {
     /// # Errors
     /// When the operating system gives no watch or no thread; SIGHUP and `POST /reload` work without.
     pub fn start(reloader: Arc<Reloader>) -> Result<Self, WatchError> {
-        let (wake, events) = channel();
+        let (wake, events) = sync_channel(EVENTS);
         let sender = wake.clone();
         let watching = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // Reading the files is an event too; answering it with a look at the files would never end.
             if event.is_ok_and(|event| !event.kind.is_access()) {
-                let _ = sender.send(Wake::Changed); // the thread ended, and with it the interest
+                let _ = sender.try_send(Wake::Changed); // full: the thread will look anyway; closed: it has ended
             }
         })?;
         let mut watch = Watch { events, watching, folders: BTreeSet::new(), reloader };

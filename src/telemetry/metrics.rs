@@ -106,6 +106,9 @@ impl Metrics {
     }
 
     /// Returns every metric in Prometheus' text format 0.0.4.
+    ///
+    /// # Panics
+    /// Never: a registry gathers only families with a name and a child.
     #[must_use]
     pub fn render(&self) -> String {
         let families = self.registry.gather();

@@ -16,7 +16,7 @@ def a_message_passes_untouched(url: str, upstream: Upstream) -> None:
     assert answer.content[0].text == "by claude-next"
     assert request["path"] == "/v1/messages", request["path"]
     assert request["body"]["model"] == "claude-next"
-    assert request["headers"]["X-Api-Key"] == "sk-of-the-client", "the default provider takes the client's key"
+    assert request["headers"]["authorization"] == "Bearer sk-of-the-client", "the default provider takes the client's key"
 
 
 if __name__ == "__main__":

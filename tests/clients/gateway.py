@@ -63,7 +63,7 @@ class Answers(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.requests.put({"path": self.path, "headers": dict(self.headers.items()), "body": body})
+        self.server.requests.put({"path": self.path, "headers": {name.lower(): value for name, value in self.headers.items()}, "body": body})
         if body.get("user") == "busy":
             self.send(429, {"error": {"message": "slow down", "type": "requests", "param": None, "code": "rate_limit_exceeded"}})
         elif self.path.endswith("/messages"):

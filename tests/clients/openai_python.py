@@ -20,7 +20,7 @@ def a_completion_is_answered_by_the_chosen_model(url: str, upstream: Upstream) -
     assert chosen in ("small", "frontier"), chosen
     assert raw.headers["x-pointsman-reason"] in ("tier", "low_confidence"), raw.headers["x-pointsman-reason"]
     assert request["body"] == {"messages": EASY, "model": f"{chosen}-1", "temperature": 0.2}, request["body"]
-    assert request["headers"]["Authorization"] == "Bearer sk-of-the-client"
+    assert request["headers"]["authorization"] == "Bearer sk-of-the-client"
     assert answer.choices[0].message.content == f"by {chosen}-1"
     assert answer.usage and answer.usage.total_tokens == 7
 

@@ -6,7 +6,7 @@ use crate::features::Features;
 type Waiting = oneshot::Receiver<Result<Scores, Degraded>>;
 
 fn enqueue(classifier: &Classifier, text: &str, deadline: Instant) -> Waiting {
-    classifier.enqueue(text.into(), &Features::default(), deadline).expect("room")
+    classifier.enqueue(text, &Features::default(), deadline).expect("room")
 }
 
 fn gather(worker: &mut Worker<Scripted>) -> Vec<Entry> {

@@ -69,6 +69,7 @@ impl<M: Kind, const N: usize> Family<M, N> {
     }
 
     /// Returns the child with these label values, and creates it at zero the first time.
+    #[expect(clippy::needless_pass_by_value, reason = "call sites write the labels as a literal")]
     pub(super) fn with(&self, labels: [Label; N]) -> M {
         if let Some(child) = self.children.load().get(&labels) {
             return child.clone();
