@@ -1,11 +1,12 @@
 //! The command line: one file for each subcommand.
 //!
-//! Exit codes follow sysexits: 64 for bad usage, 69 for an address or a library that is not to be had, 78 for a bad
+//! Exit codes follow sysexits: 64 for bad usage, 65 for bad data, 69 for an address or a library that is not to be had, 78 for a bad
 //! configuration. Results go to stdout, everything else to stderr.
 
 mod check;
 mod decide;
 mod demo;
+mod eval;
 mod features;
 mod gateway;
 mod report;
@@ -22,6 +23,8 @@ use crate::telemetry::logging::Format;
 
 /// The exit code for bad usage (`EX_USAGE`).
 const USAGE: u8 = 64;
+/// The exit code for bad data (`EX_DATAERR`).
+const DATA: u8 = 65;
 /// The exit code when something needed is not available (`EX_UNAVAILABLE`).
 const UNAVAILABLE: u8 = 69;
 /// The exit code for a bad configuration (`EX_CONFIG`).
@@ -48,6 +51,8 @@ enum Command {
     Decide(decide::Arguments),
     /// Prints the features of prompts: JSON lines with a `prompt` on stdin, one JSON object a line on stdout.
     Features,
+    /// Measures a bundle's head on labelled prompts, beside what prompt length would get.
+    Eval(eval::Arguments),
     /// Shows routing at work with built-in upstreams: no keys, no configuration.
     Demo(demo::Arguments),
 }
@@ -74,6 +79,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(file) => check::run(&file.config),
         Command::Decide(command) => decide::run(&command),
         Command::Features => features::run(),
+        Command::Eval(command) => eval::run(&command),
         Command::Demo(command) => demo::run(&command),
     }
 }

@@ -23,10 +23,15 @@
 //! Watch, parse, validate, build, warm up, swap ([`reload`]). Any failure keeps the snapshot that serves. Configuration
 //! and weights share one generation number.
 //!
+//! # Life of an evaluation
+//!
+//! Read, parse, measure, classify, count ([`evaluate`]): each labelled row becomes a chat body and goes through the same
+//! prompt, features and classifier as a request, so what `pointsman eval` reports is what would serve.
+//!
 //! # Who imports whom
 //!
 //! ```text
-//! main -> cli -> admin -> {proxy, reload} -> router -> snapshot -> {policy, classifier, upstream}
+//! main -> cli -> admin -> {proxy, reload, evaluate} -> router -> snapshot -> {policy, classifier, upstream}
 //!      -> {features, scores} -> prompt
 //! ```
 //!
@@ -37,6 +42,7 @@ pub mod admin;
 pub mod classifier;
 pub mod cli;
 pub mod config;
+pub mod evaluate;
 pub mod features;
 pub mod policy;
 pub mod prompt;
