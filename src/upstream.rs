@@ -38,6 +38,8 @@ pub struct Target {
     pub provider: Arc<Provider>,
     /// US dollars per million tokens, if the catalog says.
     pub price: Option<Price>,
+    /// The context window in tokens; `None` when the catalog does not say.
+    pub context: Option<u64>,
     /// Milliseconds of the process's clock until which it asked to be left alone.
     rests_until: AtomicU64,
 }
@@ -107,8 +109,15 @@ impl Target {
             upstream_name: model.name.clone().unwrap_or_else(|| name.to_string()),
             provider,
             price: model.price,
+            context: model.context,
             rests_until: AtomicU64::new(0),
         }
+    }
+
+    /// Returns whether its context window is known to be larger than `other`'s.
+    #[must_use]
+    pub fn is_wider_than(&self, other: &Self) -> bool {
+        matches!((self.context, other.context), (Some(mine), Some(theirs)) if mine > theirs)
     }
 
     /// Remembers that it asked, with `Retry-After`, to be left alone until `until`.

@@ -26,6 +26,8 @@ pub(super) enum Cause {
     Broken,
     /// An answer that says to try elsewhere.
     Status(StatusCode),
+    /// The prompt does not fit its context window.
+    ContextLength,
     /// It had said when it will take requests again, and that is not yet.
     Resting,
 }
@@ -41,6 +43,7 @@ impl Cause {
             Self::Status(StatusCode::TOO_MANY_REQUESTS) => "status_429",
             Self::Status(status) if status.as_u16() >= 500 => "status_5xx",
             Self::Status(_) => "status_4xx",
+            Self::ContextLength => "context_length",
             Self::Resting => "retry_after",
         }
     }
@@ -89,6 +92,16 @@ impl Proxy {
             self.fall_back(ctx, cause);
         }
         true
+    }
+
+    /// Goes on to a model with a larger window. The answer that said so was held back, so the client has seen nothing.
+    pub(super) fn widen(&self, ctx: &mut RequestContext, mut error: Box<Error>) -> Box<Error> {
+        ctx.first_byte = None;
+        ctx.drop_smaller_windows();
+        // The same peer would say the same: only another model helps.
+        ctx.tried_peers = usize::MAX;
+        error.set_retry(self.try_again(ctx, Cause::ContextLength));
+        error
     }
 
     /// Leaves a model that asked to be left alone for now, if another one is ready.
