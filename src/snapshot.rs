@@ -114,8 +114,11 @@ impl Builder {
         let Ok(text) = std::fs::read_to_string(&self.path) else { return Config::load(&self.path) };
         let (config, mut problems) = Config::inspect(&text, &self.path.display().to_string());
         if let Some(config) = &config {
-            problems = problems.and(PolicySet::compile(config).err().unwrap_or_default());
-            problems = problems.and(self.upstreams(config).err().unwrap_or_default());
+            let mut more = PolicySet::compile(config).err().unwrap_or_default();
+            more.extend(self.upstreams(config).err().unwrap_or_default());
+            // What validation found wrong with an address, building it finds again.
+            more.retain(|problem| problems.iter().all(|known| known.path != problem.path));
+            problems = problems.and(more);
         }
         config.filter(|_| problems.is_empty()).ok_or(problems)
     }
