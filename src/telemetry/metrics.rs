@@ -260,6 +260,19 @@ impl Metrics {
         }
     }
 
+    /// Starts the counters of a model at zero.
+    pub fn expect_model(&self, model: &Name) {
+        for direction in Direction::ALL {
+            self.tokens.with([model.into(), direction.as_str().into()]);
+        }
+        for cause in BrokenStream::ALL {
+            self.broken_streams.with([model.into(), cause.as_str().into()]);
+        }
+        self.usage_estimated.with([model.into()]);
+        self.usage_unknown.with([model.into()]);
+        self.cost.with([model.into()]);
+    }
+
     /// Starts the counters of a classifier at zero.
     pub fn expect_classifier(&self, classifier: &Name, reasons: &[&'static str]) {
         self.queue_depth.with([classifier.into()]);

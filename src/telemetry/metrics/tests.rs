@@ -87,6 +87,7 @@ fn series_with_known_labels_start_at_zero() {
 
     metrics.expect_rejections(&["invalid_json"]);
     metrics.expect_provider(&name("openai"));
+    metrics.expect_model(&name("small"));
     metrics.expect_classifier(&name("default"), &["deadline"]);
 
     let text = metrics.render();
@@ -98,6 +99,10 @@ fn series_with_known_labels_start_at_zero() {
         r#"pointsman_classifier_degraded_total{classifier="default",reason="deadline"} 0"#,
         r#"pointsman_classifier_queue_depth{classifier="default"} 0"#,
         r#"pointsman_config_reloads_total{outcome="rejected"} 0"#,
+        r#"pointsman_tokens_total{direction="reasoning",model="small"} 0"#,
+        r#"pointsman_broken_streams_total{cause="unfinished",model="small"} 0"#,
+        r#"pointsman_usage_estimated_total{model="small"} 0"#,
+        r#"pointsman_cost_usd_total{model="small"} 0"#,
     ] {
         assert!(text.contains(series), "no `{series}` in\n{text}");
     }
