@@ -5,8 +5,9 @@
 //! upstream_peer            an address of the chosen provider           (forward.rs)
 //! upstream_request_filter  path, host, credential, Content-Length      (forward.rs, body_adapter.rs)
 //! request_body_filter      Pingora sends the rewritten body
-//! upstream_response_filter the answer has started
+//! upstream_response_filter the answer has started                      (meter.rs)
 //! response_filter          decision headers                            (answer.rs)
+//! response_body_filter     usage and pace of the answer as it passes   (meter.rs)
 //! fail_to_proxy            what failed becomes a Rejection             (answer.rs, rejection.rs)
 //! logging                  one access line, all request metrics        (account.rs)
 //! ```
@@ -23,12 +24,14 @@ mod fallback;
 mod forward;
 mod held_answer;
 mod intake;
+mod meter;
 mod plan;
 pub mod rejection;
 mod retry_budget;
 mod server;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -160,7 +163,19 @@ impl ProxyHttp for Proxy {
         if upstream.status == StatusCode::BAD_REQUEST && ctx.has_larger_window() {
             ctx.swap.hold(session);
         }
+        Self::begin_answer(session, upstream, ctx);
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut RequestContext,
+    ) -> Result<Option<Duration>> {
+        self.pass_answer(body, end_of_stream, ctx);
+        Ok(None)
     }
 
     async fn response_filter(

@@ -112,6 +112,9 @@ fn expect(metrics: &Metrics, snapshot: &Snapshot) {
     for provider in snapshot.upstreams.providers() {
         metrics.expect_provider(&provider.name);
     }
+    for target in snapshot.upstreams.models() {
+        metrics.expect_model(&target.model);
+    }
     let reasons = Degraded::ALL.map(Degraded::as_str);
     for classifier in snapshot.classifiers.keys() {
         metrics.expect_classifier(classifier, &reasons);

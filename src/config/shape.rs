@@ -163,6 +163,9 @@ pub struct Price {
     pub input: f64,
     /// For tokens of the answer.
     pub output: f64,
+    /// For tokens of the prompt that the provider had in its cache; by default as `input`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_input: Option<f64>,
 }
 
 /// Something a request may need and a model may lack.

@@ -116,7 +116,8 @@ impl Checker<'_> {
             self.wrong(&path.key("name"), "must be 1 to 256 characters without control characters");
         }
         if let Some(price) = model.price {
-            for (key, dollars) in [("input", price.input), ("output", price.output)] {
+            let cached = price.cached_input.unwrap_or_default();
+            for (key, dollars) in [("input", price.input), ("output", price.output), ("cached_input", cached)] {
                 if !(dollars.is_finite() && dollars >= 0.0) {
                     let message = format!("must be 0 or more US dollars per million tokens, got {dollars}");
                     self.wrong(&path.key("price").key(key), message);

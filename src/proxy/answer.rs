@@ -8,6 +8,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use super::body_adapter::FIRST_BYTE_TIMEOUT;
 use super::context::RequestContext;
 use super::held_answer::CONTEXT_LENGTH;
+use super::meter;
 use super::rejection::Rejection;
 
 /// Adds the decision to an answer. Names of the configuration only: no host, no key, nothing of the client's.
@@ -61,6 +62,7 @@ async fn write(session: &mut Session, ctx: &RequestContext, rejection: &Rejectio
 /// Turns what Pingora says went wrong into an answer.
 pub(super) async fn fail(session: &mut Session, error: &Error, ctx: &mut RequestContext) -> FailToProxy {
     let rejection = rejection_of(error, ctx);
+    meter::break_off(session, ctx, &rejection).await;
     reject(session, ctx, &rejection).await;
     let status = session.response_written().map_or_else(|| rejection.status(), |written| written.status);
     FailToProxy { error_code: status.as_u16(), can_reuse_downstream: false }

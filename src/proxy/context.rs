@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::body_adapter::Swap;
 use super::drain::OpenRequest;
+use super::meter::Meter;
 use super::rejection::Rejection;
 use crate::config::Name;
 use crate::prompt;
@@ -48,6 +49,10 @@ pub struct RequestContext {
     pub(super) overhead: Duration,
     /// When the answer's first byte came.
     pub(super) first_byte: Option<Instant>,
+    /// Whether Pointsman asked for the stream's usage event and the client did not.
+    pub(super) usage_injected: bool,
+    /// What is measured of the answer; `None` until a successful one has begun.
+    pub(super) meter: Option<Meter>,
     /// Why Pointsman itself answered.
     pub(super) rejected: Option<&'static str>,
     /// Keeps a shutdown waiting.
@@ -86,6 +91,8 @@ impl RequestContext {
             attempts: 0,
             overhead: Duration::ZERO,
             first_byte: None,
+            usage_injected: false,
+            meter: None,
             rejected: None,
             _open: open,
         }
@@ -97,6 +104,19 @@ impl RequestContext {
             Route::Model { target, .. } => &target.provider,
             Route::Pass { provider } => provider,
         })
+    }
+
+    /// Returns the model that is asked, unless the request passes through.
+    pub(super) fn target(&self) -> Option<&Target> {
+        match &self.route {
+            Some(Route::Model { target, .. }) => Some(target),
+            _ => None,
+        }
+    }
+
+    /// Returns the name of [`Self::target`].
+    pub(super) fn answering_model(&self) -> Option<&Name> {
+        self.target().map(|target| &target.model)
     }
 
     /// Returns the decision, if a policy made one.

@@ -23,6 +23,7 @@ mod reload;
 mod routing;
 mod splice;
 mod streaming;
+mod usage;
 
 /// How long a test waits for anything: long enough for a busy machine, short enough to notice a hang.
 const DEADLINE: Duration = Duration::from_secs(30);
