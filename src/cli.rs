@@ -9,6 +9,7 @@ mod demo;
 mod eval;
 mod features;
 mod gateway;
+mod hash_key;
 mod report;
 mod serve;
 mod table;
@@ -53,6 +54,8 @@ enum Command {
     Features,
     /// Measures a bundle's head on labelled prompts, beside what prompt length would get.
     Eval(eval::Arguments),
+    /// Prints the hash of a client's key, read from stdin, for `clients.<name>.keys`.
+    HashKey,
     /// Shows routing at work with built-in upstreams: no keys, no configuration.
     Demo(demo::Arguments),
 }
@@ -80,6 +83,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Decide(command) => decide::run(&command),
         Command::Features => features::run(),
         Command::Eval(command) => eval::run(&command),
+        Command::HashKey => hash_key::run(),
         Command::Demo(command) => demo::run(&command),
     }
 }

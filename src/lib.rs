@@ -31,7 +31,7 @@
 //! # Who imports whom
 //!
 //! ```text
-//! main -> cli -> admin -> {proxy, reload, evaluate} -> router -> snapshot -> {policy, classifier, upstream}
+//! main -> cli -> admin -> {proxy, reload, evaluate} -> router -> snapshot -> {policy, classifier, upstream, clients}
 //!      -> {features, scores} -> prompt
 //! ```
 //!
@@ -41,6 +41,7 @@
 pub mod admin;
 pub mod classifier;
 pub mod cli;
+pub mod clients;
 pub mod config;
 pub mod evaluate;
 pub mod features;

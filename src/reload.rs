@@ -141,14 +141,19 @@ impl Reloaded {
 }
 
 fn refuse_fixed(serving: &Config, file: &Config) -> Result<(), ReloadError> {
-    let addresses = [
-        ("listen.address", serving.listen.address, file.listen.address),
-        ("admin.address", serving.admin.address, file.admin.address),
+    let listeners = |config: &Config| {
+        let shown = config.listen.iter().map(|listen| match &listen.tls {
+            Some(_) => format!("{} with TLS", listen.address),
+            None => listen.address.to_string(),
+        });
+        shown.collect::<Vec<_>>().join(", ")
+    };
+    let fixed = [
+        ("listen.address", listeners(serving), listeners(file)),
+        ("admin.address", serving.admin.address.to_string(), file.admin.address.to_string()),
     ];
-    match addresses.into_iter().find(|(_, serving, file)| serving != file) {
-        Some((key, serving, file)) => {
-            Err(ReloadError::Fixed { key, serving: serving.to_string(), file: file.to_string() })
-        }
+    match fixed.into_iter().find(|(_, serving, file)| serving != file) {
+        Some((key, serving, file)) => Err(ReloadError::Fixed { key, serving, file }),
         None => Ok(()),
     }
 }

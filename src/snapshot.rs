@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::classifier::{Bundle, BundleError, Classifier, Host, Runtime};
+use crate::clients::Clients;
 use crate::config::{Config, Credential, Name, Problem, Problems};
 use crate::policy::PolicySet;
 use crate::scores::Degraded;
@@ -28,6 +29,8 @@ pub struct Snapshot {
     pub policies: PolicySet,
     /// Who answers.
     pub upstreams: Upstreams,
+    /// Who may ask.
+    pub clients: Clients,
     /// Who judges.
     pub classifiers: BTreeMap<Name, ClassifierState>,
 }
@@ -137,8 +140,9 @@ impl Builder {
         if !problems.is_empty() {
             return Err(self.problems(problems).into());
         }
+        let clients = Clients::build(config.clients.as_ref(), previous.map(|snapshot| &snapshot.clients));
         let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
-        Ok(Snapshot { generation, config: Arc::new(config), policies, upstreams, classifiers })
+        Ok(Snapshot { generation, config: Arc::new(config), policies, upstreams, clients, classifiers })
     }
 
     /// Returns the folder that relative paths start at.

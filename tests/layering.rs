@@ -15,7 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["proxy", "reload", "evaluate"],
     &["router"],
     &["snapshot"],
-    &["policy", "classifier", "upstream"],
+    &["policy", "classifier", "upstream", "clients"],
     &["features", "scores"],
     &["prompt"],
 ];

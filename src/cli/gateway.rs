@@ -68,7 +68,7 @@ impl Gateway {
         let warming = std::thread::Builder::new().name("warm".into()).spawn(|| TokenCounter::new().warm())?;
         let builder = builder(path, &metrics);
         let config = builder.load().map_err(BuildError::from)?;
-        let listener = Listener::bind(config.listen.address)?;
+        let listener = Listener::bind(config.listen[0].address)?;
         let address = config.admin.address;
         let bound = tokio::net::TcpListener::bind(address).await;
         let admin_listener = bound.map_err(|source| StartError::BindAdmin { address, source })?;
