@@ -44,8 +44,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Proxies requests until SIGTERM; SIGHUP or a changed file reloads.
-    Serve(ConfigFile),
+    /// Proxies requests until SIGTERM; SIGHUP or a changed file reloads, SIGQUIT hands over to `serve --upgrade`.
+    Serve(serve::Arguments),
     /// Checks a configuration with its bundles and keys; exits with 78 and every problem if it is bad.
     Check(ConfigFile),
     /// Decides for one prompt and says why, without sending it anywhere.
@@ -78,7 +78,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match arguments.command {
-        Command::Serve(file) => serve::run(&file.config, arguments.log_format),
+        Command::Serve(command) => serve::run(&command, arguments.log_format),
         Command::Check(file) => check::run(&file.config),
         Command::Decide(command) => decide::run(&command),
         Command::Features => features::run(),

@@ -31,7 +31,7 @@
 //! # Who imports whom
 //!
 //! ```text
-//! main -> cli -> admin -> {proxy, reload, evaluate} -> router -> snapshot -> {policy, classifier, upstream, clients}
+//! main -> cli -> admin -> {proxy, reload, evaluate} -> router -> snapshot -> {policy, classifier, upstream, clients, certificates}
 //!      -> {features, scores} -> prompt
 //! ```
 //!
@@ -39,6 +39,7 @@
 //! runtime, no sockets, no clock, no files, no metrics. `tests/layering.rs` enforces both.
 
 pub mod admin;
+pub mod certificates;
 pub mod classifier;
 pub mod cli;
 pub mod clients;

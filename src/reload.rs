@@ -127,6 +127,14 @@ impl Reloader {
         snapshot.config.classifiers.values().map(|section| self.builder.base_dir().join(&section.bundle)).collect()
     }
 
+    /// Returns the certificates and keys of the listeners that serve.
+    #[must_use]
+    pub fn certificate_files(&self) -> Vec<PathBuf> {
+        let snapshot = self.router.snapshot();
+        let files = snapshot.config.listen.iter().filter_map(|listen| listen.tls.as_ref());
+        files.flat_map(|tls| [&tls.cert, &tls.key]).map(|file| self.builder.base_dir().join(file)).collect()
+    }
+
     fn prepare(&self, serving: &Snapshot) -> Result<Snapshot, ReloadError> {
         let config = self.builder.load().map_err(BuildError::from)?;
         refuse_fixed(&serving.config, &config)?;

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::classifier::{Bundle, BundleError, Classifier, Host, Runtime};
+use crate::certificates::Certificate;
 use crate::clients::Clients;
-use crate::config::{Config, Credential, Name, Problem, Problems};
+use crate::config::{Config, KeyPath, Credential, Name, Problem, Problems};
 use crate::policy::PolicySet;
 use crate::scores::Degraded;
 use crate::telemetry::Metrics;
@@ -31,6 +32,8 @@ pub struct Snapshot {
     pub upstreams: Upstreams,
     /// Who may ask.
     pub clients: Clients,
+    /// What the listeners with TLS show, by the listener's index.
+    pub certificates: Vec<Option<Certificate>>,
     /// Who judges.
     pub classifiers: BTreeMap<Name, ClassifierState>,
 }
@@ -87,6 +90,7 @@ impl Snapshot {
         };
         self.config.same_text(&next.config)
             && !has_key_file(&next.config)
+            && self.certificates == next.certificates
             && next.classifiers.iter().all(|(name, state)| match (state, self.classifiers.get(name)) {
                 (ClassifierState::Ready(next), Some(ClassifierState::Ready(serving))) => next.is(serving),
                 (ClassifierState::Unavailable { .. }, Some(ClassifierState::Unavailable { .. })) => true,
@@ -112,6 +116,7 @@ impl Builder {
         if let Some(config) = &config {
             problems = problems.and(PolicySet::compile(config).err().unwrap_or_default());
             problems = problems.and(self.upstreams(config).err().unwrap_or_default());
+            problems = problems.and(self.certificates(config).err().unwrap_or_default());
         }
         config.filter(|_| problems.is_empty()).ok_or(problems)
     }
@@ -141,8 +146,9 @@ impl Builder {
             return Err(self.problems(problems).into());
         }
         let clients = Clients::build(config.clients.as_ref(), previous.map(|snapshot| &snapshot.clients));
+        let certificates = self.certificates(&config).map_err(|problems| self.problems(problems))?;
         let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
-        Ok(Snapshot { generation, config: Arc::new(config), policies, upstreams, clients, classifiers })
+        Ok(Snapshot { generation, config: Arc::new(config), policies, upstreams, clients, certificates, classifiers })
     }
 
     /// Returns the folder that relative paths start at.
@@ -153,6 +159,20 @@ impl Builder {
 
     fn upstreams(&self, config: &Config) -> Result<Upstreams, Vec<Problem>> {
         Upstreams::build(config, &*self.environment, self.base_dir())
+    }
+
+    fn certificates(&self, config: &Config) -> Result<Vec<Option<Certificate>>, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut certificates = Vec::new();
+        for (index, listen) in config.listen.iter().enumerate() {
+            let loaded = listen.tls.as_ref().map(|tls| Certificate::load(tls, self.base_dir())).transpose();
+            certificates.push(loaded.unwrap_or_else(|error| {
+                let path = KeyPath::root().key("listen").index(index).key("tls");
+                problems.extend(config.problem(&path, error.to_string()));
+                None
+            }));
+        }
+        if problems.is_empty() { Ok(certificates) } else { Err(problems) }
     }
 
     fn problems(&self, problems: Vec<Problem>) -> Problems {

@@ -15,7 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["proxy", "reload", "evaluate"],
     &["router"],
     &["snapshot"],
-    &["policy", "classifier", "upstream", "clients"],
+    &["policy", "classifier", "upstream", "clients", "certificates"],
     &["features", "scores"],
     &["prompt"],
 ];

@@ -78,6 +78,14 @@ pub struct Limits {
     pub drain: Span,
 }
 
+/// How one process hands its listeners to the next, so that no connection is refused in between.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upgrade {
+    /// The Unix socket over which the listeners go; in a folder that only the operator may write to.
+    pub socket: PathBuf,
+}
+
 /// Someone who may send requests.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::edge::{Clients, Limits, Listeners};
+use super::edge::{Clients, Limits, Listeners, Upgrade};
 use super::load::Source;
 use super::values::{self, Glob, Ladder, Name, Ratio, Span};
 
@@ -24,6 +24,9 @@ pub struct Config {
     /// Bounds on what one request, or all of them together, may cost.
     #[serde(default)]
     pub limits: Limits,
+    /// How one process hands its listeners to the next.
+    #[serde(default)]
+    pub upgrade: Option<Upgrade>,
     /// Who may send requests; without this key anyone who can connect.
     #[serde(default)]
     pub clients: Option<Clients>,

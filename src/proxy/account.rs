@@ -10,6 +10,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 use super::Proxy;
 use super::body_adapter::FIRST_BYTE_TIMEOUT;
 use super::context::RequestContext;
+use crate::telemetry::metrics::ClientOutcome;
 use crate::telemetry::{AccessLine, AttemptOutcome};
 
 /// Makes ids for requests: unique in this process, and very likely so among all.
@@ -69,6 +70,9 @@ impl Proxy {
             status,
             took,
         );
+        if let Some(client) = &ctx.client {
+            self.metrics.client_request_ended(client.name(), client_outcome(ctx.rejected, status));
+        }
         if let Some(code) = ctx.rejected {
             self.metrics.rejected(code);
         }
@@ -92,6 +96,15 @@ impl Proxy {
             generation: ctx.snapshot.generation,
         }
         .emit();
+    }
+}
+
+fn client_outcome(code: Option<&'static str>, status: Option<u16>) -> ClientOutcome {
+    match (code, status) {
+        (Some("rate_limit_exceeded"), _) => ClientOutcome::RateLimited,
+        (Some("not_allowed"), _) => ClientOutcome::NotAllowed,
+        (_, Some(..400)) => ClientOutcome::Success,
+        _ => ClientOutcome::Failed,
     }
 }
 

@@ -6,7 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::admission::Held;
 use super::body_adapter::Swap;
+use super::clients::ClientUse;
 use super::drain::OpenRequest;
 use super::rejection::Rejection;
 use crate::router::Routing;
@@ -35,6 +37,10 @@ pub struct RequestContext {
     pub(super) overhead: Duration,
     /// When the answer's first byte came.
     pub(super) first_byte: Option<Instant>,
+    /// Who asks, when clients have keys.
+    pub(super) client: Option<ClientUse>,
+    /// The memory that its body takes.
+    pub(super) held: Option<Held>,
     /// Why Pointsman itself answered.
     pub(super) rejected: Option<&'static str>,
     /// Keeps a shutdown waiting.
@@ -70,6 +76,8 @@ impl RequestContext {
             attempts: 0,
             overhead: Duration::ZERO,
             first_byte: None,
+            client: None,
+            held: None,
             rejected: None,
             _open: open,
         }

@@ -20,7 +20,7 @@ use self::definitions as define;
 use self::family::Family;
 use crate::config::Name;
 
-pub use self::labels::{AttemptOutcome, ReloadOutcome, Stage};
+pub use self::labels::{AttemptOutcome, ClientOutcome, ReloadOutcome, Stage};
 
 /// The `policy` label of a request that no policy matched.
 pub const NO_POLICY: &str = "none";
@@ -35,6 +35,7 @@ pub struct Metrics {
     overhead: [Histogram; Stage::ALL.len()],
     decisions: Family<IntCounter, 3>,
     rejections: Family<IntCounter, 1>,
+    client_requests: Family<IntCounter, 2>,
     first_byte: Family<Histogram, 1>,
     attempts: Family<IntCounter, 2>,
     queue_depth: Family<IntGauge, 1>,
@@ -87,6 +88,7 @@ impl Metrics {
             overhead: Stage::ALL.map(|stage| overhead.with([stage.as_str().into()])),
             decisions: Family::register(r, define::DECISIONS),
             rejections: Family::register(r, define::REJECTIONS),
+            client_requests: Family::register(r, define::CLIENT_REQUESTS),
             first_byte: Family::register(r, define::FIRST_BYTE_TIME),
             attempts: Family::register(r, define::ATTEMPTS),
             queue_depth: Family::register(r, define::QUEUE_DEPTH),
@@ -138,6 +140,11 @@ impl Metrics {
     /// Counts a request that Pointsman itself answered with an error.
     pub fn rejected(&self, code: &'static str) {
         self.rejections.with([code.into()]).inc();
+    }
+
+    /// Counts a request that came with a client's key.
+    pub fn client_request_ended(&self, client: &Name, outcome: ClientOutcome) {
+        self.client_requests.with([client.into(), outcome.as_str().into()]).inc();
     }
 
     /// Notes when an answer began. `model` is absent when the request passed through.
@@ -206,6 +213,13 @@ impl Metrics {
     pub fn expect_provider(&self, provider: &Name) {
         for outcome in AttemptOutcome::ALL {
             self.attempts.with([provider.into(), outcome.as_str().into()]);
+        }
+    }
+
+    /// Starts the counters of a client at zero.
+    pub fn expect_client(&self, client: &Name) {
+        for outcome in ClientOutcome::ALL {
+            self.client_requests.with([client.into(), outcome.as_str().into()]);
         }
     }
 
