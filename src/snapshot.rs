@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::classifier::{Bundle, BundleError, Classifier, Host, Runtime};
 use crate::certificates::Certificate;
+use crate::classifier::{Bundle, BundleError, Classifier, Host, Runtime};
 use crate::clients::Clients;
-use crate::config::{Config, KeyPath, Credential, Name, Problem, Problems};
+use crate::config::{Config, Credential, KeyPath, Name, Problem, Problems};
 use crate::policy::PolicySet;
 use crate::scores::Degraded;
 use crate::telemetry::Metrics;

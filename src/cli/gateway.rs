@@ -159,7 +159,10 @@ impl Gateway {
             Err(_) => return Ok(()), // the runtime is gone
         };
         if let Err(error) = handed {
-            return Err((Box::new(Self { served, admin, admin_task, stop_admin: stop, reloader, _watcher }), error.into()));
+            return Err((
+                Box::new(Self { served, admin, admin_task, stop_admin: stop, reloader, _watcher }),
+                error.into(),
+            ));
         }
         stop_admin(stop, admin_task).await; // the next process waits for the address
         let _ = blocking(move || served.retire()).await; // reports its own panics

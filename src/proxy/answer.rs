@@ -5,8 +5,8 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::{FailToProxy, Session};
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
-use super::clients;
 use super::body_adapter::FIRST_BYTE_TIMEOUT;
+use super::clients;
 use super::context::RequestContext;
 use super::rejection::Rejection;
 

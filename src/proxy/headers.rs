@@ -57,16 +57,8 @@ const ACCOUNT: [&str; 18] = [
 ];
 
 /// How such fields begin that come in families.
-const ACCOUNT_PREFIXES: [&str; 8] = [
-    "anthropic-ratelimit-",
-    "apim-",
-    "cf-",
-    "x-amz",
-    "x-azure-",
-    "x-envoy-",
-    "x-ms-",
-    "x-ratelimit-",
-];
+const ACCOUNT_PREFIXES: [&str; 8] =
+    ["anthropic-ratelimit-", "apim-", "cf-", "x-amz", "x-azure-", "x-envoy-", "x-ms-", "x-ratelimit-"];
 
 const REQUEST_ID: &str = "x-request-id";
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -131,7 +123,9 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &RequestContext) ->
     });
     // Ours goes back to the client, and the provider's is what its support asks for.
     match answer.remove_header(REQUEST_ID) {
-        Some(theirs) if theirs != ctx.request_id.as_str() => answer.insert_header("x-pointsman-upstream-request-id", theirs),
+        Some(theirs) if theirs != ctx.request_id.as_str() => {
+            answer.insert_header("x-pointsman-upstream-request-id", theirs)
+        }
         _ => Ok(()),
     }
 }
@@ -142,8 +136,10 @@ fn remove_where(names: &[HeaderName], stops: impl Fn(&HeaderName) -> bool, mut r
 
 fn remove_hop_by_hop(answer: &mut ResponseHeader) {
     let nominated = answer.headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let nominated: Vec<_> =
-        nominated.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse::<HeaderName>().ok()).collect();
+    let nominated: Vec<_> = nominated
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse::<HeaderName>().ok())
+        .collect();
     for name in nominated.iter().filter(|name| !is_framing(name)).chain(&HOP_BY_HOP) {
         answer.remove_header(name);
     }

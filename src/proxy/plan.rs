@@ -7,9 +7,9 @@ use http::Method;
 use pingora::proxy::Session;
 use tokio::time::Instant;
 
+use super::admission::Held;
 use super::context::{RequestContext, Route};
 use super::rejection::Rejection;
-use super::admission::Held;
 use super::{Proxy, clients, intake};
 use crate::features::TokenCounter;
 use crate::policy::RequestFacts;

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use crate::origin::Origin;
-use crate::soon;
+use crate::{DEADLINE, soon};
 
 /// How long the gateway may take to end after SIGTERM before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
@@ -128,6 +128,12 @@ impl Gateway {
         if self.ended.recv_timeout(GRACE).is_err() {
             let _ = self.child.kill(); // an error means that it has ended by now
         }
+        self.child.wait().expect("our own child")
+    }
+
+    /// Waits for the gateway to end by itself.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.ended.recv_timeout(DEADLINE).expect("the gateway ends");
         self.child.wait().expect("our own child")
     }
 

@@ -22,7 +22,8 @@ impl Checker<'_> {
             self.wrong(&root("listen"), "must hold at least one listener");
         }
         for (index, listen) in config.listen.iter().enumerate() {
-            if let Some(before) = config.listen[..index].iter().position(|other| collide(other.address, listen.address)) {
+            if let Some(before) = config.listen[..index].iter().position(|other| collide(other.address, listen.address))
+            {
                 let message = format!("`{}` is taken by listen[{before}] already", listen.address);
                 self.wrong(&root("listen").index(index).key("address"), message);
             }
@@ -47,7 +48,8 @@ impl Checker<'_> {
         self.within(&path.key("max_bytes_in_flight"), &limits.max_bytes_in_flight, &BYTES_IN_FLIGHT);
         self.within(&path.key("max_connections"), &limits.max_connections, &COUNT);
         self.within(&path.key("max_requests"), &limits.max_requests, &COUNT);
-        for (key, span) in [("header", limits.header), ("body_idle", limits.body_idle), ("write_idle", limits.write_idle)]
+        for (key, span) in
+            [("header", limits.header), ("body_idle", limits.body_idle), ("write_idle", limits.write_idle)]
         {
             self.span(&path.key(key), span, TIMEOUT);
         }
@@ -78,7 +80,8 @@ impl Checker<'_> {
             }
         }
         let limit = client.rate_limit;
-        let rates = [("requests_per_minute", limit.requests_per_minute), ("tokens_per_minute", limit.tokens_per_minute)];
+        let rates =
+            [("requests_per_minute", limit.requests_per_minute), ("tokens_per_minute", limit.tokens_per_minute)];
         for (key, rate) in rates {
             if let Some(rate) = rate {
                 self.within(&path.key("rate_limit").key(key), &rate, &RATE);
