@@ -12,7 +12,6 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::admin::{self, Process};
-use crate::classifier::Runtime;
 use crate::features::TokenCounter;
 use crate::proxy::rejection::Rejection;
 use crate::proxy::{BindError, Listeners, Proxy, Served, TakeOverError};
@@ -62,23 +61,6 @@ pub(super) enum StartError {
     Thread(#[from] io::Error),
 }
 
-/// Returns what snapshots of the file at `path` are built with.
-pub(super) fn builder(path: &Path, metrics: &Arc<Metrics>) -> Builder {
-    let runtime = Runtime::load();
-    match &runtime {
-        Ok(runtime) => {
-            tracing::info!(path = %runtime.path().display(), version = runtime.version(), "ONNX Runtime loaded");
-        }
-        Err(error) => tracing::error!("ONNX Runtime is missing, prompts will not be classified: {error}"),
-    }
-    Builder {
-        runtime: runtime.map_err(|error| error.to_string()),
-        path: path.to_owned(),
-        environment: Box::new(|name| std::env::var(name).ok()),
-        metrics: Arc::clone(metrics),
-    }
-}
-
 impl Gateway {
     /// Loads the file at `path`, binds the listeners and serves. The admin plane runs on the current runtime, the proxy
     /// on threads of its own.
@@ -86,7 +68,7 @@ impl Gateway {
     /// [`Start::Upgrade`] takes the listeners of a running process when everything else is ready.
     pub(super) async fn start(path: &Path, start: Start) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
-        let builder = builder(path, &metrics);
+        let builder = Builder::new(path, Arc::clone(&metrics));
         let config = builder.load().map_err(BuildError::from)?;
         // The token table takes a fifth of a second to load: beside the weights here, or in the first request.
         let warming = std::thread::Builder::new().name("warm".into()).spawn(|| TokenCounter::new().warm())?;

@@ -30,6 +30,9 @@ pub struct Config {
     /// Who may send requests; without this key anyone who can connect.
     #[serde(default)]
     pub clients: Option<Clients>,
+    /// How far a request is tried again when an upstream fails it.
+    #[serde(default)]
+    pub retry: Retry,
     /// Where requests go that no policy matches; without it they get a 404.
     #[serde(default)]
     pub default_provider: Option<Name>,
@@ -56,6 +59,24 @@ pub struct Admin {
     /// Address and port; never the same as `listen`.
     #[serde(default = "Admin::default_address", deserialize_with = "values::address")]
     pub address: SocketAddr,
+}
+
+/// How far a request is tried again when an upstream fails it, before the first byte of an answer.
+///
+/// Connect and TLS errors, timeouts, broken connections, 408, 429 and 5xx go to the provider's next peer, then along
+/// the policy's `fallback`. The last attempt's own error reaches the client.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retry {
+    /// Attempts in all, the first included. Default 4; 1 never tries again.
+    pub max_attempts: u32,
+    /// From the request's arrival: no attempt starts or waits for its first byte beyond it. Default 120s.
+    pub deadline: Span,
+    /// The share of live requests that may be retries, so that an outage does not multiply the load. Default 0.2; ten
+    /// retries a second are always allowed.
+    pub budget: Ratio,
+    /// More statuses that are tried again.
+    pub statuses: Vec<u16>,
 }
 
 /// A service that answers prompts over an OpenAI-compatible API.
@@ -185,6 +206,9 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// Decides when no rule did.
     pub strategy: Strategy,
+    /// The models that are tried next, in order, when the chosen one's provider fails.
+    #[serde(default)]
+    pub fallback: Vec<Name>,
 }
 
 /// Which requests a policy is for. An empty match fits every request.
@@ -271,6 +295,17 @@ impl Admin {
 impl Default for Admin {
     fn default() -> Self {
         Self { address: Self::default_address() }
+    }
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            max_attempts: 4,
+            deadline: Span::from_secs(120),
+            budget: Ratio::new(0.2).expect("a fifth is a ratio"),
+            statuses: Vec::new(),
+        }
     }
 }
 

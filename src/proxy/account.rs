@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::StatusCode;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
+use tokio::time::Instant;
 
 use super::Proxy;
 use super::body_adapter::FIRST_BYTE_TIMEOUT;
 use super::context::RequestContext;
+use super::fallback::Cause;
+use crate::config::Name;
 use crate::telemetry::metrics::ClientOutcome;
 use crate::telemetry::{AccessLine, AttemptOutcome};
 
@@ -35,19 +38,27 @@ impl Default for RequestIds {
 impl Proxy {
     /// Counts an attempt that was answered, by the answer's status.
     pub(super) fn attempt_answered(&self, ctx: &RequestContext, status: StatusCode) {
-        let outcome = match status.as_u16() {
-            429 => AttemptOutcome::RateLimited,
-            500.. => AttemptOutcome::ServerError,
-            400.. => AttemptOutcome::ClientError,
-            _ => AttemptOutcome::Success,
-        };
-        self.attempt_ended(ctx, outcome);
-        let model = ctx.routing().map(|routing| &routing.decision.model);
-        self.metrics.first_byte_arrived(model, ctx.started.elapsed());
+        self.attempt_ended(ctx, AttemptOutcome::of_status(status.as_u16()));
     }
 
-    /// Counts an attempt that broke before it was answered; one that broke later was counted by its status.
-    pub(super) fn attempt_failed(&self, ctx: &RequestContext, error: &Error) {
+    /// Marks the first byte of the answer that the client gets.
+    pub(super) fn first_byte_arrived(&self, ctx: &mut RequestContext) {
+        ctx.first_byte = Some(Instant::now());
+        self.metrics.first_byte_arrived(ctx.model(), ctx.started.elapsed());
+    }
+
+    /// Counts and logs an attempt that failed before it was answered, and prepares the next; false when there is none.
+    pub(super) fn attempt_failed(&self, ctx: &mut RequestContext, error: &Error) -> bool {
+        self.attempt_broke(ctx, error);
+        Cause::of(error).is_some_and(|cause| self.try_again(ctx, cause))
+    }
+
+    /// Counts and logs an attempt that broke; one that was answered first was counted by its status.
+    pub(super) fn attempt_broke(&self, ctx: &RequestContext, error: &Error) {
+        let provider = ctx.provider().map_or("", |provider| provider.name.as_str());
+        if *error.esource() != ErrorSource::Downstream {
+            tracing::warn!(provider, request_id = %ctx.request_id, attempt = ctx.attempts, error = %error.etype().as_str(), "Attempt failed");
+        }
         if ctx.first_byte.is_none() {
             self.attempt_ended(ctx, outcome_of(error));
         }
@@ -64,12 +75,7 @@ impl Proxy {
         let status = session.response_written().map(|header| header.status.as_u16());
         let decision = ctx.routing().map(|routing| &routing.decision);
         let took = ctx.started.elapsed();
-        self.metrics.request_ended(
-            decision.map(|decision| &decision.policy),
-            decision.map(|decision| &decision.model),
-            status,
-            took,
-        );
+        self.metrics.request_ended(decision.map(|decision| &decision.policy), ctx.model(), status, took);
         if let Some(client) = &ctx.client {
             self.metrics.client_request_ended(client.name(), client_outcome(ctx.rejected, status));
         }
@@ -85,7 +91,7 @@ impl Proxy {
             path: header.uri.path(),
             status,
             policy: decision.map(|decision| decision.policy.as_str()),
-            model: decision.map(|decision| decision.model.as_str()),
+            model: ctx.model().map(Name::as_str),
             reason: decision.map(|decision| decision.reason.as_str()),
             score: decision.and_then(|decision| decision.score),
             code: ctx.rejected,

@@ -8,6 +8,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use super::body_adapter::FIRST_BYTE_TIMEOUT;
 use super::clients;
 use super::context::RequestContext;
+use super::held_answer::CONTEXT_LENGTH;
 use super::rejection::Rejection;
 
 /// Adds the decision to an answer. Names of the configuration only: no host, no key, nothing of the client's.
@@ -17,7 +18,11 @@ pub(super) fn decorate(answer: &mut ResponseHeader, ctx: &RequestContext) -> Res
     clients::show(answer, ctx)?;
     let Some(routing) = ctx.routing() else { return Ok(()) };
     let decision = &routing.decision;
-    answer.insert_header("x-pointsman-model", decision.model.as_str())?;
+    let model = ctx.model().unwrap_or(&decision.model);
+    answer.insert_header("x-pointsman-model", model.as_str())?;
+    if *model != decision.model {
+        answer.insert_header("x-pointsman-fallback-from", decision.model.as_str())?;
+    }
     answer.insert_header("x-pointsman-policy", decision.policy.as_str())?;
     answer.insert_header("x-pointsman-reason", decision.reason.as_str())?;
     if let Some(label) = &decision.label {
@@ -73,6 +78,9 @@ fn rejection_of(error: &Error, ctx: &RequestContext) -> Rejection {
         TLSHandshakeFailure, TLSHandshakeTimedout, TLSWantX509Lookup, WriteTimedout,
     };
     let Some(provider) = ctx.provider().map(|provider| provider.name.clone()) else { return Rejection::Internal };
+    if *error.etype() == CONTEXT_LENGTH {
+        return Rejection::ContextLength;
+    }
     if *error.esource() == ErrorSource::Downstream {
         return Rejection::ClientGone;
     }

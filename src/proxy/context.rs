@@ -1,5 +1,7 @@
 //! What one request remembers between Pingora's phases.
 
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +13,14 @@ use super::body_adapter::Swap;
 use super::clients::ClientUse;
 use super::drain::OpenRequest;
 use super::rejection::Rejection;
+use crate::config::Name;
+use crate::prompt;
 use crate::router::Routing;
 use crate::snapshot::Snapshot;
 use crate::upstream::{Provider, Target};
+
+/// Tries that Pingora is allowed in all; `retry.max_attempts` is at most 16, and each may meet a closed connection first.
+pub(super) const MAX_TRIES: u32 = 32;
 
 /// What one request remembers between Pingora's phases.
 pub struct RequestContext {
@@ -31,6 +38,12 @@ pub struct RequestContext {
     pub(super) swap: Swap,
     /// Whether the current attempt speaks HTTP/2 to the upstream.
     pub(super) upstream_is_h2: bool,
+    /// The body as the client sent it and where its model is, to be rewritten for another model.
+    pub(super) original: Option<(Bytes, Range<usize>)>,
+    /// The models that are left to fall back on.
+    pub(super) fallbacks: VecDeque<Arc<Target>>,
+    /// Peers of the current provider that were tried.
+    pub(super) tried_peers: usize,
     /// How often an upstream was tried.
     pub(super) attempts: u32,
     /// What Pointsman added before the first attempt: everything but the wait for the client's own bytes.
@@ -73,6 +86,9 @@ impl RequestContext {
             body: None,
             swap: Swap::default(),
             upstream_is_h2: false,
+            original: None,
+            fallbacks: VecDeque::new(),
+            tried_peers: 0,
             attempts: 0,
             overhead: Duration::ZERO,
             first_byte: None,
@@ -95,6 +111,46 @@ impl RequestContext {
     pub(super) fn routing(&self) -> Option<&Routing> {
         match &self.route {
             Some(Route::Model { routing, .. }) => Some(routing),
+            _ => None,
+        }
+    }
+
+    /// Returns the body as `target` is to get it.
+    pub(super) fn body_for(&self, target: &Target) -> Bytes {
+        let (body, model) = self.original.clone().unwrap_or_default();
+        prompt::splice(&body, model, &target.upstream_name)
+    }
+
+    /// Goes back to the peer whose kept connection was closed; once for each of its attempts.
+    pub(super) fn again_after_stale(&mut self) -> bool {
+        self.tried_peers = self.tried_peers.saturating_sub(1);
+        self.attempts < MAX_TRIES
+    }
+
+    /// Returns whether a model that is left to fall back on has a larger context window than the one that is asked.
+    pub(super) fn has_larger_window(&self) -> bool {
+        match &self.route {
+            Some(Route::Model { target, .. }) => self.fallbacks.iter().any(|next| next.is_wider_than(target)),
+            _ => false,
+        }
+    }
+
+    /// Leaves only models with a larger context window to fall back on.
+    pub(super) fn drop_smaller_windows(&mut self) {
+        if let Some(Route::Model { target, .. }) = &self.route {
+            self.fallbacks.retain(|next| next.is_wider_than(target));
+        }
+    }
+
+    /// Returns how much longer the request may be tried.
+    pub(super) fn patience(&self) -> Duration {
+        self.snapshot.config.retry.deadline.0.saturating_sub(self.started.elapsed())
+    }
+
+    /// Returns the model that is asked, which a fallback may have made another than the decision's.
+    pub(super) fn model(&self) -> Option<&Name> {
+        match &self.route {
+            Some(Route::Model { target, .. }) => Some(&target.model),
             _ => None,
         }
     }

@@ -10,10 +10,10 @@ use tokio::time::Instant;
 use super::admission::Held;
 use super::context::{RequestContext, Route};
 use super::rejection::Rejection;
-use super::{Proxy, clients, intake};
+use super::{Proxy, clients, fallback, intake};
 use crate::features::TokenCounter;
 use crate::policy::RequestFacts;
-use crate::prompt::{self, Dialect, Prompt};
+use crate::prompt::{Dialect, Prompt};
 use crate::router::Verdict;
 use crate::telemetry::Stage;
 use crate::upstream::Provider;
@@ -62,9 +62,13 @@ impl Proxy {
                 self.router.count(&routing);
                 let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
                 let started = Instant::now();
-                ctx.body = Some(prompt::splice(&body, prompt.model_span.clone(), &target.upstream_name));
+                ctx.original = Some((body.clone(), prompt.model_span.clone()));
+                ctx.body = Some(ctx.body_for(target));
                 self.metrics.stage_ended(Stage::Rewrite, started.elapsed());
                 ctx.route = Some(Route::Model { target: Arc::clone(target), routing });
+                ctx.fallbacks = fallback::fallbacks(ctx).collect();
+                self.retry_budget.deposit(snapshot.config.retry.budget);
+                self.avoid_resting(ctx);
             }
             Verdict::Pass { .. } => {
                 clients::authorize(ctx, None)?;

@@ -29,6 +29,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::admission::Admission;
+use super::context::MAX_TRIES;
 use super::drain::OpenRequests;
 use super::{Proxy, connection, tls};
 use crate::config::Listen;
@@ -204,7 +205,7 @@ fn run(proxy: Proxy, endpoints: &[Endpoint], fds: ListenFds, asked: watch::Recei
 fn configuration() -> ServerConf {
     ServerConf {
         threads: std::thread::available_parallelism().map_or(1, usize::from),
-        max_retries: 3, // tries in all: a stale connection may be met twice
+        max_retries: MAX_TRIES as usize, // `retry` bounds them
         grace_period_seconds: Some(0),
         graceful_shutdown_timeout_seconds: Some(0), // `Drained` has waited already
         ..ServerConf::default()

@@ -55,6 +55,10 @@ pub(crate) struct Config {
     /// More of the provider of `frontier`, and sections of their own.
     pub(crate) frontier_extra: &'static str,
     pub(crate) sections: String,
+    /// The models after `small`, as a YAML list.
+    pub(crate) fallback: &'static str,
+    /// The section `retry`, as a YAML mapping.
+    pub(crate) retry: &'static str,
 }
 
 struct Ready {
@@ -201,6 +205,8 @@ impl Config {
             limits: "",
             frontier_extra: "",
             sections: String::new(),
+            fallback: "[]",
+            retry: "{}",
         }
     }
 
@@ -214,6 +220,7 @@ impl Config {
             small, frontier, small_name, bundle, deadline, max_body_bytes, first_byte, credential, mode, ..
         } = self;
         let Self { listen, limits, frontier_extra, sections, .. } = self;
+        let (fallback, retry) = (self.fallback, self.retry);
         let default_provider =
             self.default_provider.map(|name| format!("default_provider: {name}")).unwrap_or_default();
         let rules = self.rules.iter().map(|(when, model)| format!("{{when: '{when}', use: {model}}}"));
@@ -225,6 +232,7 @@ version: 1
 listen: {listen}
 admin: {{address: 127.0.0.1:0}}
 limits: {{max_body_bytes: {max_body_bytes}{limits}}}
+retry: {retry}
 {default_provider}
 providers:
   one:
@@ -245,6 +253,7 @@ policies:
     match: {{model: [auto]}}
     mode: {mode}
     rules: [{rules}]
+    fallback: {fallback}
     strategy:
       kind: tiers
       classifier: default

@@ -17,6 +17,7 @@ mod cli;
 mod clients;
 mod errors;
 mod expect;
+mod fallback;
 mod harness;
 mod headers;
 mod limits;
