@@ -31,16 +31,18 @@
 //! # Who imports whom
 //!
 //! ```text
-//! main -> cli -> admin -> {proxy, reload, evaluate} -> router -> snapshot -> {policy, classifier, upstream, usage}
-//!      -> {features, scores} -> prompt
+//! main -> cli -> admin -> {proxy, reload, evaluate} -> router -> snapshot
+//!      -> {policy, classifier, upstream, usage, clients, certificates} -> {features, scores} -> prompt
 //! ```
 //!
 //! with [`config`] and [`telemetry`] on the ground floor. [`prompt`], [`features`], [`scores`], [`policy`] and [`usage`] are
 //! pure: no runtime, no sockets, no clock, no files, no metrics. `tests/layering.rs` enforces both.
 
 pub mod admin;
+pub mod certificates;
 pub mod classifier;
 pub mod cli;
+pub mod clients;
 pub mod config;
 pub mod evaluate;
 pub mod features;

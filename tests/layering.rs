@@ -15,7 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["proxy", "reload", "evaluate"],
     &["router"],
     &["snapshot"],
-    &["policy", "classifier", "upstream", "usage"],
+    &["policy", "classifier", "upstream", "usage", "clients", "certificates"],
     &["features", "scores"],
     &["prompt"],
 ];

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::edge::{Clients, Limits, Listeners, Upgrade};
 use super::load::Source;
 use super::values::{self, Glob, Ladder, Name, Ratio, Span};
 
@@ -15,14 +16,20 @@ use super::values::{self, Glob, Ladder, Name, Ratio, Span};
 pub struct Config {
     /// The file format's version; only 1 exists.
     pub version: u32,
-    /// Where clients connect.
-    pub listen: Listen,
+    /// Where clients connect: one listener, or a list.
+    pub listen: Listeners,
     /// Where operators and Prometheus connect.
     #[serde(default)]
     pub admin: Admin,
     /// Bounds on what one request, or all of them together, may cost.
     #[serde(default)]
     pub limits: Limits,
+    /// How one process hands its listeners to the next.
+    #[serde(default)]
+    pub upgrade: Option<Upgrade>,
+    /// Who may send requests; without this key anyone who can connect.
+    #[serde(default)]
+    pub clients: Option<Clients>,
     /// How far a request is tried again when an upstream fails it.
     #[serde(default)]
     pub retry: Retry,
@@ -45,15 +52,6 @@ pub struct Config {
     pub(super) source: Source,
 }
 
-/// The data plane's listener.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Listen {
-    /// Address and port; port 0 takes a free one.
-    #[serde(deserialize_with = "values::address")]
-    pub address: SocketAddr,
-}
-
 /// The admin plane's listener.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -61,16 +59,6 @@ pub struct Admin {
     /// Address and port; never the same as `listen`.
     #[serde(default = "Admin::default_address", deserialize_with = "values::address")]
     pub address: SocketAddr,
-}
-
-/// Bounds on what requests may cost.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// The largest request body that is read; larger ones get a 413. Default 32 MiB, at most 1 GiB.
-    pub max_body_bytes: usize,
-    /// How long a client may pause while it sends its body. Default 30s.
-    pub body_idle: Span,
 }
 
 /// How far a request is tried again when an upstream fails it, before the first byte of an answer.
@@ -106,6 +94,9 @@ pub struct Provider {
     /// How long to wait for what.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// Globs over header names of its answers that clients may see although they tell of the operator's account.
+    #[serde(default)]
+    pub expose_headers: Vec<Glob>,
 }
 
 /// Whose key goes upstream, as `Authorization: Bearer`.
@@ -307,12 +298,6 @@ impl Admin {
 impl Default for Admin {
     fn default() -> Self {
         Self { address: Self::default_address() }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { max_body_bytes: 32 << 20, body_idle: Span::from_secs(30) }
     }
 }
 

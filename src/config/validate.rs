@@ -1,5 +1,7 @@
 //! What the shape cannot say: references, bounds, addresses. Finds every problem, stops at none.
 
+mod edge;
+
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -9,7 +11,6 @@ use super::{
     Classifier, Config, Credential, Model, Name, Policy, Provider, Retry, Span, Strategy, Tiers, Timeouts, nearest,
 };
 
-const BODY_BYTES: RangeInclusive<usize> = 1..=1 << 30;
 const ATTEMPTS: RangeInclusive<u32> = 1..=16;
 const ERROR_STATUS: RangeInclusive<u16> = 400..=599;
 const QUEUE: RangeInclusive<usize> = 1..=65_536;
@@ -58,15 +59,9 @@ impl Checker<'_> {
         if config.version != 1 {
             self.wrong(&root("version"), format!("version {} is not known (allowed: 1)", config.version));
         }
-        let (listen, admin) = (config.listen.address, config.admin.address);
-        // A wildcard address takes the port on every interface.
-        let same_host = listen.ip() == admin.ip() || listen.ip().is_unspecified() || admin.ip().is_unspecified();
-        if listen.port() != 0 && listen.port() == admin.port() && same_host {
-            self.wrong(&root("admin").key("address"), format!("must differ from listen.address, which is {listen}"));
-        }
-        let limits = root("limits");
-        self.within(&limits.key("max_body_bytes"), &config.limits.max_body_bytes, &BODY_BYTES);
-        self.span(&limits.key("body_idle"), config.limits.body_idle, TIMEOUT);
+        self.listeners();
+        self.limits();
+        self.clients();
         self.retry(&root("retry"), &config.retry);
         if let Some(name) = &config.default_provider {
             self.reference(&root("default_provider"), name, "providers", "provider");

@@ -17,6 +17,8 @@ use super::meter::Meter;
 use crate::features::TokenCounter;
 use crate::telemetry::{AccessLine, AttemptOutcome, BrokenStream, Direction};
 use crate::usage::Usage;
+use crate::telemetry::metrics::ClientOutcome;
+use crate::telemetry::{AccessLine, AttemptOutcome};
 
 /// Makes ids for requests: unique in this process, and very likely so among all.
 pub(super) struct RequestIds {
@@ -78,6 +80,9 @@ impl Proxy {
         let decision = ctx.routing().map(|routing| &routing.decision);
         let took = ctx.started.elapsed();
         self.metrics.request_ended(decision.map(|decision| &decision.policy), ctx.model(), status, took);
+        if let Some(client) = &ctx.client {
+            self.metrics.client_request_ended(client.name(), client_outcome(ctx.rejected, status));
+        }
         if let Some(code) = ctx.rejected {
             self.metrics.rejected(code);
         }
@@ -178,6 +183,16 @@ fn usage_of(meter: &Meter, ctx: &RequestContext) -> Option<Usage> {
     let prompt_tokens = ctx.routing().map(|routing| routing.features.tokens.tokens);
     let usage = meter.reader()?.usage(prompt_tokens.unwrap_or_default(), &TokenCounter::new())?;
     (prompt_tokens.is_some() || !usage.estimated).then_some(usage)
+}
+
+
+fn client_outcome(code: Option<&'static str>, status: Option<u16>) -> ClientOutcome {
+    match (code, status) {
+        (Some("rate_limit_exceeded"), _) => ClientOutcome::RateLimited,
+        (Some("not_allowed"), _) => ClientOutcome::NotAllowed,
+        (_, Some(..400)) => ClientOutcome::Success,
+        _ => ClientOutcome::Failed,
+    }
 }
 
 fn outcome_of(error: &Error) -> AttemptOutcome {

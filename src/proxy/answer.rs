@@ -6,6 +6,7 @@ use pingora::proxy::{FailToProxy, Session};
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use super::body_adapter::FIRST_BYTE_TIMEOUT;
+use super::clients;
 use super::context::RequestContext;
 use super::held_answer::CONTEXT_LENGTH;
 use super::meter;
@@ -14,6 +15,8 @@ use super::rejection::Rejection;
 /// Adds the decision to an answer. Names of the configuration only: no host, no key, nothing of the client's.
 pub(super) fn decorate(answer: &mut ResponseHeader, ctx: &RequestContext) -> Result<()> {
     answer.insert_header("x-pointsman-request-id", ctx.request_id.as_str())?;
+    answer.insert_header("x-request-id", ctx.request_id.as_str())?;
+    clients::show(answer, ctx)?;
     let Some(routing) = ctx.routing() else { return Ok(()) };
     let decision = &routing.decision;
     let model = ctx.model().unwrap_or(&decision.model);
@@ -54,6 +57,9 @@ async fn write(session: &mut Session, ctx: &RequestContext, rejection: &Rejectio
     header.insert_header(header::CONTENT_TYPE, "application/json")?;
     header.insert_header(header::CONTENT_LENGTH, body.len())?;
     header.insert_header(header::CACHE_CONTROL, "no-store")?;
+    if let Some(seconds) = rejection.retry_after() {
+        header.insert_header(header::RETRY_AFTER, HeaderValue::from(seconds))?;
+    }
     decorate(&mut header, ctx)?;
     session.write_response_header(Box::new(header), false).await?;
     session.write_response_body(Some(body), true).await

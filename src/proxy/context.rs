@@ -8,7 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::admission::Held;
 use super::body_adapter::Swap;
+use super::clients::ClientUse;
 use super::drain::OpenRequest;
 use super::meter::Meter;
 use super::rejection::Rejection;
@@ -53,6 +55,10 @@ pub struct RequestContext {
     pub(super) usage_injected: bool,
     /// What is measured of the answer; `None` until a successful one has begun.
     pub(super) meter: Option<Meter>,
+    /// Who asks, when clients have keys.
+    pub(super) client: Option<ClientUse>,
+    /// The memory that its body takes.
+    pub(super) held: Option<Held>,
     /// Why Pointsman itself answered.
     pub(super) rejected: Option<&'static str>,
     /// Keeps a shutdown waiting.
@@ -93,6 +99,8 @@ impl RequestContext {
             first_byte: None,
             usage_injected: false,
             meter: None,
+            client: None,
+            held: None,
             rejected: None,
             _open: open,
         }

@@ -7,9 +7,11 @@ use http::Method;
 use pingora::proxy::Session;
 use tokio::time::Instant;
 
+use super::admission::Held;
 use super::context::{RequestContext, Route};
 use super::rejection::Rejection;
-use super::{Proxy, fallback, intake};
+use super::{Proxy, clients, fallback, intake};
+use crate::features::TokenCounter;
 use crate::policy::RequestFacts;
 use crate::prompt::{Dialect, Prompt};
 use crate::router::Verdict;
@@ -22,12 +24,14 @@ impl Proxy {
         let header = session.req_header();
         let dialect = Dialect::of_path(header.uri.path()).filter(|_| header.method == Method::POST);
         let Some(dialect) = dialect else {
+            clients::authorize(ctx, None)?;
             let provider = default_provider(ctx).ok_or(Rejection::PathNotFound)?;
             ctx.route = Some(Route::Pass { provider });
             return Ok(());
         };
         let limits = &ctx.snapshot.config.limits;
-        let body = intake::read_body(session, limits.max_body_bytes, limits.body_idle.0).await?;
+        let held = ctx.held.insert(Held::new(&self.admission, limits.max_bytes_in_flight));
+        let body = intake::read_body(session, limits.max_body_bytes, limits.body_idle.0, held).await?;
         let received = Instant::now();
         self.route(session, ctx, dialect, body).await?;
         ctx.overhead = received.elapsed();
@@ -53,6 +57,8 @@ impl Proxy {
         };
         match self.router.decide(&snapshot, &facts, &prompt).await {
             Verdict::Route(routing) => {
+                clients::authorize(ctx, Some(&routing.decision.policy))?;
+                clients::debit(ctx, || routing.features.tokens.tokens)?;
                 self.router.count(&routing);
                 let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
                 let started = Instant::now();
@@ -65,6 +71,8 @@ impl Proxy {
                 self.avoid_resting(ctx);
             }
             Verdict::Pass { .. } => {
+                clients::authorize(ctx, None)?;
+                clients::debit(ctx, || TokenCounter::new().count(prompt.texts()).tokens)?;
                 let provider = default_provider(ctx).ok_or_else(|| unknown_model(ctx, &prompt.model))?;
                 ctx.route = Some(Route::Pass { provider });
                 ctx.body = Some(body.clone());

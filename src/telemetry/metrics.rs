@@ -21,6 +21,7 @@ use self::family::Family;
 use crate::config::Name;
 
 pub use self::labels::{AttemptOutcome, BrokenStream, Direction, ReloadOutcome, Stage};
+pub use self::labels::{AttemptOutcome, ClientOutcome, ReloadOutcome, Stage};
 
 /// The `policy` label of a request that no policy matched.
 pub const NO_POLICY: &str = "none";
@@ -35,6 +36,7 @@ pub struct Metrics {
     overhead: [Histogram; Stage::ALL.len()],
     decisions: Family<IntCounter, 3>,
     rejections: Family<IntCounter, 1>,
+    client_requests: Family<IntCounter, 2>,
     first_byte: Family<Histogram, 1>,
     inter_chunk: Family<Histogram, 1>,
     token_rate: Family<Histogram, 1>,
@@ -97,6 +99,7 @@ impl Metrics {
             overhead: Stage::ALL.map(|stage| overhead.with([stage.as_str().into()])),
             decisions: Family::register(r, define::DECISIONS),
             rejections: Family::register(r, define::REJECTIONS),
+            client_requests: Family::register(r, define::CLIENT_REQUESTS),
             first_byte: Family::register(r, define::FIRST_BYTE_TIME),
             inter_chunk: Family::register(r, define::INTER_CHUNK_TIME),
             token_rate: Family::register(r, define::TOKEN_RATE),
@@ -157,6 +160,11 @@ impl Metrics {
     /// Counts a request that Pointsman itself answered with an error.
     pub fn rejected(&self, code: &'static str) {
         self.rejections.with([code.into()]).inc();
+    }
+
+    /// Counts a request that came with a client's key.
+    pub fn client_request_ended(&self, client: &Name, outcome: ClientOutcome) {
+        self.client_requests.with([client.into(), outcome.as_str().into()]).inc();
     }
 
     /// Notes when an answer began. `model` is absent when the request passed through.
@@ -285,6 +293,13 @@ impl Metrics {
         self.usage_estimated.with([model.into()]);
         self.usage_unknown.with([model.into()]);
         self.cost.with([model.into()]);
+    }
+
+    /// Starts the counters of a client at zero.
+    pub fn expect_client(&self, client: &Name) {
+        for outcome in ClientOutcome::ALL {
+            self.client_requests.with([client.into(), outcome.as_str().into()]);
+        }
     }
 
     /// Starts the counters of a classifier at zero.

@@ -87,6 +87,11 @@ impl Origin {
         self.address
     }
 
+    /// Adds an answer to the script.
+    pub(crate) fn script(&self, answer: Answer) {
+        self.shared.script.lock().expect("no test panics with the lock").push_back(answer);
+    }
+
     /// Waits for the oldest request that was not taken yet.
     pub(crate) async fn next(&self) -> Recorded {
         soon("a request at the origin", async {

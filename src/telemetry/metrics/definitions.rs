@@ -60,6 +60,13 @@ pub(super) const REJECTIONS: Definition<1> = Definition {
     buckets: &[],
 };
 
+pub(super) const CLIENT_REQUESTS: Definition<2> = Definition {
+    name: "pointsman_client_requests_total",
+    help: "Requests with a client's key, by how they ended.",
+    labels: ["client", "outcome"],
+    buckets: &[],
+};
+
 pub(super) const FIRST_BYTE_TIME: Definition<1> = Definition {
     name: "pointsman_first_byte_seconds",
     help: "Time from a request's first byte to the first byte of the upstream's answer.",

@@ -60,6 +60,19 @@ pub enum BrokenStream {
     Unfinished,
 }
 
+/// How a client's request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientOutcome {
+    /// It got an answer with a status below 400.
+    Success,
+    /// It got an error, or left before there was an answer.
+    Failed,
+    /// It asks too much.
+    RateLimited,
+    /// It may not use what it asked for.
+    NotAllowed,
+}
+
 /// How a reload ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -155,6 +168,22 @@ impl BrokenStream {
         match self {
             Self::Cut => "cut",
             Self::Unfinished => "unfinished",
+        }
+    }
+}
+
+impl ClientOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 4] = [Self::Success, Self::Failed, Self::RateLimited, Self::NotAllowed];
+
+    /// Returns the label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failed => "failed",
+            Self::RateLimited => "rate_limited",
+            Self::NotAllowed => "not_allowed",
         }
     }
 }

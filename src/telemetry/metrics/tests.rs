@@ -13,6 +13,7 @@ fn touched() -> Metrics {
     metrics.request_ended(Some(&policy), Some(&model), Some(200), Duration::from_millis(20));
     metrics.decided(&policy, &model, "tier");
     metrics.rejected("invalid_json");
+    metrics.client_request_ended(&name("team"), ClientOutcome::Success);
     metrics.first_byte_arrived(Some(&model), Duration::from_millis(10));
     metrics.chunk_followed(Some(&model), Duration::from_millis(10));
     metrics.streamed(Some(&model), 50.0);
@@ -61,6 +62,7 @@ fn the_names_types_and_labels_are_those_that_dashboards_rely_on() {
             "pointsman_classifier_queue_wait_seconds histogram",
             "pointsman_classifier_run_seconds histogram",
             "pointsman_classifier_truncated_tokens histogram",
+            "pointsman_client_requests_total counter client,outcome",
             "pointsman_config_last_reload_success_timestamp_seconds gauge",
             "pointsman_config_last_reload_successful gauge",
             "pointsman_config_reloads_total counter outcome",
