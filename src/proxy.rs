@@ -3,7 +3,8 @@
 //! ```text
 //! early_request_filter     timeouts and the request's id               (connection.rs, headers.rs)
 //! request_filter           admission: load, header size, client key    (admission.rs, clients.rs)
-//!                          intake -> prompt -> router -> rewrite       (intake.rs, plan.rs)
+//!                          intake -> prompt -> router -> rewrite       (intake.rs, decode.rs, plan.rs, original.rs)
+//!                          or the list of models                       (models.rs)
 //! upstream_peer            an address of the chosen provider           (forward.rs)
 //! upstream_request_filter  path, host, credential, Content-Length      (forward.rs, headers.rs, body_adapter.rs)
 //! request_body_filter      Pingora sends the rewritten body
@@ -24,6 +25,7 @@ mod body_adapter;
 mod clients;
 mod connection;
 mod context;
+mod decode;
 mod drain;
 mod fallback;
 mod forward;
@@ -31,6 +33,8 @@ mod headers;
 mod held_answer;
 mod intake;
 mod meter;
+mod models;
+mod original;
 mod plan;
 pub mod rejection;
 mod retry_budget;
@@ -58,6 +62,7 @@ use admission::Admission;
 use drain::OpenRequests;
 use fallback::Cause;
 use retry_budget::RetryBudget;
+use plan::Plan;
 
 /// The proxy: give it to a Pingora service, or let [`Listener`] serve it.
 pub struct Proxy {
@@ -109,7 +114,8 @@ impl ProxyHttp for Proxy {
             Err(rejection) => Err(rejection),
         };
         match planned {
-            Ok(()) => Ok(false),
+            Ok(Plan::Forward) => Ok(false),
+            Ok(Plan::Answer(body)) => models::send(session, ctx, body).await.map(|()| true),
             Err(rejection) => {
                 answer::reject(session, ctx, &rejection).await;
                 intake::discard_body(session).await;

@@ -18,6 +18,7 @@ pub use address::{BaseUrl, HostPort};
 pub use provider::{Credential, Endpoint, Provider, ResolveError};
 
 use crate::config::{Config, KeyPath, Name, Price, Problem};
+use crate::prompt::{Dialect, Edits};
 
 /// Every provider, and every model of the catalog with the provider that serves it.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub struct Target {
     pub context: Option<u64>,
     /// Milliseconds of the process's clock until which it asked to be left alone.
     rests_until: AtomicU64,
+    /// What is changed in its requests that stream, and in the others.
+    edits: [Edits; 2],
 }
 
 /// The zero of the clock in [`Target`].
@@ -103,8 +106,24 @@ impl Upstreams {
 }
 
 impl Target {
+    /// Returns what is changed in a request of `dialect`: nothing where no model answers, and nothing about streaming
+    /// where there is none, because providers refuse both.
+    #[must_use]
+    pub fn edits(&self, dialect: Dialect, stream: bool) -> &Edits {
+        const NONE: &Edits = &Edits::NONE;
+        let [streaming, others] = &self.edits;
+        match stream && dialect.has_stream_options() {
+            _ if !dialect.generates() => NONE,
+            true => streaming,
+            false => others,
+        }
+    }
+
     fn new(name: &Name, model: &crate::config::Model, provider: Arc<Provider>) -> Self {
+        let edits = Edits::new(&model.adapt.drop, &model.adapt.rename, &model.adapt.set);
+        let others = edits.without("stream_options");
         Self {
+            edits: [edits, others],
             model: name.clone(),
             upstream_name: model.name.clone().unwrap_or_else(|| name.to_string()),
             provider,

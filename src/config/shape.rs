@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::edge::{Clients, Limits, Listeners, Upgrade};
 use super::load::Source;
@@ -144,6 +145,24 @@ pub struct Model {
     /// What the model can take; absent means everything.
     #[serde(default)]
     pub supports: Option<Vec<Capability>>,
+    /// How a request is changed before the model gets it.
+    #[serde(default)]
+    pub adapt: Adapt,
+}
+
+/// How a request is changed before a model gets it: by top-level keys, each in one of the three parts at most.
+///
+/// Applies where the model generates; embeddings and token counts stay as they are.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Adapt {
+    /// Keys that are left out.
+    pub drop: Vec<String>,
+    /// Keys by other names, such as `max_tokens: max_completion_tokens`; both stay when the new one is there already.
+    pub rename: BTreeMap<String, String>,
+    /// Keys with the values that they are to have, there or not; `stream_options.include_usage` leads into an object.
+    /// `stream_options` is only set in requests that stream and know it.
+    pub set: BTreeMap<String, Value>,
 }
 
 /// US dollars per million tokens.

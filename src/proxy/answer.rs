@@ -10,7 +10,7 @@ use super::clients;
 use super::context::RequestContext;
 use super::held_answer::CONTEXT_LENGTH;
 use super::meter;
-use super::rejection::Rejection;
+use super::rejection::{Rejection, Shape};
 
 /// Adds the decision to an answer. Names of the configuration only: no host, no key, nothing of the client's.
 pub(super) fn decorate(answer: &mut ResponseHeader, ctx: &RequestContext) -> Result<()> {
@@ -52,7 +52,8 @@ pub(super) async fn reject(session: &mut Session, ctx: &mut RequestContext, reje
 }
 
 async fn write(session: &mut Session, ctx: &RequestContext, rejection: &Rejection) -> Result<()> {
-    let body = rejection.body();
+    let request = session.req_header();
+    let body = rejection.body(Shape::of(request.uri.path(), &request.headers));
     let mut header = ResponseHeader::build(rejection.status(), Some(10))?;
     header.insert_header(header::CONTENT_TYPE, "application/json")?;
     header.insert_header(header::CONTENT_LENGTH, body.len())?;

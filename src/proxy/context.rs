@@ -1,7 +1,6 @@
 //! What one request remembers between Pingora's phases.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +12,9 @@ use super::body_adapter::Swap;
 use super::clients::ClientUse;
 use super::drain::OpenRequest;
 use super::meter::Meter;
+use super::original::Original;
 use super::rejection::Rejection;
 use crate::config::Name;
-use crate::prompt;
 use crate::router::Routing;
 use crate::snapshot::Snapshot;
 use crate::upstream::{Provider, Target};
@@ -33,14 +32,14 @@ pub struct RequestContext {
     pub(super) request_id: String,
     /// Where it goes; `None` until it was decided, or when it was refused.
     pub(super) route: Option<Route>,
+    /// The body as the client meant it, when it was read: what another attempt's body is made from.
+    pub(super) original: Option<Original>,
     /// The body to send, when it was read; otherwise Pingora streams the client's.
     pub(super) body: Option<Bytes>,
     /// The stand-in for the downstream session that sends `body`.
     pub(super) swap: Swap,
     /// Whether the current attempt speaks HTTP/2 to the upstream.
     pub(super) upstream_is_h2: bool,
-    /// The body as the client sent it and where its model is, to be rewritten for another model.
-    pub(super) original: Option<(Bytes, Range<usize>)>,
     /// The models that are left to fall back on.
     pub(super) fallbacks: VecDeque<Arc<Target>>,
     /// Peers of the current provider that were tried.
@@ -137,8 +136,7 @@ impl RequestContext {
 
     /// Returns the body as `target` is to get it.
     pub(super) fn body_for(&self, target: &Target) -> Bytes {
-        let (body, model) = self.original.clone().unwrap_or_default();
-        prompt::splice(&body, model, &target.upstream_name)
+        self.original.as_ref().map(|original| original.body_for(target)).unwrap_or_default()
     }
 
     /// Goes back to the peer whose kept connection was closed; once for each of its attempts.

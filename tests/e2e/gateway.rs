@@ -59,6 +59,8 @@ pub(crate) struct Config {
     pub(crate) fallback: &'static str,
     /// The section `retry`, as a YAML mapping.
     pub(crate) retry: &'static str,
+    /// Of the model `small`.
+    pub(crate) adapt: &'static str,
 }
 
 struct Ready {
@@ -207,6 +209,7 @@ impl Config {
             sections: String::new(),
             fallback: "[]",
             retry: "{}",
+            adapt: "{}",
         }
     }
 
@@ -217,7 +220,7 @@ impl Config {
 
     pub(crate) fn yaml(&self) -> String {
         let Self {
-            small, frontier, small_name, bundle, deadline, max_body_bytes, first_byte, credential, mode, ..
+            small, frontier, small_name, bundle, deadline, max_body_bytes, first_byte, credential, mode, adapt, ..
         } = self;
         let Self { listen, limits, frontier_extra, sections, .. } = self;
         let (fallback, retry) = (self.fallback, self.retry);
@@ -244,7 +247,7 @@ providers:
     {frontier_extra}
 {sections}
 models:
-  small: {{provider: one, name: {small_name}, price: {{input: 0.1, output: 0.2}}, context: 10000000, supports: [tools]}}
+  small: {{provider: one, name: {small_name}, price: {{input: 0.1, output: 0.2}}, context: 10000000, supports: [tools], adapt: {adapt}}}
   frontier: {{provider: two, name: frontier-1, price: {{input: 2.0, output: 8.0}}, context: 100000000}}
 classifiers:
   default: {{bundle: {bundle}, deadline: {deadline}}}

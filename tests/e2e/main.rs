@@ -15,6 +15,8 @@ mod bodies;
 mod classifier;
 mod cli;
 mod clients;
+mod dialects;
+mod encodings;
 mod errors;
 mod expect;
 mod fallback;
