@@ -27,7 +27,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-pub use self::bundle::{Bundle, BundleError, Identity, fingerprint};
+pub use self::bundle::{Bundle, BundleError, Identity};
 use self::encoder::Encoder;
 pub use self::encoder::InferenceError;
 pub use self::heads::Heads;
@@ -137,6 +137,12 @@ impl Classifier {
     #[must_use]
     pub fn name(&self) -> &Name {
         &self.0.name
+    }
+
+    /// Returns whether `other` is a handle to the same running classifier.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Returns which bundle it runs.

@@ -1,13 +1,15 @@
 //! The command line: one file for each subcommand.
 //!
-//! Exit codes follow sysexits: 64 for bad usage, 69 for an address or a library that is not to be had, 78 for a bad
+//! Exit codes follow sysexits: 64 for bad usage, 65 for bad data, 69 for an address or a library that is not to be had, 78 for a bad
 //! configuration. Results go to stdout, everything else to stderr.
 
 mod check;
 mod decide;
 mod demo;
+mod eval;
 mod features;
 mod gateway;
+mod hash_key;
 mod report;
 mod serve;
 mod table;
@@ -22,6 +24,8 @@ use crate::telemetry::logging::Format;
 
 /// The exit code for bad usage (`EX_USAGE`).
 const USAGE: u8 = 64;
+/// The exit code for bad data (`EX_DATAERR`).
+const DATA: u8 = 65;
 /// The exit code when something needed is not available (`EX_UNAVAILABLE`).
 const UNAVAILABLE: u8 = 69;
 /// The exit code for a bad configuration (`EX_CONFIG`).
@@ -40,14 +44,18 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Proxies requests until SIGTERM; SIGHUP or a changed file reloads.
-    Serve(ConfigFile),
+    /// Proxies requests until SIGTERM; SIGHUP or a changed file reloads, SIGQUIT hands over to `serve --upgrade`.
+    Serve(serve::Arguments),
     /// Checks a configuration with its bundles and keys; exits with 78 and every problem if it is bad.
     Check(ConfigFile),
     /// Decides for one prompt and says why, without sending it anywhere.
     Decide(decide::Arguments),
     /// Prints the features of prompts: JSON lines with a `prompt` on stdin, one JSON object a line on stdout.
     Features,
+    /// Measures a bundle's head on labelled prompts, beside what prompt length would get.
+    Eval(eval::Arguments),
+    /// Prints the hash of a client's key, read from stdin, for `clients.<name>.keys`.
+    HashKey,
     /// Shows routing at work with built-in upstreams: no keys, no configuration.
     Demo(demo::Arguments),
 }
@@ -70,10 +78,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match arguments.command {
-        Command::Serve(file) => serve::run(&file.config, arguments.log_format),
+        Command::Serve(command) => serve::run(&command, arguments.log_format),
         Command::Check(file) => check::run(&file.config),
         Command::Decide(command) => decide::run(&command),
         Command::Features => features::run(),
+        Command::Eval(command) => eval::run(&command),
+        Command::HashKey => hash_key::run(),
         Command::Demo(command) => demo::run(&command),
     }
 }

@@ -23,20 +23,28 @@
 //! Watch, parse, validate, build, warm up, swap ([`reload`]). Any failure keeps the snapshot that serves. Configuration
 //! and weights share one generation number.
 //!
+//! # Life of an evaluation
+//!
+//! Read, parse, measure, classify, count ([`evaluate`]): each labelled row becomes a chat body and goes through the same
+//! prompt, features and classifier as a request, so what `pointsman eval` reports is what would serve.
+//!
 //! # Who imports whom
 //!
 //! ```text
-//! main -> cli -> admin -> {proxy, reload} -> router -> snapshot -> {policy, classifier, upstream}
-//!      -> {features, scores} -> prompt
+//! main -> cli -> admin -> {proxy, reload, evaluate} -> router -> snapshot
+//!      -> {policy, classifier, upstream, usage, clients, certificates} -> {features, scores} -> prompt
 //! ```
 //!
-//! with [`config`] and [`telemetry`] on the ground floor. [`prompt`], [`features`], [`scores`] and [`policy`] are pure: no
-//! runtime, no sockets, no clock, no files, no metrics. `tests/layering.rs` enforces both.
+//! with [`config`] and [`telemetry`] on the ground floor. [`prompt`], [`features`], [`scores`], [`policy`] and [`usage`] are
+//! pure: no runtime, no sockets, no clock, no files, no metrics. `tests/layering.rs` enforces both.
 
 pub mod admin;
+pub mod certificates;
 pub mod classifier;
 pub mod cli;
+pub mod clients;
 pub mod config;
+pub mod evaluate;
 pub mod features;
 pub mod policy;
 pub mod prompt;
@@ -47,3 +55,4 @@ pub mod scores;
 pub mod snapshot;
 pub mod telemetry;
 pub mod upstream;
+pub mod usage;

@@ -1,13 +1,16 @@
 //! The data plane: a request's life in Pingora's phases. Each phase delegates; the work is in the files beside.
 //!
 //! ```text
-//! request_filter           intake -> prompt -> router -> rewrite       (intake.rs, decode.rs, plan.rs, original.rs)
+//! early_request_filter     timeouts and the request's id               (connection.rs, headers.rs)
+//! request_filter           admission: load, header size, client key    (admission.rs, clients.rs)
+//!                          intake -> prompt -> router -> rewrite       (intake.rs, decode.rs, plan.rs, original.rs)
 //!                          or the list of models                       (models.rs)
 //! upstream_peer            an address of the chosen provider           (forward.rs)
-//! upstream_request_filter  path, host, credential, Content-Length      (forward.rs, body_adapter.rs)
+//! upstream_request_filter  path, host, credential, Content-Length      (forward.rs, headers.rs, body_adapter.rs)
 //! request_body_filter      Pingora sends the rewritten body
-//! upstream_response_filter the answer has started
-//! response_filter          decision headers                            (answer.rs)
+//! upstream_response_filter the answer has started                      (meter.rs)
+//! response_filter          decision headers instead of the account's   (answer.rs, headers.rs)
+//! response_body_filter     usage and pace of the answer as it passes   (meter.rs)
 //! fail_to_proxy            what failed becomes a Rejection             (answer.rs, rejection.rs)
 //! logging                  one access line, all request metrics        (account.rs)
 //! ```
@@ -16,36 +19,49 @@
 //! buffered.
 
 mod account;
+mod admission;
 mod answer;
 mod body_adapter;
+mod clients;
+mod connection;
 mod context;
 mod decode;
 mod drain;
+mod fallback;
 mod forward;
+mod headers;
+mod held_answer;
 mod intake;
+mod meter;
 mod models;
 mod original;
 mod plan;
 pub mod rejection;
+mod retry_budget;
 mod server;
+mod tls;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::Version;
+use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
-use tokio::time::Instant;
 
 pub use context::RequestContext;
-pub use server::{BindError, Listener, Served};
+use context::Route;
+pub use server::{BindError, Draining, Listeners, Served, TakeOverError};
 
 use crate::router::Router;
 use crate::telemetry::Metrics;
+use admission::Admission;
 use drain::OpenRequests;
+use fallback::Cause;
+use retry_budget::RetryBudget;
 use plan::Plan;
 
 /// The proxy: give it to a Pingora service, or let [`Listener`] serve it.
@@ -54,13 +70,22 @@ pub struct Proxy {
     metrics: Arc<Metrics>,
     request_ids: account::RequestIds,
     open: Arc<OpenRequests>,
+    admission: Arc<Admission>,
+    retry_budget: RetryBudget,
 }
 
 impl Proxy {
     /// Makes a proxy that asks `router`.
     #[must_use]
     pub fn new(router: Arc<Router>, metrics: Arc<Metrics>) -> Self {
-        Self { router, metrics, request_ids: account::RequestIds::default(), open: Arc::default() }
+        Self {
+            router,
+            metrics,
+            request_ids: account::RequestIds::default(),
+            open: Arc::default(),
+            admission: Arc::default(),
+            retry_budget: RetryBudget::new(),
+        }
     }
 }
 
@@ -72,11 +97,23 @@ impl ProxyHttp for Proxy {
         RequestContext::new(self.router.snapshot(), self.request_ids.next(), self.open.enter())
     }
 
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<()> {
+        connection::request_began(session, &ctx.snapshot.config.limits);
+        if let Some(id) = headers::request_id(session.req_header()) {
+            ctx.request_id = id;
+        }
+        Ok(())
+    }
+
     async fn request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<bool> {
         if self.open.is_draining() {
             session.set_keepalive(None);
         }
-        match self.plan(session, ctx).await {
+        let planned = match self.admit(session, ctx) {
+            Ok(()) => self.plan(session, ctx).await,
+            Err(rejection) => Err(rejection),
+        };
+        match planned {
             Ok(Plan::Forward) => Ok(false),
             Ok(Plan::Answer(body)) => models::send(session, ctx, body).await.map(|()| true),
             Err(rejection) => {
@@ -89,7 +126,12 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_peer(&self, _session: &mut Session, ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
         ctx.attempts += 1;
-        forward::peer(ctx).await
+        ctx.tried_peers += 1;
+        let peer = forward::peer(ctx).await;
+        peer.map_err(|mut error| {
+            error.set_retry(self.attempt_failed(ctx, &error));
+            error
+        })
     }
 
     async fn upstream_request_filter(
@@ -103,10 +145,11 @@ impl ProxyHttp for Proxy {
         };
         ctx.upstream_is_h2 = upstream.version == Version::HTTP_2;
         forward::set_target(upstream, &provider)?;
+        headers::clean_request(upstream, session, ctx)?;
         forward::set_credential(upstream, &provider.credential)?;
         if let Some(body) = ctx.body.clone() {
             forward::set_length(upstream, body.len())?;
-            ctx.swap.install(session, body, provider.timeouts.first_byte.0);
+            ctx.swap.install(session, body, provider.timeouts.first_byte.0.min(ctx.patience()));
         }
         Ok(())
     }
@@ -133,11 +176,35 @@ impl ProxyHttp for Proxy {
         ctx: &mut RequestContext,
     ) -> Result<()> {
         ctx.swap.restore(session); // an informational answer may be the first, and the deadline was kept
-        if !upstream.status.is_informational() && ctx.first_byte.is_none() {
-            ctx.first_byte = Some(Instant::now());
-            self.attempt_answered(ctx, upstream.status);
+        if upstream.status.is_informational() {
+            return Ok(());
         }
+        self.attempt_answered(ctx, upstream.status);
+        if let Some(Route::Model { target, .. }) = &ctx.route {
+            fallback::let_rest(target, upstream.status, &upstream.headers);
+        }
+        if Self::is_retried(ctx, upstream.status) && self.try_again(ctx, Cause::Status(upstream.status)) {
+            let mut error = Error::new(ErrorType::HTTPStatus(upstream.status.as_u16())).into_up();
+            error.set_retry(true);
+            return Err(error);
+        }
+        self.first_byte_arrived(ctx);
+        if upstream.status == StatusCode::BAD_REQUEST && ctx.has_larger_window() {
+            ctx.swap.hold(session);
+        }
+        Self::begin_answer(session, upstream, ctx);
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut RequestContext,
+    ) -> Result<Option<Duration>> {
+        self.pass_answer(body, end_of_stream, ctx);
+        Ok(None)
     }
 
     async fn response_filter(
@@ -146,11 +213,12 @@ impl ProxyHttp for Proxy {
         answer: &mut ResponseHeader,
         ctx: &mut RequestContext,
     ) -> Result<()> {
+        headers::clean_answer(answer, ctx)?;
         answer::decorate(answer, ctx)
     }
 
-    /// Pingora's default forbids a retry of every POST. Here a retry is safe when a reused connection turned out to be
-    /// closed before it answered anything.
+    /// Pingora's default forbids a retry of every POST. Here nothing of an answer has reached the client, and the body is
+    /// still there: it is sent again, to another upstream.
     fn error_while_proxy(
         &self,
         peer: &HttpPeer,
@@ -160,14 +228,26 @@ impl ProxyHttp for Proxy {
         reused: bool,
     ) -> Box<Error> {
         ctx.swap.restore(session);
+        if matches!(error.etype(), ErrorType::HTTPStatus(_)) && error.retry() {
+            return error; // `upstream_response_filter` has decided
+        }
+        if *error.etype() == held_answer::CONTEXT_LENGTH {
+            return self.widen(ctx, error);
+        }
         let mut error = error.more_context(format!("peer: {peer}"));
+        let can_resend = ctx.body.is_some() || session.as_downstream_mut().is_body_empty();
+        if !can_resend || session.response_written().is_some() {
+            error.set_retry(false);
+            self.attempt_broke(ctx, &error);
+            return error;
+        }
+        // A kept connection that turns out to be closed says nothing about the upstream: the same one is asked again.
+        let is_stale = reused && matches!(error.retry, RetryType::ReusedOnly | RetryType::Decided(true));
+        let again = if is_stale { ctx.again_after_stale() } else { self.attempt_failed(ctx, &error) };
         if *error.etype() == body_adapter::FIRST_BYTE_TIMEOUT {
             error = error.into_up(); // it surfaced on the downstream side, where the adapter stands
         }
-        let stale = reused && matches!(error.retry, RetryType::ReusedOnly | RetryType::Decided(true));
-        let can_resend = ctx.body.is_some() || session.as_downstream_mut().is_body_empty();
-        error.set_retry(stale && can_resend && session.response_written().is_none());
-        self.attempt_failed(ctx, &error);
+        error.set_retry(again);
         error
     }
 
@@ -178,14 +258,18 @@ impl ProxyHttp for Proxy {
         ctx: &mut RequestContext,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        error.set_retry(false);
-        self.attempt_failed(ctx, &error);
+        error.set_retry(self.attempt_failed(ctx, &error));
         error
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestContext) -> FailToProxy {
         ctx.swap.restore(session);
         answer::fail(session, error, ctx).await
+    }
+
+    /// Pingora's default names the query string, in which some clients send keys.
+    fn request_summary(&self, session: &Session, ctx: &RequestContext) -> String {
+        format!("{} {}", session.req_header().method, ctx.request_id)
     }
 
     /// One line from `logging` says it all; Pingora's own would repeat it, at error level when a client just left.
@@ -196,5 +280,6 @@ impl ProxyHttp for Proxy {
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut RequestContext) {
         ctx.swap.restore(session); // Pingora calls `finish` next: without the real session there is no keep-alive
         self.account(session, error, ctx);
+        connection::request_ended();
     }
 }

@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use crate::classifier::{self, BundleError, Classifier, Host, Runtime};
-use crate::config::{Config, Name, Problem, Problems};
+use crate::certificates::Certificate;
+use crate::classifier::{Bundle, BundleError, Classifier, Host, Runtime};
+use crate::clients::Clients;
+use crate::config::{Config, Credential, KeyPath, Name, Problem, Problems};
 use crate::policy::PolicySet;
 use crate::scores::Degraded;
 use crate::telemetry::Metrics;
@@ -28,6 +30,10 @@ pub struct Snapshot {
     pub policies: PolicySet,
     /// Who answers.
     pub upstreams: Upstreams,
+    /// Who may ask.
+    pub clients: Clients,
+    /// What the listeners with TLS show, by the listener's index.
+    pub certificates: Vec<Option<Certificate>>,
     /// Who judges.
     pub classifiers: BTreeMap<Name, ClassifierState>,
 }
@@ -50,12 +56,12 @@ pub enum ClassifierState {
 pub struct Builder {
     /// The configuration file; relative paths in it start at its folder.
     pub path: PathBuf,
-    /// ONNX Runtime, or why it did not load.
-    pub runtime: Result<Arc<Runtime>, String>,
     /// Where keys come from.
     pub environment: Environment,
     /// Where classifiers count.
     pub metrics: Arc<Metrics>,
+    /// ONNX Runtime, or why it did not load; loaded for the first classifier, not before.
+    runtime: OnceLock<Result<Arc<Runtime>, String>>,
 }
 
 /// Why a snapshot cannot be built.
@@ -75,6 +81,23 @@ pub enum BuildError {
 }
 
 impl Snapshot {
+    /// Returns whether `next` would serve exactly as this one does: the same text, the same weights, and no keys in
+    /// files, which may hold others by now.
+    #[must_use]
+    pub fn serves_like(&self, next: &Self) -> bool {
+        let has_key_file = |config: &Config| {
+            config.providers.values().any(|provider| matches!(provider.credential, Credential::File(_)))
+        };
+        self.config.same_text(&next.config)
+            && !has_key_file(&next.config)
+            && self.certificates == next.certificates
+            && next.classifiers.iter().all(|(name, state)| match (state, self.classifiers.get(name)) {
+                (ClassifierState::Ready(next), Some(ClassifierState::Ready(serving))) => next.is(serving),
+                (ClassifierState::Unavailable { .. }, Some(ClassifierState::Unavailable { .. })) => true,
+                _ => false,
+            })
+    }
+
     /// Returns whether every classifier serves.
     #[must_use]
     pub fn is_whole(&self) -> bool {
@@ -83,6 +106,13 @@ impl Snapshot {
 }
 
 impl Builder {
+    /// Makes a builder for the file at `path`, which takes keys from the process's environment.
+    #[must_use]
+    pub fn new(path: &Path, metrics: Arc<Metrics>) -> Self {
+        let environment = Box::new(|name: &str| std::env::var(name).ok());
+        Self { path: path.to_owned(), environment, metrics, runtime: OnceLock::new() }
+    }
+
     /// Reads the file and reports whatever is wrong with it, rules and keys included, in one go.
     ///
     /// # Errors
@@ -91,8 +121,12 @@ impl Builder {
         let Ok(text) = std::fs::read_to_string(&self.path) else { return Config::load(&self.path) };
         let (config, mut problems) = Config::inspect(&text, &self.path.display().to_string());
         if let Some(config) = &config {
-            problems = problems.and(PolicySet::compile(config).err().unwrap_or_default());
-            problems = problems.and(self.upstreams(config).err().unwrap_or_default());
+            let mut more = PolicySet::compile(config).err().unwrap_or_default();
+            more.extend(self.upstreams(config).err().unwrap_or_default());
+            more.extend(self.certificates(config).err().unwrap_or_default());
+            // What validation found wrong with an address, building it finds again.
+            more.retain(|problem| problems.iter().all(|known| known.path != problem.path));
+            problems = problems.and(more);
         }
         config.filter(|_| problems.is_empty()).ok_or(problems)
     }
@@ -121,8 +155,10 @@ impl Builder {
         if !problems.is_empty() {
             return Err(self.problems(problems).into());
         }
+        let clients = Clients::build(config.clients.as_ref(), previous.map(|snapshot| &snapshot.clients));
+        let certificates = self.certificates(&config).map_err(|problems| self.problems(problems))?;
         let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
-        Ok(Snapshot { generation, config: Arc::new(config), policies, upstreams, classifiers })
+        Ok(Snapshot { generation, config: Arc::new(config), policies, upstreams, clients, certificates, classifiers })
     }
 
     /// Returns the folder that relative paths start at.
@@ -133,6 +169,20 @@ impl Builder {
 
     fn upstreams(&self, config: &Config) -> Result<Upstreams, Vec<Problem>> {
         Upstreams::build(config, &*self.environment, self.base_dir())
+    }
+
+    fn certificates(&self, config: &Config) -> Result<Vec<Option<Certificate>>, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut certificates = Vec::new();
+        for (index, listen) in config.listen.iter().enumerate() {
+            let loaded = listen.tls.as_ref().map(|tls| Certificate::load(tls, self.base_dir())).transpose();
+            certificates.push(loaded.unwrap_or_else(|error| {
+                let path = KeyPath::root().key("listen").index(index).key("tls");
+                problems.extend(config.problem(&path, error.to_string()));
+                None
+            }));
+        }
+        if problems.is_empty() { Ok(certificates) } else { Err(problems) }
     }
 
     fn problems(&self, problems: Vec<Problem>) -> Problems {
@@ -151,12 +201,15 @@ impl Builder {
         });
         if let Some((classifier, before)) = serving
             && before == section
-            && classifier::fingerprint(&self.base_dir().join(&section.bundle))
-                .is_ok_and(|now| now == *classifier.identity().sha256)
         {
-            return Ok(ClassifierState::Ready(classifier.clone()));
+            // Read as a whole: a manifest that did not change says nothing about a file that rotted.
+            let bundle = Bundle::open(&self.base_dir().join(&section.bundle));
+            let bundle = bundle.map_err(|source| BuildError::Classifier { name: name.clone(), source })?;
+            if bundle.identity().sha256 == classifier.identity().sha256 {
+                return Ok(ClassifierState::Ready(classifier.clone()));
+            }
         }
-        let runtime = match &self.runtime {
+        let runtime = match self.runtime.get_or_init(load_runtime) {
             Ok(runtime) => Arc::clone(runtime),
             Err(detail) => {
                 return Ok(ClassifierState::Unavailable { reason: Degraded::RuntimeMissing, detail: detail.clone() });
@@ -171,4 +224,15 @@ impl Builder {
             }
         }
     }
+}
+
+fn load_runtime() -> Result<Arc<Runtime>, String> {
+    let runtime = Runtime::load();
+    match &runtime {
+        Ok(runtime) => {
+            tracing::info!(path = %runtime.path().display(), version = runtime.version(), "ONNX Runtime loaded");
+        }
+        Err(error) => tracing::error!("ONNX Runtime is missing, prompts will not be classified: {error}"),
+    }
+    runtime.map_err(|error| error.to_string())
 }

@@ -9,7 +9,10 @@ mod provider;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use tokio::time::Instant;
 
 pub use address::{BaseUrl, HostPort};
 pub use provider::{Credential, Endpoint, Provider, ResolveError};
@@ -36,9 +39,16 @@ pub struct Target {
     pub provider: Arc<Provider>,
     /// US dollars per million tokens, if the catalog says.
     pub price: Option<Price>,
+    /// The context window in tokens; `None` when the catalog does not say.
+    pub context: Option<u64>,
+    /// Milliseconds of the process's clock until which it asked to be left alone.
+    rests_until: AtomicU64,
     /// What is changed in its requests that stream, and in the others.
     edits: [Edits; 2],
 }
+
+/// The zero of the clock in [`Target`].
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Upstreams {
     /// Builds what `config` describes. `environment` looks environment variables up; relative files start at `base_dir`.
@@ -118,6 +128,27 @@ impl Target {
             upstream_name: model.name.clone().unwrap_or_else(|| name.to_string()),
             provider,
             price: model.price,
+            context: model.context,
+            rests_until: AtomicU64::new(0),
         }
+    }
+
+    /// Returns whether its context window is known to be larger than `other`'s.
+    #[must_use]
+    pub fn is_wider_than(&self, other: &Self) -> bool {
+        matches!((self.context, other.context), (Some(mine), Some(theirs)) if mine > theirs)
+    }
+
+    /// Remembers that it asked, with `Retry-After`, to be left alone until `until`.
+    pub fn rest_until(&self, until: Instant) {
+        let until = u64::try_from(until.saturating_duration_since(*EPOCH).as_millis()).unwrap_or(u64::MAX);
+        self.rests_until.fetch_max(until, Ordering::Relaxed);
+    }
+
+    /// Returns whether it asked to be left alone and that time is not over.
+    #[must_use]
+    pub fn is_resting(&self) -> bool {
+        let until = self.rests_until.load(Ordering::Relaxed);
+        until > 0 && EPOCH.elapsed().as_millis() < u128::from(until)
     }
 }

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
 from . import card, export, golden, metrics
-from .dataset import TIERS
+from .dataset import TIER_OF_LABEL, TIERS
 from .encoder import DIMENSION, sha256
 from .evaluate import Model
 from .tokens import HEAD_TOKENS, MAX_TOKENS, token_ids
@@ -32,6 +32,7 @@ TIER_HEAD = {
     "name": "tier",
     "kind": "multinomial",
     "labels": TIERS,
+    "aliases": TIER_OF_LABEL,
     "inputs": ["embedding", "features"],
     "activation": "relu",
 }

@@ -136,14 +136,6 @@ impl Files {
     }
 }
 
-/// Returns the sha256 that [`Identity`] would have for `folder` as it is now, without verifying it.
-///
-/// # Errors
-/// When the manifest cannot be read.
-pub fn fingerprint(folder: &Path) -> Result<String, BundleError> {
-    Ok(sha256(&read(folder, FILE)?))
-}
-
 fn read(folder: &Path, file: &str) -> Result<Vec<u8>, BundleError> {
     let path = folder.join(file);
     fs::read(&path).map_err(|source| BundleError::Read { path, source })

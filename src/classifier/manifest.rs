@@ -99,6 +99,9 @@ pub struct HeadSpec {
     pub kind: HeadKind,
     /// The names of its outputs, at least two, each once.
     pub labels: Vec<Name>,
+    /// What data sets call its labels, such as the model that a label stands for; only evaluation and training ask.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aliases: BTreeMap<String, Name>,
     /// What it reads, in this order.
     pub inputs: Vec<Block>,
     /// What stands between its layers.
@@ -166,6 +169,12 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Returns the head called `name`.
+    #[must_use]
+    pub fn head(&self, name: &str) -> Option<&HeadSpec> {
+        self.heads.iter().find(|head| head.name.as_str() == name)
+    }
+
     /// Returns how far a golden score may be off.
     #[must_use]
     pub fn tolerance(&self) -> f32 {
@@ -219,6 +228,13 @@ impl Manifest {
 }
 
 impl HeadSpec {
+    /// Returns the place among the labels of the one that `text` names, itself or by an alias.
+    #[must_use]
+    pub fn label(&self, text: &str) -> Option<usize> {
+        let name = self.aliases.get(text).map_or(text, Name::as_str);
+        self.labels.iter().position(|label| label.as_str() == name)
+    }
+
     fn check(&self) -> Result<(), BundleError> {
         let head = || self.name.clone();
         if self.labels.len() < 2 {
@@ -227,6 +243,7 @@ impl HeadSpec {
         if let Some(label) = repeated(&self.labels) {
             return Err(BundleError::LabelTwice { head: head(), label: label.clone() });
         }
+        self.check_aliases()?;
         if self.inputs.is_empty() || repeated(&self.inputs).is_some() {
             return Err(BundleError::HeadInputs { head: head(), inputs: self.inputs.clone() });
         }
@@ -234,6 +251,21 @@ impl HeadSpec {
             return Err(BundleError::Temperature { head: head(), value: self.temperature });
         }
         Ok(())
+    }
+
+    fn check_aliases(&self) -> Result<(), BundleError> {
+        let bad = |(alias, label): &(&String, &Name)| {
+            !self.labels.contains(label) || self.labels.iter().any(|known| known.as_str() == alias.as_str())
+        };
+        match self.aliases.iter().find(bad) {
+            Some((alias, label)) => Err(BundleError::Alias {
+                head: self.name.clone(),
+                alias: alias.clone(),
+                label: label.clone(),
+                labels: self.labels.clone(),
+            }),
+            None => Ok(()),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::edge::{Clients, Limits, Listeners, Upgrade};
 use super::load::Source;
 use super::values::{self, Glob, Ladder, Name, Ratio, Span};
 
@@ -16,14 +17,23 @@ use super::values::{self, Glob, Ladder, Name, Ratio, Span};
 pub struct Config {
     /// The file format's version; only 1 exists.
     pub version: u32,
-    /// Where clients connect.
-    pub listen: Listen,
+    /// Where clients connect: one listener, or a list.
+    pub listen: Listeners,
     /// Where operators and Prometheus connect.
     #[serde(default)]
     pub admin: Admin,
     /// Bounds on what one request, or all of them together, may cost.
     #[serde(default)]
     pub limits: Limits,
+    /// How one process hands its listeners to the next.
+    #[serde(default)]
+    pub upgrade: Option<Upgrade>,
+    /// Who may send requests; without this key anyone who can connect.
+    #[serde(default)]
+    pub clients: Option<Clients>,
+    /// How far a request is tried again when an upstream fails it.
+    #[serde(default)]
+    pub retry: Retry,
     /// Where requests go that no policy matches; without it they get a 404.
     #[serde(default)]
     pub default_provider: Option<Name>,
@@ -43,15 +53,6 @@ pub struct Config {
     pub(super) source: Source,
 }
 
-/// The data plane's listener.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Listen {
-    /// Address and port; port 0 takes a free one.
-    #[serde(deserialize_with = "values::address")]
-    pub address: SocketAddr,
-}
-
 /// The admin plane's listener.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -61,14 +62,22 @@ pub struct Admin {
     pub address: SocketAddr,
 }
 
-/// Bounds on what requests may cost.
+/// How far a request is tried again when an upstream fails it, before the first byte of an answer.
+///
+/// Connect and TLS errors, timeouts, broken connections, 408, 429 and 5xx go to the provider's next peer, then along
+/// the policy's `fallback`. The last attempt's own error reaches the client.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// The largest request body that is read; larger ones get a 413. Default 32 MiB, at most 1 GiB.
-    pub max_body_bytes: usize,
-    /// How long a client may pause while it sends its body. Default 30s.
-    pub body_idle: Span,
+pub struct Retry {
+    /// Attempts in all, the first included. Default 4; 1 never tries again.
+    pub max_attempts: u32,
+    /// From the request's arrival: no attempt starts or waits for its first byte beyond it. Default 120s.
+    pub deadline: Span,
+    /// The share of live requests that may be retries, so that an outage does not multiply the load. Default 0.2; ten
+    /// retries a second are always allowed.
+    pub budget: Ratio,
+    /// More statuses that are tried again.
+    pub statuses: Vec<u16>,
 }
 
 /// A service that answers prompts over an OpenAI-compatible API.
@@ -86,6 +95,9 @@ pub struct Provider {
     /// How long to wait for what.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// Globs over header names of its answers that clients may see although they tell of the operator's account.
+    #[serde(default)]
+    pub expose_headers: Vec<Glob>,
 }
 
 /// Whose key goes upstream, as `Authorization: Bearer`.
@@ -161,6 +173,9 @@ pub struct Price {
     pub input: f64,
     /// For tokens of the answer.
     pub output: f64,
+    /// For tokens of the prompt that the provider had in its cache; by default as `input`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_input: Option<f64>,
 }
 
 /// Something a request may need and a model may lack.
@@ -213,6 +228,9 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// Decides when no rule did.
     pub strategy: Strategy,
+    /// The models that are tried next, in order, when the chosen one's provider fails.
+    #[serde(default)]
+    pub fallback: Vec<Name>,
 }
 
 /// Which requests a policy is for. An empty match fits every request.
@@ -302,9 +320,14 @@ impl Default for Admin {
     }
 }
 
-impl Default for Limits {
+impl Default for Retry {
     fn default() -> Self {
-        Self { max_body_bytes: 32 << 20, body_idle: Span::from_secs(30) }
+        Self {
+            max_attempts: 4,
+            deadline: Span::from_secs(120),
+            budget: Ratio::new(0.2).expect("a fifth is a ratio"),
+            statuses: Vec::new(),
+        }
     }
 }
 

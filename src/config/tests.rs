@@ -236,6 +236,8 @@ fn prices_are_finite_and_not_negative() {
         assert_eq!(found.len(), 1, "{price}");
         assert!(found[0].starts_with("models.small.price.input: must be "), "{found:?}");
     }
+    let found = problems_with("input: 0.05", "cached_input: -1, input: 0.05");
+    assert_eq!(found, ["models.small.price.cached_input: must be 0 or more US dollars per million tokens, got -1"]);
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! What the shape cannot say: references, bounds, addresses. Finds every problem, stops at none.
 
+mod edge;
+
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::problem::{KeyPath, Problem};
 use super::{
-    Adapt, Classifier, Config, Credential, Model, Name, Policy, Provider, Span, Strategy, Tiers, Timeouts, nearest,
+    Adapt, Classifier, Config, Credential, Model, Name, Policy, Provider, Retry, Span, Strategy, Tiers, Timeouts, nearest,
 };
 
-const BODY_BYTES: RangeInclusive<usize> = 1..=1 << 30;
+const ATTEMPTS: RangeInclusive<u32> = 1..=16;
+const ERROR_STATUS: RangeInclusive<u16> = 400..=599;
 const QUEUE: RangeInclusive<usize> = 1..=65_536;
 const THREADS: RangeInclusive<usize> = 1..=64;
 const CONTEXT: RangeInclusive<u64> = 1..=1_000_000_000;
@@ -58,17 +61,20 @@ impl Checker<'_> {
         if config.version != 1 {
             self.wrong(&root("version"), format!("version {} is not known (allowed: 1)", config.version));
         }
-        let (listen, admin) = (config.listen.address, config.admin.address);
-        // A wildcard address takes the port on every interface.
-        let same_host = listen.ip() == admin.ip() || listen.ip().is_unspecified() || admin.ip().is_unspecified();
-        if listen.port() != 0 && listen.port() == admin.port() && same_host {
-            self.wrong(&root("admin").key("address"), format!("must differ from listen.address, which is {listen}"));
-        }
-        let limits = root("limits");
-        self.within(&limits.key("max_body_bytes"), &config.limits.max_body_bytes, &BODY_BYTES);
-        self.span(&limits.key("body_idle"), config.limits.body_idle, TIMEOUT);
+        self.listeners();
+        self.limits();
+        self.clients();
+        self.retry(&root("retry"), &config.retry);
         if let Some(name) = &config.default_provider {
             self.reference(&root("default_provider"), name, "providers", "provider");
+        }
+    }
+
+    fn retry(&mut self, path: &KeyPath, retry: &Retry) {
+        self.within(&path.key("max_attempts"), &retry.max_attempts, &ATTEMPTS);
+        self.span(&path.key("deadline"), retry.deadline, TIMEOUT);
+        for (index, status) in retry.statuses.iter().enumerate() {
+            self.within(&path.key("statuses").index(index), status, &ERROR_STATUS);
         }
     }
 
@@ -107,7 +113,8 @@ impl Checker<'_> {
             self.wrong(&path.key("name"), "must be 1 to 256 characters without control characters");
         }
         if let Some(price) = model.price {
-            for (key, dollars) in [("input", price.input), ("output", price.output)] {
+            let cached = price.cached_input.unwrap_or_default();
+            for (key, dollars) in [("input", price.input), ("output", price.output), ("cached_input", cached)] {
                 if !(dollars.is_finite() && dollars >= 0.0) {
                     let message = format!("must be 0 or more US dollars per million tokens, got {dollars}");
                     self.wrong(&path.key("price").key(key), message);
@@ -175,6 +182,9 @@ impl Checker<'_> {
         }
         for (index, rule) in policy.rules.iter().enumerate() {
             self.reference(&path.key("rules").index(index).key("use"), &rule.model, "models", "model");
+        }
+        for (index, model) in policy.fallback.iter().enumerate() {
+            self.reference(&path.key("fallback").index(index), model, "models", "model");
         }
         match &policy.strategy {
             Strategy::Tiers(tiers) => self.tiers(&path.key("strategy"), tiers),

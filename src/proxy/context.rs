@@ -1,18 +1,26 @@
 //! What one request remembers between Pingora's phases.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::admission::Held;
 use super::body_adapter::Swap;
+use super::clients::ClientUse;
 use super::drain::OpenRequest;
+use super::meter::Meter;
 use super::original::Original;
 use super::rejection::Rejection;
+use crate::config::Name;
 use crate::router::Routing;
 use crate::snapshot::Snapshot;
 use crate::upstream::{Provider, Target};
+
+/// Tries that Pingora is allowed in all; `retry.max_attempts` is at most 16, and each may meet a closed connection first.
+pub(super) const MAX_TRIES: u32 = 32;
 
 /// What one request remembers between Pingora's phases.
 pub struct RequestContext {
@@ -32,12 +40,24 @@ pub struct RequestContext {
     pub(super) swap: Swap,
     /// Whether the current attempt speaks HTTP/2 to the upstream.
     pub(super) upstream_is_h2: bool,
+    /// The models that are left to fall back on.
+    pub(super) fallbacks: VecDeque<Arc<Target>>,
+    /// Peers of the current provider that were tried.
+    pub(super) tried_peers: usize,
     /// How often an upstream was tried.
     pub(super) attempts: u32,
     /// What Pointsman added before the first attempt: everything but the wait for the client's own bytes.
     pub(super) overhead: Duration,
     /// When the answer's first byte came.
     pub(super) first_byte: Option<Instant>,
+    /// Whether Pointsman asked for the stream's usage event and the client did not.
+    pub(super) usage_injected: bool,
+    /// What is measured of the answer; `None` until a successful one has begun.
+    pub(super) meter: Option<Meter>,
+    /// Who asks, when clients have keys.
+    pub(super) client: Option<ClientUse>,
+    /// The memory that its body takes.
+    pub(super) held: Option<Held>,
     /// Why Pointsman itself answered.
     pub(super) rejected: Option<&'static str>,
     /// Keeps a shutdown waiting.
@@ -67,13 +87,19 @@ impl RequestContext {
             snapshot,
             request_id,
             route: None,
-            original: None,
             body: None,
             swap: Swap::default(),
             upstream_is_h2: false,
+            original: None,
+            fallbacks: VecDeque::new(),
+            tried_peers: 0,
             attempts: 0,
             overhead: Duration::ZERO,
             first_byte: None,
+            usage_injected: false,
+            meter: None,
+            client: None,
+            held: None,
             rejected: None,
             _open: open,
         }
@@ -87,10 +113,62 @@ impl RequestContext {
         })
     }
 
+    /// Returns the model that is asked, unless the request passes through.
+    pub(super) fn target(&self) -> Option<&Target> {
+        match &self.route {
+            Some(Route::Model { target, .. }) => Some(target),
+            _ => None,
+        }
+    }
+
+    /// Returns the name of [`Self::target`].
+    pub(super) fn answering_model(&self) -> Option<&Name> {
+        self.target().map(|target| &target.model)
+    }
+
     /// Returns the decision, if a policy made one.
     pub(super) fn routing(&self) -> Option<&Routing> {
         match &self.route {
             Some(Route::Model { routing, .. }) => Some(routing),
+            _ => None,
+        }
+    }
+
+    /// Returns the body as `target` is to get it.
+    pub(super) fn body_for(&self, target: &Target) -> Bytes {
+        self.original.as_ref().map(|original| original.body_for(target)).unwrap_or_default()
+    }
+
+    /// Goes back to the peer whose kept connection was closed; once for each of its attempts.
+    pub(super) fn again_after_stale(&mut self) -> bool {
+        self.tried_peers = self.tried_peers.saturating_sub(1);
+        self.attempts < MAX_TRIES
+    }
+
+    /// Returns whether a model that is left to fall back on has a larger context window than the one that is asked.
+    pub(super) fn has_larger_window(&self) -> bool {
+        match &self.route {
+            Some(Route::Model { target, .. }) => self.fallbacks.iter().any(|next| next.is_wider_than(target)),
+            _ => false,
+        }
+    }
+
+    /// Leaves only models with a larger context window to fall back on.
+    pub(super) fn drop_smaller_windows(&mut self) {
+        if let Some(Route::Model { target, .. }) = &self.route {
+            self.fallbacks.retain(|next| next.is_wider_than(target));
+        }
+    }
+
+    /// Returns how much longer the request may be tried.
+    pub(super) fn patience(&self) -> Duration {
+        self.snapshot.config.retry.deadline.0.saturating_sub(self.started.elapsed())
+    }
+
+    /// Returns the model that is asked, which a fallback may have made another than the decision's.
+    pub(super) fn model(&self) -> Option<&Name> {
+        match &self.route {
+            Some(Route::Model { target, .. }) => Some(&target.model),
             _ => None,
         }
     }

@@ -141,6 +141,11 @@ impl Decoder {
         Ok(std::mem::take(&mut self.kept_mut().bytes).freeze())
     }
 
+    /// Returns how many bytes are decoded.
+    pub(super) fn decoded(&mut self) -> usize {
+        self.kept_mut().bytes.len()
+    }
+
     fn refusal(&mut self) -> Rejection {
         if self.kept_mut().is_over {
             return Rejection::BodyTooLarge { limit: self.limit };

@@ -8,6 +8,7 @@ use pingora::ErrorType;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
+use super::admission::Held;
 use super::decode::{Decoder, Encoding};
 use super::rejection::Rejection;
 
@@ -23,28 +24,34 @@ const LINGER_BYTES: usize = 16 << 20;
 ///
 /// # Errors
 /// Too large, too slow, encoded in a way that cannot be read, or gone: [`Rejection`]s for the client.
-pub(super) async fn read_body(session: &mut Session, limit: usize, idle: Duration) -> Result<Bytes, Rejection> {
+pub(super) async fn read_body(
+    session: &mut Session,
+    limit: usize,
+    idle: Duration,
+    held: &mut Held,
+) -> Result<Bytes, Rejection> {
     let header = session.req_header();
     let encoding = Encoding::of(&header.headers)?;
     let announced = content_length(header);
     if announced.is_some_and(|length| length > limit) {
         return Err(Rejection::BodyTooLarge { limit });
     }
+    held.fits(announced.unwrap_or(0))?;
     if expects_continue(header) {
         // Pingora does not answer by itself, and curl would wait a second before it sends the body anyway.
         let answered = session.as_downstream_mut().write_continue_response().await;
         answered.map_err(|_| Rejection::ClientGone)?;
     }
-    session.as_downstream_mut().set_read_timeout(Some(idle));
     // A client can announce more than it will ever send: what it announced is no reason to set memory aside for it.
     let mut decoder = Decoder::new(encoding, limit, announced.unwrap_or(0).min(1 << 20))?;
     let mut received = 0;
-    while let Some(chunk) = session.read_request_body().await.map_err(|error| unreadable(&error))? {
+    while let Some(chunk) = next_chunk(session, idle).await? {
         received += chunk.len();
         if received > limit {
             return Err(Rejection::BodyTooLarge { limit });
         }
         decoder.push(&chunk)?;
+        held.cover(decoder.decoded())?;
     }
     session.req_header_mut().remove_header(&header::CONTENT_ENCODING);
     decoder.finish()
@@ -56,6 +63,14 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let essence = given.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     let essence = essence.to_ascii_lowercase();
     matches!(&essence[..], b"" | b"application/json" | b"text/json") || essence.ends_with(b"+json")
+}
+
+/// Reads the next part. Pingora has no read timeout for HTTP/2, so the pause is bounded here.
+async fn next_chunk(session: &mut Session, idle: Duration) -> Result<Option<Bytes>, Rejection> {
+    match tokio::time::timeout(idle, session.read_request_body()).await {
+        Ok(chunk) => chunk.map_err(|error| unreadable(&error)),
+        Err(_) => Err(Rejection::RequestTimeout),
+    }
 }
 
 /// Reads and drops what a client still sends of a body that was refused, within bounds: closing the socket on unread

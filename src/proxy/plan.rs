@@ -8,11 +8,13 @@ use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use tokio::time::Instant;
 
+use super::admission::Held;
 use super::context::{RequestContext, Route};
 use super::models::{self, Question};
 use super::original::Original;
 use super::rejection::{Rejection, Shape};
-use super::{Proxy, intake};
+use super::{Proxy, clients, fallback, intake};
+use crate::features::TokenCounter;
 use crate::policy::RequestFacts;
 use crate::prompt::{Dialect, Prompt};
 use crate::router::Verdict;
@@ -36,12 +38,14 @@ impl Proxy {
         }
         let dialect = Dialect::of_path(header.uri.path()).filter(|_| header.method == Method::POST);
         let Some(dialect) = dialect.filter(|_| intake::is_json(&header.headers)) else {
+            clients::authorize(ctx, None)?;
             let provider = default_provider(ctx).ok_or_else(|| unreadable(header, dialect))?;
             ctx.route = Some(Route::Pass { provider });
             return Ok(Plan::Forward);
         };
         let limits = &ctx.snapshot.config.limits;
-        let body = intake::read_body(session, limits.max_body_bytes, limits.body_idle.0).await?;
+        let held = ctx.held.insert(Held::new(&self.admission, limits.max_bytes_in_flight));
+        let body = intake::read_body(session, limits.max_body_bytes, limits.body_idle.0, held).await?;
         let received = Instant::now();
         self.route(session, ctx, dialect, body).await?;
         ctx.overhead = received.elapsed();
@@ -65,24 +69,30 @@ impl Proxy {
             path: header.uri.path(),
             header: &|name| header.headers.get(name)?.to_str().ok(),
         };
-        let original = Original::new(&body, &prompt);
+        ctx.original = Some(Original::new(&body, &prompt));
         match self.router.decide(&snapshot, &facts, &prompt).await {
             Verdict::Route(routing) => {
+                clients::authorize(ctx, Some(&routing.decision.policy))?;
+                clients::debit(ctx, || routing.features.tokens.tokens)?;
                 self.router.count(&routing);
                 let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
                 let started = Instant::now();
-                ctx.body = Some(original.body_for(target));
+                ctx.body = Some(ctx.body_for(target));
                 self.metrics.stage_ended(Stage::Rewrite, started.elapsed());
                 ctx.route = Some(Route::Model { target: Arc::clone(target), routing });
+                ctx.fallbacks = fallback::fallbacks(ctx).collect();
+                self.retry_budget.deposit(snapshot.config.retry.budget);
+                self.avoid_resting(ctx);
             }
             Verdict::Pass { .. } => {
+                clients::authorize(ctx, None)?;
+                clients::debit(ctx, || TokenCounter::new().count(prompt.texts()).tokens)?;
                 let unknown = || models::not_found(&snapshot.config, &prompt.model);
                 let provider = default_provider(ctx).ok_or_else(unknown)?;
                 ctx.route = Some(Route::Pass { provider });
-                ctx.body = Some(original.body.clone());
+                ctx.body = Some(body.clone());
             }
         }
-        ctx.original = Some(original);
         Ok(())
     }
 }

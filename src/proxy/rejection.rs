@@ -4,11 +4,13 @@
 //! and what it may send; never an upstream's address, a key or a prompt.
 
 use std::iter;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
+use crate::clients::Limited;
 use crate::config::Name;
 use crate::prompt::{Dialect, ParseError};
 
@@ -108,9 +110,33 @@ pub enum Rejection {
     /// The client left before it was answered; nobody reads this.
     #[error("The client closed the connection.")]
     ClientGone,
+    /// The prompt is too long for the model, and no other may be tried.
+    #[error("The prompt is too long for the model's context window.")]
+    ContextLength,
     /// A fault of ours.
     #[error("The proxy failed to handle the request.")]
     Internal,
+    /// The key is none of a client's, or there is none.
+    #[error("Incorrect API key provided, or none: send yours as `Authorization: Bearer`, `x-api-key` or `api-key`.")]
+    InvalidApiKey,
+    /// The client may not use the policy that the request falls to, or may not pass through.
+    #[error("This API key may not be used for this request.")]
+    NotAllowed,
+    /// The client asks too much.
+    #[error("Rate limit reached: {} {} a minute are allowed. Try again in {} s.", limited.per_minute, limited.unit.as_str(), seconds(limited.retry_after))]
+    RateLimited {
+        /// Of what, and for how long.
+        limited: Limited,
+    },
+    /// Too many requests, or too many bytes of them, are open.
+    #[error("The proxy is overloaded, try again soon.")]
+    Overloaded,
+    /// The header is larger than `limits.max_header_bytes`.
+    #[error("The request header is larger than the {limit} bytes that are allowed.")]
+    HeaderTooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
 }
 
 /// The OpenAI error object.
@@ -129,7 +155,7 @@ pub struct ErrorObject<'e> {
 
 impl Rejection {
     /// Every code, for the metrics to register up front.
-    pub const CODES: [&'static str; 17] = [
+    pub const CODES: [&'static str; 23] = [
         "invalid_json",
         "invalid_body",
         "model_missing",
@@ -146,7 +172,13 @@ impl Rejection {
         "unsupported_media_type",
         "path_not_found",
         "client_gone",
+        "context_length_exceeded",
         "internal",
+        "invalid_api_key",
+        "not_allowed",
+        "rate_limit_exceeded",
+        "overloaded",
+        "header_too_large",
     ];
 
     /// Returns the stable code that the answer, the metrics and the access line carry.
@@ -169,7 +201,13 @@ impl Rejection {
             Self::UnsupportedMediaType { .. } => "unsupported_media_type",
             Self::PathNotFound => "path_not_found",
             Self::ClientGone => "client_gone",
+            Self::ContextLength => "context_length_exceeded",
             Self::Internal => "internal",
+            Self::InvalidApiKey => "invalid_api_key",
+            Self::NotAllowed => "not_allowed",
+            Self::RateLimited { .. } => "rate_limit_exceeded",
+            Self::Overloaded => "overloaded",
+            Self::HeaderTooLarge { .. } => "header_too_large",
         }
     }
 
@@ -182,7 +220,8 @@ impl Rejection {
             | Self::ModelMissing
             | Self::ModelNotAString
             | Self::ModelTwice
-            | Self::InvalidEncoding { .. } => StatusCode::BAD_REQUEST,
+            | Self::InvalidEncoding { .. }
+            | Self::ContextLength => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ModelNotFound { .. } | Self::PathNotFound => StatusCode::NOT_FOUND,
             Self::ClientGone => CLIENT_CLOSED_REQUEST,
@@ -191,6 +230,21 @@ impl Rejection {
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UnsupportedEncoding { .. } | Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::InvalidApiKey => StatusCode::UNAUTHORIZED,
+            Self::NotAllowed => StatusCode::FORBIDDEN,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::HeaderTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        }
+    }
+
+    /// Returns when to try again, in whole seconds, for `Retry-After`.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited { limited } => Some(seconds(limited.retry_after)),
+            Self::Overloaded => Some(1),
+            _ => None,
         }
     }
 
@@ -254,6 +308,12 @@ pub fn error_type(status: StatusCode) -> &'static str {
     if status.is_client_error() { "invalid_request_error" } else { "server_error" }
 }
 
+/// Rounds up, so that a client that waits so long is not too early.
+const fn seconds(wait: Duration) -> u64 {
+    let whole = wait.as_secs() + (wait.subsec_nanos() > 0) as u64;
+    if whole == 0 { 1 } else { whole }
+}
+
 /// Returns Anthropic's class of error for a status.
 fn anthropic_type(status: StatusCode) -> &'static str {
     match status.as_u16() {
@@ -302,6 +362,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::clients::Unit;
 
     fn provider() -> Name {
         Name::new("openai").expect("a valid name")
@@ -312,7 +373,7 @@ mod tests {
     }
 
     /// One of each, in the order of the codes.
-    fn all() -> [Rejection; 17] {
+    fn all() -> [Rejection; 23] {
         [
             Rejection::InvalidJson { message: "expected value".into(), line: 1, column: 2 },
             Rejection::InvalidBody,
@@ -330,8 +391,26 @@ mod tests {
             Rejection::UnsupportedMediaType { content_type: "text/plain".into() },
             Rejection::PathNotFound,
             Rejection::ClientGone,
+            Rejection::ContextLength,
             Rejection::Internal,
+            Rejection::InvalidApiKey,
+            Rejection::NotAllowed,
+            rate_limited(Duration::from_millis(1500)),
+            Rejection::Overloaded,
+            Rejection::HeaderTooLarge { limit: 64 << 10 },
         ]
+    }
+
+    fn rate_limited(retry_after: Duration) -> Rejection {
+        Rejection::RateLimited { limited: Limited { unit: Unit::Requests, per_minute: 60, retry_after } }
+    }
+
+    #[test]
+    fn a_client_that_waits_as_long_as_it_was_told_is_not_too_early() {
+        let told = [0, 1, 1000, 1001].map(|millis| rate_limited(Duration::from_millis(millis)).retry_after());
+
+        assert_eq!(told, [Some(1), Some(1), Some(1), Some(2)]);
+        assert_eq!(Rejection::InvalidApiKey.retry_after(), None);
     }
 
     #[test]
@@ -339,7 +418,7 @@ mod tests {
         assert_eq!(all().map(|rejection| rejection.code()), Rejection::CODES);
         assert_eq!(
             all().map(|rejection| rejection.status().as_u16()),
-            [400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 408, 415, 400, 415, 404, 499, 500]
+            [400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 408, 415, 400, 415, 404, 499, 400, 500, 401, 403, 429, 503, 431]
         );
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -46,6 +46,7 @@ struct Watch {
     events: Receiver<Wake>,
     watching: RecommendedWatcher,
     folders: BTreeSet<PathBuf>,
+    unwatched: BTreeSet<PathBuf>,
     reloader: Arc<Reloader>,
 }
 
@@ -66,7 +67,7 @@ impl Watcher {
                 let _ = sender.try_send(Wake::Changed); // full: the thread will look anyway; closed: it has ended
             }
         })?;
-        let mut watch = Watch { events, watching, folders: BTreeSet::new(), reloader };
+        let mut watch = Watch { events, watching, folders: BTreeSet::new(), unwatched: BTreeSet::new(), reloader };
         watch.follow();
         let before = watch.stamp();
         let thread = std::thread::Builder::new().name("watch".into()).spawn(move || watch.run(before));
@@ -117,17 +118,26 @@ impl Watch {
                 continue;
             }
             match self.watching.watch(&folder, RecursiveMode::NonRecursive) {
-                Ok(()) => drop(self.folders.insert(folder)),
-                Err(error) => tracing::warn!(folder = %folder.display(), %error, "Folder is not watched"),
+                Ok(()) => {
+                    self.unwatched.remove(&folder);
+                    self.folders.insert(folder);
+                }
+                Err(error) if self.unwatched.insert(folder.clone()) => {
+                    tracing::warn!(folder = %folder.display(), %error, "Folder is not watched");
+                }
+                Err(_) => {} // was said before
             }
         }
     }
 
     fn folders_read(&self) -> Vec<PathBuf> {
-        let parent = self.reloader.path().parent().filter(|parent| !parent.as_os_str().is_empty());
-        let mut folders = self.reloader.bundle_folders();
-        folders.push(parent.unwrap_or(Path::new(".")).to_owned());
-        folders
+        let mut files = self.reloader.certificate_files();
+        files.push(self.reloader.path().to_owned());
+        let parent = |file: PathBuf| match file.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => ".".into(),
+        };
+        self.reloader.bundle_folders().into_iter().chain(files.into_iter().map(parent)).collect()
     }
 
     /// Returns whether the files that are read are those of `stamp`: a change that came while they were being read is
@@ -137,7 +147,8 @@ impl Watch {
     }
 
     fn stamp(&self) -> Stamp {
-        let mut files = vec![self.reloader.path().to_owned()];
+        let mut files = self.reloader.certificate_files();
+        files.push(self.reloader.path().to_owned());
         for folder in self.reloader.bundle_folders() {
             files.extend(fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()));
         }

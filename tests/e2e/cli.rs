@@ -1,5 +1,6 @@
 //! The other subcommands, as an operator types them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -71,6 +72,71 @@ fn decide_prints_one_json_object() {
     let decision: Value = serde_json::from_slice(&decided.stdout).expect("JSON on stdout and nothing else");
     assert!(decided.status.success(), "{}", text(&decided.stderr));
     assert_eq!((&decision["model"], &decision["reason"]), (&"small".into(), &"tier".into()), "{decision}");
+}
+
+/// Twelve prompts with the labels of the head or its aliases, one of them held out.
+const LABELLED: &str = r#"{"prompt": "hi there", "label": "simple"}
+{"prompt": "What is the capital of Peru?", "label": "gpt-4.1-nano", "id": 2}
+{"prompt": "thanks, that is all", "label": "simple"}
+{"prompt": "Translate 'good morning' to Dutch.", "label": "simple"}
+{"prompt": "How many grams are in a pound?", "label": "gpt-4.1-nano", "contaminated": false}
+{"prompt": "Which planet is the largest?", "label": "simple", "contaminated": true}
+{"prompt": "Write a friendly letter that asks my landlord to repair the heating before winter.", "label": "medium"}
+{"prompt": "Explain how vaccines train the immune system, with an everyday comparison.", "label": "gpt-4.1"}
+{"prompt": "Summarise the causes of the French Revolution in five points.", "label": "medium"}
+{"prompt": "Prove that there are infinitely many primes that are 3 modulo 4.", "label": "o4-mini"}
+{"prompt": "Write a lock-free queue in C++ and argue why each memory ordering is sufficient.", "label": "complex"}
+{"prompt": "Three trains leave at 7:10, 7:25 and 7:40 at 80, 95 and 120 km/h. When does each pass the next?", "label": "complex"}
+"#;
+
+fn eval(data: &str, more: &[&str]) -> Output {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("labelled.jsonl");
+    fs::write(&file, data).expect("a writable folder");
+    let file = file.to_str().expect("a plain name");
+    pointsman(&[&["eval", "--bundle", "models/pointsman-mini", "--data", file], more].concat())
+}
+
+#[test]
+fn eval_prints_one_json_object_of_metrics() {
+    let evaluated = eval(LABELLED, &["--head", "tier", "--json"]);
+
+    let report: Value = serde_json::from_slice(&evaluated.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", text(&evaluated.stderr)));
+    let keys: BTreeSet<&str> = report.as_object().expect("an object").keys().map(String::as_str).collect();
+    let expected = "accuracy accuracy_ci95 adjacent_accuracy baselines blank brier bundle classes confusion \
+        contaminated data ece head macro_f1 macro_f1_ci95 n nll seed weighted_f1";
+    let expected: BTreeSet<&str> = expected.split_whitespace().collect();
+    assert_eq!(keys, expected);
+    assert_eq!((&report["n"], &report["contaminated"], &report["blank"]), (&11.into(), &1.into(), &0.into()));
+    assert_eq!(report["classes"][0]["support"], 5, "{report}");
+    assert!(report["accuracy"].as_f64() > report["baselines"]["majority"]["accuracy"].as_f64(), "{report}");
+}
+
+#[test]
+fn eval_gives_the_same_report_again() {
+    let arguments = ["--head", "tier", "--json"];
+
+    assert_eq!(text(&eval(LABELLED, &arguments).stdout), text(&eval(LABELLED, &arguments).stdout));
+}
+
+#[test]
+fn eval_names_the_line_the_label_and_what_is_allowed() {
+    let evaluated = eval(&LABELLED.replace("\"o4-mini\"", "\"o9\""), &["--head", "tier"]);
+
+    let error = text(&evaluated.stderr);
+    assert_eq!(evaluated.status.code(), Some(65), "{error}");
+    for part in ["line 10", "`o9`", "`tier`", "simple, medium, complex", "o4-mini for complex"] {
+        assert!(error.contains(part), "`{part}` is not in: {error}");
+    }
+}
+
+#[test]
+fn eval_of_a_head_that_is_not_there_is_bad_usage() {
+    let evaluated = eval(LABELLED, &["--head", "domain"]);
+
+    assert_eq!(evaluated.status.code(), Some(64));
+    assert!(text(&evaluated.stderr).contains("no head `domain` (allowed: tier)"), "{evaluated:?}");
 }
 
 #[test]

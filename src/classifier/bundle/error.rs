@@ -142,6 +142,20 @@ pub enum BundleError {
         /// The label.
         label: Name,
     },
+    /// An alias points to no label, or is one itself.
+    #[error(
+        "{FILE}: head `{head}` has the alias `{alias}` for `{label}`; it must be no label itself and stand for one of {labels:?}"
+    )]
+    Alias {
+        /// The head.
+        head: Name,
+        /// The alias.
+        alias: String,
+        /// What it stands for.
+        label: Name,
+        /// The head's labels.
+        labels: Vec<Name>,
+    },
     /// A head reads nothing, or the same block twice.
     #[error("{FILE}: head `{head}` reads {inputs:?}; needs at least one block, each once")]
     HeadInputs {

@@ -141,6 +141,12 @@ fn what_the_manifest_says_is_checked() {
         ("head_tokens: 9", "head_tokens: 15", "max_tokens 16 with head_tokens 15"),
         ("medium, complex", "simple, complex", "head `tier` has the label `simple` twice"),
         ("simple, medium, complex", "simple", "head `tier` has 1 labels"),
+        ("activation: relu", "activation: relu, aliases: {nano: tiny}", "head `tier` has the alias `nano` for `tiny`"),
+        (
+            "activation: relu",
+            "activation: relu, aliases: {medium: simple}",
+            "the alias `medium` for `simple`; it must be",
+        ),
         ("inputs: [embedding, features]", "inputs: []", "head `tier` reads []"),
         ("temperature: 1.5", "temperature: 0", "head `tier` has temperature 0"),
         ("temperature: 1.5", "temperature: .nan", "head `tier` has temperature NaN"),
@@ -153,6 +159,16 @@ fn what_the_manifest_says_is_checked() {
 
         assert!(refusal.starts_with("bundle.yaml: ") && refusal.contains(expected), "{to}: {refusal}");
     }
+}
+
+#[test]
+fn a_label_is_found_by_its_name_and_by_its_aliases() {
+    let copy = Copy::new().replace(FILE, "activation: relu", "activation: relu, aliases: {nano: simple, o4: complex}");
+    let bundle = Bundle::open(copy.0.path()).expect("a sound bundle");
+
+    let head = bundle.manifest().head("tier").expect("the head");
+
+    assert_eq!(["simple", "nano", "o4", "tiny"].map(|text| head.label(text)), [Some(0), Some(0), Some(2), None]);
 }
 
 #[test]

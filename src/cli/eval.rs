@@ -1,0 +1,103 @@
+//! `pointsman eval`: how good a head of a bundle is on labelled prompts, as tables or as JSON.
+
+mod tables;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::{CONFIG, DATA, UNAVAILABLE, USAGE, fail};
+use crate::classifier::{Host, Runtime, RuntimeError};
+use crate::evaluate::{EvaluateError, Evaluation, Progress, Report};
+use crate::telemetry::Metrics;
+
+/// What `eval` can be asked for.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The bundle's folder.
+    #[arg(long, value_name = "DIR")]
+    bundle: PathBuf,
+    /// Which of its heads, such as `tier`.
+    #[arg(long, value_name = "NAME")]
+    head: String,
+    /// Labelled prompts: JSON lines with `prompt` and `label`; rows that say `contaminated: true` are left out.
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    /// Decides the draws of the bootstrap intervals.
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    seed: u64,
+    /// Prints one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum EvalError {
+    #[error("ONNX Runtime is missing")]
+    OnnxRuntime(#[from] RuntimeError),
+    #[error("cannot start a runtime")]
+    Runtime(#[source] io::Error),
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+}
+
+/// One line on stderr that is written over and over; nothing when stderr is no terminal.
+struct ProgressLine {
+    terminal: bool,
+    percent: Option<u64>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    match evaluate(arguments) {
+        Ok(report) if arguments.json => {
+            println!("{}", serde_json::to_string(&report).expect("a report is plain data"));
+            ExitCode::SUCCESS
+        }
+        Ok(report) => {
+            print!("{}", tables::render(&report));
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error, error.code()),
+    }
+}
+
+fn evaluate(arguments: &Arguments) -> Result<Report, EvalError> {
+    let host = Host { base_dir: PathBuf::new(), runtime: Runtime::load()?, metrics: Arc::new(Metrics::new()) };
+    let evaluation = Evaluation::new(&arguments.bundle, &arguments.head, &host)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(EvalError::Runtime)?;
+    let mut line = ProgressLine { terminal: io::stderr().is_terminal(), percent: None };
+    let report = runtime.block_on(evaluation.run(&arguments.data, arguments.seed, |progress| line.show(progress)));
+    line.clear();
+    Ok(report?)
+}
+
+impl EvalError {
+    const fn code(&self) -> u8 {
+        match self {
+            Self::OnnxRuntime(_) | Self::Runtime(_) => UNAVAILABLE,
+            Self::Evaluate(EvaluateError::Bundle(_)) => CONFIG,
+            Self::Evaluate(EvaluateError::UnknownHead { .. }) => USAGE,
+            Self::Evaluate(_) => DATA,
+        }
+    }
+}
+
+impl ProgressLine {
+    fn show(&mut self, Progress { rows, bytes, size }: Progress) {
+        let percent = (bytes * 100).checked_div(size);
+        let news = percent != self.percent || (percent.is_none() && rows % 100 == 0);
+        if self.terminal && news {
+            self.percent = percent;
+            let share = percent.map_or_else(String::new, |percent| format!(" ({percent} %)"));
+            eprint!("\r{rows} rows judged{share}");
+            let _ = io::stderr().flush(); // a line less on a broken terminal
+        }
+    }
+
+    fn clear(&self) {
+        if self.terminal {
+            eprint!("\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! An evaluation as a person reads it.
+
+use std::fmt::Write as _;
+
+use crate::cli::table::{Align, Table};
+use crate::evaluate::{BINS, Figures, Interval, RESAMPLES, Report};
+
+/// Returns the report as lines of text.
+pub(super) fn render(report: &Report) -> String {
+    let mut text = String::new();
+    let bundle = &report.bundle;
+    let _ = writeln!(text, "bundle  {} {} (sha256 {})", bundle.name, bundle.version, bundle.sha256);
+    let _ = writeln!(text, "data    {} (sha256 {})", report.data.file, report.data.sha256);
+    let (n, contaminated, blank) = (report.n, report.contaminated, report.blank);
+    let _ = writeln!(text, "rows    {n} judged; left out: {contaminated} contaminated, {blank} blank");
+    let _ = write!(text, "\nhead {} beside baselines\n{}", report.head, comparison(report));
+    let _ = writeln!(
+        text,
+        "  length: the shortest prompts get the first label and so on, each label as often as the head gave it"
+    );
+    let _ = write!(text, "\ncalibration\n{}", calibration(report));
+    let _ = write!(text, "\nlabels\n{}", labels(report));
+    let _ = write!(text, "\nconfusion\n{}", confusion(report));
+    let _ = writeln!(text, "\nintervals: 95 %, {RESAMPLES} bootstrap resamples, seed {}", report.seed);
+    text
+}
+
+fn comparison(report: &Report) -> String {
+    let mut table = Table::new(
+        ["", "accuracy", "95 %", "macro F1", "95 %", "weighted F1", "adjacent"],
+        [Align::Left, Align::Right, Align::Left, Align::Right, Align::Left, Align::Right, Align::Right],
+    );
+    let mut push = |name: &str, figures: &Figures, intervals: [String; 2]| {
+        let [accuracy, macro_f1] = intervals;
+        table.push([
+            name.to_owned(),
+            share(figures.accuracy),
+            accuracy,
+            share(figures.macro_f1),
+            macro_f1,
+            share(figures.weighted_f1),
+            share(figures.adjacent_accuracy),
+        ]);
+    };
+    let intervals = [report.intervals.accuracy, report.intervals.macro_f1].map(interval);
+    push("head", &report.figures, intervals);
+    push("length", &report.baselines.length, Default::default());
+    push("majority", &report.baselines.majority, Default::default());
+    table.render()
+}
+
+fn calibration(report: &Report) -> String {
+    let figures = report.calibration;
+    let mut table = Table::new(["ECE", "Brier", "NLL", "bins"], [Align::Right; 4]);
+    table.push([share(figures.ece), share(figures.brier), share(figures.nll), BINS.to_string()]);
+    table.render()
+}
+
+fn labels(report: &Report) -> String {
+    let mut table = Table::new(
+        ["label", "precision", "recall", "F1", "support"],
+        [Align::Left, Align::Right, Align::Right, Align::Right, Align::Right],
+    );
+    for class in &report.classes {
+        let figures = class.figures;
+        table.push([
+            class.label.to_string(),
+            share(figures.precision),
+            share(figures.recall),
+            share(figures.f1),
+            figures.support.to_string(),
+        ]);
+    }
+    table.render()
+}
+
+/// One line for each true label: a head may have more labels than a terminal has columns.
+fn confusion(report: &Report) -> String {
+    let mut table = Table::new(["truth", "judged as"], [Align::Left, Align::Left]);
+    for (class, row) in report.classes.iter().zip(&report.confusion) {
+        let judged = report.classes.iter().zip(row).filter(|(_, count)| **count > 0);
+        let judged: Vec<String> = judged.map(|(class, count)| format!("{} {count}", class.label)).collect();
+        table.push([class.label.to_string(), judged.join(", ")]);
+    }
+    table.render()
+}
+
+fn share(value: f64) -> String {
+    format!("{value:.4}")
+}
+
+fn interval(Interval { low, high }: Interval) -> String {
+    format!("{low:.4} to {high:.4}")
+}

@@ -1,0 +1,156 @@
+//! Evaluation: how good a head of a bundle is on labelled prompts, measured through the path that serves.
+//!
+//! [`Evaluation::run`] streams a file of prompts through [`Classifier`] and returns a [`Report`]. The metrics are pure functions
+//! over a confusion matrix and probabilities; beside each figure stands what no judgement and the prompt's length would
+//! get. Several rows are in flight, but they are counted in the file's order, so the same file gives the same report.
+
+mod baselines;
+mod bootstrap;
+mod calibration;
+mod classification;
+mod dataset;
+mod judge;
+mod report;
+
+use std::path::{Path, PathBuf};
+
+use futures::{StreamExt, stream};
+
+pub use self::baselines::{Baselines, Length};
+pub use self::bootstrap::{Interval, Intervals, RESAMPLES};
+pub use self::calibration::{BINS, Calibration, CalibrationFigures};
+pub use self::classification::{ClassFigures, Confusion, Figures};
+pub use self::dataset::{Dataset, DatasetError, Row};
+use self::judge::Judge;
+use self::report::Tally;
+pub use self::report::{DataIdentity, LabelFigures, Report};
+use crate::classifier::{Bundle, BundleError, Classifier, HeadSpec, Host};
+use crate::config::{self, Span};
+
+/// Rows that are judged at a time: enough to fill batches, and as many as the queue takes.
+const IN_FLIGHT: usize = 32;
+
+/// One head of one bundle against one file of labelled prompts.
+#[derive(Debug)]
+pub struct Evaluation {
+    head: HeadSpec,
+    classifier: Classifier,
+}
+
+/// How far an evaluation has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Rows that are done.
+    pub rows: u64,
+    /// Bytes that they take up.
+    pub bytes: u64,
+    /// Bytes of the whole file; 0 when it has no size, as a pipe.
+    pub size: u64,
+}
+
+/// Why there are no figures.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluateError {
+    /// The bundle cannot be used.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The bundle has no such head.
+    #[error("the bundle `{}` has no head `{head}` (allowed: {allowed})", bundle.display())]
+    UnknownHead {
+        /// The bundle's folder.
+        bundle: PathBuf,
+        /// The head that was asked for.
+        head: String,
+        /// The heads it has.
+        allowed: String,
+    },
+    /// The data cannot be read.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// A row has a label that the head does not know.
+    #[error("line {line}: the head `{head}` has no label `{label}` (allowed: {allowed})")]
+    UnknownLabel {
+        /// The line, from 1.
+        line: u64,
+        /// The label.
+        label: String,
+        /// The head.
+        head: String,
+        /// Its labels and aliases.
+        allowed: String,
+    },
+    /// A row could not be judged.
+    #[error("line {line}: the classifier gave no scores ({reason})")]
+    Unscored {
+        /// The line, from 1.
+        line: u64,
+        /// Why.
+        reason: &'static str,
+    },
+    /// Nothing was judged.
+    #[error("`{}` holds no row to judge", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Evaluation {
+    /// Opens and starts the bundle in the folder `bundle`, relative to the host's; takes a good part of a second.
+    ///
+    /// # Errors
+    /// When the bundle is unsound or has no head called `head`.
+    pub fn new(bundle: &Path, head: &str, host: &Host) -> Result<Self, EvaluateError> {
+        let opened = Bundle::open(&host.base_dir.join(bundle))?;
+        let manifest = opened.manifest();
+        let Some(spec) = manifest.head(head).cloned() else {
+            let allowed = manifest.heads.iter().map(|head| head.name.as_str()).collect::<Vec<_>>().join(", ");
+            return Err(EvaluateError::UnknownHead { bundle: bundle.to_owned(), head: head.to_owned(), allowed });
+        };
+        let name = manifest.name.clone();
+        // The deadline is each call's own. One thread, so that float32 sums come in one order.
+        let config = config::Classifier {
+            bundle: bundle.to_owned(),
+            deadline: Span::from_secs(1),
+            queue: IN_FLIGHT,
+            threads: 1,
+        };
+        let classifier = Classifier::start_bundle(&name, &config, host, opened)?;
+        Ok(Self { head: spec, classifier })
+    }
+
+    /// Judges every row of the file at `data` and returns the figures; `seed` decides the draws of the bootstrap.
+    ///
+    /// Calls `progress` after each row. Dropping the future stops the evaluation.
+    ///
+    /// # Errors
+    /// At the first row that cannot be read, has an unknown label or gets no scores; when no row is left to judge.
+    pub async fn run(
+        &self,
+        data: &Path,
+        seed: u64,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<Report, EvaluateError> {
+        let mut dataset = Dataset::open(data)?;
+        let size = dataset.size();
+        let mut tally = Tally::new(self.head.labels.len());
+        let judge = Judge { classifier: &self.classifier, head: &self.head };
+        let judged = async |row: Result<Row, DatasetError>| {
+            let row = row?;
+            let outcome = judge.judge(&row).await?;
+            Ok::<_, EvaluateError>((outcome, Progress { rows: row.line, bytes: row.end, size }))
+        };
+        let mut outcomes = Box::pin(stream::iter(&mut dataset).map(judged).buffered(IN_FLIGHT));
+        while let Some(outcome) = outcomes.next().await {
+            let (outcome, done) = outcome?;
+            tally.add(&outcome);
+            progress(done);
+        }
+        drop(outcomes);
+        if tally.is_empty() {
+            return Err(EvaluateError::Empty { path: data.to_owned() });
+        }
+        let data = DataIdentity::new(data, dataset.sha256());
+        Ok(tally.report(self.classifier.identity().clone(), &self.head, data, seed))
+    }
+}

@@ -1,0 +1,149 @@
+//! Bootstrap intervals: how far figures would move had other prompts of the same kind been drawn.
+//!
+//! Accuracy and F1 depend on the confusion matrix alone, so rows are drawn with replacement from its cells: no prompt needs
+//! to be remembered.
+
+use serde::{Serialize, Serializer};
+
+use super::classification::Confusion;
+
+/// How often the rows are drawn anew.
+pub const RESAMPLES: usize = 1000;
+
+/// The middle 95 % of a figure over the resamples; serialises as `[low, high]`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// The 2.5th percentile.
+    pub low: f64,
+    /// The 97.5th percentile.
+    pub high: f64,
+}
+
+/// The intervals of the figures that reports quote.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Intervals {
+    /// Of the accuracy.
+    #[serde(rename = "accuracy_ci95")]
+    pub accuracy: Interval,
+    /// Of the macro F1.
+    #[serde(rename = "macro_f1_ci95")]
+    pub macro_f1: Interval,
+}
+
+/// `SplitMix64` (Steele, Lea, Flood 2014): the same draws for the same seed on every machine and in every release.
+struct Draws(u64);
+
+impl Intervals {
+    /// Draws the rows of `confusion` with replacement, [`RESAMPLES`] times.
+    #[must_use]
+    pub fn of(confusion: &Confusion, seed: u64) -> Self {
+        let mut draws = Draws(seed);
+        let (accuracy, macro_f1) = (0..RESAMPLES)
+            .map(|_| {
+                let sample = draws.resample(confusion);
+                (sample.accuracy(), sample.macro_f1())
+            })
+            .unzip();
+        Self { accuracy: Interval::of(accuracy), macro_f1: Interval::of(macro_f1) }
+    }
+}
+
+impl Interval {
+    fn of(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        Self { low: percentile(&values, 0.025), high: percentile(&values, 0.975) }
+    }
+}
+
+impl Serialize for Interval {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        [self.low, self.high].serialize(serializer)
+    }
+}
+
+impl Draws {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Draws a number below `limit`; its bias, `limit` in 2^64, is of no account here.
+    fn below(&mut self, limit: u64) -> u64 {
+        ((u128::from(self.next()) * u128::from(limit)) >> 64) as u64
+    }
+
+    fn resample(&mut self, confusion: &Confusion) -> Confusion {
+        let mut sample = confusion.emptied();
+        let ends: Vec<u64> = confusion
+            .cells()
+            .iter()
+            .scan(0, |end, count| {
+                *end += count;
+                Some(*end)
+            })
+            .collect();
+        for _ in 0..confusion.n() {
+            let row = self.below(confusion.n());
+            sample.add_to_cell(ends.partition_point(|end| *end <= row));
+        }
+        sample
+    }
+}
+
+/// Returns the value at `share` of sorted `values`, interpolated between neighbours.
+fn percentile(values: &[f64], share: f64) -> f64 {
+    let Some(last) = values.len().checked_sub(1) else { return 0.0 };
+    let place = share * last as f64;
+    let below = place.floor() as usize;
+    let above = (below + 1).min(last);
+    values[below] + (values[above] - values[below]) * place.fract()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::classification::confusion;
+    use super::*;
+
+    #[test]
+    fn draws_are_those_of_the_published_generator() {
+        let mut draws = Draws(1_234_567);
+
+        let first = [draws.next(), draws.next(), draws.next()];
+
+        assert_eq!(first, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
+    }
+
+    #[test]
+    fn percentiles_interpolate_between_neighbours() {
+        assert_eq!(percentile(&[1.0, 2.0, 3.0, 5.0], 0.5), 2.5);
+        assert_eq!(percentile(&[1.0, 2.0, 3.0, 5.0], 1.0), 5.0);
+        assert_eq!(percentile(&[7.0], 0.025), 7.0);
+    }
+
+    #[test]
+    fn what_is_always_right_stays_right() {
+        let intervals = Intervals::of(&confusion([[5, 0], [0, 9]]), 7);
+
+        assert_eq!(intervals.accuracy, Interval { low: 1.0, high: 1.0 });
+        assert_eq!(intervals.macro_f1, Interval { low: 1.0, high: 1.0 });
+    }
+
+    #[test]
+    fn the_interval_of_an_accuracy_is_about_two_standard_errors_wide() {
+        let Interval { low, high } = Intervals::of(&confusion([[320, 80], [80, 320]]), 7).accuracy;
+
+        // sqrt(0.8 * 0.2 / 800) = 0.01414
+        assert!((0.8 - low - 0.0277).abs() < 0.003 && (high - 0.8 - 0.0277).abs() < 0.003, "{low} to {high}");
+    }
+
+    #[test]
+    fn the_seed_decides_the_draws() {
+        let confusion = confusion([[32, 8], [8, 32]]);
+
+        assert_eq!(Intervals::of(&confusion, 7), Intervals::of(&confusion, 7));
+        assert_ne!(Intervals::of(&confusion, 7), Intervals::of(&confusion, 8));
+    }
+}

@@ -1,0 +1,182 @@
+//! Labelled prompts, one JSON object a line, read as a stream: a file may be larger than memory.
+//!
+//! Every line is hashed as it passes, so that a report can name the very bytes it measured.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+/// A file of labelled prompts: an iterator over its rows that stops after the first error.
+pub struct Dataset<R = BufReader<File>> {
+    path: PathBuf,
+    reader: R,
+    hash: Sha256,
+    buffer: Vec<u8>,
+    line: u64,
+    bytes: u64,
+    ended: bool,
+}
+
+/// One labelled prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Where it stands, from 1.
+    pub line: u64,
+    /// Bytes of the file up to its end.
+    pub end: u64,
+    /// The text of the one user turn.
+    pub prompt: String,
+    /// The label as the file spells it.
+    pub label: String,
+    /// Whether the row also stands in a held-out set and must not count.
+    pub contaminated: bool,
+}
+
+/// Why a file of labelled prompts cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DatasetError {
+    /// The file cannot be opened or read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A line is no labelled prompt.
+    #[error("`{}` line {line}, column {column}: {message} (expected an object with the strings `prompt` and `label`)", path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// The column, from 1; 0 for a line that is empty.
+        column: usize,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// The keys that matter; others are ignored.
+#[derive(Deserialize)]
+struct Keys {
+    prompt: String,
+    label: String,
+    #[serde(default)]
+    contaminated: bool,
+}
+
+impl Dataset {
+    /// Opens the file at `path`.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn open(path: &Path) -> Result<Self, DatasetError> {
+        let file = File::open(path).map_err(|source| DatasetError::Read { path: path.to_owned(), source })?;
+        Ok(Self::new(path, BufReader::new(file)))
+    }
+
+    /// Returns the file's size; 0 for what has none, such as a pipe.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.reader.get_ref().metadata().map_or(0, |metadata| metadata.len())
+    }
+}
+
+impl<R: BufRead> Dataset<R> {
+    /// Reads rows from `reader`; `path` is what errors call it.
+    pub fn new(path: &Path, reader: R) -> Self {
+        let (hash, buffer) = (Sha256::new(), Vec::new());
+        Self { path: path.to_owned(), reader, hash, buffer, line: 0, bytes: 0, ended: false }
+    }
+
+    /// Returns the sha256 of what was read so far: of the whole file once the rows have ended.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        self.hash.clone().finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("a String takes what is written");
+            text
+        })
+    }
+
+    fn read(&mut self) -> Result<Option<Row>, DatasetError> {
+        self.buffer.clear();
+        let read = self.reader.read_until(b'\n', &mut self.buffer);
+        let read = read.map_err(|source| DatasetError::Read { path: self.path.clone(), source })?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.hash.update(&self.buffer);
+        self.line += 1;
+        self.bytes += read as u64;
+        let Keys { prompt, label, contaminated } =
+            serde_json::from_slice(&self.buffer).map_err(|error| self.misshapen(&error))?;
+        Ok(Some(Row { line: self.line, end: self.bytes, prompt, label, contaminated }))
+    }
+
+    /// The parser saw one line, so the line it names is always the first.
+    fn misshapen(&self, error: &serde_json::Error) -> DatasetError {
+        let message = error.to_string();
+        let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+        DatasetError::Shape { path: self.path.clone(), line: self.line, column: error.column(), message }
+    }
+}
+
+impl<R: BufRead> Iterator for Dataset<R> {
+    type Item = Result<Row, DatasetError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let row = self.read().transpose();
+        self.ended = !matches!(row, Some(Ok(_)));
+        row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dataset(text: &str) -> Dataset<&[u8]> {
+        Dataset::new(Path::new("data.jsonl"), text.as_bytes())
+    }
+
+    #[test]
+    fn rows_come_with_their_place_and_other_keys_are_ignored() {
+        let text =
+            "{\"prompt\":\"a\",\"label\":\"x\",\"id\":[1]}\n{\"contaminated\":true,\"label\":\"y\",\"prompt\":\"b\"}";
+
+        let rows: Vec<Row> = dataset(text).collect::<Result<_, _>>().expect("two good rows");
+
+        assert_eq!((rows[0].line, rows[0].end, rows[0].contaminated), (1, 36, false));
+        assert_eq!((rows[1].line, rows[1].end, rows[1].contaminated), (2, text.len() as u64, true));
+        assert_eq!((&*rows[1].prompt, &*rows[1].label), ("b", "y"));
+    }
+
+    #[test]
+    fn a_bad_line_is_named_and_ends_the_rows() {
+        let mut rows =
+            dataset("{\"prompt\":\"a\",\"label\":\"x\"}\n{\"prompt\":\"a\"}\n{\"prompt\":\"a\",\"label\":\"x\"}\n");
+
+        let error = rows.nth(1).expect("a second line").expect_err("no label").to_string();
+
+        assert!(error.starts_with("`data.jsonl` line 2, column 14: missing field `label` (expected"), "{error}");
+        assert!(rows.next().is_none());
+    }
+
+    #[test]
+    fn the_hash_is_that_of_every_byte() {
+        let mut rows = dataset("{\"prompt\":\"a\",\"label\":\"x\"}\r\n");
+
+        assert_eq!(rows.by_ref().filter_map(Result::ok).count(), 1);
+
+        let whole = Sha256::digest(b"{\"prompt\":\"a\",\"label\":\"x\"}\r\n");
+        assert_eq!(rows.sha256(), whole.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    }
+}

@@ -1,0 +1,132 @@
+//! What an evaluation found: one object, for `--json` and for people.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::baselines::{Baselines, Length};
+use super::bootstrap::Intervals;
+use super::calibration::{Calibration, CalibrationFigures};
+use super::classification::{ClassFigures, Confusion, Figures};
+use super::judge::{Judgement, Outcome};
+use crate::classifier::{HeadSpec, Identity};
+use crate::config::Name;
+
+/// The figures of one head on one file, with all that is needed to get them again.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The bundle that was measured.
+    pub bundle: Identity,
+    /// Which of its heads.
+    pub head: Name,
+    /// The file that it was measured on.
+    pub data: DataIdentity,
+    /// What decided the draws of the bootstrap.
+    pub seed: u64,
+    /// The prompts that were judged.
+    pub n: u64,
+    /// Rows left out because they stand in a held-out set.
+    pub contaminated: u64,
+    /// Rows left out because they hold no text.
+    pub blank: u64,
+    /// Accuracy, F1 and their kin.
+    #[serde(flatten)]
+    pub figures: Figures,
+    /// How sure the figures are.
+    #[serde(flatten)]
+    pub intervals: Intervals,
+    /// Whether the probabilities mean what they say.
+    #[serde(flatten)]
+    pub calibration: CalibrationFigures,
+    /// One entry for each label, in the head's order.
+    pub classes: Vec<LabelFigures>,
+    /// Rows are the truth, columns what was predicted, both in the order of `classes`.
+    pub confusion: Vec<Vec<u64>>,
+    /// What the head must beat.
+    pub baselines: Baselines,
+}
+
+/// Which file it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DataIdentity {
+    /// Its name without its folder.
+    pub file: String,
+    /// The sha256 of its bytes.
+    pub sha256: String,
+}
+
+/// The figures of one label, with its name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LabelFigures {
+    /// The label.
+    pub label: Name,
+    /// Its figures.
+    #[serde(flatten)]
+    pub figures: ClassFigures,
+}
+
+/// Sums over the rows seen so far: of each prompt only its length and its label are kept.
+#[derive(Debug)]
+pub(super) struct Tally {
+    confusion: Confusion,
+    calibration: Calibration,
+    lengths: Vec<Length>,
+    contaminated: u64,
+    blank: u64,
+}
+
+impl DataIdentity {
+    pub(super) fn new(path: &Path, sha256: String) -> Self {
+        let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        Self { file, sha256 }
+    }
+}
+
+impl Tally {
+    pub(super) fn new(labels: usize) -> Self {
+        let (confusion, calibration) = (Confusion::new(labels), Calibration::default());
+        Self { confusion, calibration, lengths: Vec::new(), contaminated: 0, blank: 0 }
+    }
+
+    pub(super) fn add(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Contaminated => self.contaminated += 1,
+            Outcome::Blank => self.blank += 1,
+            Outcome::Judged(judgement) => self.judged(judgement),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lengths.is_empty()
+    }
+
+    pub(super) fn report(mut self, bundle: Identity, head: &HeadSpec, data: DataIdentity, seed: u64) -> Report {
+        let labelled = |(index, label): (usize, &Name)| LabelFigures {
+            label: label.clone(),
+            figures: self.confusion.class(index),
+        };
+        Report {
+            bundle,
+            head: head.name.clone(),
+            data,
+            seed,
+            n: self.confusion.n(),
+            contaminated: self.contaminated,
+            blank: self.blank,
+            figures: self.confusion.figures(),
+            intervals: Intervals::of(&self.confusion, seed),
+            calibration: self.calibration.figures(),
+            classes: head.labels.iter().enumerate().map(labelled).collect(),
+            confusion: self.confusion.rows().map(<[u64]>::to_vec).collect(),
+            baselines: Baselines::of(&self.confusion, &mut self.lengths),
+        }
+    }
+
+    fn judged(&mut self, judgement: &Judgement) {
+        let Judgement { truth, predicted, ref probabilities, chars } = *judgement;
+        self.confusion.add(truth, predicted);
+        self.calibration.add(probabilities, truth, predicted);
+        let saturated = |number| u32::try_from(number).unwrap_or(u32::MAX);
+        self.lengths.push(Length { chars: saturated(chars), truth: saturated(truth) });
+    }
+}
