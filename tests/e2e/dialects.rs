@@ -75,10 +75,7 @@ async fn parameters_are_adapted_to_the_model() {
     let count = sent("/v1/messages/count_tokens", r#"{"model":"auto","temperature":1}"#).await;
 
     assert_eq!(plain, r#"{"model":"small-1", "max_completion_tokens": 5, "top_p": 0.10,"seed":7}"#);
-    assert_eq!(
-        stream,
-        r#"{"model":"small-1","stream":true,"stream_options": {"x": 1,"include_usage":true},"seed":7}"#
-    );
+    assert_eq!(stream, r#"{"model":"small-1","stream":true,"stream_options": {"x": 1,"include_usage":true},"seed":7}"#);
     assert_eq!(responses, r#"{"model":"small-1","stream":true,"seed":7}"#);
     assert_eq!(count, r#"{"model":"small-1","temperature":1}"#);
 }

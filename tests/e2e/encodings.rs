@@ -90,8 +90,7 @@ async fn an_encoding_that_is_stacked_unknown_or_wrong_is_refused() {
 async fn what_is_no_json_passes_untouched_or_is_refused() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let with_default = Config { default_provider: Some("two"), ..Config::new(&small, &frontier) };
-    let (open, closed) =
-        (Gateway::start(&with_default).await, Gateway::start(&Config::new(&small, &frontier)).await);
+    let (open, closed) = (Gateway::start(&with_default).await, Gateway::start(&Config::new(&small, &frontier)).await);
     let types = ["multipart/form-data; boundary=x", "text/plain", "application/octet-stream"];
 
     for content_type in types {

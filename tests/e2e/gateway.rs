@@ -220,7 +220,17 @@ impl Config {
 
     pub(crate) fn yaml(&self) -> String {
         let Self {
-            small, frontier, small_name, bundle, deadline, max_body_bytes, first_byte, credential, mode, adapt, ..
+            small,
+            frontier,
+            small_name,
+            bundle,
+            deadline,
+            max_body_bytes,
+            first_byte,
+            credential,
+            mode,
+            adapt,
+            ..
         } = self;
         let Self { listen, limits, frontier_extra, sections, .. } = self;
         let (fallback, retry) = (self.fallback, self.retry);

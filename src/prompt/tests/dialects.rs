@@ -121,8 +121,18 @@ fn all_dialects_say_the_same_of_the_same_conversation() {
 #[test]
 fn values_of_an_unexpected_shape_are_read_as_empty() {
     let keys = [
-        "system", "instructions", "input", "prompt", "messages", "thinking", "reasoning", "text", "output_config",
-        "stream_options", "tools", "max_output_tokens",
+        "system",
+        "instructions",
+        "input",
+        "prompt",
+        "messages",
+        "thinking",
+        "reasoning",
+        "text",
+        "output_config",
+        "stream_options",
+        "tools",
+        "max_output_tokens",
     ];
     for odd in ["null", "1", "-1.5", "1e999", "true", "[]", "{}", "[[1e999]]", r#"[{"type":1,"content":{}}]"#] {
         for (dialect, key) in Dialect::ALL.into_iter().flat_map(|dialect| keys.map(|key| (dialect, key))) {
@@ -137,7 +147,9 @@ fn deep_nesting_in_results_never_overflows() {
     let deep = r#"[{"type":"tool_result","content":"#.repeat(50_000) + "1" + &"}]".repeat(50_000);
 
     for dialect in Dialect::ALL {
-        let body = format!(r#"{{"model":"m","input":{deep},"system":{deep},"messages":[{{"role":"user","content":{deep}}}]}}"#);
+        let body = format!(
+            r#"{{"model":"m","input":{deep},"system":{deep},"messages":[{{"role":"user","content":{deep}}}]}}"#
+        );
         parse(dialect, &body);
     }
 }
