@@ -61,8 +61,8 @@ use crate::telemetry::Metrics;
 use admission::Admission;
 use drain::OpenRequests;
 use fallback::Cause;
-use retry_budget::RetryBudget;
 use plan::Plan;
+use retry_budget::RetryBudget;
 
 /// The proxy: give it to a Pingora service, or let [`Listener`] serve it.
 pub struct Proxy {

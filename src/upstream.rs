@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 pub use address::{BaseUrl, HostPort};
@@ -43,6 +44,8 @@ pub struct Target {
     pub context: Option<u64>,
     /// Milliseconds of the process's clock until which it asked to be left alone.
     rests_until: AtomicU64,
+    /// Whether its streams are made to end with their usage.
+    pub asks_for_usage: bool,
     /// What is changed in its requests that stream, and in the others.
     edits: [Edits; 2],
 }
@@ -124,6 +127,7 @@ impl Target {
         let others = edits.without("stream_options");
         Self {
             edits: [edits, others],
+            asks_for_usage: model.adapt.set.get("stream_options.include_usage").and_then(Value::as_bool) == Some(true),
             model: name.clone(),
             upstream_name: model.name.clone().unwrap_or_else(|| name.to_string()),
             provider,

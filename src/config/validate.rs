@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::problem::{KeyPath, Problem};
 use super::{
-    Adapt, Classifier, Config, Credential, Model, Name, Policy, Provider, Retry, Span, Strategy, Tiers, Timeouts, nearest,
+    Adapt, Classifier, Config, Credential, Model, Name, Policy, Provider, Retry, Span, Strategy, Tiers, Timeouts,
+    nearest,
 };
 
 const ATTEMPTS: RangeInclusive<u32> = 1..=16;

@@ -12,13 +12,12 @@ use super::Proxy;
 use super::body_adapter::FIRST_BYTE_TIMEOUT;
 use super::context::RequestContext;
 use super::fallback::Cause;
-use crate::config::Name;
 use super::meter::Meter;
+use crate::config::Name;
 use crate::features::TokenCounter;
+use crate::telemetry::metrics::ClientOutcome;
 use crate::telemetry::{AccessLine, AttemptOutcome, BrokenStream, Direction};
 use crate::usage::Usage;
-use crate::telemetry::metrics::ClientOutcome;
-use crate::telemetry::{AccessLine, AttemptOutcome};
 
 /// Makes ids for requests: unique in this process, and very likely so among all.
 pub(super) struct RequestIds {
@@ -184,7 +183,6 @@ fn usage_of(meter: &Meter, ctx: &RequestContext) -> Option<Usage> {
     let usage = meter.reader()?.usage(prompt_tokens.unwrap_or_default(), &TokenCounter::new())?;
     (prompt_tokens.is_some() || !usage.estimated).then_some(usage)
 }
-
 
 fn client_outcome(code: Option<&'static str>, status: Option<u16>) -> ClientOutcome {
     match (code, status) {

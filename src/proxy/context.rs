@@ -134,9 +134,11 @@ impl RequestContext {
         }
     }
 
-    /// Returns the body as `target` is to get it.
-    pub(super) fn body_for(&self, target: &Target) -> Bytes {
-        self.original.as_ref().map(|original| original.body_for(target)).unwrap_or_default()
+    /// Makes the next attempt's body the one that `target` is to get.
+    pub(super) fn prepare_for(&mut self, target: &Target) {
+        let Some(original) = &self.original else { return };
+        self.body = Some(original.body_for(target));
+        self.usage_injected = original.gets_usage_unasked(target);
     }
 
     /// Goes back to the peer whose kept connection was closed; once for each of its attempts.

@@ -116,7 +116,7 @@ impl Proxy {
     fn fall_back(&self, ctx: &mut RequestContext, cause: Cause) {
         let ready = ctx.fallbacks.iter().position(|target| !target.is_resting()).unwrap_or_default();
         let Some(next) = ctx.fallbacks.remove(ready) else { return };
-        ctx.body = Some(ctx.body_for(&next));
+        ctx.prepare_for(&next);
         ctx.tried_peers = 0;
         if let Some(Route::Model { target, .. }) = &mut ctx.route {
             self.metrics.fell_back(&target.model, &next.model, cause.as_str());

@@ -31,6 +31,11 @@ impl Original {
         }
     }
 
+    /// Returns whether `target`'s stream will hold an event with the usage only because we ask for it.
+    pub(super) fn gets_usage_unasked(&self, target: &Target) -> bool {
+        self.stream && !self.include_usage && self.dialect.has_stream_options() && target.asks_for_usage
+    }
+
     /// Returns the body for `target`: with its model's name, and adapted by its rules. One copy at most.
     pub(super) fn body_for(&self, target: &Target) -> Bytes {
         target.edits(self.dialect, self.stream).apply(&self.body, self.model_span.clone(), &target.upstream_name)

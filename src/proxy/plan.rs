@@ -77,7 +77,7 @@ impl Proxy {
                 self.router.count(&routing);
                 let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
                 let started = Instant::now();
-                ctx.body = Some(ctx.body_for(target));
+                ctx.prepare_for(target);
                 self.metrics.stage_ended(Stage::Rewrite, started.elapsed());
                 ctx.route = Some(Route::Model { target: Arc::clone(target), routing });
                 ctx.fallbacks = fallback::fallbacks(ctx).collect();

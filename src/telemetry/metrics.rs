@@ -20,8 +20,7 @@ use self::definitions as define;
 use self::family::Family;
 use crate::config::Name;
 
-pub use self::labels::{AttemptOutcome, BrokenStream, Direction, ReloadOutcome, Stage};
-pub use self::labels::{AttemptOutcome, ClientOutcome, ReloadOutcome, Stage};
+pub use self::labels::{AttemptOutcome, BrokenStream, ClientOutcome, Direction, ReloadOutcome, Stage};
 
 /// The `policy` label of a request that no policy matched.
 pub const NO_POLICY: &str = "none";

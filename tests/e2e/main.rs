@@ -28,9 +28,9 @@ mod reload;
 mod routing;
 mod splice;
 mod streaming;
-mod usage;
 mod tls;
 mod upgrade;
+mod usage;
 
 /// How long a test waits for anything: long enough for a busy machine, short enough to notice a hang.
 const DEADLINE: Duration = Duration::from_secs(30);
