@@ -18,6 +18,8 @@ pub(super) struct Original {
     pub(super) model_span: Range<usize>,
     /// Whether the client wants a stream.
     pub(super) stream: bool,
+    /// Whether the client itself asked for an event with the usage.
+    pub(super) include_usage: bool,
 }
 
 impl Original {
@@ -28,6 +30,7 @@ impl Original {
             dialect: prompt.dialect,
             model_span: prompt.model_span.clone(),
             stream: prompt.parameters.stream,
+            include_usage: prompt.parameters.include_usage,
         }
     }
 
