@@ -5,6 +5,7 @@
 //! path, line, column and a snippet. This module imports nothing of ours.
 
 mod load;
+pub mod pool;
 mod problem;
 mod read;
 mod secret;
@@ -13,6 +14,7 @@ mod tree;
 mod validate;
 pub mod values;
 
+pub use pool::*;
 pub use problem::{KeyPath, Place, Problem, Problems, Step};
 pub use secret::Secret;
 pub use shape::*;

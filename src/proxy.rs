@@ -15,11 +15,13 @@
 //! buffered.
 
 mod account;
+mod affinity;
 mod answer;
 mod body_adapter;
 mod context;
 mod drain;
 mod forward;
+pub mod health;
 mod intake;
 mod plan;
 pub mod rejection;

@@ -12,7 +12,7 @@ use crate::admin::{self, Process};
 use crate::classifier::Runtime;
 use crate::features::TokenCounter;
 use crate::proxy::rejection::Rejection;
-use crate::proxy::{BindError, Listener, Proxy, Served};
+use crate::proxy::{BindError, Listener, Proxy, Served, health};
 use crate::reload::{Reloader, Watcher};
 use crate::router::Router;
 use crate::scores::Degraded;
@@ -25,6 +25,7 @@ pub(super) struct Gateway {
     admin: SocketAddr,
     admin_task: JoinHandle<io::Result<()>>,
     stop_admin: oneshot::Sender<()>,
+    health_task: JoinHandle<()>,
     reloader: Arc<Reloader>,
     _watcher: Option<Watcher>,
 }
@@ -77,6 +78,7 @@ impl Gateway {
         expect(&metrics, &first);
         let router = Arc::new(Router::new(first, Arc::clone(&metrics)));
         let reloader = Arc::new(Reloader::new(builder, Arc::clone(&router), Arc::clone(&metrics)));
+        let health_task = tokio::spawn(health::watch(Arc::clone(&router)));
         let served = listener.serve(Proxy::new(router, Arc::clone(&metrics)))?;
         let (stop_admin, stopped) = oneshot::channel();
         let admin = admin_listener.local_addr()?;
@@ -84,7 +86,7 @@ impl Gateway {
         let stopped = async { drop(stopped.await) };
         let admin_task = tokio::spawn(admin::serve(admin_listener, process, stopped));
         let watcher = watch(&reloader);
-        Ok(Self { served, admin, admin_task, stop_admin, reloader, _watcher: watcher })
+        Ok(Self { served, admin, admin_task, stop_admin, health_task, reloader, _watcher: watcher })
     }
 
     /// Returns where clients connect.
@@ -107,6 +109,8 @@ impl Gateway {
         let served = self.served;
         #[expect(clippy::disallowed_methods, reason = "nothing but the end of the process waits for it")]
         let _ = tokio::task::spawn_blocking(move || served.shut_down()).await; // reports its own panics
+        self.health_task.abort();
+        let _ = self.health_task.await; // an abort is what was asked for
         let _ = self.stop_admin.send(());
         if let Ok(Err(error)) = self.admin_task.await {
             tracing::error!(%error, "The admin plane failed");

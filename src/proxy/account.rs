@@ -11,6 +11,7 @@ use super::Proxy;
 use super::body_adapter::FIRST_BYTE_TIMEOUT;
 use super::context::RequestContext;
 use crate::telemetry::{AccessLine, AttemptOutcome};
+use crate::upstream::Outcome;
 
 /// Makes ids for requests: unique in this process, and very likely so among all.
 pub(super) struct RequestIds {
@@ -41,12 +42,14 @@ impl Proxy {
             _ => AttemptOutcome::Success,
         };
         self.attempt_ended(ctx, outcome);
+        report(ctx, Outcome::Answered(status.as_u16()));
         let model = ctx.routing().map(|routing| &routing.decision.model);
         self.metrics.first_byte_arrived(model, ctx.started.elapsed());
     }
 
     /// Counts an attempt that broke before it was answered; one that broke later was counted by its status.
     pub(super) fn attempt_failed(&self, ctx: &RequestContext, error: &Error) {
+        report(ctx, peer_outcome_of(error));
         if ctx.first_byte.is_none() {
             self.attempt_ended(ctx, outcome_of(error));
         }
@@ -92,6 +95,26 @@ impl Proxy {
             generation: ctx.snapshot.generation,
         }
         .emit();
+    }
+}
+
+/// Tells the peer's breaker.
+fn report(ctx: &RequestContext, outcome: Outcome) {
+    if let Some(lease) = &ctx.lease {
+        lease.report(outcome);
+    }
+}
+
+/// A stale connection, which alone is retried so far, and a fault of our own say nothing about the peer.
+fn peer_outcome_of(error: &Error) -> Outcome {
+    if error.retry() || *error.esource() == ErrorSource::Internal {
+        return Outcome::Cancelled;
+    }
+    match outcome_of(error) {
+        AttemptOutcome::Cancelled => Outcome::Cancelled,
+        AttemptOutcome::Timeout => Outcome::Timeout,
+        AttemptOutcome::ConnectFailed => Outcome::ConnectFailed,
+        _ => Outcome::Broken,
     }
 }
 

@@ -7,6 +7,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use super::body_adapter::FIRST_BYTE_TIMEOUT;
 use super::context::RequestContext;
+use super::forward::PROVIDER_BUSY;
 use super::rejection::Rejection;
 
 /// Adds the decision to an answer. Names of the configuration only: no host, no key, nothing of the client's.
@@ -74,6 +75,7 @@ fn rejection_of(error: &Error, ctx: &RequestContext) -> Rejection {
         ConnectTimedout | TLSHandshakeTimedout | ReadTimedout | WriteTimedout => {
             Rejection::UpstreamTimeout { provider }
         }
+        other if *other == PROVIDER_BUSY => Rejection::ProviderBusy { provider },
         other if *other == FIRST_BYTE_TIMEOUT => Rejection::UpstreamTimeout { provider },
         ConnectRefused | ConnectNoRoute | ConnectError | SocketError | TLSHandshakeFailure | TLSWantX509Lookup
         | InvalidCert => Rejection::UpstreamUnreachable { provider },

@@ -11,7 +11,7 @@ use super::drain::OpenRequest;
 use super::rejection::Rejection;
 use crate::router::Routing;
 use crate::snapshot::Snapshot;
-use crate::upstream::{Provider, Target};
+use crate::upstream::{Lease, Provider, Target};
 
 /// What one request remembers between Pingora's phases.
 pub struct RequestContext {
@@ -23,6 +23,10 @@ pub struct RequestContext {
     pub(super) request_id: String,
     /// Where it goes; `None` until it was decided, or when it was refused.
     pub(super) route: Option<Route>,
+    /// What requests of the same conversation have in common, if a provider chooses its peers by it.
+    pub(super) prefix: Option<u64>,
+    /// The place at the current attempt's peer.
+    pub(super) lease: Option<Lease>,
     /// The body to send, when it was read; otherwise Pingora streams the client's.
     pub(super) body: Option<Bytes>,
     /// The stand-in for the downstream session that sends `body`.
@@ -64,6 +68,8 @@ impl RequestContext {
             snapshot,
             request_id,
             route: None,
+            prefix: None,
+            lease: None,
             body: None,
             swap: Swap::default(),
             upstream_is_h2: false,

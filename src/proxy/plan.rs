@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::context::{RequestContext, Route};
 use super::rejection::Rejection;
-use super::{Proxy, intake};
+use super::{Proxy, affinity, intake};
 use crate::policy::RequestFacts;
 use crate::prompt::{self, Dialect, Prompt};
 use crate::router::Verdict;
@@ -45,6 +45,7 @@ impl Proxy {
         let snapshot = Arc::clone(&ctx.snapshot);
         let prompt = Prompt::parse(dialect, &body)?;
         self.metrics.stage_ended(Stage::Intake, started.elapsed());
+        ctx.prefix = snapshot.upstreams.want_key().then(|| affinity::key(&prompt));
         let header = session.req_header();
         let facts = RequestFacts {
             model: &prompt.model,

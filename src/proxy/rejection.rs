@@ -81,6 +81,12 @@ pub enum Rejection {
         /// The provider of the last attempt.
         provider: Name,
     },
+    /// As many requests are in flight to the provider as its `max_concurrent` allows.
+    #[error("The provider `{provider}` has as many requests in flight as it may. Try again later.")]
+    ProviderBusy {
+        /// The provider of the last attempt.
+        provider: Name,
+    },
     /// The client stopped sending its body.
     #[error("The request body did not arrive in time.")]
     RequestTimeout,
@@ -117,7 +123,7 @@ pub struct ErrorObject<'e> {
 
 impl Rejection {
     /// Every code, for the metrics to register up front.
-    pub const CODES: [&'static str; 15] = [
+    pub const CODES: [&'static str; 16] = [
         "invalid_json",
         "invalid_body",
         "model_missing",
@@ -128,6 +134,7 @@ impl Rejection {
         "upstream_unreachable",
         "upstream_timeout",
         "upstream_error",
+        "provider_busy",
         "request_timeout",
         "unsupported_encoding",
         "path_not_found",
@@ -149,6 +156,7 @@ impl Rejection {
             Self::UpstreamUnreachable { .. } => "upstream_unreachable",
             Self::UpstreamTimeout { .. } => "upstream_timeout",
             Self::UpstreamError { .. } => "upstream_error",
+            Self::ProviderBusy { .. } => "provider_busy",
             Self::RequestTimeout => "request_timeout",
             Self::UnsupportedEncoding { .. } => "unsupported_encoding",
             Self::PathNotFound => "path_not_found",
@@ -171,6 +179,7 @@ impl Rejection {
             Self::ClientGone => CLIENT_CLOSED_REQUEST,
             Self::UpstreamUnreachable { .. } | Self::UpstreamError { .. } => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::ProviderBusy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UnsupportedEncoding { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -251,7 +260,7 @@ mod tests {
     }
 
     /// One of each, in the order of the codes.
-    fn all() -> [Rejection; 15] {
+    fn all() -> [Rejection; 16] {
         [
             Rejection::InvalidJson { message: "expected value".into(), line: 1, column: 2 },
             Rejection::InvalidBody,
@@ -263,6 +272,7 @@ mod tests {
             Rejection::UpstreamUnreachable { provider: provider() },
             Rejection::UpstreamTimeout { provider: provider() },
             Rejection::UpstreamError { provider: provider() },
+            Rejection::ProviderBusy { provider: provider() },
             Rejection::RequestTimeout,
             Rejection::UnsupportedEncoding { encoding: "compress".into() },
             Rejection::PathNotFound,
@@ -276,7 +286,7 @@ mod tests {
         assert_eq!(all().map(|rejection| rejection.code()), Rejection::CODES);
         assert_eq!(
             all().map(|rejection| rejection.status().as_u16()),
-            [400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 408, 415, 404, 499, 500]
+            [400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 503, 408, 415, 404, 499, 500]
         );
     }
 

@@ -8,6 +8,7 @@
 mod definitions;
 mod family;
 mod labels;
+mod peers;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +21,8 @@ use self::definitions as define;
 use self::family::Family;
 use crate::config::Name;
 
-pub use self::labels::{AttemptOutcome, ReloadOutcome, Stage};
+pub use self::labels::{AttemptOutcome, EjectionCause, ReloadOutcome, Stage};
+pub use self::peers::{PeerMetrics, ProviderMetrics};
 
 /// The `policy` label of a request that no policy matched.
 pub const NO_POLICY: &str = "none";
@@ -37,6 +39,9 @@ pub struct Metrics {
     rejections: Family<IntCounter, 1>,
     first_byte: Family<Histogram, 1>,
     attempts: Family<IntCounter, 2>,
+    healthy: Family<IntGauge, 2>,
+    ejections: Family<IntCounter, 3>,
+    in_flight: Family<IntGauge, 1>,
     queue_depth: Family<IntGauge, 1>,
     queue_wait: Histogram,
     run: Histogram,
@@ -89,6 +94,9 @@ impl Metrics {
             rejections: Family::register(r, define::REJECTIONS),
             first_byte: Family::register(r, define::FIRST_BYTE_TIME),
             attempts: Family::register(r, define::ATTEMPTS),
+            healthy: Family::register(r, define::UPSTREAM_HEALTHY),
+            ejections: Family::register(r, define::EJECTIONS),
+            in_flight: Family::register(r, define::UPSTREAM_IN_FLIGHT),
             queue_depth: Family::register(r, define::QUEUE_DEPTH),
             queue_wait: Family::register(r, define::QUEUE_WAIT).with([]),
             run: Family::register(r, define::RUN_TIME).with([]),

@@ -19,6 +19,8 @@ fn touched() -> Metrics {
     metrics.scored(&classifier, &"tier".into(), &"simple".into(), 0.8);
     metrics.set_models(&[ModelInfo { classifier: classifier.clone(), version: "1".into(), sha256: "ab".into() }]);
     let _ = metrics.classifier(&classifier);
+    let _ = metrics.provider(&name("openai"));
+    let _ = metrics.peer(&name("openai"), &"10.0.0.7:80".into());
     metrics
 }
 
@@ -62,6 +64,9 @@ fn the_names_types_and_labels_are_those_that_dashboards_rely_on() {
             "pointsman_request_duration_seconds histogram model,policy,status_class",
             "pointsman_score histogram classifier,head,label",
             "pointsman_upstream_attempts_total counter outcome,provider",
+            "pointsman_upstream_ejections_total counter cause,peer,provider",
+            "pointsman_upstream_healthy gauge peer,provider",
+            "pointsman_upstream_in_flight gauge provider",
         ]
     );
 }
@@ -179,4 +184,21 @@ fn two_proxies_in_one_process_count_apart() {
 
     assert!(one.render().contains("invalid_json"));
     assert!(!other.render().contains("invalid_json"));
+}
+
+#[test]
+fn a_peer_that_left_the_configuration_is_no_longer_shown() {
+    let metrics = Metrics::new();
+    let (provider, stays, goes) = (name("vllm"), Arc::<str>::from("10.0.0.7:80"), Arc::<str>::from("10.0.0.8:80"));
+    metrics.peer(&provider, &stays).usable(true);
+    metrics.peer(&provider, &goes).ejected(EjectionCause::TrialFailed);
+    metrics.provider(&provider).began();
+
+    metrics.set_peers(&[(&provider, &stays)]);
+
+    let text = metrics.render();
+    assert!(text.contains(r#"pointsman_upstream_healthy{peer="10.0.0.7:80",provider="vllm"} 1"#));
+    assert!(text.contains(r#"ejections_total{cause="health_check",peer="10.0.0.7:80",provider="vllm"} 0"#));
+    assert!(text.contains(r#"pointsman_upstream_in_flight{provider="vllm"} 1"#));
+    assert!(!text.contains("10.0.0.8"));
 }
