@@ -126,7 +126,7 @@ impl Policy {
             name: policy.name.clone(),
             mode: policy.mode,
             matcher: Matcher::new(&policy.matches),
-            choices: Choices::new(config, tiers, rules.models()),
+            choices: Choices::new(config, policy, rules.models()),
             tiers: Tiers::new(tiers),
             rules,
         }
@@ -160,6 +160,7 @@ impl Policy {
             },
         };
         let (model, reason, candidates) = self.choices.settle(&choice, features);
+        let fallback = self.choices.fallback(&model, &candidates);
         let decision::Choice { by, label, score, .. } = choice;
         Step::Decide(Decision {
             model,
@@ -169,6 +170,7 @@ impl Policy {
             label,
             score,
             candidates,
+            fallback,
             rules: tried.traces,
         })
     }

@@ -20,11 +20,13 @@ mod answer;
 mod body_adapter;
 mod context;
 mod drain;
+mod fallback;
 mod forward;
 pub mod health;
 mod intake;
 mod plan;
 pub mod rejection;
+mod retry_budget;
 mod server;
 
 use std::sync::Arc;
@@ -36,14 +38,16 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
-use tokio::time::Instant;
 
 pub use context::RequestContext;
+use context::Route;
 pub use server::{BindError, Listener, Served};
 
 use crate::router::Router;
 use crate::telemetry::Metrics;
 use drain::OpenRequests;
+use fallback::Cause;
+use retry_budget::RetryBudget;
 
 /// The proxy: give it to a Pingora service, or let [`Listener`] serve it.
 pub struct Proxy {
@@ -51,13 +55,20 @@ pub struct Proxy {
     metrics: Arc<Metrics>,
     request_ids: account::RequestIds,
     open: Arc<OpenRequests>,
+    retry_budget: RetryBudget,
 }
 
 impl Proxy {
     /// Makes a proxy that asks `router`.
     #[must_use]
     pub fn new(router: Arc<Router>, metrics: Arc<Metrics>) -> Self {
-        Self { router, metrics, request_ids: account::RequestIds::default(), open: Arc::default() }
+        Self {
+            router,
+            metrics,
+            request_ids: account::RequestIds::default(),
+            open: Arc::default(),
+            retry_budget: RetryBudget::new(),
+        }
     }
 }
 
@@ -85,7 +96,11 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_peer(&self, _session: &mut Session, ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
         ctx.attempts += 1;
-        forward::peer(ctx).await
+        let peer = forward::peer(ctx).await;
+        peer.map_err(|mut error| {
+            error.set_retry(self.attempt_failed(ctx, &error));
+            error
+        })
     }
 
     async fn upstream_request_filter(
@@ -102,7 +117,7 @@ impl ProxyHttp for Proxy {
         forward::set_credential(upstream, &provider.credential)?;
         if let Some(body) = ctx.body.clone() {
             forward::set_length(upstream, body.len())?;
-            ctx.swap.install(session, body, provider.timeouts.first_byte.0);
+            ctx.swap.install(session, body, provider.timeouts.first_byte.0.min(ctx.patience()));
         }
         Ok(())
     }
@@ -129,10 +144,19 @@ impl ProxyHttp for Proxy {
         ctx: &mut RequestContext,
     ) -> Result<()> {
         ctx.swap.restore(session); // an informational answer may be the first, and the deadline was kept
-        if !upstream.status.is_informational() && ctx.first_byte.is_none() {
-            ctx.first_byte = Some(Instant::now());
-            self.attempt_answered(ctx, upstream.status);
+        if upstream.status.is_informational() {
+            return Ok(());
         }
+        self.attempt_answered(ctx, upstream.status);
+        if let Some(Route::Model { target, .. }) = &ctx.route {
+            fallback::let_rest(target, upstream.status, &upstream.headers);
+        }
+        if Self::is_retried(ctx, upstream.status) && self.try_again(ctx, Cause::Status(upstream.status)) {
+            let mut error = Error::new(ErrorType::HTTPStatus(upstream.status.as_u16())).into_up();
+            error.set_retry(true);
+            return Err(error);
+        }
+        self.first_byte_arrived(ctx);
         Ok(())
     }
 
@@ -145,8 +169,8 @@ impl ProxyHttp for Proxy {
         answer::decorate(answer, ctx)
     }
 
-    /// Pingora's default forbids a retry of every POST. Here a retry is safe when a reused connection turned out to be
-    /// closed before it answered anything.
+    /// Pingora's default forbids a retry of every POST. Here nothing of an answer has reached the client, and the body is
+    /// still there: it is sent again, to another upstream.
     fn error_while_proxy(
         &self,
         peer: &HttpPeer,
@@ -156,14 +180,23 @@ impl ProxyHttp for Proxy {
         reused: bool,
     ) -> Box<Error> {
         ctx.swap.restore(session);
+        if matches!(error.etype(), ErrorType::HTTPStatus(_)) && error.retry() {
+            return error; // `upstream_response_filter` has decided
+        }
         let mut error = error.more_context(format!("peer: {peer}"));
+        let can_resend = ctx.body.is_some() || session.as_downstream_mut().is_body_empty();
+        if !can_resend || session.response_written().is_some() {
+            error.set_retry(false);
+            self.attempt_broke(ctx, &error);
+            return error;
+        }
+        // A kept connection that turns out to be closed says nothing about the upstream: the same one is asked again.
+        let is_stale = reused && matches!(error.retry, RetryType::ReusedOnly | RetryType::Decided(true));
+        let again = if is_stale { ctx.again_after_stale() } else { self.attempt_failed(ctx, &error) };
         if *error.etype() == body_adapter::FIRST_BYTE_TIMEOUT {
             error = error.into_up(); // it surfaced on the downstream side, where the adapter stands
         }
-        let stale = reused && matches!(error.retry, RetryType::ReusedOnly | RetryType::Decided(true));
-        let can_resend = ctx.body.is_some() || session.as_downstream_mut().is_body_empty();
-        error.set_retry(stale && can_resend && session.response_written().is_none());
-        self.attempt_failed(ctx, &error);
+        error.set_retry(again);
         error
     }
 
@@ -174,14 +207,18 @@ impl ProxyHttp for Proxy {
         ctx: &mut RequestContext,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        error.set_retry(false);
-        self.attempt_failed(ctx, &error);
+        error.set_retry(self.attempt_failed(ctx, &error));
         error
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestContext) -> FailToProxy {
         ctx.swap.restore(session);
         answer::fail(session, error, ctx).await
+    }
+
+    /// Pingora's default names the query string, in which some clients send keys.
+    fn request_summary(&self, session: &Session, ctx: &RequestContext) -> String {
+        format!("{} {}", session.req_header().method, ctx.request_id)
     }
 
     /// One line from `logging` says it all; Pingora's own would repeat it, at error level when a client just left.

@@ -17,7 +17,10 @@ mod trust;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use tokio::time::Instant;
 
 pub use address::{BaseUrl, HostPort};
 pub use credential::Credential;
@@ -58,7 +61,12 @@ pub struct Target {
     pub provider: Arc<Provider>,
     /// US dollars per million tokens, if the catalog says.
     pub price: Option<Price>,
+    /// Milliseconds of the process's clock until which it asked to be left alone.
+    rests_until: AtomicU64,
 }
+
+/// The zero of the clock in [`Target`].
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Upstreams {
     /// Finds what only the surroundings can tell to be wrong with `config`: its keys and files.
@@ -152,6 +160,20 @@ impl Target {
             upstream_name: model.name.clone().unwrap_or_else(|| name.to_string()),
             provider,
             price: model.price,
+            rests_until: AtomicU64::new(0),
         }
+    }
+
+    /// Remembers that it asked, with `Retry-After`, to be left alone until `until`.
+    pub fn rest_until(&self, until: Instant) {
+        let until = u64::try_from(until.saturating_duration_since(*EPOCH).as_millis()).unwrap_or(u64::MAX);
+        self.rests_until.fetch_max(until, Ordering::Relaxed);
+    }
+
+    /// Returns whether it asked to be left alone and that time is not over.
+    #[must_use]
+    pub fn is_resting(&self) -> bool {
+        let until = self.rests_until.load(Ordering::Relaxed);
+        until > 0 && EPOCH.elapsed().as_millis() < u128::from(until)
     }
 }

@@ -24,6 +24,9 @@ pub struct Config {
     /// Bounds on what one request, or all of them together, may cost.
     #[serde(default)]
     pub limits: Limits,
+    /// How far a request is tried again when an upstream fails it.
+    #[serde(default)]
+    pub retry: Retry,
     /// Where requests go that no policy matches; without it they get a 404.
     #[serde(default)]
     pub default_provider: Option<Name>,
@@ -69,6 +72,24 @@ pub struct Limits {
     pub max_body_bytes: usize,
     /// How long a client may pause while it sends its body. Default 30s.
     pub body_idle: Span,
+}
+
+/// How far a request is tried again when an upstream fails it, before the first byte of an answer.
+///
+/// Connect and TLS errors, timeouts, broken connections, 408, 429 and 5xx go to the provider's next peer, then along
+/// the policy's `fallback`. The last attempt's own error reaches the client.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retry {
+    /// Attempts in all, the first included. Default 4; 1 never tries again.
+    pub max_attempts: u32,
+    /// From the request's arrival: no attempt starts or waits for its first byte beyond it. Default 120s.
+    pub deadline: Span,
+    /// The share of live requests that may be retries, so that an outage does not multiply the load. Default 0.2; ten
+    /// retries a second are always allowed.
+    pub budget: Ratio,
+    /// More statuses that are tried again.
+    pub statuses: Vec<u16>,
 }
 
 /// A service that answers prompts over an OpenAI-compatible API.
@@ -213,6 +234,9 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// Decides when no rule did.
     pub strategy: Strategy,
+    /// The models that are tried next, in order, when the chosen one's provider fails.
+    #[serde(default)]
+    pub fallback: Vec<Name>,
 }
 
 /// Which requests a policy is for. An empty match fits every request.
@@ -305,6 +329,17 @@ impl Default for Admin {
 impl Default for Limits {
     fn default() -> Self {
         Self { max_body_bytes: 32 << 20, body_idle: Span::from_secs(30) }
+    }
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            max_attempts: 4,
+            deadline: Span::from_secs(120),
+            budget: Ratio::new(0.2).expect("a fifth is a ratio"),
+            statuses: Vec::new(),
+        }
     }
 }
 

@@ -7,9 +7,13 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::problem::{KeyPath, Problem};
-use super::{Classifier, Config, Credential, Model, Name, Policy, Provider, Span, Strategy, Tiers, Timeouts, nearest};
+use super::{
+    Classifier, Config, Credential, Model, Name, Policy, Provider, Retry, Span, Strategy, Tiers, Timeouts, nearest,
+};
 
 const BODY_BYTES: RangeInclusive<usize> = 1..=1 << 30;
+const ATTEMPTS: RangeInclusive<u32> = 1..=16;
+const ERROR_STATUS: RangeInclusive<u16> = 400..=599;
 const QUEUE: RangeInclusive<usize> = 1..=65_536;
 const THREADS: RangeInclusive<usize> = 1..=64;
 const CONTEXT: RangeInclusive<u64> = 1..=1_000_000_000;
@@ -65,8 +69,17 @@ impl Checker<'_> {
         let limits = root("limits");
         self.within(&limits.key("max_body_bytes"), &config.limits.max_body_bytes, &BODY_BYTES);
         self.span(&limits.key("body_idle"), config.limits.body_idle, TIMEOUT);
+        self.retry(&root("retry"), &config.retry);
         if let Some(name) = &config.default_provider {
             self.reference(&root("default_provider"), name, "providers", "provider");
+        }
+    }
+
+    fn retry(&mut self, path: &KeyPath, retry: &Retry) {
+        self.within(&path.key("max_attempts"), &retry.max_attempts, &ATTEMPTS);
+        self.span(&path.key("deadline"), retry.deadline, TIMEOUT);
+        for (index, status) in retry.statuses.iter().enumerate() {
+            self.within(&path.key("statuses").index(index), status, &ERROR_STATUS);
         }
     }
 
@@ -135,6 +148,9 @@ impl Checker<'_> {
         }
         for (index, rule) in policy.rules.iter().enumerate() {
             self.reference(&path.key("rules").index(index).key("use"), &rule.model, "models", "model");
+        }
+        for (index, model) in policy.fallback.iter().enumerate() {
+            self.reference(&path.key("fallback").index(index), model, "models", "model");
         }
         match &policy.strategy {
             Strategy::Tiers(tiers) => self.tiers(&path.key("strategy"), tiers),

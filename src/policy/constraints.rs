@@ -38,11 +38,13 @@ pub struct Candidate {
 /// The models of a policy and the order in which they stand in for each other.
 #[derive(Debug)]
 pub(super) struct Choices {
-    /// Each model once: the ladder's from the lowest tier, then `otherwise`, then the rules'.
+    /// Each model once: the ladder's from the lowest tier, then `otherwise`, the rules', the fallback's.
     models: Vec<Limits>,
     /// Indices into `models`, lowest tier first.
     ladder: Vec<usize>,
     otherwise: usize,
+    /// Indices into `models`, in the order in which they are tried when a provider fails.
+    fallback: Vec<usize>,
 }
 
 /// What the catalog says about a model.
@@ -80,7 +82,8 @@ impl Constraint {
 }
 
 impl Choices {
-    pub(super) fn new<'n>(config: &Config, tiers: &config::Tiers, rules: impl Iterator<Item = &'n Name>) -> Self {
+    pub(super) fn new<'n>(config: &Config, policy: &config::Policy, rules: impl Iterator<Item = &'n Name>) -> Self {
+        let config::Strategy::Tiers(tiers) = &policy.strategy;
         let mut models: Vec<Limits> = Vec::new();
         let mut index_of = |name: &Name| {
             models.iter().position(|known| known.model == *name).unwrap_or_else(|| {
@@ -93,7 +96,8 @@ impl Choices {
         rules.for_each(|model| {
             index_of(model);
         });
-        Self { models, ladder, otherwise }
+        let fallback = policy.fallback.iter().map(index_of).collect();
+        Self { models, ladder, otherwise, fallback }
     }
 
     /// Keeps the chosen model or moves to the nearest that can serve the request: the next tiers upward, `otherwise`, the
@@ -108,6 +112,17 @@ impl Choices {
             Some(index) => (candidates[index].model.clone(), Reason::Moved(constraint), candidates),
             None => (choice.model.clone(), Reason::NoModelFits, candidates),
         }
+    }
+
+    /// Returns the models to try when `chosen` fails: those of the `fallback` that can serve the request, each once.
+    pub(super) fn fallback(&self, chosen: &Name, candidates: &[Candidate]) -> Vec<Name> {
+        let mut models: Vec<Name> = Vec::new();
+        for candidate in self.fallback.iter().map(|index| &candidates[*index]) {
+            if candidate.fits.is_ok() && candidate.model != *chosen && !models.contains(&candidate.model) {
+                models.push(candidate.model.clone());
+            }
+        }
+        models
     }
 
     /// A model that no label chose stands at its own highest tier, if it has one.

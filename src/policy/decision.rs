@@ -25,6 +25,9 @@ pub struct Decision {
     pub score: Option<f32>,
     /// Every model the policy can choose, in its order.
     pub candidates: Vec<Candidate>,
+    /// The models to try next when the chosen one's provider fails: the policy's `fallback`, without the models that
+    /// cannot serve the request.
+    pub fallback: Vec<Name>,
     /// The rules that were tried, up to the one that matched.
     pub rules: Vec<RuleTrace>,
 }

@@ -6,10 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::StatusCode;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
+use tokio::time::Instant;
 
 use super::Proxy;
 use super::body_adapter::FIRST_BYTE_TIMEOUT;
 use super::context::RequestContext;
+use super::fallback::Cause;
+use crate::config::Name;
 use crate::telemetry::{AccessLine, AttemptOutcome};
 use crate::upstream::Outcome;
 
@@ -35,21 +38,29 @@ impl Default for RequestIds {
 impl Proxy {
     /// Counts an attempt that was answered, by the answer's status.
     pub(super) fn attempt_answered(&self, ctx: &RequestContext, status: StatusCode) {
-        let outcome = match status.as_u16() {
-            429 => AttemptOutcome::RateLimited,
-            500.. => AttemptOutcome::ServerError,
-            400.. => AttemptOutcome::ClientError,
-            _ => AttemptOutcome::Success,
-        };
-        self.attempt_ended(ctx, outcome);
+        self.attempt_ended(ctx, AttemptOutcome::of_status(status.as_u16()));
         report(ctx, Outcome::Answered(status.as_u16()));
-        let model = ctx.routing().map(|routing| &routing.decision.model);
-        self.metrics.first_byte_arrived(model, ctx.started.elapsed());
     }
 
-    /// Counts an attempt that broke before it was answered; one that broke later was counted by its status.
-    pub(super) fn attempt_failed(&self, ctx: &RequestContext, error: &Error) {
+    /// Marks the first byte of the answer that the client gets.
+    pub(super) fn first_byte_arrived(&self, ctx: &mut RequestContext) {
+        ctx.first_byte = Some(Instant::now());
+        self.metrics.first_byte_arrived(ctx.model(), ctx.started.elapsed());
+    }
+
+    /// Counts and logs an attempt that failed before it was answered, and prepares the next; false when there is none.
+    pub(super) fn attempt_failed(&self, ctx: &mut RequestContext, error: &Error) -> bool {
+        self.attempt_broke(ctx, error);
+        Cause::of(error).is_some_and(|cause| self.try_again(ctx, cause))
+    }
+
+    /// Counts and logs an attempt that broke; one that was answered first was counted by its status.
+    pub(super) fn attempt_broke(&self, ctx: &RequestContext, error: &Error) {
         report(ctx, peer_outcome_of(error));
+        let provider = ctx.provider().map_or("", |provider| provider.name.as_str());
+        if *error.esource() != ErrorSource::Downstream {
+            tracing::warn!(provider, request_id = %ctx.request_id, attempt = ctx.attempts, error = %error.etype().as_str(), "Attempt failed");
+        }
         if ctx.first_byte.is_none() {
             self.attempt_ended(ctx, outcome_of(error));
         }
@@ -66,12 +77,7 @@ impl Proxy {
         let status = session.response_written().map(|header| header.status.as_u16());
         let decision = ctx.routing().map(|routing| &routing.decision);
         let took = ctx.started.elapsed();
-        self.metrics.request_ended(
-            decision.map(|decision| &decision.policy),
-            decision.map(|decision| &decision.model),
-            status,
-            took,
-        );
+        self.metrics.request_ended(decision.map(|decision| &decision.policy), ctx.model(), status, took);
         if let Some(code) = ctx.rejected {
             self.metrics.rejected(code);
         }
@@ -84,7 +90,7 @@ impl Proxy {
             path: header.uri.path(),
             status,
             policy: decision.map(|decision| decision.policy.as_str()),
-            model: decision.map(|decision| decision.model.as_str()),
+            model: ctx.model().map(Name::as_str),
             reason: decision.map(|decision| decision.reason.as_str()),
             score: decision.and_then(|decision| decision.score),
             code: ctx.rejected,
@@ -105,9 +111,9 @@ fn report(ctx: &RequestContext, outcome: Outcome) {
     }
 }
 
-/// A stale connection, which alone is retried so far, and a fault of our own say nothing about the peer.
+/// A client that left and a fault of our own say nothing about the peer.
 fn peer_outcome_of(error: &Error) -> Outcome {
-    if error.retry() || *error.esource() == ErrorSource::Internal {
+    if *error.esource() == ErrorSource::Internal {
         return Outcome::Cancelled;
     }
     match outcome_of(error) {

@@ -15,7 +15,11 @@ pub(super) fn decorate(answer: &mut ResponseHeader, ctx: &RequestContext) -> Res
     answer.insert_header("x-pointsman-request-id", ctx.request_id.as_str())?;
     let Some(routing) = ctx.routing() else { return Ok(()) };
     let decision = &routing.decision;
-    answer.insert_header("x-pointsman-model", decision.model.as_str())?;
+    let model = ctx.model().unwrap_or(&decision.model);
+    answer.insert_header("x-pointsman-model", model.as_str())?;
+    if *model != decision.model {
+        answer.insert_header("x-pointsman-fallback-from", decision.model.as_str())?;
+    }
     answer.insert_header("x-pointsman-policy", decision.policy.as_str())?;
     answer.insert_header("x-pointsman-reason", decision.reason.as_str())?;
     if let Some(label) = &decision.label {

@@ -1,5 +1,7 @@
 //! What one request remembers between Pingora's phases.
 
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +11,14 @@ use tokio::time::Instant;
 use super::body_adapter::Swap;
 use super::drain::OpenRequest;
 use super::rejection::Rejection;
+use crate::config::Name;
+use crate::prompt;
 use crate::router::Routing;
 use crate::snapshot::Snapshot;
-use crate::upstream::{Lease, Provider, Target};
+use crate::upstream::{Lease, PeerId, Provider, Target};
+
+/// Tries that Pingora is allowed in all; `retry.max_attempts` is at most 16, and each may meet a closed connection first.
+pub(super) const MAX_TRIES: u32 = 32;
 
 /// What one request remembers between Pingora's phases.
 pub struct RequestContext {
@@ -33,6 +40,12 @@ pub struct RequestContext {
     pub(super) swap: Swap,
     /// Whether the current attempt speaks HTTP/2 to the upstream.
     pub(super) upstream_is_h2: bool,
+    /// The body as the client sent it and where its model is, to be rewritten for another model.
+    pub(super) original: Option<(Bytes, Range<usize>)>,
+    /// The models that are left to fall back on.
+    pub(super) fallbacks: VecDeque<Arc<Target>>,
+    /// Peers that were tried.
+    pub(super) tried: Vec<PeerId>,
     /// How often an upstream was tried.
     pub(super) attempts: u32,
     /// What Pointsman added before the first attempt: everything but the wait for the client's own bytes.
@@ -73,6 +86,9 @@ impl RequestContext {
             body: None,
             swap: Swap::default(),
             upstream_is_h2: false,
+            original: None,
+            fallbacks: VecDeque::new(),
+            tried: Vec::new(),
             attempts: 0,
             overhead: Duration::ZERO,
             first_byte: None,
@@ -93,6 +109,31 @@ impl RequestContext {
     pub(super) fn routing(&self) -> Option<&Routing> {
         match &self.route {
             Some(Route::Model { routing, .. }) => Some(routing),
+            _ => None,
+        }
+    }
+
+    /// Returns the body as `target` is to get it.
+    pub(super) fn body_for(&self, target: &Target) -> Bytes {
+        let (body, model) = self.original.clone().unwrap_or_default();
+        prompt::splice(&body, model, &target.upstream_name)
+    }
+
+    /// Goes back to the peer whose kept connection was closed; once for each of its attempts.
+    pub(super) fn again_after_stale(&mut self) -> bool {
+        self.tried.pop();
+        self.attempts < MAX_TRIES
+    }
+
+    /// Returns how much longer the request may be tried.
+    pub(super) fn patience(&self) -> Duration {
+        self.snapshot.config.retry.deadline.0.saturating_sub(self.started.elapsed())
+    }
+
+    /// Returns the model that is asked, which a fallback may have made another than the decision's.
+    pub(super) fn model(&self) -> Option<&Name> {
+        match &self.route {
+            Some(Route::Model { target, .. }) => Some(&target.model),
             _ => None,
         }
     }

@@ -35,7 +35,14 @@ pub(super) async fn peer(ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
     let Some(provider) = ctx.provider().cloned() else {
         return Error::e_explain(ErrorType::InternalError, "no route");
     };
-    let lease = provider.pick(ctx.prefix, &[]).await.map_err(no_peer)?;
+    let lease = match provider.pick(ctx.prefix, &ctx.tried).await {
+        Ok(lease) => lease,
+        Err(reason) => {
+            ctx.tried.extend(provider.peers().map(|peer| peer.id())); // none of them is worth another attempt
+            return Err(no_peer(reason));
+        }
+    };
+    ctx.tried.push(lease.peer());
     let peer = http_peer(&provider, lease.endpoint.address);
     ctx.lease = Some(lease);
     Ok(Box::new(peer))

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use super::context::{RequestContext, Route};
 use super::rejection::Rejection;
-use super::{Proxy, affinity, intake};
+use super::{Proxy, affinity, fallback, intake};
 use crate::policy::RequestFacts;
-use crate::prompt::{self, Dialect, Prompt};
+use crate::prompt::{Dialect, Prompt};
 use crate::router::Verdict;
 use crate::telemetry::Stage;
 use crate::upstream::Provider;
@@ -57,9 +57,13 @@ impl Proxy {
                 self.router.count(&routing);
                 let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
                 let started = Instant::now();
-                ctx.body = Some(prompt::splice(&body, prompt.model_span.clone(), &target.upstream_name));
+                ctx.original = Some((body.clone(), prompt.model_span.clone()));
+                ctx.body = Some(ctx.body_for(target));
                 self.metrics.stage_ended(Stage::Rewrite, started.elapsed());
                 ctx.route = Some(Route::Model { target: Arc::clone(target), routing });
+                ctx.fallbacks = fallback::fallbacks(ctx).collect();
+                self.retry_budget.deposit(snapshot.config.retry.budget);
+                self.avoid_resting(ctx);
             }
             Verdict::Pass { .. } => {
                 let provider = default_provider(ctx).ok_or_else(|| unknown_model(ctx, &prompt.model))?;

@@ -21,6 +21,7 @@ use pingora::services::listening;
 use tokio::sync::watch;
 
 use super::Proxy;
+use super::context::MAX_TRIES;
 use super::drain::OpenRequests;
 
 /// How long open requests may go on after a shutdown was asked for.
@@ -117,7 +118,7 @@ impl Listener {
 fn configuration() -> ServerConf {
     ServerConf {
         threads: std::thread::available_parallelism().map_or(1, usize::from),
-        max_retries: 3, // tries in all: a stale connection may be met twice
+        max_retries: MAX_TRIES as usize, // `retry` bounds them
         grace_period_seconds: Some(0),
         graceful_shutdown_timeout_seconds: Some(0), // `Drained` has waited already
         ..ServerConf::default()

@@ -12,7 +12,7 @@ impl Routing {
     ///
     /// `model`, `policy`, `rule` (its position) or `strategy` (its kind), `reason`, `label`, `score`, `scores` (head to
     /// label to probability; null when the classifier was not asked or gave none), `source`, `features`,
-    /// `truncated_tokens`, `rules`, `candidates`, `generation`, `timings_us`.
+    /// `truncated_tokens`, `rules`, `candidates`, `fallback`, `generation`, `timings_us`.
     #[must_use]
     pub fn explain(&self, snapshot: &Snapshot) -> Value {
         let decision = &self.decision;
@@ -35,6 +35,7 @@ impl Routing {
             "truncated_tokens": scores.map_or(0, |scores| scores.truncated_tokens),
             "rules": rules(decision, snapshot),
             "candidates": decision.candidates,
+            "fallback": decision.fallback,
             "generation": snapshot.generation,
             "timings_us": {
                 "features": self.timings.features.as_micros(),

@@ -46,6 +46,8 @@ pub struct Metrics {
     queue_wait: Histogram,
     run: Histogram,
     batch_size: Histogram,
+    fallbacks: Family<IntCounter, 3>,
+    retries_refused: IntCounter,
     degraded: Family<IntCounter, 2>,
     truncated_tokens: Histogram,
     scores: Family<Histogram, 3>,
@@ -101,6 +103,8 @@ impl Metrics {
             queue_wait: Family::register(r, define::QUEUE_WAIT).with([]),
             run: Family::register(r, define::RUN_TIME).with([]),
             batch_size: Family::register(r, define::BATCH_SIZE).with([]),
+            fallbacks: Family::register(r, define::FALLBACKS),
+            retries_refused: Family::register(r, define::RETRIES_REFUSED).with([]),
             degraded: Family::register(r, define::DEGRADED),
             truncated_tokens: Family::register(r, define::TRUNCATED_TOKENS).with([]),
             scores: Family::register(r, define::SCORES),
@@ -156,6 +160,16 @@ impl Metrics {
     /// Counts one request to a provider.
     pub fn attempt_ended(&self, provider: &Name, outcome: AttemptOutcome) {
         self.attempts.with([provider.into(), outcome.as_str().into()]).inc();
+    }
+
+    /// Counts a request that went on to another model.
+    pub fn fell_back(&self, from: &Name, to: &Name, cause: &'static str) {
+        self.fallbacks.with([from.into(), to.into(), cause.into()]).inc();
+    }
+
+    /// Counts a failed attempt that the retry budget did not let be tried again.
+    pub fn retry_refused(&self) {
+        self.retries_refused.inc();
     }
 
     /// Counts a prompt that a classifier gave no scores for.

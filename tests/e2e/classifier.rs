@@ -68,12 +68,12 @@ async fn weights_that_go_bad_while_it_serves_change_nothing() {
     let before = chat(gateway.listen, question("auto", "hello")).await;
 
     spoil(copy.path());
-    rename_version(copy.path()); // a bundle is new when its manifest is
     until_metric(&gateway, "pointsman_config_last_reload_successful 0").await;
     let after = chat(gateway.listen, question("auto", "hello")).await;
 
     assert_eq!(before.header("x-pointsman-reason"), Some("tier"), "{}", gateway.log());
-    for name in ["x-pointsman-reason", "x-pointsman-score", "x-pointsman-model"] {
+    assert!(gateway.log().contains("heads.safetensors"), "the log names the file");
+    for name in ["x-pointsman-reason", "x-pointsman-score", "x-pointsman-model", "x-pointsman-generation"] {
         assert_eq!(after.header(name), before.header(name));
     }
 }

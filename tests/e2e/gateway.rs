@@ -48,6 +48,10 @@ pub(crate) struct Config {
     /// Of the provider of `small`.
     pub(crate) credential: &'static str,
     pub(crate) mode: &'static str,
+    /// The models after `small`, as a YAML list.
+    pub(crate) fallback: &'static str,
+    /// The section `retry`, as a YAML mapping.
+    pub(crate) retry: &'static str,
 }
 
 struct Ready {
@@ -175,6 +179,8 @@ impl Config {
             first_byte: "30s",
             credential: "none",
             mode: "route",
+            fallback: "[]",
+            retry: "{}",
         }
     }
 
@@ -187,6 +193,7 @@ impl Config {
         let Self {
             small, frontier, small_name, bundle, deadline, max_body_bytes, first_byte, credential, mode, ..
         } = self;
+        let (fallback, retry) = (self.fallback, self.retry);
         let default_provider =
             self.default_provider.map(|name| format!("default_provider: {name}")).unwrap_or_default();
         let rules = self.rules.iter().map(|(when, model)| format!("{{when: '{when}', use: {model}}}"));
@@ -198,6 +205,7 @@ version: 1
 listen: {{address: 127.0.0.1:0}}
 admin: {{address: 127.0.0.1:0}}
 limits: {{max_body_bytes: {max_body_bytes}}}
+retry: {retry}
 {default_provider}
 providers:
   one:
@@ -216,6 +224,7 @@ policies:
     match: {{model: [auto]}}
     mode: {mode}
     rules: [{rules}]
+    fallback: {fallback}
     strategy:
       kind: tiers
       classifier: default

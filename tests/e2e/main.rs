@@ -16,6 +16,7 @@ mod classifier;
 mod cli;
 mod errors;
 mod expect;
+mod fallback;
 mod harness;
 mod passthrough;
 mod reload;

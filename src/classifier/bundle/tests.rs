@@ -142,7 +142,11 @@ fn what_the_manifest_says_is_checked() {
         ("medium, complex", "simple, complex", "head `tier` has the label `simple` twice"),
         ("simple, medium, complex", "simple", "head `tier` has 1 labels"),
         ("activation: relu", "activation: relu, aliases: {nano: tiny}", "head `tier` has the alias `nano` for `tiny`"),
-        ("activation: relu", "activation: relu, aliases: {medium: simple}", "the alias `medium` for `simple`; it must be"),
+        (
+            "activation: relu",
+            "activation: relu, aliases: {medium: simple}",
+            "the alias `medium` for `simple`; it must be",
+        ),
         ("inputs: [embedding, features]", "inputs: []", "head `tier` reads []"),
         ("temperature: 1.5", "temperature: 0", "head `tier` has temperature 0"),
         ("temperature: 1.5", "temperature: .nan", "head `tier` has temperature NaN"),

@@ -117,6 +117,20 @@ pub(super) const BATCH_SIZE: Definition<0> = Definition {
     buckets: BATCH,
 };
 
+pub(super) const FALLBACKS: Definition<3> = Definition {
+    name: "pointsman_fallbacks_total",
+    help: "Requests that went on to another model because the provider of the one before failed them.",
+    labels: ["from", "to", "cause"],
+    buckets: &[],
+};
+
+pub(super) const RETRIES_REFUSED: Definition<0> = Definition {
+    name: "pointsman_retries_refused_total",
+    help: "Failed attempts that were not tried again because the retry budget was spent.",
+    labels: [],
+    buckets: &[],
+};
+
 pub(super) const DEGRADED: Definition<2> = Definition {
     name: "pointsman_classifier_degraded_total",
     help: "Prompts for which a classifier gave no scores, by reason; the policy's `otherwise` served them.",

@@ -15,6 +15,8 @@ fn touched() -> Metrics {
     metrics.rejected("invalid_json");
     metrics.first_byte_arrived(Some(&model), Duration::from_millis(10));
     metrics.attempt_ended(&name("openai"), AttemptOutcome::Success);
+    metrics.fell_back(&model, &name("frontier"), "status_429");
+    metrics.retry_refused();
     metrics.degraded(&classifier, "deadline");
     metrics.scored(&classifier, &"tier".into(), &"simple".into(), 0.8);
     metrics.set_models(&[ModelInfo { classifier: classifier.clone(), version: "1".into(), sha256: "ab".into() }]);
@@ -56,12 +58,14 @@ fn the_names_types_and_labels_are_those_that_dashboards_rely_on() {
             "pointsman_config_last_reload_successful gauge",
             "pointsman_config_reloads_total counter outcome",
             "pointsman_decisions_total counter model,policy,reason",
+            "pointsman_fallbacks_total counter cause,from,to",
             "pointsman_first_byte_seconds histogram model",
             "pointsman_generation gauge",
             "pointsman_model_info gauge classifier,sha256,version",
             "pointsman_overhead_seconds histogram stage",
             "pointsman_rejections_total counter code",
             "pointsman_request_duration_seconds histogram model,policy,status_class",
+            "pointsman_retries_refused_total counter",
             "pointsman_score histogram classifier,head,label",
             "pointsman_upstream_attempts_total counter outcome,provider",
             "pointsman_upstream_ejections_total counter cause,peer,provider",

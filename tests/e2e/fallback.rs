@@ -1,0 +1,192 @@
+//! An upstream that fails before the first byte of its answer costs the client nothing: the next model answers.
+
+use http::StatusCode;
+use tokio::sync::oneshot;
+
+use crate::client::{chat, get, question};
+use crate::gateway::{Config, Gateway};
+use crate::origin::{Answer, Origin, nobody};
+use crate::reload::until_metric;
+
+fn failing(status: StatusCode, headers: Vec<(&'static str, &'static str)>) -> Answer {
+    Answer::Reply(status, headers, "{\"error\": {\"code\": \"of the upstream\"}}".into())
+}
+
+async fn with_fallback(small: &Origin, frontier: &Origin) -> Gateway {
+    Gateway::start(&Config { fallback: "[frontier]", ..Config::new(small, frontier) }).await
+}
+
+fn moved(cause: &str) -> String {
+    format!("pointsman_fallbacks_total{{cause=\"{cause}\",from=\"small\",to=\"frontier\"}} 1")
+}
+
+#[tokio::test]
+async fn a_status_that_another_upstream_could_mend_goes_to_the_next_model() {
+    for (status, cause) in [(408, "status_408"), (429, "status_429"), (500, "status_5xx"), (503, "status_5xx")] {
+        let status = StatusCode::from_u16(status).expect("a status");
+        let small = Origin::answering([failing(status, vec![])]).await;
+        let frontier = Origin::start().await;
+        let gateway = with_fallback(&small, &frontier).await;
+
+        let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+        assert_eq!((reply.status, &reply.json()["model"]), (StatusCode::OK, &"frontier-1".into()), "{status}");
+        assert_eq!(reply.header("x-pointsman-model"), Some("frontier"));
+        assert_eq!(reply.header("x-pointsman-fallback-from"), Some("small"));
+        assert_eq!(reply.header("x-pointsman-attempts"), Some("2"));
+        let (asked_first, asked_next) = (small.next().await, frontier.next().await);
+        assert_eq!((asked_first.model(), asked_next.model()), ("small-1".into(), "frontier-1".into()));
+        assert_eq!(asked_next.path, "/prefix/v1/chat/completions");
+        until_metric(&gateway, &moved(cause)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_refuses_connections_is_passed_over() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let config = Config { small: nobody().await, fallback: "[frontier]", ..Config::new(&small, &frontier) };
+    let gateway = Gateway::start(&config).await;
+
+    let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+    assert_eq!((reply.status, &reply.json()["model"]), (StatusCode::OK, &"frontier-1".into()));
+    until_metric(&gateway, &moved("connect")).await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_hangs_up_is_passed_over() {
+    let small = Origin::answering([Answer::HangUp]).await;
+    let frontier = Origin::start().await;
+    let gateway = with_fallback(&small, &frontier).await;
+
+    let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+    assert_eq!((reply.status, &reply.json()["model"]), (StatusCode::OK, &"frontier-1".into()));
+    until_metric(&gateway, &moved("broken")).await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_stays_silent_is_passed_over() {
+    let (_release, held) = oneshot::channel();
+    let small = Origin::answering([Answer::Held(held)]).await;
+    let frontier = Origin::start().await;
+    let config = Config { first_byte: "100ms", fallback: "[frontier]", ..Config::new(&small, &frontier) };
+    let gateway = Gateway::start(&config).await;
+
+    let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+    assert_eq!((reply.status, &reply.json()["model"]), (StatusCode::OK, &"frontier-1".into()));
+    until_metric(&gateway, &moved("timeout")).await;
+}
+
+#[tokio::test]
+async fn a_large_body_is_sent_again_whole() {
+    let small = Origin::answering([failing(StatusCode::BAD_GATEWAY, vec![])]).await;
+    let frontier = Origin::start().await;
+    let gateway = with_fallback(&small, &frontier).await;
+    let body = question("auto", &"word ".repeat(200_000));
+
+    let reply = chat(gateway.listen, body.clone()).await;
+
+    assert_eq!(reply.status, StatusCode::OK);
+    assert_eq!(frontier.next().await.body, body.replace("\"auto\"", "\"frontier-1\""));
+}
+
+#[tokio::test]
+async fn the_last_attempt_s_own_error_reaches_the_client() {
+    let small = Origin::answering([failing(StatusCode::INTERNAL_SERVER_ERROR, vec![])]).await;
+    let limited = failing(StatusCode::TOO_MANY_REQUESTS, vec![("retry-after", "7")]);
+    let frontier = Origin::answering([limited]).await;
+    let gateway = with_fallback(&small, &frontier).await;
+
+    let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+    assert_eq!((reply.status, reply.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, Some("7")));
+    assert_eq!(reply.json()["error"]["code"], "of the upstream");
+}
+
+#[tokio::test]
+async fn a_model_that_asked_to_be_left_alone_is_left_alone() {
+    let limited = failing(StatusCode::TOO_MANY_REQUESTS, vec![("retry-after", "30")]);
+    let small = Origin::answering([limited]).await;
+    let frontier = Origin::start().await;
+    let gateway = with_fallback(&small, &frontier).await;
+    chat(gateway.listen, question("auto", "hello")).await;
+    small.next().await;
+
+    let reply = chat(gateway.listen, question("auto", "hello again")).await;
+
+    assert_eq!((reply.status, &reply.json()["model"]), (StatusCode::OK, &"frontier-1".into()));
+    assert_eq!(reply.header("x-pointsman-attempts"), Some("1"));
+    assert!(small.take().is_none(), "it was asked again");
+    until_metric(&gateway, &moved("retry_after")).await;
+}
+
+#[tokio::test]
+async fn other_errors_are_the_client_s_to_see() {
+    let small = Origin::answering([failing(StatusCode::BAD_REQUEST, vec![])]).await;
+    let frontier = Origin::start().await;
+    let gateway = with_fallback(&small, &frontier).await;
+
+    let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+    assert_eq!((reply.status, &reply.json()["error"]["code"]), (StatusCode::BAD_REQUEST, &"of the upstream".into()));
+    assert!(frontier.take().is_none(), "another upstream was asked");
+}
+
+#[tokio::test]
+async fn a_status_that_the_operator_names_is_tried_again() {
+    let small = Origin::answering([failing(StatusCode::NOT_FOUND, vec![])]).await;
+    let frontier = Origin::start().await;
+    let config = Config { fallback: "[frontier]", retry: "{statuses: [404]}", ..Config::new(&small, &frontier) };
+    let gateway = Gateway::start(&config).await;
+
+    let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+    assert_eq!((reply.status, &reply.json()["model"]), (StatusCode::OK, &"frontier-1".into()));
+}
+
+#[tokio::test]
+async fn one_attempt_is_one_attempt() {
+    let small = Origin::answering([failing(StatusCode::SERVICE_UNAVAILABLE, vec![])]).await;
+    let frontier = Origin::start().await;
+    let config = Config { fallback: "[frontier]", retry: "{max_attempts: 1}", ..Config::new(&small, &frontier) };
+    let gateway = Gateway::start(&config).await;
+
+    let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    assert_eq!((reply.status, &reply.json()["error"]["code"]), (status, &"of the upstream".into()));
+}
+
+#[tokio::test]
+async fn the_overall_deadline_bounds_the_wait_for_a_first_byte() {
+    let (_release, held) = oneshot::channel();
+    let small = Origin::answering([Answer::Held(held)]).await;
+    let frontier = Origin::start().await;
+    let config = Config { fallback: "[frontier]", retry: "{deadline: 100ms}", ..Config::new(&small, &frontier) };
+    let gateway = Gateway::start(&config).await;
+
+    let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+    assert_eq!((reply.status, reply.error_code()), (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout".into()));
+    assert!(frontier.take().is_none(), "an attempt began after the deadline");
+}
+
+#[tokio::test]
+async fn an_outage_does_not_multiply_the_load() {
+    let failures = || (0..40).map(|_| failing(StatusCode::INTERNAL_SERVER_ERROR, vec![]));
+    let (small, frontier) = (Origin::answering(failures()).await, Origin::answering(failures()).await);
+    let config = Config { fallback: "[frontier]", retry: "{budget: 0.0}", ..Config::new(&small, &frontier) };
+    let gateway = Gateway::start(&config).await;
+
+    let requests = (0..40).map(|_| chat(gateway.listen, question("auto", "hello")));
+    let replies = futures::future::join_all(requests).await;
+
+    assert!(replies.iter().all(|reply| reply.status == StatusCode::INTERNAL_SERVER_ERROR));
+    let metrics = get(gateway.admin, "/metrics").await;
+    let refused = String::from_utf8_lossy(&metrics.body).lines().find_map(|line| {
+        line.strip_prefix("pointsman_retries_refused_total ").and_then(|count| count.parse::<u32>().ok())
+    });
+    assert!(refused.is_some_and(|refused| refused > 0), "{refused:?}");
+}
