@@ -147,9 +147,8 @@ impl Upstreams {
 impl Surroundings<'_> {
     fn resolve(&self, config: &Config, name: &Name) -> Result<Resolved, Option<Problem>> {
         let section = &config.providers[name];
-        Resolved::of(section, self.environment, self.base_dir).map_err(|(key, message)| {
-            config.problem(&KeyPath::root().key("providers").key(name).key(key), message)
-        })
+        Resolved::of(section, self.environment, self.base_dir)
+            .map_err(|(key, message)| config.problem(&KeyPath::root().key("providers").key(name).key(key), message))
     }
 }
 

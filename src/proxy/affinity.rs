@@ -28,7 +28,8 @@ mod tests {
     use crate::prompt::Dialect;
 
     fn key_of(turns: &[(&str, &str)]) -> u64 {
-        let messages: Vec<Value> = turns.iter().map(|(role, content)| json!({"role": role, "content": content})).collect();
+        let messages: Vec<Value> =
+            turns.iter().map(|(role, content)| json!({"role": role, "content": content})).collect();
         let body = json!({"model": "auto", "messages": messages}).to_string();
         key(&Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a prompt"))
     }

@@ -212,9 +212,9 @@ mod tests {
     }
 
     /// Lets one trial through and fails it.
-    fn fail_trial(breaker: &mut Breaker, now: Instant) {
-        let ticket = breaker.admit(now, &settings()).expect("the backoff is over");
-        assert_eq!(breaker.failed(ticket, now, &settings()), Some(EjectionCause::TrialFailed));
+    fn fail_trial(breaker: &mut Breaker, now: Instant, settings: &Settings) {
+        let ticket = breaker.admit(now, settings).expect("the backoff is over");
+        assert_eq!(breaker.failed(ticket, now, settings), Some(EjectionCause::TrialFailed));
     }
 
     #[test]
@@ -304,7 +304,7 @@ mod tests {
             let seconds = (1..=10).find(|n| breaker.would_admit(now + *n * SECOND, &settings)).expect("an end");
             waited.push(seconds);
             now += seconds * SECOND;
-            fail_trial(&mut breaker, now);
+            fail_trial(&mut breaker, now, &settings);
         }
 
         assert_eq!(waited, [1, 2, 4, 4]);
@@ -317,7 +317,7 @@ mod tests {
         let mut now = Instant::now();
         let mut breaker = opened(now);
         now += SECOND;
-        fail_trial(&mut breaker, now);
+        fail_trial(&mut breaker, now, &settings());
         breaker.succeeded(breaker.force(), now, &settings());
         assert!(breaker.is_closed());
 

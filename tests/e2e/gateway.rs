@@ -48,6 +48,10 @@ pub(crate) struct Config {
     /// Of the provider of `small`.
     pub(crate) credential: &'static str,
     pub(crate) mode: &'static str,
+    /// More keys of the provider of `small`, each `key: value`.
+    pub(crate) one: Vec<String>,
+    /// Its scheme.
+    pub(crate) scheme: &'static str,
     /// The models after `small`, as a YAML list.
     pub(crate) fallback: &'static str,
     /// The section `retry`, as a YAML mapping.
@@ -179,6 +183,8 @@ impl Config {
             first_byte: "30s",
             credential: "none",
             mode: "route",
+            one: Vec::new(),
+            scheme: "http",
             fallback: "[]",
             retry: "{}",
         }
@@ -199,6 +205,8 @@ impl Config {
         let rules = self.rules.iter().map(|(when, model)| format!("{{when: '{when}', use: {model}}}"));
         let rules = rules.collect::<Vec<_>>().join(", ");
         let bundle = bundle.display();
+        let one: String = self.one.iter().map(|line| format!("    {line}\n")).collect();
+        let scheme = self.scheme;
         format!(
             "\
 version: 1
@@ -209,8 +217,8 @@ retry: {retry}
 {default_provider}
 providers:
   one:
-    base_url: http://{small}/v1
-    credential: {credential}
+    base_url: {scheme}://{small}/v1
+{one}    credential: {credential}
     timeouts: {{first_byte: {first_byte}}}
   two:
     base_url: http://{frontier}/prefix/v1

@@ -19,10 +19,13 @@ mod expect;
 mod fallback;
 mod harness;
 mod passthrough;
+mod pools;
 mod reload;
 mod routing;
 mod splice;
 mod streaming;
+mod upstream_h2;
+mod upstream_tls;
 
 /// How long a test waits for anything: long enough for a busy machine, short enough to notice a hang.
 const DEADLINE: Duration = Duration::from_secs(30);

@@ -25,9 +25,8 @@ impl Metrics {
     /// Returns the metrics of a provider's peer; `peer` is what the operator calls it. Its counters start at zero.
     #[must_use]
     pub fn peer(&self, provider: &Name, peer: &Arc<str>) -> PeerMetrics {
-        let ejections = |cause: EjectionCause| {
-            self.ejections.with([provider.into(), peer.into(), cause.as_str().into()])
-        };
+        let ejections =
+            |cause: EjectionCause| self.ejections.with([provider.into(), peer.into(), cause.as_str().into()]);
         PeerMetrics {
             healthy: self.healthy.with([provider.into(), peer.into()]),
             ejections: EjectionCause::ALL.map(ejections),
@@ -42,7 +41,8 @@ impl Metrics {
 
     /// Shows these peers only: those of a former generation disappear.
     pub fn set_peers(&self, peers: &[(&Name, &Arc<str>)]) {
-        let is_known = |provider: &str, peer: &str| peers.iter().any(|(name, own)| ***name == *provider && ***own == *peer);
+        let is_known =
+            |provider: &str, peer: &str| peers.iter().any(|(name, own)| ***name == *provider && ***own == *peer);
         self.healthy.retain(|[provider, peer]| is_known(provider, peer));
         self.ejections.retain(|[provider, peer, _]| is_known(provider, peer));
         self.in_flight.retain(|[provider]| peers.iter().any(|(name, _)| ***name == **provider));
