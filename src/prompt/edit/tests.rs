@@ -136,7 +136,9 @@ fn reference(mut body: Map<String, Value>, (drop, rename, set): &Rules) -> Value
     }
     for (path, value) in set {
         match path.split_once('.') {
-            None => drop(body.insert(path.clone(), value.clone())),
+            None => {
+                body.insert(path.clone(), value.clone());
+            },
             Some((key, member)) => {
                 let object = body.entry(key).or_insert_with(|| json!({}));
                 if !object.is_object() {
