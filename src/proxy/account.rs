@@ -172,7 +172,7 @@ impl Proxy {
         if reader.has_ended() || (reader.text_bytes() == 0 && model.is_none()) {
             return;
         }
-        match error.map(|error| error.esource()) {
+        match error.map(Error::esource) {
             Some(ErrorSource::Downstream) => {}
             Some(_) => self.metrics.stream_broke(model, BrokenStream::Cut),
             None => self.metrics.stream_broke(model, BrokenStream::Unfinished),
