@@ -18,8 +18,8 @@ pub(super) struct Original {
     pub(super) model_span: Range<usize>,
     /// Whether the client wants a stream.
     pub(super) stream: bool,
-    /// Whether the client itself asked for a chunk with the usage.
-    pub(super) include_usage: bool,
+    /// Whether the client itself asked for an event with the usage.
+    include_usage: bool,
 }
 
 impl Original {

@@ -125,9 +125,9 @@ fn a_body_of_nothing_but_members_is_edited_in_linear_time() {
 }
 
 /// What the rules mean, said in terms of JSON values.
-fn reference(mut body: Map<String, Value>, (drop, rename, set): &Rules) -> Value {
-    drop.iter().for_each(|key| drop_key(&mut body, key));
-    for (old, new) in rename {
+fn reference(mut body: Map<String, Value>, (dropped, renamed, set): &Rules) -> Value {
+    body.retain(|key, _| !dropped.contains(key));
+    for (old, new) in renamed {
         if !body.contains_key(new)
             && let Some(value) = body.remove(old)
         {
@@ -135,24 +135,17 @@ fn reference(mut body: Map<String, Value>, (drop, rename, set): &Rules) -> Value
         }
     }
     for (path, value) in set {
-        match path.split_once('.') {
-            None => {
-                body.insert(path.clone(), value.clone());
-            },
-            Some((key, member)) => {
-                let object = body.entry(key).or_insert_with(|| json!({}));
-                if !object.is_object() {
-                    *object = json!({});
-                }
-                object[member] = value.clone();
-            }
+        let Some((key, member)) = path.split_once('.') else {
+            body.insert(path.clone(), value.clone());
+            continue;
+        };
+        let object = body.entry(key).or_insert_with(|| json!({}));
+        if !object.is_object() {
+            *object = json!({});
         }
+        object[member] = value.clone();
     }
     body.into()
-}
-
-fn drop_key(body: &mut Map<String, Value>, key: &str) {
-    body.remove(key);
 }
 
 type Rules = (Vec<String>, BTreeMap<String, String>, BTreeMap<String, Value>);
@@ -221,12 +214,12 @@ proptest! {
         rules in rules(),
     ) {
         let body = Bytes::from(format!("{{\"model\":\"auto\"{}}}", members.iter().map(|member| format!(",{member}")).collect::<String>()));
-        let (drop, rename, set) = &rules;
+        let (dropped, renamed, set) = &rules;
         let is_touched = |name: &str| {
-            drop.iter().chain(rename.keys()).any(|key| key == name) || set.keys().any(|path| path.split('.').next() == Some(name))
+            dropped.iter().chain(renamed.keys()).any(|key| key == name) || set.keys().any(|path| path.split('.').next() == Some(name))
         };
 
-        let edited = Edits::new(drop, rename, set).apply(&body, 9..15, "m");
+        let edited = Edits::new(dropped, renamed, set).apply(&body, 9..15, "m");
 
         let untouched = |body: &[u8]| -> Vec<String> {
             let members = scan::members(body, 0).filter(|member| member.name(body).is_none_or(|name| !is_touched(&name)));
