@@ -20,6 +20,7 @@
 
 mod account;
 mod admission;
+mod affinity;
 mod answer;
 mod body_adapter;
 mod clients;
@@ -30,6 +31,7 @@ mod drain;
 mod fallback;
 mod forward;
 mod headers;
+pub mod health;
 mod held_answer;
 mod intake;
 mod meter;
@@ -126,7 +128,6 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_peer(&self, _session: &mut Session, ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
         ctx.attempts += 1;
-        ctx.tried_peers += 1;
         let peer = forward::peer(ctx).await;
         peer.map_err(|mut error| {
             error.set_retry(self.attempt_failed(ctx, &error));

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::edge::{Clients, Limits, Listeners, Upgrade};
 use super::load::Source;
+use super::pool::{Balance, Breaker, HealthCheck, Http, Tls};
 use super::values::{self, Glob, Ladder, Name, Ratio, Span};
 
 /// The whole file.
@@ -81,14 +82,32 @@ pub struct Retry {
 }
 
 /// A service that answers prompts over an OpenAI-compatible API.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     /// `http(s)://host[:port][/prefix]`; the client's `/v1` is replaced by the prefix.
     pub base_url: String,
-    /// `host:port` addresses to connect to instead of `base_url`'s, in turn.
+    /// `host:port` addresses to connect to instead of `base_url`'s.
     #[serde(default)]
     pub peers: Vec<String>,
+    /// How a request's peer is chosen.
+    #[serde(default)]
+    pub balance: Balance,
+    /// The HTTP version to speak.
+    #[serde(default)]
+    pub http: Http,
+    /// How peers prove who they are.
+    #[serde(default)]
+    pub tls: Option<Tls>,
+    /// How to find out whether a peer serves.
+    #[serde(default)]
+    pub health_check: Option<HealthCheck>,
+    /// When a peer that fails requests is ejected.
+    #[serde(default)]
+    pub breaker: Breaker,
+    /// Requests that may be in flight to all peers together; one more is refused at once.
+    #[serde(default)]
+    pub max_concurrent: Option<usize>,
     /// Whose key goes upstream.
     #[serde(default)]
     pub credential: Credential,
@@ -116,7 +135,7 @@ pub enum Credential {
 }
 
 /// How long to wait for a provider.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
     /// For the TCP and TLS handshakes. Default 2s.

@@ -1,6 +1,7 @@
 //! What the shape cannot say: references, bounds, addresses. Finds every problem, stops at none.
 
 mod edge;
+mod pool;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -94,6 +95,7 @@ impl Checker<'_> {
             self.span(&path.key("timeouts").key(key), span, TIMEOUT);
         }
         self.credential(&path.key("credential"), &provider.credential);
+        self.pool(path, provider);
     }
 
     /// Never repeats the value: it may be the key itself, put here by mistake.

@@ -17,6 +17,7 @@ use crate::config::Name;
 use crate::features::TokenCounter;
 use crate::telemetry::metrics::ClientOutcome;
 use crate::telemetry::{AccessLine, AttemptOutcome, BrokenStream, Direction};
+use crate::upstream::Outcome;
 use crate::usage::Usage;
 
 /// Makes ids for requests: unique in this process, and very likely so among all.
@@ -42,6 +43,7 @@ impl Proxy {
     /// Counts an attempt that was answered, by the answer's status.
     pub(super) fn attempt_answered(&self, ctx: &RequestContext, status: StatusCode) {
         self.attempt_ended(ctx, AttemptOutcome::of_status(status.as_u16()));
+        report(ctx, Outcome::Answered(status.as_u16()));
     }
 
     /// Marks the first byte of the answer that the client gets.
@@ -58,6 +60,7 @@ impl Proxy {
 
     /// Counts and logs an attempt that broke; one that was answered first was counted by its status.
     pub(super) fn attempt_broke(&self, ctx: &RequestContext, error: &Error) {
+        report(ctx, peer_outcome_of(error));
         let provider = ctx.provider().map_or("", |provider| provider.name.as_str());
         if *error.esource() != ErrorSource::Downstream {
             tracing::warn!(provider, request_id = %ctx.request_id, attempt = ctx.attempts, error = %error.etype().as_str(), "Attempt failed");
@@ -169,7 +172,7 @@ impl Proxy {
         if reader.has_ended() || (reader.text_bytes() == 0 && model.is_none()) {
             return;
         }
-        match error.map(|error| error.esource()) {
+        match error.map(Error::esource) {
             Some(ErrorSource::Downstream) => {}
             Some(_) => self.metrics.stream_broke(model, BrokenStream::Cut),
             None => self.metrics.stream_broke(model, BrokenStream::Unfinished),
@@ -190,6 +193,26 @@ fn client_outcome(code: Option<&'static str>, status: Option<u16>) -> ClientOutc
         (Some("not_allowed"), _) => ClientOutcome::NotAllowed,
         (_, Some(..400)) => ClientOutcome::Success,
         _ => ClientOutcome::Failed,
+    }
+}
+
+/// Tells the peer's breaker.
+fn report(ctx: &RequestContext, outcome: Outcome) {
+    if let Some(lease) = &ctx.lease {
+        lease.report(outcome);
+    }
+}
+
+/// A client that left and a fault of our own say nothing about the peer.
+fn peer_outcome_of(error: &Error) -> Outcome {
+    if *error.esource() == ErrorSource::Internal {
+        return Outcome::Cancelled;
+    }
+    match outcome_of(error) {
+        AttemptOutcome::Cancelled => Outcome::Cancelled,
+        AttemptOutcome::Timeout => Outcome::Timeout,
+        AttemptOutcome::ConnectFailed => Outcome::ConnectFailed,
+        _ => Outcome::Broken,
     }
 }
 

@@ -8,6 +8,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use super::body_adapter::FIRST_BYTE_TIMEOUT;
 use super::clients;
 use super::context::RequestContext;
+use super::forward::PROVIDER_BUSY;
 use super::held_answer::CONTEXT_LENGTH;
 use super::meter;
 use super::rejection::{Rejection, Shape};
@@ -91,6 +92,7 @@ fn rejection_of(error: &Error, ctx: &RequestContext) -> Rejection {
         ConnectTimedout | TLSHandshakeTimedout | ReadTimedout | WriteTimedout => {
             Rejection::UpstreamTimeout { provider }
         }
+        other if *other == PROVIDER_BUSY => Rejection::ProviderBusy { provider },
         other if *other == FIRST_BYTE_TIMEOUT => Rejection::UpstreamTimeout { provider },
         ConnectRefused | ConnectNoRoute | ConnectError | SocketError | TLSHandshakeFailure | TLSWantX509Lookup
         | InvalidCert => Rejection::UpstreamUnreachable { provider },

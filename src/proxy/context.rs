@@ -17,7 +17,7 @@ use super::rejection::Rejection;
 use crate::config::Name;
 use crate::router::Routing;
 use crate::snapshot::Snapshot;
-use crate::upstream::{Provider, Target};
+use crate::upstream::{Lease, PeerId, Provider, Target};
 
 /// Tries that Pingora is allowed in all; `retry.max_attempts` is at most 16, and each may meet a closed connection first.
 pub(super) const MAX_TRIES: u32 = 32;
@@ -32,6 +32,10 @@ pub struct RequestContext {
     pub(super) request_id: String,
     /// Where it goes; `None` until it was decided, or when it was refused.
     pub(super) route: Option<Route>,
+    /// What requests of the same conversation have in common, if a provider chooses its peers by it.
+    pub(super) prefix: Option<u64>,
+    /// The place at the current attempt's peer.
+    pub(super) lease: Option<Lease>,
     /// The body as the client meant it, when it was read: what another attempt's body is made from.
     pub(super) original: Option<Original>,
     /// The body to send, when it was read; otherwise Pingora streams the client's.
@@ -42,8 +46,8 @@ pub struct RequestContext {
     pub(super) upstream_is_h2: bool,
     /// The models that are left to fall back on.
     pub(super) fallbacks: VecDeque<Arc<Target>>,
-    /// Peers of the current provider that were tried.
-    pub(super) tried_peers: usize,
+    /// Peers that were tried.
+    pub(super) tried: Vec<PeerId>,
     /// How often an upstream was tried.
     pub(super) attempts: u32,
     /// What Pointsman added before the first attempt: everything but the wait for the client's own bytes.
@@ -87,12 +91,14 @@ impl RequestContext {
             snapshot,
             request_id,
             route: None,
+            prefix: None,
+            lease: None,
             body: None,
             swap: Swap::default(),
             upstream_is_h2: false,
             original: None,
             fallbacks: VecDeque::new(),
-            tried_peers: 0,
+            tried: Vec::new(),
             attempts: 0,
             overhead: Duration::ZERO,
             first_byte: None,
@@ -143,7 +149,7 @@ impl RequestContext {
 
     /// Goes back to the peer whose kept connection was closed; once for each of its attempts.
     pub(super) fn again_after_stale(&mut self) -> bool {
-        self.tried_peers = self.tried_peers.saturating_sub(1);
+        self.tried.pop();
         self.attempts < MAX_TRIES
     }
 

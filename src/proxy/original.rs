@@ -19,7 +19,7 @@ pub(super) struct Original {
     /// Whether the client wants a stream.
     pub(super) stream: bool,
     /// Whether the client itself asked for an event with the usage.
-    pub(super) include_usage: bool,
+    include_usage: bool,
 }
 
 impl Original {

@@ -13,7 +13,7 @@ use super::context::{RequestContext, Route};
 use super::models::{self, Question};
 use super::original::Original;
 use super::rejection::{Rejection, Shape};
-use super::{Proxy, clients, fallback, intake};
+use super::{Proxy, affinity, clients, fallback, intake};
 use crate::features::TokenCounter;
 use crate::policy::RequestFacts;
 use crate::prompt::{Dialect, Prompt};
@@ -63,6 +63,7 @@ impl Proxy {
         let snapshot = Arc::clone(&ctx.snapshot);
         let prompt = Prompt::parse(dialect, &body)?;
         self.metrics.stage_ended(Stage::Intake, started.elapsed());
+        ctx.prefix = snapshot.upstreams.want_key().then(|| affinity::key(&prompt));
         let header = session.req_header();
         let facts = RequestFacts {
             model: &prompt.model,

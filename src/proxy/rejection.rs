@@ -83,6 +83,12 @@ pub enum Rejection {
         /// The provider of the last attempt.
         provider: Name,
     },
+    /// As many requests are in flight to the provider as its `max_concurrent` allows.
+    #[error("The provider `{provider}` has as many requests in flight as it may. Try again later.")]
+    ProviderBusy {
+        /// The provider of the last attempt.
+        provider: Name,
+    },
     /// The client stopped sending its body.
     #[error("The request body did not arrive in time.")]
     RequestTimeout,
@@ -155,7 +161,7 @@ pub struct ErrorObject<'e> {
 
 impl Rejection {
     /// Every code, for the metrics to register up front.
-    pub const CODES: [&'static str; 23] = [
+    pub const CODES: [&'static str; 24] = [
         "invalid_json",
         "invalid_body",
         "model_missing",
@@ -166,6 +172,7 @@ impl Rejection {
         "upstream_unreachable",
         "upstream_timeout",
         "upstream_error",
+        "provider_busy",
         "request_timeout",
         "unsupported_encoding",
         "invalid_encoding",
@@ -195,6 +202,7 @@ impl Rejection {
             Self::UpstreamUnreachable { .. } => "upstream_unreachable",
             Self::UpstreamTimeout { .. } => "upstream_timeout",
             Self::UpstreamError { .. } => "upstream_error",
+            Self::ProviderBusy { .. } => "provider_busy",
             Self::RequestTimeout => "request_timeout",
             Self::UnsupportedEncoding { .. } => "unsupported_encoding",
             Self::InvalidEncoding { .. } => "invalid_encoding",
@@ -227,6 +235,7 @@ impl Rejection {
             Self::ClientGone => CLIENT_CLOSED_REQUEST,
             Self::UpstreamUnreachable { .. } | Self::UpstreamError { .. } => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::ProviderBusy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UnsupportedEncoding { .. } | Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -243,7 +252,7 @@ impl Rejection {
     pub const fn retry_after(&self) -> Option<u64> {
         match self {
             Self::RateLimited { limited } => Some(seconds(limited.retry_after)),
-            Self::Overloaded => Some(1),
+            Self::Overloaded | Self::ProviderBusy { .. } => Some(1),
             _ => None,
         }
     }
@@ -373,7 +382,7 @@ mod tests {
     }
 
     /// One of each, in the order of the codes.
-    fn all() -> [Rejection; 23] {
+    fn all() -> [Rejection; 24] {
         [
             Rejection::InvalidJson { message: "expected value".into(), line: 1, column: 2 },
             Rejection::InvalidBody,
@@ -385,6 +394,7 @@ mod tests {
             Rejection::UpstreamUnreachable { provider: provider() },
             Rejection::UpstreamTimeout { provider: provider() },
             Rejection::UpstreamError { provider: provider() },
+            Rejection::ProviderBusy { provider: provider() },
             Rejection::RequestTimeout,
             Rejection::UnsupportedEncoding { encoding: "compress".into() },
             Rejection::InvalidEncoding { encoding: "gzip" },
@@ -419,8 +429,8 @@ mod tests {
         assert_eq!(
             all().map(|rejection| rejection.status().as_u16()),
             [
-                400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 408, 415, 400, 415, 404, 499, 400, 500, 401, 403,
-                429, 503, 431
+                400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 503, 408, 415, 400, 415, 404, 499, 400, 500, 401,
+                403, 429, 503, 431
             ]
         );
     }

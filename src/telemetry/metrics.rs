@@ -8,6 +8,7 @@
 mod definitions;
 mod family;
 mod labels;
+mod peers;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +21,8 @@ use self::definitions as define;
 use self::family::Family;
 use crate::config::Name;
 
-pub use self::labels::{AttemptOutcome, BrokenStream, ClientOutcome, Direction, ReloadOutcome, Stage};
+pub use self::labels::{AttemptOutcome, BrokenStream, ClientOutcome, Direction, EjectionCause, ReloadOutcome, Stage};
+pub use self::peers::{PeerMetrics, ProviderMetrics};
 
 /// The `policy` label of a request that no policy matched.
 pub const NO_POLICY: &str = "none";
@@ -46,6 +48,9 @@ pub struct Metrics {
     baseline_cost: Family<Counter, 1>,
     broken_streams: Family<IntCounter, 2>,
     attempts: Family<IntCounter, 2>,
+    healthy: Family<IntGauge, 2>,
+    ejections: Family<IntCounter, 3>,
+    in_flight: Family<IntGauge, 1>,
     queue_depth: Family<IntGauge, 1>,
     queue_wait: Histogram,
     run: Histogram,
@@ -109,6 +114,9 @@ impl Metrics {
             baseline_cost: Family::register(r, define::BASELINE_COST),
             broken_streams: Family::register(r, define::BROKEN_STREAMS),
             attempts: Family::register(r, define::ATTEMPTS),
+            healthy: Family::register(r, define::UPSTREAM_HEALTHY),
+            ejections: Family::register(r, define::EJECTIONS),
+            in_flight: Family::register(r, define::UPSTREAM_IN_FLIGHT),
             queue_depth: Family::register(r, define::QUEUE_DEPTH),
             queue_wait: Family::register(r, define::QUEUE_WAIT).with([]),
             run: Family::register(r, define::RUN_TIME).with([]),

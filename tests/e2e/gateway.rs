@@ -55,6 +55,10 @@ pub(crate) struct Config {
     /// More of the provider of `frontier`, and sections of their own.
     pub(crate) frontier_extra: &'static str,
     pub(crate) sections: String,
+    /// More keys of the provider of `small`, each `key: value`.
+    pub(crate) one: Vec<String>,
+    /// Its scheme.
+    pub(crate) scheme: &'static str,
     /// The models after `small`, as a YAML list.
     pub(crate) fallback: &'static str,
     /// The section `retry`, as a YAML mapping.
@@ -207,6 +211,8 @@ impl Config {
             limits: "",
             frontier_extra: "",
             sections: String::new(),
+            one: Vec::new(),
+            scheme: "http",
             fallback: "[]",
             retry: "{}",
             adapt: "{}",
@@ -239,6 +245,8 @@ impl Config {
         let rules = self.rules.iter().map(|(when, model)| format!("{{when: '{when}', use: {model}}}"));
         let rules = rules.collect::<Vec<_>>().join(", ");
         let bundle = bundle.display();
+        let one: String = self.one.iter().map(|line| format!("    {line}\n")).collect();
+        let scheme = self.scheme;
         format!(
             "\
 version: 1
@@ -249,8 +257,8 @@ retry: {retry}
 {default_provider}
 providers:
   one:
-    base_url: http://{small}/v1
-    credential: {credential}
+    base_url: {scheme}://{small}/v1
+{one}    credential: {credential}
     timeouts: {{first_byte: {first_byte}}}
   two:
     base_url: http://{frontier}/prefix/v1

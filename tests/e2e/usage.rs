@@ -161,6 +161,26 @@ async fn an_anthropic_stream_that_is_cut_says_so_as_anthropic_does() {
     assert!(!whole);
 }
 
+#[tokio::test]
+async fn what_a_client_that_left_has_read_is_counted_and_no_fault_of_the_upstream() {
+    for framing in Framing::ALL {
+        let (sender, chunks) = mpsc::channel(1);
+        let gateway = gateway(Answer::Events(chunks)).await;
+        let mut connection = Connection::open(gateway.listen, framing).await;
+        let mut body = connection.start(framing, CHAT, question("auto", "hello")).await.into_body();
+        sender.send(CONTENT.into()).await.expect("the origin listens");
+        soon("the first chunk", body.frame()).await.expect("a frame").expect("no error");
+
+        drop((body, connection));
+
+        soon("the origin to be left", sender.closed()).await;
+        until_metric(&gateway, "pointsman_usage_estimated_total{model=\"small\"} 1").await;
+        until_metric(&gateway, "pointsman_tokens_total{direction=\"output\",model=\"small\"} 2").await;
+        until_metric(&gateway, "pointsman_broken_streams_total{cause=\"cut\",model=\"small\"} 0").await;
+        until_metric(&gateway, "pointsman_broken_streams_total{cause=\"unfinished\",model=\"small\"} 0").await;
+    }
+}
+
 /// Returns what came of an answer's body, and whether it came to a proper end.
 async fn read_all(connection: &mut Connection, framing: Framing, path: &str) -> (String, bool) {
     let mut body = connection.start(framing, path, question("auto", "hello")).await.into_body();

@@ -137,6 +137,27 @@ pub(super) const ATTEMPTS: Definition<2> = Definition {
     buckets: &[],
 };
 
+pub(super) const UPSTREAM_HEALTHY: Definition<2> = Definition {
+    name: "pointsman_upstream_healthy",
+    help: "1 while a provider's peer gets requests, 0 while health checks or its failures eject it.",
+    labels: ["provider", "peer"],
+    buckets: &[],
+};
+
+pub(super) const EJECTIONS: Definition<3> = Definition {
+    name: "pointsman_upstream_ejections_total",
+    help: "Times that a provider's peer was ejected, by cause.",
+    labels: ["provider", "peer", "cause"],
+    buckets: &[],
+};
+
+pub(super) const UPSTREAM_IN_FLIGHT: Definition<1> = Definition {
+    name: "pointsman_upstream_in_flight",
+    help: "Requests that a provider is answering.",
+    labels: ["provider"],
+    buckets: &[],
+};
+
 pub(super) const QUEUE_DEPTH: Definition<1> = Definition {
     name: "pointsman_classifier_queue_depth",
     help: "Prompts that wait for the classifier's worker.",

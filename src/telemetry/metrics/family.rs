@@ -36,8 +36,8 @@ pub(super) enum Label {
     Static(&'static str),
     /// A name from the configuration.
     Name(Name),
-    /// A name from a bundle: its head, label, version or checksum.
-    Bundle(Arc<str>),
+    /// A text of an operator's: a bundle's head, label, version or checksum, or a peer of the configuration.
+    Operator(Arc<str>),
 }
 
 /// A kind of metric that a [`Family`] can have as children.
@@ -163,7 +163,7 @@ impl Deref for Label {
         match self {
             Self::Static(text) => text,
             Self::Name(name) => name,
-            Self::Bundle(text) => text,
+            Self::Operator(text) => text,
         }
     }
 }
@@ -196,7 +196,7 @@ impl From<&Name> for Label {
 
 impl From<&Arc<str>> for Label {
     fn from(text: &Arc<str>) -> Self {
-        Self::Bundle(Arc::clone(text))
+        Self::Operator(Arc::clone(text))
     }
 }
 

@@ -73,6 +73,19 @@ pub enum ClientOutcome {
     NotAllowed,
 }
 
+/// Why a peer gets no requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EjectionCause {
+    /// It failed as many requests in a row as `breaker.consecutive_failures`.
+    ConsecutiveFailures,
+    /// It failed a share of its requests of `breaker.failure_ratio` or more.
+    FailureRatio,
+    /// It failed again when it was tried after its backoff.
+    TrialFailed,
+    /// It failed as many health checks in a row as `health_check.unhealthy_after`.
+    HealthCheck,
+}
+
 /// How a reload ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -184,6 +197,22 @@ impl ClientOutcome {
             Self::Failed => "failed",
             Self::RateLimited => "rate_limited",
             Self::NotAllowed => "not_allowed",
+        }
+    }
+}
+
+impl EjectionCause {
+    /// Every cause.
+    pub const ALL: [Self; 4] = [Self::ConsecutiveFailures, Self::FailureRatio, Self::TrialFailed, Self::HealthCheck];
+
+    /// Returns the label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConsecutiveFailures => "consecutive_failures",
+            Self::FailureRatio => "failure_ratio",
+            Self::TrialFailed => "trial_failed",
+            Self::HealthCheck => "health_check",
         }
     }
 }

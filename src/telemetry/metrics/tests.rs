@@ -29,6 +29,8 @@ fn touched() -> Metrics {
     metrics.scored(&classifier, &"tier".into(), &"simple".into(), 0.8);
     metrics.set_models(&[ModelInfo { classifier: classifier.clone(), version: "1".into(), sha256: "ab".into() }]);
     let _ = metrics.classifier(&classifier);
+    let _ = metrics.provider(&name("openai"));
+    let _ = metrics.peer(&name("openai"), &"10.0.0.7:80".into());
     metrics
 }
 
@@ -81,8 +83,9 @@ fn the_names_types_and_labels_are_those_that_dashboards_rely_on() {
             "pointsman_tokens_per_second histogram model",
             "pointsman_tokens_total counter direction,model",
             "pointsman_upstream_attempts_total counter outcome,provider",
-            "pointsman_usage_estimated_total counter model",
-            "pointsman_usage_unknown_total counter model",
+            "pointsman_upstream_ejections_total counter cause,peer,provider",
+            "pointsman_upstream_healthy gauge peer,provider",
+            "pointsman_upstream_in_flight gauge provider",
         ]
     );
 }
@@ -231,4 +234,21 @@ fn tokens_and_dollars_add_up() {
     ] {
         assert!(text.contains(series), "no `{series}` in\n{text}");
     }
+}
+
+#[test]
+fn a_peer_that_left_the_configuration_is_no_longer_shown() {
+    let metrics = Metrics::new();
+    let (provider, stays, goes) = (name("vllm"), Arc::<str>::from("10.0.0.7:80"), Arc::<str>::from("10.0.0.8:80"));
+    metrics.peer(&provider, &stays).usable(true);
+    metrics.peer(&provider, &goes).ejected(EjectionCause::TrialFailed);
+    metrics.provider(&provider).began();
+
+    metrics.set_peers(&[(&provider, &stays)]);
+
+    let text = metrics.render();
+    assert!(text.contains(r#"pointsman_upstream_healthy{peer="10.0.0.7:80",provider="vllm"} 1"#));
+    assert!(text.contains(r#"ejections_total{cause="health_check",peer="10.0.0.7:80",provider="vllm"} 0"#));
+    assert!(text.contains(r#"pointsman_upstream_in_flight{provider="vllm"} 1"#));
+    assert!(!text.contains("10.0.0.8"));
 }
