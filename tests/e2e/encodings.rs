@@ -19,7 +19,7 @@ async fn post(gateway: &Gateway, framing: Framing, headers: &[(&str, &str)], bod
 }
 
 fn encoded(body: &[u8]) -> [(&'static str, Vec<u8>); 4] {
-    let level = flate2::Compression::fast();
+    let level = flate2::Compression::default();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), level);
     let mut deflate = flate2::write::ZlibEncoder::new(Vec::new(), level);
     let mut brotli = brotli::CompressorWriter::new(Vec::new(), 4096, 3, 20);
