@@ -15,6 +15,7 @@ use std::os::fd::IntoRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::apps::{HttpServerOptions, ServerApp};
@@ -34,6 +35,9 @@ use super::drain::OpenRequests;
 use super::{Proxy, connection, tls};
 use crate::config::Listen;
 use crate::router::Router;
+
+/// How long a connection that was accepted last may take to be counted: its TLS handshake, above all.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// An address in use, or not ours to use.
 #[derive(Debug, thiserror::Error)]
@@ -301,11 +305,15 @@ impl ShutdownSignalWatch for Drained {
         if is_upgrade {
             let _ = self.retired.send(true);
         }
+        let settled = Instant::now() + SETTLE;
         let deadline = Instant::now() + self.router.snapshot().config.limits.drain.0;
         if tokio::time::timeout_at(deadline, self.open.drain()).await.is_err() {
             tracing::warn!(open = self.open.count(), "Requests were still open at the end of the drain");
-        } else if is_upgrade && tokio::time::timeout_at(deadline, self.admission.drained()).await.is_err() {
-            tracing::info!(open = self.admission.connections(), "Idle connections were closed at the end of the drain");
+        } else if is_upgrade {
+            tokio::time::sleep_until(settled.min(deadline)).await;
+            if tokio::time::timeout_at(deadline, self.admission.drained()).await.is_err() {
+                tracing::info!(open = self.admission.connections(), "Idle connections are closed");
+            }
         }
         ShutdownSignal::FastShutdown
     }
