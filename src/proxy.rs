@@ -23,6 +23,7 @@ mod drain;
 mod fallback;
 mod forward;
 pub mod health;
+mod held_answer;
 mod intake;
 mod plan;
 pub mod rejection;
@@ -33,7 +34,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::Version;
+use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
@@ -157,6 +158,9 @@ impl ProxyHttp for Proxy {
             return Err(error);
         }
         self.first_byte_arrived(ctx);
+        if upstream.status == StatusCode::BAD_REQUEST && ctx.has_larger_window() {
+            ctx.swap.hold(session);
+        }
         Ok(())
     }
 
@@ -182,6 +186,9 @@ impl ProxyHttp for Proxy {
         ctx.swap.restore(session);
         if matches!(error.etype(), ErrorType::HTTPStatus(_)) && error.retry() {
             return error; // `upstream_response_filter` has decided
+        }
+        if *error.etype() == held_answer::CONTEXT_LENGTH {
+            return self.widen(ctx, error);
         }
         let mut error = error.more_context(format!("peer: {peer}"));
         let can_resend = ctx.body.is_some() || session.as_downstream_mut().is_body_empty();

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::classifier::{Bundle, BundleError, Classifier, Host, Runtime};
 use crate::config::{Config, Credential, Name, Problem, Problems};
@@ -50,12 +50,12 @@ pub enum ClassifierState {
 pub struct Builder {
     /// The configuration file; relative paths in it start at its folder.
     pub path: PathBuf,
-    /// ONNX Runtime, or why it did not load.
-    pub runtime: Result<Arc<Runtime>, String>,
     /// Where keys come from.
     pub environment: Environment,
     /// Where classifiers count.
     pub metrics: Arc<Metrics>,
+    /// ONNX Runtime, or why it did not load; loaded for the first classifier, not before.
+    runtime: OnceLock<Result<Arc<Runtime>, String>>,
 }
 
 /// Why a snapshot cannot be built.
@@ -102,6 +102,13 @@ impl Snapshot {
 }
 
 impl Builder {
+    /// Makes a builder for the file at `path`, which takes keys from the process's environment.
+    #[must_use]
+    pub fn new(path: &Path, metrics: Arc<Metrics>) -> Self {
+        let environment = Box::new(|name: &str| std::env::var(name).ok());
+        Self { path: path.to_owned(), environment, metrics, runtime: OnceLock::new() }
+    }
+
     /// Reads the file and reports whatever is wrong with it, rules and keys included, in one go.
     ///
     /// # Errors
@@ -181,7 +188,7 @@ impl Builder {
                 return Ok(ClassifierState::Ready(classifier.clone()));
             }
         }
-        let runtime = match &self.runtime {
+        let runtime = match self.runtime.get_or_init(load_runtime) {
             Ok(runtime) => Arc::clone(runtime),
             Err(detail) => {
                 return Ok(ClassifierState::Unavailable { reason: Degraded::RuntimeMissing, detail: detail.clone() });
@@ -196,4 +203,15 @@ impl Builder {
             }
         }
     }
+}
+
+fn load_runtime() -> Result<Arc<Runtime>, String> {
+    let runtime = Runtime::load();
+    match &runtime {
+        Ok(runtime) => {
+            tracing::info!(path = %runtime.path().display(), version = runtime.version(), "ONNX Runtime loaded");
+        }
+        Err(error) => tracing::error!("ONNX Runtime is missing, prompts will not be classified: {error}"),
+    }
+    runtime.map_err(|error| error.to_string())
 }

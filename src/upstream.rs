@@ -61,6 +61,8 @@ pub struct Target {
     pub provider: Arc<Provider>,
     /// US dollars per million tokens, if the catalog says.
     pub price: Option<Price>,
+    /// The context window in tokens; `None` when the catalog does not say.
+    pub context: Option<u64>,
     /// Milliseconds of the process's clock until which it asked to be left alone.
     rests_until: AtomicU64,
 }
@@ -103,7 +105,8 @@ impl Upstreams {
         // Validation has refused references to providers that do not exist.
         let models = config.models.iter().filter_map(|(name, model)| {
             let provider = Arc::clone(providers.get(&model.provider)?);
-            Some((name.clone(), Arc::new(Target::new(name, model, provider))))
+            let before = previous.and_then(|upstreams| upstreams.model(name)).map(|before| &**before);
+            Some((name.clone(), Arc::new(Target::new(name, model, provider, before))))
         });
         let default_provider = config.default_provider.as_ref().and_then(|name| providers.get(name)).cloned();
         Ok(Self { models: models.collect(), providers, default_provider })
@@ -153,14 +156,24 @@ impl Surroundings<'_> {
 }
 
 impl Target {
-    fn new(name: &Name, model: &crate::config::Model, provider: Arc<Provider>) -> Self {
+    fn new(name: &Name, model: &crate::config::Model, provider: Arc<Provider>, before: Option<&Self>) -> Self {
+        let upstream_name = model.name.clone().unwrap_or_else(|| name.to_string());
+        let same = before.filter(|old| old.upstream_name == upstream_name && old.provider.name == provider.name);
+        let rests_until = same.map_or(0, |old| old.rests_until.load(Ordering::Relaxed));
         Self {
             model: name.clone(),
-            upstream_name: model.name.clone().unwrap_or_else(|| name.to_string()),
+            upstream_name,
             provider,
             price: model.price,
-            rests_until: AtomicU64::new(0),
+            context: model.context,
+            rests_until: AtomicU64::new(rests_until),
         }
+    }
+
+    /// Returns whether its context window is known to be larger than `other`'s.
+    #[must_use]
+    pub fn is_wider_than(&self, other: &Self) -> bool {
+        matches!((self.context, other.context), (Some(mine), Some(theirs)) if mine > theirs)
     }
 
     /// Remembers that it asked, with `Retry-After`, to be left alone until `until`.

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::{CONFIG, gateway};
-use crate::snapshot::{BuildError, ClassifierState, Snapshot};
+use super::CONFIG;
+use crate::snapshot::{BuildError, Builder, ClassifierState, Snapshot};
 use crate::telemetry::Metrics;
 
 pub(super) fn run(path: &Path) -> ExitCode {
@@ -19,7 +19,7 @@ pub(super) fn run(path: &Path) -> ExitCode {
 }
 
 fn build(path: &Path) -> Result<Snapshot, BuildError> {
-    let builder = gateway::builder(path, &Arc::new(Metrics::new()));
+    let builder = Builder::new(path, Arc::new(Metrics::new()));
     let config = builder.load()?;
     builder.build(config, None)
 }

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::features::chat_body;
-use super::{CONFIG, USAGE, fail, gateway, report};
+use super::{CONFIG, USAGE, fail, report};
 use crate::config::Config;
 use crate::policy::RequestFacts;
 use crate::prompt::{Dialect, ParseError, Prompt};
 use crate::router::{Router, Verdict};
-use crate::snapshot::BuildError;
+use crate::snapshot::{BuildError, Builder};
 use crate::telemetry::Metrics;
 
 /// The path that a prompt is decided for.
@@ -73,7 +73,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 fn decide(arguments: &Arguments) -> Result<Value, DecideError> {
     let path = &arguments.file.config;
     let metrics = Arc::new(Metrics::new());
-    let builder = gateway::builder(path, &metrics);
+    let builder = Builder::new(path, Arc::clone(&metrics));
     let config = builder.load().map_err(BuildError::from)?;
     let body = body(arguments, &config)?;
     let router = Router::new(builder.build(config, None)?, metrics);

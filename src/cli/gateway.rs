@@ -9,7 +9,6 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::admin::{self, Process};
-use crate::classifier::Runtime;
 use crate::features::TokenCounter;
 use crate::proxy::rejection::Rejection;
 use crate::proxy::{BindError, Listener, Proxy, Served, health};
@@ -43,23 +42,6 @@ pub(super) enum StartError {
     Thread(#[from] io::Error),
 }
 
-/// Returns what snapshots of the file at `path` are built with.
-pub(super) fn builder(path: &Path, metrics: &Arc<Metrics>) -> Builder {
-    let runtime = Runtime::load();
-    match &runtime {
-        Ok(runtime) => {
-            tracing::info!(path = %runtime.path().display(), version = runtime.version(), "ONNX Runtime loaded");
-        }
-        Err(error) => tracing::error!("ONNX Runtime is missing, prompts will not be classified: {error}"),
-    }
-    Builder {
-        runtime: runtime.map_err(|error| error.to_string()),
-        path: path.to_owned(),
-        environment: Box::new(|name| std::env::var(name).ok()),
-        metrics: Arc::clone(metrics),
-    }
-}
-
 impl Gateway {
     /// Loads the file at `path`, binds both listeners and serves. The admin plane runs on the current runtime, the
     /// proxy on threads of its own.
@@ -67,7 +49,7 @@ impl Gateway {
         let metrics = Arc::new(Metrics::new());
         // The token table takes a fifth of a second to load: beside the weights here, or in the first request.
         let warming = std::thread::Builder::new().name("warm".into()).spawn(|| TokenCounter::new().warm())?;
-        let builder = builder(path, &metrics);
+        let builder = Builder::new(path, Arc::clone(&metrics));
         let config = builder.load().map_err(BuildError::from)?;
         let listener = Listener::bind(config.listen.address)?;
         let address = config.admin.address;

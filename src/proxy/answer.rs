@@ -8,6 +8,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use super::body_adapter::FIRST_BYTE_TIMEOUT;
 use super::context::RequestContext;
 use super::forward::PROVIDER_BUSY;
+use super::held_answer::CONTEXT_LENGTH;
 use super::rejection::Rejection;
 
 /// Adds the decision to an answer. Names of the configuration only: no host, no key, nothing of the client's.
@@ -72,6 +73,9 @@ fn rejection_of(error: &Error, ctx: &RequestContext) -> Rejection {
         TLSHandshakeFailure, TLSHandshakeTimedout, TLSWantX509Lookup, WriteTimedout,
     };
     let Some(provider) = ctx.provider().map(|provider| provider.name.clone()) else { return Rejection::Internal };
+    if *error.etype() == CONTEXT_LENGTH {
+        return Rejection::ContextLength;
+    }
     if *error.esource() == ErrorSource::Downstream {
         return Rejection::ClientGone;
     }

@@ -15,6 +15,9 @@
 //! `error_while_proxy`, `fail_to_proxy`, `logging`. Swapping for the whole request is worse: keep-alive setters,
 //! the authority policy and HTTP/2 stall watching stop working on a custom session.
 //!
+//! [`Swap::hold`] uses the same stand-in on the way back: it keeps an error answer from the client until its body has
+//! shown whether another model could do better, which a phase cannot see, because the header leaves before the body comes.
+//!
 //! While it stands in, the adapter also keeps the time to the first byte: Pingora has one read timeout for the header
 //! and for the stream, but a model that thinks for a minute is normal and a stream that pauses that long is not.
 
@@ -32,6 +35,8 @@ use pingora::protocols::{Digest, l4::socket::SocketAddr};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use tokio::time::Instant;
+
+use super::held_answer::HeldAnswer;
 
 /// The error type of an attempt whose first byte did not come in time.
 pub(super) const FIRST_BYTE_TIMEOUT: ErrorType = ErrorType::Custom("FirstByteTimeout");
@@ -52,20 +57,38 @@ struct Replay {
     inner: Option<Box<HttpSession>>,
     slot: Slot,
     body: Bytes,
-    first_byte_by: Instant,
+    first_byte_by: Option<Instant>,
+    held: Option<HeldAnswer>,
 }
 
 impl Swap {
     /// Makes `body` what Pingora sends upstream in this attempt, which fails if no answer starts within `first_byte`.
     pub(super) fn install(&mut self, session: &mut Session, body: Bytes, first_byte: Duration) {
+        self.stand_in(session, |inner, slot| Replay {
+            inner: Some(inner),
+            slot,
+            body,
+            first_byte_by: Some(Instant::now() + first_byte),
+            held: None,
+        });
+    }
+
+    /// Keeps the answer that has just begun from the client until it is whole. Then it fails the attempt with
+    /// [`HeldAnswer`]'s error, or goes out as it came.
+    pub(super) fn hold(&mut self, session: &mut Session) {
+        self.stand_in(session, |inner, slot| Replay {
+            inner: Some(inner),
+            slot,
+            body: Bytes::new(),
+            first_byte_by: None,
+            held: Some(HeldAnswer::default()),
+        });
+    }
+
+    fn stand_in(&mut self, session: &mut Session, replay: impl FnOnce(Box<HttpSession>, Slot) -> Replay) {
         self.restore(session);
         let inner = std::mem::replace(&mut session.downstream_session, vacant());
-        *session.downstream_session = HttpSession::Custom(Box::new(Replay {
-            inner: Some(inner),
-            slot: Arc::clone(&self.slot),
-            body,
-            first_byte_by: Instant::now() + first_byte,
-        }));
+        *session.downstream_session = HttpSession::Custom(Box::new(replay(inner, Arc::clone(&self.slot))));
         self.installed = true;
     }
 
@@ -135,7 +158,7 @@ impl CustomSession for Replay {
     /// Waits for the client to leave, no longer than for the first byte. Pingora polls this while it waits for the
     /// upstream, and starts it anew after each event: so the deadline is absolute.
     async fn read_body_or_idle(&mut self, _no_body_expected: bool) -> Result<Option<Bytes>> {
-        let deadline = self.first_byte_by;
+        let Some(deadline) = self.first_byte_by else { return self.inner_mut().read_body_or_idle(true).await };
         tokio::select! {
             left = self.inner_mut().read_body_or_idle(true) => left,
             () = tokio::time::sleep_until(deadline) => Error::e_explain(FIRST_BYTE_TIMEOUT, "no answer in time"),
@@ -197,11 +220,22 @@ impl CustomSession for Replay {
     }
 
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
+        let tasks = match &mut self.held {
+            None => tasks,
+            Some(held) => match held.push(tasks)? {
+                None => return Ok(false), // there is more to come
+                Some(tasks) => {
+                    self.held = None;
+                    tasks
+                }
+            },
+        };
         self.inner_mut().response_duplex_vec(tasks).await
     }
 
+    /// A held answer takes the plain way out, where it can be seen.
     fn proxy_tasks_enabled(&self) -> bool {
-        self.inner().supports_proxy_task_api()
+        self.held.is_none() && self.inner().supports_proxy_task_api()
     }
 
     fn set_proxy_tasks_enabled(&mut self, enabled: bool) {

@@ -125,6 +125,21 @@ impl RequestContext {
         self.attempts < MAX_TRIES
     }
 
+    /// Returns whether a model that is left to fall back on has a larger context window than the one that is asked.
+    pub(super) fn has_larger_window(&self) -> bool {
+        match &self.route {
+            Some(Route::Model { target, .. }) => self.fallbacks.iter().any(|next| next.is_wider_than(target)),
+            _ => false,
+        }
+    }
+
+    /// Leaves only models with a larger context window to fall back on.
+    pub(super) fn drop_smaller_windows(&mut self) {
+        if let Some(Route::Model { target, .. }) = &self.route {
+            self.fallbacks.retain(|next| next.is_wider_than(target));
+        }
+    }
+
     /// Returns how much longer the request may be tried.
     pub(super) fn patience(&self) -> Duration {
         self.snapshot.config.retry.deadline.0.saturating_sub(self.started.elapsed())

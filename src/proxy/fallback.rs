@@ -29,6 +29,8 @@ pub(super) enum Cause {
     Status(StatusCode),
     /// Its provider has as many requests in flight as it may.
     Busy,
+    /// The prompt does not fit its context window.
+    ContextLength,
     /// It had said when it will take requests again, and that is not yet.
     Resting,
 }
@@ -45,6 +47,7 @@ impl Cause {
             Self::Status(status) if status.as_u16() >= 500 => "status_5xx",
             Self::Status(_) => "status_4xx",
             Self::Busy => "provider_busy",
+            Self::ContextLength => "context_length",
             Self::Resting => "retry_after",
         }
     }
@@ -82,7 +85,9 @@ impl Proxy {
         if ctx.attempts >= retry.max_attempts || ctx.patience().is_zero() {
             return false;
         }
-        let has_peer = cause != Cause::Busy && ctx.provider().is_some_and(|provider| provider.has_untried(&ctx.tried));
+        // Every peer has the same window, and they share one limit: then only another model helps.
+        let may_help = !matches!(cause, Cause::Busy | Cause::ContextLength);
+        let has_peer = may_help && ctx.provider().is_some_and(|provider| provider.has_untried(&ctx.tried));
         if !has_peer && ctx.fallbacks.is_empty() {
             return false;
         }
@@ -94,6 +99,14 @@ impl Proxy {
             self.fall_back(ctx, cause);
         }
         true
+    }
+
+    /// Goes on to a model with a larger window. The answer that said so was held back, so the client has seen nothing.
+    pub(super) fn widen(&self, ctx: &mut RequestContext, mut error: Box<Error>) -> Box<Error> {
+        ctx.first_byte = None;
+        ctx.drop_smaller_windows();
+        error.set_retry(self.try_again(ctx, Cause::ContextLength));
+        error
     }
 
     /// Leaves a model that asked to be left alone for now, if another one is ready.

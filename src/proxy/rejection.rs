@@ -102,6 +102,9 @@ pub enum Rejection {
     /// The client left before it was answered; nobody reads this.
     #[error("The client closed the connection.")]
     ClientGone,
+    /// The prompt is too long for the model, and no other may be tried.
+    #[error("The prompt is too long for the model's context window.")]
+    ContextLength,
     /// A fault of ours.
     #[error("The proxy failed to handle the request.")]
     Internal,
@@ -123,7 +126,7 @@ pub struct ErrorObject<'e> {
 
 impl Rejection {
     /// Every code, for the metrics to register up front.
-    pub const CODES: [&'static str; 16] = [
+    pub const CODES: [&'static str; 17] = [
         "invalid_json",
         "invalid_body",
         "model_missing",
@@ -139,6 +142,7 @@ impl Rejection {
         "unsupported_encoding",
         "path_not_found",
         "client_gone",
+        "context_length_exceeded",
         "internal",
     ];
 
@@ -161,6 +165,7 @@ impl Rejection {
             Self::UnsupportedEncoding { .. } => "unsupported_encoding",
             Self::PathNotFound => "path_not_found",
             Self::ClientGone => "client_gone",
+            Self::ContextLength => "context_length_exceeded",
             Self::Internal => "internal",
         }
     }
@@ -173,7 +178,8 @@ impl Rejection {
             | Self::InvalidBody
             | Self::ModelMissing
             | Self::ModelNotAString
-            | Self::ModelTwice => StatusCode::BAD_REQUEST,
+            | Self::ModelTwice
+            | Self::ContextLength => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ModelNotFound { .. } | Self::PathNotFound => StatusCode::NOT_FOUND,
             Self::ClientGone => CLIENT_CLOSED_REQUEST,
@@ -260,7 +266,7 @@ mod tests {
     }
 
     /// One of each, in the order of the codes.
-    fn all() -> [Rejection; 16] {
+    fn all() -> [Rejection; 17] {
         [
             Rejection::InvalidJson { message: "expected value".into(), line: 1, column: 2 },
             Rejection::InvalidBody,
@@ -277,6 +283,7 @@ mod tests {
             Rejection::UnsupportedEncoding { encoding: "compress".into() },
             Rejection::PathNotFound,
             Rejection::ClientGone,
+            Rejection::ContextLength,
             Rejection::Internal,
         ]
     }
@@ -286,7 +293,7 @@ mod tests {
         assert_eq!(all().map(|rejection| rejection.code()), Rejection::CODES);
         assert_eq!(
             all().map(|rejection| rejection.status().as_u16()),
-            [400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 503, 408, 415, 404, 499, 500]
+            [400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 503, 408, 415, 404, 499, 400, 500]
         );
     }
 

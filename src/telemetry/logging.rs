@@ -4,6 +4,8 @@
 
 use std::env;
 use std::io::{self, IsTerminal};
+use std::panic::{self, PanicHookInfo};
+use std::thread;
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Metadata, Subscriber};
@@ -61,7 +63,16 @@ pub fn init(format: Format) -> Result<(), LoggingError> {
 pub fn init_with(format: Format, directives: &str) -> Result<(), LoggingError> {
     let directives = format!("{directives},{}", env::var("RUST_LOG").unwrap_or_default());
     let subscriber = subscriber(format, &directives, io::stderr, io::stderr().is_terminal())?;
-    Ok(subscriber.try_init()?)
+    subscriber.try_init()?;
+    panic::set_hook(Box::new(|panicked| log_panic(panicked)));
+    Ok(())
+}
+
+/// Logs where a thread panicked, and nothing else: the message of a failed slice quotes the text, which may be a prompt.
+fn log_panic(panicked: &PanicHookInfo<'_>) {
+    let location = panicked.location().map(ToString::to_string);
+    let thread = thread::current();
+    tracing::error!(location, thread = thread.name(), "Panicked; this is a bug in Pointsman");
 }
 
 fn subscriber<W>(

@@ -130,6 +130,7 @@ async fn other_errors_are_the_client_s_to_see() {
 
     let reply = chat(gateway.listen, question("auto", "hello")).await;
 
+    // The models' windows differ, so this answer was held back until it could be read.
     assert_eq!((reply.status, &reply.json()["error"]["code"]), (StatusCode::BAD_REQUEST, &"of the upstream".into()));
     assert!(frontier.take().is_none(), "another upstream was asked");
 }
@@ -189,4 +190,17 @@ async fn an_outage_does_not_multiply_the_load() {
         line.strip_prefix("pointsman_retries_refused_total ").and_then(|count| count.parse::<u32>().ok())
     });
     assert!(refused.is_some_and(|refused| refused > 0), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_prompt_that_is_too_long_for_a_model_goes_to_one_with_a_larger_window() {
+    let too_long = "{\"error\": {\"message\": \"too long\", \"code\": \"context_length_exceeded\"}}";
+    let small = Origin::answering([Answer::Reply(StatusCode::BAD_REQUEST, vec![], too_long.into())]).await;
+    let frontier = Origin::start().await;
+    let gateway = with_fallback(&small, &frontier).await;
+
+    let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+    assert_eq!((reply.status, &reply.json()["model"]), (StatusCode::OK, &"frontier-1".into()));
+    until_metric(&gateway, &moved("context_length")).await;
 }

@@ -1,0 +1,127 @@
+//! An error answer that is kept from the client until it is whole: one that says that the prompt is too long for the model
+//! may be answered by a model with a larger window.
+
+use bytes::{Bytes, BytesMut};
+use pingora::protocols::http::HttpTask;
+use pingora::{Error, ErrorType, Result};
+use serde::Deserialize;
+
+/// The error type of an attempt whose model has too small a window for the prompt.
+pub(super) const CONTEXT_LENGTH: ErrorType = ErrorType::Custom("ContextLengthExceeded");
+
+/// The largest error body that is held; a larger one is no error of this kind.
+const MOST: usize = 64 * 1024;
+
+/// What has come of an answer so far.
+#[derive(Default)]
+pub(super) struct HeldAnswer {
+    tasks: Vec<HttpTask>,
+    body: BytesMut,
+}
+
+/// The parts of an error body that say what is wrong: OpenAI's shape, and what vLLM and Anthropic make of it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ErrorBody {
+    error: Option<ErrorFields>,
+    #[serde(flatten)]
+    bare: ErrorFields,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ErrorFields {
+    code: Option<serde_json::Value>,
+    message: Option<String>,
+}
+
+impl HeldAnswer {
+    /// Takes more of the answer. Returns all of it when it may go out, and nothing while there is more to come.
+    ///
+    /// # Errors
+    /// [`CONTEXT_LENGTH`] when it is whole and says that the prompt is too long; nothing of it has gone out then.
+    pub(super) fn push(&mut self, tasks: Vec<HttpTask>) -> Result<Option<Vec<HttpTask>>> {
+        let mut ended = false;
+        for task in &tasks {
+            if let HttpTask::Body(Some(bytes), _) = task {
+                self.body.extend_from_slice(bytes);
+            }
+            ended |= task.is_end() || matches!(task, HttpTask::Done | HttpTask::Failed(_));
+        }
+        self.tasks.extend(tasks);
+        if !ended && self.body.len() <= MOST {
+            return Ok(None);
+        }
+        if ended && says_too_long(&self.body.split().freeze()) {
+            return Error::e_explain(CONTEXT_LENGTH, "the model's window is too small");
+        }
+        Ok(Some(std::mem::take(&mut self.tasks)))
+    }
+}
+
+/// Returns whether an error body says that the prompt does not fit the model's context window.
+fn says_too_long(body: &Bytes) -> bool {
+    let Ok(parsed) = serde_json::from_slice::<ErrorBody>(body) else { return false };
+    let ErrorFields { code, message } = parsed.error.unwrap_or(parsed.bare);
+    let known_code = code.as_ref().and_then(|code| code.as_str()) == Some("context_length_exceeded");
+    let message = message.unwrap_or_default().to_ascii_lowercase();
+    // OpenAI and vLLM; Anthropic; Gemini's compatible API.
+    let known_message = ["maximum context length", "prompt is too long", "exceeds the maximum number of tokens"];
+    known_code || known_message.iter().any(|known| message.contains(known))
+}
+
+#[cfg(test)]
+mod tests {
+    use pingora::http::ResponseHeader;
+
+    use super::*;
+
+    fn header() -> HttpTask {
+        HttpTask::Header(Box::new(ResponseHeader::build(400, None).expect("a header")), false)
+    }
+
+    fn body(text: &str, end: bool) -> HttpTask {
+        HttpTask::Body(Some(Bytes::copy_from_slice(text.as_bytes())), end)
+    }
+
+    #[test]
+    fn every_known_way_to_say_too_long_is_understood() {
+        for said in [
+            r#"{"error": {"message": "This model's maximum context length is 8192 tokens.", "code": "context_length_exceeded"}}"#,
+            r#"{"object": "error", "message": "This model's maximum context length is 4096 tokens.", "code": 400}"#,
+            r#"{"type": "error", "error": {"type": "invalid_request_error", "message": "prompt is too long: 210000 tokens"}}"#,
+        ] {
+            assert!(says_too_long(&Bytes::from_static(said.as_bytes())), "{said}");
+        }
+        for said in [r#"{"error": {"message": "bad image", "code": "invalid_image"}}"#, "too long", "[]", ""] {
+            assert!(!says_too_long(&Bytes::copy_from_slice(said.as_bytes())), "{said}");
+        }
+    }
+
+    #[test]
+    fn another_error_goes_out_whole_once_it_has_ended() {
+        let mut held = HeldAnswer::default();
+
+        assert!(held.push(vec![header(), body("{\"error\": {\"mess", false)]).expect("no verdict yet").is_none());
+        let tasks = held.push(vec![body("age\": \"bad\"}}", true)]).expect("another error").expect("it has ended");
+
+        assert_eq!(tasks.len(), 3);
+    }
+
+    #[test]
+    fn a_prompt_that_is_too_long_fails_the_attempt() {
+        let mut held = HeldAnswer::default();
+
+        let error = held.push(vec![header(), body(r#"{"error": {"code": "context_length_exceeded"}}"#, true)]);
+
+        assert_eq!(*error.expect_err("too long").etype(), CONTEXT_LENGTH);
+    }
+
+    #[test]
+    fn a_body_that_is_too_large_to_be_an_error_is_not_held() {
+        let mut held = HeldAnswer::default();
+
+        assert!(held.push(vec![header(), body(&"x".repeat(MOST), false)]).expect("at the limit").is_none());
+        assert!(held.push(vec![body("x", false)]).expect("beyond it").is_some());
+    }
+}
