@@ -4,6 +4,7 @@
 //! goes text -> tree of located values -> shape -> [`validate`]; every stage reports all it finds, each problem with its
 //! path, line, column and a snippet. This module imports nothing of ours.
 
+pub mod edge;
 mod load;
 pub mod pool;
 mod problem;
@@ -14,6 +15,7 @@ mod tree;
 mod validate;
 pub mod values;
 
+pub use edge::*;
 pub use pool::*;
 pub use problem::{KeyPath, Place, Problem, Problems, Step};
 pub use secret::Secret;

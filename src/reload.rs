@@ -127,6 +127,14 @@ impl Reloader {
         snapshot.config.classifiers.values().map(|section| self.builder.base_dir().join(&section.bundle)).collect()
     }
 
+    /// Returns the certificates and keys of the listeners that serve.
+    #[must_use]
+    pub fn certificate_files(&self) -> Vec<PathBuf> {
+        let snapshot = self.router.snapshot();
+        let files = snapshot.config.listen.iter().filter_map(|listen| listen.tls.as_ref());
+        files.flat_map(|tls| [&tls.cert, &tls.key]).map(|file| self.builder.base_dir().join(file)).collect()
+    }
+
     fn prepare(&self, serving: &Snapshot) -> Result<Snapshot, ReloadError> {
         let config = self.builder.load().map_err(BuildError::from)?;
         refuse_fixed(&serving.config, &config)?;
@@ -141,14 +149,19 @@ impl Reloaded {
 }
 
 fn refuse_fixed(serving: &Config, file: &Config) -> Result<(), ReloadError> {
-    let addresses = [
-        ("listen.address", serving.listen.address, file.listen.address),
-        ("admin.address", serving.admin.address, file.admin.address),
+    let listeners = |config: &Config| {
+        let shown = config.listen.iter().map(|listen| match &listen.tls {
+            Some(_) => format!("{} with TLS", listen.address),
+            None => listen.address.to_string(),
+        });
+        shown.collect::<Vec<_>>().join(", ")
+    };
+    let fixed = [
+        ("listen.address", listeners(serving), listeners(file)),
+        ("admin.address", serving.admin.address.to_string(), file.admin.address.to_string()),
     ];
-    match addresses.into_iter().find(|(_, serving, file)| serving != file) {
-        Some((key, serving, file)) => {
-            Err(ReloadError::Fixed { key, serving: serving.to_string(), file: file.to_string() })
-        }
+    match fixed.into_iter().find(|(_, serving, file)| serving != file) {
+        Some((key, serving, file)) => Err(ReloadError::Fixed { key, serving, file }),
         None => Ok(()),
     }
 }

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use crate::certificates::Certificate;
 use crate::classifier::{Bundle, BundleError, Classifier, Host, Runtime};
-use crate::config::{Config, Credential, Name, Problem, Problems};
+use crate::clients::Clients;
+use crate::config::{Config, Credential, KeyPath, Name, Problem, Problems};
 use crate::policy::PolicySet;
 use crate::scores::Degraded;
 use crate::telemetry::Metrics;
@@ -28,6 +30,10 @@ pub struct Snapshot {
     pub policies: PolicySet,
     /// Who answers.
     pub upstreams: Upstreams,
+    /// Who may ask.
+    pub clients: Clients,
+    /// What the listeners with TLS show, by the listener's index.
+    pub certificates: Vec<Option<Certificate>>,
     /// Who judges.
     pub classifiers: BTreeMap<Name, ClassifierState>,
 }
@@ -87,6 +93,7 @@ impl Snapshot {
         };
         self.config.same_text(&next.config)
             && !has_key_file(&next.config)
+            && self.certificates == next.certificates
             && next.classifiers.iter().all(|(name, state)| match (state, self.classifiers.get(name)) {
                 (ClassifierState::Ready(next), Some(ClassifierState::Ready(serving))) => next.is(serving),
                 (ClassifierState::Unavailable { .. }, Some(ClassifierState::Unavailable { .. })) => true,
@@ -117,8 +124,12 @@ impl Builder {
         let Ok(text) = std::fs::read_to_string(&self.path) else { return Config::load(&self.path) };
         let (config, mut problems) = Config::inspect(&text, &self.path.display().to_string());
         if let Some(config) = &config {
-            problems = problems.and(PolicySet::compile(config).err().unwrap_or_default());
-            problems = problems.and(Upstreams::check(config, &self.surroundings()));
+            let mut more = PolicySet::compile(config).err().unwrap_or_default();
+            more.extend(Upstreams::check(config, &self.surroundings()));
+            more.extend(self.certificates(config).err().unwrap_or_default());
+            // What validation found wrong with an address, building it finds again.
+            more.retain(|problem| problems.iter().all(|known| known.path != problem.path));
+            problems = problems.and(more);
         }
         config.filter(|_| problems.is_empty()).ok_or(problems)
     }
@@ -146,12 +157,14 @@ impl Builder {
         if !problems.is_empty() {
             return Err(self.problems(problems).into());
         }
+        let clients = Clients::build(config.clients.as_ref(), previous.map(|snapshot| &snapshot.clients));
+        let certificates = self.certificates(&config).map_err(|problems| self.problems(problems))?;
         let before = previous.map(|snapshot| &snapshot.upstreams);
         // Last, because new peers show in the metrics from here on.
         let upstreams = Upstreams::build(&config, &self.surroundings(), &self.metrics, before)
             .map_err(|problems| self.problems(problems))?;
         let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
-        Ok(Snapshot { generation, config: Arc::new(config), policies, upstreams, classifiers })
+        Ok(Snapshot { generation, config: Arc::new(config), policies, upstreams, clients, certificates, classifiers })
     }
 
     /// Returns the folder that relative paths start at.
@@ -162,6 +175,20 @@ impl Builder {
 
     fn surroundings(&self) -> Surroundings<'_> {
         Surroundings { environment: &*self.environment, base_dir: self.base_dir() }
+    }
+
+    fn certificates(&self, config: &Config) -> Result<Vec<Option<Certificate>>, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut certificates = Vec::new();
+        for (index, listen) in config.listen.iter().enumerate() {
+            let loaded = listen.tls.as_ref().map(|tls| Certificate::load(tls, self.base_dir())).transpose();
+            certificates.push(loaded.unwrap_or_else(|error| {
+                let path = KeyPath::root().key("listen").index(index).key("tls");
+                problems.extend(config.problem(&path, error.to_string()));
+                None
+            }));
+        }
+        if problems.is_empty() { Ok(certificates) } else { Err(problems) }
     }
 
     fn problems(&self, problems: Vec<Problem>) -> Problems {

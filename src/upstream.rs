@@ -20,6 +20,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 pub use address::{BaseUrl, HostPort};
@@ -31,6 +32,7 @@ pub use resolver::ResolveError;
 pub use trust::Trust;
 
 use crate::config::{Config, KeyPath, Name, Price, Problem};
+use crate::prompt::{Dialect, Edits};
 use crate::telemetry::Metrics;
 use provider::Resolved;
 
@@ -65,6 +67,10 @@ pub struct Target {
     pub context: Option<u64>,
     /// Milliseconds of the process's clock until which it asked to be left alone.
     rests_until: AtomicU64,
+    /// Whether its streams are made to end with their usage.
+    pub asks_for_usage: bool,
+    /// What is changed in its requests that stream, and in the others.
+    edits: [Edits; 2],
 }
 
 /// The zero of the clock in [`Target`].
@@ -156,11 +162,28 @@ impl Surroundings<'_> {
 }
 
 impl Target {
+    /// Returns what is changed in a request of `dialect`: nothing where no model answers, and nothing about streaming
+    /// where there is none, because providers refuse both.
+    #[must_use]
+    pub fn edits(&self, dialect: Dialect, stream: bool) -> &Edits {
+        const NONE: &Edits = &Edits::NONE;
+        let [streaming, others] = &self.edits;
+        match stream && dialect.has_stream_options() {
+            _ if !dialect.generates() => NONE,
+            true => streaming,
+            false => others,
+        }
+    }
+
     fn new(name: &Name, model: &crate::config::Model, provider: Arc<Provider>, before: Option<&Self>) -> Self {
         let upstream_name = model.name.clone().unwrap_or_else(|| name.to_string());
         let same = before.filter(|old| old.upstream_name == upstream_name && old.provider.name == provider.name);
         let rests_until = same.map_or(0, |old| old.rests_until.load(Ordering::Relaxed));
+        let edits = Edits::new(&model.adapt.drop, &model.adapt.rename, &model.adapt.set);
+        let others = edits.without("stream_options");
         Self {
+            edits: [edits, others],
+            asks_for_usage: model.adapt.set.get("stream_options.include_usage").and_then(Value::as_bool) == Some(true),
             model: name.clone(),
             upstream_name,
             provider,

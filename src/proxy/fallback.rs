@@ -27,10 +27,10 @@ pub(super) enum Cause {
     Broken,
     /// An answer that says to try elsewhere.
     Status(StatusCode),
-    /// Its provider has as many requests in flight as it may.
-    Busy,
     /// The prompt does not fit its context window.
     ContextLength,
+    /// Its provider has as many requests in flight as it may.
+    Busy,
     /// It had said when it will take requests again, and that is not yet.
     Resting,
 }
@@ -46,8 +46,8 @@ impl Cause {
             Self::Status(StatusCode::TOO_MANY_REQUESTS) => "status_429",
             Self::Status(status) if status.as_u16() >= 500 => "status_5xx",
             Self::Status(_) => "status_4xx",
-            Self::Busy => "provider_busy",
             Self::ContextLength => "context_length",
+            Self::Busy => "provider_busy",
             Self::Resting => "retry_after",
         }
     }
@@ -85,9 +85,9 @@ impl Proxy {
         if ctx.attempts >= retry.max_attempts || ctx.patience().is_zero() {
             return false;
         }
-        // Every peer has the same window, and they share one limit: then only another model helps.
-        let may_help = !matches!(cause, Cause::Busy | Cause::ContextLength);
-        let has_peer = may_help && ctx.provider().is_some_and(|provider| provider.has_untried(&ctx.tried));
+        // Neither is the peer's: the provider's other peers would say the same.
+        let is_peers = !matches!(cause, Cause::Busy | Cause::ContextLength);
+        let has_peer = is_peers && ctx.provider().is_some_and(|provider| provider.has_untried(&ctx.tried));
         if !has_peer && ctx.fallbacks.is_empty() {
             return false;
         }
@@ -121,7 +121,7 @@ impl Proxy {
     fn fall_back(&self, ctx: &mut RequestContext, cause: Cause) {
         let ready = ctx.fallbacks.iter().position(|target| !target.is_resting()).unwrap_or_default();
         let Some(next) = ctx.fallbacks.remove(ready) else { return };
-        ctx.body = Some(ctx.body_for(&next));
+        ctx.prepare_for(&next);
         if let Some(Route::Model { target, .. }) = &mut ctx.route {
             self.metrics.fell_back(&target.model, &next.model, cause.as_str());
             *target = next;

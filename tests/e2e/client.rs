@@ -114,6 +114,14 @@ impl Connection {
         Reply::read(self.start(framing, path, body).await).await
     }
 
+    /// Returns whether a request may still be sent: the gateway has not ended the connection.
+    pub(crate) async fn is_usable(&mut self) -> bool {
+        match &mut self.sender {
+            Sender::H1(sender) => sender.ready().await.is_ok(),
+            Sender::H2(sender) => sender.ready().await.is_ok(),
+        }
+    }
+
     /// Begins a request to this connection's address.
     pub(crate) fn request(&self, method: Method, path: &str) -> http::request::Builder {
         let request = Request::builder().method(method);
@@ -193,5 +201,16 @@ impl Raw {
     /// Reads one answer that has a `Content-Length` or chunks; returns its head.
     pub(crate) async fn read_head(&mut self) -> String {
         self.read_until("\r\n\r\n").await
+    }
+
+    /// Writes, and returns whether the other side still takes it.
+    pub(crate) async fn try_write(&mut self, bytes: &str) -> bool {
+        soon("room to write", self.0.write_all(bytes.as_bytes())).await.is_ok()
+    }
+
+    /// Waits until the other side closes the connection, whatever it says before.
+    pub(crate) async fn closed(&mut self) {
+        let mut rest = Vec::new();
+        let _ = self.0.read_to_end(&mut rest).await; // a reset is an end as well
     }
 }

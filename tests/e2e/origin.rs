@@ -60,6 +60,8 @@ pub(crate) enum Answer {
     HangUp,
     /// Sends headers and this much of a longer body, then closes the connection.
     HangUpAfter(Bytes),
+    /// Begins an event stream with this, then closes the connection.
+    CutEvents(Bytes),
 }
 
 struct Shared {
@@ -105,6 +107,11 @@ impl Origin {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Adds an answer to the script.
+    pub(crate) fn script(&self, answer: Answer) {
+        self.shared.script.lock().expect("no test panics with the lock").push_back(answer);
     }
 
     /// Answers health checks with `status` from now on.
@@ -255,7 +262,14 @@ async fn give(answer: Answer, model: &str) -> io::Result<Response<Body>> {
             Ok(completion(model))
         }
         Answer::HangUp => Err(io::Error::other("hung up as scripted")),
-        Answer::HangUpAfter(part) => Ok(torn(part)),
+        Answer::HangUpAfter(part) => {
+            let longer = (part.len() + 1).to_string();
+            Ok(torn(
+                part,
+                Response::builder().header("content-type", "application/json").header("content-length", longer),
+            ))
+        }
+        Answer::CutEvents(part) => Ok(torn(part, Response::builder().header("content-type", "text/event-stream"))),
     }
 }
 
@@ -287,14 +301,12 @@ fn events(chunks: mpsc::Receiver<Bytes>) -> Response<Body> {
     response.body(BodyExt::boxed(StreamBody::new(frames))).expect("valid headers")
 }
 
-fn torn(part: Bytes) -> Response<Body> {
-    let longer = (part.len() + 1).to_string();
+fn torn(part: Bytes, response: http::response::Builder) -> Response<Body> {
     let tear = async {
         tokio::task::yield_now().await; // hyper flushes what it has when a body is not ready
         Err(io::Error::other("hung up as scripted"))
     };
     let frames = stream::iter([Ok(Frame::data(part))]).chain(stream::once(tear));
-    let response = Response::builder().header("content-type", "application/json").header("content-length", longer);
     response.body(BodyExt::boxed(StreamBody::new(frames))).expect("valid headers")
 }
 
