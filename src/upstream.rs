@@ -111,7 +111,8 @@ impl Upstreams {
         // Validation has refused references to providers that do not exist.
         let models = config.models.iter().filter_map(|(name, model)| {
             let provider = Arc::clone(providers.get(&model.provider)?);
-            Some((name.clone(), Arc::new(Target::new(name, model, provider))))
+            let before = previous.and_then(|upstreams| upstreams.model(name)).map(|before| &**before);
+            Some((name.clone(), Arc::new(Target::new(name, model, provider, before))))
         });
         let default_provider = config.default_provider.as_ref().and_then(|name| providers.get(name)).cloned();
         Ok(Self { models: models.collect(), providers, default_provider })
@@ -174,18 +175,21 @@ impl Target {
         }
     }
 
-    fn new(name: &Name, model: &crate::config::Model, provider: Arc<Provider>) -> Self {
+    fn new(name: &Name, model: &crate::config::Model, provider: Arc<Provider>, before: Option<&Self>) -> Self {
+        let upstream_name = model.name.clone().unwrap_or_else(|| name.to_string());
+        let same = before.filter(|old| old.upstream_name == upstream_name && old.provider.name == provider.name);
+        let rests_until = same.map_or(0, |old| old.rests_until.load(Ordering::Relaxed));
         let edits = Edits::new(&model.adapt.drop, &model.adapt.rename, &model.adapt.set);
         let others = edits.without("stream_options");
         Self {
             edits: [edits, others],
             asks_for_usage: model.adapt.set.get("stream_options.include_usage").and_then(Value::as_bool) == Some(true),
             model: name.clone(),
-            upstream_name: model.name.clone().unwrap_or_else(|| name.to_string()),
+            upstream_name,
             provider,
             price: model.price,
             context: model.context,
-            rests_until: AtomicU64::new(0),
+            rests_until: AtomicU64::new(rests_until),
         }
     }
 
