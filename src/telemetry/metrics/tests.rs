@@ -86,6 +86,8 @@ fn the_names_types_and_labels_are_those_that_dashboards_rely_on() {
             "pointsman_upstream_ejections_total counter cause,peer,provider",
             "pointsman_upstream_healthy gauge peer,provider",
             "pointsman_upstream_in_flight gauge provider",
+            "pointsman_usage_estimated_total counter model",
+            "pointsman_usage_unknown_total counter model",
         ]
     );
 }
