@@ -139,10 +139,7 @@ impl Gateway {
         let socket = self.reloader.path().parent().unwrap_or(Path::new("")).join(&upgrade.socket);
         let Self { served, admin, admin_task, stop_admin: stop, health_task, reloader, _watcher } = self;
         let handed = blocking(move || (served.hand_over(&socket), served)).await;
-        let (handed, served) = match handed {
-            Ok(handed) => handed,
-            Err(_) => return Ok(()), // the runtime is gone
-        };
+        let Ok((handed, served)) = handed else { return Ok(()) }; // the runtime is gone
         if let Err(error) = handed {
             return Err((
                 Box::new(Self { served, admin, admin_task, stop_admin: stop, health_task, reloader, _watcher }),

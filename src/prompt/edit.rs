@@ -108,7 +108,7 @@ impl Edits {
             let name = member.name(body).unwrap_or_default();
             if !self.drop.iter().any(|key| *key == name) {
                 kept = Some(member.value.end);
-                self.edit_member(body, &member, &name, &present, &mut patches);
+                patches.extend(self.edits_of(body, &member, &name, &present));
             } else if kept.is_some() {
                 patches.push((end_before..member.value.end, Vec::new()));
             } else {
@@ -134,15 +134,18 @@ impl Edits {
         present
     }
 
-    fn edit_member(&self, body: &[u8], member: &Member, name: &str, present: &[&str], patches: &mut Vec<Patch>) {
+    /// Returns what changes in a member that stays: its key, its value, or nothing.
+    fn edits_of(&self, body: &[u8], member: &Member, name: &str, present: &[&str]) -> Vec<Patch> {
+        let mut patches = Vec::new();
         if let Some((_, new)) = self.rename.iter().find(|(old, _)| old == name)
             && !present.contains(&new.as_str())
         {
             patches.push((member.key.clone(), quoted(new)));
         }
         if let Some((_, setting)) = self.set.iter().find(|(key, _)| key == name) {
-            setting.replace(body, member, patches);
+            setting.replace(body, member, &mut patches);
         }
+        patches
     }
 }
 

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use bytes::{Bytes, BytesMut};
 use flate2::write::{MultiGzDecoder, ZlibDecoder};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 
 use super::rejection::Rejection;
 
@@ -64,7 +64,7 @@ impl Encoding {
     /// # Errors
     /// [`Rejection::UnsupportedEncoding`] for any other.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Rejection> {
-        let values: Vec<_> = headers.get_all(header::CONTENT_ENCODING).iter().map(|value| value.as_bytes()).collect();
+        let values: Vec<_> = headers.get_all(header::CONTENT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
         let given = values.join(&b", "[..]).trim_ascii().to_ascii_lowercase();
         match &given[..] {
             b"" | b"identity" => Ok(Self::Identity),

@@ -96,10 +96,10 @@ pub(super) fn clean_request(upstream: &mut RequestHeader, session: &Session, ctx
         drop(upstream.remove_header(name));
     });
     upstream.insert_header(REQUEST_ID, ctx.request_id.as_str())?;
-    if let (Some(used), Some(Credential::Passthrough)) = (&ctx.client, ctx.provider().map(|p| &p.credential)) {
-        if KEY_FIELDS.iter().any(|field| *field != used.key_field && upstream.headers.contains_key(field)) {
-            upstream.remove_header(&used.key_field);
-        }
+    if let (Some(used), Some(Credential::Passthrough)) = (&ctx.client, ctx.provider().map(|p| &p.credential))
+        && KEY_FIELDS.iter().any(|field| *field != used.key_field && upstream.headers.contains_key(field))
+    {
+        upstream.remove_header(&used.key_field);
     }
     let origin = session.client_addr().and_then(|address| address.as_inet()).map(|address| Origin {
         address: address.ip().to_canonical(),
@@ -130,8 +130,8 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &RequestContext) ->
     }
 }
 
-fn remove_where(names: &[HeaderName], stops: impl Fn(&HeaderName) -> bool, mut remove: impl FnMut(&HeaderName)) {
-    names.iter().filter(|name| stops(name)).for_each(|name| remove(name));
+fn remove_where(names: &[HeaderName], stops: impl Fn(&HeaderName) -> bool, remove: impl FnMut(&HeaderName)) {
+    names.iter().filter(|name| stops(name)).for_each(remove);
 }
 
 fn remove_hop_by_hop(answer: &mut ResponseHeader) {

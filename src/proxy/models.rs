@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::answer;
 use super::context::RequestContext;
 use super::rejection::{Rejection, Shape};
-use crate::config::Config;
+use crate::config::{Config, Name};
 
 const PATH: &str = "/v1/models";
 
@@ -79,7 +79,7 @@ pub(super) fn not_found(config: &Config, model: &str) -> Rejection {
 /// Returns every name once.
 fn ids(config: &Config) -> Vec<&str> {
     let mut ids = Vec::new();
-    for id in config.virtual_models().chain(config.models.keys().map(|name| name.as_str())) {
+    for id in config.virtual_models().chain(config.models.keys().map(Name::as_str)) {
         if !ids.contains(&id) {
             ids.push(id);
         }
