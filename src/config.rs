@@ -6,6 +6,7 @@
 
 pub mod edge;
 mod load;
+pub mod pool;
 mod problem;
 mod read;
 mod secret;
@@ -15,6 +16,7 @@ mod validate;
 pub mod values;
 
 pub use edge::*;
+pub use pool::*;
 pub use problem::{KeyPath, Place, Problem, Problems, Step};
 pub use secret::Secret;
 pub use shape::*;

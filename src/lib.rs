@@ -31,12 +31,12 @@
 //! # Who imports whom
 //!
 //! ```text
-//! main -> cli -> admin -> {proxy, reload, evaluate} -> router -> snapshot -> {policy, classifier, upstream, clients, certificates}
-//!      -> {features, scores} -> prompt
+//! main -> cli -> admin -> {proxy, reload, evaluate} -> router -> snapshot
+//!      -> {policy, classifier, upstream, usage, clients, certificates} -> {features, scores} -> prompt
 //! ```
 //!
-//! with [`config`] and [`telemetry`] on the ground floor. [`prompt`], [`features`], [`scores`] and [`policy`] are pure: no
-//! runtime, no sockets, no clock, no files, no metrics. `tests/layering.rs` enforces both.
+//! with [`config`] and [`telemetry`] on the ground floor. [`prompt`], [`features`], [`scores`], [`policy`] and [`usage`] are
+//! pure: no runtime, no sockets, no clock, no files, no metrics. `tests/layering.rs` enforces both.
 
 pub mod admin;
 pub mod certificates;
@@ -55,3 +55,4 @@ pub mod scores;
 pub mod snapshot;
 pub mod telemetry;
 pub mod upstream;
+pub mod usage;

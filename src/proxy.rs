@@ -3,12 +3,14 @@
 //! ```text
 //! early_request_filter     timeouts and the request's id               (connection.rs, headers.rs)
 //! request_filter           admission: load, header size, client key    (admission.rs, clients.rs)
-//!                          intake -> prompt -> router -> rewrite       (intake.rs, plan.rs)
+//!                          intake -> prompt -> router -> rewrite       (intake.rs, decode.rs, plan.rs, original.rs)
+//!                          or the list of models                       (models.rs)
 //! upstream_peer            an address of the chosen provider           (forward.rs)
 //! upstream_request_filter  path, host, credential, Content-Length      (forward.rs, headers.rs, body_adapter.rs)
 //! request_body_filter      Pingora sends the rewritten body
-//! upstream_response_filter the answer has started
+//! upstream_response_filter the answer has started                      (meter.rs)
 //! response_filter          decision headers instead of the account's   (answer.rs, headers.rs)
+//! response_body_filter     usage and pace of the answer as it passes   (meter.rs)
 //! fail_to_proxy            what failed becomes a Rejection             (answer.rs, rejection.rs)
 //! logging                  one access line, all request metrics        (account.rs)
 //! ```
@@ -18,17 +20,23 @@
 
 mod account;
 mod admission;
+mod affinity;
 mod answer;
 mod body_adapter;
 mod clients;
 mod connection;
 mod context;
+mod decode;
 mod drain;
 mod fallback;
 mod forward;
 mod headers;
+pub mod health;
 mod held_answer;
 mod intake;
+mod meter;
+mod models;
+mod original;
 mod plan;
 pub mod rejection;
 mod retry_budget;
@@ -36,6 +44,7 @@ mod server;
 mod tls;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -54,6 +63,7 @@ use crate::telemetry::Metrics;
 use admission::Admission;
 use drain::OpenRequests;
 use fallback::Cause;
+use plan::Plan;
 use retry_budget::RetryBudget;
 
 /// The proxy: give it to a Pingora service, or let [`Listener`] serve it.
@@ -106,7 +116,8 @@ impl ProxyHttp for Proxy {
             Err(rejection) => Err(rejection),
         };
         match planned {
-            Ok(()) => Ok(false),
+            Ok(Plan::Forward) => Ok(false),
+            Ok(Plan::Answer(body)) => models::send(session, ctx, body).await.map(|()| true),
             Err(rejection) => {
                 answer::reject(session, ctx, &rejection).await;
                 intake::discard_body(session).await;
@@ -117,7 +128,6 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_peer(&self, _session: &mut Session, ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
         ctx.attempts += 1;
-        ctx.tried_peers += 1;
         let peer = forward::peer(ctx).await;
         peer.map_err(|mut error| {
             error.set_retry(self.attempt_failed(ctx, &error));
@@ -183,7 +193,19 @@ impl ProxyHttp for Proxy {
         if upstream.status == StatusCode::BAD_REQUEST && ctx.has_larger_window() {
             ctx.swap.hold(session);
         }
+        Self::begin_answer(session, upstream, ctx);
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut RequestContext,
+    ) -> Result<Option<Duration>> {
+        self.pass_answer(body, end_of_stream, ctx);
+        Ok(None)
     }
 
     async fn response_filter(

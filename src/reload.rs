@@ -166,7 +166,7 @@ fn refuse_fixed(serving: &Config, file: &Config) -> Result<(), ReloadError> {
     }
 }
 
-/// Shows which weights serve, and that the others do not.
+/// Shows which weights and peers serve, and that the others do not.
 fn announce(metrics: &Metrics, snapshot: &Snapshot) {
     let mut models = Vec::new();
     for (name, state) in &snapshot.classifiers {
@@ -182,4 +182,5 @@ fn announce(metrics: &Metrics, snapshot: &Snapshot) {
         }
     }
     metrics.set_models(&models);
+    snapshot.upstreams.announce(metrics);
 }

@@ -14,7 +14,7 @@ use crate::config::{Config, Credential, KeyPath, Name, Problem, Problems};
 use crate::policy::PolicySet;
 use crate::scores::Degraded;
 use crate::telemetry::Metrics;
-use crate::upstream::Upstreams;
+use crate::upstream::{Surroundings, Upstreams};
 
 /// Looks an environment variable up.
 pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -81,12 +81,15 @@ pub enum BuildError {
 }
 
 impl Snapshot {
-    /// Returns whether `next` would serve exactly as this one does: the same text, the same weights, and no keys in
-    /// files, which may hold others by now.
+    /// Returns whether `next` would serve exactly as this one does: the same text, the same weights, and no keys or
+    /// authorities in files, which may hold others by now.
     #[must_use]
     pub fn serves_like(&self, next: &Self) -> bool {
         let has_key_file = |config: &Config| {
-            config.providers.values().any(|provider| matches!(provider.credential, Credential::File(_)))
+            config.providers.values().any(|provider| {
+                let has_authorities = provider.tls.as_ref().is_some_and(|tls| tls.ca.is_some());
+                has_authorities || matches!(provider.credential, Credential::File(_))
+            })
         };
         self.config.same_text(&next.config)
             && !has_key_file(&next.config)
@@ -121,9 +124,12 @@ impl Builder {
         let Ok(text) = std::fs::read_to_string(&self.path) else { return Config::load(&self.path) };
         let (config, mut problems) = Config::inspect(&text, &self.path.display().to_string());
         if let Some(config) = &config {
-            problems = problems.and(PolicySet::compile(config).err().unwrap_or_default());
-            problems = problems.and(self.upstreams(config).err().unwrap_or_default());
-            problems = problems.and(self.certificates(config).err().unwrap_or_default());
+            let mut more = PolicySet::compile(config).err().unwrap_or_default();
+            more.extend(Upstreams::check(config, &self.surroundings()));
+            more.extend(self.certificates(config).err().unwrap_or_default());
+            // What validation found wrong with an address, building it finds again.
+            more.retain(|problem| problems.iter().all(|known| known.path != problem.path));
+            problems = problems.and(more);
         }
         config.filter(|_| problems.is_empty()).ok_or(problems)
     }
@@ -139,7 +145,6 @@ impl Builder {
     /// Says everything that is wrong; `previous` is not touched.
     pub fn build(&self, config: Config, previous: Option<&Snapshot>) -> Result<Snapshot, BuildError> {
         let policies = PolicySet::compile(&config).map_err(|problems| self.problems(problems))?;
-        let upstreams = self.upstreams(&config).map_err(|problems| self.problems(problems))?;
         let mut classifiers = BTreeMap::new();
         let mut problems = Vec::new();
         for (name, section) in &config.classifiers {
@@ -154,6 +159,10 @@ impl Builder {
         }
         let clients = Clients::build(config.clients.as_ref(), previous.map(|snapshot| &snapshot.clients));
         let certificates = self.certificates(&config).map_err(|problems| self.problems(problems))?;
+        let before = previous.map(|snapshot| &snapshot.upstreams);
+        // Last, because new peers show in the metrics from here on.
+        let upstreams = Upstreams::build(&config, &self.surroundings(), &self.metrics, before)
+            .map_err(|problems| self.problems(problems))?;
         let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
         Ok(Snapshot { generation, config: Arc::new(config), policies, upstreams, clients, certificates, classifiers })
     }
@@ -164,8 +173,8 @@ impl Builder {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
-    fn upstreams(&self, config: &Config) -> Result<Upstreams, Vec<Problem>> {
-        Upstreams::build(config, &*self.environment, self.base_dir())
+    fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings { environment: &*self.environment, base_dir: self.base_dir() }
     }
 
     fn certificates(&self, config: &Config) -> Result<Vec<Option<Certificate>>, Vec<Problem>> {

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::admin::{self, Process};
 use crate::features::TokenCounter;
 use crate::proxy::rejection::Rejection;
-use crate::proxy::{BindError, Listeners, Proxy, Served, TakeOverError};
+use crate::proxy::{BindError, Listeners, Proxy, Served, TakeOverError, health};
 use crate::reload::{Reloader, Watcher};
 use crate::router::Router;
 use crate::scores::Degraded;
@@ -40,6 +40,7 @@ pub(super) struct Gateway {
     admin: SocketAddr,
     admin_task: JoinHandle<io::Result<()>>,
     stop_admin: oneshot::Sender<()>,
+    health_task: JoinHandle<()>,
     reloader: Arc<Reloader>,
     _watcher: Option<Watcher>,
 }
@@ -93,6 +94,7 @@ impl Gateway {
         expect(&metrics, &first);
         let router = Arc::new(Router::new(first, Arc::clone(&metrics)));
         let reloader = Arc::new(Reloader::new(builder, Arc::clone(&router), Arc::clone(&metrics)));
+        let health_task = tokio::spawn(health::watch(Arc::clone(&router)));
         let served = listeners.serve(Proxy::new(router, Arc::clone(&metrics)))?;
         let (stop_admin, stopped) = oneshot::channel();
         let admin = admin_listener.local_addr()?;
@@ -100,7 +102,7 @@ impl Gateway {
         let stopped = async { drop(stopped.await) };
         let admin_task = tokio::spawn(admin::serve(admin_listener, process, stopped));
         let watcher = watch(&reloader);
-        Ok(Self { served, admin, admin_task, stop_admin, reloader, _watcher: watcher })
+        Ok(Self { served, admin, admin_task, stop_admin, health_task, reloader, _watcher: watcher })
     }
 
     /// Returns where clients connect: the first listener's address.
@@ -122,6 +124,7 @@ impl Gateway {
     pub(super) async fn stop(self) {
         let served = self.served;
         let _ = blocking(move || served.shut_down()).await; // reports its own panics
+        self.health_task.abort();
         stop_admin(self.stop_admin, self.admin_task).await;
     }
 
@@ -134,7 +137,7 @@ impl Gateway {
         let snapshot = self.reloader.router().snapshot();
         let Some(upgrade) = &snapshot.config.upgrade else { return Err((Box::new(self), StartError::NoUpgradeSocket)) };
         let socket = self.reloader.path().parent().unwrap_or(Path::new("")).join(&upgrade.socket);
-        let Self { served, admin, admin_task, stop_admin: stop, reloader, _watcher } = self;
+        let Self { served, admin, admin_task, stop_admin: stop, health_task, reloader, _watcher } = self;
         let handed = blocking(move || (served.hand_over(&socket), served)).await;
         let (handed, served) = match handed {
             Ok(handed) => handed,
@@ -142,10 +145,11 @@ impl Gateway {
         };
         if let Err(error) = handed {
             return Err((
-                Box::new(Self { served, admin, admin_task, stop_admin: stop, reloader, _watcher }),
+                Box::new(Self { served, admin, admin_task, stop_admin: stop, health_task, reloader, _watcher }),
                 error.into(),
             ));
         }
+        health_task.abort();
         stop_admin(stop, admin_task).await; // the next process waits for the address
         let _ = blocking(move || served.retire()).await; // reports its own panics
         Ok(())
@@ -199,6 +203,9 @@ fn expect(metrics: &Metrics, snapshot: &Snapshot) {
     metrics.expect_rejections(&Rejection::CODES);
     for provider in snapshot.upstreams.providers() {
         metrics.expect_provider(&provider.name);
+    }
+    for target in snapshot.upstreams.models() {
+        metrics.expect_model(&target.model);
     }
     for client in snapshot.config.clients.iter().flatten().map(|(name, _)| name) {
         metrics.expect_client(client);

@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::edge::{Clients, Limits, Listeners, Upgrade};
 use super::load::Source;
+use super::pool::{Balance, Breaker, HealthCheck, Http, Tls};
 use super::values::{self, Glob, Ladder, Name, Ratio, Span};
 
 /// The whole file.
@@ -80,14 +82,32 @@ pub struct Retry {
 }
 
 /// A service that answers prompts over an OpenAI-compatible API.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     /// `http(s)://host[:port][/prefix]`; the client's `/v1` is replaced by the prefix.
     pub base_url: String,
-    /// `host:port` addresses to connect to instead of `base_url`'s, in turn.
+    /// `host:port` addresses to connect to instead of `base_url`'s.
     #[serde(default)]
     pub peers: Vec<String>,
+    /// How a request's peer is chosen.
+    #[serde(default)]
+    pub balance: Balance,
+    /// The HTTP version to speak.
+    #[serde(default)]
+    pub http: Http,
+    /// How peers prove who they are.
+    #[serde(default)]
+    pub tls: Option<Tls>,
+    /// How to find out whether a peer serves.
+    #[serde(default)]
+    pub health_check: Option<HealthCheck>,
+    /// When a peer that fails requests is ejected.
+    #[serde(default)]
+    pub breaker: Breaker,
+    /// Requests that may be in flight to all peers together; one more is refused at once.
+    #[serde(default)]
+    pub max_concurrent: Option<usize>,
     /// Whose key goes upstream.
     #[serde(default)]
     pub credential: Credential,
@@ -115,7 +135,7 @@ pub enum Credential {
 }
 
 /// How long to wait for a provider.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
     /// For the TCP and TLS handshakes. Default 2s.
@@ -144,6 +164,24 @@ pub struct Model {
     /// What the model can take; absent means everything.
     #[serde(default)]
     pub supports: Option<Vec<Capability>>,
+    /// How a request is changed before the model gets it.
+    #[serde(default)]
+    pub adapt: Adapt,
+}
+
+/// How a request is changed before a model gets it: by top-level keys, each in one of the three parts at most.
+///
+/// Applies where the model generates; embeddings and token counts stay as they are.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Adapt {
+    /// Keys that are left out.
+    pub drop: Vec<String>,
+    /// Keys by other names, such as `max_tokens: max_completion_tokens`; both stay when the new one is there already.
+    pub rename: BTreeMap<String, String>,
+    /// Keys with the values that they are to have, there or not; `stream_options.include_usage` leads into an object.
+    /// `stream_options` is only set in requests that stream and know it.
+    pub set: BTreeMap<String, Value>,
 }
 
 /// US dollars per million tokens.
@@ -154,6 +192,9 @@ pub struct Price {
     pub input: f64,
     /// For tokens of the answer.
     pub output: f64,
+    /// For tokens of the prompt that the provider had in its cache; by default as `input`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_input: Option<f64>,
 }
 
 /// Something a request may need and a model may lack.

@@ -55,10 +55,16 @@ pub(crate) struct Config {
     /// More of the provider of `frontier`, and sections of their own.
     pub(crate) frontier_extra: &'static str,
     pub(crate) sections: String,
+    /// More keys of the provider of `small`, each `key: value`.
+    pub(crate) one: Vec<String>,
+    /// Its scheme.
+    pub(crate) scheme: &'static str,
     /// The models after `small`, as a YAML list.
     pub(crate) fallback: &'static str,
     /// The section `retry`, as a YAML mapping.
     pub(crate) retry: &'static str,
+    /// Of the model `small`.
+    pub(crate) adapt: &'static str,
 }
 
 struct Ready {
@@ -205,8 +211,11 @@ impl Config {
             limits: "",
             frontier_extra: "",
             sections: String::new(),
+            one: Vec::new(),
+            scheme: "http",
             fallback: "[]",
             retry: "{}",
+            adapt: "{}",
         }
     }
 
@@ -217,7 +226,17 @@ impl Config {
 
     pub(crate) fn yaml(&self) -> String {
         let Self {
-            small, frontier, small_name, bundle, deadline, max_body_bytes, first_byte, credential, mode, ..
+            small,
+            frontier,
+            small_name,
+            bundle,
+            deadline,
+            max_body_bytes,
+            first_byte,
+            credential,
+            mode,
+            adapt,
+            ..
         } = self;
         let Self { listen, limits, frontier_extra, sections, .. } = self;
         let (fallback, retry) = (self.fallback, self.retry);
@@ -226,6 +245,8 @@ impl Config {
         let rules = self.rules.iter().map(|(when, model)| format!("{{when: '{when}', use: {model}}}"));
         let rules = rules.collect::<Vec<_>>().join(", ");
         let bundle = bundle.display();
+        let one: String = self.one.iter().map(|line| format!("    {line}\n")).collect();
+        let scheme = self.scheme;
         format!(
             "\
 version: 1
@@ -236,15 +257,15 @@ retry: {retry}
 {default_provider}
 providers:
   one:
-    base_url: http://{small}/v1
-    credential: {credential}
+    base_url: {scheme}://{small}/v1
+{one}    credential: {credential}
     timeouts: {{first_byte: {first_byte}}}
   two:
     base_url: http://{frontier}/prefix/v1
     {frontier_extra}
 {sections}
 models:
-  small: {{provider: one, name: {small_name}, price: {{input: 0.1, output: 0.2}}, context: 10000000, supports: [tools]}}
+  small: {{provider: one, name: {small_name}, price: {{input: 0.1, output: 0.2}}, context: 10000000, supports: [tools], adapt: {adapt}}}
   frontier: {{provider: two, name: frontier-1, price: {{input: 2.0, output: 8.0}}, context: 100000000}}
 classifiers:
   default: {{bundle: {bundle}, deadline: {deadline}}}

@@ -43,13 +43,13 @@ async fn other_paths_pass_with_their_query_and_headers() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let gateway = Gateway::start(&Config { default_provider: Some("two"), ..Config::new(&small, &frontier) }).await;
     let mut connection = Connection::open(gateway.listen, Framing::Length).await;
-    let request = connection.request(Method::GET, "/v1/models?limit=2&after=a%20b").header("x-client", "kept");
+    let request = connection.request(Method::GET, "/v1/batches?limit=2&after=a%20b").header("x-client", "kept");
 
     let reply = connection.send(request.body(Default::default()).expect("a valid request")).await.expect("an answer");
 
     let request = frontier.next().await;
     assert_eq!(Reply::read(reply).await.status, StatusCode::OK);
-    assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/prefix/v1/models?limit=2&after=a%20b"));
+    assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/prefix/v1/batches?limit=2&after=a%20b"));
     assert_eq!(request.header("x-client"), Some("kept"));
     assert_eq!(request.header("host"), Some(frontier.address().to_string().as_str()));
 }
