@@ -114,14 +114,6 @@ impl Connection {
         Reply::read(self.start(framing, path, body).await).await
     }
 
-    /// Returns whether a request may still be sent: the gateway has not ended the connection.
-    pub(crate) async fn is_usable(&mut self) -> bool {
-        match &mut self.sender {
-            Sender::H1(sender) => sender.ready().await.is_ok(),
-            Sender::H2(sender) => sender.ready().await.is_ok(),
-        }
-    }
-
     /// Begins a request to this connection's address.
     pub(crate) fn request(&self, method: Method, path: &str) -> http::request::Builder {
         let request = Request::builder().method(method);
