@@ -98,7 +98,7 @@ impl Gateway {
         let served = listeners.serve(Proxy::new(router, Arc::clone(&metrics)))?;
         let (stop_admin, stopped) = oneshot::channel();
         let admin = admin_listener.local_addr()?;
-        let process = Arc::new(Process { reloader: Arc::clone(&reloader), metrics });
+        let process = Arc::new(Process { reloader: Arc::clone(&reloader), metrics, draining: served.draining() });
         let stopped = async { drop(stopped.await) };
         let admin_task = tokio::spawn(admin::serve(admin_listener, process, stopped));
         let watcher = watch(&reloader);

@@ -77,7 +77,7 @@ impl Proxy {
     }
 
     /// Counts and logs a request that is over.
-    pub(super) fn account(&self, session: &Session, error: Option<&Error>, ctx: &RequestContext) {
+    pub(super) fn account(&self, session: &Session, error: Option<&Error>, ctx: &mut RequestContext) {
         let status = session.response_written().map(|header| header.status.as_u16());
         let decision = ctx.routing().map(|routing| &routing.decision);
         let took = ctx.started.elapsed();
@@ -92,6 +92,10 @@ impl Proxy {
             tracing::debug!(request_id = %ctx.request_id, %error, "Request failed");
         }
         let bill = self.bill(error, ctx);
+        if let (Some(client), Some(usage)) = (&mut ctx.client, bill.usage) {
+            client.settle(usage.input + usage.output);
+        }
+        let decision = ctx.routing().map(|routing| &routing.decision);
         let header = session.req_header();
         AccessLine {
             method: header.method.as_str(),

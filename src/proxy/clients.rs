@@ -40,7 +40,6 @@ impl ClientUse {
 
     /// Corrects what was taken from the allowance, once it is known how many tokens the request took: prompt and answer
     /// together. A second call corrects the first.
-    #[expect(dead_code, reason = "the usage accounting calls it")]
     pub(super) fn settle(&mut self, actual: u64) {
         self.client.settle(self.debited, actual);
         self.debited = actual;

@@ -223,7 +223,7 @@ mod tests {
     fn of(values: &[&'static str]) -> Result<Encoding, Rejection> {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(header::CONTENT_ENCODING, http::HeaderValue::from_static(value));
+            headers.append(header::CONTENT_ENCODING, HeaderValue::from_static(value));
         }
         Encoding::of(&headers)
     }

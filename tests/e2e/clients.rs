@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::client::{CHAT, Connection, Framing, Reply, question};
 use crate::gateway::{Config, Gateway};
-use crate::origin::Origin;
+use crate::origin::{Answer, Origin};
 use crate::reload::until_metric;
 
 /// Prints what goes into the configuration for `key`, by the command that operators use.
@@ -134,7 +134,9 @@ async fn one_request_too_many_gets_a_429_that_says_when_to_come_back() {
 
 #[tokio::test]
 async fn a_prompt_takes_its_tokens_from_the_allowance() {
-    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let answer = r#"{"model": "small-1", "choices": [], "usage": {"prompt_tokens": 52, "completion_tokens": 1}}"#;
+    let reply = Answer::Reply(StatusCode::OK, vec![("content-type", "application/json")], answer.into());
+    let (small, frontier) = (Origin::answering([reply]).await, Origin::start().await);
     let sections = clients(", rate_limit: {tokens_per_minute: 10}");
     let gateway = Gateway::start(&Config { sections, ..Config::new(&small, &frontier) }).await;
     let long = question("auto", &"word ".repeat(50));
@@ -150,4 +152,19 @@ async fn a_prompt_takes_its_tokens_from_the_allowance() {
     assert_eq!((second.status, second.error_code().as_str()), (StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded"));
     assert_eq!(small.next().await.model(), "small-1");
     assert!(small.take().is_none());
+}
+
+#[tokio::test]
+async fn an_answer_takes_its_tokens_from_the_allowance() {
+    let answer = r#"{"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 5000}}"#;
+    let reply = Answer::Reply(StatusCode::OK, vec![("content-type", "application/json")], answer.into());
+    let (small, frontier) = (Origin::answering([reply]).await, Origin::start().await);
+    let sections = clients(", rate_limit: {tokens_per_minute: 1000}");
+    let gateway = Gateway::start(&Config { sections, ..Config::new(&small, &frontier) }).await;
+
+    let first = ask(&gateway, KEY, "auto").await;
+    until_metric(&gateway, r#"pointsman_tokens_total{direction="output",model="small"} 5000"#).await;
+    let second = ask(&gateway, KEY, "auto").await;
+
+    assert_eq!((first.status, second.status), (StatusCode::OK, StatusCode::TOO_MANY_REQUESTS));
 }

@@ -36,7 +36,7 @@ async fn a_client_that_drips_its_header_is_left_although_it_never_pauses() {
 
     let dripping = async {
         while client.try_write("x: y\r\n").await {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     };
 

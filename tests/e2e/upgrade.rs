@@ -15,11 +15,18 @@ fn upgradable(config: Config, folder: &tempfile::TempDir) -> Config {
     Config { sections, ..config }
 }
 
+/// Waits for a process to end, off the threads that its clients run on.
+async fn end_of(mut gateway: Gateway) -> std::process::ExitStatus {
+    #[expect(clippy::disallowed_methods, reason = "a test may block a thread of its own")]
+    let ended = tokio::task::spawn_blocking(move || gateway.wait());
+    ended.await.expect("no panic")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upgrade_under_load_loses_no_request() {
     let (small, folder) = (Origin::start().await, tempfile::tempdir().expect("a temporary folder"));
     let mut config = upgradable(Config::new(&small, &small), &folder);
-    let mut old = Gateway::start(&config).await;
+    let old = Gateway::start(&config).await;
     let address = old.listen;
     let (seen, mut served_by) = watch::channel([0usize; 2]);
     let (stop, stopped) = watch::channel(false);
@@ -44,7 +51,7 @@ async fn an_upgrade_under_load_loses_no_request() {
     let arrived = std::iter::from_fn(|| small.take()).count();
     assert_eq!(answered, arrived, "requests that were answered, and that arrived");
     assert_eq!(new.listen, address);
-    assert_eq!(tokio::task::spawn_blocking(move || old.wait()).await.expect("no panic").code(), Some(0));
+    assert_eq!(end_of(old).await.code(), Some(0));
     assert_eq!(chat(address, question("auto", "hello")).await.json()["model"], "upgraded");
 }
 
@@ -88,7 +95,7 @@ async fn what_is_in_flight_ends_in_the_old_process() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let small = Origin::answering([Answer::Held(held)]).await;
     let mut config = upgradable(Config::new(&small, &small), &folder);
-    let mut old = Gateway::start(&config).await;
+    let old = Gateway::start(&config).await;
     let address = old.listen;
     let in_flight = tokio::spawn(chat(address, question("auto", "slow")));
     small.next().await;
@@ -103,7 +110,7 @@ async fn what_is_in_flight_ends_in_the_old_process() {
 
     assert_eq!(fresh.json()["model"], "upgraded");
     assert_eq!(soon("the answer", in_flight).await.expect("no panic").json()["model"], "small-1");
-    assert_eq!(tokio::task::spawn_blocking(move || old.wait()).await.expect("no panic").code(), Some(0));
+    assert_eq!(end_of(old).await.code(), Some(0));
 }
 
 #[tokio::test]
@@ -114,7 +121,7 @@ async fn without_an_upgrade_socket_sigquit_changes_nothing() {
     gateway.signal(Signal::QUIT);
     soon("the log", async {
         while !gateway.log().contains("No hand-over") {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     })
     .await;
@@ -126,12 +133,12 @@ async fn without_an_upgrade_socket_sigquit_changes_nothing() {
 async fn a_drain_ends_at_its_deadline() {
     let (_release, held) = oneshot::channel();
     let small = Origin::answering([Answer::Held(held)]).await;
-    let mut gateway = Gateway::start(&Config { limits: ", drain: 100ms", ..Config::new(&small, &small) }).await;
+    let gateway = Gateway::start(&Config { limits: ", drain: 100ms", ..Config::new(&small, &small) }).await;
     let in_flight = tokio::spawn(chat(gateway.listen, question("auto", "slow")));
     small.next().await;
 
     gateway.signal(Signal::TERM);
-    let status = tokio::task::spawn_blocking(move || gateway.wait()).await.expect("no panic");
+    let status = end_of(gateway).await;
 
     assert_eq!(status.code(), Some(0));
     assert!(soon("the end of the request", in_flight).await.is_err(), "there was no answer to give");

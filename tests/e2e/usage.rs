@@ -193,3 +193,27 @@ async fn read_all(connection: &mut Connection, framing: Framing, path: &str) -> 
     }
     (String::from_utf8(got).expect("text"), true)
 }
+
+#[tokio::test]
+async fn a_usage_event_that_only_we_asked_for_is_counted_and_not_passed_on() {
+    let stream = || {
+        let events = [CONTENT, USAGE, DONE].concat();
+        Answer::Reply(StatusCode::OK, vec![("content-type", "text/event-stream")], events.into())
+    };
+    let small = Origin::answering([stream(), stream()]).await;
+    let adapt = "{set: {stream_options.include_usage: true}}";
+    let gateway = Gateway::start(&Config { adapt, ..Config::new(&small, &Origin::start().await) }).await;
+    let body = |options: Value| {
+        json!({"model": "auto", "stream": true, "messages": [{"role": "user", "content": "hi"}], "stream_options": options})
+            .to_string()
+    };
+
+    let unasked = chat(gateway.listen, body(json!({}))).await;
+    let asked = chat(gateway.listen, body(json!({"include_usage": true}))).await;
+
+    let sent: Value = serde_json::from_slice(&small.next().await.body).expect("JSON");
+    assert_eq!(sent["stream_options"]["include_usage"], true);
+    assert_eq!(unasked.body, [CONTENT, DONE].concat());
+    assert_eq!(asked.body, [CONTENT, USAGE, DONE].concat());
+    until_metric(&gateway, "pointsman_tokens_total{direction=\"input\",model=\"small\"} 2000000").await;
+}
