@@ -1,7 +1,7 @@
 //! The YAML file: its shape, its validation, its errors.
 //!
 //! [`shape`] is what serde reads, [`values`] the newtypes that make bad values unrepresentable. Loading ([`Config::load`])
-//! goes text -> tree of located values -> shape -> [`validate`]; every stage reports all it finds, each problem with its
+//! goes text -> tree of located values -> shape -> `validate`; every stage reports all it finds, each problem with its
 //! path, line, column and a snippet. This module imports nothing of ours.
 
 pub mod edge;

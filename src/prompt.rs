@@ -5,8 +5,8 @@
 //! measures the view. Refuses to judge: a body that is JSON and names one model is read, and whatever has an unexpected
 //! shape inside it is read as empty, because the upstream is the judge of it.
 //!
-//! One file per dialect, each a grammar of the top level; `draft` reads by them. [`model_field`] works on any JSON body.
-//! [`splice`] and [`Edits`] are the only ways a body is changed.
+//! One file per dialect, each a grammar of the top level; `draft` reads by them. [`model_field()`] works on any JSON body.
+//! [`splice()`] and [`Edits`] are the only ways a body is changed.
 
 mod chat;
 mod completions;
@@ -129,7 +129,7 @@ pub struct Prompt<'b> {
 impl<'b> Prompt<'b> {
     /// Reads `body` as a request of `dialect`.
     ///
-    /// Fails exactly when [`model_field`] does. A value of an unexpected shape or type is read as absent; half of a
+    /// Fails exactly when [`model_field()`] does. A value of an unexpected shape or type is read as absent; half of a
     /// surrogate pair and bytes that are no UTF-8 are read as replacement characters. Nesting of any depth is safe.
     ///
     /// # Errors

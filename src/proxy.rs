@@ -66,7 +66,7 @@ use fallback::Cause;
 use plan::Plan;
 use retry_budget::RetryBudget;
 
-/// The proxy: give it to a Pingora service, or let [`Listener`] serve it.
+/// The proxy: give it to a Pingora service, or let [`Listeners`] serve it.
 pub struct Proxy {
     router: Arc<Router>,
     metrics: Arc<Metrics>,

@@ -19,7 +19,7 @@ pub enum UsageEvent {
 /// Reads an answer as it passes and removes at most whole events from it.
 ///
 /// Every byte is passed on in the chunk that it came in, with one exception: while the usage event is to be removed,
-/// an event whose end or first choice is still to come is held back, [`MAX_HELD`] bytes at most. The client could not
+/// an event whose end or first choice is still to come is held back, `MAX_HELD` bytes at most. The client could not
 /// use half an event anyway, so no event is ever late.
 #[derive(Debug)]
 pub struct UsageFilter {
