@@ -9,4 +9,4 @@ pub mod logging;
 pub mod metrics;
 
 pub use access_log::AccessLine;
-pub use metrics::{AttemptOutcome, ClassifierMetrics, Metrics, ModelInfo, ReloadOutcome, Stage};
+pub use metrics::{AttemptOutcome, CacheOutcome, ClassifierMetrics, Metrics, ModelInfo, ReloadOutcome, Stage};

@@ -6,14 +6,17 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{Outlet, Tensor, TensorElementType};
 
-use super::bundle::BundleError;
+use super::bundle::{Bundle, BundleError};
 use super::encoder::{Encoder, InferenceError};
 use super::manifest::EncoderSpec;
 use super::runtime::Runtime;
 use super::tokenize::Tokens;
 
 /// What every encoder takes, int64 of shape [batch, sequence].
-const INPUTS: [&str; 3] = ["input_ids", "attention_mask", "token_type_ids"];
+const INPUTS: [&str; 2] = ["input_ids", "attention_mask"];
+
+/// What some encoders take besides: zeros, since there is one text.
+const TYPES: &str = "token_type_ids";
 
 /// An ONNX Runtime session whose inputs and outputs were checked.
 #[derive(Debug)]
@@ -21,28 +24,36 @@ pub(crate) struct OnnxEncoder {
     session: Session,
     output: String,
     dimension: usize,
+    padding: Padding,
+}
+
+/// What a batch is filled up with.
+#[derive(Debug, Clone, Copy)]
+struct Padding {
+    /// The id in the places that the mask hides.
+    id: i64,
+    /// Whether the graph takes token types.
+    types: bool,
 }
 
 impl OnnxEncoder {
     /// Creates the session from the model's bytes, the very ones whose hash was checked.
-    pub(crate) fn new(
-        runtime: &Runtime,
-        spec: &EncoderSpec,
-        model: &[u8],
-        threads: usize,
-    ) -> Result<Self, BundleError> {
+    pub(crate) fn new(runtime: &Runtime, bundle: &Bundle, threads: usize) -> Result<Self, BundleError> {
+        let (spec, model) = (&bundle.manifest.encoder, &bundle.model);
         let session = session(runtime, model, threads)
             .map_err(|source| BundleError::Session { file: spec.file.clone(), source: source.into() })?;
         let contract = Contract { spec };
         contract.check_inputs(session.inputs())?;
         contract.check_output(session.outputs())?;
-        Ok(Self { session, output: spec.output.clone(), dimension: spec.dimension })
+        let types = session.inputs().iter().any(|input| input.name() == TYPES);
+        let padding = Padding { id: bundle.tokenizer.pad(), types };
+        Ok(Self { session, output: spec.output.clone(), dimension: spec.dimension, padding })
     }
 }
 
 impl Encoder for OnnxEncoder {
     fn embed(&mut self, batch: &[Tokens]) -> Result<Vec<Vec<f32>>, InferenceError> {
-        let inputs = inputs(batch).map_err(run_error)?;
+        let inputs = inputs(batch, self.padding).map_err(run_error)?;
         let outputs = self.session.run(inputs).map_err(run_error)?;
         let (shape, values) = outputs[self.output.as_str()].try_extract_tensor::<f32>().map_err(run_error)?;
         let expected = [batch.len(), self.dimension].map(|size| i64::try_from(size).unwrap_or(i64::MAX));
@@ -64,22 +75,21 @@ fn session(runtime: &Runtime, model: &[u8], threads: usize) -> ort::Result<Sessi
 }
 
 /// Pads to the longest of the batch; the mask hides the padding.
-fn inputs(batch: &[Tokens]) -> ort::Result<Vec<(Cow<'static, str>, SessionInputValue<'static>)>> {
+fn inputs(batch: &[Tokens], padding: Padding) -> ort::Result<Vec<(Cow<'static, str>, SessionInputValue<'static>)>> {
     let width = batch.iter().map(|tokens| tokens.ids.len()).max().unwrap_or_default();
     let shape = [batch.len(), width];
-    let (mut ids, mut mask) = (vec![0; batch.len() * width], vec![0; batch.len() * width]);
+    let (mut ids, mut mask) = (vec![padding.id; batch.len() * width], vec![0; batch.len() * width]);
     for (row, tokens) in batch.iter().enumerate() {
         let cells = row * width..row * width + tokens.ids.len();
         ids[cells.clone()].copy_from_slice(&tokens.ids);
         mask[cells].fill(1);
     }
     let tensor = |values: Vec<i64>| Tensor::from_array((shape, values));
-    let types = vec![0; batch.len() * width];
-    Ok(ort::inputs![
-        "input_ids" => tensor(ids)?,
-        "attention_mask" => tensor(mask)?,
-        "token_type_ids" => tensor(types)?,
-    ])
+    let mut inputs = ort::inputs!["input_ids" => tensor(ids)?, "attention_mask" => tensor(mask)?];
+    if padding.types {
+        inputs.extend(ort::inputs![TYPES => tensor(vec![0; batch.len() * width])?]);
+    }
+    Ok(inputs)
 }
 
 fn run_error(error: ort::Error) -> InferenceError {
@@ -93,15 +103,16 @@ struct Contract<'s> {
 
 impl Contract<'_> {
     fn check_inputs(&self, inputs: &[Outlet]) -> Result<(), BundleError> {
-        for name in INPUTS {
+        let has_types = inputs.iter().any(|input| input.name() == TYPES);
+        for name in INPUTS.into_iter().chain(has_types.then_some(TYPES)) {
             let input = inputs.iter().find(|input| input.name() == name);
             let rank = |dimensions: &[i64]| dimensions.len() == 2;
             self.check(&format!("input `{name}`"), input, (TensorElementType::Int64, "[batch, sequence]"), rank)?;
         }
-        match inputs.iter().find(|input| !INPUTS.contains(&input.name())) {
+        match inputs.iter().find(|input| input.name() != TYPES && !INPUTS.contains(&input.name())) {
             Some(input) => {
-                let names = INPUTS.join(", ");
-                Err(self.refusal(format!("input `{}`", input.name()), "an input".into(), format!("only {names}")))
+                let names = format!("only {}, {TYPES}", INPUTS.join(", "));
+                Err(self.refusal(format!("input `{}`", input.name()), "an input".into(), names))
             }
             None => Ok(()),
         }

@@ -14,6 +14,11 @@ const ATTEMPTS: RangeInclusive<u32> = 1..=16;
 const ERROR_STATUS: RangeInclusive<u16> = 400..=599;
 const QUEUE: RangeInclusive<usize> = 1..=65_536;
 const THREADS: RangeInclusive<usize> = 1..=64;
+const WORKERS: RangeInclusive<usize> = 1..=64;
+const BATCH_SIZE: RangeInclusive<usize> = 1..=1024;
+const BATCH_WAIT: [Duration; 2] = [Duration::ZERO, Duration::from_secs(1)];
+const CACHE_ENTRIES: RangeInclusive<usize> = 0..=10_000_000;
+const CACHE_BYTES: RangeInclusive<usize> = 0..=1 << 30;
 const CONTEXT: RangeInclusive<u64> = 1..=1_000_000_000;
 const DEADLINE: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(10)];
 const TIMEOUT: [Duration; 2] = [Duration::from_millis(1), Duration::from_hours(1)];
@@ -135,6 +140,12 @@ impl Checker<'_> {
         self.span(&path.key("deadline"), classifier.deadline, DEADLINE);
         self.within(&path.key("queue"), &classifier.queue, &QUEUE);
         self.within(&path.key("threads"), &classifier.threads, &THREADS);
+        self.within(&path.key("workers"), &classifier.workers, &WORKERS);
+        let (batch, cache) = (path.key("batch"), path.key("cache"));
+        self.within(&batch.key("max_size"), &classifier.batch.max_size, &BATCH_SIZE);
+        self.span(&batch.key("max_wait"), classifier.batch.max_wait, BATCH_WAIT);
+        self.within(&cache.key("max_entries"), &classifier.cache.max_entries, &CACHE_ENTRIES);
+        self.within(&cache.key("max_bytes"), &classifier.cache.max_bytes, &CACHE_BYTES);
     }
 
     fn policy(&mut self, path: &KeyPath, policy: &Policy) {

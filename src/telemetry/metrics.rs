@@ -20,7 +20,7 @@ use self::definitions as define;
 use self::family::Family;
 use crate::config::Name;
 
-pub use self::labels::{AttemptOutcome, ReloadOutcome, Stage};
+pub use self::labels::{AttemptOutcome, CacheOutcome, ReloadOutcome, Stage};
 
 /// The `policy` label of a request that no policy matched.
 pub const NO_POLICY: &str = "none";
@@ -44,6 +44,7 @@ pub struct Metrics {
     fallbacks: Family<IntCounter, 3>,
     retries_refused: IntCounter,
     degraded: Family<IntCounter, 2>,
+    cache: Family<IntCounter, 2>,
     truncated_tokens: Histogram,
     scores: Family<Histogram, 3>,
     reloads: [IntCounter; ReloadOutcome::ALL.len()],
@@ -61,6 +62,7 @@ pub struct ClassifierMetrics {
     run: Histogram,
     batch_size: Histogram,
     truncated_tokens: Histogram,
+    cache: [IntCounter; CacheOutcome::ALL.len()],
 }
 
 /// Which bundle a classifier runs, for `pointsman_model_info`.
@@ -98,6 +100,7 @@ impl Metrics {
             fallbacks: Family::register(r, define::FALLBACKS),
             retries_refused: Family::register(r, define::RETRIES_REFUSED).with([]),
             degraded: Family::register(r, define::DEGRADED),
+            cache: Family::register(r, define::CACHE),
             truncated_tokens: Family::register(r, define::TRUNCATED_TOKENS).with([]),
             scores: Family::register(r, define::SCORES),
             reloads: ReloadOutcome::ALL.map(|outcome| reloads.with([outcome.as_str().into()])),
@@ -183,6 +186,7 @@ impl Metrics {
             run: self.run.clone(),
             batch_size: self.batch_size.clone(),
             truncated_tokens: self.truncated_tokens.clone(),
+            cache: CacheOutcome::ALL.map(|outcome| self.cache.with([name.into(), outcome.as_str().into()])),
         }
     }
 
@@ -268,6 +272,11 @@ impl ClassifierMetrics {
     pub fn ran(&self, batch: usize, took: Duration) {
         self.batch_size.observe(batch as f64);
         self.run.observe(took.as_secs_f64());
+    }
+
+    /// Counts where a prompt's scores came from.
+    pub fn cached(&self, outcome: CacheOutcome) {
+        self.cache[outcome as usize].inc();
     }
 
     /// Notes how many tokens of a prompt were cut; 0 when it fit.

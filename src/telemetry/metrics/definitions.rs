@@ -117,6 +117,13 @@ pub(super) const DEGRADED: Definition<2> = Definition {
     buckets: &[],
 };
 
+pub(super) const CACHE: Definition<2> = Definition {
+    name: "pointsman_classifier_cache_total",
+    help: "Prompts by whether their scores were known, had to be computed, or were just being computed.",
+    labels: ["classifier", "outcome"],
+    buckets: &[],
+};
+
 pub(super) const TRUNCATED_TOKENS: Definition<0> = Definition {
     name: "pointsman_classifier_truncated_tokens",
     help: "Tokens of the newest user turn that did not fit a classifier and were cut.",

@@ -38,6 +38,17 @@ pub enum AttemptOutcome {
     Cancelled,
 }
 
+/// Where a classifier's scores came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheOutcome {
+    /// The text was judged before.
+    Hit,
+    /// The text was new.
+    Miss,
+    /// The text was being judged for another request.
+    Joined,
+}
+
 /// How a reload ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -103,6 +114,21 @@ impl AttemptOutcome {
             Self::Timeout => "timeout",
             Self::Broken => "broken",
             Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl CacheOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 3] = [Self::Hit, Self::Miss, Self::Joined];
+
+    /// Returns the label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Joined => "joined",
         }
     }
 }

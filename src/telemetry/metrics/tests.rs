@@ -47,6 +47,7 @@ fn the_names_types_and_labels_are_those_that_dashboards_rely_on() {
         [
             "pointsman_build_info gauge version",
             "pointsman_classifier_batch_size histogram",
+            "pointsman_classifier_cache_total counter classifier,outcome",
             "pointsman_classifier_degraded_total counter classifier,reason",
             "pointsman_classifier_queue_depth gauge classifier",
             "pointsman_classifier_queue_wait_seconds histogram",
