@@ -9,6 +9,7 @@
 
 mod bundle;
 mod cache;
+mod device;
 mod encoder;
 mod flight;
 mod golden;
@@ -31,6 +32,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use self::bundle::{Bundle, BundleError, Identity};
 use self::cache::{Found, Key};
+pub use self::device::Device;
 use self::encoder::Encoder;
 pub use self::encoder::InferenceError;
 use self::flight::Waiting;
@@ -44,7 +46,7 @@ pub use self::runtime::{Runtime, RuntimeError};
 use self::scorer::{Input, Scorer};
 use self::session::OnnxEncoder;
 pub use self::tokenize::{Budget, Excerpt, Tokenizer, Tokens};
-use self::worker::{Record, Worker};
+use self::worker::{Ground, Record, Worker};
 use crate::config::{self, Name};
 use crate::features::Features;
 use crate::scores::{Degraded, Scores};
@@ -122,11 +124,20 @@ impl Classifier {
         host: &Host,
         mut bundle: Bundle,
     ) -> Result<Self, BundleError> {
-        let encoder = || OnnxEncoder::new(&host.runtime, &bundle, config.threads);
-        let encoders = (0..config.workers.max(1)).map(|_| encoder()).collect::<Result<_, _>>()?;
+        let runtime = &host.runtime;
+        let encoders = |device| {
+            let encoder = |_| OnnxEncoder::new(runtime, &bundle, config.threads, device);
+            (0..config.workers.max(1)).map(encoder).collect::<Result<Vec<_>, _>>()
+        };
+        let opened = device::open(name, config, runtime.has_cuda(), encoders)?;
         // Every session has its own copy.
         bundle.model = Vec::new();
-        Self::serve(bundle, encoders, config, Record::new(name, config, host.metrics.classifier(name)))
+        let metrics = host.metrics.classifier(name);
+        if opened.fell_back.is_some() {
+            metrics.fell_back();
+        }
+        let ground = Ground { device: opened.device, fell_back: opened.fell_back };
+        Self::serve(bundle, opened.content, config, Record::new(name, config, metrics, ground))
     }
 
     /// Judges a text: the scores of every head, or why there are none, at the latest at `deadline`.
@@ -170,6 +181,26 @@ impl Classifier {
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.0.identity
+    }
+
+    /// Returns what it runs on.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.0.record.ground.device
+    }
+
+    /// Returns why it serves worse than it should: a lower device, a session that fails, threads that ended.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let Record { ground, counts, sessions, .. } = &*self.0.record;
+        let workers = counts.workers.load(Ordering::Relaxed);
+        if counts.failing.load(Ordering::Relaxed) {
+            return Some("inference: the last run failed".to_owned());
+        }
+        if workers < *sessions {
+            return Some(format!("worker_gone: {workers} of {sessions} workers run"));
+        }
+        ground.fell_back.as_ref().map(|cause| format!("device: runs on {}, {cause}", ground.device))
     }
 
     /// Returns what it has been through.

@@ -25,9 +25,9 @@ pub struct Snapshot {
     /// The file it was built from.
     pub config: Arc<Config>,
     /// How models are chosen.
-    pub policies: PolicySet,
+    pub policies: Arc<PolicySet>,
     /// Who answers.
-    pub upstreams: Upstreams,
+    pub upstreams: Arc<Upstreams>,
     /// Who judges.
     pub classifiers: BTreeMap<Name, ClassifierState>,
 }
@@ -64,6 +64,16 @@ pub enum BuildError {
     /// The file holds mistakes.
     #[error(transparent)]
     Config(#[from] Problems),
+    /// A classifier that must run on its device does not run.
+    #[error("classifiers.{name}.require: {}: {detail}", reason.as_str())]
+    Required {
+        /// The classifier.
+        name: Name,
+        /// Why it does not.
+        reason: Degraded,
+        /// What an operator has to mend.
+        detail: String,
+    },
     /// A classifier that serves now would be lost.
     #[error("classifiers.{name}.bundle: {source}")]
     Classifier {
@@ -89,6 +99,19 @@ impl Snapshot {
                 (ClassifierState::Unavailable { .. }, Some(ClassifierState::Unavailable { .. })) => true,
                 _ => false,
             })
+    }
+
+    /// Returns the same policies, upstreams and running classifiers as a generation of their own.
+    #[must_use]
+    pub fn again(&self, generation: u64) -> Self {
+        let Self { config, policies, upstreams, classifiers, .. } = self;
+        Self {
+            generation,
+            config: Arc::clone(config),
+            policies: Arc::clone(policies),
+            upstreams: Arc::clone(upstreams),
+            classifiers: classifiers.clone(),
+        }
     }
 
     /// Returns whether every classifier serves.
@@ -136,6 +159,10 @@ impl Builder {
         let mut problems = Vec::new();
         for (name, section) in &config.classifiers {
             let state = self.classifier(name, section, previous)?;
+            if let (true, ClassifierState::Unavailable { reason, detail }) = (section.require, &state) {
+                let (name, reason, detail) = (name.clone(), *reason, detail.clone());
+                return Err(BuildError::Required { name, reason, detail });
+            }
             if let ClassifierState::Ready(classifier) = &state {
                 problems.extend(policies.check_labels(name, |head| classifier.labels(head)));
             }
@@ -145,6 +172,7 @@ impl Builder {
             return Err(self.problems(problems).into());
         }
         let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
+        let (policies, upstreams) = (Arc::new(policies), Arc::new(upstreams));
         Ok(Snapshot { generation, config: Arc::new(config), policies, upstreams, classifiers })
     }
 

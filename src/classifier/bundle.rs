@@ -105,6 +105,12 @@ impl Bundle {
         &self.heads
     }
 
+    /// Returns how many golden inputs it holds.
+    #[must_use]
+    pub const fn golden_inputs(&self) -> usize {
+        self.golden.len()
+    }
+
     /// Returns the ONNX model's bytes.
     #[must_use]
     pub fn model(&self) -> &[u8] {

@@ -7,9 +7,10 @@ use ort::session::{Session, SessionInputValue};
 use ort::value::{Outlet, Tensor, TensorElementType};
 
 use super::bundle::{Bundle, BundleError};
+use super::device::Device;
 use super::encoder::{Encoder, InferenceError};
 use super::manifest::EncoderSpec;
-use super::runtime::Runtime;
+use super::runtime::{Provider, Runtime};
 use super::tokenize::Tokens;
 
 /// What every encoder takes, int64 of shape [batch, sequence].
@@ -38,9 +39,9 @@ struct Padding {
 
 impl OnnxEncoder {
     /// Creates the session from the model's bytes, the very ones whose hash was checked.
-    pub(crate) fn new(runtime: &Runtime, bundle: &Bundle, threads: usize) -> Result<Self, BundleError> {
+    pub(crate) fn new(runtime: &Runtime, bundle: &Bundle, threads: usize, device: Device) -> Result<Self, BundleError> {
         let (spec, model) = (&bundle.manifest.encoder, &bundle.model);
-        let session = session(runtime, model, threads)
+        let session = session(runtime, model, threads, device)
             .map_err(|source| BundleError::Session { file: spec.file.clone(), source: source.into() })?;
         let contract = Contract { spec };
         contract.check_inputs(session.inputs())?;
@@ -64,14 +65,39 @@ impl Encoder for OnnxEncoder {
     }
 }
 
-fn session(runtime: &Runtime, model: &[u8], threads: usize) -> ort::Result<Session> {
-    Session::builder(runtime.environment())?
+fn session(runtime: &Runtime, model: &[u8], threads: usize, device: Device) -> ort::Result<Session> {
+    let environment = runtime.environment();
+    for provider in providers(device) {
+        runtime.load_provider(*provider)?;
+    }
+    let mut devices = Vec::new();
+    for provider in providers(device) {
+        let number = if let Device::Cuda(number) = device { number } else { 0 };
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        let mut own = environment.devices().filter(|device| device.ep().is_ok_and(|name| name == provider.name));
+        let missing = || ort::Error::new(format!("{} finds no device {number}", provider.name));
+        devices.push(own.nth(number).ok_or_else(missing)?);
+    }
+    let mut builder = Session::builder(environment)?;
+    if !devices.is_empty() {
+        builder = builder.with_devices(devices, None)?;
+    }
+    builder
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(threads)?
         .with_inter_threads(1)?
         // A spinning pool takes up to twice the CPU, from the proxy's own threads.
         .with_intra_op_spinning(false)?
         .commit_from_memory(model)
+}
+
+/// Returns the providers that a device needs, the preferred one first; what none of them takes runs on the CPU.
+const fn providers(device: Device) -> &'static [Provider] {
+    match device {
+        Device::Cpu => &[],
+        Device::Cuda(_) => &[Provider::CUDA],
+        Device::TensorRt => &[Provider::TENSORRT, Provider::CUDA],
+    }
 }
 
 /// Pads to the longest of the batch; the mask hides the padding.

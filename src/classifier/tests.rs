@@ -98,7 +98,7 @@ fn pool_of(
     encoders: Vec<Scripted>,
 ) -> (Classifier, Vec<Worker<Scripted>>) {
     let scorers = encoders.into_iter().map(|encoder| Scorer::new(&bundle, encoder, config.batch.max_size)).collect();
-    let record = Record::new(&name(), config, Metrics::new().classifier(&name()));
+    let record = Record::new(&name(), config, Metrics::new().classifier(&name()), cpu());
     Classifier::assemble(bundle, scorers, config.queue, record)
 }
 
@@ -108,6 +108,10 @@ pub(super) fn enqueue(classifier: &Classifier, text: &str, deadline: Instant) ->
         Place::Waiting(waiting) => waiting,
         Place::Known(_) => panic!("{text:?} was judged before"),
     }
+}
+
+fn cpu() -> Ground {
+    Ground { device: Device::Cpu, fell_back: None }
 }
 
 fn cached() -> config::Classifier {
@@ -447,6 +451,29 @@ async fn a_handle_knows_its_labels_and_its_bundle() {
     assert!(classifier.labels("mood").is_none());
     assert_eq!((&*classifier.identity().name, &*classifier.identity().version), ("tiny", "1.0.0"));
     assert_eq!(classifier.identity().sha256.len(), 64);
+}
+
+#[tokio::test]
+async fn a_device_that_does_not_work_is_told_and_counted() {
+    let host = host(fixture().parent().expect("a parent"));
+    let config = config::Classifier { device: config::Device::Cuda(200), ..config("tiny") };
+
+    let classifier = Classifier::start(&name(), &config, &host).expect("the CPU works");
+
+    assert_eq!(classifier.device(), Device::Cpu);
+    let trouble = classifier.trouble().expect("a lower device");
+    assert!(trouble.starts_with("device: runs on cpu, cuda:200 does not work: "), "{trouble}");
+    let fallbacks = r#"pointsman_classifier_device_fallbacks_total{classifier="default"} 1"#;
+    assert!(host.metrics.render().contains(fallbacks), "{}", host.metrics.render());
+}
+
+#[test]
+fn a_required_device_that_does_not_work_is_refused() {
+    let config = config::Classifier { device: config::Device::Cuda(200), require: true, ..config("tiny") };
+
+    let error = Classifier::start(&name(), &config, &host(fixture().parent().expect("a parent"))).expect_err("no GPU");
+
+    assert!(matches!(error, BundleError::Device { .. }), "{error}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::cache::{Cache, Key};
+use super::device::Device;
 use super::encoder::{Encoder, InferenceError};
 use super::queue::{Entry, Intake};
 use super::scorer::{Input, LENGTHS, Scorer};
@@ -38,8 +39,18 @@ pub(crate) struct Record {
     pub(crate) counts: Counts,
     pub(crate) metrics: ClassifierMetrics,
     pub(crate) batch: config::Batch,
+    pub(crate) ground: Ground,
+    /// How many workers there should be.
+    pub(crate) sessions: usize,
     /// A run that takes longer counts against its input.
     stall: Duration,
+}
+
+/// What the sessions run on, and why it is not what was wanted.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    pub(crate) device: Device,
+    pub(crate) fell_back: Option<String>,
 }
 
 /// What the workers have been through, counted since their start.
@@ -79,7 +90,7 @@ struct Alive(Arc<Record>);
 
 impl Record {
     /// Starts a record of nothing.
-    pub(crate) fn new(name: &Name, config: &config::Classifier, metrics: ClassifierMetrics) -> Self {
+    pub(crate) fn new(name: &Name, config: &config::Classifier, metrics: ClassifierMetrics, ground: Ground) -> Self {
         Self {
             name: name.clone(),
             cache: Cache::new(config.cache),
@@ -87,6 +98,8 @@ impl Record {
             counts: Counts::default(),
             metrics,
             batch: config.batch,
+            ground,
+            sessions: config.workers.max(1),
             stall: STALLED.max(config.deadline.0 * STALLED_DEADLINES),
         }
     }
@@ -129,7 +142,7 @@ impl<E: Encoder> Worker<E> {
         let mut batch = vec![first];
         while batch.len() < limit {
             let patience = if was_busy { record.batch.max_wait.0 } else { Duration::ZERO };
-            let Some(entry) = intake.next(&fits, patience.saturating_sub(oldest.elapsed())) else { break };
+            let Some(entry) = intake.next(fits, patience.saturating_sub(oldest.elapsed())) else { break };
             if self.wanted(&entry).is_some() {
                 batch.push(entry);
             }

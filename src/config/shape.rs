@@ -205,6 +205,27 @@ pub struct Classifier {
     /// How many judgements are remembered.
     #[serde(default)]
     pub cache: Cache,
+    /// What the model runs on. Default `auto`.
+    #[serde(default)]
+    pub device: Device,
+    /// Refuses to start, or to reload, when the model cannot run on exactly that device. Default false.
+    #[serde(default)]
+    pub require: bool,
+}
+
+/// What a model runs on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// The first CUDA device if there is one that works, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The CUDA device of that number; the CPU if it does not work.
+    Cuda(u32),
+    /// The first CUDA device by TensorRT; by CUDA alone if that does not work, else the CPU.
+    Tensorrt,
 }
 
 /// How prompts are put together into one run.
@@ -384,6 +405,8 @@ impl Classifier {
             workers: Self::default_workers(),
             batch: Batch::default(),
             cache: Cache::default(),
+            device: Device::default(),
+            require: false,
         }
     }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::problem::{KeyPath, Problem};
 use super::{
-    Classifier, Config, Credential, Model, Name, Policy, Provider, Retry, Span, Strategy, Tiers, Timeouts, nearest,
+    Classifier, Config, Credential, Device, Model, Name, Policy, Provider, Retry, Span, Strategy, Tiers, Timeouts,
+    nearest,
 };
 
 const BODY_BYTES: RangeInclusive<usize> = 1..=1 << 30;
@@ -19,6 +20,7 @@ const BATCH_SIZE: RangeInclusive<usize> = 1..=1024;
 const BATCH_WAIT: [Duration; 2] = [Duration::ZERO, Duration::from_secs(1)];
 const CACHE_ENTRIES: RangeInclusive<usize> = 0..=10_000_000;
 const CACHE_BYTES: RangeInclusive<usize> = 0..=1 << 30;
+const CUDA_DEVICES: RangeInclusive<u32> = 0..=255;
 const CONTEXT: RangeInclusive<u64> = 1..=1_000_000_000;
 const DEADLINE: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(10)];
 const TIMEOUT: [Duration; 2] = [Duration::from_millis(1), Duration::from_hours(1)];
@@ -145,6 +147,12 @@ impl Checker<'_> {
         self.within(&batch.key("max_size"), &classifier.batch.max_size, &BATCH_SIZE);
         self.span(&batch.key("max_wait"), classifier.batch.max_wait, BATCH_WAIT);
         self.within(&cache.key("max_entries"), &classifier.cache.max_entries, &CACHE_ENTRIES);
+        if classifier.require && classifier.device == Device::Auto {
+            self.wrong(&path.key("require"), "needs a `device` by name (allowed: cpu, {cuda: N}, tensorrt)");
+        }
+        if let Device::Cuda(number) = classifier.device {
+            self.within(&path.key("device").key("cuda"), &number, &CUDA_DEVICES);
+        }
         self.within(&cache.key("max_bytes"), &classifier.cache.max_bytes, &CACHE_BYTES);
     }
 

@@ -266,6 +266,14 @@ pub enum BundleError {
         /// What ONNX Runtime said.
         source: Cause,
     },
+    /// The model cannot run on the device that the configuration requires.
+    #[error("device {device} is required and does not work")]
+    Device {
+        /// The device.
+        device: String,
+        /// Why.
+        source: Box<Self>,
+    },
     /// The model does not take what is fed, or gives not what is read.
     #[error("{file}: {what} is {actual}, expected {expected}")]
     Graph {

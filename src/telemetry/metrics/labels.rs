@@ -59,6 +59,8 @@ pub enum ReloadOutcome {
     Unchanged,
     /// The new state was refused; the old snapshot keeps serving.
     Rejected,
+    /// The snapshot before serves again.
+    RolledBack,
 }
 
 impl Stage {
@@ -135,7 +137,7 @@ impl CacheOutcome {
 
 impl ReloadOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 3] = [Self::Applied, Self::Unchanged, Self::Rejected];
+    pub const ALL: [Self; 4] = [Self::Applied, Self::Unchanged, Self::Rejected, Self::RolledBack];
 
     /// Returns the label's value.
     #[must_use]
@@ -144,6 +146,7 @@ impl ReloadOutcome {
             Self::Applied => "applied",
             Self::Unchanged => "unchanged",
             Self::Rejected => "rejected",
+            Self::RolledBack => "rolled_back",
         }
     }
 }

@@ -19,7 +19,12 @@ fn touched() -> Metrics {
     metrics.retry_refused();
     metrics.degraded(&classifier, "deadline");
     metrics.scored(&classifier, &"tier".into(), &"simple".into(), 0.8);
-    metrics.set_models(&[ModelInfo { classifier: classifier.clone(), version: "1".into(), sha256: "ab".into() }]);
+    metrics.set_models(&[ModelInfo {
+        classifier: classifier.clone(),
+        version: "1".into(),
+        sha256: "ab".into(),
+        device: "cpu".into(),
+    }]);
     let _ = metrics.classifier(&classifier);
     metrics
 }
@@ -49,6 +54,8 @@ fn the_names_types_and_labels_are_those_that_dashboards_rely_on() {
             "pointsman_classifier_batch_size histogram",
             "pointsman_classifier_cache_total counter classifier,outcome",
             "pointsman_classifier_degraded_total counter classifier,reason",
+            "pointsman_classifier_device_fallbacks_total counter classifier",
+            "pointsman_classifier_device_info gauge classifier,device",
             "pointsman_classifier_queue_depth gauge classifier",
             "pointsman_classifier_queue_wait_seconds histogram",
             "pointsman_classifier_run_seconds histogram",
@@ -142,7 +149,8 @@ fn a_rejected_reload_leaves_the_generation_and_the_time_of_the_last_success() {
 #[test]
 fn a_swapped_bundle_replaces_what_is_said_about_the_old_one() {
     let metrics = touched();
-    let next = ModelInfo { classifier: name("default"), version: "2".into(), sha256: "cd".into() };
+    let next =
+        ModelInfo { classifier: name("default"), version: "2".into(), sha256: "cd".into(), device: "cpu".into() };
 
     metrics.set_models(&[next]);
 
