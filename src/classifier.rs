@@ -1,21 +1,26 @@
-//! Classifiers: bundles of weights that judge prompts, each behind a bounded queue on a thread of its own.
+//! Classifiers: bundles of weights that judge prompts, each behind a bounded queue on threads of its own.
 //!
-//! [`Classifier`] is the handle that the router keeps; behind it a worker owns the tokenizer, the ONNX Runtime session and
-//! the heads. No proxy thread ever runs a model or waits longer than its deadline. What goes wrong is a
+//! [`Classifier`] is the handle that the router keeps; behind it workers own a tokenizer, an ONNX Runtime session and heads
+//! each, and share one queue. What was judged before comes out of a cache, and what is being judged is judged once. No proxy thread ever runs a model or waits longer than its deadline. What goes wrong is a
 //! [`Degraded`], never an error to the client.
 //!
 //! A [`Bundle`] is verified as a whole before it serves: hashes, shapes, the graph, a warm-up, the golden inputs. `ort` is
 //! used in `runtime` and `session` only.
 
 mod bundle;
+mod cache;
+mod device;
 mod encoder;
+mod flight;
 mod golden;
 mod heads;
 mod inputs;
 mod manifest;
+mod queue;
 mod runtime;
 mod scorer;
 mod session;
+mod strikes;
 mod tokenize;
 mod worker;
 
@@ -23,41 +28,51 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 pub use self::bundle::{Bundle, BundleError, Identity};
+use self::cache::{Found, Key};
+pub use self::device::Device;
 use self::encoder::Encoder;
 pub use self::encoder::InferenceError;
+use self::flight::Waiting;
 pub use self::heads::Heads;
 pub use self::inputs::FeatureInputs;
-pub use self::manifest::{Activation, Block, EncoderSpec, HeadKind, HeadSpec, Manifest, Precision, TokenizerSpec};
+pub use self::manifest::{
+    Activation, Block, EncoderSpec, HeadKind, HeadSpec, Kind, Manifest, Precision, TokenizerSpec,
+};
+use self::queue::{Entry, Queue};
 pub use self::runtime::{Runtime, RuntimeError};
 use self::scorer::{Input, Scorer};
 use self::session::OnnxEncoder;
 pub use self::tokenize::{Budget, Excerpt, Tokenizer, Tokens};
-use self::worker::{Counts, Entry, Queue, Worker};
+use self::worker::{Ground, Record, Worker};
 use crate::config::{self, Name};
 use crate::features::Features;
 use crate::scores::{Degraded, Scores};
-use crate::telemetry::{ClassifierMetrics, Metrics};
+use crate::telemetry::{CacheOutcome, Metrics};
 
-/// A handle to a running classifier; clones share it. When the last one is dropped, the worker finishes what is queued
-/// and ends.
+/// A handle to a running classifier; clones share it. When the last one is dropped, the workers finish what is queued
+/// and end.
 #[derive(Debug, Clone)]
 pub struct Classifier(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    name: Name,
     identity: Identity,
     budget: Budget,
     inputs: FeatureInputs,
     heads: Arc<Heads>,
-    queue: mpsc::Sender<Entry>,
-    counts: Arc<Counts>,
-    metrics: ClassifierMetrics,
+    queue: Queue,
+    record: Arc<Record>,
+}
+
+/// Where a caller's scores are.
+enum Place {
+    /// There.
+    Known(Arc<Scores>),
+    /// With a worker.
+    Waiting(Waiting),
 }
 
 /// What a process lends every classifier that it starts.
@@ -82,11 +97,15 @@ pub struct Stats {
     pub failures: u64,
     /// Runs that panicked.
     pub panics: u64,
+    /// Threads that run.
+    pub workers: usize,
+    /// Whether the last run failed.
+    pub failing: bool,
 }
 
 impl Classifier {
-    /// Loads the bundle that `config` names and starts it: verify, create the session, warm up, check the golden inputs,
-    /// start the worker. Takes a good part of a second, so call it off the proxy's threads.
+    /// Loads the bundle that `config` names and starts it: verify, create the sessions, warm up, check the golden inputs,
+    /// start the workers. Takes a good part of a second, so call it off the proxy's threads.
     ///
     /// # Errors
     /// The first thing that is wrong with the bundle.
@@ -105,11 +124,20 @@ impl Classifier {
         host: &Host,
         mut bundle: Bundle,
     ) -> Result<Self, BundleError> {
-        let encoder = OnnxEncoder::new(&host.runtime, &bundle.manifest.encoder, &bundle.model, config.threads)?;
-        // The session has its own copy.
+        let runtime = &host.runtime;
+        let encoders = |device| {
+            let encoder = |_| OnnxEncoder::new(runtime, &bundle, config.threads, device);
+            (0..config.workers.max(1)).map(encoder).collect::<Result<Vec<_>, _>>()
+        };
+        let opened = device::open(name, config, runtime.has_cuda(), encoders)?;
+        // Every session has its own copy.
         bundle.model = Vec::new();
-        let queue = Queue { capacity: config.queue, metrics: host.metrics.classifier(name) };
-        Self::serve(name, bundle, encoder, queue)
+        let metrics = host.metrics.classifier(name);
+        if opened.fell_back.is_some() {
+            metrics.fell_back();
+        }
+        let ground = Ground { device: opened.device, fell_back: opened.fell_back };
+        Self::serve(bundle, opened.content, config, Record::new(name, config, metrics, ground))
     }
 
     /// Judges a text: the scores of every head, or why there are none, at the latest at `deadline`.
@@ -117,11 +145,15 @@ impl Classifier {
     /// Dropping the future takes the text out of the queue.
     ///
     /// # Errors
-    /// `NoText` for a blank text, `QueueFull` at once, `Deadline` in time, `Inference` and `WorkerGone` as they happen.
+    /// `NoText` for a blank text, `Poisoned` and `QueueFull` at once, `Deadline` in time, `Inference` and `WorkerGone` as
+    /// they happen.
     pub async fn classify(&self, text: &str, features: &Features, deadline: Instant) -> Result<Scores, Degraded> {
-        let scores = self.enqueue(text, features, deadline)?;
-        match timeout_at(deadline, scores).await {
-            Ok(Ok(scores)) => scores,
+        let waiting = match self.ask(text, features, deadline)? {
+            Place::Known(scores) => return Ok(Scores::clone(&scores)),
+            Place::Waiting(waiting) => waiting,
+        };
+        match timeout_at(deadline, waiting).await {
+            Ok(Ok(scores)) => scores.map(Arc::unwrap_or_clone),
             Ok(Err(_worker_dropped_the_entry)) => Err(Degraded::WorkerGone),
             Err(_elapsed) => Err(Degraded::Deadline),
         }
@@ -136,7 +168,7 @@ impl Classifier {
     /// Returns what the configuration calls it.
     #[must_use]
     pub fn name(&self) -> &Name {
-        &self.0.name
+        &self.0.record.name
     }
 
     /// Returns whether `other` is a handle to the same running classifier.
@@ -151,68 +183,124 @@ impl Classifier {
         &self.0.identity
     }
 
+    /// Returns what it runs on.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.0.record.ground.device
+    }
+
+    /// Returns why it serves worse than it should: a lower device, a session that fails, threads that ended.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let Record { ground, counts, sessions, .. } = &*self.0.record;
+        let workers = counts.workers.load(Ordering::Relaxed);
+        if counts.failing.load(Ordering::Relaxed) {
+            return Some("inference: the last run failed".to_owned());
+        }
+        if workers < *sessions {
+            return Some(format!("worker_gone: {workers} of {sessions} workers run"));
+        }
+        ground.fell_back.as_ref().map(|cause| format!("device: runs on {}, {cause}", ground.device))
+    }
+
     /// Returns what it has been through.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let Shared { queue, counts, .. } = &*self.0;
+        let Shared { queue, record, .. } = &*self.0;
         Stats {
-            waiting: queue.max_capacity() - queue.capacity(),
-            skipped: counts.skipped.load(Ordering::Relaxed),
-            failures: counts.failures.load(Ordering::Relaxed),
-            panics: counts.panics.load(Ordering::Relaxed),
+            waiting: queue.waiting(),
+            skipped: record.counts.skipped.load(Ordering::Relaxed),
+            failures: record.counts.failures.load(Ordering::Relaxed),
+            panics: record.counts.panics.load(Ordering::Relaxed),
+            workers: record.counts.workers.load(Ordering::Relaxed),
+            failing: record.counts.failing.load(Ordering::Relaxed),
         }
     }
 
-    fn serve<E: Encoder>(name: &Name, bundle: Bundle, encoder: E, queue: Queue) -> Result<Self, BundleError> {
-        let mut scorer = Scorer::new(&bundle, encoder);
+    fn serve<E: Encoder>(
+        bundle: Bundle,
+        encoders: Vec<E>,
+        config: &config::Classifier,
+        record: Record,
+    ) -> Result<Self, BundleError> {
+        let mut scorers: Vec<_> =
+            encoders.into_iter().map(|encoder| Scorer::new(&bundle, encoder, config.batch.max_size)).collect();
         let file = &bundle.manifest.encoder.file;
-        scorer.warm_up().map_err(|source| BundleError::Run { file: file.clone(), source })?;
-        golden::check(&bundle, &mut scorer)?;
-        let (classifier, worker) = Self::assemble(name, bundle, scorer, queue);
-        worker.spawn().map_err(|source| BundleError::Thread { source })?;
+        for scorer in &mut scorers {
+            scorer.warm_up().map_err(|source| BundleError::Run { file: file.clone(), source })?;
+            golden::check(&bundle, scorer)?;
+        }
+        let (classifier, workers) = Self::assemble(bundle, scorers, config.queue, record);
+        for worker in workers {
+            worker.spawn().map_err(|source| BundleError::Thread { source })?;
+        }
         Ok(classifier)
     }
 
-    /// Ties a handle to a worker that does not run yet.
-    fn assemble<E: Encoder>(name: &Name, bundle: Bundle, scorer: Scorer<E>, queue: Queue) -> (Self, Worker<E>) {
-        let metrics = queue.metrics.clone();
-        let (queue, worker) = Worker::new(name, scorer, queue);
+    /// Ties a handle to workers that do not run yet.
+    fn assemble<E: Encoder>(
+        bundle: Bundle,
+        scorers: Vec<Scorer<E>>,
+        capacity: usize,
+        record: Record,
+    ) -> (Self, Vec<Worker<E>>) {
+        let record = Arc::new(record);
+        let (queue, intake) = queue::queue(capacity);
+        let workers = scorers.into_iter().map(|scorer| Worker::new(scorer, &intake, &record)).collect();
         let shared = Shared {
-            name: name.clone(),
             budget: bundle.tokenizer.budget(),
             identity: bundle.identity,
             inputs: bundle.inputs,
             heads: bundle.heads,
             queue,
-            counts: worker.counts(),
-            metrics,
+            record,
         };
-        (Self(Arc::new(shared)), worker)
+        (Self(Arc::new(shared)), workers)
     }
 
-    fn enqueue(
-        &self,
-        text: &str,
-        features: &Features,
-        deadline: Instant,
-    ) -> Result<oneshot::Receiver<Result<Scores, Degraded>>, Degraded> {
+    /// Finds the scores, or who is about to have them, or brings the text to the workers.
+    fn ask(&self, text: &str, features: &Features, deadline: Instant) -> Result<Place, Degraded> {
         if text.trim_start().is_empty() {
             return Err(Degraded::NoText);
         }
-        if deadline <= Instant::now() {
+        let queued = Instant::now();
+        if deadline <= queued {
             return Err(Degraded::Deadline);
         }
-        let (reply, scores) = oneshot::channel();
-        let input = Input { excerpt: self.0.budget.excerpt(text), features: self.0.inputs.scale(features) };
-        let entry = Entry { input, queued: Instant::now(), deadline, reply };
-        let place = self.0.queue.try_reserve().map_err(|error| match error {
-            TrySendError::Full(()) => Degraded::QueueFull,
-            TrySendError::Closed(()) => Degraded::WorkerGone,
-        })?;
+        let Shared { queue, record, .. } = &*self.0;
+        let input = Input::new(text, features, self.0.budget, &self.0.inputs);
+        let key = Key::of(&input, &self.0.identity);
+        if record.strikes.is_poisoned(key) {
+            return Err(Degraded::Poisoned);
+        }
+        let place = queue.place();
+        match record.cache.find(key, deadline, place.is_some()) {
+            Found::Hit(scores) => {
+                record.metrics.cached(CacheOutcome::Hit);
+                Ok(Place::Known(scores))
+            }
+            Found::Joined(waiting) => {
+                record.metrics.cached(CacheOutcome::Joined);
+                Ok(Place::Waiting(waiting))
+            }
+            Found::Lead(flight, waiting) => {
+                record.metrics.cached(CacheOutcome::Miss);
+                self.send(Entry { key, input, queued, flight, place })?;
+                Ok(Place::Waiting(waiting))
+            }
+            Found::Nothing => Err(Degraded::QueueFull),
+        }
+    }
+
+    fn send(&self, entry: Entry) -> Result<(), Degraded> {
+        let Shared { queue, record, .. } = &*self.0;
         // Counted before it is sent, so that the depth never dips below zero.
-        self.0.metrics.queued();
-        place.send(entry);
-        Ok(scores)
+        record.metrics.queued();
+        queue.send(entry).map_err(|entry| {
+            record.metrics.dequeued(entry.queued.elapsed());
+            record.cache.forget(entry.key, &entry.flight);
+            Degraded::WorkerGone
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Exit codes follow sysexits: 64 for bad usage, 65 for bad data, 69 for an address or a library that is not to be had, 78 for a bad
 //! configuration. Results go to stdout, everything else to stderr.
 
+mod bundle;
 mod check;
 mod decide;
 mod demo;
@@ -48,6 +49,9 @@ enum Command {
     Serve(serve::Arguments),
     /// Checks a configuration with its bundles and keys; exits with 78 and every problem if it is bad.
     Check(ConfigFile),
+    /// Shows or verifies a bundle of weights.
+    #[command(subcommand)]
+    Bundle(bundle::Command),
     /// Decides for one prompt and says why, without sending it anywhere.
     Decide(decide::Arguments),
     /// Prints the features of prompts: JSON lines with a `prompt` on stdin, one JSON object a line on stdout.
@@ -80,6 +84,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match arguments.command {
         Command::Serve(command) => serve::run(&command, arguments.log_format),
         Command::Check(file) => check::run(&file.config),
+        Command::Bundle(command) => bundle::run(&command),
         Command::Decide(command) => decide::run(&command),
         Command::Features => features::run(),
         Command::Eval(command) => eval::run(&command),

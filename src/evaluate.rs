@@ -110,10 +110,10 @@ impl Evaluation {
         let name = manifest.name.clone();
         // The deadline is each call's own. One thread, so that float32 sums come in one order.
         let config = config::Classifier {
-            bundle: bundle.to_owned(),
             deadline: Span::from_secs(1),
             queue: IN_FLIGHT,
-            threads: 1,
+            cache: config::Cache { max_entries: 0, max_bytes: 0 },
+            ..config::Classifier::of(bundle)
         };
         let classifier = Classifier::start_bundle(&name, &config, host, opened)?;
         Ok(Self { head: spec, classifier })

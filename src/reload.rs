@@ -24,6 +24,8 @@ pub struct Reloader {
     router: Arc<Router>,
     metrics: Arc<Metrics>,
     last: Mutex<Option<Reloaded>>,
+    /// What served before, kept whole and running, so that going back takes no loading.
+    previous: Mutex<Option<Arc<Snapshot>>>,
     turn: Mutex<()>,
 }
 
@@ -53,7 +55,8 @@ impl Reloader {
     /// Makes a reloader of the builder's file for `router`.
     #[must_use]
     pub fn new(builder: Builder, router: Arc<Router>, metrics: Arc<Metrics>) -> Self {
-        let reloader = Self { builder, router, metrics, last: Mutex::new(None), turn: Mutex::new(()) };
+        let reloader =
+            Self { builder, router, metrics, last: Mutex::new(None), previous: Mutex::new(None), turn: Mutex::new(()) };
         let snapshot = reloader.router.snapshot();
         announce(&reloader.metrics, &snapshot);
         reloader.metrics.started(snapshot.generation, SystemTime::now());
@@ -73,9 +76,8 @@ impl Reloader {
                 Reloaded::new(ReloadOutcome::Unchanged, serving.generation, None)
             }
             Ok(next) => {
-                announce(&self.metrics, &next);
                 let generation = next.generation;
-                self.router.swap(next);
+                self.swap(serving, next);
                 tracing::info!(trigger, generation, "Reloaded");
                 Reloaded::new(ReloadOutcome::Applied, generation, None)
             }
@@ -85,6 +87,30 @@ impl Reloader {
                 Reloaded::new(ReloadOutcome::Rejected, generation, Some(error.to_string()))
             }
         };
+        self.ended(reloaded)
+    }
+
+    /// Makes the snapshot serve that served before the last change, as a new generation; a second call undoes the first.
+    ///
+    /// Takes no time: the snapshot was kept, running classifiers included. The file is not touched, so the next reload
+    /// applies whatever it holds then. `None` when nothing served before.
+    pub fn rollback(&self) -> Option<Reloaded> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.previous.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let serving = self.router.snapshot();
+        let generation = serving.generation + 1;
+        tracing::warn!(generation, from = serving.generation, to = before.generation, "Rolled back");
+        self.swap(serving, before.again(generation));
+        Some(self.ended(Reloaded::new(ReloadOutcome::RolledBack, generation, None)))
+    }
+
+    fn swap(&self, serving: Arc<Snapshot>, next: Snapshot) {
+        announce(&self.metrics, &next);
+        self.router.swap(next);
+        *self.previous.lock().unwrap_or_else(PoisonError::into_inner) = Some(serving);
+    }
+
+    fn ended(&self, reloaded: Reloaded) -> Reloaded {
         self.metrics.reloaded(reloaded.outcome, reloaded.generation, reloaded.at);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(reloaded.clone());
         reloaded
@@ -174,7 +200,8 @@ fn announce(metrics: &Metrics, snapshot: &Snapshot) {
             ClassifierState::Ready(classifier) => {
                 let identity = classifier.identity();
                 let (version, sha256) = (Arc::clone(&identity.version), Arc::clone(&identity.sha256));
-                models.push(ModelInfo { classifier: name.clone(), version, sha256 });
+                let device = classifier.device().to_string().into();
+                models.push(ModelInfo { classifier: name.clone(), version, sha256, device });
             }
             ClassifierState::Unavailable { reason, detail } => {
                 tracing::error!(classifier = %name, reason = reason.as_str(), "Classifier unavailable: {detail}");

@@ -59,11 +59,13 @@ pub enum Degraded {
     Inference,
     /// The prompt holds no text to judge.
     NoText,
+    /// The prompt crashed or stalled the model twice and is not tried again.
+    Poisoned,
 }
 
 impl Degraded {
     /// Every reason, for the metrics to register up front.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::RuntimeMissing,
         Self::BundleUnavailable,
         Self::QueueFull,
@@ -71,6 +73,7 @@ impl Degraded {
         Self::WorkerGone,
         Self::Inference,
         Self::NoText,
+        Self::Poisoned,
     ];
 
     /// Returns the stable name used in metrics, headers and logs.
@@ -84,6 +87,7 @@ impl Degraded {
             Self::WorkerGone => "worker_gone",
             Self::Inference => "inference",
             Self::NoText => "no_text",
+            Self::Poisoned => "poisoned",
         }
     }
 }

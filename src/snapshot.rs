@@ -27,13 +27,13 @@ pub struct Snapshot {
     /// The file it was built from.
     pub config: Arc<Config>,
     /// How models are chosen.
-    pub policies: PolicySet,
+    pub policies: Arc<PolicySet>,
     /// Who answers.
-    pub upstreams: Upstreams,
+    pub upstreams: Arc<Upstreams>,
     /// Who may ask.
-    pub clients: Clients,
+    pub clients: Arc<Clients>,
     /// What the listeners with TLS show, by the listener's index.
-    pub certificates: Vec<Option<Certificate>>,
+    pub certificates: Arc<[Option<Certificate>]>,
     /// Who judges.
     pub classifiers: BTreeMap<Name, ClassifierState>,
 }
@@ -70,6 +70,16 @@ pub enum BuildError {
     /// The file holds mistakes.
     #[error(transparent)]
     Config(#[from] Problems),
+    /// A classifier that must run on its device does not run.
+    #[error("classifiers.{name}.require: {}: {detail}", reason.as_str())]
+    Required {
+        /// The classifier.
+        name: Name,
+        /// Why it does not.
+        reason: Degraded,
+        /// What an operator has to mend.
+        detail: String,
+    },
     /// A classifier that serves now would be lost.
     #[error("classifiers.{name}.bundle: {source}")]
     Classifier {
@@ -99,6 +109,21 @@ impl Snapshot {
                 (ClassifierState::Unavailable { .. }, Some(ClassifierState::Unavailable { .. })) => true,
                 _ => false,
             })
+    }
+
+    /// Returns the same policies, upstreams and running classifiers as a generation of their own.
+    #[must_use]
+    pub fn again(&self, generation: u64) -> Self {
+        let Self { config, policies, upstreams, clients, certificates, classifiers, .. } = self;
+        Self {
+            generation,
+            config: Arc::clone(config),
+            policies: Arc::clone(policies),
+            upstreams: Arc::clone(upstreams),
+            clients: Arc::clone(clients),
+            certificates: Arc::clone(certificates),
+            classifiers: classifiers.clone(),
+        }
     }
 
     /// Returns whether every classifier serves.
@@ -149,6 +174,10 @@ impl Builder {
         let mut problems = Vec::new();
         for (name, section) in &config.classifiers {
             let state = self.classifier(name, section, previous)?;
+            if let (true, ClassifierState::Unavailable { reason, detail }) = (section.require, &state) {
+                let (name, reason, detail) = (name.clone(), *reason, detail.clone());
+                return Err(BuildError::Required { name, reason, detail });
+            }
             if let ClassifierState::Ready(classifier) = &state {
                 problems.extend(policies.check_labels(name, |head| classifier.labels(head)));
             }
@@ -157,14 +186,22 @@ impl Builder {
         if !problems.is_empty() {
             return Err(self.problems(problems).into());
         }
-        let clients = Clients::build(config.clients.as_ref(), previous.map(|snapshot| &snapshot.clients));
+        let clients = Clients::build(config.clients.as_ref(), previous.map(|snapshot| &*snapshot.clients));
         let certificates = self.certificates(&config).map_err(|problems| self.problems(problems))?;
-        let before = previous.map(|snapshot| &snapshot.upstreams);
+        let before = previous.map(|snapshot| &*snapshot.upstreams);
         // Last, because new peers show in the metrics from here on.
         let upstreams = Upstreams::build(&config, &self.surroundings(), &self.metrics, before)
             .map_err(|problems| self.problems(problems))?;
         let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
-        Ok(Snapshot { generation, config: Arc::new(config), policies, upstreams, clients, certificates, classifiers })
+        Ok(Snapshot {
+            generation,
+            config: Arc::new(config),
+            policies: Arc::new(policies),
+            upstreams: Arc::new(upstreams),
+            clients: Arc::new(clients),
+            certificates: certificates.into(),
+            classifiers,
+        })
     }
 
     /// Returns the folder that relative paths start at.

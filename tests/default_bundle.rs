@@ -28,7 +28,7 @@ fn start() -> Classifier {
         runtime: Runtime::load().unwrap_or_else(|error| panic!("{error}")),
         metrics: Arc::new(Metrics::new()),
     };
-    let config = config::Classifier { bundle: BUNDLE.into(), deadline: Span::from_secs(60), queue: 64, threads: 1 };
+    let config = config::Classifier { deadline: Span::from_secs(60), ..config::Classifier::of(BUNDLE) };
     Classifier::start(&Name::new("default").expect("a name"), &config, &host).unwrap_or_else(|error| panic!("{error}"))
 }
 

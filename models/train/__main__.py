@@ -22,6 +22,17 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--bundle", type=Path, default=ROOT / "models" / "pointsman-mini")
     check.add_argument("--data", type=Path, required=True, help="JSONL of prompt and label")
     check.add_argument("--batch", type=int, default=1, help="prompts a run")
+    sequence = verbs.add_parser("sequence", help="export a sequence-classification model as a bundle without heads file")
+    sequence.add_argument("--model", required=True, help="checkpoint: a folder, or a name on the Hugging Face hub")
+    sequence.add_argument("--architecture", choices=["auto", "complexity-router"], default="auto")
+    sequence.add_argument("--base", default="microsoft/deberta-v3-base", help="encoder of a complexity-router")
+    sequence.add_argument("--labels", help="comma-separated, in the order of the logits; default: the checkpoint's own")
+    sequence.add_argument("--head", default="tier", help="what policies call the head")
+    sequence.add_argument("--kind", choices=["multinomial", "ordinal"], default="multinomial")
+    sequence.add_argument("--name", required=True, help="the bundle's name")
+    sequence.add_argument("--version", default="1")
+    sequence.add_argument("--max-tokens", type=int, default=512)
+    sequence.add_argument("--out", type=Path, required=True, help="bundle folder to write")
     for verb in (build, check):
         verb.add_argument("--pointsman", type=Path, default=ROOT / "target" / "release" / "pointsman", help="measures features")
     return top
@@ -38,6 +49,10 @@ def main() -> None:
     arguments = parser().parse_args()
     if arguments.verb == "check":
         return check(arguments)
+    if arguments.verb == "sequence":
+        from . import sequence
+
+        return sequence.run(arguments)
     from . import build  # imports torch, which `check` does without
 
     build.run(arguments)

@@ -33,7 +33,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const DECIDED_PATH: &str = "/v1/chat/completions";
 
 /// Every route, as a 404 lists them.
-pub(super) const ROUTES: [&str; 8] = [
+pub(super) const ROUTES: [&str; 9] = [
     "GET /",
     "GET /metrics",
     "GET /healthz",
@@ -42,6 +42,7 @@ pub(super) const ROUTES: [&str; 8] = [
     "GET /config",
     "POST /v1/decide",
     "POST /reload",
+    "POST /rollback",
 ];
 
 const INDEX: &str = include_str!("index.html");
@@ -82,6 +83,7 @@ fn router(plane: Arc<dyn Plane>) -> Router {
         .route("/config", get(config))
         .route("/v1/decide", post(decide))
         .route("/reload", post(reload))
+        .route("/rollback", post(rollback))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(plane)
@@ -112,6 +114,10 @@ async fn decide(State(plane): Shared, headers: HeaderMap, request: Request) -> R
 
 async fn reload(State(plane): Shared) -> Result<Json<Value>, AdminError> {
     plane.reload().await.map(Json)
+}
+
+async fn rollback(State(plane): Shared) -> Result<Json<Value>, AdminError> {
+    plane.rollback().await.map(Json)
 }
 
 async fn not_found(uri: Uri) -> AdminError {

@@ -82,6 +82,11 @@ impl Plane for Process {
             None => Ok(json!({ "outcome": reloaded.outcome, "generation": reloaded.generation })),
         }
     }
+
+    async fn rollback(&self) -> Result<Value, AdminError> {
+        let rolled_back = self.reloader.rollback().ok_or_else(AdminError::nothing_to_roll_back)?;
+        Ok(json!({ "outcome": rolled_back.outcome, "generation": rolled_back.generation }))
+    }
 }
 
 fn classifiers(
@@ -89,13 +94,15 @@ fn classifiers(
 ) -> BTreeMap<crate::config::Name, ClassifierState> {
     let show = |state: &snapshot::ClassifierState| match state {
         snapshot::ClassifierState::Ready(classifier) => ClassifierState {
-            state: Phase::Ready,
-            detail: None,
+            state: if classifier.trouble().is_some() { Phase::Degraded } else { Phase::Ready },
+            detail: classifier.trouble(),
+            device: Some(classifier.device().to_string()),
             version: Some(classifier.identity().version.to_string()),
         },
         snapshot::ClassifierState::Unavailable { reason, detail } => ClassifierState {
             state: Phase::Unavailable,
             detail: Some(format!("{}: {detail}", reason.as_str())),
+            device: None,
             version: None,
         },
     };

@@ -44,6 +44,12 @@ pub trait Plane: Send + Sync + 'static {
     /// # Errors
     /// Says what was wrong; then the old generation keeps serving.
     async fn reload(&self) -> Result<Value, AdminError>;
+
+    /// Makes the snapshot serve that served before the last change.
+    ///
+    /// # Errors
+    /// When nothing served before.
+    async fn rollback(&self) -> Result<Value, AdminError>;
 }
 
 /// Whether requests can be served, and how well.
@@ -64,8 +70,10 @@ pub struct Readiness {
 pub struct ClassifierState {
     /// In one word.
     pub state: Phase,
-    /// Why it is not ready.
+    /// Why it is not ready, or not as good as it should be.
     pub detail: Option<String>,
+    /// What it runs on.
+    pub device: Option<String>,
     /// The version of its bundle.
     pub version: Option<String>,
 }
@@ -113,6 +121,13 @@ impl AdminError {
     #[must_use]
     pub fn reload_rejected(message: String) -> Self {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, code: "reload_rejected", param: None, message }
+    }
+
+    /// Returns the error of a rollback to before the first generation.
+    #[must_use]
+    pub fn nothing_to_roll_back() -> Self {
+        let message = "Nothing served before this generation.".to_owned();
+        Self { status: StatusCode::CONFLICT, code: "nothing_to_roll_back", param: None, message }
     }
 }
 

@@ -42,6 +42,7 @@ impl Plane for Scripted {
         let missing = ClassifierState {
             state: Phase::Unavailable,
             detail: Some("libonnxruntime was not found".to_owned()),
+            device: None,
             version: None,
         };
         let at = SystemTime::UNIX_EPOCH + Duration::from_hours(24);
@@ -81,6 +82,10 @@ impl Plane for Scripted {
             return Err(AdminError::reload_rejected("models.small: no provider `x`".to_owned()));
         }
         Ok(json!({"outcome": "applied", "generation": self.generation.fetch_add(1, Ordering::Relaxed) + 1}))
+    }
+
+    async fn rollback(&self) -> Result<Value, AdminError> {
+        Err(AdminError::nothing_to_roll_back())
     }
 }
 
@@ -154,7 +159,7 @@ async fn readiness_says_how_each_classifier_is_and_how_the_last_reload_ended() {
         "ready": true,
         "generation": 1,
         "classifiers": {
-            "default": {"state": "unavailable", "detail": "libonnxruntime was not found", "version": null},
+            "default": {"state": "unavailable", "detail": "libonnxruntime was not found", "device": null, "version": null},
         },
         "last_reload": {"at": "1970-01-02T00:00:00Z", "outcome": "applied", "detail": null},
     });

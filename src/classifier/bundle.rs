@@ -60,8 +60,14 @@ impl Bundle {
         let mut files = Files::read(folder, &manifest)?;
 
         let tokenizer = Tokenizer::parse(&manifest.tokenizer, &files.take(&manifest.tokenizer.file))?;
-        let inputs = FeatureInputs::parse(&manifest.features_file, &files.take(&manifest.features_file))?;
-        let heads = Heads::parse(&manifest, &files.take(&manifest.heads_file), inputs.len())?;
+        let inputs = match &manifest.features_file {
+            Some(file) => FeatureInputs::parse(file, &files.take(file))?,
+            None => FeatureInputs::default(),
+        };
+        let heads = match &manifest.heads_file {
+            Some(file) => Heads::parse(&manifest, file, &files.take(file), inputs.len())?,
+            None => Heads::of_logits(&manifest),
+        };
         let golden = golden::parse(&manifest.golden_file, &files.take(&manifest.golden_file), &heads)?;
         let model = files.take(&manifest.encoder.file);
 
@@ -97,6 +103,12 @@ impl Bundle {
     #[must_use]
     pub fn heads(&self) -> &Heads {
         &self.heads
+    }
+
+    /// Returns how many golden inputs it holds.
+    #[must_use]
+    pub const fn golden_inputs(&self) -> usize {
+        self.golden.len()
     }
 
     /// Returns the ONNX model's bytes.

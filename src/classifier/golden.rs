@@ -64,10 +64,7 @@ pub(crate) fn check<E: Encoder>(bundle: &Bundle, scorer: &mut Scorer<E>) -> Resu
 
 impl GoldenInput {
     fn input(&self, bundle: &Bundle, counter: TokenCounter) -> Input {
-        Input {
-            excerpt: bundle.tokenizer.budget().excerpt(&self.text),
-            features: bundle.inputs.scale(&self.features(counter)),
-        }
+        Input::new(&self.text, &self.features(counter), bundle.tokenizer.budget(), &bundle.inputs)
     }
 
     /// Returns the features of a chat request whose one user turn is the text.
@@ -130,7 +127,7 @@ mod tests {
     /// The fixture with an encoder of its own, and golden scores that are right for one prompt a run.
     fn golden_for(embed: fn(&[Tokens]) -> Embeddings) -> (Bundle, Scorer<Scripted>) {
         let mut bundle = Bundle::open(&fixture()).expect("the fixture is sound");
-        let mut scorer = Scorer::new(&bundle, Scripted::new(embed));
+        let mut scorer = Scorer::new(&bundle, Scripted::new(embed), 8);
         let inputs: Vec<Input> =
             bundle.golden.iter().map(|golden| golden.input(&bundle, TokenCounter::new())).collect();
         for (golden, input) in bundle.golden.iter_mut().zip(&inputs) {

@@ -6,7 +6,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::bundle::BundleError;
 use super::encoder::InferenceError;
-use super::manifest::{Activation, Block, HeadSpec, Manifest};
+use super::manifest::{Activation, Block, HeadKind, HeadSpec, Manifest};
 use crate::scores::HeadScores;
 
 /// All heads of a bundle, in the manifest's order.
@@ -16,6 +16,7 @@ pub struct Heads(Vec<Head>);
 #[derive(Debug, Clone)]
 struct Head {
     name: Arc<str>,
+    kind: HeadKind,
     labels: Arc<[Arc<str>]>,
     inputs: Vec<Block>,
     activation: Activation,
@@ -39,11 +40,16 @@ struct Reader<'b> {
 }
 
 impl Heads {
-    /// Reads the heads of a checked manifest; `features` is the number of dense features.
-    pub(crate) fn parse(manifest: &Manifest, bytes: &[u8], features: usize) -> Result<Self, BundleError> {
-        let file = &manifest.heads_file;
+    /// Returns the heads of a checked manifest whose graph gives logits: there is nothing left to multiply.
+    pub(crate) fn of_logits(manifest: &Manifest) -> Self {
+        let head = |spec: &HeadSpec| Head { inputs: vec![Block::Embedding], ..Head::new(spec, Vec::new()) };
+        Self(manifest.heads.iter().map(head).collect())
+    }
+
+    /// Reads the heads of a checked manifest out of `file`; `features` is the number of dense features.
+    pub(crate) fn parse(manifest: &Manifest, file: &str, bytes: &[u8], features: usize) -> Result<Self, BundleError> {
         let tensors =
-            SafeTensors::deserialize(bytes).map_err(|source| BundleError::Heads { file: file.clone(), source })?;
+            SafeTensors::deserialize(bytes).map_err(|source| BundleError::Heads { file: file.to_owned(), source })?;
         let mut reader = Reader { file, tensors, read: Vec::new() };
         let mut heads = Vec::with_capacity(manifest.heads.len());
         for spec in &manifest.heads {
@@ -82,6 +88,7 @@ impl Head {
     fn new(spec: &HeadSpec, layers: Vec<Layer>) -> Self {
         Self {
             name: spec.name.as_str().into(),
+            kind: spec.kind,
             labels: spec.labels.iter().map(|label| Arc::from(label.as_str())).collect(),
             inputs: spec.inputs.clone(),
             activation: spec.activation,
@@ -104,7 +111,12 @@ impl Head {
             }
             values = layer.apply(&values);
         }
-        let probabilities = softmax(&values, self.temperature);
+        // An activation of a number is a number, but a softmax hides one that is not.
+        self.check(&values)?;
+        let probabilities = match self.kind {
+            HeadKind::Multinomial => softmax(&values, self.temperature),
+            HeadKind::Ordinal => ordinal(&values, self.temperature),
+        };
         self.check(&probabilities)?;
         Ok(HeadScores { head: Arc::clone(&self.name), labels: Arc::clone(&self.labels), probabilities })
     }
@@ -140,7 +152,7 @@ impl Reader<'_> {
         loop {
             let prefix = format!("{}.{}", spec.name, layers.len());
             let last = self.tensors.tensor(&format!("{}.{}.weight", spec.name, layers.len() + 1)).is_err();
-            let outputs = if last { Some(spec.labels.len()) } else { None };
+            let outputs = if last { Some(spec.logits()) } else { None };
             let layer = self.layer(&prefix, inputs, outputs)?;
             inputs = layer.bias.len();
             layers.push(layer);
@@ -221,6 +233,19 @@ fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
     parts.iter().map(|part| part / sum).collect()
 }
 
+/// Differences of the probabilities to be above each label; one that is larger than the one before counts as equal.
+fn ordinal(logits: &[f32], temperature: f32) -> Vec<f32> {
+    let mut above = 1.0_f32;
+    let mut probabilities = Vec::with_capacity(logits.len() + 1);
+    for logit in logits {
+        let next = above.min(1.0 / (1.0 + (-logit / temperature).exp()));
+        probabilities.push(above - next);
+        above = next;
+    }
+    probabilities.push(above);
+    probabilities
+}
+
 /// The error function by Abramowitz and Stegun 7.1.26, within 1.5e-7 and f32's rounding.
 fn erf(x: f32) -> f32 {
     let t = 1.0 / (1.0 + 0.327_591_1 * x.abs());
@@ -240,6 +265,7 @@ mod tests {
     fn head(layers: Vec<Layer>, temperature: f32) -> Head {
         Head {
             name: "tier".into(),
+            kind: HeadKind::Multinomial,
             labels: ["simple", "complex"].map(Arc::from).into(),
             inputs: vec![Block::Features, Block::Embedding],
             activation: Activation::Relu,
@@ -290,6 +316,16 @@ mod tests {
     #[test]
     fn huge_logits_do_not_overflow() {
         assert_eq!(softmax(&[1e30, 0.0], 1.0), [1.0, 0.0]);
+    }
+
+    #[test]
+    fn ordinal_probabilities_are_differences_and_never_negative() {
+        let half = ordinal(&[0.0, 0.0], 1.0);
+        let crossed = ordinal(&[0.0, 3.0], 1.0);
+        let sure = ordinal(&[30.0, -30.0], 1.0);
+
+        assert_eq!((half, crossed), (vec![0.5, 0.0, 0.5], vec![0.5, 0.0, 0.5]));
+        assert!((sure[1] - 1.0).abs() < 1e-6, "{sure:?}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::features::{self, Features, Kind};
 const BOUND: f64 = 5.0;
 
 /// The features of a bundle, in the order of its features file.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct FeatureInputs(Vec<FeatureInput>);
 
 #[derive(Debug, Clone)]

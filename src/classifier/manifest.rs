@@ -22,20 +22,25 @@ const MAX_TOKENS: usize = 8192;
 pub struct Manifest {
     /// The format's version; only 1 exists.
     pub format: u32,
+    /// What the graph is.
+    #[serde(default)]
+    pub kind: Kind,
     /// What the bundle is called.
     pub name: Name,
     /// Which release of it this is.
     pub version: Name,
     /// One line for people.
     pub description: String,
-    /// The network that turns tokens into an embedding.
+    /// The network that turns tokens into an embedding, or into logits.
     pub encoder: EncoderSpec,
     /// How text becomes tokens.
     pub tokenizer: TokenizerSpec,
-    /// The file with the heads' weights.
-    pub heads_file: String,
-    /// The file with the dense features that the heads read.
-    pub features_file: String,
+    /// The file with the heads' weights; a sequence classification has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heads_file: Option<String>,
+    /// The file with the dense features; needed when a head reads them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features_file: Option<String>,
     /// The file with inputs and the scores they must get.
     pub golden_file: String,
     /// How far a golden score may be off; by default what the precision allows.
@@ -53,15 +58,27 @@ pub struct Manifest {
     pub metrics: BTreeMap<String, serde_json::Value>,
 }
 
-/// The network that turns tokens into an embedding.
+/// What a bundle's graph is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Gives an embedding that the heads of the heads file read.
+    #[default]
+    Encoder,
+    /// Gives the logits of the one head; there are no other weights.
+    SequenceClassification,
+}
+
+/// The network that turns tokens into an embedding, or into logits.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct EncoderSpec {
-    /// The ONNX file; inputs `input_ids`, `attention_mask`, `token_type_ids`, int64 of shape [batch, sequence].
+    /// The ONNX file; inputs `input_ids`, `attention_mask` and, if it wants them, `token_type_ids`, int64 of shape
+    /// [batch, sequence].
     pub file: String,
     /// The output that is read, float32 of shape [batch, dimension].
     pub output: String,
-    /// Numbers in one embedding.
+    /// Numbers in one embedding, or logits.
     pub dimension: usize,
     /// What the weights are stored as.
     pub precision: Precision,
@@ -73,6 +90,8 @@ pub struct EncoderSpec {
 pub enum Precision {
     /// 32-bit floats.
     Fp32,
+    /// 16-bit floats; inputs and outputs as ever.
+    Fp16,
     /// 8-bit integers, activations quantised while running.
     Int8,
 }
@@ -102,9 +121,11 @@ pub struct HeadSpec {
     /// What data sets call its labels, such as the model that a label stands for; only evaluation and training ask.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub aliases: BTreeMap<String, Name>,
-    /// What it reads, in this order.
+    /// What it reads, in this order; nothing but the logits in a sequence classification.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<Block>,
-    /// What stands between its layers.
+    /// What stands between its layers. Default `relu`.
+    #[serde(default)]
     pub activation: Activation,
     /// Divides the logits before the softmax; above 0.
     pub temperature: f32,
@@ -114,8 +135,11 @@ pub struct HeadSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeadKind {
-    /// One label holds: probabilities by softmax.
+    /// One label holds: a logit a label, probabilities by softmax.
     Multinomial,
+    /// Labels from the lowest to the highest, a logit less than labels: the k-th says how probable a label above the k-th
+    /// is. Probabilities are the differences.
+    Ordinal,
 }
 
 /// A block of a head's input.
@@ -129,10 +153,11 @@ pub enum Block {
 }
 
 /// What stands between a head's layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
     /// `max(x, 0)`.
+    #[default]
     Relu,
     /// `x * Phi(x)`, exact rather than the tanh approximation.
     Gelu,
@@ -149,6 +174,7 @@ impl Precision {
     pub const fn tolerance(self) -> f32 {
         match self {
             Self::Fp32 => 1e-3,
+            Self::Fp16 => 5e-3,
             Self::Int8 => 0.02,
         }
     }
@@ -192,8 +218,8 @@ impl Manifest {
     }
 
     fn check_files(&self) -> Result<(), BundleError> {
-        for file in [&self.encoder.file, &self.tokenizer.file, &self.heads_file, &self.features_file, &self.golden_file]
-        {
+        let optional = self.heads_file.iter().chain(&self.features_file);
+        for file in [&self.encoder.file, &self.tokenizer.file, &self.golden_file].into_iter().chain(optional) {
             if !self.files.contains_key(file) {
                 return Err(BundleError::Unlisted { file: file.clone() });
             }
@@ -223,6 +249,41 @@ impl Manifest {
             }
             head.check()?;
         }
+        match self.kind {
+            Kind::Encoder => self.check_encoder(),
+            Kind::SequenceClassification => self.check_sequence_classification(),
+        }
+    }
+
+    fn check_encoder(&self) -> Result<(), BundleError> {
+        let reads = |block: &Block| self.heads.iter().any(|head| head.inputs.contains(block));
+        if self.heads_file.is_none() {
+            return Err(BundleError::Lacks { key: "heads_file" });
+        }
+        if self.features_file.is_none() && reads(&Block::Features) {
+            return Err(BundleError::Lacks { key: "features_file" });
+        }
+        match self.heads.iter().find(|head| head.inputs.is_empty() || repeated(&head.inputs).is_some()) {
+            Some(head) => Err(BundleError::HeadInputs { head: head.name.clone(), inputs: head.inputs.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The graph does everything, so whatever else the manifest wants would be ignored.
+    fn check_sequence_classification(&self) -> Result<(), BundleError> {
+        let [head] = &self.heads[..] else { return Err(BundleError::SequenceHeads { heads: self.heads.len() }) };
+        let extra = [
+            ("heads_file", self.heads_file.is_some()),
+            ("features_file", self.features_file.is_some()),
+            ("inputs", !head.inputs.is_empty()),
+        ];
+        if let Some((key, _)) = extra.into_iter().find(|(_, is_there)| *is_there) {
+            return Err(BundleError::SequenceExtra { key });
+        }
+        let (dimension, logits) = (self.encoder.dimension, head.logits());
+        if dimension != logits {
+            return Err(BundleError::SequenceWidth { head: head.name.clone(), dimension, logits });
+        }
         Ok(())
     }
 }
@@ -235,6 +296,15 @@ impl HeadSpec {
         self.labels.iter().position(|label| label.as_str() == name)
     }
 
+    /// Returns how many logits its labels need.
+    #[must_use]
+    pub fn logits(&self) -> usize {
+        match self.kind {
+            HeadKind::Multinomial => self.labels.len(),
+            HeadKind::Ordinal => self.labels.len().saturating_sub(1),
+        }
+    }
+
     fn check(&self) -> Result<(), BundleError> {
         let head = || self.name.clone();
         if self.labels.len() < 2 {
@@ -244,9 +314,6 @@ impl HeadSpec {
             return Err(BundleError::LabelTwice { head: head(), label: label.clone() });
         }
         self.check_aliases()?;
-        if self.inputs.is_empty() || repeated(&self.inputs).is_some() {
-            return Err(BundleError::HeadInputs { head: head(), inputs: self.inputs.clone() });
-        }
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
             return Err(BundleError::Temperature { head: head(), value: self.temperature });
         }

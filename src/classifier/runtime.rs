@@ -27,6 +27,19 @@ pub struct Runtime {
     path: PathBuf,
     version: String,
     environment: Environment,
+    /// Those that are loaded.
+    providers: Mutex<Vec<&'static str>>,
+}
+
+/// A plug-in of ONNX Runtime that runs models on something other than the CPU: a library beside ONNX Runtime's own.
+///
+/// Plug-ins need no feature of ort, so a build needs no CUDA and knows nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Provider {
+    /// What its devices say they belong to.
+    pub(crate) name: &'static str,
+    /// Its library, without what the platform puts around a library's name.
+    library: &'static str,
 }
 
 /// Why there is no ONNX Runtime.
@@ -97,6 +110,29 @@ impl Runtime {
         &self.environment
     }
 
+    /// Returns whether there is a CUDA plug-in; whether it works, only a session tells.
+    pub(crate) fn has_cuda(&self) -> bool {
+        self.provider_path(Provider::CUDA).is_file()
+    }
+
+    /// Loads a plug-in, once.
+    pub(crate) fn load_provider(&self, provider: Provider) -> ort::Result<()> {
+        let path = self.provider_path(provider);
+        if !path.is_file() {
+            return Err(ort::Error::new(format!("there is no {}", path.display())));
+        }
+        let mut loaded = self.providers.lock().unwrap_or_else(PoisonError::into_inner);
+        if !loaded.contains(&provider.name) {
+            self.environment.register_ep_library(provider.name, path)?;
+            loaded.push(provider.name);
+        }
+        Ok(())
+    }
+
+    fn provider_path(&self, provider: Provider) -> PathBuf {
+        self.path.with_file_name(format!("{}{}{}", env::consts::DLL_PREFIX, provider.library, env::consts::DLL_SUFFIX))
+    }
+
     fn open(path: &Path) -> Result<Self, RuntimeError> {
         let unusable = |message| RuntimeError::Unusable { path: path.to_owned(), message };
         // The real path: ort takes a relative one as relative to the executable, and the real name tells the version.
@@ -105,8 +141,17 @@ impl Runtime {
         let environment = panic::catch_unwind(AssertUnwindSafe(|| environment(&path)))
             .unwrap_or_else(|panic| Err(panic_message(&*panic)))
             .map_err(unusable)?;
-        Ok(Self { version: version(&path, ort::info()), path, environment })
+        let providers = Mutex::default();
+        Ok(Self { version: version(&path, ort::info()), path, environment, providers })
     }
+}
+
+impl Provider {
+    /// NVIDIA GPUs.
+    pub(crate) const CUDA: Self = Self { name: "CUDAExecutionProvider", library: "onnxruntime_providers_cuda" };
+    /// NVIDIA GPUs, by engines that are built for a model and a GPU.
+    pub(crate) const TENSORRT: Self =
+        Self { name: "TensorrtExecutionProvider", library: "onnxruntime_providers_tensorrt" };
 }
 
 fn environment(path: &Path) -> Result<Environment, String> {

@@ -1,22 +1,46 @@
 //! One prompt's way from text to scores: tokens, embedding, heads.
 
-use std::slice;
 use std::sync::Arc;
 
 use super::bundle::Bundle;
 use super::encoder::{Encoder, InferenceError};
 use super::heads::Heads;
-use super::tokenize::{Excerpt, Tokenizer, Tokens};
+use super::inputs::FeatureInputs;
+use super::tokenize::{Budget, Excerpt, Tokenizer, Tokens};
+use crate::features::Features;
 use crate::scores::{Scores, Source};
 
-/// The most prompts that are encoded in one run.
-pub(crate) const MAX_BATCH: usize = 8;
+/// How many lengths are told apart: up to 16 tokens, 32, 64, ..., 8192.
+pub(crate) const LENGTHS: usize = 10;
+
+/// The tokens of the shortest length, as a power of two.
+const SHORTEST: u32 = 4;
+
+/// The most prompts that are encoded together before the first request: more would cost start-up and memory.
+const WARM_BATCH: usize = 8;
 
 /// What is judged: the text that was kept, and the scaled dense features.
 #[derive(Debug)]
 pub(crate) struct Input {
     pub(crate) excerpt: Excerpt,
     pub(crate) features: Vec<f32>,
+    /// Which of the [`LENGTHS`] the text probably has; batches are of one length.
+    pub(crate) length: usize,
+}
+
+impl Input {
+    /// Keeps of a text and its features what a bundle reads.
+    pub(crate) fn new(text: &str, features: &Features, budget: Budget, inputs: &FeatureInputs) -> Self {
+        let excerpt = budget.excerpt(text);
+        let length = length(budget.estimate(&excerpt));
+        Self { excerpt, features: inputs.scale(features), length }
+    }
+}
+
+/// Returns the index of the first length that `tokens` tokens fit.
+fn length(tokens: usize) -> usize {
+    let power = tokens.next_power_of_two().trailing_zeros().max(SHORTEST);
+    usize::try_from(power - SHORTEST).unwrap_or(LENGTHS).min(LENGTHS - 1)
 }
 
 /// Everything that one worker needs to judge prompts.
@@ -28,14 +52,9 @@ pub(crate) struct Scorer<E> {
 }
 
 impl<E: Encoder> Scorer<E> {
-    /// Puts an encoder between a bundle's tokenizer and heads.
-    pub(crate) fn new(bundle: &Bundle, encoder: E) -> Self {
-        Self {
-            tokenizer: Arc::clone(&bundle.tokenizer),
-            encoder,
-            heads: Arc::clone(&bundle.heads),
-            max_batch: MAX_BATCH,
-        }
+    /// Puts an encoder between a bundle's tokenizer and heads; it takes at most `max_batch` prompts a run.
+    pub(crate) fn new(bundle: &Bundle, encoder: E, max_batch: usize) -> Self {
+        Self { tokenizer: Arc::clone(&bundle.tokenizer), encoder, heads: Arc::clone(&bundle.heads), max_batch }
     }
 
     /// Returns the scores of each input, in the same order.
@@ -46,13 +65,16 @@ impl<E: Encoder> Scorer<E> {
         rows.map(|((input, tokens), embedding)| self.heads_of(input, tokens, embedding)).collect()
     }
 
-    /// Runs the shortest, the longest and the widest input, so that no request pays for the first allocation.
+    /// Runs an input of every length and the widest one, so that no request pays for the first allocation.
     pub(crate) fn warm_up(&mut self) -> Result<(), InferenceError> {
-        let longest = self.tokenizer.longest();
-        let shortest = self.tokenizer.tokens(&self.tokenizer.budget().excerpt(""))?;
-        self.encoder.embed(&[shortest])?;
-        self.encoder.embed(slice::from_ref(&longest))?;
-        self.encoder.embed(&vec![longest; MAX_BATCH])?;
+        let longest = self.tokenizer.budget().max_tokens();
+        let mut tokens = 1 << SHORTEST;
+        while tokens < longest {
+            self.encoder.embed(&[self.tokenizer.dummy(tokens)])?;
+            tokens *= 2;
+        }
+        let longest = self.tokenizer.dummy(longest);
+        self.encoder.embed(&vec![longest; self.max_batch.min(WARM_BATCH)])?;
         Ok(())
     }
 
@@ -73,5 +95,17 @@ impl<E: Encoder> Scorer<E> {
             tokens: u32::try_from(tokens.ids.len()).unwrap_or(u32::MAX),
             truncated_tokens: tokens.truncated,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_holds_up_to_twice_the_tokens_of_the_one_before() {
+        let lengths = [0, 2, 16, 17, 32, 33, 64, 4097, 8192].map(length);
+
+        assert_eq!(lengths, [0, 0, 0, 1, 1, 2, 2, 9, 9]);
     }
 }

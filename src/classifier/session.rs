@@ -6,14 +6,18 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{Outlet, Tensor, TensorElementType};
 
-use super::bundle::BundleError;
+use super::bundle::{Bundle, BundleError};
+use super::device::Device;
 use super::encoder::{Encoder, InferenceError};
 use super::manifest::EncoderSpec;
-use super::runtime::Runtime;
+use super::runtime::{Provider, Runtime};
 use super::tokenize::Tokens;
 
 /// What every encoder takes, int64 of shape [batch, sequence].
-const INPUTS: [&str; 3] = ["input_ids", "attention_mask", "token_type_ids"];
+const INPUTS: [&str; 2] = ["input_ids", "attention_mask"];
+
+/// What some encoders take besides: zeros, since there is one text.
+const TYPES: &str = "token_type_ids";
 
 /// An ONNX Runtime session whose inputs and outputs were checked.
 #[derive(Debug)]
@@ -21,28 +25,36 @@ pub(crate) struct OnnxEncoder {
     session: Session,
     output: String,
     dimension: usize,
+    padding: Padding,
+}
+
+/// What a batch is filled up with.
+#[derive(Debug, Clone, Copy)]
+struct Padding {
+    /// The id in the places that the mask hides.
+    id: i64,
+    /// Whether the graph takes token types.
+    types: bool,
 }
 
 impl OnnxEncoder {
     /// Creates the session from the model's bytes, the very ones whose hash was checked.
-    pub(crate) fn new(
-        runtime: &Runtime,
-        spec: &EncoderSpec,
-        model: &[u8],
-        threads: usize,
-    ) -> Result<Self, BundleError> {
-        let session = session(runtime, model, threads)
+    pub(crate) fn new(runtime: &Runtime, bundle: &Bundle, threads: usize, device: Device) -> Result<Self, BundleError> {
+        let (spec, model) = (&bundle.manifest.encoder, &bundle.model);
+        let session = session(runtime, model, threads, device)
             .map_err(|source| BundleError::Session { file: spec.file.clone(), source: source.into() })?;
         let contract = Contract { spec };
         contract.check_inputs(session.inputs())?;
         contract.check_output(session.outputs())?;
-        Ok(Self { session, output: spec.output.clone(), dimension: spec.dimension })
+        let types = session.inputs().iter().any(|input| input.name() == TYPES);
+        let padding = Padding { id: bundle.tokenizer.pad(), types };
+        Ok(Self { session, output: spec.output.clone(), dimension: spec.dimension, padding })
     }
 }
 
 impl Encoder for OnnxEncoder {
     fn embed(&mut self, batch: &[Tokens]) -> Result<Vec<Vec<f32>>, InferenceError> {
-        let inputs = inputs(batch).map_err(run_error)?;
+        let inputs = inputs(batch, self.padding).map_err(run_error)?;
         let outputs = self.session.run(inputs).map_err(run_error)?;
         let (shape, values) = outputs[self.output.as_str()].try_extract_tensor::<f32>().map_err(run_error)?;
         let expected = [batch.len(), self.dimension].map(|size| i64::try_from(size).unwrap_or(i64::MAX));
@@ -53,8 +65,24 @@ impl Encoder for OnnxEncoder {
     }
 }
 
-fn session(runtime: &Runtime, model: &[u8], threads: usize) -> ort::Result<Session> {
-    Session::builder(runtime.environment())?
+fn session(runtime: &Runtime, model: &[u8], threads: usize, device: Device) -> ort::Result<Session> {
+    let environment = runtime.environment();
+    for provider in providers(device) {
+        runtime.load_provider(*provider)?;
+    }
+    let mut devices = Vec::new();
+    for provider in providers(device) {
+        let number = if let Device::Cuda(number) = device { number } else { 0 };
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        let mut own = environment.devices().filter(|device| device.ep().is_ok_and(|name| name == provider.name));
+        let missing = || ort::Error::new(format!("{} finds no device {number}", provider.name));
+        devices.push(own.nth(number).ok_or_else(missing)?);
+    }
+    let mut builder = Session::builder(environment)?;
+    if !devices.is_empty() {
+        builder = builder.with_devices(devices, None)?;
+    }
+    builder
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(threads)?
         .with_inter_threads(1)?
@@ -63,23 +91,31 @@ fn session(runtime: &Runtime, model: &[u8], threads: usize) -> ort::Result<Sessi
         .commit_from_memory(model)
 }
 
+/// Returns the providers that a device needs, the preferred one first; what none of them takes runs on the CPU.
+const fn providers(device: Device) -> &'static [Provider] {
+    match device {
+        Device::Cpu => &[],
+        Device::Cuda(_) => &[Provider::CUDA],
+        Device::TensorRt => &[Provider::TENSORRT, Provider::CUDA],
+    }
+}
+
 /// Pads to the longest of the batch; the mask hides the padding.
-fn inputs(batch: &[Tokens]) -> ort::Result<Vec<(Cow<'static, str>, SessionInputValue<'static>)>> {
+fn inputs(batch: &[Tokens], padding: Padding) -> ort::Result<Vec<(Cow<'static, str>, SessionInputValue<'static>)>> {
     let width = batch.iter().map(|tokens| tokens.ids.len()).max().unwrap_or_default();
     let shape = [batch.len(), width];
-    let (mut ids, mut mask) = (vec![0; batch.len() * width], vec![0; batch.len() * width]);
+    let (mut ids, mut mask) = (vec![padding.id; batch.len() * width], vec![0; batch.len() * width]);
     for (row, tokens) in batch.iter().enumerate() {
         let cells = row * width..row * width + tokens.ids.len();
         ids[cells.clone()].copy_from_slice(&tokens.ids);
         mask[cells].fill(1);
     }
     let tensor = |values: Vec<i64>| Tensor::from_array((shape, values));
-    let types = vec![0; batch.len() * width];
-    Ok(ort::inputs![
-        "input_ids" => tensor(ids)?,
-        "attention_mask" => tensor(mask)?,
-        "token_type_ids" => tensor(types)?,
-    ])
+    let mut inputs = ort::inputs!["input_ids" => tensor(ids)?, "attention_mask" => tensor(mask)?];
+    if padding.types {
+        inputs.extend(ort::inputs![TYPES => tensor(vec![0; batch.len() * width])?]);
+    }
+    Ok(inputs)
 }
 
 fn run_error(error: ort::Error) -> InferenceError {
@@ -93,15 +129,16 @@ struct Contract<'s> {
 
 impl Contract<'_> {
     fn check_inputs(&self, inputs: &[Outlet]) -> Result<(), BundleError> {
-        for name in INPUTS {
+        let has_types = inputs.iter().any(|input| input.name() == TYPES);
+        for name in INPUTS.into_iter().chain(has_types.then_some(TYPES)) {
             let input = inputs.iter().find(|input| input.name() == name);
             let rank = |dimensions: &[i64]| dimensions.len() == 2;
             self.check(&format!("input `{name}`"), input, (TensorElementType::Int64, "[batch, sequence]"), rank)?;
         }
-        match inputs.iter().find(|input| !INPUTS.contains(&input.name())) {
+        match inputs.iter().find(|input| input.name() != TYPES && !INPUTS.contains(&input.name())) {
             Some(input) => {
-                let names = INPUTS.join(", ");
-                Err(self.refusal(format!("input `{}`", input.name()), "an input".into(), format!("only {names}")))
+                let names = format!("only {}, {TYPES}", INPUTS.join(", "));
+                Err(self.refusal(format!("input `{}`", input.name()), "an input".into(), names))
             }
             None => Ok(()),
         }

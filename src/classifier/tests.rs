@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use super::*;
-use crate::config::Span;
 use crate::features::TokenCounter;
 use crate::telemetry::Metrics;
 
@@ -46,22 +47,75 @@ pub(super) fn name() -> Name {
 }
 
 pub(super) fn config(bundle: impl Into<PathBuf>) -> config::Classifier {
-    config::Classifier { bundle: bundle.into(), deadline: Span::from_millis(20), queue: 16, threads: 1 }
+    config::Classifier {
+        queue: 16,
+        cache: config::Cache { max_entries: 0, max_bytes: 0 },
+        ..config::Classifier::of(bundle)
+    }
 }
 
-/// A handle and its worker, which does not run until it is spawned.
+/// An input and its key, as the handle makes them.
+pub(super) fn input(text: &str) -> (Input, Key) {
+    static BUNDLE: std::sync::LazyLock<Bundle> =
+        std::sync::LazyLock::new(|| Bundle::open(&fixture()).expect("the fixture is sound"));
+    let input = Input::new(text, &Features::default(), BUNDLE.tokenizer.budget(), &BUNDLE.inputs);
+    let key = Key::of(&input, &BUNDLE.identity);
+    (input, key)
+}
+
+/// A handle without a cache and its worker, which does not run until it is spawned.
 pub(super) fn scripted(
     queue: usize,
     embed: impl FnMut(&[Tokens]) -> Embeddings + Send + 'static,
 ) -> (Classifier, Worker<Scripted>) {
-    let bundle = Bundle::open(&fixture()).expect("the fixture is sound");
-    let scorer = Scorer::new(&bundle, Scripted::new(embed));
-    Classifier::assemble(
-        &name(),
-        bundle,
-        scorer,
-        Queue { capacity: queue, metrics: Metrics::new().classifier(&name()) },
-    )
+    scripted_as(&config::Classifier { queue, ..config("tiny") }, embed)
+}
+
+/// A handle and its worker, as a configuration says.
+pub(super) fn scripted_as(
+    config: &config::Classifier,
+    embed: impl FnMut(&[Tokens]) -> Embeddings + Send + 'static,
+) -> (Classifier, Worker<Scripted>) {
+    let (classifier, mut workers) = pool(config, vec![Scripted::new(embed)]);
+    (classifier, workers.remove(0))
+}
+
+/// A handle and its worker with a budget of 64 tokens instead of 16.
+pub(super) fn wide(embed: impl FnMut(&[Tokens]) -> Embeddings + Send + 'static) -> (Classifier, Worker<Scripted>) {
+    let mut bundle = Bundle::open(&fixture()).expect("the fixture is sound");
+    Arc::get_mut(&mut bundle.tokenizer).expect("not shared yet").widen(64);
+    let (classifier, mut workers) = pool_of(bundle, &config("tiny"), vec![Scripted::new(embed)]);
+    (classifier, workers.remove(0))
+}
+
+fn pool(config: &config::Classifier, encoders: Vec<Scripted>) -> (Classifier, Vec<Worker<Scripted>>) {
+    pool_of(Bundle::open(&fixture()).expect("the fixture is sound"), config, encoders)
+}
+
+fn pool_of(
+    bundle: Bundle,
+    config: &config::Classifier,
+    encoders: Vec<Scripted>,
+) -> (Classifier, Vec<Worker<Scripted>>) {
+    let scorers = encoders.into_iter().map(|encoder| Scorer::new(&bundle, encoder, config.batch.max_size)).collect();
+    let record = Record::new(&name(), config, Metrics::new().classifier(&name()), cpu());
+    Classifier::assemble(bundle, scorers, config.queue, record)
+}
+
+/// Queues a text that nobody has asked for.
+pub(super) fn enqueue(classifier: &Classifier, text: &str, deadline: Instant) -> Waiting {
+    match classifier.ask(text, &Features::default(), deadline).expect("room") {
+        Place::Waiting(waiting) => waiting,
+        Place::Known(_) => panic!("{text:?} was judged before"),
+    }
+}
+
+fn cpu() -> Ground {
+    Ground { device: Device::Cpu, fell_back: None }
+}
+
+fn cached() -> config::Classifier {
+    config::Classifier { cache: config::Cache::default(), ..config("tiny") }
 }
 
 pub(super) fn soon() -> Instant {
@@ -91,12 +145,11 @@ async fn a_silent_worker_costs_the_deadline_and_no_more() {
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_is_refused_at_once() {
     let (classifier, _worker) = scripted(2, zeros);
-    let features = Features::default();
-    let _first = classifier.enqueue("one", &features, soon()).expect("room");
-    let _second = classifier.enqueue("two", &features, soon()).expect("room");
+    let _first = enqueue(&classifier, "one", soon());
+    let _second = enqueue(&classifier, "two", soon());
     let started = Instant::now();
 
-    let scores = classifier.classify("three", &features, soon()).await;
+    let scores = classifier.classify("three", &Features::default(), soon()).await;
 
     assert_eq!(scores, Err(Degraded::QueueFull));
     assert_eq!(started.elapsed(), Duration::ZERO);
@@ -116,7 +169,7 @@ async fn a_worker_that_ended_is_told_apart_from_a_slow_one() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_ends_while_a_prompt_waits_is_gone_at_once() {
     let (classifier, worker) = scripted(1, zeros);
-    let waiting = classifier.enqueue("hello", &Features::default(), soon()).expect("room");
+    let waiting = enqueue(&classifier, "hello", soon());
 
     drop(worker);
 
@@ -158,7 +211,8 @@ async fn a_panic_costs_one_prompt_its_scores_and_not_the_worker() {
 
     assert_eq!(first, Err(Degraded::Inference));
     assert!(second.is_ok(), "{second:?}");
-    assert_eq!(classifier.stats(), Stats { waiting: 0, skipped: 0, failures: 1, panics: 1 });
+    let expected = Stats { waiting: 0, skipped: 0, failures: 1, panics: 1, workers: 1, failing: false };
+    assert_eq!(classifier.stats(), expected);
 }
 
 #[tokio::test]
@@ -182,9 +236,7 @@ async fn the_last_handle_lets_the_worker_drain_and_end() {
         zeros(batch)
     });
     worker.spawn().expect("a thread");
-    let features = Features::default();
-    let queued: Vec<_> =
-        ["one", "two", "three"].map(|text| classifier.enqueue(text, &features, soon()).expect("room")).into();
+    let queued = ["one", "two", "three"].map(|text| enqueue(&classifier, text, soon()));
 
     drop(classifier);
     drop(gate);
@@ -193,6 +245,144 @@ async fn the_last_handle_lets_the_worker_drain_and_end() {
         assert!(scores.await.expect("drained, not dropped").is_ok());
     }
     end.await.expect_err("the encoder is dropped when the thread ends");
+}
+
+/// An encoder that blocks in every run until the other end lets go, after saying that it runs.
+fn gated() -> (Scripted, std::sync::mpsc::Receiver<usize>, std::sync::mpsc::SyncSender<()>) {
+    let (says, runs) = std::sync::mpsc::sync_channel(64);
+    let (gate, opened) = std::sync::mpsc::sync_channel::<()>(64);
+    let encoder = Scripted::new(move |batch| {
+        says.send(batch.len()).ok();
+        opened.recv().ok();
+        zeros(batch)
+    });
+    (encoder, runs, gate)
+}
+
+#[tokio::test]
+async fn two_workers_run_two_prompts_at_once() {
+    let (first, first_runs, first_gate) = gated();
+    let (second, second_runs, second_gate) = gated();
+    let (classifier, workers) = pool(&config("tiny"), vec![first, second]);
+    workers.into_iter().for_each(|worker| worker.spawn().expect("a thread"));
+
+    // The first worker may only be freed once the second one runs as well.
+    let one = enqueue(&classifier, "one", soon());
+    let two = enqueue(&classifier, "two", soon());
+    let (first, second) = (first_runs.recv(), second_runs.recv());
+    drop((first_gate, second_gate));
+
+    assert_eq!((first, second), (Ok(1), Ok(1)));
+    assert!(one.await.expect("an answer").is_ok() && two.await.expect("an answer").is_ok());
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_leaves_the_others_to_serve() {
+    let (classifier, mut workers) = pool(&config("tiny"), vec![Scripted::new(zeros), Scripted::new(zeros)]);
+    drop(workers.remove(0));
+    workers.remove(0).spawn().expect("a thread");
+
+    let scores = classifier.classify("hello", &Features::default(), soon()).await;
+
+    assert!(scores.is_ok(), "{scores:?}");
+    assert_eq!(classifier.stats().workers, 1);
+}
+
+#[tokio::test]
+async fn a_text_that_was_judged_is_not_judged_again() {
+    let (says, runs) = std::sync::mpsc::sync_channel(8);
+    let (classifier, worker) = scripted_as(&cached(), move |batch| {
+        says.send(()).ok();
+        zeros(batch)
+    });
+    worker.spawn().expect("a thread");
+    let features = Features::default();
+
+    let first = classifier.classify("hello", &features, soon()).await;
+    let second = classifier.classify("hello", &features, soon()).await;
+    let other = classifier.classify("hello you", &features, soon()).await;
+
+    assert_eq!(first, second);
+    assert!(other.is_ok(), "{other:?}");
+    assert_eq!(runs.try_iter().count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_that_was_judged_needs_no_place_in_a_full_queue() {
+    let config = config::Classifier { queue: 1, ..cached() };
+    let (classifier, mut worker) = scripted_as(&config, zeros);
+    let features = Features::default();
+    let waiting = enqueue(&classifier, "hello", soon());
+    worker.serve_once();
+    waiting.await.expect("an answer").expect("scores");
+
+    let waits = enqueue(&classifier, "something else", soon());
+
+    assert!(classifier.classify("hello", &features, soon()).await.is_ok());
+    assert!(matches!(classifier.ask("something else", &features, soon()), Ok(Place::Waiting(_))), "joins");
+    assert_eq!(classifier.classify("a third", &features, soon()).await, Err(Degraded::QueueFull));
+    drop(waits);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_leaves_does_not_take_its_followers_out_of_the_queue() {
+    let (classifier, mut worker) = scripted_as(&cached(), zeros);
+    let leader = enqueue(&classifier, "hello", soon());
+    let follower = enqueue(&classifier, "hello", soon());
+    assert_eq!(classifier.stats().waiting, 1);
+
+    drop(leader);
+    worker.serve_once();
+
+    assert!(follower.await.expect("an answer").is_ok());
+    assert_eq!(classifier.stats().skipped, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_waits_no_longer_than_its_own_deadline() {
+    let (classifier, _worker) = scripted_as(&cached(), zeros);
+    let _leader = enqueue(&classifier, "hello", soon());
+    let started = Instant::now();
+
+    let scores = classifier.classify("hello", &Features::default(), started + Duration::from_millis(5)).await;
+
+    assert_eq!((scores, started.elapsed()), (Err(Degraded::Deadline), Duration::from_millis(5)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_input_that_crashed_twice_is_not_tried_again() {
+    let (classifier, mut worker) = scripted_as(&cached(), |batch| {
+        assert!(batch.iter().all(|tokens| tokens.ids.len() != 4), "two words crash on purpose");
+        zeros(batch)
+    });
+    let features = Features::default();
+
+    for _ in 0..2 {
+        let waiting = enqueue(&classifier, "hello hello", soon());
+        worker.serve_once();
+        assert_eq!(waiting.await.expect("an answer"), Err(Degraded::Inference));
+    }
+
+    assert_eq!(classifier.classify("hello hello", &features, soon()).await, Err(Degraded::Poisoned));
+    let other = enqueue(&classifier, "hello", soon());
+    worker.serve_once();
+    assert!(other.await.expect("an answer").is_ok());
+    assert_eq!(classifier.stats().panics, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_always_fails_does_not_poison_every_input() {
+    let (classifier, mut worker) = scripted(4, |_| Err(InferenceError::Panicked));
+
+    for _ in 0..3 {
+        for text in ["one", "two", "three"] {
+            let waiting = enqueue(&classifier, text, soon());
+            worker.serve_once();
+            assert_eq!(waiting.await.expect("an answer"), Err(Degraded::Inference));
+        }
+    }
+
+    assert!(classifier.stats().failing);
 }
 
 #[tokio::test]
@@ -261,6 +451,29 @@ async fn a_handle_knows_its_labels_and_its_bundle() {
     assert!(classifier.labels("mood").is_none());
     assert_eq!((&*classifier.identity().name, &*classifier.identity().version), ("tiny", "1.0.0"));
     assert_eq!(classifier.identity().sha256.len(), 64);
+}
+
+#[tokio::test]
+async fn a_device_that_does_not_work_is_told_and_counted() {
+    let host = host(fixture().parent().expect("a parent"));
+    let config = config::Classifier { device: config::Device::Cuda(200), ..config("tiny") };
+
+    let classifier = Classifier::start(&name(), &config, &host).expect("the CPU works");
+
+    assert_eq!(classifier.device(), Device::Cpu);
+    let trouble = classifier.trouble().expect("a lower device");
+    assert!(trouble.starts_with("device: runs on cpu, cuda:200 does not work: "), "{trouble}");
+    let fallbacks = r#"pointsman_classifier_device_fallbacks_total{classifier="default"} 1"#;
+    assert!(host.metrics.render().contains(fallbacks), "{}", host.metrics.render());
+}
+
+#[test]
+fn a_required_device_that_does_not_work_is_refused() {
+    let config = config::Classifier { device: config::Device::Cuda(200), require: true, ..config("tiny") };
+
+    let error = Classifier::start(&name(), &config, &host(fixture().parent().expect("a parent"))).expect_err("no GPU");
+
+    assert!(matches!(error, BundleError::Device { .. }), "{error}");
 }
 
 #[test]

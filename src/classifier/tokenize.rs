@@ -10,6 +10,9 @@ use super::manifest::TokenizerSpec;
 /// How many characters of each end of a long text are tokenised, a token of the budget.
 const CHARS_PER_TOKEN: usize = 16;
 
+/// About how much text is one token, to tell short prompts from long ones before they are tokenised.
+const BYTES_PER_TOKEN: usize = 4;
+
 /// How many tokens fit, and how many of them come from a long text's start.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
@@ -26,10 +29,10 @@ pub struct Excerpt {
     cut_from: Option<usize>,
 }
 
-/// The ids that an encoder reads, `[CLS]` and `[SEP]` included.
+/// The ids that an encoder reads, specials included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tokens {
-    /// At least two.
+    /// At least the specials.
     pub ids: Vec<i64>,
     /// Tokens that were cut out of the middle; estimated when characters were cut as well.
     pub truncated: u32,
@@ -40,8 +43,9 @@ pub struct Tokens {
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     budget: Budget,
-    cls: i64,
-    sep: i64,
+    /// Before and after every text, such as `[CLS]` and `[SEP]`.
+    specials: [Vec<i64>; 2],
+    pad: i64,
 }
 
 impl Budget {
@@ -63,8 +67,26 @@ impl Budget {
         Excerpt { head: head.to_owned(), tail: tail.to_owned(), cut_from: Some(text.chars().count()) }
     }
 
-    const fn room(self) -> usize {
-        self.max_tokens - 2
+    /// Returns about how many tokens of the budget an excerpt takes: four bytes of text are one.
+    pub(crate) fn estimate(self, excerpt: &Excerpt) -> usize {
+        ((excerpt.head.len() + excerpt.tail.len()) / BYTES_PER_TOKEN + 2).min(self.max_tokens)
+    }
+
+    /// Returns the budget itself.
+    pub(crate) const fn max_tokens(self) -> usize {
+        self.max_tokens
+    }
+}
+
+impl Excerpt {
+    /// Returns the text's start and end; the end is empty when the start is all of it.
+    pub(crate) fn ends(&self) -> [&str; 2] {
+        [&self.head, &self.tail]
+    }
+
+    /// Returns how many characters the whole text has when some were cut.
+    pub(crate) const fn cut_from(&self) -> Option<usize> {
+        self.cut_from
     }
 }
 
@@ -75,11 +97,22 @@ impl Tokenizer {
             .map_err(|source| BundleError::Tokenizer { file: spec.file.clone(), source })?;
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|source| BundleError::Tokenizer { file: spec.file.clone(), source })?;
-        let id = |token| {
-            let missing = || BundleError::TokenMissing { file: spec.file.clone(), token };
-            inner.token_to_id(token).map(i64::from).ok_or_else(missing)
+        let specials = match specials(&inner) {
+            Some(specials) => specials,
+            None => named_specials(&inner, spec)?,
         };
-        Ok(Self { cls: id("[CLS]")?, sep: id("[SEP]")?, budget: Budget::new(spec), inner })
+        let pad = ["[PAD]", "<pad>"].into_iter().find_map(|token| inner.token_to_id(token));
+        let tokenizer = Self { specials, pad: pad.map_or(0, i64::from), budget: Budget::new(spec), inner };
+        let TokenizerSpec { max_tokens, head_tokens, .. } = *spec;
+        if max_tokens < tokenizer.surround() + head_tokens.max(1) {
+            return Err(BundleError::TokenBudget { max_tokens, head_tokens });
+        }
+        Ok(tokenizer)
+    }
+
+    /// Returns the id that fills a batch up.
+    pub(crate) const fn pad(&self) -> i64 {
+        self.pad
     }
 
     /// Returns the budget.
@@ -102,13 +135,21 @@ impl Tokenizer {
             (ids.len() * chars).div_ceil(2 * CHARS_PER_TOKEN * self.budget.max_tokens)
         });
         let kept = self.fit(&ids);
-        let truncated = u32::try_from(total.saturating_sub(kept.len() - 2)).unwrap_or(u32::MAX);
+        let truncated = u32::try_from(total.saturating_sub(kept.len() - self.surround())).unwrap_or(u32::MAX);
         Ok(Tokens { ids: kept, truncated })
     }
 
-    /// Returns an input of exactly the budget's size, to warm up with.
-    pub(crate) fn longest(&self) -> Tokens {
-        Tokens { ids: self.fit(&vec![self.sep; self.budget.room()]), truncated: 0 }
+    /// Returns an input of `tokens` tokens, to warm up with.
+    pub(crate) fn dummy(&self, tokens: usize) -> Tokens {
+        let room = tokens.min(self.budget.max_tokens).saturating_sub(self.surround());
+        // A special is an id that every vocabulary has.
+        let id = self.specials.concat().first().copied().unwrap_or_default();
+        Tokens { ids: self.fit(&vec![id; room]), truncated: 0 }
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn widen(&mut self, max_tokens: usize) {
+        self.budget.max_tokens = max_tokens;
     }
 
     fn encode(&self, text: &str) -> Result<Vec<i64>, InferenceError> {
@@ -117,14 +158,43 @@ impl Tokenizer {
     }
 
     fn fit(&self, ids: &[i64]) -> Vec<i64> {
-        let room = self.budget.room();
+        let room = self.budget.max_tokens - self.surround();
         let (head, tail) = if ids.len() <= room {
             (ids, &[][..])
         } else {
             (&ids[..self.budget.head_tokens], &ids[ids.len() - (room - self.budget.head_tokens)..])
         };
-        [&[self.cls], head, tail, &[self.sep]].concat()
+        let [before, after] = &self.specials;
+        [before, head, tail, after].concat()
     }
+
+    /// Returns how many specials surround a text.
+    const fn surround(&self) -> usize {
+        self.specials[0].len() + self.specials[1].len()
+    }
+}
+
+/// Returns what the post-processor puts around a text, if it puts anything there.
+fn specials(tokenizer: &tokenizers::Tokenizer) -> Option<[Vec<i64>; 2]> {
+    let ids = |specials| {
+        let encoding = tokenizer.encode_fast("a", specials).ok()?;
+        Some(encoding.get_ids().iter().copied().map(i64::from).collect::<Vec<_>>())
+    };
+    let (bare, whole) = (ids(false)?, ids(true)?);
+    if bare.is_empty() || whole.len() == bare.len() {
+        return None;
+    }
+    let start = whole.windows(bare.len()).position(|window| window == bare)?;
+    Some([whole[..start].to_vec(), whole[start + bare.len()..].to_vec()])
+}
+
+/// Returns the specials of BERT and its descendants, which some of their tokenizers leave to the caller.
+fn named_specials(inner: &tokenizers::Tokenizer, spec: &TokenizerSpec) -> Result<[Vec<i64>; 2], BundleError> {
+    let id = |token| {
+        let missing = || BundleError::TokenMissing { file: spec.file.clone(), token };
+        inner.token_to_id(token).map(|id| vec![i64::from(id)]).ok_or_else(missing)
+    };
+    Ok([id("[CLS]")?, id("[SEP]")?])
 }
 
 #[cfg(test)]
@@ -230,6 +300,20 @@ mod tests {
     }
 
     #[test]
+    fn specials_are_those_of_the_post_processor() {
+        let json = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
+            "pre_tokenizer":{"type":"Whitespace"},"decoder":null,
+            "post_processor":{"type":"RobertaProcessing","sep":["</s>",2],"cls":["<s>",0],"trim_offsets":true,
+                "add_prefix_space":false},
+            "model":{"type":"WordLevel","unk_token":"[UNK]","vocab":{"<s>":0,"<pad>":1,"</s>":2,"[UNK]":3,"w":4}}}"#;
+
+        let tokenizer = Tokenizer::parse(&spec(), json.as_bytes()).expect("specials of other names");
+
+        let tokens = tokenizer.tokens(&tokenizer.budget().excerpt("w w")).expect("tokens");
+        assert_eq!((tokens.ids, tokenizer.pad()), (vec![0, 4, 4, 2], 1));
+    }
+
+    #[test]
     fn a_tokenizer_without_specials_is_refused_by_name() {
         let json = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
             "pre_tokenizer":null,"post_processor":null,"decoder":null,
@@ -237,6 +321,7 @@ mod tests {
 
         let error = Tokenizer::parse(&spec(), json.as_bytes()).expect_err("no [SEP]");
 
-        assert_eq!(error.to_string(), "tokenizer.json has no token `[SEP]`");
+        let expected = "tokenizer.json has no post-processor that adds specials, and no token `[SEP]`";
+        assert_eq!(error.to_string(), expected);
     }
 }

@@ -1,42 +1,59 @@
-//! The queue and the one thread behind it that owns tokenizer, session and heads.
+//! The threads behind the queue: each owns a tokenizer, a session and heads.
 //!
-//! ONNX Runtime's `run` takes its session mutably, so a session has one owner and no lock. The queue is bounded; whoever
-//! finds it full is told at once. Entries that nobody waits for any more are skipped. What waits already is encoded
-//! together, as far as the oldest entry's deadline allows; nothing ever waits for a batch to fill.
+//! ONNX Runtime's `run` takes its session mutably, so a session has one owner and no lock. Entries that nobody waits for
+//! any more are skipped. What waits already and is about as long is encoded together, as far as the oldest entry's
+//! deadline allows. On an idle queue nothing waits for a batch to fill; a prompt that had to wait for a busy worker
+//! anyway waits until it is `max_wait` old.
 
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::cache::{Cache, Key};
+use super::device::Device;
 use super::encoder::{Encoder, InferenceError};
-use super::scorer::{Input, MAX_BATCH, Scorer};
-use crate::config::Name;
+use super::queue::{Entry, Intake};
+use super::scorer::{Input, LENGTHS, Scorer};
+use super::strikes::Strikes;
+use crate::config::{self, Name};
 use crate::scores::{Degraded, Scores};
 use crate::telemetry::ClassifierMetrics;
 
-/// A prompt that waits for its scores.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) input: Input,
-    pub(crate) queued: Instant,
-    pub(crate) deadline: Instant,
-    pub(crate) reply: oneshot::Sender<Result<Scores, Degraded>>,
-}
+/// A run that takes this long has stalled, whatever the deadline was.
+const STALLED: Duration = Duration::from_secs(1);
 
-/// How many entries may wait, and where their waiting is counted.
+/// ... and so has one that takes this many deadlines.
+const STALLED_DEADLINES: u32 = 10;
+
+/// What the handle and all workers of a classifier share.
 #[derive(Debug)]
-pub(crate) struct Queue {
-    pub(crate) capacity: usize,
+pub(crate) struct Record {
+    pub(crate) name: Name,
+    pub(crate) cache: Cache,
+    pub(crate) strikes: Strikes,
+    pub(crate) counts: Counts,
     pub(crate) metrics: ClassifierMetrics,
+    pub(crate) batch: config::Batch,
+    pub(crate) ground: Ground,
+    /// How many workers there should be.
+    pub(crate) sessions: usize,
+    /// A run that takes longer counts against its input.
+    stall: Duration,
 }
 
-/// What a worker has been through, counted since its start.
+/// What the sessions run on, and why it is not what was wanted.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    pub(crate) device: Device,
+    pub(crate) fell_back: Option<String>,
+}
+
+/// What the workers have been through, counted since their start.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     /// Prompts that were skipped: their caller had left, or their deadline had passed.
@@ -45,78 +62,112 @@ pub(crate) struct Counts {
     pub(crate) failures: AtomicU64,
     /// Runs that panicked.
     pub(crate) panics: AtomicU64,
+    /// Threads that run.
+    pub(crate) workers: AtomicUsize,
+    /// Whether the last run failed.
+    pub(crate) failing: AtomicBool,
 }
 
 /// Owns a session; lives on its own thread until the last handle is gone and the queue is empty.
 pub(crate) struct Worker<E> {
-    name: Name,
     scorer: Scorer<E>,
-    queue: mpsc::Receiver<Entry>,
-    counts: Arc<Counts>,
-    metrics: ClassifierMetrics,
-    pace: Pace,
-    failing: bool,
+    intake: Arc<Mutex<Intake>>,
+    record: Arc<Record>,
+    /// By length, since long prompts take longer.
+    paces: [Pace; LENGTHS],
+    /// When the last run ended.
+    free_since: Instant,
+    /// The inputs of the last run, if it failed.
+    failed: Vec<Key>,
 }
 
 /// How long one prompt took lately.
 #[derive(Debug, Default)]
 struct Pace(Option<Duration>);
 
-impl<E: Encoder> Worker<E> {
-    /// Makes a worker and the queue that feeds it.
-    pub(crate) fn new(name: &Name, scorer: Scorer<E>, queue: Queue) -> (mpsc::Sender<Entry>, Self) {
-        let Queue { capacity, metrics } = queue;
-        let (entries, queue) = mpsc::channel(capacity.max(1));
-        let (counts, pace) = (Arc::default(), Pace::default());
-        (entries, Self { name: name.clone(), scorer, queue, counts, metrics, pace, failing: false })
-    }
+/// Counts a thread for as long as it runs, however it ends.
+struct Alive(Arc<Record>);
 
-    /// Returns the counters, which outlive the worker.
-    pub(crate) fn counts(&self) -> Arc<Counts> {
-        Arc::clone(&self.counts)
+impl Record {
+    /// Starts a record of nothing.
+    pub(crate) fn new(name: &Name, config: &config::Classifier, metrics: ClassifierMetrics, ground: Ground) -> Self {
+        Self {
+            name: name.clone(),
+            cache: Cache::new(config.cache),
+            strikes: Strikes::default(),
+            counts: Counts::default(),
+            metrics,
+            batch: config.batch,
+            ground,
+            sessions: config.workers.max(1),
+            stall: STALLED.max(config.deadline.0 * STALLED_DEADLINES),
+        }
+    }
+}
+
+impl<E: Encoder> Worker<E> {
+    /// Puts a session behind a queue.
+    pub(crate) fn new(scorer: Scorer<E>, intake: &Arc<Mutex<Intake>>, record: &Arc<Record>) -> Self {
+        let (intake, record) = (Arc::clone(intake), Arc::clone(record));
+        Self { scorer, intake, record, paces: Default::default(), free_since: Instant::now(), failed: Vec::new() }
     }
 
     /// Starts the thread.
     pub(crate) fn spawn(self) -> io::Result<()> {
         // Linux shows 15 characters of a thread's name.
-        thread::Builder::new().name(format!("cls-{}", self.name)).spawn(|| self.run()).map(drop)
+        let name = format!("cls-{}", self.record.name);
+        let alive = Alive::new(&self.record);
+        thread::Builder::new().name(name).spawn(|| self.run(alive)).map(drop)
     }
 
-    fn run(mut self) {
-        tracing::debug!(classifier = %self.name, "Worker started");
-        while let Some(first) = self.queue.blocking_recv() {
-            let batch = self.gather(first);
+    fn run(mut self, _alive: Alive) {
+        tracing::debug!(classifier = %self.record.name, "Worker started");
+        while let Some(batch) = self.next_batch() {
             self.settle(batch);
+            self.free_since = Instant::now();
         }
-        tracing::debug!(classifier = %self.name, "Worker ended");
+        tracing::debug!(classifier = %self.record.name, "Worker ended");
     }
 
-    /// Takes what waits already, up to what can be done before the oldest deadline.
-    fn gather(&mut self, first: Entry) -> Vec<Entry> {
-        let mut batch = Vec::with_capacity(MAX_BATCH);
-        let mut next = Some(first);
-        while let Some(entry) = next {
-            self.metrics.dequeued(entry.queued.elapsed());
-            batch.extend(self.wanted(entry));
-            let limit = batch.first().map_or(1, |oldest| self.limit(oldest.deadline));
-            next = if batch.len() < limit { self.queue.try_recv().ok() } else { None };
+    /// Takes the oldest entry and what can be done together with it; `None` at the end.
+    fn next_batch(&mut self) -> Option<Vec<Entry>> {
+        let intake = Arc::clone(&self.intake);
+        let mut intake = intake.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = intake.first()?;
+        let Some(deadline) = self.wanted(&first) else { return Some(Vec::new()) };
+        let (length, oldest) = (first.input.length, first.queued);
+        let limit = if self.record.strikes.is_suspect(first.key) { 1 } else { self.limit(length, deadline) };
+        let (record, was_busy) = (Arc::clone(&self.record), oldest < self.free_since);
+        let fits = |entry: &Entry| entry.input.length == length && !record.strikes.is_suspect(entry.key);
+        let mut batch = vec![first];
+        while batch.len() < limit {
+            let patience = if was_busy { record.batch.max_wait.0 } else { Duration::ZERO };
+            let Some(entry) = intake.next(fits, patience.saturating_sub(oldest.elapsed())) else { break };
+            if self.wanted(&entry).is_some() {
+                batch.push(entry);
+            }
         }
-        batch
+        Some(batch)
     }
 
-    fn limit(&self, deadline: Instant) -> usize {
-        self.pace.rows_until(deadline).clamp(1, self.scorer.max_batch())
+    /// Returns how many prompts can be encoded before `deadline`.
+    fn limit(&self, length: usize, deadline: Instant) -> usize {
+        self.paces[length].rows_until(deadline).clamp(1, self.scorer.max_batch())
     }
 
-    /// Returns the entry unless its caller has left or its deadline has passed.
-    fn wanted(&self, entry: Entry) -> Option<Entry> {
-        let late = entry.deadline <= Instant::now();
-        if !late && !entry.reply.is_closed() {
-            return Some(entry);
+    /// Returns the deadline of an entry that was taken out, unless its callers have left or are late.
+    fn wanted(&self, entry: &Entry) -> Option<Instant> {
+        self.record.metrics.dequeued(entry.queued.elapsed());
+        self.still_wanted(entry)
+    }
+
+    fn still_wanted(&self, entry: &Entry) -> Option<Instant> {
+        let deadline = entry.flight.deadline(Instant::now());
+        if deadline.is_none() {
+            self.record.counts.skipped.fetch_add(1, Ordering::Relaxed);
+            self.give_up(entry, Degraded::Deadline);
         }
-        self.counts.skipped.fetch_add(1, Ordering::Relaxed);
-        entry.answer(Err(Degraded::Deadline));
-        None
+        deadline
     }
 
     fn settle(&mut self, batch: Vec<Entry>) {
@@ -125,11 +176,14 @@ impl<E: Encoder> Worker<E> {
         }
         match self.score(&batch) {
             Ok(scores) => {
-                self.recovered();
-                batch.into_iter().zip(scores).for_each(|(entry, scores)| entry.answer(Ok(scores)));
+                for (entry, scores) in batch.iter().zip(scores) {
+                    let scores = Arc::new(scores);
+                    self.record.cache.keep(entry.key, &scores);
+                    entry.answer(&Ok(scores));
+                }
             }
             Err(error) => {
-                self.failed(&error);
+                self.failed(&error, &batch);
                 self.settle_apart(batch);
             }
         }
@@ -138,12 +192,18 @@ impl<E: Encoder> Worker<E> {
     /// Runs each entry of a failed batch alone, so that one bad prompt does not cost its neighbours their scores.
     fn settle_apart(&mut self, mut batch: Vec<Entry>) {
         if batch.len() == 1 {
-            batch.drain(..).for_each(|entry| entry.answer(Err(Degraded::Inference)));
+            batch.drain(..).for_each(|entry| self.give_up(&entry, Degraded::Inference));
         }
         for entry in batch {
-            let alone = self.wanted(entry).into_iter().collect();
-            self.settle(alone);
+            if self.still_wanted(&entry).is_some() {
+                self.settle(vec![entry]);
+            }
         }
+    }
+
+    fn give_up(&self, entry: &Entry, reason: Degraded) {
+        self.record.cache.forget(entry.key, &entry.flight);
+        entry.answer(&Err(reason));
     }
 
     /// Scores a batch; a panic becomes an error and leaves the thread alive.
@@ -151,38 +211,47 @@ impl<E: Encoder> Worker<E> {
         let inputs: Vec<&Input> = batch.iter().map(|entry| &entry.input).collect();
         let started = Instant::now();
         let scores = panic::catch_unwind(AssertUnwindSafe(|| self.scorer.score(&inputs))).unwrap_or_else(|_| {
-            self.counts.panics.fetch_add(1, Ordering::Relaxed);
+            self.record.counts.panics.fetch_add(1, Ordering::Relaxed);
             Err(InferenceError::Panicked)
         })?;
         let took = started.elapsed();
-        self.pace.learn(took, batch.len());
-        self.metrics.ran(batch.len(), took);
+        self.paces[batch[0].input.length].learn(took, batch.len());
+        self.succeeded(batch, took);
         for scores in &scores {
-            self.metrics.truncated(scores.truncated_tokens);
+            self.record.metrics.truncated(scores.truncated_tokens);
         }
         Ok(scores)
     }
 
-    /// Logs the first failure of a row only; the counter has them all.
-    fn failed(&mut self, error: &InferenceError) {
-        self.counts.failures.fetch_add(1, Ordering::Relaxed);
-        if !std::mem::replace(&mut self.failing, true) {
+    fn succeeded(&mut self, batch: &[Entry], took: Duration) {
+        self.record.metrics.ran(batch.len(), took);
+        for entry in batch {
+            if took >= self.record.stall {
+                self.record.strikes.strike(entry.key);
+            } else {
+                self.record.strikes.clear(entry.key);
+            }
+        }
+        self.failed.clear();
+        if self.record.counts.failing.swap(false, Ordering::Relaxed) {
+            tracing::info!(classifier = %self.record.name, "Inference works again");
+        }
+    }
+
+    /// Counts a failure and blames the inputs for it, unless the session fails whatever it is given. Logs the first
+    /// failure of a row only; the counter has them all.
+    fn failed(&mut self, error: &InferenceError, batch: &[Entry]) {
+        self.record.counts.failures.fetch_add(1, Ordering::Relaxed);
+        for entry in batch {
+            if self.failed.is_empty() || self.failed.contains(&entry.key) {
+                self.record.strikes.strike(entry.key);
+            }
+        }
+        self.failed = batch.iter().map(|entry| entry.key).collect();
+        if !self.record.counts.failing.swap(true, Ordering::Relaxed) {
             let cause = std::error::Error::source(error).map(tracing::field::display);
-            tracing::warn!(classifier = %self.name, %error, cause, "Inference failed");
+            tracing::warn!(classifier = %self.record.name, %error, cause, "Inference failed");
         }
-    }
-
-    fn recovered(&mut self) {
-        if std::mem::replace(&mut self.failing, false) {
-            tracing::info!(classifier = %self.name, "Inference works again");
-        }
-    }
-}
-
-impl Entry {
-    fn answer(self, scores: Result<Scores, Degraded>) {
-        // An error means that the caller has left.
-        self.reply.send(scores).ok();
     }
 }
 
@@ -197,6 +266,19 @@ impl Pace {
     fn learn(&mut self, run: Duration, rows: usize) {
         let row = run / u32::try_from(rows.max(1)).unwrap_or(u32::MAX);
         self.0 = Some(self.0.map_or(row, |known| (known * 7 + row) / 8));
+    }
+}
+
+impl Alive {
+    fn new(record: &Arc<Record>) -> Self {
+        record.counts.workers.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(record))
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.counts.workers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -228,6 +228,57 @@ pub struct Classifier {
     /// Threads that ONNX Runtime uses for one run. Default 1.
     #[serde(default = "Classifier::default_threads")]
     pub threads: usize,
+    /// Sessions that share the queue, each with a thread and a copy of the weights of its own. Default 1.
+    #[serde(default = "Classifier::default_workers")]
+    pub workers: usize,
+    /// How prompts are put together into one run.
+    #[serde(default)]
+    pub batch: Batch,
+    /// How many judgements are remembered.
+    #[serde(default)]
+    pub cache: Cache,
+    /// What the model runs on. Default `auto`.
+    #[serde(default)]
+    pub device: Device,
+    /// Refuses to start, or to reload, when the model cannot run on exactly that device. Default false.
+    #[serde(default)]
+    pub require: bool,
+}
+
+/// What a model runs on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// The first CUDA device if there is one that works, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The CUDA device of that number; the CPU if it does not work.
+    Cuda(u32),
+    /// The first CUDA device by TensorRT; by CUDA alone if that does not work, else the CPU.
+    Tensorrt,
+}
+
+/// How prompts are put together into one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Batch {
+    /// The most prompts of one run. Default 32; the oldest prompt's deadline often allows fewer.
+    pub max_size: usize,
+    /// How old the oldest prompt may get while a run that is not full waits for more; only prompts that had to wait for
+    /// a busy worker anyway wait for that. Default 1ms.
+    pub max_wait: Span,
+}
+
+/// How many judgements are remembered, so that a text that comes again is not judged again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cache {
+    /// The most judgements; 0 turns the cache off. Default 10000.
+    pub max_entries: usize,
+    /// The most memory that they take. Default 8 MiB.
+    pub max_bytes: usize,
 }
 
 /// A policy: which requests, and how their model is chosen.
@@ -356,7 +407,35 @@ impl Default for Timeouts {
     }
 }
 
+impl Default for Batch {
+    fn default() -> Self {
+        Self { max_size: 32, max_wait: Span::from_millis(1) }
+    }
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { max_entries: 10_000, max_bytes: 8 << 20 }
+    }
+}
+
 impl Classifier {
+    /// Returns the section that names only the bundle's folder.
+    #[must_use]
+    pub fn of(bundle: impl Into<PathBuf>) -> Self {
+        Self {
+            bundle: bundle.into(),
+            deadline: Self::default_deadline(),
+            queue: Self::default_queue(),
+            threads: Self::default_threads(),
+            workers: Self::default_workers(),
+            batch: Batch::default(),
+            cache: Cache::default(),
+            device: Device::default(),
+            require: false,
+        }
+    }
+
     fn default_deadline() -> Span {
         Span::from_millis(20)
     }
@@ -366,6 +445,10 @@ impl Classifier {
     }
 
     fn default_threads() -> usize {
+        1
+    }
+
+    fn default_workers() -> usize {
         1
     }
 }

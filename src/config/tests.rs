@@ -298,6 +298,40 @@ fn limits_hold_at_their_bounds() {
 }
 
 #[test]
+fn a_classifier_s_keys_hold_at_their_bounds() {
+    let with = |keys: &str| GOOD.replacen("deadline: 20ms", keys, 1);
+    for good in [
+        "workers: 1",
+        "workers: 64",
+        "batch: {max_size: 1, max_wait: 0s}",
+        "batch: {max_size: 1024, max_wait: 1s}",
+        "cache: {max_entries: 0, max_bytes: 0}",
+        "cache: {max_entries: 10000000, max_bytes: 1073741824}",
+        "device: auto",
+        "device: {cuda: 0}, require: true",
+        "device: tensorrt",
+        "device: cpu, require: true",
+    ] {
+        assert!(Config::parse(&with(good), "p.yaml").is_ok(), "{good}");
+    }
+    for bad in [
+        "workers: 0",
+        "workers: 65",
+        "batch: {max_size: 0}",
+        "batch: {max_size: 1025}",
+        "batch: {max_wait: 1001ms}",
+        "cache: {max_entries: 10000001}",
+        "cache: {max_bytes: 1073741825}",
+        "device: gpu",
+        "device: cuda",
+        "device: {cuda: 256}",
+        "require: true",
+    ] {
+        assert_eq!(problems(&with(bad)).len(), 1, "{bad}");
+    }
+}
+
+#[test]
 fn prices_are_finite_and_not_negative() {
     for price in ["-0.1", ".inf", "NaN", "inf", "free", "'1'"] {
         let found = problems_with("input: 0.05", &format!("input: {price}"));

@@ -9,14 +9,20 @@ use std::time::Duration;
 
 use super::problem::{KeyPath, Problem};
 use super::{
-    Adapt, Classifier, Config, Credential, Model, Name, Policy, Provider, Retry, Span, Strategy, Tiers, Timeouts,
-    nearest,
+    Adapt, Classifier, Config, Credential, Device, Model, Name, Policy, Provider, Retry, Span, Strategy, Tiers,
+    Timeouts, nearest,
 };
 
 const ATTEMPTS: RangeInclusive<u32> = 1..=16;
 const ERROR_STATUS: RangeInclusive<u16> = 400..=599;
 const QUEUE: RangeInclusive<usize> = 1..=65_536;
 const THREADS: RangeInclusive<usize> = 1..=64;
+const WORKERS: RangeInclusive<usize> = 1..=64;
+const BATCH_SIZE: RangeInclusive<usize> = 1..=1024;
+const BATCH_WAIT: [Duration; 2] = [Duration::ZERO, Duration::from_secs(1)];
+const CACHE_ENTRIES: RangeInclusive<usize> = 0..=10_000_000;
+const CACHE_BYTES: RangeInclusive<usize> = 0..=1 << 30;
+const CUDA_DEVICES: RangeInclusive<u32> = 0..=255;
 const CONTEXT: RangeInclusive<u64> = 1..=1_000_000_000;
 /// Keys that Pointsman itself relies on: what is asked for, and how the answer comes.
 const UNADAPTABLE: [&str; 2] = ["model", "stream"];
@@ -175,6 +181,18 @@ impl Checker<'_> {
         self.span(&path.key("deadline"), classifier.deadline, DEADLINE);
         self.within(&path.key("queue"), &classifier.queue, &QUEUE);
         self.within(&path.key("threads"), &classifier.threads, &THREADS);
+        self.within(&path.key("workers"), &classifier.workers, &WORKERS);
+        let (batch, cache) = (path.key("batch"), path.key("cache"));
+        self.within(&batch.key("max_size"), &classifier.batch.max_size, &BATCH_SIZE);
+        self.span(&batch.key("max_wait"), classifier.batch.max_wait, BATCH_WAIT);
+        self.within(&cache.key("max_entries"), &classifier.cache.max_entries, &CACHE_ENTRIES);
+        if classifier.require && classifier.device == Device::Auto {
+            self.wrong(&path.key("require"), "needs a `device` by name (allowed: cpu, {cuda: N}, tensorrt)");
+        }
+        if let Device::Cuda(number) = classifier.device {
+            self.within(&path.key("device").key("cuda"), &number, &CUDA_DEVICES);
+        }
+        self.within(&cache.key("max_bytes"), &classifier.cache.max_bytes, &CACHE_BYTES);
     }
 
     fn policy(&mut self, path: &KeyPath, policy: &Policy) {

@@ -124,6 +124,7 @@ impl Reason {
             Self::Degraded(Degraded::WorkerGone) => "classifier_worker_gone",
             Self::Degraded(Degraded::Inference) => "classifier_inference",
             Self::Degraded(Degraded::NoText) => "classifier_no_text",
+            Self::Degraded(Degraded::Poisoned) => "classifier_poisoned",
             Self::UnmappedLabel => "unmapped_label",
             Self::Moved(constraint) => constraint.as_str(),
             Self::NoModelFits => "no_model_fits",

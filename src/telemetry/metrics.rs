@@ -21,7 +21,9 @@ use self::definitions as define;
 use self::family::Family;
 use crate::config::Name;
 
-pub use self::labels::{AttemptOutcome, BrokenStream, ClientOutcome, Direction, EjectionCause, ReloadOutcome, Stage};
+pub use self::labels::{
+    AttemptOutcome, BrokenStream, CacheOutcome, ClientOutcome, Direction, EjectionCause, ReloadOutcome, Stage,
+};
 pub use self::peers::{PeerMetrics, ProviderMetrics};
 
 /// The `policy` label of a request that no policy matched.
@@ -58,6 +60,9 @@ pub struct Metrics {
     fallbacks: Family<IntCounter, 3>,
     retries_refused: IntCounter,
     degraded: Family<IntCounter, 2>,
+    cache: Family<IntCounter, 2>,
+    device_info: Family<IntGauge, 2>,
+    device_fallbacks: Family<IntCounter, 1>,
     truncated_tokens: Histogram,
     scores: Family<Histogram, 3>,
     reloads: [IntCounter; ReloadOutcome::ALL.len()],
@@ -75,6 +80,8 @@ pub struct ClassifierMetrics {
     run: Histogram,
     batch_size: Histogram,
     truncated_tokens: Histogram,
+    cache: [IntCounter; CacheOutcome::ALL.len()],
+    device_fallbacks: IntCounter,
 }
 
 /// Which bundle a classifier runs, for `pointsman_model_info`.
@@ -86,6 +93,8 @@ pub struct ModelInfo {
     pub version: Arc<str>,
     /// The bundle's checksum.
     pub sha256: Arc<str>,
+    /// The device that it runs on.
+    pub device: Arc<str>,
 }
 
 impl Metrics {
@@ -124,6 +133,9 @@ impl Metrics {
             fallbacks: Family::register(r, define::FALLBACKS),
             retries_refused: Family::register(r, define::RETRIES_REFUSED).with([]),
             degraded: Family::register(r, define::DEGRADED),
+            cache: Family::register(r, define::CACHE),
+            device_info: Family::register(r, define::DEVICE_INFO),
+            device_fallbacks: Family::register(r, define::DEVICE_FALLBACKS),
             truncated_tokens: Family::register(r, define::TRUNCATED_TOKENS).with([]),
             scores: Family::register(r, define::SCORES),
             reloads: ReloadOutcome::ALL.map(|outcome| reloads.with([outcome.as_str().into()])),
@@ -249,6 +261,8 @@ impl Metrics {
             run: self.run.clone(),
             batch_size: self.batch_size.clone(),
             truncated_tokens: self.truncated_tokens.clone(),
+            cache: CacheOutcome::ALL.map(|outcome| self.cache.with([name.into(), outcome.as_str().into()])),
+            device_fallbacks: self.device_fallbacks.with([name.into()]),
         }
     }
 
@@ -261,7 +275,9 @@ impl Metrics {
     pub fn reloaded(&self, outcome: ReloadOutcome, generation: u64, at: SystemTime) {
         self.reloads[outcome as usize].inc();
         match outcome {
-            ReloadOutcome::Applied | ReloadOutcome::Unchanged => self.loaded(generation, at),
+            ReloadOutcome::Applied | ReloadOutcome::Unchanged | ReloadOutcome::RolledBack => {
+                self.loaded(generation, at);
+            }
             ReloadOutcome::Rejected => self.last_reload_successful.set(0),
         }
     }
@@ -270,7 +286,9 @@ impl Metrics {
     pub fn set_models(&self, models: &[ModelInfo]) {
         self.queue_depth.retain(|[name]| models.iter().any(|model| *model.classifier == **name));
         self.model_info.retain(|labels| models.iter().any(|model| model.labels() == *labels));
+        self.device_info.retain(|labels| models.iter().any(|model| model.device_labels() == *labels));
         for model in models {
+            self.device_info.with(model.device_labels()).set(1);
             self.model_info.with(model.labels()).set(1);
         }
     }
@@ -360,6 +378,16 @@ impl ClassifierMetrics {
         self.run.observe(took.as_secs_f64());
     }
 
+    /// Counts a start on another device than the wanted one.
+    pub fn fell_back(&self) {
+        self.device_fallbacks.inc();
+    }
+
+    /// Counts where a prompt's scores came from.
+    pub fn cached(&self, outcome: CacheOutcome) {
+        self.cache[outcome as usize].inc();
+    }
+
     /// Notes how many tokens of a prompt were cut; 0 when it fit.
     pub fn truncated(&self, tokens: u32) {
         self.truncated_tokens.observe(f64::from(tokens));
@@ -375,5 +403,9 @@ impl std::fmt::Debug for ClassifierMetrics {
 impl ModelInfo {
     fn labels(&self) -> [family::Label; 3] {
         [(&self.classifier).into(), (&self.version).into(), (&self.sha256).into()]
+    }
+
+    fn device_labels(&self) -> [family::Label; 2] {
+        [(&self.classifier).into(), (&self.device).into()]
     }
 }

@@ -43,6 +43,32 @@ async fn a_reload_under_load_loses_no_request() {
     assert_eq!(answered, arrived, "requests that were answered, and that arrived");
 }
 
+#[tokio::test]
+async fn a_rollback_serves_what_served_before_as_a_new_generation() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let mut config = Config::new(&small, &frontier);
+    let gateway = Gateway::start(&config).await;
+    let mut admin = Connection::open(gateway.admin, Framing::Length).await;
+    let nothing = admin.post(Framing::Length, "/rollback", String::new()).await;
+    config.small_name = "small-2".to_owned();
+    gateway.write(&config.yaml());
+    admin.post(Framing::Length, "/reload", String::new()).await;
+    let first = chat(gateway.listen, question("auto", "hello")).await;
+
+    let back = admin.post(Framing::Length, "/rollback", String::new()).await;
+    let second = chat(gateway.listen, question("auto", "hello")).await;
+
+    assert_eq!(
+        (nothing.status, &nothing.json()["error"]["code"]),
+        (StatusCode::CONFLICT, &"nothing_to_roll_back".into())
+    );
+    assert_eq!(first.json()["model"], "small-2");
+    assert_eq!((back.status, &back.json()["outcome"]), (StatusCode::OK, &"rolled_back".into()));
+    assert_ne!(second.json()["model"], "small-2");
+    assert_eq!(second.header("x-pointsman-generation"), Some("3"));
+    until_metric(&gateway, "pointsman_config_reloads_total{outcome=\"rolled_back\"} 1").await;
+}
+
 /// Asks again and again on one connection; returns the number of answers, all of them right.
 async fn ask_until(
     stop: watch::Receiver<bool>,

@@ -45,6 +45,34 @@ pub enum BundleError {
         /// The file.
         file: String,
     },
+    /// The manifest lacks what its kind needs.
+    #[error("{FILE}: `{key}` is required")]
+    Lacks {
+        /// The key.
+        key: &'static str,
+    },
+    /// A sequence classification has one output, so it has one head.
+    #[error("{FILE}: a sequence_classification has one head, not {heads}")]
+    SequenceHeads {
+        /// How many the manifest has.
+        heads: usize,
+    },
+    /// A sequence classification says something that only heads of an encoder can.
+    #[error("{FILE}: a sequence_classification has no `{key}`")]
+    SequenceExtra {
+        /// The key.
+        key: &'static str,
+    },
+    /// The logits are not those of the labels.
+    #[error("{FILE}: encoder.dimension is {dimension}, the labels of head `{head}` need {logits} logits")]
+    SequenceWidth {
+        /// The head.
+        head: Name,
+        /// The manifest's `dimension`.
+        dimension: usize,
+        /// What the head's kind and labels need.
+        logits: usize,
+    },
     /// The manifest names a file outside of its folder.
     #[error("{FILE}: `{file}` is not a plain file name")]
     FileName {
@@ -82,7 +110,7 @@ pub enum BundleError {
         source: Cause,
     },
     /// The tokenizer does not know a token that every input needs.
-    #[error("{file} has no token `{token}`")]
+    #[error("{file} has no post-processor that adds specials, and no token `{token}`")]
     TokenMissing {
         /// The file.
         file: String,
@@ -237,6 +265,14 @@ pub enum BundleError {
         file: String,
         /// What ONNX Runtime said.
         source: Cause,
+    },
+    /// The model cannot run on the device that the configuration requires.
+    #[error("device {device} is required and does not work")]
+    Device {
+        /// The device.
+        device: String,
+        /// Why.
+        source: Box<Self>,
     },
     /// The model does not take what is fed, or gives not what is read.
     #[error("{file}: {what} is {actual}, expected {expected}")]

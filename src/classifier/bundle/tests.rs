@@ -153,11 +153,33 @@ fn what_the_manifest_says_is_checked() {
         ("  golden.json: ", "  ../golden.json: ", "golden.json has no sha256 under `files`"),
         ("files:\n", "files:\n  ../secret: ab\n", "`../secret` is not a plain file name"),
         ("metrics:", "golden_tolerance: 0\nmetrics:", "golden_tolerance is 0"),
+        ("heads_file: heads.safetensors\n", "", "`heads_file` is required"),
+        ("features_file: features.json\n", "", "`features_file` is required"),
+        ("format: 1", "format: 1\nkind: sequence_classification", "a sequence_classification has no `heads_file`"),
     ];
     for (from, to, expected) in cases {
         let refusal = Copy::new().replace(FILE, from, to).refusal();
 
         assert!(refusal.starts_with("bundle.yaml: ") && refusal.contains(expected), "{to}: {refusal}");
+    }
+}
+
+#[test]
+fn a_sequence_classification_has_one_head_of_as_many_logits_as_its_labels_need() {
+    let folder = fixture().parent().expect("a parent").join("distilbert");
+    let manifest = fs::read_to_string(folder.join(FILE)).expect("the manifest");
+    let cases = [
+        ("dimension: 3", "dimension: 4", "encoder.dimension is 4, the labels of head `tier` need 3 logits"),
+        ("kind: multinomial", "kind: ordinal", "encoder.dimension is 3, the labels of head `tier` need 2 logits"),
+        ("kind: multinomial", "kind: multinomial\n  inputs: [embedding]", "has no `inputs`"),
+        ("files:", "features_file: golden.json\nfiles:", "has no `features_file`"),
+    ];
+    for (from, to, expected) in cases {
+        assert!(manifest.contains(from), "{from}");
+
+        let refusal = Manifest::parse(&manifest.replacen(from, to, 1)).expect_err("a broken manifest").to_string();
+
+        assert!(refusal.contains(expected), "{to}: {refusal}");
     }
 }
 
@@ -323,7 +345,10 @@ fn an_input_that_the_model_does_not_take_is_refused() {
 
     let refusal = Copy::new().write("model.onnx", &model).start_refusal();
 
-    assert_eq!(refusal, "model.onnx: input `token_type_ids` is missing, expected i64 [batch, sequence]");
+    assert_eq!(
+        refusal,
+        "model.onnx: input `token_kind_ids` is an input, expected only input_ids, attention_mask, token_type_ids"
+    );
 }
 
 #[test]

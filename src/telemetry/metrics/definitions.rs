@@ -207,6 +207,27 @@ pub(super) const DEGRADED: Definition<2> = Definition {
     buckets: &[],
 };
 
+pub(super) const CACHE: Definition<2> = Definition {
+    name: "pointsman_classifier_cache_total",
+    help: "Prompts by whether their scores were known, had to be computed, or were just being computed.",
+    labels: ["classifier", "outcome"],
+    buckets: &[],
+};
+
+pub(super) const DEVICE_INFO: Definition<2> = Definition {
+    name: "pointsman_classifier_device_info",
+    help: "The device that each classifier runs on; always 1.",
+    labels: ["classifier", "device"],
+    buckets: &[],
+};
+
+pub(super) const DEVICE_FALLBACKS: Definition<1> = Definition {
+    name: "pointsman_classifier_device_fallbacks_total",
+    help: "Starts of a classifier on another device than the wanted one, which did not work.",
+    labels: ["classifier"],
+    buckets: &[],
+};
+
 pub(super) const TRUNCATED_TOKENS: Definition<0> = Definition {
     name: "pointsman_classifier_truncated_tokens",
     help: "Tokens of the newest user turn that did not fit a classifier and were cut.",

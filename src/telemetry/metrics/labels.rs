@@ -86,6 +86,17 @@ pub enum EjectionCause {
     HealthCheck,
 }
 
+/// Where a classifier's scores came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheOutcome {
+    /// The text was judged before.
+    Hit,
+    /// The text was new.
+    Miss,
+    /// The text was being judged for another request.
+    Joined,
+}
+
 /// How a reload ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -96,6 +107,8 @@ pub enum ReloadOutcome {
     Unchanged,
     /// The new state was refused; the old snapshot keeps serving.
     Rejected,
+    /// The snapshot before serves again.
+    RolledBack,
 }
 
 impl Stage {
@@ -217,9 +230,24 @@ impl EjectionCause {
     }
 }
 
+impl CacheOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 3] = [Self::Hit, Self::Miss, Self::Joined];
+
+    /// Returns the label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Joined => "joined",
+        }
+    }
+}
+
 impl ReloadOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 3] = [Self::Applied, Self::Unchanged, Self::Rejected];
+    pub const ALL: [Self; 4] = [Self::Applied, Self::Unchanged, Self::Rejected, Self::RolledBack];
 
     /// Returns the label's value.
     #[must_use]
@@ -228,6 +256,7 @@ impl ReloadOutcome {
             Self::Applied => "applied",
             Self::Unchanged => "unchanged",
             Self::Rejected => "rejected",
+            Self::RolledBack => "rolled_back",
         }
     }
 }

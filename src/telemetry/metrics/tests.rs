@@ -27,7 +27,12 @@ fn touched() -> Metrics {
     metrics.retry_refused();
     metrics.degraded(&classifier, "deadline");
     metrics.scored(&classifier, &"tier".into(), &"simple".into(), 0.8);
-    metrics.set_models(&[ModelInfo { classifier: classifier.clone(), version: "1".into(), sha256: "ab".into() }]);
+    metrics.set_models(&[ModelInfo {
+        classifier: classifier.clone(),
+        version: "1".into(),
+        sha256: "ab".into(),
+        device: "cpu".into(),
+    }]);
     let _ = metrics.classifier(&classifier);
     let _ = metrics.provider(&name("openai"));
     let _ = metrics.peer(&name("openai"), &"10.0.0.7:80".into());
@@ -59,7 +64,10 @@ fn the_names_types_and_labels_are_those_that_dashboards_rely_on() {
             "pointsman_broken_streams_total counter cause,model",
             "pointsman_build_info gauge version",
             "pointsman_classifier_batch_size histogram",
+            "pointsman_classifier_cache_total counter classifier,outcome",
             "pointsman_classifier_degraded_total counter classifier,reason",
+            "pointsman_classifier_device_fallbacks_total counter classifier",
+            "pointsman_classifier_device_info gauge classifier,device",
             "pointsman_classifier_queue_depth gauge classifier",
             "pointsman_classifier_queue_wait_seconds histogram",
             "pointsman_classifier_run_seconds histogram",
@@ -168,7 +176,8 @@ fn a_rejected_reload_leaves_the_generation_and_the_time_of_the_last_success() {
 #[test]
 fn a_swapped_bundle_replaces_what_is_said_about_the_old_one() {
     let metrics = touched();
-    let next = ModelInfo { classifier: name("default"), version: "2".into(), sha256: "cd".into() };
+    let next =
+        ModelInfo { classifier: name("default"), version: "2".into(), sha256: "cd".into(), device: "cpu".into() };
 
     metrics.set_models(&[next]);
 

@@ -1,0 +1,75 @@
+//! One judgement, and everybody who waits for it.
+//!
+//! Whoever asks first starts it; who asks for the same while it is under way joins. It belongs to nobody: a caller that
+//! leaves takes only its own place along, and the judgement is wanted for as long as one of them waits in time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::scores::{Degraded, Scores};
+
+/// What a caller gets.
+pub(crate) type Answer = Result<Arc<Scores>, Degraded>;
+
+/// Where a caller waits; an error means that the worker ended without an answer.
+pub(crate) type Waiting = oneshot::Receiver<Answer>;
+
+/// A judgement under way. Its callers are told that the worker is gone when the last handle is dropped unanswered.
+#[derive(Debug)]
+pub(crate) struct Flight(Mutex<Seats>);
+
+#[derive(Debug)]
+struct Seats {
+    callers: Vec<Caller>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Caller {
+    deadline: Instant,
+    reply: oneshot::Sender<Answer>,
+}
+
+impl Flight {
+    /// Starts with one caller.
+    pub(crate) fn new(deadline: Instant) -> (Arc<Self>, Waiting) {
+        let (reply, waiting) = oneshot::channel();
+        let seats = Seats { callers: vec![Caller { deadline, reply }], closed: false };
+        (Arc::new(Self(Mutex::new(seats))), waiting)
+    }
+
+    /// Adds a caller; `None` when it is too late for that.
+    pub(crate) fn join(&self, deadline: Instant) -> Option<Waiting> {
+        let mut seats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seats.closed {
+            return None;
+        }
+        let (reply, waiting) = oneshot::channel();
+        seats.callers.push(Caller { deadline, reply });
+        Some(waiting)
+    }
+
+    /// Returns the first deadline of those who still wait; without any, nobody can join any more.
+    pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
+        let mut seats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = |caller: &&Caller| caller.deadline > now && !caller.reply.is_closed();
+        let first = seats.callers.iter().filter(live).map(|caller| caller.deadline).min();
+        seats.closed |= first.is_none();
+        first
+    }
+
+    /// Tells everybody and lets nobody join any more.
+    pub(crate) fn answer(&self, answer: &Answer) {
+        let callers = {
+            let mut seats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            seats.closed = true;
+            std::mem::take(&mut seats.callers)
+        };
+        for caller in callers {
+            // An error means that the caller has left.
+            caller.reply.send(answer.clone()).ok();
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! `pointsman bundle`: what a bundle holds, and whether it would serve.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Subcommand;
+
+use super::table::{Align, Table};
+use super::{CONFIG, UNAVAILABLE, fail};
+use crate::classifier::{Bundle, BundleError, Classifier, Host, Manifest, Runtime};
+use crate::config;
+use crate::telemetry::Metrics;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Shows what a bundle holds; reads and checks every file, but runs nothing.
+    Inspect(Folder),
+    /// Checks a bundle as `serve` would: every file, the graph, a warm-up, the golden inputs; exits with 78 if it is bad.
+    Verify(Folder),
+}
+
+/// The bundle to use.
+#[derive(Debug, clap::Args)]
+pub(super) struct Folder {
+    /// The bundle's folder.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+}
+
+pub(super) fn run(command: &Command) -> ExitCode {
+    match command {
+        Command::Inspect(Folder { folder }) => match Bundle::open(folder) {
+            Ok(bundle) => {
+                print!("{}", describe(&bundle));
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error, CONFIG),
+        },
+        Command::Verify(Folder { folder }) => {
+            let runtime = match Runtime::load() {
+                Ok(runtime) => runtime,
+                Err(error) => return fail(&error, UNAVAILABLE),
+            };
+            match verify(folder, runtime) {
+                Ok(line) => {
+                    println!("{line}");
+                    ExitCode::SUCCESS
+                }
+                Err(error) => fail(&error, CONFIG),
+            }
+        }
+    }
+}
+
+/// Starts the bundle exactly as `serve` does, and stops it.
+fn verify(folder: &Path, runtime: Arc<Runtime>) -> Result<String, BundleError> {
+    let bundle = Bundle::open(folder)?;
+    let (golden, tolerance) = (bundle.golden_inputs(), bundle.manifest().tolerance());
+    let host = Host { base_dir: PathBuf::new(), runtime, metrics: Arc::new(Metrics::new()) };
+    let name = bundle.manifest().name.clone();
+    let classifier = Classifier::start_bundle(&name, &config::Classifier::of(folder), &host, bundle)?;
+    let identity = classifier.identity();
+    let runtime = host.runtime.version();
+    Ok(format!(
+        "{}: ok ({} {}, {golden} golden inputs within {tolerance} on {}, ONNX Runtime {runtime})",
+        folder.display(),
+        identity.name,
+        identity.version,
+        classifier.device(),
+    ))
+}
+
+fn describe(bundle: &Bundle) -> String {
+    let (manifest, identity) = (bundle.manifest(), bundle.identity());
+    let Manifest { encoder, tokenizer, .. } = manifest;
+    let mut text = format!(
+        "{} {}: {}\nsha256     {}\nkind       {}\nencoder    {} ({}, {} numbers)\ntokenizer  {} ({} tokens, {} of the start)\ngolden     {} inputs, tolerance {}\n",
+        identity.name,
+        identity.version,
+        manifest.description,
+        identity.sha256,
+        word(&manifest.kind),
+        encoder.file,
+        word(&encoder.precision),
+        encoder.dimension,
+        tokenizer.file,
+        tokenizer.max_tokens,
+        tokenizer.head_tokens,
+        bundle.golden_inputs(),
+        manifest.tolerance(),
+    );
+    text.push_str("\nheads\n");
+    text.push_str(&heads(manifest));
+    text.push_str("\nfiles\n");
+    let mut files = Table::new(["file", "sha256"], [Align::Left, Align::Left]);
+    for (file, sha256) in &manifest.files {
+        files.push([file.clone(), sha256.clone()]);
+    }
+    text.push_str(&files.render());
+    for (title, values) in [("training", &manifest.training), ("metrics", &manifest.metrics)] {
+        if !values.is_empty() {
+            text.push_str(&format!("\n{title}\n"));
+        }
+        for (key, value) in values {
+            text.push_str(&format!("  {key}: {value}\n"));
+        }
+    }
+    text
+}
+
+fn heads(manifest: &Manifest) -> String {
+    let mut table = Table::new(
+        ["head", "kind", "labels", "reads", "temperature"],
+        [Align::Left, Align::Left, Align::Left, Align::Left, Align::Right],
+    );
+    for head in &manifest.heads {
+        let labels = head.labels.iter().map(config::Name::as_str).collect::<Vec<_>>().join(", ");
+        let reads = if head.inputs.is_empty() {
+            "logits".to_owned()
+        } else {
+            head.inputs.iter().map(word).collect::<Vec<_>>().join(", ")
+        };
+        table.push([head.name.to_string(), word(&head.kind), labels, reads, head.temperature.to_string()]);
+    }
+    table.render()
+}
+
+/// Returns a manifest's word as the manifest spells it.
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| Some(value.as_str()?.to_owned())).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(name: &str) -> PathBuf {
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures")).join(name)
+    }
+
+    #[test]
+    fn an_inspection_shows_heads_labels_and_hashes() {
+        let text = describe(&Bundle::open(&fixture("tiny")).expect("a sound bundle"));
+
+        for part in
+            ["tiny 1.0.0: a few", "kind       encoder", "simple, medium, complex", "embedding, features", "model.onnx"]
+        {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_classifier_without_heads_file_is_shown_to_read_its_logits() {
+        let text = describe(&Bundle::open(&fixture("ordinal")).expect("a sound bundle"));
+
+        for part in ["kind       sequence_classification", "ordinal", "logits", "trivial, simple, moderate, complex"] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_verification_says_what_was_run_and_on_what() {
+        let runtime = Runtime::load().unwrap_or_else(|error| panic!("{error}"));
+
+        let line = verify(&fixture("tiny"), runtime).expect("a sound bundle");
+
+        assert!(line.contains("ok (tiny 1.0.0, 6 golden inputs within 0.001 on cpu, ONNX Runtime 1."), "{line}");
+    }
+
+    #[test]
+    fn a_folder_that_is_no_bundle_is_bad() {
+        let code = run(&Command::Inspect(Folder { folder: "/nowhere".into() }));
+
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(CONFIG)));
+    }
+}
