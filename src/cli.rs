@@ -10,6 +10,7 @@ mod demo;
 mod eval;
 mod features;
 mod gateway;
+mod hash_key;
 mod report;
 mod serve;
 mod table;
@@ -44,8 +45,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Proxies requests until SIGTERM; SIGHUP or a changed file reloads.
-    Serve(ConfigFile),
+    /// Proxies requests until SIGTERM; SIGHUP or a changed file reloads, SIGQUIT hands over to `serve --upgrade`.
+    Serve(serve::Arguments),
     /// Checks a configuration with its bundles and keys; exits with 78 and every problem if it is bad.
     Check(ConfigFile),
     /// Shows or verifies a bundle of weights.
@@ -57,6 +58,8 @@ enum Command {
     Features,
     /// Measures a bundle's head on labelled prompts, beside what prompt length would get.
     Eval(eval::Arguments),
+    /// Prints the hash of a client's key, read from stdin, for `clients.<name>.keys`.
+    HashKey,
     /// Shows routing at work with built-in upstreams: no keys, no configuration.
     Demo(demo::Arguments),
 }
@@ -79,12 +82,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match arguments.command {
-        Command::Serve(file) => serve::run(&file.config, arguments.log_format),
+        Command::Serve(command) => serve::run(&command, arguments.log_format),
         Command::Check(file) => check::run(&file.config),
         Command::Bundle(command) => bundle::run(&command),
         Command::Decide(command) => decide::run(&command),
         Command::Features => features::run(),
         Command::Eval(command) => eval::run(&command),
+        Command::HashKey => hash_key::run(),
         Command::Demo(command) => demo::run(&command),
     }
 }

@@ -1,10 +1,12 @@
 //! The YAML file: its shape, its validation, its errors.
 //!
 //! [`shape`] is what serde reads, [`values`] the newtypes that make bad values unrepresentable. Loading ([`Config::load`])
-//! goes text -> tree of located values -> shape -> [`validate`]; every stage reports all it finds, each problem with its
+//! goes text -> tree of located values -> shape -> `validate`; every stage reports all it finds, each problem with its
 //! path, line, column and a snippet. This module imports nothing of ours.
 
+pub mod edge;
 mod load;
+pub mod pool;
 mod problem;
 mod read;
 mod secret;
@@ -13,6 +15,8 @@ mod tree;
 mod validate;
 pub mod values;
 
+pub use edge::*;
+pub use pool::*;
 pub use problem::{KeyPath, Place, Problem, Problems, Step};
 pub use secret::Secret;
 pub use shape::*;

@@ -62,7 +62,7 @@ impl Features {
     #[must_use]
     pub fn of(prompt: &Prompt<'_>, counter: &TokenCounter) -> Self {
         Self {
-            tokens: counter.count(prompt.texts()),
+            tokens: counter.count(prompt.texts()).plus(prompt.token_ids),
             turns: prompt.turns,
             user_turns: prompt.user_turns,
             system_chars: prompt.system_chars,

@@ -31,16 +31,18 @@
 //! # Who imports whom
 //!
 //! ```text
-//! main -> cli -> admin -> {proxy, reload, evaluate} -> router -> snapshot -> {policy, classifier, upstream}
-//!      -> {features, scores} -> prompt
+//! main -> cli -> admin -> {proxy, reload, evaluate} -> router -> snapshot
+//!      -> {policy, classifier, upstream, usage, clients, certificates} -> {features, scores} -> prompt
 //! ```
 //!
-//! with [`config`] and [`telemetry`] on the ground floor. [`prompt`], [`features`], [`scores`] and [`policy`] are pure: no
-//! runtime, no sockets, no clock, no files, no metrics. `tests/layering.rs` enforces both.
+//! with [`config`] and [`telemetry`] on the ground floor. [`prompt`], [`features`], [`scores`], [`policy`] and [`usage`] are
+//! pure: no runtime, no sockets, no clock, no files, no metrics. `tests/layering.rs` enforces both.
 
 pub mod admin;
+pub mod certificates;
 pub mod classifier;
 pub mod cli;
+pub mod clients;
 pub mod config;
 pub mod evaluate;
 pub mod features;
@@ -53,3 +55,4 @@ pub mod scores;
 pub mod snapshot;
 pub mod telemetry;
 pub mod upstream;
+pub mod usage;

@@ -5,10 +5,22 @@
 //! measures the view. Refuses to judge: a body that is JSON and names one model is read, and whatever has an unexpected
 //! shape inside it is read as empty, because the upstream is the judge of it.
 //!
-//! One file per dialect; [`model_field`] works on any JSON body, and [`splice`] is the only way a body is changed.
+//! One file per dialect, each a grammar of the top level; `draft` reads by them. [`model_field()`] works on any JSON body.
+//! [`splice()`] and [`Edits`] are the only ways a body is changed.
 
 mod chat;
+mod completions;
+mod conversation;
+mod draft;
+mod edit;
+mod embeddings;
+mod input;
+mod mend;
+mod messages;
 mod model_field;
+mod parameters;
+mod responses;
+mod scan;
 mod splice;
 mod tolerant;
 
@@ -17,6 +29,7 @@ use std::ops::Range;
 
 use thiserror::Error;
 
+pub use self::edit::Edits;
 pub use self::model_field::{ModelField, model_field};
 pub use self::splice::splice;
 
@@ -25,16 +38,58 @@ pub use self::splice::splice;
 pub enum Dialect {
     /// OpenAI's `POST /v1/chat/completions`.
     ChatCompletions,
+    /// OpenAI's legacy `POST /v1/completions`.
+    Completions,
+    /// OpenAI's `POST /v1/responses`.
+    Responses,
+    /// OpenAI's `POST /v1/embeddings`.
+    Embeddings,
+    /// Anthropic's `POST /v1/messages`.
+    Messages,
+    /// Anthropic's `POST /v1/messages/count_tokens`: a message's body that is measured, not answered.
+    CountTokens,
 }
 
 impl Dialect {
+    /// Every dialect.
+    pub const ALL: [Self; 6] = [
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::Responses,
+        Self::Embeddings,
+        Self::Messages,
+        Self::CountTokens,
+    ];
+
+    /// Returns the path that the dialect is spoken on.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "/v1/chat/completions",
+            Self::Completions => "/v1/completions",
+            Self::Responses => "/v1/responses",
+            Self::Embeddings => "/v1/embeddings",
+            Self::Messages => "/v1/messages",
+            Self::CountTokens => "/v1/messages/count_tokens",
+        }
+    }
+
     /// Returns the dialect spoken on `path` (without a query), or `None` for a path whose bodies are not read.
     #[must_use]
     pub fn of_path(path: &str) -> Option<Self> {
-        match path {
-            "/v1/chat/completions" => Some(Self::ChatCompletions),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|dialect| dialect.path() == path)
+    }
+
+    /// Tells whether a model writes an answer to such a request; otherwise it only embeds or counts.
+    #[must_use]
+    pub const fn generates(self) -> bool {
+        !matches!(self, Self::Embeddings | Self::CountTokens)
+    }
+
+    /// Tells whether `stream_options` with `include_usage` belong to the dialect.
+    #[must_use]
+    pub const fn has_stream_options(self) -> bool {
+        matches!(self, Self::ChatCompletions | Self::Completions)
     }
 }
 
@@ -59,9 +114,12 @@ pub struct Prompt<'b> {
     pub tools: u32,
     /// Tool calls in progress: those the assistant made after the newest user turn.
     pub tool_calls: u32,
-    /// Tool turns after the newest user turn whose text starts like an error: after white space and in any case with
-    /// `error`, `exception`, `traceback`, `fatal`, `failed`, `failure`, or a JSON object whose first key is `error`.
+    /// Tool results after the newest user turn that say `is_error`, or whose text starts like an error: after white space
+    /// and in any case with `error`, `exception`, `traceback`, `fatal`, `failed`, `failure`, or a JSON object whose first
+    /// key is `error`.
     pub tool_errors: u32,
+    /// Tokens that the client sent as their ids instead of text.
+    pub token_ids: u64,
     /// Sampling and output parameters.
     pub parameters: Parameters<'b>,
     texts: Vec<Cow<'b, str>>,
@@ -71,7 +129,7 @@ pub struct Prompt<'b> {
 impl<'b> Prompt<'b> {
     /// Reads `body` as a request of `dialect`.
     ///
-    /// Fails exactly when [`model_field`] does. A value of an unexpected shape or type is read as absent; half of a
+    /// Fails exactly when [`model_field()`] does. A value of an unexpected shape or type is read as absent; half of a
     /// surrogate pair and bytes that are no UTF-8 are read as replacement characters. Nesting of any depth is safe.
     ///
     /// # Errors
@@ -79,11 +137,16 @@ impl<'b> Prompt<'b> {
     /// When the body is not a JSON object, or does not name exactly one model at its top level.
     pub fn parse(dialect: Dialect, body: &'b [u8]) -> Result<Self, ParseError> {
         match dialect {
-            Dialect::ChatCompletions => chat::parse(body),
+            Dialect::ChatCompletions => draft::parse::<chat::Chat>(dialect, body),
+            Dialect::Completions => draft::parse::<completions::Completions>(dialect, body),
+            Dialect::Responses => draft::parse::<responses::Responses>(dialect, body),
+            Dialect::Embeddings => draft::parse::<embeddings::Embeddings>(dialect, body),
+            Dialect::Messages | Dialect::CountTokens => draft::parse::<messages::Messages>(dialect, body),
         }
     }
 
     /// Returns the text of each turn that has any, in the order of the conversation, a turn's parts joined with `\n`.
+    /// Tool results inside a turn are a text of their own before it.
     pub fn texts(&self) -> impl Iterator<Item = &str> + Clone {
         self.texts.iter().map(AsRef::as_ref)
     }
@@ -116,7 +179,7 @@ pub struct Attachments {
     pub images: u32,
     /// Parts of type `input_audio` or `audio`.
     pub audio: u32,
-    /// Parts of type `file` or `input_file`.
+    /// Parts of type `file`, `input_file` or `document`.
     pub files: u32,
 }
 
@@ -127,11 +190,14 @@ pub struct Parameters<'b> {
     pub temperature: Option<f64>,
     /// Nucleus sampling mass.
     pub top_p: Option<f64>,
-    /// The most tokens the answer may have: `max_completion_tokens`, else the older `max_tokens`.
+    /// The most tokens the answer may have: `max_completion_tokens`, else the older `max_tokens`; `max_output_tokens` in
+    /// responses.
     pub max_output_tokens: Option<u64>,
     /// Whether the answer is streamed.
     pub stream: bool,
-    /// How long the model may think, in the client's words.
+    /// Whether the client asked for a chunk with the token usage: `stream_options.include_usage`.
+    pub include_usage: bool,
+    /// How long the model may think, in the client's words: an effort, else Anthropic's type of `thinking`.
     pub reasoning_effort: Option<Cow<'b, str>>,
     /// The shape that the answer must have.
     pub response_format: ResponseFormat,

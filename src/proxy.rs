@@ -1,12 +1,16 @@
 //! The data plane: a request's life in Pingora's phases. Each phase delegates; the work is in the files beside.
 //!
 //! ```text
-//! request_filter           intake -> prompt -> router -> rewrite       (intake.rs, plan.rs)
+//! early_request_filter     timeouts and the request's id               (connection.rs, headers.rs)
+//! request_filter           admission: load, header size, client key    (admission.rs, clients.rs)
+//!                          intake -> prompt -> router -> rewrite       (intake.rs, decode.rs, plan.rs, original.rs)
+//!                          or the list of models                       (models.rs)
 //! upstream_peer            an address of the chosen provider           (forward.rs)
-//! upstream_request_filter  path, host, credential, Content-Length      (forward.rs, body_adapter.rs)
+//! upstream_request_filter  path, host, credential, Content-Length      (forward.rs, headers.rs, body_adapter.rs)
 //! request_body_filter      Pingora sends the rewritten body
-//! upstream_response_filter the answer has started
-//! response_filter          decision headers                            (answer.rs)
+//! upstream_response_filter the answer has started                      (meter.rs)
+//! response_filter          decision headers instead of the account's   (answer.rs, headers.rs)
+//! response_body_filter     usage and pace of the answer as it passes   (meter.rs)
 //! fail_to_proxy            what failed becomes a Rejection             (answer.rs, rejection.rs)
 //! logging                  one access line, all request metrics        (account.rs)
 //! ```
@@ -15,20 +19,32 @@
 //! buffered.
 
 mod account;
+mod admission;
+mod affinity;
 mod answer;
 mod body_adapter;
+mod clients;
+mod connection;
 mod context;
+mod decode;
 mod drain;
 mod fallback;
 mod forward;
+mod headers;
+pub mod health;
 mod held_answer;
 mod intake;
+mod meter;
+mod models;
+mod original;
 mod plan;
 pub mod rejection;
 mod retry_budget;
 mod server;
+mod tls;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -40,20 +56,23 @@ use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
 
 pub use context::RequestContext;
 use context::Route;
-pub use server::{BindError, Listener, Served};
+pub use server::{BindError, Draining, Listeners, Served, TakeOverError};
 
 use crate::router::Router;
 use crate::telemetry::Metrics;
+use admission::Admission;
 use drain::OpenRequests;
 use fallback::Cause;
+use plan::Plan;
 use retry_budget::RetryBudget;
 
-/// The proxy: give it to a Pingora service, or let [`Listener`] serve it.
+/// The proxy: give it to a Pingora service, or let [`Listeners`] serve it.
 pub struct Proxy {
     router: Arc<Router>,
     metrics: Arc<Metrics>,
     request_ids: account::RequestIds,
     open: Arc<OpenRequests>,
+    admission: Arc<Admission>,
     retry_budget: RetryBudget,
 }
 
@@ -66,6 +85,7 @@ impl Proxy {
             metrics,
             request_ids: account::RequestIds::default(),
             open: Arc::default(),
+            admission: Arc::default(),
             retry_budget: RetryBudget::new(),
         }
     }
@@ -79,12 +99,25 @@ impl ProxyHttp for Proxy {
         RequestContext::new(self.router.snapshot(), self.request_ids.next(), self.open.enter())
     }
 
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<()> {
+        connection::request_began(session, &ctx.snapshot.config.limits);
+        if let Some(id) = headers::request_id(session.req_header()) {
+            ctx.request_id = id;
+        }
+        Ok(())
+    }
+
     async fn request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<bool> {
         if self.open.is_draining() {
             session.set_keepalive(None);
         }
-        match self.plan(session, ctx).await {
-            Ok(()) => Ok(false),
+        let planned = match self.admit(session, ctx) {
+            Ok(()) => self.plan(session, ctx).await,
+            Err(rejection) => Err(rejection),
+        };
+        match planned {
+            Ok(Plan::Forward) => Ok(false),
+            Ok(Plan::Answer(body)) => models::send(session, ctx, body).await.map(|()| true),
             Err(rejection) => {
                 answer::reject(session, ctx, &rejection).await;
                 intake::discard_body(session).await;
@@ -95,7 +128,6 @@ impl ProxyHttp for Proxy {
 
     async fn upstream_peer(&self, _session: &mut Session, ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
         ctx.attempts += 1;
-        ctx.tried_peers += 1;
         let peer = forward::peer(ctx).await;
         peer.map_err(|mut error| {
             error.set_retry(self.attempt_failed(ctx, &error));
@@ -114,6 +146,7 @@ impl ProxyHttp for Proxy {
         };
         ctx.upstream_is_h2 = upstream.version == Version::HTTP_2;
         forward::set_target(upstream, &provider)?;
+        headers::clean_request(upstream, session, ctx)?;
         forward::set_credential(upstream, &provider.credential)?;
         if let Some(body) = ctx.body.clone() {
             forward::set_length(upstream, body.len())?;
@@ -160,7 +193,19 @@ impl ProxyHttp for Proxy {
         if upstream.status == StatusCode::BAD_REQUEST && ctx.has_larger_window() {
             ctx.swap.hold(session);
         }
+        Self::begin_answer(session, upstream, ctx);
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut RequestContext,
+    ) -> Result<Option<Duration>> {
+        self.pass_answer(body, end_of_stream, ctx);
+        Ok(None)
     }
 
     async fn response_filter(
@@ -169,6 +214,7 @@ impl ProxyHttp for Proxy {
         answer: &mut ResponseHeader,
         ctx: &mut RequestContext,
     ) -> Result<()> {
+        headers::clean_answer(answer, ctx)?;
         answer::decorate(answer, ctx)
     }
 
@@ -235,5 +281,6 @@ impl ProxyHttp for Proxy {
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut RequestContext) {
         ctx.swap.restore(session); // Pingora calls `finish` next: without the real session there is no keep-alive
         self.account(session, error, ctx);
+        connection::request_ended();
     }
 }

@@ -98,9 +98,10 @@ impl Reloader {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.previous.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         let serving = self.router.snapshot();
-        let generation = serving.generation + 1;
+        let next = before.again(&serving);
+        let generation = next.generation;
         tracing::warn!(generation, from = serving.generation, to = before.generation, "Rolled back");
-        self.swap(serving, before.again(generation));
+        self.swap(serving, next);
         Some(self.ended(Reloaded::new(ReloadOutcome::RolledBack, generation, None)))
     }
 
@@ -153,6 +154,14 @@ impl Reloader {
         snapshot.config.classifiers.values().map(|section| self.builder.base_dir().join(&section.bundle)).collect()
     }
 
+    /// Returns the certificates and keys of the listeners that serve.
+    #[must_use]
+    pub fn certificate_files(&self) -> Vec<PathBuf> {
+        let snapshot = self.router.snapshot();
+        let files = snapshot.config.listen.iter().filter_map(|listen| listen.tls.as_ref());
+        files.flat_map(|tls| [&tls.cert, &tls.key]).map(|file| self.builder.base_dir().join(file)).collect()
+    }
+
     fn prepare(&self, serving: &Snapshot) -> Result<Snapshot, ReloadError> {
         let config = self.builder.load().map_err(BuildError::from)?;
         refuse_fixed(&serving.config, &config)?;
@@ -167,19 +176,24 @@ impl Reloaded {
 }
 
 fn refuse_fixed(serving: &Config, file: &Config) -> Result<(), ReloadError> {
-    let addresses = [
-        ("listen.address", serving.listen.address, file.listen.address),
-        ("admin.address", serving.admin.address, file.admin.address),
+    let listeners = |config: &Config| {
+        let shown = config.listen.iter().map(|listen| match &listen.tls {
+            Some(_) => format!("{} with TLS", listen.address),
+            None => listen.address.to_string(),
+        });
+        shown.collect::<Vec<_>>().join(", ")
+    };
+    let fixed = [
+        ("listen.address", listeners(serving), listeners(file)),
+        ("admin.address", serving.admin.address.to_string(), file.admin.address.to_string()),
     ];
-    match addresses.into_iter().find(|(_, serving, file)| serving != file) {
-        Some((key, serving, file)) => {
-            Err(ReloadError::Fixed { key, serving: serving.to_string(), file: file.to_string() })
-        }
+    match fixed.into_iter().find(|(_, serving, file)| serving != file) {
+        Some((key, serving, file)) => Err(ReloadError::Fixed { key, serving, file }),
         None => Ok(()),
     }
 }
 
-/// Shows which weights serve, and that the others do not.
+/// Shows which weights and peers serve, and that the others do not.
 fn announce(metrics: &Metrics, snapshot: &Snapshot) {
     let mut models = Vec::new();
     for (name, state) in &snapshot.classifiers {
@@ -196,4 +210,5 @@ fn announce(metrics: &Metrics, snapshot: &Snapshot) {
         }
     }
     metrics.set_models(&models);
+    snapshot.upstreams.announce(metrics);
 }

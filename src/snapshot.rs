@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use crate::certificates::Certificate;
 use crate::classifier::{Bundle, BundleError, Classifier, Host, Runtime};
-use crate::config::{Config, Credential, Name, Problem, Problems};
+use crate::clients::Clients;
+use crate::config::{Config, Credential, KeyPath, Name, Problem, Problems};
 use crate::policy::PolicySet;
 use crate::scores::Degraded;
 use crate::telemetry::Metrics;
-use crate::upstream::Upstreams;
+use crate::upstream::{Surroundings, Upstreams};
 
 /// Looks an environment variable up.
 pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -28,6 +30,10 @@ pub struct Snapshot {
     pub policies: Arc<PolicySet>,
     /// Who answers.
     pub upstreams: Arc<Upstreams>,
+    /// Who may ask.
+    pub clients: Arc<Clients>,
+    /// What the listeners with TLS show, by the listener's index.
+    pub certificates: Vec<Option<Certificate>>,
     /// Who judges.
     pub classifiers: BTreeMap<Name, ClassifierState>,
 }
@@ -85,15 +91,19 @@ pub enum BuildError {
 }
 
 impl Snapshot {
-    /// Returns whether `next` would serve exactly as this one does: the same text, the same weights, and no keys in
-    /// files, which may hold others by now.
+    /// Returns whether `next` would serve exactly as this one does: the same text, the same weights, and no keys or
+    /// authorities in files, which may hold others by now.
     #[must_use]
     pub fn serves_like(&self, next: &Self) -> bool {
         let has_key_file = |config: &Config| {
-            config.providers.values().any(|provider| matches!(provider.credential, Credential::File(_)))
+            config.providers.values().any(|provider| {
+                let has_authorities = provider.tls.as_ref().is_some_and(|tls| tls.ca.is_some());
+                has_authorities || matches!(provider.credential, Credential::File(_))
+            })
         };
         self.config.same_text(&next.config)
             && !has_key_file(&next.config)
+            && self.certificates == next.certificates
             && next.classifiers.iter().all(|(name, state)| match (state, self.classifiers.get(name)) {
                 (ClassifierState::Ready(next), Some(ClassifierState::Ready(serving))) => next.is(serving),
                 (ClassifierState::Unavailable { .. }, Some(ClassifierState::Unavailable { .. })) => true,
@@ -101,15 +111,18 @@ impl Snapshot {
             })
     }
 
-    /// Returns the same policies, upstreams and running classifiers as a generation of their own.
+    /// Returns the snapshot that brings this one back after `serving`: the same policies, peers, clients and running
+    /// classifiers under the next generation, and the certificates that serve, which nobody wants older.
     #[must_use]
-    pub fn again(&self, generation: u64) -> Self {
-        let Self { config, policies, upstreams, classifiers, .. } = self;
+    pub fn again(&self, serving: &Self) -> Self {
+        let Self { config, policies, upstreams, clients, classifiers, .. } = self;
         Self {
-            generation,
+            generation: serving.generation + 1,
             config: Arc::clone(config),
             policies: Arc::clone(policies),
             upstreams: Arc::clone(upstreams),
+            clients: Arc::clone(clients),
+            certificates: serving.certificates.clone(),
             classifiers: classifiers.clone(),
         }
     }
@@ -137,8 +150,12 @@ impl Builder {
         let Ok(text) = std::fs::read_to_string(&self.path) else { return Config::load(&self.path) };
         let (config, mut problems) = Config::inspect(&text, &self.path.display().to_string());
         if let Some(config) = &config {
-            problems = problems.and(PolicySet::compile(config).err().unwrap_or_default());
-            problems = problems.and(self.upstreams(config).err().unwrap_or_default());
+            let mut more = PolicySet::compile(config).err().unwrap_or_default();
+            more.extend(Upstreams::check(config, &self.surroundings()));
+            more.extend(self.certificates(config).err().unwrap_or_default());
+            // What validation found wrong with an address, building it finds again.
+            more.retain(|problem| problems.iter().all(|known| known.path != problem.path));
+            problems = problems.and(more);
         }
         config.filter(|_| problems.is_empty()).ok_or(problems)
     }
@@ -154,7 +171,6 @@ impl Builder {
     /// Says everything that is wrong; `previous` is not touched.
     pub fn build(&self, config: Config, previous: Option<&Snapshot>) -> Result<Snapshot, BuildError> {
         let policies = PolicySet::compile(&config).map_err(|problems| self.problems(problems))?;
-        let upstreams = self.upstreams(&config).map_err(|problems| self.problems(problems))?;
         let mut classifiers = BTreeMap::new();
         let mut problems = Vec::new();
         for (name, section) in &config.classifiers {
@@ -171,9 +187,16 @@ impl Builder {
         if !problems.is_empty() {
             return Err(self.problems(problems).into());
         }
+        let clients = Clients::build(config.clients.as_ref(), previous.map(|snapshot| &*snapshot.clients));
+        let certificates = self.certificates(&config).map_err(|problems| self.problems(problems))?;
+        let before = previous.map(|snapshot| &*snapshot.upstreams);
+        // Last, because new peers show in the metrics from here on.
+        let upstreams = Upstreams::build(&config, &self.surroundings(), &self.metrics, before)
+            .map_err(|problems| self.problems(problems))?;
         let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
-        let (policies, upstreams) = (Arc::new(policies), Arc::new(upstreams));
-        Ok(Snapshot { generation, config: Arc::new(config), policies, upstreams, classifiers })
+        let config = Arc::new(config);
+        let (policies, upstreams, clients) = (Arc::new(policies), Arc::new(upstreams), Arc::new(clients));
+        Ok(Snapshot { generation, config, policies, upstreams, clients, certificates, classifiers })
     }
 
     /// Returns the folder that relative paths start at.
@@ -182,8 +205,22 @@ impl Builder {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
-    fn upstreams(&self, config: &Config) -> Result<Upstreams, Vec<Problem>> {
-        Upstreams::build(config, &*self.environment, self.base_dir())
+    fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings { environment: &*self.environment, base_dir: self.base_dir() }
+    }
+
+    fn certificates(&self, config: &Config) -> Result<Vec<Option<Certificate>>, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut certificates = Vec::new();
+        for (index, listen) in config.listen.iter().enumerate() {
+            let loaded = listen.tls.as_ref().map(|tls| Certificate::load(tls, self.base_dir())).transpose();
+            certificates.push(loaded.unwrap_or_else(|error| {
+                let path = KeyPath::root().key("listen").index(index).key("tls");
+                problems.extend(config.problem(&path, error.to_string()));
+                None
+            }));
+        }
+        if problems.is_empty() { Ok(certificates) } else { Err(problems) }
     }
 
     fn problems(&self, problems: Vec<Problem>) -> Problems {

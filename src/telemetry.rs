@@ -9,4 +9,7 @@ pub mod logging;
 pub mod metrics;
 
 pub use access_log::AccessLine;
-pub use metrics::{AttemptOutcome, CacheOutcome, ClassifierMetrics, Metrics, ModelInfo, ReloadOutcome, Stage};
+pub use metrics::{
+    AttemptOutcome, BrokenStream, CacheOutcome, ClassifierMetrics, Direction, EjectionCause, Metrics, ModelInfo,
+    PeerMetrics, ProviderMetrics, ReloadOutcome, Stage,
+};

@@ -1,23 +1,40 @@
 //! Who answers prompts: providers, their peers, the models they serve, and the keys they want.
 //!
-//! Built with a snapshot and immutable, except for what must be remembered between requests: whose turn it is among a
-//! provider's peers, and what their names resolved to. Knows nothing of Pingora: `proxy` turns an [`Endpoint`] into a
-//! peer.
+//! Built with a snapshot and immutable, except for what must be remembered between requests: how each peer fares, what
+//! its name resolved to, and how much is in flight. That outlives the snapshot: the next one takes it over for every peer
+//! that is still called in the same way. Connects to nobody: `proxy` turns an [`Endpoint`] into a connection, and asks
+//! peers how they are.
 
 mod address;
+mod breaker;
+mod credential;
+mod lease;
+mod peer;
+mod pool;
 mod provider;
+mod resolver;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 pub use address::{BaseUrl, HostPort};
-pub use provider::{Credential, Endpoint, Provider, ResolveError};
+pub use credential::Credential;
+pub use lease::{Endpoint, Lease, NoPeer, Outcome};
+pub use peer::{Peer, PeerId};
+pub use provider::Provider;
+pub use resolver::ResolveError;
+pub use trust::Trust;
 
 use crate::config::{Config, KeyPath, Name, Price, Problem};
+use crate::prompt::{Dialect, Edits};
+use crate::telemetry::Metrics;
+use provider::Resolved;
 
 /// Every provider, and every model of the catalog with the provider that serves it.
 #[derive(Debug)]
@@ -25,6 +42,14 @@ pub struct Upstreams {
     providers: BTreeMap<Name, Arc<Provider>>,
     models: BTreeMap<Name, Arc<Target>>,
     default_provider: Option<Arc<Provider>>,
+}
+
+/// Where keys and files come from.
+pub struct Surroundings<'s> {
+    /// Looks environment variables up.
+    pub environment: &'s dyn Fn(&str) -> Option<String>,
+    /// Where relative paths start.
+    pub base_dir: &'s Path,
 }
 
 /// A model of the catalog, ready to be called.
@@ -42,29 +67,42 @@ pub struct Target {
     pub context: Option<u64>,
     /// Milliseconds of the process's clock until which it asked to be left alone.
     rests_until: AtomicU64,
+    /// Whether its streams are made to end with their usage.
+    pub asks_for_usage: bool,
+    /// What is changed in its requests that stream, and in the others.
+    edits: [Edits; 2],
 }
 
 /// The zero of the clock in [`Target`].
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Upstreams {
-    /// Builds what `config` describes. `environment` looks environment variables up; relative files start at `base_dir`.
+    /// Finds what only the surroundings can tell to be wrong with `config`: its keys and files.
+    #[must_use]
+    pub fn check(config: &Config, place: &Surroundings<'_>) -> Vec<Problem> {
+        config.providers.keys().filter_map(|name| place.resolve(config, name).err().flatten()).collect()
+    }
+
+    /// Builds what `config` describes. What `previous` knows of peers that stay is taken over.
     ///
     /// # Errors
     /// Every problem found, not only the first.
     pub fn build(
         config: &Config,
-        environment: &dyn Fn(&str) -> Option<String>,
-        base_dir: &Path,
+        place: &Surroundings<'_>,
+        metrics: &Metrics,
+        previous: Option<&Self>,
     ) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut providers = BTreeMap::new();
         for (name, section) in &config.providers {
-            match Provider::build(name, section, environment, base_dir) {
-                Ok(provider) => drop(providers.insert(name.clone(), Arc::new(provider))),
-                Err((key, message)) => {
-                    problems.extend(config.problem(&KeyPath::root().key("providers").key(name).key(key), message));
+            let before = previous.and_then(|upstreams| upstreams.providers.get(name));
+            match place.resolve(config, name) {
+                Ok(resolved) => {
+                    let provider = Provider::new(name, section, resolved, before.map(|before| &**before), metrics);
+                    providers.insert(name.clone(), Arc::new(provider));
                 }
+                Err(problem) => problems.extend(problem),
             }
         }
         if !problems.is_empty() {
@@ -73,7 +111,8 @@ impl Upstreams {
         // Validation has refused references to providers that do not exist.
         let models = config.models.iter().filter_map(|(name, model)| {
             let provider = Arc::clone(providers.get(&model.provider)?);
-            Some((name.clone(), Arc::new(Target::new(name, model, provider))))
+            let before = previous.and_then(|upstreams| upstreams.model(name)).map(|before| &**before);
+            Some((name.clone(), Arc::new(Target::new(name, model, provider, before))))
         });
         let default_provider = config.default_provider.as_ref().and_then(|name| providers.get(name)).cloned();
         Ok(Self { models: models.collect(), providers, default_provider })
@@ -100,17 +139,57 @@ impl Upstreams {
     pub fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
         self.providers.values()
     }
+
+    /// Returns whether any provider chooses its peers by a key.
+    #[must_use]
+    pub fn want_key(&self) -> bool {
+        self.providers().any(|provider| provider.wants_key())
+    }
+
+    /// Makes `metrics` show these peers and no others.
+    pub fn announce(&self, metrics: &Metrics) {
+        let peers = self.providers().flat_map(|provider| provider.peers().map(|peer| (&provider.name, peer.label())));
+        metrics.set_peers(&peers.collect::<Vec<_>>());
+    }
+}
+
+impl Surroundings<'_> {
+    fn resolve(&self, config: &Config, name: &Name) -> Result<Resolved, Option<Problem>> {
+        let section = &config.providers[name];
+        Resolved::of(section, self.environment, self.base_dir)
+            .map_err(|(key, message)| config.problem(&KeyPath::root().key("providers").key(name).key(key), message))
+    }
 }
 
 impl Target {
-    fn new(name: &Name, model: &crate::config::Model, provider: Arc<Provider>) -> Self {
+    /// Returns what is changed in a request of `dialect`: nothing where no model answers, and nothing about streaming
+    /// where there is none, because providers refuse both.
+    #[must_use]
+    pub fn edits(&self, dialect: Dialect, stream: bool) -> &Edits {
+        const NONE: &Edits = &Edits::NONE;
+        let [streaming, others] = &self.edits;
+        match stream && dialect.has_stream_options() {
+            _ if !dialect.generates() => NONE,
+            true => streaming,
+            false => others,
+        }
+    }
+
+    fn new(name: &Name, model: &crate::config::Model, provider: Arc<Provider>, before: Option<&Self>) -> Self {
+        let upstream_name = model.name.clone().unwrap_or_else(|| name.to_string());
+        let same = before.filter(|old| old.upstream_name == upstream_name && old.provider.name == provider.name);
+        let rests_until = same.map_or(0, |old| old.rests_until.load(Ordering::Relaxed));
+        let edits = Edits::new(&model.adapt.drop, &model.adapt.rename, &model.adapt.set);
+        let others = edits.without("stream_options");
         Self {
+            edits: [edits, others],
+            asks_for_usage: model.adapt.set.get("stream_options.include_usage").and_then(Value::as_bool) == Some(true),
             model: name.clone(),
-            upstream_name: model.name.clone().unwrap_or_else(|| name.to_string()),
+            upstream_name,
             provider,
             price: model.price,
             context: model.context,
-            rests_until: AtomicU64::new(0),
+            rests_until: AtomicU64::new(rests_until),
         }
     }
 

@@ -15,7 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["proxy", "reload", "evaluate"],
     &["router"],
     &["snapshot"],
-    &["policy", "classifier", "upstream"],
+    &["policy", "classifier", "upstream", "usage", "clients", "certificates"],
     &["features", "scores"],
     &["prompt"],
 ];
@@ -27,7 +27,7 @@ const GROUND: &[Ground] = &[
 ];
 
 /// Rooms without effects: what they return depends on their arguments alone.
-const PURE: &[&str] = &["prompt", "features", "scores", "policy"];
+const PURE: &[&str] = &["prompt", "features", "scores", "policy", "usage"];
 
 /// What a pure room never names.
 const EFFECTS: &[&str] =

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::state::{AdminError, Plane};
-use crate::proxy::rejection::{ErrorObject, Rejection, error_type};
+use crate::proxy::rejection::{ErrorObject, Rejection, Shape, error_type};
 
 /// How long a client may take to send a body.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
@@ -144,7 +144,7 @@ async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Re
 impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
         let kind = error_type(self.status);
-        let body = ErrorObject { message: &self.message, kind, param: self.param, code: self.code }.body();
+        let body = ErrorObject { message: &self.message, kind, param: self.param, code: self.code }.body(Shape::OpenAi);
         (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::state::{AdminError, ClassifierState, LastReload, Phase, Plane, Readiness};
 use crate::policy::RequestFacts;
 use crate::prompt::{Dialect, Prompt};
+use crate::proxy::Draining;
 use crate::proxy::rejection::Rejection;
 use crate::reload::{Reloaded, Reloader};
 use crate::router::Verdict;
@@ -23,6 +24,8 @@ pub struct Process {
     pub reloader: Arc<Reloader>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Whether the proxy is on its way out.
+    pub draining: Draining,
 }
 
 #[async_trait]
@@ -34,7 +37,7 @@ impl Plane for Process {
     fn ready(&self) -> Readiness {
         let snapshot = self.reloader.router().snapshot();
         Readiness {
-            ready: true, // without its classifiers it serves by `otherwise`
+            ready: !self.draining.is_draining(), // without its classifiers it serves by `otherwise`
             generation: snapshot.generation,
             classifiers: classifiers(&snapshot.classifiers),
             last_reload: self.reloader.last().map(last_reload),

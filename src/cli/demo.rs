@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::gateway::{Gateway, StartError};
+use super::gateway::{Gateway, Start, StartError};
 use super::table::{Align, Table, shorten};
 use super::{CONFIG, UNAVAILABLE, fail};
 use crate::config::Price;
@@ -84,7 +84,7 @@ async fn demo(arguments: &Arguments) -> Result<(), DemoError> {
         .replace("127.0.0.1:9102", &premium.to_string())
         .replace("../models/pointsman-mini", &bundle.display().to_string());
     fs::write(&path, configuration)?;
-    let gateway = Gateway::start(&path).await?;
+    let gateway = Gateway::start(&path, Start::Fresh).await?;
     let snapshot = gateway.reloader().router().snapshot();
     println!("\nPointsman classifies eight prompts and proxies each to the cheapest model that should do:\n");
     print!("{}", ask_all(&gateway, &snapshot).await?);

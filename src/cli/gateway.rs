@@ -4,19 +4,35 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::admin::{self, Process};
 use crate::features::TokenCounter;
 use crate::proxy::rejection::Rejection;
-use crate::proxy::{BindError, Listener, Proxy, Served};
+use crate::proxy::{BindError, Listeners, Proxy, Served, TakeOverError, health};
 use crate::reload::{Reloader, Watcher};
 use crate::router::Router;
 use crate::scores::Degraded;
 use crate::snapshot::{BuildError, Builder, Snapshot};
 use crate::telemetry::Metrics;
+
+/// How long the former process may take to let go of the admin address, which is not handed over.
+const ADMIN_RELEASE: Duration = Duration::from_secs(10);
+const ADMIN_RETRY: Duration = Duration::from_millis(20);
+
+/// Where the listeners come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// They are bound.
+    Fresh,
+    /// A running process hands them over.
+    Upgrade,
+}
 
 /// A proxy and its admin plane, serving.
 pub(super) struct Gateway {
@@ -24,6 +40,7 @@ pub(super) struct Gateway {
     admin: SocketAddr,
     admin_task: JoinHandle<io::Result<()>>,
     stop_admin: oneshot::Sender<()>,
+    health_task: JoinHandle<()>,
     reloader: Arc<Reloader>,
     _watcher: Option<Watcher>,
 }
@@ -35,6 +52,10 @@ pub(super) enum StartError {
     Build(#[from] BuildError),
     #[error(transparent)]
     Bind(#[from] BindError),
+    #[error(transparent)]
+    TakeOver(#[from] TakeOverError),
+    #[error("no `upgrade.socket` is configured")]
+    NoUpgradeSocket,
     #[error("cannot listen on {address} (admin.address)")]
     BindAdmin { address: SocketAddr, source: io::Error },
     #[error("cannot start a thread")]
@@ -42,36 +63,51 @@ pub(super) enum StartError {
 }
 
 impl Gateway {
-    /// Loads the file at `path`, binds both listeners and serves. The admin plane runs on the current runtime, the
-    /// proxy on threads of its own.
-    pub(super) async fn start(path: &Path) -> Result<Self, StartError> {
+    /// Loads the file at `path`, binds the listeners and serves. The admin plane runs on the current runtime, the proxy
+    /// on threads of its own.
+    ///
+    /// [`Start::Upgrade`] takes the listeners of a running process when everything else is ready.
+    pub(super) async fn start(path: &Path, start: Start) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
-        // The token table takes a fifth of a second to load: beside the weights here, or in the first request.
-        let warming = std::thread::Builder::new().name("warm".into()).spawn(|| TokenCounter::new().warm())?;
         let builder = Builder::new(path, Arc::clone(&metrics));
         let config = builder.load().map_err(BuildError::from)?;
-        let listener = Listener::bind(config.listen.address)?;
-        let address = config.admin.address;
-        let bound = tokio::net::TcpListener::bind(address).await;
-        let admin_listener = bound.map_err(|source| StartError::BindAdmin { address, source })?;
-        let first = builder.build(config, None)?;
-        let _ = warming.join(); // a panic would show again, at the first count
+        // The token table takes a fifth of a second to load: beside the weights here, or in the first request.
+        let warming = std::thread::Builder::new().name("warm".into()).spawn(|| TokenCounter::new().warm())?;
+        let (listen, upgrade, address) = (config.listen.to_vec(), config.upgrade.clone(), config.admin.address);
+        let (listeners, admin_listener, first) = match start {
+            Start::Fresh => {
+                let listeners = Listeners::bind(&listen)?; // before the weights are loaded, which takes a while
+                let admin = bind_admin(address).await?;
+                let first = builder.build(config, None)?;
+                let _ = warming.join(); // as below
+                (listeners, admin, first)
+            }
+            Start::Upgrade => {
+                let socket = upgrade.ok_or(StartError::NoUpgradeSocket)?.socket;
+                let first = builder.build(config, None)?;
+                let _ = warming.join(); // a panic would show again, at the first count
+                let socket = builder.base_dir().join(socket);
+                let listeners = blocking(move || Listeners::take_over(&socket, &listen)).await???;
+                (listeners, wait_for_admin(address).await?, first)
+            }
+        };
         expect(&metrics, &first);
         let router = Arc::new(Router::new(first, Arc::clone(&metrics)));
         let reloader = Arc::new(Reloader::new(builder, Arc::clone(&router), Arc::clone(&metrics)));
-        let served = listener.serve(Proxy::new(router, Arc::clone(&metrics)))?;
+        let health_task = tokio::spawn(health::watch(Arc::clone(&router)));
+        let served = listeners.serve(Proxy::new(router, Arc::clone(&metrics)))?;
         let (stop_admin, stopped) = oneshot::channel();
         let admin = admin_listener.local_addr()?;
-        let process = Arc::new(Process { reloader: Arc::clone(&reloader), metrics });
+        let process = Arc::new(Process { reloader: Arc::clone(&reloader), metrics, draining: served.draining() });
         let stopped = async { drop(stopped.await) };
         let admin_task = tokio::spawn(admin::serve(admin_listener, process, stopped));
         let watcher = watch(&reloader);
-        Ok(Self { served, admin, admin_task, stop_admin, reloader, _watcher: watcher })
+        Ok(Self { served, admin, admin_task, stop_admin, health_task, reloader, _watcher: watcher })
     }
 
-    /// Returns where clients connect.
-    pub(super) const fn address(&self) -> SocketAddr {
-        self.served.address()
+    /// Returns where clients connect: the first listener's address.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.served.addresses()[0]
     }
 
     /// Returns where operators connect.
@@ -84,14 +120,67 @@ impl Gateway {
         &self.reloader
     }
 
-    /// Lets open requests end and stops both listeners.
+    /// Lets open requests end and stops the listeners.
     pub(super) async fn stop(self) {
         let served = self.served;
-        #[expect(clippy::disallowed_methods, reason = "nothing but the end of the process waits for it")]
-        let _ = tokio::task::spawn_blocking(move || served.shut_down()).await; // reports its own panics
-        let _ = self.stop_admin.send(());
-        if let Ok(Err(error)) = self.admin_task.await {
-            tracing::error!(%error, "The admin plane failed");
+        let _ = blocking(move || served.shut_down()).await; // reports its own panics
+        self.health_task.abort();
+        stop_admin(self.stop_admin, self.admin_task).await;
+    }
+
+    /// Gives the listeners to the process that waits for them, lets open requests end and stops. Without such a process
+    /// it goes on as before.
+    ///
+    /// # Errors
+    /// Returns itself, and why it still serves.
+    pub(super) async fn retire(self) -> Result<(), (Box<Self>, StartError)> {
+        let snapshot = self.reloader.router().snapshot();
+        let Some(upgrade) = &snapshot.config.upgrade else { return Err((Box::new(self), StartError::NoUpgradeSocket)) };
+        let socket = self.reloader.path().parent().unwrap_or(Path::new("")).join(&upgrade.socket);
+        let Self { served, admin, admin_task, stop_admin: stop, health_task, reloader, _watcher } = self;
+        let handed = blocking(move || (served.hand_over(&socket), served)).await;
+        let Ok((handed, served)) = handed else { return Ok(()) }; // the runtime is gone
+        if let Err(error) = handed {
+            return Err((
+                Box::new(Self { served, admin, admin_task, stop_admin: stop, health_task, reloader, _watcher }),
+                error.into(),
+            ));
+        }
+        health_task.abort();
+        stop_admin(stop, admin_task).await; // the next process waits for the address
+        let _ = blocking(move || served.retire()).await; // reports its own panics
+        Ok(())
+    }
+}
+
+/// Runs what blocks on a thread of its own.
+async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    #[expect(clippy::disallowed_methods, reason = "the beginning and the end of the process are no requests")]
+    tokio::task::spawn_blocking(run).await.map_err(io::Error::other)
+}
+
+async fn stop_admin(stop: oneshot::Sender<()>, task: JoinHandle<io::Result<()>>) {
+    let _ = stop.send(());
+    if let Ok(Err(error)) = task.await {
+        tracing::error!(%error, "The admin plane failed");
+    }
+}
+
+async fn bind_admin(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::BindAdmin { address, source })
+}
+
+/// Binds the admin listener as soon as the former process lets go of it.
+async fn wait_for_admin(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let deadline = Instant::now() + ADMIN_RELEASE;
+    loop {
+        match bind_admin(address).await {
+            Err(StartError::BindAdmin { source, .. })
+                if source.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline =>
+            {
+                tokio::time::sleep(ADMIN_RETRY).await;
+            }
+            other => return other,
         }
     }
 }
@@ -111,6 +200,12 @@ fn expect(metrics: &Metrics, snapshot: &Snapshot) {
     metrics.expect_rejections(&Rejection::CODES);
     for provider in snapshot.upstreams.providers() {
         metrics.expect_provider(&provider.name);
+    }
+    for target in snapshot.upstreams.models() {
+        metrics.expect_model(&target.model);
+    }
+    for client in snapshot.config.clients.iter().flatten().map(|(name, _)| name) {
+        metrics.expect_client(client);
     }
     let reasons = Degraded::ALL.map(Degraded::as_str);
     for classifier in snapshot.classifiers.keys() {

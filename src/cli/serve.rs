@@ -1,4 +1,4 @@
-//! `pointsman serve`: proxies requests until SIGTERM or SIGINT; SIGHUP reloads.
+//! `pointsman serve`: proxies requests until SIGTERM or SIGINT; SIGHUP reloads, SIGQUIT hands over.
 
 use std::io;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::gateway::{Gateway, StartError};
+use super::gateway::{Gateway, Start, StartError};
 use super::{CONFIG, UNAVAILABLE, fail};
 use crate::reload::Reloader;
 use crate::telemetry::logging::{self, Format};
@@ -16,10 +16,29 @@ use crate::telemetry::logging::{self, Format};
 struct Signals {
     hangup: Signal,
     interrupt: Signal,
+    quit: Signal,
     terminate: Signal,
 }
 
-pub(super) fn run(path: &Path, format: Format) -> ExitCode {
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Stop,
+    HandOver,
+}
+
+/// What to serve, and where the listeners come from.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    file: super::ConfigFile,
+    /// Takes the listeners of the process that serves now, once it is sent SIGQUIT, without a connection refused; both
+    /// need the same `upgrade.socket`.
+    #[arg(long)]
+    upgrade: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, format: Format) -> ExitCode {
     if let Err(error) = logging::init(format) {
         return fail(&error, super::USAGE);
     }
@@ -27,19 +46,32 @@ pub(super) fn run(path: &Path, format: Format) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, UNAVAILABLE),
     };
-    match runtime.block_on(serve(path)) {
+    let start = if arguments.upgrade { Start::Upgrade } else { Start::Fresh };
+    match runtime.block_on(serve(&arguments.file.config, start)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error @ StartError::Build(_)) => fail(&error, CONFIG),
         Err(error) => fail(&error, UNAVAILABLE),
     }
 }
 
-async fn serve(path: &Path) -> Result<(), StartError> {
+async fn serve(path: &Path, start: Start) -> Result<(), StartError> {
     let mut signals = Signals::new()?;
-    let gateway = Gateway::start(path).await?;
+    let mut gateway = Gateway::start(path, start).await?;
     let generation = gateway.reloader().router().snapshot().generation;
     eprintln!("ready listen={} admin={} generation={generation}", gateway.address(), gateway.admin_address());
-    signals.until_stop(gateway.reloader()).await;
+    while signals.next(gateway.reloader()).await == Asked::HandOver {
+        tracing::info!("Handing over");
+        match gateway.retire().await {
+            Ok(()) => {
+                tracing::info!("Stopped");
+                return Ok(());
+            }
+            Err((serving, error)) => {
+                tracing::error!("No hand-over, serving on: {error}");
+                gateway = *serving;
+            }
+        }
+    }
     tracing::info!("Draining");
     gateway.stop().await;
     tracing::info!("Stopped");
@@ -51,16 +83,18 @@ impl Signals {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
             terminate: signal(SignalKind::terminate())?,
         })
     }
 
-    /// Waits for a signal to stop; a hangup meanwhile reloads.
-    async fn until_stop(&mut self, reloader: &Arc<Reloader>) {
+    /// Waits for a signal to end; a hangup meanwhile reloads.
+    async fn next(&mut self, reloader: &Arc<Reloader>) -> Asked {
         loop {
             tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
+                _ = self.terminate.recv() => return Asked::Stop,
+                _ = self.interrupt.recv() => return Asked::Stop,
+                _ = self.quit.recv() => return Asked::HandOver,
                 // Reloads wait for one another, and each says by itself how it went.
                 _ = self.hangup.recv() => drop(tokio::spawn(Arc::clone(reloader).reload_in_background("signal"))),
             }

@@ -126,6 +126,7 @@ impl<'t> Deserializer<'t> for Reader<'t> {
             Kind::Map(_) => self.deserialize_map(visitor),
             Kind::List(_) => self.deserialize_seq(visitor),
             Kind::Scalar { .. } if self.is_null() => visitor.visit_unit(),
+            Kind::Scalar { text, plain: true } => plain_scalar(text, visitor),
             Kind::Scalar { text, .. } => visitor.visit_borrowed_str(text),
             Kind::Hole => Err(self.wanted("a value")),
         }
@@ -334,6 +335,26 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
+}
+
+/// Reads a scalar without quotes as what it looks like, where any type will do.
+fn plain_scalar<'t, V: Visitor<'t>>(text: &'t str, visitor: V) -> Result<V::Value, Fault> {
+    if let Ok(value) = text.parse() {
+        return visitor.visit_bool(value);
+    }
+    // Rust also reads `inf` and `nan`, which in YAML begin with a dot and in JSON do not exist.
+    if text.starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first)) {
+        if let Ok(value) = text.parse() {
+            return visitor.visit_u64(value);
+        }
+        if let Ok(value) = text.parse() {
+            return visitor.visit_i64(value);
+        }
+        if let Some(value) = text.parse().ok().filter(|value: &f64| value.is_finite()) {
+            return visitor.visit_f64(value);
+        }
+    }
+    visitor.visit_borrowed_str(text)
 }
 
 fn unknown(what: &str, name: &str, allowed: &[&str]) -> String {

@@ -5,8 +5,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::edge::{Clients, Limits, Listeners, Upgrade};
 use super::load::Source;
+use super::pool::{Balance, Breaker, HealthCheck, Http, Tls};
 use super::values::{self, Glob, Ladder, Name, Ratio, Span};
 
 /// The whole file.
@@ -15,14 +18,20 @@ use super::values::{self, Glob, Ladder, Name, Ratio, Span};
 pub struct Config {
     /// The file format's version; only 1 exists.
     pub version: u32,
-    /// Where clients connect.
-    pub listen: Listen,
+    /// Where clients connect: one listener, or a list.
+    pub listen: Listeners,
     /// Where operators and Prometheus connect.
     #[serde(default)]
     pub admin: Admin,
     /// Bounds on what one request, or all of them together, may cost.
     #[serde(default)]
     pub limits: Limits,
+    /// How one process hands its listeners to the next.
+    #[serde(default)]
+    pub upgrade: Option<Upgrade>,
+    /// Who may send requests; without this key anyone who can connect.
+    #[serde(default)]
+    pub clients: Option<Clients>,
     /// How far a request is tried again when an upstream fails it.
     #[serde(default)]
     pub retry: Retry,
@@ -45,15 +54,6 @@ pub struct Config {
     pub(super) source: Source,
 }
 
-/// The data plane's listener.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Listen {
-    /// Address and port; port 0 takes a free one.
-    #[serde(deserialize_with = "values::address")]
-    pub address: SocketAddr,
-}
-
 /// The admin plane's listener.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -61,16 +61,6 @@ pub struct Admin {
     /// Address and port; never the same as `listen`.
     #[serde(default = "Admin::default_address", deserialize_with = "values::address")]
     pub address: SocketAddr,
-}
-
-/// Bounds on what requests may cost.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// The largest request body that is read; larger ones get a 413. Default 32 MiB, at most 1 GiB.
-    pub max_body_bytes: usize,
-    /// How long a client may pause while it sends its body. Default 30s.
-    pub body_idle: Span,
 }
 
 /// How far a request is tried again when an upstream fails it, before the first byte of an answer.
@@ -92,20 +82,41 @@ pub struct Retry {
 }
 
 /// A service that answers prompts over an OpenAI-compatible API.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     /// `http(s)://host[:port][/prefix]`; the client's `/v1` is replaced by the prefix.
     pub base_url: String,
-    /// `host:port` addresses to connect to instead of `base_url`'s, in turn.
+    /// `host:port` addresses to connect to instead of `base_url`'s.
     #[serde(default)]
     pub peers: Vec<String>,
+    /// How a request's peer is chosen.
+    #[serde(default)]
+    pub balance: Balance,
+    /// The HTTP version to speak.
+    #[serde(default)]
+    pub http: Http,
+    /// How peers prove who they are.
+    #[serde(default)]
+    pub tls: Option<Tls>,
+    /// How to find out whether a peer serves.
+    #[serde(default)]
+    pub health_check: Option<HealthCheck>,
+    /// When a peer that fails requests is ejected.
+    #[serde(default)]
+    pub breaker: Breaker,
+    /// Requests that may be in flight to all peers together; one more is refused at once.
+    #[serde(default)]
+    pub max_concurrent: Option<usize>,
     /// Whose key goes upstream.
     #[serde(default)]
     pub credential: Credential,
     /// How long to wait for what.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// Globs over header names of its answers that clients may see although they tell of the operator's account.
+    #[serde(default)]
+    pub expose_headers: Vec<Glob>,
 }
 
 /// Whose key goes upstream, as `Authorization: Bearer`.
@@ -124,7 +135,7 @@ pub enum Credential {
 }
 
 /// How long to wait for a provider.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
     /// For the TCP and TLS handshakes. Default 2s.
@@ -153,6 +164,24 @@ pub struct Model {
     /// What the model can take; absent means everything.
     #[serde(default)]
     pub supports: Option<Vec<Capability>>,
+    /// How a request is changed before the model gets it.
+    #[serde(default)]
+    pub adapt: Adapt,
+}
+
+/// How a request is changed before a model gets it: by top-level keys, each in one of the three parts at most.
+///
+/// Applies where the model generates; embeddings and token counts stay as they are.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Adapt {
+    /// Keys that are left out.
+    pub drop: Vec<String>,
+    /// Keys by other names, such as `max_tokens: max_completion_tokens`; both stay when the new one is there already.
+    pub rename: BTreeMap<String, String>,
+    /// Keys with the values that they are to have, there or not; `stream_options.include_usage` leads into an object.
+    /// `stream_options` is only set in requests that stream and know it.
+    pub set: BTreeMap<String, Value>,
 }
 
 /// US dollars per million tokens.
@@ -163,6 +192,9 @@ pub struct Price {
     pub input: f64,
     /// For tokens of the answer.
     pub output: f64,
+    /// For tokens of the prompt that the provider had in its cache; by default as `input`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_input: Option<f64>,
 }
 
 /// Something a request may need and a model may lack.
@@ -355,12 +387,6 @@ impl Admin {
 impl Default for Admin {
     fn default() -> Self {
         Self { address: Self::default_address() }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { max_body_bytes: 32 << 20, body_idle: Span::from_secs(30) }
     }
 }
 

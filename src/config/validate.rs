@@ -1,16 +1,18 @@
 //! What the shape cannot say: references, bounds, addresses. Finds every problem, stops at none.
 
+mod edge;
+mod pool;
+
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::problem::{KeyPath, Problem};
 use super::{
-    Classifier, Config, Credential, Device, Model, Name, Policy, Provider, Retry, Span, Strategy, Tiers, Timeouts,
-    nearest,
+    Adapt, Classifier, Config, Credential, Device, Model, Name, Policy, Provider, Retry, Span, Strategy, Tiers,
+    Timeouts, nearest,
 };
 
-const BODY_BYTES: RangeInclusive<usize> = 1..=1 << 30;
 const ATTEMPTS: RangeInclusive<u32> = 1..=16;
 const ERROR_STATUS: RangeInclusive<u16> = 400..=599;
 const QUEUE: RangeInclusive<usize> = 1..=65_536;
@@ -22,6 +24,8 @@ const CACHE_ENTRIES: RangeInclusive<usize> = 0..=10_000_000;
 const CACHE_BYTES: RangeInclusive<usize> = 0..=1 << 30;
 const CUDA_DEVICES: RangeInclusive<u32> = 0..=255;
 const CONTEXT: RangeInclusive<u64> = 1..=1_000_000_000;
+/// Keys that Pointsman itself relies on: what is asked for, and how the answer comes.
+const UNADAPTABLE: [&str; 2] = ["model", "stream"];
 const DEADLINE: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(10)];
 const TIMEOUT: [Duration; 2] = [Duration::from_millis(1), Duration::from_hours(1)];
 
@@ -65,15 +69,9 @@ impl Checker<'_> {
         if config.version != 1 {
             self.wrong(&root("version"), format!("version {} is not known (allowed: 1)", config.version));
         }
-        let (listen, admin) = (config.listen.address, config.admin.address);
-        // A wildcard address takes the port on every interface.
-        let same_host = listen.ip() == admin.ip() || listen.ip().is_unspecified() || admin.ip().is_unspecified();
-        if listen.port() != 0 && listen.port() == admin.port() && same_host {
-            self.wrong(&root("admin").key("address"), format!("must differ from listen.address, which is {listen}"));
-        }
-        let limits = root("limits");
-        self.within(&limits.key("max_body_bytes"), &config.limits.max_body_bytes, &BODY_BYTES);
-        self.span(&limits.key("body_idle"), config.limits.body_idle, TIMEOUT);
+        self.listeners();
+        self.limits();
+        self.clients();
         self.retry(&root("retry"), &config.retry);
         if let Some(name) = &config.default_provider {
             self.reference(&root("default_provider"), name, "providers", "provider");
@@ -103,6 +101,7 @@ impl Checker<'_> {
             self.span(&path.key("timeouts").key(key), span, TIMEOUT);
         }
         self.credential(&path.key("credential"), &provider.credential);
+        self.pool(path, provider);
     }
 
     /// Never repeats the value: it may be the key itself, put here by mistake.
@@ -123,7 +122,8 @@ impl Checker<'_> {
             self.wrong(&path.key("name"), "must be 1 to 256 characters without control characters");
         }
         if let Some(price) = model.price {
-            for (key, dollars) in [("input", price.input), ("output", price.output)] {
+            let cached = price.cached_input.unwrap_or_default();
+            for (key, dollars) in [("input", price.input), ("output", price.output), ("cached_input", cached)] {
                 if !(dollars.is_finite() && dollars >= 0.0) {
                     let message = format!("must be 0 or more US dollars per million tokens, got {dollars}");
                     self.wrong(&path.key("price").key(key), message);
@@ -132,6 +132,45 @@ impl Checker<'_> {
         }
         if let Some(context) = model.context {
             self.within(&path.key("context"), &context, &CONTEXT);
+        }
+        self.adapt(&path.key("adapt"), &model.adapt);
+    }
+
+    fn adapt(&mut self, path: &KeyPath, adapt: &Adapt) {
+        let mut roles: BTreeMap<&str, &str> = BTreeMap::new();
+        for (index, key) in adapt.drop.iter().enumerate() {
+            self.adapted(&mut roles, &path.key("drop").index(index), key, "drop");
+        }
+        for (old, new) in &adapt.rename {
+            let path = path.key("rename").key(old);
+            self.adapted(&mut roles, &path, old, "rename");
+            self.adapted(&mut roles, &path, new, "rename");
+        }
+        let mut whole = BTreeMap::new();
+        for key in adapt.set.keys() {
+            let path = path.key("set").key(key);
+            let (top, member) = key.split_once('.').map_or((&**key, None), |(top, member)| (top, Some(member)));
+            if member.is_some_and(|member| member.is_empty() || member.contains('.')) {
+                self.wrong(&path, format!("`{key}` is not a key (allowed: `key` or `object.key`)"));
+            }
+            // Several members of one object may be set, but not the object as well.
+            match whole.insert(top, member.is_none()) {
+                Some(before) if before || member.is_none() => {
+                    self.wrong(&path, format!("`{top}` is set as a whole and in parts (allowed: one of them)"));
+                }
+                Some(_) => {}
+                None => self.adapted(&mut roles, &path, top, "set"),
+            }
+        }
+    }
+
+    fn adapted<'a>(&mut self, roles: &mut BTreeMap<&'a str, &'a str>, path: &KeyPath, key: &'a str, role: &'a str) {
+        if key.is_empty() {
+            self.wrong(path, "a key must not be empty (allowed: a top-level key of the request)");
+        } else if UNADAPTABLE.contains(&key) {
+            self.wrong(path, format!("`{key}` cannot be adapted (allowed: any key but {})", UNADAPTABLE.join(", ")));
+        } else if let Some(before) = roles.insert(key, role) {
+            self.wrong(path, format!("`{key}` is in `{before}` already (allowed: one place for each key)"));
         }
     }
 

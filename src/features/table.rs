@@ -106,7 +106,7 @@ pub const TABLE: &[Spec] = &[
         "tokens",
         Kind::Int,
         |f| int(f.tokens.tokens),
-        "Tokens (tiktoken `o200k_base`) in the text of all turns, without the chat template's own. An estimate when `tokens_estimated`.",
+        "Tokens (tiktoken `o200k_base`) in the text of all turns, without the chat template's own; tokens sent as ids are added. An estimate when `tokens_estimated`.",
     ),
     prompt(
         "tokens_estimated",
@@ -195,22 +195,27 @@ pub const TABLE: &[Spec] = &[
         "images",
         Kind::Int,
         |f| int(f.attachments.images),
-        "Image parts over all turns: `image_url`, `input_image`, `image`.",
+        "Image parts over all turns: `image_url`, `input_image`, `image`, also in tool results.",
     ),
     prompt("audio", Kind::Int, |f| int(f.attachments.audio), "Audio parts over all turns: `input_audio`, `audio`."),
-    prompt("files", Kind::Int, |f| int(f.attachments.files), "File parts over all turns: `file`, `input_file`."),
+    prompt(
+        "files",
+        Kind::Int,
+        |f| int(f.attachments.files),
+        "File parts over all turns: `file`, `input_file`, `document`.",
+    ),
     prompt("tools", Kind::Int, |f| int(f.tools), "Tools on offer: entries of `tools` and of the legacy `functions`."),
     prompt(
         "tool_calls",
         Kind::Int,
         |f| int(f.tool_calls),
-        "Tool calls in progress: those that assistant turns made after the newest user turn.",
+        "Tool calls in progress: those that assistant turns made after the newest user turn, as messages, items or blocks.",
     ),
     prompt(
         "tool_errors",
         Kind::Int,
         |f| int(f.tool_errors),
-        "Tool turns after the newest user turn whose text starts, after white space and in any case, with `error`, `exception`, `traceback`, `fatal`, `failed` or `failure`, or is a JSON object whose first key is `error`.",
+        "Tool results after the newest user turn that say `is_error`, or whose text starts, after white space and in any case, with `error`, `exception`, `traceback`, `fatal`, `failed` or `failure`, or is a JSON object whose first key is `error`.",
     ),
     request(
         "temperature",
@@ -228,20 +233,20 @@ pub const TABLE: &[Spec] = &[
         "max_output_tokens",
         Kind::Int,
         |f| int(f.request.max_output_tokens),
-        "The most tokens that the answer may have: `max_completion_tokens`, else `max_tokens`; 0 if absent.",
+        "The most tokens that the answer may have: `max_completion_tokens`, else `max_tokens`, or `max_output_tokens` of responses; 0 if absent.",
     ),
     request("stream", Kind::Bool, |f| Value::Bool(f.request.stream), "Whether the answer is streamed."),
     request(
         "reasoning_effort",
         Kind::Text,
         |f| Value::Text(&f.request.reasoning_effort),
-        "`reasoning_effort` as given; empty if absent.",
+        "The effort as given: `reasoning_effort`, `reasoning.effort` of responses, Anthropic's `output_config.effort` or else the type of its `thinking`; empty if absent.",
     ),
     request(
         "response_format",
         Kind::Text,
         |f| Value::Text(f.request.response_format.as_str()),
-        "`text`, `json_object` or `json_schema`; `text` if absent or unknown.",
+        "`text`, `json_object` or `json_schema`: the type of `response_format`, of `text.format` in responses, or of Anthropic's output format; `text` if absent or unknown.",
     ),
 ];
 
@@ -266,6 +271,10 @@ const INTRODUCTION: &str = "\
 # Features
 
 What rules, heads and logs may ask of a prompt. Rendered from `src/features/table.rs`; the order is the index.
+
+They mean the same in every dialect: chat completions, completions, responses, embeddings, Anthropic messages. A `system`
+or `instructions` beside the conversation is a system turn, a `prompt` or an `input` of text a user turn, and a user
+message of nothing but tool results is a tool turn.
 
 From `text_words` to `steps` the measures are of the newest user turn, of its first 64 KiB at most.
 

@@ -29,6 +29,14 @@ pub struct TokenCount {
     pub estimated: bool,
 }
 
+impl TokenCount {
+    /// Adds tokens whose number is known.
+    #[must_use]
+    pub const fn plus(self, tokens: u64) -> Self {
+        Self { tokens: self.tokens.saturating_add(tokens), ..self }
+    }
+}
+
 /// Counts tokens as OpenAI's `o200k_base` encoding makes them.
 ///
 /// The encoding's table is process-wide: 44 MB, loaded by the first count or by [`TokenCounter::warm`].

@@ -1,3 +1,5 @@
+mod dialects;
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -20,10 +22,15 @@ fn messages(messages: &str) -> String {
 }
 
 #[test]
-fn only_chat_completions_is_read() {
+fn each_dialect_has_its_path() {
     assert_eq!(Dialect::of_path("/v1/chat/completions"), Some(Dialect::ChatCompletions));
-    assert_eq!(Dialect::of_path("/v1/chat/completions/abc"), None);
-    assert_eq!(Dialect::of_path("/v1/embeddings"), None);
+    assert_eq!(Dialect::of_path("/v1/messages/count_tokens"), Some(Dialect::CountTokens));
+    for path in ["/v1/chat/completions/abc", "/v1/messages/batches", "/v1/responses/resp_1", "/v1/models", "/"] {
+        assert_eq!(Dialect::of_path(path), None, "{path}");
+    }
+    for dialect in Dialect::ALL {
+        assert_eq!(Dialect::of_path(dialect.path()), Some(dialect));
+    }
 }
 
 #[test]
@@ -237,9 +244,9 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_or_refused(body in prop::collection::vec(any::<u8>(), 0..200)) {
-        let prompt = Prompt::parse(Dialect::ChatCompletions, &body);
-
-        prop_assert_eq!(prompt.err(), model_field(&body).err());
+        for dialect in Dialect::ALL {
+            prop_assert_eq!(Prompt::parse(dialect, &body).err(), model_field(&body).err());
+        }
     }
 
     #[test]
@@ -248,7 +255,7 @@ proptest! {
         end in any::<prop::sample::Index>(),
         cut in any::<bool>(),
     ) {
-        let mut body = br#"{"model":"auto","messages":[{"role":"user","content":[{"type":"text","text":"a\ud83d\ude00\n"}]},{"role":"tool","content":"x"}],"max_tokens":1.0,"stream":true}"#.to_vec();
+        let mut body = br#"{"model":"auto","messages":[{"role":"user","content":[{"type":"text","text":"a\ud83d\ude00\n"}]},{"role":"tool","content":"x"}],"max_tokens":1.0,"stream":true,"input":["a",[1,2]],"prompt":"p","system":[{"type":"text","text":"s"}],"reasoning":{"effort":"low"}}"#.to_vec();
         for (index, byte) in edits {
             let index = index.index(body.len());
             body[index] = byte;
@@ -257,9 +264,9 @@ proptest! {
             body.truncate(end.index(body.len()));
         }
 
-        let prompt = Prompt::parse(Dialect::ChatCompletions, &body);
-
-        prop_assert_eq!(prompt.err(), model_field(&body).err());
+        for dialect in Dialect::ALL {
+            prop_assert_eq!(Prompt::parse(dialect, &body).err(), model_field(&body).err());
+        }
     }
 
     #[test]

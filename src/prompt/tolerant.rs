@@ -13,6 +13,14 @@ pub(super) trait Shape<'b>: Default {
         Self::default()
     }
 
+    fn from_number() -> Self {
+        Self::default()
+    }
+
+    fn from_bool(_value: bool) -> Self {
+        Self::default()
+    }
+
     fn from_array<A: SeqAccess<'b>>(mut array: A) -> Result<Self, A::Error> {
         while array.next_element::<IgnoredAny>()?.is_some() {}
         Ok(Self::default())
@@ -43,6 +51,16 @@ impl<'b> Shape<'b> for Text<'b> {
     }
 }
 
+/// Whether `true` stands there.
+#[derive(Default)]
+pub(super) struct Flag(pub(super) bool);
+
+impl Shape<'_> for Flag {
+    fn from_bool(value: bool) -> Self {
+        Self(value)
+    }
+}
+
 /// The number of an array's elements.
 #[derive(Default)]
 pub(super) struct Count(pub(super) u32);
@@ -66,20 +84,20 @@ impl<'b, T: Shape<'b>> Visitor<'b> for ShapeVisitor<T> {
         formatter.write_str("any value")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<T, E> {
-        Ok(T::default())
+    fn visit_bool<E>(self, value: bool) -> Result<T, E> {
+        Ok(T::from_bool(value))
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<T, E> {
-        Ok(T::default())
+        Ok(T::from_number())
     }
 
     fn visit_u64<E>(self, _: u64) -> Result<T, E> {
-        Ok(T::default())
+        Ok(T::from_number())
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<T, E> {
-        Ok(T::default())
+        Ok(T::from_number())
     }
 
     fn visit_unit<E>(self) -> Result<T, E> {

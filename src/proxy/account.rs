@@ -12,8 +12,13 @@ use super::Proxy;
 use super::body_adapter::FIRST_BYTE_TIMEOUT;
 use super::context::RequestContext;
 use super::fallback::Cause;
+use super::meter::Meter;
 use crate::config::Name;
-use crate::telemetry::{AccessLine, AttemptOutcome};
+use crate::features::TokenCounter;
+use crate::telemetry::metrics::ClientOutcome;
+use crate::telemetry::{AccessLine, AttemptOutcome, BrokenStream, Direction};
+use crate::upstream::Outcome;
+use crate::usage::Usage;
 
 /// Makes ids for requests: unique in this process, and very likely so among all.
 pub(super) struct RequestIds {
@@ -38,6 +43,7 @@ impl Proxy {
     /// Counts an attempt that was answered, by the answer's status.
     pub(super) fn attempt_answered(&self, ctx: &RequestContext, status: StatusCode) {
         self.attempt_ended(ctx, AttemptOutcome::of_status(status.as_u16()));
+        report(ctx, Outcome::Answered(status.as_u16()));
     }
 
     /// Marks the first byte of the answer that the client gets.
@@ -54,6 +60,7 @@ impl Proxy {
 
     /// Counts and logs an attempt that broke; one that was answered first was counted by its status.
     pub(super) fn attempt_broke(&self, ctx: &RequestContext, error: &Error) {
+        report(ctx, peer_outcome_of(error));
         let provider = ctx.provider().map_or("", |provider| provider.name.as_str());
         if *error.esource() != ErrorSource::Downstream {
             tracing::warn!(provider, request_id = %ctx.request_id, attempt = ctx.attempts, error = %error.etype().as_str(), "Attempt failed");
@@ -70,17 +77,25 @@ impl Proxy {
     }
 
     /// Counts and logs a request that is over.
-    pub(super) fn account(&self, session: &Session, error: Option<&Error>, ctx: &RequestContext) {
+    pub(super) fn account(&self, session: &Session, error: Option<&Error>, ctx: &mut RequestContext) {
         let status = session.response_written().map(|header| header.status.as_u16());
         let decision = ctx.routing().map(|routing| &routing.decision);
         let took = ctx.started.elapsed();
         self.metrics.request_ended(decision.map(|decision| &decision.policy), ctx.model(), status, took);
+        if let Some(client) = &ctx.client {
+            self.metrics.client_request_ended(client.name(), client_outcome(ctx.rejected, status));
+        }
         if let Some(code) = ctx.rejected {
             self.metrics.rejected(code);
         }
         if let Some(error) = error {
             tracing::debug!(request_id = %ctx.request_id, %error, "Request failed");
         }
+        let bill = self.bill(error, ctx);
+        if let (Some(client), Some(usage)) = (&mut ctx.client, bill.usage) {
+            client.settle(usage.input + usage.output);
+        }
+        let decision = ctx.routing().map(|routing| &routing.decision);
         let header = session.req_header();
         AccessLine {
             method: header.method.as_str(),
@@ -92,12 +107,116 @@ impl Proxy {
             score: decision.and_then(|decision| decision.score),
             code: ctx.rejected,
             attempts: ctx.attempts,
+            input_tokens: bill.usage.map(|usage| usage.input),
+            output_tokens: bill.usage.map(|usage| usage.output),
+            cost_usd: bill.cost,
+            first_byte: ctx.first_byte.map(|at| at.duration_since(ctx.started)),
             duration: took,
             overhead: ctx.overhead,
             request_id: &ctx.request_id,
             generation: ctx.snapshot.generation,
         }
         .emit();
+    }
+}
+
+/// What an answer used, and what that costs; empty when nobody knows.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bill {
+    usage: Option<Usage>,
+    cost: Option<f64>,
+}
+
+impl Proxy {
+    /// Counts what the answer used.
+    fn bill(&self, error: Option<&Error>, ctx: &RequestContext) -> Bill {
+        let Some(meter) = &ctx.meter else { return Bill::default() };
+        let model = ctx.answering_model();
+        self.count_stream(meter, error, model);
+        let Some(usage) = usage_of(meter, ctx) else {
+            if model.is_some() {
+                self.metrics.usage_unknown(model);
+            }
+            return Bill::default();
+        };
+        self.count_tokens(&usage, model);
+        if let Some(time) = meter.streamed_for()
+            && usage.output > 0
+        {
+            #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 52 bits")]
+            self.metrics.streamed(model, usage.output as f64 / time.as_secs_f64());
+        }
+        Bill { usage: Some(usage), cost: self.count_cost(&usage, ctx) }
+    }
+
+    fn count_tokens(&self, usage: &Usage, model: Option<&Name>) {
+        self.metrics.tokens_used(model, Direction::Input, usage.input);
+        self.metrics.tokens_used(model, Direction::Output, usage.output);
+        self.metrics.tokens_used(model, Direction::Cached, usage.cached);
+        self.metrics.tokens_used(model, Direction::Reasoning, usage.reasoning);
+        if usage.estimated {
+            self.metrics.usage_estimated(model);
+        }
+    }
+
+    /// Counts the cost beside that of the policy's most expensive model; neither when the catalog has no price.
+    fn count_cost(&self, usage: &Usage, ctx: &RequestContext) -> Option<f64> {
+        let (target, routing) = (ctx.target()?, ctx.routing()?);
+        let cost = usage.cost(&target.price?);
+        let prices = routing.decision.candidates.iter().filter_map(|candidate| candidate.price);
+        let baseline = prices.map(|price| usage.cost(&price)).fold(cost, f64::max);
+        self.metrics.paid(&target.model, cost, &routing.decision.policy, baseline);
+        Some(cost)
+    }
+
+    /// Counts a stream that did not end as it should, unless it was the client who left. What has no text in a shape that
+    /// is known here may well have an end that is not.
+    fn count_stream(&self, meter: &Meter, error: Option<&Error>, model: Option<&Name>) {
+        let Some(reader) = meter.reader().filter(|_| meter.is_stream()) else { return };
+        if reader.has_ended() || (reader.text_bytes() == 0 && model.is_none()) {
+            return;
+        }
+        match error.map(Error::esource) {
+            Some(ErrorSource::Downstream) => {}
+            Some(_) => self.metrics.stream_broke(model, BrokenStream::Cut),
+            None => self.metrics.stream_broke(model, BrokenStream::Unfinished),
+        }
+    }
+}
+
+/// Only what was routed has a prompt that was counted: without one, only what the upstream says counts.
+fn usage_of(meter: &Meter, ctx: &RequestContext) -> Option<Usage> {
+    let prompt_tokens = ctx.routing().map(|routing| routing.features.tokens.tokens);
+    let usage = meter.reader()?.usage(prompt_tokens.unwrap_or_default(), &TokenCounter::new())?;
+    (prompt_tokens.is_some() || !usage.estimated).then_some(usage)
+}
+
+fn client_outcome(code: Option<&'static str>, status: Option<u16>) -> ClientOutcome {
+    match (code, status) {
+        (Some("rate_limit_exceeded"), _) => ClientOutcome::RateLimited,
+        (Some("not_allowed"), _) => ClientOutcome::NotAllowed,
+        (_, Some(..400)) => ClientOutcome::Success,
+        _ => ClientOutcome::Failed,
+    }
+}
+
+/// Tells the peer's breaker.
+fn report(ctx: &RequestContext, outcome: Outcome) {
+    if let Some(lease) = &ctx.lease {
+        lease.report(outcome);
+    }
+}
+
+/// A client that left and a fault of our own say nothing about the peer.
+fn peer_outcome_of(error: &Error) -> Outcome {
+    if *error.esource() == ErrorSource::Internal {
+        return Outcome::Cancelled;
+    }
+    match outcome_of(error) {
+        AttemptOutcome::Cancelled => Outcome::Cancelled,
+        AttemptOutcome::Timeout => Outcome::Timeout,
+        AttemptOutcome::ConnectFailed => Outcome::ConnectFailed,
+        _ => Outcome::Broken,
     }
 }
 

@@ -6,13 +6,18 @@ use pingora::proxy::{FailToProxy, Session};
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use super::body_adapter::FIRST_BYTE_TIMEOUT;
+use super::clients;
 use super::context::RequestContext;
+use super::forward::PROVIDER_BUSY;
 use super::held_answer::CONTEXT_LENGTH;
-use super::rejection::Rejection;
+use super::meter;
+use super::rejection::{Rejection, Shape};
 
 /// Adds the decision to an answer. Names of the configuration only: no host, no key, nothing of the client's.
 pub(super) fn decorate(answer: &mut ResponseHeader, ctx: &RequestContext) -> Result<()> {
     answer.insert_header("x-pointsman-request-id", ctx.request_id.as_str())?;
+    answer.insert_header("x-request-id", ctx.request_id.as_str())?;
+    clients::show(answer, ctx)?;
     let Some(routing) = ctx.routing() else { return Ok(()) };
     let decision = &routing.decision;
     let model = ctx.model().unwrap_or(&decision.model);
@@ -48,11 +53,15 @@ pub(super) async fn reject(session: &mut Session, ctx: &mut RequestContext, reje
 }
 
 async fn write(session: &mut Session, ctx: &RequestContext, rejection: &Rejection) -> Result<()> {
-    let body = rejection.body();
+    let request = session.req_header();
+    let body = rejection.body(Shape::of(request.uri.path(), &request.headers));
     let mut header = ResponseHeader::build(rejection.status(), Some(10))?;
     header.insert_header(header::CONTENT_TYPE, "application/json")?;
     header.insert_header(header::CONTENT_LENGTH, body.len())?;
     header.insert_header(header::CACHE_CONTROL, "no-store")?;
+    if let Some(seconds) = rejection.retry_after() {
+        header.insert_header(header::RETRY_AFTER, HeaderValue::from(seconds))?;
+    }
     decorate(&mut header, ctx)?;
     session.write_response_header(Box::new(header), false).await?;
     session.write_response_body(Some(body), true).await
@@ -61,6 +70,7 @@ async fn write(session: &mut Session, ctx: &RequestContext, rejection: &Rejectio
 /// Turns what Pingora says went wrong into an answer.
 pub(super) async fn fail(session: &mut Session, error: &Error, ctx: &mut RequestContext) -> FailToProxy {
     let rejection = rejection_of(error, ctx);
+    meter::break_off(session, ctx, &rejection).await;
     reject(session, ctx, &rejection).await;
     let status = session.response_written().map_or_else(|| rejection.status(), |written| written.status);
     FailToProxy { error_code: status.as_u16(), can_reuse_downstream: false }
@@ -82,6 +92,7 @@ fn rejection_of(error: &Error, ctx: &RequestContext) -> Rejection {
         ConnectTimedout | TLSHandshakeTimedout | ReadTimedout | WriteTimedout => {
             Rejection::UpstreamTimeout { provider }
         }
+        other if *other == PROVIDER_BUSY => Rejection::ProviderBusy { provider },
         other if *other == FIRST_BYTE_TIMEOUT => Rejection::UpstreamTimeout { provider },
         ConnectRefused | ConnectNoRoute | ConnectError | SocketError | TLSHandshakeFailure | TLSWantX509Lookup
         | InvalidCert => Rejection::UpstreamUnreachable { provider },

@@ -1,21 +1,23 @@
 //! What one request remembers between Pingora's phases.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::admission::Held;
 use super::body_adapter::Swap;
+use super::clients::ClientUse;
 use super::drain::OpenRequest;
+use super::meter::Meter;
+use super::original::Original;
 use super::rejection::Rejection;
 use crate::config::Name;
-use crate::prompt;
 use crate::router::Routing;
 use crate::snapshot::Snapshot;
-use crate::upstream::{Provider, Target};
+use crate::upstream::{Lease, PeerId, Provider, Target};
 
 /// Tries that Pingora is allowed in all; `retry.max_attempts` is at most 16, and each may meet a closed connection first.
 pub(super) const MAX_TRIES: u32 = 32;
@@ -30,24 +32,36 @@ pub struct RequestContext {
     pub(super) request_id: String,
     /// Where it goes; `None` until it was decided, or when it was refused.
     pub(super) route: Option<Route>,
+    /// What requests of the same conversation have in common, if a provider chooses its peers by it.
+    pub(super) prefix: Option<u64>,
+    /// The place at the current attempt's peer.
+    pub(super) lease: Option<Lease>,
+    /// The body as the client meant it, when it was read: what another attempt's body is made from.
+    pub(super) original: Option<Original>,
     /// The body to send, when it was read; otherwise Pingora streams the client's.
     pub(super) body: Option<Bytes>,
     /// The stand-in for the downstream session that sends `body`.
     pub(super) swap: Swap,
     /// Whether the current attempt speaks HTTP/2 to the upstream.
     pub(super) upstream_is_h2: bool,
-    /// The body as the client sent it and where its model is, to be rewritten for another model.
-    pub(super) original: Option<(Bytes, Range<usize>)>,
     /// The models that are left to fall back on.
     pub(super) fallbacks: VecDeque<Arc<Target>>,
-    /// Peers of the current provider that were tried.
-    pub(super) tried_peers: usize,
+    /// Peers that were tried.
+    pub(super) tried: Vec<PeerId>,
     /// How often an upstream was tried.
     pub(super) attempts: u32,
     /// What Pointsman added before the first attempt: everything but the wait for the client's own bytes.
     pub(super) overhead: Duration,
     /// When the answer's first byte came.
     pub(super) first_byte: Option<Instant>,
+    /// Whether Pointsman asked for the stream's usage event and the client did not.
+    pub(super) usage_injected: bool,
+    /// What is measured of the answer; `None` until a successful one has begun.
+    pub(super) meter: Option<Meter>,
+    /// Who asks, when clients have keys.
+    pub(super) client: Option<ClientUse>,
+    /// The memory that its body takes.
+    pub(super) held: Option<Held>,
     /// Why Pointsman itself answered.
     pub(super) rejected: Option<&'static str>,
     /// Keeps a shutdown waiting.
@@ -77,15 +91,21 @@ impl RequestContext {
             snapshot,
             request_id,
             route: None,
+            prefix: None,
+            lease: None,
             body: None,
             swap: Swap::default(),
             upstream_is_h2: false,
             original: None,
             fallbacks: VecDeque::new(),
-            tried_peers: 0,
+            tried: Vec::new(),
             attempts: 0,
             overhead: Duration::ZERO,
             first_byte: None,
+            usage_injected: false,
+            meter: None,
+            client: None,
+            held: None,
             rejected: None,
             _open: open,
         }
@@ -99,6 +119,19 @@ impl RequestContext {
         })
     }
 
+    /// Returns the model that is asked, unless the request passes through.
+    pub(super) fn target(&self) -> Option<&Target> {
+        match &self.route {
+            Some(Route::Model { target, .. }) => Some(target),
+            _ => None,
+        }
+    }
+
+    /// Returns the name of [`Self::target`].
+    pub(super) fn answering_model(&self) -> Option<&Name> {
+        self.target().map(|target| &target.model)
+    }
+
     /// Returns the decision, if a policy made one.
     pub(super) fn routing(&self) -> Option<&Routing> {
         match &self.route {
@@ -107,15 +140,16 @@ impl RequestContext {
         }
     }
 
-    /// Returns the body as `target` is to get it.
-    pub(super) fn body_for(&self, target: &Target) -> Bytes {
-        let (body, model) = self.original.clone().unwrap_or_default();
-        prompt::splice(&body, model, &target.upstream_name)
+    /// Makes the next attempt's body the one that `target` is to get.
+    pub(super) fn prepare_for(&mut self, target: &Target) {
+        let Some(original) = &self.original else { return };
+        self.body = Some(original.body_for(target));
+        self.usage_injected = original.gets_usage_unasked(target);
     }
 
     /// Goes back to the peer whose kept connection was closed; once for each of its attempts.
     pub(super) fn again_after_stale(&mut self) -> bool {
-        self.tried_peers = self.tried_peers.saturating_sub(1);
+        self.tried.pop();
         self.attempts < MAX_TRIES
     }
 

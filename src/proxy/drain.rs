@@ -34,9 +34,14 @@ impl OpenRequests {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Waits until none is open; from now on connections close after their current request.
-    pub(super) async fn drain(&self) {
+    /// From now on connections close after their current request.
+    pub(super) fn start_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until none is open, after [`OpenRequests::start_draining`].
+    pub(super) async fn drain(&self) {
+        self.start_draining();
         loop {
             let ended = self.none_left.notified();
             tokio::pin!(ended);

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::Proxy;
 use super::body_adapter::FIRST_BYTE_TIMEOUT;
 use super::context::{RequestContext, Route};
+use super::forward::PROVIDER_BUSY;
 use crate::upstream::Target;
 
 /// Why an attempt failed.
@@ -28,6 +29,8 @@ pub(super) enum Cause {
     Status(StatusCode),
     /// The prompt does not fit its context window.
     ContextLength,
+    /// Its provider has as many requests in flight as it may.
+    Busy,
     /// It had said when it will take requests again, and that is not yet.
     Resting,
 }
@@ -44,6 +47,7 @@ impl Cause {
             Self::Status(status) if status.as_u16() >= 500 => "status_5xx",
             Self::Status(_) => "status_4xx",
             Self::ContextLength => "context_length",
+            Self::Busy => "provider_busy",
             Self::Resting => "retry_after",
         }
     }
@@ -53,6 +57,7 @@ impl Cause {
         use ErrorType::{ConnectTimedout, ReadTimedout, TLSHandshakeTimedout, WriteTimedout};
         match error.etype() {
             etype if *etype == FIRST_BYTE_TIMEOUT => Some(Self::Timeout),
+            etype if *etype == PROVIDER_BUSY => Some(Self::Busy),
             _ if *error.esource() == ErrorSource::Downstream => None,
             ConnectTimedout | ReadTimedout | TLSHandshakeTimedout | WriteTimedout => Some(Self::Timeout),
             ErrorType::ConnectRefused
@@ -80,7 +85,9 @@ impl Proxy {
         if ctx.attempts >= retry.max_attempts || ctx.patience().is_zero() {
             return false;
         }
-        let has_peer = ctx.provider().is_some_and(|provider| provider.peer_count() > ctx.tried_peers);
+        // Neither is the peer's: the provider's other peers would say the same.
+        let is_peers = !matches!(cause, Cause::Busy | Cause::ContextLength);
+        let has_peer = is_peers && ctx.provider().is_some_and(|provider| provider.has_untried(&ctx.tried));
         if !has_peer && ctx.fallbacks.is_empty() {
             return false;
         }
@@ -98,8 +105,6 @@ impl Proxy {
     pub(super) fn widen(&self, ctx: &mut RequestContext, mut error: Box<Error>) -> Box<Error> {
         ctx.first_byte = None;
         ctx.drop_smaller_windows();
-        // The same peer would say the same: only another model helps.
-        ctx.tried_peers = usize::MAX;
         error.set_retry(self.try_again(ctx, Cause::ContextLength));
         error
     }
@@ -116,8 +121,7 @@ impl Proxy {
     fn fall_back(&self, ctx: &mut RequestContext, cause: Cause) {
         let ready = ctx.fallbacks.iter().position(|target| !target.is_resting()).unwrap_or_default();
         let Some(next) = ctx.fallbacks.remove(ready) else { return };
-        ctx.body = Some(ctx.body_for(&next));
-        ctx.tried_peers = 0;
+        ctx.prepare_for(&next);
         if let Some(Route::Model { target, .. }) = &mut ctx.route {
             self.metrics.fell_back(&target.model, &next.model, cause.as_str());
             *target = next;

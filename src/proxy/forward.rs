@@ -1,6 +1,7 @@
 //! The request that goes upstream: the peer, and the header fields that are the provider's instead of the client's.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, Uri, header};
@@ -9,7 +10,8 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, OrErr, Result};
 
 use super::context::RequestContext;
-use crate::upstream::{Credential, Provider};
+use crate::config::Http;
+use crate::upstream::{Credential, NoPeer, Provider};
 
 /// How long an idle connection to a provider is kept for reuse; providers close theirs after 60 s and more.
 const KEEP_IDLE: Duration = Duration::from_secs(50);
@@ -18,23 +20,69 @@ const KEEP_IDLE: Duration = Duration::from_secs(50);
 const KEY_FIELDS: [HeaderName; 3] =
     [header::AUTHORIZATION, HeaderName::from_static("x-api-key"), HeaderName::from_static("api-key")];
 
-/// Returns the peer to try now: the provider's next.
-pub(super) async fn peer(ctx: &RequestContext) -> Result<Box<HttpPeer>> {
-    let Some(provider) = ctx.provider() else { return Error::e_explain(ErrorType::InternalError, "no route") };
-    let endpoint = provider.endpoint().await.or_err(ErrorType::ConnectNoRoute, "while resolving the provider")?;
-    Ok(Box::new(http_peer(provider, endpoint.address)))
+/// The error type of a request that found as many others in flight as its provider takes.
+pub(super) const PROVIDER_BUSY: ErrorType = ErrorType::Custom("ProviderBusy");
+
+/// HTTP/2 requests that share a connection.
+const H2_STREAMS: usize = 100;
+
+/// How often an HTTP/2 connection is asked whether it is still there: nothing else would notice between requests.
+const H2_PING: Duration = Duration::from_secs(20);
+
+/// Returns the peer to try now, and leaves the request's place at it in `ctx`.
+pub(super) async fn peer(ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
+    ctx.lease = None; // a retry does not compete with the place that its own request held
+    let Some(provider) = ctx.provider().cloned() else {
+        return Error::e_explain(ErrorType::InternalError, "no route");
+    };
+    let lease = match provider.pick(ctx.prefix, &ctx.tried).await {
+        Ok(lease) => lease,
+        Err(reason) => {
+            ctx.tried.extend(provider.peers().map(|peer| peer.id())); // none of them is worth another attempt
+            return Err(no_peer(reason));
+        }
+    };
+    ctx.tried.push(lease.peer());
+    let peer = http_peer(&provider, lease.endpoint.address);
+    ctx.lease = Some(lease);
+    Ok(Box::new(peer))
 }
 
-fn http_peer(provider: &Provider, address: SocketAddr) -> HttpPeer {
+fn no_peer(reason: NoPeer) -> Box<Error> {
+    let etype = match reason {
+        NoPeer::AtLimit => PROVIDER_BUSY,
+        NoPeer::AllEjected | NoPeer::Resolve(_) => ErrorType::ConnectNoRoute,
+    };
+    Error::because(etype, "while picking a peer", reason)
+}
+
+/// Returns how Pingora is to connect to `address`, one of the provider's.
+pub(super) fn http_peer(provider: &Provider, address: SocketAddr) -> HttpPeer {
     let timeouts = provider.timeouts;
-    let mut peer = HttpPeer::new(address, provider.base.tls, provider.base.address.host.clone());
-    peer.options.connection_timeout = Some(timeouts.connect.0);
-    peer.options.total_connection_timeout = Some(timeouts.connect.0);
+    let sni = provider.tls.sni.as_ref().unwrap_or(&provider.base.address.host);
+    let mut peer = HttpPeer::new(address, provider.base.tls, sni.clone());
+    peer.group_key = provider.connection_group;
+    let options = &mut peer.options;
+    options.connection_timeout = Some(timeouts.connect.0);
+    options.total_connection_timeout = Some(timeouts.connect.0);
     // Pingora has one timeout for every read. The body adapter keeps the first byte's, so this one only has to be
     // the longer of the two.
-    peer.options.read_timeout = Some(timeouts.idle.0.max(timeouts.first_byte.0));
-    peer.options.write_timeout = Some(timeouts.first_byte.0);
-    peer.options.idle_timeout = Some(KEEP_IDLE);
+    options.read_timeout = Some(timeouts.idle.0.max(timeouts.first_byte.0));
+    options.write_timeout = Some(timeouts.first_byte.0);
+    options.idle_timeout = Some(KEEP_IDLE);
+    options.verify_cert = provider.tls.verify;
+    options.verify_hostname = provider.tls.verify;
+    options.ca = provider.trust.as_ref().map(|trust| Arc::clone(trust.authorities()));
+    match provider.http {
+        Http::H1 => options.set_http_version(1, 1),
+        Http::H2 => options.set_http_version(2, 2),
+        Http::Auto if provider.base.tls => options.set_http_version(2, 1),
+        Http::Auto => options.set_http_version(1, 1),
+    }
+    if options.alpn.get_max_http_version() == 2 {
+        options.max_h2_streams = H2_STREAMS;
+        options.h2_ping_interval = Some(H2_PING);
+    }
     peer
 }
 
@@ -42,11 +90,16 @@ fn http_peer(provider: &Provider, address: SocketAddr) -> HttpPeer {
 pub(super) fn set_target(upstream: &mut RequestHeader, provider: &Provider) -> Result<()> {
     let asked = upstream.uri.path_and_query().map_or("/", |path| path.as_str());
     let path = provider.base.rebase(asked);
+    set_authority(upstream, provider, &path)
+}
+
+/// Asks the provider for `path`.
+pub(super) fn set_authority(upstream: &mut RequestHeader, provider: &Provider, path: &str) -> Result<()> {
     let uri = if upstream.version == http::Version::HTTP_2 {
         let scheme = if provider.base.tls { "https" } else { "http" };
         format!("{scheme}://{}{path}", provider.base.authority)
     } else {
-        path
+        path.to_owned()
     };
     upstream.set_uri(uri.parse::<Uri>().or_err(ErrorType::InternalError, "while building the upstream's path")?);
     upstream.insert_header(header::HOST, provider.base.authority.as_str())

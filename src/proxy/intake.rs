@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::{Version, header};
+use bytes::Bytes;
+use http::{HeaderMap, Version, header};
 use pingora::ErrorType;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
+use super::admission::Held;
+use super::decode::{Decoder, Encoding};
 use super::rejection::Rejection;
 
 /// How long a client may take to stop sending a body that was refused.
@@ -16,32 +18,59 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How much of a refused body is read and thrown away, so that the client gets to read the answer.
 const LINGER_BYTES: usize = 16 << 20;
 
-/// Reads the body, at most `limit` bytes of it; the client may pause for `idle`.
+/// Reads the body and decodes it, at most `limit` bytes before and after; the client may pause for `idle`.
+///
+/// What was encoded is plain from here on, so the request's `Content-Encoding` is removed.
 ///
 /// # Errors
 /// Too large, too slow, encoded in a way that cannot be read, or gone: [`Rejection`]s for the client.
-pub(super) async fn read_body(session: &mut Session, limit: usize, idle: Duration) -> Result<Bytes, Rejection> {
+pub(super) async fn read_body(
+    session: &mut Session,
+    limit: usize,
+    idle: Duration,
+    held: &mut Held,
+) -> Result<Bytes, Rejection> {
     let header = session.req_header();
-    refuse_encoding(header)?;
+    let encoding = Encoding::of(&header.headers)?;
     let announced = content_length(header);
     if announced.is_some_and(|length| length > limit) {
         return Err(Rejection::BodyTooLarge { limit });
     }
+    held.fits(announced.unwrap_or(0))?;
     if expects_continue(header) {
         // Pingora does not answer by itself, and curl would wait a second before it sends the body anyway.
         let answered = session.as_downstream_mut().write_continue_response().await;
         answered.map_err(|_| Rejection::ClientGone)?;
     }
-    session.as_downstream_mut().set_read_timeout(Some(idle));
     // A client can announce more than it will ever send: what it announced is no reason to set memory aside for it.
-    let mut body = BytesMut::with_capacity(announced.unwrap_or(0).min(1 << 20));
-    while let Some(chunk) = session.read_request_body().await.map_err(|error| unreadable(&error))? {
-        if body.len() + chunk.len() > limit {
+    let mut decoder = Decoder::new(encoding, limit, announced.unwrap_or(0).min(1 << 20))?;
+    let mut received = 0;
+    while let Some(chunk) = next_chunk(session, idle).await? {
+        received += chunk.len();
+        if received > limit {
             return Err(Rejection::BodyTooLarge { limit });
         }
-        body.extend_from_slice(&chunk);
+        decoder.push(&chunk)?;
+        held.cover(decoder.decoded())?;
     }
-    Ok(body.freeze())
+    session.req_header_mut().remove_header(&header::CONTENT_ENCODING);
+    decoder.finish()
+}
+
+/// Tells whether a body is JSON by its `Content-Type`; one that has none is taken at its word.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    let Some(given) = headers.get(header::CONTENT_TYPE) else { return true };
+    let essence = given.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let essence = essence.to_ascii_lowercase();
+    matches!(&essence[..], b"" | b"application/json" | b"text/json") || essence.ends_with(b"+json")
+}
+
+/// Reads the next part. Pingora has no read timeout for HTTP/2, so the pause is bounded here.
+async fn next_chunk(session: &mut Session, idle: Duration) -> Result<Option<Bytes>, Rejection> {
+    match tokio::time::timeout(idle, session.read_request_body()).await {
+        Ok(chunk) => chunk.map_err(|error| unreadable(&error)),
+        Err(_) => Err(Rejection::RequestTimeout),
+    }
 }
 
 /// Reads and drops what a client still sends of a body that was refused, within bounds: closing the socket on unread
@@ -55,15 +84,6 @@ pub(super) async fn discard_body(session: &mut Session) {
         }
     };
     let _ = tokio::time::timeout(LINGER, discard).await; // either way the connection closes next
-}
-
-fn refuse_encoding(header: &RequestHeader) -> Result<(), Rejection> {
-    match header.headers.get(header::CONTENT_ENCODING) {
-        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
-            Err(Rejection::UnsupportedEncoding { encoding: String::from_utf8_lossy(encoding.as_bytes()).into_owned() })
-        }
-        _ => Ok(()),
-    }
 }
 
 fn content_length(header: &RequestHeader) -> Option<usize> {
@@ -80,5 +100,29 @@ fn unreadable(error: &pingora::Error) -> Rejection {
     match error.etype() {
         ErrorType::ReadTimedout => Rejection::RequestTimeout,
         _ => Rejection::ClientGone,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn json_goes_by_several_names_and_the_rest_is_not_read() {
+        let is_json = |given: &'static str| {
+            is_json(&[(header::CONTENT_TYPE, HeaderValue::from_static(given))].into_iter().collect())
+        };
+
+        for given in
+            ["application/json", "Application/JSON; charset=utf-8", "application/vnd.api+json", "text/json", ""]
+        {
+            assert!(is_json(given), "{given}");
+        }
+        for given in ["multipart/form-data; boundary=json", "text/plain", "application/jsonl", "application/x-ndjson"] {
+            assert!(!is_json(given), "{given}");
+        }
+        assert!(super::is_json(&HeaderMap::new()));
     }
 }

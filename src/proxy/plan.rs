@@ -3,35 +3,53 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, header};
+use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use tokio::time::Instant;
 
+use super::admission::Held;
 use super::context::{RequestContext, Route};
-use super::rejection::Rejection;
-use super::{Proxy, fallback, intake};
+use super::models::{self, Question};
+use super::original::Original;
+use super::rejection::{Rejection, Shape};
+use super::{Proxy, affinity, clients, fallback, intake};
+use crate::features::TokenCounter;
 use crate::policy::RequestFacts;
 use crate::prompt::{Dialect, Prompt};
 use crate::router::Verdict;
 use crate::telemetry::Stage;
 use crate::upstream::Provider;
 
+/// What is to happen with a request.
+pub(super) enum Plan {
+    /// It goes where the context says.
+    Forward,
+    /// Pointsman itself answers, with this.
+    Answer(Bytes),
+}
+
 impl Proxy {
     /// Decides where the request goes, and leaves the route and the body in `ctx`.
-    pub(super) async fn plan(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<(), Rejection> {
+    pub(super) async fn plan(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<Plan, Rejection> {
         let header = session.req_header();
+        if let Some(body) = answer(header, ctx)? {
+            return Ok(Plan::Answer(body));
+        }
         let dialect = Dialect::of_path(header.uri.path()).filter(|_| header.method == Method::POST);
-        let Some(dialect) = dialect else {
-            let provider = default_provider(ctx).ok_or(Rejection::PathNotFound)?;
+        let Some(dialect) = dialect.filter(|_| intake::is_json(&header.headers)) else {
+            clients::authorize(ctx, None)?;
+            let provider = default_provider(ctx).ok_or_else(|| unreadable(header, dialect))?;
             ctx.route = Some(Route::Pass { provider });
-            return Ok(());
+            return Ok(Plan::Forward);
         };
         let limits = &ctx.snapshot.config.limits;
-        let body = intake::read_body(session, limits.max_body_bytes, limits.body_idle.0).await?;
+        let held = ctx.held.insert(Held::new(&self.admission, limits.max_bytes_in_flight));
+        let body = intake::read_body(session, limits.max_body_bytes, limits.body_idle.0, held).await?;
         let received = Instant::now();
         self.route(session, ctx, dialect, body).await?;
         ctx.overhead = received.elapsed();
-        Ok(())
+        Ok(Plan::Forward)
     }
 
     async fn route(
@@ -45,19 +63,22 @@ impl Proxy {
         let snapshot = Arc::clone(&ctx.snapshot);
         let prompt = Prompt::parse(dialect, &body)?;
         self.metrics.stage_ended(Stage::Intake, started.elapsed());
+        ctx.prefix = snapshot.upstreams.want_key().then(|| affinity::key(&prompt));
         let header = session.req_header();
         let facts = RequestFacts {
             model: &prompt.model,
             path: header.uri.path(),
             header: &|name| header.headers.get(name)?.to_str().ok(),
         };
+        ctx.original = Some(Original::new(&body, &prompt));
         match self.router.decide(&snapshot, &facts, &prompt).await {
             Verdict::Route(routing) => {
+                clients::authorize(ctx, Some(&routing.decision.policy))?;
+                clients::debit(ctx, || routing.features.tokens.tokens)?;
                 self.router.count(&routing);
                 let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
                 let started = Instant::now();
-                ctx.original = Some((body.clone(), prompt.model_span.clone()));
-                ctx.body = Some(ctx.body_for(target));
+                ctx.prepare_for(target);
                 self.metrics.stage_ended(Stage::Rewrite, started.elapsed());
                 ctx.route = Some(Route::Model { target: Arc::clone(target), routing });
                 ctx.fallbacks = fallback::fallbacks(ctx).collect();
@@ -65,7 +86,10 @@ impl Proxy {
                 self.avoid_resting(ctx);
             }
             Verdict::Pass { .. } => {
-                let provider = default_provider(ctx).ok_or_else(|| unknown_model(ctx, &prompt.model))?;
+                clients::authorize(ctx, None)?;
+                clients::debit(ctx, || TokenCounter::new().count(prompt.texts()).tokens)?;
+                let unknown = || models::not_found(&snapshot.config, &prompt.model);
+                let provider = default_provider(ctx).ok_or_else(unknown)?;
                 ctx.route = Some(Route::Pass { provider });
                 ctx.body = Some(body.clone());
             }
@@ -74,13 +98,29 @@ impl Proxy {
     }
 }
 
-fn default_provider(ctx: &RequestContext) -> Option<Arc<Provider>> {
-    ctx.snapshot.upstreams.default_provider().cloned()
+/// Returns what Pointsman itself answers, if it is asked for its models. What it does not know may be the default
+/// provider's.
+fn answer(header: &RequestHeader, ctx: &RequestContext) -> Result<Option<Bytes>, Rejection> {
+    let config = &ctx.snapshot.config;
+    let path = header.uri.path();
+    let asked = Question::of_path(path).filter(|_| header.method == Method::GET);
+    let has_default = default_provider(ctx).is_some();
+    let Some(question) = asked.filter(|_| !(has_default && models::has_none(config))) else { return Ok(None) };
+    match (question.answer(config, Shape::of(path, &header.headers)), question) {
+        (None, Question::One(model)) if !has_default => Err(models::not_found(config, &model)),
+        (answer, _) => Ok(answer),
+    }
 }
 
-/// Names the models that a client may ask for: those that a policy matches by their exact name.
-fn unknown_model(ctx: &RequestContext, model: &str) -> Rejection {
-    let mut known: Vec<_> = ctx.snapshot.config.virtual_models().map(str::to_owned).collect();
-    known.dedup();
-    Rejection::ModelNotFound { model: model.to_owned(), models: known }
+/// Says why a request that no dialect reads has nowhere to go.
+fn unreadable(header: &RequestHeader, dialect: Option<Dialect>) -> Rejection {
+    let content_type = header.headers.get(header::CONTENT_TYPE).map(|given| String::from_utf8_lossy(given.as_bytes()));
+    match (dialect, content_type) {
+        (Some(_), Some(given)) => Rejection::UnsupportedMediaType { content_type: given.into_owned() },
+        _ => Rejection::PathNotFound,
+    }
+}
+
+fn default_provider(ctx: &RequestContext) -> Option<Arc<Provider>> {
+    ctx.snapshot.upstreams.default_provider().cloned()
 }

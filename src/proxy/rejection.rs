@@ -1,16 +1,18 @@
-//! Every error that Pointsman itself answers a client with, and how it reads: the OpenAI error object.
+//! Every error that Pointsman itself answers a client with, and how it reads: in the client's own dialect.
 //!
 //! An upstream's own error answers are not here: they reach the client as they are. Messages name what the client sent
 //! and what it may send; never an upstream's address, a key or a prompt.
 
 use std::iter;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
+use crate::clients::Limited;
 use crate::config::Name;
-use crate::prompt::ParseError;
+use crate::prompt::{Dialect, ParseError};
 
 /// Models that a [`Rejection::ModelNotFound`] names at most.
 const MAX_MODELS: usize = 20;
@@ -81,6 +83,12 @@ pub enum Rejection {
         /// The provider of the last attempt.
         provider: Name,
     },
+    /// As many requests are in flight to the provider as its `max_concurrent` allows.
+    #[error("The provider `{provider}` has as many requests in flight as it may. Try again later.")]
+    ProviderBusy {
+        /// The provider of the last attempt.
+        provider: Name,
+    },
     /// The client stopped sending its body.
     #[error("The request body did not arrive in time.")]
     RequestTimeout,
@@ -89,6 +97,18 @@ pub enum Rejection {
     UnsupportedEncoding {
         /// What the client named.
         encoding: String,
+    },
+    /// The body is not what its `Content-Encoding` says.
+    #[error("The request body is not valid {encoding}.")]
+    InvalidEncoding {
+        /// What the client named.
+        encoding: &'static str,
+    },
+    /// The body is no JSON by its `Content-Type`, and there is no default provider to pass it to.
+    #[error("The content type `{}` is not supported here; it must be `application/json`.", echo(content_type))]
+    UnsupportedMediaType {
+        /// What the client named.
+        content_type: String,
     },
     /// No policy reads requests to this path and there is no default provider.
     #[error("There is nothing at this path, and no default provider to pass it to.")]
@@ -102,6 +122,27 @@ pub enum Rejection {
     /// A fault of ours.
     #[error("The proxy failed to handle the request.")]
     Internal,
+    /// The key is none of a client's, or there is none.
+    #[error("Incorrect API key provided, or none: send yours as `Authorization: Bearer`, `x-api-key` or `api-key`.")]
+    InvalidApiKey,
+    /// The client may not use the policy that the request falls to, or may not pass through.
+    #[error("This API key may not be used for this request.")]
+    NotAllowed,
+    /// The client asks too much.
+    #[error("Rate limit reached: {} {} a minute are allowed. Try again in {} s.", limited.per_minute, limited.unit.as_str(), seconds(limited.retry_after))]
+    RateLimited {
+        /// Of what, and for how long.
+        limited: Limited,
+    },
+    /// Too many requests, or too many bytes of them, are open.
+    #[error("The proxy is overloaded, try again soon.")]
+    Overloaded,
+    /// The header is larger than `limits.max_header_bytes`.
+    #[error("The request header is larger than the {limit} bytes that are allowed.")]
+    HeaderTooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
 }
 
 /// The OpenAI error object.
@@ -120,7 +161,7 @@ pub struct ErrorObject<'e> {
 
 impl Rejection {
     /// Every code, for the metrics to register up front.
-    pub const CODES: [&'static str; 16] = [
+    pub const CODES: [&'static str; 24] = [
         "invalid_json",
         "invalid_body",
         "model_missing",
@@ -131,12 +172,20 @@ impl Rejection {
         "upstream_unreachable",
         "upstream_timeout",
         "upstream_error",
+        "provider_busy",
         "request_timeout",
         "unsupported_encoding",
+        "invalid_encoding",
+        "unsupported_media_type",
         "path_not_found",
         "client_gone",
         "context_length_exceeded",
         "internal",
+        "invalid_api_key",
+        "not_allowed",
+        "rate_limit_exceeded",
+        "overloaded",
+        "header_too_large",
     ];
 
     /// Returns the stable code that the answer, the metrics and the access line carry.
@@ -153,12 +202,20 @@ impl Rejection {
             Self::UpstreamUnreachable { .. } => "upstream_unreachable",
             Self::UpstreamTimeout { .. } => "upstream_timeout",
             Self::UpstreamError { .. } => "upstream_error",
+            Self::ProviderBusy { .. } => "provider_busy",
             Self::RequestTimeout => "request_timeout",
             Self::UnsupportedEncoding { .. } => "unsupported_encoding",
+            Self::InvalidEncoding { .. } => "invalid_encoding",
+            Self::UnsupportedMediaType { .. } => "unsupported_media_type",
             Self::PathNotFound => "path_not_found",
             Self::ClientGone => "client_gone",
             Self::ContextLength => "context_length_exceeded",
             Self::Internal => "internal",
+            Self::InvalidApiKey => "invalid_api_key",
+            Self::NotAllowed => "not_allowed",
+            Self::RateLimited { .. } => "rate_limit_exceeded",
+            Self::Overloaded => "overloaded",
+            Self::HeaderTooLarge { .. } => "header_too_large",
         }
     }
 
@@ -171,15 +228,32 @@ impl Rejection {
             | Self::ModelMissing
             | Self::ModelNotAString
             | Self::ModelTwice
+            | Self::InvalidEncoding { .. }
             | Self::ContextLength => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ModelNotFound { .. } | Self::PathNotFound => StatusCode::NOT_FOUND,
             Self::ClientGone => CLIENT_CLOSED_REQUEST,
             Self::UpstreamUnreachable { .. } | Self::UpstreamError { .. } => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Self::ProviderBusy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::UnsupportedEncoding { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedEncoding { .. } | Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::InvalidApiKey => StatusCode::UNAUTHORIZED,
+            Self::NotAllowed => StatusCode::FORBIDDEN,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::HeaderTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        }
+    }
+
+    /// Returns when to try again, in whole seconds, for `Retry-After`.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited { limited } => Some(seconds(limited.retry_after)),
+            Self::Overloaded | Self::ProviderBusy { .. } => Some(1),
+            _ => None,
         }
     }
 
@@ -194,17 +268,46 @@ impl Rejection {
 
     /// Returns the body of the answer, which is `application/json`.
     #[must_use]
-    pub fn body(&self) -> Bytes {
-        let (message, kind) = (&self.to_string(), error_type(self.status()));
-        ErrorObject { message, kind, param: self.param(), code: self.code() }.body()
+    pub fn body(&self, shape: Shape) -> Bytes {
+        let (message, status) = (&self.to_string(), self.status());
+        let kind = match shape {
+            Shape::OpenAi => error_type(status),
+            Shape::Anthropic => anthropic_type(status),
+        };
+        ErrorObject { message, kind, param: self.param(), code: self.code() }.body(shape)
+    }
+}
+
+/// Whose SDK is to understand an answer of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// `{"error": {"message", "type", "param", "code"}}`.
+    OpenAi,
+    /// `{"type": "error", "error": {"type", "message"}}`, with `param` and `code` beside them as ours.
+    Anthropic,
+}
+
+impl Shape {
+    /// Returns the shape for a request: by its path, and elsewhere by the header that every Anthropic client sends.
+    #[must_use]
+    pub fn of(path: &str, headers: &HeaderMap) -> Self {
+        let is_anthropic = match Dialect::of_path(path) {
+            Some(dialect) => matches!(dialect, Dialect::Messages | Dialect::CountTokens),
+            None => path.starts_with("/v1/messages/") || headers.contains_key("anthropic-version"),
+        };
+        if is_anthropic { Self::Anthropic } else { Self::OpenAi }
     }
 }
 
 impl ErrorObject<'_> {
-    /// Returns the object as JSON under the key `error`.
+    /// Returns the object as JSON in its envelope.
     #[must_use]
-    pub fn body(&self) -> Bytes {
-        serde_json::json!({ "error": self }).to_string().into()
+    pub fn body(&self, shape: Shape) -> Bytes {
+        let body = match shape {
+            Shape::OpenAi => serde_json::json!({ "error": self }),
+            Shape::Anthropic => serde_json::json!({ "type": "error", "error": self }),
+        };
+        body.to_string().into()
     }
 }
 
@@ -212,6 +315,27 @@ impl ErrorObject<'_> {
 #[must_use]
 pub fn error_type(status: StatusCode) -> &'static str {
     if status.is_client_error() { "invalid_request_error" } else { "server_error" }
+}
+
+/// Rounds up, so that a client that waits so long is not too early.
+const fn seconds(wait: Duration) -> u64 {
+    let whole = wait.as_secs() + (wait.subsec_nanos() > 0) as u64;
+    if whole == 0 { 1 } else { whole }
+}
+
+/// Returns Anthropic's class of error for a status.
+fn anthropic_type(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "authentication_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        503 | 529 => "overloaded_error",
+        504 => "timeout_error",
+        400..=499 => "invalid_request_error",
+        _ => "api_error",
+    }
 }
 
 /// Shortens what the client sent and makes it fit for one line.
@@ -247,6 +371,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::clients::Unit;
 
     fn provider() -> Name {
         Name::new("openai").expect("a valid name")
@@ -257,7 +382,7 @@ mod tests {
     }
 
     /// One of each, in the order of the codes.
-    fn all() -> [Rejection; 16] {
+    fn all() -> [Rejection; 24] {
         [
             Rejection::InvalidJson { message: "expected value".into(), line: 1, column: 2 },
             Rejection::InvalidBody,
@@ -269,13 +394,33 @@ mod tests {
             Rejection::UpstreamUnreachable { provider: provider() },
             Rejection::UpstreamTimeout { provider: provider() },
             Rejection::UpstreamError { provider: provider() },
+            Rejection::ProviderBusy { provider: provider() },
             Rejection::RequestTimeout,
             Rejection::UnsupportedEncoding { encoding: "compress".into() },
+            Rejection::InvalidEncoding { encoding: "gzip" },
+            Rejection::UnsupportedMediaType { content_type: "text/plain".into() },
             Rejection::PathNotFound,
             Rejection::ClientGone,
             Rejection::ContextLength,
             Rejection::Internal,
+            Rejection::InvalidApiKey,
+            Rejection::NotAllowed,
+            rate_limited(Duration::from_millis(1500)),
+            Rejection::Overloaded,
+            Rejection::HeaderTooLarge { limit: 64 << 10 },
         ]
+    }
+
+    fn rate_limited(retry_after: Duration) -> Rejection {
+        Rejection::RateLimited { limited: Limited { unit: Unit::Requests, per_minute: 60, retry_after } }
+    }
+
+    #[test]
+    fn a_client_that_waits_as_long_as_it_was_told_is_not_too_early() {
+        let told = [0, 1, 1000, 1001].map(|millis| rate_limited(Duration::from_millis(millis)).retry_after());
+
+        assert_eq!(told, [Some(1), Some(1), Some(1), Some(2)]);
+        assert_eq!(Rejection::InvalidApiKey.retry_after(), None);
     }
 
     #[test]
@@ -283,14 +428,17 @@ mod tests {
         assert_eq!(all().map(|rejection| rejection.code()), Rejection::CODES);
         assert_eq!(
             all().map(|rejection| rejection.status().as_u16()),
-            [400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 408, 415, 404, 499, 400, 500]
+            [
+                400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 503, 408, 415, 400, 415, 404, 499, 400, 500, 401,
+                403, 429, 503, 431
+            ]
         );
     }
 
     #[test]
     fn every_body_is_the_openai_error_object() {
         for rejection in all() {
-            let body: Value = serde_json::from_slice(&rejection.body()).expect("JSON");
+            let body: Value = serde_json::from_slice(&rejection.body(Shape::OpenAi)).expect("JSON");
 
             let keys: Vec<_> = body["error"].as_object().expect("an object").keys().collect();
             assert_eq!(keys, ["code", "message", "param", "type"]);
@@ -300,8 +448,47 @@ mod tests {
     }
 
     #[test]
+    fn an_anthropic_client_gets_anthropic_s_error_with_the_code_beside() {
+        let body =
+            |rejection: Rejection| serde_json::from_slice::<Value>(&rejection.body(Shape::Anthropic)).expect("JSON");
+
+        assert_eq!(
+            body(Rejection::ModelMissing),
+            json!({"type": "error", "error": {
+                "type": "invalid_request_error", "message": "You must provide a `model` parameter.",
+                "param": "model", "code": "model_missing",
+            }})
+        );
+        for (rejection, kind) in [
+            (not_found("x", 0), "not_found_error"),
+            (Rejection::BodyTooLarge { limit: 1 }, "request_too_large"),
+            (Rejection::UpstreamTimeout { provider: provider() }, "timeout_error"),
+            (Rejection::UpstreamError { provider: provider() }, "api_error"),
+        ] {
+            assert_eq!(body(rejection)["error"]["type"], kind);
+        }
+    }
+
+    #[test]
+    fn the_path_says_whose_error_it_is_and_elsewhere_the_header() {
+        let none = HeaderMap::new();
+        let versioned: HeaderMap =
+            [(http::HeaderName::from_static("anthropic-version"), http::HeaderValue::from_static("2023-06-01"))]
+                .into_iter()
+                .collect();
+
+        for path in ["/v1/messages", "/v1/messages/count_tokens", "/v1/messages/batches"] {
+            assert_eq!(Shape::of(path, &none), Shape::Anthropic, "{path}");
+        }
+        assert_eq!(Shape::of("/v1/models", &none), Shape::OpenAi);
+        assert_eq!(Shape::of("/v1/models", &versioned), Shape::Anthropic);
+        assert_eq!(Shape::of("/v1/chat/completions", &versioned), Shape::OpenAi);
+    }
+
+    #[test]
     fn a_client_s_fault_and_ours_have_different_types() {
-        let body = |rejection: Rejection| serde_json::from_slice::<Value>(&rejection.body()).expect("JSON");
+        let body =
+            |rejection: Rejection| serde_json::from_slice::<Value>(&rejection.body(Shape::OpenAi)).expect("JSON");
 
         assert_eq!(
             body(Rejection::ModelMissing),

@@ -1,31 +1,43 @@
-//! Serves the proxy: a listener that is bound before Pingora starts, and a shutdown that waits for requests to end.
+//! Serves the proxy: listeners that are bound before Pingora starts, and ends that wait for requests.
 //!
-//! Pingora binds late and panics when it cannot. Here the socket is bound first, so that an address in use is an error
-//! with a name, and port 0 has a number before the first request; Pingora then gets it through the table in which it
-//! takes over sockets from a process that it replaces.
+//! Pingora binds late and panics when it cannot. Here the sockets are bound first, so that an address in use is an error
+//! with a name, and port 0 has a number before the first request; Pingora then gets them through the table in which it
+//! takes over sockets from a process that it replaces. The same table goes to the next process in an upgrade: both hold
+//! the same listening socket, so no connection that waits in it is lost.
+//!
+//! Two ways to end. A shutdown keeps accepting until the open requests are over, because load balancers need time to
+//! notice. An upgrade stops accepting at once, because the next process does it. Both close connections as their requests
+//! end: HTTP/1 by `Connection: close`, HTTP/2 by GOAWAY.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pingora::apps::HttpServerOptions;
-use pingora::proxy::{HttpProxy, http_proxy_service_with_name};
+use pingora::apps::{HttpServerOptions, ServerApp};
+use pingora::listeners::ListenerConfig;
+use pingora::protocols::Stream;
+use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
 use pingora::server::{Fds, ListenFds, RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
 use pingora::services::Service;
 use pingora::services::listening;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::Proxy;
+use super::admission::Admission;
 use super::context::MAX_TRIES;
 use super::drain::OpenRequests;
+use super::{Proxy, connection, tls};
+use crate::config::Listen;
+use crate::router::Router;
 
-/// How long open requests may go on after a shutdown was asked for.
-const DRAIN: Duration = Duration::from_secs(30);
+/// How long a connection that was accepted last may take to be counted: its TLS handshake, above all.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// An address in use, or not ours to use.
 #[derive(Debug, thiserror::Error)]
@@ -36,52 +48,107 @@ pub struct BindError {
     source: io::Error,
 }
 
-/// A bound socket that nobody serves yet.
-#[derive(Debug)]
-pub struct Listener {
-    socket: TcpListener,
-    address: SocketAddr,
+/// Listeners that did not change hands.
+#[derive(Debug, thiserror::Error)]
+#[error("no listeners came or went through `{}`: {message}", socket.display())]
+pub struct TakeOverError {
+    socket: PathBuf,
+    message: String,
+}
+
+/// Bound sockets that nobody serves yet.
+pub struct Listeners {
+    fds: Fds,
+    endpoints: Vec<Endpoint>,
 }
 
 /// A proxy that serves on threads of its own, until it is shut down.
-#[derive(Debug)]
 pub struct Served {
-    address: SocketAddr,
-    shutdown: watch::Sender<bool>,
+    addresses: Vec<SocketAddr>,
+    fds: ListenFds,
+    ends: watch::Sender<End>,
+    open: Arc<OpenRequests>,
     thread: JoinHandle<()>,
 }
 
-/// Pingora's service with the socket that was bound for it.
+/// Tells whether a proxy is being shut down; it serves until then, and new traffic should go elsewhere.
+#[derive(Debug, Clone)]
+pub struct Draining(Arc<OpenRequests>);
+
+#[derive(Debug, Clone, Copy)]
+struct Endpoint {
+    address: SocketAddr,
+    has_tls: bool,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    NotYet,
+    Shutdown,
+    Upgrade,
+}
+
+/// The proxy as Pingora's listeners see it: connections are counted and timed before it gets them.
+struct Edge {
+    proxy: Arc<HttpProxy<Proxy>>,
+    router: Arc<Router>,
+    admission: Arc<Admission>,
+    closing: ShutdownWatch,
+}
+
+/// Pingora's service with the sockets that were bound for it.
 struct Bound {
-    inner: listening::Service<HttpProxy<Proxy>>,
+    inner: listening::Service<Edge>,
     fds: ListenFds,
+    retired: ShutdownWatch,
 }
 
-/// Ends the server once it was told to and the open requests are over.
+/// Ends the server once it was told to and what is open is over.
 struct Drained {
-    asked: watch::Receiver<bool>,
+    asked: watch::Receiver<End>,
     open: Arc<OpenRequests>,
+    admission: Arc<Admission>,
+    router: Arc<Router>,
+    closing: watch::Sender<bool>,
+    retired: watch::Sender<bool>,
 }
 
-impl Listener {
-    /// Binds `address`; port 0 takes a free one.
+impl Listeners {
+    /// Binds every address; port 0 takes a free one.
     ///
     /// # Errors
-    /// When the address is in use or not to be had.
-    pub fn bind(address: SocketAddr) -> Result<Self, BindError> {
-        let bind = || {
-            let socket = TcpListener::bind(address)?;
-            socket.set_nonblocking(true)?; // Pingora takes it as it is
-            let address = socket.local_addr()?;
-            Ok(Self { socket, address })
-        };
-        bind().map_err(|source| BindError { address, source })
+    /// When an address is in use or not to be had.
+    pub fn bind(listen: &[Listen]) -> Result<Self, BindError> {
+        Self::complete(Fds::new(), listen)
     }
 
-    /// Returns where clients connect.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    /// Waits until the process that serves sends its sockets over the Unix socket at `socket`, a few seconds at most, and
+    /// binds what it did not have. Blocks.
+    ///
+    /// # Errors
+    /// When nothing came; what came is closed when an address is not to be had.
+    pub fn take_over(socket: &Path, listen: &[Listen]) -> Result<Result<Self, BindError>, TakeOverError> {
+        let mut fds = Fds::new();
+        let taken = fds.get_from_sock(&*socket.to_string_lossy());
+        taken.map_err(|error| TakeOverError { socket: socket.to_owned(), message: error.to_string() })?;
+        let wanted = listen.iter().map(|listen| listen.address.to_string()).collect();
+        for closed in fds.close_unclaimed(&wanted) {
+            tracing::warn!(address = closed, "The former process listened there, this one does not");
+        }
+        Ok(Self::complete(fds, listen))
+    }
+
+    fn complete(mut fds: Fds, listen: &[Listen]) -> Result<Self, BindError> {
+        let mut endpoints = Vec::new();
+        for Listen { address, tls, .. } in listen {
+            let address = match fds.get(&address.to_string()) {
+                Some(_) => *address,
+                None => bind(*address, &mut fds).map_err(|source| BindError { address: *address, source })?,
+            };
+            endpoints.push(Endpoint { address, has_tls: tls.is_some() });
+        }
+        Ok(Self { fds, endpoints })
     }
 
     /// Serves `proxy` on threads of its own.
@@ -89,30 +156,54 @@ impl Listener {
     /// # Errors
     /// When no thread can be started.
     pub fn serve(self, proxy: Proxy) -> io::Result<Served> {
-        let (shutdown, asked) = watch::channel(false);
-        let drained = Drained { asked, open: Arc::clone(&proxy.open) };
-        let address = self.address;
-        let thread = std::thread::Builder::new().name("pingora".into()).spawn(move || self.run(proxy, drained))?;
-        Ok(Served { address, shutdown, thread })
+        let Self { fds, endpoints } = self;
+        let addresses = endpoints.iter().map(|endpoint| endpoint.address).collect();
+        let fds: ListenFds = Arc::new(fds.into());
+        let (ends, asked) = watch::channel(End::NotYet);
+        let open = Arc::clone(&proxy.open);
+        let passed = Arc::clone(&fds);
+        let run = move || run(proxy, &endpoints, passed, asked);
+        let thread = std::thread::Builder::new().name("pingora".into()).spawn(run)?;
+        Ok(Served { addresses, fds, ends, open, thread })
     }
+}
 
-    fn run(self, proxy: Proxy, drained: Drained) {
-        let conf = configuration();
-        let mut server = Server::new_with_opt_and_conf(None, conf);
-        server.bootstrap();
-        let mut inner = http_proxy_service_with_name(&server.configuration, proxy, "proxy");
-        if let Some(app) = inner.app_logic_mut() {
-            let mut options = HttpServerOptions::default();
-            options.h2c = true;
-            app.server_options = Some(options);
+/// Adds a socket to the table and returns its address.
+fn bind(address: SocketAddr, fds: &mut Fds) -> io::Result<SocketAddr> {
+    let socket = TcpListener::bind(address)?;
+    socket.set_nonblocking(true)?; // Pingora takes it as it is
+    let address = socket.local_addr()?;
+    fds.add(address.to_string(), socket.into_raw_fd());
+    Ok(address)
+}
+
+fn run(proxy: Proxy, endpoints: &[Endpoint], fds: ListenFds, asked: watch::Receiver<End>) {
+    let (closing, is_closing) = watch::channel(false);
+    let (retired, is_retired) = watch::channel(false);
+    let (router, admission) = (Arc::clone(&proxy.router), Arc::clone(&proxy.admission));
+    let open = Arc::clone(&proxy.open);
+    let drained =
+        Drained { asked, open, admission: Arc::clone(&admission), router: Arc::clone(&router), closing, retired };
+
+    let mut server = Server::new_with_opt_and_conf(None, configuration());
+    server.bootstrap();
+    let mut http = http_proxy(&server.configuration, proxy);
+    let mut options = HttpServerOptions::default();
+    options.h2c = true; // where there is no TLS; with it, ALPN decides
+    options.h2_idle_timeout = Some(router.snapshot().config.limits.keep_alive.0);
+    http.server_options = Some(options);
+    let edge = Edge { proxy: Arc::new(http), router: Arc::clone(&router), admission, closing: is_closing };
+    let mut inner = listening::Service::new("proxy".to_owned(), edge);
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        let mut listener = ListenerConfig::tcp(endpoint.address.to_string());
+        if endpoint.has_tls {
+            let settings = tls::settings(Arc::clone(&router), index);
+            listener = listener.tls(settings.expect("settings without files cannot fail"));
         }
-        let name = self.address.to_string();
-        inner.add_tcp(&name);
-        let mut fds = Fds::new();
-        fds.add(name, self.socket.into_raw_fd());
-        server.add_service(Bound { inner, fds: Arc::new(fds.into()) });
-        server.run(RunArgs { shutdown_signal: Box::new(drained) });
+        inner.add_listener(listener);
     }
+    server.add_service(Bound { inner, fds, retired: is_retired });
+    server.run(RunArgs { shutdown_signal: Box::new(drained) });
 }
 
 fn configuration() -> ServerConf {
@@ -126,25 +217,77 @@ fn configuration() -> ServerConf {
 }
 
 impl Served {
-    /// Returns where clients connect.
+    /// Returns where clients connect, in the order of the configuration.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
-    /// Lets open requests end, 30 seconds at most, and stops.
+    /// Returns what tells whether it is being shut down.
+    #[must_use]
+    pub fn draining(&self) -> Draining {
+        Draining(Arc::clone(&self.open))
+    }
+
+    /// Lets open requests end, `limits.drain` at most, and stops. Blocks.
     pub fn shut_down(self) {
-        let _ = self.shutdown.send(true); // a server that ended by itself hears nothing
+        self.end(End::Shutdown);
+    }
+
+    /// Sends the listeners to the process that waits for them at `socket`, a few seconds at most. Goes on serving: what
+    /// follows is [`Served::retire`]. Blocks.
+    ///
+    /// # Errors
+    /// When nobody waits there.
+    pub fn hand_over(&self, socket: &Path) -> Result<(), TakeOverError> {
+        let sent = self.fds.lock().send_to_sock(&*socket.to_string_lossy());
+        sent.map(drop).map_err(|error| TakeOverError { socket: socket.to_owned(), message: error.to_string() })
+    }
+
+    /// Accepts no more connections, lets the open ones end, `limits.drain` at most, and stops. Blocks.
+    pub fn retire(self) {
+        self.end(End::Upgrade);
+    }
+
+    fn end(self, end: End) {
+        self.open.start_draining();
+        let _ = self.ends.send(end); // a server that ended by itself hears nothing
         if self.thread.join().is_err() {
             tracing::error!("The proxy's thread panicked");
         }
     }
 }
 
+impl Draining {
+    /// Returns whether the proxy is being shut down.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.0.is_draining()
+    }
+}
+
+#[async_trait]
+impl ServerApp for Edge {
+    async fn process_new(self: &Arc<Self>, stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
+        let snapshot = self.router.snapshot();
+        let (limit, header) = (snapshot.config.limits.max_connections, snapshot.config.limits.header.0);
+        drop(snapshot); // a connection outlives many
+        let Some(_open) = self.admission.connect(limit) else {
+            tracing::debug!(limit, "Connection refused");
+            return None;
+        };
+        connection::timed(stream, header, |stream| async move { self.proxy.process_new(stream, &self.closing).await })
+            .await
+    }
+
+    // No cleanup: Pingora's would close idle connections just as a client sends a request on one. In an upgrade they
+    // end with their next answer, or with the process.
+}
+
 #[async_trait]
 impl Service for Bound {
-    async fn start_service(&mut self, _fds: Option<ListenFds>, shutdown: ShutdownWatch, listeners_per_fd: usize) {
-        self.inner.start_service(Some(Arc::clone(&self.fds)), shutdown, listeners_per_fd).await;
+    async fn start_service(&mut self, _fds: Option<ListenFds>, _shutdown: ShutdownWatch, listeners_per_fd: usize) {
+        self.inner.start_service(Some(Arc::clone(&self.fds)), self.retired.clone(), listeners_per_fd).await;
     }
 
     fn name(&self) -> &'static str {
@@ -156,9 +299,21 @@ impl Service for Bound {
 impl ShutdownSignalWatch for Drained {
     async fn recv(&self) -> ShutdownSignal {
         // An error means that `Served` was dropped, and nobody is left who could ask.
-        let _ = self.asked.clone().wait_for(|asked| *asked).await;
-        if tokio::time::timeout(DRAIN, self.open.drain()).await.is_err() {
+        let asked = self.asked.clone().wait_for(|asked| *asked != End::NotYet).await.map(|end| *end);
+        let is_upgrade = matches!(asked, Ok(End::Upgrade));
+        let _ = self.closing.send(true); // nobody listens when no connection was ever made
+        if is_upgrade {
+            let _ = self.retired.send(true);
+        }
+        let settled = Instant::now() + SETTLE;
+        let deadline = Instant::now() + self.router.snapshot().config.limits.drain.0;
+        if tokio::time::timeout_at(deadline, self.open.drain()).await.is_err() {
             tracing::warn!(open = self.open.count(), "Requests were still open at the end of the drain");
+        } else if is_upgrade {
+            tokio::time::sleep_until(settled.min(deadline)).await;
+            if tokio::time::timeout_at(deadline, self.admission.drained()).await.is_err() {
+                tracing::info!(open = self.admission.connections(), "Idle connections are closed");
+            }
         }
         ShutdownSignal::FastShutdown
     }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -131,10 +131,13 @@ impl Watch {
     }
 
     fn folders_read(&self) -> Vec<PathBuf> {
-        let parent = self.reloader.path().parent().filter(|parent| !parent.as_os_str().is_empty());
-        let mut folders = self.reloader.bundle_folders();
-        folders.push(parent.unwrap_or(Path::new(".")).to_owned());
-        folders
+        let mut files = self.reloader.certificate_files();
+        files.push(self.reloader.path().to_owned());
+        let parent = |file: PathBuf| match file.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => ".".into(),
+        };
+        self.reloader.bundle_folders().into_iter().chain(files.into_iter().map(parent)).collect()
     }
 
     /// Returns whether the files that are read are those of `stamp`: a change that came while they were being read is
@@ -144,7 +147,8 @@ impl Watch {
     }
 
     fn stamp(&self) -> Stamp {
-        let mut files = vec![self.reloader.path().to_owned()];
+        let mut files = self.reloader.certificate_files();
+        files.push(self.reloader.path().to_owned());
         for folder in self.reloader.bundle_folders() {
             files.extend(fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()));
         }

@@ -33,6 +33,14 @@ pub struct AccessLine<'r> {
     pub code: Option<&'static str>,
     /// Requests sent to providers.
     pub attempts: u32,
+    /// Tokens of the prompt; absent when nobody knows.
+    pub input_tokens: Option<u64>,
+    /// Tokens of the answer; absent when nobody knows.
+    pub output_tokens: Option<u64>,
+    /// What they cost by the catalog's prices.
+    pub cost_usd: Option<f64>,
+    /// From the request's first byte to the answer's first.
+    pub first_byte: Option<Duration>,
     /// From the request's first byte to the answer's last.
     pub duration: Duration,
     /// Pointsman's own share of it.
@@ -57,7 +65,11 @@ impl AccessLine<'_> {
             score = self.score.map(|score| rounded(score.into(), 1e4)),
             code = self.code,
             attempts = self.attempts,
-            duration_ms = rounded(self.duration.as_secs_f64() * 1e3, 1e3),
+            input_tokens = self.input_tokens,
+            output_tokens = self.output_tokens,
+            cost_usd = self.cost_usd.map(|dollars| rounded(dollars, 1e9)),
+            first_byte_ms = self.first_byte.map(milliseconds),
+            duration_ms = milliseconds(self.duration),
             overhead_us = u64::try_from(self.overhead.as_micros()).unwrap_or(u64::MAX),
             request_id = self.request_id,
             generation = self.generation,
@@ -70,6 +82,10 @@ impl AccessLine<'_> {
 fn path_only(path: &str) -> &str {
     let end = path.find(['?', '#']).unwrap_or(path.len());
     &path[..path.floor_char_boundary(end.min(MAX_PATH))]
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    rounded(duration.as_secs_f64() * 1e3, 1e3)
 }
 
 fn rounded(value: f64, steps: f64) -> f64 {
@@ -94,6 +110,10 @@ mod tests {
         score: Some(0.82),
         code: None,
         attempts: 1,
+        input_tokens: Some(100),
+        output_tokens: Some(20),
+        cost_usd: Some(0.000_014),
+        first_byte: Some(Duration::from_micros(1_234_567)),
         duration: Duration::from_micros(12_345_678),
         overhead: Duration::from_micros(2100),
         request_id: "01J9",
@@ -115,6 +135,7 @@ mod tests {
                 "level": "INFO", "target": "access", "message": "Request",
                 "method": "POST", "path": "/v1/chat/completions", "status": 200,
                 "policy": "auto", "model": "small", "reason": "tier", "score": 0.82, "attempts": 1,
+                "input_tokens": 100, "output_tokens": 20, "cost_usd": 0.000_014, "first_byte_ms": 1234.567,
                 "duration_ms": 12345.678, "overhead_us": 2100, "request_id": "01J9", "generation": 3,
             })
         );

@@ -64,7 +64,7 @@ pub fn init_with(format: Format, directives: &str) -> Result<(), LoggingError> {
     let directives = format!("{directives},{}", env::var("RUST_LOG").unwrap_or_default());
     let subscriber = subscriber(format, &directives, io::stderr, io::stderr().is_terminal())?;
     subscriber.try_init()?;
-    panic::set_hook(Box::new(|panicked| log_panic(panicked)));
+    panic::set_hook(Box::new(log_panic));
     Ok(())
 }
 

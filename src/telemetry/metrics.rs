@@ -8,19 +8,23 @@
 mod definitions;
 mod family;
 mod labels;
+mod peers;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder};
+use prometheus::{Counter, Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 
 use self::definitions as define;
 use self::family::Family;
 use crate::config::Name;
 
-pub use self::labels::{AttemptOutcome, CacheOutcome, ReloadOutcome, Stage};
+pub use self::labels::{
+    AttemptOutcome, BrokenStream, CacheOutcome, ClientOutcome, Direction, EjectionCause, ReloadOutcome, Stage,
+};
+pub use self::peers::{PeerMetrics, ProviderMetrics};
 
 /// The `policy` label of a request that no policy matched.
 pub const NO_POLICY: &str = "none";
@@ -35,8 +39,20 @@ pub struct Metrics {
     overhead: [Histogram; Stage::ALL.len()],
     decisions: Family<IntCounter, 3>,
     rejections: Family<IntCounter, 1>,
+    client_requests: Family<IntCounter, 2>,
     first_byte: Family<Histogram, 1>,
+    inter_chunk: Family<Histogram, 1>,
+    token_rate: Family<Histogram, 1>,
+    tokens: Family<IntCounter, 2>,
+    usage_estimated: Family<IntCounter, 1>,
+    usage_unknown: Family<IntCounter, 1>,
+    cost: Family<Counter, 1>,
+    baseline_cost: Family<Counter, 1>,
+    broken_streams: Family<IntCounter, 2>,
     attempts: Family<IntCounter, 2>,
+    healthy: Family<IntGauge, 2>,
+    ejections: Family<IntCounter, 3>,
+    in_flight: Family<IntGauge, 1>,
     queue_depth: Family<IntGauge, 1>,
     queue_wait: Histogram,
     run: Histogram,
@@ -96,8 +112,20 @@ impl Metrics {
             overhead: Stage::ALL.map(|stage| overhead.with([stage.as_str().into()])),
             decisions: Family::register(r, define::DECISIONS),
             rejections: Family::register(r, define::REJECTIONS),
+            client_requests: Family::register(r, define::CLIENT_REQUESTS),
             first_byte: Family::register(r, define::FIRST_BYTE_TIME),
+            inter_chunk: Family::register(r, define::INTER_CHUNK_TIME),
+            token_rate: Family::register(r, define::TOKEN_RATE),
+            tokens: Family::register(r, define::TOKENS),
+            usage_estimated: Family::register(r, define::ESTIMATED),
+            usage_unknown: Family::register(r, define::UNKNOWN),
+            cost: Family::register(r, define::COST),
+            baseline_cost: Family::register(r, define::BASELINE_COST),
+            broken_streams: Family::register(r, define::BROKEN_STREAMS),
             attempts: Family::register(r, define::ATTEMPTS),
+            healthy: Family::register(r, define::UPSTREAM_HEALTHY),
+            ejections: Family::register(r, define::EJECTIONS),
+            in_flight: Family::register(r, define::UPSTREAM_IN_FLIGHT),
             queue_depth: Family::register(r, define::QUEUE_DEPTH),
             queue_wait: Family::register(r, define::QUEUE_WAIT).with([]),
             run: Family::register(r, define::RUN_TIME).with([]),
@@ -134,8 +162,7 @@ impl Metrics {
     /// Counts a request that ended. `status` is absent when the client left before there was one.
     pub fn request_ended(&self, policy: Option<&Name>, model: Option<&Name>, status: Option<u16>, took: Duration) {
         let policy = policy.map_or(NO_POLICY.into(), Into::into);
-        let model = model.map_or(PASSTHROUGH.into(), Into::into);
-        let labels = [policy, model, labels::status_class(status).into()];
+        let labels = [policy, model_label(model), labels::status_class(status).into()];
         self.request_duration.with(labels).observe(took.as_secs_f64());
     }
 
@@ -154,9 +181,50 @@ impl Metrics {
         self.rejections.with([code.into()]).inc();
     }
 
+    /// Counts a request that came with a client's key.
+    pub fn client_request_ended(&self, client: &Name, outcome: ClientOutcome) {
+        self.client_requests.with([client.into(), outcome.as_str().into()]).inc();
+    }
+
     /// Notes when an answer began. `model` is absent when the request passed through.
     pub fn first_byte_arrived(&self, model: Option<&Name>, after: Duration) {
-        self.first_byte.with([model.map_or(PASSTHROUGH.into(), Into::into)]).observe(after.as_secs_f64());
+        self.first_byte.with([model_label(model)]).observe(after.as_secs_f64());
+    }
+
+    /// Notes the time between two chunks of a streamed answer.
+    pub fn chunk_followed(&self, model: Option<&Name>, after: Duration) {
+        self.inter_chunk.with([model_label(model)]).observe(after.as_secs_f64());
+    }
+
+    /// Notes how fast a streamed answer came.
+    pub fn streamed(&self, model: Option<&Name>, tokens_per_second: f64) {
+        self.token_rate.with([model_label(model)]).observe(tokens_per_second);
+    }
+
+    /// Counts tokens of an answered request.
+    pub fn tokens_used(&self, model: Option<&Name>, direction: Direction, tokens: u64) {
+        self.tokens.with([model_label(model), direction.as_str().into()]).inc_by(tokens);
+    }
+
+    /// Counts an answer whose tokens were estimated.
+    pub fn usage_estimated(&self, model: Option<&Name>) {
+        self.usage_estimated.with([model_label(model)]).inc();
+    }
+
+    /// Counts an answer whose tokens nobody knows.
+    pub fn usage_unknown(&self, model: Option<&Name>) {
+        self.usage_unknown.with([model_label(model)]).inc();
+    }
+
+    /// Adds what an answer cost, and what the policy's most expensive model would have cost. Both are 0 or more.
+    pub fn paid(&self, model: &Name, dollars: f64, policy: &Name, baseline: f64) {
+        self.cost.with([model.into()]).inc_by(dollars);
+        self.baseline_cost.with([policy.into()]).inc_by(baseline);
+    }
+
+    /// Counts a streamed answer that did not end as it should.
+    pub fn stream_broke(&self, model: Option<&Name>, cause: BrokenStream) {
+        self.broken_streams.with([model_label(model), cause.as_str().into()]).inc();
     }
 
     /// Counts one request to a provider.
@@ -239,6 +307,26 @@ impl Metrics {
         }
     }
 
+    /// Starts the counters of a model at zero.
+    pub fn expect_model(&self, model: &Name) {
+        for direction in Direction::ALL {
+            self.tokens.with([model.into(), direction.as_str().into()]);
+        }
+        for cause in BrokenStream::ALL {
+            self.broken_streams.with([model.into(), cause.as_str().into()]);
+        }
+        self.usage_estimated.with([model.into()]);
+        self.usage_unknown.with([model.into()]);
+        self.cost.with([model.into()]);
+    }
+
+    /// Starts the counters of a client at zero.
+    pub fn expect_client(&self, client: &Name) {
+        for outcome in ClientOutcome::ALL {
+            self.client_requests.with([client.into(), outcome.as_str().into()]);
+        }
+    }
+
     /// Starts the counters of a classifier at zero.
     pub fn expect_classifier(&self, classifier: &Name, reasons: &[&'static str]) {
         self.queue_depth.with([classifier.into()]);
@@ -253,6 +341,10 @@ impl Metrics {
         self.last_reload_success_time.set(i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX));
         self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
     }
+}
+
+fn model_label(model: Option<&Name>) -> family::Label {
+    model.map_or(PASSTHROUGH.into(), Into::into)
 }
 
 impl Default for Metrics {

@@ -1,21 +1,18 @@
-//! One provider: its peers in turn, their addresses, its key and its patience.
+//! One provider: how it is called, its key, its patience, and its peers.
 
-use std::fmt;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
-use http::HeaderValue;
-use tokio::time::Instant;
 
 use super::address::{BaseUrl, HostPort};
-use crate::config::{self, Name, Timeouts};
-
-/// How long a resolved name is used before it is asked for again.
-const RESOLVED_FOR: Duration = Duration::from_secs(30);
+use super::credential::Credential;
+use super::lease::{Hold, Lease, Load, NoPeer, Outcome};
+use super::peer::{Peer, PeerId};
+use super::pool::{Pool, Wish};
+use super::trust::Trust;
+use crate::config::{self, Balance, HealthCheck, Http, Name, Timeouts, Tls};
+use crate::telemetry::Metrics;
 
 /// A service that answers prompts.
 #[derive(Debug)]
@@ -28,54 +25,36 @@ pub struct Provider {
     pub credential: Credential,
     /// How long to wait for it.
     pub timeouts: Timeouts,
-    peers: Vec<Peer>,
-    turn: AtomicUsize,
+    /// The HTTP version to speak.
+    pub http: Http,
+    /// How its peers prove who they are.
+    pub tls: Tls,
+    /// Who vouches for them; `None` for the system's authorities.
+    pub trust: Option<Trust>,
+    /// Keeps its connections apart from those that were made under other terms.
+    pub connection_group: u64,
+    section: config::Provider,
+    pool: Pool,
+    load: Arc<Load>,
 }
 
-/// Whose key goes upstream, resolved.
-pub enum Credential {
-    /// No key; the client's is removed.
-    None,
-    /// The client's own.
-    Passthrough,
-    /// This `Authorization` value, which is marked sensitive.
-    Bearer(HeaderValue),
+/// What a section says once its addresses are parsed and its files are read.
+pub(super) struct Resolved {
+    base: BaseUrl,
+    peers: Vec<HostPort>,
+    credential: Credential,
+    trust: Option<Trust>,
 }
 
-/// An address to connect to now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    /// The peer, as the operator wrote it.
-    pub peer: HostPort,
-    /// What its name resolved to.
-    pub address: SocketAddr,
-}
+/// The key at fault and what is wrong with its value.
+pub(super) type Fault = (&'static str, String);
 
-/// Why a peer has no address.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot resolve `{host}`")]
-pub struct ResolveError {
-    /// The name.
-    host: String,
-    /// What the resolver said.
-    #[source]
-    source: io::Error,
-}
-
-#[derive(Debug)]
-struct Peer {
-    name: HostPort,
-    resolved: Mutex<Option<(SocketAddr, Instant)>>,
-}
-
-impl Provider {
-    /// Builds the provider of a section; an error is the key at fault and what is wrong with its value.
-    pub(super) fn build(
-        name: &Name,
+impl Resolved {
+    pub(super) fn of(
         section: &config::Provider,
         environment: &dyn Fn(&str) -> Option<String>,
         base_dir: &Path,
-    ) -> Result<Self, (&'static str, String)> {
+    ) -> Result<Self, Fault> {
         let base: BaseUrl = section.base_url.parse().map_err(|problem| ("base_url", problem))?;
         let peers: Result<Vec<HostPort>, _> = section.peers.iter().map(|peer| peer.parse()).collect();
         let mut peers = peers.map_err(|problem| ("peers", problem))?;
@@ -83,138 +62,122 @@ impl Provider {
             peers.push(base.address.clone());
         }
         let credential = Credential::resolve(&section.credential, environment, base_dir);
-        Ok(Self {
+        let credential = credential.map_err(|problem| ("credential", problem))?;
+        let ca = section.tls.as_ref().and_then(|tls| tls.ca.as_ref());
+        let trust = ca.map(|file| Trust::read(&base_dir.join(file))).transpose().map_err(|problem| ("tls", problem))?;
+        Ok(Self { base, peers, credential, trust })
+    }
+}
+
+impl Provider {
+    /// Makes the provider of `section`. Peers that `previous` had already, and that are called in the same way, keep
+    /// what is known of them; requests in flight go on counting.
+    pub(super) fn new(
+        name: &Name,
+        section: &config::Provider,
+        resolved: Resolved,
+        previous: Option<&Self>,
+        metrics: &Metrics,
+    ) -> Self {
+        let Resolved { base, peers, credential, trust } = resolved;
+        let load = previous.map_or_else(|| Arc::new(Load::new(metrics.provider(name))), |old| Arc::clone(&old.load));
+        let similar = previous.filter(|old| is_called_alike(&old.section, section));
+        let known = |address: &HostPort| {
+            let label = address.to_string();
+            similar.and_then(|old| old.peers().find(|peer| **peer.label() == *label)).cloned()
+        };
+        let peers = peers.into_iter();
+        let peers = peers.map(|address| known(&address).unwrap_or_else(|| Arc::new(Peer::new(name, address, metrics))));
+        let pool = Pool {
+            peers: peers.collect(),
+            balance: section.balance,
+            breaker: section.breaker,
+            fail_open: section.health_check.as_ref().is_none_or(|check| check.fail_open),
+            turn: AtomicUsize::new(previous.map_or(0, |old| old.pool.turn.load(Ordering::Relaxed))),
+        };
+        let tls = section.tls.clone().unwrap_or_default();
+        Self {
             name: name.clone(),
+            connection_group: connection_group(name, &tls, trust.as_ref(), section.http),
             base,
-            credential: credential.map_err(|problem| ("credential", problem))?,
+            credential,
             timeouts: section.timeouts,
-            peers: peers.into_iter().map(Peer::new).collect(),
-            turn: AtomicUsize::new(0),
-        })
+            http: section.http,
+            tls,
+            trust,
+            section: section.clone(),
+            pool,
+            load,
+        }
     }
 
-    /// Returns the next peer in turn with its address, resolving its name when the last answer is old.
+    /// Picks a peer and takes a place at it.
+    ///
+    /// With `balance: prefix_hash` equal `key`s get the same peer, as long as it can be used. Peers that were `tried`
+    /// come last. A name that does not resolve counts as a failure of its peer, and the next peer is taken.
+    ///
+    /// Cancel-safe: dropping the future gives the place back.
     ///
     /// # Errors
-    /// When the name does not resolve and never did; an old answer is better than none.
-    pub async fn endpoint(&self) -> Result<Endpoint, ResolveError> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let peer = &self.peers[turn % self.peers.len()];
-        Ok(Endpoint { peer: peer.name.clone(), address: peer.address().await? })
+    /// When there is no place or no peer; nothing was sent then.
+    pub async fn pick(&self, key: Option<u64>, tried: &[PeerId]) -> Result<Lease, NoPeer> {
+        let limit = self.section.max_concurrent.unwrap_or(usize::MAX);
+        let place = self.load.enter(limit).ok_or(NoPeer::AtLimit)?;
+        let key = key.filter(|_| self.wants_key());
+        let (mut unreachable, mut last) = (Vec::new(), NoPeer::AllEjected);
+        while let Some(choice) = self.pool.choose(Wish { key, tried, unreachable: &unreachable }) {
+            let hold = Hold::new(choice.peer, choice.ticket, self.pool.breaker);
+            match hold.peer().address(key, choice.turn, self.timeouts.connect.0).await {
+                Ok(address) => return Ok(Lease::new(address, hold, place)),
+                Err(error) => {
+                    hold.report(Outcome::ConnectFailed);
+                    unreachable.push(hold.peer().id());
+                    last = error.into();
+                }
+            }
+        }
+        Err(last)
     }
 
-    /// Returns how many peers it has.
+    /// Returns whether its peers are chosen by a key.
     #[must_use]
-    pub fn peer_count(&self) -> usize {
-        self.peers.len()
+    pub fn wants_key(&self) -> bool {
+        self.section.balance == Balance::PrefixHash
+    }
+
+    /// Returns whether it has a peer that is not among `tried`.
+    #[must_use]
+    pub fn has_untried(&self, tried: &[PeerId]) -> bool {
+        self.peers().any(|peer| !tried.contains(&peer.id()))
+    }
+
+    /// Returns its peers, at least one, in the order of the configuration.
+    pub fn peers(&self) -> impl Iterator<Item = &Arc<Peer>> {
+        self.pool.peers.iter()
+    }
+
+    /// Returns how its peers are checked.
+    #[must_use]
+    pub const fn health_check(&self) -> Option<&HealthCheck> {
+        self.section.health_check.as_ref()
     }
 }
 
-impl Peer {
-    fn new(name: HostPort) -> Self {
-        Self { name, resolved: Mutex::new(None) }
-    }
-
-    async fn address(&self) -> Result<SocketAddr, ResolveError> {
-        if let Ok(address) = self.name.host.parse::<IpAddr>() {
-            return Ok(SocketAddr::new(address, self.name.port));
-        }
-        let known = *self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((address, at)) = known
-            && at.elapsed() < RESOLVED_FOR
-        {
-            return Ok(address);
-        }
-        match self.look_up().await {
-            Ok(address) => {
-                *self.resolved.lock().unwrap_or_else(PoisonError::into_inner) = Some((address, Instant::now()));
-                Ok(address)
-            }
-            Err(source) => {
-                known.map(|(address, _)| address).ok_or_else(|| ResolveError { host: self.name.host.clone(), source })
-            }
-        }
-    }
-
-    /// Asks the resolver, off the runtime's threads. An IPv4 address is preferred: many hosts publish IPv6 addresses
-    /// that the operator's network cannot reach, and there is one attempt.
-    async fn look_up(&self) -> io::Result<SocketAddr> {
-        let found: Vec<_> = tokio::net::lookup_host((self.name.host.as_str(), self.name.port)).await?.collect();
-        let best = found.iter().find(|address| address.is_ipv4()).or_else(|| found.first());
-        best.copied().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
-    }
+/// Tells whether what was learnt about a peer under the one section still holds under the other.
+fn is_called_alike(old: &config::Provider, new: &config::Provider) -> bool {
+    let terms = |section: &config::Provider| {
+        (section.base_url.clone(), section.http, section.tls.clone(), section.health_check.clone())
+    };
+    terms(old) == terms(new)
 }
 
-impl Credential {
-    fn resolve(
-        section: &config::Credential,
-        environment: &dyn Fn(&str) -> Option<String>,
-        base_dir: &Path,
-    ) -> Result<Self, String> {
-        let Some(key) = section.resolve(environment, base_dir)? else {
-            return Ok(if *section == config::Credential::Passthrough { Self::Passthrough } else { Self::None });
-        };
-        // A secret is printable ASCII, which is what a header value may hold.
-        let value = HeaderValue::from_str(&format!("Bearer {}", key.expose()));
-        let mut value = value.map_err(|_| "the key holds a character that no header can carry".to_owned())?;
-        value.set_sensitive(true);
-        Ok(Self::Bearer(value))
-    }
-}
-
-impl fmt::Debug for Credential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            Self::Passthrough => "Passthrough",
-            Self::Bearer(_) => "Bearer(***)",
-        })
-    }
+/// Pingora's own key for connections knows the address, the name and whether it is checked, but no authority and no HTTP
+/// version.
+fn connection_group(name: &Name, tls: &Tls, trust: Option<&Trust>, http: Http) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (name, tls, trust, http).hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn name() -> Name {
-        Name::new("vllm").expect("a name")
-    }
-
-    fn provider(config: serde_json::Value) -> Result<Provider, (&'static str, String)> {
-        let config: config::Provider = serde_json::from_value(config).expect("a provider");
-        let environment = |variable: &str| (variable == "KEY").then(|| "s3cret".to_owned());
-        Provider::build(&name(), &config, &environment, Path::new("."))
-    }
-
-    #[tokio::test]
-    async fn peers_take_turns() {
-        let provider =
-            provider(json!({"base_url": "http://llm:1", "peers": ["127.0.0.1:1", "127.0.0.1:2"]})).expect("builds");
-
-        let mut ports = Vec::new();
-        for _ in 0..4 {
-            ports.push(provider.endpoint().await.expect("an address needs no resolver").address.port());
-        }
-
-        assert_eq!(ports, [1, 2, 1, 2]);
-    }
-
-    #[test]
-    fn a_key_from_the_environment_is_never_printed() {
-        let provider = provider(json!({"base_url": "http://llm:1", "credential": {"env": "KEY"}})).expect("builds");
-
-        let Credential::Bearer(value) = &provider.credential else { panic!("{:?}", provider.credential) };
-        assert_eq!(value.as_bytes(), b"Bearer s3cret");
-        assert!(!format!("{provider:?}").contains("s3cret"));
-    }
-
-    #[test]
-    fn a_missing_key_is_named() {
-        let error = provider(json!({"base_url": "http://llm:1", "credential": {"env": "OTHER"}}))
-            .expect_err("no such variable");
-
-        assert_eq!(error, ("credential", "environment variable `OTHER` is not set".to_owned()));
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! A body of any size arrives whole, however it travels. Pingora alone forwards 64 KiB of a body that was read before the
 //! upstream was chosen, and hangs beyond: the adapter in `proxy` is what these sizes are about.
 
-use http::StatusCode;
+use http::{StatusCode, Version};
 
 use crate::client::{CHAT, Connection, Framing, question};
 use crate::gateway::{Config, Gateway};
@@ -11,28 +11,36 @@ const SIZES: [usize; 6] = [1 << 10, (64 << 10) - 1, 64 << 10, (64 << 10) + 1, 1 
 
 #[tokio::test]
 async fn every_size_arrives_whole_with_content_length() {
-    every_size_arrives_whole(Framing::Length).await;
+    every_size_arrives_whole(Framing::Length, "h1").await;
 }
 
 #[tokio::test]
 async fn every_size_arrives_whole_in_chunks() {
-    every_size_arrives_whole(Framing::Chunked).await;
+    every_size_arrives_whole(Framing::Chunked, "h1").await;
 }
 
 #[tokio::test]
 async fn every_size_arrives_whole_over_h2_with_length() {
-    every_size_arrives_whole(Framing::H2Length).await;
+    every_size_arrives_whole(Framing::H2Length, "h1").await;
 }
 
 #[tokio::test]
 async fn every_size_arrives_whole_over_h2_without_length() {
-    every_size_arrives_whole(Framing::H2NoLength).await;
+    every_size_arrives_whole(Framing::H2NoLength, "h1").await;
+}
+
+#[tokio::test]
+async fn every_size_arrives_whole_at_an_h2_upstream() {
+    for framing in Framing::ALL {
+        every_size_arrives_whole(framing, "h2").await;
+    }
 }
 
 /// All sizes follow each other on one connection, so that keep-alive is part of the promise.
-async fn every_size_arrives_whole(framing: Framing) {
+async fn every_size_arrives_whole(framing: Framing, upstream: &str) {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
-    let gateway = Gateway::start(&Config::new(&small, &frontier)).await;
+    let config = Config { one: vec![format!("http: {upstream}")], ..Config::new(&small, &frontier) };
+    let gateway = Gateway::start(&config).await;
     let mut connection = Connection::open(gateway.listen, framing).await;
 
     for size in SIZES {
@@ -43,6 +51,7 @@ async fn every_size_arrives_whole(framing: Framing) {
         assert!(request.body == body("small-1", size + "small-1".len() - "auto".len()), "{size} bytes changed");
         assert_eq!(request.header("content-length"), Some(request.body.len().to_string().as_str()));
         assert_eq!(request.header("transfer-encoding"), None);
+        assert_eq!(request.version == Version::HTTP_2, upstream == "h2");
     }
 }
 

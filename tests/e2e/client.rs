@@ -194,4 +194,15 @@ impl Raw {
     pub(crate) async fn read_head(&mut self) -> String {
         self.read_until("\r\n\r\n").await
     }
+
+    /// Writes, and returns whether the other side still takes it.
+    pub(crate) async fn try_write(&mut self, bytes: &str) -> bool {
+        soon("room to write", self.0.write_all(bytes.as_bytes())).await.is_ok()
+    }
+
+    /// Waits until the other side closes the connection, whatever it says before.
+    pub(crate) async fn closed(&mut self) {
+        let mut rest = Vec::new();
+        let _ = self.0.read_to_end(&mut rest).await; // a reset is an end as well
+    }
 }

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use crate::origin::Origin;
-use crate::soon;
+use crate::{DEADLINE, soon};
 
 /// How long the gateway may take to end after SIGTERM before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
@@ -48,10 +48,23 @@ pub(crate) struct Config {
     /// Of the provider of `small`.
     pub(crate) credential: &'static str,
     pub(crate) mode: &'static str,
+    /// The data plane's listeners.
+    pub(crate) listen: String,
+    /// More of `limits`, each with a comma before it.
+    pub(crate) limits: &'static str,
+    /// More of the provider of `frontier`, and sections of their own.
+    pub(crate) frontier_extra: &'static str,
+    pub(crate) sections: String,
+    /// More keys of the provider of `small`, each `key: value`.
+    pub(crate) one: Vec<String>,
+    /// Its scheme.
+    pub(crate) scheme: &'static str,
     /// The models after `small`, as a YAML list.
     pub(crate) fallback: &'static str,
     /// The section `retry`, as a YAML mapping.
     pub(crate) retry: &'static str,
+    /// Of the model `small`.
+    pub(crate) adapt: &'static str,
 }
 
 struct Ready {
@@ -65,14 +78,23 @@ impl Gateway {
         Self::start_with(config, &[]).await
     }
 
+    /// Starts a gateway that waits for another's listeners.
+    pub(crate) async fn take_over(config: &Config) -> Self {
+        Self::launch(config, &["--upgrade"], &[]).await
+    }
+
     /// Starts the gateway with environment variables of its own.
     pub(crate) async fn start_with(config: &Config, environment: &[(&str, &str)]) -> Self {
+        Self::launch(config, &[], environment).await
+    }
+
+    async fn launch(config: &Config, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("pointsman.yaml");
         fs::write(&file, config.yaml()).expect("a writable folder");
         let (output, input) = std::io::pipe().expect("a pipe");
         let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
-        command.arg("serve").arg("-c").arg(&file).current_dir(env!("CARGO_MANIFEST_DIR"));
+        command.arg("serve").args(arguments).arg("-c").arg(&file).current_dir(env!("CARGO_MANIFEST_DIR"));
         command.envs(environment.iter().copied());
         command.stdout(input.try_clone().expect("a second handle")).stderr(input);
         let child = command.spawn().expect("the binary starts");
@@ -116,6 +138,12 @@ impl Gateway {
         if self.ended.recv_timeout(GRACE).is_err() {
             let _ = self.child.kill(); // an error means that it has ended by now
         }
+        self.child.wait().expect("our own child")
+    }
+
+    /// Waits for the gateway to end by itself.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.ended.recv_timeout(DEADLINE).expect("the gateway ends");
         self.child.wait().expect("our own child")
     }
 
@@ -179,8 +207,15 @@ impl Config {
             first_byte: "30s",
             credential: "none",
             mode: "route",
+            listen: "{address: 127.0.0.1:0}".to_owned(),
+            limits: "",
+            frontier_extra: "",
+            sections: String::new(),
+            one: Vec::new(),
+            scheme: "http",
             fallback: "[]",
             retry: "{}",
+            adapt: "{}",
         }
     }
 
@@ -191,31 +226,46 @@ impl Config {
 
     pub(crate) fn yaml(&self) -> String {
         let Self {
-            small, frontier, small_name, bundle, deadline, max_body_bytes, first_byte, credential, mode, ..
+            small,
+            frontier,
+            small_name,
+            bundle,
+            deadline,
+            max_body_bytes,
+            first_byte,
+            credential,
+            mode,
+            adapt,
+            ..
         } = self;
+        let Self { listen, limits, frontier_extra, sections, .. } = self;
         let (fallback, retry) = (self.fallback, self.retry);
         let default_provider =
             self.default_provider.map(|name| format!("default_provider: {name}")).unwrap_or_default();
         let rules = self.rules.iter().map(|(when, model)| format!("{{when: '{when}', use: {model}}}"));
         let rules = rules.collect::<Vec<_>>().join(", ");
         let bundle = bundle.display();
+        let one: String = self.one.iter().map(|line| format!("    {line}\n")).collect();
+        let scheme = self.scheme;
         format!(
             "\
 version: 1
-listen: {{address: 127.0.0.1:0}}
+listen: {listen}
 admin: {{address: 127.0.0.1:0}}
-limits: {{max_body_bytes: {max_body_bytes}}}
+limits: {{max_body_bytes: {max_body_bytes}{limits}}}
 retry: {retry}
 {default_provider}
 providers:
   one:
-    base_url: http://{small}/v1
-    credential: {credential}
+    base_url: {scheme}://{small}/v1
+{one}    credential: {credential}
     timeouts: {{first_byte: {first_byte}}}
   two:
     base_url: http://{frontier}/prefix/v1
+    {frontier_extra}
+{sections}
 models:
-  small: {{provider: one, name: {small_name}, price: {{input: 0.1, output: 0.2}}, context: 10000000, supports: [tools]}}
+  small: {{provider: one, name: {small_name}, price: {{input: 0.1, output: 0.2}}, context: 10000000, supports: [tools], adapt: {adapt}}}
   frontier: {{provider: two, name: frontier-1, price: {{input: 2.0, output: 8.0}}, context: 100000000}}
 classifiers:
   default: {{bundle: {bundle}, deadline: {deadline}}}

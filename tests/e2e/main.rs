@@ -14,15 +14,26 @@ mod admin;
 mod bodies;
 mod classifier;
 mod cli;
+mod clients;
+mod dialects;
+mod encodings;
 mod errors;
 mod expect;
 mod fallback;
 mod harness;
+mod headers;
+mod limits;
 mod passthrough;
+mod pools;
 mod reload;
 mod routing;
 mod splice;
 mod streaming;
+mod tls;
+mod upgrade;
+mod upstream_h2;
+mod upstream_tls;
+mod usage;
 
 /// How long a test waits for anything: long enough for a busy machine, short enough to notice a hang.
 const DEADLINE: Duration = Duration::from_secs(30);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -18,6 +18,11 @@ use hyper_util::server::conn::auto;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::soon;
 
@@ -36,6 +41,7 @@ pub(crate) struct Recorded {
     /// Path and query.
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
+    pub(crate) version: Version,
     pub(crate) body: Bytes,
 }
 
@@ -54,9 +60,15 @@ pub(crate) enum Answer {
     HangUp,
     /// Sends headers and this much of a longer body, then closes the connection.
     HangUpAfter(Bytes),
+    /// Begins an event stream with this, then closes the connection.
+    CutEvents(Bytes),
 }
 
 struct Shared {
+    /// What `/health` is answered with; such requests are neither scripted nor recorded.
+    health: Mutex<StatusCode>,
+    tls: Option<TlsAcceptor>,
+    connections: Mutex<JoinSet<()>>,
     script: Mutex<VecDeque<Answer>>,
     requests: Mutex<VecDeque<Recorded>>,
     arrived: Notify,
@@ -70,9 +82,21 @@ impl Origin {
 
     /// Starts an origin that gives these answers in turn, and completions ever after.
     pub(crate) async fn answering(script: impl IntoIterator<Item = Answer>) -> Self {
+        Self::new(script, None).await
+    }
+
+    /// Starts an origin that speaks TLS as `llm.test`; ALPN offers both HTTP versions.
+    pub(crate) async fn with_tls() -> Self {
+        Self::new([], Some(tls_acceptor())).await
+    }
+
+    async fn new(script: impl IntoIterator<Item = Answer>, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let shared = Arc::new(Shared {
+            health: Mutex::new(StatusCode::OK),
+            tls,
+            connections: Mutex::default(),
             script: Mutex::new(script.into_iter().collect()),
             requests: Mutex::default(),
             arrived: Notify::new(),
@@ -83,6 +107,28 @@ impl Origin {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Adds an answer to the script.
+    pub(crate) fn script(&self, answer: Answer) {
+        self.shared.script.lock().expect("no test panics with the lock").push_back(answer);
+    }
+
+    /// Answers health checks with `status` from now on.
+    pub(crate) fn set_health(&self, status: StatusCode) {
+        *self.shared.health.lock().expect("no test panics with the lock") = status;
+    }
+
+    /// Returns how many connections are open.
+    pub(crate) fn connections(&self) -> usize {
+        let mut connections = self.shared.connections.lock().expect("no test panics with the lock");
+        while connections.try_join_next().is_some() {}
+        connections.len()
+    }
+
+    /// Closes every connection.
+    pub(crate) fn hang_up(&self) {
+        self.shared.connections.lock().expect("no test panics with the lock").abort_all();
     }
 
     /// Waits for the oldest request that was not taken yet.
@@ -122,9 +168,57 @@ pub(crate) async fn nobody() -> SocketAddr {
     listener.local_addr().expect("a bound listener has an address")
 }
 
+/// An upstream that takes HTTP/2 requests and never reads their bodies, so that it gives no window.
+pub(crate) struct Stalled {
+    pub(crate) address: SocketAddr,
+    requests: mpsc::Receiver<oneshot::Receiver<()>>,
+}
+
+impl Stalled {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("a bound listener has an address");
+        let (sender, requests) = mpsc::channel(8);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let sender = sender.clone();
+                let service = service_fn(move |request: Request<Incoming>| hold(request, sender.clone()));
+                let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                tokio::spawn(server.serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        Self { address, requests }
+    }
+
+    /// Waits for a request; what it returns ends when the request's stream is reset.
+    pub(crate) async fn next(&mut self) -> oneshot::Receiver<()> {
+        soon("a request at the stalled origin", self.requests.recv()).await.expect("it serves")
+    }
+}
+
+/// Keeps a request without reading its body.
+async fn hold(request: Request<Incoming>, arrived: mpsc::Sender<oneshot::Receiver<()>>) -> io::Result<Response<Body>> {
+    let (_left, leaves) = oneshot::channel::<()>(); // dropped with this future, when the stream is reset
+    arrived.send(leaves).await.expect("the test listens");
+    std::future::pending::<()>().await;
+    drop(request);
+    Err(io::Error::other("never"))
+}
+
+fn tls_acceptor() -> TlsAcceptor {
+    const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls/");
+    let chain = CertificateDer::from_pem_file(format!("{FOLDER}server.pem")).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_file(format!("{FOLDER}server.key")).expect("a key");
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![chain], key);
+    let mut config = config.expect("the key is the certificate's");
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    TlsAcceptor::from(Arc::new(config))
+}
+
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(serve(stream, Arc::clone(&shared)));
+        let serving = serve(stream, Arc::clone(&shared));
+        shared.connections.lock().expect("no test panics with the lock").spawn(serving);
     }
 }
 
@@ -132,14 +226,24 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let service = service_fn(|request| respond(request, Arc::clone(&shared)));
     let server = auto::Builder::new(TokioExecutor::new());
     // A broken connection is part of some scripts: the client's side of the test judges it.
-    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+    match &shared.tls {
+        None => drop(server.serve_connection(TokioIo::new(stream), service).await),
+        Some(tls) => {
+            let Ok(stream) = tls.accept(stream).await else { return };
+            drop(server.serve_connection(TokioIo::new(stream), service).await);
+        }
+    }
 }
 
 async fn respond(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<Response<Body>> {
+    if request.uri().path() == "/health" {
+        let status = *shared.health.lock().expect("no test panics with the lock");
+        return Ok(reply(status, &[], Bytes::new()));
+    }
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let path = head.uri.path_and_query().map_or_else(String::new, ToString::to_string);
-    let recorded = Recorded { method: head.method, path, headers: head.headers, body };
+    let recorded = Recorded { method: head.method, path, headers: head.headers, version: head.version, body };
 
     let model = requested_model(&recorded.body);
     shared.requests.lock().expect("no test panics with the lock").push_back(recorded);
@@ -158,7 +262,14 @@ async fn give(answer: Answer, model: &str) -> io::Result<Response<Body>> {
             Ok(completion(model))
         }
         Answer::HangUp => Err(io::Error::other("hung up as scripted")),
-        Answer::HangUpAfter(part) => Ok(torn(part)),
+        Answer::HangUpAfter(part) => {
+            let longer = (part.len() + 1).to_string();
+            Ok(torn(
+                part,
+                Response::builder().header("content-type", "application/json").header("content-length", longer),
+            ))
+        }
+        Answer::CutEvents(part) => Ok(torn(part, Response::builder().header("content-type", "text/event-stream"))),
     }
 }
 
@@ -190,14 +301,12 @@ fn events(chunks: mpsc::Receiver<Bytes>) -> Response<Body> {
     response.body(BodyExt::boxed(StreamBody::new(frames))).expect("valid headers")
 }
 
-fn torn(part: Bytes) -> Response<Body> {
-    let longer = (part.len() + 1).to_string();
+fn torn(part: Bytes, response: http::response::Builder) -> Response<Body> {
     let tear = async {
         tokio::task::yield_now().await; // hyper flushes what it has when a body is not ready
         Err(io::Error::other("hung up as scripted"))
     };
     let frames = stream::iter([Ok(Frame::data(part))]).chain(stream::once(tear));
-    let response = Response::builder().header("content-type", "application/json").header("content-length", longer);
     response.body(BodyExt::boxed(StreamBody::new(frames))).expect("valid headers")
 }
 

@@ -14,6 +14,12 @@ const REQUEST: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 /// As for requests, but nobody waits longer than the first-byte timeout; finer around a second, where people notice.
 const FIRST_BYTE: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0, 60.0];
 
+/// From tokens that come several to a packet (1 ms) to a pause that a person takes for the end (10 s).
+const INTER_CHUNK: &[f64] = &[1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+
+/// From a model that runs on a laptop's CPU to one on hardware of its own.
+const RATE: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0];
+
 /// One run of an encoder: under a millisecond for one short text on a GPU, hundreds for a long batch on a CPU.
 const RUN: &[f64] = &[2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5];
 
@@ -54,6 +60,13 @@ pub(super) const REJECTIONS: Definition<1> = Definition {
     buckets: &[],
 };
 
+pub(super) const CLIENT_REQUESTS: Definition<2> = Definition {
+    name: "pointsman_client_requests_total",
+    help: "Requests with a client's key, by how they ended.",
+    labels: ["client", "outcome"],
+    buckets: &[],
+};
+
 pub(super) const FIRST_BYTE_TIME: Definition<1> = Definition {
     name: "pointsman_first_byte_seconds",
     help: "Time from a request's first byte to the first byte of the upstream's answer.",
@@ -61,10 +74,87 @@ pub(super) const FIRST_BYTE_TIME: Definition<1> = Definition {
     buckets: FIRST_BYTE,
 };
 
+pub(super) const INTER_CHUNK_TIME: Definition<1> = Definition {
+    name: "pointsman_inter_chunk_seconds",
+    help: "Time between two chunks of a streamed answer.",
+    labels: ["model"],
+    buckets: INTER_CHUNK,
+};
+
+pub(super) const TOKEN_RATE: Definition<1> = Definition {
+    name: "pointsman_tokens_per_second",
+    help: "Output tokens of a streamed answer by the time from its first chunk to its last.",
+    labels: ["model"],
+    buckets: RATE,
+};
+
+pub(super) const TOKENS: Definition<2> = Definition {
+    name: "pointsman_tokens_total",
+    help: "Tokens of answered requests; cached ones are part of the input, reasoning ones part of the output.",
+    labels: ["model", "direction"],
+    buckets: &[],
+};
+
+pub(super) const ESTIMATED: Definition<1> = Definition {
+    name: "pointsman_usage_estimated_total",
+    help: "Answers whose tokens were estimated because the upstream did not say.",
+    labels: ["model"],
+    buckets: &[],
+};
+
+pub(super) const UNKNOWN: Definition<1> = Definition {
+    name: "pointsman_usage_unknown_total",
+    help: "Answers whose tokens nobody knows: compressed, of another type, or empty.",
+    labels: ["model"],
+    buckets: &[],
+};
+
+pub(super) const COST: Definition<1> = Definition {
+    name: "pointsman_cost_usd_total",
+    help: "What the answers of a model cost by the catalog's prices.",
+    labels: ["model"],
+    buckets: &[],
+};
+
+pub(super) const BASELINE_COST: Definition<1> = Definition {
+    name: "pointsman_baseline_cost_usd_total",
+    help: "What the same tokens would have cost with the policy's most expensive model.",
+    labels: ["policy"],
+    buckets: &[],
+};
+
+pub(super) const BROKEN_STREAMS: Definition<2> = Definition {
+    name: "pointsman_broken_streams_total",
+    help: "Streamed answers that the upstream cut, or ended without the mark of its API.",
+    labels: ["model", "cause"],
+    buckets: &[],
+};
+
 pub(super) const ATTEMPTS: Definition<2> = Definition {
     name: "pointsman_upstream_attempts_total",
     help: "Requests sent to a provider, retries and fallbacks included, by how they ended.",
     labels: ["provider", "outcome"],
+    buckets: &[],
+};
+
+pub(super) const UPSTREAM_HEALTHY: Definition<2> = Definition {
+    name: "pointsman_upstream_healthy",
+    help: "1 while a provider's peer gets requests, 0 while health checks or its failures eject it.",
+    labels: ["provider", "peer"],
+    buckets: &[],
+};
+
+pub(super) const EJECTIONS: Definition<3> = Definition {
+    name: "pointsman_upstream_ejections_total",
+    help: "Times that a provider's peer was ejected, by cause.",
+    labels: ["provider", "peer", "cause"],
+    buckets: &[],
+};
+
+pub(super) const UPSTREAM_IN_FLIGHT: Definition<1> = Definition {
+    name: "pointsman_upstream_in_flight",
+    help: "Requests that a provider is answering.",
+    labels: ["provider"],
     buckets: &[],
 };
 

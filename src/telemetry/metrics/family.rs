@@ -12,7 +12,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use prometheus::core::{Collector, Desc, Metric};
 use prometheus::proto::{MetricFamily, MetricType};
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
+use prometheus::{Counter, Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
 
 use crate::config::Name;
 
@@ -36,8 +36,8 @@ pub(super) enum Label {
     Static(&'static str),
     /// A name from the configuration.
     Name(Name),
-    /// A name from a bundle: its head, label, version or checksum.
-    Bundle(Arc<str>),
+    /// A text of an operator's: a bundle's head, label, version or checksum, or a peer of the configuration.
+    Operator(Arc<str>),
 }
 
 /// A kind of metric that a [`Family`] can have as children.
@@ -129,6 +129,15 @@ impl Kind for IntCounter {
     }
 }
 
+impl Kind for Counter {
+    const TYPE: MetricType = MetricType::COUNTER;
+
+    fn child<const N: usize>(definition: &Definition<N>, labels: HashMap<String, String>) -> Self {
+        let options = Opts::new(definition.name, definition.help).const_labels(labels);
+        Self::with_opts(options).expect("the family was registered with the same names")
+    }
+}
+
 impl Kind for IntGauge {
     const TYPE: MetricType = MetricType::GAUGE;
 
@@ -154,7 +163,7 @@ impl Deref for Label {
         match self {
             Self::Static(text) => text,
             Self::Name(name) => name,
-            Self::Bundle(text) => text,
+            Self::Operator(text) => text,
         }
     }
 }
@@ -187,7 +196,7 @@ impl From<&Name> for Label {
 
 impl From<&Arc<str>> for Label {
     fn from(text: &Arc<str>) -> Self {
-        Self::Bundle(Arc::clone(text))
+        Self::Operator(Arc::clone(text))
     }
 }
 

@@ -38,6 +38,54 @@ pub enum AttemptOutcome {
     Cancelled,
 }
 
+/// What tokens were for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// The prompt, cached tokens included.
+    Input,
+    /// The answer, reasoning included.
+    Output,
+    /// The part of the prompt that the upstream had in its cache.
+    Cached,
+    /// The part of the answer that nobody sees.
+    Reasoning,
+}
+
+/// Why a streamed answer did not end as it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrokenStream {
+    /// The connection broke or fell silent.
+    Cut,
+    /// It ended without the mark that its API ends streams with.
+    Unfinished,
+}
+
+/// How a client's request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientOutcome {
+    /// It got an answer with a status below 400.
+    Success,
+    /// It got an error, or left before there was an answer.
+    Failed,
+    /// It asks too much.
+    RateLimited,
+    /// It may not use what it asked for.
+    NotAllowed,
+}
+
+/// Why a peer gets no requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EjectionCause {
+    /// It failed as many requests in a row as `breaker.consecutive_failures`.
+    ConsecutiveFailures,
+    /// It failed a share of its requests of `breaker.failure_ratio` or more.
+    FailureRatio,
+    /// It failed again when it was tried after its backoff.
+    TrialFailed,
+    /// It failed as many health checks in a row as `health_check.unhealthy_after`.
+    HealthCheck,
+}
+
 /// Where a classifier's scores came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CacheOutcome {
@@ -116,6 +164,68 @@ impl AttemptOutcome {
             Self::Timeout => "timeout",
             Self::Broken => "broken",
             Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl Direction {
+    /// Every direction.
+    pub const ALL: [Self; 4] = [Self::Input, Self::Output, Self::Cached, Self::Reasoning];
+
+    /// Returns the label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Output => "output",
+            Self::Cached => "cached",
+            Self::Reasoning => "reasoning",
+        }
+    }
+}
+
+impl BrokenStream {
+    /// Every cause.
+    pub const ALL: [Self; 2] = [Self::Cut, Self::Unfinished];
+
+    /// Returns the label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cut => "cut",
+            Self::Unfinished => "unfinished",
+        }
+    }
+}
+
+impl ClientOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 4] = [Self::Success, Self::Failed, Self::RateLimited, Self::NotAllowed];
+
+    /// Returns the label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failed => "failed",
+            Self::RateLimited => "rate_limited",
+            Self::NotAllowed => "not_allowed",
+        }
+    }
+}
+
+impl EjectionCause {
+    /// Every cause.
+    pub const ALL: [Self; 4] = [Self::ConsecutiveFailures, Self::FailureRatio, Self::TrialFailed, Self::HealthCheck];
+
+    /// Returns the label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConsecutiveFailures => "consecutive_failures",
+            Self::FailureRatio => "failure_ratio",
+            Self::TrialFailed => "trial_failed",
+            Self::HealthCheck => "health_check",
         }
     }
 }

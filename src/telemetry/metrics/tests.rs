@@ -13,7 +13,15 @@ fn touched() -> Metrics {
     metrics.request_ended(Some(&policy), Some(&model), Some(200), Duration::from_millis(20));
     metrics.decided(&policy, &model, "tier");
     metrics.rejected("invalid_json");
+    metrics.client_request_ended(&name("team"), ClientOutcome::Success);
     metrics.first_byte_arrived(Some(&model), Duration::from_millis(10));
+    metrics.chunk_followed(Some(&model), Duration::from_millis(10));
+    metrics.streamed(Some(&model), 50.0);
+    metrics.tokens_used(Some(&model), Direction::Input, 10);
+    metrics.usage_estimated(Some(&model));
+    metrics.usage_unknown(Some(&model));
+    metrics.paid(&model, 0.25, &policy, 0.5);
+    metrics.stream_broke(Some(&model), BrokenStream::Cut);
     metrics.attempt_ended(&name("openai"), AttemptOutcome::Success);
     metrics.fell_back(&model, &name("frontier"), "status_429");
     metrics.retry_refused();
@@ -26,6 +34,8 @@ fn touched() -> Metrics {
         device: "cpu".into(),
     }]);
     let _ = metrics.classifier(&classifier);
+    let _ = metrics.provider(&name("openai"));
+    let _ = metrics.peer(&name("openai"), &"10.0.0.7:80".into());
     metrics
 }
 
@@ -50,6 +60,8 @@ fn the_names_types_and_labels_are_those_that_dashboards_rely_on() {
     assert_eq!(
         catalogue(&text),
         [
+            "pointsman_baseline_cost_usd_total counter policy",
+            "pointsman_broken_streams_total counter cause,model",
             "pointsman_build_info gauge version",
             "pointsman_classifier_batch_size histogram",
             "pointsman_classifier_cache_total counter classifier,outcome",
@@ -60,20 +72,30 @@ fn the_names_types_and_labels_are_those_that_dashboards_rely_on() {
             "pointsman_classifier_queue_wait_seconds histogram",
             "pointsman_classifier_run_seconds histogram",
             "pointsman_classifier_truncated_tokens histogram",
+            "pointsman_client_requests_total counter client,outcome",
             "pointsman_config_last_reload_success_timestamp_seconds gauge",
             "pointsman_config_last_reload_successful gauge",
             "pointsman_config_reloads_total counter outcome",
+            "pointsman_cost_usd_total counter model",
             "pointsman_decisions_total counter model,policy,reason",
             "pointsman_fallbacks_total counter cause,from,to",
             "pointsman_first_byte_seconds histogram model",
             "pointsman_generation gauge",
+            "pointsman_inter_chunk_seconds histogram model",
             "pointsman_model_info gauge classifier,sha256,version",
             "pointsman_overhead_seconds histogram stage",
             "pointsman_rejections_total counter code",
             "pointsman_request_duration_seconds histogram model,policy,status_class",
             "pointsman_retries_refused_total counter",
             "pointsman_score histogram classifier,head,label",
+            "pointsman_tokens_per_second histogram model",
+            "pointsman_tokens_total counter direction,model",
             "pointsman_upstream_attempts_total counter outcome,provider",
+            "pointsman_upstream_ejections_total counter cause,peer,provider",
+            "pointsman_upstream_healthy gauge peer,provider",
+            "pointsman_upstream_in_flight gauge provider",
+            "pointsman_usage_estimated_total counter model",
+            "pointsman_usage_unknown_total counter model",
         ]
     );
 }
@@ -84,6 +106,7 @@ fn series_with_known_labels_start_at_zero() {
 
     metrics.expect_rejections(&["invalid_json"]);
     metrics.expect_provider(&name("openai"));
+    metrics.expect_model(&name("small"));
     metrics.expect_classifier(&name("default"), &["deadline"]);
 
     let text = metrics.render();
@@ -95,6 +118,10 @@ fn series_with_known_labels_start_at_zero() {
         r#"pointsman_classifier_degraded_total{classifier="default",reason="deadline"} 0"#,
         r#"pointsman_classifier_queue_depth{classifier="default"} 0"#,
         r#"pointsman_config_reloads_total{outcome="rejected"} 0"#,
+        r#"pointsman_tokens_total{direction="reasoning",model="small"} 0"#,
+        r#"pointsman_broken_streams_total{cause="unfinished",model="small"} 0"#,
+        r#"pointsman_usage_estimated_total{model="small"} 0"#,
+        r#"pointsman_cost_usd_total{model="small"} 0"#,
     ] {
         assert!(text.contains(series), "no `{series}` in\n{text}");
     }
@@ -192,4 +219,47 @@ fn two_proxies_in_one_process_count_apart() {
 
     assert!(one.render().contains("invalid_json"));
     assert!(!other.render().contains("invalid_json"));
+}
+
+#[test]
+fn tokens_and_dollars_add_up() {
+    let metrics = Metrics::new();
+    let (policy, model) = (name("auto"), name("small"));
+
+    for (index, direction) in (1..).zip(Direction::ALL) {
+        metrics.tokens_used(Some(&model), direction, index);
+    }
+    metrics.tokens_used(None, Direction::Input, 7);
+    metrics.paid(&model, 0.25, &policy, 1.5);
+    metrics.paid(&model, 0.25, &policy, 1.5);
+
+    let text = metrics.render();
+    for series in [
+        r#"pointsman_tokens_total{direction="input",model="small"} 1"#,
+        r#"pointsman_tokens_total{direction="output",model="small"} 2"#,
+        r#"pointsman_tokens_total{direction="cached",model="small"} 3"#,
+        r#"pointsman_tokens_total{direction="reasoning",model="small"} 4"#,
+        r#"pointsman_tokens_total{direction="input",model="passthrough"} 7"#,
+        r#"pointsman_cost_usd_total{model="small"} 0.5"#,
+        r#"pointsman_baseline_cost_usd_total{policy="auto"} 3"#,
+    ] {
+        assert!(text.contains(series), "no `{series}` in\n{text}");
+    }
+}
+
+#[test]
+fn a_peer_that_left_the_configuration_is_no_longer_shown() {
+    let metrics = Metrics::new();
+    let (provider, stays, goes) = (name("vllm"), Arc::<str>::from("10.0.0.7:80"), Arc::<str>::from("10.0.0.8:80"));
+    metrics.peer(&provider, &stays).usable(true);
+    metrics.peer(&provider, &goes).ejected(EjectionCause::TrialFailed);
+    metrics.provider(&provider).began();
+
+    metrics.set_peers(&[(&provider, &stays)]);
+
+    let text = metrics.render();
+    assert!(text.contains(r#"pointsman_upstream_healthy{peer="10.0.0.7:80",provider="vllm"} 1"#));
+    assert!(text.contains(r#"ejections_total{cause="health_check",peer="10.0.0.7:80",provider="vllm"} 0"#));
+    assert!(text.contains(r#"pointsman_upstream_in_flight{provider="vllm"} 1"#));
+    assert!(!text.contains("10.0.0.8"));
 }

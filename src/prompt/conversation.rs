@@ -1,17 +1,25 @@
 //! The conversation: turns by role, their text, and what is attached to them.
+//!
+//! One reader for all dialects, because their words do not contradict each other: chat has messages with `content` and
+//! `tool_calls`, responses have items whose `type` may say that they are a call or its `output`, Anthropic has calls and
+//! results among a message's blocks ([`content`]).
+
+mod content;
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 
-use crate::prompt::Attachments;
-use crate::prompt::tolerant::{Count, Shape, Text, Tolerant};
+pub(super) use self::content::{Content, join};
+use super::Attachments;
+use super::input::Input;
+use super::tolerant::{Count, Shape, Text, Tolerant};
 
 /// How a tool says that it failed, in lower case, at the start of its text.
 const ERROR_STARTS: [&str; 6] = ["error", "exception", "traceback", "fatal", "failed", "failure"];
 
-/// What `messages` holds.
+/// What `messages` holds, or the items of `input`.
 #[derive(Default)]
 pub(super) struct Conversation<'b> {
     pub(super) turns: u32,
@@ -22,13 +30,20 @@ pub(super) struct Conversation<'b> {
     pub(super) tool_calls: u32,
     /// Since the newest user turn.
     pub(super) tool_errors: u32,
-    /// One entry for each turn that has text.
+    /// One entry for each turn that has text, and one for the tool results in it.
     pub(super) texts: Vec<Cow<'b, str>>,
     /// The newest user turn's entry in `texts`, if it has text.
     pub(super) newest_user: Option<usize>,
 }
 
 impl<'b> Shape<'b> for Conversation<'b> {
+    /// A text alone is the user's.
+    fn from_text(text: Cow<'b, str>) -> Self {
+        let mut conversation = Self::default();
+        conversation.push(Message { role: Role::User, content: Content::from_text(text), tool_calls: 0 });
+        conversation
+    }
+
     fn from_array<A: SeqAccess<'b>>(mut array: A) -> Result<Self, A::Error> {
         let mut conversation = Self::default();
         while let Some(Tolerant(message)) = array.next_element()? {
@@ -39,10 +54,36 @@ impl<'b> Shape<'b> for Conversation<'b> {
 }
 
 impl<'b> Conversation<'b> {
+    /// Puts a system text before the first turn, unless it is empty; it is a turn too, as it is in chat.
+    pub(super) fn begin_with(&mut self, system: Content<'b>) {
+        let text = system.text.unwrap_or_default();
+        if text.is_empty() {
+            return;
+        }
+        self.turns = self.turns.saturating_add(1);
+        self.system_chars += text.chars().count() as u64;
+        self.texts.insert(0, text);
+        self.newest_user = self.newest_user.map(|index| index + 1);
+    }
+
+    /// Adds what stands in the place of a conversation, if it is there, as the user's turn.
+    pub(super) fn end_with(&mut self, input: Input<'b>) {
+        if let Some(text) = input.text {
+            self.push(Message { role: Role::User, content: Content::from_text(text), tool_calls: 0 });
+        }
+    }
+
     fn push(&mut self, message: Message<'b>) {
-        let Message { role, content: Content { text, attachments }, tool_calls } = message;
+        let Message { mut role, content, tool_calls } = message;
+        let Content { text, attachments, results, tool_calls: blocks } = content;
+        if matches!(role, Role::User) && results.count > 0 && text.is_none() && attachments == Attachments::default() {
+            role = Role::Tool;
+        }
         self.turns = self.turns.saturating_add(1);
         self.attachments.add(attachments);
+        self.attachments.add(results.attachments);
+        self.add_text(results.text);
+        let text = text.unwrap_or_default();
         match role {
             Role::User => {
                 self.user_turns = self.user_turns.saturating_add(1);
@@ -50,13 +91,18 @@ impl<'b> Conversation<'b> {
                 (self.tool_calls, self.tool_errors) = (0, 0);
             }
             Role::System => self.system_chars += text.chars().count() as u64,
-            Role::Assistant => self.tool_calls = self.tool_calls.saturating_add(tool_calls),
-            Role::Tool => self.tool_errors = self.tool_errors.saturating_add(starts_like_an_error(&text).into()),
+            Role::Assistant => self.tool_calls = self.tool_calls.saturating_add(tool_calls).saturating_add(blocks),
+            Role::Tool => {
+                let errors = results.errors.saturating_add(starts_like_an_error(&text).into());
+                self.tool_errors = self.tool_errors.saturating_add(errors);
+            }
             Role::Other => {}
         }
-        if !text.is_empty() {
-            self.texts.push(text);
-        }
+        self.add_text(Some(text));
+    }
+
+    fn add_text(&mut self, text: Option<Cow<'b, str>>) {
+        self.texts.extend(text.filter(|text| !text.is_empty()));
     }
 }
 
@@ -70,7 +116,7 @@ fn starts_like_an_error(text: &str) -> bool {
 }
 
 impl Attachments {
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.images = self.images.saturating_add(other.images);
         self.audio = self.audio.saturating_add(other.audio);
         self.files = self.files.saturating_add(other.files);
@@ -87,8 +133,10 @@ struct Message<'b> {
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 enum MessageKey {
+    Type,
     Role,
     Content,
+    Output,
     ToolCalls,
     FunctionCall,
     #[serde(other)]
@@ -97,19 +145,25 @@ enum MessageKey {
 
 impl<'b> Shape<'b> for Message<'b> {
     fn from_object<A: MapAccess<'b>>(mut object: A) -> Result<Self, A::Error> {
-        let mut message = Self::default();
+        let (mut kind, mut role, mut content, mut output) =
+            (Text(None), Role::default(), Content::default(), Content::default());
         let (mut calls, mut legacy_call) = (Count(0), Present(false));
         while let Some(key) = object.next_key()? {
             match key {
-                MessageKey::Role => Tolerant(message.role) = object.next_value()?,
-                MessageKey::Content => Tolerant(message.content) = object.next_value()?,
+                MessageKey::Type => Tolerant(kind) = object.next_value()?,
+                MessageKey::Role => Tolerant(role) = object.next_value()?,
+                MessageKey::Content => Tolerant(content) = object.next_value()?,
+                MessageKey::Output => Tolerant(output) = object.next_value()?,
                 MessageKey::ToolCalls => Tolerant(calls) = object.next_value()?,
                 MessageKey::FunctionCall => Tolerant(legacy_call) = object.next_value()?,
                 MessageKey::Other => drop(object.next_value::<IgnoredAny>()?),
             }
         }
-        message.tool_calls = calls.0.saturating_add(legacy_call.0.into());
-        Ok(message)
+        Ok(match kind.0.as_deref() {
+            Some(kind) if kind.ends_with("_call_output") => Self { role: Role::Tool, content: output, tool_calls: 0 },
+            Some(kind) if kind.ends_with("_call") => Self { role: Role::Assistant, content, tool_calls: 1 },
+            _ => Self { role, content, tool_calls: calls.0.saturating_add(legacy_call.0.into()) },
+        })
     }
 }
 
@@ -143,85 +197,5 @@ impl<'b> Shape<'b> for Present {
     fn from_object<A: MapAccess<'b>>(mut object: A) -> Result<Self, A::Error> {
         while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Self(true))
-    }
-}
-
-/// A turn's content: its text parts joined with `\n`, and what else it has.
-#[derive(Default)]
-struct Content<'b> {
-    text: Cow<'b, str>,
-    attachments: Attachments,
-}
-
-impl<'b> Shape<'b> for Content<'b> {
-    fn from_text(text: Cow<'b, str>) -> Self {
-        Self { text, ..Self::default() }
-    }
-
-    fn from_array<A: SeqAccess<'b>>(mut array: A) -> Result<Self, A::Error> {
-        let mut content = Self::default();
-        while let Some(Tolerant(part)) = array.next_element()? {
-            content.push(part);
-        }
-        Ok(content)
-    }
-}
-
-impl<'b> Content<'b> {
-    fn push(&mut self, part: Part<'b>) {
-        match part {
-            Part::Text(text) if self.text.is_empty() => self.text = text,
-            Part::Text(text) => {
-                let joined = self.text.to_mut();
-                joined.push('\n');
-                joined.push_str(&text);
-            }
-            Part::Attached(attachments) => self.attachments.add(attachments),
-        }
-    }
-}
-
-enum Part<'b> {
-    Text(Cow<'b, str>),
-    Attached(Attachments),
-}
-
-impl Default for Part<'_> {
-    fn default() -> Self {
-        Self::Attached(Attachments::default())
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum PartKey {
-    Type,
-    Text,
-    Refusal,
-    #[serde(other)]
-    Other,
-}
-
-impl<'b> Shape<'b> for Part<'b> {
-    fn from_object<A: MapAccess<'b>>(mut object: A) -> Result<Self, A::Error> {
-        let (mut kind, mut text, mut refusal) = (Text(None), Text(None), Text(None));
-        while let Some(key) = object.next_key()? {
-            match key {
-                PartKey::Type => Tolerant(kind) = object.next_value()?,
-                PartKey::Text => Tolerant(text) = object.next_value()?,
-                PartKey::Refusal => Tolerant(refusal) = object.next_value()?,
-                PartKey::Other => drop(object.next_value::<IgnoredAny>()?),
-            }
-        }
-        let one = |text: Text<'b>| Self::Text(text.0.unwrap_or_default());
-        let none = Attachments::default();
-        Ok(match kind.0.as_deref() {
-            Some("text" | "input_text" | "output_text") => one(text),
-            Some("refusal") => one(refusal),
-            Some("image_url" | "input_image" | "image") => Self::Attached(Attachments { images: 1, ..none }),
-            Some("input_audio" | "audio") => Self::Attached(Attachments { audio: 1, ..none }),
-            Some("file" | "input_file") => Self::Attached(Attachments { files: 1, ..none }),
-            _ => Self::default(),
-        })
     }
 }

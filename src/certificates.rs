@@ -1,0 +1,84 @@
+//! The certificates that listeners show: loaded and checked with a snapshot, so that a bad file refuses the reload and
+//! the last good certificate stays.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pingora::tls::sign::CertifiedKey;
+use pingora::tls::{CryptoProvider, RusTlsError, install_default_crypto_provider, load_certs_and_key_files};
+
+use crate::config::ListenTls;
+
+/// A certificate chain and its private key, which match.
+#[derive(Clone)]
+pub struct Certificate(Arc<CertifiedKey>);
+
+/// Why a certificate cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// A file is missing, or no PEM.
+    #[error("cannot read `{}` and `{}`: {message}", cert.display(), key.display())]
+    Unreadable {
+        /// The chain's file.
+        cert: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// What went wrong.
+        message: String,
+    },
+    /// The files hold no certificate, or no private key.
+    #[error("`{}` holds no certificate or `{}` no private key", cert.display(), key.display())]
+    Empty {
+        /// The chain's file.
+        cert: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+    },
+    /// The key is of an unknown kind, or not the certificate's.
+    #[error("the key does not fit the certificate: {0}")]
+    Mismatch(RusTlsError),
+}
+
+impl Certificate {
+    /// Loads what `files` name; relative paths start at `base_dir`.
+    ///
+    /// # Errors
+    /// When a file cannot be read, holds no PEM, or the two do not belong together.
+    ///
+    /// # Panics
+    /// Never: the provider is installed first.
+    pub fn load(files: &ListenTls, base_dir: &Path) -> Result<Self, CertificateError> {
+        install_default_crypto_provider();
+        let (cert, key) = (base_dir.join(&files.cert), base_dir.join(&files.key));
+        let loaded = load_certs_and_key_files(&cert.to_string_lossy(), &key.to_string_lossy());
+        match loaded {
+            Err(error) => Err(CertificateError::Unreadable { cert, key, message: error.to_string() }),
+            Ok(None) => Err(CertificateError::Empty { cert, key }),
+            Ok(Some((chain, private))) => {
+                let provider = CryptoProvider::get_default().expect("it was installed above");
+                let certified = CertifiedKey::from_der(chain, private, provider);
+                certified.map(|certified| Self(Arc::new(certified))).map_err(CertificateError::Mismatch)
+            }
+        }
+    }
+
+    /// Returns it as the TLS stack wants it.
+    #[must_use]
+    pub fn certified_key(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl PartialEq for Certificate {
+    /// The key belongs to the certificate, so the chain says it all.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.cert == other.0.cert
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Certificate({} in the chain)", self.0.cert.len())
+    }
+}

@@ -1,0 +1,254 @@
+//! The shape of what stands between clients and the proxy: listeners, limits, clients and their keys.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::values::{self, Name, Span};
+
+/// The data plane's listeners: one, or a list of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listeners(Vec<Listen>);
+
+/// A listener of the data plane.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// Address and port; port 0 takes a free one.
+    #[serde(deserialize_with = "values::address")]
+    pub address: SocketAddr,
+    /// Speaks TLS; without it HTTP/1.1 and HTTP/2 in the clear.
+    #[serde(default)]
+    pub tls: Option<ListenTls>,
+    /// What upstreams are told of the client's address.
+    #[serde(default)]
+    pub forwarded: Forwarded,
+}
+
+/// The certificate of a listener; read again when the files change.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenTls {
+    /// The certificate chain in PEM, the leaf first; relative to the configuration file's folder.
+    pub cert: PathBuf,
+    /// The private key in PEM.
+    pub key: PathBuf,
+}
+
+/// What upstreams are told of the client's address.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forwarded {
+    /// What the client says, and the client's address after it: for clients that are trusted proxies themselves.
+    #[default]
+    Append,
+    /// The client's address alone.
+    Replace,
+    /// Nothing.
+    Off,
+}
+
+/// Bounds on what requests may cost. All but `max_header_bytes` count from the next connection or request after a reload.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// The largest request body that is read; larger ones get a 413. Default 32 MiB, at most 1 GiB.
+    pub max_body_bytes: usize,
+    /// The largest request header, names and values; larger ones get a 431. Default 64 KiB, at most 1 MiB.
+    pub max_header_bytes: usize,
+    /// Request bodies held in memory at once; beyond it requests get a 503. Default 1 GiB.
+    pub max_bytes_in_flight: usize,
+    /// Open client connections; one more is closed at once. Default 16384.
+    pub max_connections: usize,
+    /// Open requests; one more gets a 503. Default 8192.
+    pub max_requests: usize,
+    /// How long a client may take over a request's header. Default 15s.
+    pub header: Span,
+    /// How long a client may pause while it sends its body. Default 30s.
+    pub body_idle: Span,
+    /// How long a client may leave an answer unread. Default 60s.
+    pub write_idle: Span,
+    /// How long a connection may wait for its next request. Default 60s.
+    pub keep_alive: Span,
+    /// How long open requests may go on after a shutdown was asked for. Default 30s.
+    pub drain: Span,
+}
+
+/// How one process hands its listeners to the next, so that no connection is refused in between.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upgrade {
+    /// The Unix socket over which the listeners go; in a folder that only the operator may write to.
+    pub socket: PathBuf,
+}
+
+/// Someone who may send requests.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// The keys that it may use; several, so that they can be rotated.
+    pub keys: Vec<ClientKey>,
+    /// The policies that may serve it, by name; absent means all, and requests that pass through.
+    #[serde(default)]
+    pub policies: Option<Vec<Name>>,
+    /// How much it may ask for.
+    #[serde(default)]
+    pub rate_limit: RateLimit,
+}
+
+/// A key of a client.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientKey {
+    /// The SHA-256 of the key, as `pointsman hash-key` prints it.
+    pub sha256: KeyHash,
+}
+
+/// How much a client may ask for. What is absent is not limited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RateLimit {
+    /// Requests in a minute; as many may come at once.
+    pub requests_per_minute: Option<u64>,
+    /// Tokens in a minute, prompt and answer together.
+    pub tokens_per_minute: Option<u64>,
+}
+
+/// The SHA-256 of a key: 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyHash([u8; 32]);
+
+/// The clients by name.
+pub type Clients = BTreeMap<Name, Client>;
+
+impl Deref for Listeners {
+    type Target = [Listen];
+    fn deref(&self) -> &[Listen] {
+        &self.0
+    }
+}
+
+impl KeyHash {
+    /// Wraps a digest.
+    #[must_use]
+    pub const fn new(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
+    /// Returns the digest.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut digest = [0; 32];
+        if text.len() != 64 || !text.is_ascii() {
+            return None;
+        }
+        for (byte, digits) in digest.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let value = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+            *byte = value(digits[0])? << 4 | value(digits[1])?;
+        }
+        Some(Self(digest))
+    }
+}
+
+impl fmt::Display for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyHash(***)")
+    }
+}
+
+/// Enough to tell keys apart in `/config`, too little to test guesses of a weak key with.
+impl Serialize for KeyHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let [first, second, ..] = self.0;
+        serializer.collect_str(&format_args!("{first:02x}{second:02x}***"))
+    }
+}
+
+impl<'de> Deserialize<'de> for KeyHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        // The text is not repeated: it may be the key itself, put here by mistake.
+        Self::parse(&text).ok_or_else(|| {
+            de::Error::custom("is not a SHA-256 (allowed: the 64 hexadecimal digits that `pointsman hash-key` prints)")
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Listeners {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMore;
+        impl<'de> de::Visitor<'de> for OneOrMore {
+            type Value = Listeners;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a listener with an `address`, or a list of them")
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Listeners, A::Error> {
+                let listen = Listen::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(Listeners(vec![listen]))
+            }
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Listeners, A::Error> {
+                std::iter::from_fn(|| list.next_element().transpose()).collect::<Result<_, _>>().map(Listeners)
+            }
+        }
+        deserializer.deserialize_any(OneOrMore)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: 32 << 20,
+            max_header_bytes: 64 << 10,
+            max_bytes_in_flight: 1 << 30,
+            max_connections: 16_384,
+            max_requests: 8192,
+            header: Span::from_secs(15),
+            body_idle: Span::from_secs(30),
+            write_idle: Span::from_secs(60),
+            keep_alive: Span::from_secs(60),
+            drain: Span::from_secs(30),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn one_listener_needs_no_list() {
+        let one: Listeners = serde_json::from_value(json!({"address": "127.0.0.1:1"})).expect("a listener");
+        let list: Listeners = serde_json::from_value(json!([{"address": "127.0.0.1:1"}])).expect("a list");
+
+        assert_eq!(one, list);
+    }
+
+    #[test]
+    fn a_hash_has_64_digits_and_is_never_printed_whole() {
+        let text = "0f".repeat(32);
+
+        let hash: KeyHash = serde_json::from_value(json!(text)).expect("a hash");
+
+        assert_eq!(hash.to_string(), text);
+        assert_eq!(serde_json::to_value(hash).expect("text"), json!("0f0f***"));
+        for bad in ["", &text[1..], &"0g".repeat(32), &"é".repeat(32)] {
+            assert!(serde_json::from_value::<KeyHash>(json!(bad)).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The shape of what a provider's section says about its peers: how they are chosen, reached and judged.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::values::{Ratio, Span};
+
+/// How a request's peer is chosen among those that can be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Balance {
+    /// One after another.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest requests in flight.
+    LeastRequests,
+    /// The same one for requests that begin with the same conversation, so that its KV cache is warm.
+    PrefixHash,
+}
+
+/// The HTTP version that peers are spoken to in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Http {
+    /// HTTP/1.1.
+    #[default]
+    H1,
+    /// HTTP/2: by ALPN over TLS, by prior knowledge over `http://`.
+    H2,
+    /// HTTP/2 where ALPN agrees on it, else HTTP/1.1; always HTTP/1.1 over `http://`.
+    Auto,
+}
+
+/// How peers prove who they are; for `https://` only.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// A PEM file with the certificate authorities to trust instead of the system's; read again on every reload.
+    pub ca: Option<PathBuf>,
+    /// The name to ask for and to check; by default `base_url`'s host.
+    pub sni: Option<String>,
+    /// Whether the certificate is checked. Default true; false trusts whoever answers.
+    pub verify: bool,
+}
+
+/// Requests of Pointsman's own that find out whether a peer serves.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HealthCheck {
+    /// The path to get from the peer as it is, without `base_url`'s prefix.
+    pub path: String,
+    /// From the start of one check to the start of the next. Default 5s.
+    #[serde(default = "HealthCheck::default_interval")]
+    pub interval: Span,
+    /// How long a check may take, connecting included. Default 2s.
+    #[serde(default = "HealthCheck::default_timeout")]
+    pub timeout: Span,
+    /// Checks in a row that must pass before a peer is used again. Default 2.
+    #[serde(default = "HealthCheck::default_healthy_after")]
+    pub healthy_after: u32,
+    /// Checks in a row that must fail before a peer is ejected. Default 3.
+    #[serde(default = "HealthCheck::default_unhealthy_after")]
+    pub unhealthy_after: u32,
+    /// The statuses that pass; by default every 2xx.
+    #[serde(default)]
+    pub expected_status: Vec<u16>,
+    /// Whether peers are tried although checks say that all of them are down. Default true.
+    #[serde(default = "HealthCheck::default_fail_open")]
+    pub fail_open: bool,
+}
+
+/// When a peer that fails requests is ejected, and how it comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Breaker {
+    /// Failures in a row that eject a peer. Default 5.
+    pub consecutive_failures: u32,
+    /// The share of failures within `window` that ejects a peer. Default 0.5.
+    pub failure_ratio: Ratio,
+    /// Requests within `window` before the share counts. Default 20.
+    pub min_requests: u32,
+    /// The time over which the share is taken. Default 10s.
+    pub window: Span,
+    /// How long a peer is ejected the first time; doubles each time that it fails again at once. Default 1s.
+    pub backoff: Span,
+    /// The longest that a peer is ejected. Default 60s.
+    pub max_backoff: Span,
+    /// Requests let through to find out whether an ejected peer is well; all must succeed. Default 1.
+    pub probes: u32,
+}
+
+impl HealthCheck {
+    /// Tells whether an answer with `status` passes.
+    #[must_use]
+    pub fn expects(&self, status: u16) -> bool {
+        if self.expected_status.is_empty() {
+            (200..300).contains(&status)
+        } else {
+            self.expected_status.contains(&status)
+        }
+    }
+
+    fn default_interval() -> Span {
+        Span::from_secs(5)
+    }
+
+    fn default_timeout() -> Span {
+        Span::from_secs(2)
+    }
+
+    fn default_healthy_after() -> u32 {
+        2
+    }
+
+    fn default_unhealthy_after() -> u32 {
+        3
+    }
+
+    fn default_fail_open() -> bool {
+        true
+    }
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self { ca: None, sni: None, verify: true }
+    }
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            consecutive_failures: 5,
+            failure_ratio: Ratio::new(0.5).expect("a half is a ratio"),
+            min_requests: 20,
+            window: Span::from_secs(10),
+            backoff: Span::from_secs(1),
+            max_backoff: Span::from_secs(60),
+            probes: 1,
+        }
+    }
+}

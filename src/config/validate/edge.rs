@@ -1,0 +1,97 @@
+//! Listeners, limits, clients: addresses that differ, bounds, keys that belong to one client.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::{Checker, KeyPath, TIMEOUT, root};
+use crate::config::{Client, KeyHash, Name};
+
+const BODY_BYTES: RangeInclusive<usize> = 1..=1 << 30;
+const HEADER_BYTES: RangeInclusive<usize> = 1 << 10..=1 << 20;
+const BYTES_IN_FLIGHT: RangeInclusive<usize> = 1..=1 << 40;
+const COUNT: RangeInclusive<usize> = 1..=1 << 20;
+const RATE: RangeInclusive<u64> = 1..=1_000_000_000;
+const KEEP_ALIVE: [Duration; 2] = [Duration::from_secs(1), Duration::from_hours(1)];
+
+impl Checker<'_> {
+    pub(super) fn listeners(&mut self) {
+        let config = self.config;
+        if config.listen.is_empty() {
+            self.wrong(&root("listen"), "must hold at least one listener");
+        }
+        for (index, listen) in config.listen.iter().enumerate() {
+            if let Some(before) = config.listen[..index].iter().position(|other| collide(other.address, listen.address))
+            {
+                let message = format!("`{}` is taken by listen[{before}] already", listen.address);
+                self.wrong(&root("listen").index(index).key("address"), message);
+            }
+            if collide(listen.address, config.admin.address) {
+                let message = format!("must differ from listen.address, which is {}", listen.address);
+                self.wrong(&root("admin").key("address"), message);
+            }
+            if let Some(tls) = &listen.tls {
+                for (key, file) in [("cert", &tls.cert), ("key", &tls.key)] {
+                    if file.as_os_str().is_empty() {
+                        self.wrong(&root("listen").index(index).key("tls").key(key), "must be the path of a PEM file");
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn limits(&mut self) {
+        let (path, limits) = (root("limits"), &self.config.limits);
+        self.within(&path.key("max_body_bytes"), &limits.max_body_bytes, &BODY_BYTES);
+        self.within(&path.key("max_header_bytes"), &limits.max_header_bytes, &HEADER_BYTES);
+        self.within(&path.key("max_bytes_in_flight"), &limits.max_bytes_in_flight, &BYTES_IN_FLIGHT);
+        self.within(&path.key("max_connections"), &limits.max_connections, &COUNT);
+        self.within(&path.key("max_requests"), &limits.max_requests, &COUNT);
+        for (key, span) in
+            [("header", limits.header), ("body_idle", limits.body_idle), ("write_idle", limits.write_idle)]
+        {
+            self.span(&path.key(key), span, TIMEOUT);
+        }
+        self.span(&path.key("keep_alive"), limits.keep_alive, KEEP_ALIVE);
+        self.span(&path.key("drain"), limits.drain, [Duration::ZERO, TIMEOUT[1]]);
+    }
+
+    pub(super) fn clients(&mut self) {
+        let mut owners: BTreeMap<KeyHash, &Name> = BTreeMap::new();
+        for (name, client) in self.config.clients.iter().flatten() {
+            let path = root("clients").key(name);
+            for (index, key) in client.keys.iter().enumerate() {
+                if let Some(owner) = owners.insert(key.sha256, name) {
+                    let message = format!("is a key of `{owner}` already");
+                    self.wrong(&path.key("keys").index(index).key("sha256"), message);
+                }
+            }
+            self.client(&path, client);
+        }
+    }
+
+    fn client(&mut self, path: &KeyPath, client: &Client) {
+        let known: Vec<_> = self.config.policies.iter().map(|policy| policy.name.as_str()).collect();
+        for (index, policy) in client.policies.iter().flatten().enumerate() {
+            if !known.contains(&policy.as_str()) {
+                let message = format!("there is no policy `{policy}` (allowed: {})", known.join(", "));
+                self.wrong(&path.key("policies").index(index), message);
+            }
+        }
+        let limit = client.rate_limit;
+        let rates =
+            [("requests_per_minute", limit.requests_per_minute), ("tokens_per_minute", limit.tokens_per_minute)];
+        for (key, rate) in rates {
+            if let Some(rate) = rate {
+                self.within(&path.key("rate_limit").key(key), &rate, &RATE);
+            }
+        }
+    }
+}
+
+/// A wildcard address takes the port on every interface.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_host = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && same_host
+}

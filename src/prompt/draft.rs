@@ -1,0 +1,101 @@
+//! What every dialect's reader fills, and the one way all of them read a body.
+//!
+//! One pass over the body without a JSON tree. What that pass cannot represent although it is grammatical JSON (half of
+//! a surrogate pair, a number beyond `f64` where text is due, bytes that are no UTF-8) is met by a second, slower one.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem;
+
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
+
+use super::conversation::{Content, Conversation};
+use super::input::Input;
+use super::mend::mend;
+use super::model_field::ModelSlot;
+use super::parameters::RawParameters;
+use super::{Dialect, ModelField, ParseError, Prompt, model_field};
+
+/// The top-level keys of one dialect and where their values belong.
+pub(super) trait Grammar {
+    /// The keys that are read; every other one is [`serde(other)`](serde).
+    type Key: DeserializeOwned;
+
+    /// Reads the value of `key`, which the map stands before.
+    fn read<'b, A: MapAccess<'b>>(draft: &mut Draft<'b>, key: Self::Key, map: &mut A) -> Result<(), A::Error>;
+}
+
+/// The top level of a request, as read so far; of a key that comes twice the last value counts.
+#[derive(Default)]
+pub(super) struct Draft<'b> {
+    pub(super) model: ModelSlot<'b>,
+    /// A system text beside the conversation.
+    pub(super) system: Content<'b>,
+    pub(super) conversation: Conversation<'b>,
+    /// What stands in the place of a conversation.
+    pub(super) input: Input<'b>,
+    pub(super) tools: u32,
+    pub(super) functions: u32,
+    pub(super) parameters: RawParameters<'b>,
+}
+
+/// Reads `body` by the grammar `G`.
+pub(super) fn parse<G: Grammar>(dialect: Dialect, body: &[u8]) -> Result<Prompt<'_>, ParseError> {
+    if let Ok(mut draft) = read::<G>(body) {
+        let model = mem::take(&mut draft.model).into_field(body)?;
+        return Ok(draft.into_prompt(dialect, model));
+    }
+    let model = model_field(body)?;
+    let mended = mend(body);
+    Ok(read::<G>(mended.as_bytes()).unwrap_or_default().into_prompt(dialect, model).into_owned())
+}
+
+fn read<G: Grammar>(body: &[u8]) -> Result<Draft<'_>, serde_json::Error> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let draft = json.deserialize_map(DraftVisitor::<G>(PhantomData))?;
+    json.end()?;
+    Ok(draft)
+}
+
+struct DraftVisitor<G>(PhantomData<G>);
+
+impl<'b, G: Grammar> Visitor<'b> for DraftVisitor<G> {
+    type Value = Draft<'b>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'b>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut draft = Draft::default();
+        while let Some(key) = map.next_key()? {
+            G::read(&mut draft, key, &mut map)?;
+        }
+        Ok(draft)
+    }
+}
+
+impl<'b> Draft<'b> {
+    fn into_prompt(self, dialect: Dialect, model: ModelField<'b>) -> Prompt<'b> {
+        let Self { system, mut conversation, input, tools, functions, parameters, .. } = self;
+        conversation.begin_with(system);
+        let token_ids = input.ids;
+        conversation.end_with(input);
+        Prompt {
+            dialect,
+            model: model.name,
+            model_span: model.span,
+            turns: conversation.turns,
+            user_turns: conversation.user_turns,
+            system_chars: conversation.system_chars,
+            attachments: conversation.attachments,
+            tools: tools.saturating_add(functions),
+            tool_calls: conversation.tool_calls,
+            tool_errors: conversation.tool_errors,
+            token_ids,
+            parameters: parameters.read(),
+            texts: conversation.texts,
+            newest_user: conversation.newest_user,
+        }
+    }
+}

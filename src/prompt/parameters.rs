@@ -1,0 +1,77 @@
+//! The parameters beside the conversation, kept as the client spelt them until the whole body is known to be JSON.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::tolerant::{Text, Tolerant};
+use super::{Parameters, ResponseFormat};
+
+/// The values as they stand in the body; each dialect fills those that it knows.
+#[derive(Default)]
+pub(super) struct RawParameters<'b> {
+    pub(super) temperature: Option<&'b RawValue>,
+    pub(super) top_p: Option<&'b RawValue>,
+    /// Also `max_output_tokens`.
+    pub(super) max_tokens: Option<&'b RawValue>,
+    pub(super) max_completion_tokens: Option<&'b RawValue>,
+    pub(super) stream: Option<&'b RawValue>,
+    pub(super) stream_options: Option<&'b RawValue>,
+    pub(super) reasoning_effort: Option<&'b RawValue>,
+    /// Holds `effort`.
+    pub(super) reasoning: Option<&'b RawValue>,
+    /// Holds `type`, such as `enabled`.
+    pub(super) thinking: Option<&'b RawValue>,
+    /// Holds `effort` and `format`.
+    pub(super) output_config: Option<&'b RawValue>,
+    /// Also `output_format`.
+    pub(super) response_format: Option<&'b RawValue>,
+    /// Holds `format`.
+    pub(super) text: Option<&'b RawValue>,
+}
+
+impl<'b> RawParameters<'b> {
+    /// Reads each value; one of another type than the parameter's is as if it were not there.
+    pub(super) fn read(self) -> Parameters<'b> {
+        Parameters {
+            temperature: self.temperature.and_then(value),
+            top_p: self.top_p.and_then(value),
+            max_output_tokens: self.max_completion_tokens.and_then(value).or_else(|| self.max_tokens.and_then(value)),
+            stream: self.stream.and_then(value).unwrap_or(false),
+            include_usage: member(self.stream_options, "include_usage").and_then(value).unwrap_or(false),
+            reasoning_effort: self.effort(),
+            response_format: self.format(),
+        }
+    }
+
+    fn effort(&self) -> Option<Cow<'b, str>> {
+        let given = self.reasoning_effort.or_else(|| member(self.reasoning, "effort"));
+        let given = given.or_else(|| member(self.output_config, "effort"));
+        given.and_then(text).or_else(|| member(self.thinking, "type").and_then(text))
+    }
+
+    fn format(&self) -> ResponseFormat {
+        let format = self.response_format.or_else(|| member(self.text, "format"));
+        let format = format.or_else(|| member(self.output_config, "format"));
+        match member(format, "type").and_then(text).as_deref() {
+            Some("json_object") => ResponseFormat::JsonObject,
+            Some("json_schema") => ResponseFormat::JsonSchema,
+            _ => ResponseFormat::Text,
+        }
+    }
+}
+
+fn value<'b, T: Deserialize<'b>>(raw: &'b RawValue) -> Option<T> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    value(raw).and_then(|Tolerant(Text(text))| text)
+}
+
+/// Returns the value of `key` when `raw` is an object that has it.
+fn member<'b>(raw: Option<&'b RawValue>, key: &str) -> Option<&'b RawValue> {
+    value::<HashMap<Cow<'b, str>, &'b RawValue>>(raw?)?.remove(key)
+}

@@ -1,0 +1,52 @@
+//! OpenAI responses: `instructions`, and an `input` of text or items.
+//!
+//! An item is a message, a tool's call or a tool's output. What the API remembers of an earlier response
+//! (`previous_response_id`, `conversation`, a stored `prompt`) is not in the body, and so not in the view.
+
+use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess};
+
+use super::draft::{Draft, Grammar};
+use super::tolerant::{Count, Tolerant};
+
+/// The grammar of `POST /v1/responses`.
+pub(super) struct Responses;
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+pub(super) enum Key {
+    Model,
+    Instructions,
+    Input,
+    Tools,
+    Temperature,
+    TopP,
+    MaxOutputTokens,
+    Stream,
+    Reasoning,
+    Text,
+    #[serde(other)]
+    Other,
+}
+
+impl Grammar for Responses {
+    type Key = Key;
+
+    fn read<'b, A: MapAccess<'b>>(draft: &mut Draft<'b>, key: Key, map: &mut A) -> Result<(), A::Error> {
+        let parameters = &mut draft.parameters;
+        match key {
+            Key::Model => draft.model.put(map.next_value()?),
+            Key::Instructions => Tolerant(draft.system) = map.next_value()?,
+            Key::Input => Tolerant(draft.conversation) = map.next_value()?,
+            Key::Tools => Tolerant(Count(draft.tools)) = map.next_value()?,
+            Key::Temperature => parameters.temperature = map.next_value()?,
+            Key::TopP => parameters.top_p = map.next_value()?,
+            Key::MaxOutputTokens => parameters.max_tokens = map.next_value()?,
+            Key::Stream => parameters.stream = map.next_value()?,
+            Key::Reasoning => parameters.reasoning = map.next_value()?,
+            Key::Text => parameters.text = map.next_value()?,
+            Key::Other => drop(map.next_value::<IgnoredAny>()?),
+        }
+        Ok(())
+    }
+}

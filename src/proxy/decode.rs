@@ -1,0 +1,294 @@
+//! Decodes a request body as it comes, and never beyond its limit.
+//!
+//! A few bytes can stand for gigabytes, so what is decoded is counted as it is written, in the decoders' own steps of
+//! at most 32 KiB, and the windows that a stream may ask memory for are bounded.
+
+use std::io::{self, Write};
+
+use bytes::{Bytes, BytesMut};
+use flate2::write::{MultiGzDecoder, ZlibDecoder};
+use http::{HeaderMap, HeaderValue, header};
+
+use super::rejection::Rejection;
+
+/// The window that RFC 9659 allows zstd over HTTP: 8 MiB.
+const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// What brotli's decoder is given to work with at a time.
+const BROTLI_BUFFER: usize = 16 << 10;
+
+/// How a brotli stream begins that asks for a window of up to 1 GiB; RFC 7932 has no such streams, but the decoder does.
+const BROTLI_LARGE_WINDOW: u8 = 0b001_0001;
+
+/// How a body is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// Not at all.
+    Identity,
+    /// `gzip`, also under its old name `x-gzip`.
+    Gzip,
+    /// `deflate`, which in HTTP is the zlib format.
+    Deflate,
+    /// `br`.
+    Brotli,
+    /// `zstd`.
+    Zstd,
+}
+
+/// Takes a body's encoded bytes and keeps the decoded ones.
+pub(super) struct Decoder {
+    encoding: Encoding,
+    limit: usize,
+    started: bool,
+    stream: Stream,
+}
+
+enum Stream {
+    Identity(Kept),
+    Gzip(Box<MultiGzDecoder<Kept>>),
+    Deflate(Box<ZlibDecoder<Kept>>),
+    Brotli(Box<brotli::DecompressorWriter<Kept>>),
+    Zstd(Box<zstd::stream::write::Decoder<'static, Kept>>),
+}
+
+/// Decoded bytes, up to a limit.
+struct Kept {
+    bytes: BytesMut,
+    limit: usize,
+    is_over: bool,
+}
+
+impl Encoding {
+    /// Returns the encoding that the header names; a body that was encoded more than once is refused.
+    ///
+    /// # Errors
+    /// [`Rejection::UnsupportedEncoding`] for any other.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Rejection> {
+        let values: Vec<_> = headers.get_all(header::CONTENT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
+        let given = values.join(&b", "[..]).trim_ascii().to_ascii_lowercase();
+        match &given[..] {
+            b"" | b"identity" => Ok(Self::Identity),
+            b"gzip" | b"x-gzip" => Ok(Self::Gzip),
+            b"deflate" => Ok(Self::Deflate),
+            b"br" => Ok(Self::Brotli),
+            b"zstd" => Ok(Self::Zstd),
+            _ => Err(Rejection::UnsupportedEncoding { encoding: String::from_utf8_lossy(&given).into_owned() }),
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Gzip => "gzip",
+            Self::Deflate => "deflate",
+            Self::Brotli => "br",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+impl Decoder {
+    /// Makes a decoder that keeps at most `limit` bytes and sets memory aside for `capacity`.
+    ///
+    /// # Errors
+    /// When the memory for the decoder's state cannot be had.
+    pub(super) fn new(encoding: Encoding, limit: usize, capacity: usize) -> Result<Self, Rejection> {
+        let kept = Kept { bytes: BytesMut::with_capacity(capacity), limit, is_over: false };
+        let stream = match encoding {
+            Encoding::Identity => Stream::Identity(kept),
+            Encoding::Gzip => Stream::Gzip(Box::new(MultiGzDecoder::new(kept))),
+            Encoding::Deflate => Stream::Deflate(Box::new(ZlibDecoder::new(kept))),
+            Encoding::Brotli => Stream::Brotli(Box::new(brotli::DecompressorWriter::new(kept, BROTLI_BUFFER))),
+            Encoding::Zstd => Stream::Zstd(Box::new(zstd_decoder(kept).map_err(|_| Rejection::Internal)?)),
+        };
+        Ok(Self { encoding, limit, started: false, stream })
+    }
+
+    /// Decodes the next `chunk`.
+    ///
+    /// # Errors
+    /// When the body is larger than the limit once decoded, or not what its encoding says.
+    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), Rejection> {
+        if let (Encoding::Brotli, false, Some(first)) = (self.encoding, self.started, chunk.first())
+            && first & 0x7f == BROTLI_LARGE_WINDOW
+        {
+            return Err(self.refusal());
+        }
+        self.started |= !chunk.is_empty();
+        let written = match &mut self.stream {
+            Stream::Identity(kept) => kept.write_all(chunk),
+            Stream::Gzip(decoder) => decoder.write_all(chunk),
+            Stream::Deflate(decoder) => decoder.write_all(chunk),
+            Stream::Brotli(decoder) => decoder.write_all(chunk),
+            Stream::Zstd(decoder) => decoder.write_all(chunk),
+        };
+        written.map_err(|_| self.refusal())
+    }
+
+    /// Returns the whole body.
+    ///
+    /// # Errors
+    /// As [`Decoder::push`], and when the encoded stream was cut off.
+    pub(super) fn finish(mut self) -> Result<Bytes, Rejection> {
+        let finished = match &mut self.stream {
+            Stream::Identity(_) => Ok(()),
+            Stream::Gzip(decoder) => decoder.try_finish(),
+            Stream::Deflate(decoder) => decoder.try_finish(),
+            Stream::Brotli(decoder) => decoder.close(),
+            Stream::Zstd(decoder) => decoder.do_finish(),
+        };
+        finished.map_err(|_| self.refusal())?;
+        Ok(std::mem::take(&mut self.kept_mut().bytes).freeze())
+    }
+
+    /// Returns how many bytes are decoded.
+    pub(super) fn decoded(&mut self) -> usize {
+        self.kept_mut().bytes.len()
+    }
+
+    fn refusal(&mut self) -> Rejection {
+        if self.kept_mut().is_over {
+            return Rejection::BodyTooLarge { limit: self.limit };
+        }
+        Rejection::InvalidEncoding { encoding: self.encoding.name() }
+    }
+
+    fn kept_mut(&mut self) -> &mut Kept {
+        match &mut self.stream {
+            Stream::Identity(kept) => kept,
+            Stream::Gzip(decoder) => decoder.get_mut(),
+            Stream::Deflate(decoder) => decoder.get_mut(),
+            Stream::Brotli(decoder) => decoder.get_mut(),
+            Stream::Zstd(decoder) => decoder.get_mut(),
+        }
+    }
+}
+
+fn zstd_decoder(kept: Kept) -> io::Result<zstd::stream::write::Decoder<'static, Kept>> {
+    let mut decoder = zstd::stream::raw::Decoder::new()?;
+    decoder.set_parameter(zstd::stream::raw::DParameter::WindowLogMax(ZSTD_WINDOW_LOG))?;
+    Ok(zstd::stream::write::Decoder::with_decoder(kept, decoder))
+}
+
+impl Write for Kept {
+    fn write(&mut self, chunk: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + chunk.len() > self.limit {
+            self.is_over = true;
+            return Err(io::Error::other("over the limit"));
+        }
+        self.bytes.extend_from_slice(chunk);
+        Ok(chunk.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMPRESSED: [Encoding; 4] = [Encoding::Gzip, Encoding::Deflate, Encoding::Brotli, Encoding::Zstd];
+
+    fn encode(encoding: Encoding, body: &[u8]) -> Vec<u8> {
+        let level = flate2::Compression::default();
+        match encoding {
+            Encoding::Identity => body.to_vec(),
+            Encoding::Gzip => {
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+                encoder.write_all(body).and_then(|()| encoder.finish()).expect("memory takes all")
+            }
+            Encoding::Deflate => {
+                let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), level);
+                encoder.write_all(body).and_then(|()| encoder.finish()).expect("memory takes all")
+            }
+            Encoding::Brotli => {
+                let mut encoder = brotli::CompressorWriter::new(Vec::new(), 4096, 5, 22);
+                encoder.write_all(body).expect("memory takes all");
+                encoder.into_inner()
+            }
+            Encoding::Zstd => zstd::encode_all(body, 3).expect("memory takes all"),
+        }
+    }
+
+    fn decode(encoding: Encoding, encoded: &[u8], limit: usize) -> Result<Bytes, Rejection> {
+        let mut decoder = Decoder::new(encoding, limit, 0)?;
+        for chunk in encoded.chunks(7) {
+            decoder.push(chunk)?;
+        }
+        decoder.finish()
+    }
+
+    fn of(values: &[&'static str]) -> Result<Encoding, Rejection> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::CONTENT_ENCODING, HeaderValue::from_static(value));
+        }
+        Encoding::of(&headers)
+    }
+
+    #[test]
+    fn every_encoding_is_decoded_up_to_its_limit() {
+        let body: Vec<u8> = (0..100_000_u32).flat_map(|i| i.wrapping_mul(i).to_le_bytes()).collect();
+
+        for encoding in COMPRESSED.into_iter().chain([Encoding::Identity]) {
+            let encoded = encode(encoding, &body);
+
+            assert_eq!(decode(encoding, &encoded, body.len()).expect("it fits"), body, "{encoding:?}");
+            let over = Rejection::BodyTooLarge { limit: body.len() - 1 };
+            assert_eq!(decode(encoding, &encoded, body.len() - 1), Err(over), "{encoding:?}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_refused_at_the_limit() {
+        let bomb = vec![0; 64 << 20];
+
+        for encoding in COMPRESSED {
+            let encoded = encode(encoding, &bomb);
+            assert!(encoded.len() < 100_000, "{encoding:?}");
+
+            let over = Rejection::BodyTooLarge { limit: 1000 };
+            assert_eq!(decode(encoding, &encoded, 1000), Err(over), "{encoding:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_cut_off_or_damaged_is_refused() {
+        for encoding in COMPRESSED {
+            let encoded = encode(encoding, &b"some text that is long enough ".repeat(10));
+            let refused = Err(Rejection::InvalidEncoding { encoding: encoding.name() });
+
+            // flate2 does not tell a cut zlib stream from a whole one; the JSON in it does.
+            if encoding != Encoding::Deflate {
+                assert_eq!(decode(encoding, &encoded[..encoded.len() / 2], 1000), refused, "{encoding:?}");
+            }
+            assert_eq!(decode(encoding, b"{\"model\": \"auto\"}", 1000), refused, "{encoding:?}");
+        }
+    }
+
+    #[test]
+    fn a_window_beyond_what_http_allows_is_refused() {
+        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).expect("an encoder");
+        encoder.window_log(27).expect("a window of 128 MiB");
+        encoder.write_all(b"x").expect("memory takes all");
+        let encoded = encoder.finish().expect("memory takes all");
+
+        assert!(decode(Encoding::Zstd, &encoded, 1000).is_err());
+        assert!(decode(Encoding::Brotli, &[BROTLI_LARGE_WINDOW, 30, 0, 0], 1000).is_err());
+    }
+
+    #[test]
+    fn one_known_encoding_is_read_and_several_are_not() {
+        assert_eq!(of(&[]), Ok(Encoding::Identity));
+        assert_eq!(of(&["identity"]), Ok(Encoding::Identity));
+        assert_eq!(of(&["GZip"]), Ok(Encoding::Gzip));
+        assert_eq!(of(&["x-gzip"]), Ok(Encoding::Gzip));
+        assert_eq!(of(&[" br "]), Ok(Encoding::Brotli));
+        assert_eq!(of(&["zstd"]), Ok(Encoding::Zstd));
+        for stacked in [&["gzip, br"][..], &["gzip", "gzip"], &["compress"]] {
+            assert!(matches!(of(stacked), Err(Rejection::UnsupportedEncoding { .. })), "{stacked:?}");
+        }
+    }
+}

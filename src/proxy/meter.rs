@@ -1,0 +1,202 @@
+//! `upstream_response_filter`, `response_body_filter`: measures an answer while it passes, and ends a stream that the
+//! upstream cut in the stream's own shape.
+//!
+//! Nothing waits here: a chunk leaves as it came, see [`UsageFilter`] for the one exception.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Proxy;
+use super::context::RequestContext;
+use super::rejection::Rejection;
+use crate::usage::{Framing, Reader, Shape, UsageEvent, UsageFilter};
+
+/// How long a client may take to read the event that says its stream broke.
+const LAST_WORD: Duration = Duration::from_secs(5);
+
+/// How long a broken HTTP/2 stream stays open after its last event. It ends with a reset, before which h2 (0.4.20,
+/// `pop_frame`) throws away whatever the connection has not sent yet, and nothing tells when that is done.
+const LINGER: Duration = Duration::from_millis(250);
+
+/// What is measured of one successful answer.
+pub(super) struct Meter {
+    /// Reads the body; absent when it is compressed, or neither JSON nor a stream of events.
+    filter: Option<UsageFilter>,
+    framing: Option<Framing>,
+    first: Option<Instant>,
+    last: Option<Instant>,
+}
+
+impl Meter {
+    fn new(headers: &HeaderMap, path: &str, event: UsageEvent) -> Self {
+        let framing = framing(headers).filter(|_| !is_encoded(headers));
+        let reader = framing.map(|framing| Reader::new(Shape::of_path(path), framing));
+        let filter = reader.map(|reader| UsageFilter::new(reader, event));
+        Self { filter, framing, first: None, last: None }
+    }
+
+    /// Returns what was read of the body, if it could be.
+    pub(super) fn reader(&self) -> Option<&Reader> {
+        self.filter.as_ref().map(UsageFilter::reader)
+    }
+
+    /// Returns whether the answer is a stream of events that can be read.
+    pub(super) fn is_stream(&self) -> bool {
+        self.framing == Some(Framing::Events)
+    }
+
+    /// Returns the time from the first chunk to the last; `None` when all came at once.
+    pub(super) fn streamed_for(&self) -> Option<Duration> {
+        Some(self.last?.duration_since(self.first?)).filter(|time| !time.is_zero())
+    }
+
+    /// Notes that a chunk came; returns how long after the one before.
+    fn tick(&mut self, now: Instant) -> Option<Duration> {
+        self.first.get_or_insert(now);
+        self.last.replace(now).map(|last| now.duration_since(last))
+    }
+
+    fn pass(&mut self, body: &mut Option<Bytes>, end_of_stream: bool) {
+        let Some(filter) = &mut self.filter else { return };
+        let passed = body.take().map_or_else(Bytes::new, |chunk| filter.push(chunk));
+        let rest = if end_of_stream { filter.finish() } else { Bytes::new() };
+        let out = if rest.is_empty() { passed } else { [passed, rest].concat().into() };
+        *body = Some(out).filter(|out| !out.is_empty());
+    }
+
+    /// Returns the last words of a stream that the upstream cut; nothing for one that was complete.
+    fn break_off(&mut self, rejection: &Rejection) -> Option<Bytes> {
+        let filter = self.filter.as_mut().filter(|_| self.framing == Some(Framing::Events))?;
+        (!filter.reader().has_ended()).then(|| filter.break_off(rejection.code(), &rejection.to_string()))
+    }
+}
+
+impl Proxy {
+    /// Begins to measure a successful answer.
+    pub(super) fn begin_answer(session: &Session, answer: &mut ResponseHeader, ctx: &mut RequestContext) {
+        ctx.meter = None;
+        if !answer.status.is_success() {
+            return;
+        }
+        let event = if ctx.usage_injected { UsageEvent::Remove } else { UsageEvent::Keep };
+        let meter = Meter::new(&answer.headers, session.req_header().uri.path(), event);
+        if meter.filter.as_ref().is_some_and(UsageFilter::may_shorten) {
+            answer.remove_header(&header::CONTENT_LENGTH); // Pingora chunks an answer without
+        }
+        ctx.meter = Some(meter);
+    }
+
+    /// Reads a chunk of the answer and leaves in `body` what the client gets now.
+    pub(super) fn pass_answer(&self, body: &mut Option<Bytes>, end_of_stream: bool, ctx: &mut RequestContext) {
+        let Some(mut meter) = ctx.meter.take() else { return };
+        if meter.is_stream()
+            && body.as_ref().is_some_and(|chunk| !chunk.is_empty())
+            && let Some(gap) = meter.tick(Instant::now())
+        {
+            self.metrics.chunk_followed(ctx.answering_model(), gap);
+        }
+        meter.pass(body, end_of_stream);
+        ctx.meter = Some(meter);
+    }
+}
+
+/// Tells the client of a stream that the upstream broke off. The answer stays without its proper end, so that a client
+/// that does not know the event sees a broken answer too.
+pub(super) async fn break_off(session: &mut Session, ctx: &mut RequestContext, rejection: &Rejection) {
+    let Some(written) = session.response_written() else { return };
+    if matches!(rejection, Rejection::ClientGone) || written.headers.contains_key(header::CONTENT_LENGTH) {
+        return;
+    }
+    let Some(words) = ctx.meter.as_mut().and_then(|meter| meter.break_off(rejection)) else { return };
+    let written = timeout(LAST_WORD, session.write_response_body(Some(words), false)).await;
+    let is_told = matches!(written, Ok(Ok(()))); // a client that left, or does not read, is told nothing
+    if is_told && session.is_http2() {
+        sleep(LINGER).await;
+    }
+}
+
+fn framing(headers: &HeaderMap) -> Option<Framing> {
+    let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match &*kind {
+        "text/event-stream" => Some(Framing::Events),
+        kind if kind == "application/json" || kind.ends_with("+json") => Some(Framing::Json),
+        _ => None,
+    }
+}
+
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::CONTENT_ENCODING)
+        .iter()
+        .any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn meter(kind: &'static str, encoding: &'static str) -> Meter {
+        let headers = [(header::CONTENT_TYPE, kind), (header::CONTENT_ENCODING, encoding)];
+        let headers = headers.into_iter().filter(|(_, value)| !value.is_empty());
+        let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value))).collect();
+        Meter::new(&headers, "/v1/chat/completions", UsageEvent::Remove)
+    }
+
+    #[test]
+    fn json_and_streams_are_read_unless_they_are_compressed() {
+        for (kind, encoding, read) in [
+            ("application/json", "", true),
+            ("Application/JSON; charset=utf-8", "identity", true),
+            ("application/problem+json", "", true),
+            ("text/event-stream; charset=utf-8", "", true),
+            ("text/event-stream", "gzip", false),
+            ("application/json", "br", false),
+            ("audio/mpeg", "", false),
+            ("", "", false),
+        ] {
+            assert_eq!(meter(kind, encoding).reader().is_some(), read, "{kind} {encoding}");
+        }
+    }
+
+    #[test]
+    fn a_compressed_body_passes_as_it_is() {
+        let mut body = Some(Bytes::from_static(b"data: {\"choices\":["));
+
+        meter("text/event-stream", "gzip").pass(&mut body, false);
+
+        assert_eq!(body.expect("untouched"), "data: {\"choices\":[");
+    }
+
+    #[test]
+    fn what_is_held_back_leaves_at_the_end() {
+        let mut meter = meter("text/event-stream", "");
+        let mut body = Some(Bytes::from_static(b"data: {\"choices\":["));
+
+        meter.pass(&mut body, false);
+        assert_eq!(body, None);
+        meter.pass(&mut body, true);
+
+        assert_eq!(body.expect("what was held back"), "data: {\"choices\":[");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_of_a_stream_is_from_its_first_chunk_to_its_last() {
+        let mut meter = meter("text/event-stream", "");
+
+        let first = meter.tick(Instant::now());
+        let at_once = meter.streamed_for();
+        tokio::time::advance(Duration::from_millis(30)).await;
+        let second = meter.tick(Instant::now());
+
+        assert_eq!((first, at_once), (None, None));
+        assert_eq!((second, meter.streamed_for()), (Some(Duration::from_millis(30)), Some(Duration::from_millis(30))));
+    }
+}

@@ -1,0 +1,186 @@
+//! `GET /v1/models`: the models that clients may ask for, in the shape of the SDK that asks.
+//!
+//! Virtual models come first, in the order of their policies, then the catalog. Nothing says who serves a model.
+
+use bytes::Bytes;
+use http::header;
+use pingora::Result;
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use serde_json::{Value, json};
+
+use super::answer;
+use super::context::RequestContext;
+use super::rejection::{Rejection, Shape};
+use crate::config::{Config, Name};
+
+const PATH: &str = "/v1/models";
+
+/// When models of ours were made: what Anthropic's API says of a model whose date is not known.
+const CREATED_AT: &str = "1970-01-01T00:00:00Z";
+
+/// What a client wants to know of the models.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// All of them.
+    List,
+    /// The one of this name.
+    One(String),
+}
+
+impl Question {
+    /// Returns the question that a path asks, if any.
+    pub(super) fn of_path(path: &str) -> Option<Self> {
+        let rest = path.strip_prefix(PATH)?;
+        match rest.strip_prefix('/') {
+            None if rest.is_empty() => Some(Self::List),
+            Some("") => Some(Self::List),
+            Some(id) => Some(Self::One(unescape(id)?)),
+            None => None,
+        }
+    }
+
+    /// Returns the body of the answer; `None` when there is no such model.
+    pub(super) fn answer(&self, config: &Config, shape: Shape) -> Option<Bytes> {
+        let ids = ids(config);
+        let body = match self {
+            Self::One(wanted) => model(ids.into_iter().find(|id| id == wanted)?, shape),
+            Self::List => list(&ids, shape),
+        };
+        Some(body.to_string().into())
+    }
+}
+
+/// Tells whether there is no model to speak of, so that only the default provider has an answer.
+pub(super) fn has_none(config: &Config) -> bool {
+    ids(config).is_empty()
+}
+
+/// Sends `body` as the whole answer.
+pub(super) async fn send(session: &mut Session, ctx: &RequestContext, body: Bytes) -> Result<()> {
+    if !session.as_downstream_mut().is_body_done() {
+        session.set_keepalive(None); // what is left of a body must not be read as the next request
+    }
+    let mut header = ResponseHeader::build(http::StatusCode::OK, Some(4))?;
+    header.insert_header(header::CONTENT_TYPE, "application/json")?;
+    header.insert_header(header::CONTENT_LENGTH, body.len())?;
+    answer::decorate(&mut header, ctx)?;
+    session.write_response_header(Box::new(header), false).await?;
+    session.write_response_body(Some(body), true).await
+}
+
+/// Returns the refusal of a model that is not there.
+pub(super) fn not_found(config: &Config, model: &str) -> Rejection {
+    let mut known: Vec<_> = config.virtual_models().map(str::to_owned).collect();
+    known.dedup();
+    Rejection::ModelNotFound { model: model.to_owned(), models: known }
+}
+
+/// Returns every name once.
+fn ids(config: &Config) -> Vec<&str> {
+    let mut ids = Vec::new();
+    for id in config.virtual_models().chain(config.models.keys().map(Name::as_str)) {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    ids
+}
+
+fn list(ids: &[&str], shape: Shape) -> Value {
+    let data: Vec<_> = ids.iter().map(|id| model(id, shape)).collect();
+    match shape {
+        Shape::OpenAi => json!({"object": "list", "data": data}),
+        Shape::Anthropic => {
+            json!({"data": data, "has_more": false, "first_id": ids.first(), "last_id": ids.last()})
+        }
+    }
+}
+
+fn model(id: &str, shape: Shape) -> Value {
+    match shape {
+        Shape::OpenAi => json!({"id": id, "object": "model", "created": 0, "owned_by": "pointsman"}),
+        Shape::Anthropic => json!({"type": "model", "id": id, "display_name": id, "created_at": CREATED_AT}),
+    }
+}
+
+/// Resolves the percent signs of a path; `None` when what they say is no text.
+fn unescape(path: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let escaped = (first == b'%').then(|| after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok()));
+        match escaped {
+            Some(digits) => {
+                bytes.push(u8::from_str_radix(digits?, 16).ok()?);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        let text = "version: 1
+listen: {address: 127.0.0.1:0}
+providers: {one: {base_url: 'http://127.0.0.1:1/v1'}}
+models: {org/small: {provider: one}, big: {provider: one}}
+classifiers: {c: {bundle: b}}
+policies:
+  - {name: p, match: {model: [auto, 'gpt-*', big]}, strategy: {kind: tiers, classifier: c, tiers: {a: big}, otherwise: big}}
+";
+        Config::parse(text, "p.yaml").expect("a good file")
+    }
+
+    fn answer(path: &str, shape: Shape) -> Option<Value> {
+        let body = Question::of_path(path).expect("a question").answer(&config(), shape)?;
+        Some(serde_json::from_slice(&body).expect("JSON"))
+    }
+
+    #[test]
+    fn virtual_models_come_first_then_the_catalog_each_once() {
+        let list = answer("/v1/models", Shape::OpenAi).expect("a list");
+
+        let ids: Vec<_> = list["data"].as_array().expect("models").iter().map(|model| &model["id"]).collect();
+        assert_eq!(ids, ["auto", "big", "org/small"]);
+        assert_eq!(list["object"], "list");
+        assert_eq!(list["data"][0], json!({"id": "auto", "object": "model", "created": 0, "owned_by": "pointsman"}));
+    }
+
+    #[test]
+    fn anthropic_clients_get_their_page() {
+        let page = answer("/v1/models/", Shape::Anthropic).expect("a page");
+
+        assert_eq!(
+            (&page["first_id"], &page["last_id"], &page["has_more"]),
+            (&json!("auto"), &json!("org/small"), &json!(false))
+        );
+        assert_eq!(
+            page["data"][1],
+            json!({"type": "model", "id": "big", "display_name": "big", "created_at": "1970-01-01T00:00:00Z"})
+        );
+    }
+
+    #[test]
+    fn one_model_is_found_by_its_name_however_it_is_escaped() {
+        for path in ["/v1/models/org/small", "/v1/models/org%2Fsmall", "/v1/models/org%2fsm%61ll"] {
+            assert_eq!(answer(path, Shape::OpenAi).expect("a model")["id"], "org/small", "{path}");
+        }
+        assert_eq!(answer("/v1/models/gpt-4", Shape::OpenAi), None);
+    }
+
+    #[test]
+    fn only_the_models_path_asks() {
+        for path in ["/v1/modelsx", "/v1", "/models", "/v1/models/%zz", "/v1/models/%f", "/v1/models/%ff"] {
+            assert_eq!(Question::of_path(path), None, "{path}");
+        }
+    }
+}

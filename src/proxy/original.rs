@@ -1,0 +1,46 @@
+//! The body as the client meant it, from which every attempt's body is made.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::prompt::{Dialect, Prompt};
+use crate::upstream::Target;
+
+/// A body that was read, and what must be known of it to send it to one model or another.
+#[derive(Debug, Clone)]
+pub(super) struct Original {
+    /// The whole body, decoded and otherwise untouched.
+    pub(super) body: Bytes,
+    /// The API that it is written for.
+    pub(super) dialect: Dialect,
+    /// Where it names its model.
+    pub(super) model_span: Range<usize>,
+    /// Whether the client wants a stream.
+    pub(super) stream: bool,
+    /// Whether the client itself asked for an event with the usage.
+    include_usage: bool,
+}
+
+impl Original {
+    /// Keeps `body`, which `prompt` was read from.
+    pub(super) fn new(body: &Bytes, prompt: &Prompt<'_>) -> Self {
+        Self {
+            body: body.clone(),
+            dialect: prompt.dialect,
+            model_span: prompt.model_span.clone(),
+            stream: prompt.parameters.stream,
+            include_usage: prompt.parameters.include_usage,
+        }
+    }
+
+    /// Returns whether `target`'s stream will hold an event with the usage only because we ask for it.
+    pub(super) fn gets_usage_unasked(&self, target: &Target) -> bool {
+        self.stream && !self.include_usage && self.dialect.has_stream_options() && target.asks_for_usage
+    }
+
+    /// Returns the body for `target`: with its model's name, and adapted by its rules. One copy at most.
+    pub(super) fn body_for(&self, target: &Target) -> Bytes {
+        target.edits(self.dialect, self.stream).apply(&self.body, self.model_span.clone(), &target.upstream_name)
+    }
+}

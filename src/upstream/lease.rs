@@ -1,0 +1,153 @@
+//! A request's place at a peer: counted until it is dropped, and the way back for what became of the request.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::breaker::Ticket;
+use super::peer::{Peer, PeerId};
+use super::resolver::ResolveError;
+use crate::config::Breaker;
+use crate::telemetry::ProviderMetrics;
+
+/// An address to connect to now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The peer, as the operator wrote it.
+    pub peer: Arc<str>,
+    /// What its name resolved to.
+    pub address: SocketAddr,
+}
+
+/// A request's place at a peer. Dropping it gives the place back; without a report it says nothing about the peer.
+#[derive(Debug)]
+pub struct Lease {
+    /// Where to connect.
+    pub endpoint: Endpoint,
+    hold: Hold,
+    _place: Place,
+}
+
+/// What became of a request, as far as its peer is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was answered with this status; 500 and above are failures of the peer.
+    Answered(u16),
+    /// No connection: refused, unreachable, or a handshake failed.
+    ConnectFailed,
+    /// The peer was silent for too long.
+    Timeout,
+    /// The connection broke, before the answer or within it.
+    Broken,
+    /// It says nothing about the peer: the client left, or a reused connection had been closed meanwhile.
+    Cancelled,
+}
+
+/// Why there is no peer to ask.
+#[derive(Debug, thiserror::Error)]
+pub enum NoPeer {
+    /// Health checks say that all are down, and `fail_open` is false.
+    #[error("every peer is down")]
+    AllEjected,
+    /// As many requests are in flight as `max_concurrent` allows.
+    #[error("as many requests are in flight as are allowed")]
+    AtLimit,
+    /// No peer's name resolves.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+}
+
+/// A request at a peer whose address may not be known yet.
+#[derive(Debug)]
+pub(super) struct Hold {
+    peer: Arc<Peer>,
+    ticket: Ticket,
+    breaker: Breaker,
+    reported: AtomicBool,
+}
+
+/// How many requests a provider is answering.
+#[derive(Debug)]
+pub(super) struct Load {
+    in_flight: AtomicUsize,
+    metrics: ProviderMetrics,
+}
+
+/// One of a provider's requests in flight.
+#[derive(Debug)]
+pub(super) struct Place(Arc<Load>);
+
+impl Lease {
+    pub(super) fn new(address: SocketAddr, hold: Hold, place: Place) -> Self {
+        Self { endpoint: Endpoint { peer: Arc::clone(hold.peer.label()), address }, hold, _place: place }
+    }
+
+    /// Returns the peer, to be passed to the next pick when it failed this request.
+    #[must_use]
+    pub fn peer(&self) -> PeerId {
+        self.hold.peer.id()
+    }
+
+    /// Tells the peer's breaker what became of the request. A failure counts although an answer had begun; anything else
+    /// counts once.
+    pub fn report(&self, outcome: Outcome) {
+        self.hold.report(outcome);
+    }
+}
+
+impl Hold {
+    pub(super) fn new(peer: Arc<Peer>, ticket: Ticket, breaker: Breaker) -> Self {
+        peer.begin();
+        Self { peer, ticket, breaker, reported: AtomicBool::new(false) }
+    }
+
+    pub(super) fn peer(&self) -> &Arc<Peer> {
+        &self.peer
+    }
+
+    pub(super) fn report(&self, outcome: Outcome) {
+        let is_first = !self.reported.swap(true, Ordering::Relaxed);
+        // The first report gives a trial's place back.
+        let ticket = Ticket { trial: self.ticket.trial && is_first, ..self.ticket };
+        match outcome {
+            Outcome::Answered(..500) if is_first => self.peer.succeeded(ticket, &self.breaker),
+            Outcome::Cancelled if is_first => self.peer.cancelled(ticket),
+            Outcome::Answered(..500) | Outcome::Cancelled => {}
+            Outcome::Answered(_) | Outcome::ConnectFailed | Outcome::Timeout | Outcome::Broken => {
+                self.peer.failed(ticket, &self.breaker);
+            }
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.peer.end();
+        if !*self.reported.get_mut() {
+            self.report(Outcome::Cancelled);
+        }
+    }
+}
+
+impl Load {
+    pub(super) fn new(metrics: ProviderMetrics) -> Self {
+        Self { in_flight: AtomicUsize::new(0), metrics }
+    }
+
+    /// Takes a place, unless `limit` places are taken.
+    pub(super) fn enter(self: &Arc<Self>, limit: usize) -> Option<Place> {
+        if self.in_flight.fetch_add(1, Ordering::Relaxed) >= limit {
+            self.in_flight.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        self.metrics.began();
+        Some(Place(Arc::clone(self)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.metrics.ended();
+    }
+}

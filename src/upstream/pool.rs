@@ -1,0 +1,111 @@
+//! Chooses a peer: among those that can be used, by the provider's balance; when there is none, the least bad one.
+//!
+//! Peers that this request tried already come after all others that can be used. When no peer can be used, ejecting all
+//! of them would turn a partial outage into a whole one, so the pool fails open: any peer is tried, those that health
+//! checks have not found down first. Only `health_check.fail_open: false` refuses, and only when checks say that all
+//! are down.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::time::Instant;
+
+use super::breaker::Ticket;
+use super::peer::{Peer, PeerId, weight};
+use crate::config::{Balance, Breaker};
+
+/// A provider's peers and how one of them is chosen.
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub(super) peers: Vec<Arc<Peer>>,
+    pub(super) balance: Balance,
+    pub(super) breaker: Breaker,
+    pub(super) fail_open: bool,
+    pub(super) turn: AtomicUsize,
+}
+
+/// What a request wants of its peer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish<'w> {
+    /// Requests with the same key want the same peer.
+    pub(super) key: Option<u64>,
+    /// Peers that failed this request already.
+    pub(super) tried: &'w [PeerId],
+    /// Peers whose name did not resolve a moment ago.
+    pub(super) unreachable: &'w [PeerId],
+}
+
+/// A peer, and what lets the request through to it.
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub(super) peer: Arc<Peer>,
+    pub(super) ticket: Ticket,
+    /// Counts the choices, to take addresses in turn.
+    pub(super) turn: usize,
+}
+
+impl Pool {
+    /// Chooses a peer; `None` when all were unreachable, or are down and must not be tried.
+    pub(super) fn choose(&self, wish: Wish<'_>) -> Option<Choice> {
+        let now = Instant::now();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        for is_fresh in [true, false] {
+            let wanted = |peer: &&Arc<Peer>| {
+                wish.allows(peer) && wish.is_fresh(peer) == is_fresh && peer.is_usable(now, &self.breaker)
+            };
+            // Another request may take the last trial in between; then the peer is no longer usable.
+            while let Some(peer) = self.best(turn, wish.key, wanted) {
+                if let Some(ticket) = peer.admit(now, &self.breaker) {
+                    return Some(Choice { peer: Arc::clone(peer), ticket, turn });
+                }
+            }
+        }
+        self.least_bad(turn, wish)
+    }
+
+    fn best<'p>(
+        &'p self,
+        turn: usize,
+        key: Option<u64>,
+        wanted: impl Fn(&&'p Arc<Peer>) -> bool,
+    ) -> Option<&'p Arc<Peer>> {
+        match (self.balance, key) {
+            (Balance::PrefixHash, Some(key)) => {
+                self.peers.iter().filter(wanted).max_by_key(|peer| weight(key, peer.label()))
+            }
+            (Balance::LeastRequests, _) => self.from(turn).filter(wanted).min_by_key(|peer| peer.in_flight()),
+            _ => {
+                // Counted among those that are wanted, so that the neighbour of an ejected peer gets no double share.
+                let count = self.peers.iter().filter(&wanted).count();
+                let nth = turn.checked_rem(count)?;
+                self.peers.iter().filter(&wanted).nth(nth).or_else(|| self.peers.iter().find(&wanted))
+            }
+        }
+    }
+
+    fn least_bad(&self, turn: usize, wish: Wish<'_>) -> Option<Choice> {
+        if !self.fail_open && self.peers.iter().all(|peer| peer.is_down()) {
+            return None;
+        }
+        let candidates = self.from(turn).filter(|peer| wish.allows(peer));
+        let badness = |peer: &&Arc<Peer>| (peer.is_down(), !wish.is_fresh(peer), peer.in_flight());
+        let peer = candidates.min_by_key(badness)?;
+        Some(Choice { peer: Arc::clone(peer), ticket: peer.force(), turn })
+    }
+
+    /// Iterates over all peers, starting with the one in turn: ties go to the first.
+    fn from(&self, turn: usize) -> impl Iterator<Item = &Arc<Peer>> {
+        let (before, after) = self.peers.split_at(turn % self.peers.len());
+        after.iter().chain(before)
+    }
+}
+
+impl Wish<'_> {
+    fn allows(&self, peer: &Peer) -> bool {
+        !self.unreachable.contains(&peer.id())
+    }
+
+    fn is_fresh(&self, peer: &Peer) -> bool {
+        !self.tried.contains(&peer.id())
+    }
+}

@@ -1,0 +1,90 @@
+//! The certificate authorities that an operator trusts for one provider.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::path::Path;
+use std::sync::Arc;
+
+use pingora::utils::tls::{WrappedX509, parse_x509};
+use x509_parser::pem::Pem;
+
+/// Certificates of authorities, in the one form that Pingora takes: made once, because it is asked for by every request.
+#[derive(Clone)]
+pub struct Trust(Arc<[WrappedX509]>);
+
+impl Trust {
+    /// Reads every certificate of the PEM file at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read, or holds something else than certificates, or none.
+    pub(super) fn read(path: &Path) -> Result<Self, String> {
+        let shown = path.display();
+        let pem = std::fs::read(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+        let mut certificates = Vec::new();
+        for block in Pem::iter_from_buffer(&pem) {
+            let block = block.map_err(|_| format!("`{shown}` is not a PEM file"))?;
+            // Pingora panics over what is no certificate.
+            if block.label != "CERTIFICATE" || block.parse_x509().is_err() {
+                return Err(format!("`{shown}` holds something that is no certificate (allowed: certificates in PEM)"));
+            }
+            certificates.push(WrappedX509::new(block.contents, parse_x509));
+        }
+        if certificates.is_empty() {
+            return Err(format!("`{shown}` holds no certificate (allowed: certificates in PEM)"));
+        }
+        Ok(Self(certificates.into()))
+    }
+
+    /// Returns the certificates.
+    #[must_use]
+    pub const fn authorities(&self) -> &Arc<[WrappedX509]> {
+        &self.0
+    }
+}
+
+impl Hash for Trust {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for certificate in &*self.0 {
+            certificate.borrow_raw_cert().hash(state);
+        }
+    }
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Trust({} certificates)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Trust, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("ca.pem");
+        std::fs::write(&file, text).expect("written");
+        Trust::read(&file)
+    }
+
+    #[test]
+    fn every_certificate_of_a_file_is_read() {
+        let pem = include_str!("../../tests/fixtures/tls/ca.pem");
+
+        let trust = read(&format!("{pem}{pem}")).expect("two certificates");
+
+        assert_eq!(trust.authorities().len(), 2);
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_refused_and_not_repeated() {
+        let key = include_str!("../../tests/fixtures/tls/server.key");
+        let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+
+        for text in [key, garbage, "", "nonsense"] {
+            let error = read(text).expect_err(text);
+            assert!(error.contains("(allowed: certificates in PEM)"), "{error}");
+        }
+        assert!(Trust::read(Path::new("/no/such/file")).expect_err("no file").starts_with("cannot read"));
+    }
+}

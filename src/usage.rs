@@ -1,0 +1,306 @@
+//! Token usage out of answers as they pass, without keeping them.
+//!
+//! A [`Reader`] is fed an answer's chunks, cut anywhere, and knows afterwards what the upstream said it used, whether
+//! the answer ended as its API says, and enough of its text to estimate what the upstream did not say. Events and whole
+//! JSON answers go through the same scanner, which keeps the `usage` object (4 KiB at most) and a sample of the text
+//! (8 KiB at most), never an event or an answer: those of the responses API repeat the whole output.
+//!
+//! A [`UsageFilter`] passes the bytes on, without the usage event that only Pointsman asked for.
+//!
+//! Pure: the caller has the clock and the socket. What an upstream sends is not trusted here; nonsense is no usage.
+
+mod anthropic;
+mod filter;
+mod openai;
+mod responses;
+mod sample;
+mod scan;
+mod sse;
+
+use serde_json::Value;
+
+use crate::config::Price;
+use crate::features::TokenCounter;
+
+pub use self::filter::{UsageEvent, UsageFilter};
+use self::sample::Sample;
+use self::scan::{Choices, Scan};
+use self::sse::{Lines, Piece};
+
+/// More tokens than any answer has: a number above it is a mistake that must not spoil the counters.
+const MAX_TOKENS: u64 = 1 << 30;
+
+/// Tokens that a request used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Of the prompt, `cached` ones included.
+    pub input: u64,
+    /// Of the answer, `reasoning` ones included.
+    pub output: u64,
+    /// Of the prompt, those that the upstream had in its cache.
+    pub cached: u64,
+    /// Of the answer, those that nobody sees.
+    pub reasoning: u64,
+    /// Whether `input` or `output` was estimated because the upstream did not say.
+    pub estimated: bool,
+}
+
+/// How an API writes its answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// OpenAI's chat completions, completions and embeddings.
+    OpenAi,
+    /// OpenAI's responses.
+    Responses,
+    /// Anthropic's messages.
+    Anthropic,
+}
+
+/// How an answer travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// One JSON document.
+    Json,
+    /// A `text/event-stream`.
+    Events,
+}
+
+/// Reads the usage out of one answer.
+#[derive(Debug)]
+pub struct Reader {
+    framing: Framing,
+    lines: Lines,
+    state: State,
+}
+
+/// What an upstream said so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Counts {
+    input: Option<u64>,
+    output: Option<u64>,
+    cached: Option<u64>,
+    reasoning: Option<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    shape: Shape,
+    scan: Scan,
+    text: Sample,
+    counts: Counts,
+    /// How much of `[DONE]` the current event's data is; `None` once it is something else.
+    done: Option<usize>,
+    ended: bool,
+}
+
+/// An event that ended in the chunk at hand.
+#[derive(Debug, Clone, Copy)]
+struct Ended {
+    /// Where it began, unless that was in an earlier chunk.
+    start: Option<usize>,
+    end: usize,
+    verdict: Verdict,
+}
+
+/// Whether an event is the one that carries the usage and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Usage,
+    Other,
+}
+
+impl Usage {
+    /// Returns what this costs in US dollars. Cached input without a price of its own costs as much as other input.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^52")]
+    pub fn cost(&self, price: &Price) -> f64 {
+        let cached = self.cached.min(self.input);
+        let input = (self.input - cached) as f64 * price.input;
+        let cached = cached as f64 * price.cached_input.unwrap_or(price.input);
+        (input + cached + self.output as f64 * price.output) / 1e6
+    }
+}
+
+impl Shape {
+    /// Returns the shape of the answers to requests for `path`.
+    #[must_use]
+    pub fn of_path(path: &str) -> Self {
+        match path.trim_end_matches('/').rsplit('/').next() {
+            Some("messages") => Self::Anthropic,
+            Some("responses") => Self::Responses,
+            _ => Self::OpenAi,
+        }
+    }
+
+    /// Returns the event that tells a client its stream broke, as this API writes it.
+    #[must_use]
+    pub fn error_event(self, code: &str, message: &str) -> String {
+        match self {
+            Self::OpenAi => openai::error_event(code, message),
+            Self::Responses => responses::error_event(code, message),
+            Self::Anthropic => anthropic::error_event(code, message),
+        }
+    }
+
+    const fn text_keys(self, framing: Framing) -> &'static [&'static str] {
+        match (self, framing) {
+            (Self::OpenAi, _) => openai::TEXT,
+            (Self::Responses, Framing::Json) => responses::TEXT,
+            (Self::Responses, Framing::Events) => responses::TEXT_IN_STREAM,
+            (Self::Anthropic, _) => anthropic::TEXT,
+        }
+    }
+
+    fn counts(self, usage: &Value) -> Counts {
+        match self {
+            Self::OpenAi => openai::counts(usage),
+            Self::Responses => responses::counts(usage),
+            Self::Anthropic => anthropic::counts(usage),
+        }
+    }
+}
+
+impl Reader {
+    /// Makes a reader for one answer.
+    #[must_use]
+    pub fn new(shape: Shape, framing: Framing) -> Self {
+        let state = State {
+            shape,
+            scan: Scan::new(shape.text_keys(framing)),
+            text: Sample::default(),
+            counts: Counts::default(),
+            done: None,
+            ended: false,
+        };
+        Self { framing, lines: Lines::default(), state }
+    }
+
+    /// Reads on.
+    pub fn push(&mut self, chunk: &[u8]) {
+        self.read(chunk, |_| {});
+    }
+
+    /// Returns whether the answer came to the end that its API says: a whole JSON object, `[DONE]`, `message_stop`,
+    /// `response.completed` and the like.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        match self.framing {
+            Framing::Json => self.state.scan.is_complete(),
+            Framing::Events => self.state.ended,
+        }
+    }
+
+    /// Returns how many bytes of generated text passed.
+    #[must_use]
+    pub fn text_bytes(&self) -> u64 {
+        self.state.text.bytes()
+    }
+
+    /// Returns what the answer used; `None` if it neither said so nor had any text.
+    ///
+    /// What the upstream did not say is estimated: the input as `prompt_tokens`, the output by counting the text's
+    /// tokens (all of a short text, a sample of a long one), which takes under a millisecond.
+    #[must_use]
+    pub fn usage(&self, prompt_tokens: u64, counter: &TokenCounter) -> Option<Usage> {
+        let counts = self.state.counts;
+        if counts == Counts::default() && self.state.text.bytes() == 0 {
+            return None;
+        }
+        Some(Usage {
+            input: counts.input.unwrap_or(prompt_tokens).min(MAX_TOKENS),
+            output: counts.output.unwrap_or_else(|| self.state.text.tokens(counter)).min(MAX_TOKENS),
+            cached: counts.cached.unwrap_or_default().min(MAX_TOKENS),
+            reasoning: counts.reasoning.unwrap_or_default().min(MAX_TOKENS),
+            estimated: self.is_estimated(),
+        })
+    }
+
+    /// An answer that names its input only has none to estimate: embeddings have no output.
+    fn is_estimated(&self) -> bool {
+        let Counts { input, output, .. } = self.state.counts;
+        input.is_none() || (output.is_none() && self.state.text.bytes() > 0)
+    }
+
+    /// Reads on and reports every event that ends; returns where the last one began, if it did so in this chunk.
+    fn read(&mut self, chunk: &[u8], mut ended: impl FnMut(Ended)) -> Option<usize> {
+        let Self { framing, lines, state } = self;
+        if *framing == Framing::Json {
+            state.feed(chunk);
+            state.settle();
+            return None;
+        }
+        let mut start = None;
+        lines.feed(chunk, |piece| match piece {
+            Piece::Opened(at) => {
+                start = Some(at);
+                state.scan.reset();
+                state.done = Some(0);
+            }
+            Piece::Data(bytes) => state.data(bytes),
+            Piece::Joined => state.feed(b"\n"),
+            Piece::Ended(end) => {
+                let verdict = state.verdict();
+                state.end_event();
+                ended(Ended { start: start.take(), end, verdict });
+            }
+        });
+        start
+    }
+
+    fn has_usage_events(&self) -> bool {
+        self.framing == Framing::Events && self.state.shape == Shape::OpenAi
+    }
+
+    /// Returns whether an event is open that may yet turn out to be the usage event.
+    fn may_become_usage(&self) -> bool {
+        let scan = &self.state.scan;
+        let is_other = scan.is_complete() && self.state.verdict() == Verdict::Other;
+        self.lines.is_open() && !scan.is_alien() && scan.choices() != Choices::Filled && !is_other
+    }
+}
+
+impl State {
+    fn data(&mut self, bytes: &[u8]) {
+        let rest = self.done.map(|matched| &openai::DONE[matched..]);
+        self.done =
+            rest.and_then(|rest| rest.starts_with(bytes).then(|| openai::DONE.len() - rest.len() + bytes.len()));
+        self.feed(bytes);
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
+        self.scan.feed(bytes, &mut self.text);
+    }
+
+    fn verdict(&self) -> Verdict {
+        let scan = &self.scan;
+        let only_usage = scan.is_complete() && scan.choices() == Choices::Empty && scan.has_usage();
+        if only_usage && self.shape == Shape::OpenAi { Verdict::Usage } else { Verdict::Other }
+    }
+
+    fn end_event(&mut self) {
+        self.ended |= match self.shape {
+            Shape::OpenAi => self.done == Some(openai::DONE.len()),
+            Shape::Responses => responses::ENDS.iter().any(|kind| self.scan.is_kind(kind)),
+            Shape::Anthropic => self.scan.is_kind(anthropic::END),
+        };
+        self.settle();
+    }
+
+    /// Adds what the document at hand says; the newest number counts, as streams count up.
+    fn settle(&mut self) {
+        let Some(usage) = self.scan.take_usage() else { return };
+        let mut counts = self.shape.counts(&usage);
+        if self.shape == Shape::Anthropic && self.scan.is_kind(anthropic::START) {
+            counts.output = None;
+        }
+        self.counts = Counts {
+            input: counts.input.or(self.counts.input),
+            output: counts.output.or(self.counts.output),
+            cached: counts.cached.or(self.counts.cached),
+            reasoning: counts.reasoning.or(self.counts.reasoning),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests;

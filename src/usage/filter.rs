@@ -1,0 +1,128 @@
+//! Passes an answer on without the usage event that the client did not ask for.
+
+use bytes::{Bytes, BytesMut};
+
+use super::{Reader, Verdict};
+
+/// The largest event that is held back; the usage event has a few hundred bytes.
+const MAX_HELD: usize = 64 * 1024;
+
+/// Whether the usage event reaches the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsageEvent {
+    /// The client asked for it, or nobody did.
+    Keep,
+    /// Pointsman asked for it, the client did not.
+    Remove,
+}
+
+/// Reads an answer as it passes and removes at most whole events from it.
+///
+/// Every byte is passed on in the chunk that it came in, with one exception: while the usage event is to be removed,
+/// an event whose end or first choice is still to come is held back, `MAX_HELD` bytes at most. The client could not
+/// use half an event anyway, so no event is ever late.
+#[derive(Debug)]
+pub struct UsageFilter {
+    pub(super) reader: Reader,
+    event: UsageEvent,
+    /// The beginning of the event that is open, when it may turn out to be the one to remove.
+    held: BytesMut,
+    /// Whether some of the open event was passed on.
+    released: bool,
+    /// Whether the line feed that may come next belongs to a removed event.
+    half_removed: bool,
+}
+
+impl UsageFilter {
+    /// Makes a filter for the answer that `reader` reads. Only streams of OpenAI's shape have usage events.
+    #[must_use]
+    pub fn new(reader: Reader, event: UsageEvent) -> Self {
+        let event = if reader.has_usage_events() { event } else { UsageEvent::Keep };
+        Self { reader, event, held: BytesMut::new(), released: false, half_removed: false }
+    }
+
+    /// Returns what has been read.
+    #[must_use]
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Returns whether bytes may be removed, so that the answer's length is not known beforehand.
+    #[must_use]
+    pub fn may_shorten(&self) -> bool {
+        self.event == UsageEvent::Remove
+    }
+
+    /// Takes a chunk and returns what to pass on now, which may be nothing.
+    pub fn push(&mut self, chunk: Bytes) -> Bytes {
+        match self.event {
+            UsageEvent::Keep => {
+                self.reader.push(&chunk);
+                chunk
+            }
+            UsageEvent::Remove if chunk.is_empty() => chunk,
+            UsageEvent::Remove => self.sift(&chunk),
+        }
+    }
+
+    /// Returns what is left when the answer has ended.
+    pub fn finish(&mut self) -> Bytes {
+        let held = self.held.split().freeze();
+        if self.reader.state.verdict() == Verdict::Usage { Bytes::new() } else { held }
+    }
+
+    /// Returns what to send when the upstream broke off amid a stream: the end of what is half sent, then an error event
+    /// in the stream's own shape. Half an event that the client has seen nothing of is dropped.
+    pub fn break_off(&mut self, code: &str, message: &str) -> Bytes {
+        let seen_half = self.reader.lines.is_amid() && self.held.is_empty();
+        self.held.clear();
+        let end = if seen_half { "\n\n" } else { "" };
+        format!("{end}{}", self.reader.state.shape.error_event(code, message)).into()
+    }
+
+    fn sift(&mut self, chunk: &Bytes) -> Bytes {
+        let Self { reader, held, released, half_removed, .. } = self;
+        let mut from = usize::from(std::mem::take(half_removed) && chunk[0] == b'\n');
+        let mut pieces: Vec<Bytes> = Vec::new();
+        let opened = reader.read(chunk, |event| {
+            if event.verdict == Verdict::Usage && !*released {
+                pieces.extend(event.start.filter(|start| *start > from).map(|start| chunk.slice(from..start)));
+                held.clear();
+                let is_cr = chunk[event.end - 1] == b'\r';
+                *half_removed = is_cr && event.end == chunk.len();
+                from = event.end + usize::from(is_cr && chunk.get(event.end) == Some(&b'\n'));
+            } else if !held.is_empty() {
+                pieces.insert(0, held.split().freeze()); // only the chunk's first event can have begun before it
+            }
+            *released = false;
+        });
+        let keep = self.hold_from(opened, from, chunk.len());
+        if keep == chunk.len() && !self.held.is_empty() {
+            pieces.insert(0, self.held.split().freeze());
+        }
+        self.held.extend_from_slice(&chunk[keep..]);
+        if from < keep {
+            pieces.push(chunk.slice(from..keep));
+        }
+        joined(pieces)
+    }
+
+    /// Returns from where on the chunk is held back.
+    fn hold_from(&mut self, opened: Option<usize>, from: usize, length: usize) -> usize {
+        if self.released || !self.reader.may_become_usage() {
+            return length;
+        }
+        let keep = opened.unwrap_or_default().max(from);
+        self.released = self.held.len() + length - keep > MAX_HELD;
+        if self.released { length } else { keep }
+    }
+}
+
+/// Copies only when something was held or removed.
+fn joined(mut pieces: Vec<Bytes>) -> Bytes {
+    match pieces.len() {
+        0 => Bytes::new(),
+        1 => pieces.remove(0),
+        _ => pieces.concat().into(),
+    }
+}

@@ -1,0 +1,26 @@
+//! Chat completions, legacy completions and embeddings, as OpenAI and the servers that speak like it answer them.
+
+use serde_json::{Value, json};
+
+use super::Counts;
+
+/// What the keys of generated text are called; the reasoning ones are other servers'.
+pub(super) const TEXT: &[&str] = &["content", "text", "reasoning_content", "reasoning", "refusal", "arguments"];
+
+/// The data of the event that ends a stream.
+pub(super) const DONE: &[u8] = b"[DONE]";
+
+pub(super) fn counts(usage: &Value) -> Counts {
+    Counts {
+        input: usage["prompt_tokens"].as_u64(),
+        output: usage["completion_tokens"].as_u64(),
+        cached: usage["prompt_tokens_details"]["cached_tokens"].as_u64(),
+        reasoning: usage["completion_tokens_details"]["reasoning_tokens"].as_u64(),
+    }
+}
+
+/// Returns the event that says a stream broke.
+pub(super) fn error_event(code: &str, message: &str) -> String {
+    let error = json!({"error": {"message": message, "type": "server_error", "param": null, "code": code}});
+    format!("data: {error}\n\n")
+}

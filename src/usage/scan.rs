@@ -1,0 +1,410 @@
+//! Reads one JSON document as it passes and keeps what accounting needs: the `usage` object, the `type`, whether
+//! `choices` is empty, and a sample of the text.
+//!
+//! A document is never buffered: an answer of any size costs [`MAX_USAGE`] bytes and a few words of state, wherever in it
+//! the chunks are cut. What is no JSON is no error here, it just yields nothing.
+
+use memchr::memchr2;
+use serde_json::Value;
+
+use super::sample::Sample;
+
+/// The largest `usage` object that is read; the largest of today's has 600 bytes.
+const MAX_USAGE: usize = 4096;
+/// The longest name or type that is told apart.
+const MAX_NAME: usize = 24;
+
+/// The state of reading one document.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    text_keys: &'static [&'static str],
+    depth: u32,
+    string: Option<Purpose>,
+    escape: Escape,
+    name: Name,
+    /// Whose value comes next; `None` where a name may come.
+    key: Option<Key>,
+    /// The key on the first level that leads here.
+    outer: Option<Key>,
+    capture: Option<u32>,
+    captured: Vec<u8>,
+    usage: Option<Value>,
+    kind: Name,
+    choices: Choices,
+    opened: bool,
+    alien: bool,
+}
+
+/// What is known of the top-level `choices`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Choices {
+    /// Not seen.
+    #[default]
+    Absent,
+    /// An array whose first element or end is still to come.
+    Opened,
+    /// An empty array.
+    Empty,
+    /// At least one.
+    Filled,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Key {
+    Type,
+    Choices,
+    Usage,
+    Envelope,
+    Text,
+    Other,
+}
+
+/// What the bytes of a string are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Name,
+    Kind,
+    Text,
+    Nothing,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+enum Escape {
+    #[default]
+    None,
+    Begun,
+    Hex {
+        digits: u8,
+        value: u32,
+    },
+}
+
+/// A short string; a longer one, or one with escapes, equals nothing.
+#[derive(Debug, Clone, Copy, Default)]
+struct Name {
+    bytes: [u8; MAX_NAME],
+    length: usize,
+    spoilt: bool,
+}
+
+impl Scan {
+    pub(super) fn new(text_keys: &'static [&'static str]) -> Self {
+        Self { text_keys, ..Self::default() }
+    }
+
+    /// Starts a new document.
+    pub(super) fn reset(&mut self) {
+        let mut captured = std::mem::take(&mut self.captured);
+        captured.clear();
+        *self = Self { captured, ..Self::new(self.text_keys) };
+    }
+
+    /// Reads on.
+    pub(super) fn feed(&mut self, mut bytes: &[u8], text: &mut Sample) {
+        while !bytes.is_empty() {
+            let capture = self.capture;
+            let consumed = match self.string {
+                Some(purpose) => self.quoted(purpose, bytes, text),
+                None => self.structure(bytes),
+            };
+            if let Some(depth) = capture {
+                self.keep(depth, &bytes[..consumed]);
+            }
+            bytes = &bytes[consumed..];
+        }
+    }
+
+    /// Takes the last `usage` object that was complete.
+    pub(super) fn take_usage(&mut self) -> Option<Value> {
+        self.usage.take()
+    }
+
+    pub(super) fn has_usage(&self) -> bool {
+        self.usage.is_some()
+    }
+
+    pub(super) fn choices(&self) -> Choices {
+        self.choices
+    }
+
+    /// Returns whether the document's top-level `type` is `kind`.
+    pub(super) fn is_kind(&self, kind: &str) -> bool {
+        self.kind.is(kind)
+    }
+
+    /// Returns whether the document was an object and is over.
+    pub(super) fn is_complete(&self) -> bool {
+        self.opened && self.depth == 0 && !self.alien
+    }
+
+    /// Returns whether this is anything but an object.
+    pub(super) fn is_alien(&self) -> bool {
+        self.alien
+    }
+
+    /// Reads up to the next structural character.
+    fn structure(&mut self, bytes: &[u8]) -> usize {
+        let end = bytes.iter().position(|byte| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']' | b':' | b','));
+        let run = &bytes[..end.unwrap_or(bytes.len())];
+        let blank = run.iter().all(u8::is_ascii_whitespace);
+        let byte = end.map(|end| bytes[end]);
+        if self.depth == 0 {
+            self.alien |= !blank || byte.is_some_and(|byte| byte != b'{' || self.opened);
+        }
+        if self.choices == Choices::Opened && (!blank || byte.is_some()) {
+            self.choices = if blank && byte == Some(b']') { Choices::Empty } else { Choices::Filled };
+        }
+        if let Some(byte) = byte {
+            self.step(byte);
+        }
+        run.len() + usize::from(byte.is_some())
+    }
+
+    fn step(&mut self, byte: u8) {
+        match byte {
+            b'"' => self.open_string(),
+            b'{' | b'[' => self.open(byte),
+            b'}' | b']' => {
+                self.depth = self.depth.saturating_sub(1);
+                self.key = None;
+            }
+            b':' => {
+                self.key = Some(self.classify());
+                if self.depth == 1 {
+                    self.outer = self.key;
+                }
+            }
+            _ => self.key = None,
+        }
+    }
+
+    fn open(&mut self, byte: u8) {
+        self.opened = true;
+        self.depth = self.depth.saturating_add(1);
+        match self.key.take() {
+            Some(Key::Usage) if byte == b'{' && self.capture.is_none() => {
+                self.capture = Some(self.depth);
+                self.captured.clear();
+                self.captured.push(byte);
+            }
+            Some(Key::Choices) => {
+                self.choices = if byte == b'[' { Choices::Opened } else { Choices::Filled };
+            }
+            _ => {}
+        }
+    }
+
+    fn open_string(&mut self) {
+        let purpose = match self.key {
+            None => Purpose::Name,
+            Some(Key::Type) => Purpose::Kind,
+            Some(Key::Text) => Purpose::Text,
+            Some(_) => Purpose::Nothing,
+        };
+        self.string = Some(purpose);
+        self.name = Name::default();
+    }
+
+    fn classify(&self) -> Key {
+        let inside = self.depth == 2 && self.outer == Some(Key::Envelope);
+        match self.depth {
+            1 if self.name.is("type") => Key::Type,
+            1 if self.name.is("choices") => Key::Choices,
+            1 if self.name.is("message") || self.name.is("response") => Key::Envelope,
+            _ if (self.depth == 1 || inside) && self.name.is("usage") => Key::Usage,
+            _ if self.text_keys.iter().any(|key| self.name.is(key)) => Key::Text,
+            _ => Key::Other,
+        }
+    }
+
+    /// Reads up to the next escape or the string's end.
+    fn quoted(&mut self, purpose: Purpose, bytes: &[u8], text: &mut Sample) -> usize {
+        if !matches!(self.escape, Escape::None) {
+            self.escaped(purpose, bytes[0], text);
+            return 1;
+        }
+        let end = memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
+        match purpose {
+            Purpose::Name | Purpose::Kind => self.name.extend(&bytes[..end]),
+            Purpose::Text => text.extend(&bytes[..end]),
+            Purpose::Nothing => {}
+        }
+        match bytes.get(end) {
+            Some(b'"') => {
+                self.string = None;
+                if purpose == Purpose::Kind {
+                    self.kind = self.name;
+                }
+            }
+            Some(_) => self.escape = Escape::Begun,
+            None => return end,
+        }
+        end + 1
+    }
+
+    fn escaped(&mut self, purpose: Purpose, byte: u8, text: &mut Sample) {
+        self.name.spoilt = true;
+        let (escape, character) = match self.escape {
+            Escape::Hex { digits, value } => {
+                let value = value << 4 | char::from(byte).to_digit(16).unwrap_or_default();
+                if digits == 3 {
+                    (Escape::None, Some(value))
+                } else {
+                    (Escape::Hex { digits: digits + 1, value }, None)
+                }
+            }
+            _ if byte == b'u' => (Escape::Hex { digits: 0, value: 0 }, None),
+            _ => (Escape::None, Some(u32::from(unescaped(byte)))),
+        };
+        self.escape = escape;
+        // Of a surrogate pair the second half counts, as one character that is not the right one.
+        let character = character.filter(|value| !(0xd800..0xdc00).contains(value));
+        if let (Purpose::Text, Some(value)) = (purpose, character) {
+            let character = char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER);
+            text.extend(character.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
+
+    /// Keeps a piece of the `usage` object, and reads it when that was the last.
+    fn keep(&mut self, depth: u32, piece: &[u8]) {
+        if self.captured.len() + piece.len() > MAX_USAGE {
+            self.capture = None;
+            return;
+        }
+        self.captured.extend_from_slice(piece);
+        if self.depth < depth {
+            self.capture = None;
+            self.usage = serde_json::from_slice(&self.captured).ok();
+        }
+    }
+}
+
+impl Name {
+    fn extend(&mut self, bytes: &[u8]) {
+        match self.bytes.get_mut(self.length..self.length + bytes.len()) {
+            Some(room) => {
+                room.copy_from_slice(bytes);
+                self.length += bytes.len();
+            }
+            None => self.spoilt = true,
+        }
+    }
+
+    fn is(&self, text: &str) -> bool {
+        !self.spoilt && &self.bytes[..self.length] == text.as_bytes()
+    }
+}
+
+fn unescaped(byte: u8) -> u8 {
+    match byte {
+        b'n' => b'\n',
+        b't' => b'\t',
+        b'r' | b'b' | b'f' => b' ',
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    const KEYS: &[&str] = &["content", "text"];
+
+    /// Scans `document` in pieces of `size` bytes.
+    fn scanned(document: &str, size: usize) -> (Scan, Sample) {
+        let (mut scan, mut text) = (Scan::new(KEYS), Sample::default());
+        for piece in document.as_bytes().chunks(size) {
+            scan.feed(piece, &mut text);
+        }
+        (scan, text)
+    }
+
+    #[test]
+    fn usage_is_found_at_the_top_and_in_an_envelope_only() {
+        for (document, found) in [
+            (r#"{"usage": {"a": 1}}"#, true),
+            (r#"{"message":{"id":"x","usage":{"a":1}}}"#, true),
+            (r#"{"response":{"usage":{"a":1}},"x":1}"#, true),
+            (r#"{"choices":[{"usage":{"a":1}}]}"#, false),
+            (r#"{"other":{"usage":{"a":1}}}"#, false),
+            (r#"{"response":{"x":{"usage":{"a":1}}}}"#, false),
+            (r#"{"text":"\"usage\":{\"a\":1}"}"#, false),
+            (r#"{"usage": null}"#, false),
+            (r#"["usage", {"a": 1}]"#, false),
+        ] {
+            for size in 1..=document.len() {
+                let (mut scan, _) = scanned(document, size);
+
+                assert_eq!(scan.take_usage(), found.then(|| json!({"a": 1})), "{document} in pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_usage_object_is_read_up_to_its_limit() {
+        for (padding, read) in [(MAX_USAGE - 8, true), (MAX_USAGE - 7, false)] {
+            let document = format!("{{\"usage\":{{\"a\":\"{}\"}}}}", "x".repeat(padding));
+
+            assert_eq!(scanned(&document, 100).0.has_usage(), read, "{padding}");
+        }
+    }
+
+    #[test]
+    fn empty_choices_are_told_from_filled_and_absent_ones() {
+        for (document, choices) in [
+            (r#"{"choices":[ ],"usage":{}}"#, Choices::Empty),
+            (r#"{"choices":[{}]}"#, Choices::Filled),
+            (r#"{"choices":[1]}"#, Choices::Filled),
+            (r#"{"choices":["#, Choices::Opened),
+            (r#"{"choices":null}"#, Choices::Absent),
+            (r#"{"x":{"choices":[]}}"#, Choices::Absent),
+        ] {
+            for size in 1..=document.len() {
+                assert_eq!(scanned(document, size).0.choices(), choices, "{document} in pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_an_object_that_closes_is_complete() {
+        for (document, complete) in
+            [("{}", true), (" {\"a\":[]} \n", true), ("{", false), ("[DONE]", false), ("{}{}", false), ("x{}", false)]
+        {
+            assert_eq!(scanned(document, 1).0.is_complete(), complete, "{document}");
+        }
+    }
+
+    #[test]
+    fn the_type_is_that_of_the_top_level() {
+        let (scan, _) = scanned(r#"{"delta":{"type":"inner"},"type":"message_stop"}"#, 3);
+
+        assert!(scan.is_kind("message_stop"));
+        assert!(!scan.is_kind("inner"));
+    }
+
+    #[test]
+    fn text_is_sampled_without_its_escapes() {
+        let (_, text) = scanned(r#"{"content":"a\n\u00e9\"","role":"user","x":[{"text":"模\ud83d\ude00"}]}"#, 1);
+
+        assert_eq!(text.lossy(), "a\né\"模\u{fffd}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic_and_no_split_matters(bytes in prop::collection::vec(prop::sample::select(&b"{}[]:,\"\\u0 ausage"[..]), 0..60), size in 1_usize..9) {
+            let document = String::from_utf8(bytes).expect("ASCII");
+
+            let (mut whole, whole_text) = scanned(&document, 60);
+            let (mut parts, parts_text) = scanned(&document, size);
+
+            prop_assert_eq!(whole.take_usage(), parts.take_usage());
+            prop_assert_eq!(whole.choices(), parts.choices());
+            prop_assert_eq!(whole.is_complete(), parts.is_complete());
+            prop_assert_eq!(whole.is_alien(), parts.is_alien());
+            prop_assert_eq!(whole_text.lossy(), parts_text.lossy());
+        }
+    }
+}

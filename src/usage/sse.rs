@@ -1,0 +1,233 @@
+//! Finds the events of a `text/event-stream` and the bytes of their data, chunk by chunk.
+//!
+//! Follows the WHATWG grammar: lines end with CR, LF or CRLF, `:` begins a comment, an empty line ends an event, a byte
+//! order mark may come first. Nothing is buffered; only `data` matters here, so the other fields are skipped.
+
+use memchr::memchr2;
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+const DATA: &[u8] = b"data";
+
+/// Where in a stream the reader stands.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    line: Line,
+    /// Bytes of the byte order mark that were seen; all of them once there can be none.
+    bom: usize,
+    after_cr: bool,
+    /// Whether an event has begun and not ended.
+    open: bool,
+    has_data: bool,
+}
+
+/// Something that was found in a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Piece<'c> {
+    /// An event begins at this byte.
+    Opened(usize),
+    /// Bytes of its data, in order.
+    Data(&'c [u8]),
+    /// Another line of data follows: the two are joined by a line feed.
+    Joined,
+    /// The event ends before this byte.
+    Ended(usize),
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Line {
+    #[default]
+    Start,
+    /// In a field's name, which so far is this much of `data`.
+    Name(usize),
+    /// After `data:`, where one space is skipped.
+    Space,
+    Data,
+    Skipped,
+}
+
+impl Lines {
+    /// Reads on, and tells `found` what there is.
+    pub(super) fn feed<'c>(&mut self, chunk: &'c [u8], mut found: impl FnMut(Piece<'c>)) {
+        let mut at = self.skip_bom(chunk);
+        while let Some(byte) = chunk.get(at) {
+            if std::mem::take(&mut self.after_cr) && *byte == b'\n' {
+                at += 1;
+                continue;
+            }
+            at += match self.line {
+                Line::Start => self.start(*byte, at, &mut found),
+                Line::Name(length) => self.name(*byte, length, &mut found),
+                Line::Space => {
+                    self.line = Line::Data;
+                    usize::from(*byte == b' ')
+                }
+                Line::Data | Line::Skipped => self.rest(&chunk[at..], &mut found),
+            };
+        }
+    }
+
+    /// Returns whether an event has begun and not ended.
+    pub(super) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Returns whether a line or an event has begun and not ended: what is appended now would become part of it.
+    pub(super) fn is_amid(&self) -> bool {
+        self.open || self.line != Line::Start
+    }
+
+    fn skip_bom(&mut self, chunk: &[u8]) -> usize {
+        let rest = &BOM[self.bom..];
+        let matching = chunk.iter().zip(rest).take_while(|(byte, expected)| byte == expected).count();
+        if matching < chunk.len() && matching < rest.len() {
+            if self.bom + matching > 0 {
+                self.line = Line::Skipped; // half a mark: a field's name that nobody knows
+            }
+            self.bom = BOM.len();
+        } else {
+            self.bom += matching;
+        }
+        matching
+    }
+
+    fn start<'c>(&mut self, byte: u8, at: usize, found: &mut impl FnMut(Piece<'c>)) -> usize {
+        match byte {
+            b'\r' | b'\n' => {
+                self.after_cr = byte == b'\r';
+                self.has_data = false;
+                if std::mem::take(&mut self.open) {
+                    found(Piece::Ended(at + 1));
+                }
+                1
+            }
+            b':' => {
+                self.line = Line::Skipped;
+                1
+            }
+            _ => {
+                self.line = Line::Name(0);
+                if !std::mem::replace(&mut self.open, true) {
+                    found(Piece::Opened(at));
+                }
+                0
+            }
+        }
+    }
+
+    fn name<'c>(&mut self, byte: u8, length: usize, found: &mut impl FnMut(Piece<'c>)) -> usize {
+        let is_data = length == DATA.len();
+        match byte {
+            b':' if is_data => {
+                self.begin_data(found);
+                self.line = Line::Space;
+            }
+            b'\r' | b'\n' => {
+                if is_data {
+                    self.begin_data(found);
+                }
+                self.end_line(byte);
+            }
+            _ if DATA.get(length) == Some(&byte) => self.line = Line::Name(length + 1),
+            _ => self.line = Line::Skipped,
+        }
+        1
+    }
+
+    fn rest<'c>(&mut self, bytes: &'c [u8], found: &mut impl FnMut(Piece<'c>)) -> usize {
+        let end = memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len());
+        if self.line == Line::Data && end > 0 {
+            found(Piece::Data(&bytes[..end]));
+        }
+        let Some(byte) = bytes.get(end) else { return end };
+        self.end_line(*byte);
+        end + 1
+    }
+
+    fn begin_data<'c>(&mut self, found: &mut impl FnMut(Piece<'c>)) {
+        if std::mem::replace(&mut self.has_data, true) {
+            found(Piece::Joined);
+        }
+    }
+
+    fn end_line(&mut self, byte: u8) {
+        self.line = Line::Start;
+        self.after_cr = byte == b'\r';
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Returns the data of every event, as read in pieces of `size` bytes.
+    fn events(stream: &[u8], size: usize) -> Vec<String> {
+        let (mut lines, mut events, mut data) = (Lines::default(), Vec::new(), Vec::new());
+        for chunk in stream.chunks(size) {
+            lines.feed(chunk, |piece| match piece {
+                Piece::Opened(_) => data.clear(),
+                Piece::Data(bytes) => data.extend_from_slice(bytes),
+                Piece::Joined => data.push(b'\n'),
+                Piece::Ended(_) => events.push(String::from_utf8_lossy(&data).into_owned()),
+            });
+        }
+        events
+    }
+
+    #[test]
+    fn every_line_end_and_every_split_gives_the_same_events() {
+        let stream =
+            "\u{feff}: hi\n\ndata: a\ndata:b\ndata\n\nevent: x\nid: 1\ndata:  é\n\n\n\ndatum: no\n\ndata: open\n";
+        for end in ["\n", "\r", "\r\n"] {
+            let stream = stream.replace('\n', end);
+            for size in 1..=stream.len() {
+                let found = events(stream.as_bytes(), size);
+
+                assert_eq!(found, ["a\nb\n", " é", ""], "{end:?} in pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_event_is_from_its_first_field_to_after_its_empty_line() {
+        let mut found = Vec::new();
+
+        Lines::default().feed(b": c\ndata: 1\n\ndata: 2\r\n\r\n", |piece| found.push(piece));
+
+        assert_eq!(
+            found,
+            [
+                Piece::Opened(4),
+                Piece::Data(b"1"),
+                Piece::Ended(13),
+                Piece::Opened(13),
+                Piece::Data(b"2"),
+                Piece::Ended(23),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_stream_is_amid_something_until_its_empty_line() {
+        for (stream, amid) in [("", false), ("data: 1\n\n", false), ("data: 1\n", true), ("data", true), (": c", true)]
+        {
+            let mut lines = Lines::default();
+            lines.feed(stream.as_bytes(), |_| {});
+
+            assert_eq!(lines.is_amid(), amid, "{stream:?}");
+        }
+    }
+
+    #[test]
+    fn half_a_byte_order_mark_is_an_unknown_field() {
+        assert_eq!(events(b"\xef\xbbdata: 1\n\ndata: 2\n\n", 1), ["2"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_split_matters(stream in prop::collection::vec(prop::sample::select(&b"dat:\r\n x\xef\xbb\xbf"[..]), 0..40), size in 1_usize..7) {
+            prop_assert_eq!(events(&stream, size), events(&stream, 40));
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Answers as the providers send them, cut everywhere.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+
+const CHAT: &str = concat!(
+    "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}],\"usage\":null}\n\n",
+    "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hello wörld\"}}],\"usage\":null}\n\n",
+);
+const USAGE: &str = "data: {\"id\":\"c\",\"choices\":[],\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":20,\"prompt_tokens_details\":{\"cached_tokens\":64},\"completion_tokens_details\":{\"reasoning_tokens\":8}}}\n\n";
+const DONE: &str = "data: [DONE]\n\n";
+const SAID: Usage = Usage { input: 100, output: 20, cached: 64, reasoning: 8, estimated: false };
+
+const MESSAGES: &str = concat!(
+    "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"content\":[],\"usage\":{\"input_tokens\":30,\"cache_creation_input_tokens\":6,\"cache_read_input_tokens\":64,\"output_tokens\":1}}}\n\n",
+    "event: ping\ndata: {\"type\": \"ping\"}\n\n",
+    "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"hello world\"}}\n\n",
+);
+const MESSAGES_END: &str = concat!(
+    "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":20}}\n\n",
+    "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+);
+
+const RESPONSES: &str = concat!(
+    "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"hello world\"}\n\n",
+    "event: response.output_text.done\ndata: {\"type\":\"response.output_text.done\",\"text\":\"hello world\"}\n\n",
+);
+const RESPONSES_END: &str = "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"output\":[{\"type\":\"message\"}],\"usage\":{\"input_tokens\":100,\"input_tokens_details\":{\"cached_tokens\":64},\"output_tokens\":20,\"output_tokens_details\":{\"reasoning_tokens\":8}}}}\n\n";
+
+/// Reads `answer` in pieces of `size` bytes.
+fn read(shape: Shape, framing: Framing, answer: &str, size: usize) -> Reader {
+    let mut reader = Reader::new(shape, framing);
+    answer.as_bytes().chunks(size).for_each(|piece| reader.push(piece));
+    reader
+}
+
+fn usage(reader: &Reader) -> Option<Usage> {
+    reader.usage(7, &TokenCounter::new())
+}
+
+/// Passes `answer` through a filter that removes, in pieces that end at `cuts`.
+fn filtered(answer: &str, cuts: &[usize]) -> (String, Reader) {
+    let mut filter = UsageFilter::new(Reader::new(Shape::OpenAi, Framing::Events), UsageEvent::Remove);
+    let (mut passed, mut from) = (Vec::new(), 0);
+    for cut in cuts.iter().copied().chain([answer.len()]) {
+        let chunk = Bytes::copy_from_slice(&answer.as_bytes()[from..cut]);
+        passed.extend_from_slice(&filter.push(chunk));
+        from = cut;
+    }
+    passed.extend_from_slice(&filter.finish());
+    (String::from_utf8(passed).expect("the answer's own text"), filter.reader)
+}
+
+#[test]
+fn a_stream_of_every_api_says_its_usage_wherever_it_is_cut() {
+    let anthropic = Usage { reasoning: 0, ..SAID };
+    for (shape, stream, expected) in [
+        (Shape::OpenAi, [CHAT, USAGE, DONE].concat(), SAID),
+        (Shape::Anthropic, [MESSAGES, MESSAGES_END].concat(), anthropic),
+        (Shape::Responses, [RESPONSES, RESPONSES_END].concat(), SAID),
+    ] {
+        for size in (1..64).chain([stream.len()]) {
+            let reader = read(shape, Framing::Events, &stream, size);
+
+            assert_eq!(usage(&reader), Some(expected), "{shape:?} in pieces of {size}");
+            assert!(reader.has_ended(), "{shape:?} in pieces of {size}");
+        }
+    }
+}
+
+#[test]
+fn a_json_answer_of_every_api_says_its_usage() {
+    for (shape, answer) in [
+        (
+            Shape::OpenAi,
+            r#"{"choices":[{"message":{"content":"hi"}}],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}"#,
+        ),
+        (Shape::Responses, r#"{"usage":{"input_tokens":9,"output_tokens":2},"output":[{"content":[{"text":"hi"}]}]}"#),
+        (Shape::Anthropic, r#"{"content":[{"text":"hi"}],"usage":{"input_tokens":9,"output_tokens":2}}"#),
+    ] {
+        for size in 1..=answer.len() {
+            let reader = read(shape, Framing::Json, answer, size);
+
+            let expected = Usage { input: 9, output: 2, ..Usage::default() };
+            assert_eq!(usage(&reader), Some(expected), "{shape:?} in pieces of {size}");
+            assert!(reader.has_ended());
+        }
+    }
+}
+
+#[test]
+fn an_embedding_has_input_only_and_nothing_to_estimate() {
+    let reader = read(Shape::OpenAi, Framing::Json, r#"{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":9}}"#, 5);
+
+    assert_eq!(usage(&reader), Some(Usage { input: 9, ..Usage::default() }));
+}
+
+#[test]
+fn usage_with_every_chunk_counts_once_by_its_newest_numbers() {
+    let chunk = |output| {
+        format!(
+            "data: {{\"choices\":[{{\"delta\":{{\"content\":\"x\"}}}}],\"usage\":{{\"prompt_tokens\":5,\"completion_tokens\":{output}}}}}\n\n"
+        )
+    };
+    let reader = read(Shape::OpenAi, Framing::Events, &[chunk(1), chunk(2), chunk(3)].concat(), 10);
+
+    assert_eq!(usage(&reader), Some(Usage { input: 5, output: 3, ..Usage::default() }));
+}
+
+#[test]
+fn a_stream_without_usage_is_estimated_from_its_text_and_says_so() {
+    for (shape, stream) in [(Shape::OpenAi, CHAT), (Shape::Responses, RESPONSES)] {
+        let reader = read(shape, Framing::Events, stream, 9);
+
+        let usage = usage(&reader).expect("there is text");
+        assert!(usage.estimated && usage.input == 7, "{shape:?}: {usage:?}");
+        assert!((2..=4).contains(&usage.output), "{shape:?}: {usage:?}");
+        assert!(!reader.has_ended(), "{shape:?}");
+    }
+}
+
+#[test]
+fn a_message_that_breaks_off_is_not_counted_by_its_first_number() {
+    let reader = read(Shape::Anthropic, Framing::Events, MESSAGES, 50);
+
+    assert_eq!(usage(&reader), Some(Usage { input: 100, output: 2, cached: 64, reasoning: 0, estimated: true }));
+    assert!(!reader.has_ended());
+}
+
+#[test]
+fn an_answer_without_text_and_usage_has_none() {
+    for answer in ["", "not json", "{\"error\":{\"message\":\"no\"}}", "{\"usage\":null}", "{\"usage\":[1]}"] {
+        assert_eq!(usage(&read(Shape::OpenAi, Framing::Json, answer, 3)), None, "{answer}");
+    }
+}
+
+#[test]
+fn absurd_numbers_are_capped_and_other_types_ignored() {
+    let absurd = r#"{"usage":{"prompt_tokens":18446744073709551615,"completion_tokens":-1}}"#;
+    let reader = read(Shape::OpenAi, Framing::Json, absurd, 8);
+
+    assert_eq!(usage(&reader), Some(Usage { input: MAX_TOKENS, ..Usage::default() }));
+}
+
+#[test]
+fn only_the_usage_event_is_removed() {
+    let odd = ": keep-alive\n\ndata: {\"choices\":[],\"prompt_filter_results\":[]}\n\ndata: {\"choices\":[],\"usage\":null}\n\n";
+    for end in ["\n", "\r\n", "\r"] {
+        let [odd, chat, usage, done] = [odd, CHAT, USAGE, DONE].map(|part| part.replace('\n', end));
+        let whole = [&*odd, &chat, &usage, &done].concat();
+        let expected = [&*odd, &chat, &done].concat();
+        for cut in 0..=whole.len() {
+            let (passed, reader) = filtered(&whole, &[cut]);
+
+            assert_eq!(passed, expected, "{end:?} cut at {cut}");
+            assert!(reader.has_ended());
+        }
+    }
+}
+
+#[test]
+fn a_comment_before_the_usage_event_stays() {
+    let (passed, _) = filtered(&[": note\n", USAGE, DONE].concat(), &[]);
+
+    assert_eq!(passed, [": note\n", DONE].concat());
+}
+
+#[test]
+fn a_usage_event_that_nothing_ends_is_removed_all_the_same() {
+    let (passed, _) = filtered(&[CHAT, USAGE.trim_end()].concat(), &[]);
+
+    assert_eq!(passed, CHAT);
+}
+
+#[test]
+fn a_content_event_is_passed_on_as_soon_as_its_choice_begins() {
+    let mut filter = UsageFilter::new(Reader::new(Shape::OpenAi, Framing::Events), UsageEvent::Remove);
+
+    let undecided = filter.push(Bytes::from_static(b"data: {\"id\":1,\"choices\":["));
+    let decided = filter.push(Bytes::from_static(b"{"));
+    let rest = filter.push(Bytes::from_static(b"\"index\":0"));
+
+    assert_eq!((undecided.len(), &*decided, &*rest), (0, &b"data: {\"id\":1,\"choices\":[{"[..], &b"\"index\":0"[..]));
+}
+
+#[test]
+fn whole_events_pass_in_the_chunk_they_came_in() {
+    let mut filter = UsageFilter::new(Reader::new(Shape::OpenAi, Framing::Events), UsageEvent::Remove);
+    let chunk = Bytes::from_static(CHAT.as_bytes());
+
+    let passed = filter.push(chunk.clone());
+
+    assert_eq!(passed.as_ptr(), chunk.as_ptr(), "passed without a copy");
+    assert_eq!(passed, chunk);
+}
+
+#[test]
+fn no_more_than_the_limit_is_held_back() {
+    let mut filter = UsageFilter::new(Reader::new(Shape::OpenAi, Framing::Events), UsageEvent::Remove);
+    let endless = Bytes::from(format!("data: {{\"x\":\"{}", "y".repeat(1012)));
+    let held = std::iter::repeat_with(|| filter.push(endless.clone())).take_while(Bytes::is_empty).count();
+
+    assert_eq!(held, 64);
+}
+
+#[test]
+fn other_apis_have_no_usage_event_to_remove() {
+    let mut filter = UsageFilter::new(Reader::new(Shape::Anthropic, Framing::Events), UsageEvent::Remove);
+
+    assert!(!filter.may_shorten());
+    assert_eq!(filter.push(Bytes::from_static(b"data: {\"cho")), "data: {\"cho");
+}
+
+#[test]
+fn a_broken_stream_ends_in_its_own_shape() {
+    let broken = |shape, event, part: &'static str| {
+        let mut filter = UsageFilter::new(Reader::new(shape, Framing::Events), event);
+        filter.push(Bytes::from_static(part.as_bytes()));
+        String::from_utf8(filter.break_off("upstream_error", "gone").to_vec()).expect("text")
+    };
+    let openai = "data: {\"error\":{\"code\":\"upstream_error\",\"message\":\"gone\",\"param\":null,\"type\":\"server_error\"}}\n\n";
+
+    assert_eq!(broken(Shape::OpenAi, UsageEvent::Keep, CHAT), openai);
+    assert_eq!(broken(Shape::OpenAi, UsageEvent::Keep, "data: {\"half"), format!("\n\n{openai}"));
+    assert_eq!(broken(Shape::OpenAi, UsageEvent::Remove, "data: {\"half"), openai, "nobody saw the half");
+    assert_eq!(
+        broken(Shape::Anthropic, UsageEvent::Keep, MESSAGES),
+        "event: error\ndata: {\"error\":{\"code\":\"upstream_error\",\"message\":\"gone\",\"type\":\"api_error\"},\"type\":\"error\"}\n\n"
+    );
+    assert_eq!(
+        broken(Shape::Responses, UsageEvent::Keep, RESPONSES),
+        "event: error\ndata: {\"code\":\"upstream_error\",\"message\":\"gone\",\"param\":null,\"type\":\"error\"}\n\n"
+    );
+}
+
+#[test]
+fn cost_is_by_million_tokens_and_cached_input_may_be_cheaper() {
+    let usage = Usage { input: 1_000_000, output: 500_000, cached: 400_000, reasoning: 0, estimated: false };
+    let price = Price { input: 2.0, output: 8.0, cached_input: None };
+
+    assert!((usage.cost(&price) - 6.0).abs() < 1e-9);
+    assert!((usage.cost(&Price { cached_input: Some(0.5), ..price }) - 5.4).abs() < 1e-9);
+}
+
+#[test]
+fn the_path_says_the_shape() {
+    let shapes = ["/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/responses/", "/"].map(Shape::of_path);
+
+    assert_eq!(shapes, [Shape::OpenAi, Shape::Anthropic, Shape::Responses, Shape::Responses, Shape::OpenAi]);
+}
+
+/// Pieces of streams, whole and broken.
+fn streams() -> impl Strategy<Value = String> {
+    let part = prop::sample::select(vec![
+        CHAT,
+        USAGE,
+        DONE,
+        MESSAGES,
+        RESPONSES_END,
+        ": c\n",
+        "\n",
+        "\r",
+        "data:",
+        "{\"choices\":[",
+        "]}",
+        "é",
+        "event: x\n",
+    ]);
+    (prop::collection::vec(part, 0..8), any::<bool>()).prop_map(|(parts, crlf)| {
+        let stream = parts.concat();
+        if crlf { stream.replace('\n', "\r\n") } else { stream }
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_split_gives_the_same_usage_and_the_same_bytes(stream in streams(), seeds in prop::collection::vec(0_usize..100_000, 0..12)) {
+        let mut cuts: Vec<_> = seeds.iter().map(|seed| seed % (stream.len() + 1)).collect();
+        cuts.sort_unstable();
+
+        let (whole, one) = filtered(&stream, &[]);
+        let (parts, other) = filtered(&stream, &cuts);
+
+        prop_assert_eq!(&whole, &parts);
+        prop_assert_eq!(usage(&one), usage(&other));
+        prop_assert_eq!(one.has_ended(), other.has_ended());
+        prop_assert_eq!(one.text_bytes(), other.text_bytes());
+    }
+
+    #[test]
+    fn what_is_removed_is_the_usage_events_and_nothing_else(
+        events in prop::collection::vec(prop::sample::select(vec![CHAT, USAGE, DONE, MESSAGES, ": c\n\n"]), 0..8),
+        cut in 0_usize..10_000,
+    ) {
+        let stream = events.concat();
+        let expected: String = events.iter().copied().filter(|event| *event != USAGE).collect();
+
+        prop_assert_eq!(filtered(&stream, &[cut % (stream.len() + 1)]).0, expected);
+    }
+
+    #[test]
+    fn a_stream_without_a_usage_event_passes_unchanged(stream in "(data: |event: x|\r|\n|\\{\"choices\":\\[|\\]\\}|[a-z:\"{}é]){0,40}", cut in 0_usize..1000) {
+        let cut = stream.floor_char_boundary(cut % (stream.len() + 1));
+
+        prop_assert_eq!(filtered(&stream, &[cut]).0, stream);
+    }
+}

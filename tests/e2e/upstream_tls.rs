@@ -1,0 +1,47 @@
+//! An upstream behind TLS is who it says, by the authorities and under the name that the operator gave.
+
+use http::{StatusCode, Version};
+
+use crate::client::{chat, question};
+use crate::gateway::{Config, Gateway};
+use crate::origin::Origin;
+
+const CA: &str = concat!("ca: ", env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls/ca.pem");
+
+/// Asks an upstream that proves to be `llm.test` under these terms; returns the answer's status and code, and the HTTP
+/// version that the upstream was asked in.
+async fn ask(tls: &str, http: &str) -> (StatusCode, Option<String>, Option<Version>) {
+    let (small, frontier) = (Origin::with_tls().await, Origin::start().await);
+    let one = vec![format!("tls: {{{tls}}}"), format!("http: {http}")];
+    let gateway = Gateway::start(&Config { scheme: "https", one, ..Config::new(&small, &frontier) }).await;
+
+    let reply = chat(gateway.listen, question("auto", &"x".repeat(100_000))).await;
+
+    let code = (reply.status != StatusCode::OK).then(|| reply.error_code());
+    (reply.status, code, small.take().map(|request| request.version))
+}
+
+#[tokio::test]
+async fn an_upstream_is_trusted_by_the_operator_s_authority_and_name() {
+    let terms = format!("{CA}, sni: llm.test");
+
+    for (http, version) in [("h1", Version::HTTP_11), ("h2", Version::HTTP_2), ("auto", Version::HTTP_2)] {
+        assert_eq!(ask(&terms, http).await, (StatusCode::OK, None, Some(version)), "{http}");
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_cannot_prove_who_it_is_gets_no_request() {
+    let refused = (StatusCode::BAD_GATEWAY, Some("upstream_unreachable".to_owned()), None);
+
+    for terms in ["sni: llm.test".to_owned(), CA.to_owned(), format!("{CA}, sni: other.test")] {
+        assert_eq!(ask(&terms, "h1").await, refused, "{terms}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_answers_is_trusted_when_the_operator_says_so() {
+    let answered = (StatusCode::OK, None, Some(Version::HTTP_11));
+
+    assert_eq!(ask("verify: false", "h1").await, answered);
+}
