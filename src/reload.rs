@@ -98,9 +98,10 @@ impl Reloader {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.previous.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         let serving = self.router.snapshot();
-        let generation = serving.generation + 1;
+        let next = before.again(&serving);
+        let generation = next.generation;
         tracing::warn!(generation, from = serving.generation, to = before.generation, "Rolled back");
-        self.swap(serving, before.again(generation));
+        self.swap(serving, next);
         Some(self.ended(Reloaded::new(ReloadOutcome::RolledBack, generation, None)))
     }
 

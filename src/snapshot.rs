@@ -33,7 +33,7 @@ pub struct Snapshot {
     /// Who may ask.
     pub clients: Arc<Clients>,
     /// What the listeners with TLS show, by the listener's index.
-    pub certificates: Arc<[Option<Certificate>]>,
+    pub certificates: Vec<Option<Certificate>>,
     /// Who judges.
     pub classifiers: BTreeMap<Name, ClassifierState>,
 }
@@ -111,17 +111,18 @@ impl Snapshot {
             })
     }
 
-    /// Returns the same policies, upstreams and running classifiers as a generation of their own.
+    /// Returns the snapshot that brings this one back after `serving`: the same policies, peers, clients and running
+    /// classifiers under the next generation, and the certificates that serve, which nobody wants older.
     #[must_use]
-    pub fn again(&self, generation: u64) -> Self {
-        let Self { config, policies, upstreams, clients, certificates, classifiers, .. } = self;
+    pub fn again(&self, serving: &Self) -> Self {
+        let Self { config, policies, upstreams, clients, classifiers, .. } = self;
         Self {
-            generation,
+            generation: serving.generation + 1,
             config: Arc::clone(config),
             policies: Arc::clone(policies),
             upstreams: Arc::clone(upstreams),
             clients: Arc::clone(clients),
-            certificates: Arc::clone(certificates),
+            certificates: serving.certificates.clone(),
             classifiers: classifiers.clone(),
         }
     }
@@ -193,15 +194,9 @@ impl Builder {
         let upstreams = Upstreams::build(&config, &self.surroundings(), &self.metrics, before)
             .map_err(|problems| self.problems(problems))?;
         let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
-        Ok(Snapshot {
-            generation,
-            config: Arc::new(config),
-            policies: Arc::new(policies),
-            upstreams: Arc::new(upstreams),
-            clients: Arc::new(clients),
-            certificates: certificates.into(),
-            classifiers,
-        })
+        let config = Arc::new(config);
+        let (policies, upstreams, clients) = (Arc::new(policies), Arc::new(upstreams), Arc::new(clients));
+        Ok(Snapshot { generation, config, policies, upstreams, clients, certificates, classifiers })
     }
 
     /// Returns the folder that relative paths start at.
