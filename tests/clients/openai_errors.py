@@ -151,7 +151,11 @@ if __name__ == "__main__":
         a_proxy_that_is_not_there_is_a_connection_error,
     ])  # fmt: skip
     run(
-        [a_known_key_is_let_in_and_goes_no_further, an_unknown_key_is_an_authentication_error, a_client_s_own_rate_limit_is_a_rate_limit_error],
+        [
+            a_known_key_is_let_in_and_goes_no_further,
+            an_unknown_key_is_an_authentication_error,
+            a_client_s_own_rate_limit_is_a_rate_limit_error,
+        ],
         sections=KEYS,
         credential="none",
     )
