@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo run test bench fmt lint doc models clients
+.PHONY: help setup build demo run test bench fmt lint doc models clients clients-node
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -54,7 +54,16 @@ doc: setup ## Build the documentation, private items included
 clients: setup .venv/clients ## Talk to the proxy with the public SDKs
 	$(CARGO) build --locked
 	.venv/bin/python tests/clients/openai_python.py
+	.venv/bin/python tests/clients/openai_errors.py
 	.venv/bin/python tests/clients/anthropic_python.py
+	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory clients-node; \
+	else echo "skipped: the openai Node SDK, because there is no node or no npm here" >&2; fi
+
+clients-node: tests/clients/node/node_modules/.package-lock.json
+	.venv/bin/python tests/clients/openai_node.py
+
+tests/clients/node/node_modules/.package-lock.json: tests/clients/node/package-lock.json
+	cd tests/clients/node && npm ci
 
 .venv/clients: tests/clients/requirements.txt
 	@python3 -m venv --help >/dev/null 2>&1 || { echo "python3 with venv is needed (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }

@@ -1,4 +1,4 @@
-"""The real binary in front of a small upstream, both on free ports of loopback."""
+"""The real binary in front of a scripted upstream, both on free ports of loopback."""
 
 from __future__ import annotations
 
@@ -7,27 +7,31 @@ import json
 import os
 import pathlib
 import queue
+import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from upstream import DEADLINE, Upstream
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DEADLINE = 30
 
 CONFIG = """\
 version: 1
 listen: {{address: 127.0.0.1:0}}
 admin: {{address: 127.0.0.1:0}}
-{default_provider}
+{sections}
 providers:
-  upstream: {{base_url: "http://127.0.0.1:{port}/v1", credential: passthrough}}
+  upstream: {{base_url: "http://127.0.0.1:{port}/v1", credential: {credential}}}
   nobody: {{base_url: "http://127.0.0.1:{closed_port}/v1"}}
+  sluggish: {{base_url: "http://127.0.0.1:{port}/v1", timeouts: {{first_byte: 200ms}}}}
 models:
   small: {{provider: upstream, name: small-1}}
   frontier: {{provider: upstream, name: frontier-1}}
   gone: {{provider: nobody, name: gone-1}}
+  late: {{provider: sluggish, name: late-1}}
 classifiers:
   default: {{bundle: "{bundle}", deadline: 5s}}
 policies:
@@ -39,94 +43,18 @@ policies:
       classifier: default
       tiers: {{simple: small, medium: frontier, complex: frontier}}
       otherwise: frontier
+  - name: late
+    match: {{model: [late]}}
+    rules: [{{when: 'true', use: late}}]
+    strategy: *strategy
   - name: auto
     match: {{model: [auto]}}
     strategy: *strategy
 """
 
 
-class Upstream(ThreadingHTTPServer):
-    """Answers chat completions and messages with the model that it was asked for."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answers)
-        self.requests: queue.Queue[dict] = queue.Queue()
-        # A stream pauses after its first event until the client has seen that one.
-        self.first_event_seen = threading.Event()
-
-
-class Answers(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Upstream
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.requests.put({"path": self.path, "headers": {name.lower(): value for name, value in self.headers.items()}, "body": body})
-        if body.get("user") == "busy":
-            self.send(429, {"error": {"message": "slow down", "type": "requests", "param": None, "code": "rate_limit_exceeded"}})
-        elif self.path.endswith("/messages"):
-            self.send(200, message(body["model"]))
-        elif body.get("stream"):
-            self.stream(body["model"])
-        else:
-            self.send(200, completion(body["model"]))
-
-    def send(self, status: int, body: dict) -> None:
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(content)))
-        if status == 429:
-            self.send_header("retry-after", "1")
-        self.end_headers()
-        self.wfile.write(content)
-
-    def stream(self, model: str) -> None:
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
-        self.send_header("transfer-encoding", "chunked")
-        self.end_headers()
-        for number, word in enumerate(["by", " ", model]):
-            if number == 1 and not self.server.first_event_seen.wait(DEADLINE):
-                return  # the client never saw the first event: the broken stream is its error
-            self.event(json.dumps(chunk(model, {"role": "assistant", "content": word}, None)))
-        self.event(json.dumps(chunk(model, {}, "stop")))
-        self.event("[DONE]")
-        self.wfile.write(b"0\r\n\r\n")
-
-    def event(self, data: str) -> None:
-        content = f"data: {data}\n\n".encode()
-        self.wfile.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")
-        self.wfile.flush()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def completion(model: str) -> dict:
-    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": f"by {model}"}}
-    usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
-    return {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model, "choices": [choice], "usage": usage}
-
-
-def chunk(model: str, delta: dict, finish_reason: str | None) -> dict:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-    return {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model, "choices": [choice]}
-
-
-def message(model: str) -> dict:
-    content = [{"type": "text", "text": f"by {model}"}]
-    usage = {"input_tokens": 5, "output_tokens": 2}
-    return {
-        "id": "msg_1", "type": "message", "role": "assistant", "model": model, "content": content,
-        "stop_reason": "end_turn", "stop_sequence": None, "usage": usage,
-    }  # fmt: skip
-
-
 @contextlib.contextmanager
-def running(default_provider: str | None = None) -> Iterator[tuple[str, Upstream]]:
+def running(sections: str = "", credential: str = "passthrough") -> Iterator[tuple[str, Upstream]]:
     """Yields the proxy's URL and the upstream behind it; both end with the context."""
     upstream = Upstream()
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
@@ -137,7 +65,8 @@ def running(default_provider: str | None = None) -> Iterator[tuple[str, Upstream
                 port=upstream.server_port,
                 closed_port=closed_port(),
                 bundle=ROOT / "models" / "pointsman-mini",
-                default_provider=f"default_provider: {default_provider}" if default_provider else "",
+                sections=sections,
+                credential=credential,
             )
         )
         command = [binary(), "serve", "-c", str(config)]
@@ -171,10 +100,20 @@ def follow(process: subprocess.Popen[str], log: list[str], ready: queue.Queue[st
     ready.put(None)
 
 
+def client_keys(**clients: tuple[str, str]) -> str:
+    """Returns the section `clients`: for each name a key, hashed as operators do it, and more of the client's section."""
+    lines = [f"  {name}: {{keys: [{{sha256: {hashed(key)}}}]{more}}}" for name, (key, more) in clients.items()]
+    return "\n".join(["clients:", *lines])
+
+
+def hashed(key: str) -> str:
+    return subprocess.run([binary(), "hash-key"], input=key, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
 def closed_port() -> int:
     """Returns a port that refuses connections."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        return server.server_port
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
 
 
 def binary() -> str:
@@ -186,9 +125,20 @@ def binary() -> str:
     return str(pathlib.Path(target, "debug", "pointsman"))
 
 
-def run(checks: list, **options: str) -> None:
+def caught(kind: type[Exception], call: Callable[[], object]) -> Any:
+    """Returns the exception that the call must raise, of that very class."""
+    try:
+        call()
+    except kind as error:
+        assert type(error) is kind, f"{type(error).__name__} instead of {kind.__name__}"
+        return error
+    raise AssertionError(f"no {kind.__name__}")
+
+
+def run(checks: list, sections: str = "", credential: str = "passthrough") -> None:
     """Runs every check against one proxy; an error ends the script, and so fails it."""
-    with running(**options) as (url, upstream):
+    with running(sections, credential) as (url, upstream):
         for check in checks:
             check(url, upstream)
-            print(f"ok: {check.__name__.replace('_', ' ')}")
+            assert upstream.requests.empty(), f"{check.__name__} left a request unread"
+            print(f"ok: {check.__name__.replace('_', ' ')}", flush=True)

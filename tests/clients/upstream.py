@@ -1,0 +1,146 @@
+"""A scripted upstream that speaks OpenAI's and Anthropic's APIs, and misbehaves when a request's user is a plight's name."""
+
+from __future__ import annotations
+
+import base64
+import json
+import queue
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import answers
+
+DEADLINE = 30
+
+# By the request's `user` (Anthropic: `metadata.user_id`). Besides there are, for streams, after the first event:
+# `paused`: waits until the client has seen it; `endless`: nothing more comes; `broken`: the connection closes.
+# And `silent`: no answer at all.
+FAILURES = {
+    "picky": (400, "string_above_max_length"),
+    "busy": (429, "rate_limit_exceeded"),
+    "failing": (500, "internal_error"),
+    "overloaded": (503, "overloaded"),
+    "crowded": (529, "overloaded"),
+}
+
+ANSWERS = {
+    "/v1/chat/completions": (answers.completion, answers.chunks),
+    "/v1/completions": (answers.text_completion, None),
+    "/v1/responses": (answers.response, answers.response_events),
+    "/v1/embeddings": (answers.embeddings, None),
+    "/v1/messages": (answers.message, answers.message_events),
+    "/v1/messages/count_tokens": (lambda body: {"input_tokens": 5}, None),
+}
+
+
+class Upstream(ThreadingHTTPServer):
+    """Keeps what it was asked, and what it saw of its clients."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answers)
+        self.requests: queue.Queue[dict] = queue.Queue()
+        self.first_event_seen = threading.Event()
+        self.disconnected = threading.Event()
+
+    def request(self) -> dict:
+        """Takes the one request that came."""
+        request = self.requests.get(timeout=DEADLINE)
+        assert self.requests.empty(), "more than one request came"
+        return request
+
+    def forget(self) -> None:
+        """Drops what a failed test left behind."""
+        self.requests = queue.Queue()
+        self.disconnected.clear()
+
+    def saw_the_client_leave(self) -> bool:
+        """Waits for the end of a connection whose answer is not complete."""
+        left = self.disconnected.wait(DEADLINE)
+        self.disconnected.clear()
+        return left
+
+
+class Answers(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Upstream
+
+    def do_POST(self) -> None:
+        raw = self.rfile.read(int(self.headers["content-length"]))
+        body = json.loads(raw)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.requests.put({"path": self.path, "headers": headers, "raw": raw, "body": body})
+        path = self.path.split("?")[0]
+        plight = body.get("user") or (body.get("metadata") or {}).get("user_id")
+        answer, events = ANSWERS[path]
+        if plight in FAILURES:
+            status, code = FAILURES[plight]
+            self.send(status, answers.error(path, status, code))
+        elif plight == "silent":
+            self.wait_for_the_client_to_leave()
+        elif body.get("stream"):
+            self.stream(events(body), plight)
+        else:
+            self.send(200, answer(body))
+
+    def do_GET(self) -> None:
+        """Does for tests in another process what those in this one do by calls."""
+        if self.path == "/forget":
+            self.server.forget()
+            self.send(200, {})
+        elif self.path == "/request":
+            request = self.server.request()
+            self.send(200, {**request, "raw": base64.b64encode(request["raw"]).decode()})
+        elif self.path == "/first-event-seen":
+            self.server.first_event_seen.set()
+            self.send(200, {})
+        else:
+            self.send(200, {"left": self.server.saw_the_client_leave()})
+
+    def send(self, status: int, body: dict) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(content)))
+        if status == 429:
+            self.send_header("retry-after", "7")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def stream(self, events: list[answers.Event], plight: str | None) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        self.server.first_event_seen.clear()
+        self.event(*events[0])
+        if plight == "paused":
+            assert self.server.first_event_seen.wait(DEADLINE), "the client never saw the first event"
+        elif plight == "endless":
+            return self.wait_for_the_client_to_leave()
+        elif plight == "broken":
+            self.close_connection = True
+            return None
+        for event in events[1:]:
+            self.event(*event)
+        self.wfile.write(b"0\r\n\r\n")
+        return None
+
+    def event(self, name: str | None, data: str) -> None:
+        content = ((f"event: {name}\n" if name else "") + f"data: {data}\n\n").encode()
+        self.wfile.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")
+        self.wfile.flush()
+
+    def wait_for_the_client_to_leave(self) -> None:
+        self.close_connection = True
+        self.connection.settimeout(DEADLINE)
+        try:
+            left = self.connection.recv(1) == b""
+        except ConnectionResetError:
+            left = True
+        if left:
+            self.server.disconnected.set()
+
+    def log_message(self, *_: object) -> None:
+        pass
