@@ -21,7 +21,8 @@ pub(super) struct Arguments {
     /// Which of its heads, such as `tier`.
     #[arg(long, value_name = "NAME")]
     head: String,
-    /// Labelled prompts: JSON lines with `prompt` and `label`; rows that say `contaminated: true` are left out.
+    /// JSON lines with `prompt` and one of `label`, `strong_correct` and `weak_correct`, or `scores` by model (with
+    /// `cost_usd`); rows that say `contaminated: true` are left out.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// Decides the draws of the bootstrap intervals.

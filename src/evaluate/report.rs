@@ -1,4 +1,4 @@
-//! What an evaluation found: one object, for `--json` and for people.
+//! What an evaluation found: one object, for `--json` and for people; this file has the part for labels.
 
 use std::path::Path;
 
@@ -8,13 +8,25 @@ use super::baselines::{Baselines, Length};
 use super::bootstrap::Intervals;
 use super::calibration::{Calibration, CalibrationFigures};
 use super::classification::{ClassFigures, Confusion, Figures};
-use super::judge::{Judgement, Outcome};
+use super::judge::Judgement;
+use super::routing_report::RoutingReport;
 use crate::classifier::{HeadSpec, Identity};
 use crate::config::Name;
 
 /// The figures of one head on one file, with all that is needed to get them again.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+#[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "there is one of them")]
+pub enum Report {
+    /// On labels.
+    Labels(LabelReport),
+    /// On models' outcomes.
+    Routing(RoutingReport),
+}
+
+/// How often a head finds the right label.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LabelReport {
     /// The bundle that was measured.
     pub bundle: Identity,
     /// Which of its heads.
@@ -65,14 +77,29 @@ pub struct LabelFigures {
     pub figures: ClassFigures,
 }
 
+/// What was measured on what.
+#[derive(Debug)]
+pub(super) struct Subject<'e> {
+    pub(super) bundle: Identity,
+    pub(super) head: &'e HeadSpec,
+    pub(super) data: DataIdentity,
+    pub(super) seed: u64,
+    pub(super) left_out: LeftOut,
+}
+
+/// Rows that were not judged.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LeftOut {
+    pub(super) contaminated: u64,
+    pub(super) blank: u64,
+}
+
 /// Sums over the rows seen so far: of each prompt only its length and its label are kept.
 #[derive(Debug)]
 pub(super) struct Tally {
     confusion: Confusion,
     calibration: Calibration,
     lengths: Vec<Length>,
-    contaminated: u64,
-    blank: u64,
 }
 
 impl DataIdentity {
@@ -85,34 +112,27 @@ impl DataIdentity {
 impl Tally {
     pub(super) fn new(labels: usize) -> Self {
         let (confusion, calibration) = (Confusion::new(labels), Calibration::default());
-        Self { confusion, calibration, lengths: Vec::new(), contaminated: 0, blank: 0 }
-    }
-
-    pub(super) fn add(&mut self, outcome: &Outcome) {
-        match outcome {
-            Outcome::Contaminated => self.contaminated += 1,
-            Outcome::Blank => self.blank += 1,
-            Outcome::Judged(judgement) => self.judged(judgement),
-        }
+        Self { confusion, calibration, lengths: Vec::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.lengths.is_empty()
     }
 
-    pub(super) fn report(mut self, bundle: Identity, head: &HeadSpec, data: DataIdentity, seed: u64) -> Report {
+    pub(super) fn report(mut self, subject: Subject<'_>) -> LabelReport {
+        let Subject { bundle, head, data, seed, left_out: LeftOut { contaminated, blank } } = subject;
         let labelled = |(index, label): (usize, &Name)| LabelFigures {
             label: label.clone(),
             figures: self.confusion.class(index),
         };
-        Report {
+        LabelReport {
             bundle,
             head: head.name.clone(),
             data,
             seed,
             n: self.confusion.n(),
-            contaminated: self.contaminated,
-            blank: self.blank,
+            contaminated,
+            blank,
             figures: self.confusion.figures(),
             intervals: Intervals::of(&self.confusion, seed),
             calibration: self.calibration.figures(),
@@ -122,7 +142,7 @@ impl Tally {
         }
     }
 
-    fn judged(&mut self, judgement: &Judgement) {
+    pub(super) fn add(&mut self, judgement: &Judgement) {
         let Judgement { truth, predicted, ref probabilities, chars } = *judgement;
         self.confusion.add(truth, predicted);
         self.calibration.add(probabilities, truth, predicted);

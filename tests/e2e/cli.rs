@@ -114,6 +114,37 @@ fn eval_prints_one_json_object_of_metrics() {
 }
 
 #[test]
+fn eval_on_outcomes_prints_what_routing_recovers() {
+    let data: String = (0..20)
+        .map(|i| {
+            let (strong, weak) = (u8::from(i % 3 != 0), u8::from(i % 2 == 0));
+            format!("{{\"prompt\": \"What is {i} to the power of {i}?\", \"strong_correct\": {strong}, \"weak_correct\": {weak}}}\n")
+        })
+        .collect();
+
+    let evaluated = eval(&data, &["--head", "tier", "--json"]);
+
+    let report: Value = serde_json::from_slice(&evaluated.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", text(&evaluated.stderr)));
+    let keys: BTreeSet<&str> = report.as_object().expect("an object").keys().map(String::as_str).collect();
+    let expected = "apgr apgr_ci95 apgr_over_length_ci95 auc baselines blank bundle contaminated cpt_50 cpt_50_ci95 \
+        cpt_80 cpt_80_ci95 curve data head n reliability seed strong weak";
+    assert_eq!(keys, expected.split_whitespace().collect());
+    assert_eq!((&report["n"], &report["curve"][10]["strong_percent"]), (&20.into(), &100.0.into()));
+    assert_eq!(report["strong"]["quality"], 0.65, "{report}");
+}
+
+#[test]
+fn eval_of_labels_and_outcomes_at_once_is_refused() {
+    let data = format!("{LABELLED}{{\"prompt\": \"x\", \"strong_correct\": 1, \"weak_correct\": 0}}\n");
+
+    let evaluated = eval(&data, &["--head", "tier"]);
+
+    assert_eq!(evaluated.status.code(), Some(65));
+    assert!(text(&evaluated.stderr).contains("mixes rows"), "{evaluated:?}");
+}
+
+#[test]
 fn eval_gives_the_same_report_again() {
     let arguments = ["--head", "tier", "--json"];
 
