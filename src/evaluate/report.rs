@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::baselines::{Baselines, Length};
+use super::binary::ReliabilityBin;
 use super::bootstrap::Intervals;
 use super::calibration::{Calibration, CalibrationFigures};
 use super::classification::{ClassFigures, Confusion, Figures};
@@ -50,6 +51,8 @@ pub struct LabelReport {
     /// Whether the probabilities mean what they say.
     #[serde(flatten)]
     pub calibration: CalibrationFigures,
+    /// How often the label is right, by its probability.
+    pub reliability: Vec<ReliabilityBin>,
     /// One entry for each label, in the head's order.
     pub classes: Vec<LabelFigures>,
     /// Rows are the truth, columns what was predicted, both in the order of `classes`.
@@ -136,6 +139,7 @@ impl Tally {
             figures: self.confusion.figures(),
             intervals: Intervals::of(&self.confusion, seed),
             calibration: self.calibration.figures(),
+            reliability: self.calibration.reliability(),
             classes: head.labels.iter().enumerate().map(labelled).collect(),
             confusion: self.confusion.rows().map(<[u64]>::to_vec).collect(),
             baselines: Baselines::of(&self.confusion, &mut self.lengths),

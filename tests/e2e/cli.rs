@@ -105,7 +105,7 @@ fn eval_prints_one_json_object_of_metrics() {
         .unwrap_or_else(|error| panic!("{error}: {}", text(&evaluated.stderr)));
     let keys: BTreeSet<&str> = report.as_object().expect("an object").keys().map(String::as_str).collect();
     let expected = "accuracy accuracy_ci95 adjacent_accuracy baselines blank brier bundle classes confusion \
-        contaminated data ece head macro_f1 macro_f1_ci95 n nll seed weighted_f1";
+        contaminated data ece head macro_f1 macro_f1_ci95 n nll reliability seed weighted_f1";
     let expected: BTreeSet<&str> = expected.split_whitespace().collect();
     assert_eq!(keys, expected);
     assert_eq!((&report["n"], &report["contaminated"], &report["blank"]), (&11.into(), &1.into(), &0.into()));
@@ -142,6 +142,21 @@ fn eval_of_labels_and_outcomes_at_once_is_refused() {
 
     assert_eq!(evaluated.status.code(), Some(65));
     assert!(text(&evaluated.stderr).contains("mixes rows"), "{evaluated:?}");
+}
+
+#[test]
+fn eval_writes_one_page_that_needs_nothing_else() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let report = folder.path().join("new/report");
+
+    let evaluated = eval(LABELLED, &["--head", "tier", "--report", report.to_str().expect("a plain name")]);
+
+    assert!(evaluated.status.success(), "{evaluated:?}");
+    let page = fs::read_to_string(report.join("index.html")).expect("a page");
+    assert!(page.matches("<svg").count() == 2 && page.contains("Confusion"), "{page}");
+    for outside in ["http:", "https:", "<script", "<link", "url("] {
+        assert!(!page.contains(outside), "the page has `{outside}`");
+    }
 }
 
 #[test]
