@@ -8,11 +8,13 @@
 //! used in `runtime` and `session` only.
 
 mod bundle;
+mod embedder;
 mod encoder;
 mod golden;
 mod heads;
 mod inputs;
 mod manifest;
+mod ngrams;
 mod runtime;
 mod scorer;
 mod session;
@@ -28,11 +30,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 pub use self::bundle::{Bundle, BundleError, Identity};
+pub use self::embedder::Embedder;
 use self::encoder::Encoder;
 pub use self::encoder::InferenceError;
-pub use self::heads::Heads;
+pub use self::heads::{Blocks, Heads};
 pub use self::inputs::FeatureInputs;
 pub use self::manifest::{Activation, Block, EncoderSpec, HeadKind, HeadSpec, Manifest, Precision, TokenizerSpec};
+pub use self::ngrams::{Ngrams, WIDTH as NGRAM_PLACES};
 pub use self::runtime::{Runtime, RuntimeError};
 use self::scorer::{Input, Scorer};
 use self::session::OnnxEncoder;

@@ -8,6 +8,7 @@ mod decide;
 mod demo;
 mod eval;
 mod features;
+mod fit;
 mod gateway;
 mod report;
 mod serve;
@@ -53,6 +54,8 @@ enum Command {
     Features,
     /// Measures a bundle's head on labelled prompts, beside what prompt length would get.
     Eval(eval::Arguments),
+    /// Fits heads to labels or outcomes, over the encoder of a bundle, and writes a new bundle.
+    Fit(fit::Arguments),
     /// Shows routing at work with built-in upstreams: no keys, no configuration.
     Demo(demo::Arguments),
 }
@@ -80,6 +83,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Decide(command) => decide::run(&command),
         Command::Features => features::run(),
         Command::Eval(command) => eval::run(&command),
+        Command::Fit(command) => fit::run(&command),
         Command::Demo(command) => demo::run(&command),
     }
 }

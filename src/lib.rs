@@ -44,6 +44,7 @@ pub mod cli;
 pub mod config;
 pub mod evaluate;
 pub mod features;
+pub mod fit;
 pub mod policy;
 pub mod prompt;
 pub mod proxy;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::tokenize::Excerpt;
 
 /// Places in the vector.
-pub(crate) const WIDTH: usize = 1 << 15;
+pub const WIDTH: usize = 1 << 15;
 
 /// Characters in a piece of a word.
 const PIECES: std::ops::RangeInclusive<usize> = 3..=5;

@@ -106,7 +106,7 @@ pub(super) struct Tally {
 }
 
 impl DataIdentity {
-    pub(super) fn new(path: &Path, sha256: String) -> Self {
+    pub(crate) fn new(path: &Path, sha256: String) -> Self {
         let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         Self { file, sha256 }
     }
