@@ -185,6 +185,77 @@ fn eval_of_a_head_that_is_not_there_is_bad_usage() {
     assert!(text(&evaluated.stderr).contains("no head `domain` (allowed: tier)"), "{evaluated:?}");
 }
 
+fn fit(data: &str, task: &str, out: &std::path::Path, more: &[&str]) -> Output {
+    let folder = out.parent().expect("below a folder");
+    let file = folder.join("rows.jsonl");
+    fs::write(&file, data).expect("a writable folder");
+    let [file, out, cache] = [&file, out, folder].map(|path| path.to_str().expect("a plain name"));
+    let arguments = ["fit", "--base", "models/pointsman-mini", "--task", task, "--data", file, "--out", out];
+    pointsman(&[&arguments[..], &["--cache", cache], more].concat())
+}
+
+/// Sums need the strong model, greetings do not.
+fn outcomes() -> String {
+    let row = |i: u8| {
+        let (prompt, weak) =
+            if i % 2 == 0 { (format!("Add {i} and {i}"), 0) } else { (format!("Say hello, take {i}"), 1) };
+        format!("{{\"prompt\": \"{prompt}\", \"strong_correct\": 1, \"weak_correct\": {weak}}}\n")
+    };
+    (0..60).map(row).collect()
+}
+
+#[test]
+fn fit_writes_a_bundle_that_serves_and_routes() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("fitted");
+
+    let fitted = fit(&outcomes(), "strong_weak", &out, &["--folds", "3"]);
+
+    let report: Value =
+        serde_json::from_slice(&fitted.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(&fitted.stderr)));
+    assert_eq!((&report["n_train"], &report["cross_validation"]["n"]), (&60.into(), &60.into()));
+    let rows = folder.path().join("rows.jsonl");
+    let evaluated = pointsman(&[
+        "eval",
+        "--bundle",
+        out.to_str().expect("a plain name"),
+        "--head",
+        "strong-wins",
+        "--json",
+        "--data",
+        rows.to_str().expect("a plain name"),
+    ]);
+    let report: Value = serde_json::from_slice(&evaluated.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", text(&evaluated.stderr)));
+    assert_eq!(report["auc"], 1.0, "{report}");
+    assert!(report["ece"].is_number(), "{report}");
+}
+
+#[test]
+fn fit_writes_the_same_bytes_again() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [one, two] = ["one", "two"].map(|name| folder.path().join(name));
+
+    for out in [&one, &two] {
+        let fitted = fit(LABELLED, "tier", out, &["--inputs", "lexical", "--folds", "0"]);
+        assert!(fitted.status.success(), "{fitted:?}");
+    }
+
+    for file in ["bundle.yaml", "heads.safetensors", "golden.json", "README.md"] {
+        assert_eq!(fs::read(one.join(file)).expect("a file"), fs::read(two.join(file)).expect("a file"), "{file}");
+    }
+}
+
+#[test]
+fn fit_says_when_rows_do_not_teach_the_task() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+
+    let fitted = fit(&outcomes(), "domain", &folder.path().join("out"), &["--inputs", "lexical"]);
+
+    assert_eq!(fitted.status.code(), Some(65));
+    assert!(text(&fitted.stderr).contains("cannot teach `domain`"), "{fitted:?}");
+}
+
 #[test]
 fn the_demo_shows_eight_prompts_and_ends() {
     let demo = pointsman(&["demo", "--once"]);
