@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use criterion::{BatchSize, Criterion};
 use ort::session::Session;
 use ort::value::Tensor;
-use pointsman::classifier::{Bundle, Classifier, Host, Runtime};
+use pointsman::classifier::{Blocks, Bundle, Classifier, Host, Ngrams, Runtime};
 use pointsman::config::{self, Name, Span};
 use pointsman::features::{Features, TokenCounter};
 use pointsman::prompt::{Dialect, Prompt};
@@ -91,7 +91,13 @@ fn heads(criterion: &mut Criterion, bundle: &Bundle) {
     let dimension = bundle.manifest().encoder.dimension;
     let (embedding, features) = (vec![0.05; dimension], vec![0.5; bundle.inputs().len()]);
     criterion.bench_function("classifier/heads", |bencher| {
-        bencher.iter(|| bundle.heads().score(black_box(&embedding), black_box(&features)).expect("scores"));
+        let ngrams = Ngrams::default();
+        bencher.iter(|| {
+            bundle
+                .heads()
+                .score(black_box(Blocks { embedding: &embedding, features: &features, ngrams: &ngrams }))
+                .expect("scores")
+        });
     });
 }
 

@@ -10,12 +10,14 @@
 mod bundle;
 mod cache;
 mod device;
+mod embedder;
 mod encoder;
 mod flight;
 mod golden;
 mod heads;
 mod inputs;
 mod manifest;
+mod ngrams;
 mod queue;
 mod runtime;
 mod scorer;
@@ -33,14 +35,16 @@ use tokio::time::{Instant, timeout_at};
 pub use self::bundle::{Bundle, BundleError, Identity};
 use self::cache::{Found, Key};
 pub use self::device::Device;
+pub use self::embedder::Embedder;
 use self::encoder::Encoder;
 pub use self::encoder::InferenceError;
 use self::flight::Waiting;
-pub use self::heads::Heads;
+pub use self::heads::{Blocks, Heads};
 pub use self::inputs::FeatureInputs;
 pub use self::manifest::{
     Activation, Block, EncoderSpec, HeadKind, HeadSpec, Kind, Manifest, Precision, TokenizerSpec,
 };
+pub use self::ngrams::{Ngrams, WIDTH as NGRAM_PLACES};
 use self::queue::{Entry, Queue};
 pub use self::runtime::{Runtime, RuntimeError};
 use self::scorer::{Input, Scorer};

@@ -9,6 +9,7 @@ mod decide;
 mod demo;
 mod eval;
 mod features;
+mod fit;
 mod gateway;
 mod hash_key;
 mod report;
@@ -60,6 +61,8 @@ enum Command {
     Eval(eval::Arguments),
     /// Prints the hash of a client's key, read from stdin, for `clients.<name>.keys`.
     HashKey,
+    /// Fits heads to labels or outcomes, over the encoder of a bundle, and writes a new bundle.
+    Fit(fit::Arguments),
     /// Shows routing at work with built-in upstreams: no keys, no configuration.
     Demo(demo::Arguments),
 }
@@ -89,6 +92,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Features => features::run(),
         Command::Eval(command) => eval::run(&command),
         Command::HashKey => hash_key::run(),
+        Command::Fit(command) => fit::run(&command),
         Command::Demo(command) => demo::run(&command),
     }
 }

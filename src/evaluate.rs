@@ -1,29 +1,39 @@
-//! Evaluation: how good a head of a bundle is on labelled prompts, measured through the path that serves.
+//! Evaluation: how good a head of a bundle is on prompts with labels or outcomes, measured through the path that serves.
 //!
 //! [`Evaluation::run`] streams a file of prompts through [`Classifier`] and returns a [`Report`]. The metrics are pure functions
 //! over a confusion matrix and probabilities; beside each figure stands what no judgement and the prompt's length would
 //! get. Several rows are in flight, but they are counted in the file's order, so the same file gives the same report.
 
 mod baselines;
+mod binary;
 mod bootstrap;
 mod calibration;
 mod classification;
 mod dataset;
 mod judge;
+mod models;
 mod report;
+mod routing;
+mod routing_report;
 
 use std::path::{Path, PathBuf};
 
 use futures::{StreamExt, stream};
 
 pub use self::baselines::{Baselines, Length};
+pub use self::binary::{Claim, EventFigures, ReliabilityBin, auc, reliability};
+pub(crate) use self::bootstrap::Draws;
 pub use self::bootstrap::{Interval, Intervals, RESAMPLES};
 pub use self::calibration::{BINS, Calibration, CalibrationFigures};
 pub use self::classification::{ClassFigures, Confusion, Figures};
-pub use self::dataset::{Dataset, DatasetError, Row};
-use self::judge::Judge;
-use self::report::Tally;
-pub use self::report::{DataIdentity, LabelFigures, Report};
+pub use self::dataset::{Answer, Dataset, DatasetError, Row, Truth};
+use self::judge::{Judge, Outcome};
+pub use self::models::{CostQuality, ModelFigures, ModelsFigures};
+pub use self::report::{DataIdentity, LabelFigures, LabelReport, Report};
+use self::report::{LeftOut, Subject, Tally};
+pub use self::routing::{Curve, Point, Ranking, Routed, RoutingFigures, RoutingIntervals};
+use self::routing_report::RoutingTally;
+pub use self::routing_report::{Baseline, RoutingBaselines, RoutingReport, Single};
 use crate::classifier::{Bundle, BundleError, Classifier, HeadSpec, Host};
 use crate::config::{self, Span};
 
@@ -87,6 +97,12 @@ pub enum EvaluateError {
         /// Why.
         reason: &'static str,
     },
+    /// Some rows have labels and others outcomes, or outcomes of other models.
+    #[error("`{}` mixes rows with labels, with `strong_correct` and with `scores`", path.display())]
+    Mixed {
+        /// The file.
+        path: PathBuf,
+    },
     /// Nothing was judged.
     #[error("`{}` holds no row to judge", path.display())]
     Empty {
@@ -133,7 +149,7 @@ impl Evaluation {
     ) -> Result<Report, EvaluateError> {
         let mut dataset = Dataset::open(data)?;
         let size = dataset.size();
-        let mut tally = Tally::new(self.head.labels.len());
+        let mut tallies = Tallies::new(self.head.labels.len());
         let judge = Judge { classifier: &self.classifier, head: &self.head };
         let judged = async |row: Result<Row, DatasetError>| {
             let row = row?;
@@ -143,14 +159,40 @@ impl Evaluation {
         let mut outcomes = Box::pin(stream::iter(&mut dataset).map(judged).buffered(IN_FLIGHT));
         while let Some(outcome) = outcomes.next().await {
             let (outcome, done) = outcome?;
-            tally.add(&outcome);
+            tallies.add(outcome);
             progress(done);
         }
         drop(outcomes);
-        if tally.is_empty() {
-            return Err(EvaluateError::Empty { path: data.to_owned() });
+        let (bundle, data_identity) = (self.classifier.identity().clone(), DataIdentity::new(data, dataset.sha256()));
+        let subject = Subject { bundle, head: &self.head, data: data_identity, seed, left_out: tallies.left_out };
+        let Tallies { labels, routing, .. } = tallies;
+        match (labels.is_empty(), routing.is_empty()) {
+            (true, true) => Err(EvaluateError::Empty { path: data.to_owned() }),
+            (false, true) => Ok(Report::Labels(labels.report(subject))),
+            (true, false) if routing.is_uniform() => Ok(Report::Routing(routing.report(subject))),
+            _ => Err(EvaluateError::Mixed { path: data.to_owned() }),
         }
-        let data = DataIdentity::new(data, dataset.sha256());
-        Ok(tally.report(self.classifier.identity().clone(), &self.head, data, seed))
+    }
+}
+
+/// What was seen so far, by kind of row.
+struct Tallies {
+    labels: Tally,
+    routing: RoutingTally,
+    left_out: LeftOut,
+}
+
+impl Tallies {
+    fn new(labels: usize) -> Self {
+        Self { labels: Tally::new(labels), routing: RoutingTally::default(), left_out: LeftOut::default() }
+    }
+
+    fn add(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Contaminated => self.left_out.contaminated += 1,
+            Outcome::Blank => self.left_out.blank += 1,
+            Outcome::Judged(judgement) => self.labels.add(&judgement),
+            Outcome::Ranked(ranked) => self.routing.add(ranked),
+        }
     }
 }

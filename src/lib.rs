@@ -46,6 +46,7 @@ pub mod clients;
 pub mod config;
 pub mod evaluate;
 pub mod features;
+pub mod fit;
 pub mod policy;
 pub mod prompt;
 pub mod proxy;

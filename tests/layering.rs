@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["main"],
     &["cli"],
-    &["admin"],
+    &["admin", "fit"],
     &["proxy", "reload", "evaluate"],
     &["router"],
     &["snapshot"],

@@ -111,6 +111,11 @@ impl Bundle {
         self.golden.len()
     }
 
+    /// Returns the texts of the golden inputs.
+    pub fn golden_texts(&self) -> impl Iterator<Item = &str> {
+        self.golden.iter().map(|golden| golden.text.as_str())
+    }
+
     /// Returns the ONNX model's bytes.
     #[must_use]
     pub fn model(&self) -> &[u8] {

@@ -7,6 +7,7 @@ use safetensors::{Dtype, SafeTensors};
 use super::bundle::BundleError;
 use super::encoder::InferenceError;
 use super::manifest::{Activation, Block, HeadKind, HeadSpec, Manifest};
+use super::ngrams::{self, Ngrams};
 use crate::scores::HeadScores;
 
 /// All heads of a bundle, in the manifest's order.
@@ -30,6 +31,17 @@ struct Layer {
     weight: Vec<f32>,
     bias: Vec<f32>,
     inputs: usize,
+}
+
+/// What heads read of one prompt.
+#[derive(Debug, Clone, Copy)]
+pub struct Blocks<'p> {
+    /// The encoder's output.
+    pub embedding: &'p [f32],
+    /// The scaled dense features.
+    pub features: &'p [f32],
+    /// Hashed n-grams; may be empty when no head reads them.
+    pub ngrams: &'p Ngrams,
 }
 
 /// Reads the tensors of a heads file and checks their shapes.
@@ -56,6 +68,7 @@ impl Heads {
             let width = |block: &Block| match block {
                 Block::Embedding => manifest.encoder.dimension,
                 Block::Features => features,
+                Block::Ngrams => ngrams::WIDTH,
             };
             let layers = reader.layers(spec, spec.inputs.iter().map(width).sum())?;
             heads.push(Head::new(spec, layers));
@@ -68,8 +81,13 @@ impl Heads {
     ///
     /// # Errors
     /// When a score is not a number.
-    pub fn score(&self, embedding: &[f32], features: &[f32]) -> Result<Vec<HeadScores>, InferenceError> {
-        self.0.iter().map(|head| head.score(embedding, features)).collect()
+    pub fn score(&self, blocks: Blocks<'_>) -> Result<Vec<HeadScores>, InferenceError> {
+        self.0.iter().map(|head| head.score(blocks)).collect()
+    }
+
+    /// Returns whether some head reads `block`.
+    pub(crate) fn read(&self, block: Block) -> bool {
+        self.0.iter().any(|head| head.inputs.contains(&block))
     }
 
     /// Returns the heads' names in the manifest's order.
@@ -97,19 +115,13 @@ impl Head {
         }
     }
 
-    fn score(&self, embedding: &[f32], features: &[f32]) -> Result<HeadScores, InferenceError> {
-        let block = |block: &Block| match block {
-            Block::Embedding => embedding,
-            Block::Features => features,
-        };
-        let mut values = self.inputs.iter().map(block).collect::<Vec<_>>().concat();
+    fn score(&self, blocks: Blocks<'_>) -> Result<HeadScores, InferenceError> {
+        let mut values = self.first(blocks);
         // Checked here as well: an activation can turn what is not a number into a zero.
         self.check(&values)?;
-        for (index, layer) in self.layers.iter().enumerate() {
-            if index > 0 {
-                values = values.into_iter().map(|value| self.activation.apply(value)).collect();
-            }
-            values = layer.apply(&values);
+        for layer in &self.layers[1..] {
+            let inputs: Vec<f32> = values.into_iter().map(|value| self.activation.apply(value)).collect();
+            values = layer.apply(&inputs);
         }
         // An activation of a number is a number, but a softmax hides one that is not.
         self.check(&values)?;
@@ -121,6 +133,21 @@ impl Head {
         Ok(HeadScores { head: Arc::clone(&self.name), labels: Arc::clone(&self.labels), probabilities })
     }
 
+    /// Applies the layer that reads the blocks, without ever writing out the sparse one.
+    fn first(&self, blocks: Blocks<'_>) -> Vec<f32> {
+        let layer = &self.layers[0];
+        let mut values = layer.bias.clone();
+        let mut from = 0;
+        for block in &self.inputs {
+            from += match block {
+                Block::Embedding => layer.add(&mut values, from, blocks.embedding),
+                Block::Features => layer.add(&mut values, from, blocks.features),
+                Block::Ngrams => layer.add_sparse(&mut values, from, blocks.ngrams),
+            };
+        }
+        values
+    }
+
     fn check(&self, values: &[f32]) -> Result<(), InferenceError> {
         if values.iter().all(|value| value.is_finite()) {
             return Ok(());
@@ -130,6 +157,21 @@ impl Head {
 }
 
 impl Layer {
+    /// Adds what the columns from `from` on make of `inputs`; returns how many columns that are.
+    fn add(&self, values: &mut [f32], from: usize, inputs: &[f32]) -> usize {
+        for (value, row) in values.iter_mut().zip(self.weight.chunks_exact(self.inputs)) {
+            *value += dot(&row[from..from + inputs.len()], inputs);
+        }
+        inputs.len()
+    }
+
+    fn add_sparse(&self, values: &mut [f32], from: usize, inputs: &Ngrams) -> usize {
+        for (value, row) in values.iter_mut().zip(self.weight.chunks_exact(self.inputs)) {
+            *value += inputs.entries().iter().map(|(place, input)| row[from + *place as usize] * input).sum::<f32>();
+        }
+        ngrams::WIDTH
+    }
+
     fn apply(&self, inputs: &[f32]) -> Vec<f32> {
         self.weight.chunks_exact(self.inputs).zip(&self.bias).map(|(row, bias)| dot(row, inputs) + bias).collect()
     }
@@ -262,6 +304,11 @@ mod tests {
         Layer { weight: weight.to_vec(), bias: bias.to_vec(), inputs: weight.len() / bias.len() }
     }
 
+    fn blocks<'p>(embedding: &'p [f32], features: &'p [f32]) -> Blocks<'p> {
+        static NONE: std::sync::LazyLock<Ngrams> = std::sync::LazyLock::new(Ngrams::default);
+        Blocks { embedding, features, ngrams: &NONE }
+    }
+
     fn head(layers: Vec<Layer>, temperature: f32) -> Head {
         Head {
             name: "tier".into(),
@@ -279,7 +326,7 @@ mod tests {
         // The first input is the feature; embedding and feature swapped would give 0.5 and 0.5.
         let head = head(vec![layer(&[1.0, 0.0, 0.0, 0.0, 0.0, 0.0], &[0.0, 0.0])], 1.0);
 
-        let scores = head.score(&[0.0, 0.0], &[3.0_f32.ln()]).expect("finite");
+        let scores = head.score(blocks(&[0.0, 0.0], &[3.0_f32.ln()])).expect("finite");
 
         assert!((scores.probabilities[0] - 0.75).abs() < 1e-6, "{scores:?}");
     }
@@ -288,7 +335,7 @@ mod tests {
     fn the_activation_stands_between_layers_and_not_after_the_last() {
         let head = head(vec![layer(&[-1.0, -1.0], &[0.0]), layer(&[1.0, 1.0], &[0.0, -(3.0_f32.ln())])], 1.0);
 
-        let scores = head.score(&[2.0], &[2.0]).expect("finite");
+        let scores = head.score(blocks(&[2.0], &[2.0])).expect("finite");
 
         assert!((scores.probabilities[0] - 0.75).abs() < 1e-6, "{scores:?}");
     }
@@ -297,8 +344,8 @@ mod tests {
     fn a_temperature_above_one_flattens_the_scores() {
         let layers = vec![layer(&[1.0, 0.0, 0.0, 0.0], &[0.0, 0.0])];
 
-        let sharp = head(layers.clone(), 1.0).score(&[0.0], &[2.0]).expect("finite");
-        let flat = head(layers, 2.0).score(&[0.0], &[2.0]).expect("finite");
+        let sharp = head(layers.clone(), 1.0).score(blocks(&[0.0], &[2.0])).expect("finite");
+        let flat = head(layers, 2.0).score(blocks(&[0.0], &[2.0])).expect("finite");
 
         assert!(sharp.probabilities[0] > flat.probabilities[0]);
         assert!((flat.probabilities[0] - 1.0 / (1.0 + (-1.0_f32).exp())).abs() < 1e-6);
@@ -308,7 +355,7 @@ mod tests {
     fn an_embedding_that_is_not_a_number_gives_no_scores() {
         let head = head(vec![layer(&[1.0, 1.0, 1.0, 1.0], &[0.0, 0.0])], 1.0);
 
-        let error = head.score(&[f32::NAN], &[0.0]).expect_err("NaN");
+        let error = head.score(blocks(&[f32::NAN], &[0.0])).expect_err("NaN");
 
         assert_eq!(error.to_string(), "head `tier` reads or gives something that is not a number");
     }

@@ -150,6 +150,8 @@ pub enum Block {
     Embedding,
     /// The dense features of the bundle's features file.
     Features,
+    /// Hashed words and pieces of words, sparse.
+    Ngrams,
 }
 
 /// What stands between a head's layers.

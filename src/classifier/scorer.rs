@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::bundle::Bundle;
 use super::encoder::{Encoder, InferenceError};
-use super::heads::Heads;
+use super::heads::{Blocks, Heads};
 use super::inputs::FeatureInputs;
+use super::manifest::Block;
+use super::ngrams::Ngrams;
 use super::tokenize::{Budget, Excerpt, Tokenizer, Tokens};
 use crate::features::Features;
 use crate::scores::{Scores, Source};
@@ -89,9 +91,11 @@ impl<E: Encoder> Scorer<E> {
     }
 
     fn heads_of(&self, input: &Input, tokens: &Tokens, embedding: &[f32]) -> Result<Scores, InferenceError> {
+        let ngrams = if self.heads.read(Block::Ngrams) { Ngrams::of(&input.excerpt) } else { Ngrams::default() };
+        let blocks = Blocks { embedding, features: &input.features, ngrams: &ngrams };
         Ok(Scores {
             source: Source::Encoder,
-            heads: self.heads.score(embedding, &input.features)?,
+            heads: self.heads.score(blocks)?,
             tokens: u32::try_from(tokens.ids.len()).unwrap_or(u32::MAX),
             truncated_tokens: tokens.truncated,
         })

@@ -54,6 +54,12 @@ impl Budget {
         Self { max_tokens: spec.max_tokens, head_tokens: spec.head_tokens }
     }
 
+    /// Takes a budget of `max_tokens`.
+    #[cfg(test)]
+    pub(crate) const fn of_tokens(max_tokens: usize) -> Self {
+        Self { max_tokens, head_tokens: max_tokens / 2 }
+    }
+
     /// Cuts the middle out of a text longer than 32 characters a token of the budget.
     #[must_use]
     pub fn excerpt(self, text: &str) -> Excerpt {
@@ -87,6 +93,19 @@ impl Excerpt {
     /// Returns how many characters the whole text has when some were cut.
     pub(crate) const fn cut_from(&self) -> Option<usize> {
         self.cut_from
+    }
+}
+
+impl Excerpt {
+    /// Returns the first `limit` characters of the text and the last `limit` of the others, a space between them where
+    /// something was cut out.
+    pub(crate) fn parts(&self, limit: usize) -> impl Iterator<Item = char> {
+        let end = self.head.char_indices().nth(limit).map_or(self.head.len(), |(offset, _)| offset);
+        let (head, more) = self.head.split_at(end);
+        let rest = [more, &self.tail];
+        let skipped = rest.iter().map(|text| text.chars().count()).sum::<usize>().saturating_sub(limit);
+        let gap = (skipped > 0 || self.cut_from.is_some()).then_some(' ');
+        head.chars().chain(gap).chain(rest.into_iter().flat_map(str::chars).skip(skipped))
     }
 }
 

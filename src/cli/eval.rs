@@ -1,5 +1,6 @@
 //! `pointsman eval`: how good a head of a bundle is on labelled prompts, as tables or as JSON.
 
+mod page;
 mod tables;
 
 use std::io::{self, IsTerminal, Write};
@@ -21,7 +22,8 @@ pub(super) struct Arguments {
     /// Which of its heads, such as `tier`.
     #[arg(long, value_name = "NAME")]
     head: String,
-    /// Labelled prompts: JSON lines with `prompt` and `label`; rows that say `contaminated: true` are left out.
+    /// JSON lines with `prompt` and one of `label`, `strong_correct` and `weak_correct`, or `scores` by model (with
+    /// `cost_usd`); rows that say `contaminated: true` are left out.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// Decides the draws of the bootstrap intervals.
@@ -30,6 +32,9 @@ pub(super) struct Arguments {
     /// Prints one JSON object.
     #[arg(long)]
     json: bool,
+    /// Writes a page with plots, `index.html`, into this folder.
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +45,8 @@ enum EvalError {
     Runtime(#[source] io::Error),
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
+    #[error("cannot write the report into `{}`", folder.display())]
+    Page { folder: PathBuf, source: io::Error },
 }
 
 /// One line on stderr that is written over and over; nothing when stderr is no terminal.
@@ -49,7 +56,7 @@ struct ProgressLine {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    match evaluate(arguments) {
+    match evaluate(arguments).and_then(|report| page(arguments, report)) {
         Ok(report) if arguments.json => {
             println!("{}", serde_json::to_string(&report).expect("a report is plain data"));
             ExitCode::SUCCESS
@@ -72,10 +79,18 @@ fn evaluate(arguments: &Arguments) -> Result<Report, EvalError> {
     Ok(report?)
 }
 
+fn page(arguments: &Arguments, report: Report) -> Result<Report, EvalError> {
+    if let Some(folder) = &arguments.report {
+        let path = page::write(folder, &report).map_err(|source| EvalError::Page { folder: folder.clone(), source })?;
+        eprintln!("report written to {}", path.display());
+    }
+    Ok(report)
+}
+
 impl EvalError {
     const fn code(&self) -> u8 {
         match self {
-            Self::OnnxRuntime(_) | Self::Runtime(_) => UNAVAILABLE,
+            Self::OnnxRuntime(_) | Self::Runtime(_) | Self::Page { .. } => UNAVAILABLE,
             Self::Evaluate(EvaluateError::Bundle(_)) => CONFIG,
             Self::Evaluate(EvaluateError::UnknownHead { .. }) => USAGE,
             Self::Evaluate(_) => DATA,

@@ -31,7 +31,8 @@ pub struct Intervals {
 }
 
 /// `SplitMix64` (Steele, Lea, Flood 2014): the same draws for the same seed on every machine and in every release.
-struct Draws(u64);
+#[derive(Debug)]
+pub(crate) struct Draws(u64);
 
 impl Intervals {
     /// Draws the rows of `confusion` with replacement, [`RESAMPLES`] times.
@@ -49,7 +50,8 @@ impl Intervals {
 }
 
 impl Interval {
-    fn of(mut values: Vec<f64>) -> Self {
+    /// Returns the middle 95 % of `values`.
+    pub(super) fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
         Self { low: percentile(&values, 0.025), high: percentile(&values, 0.975) }
     }
@@ -62,7 +64,13 @@ impl Serialize for Interval {
 }
 
 impl Draws {
-    fn next(&mut self) -> u64 {
+    /// Starts the draws of `seed`.
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Draws a number.
+    pub(crate) const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -71,8 +79,24 @@ impl Draws {
     }
 
     /// Draws a number below `limit`; its bias, `limit` in 2^64, is of no account here.
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(limit)) >> 64) as u64
+    }
+
+    /// Draws `n` of `n` rows with replacement; returns how often each was drawn.
+    pub(super) fn counts(&mut self, n: usize) -> Vec<u32> {
+        let mut counts = vec![0; n];
+        for _ in 0..n {
+            counts[self.below(n as u64) as usize] += 1;
+        }
+        counts
+    }
+
+    /// Puts `items` into random order.
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for end in (1..items.len()).rev() {
+            items.swap(end, self.below(end as u64 + 1) as usize);
+        }
     }
 
     fn resample(&mut self, confusion: &Confusion) -> Confusion {

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::binary::ReliabilityBin;
+
 /// Bins of equal width that the top probability is sorted into.
 pub const BINS: usize = 15;
 
@@ -32,6 +34,7 @@ pub struct CalibrationFigures {
 struct Bin {
     confidence: f64,
     hits: f64,
+    n: u64,
 }
 
 impl Calibration {
@@ -44,9 +47,22 @@ impl Calibration {
         let bin = &mut self.bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
         bin.confidence += confidence;
         bin.hits += f64::from(u8::from(truth == predicted));
+        bin.n += 1;
         self.squares += squares(probabilities, truth);
         self.surprise -= f64::from(probabilities[truth]).max(FLOOR).ln();
         self.n += 1;
+    }
+
+    /// Returns the bins that hold anything, the lowest probability first.
+    #[must_use]
+    pub fn reliability(&self) -> Vec<ReliabilityBin> {
+        let full = self.bins.iter().filter(|bin| bin.n > 0);
+        full.map(|bin| ReliabilityBin {
+            predicted: bin.confidence / bin.n as f64,
+            observed: bin.hits / bin.n as f64,
+            n: bin.n,
+        })
+        .collect()
     }
 
     /// Returns the figures; zeros when nothing was counted.

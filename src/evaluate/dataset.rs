@@ -1,7 +1,9 @@
-//! Labelled prompts, one JSON object a line, read as a stream: a file may be larger than memory.
+//! Prompts with labels or with the models' outcomes, one JSON object a line, read as a stream: a file may be larger than
+//! memory.
 //!
 //! Every line is hashed as it passes, so that a report can name the very bytes it measured.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -21,8 +23,8 @@ pub struct Dataset<R = BufReader<File>> {
     ended: bool,
 }
 
-/// One labelled prompt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One prompt with what is known of it.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// Where it stands, from 1.
     pub line: u64,
@@ -30,10 +32,37 @@ pub struct Row {
     pub end: u64,
     /// The text of the one user turn.
     pub prompt: String,
-    /// The label as the file spells it.
-    pub label: String,
+    /// What is right.
+    pub truth: Truth,
     /// Whether the row also stands in a held-out set and must not count.
     pub contaminated: bool,
+    /// Whether the row shares text with a held-out set: it may be judged, but nothing may learn from it.
+    pub overlaps_heldout: bool,
+}
+
+/// What a file says of a prompt.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Truth {
+    /// The label as the file spells it: `label`, else `domain`, else `category`.
+    Label(String),
+    /// How well a strong and a weak model answer it, 0 to 1: `strong_correct` and `weak_correct`.
+    Pair {
+        /// The strong model's quality.
+        strong: f64,
+        /// The weak model's quality.
+        weak: f64,
+    },
+    /// How well each of several models answers it: `scores`, with `cost_usd` where known.
+    Models(BTreeMap<String, Answer>),
+}
+
+/// What became of a prompt with one model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Answer {
+    /// Its quality, 0 to 1.
+    pub score: f64,
+    /// What it cost.
+    pub cost: Option<f64>,
 }
 
 /// Why a file of labelled prompts cannot be read.
@@ -48,7 +77,7 @@ pub enum DatasetError {
         source: io::Error,
     },
     /// A line is no labelled prompt.
-    #[error("`{}` line {line}, column {column}: {message} (expected an object with the strings `prompt` and `label`)", path.display())]
+    #[error("`{}` line {line}, column {column}: {message} (expected an object with a string `prompt`, and `label`, `strong_correct` and `weak_correct`, or `scores`)", path.display())]
     Shape {
         /// The file.
         path: PathBuf,
@@ -65,9 +94,34 @@ pub enum DatasetError {
 #[derive(Deserialize)]
 struct Keys {
     prompt: String,
-    label: String,
+    label: Option<String>,
+    domain: Option<String>,
+    category: Option<String>,
+    strong_correct: Option<f64>,
+    weak_correct: Option<f64>,
+    scores: Option<BTreeMap<String, f64>>,
+    #[serde(default)]
+    cost_usd: BTreeMap<String, f64>,
     #[serde(default)]
     contaminated: bool,
+    #[serde(default)]
+    overlaps_heldout: bool,
+}
+
+impl Keys {
+    fn truth(&mut self) -> Option<Truth> {
+        if let (Some(strong), Some(weak)) = (self.strong_correct, self.weak_correct) {
+            return Some(Truth::Pair { strong, weak });
+        }
+        if let Some(scores) = self.scores.take().filter(|scores| !scores.is_empty()) {
+            let answer = |(model, score)| {
+                let cost = self.cost_usd.get(&model).copied();
+                (model, Answer { score, cost })
+            };
+            return Some(Truth::Models(scores.into_iter().map(answer).collect()));
+        }
+        [&mut self.label, &mut self.domain, &mut self.category].into_iter().find_map(Option::take).map(Truth::Label)
+    }
 }
 
 impl Dataset {
@@ -113,9 +167,20 @@ impl<R: BufRead> Dataset<R> {
         self.hash.update(&self.buffer);
         self.line += 1;
         self.bytes += read as u64;
-        let Keys { prompt, label, contaminated } =
-            serde_json::from_slice(&self.buffer).map_err(|error| self.misshapen(&error))?;
-        Ok(Some(Row { line: self.line, end: self.bytes, prompt, label, contaminated }))
+        let mut keys: Keys = serde_json::from_slice(&self.buffer).map_err(|error| self.misshapen(&error))?;
+        let truth = keys.truth().ok_or_else(|| self.without_truth())?;
+        let Keys { prompt, contaminated, overlaps_heldout, .. } = keys;
+        Ok(Some(Row { line: self.line, end: self.bytes, prompt, truth, contaminated, overlaps_heldout }))
+    }
+
+    fn without_truth(&self) -> DatasetError {
+        let column = self.buffer.trim_ascii_end().len();
+        DatasetError::Shape {
+            path: self.path.clone(),
+            line: self.line,
+            column,
+            message: "missing field `label`".into(),
+        }
     }
 
     /// The parser saw one line, so the line it names is always the first.
@@ -156,7 +221,7 @@ mod tests {
 
         assert_eq!((rows[0].line, rows[0].end, rows[0].contaminated), (1, 36, false));
         assert_eq!((rows[1].line, rows[1].end, rows[1].contaminated), (2, text.len() as u64, true));
-        assert_eq!((&*rows[1].prompt, &*rows[1].label), ("b", "y"));
+        assert_eq!((&*rows[1].prompt, &rows[1].truth), ("b", &Truth::Label("y".into())));
     }
 
     #[test]
@@ -168,6 +233,30 @@ mod tests {
 
         assert!(error.starts_with("`data.jsonl` line 2, column 14: missing field `label` (expected"), "{error}");
         assert!(rows.next().is_none());
+    }
+
+    #[test]
+    fn outcomes_of_two_models_and_of_many_are_told_from_labels() {
+        let text = concat!(
+            r#"{"prompt":"a","strong_correct":1,"weak_correct":0.5,"subject":"law"}"#,
+            "\n",
+            r#"{"prompt":"b","scores":{"x":1.0,"y":0.0},"cost_usd":{"x":0.25}}"#,
+            "\n",
+            r#"{"prompt":"c","domain":"law","task":"t"}"#,
+        );
+
+        let truths: Vec<Truth> = dataset(text).map(|row| row.expect("a good row").truth).collect();
+
+        let answer = |score, cost| Answer { score, cost };
+        let models = [("x".to_owned(), answer(1.0, Some(0.25))), ("y".to_owned(), answer(0.0, None))];
+        assert_eq!(
+            truths,
+            [
+                Truth::Pair { strong: 1.0, weak: 0.5 },
+                Truth::Models(models.into_iter().collect()),
+                Truth::Label("law".into())
+            ]
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::EvaluateError;
-use super::dataset::Row;
+use super::dataset::{Row, Truth};
 use crate::classifier::{Classifier, HeadSpec};
 use crate::features::{Features, TokenCounter};
 use crate::prompt::{Dialect, Prompt};
@@ -28,8 +28,21 @@ pub(super) enum Outcome {
     Contaminated,
     /// Left out: there is no text to judge, so that a policy would not ask either.
     Blank,
-    /// Judged.
+    /// Judged, where the file says which label is right.
     Judged(Judgement),
+    /// Ranked, where the file says how well models answer.
+    Ranked(Ranked),
+}
+
+/// A prompt's place on a head's scale beside what models made of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Ranked {
+    /// Where on the scale from the head's first label, 0, to its last, 1.
+    pub(super) score: f64,
+    /// What the models made of it.
+    pub(super) truth: Truth,
+    /// Characters of the prompt.
+    pub(super) chars: usize,
 }
 
 /// A label beside the truth.
@@ -51,12 +64,28 @@ impl Judge<'_> {
         if row.contaminated {
             return Ok(Outcome::Contaminated);
         }
-        let truth = self.head.label(&row.label).ok_or_else(|| self.unknown(row))?;
-        match self.scores(&row.prompt).await {
-            Ok(scores) => self.judgement(&scores, truth, row).map(Outcome::Judged),
-            Err(Degraded::NoText) => Ok(Outcome::Blank),
-            Err(reason) => Err(EvaluateError::Unscored { line: row.line, reason: reason.as_str() }),
+        let truth = self.truth(row)?;
+        let scores = match self.scores(&row.prompt).await {
+            Ok(scores) => scores,
+            Err(Degraded::NoText) => return Ok(Outcome::Blank),
+            Err(reason) => return Err(EvaluateError::Unscored { line: row.line, reason: reason.as_str() }),
+        };
+        match truth {
+            Some(truth) => self.judgement(&scores, truth, row).map(Outcome::Judged),
+            None => self.ranked(&scores, row).map(Outcome::Ranked),
         }
+    }
+
+    /// Returns the right label's place, if the row names a label.
+    fn truth(&self, row: &Row) -> Result<Option<usize>, EvaluateError> {
+        let Truth::Label(label) = &row.truth else { return Ok(None) };
+        self.head.label(label).map(Some).ok_or_else(|| self.unknown(row.line, label))
+    }
+
+    fn ranked(&self, scores: &Scores, row: &Row) -> Result<Ranked, EvaluateError> {
+        let head = scores.head(self.head.name.as_str());
+        let head = head.ok_or(EvaluateError::Unscored { line: row.line, reason: "no_scores" })?;
+        Ok(Ranked { score: level(&head.probabilities), truth: row.truth.clone(), chars: row.prompt.chars().count() })
     }
 
     async fn scores(&self, text: &str) -> Result<Scores, Degraded> {
@@ -74,14 +103,32 @@ impl Judge<'_> {
         Ok(Judgement { truth, predicted, probabilities, chars })
     }
 
-    fn unknown(&self, row: &Row) -> EvaluateError {
+    fn unknown(&self, line: u64, label: &str) -> EvaluateError {
         let labels = self.head.labels.iter().map(ToString::to_string);
         let aliases = self.head.aliases.iter().map(|(alias, label)| format!("{alias} for {label}"));
         EvaluateError::UnknownLabel {
-            line: row.line,
-            label: row.label.clone(),
+            line,
+            label: label.to_owned(),
             head: self.head.name.to_string(),
             allowed: labels.chain(aliases).collect::<Vec<_>>().join(", "),
         }
+    }
+}
+
+/// Returns the expected place on the scale of labels, from 0 for the first to 1 for the last: with two labels the
+/// probability of the second.
+fn level(probabilities: &[f32]) -> f64 {
+    let last = probabilities.len().saturating_sub(1).max(1) as f64;
+    probabilities.iter().enumerate().map(|(index, p)| index as f64 * f64::from(*p)).sum::<f64>() / last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_of_two_labels_routes_by_the_second_and_one_of_three_by_the_expected_one() {
+        assert_eq!(level(&[0.75, 0.25]), 0.25);
+        assert_eq!(level(&[0.25, 0.25, 0.5]), 0.625);
     }
 }

@@ -1,20 +1,33 @@
-//! What an evaluation found: one object, for `--json` and for people.
+//! What an evaluation found: one object, for `--json` and for people; this file has the part for labels.
 
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::baselines::{Baselines, Length};
+use super::binary::ReliabilityBin;
 use super::bootstrap::Intervals;
 use super::calibration::{Calibration, CalibrationFigures};
 use super::classification::{ClassFigures, Confusion, Figures};
-use super::judge::{Judgement, Outcome};
+use super::judge::Judgement;
+use super::routing_report::RoutingReport;
 use crate::classifier::{HeadSpec, Identity};
 use crate::config::Name;
 
 /// The figures of one head on one file, with all that is needed to get them again.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+#[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "there is one of them")]
+pub enum Report {
+    /// On labels.
+    Labels(LabelReport),
+    /// On models' outcomes.
+    Routing(RoutingReport),
+}
+
+/// How often a head finds the right label.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LabelReport {
     /// The bundle that was measured.
     pub bundle: Identity,
     /// Which of its heads.
@@ -38,6 +51,8 @@ pub struct Report {
     /// Whether the probabilities mean what they say.
     #[serde(flatten)]
     pub calibration: CalibrationFigures,
+    /// How often the label is right, by its probability.
+    pub reliability: Vec<ReliabilityBin>,
     /// One entry for each label, in the head's order.
     pub classes: Vec<LabelFigures>,
     /// Rows are the truth, columns what was predicted, both in the order of `classes`.
@@ -65,18 +80,33 @@ pub struct LabelFigures {
     pub figures: ClassFigures,
 }
 
+/// What was measured on what.
+#[derive(Debug)]
+pub(super) struct Subject<'e> {
+    pub(super) bundle: Identity,
+    pub(super) head: &'e HeadSpec,
+    pub(super) data: DataIdentity,
+    pub(super) seed: u64,
+    pub(super) left_out: LeftOut,
+}
+
+/// Rows that were not judged.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LeftOut {
+    pub(super) contaminated: u64,
+    pub(super) blank: u64,
+}
+
 /// Sums over the rows seen so far: of each prompt only its length and its label are kept.
 #[derive(Debug)]
 pub(super) struct Tally {
     confusion: Confusion,
     calibration: Calibration,
     lengths: Vec<Length>,
-    contaminated: u64,
-    blank: u64,
 }
 
 impl DataIdentity {
-    pub(super) fn new(path: &Path, sha256: String) -> Self {
+    pub(crate) fn new(path: &Path, sha256: String) -> Self {
         let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         Self { file, sha256 }
     }
@@ -85,44 +115,38 @@ impl DataIdentity {
 impl Tally {
     pub(super) fn new(labels: usize) -> Self {
         let (confusion, calibration) = (Confusion::new(labels), Calibration::default());
-        Self { confusion, calibration, lengths: Vec::new(), contaminated: 0, blank: 0 }
-    }
-
-    pub(super) fn add(&mut self, outcome: &Outcome) {
-        match outcome {
-            Outcome::Contaminated => self.contaminated += 1,
-            Outcome::Blank => self.blank += 1,
-            Outcome::Judged(judgement) => self.judged(judgement),
-        }
+        Self { confusion, calibration, lengths: Vec::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.lengths.is_empty()
     }
 
-    pub(super) fn report(mut self, bundle: Identity, head: &HeadSpec, data: DataIdentity, seed: u64) -> Report {
+    pub(super) fn report(mut self, subject: Subject<'_>) -> LabelReport {
+        let Subject { bundle, head, data, seed, left_out: LeftOut { contaminated, blank } } = subject;
         let labelled = |(index, label): (usize, &Name)| LabelFigures {
             label: label.clone(),
             figures: self.confusion.class(index),
         };
-        Report {
+        LabelReport {
             bundle,
             head: head.name.clone(),
             data,
             seed,
             n: self.confusion.n(),
-            contaminated: self.contaminated,
-            blank: self.blank,
+            contaminated,
+            blank,
             figures: self.confusion.figures(),
             intervals: Intervals::of(&self.confusion, seed),
             calibration: self.calibration.figures(),
+            reliability: self.calibration.reliability(),
             classes: head.labels.iter().enumerate().map(labelled).collect(),
             confusion: self.confusion.rows().map(<[u64]>::to_vec).collect(),
             baselines: Baselines::of(&self.confusion, &mut self.lengths),
         }
     }
 
-    fn judged(&mut self, judgement: &Judgement) {
+    pub(super) fn add(&mut self, judgement: &Judgement) {
         let Judgement { truth, predicted, ref probabilities, chars } = *judgement;
         self.confusion.add(truth, predicted);
         self.calibration.add(probabilities, truth, predicted);

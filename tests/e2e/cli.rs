@@ -105,12 +105,58 @@ fn eval_prints_one_json_object_of_metrics() {
         .unwrap_or_else(|error| panic!("{error}: {}", text(&evaluated.stderr)));
     let keys: BTreeSet<&str> = report.as_object().expect("an object").keys().map(String::as_str).collect();
     let expected = "accuracy accuracy_ci95 adjacent_accuracy baselines blank brier bundle classes confusion \
-        contaminated data ece head macro_f1 macro_f1_ci95 n nll seed weighted_f1";
+        contaminated data ece head macro_f1 macro_f1_ci95 n nll reliability seed weighted_f1";
     let expected: BTreeSet<&str> = expected.split_whitespace().collect();
     assert_eq!(keys, expected);
     assert_eq!((&report["n"], &report["contaminated"], &report["blank"]), (&11.into(), &1.into(), &0.into()));
     assert_eq!(report["classes"][0]["support"], 5, "{report}");
     assert!(report["accuracy"].as_f64() > report["baselines"]["majority"]["accuracy"].as_f64(), "{report}");
+}
+
+#[test]
+fn eval_on_outcomes_prints_what_routing_recovers() {
+    let data: String = (0..20)
+        .map(|i| {
+            let (strong, weak) = (u8::from(i % 3 != 0), u8::from(i % 2 == 0));
+            format!("{{\"prompt\": \"What is {i} to the power of {i}?\", \"strong_correct\": {strong}, \"weak_correct\": {weak}}}\n")
+        })
+        .collect();
+
+    let evaluated = eval(&data, &["--head", "tier", "--json"]);
+
+    let report: Value = serde_json::from_slice(&evaluated.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", text(&evaluated.stderr)));
+    let keys: BTreeSet<&str> = report.as_object().expect("an object").keys().map(String::as_str).collect();
+    let expected = "apgr apgr_ci95 apgr_over_length_ci95 auc baselines blank bundle contaminated cpt_50 cpt_50_ci95 \
+        cpt_80 cpt_80_ci95 curve data head n reliability seed strong weak";
+    assert_eq!(keys, expected.split_whitespace().collect());
+    assert_eq!((&report["n"], &report["curve"][10]["strong_percent"]), (&20.into(), &100.0.into()));
+    assert_eq!(report["strong"]["quality"], 0.65, "{report}");
+}
+
+#[test]
+fn eval_of_labels_and_outcomes_at_once_is_refused() {
+    let data = format!("{LABELLED}{{\"prompt\": \"x\", \"strong_correct\": 1, \"weak_correct\": 0}}\n");
+
+    let evaluated = eval(&data, &["--head", "tier"]);
+
+    assert_eq!(evaluated.status.code(), Some(65));
+    assert!(text(&evaluated.stderr).contains("mixes rows"), "{evaluated:?}");
+}
+
+#[test]
+fn eval_writes_one_page_that_needs_nothing_else() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let report = folder.path().join("new/report");
+
+    let evaluated = eval(LABELLED, &["--head", "tier", "--report", report.to_str().expect("a plain name")]);
+
+    assert!(evaluated.status.success(), "{evaluated:?}");
+    let page = fs::read_to_string(report.join("index.html")).expect("a page");
+    assert!(page.matches("<svg").count() == 2 && page.contains("Confusion"), "{page}");
+    for outside in ["http:", "https:", "<script", "<link", "url("] {
+        assert!(!page.contains(outside), "the page has `{outside}`");
+    }
 }
 
 #[test]
@@ -137,6 +183,77 @@ fn eval_of_a_head_that_is_not_there_is_bad_usage() {
 
     assert_eq!(evaluated.status.code(), Some(64));
     assert!(text(&evaluated.stderr).contains("no head `domain` (allowed: tier)"), "{evaluated:?}");
+}
+
+fn fit(data: &str, task: &str, out: &Path, more: &[&str]) -> Output {
+    let folder = out.parent().expect("below a folder");
+    let file = folder.join("rows.jsonl");
+    fs::write(&file, data).expect("a writable folder");
+    let [file, out, cache] = [&file, out, folder].map(|path| path.to_str().expect("a plain name"));
+    let arguments = ["fit", "--base", "models/pointsman-mini", "--task", task, "--data", file, "--out", out];
+    pointsman(&[&arguments[..], &["--cache", cache], more].concat())
+}
+
+/// Sums need the strong model, greetings do not.
+fn outcomes() -> String {
+    let row = |i: u8| {
+        let (prompt, weak) =
+            if i.is_multiple_of(2) { (format!("Add {i} and {i}"), 0) } else { (format!("Say hello, take {i}"), 1) };
+        format!("{{\"prompt\": \"{prompt}\", \"strong_correct\": 1, \"weak_correct\": {weak}}}\n")
+    };
+    (0..60).map(row).collect()
+}
+
+#[test]
+fn fit_writes_a_bundle_that_serves_and_routes() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("fitted");
+
+    let fitted = fit(&outcomes(), "strong_weak", &out, &["--folds", "3"]);
+
+    let report: Value =
+        serde_json::from_slice(&fitted.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(&fitted.stderr)));
+    assert_eq!((&report["n_train"], &report["cross_validation"]["n"]), (&60.into(), &60.into()));
+    let rows = folder.path().join("rows.jsonl");
+    let evaluated = pointsman(&[
+        "eval",
+        "--bundle",
+        out.to_str().expect("a plain name"),
+        "--head",
+        "strong-wins",
+        "--json",
+        "--data",
+        rows.to_str().expect("a plain name"),
+    ]);
+    let report: Value = serde_json::from_slice(&evaluated.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", text(&evaluated.stderr)));
+    assert_eq!(report["auc"], 1.0, "{report}");
+    assert!(report["ece"].is_number(), "{report}");
+}
+
+#[test]
+fn fit_writes_the_same_bytes_again() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [one, two] = ["one", "two"].map(|name| folder.path().join(name));
+
+    for out in [&one, &two] {
+        let fitted = fit(LABELLED, "tier", out, &["--inputs", "lexical", "--folds", "0"]);
+        assert!(fitted.status.success(), "{fitted:?}");
+    }
+
+    for file in ["bundle.yaml", "heads.safetensors", "golden.json", "README.md"] {
+        assert_eq!(fs::read(one.join(file)).expect("a file"), fs::read(two.join(file)).expect("a file"), "{file}");
+    }
+}
+
+#[test]
+fn fit_says_when_rows_do_not_teach_the_task() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+
+    let fitted = fit(&outcomes(), "domain", &folder.path().join("out"), &["--inputs", "lexical"]);
+
+    assert_eq!(fitted.status.code(), Some(65));
+    assert!(text(&fitted.stderr).contains("cannot teach `domain`"), "{fitted:?}");
 }
 
 #[test]

@@ -1,12 +1,21 @@
 //! An evaluation as a person reads it.
 
+mod routing;
+
 use std::fmt::Write as _;
 
 use crate::cli::table::{Align, Table};
-use crate::evaluate::{BINS, Figures, Interval, RESAMPLES, Report};
+use crate::evaluate::{BINS, Figures, Interval, LabelReport, RESAMPLES, Report};
 
 /// Returns the report as lines of text.
 pub(super) fn render(report: &Report) -> String {
+    match report {
+        Report::Labels(report) => labelled(report),
+        Report::Routing(report) => routing::render(report),
+    }
+}
+
+fn labelled(report: &LabelReport) -> String {
     let mut text = String::new();
     let bundle = &report.bundle;
     let _ = writeln!(text, "bundle  {} {} (sha256 {})", bundle.name, bundle.version, bundle.sha256);
@@ -25,7 +34,7 @@ pub(super) fn render(report: &Report) -> String {
     text
 }
 
-fn comparison(report: &Report) -> String {
+fn comparison(report: &LabelReport) -> String {
     let mut table = Table::new(
         ["", "accuracy", "95 %", "macro F1", "95 %", "weighted F1", "adjacent"],
         [Align::Left, Align::Right, Align::Left, Align::Right, Align::Left, Align::Right, Align::Right],
@@ -49,14 +58,14 @@ fn comparison(report: &Report) -> String {
     table.render()
 }
 
-fn calibration(report: &Report) -> String {
+fn calibration(report: &LabelReport) -> String {
     let figures = report.calibration;
     let mut table = Table::new(["ECE", "Brier", "NLL", "bins"], [Align::Right; 4]);
     table.push([share(figures.ece), share(figures.brier), share(figures.nll), BINS.to_string()]);
     table.render()
 }
 
-fn labels(report: &Report) -> String {
+fn labels(report: &LabelReport) -> String {
     let mut table = Table::new(
         ["label", "precision", "recall", "F1", "support"],
         [Align::Left, Align::Right, Align::Right, Align::Right, Align::Right],
@@ -75,7 +84,7 @@ fn labels(report: &Report) -> String {
 }
 
 /// One line for each true label: a head may have more labels than a terminal has columns.
-fn confusion(report: &Report) -> String {
+fn confusion(report: &LabelReport) -> String {
     let mut table = Table::new(["truth", "judged as"], [Align::Left, Align::Left]);
     for (class, row) in report.classes.iter().zip(&report.confusion) {
         let judged = report.classes.iter().zip(row).filter(|(_, count)| **count > 0);

@@ -1,0 +1,122 @@
+//! Hashed n-grams: which words and pieces of words a text holds, as a sparse vector of fixed width.
+//!
+//! Words alone and in pairs, and characters in threes to fives, are hashed to [`WIDTH`] places with a sign each, so that
+//! collisions cancel on average (Weinberger et al. 2009). No vocabulary is stored, and training counts the same way.
+
+use std::collections::BTreeMap;
+
+use super::tokenize::Excerpt;
+
+/// Places in the vector.
+pub const WIDTH: usize = 1 << 15;
+
+/// Characters in a piece of a word.
+const PIECES: std::ops::RangeInclusive<usize> = 3..=5;
+
+/// Characters of each end of a text that are read: an encoder's budget of 64 tokens, at least.
+const MAX_CHARS: usize = 1024;
+
+/// The n-grams of one text: places in ascending order, and how much of each.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Ngrams(Vec<(u32, f32)>);
+
+impl Ngrams {
+    /// Counts the n-grams of what is left of a text. Words and pieces weigh the same in sum, however long the text is.
+    #[must_use]
+    pub fn of(excerpt: &Excerpt) -> Self {
+        let text: String = excerpt.parts(MAX_CHARS).flat_map(char::to_lowercase).collect();
+        let (mut words, mut pieces) = (Counts::default(), Counts::default());
+        let mut before: Option<&str> = None;
+        for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+            words.add(hash(1, [word.as_bytes()]));
+            if let Some(before) = before {
+                words.add(hash(2, [before.as_bytes(), b" ", word.as_bytes()]));
+            }
+            before = Some(word);
+        }
+        for word in text.split_whitespace() {
+            let padded = format!(" {word} ");
+            let mut ends: Vec<usize> = padded.char_indices().map(|(at, _)| at).collect();
+            ends.push(padded.len());
+            for length in PIECES {
+                for window in ends.windows(length + 1) {
+                    pieces.add(hash(length as u64, [&padded.as_bytes()[window[0]..window[length]]]));
+                }
+            }
+        }
+        let mut sum = BTreeMap::new();
+        for (place, value) in words.scaled().chain(pieces.scaled()) {
+            *sum.entry(place).or_insert(0.0) += value;
+        }
+        Self(sum.into_iter().collect())
+    }
+
+    /// Returns the places and their values.
+    #[must_use]
+    pub fn entries(&self) -> &[(u32, f32)] {
+        &self.0
+    }
+}
+
+/// How often each hash occurred.
+#[derive(Default)]
+struct Counts(BTreeMap<u64, u32>);
+
+impl Counts {
+    fn add(&mut self, hash: u64) {
+        *self.0.entry(hash).or_insert(0) += 1;
+    }
+
+    /// Returns signed places whose values, `1 + ln(count)`, have length 1 together.
+    fn scaled(&self) -> impl Iterator<Item = (u32, f32)> {
+        let weight = |count: u32| 1.0 + (count as f32).ln();
+        let length = self.0.values().map(|count| weight(*count).powi(2)).sum::<f32>().sqrt().max(1.0);
+        self.0.iter().map(move |(hash, count)| {
+            let sign = if hash >> 63 == 0 { 1.0 } else { -1.0 };
+            ((hash % WIDTH as u64) as u32, sign * weight(*count) / length)
+        })
+    }
+}
+
+/// FNV-1a over 64 bits with a final mix: the same on every machine and in every release.
+fn hash<const N: usize>(kind: u64, parts: [&[u8]; N]) -> u64 {
+    let start = 0xcbf2_9ce4_8422_2325 ^ kind.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let bytes = parts.into_iter().flatten();
+    let mut hash = bytes.fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash ^ (hash >> 33)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::classifier::tokenize::Budget;
+
+    fn ngrams(text: &str) -> Ngrams {
+        Ngrams::of(&Budget::of_tokens(64).excerpt(text))
+    }
+
+    #[test]
+    fn case_and_the_length_of_a_text_do_not_change_its_weight() {
+        assert_eq!(ngrams("What is DNA"), ngrams("what IS dna"));
+        for text in ["hi", "what is the capital of France, and why?"] {
+            let squares: f32 = ngrams(text).entries().iter().map(|(_, value)| value * value).sum();
+            assert!((squares - 2.0).abs() < 0.3, "{squares} for {text}");
+        }
+    }
+
+    #[test]
+    fn places_ascend_within_the_width_and_nothing_has_none() {
+        let ngrams_of_text = ngrams("ein naïver Text — 你好 世界");
+
+        let places: Vec<u32> = ngrams_of_text.entries().iter().map(|(place, _)| *place).collect();
+        assert!(places.is_sorted_by(|a, b| a < b) && places.last().is_some_and(|last| (*last as usize) < WIDTH));
+        assert_eq!(ngrams(" \n"), Ngrams::default());
+    }
+
+    #[test]
+    fn the_hash_never_changes() {
+        // Bundles hold weights by place.
+        assert_eq!(hash(1, [b"what".as_slice()]) % WIDTH as u64, 27981);
+    }
+}

@@ -1,0 +1,94 @@
+//! The page of an evaluation on labels.
+
+use super::plot::{Plot, Stroke, heat_map};
+use super::{card, escape, table, tiles};
+use crate::evaluate::{Figures, Interval, LabelReport};
+
+const HEAD: Stroke = Stroke { colour: "--accent", width: 3.0, dashes: "" };
+const PERFECT: Stroke = Stroke { colour: "--grey", width: 2.0, dashes: "5 4" };
+
+/// Returns the page's content.
+pub(super) fn body(report: &LabelReport) -> String {
+    let interval = |Interval { low, high }: Interval| format!("95 %: {low:.3} to {high:.3}");
+    let (figures, length) = (report.figures, report.baselines.length);
+    let tiles = tiles([
+        (
+            "accuracy",
+            format!("{:.3}", figures.accuracy),
+            format!("{}<br>prompt length: {:.3}", interval(report.intervals.accuracy), length.accuracy),
+        ),
+        (
+            "macro F1",
+            format!("{:.3}", figures.macro_f1),
+            format!("{}<br>prompt length: {:.3}", interval(report.intervals.macro_f1), length.macro_f1),
+        ),
+        (
+            "right or next to it",
+            format!("{:.3}", figures.adjacent_accuracy),
+            "in the head's order of labels".to_owned(),
+        ),
+        (
+            "ECE",
+            format!("{:.3}", report.calibration.ece),
+            format!("Brier {:.3}<br>NLL {:.3}", report.calibration.brier, report.calibration.nll),
+        ),
+    ]);
+    let names: Vec<&str> = report.classes.iter().map(|class| class.label.as_str()).collect();
+    let note = "Rows are the truth; shares are of the row.";
+    let reliable = "How often the label is right, by how probable the head called it. The diagonal is perfect; the bars show where \
+                    the prompts are.";
+    tiles
+        + &half(&card("Confusion", note, &heat_map(&names, &report.confusion)))
+        + &half(&card("Reliability", reliable, &reliability(report)))
+        + &card("Labels", "Each label alone.", &classes(report))
+        + &card(
+            "Beside baselines",
+            "Length gives each label as often as the head did, the shortest prompts first.",
+            &comparison(report),
+        )
+}
+
+fn half(card: &str) -> String {
+    card.replacen("class=\"card\"", "class=\"card half\"", 1)
+}
+
+fn reliability(report: &LabelReport) -> String {
+    let mut plot = Plot::new((440.0, 430.0), [(0.0, 1.0); 2], ["probability of the label", "right"]);
+    let most = report.reliability.iter().map(|bin| bin.n).max().unwrap_or(1) as f64;
+    for bin in &report.reliability {
+        plot.bar((bin.predicted - 0.02, bin.predicted + 0.02), bin.n as f64 / most, "--grey");
+    }
+    plot.line(&[(0.0, 0.0), (1.0, 1.0)], PERFECT);
+    let points: Vec<(f64, f64)> = report.reliability.iter().map(|bin| (bin.predicted, bin.observed)).collect();
+    plot.line(&points, HEAD);
+    plot.dots(&points, HEAD.colour, 4.5);
+    plot.finish()
+}
+
+fn classes(report: &LabelReport) -> String {
+    let rows: Vec<[String; 5]> = report
+        .classes
+        .iter()
+        .map(|class| {
+            let figures = class.figures;
+            let [precision, recall, f1] =
+                [figures.precision, figures.recall, figures.f1].map(|value| format!("{value:.4}"));
+            [escape(class.label.as_str()), precision, recall, f1, figures.support.to_string()]
+        })
+        .collect();
+    table(["label", "precision", "recall", "F1", "support"], &rows)
+}
+
+fn comparison(report: &LabelReport) -> String {
+    let row = |name: &str, figures: &Figures| {
+        let Figures { accuracy, adjacent_accuracy, macro_f1, weighted_f1 } = figures;
+        let [a, b, c, d] = [accuracy, macro_f1, weighted_f1, adjacent_accuracy].map(|value| format!("{value:.4}"));
+        [name.to_owned(), a, b, c, d]
+    };
+    let rows = [
+        row(&format!("head <b>{}</b>", escape(report.head.as_str())), &report.figures),
+        row("prompt length", &report.baselines.length),
+        row("most frequent label", &report.baselines.majority),
+    ];
+    table(["", "accuracy", "macro F1", "weighted F1", "adjacent"], &rows)
+}

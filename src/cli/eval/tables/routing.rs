@@ -1,0 +1,82 @@
+//! Routing between models as a person reads it.
+
+use std::fmt::Write as _;
+
+use super::{interval, share};
+use crate::cli::table::{Align, Table};
+use crate::evaluate::{ModelsFigures, RESAMPLES, RoutingFigures, RoutingReport};
+
+/// Returns the report as lines of text.
+pub(super) fn render(report: &RoutingReport) -> String {
+    let mut text = String::new();
+    let bundle = &report.bundle;
+    let _ = writeln!(text, "bundle  {} {} (sha256 {})", bundle.name, bundle.version, bundle.sha256);
+    let _ = writeln!(text, "data    {} (sha256 {})", report.data.file, report.data.sha256);
+    let (n, contaminated, blank) = (report.n, report.contaminated, report.blank);
+    let _ = writeln!(text, "rows    {n} judged; left out: {contaminated} contaminated, {blank} blank");
+    for (side, single) in [("strong", &report.strong), ("weak", &report.weak)] {
+        let _ = writeln!(text, "{side:6}  {} alone is right on {}", single.model, share(single.quality));
+    }
+    let _ = write!(text, "\nhead {} beside baselines\n{}", report.head, comparison(report));
+    let lead = interval(report.intervals.over_length);
+    let _ = writeln!(text, "  CPT: calls to the strong model, in per cent; the lead over length in APGR is {lead}");
+    let _ = write!(text, "\n  AUC {}", share(report.auc));
+    if let Some(figures) = report.calibration {
+        let _ = write!(text, "  ECE {}  Brier {}", share(figures.ece), share(figures.brier));
+    }
+    let _ = write!(text, "\n\nthresholds\n{}", curve(report));
+    if let Some(figures) = &report.models {
+        let _ = write!(text, "\nmodels\n{}", models(figures));
+    }
+    let _ = writeln!(text, "\nintervals: 95 %, {RESAMPLES} bootstrap resamples, seed {}", report.seed);
+    text
+}
+
+fn comparison(report: &RoutingReport) -> String {
+    let mut table = Table::new(
+        ["", "APGR", "95 %", "CPT(50 %)", "95 %", "CPT(80 %)", "95 %"],
+        [Align::Left, Align::Right, Align::Left, Align::Right, Align::Left, Align::Right, Align::Left],
+    );
+    let mut push = |name: &str, figures: RoutingFigures, intervals: [String; 3]| {
+        let [apgr, cpt_50, cpt_80] = intervals;
+        let cells = [share(figures.apgr), apgr, percent(figures.cpt_50), cpt_50, percent(figures.cpt_80), cpt_80];
+        let [a, b, c, d, e, f] = cells;
+        table.push([name.to_owned(), a, b, c, d, e, f]);
+    };
+    let intervals = &report.intervals;
+    let percents = |interval: crate::evaluate::Interval| format!("{:.1} to {:.1}", interval.low, interval.high);
+    push("head", report.figures, [interval(intervals.apgr), percents(intervals.cpt_50), percents(intervals.cpt_80)]);
+    push("length", report.baselines.length.figures, Default::default());
+    push("random", report.baselines.random.figures, Default::default());
+    push("oracle", report.baselines.oracle.figures, Default::default());
+    table.render()
+}
+
+fn curve(report: &RoutingReport) -> String {
+    let mut table = Table::new(["strong %", "quality", "PGR", "PGR by length"], [Align::Right; 4]);
+    for (point, length) in report.curve.iter().zip(&report.baselines.length.curve) {
+        table.push([percent(point.strong_percent), share(point.quality), share(point.pgr), share(length.pgr)]);
+    }
+    table.render()
+}
+
+fn models(figures: &ModelsFigures) -> String {
+    let mut table =
+        Table::new(["model", "quality", "cost", "Pareto"], [Align::Left, Align::Right, Align::Right, Align::Left]);
+    let cost = |cost: Option<f64>| cost.map_or_else(|| "-".to_owned(), |cost| format!("{cost:.3e}"));
+    for model in &figures.models {
+        let pareto = if model.pareto { "yes" } else { "" };
+        table.push([model.model.clone(), share(model.quality), cost(model.cost), pareto.to_owned()]);
+    }
+    table.push(["oracle".to_owned(), share(figures.oracle_quality), cost(figures.oracle_cost), String::new()]);
+    let mut text = table.render();
+    if let (Some(least), Some(part)) = (figures.cost_at_95, figures.cost_at_95_share) {
+        let _ =
+            writeln!(text, "  95 % of the best model's quality costs {least:.3e}, {:.1} % of its cost", 100.0 * part);
+    }
+    text
+}
+
+fn percent(value: f64) -> String {
+    format!("{value:.1}")
+}

@@ -1,0 +1,100 @@
+//! What a probability of yes or no is worth: AUC, expected calibration error, Brier score, reliability.
+
+use serde::Serialize;
+
+use super::calibration::BINS;
+
+/// A probability or score beside what came true.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Claim {
+    /// How likely it was called.
+    pub probability: f64,
+    /// Whether it came true.
+    pub truth: bool,
+}
+
+/// How well calibrated probabilities of one event are; lower is better.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct EventFigures {
+    /// Expected calibration error of the probability over [`BINS`] bins of equal width.
+    pub ece: f64,
+    /// The mean squared error, 0 to 1.
+    pub brier: f64,
+}
+
+/// One bar of a reliability diagram.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ReliabilityBin {
+    /// The mean probability.
+    pub predicted: f64,
+    /// How often it came true.
+    pub observed: f64,
+    /// Prompts in the bin.
+    pub n: u64,
+}
+
+/// Returns the chance that something true scores above something false, ties half; .5 when one of them never occurs.
+#[must_use]
+pub fn auc(claims: &[Claim]) -> f64 {
+    let mut sorted: Vec<&Claim> = claims.iter().collect();
+    sorted.sort_by(|a, b| a.probability.total_cmp(&b.probability));
+    let (mut wins, mut falses, mut trues) = (0.0, 0.0, 0.0);
+    for tied in sorted.chunk_by(|a, b| a.probability == b.probability) {
+        let hits = tied.iter().filter(|claim| claim.truth).count() as f64;
+        let misses = tied.len() as f64 - hits;
+        wins += hits * (falses + misses / 2.0);
+        falses += misses;
+        trues += hits;
+    }
+    if trues * falses == 0.0 { 0.5 } else { wins / (trues * falses) }
+}
+
+/// Returns the bins that hold anything, the lowest probability first.
+#[must_use]
+pub fn reliability(claims: &[Claim]) -> Vec<ReliabilityBin> {
+    let mut bins = [(0.0, 0.0, 0_u64); BINS];
+    for claim in claims {
+        let bin = &mut bins[((claim.probability * BINS as f64) as usize).min(BINS - 1)];
+        bin.0 += claim.probability;
+        bin.1 += f64::from(u8::from(claim.truth));
+        bin.2 += 1;
+    }
+    let full = bins.into_iter().filter(|bin| bin.2 > 0);
+    full.map(|(sum, hits, n)| ReliabilityBin { predicted: sum / n as f64, observed: hits / n as f64, n }).collect()
+}
+
+impl EventFigures {
+    /// Returns the figures; zeros when nothing was claimed.
+    #[must_use]
+    pub fn of(claims: &[Claim]) -> Self {
+        let n = claims.len().max(1) as f64;
+        let gaps =
+            reliability(claims).iter().map(|bin| (bin.observed - bin.predicted).abs() * bin.n as f64).sum::<f64>();
+        let square = |claim: &Claim| (claim.probability - f64::from(u8::from(claim.truth))).powi(2);
+        Self { ece: gaps / n, brier: claims.iter().map(square).sum::<f64>() / n }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims<const N: usize>(claims: [(f64, bool); N]) -> [Claim; N] {
+        claims.map(|(probability, truth)| Claim { probability, truth })
+    }
+
+    #[test]
+    fn the_area_counts_pairs_in_order_and_ties_half() {
+        // Of 2 x 2 pairs, .9 beats both, .5 ties one and beats the other.
+        assert_eq!(auc(&claims([(0.9, true), (0.5, true), (0.5, false), (0.1, false)])), 3.5 / 4.0);
+        assert_eq!(auc(&claims([(0.3, true), (0.3, true)])), 0.5);
+    }
+
+    #[test]
+    fn calibration_is_that_computed_by_hand() {
+        let figures = EventFigures::of(&claims([(0.25, true), (0.25, false), (0.75, true), (1.0, true)]));
+
+        assert_eq!(figures.ece, (0.5 + 0.25 + 0.0) / 4.0);
+        assert_eq!(figures.brier, (0.5625 + 0.0625 + 0.0625) / 4.0);
+    }
+}

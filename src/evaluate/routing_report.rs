@@ -1,0 +1,208 @@
+//! What an evaluation on models' outcomes found.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::binary::{Claim, EventFigures, ReliabilityBin, auc, reliability};
+use super::dataset::{Answer, Truth};
+use super::judge::Ranked;
+use super::models::{ModelFigures, ModelsFigures, ModelsTally};
+use super::report::{DataIdentity, LeftOut, Subject};
+use super::routing::{Curve, Point, Ranking, Routed, RoutingFigures, RoutingIntervals};
+use crate::classifier::Identity;
+use crate::config::Name;
+
+/// How well a head routes between a weak and a strong model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RoutingReport {
+    /// The bundle that was measured.
+    pub bundle: Identity,
+    /// Which of its heads.
+    pub head: Name,
+    /// The file that it was measured on.
+    pub data: DataIdentity,
+    /// What decided ties and the draws of the bootstrap.
+    pub seed: u64,
+    /// The prompts that were judged.
+    pub n: u64,
+    /// Rows left out because they stand in a held-out set.
+    pub contaminated: u64,
+    /// Rows left out because they hold no text.
+    pub blank: u64,
+    /// APGR and CPT.
+    #[serde(flatten)]
+    pub figures: RoutingFigures,
+    /// How sure the figures are.
+    #[serde(flatten)]
+    pub intervals: RoutingIntervals,
+    /// The chance that a prompt which only the strong model answers scores above another.
+    pub auc: f64,
+    /// Whether the probability means what it says; only of heads with two labels.
+    #[serde(flatten)]
+    pub calibration: Option<EventFigures>,
+    /// The strong model.
+    pub strong: Single,
+    /// The weak model.
+    pub weak: Single,
+    /// The thresholds, the fewest calls to the strong model first.
+    pub curve: [Point; 11],
+    /// The reliability diagram; empty for heads with more than two labels.
+    pub reliability: Vec<ReliabilityBin>,
+    /// What the head must beat, and what nothing can.
+    pub baselines: RoutingBaselines,
+    /// Every model, where the file has more than a strong and a weak one.
+    #[serde(flatten)]
+    pub models: Option<ModelsFigures>,
+}
+
+/// One model for every prompt.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Single {
+    /// The model.
+    pub model: String,
+    /// The mean quality of its answers.
+    pub quality: f64,
+}
+
+/// One other way to rank the prompts.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Baseline {
+    /// APGR and CPT.
+    #[serde(flatten)]
+    pub figures: RoutingFigures,
+    /// Its thresholds.
+    pub curve: [Point; 11],
+}
+
+/// The rankings that stand beside a head's.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RoutingBaselines {
+    /// One random order.
+    pub random: Baseline,
+    /// The longer, the sooner the strong model gets it.
+    pub length: Baseline,
+    /// What the strong model gains on each prompt, known beforehand.
+    pub oracle: Baseline,
+    /// The better of the two for every prompt.
+    pub best_single: Single,
+}
+
+type Answers = BTreeMap<String, Answer>;
+
+/// What was seen so far: three numbers a row, and the answers where there are several models.
+#[derive(Debug, Default)]
+pub(super) struct RoutingTally {
+    scores: Vec<f64>,
+    lengths: Vec<f64>,
+    pairs: Vec<(f64, f64)>,
+    models: ModelsTally,
+}
+
+impl RoutingTally {
+    pub(super) fn add(&mut self, ranked: Ranked) {
+        self.scores.push(ranked.score);
+        self.lengths.push(ranked.chars as f64);
+        match ranked.truth {
+            Truth::Pair { strong, weak } => self.pairs.push((strong, weak)),
+            Truth::Models(answers) => self.models.add(answers),
+            Truth::Label(_) => {}
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.scores.is_empty()
+    }
+
+    /// Returns whether every row told the same kind of outcome.
+    pub(super) fn is_uniform(&self) -> bool {
+        [self.pairs.len(), self.models.rows().len()].contains(&self.scores.len())
+    }
+
+    pub(super) fn report(self, subject: Subject<'_>) -> RoutingReport {
+        let Subject { bundle, head, data, seed, left_out: LeftOut { contaminated, blank } } = subject;
+        let models = self.models.models();
+        let (rows, [strong, weak]) = self.rows(&models);
+        let ranking = Ranking::of(self.scores.iter().copied(), seed);
+        let length = Ranking::of(self.lengths.iter().copied(), seed);
+        let curve = ranking.curve(&rows);
+        let claims: Vec<Claim> =
+            rows.iter().map(|row| Claim { probability: row.score, truth: row.strong > row.weak }).collect();
+        let probable = head.labels.len() == 2;
+        RoutingReport {
+            bundle,
+            head: head.name.clone(),
+            data,
+            seed,
+            n: rows.len() as u64,
+            contaminated,
+            blank,
+            figures: curve.figures(),
+            intervals: RoutingIntervals::of(&rows, &ranking, &length, seed),
+            auc: auc(&claims),
+            calibration: probable.then(|| EventFigures::of(&claims)),
+            curve: *curve.points(),
+            reliability: if probable { reliability(&claims) } else { Vec::new() },
+            baselines: RoutingBaselines {
+                random: Baseline::of(&Ranking::of(rows.iter().map(|_| 0.0), seed), &rows),
+                length: Baseline::of(&length, &rows),
+                oracle: Baseline::of(&Ranking::of(rows.iter().map(|row| row.strong - row.weak), seed), &rows),
+                best_single: if weak.quality > strong.quality { weak.clone() } else { strong.clone() },
+            },
+            models: (!models.is_empty()).then(|| {
+                let costs = self.costs(&strong.model, &weak.model);
+                self.models.figures(&curve, costs.map(|costs| ranking.curve(&costs)).as_ref())
+            }),
+            strong,
+            weak,
+        }
+    }
+
+    /// Returns the rows between two models: the file's own, else the best of several and the cheapest. The cheapest of
+    /// models without prices is the worst.
+    fn rows(&self, models: &[ModelFigures]) -> (Vec<Routed>, [Single; 2]) {
+        let (pairs, names): (Vec<(f64, f64)>, _) = match Self::ends(models) {
+            None => (self.pairs.clone(), ["strong".to_owned(), "weak".to_owned()]),
+            Some([strong, weak]) => {
+                let pair = |row: &Answers| (row[strong].score, row[weak].score);
+                (self.models.rows().iter().map(pair).collect(), [strong.to_owned(), weak.to_owned()])
+            }
+        };
+        let row = |(score, (strong, weak)): (&f64, &(f64, f64))| Routed { score: *score, strong: *strong, weak: *weak };
+        let rows: Vec<Routed> = self.scores.iter().zip(&pairs).map(row).collect();
+        let n = rows.len().max(1) as f64;
+        let [strong, weak] = names;
+        let quality = |part: fn(&Routed) -> f64| rows.iter().map(part).sum::<f64>() / n;
+        let ends = [
+            Single { model: strong, quality: quality(|row| row.strong) },
+            Single { model: weak, quality: quality(|row| row.weak) },
+        ];
+        (rows, ends)
+    }
+
+    fn ends(models: &[ModelFigures]) -> Option<[&str; 2]> {
+        let strong = models.first()?;
+        let others = models.iter().filter(|model| model.model != strong.model);
+        let key = |model: &&ModelFigures| (model.cost.unwrap_or(0.0), model.quality);
+        let weak = others.min_by(|a, b| {
+            let (a, b) = (key(a), key(b));
+            a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))
+        })?;
+        Some([&strong.model, &weak.model])
+    }
+
+    /// Returns the rows with costs in the place of quality, if every answer has one.
+    fn costs(&self, strong: &str, weak: &str) -> Option<Vec<Routed>> {
+        let row = |(score, row): (&f64, &Answers)| {
+            Some(Routed { score: *score, strong: row.get(strong)?.cost?, weak: row.get(weak)?.cost? })
+        };
+        self.scores.iter().zip(self.models.rows()).map(row).collect()
+    }
+}
+
+impl Baseline {
+    fn of(ranking: &Ranking, rows: &[Routed]) -> Self {
+        let curve: Curve = ranking.curve(rows);
+        Self { figures: curve.figures(), curve: *curve.points() }
+    }
+}
