@@ -119,7 +119,7 @@ impl Head {
         let mut values = self.first(blocks);
         // Checked here as well: an activation can turn what is not a number into a zero.
         self.check(&values)?;
-        for layer in &self.layers[1..] {
+        for layer in self.layers.iter().skip(1) {
             let inputs: Vec<f32> = values.into_iter().map(|value| self.activation.apply(value)).collect();
             values = layer.apply(&inputs);
         }
@@ -135,7 +135,8 @@ impl Head {
 
     /// Applies the layer that reads the blocks, without ever writing out the sparse one.
     fn first(&self, blocks: Blocks<'_>) -> Vec<f32> {
-        let layer = &self.layers[0];
+        // A classifier that is one graph: what it puts out are the logits.
+        let Some(layer) = self.layers.first() else { return blocks.embedding.to_vec() };
         let mut values = layer.bias.clone();
         let mut from = 0;
         for block in &self.inputs {
