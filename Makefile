@@ -9,7 +9,7 @@ CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
 CONFIG ?= config/quickstart.yaml
 DEMO_FLAGS ?=
-# How long `make fuzz` runs each target, and with which sanitizer (address needs a nightly toolchain).
+# How long `make fuzz` runs each target, and with which sanitizer: `address` needs CARGO="cargo +nightly".
 FUZZ_SECONDS ?= 600
 FUZZ_SANITIZER ?= none
 # Flags for the test runner, such as TEST_FLAGS=bodies to run the tests of that name.
@@ -48,7 +48,7 @@ fuzz: setup ## Run every fuzz target for FUZZ_SECONDS (600), one after another
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked --root .tools cargo-fuzz
 	@for target in $$(cd fuzz/fuzz_targets && ls *.rs); do \
 		echo "fuzzing $${target%.rs} for $(FUZZ_SECONDS) s"; \
-		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --dev --sanitizer $(FUZZ_SANITIZER) $${target%.rs} -- \
+		$(CARGO) fuzz run --dev --sanitizer $(FUZZ_SANITIZER) $${target%.rs} -- \
 			-max_total_time=$(FUZZ_SECONDS) -max_len=16384 -rss_limit_mb=2048 -print_final_stats=1 || exit 1; \
 	done
 

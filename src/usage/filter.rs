@@ -61,7 +61,7 @@ impl UsageFilter {
                 self.reader.push(&chunk);
                 chunk
             }
-            Framing::Events => self.sift(&chunk),
+            Framing::Events => self.sift(chunk),
         }
     }
 
@@ -84,11 +84,11 @@ impl UsageFilter {
         format!("{end}{}", self.reader.state.error_event(code, message)).into()
     }
 
-    fn sift(&mut self, chunk: &Bytes) -> Bytes {
+    fn sift(&mut self, chunk: Bytes) -> Bytes {
         let Self { reader, event: policy, held, released, half_removed } = self;
         let mut from = usize::from(std::mem::take(half_removed) && chunk[0] == b'\n');
         let mut pieces: Vec<Bytes> = Vec::new();
-        let opened = reader.read(chunk, |event| {
+        let opened = reader.read(&chunk, |event| {
             if *policy == UsageEvent::Remove && event.verdict == Verdict::Usage && !*released {
                 pieces.extend(event.start.filter(|start| *start > from).map(|start| chunk.slice(from..start)));
                 held.clear();
@@ -101,6 +101,9 @@ impl UsageFilter {
             *released = false;
         });
         let keep = self.hold_from(opened, from, chunk.len());
+        if pieces.is_empty() && self.held.is_empty() && (from, keep) == (0, chunk.len()) {
+            return chunk; // nearly always: whole events
+        }
         if keep == chunk.len() && !self.held.is_empty() {
             pieces.insert(0, self.held.split().freeze());
         }
