@@ -80,12 +80,13 @@ impl Proxy {
     /// Makes a proxy that asks `router`.
     #[must_use]
     pub fn new(router: Arc<Router>, metrics: Arc<Metrics>) -> Self {
+        let admission = Arc::new(Admission::new(metrics.edge()));
         Self {
             router,
             metrics,
             request_ids: account::RequestIds::default(),
             open: Arc::default(),
-            admission: Arc::default(),
+            admission,
             retry_budget: RetryBudget::new(),
         }
     }
@@ -151,7 +152,9 @@ impl ProxyHttp for Proxy {
         forward::set_credential(upstream, &provider.credential)?;
         if let Some(body) = ctx.body.clone() {
             forward::set_length(upstream, body.len())?;
-            ctx.swap.install(session, body, provider.timeouts.first_byte.0.min(ctx.patience()));
+            let timeouts = provider.timeouts;
+            let total = timeouts.total.map(|total| total.0);
+            ctx.swap.install(session, body, timeouts.first_byte.0.min(ctx.patience()), total);
         }
         Ok(())
     }
@@ -163,9 +166,9 @@ impl ProxyHttp for Proxy {
         _end_of_stream: bool,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
-        // An HTTP/2 upstream that gives no window is left at once when the client leaves, but Pingora watches the
+        // An HTTP/2 upstream that gives no window is left at once when an HTTP/2 client leaves, but Pingora watches the
         // client only through its real session.
-        if ctx.upstream_is_h2 {
+        if ctx.upstream_is_h2 && session.req_header().version == Version::HTTP_2 {
             ctx.swap.restore(session);
         }
         Ok(())
@@ -193,6 +196,8 @@ impl ProxyHttp for Proxy {
         self.first_byte_arrived(ctx);
         if upstream.status == StatusCode::BAD_REQUEST && ctx.has_larger_window() {
             ctx.swap.hold(session);
+        } else if ctx.body.is_some() {
+            ctx.swap.watch(session, forward::shorter_idle(ctx));
         }
         Self::begin_answer(session, upstream, ctx);
         Ok(())
@@ -233,6 +238,7 @@ impl ProxyHttp for Proxy {
         if matches!(error.etype(), ErrorType::HTTPStatus(_)) && error.retry() {
             return error; // `upstream_response_filter` has decided
         }
+        let error = if *error.etype() == body_adapter::SILENT { error.into_up() } else { error };
         if *error.etype() == held_answer::CONTEXT_LENGTH {
             return self.widen(ctx, error);
         }
@@ -246,9 +252,6 @@ impl ProxyHttp for Proxy {
         // A kept connection that turns out to be closed says nothing about the upstream: the same one is asked again.
         let is_stale = reused && matches!(error.retry, RetryType::ReusedOnly | RetryType::Decided(true));
         let again = if is_stale { ctx.again_after_stale() } else { self.attempt_failed(ctx, &error) };
-        if *error.etype() == body_adapter::FIRST_BYTE_TIMEOUT {
-            error = error.into_up(); // it surfaced on the downstream side, where the adapter stands
-        }
         error.set_retry(again);
         error
     }

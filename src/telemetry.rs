@@ -10,6 +10,6 @@ pub mod metrics;
 
 pub use access_log::AccessLine;
 pub use metrics::{
-    AttemptOutcome, BrokenStream, CacheOutcome, ClassifierMetrics, Direction, EjectionCause, Metrics, ModelInfo,
-    PeerMetrics, ProviderMetrics, ReloadOutcome, Stage,
+    AttemptOutcome, BrokenStream, CacheOutcome, ClassifierMetrics, Direction, EdgeMetrics, EjectionCause, Metrics,
+    ModelInfo, PeerMetrics, ProviderMetrics, ReloadOutcome, Stage,
 };

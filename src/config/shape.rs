@@ -142,8 +142,12 @@ pub struct Timeouts {
     pub connect: Span,
     /// From the request's last byte to the answer's first. Default 60s.
     pub first_byte: Span,
-    /// Between two reads of an answer. Default 120s.
+    /// The longest pause within an answer. Default 120s. For requests that are not read but passed on, it is no shorter than
+    /// `first_byte`.
     pub idle: Span,
+    /// From the beginning of an attempt to the end of its answer. None by default. Not for requests that are passed on
+    /// unread.
+    pub total: Option<Span>,
 }
 
 /// A model that a decision may choose.
@@ -403,7 +407,7 @@ impl Default for Retry {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect: Span::from_secs(2), first_byte: Span::from_secs(60), idle: Span::from_secs(120) }
+        Self { connect: Span::from_secs(2), first_byte: Span::from_secs(60), idle: Span::from_secs(120), total: None }
     }
 }
 

@@ -96,8 +96,9 @@ impl Checker<'_> {
                 self.wrong(&path.key("peers").index(index), message);
             }
         }
-        let Timeouts { connect, first_byte, idle } = provider.timeouts;
-        for (key, span) in [("connect", connect), ("first_byte", first_byte), ("idle", idle)] {
+        let Timeouts { connect, first_byte, idle, total } = provider.timeouts;
+        let timeouts = [("connect", connect), ("first_byte", first_byte), ("idle", idle)];
+        for (key, span) in timeouts.into_iter().chain(total.map(|total| ("total", total))) {
             self.span(&path.key("timeouts").key(key), span, TIMEOUT);
         }
         self.credential(&path.key("credential"), &provider.credential);

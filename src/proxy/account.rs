@@ -9,7 +9,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 use tokio::time::Instant;
 
 use super::Proxy;
-use super::body_adapter::FIRST_BYTE_TIMEOUT;
+use super::body_adapter::SILENT;
 use super::context::RequestContext;
 use super::fallback::Cause;
 use super::meter::Meter;
@@ -223,7 +223,7 @@ fn peer_outcome_of(error: &Error) -> Outcome {
 
 fn outcome_of(error: &Error) -> AttemptOutcome {
     match error.etype() {
-        etype if *etype == FIRST_BYTE_TIMEOUT => AttemptOutcome::Timeout,
+        etype if *etype == SILENT => AttemptOutcome::Timeout,
         _ if *error.esource() == ErrorSource::Downstream => AttemptOutcome::Cancelled,
         ErrorType::ReadTimedout | ErrorType::WriteTimedout => AttemptOutcome::Timeout,
         ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed => AttemptOutcome::Broken,

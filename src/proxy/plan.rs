@@ -106,7 +106,8 @@ fn answer(header: &RequestHeader, ctx: &RequestContext) -> Result<Option<Bytes>,
     let asked = Question::of_path(path).filter(|_| header.method == Method::GET);
     let has_default = default_provider(ctx).is_some();
     let Some(question) = asked.filter(|_| !(has_default && models::has_none(config))) else { return Ok(None) };
-    match (question.answer(config, Shape::of(path, &header.headers)), question) {
+    let visible = models::visible(config, |policy| clients::may_use(ctx, policy));
+    match (question.answer(&visible, Shape::of(path, &header.headers)), question) {
         (None, Question::One(model)) if !has_default => Err(models::not_found(config, &model)),
         (answer, _) => Ok(answer),
     }

@@ -6,6 +6,7 @@
 //! increase that an alert can see.
 
 mod definitions;
+mod edge;
 mod family;
 mod labels;
 mod peers;
@@ -21,6 +22,7 @@ use self::definitions as define;
 use self::family::Family;
 use crate::config::Name;
 
+pub use self::edge::EdgeMetrics;
 pub use self::labels::{
     AttemptOutcome, BrokenStream, CacheOutcome, ClientOutcome, Direction, EjectionCause, ReloadOutcome, Stage,
 };
@@ -53,6 +55,7 @@ pub struct Metrics {
     healthy: Family<IntGauge, 2>,
     ejections: Family<IntCounter, 3>,
     in_flight: Family<IntGauge, 1>,
+    edge: EdgeMetrics,
     queue_depth: Family<IntGauge, 1>,
     queue_wait: Histogram,
     run: Histogram,
@@ -126,6 +129,7 @@ impl Metrics {
             healthy: Family::register(r, define::UPSTREAM_HEALTHY),
             ejections: Family::register(r, define::EJECTIONS),
             in_flight: Family::register(r, define::UPSTREAM_IN_FLIGHT),
+            edge: EdgeMetrics::register(r),
             queue_depth: Family::register(r, define::QUEUE_DEPTH),
             queue_wait: Family::register(r, define::QUEUE_WAIT).with([]),
             run: Family::register(r, define::RUN_TIME).with([]),

@@ -19,6 +19,7 @@ mod dialects;
 mod encodings;
 mod errors;
 mod expect;
+mod failures;
 mod fallback;
 mod harness;
 mod headers;
@@ -34,6 +35,7 @@ mod upgrade;
 mod upstream_h2;
 mod upstream_tls;
 mod usage;
+mod wire;
 
 /// How long a test waits for anything: long enough for a busy machine, short enough to notice a hang.
 const DEADLINE: Duration = Duration::from_secs(30);

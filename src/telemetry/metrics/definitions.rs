@@ -158,6 +158,20 @@ pub(super) const UPSTREAM_IN_FLIGHT: Definition<1> = Definition {
     buckets: &[],
 };
 
+pub(super) const CONNECTIONS: Definition<0> = Definition {
+    name: "pointsman_downstream_connections",
+    help: "Connections of clients that are open.",
+    labels: [],
+    buckets: &[],
+};
+
+pub(super) const BODY_BYTES: Definition<0> = Definition {
+    name: "pointsman_request_body_bytes_in_flight",
+    help: "Memory that request bodies take, of what `limits.max_bytes_in_flight` allows.",
+    labels: [],
+    buckets: &[],
+};
+
 pub(super) const QUEUE_DEPTH: Definition<1> = Definition {
     name: "pointsman_classifier_queue_depth",
     help: "Prompts that wait for the classifier's worker.",
