@@ -94,13 +94,14 @@ impl Proxy {
 
 #[async_trait]
 impl ProxyHttp for Proxy {
-    type CTX = RequestContext;
+    /// Boxed: Pingora moves it through a dozen futures, each of which would be larger by its size.
+    type CTX = Box<RequestContext>;
 
-    fn new_ctx(&self) -> RequestContext {
-        RequestContext::new(self.router.snapshot(), self.request_ids.next(), self.open.enter())
+    fn new_ctx(&self) -> Self::CTX {
+        Box::new(RequestContext::new(self.router.snapshot(), self.request_ids.next(), self.open.enter()))
     }
 
-    async fn early_request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<()> {
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<()> {
         connection::request_began(session, &ctx.snapshot.config.limits);
         if let Some(id) = headers::request_id(session.req_header()) {
             ctx.request_id = id;
@@ -108,7 +109,7 @@ impl ProxyHttp for Proxy {
         Ok(())
     }
 
-    async fn request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<bool> {
         if self.open.is_draining() {
             session.set_keepalive(None);
         }
@@ -127,7 +128,7 @@ impl ProxyHttp for Proxy {
         }
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Self::CTX) -> Result<Box<HttpPeer>> {
         ctx.attempts += 1;
         let peer = forward::peer(ctx).await;
         peer.map_err(|mut error| {
@@ -140,7 +141,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         upstream: &mut RequestHeader,
-        ctx: &mut RequestContext,
+        ctx: &mut Self::CTX,
     ) -> Result<()> {
         let Some(provider) = ctx.provider().cloned() else {
             return Error::e_explain(ErrorType::InternalError, "no route");
@@ -163,7 +164,7 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         _body: &mut Option<Bytes>,
         _end_of_stream: bool,
-        ctx: &mut RequestContext,
+        ctx: &mut Self::CTX,
     ) -> Result<()> {
         // An HTTP/2 upstream that gives no window is left at once when an HTTP/2 client leaves, but Pingora watches the
         // client only through its real session.
@@ -177,7 +178,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         upstream: &mut ResponseHeader,
-        ctx: &mut RequestContext,
+        ctx: &mut Self::CTX,
     ) -> Result<()> {
         ctx.swap.restore(session); // an informational answer may be the first, and the deadline was kept
         if upstream.status.is_informational() {
@@ -207,7 +208,7 @@ impl ProxyHttp for Proxy {
         _session: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
-        ctx: &mut RequestContext,
+        ctx: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
         self.pass_answer(body, end_of_stream, ctx);
         Ok(None)
@@ -217,7 +218,7 @@ impl ProxyHttp for Proxy {
         &self,
         _session: &mut Session,
         answer: &mut ResponseHeader,
-        ctx: &mut RequestContext,
+        ctx: &mut Self::CTX,
     ) -> Result<()> {
         headers::clean_answer(answer, ctx)?;
         answer::decorate(answer, ctx)
@@ -230,7 +231,7 @@ impl ProxyHttp for Proxy {
         peer: &HttpPeer,
         session: &mut Session,
         error: Box<Error>,
-        ctx: &mut RequestContext,
+        ctx: &mut Self::CTX,
         reused: bool,
     ) -> Box<Error> {
         ctx.swap.restore(session);
@@ -259,29 +260,29 @@ impl ProxyHttp for Proxy {
         &self,
         _session: &mut Session,
         _peer: &HttpPeer,
-        ctx: &mut RequestContext,
+        ctx: &mut Self::CTX,
         mut error: Box<Error>,
     ) -> Box<Error> {
         error.set_retry(self.attempt_failed(ctx, &error));
         error
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestContext) -> FailToProxy {
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Self::CTX) -> FailToProxy {
         ctx.swap.restore(session);
         answer::fail(session, error, ctx).await
     }
 
     /// Pingora's default names the query string, in which some clients send keys.
-    fn request_summary(&self, session: &Session, ctx: &RequestContext) -> String {
+    fn request_summary(&self, session: &Session, ctx: &Self::CTX) -> String {
         format!("{} {}", session.req_header().method, ctx.request_id)
     }
 
     /// One line from `logging` says it all; Pingora's own would repeat it, at error level when a client just left.
-    fn suppress_error_log(&self, _session: &Session, _ctx: &RequestContext, error: &Error) -> bool {
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Self::CTX, error: &Error) -> bool {
         *error.esource() != ErrorSource::Internal
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut RequestContext) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Self::CTX) {
         ctx.swap.restore(session); // Pingora calls `finish` next: without the real session there is no keep-alive
         self.account(session, error, ctx);
         connection::request_ended();

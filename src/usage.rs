@@ -191,16 +191,16 @@ impl Reader {
 
     /// Returns what the answer used; `None` if it neither said so nor had any text.
     ///
-    /// What the upstream did not say is estimated: the input as `prompt_tokens`, the output by counting the text's
-    /// tokens (all of a short text, a sample of a long one), which takes under a millisecond.
+    /// What the upstream did not say is estimated: the input as `prompt_tokens`, which is not asked otherwise, the output by
+    /// counting the text's tokens (all of a short text, a sample of a long one), which takes under a millisecond.
     #[must_use]
-    pub fn usage(&self, prompt_tokens: u64, counter: &TokenCounter) -> Option<Usage> {
+    pub fn usage(&self, prompt_tokens: impl FnOnce() -> u64, counter: &TokenCounter) -> Option<Usage> {
         let counts = self.counts();
         if counts == Counts::default() && self.state.text.bytes() == 0 {
             return None;
         }
         Some(Usage {
-            input: counts.input.unwrap_or(prompt_tokens).min(MAX_TOKENS),
+            input: counts.input.unwrap_or_else(prompt_tokens).min(MAX_TOKENS),
             output: counts.output.unwrap_or_else(|| self.state.text.tokens(counter)).min(MAX_TOKENS),
             cached: counts.cached.unwrap_or_default().min(MAX_TOKENS),
             reasoning: counts.reasoning.unwrap_or_default().min(MAX_TOKENS),

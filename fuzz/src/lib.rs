@@ -73,7 +73,7 @@ impl Passed {
         broken.extend_from_slice(&breaking.break_off("upstream_error", "cut"));
         let reader = finishing.reader();
         Self {
-            usage: reader.usage(7, &COUNTER),
+            usage: reader.usage(|| 7, &COUNTER),
             has_ended: reader.has_ended(),
             text_bytes: reader.text_bytes(),
             finished,

@@ -186,9 +186,10 @@ impl Proxy {
 
 /// Only what was routed has a prompt that was counted: without one, only what the upstream says counts.
 fn usage_of(meter: &Meter, ctx: &RequestContext) -> Option<Usage> {
-    let prompt_tokens = ctx.routing().map(|routing| routing.features.tokens.tokens);
-    let usage = meter.reader()?.usage(prompt_tokens.unwrap_or_default(), &TokenCounter::new())?;
-    (prompt_tokens.is_some() || !usage.estimated).then_some(usage)
+    let features = ctx.routing().map(|routing| &routing.features);
+    let prompt_tokens = || features.map_or(0, |features| features.tokens().tokens);
+    let usage = meter.reader()?.usage(prompt_tokens, &TokenCounter::new())?;
+    (features.is_some() || !usage.estimated).then_some(usage)
 }
 
 fn client_outcome(code: Option<&'static str>, status: Option<u16>) -> ClientOutcome {

@@ -71,10 +71,10 @@ impl Proxy {
             header: &|name| header.headers.get(name)?.to_str().ok(),
         };
         ctx.original = Some(Original::new(&body, &prompt));
-        match self.router.decide(&snapshot, &facts, &prompt).await {
+        match self.router.decide(&snapshot, &facts, &prompt, &body).await {
             Verdict::Route(routing) => {
                 clients::authorize(ctx, Some(&routing.decision.policy))?;
-                clients::debit(ctx, || routing.features.tokens.tokens)?;
+                clients::debit(ctx, || routing.features.tokens().tokens)?;
                 self.router.count(&routing);
                 let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
                 let started = Instant::now();
@@ -87,7 +87,7 @@ impl Proxy {
             }
             Verdict::Pass { .. } => {
                 clients::authorize(ctx, None)?;
-                clients::debit(ctx, || TokenCounter::new().count(prompt.texts()).tokens)?;
+                clients::debit(ctx, || TokenCounter::new().of(&prompt).tokens)?;
                 let unknown = || models::not_found(&snapshot.config, &prompt.model);
                 let provider = default_provider(ctx).ok_or_else(unknown)?;
                 ctx.route = Some(Route::Pass { provider });

@@ -37,7 +37,7 @@ fn read(shape: Shape, framing: Framing, answer: &str, size: usize) -> Reader {
 }
 
 fn usage(reader: &Reader) -> Option<Usage> {
-    reader.usage(7, &TokenCounter::new())
+    reader.usage(|| 7, &TokenCounter::new())
 }
 
 /// Passes `answer` through a filter that removes, in pieces that end at `cuts`.
