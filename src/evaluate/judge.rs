@@ -85,7 +85,11 @@ impl Judge<'_> {
     fn ranked(&self, scores: &Scores, row: &Row) -> Result<Ranked, EvaluateError> {
         let head = scores.head(self.head.name.as_str());
         let head = head.ok_or(EvaluateError::Unscored { line: row.line, reason: "no_scores" })?;
-        Ok(Ranked { score: level(&head.probabilities), truth: row.truth.clone(), chars: row.prompt.chars().count() })
+        Ok(Ranked {
+            score: head.level().unwrap_or_default(),
+            truth: row.truth.clone(),
+            chars: row.prompt.chars().count(),
+        })
     }
 
     async fn scores(&self, text: &str) -> Result<Scores, Degraded> {
@@ -112,23 +116,5 @@ impl Judge<'_> {
             head: self.head.name.to_string(),
             allowed: labels.chain(aliases).collect::<Vec<_>>().join(", "),
         }
-    }
-}
-
-/// Returns the expected place on the scale of labels, from 0 for the first to 1 for the last: with two labels the
-/// probability of the second.
-fn level(probabilities: &[f32]) -> f64 {
-    let last = probabilities.len().saturating_sub(1).max(1) as f64;
-    probabilities.iter().enumerate().map(|(index, p)| index as f64 * f64::from(*p)).sum::<f64>() / last
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_head_of_two_labels_routes_by_the_second_and_one_of_three_by_the_expected_one() {
-        assert_eq!(level(&[0.75, 0.25]), 0.25);
-        assert_eq!(level(&[0.25, 0.25, 0.5]), 0.625);
     }
 }

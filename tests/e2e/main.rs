@@ -15,6 +15,7 @@ mod bodies;
 mod classifier;
 mod cli;
 mod clients;
+mod decision_log;
 mod dialects;
 mod encodings;
 mod errors;
