@@ -4,6 +4,7 @@
 //! rendered from it). Sits between `prompt` and both classifier and policy. Refuses to read bodies, to guess meaning, and
 //! to cost more for a hostile prompt than for a friendly one: token counting and the structure scan have fixed bounds.
 
+mod logged;
 mod table;
 mod text;
 mod tokens;

@@ -6,6 +6,7 @@
 //! is refused.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -118,6 +119,20 @@ impl Config {
         width: usize,
     ) -> Option<Problem> {
         self.source.problem(path, message.into(), Some((offset, width)))
+    }
+
+    /// Returns the bytes of the file that spell the scalar value of `path`; `None` when the key is not in the file.
+    #[must_use]
+    pub fn span_of(&self, path: &KeyPath) -> Option<Range<usize>> {
+        let found = self.source.0.as_ref()?.root.locate(path);
+        let is_scalar = matches!(found.node.kind, Kind::Scalar { .. });
+        (is_scalar && found.path == *path).then_some(found.node.at.start..found.node.at.end)
+    }
+
+    /// Returns the text that it was read from.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.source.0.as_ref().map_or("", |file| &file.text)
     }
 
     /// Returns whether both were read from the same text.

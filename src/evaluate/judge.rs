@@ -10,7 +10,7 @@ use super::dataset::{Row, Truth};
 use crate::classifier::{Classifier, HeadSpec};
 use crate::features::{Features, TokenCounter};
 use crate::prompt::{Dialect, Prompt};
-use crate::scores::{Degraded, Scores};
+use crate::scores::{Degraded, HeadScores, Scores, Source};
 
 /// How long a prompt may take, its wait for those before it included; nobody is waiting behind a proxy here.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -65,7 +65,11 @@ impl Judge<'_> {
             return Ok(Outcome::Contaminated);
         }
         let truth = self.truth(row)?;
-        let scores = match self.scores(&row.prompt).await {
+        let judged = match self.logged(row).filter(|_| row.prompt.is_empty()) {
+            Some(scores) => Ok(scores),
+            None => self.scores(&row.prompt).await,
+        };
+        let scores = match judged {
             Ok(scores) => scores,
             Err(Degraded::NoText) => return Ok(Outcome::Blank),
             Err(reason) => return Err(EvaluateError::Unscored { line: row.line, reason: reason.as_str() }),
@@ -74,6 +78,18 @@ impl Judge<'_> {
             Some(truth) => self.judgement(&scores, truth, row).map(Outcome::Judged),
             None => self.ranked(&scores, row).map(Outcome::Ranked),
         }
+    }
+
+    /// Returns what the head said when the request was decided.
+    fn logged(&self, row: &Row) -> Option<Scores> {
+        let (name, probabilities) = row.logged_scores.as_ref()?.get_key_value(self.head.name.as_str())?;
+        let in_order = self.head.labels.iter().map(|label| probabilities.get(label.as_str()).copied());
+        let head = HeadScores {
+            head: name.as_str().into(),
+            labels: self.head.labels.iter().map(|label| label.as_str().into()).collect(),
+            probabilities: in_order.collect::<Option<_>>()?,
+        };
+        Some(Scores { source: Source::Encoder, heads: vec![head], tokens: 0, truncated_tokens: 0 })
     }
 
     /// Returns the right label's place, if the row names a label.
