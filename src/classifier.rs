@@ -19,6 +19,7 @@ mod inputs;
 mod manifest;
 mod ngrams;
 mod queue;
+mod reference;
 mod runtime;
 mod scorer;
 mod session;
@@ -42,10 +43,11 @@ use self::flight::Waiting;
 pub use self::heads::{Blocks, Heads};
 pub use self::inputs::FeatureInputs;
 pub use self::manifest::{
-    Activation, Block, EncoderSpec, HeadKind, HeadSpec, Kind, Manifest, Precision, TokenizerSpec,
+    Activation, Block, EncoderSpec, FormError, HeadKind, HeadSpec, Kind, Manifest, Precision, TokenizerSpec,
 };
 pub use self::ngrams::{Ngrams, WIDTH as NGRAM_PLACES};
 use self::queue::{Entry, Queue};
+pub use self::reference::{Reference, ReferenceError, Signal};
 pub use self::runtime::{Runtime, RuntimeError};
 use self::scorer::{Input, Scorer};
 use self::session::OnnxEncoder;

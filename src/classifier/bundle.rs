@@ -20,6 +20,7 @@ use super::golden::{self, GoldenInput};
 use super::heads::Heads;
 use super::inputs::FeatureInputs;
 use super::manifest::{FILE, Manifest};
+use super::reference::Reference;
 use super::tokenize::Tokenizer;
 
 /// The verified content of a bundle's folder.
@@ -31,6 +32,7 @@ pub struct Bundle {
     pub(crate) inputs: FeatureInputs,
     pub(crate) heads: Arc<Heads>,
     pub(crate) golden: Vec<GoldenInput>,
+    pub(crate) reference: Option<Arc<Reference>>,
     pub(crate) model: Vec<u8>,
 }
 
@@ -69,10 +71,15 @@ impl Bundle {
             None => Heads::of_logits(&manifest),
         };
         let golden = golden::parse(&manifest.golden_file, &files.take(&manifest.golden_file), &heads)?;
+        let reference = match &manifest.reference_file {
+            Some(file) => Some(Arc::new(Reference::parse(file, &files.take(file))?)),
+            None => None,
+        };
         let model = files.take(&manifest.encoder.file);
 
         let identity = Identity::new(&manifest, &bytes);
-        Ok(Self { identity, manifest, tokenizer: Arc::new(tokenizer), inputs, heads: Arc::new(heads), golden, model })
+        let (tokenizer, heads) = (Arc::new(tokenizer), Arc::new(heads));
+        Ok(Self { identity, manifest, tokenizer, inputs, heads, golden, reference, model })
     }
 
     /// Returns which bundle it is.
@@ -114,6 +121,12 @@ impl Bundle {
     /// Returns the texts of the golden inputs.
     pub fn golden_texts(&self) -> impl Iterator<Item = &str> {
         self.golden.iter().map(|golden| golden.text.as_str())
+    }
+
+    /// Returns the distributions that its scores were validated with, if it brings any.
+    #[must_use]
+    pub fn reference(&self) -> Option<&Reference> {
+        self.reference.as_deref()
     }
 
     /// Returns the ONNX model's bytes.
