@@ -144,6 +144,12 @@ impl Policy {
         self.mode
     }
 
+    /// Returns the heads whose scores its strategy reads.
+    #[must_use]
+    pub fn heads(&self) -> &[Name] {
+        self.tiers.heads()
+    }
+
     /// Decides, or says what it must know first. Never fails; the same arguments give the same answer.
     ///
     /// `signals` belong to one request: the rules are evaluated at the first step and remembered there.

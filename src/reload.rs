@@ -199,6 +199,9 @@ fn announce(metrics: &Metrics, snapshot: &Snapshot) {
     for (name, state) in &snapshot.classifiers {
         match state {
             ClassifierState::Ready(classifier) => {
+                if let Some(trouble) = classifier.trouble().filter(|_| classifier.is_down()) {
+                    tracing::error!(classifier = %name, "The encoder does not run: {trouble}");
+                }
                 let identity = classifier.identity();
                 let (version, sha256) = (Arc::clone(&identity.version), Arc::clone(&identity.sha256));
                 let device = classifier.device().to_string().into();

@@ -11,6 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
+use crate::classifier::Ask;
 use crate::config::{Mode, Name};
 use crate::features::{Features, TokenCounter};
 use crate::policy::{Decision, Policy, RequestFacts, Signal, Signals, Step};
@@ -116,7 +117,7 @@ impl Router {
                 }
                 Step::Need(Signal::Scores { classifier }) => {
                     let started = Instant::now();
-                    signals.scores = Some(scores(snapshot, &classifier, prompt, &features).await);
+                    signals.scores = Some(scores(snapshot, policy, &classifier, prompt, &features).await);
                     timings.classify += started.elapsed();
                     asked = Some(classifier);
                 }
@@ -140,6 +141,10 @@ impl Router {
     }
 
     fn count_scores(&self, classifier: &Name, scores: &Scores) {
+        self.metrics.answered(classifier, scores.source.as_str());
+        if let Some(reason) = scores.source.degraded() {
+            self.metrics.degraded(classifier, reason.as_str());
+        }
         for head in &scores.heads {
             for (label, probability) in head.labels.iter().zip(&head.probabilities) {
                 self.metrics.scored(classifier, &head.head, label, *probability);
@@ -150,6 +155,7 @@ impl Router {
 
 async fn scores(
     snapshot: &Snapshot,
+    policy: &Policy,
     name: &Name,
     prompt: &Prompt<'_>,
     features: &Features,
@@ -158,7 +164,8 @@ async fn scores(
         Some(ClassifierState::Ready(classifier)) => {
             let patience = snapshot.config.classifiers.get(name).map(|section| section.deadline.0);
             let deadline = Instant::now() + patience.unwrap_or_default();
-            classifier.classify(prompt.newest_user_turn(), features, deadline).await
+            let text = prompt.newest_user_turn();
+            classifier.judge(Ask { text, features, deadline, heads: policy.heads() }).await
         }
         Some(ClassifierState::Unavailable { reason, .. }) => Err(*reason),
         None => Err(Degraded::BundleUnavailable), // validation refuses a policy that names no classifier

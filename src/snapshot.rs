@@ -3,12 +3,14 @@
 //! A request pins one [`Snapshot`] and never looks again, so it cannot see half of a reload. [`Builder`] prepares the
 //! next one beside the one that serves; whoever holds the old one keeps it alive until its last request ends.
 
+mod classifiers;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use crate::certificates::Certificate;
-use crate::classifier::{Bundle, BundleError, Classifier, Host, Runtime};
+use crate::classifier::{BundleError, Classifier, Runtime};
 use crate::clients::Clients;
 use crate::config::{Config, Credential, KeyPath, Name, Problem, Problems};
 use crate::policy::PolicySet;
@@ -105,7 +107,7 @@ impl Snapshot {
             && !has_key_file(&next.config)
             && self.certificates == next.certificates
             && next.classifiers.iter().all(|(name, state)| match (state, self.classifiers.get(name)) {
-                (ClassifierState::Ready(next), Some(ClassifierState::Ready(serving))) => next.is(serving),
+                (ClassifierState::Ready(next), Some(ClassifierState::Ready(serving))) => next.serves_like(serving),
                 (ClassifierState::Unavailable { .. }, Some(ClassifierState::Unavailable { .. })) => true,
                 _ => false,
             })
@@ -226,51 +228,4 @@ impl Builder {
     fn problems(&self, problems: Vec<Problem>) -> Problems {
         Problems::new(&self.path.display().to_string(), problems)
     }
-
-    fn classifier(
-        &self,
-        name: &Name,
-        section: &crate::config::Classifier,
-        previous: Option<&Snapshot>,
-    ) -> Result<ClassifierState, BuildError> {
-        let serving = previous.and_then(|snapshot| match snapshot.classifiers.get(name)? {
-            ClassifierState::Ready(classifier) => Some((classifier, snapshot.config.classifiers.get(name)?)),
-            ClassifierState::Unavailable { .. } => None,
-        });
-        if let Some((classifier, before)) = serving
-            && before == section
-        {
-            // Read as a whole: a manifest that did not change says nothing about a file that rotted.
-            let bundle = Bundle::open(&self.base_dir().join(&section.bundle));
-            let bundle = bundle.map_err(|source| BuildError::Classifier { name: name.clone(), source })?;
-            if bundle.identity().sha256 == classifier.identity().sha256 {
-                return Ok(ClassifierState::Ready(classifier.clone()));
-            }
-        }
-        let runtime = match self.runtime.get_or_init(load_runtime) {
-            Ok(runtime) => Arc::clone(runtime),
-            Err(detail) => {
-                return Ok(ClassifierState::Unavailable { reason: Degraded::RuntimeMissing, detail: detail.clone() });
-            }
-        };
-        let host = Host { base_dir: self.base_dir().to_owned(), runtime, metrics: Arc::clone(&self.metrics) };
-        match Classifier::start(name, section, &host) {
-            Ok(classifier) => Ok(ClassifierState::Ready(classifier)),
-            Err(source) if serving.is_some() => Err(BuildError::Classifier { name: name.clone(), source }),
-            Err(error) => {
-                Ok(ClassifierState::Unavailable { reason: Degraded::BundleUnavailable, detail: error.to_string() })
-            }
-        }
-    }
-}
-
-fn load_runtime() -> Result<Arc<Runtime>, String> {
-    let runtime = Runtime::load();
-    match &runtime {
-        Ok(runtime) => {
-            tracing::info!(path = %runtime.path().display(), version = runtime.version(), "ONNX Runtime loaded");
-        }
-        Err(error) => tracing::error!("ONNX Runtime is missing, prompts will not be classified: {error}"),
-    }
-    runtime.map_err(|error| error.to_string())
 }

@@ -112,6 +112,12 @@ impl Bundle {
         &self.heads
     }
 
+    /// Returns whether some head needs the encoder.
+    #[must_use]
+    pub fn needs_encoder(&self) -> bool {
+        self.heads.need_encoder()
+    }
+
     /// Returns how many golden inputs it holds.
     #[must_use]
     pub const fn golden_inputs(&self) -> usize {

@@ -14,7 +14,7 @@ pub const WIDTH: usize = 1 << 15;
 const PIECES: std::ops::RangeInclusive<usize> = 3..=5;
 
 /// Characters of each end of a text that are read: an encoder's budget of 64 tokens, at least.
-const MAX_CHARS: usize = 1024;
+pub(crate) const MAX_CHARS: usize = 1024;
 
 /// The n-grams of one text: places in ascending order, and how much of each.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -90,6 +90,11 @@ impl Excerpt {
         [&self.head, &self.tail]
     }
 
+    /// Returns how many characters the whole text has.
+    pub(crate) fn chars(&self) -> usize {
+        self.cut_from.unwrap_or_else(|| self.head.chars().count())
+    }
+
     /// Returns how many characters the whole text has when some were cut.
     pub(crate) const fn cut_from(&self) -> Option<usize> {
         self.cut_from

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::cache::{Cache, Key};
 use super::device::Device;
 use super::encoder::{Encoder, InferenceError};
+use super::ladder::Ladder;
 use super::queue::{Entry, Intake};
 use super::scorer::{Input, LENGTHS, Scorer};
 use super::strikes::Strikes;
@@ -40,6 +41,7 @@ pub(crate) struct Record {
     pub(crate) metrics: ClassifierMetrics,
     pub(crate) batch: config::Batch,
     pub(crate) ground: Ground,
+    pub(crate) ladder: Ladder,
     /// How many workers there should be.
     pub(crate) sessions: usize,
     /// A run that takes longer counts against its input.
@@ -99,9 +101,15 @@ impl Record {
             metrics,
             batch: config.batch,
             ground,
+            ladder: Ladder::default(),
             sessions: config.workers.max(1),
             stall: STALLED.max(config.deadline.0 * STALLED_DEADLINES),
         }
+    }
+
+    /// Expects no worker.
+    pub(crate) fn without_sessions(self) -> Self {
+        Self { sessions: 0, ..self }
     }
 }
 

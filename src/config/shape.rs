@@ -237,12 +237,25 @@ pub struct Classifier {
     /// How many judgements are remembered.
     #[serde(default)]
     pub cache: Cache,
+    /// When the lexical heads are enough.
+    #[serde(default)]
+    pub cascade: Cascade,
     /// What the model runs on. Default `auto`.
     #[serde(default)]
     pub device: Device,
     /// Refuses to start, or to reload, when the model cannot run on exactly that device. Default false.
     #[serde(default)]
     pub require: bool,
+}
+
+/// When the heads that need no encoder are enough, so that it does not run.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cascade {
+    /// Whether they ever are. Default true; they always answer when the encoder cannot.
+    pub enabled: bool,
+    /// The probability of the best label from which on they are, above 0.5; by default what the bundle says of each head.
+    pub confidence: Option<Ratio>,
 }
 
 /// What a model runs on.
@@ -366,6 +379,9 @@ pub struct Tiers {
     /// Below this probability of the best label, `otherwise` decides. Default 0.
     #[serde(default = "Tiers::default_confidence")]
     pub min_confidence: Ratio,
+    /// When more tokens than these did not fit the classifier and were cut, `otherwise` decides. Default: however many.
+    #[serde(default)]
+    pub max_truncated_tokens: Option<u32>,
     /// The model when the classifier abstains, fails or is late.
     pub otherwise: Name,
 }
@@ -413,6 +429,12 @@ impl Default for Batch {
     }
 }
 
+impl Default for Cascade {
+    fn default() -> Self {
+        Self { enabled: true, confidence: None }
+    }
+}
+
 impl Default for Cache {
     fn default() -> Self {
         Self { max_entries: 10_000, max_bytes: 8 << 20 }
@@ -431,6 +453,7 @@ impl Classifier {
             workers: Self::default_workers(),
             batch: Batch::default(),
             cache: Cache::default(),
+            cascade: Cascade::default(),
             device: Device::default(),
             require: false,
         }

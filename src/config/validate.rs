@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::problem::{KeyPath, Problem};
 use super::{
-    Adapt, Classifier, Config, Credential, Device, Model, Name, Policy, Provider, Retry, Span, Strategy, Tiers,
+    Adapt, Classifier, Config, Credential, Device, Model, Name, Policy, Provider, Ratio, Retry, Span, Strategy, Tiers,
     Timeouts, nearest,
 };
 
@@ -186,6 +186,12 @@ impl Checker<'_> {
         self.within(&batch.key("max_size"), &classifier.batch.max_size, &BATCH_SIZE);
         self.span(&batch.key("max_wait"), classifier.batch.max_wait, BATCH_WAIT);
         self.within(&cache.key("max_entries"), &classifier.cache.max_entries, &CACHE_ENTRIES);
+        if let Some(confidence) = classifier.cascade.confidence.map(Ratio::get)
+            && confidence <= 0.5
+        {
+            let message = format!("{confidence} is out of bounds (allowed: above 0.5, at most 1)");
+            self.wrong(&path.key("cascade").key("confidence"), message);
+        }
         if classifier.require && classifier.device == Device::Auto {
             self.wrong(&path.key("require"), "needs a `device` by name (allowed: cpu, {cuda: N}, tensorrt)");
         }

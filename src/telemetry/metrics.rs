@@ -20,6 +20,7 @@ use prometheus::{Counter, Histogram, IntCounter, IntGauge, Registry, TextEncoder
 use self::definitions as define;
 use self::family::Family;
 use crate::config::Name;
+use crate::scores::Source;
 
 pub use self::labels::{
     AttemptOutcome, BrokenStream, CacheOutcome, ClientOutcome, Direction, EjectionCause, ReloadOutcome, Stage,
@@ -60,6 +61,7 @@ pub struct Metrics {
     fallbacks: Family<IntCounter, 3>,
     retries_refused: IntCounter,
     degraded: Family<IntCounter, 2>,
+    answers: Family<IntCounter, 2>,
     cache: Family<IntCounter, 2>,
     device_info: Family<IntGauge, 2>,
     device_fallbacks: Family<IntCounter, 1>,
@@ -133,6 +135,7 @@ impl Metrics {
             fallbacks: Family::register(r, define::FALLBACKS),
             retries_refused: Family::register(r, define::RETRIES_REFUSED).with([]),
             degraded: Family::register(r, define::DEGRADED),
+            answers: Family::register(r, define::ANSWERS),
             cache: Family::register(r, define::CACHE),
             device_info: Family::register(r, define::DEVICE_INFO),
             device_fallbacks: Family::register(r, define::DEVICE_FALLBACKS),
@@ -242,7 +245,12 @@ impl Metrics {
         self.retries_refused.inc();
     }
 
-    /// Counts a prompt that a classifier gave no scores for.
+    /// Counts scores by the rung of the degrade ladder that gave them.
+    pub fn answered(&self, classifier: &Name, source: &'static str) {
+        self.answers.with([classifier.into(), source.into()]).inc();
+    }
+
+    /// Counts a prompt that a classifier's encoder should have answered and did not.
     pub fn degraded(&self, classifier: &Name, reason: &'static str) {
         self.degraded.with([classifier.into(), reason.into()]).inc();
     }
@@ -330,6 +338,9 @@ impl Metrics {
     /// Starts the counters of a classifier at zero.
     pub fn expect_classifier(&self, classifier: &Name, reasons: &[&'static str]) {
         self.queue_depth.with([classifier.into()]);
+        for source in Source::NAMES {
+            self.answers.with([classifier.into(), source.into()]);
+        }
         for reason in reasons {
             self.degraded.with([classifier.into(), (*reason).into()]);
         }

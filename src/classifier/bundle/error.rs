@@ -209,6 +209,9 @@ pub enum BundleError {
         /// What is wrong with it.
         problem: FormError,
     },
+    /// Every head needs the encoder, which cannot run.
+    #[error("{FILE}: no head can do without the encoder")]
+    NoLexical,
     /// The reference file does not describe distributions.
     #[error("{file}: {problem}")]
     Reference {

@@ -202,8 +202,15 @@ pub(super) const RETRIES_REFUSED: Definition<0> = Definition {
 
 pub(super) const DEGRADED: Definition<2> = Definition {
     name: "pointsman_classifier_degraded_total",
-    help: "Prompts for which a classifier gave no scores, by reason; the policy's `otherwise` served them.",
+    help: "Prompts that a classifier's encoder should have judged and did not, by reason; lexical heads or `otherwise` decided.",
     labels: ["classifier", "reason"],
+    buckets: &[],
+};
+
+pub(super) const ANSWERS: Definition<2> = Definition {
+    name: "pointsman_classifier_answers_total",
+    help: "Prompts for which a classifier gave scores, by the rung of the degrade ladder that they came from.",
+    labels: ["classifier", "source"],
     buckets: &[],
 };
 
