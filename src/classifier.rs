@@ -11,6 +11,7 @@
 mod bundle;
 mod cache;
 mod device;
+mod drift;
 mod embedder;
 mod encoder;
 mod flight;
@@ -35,8 +36,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use self::bundle::Watched;
 pub use self::bundle::{Bundle, BundleError, Identity};
 pub use self::device::Device;
+use self::drift::Drift;
 pub use self::embedder::Embedder;
 use self::encoder::Encoder;
 pub use self::encoder::InferenceError;
@@ -49,10 +52,10 @@ pub use self::manifest::{
 };
 pub use self::ngrams::{Ngrams, WIDTH as NGRAM_PLACES};
 use self::queue::Queue;
-pub use self::reference::{Reference, ReferenceError, Signal};
+pub use self::reference::{Collector, Reference, ReferenceError, Signal};
 pub use self::runtime::{Runtime, RuntimeError};
 use self::scorer::Scorer;
-use self::session::OnnxEncoder;
+use self::session::{OnnxEncoder, Terms};
 pub use self::tokenize::{Budget, Excerpt, Tokenizer, Tokens};
 use self::worker::{Ground, Record, Worker};
 use crate::config::{self, Name};
@@ -73,6 +76,8 @@ struct Shared {
     /// The heads that need no encoder, if the bundle has any.
     lexical: Option<Lexical>,
     engine: Engine,
+    /// Compares live traffic with the bundle's reference, if it brings one.
+    drift: Option<Drift>,
     record: Arc<Record>,
 }
 
@@ -146,7 +151,8 @@ impl Classifier {
         }
         let runtime = &host.runtime;
         let encoders = |device| {
-            let encoder = |_| OnnxEncoder::new(runtime, &bundle, config.threads, device);
+            let terms = Terms { device, threads: config.threads, memory_limit: config.memory_limit };
+            let encoder = |_| OnnxEncoder::new(runtime, &bundle, terms);
             (0..config.workers.max(1)).map(encoder).collect::<Result<Vec<_>, _>>()
         };
         let opened = device::open(name, config, runtime.has_cuda(), encoders)?;
@@ -293,8 +299,10 @@ impl Classifier {
 
     fn of(bundle: Bundle, lexical: Option<Lexical>, engine: Engine, record: Arc<Record>) -> Self {
         let budget = bundle.tokenizer.budget();
-        let Bundle { identity, inputs, heads, .. } = bundle;
-        Self(Arc::new(Shared { identity, budget, inputs, heads, lexical, engine, record }))
+        let Bundle { identity, inputs, heads, reference, .. } = bundle;
+        let drift = reference
+            .map(|Watched { reference, probe }| Drift::new(probe, &reference, record.drift, record.metrics.drift()));
+        Self(Arc::new(Shared { identity, budget, inputs, heads, lexical, engine, drift, record }))
     }
 }
 

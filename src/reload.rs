@@ -147,11 +147,13 @@ impl Reloader {
         &self.builder.path
     }
 
-    /// Returns the folders of the bundles that serve.
+    /// Returns the folders of the bundles that serve, shadows included.
     #[must_use]
     pub fn bundle_folders(&self) -> Vec<PathBuf> {
         let snapshot = self.router.snapshot();
-        snapshot.config.classifiers.values().map(|section| self.builder.base_dir().join(&section.bundle)).collect()
+        let sections = snapshot.config.classifiers.values();
+        let folders = sections.flat_map(|one| [Some(&one.bundle), one.shadow.as_ref().map(|shadow| &shadow.bundle)]);
+        folders.flatten().map(|folder| self.builder.base_dir().join(folder)).collect()
     }
 
     /// Returns the certificates and keys of the listeners that serve.

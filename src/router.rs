@@ -17,7 +17,7 @@ use crate::features::{Features, TokenCounter};
 use crate::policy::{Decision, Policy, RequestFacts, Signal, Signals, Step};
 use crate::prompt::Prompt;
 use crate::scores::{Degraded, Scores};
-use crate::snapshot::{ClassifierState, Snapshot};
+use crate::snapshot::{ClassifierState, Decided, Snapshot, Ticket};
 use crate::telemetry::{Metrics, Stage};
 
 /// Decides for requests, against the snapshot that serves.
@@ -52,6 +52,8 @@ pub struct Routing {
     pub scores: Option<Result<Scores, Degraded>>,
     /// Where the time went.
     pub timings: Timings,
+    /// What the classifier's shadow is to judge once the request is over, if it is one of its sample.
+    pub shadow: Option<Ticket>,
 }
 
 /// Where a decision's time went.
@@ -113,7 +115,10 @@ impl Router {
             timings.decide += started.elapsed();
             match step {
                 Step::Decide(decision) => {
-                    return Routing { decision, features, classifier: asked, scores: signals.scores, timings };
+                    let (scores, classifier) = (signals.scores, asked);
+                    let mut routing = Routing { decision, features, classifier, scores, timings, shadow: None };
+                    routing.shadow = ticket(snapshot, &routing, prompt);
+                    return routing;
                 }
                 Step::Need(Signal::Scores { classifier }) => {
                     let started = Instant::now();
@@ -125,8 +130,9 @@ impl Router {
         }
     }
 
-    /// Counts a decision that a request was sent by; one that was only asked for is not counted.
-    pub fn count(&self, routing: &Routing) {
+    /// Counts a decision that a request was sent by, and compares it with the bundle's reference; one that was only asked
+    /// for is not counted.
+    pub fn count(&self, snapshot: &Snapshot, routing: &Routing) {
         let Routing { decision, classifier, scores, timings, .. } = routing;
         self.metrics.decided(&decision.policy, &decision.model, decision.reason.as_str());
         self.metrics.stage_ended(Stage::Features, timings.features);
@@ -134,7 +140,12 @@ impl Router {
         if let (Some(classifier), Some(scores)) = (classifier, scores) {
             self.metrics.stage_ended(Stage::Classify, timings.classify);
             match scores {
-                Ok(scores) => self.count_scores(classifier, scores),
+                Ok(scores) => {
+                    self.count_scores(classifier, scores);
+                    if let Some(ClassifierState::Ready(classifier)) = snapshot.classifiers.get(classifier) {
+                        classifier.observe(scores, &routing.features);
+                    }
+                }
                 Err(degraded) => self.metrics.degraded(classifier, degraded.as_str()),
             }
         }
@@ -151,6 +162,18 @@ impl Router {
             }
         }
     }
+}
+
+/// Returns what the shadow of the classifier that was asked is to judge, if there is one and it wants this prompt.
+fn ticket(snapshot: &Snapshot, routing: &Routing, prompt: &Prompt<'_>) -> Option<Ticket> {
+    let name = routing.classifier.as_ref()?;
+    let shadow = snapshot.shadows.get(name)?;
+    let (Some(Ok(scores)), ClassifierState::Ready(live)) = (&routing.scores, snapshot.classifiers.get(name)?) else {
+        return None;
+    };
+    let (features, decision) = (&routing.features, &routing.decision);
+    let policies = &snapshot.policies;
+    shadow.ticket(Decided { text: prompt.newest_user_turn(), features, live, scores, policies, decision })
 }
 
 async fn scores(

@@ -4,6 +4,7 @@
 //! next one beside the one that serves; whoever holds the old one keeps it alive until its last request ends.
 
 mod classifiers;
+mod shadow;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ use crate::policy::PolicySet;
 use crate::scores::Degraded;
 use crate::telemetry::Metrics;
 use crate::upstream::{Surroundings, Upstreams};
+
+pub use self::shadow::{Decided, Shadow, Ticket};
 
 /// Looks an environment variable up.
 pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -38,6 +41,8 @@ pub struct Snapshot {
     pub certificates: Vec<Option<Certificate>>,
     /// Who judges.
     pub classifiers: BTreeMap<Name, ClassifierState>,
+    /// Who judges beside them, for comparison.
+    pub shadows: BTreeMap<Name, Arc<Shadow>>,
 }
 
 /// A classifier that serves, or why it does not.
@@ -111,13 +116,17 @@ impl Snapshot {
                 (ClassifierState::Unavailable { .. }, Some(ClassifierState::Unavailable { .. })) => true,
                 _ => false,
             })
+            && next
+                .shadows
+                .iter()
+                .all(|(name, shadow)| self.shadows.get(name).is_some_and(|serving| shadow.serves_like(serving)))
     }
 
     /// Returns the snapshot that brings this one back after `serving`: the same policies, peers, clients and running
     /// classifiers under the next generation, and the certificates that serve, which nobody wants older.
     #[must_use]
     pub fn again(&self, serving: &Self) -> Self {
-        let Self { config, policies, upstreams, clients, classifiers, .. } = self;
+        let Self { config, policies, upstreams, clients, classifiers, shadows, .. } = self;
         Self {
             generation: serving.generation + 1,
             config: Arc::clone(config),
@@ -126,6 +135,7 @@ impl Snapshot {
             clients: Arc::clone(clients),
             certificates: serving.certificates.clone(),
             classifiers: classifiers.clone(),
+            shadows: shadows.clone(),
         }
     }
 
@@ -195,10 +205,11 @@ impl Builder {
         // Last, because new peers show in the metrics from here on.
         let upstreams = Upstreams::build(&config, &self.surroundings(), &self.metrics, before)
             .map_err(|problems| self.problems(problems))?;
+        let shadows = self.shadows(&config, &policies, &classifiers, previous);
         let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
         let config = Arc::new(config);
         let (policies, upstreams, clients) = (Arc::new(policies), Arc::new(upstreams), Arc::new(clients));
-        Ok(Snapshot { generation, config, policies, upstreams, clients, certificates, classifiers })
+        Ok(Snapshot { generation, config, policies, upstreams, clients, certificates, classifiers, shadows })
     }
 
     /// Returns the folder that relative paths start at.

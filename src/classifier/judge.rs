@@ -1,5 +1,6 @@
 //! One prompt's way down the rungs: lexical heads that are sure enough, the encoder, lexical heads again, nothing.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
@@ -73,6 +74,19 @@ impl Classifier {
                 Ok(scores)
             }
             Err(reason) => self.step_down(&ask, reason),
+        }
+    }
+
+    /// Cuts what no classifier of this bundle reads out of the middle of a text, so that keeping it costs little.
+    #[must_use]
+    pub fn clip<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.0.budget.clip(text)
+    }
+
+    /// Compares a judgement of live traffic with the bundle's reference, if it brings one.
+    pub fn observe(&self, scores: &Scores, features: &Features) {
+        if let Some(drift) = &self.0.drift {
+            drift.observe(scores, features);
         }
     }
 

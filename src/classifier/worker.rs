@@ -40,6 +40,7 @@ pub(crate) struct Record {
     pub(crate) counts: Counts,
     pub(crate) metrics: ClassifierMetrics,
     pub(crate) batch: config::Batch,
+    pub(crate) drift: config::Drift,
     pub(crate) ground: Ground,
     pub(crate) ladder: Ladder,
     /// How many workers there should be.
@@ -100,6 +101,7 @@ impl Record {
             counts: Counts::default(),
             metrics,
             batch: config.batch,
+            drift: config.drift,
             ground,
             ladder: Ladder::default(),
             sessions: config.workers.max(1),

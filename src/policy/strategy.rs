@@ -30,6 +30,10 @@ impl Tiers {
         }
     }
 
+    pub(super) fn asks(&self, classifier: &Name) -> bool {
+        self.classifier == *classifier
+    }
+
     pub(super) const fn heads(&self) -> &[Name] {
         std::slice::from_ref(&self.head)
     }

@@ -1,10 +1,12 @@
 //! Starting the classifiers of a snapshot, and keeping those that serve.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{BuildError, Builder, ClassifierState, Snapshot};
+use super::{BuildError, Builder, ClassifierState, Shadow, Snapshot};
 use crate::classifier::{Bundle, BundleError, Classifier, Host, Runtime};
-use crate::config::{self, Name};
+use crate::config::{self, Config, Name};
+use crate::policy::PolicySet;
 use crate::scores::Degraded;
 
 impl Builder {
@@ -36,7 +38,7 @@ impl Builder {
         };
         if let Some((classifier, terms)) = before
             && is_up
-            && terms == section
+            && terms.runs_like(section)
             && bundle.identity() == classifier.identity()
         {
             return Ok(ClassifierState::Ready(classifier.clone()));
@@ -46,15 +48,47 @@ impl Builder {
             return started.map(ClassifierState::Ready).or_else(refuse);
         }
         let runtime = match self.runtime.get_or_init(load_runtime) {
-            Ok(runtime) => Arc::clone(runtime),
+            Ok(runtime) => runtime,
             Err(detail) => return Ok(self.without_encoder(name, section, Degraded::RuntimeMissing, detail.clone())),
         };
-        let host = Host { base_dir: self.base_dir().to_owned(), runtime, metrics: Arc::clone(&self.metrics) };
-        match Classifier::start_bundle(name, section, &host, bundle) {
+        match Classifier::start_bundle(name, section, &self.host(runtime), bundle) {
             Ok(classifier) => Ok(ClassifierState::Ready(classifier)),
             Err(source) if is_up => refuse(source),
             Err(error) => Ok(self.without_encoder(name, section, Degraded::BundleUnavailable, error.to_string())),
         }
+    }
+
+    /// Starts the shadows, and keeps those that did not change. One that cannot start is off, and nothing else.
+    pub(super) fn shadows(
+        &self,
+        config: &Config,
+        policies: &PolicySet,
+        classifiers: &BTreeMap<Name, ClassifierState>,
+        previous: Option<&Snapshot>,
+    ) -> BTreeMap<Name, Arc<Shadow>> {
+        let start = |(name, section): (&Name, &config::Classifier)| {
+            let terms = section.shadow.as_ref()?;
+            let Some(ClassifierState::Ready(live)) = classifiers.get(name) else {
+                return Some((name.clone(), Arc::new(Shadow::off(terms, "the classifier does not serve".to_owned()))));
+            };
+            let labels = |head: &Name| Some((head.clone(), live.labels(head)?.to_vec()));
+            let heads: Vec<_> = policies.heads_of(name).filter_map(labels).collect();
+            let before = previous.and_then(|snapshot| snapshot.shadows.get(name));
+            if let Some(before) = before.filter(|shadow| shadow.is_current(terms, self.base_dir(), &heads)) {
+                return Some((name.clone(), Arc::clone(before)));
+            }
+            let shadow = match self.runtime.get_or_init(load_runtime) {
+                Ok(runtime) => Shadow::start(name, terms, &self.host(runtime), &heads),
+                Err(detail) => Shadow::off(terms, detail.clone()),
+            };
+            Some((name.clone(), Arc::new(shadow)))
+        };
+        config.classifiers.iter().filter_map(start).collect()
+    }
+
+    fn host(&self, runtime: &Arc<Runtime>) -> Host {
+        let metrics = Arc::clone(&self.metrics);
+        Host { base_dir: self.base_dir().to_owned(), runtime: Arc::clone(runtime), metrics }
     }
 
     /// Starts the lexical heads of a bundle whose encoder cannot run, unless the configuration insists on the encoder.

@@ -86,7 +86,7 @@ async fn new_weights_are_swapped_in_while_it_serves() {
     let gateway = Gateway::start(&config).await;
     let before = chat(gateway.listen, question("auto", "hello")).await;
 
-    rename_version(copy.path());
+    rename_version(copy.path(), "next-version");
     until_metric(&gateway, "pointsman_generation 2").await;
     let after = chat(gateway.listen, question("auto", "hello")).await;
 
@@ -113,8 +113,12 @@ async fn served_by_otherwise(gateway: &Gateway, reply: &Reply, reason: &str) {
 }
 
 fn copy_of_bundle() -> TempDir {
+    copy_of(&bundle())
+}
+
+pub(crate) fn copy_of(bundle: &Path) -> TempDir {
     let copy = tempfile::tempdir().expect("a temporary folder");
-    for entry in fs::read_dir(bundle()).expect("the committed bundle") {
+    for entry in fs::read_dir(bundle).expect("the committed bundle") {
         let entry = entry.expect("a readable folder");
         fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("a file");
     }
@@ -129,14 +133,14 @@ fn spoil(bundle: &Path) {
     replace(&file, &bytes);
 }
 
-fn rename_version(bundle: &Path) {
+pub(crate) fn rename_version(bundle: &Path, version: &str) {
     let file = bundle.join("bundle.yaml");
     let text = fs::read_to_string(&file).expect("a manifest");
     let line = text.lines().find(|line| line.starts_with("version:")).expect("a version");
-    replace(&file, text.replace(line, "version: next-version").as_bytes());
+    replace(&file, text.replace(line, &format!("version: {version}")).as_bytes());
 }
 
-fn replace(file: &Path, bytes: &[u8]) {
+pub(crate) fn replace(file: &Path, bytes: &[u8]) {
     let next = file.with_extension("next");
     fs::write(&next, bytes).expect("a writable folder");
     fs::rename(next, file).expect("a writable folder");
@@ -200,6 +204,6 @@ async fn what_was_cut_of_a_long_prompt_is_shown_and_may_leave_the_decision_to_ot
     assert_eq!(abstained.header("x-pointsman-model"), Some("frontier"));
 }
 
-fn fixture(name: &str) -> std::path::PathBuf {
+pub(crate) fn fixture(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }

@@ -22,6 +22,14 @@ pub enum BundleError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The manifest is not YAML of the right shape.
     #[error("{FILE}: {message}")]
     Manifest {
