@@ -44,9 +44,13 @@ impl Config {
         let root = yaml_tree(text).ok_or_else(spelling)?;
         let path = KeyPath::root().key("classifiers").key(classifier);
         let edited = edit(text, root.locate(&path).node).ok_or_else(spelling)?;
-        let says_so = |config: &Self| {
-            let section = config.classifiers.iter().find(|(name, _)| name.as_str() == classifier);
-            section.is_some_and(|(_, section)| section.bundle == terms.bundle && section.shadow.is_none())
+        let says_so = |promoted: &Self| {
+            promoted.classifiers.len() == config.classifiers.len()
+                && promoted.classifiers.iter().all(|(name, section)| match name.as_str() == classifier {
+                    true => section.bundle == terms.bundle && section.shadow.is_none(),
+                    // An alias may have shared the text.
+                    false => config.classifiers.get(name) == Some(section),
+                })
         };
         match Self::inspect(&edited, "") {
             (Some(promoted), _) if says_so(&promoted) => Ok(edited),
