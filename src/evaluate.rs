@@ -7,11 +7,15 @@
 mod baselines;
 mod binary;
 mod bootstrap;
+pub mod calibrate;
 mod calibration;
 mod classification;
 mod dataset;
+pub mod engine;
 mod judge;
+pub mod log;
 mod models;
+pub mod replay;
 mod report;
 mod routing;
 mod routing_report;

@@ -5,6 +5,7 @@
 //! to cost more for a hostile prompt than for a friendly one: token counting and the structure scan have fixed bounds.
 //! Both wait until somebody asks: a rule about images pays for neither.
 
+mod logged;
 mod table;
 mod text;
 mod tokens;
@@ -104,6 +105,15 @@ impl Features {
     /// Reads the newest user turn's structure now, from the `prompt` at hand: cheaper than to read the body again.
     pub fn read_text(&self, prompt: &Prompt<'_>) {
         self.text.get_or_init(|| TextStructure::of(prompt.newest_user_turn()));
+    }
+
+    /// Measures now what was deferred, and lets go of the body if it has more than `limit` bytes: for those who keep features
+    /// for long.
+    pub fn settle(&mut self, limit: usize) {
+        if self.source.as_ref().is_some_and(|source| source.body.len() > limit) {
+            let _measured = (self.tokens(), self.text());
+            self.source = None;
+        }
     }
 
     /// Replaces the token count.

@@ -19,11 +19,11 @@ use crate::scores::{Degraded, Scores};
 
 use self::constraints::Choices;
 pub use self::constraints::{Candidate, Constraint};
-pub use self::decision::{By, Decision, Reason, RuleOutcome, RuleTrace};
+pub use self::decision::{By, Decision, Flip, Reason, RuleOutcome, RuleTrace};
 use self::matching::Matcher;
 pub use self::matching::RequestFacts;
 use self::rules::{Rules, Tried};
-use self::strategy::Tiers;
+use self::strategy::Strategy;
 
 /// Every policy of a configuration, compiled; the first that fits a request decides.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub struct Policy {
     mode: Mode,
     matcher: Matcher,
     rules: Rules,
-    tiers: Tiers,
+    strategy: Strategy,
     choices: Choices,
 }
 
@@ -101,18 +101,22 @@ impl PolicySet {
         self.policies.iter()
     }
 
-    /// Checks that the tiers of every policy that asks `classifier` are exactly the labels of the head it reads.
+    /// Checks that every policy that asks `classifier` reads a head that is there, and that its tiers are exactly the
+    /// head's labels.
     ///
     /// `labels` returns the labels of a head of the classifier's bundle.
     pub fn check_labels<'l>(&self, classifier: &Name, labels: impl Fn(&str) -> Option<&'l [Arc<str>]>) -> Vec<Problem> {
         let mut problems = Vec::new();
         for (index, policy) in self.config.policies.iter().enumerate() {
-            let config::Strategy::Tiers(tiers) = &policy.strategy;
-            if tiers.classifier != *classifier {
+            let (asked, head) = policy.strategy.asks();
+            if asked != classifier {
                 continue;
             }
             let path = path_of(index).key("strategy");
-            let found = strategy::label_problems(&path, tiers, labels(&tiers.head));
+            let found = match &policy.strategy {
+                config::Strategy::Tiers(tiers) => strategy::label_problems(&path, tiers, labels(head)),
+                config::Strategy::Threshold(threshold) => strategy::head_problems(&path, threshold, labels(head)),
+            };
             problems.extend(found.into_iter().filter_map(|(path, message)| self.config.problem(&path, message)));
         }
         problems
@@ -121,13 +125,13 @@ impl PolicySet {
 
 impl Policy {
     fn new(config: &Config, policy: &config::Policy, rules: Rules) -> Self {
-        let config::Strategy::Tiers(tiers) = &policy.strategy;
+        let choices = Choices::new(config, policy, rules.models());
         Self {
             name: policy.name.clone(),
             mode: policy.mode,
             matcher: Matcher::new(&policy.matches),
-            choices: Choices::new(config, policy, rules.models()),
-            tiers: Tiers::new(tiers),
+            strategy: Strategy::new(&policy.strategy, choices.otherwise().clone()),
+            choices,
             rules,
         }
     }
@@ -154,14 +158,14 @@ impl Policy {
         let tried = if *policy == self.name { known.clone() } else { evaluate() };
         let choice = match tried.matched {
             Some(index) => decision::Choice::by_rule(index, self.rules.model(index)),
-            None => match self.tiers.choose(signals) {
+            None => match self.strategy.choose(signals) {
                 Ok(choice) => choice,
                 Err(signal) => return Step::Need(signal),
             },
         };
         let (model, reason, candidates) = self.choices.settle(&choice, features);
         let fallback = self.choices.fallback(&model, &candidates);
-        let decision::Choice { by, label, score, .. } = choice;
+        let decision::Choice { by, label, score, flip, .. } = choice;
         Step::Decide(Decision {
             model,
             policy: self.name.clone(),
@@ -169,6 +173,7 @@ impl Policy {
             reason,
             label,
             score,
+            flip,
             candidates,
             fallback,
             rules: tried.traces,

@@ -4,7 +4,7 @@
 //! early_request_filter     timeouts and the request's id               (connection.rs, headers.rs)
 //! request_filter           admission: load, header size, client key    (admission.rs, clients.rs)
 //!                          intake -> prompt -> router -> rewrite       (intake.rs, decode.rs, plan.rs, original.rs)
-//!                          or the list of models                       (models.rs)
+//!                          or the list of models, or feedback          (models.rs, feedback.rs)
 //! upstream_peer            an address of the chosen provider           (forward.rs)
 //! upstream_request_filter  path, host, credential, Content-Length      (forward.rs, headers.rs, body_adapter.rs)
 //! request_body_filter      Pingora sends the rewritten body
@@ -13,6 +13,7 @@
 //! response_body_filter     usage and pace of the answer as it passes   (meter.rs)
 //! fail_to_proxy            what failed becomes a Rejection             (answer.rs, rejection.rs)
 //! logging                  one access line, all request metrics        (account.rs)
+//!                          and a line in the decision log              (decided.rs)
 //! ```
 //!
 //! Requests that no [`Dialect`](crate::prompt::Dialect) reads pass through to the default provider without being
@@ -26,9 +27,11 @@ mod body_adapter;
 mod clients;
 mod connection;
 mod context;
+mod decided;
 mod decode;
 mod drain;
 mod fallback;
+pub mod feedback;
 mod forward;
 mod headers;
 pub mod health;

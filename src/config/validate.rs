@@ -1,7 +1,9 @@
 //! What the shape cannot say: references, bounds, addresses. Finds every problem, stops at none.
 
+mod decision_log;
 mod edge;
 mod pool;
+mod threshold;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -73,6 +75,9 @@ impl Checker<'_> {
         self.limits();
         self.clients();
         self.retry(&root("retry"), &config.retry);
+        if let Some(log) = &config.decision_log {
+            self.decision_log(log);
+        }
         if let Some(name) = &config.default_provider {
             self.reference(&root("default_provider"), name, "providers", "provider");
         }
@@ -210,6 +215,7 @@ impl Checker<'_> {
         }
         match &policy.strategy {
             Strategy::Tiers(tiers) => self.tiers(&path.key("strategy"), tiers),
+            Strategy::Threshold(threshold) => self.threshold(&path.key("strategy"), threshold),
         }
     }
 

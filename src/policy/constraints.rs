@@ -83,7 +83,6 @@ impl Constraint {
 
 impl Choices {
     pub(super) fn new<'n>(config: &Config, policy: &config::Policy, rules: impl Iterator<Item = &'n Name>) -> Self {
-        let config::Strategy::Tiers(tiers) = &policy.strategy;
         let mut models: Vec<Limits> = Vec::new();
         let mut index_of = |name: &Name| {
             models.iter().position(|known| known.model == *name).unwrap_or_else(|| {
@@ -91,13 +90,19 @@ impl Choices {
                 models.len() - 1
             })
         };
-        let ladder = tiers.tiers.iter().map(|(_, model)| index_of(model)).collect();
-        let otherwise = index_of(&tiers.otherwise);
+        let ladder = policy.strategy.ladder().iter().map(&mut index_of).collect();
+        // A strategy without any model has been reported; its stand-in serves nobody.
+        let otherwise = index_of(&policy.strategy.otherwise().unwrap_or_else(|| policy.name.clone()));
         rules.for_each(|model| {
             index_of(model);
         });
         let fallback = policy.fallback.iter().map(index_of).collect();
         Self { models, ladder, otherwise, fallback }
+    }
+
+    /// Returns the model that stands in where a strategy abstains.
+    pub(super) fn otherwise(&self) -> &Name {
+        &self.models[self.otherwise].model
     }
 
     /// Keeps the chosen model or moves to the nearest that can serve the request: the next tiers upward, `otherwise`, the

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::Proxy;
 use super::body_adapter::SILENT;
 use super::context::RequestContext;
+use super::decided::{self, Over};
 use super::fallback::Cause;
 use super::meter::Meter;
 use crate::config::Name;
@@ -117,6 +118,8 @@ impl Proxy {
             generation: ctx.snapshot.generation,
         }
         .emit();
+        let Bill { usage, cost, baseline } = bill;
+        decided::log(ctx, Over { status, usage, cost, baseline, duration: took });
     }
 }
 
@@ -125,6 +128,8 @@ impl Proxy {
 struct Bill {
     usage: Option<Usage>,
     cost: Option<f64>,
+    /// What the policy's most expensive model would have cost.
+    baseline: Option<f64>,
 }
 
 impl Proxy {
@@ -146,7 +151,8 @@ impl Proxy {
             #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 52 bits")]
             self.metrics.streamed(model, usage.output as f64 / time.as_secs_f64());
         }
-        Bill { usage: Some(usage), cost: self.count_cost(&usage, ctx) }
+        let (cost, baseline) = self.count_cost(&usage, ctx).unzip();
+        Bill { usage: Some(usage), cost, baseline }
     }
 
     fn count_tokens(&self, usage: &Usage, model: Option<&Name>) {
@@ -160,13 +166,13 @@ impl Proxy {
     }
 
     /// Counts the cost beside that of the policy's most expensive model; neither when the catalog has no price.
-    fn count_cost(&self, usage: &Usage, ctx: &RequestContext) -> Option<f64> {
+    fn count_cost(&self, usage: &Usage, ctx: &RequestContext) -> Option<(f64, f64)> {
         let (target, routing) = (ctx.target()?, ctx.routing()?);
         let cost = usage.cost(&target.price?);
         let prices = routing.decision.candidates.iter().filter_map(|candidate| candidate.price);
         let baseline = prices.map(|price| usage.cost(&price)).fold(cost, f64::max);
         self.metrics.paid(&target.model, cost, &routing.decision.policy, baseline);
-        Some(cost)
+        Some((cost, baseline))
     }
 
     /// Counts a stream that did not end as it should, unless it was the client who left. What has no text in a shape that

@@ -85,8 +85,12 @@ struct Origin {
 /// Returns the client's own id for its request, if it is 1 to 128 visible ASCII characters.
 pub(super) fn request_id(header: &RequestHeader) -> Option<String> {
     let id = header.headers.get(REQUEST_ID)?.to_str().ok()?;
-    let is_valid = (1..=MAX_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-    is_valid.then(|| id.to_owned())
+    is_request_id(id).then(|| id.to_owned())
+}
+
+/// Tells whether `text` could be an id.
+pub(super) fn is_request_id(text: &str) -> bool {
+    (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Removes what is not for upstreams and says who asks. Client keys are removed with the credential; with

@@ -32,6 +32,9 @@ pub(super) enum Plan {
 impl Proxy {
     /// Decides where the request goes, and leaves the route and the body in `ctx`.
     pub(super) async fn plan(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<Plan, Rejection> {
+        if let Some(body) = self.feedback(session, ctx).await? {
+            return Ok(Plan::Answer(body));
+        }
         let header = session.req_header();
         if let Some(body) = answer(header, ctx)? {
             return Ok(Plan::Answer(body));
@@ -76,6 +79,9 @@ impl Proxy {
                 clients::authorize(ctx, Some(&routing.decision.policy))?;
                 clients::debit(ctx, || routing.features.tokens().tokens)?;
                 self.router.count(&routing);
+                if let Some(log) = &snapshot.decision_log {
+                    ctx.kept = log.keep(prompt.newest_user_turn());
+                }
                 let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
                 let started = Instant::now();
                 ctx.prepare_for(target);

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
+use super::feedback::FeedbackError;
 use crate::clients::Limited;
 use crate::config::Name;
 use crate::prompt::{Dialect, ParseError};
@@ -113,6 +114,15 @@ pub enum Rejection {
     /// No policy reads requests to this path and there is no default provider.
     #[error("There is nothing at this path, and no default provider to pass it to.")]
     PathNotFound,
+    /// Feedback that cannot be read.
+    #[error("{}", error.message)]
+    InvalidFeedback {
+        /// What is wrong with it.
+        error: FeedbackError,
+    },
+    /// Feedback, and no `decision_log` to write it to.
+    #[error("Feedback is not collected here.")]
+    FeedbackDisabled,
     /// The client left before it was answered; nobody reads this.
     #[error("The client closed the connection.")]
     ClientGone,
@@ -161,7 +171,7 @@ pub struct ErrorObject<'e> {
 
 impl Rejection {
     /// Every code, for the metrics to register up front.
-    pub const CODES: [&'static str; 24] = [
+    pub const CODES: [&'static str; 26] = [
         "invalid_json",
         "invalid_body",
         "model_missing",
@@ -178,6 +188,8 @@ impl Rejection {
         "invalid_encoding",
         "unsupported_media_type",
         "path_not_found",
+        "invalid_feedback",
+        "feedback_disabled",
         "client_gone",
         "context_length_exceeded",
         "internal",
@@ -208,6 +220,8 @@ impl Rejection {
             Self::InvalidEncoding { .. } => "invalid_encoding",
             Self::UnsupportedMediaType { .. } => "unsupported_media_type",
             Self::PathNotFound => "path_not_found",
+            Self::InvalidFeedback { .. } => "invalid_feedback",
+            Self::FeedbackDisabled => "feedback_disabled",
             Self::ClientGone => "client_gone",
             Self::ContextLength => "context_length_exceeded",
             Self::Internal => "internal",
@@ -229,9 +243,10 @@ impl Rejection {
             | Self::ModelNotAString
             | Self::ModelTwice
             | Self::InvalidEncoding { .. }
+            | Self::InvalidFeedback { .. }
             | Self::ContextLength => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::ModelNotFound { .. } | Self::PathNotFound => StatusCode::NOT_FOUND,
+            Self::ModelNotFound { .. } | Self::PathNotFound | Self::FeedbackDisabled => StatusCode::NOT_FOUND,
             Self::ClientGone => CLIENT_CLOSED_REQUEST,
             Self::UpstreamUnreachable { .. } | Self::UpstreamError { .. } => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
@@ -262,6 +277,7 @@ impl Rejection {
     pub const fn param(&self) -> Option<&'static str> {
         match self {
             Self::ModelMissing | Self::ModelNotAString | Self::ModelTwice | Self::ModelNotFound { .. } => Some("model"),
+            Self::InvalidFeedback { error } => error.param,
             _ => None,
         }
     }

@@ -10,7 +10,7 @@ use crate::snapshot::Snapshot;
 impl Routing {
     /// Returns the decision and all that went into it, as one JSON object.
     ///
-    /// `model`, `policy`, `rule` (its position) or `strategy` (its kind), `reason`, `label`, `score`, `scores` (head to
+    /// `model`, `policy`, `rule` (its position) or `strategy` (its kind), `reason`, `label`, `score`, `flip` (the nearest threshold and the model beyond it), `scores` (head to
     /// label to probability; null when the classifier was not asked or gave none), `source`, `features`,
     /// `truncated_tokens`, `rules`, `candidates`, `fallback`, `generation`, `timings_us`.
     #[must_use]
@@ -29,6 +29,7 @@ impl Routing {
             "reason": decision.reason,
             "label": decision.label,
             "score": decision.score,
+            "flip": decision.flip,
             "scores": scores.map(by_head),
             "source": scores.map(|scores| scores.source),
             "features": self.features,

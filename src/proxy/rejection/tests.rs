@@ -14,7 +14,7 @@ fn not_found(model: &str, models: usize) -> Rejection {
 }
 
 /// One of each, in the order of the codes.
-fn all() -> [Rejection; 24] {
+fn all() -> [Rejection; 26] {
     [
         Rejection::InvalidJson { message: "expected value".into(), line: 1, column: 2 },
         Rejection::InvalidBody,
@@ -32,6 +32,8 @@ fn all() -> [Rejection; 24] {
         Rejection::InvalidEncoding { encoding: "gzip" },
         Rejection::UnsupportedMediaType { content_type: "text/plain".into() },
         Rejection::PathNotFound,
+        Rejection::InvalidFeedback { error: FeedbackError { param: Some("rating"), message: "It is wrong." } },
+        Rejection::FeedbackDisabled,
         Rejection::ClientGone,
         Rejection::ContextLength,
         Rejection::Internal,
@@ -61,8 +63,8 @@ fn codes_and_statuses_are_those_that_clients_rely_on() {
     assert_eq!(
         all().map(|rejection| rejection.status().as_u16()),
         [
-            400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 503, 408, 415, 400, 415, 404, 499, 400, 500, 401, 403,
-            429, 503, 431
+            400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 503, 408, 415, 400, 415, 404, 400, 404, 499, 400, 500,
+            401, 403, 429, 503, 431
         ]
     );
 }

@@ -256,6 +256,27 @@ pub(super) const SCORES: Definition<3> = Definition {
     buckets: SCORE,
 };
 
+pub(super) const LOG_LINES: Definition<0> = Definition {
+    name: "pointsman_decision_log_lines_total",
+    help: "Lines that the decision log has written.",
+    labels: [],
+    buckets: &[],
+};
+
+pub(super) const LOG_DROPPED: Definition<1> = Definition {
+    name: "pointsman_decision_log_dropped_total",
+    help: "Lines that the decision log lost, by cause.",
+    labels: ["cause"],
+    buckets: &[],
+};
+
+pub(super) const FEEDBACK: Definition<1> = Definition {
+    name: "pointsman_feedback_total",
+    help: "Feedback of clients on answers, by kind; one message may be of several kinds.",
+    labels: ["kind"],
+    buckets: &[],
+};
+
 pub(super) const RELOADS: Definition<1> = Definition {
     name: "pointsman_config_reloads_total",
     help: "Configuration reloads after the start, by outcome.",
