@@ -25,6 +25,10 @@ pub use self::validate::Validation;
 use crate::classifier::{Bundle, BundleError, Embedder, InferenceError, Runtime};
 use crate::evaluate::{DataIdentity, DatasetError, Draws};
 
+/// What is said of rows out of a decision log that holds no prompts.
+const NO_TEXT: &str = "the rows hold no text, so there is nothing to embed (allowed: --inputs lexical, which then learns from \
+     the logged features alone, or a log with `text: true`)";
+
 /// What to fit from what.
 #[derive(Debug, Clone)]
 pub struct Fit {
@@ -129,6 +133,9 @@ impl Fit {
     pub fn run(&self, runtime: &Runtime, mut progress: impl FnMut(Stage)) -> Result<FitReport, FitError> {
         let base = Bundle::open(&self.base)?;
         let mut examples = Examples::read(&self.data, &base)?;
+        if self.inputs != Inputs::Lexical && examples.rows.iter().any(|row| row.text.trim().is_empty()) {
+            return Err(self.refuse(NO_TEXT));
+        }
         if self.inputs.embedding() {
             let mut embedder = Embedder::new(&base, runtime, 1)?;
             examples.embed(&self.cache, &base, &mut embedder, |done, all| progress(Stage::Embedded(done, all)))?;

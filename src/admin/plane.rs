@@ -49,6 +49,10 @@ impl Plane for Process {
         serde_json::to_value(&*self.reloader.router().snapshot().config).unwrap_or_default()
     }
 
+    fn virtual_model(&self) -> Option<String> {
+        self.reloader.router().snapshot().config.virtual_models().next().map(str::to_owned)
+    }
+
     fn generation(&self) -> u64 {
         self.reloader.router().snapshot().generation
     }
@@ -63,7 +67,7 @@ impl Plane for Process {
         let dialect = Dialect::of_path(path).ok_or(Rejection::PathNotFound)?;
         let prompt = Prompt::parse(dialect, &body).map_err(Rejection::from)?;
         let facts = RequestFacts { model: &prompt.model, path, header: &|name| headers.get(name)?.to_str().ok() };
-        match router.decide(&snapshot, &facts, &prompt).await {
+        match router.decide(&snapshot, &facts, &prompt, &body).await {
             Verdict::Route(routing) => Ok(routing.explain(&snapshot)),
             Verdict::Pass { policy } => Ok(json!({
                 "model": null,

@@ -25,6 +25,9 @@ pub trait Plane: Send + Sync + 'static {
     /// Returns the configuration that serves; holds no secrets, only where they come from.
     fn config(&self) -> Value;
 
+    /// Returns the first model that clients can ask for by an exact name and a policy decides for.
+    fn virtual_model(&self) -> Option<String>;
+
     /// Returns the generation of configuration and weights that serves.
     fn generation(&self) -> u64;
 

@@ -5,7 +5,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::{FailToProxy, Session};
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
-use super::body_adapter::FIRST_BYTE_TIMEOUT;
+use super::body_adapter::SILENT;
 use super::clients;
 use super::context::RequestContext;
 use super::forward::PROVIDER_BUSY;
@@ -102,7 +102,7 @@ fn rejection_of(error: &Error, ctx: &RequestContext) -> Rejection {
             Rejection::UpstreamTimeout { provider }
         }
         other if *other == PROVIDER_BUSY => Rejection::ProviderBusy { provider },
-        other if *other == FIRST_BYTE_TIMEOUT => Rejection::UpstreamTimeout { provider },
+        other if *other == SILENT => Rejection::UpstreamTimeout { provider },
         ConnectRefused | ConnectNoRoute | ConnectError | SocketError | TLSHandshakeFailure | TLSWantX509Lookup
         | InvalidCert => Rejection::UpstreamUnreachable { provider },
         _ if *error.esource() == ErrorSource::Internal => Rejection::Internal,

@@ -68,10 +68,12 @@ impl Proxy {
 
 /// Refuses a request that `policy` serves, or none, when its client may not use that.
 pub(super) fn authorize(ctx: &RequestContext, policy: Option<&Name>) -> Result<(), Rejection> {
-    match &ctx.client {
-        Some(used) if !used.client.may_use(policy) => Err(Rejection::NotAllowed),
-        _ => Ok(()),
-    }
+    if may_use(ctx, policy) { Ok(()) } else { Err(Rejection::NotAllowed) }
+}
+
+/// Returns whether a request's client may use `policy`; `None` stands for passing through.
+pub(super) fn may_use(ctx: &RequestContext, policy: Option<&Name>) -> bool {
+    ctx.client.as_ref().is_none_or(|used| used.client.may_use(policy))
 }
 
 /// Takes the prompt's tokens from the client's allowance; they are counted only if it has one.

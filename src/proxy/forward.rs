@@ -65,8 +65,7 @@ pub(super) fn http_peer(provider: &Provider, address: SocketAddr) -> HttpPeer {
     let options = &mut peer.options;
     options.connection_timeout = Some(timeouts.connect.0);
     options.total_connection_timeout = Some(timeouts.connect.0);
-    // Pingora has one timeout for every read. The body adapter keeps the first byte's, so this one only has to be
-    // the longer of the two.
+    // Pingora has one timeout for every read. The body adapter keeps the shorter one of the two.
     options.read_timeout = Some(timeouts.idle.0.max(timeouts.first_byte.0));
     options.write_timeout = Some(timeouts.first_byte.0);
     options.idle_timeout = Some(KEEP_IDLE);
@@ -84,6 +83,13 @@ pub(super) fn http_peer(provider: &Provider, address: SocketAddr) -> HttpPeer {
         options.h2_ping_interval = Some(H2_PING);
     }
     peer
+}
+
+/// Returns how long an answer that has begun may pause, where Pingora would wait longer: where the first byte may take
+/// longer, see [`http_peer`].
+pub(super) fn shorter_idle(ctx: &RequestContext) -> Option<Duration> {
+    let timeouts = ctx.provider()?.timeouts;
+    (timeouts.idle.0 < timeouts.first_byte.0).then_some(timeouts.idle.0)
 }
 
 /// Asks the provider, under its own host and path.

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
@@ -85,16 +85,20 @@ struct Origin {
 /// Returns the client's own id for its request, if it is 1 to 128 visible ASCII characters.
 pub(super) fn request_id(header: &RequestHeader) -> Option<String> {
     let id = header.headers.get(REQUEST_ID)?.to_str().ok()?;
-    let is_valid = (1..=MAX_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-    is_valid.then(|| id.to_owned())
+    is_request_id(id).then(|| id.to_owned())
+}
+
+/// Tells whether `text` could be an id.
+pub(super) fn is_request_id(text: &str) -> bool {
+    (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Removes what is not for upstreams and says who asks. Client keys are removed with the credential; with
 /// `passthrough`, the one that Pointsman knows goes only when it is the client's only one.
 pub(super) fn clean_request(upstream: &mut RequestHeader, session: &Session, ctx: &RequestContext) -> Result<()> {
-    remove_where(&upstream.headers.keys().cloned().collect::<Vec<_>>(), is_ours, |name| {
-        drop(upstream.remove_header(name));
-    });
+    for name in named(&upstream.headers, is_ours) {
+        upstream.remove_header(&name);
+    }
     upstream.insert_header(REQUEST_ID, ctx.request_id.as_str())?;
     if let (Some(used), Some(Credential::Passthrough)) = (&ctx.client, ctx.provider().map(|p| &p.credential))
         && KEY_FIELDS.iter().any(|field| *field != used.key_field && upstream.headers.contains_key(field))
@@ -118,9 +122,9 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &RequestContext) ->
     let provider = ctx.provider().and_then(|provider| config.providers.get(&provider.name));
     let exposed = provider.map_or(&[][..], |provider| &provider.expose_headers);
     let stops = |name: &HeaderName| is_ours(name) || (is_account(name.as_str()) && !is_exposed(name.as_str(), exposed));
-    remove_where(&answer.headers.keys().cloned().collect::<Vec<_>>(), stops, |name| {
-        drop(answer.remove_header(name));
-    });
+    for name in named(&answer.headers, stops) {
+        answer.remove_header(&name);
+    }
     // Ours goes back to the client, and the provider's is what its support asks for.
     match answer.remove_header(REQUEST_ID) {
         Some(theirs) if theirs != ctx.request_id.as_str() => {
@@ -130,8 +134,9 @@ pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &RequestContext) ->
     }
 }
 
-fn remove_where(names: &[HeaderName], stops: impl Fn(&HeaderName) -> bool, remove: impl FnMut(&HeaderName)) {
-    names.iter().filter(|name| stops(name)).for_each(remove);
+/// Returns the names that `stops` picks; usually none, which costs no memory.
+fn named(headers: &HeaderMap, stops: impl Fn(&HeaderName) -> bool) -> Vec<HeaderName> {
+    headers.keys().filter(|name| stops(name)).cloned().collect()
 }
 
 fn remove_hop_by_hop(answer: &mut ResponseHeader) {
