@@ -28,6 +28,9 @@ fields! {
     REASON = "x-pointsman-reason";
     LABEL = "x-pointsman-label";
     SCORE = "x-pointsman-score";
+    SOURCE = "x-pointsman-source";
+    TRUNCATED_TOKENS = "x-pointsman-truncated-tokens";
+    DEGRADED = "x-pointsman-degraded";
     GENERATION = "x-pointsman-generation";
     ATTEMPTS = "x-pointsman-attempts";
     OVERHEAD = "x-pointsman-overhead-us";
@@ -62,6 +65,15 @@ fn decorate(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<()> {
     }
     if let Some(score) = decision.score {
         answer.insert(SCORE, value(&format!("{score:.4}"))?);
+    }
+    if let Some(Ok(scores)) = &routing.scores {
+        answer.insert(SOURCE, HeaderValue::from_static(scores.source.as_str()));
+        if scores.truncated_tokens > 0 {
+            answer.insert(TRUNCATED_TOKENS, HeaderValue::from(scores.truncated_tokens));
+        }
+    }
+    if let Some(reason) = routing.degraded() {
+        answer.insert(DEGRADED, HeaderValue::from_static(reason.as_str()));
     }
     answer.insert(GENERATION, HeaderValue::from(ctx.snapshot.generation));
     answer.insert(ATTEMPTS, HeaderValue::from(ctx.attempts));

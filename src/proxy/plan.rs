@@ -78,7 +78,7 @@ impl Proxy {
             Verdict::Route(routing) => {
                 clients::authorize(ctx, Some(&routing.decision.policy))?;
                 clients::debit(ctx, || routing.features.tokens().tokens)?;
-                self.router.count(&routing);
+                self.router.count(&snapshot, &routing);
                 if let Some(log) = &snapshot.decision_log {
                     ctx.kept = log.keep(prompt.newest_user_turn());
                 }
