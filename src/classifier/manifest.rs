@@ -1,12 +1,14 @@
 //! The shape of `bundle.yaml`: serde types and the checks that need no other file.
 
 mod forms;
+mod mix;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::forms::FormError;
+pub use self::mix::{MixError, Neighbours, Share};
 use super::bundle::BundleError;
 use crate::config::Name;
 
@@ -135,6 +137,15 @@ pub struct HeadSpec {
     pub activation: Activation,
     /// Divides the logits before the softmax; above 0.
     pub temperature: f32,
+    /// As a vote of the nearest exemplars: the first layer holds their embeddings, the second what they speak for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neighbours: Option<Neighbours>,
+    /// As a mixture: the heads whose probabilities it pools, in place of inputs and weights of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mix: Vec<Share>,
+    /// Whether it is scored for mixtures only and offered to no policy.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
     /// The head whose lexical form it is: it reads no embedding and stands in when the encoder cannot or need not run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stands_for: Option<Name>,
@@ -264,6 +275,7 @@ impl Manifest {
             }
             head.check()?;
         }
+        mix::check(self)?;
         forms::check(self)?;
         match self.kind {
             Kind::Encoder => self.check_encoder(),
@@ -279,7 +291,7 @@ impl Manifest {
         if self.features_file.is_none() && reads(&Block::Features) {
             return Err(BundleError::Lacks { key: "features_file" });
         }
-        match self.heads.iter().find(|head| head.inputs.is_empty() || repeated(&head.inputs).is_some()) {
+        match self.heads.iter().find(|head| head.mix.is_empty() && (head.inputs.is_empty() || repeated(&head.inputs).is_some())) {
             Some(head) => Err(BundleError::HeadInputs { head: head.name.clone(), inputs: head.inputs.clone() }),
             None => Ok(()),
         }
@@ -292,6 +304,9 @@ impl Manifest {
             ("heads_file", self.heads_file.is_some()),
             ("features_file", self.features_file.is_some()),
             ("inputs", !head.inputs.is_empty()),
+            ("neighbours", head.neighbours.is_some()),
+            ("mix", !head.mix.is_empty()),
+            ("hidden", head.hidden),
         ];
         if let Some((key, _)) = extra.into_iter().find(|(_, is_there)| *is_there) {
             return Err(BundleError::SequenceExtra { key });

@@ -84,6 +84,9 @@ fn heads(fit: &Fit, learner: &Learner, trained: &Trained) -> Vec<Fitted> {
         inputs: fit.inputs.blocks(),
         activation,
         temperature: temperature as f32,
+        neighbours: None,
+        mix: Vec::new(),
+        hidden: false,
         stands_for: None,
         confidence: None,
     };
