@@ -43,7 +43,8 @@ use self::flight::Waiting;
 pub use self::heads::{Blocks, Heads};
 pub use self::inputs::FeatureInputs;
 pub use self::manifest::{
-    Activation, Block, EncoderSpec, FormError, HeadKind, HeadSpec, Kind, Manifest, MixError, Neighbours, Precision, Share, TokenizerSpec,
+    Activation, Block, EncoderSpec, FormError, HeadKind, HeadSpec, Kind, Manifest, MixError, Neighbours, Precision,
+    Share, TokenizerSpec, Trees,
 };
 pub use self::ngrams::{Ngrams, WIDTH as NGRAM_PLACES};
 use self::queue::{Entry, Queue};

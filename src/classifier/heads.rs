@@ -1,17 +1,19 @@
 //! The small models on top of the encoder: dense layers, an activation between them, a softmax at the end.
 //!
-//! Two forms are built out of these: a vote of the nearest exemplars, whose first layer holds the exemplars' embeddings, and
-//! a mixture, which pools the probabilities of other heads.
+//! Three forms are no such stack: a vote of the nearest exemplars, whose first layer holds the exemplars' embeddings; trees;
+//! and a mixture, which pools the probabilities of other heads.
 
 mod layer;
 mod maths;
 mod reader;
+mod trees;
 
 use std::sync::Arc;
 
 use self::layer::Layer;
 use self::maths::{nearest, ordinal, softmax};
 use self::reader::Reader;
+use self::trees::Forest;
 use super::bundle::BundleError;
 use super::encoder::InferenceError;
 use super::manifest::{Activation, Block, HeadKind, HeadSpec, Manifest, Neighbours};
@@ -35,6 +37,7 @@ struct Head {
     temperature: f32,
     layers: Vec<Layer>,
     neighbours: Option<Neighbours>,
+    forest: Option<Forest>,
     /// As a mixture: the heads that it pools, with their weights. They are its own, so that it scores like any other head.
     members: Vec<(Head, f32)>,
 }
@@ -67,8 +70,14 @@ impl Heads {
                 Block::Features => features,
                 Block::Ngrams => ngrams::WIDTH,
             };
-            let layers = reader.layers(spec, spec.inputs.iter().map(width).sum())?;
-            heads.push(Head::new(spec, layers));
+            let inputs = spec.inputs.iter().map(width).sum();
+            heads.push(match spec.trees {
+                Some(trees) => {
+                    let forest = Some(Forest::read(&mut reader, spec, trees, inputs)?);
+                    Head { forest, ..Head::new(spec, Vec::new()) }
+                }
+                None => Head::new(spec, reader.layers(spec, inputs)?),
+            });
         }
         reader.finish()?;
         let offered = manifest.heads.iter().filter(|spec| !spec.hidden);
@@ -111,6 +120,7 @@ impl Head {
             temperature: spec.temperature,
             layers,
             neighbours: spec.neighbours,
+            forest: None,
             members: Vec::new(),
         }
     }
@@ -176,6 +186,9 @@ impl Head {
 
     /// Applies the layer that reads the blocks, without ever writing out the sparse one.
     fn first(&self, blocks: Blocks<'_>) -> Vec<f32> {
+        if let Some(forest) = &self.forest {
+            return forest.logits(|place| self.input(blocks, place));
+        }
         // A classifier that is one graph: what it puts out are the logits.
         let Some(layer) = self.layers.first() else { return blocks.embedding.to_vec() };
         let mut values = layer.bias.clone();
@@ -188,6 +201,18 @@ impl Head {
             };
         }
         values
+    }
+
+    /// Returns one of the dense inputs.
+    fn input(&self, blocks: Blocks<'_>, mut place: usize) -> f32 {
+        for block in &self.inputs {
+            let values = if *block == Block::Embedding { blocks.embedding } else { blocks.features };
+            match values.get(place) {
+                Some(value) => return *value,
+                None => place -= values.len(),
+            }
+        }
+        f32::NAN
     }
 
     fn check(&self, values: &[f32]) -> Result<(), InferenceError> {
@@ -222,8 +247,22 @@ mod tests {
             temperature,
             layers,
             neighbours: None,
+            forest: None,
             members: Vec::new(),
         }
+    }
+
+    #[test]
+    fn trees_add_the_leaf_that_their_questions_lead_to() {
+        // Whether input 1 is above 0, then whether input 0 is above 2: 1 and 2 of 4 leaves.
+        let leaves = [[0.0; 2], [1.0, 0.0], [0.0, 5.0], [0.0; 2]].concat();
+        let forest = Some(Forest::of(2, vec![(1, 0.0), (0, 2.0)], leaves, vec![0.5, 0.5]));
+        let head = Head { forest, ..head(Vec::new(), 1.0) };
+
+        let scores = head.score(blocks(&[1.0], &[0.0])).expect("finite");
+
+        let expected = 1.0 / (1.0 + (-1.0_f32).exp());
+        assert!((scores.probabilities[0] - expected).abs() < 1e-6, "{scores:?}");
     }
 
     #[test]
@@ -243,8 +282,7 @@ mod tests {
         let exemplars = layer(&[1.0, 0.0, 0.0, 1.0, 0.8, 0.6], &[0.0; 3]);
         let targets = layer(&[1.0, 0.0, 0.0, 0.0, 1.0, 1.0], &[0.5, 0.5]);
         let neighbours = Some(Neighbours { count: 2, sharpness: 0.0 });
-        let head =
-            Head { inputs: vec![Block::Embedding], neighbours, ..head(vec![exemplars, targets], 1.0) };
+        let head = Head { inputs: vec![Block::Embedding], neighbours, ..head(vec![exemplars, targets], 1.0) };
 
         let scores = head.score(blocks(&[1.0, 0.0], &[])).expect("finite");
 

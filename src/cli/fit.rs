@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::{CONFIG, DATA, UNAVAILABLE, fail};
-use crate::classifier::{Runtime, RuntimeError};
 use crate::fit::{Fit, FitError, FitReport, Inputs, Stage, Task};
 
 /// What `fit` can be asked for.
@@ -36,6 +35,9 @@ pub(super) struct Arguments {
     /// Folds of the cross-validation; 0 for none.
     #[arg(long, value_name = "N", default_value_t = 5)]
     folds: usize,
+    /// Cross-validates with fewer rows to learn from as well, such as `200,1000`.
+    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    curve: Vec<usize>,
     /// Where embeddings are kept; by default the user's cache folder.
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -60,25 +62,19 @@ enum InputsName {
     Dense,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("ONNX Runtime is missing")]
-    OnnxRuntime(#[from] RuntimeError),
-    #[error(transparent)]
-    Fit(#[from] FitError),
-}
-
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match fit(arguments) {
         Ok(report) => {
-            println!("{}", serde_json::to_string_pretty(&report).expect("a report is plain data"));
+            // Whoever closed stdout has read enough.
+            let _ =
+                writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&report).expect("a report is plain data"));
             ExitCode::SUCCESS
         }
-        Err(error) => fail(&error, error.code()),
+        Err(error) => fail(&error, code(&error)),
     }
 }
 
-fn fit(arguments: &Arguments) -> Result<FitReport, Failure> {
+fn fit(arguments: &Arguments) -> Result<FitReport, FitError> {
     let fit = Fit {
         base: arguments.base.clone(),
         task: arguments.task.into(),
@@ -89,10 +85,11 @@ fn fit(arguments: &Arguments) -> Result<FitReport, Failure> {
         seed: arguments.seed,
         limit: arguments.limit,
         folds: arguments.folds,
+        curve: arguments.curve.clone(),
     };
     let terminal = io::stderr().is_terminal();
-    let report = fit.run(&*Runtime::load()?, |stage| {
-        if terminal {
+    let report = fit.run(|stage| {
+        if terminal || stage == Stage::BaseSawData {
             show(stage);
         }
     })?;
@@ -106,6 +103,9 @@ fn show(stage: Stage) {
     match stage {
         Stage::Embedded(done, all) if done % 50 == 0 || done == all => eprint!("\r\x1b[K{done} of {all} rows embedded"),
         Stage::Embedded(..) => {}
+        Stage::BaseSawData => eprintln!(
+            "pointsman: warning: the base was trained on this very file, so cross-validation flatters it; measure on rows that neither saw"
+        ),
         Stage::Validated(done, all) => eprint!("\r\x1b[K{done} of {all} folds validated"),
     }
     let _ = io::stderr().flush(); // a line less on a broken terminal
@@ -118,13 +118,11 @@ fn default_cache() -> PathBuf {
     base.unwrap_or_else(env::temp_dir).join("pointsman")
 }
 
-impl Failure {
-    const fn code(&self) -> u8 {
-        match self {
-            Self::OnnxRuntime(_) | Self::Fit(FitError::File { .. }) => UNAVAILABLE,
-            Self::Fit(FitError::Bundle(_)) => CONFIG,
-            Self::Fit(_) => DATA,
-        }
+const fn code(error: &FitError) -> u8 {
+    match error {
+        FitError::OnnxRuntime(_) | FitError::File { .. } => UNAVAILABLE,
+        FitError::Bundle(_) => CONFIG,
+        _ => DATA,
     }
 }
 

@@ -54,7 +54,7 @@ impl<'b> Reader<'b> {
         Ok(Layer { weight, bias, inputs })
     }
 
-    fn tensor(&mut self, name: &str) -> Result<(Vec<usize>, Vec<f32>), BundleError> {
+    pub(super) fn tensor(&mut self, name: &str) -> Result<(Vec<usize>, Vec<f32>), BundleError> {
         let (file, tensor) = (self.file.to_owned(), name.to_owned());
         let Ok(view) = self.tensors.tensor(name) else {
             return Err(BundleError::TensorMissing { file, tensor });
@@ -71,7 +71,16 @@ impl<'b> Reader<'b> {
         Ok((view.shape().to_vec(), values))
     }
 
-    fn misshapen(&self, tensor: String, actual: Vec<usize>, expected: String) -> BundleError {
+    /// Reads the tensor called `name` and refuses another shape.
+    pub(super) fn shaped(&mut self, name: String, expected: &[usize]) -> Result<Vec<f32>, BundleError> {
+        let (shape, values) = self.tensor(&name)?;
+        if shape != expected {
+            return Err(self.misshapen(name, shape, format!("{expected:?}")));
+        }
+        Ok(values)
+    }
+
+    pub(super) fn misshapen(&self, tensor: String, actual: Vec<usize>, expected: String) -> BundleError {
         BundleError::TensorShape { file: self.file.to_owned(), tensor, actual, expected }
     }
 

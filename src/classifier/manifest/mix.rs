@@ -1,8 +1,8 @@
-//! Heads made of others: mixtures, their hidden members, and votes of exemplars.
+//! Heads that are no plain layers: mixtures, their hidden members, votes of exemplars, trees.
 
 use serde::{Deserialize, Serialize};
 
-use super::{HeadKind, HeadSpec, Manifest};
+use super::{Block, HeadKind, HeadSpec, Manifest};
 use crate::classifier::bundle::BundleError;
 use crate::config::Name;
 
@@ -27,11 +27,19 @@ pub struct Neighbours {
     pub sharpness: f32,
 }
 
+/// Symmetric trees over embedding and features, in place of layers: all nodes of a level ask the same question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trees {
+    /// Questions on the way to a leaf; 1 to 8.
+    pub depth: usize,
+}
+
 /// Why a head cannot be a mixture, a member of one, or a vote.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum MixError {
     /// It would not be what the mixture says.
-    #[error("is a mixture and has `inputs` or `neighbours` of its own")]
+    #[error("is a mixture and has `inputs`, `neighbours` or `trees` of its own")]
     Inputs,
     /// A member does not exist.
     #[error("mixes `{member}`, which is no head")]
@@ -76,12 +84,18 @@ pub enum MixError {
     /// A vote says which label, not which level.
     #[error("has `neighbours` and must be multinomial")]
     Ordinal,
+    /// Trees are asked nothing, too much, or about n-grams.
+    #[error("has trees of depth {depth}, must be 1 to 8, over embedding and features only, and no `neighbours`")]
+    Trees {
+        /// The manifest's value.
+        depth: usize,
+    },
 }
 
 /// Checks what a mixture, its members and votes need.
 pub(super) fn check(manifest: &Manifest) -> Result<(), BundleError> {
     for head in &manifest.heads {
-        let checked = check_hidden(manifest, head).and_then(|()| check_neighbours(head));
+        let checked = check_hidden(manifest, head).and_then(|()| check_own(head));
         let checked = checked.and_then(|()| check_mix(manifest, head));
         checked.map_err(|problem| BundleError::Mix { head: head.name.clone(), problem })?;
     }
@@ -100,7 +114,12 @@ fn check_hidden(manifest: &Manifest, head: &HeadSpec) -> Result<(), MixError> {
     }
 }
 
-fn check_neighbours(head: &HeadSpec) -> Result<(), MixError> {
+/// Checks votes and trees.
+fn check_own(head: &HeadSpec) -> Result<(), MixError> {
+    if let Some(Trees { depth }) = head.trees {
+        let fits = (1..=8).contains(&depth) && !head.inputs.contains(&Block::Ngrams) && head.neighbours.is_none();
+        return if fits { Ok(()) } else { Err(MixError::Trees { depth }) };
+    }
     let Some(Neighbours { count, sharpness }) = head.neighbours else { return Ok(()) };
     if count == 0 || !(sharpness.is_finite() && sharpness >= 0.0) {
         return Err(MixError::Neighbours { count, sharpness });
@@ -109,7 +128,7 @@ fn check_neighbours(head: &HeadSpec) -> Result<(), MixError> {
 }
 
 fn check_mix(manifest: &Manifest, head: &HeadSpec) -> Result<(), MixError> {
-    if !head.mix.is_empty() && !(head.inputs.is_empty() && head.neighbours.is_none()) {
+    if !head.mix.is_empty() && !(head.inputs.is_empty() && head.neighbours.is_none() && head.trees.is_none()) {
         return Err(MixError::Inputs);
     }
     for Share { head: member, weight } in &head.mix {
@@ -165,10 +184,15 @@ heads:
             ("head: near", "head: wins", "mixes `wins`, which is a mixture"),
             ("[weak, strong], temperature", "[strong, weak], temperature", "mixes `words`, whose labels are others"),
             ("{name: wins, ", "{name: wins, inputs: [ngrams], ", "is a mixture and has `inputs`"),
+            ("{name: words, ", "{name: words, trees: {depth: 3}, ", "has trees of depth 3, must be 1 to 8, over"),
             ("head: words", "head: near", "`words` is hidden, and no mixture has it"),
             ("hidden: true", "hidden: true, stands_for: near", "is hidden and stands for another head"),
             ("count: 3", "count: 0", "has 0 neighbours with sharpness 10"),
-            ("{name: near, kind: multinomial", "{name: near, kind: ordinal", "`near` has `neighbours` and must be multinomial"),
+            (
+                "{name: near, kind: multinomial",
+                "{name: near, kind: ordinal",
+                "`near` has `neighbours` and must be multinomial",
+            ),
         ];
         for (from, to, expected) in cases {
             assert!(MANIFEST.contains(from), "{from}");
