@@ -12,6 +12,7 @@ mod features;
 mod fit;
 mod gateway;
 mod hash_key;
+mod promote;
 mod report;
 mod serve;
 mod table;
@@ -63,6 +64,8 @@ enum Command {
     HashKey,
     /// Fits heads to labels or outcomes, over the encoder of a bundle, and writes a new bundle.
     Fit(fit::Arguments),
+    /// Makes the bundle of a classifier's shadow its own in the configuration file, and shows the change.
+    Promote(promote::Arguments),
     /// Shows routing at work with built-in upstreams: no keys, no configuration.
     Demo(demo::Arguments),
 }
@@ -93,6 +96,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Eval(command) => eval::run(&command),
         Command::HashKey => hash_key::run(),
         Command::Fit(command) => fit::run(&command),
+        Command::Promote(command) => promote::run(&command),
         Command::Demo(command) => demo::run(&command),
     }
 }

@@ -16,6 +16,7 @@ mod lbfgs;
 mod logistic;
 mod model;
 mod pool;
+mod reference;
 mod report;
 mod sample;
 mod task;
@@ -33,6 +34,7 @@ use self::examples::Examples;
 pub use self::report::{CurvePoint, FitReport, Member, Repeats};
 use self::task::Learner;
 pub use self::task::{Inputs, Task};
+use self::validate::Said;
 pub use self::validate::{Cascade, Validation, Validations};
 use crate::classifier::{Bundle, BundleError, Embedder, FeatureInputs, InferenceError, Runtime, RuntimeError};
 use crate::evaluate::{DataIdentity, DatasetError, Draws};
@@ -140,7 +142,7 @@ impl Fit {
                 progress(Stage::Validated(done, all));
             })
         };
-        let cross_validation = (self.folds > 1).then(|| validated(self));
+        let (cross_validation, said) = (self.folds > 1).then(|| validated(self)).unzip();
         let learning_curve = self.learning_curve(&mut validated);
         let repeats = Repeats::among(&grouped);
         let chosen = self.drawn(grouped);
@@ -154,7 +156,7 @@ impl Fit {
             seed: self.seed,
             n_train: chosen.len(),
             left_out: examples.left_out,
-            members: Member::of(self.task, &learner, &trained),
+            members: Member::of(&learner, &trained),
             confidence: trained.confidence,
             cross_validation,
             learning_curve,
@@ -162,15 +164,15 @@ impl Fit {
         };
         let content = Content { base: &base, learner: &learner, trained: &trained, report: &report, features, runtime };
         bundle::write(self, &content)?;
-        Bundle::open(&self.out)?;
+        reference::write(&self.out, &learner, &examples.rows, said.as_deref())?;
         Ok(report)
     }
 
-    fn learning_curve(&self, validated: &mut impl FnMut(&Self) -> Validations) -> Vec<CurvePoint> {
+    fn learning_curve(&self, validated: &mut impl FnMut(&Self) -> (Validations, Vec<Said>)) -> Vec<CurvePoint> {
         let folds = self.folds.max(2);
         let point = |limit: &usize| {
             let fit = Self { limit: Some(*limit), folds, ..self.clone() };
-            CurvePoint { limit: *limit, cross_validation: validated(&fit) }
+            CurvePoint { limit: *limit, cross_validation: validated(&fit).0 }
         };
         self.curve.iter().map(point).collect()
     }

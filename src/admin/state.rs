@@ -76,6 +76,20 @@ pub struct ClassifierState {
     pub device: Option<String>,
     /// The version of its bundle.
     pub version: Option<String>,
+    /// Its shadow, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowState>,
+}
+
+/// How a classifier's shadow is; whatever it is, it changes no decision.
+#[derive(Debug, Clone, Serialize)]
+pub struct ShadowState {
+    /// Ready or unavailable.
+    pub state: Phase,
+    /// Why it is off.
+    pub detail: Option<String>,
+    /// The version of its bundle.
+    pub version: Option<String>,
 }
 
 /// What a classifier is doing.

@@ -44,6 +44,7 @@ impl Plane for Scripted {
             detail: Some("libonnxruntime was not found".to_owned()),
             device: None,
             version: None,
+            shadow: None,
         };
         let at = SystemTime::UNIX_EPOCH + Duration::from_hours(24);
         Readiness {

@@ -7,14 +7,14 @@ use tokio::time::Instant;
 
 use super::EvaluateError;
 use super::dataset::{Row, Truth};
-use crate::classifier::{Classifier, HeadSpec};
+use crate::classifier::{Ask, Classifier, HeadSpec};
 use crate::config::Name;
 use crate::features::{Features, TokenCounter};
 use crate::prompt::{Dialect, Prompt};
 use crate::scores::{Degraded, Scores};
 
 /// How long a prompt may take, its wait for those before it included; nobody is waiting behind a proxy here.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Asks one head of a classifier about rows, or one for each of several models.
 pub(super) struct Judge<'c> {
@@ -111,10 +111,15 @@ impl Judge<'_> {
     }
 
     async fn scores(&self, text: &str) -> Result<Scores, Degraded> {
-        let body = json!({"model": "evaluate", "messages": [{"role": "user", "content": text}]}).to_string();
-        let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a body of our own parses");
-        let features = Features::of(&prompt, &TokenCounter::new());
-        self.classifier.classify(prompt.newest_user_turn(), &features, Instant::now() + PATIENCE).await
+        let features = features(text);
+        let heads: Vec<Name> = match self.models {
+            [] => vec![self.head.name.clone()],
+            models => models.iter().map(|(_, head)| head.clone()).collect(),
+        };
+        let ask = Ask { text, features: &features, deadline: Instant::now() + PATIENCE, heads: &heads };
+        let scores = self.classifier.judge(ask).await?;
+        // Scores that stood in for the encoder's are not what is evaluated.
+        scores.source.degraded().map_or(Ok(scores), Err)
     }
 
     fn judgement(&self, scores: &Scores, truth: usize, row: &Row) -> Result<Judgement, EvaluateError> {
@@ -138,6 +143,13 @@ impl UnknownLabel {
             allowed: labels.chain(aliases).collect::<Vec<_>>().join(", "),
         }
     }
+}
+
+/// Returns the features of a chat request whose one user turn is `text`.
+pub(super) fn features(text: &str) -> Features {
+    let body = json!({"model": "evaluate", "messages": [{"role": "user", "content": text}]}).to_string();
+    let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a body of our own parses");
+    Features::of(&prompt, &TokenCounter::new())
 }
 
 /// Returns the expected place on the scale of labels, from 0 for the first to 1 for the last: with two labels the

@@ -31,7 +31,7 @@ pub(super) struct Content<'c> {
 /// Writes the bundle into the folder that `fit` names.
 pub(super) fn write(fit: &Fit, content: &Content<'_>) -> Result<(), FitError> {
     let Content { base, learner, trained, report, features, .. } = content;
-    let new = fitted(fit.task, learner, trained);
+    let new = fitted(learner, trained);
     let wider = learner.features.len() - features.1;
     let kept = kept(fit, base, &new, wider)?;
     let tensors = tensors(new.iter().flat_map(|head| head.tensors.iter()).chain(&kept.tensors));

@@ -4,7 +4,7 @@ use super::forest::{DEPTH, Forest};
 use super::logistic::Regression;
 use super::model::{Model, Recipe};
 use super::pool::Pool;
-use super::task::{EMBEDDING_NORM, Goal, Learner, Task};
+use super::task::{EMBEDDING_NORM, Goal, Learner};
 use super::tensors::Tensor;
 use super::train::{Form, Trained};
 use super::votes::{SHARPNESS, Votes};
@@ -20,26 +20,22 @@ pub(super) struct Fitted {
 
 /// Writes heads down.
 struct Writer<'w> {
-    task: Task,
     learner: &'w Learner,
     trained: &'w Trained,
 }
 
 /// Returns the heads that `trained` stands for: for each its full form, its lexical form, and their members.
-pub(super) fn fitted(task: Task, learner: &Learner, trained: &Trained) -> Vec<Fitted> {
-    let writer = Writer { task, learner, trained };
+pub(super) fn fitted(learner: &Learner, trained: &Trained) -> Vec<Fitted> {
+    let writer = Writer { learner, trained };
     (0..trained.goal.heads()).flat_map(|head| writer.head(head)).collect()
 }
 
 impl Writer<'_> {
     fn head(&self, head: usize) -> Vec<Fitted> {
-        let name = match self.trained.goal {
-            Goal::Each(_) => format!("{}/{}", self.task.head(), self.learner.names[head]),
-            _ => self.task.head().to_owned(),
-        };
+        let name = self.learner.head(head, Form::Full);
         let mut fitted = self.form(&name, &name, head, Form::Full);
         if !self.trained.lexical.is_empty() {
-            let lexical = format!("{name}_lexical");
+            let lexical = self.learner.head(head, Form::Lexical);
             let mut form = self.form(&lexical, &name, head, Form::Lexical);
             let spec = &mut form[0].spec;
             spec.stands_for = Some(named(&name));

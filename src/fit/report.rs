@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::folds::Grouped;
-use super::task::{Goal, Inputs, Learner, Task};
+use super::task::{Inputs, Learner, Task};
 use super::train::{Form, Trained};
 use super::validate::Validations;
 use crate::evaluate::DataIdentity;
@@ -81,28 +81,21 @@ pub struct Repeats {
 }
 
 impl Member {
-    pub(super) fn of(task: Task, learner: &Learner, trained: &Trained) -> Vec<Self> {
+    pub(super) fn of(learner: &Learner, trained: &Trained) -> Vec<Self> {
         let forms = if trained.lexical.is_empty() { &[Form::Full][..] } else { &[Form::Full, Form::Lexical] };
-        let head = |form: Form, index: usize| {
-            let model = match trained.goal {
-                Goal::Each(_) => format!("{}/{}", task.head(), learner.names[index]),
-                _ => task.head().to_owned(),
-            };
-            if form == Form::Lexical { format!("{model}_lexical") } else { model }
-        };
         let mut members = Vec::new();
         for form in forms {
             for (index, pool) in trained.pools(*form).iter().enumerate() {
                 let used = trained.models.iter().zip(&pool.weights).filter(|(_, weight)| **weight > 0.0);
                 members.extend(used.map(|((recipe, model), weight)| Self {
-                    head: head(*form, index),
+                    head: learner.head(index, *form),
                     learner: recipe.as_str(),
                     weight: *weight,
                     strength: Some(model.strength()),
                 }));
                 if pool.length > 0.0 {
                     members.push(Self {
-                        head: head(*form, index),
+                        head: learner.head(index, *form),
                         learner: "length",
                         weight: pool.length,
                         strength: None,

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::examples::Example;
 use super::logistic::Link;
 use super::sample::{Sample, Span};
+use super::train::Form;
 use super::{Fit, FitError};
 use crate::classifier::{Block, Bundle, FeatureInputs, HeadSpec, NGRAM_PLACES};
 use crate::config::Name;
@@ -55,6 +56,7 @@ pub(super) enum Goal {
 
 /// The samples of a task and what their numbers mean.
 pub(super) struct Learner {
+    pub(super) task: Task,
     pub(super) samples: Vec<Sample>,
     pub(super) goal: Goal,
     pub(super) inputs: Inputs,
@@ -153,6 +155,7 @@ impl Learner {
             Task::Success => Goal::Each(names.len()),
         };
         let mut learner = Self {
+            task: fit.task,
             samples: Vec::new(),
             goal,
             inputs: fit.inputs,
@@ -165,6 +168,15 @@ impl Learner {
         };
         learner.samples = rows.iter().map(|row| learner.sample(fit, row)).collect::<Result<_, _>>()?;
         Ok(learner)
+    }
+
+    /// Returns the name of a head in a form.
+    pub(super) fn head(&self, head: usize, form: Form) -> String {
+        let full = match self.goal {
+            Goal::Each(_) => format!("{}/{}", self.task.head(), self.names[head]),
+            Goal::Choice(_) | Goal::Pair => self.task.head().to_owned(),
+        };
+        if form == Form::Lexical { format!("{full}_lexical") } else { full }
     }
 
     /// Returns what a learner reads that reads these blocks.

@@ -91,14 +91,14 @@ pub struct Cascade {
     pub validation: Validation,
 }
 
-/// Validates in folds, several at a time; `progress` hears of each.
+/// Validates in folds, several at a time; `progress` hears of each. Returns as well what was said of every row.
 pub(super) fn validate(
     fit: &Fit,
     learner: &Learner,
     rows: &[Grouped<'_>],
     examples: &[Example],
     mut progress: impl FnMut(usize, usize),
-) -> Validations {
+) -> (Validations, Vec<Said>) {
     let fold_of = folds(rows, fit.folds, fit.seed);
     let judge_fold = |fold: usize| {
         let rest = rows.iter().zip(&fold_of).filter(|(_, of)| **of != fold).map(|(row, _)| *row).collect();
@@ -126,23 +126,24 @@ pub(super) fn validate(
     };
     let has_lexical = said.iter().any(|said| said.lexical.is_some());
     let stops = said.iter().filter(|said| said.stops).count();
-    Validations {
+    let validations = Validations {
         full: judged(|said| &said.full),
         lexical: has_lexical.then(|| judged(|said| said.lexical.as_ref().unwrap_or(&said.full))),
         cascade: (stops > 0).then(|| Cascade {
             stopped: stops as f64 / said.len().max(1) as f64,
             validation: judged(|said| said.lexical.as_ref().filter(|_| said.stops).unwrap_or(&said.full)),
         }),
-    }
+    };
+    (validations, said)
 }
 
 /// Of one prompt, head by head, the probability of each label.
-type Probabilities = Vec<Vec<f64>>;
+pub(super) type Probabilities = Vec<Vec<f64>>;
 
 /// What heads that did not see a prompt said of it.
-struct Said {
-    full: Probabilities,
-    lexical: Option<Probabilities>,
+pub(super) struct Said {
+    pub(super) full: Probabilities,
+    pub(super) lexical: Option<Probabilities>,
     /// Whether the lexical form was confident enough.
     stops: bool,
 }

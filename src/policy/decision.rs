@@ -50,6 +50,8 @@ pub enum Reason {
     Tier,
     /// The classifier was not sure enough: `otherwise`.
     LowConfidence,
+    /// The classifier read too little of a long prompt: `otherwise`.
+    Truncated,
     /// The classifier gave no scores: `otherwise`.
     Degraded(Degraded),
     /// The classifier's label has no model: `otherwise`. A bundle that was checked cannot cause it.
@@ -104,7 +106,7 @@ impl Choice {
 impl Reason {
     /// Iterates over every reason, for the metrics to register up front.
     pub fn all() -> impl Iterator<Item = Self> {
-        [Self::Rule, Self::Tier, Self::LowConfidence, Self::UnmappedLabel, Self::NoModelFits]
+        [Self::Rule, Self::Tier, Self::LowConfidence, Self::Truncated, Self::UnmappedLabel, Self::NoModelFits]
             .into_iter()
             .chain(Degraded::ALL.map(Self::Degraded))
             .chain(Constraint::ALL.map(Self::Moved))
@@ -117,6 +119,7 @@ impl Reason {
             Self::Rule => "rule",
             Self::Tier => "tier",
             Self::LowConfidence => "low_confidence",
+            Self::Truncated => "truncated",
             Self::Degraded(Degraded::RuntimeMissing) => "classifier_runtime_missing",
             Self::Degraded(Degraded::BundleUnavailable) => "classifier_bundle_unavailable",
             Self::Degraded(Degraded::QueueFull) => "classifier_queue_full",

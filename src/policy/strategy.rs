@@ -14,6 +14,7 @@ pub(super) struct Tiers {
     head: Name,
     ladder: Ladder,
     min_confidence: f64,
+    max_truncated_tokens: Option<u32>,
     otherwise: Name,
 }
 
@@ -24,8 +25,17 @@ impl Tiers {
             head: config.head.clone(),
             ladder: config.tiers.clone(),
             min_confidence: config.min_confidence.get(),
+            max_truncated_tokens: config.max_truncated_tokens,
             otherwise: config.otherwise.clone(),
         }
+    }
+
+    pub(super) fn asks(&self, classifier: &Name) -> bool {
+        self.classifier == *classifier
+    }
+
+    pub(super) const fn heads(&self) -> &[Name] {
+        std::slice::from_ref(&self.head)
     }
 
     /// Chooses by the scores, or asks for them.
@@ -33,6 +43,10 @@ impl Tiers {
         match &signals.scores {
             None => Err(Signal::Scores { classifier: self.classifier.clone() }),
             Some(Err(degraded)) => Ok(self.abstain(Reason::Degraded(*degraded))),
+            // What was not read may be what matters.
+            Some(Ok(scores)) if self.max_truncated_tokens.is_some_and(|most| scores.truncated_tokens > most) => {
+                Ok(self.abstain(Reason::Truncated))
+            }
             Some(Ok(scores)) => Ok(self.by_label(scores.head(&self.head))),
         }
     }

@@ -95,6 +95,9 @@ impl Proxy {
         if let (Some(client), Some(usage)) = (&mut ctx.client, bill.usage) {
             client.settle(usage.input + usage.output);
         }
+        if let Some(ticket) = ctx.take_shadow() {
+            ticket.send(bill.usage);
+        }
         let decision = ctx.routing().map(|routing| &routing.decision);
         let header = session.req_header();
         AccessLine {

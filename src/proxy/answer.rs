@@ -33,6 +33,15 @@ pub(super) fn decorate(answer: &mut ResponseHeader, ctx: &RequestContext) -> Res
     if let Some(score) = decision.score {
         answer.insert_header("x-pointsman-score", format!("{score:.4}"))?;
     }
+    if let Some(Ok(scores)) = &routing.scores {
+        answer.insert_header("x-pointsman-source", scores.source.as_str())?;
+        if scores.truncated_tokens > 0 {
+            answer.insert_header("x-pointsman-truncated-tokens", HeaderValue::from(scores.truncated_tokens))?;
+        }
+    }
+    if let Some(reason) = routing.degraded() {
+        answer.insert_header("x-pointsman-degraded", reason.as_str())?;
+    }
     answer.insert_header("x-pointsman-generation", HeaderValue::from(ctx.snapshot.generation))?;
     answer.insert_header("x-pointsman-attempts", HeaderValue::from(ctx.attempts))?;
     let overhead = u64::try_from(ctx.overhead.as_micros()).unwrap_or(u64::MAX);

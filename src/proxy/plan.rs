@@ -75,7 +75,7 @@ impl Proxy {
             Verdict::Route(routing) => {
                 clients::authorize(ctx, Some(&routing.decision.policy))?;
                 clients::debit(ctx, || routing.features.tokens.tokens)?;
-                self.router.count(&routing);
+                self.router.count(&snapshot, &routing);
                 let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
                 let started = Instant::now();
                 ctx.prepare_for(target);

@@ -65,6 +65,10 @@ pub(crate) struct Config {
     pub(crate) retry: &'static str,
     /// Of the model `small`.
     pub(crate) adapt: &'static str,
+    /// One more key of the strategy.
+    pub(crate) strategy: &'static str,
+    /// More keys of the classifier, each with a comma before it.
+    pub(crate) classifier: String,
 }
 
 struct Ready {
@@ -216,6 +220,8 @@ impl Config {
             fallback: "[]",
             retry: "{}",
             adapt: "{}",
+            strategy: "",
+            classifier: String::new(),
         }
     }
 
@@ -238,7 +244,7 @@ impl Config {
             adapt,
             ..
         } = self;
-        let Self { listen, limits, frontier_extra, sections, .. } = self;
+        let Self { listen, limits, frontier_extra, sections, strategy, classifier, .. } = self;
         let (fallback, retry) = (self.fallback, self.retry);
         let default_provider =
             self.default_provider.map(|name| format!("default_provider: {name}")).unwrap_or_default();
@@ -268,7 +274,7 @@ models:
   small: {{provider: one, name: {small_name}, price: {{input: 0.1, output: 0.2}}, context: 10000000, supports: [tools], adapt: {adapt}}}
   frontier: {{provider: two, name: frontier-1, price: {{input: 2.0, output: 8.0}}, context: 100000000}}
 classifiers:
-  default: {{bundle: {bundle}, deadline: {deadline}}}
+  default: {{bundle: {bundle}, deadline: {deadline}{classifier}}}
 policies:
   - name: auto
     match: {{model: [auto]}}
@@ -280,6 +286,7 @@ policies:
       classifier: default
       tiers: {{simple: small, medium: frontier, complex: frontier}}
       otherwise: frontier
+      {strategy}
 "
         )
     }

@@ -22,6 +22,14 @@ pub enum BundleError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The manifest is not YAML of the right shape.
     #[error("{FILE}: {message}")]
     Manifest {
@@ -217,6 +225,9 @@ pub enum BundleError {
         /// What is wrong with it.
         problem: FormError,
     },
+    /// Every head needs the encoder, which cannot run.
+    #[error("{FILE}: no head can do without the encoder")]
+    NoLexical,
     /// The reference file does not describe distributions.
     #[error("{file}: {problem}")]
     Reference {

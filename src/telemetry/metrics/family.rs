@@ -12,7 +12,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use prometheus::core::{Collector, Desc, Metric};
 use prometheus::proto::{MetricFamily, MetricType};
-use prometheus::{Counter, Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
+use prometheus::{Counter, Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
 
 use crate::config::Name;
 
@@ -131,6 +131,15 @@ impl Kind for IntCounter {
 
 impl Kind for Counter {
     const TYPE: MetricType = MetricType::COUNTER;
+
+    fn child<const N: usize>(definition: &Definition<N>, labels: HashMap<String, String>) -> Self {
+        let options = Opts::new(definition.name, definition.help).const_labels(labels);
+        Self::with_opts(options).expect("the family was registered with the same names")
+    }
+}
+
+impl Kind for Gauge {
+    const TYPE: MetricType = MetricType::GAUGE;
 
     fn child<const N: usize>(definition: &Definition<N>, labels: HashMap<String, String>) -> Self {
         let options = Opts::new(definition.name, definition.help).const_labels(labels);
