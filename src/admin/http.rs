@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::state::{AdminError, Plane};
+use crate::proxy::feedback;
 use crate::proxy::rejection::{ErrorObject, Rejection, Shape, error_type};
 
 /// How long a client may take to send a body.
@@ -33,7 +34,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const DECIDED_PATH: &str = "/v1/chat/completions";
 
 /// Every route, as a 404 lists them.
-pub(super) const ROUTES: [&str; 9] = [
+pub(super) const ROUTES: [&str; 10] = [
     "GET /",
     "GET /metrics",
     "GET /healthz",
@@ -41,6 +42,7 @@ pub(super) const ROUTES: [&str; 9] = [
     "GET /generation",
     "GET /config",
     "POST /v1/decide",
+    "POST /v1/feedback",
     "POST /reload",
     "POST /rollback",
 ];
@@ -82,6 +84,7 @@ fn router(plane: Arc<dyn Plane>) -> Router {
         .route("/generation", get(generation))
         .route("/config", get(config))
         .route("/v1/decide", post(decide))
+        .route(feedback::PATH, post(feedback))
         .route("/reload", post(reload))
         .route("/rollback", post(rollback))
         .fallback(not_found)
@@ -110,6 +113,11 @@ async fn config(State(plane): Shared) -> Json<Value> {
 async fn decide(State(plane): Shared, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
     let body = read(&headers, request.into_body(), plane.max_body_bytes()).await?;
     plane.decide(DECIDED_PATH, &headers, body).await.map(Json)
+}
+
+async fn feedback(State(plane): Shared, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
+    let body = read(&headers, request.into_body(), feedback::MAX_BYTES).await?;
+    plane.feedback(&body).map(Json)
 }
 
 async fn reload(State(plane): Shared) -> Result<Json<Value>, AdminError> {
