@@ -16,6 +16,7 @@ mod from_log;
 mod gateway;
 mod hash_key;
 mod label;
+mod promote;
 mod replay;
 mod report;
 mod serve;
@@ -77,6 +78,8 @@ enum Command {
     /// Asks an LLM judge for labels of prompts, offline, resumable and within a budget.
     Label(label::Arguments),
 
+    /// Makes the bundle of a classifier's shadow its own in the configuration file, and shows the change.
+    Promote(promote::Arguments),
     /// Shows routing at work with built-in upstreams: no keys, no configuration.
     Demo(demo::Arguments),
 }
@@ -111,6 +114,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Replay(command) => replay::run(&command),
         Command::Label(command) => label::run(&command),
 
+        Command::Promote(command) => promote::run(&command),
         Command::Demo(command) => demo::run(&command),
     }
 }

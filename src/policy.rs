@@ -96,6 +96,17 @@ impl PolicySet {
         self.policies.iter().find(|policy| policy.matcher.fits(facts))
     }
 
+    /// Returns the policy called `name`.
+    #[must_use]
+    pub fn get(&self, name: &Name) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.name == *name)
+    }
+
+    /// Returns the heads that policies which ask `classifier` read.
+    pub fn heads_of(&self, classifier: &Name) -> impl Iterator<Item = &Name> {
+        self.policies.iter().filter(|policy| policy.strategy.asks(classifier)).flat_map(Policy::heads)
+    }
+
     /// Iterates over the policies in the file's order.
     pub fn iter(&self) -> impl Iterator<Item = &Policy> {
         self.policies.iter()
@@ -146,6 +157,20 @@ impl Policy {
     #[must_use]
     pub const fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// Returns the heads whose scores its strategy reads.
+    #[must_use]
+    pub fn heads(&self) -> &[Name] {
+        self.strategy.heads()
+    }
+
+    /// Returns the model that its strategy chooses by `scores`, after the constraints; `None` when it needs to know more.
+    #[must_use]
+    pub fn model_by(&self, scores: Scores, features: &Features) -> Option<Name> {
+        let signals = Signals { scores: Some(Ok(scores)), ..Signals::default() };
+        let choice = self.strategy.choose(&signals).ok()?;
+        Some(self.choices.settle(&choice, features).0)
     }
 
     /// Decides, or says what it must know first. Never fails; the same arguments give the same answer.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// What a classifier said about one prompt: one entry for each head of its bundle.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,13 +32,14 @@ pub struct HeadScores {
 }
 
 /// Which rung of the degrade ladder produced scores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The ONNX encoder and the heads over its embedding.
     Encoder,
-    /// The lexical heads alone, which need no encoder.
+    /// The lexical heads alone, which were enough: sure of it, or all that the bundle has.
     Lexical,
+    /// The lexical heads, because the encoder could not answer.
+    Fallback(Degraded),
 }
 
 /// Why there are no scores. Never an error to the client: the policy's `otherwise` serves the request.
@@ -89,6 +90,36 @@ impl Degraded {
             Self::NoText => "no_text",
             Self::Poisoned => "poisoned",
         }
+    }
+}
+
+impl Source {
+    /// Every name, for the metrics to register up front.
+    pub const NAMES: [&str; 3] = ["encoder", "lexical", "lexical_fallback"];
+
+    /// Returns the stable name used in metrics and decisions; the reason of a fallback is its own matter.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Encoder => "encoder",
+            Self::Lexical => "lexical",
+            Self::Fallback(_) => "lexical_fallback",
+        }
+    }
+
+    /// Returns why it is not the rung that should have answered.
+    #[must_use]
+    pub const fn degraded(self) -> Option<Degraded> {
+        match self {
+            Self::Encoder | Self::Lexical => None,
+            Self::Fallback(reason) => Some(reason),
+        }
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -12,6 +12,6 @@ pub mod metrics;
 pub use access_log::AccessLine;
 pub use decision_log::{DecisionLog, Entry, Kept};
 pub use metrics::{
-    AttemptOutcome, BrokenStream, CacheOutcome, ClassifierMetrics, Direction, DroppedLine, EjectionCause, FeedbackKind,
-    Metrics, ModelInfo, PeerMetrics, ProviderMetrics, ReloadOutcome, Stage,
+    AttemptOutcome, BrokenStream, CacheOutcome, ClassifierMetrics, Direction, DroppedLine, EdgeMetrics, EjectionCause,
+    FeedbackKind, Metrics, ModelInfo, PeerMetrics, ProviderMetrics, ReloadOutcome, Stage,
 };

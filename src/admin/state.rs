@@ -25,6 +25,9 @@ pub trait Plane: Send + Sync + 'static {
     /// Returns the configuration that serves; holds no secrets, only where they come from.
     fn config(&self) -> Value;
 
+    /// Returns the first model that clients can ask for by an exact name and a policy decides for.
+    fn virtual_model(&self) -> Option<String>;
+
     /// Returns the generation of configuration and weights that serves.
     fn generation(&self) -> u64;
 
@@ -80,6 +83,20 @@ pub struct ClassifierState {
     pub detail: Option<String>,
     /// What it runs on.
     pub device: Option<String>,
+    /// The version of its bundle.
+    pub version: Option<String>,
+    /// Its shadow, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowState>,
+}
+
+/// How a classifier's shadow is; whatever it is, it changes no decision.
+#[derive(Debug, Clone, Serialize)]
+pub struct ShadowState {
+    /// Ready or unavailable.
+    pub state: Phase,
+    /// Why it is off.
+    pub detail: Option<String>,
     /// The version of its bundle.
     pub version: Option<String>,
 }

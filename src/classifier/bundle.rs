@@ -20,6 +20,7 @@ use super::golden::{self, GoldenInput};
 use super::heads::Heads;
 use super::inputs::FeatureInputs;
 use super::manifest::{FILE, Manifest};
+use super::reference::{Probe, Reference};
 use super::tokenize::Tokenizer;
 
 /// The verified content of a bundle's folder.
@@ -31,6 +32,7 @@ pub struct Bundle {
     pub(crate) inputs: FeatureInputs,
     pub(crate) heads: Arc<Heads>,
     pub(crate) golden: Vec<GoldenInput>,
+    pub(crate) reference: Option<Watched>,
     pub(crate) model: Vec<u8>,
 }
 
@@ -43,6 +45,22 @@ pub struct Identity {
     pub version: Arc<str>,
     /// The manifest's sha256; the manifest holds every other file's, so it stands for the whole content.
     pub sha256: Arc<str>,
+}
+
+/// A reference, and what reads its signals.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub(crate) reference: Reference,
+    pub(crate) probe: Probe,
+}
+
+impl Watched {
+    fn new(file: &str, bytes: &[u8], manifest: &Manifest) -> Result<Self, BundleError> {
+        let reference = Reference::parse(file, bytes)?;
+        let probe = Probe::new(&reference, manifest)
+            .map_err(|problem| BundleError::Reference { file: file.to_owned(), problem })?;
+        Ok(Self { reference, probe })
+    }
 }
 
 /// The bytes of every file of the manifest, hashes checked.
@@ -69,10 +87,15 @@ impl Bundle {
             None => Heads::of_logits(&manifest),
         };
         let golden = golden::parse(&manifest.golden_file, &files.take(&manifest.golden_file), &heads)?;
+        let reference = match &manifest.reference_file {
+            Some(file) => Some(Watched::new(file, &files.take(file), &manifest)?),
+            None => None,
+        };
         let model = files.take(&manifest.encoder.file);
 
         let identity = Identity::new(&manifest, &bytes);
-        Ok(Self { identity, manifest, tokenizer: Arc::new(tokenizer), inputs, heads: Arc::new(heads), golden, model })
+        let (tokenizer, heads) = (Arc::new(tokenizer), Arc::new(heads));
+        Ok(Self { identity, manifest, tokenizer, inputs, heads, golden, reference, model })
     }
 
     /// Returns which bundle it is.
@@ -105,6 +128,12 @@ impl Bundle {
         &self.heads
     }
 
+    /// Returns whether some head needs the encoder.
+    #[must_use]
+    pub fn needs_encoder(&self) -> bool {
+        self.heads.need_encoder()
+    }
+
     /// Returns how many golden inputs it holds.
     #[must_use]
     pub const fn golden_inputs(&self) -> usize {
@@ -114,6 +143,12 @@ impl Bundle {
     /// Returns the texts of the golden inputs.
     pub fn golden_texts(&self) -> impl Iterator<Item = &str> {
         self.golden.iter().map(|golden| golden.text.as_str())
+    }
+
+    /// Returns the distributions that its scores were validated with, if it brings any.
+    #[must_use]
+    pub fn reference(&self) -> Option<&Reference> {
+        self.reference.as_ref().map(|watched| &watched.reference)
     }
 
     /// Returns the ONNX model's bytes.
@@ -158,7 +193,7 @@ fn read(folder: &Path, file: &str) -> Result<Vec<u8>, BundleError> {
     fs::read(&path).map_err(|source| BundleError::Read { path, source })
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a String takes what is written");
         text

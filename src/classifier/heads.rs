@@ -85,6 +85,34 @@ impl Heads {
         self.0.iter().map(|head| head.score(blocks)).collect()
     }
 
+    /// Returns the scores of the heads that need no encoder, for one prompt.
+    ///
+    /// # Errors
+    /// When a score is not a number.
+    pub(crate) fn score_lexical(&self, blocks: Blocks<'_>) -> Result<Vec<HeadScores>, InferenceError> {
+        self.0.iter().filter(|head| head.is_lexical()).map(|head| head.score(blocks)).collect()
+    }
+
+    /// Returns whether the head called `name` needs no encoder.
+    pub(crate) fn is_lexical(&self, name: &str) -> bool {
+        self.0.iter().any(|head| &*head.name == name && head.is_lexical())
+    }
+
+    /// Returns whether some head needs no encoder.
+    pub(crate) fn has_lexical(&self) -> bool {
+        self.0.iter().any(Head::is_lexical)
+    }
+
+    /// Returns whether some head needs the encoder.
+    pub(crate) fn need_encoder(&self) -> bool {
+        !self.0.iter().all(Head::is_lexical)
+    }
+
+    /// Returns whether some head that needs no encoder reads `block`.
+    pub(crate) fn read_lexically(&self, block: Block) -> bool {
+        self.0.iter().any(|head| head.is_lexical() && head.inputs.contains(&block))
+    }
+
     /// Returns whether some head reads `block`.
     pub(crate) fn read(&self, block: Block) -> bool {
         self.0.iter().any(|head| head.inputs.contains(&block))
@@ -119,6 +147,10 @@ impl Head {
             temperature: spec.temperature,
             layers,
         }
+    }
+
+    fn is_lexical(&self) -> bool {
+        !self.inputs.contains(&Block::Embedding)
     }
 
     fn score(&self, blocks: Blocks<'_>) -> Result<HeadScores, InferenceError> {

@@ -56,6 +56,11 @@ impl FeatureInputs {
         self.0.is_empty()
     }
 
+    /// Returns the features' places in the table.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().map(|input| input.index)
+    }
+
     /// Returns the scaled numbers of one prompt.
     #[must_use]
     pub fn scale(&self, features: &Features) -> Vec<f32> {

@@ -1,9 +1,12 @@
 //! The shape of `bundle.yaml`: serde types and the checks that need no other file.
 
+mod forms;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::forms::FormError;
 use super::bundle::BundleError;
 use crate::config::Name;
 
@@ -43,6 +46,9 @@ pub struct Manifest {
     pub features_file: Option<String>,
     /// The file with inputs and the scores they must get.
     pub golden_file: String,
+    /// The file with the distributions of scores and features that were validated; without it nobody watches for drift.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference_file: Option<String>,
     /// How far a golden score may be off; by default what the precision allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub golden_tolerance: Option<f32>,
@@ -129,6 +135,13 @@ pub struct HeadSpec {
     pub activation: Activation,
     /// Divides the logits before the softmax; above 0.
     pub temperature: f32,
+    /// The head whose lexical form it is: it reads no embedding and stands in when the encoder cannot or need not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stands_for: Option<Name>,
+    /// As a lexical form: the probability of its best label from which on the encoder need not run. Without it, the form
+    /// only serves when the encoder cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f32>,
 }
 
 /// What a head's outputs mean.
@@ -220,7 +233,7 @@ impl Manifest {
     }
 
     fn check_files(&self) -> Result<(), BundleError> {
-        let optional = self.heads_file.iter().chain(&self.features_file);
+        let optional = self.heads_file.iter().chain(&self.features_file).chain(&self.reference_file);
         for file in [&self.encoder.file, &self.tokenizer.file, &self.golden_file].into_iter().chain(optional) {
             if !self.files.contains_key(file) {
                 return Err(BundleError::Unlisted { file: file.clone() });
@@ -251,6 +264,7 @@ impl Manifest {
             }
             head.check()?;
         }
+        forms::check(self)?;
         match self.kind {
             Kind::Encoder => self.check_encoder(),
             Kind::SequenceClassification => self.check_sequence_classification(),

@@ -148,6 +148,11 @@ impl Config {
     }
 }
 
+/// Returns the places of everything in `text`, if it is YAML.
+pub(super) fn yaml_tree(text: &str) -> Option<Node> {
+    tree::parse(text).0
+}
+
 impl Source {
     fn problem(&self, path: &KeyPath, message: String, within: Option<(usize, usize)>) -> Option<Problem> {
         let Some(file) = &self.0 else { return Some(Problem::new(path, message)) };

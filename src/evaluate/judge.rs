@@ -7,13 +7,13 @@ use tokio::time::Instant;
 
 use super::EvaluateError;
 use super::dataset::{Row, Truth};
-use crate::classifier::{Classifier, HeadSpec};
+use crate::classifier::{Ask, Classifier, HeadSpec};
 use crate::features::{Features, TokenCounter};
 use crate::prompt::{Dialect, Prompt};
 use crate::scores::{Degraded, HeadScores, Scores, Source};
 
 /// How long a prompt may take, its wait for those before it included; nobody is waiting behind a proxy here.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Asks one head of a classifier about rows.
 pub(super) struct Judge<'c> {
@@ -109,10 +109,12 @@ impl Judge<'_> {
     }
 
     async fn scores(&self, text: &str) -> Result<Scores, Degraded> {
-        let body = json!({"model": "evaluate", "messages": [{"role": "user", "content": text}]}).to_string();
-        let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a body of our own parses");
-        let features = Features::of(&prompt, &TokenCounter::new());
-        self.classifier.classify(prompt.newest_user_turn(), &features, Instant::now() + PATIENCE).await
+        let features = features(text);
+        let heads = std::slice::from_ref(&self.head.name);
+        let ask = Ask { text, features: &features, deadline: Instant::now() + PATIENCE, heads };
+        let scores = self.classifier.judge(ask).await?;
+        // Scores that stood in for the encoder's are not what is evaluated.
+        scores.source.degraded().map_or(Ok(scores), Err)
     }
 
     fn judgement(&self, scores: &Scores, truth: usize, row: &Row) -> Result<Judgement, EvaluateError> {
@@ -133,4 +135,11 @@ impl Judge<'_> {
             allowed: labels.chain(aliases).collect::<Vec<_>>().join(", "),
         }
     }
+}
+
+/// Returns the features of a chat request whose one user turn is `text`.
+pub(super) fn features(text: &str) -> Features {
+    let body = json!({"model": "evaluate", "messages": [{"role": "user", "content": text}]}).to_string();
+    let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a body of our own parses");
+    Features::of(&prompt, &TokenCounter::new())
 }

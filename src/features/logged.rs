@@ -2,29 +2,37 @@
 
 use serde_json::{Map, Value};
 
-use super::Features;
+use super::{Features, TextStructure, TokenCount};
 use crate::prompt::ResponseFormat;
+
+/// What is otherwise measured on a text.
+#[derive(Default)]
+struct Measured {
+    tokens: TokenCount,
+    text: TextStructure,
+}
 
 impl Features {
     /// Returns the features of a flat object of names and values, as serialisation writes them. What is missing, unknown or
     /// of another type is as in an empty conversation.
     #[must_use]
     pub fn from_logged(values: &Map<String, Value>) -> Self {
-        let mut features = Self::default();
+        let (mut features, mut measured) = (Self::default(), Measured::default());
         for (name, value) in values {
-            features.set(name, value);
+            features.set(&mut measured, name, value);
         }
-        features
+        features.with_tokens(measured.tokens).with_text(measured.text)
     }
 
-    fn set(&mut self, name: &str, value: &Value) {
+    fn set(&mut self, measured: &mut Measured, name: &str, value: &Value) {
         let long = value.as_u64().unwrap_or_default();
         let count = u32::try_from(long).unwrap_or(u32::MAX);
         let (number, flag) = (value.as_f64().unwrap_or_default(), value.as_bool().unwrap_or_default());
-        let (text, attachments, request) = (&mut self.text, &mut self.attachments, &mut self.request);
+        let Measured { tokens, text } = measured;
+        let (attachments, request) = (&mut self.attachments, &mut self.request);
         match name {
-            "tokens" => self.tokens.tokens = long,
-            "tokens_estimated" => self.tokens.estimated = flag,
+            "tokens" => tokens.tokens = long,
+            "tokens_estimated" => tokens.estimated = flag,
             "turns" => self.turns = count,
             "user_turns" => self.user_turns = count,
             "system_chars" => self.system_chars = long,

@@ -43,6 +43,8 @@ pub(super) fn write(
     }));
     manifest.metrics = value(json!({"cross_validation": report.cross_validation}));
 
+    // What the base's scores were like says nothing about these.
+    manifest.reference_file = None;
     // The base may be a whole classifier, which has neither.
     let heads_file = manifest.heads_file.get_or_insert_with(|| "heads.safetensors".to_owned()).clone();
     let features_file = manifest.features_file.get_or_insert_with(|| "features.json".to_owned()).clone();
@@ -82,6 +84,8 @@ fn heads(fit: &Fit, learner: &Learner, trained: &Trained) -> Vec<Fitted> {
         inputs: fit.inputs.blocks(),
         activation,
         temperature: temperature as f32,
+        stands_for: None,
+        confidence: None,
     };
     match fit.task {
         Task::Tier | Task::Domain => {

@@ -157,8 +157,7 @@ impl Limits {
     }
 
     fn fits(&self, features: &Features) -> Result<(), Constraint> {
-        let asked = features.tokens.tokens.saturating_add(features.request.max_output_tokens);
-        if self.context.is_some_and(|context| asked > context) {
+        if self.context.is_some_and(|context| !fits_window(features, context)) {
             return Err(Constraint::ContextExceeded);
         }
         let wants_schema = features.request.response_format == ResponseFormat::JsonSchema;
@@ -173,6 +172,12 @@ impl Limits {
         let lacking = needs.into_iter().find(|(needed, capability, _)| *needed && !has(*capability));
         lacking.map_or(Ok(()), |(.., constraint)| Err(constraint))
     }
+}
+
+/// Tells whether the prompt and the answer asked for fit `context` tokens. Counts only when the bytes alone do not tell.
+fn fits_window(features: &Features, context: u64) -> bool {
+    let with_answer = |tokens: u64| tokens.saturating_add(features.request.max_output_tokens);
+    with_answer(features.tokens_at_most()) <= context || with_answer(features.tokens().tokens) <= context
 }
 
 impl Serialize for Candidate {

@@ -63,6 +63,8 @@ pub enum Reason {
     Threshold,
     /// The classifier was not sure enough: `otherwise`.
     LowConfidence,
+    /// The classifier read too little of a long prompt: `otherwise`.
+    Truncated,
     /// The classifier gave no scores: `otherwise`.
     Degraded(Degraded),
     /// The classifier's label has no model: `otherwise`. A bundle that was checked cannot cause it.
@@ -118,10 +120,18 @@ impl Choice {
 impl Reason {
     /// Iterates over every reason, for the metrics to register up front.
     pub fn all() -> impl Iterator<Item = Self> {
-        [Self::Rule, Self::Tier, Self::Threshold, Self::LowConfidence, Self::UnmappedLabel, Self::NoModelFits]
-            .into_iter()
-            .chain(Degraded::ALL.map(Self::Degraded))
-            .chain(Constraint::ALL.map(Self::Moved))
+        [
+            Self::Rule,
+            Self::Tier,
+            Self::Threshold,
+            Self::LowConfidence,
+            Self::Truncated,
+            Self::UnmappedLabel,
+            Self::NoModelFits,
+        ]
+        .into_iter()
+        .chain(Degraded::ALL.map(Self::Degraded))
+        .chain(Constraint::ALL.map(Self::Moved))
     }
 
     /// Returns the stable name used in metrics, headers and logs.
@@ -132,6 +142,7 @@ impl Reason {
             Self::Tier => "tier",
             Self::Threshold => "threshold",
             Self::LowConfidence => "low_confidence",
+            Self::Truncated => "truncated",
             Self::Degraded(Degraded::RuntimeMissing) => "classifier_runtime_missing",
             Self::Degraded(Degraded::BundleUnavailable) => "classifier_bundle_unavailable",
             Self::Degraded(Degraded::QueueFull) => "classifier_queue_full",

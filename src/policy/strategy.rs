@@ -26,6 +26,7 @@ pub(super) struct Tiers {
     head: Name,
     ladder: Ladder,
     min_confidence: f64,
+    max_truncated_tokens: Option<u32>,
     otherwise: Name,
 }
 
@@ -35,6 +36,23 @@ impl Strategy {
         match config {
             config::Strategy::Tiers(tiers) => Self::Tiers(Tiers::new(tiers)),
             config::Strategy::Threshold(threshold) => Self::Threshold(Threshold::new(threshold, otherwise)),
+        }
+    }
+
+    /// Returns whether it reads scores of `classifier`.
+    pub(super) fn asks(&self, classifier: &Name) -> bool {
+        let asked = match self {
+            Self::Tiers(tiers) => &tiers.classifier,
+            Self::Threshold(threshold) => threshold.classifier(),
+        };
+        asked == classifier
+    }
+
+    /// Returns the heads that it reads.
+    pub(super) const fn heads(&self) -> &[Name] {
+        match self {
+            Self::Tiers(tiers) => std::slice::from_ref(&tiers.head),
+            Self::Threshold(threshold) => std::slice::from_ref(threshold.head()),
         }
     }
 
@@ -54,6 +72,7 @@ impl Tiers {
             head: config.head.clone(),
             ladder: config.tiers.clone(),
             min_confidence: config.min_confidence.get(),
+            max_truncated_tokens: config.max_truncated_tokens,
             otherwise: config.otherwise.clone(),
         }
     }
@@ -63,6 +82,10 @@ impl Tiers {
         match &signals.scores {
             None => Err(Signal::Scores { classifier: self.classifier.clone() }),
             Some(Err(degraded)) => Ok(self.abstain(Reason::Degraded(*degraded))),
+            // What was not read may be what matters.
+            Some(Ok(scores)) if self.max_truncated_tokens.is_some_and(|most| scores.truncated_tokens > most) => {
+                Ok(self.abstain(Reason::Truncated))
+            }
             Some(Ok(scores)) => Ok(self.by_label(scores.head(&self.head))),
         }
     }

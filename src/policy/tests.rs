@@ -1,4 +1,5 @@
 use super::*;
+use crate::features::{TextStructure, TokenCount};
 use crate::scores::{HeadScores, Source};
 
 const FILE: &str = "version: 1
@@ -31,6 +32,16 @@ fn set(text: &str) -> PolicySet {
 
 fn facts<'r>(model: &'r str, header: &'r (dyn Fn(&str) -> Option<&'r str> + Sync)) -> RequestFacts<'r> {
     RequestFacts { model, path: "/v1/chat/completions", header }
+}
+
+fn features(change: impl FnOnce(&mut Features)) -> Features {
+    let mut features = Features::default();
+    change(&mut features);
+    features
+}
+
+fn with_code(features: Features) -> Features {
+    features.with_text(TextStructure { code_blocks: 3, ..TextStructure::default() })
 }
 
 fn scores(probabilities: [f32; 3]) -> Signals {
@@ -87,7 +98,7 @@ fn without_scores_the_classifier_is_asked_for() {
 #[test]
 fn what_one_policys_rules_came_to_is_not_taken_for_another_policys() {
     let set = set(FILE);
-    let features = Features { turns: 1, tools: 2, ..Features::default() };
+    let features = features(|f| (f.turns, f.tools) = (1, 2));
     let signals = Signals::default();
     let facts = facts("auto", &|_| None);
 
@@ -120,8 +131,7 @@ fn a_classifier_that_fails_is_replaced_by_otherwise() {
 
 #[test]
 fn the_first_true_rule_decides_without_asking_the_classifier() {
-    let mut features = Features { turns: 1, ..Features::default() };
-    features.text.code_blocks = 3;
+    let features = with_code(features(|f| f.turns = 1));
 
     let decision = decide(&features, &Signals::default());
 
@@ -144,8 +154,7 @@ fn a_rule_that_divides_by_zero_is_traced_and_skipped() {
 fn a_context_window_counts_prompt_and_answer_and_holds_at_its_limit() {
     let simple = scores([1.0, 0.0, 0.0]);
     let with = |tokens, max_output_tokens| {
-        let mut features = Features::default();
-        features.tokens.tokens = tokens;
+        let mut features = Features::default().with_tokens(TokenCount { tokens, estimated: false });
         features.request.max_output_tokens = max_output_tokens;
         outcome(&features, &simple)
     };
@@ -161,11 +170,7 @@ fn a_context_window_counts_prompt_and_answer_and_holds_at_its_limit() {
 #[test]
 fn a_model_that_lacks_something_is_replaced_by_the_next_tier_up() {
     let simple = scores([1.0, 0.0, 0.0]);
-    let with = |change: fn(&mut Features)| {
-        let mut features = Features::default();
-        change(&mut features);
-        outcome(&features, &simple)
-    };
+    let with = |change: fn(&mut Features)| outcome(&features(change), &simple);
 
     assert_eq!(with(|f| f.attachments.images = 1), chosen("standard", "images"));
     assert_eq!(with(|f| f.tools = 1), chosen("standard", "tools"));
@@ -179,8 +184,7 @@ fn a_model_that_lacks_something_is_replaced_by_the_next_tier_up() {
 
 #[test]
 fn a_rules_model_is_constrained_too_and_moves_up_from_its_tier() {
-    let mut features = Features { turns: 1, tools: 1, ..Features::default() };
-    features.text.code_blocks = 3;
+    let features = with_code(features(|f| (f.turns, f.tools) = (1, 1)));
 
     let decision = decide(&features, &Signals::default());
 
@@ -195,7 +199,7 @@ fn the_top_tier_moves_to_otherwise_and_then_down() {
         "simple: frontier, medium: standard, complex: small",
     );
     let set = set(&small_on_top.replace("otherwise: standard", "otherwise: small"));
-    let features = Features { tools: 1, turns: 1, ..Features::default() };
+    let features = features(|f| (f.turns, f.tools) = (1, 1));
 
     let Step::Decide(decision) = set.policies[0].step(&facts("auto", &|_| None), &features, &scores([0.0, 0.0, 1.0]))
     else {
@@ -401,7 +405,7 @@ fn without_good_scores_a_threshold_falls_to_otherwise_or_the_strongest() {
 
 #[test]
 fn constraints_move_a_threshold_s_choice_up_the_ladder_first() {
-    let tools = Features { tools: 1, ..Features::default() };
+    let tools = features(|f| f.tools = 1);
 
     let decision = by_threshold(1, &tools, &wins("wins", 0.1));
 

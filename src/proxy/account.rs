@@ -9,7 +9,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 use tokio::time::Instant;
 
 use super::Proxy;
-use super::body_adapter::FIRST_BYTE_TIMEOUT;
+use super::body_adapter::SILENT;
 use super::context::RequestContext;
 use super::decided::{self, Over};
 use super::fallback::Cause;
@@ -95,6 +95,9 @@ impl Proxy {
         let bill = self.bill(error, ctx);
         if let (Some(client), Some(usage)) = (&mut ctx.client, bill.usage) {
             client.settle(usage.input + usage.output);
+        }
+        if let Some(ticket) = ctx.take_shadow() {
+            ticket.send(bill.usage);
         }
         let decision = ctx.routing().map(|routing| &routing.decision);
         let header = session.req_header();
@@ -192,9 +195,10 @@ impl Proxy {
 
 /// Only what was routed has a prompt that was counted: without one, only what the upstream says counts.
 fn usage_of(meter: &Meter, ctx: &RequestContext) -> Option<Usage> {
-    let prompt_tokens = ctx.routing().map(|routing| routing.features.tokens.tokens);
-    let usage = meter.reader()?.usage(prompt_tokens.unwrap_or_default(), &TokenCounter::new())?;
-    (prompt_tokens.is_some() || !usage.estimated).then_some(usage)
+    let features = ctx.routing().map(|routing| &routing.features);
+    let prompt_tokens = || features.map_or(0, |features| features.tokens().tokens);
+    let usage = meter.reader()?.usage(prompt_tokens, &TokenCounter::new())?;
+    (features.is_some() || !usage.estimated).then_some(usage)
 }
 
 fn client_outcome(code: Option<&'static str>, status: Option<u16>) -> ClientOutcome {
@@ -228,7 +232,7 @@ fn peer_outcome_of(error: &Error) -> Outcome {
 
 fn outcome_of(error: &Error) -> AttemptOutcome {
     match error.etype() {
-        etype if *etype == FIRST_BYTE_TIMEOUT => AttemptOutcome::Timeout,
+        etype if *etype == SILENT => AttemptOutcome::Timeout,
         _ if *error.esource() == ErrorSource::Downstream => AttemptOutcome::Cancelled,
         ErrorType::ReadTimedout | ErrorType::WriteTimedout => AttemptOutcome::Timeout,
         ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed => AttemptOutcome::Broken,

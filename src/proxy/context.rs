@@ -16,7 +16,7 @@ use super::original::Original;
 use super::rejection::Rejection;
 use crate::config::Name;
 use crate::router::Routing;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Ticket};
 use crate::telemetry::Kept;
 use crate::upstream::{Lease, PeerId, Provider, Target};
 
@@ -140,6 +140,14 @@ impl RequestContext {
     pub(super) fn routing(&self) -> Option<&Routing> {
         match &self.route {
             Some(Route::Model { routing, .. }) => Some(routing),
+            _ => None,
+        }
+    }
+
+    /// Takes what the classifier's shadow is to judge.
+    pub(super) fn take_shadow(&mut self) -> Option<Ticket> {
+        match &mut self.route {
+            Some(Route::Model { routing, .. }) => routing.shadow.take(),
             _ => None,
         }
     }

@@ -22,6 +22,9 @@ use crate::usage::Usage;
 /// The longest text feature that is written; a client's own words do not belong into the log.
 const MAX_WORD: usize = 16;
 
+/// The largest body that waits in the log's queue to be measured there, in bytes.
+const MAX_KEPT_BODY: usize = 16 << 10;
+
 /// What is known of a request once it is over.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Over {
@@ -109,7 +112,8 @@ struct LoggedFeatures<'d>(&'d crate::features::Features);
 /// Hands the request's line over, if a policy decided it and there is a log; the route leaves `ctx`.
 pub(super) fn log(ctx: &mut RequestContext, over: Over) {
     let Some(log) = ctx.snapshot.decision_log.clone() else { return };
-    let Some(Route::Model { target, routing }) = ctx.route.take() else { return };
+    let Some(Route::Model { target, mut routing }) = ctx.route.take() else { return };
+    routing.features.settle(MAX_KEPT_BODY);
     log.write(Box::new(Decided {
         ended: SystemTime::now(),
         request_id: std::mem::take(&mut ctx.request_id),

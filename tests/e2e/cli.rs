@@ -7,12 +7,12 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-fn pointsman(arguments: &[&str]) -> Output {
+pub(crate) fn pointsman(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
     command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("the binary starts")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("text")
 }
 

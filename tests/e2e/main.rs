@@ -20,6 +20,7 @@ mod dialects;
 mod encodings;
 mod errors;
 mod expect;
+mod failures;
 mod fallback;
 mod harness;
 mod headers;
@@ -29,14 +30,17 @@ mod passthrough;
 mod pools;
 mod reload;
 mod routing;
+mod shadow;
 mod splice;
 mod streaming;
+mod swap;
 mod tls;
 mod training;
 mod upgrade;
 mod upstream_h2;
 mod upstream_tls;
 mod usage;
+mod wire;
 
 /// How long a test waits for anything: long enough for a busy machine, short enough to notice a hang.
 const DEADLINE: Duration = Duration::from_secs(30);

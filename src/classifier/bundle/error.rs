@@ -4,7 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::classifier::encoder::InferenceError;
-use crate::classifier::manifest::{Block, FILE, FORMAT};
+use crate::classifier::manifest::{Block, FILE, FORMAT, FormError};
+use crate::classifier::reference::ReferenceError;
 use crate::config::Name;
 
 /// What a library said; its own type stays behind the fence of the module that uses it.
@@ -16,6 +17,14 @@ pub enum BundleError {
     /// A file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
         /// The file.
         path: PathBuf,
         /// What the system said.
@@ -199,6 +208,25 @@ pub enum BundleError {
         head: Name,
         /// The manifest's value.
         value: f32,
+    },
+    /// A head cannot be the lexical form that it says it is.
+    #[error("{FILE}: head `{head}` {problem}")]
+    Form {
+        /// The form.
+        head: Name,
+        /// What is wrong with it.
+        problem: FormError,
+    },
+    /// Every head needs the encoder, which cannot run.
+    #[error("{FILE}: no head can do without the encoder")]
+    NoLexical,
+    /// The reference file does not describe distributions.
+    #[error("{file}: {problem}")]
+    Reference {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        problem: ReferenceError,
     },
     /// The heads file is not a safetensors file.
     #[error("{file} is not a safetensors file")]

@@ -128,7 +128,7 @@ impl Sample {
             self.left_out += 1;
             return Ok(());
         };
-        let usage = Usage { input: features.tokens.tokens, output: output_tokens, ..Usage::default() };
+        let usage = Usage { input: features.tokens().tokens, output: output_tokens, ..Usage::default() };
         let quality = |model: &Name| {
             let named = row.scores.get(model.as_str()).copied();
             named.or(if model.as_str() == strong { row.strong_correct } else { row.weak_correct })

@@ -24,6 +24,14 @@ impl Threshold {
         Self { classifier: config.classifier.clone(), head: config.head.clone(), rungs, otherwise }
     }
 
+    pub(super) const fn classifier(&self) -> &Name {
+        &self.classifier
+    }
+
+    pub(super) const fn head(&self) -> &Name {
+        &self.head
+    }
+
     /// Chooses by the scores, or asks for them.
     pub(super) fn choose(&self, signals: &Signals) -> Result<Choice, Signal> {
         match &signals.scores {
