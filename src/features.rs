@@ -131,7 +131,7 @@ impl Features {
     /// Returns the tokens over all turns; counts them if nobody asked before.
     #[must_use]
     pub fn tokens(&self) -> TokenCount {
-        *self.tokens.get_or_init(|| self.from_source(|prompt| TokenCounter::new().of(prompt)))
+        *self.tokens.get_or_init(|| self.read_again(|prompt| TokenCounter::new().of(prompt)))
     }
 
     /// Returns a number that [`Features::tokens`] does not exceed, without counting: a token has one byte at least, and
@@ -148,11 +148,11 @@ impl Features {
     /// Returns the newest user turn's structure; reads it if nobody asked before.
     #[must_use]
     pub fn text(&self) -> &TextStructure {
-        self.text.get_or_init(|| self.from_source(|prompt| TextStructure::of(prompt.newest_user_turn())))
+        self.text.get_or_init(|| self.read_again(|prompt| TextStructure::of(prompt.newest_user_turn())))
     }
 
     /// Reads the body again; what cannot be read has nothing to measure.
-    fn from_source<T: Default>(&self, measure: impl FnOnce(&Prompt<'_>) -> T) -> T {
+    fn read_again<T: Default>(&self, measure: impl FnOnce(&Prompt<'_>) -> T) -> T {
         let prompt = self.source.as_ref().and_then(|source| Prompt::parse(source.dialect, &source.body).ok());
         prompt.as_ref().map(measure).unwrap_or_default()
     }

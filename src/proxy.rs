@@ -150,11 +150,16 @@ impl ProxyHttp for Proxy {
             return Error::e_explain(ErrorType::InternalError, "no route");
         };
         ctx.upstream_is_h2 = upstream.version == Version::HTTP_2;
-        forward::set_target(upstream, &provider)?;
-        headers::clean_request(upstream, session, ctx)?;
-        forward::set_credential(upstream, &provider.credential)?;
+        headers::edit_request(upstream, |upstream| {
+            forward::set_target(upstream, &provider)?;
+            headers::clean_request(&mut upstream.headers, session, ctx)?;
+            forward::set_credential(&mut upstream.headers, &provider.credential);
+            if let Some(body) = &ctx.body {
+                forward::set_length(&mut upstream.headers, body.len());
+            }
+            Ok(())
+        })?;
         if let Some(body) = ctx.body.clone() {
-            forward::set_length(upstream, body.len())?;
             let timeouts = provider.timeouts;
             let total = timeouts.total.map(|total| total.0);
             ctx.swap.install(session, body, timeouts.first_byte.0.min(ctx.patience()), total);
@@ -223,8 +228,7 @@ impl ProxyHttp for Proxy {
         answer: &mut ResponseHeader,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
-        headers::clean_answer(answer, ctx)?;
-        answer::decorate(answer, ctx)
+        answer::dress(answer, ctx)
     }
 
     /// Pingora's default forbids a retry of every POST. Here nothing of an answer has reached the client, and the body is

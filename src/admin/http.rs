@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use super::predict::{self, Prediction, Predictions};
 use super::state::{AdminError, Plane};
+use crate::proxy::feedback;
 use crate::proxy::rejection::{ErrorObject, Rejection, Shape, error_type};
 
 /// How long a client may take to send a body.
@@ -34,7 +35,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub(super) const DECIDED_PATH: &str = "/v1/chat/completions";
 
 /// Every route, as a 404 lists them.
-pub(super) const ROUTES: [&str; 14] = [
+pub(super) const ROUTES: [&str; 15] = [
     "GET /",
     "GET /metrics",
     "GET /health",
@@ -43,6 +44,7 @@ pub(super) const ROUTES: [&str; 14] = [
     "GET /generation",
     "GET /config",
     "POST /v1/decide",
+    "POST /v1/feedback",
     "POST /predict",
     "POST /predict/batch",
     "POST /reload",
@@ -95,6 +97,7 @@ fn router(plane: Arc<dyn Plane>) -> Router {
         .route("/generation", get(generation))
         .route("/config", get(config))
         .route("/v1/decide", post(decide))
+        .route(feedback::PATH, post(feedback))
         .route("/predict", post(predict_one))
         .route("/predict/batch", post(predict_many))
         .route("/openapi.json", get(openapi))
@@ -154,6 +157,11 @@ async fn config(State(plane): Shared) -> Json<Value> {
 async fn decide(State(plane): Shared, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
     let body = read(&headers, request.into_body(), plane.max_body_bytes()).await?;
     plane.decide(DECIDED_PATH, &headers, body).await.map(Json)
+}
+
+async fn feedback(State(plane): Shared, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
+    let body = read(&headers, request.into_body(), feedback::MAX_BYTES).await?;
+    plane.feedback(&body).map(Json)
 }
 
 async fn reload(State(plane): Shared) -> Result<Json<Value>, AdminError> {

@@ -12,8 +12,8 @@ use super::state::{AdminError, ClassifierState, LastReload, Phase, Plane, Readin
 use crate::config::Name;
 use crate::policy::RequestFacts;
 use crate::prompt::{Dialect, Prompt};
-use crate::proxy::Draining;
 use crate::proxy::rejection::Rejection;
+use crate::proxy::{Draining, feedback};
 use crate::reload::{Reloaded, Reloader};
 use crate::router::Verdict;
 use crate::snapshot::{self, Snapshot};
@@ -77,6 +77,10 @@ impl Plane for Process {
                 "generation": snapshot.generation,
             })),
         }
+    }
+
+    fn feedback(&self, body: &[u8]) -> Result<Value, AdminError> {
+        Ok(feedback::take(body, &self.reloader.router().snapshot(), None, &self.metrics)?)
     }
 
     async fn reload(&self) -> Result<Value, AdminError> {

@@ -42,6 +42,12 @@ pub trait Plane: Send + Sync + 'static {
     /// What the data plane would have answered the request with.
     async fn decide(&self, path: &str, headers: &HeaderMap, body: Bytes) -> Result<Value, AdminError>;
 
+    /// Takes a word on an answer into the decision log, as the data plane does.
+    ///
+    /// # Errors
+    /// What the data plane would have answered.
+    fn feedback(&self, body: &[u8]) -> Result<Value, AdminError>;
+
     /// Reads the configuration again and swaps to it.
     ///
     /// # Errors

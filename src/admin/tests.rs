@@ -97,6 +97,10 @@ impl Plane for Scripted {
         Ok(json!({"outcome": "applied", "generation": self.generation.fetch_add(1, Ordering::Relaxed) + 1}))
     }
 
+    fn feedback(&self, body: &[u8]) -> Result<Value, AdminError> {
+        Ok(json!({ "bytes": body.len() }))
+    }
+
     async fn rollback(&self) -> Result<Value, AdminError> {
         Err(AdminError::nothing_to_roll_back())
     }

@@ -140,9 +140,9 @@ impl Bundle {
         self.golden.len()
     }
 
-    /// Returns the texts of the golden inputs.
-    pub fn golden_texts(&self) -> impl Iterator<Item = &str> {
-        self.golden.iter().map(|golden| golden.text.as_str())
+    /// Returns the golden inputs' texts with the scores that they must get, by head.
+    pub fn golden_scores(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, Vec<f32>>)> {
+        self.golden.iter().map(|golden| (golden.text.as_str(), &golden.scores))
     }
 
     /// Returns the distributions that its scores were validated with, if it brings any.

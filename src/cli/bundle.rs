@@ -170,16 +170,16 @@ fn heads(manifest: &Manifest) -> String {
     );
     for head in &manifest.heads {
         let labels = head.labels.iter().map(config::Name::as_str).collect::<Vec<_>>().join(", ");
+        let list = |words: Vec<String>, otherwise: &str| {
+            if words.is_empty() { otherwise.to_owned() } else { words.join(", ") }
+        };
+        let members = head.mix.iter().map(|share| format!("{} x {}", share.head, share.weight)).collect();
+        let reads = list(head.inputs.iter().map(word).collect(), &list(members, "logits"));
         let temperature = head.temperature.to_string();
         let form = match (&head.stands_for, head.confidence) {
             (Some(full), Some(confidence)) => format!("{full} from {confidence}"),
             (Some(full), None) => format!("{full} as fallback"),
             (None, _) => String::new(),
-        };
-        let reads = if head.inputs.is_empty() {
-            "logits".to_owned()
-        } else {
-            head.inputs.iter().map(word).collect::<Vec<_>>().join(", ")
         };
         table.push([head.name.to_string(), word(&head.kind), labels, reads, temperature, form]);
     }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{CONFIG, DATA, UNAVAILABLE, USAGE, diff, fail};
-use crate::config::{Config, Problems};
+use crate::config::{Config, Name, Problems};
 use crate::evaluate::Interval;
 use crate::evaluate::calibrate::{
     Achieved, CalibrateError, Calibrated, Knob, Sample, SampleError, SampleSource, Target, calibrate,
@@ -124,7 +124,7 @@ fn check_model(config: &Config, model: &str) -> Result<(), Failure> {
     if config.models.contains_key(model) {
         return Ok(());
     }
-    let allowed = config.models.keys().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+    let allowed = config.models.keys().map(Name::as_str).collect::<Vec<_>>().join(", ");
     Err(Failure::NoModel { model: model.to_owned(), allowed })
 }
 

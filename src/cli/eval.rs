@@ -21,7 +21,7 @@ pub(super) struct Arguments {
     /// The bundle's folder.
     #[arg(long, value_name = "DIR")]
     bundle: PathBuf,
-    /// Which of its heads, such as `tier`.
+    /// Which of its heads, such as `tier`; `success` asks the heads `success/<model>` of all models together.
     #[arg(long, value_name = "NAME")]
     head: String,
     /// JSON lines with `prompt` and one of `label`, `strong_correct` and `weak_correct`, or `scores` by model (with
@@ -64,15 +64,17 @@ struct ProgressLine {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match evaluate(arguments).and_then(|report| page(arguments, report)) {
         Ok(report) if arguments.json => {
-            println!("{}", serde_json::to_string(&report).expect("a report is plain data"));
-            ExitCode::SUCCESS
+            say(&format!("{}\n", serde_json::to_string(&report).expect("a report is plain data")))
         }
-        Ok(report) => {
-            print!("{}", tables::render(&report));
-            ExitCode::SUCCESS
-        }
+        Ok(report) => say(&tables::render(&report)),
         Err(error) => fail(&error, error.code()),
     }
+}
+
+/// Prints a result; whoever closed stdout has read enough.
+fn say(text: &str) -> ExitCode {
+    let _ = io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
 }
 
 fn evaluate(arguments: &Arguments) -> Result<Report, EvalError> {

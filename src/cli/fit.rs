@@ -7,7 +7,6 @@ use std::process::ExitCode;
 
 use super::from_log::{FromLog, Rows};
 use super::{CONFIG, DATA, UNAVAILABLE, USAGE, fail};
-use crate::classifier::{Runtime, RuntimeError};
 use crate::evaluate::log::rows::{ExportError, Wanted};
 use crate::fit::{Fit, FitError, FitReport, Inputs, Stage, Task};
 
@@ -40,6 +39,9 @@ pub(super) struct Arguments {
     /// Folds of the cross-validation; 0 for none.
     #[arg(long, value_name = "N", default_value_t = 5)]
     folds: usize,
+    /// Cross-validates with fewer rows to learn from as well, such as `200,1000`.
+    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    curve: Vec<usize>,
     /// Where embeddings are kept; by default the user's cache folder.
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -66,8 +68,6 @@ enum InputsName {
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("ONNX Runtime is missing")]
-    OnnxRuntime(#[from] RuntimeError),
     #[error(transparent)]
     Fit(#[from] FitError),
     #[error(transparent)]
@@ -81,7 +81,9 @@ enum Failure {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match fit(arguments) {
         Ok(report) => {
-            println!("{}", serde_json::to_string_pretty(&report).expect("a report is plain data"));
+            // Whoever closed stdout has read enough.
+            let _ =
+                writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&report).expect("a report is plain data"));
             ExitCode::SUCCESS
         }
         Err(error) => fail(&error, error.code()),
@@ -100,10 +102,11 @@ fn fit(arguments: &Arguments) -> Result<FitReport, Failure> {
         seed: arguments.seed,
         limit: arguments.limit,
         folds: arguments.folds,
+        curve: arguments.curve.clone(),
     };
     let terminal = io::stderr().is_terminal();
-    let report = fit.run(&*Runtime::load()?, |stage| {
-        if terminal {
+    let report = fit.run(|stage| {
+        if terminal || stage == Stage::BaseSawData {
             show(stage);
         }
     })?;
@@ -128,6 +131,9 @@ fn show(stage: Stage) {
     match stage {
         Stage::Embedded(done, all) if done % 50 == 0 || done == all => eprint!("\r\x1b[K{done} of {all} rows embedded"),
         Stage::Embedded(..) => {}
+        Stage::BaseSawData => eprintln!(
+            "pointsman: warning: the base was trained on this very file, so cross-validation flatters it; measure on rows that neither saw"
+        ),
         Stage::Validated(done, all) => eprint!("\r\x1b[K{done} of {all} folds validated"),
     }
     let _ = io::stderr().flush(); // a line less on a broken terminal
@@ -143,7 +149,7 @@ fn default_cache() -> PathBuf {
 impl Failure {
     const fn code(&self) -> u8 {
         match self {
-            Self::OnnxRuntime(_) | Self::Fit(FitError::File { .. }) => UNAVAILABLE,
+            Self::Fit(FitError::OnnxRuntime(_) | FitError::File { .. }) => UNAVAILABLE,
             Self::Fit(FitError::Bundle(_)) => CONFIG,
             Self::NoPair => USAGE,
             Self::Fit(_) | Self::Log(_) | Self::NoLabels(_) => DATA,

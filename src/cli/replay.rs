@@ -78,7 +78,7 @@ impl Arguments {
             (_, None) => {}
             (Some(value), Some(most)) if value <= most => {}
             (Some(value), Some(most)) => {
-                refused.push(format!("{what} {} (allowed: {})", percent(value), percent(most)))
+                refused.push(format!("{what} {} (allowed: {})", percent(value), percent(most)));
             }
             (None, Some(_)) => refused.push(format!("{what} is not known")),
         };

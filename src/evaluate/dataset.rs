@@ -24,6 +24,17 @@ pub struct Dataset<R = BufReader<File>> {
     line: u64,
     bytes: u64,
     ended: bool,
+    prefer: Prefer,
+}
+
+/// Which truth counts where a row tells several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Prefer {
+    /// What models made of the prompt.
+    #[default]
+    Outcomes,
+    /// Its label.
+    Labels,
 }
 
 /// One prompt with what is known of it.
@@ -118,18 +129,27 @@ struct Keys {
 }
 
 impl Keys {
-    fn truth(&mut self) -> Option<Truth> {
+    fn truth(&mut self, prefer: Prefer) -> Option<Truth> {
+        match prefer {
+            Prefer::Outcomes => self.outcomes().or_else(|| self.label()),
+            Prefer::Labels => self.label().or_else(|| self.outcomes()),
+        }
+    }
+
+    fn label(&mut self) -> Option<Truth> {
+        [&mut self.label, &mut self.domain, &mut self.category].into_iter().find_map(Option::take).map(Truth::Label)
+    }
+
+    fn outcomes(&mut self) -> Option<Truth> {
         if let (Some(strong), Some(weak)) = (self.strong_correct, self.weak_correct) {
             return Some(Truth::Pair { strong, weak });
         }
-        if let Some(scores) = self.scores.take().filter(|scores| !scores.is_empty()) {
-            let answer = |(model, score)| {
-                let cost = self.cost_usd.get(&model).copied();
-                (model, Answer { score, cost })
-            };
-            return Some(Truth::Models(scores.into_iter().map(answer).collect()));
-        }
-        [&mut self.label, &mut self.domain, &mut self.category].into_iter().find_map(Option::take).map(Truth::Label)
+        let scores = self.scores.take().filter(|scores| !scores.is_empty())?;
+        let answer = |(model, score)| {
+            let cost = self.cost_usd.get(&model).copied();
+            (model, Answer { score, cost })
+        };
+        Some(Truth::Models(scores.into_iter().map(answer).collect()))
     }
 }
 
@@ -154,7 +174,14 @@ impl<R: BufRead> Dataset<R> {
     /// Reads rows from `reader`; `path` is what errors call it.
     pub fn new(path: &Path, reader: R) -> Self {
         let (hash, buffer) = (Sha256::new(), Vec::new());
-        Self { path: path.to_owned(), reader, hash, buffer, line: 0, bytes: 0, ended: false }
+        Self { path: path.to_owned(), reader, hash, buffer, line: 0, bytes: 0, ended: false, prefer: Prefer::default() }
+    }
+
+    /// Takes this truth first where a row tells several.
+    #[must_use]
+    pub fn preferring(mut self, prefer: Prefer) -> Self {
+        self.prefer = prefer;
+        self
     }
 
     /// Returns the sha256 of what was read so far: of the whole file once the rows have ended.
@@ -177,7 +204,7 @@ impl<R: BufRead> Dataset<R> {
         self.line += 1;
         self.bytes += read as u64;
         let mut keys: Keys = serde_json::from_slice(&self.buffer).map_err(|error| self.misshapen(&error))?;
-        let truth = keys.truth().ok_or_else(|| self.without_truth())?;
+        let truth = keys.truth(self.prefer).ok_or_else(|| self.without_truth())?;
         let Keys { prompt, contaminated, overlaps_heldout, features, logged_scores, .. } = keys;
         let features = features.map(|features| Features::from_logged(&features));
         let (line, end) = (self.line, self.bytes);

@@ -154,10 +154,8 @@ impl Engine {
     pub async fn score(&mut self, index: usize, text: &str) -> Result<Option<(Scores, Features)>, EngineError> {
         let features = features(text);
         let policy = self.policies.iter().nth(index);
-        let classifier = match policy.map(|policy| step(policy, &features, &Signals::default())) {
-            Some(Step::Need(Signal::Scores { classifier })) => classifier,
-            _ => return Ok(None),
-        };
+        let first = policy.map(|policy| step(policy, &features, &Signals::default()));
+        let Some(Step::Need(Signal::Scores { classifier })) = first else { return Ok(None) };
         let scores = self.classify(&classifier, text, &features).await?;
         Ok(Some((scores, features)))
     }

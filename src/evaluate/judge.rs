@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::EvaluateError;
 use super::dataset::{Row, Truth};
 use crate::classifier::{Ask, Classifier, HeadSpec};
+use crate::config::Name;
 use crate::features::{Features, TokenCounter};
 use crate::prompt::{Dialect, Prompt};
 use crate::scores::{Degraded, HeadScores, Scores, Source};
@@ -15,10 +16,12 @@ use crate::scores::{Degraded, HeadScores, Scores, Source};
 /// How long a prompt may take, its wait for those before it included; nobody is waiting behind a proxy here.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Asks one head of a classifier about rows.
+/// Asks one head of a classifier about rows, or one for each of several models.
 pub(super) struct Judge<'c> {
     pub(super) classifier: &'c Classifier,
     pub(super) head: &'c HeadSpec,
+    /// Models with the heads that say how likely each succeeds; empty when one head is asked.
+    pub(super) models: &'c [(String, Name)],
 }
 
 /// What became of one row.
@@ -28,6 +31,8 @@ pub(super) enum Outcome {
     Contaminated,
     /// Left out: there is no text to judge, so that a policy would not ask either.
     Blank,
+    /// Left out: the row's label is none of the head's.
+    Unknown(UnknownLabel),
     /// Judged, where the file says which label is right.
     Judged(Judgement),
     /// Ranked, where the file says how well models answer.
@@ -43,6 +48,17 @@ pub(super) struct Ranked {
     pub(super) truth: Truth,
     /// Characters of the prompt.
     pub(super) chars: usize,
+    /// How likely each model succeeds, where models have heads of their own.
+    pub(super) chances: Vec<f32>,
+}
+
+/// A label that the head does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UnknownLabel {
+    /// The line, from 1.
+    pub(super) line: u64,
+    /// The label.
+    pub(super) label: String,
 }
 
 /// A label beside the truth.
@@ -64,7 +80,13 @@ impl Judge<'_> {
         if row.contaminated {
             return Ok(Outcome::Contaminated);
         }
-        let truth = self.truth(row)?;
+        let truth = match &row.truth {
+            Truth::Label(label) => match self.head.label(label) {
+                Some(place) => Some(place),
+                None => return Ok(Outcome::Unknown(UnknownLabel { line: row.line, label: label.clone() })),
+            },
+            Truth::Pair { .. } | Truth::Models(_) => None,
+        };
         let judged = match self.logged(row).filter(|_| row.prompt.is_empty()) {
             Some(scores) => Ok(scores),
             None => self.scores(&row.prompt).await,
@@ -92,26 +114,25 @@ impl Judge<'_> {
         Some(Scores { source: Source::Encoder, heads: vec![head], tokens: 0, truncated_tokens: 0 })
     }
 
-    /// Returns the right label's place, if the row names a label.
-    fn truth(&self, row: &Row) -> Result<Option<usize>, EvaluateError> {
-        let Truth::Label(label) = &row.truth else { return Ok(None) };
-        self.head.label(label).map(Some).ok_or_else(|| self.unknown(row.line, label))
-    }
-
     fn ranked(&self, scores: &Scores, row: &Row) -> Result<Ranked, EvaluateError> {
-        let head = scores.head(self.head.name.as_str());
-        let head = head.ok_or(EvaluateError::Unscored { line: row.line, reason: "no_scores" })?;
-        Ok(Ranked {
-            score: head.level().unwrap_or_default(),
-            truth: row.truth.clone(),
-            chars: row.prompt.chars().count(),
-        })
+        let unscored = || EvaluateError::Unscored { line: row.line, reason: "no_scores" };
+        let chance = |(_, head): &(String, Name)| scores.head(head.as_str())?.probabilities.last().copied();
+        let chances = self.models.iter().map(chance).collect::<Option<Vec<f32>>>().ok_or_else(unscored)?;
+        let score = match self.models {
+            [] => scores.head(self.head.name.as_str()).ok_or_else(unscored)?.level().unwrap_or_default(),
+            // Which two models are to be told apart is known once all rows are.
+            _ => 0.0,
+        };
+        Ok(Ranked { score, truth: row.truth.clone(), chars: row.prompt.chars().count(), chances })
     }
 
     async fn scores(&self, text: &str) -> Result<Scores, Degraded> {
         let features = features(text);
-        let heads = std::slice::from_ref(&self.head.name);
-        let ask = Ask { text, features: &features, deadline: Instant::now() + PATIENCE, heads };
+        let heads: Vec<Name> = match self.models {
+            [] => vec![self.head.name.clone()],
+            models => models.iter().map(|(_, head)| head.clone()).collect(),
+        };
+        let ask = Ask { text, features: &features, deadline: Instant::now() + PATIENCE, heads: &heads };
         let scores = self.classifier.judge(ask).await?;
         // Scores that stood in for the encoder's are not what is evaluated.
         scores.source.degraded().map_or(Ok(scores), Err)
@@ -124,14 +145,17 @@ impl Judge<'_> {
         let (probabilities, chars) = (head.probabilities.clone(), row.prompt.chars().count());
         Ok(Judgement { truth, predicted, probabilities, chars })
     }
+}
 
-    fn unknown(&self, line: u64, label: &str) -> EvaluateError {
-        let labels = self.head.labels.iter().map(ToString::to_string);
-        let aliases = self.head.aliases.iter().map(|(alias, label)| format!("{alias} for {label}"));
+impl UnknownLabel {
+    /// Returns the error that names the labels that `head` has.
+    pub(super) fn error(self, head: &HeadSpec) -> EvaluateError {
+        let labels = head.labels.iter().map(ToString::to_string);
+        let aliases = head.aliases.iter().map(|(alias, label)| format!("{alias} for {label}"));
         EvaluateError::UnknownLabel {
-            line,
-            label: label.to_owned(),
-            head: self.head.name.to_string(),
+            line: self.line,
+            label: self.label,
+            head: head.name.to_string(),
             allowed: labels.chain(aliases).collect::<Vec<_>>().join(", "),
         }
     }

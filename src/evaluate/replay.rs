@@ -136,7 +136,7 @@ pub async fn replay(logs: &DecisionLogs, now: &mut Engine, against: &mut Engine)
     let outcomes = logs.outcomes()?;
     let mut tally = Tally { strong_wins: Some(0.0), ..Tally::default() };
     let mut lines = logs.lines();
-    while let Some(line) = lines.next() {
+    for line in &mut lines {
         let LogLine::Decision(logged) = line? else { continue };
         let (before, after) = (now.replay(&logged).await?, against.replay(&logged).await?);
         tally.add(&logged, (&before, &after), (&now.config, &against.config), &outcomes);

@@ -405,7 +405,7 @@ fn without_good_scores_a_threshold_falls_to_otherwise_or_the_strongest() {
 
 #[test]
 fn constraints_move_a_threshold_s_choice_up_the_ladder_first() {
-    let tools = Features { tools: 1, ..Features::default() };
+    let tools = features(|f| f.tools = 1);
 
     let decision = by_threshold(1, &tools, &wins("wins", 0.1));
 

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Serialize, Serializer};
 
 use super::context::{RequestContext, Route};
+use crate::classifier::Classifier;
 use crate::config::Name;
 use crate::features::{TABLE, Value};
 use crate::policy::By;
@@ -154,7 +155,7 @@ impl Decided {
             policy: &decision.policy,
             generation: self.snapshot.generation,
             classifier: self.routing.classifier.as_ref(),
-            bundle: classifier.map(|classifier| classifier.identity()).map(|identity| Bundle {
+            bundle: classifier.map(Classifier::identity).map(|identity| Bundle {
                 name: &identity.name,
                 version: &identity.version,
                 sha256: &identity.sha256,
@@ -192,7 +193,7 @@ impl Decided {
         }
     }
 
-    fn classifier(&self) -> Option<&crate::classifier::Classifier> {
+    fn classifier(&self) -> Option<&Classifier> {
         match self.snapshot.classifiers.get(self.routing.classifier.as_ref()?)? {
             ClassifierState::Ready(classifier) => Some(classifier),
             ClassifierState::Unavailable { .. } => None,

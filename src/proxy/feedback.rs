@@ -24,7 +24,7 @@ use crate::telemetry::{Entry, FeedbackKind, Metrics};
 pub const PATH: &str = "/v1/feedback";
 
 /// The largest body.
-const MAX_BYTES: usize = 16 << 10;
+pub const MAX_BYTES: usize = 16 << 10;
 
 /// The longest comment, in characters.
 const MAX_COMMENT: usize = 4096;
@@ -149,10 +149,8 @@ impl Proxy {
         let held = ctx.held.insert(Held::new(&self.admission, limits.max_bytes_in_flight));
         let limit = limits.max_body_bytes.min(MAX_BYTES);
         let body = intake::read_body(session, limit, limits.body_idle.0, held).await?;
-        let feedback = Feedback::parse(&body)?;
-        let answer = json!({"object": "feedback", "request_id": feedback.request_id, "accepted": true});
         let client = ctx.client.as_ref().map(|client| client.name().clone());
-        feedback.record(&ctx.snapshot, client.as_ref(), &self.metrics)?;
+        let answer = take(&body, &ctx.snapshot, client.as_ref(), &self.metrics)?;
         Ok(Some(answer.to_string().into()))
     }
 }
@@ -161,6 +159,17 @@ impl From<FeedbackError> for Rejection {
     fn from(error: FeedbackError) -> Self {
         Self::InvalidFeedback { error }
     }
+}
+
+/// Takes a body of feedback into the log of `snapshot` and returns the answer.
+///
+/// # Errors
+/// When it cannot be read, or there is no log that takes it.
+pub fn take(body: &[u8], snapshot: &Snapshot, client: Option<&Name>, metrics: &Metrics) -> Result<Value, Rejection> {
+    let feedback = Feedback::parse(body)?;
+    let answer = json!({"object": "feedback", "request_id": feedback.request_id, "accepted": true});
+    feedback.record(snapshot, client, metrics)?;
+    Ok(answer)
 }
 
 fn is_feedback(header: &RequestHeader) -> bool {

@@ -4,9 +4,7 @@
 //! whose key is for some policies only sees what those serve.
 
 use bytes::Bytes;
-use http::header;
 use pingora::Result;
-use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use serde_json::{Value, json};
 
@@ -61,12 +59,7 @@ pub(super) async fn send(session: &mut Session, ctx: &RequestContext, body: Byte
     if !session.as_downstream_mut().is_body_done() {
         session.set_keepalive(None); // what is left of a body must not be read as the next request
     }
-    let mut header = ResponseHeader::build(http::StatusCode::OK, Some(4))?;
-    header.insert_header(header::CONTENT_TYPE, "application/json")?;
-    header.insert_header(header::CONTENT_LENGTH, body.len())?;
-    answer::decorate(&mut header, ctx)?;
-    session.write_response_header(Box::new(header), false).await?;
-    session.write_response_body(Some(body), true).await
+    answer::send(session, ctx, http::StatusCode::OK, [], body).await
 }
 
 /// Returns the refusal of a model that is not there.

@@ -128,13 +128,17 @@ async fn feedback_joins_the_log_and_is_counted_by_kind() {
     let first = feedback(&gateway, json!({"request_id": id, "rating": "up", "correct": false})).await;
     let second = feedback(&gateway, json!({"request_id": "of-another-replica", "rating": 4})).await;
 
-    assert_eq!((first.status, second.status), (StatusCode::OK, StatusCode::OK));
+    let mut admin = Connection::open(gateway.admin, Framing::Length).await;
+    let word = json!({"request_id": "by-an-operator", "correct": 0.5}).to_string();
+    let third = admin.post(Framing::Length, "/v1/feedback", word).await;
+
+    assert_eq!([first.status, second.status, third.status], [StatusCode::OK; 3]);
     assert_eq!(first.json(), json!({"object": "feedback", "request_id": id, "accepted": true}));
     let metrics = get(gateway.admin, "/metrics").await;
     let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
     for series in [
         r#"feedback_total{kind="rating"} 2"#,
-        r#"feedback_total{kind="correct"} 1"#,
+        r#"feedback_total{kind="correct"} 2"#,
         r#"feedback_total{kind="comment"} 0"#,
     ] {
         assert!(metrics.contains(series), "{metrics}");
@@ -145,7 +149,7 @@ async fn feedback_joins_the_log_and_is_counted_by_kind() {
         (&lines[1]["request_id"], &lines[1]["rating"], &lines[1]["correct"]),
         (&json!(id), &json!(1.0), &json!(0.0))
     );
-    assert_eq!(lines[2]["rating"], 0.75);
+    assert_eq!((&lines[2]["rating"], &lines[3]["request_id"]), (&json!(0.75), &json!("by-an-operator")));
 }
 
 #[tokio::test]

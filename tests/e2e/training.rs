@@ -270,7 +270,7 @@ fn fit_learns_from_logs_without_text_through_their_features_alone() {
             &"--inputs",
             &inputs,
             &"--folds",
-            &"3",
+            &"2",
         ])
     };
 

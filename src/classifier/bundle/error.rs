@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::classifier::encoder::InferenceError;
-use crate::classifier::manifest::{Block, FILE, FORMAT, FormError};
+use crate::classifier::manifest::{Block, FILE, FORMAT, FormError, MixError};
 use crate::classifier::reference::ReferenceError;
 use crate::config::Name;
 
@@ -208,6 +208,14 @@ pub enum BundleError {
         head: Name,
         /// The manifest's value.
         value: f32,
+    },
+    /// A head cannot be the mixture, the vote or the hidden member that it says it is.
+    #[error("{FILE}: head `{head}` {problem}")]
+    Mix {
+        /// The head.
+        head: Name,
+        /// What is wrong with it.
+        problem: MixError,
     },
     /// A head cannot be the lexical form that it says it is.
     #[error("{FILE}: head `{head}` {problem}")]
