@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::log::LoggedDecision;
-use crate::classifier::{Bundle, BundleError, Classifier, Host, Runtime, RuntimeError};
+use crate::classifier::{Ask, Bundle, BundleError, Classifier, Host, Runtime, RuntimeError};
 use crate::config::{Cache, Config, Name, Problems};
 use crate::features::{Features, TokenCounter};
 use crate::policy::{Decision, Policy, PolicySet, RequestFacts, Signal, Signals, Step};
@@ -189,6 +189,8 @@ impl Engine {
     }
 
     async fn classify(&mut self, name: &Name, text: &str, features: &Features) -> Result<Scores, EngineError> {
+        // The cascade stops where it would while serving: when the heads that policies read are sure.
+        let heads: Vec<Name> = self.policies.heads_of(name).cloned().collect();
         let known = self.bundles.get_mut(name).ok_or(EngineError::Unscored { reason: Degraded::BundleUnavailable })?;
         if known.running.is_none() {
             let mut section = self.config.classifiers[name].clone();
@@ -201,7 +203,8 @@ impl Engine {
         let Some(classifier) = &known.running else {
             return Err(EngineError::Unscored { reason: Degraded::WorkerGone });
         };
-        let scores = classifier.classify(text, features, Instant::now() + PATIENCE).await;
+        let ask = Ask { text, features, deadline: Instant::now() + PATIENCE, heads: &heads };
+        let scores = classifier.judge(ask).await.and_then(|scores| scores.source.degraded().map_or(Ok(scores), Err));
         scores.map_err(|reason| EngineError::Unscored { reason })
     }
 }

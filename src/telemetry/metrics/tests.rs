@@ -29,6 +29,10 @@ fn touched() -> Metrics {
     metrics.log_dropped(DroppedLine::QueueFull, 1);
     metrics.feedback_given(FeedbackKind::Rating);
     metrics.degraded(&classifier, "deadline");
+    metrics.answered(&classifier, "encoder");
+    metrics.shadow(&classifier).compared(&"tier".into(), &"simple".into(), &"complex".into(), 0.0);
+    metrics.drift(&classifier).begin();
+    metrics.drift(&classifier).psi(&"score.tier".into(), 0.01);
     metrics.scored(&classifier, &"tier".into(), &"simple".into(), 0.8);
     metrics.set_models(&[ModelInfo {
         classifier: classifier.clone(),
@@ -66,6 +70,7 @@ fn the_names_types_and_labels_are_those_that_dashboards_rely_on() {
             "pointsman_baseline_cost_usd_total counter policy",
             "pointsman_broken_streams_total counter cause,model",
             "pointsman_build_info gauge version",
+            "pointsman_classifier_answers_total counter classifier,source",
             "pointsman_classifier_batch_size histogram",
             "pointsman_classifier_cache_total counter classifier,outcome",
             "pointsman_classifier_degraded_total counter classifier,reason",
@@ -74,6 +79,10 @@ fn the_names_types_and_labels_are_those_that_dashboards_rely_on() {
             "pointsman_classifier_queue_depth gauge classifier",
             "pointsman_classifier_queue_wait_seconds histogram",
             "pointsman_classifier_run_seconds histogram",
+            "pointsman_classifier_shadow_agreement_ratio gauge classifier,head",
+            "pointsman_classifier_shadow_cost_usd_total counter choice,classifier",
+            "pointsman_classifier_shadow_labels_total counter classifier,head,live,shadow",
+            "pointsman_classifier_shadow_prompts_total counter classifier,outcome",
             "pointsman_classifier_truncated_tokens histogram",
             "pointsman_client_requests_total counter client,outcome",
             "pointsman_config_last_reload_success_timestamp_seconds gauge",
@@ -84,6 +93,8 @@ fn the_names_types_and_labels_are_those_that_dashboards_rely_on() {
             "pointsman_decision_log_lines_total counter",
             "pointsman_decisions_total counter model,policy,reason",
             "pointsman_downstream_connections gauge",
+            "pointsman_drift_psi gauge classifier,signal",
+            "pointsman_drift_window_prompts gauge classifier",
             "pointsman_fallbacks_total counter cause,from,to",
             "pointsman_feedback_total counter kind",
             "pointsman_first_byte_seconds histogram model",
