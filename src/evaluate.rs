@@ -7,12 +7,16 @@
 mod baselines;
 mod binary;
 mod bootstrap;
+pub mod calibrate;
 mod calibration;
 mod classification;
 mod dataset;
+pub mod engine;
 mod judge;
+pub mod log;
 mod models;
 mod reference;
+pub mod replay;
 mod report;
 mod routing;
 mod routing_report;

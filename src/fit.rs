@@ -39,6 +39,10 @@ pub use self::validate::{Cascade, Validation, Validations};
 use crate::classifier::{Bundle, BundleError, Embedder, FeatureInputs, InferenceError, Runtime, RuntimeError};
 use crate::evaluate::{DataIdentity, DatasetError, Draws};
 
+/// What is said of rows out of a decision log that holds no prompts.
+const NO_TEXT: &str = "the rows hold no text, so there is nothing to embed (allowed: --inputs lexical, which then learns from \
+     the logged features alone, or a log with `text: true`)";
+
 /// What to fit from what.
 #[derive(Debug, Clone)]
 pub struct Fit {
@@ -127,6 +131,9 @@ impl Fit {
         let base_saw_data = report::mentions(&base.manifest().training, &examples.sha256);
         if base_saw_data {
             progress(Stage::BaseSawData);
+        }
+        if self.inputs != Inputs::Lexical && examples.rows.iter().any(|row| row.text.trim().is_empty()) {
+            return Err(self.refuse(NO_TEXT));
         }
         let runtime = self.inputs.embedding().then(Runtime::load).transpose()?;
         if let Some(runtime) = &runtime {

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::classifier::Ask;
 use crate::config::{Mode, Name};
-use crate::features::{Features, TokenCounter};
+use crate::features::Features;
 use crate::policy::{Decision, Policy, RequestFacts, Signal, Signals, Step};
 use crate::prompt::Prompt;
 use crate::scores::{Degraded, Scores};
@@ -24,7 +25,6 @@ use crate::telemetry::{Metrics, Stage};
 pub struct Router {
     current: ArcSwap<Snapshot>,
     metrics: Arc<Metrics>,
-    counter: TokenCounter,
 }
 
 /// What is to happen to a request.
@@ -59,7 +59,7 @@ pub struct Routing {
 /// Where a decision's time went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timings {
-    /// Counting tokens and measuring structure.
+    /// Reading the text's structure for the classifier; what rules ask for is measured while they decide.
     pub features: Duration,
     /// Waiting for scores, queue included.
     pub classify: Duration,
@@ -71,7 +71,7 @@ impl Router {
     /// Makes a router that serves `first`.
     #[must_use]
     pub fn new(first: Snapshot, metrics: Arc<Metrics>) -> Self {
-        Self { current: ArcSwap::from_pointee(first), metrics, counter: TokenCounter::default() }
+        Self { current: ArcSwap::from_pointee(first), metrics }
     }
 
     /// Returns the snapshot that serves now.
@@ -88,25 +88,30 @@ impl Router {
     /// Decides what happens to a request. Never fails: a classifier that cannot answer is a reason, not an error.
     ///
     /// Cancel-safe: dropping the future takes the prompt out of the classifier's queue.
-    pub async fn decide(&self, snapshot: &Snapshot, facts: &RequestFacts<'_>, prompt: &Prompt<'_>) -> Verdict {
+    /// `prompt` was read from `body`, which is kept to measure later what the decision did not need.
+    pub async fn decide(
+        &self,
+        snapshot: &Snapshot,
+        facts: &RequestFacts<'_>,
+        prompt: &Prompt<'_>,
+        body: &Bytes,
+    ) -> Verdict {
         let Some(policy) = snapshot.policies.find(facts) else { return Verdict::Pass { policy: None } };
         if policy.mode() == Mode::Off {
             return Verdict::Pass { policy: Some(policy.name().clone()) };
         }
-        Verdict::Route(Box::new(self.route(snapshot, policy, facts, prompt).await))
+        let features = Features::deferred(prompt, body);
+        Verdict::Route(Box::new(Self::route(snapshot, policy, facts, prompt, features).await))
     }
 
     async fn route(
-        &self,
         snapshot: &Snapshot,
         policy: &Policy,
         facts: &RequestFacts<'_>,
         prompt: &Prompt<'_>,
+        features: Features,
     ) -> Routing {
         let mut timings = Timings::default();
-        let started = Instant::now();
-        let features = Features::of(prompt, &self.counter);
-        timings.features = started.elapsed();
         let mut signals = Signals::default();
         let mut asked = None;
         loop {
@@ -121,6 +126,9 @@ impl Router {
                     return routing;
                 }
                 Step::Need(Signal::Scores { classifier }) => {
+                    let started = Instant::now();
+                    features.read_text(prompt);
+                    timings.features += started.elapsed();
                     let started = Instant::now();
                     signals.scores = Some(scores(snapshot, policy, &classifier, prompt, &features).await);
                     timings.classify += started.elapsed();

@@ -138,6 +138,15 @@ impl HeadScores {
         let (index, probability) = self.probabilities.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
         Some((self.labels.get(index)?, probability))
     }
+
+    /// Returns where the prompt stands on the scale of labels, from 0 for the first to 1 for the last: with two labels the
+    /// probability of the second. `None` only when the head has fewer than two.
+    #[must_use]
+    pub fn level(&self) -> Option<f64> {
+        let last = self.probabilities.len().checked_sub(1).filter(|last| *last > 0)?;
+        let weighted = self.probabilities.iter().enumerate().map(|(index, p)| index as f64 * f64::from(*p));
+        Some(weighted.sum::<f64>() / last as f64)
+    }
 }
 
 #[cfg(test)]
@@ -159,6 +168,18 @@ mod tests {
         let (label, probability) = head.top().expect("three labels");
 
         assert_eq!((&**label, probability), ("medium", 0.7));
+    }
+
+    #[test]
+    fn the_level_of_two_labels_is_the_second_s_probability_and_of_three_the_expected_place() {
+        let two = HeadScores {
+            labels: ["weak", "strong"].map(Arc::from).into(),
+            probabilities: vec![0.75, 0.25],
+            ..tier([0.0; 3])
+        };
+
+        assert_eq!(two.level(), Some(0.25));
+        assert_eq!(tier([0.25, 0.25, 0.5]).level(), Some(0.625));
     }
 
     #[test]

@@ -13,10 +13,10 @@ use std::sync::{Arc, OnceLock};
 use crate::certificates::Certificate;
 use crate::classifier::{BundleError, Classifier, Runtime};
 use crate::clients::Clients;
-use crate::config::{Config, Credential, KeyPath, Name, Problem, Problems};
+use crate::config::{Config, Credential, KeyPath, KeySource, Name, Problem, Problems, Secret};
 use crate::policy::PolicySet;
 use crate::scores::Degraded;
-use crate::telemetry::Metrics;
+use crate::telemetry::{DecisionLog, Metrics};
 use crate::upstream::{Surroundings, Upstreams};
 
 pub use self::shadow::{Decided, Shadow, Ticket};
@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub clients: Arc<Clients>,
     /// What the listeners with TLS show, by the listener's index.
     pub certificates: Vec<Option<Certificate>>,
+    /// Where decisions are written, if anywhere.
+    pub decision_log: Option<DecisionLog>,
     /// Who judges.
     pub classifiers: BTreeMap<Name, ClassifierState>,
     /// Who judges beside them, for comparison.
@@ -87,6 +89,9 @@ pub enum BuildError {
         /// What an operator has to mend.
         detail: String,
     },
+    /// The decision log's writer does not start.
+    #[error("cannot start a thread")]
+    Thread(#[from] std::io::Error),
     /// A classifier that serves now would be lost.
     #[error("classifiers.{name}.bundle: {source}")]
     Classifier {
@@ -106,7 +111,7 @@ impl Snapshot {
             config.providers.values().any(|provider| {
                 let has_authorities = provider.tls.as_ref().is_some_and(|tls| tls.ca.is_some());
                 has_authorities || matches!(provider.credential, Credential::File(_))
-            })
+            }) || config.decision_log.as_ref().is_some_and(|log| matches!(log.hash_key, Some(KeySource::File(_))))
         };
         self.config.same_text(&next.config)
             && !has_key_file(&next.config)
@@ -126,7 +131,7 @@ impl Snapshot {
     /// classifiers under the next generation, and the certificates that serve, which nobody wants older.
     #[must_use]
     pub fn again(&self, serving: &Self) -> Self {
-        let Self { config, policies, upstreams, clients, classifiers, shadows, .. } = self;
+        let Self { config, policies, upstreams, clients, classifiers, shadows, decision_log, .. } = self;
         Self {
             generation: serving.generation + 1,
             config: Arc::clone(config),
@@ -134,6 +139,7 @@ impl Snapshot {
             upstreams: Arc::clone(upstreams),
             clients: Arc::clone(clients),
             certificates: serving.certificates.clone(),
+            decision_log: decision_log.clone(),
             classifiers: classifiers.clone(),
             shadows: shadows.clone(),
         }
@@ -165,6 +171,7 @@ impl Builder {
             let mut more = PolicySet::compile(config).err().unwrap_or_default();
             more.extend(Upstreams::check(config, &self.surroundings()));
             more.extend(self.certificates(config).err().unwrap_or_default());
+            more.extend(self.log_secret(config).err());
             // What validation found wrong with an address, building it finds again.
             more.retain(|problem| problems.iter().all(|known| known.path != problem.path));
             problems = problems.and(more);
@@ -201,6 +208,7 @@ impl Builder {
         }
         let clients = Clients::build(config.clients.as_ref(), previous.map(|snapshot| &*snapshot.clients));
         let certificates = self.certificates(&config).map_err(|problems| self.problems(problems))?;
+        let decision_log = self.decision_log(&config, previous)?;
         let before = previous.map(|snapshot| &*snapshot.upstreams);
         // Last, because new peers show in the metrics from here on.
         let upstreams = Upstreams::build(&config, &self.surroundings(), &self.metrics, before)
@@ -209,7 +217,17 @@ impl Builder {
         let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
         let config = Arc::new(config);
         let (policies, upstreams, clients) = (Arc::new(policies), Arc::new(upstreams), Arc::new(clients));
-        Ok(Snapshot { generation, config, policies, upstreams, clients, certificates, classifiers, shadows })
+        Ok(Snapshot {
+            generation,
+            config,
+            policies,
+            upstreams,
+            clients,
+            certificates,
+            decision_log,
+            classifiers,
+            shadows,
+        })
     }
 
     /// Returns the folder that relative paths start at.
@@ -234,6 +252,27 @@ impl Builder {
             }));
         }
         if problems.is_empty() { Ok(certificates) } else { Err(problems) }
+    }
+
+    fn log_secret(&self, config: &Config) -> Result<Option<Secret>, Problem> {
+        let Some(log) = &config.decision_log else { return Ok(None) };
+        log.secret(&*self.environment, self.base_dir()).map_err(|message| {
+            let path = KeyPath::root().key("decision_log").key("hash_key");
+            config.problem(&path, message.as_str()).unwrap_or_else(|| Problem::new(&path, message))
+        })
+    }
+
+    /// Takes the log over that writes the same; a key in a file may have become another.
+    fn decision_log(&self, config: &Config, previous: Option<&Snapshot>) -> Result<Option<DecisionLog>, BuildError> {
+        let Some(section) = &config.decision_log else { return Ok(None) };
+        let same = previous.filter(|snapshot| snapshot.config.decision_log.as_ref() == Some(section));
+        if let Some(log) = same.and_then(|snapshot| snapshot.decision_log.clone())
+            && !matches!(section.hash_key, Some(KeySource::File(_)))
+        {
+            return Ok(Some(log));
+        }
+        let secret = self.log_secret(config).map_err(|problem| self.problems(vec![problem]))?;
+        Ok(Some(DecisionLog::start(section, secret.as_ref(), self.base_dir(), &self.metrics)?))
     }
 
     fn problems(&self, problems: Vec<Problem>) -> Problems {

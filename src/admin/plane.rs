@@ -12,8 +12,8 @@ use super::state::{AdminError, ClassifierState, LastReload, Phase, Plane, Readin
 use crate::config::Name;
 use crate::policy::RequestFacts;
 use crate::prompt::{Dialect, Prompt};
-use crate::proxy::Draining;
 use crate::proxy::rejection::Rejection;
+use crate::proxy::{Draining, feedback};
 use crate::reload::{Reloaded, Reloader};
 use crate::router::Verdict;
 use crate::snapshot::{self, Snapshot};
@@ -49,6 +49,10 @@ impl Plane for Process {
         serde_json::to_value(&*self.reloader.router().snapshot().config).unwrap_or_default()
     }
 
+    fn virtual_model(&self) -> Option<String> {
+        self.reloader.router().snapshot().config.virtual_models().next().map(str::to_owned)
+    }
+
     fn generation(&self) -> u64 {
         self.reloader.router().snapshot().generation
     }
@@ -63,7 +67,7 @@ impl Plane for Process {
         let dialect = Dialect::of_path(path).ok_or(Rejection::PathNotFound)?;
         let prompt = Prompt::parse(dialect, &body).map_err(Rejection::from)?;
         let facts = RequestFacts { model: &prompt.model, path, header: &|name| headers.get(name)?.to_str().ok() };
-        match router.decide(&snapshot, &facts, &prompt).await {
+        match router.decide(&snapshot, &facts, &prompt, &body).await {
             Verdict::Route(routing) => Ok(routing.explain(&snapshot)),
             Verdict::Pass { policy } => Ok(json!({
                 "model": null,
@@ -73,6 +77,10 @@ impl Plane for Process {
                 "generation": snapshot.generation,
             })),
         }
+    }
+
+    fn feedback(&self, body: &[u8]) -> Result<Value, AdminError> {
+        Ok(feedback::take(body, &self.reloader.router().snapshot(), None, &self.metrics)?)
     }
 
     async fn reload(&self) -> Result<Value, AdminError> {

@@ -25,6 +25,9 @@ pub trait Plane: Send + Sync + 'static {
     /// Returns the configuration that serves; holds no secrets, only where they come from.
     fn config(&self) -> Value;
 
+    /// Returns the first model that clients can ask for by an exact name and a policy decides for.
+    fn virtual_model(&self) -> Option<String>;
+
     /// Returns the generation of configuration and weights that serves.
     fn generation(&self) -> u64;
 
@@ -38,6 +41,12 @@ pub trait Plane: Send + Sync + 'static {
     /// # Errors
     /// What the data plane would have answered the request with.
     async fn decide(&self, path: &str, headers: &HeaderMap, body: Bytes) -> Result<Value, AdminError>;
+
+    /// Takes a word on an answer into the decision log, as the data plane does.
+    ///
+    /// # Errors
+    /// What the data plane would have answered.
+    fn feedback(&self, body: &[u8]) -> Result<Value, AdminError>;
 
     /// Reads the configuration again and swaps to it.
     ///

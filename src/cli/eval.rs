@@ -8,8 +8,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use super::from_log::FromLog;
 use super::{CONFIG, DATA, UNAVAILABLE, USAGE, fail};
 use crate::classifier::{Host, Runtime, RuntimeError};
+use crate::evaluate::log::rows::ExportError;
 use crate::evaluate::{EvaluateError, Evaluation, Progress, Report};
 use crate::telemetry::Metrics;
 
@@ -24,8 +26,10 @@ pub(super) struct Arguments {
     head: String,
     /// JSON lines with `prompt` and one of `label`, `strong_correct` and `weak_correct`, or `scores` by model (with
     /// `cost_usd`); rows that say `contaminated: true` are left out.
-    #[arg(long, value_name = "FILE")]
-    data: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "from_log")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    log: FromLog,
     /// Decides the draws of the bootstrap intervals.
     #[arg(long, value_name = "N", default_value_t = 7)]
     seed: u64,
@@ -45,6 +49,8 @@ enum EvalError {
     Runtime(#[source] io::Error),
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
+    #[error(transparent)]
+    Log(#[from] ExportError),
     #[error("cannot write the report into `{}`", folder.display())]
     Page { folder: PathBuf, source: io::Error },
 }
@@ -72,11 +78,12 @@ fn say(text: &str) -> ExitCode {
 }
 
 fn evaluate(arguments: &Arguments) -> Result<Report, EvalError> {
+    let rows = arguments.log.rows(arguments.data.as_deref(), &arguments.log.wanted())?;
     let host = Host { base_dir: PathBuf::new(), runtime: Runtime::load()?, metrics: Arc::new(Metrics::new()) };
     let evaluation = Evaluation::new(&arguments.bundle, &arguments.head, &host)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(EvalError::Runtime)?;
     let mut line = ProgressLine { terminal: io::stderr().is_terminal(), percent: None };
-    let report = runtime.block_on(evaluation.run(&arguments.data, arguments.seed, |progress| line.show(progress)));
+    let report = runtime.block_on(evaluation.run(rows.path(), arguments.seed, |progress| line.show(progress)));
     line.clear();
     Ok(report?)
 }
@@ -95,7 +102,7 @@ impl EvalError {
             Self::OnnxRuntime(_) | Self::Runtime(_) | Self::Page { .. } => UNAVAILABLE,
             Self::Evaluate(EvaluateError::Bundle(_)) => CONFIG,
             Self::Evaluate(EvaluateError::UnknownHead { .. }) => USAGE,
-            Self::Evaluate(_) => DATA,
+            Self::Evaluate(_) | Self::Log(_) => DATA,
         }
     }
 }

@@ -5,7 +5,9 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{CONFIG, DATA, UNAVAILABLE, fail};
+use super::from_log::{FromLog, Rows};
+use super::{CONFIG, DATA, UNAVAILABLE, USAGE, fail};
+use crate::evaluate::log::rows::{ExportError, Wanted};
 use crate::fit::{Fit, FitError, FitReport, Inputs, Stage, Task};
 
 /// What `fit` can be asked for.
@@ -18,8 +20,10 @@ pub(super) struct Arguments {
     #[arg(long, value_enum)]
     task: TaskName,
     /// JSON lines with `prompt` and what the task needs: `label` or `domain`, `strong_correct` and `weak_correct`, or `scores`.
-    #[arg(long, value_name = "FILE")]
-    data: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "from_log")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    log: FromLog,
     /// Where the new bundle goes.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -62,6 +66,18 @@ enum InputsName {
     Dense,
 }
 
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Fit(#[from] FitError),
+    #[error(transparent)]
+    Log(#[from] ExportError),
+    #[error("decision logs hold outcomes and no labels, so they cannot teach `{}` (allowed: strong_weak, success; `pointsman label` makes labels)", .0.as_str())]
+    NoLabels(Task),
+    #[error("--from-log needs --strong and --weak for the task strong_weak")]
+    NoPair,
+}
+
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match fit(arguments) {
         Ok(report) => {
@@ -70,16 +86,17 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
                 writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&report).expect("a report is plain data"));
             ExitCode::SUCCESS
         }
-        Err(error) => fail(&error, code(&error)),
+        Err(error) => fail(&error, error.code()),
     }
 }
 
-fn fit(arguments: &Arguments) -> Result<FitReport, FitError> {
+fn fit(arguments: &Arguments) -> Result<FitReport, Failure> {
+    let rows = rows(arguments)?;
     let fit = Fit {
         base: arguments.base.clone(),
         task: arguments.task.into(),
         inputs: arguments.inputs.into(),
-        data: arguments.data.clone(),
+        data: rows.path().to_owned(),
         out: arguments.out.clone(),
         cache: arguments.cache.clone().unwrap_or_else(default_cache),
         seed: arguments.seed,
@@ -97,6 +114,17 @@ fn fit(arguments: &Arguments) -> Result<FitReport, FitError> {
         eprint!("\r\x1b[K");
     }
     Ok(report)
+}
+
+fn rows(arguments: &Arguments) -> Result<Rows, Failure> {
+    let task = Task::from(arguments.task);
+    let wanted = match (task, arguments.log.wanted()) {
+        (Task::StrongWeak, Wanted::Models) if arguments.log.is_given() => return Err(Failure::NoPair),
+        (Task::Tier | Task::Domain, _) if arguments.log.is_given() => return Err(Failure::NoLabels(task)),
+        (Task::Success, _) => Wanted::Models,
+        (_, wanted) => wanted,
+    };
+    Ok(arguments.log.rows(arguments.data.as_deref(), &wanted)?)
 }
 
 fn show(stage: Stage) {
@@ -118,11 +146,14 @@ fn default_cache() -> PathBuf {
     base.unwrap_or_else(env::temp_dir).join("pointsman")
 }
 
-const fn code(error: &FitError) -> u8 {
-    match error {
-        FitError::OnnxRuntime(_) | FitError::File { .. } => UNAVAILABLE,
-        FitError::Bundle(_) => CONFIG,
-        _ => DATA,
+impl Failure {
+    const fn code(&self) -> u8 {
+        match self {
+            Self::Fit(FitError::OnnxRuntime(_) | FitError::File { .. }) => UNAVAILABLE,
+            Self::Fit(FitError::Bundle(_)) => CONFIG,
+            Self::NoPair => USAGE,
+            Self::Fit(_) | Self::Log(_) | Self::NoLabels(_) => DATA,
+        }
     }
 }
 

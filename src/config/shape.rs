@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::decision_log::DecisionLog;
 use super::edge::{Clients, Limits, Listeners, Upgrade};
 use super::load::Source;
 use super::pool::{Balance, Breaker, HealthCheck, Http, Tls};
+use super::threshold::Threshold;
 use super::values::{self, Glob, Ladder, Name, Ratio, Span};
 
 /// The whole file.
@@ -35,6 +37,9 @@ pub struct Config {
     /// How far a request is tried again when an upstream fails it.
     #[serde(default)]
     pub retry: Retry,
+    /// Where decisions and feedback are written; without this key nowhere.
+    #[serde(default)]
+    pub decision_log: Option<DecisionLog>,
     /// Where requests go that no policy matches; without it they get a 404.
     #[serde(default)]
     pub default_provider: Option<Name>,
@@ -142,8 +147,12 @@ pub struct Timeouts {
     pub connect: Span,
     /// From the request's last byte to the answer's first. Default 60s.
     pub first_byte: Span,
-    /// Between two reads of an answer. Default 120s.
+    /// The longest pause within an answer. Default 120s. For requests that are not read but passed on, it is no shorter than
+    /// `first_byte`.
     pub idle: Span,
+    /// From the beginning of an attempt to the end of its answer. None by default. Not for requests that are passed on
+    /// unread.
+    pub total: Option<Span>,
 }
 
 /// A model that a decision may choose.
@@ -386,6 +395,8 @@ pub struct Rule {
 pub enum Strategy {
     /// By the label of a classifier's head.
     Tiers(Tiers),
+    /// By the score of a classifier's head.
+    Threshold(Threshold),
 }
 
 /// [`Strategy`] as it is read: serde's `tag` would lose the places of everything in it, see [`super::read`].
@@ -393,6 +404,7 @@ pub enum Strategy {
 #[serde(rename = "kind", rename_all = "snake_case")]
 enum ReadStrategy {
     Tiers(Tiers),
+    Threshold(Threshold),
 }
 
 /// A model for each label of a head.
@@ -420,6 +432,7 @@ impl From<ReadStrategy> for Strategy {
     fn from(strategy: ReadStrategy) -> Self {
         match strategy {
             ReadStrategy::Tiers(tiers) => Self::Tiers(tiers),
+            ReadStrategy::Threshold(threshold) => Self::Threshold(threshold),
         }
     }
 }
@@ -449,7 +462,7 @@ impl Default for Retry {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect: Span::from_secs(2), first_byte: Span::from_secs(60), idle: Span::from_secs(120) }
+        Self { connect: Span::from_secs(2), first_byte: Span::from_secs(60), idle: Span::from_secs(120), total: None }
     }
 }
 
@@ -524,6 +537,36 @@ impl Classifier {
 
     fn default_workers() -> usize {
         1
+    }
+}
+
+impl Strategy {
+    /// Returns the models that it chooses between, from the lowest tier up; a model may stand there more than once.
+    #[must_use]
+    pub fn ladder(&self) -> Vec<Name> {
+        match self {
+            Self::Tiers(tiers) => tiers.tiers.iter().map(|(_, model)| model.clone()).collect(),
+            Self::Threshold(threshold) => threshold.rungs().into_iter().map(|rung| rung.model).collect(),
+        }
+    }
+
+    /// Returns the model that serves when the classifier does not. `None` only where validation refuses.
+    #[must_use]
+    pub fn otherwise(&self) -> Option<Name> {
+        match self {
+            Self::Tiers(tiers) => Some(tiers.otherwise.clone()),
+            Self::Threshold(threshold) => threshold.otherwise.clone().or_else(|| self.ladder().pop()),
+        }
+    }
+
+    /// Returns the classifier that it asks, and the head that it reads.
+    #[must_use]
+    pub const fn asks(&self) -> (&Name, &Name) {
+        match self {
+            Self::Tiers(Tiers { classifier, head, .. }) | Self::Threshold(Threshold { classifier, head, .. }) => {
+                (classifier, head)
+            }
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! What the shape cannot say: references, bounds, addresses. Finds every problem, stops at none.
 
+mod decision_log;
 mod edge;
 mod pool;
+mod threshold;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -76,6 +78,9 @@ impl Checker<'_> {
         self.limits();
         self.clients();
         self.retry(&root("retry"), &config.retry);
+        if let Some(log) = &config.decision_log {
+            self.decision_log(log);
+        }
         if let Some(name) = &config.default_provider {
             self.reference(&root("default_provider"), name, "providers", "provider");
         }
@@ -99,8 +104,9 @@ impl Checker<'_> {
                 self.wrong(&path.key("peers").index(index), message);
             }
         }
-        let Timeouts { connect, first_byte, idle } = provider.timeouts;
-        for (key, span) in [("connect", connect), ("first_byte", first_byte), ("idle", idle)] {
+        let Timeouts { connect, first_byte, idle, total } = provider.timeouts;
+        let timeouts = [("connect", connect), ("first_byte", first_byte), ("idle", idle)];
+        for (key, span) in timeouts.into_iter().chain(total.map(|total| ("total", total))) {
             self.span(&path.key("timeouts").key(key), span, TIMEOUT);
         }
         self.credential(&path.key("credential"), &provider.credential);
@@ -237,6 +243,7 @@ impl Checker<'_> {
         }
         match &policy.strategy {
             Strategy::Tiers(tiers) => self.tiers(&path.key("strategy"), tiers),
+            Strategy::Threshold(threshold) => self.threshold(&path.key("strategy"), threshold),
         }
     }
 

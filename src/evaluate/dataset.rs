@@ -10,7 +10,10 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+
+use crate::features::Features;
 
 /// A file of labelled prompts: an iterator over its rows that stops after the first error.
 pub struct Dataset<R = BufReader<File>> {
@@ -45,6 +48,10 @@ pub struct Row {
     pub prompt: String,
     /// What is right.
     pub truth: Truth,
+    /// The features of the whole request, where a decision log kept them.
+    pub features: Option<Features>,
+    /// What a classifier said then, head to label to probability, where a decision log kept it.
+    pub logged_scores: Option<BTreeMap<String, BTreeMap<String, f32>>>,
     /// Whether the row also stands in a held-out set and must not count.
     pub contaminated: bool,
     /// Whether the row shares text with a held-out set: it may be judged, but nothing may learn from it.
@@ -117,6 +124,8 @@ struct Keys {
     contaminated: bool,
     #[serde(default)]
     overlaps_heldout: bool,
+    features: Option<Map<String, Value>>,
+    logged_scores: Option<BTreeMap<String, BTreeMap<String, f32>>>,
 }
 
 impl Keys {
@@ -196,8 +205,10 @@ impl<R: BufRead> Dataset<R> {
         self.bytes += read as u64;
         let mut keys: Keys = serde_json::from_slice(&self.buffer).map_err(|error| self.misshapen(&error))?;
         let truth = keys.truth(self.prefer).ok_or_else(|| self.without_truth())?;
-        let Keys { prompt, contaminated, overlaps_heldout, .. } = keys;
-        Ok(Some(Row { line: self.line, end: self.bytes, prompt, truth, contaminated, overlaps_heldout }))
+        let Keys { prompt, contaminated, overlaps_heldout, features, logged_scores, .. } = keys;
+        let features = features.map(|features| Features::from_logged(&features));
+        let (line, end) = (self.line, self.bytes);
+        Ok(Some(Row { line, end, prompt, truth, features, logged_scores, contaminated, overlaps_heldout }))
     }
 
     fn without_truth(&self) -> DatasetError {

@@ -11,7 +11,7 @@ use crate::classifier::{Ask, Classifier, HeadSpec};
 use crate::config::Name;
 use crate::features::{Features, TokenCounter};
 use crate::prompt::{Dialect, Prompt};
-use crate::scores::{Degraded, Scores};
+use crate::scores::{Degraded, HeadScores, Scores, Source};
 
 /// How long a prompt may take, its wait for those before it included; nobody is waiting behind a proxy here.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);
@@ -87,7 +87,11 @@ impl Judge<'_> {
             },
             Truth::Pair { .. } | Truth::Models(_) => None,
         };
-        let scores = match self.scores(&row.prompt).await {
+        let judged = match self.logged(row).filter(|_| row.prompt.is_empty()) {
+            Some(scores) => Ok(scores),
+            None => self.scores(&row.prompt).await,
+        };
+        let scores = match judged {
             Ok(scores) => scores,
             Err(Degraded::NoText) => return Ok(Outcome::Blank),
             Err(reason) => return Err(EvaluateError::Unscored { line: row.line, reason: reason.as_str() }),
@@ -98,12 +102,24 @@ impl Judge<'_> {
         }
     }
 
+    /// Returns what the head said when the request was decided.
+    fn logged(&self, row: &Row) -> Option<Scores> {
+        let (name, probabilities) = row.logged_scores.as_ref()?.get_key_value(self.head.name.as_str())?;
+        let in_order = self.head.labels.iter().map(|label| probabilities.get(label.as_str()).copied());
+        let head = HeadScores {
+            head: name.as_str().into(),
+            labels: self.head.labels.iter().map(|label| label.as_str().into()).collect(),
+            probabilities: in_order.collect::<Option<_>>()?,
+        };
+        Some(Scores { source: Source::Encoder, heads: vec![head], tokens: 0, truncated_tokens: 0 })
+    }
+
     fn ranked(&self, scores: &Scores, row: &Row) -> Result<Ranked, EvaluateError> {
         let unscored = || EvaluateError::Unscored { line: row.line, reason: "no_scores" };
         let chance = |(_, head): &(String, Name)| scores.head(head.as_str())?.probabilities.last().copied();
         let chances = self.models.iter().map(chance).collect::<Option<Vec<f32>>>().ok_or_else(unscored)?;
         let score = match self.models {
-            [] => level(&scores.head(self.head.name.as_str()).ok_or_else(unscored)?.probabilities),
+            [] => scores.head(self.head.name.as_str()).ok_or_else(unscored)?.level().unwrap_or_default(),
             // Which two models are to be told apart is known once all rows are.
             _ => 0.0,
         };
@@ -150,22 +166,4 @@ pub(super) fn features(text: &str) -> Features {
     let body = json!({"model": "evaluate", "messages": [{"role": "user", "content": text}]}).to_string();
     let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a body of our own parses");
     Features::of(&prompt, &TokenCounter::new())
-}
-
-/// Returns the expected place on the scale of labels, from 0 for the first to 1 for the last: with two labels the
-/// probability of the second.
-fn level(probabilities: &[f32]) -> f64 {
-    let last = probabilities.len().saturating_sub(1).max(1) as f64;
-    probabilities.iter().enumerate().map(|(index, p)| index as f64 * f64::from(*p)).sum::<f64>() / last
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_head_of_two_labels_routes_by_the_second_and_one_of_three_by_the_expected_one() {
-        assert_eq!(level(&[0.75, 0.25]), 0.25);
-        assert_eq!(level(&[0.25, 0.25, 0.5]), 0.625);
-    }
 }

@@ -48,13 +48,15 @@ impl Examples {
         let (mut rows, mut left_out) = (Vec::new(), 0);
         for row in &mut dataset {
             let row = row?;
-            if row.contaminated || row.overlaps_heldout || row.prompt.trim().is_empty() {
+            let is_blank = row.prompt.trim().is_empty();
+            if row.contaminated || row.overlaps_heldout || (is_blank && row.features.is_none()) {
                 left_out += 1;
                 continue;
             }
             rows.push(Example {
-                group: group(&row.prompt),
-                features: features(&row.prompt),
+                // Rows of a decision log without text are one for each prompt already.
+                group: if is_blank { row.line } else { group(&row.prompt) },
+                features: row.features.unwrap_or_else(|| features(&row.prompt)),
                 ngrams: Ngrams::of(&bundle.tokenizer().budget().excerpt(&row.prompt)),
                 embedding: Vec::new(),
                 text: row.prompt,

@@ -1,4 +1,6 @@
-//! How a model is chosen when no rule did: `tiers`, by the label of a classifier's head.
+//! How a model is chosen when no rule did: `tiers`, by the label of a classifier's head, or `threshold`, by its score.
+
+mod threshold;
 
 use std::sync::Arc;
 
@@ -6,6 +8,16 @@ use super::decision::{By, Choice, Reason};
 use super::{Signal, Signals};
 use crate::config::{self, KeyPath, Ladder, Name, nearest};
 use crate::scores::HeadScores;
+
+use self::threshold::Threshold;
+pub(super) use self::threshold::head_problems;
+
+/// How a model is chosen when no rule did.
+#[derive(Debug)]
+pub(super) enum Strategy {
+    Tiers(Tiers),
+    Threshold(Threshold),
+}
 
 /// A model for each label.
 #[derive(Debug)]
@@ -18,8 +30,43 @@ pub(super) struct Tiers {
     otherwise: Name,
 }
 
+impl Strategy {
+    /// `otherwise` is the model that stands in where the strategy abstains.
+    pub(super) fn new(config: &config::Strategy, otherwise: Name) -> Self {
+        match config {
+            config::Strategy::Tiers(tiers) => Self::Tiers(Tiers::new(tiers)),
+            config::Strategy::Threshold(threshold) => Self::Threshold(Threshold::new(threshold, otherwise)),
+        }
+    }
+
+    /// Returns whether it reads scores of `classifier`.
+    pub(super) fn asks(&self, classifier: &Name) -> bool {
+        let asked = match self {
+            Self::Tiers(tiers) => &tiers.classifier,
+            Self::Threshold(threshold) => threshold.classifier(),
+        };
+        asked == classifier
+    }
+
+    /// Returns the heads that it reads.
+    pub(super) const fn heads(&self) -> &[Name] {
+        match self {
+            Self::Tiers(tiers) => std::slice::from_ref(&tiers.head),
+            Self::Threshold(threshold) => std::slice::from_ref(threshold.head()),
+        }
+    }
+
+    /// Chooses, or names the signal that it needs.
+    pub(super) fn choose(&self, signals: &Signals) -> Result<Choice, Signal> {
+        match self {
+            Self::Tiers(tiers) => tiers.choose(signals),
+            Self::Threshold(threshold) => threshold.choose(signals),
+        }
+    }
+}
+
 impl Tiers {
-    pub(super) fn new(config: &config::Tiers) -> Self {
+    fn new(config: &config::Tiers) -> Self {
         Self {
             classifier: config.classifier.clone(),
             head: config.head.clone(),
@@ -30,16 +77,8 @@ impl Tiers {
         }
     }
 
-    pub(super) fn asks(&self, classifier: &Name) -> bool {
-        self.classifier == *classifier
-    }
-
-    pub(super) const fn heads(&self) -> &[Name] {
-        std::slice::from_ref(&self.head)
-    }
-
     /// Chooses by the scores, or asks for them.
-    pub(super) fn choose(&self, signals: &Signals) -> Result<Choice, Signal> {
+    fn choose(&self, signals: &Signals) -> Result<Choice, Signal> {
         match &signals.scores {
             None => Err(Signal::Scores { classifier: self.classifier.clone() }),
             Some(Err(degraded)) => Ok(self.abstain(Reason::Degraded(*degraded))),
@@ -69,7 +108,7 @@ impl Tiers {
 
     fn abstain(&self, reason: Reason) -> Choice {
         let by = By::Strategy("tiers");
-        Choice { model: self.otherwise.clone(), rung: None, by, reason, label: None, score: None }
+        Choice { model: self.otherwise.clone(), rung: None, by, reason, label: None, score: None, flip: None }
     }
 }
 

@@ -10,9 +10,10 @@ use crate::snapshot::Snapshot;
 impl Routing {
     /// Returns the decision and all that went into it, as one JSON object.
     ///
-    /// `model`, `policy`, `rule` (its position) or `strategy` (its kind), `reason`, `label`, `score`, `scores` (head to
-    /// label to probability; null when the classifier was not asked or gave none), `source` (`encoder`, `lexical` or
-    /// `lexical_fallback`), `degraded` (why the encoder did not answer, if it should have), `features`,
+    /// `model`, `policy`, `rule` (its position) or `strategy` (its kind), `reason`, `label`, `score`, `flip` (the nearest
+    /// threshold and the model beyond it), `scores` (head to label to probability; null when the classifier was not asked
+    /// or gave none), `source` (`encoder`, `lexical` or `lexical_fallback`), `degraded` (why the encoder did not answer, if
+    /// it should have), `features`,
     /// `truncated_tokens`, `rules`, `candidates`, `fallback`, `generation`, `timings_us`.
     #[must_use]
     pub fn explain(&self, snapshot: &Snapshot) -> Value {
@@ -30,6 +31,7 @@ impl Routing {
             "reason": decision.reason,
             "label": decision.label,
             "score": decision.score,
+            "flip": decision.flip,
             "scores": scores.map(by_head),
             "source": scores.map(|scores| scores.source),
             "degraded": self.degraded(),

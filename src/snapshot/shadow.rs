@@ -28,6 +28,8 @@ const QUEUE: usize = 16;
 const PATIENCE: Duration = Duration::from_millis(200);
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(2);
+/// The longest body that a waiting prompt keeps in memory.
+const MAX_BODY: usize = 64 << 10;
 /// How long the shadow may take: nobody waits.
 const DEADLINE: Duration = Duration::from_secs(2);
 /// Pairs of labels that are told apart, over all heads; the others count as prompts only.
@@ -207,6 +209,7 @@ impl Ticket {
     /// Brings the prompt to the shadow, with what its answer used; drops it when the shadow is busy.
     pub fn send(mut self, usage: Option<Usage>) {
         self.job.usage = usage;
+        self.job.features.settle(MAX_BODY);
         if self.jobs.try_send(*self.job).is_err() {
             self.metrics.dropped();
         }
@@ -325,6 +328,7 @@ mod tests {
             reason: Reason::Tier,
             label: None,
             score: None,
+            flip: None,
             candidates: Vec::new(),
             fallback: Vec::new(),
             rules: Vec::new(),

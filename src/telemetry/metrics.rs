@@ -6,6 +6,7 @@
 //! increase that an alert can see.
 
 mod definitions;
+mod edge;
 mod family;
 mod labels;
 mod peers;
@@ -23,8 +24,10 @@ use self::family::Family;
 use crate::config::Name;
 use crate::scores::Source;
 
+pub use self::edge::EdgeMetrics;
 pub use self::labels::{
-    AttemptOutcome, BrokenStream, CacheOutcome, ClientOutcome, Direction, EjectionCause, ReloadOutcome, Stage,
+    AttemptOutcome, BrokenStream, CacheOutcome, ClientOutcome, Direction, DroppedLine, EjectionCause, FeedbackKind,
+    ReloadOutcome, Stage,
 };
 pub use self::peers::{PeerMetrics, ProviderMetrics};
 pub use self::serving::{DriftMetrics, ShadowMetrics};
@@ -56,6 +59,7 @@ pub struct Metrics {
     healthy: Family<IntGauge, 2>,
     ejections: Family<IntCounter, 3>,
     in_flight: Family<IntGauge, 1>,
+    edge: EdgeMetrics,
     queue_depth: Family<IntGauge, 1>,
     queue_wait: Histogram,
     run: Histogram,
@@ -75,6 +79,9 @@ pub struct Metrics {
     device_fallbacks: Family<IntCounter, 1>,
     truncated_tokens: Histogram,
     scores: Family<Histogram, 3>,
+    log_lines: IntCounter,
+    log_dropped: [IntCounter; DroppedLine::ALL.len()],
+    feedback: [IntCounter; FeedbackKind::ALL.len()],
     reloads: [IntCounter; ReloadOutcome::ALL.len()],
     last_reload_successful: IntGauge,
     last_reload_success_time: IntGauge,
@@ -116,6 +123,8 @@ impl Metrics {
         let r = &registry;
         let overhead = Family::register(r, define::OVERHEAD_TIME);
         let reloads = Family::register(r, define::RELOADS);
+        let log_dropped = Family::register(r, define::LOG_DROPPED);
+        let feedback = Family::register(r, define::FEEDBACK);
         let build_info: Family<IntGauge, 1> = Family::register(r, define::BUILD_INFO);
         build_info.with([env!("CARGO_PKG_VERSION").into()]).set(1);
         Self {
@@ -137,6 +146,7 @@ impl Metrics {
             healthy: Family::register(r, define::UPSTREAM_HEALTHY),
             ejections: Family::register(r, define::EJECTIONS),
             in_flight: Family::register(r, define::UPSTREAM_IN_FLIGHT),
+            edge: EdgeMetrics::register(r),
             queue_depth: Family::register(r, define::QUEUE_DEPTH),
             queue_wait: Family::register(r, define::QUEUE_WAIT).with([]),
             run: Family::register(r, define::RUN_TIME).with([]),
@@ -156,6 +166,9 @@ impl Metrics {
             device_fallbacks: Family::register(r, define::DEVICE_FALLBACKS),
             truncated_tokens: Family::register(r, define::TRUNCATED_TOKENS).with([]),
             scores: Family::register(r, define::SCORES),
+            log_lines: Family::register(r, define::LOG_LINES).with([]),
+            log_dropped: DroppedLine::ALL.map(|cause| log_dropped.with([cause.as_str().into()])),
+            feedback: FeedbackKind::ALL.map(|kind| feedback.with([kind.as_str().into()])),
             reloads: ReloadOutcome::ALL.map(|outcome| reloads.with([outcome.as_str().into()])),
             last_reload_successful: Family::register(r, define::LAST_RELOAD_SUCCESSFUL).with([]),
             last_reload_success_time: Family::register(r, define::LAST_RELOAD_SUCCESS_TIME).with([]),
@@ -288,6 +301,21 @@ impl Metrics {
             device_fallbacks: self.device_fallbacks.with([name.into()]),
             drift: self.drift(name),
         }
+    }
+
+    /// Counts lines that the decision log has written.
+    pub fn log_written(&self, lines: u64) {
+        self.log_lines.inc_by(lines);
+    }
+
+    /// Counts lines that the decision log lost.
+    pub fn log_dropped(&self, cause: DroppedLine, lines: u64) {
+        self.log_dropped[cause as usize].inc_by(lines);
+    }
+
+    /// Counts a client's word on an answer.
+    pub fn feedback_given(&self, kind: FeedbackKind) {
+        self.feedback[kind as usize].inc();
     }
 
     /// Notes the first load of the configuration, which is no reload.

@@ -19,8 +19,9 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 #[test]
 fn every_file_in_config_is_good() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
-    let files =
-        fs::read_dir(folder).expect("the folder of examples").map(|entry| entry.expect("a readable folder").path());
+    let folders = [folder.clone(), folder.join("examples")];
+    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("the folder of examples"));
+    let files = files.map(|entry| entry.expect("a readable folder").path());
     let files: Vec<_> = files.filter(|file| file.extension().is_some_and(|extension| extension == "yaml")).collect();
 
     for file in &files {

@@ -45,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) deadline: &'static str,
     pub(crate) max_body_bytes: usize,
     pub(crate) first_byte: &'static str,
+    /// More of the timeouts, each with a comma before it.
+    pub(crate) timeouts: &'static str,
     /// Of the provider of `small`.
     pub(crate) credential: &'static str,
     pub(crate) mode: &'static str,
@@ -209,6 +211,7 @@ impl Config {
             deadline: "5s",
             max_body_bytes: 32 << 20,
             first_byte: "30s",
+            timeouts: "",
             credential: "none",
             mode: "route",
             listen: "{address: 127.0.0.1:0}".to_owned(),
@@ -239,6 +242,7 @@ impl Config {
             deadline,
             max_body_bytes,
             first_byte,
+            timeouts,
             credential,
             mode,
             adapt,
@@ -265,7 +269,7 @@ providers:
   one:
     base_url: {scheme}://{small}/v1
 {one}    credential: {credential}
-    timeouts: {{first_byte: {first_byte}}}
+    timeouts: {{first_byte: {first_byte}{timeouts}}}
   two:
     base_url: http://{frontier}/prefix/v1
     {frontier_extra}

@@ -114,20 +114,14 @@ async fn drift_is_measured_against_what_the_bundle_was_validated_with() {
     let gateway = Gateway::start(&config).await;
     let mut connection = Connection::open(gateway.listen, Framing::Length).await;
 
-    for n in 0..500 {
-        connection.post(Framing::Length, CHAT, question("auto", TEXTS[n % 4])).await;
-    }
-    until_metric(&gateway, "pointsman_drift_window_prompts{classifier=\"default\"} 500").await;
-    let same = metrics(&gateway).await;
-    for _ in 0..1500 {
+    for _ in 0..500 {
         connection.post(Framing::Length, CHAT, question("auto", &TEXTS.concat())).await;
     }
-    until_metric(&gateway, "pointsman_drift_window_prompts{classifier=\"default\"} 2000").await;
-    let shifted = metrics(&gateway).await;
+    until_metric(&gateway, "pointsman_drift_window_prompts{classifier=\"default\"} 500").await;
+    let metrics = metrics(&gateway).await;
 
-    for signal in ["score.tier", "label.tier", "feature.text_chars", "feature.text_words"] {
-        let [before, after] = [&same, &shifted].map(|text| sum(text, "pointsman_drift_psi", &format!("\"{signal}\"")));
-        assert!(before < 0.1, "{signal}: {before}");
-        assert!(after > 0.25 || signal == "label.tier", "{signal}: {after}");
+    for signal in ["score.tier", "feature.text_chars", "feature.text_words"] {
+        let psi = sum(&metrics, "pointsman_drift_psi", &format!("\"{signal}\""));
+        assert!(psi > 0.25, "{signal}: {psi}");
     }
 }

@@ -2,6 +2,8 @@ use super::*;
 use crate::classifier::tests::{fixture, name};
 use crate::classifier::{Bundle, Collector};
 use crate::config::Span;
+use crate::features::TokenCounter;
+use crate::prompt::{Dialect, Prompt};
 use crate::scores::{HeadScores, Source};
 use crate::telemetry::Metrics;
 
@@ -75,8 +77,10 @@ fn a_shifted_distribution_shows() {
 fn a_feature_that_never_varied_and_now_does_shows() {
     let (drift, metrics) = drift(config::Drift::default());
     let mut draws = Draws(2);
-    let mut features = Features::default();
-    features.text.chars = 100;
+    let body =
+        br#"{"model": "auto", "messages": [{"role": "user", "content": "Not the empty text of all the others."}]}"#;
+    let prompt = Prompt::parse(Dialect::ChatCompletions, body).expect("a body");
+    let features = Features::of(&prompt, &TokenCounter::new());
 
     (0..1000).for_each(|_| drift.observe(&scores(&mut draws, 1.0), &features));
 

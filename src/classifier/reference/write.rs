@@ -15,6 +15,9 @@ impl Reference {
     ///
     /// # Errors
     /// When the folder holds no sound bundle or cannot be written; then the manifest is as it was.
+    ///
+    /// # Panics
+    /// Never: numbers and names are JSON.
     pub fn write(&self, folder: &Path) -> Result<(), BundleError> {
         Bundle::open(folder)?;
         let path = folder.join(FILE);

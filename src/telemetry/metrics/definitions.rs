@@ -158,6 +158,20 @@ pub(super) const UPSTREAM_IN_FLIGHT: Definition<1> = Definition {
     buckets: &[],
 };
 
+pub(super) const CONNECTIONS: Definition<0> = Definition {
+    name: "pointsman_downstream_connections",
+    help: "Connections of clients that are open.",
+    labels: [],
+    buckets: &[],
+};
+
+pub(super) const BODY_BYTES: Definition<0> = Definition {
+    name: "pointsman_request_body_bytes_in_flight",
+    help: "Memory that request bodies take, of what `limits.max_bytes_in_flight` allows.",
+    labels: [],
+    buckets: &[],
+};
+
 pub(super) const QUEUE_DEPTH: Definition<1> = Definition {
     name: "pointsman_classifier_queue_depth",
     help: "Prompts that wait for the classifier's worker.",
@@ -289,6 +303,27 @@ pub(super) const SCORES: Definition<3> = Definition {
     help: "Calibrated probability that a classifier's head gave a label.",
     labels: ["classifier", "head", "label"],
     buckets: SCORE,
+};
+
+pub(super) const LOG_LINES: Definition<0> = Definition {
+    name: "pointsman_decision_log_lines_total",
+    help: "Lines that the decision log has written.",
+    labels: [],
+    buckets: &[],
+};
+
+pub(super) const LOG_DROPPED: Definition<1> = Definition {
+    name: "pointsman_decision_log_dropped_total",
+    help: "Lines that the decision log lost, by cause.",
+    labels: ["cause"],
+    buckets: &[],
+};
+
+pub(super) const FEEDBACK: Definition<1> = Definition {
+    name: "pointsman_feedback_total",
+    help: "Feedback of clients on answers, by kind; one message may be of several kinds.",
+    labels: ["kind"],
+    buckets: &[],
 };
 
 pub(super) const RELOADS: Definition<1> = Definition {
