@@ -189,7 +189,7 @@ impl Head {
         // Checked here as well: an activation can turn what is not a number into a zero.
         self.check(&values)?;
         if let Some(neighbours) = self.neighbours {
-            return Ok(self.vote(nearest(values, neighbours)));
+            return Ok(self.vote(&nearest(&values, neighbours)));
         }
         for layer in self.layers.iter().skip(1) {
             let inputs: Vec<f32> = values.into_iter().map(|value| self.activation.apply(value)).collect();
@@ -216,8 +216,8 @@ impl Head {
     }
 
     /// The last layer holds what each exemplar speaks for, and as its bias what is said without any.
-    fn vote(&self, shares: Vec<f32>) -> Vec<f32> {
-        let votes = self.layers.last().map(|layer| layer.apply(&shares)).unwrap_or_default();
+    fn vote(&self, shares: &[f32]) -> Vec<f32> {
+        let votes = self.layers.last().map(|layer| layer.apply(shares)).unwrap_or_default();
         let logits: Vec<f32> = votes.into_iter().map(|vote| vote.max(FLOOR).ln()).collect();
         softmax(&logits, self.temperature)
     }

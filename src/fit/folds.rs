@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::sample::Sample;
 use crate::evaluate::Draws;
 
-/// From so many rows on, two held-out parts in five choose as well as all of them, at less than half of the time.
-const MANY: usize = 3000;
+/// How many of five parts are held out in turn, by how many rows there are at least: more rows choose as well with fewer.
+const TRIED: [(usize, usize); 3] = [(6500, 1), (3000, 2), (0, 5)];
 
 /// A sample with its group of near-duplicates.
 pub(super) type Grouped<'s> = (&'s Sample, u64);
@@ -41,8 +41,8 @@ pub(super) fn folds(samples: &[Grouped<'_>], folds: usize, seed: u64) -> Vec<usi
 
 /// Returns the splits that choose between learners and calibrate them: every row held out once, or of many rows a part.
 pub(super) fn inner<'s>(samples: &[Grouped<'s>], seed: u64) -> Vec<Split<'s>> {
-    let (count, tried) = if samples.len() > MANY { (5, 2) } else { (5, 5) };
-    let fold_of = folds(samples, count, seed);
+    let tried = TRIED.into_iter().find(|(least, _)| samples.len() >= *least).map_or(5, |(_, tried)| tried);
+    let fold_of = folds(samples, 5, seed);
     let split = |fold: usize| {
         let (held, rest): (Vec<_>, Vec<_>) = samples.iter().zip(&fold_of).partition(|(_, of)| **of == fold);
         let samples = |rows: Vec<(&Grouped<'s>, _)>| rows.into_iter().map(|(row, _)| row.0).collect();
@@ -73,10 +73,10 @@ mod tests {
 
     #[test]
     fn few_rows_are_each_held_out_once_and_many_in_part() {
-        let samples = vec![Sample { target: vec![1.0], ..Sample::default() }; MANY + 1];
+        let samples = vec![Sample { target: vec![1.0], ..Sample::default() }; 6500];
         let grouped: Vec<Grouped<'_>> = samples.iter().enumerate().map(|(i, s)| (s, i as u64)).collect();
 
         let held = |rows: &[Grouped<'_>]| inner(rows, 7).iter().map(|split| split.held.len()).sum::<usize>();
-        assert_eq!((held(&grouped[..100]), held(&grouped)), (100, 2 * (MANY + 1).div_ceil(5)));
+        assert_eq!((held(&grouped[..100]), held(&grouped)), (100, 1300));
     }
 }

@@ -228,10 +228,10 @@ mod tests {
     fn samples() -> Vec<Sample> {
         let sample = |i: u16| {
             let (a, b) = (i % 2 == 0, (i / 2) % 2 == 0);
-            // A tenth more of one corner, or else no first question gains anything.
             let dense = vec![f32::from(u8::from(a)), f32::from(u8::from(b))];
             Sample { dense, sparse: Vec::new(), target: vec![f32::from(u8::from(a != b))] }
         };
+        // One row more of one corner, or else no first question would gain anything.
         (0..401).map(sample).collect()
     }
 

@@ -147,7 +147,7 @@ mod tests {
         let fitted = Regression::new(shape()).fit(&samples.iter().collect::<Vec<_>>(), 0.1);
 
         let found = probabilities(Link::Softmax, &fitted.logits(&samples[0]), 1.0);
-        assert!((found[0] - 0.75).abs() < 1e-3, "{found:?}");
+        assert!((found[0] - 0.75).abs() < 5e-3, "{found:?}");
     }
 
     #[test]

@@ -151,7 +151,6 @@ fn linear(goal: Goal, span: Span, splits: &[Split<'_>], rows: &[&Sample]) -> (Mo
     let mut paths: Vec<Regression> = splits.iter().map(|_| Regression::new(shape)).collect();
     let mut best = (f64::INFINITY, 0, Vec::new());
     let mut start = Regression::new(shape);
-    let (mut before, mut worse) = (f64::INFINITY, 0);
     for (index, penalty) in PENALTIES.into_iter().enumerate() {
         let mut held = Vec::new();
         for (path, split) in paths.iter_mut().zip(splits) {
@@ -159,15 +158,11 @@ fn linear(goal: Goal, span: Span, splits: &[Split<'_>], rows: &[&Sample]) -> (Mo
             held.extend(split.held.iter().map(|sample| (*sample, path.logits(sample))));
         }
         let now: f64 = held.iter().map(|(sample, logits)| one_loss(goal, sample, logits)).sum();
-        if now < best.0 {
-            best = (now, index, held);
-        }
-        // Once less of a penalty only hurts, still less would hurt more.
-        worse = if now > before { worse + 1 } else { 0 };
-        before = now;
-        if worse == 2 {
+        // Once less of a penalty only hurts, still less would hurt more, and take longest.
+        if now >= best.0 {
             break;
         }
+        best = (now, index, held);
     }
     for penalty in &PENALTIES[best.1.saturating_sub(1)..=best.1] {
         start = start.fit(rows, *penalty);

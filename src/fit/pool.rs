@@ -143,13 +143,25 @@ impl Pool {
 
     /// Before there are labels, prompt length ranks prompts better than most routers do (APGR .583 on MMLU, .597 on GSM8K),
     /// so it counts as so many rows would: 300 of n + 200, against learners of the same spread. Both numbers are those of a
-    /// study on outcomes of GPT-4 and Mixtral, where no weight was better at 200, 1,000 and 5,000 labels.
+    /// study on outcomes of GPT-4 and Mixtral. Where held-out rows speak against it, it counts for less, or for nothing.
     fn expect_length(&mut self, rows: &[Row<'_>], learnt: usize) {
         let gains: Vec<f64> = rows.iter().map(|row| difference(&self.logits(&row.logs, row.length))).collect();
         let n = gains.len().max(1) as f64;
         let mean = gains.iter().sum::<f64>() / n;
         let spread = (gains.iter().map(|gain| (gain - mean).powi(2)).sum::<f64>() / n).sqrt();
-        self.length = spread.max(0.05) * 300.0 / (learnt as f64 + 200.0);
+        let expected = spread.max(0.05) * 300.0 / (learnt as f64 + 200.0);
+        let without = self.scaled_losses(rows, 0.0);
+        let parts = [1.0, 0.5, 0.25, 0.1].map(|part| part * expected);
+        let length = parts.into_iter().find(|length| !is_worse(&self.scaled_losses(rows, *length), &without));
+        self.length = length.unwrap_or_default();
+    }
+
+    /// Returns the loss of each row when length counts for so much, after Platt scaling.
+    fn scaled_losses(&self, rows: &[Row<'_>], length: f64) -> Vec<f64> {
+        let mut pool = Self { length, ..self.clone() };
+        pool.scale(rows);
+        let loss = |row: &Row<'_>| log_loss(Link::Softmax, &pool.probabilities(&row.logs, row.length), row.truth);
+        rows.iter().map(loss).collect()
     }
 
     /// Platt scaling of two labels.
@@ -183,6 +195,15 @@ pub(super) fn platt(rows: &[(f64, f64)], expected: f64) -> (f64, f64) {
         }
     }
     (slope.max(0.02 * expected), offset)
+}
+
+/// Returns whether losses are larger than others of the same rows, by more than a standard error.
+fn is_worse(losses: &[f64], others: &[f64]) -> bool {
+    let n = losses.len().max(1) as f64;
+    let more: Vec<f64> = losses.iter().zip(others).map(|(loss, other)| loss - other).collect();
+    let mean = more.iter().sum::<f64>() / n;
+    let variance = more.iter().map(|more| (more - mean).powi(2)).sum::<f64>() / n;
+    mean > (variance / n).sqrt()
 }
 
 /// Searches the temperature at which the top label is right as often as its probability says, in steps of 2 %.
@@ -228,7 +249,7 @@ mod tests {
         let row = |i: usize| {
             let truth = i % 2;
             let told = if i % 8 < 6 { truth } else { 1 - truth };
-            let tossed = (i / 3) % 2;
+            let tossed = (i / 2) % 2;
             let sure = |label: usize| logs(&[if label == 0 { 3.0 } else { 0.0 }, if label == 1 { 3.0 } else { 0.0 }]);
             Row { logs: vec![sure(told), sure(tossed)], truth: &TRUTHS[truth], length: 0.0 }
         };
@@ -256,12 +277,23 @@ mod tests {
     }
 
     #[test]
+    fn length_counts_for_nothing_where_rows_speak_against_it() {
+        let mut rows = rows(240);
+        // The longer a prompt, the less it needs the strong model.
+        rows.iter_mut().for_each(|row| row.length = f64::from(row.truth[0] - row.truth[1]));
+
+        let pool = Pool::fit(Goal::Pair, 2, 2, &rows, 100);
+
+        assert!(pool.length < 0.2, "{pool:?}");
+    }
+
+    #[test]
     fn platt_scaling_finds_slope_and_offset_and_keeps_to_what_is_expected_of_few() {
         let event = |x: f64| (x, 1.0 / (1.0 + (-(2.0 * x - 0.5)).exp()));
-        let rows: Vec<(f64, f64)> = (-1000..1000).map(|i| event(f64::from(i) / 300.0)).collect();
+        let rows: Vec<(f64, f64)> = (-10_000..10_000).map(|i| event(f64::from(i) / 3000.0)).collect();
 
         let (slope, offset) = platt(&rows, 1.0);
-        let (few, _) = platt(&rows[1000..1001], 3.0);
+        let (few, _) = platt(&rows[10_000..10_001], 3.0);
 
         assert!((slope - 2.0).abs() < 0.05 && (offset + 0.5).abs() < 0.05, "{slope}, {offset}");
         assert!((few - 3.0).abs() < 0.1, "{few}");

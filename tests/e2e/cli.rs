@@ -270,7 +270,8 @@ fn fit_keeps_the_other_heads_of_its_base_and_warns_when_the_base_saw_the_rows() 
     let manifest: Value = serde_json::from_str(&manifest).expect("JSON");
     let offered = manifest["heads"].as_array().expect("heads").iter().filter(|head| head["hidden"] != true);
     let offered: Vec<&str> = offered.filter_map(|head| head["name"].as_str()).collect();
-    assert_eq!(offered, ["tier", "strong_wins"]);
+    assert!(offered.contains(&"tier"), "{offered:?}");
+    assert_eq!(offered.iter().filter(|head| **head == "strong_wins").count(), 1, "{offered:?}");
 }
 
 /// Reads nothing of what is printed.
