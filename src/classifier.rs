@@ -20,6 +20,7 @@ mod manifest;
 mod ngrams;
 mod queue;
 mod reference;
+mod repeats;
 mod runtime;
 mod scorer;
 mod session;
