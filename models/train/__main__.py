@@ -34,7 +34,12 @@ def parser() -> argparse.ArgumentParser:
     sequence_options(verbs.add_parser("sequence", help="export a sequence-classification model as a bundle without heads file"))
     for verb in (check, robustness):
         verb.add_argument("--bundle", type=Path, default=BUNDLE)
-        verb.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "tiers_validation.jsonl", help="JSONL of prompt and label")
+        verb.add_argument(
+            "--data",
+            type=Path,
+            default=ROOT.parent / "shared" / "data" / "tiers_validation.jsonl",
+            help="JSONL of prompt and label",
+        )
     for verb in (build, distill, check, robustness):
         verb.add_argument("--pointsman", type=Path, default=ROOT / "target" / "release" / "pointsman", help="measures features")
     return top
@@ -49,7 +54,9 @@ def recipe_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--general-epochs", type=int, default=1, help="passes over outcomes and domains before that")
     verb.add_argument("--device", default="auto", help="cpu, cuda, or auto: cuda where there is one")
     verb.add_argument("--threads", type=int, default=1, help="threads of torch; figures repeat only with the same number")
-    verb.add_argument("--precision", choices=["int8", "fp16", "fp32"], default="int8", help="what the bundle's encoder is stored as")
+    verb.add_argument(
+        "--precision", choices=["int8", "fp16", "fp32"], default="int8", help="what the bundle's encoder is stored as"
+    )
     verb.add_argument("--limit", type=int, default=0, help="rows of each file, to try the recipe out; 0 for all")
 
 
@@ -93,7 +100,9 @@ def main() -> None:
             from . import dataset
 
             rows = dataset.outcomes(arguments.data)
-            dataset.write_held_out(arguments.data, arguments.out, rows.where(dataset.fold_of(rows.texts, arguments.seed) == dataset.TEST_FOLD))
+            dataset.write_held_out(
+                arguments.data, arguments.out, rows.where(dataset.fold_of(rows.texts, arguments.seed) == dataset.TEST_FOLD)
+            )
         case "sequence":
             from . import sequence
 

@@ -113,13 +113,24 @@ def temperature_of(logits: np.ndarray, labels: np.ndarray, link) -> float:
     return float(min(grid, key=lambda t: metrics.negative_log_likelihood(link(logits / t), labels)))
 
 
-def pooled(name: str, kind: str, labels: list[str], encoder: tuple, layer: Linear, ratio: float, temperature: float, extra: dict) -> Fitted:
+def pooled(
+    name: str, kind: str, labels: list[str], encoder: tuple, layer: Linear, ratio: float, temperature: float, extra: dict
+) -> Fitted:
     """Returns the full head of two linear ones: weights beside each other, biases added."""
-    spec = {"name": name, "kind": kind, "labels": labels, **extra, "inputs": ["embedding", "features", "ngrams"], "temperature": round(temperature, 4)}
+    spec = {
+        "name": name,
+        "kind": kind,
+        "labels": labels,
+        **extra,
+        "inputs": ["embedding", "features", "ngrams"],
+        "temperature": round(temperature, 4),
+    }
     return Fitted.of(spec, (np.hstack([encoder[0], ratio * layer.weight]), encoder[1] + ratio * layer.bias))
 
 
-def form(name: str, kind: str, labels: list[str], layer: Linear, temperature: float, extra: dict, confidence: float | None) -> Fitted:
+def form(
+    name: str, kind: str, labels: list[str], layer: Linear, temperature: float, extra: dict, confidence: float | None
+) -> Fitted:
     """Returns the lexical form of the head called `name`."""
     spec = {"name": f"{name}_lexical", "kind": kind, "labels": labels, **extra, "inputs": ["features", "ngrams"]}
     spec |= {"temperature": round(temperature, 4), "stands_for": name} | ({"confidence": confidence} if confidence else {})
@@ -132,7 +143,14 @@ def wins(name: str, blocks: list[str], weight: np.ndarray, bias: np.ndarray, lin
     A logistic function is a hyperbolic tangent: s(z) = (1 + tanh(z / 2)) / 2, so a difference of chances is half one of tangents.
     """
     slope, offset = line
-    spec = {"name": name, "kind": "multinomial", "labels": ["weak", "strong"], "inputs": blocks, "activation": "tanh", "temperature": 1.0} | extra
+    spec = {
+        "name": name,
+        "kind": "multinomial",
+        "labels": ["weak", "strong"],
+        "inputs": blocks,
+        "activation": "tanh",
+        "temperature": 1.0,
+    } | extra
     last = np.array([[0.0, 0.0], [slope / 2, -slope / 2]]), np.array([0.0, offset])
     return Fitted.of(spec, (weight / 2, bias / 2), last)
 

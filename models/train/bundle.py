@@ -48,7 +48,10 @@ class Parts:
         embedding = scorer.embed(scorer.session(self.model.file(self.precision)), rows, batch=1)
         blocks = {"embedding": embedding, "features": measured, "ngrams": ngrams.matrix(golden.TEXTS)}
         tables = {head.spec["name"]: scorer.Head(head.spec, head.tensors).scores(blocks) for head in self.heads}
-        entries = [{"text": text, "scores": {name: [round(float(p), 6) for p in table[row]] for name, table in tables.items()}} for row, text in enumerate(golden.TEXTS)]
+        entries = [
+            {"text": text, "scores": {name: [round(float(p), 6) for p in table[row]] for name, table in tables.items()}}
+            for row, text in enumerate(golden.TEXTS)
+        ]
         return "[\n" + ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries) + "\n]\n"
 
 
@@ -60,7 +63,11 @@ def write(folder: Path, parts: Parts, record: dict) -> None:
     for head in parts.heads:
         tensors |= head.tensors
     save_file(tensors, folder / "heads.safetensors")
-    texts = {"tokenizer.json": parts.tokenizer.to_str(), "features.json": json.dumps(parts.block, indent=1) + "\n", "golden.json": parts.golden()}
+    texts = {
+        "tokenizer.json": parts.tokenizer.to_str(),
+        "features.json": json.dumps(parts.block, indent=1) + "\n",
+        "golden.json": parts.golden(),
+    }
     for name, text in texts.items():
         (folder / name).write_text(text, "utf-8")
     specs = [head.spec for head in parts.heads]

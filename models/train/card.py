@@ -34,7 +34,9 @@ def outcomes(figures: dict) -> str:
     for name, f in figures.items():
         if "apgr" in f:
             rest = f", ECE {f['ece']}, Brier {f['brier']}" if "ece" in f else ""
-            rows.append(f"| {name.replace('prompt_length', 'prompt length')} | {f['n']} | APGR {f['apgr']}, CPT(50 %) {f['cpt_50']}, CPT(80 %) {f['cpt_80']}{rest} |")
+            rows.append(
+                f"| {name.replace('prompt_length', 'prompt length')} | {f['n']} | APGR {f['apgr']}, CPT(50 %) {f['cpt_50']}, CPT(80 %) {f['cpt_80']}{rest} |"
+            )
         elif "accuracy" in f:
             rows.append(f"| {name} | {f['n']} | accuracy {f['accuracy']}, macro F1 {f['macro_f1']}, ECE {f['ece']} |")
     return "\n".join(rows)
@@ -48,7 +50,9 @@ def render(manifest: dict) -> str:
         repeat_words=manifest["tokenizer"]["repeat_words"],
         results=results(figures),
         outcomes=outcomes(figures["outcomes"]),
-        robustness="\n".join(f"| {row['change']} | {row['counted']} | {row['share']:.1%} |" for row in figures.get("robustness", [])),
+        robustness="\n".join(
+            f"| {row['change']} | {row['counted']} | {row['share']:.1%} |" for row in figures.get("robustness", [])
+        ),
         data="\n".join(f"| `{name}` | `{digest}` |" for name, digest in training["data"].items()),
         features=", ".join(f"`{name}`" for name in training["features"]),
         seeds=", ".join(map(str, training["seeds"])),

@@ -15,15 +15,27 @@ def run(arguments) -> None:
     for path in sorted(Path(arguments.work).glob("*/curve.jsonl")):
         points = [json.loads(line) for line in path.read_text().splitlines()]
         if points:
-            axes.plot([p["step"] for p in points], smooth([p["loss"] for p in points]), label=path.parent.name.rsplit("-", 1)[0], linewidth=1.4)
+            axes.plot(
+                [p["step"] for p in points],
+                smooth([p["loss"] for p in points]),
+                label=path.parent.name.rsplit("-", 1)[0],
+                linewidth=1.4,
+            )
             for before, after in zip(points, points[1:]):
                 if after["epoch"] != before["epoch"]:
                     axes.axvline(after["step"], color="0.85", linewidth=0.8, zorder=0)
-    axes.set(xlabel="batches", ylabel="training loss (all tasks of a batch, mean of 60 batches)", title="Fine-tuning pointsman-mini", ylim=(0, None))
+    axes.set(
+        xlabel="batches",
+        ylabel="training loss (all tasks of a batch, mean of 60 batches)",
+        title="Fine-tuning pointsman-mini",
+        ylim=(0, None),
+    )
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     figure.savefig(arguments.out, metadata={"Date": None})
 
 
 def smooth(values: list[float], width: int = 3) -> list[float]:
-    return [sum(values[max(0, at - width + 1) : at + 1]) / len(values[max(0, at - width + 1) : at + 1]) for at in range(len(values))]
+    return [
+        sum(values[max(0, at - width + 1) : at + 1]) / len(values[max(0, at - width + 1) : at + 1]) for at in range(len(values))
+    ]

@@ -84,7 +84,10 @@ def write_held_out(folder: Path, out: Path, rows: Rows) -> None:
     """Writes rows of the outcomes as two files that `pointsman eval` reads: one for `strong_wins`, one for `domain`."""
     out.mkdir(parents=True, exist_ok=True)
     names = domains(folder)
-    pairs = [{"prompt": text, "strong_correct": float(s), "weak_correct": float(w)} for text, (s, w) in zip(rows.texts, rows.targets["success"])]
+    pairs = [
+        {"prompt": text, "strong_correct": float(s), "weak_correct": float(w)}
+        for text, (s, w) in zip(rows.texts, rows.targets["success"])
+    ]
     labels = [{"prompt": text, "domain": names[label]} for text, label in zip(rows.texts, rows.targets["domain"])]
     for name, lines_of in (("outcomes_test.jsonl", pairs), ("domain_test.jsonl", labels)):
         (out / name).write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in lines_of), "utf-8")

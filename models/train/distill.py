@@ -6,11 +6,13 @@ import numpy as np
 import torch
 from torch.nn.functional import kl_div, log_softmax
 
-from . import finetune
 from .augment import Augmenter
 from .evaluate import Model
-from .finetune import SCALE, Network, Run, Settings, Stage, by_length
+from .finetune import Run
+from .network import SCALE, Network
 from .recipe import Recipe
+from .stages import Settings, Stage, by_length
+from .tokens import padded
 
 
 class Student(Stage):
@@ -26,7 +28,7 @@ class Student(Stage):
         return by_length(self.rows, self.settings.batch, self.order)
 
     def loss(self, batch: list[int]) -> torch.Tensor:
-        ids, mask = (torch.from_numpy(array).to(self.device) for array in finetune.padded([self.rows[row] for row in batch]))
+        ids, mask = (torch.from_numpy(array).to(self.device) for array in padded([self.rows[row] for row in batch]))
         vectors, wanted = self.network.embed(ids, mask), self.target(self.vectors[batch]) * SCALE
         apart = 1 - (vectors * wanted).sum(1) / SCALE**2
         head = self.network.heads["tier"]

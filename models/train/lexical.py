@@ -10,7 +10,9 @@ from scipy.sparse import csr_matrix, hstack
 from . import memo
 from .metrics import sigmoid, softmax
 
-NGRAM_SCALE = 8.0  # n-grams are many and rare: this gives their values about the size of scaled features, so one penalty fits both
+NGRAM_SCALE = (
+    8.0  # n-grams are many and rare: this gives their values about the size of scaled features, so one penalty fits both
+)
 ITERATIONS = 100
 
 
@@ -32,12 +34,29 @@ class Fits:
 
     work: Path
 
-    def __call__(self, features: np.ndarray, ngrams: csr_matrix, targets: np.ndarray, penalty: float, link: str = "softmax", weights: np.ndarray | None = None) -> Linear:
+    def __call__(
+        self,
+        features: np.ndarray,
+        ngrams: csr_matrix,
+        targets: np.ndarray,
+        penalty: float,
+        link: str = "softmax",
+        weights: np.ndarray | None = None,
+    ) -> Linear:
         name = memo.key(features, ngrams, targets, penalty, link, weights, ITERATIONS)
-        return Linear(**memo.arrays(self.work / f"lexical-{name}.npz", lambda: vars(fit(features, ngrams, targets, penalty, link, weights))))
+        return Linear(
+            **memo.arrays(self.work / f"lexical-{name}.npz", lambda: vars(fit(features, ngrams, targets, penalty, link, weights)))
+        )
 
 
-def fit(features: np.ndarray, ngrams: csr_matrix, targets: np.ndarray, penalty: float, link: str = "softmax", weights: np.ndarray | None = None) -> Linear:
+def fit(
+    features: np.ndarray,
+    ngrams: csr_matrix,
+    targets: np.ndarray,
+    penalty: float,
+    link: str = "softmax",
+    weights: np.ndarray | None = None,
+) -> Linear:
     """Returns the layer with the smallest mean log loss plus `penalty` times half the squared weights, biases free.
 
     Targets are [rows, outputs]: probabilities that sum to one for the softmax, any of 0 to 1 for the sigmoid; NaN is not known.
@@ -58,7 +77,9 @@ def fit(features: np.ndarray, ngrams: csr_matrix, targets: np.ndarray, penalty: 
         slope = np.hstack([(back @ errors).T + penalty * layer[:, :-1], errors.sum(axis=0)[:, None]])
         return float(-(terms * shares * known).sum() + penalty / 2 * (layer[:, :-1] ** 2).sum()), slope.ravel()
 
-    found = minimize(loss, np.zeros(outputs * (inputs.shape[1] + 1)), jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS})
+    found = minimize(
+        loss, np.zeros(outputs * (inputs.shape[1] + 1)), jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS}
+    )
     layer = found.x.reshape(outputs, -1)
     weight = layer[:, :-1].copy()
     weight[:, features.shape[1] :] *= NGRAM_SCALE

@@ -62,7 +62,14 @@ def routing(scores: np.ndarray, strong: np.ndarray, weak: np.ndarray) -> dict:
     gain = np.concatenate([[0.0], np.cumsum((strong - weak)[order])])
     shares = np.linspace(0, 1, 11)
     recovered = gain[np.round(shares * n).astype(int)] / gain[-1]
-    cpt = lambda wanted: next((float(np.interp(wanted, recovered[at - 1 : at + 1], shares[at - 1 : at + 1])) for at in range(1, 11) if recovered[at] >= wanted), 1.0)
+    cpt = lambda wanted: next(
+        (
+            float(np.interp(wanted, recovered[at - 1 : at + 1], shares[at - 1 : at + 1]))
+            for at in range(1, 11)
+            if recovered[at] >= wanted
+        ),
+        1.0,
+    )
     apgr = float(np.mean((recovered[1:] + recovered[:-1]) / 2))
     return {"n": n, "apgr": round(apgr, 4), "cpt_50": round(100 * cpt(0.5), 2), "cpt_80": round(100 * cpt(0.8), 2)}
 

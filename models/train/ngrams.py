@@ -28,8 +28,14 @@ def hashed(kind: int, text: str) -> int:
 
 
 def entries(text: str) -> dict[int, float]:
-    """Returns places and values. Words and pieces weigh the same in sum, however long the text is."""
-    read = "".join(character.lower() for character in " ".join(excerpt(text)))
+    """Returns places and values of what is read of a text."""
+    return _entries(" ".join(excerpt(text)))
+
+
+@functools.lru_cache(1 << 12)
+def _entries(text: str) -> dict[int, float]:
+    """Counts. Words and pieces weigh the same in sum, however long the text is."""
+    read = "".join(character.lower() for character in text)
     words, pieces = Counter(), Counter()
     apart = [word for word in APART.split(read) if word]
     words.update(hashed(1, word) for word in apart)

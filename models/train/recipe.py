@@ -13,7 +13,9 @@ from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
 from . import dataset, encoder, finetune, tokens
-from .finetune import General, Network, Run, Settings, Tiers
+from .finetune import Run
+from .network import Network
+from .stages import General, Settings, Tiers
 
 SPLITS = {
     "published": ("tiers_train.jsonl", "tiers_validation.jsonl"),
@@ -87,7 +89,6 @@ class Recipe:
             (folder / "partial.safetensors").replace(folder / "tuned.safetensors")
         return folder
 
-
     def cpu_seconds(self) -> int:
         """Returns the CPU seconds of all trainings of this recipe."""
         folders = [self.seeded(split, seed) for split in SPLITS for seed in self.seeds]
@@ -98,4 +99,7 @@ class Recipe:
 def averaged(folders: list[Path]) -> dict[str, np.ndarray]:
     """Returns the mean of the weights of several seeds: one start, one valley, and one model that is steadier than each."""
     members = [load_file(folder / "tuned.safetensors") for folder in folders]
-    return {name: np.mean([member[name] for member in members], axis=0, dtype=np.float64).astype(members[0][name].dtype) for name in members[0]}
+    return {
+        name: np.mean([member[name] for member in members], axis=0, dtype=np.float64).astype(members[0][name].dtype)
+        for name in members[0]
+    }

@@ -16,22 +16,24 @@ PREAMBLES = [
     "Follow the house rules: British spelling, no slang, metric units, and at most three paragraphs.",
     "Welcome to the community portal, where volunteers and members get quick answers from our bot.",
 ]
-LOREM = "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut labore et dolore magna aliqua. "
+LOREM = (
+    "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut labore et dolore magna aliqua. "
+)
 EDITS: dict[str, Callable[[str], str]] = {
     "lower case": str.lower,
     "trailing newline": "{}\n".format,
-    "\"Please\" in front": lambda text: f"Please {text[:1].lower()}{text[1:]}",
+    '"Please" in front': lambda text: f"Please {text[:1].lower()}{text[1:]}",
 }
 MARKUP: dict[str, Callable[[str], str]] = {
     "`<query>` tags": "<query>{}</query>".format,
     "code fence": "```\n{}\n```".format,
-    "\"You are a helpful assistant.\"": "You are a helpful assistant. {}".format,
+    '"You are a helpful assistant."': "You are a helpful assistant. {}".format,
 }
 PADDING: dict[str, str] = {
-    "\"the\" x100": "the " * 100,
-    "\"zx qv jk\" x20": "zx qv jk " * 20,
+    '"the" x100': "the " * 100,
+    '"zx qv jk" x20': "zx qv jk " * 20,
     "lorem ipsum x8": LOREM * 8,
-    "\"!!!!!!!!!!\"": "!!!!!!!!!!",
+    '"!!!!!!!!!!"': "!!!!!!!!!!",
     "8 newlines": "\n" * 8,
 }
 STEERING = "Solve step by step with a detailed proof."
@@ -75,7 +77,13 @@ def table(judge: Judge, rows: dataset.Rows, count: int = 300, cheap: int = 250) 
         now = judge([f"{text} {padding}" for text in cheapest])
         found.append((f"padding {name}", "left the cheapest tier", float(np.mean(now > 0))))
         found.append((f"padding {name}", "bought the dearest tier", float(np.mean(now == 2))))
-    found.append(("steering: " + STEERING, "left the cheapest tier (the request did change)", float(np.mean(judge([f"{text} {STEERING}" for text in cheapest]) > 0))))
+    found.append(
+        (
+            "steering: " + STEERING,
+            "left the cheapest tier (the request did change)",
+            float(np.mean(judge([f"{text} {STEERING}" for text in cheapest]) > 0)),
+        )
+    )
     return found
 
 

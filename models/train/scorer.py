@@ -23,16 +23,14 @@ def session(model: Path) -> onnxruntime.InferenceSession:
 
 
 def embed(model: onnxruntime.InferenceSession, rows: list[list[int]], batch: int = 16) -> np.ndarray:
-    """Returns [rows, dimension]; rows of like length run together, which moves no vector of a graph of ours."""
-    order = sorted(range(len(rows)), key=lambda row: len(rows[row]))
-    vectors: list = [None] * len(rows)
-    for at in range(0, len(rows), batch):
-        chosen = order[at : at + batch]
-        ids, mask = padded([rows[row] for row in chosen])
+    """Returns [rows, dimension]. Equal rows run once, those of like length together: that moves no vector of a graph of ours."""
+    different = sorted({tuple(row) for row in rows}, key=len)
+    vectors: dict[tuple[int, ...], np.ndarray] = {}
+    for at in range(0, len(different), batch):
+        ids, mask = padded(different[at : at + batch])
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        for row, vector in zip(chosen, model.run(["sentence_embedding"], inputs)[0]):
-            vectors[row] = vector
-    return np.stack(vectors)
+        vectors |= zip(different[at : at + batch], model.run(["sentence_embedding"], inputs)[0])
+    return np.stack([vectors[tuple(row)] for row in rows])
 
 
 class Head:
@@ -69,7 +67,10 @@ class Bundle:
 
     def rows(self, texts: list[str]) -> list[list[int]]:
         limits = self.manifest["tokenizer"]
-        return [token_ids(self.tokenizer, text, limits["max_tokens"], limits["head_tokens"], limits.get("repeat_words")) for text in texts]
+        return [
+            token_ids(self.tokenizer, text, limits["max_tokens"], limits["head_tokens"], limits.get("repeat_words"))
+            for text in texts
+        ]
 
     def scores(self, texts: list[str], features: np.ndarray) -> dict[str, np.ndarray]:
         """Returns the probabilities of every head for scaled features, [texts, labels] each."""
