@@ -15,6 +15,7 @@ def parser() -> argparse.ArgumentParser:
     distill = verbs.add_parser("distill", help="write a bundle whose encoder keeps a few layers and learnt from the built one")
     for verb in (build, distill):
         recipe_options(verb)
+    build.add_argument("--splits", default="published,dedup", help="of the tiers; the first ships, the others are measured")
     build.add_argument("--out", type=Path, default=BUNDLE, help="bundle folder to write")
     distill.add_argument("--layers", default="0,2,5", help="the teacher's layers that the student starts from")
     distill.add_argument("--student-epochs", type=int, default=4)

@@ -14,7 +14,7 @@ from . import metrics
 from .lexical import Fits, Linear
 
 EMBEDDING_SCALE = 20.0
-PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3)
+PENALTIES = (1e-3, 3e-3, 1e-2)
 TAUGHT = 0.5  # share of a lexical tier target that is the full model's opinion; the rest is the label
 STOP_LOSS = 0.01  # the cascade may stop where the lexical form is at most this much less accurate than the full head
 STOP_ROWS = 50
@@ -164,3 +164,21 @@ def line_of(gain: np.ndarray, event: np.ndarray) -> tuple[float, float]:
 
     found = minimize(loss, np.array([4.0, -2.0]), method="Nelder-Mead", options={"maxiter": 400})
     return float(found.x[0]), float(found.x[1])
+
+
+def ordered(scores: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the weights of `scores`, [rows, scores], and descending thresholds, [levels - 1]: proportional odds.
+
+    The logit of being above level k is one weighted sum for all k, plus the k-th threshold, so chances never cross.
+    """
+    width, borders = scores.shape[1], int(levels.max())
+
+    def parts(point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return point[:width], point[width] - np.concatenate([[0.0], np.cumsum(np.exp(point[width + 1 :]))])
+
+    def loss(point: np.ndarray) -> float:
+        weights, thresholds = parts(point)
+        return metrics.negative_log_likelihood(metrics.ordinal((scores @ weights)[:, None] + thresholds), levels)
+
+    start = np.concatenate([np.full(width, 1 / width), [0.0], np.zeros(borders - 1)])
+    return parts(minimize(loss, start, method="Powell", options={"maxiter": 50}).x)

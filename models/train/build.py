@@ -15,7 +15,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Writes the default bundle."""
     plan = recipe.Recipe(arguments)
     builder = Builder(plan)
-    tiered = {split: Tiered(builder, split) for split in recipe.SPLITS}
+    tiered = {split: Tiered(builder, split) for split in arguments.splits.split(",")}
     pack(arguments, builder, tiered, f"python -m models.train build --seed {plan.seed} --seeds {len(plan.seeds)}")
 
 
@@ -45,7 +45,7 @@ def pack(arguments: argparse.Namespace, builder: Builder, tiered: dict[str, Tier
     answered = Answered(builder, shipped).fit()
     files = sorted({*sum(recipe.SPLITS.values(), ()), dataset.OUTCOMES, dataset.SUBJECTS, dataset.PANEL})
     training = {"command": command, "seeds": plan.seeds, "features": [feature["name"] for feature in builder.block]}
-    training |= {"cpu_seconds": plan.cpu_seconds(), "encoder": {"package": encoder.PACKAGE, "sha256": encoder.SHA256}}
+    training |= {"cpu_seconds": plan.cpu_seconds(list(tiered)), "encoder": {"package": encoder.PACKAGE, "sha256": encoder.SHA256}}
     training |= {"data": {file: sha256(plan.data / file) for file in files}}
     figures = {split: result.figures for split, result in results.items()} | {"outcomes": answered.figures}
     print(json.dumps(figures, indent=1), flush=True)

@@ -89,9 +89,9 @@ class Recipe:
             (folder / "partial.safetensors").replace(folder / "tuned.safetensors")
         return folder
 
-    def cpu_seconds(self) -> int:
-        """Returns the CPU seconds of all trainings of this recipe."""
-        folders = [self.seeded(split, seed) for split in SPLITS for seed in self.seeds]
+    def cpu_seconds(self, splits: list[str]) -> int:
+        """Returns the CPU seconds of all trainings of some splits."""
+        folders = [self.seeded(split, seed) for split in splits for seed in self.seeds]
         spent = [float(safe_open(folder / "tuned.safetensors", "np").metadata()["cpu_seconds"]) for folder in folders]
         return round(sum(spent) + torch.load(self.general() / "weights.pt", weights_only=False)["seconds"])
 

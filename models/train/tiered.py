@@ -70,7 +70,7 @@ class Tiered:
         trial, final = (self.layer(self.targets, kept, penalty) for kept in (~held, everything))
         ratio, temperature = self.ratio(trial)
         tier = self.tier(trial, final, ratio, temperature)
-        complexity = self.complexity(opinion, penalty, ratio)
+        complexity = self.complexity(opinion, penalty)
         figures = {
             "seeds": self.builder.plan.seeds,
             "calibration_rows": int(held.sum()),
@@ -78,7 +78,7 @@ class Tiered:
             "encoder_alone_temperature": round(alone, 4),
             "lexical_share": round(ratio, 4),
         }
-        return Result(tier + complexity, figures | self.measure(tier, complexity, ratio))
+        return Result(tier + complexity, figures | self.measure(tier, complexity))
 
     def ratio(self, trial: Linear) -> tuple[float, float]:
         held = self.held
@@ -99,33 +99,26 @@ class Tiered:
         """Returns judged levels: 2 and 3 are the medium and complex tier; simple is 0 where the model is surer than at its median."""
         return np.where(labels > 0, labels + 1, np.where(texts_opinion[:, 0] >= self.median, 0, 1))
 
-    def complexity(self, opinion: np.ndarray, penalty: float, ratio: float) -> list[Fitted]:
+    def complexity(self, opinion: np.ndarray, penalty: float) -> list[Fitted]:
+        """Returns one weighted sum with three borders, and the same of the lexical layer alone."""
         self.median = float(np.median(opinion[self.labels == 0, 0]))
-        levels = self.levels(opinion, self.labels)
-        above = (levels[:, None] > np.arange(3)).astype(float)
-        held, everything = self.held, np.ones(len(levels), bool)
-        weight, bias = (part.copy() for part in dense(self.model.tuned, "complexity"))
-        first = self.builder.fit(
-            self.view.embedding[~held] * assemble.EMBEDDING_SCALE,
-            self.view.ngrams[~held][:, :0],
-            above[~held, :1],
-            1e-4,
-            "sigmoid",
-        )
-        weight[0], bias[0] = first.weight[0] * assemble.EMBEDDING_SCALE, first.bias[0]
-        trial, final = (self.layer(above, kept, penalty, "sigmoid") for kept in (~held, everything))
-        logits = trial.logits(self.view.features[held], self.view.ngrams[held])
-        encoder_logits = self.view.embedding[held] @ weight.T + bias
-        temperature = temperature_of(encoder_logits + ratio * logits, levels[held], ordinal)
-        form_temperature = temperature_of(logits, levels[held], ordinal)
-        full = ordinal((encoder_logits + ratio * logits) / temperature)
-        confidence = stop_at(ordinal(logits / form_temperature), full, levels[held])
+        levels, held, everything = self.levels(opinion, self.labels), self.held, np.ones(len(self.labels), bool)
+        trial, final = (self.layer(levels[:, None] / 3, kept, penalty, "sigmoid") for kept in (~held, everything))
+        lexical = trial.logits(self.view.features[held], self.view.ngrams[held])
+        tuned = self.tuned(self.view.embedding[held], "complexity")[:, 1:]
+        (*share, ratio), borders = assemble.ordered(np.hstack([tuned, lexical]), levels[held])
+        (slope,), form_borders = assemble.ordered(lexical, levels[held])
+        weight, bias = (np.tensordot(share, part[1:], 1) for part in dense(self.model.tuned, "complexity"))
+        full = ordinal((tuned @ share + ratio * lexical[:, 0])[:, None] + borders)
+        confidence = stop_at(ordinal(slope * lexical + form_borders), full, levels[held])
+        three = lambda scale, offsets: Linear(np.repeat(scale * final.weight, 3, axis=0), scale * final.bias + offsets)
+        encoder = np.repeat(weight[None], 3, axis=0), bias + borders
         return [
-            pooled("complexity", "ordinal", LEVELS, (weight, bias), final, ratio, temperature, {}),
-            form("complexity", "ordinal", LEVELS, final, form_temperature, {}, confidence),
+            pooled("complexity", "ordinal", LEVELS, encoder, three(ratio, 0.0), 1.0, 1.0, {}),
+            form("complexity", "ordinal", LEVELS, three(slope, form_borders), 1.0, {}, confidence),
         ]
 
-    def measure(self, tier: list[Fitted], complexity: list[Fitted], ratio: float) -> dict:
+    def measure(self, tier: list[Fitted], complexity: list[Fitted]) -> dict:
         """Returns the figures on the validation file."""
         path = self.builder.plan.data / recipe.SPLITS[self.split][1]
         rows, new = dataset.tiers(path, training=False), np.array([not row.get("prompt_in_train") for row in dataset.lines(path)])

@@ -349,8 +349,7 @@ mod tests {
         let spec = TokenizerSpec { repeat_words: Some(2), ..spec() };
         let excerpt = Budget::new(&spec).excerpt(&"w1 w2 ".repeat(600_000));
 
-        assert_eq!(excerpt.ends()[0].split_whitespace().count(), 3, "the last word is cut: {:?}", excerpt.ends());
-        assert!(excerpt.ends()[1].split_whitespace().count() <= 2, "{:?}", excerpt.ends());
+        assert_eq!(excerpt.ends(), ["w1 w2", "2 "], "the tail begins in the middle of a word");
     }
 
     #[test]
