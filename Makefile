@@ -3,12 +3,15 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo run test bench fmt lint doc models clients clients-node
+.PHONY: help setup build demo run test bench fuzz fmt lint doc models clients clients-python clients-node
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
 CONFIG ?= config/quickstart.yaml
 DEMO_FLAGS ?=
+# How long `make fuzz` runs each target, and with which sanitizer: `address` needs CARGO="cargo +nightly".
+FUZZ_SECONDS ?= 600
+FUZZ_SANITIZER ?= none
 # Flags for the test runner, such as TEST_FLAGS=bodies to run the tests of that name.
 TEST_FLAGS ?=
 
@@ -41,6 +44,14 @@ test: setup ## Run every test: unit, end to end, documentation
 bench: setup ## Run the benchmarks
 	$(CARGO) bench --locked
 
+fuzz: setup ## Run every fuzz target for FUZZ_SECONDS (600), one after another
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked --root .tools cargo-fuzz
+	@for target in $$(cd fuzz/fuzz_targets && ls *.rs); do \
+		echo "fuzzing $${target%.rs} for $(FUZZ_SECONDS) s"; \
+		$(CARGO) fuzz run --dev --sanitizer $(FUZZ_SANITIZER) $${target%.rs} -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=16384 -rss_limit_mb=2048 -print_final_stats=1 || exit 1; \
+	done
+
 fmt: ## Format the sources
 	$(CARGO) fmt
 
@@ -51,22 +62,26 @@ lint: setup ## Check format and lints as CI does
 doc: setup ## Build the documentation, private items included
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
-clients: setup .venv/clients ## Talk to the proxy with the public SDKs
+clients: clients-python ## Talk to the proxy with the public SDKs
+	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory clients-node; \
+	else echo "skipped: the openai Node SDK, because there is no node or no npm here" >&2; fi
+
+clients-python: setup .venv/clients
 	$(CARGO) build --locked
 	.venv/bin/python tests/clients/openai_python.py
 	.venv/bin/python tests/clients/openai_errors.py
 	.venv/bin/python tests/clients/anthropic_python.py
-	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory clients-node; \
-	else echo "skipped: the openai Node SDK, because there is no node or no npm here" >&2; fi
 
-clients-node: tests/clients/node/node_modules/.package-lock.json
+clients-node: setup .venv/clients tests/clients/node/node_modules/.package-lock.json
+	$(CARGO) build --locked
 	.venv/bin/python tests/clients/openai_node.py
 
 tests/clients/node/node_modules/.package-lock.json: tests/clients/node/package-lock.json
+	@bash .ci/setup node
 	cd tests/clients/node && npm ci
 
 .venv/clients: tests/clients/requirements.txt
-	@python3 -m venv --help >/dev/null 2>&1 || { echo "python3 with venv is needed (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+	@bash .ci/setup python
 	python3 -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

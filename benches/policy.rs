@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use pointsman::config::Config;
-use pointsman::features::Features;
+use pointsman::features::{Features, TokenCount};
 use pointsman::policy::{PolicySet, RequestFacts, Signals, Step};
 use pointsman::scores::{HeadScores, Scores, Source};
 
@@ -45,8 +45,7 @@ fn decision(criterion: &mut Criterion) {
     let config = Config::parse(FILE, "bench.yaml").expect("a good file");
     let set = PolicySet::compile(&config).expect("good rules");
     let facts = RequestFacts { model: "auto", path: "/v1/chat/completions", header: &|_| None };
-    let mut features = Features::default();
-    features.tokens.tokens = 500;
+    let features = Features::default().with_tokens(TokenCount { tokens: 500, estimated: false });
     let labels = ["simple", "medium", "complex"].map(Arc::from).into();
     let head = HeadScores { head: "tier".into(), labels, probabilities: vec![0.7, 0.2, 0.1] };
     let scores = Scores { source: Source::Encoder, heads: vec![head], tokens: 12, truncated_tokens: 0 };

@@ -6,6 +6,7 @@
 
 mod http;
 mod plane;
+mod predict;
 mod state;
 #[cfg(test)]
 mod tests;

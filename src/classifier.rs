@@ -1,8 +1,9 @@
 //! Classifiers: bundles of weights that judge prompts, each behind a bounded queue on threads of its own.
 //!
 //! [`Classifier`] is the handle that the router keeps; behind it workers own a tokenizer, an ONNX Runtime session and heads
-//! each, and share one queue. What was judged before comes out of a cache, and what is being judged is judged once. No proxy thread ever runs a model or waits longer than its deadline. What goes wrong is a
-//! [`Degraded`], never an error to the client.
+//! each, and share one queue. What was judged before comes out of a cache, and what is being judged is judged once. No
+//! proxy thread ever runs an encoder or waits longer than its deadline; the heads that need none are scored at once, and
+//! answer when they are sure or when the encoder cannot. What goes wrong is a [`Degraded`], never an error to the client.
 //!
 //! A [`Bundle`] is verified as a whole before it serves: hashes, shapes, the graph, a warm-up, the golden inputs. `ort` is
 //! used in `runtime` and `session` only.
@@ -10,12 +11,16 @@
 mod bundle;
 mod cache;
 mod device;
+mod drift;
 mod embedder;
 mod encoder;
 mod flight;
 mod golden;
 mod heads;
 mod inputs;
+mod judge;
+mod ladder;
+mod lexical;
 mod manifest;
 mod ngrams;
 mod queue;
@@ -32,32 +37,32 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tokio::time::{Instant, timeout_at};
-
+use self::bundle::Watched;
 pub use self::bundle::{Bundle, BundleError, Identity};
-use self::cache::{Found, Key};
 pub use self::device::Device;
+use self::drift::Drift;
 pub use self::embedder::Embedder;
 use self::encoder::Encoder;
 pub use self::encoder::InferenceError;
-use self::flight::Waiting;
 pub use self::heads::{Blocks, Heads};
 pub use self::inputs::FeatureInputs;
+pub use self::judge::Ask;
+use self::lexical::Lexical;
 pub use self::manifest::{
-    Activation, Block, EncoderSpec, FormError, HeadKind, HeadSpec, Kind, Manifest, Precision, TokenizerSpec,
+    Activation, Block, EncoderSpec, FormError, HeadKind, HeadSpec, Kind, Manifest, MixError, Neighbours, Precision,
+    Share, TokenizerSpec, Trees,
 };
 pub use self::ngrams::{Ngrams, WIDTH as NGRAM_PLACES};
-use self::queue::{Entry, Queue};
-pub use self::reference::{Reference, ReferenceError, Signal};
+use self::queue::Queue;
+pub use self::reference::{Collector, Reference, ReferenceError, Signal};
 pub use self::runtime::{Runtime, RuntimeError};
-use self::scorer::{Input, Scorer};
-use self::session::OnnxEncoder;
+use self::scorer::Scorer;
+use self::session::{OnnxEncoder, Terms};
 pub use self::tokenize::{Budget, Excerpt, Tokenizer, Tokens};
 use self::worker::{Ground, Record, Worker};
 use crate::config::{self, Name};
-use crate::features::Features;
-use crate::scores::{Degraded, Scores};
-use crate::telemetry::{CacheOutcome, Metrics};
+use crate::scores::Degraded;
+use crate::telemetry::Metrics;
 
 /// A handle to a running classifier; clones share it. When the last one is dropped, the workers finish what is queued
 /// and end.
@@ -70,16 +75,28 @@ struct Shared {
     budget: Budget,
     inputs: FeatureInputs,
     heads: Arc<Heads>,
-    queue: Queue,
+    /// The heads that need no encoder, if the bundle has any.
+    lexical: Option<Lexical>,
+    engine: Engine,
+    /// Compares live traffic with the bundle's reference, if it brings one.
+    drift: Option<Drift>,
     record: Arc<Record>,
 }
 
-/// Where a caller's scores are.
-enum Place {
-    /// There.
-    Known(Arc<Scores>),
-    /// With a worker.
-    Waiting(Waiting),
+/// What runs the encoder.
+#[derive(Debug)]
+enum Engine {
+    /// Workers behind a queue.
+    Workers(Queue),
+    /// Nothing: no head reads an embedding.
+    Unneeded,
+    /// Nothing, though there should be something.
+    Down {
+        /// What decisions say.
+        reason: Degraded,
+        /// What an operator has to mend.
+        detail: String,
+    },
 }
 
 /// What a process lends every classifier that it starts.
@@ -131,9 +148,13 @@ impl Classifier {
         host: &Host,
         mut bundle: Bundle,
     ) -> Result<Self, BundleError> {
+        if !bundle.needs_encoder() {
+            return Self::start_lexical(name, config, &host.metrics, bundle, None);
+        }
         let runtime = &host.runtime;
         let encoders = |device| {
-            let encoder = |_| OnnxEncoder::new(runtime, &bundle, config.threads, device);
+            let terms = Terms { device, threads: config.threads, memory_limit: config.memory_limit };
+            let encoder = |_| OnnxEncoder::new(runtime, &bundle, terms);
             (0..config.workers.max(1)).map(encoder).collect::<Result<Vec<_>, _>>()
         };
         let opened = device::open(name, config, runtime.has_cuda(), encoders)?;
@@ -147,29 +168,39 @@ impl Classifier {
         Self::serve(bundle, opened.content, config, Record::new(name, config, metrics, ground))
     }
 
-    /// Judges a text: the scores of every head, or why there are none, at the latest at `deadline`.
-    ///
-    /// Dropping the future takes the text out of the queue.
+    /// Starts a bundle without its encoder: because no head needs it, or because it is `down` and the lexical heads
+    /// stand in. Needs no ONNX Runtime.
     ///
     /// # Errors
-    /// `NoText` for a blank text, `Poisoned` and `QueueFull` at once, `Deadline` in time, `Inference` and `WorkerGone` as
-    /// they happen.
-    pub async fn classify(&self, text: &str, features: &Features, deadline: Instant) -> Result<Scores, Degraded> {
-        let waiting = match self.ask(text, features, deadline)? {
-            Place::Known(scores) => return Ok(Scores::clone(&scores)),
-            Place::Waiting(waiting) => waiting,
+    /// When golden inputs score differently, or no head can do without the encoder.
+    pub fn start_lexical(
+        name: &Name,
+        config: &config::Classifier,
+        metrics: &Metrics,
+        bundle: Bundle,
+        down: Option<(Degraded, String)>,
+    ) -> Result<Self, BundleError> {
+        let lexical = Lexical::new(&bundle.manifest, &bundle.heads, config.cascade).ok_or(BundleError::NoLexical)?;
+        golden::check_lexical(&bundle, &lexical)?;
+        let engine = match down {
+            Some((reason, detail)) => Engine::Down { reason, detail },
+            None => Engine::Unneeded,
         };
-        match timeout_at(deadline, waiting).await {
-            Ok(Ok(scores)) => scores.map(Arc::unwrap_or_clone),
-            Ok(Err(_worker_dropped_the_entry)) => Err(Degraded::WorkerGone),
-            Err(_elapsed) => Err(Degraded::Deadline),
-        }
+        let ground = Ground { device: Device::Cpu, fell_back: None };
+        let record = Record::new(name, config, metrics.classifier(name), ground).without_sessions();
+        Ok(Self::of(bundle, Some(lexical), engine, Arc::new(record)))
     }
 
     /// Returns the labels of the head called `head`, in the order of its scores.
     #[must_use]
     pub fn labels(&self, head: &str) -> Option<&[Arc<str>]> {
         self.0.heads.labels(head)
+    }
+
+    /// Returns whether the probabilities of the head called `head` were calibrated: a raw softmax has temperature 1.
+    #[must_use]
+    pub fn is_calibrated(&self, head: &str) -> bool {
+        self.0.heads.is_calibrated(head)
     }
 
     /// Returns what the configuration calls it.
@@ -182,6 +213,12 @@ impl Classifier {
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Returns whether replacing `other` by it would change nothing: it is the same, or neither gets its encoder to run.
+    #[must_use]
+    pub fn serves_like(&self, other: &Self) -> bool {
+        self.is(other) || (self.is_down() && other.is_down() && self.identity() == other.identity())
     }
 
     /// Returns which bundle it runs.
@@ -199,7 +236,10 @@ impl Classifier {
     /// Returns why it serves worse than it should: a lower device, a session that fails, threads that ended.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        let Record { ground, counts, sessions, .. } = &*self.0.record;
+        let Record { ground, counts, sessions, ladder, .. } = &*self.0.record;
+        if let Engine::Down { reason, detail } = &self.0.engine {
+            return Some(format!("{}: the lexical heads decide: {detail}", reason.as_str()));
+        }
         let workers = counts.workers.load(Ordering::Relaxed);
         if counts.failing.load(Ordering::Relaxed) {
             return Some("inference: the last run failed".to_owned());
@@ -207,15 +247,22 @@ impl Classifier {
         if workers < *sessions {
             return Some(format!("worker_gone: {workers} of {sessions} workers run"));
         }
-        ground.fell_back.as_ref().map(|cause| format!("device: runs on {}, {cause}", ground.device))
+        let device = || ground.fell_back.as_ref().map(|cause| format!("device: runs on {}, {cause}", ground.device));
+        ladder.trouble().or_else(device)
+    }
+
+    /// Returns whether the encoder should run and does not, so that only the lexical heads answer.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        matches!(self.0.engine, Engine::Down { .. })
     }
 
     /// Returns what it has been through.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let Shared { queue, record, .. } = &*self.0;
+        let Shared { engine, record, .. } = &*self.0;
         Stats {
-            waiting: queue.waiting(),
+            waiting: if let Engine::Workers(queue) = engine { queue.waiting() } else { 0 },
             skipped: record.counts.skipped.load(Ordering::Relaxed),
             failures: record.counts.failures.load(Ordering::Relaxed),
             panics: record.counts.panics.load(Ordering::Relaxed),
@@ -237,7 +284,7 @@ impl Classifier {
             scorer.warm_up().map_err(|source| BundleError::Run { file: file.clone(), source })?;
             golden::check(&bundle, scorer)?;
         }
-        let (classifier, workers) = Self::assemble(bundle, scorers, config.queue, record);
+        let (classifier, workers) = Self::assemble(bundle, scorers, config, record);
         for worker in workers {
             worker.spawn().map_err(|source| BundleError::Thread { source })?;
         }
@@ -248,66 +295,22 @@ impl Classifier {
     fn assemble<E: Encoder>(
         bundle: Bundle,
         scorers: Vec<Scorer<E>>,
-        capacity: usize,
+        config: &config::Classifier,
         record: Record,
     ) -> (Self, Vec<Worker<E>>) {
         let record = Arc::new(record);
-        let (queue, intake) = queue::queue(capacity);
+        let (queue, intake) = queue::queue(config.queue);
         let workers = scorers.into_iter().map(|scorer| Worker::new(scorer, &intake, &record)).collect();
-        let shared = Shared {
-            budget: bundle.tokenizer.budget(),
-            identity: bundle.identity,
-            inputs: bundle.inputs,
-            heads: bundle.heads,
-            queue,
-            record,
-        };
-        (Self(Arc::new(shared)), workers)
+        let lexical = Lexical::new(&bundle.manifest, &bundle.heads, config.cascade);
+        (Self::of(bundle, lexical, Engine::Workers(queue), record), workers)
     }
 
-    /// Finds the scores, or who is about to have them, or brings the text to the workers.
-    fn ask(&self, text: &str, features: &Features, deadline: Instant) -> Result<Place, Degraded> {
-        if text.trim_start().is_empty() {
-            return Err(Degraded::NoText);
-        }
-        let queued = Instant::now();
-        if deadline <= queued {
-            return Err(Degraded::Deadline);
-        }
-        let Shared { queue, record, .. } = &*self.0;
-        let input = Input::new(text, features, self.0.budget, &self.0.inputs);
-        let key = Key::of(&input, &self.0.identity);
-        if record.strikes.is_poisoned(key) {
-            return Err(Degraded::Poisoned);
-        }
-        let place = queue.place();
-        match record.cache.find(key, deadline, place.is_some()) {
-            Found::Hit(scores) => {
-                record.metrics.cached(CacheOutcome::Hit);
-                Ok(Place::Known(scores))
-            }
-            Found::Joined(waiting) => {
-                record.metrics.cached(CacheOutcome::Joined);
-                Ok(Place::Waiting(waiting))
-            }
-            Found::Lead(flight, waiting) => {
-                record.metrics.cached(CacheOutcome::Miss);
-                self.send(Entry { key, input, queued, flight, place })?;
-                Ok(Place::Waiting(waiting))
-            }
-            Found::Nothing => Err(Degraded::QueueFull),
-        }
-    }
-
-    fn send(&self, entry: Entry) -> Result<(), Degraded> {
-        let Shared { queue, record, .. } = &*self.0;
-        // Counted before it is sent, so that the depth never dips below zero.
-        record.metrics.queued();
-        queue.send(entry).map_err(|entry| {
-            record.metrics.dequeued(entry.queued.elapsed());
-            record.cache.forget(entry.key, &entry.flight);
-            Degraded::WorkerGone
-        })
+    fn of(bundle: Bundle, lexical: Option<Lexical>, engine: Engine, record: Arc<Record>) -> Self {
+        let budget = bundle.tokenizer.budget();
+        let Bundle { identity, inputs, heads, reference, .. } = bundle;
+        let drift = reference
+            .map(|Watched { reference, probe }| Drift::new(probe, &reference, record.drift, record.metrics.drift()));
+        Self(Arc::new(Shared { identity, budget, inputs, heads, lexical, engine, drift, record }))
     }
 }
 

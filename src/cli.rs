@@ -1,17 +1,23 @@
 //! The command line: one file for each subcommand.
 //!
-//! Exit codes follow sysexits: 64 for bad usage, 65 for bad data, 69 for an address or a library that is not to be had, 78 for a bad
+//! Exit codes: 1 when a gate refuses, else as in sysexits: 64 for bad usage, 65 for bad data, 69 for an address or a library that is not to be had, 78 for a bad
 //! configuration. Results go to stdout, everything else to stderr.
 
 mod bundle;
+mod calibrate;
 mod check;
 mod decide;
 mod demo;
+mod diff;
 mod eval;
 mod features;
 mod fit;
+mod from_log;
 mod gateway;
 mod hash_key;
+mod label;
+mod promote;
+mod replay;
 mod report;
 mod serve;
 mod table;
@@ -24,6 +30,8 @@ use clap::{Parser, Subcommand};
 
 use crate::telemetry::logging::Format;
 
+/// The exit code of a gate that a change does not pass.
+const REFUSED: u8 = 1;
 /// The exit code for bad usage (`EX_USAGE`).
 const USAGE: u8 = 64;
 /// The exit code for bad data (`EX_DATAERR`).
@@ -63,6 +71,15 @@ enum Command {
     HashKey,
     /// Fits heads to labels or outcomes, over the encoder of a bundle, and writes a new bundle.
     Fit(fit::Arguments),
+    /// Finds a policy's threshold for a share, a cost or a quality, and shows the change as a diff.
+    Calibrate(calibrate::Arguments),
+    /// Shows what another configuration would have done with logged requests; exits with 1 when it moves too much.
+    Replay(replay::Arguments),
+    /// Asks an LLM judge for labels of prompts, offline, resumable and within a budget.
+    Label(label::Arguments),
+
+    /// Makes the bundle of a classifier's shadow its own in the configuration file, and shows the change.
+    Promote(promote::Arguments),
     /// Shows routing at work with built-in upstreams: no keys, no configuration.
     Demo(demo::Arguments),
 }
@@ -93,8 +110,20 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Eval(command) => eval::run(&command),
         Command::HashKey => hash_key::run(),
         Command::Fit(command) => fit::run(&command),
+        Command::Calibrate(command) => calibrate::run(&command),
+        Command::Replay(command) => replay::run(&command),
+        Command::Label(command) => label::run(&command),
+
+        Command::Promote(command) => promote::run(&command),
         Command::Demo(command) => demo::run(&command),
     }
+}
+
+/// Reads a share: `25%` or `0.25`.
+fn share(text: &str) -> Result<f64, String> {
+    let (number, scale) = text.strip_suffix('%').map_or((text, 1.0), |number| (number.trim_end(), 100.0));
+    let share = number.parse::<f64>().map(|number| number / scale).ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| format!("`{text}` is not a share (allowed: 0% to 100%, or 0 to 1)"))
 }
 
 /// Prints an error and its causes to stderr and returns `code`.

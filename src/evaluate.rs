@@ -7,11 +7,16 @@
 mod baselines;
 mod binary;
 mod bootstrap;
+pub mod calibrate;
 mod calibration;
 mod classification;
 mod dataset;
+pub mod engine;
 mod judge;
+pub mod log;
 mod models;
+mod reference;
+pub mod replay;
 mod report;
 mod routing;
 mod routing_report;
@@ -26,16 +31,17 @@ pub(crate) use self::bootstrap::Draws;
 pub use self::bootstrap::{Interval, Intervals, RESAMPLES};
 pub use self::calibration::{BINS, Calibration, CalibrationFigures};
 pub use self::classification::{ClassFigures, Confusion, Figures};
-pub use self::dataset::{Answer, Dataset, DatasetError, Row, Truth};
-use self::judge::{Judge, Outcome};
-pub use self::models::{CostQuality, ModelFigures, ModelsFigures};
+pub use self::dataset::{Answer, Dataset, DatasetError, Prefer, Row, Truth};
+use self::judge::{Judge, Outcome, UnknownLabel};
+pub use self::models::{CostQuality, ModelFigures, ModelsFigures, SuccessFigures};
+pub use self::reference::reference;
 pub use self::report::{DataIdentity, LabelFigures, LabelReport, Report};
 use self::report::{LeftOut, Subject, Tally};
 pub use self::routing::{Curve, Point, Ranking, Routed, RoutingFigures, RoutingIntervals};
 use self::routing_report::RoutingTally;
 pub use self::routing_report::{Baseline, RoutingBaselines, RoutingReport, Single};
-use crate::classifier::{Bundle, BundleError, Classifier, HeadSpec, Host};
-use crate::config::{self, Span};
+use crate::classifier::{Bundle, BundleError, Classifier, HeadSpec, Host, Manifest};
+use crate::config::{self, Name, Span};
 
 /// Rows that are judged at a time: enough to fill batches, and as many as the queue takes.
 const IN_FLIGHT: usize = 32;
@@ -44,6 +50,8 @@ const IN_FLIGHT: usize = 32;
 #[derive(Debug)]
 pub struct Evaluation {
     head: HeadSpec,
+    /// Models with heads of their own, where these are asked together.
+    models: Vec<(String, Name)>,
     classifier: Classifier,
 }
 
@@ -98,7 +106,7 @@ pub enum EvaluateError {
         reason: &'static str,
     },
     /// Some rows have labels and others outcomes, or outcomes of other models.
-    #[error("`{}` mixes rows with labels, with `strong_correct` and with `scores`", path.display())]
+    #[error("`{}` mixes rows with labels, with `strong_correct` and with `scores`, or has scores of other models than the head", path.display())]
     Mixed {
         /// The file.
         path: PathBuf,
@@ -119,8 +127,9 @@ impl Evaluation {
     pub fn new(bundle: &Path, head: &str, host: &Host) -> Result<Self, EvaluateError> {
         let opened = Bundle::open(&host.base_dir.join(bundle))?;
         let manifest = opened.manifest();
-        let Some(spec) = manifest.head(head).cloned() else {
-            let allowed = manifest.heads.iter().map(|head| head.name.as_str()).collect::<Vec<_>>().join(", ");
+        let Some((spec, models)) = asked(manifest, head) else {
+            let offered = manifest.heads.iter().filter(|head| !head.hidden);
+            let allowed = offered.map(|head| head.name.as_str()).collect::<Vec<_>>().join(", ");
             return Err(EvaluateError::UnknownHead { bundle: bundle.to_owned(), head: head.to_owned(), allowed });
         };
         let name = manifest.name.clone();
@@ -132,7 +141,7 @@ impl Evaluation {
             ..config::Classifier::of(bundle)
         };
         let classifier = Classifier::start_bundle(&name, &config, host, opened)?;
-        Ok(Self { head: spec, classifier })
+        Ok(Self { head: spec, models, classifier })
     }
 
     /// Judges every row of the file at `data` and returns the figures; `seed` decides the draws of the bootstrap.
@@ -150,7 +159,7 @@ impl Evaluation {
         let mut dataset = Dataset::open(data)?;
         let size = dataset.size();
         let mut tallies = Tallies::new(self.head.labels.len());
-        let judge = Judge { classifier: &self.classifier, head: &self.head };
+        let judge = Judge { classifier: &self.classifier, head: &self.head, models: &self.models };
         let judged = async |row: Result<Row, DatasetError>| {
             let row = row?;
             let outcome = judge.judge(&row).await?;
@@ -164,12 +173,18 @@ impl Evaluation {
         }
         drop(outcomes);
         let (bundle, data_identity) = (self.classifier.identity().clone(), DataIdentity::new(data, dataset.sha256()));
-        let subject = Subject { bundle, head: &self.head, data: data_identity, seed, left_out: tallies.left_out };
-        let Tallies { labels, routing, .. } = tallies;
+        let Tallies { labels, routing, left_out, unknown } = tallies;
+        let models = &self.models;
+        let subject = Subject { bundle, head: &self.head, models, data: data_identity, seed, left_out };
         match (labels.is_empty(), routing.is_empty()) {
-            (true, true) => Err(EvaluateError::Empty { path: data.to_owned() }),
+            (true, true) => {
+                Err(unknown
+                    .map_or_else(|| EvaluateError::Empty { path: data.to_owned() }, |label| label.error(&self.head)))
+            }
             (false, true) => Ok(Report::Labels(labels.report(subject))),
-            (true, false) if routing.is_uniform() => Ok(Report::Routing(routing.report(subject))),
+            (true, false) if routing.is_uniform() && routing.suits(models) => {
+                Ok(Report::Routing(routing.report(subject)))
+            }
             _ => Err(EvaluateError::Mixed { path: data.to_owned() }),
         }
     }
@@ -180,19 +195,45 @@ struct Tallies {
     labels: Tally,
     routing: RoutingTally,
     left_out: LeftOut,
+    /// The first label that the head does not have.
+    unknown: Option<UnknownLabel>,
 }
 
 impl Tallies {
     fn new(labels: usize) -> Self {
-        Self { labels: Tally::new(labels), routing: RoutingTally::default(), left_out: LeftOut::default() }
+        Self {
+            labels: Tally::new(labels),
+            routing: RoutingTally::default(),
+            left_out: LeftOut::default(),
+            unknown: None,
+        }
     }
 
     fn add(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Contaminated => self.left_out.contaminated += 1,
             Outcome::Blank => self.left_out.blank += 1,
+            Outcome::Unknown(label) => {
+                self.left_out.unknown_label += 1;
+                self.unknown.get_or_insert(label);
+            }
             Outcome::Judged(judgement) => self.labels.add(&judgement),
             Outcome::Ranked(ranked) => self.routing.add(ranked),
         }
     }
+}
+
+/// Returns the head called `name`, or of all heads `<name>/<model>` the first under that name, and the models.
+fn asked(manifest: &Manifest, name: &str) -> Option<(HeadSpec, Vec<(String, Name)>)> {
+    let offered = || manifest.heads.iter().filter(|head| !head.hidden);
+    if let Some(head) = offered().find(|head| head.name.as_str() == name) {
+        return Some((head.clone(), Vec::new()));
+    }
+    let of_model = |head: &HeadSpec| {
+        let model = head.name.as_str().strip_prefix(name)?.strip_prefix('/')?;
+        head.stands_for.is_none().then(|| (model.to_owned(), head.name.clone()))
+    };
+    let models: Vec<_> = offered().filter_map(of_model).collect();
+    let first = manifest.head(models.first()?.1.as_str())?;
+    Some((HeadSpec { name: Name::new(name).ok()?, ..first.clone() }, models))
 }

@@ -3,31 +3,36 @@
 //! Owns the names: [`TABLE`] is the one list of features, and its order is their index everywhere (`docs/features.md` is
 //! rendered from it). Sits between `prompt` and both classifier and policy. Refuses to read bodies, to guess meaning, and
 //! to cost more for a hostile prompt than for a friendly one: token counting and the structure scan have fixed bounds.
+//! Both wait until somebody asks: a rule about images pays for neither.
 
+mod logged;
 mod table;
 mod text;
 mod tokens;
 
+use std::sync::OnceLock;
+
+use bytes::Bytes;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 pub use self::table::{Kind, Scope, Spec, TABLE, Value, index_of, table_markdown};
 pub use self::text::{MAX_SCANNED_BYTES, TextStructure};
 pub use self::tokens::{TokenCount, TokenCounter};
-use crate::prompt::{Attachments, Parameters, Prompt, ResponseFormat};
+use crate::prompt::{Attachments, Dialect, Parameters, Prompt, ResponseFormat};
 
 /// The features of one prompt; [`TABLE`] defines each. The default is an empty conversation that leaves all to the API.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Features {
-    /// Tokens over all turns.
-    pub tokens: TokenCount,
+    tokens: OnceLock<TokenCount>,
+    text: OnceLock<TextStructure>,
+    /// What the two above are measured on when they are first asked for.
+    source: Option<Source>,
     /// Turns of any role.
     pub turns: u32,
     /// Turns of the user.
     pub user_turns: u32,
     /// Characters in system and developer turns.
     pub system_chars: u64,
-    /// The newest user turn's structure.
-    pub text: TextStructure,
     /// What is attached, over all turns.
     pub attachments: Attachments,
     /// Tools on offer.
@@ -38,6 +43,13 @@ pub struct Features {
     pub tool_errors: u32,
     /// The request's parameters.
     pub request: RequestParameters,
+}
+
+/// A body that was read once and can be read again.
+#[derive(Debug, Clone, PartialEq)]
+struct Source {
+    dialect: Dialect,
+    body: Bytes,
 }
 
 /// The request's parameters with the API's defaults filled in.
@@ -58,21 +70,91 @@ pub struct RequestParameters {
 }
 
 impl Features {
-    /// Measures `prompt`. Takes tens of microseconds for 2 KB and about 2 ms at the very worst.
+    /// Measures all of `prompt` now. Takes tens of microseconds for 2 KB and about 2 ms at the very worst.
     #[must_use]
     pub fn of(prompt: &Prompt<'_>, counter: &TokenCounter) -> Self {
+        let features = Self::counts(prompt, None);
+        features.tokens.get_or_init(|| counter.of(prompt));
+        features.read_text(prompt);
+        features
+    }
+
+    /// Takes from `prompt` what its parser has counted; text is measured when it is first asked for, from `body`, which
+    /// `prompt` was read from.
+    #[must_use]
+    pub fn deferred(prompt: &Prompt<'_>, body: &Bytes) -> Self {
+        Self::counts(prompt, Some(Source { dialect: prompt.dialect, body: body.clone() }))
+    }
+
+    fn counts(prompt: &Prompt<'_>, source: Option<Source>) -> Self {
         Self {
-            tokens: counter.count(prompt.texts()).plus(prompt.token_ids),
+            tokens: OnceLock::new(),
+            text: OnceLock::new(),
+            source,
             turns: prompt.turns,
             user_turns: prompt.user_turns,
             system_chars: prompt.system_chars,
-            text: TextStructure::of(prompt.newest_user_turn()),
             attachments: prompt.attachments,
             tools: prompt.tools,
             tool_calls: prompt.tool_calls,
             tool_errors: prompt.tool_errors,
             request: RequestParameters::of(&prompt.parameters),
         }
+    }
+
+    /// Reads the newest user turn's structure now, from the `prompt` at hand: cheaper than to read the body again.
+    pub fn read_text(&self, prompt: &Prompt<'_>) {
+        self.text.get_or_init(|| TextStructure::of(prompt.newest_user_turn()));
+    }
+
+    /// Measures now what was deferred, and lets go of the body if it has more than `limit` bytes: for those who keep features
+    /// for long.
+    pub fn settle(&mut self, limit: usize) {
+        if self.source.as_ref().is_some_and(|source| source.body.len() > limit) {
+            let _measured = (self.tokens(), self.text());
+            self.source = None;
+        }
+    }
+
+    /// Replaces the token count.
+    #[must_use]
+    pub fn with_tokens(self, tokens: TokenCount) -> Self {
+        Self { tokens: OnceLock::from(tokens), ..self }
+    }
+
+    /// Replaces the newest user turn's structure.
+    #[must_use]
+    pub fn with_text(self, text: TextStructure) -> Self {
+        Self { text: OnceLock::from(text), ..self }
+    }
+
+    /// Returns the tokens over all turns; counts them if nobody asked before.
+    #[must_use]
+    pub fn tokens(&self) -> TokenCount {
+        *self.tokens.get_or_init(|| self.read_again(|prompt| TokenCounter::new().of(prompt)))
+    }
+
+    /// Returns a number that [`Features::tokens`] does not exceed, without counting: a token has one byte at least, and
+    /// JSON never makes text shorter.
+    #[must_use]
+    pub fn tokens_at_most(&self) -> u64 {
+        match (self.tokens.get(), &self.source) {
+            (Some(known), _) => known.tokens,
+            (None, Some(source)) => source.body.len() as u64,
+            (None, None) => 0,
+        }
+    }
+
+    /// Returns the newest user turn's structure; reads it if nobody asked before.
+    #[must_use]
+    pub fn text(&self) -> &TextStructure {
+        self.text.get_or_init(|| self.read_again(|prompt| TextStructure::of(prompt.newest_user_turn())))
+    }
+
+    /// Reads the body again; what cannot be read has nothing to measure.
+    fn read_again<T: Default>(&self, measure: impl FnOnce(&Prompt<'_>) -> T) -> T {
+        let prompt = self.source.as_ref().and_then(|source| Prompt::parse(source.dialect, &source.body).ok());
+        prompt.as_ref().map(measure).unwrap_or_default()
     }
 
     /// Returns the feature at `index` of [`TABLE`].

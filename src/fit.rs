@@ -5,25 +5,43 @@
 //! seed gives the same bytes. Refuses to learn from rows that stand in held-out sets.
 
 mod bundle;
+mod card;
 mod examples;
+mod features;
+mod folds;
+mod forest;
+mod heads;
+mod keep;
 mod lbfgs;
 mod logistic;
+mod model;
+mod pool;
+mod reference;
+mod report;
+mod sample;
 mod task;
+mod tensors;
 mod train;
 mod validate;
+mod votes;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Serialize;
-
+use self::bundle::Content;
 use self::examples::Examples;
+pub use self::report::{CurvePoint, FitReport, Member, Repeats};
 use self::task::Learner;
 pub use self::task::{Inputs, Task};
-pub use self::validate::Validation;
-use crate::classifier::{Bundle, BundleError, Embedder, InferenceError, Runtime};
+use self::validate::Said;
+pub use self::validate::{Cascade, Validation, Validations};
+use crate::classifier::{Bundle, BundleError, Embedder, FeatureInputs, InferenceError, Runtime, RuntimeError};
 use crate::evaluate::{DataIdentity, DatasetError, Draws};
+
+/// What is said of rows out of a decision log that holds no prompts.
+const NO_TEXT: &str = "the rows hold no text, so there is nothing to embed (allowed: --inputs lexical, which then learns from \
+     the logged features alone, or a log with `text: true`)";
 
 /// What to fit from what.
 #[derive(Debug, Clone)]
@@ -46,6 +64,8 @@ pub struct Fit {
     pub limit: Option<usize>,
     /// Folds of the cross-validation that is reported; 0 for none.
     pub folds: usize,
+    /// Numbers of rows to cross-validate with as well, for a learning curve.
+    pub curve: Vec<usize>,
 }
 
 /// How far a fit has come.
@@ -55,32 +75,8 @@ pub enum Stage {
     Embedded(usize, usize),
     /// Cross-validated so many folds of so many.
     Validated(usize, usize),
-}
-
-/// What was fitted, and how good it is on rows that it did not see.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FitReport {
-    /// What the rows taught.
-    pub task: Task,
-    /// What the heads read.
-    pub inputs: Inputs,
-    /// The rows' file.
-    pub data: DataIdentity,
-    /// The base bundle's manifest.
-    pub base_sha256: Arc<str>,
-    /// What decided every draw.
-    pub seed: u64,
-    /// Rows that the heads learnt from.
-    pub n_train: usize,
-    /// Rows left out: in held-out sets, or blank.
-    pub left_out: u64,
-    /// The penalty that was chosen.
-    pub penalty: f64,
-    /// The temperature that was chosen.
-    pub temperature: f64,
-    /// On rows of the other folds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cross_validation: Option<Validation>,
+    /// The base was trained on the very file that is cross-validated: the figures will be too good.
+    BaseSawData,
 }
 
 /// Why there is no new bundle.
@@ -92,6 +88,9 @@ pub enum FitError {
     /// The rows cannot be read.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    /// The embeddings need a library that is not there.
+    #[error("ONNX Runtime is missing (with `--inputs lexical` no encoder is needed)")]
+    OnnxRuntime(#[from] RuntimeError),
     /// A text could not be embedded.
     #[error("a text could not be embedded")]
     Embed(#[from] InferenceError),
@@ -126,37 +125,63 @@ impl Fit {
     ///
     /// # Errors
     /// When a file cannot be used, or the rows do not teach the task.
-    pub fn run(&self, runtime: &Runtime, mut progress: impl FnMut(Stage)) -> Result<FitReport, FitError> {
+    pub fn run(&self, mut progress: impl FnMut(Stage)) -> Result<FitReport, FitError> {
         let base = Bundle::open(&self.base)?;
-        let mut examples = Examples::read(&self.data, &base)?;
-        if self.inputs.embedding() {
+        let mut examples = Examples::read(&self.data, self.task, &base)?;
+        let base_saw_data = report::mentions(&base.manifest().training, &examples.sha256);
+        if base_saw_data {
+            progress(Stage::BaseSawData);
+        }
+        if self.inputs != Inputs::Lexical && examples.rows.iter().any(|row| row.text.trim().is_empty()) {
+            return Err(self.refuse(NO_TEXT));
+        }
+        let runtime = self.inputs.embedding().then(Runtime::load).transpose()?;
+        if let Some(runtime) = &runtime {
             let mut embedder = Embedder::new(&base, runtime, 1)?;
             examples.embed(&self.cache, &base, &mut embedder, |done, all| progress(Stage::Embedded(done, all)))?;
         }
-        let learner = Learner::new(self, &base, &examples.rows)?;
+        let features = features::specs(self, base.manifest(), &examples.rows)?;
+        let inputs = FeatureInputs::parse("features.json", &features.0)?;
+        let learner = Learner::new(self, &base, &examples.rows, inputs)?;
         let grouped: Vec<_> = learner.samples.iter().zip(&examples.rows).map(|(s, row)| (s, row.group)).collect();
-        let cross_validation = (self.folds > 1).then(|| {
-            validate::validate(self, &learner, &grouped, &examples.rows, |done, all| {
+        let mut validated = |fit: &Self| {
+            validate::validate(fit, &learner, &grouped, &examples.rows, |done, all| {
                 progress(Stage::Validated(done, all));
             })
-        });
+        };
+        let (cross_validation, said) = (self.folds > 1).then(|| validated(self)).unzip();
+        let learning_curve = self.learning_curve(&mut validated);
+        let repeats = Repeats::among(&grouped);
         let chosen = self.drawn(grouped);
-        let trained = train::train(learner.shape, &chosen, self.seed);
+        let trained = train::train(&learner, &chosen, self.seed);
         let report = FitReport {
             task: self.task,
             inputs: self.inputs,
             data: DataIdentity::new(&self.data, examples.sha256),
             base_sha256: Arc::clone(&base.identity().sha256),
+            base_saw_data,
             seed: self.seed,
             n_train: chosen.len(),
             left_out: examples.left_out,
-            penalty: trained.penalty,
-            temperature: trained.temperature,
+            members: Member::of(&learner, &trained),
+            confidence: trained.confidence,
             cross_validation,
+            learning_curve,
+            repeats,
         };
-        bundle::write(self, &base, &learner, &trained, &report)?;
-        Bundle::open(&self.out)?;
+        let content = Content { base: &base, learner: &learner, trained: &trained, report: &report, features, runtime };
+        bundle::write(self, &content)?;
+        reference::write(&self.out, &learner, &examples.rows, said.as_deref())?;
         Ok(report)
+    }
+
+    fn learning_curve(&self, validated: &mut impl FnMut(&Self) -> (Validations, Vec<Said>)) -> Vec<CurvePoint> {
+        let folds = self.folds.max(2);
+        let point = |limit: &usize| {
+            let fit = Self { limit: Some(*limit), folds, ..self.clone() };
+            CurvePoint { limit: *limit, cross_validation: validated(&fit).0 }
+        };
+        self.curve.iter().map(point).collect()
     }
 
     /// Draws the rows to learn from.

@@ -28,10 +28,16 @@
 //! Read, parse, measure, classify, count ([`evaluate`]): each labelled row becomes a chat body and goes through the same
 //! prompt, features and classifier as a request, so what `pointsman eval` reports is what would serve.
 //!
+//! # Life of a decision that teaches
+//!
+//! Log, rate, fit, calibrate, replay: a request leaves a line in the decision log ([`telemetry::decision_log`]), clients say how
+//! the answer was ([`proxy::feedback`]) or a judge does ([`label`]), [`evaluate::log`] joins the two into rows that [`fit`] reads,
+//! [`evaluate::calibrate`] moves a policy's threshold, and [`evaluate::replay`] says what a change would have done.
+//!
 //! # Who imports whom
 //!
 //! ```text
-//! main -> cli -> admin -> {proxy, reload, evaluate} -> router -> snapshot
+//! main -> cli -> {admin, fit, label} -> {proxy, reload, evaluate} -> router -> snapshot
 //!      -> {policy, classifier, upstream, usage, clients, certificates} -> {features, scores} -> prompt
 //! ```
 //!
@@ -47,6 +53,7 @@ pub mod config;
 pub mod evaluate;
 pub mod features;
 pub mod fit;
+pub mod label;
 pub mod policy;
 pub mod prompt;
 pub mod proxy;

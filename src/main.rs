@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// A request makes a few hundred small allocations, on a thread that another one may free them on.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     pointsman::cli::run(std::env::args_os())
 }

@@ -19,11 +19,11 @@ use crate::scores::{Degraded, Scores};
 
 use self::constraints::Choices;
 pub use self::constraints::{Candidate, Constraint};
-pub use self::decision::{By, Decision, Reason, RuleOutcome, RuleTrace};
+pub use self::decision::{By, Decision, Flip, Reason, RuleOutcome, RuleTrace};
 use self::matching::Matcher;
 pub use self::matching::RequestFacts;
 use self::rules::{Rules, Tried};
-use self::strategy::Tiers;
+use self::strategy::Strategy;
 
 /// Every policy of a configuration, compiled; the first that fits a request decides.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub struct Policy {
     mode: Mode,
     matcher: Matcher,
     rules: Rules,
-    tiers: Tiers,
+    strategy: Strategy,
     choices: Choices,
 }
 
@@ -96,23 +96,38 @@ impl PolicySet {
         self.policies.iter().find(|policy| policy.matcher.fits(facts))
     }
 
+    /// Returns the policy called `name`.
+    #[must_use]
+    pub fn get(&self, name: &Name) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.name == *name)
+    }
+
+    /// Returns the heads that policies which ask `classifier` read.
+    pub fn heads_of(&self, classifier: &Name) -> impl Iterator<Item = &Name> {
+        self.policies.iter().filter(|policy| policy.strategy.asks(classifier)).flat_map(Policy::heads)
+    }
+
     /// Iterates over the policies in the file's order.
     pub fn iter(&self) -> impl Iterator<Item = &Policy> {
         self.policies.iter()
     }
 
-    /// Checks that the tiers of every policy that asks `classifier` are exactly the labels of the head it reads.
+    /// Checks that every policy that asks `classifier` reads a head that is there, and that its tiers are exactly the
+    /// head's labels.
     ///
     /// `labels` returns the labels of a head of the classifier's bundle.
     pub fn check_labels<'l>(&self, classifier: &Name, labels: impl Fn(&str) -> Option<&'l [Arc<str>]>) -> Vec<Problem> {
         let mut problems = Vec::new();
         for (index, policy) in self.config.policies.iter().enumerate() {
-            let config::Strategy::Tiers(tiers) = &policy.strategy;
-            if tiers.classifier != *classifier {
+            let (asked, head) = policy.strategy.asks();
+            if asked != classifier {
                 continue;
             }
             let path = path_of(index).key("strategy");
-            let found = strategy::label_problems(&path, tiers, labels(&tiers.head));
+            let found = match &policy.strategy {
+                config::Strategy::Tiers(tiers) => strategy::label_problems(&path, tiers, labels(head)),
+                config::Strategy::Threshold(threshold) => strategy::head_problems(&path, threshold, labels(head)),
+            };
             problems.extend(found.into_iter().filter_map(|(path, message)| self.config.problem(&path, message)));
         }
         problems
@@ -121,13 +136,13 @@ impl PolicySet {
 
 impl Policy {
     fn new(config: &Config, policy: &config::Policy, rules: Rules) -> Self {
-        let config::Strategy::Tiers(tiers) = &policy.strategy;
+        let choices = Choices::new(config, policy, rules.models());
         Self {
             name: policy.name.clone(),
             mode: policy.mode,
             matcher: Matcher::new(&policy.matches),
-            choices: Choices::new(config, policy, rules.models()),
-            tiers: Tiers::new(tiers),
+            strategy: Strategy::new(&policy.strategy, choices.otherwise().clone()),
+            choices,
             rules,
         }
     }
@@ -144,6 +159,20 @@ impl Policy {
         self.mode
     }
 
+    /// Returns the heads whose scores its strategy reads.
+    #[must_use]
+    pub fn heads(&self) -> &[Name] {
+        self.strategy.heads()
+    }
+
+    /// Returns the model that its strategy chooses by `scores`, after the constraints; `None` when it needs to know more.
+    #[must_use]
+    pub fn model_by(&self, scores: Scores, features: &Features) -> Option<Name> {
+        let signals = Signals { scores: Some(Ok(scores)), ..Signals::default() };
+        let choice = self.strategy.choose(&signals).ok()?;
+        Some(self.choices.settle(&choice, features).0)
+    }
+
     /// Decides, or says what it must know first. Never fails; the same arguments give the same answer.
     ///
     /// `signals` belong to one request: the rules are evaluated at the first step and remembered there.
@@ -154,14 +183,14 @@ impl Policy {
         let tried = if *policy == self.name { known.clone() } else { evaluate() };
         let choice = match tried.matched {
             Some(index) => decision::Choice::by_rule(index, self.rules.model(index)),
-            None => match self.tiers.choose(signals) {
+            None => match self.strategy.choose(signals) {
                 Ok(choice) => choice,
                 Err(signal) => return Step::Need(signal),
             },
         };
         let (model, reason, candidates) = self.choices.settle(&choice, features);
         let fallback = self.choices.fallback(&model, &candidates);
-        let decision::Choice { by, label, score, .. } = choice;
+        let decision::Choice { by, label, score, flip, .. } = choice;
         Step::Decide(Decision {
             model,
             policy: self.name.clone(),
@@ -169,6 +198,7 @@ impl Policy {
             reason,
             label,
             score,
+            flip,
             candidates,
             fallback,
             rules: tried.traces,

@@ -4,7 +4,7 @@
 //! early_request_filter     timeouts and the request's id               (connection.rs, headers.rs)
 //! request_filter           admission: load, header size, client key    (admission.rs, clients.rs)
 //!                          intake -> prompt -> router -> rewrite       (intake.rs, decode.rs, plan.rs, original.rs)
-//!                          or the list of models                       (models.rs)
+//!                          or the list of models, or feedback          (models.rs, feedback.rs)
 //! upstream_peer            an address of the chosen provider           (forward.rs)
 //! upstream_request_filter  path, host, credential, Content-Length      (forward.rs, headers.rs, body_adapter.rs)
 //! request_body_filter      Pingora sends the rewritten body
@@ -13,6 +13,7 @@
 //! response_body_filter     usage and pace of the answer as it passes   (meter.rs)
 //! fail_to_proxy            what failed becomes a Rejection             (answer.rs, rejection.rs)
 //! logging                  one access line, all request metrics        (account.rs)
+//!                          and a line in the decision log              (decided.rs)
 //! ```
 //!
 //! Requests that no [`Dialect`](crate::prompt::Dialect) reads pass through to the default provider without being
@@ -26,9 +27,11 @@ mod body_adapter;
 mod clients;
 mod connection;
 mod context;
+mod decided;
 mod decode;
 mod drain;
 mod fallback;
+pub mod feedback;
 mod forward;
 mod headers;
 pub mod health;
@@ -80,12 +83,13 @@ impl Proxy {
     /// Makes a proxy that asks `router`.
     #[must_use]
     pub fn new(router: Arc<Router>, metrics: Arc<Metrics>) -> Self {
+        let admission = Arc::new(Admission::new(metrics.edge()));
         Self {
             router,
             metrics,
             request_ids: account::RequestIds::default(),
             open: Arc::default(),
-            admission: Arc::default(),
+            admission,
             retry_budget: RetryBudget::new(),
         }
     }
@@ -93,13 +97,14 @@ impl Proxy {
 
 #[async_trait]
 impl ProxyHttp for Proxy {
-    type CTX = RequestContext;
+    /// Boxed: Pingora moves it through a dozen futures, each of which would be larger by its size.
+    type CTX = Box<RequestContext>;
 
-    fn new_ctx(&self) -> RequestContext {
-        RequestContext::new(self.router.snapshot(), self.request_ids.next(), self.open.enter())
+    fn new_ctx(&self) -> Self::CTX {
+        Box::new(RequestContext::new(self.router.snapshot(), self.request_ids.next(), self.open.enter()))
     }
 
-    async fn early_request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<()> {
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<()> {
         connection::request_began(session, &ctx.snapshot.config.limits);
         if let Some(id) = headers::request_id(session.req_header()) {
             ctx.request_id = id;
@@ -107,7 +112,7 @@ impl ProxyHttp for Proxy {
         Ok(())
     }
 
-    async fn request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<bool> {
         if self.open.is_draining() {
             session.set_keepalive(None);
         }
@@ -126,7 +131,7 @@ impl ProxyHttp for Proxy {
         }
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Self::CTX) -> Result<Box<HttpPeer>> {
         ctx.attempts += 1;
         let peer = forward::peer(ctx).await;
         peer.map_err(|mut error| {
@@ -139,18 +144,25 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         upstream: &mut RequestHeader,
-        ctx: &mut RequestContext,
+        ctx: &mut Self::CTX,
     ) -> Result<()> {
         let Some(provider) = ctx.provider().cloned() else {
             return Error::e_explain(ErrorType::InternalError, "no route");
         };
         ctx.upstream_is_h2 = upstream.version == Version::HTTP_2;
-        forward::set_target(upstream, &provider)?;
-        headers::clean_request(upstream, session, ctx)?;
-        forward::set_credential(upstream, &provider.credential)?;
+        headers::edit_request(upstream, |upstream| {
+            forward::set_target(upstream, &provider)?;
+            headers::clean_request(&mut upstream.headers, session, ctx)?;
+            forward::set_credential(&mut upstream.headers, &provider.credential);
+            if let Some(body) = &ctx.body {
+                forward::set_length(&mut upstream.headers, body.len());
+            }
+            Ok(())
+        })?;
         if let Some(body) = ctx.body.clone() {
-            forward::set_length(upstream, body.len())?;
-            ctx.swap.install(session, body, provider.timeouts.first_byte.0.min(ctx.patience()));
+            let timeouts = provider.timeouts;
+            let total = timeouts.total.map(|total| total.0);
+            ctx.swap.install(session, body, timeouts.first_byte.0.min(ctx.patience()), total);
         }
         Ok(())
     }
@@ -160,11 +172,11 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         _body: &mut Option<Bytes>,
         _end_of_stream: bool,
-        ctx: &mut RequestContext,
+        ctx: &mut Self::CTX,
     ) -> Result<()> {
-        // An HTTP/2 upstream that gives no window is left at once when the client leaves, but Pingora watches the
+        // An HTTP/2 upstream that gives no window is left at once when an HTTP/2 client leaves, but Pingora watches the
         // client only through its real session.
-        if ctx.upstream_is_h2 {
+        if ctx.upstream_is_h2 && session.req_header().version == Version::HTTP_2 {
             ctx.swap.restore(session);
         }
         Ok(())
@@ -174,7 +186,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         upstream: &mut ResponseHeader,
-        ctx: &mut RequestContext,
+        ctx: &mut Self::CTX,
     ) -> Result<()> {
         ctx.swap.restore(session); // an informational answer may be the first, and the deadline was kept
         if upstream.status.is_informational() {
@@ -192,6 +204,8 @@ impl ProxyHttp for Proxy {
         self.first_byte_arrived(ctx);
         if upstream.status == StatusCode::BAD_REQUEST && ctx.has_larger_window() {
             ctx.swap.hold(session);
+        } else if ctx.body.is_some() {
+            ctx.swap.watch(session, forward::shorter_idle(ctx));
         }
         Self::begin_answer(session, upstream, ctx);
         Ok(())
@@ -202,7 +216,7 @@ impl ProxyHttp for Proxy {
         _session: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
-        ctx: &mut RequestContext,
+        ctx: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
         self.pass_answer(body, end_of_stream, ctx);
         Ok(None)
@@ -212,10 +226,9 @@ impl ProxyHttp for Proxy {
         &self,
         _session: &mut Session,
         answer: &mut ResponseHeader,
-        ctx: &mut RequestContext,
+        ctx: &mut Self::CTX,
     ) -> Result<()> {
-        headers::clean_answer(answer, ctx)?;
-        answer::decorate(answer, ctx)
+        answer::dress(answer, ctx)
     }
 
     /// Pingora's default forbids a retry of every POST. Here nothing of an answer has reached the client, and the body is
@@ -225,13 +238,14 @@ impl ProxyHttp for Proxy {
         peer: &HttpPeer,
         session: &mut Session,
         error: Box<Error>,
-        ctx: &mut RequestContext,
+        ctx: &mut Self::CTX,
         reused: bool,
     ) -> Box<Error> {
         ctx.swap.restore(session);
         if matches!(error.etype(), ErrorType::HTTPStatus(_)) && error.retry() {
             return error; // `upstream_response_filter` has decided
         }
+        let error = if *error.etype() == body_adapter::SILENT { error.into_up() } else { error };
         if *error.etype() == held_answer::CONTEXT_LENGTH {
             return self.widen(ctx, error);
         }
@@ -245,9 +259,6 @@ impl ProxyHttp for Proxy {
         // A kept connection that turns out to be closed says nothing about the upstream: the same one is asked again.
         let is_stale = reused && matches!(error.retry, RetryType::ReusedOnly | RetryType::Decided(true));
         let again = if is_stale { ctx.again_after_stale() } else { self.attempt_failed(ctx, &error) };
-        if *error.etype() == body_adapter::FIRST_BYTE_TIMEOUT {
-            error = error.into_up(); // it surfaced on the downstream side, where the adapter stands
-        }
         error.set_retry(again);
         error
     }
@@ -256,29 +267,29 @@ impl ProxyHttp for Proxy {
         &self,
         _session: &mut Session,
         _peer: &HttpPeer,
-        ctx: &mut RequestContext,
+        ctx: &mut Self::CTX,
         mut error: Box<Error>,
     ) -> Box<Error> {
         error.set_retry(self.attempt_failed(ctx, &error));
         error
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestContext) -> FailToProxy {
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Self::CTX) -> FailToProxy {
         ctx.swap.restore(session);
         answer::fail(session, error, ctx).await
     }
 
     /// Pingora's default names the query string, in which some clients send keys.
-    fn request_summary(&self, session: &Session, ctx: &RequestContext) -> String {
+    fn request_summary(&self, session: &Session, ctx: &Self::CTX) -> String {
         format!("{} {}", session.req_header().method, ctx.request_id)
     }
 
     /// One line from `logging` says it all; Pingora's own would repeat it, at error level when a client just left.
-    fn suppress_error_log(&self, _session: &Session, _ctx: &RequestContext, error: &Error) -> bool {
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Self::CTX, error: &Error) -> bool {
         *error.esource() != ErrorSource::Internal
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut RequestContext) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Self::CTX) {
         ctx.swap.restore(session); // Pingora calls `finish` next: without the real session there is no keep-alive
         self.account(session, error, ctx);
         connection::request_ended();

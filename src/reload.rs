@@ -147,11 +147,13 @@ impl Reloader {
         &self.builder.path
     }
 
-    /// Returns the folders of the bundles that serve.
+    /// Returns the folders of the bundles that serve, shadows included.
     #[must_use]
     pub fn bundle_folders(&self) -> Vec<PathBuf> {
         let snapshot = self.router.snapshot();
-        snapshot.config.classifiers.values().map(|section| self.builder.base_dir().join(&section.bundle)).collect()
+        let sections = snapshot.config.classifiers.values();
+        let folders = sections.flat_map(|one| [Some(&one.bundle), one.shadow.as_ref().map(|shadow| &shadow.bundle)]);
+        folders.flatten().map(|folder| self.builder.base_dir().join(folder)).collect()
     }
 
     /// Returns the certificates and keys of the listeners that serve.
@@ -199,6 +201,9 @@ fn announce(metrics: &Metrics, snapshot: &Snapshot) {
     for (name, state) in &snapshot.classifiers {
         match state {
             ClassifierState::Ready(classifier) => {
+                if let Some(trouble) = classifier.trouble().filter(|_| classifier.is_down()) {
+                    tracing::error!(classifier = %name, "The encoder does not run: {trouble}");
+                }
                 let identity = classifier.identity();
                 let (version, sha256) = (Arc::clone(&identity.version), Arc::clone(&identity.sha256));
                 let device = classifier.device().to_string().into();

@@ -9,21 +9,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use tokio::time::Instant;
 
+use crate::classifier::Ask;
 use crate::config::{Mode, Name};
-use crate::features::{Features, TokenCounter};
+use crate::features::Features;
 use crate::policy::{Decision, Policy, RequestFacts, Signal, Signals, Step};
 use crate::prompt::Prompt;
 use crate::scores::{Degraded, Scores};
-use crate::snapshot::{ClassifierState, Snapshot};
+use crate::snapshot::{ClassifierState, Decided, Snapshot, Ticket};
 use crate::telemetry::{Metrics, Stage};
 
 /// Decides for requests, against the snapshot that serves.
 pub struct Router {
     current: ArcSwap<Snapshot>,
     metrics: Arc<Metrics>,
-    counter: TokenCounter,
 }
 
 /// What is to happen to a request.
@@ -51,12 +52,14 @@ pub struct Routing {
     pub scores: Option<Result<Scores, Degraded>>,
     /// Where the time went.
     pub timings: Timings,
+    /// What the classifier's shadow is to judge once the request is over, if it is one of its sample.
+    pub shadow: Option<Ticket>,
 }
 
 /// Where a decision's time went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timings {
-    /// Counting tokens and measuring structure.
+    /// Reading the text's structure for the classifier; what rules ask for is measured while they decide.
     pub features: Duration,
     /// Waiting for scores, queue included.
     pub classify: Duration,
@@ -68,7 +71,7 @@ impl Router {
     /// Makes a router that serves `first`.
     #[must_use]
     pub fn new(first: Snapshot, metrics: Arc<Metrics>) -> Self {
-        Self { current: ArcSwap::from_pointee(first), metrics, counter: TokenCounter::default() }
+        Self { current: ArcSwap::from_pointee(first), metrics }
     }
 
     /// Returns the snapshot that serves now.
@@ -85,25 +88,30 @@ impl Router {
     /// Decides what happens to a request. Never fails: a classifier that cannot answer is a reason, not an error.
     ///
     /// Cancel-safe: dropping the future takes the prompt out of the classifier's queue.
-    pub async fn decide(&self, snapshot: &Snapshot, facts: &RequestFacts<'_>, prompt: &Prompt<'_>) -> Verdict {
+    /// `prompt` was read from `body`, which is kept to measure later what the decision did not need.
+    pub async fn decide(
+        &self,
+        snapshot: &Snapshot,
+        facts: &RequestFacts<'_>,
+        prompt: &Prompt<'_>,
+        body: &Bytes,
+    ) -> Verdict {
         let Some(policy) = snapshot.policies.find(facts) else { return Verdict::Pass { policy: None } };
         if policy.mode() == Mode::Off {
             return Verdict::Pass { policy: Some(policy.name().clone()) };
         }
-        Verdict::Route(Box::new(self.route(snapshot, policy, facts, prompt).await))
+        let features = Features::deferred(prompt, body);
+        Verdict::Route(Box::new(Self::route(snapshot, policy, facts, prompt, features).await))
     }
 
     async fn route(
-        &self,
         snapshot: &Snapshot,
         policy: &Policy,
         facts: &RequestFacts<'_>,
         prompt: &Prompt<'_>,
+        features: Features,
     ) -> Routing {
         let mut timings = Timings::default();
-        let started = Instant::now();
-        let features = Features::of(prompt, &self.counter);
-        timings.features = started.elapsed();
         let mut signals = Signals::default();
         let mut asked = None;
         loop {
@@ -112,11 +120,17 @@ impl Router {
             timings.decide += started.elapsed();
             match step {
                 Step::Decide(decision) => {
-                    return Routing { decision, features, classifier: asked, scores: signals.scores, timings };
+                    let (scores, classifier) = (signals.scores, asked);
+                    let mut routing = Routing { decision, features, classifier, scores, timings, shadow: None };
+                    routing.shadow = ticket(snapshot, &routing, prompt);
+                    return routing;
                 }
                 Step::Need(Signal::Scores { classifier }) => {
                     let started = Instant::now();
-                    signals.scores = Some(scores(snapshot, &classifier, prompt, &features).await);
+                    features.read_text(prompt);
+                    timings.features += started.elapsed();
+                    let started = Instant::now();
+                    signals.scores = Some(scores(snapshot, policy, &classifier, prompt, &features).await);
                     timings.classify += started.elapsed();
                     asked = Some(classifier);
                 }
@@ -124,8 +138,9 @@ impl Router {
         }
     }
 
-    /// Counts a decision that a request was sent by; one that was only asked for is not counted.
-    pub fn count(&self, routing: &Routing) {
+    /// Counts a decision that a request was sent by, and compares it with the bundle's reference; one that was only asked
+    /// for is not counted.
+    pub fn count(&self, snapshot: &Snapshot, routing: &Routing) {
         let Routing { decision, classifier, scores, timings, .. } = routing;
         self.metrics.decided(&decision.policy, &decision.model, decision.reason.as_str());
         self.metrics.stage_ended(Stage::Features, timings.features);
@@ -133,13 +148,22 @@ impl Router {
         if let (Some(classifier), Some(scores)) = (classifier, scores) {
             self.metrics.stage_ended(Stage::Classify, timings.classify);
             match scores {
-                Ok(scores) => self.count_scores(classifier, scores),
+                Ok(scores) => {
+                    self.count_scores(classifier, scores);
+                    if let Some(ClassifierState::Ready(classifier)) = snapshot.classifiers.get(classifier) {
+                        classifier.observe(scores, &routing.features);
+                    }
+                }
                 Err(degraded) => self.metrics.degraded(classifier, degraded.as_str()),
             }
         }
     }
 
     fn count_scores(&self, classifier: &Name, scores: &Scores) {
+        self.metrics.answered(classifier, scores.source.as_str());
+        if let Some(reason) = scores.source.degraded() {
+            self.metrics.degraded(classifier, reason.as_str());
+        }
         for head in &scores.heads {
             for (label, probability) in head.labels.iter().zip(&head.probabilities) {
                 self.metrics.scored(classifier, &head.head, label, *probability);
@@ -148,8 +172,21 @@ impl Router {
     }
 }
 
+/// Returns what the shadow of the classifier that was asked is to judge, if there is one and it wants this prompt.
+fn ticket(snapshot: &Snapshot, routing: &Routing, prompt: &Prompt<'_>) -> Option<Ticket> {
+    let name = routing.classifier.as_ref()?;
+    let shadow = snapshot.shadows.get(name)?;
+    let (Some(Ok(scores)), ClassifierState::Ready(live)) = (&routing.scores, snapshot.classifiers.get(name)?) else {
+        return None;
+    };
+    let (features, decision) = (&routing.features, &routing.decision);
+    let policies = &snapshot.policies;
+    shadow.ticket(Decided { text: prompt.newest_user_turn(), features, live, scores, policies, decision })
+}
+
 async fn scores(
     snapshot: &Snapshot,
+    policy: &Policy,
     name: &Name,
     prompt: &Prompt<'_>,
     features: &Features,
@@ -158,7 +195,8 @@ async fn scores(
         Some(ClassifierState::Ready(classifier)) => {
             let patience = snapshot.config.classifiers.get(name).map(|section| section.deadline.0);
             let deadline = Instant::now() + patience.unwrap_or_default();
-            classifier.classify(prompt.newest_user_turn(), features, deadline).await
+            let text = prompt.newest_user_turn();
+            classifier.judge(Ask { text, features, deadline, heads: policy.heads() }).await
         }
         Some(ClassifierState::Unavailable { reason, .. }) => Err(*reason),
         None => Err(Degraded::BundleUnavailable), // validation refuses a policy that names no classifier

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// What a classifier said about one prompt: one entry for each head of its bundle.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,13 +32,14 @@ pub struct HeadScores {
 }
 
 /// Which rung of the degrade ladder produced scores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The ONNX encoder and the heads over its embedding.
     Encoder,
-    /// The lexical heads alone, which need no encoder.
+    /// The lexical heads alone, which were enough: sure of it, or all that the bundle has.
     Lexical,
+    /// The lexical heads, because the encoder could not answer.
+    Fallback(Degraded),
 }
 
 /// Why there are no scores. Never an error to the client: the policy's `otherwise` serves the request.
@@ -92,6 +93,36 @@ impl Degraded {
     }
 }
 
+impl Source {
+    /// Every name, for the metrics to register up front.
+    pub const NAMES: [&str; 3] = ["encoder", "lexical", "lexical_fallback"];
+
+    /// Returns the stable name used in metrics and decisions; the reason of a fallback is its own matter.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Encoder => "encoder",
+            Self::Lexical => "lexical",
+            Self::Fallback(_) => "lexical_fallback",
+        }
+    }
+
+    /// Returns why it is not the rung that should have answered.
+    #[must_use]
+    pub const fn degraded(self) -> Option<Degraded> {
+        match self {
+            Self::Encoder | Self::Lexical => None,
+            Self::Fallback(reason) => Some(reason),
+        }
+    }
+}
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 impl Scores {
     /// Returns the scores of the head called `name`.
     #[must_use]
@@ -106,6 +137,15 @@ impl HeadScores {
     pub fn top(&self) -> Option<(&Arc<str>, f32)> {
         let (index, probability) = self.probabilities.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
         Some((self.labels.get(index)?, probability))
+    }
+
+    /// Returns where the prompt stands on the scale of labels, from 0 for the first to 1 for the last: with two labels the
+    /// probability of the second. `None` only when the head has fewer than two.
+    #[must_use]
+    pub fn level(&self) -> Option<f64> {
+        let last = self.probabilities.len().checked_sub(1).filter(|last| *last > 0)?;
+        let weighted = self.probabilities.iter().enumerate().map(|(index, p)| index as f64 * f64::from(*p));
+        Some(weighted.sum::<f64>() / last as f64)
     }
 }
 
@@ -128,6 +168,18 @@ mod tests {
         let (label, probability) = head.top().expect("three labels");
 
         assert_eq!((&**label, probability), ("medium", 0.7));
+    }
+
+    #[test]
+    fn the_level_of_two_labels_is_the_second_s_probability_and_of_three_the_expected_place() {
+        let two = HeadScores {
+            labels: ["weak", "strong"].map(Arc::from).into(),
+            probabilities: vec![0.75, 0.25],
+            ..tier([0.0; 3])
+        };
+
+        assert_eq!(two.level(), Some(0.25));
+        assert_eq!(tier([0.25, 0.25, 0.5]).level(), Some(0.625));
     }
 
     #[test]

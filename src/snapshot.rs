@@ -3,18 +3,23 @@
 //! A request pins one [`Snapshot`] and never looks again, so it cannot see half of a reload. [`Builder`] prepares the
 //! next one beside the one that serves; whoever holds the old one keeps it alive until its last request ends.
 
+mod classifiers;
+mod shadow;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use crate::certificates::Certificate;
-use crate::classifier::{Bundle, BundleError, Classifier, Host, Runtime};
+use crate::classifier::{BundleError, Classifier, Runtime};
 use crate::clients::Clients;
-use crate::config::{Config, Credential, KeyPath, Name, Problem, Problems};
+use crate::config::{Config, Credential, KeyPath, KeySource, Name, Problem, Problems, Secret};
 use crate::policy::PolicySet;
 use crate::scores::Degraded;
-use crate::telemetry::Metrics;
+use crate::telemetry::{DecisionLog, Metrics};
 use crate::upstream::{Surroundings, Upstreams};
+
+pub use self::shadow::{Decided, Shadow, Ticket};
 
 /// Looks an environment variable up.
 pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -34,8 +39,12 @@ pub struct Snapshot {
     pub clients: Arc<Clients>,
     /// What the listeners with TLS show, by the listener's index.
     pub certificates: Vec<Option<Certificate>>,
+    /// Where decisions are written, if anywhere.
+    pub decision_log: Option<DecisionLog>,
     /// Who judges.
     pub classifiers: BTreeMap<Name, ClassifierState>,
+    /// Who judges beside them, for comparison.
+    pub shadows: BTreeMap<Name, Arc<Shadow>>,
 }
 
 /// A classifier that serves, or why it does not.
@@ -80,6 +89,9 @@ pub enum BuildError {
         /// What an operator has to mend.
         detail: String,
     },
+    /// The decision log's writer does not start.
+    #[error("cannot start a thread")]
+    Thread(#[from] std::io::Error),
     /// A classifier that serves now would be lost.
     #[error("classifiers.{name}.bundle: {source}")]
     Classifier {
@@ -99,23 +111,27 @@ impl Snapshot {
             config.providers.values().any(|provider| {
                 let has_authorities = provider.tls.as_ref().is_some_and(|tls| tls.ca.is_some());
                 has_authorities || matches!(provider.credential, Credential::File(_))
-            })
+            }) || config.decision_log.as_ref().is_some_and(|log| matches!(log.hash_key, Some(KeySource::File(_))))
         };
         self.config.same_text(&next.config)
             && !has_key_file(&next.config)
             && self.certificates == next.certificates
             && next.classifiers.iter().all(|(name, state)| match (state, self.classifiers.get(name)) {
-                (ClassifierState::Ready(next), Some(ClassifierState::Ready(serving))) => next.is(serving),
+                (ClassifierState::Ready(next), Some(ClassifierState::Ready(serving))) => next.serves_like(serving),
                 (ClassifierState::Unavailable { .. }, Some(ClassifierState::Unavailable { .. })) => true,
                 _ => false,
             })
+            && next
+                .shadows
+                .iter()
+                .all(|(name, shadow)| self.shadows.get(name).is_some_and(|serving| shadow.serves_like(serving)))
     }
 
     /// Returns the snapshot that brings this one back after `serving`: the same policies, peers, clients and running
     /// classifiers under the next generation, and the certificates that serve, which nobody wants older.
     #[must_use]
     pub fn again(&self, serving: &Self) -> Self {
-        let Self { config, policies, upstreams, clients, classifiers, .. } = self;
+        let Self { config, policies, upstreams, clients, classifiers, shadows, decision_log, .. } = self;
         Self {
             generation: serving.generation + 1,
             config: Arc::clone(config),
@@ -123,7 +139,9 @@ impl Snapshot {
             upstreams: Arc::clone(upstreams),
             clients: Arc::clone(clients),
             certificates: serving.certificates.clone(),
+            decision_log: decision_log.clone(),
             classifiers: classifiers.clone(),
+            shadows: shadows.clone(),
         }
     }
 
@@ -153,6 +171,7 @@ impl Builder {
             let mut more = PolicySet::compile(config).err().unwrap_or_default();
             more.extend(Upstreams::check(config, &self.surroundings()));
             more.extend(self.certificates(config).err().unwrap_or_default());
+            more.extend(self.log_secret(config).err());
             // What validation found wrong with an address, building it finds again.
             more.retain(|problem| problems.iter().all(|known| known.path != problem.path));
             problems = problems.and(more);
@@ -189,14 +208,26 @@ impl Builder {
         }
         let clients = Clients::build(config.clients.as_ref(), previous.map(|snapshot| &*snapshot.clients));
         let certificates = self.certificates(&config).map_err(|problems| self.problems(problems))?;
+        let decision_log = self.decision_log(&config, previous)?;
         let before = previous.map(|snapshot| &*snapshot.upstreams);
         // Last, because new peers show in the metrics from here on.
         let upstreams = Upstreams::build(&config, &self.surroundings(), &self.metrics, before)
             .map_err(|problems| self.problems(problems))?;
+        let shadows = self.shadows(&config, &policies, &classifiers, previous);
         let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
         let config = Arc::new(config);
         let (policies, upstreams, clients) = (Arc::new(policies), Arc::new(upstreams), Arc::new(clients));
-        Ok(Snapshot { generation, config, policies, upstreams, clients, certificates, classifiers })
+        Ok(Snapshot {
+            generation,
+            config,
+            policies,
+            upstreams,
+            clients,
+            certificates,
+            decision_log,
+            classifiers,
+            shadows,
+        })
     }
 
     /// Returns the folder that relative paths start at.
@@ -223,54 +254,28 @@ impl Builder {
         if problems.is_empty() { Ok(certificates) } else { Err(problems) }
     }
 
+    fn log_secret(&self, config: &Config) -> Result<Option<Secret>, Problem> {
+        let Some(log) = &config.decision_log else { return Ok(None) };
+        log.secret(&*self.environment, self.base_dir()).map_err(|message| {
+            let path = KeyPath::root().key("decision_log").key("hash_key");
+            config.problem(&path, message.as_str()).unwrap_or_else(|| Problem::new(&path, message))
+        })
+    }
+
+    /// Takes the log over that writes the same; a key in a file may have become another.
+    fn decision_log(&self, config: &Config, previous: Option<&Snapshot>) -> Result<Option<DecisionLog>, BuildError> {
+        let Some(section) = &config.decision_log else { return Ok(None) };
+        let same = previous.filter(|snapshot| snapshot.config.decision_log.as_ref() == Some(section));
+        if let Some(log) = same.and_then(|snapshot| snapshot.decision_log.clone())
+            && !matches!(section.hash_key, Some(KeySource::File(_)))
+        {
+            return Ok(Some(log));
+        }
+        let secret = self.log_secret(config).map_err(|problem| self.problems(vec![problem]))?;
+        Ok(Some(DecisionLog::start(section, secret.as_ref(), self.base_dir(), &self.metrics)?))
+    }
+
     fn problems(&self, problems: Vec<Problem>) -> Problems {
         Problems::new(&self.path.display().to_string(), problems)
     }
-
-    fn classifier(
-        &self,
-        name: &Name,
-        section: &crate::config::Classifier,
-        previous: Option<&Snapshot>,
-    ) -> Result<ClassifierState, BuildError> {
-        let serving = previous.and_then(|snapshot| match snapshot.classifiers.get(name)? {
-            ClassifierState::Ready(classifier) => Some((classifier, snapshot.config.classifiers.get(name)?)),
-            ClassifierState::Unavailable { .. } => None,
-        });
-        if let Some((classifier, before)) = serving
-            && before == section
-        {
-            // Read as a whole: a manifest that did not change says nothing about a file that rotted.
-            let bundle = Bundle::open(&self.base_dir().join(&section.bundle));
-            let bundle = bundle.map_err(|source| BuildError::Classifier { name: name.clone(), source })?;
-            if bundle.identity().sha256 == classifier.identity().sha256 {
-                return Ok(ClassifierState::Ready(classifier.clone()));
-            }
-        }
-        let runtime = match self.runtime.get_or_init(load_runtime) {
-            Ok(runtime) => Arc::clone(runtime),
-            Err(detail) => {
-                return Ok(ClassifierState::Unavailable { reason: Degraded::RuntimeMissing, detail: detail.clone() });
-            }
-        };
-        let host = Host { base_dir: self.base_dir().to_owned(), runtime, metrics: Arc::clone(&self.metrics) };
-        match Classifier::start(name, section, &host) {
-            Ok(classifier) => Ok(ClassifierState::Ready(classifier)),
-            Err(source) if serving.is_some() => Err(BuildError::Classifier { name: name.clone(), source }),
-            Err(error) => {
-                Ok(ClassifierState::Unavailable { reason: Degraded::BundleUnavailable, detail: error.to_string() })
-            }
-        }
-    }
-}
-
-fn load_runtime() -> Result<Arc<Runtime>, String> {
-    let runtime = Runtime::load();
-    match &runtime {
-        Ok(runtime) => {
-            tracing::info!(path = %runtime.path().display(), version = runtime.version(), "ONNX Runtime loaded");
-        }
-        Err(error) => tracing::error!("ONNX Runtime is missing, prompts will not be classified: {error}"),
-    }
-    runtime.map_err(|error| error.to_string())
 }

@@ -1,15 +1,17 @@
-//! What operators see: every metric, the access line, and how log records are written.
+//! What operators see: every metric, the access line, the decision log, and how log records are written.
 //!
 //! Sits on the ground floor: any room with effects may use it, it uses only `config`. It refuses to carry what clients
 //! send: metric labels are `&'static str` or names that the operator gave, the access line has no query string, and no
 //! record of another crate below `info` is written, because those print request headers with their keys.
 
 pub mod access_log;
+pub mod decision_log;
 pub mod logging;
 pub mod metrics;
 
 pub use access_log::AccessLine;
+pub use decision_log::{DecisionLog, Entry, Kept};
 pub use metrics::{
-    AttemptOutcome, BrokenStream, CacheOutcome, ClassifierMetrics, Direction, EjectionCause, Metrics, ModelInfo,
-    PeerMetrics, ProviderMetrics, ReloadOutcome, Stage,
+    AttemptOutcome, BrokenStream, CacheOutcome, ClassifierMetrics, Direction, DroppedLine, EdgeMetrics, EjectionCause,
+    FeedbackKind, Metrics, ModelInfo, PeerMetrics, ProviderMetrics, ReloadOutcome, Stage,
 };

@@ -88,6 +88,8 @@ struct State {
     scan: Scan,
     text: Sample,
     counts: Counts,
+    /// The number of the newest event, where the API numbers them.
+    sequence: Option<u64>,
     /// How much of `[DONE]` the current event's data is; `None` once it is something else.
     done: Option<usize>,
     ended: bool,
@@ -132,16 +134,6 @@ impl Shape {
         }
     }
 
-    /// Returns the event that tells a client its stream broke, as this API writes it.
-    #[must_use]
-    pub fn error_event(self, code: &str, message: &str) -> String {
-        match self {
-            Self::OpenAi => openai::error_event(code, message),
-            Self::Responses => responses::error_event(code, message),
-            Self::Anthropic => anthropic::error_event(code, message),
-        }
-    }
-
     const fn text_keys(self, framing: Framing) -> &'static [&'static str] {
         match (self, framing) {
             (Self::OpenAi, _) => openai::TEXT,
@@ -169,6 +161,7 @@ impl Reader {
             scan: Scan::new(shape.text_keys(framing)),
             text: Sample::default(),
             counts: Counts::default(),
+            sequence: None,
             done: None,
             ended: false,
         };
@@ -198,16 +191,16 @@ impl Reader {
 
     /// Returns what the answer used; `None` if it neither said so nor had any text.
     ///
-    /// What the upstream did not say is estimated: the input as `prompt_tokens`, the output by counting the text's
-    /// tokens (all of a short text, a sample of a long one), which takes under a millisecond.
+    /// What the upstream did not say is estimated: the input as `prompt_tokens`, which is not asked otherwise, the output by
+    /// counting the text's tokens (all of a short text, a sample of a long one), which takes under a millisecond.
     #[must_use]
-    pub fn usage(&self, prompt_tokens: u64, counter: &TokenCounter) -> Option<Usage> {
-        let counts = self.state.counts;
+    pub fn usage(&self, prompt_tokens: impl FnOnce() -> u64, counter: &TokenCounter) -> Option<Usage> {
+        let counts = self.counts();
         if counts == Counts::default() && self.state.text.bytes() == 0 {
             return None;
         }
         Some(Usage {
-            input: counts.input.unwrap_or(prompt_tokens).min(MAX_TOKENS),
+            input: counts.input.unwrap_or_else(prompt_tokens).min(MAX_TOKENS),
             output: counts.output.unwrap_or_else(|| self.state.text.tokens(counter)).min(MAX_TOKENS),
             cached: counts.cached.unwrap_or_default().min(MAX_TOKENS),
             reasoning: counts.reasoning.unwrap_or_default().min(MAX_TOKENS),
@@ -217,8 +210,17 @@ impl Reader {
 
     /// An answer that names its input only has none to estimate: embeddings have no output.
     fn is_estimated(&self) -> bool {
-        let Counts { input, output, .. } = self.state.counts;
+        let Counts { input, output, .. } = self.counts();
         input.is_none() || (output.is_none() && self.state.text.bytes() > 0)
+    }
+
+    /// Of a whole document the last `usage` counts, of a stream what its events said together.
+    fn counts(&self) -> Counts {
+        let State { shape, scan, counts, .. } = &self.state;
+        match self.framing {
+            Framing::Json => scan.usage().map(|usage| shape.counts(usage)).unwrap_or_default(),
+            Framing::Events => *counts,
+        }
     }
 
     /// Reads on and reports every event that ends; returns where the last one began, if it did so in this chunk.
@@ -226,7 +228,6 @@ impl Reader {
         let Self { framing, lines, state } = self;
         if *framing == Framing::Json {
             state.feed(chunk);
-            state.settle();
             return None;
         }
         let mut start = None;
@@ -250,13 +251,6 @@ impl Reader {
     fn has_usage_events(&self) -> bool {
         self.framing == Framing::Events && self.state.shape == Shape::OpenAi
     }
-
-    /// Returns whether an event is open that may yet turn out to be the usage event.
-    fn may_become_usage(&self) -> bool {
-        let scan = &self.state.scan;
-        let is_other = scan.is_complete() && self.state.verdict() == Verdict::Other;
-        self.lines.is_open() && !scan.is_alien() && scan.choices() != Choices::Filled && !is_other
-    }
 }
 
 impl State {
@@ -271,9 +265,21 @@ impl State {
         self.scan.feed(bytes, &mut self.text);
     }
 
+    /// Returns the event that tells a client its stream broke, as this API writes it.
+    fn error_event(&self, code: &str, message: &str) -> String {
+        match self.shape {
+            Shape::OpenAi => openai::error_event(code, message),
+            Shape::Responses => {
+                let next = self.sequence.map_or(0, |newest| newest.saturating_add(1));
+                responses::error_event(code, message, next)
+            }
+            Shape::Anthropic => anthropic::error_event(code, message),
+        }
+    }
+
     fn verdict(&self) -> Verdict {
         let scan = &self.scan;
-        let only_usage = scan.is_complete() && scan.choices() == Choices::Empty && scan.has_usage();
+        let only_usage = scan.is_complete() && scan.choices() == Choices::Empty && scan.usage().is_some();
         if only_usage && self.shape == Shape::OpenAi { Verdict::Usage } else { Verdict::Other }
     }
 
@@ -283,13 +289,14 @@ impl State {
             Shape::Responses => responses::ENDS.iter().any(|kind| self.scan.is_kind(kind)),
             Shape::Anthropic => self.scan.is_kind(anthropic::END),
         };
+        self.sequence = self.scan.sequence().or(self.sequence);
         self.settle();
     }
 
-    /// Adds what the document at hand says; the newest number counts, as streams count up.
+    /// Adds what the event at hand says; the newest number counts, as streams count up.
     fn settle(&mut self) {
-        let Some(usage) = self.scan.take_usage() else { return };
-        let mut counts = self.shape.counts(&usage);
+        let Some(usage) = self.scan.usage() else { return };
+        let mut counts = self.shape.counts(usage);
         if self.shape == Shape::Anthropic && self.scan.is_kind(anthropic::START) {
             counts.output = None;
         }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["main"],
     &["cli"],
-    &["admin", "fit"],
+    &["admin", "fit", "label"],
     &["proxy", "reload", "evaluate"],
     &["router"],
     &["snapshot"],

@@ -1,18 +1,9 @@
-//! Any bytes are read as a request of this dialect or refused, as `model_field` refuses them.
+//! Any bytes are read as a request of the responses API or refused.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pointsman::prompt::{Dialect, Prompt, model_field};
+use pointsman::prompt::Dialect;
+use pointsman_fuzz::request;
 
-fuzz_target!(|body: &[u8]| {
-    let prompt = Prompt::parse(Dialect::Responses, body);
-    let field = model_field(body);
-    match (prompt, field) {
-        (Ok(prompt), Ok(field)) => {
-            assert_eq!((prompt.model, prompt.model_span), (field.name, field.span));
-        }
-        (Err(one), Err(other)) => assert_eq!(one, other),
-        (prompt, field) => panic!("{prompt:?} but {field:?}"),
-    }
-});
+fuzz_target!(|body: &[u8]| request(Dialect::Responses, body));

@@ -17,7 +17,9 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
+use super::predict::{self, Prediction, Predictions};
 use super::state::{AdminError, Plane};
+use crate::proxy::feedback;
 use crate::proxy::rejection::{ErrorObject, Rejection, Shape, error_type};
 
 /// How long a client may take to send a body.
@@ -30,22 +32,34 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The path whose policy decides when a body is sent to `/v1/decide`.
-const DECIDED_PATH: &str = "/v1/chat/completions";
+pub(super) const DECIDED_PATH: &str = "/v1/chat/completions";
 
 /// Every route, as a 404 lists them.
-pub(super) const ROUTES: [&str; 9] = [
+pub(super) const ROUTES: [&str; 15] = [
     "GET /",
     "GET /metrics",
+    "GET /health",
     "GET /healthz",
     "GET /readyz",
     "GET /generation",
     "GET /config",
     "POST /v1/decide",
+    "POST /v1/feedback",
+    "POST /predict",
+    "POST /predict/batch",
     "POST /reload",
     "POST /rollback",
+    "GET /openapi.json",
+    "GET /docs",
 ];
 
 const INDEX: &str = include_str!("index.html");
+
+/// Shows [`OPENAPI`] to people, and lets them try it.
+const DOCS: &str = include_str!("docs.html");
+
+/// The routes, for programs. `%VERSION%` is ours.
+const OPENAPI: &str = include_str!("openapi.json");
 
 type Shared = State<Arc<dyn Plane>>;
 
@@ -77,11 +91,17 @@ fn router(plane: Arc<dyn Plane>) -> Router {
     Router::new()
         .route("/", get(|| async { Html(INDEX) }))
         .route("/metrics", get(metrics))
+        .route("/health", get(health))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(readyz))
         .route("/generation", get(generation))
         .route("/config", get(config))
         .route("/v1/decide", post(decide))
+        .route(feedback::PATH, post(feedback))
+        .route("/predict", post(predict_one))
+        .route("/predict/batch", post(predict_many))
+        .route("/openapi.json", get(openapi))
+        .route("/docs", get(|| async { Html(DOCS) }))
         .route("/reload", post(reload))
         .route("/rollback", post(rollback))
         .fallback(not_found)
@@ -99,6 +119,33 @@ async fn readyz(State(plane): Shared) -> impl IntoResponse {
     (status, Json(readiness))
 }
 
+async fn health(State(plane): Shared) -> Json<Value> {
+    let status = if plane.ready().ready { "ok" } else { "draining" };
+    Json(json!({ "status": status, "generation": plane.generation(), "version": env!("CARGO_PKG_VERSION") }))
+}
+
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI.replace("%VERSION%", env!("CARGO_PKG_VERSION")))
+}
+
+async fn predict_one(
+    State(plane): Shared,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Json<Prediction>, AdminError> {
+    let body = read(&headers, request.into_body(), plane.max_body_bytes()).await?;
+    predict::one(&*plane, &body).await.map(Json)
+}
+
+async fn predict_many(
+    State(plane): Shared,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Json<Predictions>, AdminError> {
+    let body = read(&headers, request.into_body(), plane.max_body_bytes()).await?;
+    predict::many(&*plane, &body).await.map(Json)
+}
+
 async fn generation(State(plane): Shared) -> Json<Value> {
     Json(json!({ "generation": plane.generation() }))
 }
@@ -110,6 +157,11 @@ async fn config(State(plane): Shared) -> Json<Value> {
 async fn decide(State(plane): Shared, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
     let body = read(&headers, request.into_body(), plane.max_body_bytes()).await?;
     plane.decide(DECIDED_PATH, &headers, body).await.map(Json)
+}
+
+async fn feedback(State(plane): Shared, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
+    let body = read(&headers, request.into_body(), feedback::MAX_BYTES).await?;
+    plane.feedback(&body).map(Json)
 }
 
 async fn reload(State(plane): Shared) -> Result<Json<Value>, AdminError> {

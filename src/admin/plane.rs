@@ -8,14 +8,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::state::{AdminError, ClassifierState, LastReload, Phase, Plane, Readiness};
+use super::state::{AdminError, ClassifierState, LastReload, Phase, Plane, Readiness, ShadowState};
+use crate::config::Name;
 use crate::policy::RequestFacts;
 use crate::prompt::{Dialect, Prompt};
-use crate::proxy::Draining;
 use crate::proxy::rejection::Rejection;
+use crate::proxy::{Draining, feedback};
 use crate::reload::{Reloaded, Reloader};
 use crate::router::Verdict;
-use crate::snapshot;
+use crate::snapshot::{self, Snapshot};
 use crate::telemetry::Metrics;
 
 /// A running process.
@@ -39,13 +40,17 @@ impl Plane for Process {
         Readiness {
             ready: !self.draining.is_draining(), // without its classifiers it serves by `otherwise`
             generation: snapshot.generation,
-            classifiers: classifiers(&snapshot.classifiers),
+            classifiers: classifiers(&snapshot),
             last_reload: self.reloader.last().map(last_reload),
         }
     }
 
     fn config(&self) -> Value {
         serde_json::to_value(&*self.reloader.router().snapshot().config).unwrap_or_default()
+    }
+
+    fn virtual_model(&self) -> Option<String> {
+        self.reloader.router().snapshot().config.virtual_models().next().map(str::to_owned)
     }
 
     fn generation(&self) -> u64 {
@@ -62,7 +67,7 @@ impl Plane for Process {
         let dialect = Dialect::of_path(path).ok_or(Rejection::PathNotFound)?;
         let prompt = Prompt::parse(dialect, &body).map_err(Rejection::from)?;
         let facts = RequestFacts { model: &prompt.model, path, header: &|name| headers.get(name)?.to_str().ok() };
-        match router.decide(&snapshot, &facts, &prompt).await {
+        match router.decide(&snapshot, &facts, &prompt, &body).await {
             Verdict::Route(routing) => Ok(routing.explain(&snapshot)),
             Verdict::Pass { policy } => Ok(json!({
                 "model": null,
@@ -72,6 +77,10 @@ impl Plane for Process {
                 "generation": snapshot.generation,
             })),
         }
+    }
+
+    fn feedback(&self, body: &[u8]) -> Result<Value, AdminError> {
+        Ok(feedback::take(body, &self.reloader.router().snapshot(), None, &self.metrics)?)
     }
 
     async fn reload(&self) -> Result<Value, AdminError> {
@@ -89,24 +98,31 @@ impl Plane for Process {
     }
 }
 
-fn classifiers(
-    states: &BTreeMap<crate::config::Name, snapshot::ClassifierState>,
-) -> BTreeMap<crate::config::Name, ClassifierState> {
-    let show = |state: &snapshot::ClassifierState| match state {
+fn classifiers(snapshot: &Snapshot) -> BTreeMap<Name, ClassifierState> {
+    let show = |name: &Name, state: &snapshot::ClassifierState| match state {
         snapshot::ClassifierState::Ready(classifier) => ClassifierState {
             state: if classifier.trouble().is_some() { Phase::Degraded } else { Phase::Ready },
             detail: classifier.trouble(),
             device: Some(classifier.device().to_string()),
             version: Some(classifier.identity().version.to_string()),
+            shadow: snapshot.shadows.get(name).map(|shadow| shadow_state(shadow)),
         },
         snapshot::ClassifierState::Unavailable { reason, detail } => ClassifierState {
             state: Phase::Unavailable,
             detail: Some(format!("{}: {detail}", reason.as_str())),
             device: None,
             version: None,
+            shadow: snapshot.shadows.get(name).map(|shadow| shadow_state(shadow)),
         },
     };
-    states.iter().map(|(name, state)| (name.clone(), show(state))).collect()
+    snapshot.classifiers.iter().map(|(name, state)| (name.clone(), show(name, state))).collect()
+}
+
+fn shadow_state(shadow: &snapshot::Shadow) -> ShadowState {
+    match shadow.state() {
+        Ok(identity) => ShadowState { state: Phase::Ready, detail: None, version: Some(identity.version.to_string()) },
+        Err(detail) => ShadowState { state: Phase::Unavailable, detail: Some(detail.to_owned()), version: None },
+    }
 }
 
 fn last_reload(reloaded: Reloaded) -> LastReload {

@@ -25,6 +25,9 @@ pub trait Plane: Send + Sync + 'static {
     /// Returns the configuration that serves; holds no secrets, only where they come from.
     fn config(&self) -> Value;
 
+    /// Returns the first model that clients can ask for by an exact name and a policy decides for.
+    fn virtual_model(&self) -> Option<String>;
+
     /// Returns the generation of configuration and weights that serves.
     fn generation(&self) -> u64;
 
@@ -38,6 +41,12 @@ pub trait Plane: Send + Sync + 'static {
     /// # Errors
     /// What the data plane would have answered the request with.
     async fn decide(&self, path: &str, headers: &HeaderMap, body: Bytes) -> Result<Value, AdminError>;
+
+    /// Takes a word on an answer into the decision log, as the data plane does.
+    ///
+    /// # Errors
+    /// What the data plane would have answered.
+    fn feedback(&self, body: &[u8]) -> Result<Value, AdminError>;
 
     /// Reads the configuration again and swaps to it.
     ///
@@ -74,6 +83,20 @@ pub struct ClassifierState {
     pub detail: Option<String>,
     /// What it runs on.
     pub device: Option<String>,
+    /// The version of its bundle.
+    pub version: Option<String>,
+    /// Its shadow, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowState>,
+}
+
+/// How a classifier's shadow is; whatever it is, it changes no decision.
+#[derive(Debug, Clone, Serialize)]
+pub struct ShadowState {
+    /// Ready or unavailable.
+    pub state: Phase,
+    /// Why it is off.
+    pub detail: Option<String>,
     /// The version of its bundle.
     pub version: Option<String>,
 }

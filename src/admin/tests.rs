@@ -20,7 +20,7 @@ use crate::config::Name;
 use crate::proxy::rejection::Rejection;
 use crate::telemetry::ReloadOutcome;
 
-const LIMIT: usize = 64;
+const LIMIT: usize = 128;
 
 /// A process that says what the test wants.
 #[derive(Default)]
@@ -44,6 +44,7 @@ impl Plane for Scripted {
             detail: Some("libonnxruntime was not found".to_owned()),
             device: None,
             version: None,
+            shadow: None,
         };
         let at = SystemTime::UNIX_EPOCH + Duration::from_hours(24);
         Readiness {
@@ -58,6 +59,10 @@ impl Plane for Scripted {
         json!({"version": 1, "providers": {"openai": {"credential": {"env": "OPENAI_API_KEY"}}}})
     }
 
+    fn virtual_model(&self) -> Option<String> {
+        (!self.unready).then(|| "auto".to_owned())
+    }
+
     fn generation(&self) -> u64 {
         self.generation.load(Ordering::Relaxed)
     }
@@ -69,6 +74,14 @@ impl Plane for Scripted {
     async fn decide(&self, path: &str, headers: &HeaderMap, body: Bytes) -> Result<Value, AdminError> {
         if body.is_empty() {
             return Err(Rejection::ModelMissing.into());
+        }
+        if let Ok(chat) = serde_json::from_slice::<Value>(&body)
+            && let Some(text) = chat["messages"][0]["content"].as_str()
+        {
+            return Ok(json!({
+                "model": format!("{}-for-{text}", chat["model"].as_str().unwrap_or_default()),
+                "policy": "p", "reason": "tier", "label": "simple", "score": 0.75,
+            }));
         }
         Ok(json!({"path": path, "team": headers.get("x-team").map(|team| team.to_str().ok()), "bytes": body.len()}))
     }
@@ -82,6 +95,10 @@ impl Plane for Scripted {
             return Err(AdminError::reload_rejected("models.small: no provider `x`".to_owned()));
         }
         Ok(json!({"outcome": "applied", "generation": self.generation.fetch_add(1, Ordering::Relaxed) + 1}))
+    }
+
+    fn feedback(&self, body: &[u8]) -> Result<Value, AdminError> {
+        Ok(json!({ "bytes": body.len() }))
     }
 
     async fn rollback(&self) -> Result<Value, AdminError> {
@@ -232,6 +249,91 @@ async fn a_refused_decision_reads_as_on_the_data_plane() {
 }
 
 #[tokio::test]
+async fn a_text_is_predicted_as_a_chat_with_the_first_virtual_model() {
+    let admin = Admin::of(Arc::default()).await;
+
+    let (status, mut body) = admin.ask_json("POST /predict", r#"{"text": "hi"}"#).await;
+
+    assert_eq!(status, 200);
+    assert!(body["processing_time_ms"].take().as_f64().is_some_and(|time| time >= 0.0));
+    assert_eq!(
+        body,
+        json!({
+            "text": "hi", "score": 0.75, "route_label": "auto-for-hi", "label": "simple", "policy": "p",
+            "reason": "tier", "processing_time_ms": null,
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_batch_is_predicted_in_its_order_and_for_the_model_that_is_named() {
+    let admin = Admin::of(Arc::default()).await;
+
+    let (status, body) = admin.ask_json("POST /predict/batch", r#"{"texts": ["b", "a"], "model": "m"}"#).await;
+
+    let routes: Vec<_> = body["results"].as_array().expect("results").iter().map(|one| &one["route_label"]).collect();
+    assert_eq!((status, routes), (200, vec![&json!("m-for-b"), &json!("m-for-a")]));
+    let (total, average) = (&body["total_processing_time_ms"], &body["average_processing_time_ms"]);
+    assert!(total.as_f64() >= average.as_f64(), "{body}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_predicted_is_refused_with_the_reason() {
+    let admin = Admin::of(Arc::default()).await;
+    let nameless = Admin::of(Arc::new(Scripted { unready: true, ..Scripted::default() })).await;
+    let refused = async |admin: &Admin, line, body| {
+        let (status, body) = admin.ask_json(line, body).await;
+        (status, body["error"]["message"].as_str().expect("a message").to_owned())
+    };
+
+    assert_eq!(
+        refused(&admin, "POST /predict", r#"{"txet": "hi"}"#).await,
+        (
+            400,
+            "The request body cannot be read: unknown field `txet`, expected `text` or `model` at line 1 column 7."
+                .into()
+        )
+    );
+    assert_eq!(
+        refused(&admin, "POST /predict/batch", r#"{"texts": []}"#).await,
+        (400, "`texts` has 0 texts (allowed: 1 to 1000).".into())
+    );
+    assert_eq!(
+        refused(&nameless, "POST /predict", r#"{"text": "hi"}"#).await,
+        (400, "No policy matches a model by name: say which `model` is asked for.".into())
+    );
+}
+
+#[tokio::test]
+async fn health_is_said_in_json_too() {
+    let admin = Admin::of(Arc::new(Scripted { unready: true, ..Scripted::default() })).await;
+
+    let answer = admin.ask_json("GET /health", "").await;
+
+    assert_eq!(answer, (200, json!({"status": "draining", "generation": 0, "version": env!("CARGO_PKG_VERSION")})));
+}
+
+#[tokio::test]
+async fn the_openapi_document_has_every_route_and_no_other() {
+    let admin = Admin::of(Arc::default()).await;
+
+    let (_, document) = admin.ask_json("GET /openapi.json", "").await;
+
+    let paths = document["paths"].as_object().expect("paths").iter();
+    let methods = |item: &Value| item.as_object().expect("operations").keys().cloned().collect::<Vec<_>>();
+    let mut documented: Vec<_> = paths
+        .flat_map(|(path, item)| {
+            methods(item).into_iter().map(move |method| format!("{} {path}", method.to_uppercase()))
+        })
+        .collect();
+    let mut routes = http::ROUTES.map(str::to_owned).to_vec();
+    documented.sort();
+    routes.sort();
+    assert_eq!(documented, routes);
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[tokio::test]
 async fn a_reload_answers_with_the_new_generation() {
     let admin = Admin::of(Arc::default()).await;
 
@@ -284,6 +386,17 @@ async fn the_index_names_every_route_and_loads_nothing_from_elsewhere() {
         assert!(page.contains(route), "no `{route}` in the page");
     }
     assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("<script"));
+}
+
+#[tokio::test]
+async fn the_docs_page_reads_the_document_and_loads_nothing_from_elsewhere() {
+    let admin = Admin::of(Arc::default()).await;
+
+    let (head, page) = admin.ask("GET /docs", "").await;
+
+    assert!(head.contains("content-type: text/html"), "{head}");
+    assert!(page.contains(r#"fetch("openapi.json")"#));
+    assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("src="));
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use super::golden::{self, GoldenInput};
 use super::heads::Heads;
 use super::inputs::FeatureInputs;
 use super::manifest::{FILE, Manifest};
-use super::reference::Reference;
+use super::reference::{Probe, Reference};
 use super::tokenize::Tokenizer;
 
 /// The verified content of a bundle's folder.
@@ -32,7 +32,7 @@ pub struct Bundle {
     pub(crate) inputs: FeatureInputs,
     pub(crate) heads: Arc<Heads>,
     pub(crate) golden: Vec<GoldenInput>,
-    pub(crate) reference: Option<Arc<Reference>>,
+    pub(crate) reference: Option<Watched>,
     pub(crate) model: Vec<u8>,
 }
 
@@ -45,6 +45,22 @@ pub struct Identity {
     pub version: Arc<str>,
     /// The manifest's sha256; the manifest holds every other file's, so it stands for the whole content.
     pub sha256: Arc<str>,
+}
+
+/// A reference, and what reads its signals.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub(crate) reference: Reference,
+    pub(crate) probe: Probe,
+}
+
+impl Watched {
+    fn new(file: &str, bytes: &[u8], manifest: &Manifest) -> Result<Self, BundleError> {
+        let reference = Reference::parse(file, bytes)?;
+        let probe = Probe::new(&reference, manifest)
+            .map_err(|problem| BundleError::Reference { file: file.to_owned(), problem })?;
+        Ok(Self { reference, probe })
+    }
 }
 
 /// The bytes of every file of the manifest, hashes checked.
@@ -72,7 +88,7 @@ impl Bundle {
         };
         let golden = golden::parse(&manifest.golden_file, &files.take(&manifest.golden_file), &heads)?;
         let reference = match &manifest.reference_file {
-            Some(file) => Some(Arc::new(Reference::parse(file, &files.take(file))?)),
+            Some(file) => Some(Watched::new(file, &files.take(file), &manifest)?),
             None => None,
         };
         let model = files.take(&manifest.encoder.file);
@@ -112,21 +128,27 @@ impl Bundle {
         &self.heads
     }
 
+    /// Returns whether some head needs the encoder.
+    #[must_use]
+    pub fn needs_encoder(&self) -> bool {
+        self.heads.need_encoder()
+    }
+
     /// Returns how many golden inputs it holds.
     #[must_use]
     pub const fn golden_inputs(&self) -> usize {
         self.golden.len()
     }
 
-    /// Returns the texts of the golden inputs.
-    pub fn golden_texts(&self) -> impl Iterator<Item = &str> {
-        self.golden.iter().map(|golden| golden.text.as_str())
+    /// Returns the golden inputs' texts with the scores that they must get, by head.
+    pub fn golden_scores(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, Vec<f32>>)> {
+        self.golden.iter().map(|golden| (golden.text.as_str(), &golden.scores))
     }
 
     /// Returns the distributions that its scores were validated with, if it brings any.
     #[must_use]
     pub fn reference(&self) -> Option<&Reference> {
-        self.reference.as_deref()
+        self.reference.as_ref().map(|watched| &watched.reference)
     }
 
     /// Returns the ONNX model's bytes.
@@ -171,7 +193,7 @@ fn read(folder: &Path, file: &str) -> Result<Vec<u8>, BundleError> {
     fs::read(&path).map_err(|source| BundleError::Read { path, source })
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a String takes what is written");
         text

@@ -6,7 +6,7 @@ use super::bundle::{Bundle, BundleError};
 use super::device::Device;
 use super::encoder::{Encoder, InferenceError};
 use super::runtime::Runtime;
-use super::session::OnnxEncoder;
+use super::session::{OnnxEncoder, Terms};
 use super::tokenize::Tokenizer;
 
 /// Turns texts into embeddings, one at a time: an int8 encoder may let the texts of a batch influence each other.
@@ -22,7 +22,7 @@ impl Embedder {
     /// # Errors
     /// When the graph is not what the manifest says.
     pub fn new(bundle: &Bundle, runtime: &Runtime, threads: usize) -> Result<Self, BundleError> {
-        let encoder = OnnxEncoder::new(runtime, bundle, threads, Device::Cpu)?;
+        let encoder = OnnxEncoder::new(runtime, bundle, Terms { device: Device::Cpu, threads, memory_limit: None })?;
         Ok(Self { tokenizer: Arc::clone(&bundle.tokenizer), encoder })
     }
 

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::bundle::{Bundle, BundleError};
 use super::encoder::Encoder;
 use super::heads::Heads;
+use super::lexical::Lexical;
 use super::scorer::{Input, Scorer};
 use crate::features::{Features, TokenCounter};
 use crate::prompt::{Dialect, Prompt};
@@ -60,6 +61,20 @@ pub(crate) fn check<E: Encoder>(bundle: &Bundle, scorer: &mut Scorer<E>) -> Resu
         }
         checked => checked,
     }
+}
+
+/// Scores every golden input with the heads that need no encoder.
+pub(crate) fn check_lexical(bundle: &Bundle, lexical: &Lexical) -> Result<(), BundleError> {
+    let counter = TokenCounter::new();
+    for (index, golden) in bundle.golden.iter().enumerate() {
+        let file = || bundle.manifest.golden_file.clone();
+        let scores = lexical.score(&golden.input(bundle, counter));
+        let scores = scores.map_err(|source| BundleError::Run { file: file(), source })?;
+        for head in scores.iter().filter(|scores| bundle.heads.is_lexical(&scores.head)) {
+            compare(bundle, index, head, &golden.scores[&*head.head])?;
+        }
+    }
+    Ok(())
 }
 
 impl GoldenInput {

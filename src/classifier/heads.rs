@@ -1,16 +1,29 @@
 //! The small models on top of the encoder: dense layers, an activation between them, a softmax at the end.
+//!
+//! Three forms are no such stack: a vote of the nearest exemplars, whose first layer holds the exemplars' embeddings; trees;
+//! and a mixture, which pools the probabilities of other heads.
+
+mod layer;
+mod maths;
+mod reader;
+mod trees;
 
 use std::sync::Arc;
 
-use safetensors::{Dtype, SafeTensors};
-
+use self::layer::Layer;
+use self::maths::{nearest, ordinal, softmax};
+use self::reader::Reader;
+use self::trees::Forest;
 use super::bundle::BundleError;
 use super::encoder::InferenceError;
-use super::manifest::{Activation, Block, HeadKind, HeadSpec, Manifest};
+use super::manifest::{Activation, Block, HeadKind, HeadSpec, Manifest, Neighbours};
 use super::ngrams::{self, Ngrams};
 use crate::scores::HeadScores;
 
-/// All heads of a bundle, in the manifest's order.
+/// The least probability that a mixture takes the logarithm of: one certain member must not outvote all others.
+const FLOOR: f32 = 1e-6;
+
+/// All heads of a bundle that are not hidden, in the manifest's order.
 #[derive(Debug, Clone)]
 pub struct Heads(Vec<Head>);
 
@@ -23,14 +36,10 @@ struct Head {
     activation: Activation,
     temperature: f32,
     layers: Vec<Layer>,
-}
-
-#[derive(Debug, Clone)]
-struct Layer {
-    /// Row by row: one row an output.
-    weight: Vec<f32>,
-    bias: Vec<f32>,
-    inputs: usize,
+    neighbours: Option<Neighbours>,
+    forest: Option<Forest>,
+    /// As a mixture: the heads that it pools, with their weights. They are its own, so that it scores like any other head.
+    members: Vec<(Head, f32)>,
 }
 
 /// What heads read of one prompt.
@@ -44,13 +53,6 @@ pub struct Blocks<'p> {
     pub ngrams: &'p Ngrams,
 }
 
-/// Reads the tensors of a heads file and checks their shapes.
-struct Reader<'b> {
-    file: &'b str,
-    tensors: SafeTensors<'b>,
-    read: Vec<String>,
-}
-
 impl Heads {
     /// Returns the heads of a checked manifest whose graph gives logits: there is nothing left to multiply.
     pub(crate) fn of_logits(manifest: &Manifest) -> Self {
@@ -60,21 +62,26 @@ impl Heads {
 
     /// Reads the heads of a checked manifest out of `file`; `features` is the number of dense features.
     pub(crate) fn parse(manifest: &Manifest, file: &str, bytes: &[u8], features: usize) -> Result<Self, BundleError> {
-        let tensors =
-            SafeTensors::deserialize(bytes).map_err(|source| BundleError::Heads { file: file.to_owned(), source })?;
-        let mut reader = Reader { file, tensors, read: Vec::new() };
+        let mut reader = Reader::new(file, bytes)?;
         let mut heads = Vec::with_capacity(manifest.heads.len());
-        for spec in &manifest.heads {
+        for spec in manifest.heads.iter().filter(|spec| spec.mix.is_empty()) {
             let width = |block: &Block| match block {
                 Block::Embedding => manifest.encoder.dimension,
                 Block::Features => features,
                 Block::Ngrams => ngrams::WIDTH,
             };
-            let layers = reader.layers(spec, spec.inputs.iter().map(width).sum())?;
-            heads.push(Head::new(spec, layers));
+            let inputs = spec.inputs.iter().map(width).sum();
+            heads.push(match spec.trees {
+                Some(trees) => {
+                    let forest = Some(Forest::read(&mut reader, spec, trees, inputs)?);
+                    Head { forest, ..Head::new(spec, Vec::new()) }
+                }
+                None => Head::new(spec, reader.layers(spec, inputs)?),
+            });
         }
         reader.finish()?;
-        Ok(Self(heads))
+        let offered = manifest.heads.iter().filter(|spec| !spec.hidden);
+        Ok(Self(offered.map(|spec| Head::assemble(spec, &heads)).collect()))
     }
 
     /// Returns the scores of every head for one prompt.
@@ -85,6 +92,34 @@ impl Heads {
         self.0.iter().map(|head| head.score(blocks)).collect()
     }
 
+    /// Returns the scores of the heads that need no encoder, for one prompt.
+    ///
+    /// # Errors
+    /// When a score is not a number.
+    pub(crate) fn score_lexical(&self, blocks: Blocks<'_>) -> Result<Vec<HeadScores>, InferenceError> {
+        self.0.iter().filter(|head| head.is_lexical()).map(|head| head.score(blocks)).collect()
+    }
+
+    /// Returns whether the head called `name` needs no encoder.
+    pub(crate) fn is_lexical(&self, name: &str) -> bool {
+        self.0.iter().any(|head| &*head.name == name && head.is_lexical())
+    }
+
+    /// Returns whether some head needs no encoder.
+    pub(crate) fn has_lexical(&self) -> bool {
+        self.0.iter().any(Head::is_lexical)
+    }
+
+    /// Returns whether some head needs the encoder.
+    pub(crate) fn need_encoder(&self) -> bool {
+        !self.0.iter().all(Head::is_lexical)
+    }
+
+    /// Returns whether some head that needs no encoder reads `block`.
+    pub(crate) fn read_lexically(&self, block: Block) -> bool {
+        self.0.iter().any(|head| head.is_lexical() && head.inputs.contains(&block))
+    }
+
     /// Returns whether some head reads `block`.
     pub(crate) fn read(&self, block: Block) -> bool {
         self.0.iter().any(|head| head.inputs.contains(&block))
@@ -93,6 +128,12 @@ impl Heads {
     /// Returns the heads' names in the manifest's order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|head| &*head.name)
+    }
+
+    /// Returns whether the probabilities of the head called `name` were calibrated.
+    pub(crate) fn is_calibrated(&self, name: &str) -> bool {
+        #[expect(clippy::float_cmp, reason = "exactly 1 is what an uncalibrated head has")]
+        self.0.iter().any(|head| &*head.name == name && head.temperature != 1.0)
     }
 
     /// Returns the labels of the head called `name`.
@@ -112,29 +153,80 @@ impl Head {
             activation: spec.activation,
             temperature: spec.temperature,
             layers,
+            neighbours: spec.neighbours,
+            forest: None,
+            members: Vec::new(),
         }
     }
 
+    /// Returns the head of a checked `spec`, which is one of `heads` or a mixture of them.
+    fn assemble(spec: &HeadSpec, heads: &[Self]) -> Self {
+        let find = |name: &str| heads.iter().find(|head| &*head.name == name).expect("a checked manifest").clone();
+        if spec.mix.is_empty() {
+            return find(spec.name.as_str());
+        }
+        let members: Vec<_> = spec.mix.iter().map(|share| (find(share.head.as_str()), share.weight)).collect();
+        let reads = |block: &Block| members.iter().any(|(member, _)| member.inputs.contains(block));
+        let inputs = [Block::Embedding, Block::Features, Block::Ngrams].into_iter().filter(reads).collect();
+        Self { inputs, members, ..Self::new(spec, Vec::new()) }
+    }
+
+    fn is_lexical(&self) -> bool {
+        !self.inputs.contains(&Block::Embedding)
+    }
+
     fn score(&self, blocks: Blocks<'_>) -> Result<HeadScores, InferenceError> {
+        let probabilities = self.probabilities(blocks)?;
+        self.check(&probabilities)?;
+        Ok(HeadScores { head: Arc::clone(&self.name), labels: Arc::clone(&self.labels), probabilities })
+    }
+
+    fn probabilities(&self, blocks: Blocks<'_>) -> Result<Vec<f32>, InferenceError> {
+        if !self.members.is_empty() {
+            return self.pooled(blocks);
+        }
         let mut values = self.first(blocks);
         // Checked here as well: an activation can turn what is not a number into a zero.
         self.check(&values)?;
+        if let Some(neighbours) = self.neighbours {
+            return Ok(self.vote(nearest(values, neighbours)));
+        }
         for layer in self.layers.iter().skip(1) {
             let inputs: Vec<f32> = values.into_iter().map(|value| self.activation.apply(value)).collect();
             values = layer.apply(&inputs);
         }
         // An activation of a number is a number, but a softmax hides one that is not.
         self.check(&values)?;
-        let probabilities = match self.kind {
+        Ok(match self.kind {
             HeadKind::Multinomial => softmax(&values, self.temperature),
             HeadKind::Ordinal => ordinal(&values, self.temperature),
-        };
-        self.check(&probabilities)?;
-        Ok(HeadScores { head: Arc::clone(&self.name), labels: Arc::clone(&self.labels), probabilities })
+        })
+    }
+
+    /// The logarithmic opinion pool (Genest, Zidek 1986): the members' log probabilities, weighted and added, are logits.
+    fn pooled(&self, blocks: Blocks<'_>) -> Result<Vec<f32>, InferenceError> {
+        let mut logits = vec![0.0; self.labels.len()];
+        for (member, weight) in &self.members {
+            let probabilities = member.score(blocks)?.probabilities;
+            for (logit, p) in logits.iter_mut().zip(probabilities) {
+                *logit += weight * p.max(FLOOR).ln();
+            }
+        }
+        Ok(softmax(&logits, self.temperature))
+    }
+
+    /// The last layer holds what each exemplar speaks for, and as its bias what is said without any.
+    fn vote(&self, shares: Vec<f32>) -> Vec<f32> {
+        let votes = self.layers.last().map(|layer| layer.apply(&shares)).unwrap_or_default();
+        let logits: Vec<f32> = votes.into_iter().map(|vote| vote.max(FLOOR).ln()).collect();
+        softmax(&logits, self.temperature)
     }
 
     /// Applies the layer that reads the blocks, without ever writing out the sparse one.
     fn first(&self, blocks: Blocks<'_>) -> Vec<f32> {
+        if let Some(forest) = &self.forest {
+            return forest.logits(|place| self.input(blocks, place));
+        }
         // A classifier that is one graph: what it puts out are the logits.
         let Some(layer) = self.layers.first() else { return blocks.embedding.to_vec() };
         let mut values = layer.bias.clone();
@@ -149,6 +241,18 @@ impl Head {
         values
     }
 
+    /// Returns one of the dense inputs.
+    fn input(&self, blocks: Blocks<'_>, mut place: usize) -> f32 {
+        for block in &self.inputs {
+            let values = if *block == Block::Embedding { blocks.embedding } else { blocks.features };
+            match values.get(place) {
+                Some(value) => return *value,
+                None => place -= values.len(),
+            }
+        }
+        f32::NAN
+    }
+
     fn check(&self, values: &[f32]) -> Result<(), InferenceError> {
         if values.iter().all(|value| value.is_finite()) {
             return Ok(());
@@ -157,148 +261,9 @@ impl Head {
     }
 }
 
-impl Layer {
-    /// Adds what the columns from `from` on make of `inputs`; returns how many columns that are.
-    fn add(&self, values: &mut [f32], from: usize, inputs: &[f32]) -> usize {
-        for (value, row) in values.iter_mut().zip(self.weight.chunks_exact(self.inputs)) {
-            *value += dot(&row[from..from + inputs.len()], inputs);
-        }
-        inputs.len()
-    }
-
-    fn add_sparse(&self, values: &mut [f32], from: usize, inputs: &Ngrams) -> usize {
-        for (value, row) in values.iter_mut().zip(self.weight.chunks_exact(self.inputs)) {
-            *value += inputs.entries().iter().map(|(place, input)| row[from + *place as usize] * input).sum::<f32>();
-        }
-        ngrams::WIDTH
-    }
-
-    fn apply(&self, inputs: &[f32]) -> Vec<f32> {
-        self.weight.chunks_exact(self.inputs).zip(&self.bias).map(|(row, bias)| dot(row, inputs) + bias).collect()
-    }
-}
-
-impl Activation {
-    fn apply(self, value: f32) -> f32 {
-        match self {
-            Self::Relu => value.max(0.0),
-            Self::Gelu => 0.5 * value * (1.0 + erf(value * std::f32::consts::FRAC_1_SQRT_2)),
-            Self::Tanh => value.tanh(),
-        }
-    }
-}
-
-impl Reader<'_> {
-    /// Reads `<head>.0.weight`, `<head>.0.bias`, `<head>.1.weight`, ... from `inputs` numbers to one a label.
-    fn layers(&mut self, spec: &HeadSpec, mut inputs: usize) -> Result<Vec<Layer>, BundleError> {
-        let mut layers = Vec::new();
-        loop {
-            let prefix = format!("{}.{}", spec.name, layers.len());
-            let last = self.tensors.tensor(&format!("{}.{}.weight", spec.name, layers.len() + 1)).is_err();
-            let outputs = if last { Some(spec.logits()) } else { None };
-            let layer = self.layer(&prefix, inputs, outputs)?;
-            inputs = layer.bias.len();
-            layers.push(layer);
-            if last {
-                return Ok(layers);
-            }
-        }
-    }
-
-    fn layer(&mut self, prefix: &str, inputs: usize, outputs: Option<usize>) -> Result<Layer, BundleError> {
-        let name = format!("{prefix}.weight");
-        let (shape, weight) = self.tensor(&name)?;
-        let fits =
-            matches!(shape[..], [rows, columns] if rows > 0 && columns == inputs && outputs.is_none_or(|o| o == rows));
-        if !fits {
-            let rows = outputs.map_or("any".to_owned(), |labels| format!("{labels} labels"));
-            return Err(self.misshapen(name, shape, format!("[{rows}, {inputs} inputs]")));
-        }
-        let rows = shape[0];
-        let name = format!("{prefix}.bias");
-        let (shape, bias) = self.tensor(&name)?;
-        if shape != [rows] {
-            return Err(self.misshapen(name, shape, format!("[{rows}]")));
-        }
-        Ok(Layer { weight, bias, inputs })
-    }
-
-    fn tensor(&mut self, name: &str) -> Result<(Vec<usize>, Vec<f32>), BundleError> {
-        let (file, tensor) = (self.file.to_owned(), name.to_owned());
-        let Ok(view) = self.tensors.tensor(name) else {
-            return Err(BundleError::TensorMissing { file, tensor });
-        };
-        if view.dtype() != Dtype::F32 {
-            return Err(BundleError::TensorType { file, tensor, actual: format!("{:?}", view.dtype()) });
-        }
-        let values: Vec<f32> =
-            view.data().as_chunks().0.iter().map(|bytes: &[u8; 4]| f32::from_le_bytes(*bytes)).collect();
-        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-            return Err(BundleError::TensorNotFinite { file, tensor, index, value: values[index] });
-        }
-        self.read.push(tensor);
-        Ok((view.shape().to_vec(), values))
-    }
-
-    fn misshapen(&self, tensor: String, actual: Vec<usize>, expected: String) -> BundleError {
-        BundleError::TensorShape { file: self.file.to_owned(), tensor, actual, expected }
-    }
-
-    /// Refuses tensors that no head read: a name is wrong, or a layer is missing before them.
-    fn finish(self) -> Result<(), BundleError> {
-        let unread = self.tensors.names().into_iter().find(|name| !self.read.iter().any(|read| read == name));
-        match unread {
-            Some(tensor) => {
-                Err(BundleError::TensorUnexpected { file: self.file.to_owned(), tensor: tensor.to_owned() })
-            }
-            None => Ok(()),
-        }
-    }
-}
-
-/// Eight sums at once, which is what lets the compiler use vector instructions.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    let mut sums = [0.0_f32; 8];
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..8 {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f32>() + rest
-}
-
-fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
-    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let parts: Vec<f32> = logits.iter().map(|logit| ((logit - top) / temperature).exp()).collect();
-    let sum: f32 = parts.iter().sum();
-    parts.iter().map(|part| part / sum).collect()
-}
-
-/// Differences of the probabilities to be above each label; one that is larger than the one before counts as equal.
-fn ordinal(logits: &[f32], temperature: f32) -> Vec<f32> {
-    let mut above = 1.0_f32;
-    let mut probabilities = Vec::with_capacity(logits.len() + 1);
-    for logit in logits {
-        let next = above.min(1.0 / (1.0 + (-logit / temperature).exp()));
-        probabilities.push(above - next);
-        above = next;
-    }
-    probabilities.push(above);
-    probabilities
-}
-
-/// The error function by Abramowitz and Stegun 7.1.26, within 1.5e-7 and f32's rounding.
-fn erf(x: f32) -> f32 {
-    let t = 1.0 / (1.0 + 0.327_591_1 * x.abs());
-    let terms = [1.061_405_4, -1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6];
-    let polynomial = terms.iter().fold(0.0, |sum, term| (sum + term) * t);
-    (1.0 - polynomial * (-x * x).exp()).copysign(x)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::layer::dot;
     use super::*;
 
     fn layer(weight: &[f32], bias: &[f32]) -> Layer {
@@ -319,7 +284,48 @@ mod tests {
             activation: Activation::Relu,
             temperature,
             layers,
+            neighbours: None,
+            forest: None,
+            members: Vec::new(),
         }
+    }
+
+    #[test]
+    fn trees_add_the_leaf_that_their_questions_lead_to() {
+        // Whether input 1 is above 0, then whether input 0 is above 2: 1 and 2 of 4 leaves.
+        let leaves = [[0.0; 2], [1.0, 0.0], [0.0, 5.0], [0.0; 2]].concat();
+        let forest = Some(Forest::of(2, vec![(1, 0.0), (0, 2.0)], leaves, vec![0.5, 0.5]));
+        let head = Head { forest, ..head(Vec::new(), 1.0) };
+
+        let scores = head.score(blocks(&[1.0], &[0.0])).expect("finite");
+
+        let expected = 1.0 / (1.0 + (-1.0_f32).exp());
+        assert!((scores.probabilities[0] - expected).abs() < 1e-6, "{scores:?}");
+    }
+
+    #[test]
+    fn a_mixture_adds_weighted_log_probabilities() {
+        let logits = |bias: &[f32]| head(vec![layer(&[0.0; 4], bias)], 1.0);
+        let members = vec![(logits(&[3.0_f32.ln(), 0.0]), 1.0), (logits(&[0.0, 3.0_f32.ln()]), 2.0)];
+        let mixture = Head { members, ..head(Vec::new(), 1.0) };
+
+        let scores = mixture.score(blocks(&[0.0], &[0.0])).expect("finite");
+
+        // 3/4 * (1/4)^2 against 1/4 * (3/4)^2.
+        assert!((scores.probabilities[0] - 0.25).abs() < 1e-6, "{scores:?}");
+    }
+
+    #[test]
+    fn the_nearest_exemplars_vote_and_the_others_do_not() {
+        let exemplars = layer(&[1.0, 0.0, 0.0, 1.0, 0.8, 0.6], &[0.0; 3]);
+        let targets = layer(&[1.0, 0.0, 0.0, 0.0, 1.0, 1.0], &[0.5, 0.5]);
+        let neighbours = Some(Neighbours { count: 2, sharpness: 0.0 });
+        let head = Head { inputs: vec![Block::Embedding], neighbours, ..head(vec![exemplars, targets], 1.0) };
+
+        let scores = head.score(blocks(&[1.0, 0.0], &[])).expect("finite");
+
+        // The first and the third vote, one for each label, beside half a vote each.
+        assert_eq!(scores.probabilities, [0.5, 0.5]);
     }
 
     #[test]

@@ -56,6 +56,17 @@ impl FeatureInputs {
         self.0.is_empty()
     }
 
+    /// Returns the place of the feature called `name`.
+    #[must_use]
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.0.iter().position(|input| features::TABLE[input.index].name == name)
+    }
+
+    /// Returns the features' places in the table.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().map(|input| input.index)
+    }
+
     /// Returns the scaled numbers of one prompt.
     #[must_use]
     pub fn scale(&self, features: &Features) -> Vec<f32> {

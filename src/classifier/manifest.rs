@@ -1,12 +1,14 @@
 //! The shape of `bundle.yaml`: serde types and the checks that need no other file.
 
 mod forms;
+mod mix;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::forms::FormError;
+pub use self::mix::{MixError, Neighbours, Share, Trees};
 use super::bundle::BundleError;
 use crate::config::Name;
 
@@ -141,6 +143,18 @@ pub struct HeadSpec {
     pub activation: Activation,
     /// Divides the logits before the softmax; above 0.
     pub temperature: f32,
+    /// As a vote of the nearest exemplars: the first layer holds their embeddings, the second what they speak for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neighbours: Option<Neighbours>,
+    /// As trees: they stand in the heads file in place of layers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trees: Option<Trees>,
+    /// As a mixture: the heads whose probabilities it pools, in place of inputs and weights of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mix: Vec<Share>,
+    /// Whether it is scored for mixtures only and offered to no policy.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
     /// The head whose lexical form it is: it reads no embedding and stands in when the encoder cannot or need not run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stands_for: Option<Name>,
@@ -273,6 +287,7 @@ impl Manifest {
             }
             head.check()?;
         }
+        mix::check(self)?;
         forms::check(self)?;
         match self.kind {
             Kind::Encoder => self.check_encoder(),
@@ -288,7 +303,11 @@ impl Manifest {
         if self.features_file.is_none() && reads(&Block::Features) {
             return Err(BundleError::Lacks { key: "features_file" });
         }
-        match self.heads.iter().find(|head| head.inputs.is_empty() || repeated(&head.inputs).is_some()) {
+        match self
+            .heads
+            .iter()
+            .find(|head| head.mix.is_empty() && (head.inputs.is_empty() || repeated(&head.inputs).is_some()))
+        {
             Some(head) => Err(BundleError::HeadInputs { head: head.name.clone(), inputs: head.inputs.clone() }),
             None => Ok(()),
         }
@@ -301,6 +320,10 @@ impl Manifest {
             ("heads_file", self.heads_file.is_some()),
             ("features_file", self.features_file.is_some()),
             ("inputs", !head.inputs.is_empty()),
+            ("neighbours", head.neighbours.is_some()),
+            ("trees", head.trees.is_some()),
+            ("mix", !head.mix.is_empty()),
+            ("hidden", head.hidden),
         ];
         if let Some((key, _)) = extra.into_iter().find(|(_, is_there)| *is_there) {
             return Err(BundleError::SequenceExtra { key });
@@ -314,11 +337,17 @@ impl Manifest {
 }
 
 impl HeadSpec {
-    /// Returns the place among the labels of the one that `text` names, itself or by an alias.
+    /// Returns the place among the labels of the one that `text` names, itself or by an alias. Names have no spaces, so
+    /// `-` and `_` stand for those of a data set.
     #[must_use]
     pub fn label(&self, text: &str) -> Option<usize> {
         let name = self.aliases.get(text).map_or(text, Name::as_str);
-        self.labels.iter().position(|label| label.as_str() == name)
+        let same = |label: &str| {
+            let space = |c| if matches!(c, '-' | '_') { ' ' } else { c };
+            label.chars().map(space).eq(name.chars().map(space))
+        };
+        let exact = self.labels.iter().position(|label| label.as_str() == name);
+        exact.or_else(|| self.labels.iter().position(|label| same(label.as_str())))
     }
 
     /// Returns how many logits its labels need.

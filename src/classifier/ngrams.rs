@@ -3,8 +3,6 @@
 //! Words alone and in pairs, and characters in threes to fives, are hashed to [`WIDTH`] places with a sign each, so that
 //! collisions cancel on average (Weinberger et al. 2009). No vocabulary is stored, and training counts the same way.
 
-use std::collections::BTreeMap;
-
 use super::tokenize::Excerpt;
 
 /// Places in the vector.
@@ -14,7 +12,7 @@ pub const WIDTH: usize = 1 << 15;
 const PIECES: std::ops::RangeInclusive<usize> = 3..=5;
 
 /// Characters of each end of a text that are read: an encoder's budget of 64 tokens, at least.
-const MAX_CHARS: usize = 1024;
+pub(crate) const MAX_CHARS: usize = 1024;
 
 /// The n-grams of one text: places in ascending order, and how much of each.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -25,7 +23,7 @@ impl Ngrams {
     #[must_use]
     pub fn of(excerpt: &Excerpt) -> Self {
         let text: String = excerpt.parts(MAX_CHARS).flat_map(char::to_lowercase).collect();
-        let (mut words, mut pieces) = (Counts::default(), Counts::default());
+        let (mut words, mut pieces) = (Hashes::default(), Hashes::default());
         let mut before: Option<&str> = None;
         for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
             words.add(hash(1, [word.as_bytes()]));
@@ -34,9 +32,12 @@ impl Ngrams {
             }
             before = Some(word);
         }
+        let (mut padded, mut ends) = (String::new(), Vec::new());
         for word in text.split_whitespace() {
-            let padded = format!(" {word} ");
-            let mut ends: Vec<usize> = padded.char_indices().map(|(at, _)| at).collect();
+            padded.clear();
+            padded.extend([" ", word, " "]);
+            ends.clear();
+            ends.extend(padded.char_indices().map(|(at, _)| at));
             ends.push(padded.len());
             for length in PIECES {
                 for window in ends.windows(length + 1) {
@@ -44,11 +45,15 @@ impl Ngrams {
                 }
             }
         }
-        let mut sum = BTreeMap::new();
-        for (place, value) in words.scaled().chain(pieces.scaled()) {
-            *sum.entry(place).or_insert(0.0) += value;
-        }
-        Self(sum.into_iter().collect())
+        let mut values: Vec<(u32, f32)> = words.scaled().chain(pieces.scaled()).collect();
+        // Stable: what falls on one place is added in one order, so that the sum is the same everywhere.
+        values.sort_by_key(|(place, _)| *place);
+        values.dedup_by(|next, kept| {
+            let is_same = next.0 == kept.0;
+            kept.1 += if is_same { next.1 } else { 0.0 };
+            is_same
+        });
+        Self(values)
     }
 
     /// Returns the places and their values.
@@ -58,22 +63,24 @@ impl Ngrams {
     }
 }
 
-/// How often each hash occurred.
+/// The hashes that occurred. Sorting them at the end counts them several times faster than a map would.
 #[derive(Default)]
-struct Counts(BTreeMap<u64, u32>);
+struct Hashes(Vec<u64>);
 
-impl Counts {
+impl Hashes {
     fn add(&mut self, hash: u64) {
-        *self.0.entry(hash).or_insert(0) += 1;
+        self.0.push(hash);
     }
 
     /// Returns signed places whose values, `1 + ln(count)`, have length 1 together.
-    fn scaled(&self) -> impl Iterator<Item = (u32, f32)> {
-        let weight = |count: u32| 1.0 + (count as f32).ln();
-        let length = self.0.values().map(|count| weight(*count).powi(2)).sum::<f32>().sqrt().max(1.0);
-        self.0.iter().map(move |(hash, count)| {
-            let sign = if hash >> 63 == 0 { 1.0 } else { -1.0 };
-            ((hash % WIDTH as u64) as u32, sign * weight(*count) / length)
+    fn scaled(&mut self) -> impl Iterator<Item = (u32, f32)> {
+        self.0.sort_unstable();
+        let runs = || self.0.chunk_by(|a, b| a == b);
+        let weight = |run: &[u64]| 1.0 + (run.len() as f32).ln();
+        let length = runs().map(|run| weight(run).powi(2)).sum::<f32>().sqrt().max(1.0);
+        runs().map(move |run| {
+            let sign = if run[0] >> 63 == 0 { 1.0 } else { -1.0 };
+            ((run[0] % WIDTH as u64) as u32, sign * weight(run) / length)
         })
     }
 }

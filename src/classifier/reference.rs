@@ -3,7 +3,13 @@
 //! `reference.json` holds the number of rows and, by signal, the shares of its bins. A number's bins are cut at the
 //! deciles of those rows; a label's bins are the labels themselves.
 
+mod probe;
+mod write;
+
 use serde::{Deserialize, Serialize};
+
+pub use self::probe::Collector;
+pub(crate) use self::probe::Probe;
 
 /// How far the shares of a signal may be from one together.
 const SUM_TOLERANCE: f64 = 1e-3;
@@ -43,6 +49,12 @@ pub enum ReferenceError {
     /// It compares with nothing.
     #[error("counts no rows or has no signals")]
     Empty,
+    /// A signal belongs to no head of the bundle and to no feature.
+    #[error("signal `{signal}` is not `score.` or `label.` and a head, or `feature.` and a feature")]
+    Unknown {
+        /// The name.
+        signal: String,
+    },
     /// Two signals share a name.
     #[error("has the signal `{signal}` twice")]
     Twice {
@@ -105,6 +117,11 @@ impl Signal {
     #[must_use]
     pub const fn bins(&self) -> usize {
         if self.labels.is_empty() { self.edges.len() + 1 } else { self.labels.len() }
+    }
+
+    /// Returns the bin of a number.
+    pub(crate) fn bin(&self, value: f64) -> usize {
+        self.edges.partition_point(|edge| *edge < value)
     }
 
     fn check(&self) -> Result<(), ReferenceError> {

@@ -37,11 +37,20 @@ struct Padding {
     types: bool,
 }
 
+/// What a session runs on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) device: Device,
+    pub(crate) threads: usize,
+    /// The most bytes of a GPU's memory; nothing bounds the CPU's.
+    pub(crate) memory_limit: Option<usize>,
+}
+
 impl OnnxEncoder {
     /// Creates the session from the model's bytes, the very ones whose hash was checked.
-    pub(crate) fn new(runtime: &Runtime, bundle: &Bundle, threads: usize, device: Device) -> Result<Self, BundleError> {
+    pub(crate) fn new(runtime: &Runtime, bundle: &Bundle, ground: Terms) -> Result<Self, BundleError> {
         let (spec, model) = (&bundle.manifest.encoder, &bundle.model);
-        let session = session(runtime, model, threads, device)
+        let session = session(runtime, model, ground)
             .map_err(|source| BundleError::Session { file: spec.file.clone(), source: source.into() })?;
         let contract = Contract { spec };
         contract.check_inputs(session.inputs())?;
@@ -65,7 +74,8 @@ impl Encoder for OnnxEncoder {
     }
 }
 
-fn session(runtime: &Runtime, model: &[u8], threads: usize, device: Device) -> ort::Result<Session> {
+fn session(runtime: &Runtime, model: &[u8], terms: Terms) -> ort::Result<Session> {
+    let Terms { device, threads, .. } = terms;
     let environment = runtime.environment();
     for provider in providers(device) {
         runtime.load_provider(*provider)?;
@@ -80,7 +90,7 @@ fn session(runtime: &Runtime, model: &[u8], threads: usize, device: Device) -> o
     }
     let mut builder = Session::builder(environment)?;
     if !devices.is_empty() {
-        builder = builder.with_devices(devices, None)?;
+        builder = builder.with_devices(devices, Some(&options(terms)))?;
     }
     builder
         .with_optimization_level(GraphOptimizationLevel::All)?
@@ -98,6 +108,16 @@ const fn providers(device: Device) -> &'static [Provider] {
         Device::Cuda(_) => &[Provider::CUDA],
         Device::TensorRt => &[Provider::TENSORRT, Provider::CUDA],
     }
+}
+
+/// Returns what the providers of a device are told: how much of its memory their arena may take.
+fn options(terms: Terms) -> Vec<(String, String)> {
+    let Some(limit) = terms.memory_limit else { return Vec::new() };
+    let option = |provider: &Provider| {
+        let key = if *provider == Provider::TENSORRT { "trt_max_workspace_size" } else { "gpu_mem_limit" };
+        (format!("{}.{key}", provider.name), limit.to_string())
+    };
+    providers(terms.device).iter().map(option).collect()
 }
 
 /// Pads to the longest of the batch; the mask hides the padding.
@@ -174,5 +194,30 @@ impl Contract<'_> {
 
     fn refusal(&self, what: String, actual: String, expected: String) -> BundleError {
         BundleError::Graph { file: self.spec.file.clone(), what, actual, expected }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(device: Device, memory_limit: Option<usize>) -> Vec<String> {
+        let options = options(Terms { device, threads: 1, memory_limit });
+        options.into_iter().map(|(key, value)| format!("{key}={value}")).collect()
+    }
+
+    #[test]
+    fn a_memory_limit_is_told_to_the_providers_of_a_gpu() {
+        assert_eq!(told(Device::Cuda(1), Some(1 << 30)), ["CUDAExecutionProvider.gpu_mem_limit=1073741824"]);
+        assert_eq!(
+            told(Device::TensorRt, Some(64)),
+            ["TensorrtExecutionProvider.trt_max_workspace_size=64", "CUDAExecutionProvider.gpu_mem_limit=64"]
+        );
+    }
+
+    #[test]
+    fn nobody_is_told_what_there_is_no_limit_for() {
+        assert!(told(Device::Cuda(0), None).is_empty());
+        assert!(told(Device::Cpu, Some(64)).is_empty());
     }
 }

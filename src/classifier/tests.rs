@@ -4,9 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
+use super::cache::Key;
+use super::flight::Waiting;
+use super::judge::Place;
+use super::scorer::Input;
 use super::*;
-use crate::features::TokenCounter;
+use crate::features::{Features, TokenCounter};
 use crate::telemetry::Metrics;
 
 /// An encoder that does what a test says.
@@ -88,6 +93,16 @@ pub(super) fn wide(embed: impl FnMut(&[Tokens]) -> Embeddings + Send + 'static) 
     (classifier, workers.remove(0))
 }
 
+/// A handle over a bundle, and its worker.
+pub(super) fn scripted_of(
+    bundle: Bundle,
+    config: &config::Classifier,
+    embed: impl FnMut(&[Tokens]) -> Embeddings + Send + 'static,
+) -> (Classifier, Worker<Scripted>) {
+    let (classifier, mut workers) = pool_of(bundle, config, vec![Scripted::new(embed)]);
+    (classifier, workers.remove(0))
+}
+
 fn pool(config: &config::Classifier, encoders: Vec<Scripted>) -> (Classifier, Vec<Worker<Scripted>>) {
     pool_of(Bundle::open(&fixture()).expect("the fixture is sound"), config, encoders)
 }
@@ -99,15 +114,21 @@ fn pool_of(
 ) -> (Classifier, Vec<Worker<Scripted>>) {
     let scorers = encoders.into_iter().map(|encoder| Scorer::new(&bundle, encoder, config.batch.max_size)).collect();
     let record = Record::new(&name(), config, Metrics::new().classifier(&name()), cpu());
-    Classifier::assemble(bundle, scorers, config.queue, record)
+    Classifier::assemble(bundle, scorers, config, record)
 }
 
 /// Queues a text that nobody has asked for.
 pub(super) fn enqueue(classifier: &Classifier, text: &str, deadline: Instant) -> Waiting {
-    match classifier.ask(text, &Features::default(), deadline).expect("room") {
+    match place(classifier, text, deadline).expect("room") {
         Place::Waiting(waiting) => waiting,
         Place::Known(_) => panic!("{text:?} was judged before"),
     }
+}
+
+fn place(classifier: &Classifier, text: &str, deadline: Instant) -> Result<Place, Degraded> {
+    let Engine::Workers(queue) = &classifier.0.engine else { panic!("a classifier with workers") };
+    let input = Input::new(text, &Features::default(), classifier.0.budget, &classifier.0.inputs);
+    classifier.ask(queue, input, deadline)
 }
 
 fn cpu() -> Ground {
@@ -319,7 +340,7 @@ async fn a_text_that_was_judged_needs_no_place_in_a_full_queue() {
     let waits = enqueue(&classifier, "something else", soon());
 
     assert!(classifier.classify("hello", &features, soon()).await.is_ok());
-    assert!(matches!(classifier.ask("something else", &features, soon()), Ok(Place::Waiting(_))), "joins");
+    assert!(matches!(place(&classifier, "something else", soon()), Ok(Place::Waiting(_))), "joins");
     assert_eq!(classifier.classify("a third", &features, soon()).await, Err(Degraded::QueueFull));
     drop(waits);
 }

@@ -4,6 +4,8 @@
 //! nor is tokenised as a whole; where the bundle says so, what the ends repeat is cut as well. [`Tokenizer::tokens`] then
 //! cuts tokens out of the middle. Training cuts the same way.
 
+use std::borrow::Cow;
+
 use super::bundle::BundleError;
 use super::encoder::InferenceError;
 use super::manifest::TokenizerSpec;
@@ -84,6 +86,17 @@ impl Budget {
         Excerpt { head: head.to_owned(), tail: tail.to_owned(), cut_from: Some(text.chars().count()) }
     }
 
+    /// Cuts the middle out of a long text; the excerpt of what is left holds the same words.
+    pub(crate) fn clip(self, text: &str) -> Cow<'_, str> {
+        let end = CHARS_PER_TOKEN * self.max_tokens + 1;
+        if text.char_indices().nth(2 * end).is_none() {
+            return Cow::Borrowed(text);
+        }
+        let head = text.char_indices().nth(end).map_or(text.len(), |(offset, _)| offset);
+        let tail = text.char_indices().nth_back(end - 1).map_or(0, |(offset, _)| offset);
+        Cow::Owned([&text[..head], &text[tail..]].concat())
+    }
+
     /// Returns about how many tokens of the budget an excerpt takes: four bytes of text are one.
     pub(crate) fn estimate(self, excerpt: &Excerpt) -> usize {
         ((excerpt.head.len() + excerpt.tail.len()) / BYTES_PER_TOKEN + 2).min(self.max_tokens)
@@ -105,6 +118,11 @@ impl Excerpt {
     /// Returns the text's start and end; the end is empty when the start is all of it.
     pub(crate) fn ends(&self) -> [&str; 2] {
         [&self.head, &self.tail]
+    }
+
+    /// Returns how many characters the whole text has.
+    pub(crate) fn chars(&self) -> usize {
+        self.cut_from.unwrap_or_else(|| self.head.chars().count())
     }
 
     /// Returns how many characters the whole text has when some were cut.
@@ -237,6 +255,17 @@ fn named_specials(inner: &tokenizers::Tokenizer, spec: &TokenizerSpec) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clipped_text_has_the_same_excerpt_but_for_its_length() {
+        let budget = Budget::of_tokens(4);
+        let text: String = ('a'..='z').cycle().take(1000).collect();
+
+        let [whole, clipped] = [budget.excerpt(&text), budget.excerpt(&budget.clip(&text))];
+
+        assert_eq!(whole.ends(), clipped.ends());
+        assert!(budget.clip(&text).len() < 140 && budget.clip("short") == "short");
+    }
 
     const CLS: i64 = 2;
     const SEP: i64 = 3;

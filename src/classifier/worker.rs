@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::cache::{Cache, Key};
 use super::device::Device;
 use super::encoder::{Encoder, InferenceError};
+use super::ladder::Ladder;
 use super::queue::{Entry, Intake};
 use super::scorer::{Input, LENGTHS, Scorer};
 use super::strikes::Strikes;
@@ -39,7 +40,9 @@ pub(crate) struct Record {
     pub(crate) counts: Counts,
     pub(crate) metrics: ClassifierMetrics,
     pub(crate) batch: config::Batch,
+    pub(crate) drift: config::Drift,
     pub(crate) ground: Ground,
+    pub(crate) ladder: Ladder,
     /// How many workers there should be.
     pub(crate) sessions: usize,
     /// A run that takes longer counts against its input.
@@ -98,10 +101,17 @@ impl Record {
             counts: Counts::default(),
             metrics,
             batch: config.batch,
+            drift: config.drift,
             ground,
+            ladder: Ladder::default(),
             sessions: config.workers.max(1),
             stall: STALLED.max(config.deadline.0 * STALLED_DEADLINES),
         }
+    }
+
+    /// Expects no worker.
+    pub(crate) fn without_sessions(self) -> Self {
+        Self { sessions: 0, ..self }
     }
 }
 

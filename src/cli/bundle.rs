@@ -7,9 +7,10 @@ use std::sync::Arc;
 use clap::Subcommand;
 
 use super::table::{Align, Table};
-use super::{CONFIG, UNAVAILABLE, fail};
-use crate::classifier::{Bundle, BundleError, Classifier, Host, Manifest, Runtime};
+use super::{CONFIG, DATA, UNAVAILABLE, fail};
+use crate::classifier::{Bundle, BundleError, Classifier, Host, Manifest, Runtime, RuntimeError};
 use crate::config;
+use crate::evaluate::{self, EvaluateError};
 use crate::telemetry::Metrics;
 
 #[derive(Debug, Subcommand)]
@@ -18,6 +19,19 @@ pub(super) enum Command {
     Inspect(Folder),
     /// Checks a bundle as `serve` would: every file, the graph, a warm-up, the golden inputs; exits with 78 if it is bad.
     Verify(Folder),
+    /// Judges rows and writes what scores, labels and features were like into the bundle, for drift to be measured against.
+    Reference(Rows),
+}
+
+/// The bundle to write into, and the rows to judge.
+#[derive(Debug, clap::Args)]
+pub(super) struct Rows {
+    /// The bundle's folder.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// JSON lines with `prompt` and a `label` or outcomes, as `eval` takes them: rows that the heads did not learn from.
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
 }
 
 /// The bundle to use.
@@ -36,6 +50,13 @@ pub(super) fn run(command: &Command) -> ExitCode {
                 ExitCode::SUCCESS
             }
             Err(error) => fail(&error, CONFIG),
+        },
+        Command::Reference(rows) => match reference(rows) {
+            Ok(line) => {
+                println!("{line}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => fail(&error, error.code()),
         },
         Command::Verify(Folder { folder }) => {
             let runtime = match Runtime::load() {
@@ -69,6 +90,39 @@ fn verify(folder: &Path, runtime: Arc<Runtime>) -> Result<String, BundleError> {
         identity.version,
         classifier.device(),
     ))
+}
+
+/// Why there is no reference.
+#[derive(Debug, thiserror::Error)]
+enum ReferenceFailure {
+    #[error("ONNX Runtime is missing")]
+    OnnxRuntime(#[from] RuntimeError),
+    #[error("cannot start a runtime")]
+    Runtime(#[source] std::io::Error),
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+}
+
+impl ReferenceFailure {
+    const fn code(&self) -> u8 {
+        match self {
+            Self::OnnxRuntime(_) | Self::Runtime(_) => UNAVAILABLE,
+            Self::Evaluate(EvaluateError::Bundle(_)) | Self::Bundle(_) => CONFIG,
+            Self::Evaluate(_) => DATA,
+        }
+    }
+}
+
+fn reference(rows: &Rows) -> Result<String, ReferenceFailure> {
+    let host = Host { base_dir: PathBuf::new(), runtime: Runtime::load()?, metrics: Arc::new(Metrics::new()) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(ReferenceFailure::Runtime)?;
+    let reference = runtime.block_on(evaluate::reference(&rows.folder, &rows.data, &host))?;
+    reference.write(&rows.folder)?;
+    let (folder, signals) = (rows.folder.display(), reference.signals.len());
+    Ok(format!("{folder}: reference.json holds {signals} signals of {} rows", reference.rows))
 }
 
 fn describe(bundle: &Bundle) -> String {
@@ -111,17 +165,23 @@ fn describe(bundle: &Bundle) -> String {
 
 fn heads(manifest: &Manifest) -> String {
     let mut table = Table::new(
-        ["head", "kind", "labels", "reads", "temperature"],
-        [Align::Left, Align::Left, Align::Left, Align::Left, Align::Right],
+        ["head", "kind", "labels", "reads", "temperature", "stands for"],
+        [Align::Left, Align::Left, Align::Left, Align::Left, Align::Right, Align::Left],
     );
     for head in &manifest.heads {
         let labels = head.labels.iter().map(config::Name::as_str).collect::<Vec<_>>().join(", ");
-        let reads = if head.inputs.is_empty() {
-            "logits".to_owned()
-        } else {
-            head.inputs.iter().map(word).collect::<Vec<_>>().join(", ")
+        let list = |words: Vec<String>, otherwise: &str| {
+            if words.is_empty() { otherwise.to_owned() } else { words.join(", ") }
         };
-        table.push([head.name.to_string(), word(&head.kind), labels, reads, head.temperature.to_string()]);
+        let members = head.mix.iter().map(|share| format!("{} x {}", share.head, share.weight)).collect();
+        let reads = list(head.inputs.iter().map(word).collect(), &list(members, "logits"));
+        let temperature = head.temperature.to_string();
+        let form = match (&head.stands_for, head.confidence) {
+            (Some(full), Some(confidence)) => format!("{full} from {confidence}"),
+            (Some(full), None) => format!("{full} as fallback"),
+            (None, _) => String::new(),
+        };
+        table.push([head.name.to_string(), word(&head.kind), labels, reads, temperature, form]);
     }
     table.render()
 }

@@ -32,6 +32,10 @@ fn report(path: &Path, snapshot: &Snapshot) -> ExitCode {
             ClassifierState::Ready(classifier) => {
                 let identity = classifier.identity();
                 println!("classifiers.{name}: {} {} ({})", identity.name, identity.version, short(&identity.sha256));
+                if let Some(trouble) = classifier.trouble().filter(|_| classifier.is_down()) {
+                    eprintln!("classifiers.{name}: {trouble}");
+                    whole = false;
+                }
             }
             ClassifierState::Unavailable { reason, detail } => {
                 eprintln!("classifiers.{name}: {}: {detail}", reason.as_str());

@@ -16,6 +16,7 @@ use crate::prompt::{Dialect, ParseError, Prompt};
 use crate::router::{Router, Verdict};
 use crate::snapshot::{BuildError, Builder};
 use crate::telemetry::Metrics;
+use bytes::Bytes;
 
 /// The path that a prompt is decided for.
 const PATH: &str = "/v1/chat/completions";
@@ -75,13 +76,13 @@ fn decide(arguments: &Arguments) -> Result<Value, DecideError> {
     let metrics = Arc::new(Metrics::new());
     let builder = Builder::new(path, Arc::clone(&metrics));
     let config = builder.load().map_err(BuildError::from)?;
-    let body = body(arguments, &config)?;
+    let body = Bytes::from(body(arguments, &config)?);
     let router = Router::new(builder.build(config, None)?, metrics);
     let snapshot = router.snapshot();
-    let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes())?;
+    let prompt = Prompt::parse(Dialect::ChatCompletions, &body)?;
     let facts = RequestFacts { model: &prompt.model, path: PATH, header: &|_| None };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DecideError::Runtime)?;
-    match runtime.block_on(router.decide(&snapshot, &facts, &prompt)) {
+    match runtime.block_on(router.decide(&snapshot, &facts, &prompt, &body)) {
         Verdict::Route(routing) => Ok(routing.explain(&snapshot)),
         Verdict::Pass { policy: Some(policy) } => Err(DecideError::Off { policy: policy.to_string() }),
         Verdict::Pass { policy: None } => {

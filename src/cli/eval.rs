@@ -8,8 +8,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use super::from_log::FromLog;
 use super::{CONFIG, DATA, UNAVAILABLE, USAGE, fail};
 use crate::classifier::{Host, Runtime, RuntimeError};
+use crate::evaluate::log::rows::ExportError;
 use crate::evaluate::{EvaluateError, Evaluation, Progress, Report};
 use crate::telemetry::Metrics;
 
@@ -19,13 +21,15 @@ pub(super) struct Arguments {
     /// The bundle's folder.
     #[arg(long, value_name = "DIR")]
     bundle: PathBuf,
-    /// Which of its heads, such as `tier`.
+    /// Which of its heads, such as `tier`; `success` asks the heads `success/<model>` of all models together.
     #[arg(long, value_name = "NAME")]
     head: String,
     /// JSON lines with `prompt` and one of `label`, `strong_correct` and `weak_correct`, or `scores` by model (with
     /// `cost_usd`); rows that say `contaminated: true` are left out.
-    #[arg(long, value_name = "FILE")]
-    data: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "from_log")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    log: FromLog,
     /// Decides the draws of the bootstrap intervals.
     #[arg(long, value_name = "N", default_value_t = 7)]
     seed: u64,
@@ -45,6 +49,8 @@ enum EvalError {
     Runtime(#[source] io::Error),
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
+    #[error(transparent)]
+    Log(#[from] ExportError),
     #[error("cannot write the report into `{}`", folder.display())]
     Page { folder: PathBuf, source: io::Error },
 }
@@ -58,23 +64,26 @@ struct ProgressLine {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match evaluate(arguments).and_then(|report| page(arguments, report)) {
         Ok(report) if arguments.json => {
-            println!("{}", serde_json::to_string(&report).expect("a report is plain data"));
-            ExitCode::SUCCESS
+            say(&format!("{}\n", serde_json::to_string(&report).expect("a report is plain data")))
         }
-        Ok(report) => {
-            print!("{}", tables::render(&report));
-            ExitCode::SUCCESS
-        }
+        Ok(report) => say(&tables::render(&report)),
         Err(error) => fail(&error, error.code()),
     }
 }
 
+/// Prints a result; whoever closed stdout has read enough.
+fn say(text: &str) -> ExitCode {
+    let _ = io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
 fn evaluate(arguments: &Arguments) -> Result<Report, EvalError> {
+    let rows = arguments.log.rows(arguments.data.as_deref(), &arguments.log.wanted())?;
     let host = Host { base_dir: PathBuf::new(), runtime: Runtime::load()?, metrics: Arc::new(Metrics::new()) };
     let evaluation = Evaluation::new(&arguments.bundle, &arguments.head, &host)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(EvalError::Runtime)?;
     let mut line = ProgressLine { terminal: io::stderr().is_terminal(), percent: None };
-    let report = runtime.block_on(evaluation.run(&arguments.data, arguments.seed, |progress| line.show(progress)));
+    let report = runtime.block_on(evaluation.run(rows.path(), arguments.seed, |progress| line.show(progress)));
     line.clear();
     Ok(report?)
 }
@@ -93,7 +102,7 @@ impl EvalError {
             Self::OnnxRuntime(_) | Self::Runtime(_) | Self::Page { .. } => UNAVAILABLE,
             Self::Evaluate(EvaluateError::Bundle(_)) => CONFIG,
             Self::Evaluate(EvaluateError::UnknownHead { .. }) => USAGE,
-            Self::Evaluate(_) => DATA,
+            Self::Evaluate(_) | Self::Log(_) => DATA,
         }
     }
 }

@@ -5,8 +5,9 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{CONFIG, DATA, UNAVAILABLE, fail};
-use crate::classifier::{Runtime, RuntimeError};
+use super::from_log::{FromLog, Rows};
+use super::{CONFIG, DATA, UNAVAILABLE, USAGE, fail};
+use crate::evaluate::log::rows::{ExportError, Wanted};
 use crate::fit::{Fit, FitError, FitReport, Inputs, Stage, Task};
 
 /// What `fit` can be asked for.
@@ -19,8 +20,10 @@ pub(super) struct Arguments {
     #[arg(long, value_enum)]
     task: TaskName,
     /// JSON lines with `prompt` and what the task needs: `label` or `domain`, `strong_correct` and `weak_correct`, or `scores`.
-    #[arg(long, value_name = "FILE")]
-    data: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "from_log")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    log: FromLog,
     /// Where the new bundle goes.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -36,6 +39,9 @@ pub(super) struct Arguments {
     /// Folds of the cross-validation; 0 for none.
     #[arg(long, value_name = "N", default_value_t = 5)]
     folds: usize,
+    /// Cross-validates with fewer rows to learn from as well, such as `200,1000`.
+    #[arg(long, value_name = "N,N", value_delimiter = ',')]
+    curve: Vec<usize>,
     /// Where embeddings are kept; by default the user's cache folder.
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -62,16 +68,22 @@ enum InputsName {
 
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("ONNX Runtime is missing")]
-    OnnxRuntime(#[from] RuntimeError),
     #[error(transparent)]
     Fit(#[from] FitError),
+    #[error(transparent)]
+    Log(#[from] ExportError),
+    #[error("decision logs hold outcomes and no labels, so they cannot teach `{}` (allowed: strong_weak, success; `pointsman label` makes labels)", .0.as_str())]
+    NoLabels(Task),
+    #[error("--from-log needs --strong and --weak for the task strong_weak")]
+    NoPair,
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match fit(arguments) {
         Ok(report) => {
-            println!("{}", serde_json::to_string_pretty(&report).expect("a report is plain data"));
+            // Whoever closed stdout has read enough.
+            let _ =
+                writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&report).expect("a report is plain data"));
             ExitCode::SUCCESS
         }
         Err(error) => fail(&error, error.code()),
@@ -79,20 +91,22 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn fit(arguments: &Arguments) -> Result<FitReport, Failure> {
+    let rows = rows(arguments)?;
     let fit = Fit {
         base: arguments.base.clone(),
         task: arguments.task.into(),
         inputs: arguments.inputs.into(),
-        data: arguments.data.clone(),
+        data: rows.path().to_owned(),
         out: arguments.out.clone(),
         cache: arguments.cache.clone().unwrap_or_else(default_cache),
         seed: arguments.seed,
         limit: arguments.limit,
         folds: arguments.folds,
+        curve: arguments.curve.clone(),
     };
     let terminal = io::stderr().is_terminal();
-    let report = fit.run(&*Runtime::load()?, |stage| {
-        if terminal {
+    let report = fit.run(|stage| {
+        if terminal || stage == Stage::BaseSawData {
             show(stage);
         }
     })?;
@@ -102,10 +116,24 @@ fn fit(arguments: &Arguments) -> Result<FitReport, Failure> {
     Ok(report)
 }
 
+fn rows(arguments: &Arguments) -> Result<Rows, Failure> {
+    let task = Task::from(arguments.task);
+    let wanted = match (task, arguments.log.wanted()) {
+        (Task::StrongWeak, Wanted::Models) if arguments.log.is_given() => return Err(Failure::NoPair),
+        (Task::Tier | Task::Domain, _) if arguments.log.is_given() => return Err(Failure::NoLabels(task)),
+        (Task::Success, _) => Wanted::Models,
+        (_, wanted) => wanted,
+    };
+    Ok(arguments.log.rows(arguments.data.as_deref(), &wanted)?)
+}
+
 fn show(stage: Stage) {
     match stage {
         Stage::Embedded(done, all) if done % 50 == 0 || done == all => eprint!("\r\x1b[K{done} of {all} rows embedded"),
         Stage::Embedded(..) => {}
+        Stage::BaseSawData => eprintln!(
+            "pointsman: warning: the base was trained on this very file, so cross-validation flatters it; measure on rows that neither saw"
+        ),
         Stage::Validated(done, all) => eprint!("\r\x1b[K{done} of {all} folds validated"),
     }
     let _ = io::stderr().flush(); // a line less on a broken terminal
@@ -121,9 +149,10 @@ fn default_cache() -> PathBuf {
 impl Failure {
     const fn code(&self) -> u8 {
         match self {
-            Self::OnnxRuntime(_) | Self::Fit(FitError::File { .. }) => UNAVAILABLE,
+            Self::Fit(FitError::OnnxRuntime(_) | FitError::File { .. }) => UNAVAILABLE,
             Self::Fit(FitError::Bundle(_)) => CONFIG,
-            Self::Fit(_) => DATA,
+            Self::NoPair => USAGE,
+            Self::Fit(_) | Self::Log(_) | Self::NoLabels(_) => DATA,
         }
     }
 }

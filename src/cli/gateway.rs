@@ -25,6 +25,9 @@ use crate::telemetry::Metrics;
 const ADMIN_RELEASE: Duration = Duration::from_secs(10);
 const ADMIN_RETRY: Duration = Duration::from_millis(20);
 
+/// How long the last lines of the decision log may take.
+const LOG_FLUSH: Duration = Duration::from_secs(5);
+
 /// Where the listeners come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
@@ -125,6 +128,7 @@ impl Gateway {
         let served = self.served;
         let _ = blocking(move || served.shut_down()).await; // reports its own panics
         self.health_task.abort();
+        flush_log(&self.reloader).await;
         stop_admin(self.stop_admin, self.admin_task).await;
     }
 
@@ -149,7 +153,17 @@ impl Gateway {
         health_task.abort();
         stop_admin(stop, admin_task).await; // the next process waits for the address
         let _ = blocking(move || served.retire()).await; // reports its own panics
+        flush_log(&reloader).await;
         Ok(())
+    }
+}
+
+/// Waits for the last lines of the decision log, as long as a disk that works may take.
+async fn flush_log(reloader: &Reloader) {
+    let Some(log) = reloader.router().snapshot().decision_log.clone() else { return };
+    let flushed = tokio::time::timeout(LOG_FLUSH, blocking(move || log.flush(LOG_FLUSH))).await;
+    if !matches!(flushed, Ok(Ok(true))) {
+        tracing::error!("The decision log's last lines may be lost");
     }
 }
 

@@ -6,6 +6,7 @@
 //! is refused.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -21,12 +22,15 @@ const MAX_FILE_BYTES: usize = 1 << 20;
 /// Problems of shape after which reading stops: a file with more is not a configuration.
 const MAX_REPAIRS: usize = 100;
 
+/// Keys below which a secret could stand that somebody wrote into the file.
+const SECRETS: [&str; 2] = ["credential", "hash_key"];
+
 /// A valid value for each key that is required somewhere, so that one missing value does not hide other problems.
 static STAND_INS: LazyLock<Node> = LazyLock::new(|| {
     let text =
         "{version: 1, listen: {address: '127.0.0.1:0'}, providers: {}, address: '127.0.0.1:0', base_url: 'http://x',
         provider: x, input: 0, output: 0, bundle: x, name: x, when: 'true', use: x, kind: tiers, classifier: x,
-        tiers: {x: x}, otherwise: x, cert: x, key: x, socket: x, keys: [], sha256: 
+        tiers: {x: x}, otherwise: x, path: x, strong: x, weak: x, threshold: 0, at_least: 0, model: x, cert: x, key: x, socket: x, keys: [], sha256: 
         '0000000000000000000000000000000000000000000000000000000000000000', strategy: {kind: tiers, classifier: x, tiers: {x: x}, otherwise: x}}";
     let (root, _) = tree::parse(text);
     root.expect("a literal that a test reads").stand_in()
@@ -117,6 +121,20 @@ impl Config {
         self.source.problem(path, message.into(), Some((offset, width)))
     }
 
+    /// Returns the bytes of the file that spell the scalar value of `path`; `None` when the key is not in the file.
+    #[must_use]
+    pub fn span_of(&self, path: &KeyPath) -> Option<Range<usize>> {
+        let found = self.source.0.as_ref()?.root.locate(path);
+        let is_scalar = matches!(found.node.kind, Kind::Scalar { .. });
+        (is_scalar && found.path == *path).then_some(found.node.at.start..found.node.at.end)
+    }
+
+    /// Returns the text that it was read from.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.source.0.as_ref().map_or("", |file| &file.text)
+    }
+
     /// Returns whether both were read from the same text.
     #[must_use]
     pub fn same_text(&self, other: &Self) -> bool {
@@ -128,6 +146,11 @@ impl Config {
     pub(super) fn declared(&self, section: &str) -> Vec<&str> {
         self.source.0.as_ref().map_or_else(Vec::new, |file| file.root.keys_of(section))
     }
+}
+
+/// Returns the places of everything in `text`, if it is YAML.
+pub(super) fn yaml_tree(text: &str) -> Option<Node> {
+    tree::parse(text).0
 }
 
 impl Source {
@@ -269,14 +292,15 @@ impl Flaw {
 
     /// Cuts `line` where a secret could stand that somebody wrote into the file: problems are logged.
     fn presentable(&self, line: &str, width: usize) -> String {
-        let is_credential = |step: &Step| matches!(step, Step::Key(key) if key == "credential");
+        let is_credential = |step: &Step| matches!(step, Step::Key(key) if SECRETS.contains(&key.as_str()));
         let shown = if self.path.steps().iter().any(is_credential) {
             self.at.column - 1
         } else if self.message.starts_with("unknown key") {
             self.at.column - 1 + width
         } else {
             // In a mapping on one line a credential may follow what is wrong.
-            line.find("credential").map_or(usize::MAX, |at| line[..at].chars().count() + "credential".len())
+            let places = SECRETS.iter().filter_map(|key| Some(line.find(key)? + key.len()));
+            places.min().map_or(usize::MAX, |end| line[..end].chars().count())
         };
         let cut = line.chars().count() > shown;
         line.chars().take(shown).chain(if cut { "..." } else { "" }.chars()).collect()

@@ -15,7 +15,8 @@ pub enum Balance {
     RoundRobin,
     /// The one with the fewest requests in flight.
     LeastRequests,
-    /// The same one for requests that begin with the same conversation, so that its KV cache is warm.
+    /// The same one for requests that begin with the same conversation, so that its KV cache is warm; the next one while
+    /// that has more than 1.25 times its share of the requests in flight.
     PrefixHash,
 }
 

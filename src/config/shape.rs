@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::decision_log::DecisionLog;
 use super::edge::{Clients, Limits, Listeners, Upgrade};
 use super::load::Source;
 use super::pool::{Balance, Breaker, HealthCheck, Http, Tls};
+use super::threshold::Threshold;
 use super::values::{self, Glob, Ladder, Name, Ratio, Span};
 
 /// The whole file.
@@ -35,6 +37,9 @@ pub struct Config {
     /// How far a request is tried again when an upstream fails it.
     #[serde(default)]
     pub retry: Retry,
+    /// Where decisions and feedback are written; without this key nowhere.
+    #[serde(default)]
+    pub decision_log: Option<DecisionLog>,
     /// Where requests go that no policy matches; without it they get a 404.
     #[serde(default)]
     pub default_provider: Option<Name>,
@@ -142,8 +147,12 @@ pub struct Timeouts {
     pub connect: Span,
     /// From the request's last byte to the answer's first. Default 60s.
     pub first_byte: Span,
-    /// Between two reads of an answer. Default 120s.
+    /// The longest pause within an answer. Default 120s. For requests that are not read but passed on, it is no shorter than
+    /// `first_byte`.
     pub idle: Span,
+    /// From the beginning of an attempt to the end of its answer. None by default. Not for requests that are passed on
+    /// unread.
+    pub total: Option<Span>,
 }
 
 /// A model that a decision may choose.
@@ -237,12 +246,55 @@ pub struct Classifier {
     /// How many judgements are remembered.
     #[serde(default)]
     pub cache: Cache,
+    /// When the lexical heads are enough.
+    #[serde(default)]
+    pub cascade: Cascade,
     /// What the model runs on. Default `auto`.
     #[serde(default)]
     pub device: Device,
     /// Refuses to start, or to reload, when the model cannot run on exactly that device. Default false.
     #[serde(default)]
     pub require: bool,
+    /// The most memory that a GPU's sessions may take, in bytes each; by default what the device has.
+    #[serde(default)]
+    pub memory_limit: Option<usize>,
+    /// Another bundle that judges some of the same prompts, for comparison only.
+    #[serde(default)]
+    pub shadow: Option<Shadow>,
+    /// How live traffic is compared with the bundle's reference, if it brings one.
+    #[serde(default)]
+    pub drift: Drift,
+}
+
+/// Another bundle that judges some of a classifier's prompts after they were decided, and decides nothing.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shadow {
+    /// The bundle's folder, relative to the configuration file's.
+    pub bundle: PathBuf,
+    /// The share of the prompts that it judges, above 0. Default 0.1.
+    #[serde(default = "Shadow::default_sample")]
+    pub sample: Ratio,
+}
+
+/// The window over which live traffic is compared with a bundle's reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Drift {
+    /// Prompts older than this do not count. Default 1h.
+    pub window: Span,
+    /// The most prompts that count. Default 10000.
+    pub max_prompts: u64,
+}
+
+/// When the heads that need no encoder are enough, so that it does not run.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cascade {
+    /// Whether they ever are. Default true; they always answer when the encoder cannot.
+    pub enabled: bool,
+    /// The probability of the best label from which on they are, above 0.5; by default what the bundle says of each head.
+    pub confidence: Option<Ratio>,
 }
 
 /// What a model runs on.
@@ -343,6 +395,8 @@ pub struct Rule {
 pub enum Strategy {
     /// By the label of a classifier's head.
     Tiers(Tiers),
+    /// By the score of a classifier's head.
+    Threshold(Threshold),
 }
 
 /// [`Strategy`] as it is read: serde's `tag` would lose the places of everything in it, see [`super::read`].
@@ -350,6 +404,7 @@ pub enum Strategy {
 #[serde(rename = "kind", rename_all = "snake_case")]
 enum ReadStrategy {
     Tiers(Tiers),
+    Threshold(Threshold),
 }
 
 /// A model for each label of a head.
@@ -366,6 +421,9 @@ pub struct Tiers {
     /// Below this probability of the best label, `otherwise` decides. Default 0.
     #[serde(default = "Tiers::default_confidence")]
     pub min_confidence: Ratio,
+    /// When more tokens than these did not fit the classifier and were cut, `otherwise` decides. Default: however many.
+    #[serde(default)]
+    pub max_truncated_tokens: Option<u32>,
     /// The model when the classifier abstains, fails or is late.
     pub otherwise: Name,
 }
@@ -374,6 +432,7 @@ impl From<ReadStrategy> for Strategy {
     fn from(strategy: ReadStrategy) -> Self {
         match strategy {
             ReadStrategy::Tiers(tiers) => Self::Tiers(tiers),
+            ReadStrategy::Threshold(threshold) => Self::Threshold(threshold),
         }
     }
 }
@@ -403,13 +462,31 @@ impl Default for Retry {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { connect: Span::from_secs(2), first_byte: Span::from_secs(60), idle: Span::from_secs(120) }
+        Self { connect: Span::from_secs(2), first_byte: Span::from_secs(60), idle: Span::from_secs(120), total: None }
     }
 }
 
 impl Default for Batch {
     fn default() -> Self {
         Self { max_size: 32, max_wait: Span::from_millis(1) }
+    }
+}
+
+impl Shadow {
+    fn default_sample() -> Ratio {
+        Ratio::new(0.1).expect("a tenth is a ratio")
+    }
+}
+
+impl Default for Drift {
+    fn default() -> Self {
+        Self { window: Span::from_secs(3600), max_prompts: 10_000 }
+    }
+}
+
+impl Default for Cascade {
+    fn default() -> Self {
+        Self { enabled: true, confidence: None }
     }
 }
 
@@ -431,9 +508,19 @@ impl Classifier {
             workers: Self::default_workers(),
             batch: Batch::default(),
             cache: Cache::default(),
+            cascade: Cascade::default(),
             device: Device::default(),
             require: false,
+            memory_limit: None,
+            shadow: None,
+            drift: Drift::default(),
         }
+    }
+
+    /// Returns whether a classifier that runs as `other` says runs as this says: all but the shadow is the same.
+    #[must_use]
+    pub fn runs_like(&self, other: &Self) -> bool {
+        Self { shadow: None, ..self.clone() } == Self { shadow: None, ..other.clone() }
     }
 
     fn default_deadline() -> Span {
@@ -450,6 +537,36 @@ impl Classifier {
 
     fn default_workers() -> usize {
         1
+    }
+}
+
+impl Strategy {
+    /// Returns the models that it chooses between, from the lowest tier up; a model may stand there more than once.
+    #[must_use]
+    pub fn ladder(&self) -> Vec<Name> {
+        match self {
+            Self::Tiers(tiers) => tiers.tiers.iter().map(|(_, model)| model.clone()).collect(),
+            Self::Threshold(threshold) => threshold.rungs().into_iter().map(|rung| rung.model).collect(),
+        }
+    }
+
+    /// Returns the model that serves when the classifier does not. `None` only where validation refuses.
+    #[must_use]
+    pub fn otherwise(&self) -> Option<Name> {
+        match self {
+            Self::Tiers(tiers) => Some(tiers.otherwise.clone()),
+            Self::Threshold(threshold) => threshold.otherwise.clone().or_else(|| self.ladder().pop()),
+        }
+    }
+
+    /// Returns the classifier that it asks, and the head that it reads.
+    #[must_use]
+    pub const fn asks(&self) -> (&Name, &Name) {
+        match self {
+            Self::Tiers(Tiers { classifier, head, .. }) | Self::Threshold(Threshold { classifier, head, .. }) => {
+                (classifier, head)
+            }
+        }
     }
 }
 

@@ -44,7 +44,7 @@ fn problems_with(old: &str, new: &str) -> Vec<String> {
 fn a_good_file_is_read() {
     let config = Config::parse(GOOD, "p.yaml").expect("a good file");
 
-    let Strategy::Tiers(tiers) = &config.policies[0].strategy;
+    let Strategy::Tiers(tiers) = &config.policies[0].strategy else { panic!("not tiers") };
     assert_eq!(tiers.tiers.iter().map(|(label, _)| label.as_str()).collect::<Vec<_>>(), ["simple", "medium"]);
     assert_eq!(tiers.min_confidence.get(), 0.45);
     assert_eq!(config.providers["openai"].credential, Credential::Env("OPENAI_API_KEY".into()));
@@ -453,4 +453,64 @@ proptest! {
         let text = format!("{}{patch}{}", &GOOD[..at], &GOOD[end..]);
         let _ = Config::parse(&text, "p.yaml").map_err(|problems| problems.to_string());
     }
+}
+
+/// The good file with another strategy.
+fn with_strategy(strategy: &str) -> String {
+    let (before, _) = GOOD.split_once("    strategy:").expect("a strategy");
+    format!("{before}    strategy: {strategy}\n")
+}
+
+#[test]
+fn a_threshold_and_a_ladder_of_one_step_are_the_same() {
+    let rungs = |strategy: &str| {
+        let config = Config::parse(&with_strategy(strategy), "p.yaml").unwrap_or_else(|problems| panic!("{problems}"));
+        let Strategy::Threshold(threshold) = &config.policies[0].strategy else { panic!("not a threshold") };
+        assert_eq!(config.policies[0].strategy.otherwise().as_deref(), Some("standard"));
+        threshold.rungs()
+    };
+
+    let pair = rungs("{kind: threshold, classifier: default, strong: standard, weak: small, threshold: 0.42}");
+    let ladder = rungs(
+        "{kind: threshold, classifier: default, ladder: [{at_least: 0.42, model: standard}, {at_least: 0, model: small}]}",
+    );
+
+    assert_eq!(pair, ladder);
+}
+
+#[test]
+fn a_threshold_is_written_in_one_way_and_without_gaps() {
+    let found = |rest: &str| problems(&with_strategy(&format!("{{kind: threshold, classifier: default, {rest}}}")));
+
+    assert_eq!(
+        found("strong: standard, threshold: 0.4"),
+        ["policies[0].strategy.weak: is required (allowed: `strong`, `weak` and `threshold`, or a `ladder`)"]
+    );
+    assert_eq!(
+        found("weak: small, ladder: [{at_least: 0.5, model: standard}, {at_least: 0.5, model: smal}]"),
+        [
+            "policies[0].strategy.weak: stands beside `ladder` (allowed: one of the two ways)",
+            "policies[0].strategy.ladder: has no model for the lowest scores (allowed: one rung with `at_least: 0`)",
+            "policies[0].strategy.ladder[1].at_least: is that of ladder[0] already (allowed: each threshold once)",
+            "policies[0].strategy.ladder[1].model: there is no model `smal`, did you mean `small`? (allowed: small, standard)",
+        ]
+    );
+}
+
+#[test]
+fn a_decision_log_without_text_needs_a_key_and_never_shows_one() {
+    let with = |section: &str| GOOD.replacen("models:", &format!("decision_log: {section}\nmodels:"), 1);
+
+    assert!(Config::parse(&with("{path: d.jsonl, text: true}"), "p.yaml").is_ok());
+    assert!(Config::parse(&with("{path: d.jsonl, hash_key: {env: KEY}, max_age: 1h}"), "p.yaml").is_ok());
+    assert_eq!(
+        problems(&with("{path: d.jsonl, max_files: 0}")),
+        [
+            "decision_log.hash_key: is required where `text` is false (allowed: {env: VARIABLE} or {file: PATH} of a secret)",
+            "decision_log.max_files: 0 is out of bounds (allowed: 1 to 10000)",
+        ]
+    );
+    let leaky =
+        Config::parse(&with("{path: d.jsonl, hash_key: {env: planted-secret-key!}}"), "p.yaml").expect_err("no name");
+    assert!(!leaky.to_string().contains("planted"), "{leaky}");
 }

@@ -1,7 +1,9 @@
 //! What the shape cannot say: references, bounds, addresses. Finds every problem, stops at none.
 
+mod decision_log;
 mod edge;
 mod pool;
+mod threshold;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -9,7 +11,7 @@ use std::time::Duration;
 
 use super::problem::{KeyPath, Problem};
 use super::{
-    Adapt, Classifier, Config, Credential, Device, Model, Name, Policy, Provider, Retry, Span, Strategy, Tiers,
+    Adapt, Classifier, Config, Credential, Device, Model, Name, Policy, Provider, Ratio, Retry, Span, Strategy, Tiers,
     Timeouts, nearest,
 };
 
@@ -22,6 +24,9 @@ const BATCH_SIZE: RangeInclusive<usize> = 1..=1024;
 const BATCH_WAIT: [Duration; 2] = [Duration::ZERO, Duration::from_secs(1)];
 const CACHE_ENTRIES: RangeInclusive<usize> = 0..=10_000_000;
 const CACHE_BYTES: RangeInclusive<usize> = 0..=1 << 30;
+const MEMORY: RangeInclusive<usize> = 64 << 20..=1 << 40;
+const DRIFT_WINDOW: [Duration; 2] = [Duration::from_mins(1), Duration::from_hours(168)];
+const DRIFT_PROMPTS: RangeInclusive<u64> = 1000..=1_000_000;
 const CUDA_DEVICES: RangeInclusive<u32> = 0..=255;
 const CONTEXT: RangeInclusive<u64> = 1..=1_000_000_000;
 /// Keys that Pointsman itself relies on: what is asked for, and how the answer comes.
@@ -73,6 +78,9 @@ impl Checker<'_> {
         self.limits();
         self.clients();
         self.retry(&root("retry"), &config.retry);
+        if let Some(log) = &config.decision_log {
+            self.decision_log(log);
+        }
         if let Some(name) = &config.default_provider {
             self.reference(&root("default_provider"), name, "providers", "provider");
         }
@@ -96,8 +104,9 @@ impl Checker<'_> {
                 self.wrong(&path.key("peers").index(index), message);
             }
         }
-        let Timeouts { connect, first_byte, idle } = provider.timeouts;
-        for (key, span) in [("connect", connect), ("first_byte", first_byte), ("idle", idle)] {
+        let Timeouts { connect, first_byte, idle, total } = provider.timeouts;
+        let timeouts = [("connect", connect), ("first_byte", first_byte), ("idle", idle)];
+        for (key, span) in timeouts.into_iter().chain(total.map(|total| ("total", total))) {
             self.span(&path.key("timeouts").key(key), span, TIMEOUT);
         }
         self.credential(&path.key("credential"), &provider.credential);
@@ -193,6 +202,31 @@ impl Checker<'_> {
             self.within(&path.key("device").key("cuda"), &number, &CUDA_DEVICES);
         }
         self.within(&cache.key("max_bytes"), &classifier.cache.max_bytes, &CACHE_BYTES);
+        if let Some(bytes) = classifier.memory_limit {
+            self.within(&path.key("memory_limit"), &bytes, &MEMORY);
+        }
+        self.observers(path, classifier);
+    }
+
+    fn observers(&mut self, path: &KeyPath, classifier: &Classifier) {
+        if let Some(confidence) = classifier.cascade.confidence.map(Ratio::get)
+            && confidence <= 0.5
+        {
+            let message = format!("{confidence} is out of bounds (allowed: above 0.5, at most 1)");
+            self.wrong(&path.key("cascade").key("confidence"), message);
+        }
+        if let Some(shadow) = &classifier.shadow {
+            let path = path.key("shadow");
+            if shadow.bundle.as_os_str().is_empty() {
+                self.wrong(&path.key("bundle"), "must be the path of a folder");
+            }
+            if shadow.sample.get() <= 0.0 {
+                self.wrong(&path.key("sample"), "0 is out of bounds (allowed: above 0, at most 1)");
+            }
+        }
+        let drift = path.key("drift");
+        self.span(&drift.key("window"), classifier.drift.window, DRIFT_WINDOW);
+        self.within(&drift.key("max_prompts"), &classifier.drift.max_prompts, &DRIFT_PROMPTS);
     }
 
     fn policy(&mut self, path: &KeyPath, policy: &Policy) {
@@ -209,6 +243,7 @@ impl Checker<'_> {
         }
         match &policy.strategy {
             Strategy::Tiers(tiers) => self.tiers(&path.key("strategy"), tiers),
+            Strategy::Threshold(threshold) => self.threshold(&path.key("strategy"), threshold),
         }
     }
 

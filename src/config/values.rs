@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 pub struct Name(Arc<str>);
 
 /// A number between 0 and 1, both included; never NaN.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize)]
 pub struct Ratio(f64);
 
 /// A length of time, written as a number with a unit: `20ms`, `2s`, `1h`.

@@ -57,6 +57,32 @@ impl Interval {
     }
 }
 
+impl Interval {
+    /// Returns the 95 % score interval of a share (Wilson 1927), `hits` of `n`; 0 to 1 when `n` is 0.
+    #[must_use]
+    pub fn wilson(hits: u64, n: u64) -> Self {
+        const Z: f64 = 1.959_963_984_540_054;
+        if n == 0 {
+            return Self { low: 0.0, high: 1.0 };
+        }
+        let (n, p) = (n as f64, hits as f64 / n as f64);
+        let scale = 1.0 + Z * Z / n;
+        let centre = (p + Z * Z / (2.0 * n)) / scale;
+        let half = Z / scale * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+        Self { low: (centre - half).max(0.0), high: (centre + half).min(1.0) }
+    }
+
+    /// Returns the 95 % interval of the mean of numbers that sum to `sum` and whose squares sum to `squares`, by the normal
+    /// approximation.
+    #[must_use]
+    pub fn of_mean(sum: f64, squares: f64, n: usize) -> Self {
+        let n = n.max(1) as f64;
+        let mean = sum / n;
+        let half = 1.959_963_984_540_054 * ((squares / n - mean * mean).max(0.0) / n).sqrt();
+        Self { low: mean - half, high: mean + half }
+    }
+}
+
 impl Serialize for Interval {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         [self.low, self.high].serialize(serializer)

@@ -10,7 +10,10 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+
+use crate::features::Features;
 
 /// A file of labelled prompts: an iterator over its rows that stops after the first error.
 pub struct Dataset<R = BufReader<File>> {
@@ -21,6 +24,17 @@ pub struct Dataset<R = BufReader<File>> {
     line: u64,
     bytes: u64,
     ended: bool,
+    prefer: Prefer,
+}
+
+/// Which truth counts where a row tells several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Prefer {
+    /// What models made of the prompt.
+    #[default]
+    Outcomes,
+    /// Its label.
+    Labels,
 }
 
 /// One prompt with what is known of it.
@@ -34,6 +48,10 @@ pub struct Row {
     pub prompt: String,
     /// What is right.
     pub truth: Truth,
+    /// The features of the whole request, where a decision log kept them.
+    pub features: Option<Features>,
+    /// What a classifier said then, head to label to probability, where a decision log kept it.
+    pub logged_scores: Option<BTreeMap<String, BTreeMap<String, f32>>>,
     /// Whether the row also stands in a held-out set and must not count.
     pub contaminated: bool,
     /// Whether the row shares text with a held-out set: it may be judged, but nothing may learn from it.
@@ -106,21 +124,32 @@ struct Keys {
     contaminated: bool,
     #[serde(default)]
     overlaps_heldout: bool,
+    features: Option<Map<String, Value>>,
+    logged_scores: Option<BTreeMap<String, BTreeMap<String, f32>>>,
 }
 
 impl Keys {
-    fn truth(&mut self) -> Option<Truth> {
+    fn truth(&mut self, prefer: Prefer) -> Option<Truth> {
+        match prefer {
+            Prefer::Outcomes => self.outcomes().or_else(|| self.label()),
+            Prefer::Labels => self.label().or_else(|| self.outcomes()),
+        }
+    }
+
+    fn label(&mut self) -> Option<Truth> {
+        [&mut self.label, &mut self.domain, &mut self.category].into_iter().find_map(Option::take).map(Truth::Label)
+    }
+
+    fn outcomes(&mut self) -> Option<Truth> {
         if let (Some(strong), Some(weak)) = (self.strong_correct, self.weak_correct) {
             return Some(Truth::Pair { strong, weak });
         }
-        if let Some(scores) = self.scores.take().filter(|scores| !scores.is_empty()) {
-            let answer = |(model, score)| {
-                let cost = self.cost_usd.get(&model).copied();
-                (model, Answer { score, cost })
-            };
-            return Some(Truth::Models(scores.into_iter().map(answer).collect()));
-        }
-        [&mut self.label, &mut self.domain, &mut self.category].into_iter().find_map(Option::take).map(Truth::Label)
+        let scores = self.scores.take().filter(|scores| !scores.is_empty())?;
+        let answer = |(model, score)| {
+            let cost = self.cost_usd.get(&model).copied();
+            (model, Answer { score, cost })
+        };
+        Some(Truth::Models(scores.into_iter().map(answer).collect()))
     }
 }
 
@@ -145,7 +174,14 @@ impl<R: BufRead> Dataset<R> {
     /// Reads rows from `reader`; `path` is what errors call it.
     pub fn new(path: &Path, reader: R) -> Self {
         let (hash, buffer) = (Sha256::new(), Vec::new());
-        Self { path: path.to_owned(), reader, hash, buffer, line: 0, bytes: 0, ended: false }
+        Self { path: path.to_owned(), reader, hash, buffer, line: 0, bytes: 0, ended: false, prefer: Prefer::default() }
+    }
+
+    /// Takes this truth first where a row tells several.
+    #[must_use]
+    pub fn preferring(mut self, prefer: Prefer) -> Self {
+        self.prefer = prefer;
+        self
     }
 
     /// Returns the sha256 of what was read so far: of the whole file once the rows have ended.
@@ -168,9 +204,11 @@ impl<R: BufRead> Dataset<R> {
         self.line += 1;
         self.bytes += read as u64;
         let mut keys: Keys = serde_json::from_slice(&self.buffer).map_err(|error| self.misshapen(&error))?;
-        let truth = keys.truth().ok_or_else(|| self.without_truth())?;
-        let Keys { prompt, contaminated, overlaps_heldout, .. } = keys;
-        Ok(Some(Row { line: self.line, end: self.bytes, prompt, truth, contaminated, overlaps_heldout }))
+        let truth = keys.truth(self.prefer).ok_or_else(|| self.without_truth())?;
+        let Keys { prompt, contaminated, overlaps_heldout, features, logged_scores, .. } = keys;
+        let features = features.map(|features| Features::from_logged(&features));
+        let (line, end) = (self.line, self.bytes);
+        Ok(Some(Row { line, end, prompt, truth, features, logged_scores, contaminated, overlaps_heldout }))
     }
 
     fn without_truth(&self) -> DatasetError {

@@ -7,18 +7,21 @@ use tokio::time::Instant;
 
 use super::EvaluateError;
 use super::dataset::{Row, Truth};
-use crate::classifier::{Classifier, HeadSpec};
+use crate::classifier::{Ask, Classifier, HeadSpec};
+use crate::config::Name;
 use crate::features::{Features, TokenCounter};
 use crate::prompt::{Dialect, Prompt};
-use crate::scores::{Degraded, Scores};
+use crate::scores::{Degraded, HeadScores, Scores, Source};
 
 /// How long a prompt may take, its wait for those before it included; nobody is waiting behind a proxy here.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Asks one head of a classifier about rows.
+/// Asks one head of a classifier about rows, or one for each of several models.
 pub(super) struct Judge<'c> {
     pub(super) classifier: &'c Classifier,
     pub(super) head: &'c HeadSpec,
+    /// Models with the heads that say how likely each succeeds; empty when one head is asked.
+    pub(super) models: &'c [(String, Name)],
 }
 
 /// What became of one row.
@@ -28,6 +31,8 @@ pub(super) enum Outcome {
     Contaminated,
     /// Left out: there is no text to judge, so that a policy would not ask either.
     Blank,
+    /// Left out: the row's label is none of the head's.
+    Unknown(UnknownLabel),
     /// Judged, where the file says which label is right.
     Judged(Judgement),
     /// Ranked, where the file says how well models answer.
@@ -43,6 +48,17 @@ pub(super) struct Ranked {
     pub(super) truth: Truth,
     /// Characters of the prompt.
     pub(super) chars: usize,
+    /// How likely each model succeeds, where models have heads of their own.
+    pub(super) chances: Vec<f32>,
+}
+
+/// A label that the head does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UnknownLabel {
+    /// The line, from 1.
+    pub(super) line: u64,
+    /// The label.
+    pub(super) label: String,
 }
 
 /// A label beside the truth.
@@ -64,8 +80,18 @@ impl Judge<'_> {
         if row.contaminated {
             return Ok(Outcome::Contaminated);
         }
-        let truth = self.truth(row)?;
-        let scores = match self.scores(&row.prompt).await {
+        let truth = match &row.truth {
+            Truth::Label(label) => match self.head.label(label) {
+                Some(place) => Some(place),
+                None => return Ok(Outcome::Unknown(UnknownLabel { line: row.line, label: label.clone() })),
+            },
+            Truth::Pair { .. } | Truth::Models(_) => None,
+        };
+        let judged = match self.logged(row).filter(|_| row.prompt.is_empty()) {
+            Some(scores) => Ok(scores),
+            None => self.scores(&row.prompt).await,
+        };
+        let scores = match judged {
             Ok(scores) => scores,
             Err(Degraded::NoText) => return Ok(Outcome::Blank),
             Err(reason) => return Err(EvaluateError::Unscored { line: row.line, reason: reason.as_str() }),
@@ -76,23 +102,40 @@ impl Judge<'_> {
         }
     }
 
-    /// Returns the right label's place, if the row names a label.
-    fn truth(&self, row: &Row) -> Result<Option<usize>, EvaluateError> {
-        let Truth::Label(label) = &row.truth else { return Ok(None) };
-        self.head.label(label).map(Some).ok_or_else(|| self.unknown(row.line, label))
+    /// Returns what the head said when the request was decided.
+    fn logged(&self, row: &Row) -> Option<Scores> {
+        let (name, probabilities) = row.logged_scores.as_ref()?.get_key_value(self.head.name.as_str())?;
+        let in_order = self.head.labels.iter().map(|label| probabilities.get(label.as_str()).copied());
+        let head = HeadScores {
+            head: name.as_str().into(),
+            labels: self.head.labels.iter().map(|label| label.as_str().into()).collect(),
+            probabilities: in_order.collect::<Option<_>>()?,
+        };
+        Some(Scores { source: Source::Encoder, heads: vec![head], tokens: 0, truncated_tokens: 0 })
     }
 
     fn ranked(&self, scores: &Scores, row: &Row) -> Result<Ranked, EvaluateError> {
-        let head = scores.head(self.head.name.as_str());
-        let head = head.ok_or(EvaluateError::Unscored { line: row.line, reason: "no_scores" })?;
-        Ok(Ranked { score: level(&head.probabilities), truth: row.truth.clone(), chars: row.prompt.chars().count() })
+        let unscored = || EvaluateError::Unscored { line: row.line, reason: "no_scores" };
+        let chance = |(_, head): &(String, Name)| scores.head(head.as_str())?.probabilities.last().copied();
+        let chances = self.models.iter().map(chance).collect::<Option<Vec<f32>>>().ok_or_else(unscored)?;
+        let score = match self.models {
+            [] => scores.head(self.head.name.as_str()).ok_or_else(unscored)?.level().unwrap_or_default(),
+            // Which two models are to be told apart is known once all rows are.
+            _ => 0.0,
+        };
+        Ok(Ranked { score, truth: row.truth.clone(), chars: row.prompt.chars().count(), chances })
     }
 
     async fn scores(&self, text: &str) -> Result<Scores, Degraded> {
-        let body = json!({"model": "evaluate", "messages": [{"role": "user", "content": text}]}).to_string();
-        let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a body of our own parses");
-        let features = Features::of(&prompt, &TokenCounter::new());
-        self.classifier.classify(prompt.newest_user_turn(), &features, Instant::now() + PATIENCE).await
+        let features = features(text);
+        let heads: Vec<Name> = match self.models {
+            [] => vec![self.head.name.clone()],
+            models => models.iter().map(|(_, head)| head.clone()).collect(),
+        };
+        let ask = Ask { text, features: &features, deadline: Instant::now() + PATIENCE, heads: &heads };
+        let scores = self.classifier.judge(ask).await?;
+        // Scores that stood in for the encoder's are not what is evaluated.
+        scores.source.degraded().map_or(Ok(scores), Err)
     }
 
     fn judgement(&self, scores: &Scores, truth: usize, row: &Row) -> Result<Judgement, EvaluateError> {
@@ -102,33 +145,25 @@ impl Judge<'_> {
         let (probabilities, chars) = (head.probabilities.clone(), row.prompt.chars().count());
         Ok(Judgement { truth, predicted, probabilities, chars })
     }
+}
 
-    fn unknown(&self, line: u64, label: &str) -> EvaluateError {
-        let labels = self.head.labels.iter().map(ToString::to_string);
-        let aliases = self.head.aliases.iter().map(|(alias, label)| format!("{alias} for {label}"));
+impl UnknownLabel {
+    /// Returns the error that names the labels that `head` has.
+    pub(super) fn error(self, head: &HeadSpec) -> EvaluateError {
+        let labels = head.labels.iter().map(ToString::to_string);
+        let aliases = head.aliases.iter().map(|(alias, label)| format!("{alias} for {label}"));
         EvaluateError::UnknownLabel {
-            line,
-            label: label.to_owned(),
-            head: self.head.name.to_string(),
+            line: self.line,
+            label: self.label,
+            head: head.name.to_string(),
             allowed: labels.chain(aliases).collect::<Vec<_>>().join(", "),
         }
     }
 }
 
-/// Returns the expected place on the scale of labels, from 0 for the first to 1 for the last: with two labels the
-/// probability of the second.
-fn level(probabilities: &[f32]) -> f64 {
-    let last = probabilities.len().saturating_sub(1).max(1) as f64;
-    probabilities.iter().enumerate().map(|(index, p)| index as f64 * f64::from(*p)).sum::<f64>() / last
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_head_of_two_labels_routes_by_the_second_and_one_of_three_by_the_expected_one() {
-        assert_eq!(level(&[0.75, 0.25]), 0.25);
-        assert_eq!(level(&[0.25, 0.25, 0.5]), 0.625);
-    }
+/// Returns the features of a chat request whose one user turn is `text`.
+pub(super) fn features(text: &str) -> Features {
+    let body = json!({"model": "evaluate", "messages": [{"role": "user", "content": text}]}).to_string();
+    let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a body of our own parses");
+    Features::of(&prompt, &TokenCounter::new())
 }

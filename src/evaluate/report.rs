@@ -42,6 +42,8 @@ pub struct LabelReport {
     pub contaminated: u64,
     /// Rows left out because they hold no text.
     pub blank: u64,
+    /// Rows left out because their label is none of the head's.
+    pub unknown_label: u64,
     /// Accuracy, F1 and their kin.
     #[serde(flatten)]
     pub figures: Figures,
@@ -85,6 +87,8 @@ pub struct LabelFigures {
 pub(super) struct Subject<'e> {
     pub(super) bundle: Identity,
     pub(super) head: &'e HeadSpec,
+    /// Models with heads of their own.
+    pub(super) models: &'e [(String, Name)],
     pub(super) data: DataIdentity,
     pub(super) seed: u64,
     pub(super) left_out: LeftOut,
@@ -95,6 +99,7 @@ pub(super) struct Subject<'e> {
 pub(super) struct LeftOut {
     pub(super) contaminated: u64,
     pub(super) blank: u64,
+    pub(super) unknown_label: u64,
 }
 
 /// Sums over the rows seen so far: of each prompt only its length and its label are kept.
@@ -123,7 +128,8 @@ impl Tally {
     }
 
     pub(super) fn report(mut self, subject: Subject<'_>) -> LabelReport {
-        let Subject { bundle, head, data, seed, left_out: LeftOut { contaminated, blank } } = subject;
+        let Subject { bundle, head, data, seed, left_out, .. } = subject;
+        let LeftOut { contaminated, blank, unknown_label } = left_out;
         let labelled = |(index, label): (usize, &Name)| LabelFigures {
             label: label.clone(),
             figures: self.confusion.class(index),
@@ -136,6 +142,7 @@ impl Tally {
             n: self.confusion.n(),
             contaminated,
             blank,
+            unknown_label,
             figures: self.confusion.figures(),
             intervals: Intervals::of(&self.confusion, seed),
             calibration: self.calibration.figures(),

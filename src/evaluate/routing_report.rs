@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::binary::{Claim, EventFigures, ReliabilityBin, auc, reliability};
 use super::dataset::{Answer, Truth};
 use super::judge::Ranked;
-use super::models::{ModelFigures, ModelsFigures, ModelsTally};
+use super::models::{ModelFigures, ModelsFigures, ModelsTally, SuccessFigures};
 use super::report::{DataIdentity, LeftOut, Subject};
 use super::routing::{Curve, Point, Ranking, Routed, RoutingFigures, RoutingIntervals};
 use crate::classifier::Identity;
@@ -54,6 +54,9 @@ pub struct RoutingReport {
     /// Every model, where the file has more than a strong and a weak one.
     #[serde(flatten)]
     pub models: Option<ModelsFigures>,
+    /// What the heads of several models make of each other, where the bundle has them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub success: Option<SuccessFigures>,
 }
 
 /// One model for every prompt.
@@ -97,12 +100,17 @@ pub(super) struct RoutingTally {
     lengths: Vec<f64>,
     pairs: Vec<(f64, f64)>,
     models: ModelsTally,
+    /// Row by row, how likely each model succeeds.
+    chances: Vec<Vec<f32>>,
 }
 
 impl RoutingTally {
     pub(super) fn add(&mut self, ranked: Ranked) {
         self.scores.push(ranked.score);
         self.lengths.push(ranked.chars as f64);
+        if !ranked.chances.is_empty() {
+            self.chances.push(ranked.chances);
+        }
         match ranked.truth {
             Truth::Pair { strong, weak } => self.pairs.push((strong, weak)),
             Truth::Models(answers) => self.models.add(answers),
@@ -119,16 +127,24 @@ impl RoutingTally {
         [self.pairs.len(), self.models.rows().len()].contains(&self.scores.len())
     }
 
-    pub(super) fn report(self, subject: Subject<'_>) -> RoutingReport {
-        let Subject { bundle, head, data, seed, left_out: LeftOut { contaminated, blank } } = subject;
+    /// Returns whether every row has an outcome of each of `models`.
+    pub(super) fn suits(&self, models: &[(String, Name)]) -> bool {
+        let has_all = |row: &Answers| models.iter().all(|(model, _)| row.contains_key(model));
+        models.is_empty() || (self.pairs.is_empty() && self.models.rows().iter().all(has_all))
+    }
+
+    pub(super) fn report(mut self, subject: Subject<'_>) -> RoutingReport {
+        let Subject { bundle, head, models: asked, data, seed, left_out } = subject;
+        let LeftOut { contaminated, blank, .. } = left_out;
         let models = self.models.models();
+        self.rank_by_chances(asked, &models);
         let (rows, [strong, weak]) = self.rows(&models);
         let ranking = Ranking::of(self.scores.iter().copied(), seed);
         let length = Ranking::of(self.lengths.iter().copied(), seed);
         let curve = ranking.curve(&rows);
         let claims: Vec<Claim> =
             rows.iter().map(|row| Claim { probability: row.score, truth: row.strong > row.weak }).collect();
-        let probable = head.labels.len() == 2;
+        let probable = head.labels.len() == 2 && asked.is_empty();
         RoutingReport {
             bundle,
             head: head.name.clone(),
@@ -149,12 +165,23 @@ impl RoutingTally {
                 oracle: Baseline::of(&Ranking::of(rows.iter().map(|row| row.strong - row.weak), seed), &rows),
                 best_single: if weak.quality > strong.quality { weak.clone() } else { strong.clone() },
             },
+            success: (!asked.is_empty()).then(|| SuccessFigures::of(asked, &self.chances, self.models.rows())),
             models: (!models.is_empty()).then(|| {
                 let costs = self.costs(&strong.model, &weak.model);
                 self.models.figures(&curve, costs.map(|costs| ranking.curve(&costs)).as_ref())
             }),
             strong,
             weak,
+        }
+    }
+
+    /// Ranks by how much more likely the strong model succeeds than the weak one.
+    fn rank_by_chances(&mut self, asked: &[(String, Name)], models: &[ModelFigures]) {
+        let place = |model: &str| asked.iter().position(|(name, _)| name == model);
+        let Some([strong, weak]) = Self::ends(models) else { return };
+        if let (Some(strong), Some(weak)) = (place(strong), place(weak)) {
+            let gain = |chances: &Vec<f32>| f64::midpoint(1.0, f64::from(chances[strong] - chances[weak]));
+            self.scores = self.chances.iter().map(gain).collect();
         }
     }
 

@@ -94,3 +94,35 @@ fn the_documentation_is_the_rendered_table() {
         "write `table_markdown()` to docs/features.md"
     );
 }
+
+#[test]
+fn what_is_deferred_is_measured_as_if_at_once_and_never_exceeds_the_bytes() {
+    let body = json!({
+        "model": "auto",
+        "messages": [{"role": "user", "content": "What is \u{1F4D0}?\n```\nlet x = 1;\n```"}],
+    });
+    let body = Bytes::from(body.to_string());
+    let prompt = Prompt::parse(Dialect::ChatCompletions, &body).expect("the body should be readable");
+    let deferred = Features::deferred(&prompt, &body);
+    let bound = deferred.tokens_at_most();
+
+    let at_once = Features::of(&prompt, &TokenCounter::new());
+
+    assert_eq!(bound, body.len() as u64);
+    assert_eq!((deferred.tokens(), deferred.text()), (at_once.tokens(), at_once.text()));
+    assert!(deferred.tokens().tokens <= bound);
+    assert_eq!(deferred.tokens_at_most(), at_once.tokens().tokens);
+}
+
+#[test]
+fn settled_features_are_the_same_without_their_body() {
+    let body = Bytes::from(json!({"model": "auto", "messages": [{"role": "user", "content": "Why?"}]}).to_string());
+    let prompt = Prompt::parse(Dialect::ChatCompletions, &body).expect("the body should be readable");
+    let (mut large, mut small) = (Features::deferred(&prompt, &body), Features::deferred(&prompt, &body));
+
+    large.settle(body.len() - 1);
+    small.settle(body.len());
+
+    assert!(large.source.is_none() && small.source.is_some());
+    assert_eq!((large.tokens(), large.text()), (small.tokens(), small.text()));
+}

@@ -9,6 +9,8 @@ use std::ops::Range;
 
 use tiktoken_rs::{CoreBPE, o200k_base_singleton};
 
+use crate::prompt::Prompt;
+
 /// Effort that one count may spend: 16 KiB of words, or 4 KiB of anything else.
 const MAX_EFFORT: usize = 16 * 1024;
 /// Effort for a letter further than [`WORD_BYTES`] into a word, white space after white space, and all that is neither.
@@ -53,6 +55,12 @@ impl TokenCounter {
     /// Loads the encoding's table now (0.2 to 0.3 s) instead of at the first count.
     pub fn warm(&self) {
         encoding();
+    }
+
+    /// Counts the tokens of all turns of `prompt`, those that were sent as ids included.
+    #[must_use]
+    pub fn of(&self, prompt: &Prompt<'_>) -> TokenCount {
+        self.count(prompt.texts()).plus(prompt.token_ids)
     }
 
     /// Counts the tokens of `texts`, each encoded on its own.

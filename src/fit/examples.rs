@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::FitError;
+use super::{FitError, Task};
 use crate::classifier::{Bundle, Embedder, Ngrams};
-use crate::evaluate::{Dataset, Truth};
+use crate::evaluate::{Dataset, Prefer, Truth};
 use crate::features::{Features, TokenCounter};
 use crate::prompt::{Dialect, Prompt};
 
@@ -42,18 +42,21 @@ pub(super) struct Examples {
 
 impl Examples {
     /// Reads every row that may be learnt from.
-    pub(super) fn read(path: &Path, bundle: &Bundle) -> Result<Self, FitError> {
-        let mut dataset = Dataset::open(path)?;
+    pub(super) fn read(path: &Path, task: Task, bundle: &Bundle) -> Result<Self, FitError> {
+        let labels = matches!(task, Task::Tier | Task::Domain);
+        let mut dataset = Dataset::open(path)?.preferring(if labels { Prefer::Labels } else { Prefer::Outcomes });
         let (mut rows, mut left_out) = (Vec::new(), 0);
         for row in &mut dataset {
             let row = row?;
-            if row.contaminated || row.overlaps_heldout || row.prompt.trim().is_empty() {
+            let is_blank = row.prompt.trim().is_empty();
+            if row.contaminated || row.overlaps_heldout || (is_blank && row.features.is_none()) {
                 left_out += 1;
                 continue;
             }
             rows.push(Example {
-                group: group(&row.prompt),
-                features: features(&row.prompt),
+                // Rows of a decision log without text are one for each prompt already.
+                group: if is_blank { row.line } else { group(&row.prompt) },
+                features: row.features.unwrap_or_else(|| features(&row.prompt)),
                 ngrams: Ngrams::of(&bundle.tokenizer().budget().excerpt(&row.prompt)),
                 embedding: Vec::new(),
                 text: row.prompt,

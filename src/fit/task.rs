@@ -1,21 +1,21 @@
-//! What rows teach: targets, labels, and the numbers that heads read.
+//! What rows teach: targets, labels, and the numbers that learners read.
 
 use serde::Serialize;
-use serde_json::json;
 
 use super::examples::Example;
-use super::logistic::{Link, Sample, Shape};
+use super::logistic::Link;
+use super::sample::{Sample, Span};
+use super::train::Form;
 use super::{Fit, FitError};
 use crate::classifier::{Block, Bundle, FeatureInputs, HeadSpec, NGRAM_PLACES};
 use crate::config::Name;
 use crate::evaluate::Truth;
-use crate::features::{Kind, Scope, TABLE};
 
 /// Embeddings have length 1; this gives their numbers about the size of scaled features, so that one penalty fits both.
 pub(super) const EMBEDDING_NORM: f32 = 20.0;
 
-/// The same for n-grams, which are many and rare.
-pub(super) const NGRAM_SCALE: f32 = 8.0;
+/// The same for n-grams, on top of their rarity.
+const NGRAM_SCALE: f32 = 2.0;
 
 /// What rows teach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -35,7 +35,7 @@ pub enum Task {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Inputs {
-    /// Embedding, features and n-grams.
+    /// Embedding, features and n-grams; a lexical form of each head beside it.
     Full,
     /// Features and n-grams: no encoder needed.
     Lexical,
@@ -43,16 +43,43 @@ pub enum Inputs {
     Dense,
 }
 
+/// What the outputs of learners are, and which heads become of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// One head over so many labels.
+    Choice(usize),
+    /// How likely the strong and the weak model are right: one head of two labels, whether only the strong one is.
+    Pair,
+    /// How likely each of so many models is right: one head of two labels each.
+    Each(usize),
+}
+
 /// The samples of a task and what their numbers mean.
 pub(super) struct Learner {
+    pub(super) task: Task,
     pub(super) samples: Vec<Sample>,
-    pub(super) shape: Shape,
+    pub(super) goal: Goal,
+    pub(super) inputs: Inputs,
+    /// Numbers of an embedding; 0 when none is read.
+    pub(super) embedding: usize,
     /// Labels of a head over labels, models of success heads.
     pub(super) names: Vec<Name>,
     /// The base's head of this name, whose order of labels and aliases are kept.
     pub(super) template: Option<HeadSpec>,
-    pub(super) features_json: Vec<u8>,
     pub(super) features: FeatureInputs,
+    /// Place of the prompt's length among the features.
+    pub(super) length: Option<usize>,
+    /// The n-grams that occur.
+    pub(super) ngrams: Ngrams,
+}
+
+/// The places of n-grams that occur in some row; the weights of all others would stay 0.
+#[derive(Debug, Default)]
+pub(super) struct Ngrams {
+    /// In ascending order; a sample counts them by their index here.
+    pub(super) places: Vec<u32>,
+    /// What each was multiplied with.
+    pub(super) rarity: Vec<f32>,
 }
 
 impl Task {
@@ -66,51 +93,104 @@ impl Task {
             Self::Domain => "domain",
         }
     }
+
+    /// Returns the name of its head; of success heads, what stands before the model.
+    pub(super) const fn head(self) -> &'static str {
+        match self {
+            Self::StrongWeak => "strong_wins",
+            other => other.as_str(),
+        }
+    }
 }
 
 impl Inputs {
-    /// Returns the blocks, in the order in which heads read them.
-    #[must_use]
-    pub fn blocks(self) -> Vec<Block> {
-        match self {
-            Self::Full => vec![Block::Embedding, Block::Features, Block::Ngrams],
-            Self::Lexical => vec![Block::Features, Block::Ngrams],
-            Self::Dense => vec![Block::Embedding, Block::Features],
-        }
-    }
-
     /// Returns whether the encoder is needed.
     #[must_use]
     pub const fn embedding(self) -> bool {
         matches!(self, Self::Full | Self::Dense)
     }
 
-    const fn ngrams(self) -> bool {
+    pub(super) const fn ngrams(self) -> bool {
         matches!(self, Self::Full | Self::Lexical)
     }
 }
 
+impl Goal {
+    /// Returns how outputs become probabilities.
+    pub(super) const fn link(self) -> Link {
+        if matches!(self, Self::Choice(_)) { Link::Softmax } else { Link::Sigmoid }
+    }
+
+    /// Returns how many outputs learners have.
+    pub(super) const fn outputs(self) -> usize {
+        match self {
+            Self::Choice(outputs) | Self::Each(outputs) => outputs,
+            Self::Pair => 2,
+        }
+    }
+
+    /// Returns how many heads there will be.
+    pub(super) const fn heads(self) -> usize {
+        if let Self::Each(heads) = self { heads } else { 1 }
+    }
+
+    /// Returns how likely each label of a head should be.
+    pub(super) fn truth(self, sample: &Sample, head: usize) -> Vec<f32> {
+        let event = match self {
+            Self::Choice(_) => return sample.target.clone(),
+            Self::Pair => f32::from(u8::from(sample.target[0] > sample.target[1])),
+            Self::Each(_) => sample.target[head],
+        };
+        vec![1.0 - event, event]
+    }
+}
+
 impl Learner {
-    pub(super) fn new(fit: &Fit, base: &Bundle, rows: &[Example]) -> Result<Self, FitError> {
-        let template = base.manifest().head(fit.task.as_str()).cloned();
+    pub(super) fn new(fit: &Fit, base: &Bundle, rows: &[Example], features: FeatureInputs) -> Result<Self, FitError> {
+        let template = template(fit, base, rows);
         let names = names(fit, template.as_ref(), rows)?;
-        let features_json = feature_specs(rows);
-        let features = FeatureInputs::parse("features.json", &features_json)?;
-        let link = if matches!(fit.task, Task::Tier | Task::Domain) { Link::Softmax } else { Link::Sigmoid };
-        let outputs = if fit.task == Task::StrongWeak { 2 } else { names.len() };
-        let embedding = if fit.inputs.embedding() { base.manifest().encoder.dimension } else { 0 };
-        let sparse = if fit.inputs.ngrams() { NGRAM_PLACES } else { 0 };
-        let shape = Shape { link, outputs, dense: embedding + features.len(), sparse };
-        let mut learner = Self { samples: Vec::new(), shape, names, template, features_json, features };
+        let goal = match fit.task {
+            Task::Tier | Task::Domain => Goal::Choice(names.len()),
+            Task::StrongWeak => Goal::Pair,
+            Task::Success => Goal::Each(names.len()),
+        };
+        let mut learner = Self {
+            task: fit.task,
+            samples: Vec::new(),
+            goal,
+            inputs: fit.inputs,
+            embedding: if fit.inputs.embedding() { base.manifest().encoder.dimension } else { 0 },
+            names,
+            template,
+            length: features.position("text_chars"),
+            features,
+            ngrams: if fit.inputs.ngrams() { Ngrams::among(rows) } else { Ngrams::default() },
+        };
         learner.samples = rows.iter().map(|row| learner.sample(fit, row)).collect::<Result<_, _>>()?;
         Ok(learner)
+    }
+
+    /// Returns the name of a head in a form.
+    pub(super) fn head(&self, head: usize, form: Form) -> String {
+        let full = match self.goal {
+            Goal::Each(_) => format!("{}/{}", self.task.head(), self.names[head]),
+            Goal::Choice(_) | Goal::Pair => self.task.head().to_owned(),
+        };
+        if form == Form::Lexical { format!("{full}_lexical") } else { full }
+    }
+
+    /// Returns what a learner reads that reads these blocks.
+    pub(super) fn span(&self, blocks: &[Block]) -> Span {
+        let last = self.embedding + self.features.len();
+        let from = if blocks.contains(&Block::Embedding) { 0 } else { self.embedding };
+        let to = if blocks.contains(&Block::Features) { last } else { self.embedding };
+        Span { from, to, sparse: if blocks.contains(&Block::Ngrams) { self.ngrams.places.len() } else { 0 } }
     }
 
     fn sample(&self, fit: &Fit, row: &Example) -> Result<Sample, FitError> {
         let embedding = row.embedding.iter().map(|value| value * EMBEDDING_NORM);
         let dense = embedding.chain(self.features.scale(&row.features)).collect();
-        let ngrams = if fit.inputs.ngrams() { row.ngrams.entries() } else { &[] };
-        let sparse = ngrams.iter().map(|(place, value)| (*place, value * NGRAM_SCALE)).collect();
+        let sparse = row.ngrams.entries().iter().filter_map(|entry| self.ngrams.scaled(*entry)).collect();
         Ok(Sample { dense, sparse, target: self.target(fit, row)? })
     }
 
@@ -130,8 +210,7 @@ impl Learner {
         }
     }
 
-    /// Returns the place of a label.
-    pub(super) fn place(&self, label: &str) -> Option<usize> {
+    fn place(&self, label: &str) -> Option<usize> {
         match &self.template {
             Some(head) => head.label(label),
             None => self.names.iter().position(|name| name.as_str() == plain(label)),
@@ -139,47 +218,66 @@ impl Learner {
     }
 }
 
+/// Returns the base's head of the task, if it knows every label that occurs.
+fn template(fit: &Fit, base: &Bundle, rows: &[Example]) -> Option<HeadSpec> {
+    let head = base.manifest().head(fit.task.head())?;
+    let known = |row: &Example| !matches!(&row.truth, Truth::Label(label) if head.label(label).is_none());
+    rows.iter().all(known).then(|| head.clone())
+}
+
 /// Returns the labels or models: those of the base's head, else what occurs in the rows, sorted.
 fn names(fit: &Fit, template: Option<&HeadSpec>, rows: &[Example]) -> Result<Vec<Name>, FitError> {
+    let name = |name: &str| Name::new(name).map_err(|message| fit.refuse(message));
+    if fit.task == Task::StrongWeak {
+        return ["weak", "strong"].into_iter().map(name).collect();
+    }
     if let Some(head) = template {
         return Ok(head.labels.clone());
     }
     let mut found: Vec<String> = match (&rows[0].truth, fit.task) {
         (Truth::Models(answers), Task::Success) => answers.keys().cloned().collect(),
-        (Truth::Pair { .. }, Task::StrongWeak) => vec!["weak_suffices".into(), "strong_wins".into()],
         _ => {
             rows.iter().filter_map(|row| if let Truth::Label(l) = &row.truth { Some(plain(l)) } else { None }).collect()
         }
     };
-    if fit.task != Task::StrongWeak {
-        found.sort_unstable();
-        found.dedup();
-    }
+    found.sort_unstable();
+    found.dedup();
     if found.len() < 2 && fit.task != Task::Success {
         return Err(fit.refuse("fewer than two labels occur"));
     }
-    found.iter().map(|name| Name::new(&name.replace('_', "-")).map_err(|message| fit.refuse(message))).collect()
+    found.iter().map(|found| name(found)).collect()
 }
 
 /// Spells a label so that it is a name.
 fn plain(label: &str) -> String {
-    label.replace([' ', '_'], "-")
+    label.replace(' ', "-")
 }
 
-/// Returns a features file of every feature of prompts that varies among `rows`.
-fn feature_specs(rows: &[Example]) -> Vec<u8> {
-    let n = rows.len() as f64;
-    let used = TABLE.iter().enumerate().filter(|(_, spec)| spec.scope == Scope::Prompt && spec.kind != Kind::Text);
-    let specs: Vec<_> = used
-        .filter_map(|(index, spec)| {
-            let log = spec.kind == Kind::Int;
-            let values = rows.iter().map(|row| row.features.number(index).unwrap_or_default());
-            let values: Vec<f64> = values.map(|value| if log { value.ln_1p() } else { value }).collect();
-            let mean = values.iter().sum::<f64>() / n;
-            let std = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt();
-            let transform = if log { "log1p" } else { "identity" };
-            (std > 1e-6).then(|| json!({"name": spec.name, "transform": transform, "mean": mean, "std": std}))
-        })
-        .collect();
-    serde_json::to_vec_pretty(&specs).expect("plain data")
+impl Ngrams {
+    fn among(rows: &[Example]) -> Self {
+        let mut counts = vec![0_u32; NGRAM_PLACES];
+        for (place, _) in rows.iter().flat_map(|row| row.ngrams.entries()) {
+            counts[*place as usize] += 1;
+        }
+        // Inverse document frequency (Sparck Jones 1972): rare n-grams may say more under the same penalty.
+        let n = rows.len() as f32;
+        let rarity = |count: u32| NGRAM_SCALE * (1.0 + ((1.0 + n) / (1.0 + count as f32)).ln());
+        let occurring = counts.into_iter().zip(0..).filter(|(count, _)| *count > 0);
+        let (places, rarity) = occurring.map(|(count, place)| (place, rarity(count))).unzip();
+        Self { places, rarity }
+    }
+
+    fn scaled(&self, (place, value): (u32, f32)) -> Option<(u32, f32)> {
+        let index = self.places.binary_search(&place).ok()?;
+        Some((index as u32, value * self.rarity[index]))
+    }
+
+    /// Returns weights of the places that occur as weights of all.
+    pub(super) fn spread(&self, weights: &[f32]) -> Vec<f32> {
+        let mut all = vec![0.0; NGRAM_PLACES];
+        for ((place, rarity), weight) in self.places.iter().zip(&self.rarity).zip(weights) {
+            all[*place as usize] = weight * rarity;
+        }
+        all
+    }
 }

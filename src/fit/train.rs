@@ -1,157 +1,179 @@
-//! From samples to a calibrated regression: the penalty by cross-validation, the temperature on what was held out.
+//! From samples to calibrated heads in their full and their lexical form.
 
-use super::logistic::{Link, Regression, Sample, Shape, log_loss, probabilities};
-use crate::evaluate::Draws;
+use super::folds::{Grouped, inner};
+use super::model::{Held, Model, Recipe};
+use super::pool::{Pool, Row, logs, top};
+use super::sample::Sample;
+use super::task::{Goal, Learner};
+use crate::evaluate::{Ranking, Routed};
 
-/// Penalties to choose from, the strongest first, so that each fit starts from the one before it.
-const PENALTIES: [f64; 6] = [0.3, 0.1, 0.03, 0.01, 0.003, 0.001];
+/// What stopping at the lexical form may cost: this much accuracy, or APGR.
+const STOPPING_COST: f64 = 0.005;
 
-/// From so many rows on, one held-out part in five chooses as well as cross-validation, at a fifth of the time.
-const MANY: usize = 3000;
+/// The least held-out rows that can tell what stopping costs.
+const STOPPING_ROWS: usize = 500;
 
-/// A sample with its group of near-duplicates.
-pub(super) type Grouped<'s> = (&'s Sample, u64);
-
-/// A regression whose probabilities mean what they say.
+/// Learners and how each head is made of them.
 #[derive(Debug, Clone)]
 pub(super) struct Trained {
-    pub(super) regression: Regression,
-    /// Divides the logits.
-    pub(super) temperature: f64,
-    /// For a strong and a weak output: slope and offset from their difference to the chance that only the strong one is
-    /// right.
-    pub(super) wins: (f64, f64),
-    /// The penalty that was chosen.
-    pub(super) penalty: f64,
+    pub(super) goal: Goal,
+    pub(super) models: Vec<(Recipe, Model)>,
+    /// One for each head, over all learners.
+    pub(super) full: Vec<Pool>,
+    /// One for each head, over the learners that need no encoder; empty where that is the full form.
+    pub(super) lexical: Vec<Pool>,
+    /// The probability of the lexical form's best label from which on the full form need not be asked.
+    pub(super) confidence: Option<f64>,
+    /// Mean and deviation of the length.
+    pub(super) length: (f64, f64),
+    place: Option<usize>,
 }
 
-/// Deals groups to `folds` folds, evenly within each kind of target; returns each row's fold.
-pub(super) fn folds(samples: &[Grouped<'_>], folds: usize, seed: u64) -> Vec<usize> {
-    let mut draws = Draws::new(seed);
-    let mut order: Vec<usize> = (0..samples.len()).collect();
-    draws.shuffle(&mut order);
-    let kind = |index: &usize| samples[*index].0.target.iter().map(|value| (value * 4.0) as u8).collect::<Vec<_>>();
-    order.sort_by_key(kind); // stable
-    let mut dealt = std::collections::HashMap::new();
-    let mut next = 0;
-    let mut fold_of = vec![0; samples.len()];
-    for index in order {
-        fold_of[index] = *dealt.entry(samples[index].1).or_insert_with(|| {
-            next += 1;
-            (next - 1) % folds
-        });
-    }
-    fold_of
+/// The form of a head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Reads all that there is.
+    Full,
+    /// Needs no encoder.
+    Lexical,
 }
 
 /// Fits and calibrates on `samples`.
-pub(super) fn train(shape: Shape, samples: &[Grouped<'_>], seed: u64) -> Trained {
-    let (count, tried) = if samples.len() > MANY { (5, 1) } else { (4, 4) };
-    let fold_of = folds(samples, count, seed);
-    let mut held: Vec<Vec<(&Sample, Vec<f64>)>> = vec![Vec::new(); PENALTIES.len()];
-    for fold in 0..tried {
-        let (rest, part): (Vec<_>, Vec<_>) = samples.iter().zip(&fold_of).partition(|(_, of)| **of != fold);
-        let rest: Vec<&Sample> = rest.into_iter().map(|(row, _)| row.0).collect();
-        let mut regression = Regression::new(shape);
-        for (penalty, held) in PENALTIES.iter().zip(&mut held) {
-            regression = regression.fit(&rest, *penalty);
-            held.extend(part.iter().map(|(row, _)| (row.0, regression.logits(row.0))));
+pub(super) fn train(learner: &Learner, samples: &[Grouped<'_>], seed: u64) -> Trained {
+    let splits = inner(samples, seed);
+    let held: Vec<&Sample> = splits.iter().flat_map(|split| split.held.iter().copied()).collect();
+    let recipes: Vec<Recipe> = Recipe::ALL.into_iter().filter(|recipe| recipe.suits(learner)).collect();
+    let (models, told): (Vec<_>, Vec<Held>) = recipes
+        .iter()
+        .map(|recipe| {
+            let (model, held) = recipe.fit(learner, &splits, samples, seed);
+            ((*recipe, model), held)
+        })
+        .unzip();
+    let place = learner.length.map(|place| learner.embedding + place);
+    let lengths: Vec<f64> = samples.iter().map(|(sample, _)| at(sample, place)).collect();
+    let n = lengths.len().max(1) as f64;
+    let mean = lengths.iter().sum::<f64>() / n;
+    let deviation = (lengths.iter().map(|length| (length - mean).powi(2)).sum::<f64>() / n).sqrt();
+    let mut trained = Trained {
+        goal: learner.goal,
+        models,
+        full: Vec::new(),
+        lexical: Vec::new(),
+        confidence: None,
+        length: (mean, deviation.max(1e-6)),
+        place,
+    };
+    let bench = Bench { held: &held, told: &told, learnt: samples.len() };
+    trained.full = bench.pools(&trained, &recipes, Form::Full);
+    if recipes.iter().any(|recipe| !recipe.is_lexical()) && recipes.iter().any(|recipe| recipe.is_lexical()) {
+        trained.lexical = bench.pools(&trained, &recipes, Form::Lexical);
+        trained.confidence = (held.len() >= STOPPING_ROWS).then(|| bench.confidence(&trained, seed)).flatten();
+    }
+    trained
+}
+
+/// What the learners said of the rows held out.
+struct Bench<'b> {
+    held: &'b [&'b Sample],
+    told: &'b [Held],
+    learnt: usize,
+}
+
+impl Bench<'_> {
+    fn pools(&self, trained: &Trained, recipes: &[Recipe], form: Form) -> Vec<Pool> {
+        let takes = |recipe: &Recipe| form == Form::Full || recipe.is_lexical();
+        let one = |head: usize| {
+            let truths: Vec<Vec<f32>> = self.held.iter().map(|sample| trained.goal.truth(sample, head)).collect();
+            let row = |(index, truth)| Row {
+                logs: self.logs(index, head).zip(recipes).filter(|(_, r)| takes(r)).map(|(logs, _)| logs).collect(),
+                truth,
+                length: trained.length_of(self.held[index]),
+            };
+            let rows: Vec<Row<'_>> = truths.iter().map(Vec::as_slice).enumerate().map(row).collect();
+            let labels = trained.labels();
+            let learners = recipes.iter().filter(|recipe| takes(recipe)).count();
+            let mut pool = Pool::fit(trained.goal, learners, labels, &rows, self.learnt);
+            let mut weights = pool.weights.into_iter();
+            pool.weights =
+                recipes.iter().map(|r| if takes(r) { weights.next().unwrap_or_default() } else { 0.0 }).collect();
+            pool
+        };
+        (0..trained.goal.heads()).map(one).collect()
+    }
+
+    fn logs(&self, index: usize, head: usize) -> impl Iterator<Item = Vec<f64>> {
+        self.told.iter().map(move |held| logs(&held[index][head]))
+    }
+
+    /// Returns the least confidence of the lexical form at which stopping there costs next to nothing.
+    fn confidence(&self, trained: &Trained, seed: u64) -> Option<f64> {
+        let probabilities = |pools: &[Pool], index: usize| {
+            let logs: Vec<Vec<f64>> = self.logs(index, 0).collect();
+            pools[0].probabilities(&logs, trained.length_of(self.held[index]))
+        };
+        let both: Vec<(Vec<f64>, Vec<f64>)> = (0..self.held.len())
+            .map(|index| (probabilities(&trained.lexical, index), probabilities(&trained.full, index)))
+            .collect();
+        let worth = |confidence: f64| {
+            let said =
+                both.iter().map(|(lexical, full)| if lexical[top(lexical)] >= confidence { lexical } else { full });
+            self.worth(trained.goal, &said.collect::<Vec<_>>(), seed)
+        };
+        let full = worth(f64::INFINITY)?;
+        let steps = (51..100).map(|percent| f64::from(percent) / 100.0);
+        // From above: a threshold counts only if all above it are as good.
+        steps.rev().take_while(|step| worth(*step).is_some_and(|worth| worth >= full - STOPPING_COST)).last()
+    }
+
+    /// Returns accuracy, or for a pair the APGR; of heads for each of several models nothing that one number says.
+    fn worth(&self, goal: Goal, said: &[&Vec<f64>], seed: u64) -> Option<f64> {
+        let rows = self.held.iter().zip(said);
+        match goal {
+            Goal::Choice(_) => {
+                let right = rows.filter(|(sample, said)| top(&sample.target) == top(said)).count();
+                Some(right as f64 / self.held.len().max(1) as f64)
+            }
+            Goal::Pair => {
+                let row = |(sample, said): (&&Sample, &&Vec<f64>)| Routed {
+                    score: said[1],
+                    strong: f64::from(sample.target[0]),
+                    weak: f64::from(sample.target[1]),
+                };
+                let rows: Vec<Routed> = rows.map(row).collect();
+                Some(Ranking::of(rows.iter().map(|row| row.score), seed).curve(&rows).figures().apgr)
+            }
+            Goal::Each(_) => None,
         }
     }
-    let mean = |held: &[(&Sample, Vec<f64>)]| loss_at(shape.link, held, 1.0);
-    let best = (0..PENALTIES.len()).min_by(|a, b| mean(&held[*a]).total_cmp(&mean(&held[*b]))).unwrap_or_default();
-    let mut regression = Regression::new(shape);
-    let all: Vec<&Sample> = samples.iter().map(|row| row.0).collect();
-    for penalty in &PENALTIES[best.saturating_sub(1)..=best] {
-        regression = regression.fit(&all, *penalty);
-    }
-    let held = &held[best];
-    Trained { regression, temperature: temperature(shape.link, held), wins: wins(held), penalty: PENALTIES[best] }
 }
 
 impl Trained {
-    /// Returns the calibrated probabilities of the outputs.
-    pub(super) fn probabilities(&self, sample: &Sample) -> Vec<f64> {
-        probabilities(self.regression.shape.link, &self.regression.logits(sample), self.temperature)
+    /// Returns how many labels each head has.
+    pub(super) const fn labels(&self) -> usize {
+        if let Goal::Choice(labels) = self.goal { labels } else { 2 }
     }
 
-    /// Returns the chance that only the strong model is right.
-    pub(super) fn strong_wins(&self, sample: &Sample) -> f64 {
-        let (slope, offset) = self.wins;
-        1.0 / (1.0 + (-(slope * gain(&self.regression.logits(sample)) + offset)).exp())
+    /// Returns the pools of a form.
+    pub(super) fn pools(&self, form: Form) -> &[Pool] {
+        if form == Form::Lexical && !self.lexical.is_empty() { &self.lexical } else { &self.full }
+    }
+
+    /// Returns the calibrated probabilities of each head's labels.
+    pub(super) fn probabilities(&self, sample: &Sample, form: Form) -> Vec<Vec<f64>> {
+        let said: Vec<Vec<Vec<f64>>> = self.models.iter().map(|(_, model)| model.logits(self.goal, sample)).collect();
+        let one = |(head, pool): (usize, &Pool)| {
+            let logs: Vec<Vec<f64>> = said.iter().map(|heads| logs(&heads[head])).collect();
+            pool.probabilities(&logs, self.length_of(sample))
+        };
+        self.pools(form).iter().enumerate().map(one).collect()
+    }
+
+    fn length_of(&self, sample: &Sample) -> f64 {
+        (at(sample, self.place) - self.length.0) / self.length.1
     }
 }
 
-/// The difference of the two outputs' probabilities.
-fn gain(logits: &[f64]) -> f64 {
-    let both = probabilities(Link::Sigmoid, logits, 1.0);
-    both.first().copied().unwrap_or_default() - both.get(1).copied().unwrap_or_default()
-}
-
-fn loss_at(link: Link, held: &[(&Sample, Vec<f64>)], temperature: f64) -> f64 {
-    held.iter().map(|(sample, logits)| log_loss(link, &probabilities(link, logits, temperature), &sample.target)).sum()
-}
-
-/// Searches the temperature that makes held-out rows most likely, in steps of 2 %.
-fn temperature(link: Link, held: &[(&Sample, Vec<f64>)]) -> f64 {
-    let steps = (-35..=70).map(|step| 1.02_f64.powi(step));
-    let scored = steps.map(|step| (step, loss_at(link, held, step)));
-    scored.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(1.0, |best| best.0)
-}
-
-/// Platt scaling of the gain on held-out rows.
-fn wins(held: &[(&Sample, Vec<f64>)]) -> (f64, f64) {
-    if held.first().is_none_or(|(sample, _)| sample.target.len() != 2) {
-        return (1.0, 0.0);
-    }
-    let samples: Vec<Sample> = held
-        .iter()
-        .map(|(sample, logits)| {
-            let wins = f32::from(u8::from(sample.target[0] > sample.target[1]));
-            Sample { dense: vec![gain(logits) as f32], sparse: Vec::new(), target: vec![wins] }
-        })
-        .collect();
-    let shape = Shape { link: Link::Sigmoid, outputs: 1, dense: 1, sparse: 0 };
-    let fitted = Regression::new(shape).fit(&samples.iter().collect::<Vec<_>>(), 1e-6);
-    // More gain must never mean less chance.
-    (fitted.weights[0].max(1e-3), fitted.weights[1])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample(value: f32, target: [f32; 2]) -> Sample {
-        Sample { dense: vec![value], sparse: Vec::new(), target: target.to_vec() }
-    }
-
-    #[test]
-    fn groups_stay_together_and_kinds_are_spread() {
-        let samples: Vec<Sample> =
-            (0..40).map(|i| sample(0.0, if i % 4 == 0 { [1.0, 0.0] } else { [0.0, 1.0] })).collect();
-        let grouped: Vec<Grouped<'_>> = samples.iter().enumerate().map(|(i, s)| (s, i as u64 % 20)).collect();
-
-        let folds = folds(&grouped, 5, 7);
-
-        assert!((0..20).all(|i| folds[i] == folds[i + 20]), "{folds:?}");
-        for fold in 0..5 {
-            let rare = (0..40).filter(|i| folds[*i] == fold && i % 4 == 0).count();
-            assert_eq!(rare, 2, "{folds:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_learnt_is_the_same_again_and_calibrated() {
-        let samples: Vec<Sample> = (0..400)
-            .map(|i| sample(f32::from(i % 2 == 0) - 0.5, if (i / 2) % 4 == 0 { [1.0, 0.0] } else { [0.0, 1.0] }))
-            .collect();
-        let grouped: Vec<Grouped<'_>> = samples.iter().enumerate().map(|(i, s)| (s, i as u64)).collect();
-        let shape = Shape { link: Link::Softmax, outputs: 2, dense: 1, sparse: 0 };
-
-        let (one, two) = (train(shape, &grouped, 7), train(shape, &grouped, 7));
-
-        assert_eq!(one.regression.weights, two.regression.weights);
-        let found = one.probabilities(&samples[0]);
-        assert!((found[0] - 0.25).abs() < 0.03, "{found:?}");
-    }
+fn at(sample: &Sample, place: Option<usize>) -> f64 {
+    place.map_or(0.0, |place| f64::from(sample.dense[place]))
 }

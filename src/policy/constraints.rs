@@ -83,7 +83,6 @@ impl Constraint {
 
 impl Choices {
     pub(super) fn new<'n>(config: &Config, policy: &config::Policy, rules: impl Iterator<Item = &'n Name>) -> Self {
-        let config::Strategy::Tiers(tiers) = &policy.strategy;
         let mut models: Vec<Limits> = Vec::new();
         let mut index_of = |name: &Name| {
             models.iter().position(|known| known.model == *name).unwrap_or_else(|| {
@@ -91,13 +90,19 @@ impl Choices {
                 models.len() - 1
             })
         };
-        let ladder = tiers.tiers.iter().map(|(_, model)| index_of(model)).collect();
-        let otherwise = index_of(&tiers.otherwise);
+        let ladder = policy.strategy.ladder().iter().map(&mut index_of).collect();
+        // A strategy without any model has been reported; its stand-in serves nobody.
+        let otherwise = index_of(&policy.strategy.otherwise().unwrap_or_else(|| policy.name.clone()));
         rules.for_each(|model| {
             index_of(model);
         });
         let fallback = policy.fallback.iter().map(index_of).collect();
         Self { models, ladder, otherwise, fallback }
+    }
+
+    /// Returns the model that stands in where a strategy abstains.
+    pub(super) fn otherwise(&self) -> &Name {
+        &self.models[self.otherwise].model
     }
 
     /// Keeps the chosen model or moves to the nearest that can serve the request: the next tiers upward, `otherwise`, the
@@ -152,8 +157,7 @@ impl Limits {
     }
 
     fn fits(&self, features: &Features) -> Result<(), Constraint> {
-        let asked = features.tokens.tokens.saturating_add(features.request.max_output_tokens);
-        if self.context.is_some_and(|context| asked > context) {
+        if self.context.is_some_and(|context| !fits_window(features, context)) {
             return Err(Constraint::ContextExceeded);
         }
         let wants_schema = features.request.response_format == ResponseFormat::JsonSchema;
@@ -168,6 +172,12 @@ impl Limits {
         let lacking = needs.into_iter().find(|(needed, capability, _)| *needed && !has(*capability));
         lacking.map_or(Ok(()), |(.., constraint)| Err(constraint))
     }
+}
+
+/// Tells whether the prompt and the answer asked for fit `context` tokens. Counts only when the bytes alone do not tell.
+fn fits_window(features: &Features, context: u64) -> bool {
+    let with_answer = |tokens: u64| tokens.saturating_add(features.request.max_output_tokens);
+    with_answer(features.tokens_at_most()) <= context || with_answer(features.tokens().tokens) <= context
 }
 
 impl Serialize for Candidate {

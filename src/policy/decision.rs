@@ -21,8 +21,10 @@ pub struct Decision {
     pub reason: Reason,
     /// The classifier's best label, when it was asked and answered.
     pub label: Option<Arc<str>>,
-    /// The best label's probability.
+    /// What the strategy went by: the best label's probability, or the head's score beside the thresholds.
     pub score: Option<f32>,
+    /// The nearest threshold that would have changed the strategy's choice.
+    pub flip: Option<Flip>,
     /// Every model the policy can choose, in its order.
     pub candidates: Vec<Candidate>,
     /// The models to try next when the chosen one's provider fails: the policy's `fallback`, without the models that
@@ -30,6 +32,15 @@ pub struct Decision {
     pub fallback: Vec<Name>,
     /// The rules that were tried, up to the one that matched.
     pub rules: Vec<RuleTrace>,
+}
+
+/// What would have changed a choice.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Flip {
+    /// The threshold that the score is nearest to.
+    pub threshold: f64,
+    /// The model on its other side.
+    pub model: Name,
 }
 
 /// What in a policy chose.
@@ -48,8 +59,12 @@ pub enum Reason {
     Rule,
     /// The classifier's label.
     Tier,
+    /// The classifier's score beside the thresholds.
+    Threshold,
     /// The classifier was not sure enough: `otherwise`.
     LowConfidence,
+    /// The classifier read too little of a long prompt: `otherwise`.
+    Truncated,
     /// The classifier gave no scores: `otherwise`.
     Degraded(Degraded),
     /// The classifier's label has no model: `otherwise`. A bundle that was checked cannot cause it.
@@ -92,22 +107,31 @@ pub(super) struct Choice {
     pub(super) reason: Reason,
     pub(super) label: Option<Arc<str>>,
     pub(super) score: Option<f32>,
+    pub(super) flip: Option<Flip>,
 }
 
 impl Choice {
     pub(super) fn by_rule(index: usize, model: &Name) -> Self {
         let model = model.clone();
-        Self { model, rung: None, by: By::Rule(index), reason: Reason::Rule, label: None, score: None }
+        Self { model, rung: None, by: By::Rule(index), reason: Reason::Rule, label: None, score: None, flip: None }
     }
 }
 
 impl Reason {
     /// Iterates over every reason, for the metrics to register up front.
     pub fn all() -> impl Iterator<Item = Self> {
-        [Self::Rule, Self::Tier, Self::LowConfidence, Self::UnmappedLabel, Self::NoModelFits]
-            .into_iter()
-            .chain(Degraded::ALL.map(Self::Degraded))
-            .chain(Constraint::ALL.map(Self::Moved))
+        [
+            Self::Rule,
+            Self::Tier,
+            Self::Threshold,
+            Self::LowConfidence,
+            Self::Truncated,
+            Self::UnmappedLabel,
+            Self::NoModelFits,
+        ]
+        .into_iter()
+        .chain(Degraded::ALL.map(Self::Degraded))
+        .chain(Constraint::ALL.map(Self::Moved))
     }
 
     /// Returns the stable name used in metrics, headers and logs.
@@ -116,7 +140,9 @@ impl Reason {
         match self {
             Self::Rule => "rule",
             Self::Tier => "tier",
+            Self::Threshold => "threshold",
             Self::LowConfidence => "low_confidence",
+            Self::Truncated => "truncated",
             Self::Degraded(Degraded::RuntimeMissing) => "classifier_runtime_missing",
             Self::Degraded(Degraded::BundleUnavailable) => "classifier_bundle_unavailable",
             Self::Degraded(Degraded::QueueFull) => "classifier_queue_full",

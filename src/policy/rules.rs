@@ -160,12 +160,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::features::TokenCount;
 
     /// What `expression` is for a prompt with 2 images and 10 tokens.
     fn evaluate(expression: &str) -> Result<RuleOutcome, String> {
-        let mut features = Features::default();
+        let mut features = Features::default().with_tokens(TokenCount { tokens: 10, estimated: false });
         features.attachments.images = 2;
-        features.tokens.tokens = 10;
         let program = compile(expression).map_err(|mistakes| format!("{mistakes:?}"))?;
         let rules = Rules(vec![Rule { program, model: Name::new("x").expect("a name") }]);
         let facts = RequestFacts { model: "auto-1", path: "/v1/chat/completions", header: &|_| None };

@@ -1,4 +1,6 @@
-//! How a model is chosen when no rule did: `tiers`, by the label of a classifier's head.
+//! How a model is chosen when no rule did: `tiers`, by the label of a classifier's head, or `threshold`, by its score.
+
+mod threshold;
 
 use std::sync::Arc;
 
@@ -7,6 +9,16 @@ use super::{Signal, Signals};
 use crate::config::{self, KeyPath, Ladder, Name, nearest};
 use crate::scores::HeadScores;
 
+use self::threshold::Threshold;
+pub(super) use self::threshold::head_problems;
+
+/// How a model is chosen when no rule did.
+#[derive(Debug)]
+pub(super) enum Strategy {
+    Tiers(Tiers),
+    Threshold(Threshold),
+}
+
 /// A model for each label.
 #[derive(Debug)]
 pub(super) struct Tiers {
@@ -14,25 +26,66 @@ pub(super) struct Tiers {
     head: Name,
     ladder: Ladder,
     min_confidence: f64,
+    max_truncated_tokens: Option<u32>,
     otherwise: Name,
 }
 
+impl Strategy {
+    /// `otherwise` is the model that stands in where the strategy abstains.
+    pub(super) fn new(config: &config::Strategy, otherwise: Name) -> Self {
+        match config {
+            config::Strategy::Tiers(tiers) => Self::Tiers(Tiers::new(tiers)),
+            config::Strategy::Threshold(threshold) => Self::Threshold(Threshold::new(threshold, otherwise)),
+        }
+    }
+
+    /// Returns whether it reads scores of `classifier`.
+    pub(super) fn asks(&self, classifier: &Name) -> bool {
+        let asked = match self {
+            Self::Tiers(tiers) => &tiers.classifier,
+            Self::Threshold(threshold) => threshold.classifier(),
+        };
+        asked == classifier
+    }
+
+    /// Returns the heads that it reads.
+    pub(super) const fn heads(&self) -> &[Name] {
+        match self {
+            Self::Tiers(tiers) => std::slice::from_ref(&tiers.head),
+            Self::Threshold(threshold) => std::slice::from_ref(threshold.head()),
+        }
+    }
+
+    /// Chooses, or names the signal that it needs.
+    pub(super) fn choose(&self, signals: &Signals) -> Result<Choice, Signal> {
+        match self {
+            Self::Tiers(tiers) => tiers.choose(signals),
+            Self::Threshold(threshold) => threshold.choose(signals),
+        }
+    }
+}
+
 impl Tiers {
-    pub(super) fn new(config: &config::Tiers) -> Self {
+    fn new(config: &config::Tiers) -> Self {
         Self {
             classifier: config.classifier.clone(),
             head: config.head.clone(),
             ladder: config.tiers.clone(),
             min_confidence: config.min_confidence.get(),
+            max_truncated_tokens: config.max_truncated_tokens,
             otherwise: config.otherwise.clone(),
         }
     }
 
     /// Chooses by the scores, or asks for them.
-    pub(super) fn choose(&self, signals: &Signals) -> Result<Choice, Signal> {
+    fn choose(&self, signals: &Signals) -> Result<Choice, Signal> {
         match &signals.scores {
             None => Err(Signal::Scores { classifier: self.classifier.clone() }),
             Some(Err(degraded)) => Ok(self.abstain(Reason::Degraded(*degraded))),
+            // What was not read may be what matters.
+            Some(Ok(scores)) if self.max_truncated_tokens.is_some_and(|most| scores.truncated_tokens > most) => {
+                Ok(self.abstain(Reason::Truncated))
+            }
             Some(Ok(scores)) => Ok(self.by_label(scores.head(&self.head))),
         }
     }
@@ -55,7 +108,7 @@ impl Tiers {
 
     fn abstain(&self, reason: Reason) -> Choice {
         let by = By::Strategy("tiers");
-        Choice { model: self.otherwise.clone(), rung: None, by, reason, label: None, score: None }
+        Choice { model: self.otherwise.clone(), rung: None, by, reason, label: None, score: None, flip: None }
     }
 }
 

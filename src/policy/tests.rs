@@ -1,4 +1,5 @@
 use super::*;
+use crate::features::{TextStructure, TokenCount};
 use crate::scores::{HeadScores, Source};
 
 const FILE: &str = "version: 1
@@ -31,6 +32,16 @@ fn set(text: &str) -> PolicySet {
 
 fn facts<'r>(model: &'r str, header: &'r (dyn Fn(&str) -> Option<&'r str> + Sync)) -> RequestFacts<'r> {
     RequestFacts { model, path: "/v1/chat/completions", header }
+}
+
+fn features(change: impl FnOnce(&mut Features)) -> Features {
+    let mut features = Features::default();
+    change(&mut features);
+    features
+}
+
+fn with_code(features: Features) -> Features {
+    features.with_text(TextStructure { code_blocks: 3, ..TextStructure::default() })
 }
 
 fn scores(probabilities: [f32; 3]) -> Signals {
@@ -87,7 +98,7 @@ fn without_scores_the_classifier_is_asked_for() {
 #[test]
 fn what_one_policys_rules_came_to_is_not_taken_for_another_policys() {
     let set = set(FILE);
-    let features = Features { turns: 1, tools: 2, ..Features::default() };
+    let features = features(|f| (f.turns, f.tools) = (1, 2));
     let signals = Signals::default();
     let facts = facts("auto", &|_| None);
 
@@ -120,8 +131,7 @@ fn a_classifier_that_fails_is_replaced_by_otherwise() {
 
 #[test]
 fn the_first_true_rule_decides_without_asking_the_classifier() {
-    let mut features = Features { turns: 1, ..Features::default() };
-    features.text.code_blocks = 3;
+    let features = with_code(features(|f| f.turns = 1));
 
     let decision = decide(&features, &Signals::default());
 
@@ -144,8 +154,7 @@ fn a_rule_that_divides_by_zero_is_traced_and_skipped() {
 fn a_context_window_counts_prompt_and_answer_and_holds_at_its_limit() {
     let simple = scores([1.0, 0.0, 0.0]);
     let with = |tokens, max_output_tokens| {
-        let mut features = Features::default();
-        features.tokens.tokens = tokens;
+        let mut features = Features::default().with_tokens(TokenCount { tokens, estimated: false });
         features.request.max_output_tokens = max_output_tokens;
         outcome(&features, &simple)
     };
@@ -161,11 +170,7 @@ fn a_context_window_counts_prompt_and_answer_and_holds_at_its_limit() {
 #[test]
 fn a_model_that_lacks_something_is_replaced_by_the_next_tier_up() {
     let simple = scores([1.0, 0.0, 0.0]);
-    let with = |change: fn(&mut Features)| {
-        let mut features = Features::default();
-        change(&mut features);
-        outcome(&features, &simple)
-    };
+    let with = |change: fn(&mut Features)| outcome(&features(change), &simple);
 
     assert_eq!(with(|f| f.attachments.images = 1), chosen("standard", "images"));
     assert_eq!(with(|f| f.tools = 1), chosen("standard", "tools"));
@@ -179,8 +184,7 @@ fn a_model_that_lacks_something_is_replaced_by_the_next_tier_up() {
 
 #[test]
 fn a_rules_model_is_constrained_too_and_moves_up_from_its_tier() {
-    let mut features = Features { turns: 1, tools: 1, ..Features::default() };
-    features.text.code_blocks = 3;
+    let features = with_code(features(|f| (f.turns, f.tools) = (1, 1)));
 
     let decision = decide(&features, &Signals::default());
 
@@ -195,7 +199,7 @@ fn the_top_tier_moves_to_otherwise_and_then_down() {
         "simple: frontier, medium: standard, complex: small",
     );
     let set = set(&small_on_top.replace("otherwise: standard", "otherwise: small"));
-    let features = Features { tools: 1, turns: 1, ..Features::default() };
+    let features = features(|f| (f.turns, f.tools) = (1, 1));
 
     let Step::Decide(decision) = set.policies[0].step(&facts("auto", &|_| None), &features, &scores([0.0, 0.0, 1.0]))
     else {
@@ -314,4 +318,107 @@ fn every_wrong_rule_of_every_policy_is_reported_at_once() {
     let problems = PolicySet::compile(&config).expect_err("three mistakes");
 
     assert_eq!(problems.len(), 3, "{problems:#?}");
+}
+
+const THRESHOLD: &str = "version: 1
+listen: {address: 127.0.0.1:8080}
+providers: {p: {base_url: http://h}}
+models:
+  small: {provider: p, context: 1000, supports: []}
+  standard: {provider: p, supports: [tools]}
+  frontier: {provider: p}
+classifiers: {default: {bundle: b}}
+policies:
+  - name: pair
+    strategy: {kind: threshold, classifier: default, strong: frontier, weak: small, threshold: 0.42}
+  - name: steps
+    strategy:
+      kind: threshold
+      classifier: default
+      head: wins
+      ladder: [{at_least: 0.75, model: frontier}, {at_least: 0, model: small}, {at_least: 0.5, model: standard}]
+      otherwise: standard
+";
+
+fn wins(head: &str, probability: f32) -> Signals {
+    let labels = ["weak", "strong"].map(Arc::from).into();
+    let head = HeadScores { head: head.into(), labels, probabilities: vec![1.0 - probability, probability] };
+    Signals {
+        scores: Some(Ok(Scores { source: Source::Encoder, heads: vec![head], tokens: 3, truncated_tokens: 0 })),
+        ..Signals::default()
+    }
+}
+
+fn by_threshold(policy: usize, features: &Features, signals: &Signals) -> Decision {
+    match set(THRESHOLD).policies[policy].step(&facts("auto", &|_| None), features, signals) {
+        Step::Decide(decision) => decision,
+        Step::Need(signal) => panic!("needs {signal:?}"),
+    }
+}
+
+#[test]
+fn a_score_at_the_threshold_gets_the_strong_model_and_one_below_the_weak() {
+    let none = Features::default();
+    let chosen = |probability| by_threshold(0, &none, &wins("strong_wins", probability)).model.to_string();
+
+    assert_eq!([0.0, 0.419, 0.421, 1.0].map(chosen), ["small", "small", "frontier", "frontier"]);
+}
+
+#[test]
+fn a_ladder_gives_each_range_of_scores_its_model_whatever_its_order_in_the_file() {
+    let none = Features::default();
+    let chosen = |probability| by_threshold(1, &none, &wins("wins", probability)).model.to_string();
+
+    assert_eq!(
+        [0.0, 0.49, 0.5, 0.74, 0.75, 1.0].map(chosen),
+        ["small", "small", "standard", "standard", "frontier", "frontier"]
+    );
+}
+
+#[test]
+fn a_threshold_s_decision_says_the_score_and_the_nearest_flip() {
+    let none = Features::default();
+
+    let up = by_threshold(1, &none, &wins("wins", 0.7));
+    let down = by_threshold(1, &none, &wins("wins", 0.55));
+
+    assert_eq!((up.by, up.reason, up.score), (By::Strategy("threshold"), Reason::Threshold, Some(0.7)));
+    assert_eq!(up.label.as_deref(), Some("strong"));
+    assert_eq!(up.flip, Some(Flip { threshold: 0.75, model: Name::new("frontier").expect("a name") }));
+    assert_eq!(down.flip, Some(Flip { threshold: 0.5, model: Name::new("small").expect("a name") }));
+}
+
+#[test]
+fn without_good_scores_a_threshold_falls_to_otherwise_or_the_strongest() {
+    let none = Features::default();
+    let late = || Signals { scores: Some(Err(Degraded::Deadline)), ..Signals::default() };
+    let outcome = |policy, signals: &Signals| {
+        let decision = by_threshold(policy, &none, signals);
+        (decision.model.to_string(), decision.reason.as_str())
+    };
+
+    assert_eq!(outcome(0, &late()), chosen("frontier", "classifier_deadline"));
+    assert_eq!(outcome(1, &late()), chosen("standard", "classifier_deadline"));
+    assert_eq!(outcome(1, &wins("other", 0.9)), chosen("standard", "unmapped_label"));
+    assert_eq!(outcome(1, &wins("wins", f32::NAN)), chosen("standard", "low_confidence"));
+}
+
+#[test]
+fn constraints_move_a_threshold_s_choice_up_the_ladder_first() {
+    let tools = features(|f| f.tools = 1);
+
+    let decision = by_threshold(1, &tools, &wins("wins", 0.1));
+
+    assert_eq!((decision.model.as_str(), decision.reason.as_str()), ("standard", "tools"));
+}
+
+#[test]
+fn a_head_that_the_bundle_lacks_is_a_problem_of_the_policy_that_reads_it() {
+    let labels: Vec<Arc<str>> = ["weak", "strong"].map(Arc::from).to_vec();
+    let classifier = Name::new("default").expect("a name");
+
+    let problems = set(THRESHOLD).check_labels(&classifier, |head| (head == "strong_wins").then_some(&labels[..]));
+
+    let problems: Vec<_> = problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
+    assert_eq!(problems, ["policies[1].strategy.head: classifier `default` has no head `wins`"]);
 }

@@ -9,8 +9,9 @@ use pingora::{Error, ErrorSource, ErrorType};
 use tokio::time::Instant;
 
 use super::Proxy;
-use super::body_adapter::FIRST_BYTE_TIMEOUT;
+use super::body_adapter::SILENT;
 use super::context::RequestContext;
+use super::decided::{self, Over};
 use super::fallback::Cause;
 use super::meter::Meter;
 use crate::config::Name;
@@ -95,6 +96,9 @@ impl Proxy {
         if let (Some(client), Some(usage)) = (&mut ctx.client, bill.usage) {
             client.settle(usage.input + usage.output);
         }
+        if let Some(ticket) = ctx.take_shadow() {
+            ticket.send(bill.usage);
+        }
         let decision = ctx.routing().map(|routing| &routing.decision);
         let header = session.req_header();
         AccessLine {
@@ -117,6 +121,8 @@ impl Proxy {
             generation: ctx.snapshot.generation,
         }
         .emit();
+        let Bill { usage, cost, baseline } = bill;
+        decided::log(ctx, Over { status, usage, cost, baseline, duration: took });
     }
 }
 
@@ -125,6 +131,8 @@ impl Proxy {
 struct Bill {
     usage: Option<Usage>,
     cost: Option<f64>,
+    /// What the policy's most expensive model would have cost.
+    baseline: Option<f64>,
 }
 
 impl Proxy {
@@ -146,7 +154,8 @@ impl Proxy {
             #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 52 bits")]
             self.metrics.streamed(model, usage.output as f64 / time.as_secs_f64());
         }
-        Bill { usage: Some(usage), cost: self.count_cost(&usage, ctx) }
+        let (cost, baseline) = self.count_cost(&usage, ctx).unzip();
+        Bill { usage: Some(usage), cost, baseline }
     }
 
     fn count_tokens(&self, usage: &Usage, model: Option<&Name>) {
@@ -160,13 +169,13 @@ impl Proxy {
     }
 
     /// Counts the cost beside that of the policy's most expensive model; neither when the catalog has no price.
-    fn count_cost(&self, usage: &Usage, ctx: &RequestContext) -> Option<f64> {
+    fn count_cost(&self, usage: &Usage, ctx: &RequestContext) -> Option<(f64, f64)> {
         let (target, routing) = (ctx.target()?, ctx.routing()?);
         let cost = usage.cost(&target.price?);
         let prices = routing.decision.candidates.iter().filter_map(|candidate| candidate.price);
         let baseline = prices.map(|price| usage.cost(&price)).fold(cost, f64::max);
         self.metrics.paid(&target.model, cost, &routing.decision.policy, baseline);
-        Some(cost)
+        Some((cost, baseline))
     }
 
     /// Counts a stream that did not end as it should, unless it was the client who left. What has no text in a shape that
@@ -186,9 +195,10 @@ impl Proxy {
 
 /// Only what was routed has a prompt that was counted: without one, only what the upstream says counts.
 fn usage_of(meter: &Meter, ctx: &RequestContext) -> Option<Usage> {
-    let prompt_tokens = ctx.routing().map(|routing| routing.features.tokens.tokens);
-    let usage = meter.reader()?.usage(prompt_tokens.unwrap_or_default(), &TokenCounter::new())?;
-    (prompt_tokens.is_some() || !usage.estimated).then_some(usage)
+    let features = ctx.routing().map(|routing| &routing.features);
+    let prompt_tokens = || features.map_or(0, |features| features.tokens().tokens);
+    let usage = meter.reader()?.usage(prompt_tokens, &TokenCounter::new())?;
+    (features.is_some() || !usage.estimated).then_some(usage)
 }
 
 fn client_outcome(code: Option<&'static str>, status: Option<u16>) -> ClientOutcome {
@@ -222,7 +232,7 @@ fn peer_outcome_of(error: &Error) -> Outcome {
 
 fn outcome_of(error: &Error) -> AttemptOutcome {
     match error.etype() {
-        etype if *etype == FIRST_BYTE_TIMEOUT => AttemptOutcome::Timeout,
+        etype if *etype == SILENT => AttemptOutcome::Timeout,
         _ if *error.esource() == ErrorSource::Downstream => AttemptOutcome::Cancelled,
         ErrorType::ReadTimedout | ErrorType::WriteTimedout => AttemptOutcome::Timeout,
         ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed => AttemptOutcome::Broken,

@@ -9,13 +9,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
 use super::rejection::Rejection;
+use crate::telemetry::EdgeMetrics;
 
 /// What is open now.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Admission {
     connections: AtomicUsize,
     bytes: AtomicUsize,
     last_closed: Notify,
+    metrics: EdgeMetrics,
 }
 
 /// One open connection; dropping it closes it.
@@ -31,9 +33,17 @@ pub(super) struct Held {
 }
 
 impl Admission {
+    pub(super) fn new(metrics: EdgeMetrics) -> Self {
+        Self { connections: AtomicUsize::new(0), bytes: AtomicUsize::new(0), last_closed: Notify::new(), metrics }
+    }
+
     /// Counts a connection, unless `limit` are open already.
     pub(super) fn connect(self: &Arc<Self>, limit: usize) -> Option<OpenConnection> {
-        reserve(&self.connections, 1, limit).then(|| OpenConnection(Arc::clone(self)))
+        let has_room = reserve(&self.connections, 1, limit);
+        has_room.then(|| {
+            self.metrics.connected();
+            OpenConnection(Arc::clone(self))
+        })
     }
 
     /// Returns how many connections are open.
@@ -80,12 +90,14 @@ impl Held {
             return Err(Rejection::Overloaded);
         }
         self.bytes += more;
+        self.admission.metrics.held(more);
         Ok(())
     }
 }
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
+        self.0.metrics.disconnected();
         if self.0.connections.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.last_closed.notify_waiters();
         }
@@ -95,6 +107,7 @@ impl Drop for OpenConnection {
 impl Drop for Held {
     fn drop(&mut self) {
         self.admission.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.admission.metrics.released(self.bytes);
     }
 }
 
@@ -106,10 +119,15 @@ fn reserve(counter: &AtomicUsize, amount: usize, limit: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Metrics;
+
+    fn admission() -> Arc<Admission> {
+        Arc::new(Admission::new(Metrics::new().edge()))
+    }
 
     #[test]
     fn the_last_connection_fits_and_one_more_does_not_until_one_closes() {
-        let admission = Arc::new(Admission::default());
+        let admission = admission();
         let first = admission.connect(2).expect("the first");
         let _second = admission.connect(2).expect("the second");
 
@@ -122,7 +140,7 @@ mod tests {
 
     #[test]
     fn bytes_are_held_up_to_the_limit_of_all_and_given_back() {
-        let admission = Arc::new(Admission::default());
+        let admission = admission();
         let (mut one, mut other) = (Held::new(&admission, 10), Held::new(&admission, 10));
         one.cover(6).expect("room");
 

@@ -1,42 +1,103 @@
 //! What the client gets: the upstream's answer with the decision on top, or Pointsman's own error.
 
-use http::{HeaderValue, header};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::{FailToProxy, Session};
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
-use super::body_adapter::FIRST_BYTE_TIMEOUT;
+use super::body_adapter::SILENT;
 use super::clients;
 use super::context::RequestContext;
 use super::forward::PROVIDER_BUSY;
+use super::headers::{self, REQUEST_ID, value};
 use super::held_answer::CONTEXT_LENGTH;
 use super::meter;
 use super::rejection::{Rejection, Shape};
 
+/// Names of fields, parsed once: a dozen of them go on every answer.
+macro_rules! fields {
+    ($($field:ident = $name:literal;)*) => { $(const $field: HeaderName = HeaderName::from_static($name);)* };
+}
+
+fields! {
+    OUR_REQUEST_ID = "x-pointsman-request-id";
+    MODEL = "x-pointsman-model";
+    FALLBACK_FROM = "x-pointsman-fallback-from";
+    POLICY = "x-pointsman-policy";
+    REASON = "x-pointsman-reason";
+    LABEL = "x-pointsman-label";
+    SCORE = "x-pointsman-score";
+    SOURCE = "x-pointsman-source";
+    TRUNCATED_TOKENS = "x-pointsman-truncated-tokens";
+    DEGRADED = "x-pointsman-degraded";
+    GENERATION = "x-pointsman-generation";
+    ATTEMPTS = "x-pointsman-attempts";
+    OVERHEAD = "x-pointsman-overhead-us";
+}
+
+/// Removes from an upstream's answer what is not for clients, and adds the decision.
+pub(super) fn dress(answer: &mut ResponseHeader, ctx: &RequestContext) -> Result<()> {
+    let status = answer.status;
+    headers::edit_answer(answer, |fields| {
+        headers::clean_answer(fields, status, ctx);
+        decorate(fields, ctx)
+    })
+}
+
 /// Adds the decision to an answer. Names of the configuration only: no host, no key, nothing of the client's.
-pub(super) fn decorate(answer: &mut ResponseHeader, ctx: &RequestContext) -> Result<()> {
-    answer.insert_header("x-pointsman-request-id", ctx.request_id.as_str())?;
-    answer.insert_header("x-request-id", ctx.request_id.as_str())?;
+fn decorate(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<()> {
+    let id = value(&ctx.request_id)?;
+    answer.insert(OUR_REQUEST_ID, id.clone());
+    answer.insert(REQUEST_ID, id);
     clients::show(answer, ctx)?;
     let Some(routing) = ctx.routing() else { return Ok(()) };
     let decision = &routing.decision;
     let model = ctx.model().unwrap_or(&decision.model);
-    answer.insert_header("x-pointsman-model", model.as_str())?;
+    answer.insert(MODEL, value(model.as_str())?);
     if *model != decision.model {
-        answer.insert_header("x-pointsman-fallback-from", decision.model.as_str())?;
+        answer.insert(FALLBACK_FROM, value(decision.model.as_str())?);
     }
-    answer.insert_header("x-pointsman-policy", decision.policy.as_str())?;
-    answer.insert_header("x-pointsman-reason", decision.reason.as_str())?;
+    answer.insert(POLICY, value(decision.policy.as_str())?);
+    answer.insert(REASON, HeaderValue::from_static(decision.reason.as_str()));
     if let Some(label) = &decision.label {
-        answer.insert_header("x-pointsman-label", &**label)?;
+        answer.insert(LABEL, value(label)?);
     }
     if let Some(score) = decision.score {
-        answer.insert_header("x-pointsman-score", format!("{score:.4}"))?;
+        answer.insert(SCORE, value(&format!("{score:.4}"))?);
     }
-    answer.insert_header("x-pointsman-generation", HeaderValue::from(ctx.snapshot.generation))?;
-    answer.insert_header("x-pointsman-attempts", HeaderValue::from(ctx.attempts))?;
-    let overhead = u64::try_from(ctx.overhead.as_micros()).unwrap_or(u64::MAX);
-    answer.insert_header("x-pointsman-overhead-us", HeaderValue::from(overhead))
+    if let Some(Ok(scores)) = &routing.scores {
+        answer.insert(SOURCE, HeaderValue::from_static(scores.source.as_str()));
+        if scores.truncated_tokens > 0 {
+            answer.insert(TRUNCATED_TOKENS, HeaderValue::from(scores.truncated_tokens));
+        }
+    }
+    if let Some(reason) = routing.degraded() {
+        answer.insert(DEGRADED, HeaderValue::from_static(reason.as_str()));
+    }
+    answer.insert(GENERATION, HeaderValue::from(ctx.snapshot.generation));
+    answer.insert(ATTEMPTS, HeaderValue::from(ctx.attempts));
+    answer.insert(OVERHEAD, HeaderValue::from(u64::try_from(ctx.overhead.as_micros()).unwrap_or(u64::MAX)));
+    Ok(())
+}
+
+/// Sends an answer of Pointsman's own: JSON, with the decision on top.
+pub(super) async fn send(
+    session: &mut Session,
+    ctx: &RequestContext,
+    status: StatusCode,
+    fields: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+    body: Bytes,
+) -> Result<()> {
+    let mut header = ResponseHeader::build_no_case(status, None)?;
+    headers::edit_answer(&mut header, |answer| {
+        answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        answer.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        answer.extend(fields);
+        decorate(answer, ctx)
+    })?;
+    session.write_response_header(Box::new(header), false).await?;
+    session.write_response_body(Some(body), true).await
 }
 
 /// Answers with Pointsman's own error, unless an answer was started or the client is gone.
@@ -55,16 +116,9 @@ pub(super) async fn reject(session: &mut Session, ctx: &mut RequestContext, reje
 async fn write(session: &mut Session, ctx: &RequestContext, rejection: &Rejection) -> Result<()> {
     let request = session.req_header();
     let body = rejection.body(Shape::of(request.uri.path(), &request.headers));
-    let mut header = ResponseHeader::build(rejection.status(), Some(10))?;
-    header.insert_header(header::CONTENT_TYPE, "application/json")?;
-    header.insert_header(header::CONTENT_LENGTH, body.len())?;
-    header.insert_header(header::CACHE_CONTROL, "no-store")?;
-    if let Some(seconds) = rejection.retry_after() {
-        header.insert_header(header::RETRY_AFTER, HeaderValue::from(seconds))?;
-    }
-    decorate(&mut header, ctx)?;
-    session.write_response_header(Box::new(header), false).await?;
-    session.write_response_body(Some(body), true).await
+    let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let retry_after = rejection.retry_after().map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds)));
+    send(session, ctx, rejection.status(), [no_store].into_iter().chain(retry_after), body).await
 }
 
 /// Turns what Pingora says went wrong into an answer.
@@ -93,7 +147,7 @@ fn rejection_of(error: &Error, ctx: &RequestContext) -> Rejection {
             Rejection::UpstreamTimeout { provider }
         }
         other if *other == PROVIDER_BUSY => Rejection::ProviderBusy { provider },
-        other if *other == FIRST_BYTE_TIMEOUT => Rejection::UpstreamTimeout { provider },
+        other if *other == SILENT => Rejection::UpstreamTimeout { provider },
         ConnectRefused | ConnectNoRoute | ConnectError | SocketError | TLSHandshakeFailure | TLSWantX509Lookup
         | InvalidCert => Rejection::UpstreamUnreachable { provider },
         _ if *error.esource() == ErrorSource::Internal => Rejection::Internal,

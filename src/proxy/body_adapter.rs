@@ -19,7 +19,13 @@
 //! shown whether another model could do better, which a phase cannot see, because the header leaves before the body comes.
 //!
 //! While it stands in, the adapter also keeps the time to the first byte: Pingora has one read timeout for the header
-//! and for the stream, but a model that thinks for a minute is normal and a stream that pauses that long is not.
+//! and for the stream, but a model that thinks for a minute is normal and a stream that pauses that long is not. Where
+//! pauses are to be shorter than the wait for the first byte, or the whole answer has to end in time, [`Swap::watch`] lets
+//! it stand in once more and see to it.
+//!
+//! What is left to Pingora's one timeout, the longer of the two: the first byte of an HTTP/2 upstream for an HTTP/2
+//! client, whose real session has to be there while the body is sent (see `request_body_filter`), and requests whose
+//! body is not read but passed on.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -38,8 +44,8 @@ use tokio::time::Instant;
 
 use super::held_answer::HeldAnswer;
 
-/// The error type of an attempt whose first byte did not come in time.
-pub(super) const FIRST_BYTE_TIMEOUT: ErrorType = ErrorType::Custom("FirstByteTimeout");
+/// The error type of an upstream that was silent for too long. It surfaces on the client's side, where the adapter is.
+pub(super) const SILENT: ErrorType = ErrorType::Custom("UpstreamSilent");
 
 /// Where a dropped [`Replay`] leaves the real session: `Box<dyn CustomSession>` cannot be downcast to take it back.
 type Slot = Arc<Mutex<Option<Box<HttpSession>>>>;
@@ -49,6 +55,8 @@ type Slot = Arc<Mutex<Option<Box<HttpSession>>>>;
 pub(super) struct Swap {
     slot: Slot,
     installed: bool,
+    /// When the attempt has to be over.
+    ends: Option<Instant>,
 }
 
 /// A session whose request body was read already and can be sent any number of times.
@@ -57,18 +65,36 @@ struct Replay {
     inner: Option<Box<HttpSession>>,
     slot: Slot,
     body: Bytes,
-    first_byte_by: Option<Instant>,
+    patience: Patience,
     held: Option<HeldAnswer>,
 }
 
+/// How long the upstream may be silent, where that is less than Pingora's own timeout.
+#[derive(Debug, Clone, Copy, Default)]
+struct Patience {
+    until: Option<Instant>,
+    /// How long it may pause, and since when it does: since the client got the last part of the answer.
+    pause: Option<(Duration, Instant)>,
+}
+
 impl Swap {
-    /// Makes `body` what Pingora sends upstream in this attempt, which fails if no answer starts within `first_byte`.
-    pub(super) fn install(&mut self, session: &mut Session, body: Bytes, first_byte: Duration) {
+    /// Makes `body` what Pingora sends upstream in this attempt, which fails if no answer starts within `first_byte`, or if
+    /// it is not over within `total`.
+    pub(super) fn install(
+        &mut self,
+        session: &mut Session,
+        body: Bytes,
+        first_byte: Duration,
+        total: Option<Duration>,
+    ) {
+        let now = Instant::now();
+        self.ends = total.map(|total| now + total);
+        let until = total.map_or(first_byte, |total| total.min(first_byte));
         self.stand_in(session, |inner, slot| Replay {
             inner: Some(inner),
             slot,
             body,
-            first_byte_by: Some(Instant::now() + first_byte),
+            patience: Patience { until: Some(now + until), pause: None },
             held: None,
         });
     }
@@ -80,8 +106,24 @@ impl Swap {
             inner: Some(inner),
             slot,
             body: Bytes::new(),
-            first_byte_by: None,
+            patience: Patience::default(),
             held: Some(HeldAnswer::default()),
+        });
+    }
+
+    /// Fails the attempt, whose answer has just begun, when the upstream pauses for longer than `idle`, or is not done in
+    /// time.
+    pub(super) fn watch(&mut self, session: &mut Session, idle: Option<Duration>) {
+        let patience = Patience { until: self.ends, pause: idle.map(|idle| (idle, Instant::now())) };
+        if patience.deadline().is_none() {
+            return;
+        }
+        self.stand_in(session, |inner, slot| Replay {
+            inner: Some(inner),
+            slot,
+            body: Bytes::new(),
+            patience,
+            held: None,
         });
     }
 
@@ -115,6 +157,20 @@ impl Replay {
 
     fn inner_mut(&mut self) -> &mut HttpSession {
         self.inner.as_mut().expect("present until drop")
+    }
+}
+
+impl Patience {
+    fn deadline(self) -> Option<Instant> {
+        let pause = self.pause.map(|(idle, since)| since + idle);
+        self.until.into_iter().chain(pause).min()
+    }
+
+    /// Notes that the client got a part of the answer. Its own slowness is no pause of the upstream.
+    fn renew(&mut self) {
+        if let Some((_, since)) = &mut self.pause {
+            *since = Instant::now();
+        }
     }
 }
 
@@ -155,13 +211,13 @@ impl CustomSession for Replay {
         Ok(())
     }
 
-    /// Waits for the client to leave, no longer than for the first byte. Pingora polls this while it waits for the
-    /// upstream, and starts it anew after each event: so the deadline is absolute.
+    /// Waits for the client to leave, no longer than the upstream may be silent. Pingora polls this while it waits for
+    /// the upstream, and starts it anew after each event: so the deadline is absolute.
     async fn read_body_or_idle(&mut self, _no_body_expected: bool) -> Result<Option<Bytes>> {
-        let Some(deadline) = self.first_byte_by else { return self.inner_mut().read_body_or_idle(true).await };
+        let Some(deadline) = self.patience.deadline() else { return self.inner_mut().read_body_or_idle(true).await };
         tokio::select! {
             left = self.inner_mut().read_body_or_idle(true) => left,
-            () = tokio::time::sleep_until(deadline) => Error::e_explain(FIRST_BYTE_TIMEOUT, "no answer in time"),
+            () = tokio::time::sleep_until(deadline) => Error::e_explain(SILENT, "while waiting for the upstream"),
         }
     }
 
@@ -230,7 +286,9 @@ impl CustomSession for Replay {
                 }
             },
         };
-        self.inner_mut().response_duplex_vec(tasks).await
+        let is_over = self.inner_mut().response_duplex_vec(tasks).await?;
+        self.patience.renew();
+        Ok(is_over)
     }
 
     /// A held answer takes the plain way out, where it can be seen.

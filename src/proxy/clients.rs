@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora::Result;
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
-use super::Proxy;
 use super::context::RequestContext;
 use super::rejection::Rejection;
+use super::{Proxy, headers};
 use crate::clients::{Client, Clients, Unit};
 use crate::config::Name;
 
@@ -68,10 +68,12 @@ impl Proxy {
 
 /// Refuses a request that `policy` serves, or none, when its client may not use that.
 pub(super) fn authorize(ctx: &RequestContext, policy: Option<&Name>) -> Result<(), Rejection> {
-    match &ctx.client {
-        Some(used) if !used.client.may_use(policy) => Err(Rejection::NotAllowed),
-        _ => Ok(()),
-    }
+    if may_use(ctx, policy) { Ok(()) } else { Err(Rejection::NotAllowed) }
+}
+
+/// Returns whether a request's client may use `policy`; `None` stands for passing through.
+pub(super) fn may_use(ctx: &RequestContext, policy: Option<&Name>) -> bool {
+    ctx.client.as_ref().is_none_or(|used| used.client.may_use(policy))
 }
 
 /// Takes the prompt's tokens from the client's allowance; they are counted only if it has one.
@@ -84,16 +86,16 @@ pub(super) fn debit(ctx: &mut RequestContext, tokens: impl FnOnce() -> u64) -> R
 }
 
 /// Writes what the client has left, in OpenAI's header names.
-pub(super) fn show(answer: &mut ResponseHeader, ctx: &RequestContext) -> Result<()> {
+pub(super) fn show(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<()> {
     let Some(used) = &ctx.client else { return Ok(()) };
     for left in used.client.allowances() {
         let [limit, remaining, reset] = match left.unit {
             Unit::Requests => REQUESTS,
             Unit::Tokens => TOKENS,
         };
-        answer.insert_header(limit, HeaderValue::from(left.limit))?;
-        answer.insert_header(remaining, HeaderValue::from(left.remaining))?;
-        answer.insert_header(reset, format!("{:.3}s", left.reset.as_secs_f64()))?;
+        answer.insert(limit, HeaderValue::from(left.limit));
+        answer.insert(remaining, HeaderValue::from(left.remaining));
+        answer.insert(reset, headers::value(&format!("{:.3}s", left.reset.as_secs_f64()))?);
     }
     Ok(())
 }

@@ -16,7 +16,8 @@ use super::original::Original;
 use super::rejection::Rejection;
 use crate::config::Name;
 use crate::router::Routing;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Ticket};
+use crate::telemetry::Kept;
 use crate::upstream::{Lease, PeerId, Provider, Target};
 
 /// Tries that Pingora is allowed in all; `retry.max_attempts` is at most 16, and each may meet a closed connection first.
@@ -60,6 +61,8 @@ pub struct RequestContext {
     pub(super) meter: Option<Meter>,
     /// Who asks, when clients have keys.
     pub(super) client: Option<ClientUse>,
+    /// What the decision log keeps of its prompt.
+    pub(super) kept: Kept,
     /// The memory that its body takes.
     pub(super) held: Option<Held>,
     /// Why Pointsman itself answered.
@@ -105,6 +108,7 @@ impl RequestContext {
             usage_injected: false,
             meter: None,
             client: None,
+            kept: Kept::default(),
             held: None,
             rejected: None,
             _open: open,
@@ -136,6 +140,14 @@ impl RequestContext {
     pub(super) fn routing(&self) -> Option<&Routing> {
         match &self.route {
             Some(Route::Model { routing, .. }) => Some(routing),
+            _ => None,
+        }
+    }
+
+    /// Takes what the classifier's shadow is to judge.
+    pub(super) fn take_shadow(&mut self) -> Option<Ticket> {
+        match &mut self.route {
+            Some(Route::Model { routing, .. }) => routing.shadow.take(),
             _ => None,
         }
     }

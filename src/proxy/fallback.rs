@@ -11,7 +11,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 use tokio::time::Instant;
 
 use super::Proxy;
-use super::body_adapter::FIRST_BYTE_TIMEOUT;
+use super::body_adapter::SILENT;
 use super::context::{RequestContext, Route};
 use super::forward::PROVIDER_BUSY;
 use crate::upstream::Target;
@@ -56,7 +56,7 @@ impl Cause {
     pub(super) fn of(error: &Error) -> Option<Self> {
         use ErrorType::{ConnectTimedout, ReadTimedout, TLSHandshakeTimedout, WriteTimedout};
         match error.etype() {
-            etype if *etype == FIRST_BYTE_TIMEOUT => Some(Self::Timeout),
+            etype if *etype == SILENT => Some(Self::Timeout),
             etype if *etype == PROVIDER_BUSY => Some(Self::Busy),
             _ if *error.esource() == ErrorSource::Downstream => None,
             ConnectTimedout | ReadTimedout | TLSHandshakeTimedout | WriteTimedout => Some(Self::Timeout),
@@ -179,7 +179,7 @@ mod tests {
     fn a_client_that_left_is_no_cause_to_try_again() {
         let left = Error::new(ErrorType::ReadError).into_down();
         let broken = Error::new(ErrorType::ReadError).into_up();
-        let silent = Error::new(FIRST_BYTE_TIMEOUT).into_down();
+        let silent = Error::new(SILENT).into_down();
 
         assert_eq!(Cause::of(&left), None);
         assert_eq!(Cause::of(&broken), Some(Cause::Broken));

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, Uri, header};
-use pingora::http::RequestHeader;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, OrErr, Result};
 
 use super::context::RequestContext;
+use super::headers;
 use crate::config::Http;
 use crate::upstream::{Credential, NoPeer, Provider};
 
@@ -65,8 +66,7 @@ pub(super) fn http_peer(provider: &Provider, address: SocketAddr) -> HttpPeer {
     let options = &mut peer.options;
     options.connection_timeout = Some(timeouts.connect.0);
     options.total_connection_timeout = Some(timeouts.connect.0);
-    // Pingora has one timeout for every read. The body adapter keeps the first byte's, so this one only has to be
-    // the longer of the two.
+    // Pingora has one timeout for every read. The body adapter keeps the shorter one of the two.
     options.read_timeout = Some(timeouts.idle.0.max(timeouts.first_byte.0));
     options.write_timeout = Some(timeouts.first_byte.0);
     options.idle_timeout = Some(KEEP_IDLE);
@@ -86,42 +86,49 @@ pub(super) fn http_peer(provider: &Provider, address: SocketAddr) -> HttpPeer {
     peer
 }
 
+/// Returns how long an answer that has begun may pause, where Pingora would wait longer: where the first byte may take
+/// longer, see [`http_peer`].
+pub(super) fn shorter_idle(ctx: &RequestContext) -> Option<Duration> {
+    let timeouts = ctx.provider()?.timeouts;
+    (timeouts.idle.0 < timeouts.first_byte.0).then_some(timeouts.idle.0)
+}
+
 /// Asks the provider, under its own host and path.
-pub(super) fn set_target(upstream: &mut RequestHeader, provider: &Provider) -> Result<()> {
+pub(super) fn set_target(upstream: &mut Parts, provider: &Provider) -> Result<()> {
     let asked = upstream.uri.path_and_query().map_or("/", |path| path.as_str());
     let path = provider.base.rebase(asked);
     set_authority(upstream, provider, &path)
 }
 
 /// Asks the provider for `path`.
-pub(super) fn set_authority(upstream: &mut RequestHeader, provider: &Provider, path: &str) -> Result<()> {
+pub(super) fn set_authority(upstream: &mut Parts, provider: &Provider, path: &str) -> Result<()> {
     let uri = if upstream.version == http::Version::HTTP_2 {
         let scheme = if provider.base.tls { "https" } else { "http" };
         format!("{scheme}://{}{path}", provider.base.authority)
     } else {
         path.to_owned()
     };
-    upstream.set_uri(uri.parse::<Uri>().or_err(ErrorType::InternalError, "while building the upstream's path")?);
-    upstream.insert_header(header::HOST, provider.base.authority.as_str())
+    upstream.uri = uri.parse::<Uri>().or_err(ErrorType::InternalError, "while building the upstream's path")?;
+    upstream.headers.insert(header::HOST, headers::value(&provider.base.authority)?);
+    Ok(())
 }
 
 /// Puts the provider's key in place of the client's.
-pub(super) fn set_credential(upstream: &mut RequestHeader, credential: &Credential) -> Result<()> {
+pub(super) fn set_credential(upstream: &mut HeaderMap, credential: &Credential) {
     if matches!(credential, Credential::Passthrough) {
-        return Ok(());
+        return;
     }
-    for field in KEY_FIELDS {
-        upstream.remove_header(&field);
+    for field in &KEY_FIELDS {
+        upstream.remove(field);
     }
-    match credential {
-        Credential::Bearer(key) => upstream.insert_header(header::AUTHORIZATION, key.clone()),
-        Credential::None | Credential::Passthrough => Ok(()),
+    if let Credential::Bearer(key) = credential {
+        upstream.insert(header::AUTHORIZATION, key.clone());
     }
 }
 
 /// Says how long the rewritten body is, and that it comes at once.
-pub(super) fn set_length(upstream: &mut RequestHeader, length: usize) -> Result<()> {
-    upstream.remove_header(&header::TRANSFER_ENCODING);
-    upstream.remove_header(&header::EXPECT);
-    upstream.insert_header(header::CONTENT_LENGTH, length.to_string())
+pub(super) fn set_length(upstream: &mut HeaderMap, length: usize) {
+    upstream.remove(header::TRANSFER_ENCODING);
+    upstream.remove(header::EXPECT);
+    upstream.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
 }

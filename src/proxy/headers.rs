@@ -5,12 +5,13 @@
 //! [`clean_answer`] does, framing (`Transfer-Encoding`) aside, which Pingora writes anew.
 
 use std::fmt::Write as _;
+use std::mem;
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderName, HeaderValue, StatusCode, header};
-use pingora::Result;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header, request, response};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
+use pingora::{ErrorType, OrErr, Result};
 
 use super::clients::KEY_FIELDS;
 use super::context::RequestContext;
@@ -60,15 +61,21 @@ const ACCOUNT: [&str; 18] = [
 const ACCOUNT_PREFIXES: [&str; 8] =
     ["anthropic-ratelimit-", "apim-", "cf-", "x-amz", "x-azure-", "x-envoy-", "x-ms-", "x-ratelimit-"];
 
-const REQUEST_ID: &str = "x-request-id";
-const FORWARDED_FOR: &str = "x-forwarded-for";
-const FORWARDED_PROTO: &str = "x-forwarded-proto";
+/// Tells a request apart, for clients and upstreams.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-pointsman-upstream-request-id");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Fields that are added to a header at most, but for rare ones.
+const ROOM: usize = 16;
 
 /// Everything that says where a request came from.
 const FORWARDED: [HeaderName; 7] = [
     header::FORWARDED,
-    HeaderName::from_static(FORWARDED_FOR),
-    HeaderName::from_static(FORWARDED_PROTO),
+    FORWARDED_FOR,
+    FORWARDED_PROTO,
     HeaderName::from_static("x-forwarded-host"),
     HeaderName::from_static("x-forwarded-port"),
     HeaderName::from_static("x-real-ip"),
@@ -85,21 +92,25 @@ struct Origin {
 /// Returns the client's own id for its request, if it is 1 to 128 visible ASCII characters.
 pub(super) fn request_id(header: &RequestHeader) -> Option<String> {
     let id = header.headers.get(REQUEST_ID)?.to_str().ok()?;
-    let is_valid = (1..=MAX_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-    is_valid.then(|| id.to_owned())
+    is_request_id(id).then(|| id.to_owned())
+}
+
+/// Tells whether `text` could be an id.
+pub(super) fn is_request_id(text: &str) -> bool {
+    (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Removes what is not for upstreams and says who asks. Client keys are removed with the credential; with
 /// `passthrough`, the one that Pointsman knows goes only when it is the client's only one.
-pub(super) fn clean_request(upstream: &mut RequestHeader, session: &Session, ctx: &RequestContext) -> Result<()> {
-    remove_where(&upstream.headers.keys().cloned().collect::<Vec<_>>(), is_ours, |name| {
-        drop(upstream.remove_header(name));
-    });
-    upstream.insert_header(REQUEST_ID, ctx.request_id.as_str())?;
+pub(super) fn clean_request(upstream: &mut HeaderMap, session: &Session, ctx: &RequestContext) -> Result<()> {
+    for name in named(upstream, is_ours) {
+        upstream.remove(&name);
+    }
+    upstream.insert(REQUEST_ID, value(&ctx.request_id)?);
     if let (Some(used), Some(Credential::Passthrough)) = (&ctx.client, ctx.provider().map(|p| &p.credential))
-        && KEY_FIELDS.iter().any(|field| *field != used.key_field && upstream.headers.contains_key(field))
+        && KEY_FIELDS.iter().any(|field| *field != used.key_field && upstream.contains_key(field))
     {
-        upstream.remove_header(&used.key_field);
+        upstream.remove(&used.key_field);
     }
     let origin = session.client_addr().and_then(|address| address.as_inet()).map(|address| Origin {
         address: address.ip().to_canonical(),
@@ -110,38 +121,74 @@ pub(super) fn clean_request(upstream: &mut RequestHeader, session: &Session, ctx
 }
 
 /// Removes what is not for clients: the connection's fields, the account's, and what only we may say.
-pub(super) fn clean_answer(answer: &mut ResponseHeader, ctx: &RequestContext) -> Result<()> {
-    if answer.status != StatusCode::SWITCHING_PROTOCOLS {
+pub(super) fn clean_answer(answer: &mut HeaderMap, status: StatusCode, ctx: &RequestContext) {
+    if status != StatusCode::SWITCHING_PROTOCOLS {
         remove_hop_by_hop(answer);
     }
     let config = &ctx.snapshot.config;
     let provider = ctx.provider().and_then(|provider| config.providers.get(&provider.name));
     let exposed = provider.map_or(&[][..], |provider| &provider.expose_headers);
     let stops = |name: &HeaderName| is_ours(name) || (is_account(name.as_str()) && !is_exposed(name.as_str(), exposed));
-    remove_where(&answer.headers.keys().cloned().collect::<Vec<_>>(), stops, |name| {
-        drop(answer.remove_header(name));
-    });
+    for name in named(answer, stops) {
+        answer.remove(&name);
+    }
     // Ours goes back to the client, and the provider's is what its support asks for.
-    match answer.remove_header(REQUEST_ID) {
-        Some(theirs) if theirs != ctx.request_id.as_str() => {
-            answer.insert_header("x-pointsman-upstream-request-id", theirs)
-        }
-        _ => Ok(()),
+    if let Some(theirs) = answer.remove(REQUEST_ID).filter(|theirs| *theirs != *ctx.request_id) {
+        answer.insert(UPSTREAM_REQUEST_ID, theirs);
     }
 }
 
-fn remove_where(names: &[HeaderName], stops: impl Fn(&HeaderName) -> bool, remove: impl FnMut(&HeaderName)) {
-    names.iter().filter(|name| stops(name)).for_each(remove);
+/// Changes the fields of a request through `http` itself.
+///
+/// Pingora's own setters parse a field's name again on every call and keep two maps, one for the spelling of names, which
+/// no client and no upstream may rely on (RFC 9110, 5.1).
+pub(super) fn edit_request(
+    header: &mut RequestHeader,
+    change: impl FnOnce(&mut request::Parts) -> Result<()>,
+) -> Result<()> {
+    let vacant = RequestHeader::from(Request::new(()).into_parts().0);
+    let mut parts = request::Parts::from(mem::replace(header, vacant));
+    parts.headers.reserve(ROOM);
+    change(&mut parts)?;
+    *header = RequestHeader::from(parts);
+    Ok(())
 }
 
-fn remove_hop_by_hop(answer: &mut ResponseHeader) {
-    let nominated = answer.headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+/// Changes the fields of an answer, as [`edit_request`] does; its reason phrase stays.
+pub(super) fn edit_answer(
+    header: &mut ResponseHeader,
+    change: impl FnOnce(&mut HeaderMap) -> Result<()>,
+) -> Result<()> {
+    let vacant = ResponseHeader::from(Response::new(()).into_parts().0);
+    let header_before = mem::replace(header, vacant);
+    let phrase =
+        header_before.get_reason_phrase().filter(|phrase| Some(*phrase) != header_before.status.canonical_reason());
+    let phrase = phrase.map(str::to_owned);
+    let mut parts = response::Parts::from(header_before);
+    parts.headers.reserve(ROOM);
+    change(&mut parts.headers)?;
+    *header = ResponseHeader::from(parts);
+    if phrase.is_some() { header.set_reason_phrase(phrase.as_deref()) } else { Ok(()) }
+}
+
+/// Returns `text` as a field's value.
+pub(super) fn value(text: &str) -> Result<HeaderValue> {
+    HeaderValue::from_str(text).or_err(ErrorType::InvalidHTTPHeader, "while writing a header field")
+}
+
+/// Returns the names that `stops` picks; usually none, which costs no memory.
+fn named(headers: &HeaderMap, stops: impl Fn(&HeaderName) -> bool) -> Vec<HeaderName> {
+    headers.keys().filter(|name| stops(name)).cloned().collect()
+}
+
+fn remove_hop_by_hop(answer: &mut HeaderMap) {
+    let nominated = answer.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let nominated: Vec<_> = nominated
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse::<HeaderName>().ok())
         .collect();
     for name in nominated.iter().filter(|name| !is_framing(name)).chain(&HOP_BY_HOP) {
-        answer.remove_header(name);
+        answer.remove(name);
     }
 }
 
@@ -173,34 +220,34 @@ fn forwarded_mode(config: &Config, local: Option<SocketAddr>) -> Forwarded {
     listen.or(config.listen.first()).map_or(Forwarded::default(), |listen| listen.forwarded)
 }
 
-fn forward(upstream: &mut RequestHeader, mode: Forwarded, origin: Option<Origin>) -> Result<()> {
+fn forward(upstream: &mut HeaderMap, mode: Forwarded, origin: Option<Origin>) -> Result<()> {
     if mode != Forwarded::Append {
         for name in &FORWARDED {
-            upstream.remove_header(name);
+            upstream.remove(name);
         }
     }
     let Some(Origin { address, proto }) = origin.filter(|_| mode != Forwarded::Off) else { return Ok(()) };
-    let list = joined(upstream, FORWARDED_FOR, &address.to_string());
-    upstream.insert_header(FORWARDED_FOR, list)?;
-    if !upstream.headers.contains_key(FORWARDED_PROTO) {
-        upstream.insert_header(FORWARDED_PROTO, proto)?;
+    let list = joined(upstream, &FORWARDED_FOR, &address.to_string());
+    upstream.insert(FORWARDED_FOR, value(&list)?);
+    if !upstream.contains_key(FORWARDED_PROTO) {
+        upstream.insert(FORWARDED_PROTO, HeaderValue::from_static(proto));
     }
-    if upstream.headers.contains_key(header::FORWARDED) {
+    if upstream.contains_key(header::FORWARDED) {
         // Written only for those who use it, so that the two never disagree.
         let element = match address {
             IpAddr::V4(address) => format!("for={address};proto={proto}"),
             IpAddr::V6(address) => format!("for=\"[{address}]\";proto={proto}"),
         };
-        let list = joined(upstream, header::FORWARDED.as_str(), &element);
-        upstream.insert_header(header::FORWARDED, list)?;
+        let list = joined(upstream, &header::FORWARDED, &element);
+        upstream.insert(header::FORWARDED, value(&list)?);
     }
     Ok(())
 }
 
 /// Returns all values of a field as one list, with `last` at its end.
-fn joined(upstream: &RequestHeader, name: &str, last: &str) -> String {
+fn joined(upstream: &HeaderMap, name: &HeaderName, last: &str) -> String {
     let mut list = String::new();
-    for value in upstream.headers.get_all(name).iter().filter_map(|value: &HeaderValue| value.to_str().ok()) {
+    for value in upstream.get_all(name).iter().filter_map(|value: &HeaderValue| value.to_str().ok()) {
         let _ = write!(list, "{value}, "); // writing to a string
     }
     list + last
@@ -210,22 +257,21 @@ fn joined(upstream: &RequestHeader, name: &str, last: &str) -> String {
 mod tests {
     use super::*;
 
-    fn request(fields: &[(&'static str, &str)]) -> RequestHeader {
-        let mut header = RequestHeader::build("POST", b"/", None).expect("a request");
-        for (name, value) in fields {
-            header.append_header(*name, *value).expect("a field");
-        }
-        header
+    fn request(fields: &[(&'static str, &str)]) -> HeaderMap {
+        let field = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), self::value(value).expect("a value"))
+        };
+        fields.iter().map(field).collect()
     }
 
-    fn fields(header: &RequestHeader) -> Vec<(&str, &str)> {
+    fn fields(header: &HeaderMap) -> Vec<(&str, &str)> {
         let mut fields: Vec<_> =
-            header.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().expect("text"))).collect();
+            header.iter().map(|(name, value)| (name.as_str(), value.to_str().expect("text"))).collect();
         fields.sort_unstable();
         fields
     }
 
-    fn forwarded(mode: Forwarded, address: &str, sent: &[(&'static str, &str)]) -> RequestHeader {
+    fn forwarded(mode: Forwarded, address: &str, sent: &[(&'static str, &str)]) -> HeaderMap {
         let mut header = request(sent);
         let origin = Origin { address: address.parse().expect("an address"), proto: "https" };
         forward(&mut header, mode, Some(origin)).expect("valid fields");
@@ -262,21 +308,26 @@ mod tests {
         assert_eq!(fields(&forwarded(Forwarded::Off, "10.9.9.9", &SENT)), []);
     }
 
+    fn id_in(id: &str) -> Option<String> {
+        let mut header = RequestHeader::build("POST", b"/", None).expect("a request");
+        header.append_header("x-request-id", id).expect("a field");
+        request_id(&header)
+    }
+
     #[test]
     fn an_id_of_1_to_128_visible_characters_is_kept() {
         let longest = "x".repeat(MAX_ID);
         for id in ["a", "01J9-x/~!", longest.as_str()] {
-            assert_eq!(request_id(&request(&[(REQUEST_ID, id)])).as_deref(), Some(id));
+            assert_eq!(id_in(id).as_deref(), Some(id));
         }
         for id in ["", "a b", "a\tb", &format!("{longest}x")] {
-            assert_eq!(request_id(&request(&[(REQUEST_ID, id)])), None, "{id:?}");
+            assert_eq!(id_in(id), None, "{id:?}");
         }
     }
 
     #[test]
     fn what_an_answer_s_connection_nominates_goes_but_not_its_framing() {
-        let mut answer = ResponseHeader::build(200, None).expect("an answer");
-        for (name, value) in [
+        let mut answer = request(&[
             ("connection", "close, X-Hop, content-length"),
             ("connection", "x-other"),
             ("x-hop", "1"),
@@ -284,15 +335,29 @@ mod tests {
             ("keep-alive", "timeout=5"),
             ("content-length", "2"),
             ("x-kept", "1"),
-        ] {
-            answer.append_header(name, value).expect("a field");
-        }
+        ]);
 
         remove_hop_by_hop(&mut answer);
 
-        let mut left: Vec<_> = answer.headers.keys().map(HeaderName::as_str).collect();
+        let mut left: Vec<_> = answer.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["content-length", "x-kept"]);
+    }
+
+    #[test]
+    fn an_edited_answer_keeps_its_status_and_its_own_reason_phrase() {
+        let mut answer = ResponseHeader::build(499, None).expect("an answer");
+        answer.set_reason_phrase(Some("Client Closed Request")).expect("a phrase");
+        answer.append_header("X-Kept", "1").expect("a field");
+
+        let edited = edit_answer(&mut answer, |headers| {
+            headers.insert(header::AGE, HeaderValue::from(7));
+            Ok(())
+        });
+
+        assert!(edited.is_ok());
+        assert_eq!((answer.status.as_u16(), answer.get_reason_phrase()), (499, Some("Client Closed Request")));
+        assert_eq!(fields(&answer.headers), [("age", "7"), ("x-kept", "1")]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use pingora::{ErrorType, OrErr, Result};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::forward;
+use super::{forward, headers};
 use crate::config::HealthCheck;
 use crate::router::Router;
 use crate::upstream::{Credential, Peer, PeerId, Provider};
@@ -116,7 +116,7 @@ async fn exchange(session: &mut HttpSession, provider: &Provider, check: &Health
     if is_h2 {
         request.set_version(http::Version::HTTP_2);
     }
-    forward::set_authority(&mut request, provider, &check.path)?;
+    headers::edit_request(&mut request, |request| forward::set_authority(request, provider, &check.path))?;
     request.insert_header(header::USER_AGENT, USER_AGENT)?;
     if let Credential::Bearer(key) = &provider.credential {
         request.insert_header(header::AUTHORIZATION, key.clone())?;

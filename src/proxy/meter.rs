@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::Proxy;
 use super::context::RequestContext;
@@ -18,10 +18,6 @@ use crate::usage::{Framing, Reader, Shape, UsageEvent, UsageFilter};
 
 /// How long a client may take to read the event that says its stream broke.
 const LAST_WORD: Duration = Duration::from_secs(5);
-
-/// How long a broken HTTP/2 stream stays open after its last event. It ends with a reset, before which h2 (0.4.20,
-/// `pop_frame`) throws away whatever the connection has not sent yet, and nothing tells when that is done.
-const LINGER: Duration = Duration::from_millis(250);
 
 /// What is measured of one successful answer.
 pub(super) struct Meter {
@@ -69,10 +65,11 @@ impl Meter {
         *body = Some(out).filter(|out| !out.is_empty());
     }
 
-    /// Returns the last words of a stream that the upstream cut; nothing for one that was complete.
+    /// Returns the last words of a stream that the upstream cut: none after its last event. `None` for other answers.
     fn break_off(&mut self, rejection: &Rejection) -> Option<Bytes> {
         let filter = self.filter.as_mut().filter(|_| self.framing == Some(Framing::Events))?;
-        (!filter.reader().has_ended()).then(|| filter.break_off(rejection.code(), &rejection.to_string()))
+        let is_whole = filter.reader().has_ended();
+        Some(if is_whole { Bytes::new() } else { filter.break_off(rejection.code(), &rejection.to_string()) })
     }
 }
 
@@ -105,19 +102,19 @@ impl Proxy {
     }
 }
 
-/// Tells the client of a stream that the upstream broke off. The answer stays without its proper end, so that a client
-/// that does not know the event sees a broken answer too.
+/// Tells the client of a stream that the upstream broke off, and ends the answer.
+///
+/// The end is a proper one, as it is when a provider itself fails amid a stream: HTTP/1 clients throw away what they have
+/// not read yet when a connection breaks, and h2 (0.4.20, `pop_frame`) what it has not sent yet when a stream is reset, so
+/// that the error event would be lost. What cannot hold such an event stays without an end: it is seen to be cut.
 pub(super) async fn break_off(session: &mut Session, ctx: &mut RequestContext, rejection: &Rejection) {
     let Some(written) = session.response_written() else { return };
     if matches!(rejection, Rejection::ClientGone) || written.headers.contains_key(header::CONTENT_LENGTH) {
         return;
     }
     let Some(words) = ctx.meter.as_mut().and_then(|meter| meter.break_off(rejection)) else { return };
-    let written = timeout(LAST_WORD, session.write_response_body(Some(words), false)).await;
-    let is_told = matches!(written, Ok(Ok(()))); // a client that left, or does not read, is told nothing
-    if is_told && session.is_http2() {
-        sleep(LINGER).await;
-    }
+    // A client that left, or does not read, is told nothing.
+    let _ = timeout(LAST_WORD, session.write_response_body(Some(words), true)).await;
 }
 
 fn framing(headers: &HeaderMap) -> Option<Framing> {

@@ -1,18 +1,17 @@
 //! `GET /v1/models`: the models that clients may ask for, in the shape of the SDK that asks.
 //!
-//! Virtual models come first, in the order of their policies, then the catalog. Nothing says who serves a model.
+//! Virtual models come first, in the order of their policies, then the catalog. Nothing says who serves a model. A client
+//! whose key is for some policies only sees what those serve.
 
 use bytes::Bytes;
-use http::header;
 use pingora::Result;
-use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use serde_json::{Value, json};
 
 use super::answer;
 use super::context::RequestContext;
 use super::rejection::{Rejection, Shape};
-use crate::config::{Config, Name};
+use crate::config::{Config, Glob, Name, Policy};
 
 const PATH: &str = "/v1/models";
 
@@ -40,12 +39,11 @@ impl Question {
         }
     }
 
-    /// Returns the body of the answer; `None` when there is no such model.
-    pub(super) fn answer(&self, config: &Config, shape: Shape) -> Option<Bytes> {
-        let ids = ids(config);
+    /// Returns the body of the answer, in which `ids` are all models; `None` when there is no such model.
+    pub(super) fn answer(&self, ids: &[&str], shape: Shape) -> Option<Bytes> {
         let body = match self {
-            Self::One(wanted) => model(ids.into_iter().find(|id| id == wanted)?, shape),
-            Self::List => list(&ids, shape),
+            Self::One(wanted) => model(ids.iter().find(|id| *id == wanted)?, shape),
+            Self::List => list(ids, shape),
         };
         Some(body.to_string().into())
     }
@@ -53,7 +51,7 @@ impl Question {
 
 /// Tells whether there is no model to speak of, so that only the default provider has an answer.
 pub(super) fn has_none(config: &Config) -> bool {
-    ids(config).is_empty()
+    config.models.is_empty() && config.virtual_models().next().is_none()
 }
 
 /// Sends `body` as the whole answer.
@@ -61,12 +59,7 @@ pub(super) async fn send(session: &mut Session, ctx: &RequestContext, body: Byte
     if !session.as_downstream_mut().is_body_done() {
         session.set_keepalive(None); // what is left of a body must not be read as the next request
     }
-    let mut header = ResponseHeader::build(http::StatusCode::OK, Some(4))?;
-    header.insert_header(header::CONTENT_TYPE, "application/json")?;
-    header.insert_header(header::CONTENT_LENGTH, body.len())?;
-    answer::decorate(&mut header, ctx)?;
-    session.write_response_header(Box::new(header), false).await?;
-    session.write_response_body(Some(body), true).await
+    answer::send(session, ctx, http::StatusCode::OK, [], body).await
 }
 
 /// Returns the refusal of a model that is not there.
@@ -76,10 +69,20 @@ pub(super) fn not_found(config: &Config, model: &str) -> Rejection {
     Rejection::ModelNotFound { model: model.to_owned(), models: known }
 }
 
-/// Returns every name once.
-fn ids(config: &Config) -> Vec<&str> {
+/// Returns the name of every model, once, for a client of whom `may_use` knows which policies may serve it; `None` stands
+/// for passing through.
+pub(super) fn visible(config: &Config, may_use: impl Fn(Option<&Name>) -> bool) -> Vec<&str> {
+    let usable: Vec<_> = config.policies.iter().filter(|policy| may_use(Some(&policy.name))).collect();
+    let fits = |policy: &&Policy, id: &str| {
+        let globs = &policy.matches.model;
+        globs.is_empty() || globs.iter().any(|glob| glob.matches(id))
+    };
+    let passes = may_use(None);
+    let catalog = config.models.keys().map(Name::as_str);
+    let catalog = catalog.filter(|id| passes || usable.iter().any(|policy| fits(policy, id)));
+    let virtual_models = usable.iter().flat_map(|policy| &policy.matches.model).filter_map(Glob::exact);
     let mut ids = Vec::new();
-    for id in config.virtual_models().chain(config.models.keys().map(Name::as_str)) {
+    for id in virtual_models.chain(catalog) {
         if !ids.contains(&id) {
             ids.push(id);
         }
@@ -136,12 +139,14 @@ models: {org/small: {provider: one}, big: {provider: one}}
 classifiers: {c: {bundle: b}}
 policies:
   - {name: p, match: {model: [auto, 'gpt-*', big]}, strategy: {kind: tiers, classifier: c, tiers: {a: big}, otherwise: big}}
+  - {name: q, match: {model: [code, 'org/*']}, strategy: {kind: tiers, classifier: c, tiers: {a: big}, otherwise: big}}
 ";
         Config::parse(text, "p.yaml").expect("a good file")
     }
 
     fn answer(path: &str, shape: Shape) -> Option<Value> {
-        let body = Question::of_path(path).expect("a question").answer(&config(), shape)?;
+        let config = config();
+        let body = Question::of_path(path).expect("a question").answer(&visible(&config, |_| true), shape)?;
         Some(serde_json::from_slice(&body).expect("JSON"))
     }
 
@@ -150,9 +155,20 @@ policies:
         let list = answer("/v1/models", Shape::OpenAi).expect("a list");
 
         let ids: Vec<_> = list["data"].as_array().expect("models").iter().map(|model| &model["id"]).collect();
-        assert_eq!(ids, ["auto", "big", "org/small"]);
+        assert_eq!(ids, ["auto", "big", "code", "org/small"]);
         assert_eq!(list["object"], "list");
         assert_eq!(list["data"][0], json!({"id": "auto", "object": "model", "created": 0, "owned_by": "pointsman"}));
+    }
+
+    #[test]
+    fn a_client_sees_what_its_policies_serve() {
+        let config = config();
+        let seen_with =
+            |allowed: &str| visible(&config, |policy| policy.is_some_and(|policy| policy.as_str() == allowed));
+
+        assert_eq!(seen_with("p"), ["auto", "big"]);
+        assert_eq!(seen_with("q"), ["code", "org/small"]);
+        assert!(seen_with("none").is_empty());
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub(super) enum Plan {
 impl Proxy {
     /// Decides where the request goes, and leaves the route and the body in `ctx`.
     pub(super) async fn plan(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<Plan, Rejection> {
+        if let Some(body) = self.feedback(session, ctx).await? {
+            return Ok(Plan::Answer(body));
+        }
         let header = session.req_header();
         if let Some(body) = answer(header, ctx)? {
             return Ok(Plan::Answer(body));
@@ -71,11 +74,14 @@ impl Proxy {
             header: &|name| header.headers.get(name)?.to_str().ok(),
         };
         ctx.original = Some(Original::new(&body, &prompt));
-        match self.router.decide(&snapshot, &facts, &prompt).await {
+        match self.router.decide(&snapshot, &facts, &prompt, &body).await {
             Verdict::Route(routing) => {
                 clients::authorize(ctx, Some(&routing.decision.policy))?;
-                clients::debit(ctx, || routing.features.tokens.tokens)?;
-                self.router.count(&routing);
+                clients::debit(ctx, || routing.features.tokens().tokens)?;
+                self.router.count(&snapshot, &routing);
+                if let Some(log) = &snapshot.decision_log {
+                    ctx.kept = log.keep(prompt.newest_user_turn());
+                }
                 let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
                 let started = Instant::now();
                 ctx.prepare_for(target);
@@ -87,7 +93,7 @@ impl Proxy {
             }
             Verdict::Pass { .. } => {
                 clients::authorize(ctx, None)?;
-                clients::debit(ctx, || TokenCounter::new().count(prompt.texts()).tokens)?;
+                clients::debit(ctx, || TokenCounter::new().of(&prompt).tokens)?;
                 let unknown = || models::not_found(&snapshot.config, &prompt.model);
                 let provider = default_provider(ctx).ok_or_else(unknown)?;
                 ctx.route = Some(Route::Pass { provider });
@@ -106,7 +112,8 @@ fn answer(header: &RequestHeader, ctx: &RequestContext) -> Result<Option<Bytes>,
     let asked = Question::of_path(path).filter(|_| header.method == Method::GET);
     let has_default = default_provider(ctx).is_some();
     let Some(question) = asked.filter(|_| !(has_default && models::has_none(config))) else { return Ok(None) };
-    match (question.answer(config, Shape::of(path, &header.headers)), question) {
+    let visible = models::visible(config, |policy| clients::may_use(ctx, policy));
+    match (question.answer(&visible, Shape::of(path, &header.headers)), question) {
         (None, Question::One(model)) if !has_default => Err(models::not_found(config, &model)),
         (answer, _) => Ok(answer),
     }

@@ -4,14 +4,16 @@ use serde_json::{Map, Value, json};
 
 use super::Routing;
 use crate::policy::{By, Decision};
-use crate::scores::Scores;
+use crate::scores::{Degraded, Scores};
 use crate::snapshot::Snapshot;
 
 impl Routing {
     /// Returns the decision and all that went into it, as one JSON object.
     ///
-    /// `model`, `policy`, `rule` (its position) or `strategy` (its kind), `reason`, `label`, `score`, `scores` (head to
-    /// label to probability; null when the classifier was not asked or gave none), `source`, `features`,
+    /// `model`, `policy`, `rule` (its position) or `strategy` (its kind), `reason`, `label`, `score`, `flip` (the nearest
+    /// threshold and the model beyond it), `scores` (head to label to probability; null when the classifier was not asked
+    /// or gave none), `source` (`encoder`, `lexical` or `lexical_fallback`), `degraded` (why the encoder did not answer, if
+    /// it should have), `features`,
     /// `truncated_tokens`, `rules`, `candidates`, `fallback`, `generation`, `timings_us`.
     #[must_use]
     pub fn explain(&self, snapshot: &Snapshot) -> Value {
@@ -29,8 +31,10 @@ impl Routing {
             "reason": decision.reason,
             "label": decision.label,
             "score": decision.score,
+            "flip": decision.flip,
             "scores": scores.map(by_head),
             "source": scores.map(|scores| scores.source),
+            "degraded": self.degraded(),
             "features": self.features,
             "truncated_tokens": scores.map_or(0, |scores| scores.truncated_tokens),
             "rules": rules(decision, snapshot),
@@ -42,6 +46,17 @@ impl Routing {
                 "classify": self.timings.classify.as_micros(),
                 "decide": self.timings.decide.as_micros(),
             },
+        })
+    }
+}
+
+impl Routing {
+    /// Returns why the encoder did not answer, if it was asked.
+    #[must_use]
+    pub fn degraded(&self) -> Option<Degraded> {
+        self.scores.as_ref().and_then(|scores| match scores {
+            Ok(scores) => scores.source.degraded(),
+            Err(reason) => Some(*reason),
         })
     }
 }

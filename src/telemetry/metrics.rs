@@ -6,25 +6,31 @@
 //! increase that an alert can see.
 
 mod definitions;
+mod edge;
 mod family;
 mod labels;
 mod peers;
+mod serving;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use prometheus::{Counter, Histogram, IntCounter, IntGauge, Registry, TextEncoder};
+use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 
 use self::definitions as define;
 use self::family::Family;
 use crate::config::Name;
+use crate::scores::Source;
 
+pub use self::edge::EdgeMetrics;
 pub use self::labels::{
-    AttemptOutcome, BrokenStream, CacheOutcome, ClientOutcome, Direction, EjectionCause, ReloadOutcome, Stage,
+    AttemptOutcome, BrokenStream, CacheOutcome, ClientOutcome, Direction, DroppedLine, EjectionCause, FeedbackKind,
+    ReloadOutcome, Stage,
 };
 pub use self::peers::{PeerMetrics, ProviderMetrics};
+pub use self::serving::{DriftMetrics, ShadowMetrics};
 
 /// The `policy` label of a request that no policy matched.
 pub const NO_POLICY: &str = "none";
@@ -53,6 +59,7 @@ pub struct Metrics {
     healthy: Family<IntGauge, 2>,
     ejections: Family<IntCounter, 3>,
     in_flight: Family<IntGauge, 1>,
+    edge: EdgeMetrics,
     queue_depth: Family<IntGauge, 1>,
     queue_wait: Histogram,
     run: Histogram,
@@ -60,11 +67,21 @@ pub struct Metrics {
     fallbacks: Family<IntCounter, 3>,
     retries_refused: IntCounter,
     degraded: Family<IntCounter, 2>,
+    answers: Family<IntCounter, 2>,
+    shadow_prompts: Family<IntCounter, 2>,
+    shadow_labels: Family<IntCounter, 4>,
+    shadow_agreement: Family<Gauge, 2>,
+    shadow_cost: Family<Counter, 2>,
+    drift_psi: Family<Gauge, 2>,
+    drift_prompts: Family<IntGauge, 1>,
     cache: Family<IntCounter, 2>,
     device_info: Family<IntGauge, 2>,
     device_fallbacks: Family<IntCounter, 1>,
     truncated_tokens: Histogram,
     scores: Family<Histogram, 3>,
+    log_lines: IntCounter,
+    log_dropped: [IntCounter; DroppedLine::ALL.len()],
+    feedback: [IntCounter; FeedbackKind::ALL.len()],
     reloads: [IntCounter; ReloadOutcome::ALL.len()],
     last_reload_successful: IntGauge,
     last_reload_success_time: IntGauge,
@@ -82,6 +99,7 @@ pub struct ClassifierMetrics {
     truncated_tokens: Histogram,
     cache: [IntCounter; CacheOutcome::ALL.len()],
     device_fallbacks: IntCounter,
+    drift: DriftMetrics,
 }
 
 /// Which bundle a classifier runs, for `pointsman_model_info`.
@@ -105,6 +123,8 @@ impl Metrics {
         let r = &registry;
         let overhead = Family::register(r, define::OVERHEAD_TIME);
         let reloads = Family::register(r, define::RELOADS);
+        let log_dropped = Family::register(r, define::LOG_DROPPED);
+        let feedback = Family::register(r, define::FEEDBACK);
         let build_info: Family<IntGauge, 1> = Family::register(r, define::BUILD_INFO);
         build_info.with([env!("CARGO_PKG_VERSION").into()]).set(1);
         Self {
@@ -126,6 +146,7 @@ impl Metrics {
             healthy: Family::register(r, define::UPSTREAM_HEALTHY),
             ejections: Family::register(r, define::EJECTIONS),
             in_flight: Family::register(r, define::UPSTREAM_IN_FLIGHT),
+            edge: EdgeMetrics::register(r),
             queue_depth: Family::register(r, define::QUEUE_DEPTH),
             queue_wait: Family::register(r, define::QUEUE_WAIT).with([]),
             run: Family::register(r, define::RUN_TIME).with([]),
@@ -133,11 +154,21 @@ impl Metrics {
             fallbacks: Family::register(r, define::FALLBACKS),
             retries_refused: Family::register(r, define::RETRIES_REFUSED).with([]),
             degraded: Family::register(r, define::DEGRADED),
+            answers: Family::register(r, define::ANSWERS),
+            shadow_prompts: Family::register(r, define::SHADOW_PROMPTS),
+            shadow_labels: Family::register(r, define::SHADOW_LABELS),
+            shadow_agreement: Family::register(r, define::SHADOW_AGREEMENT),
+            shadow_cost: Family::register(r, define::SHADOW_COST),
+            drift_psi: Family::register(r, define::DRIFT_PSI),
+            drift_prompts: Family::register(r, define::DRIFT_PROMPTS),
             cache: Family::register(r, define::CACHE),
             device_info: Family::register(r, define::DEVICE_INFO),
             device_fallbacks: Family::register(r, define::DEVICE_FALLBACKS),
             truncated_tokens: Family::register(r, define::TRUNCATED_TOKENS).with([]),
             scores: Family::register(r, define::SCORES),
+            log_lines: Family::register(r, define::LOG_LINES).with([]),
+            log_dropped: DroppedLine::ALL.map(|cause| log_dropped.with([cause.as_str().into()])),
+            feedback: FeedbackKind::ALL.map(|kind| feedback.with([kind.as_str().into()])),
             reloads: ReloadOutcome::ALL.map(|outcome| reloads.with([outcome.as_str().into()])),
             last_reload_successful: Family::register(r, define::LAST_RELOAD_SUCCESSFUL).with([]),
             last_reload_success_time: Family::register(r, define::LAST_RELOAD_SUCCESS_TIME).with([]),
@@ -242,7 +273,12 @@ impl Metrics {
         self.retries_refused.inc();
     }
 
-    /// Counts a prompt that a classifier gave no scores for.
+    /// Counts scores by the rung of the degrade ladder that gave them.
+    pub fn answered(&self, classifier: &Name, source: &'static str) {
+        self.answers.with([classifier.into(), source.into()]).inc();
+    }
+
+    /// Counts a prompt that a classifier's encoder should have answered and did not.
     pub fn degraded(&self, classifier: &Name, reason: &'static str) {
         self.degraded.with([classifier.into(), reason.into()]).inc();
     }
@@ -263,7 +299,23 @@ impl Metrics {
             truncated_tokens: self.truncated_tokens.clone(),
             cache: CacheOutcome::ALL.map(|outcome| self.cache.with([name.into(), outcome.as_str().into()])),
             device_fallbacks: self.device_fallbacks.with([name.into()]),
+            drift: self.drift(name),
         }
+    }
+
+    /// Counts lines that the decision log has written.
+    pub fn log_written(&self, lines: u64) {
+        self.log_lines.inc_by(lines);
+    }
+
+    /// Counts lines that the decision log lost.
+    pub fn log_dropped(&self, cause: DroppedLine, lines: u64) {
+        self.log_dropped[cause as usize].inc_by(lines);
+    }
+
+    /// Counts a client's word on an answer.
+    pub fn feedback_given(&self, kind: FeedbackKind) {
+        self.feedback[kind as usize].inc();
     }
 
     /// Notes the first load of the configuration, which is no reload.
@@ -330,6 +382,9 @@ impl Metrics {
     /// Starts the counters of a classifier at zero.
     pub fn expect_classifier(&self, classifier: &Name, reasons: &[&'static str]) {
         self.queue_depth.with([classifier.into()]);
+        for source in Source::NAMES {
+            self.answers.with([classifier.into(), source.into()]);
+        }
         for reason in reasons {
             self.degraded.with([classifier.into(), (*reason).into()]);
         }
@@ -360,6 +415,13 @@ impl std::fmt::Debug for Metrics {
 }
 
 impl ClassifierMetrics {
+    /// Returns the metrics of its drift; those of a bundle before it disappear.
+    #[must_use]
+    pub fn drift(&self) -> DriftMetrics {
+        self.drift.begin();
+        self.drift.clone()
+    }
+
     /// Notes that a prompt joined the queue.
     pub fn queued(&self) {
         self.depth.inc();

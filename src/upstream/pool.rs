@@ -1,5 +1,8 @@
 //! Chooses a peer: among those that can be used, by the provider's balance; when there is none, the least bad one.
 //!
+//! With `prefix_hash`, a peer that has more than its share of the requests in flight is passed over for the next one that
+//! wants the key.
+//!
 //! Peers that this request tried already come after all others that can be used. When no peer can be used, ejecting all
 //! of them would turn a partial outage into a whole one, so the pool fails open: any peer is tried, those that health
 //! checks have not found down first. Only `health_check.fail_open: false` refuses, and only when checks say that all
@@ -13,6 +16,10 @@ use tokio::time::Instant;
 use super::breaker::Ticket;
 use super::peer::{Peer, PeerId, weight};
 use crate::config::{Balance, Breaker};
+
+/// How much more than its share of the requests in flight a peer may have before keys that want it go elsewhere, as a
+/// ratio: 5/4. Consistent hashing with bounded loads, Mirrokni, Thorup and Zadimoghaddam, 2016 (arXiv:1608.01350).
+const BOUND: (usize, usize) = (5, 4);
 
 /// A provider's peers and how one of them is chosen.
 #[derive(Debug)]
@@ -70,9 +77,7 @@ impl Pool {
         wanted: impl Fn(&&'p Arc<Peer>) -> bool,
     ) -> Option<&'p Arc<Peer>> {
         match (self.balance, key) {
-            (Balance::PrefixHash, Some(key)) => {
-                self.peers.iter().filter(wanted).max_by_key(|peer| weight(key, peer.label()))
-            }
+            (Balance::PrefixHash, Some(key)) => self.nearest(key, wanted),
             (Balance::LeastRequests, _) => self.from(turn).filter(wanted).min_by_key(|peer| peer.in_flight()),
             _ => {
                 // Counted among those that are wanted, so that the neighbour of an ejected peer gets no double share.
@@ -81,6 +86,15 @@ impl Pool {
                 self.peers.iter().filter(&wanted).nth(nth).or_else(|| self.peers.iter().find(&wanted))
             }
         }
+    }
+
+    /// Returns the peer that wants `key` most, among those that are wanted and do not have more than their share to do:
+    /// a prompt that everyone sends must not end up on one peer while the others are idle.
+    fn nearest<'p>(&'p self, key: u64, wanted: impl Fn(&&'p Arc<Peer>) -> bool) -> Option<&'p Arc<Peer>> {
+        let wanted: Vec<_> = self.peers.iter().filter(wanted).map(|peer| (peer, peer.in_flight())).collect();
+        let room = share(wanted.iter().map(|(_, load)| load).sum(), wanted.len());
+        let has_room = wanted.iter().filter(|(_, load)| *load < room);
+        has_room.max_by_key(|(peer, _)| weight(key, peer.label())).map(|(peer, _)| *peer)
     }
 
     fn least_bad(&self, turn: usize, wish: Wish<'_>) -> Option<Choice> {
@@ -98,6 +112,13 @@ impl Pool {
         let (before, after) = self.peers.split_at(turn % self.peers.len());
         after.iter().chain(before)
     }
+}
+
+/// Returns how many requests each of `peers` may have, this one included, when `load` are in flight already: never fewer
+/// than its average share, so that one of them always has room.
+fn share(load: usize, peers: usize) -> usize {
+    let (more, than) = BOUND;
+    load.saturating_add(1).saturating_mul(more).div_ceil(peers.max(1) * than)
 }
 
 impl Wish<'_> {

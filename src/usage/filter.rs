@@ -2,9 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Reader, Verdict};
+use super::{Framing, Reader, Verdict};
 
-/// The largest event that is held back; the usage event has a few hundred bytes.
+/// The largest event that is held back; most have a few hundred bytes.
 const MAX_HELD: usize = 64 * 1024;
 
 /// Whether the usage event reaches the client.
@@ -18,14 +18,14 @@ pub enum UsageEvent {
 
 /// Reads an answer as it passes and removes at most whole events from it.
 ///
-/// Every byte is passed on in the chunk that it came in, with one exception: while the usage event is to be removed,
-/// an event whose end or first choice is still to come is held back, `MAX_HELD` bytes at most. The client could not
-/// use half an event anyway, so no event is ever late.
+/// Every byte is passed on in the chunk that it came in, with one exception: of a stream, an event whose end is still to
+/// come is held back, `MAX_HELD` bytes at most. The client could not use half an event anyway, so no event is ever late;
+/// and when the upstream breaks off, there is no half event before the one that says so.
 #[derive(Debug)]
 pub struct UsageFilter {
     pub(super) reader: Reader,
     event: UsageEvent,
-    /// The beginning of the event that is open, when it may turn out to be the one to remove.
+    /// The beginning of the event that is open.
     held: BytesMut,
     /// Whether some of the open event was passed on.
     released: bool,
@@ -55,20 +55,24 @@ impl UsageFilter {
 
     /// Takes a chunk and returns what to pass on now, which may be nothing.
     pub fn push(&mut self, chunk: Bytes) -> Bytes {
-        match self.event {
-            UsageEvent::Keep => {
+        match self.reader.framing {
+            _ if chunk.is_empty() => chunk,
+            Framing::Json => {
                 self.reader.push(&chunk);
                 chunk
             }
-            UsageEvent::Remove if chunk.is_empty() => chunk,
-            UsageEvent::Remove => self.sift(&chunk),
+            Framing::Events => self.sift(chunk),
         }
     }
 
     /// Returns what is left when the answer has ended.
     pub fn finish(&mut self) -> Bytes {
         let held = self.held.split().freeze();
-        if self.reader.state.verdict() == Verdict::Usage { Bytes::new() } else { held }
+        if self.event == UsageEvent::Remove && self.reader.state.verdict() == Verdict::Usage {
+            Bytes::new()
+        } else {
+            held
+        }
     }
 
     /// Returns what to send when the upstream broke off amid a stream: the end of what is half sent, then an error event
@@ -77,15 +81,15 @@ impl UsageFilter {
         let seen_half = self.reader.lines.is_amid() && self.held.is_empty();
         self.held.clear();
         let end = if seen_half { "\n\n" } else { "" };
-        format!("{end}{}", self.reader.state.shape.error_event(code, message)).into()
+        format!("{end}{}", self.reader.state.error_event(code, message)).into()
     }
 
-    fn sift(&mut self, chunk: &Bytes) -> Bytes {
-        let Self { reader, held, released, half_removed, .. } = self;
+    fn sift(&mut self, chunk: Bytes) -> Bytes {
+        let Self { reader, event: policy, held, released, half_removed } = self;
         let mut from = usize::from(std::mem::take(half_removed) && chunk[0] == b'\n');
         let mut pieces: Vec<Bytes> = Vec::new();
-        let opened = reader.read(chunk, |event| {
-            if event.verdict == Verdict::Usage && !*released {
+        let opened = reader.read(&chunk, |event| {
+            if *policy == UsageEvent::Remove && event.verdict == Verdict::Usage && !*released {
                 pieces.extend(event.start.filter(|start| *start > from).map(|start| chunk.slice(from..start)));
                 held.clear();
                 let is_cr = chunk[event.end - 1] == b'\r';
@@ -97,6 +101,9 @@ impl UsageFilter {
             *released = false;
         });
         let keep = self.hold_from(opened, from, chunk.len());
+        if pieces.is_empty() && self.held.is_empty() && (from, keep) == (0, chunk.len()) {
+            return chunk; // nearly always: whole events
+        }
         if keep == chunk.len() && !self.held.is_empty() {
             pieces.insert(0, self.held.split().freeze());
         }
@@ -109,7 +116,7 @@ impl UsageFilter {
 
     /// Returns from where on the chunk is held back.
     fn hold_from(&mut self, opened: Option<usize>, from: usize, length: usize) -> usize {
-        if self.released || !self.reader.may_become_usage() {
+        if self.released || !self.reader.lines.is_open() {
             return length;
         }
         let keep = opened.unwrap_or_default().max(from);

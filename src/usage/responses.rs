@@ -22,8 +22,8 @@ pub(super) fn counts(usage: &Value) -> Counts {
     }
 }
 
-/// Returns the event that says a stream broke.
-pub(super) fn error_event(code: &str, message: &str) -> String {
-    let error = json!({"type": "error", "code": code, "message": message, "param": null});
+/// Returns the event that says a stream broke; `sequence` is its number in the stream.
+pub(super) fn error_event(code: &str, message: &str, sequence: u64) -> String {
+    let error = json!({"type": "error", "code": code, "message": message, "param": null, "sequence_number": sequence});
     format!("event: error\ndata: {error}\n\n")
 }

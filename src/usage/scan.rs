@@ -1,5 +1,5 @@
-//! Reads one JSON document as it passes and keeps what accounting needs: the `usage` object, the `type`, whether
-//! `choices` is empty, and a sample of the text.
+//! Reads one JSON document as it passes and keeps what accounting needs: the `usage` object, the `type`, the
+//! `sequence_number`, whether `choices` is empty, and a sample of the text.
 //!
 //! A document is never buffered: an answer of any size costs [`MAX_USAGE`] bytes and a few words of state, wherever in it
 //! the chunks are cut. What is no JSON is no error here, it just yields nothing.
@@ -30,6 +30,7 @@ pub(super) struct Scan {
     captured: Vec<u8>,
     usage: Option<Value>,
     kind: Name,
+    sequence: Option<u64>,
     choices: Choices,
     opened: bool,
     alien: bool,
@@ -55,6 +56,7 @@ enum Key {
     Choices,
     Usage,
     Envelope,
+    Sequence,
     Text,
     Other,
 }
@@ -114,13 +116,9 @@ impl Scan {
         }
     }
 
-    /// Takes the last `usage` object that was complete.
-    pub(super) fn take_usage(&mut self) -> Option<Value> {
-        self.usage.take()
-    }
-
-    pub(super) fn has_usage(&self) -> bool {
-        self.usage.is_some()
+    /// Returns the last `usage` object that was complete.
+    pub(super) fn usage(&self) -> Option<&Value> {
+        self.usage.as_ref()
     }
 
     pub(super) fn choices(&self) -> Choices {
@@ -132,14 +130,14 @@ impl Scan {
         self.kind.is(kind)
     }
 
+    /// Returns the document's top-level `sequence_number`.
+    pub(super) fn sequence(&self) -> Option<u64> {
+        self.sequence
+    }
+
     /// Returns whether the document was an object and is over.
     pub(super) fn is_complete(&self) -> bool {
         self.opened && self.depth == 0 && !self.alien
-    }
-
-    /// Returns whether this is anything but an object.
-    pub(super) fn is_alien(&self) -> bool {
-        self.alien
     }
 
     /// Reads up to the next structural character.
@@ -154,10 +152,21 @@ impl Scan {
         if self.choices == Choices::Opened && (!blank || byte.is_some()) {
             self.choices = if blank && byte == Some(b']') { Choices::Empty } else { Choices::Filled };
         }
+        if self.key == Some(Key::Sequence) {
+            self.count(run);
+        }
         if let Some(byte) = byte {
             self.step(byte);
         }
         run.len() + usize::from(byte.is_some())
+    }
+
+    /// Reads on in the number that an event has.
+    fn count(&mut self, digits: &[u8]) {
+        for digit in digits.iter().filter(|byte| byte.is_ascii_digit()) {
+            let digit = u64::from(digit - b'0');
+            self.sequence = Some(self.sequence.unwrap_or_default().saturating_mul(10).saturating_add(digit));
+        }
     }
 
     fn step(&mut self, byte: u8) {
@@ -210,6 +219,7 @@ impl Scan {
         match self.depth {
             1 if self.name.is("type") => Key::Type,
             1 if self.name.is("choices") => Key::Choices,
+            1 if self.name.is("sequence_number") => Key::Sequence,
             1 if self.name.is("message") || self.name.is("response") => Key::Envelope,
             _ if (self.depth == 1 || inside) && self.name.is("usage") => Key::Usage,
             _ if self.text_keys.iter().any(|key| self.name.is(key)) => Key::Text,
@@ -336,9 +346,9 @@ mod tests {
             (r#"["usage", {"a": 1}]"#, false),
         ] {
             for size in 1..=document.len() {
-                let (mut scan, _) = scanned(document, size);
+                let (scan, _) = scanned(document, size);
 
-                assert_eq!(scan.take_usage(), found.then(|| json!({"a": 1})), "{document} in pieces of {size}");
+                assert_eq!(scan.usage(), found.then(|| json!({"a": 1})).as_ref(), "{document} in pieces of {size}");
             }
         }
     }
@@ -348,7 +358,7 @@ mod tests {
         for (padding, read) in [(MAX_USAGE - 8, true), (MAX_USAGE - 7, false)] {
             let document = format!("{{\"usage\":{{\"a\":\"{}\"}}}}", "x".repeat(padding));
 
-            assert_eq!(scanned(&document, 100).0.has_usage(), read, "{padding}");
+            assert_eq!(scanned(&document, 100).0.usage().is_some(), read, "{padding}");
         }
     }
 
@@ -386,6 +396,22 @@ mod tests {
     }
 
     #[test]
+    fn the_number_of_an_event_is_that_of_the_top_level() {
+        for (document, number) in [
+            (r#"{"type":"x","sequence_number":104,"delta":"a"}"#, Some(104)),
+            (r#"{"sequence_number": 0 }"#, Some(0)),
+            (r#"{"delta":{"sequence_number":1}}"#, None),
+            (r#"{"sequence_number":null}"#, None),
+            (r#"{"sequence_number":"7"}"#, None),
+            (r#"{"sequence_number":99999999999999999999}"#, Some(u64::MAX)),
+        ] {
+            for size in 1..=document.len() {
+                assert_eq!(scanned(document, size).0.sequence(), number, "{document} in pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
     fn text_is_sampled_without_its_escapes() {
         let (_, text) = scanned(r#"{"content":"a\n\u00e9\"","role":"user","x":[{"text":"模\ud83d\ude00"}]}"#, 1);
 
@@ -397,13 +423,13 @@ mod tests {
         fn no_bytes_panic_and_no_split_matters(bytes in prop::collection::vec(prop::sample::select(&b"{}[]:,\"\\u0 ausage"[..]), 0..60), size in 1_usize..9) {
             let document = String::from_utf8(bytes).expect("ASCII");
 
-            let (mut whole, whole_text) = scanned(&document, 60);
-            let (mut parts, parts_text) = scanned(&document, size);
+            let (whole, whole_text) = scanned(&document, 60);
+            let (parts, parts_text) = scanned(&document, size);
 
-            prop_assert_eq!(whole.take_usage(), parts.take_usage());
+            prop_assert_eq!(whole.usage(), parts.usage());
             prop_assert_eq!(whole.choices(), parts.choices());
             prop_assert_eq!(whole.is_complete(), parts.is_complete());
-            prop_assert_eq!(whole.is_alien(), parts.is_alien());
+            prop_assert_eq!(whole.sequence(), parts.sequence());
             prop_assert_eq!(whole_text.lossy(), parts_text.lossy());
         }
     }

@@ -37,7 +37,7 @@ fn read(shape: Shape, framing: Framing, answer: &str, size: usize) -> Reader {
 }
 
 fn usage(reader: &Reader) -> Option<Usage> {
-    reader.usage(7, &TokenCounter::new())
+    reader.usage(|| 7, &TokenCounter::new())
 }
 
 /// Passes `answer` through a filter that removes, in pieces that end at `cuts`.
@@ -87,6 +87,16 @@ fn a_json_answer_of_every_api_says_its_usage() {
             assert_eq!(usage(&reader), Some(expected), "{shape:?} in pieces of {size}");
             assert!(reader.has_ended());
         }
+    }
+}
+
+#[test]
+fn of_several_usage_objects_in_a_document_the_last_one_counts_wherever_it_is_cut() {
+    let answer = r#"{"usage":{"prompt_tokens":9,"completion_tokens":2},"usage":{"prompt_tokens":3}}"#;
+    for size in 1..=answer.len() {
+        let reader = read(Shape::OpenAi, Framing::Json, answer, size);
+
+        assert_eq!(usage(&reader), Some(Usage { input: 3, ..Usage::default() }), "in pieces of {size}");
     }
 }
 
@@ -175,25 +185,29 @@ fn a_usage_event_that_nothing_ends_is_removed_all_the_same() {
 }
 
 #[test]
-fn a_content_event_is_passed_on_as_soon_as_its_choice_begins() {
-    let mut filter = UsageFilter::new(Reader::new(Shape::OpenAi, Framing::Events), UsageEvent::Remove);
+fn an_event_is_passed_on_when_it_is_whole() {
+    for event in [UsageEvent::Keep, UsageEvent::Remove] {
+        let mut filter = UsageFilter::new(Reader::new(Shape::OpenAi, Framing::Events), event);
 
-    let undecided = filter.push(Bytes::from_static(b"data: {\"id\":1,\"choices\":["));
-    let decided = filter.push(Bytes::from_static(b"{"));
-    let rest = filter.push(Bytes::from_static(b"\"index\":0"));
+        let chunks = [": note\n", "data: {\"id\":1,", "\"choices\":[{}]}\n", "\ndata: 2"].map(Bytes::from);
+        let passed = chunks.map(|chunk| filter.push(chunk));
 
-    assert_eq!((undecided.len(), &*decided, &*rest), (0, &b"data: {\"id\":1,\"choices\":[{"[..], &b"\"index\":0"[..]));
+        assert_eq!(passed, [": note\n", "", "", "data: {\"id\":1,\"choices\":[{}]}\n\n"], "{event:?}");
+        assert_eq!(filter.finish(), "data: 2", "{event:?}");
+    }
 }
 
 #[test]
 fn whole_events_pass_in_the_chunk_they_came_in() {
-    let mut filter = UsageFilter::new(Reader::new(Shape::OpenAi, Framing::Events), UsageEvent::Remove);
-    let chunk = Bytes::from_static(CHAT.as_bytes());
+    for event in [UsageEvent::Keep, UsageEvent::Remove] {
+        let mut filter = UsageFilter::new(Reader::new(Shape::OpenAi, Framing::Events), event);
+        let chunk = Bytes::from_static(CHAT.as_bytes());
 
-    let passed = filter.push(chunk.clone());
+        let passed = filter.push(chunk.clone());
 
-    assert_eq!(passed.as_ptr(), chunk.as_ptr(), "passed without a copy");
-    assert_eq!(passed, chunk);
+        assert_eq!(passed.as_ptr(), chunk.as_ptr(), "{event:?}: passed without a copy");
+        assert_eq!(passed, chunk);
+    }
 }
 
 #[test]
@@ -210,7 +224,7 @@ fn other_apis_have_no_usage_event_to_remove() {
     let mut filter = UsageFilter::new(Reader::new(Shape::Anthropic, Framing::Events), UsageEvent::Remove);
 
     assert!(!filter.may_shorten());
-    assert_eq!(filter.push(Bytes::from_static(b"data: {\"cho")), "data: {\"cho");
+    assert_eq!(filter.push(Bytes::from_static(USAGE.as_bytes())), USAGE);
 }
 
 #[test]
@@ -223,16 +237,33 @@ fn a_broken_stream_ends_in_its_own_shape() {
     let openai = "data: {\"error\":{\"code\":\"upstream_error\",\"message\":\"gone\",\"param\":null,\"type\":\"server_error\"}}\n\n";
 
     assert_eq!(broken(Shape::OpenAi, UsageEvent::Keep, CHAT), openai);
-    assert_eq!(broken(Shape::OpenAi, UsageEvent::Keep, "data: {\"half"), format!("\n\n{openai}"));
-    assert_eq!(broken(Shape::OpenAi, UsageEvent::Remove, "data: {\"half"), openai, "nobody saw the half");
+    assert_eq!(broken(Shape::OpenAi, UsageEvent::Keep, "data: {\"half"), openai, "nobody saw the half");
+    assert_eq!(broken(Shape::OpenAi, UsageEvent::Keep, ": half a comment"), format!("\n\n{openai}"));
     assert_eq!(
         broken(Shape::Anthropic, UsageEvent::Keep, MESSAGES),
         "event: error\ndata: {\"error\":{\"code\":\"upstream_error\",\"message\":\"gone\",\"type\":\"api_error\"},\"type\":\"error\"}\n\n"
     );
     assert_eq!(
         broken(Shape::Responses, UsageEvent::Keep, RESPONSES),
-        "event: error\ndata: {\"code\":\"upstream_error\",\"message\":\"gone\",\"param\":null,\"type\":\"error\"}\n\n"
+        "event: error\ndata: {\"code\":\"upstream_error\",\"message\":\"gone\",\"param\":null,\"sequence_number\":0,\"type\":\"error\"}\n\n"
     );
+}
+
+#[test]
+fn the_error_of_a_broken_response_has_the_number_after_the_newest_whole_event() {
+    let mut filter = UsageFilter::new(Reader::new(Shape::Responses, Framing::Events), UsageEvent::Keep);
+    for event in [
+        "data: {\"sequence_number\":8}\n\n",
+        "data: {\"sequence_number\":9,\"x\":1}\n\n",
+        "data: {\"sequence_number\":10",
+    ] {
+        filter.push(Bytes::from_static(event.as_bytes()));
+    }
+
+    let words = filter.break_off("upstream_error", "gone");
+    let data = words.strip_prefix(b"event: error\ndata: ").expect("an error event");
+    let error: Value = serde_json::from_slice(data).expect("JSON");
+    assert_eq!((&error["type"], &error["sequence_number"]), (&Value::from("error"), &Value::from(10)));
 }
 
 #[test]

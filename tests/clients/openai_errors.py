@@ -96,14 +96,18 @@ def a_stream_that_the_upstream_cuts_is_an_api_error(url: str, upstream: Upstream
     assert error.code == "upstream_error", error.body
 
 
-def a_response_that_the_upstream_cuts_says_so_before_the_connection_ends(url: str, upstream: Upstream) -> None:
-    seen: list = []
-    events = sdk(url).responses.create(model="auto", input="hi", stream=True, user="broken")
-    caught(openai.APIConnectionError, lambda: seen.extend(events))
+def a_response_that_the_upstream_cuts_ends_with_an_error_event(url: str, upstream: Upstream) -> None:
+    events = list(sdk(url).responses.create(model="auto", input="hi", stream=True, user="broken"))
 
     upstream.request()
-    assert [event.type for event in seen] == ["response.created", "error"], seen
-    assert seen[-1].code == "upstream_error", seen
+    assert [event.type for event in events] == ["response.created", "error"], events
+    assert (events[-1].code, events[-1].sequence_number) == ("upstream_error", 1), events
+
+
+def an_answer_that_the_upstream_cuts_is_a_connection_error(url: str, upstream: Upstream) -> None:
+    caught(openai.APIConnectionError, ask(url, user="broken"))
+
+    upstream.request()
 
 
 def a_proxy_that_is_not_there_is_a_connection_error(_: str, __: Upstream) -> None:
@@ -147,7 +151,8 @@ if __name__ == "__main__":
         a_client_that_does_not_wait_gets_its_timeout_and_the_upstream_s_work_ends,
         a_stream_that_is_closed_ends_the_upstream_s_work,
         a_stream_that_the_upstream_cuts_is_an_api_error,
-        a_response_that_the_upstream_cuts_says_so_before_the_connection_ends,
+        a_response_that_the_upstream_cuts_ends_with_an_error_event,
+        an_answer_that_the_upstream_cuts_is_a_connection_error,
         a_proxy_that_is_not_there_is_a_connection_error,
     ])  # fmt: skip
     run(

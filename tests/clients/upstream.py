@@ -13,8 +13,8 @@ import answers
 DEADLINE = 30
 
 # By the request's `user` (Anthropic: `metadata.user_id`). Besides there are, for streams, after the first event:
-# `paused`: waits until the client has seen it; `endless`: nothing more comes; `broken`: the connection closes.
-# And `silent`: no answer at all.
+# `paused`: waits until the client has seen it; `endless`: nothing more comes; `broken`: the connection closes, as it does
+# amid other answers. And `silent`: no answer at all.
 FAILURES = {
     "picky": (400, "string_above_max_length"),
     "busy": (429, "rate_limit_exceeded"),
@@ -81,6 +81,8 @@ class Answers(BaseHTTPRequestHandler):
             self.wait_for_the_client_to_leave()
         elif body.get("stream"):
             self.stream(events(body), plight)
+        elif plight == "broken":
+            self.cut(answer(body))
         else:
             self.send(200, answer(body))
 
@@ -107,6 +109,16 @@ class Answers(BaseHTTPRequestHandler):
             self.send_header("retry-after", "7")
         self.end_headers()
         self.wfile.write(content)
+
+    def cut(self, body: dict) -> None:
+        """Sends half an answer."""
+        content = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2])
+        self.close_connection = True
 
     def stream(self, events: list[answers.Event], plight: str | None) -> None:
         self.send_response(200)

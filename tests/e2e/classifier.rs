@@ -86,7 +86,7 @@ async fn new_weights_are_swapped_in_while_it_serves() {
     let gateway = Gateway::start(&config).await;
     let before = chat(gateway.listen, question("auto", "hello")).await;
 
-    rename_version(copy.path());
+    rename_version(copy.path(), "next-version");
     until_metric(&gateway, "pointsman_generation 2").await;
     let after = chat(gateway.listen, question("auto", "hello")).await;
 
@@ -113,8 +113,12 @@ async fn served_by_otherwise(gateway: &Gateway, reply: &Reply, reason: &str) {
 }
 
 fn copy_of_bundle() -> TempDir {
+    copy_of(&bundle())
+}
+
+pub(crate) fn copy_of(bundle: &Path) -> TempDir {
     let copy = tempfile::tempdir().expect("a temporary folder");
-    for entry in fs::read_dir(bundle()).expect("the committed bundle") {
+    for entry in fs::read_dir(bundle).expect("the committed bundle") {
         let entry = entry.expect("a readable folder");
         fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("a file");
     }
@@ -129,15 +133,77 @@ fn spoil(bundle: &Path) {
     replace(&file, &bytes);
 }
 
-fn rename_version(bundle: &Path) {
+pub(crate) fn rename_version(bundle: &Path, version: &str) {
     let file = bundle.join("bundle.yaml");
     let text = fs::read_to_string(&file).expect("a manifest");
     let line = text.lines().find(|line| line.starts_with("version:")).expect("a version");
-    replace(&file, text.replace(line, "version: next-version").as_bytes());
+    replace(&file, text.replace(line, &format!("version: {version}")).as_bytes());
 }
 
-fn replace(file: &Path, bytes: &[u8]) {
+pub(crate) fn replace(file: &Path, bytes: &[u8]) {
     let next = file.with_extension("next");
     fs::write(&next, bytes).expect("a writable folder");
     fs::rename(next, file).expect("a writable folder");
+}
+
+#[tokio::test]
+async fn without_onnx_runtime_lexical_heads_decide_and_header_metrics_and_readiness_say_so() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let config = Config { bundle: fixture("cascade"), ..Config::classifying(&small, &frontier) };
+    let gateway = Gateway::start_with(&config, &[("ORT_DYLIB_PATH", "/no/such/libonnxruntime.so")]).await;
+
+    let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+    let headers = ["reason", "label", "source", "degraded"].map(|name| reply.header(&format!("x-pointsman-{name}")));
+    assert_eq!(headers, [Some("tier"), Some("simple"), Some("lexical_fallback"), Some("runtime_missing")]);
+    until_metric(&gateway, "pointsman_classifier_degraded_total{classifier=\"default\",reason=\"runtime_missing\"} 1")
+        .await;
+    let answers = "pointsman_classifier_answers_total{classifier=\"default\",source=\"lexical_fallback\"} 1";
+    until_metric(&gateway, answers).await;
+    let ready = get(gateway.admin, "/readyz").await.json();
+    assert_eq!((&ready["ready"], &ready["classifiers"]["default"]["state"]), (&true.into(), &"degraded".into()));
+    let detail = ready["classifiers"]["default"]["detail"].as_str().unwrap_or_default();
+    assert!(detail.starts_with("runtime_missing: the lexical heads decide"), "{detail}");
+}
+
+#[tokio::test]
+async fn the_cascade_shows_which_stage_answered() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let config = Config { bundle: fixture("cascade"), ..Config::classifying(&small, &frontier) };
+    let gateway = Gateway::start(&config).await;
+
+    let sure = chat(gateway.listen, question("auto", "hello")).await;
+    let unsure = chat(gateway.listen, question("auto", "what is the time")).await;
+
+    let sources = [&sure, &unsure].map(|reply| reply.header("x-pointsman-source"));
+    assert_eq!(sources, [Some("lexical"), Some("encoder")], "{}", gateway.log());
+    assert_eq!(sure.header("x-pointsman-degraded"), None);
+    for source in ["lexical", "encoder"] {
+        let line = format!("pointsman_classifier_answers_total{{classifier=\"default\",source=\"{source}\"}} 1");
+        until_metric(&gateway, &line).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_cut_of_a_long_prompt_is_shown_and_may_leave_the_decision_to_otherwise() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let mut config = Config::classifying(&small, &frontier);
+    let gateway = Gateway::start(&config).await;
+    let long = "hello there ".repeat(100);
+
+    let decided = chat(gateway.listen, question("auto", &long)).await;
+    config.strategy = "max_truncated_tokens: 20";
+    gateway.write(&config.yaml());
+    until_metric(&gateway, "pointsman_generation 2").await;
+    let abstained = chat(gateway.listen, question("auto", &long)).await;
+    let short = chat(gateway.listen, question("auto", "hello there")).await;
+
+    assert_eq!(decided.header("x-pointsman-truncated-tokens"), Some("138"));
+    let shown = [&decided, &abstained, &short].map(|reply| reply.header("x-pointsman-reason"));
+    assert_eq!(shown, [Some("tier"), Some("truncated"), Some("tier")]);
+    assert_eq!(abstained.header("x-pointsman-model"), Some("frontier"));
+}
+
+pub(crate) fn fixture(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }

@@ -7,20 +7,21 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-fn pointsman(arguments: &[&str]) -> Output {
+pub(crate) fn pointsman(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
     command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().expect("the binary starts")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).expect("text")
 }
 
 #[test]
 fn every_file_in_config_is_good() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
-    let files =
-        fs::read_dir(folder).expect("the folder of examples").map(|entry| entry.expect("a readable folder").path());
+    let folders = [folder.clone(), folder.join("examples")];
+    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("the folder of examples"));
+    let files = files.map(|entry| entry.expect("a readable folder").path());
     let files: Vec<_> = files.filter(|file| file.extension().is_some_and(|extension| extension == "yaml")).collect();
 
     for file in &files {
@@ -190,8 +191,9 @@ fn fit(data: &str, task: &str, out: &Path, more: &[&str]) -> Output {
     let file = folder.join("rows.jsonl");
     fs::write(&file, data).expect("a writable folder");
     let [file, out, cache] = [&file, out, folder].map(|path| path.to_str().expect("a plain name"));
-    let arguments = ["fit", "--base", "models/pointsman-mini", "--task", task, "--data", file, "--out", out];
-    pointsman(&[&arguments[..], &["--cache", cache], more].concat())
+    let arguments = ["fit", "--task", task, "--data", file, "--out", out, "--cache", cache];
+    let base = if more.contains(&"--base") { &[][..] } else { &["--base", "models/pointsman-mini"] };
+    pointsman(&[&arguments[..], base, more].concat())
 }
 
 /// Sums need the strong model, greetings do not.
@@ -213,14 +215,15 @@ fn fit_writes_a_bundle_that_serves_and_routes() {
 
     let report: Value =
         serde_json::from_slice(&fitted.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(&fitted.stderr)));
-    assert_eq!((&report["n_train"], &report["cross_validation"]["n"]), (&60.into(), &60.into()));
+    assert_eq!((&report["n_train"], &report["cross_validation"]["full"]["n"]), (&60.into(), &60.into()));
+    assert_eq!(report["base_saw_data"], false, "{report}");
     let rows = folder.path().join("rows.jsonl");
     let evaluated = pointsman(&[
         "eval",
         "--bundle",
         out.to_str().expect("a plain name"),
         "--head",
-        "strong-wins",
+        "strong_wins",
         "--json",
         "--data",
         rows.to_str().expect("a plain name"),
@@ -244,6 +247,94 @@ fn fit_writes_the_same_bytes_again() {
     for file in ["bundle.yaml", "heads.safetensors", "golden.json", "README.md"] {
         assert_eq!(fs::read(one.join(file)).expect("a file"), fs::read(two.join(file)).expect("a file"), "{file}");
     }
+}
+
+/// Fits twice: the second time over what the first one wrote.
+#[test]
+fn fit_keeps_the_other_heads_of_its_base_and_warns_when_the_base_saw_the_rows() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
+    let again = ["--base", first.to_str().expect("a plain name"), "--inputs", "lexical", "--folds", "0"];
+
+    let fitted = fit(&outcomes(), "strong_weak", &first, &["--inputs", "lexical", "--folds", "0"]);
+    let refitted = fit(&outcomes(), "strong_weak", &second, &again);
+
+    assert!(fitted.status.success() && !text(&fitted.stderr).contains("warning"), "{fitted:?}");
+    assert!(text(&refitted.stderr).contains("the base was trained on this very file"), "{refitted:?}");
+    let report: Value = serde_json::from_slice(&refitted.stdout).expect("a report");
+    assert_eq!(report["base_saw_data"], true, "{report}");
+    // The golden scores of the base's own head still hold, and the first fit's head is replaced.
+    let verified = pointsman(&["bundle", "verify", second.to_str().expect("a plain name")]);
+    assert!(verified.status.success(), "{verified:?}");
+    let manifest = fs::read_to_string(second.join("bundle.yaml")).expect("a manifest");
+    let manifest: Value = serde_json::from_str(&manifest).expect("JSON");
+    let offered = manifest["heads"].as_array().expect("heads").iter().filter(|head| head["hidden"] != true);
+    let offered: Vec<&str> = offered.filter_map(|head| head["name"].as_str()).collect();
+    assert_eq!(offered, ["tier", "strong_wins"]);
+}
+
+/// Reads nothing of what is printed.
+#[test]
+fn fit_does_not_mind_that_nobody_reads_its_report() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let rows = folder.path().join("rows.jsonl");
+    fs::write(&rows, LABELLED).expect("a writable folder");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+
+    let status = Command::new(env!("CARGO_BIN_EXE_pointsman"))
+        .args([
+            "fit",
+            "--base",
+            "models/pointsman-mini",
+            "--task",
+            "tier",
+            "--inputs",
+            "lexical",
+            "--folds",
+            "0",
+            "--data",
+        ])
+        .arg(&rows)
+        .arg("--out")
+        .arg(folder.path().join("out"))
+        .env("ORT_DYLIB_PATH", "/nowhere/libonnxruntime.so")
+        .stdout(writer)
+        .status()
+        .expect("a process");
+
+    // Nor that there is no ONNX Runtime: a lexical head needs none.
+    assert!(status.success(), "{status:?}");
+}
+
+/// Each model answers its own kind of prompt.
+fn scores() -> String {
+    let row = |i: u8| {
+        let (prompt, small) =
+            if i.is_multiple_of(2) { (format!("Add {i} and {i}"), 0) } else { (format!("Say hello, take {i}"), 1) };
+        let large = 1 - small;
+        format!(
+            "{{\"prompt\": \"{prompt}\", \"scores\": {{\"small\": {small}, \"large\": {large}}}, \"cost_usd\": {{\"small\": 1e-4, \"large\": 1e-3}}}}\n"
+        )
+    };
+    (0..60).map(row).collect()
+}
+
+#[test]
+fn eval_asks_the_heads_of_all_models_together() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let out = folder.path().join("fitted");
+    let fitted = fit(&scores(), "success", &out, &["--inputs", "lexical", "--folds", "0"]);
+    assert!(fitted.status.success(), "{fitted:?}");
+    let [bundle, rows] =
+        [out.clone(), folder.path().join("rows.jsonl")].map(|path| path.to_str().expect("a name").to_owned());
+
+    let evaluated = pointsman(&["eval", "--bundle", &bundle, "--head", "success", "--json", "--data", &rows]);
+
+    let report: Value = serde_json::from_slice(&evaluated.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", text(&evaluated.stderr)));
+    assert_eq!((&report["success"]["quality"], &report["success"]["models"][0]), (&1.0.into(), &"large".into()));
+    assert_eq!(report["success"]["shares"], serde_json::json!([0.5, 0.5]), "{report}");
 }
 
 #[test]

@@ -106,6 +106,29 @@ async fn a_client_with_a_list_of_policies_gets_nothing_else() {
 }
 
 #[tokio::test]
+async fn the_list_of_models_is_for_those_who_have_a_key_and_of_what_they_may_use() {
+    for (team, expected) in [("", &["auto", "frontier", "small"][..]), (", policies: [auto]", &["auto"])] {
+        let (small, frontier) = (Origin::start().await, Origin::start().await);
+        let gateway = Gateway::start(&Config { sections: clients(team), ..Config::new(&small, &frontier) }).await;
+        let ask = async |path: &str, key: &str| {
+            let mut connection = Connection::open(gateway.listen, Framing::Length).await;
+            let request = connection.request(Method::GET, path).header("api-key", key);
+            let request = request.body(Framing::Length.body(Bytes::new())).expect("a valid request");
+            Reply::read(connection.send(request).await.expect("an answer")).await
+        };
+
+        let list = ask("/v1/models", "pk-1").await.json();
+        let one = ask("/v1/models/small", "pk-1").await;
+        let stranger = ask("/v1/models", "pk-3").await;
+
+        let ids: Vec<_> = list["data"].as_array().expect("a list").iter().map(|model| &model["id"]).collect();
+        assert_eq!(ids, expected, "{team}");
+        assert_eq!(one.status == StatusCode::OK, expected.contains(&"small"), "{team}: {:?}", one.body);
+        assert_eq!((stranger.status, stranger.error_code()), (StatusCode::UNAUTHORIZED, "invalid_api_key".into()));
+    }
+}
+
+#[tokio::test]
 async fn one_request_too_many_gets_a_429_that_says_when_to_come_back() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let mut config = Config::new(&small, &frontier);

@@ -45,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) deadline: &'static str,
     pub(crate) max_body_bytes: usize,
     pub(crate) first_byte: &'static str,
+    /// More of the timeouts, each with a comma before it.
+    pub(crate) timeouts: &'static str,
     /// Of the provider of `small`.
     pub(crate) credential: &'static str,
     pub(crate) mode: &'static str,
@@ -65,6 +67,10 @@ pub(crate) struct Config {
     pub(crate) retry: &'static str,
     /// Of the model `small`.
     pub(crate) adapt: &'static str,
+    /// One more key of the strategy.
+    pub(crate) strategy: &'static str,
+    /// More keys of the classifier, each with a comma before it.
+    pub(crate) classifier: String,
 }
 
 struct Ready {
@@ -205,6 +211,7 @@ impl Config {
             deadline: "5s",
             max_body_bytes: 32 << 20,
             first_byte: "30s",
+            timeouts: "",
             credential: "none",
             mode: "route",
             listen: "{address: 127.0.0.1:0}".to_owned(),
@@ -216,6 +223,8 @@ impl Config {
             fallback: "[]",
             retry: "{}",
             adapt: "{}",
+            strategy: "",
+            classifier: String::new(),
         }
     }
 
@@ -233,12 +242,13 @@ impl Config {
             deadline,
             max_body_bytes,
             first_byte,
+            timeouts,
             credential,
             mode,
             adapt,
             ..
         } = self;
-        let Self { listen, limits, frontier_extra, sections, .. } = self;
+        let Self { listen, limits, frontier_extra, sections, strategy, classifier, .. } = self;
         let (fallback, retry) = (self.fallback, self.retry);
         let default_provider =
             self.default_provider.map(|name| format!("default_provider: {name}")).unwrap_or_default();
@@ -259,7 +269,7 @@ providers:
   one:
     base_url: {scheme}://{small}/v1
 {one}    credential: {credential}
-    timeouts: {{first_byte: {first_byte}}}
+    timeouts: {{first_byte: {first_byte}{timeouts}}}
   two:
     base_url: http://{frontier}/prefix/v1
     {frontier_extra}
@@ -268,7 +278,7 @@ models:
   small: {{provider: one, name: {small_name}, price: {{input: 0.1, output: 0.2}}, context: 10000000, supports: [tools], adapt: {adapt}}}
   frontier: {{provider: two, name: frontier-1, price: {{input: 2.0, output: 8.0}}, context: 100000000}}
 classifiers:
-  default: {{bundle: {bundle}, deadline: {deadline}}}
+  default: {{bundle: {bundle}, deadline: {deadline}{classifier}}}
 policies:
   - name: auto
     match: {{model: [auto]}}
@@ -280,6 +290,7 @@ policies:
       classifier: default
       tiers: {{simple: small, medium: frontier, complex: frontier}}
       otherwise: frontier
+      {strategy}
 "
         )
     }

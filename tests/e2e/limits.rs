@@ -145,6 +145,29 @@ async fn one_connection_too_many_is_closed_and_the_others_stay() {
 }
 
 #[tokio::test]
+async fn connections_and_bytes_of_bodies_are_shown_while_they_are_open() {
+    let (release, held) = oneshot::channel();
+    let small = Origin::answering([Answer::Held(held)]).await;
+    let gateway = gateway(&small, "").await;
+    let mut idle = Connection::open(gateway.listen, Framing::Length).await;
+    let request = idle.request(Method::GET, "/v1/models").body(Framing::Length.body(Bytes::new()));
+    Reply::read(idle.send(request.expect("a valid request")).await.expect("an answer")).await;
+    let body = question("auto", "slow");
+    let bytes = body.len();
+    let slow = tokio::spawn(chat(gateway.listen, body));
+    small.next().await;
+
+    until_metric(&gateway, "pointsman_downstream_connections 2").await;
+    until_metric(&gateway, &format!("pointsman_request_body_bytes_in_flight {bytes}")).await;
+    release.send(()).expect("the origin waits");
+    assert_eq!(soon("the slow answer", slow).await.expect("no panic").status, StatusCode::OK);
+    drop(idle);
+
+    until_metric(&gateway, "pointsman_downstream_connections 0").await;
+    until_metric(&gateway, "pointsman_request_body_bytes_in_flight 0").await;
+}
+
+#[tokio::test]
 async fn a_client_that_does_not_read_is_left_and_so_is_its_upstream() {
     let (sender, chunks) = tokio::sync::mpsc::channel(1);
     let small = Origin::answering([Answer::Events(chunks)]).await;

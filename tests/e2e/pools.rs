@@ -70,6 +70,21 @@ async fn peers_take_turns() {
 }
 
 #[tokio::test]
+async fn requests_that_follow_each_other_share_a_connection() {
+    for http in ["h1", "h2"] {
+        let pool = Pool::start(&[&format!("http: {http}")]).await;
+
+        for _ in 0..8 {
+            assert_eq!(pool.ask("hello").await.status, StatusCode::OK);
+        }
+
+        assert_eq!(pool.arrived(), [4, 4]);
+        // An answer may reach the client before its connection is back in the pool.
+        assert!(pool.peers.iter().all(|peer| peer.connections() <= 2), "{http}: a connection for each request");
+    }
+}
+
+#[tokio::test]
 async fn a_busy_peer_is_spared() {
     let (release, held) = oneshot::channel();
     let peers = [Origin::answering([Answer::Held(held)]).await, Origin::start().await];

@@ -1,11 +1,13 @@
 //! The main job: an easy prompt goes to the small model, a hard one to the frontier, and the answer says why.
 
 use http::{Method, StatusCode};
+use rustix::process::Signal;
 use serde_json::json;
 
-use crate::client::{CHAT, Connection, Framing, Reply, chat, question};
+use crate::client::{CHAT, Connection, Framing, Reply, chat, get, question};
 use crate::gateway::{Config, Gateway};
 use crate::origin::Origin;
+use crate::reload::until_metric;
 
 const EASY: &str = "What is the capital of France?";
 const HARD: &str = "Prove that there are infinitely many primes congruent to 3 modulo 4, then generalise the argument as far as \
@@ -90,6 +92,29 @@ async fn the_provider_s_key_goes_upstream_and_the_client_s_does_not() {
     let request = small.next().await;
     assert_eq!(reply.status, StatusCode::OK);
     assert_eq!(request.header("authorization"), Some("Bearer sk-of-the-provider"));
+    assert!(!gateway.log().contains("sk-of-the"), "keys are not logged");
+}
+
+#[tokio::test]
+async fn a_provider_s_key_in_a_file_is_read_again_with_a_reload_and_shown_nowhere() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("key");
+    std::fs::write(&file, "sk-of-the-provider-1\n").expect("a writable folder");
+    let credential: &'static str = format!("{{file: {}}}", file.display()).leak();
+    let gateway = Gateway::start(&Config { credential, ..Config::new(&small, &frontier) }).await;
+
+    with_key(&gateway, "sk-of-the-client").await;
+    std::fs::write(&file, "sk-of-the-provider-2\n").expect("a writable folder");
+    gateway.signal(Signal::HUP);
+    until_metric(&gateway, "pointsman_generation 2").await;
+    with_key(&gateway, "sk-of-the-client").await;
+
+    let keys = [small.next().await, small.next().await].map(|request| request.headers["authorization"].clone());
+    assert_eq!(keys, ["Bearer sk-of-the-provider-1", "Bearer sk-of-the-provider-2"]);
+    for path in ["/config", "/metrics", "/readyz", "/generation"] {
+        assert!(!String::from_utf8_lossy(&get(gateway.admin, path).await.body).contains("sk-of-the"), "{path}");
+    }
     assert!(!gateway.log().contains("sk-of-the"), "keys are not logged");
 }
 

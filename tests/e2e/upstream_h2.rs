@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::client::{CHAT, Connection, Framing, chat, question};
 use crate::gateway::{Config, Gateway};
 use crate::origin::{Answer, Origin, Stalled};
+use crate::reload::until_metric;
 use crate::soon;
 
 fn h2(small: &Origin, frontier: &Origin) -> Config {
@@ -73,6 +74,45 @@ async fn a_client_that_leaves_a_stream_ends_it_upstream() {
         drop((body, connection));
 
         soon("the origin to be left", sender.closed()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_pauses_for_too_long_ends_with_an_error_event_and_is_cancelled_upstream() {
+    for framing in Framing::ALL {
+        let (sender, chunks) = mpsc::channel(1);
+        let small = Origin::answering([Answer::Events(chunks)]).await;
+        let frontier = Origin::start().await;
+        let config = Config { first_byte: "10m", timeouts: ", idle: 300ms", ..h2(&small, &frontier) };
+        let gateway = Gateway::start(&config).await;
+        let mut connection = Connection::open(gateway.listen, framing).await;
+        let body = connection.start(framing, CHAT, question("auto", "count")).await.into_body();
+        sender.send(Bytes::from_static(b"data: 1\n\n")).await.expect("the origin listens");
+
+        let got = soon("the end", body.collect()).await.expect("a whole stream").to_bytes();
+
+        let got = std::str::from_utf8(&got).expect("text");
+        let error = got.strip_prefix("data: 1\n\n").unwrap_or_else(|| panic!("{framing:?}: {got}"));
+        assert!(error.contains("\"code\":\"upstream_timeout\""), "{framing:?}: {error}");
+        soon("the origin to be left", sender.closed()).await;
+        until_metric(&gateway, "pointsman_broken_streams_total{cause=\"cut\",model=\"small\"} 1").await;
+    }
+}
+
+#[tokio::test]
+async fn the_wait_for_the_first_byte_ends_in_time_although_pauses_may_be_longer() {
+    // For an HTTP/2 client of an HTTP/2 upstream the longer of the two counts, see `body_adapter`.
+    for framing in [Framing::Length, Framing::Chunked] {
+        let (_release, held) = oneshot::channel();
+        let small = Origin::answering([Answer::Held(held)]).await;
+        let frontier = Origin::start().await;
+        let gateway =
+            Gateway::start(&Config { first_byte: "100ms", timeouts: ", idle: 10m", ..h2(&small, &frontier) }).await;
+        let mut connection = Connection::open(gateway.listen, framing).await;
+
+        let reply = connection.post(framing, CHAT, question("auto", "think")).await;
+
+        assert_eq!((reply.status, reply.error_code()), (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout".into()));
     }
 }
 

@@ -1,10 +1,12 @@
 //! An upstream behind TLS is who it says, by the authorities and under the name that the operator gave.
 
 use http::{StatusCode, Version};
+use tokio::net::TcpListener;
 
 use crate::client::{chat, question};
 use crate::gateway::{Config, Gateway};
 use crate::origin::Origin;
+use crate::reload::until_metric;
 
 const CA: &str = concat!("ca: ", env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls/ca.pem");
 
@@ -37,6 +39,29 @@ async fn an_upstream_that_cannot_prove_who_it_is_gets_no_request() {
     for terms in ["sni: llm.test".to_owned(), CA.to_owned(), format!("{CA}, sni: other.test")] {
         assert_eq!(ask(&terms, "h1").await, refused, "{terms}");
     }
+}
+
+#[tokio::test]
+async fn a_handshake_that_fails_or_never_ends_leaves_the_request_to_the_next_model() {
+    let (stranger, silent) = (Origin::with_tls().await, TcpListener::bind("127.0.0.1:0").await.expect("a free port"));
+    let silent_address = silent.local_addr().expect("a bound listener has an address");
+    for (small, timeouts, cause) in
+        [(stranger.address(), "", "connect"), (silent_address, ", connect: 100ms", "timeout")]
+    {
+        let frontier = Origin::start().await;
+        let config =
+            Config { small, scheme: "https", timeouts, fallback: "[frontier]", ..Config::new(&frontier, &frontier) };
+        let gateway = Gateway::start(&config).await;
+
+        let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+        assert_eq!((reply.status, &reply.json()["model"]), (StatusCode::OK, &"frontier-1".into()), "{cause}");
+        let series = format!("{{cause=\"{cause}\",from=\"small\",to=\"frontier\"}} 1");
+        until_metric(&gateway, &format!("pointsman_fallbacks_total{series}")).await;
+        until_metric(&gateway, "pointsman_upstream_attempts_total{outcome=\"connect_failed\",provider=\"one\"} 1")
+            .await;
+    }
+    assert!(stranger.take().is_none());
 }
 
 #[tokio::test]

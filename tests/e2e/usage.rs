@@ -47,10 +47,12 @@ async fn a_stream_is_counted_timed_and_passed_as_it_came() {
         let mut connection = Connection::open(gateway.listen, framing).await;
         let mut body = connection.start(framing, CHAT, question("auto", "hello")).await.into_body();
         let (first_half, second_half) = USAGE.split_at(70);
-        for chunk in [CONTENT, first_half, second_half, DONE] {
-            sender.send(chunk.into()).await.expect("the origin listens");
-            let frame = soon(chunk, body.frame()).await.expect("a frame").expect("no error");
-            assert_eq!(frame.into_data().expect("data"), chunk, "{framing:?}");
+        for (chunks, event) in [(&[CONTENT][..], CONTENT), (&[first_half, second_half], USAGE), (&[DONE], DONE)] {
+            for chunk in chunks {
+                sender.send((*chunk).into()).await.expect("the origin listens");
+            }
+            let frame = soon(event, body.frame()).await.expect("a frame").expect("no error");
+            assert_eq!(frame.into_data().expect("data"), event, "{framing:?}");
         }
         drop(sender);
         soon("the end", body.collect()).await.expect("a whole stream");
@@ -111,21 +113,19 @@ async fn the_access_line_says_tokens_cost_and_first_byte() {
 }
 
 #[tokio::test]
-async fn a_stream_that_the_upstream_cuts_ends_with_an_error_event_and_is_not_whole() {
+async fn a_stream_that_the_upstream_cuts_ends_with_an_error_event_and_nothing_of_half_an_event() {
     let half = format!("{CONTENT}data: {{\"choices\":[{{\"del");
-    for (framing, (sent, bridge)) in
-        Framing::ALL.into_iter().flat_map(|framing| [(framing, (CONTENT, "")), (framing, (&*half, "\n\n"))])
-    {
+    for (framing, sent) in Framing::ALL.into_iter().flat_map(|framing| [(framing, CONTENT), (framing, &*half)]) {
         let gateway = gateway(Answer::CutEvents(Bytes::copy_from_slice(sent.as_bytes()))).await;
         let mut connection = Connection::open(gateway.listen, framing).await;
 
         let (got, whole) = read_all(&mut connection, framing, CHAT).await;
 
-        let event = got.strip_prefix(sent).unwrap_or_else(|| panic!("{framing:?}: {got}"));
-        let event = event.strip_prefix(bridge).and_then(|rest| rest.strip_prefix("data: ")).expect(event);
+        let event = got.strip_prefix(CONTENT).and_then(|rest| rest.strip_prefix("data: "));
+        let event = event.unwrap_or_else(|| panic!("{framing:?}: {got}"));
         let error: Value = serde_json::from_str(event).expect("one event");
         assert_eq!(error["error"]["code"], "upstream_error", "{framing:?}");
-        assert!(!whole, "{framing:?}: a broken stream looked whole");
+        assert!(whole, "{framing:?}: a client may throw away what it has not read of a broken body");
         until_metric(&gateway, "pointsman_broken_streams_total{cause=\"cut\",model=\"small\"} 1").await;
         until_metric(&gateway, "pointsman_rejections_total{code=\"upstream_error\"} 1").await;
         until_metric(&gateway, "pointsman_usage_estimated_total{model=\"small\"} 1").await;
@@ -138,9 +138,9 @@ async fn a_stream_that_had_ended_before_it_was_cut_gets_no_error() {
     let gateway = gateway(Answer::CutEvents(events.clone().into())).await;
     let mut connection = Connection::open(gateway.listen, Framing::Length).await;
 
-    let (got, _) = read_all(&mut connection, Framing::Length, CHAT).await;
+    let (got, whole) = read_all(&mut connection, Framing::Length, CHAT).await;
 
-    assert_eq!(got, events);
+    assert_eq!((got, whole), (events, true));
     until_metric(&gateway, "pointsman_broken_streams_total{cause=\"cut\",model=\"small\"} 0").await;
 }
 
@@ -158,7 +158,7 @@ async fn an_anthropic_stream_that_is_cut_says_so_as_anthropic_does() {
     let data = event.strip_prefix("event: error\ndata: ").expect("an error event");
     let error: Value = serde_json::from_str(data).expect("JSON");
     assert_eq!((&error["type"], &error["error"]["type"]), (&json!("error"), &json!("api_error")));
-    assert!(!whole);
+    assert!(whole);
 }
 
 #[tokio::test]

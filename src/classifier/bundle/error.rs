@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::classifier::encoder::InferenceError;
-use crate::classifier::manifest::{Block, FILE, FORMAT, FormError};
+use crate::classifier::manifest::{Block, FILE, FORMAT, FormError, MixError};
 use crate::classifier::reference::ReferenceError;
 use crate::config::Name;
 
@@ -17,6 +17,14 @@ pub enum BundleError {
     /// A file cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
         /// The file.
         path: PathBuf,
         /// What the system said.
@@ -207,6 +215,14 @@ pub enum BundleError {
         /// The manifest's value.
         value: f32,
     },
+    /// A head cannot be the mixture, the vote or the hidden member that it says it is.
+    #[error("{FILE}: head `{head}` {problem}")]
+    Mix {
+        /// The head.
+        head: Name,
+        /// What is wrong with it.
+        problem: MixError,
+    },
     /// A head cannot be the lexical form that it says it is.
     #[error("{FILE}: head `{head}` {problem}")]
     Form {
@@ -215,6 +231,9 @@ pub enum BundleError {
         /// What is wrong with it.
         problem: FormError,
     },
+    /// Every head needs the encoder, which cannot run.
+    #[error("{FILE}: no head can do without the encoder")]
+    NoLexical,
     /// The reference file does not describe distributions.
     #[error("{file}: {problem}")]
     Reference {

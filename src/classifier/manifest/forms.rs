@@ -74,7 +74,11 @@ impl Manifest {
     #[must_use]
     pub fn reads_embedding(&self, head: &HeadSpec) -> bool {
         // The head of a sequence classification reads the logits, which are the encoder's.
-        head.inputs.is_empty() || head.inputs.contains(&Block::Embedding)
+        let reads = |head: &HeadSpec| head.inputs.is_empty() || head.inputs.contains(&Block::Embedding);
+        match &head.mix[..] {
+            [] => reads(head),
+            mix => mix.iter().filter_map(|share| self.head(share.head.as_str())).any(reads),
+        }
     }
 
     /// Returns the lexical form of the head called `name`.

@@ -20,8 +20,11 @@ fn labelled(report: &LabelReport) -> String {
     let bundle = &report.bundle;
     let _ = writeln!(text, "bundle  {} {} (sha256 {})", bundle.name, bundle.version, bundle.sha256);
     let _ = writeln!(text, "data    {} (sha256 {})", report.data.file, report.data.sha256);
-    let (n, contaminated, blank) = (report.n, report.contaminated, report.blank);
-    let _ = writeln!(text, "rows    {n} judged; left out: {contaminated} contaminated, {blank} blank");
+    let (n, contaminated, blank, unknown) = (report.n, report.contaminated, report.blank, report.unknown_label);
+    let _ = writeln!(
+        text,
+        "rows    {n} judged; left out: {contaminated} contaminated, {blank} blank, {unknown} of labels that the head has not"
+    );
     let _ = write!(text, "\nhead {} beside baselines\n{}", report.head, comparison(report));
     let _ = writeln!(
         text,

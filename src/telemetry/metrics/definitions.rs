@@ -158,6 +158,20 @@ pub(super) const UPSTREAM_IN_FLIGHT: Definition<1> = Definition {
     buckets: &[],
 };
 
+pub(super) const CONNECTIONS: Definition<0> = Definition {
+    name: "pointsman_downstream_connections",
+    help: "Connections of clients that are open.",
+    labels: [],
+    buckets: &[],
+};
+
+pub(super) const BODY_BYTES: Definition<0> = Definition {
+    name: "pointsman_request_body_bytes_in_flight",
+    help: "Memory that request bodies take, of what `limits.max_bytes_in_flight` allows.",
+    labels: [],
+    buckets: &[],
+};
+
 pub(super) const QUEUE_DEPTH: Definition<1> = Definition {
     name: "pointsman_classifier_queue_depth",
     help: "Prompts that wait for the classifier's worker.",
@@ -202,8 +216,57 @@ pub(super) const RETRIES_REFUSED: Definition<0> = Definition {
 
 pub(super) const DEGRADED: Definition<2> = Definition {
     name: "pointsman_classifier_degraded_total",
-    help: "Prompts for which a classifier gave no scores, by reason; the policy's `otherwise` served them.",
+    help: "Prompts that a classifier's encoder should have judged and did not, by reason; lexical heads or `otherwise` decided.",
     labels: ["classifier", "reason"],
+    buckets: &[],
+};
+
+pub(super) const ANSWERS: Definition<2> = Definition {
+    name: "pointsman_classifier_answers_total",
+    help: "Prompts for which a classifier gave scores, by the rung of the degrade ladder that they came from.",
+    labels: ["classifier", "source"],
+    buckets: &[],
+};
+
+pub(super) const SHADOW_PROMPTS: Definition<2> = Definition {
+    name: "pointsman_classifier_shadow_prompts_total",
+    help: "Sampled prompts of a classifier's shadow: scored, dropped because somebody was busy, or failed.",
+    labels: ["classifier", "outcome"],
+    buckets: &[],
+};
+
+pub(super) const SHADOW_LABELS: Definition<4> = Definition {
+    name: "pointsman_classifier_shadow_labels_total",
+    help: "Prompts that a classifier and its shadow judged, by the best label of each.",
+    labels: ["classifier", "head", "live", "shadow"],
+    buckets: &[],
+};
+
+pub(super) const SHADOW_AGREEMENT: Definition<2> = Definition {
+    name: "pointsman_classifier_shadow_agreement_ratio",
+    help: "Share of the compared prompts on which a classifier and its shadow agree, since the shadow started.",
+    labels: ["classifier", "head"],
+    buckets: &[],
+};
+
+pub(super) const SHADOW_COST: Definition<2> = Definition {
+    name: "pointsman_classifier_shadow_cost_usd_total",
+    help: "Estimated cost of the compared prompts with the models that the classifier (live) and its shadow choose.",
+    labels: ["classifier", "choice"],
+    buckets: &[],
+};
+
+pub(super) const DRIFT_PSI: Definition<2> = Definition {
+    name: "pointsman_drift_psi",
+    help: "Population stability index of live traffic against the reference of a classifier's bundle, by signal.",
+    labels: ["classifier", "signal"],
+    buckets: &[],
+};
+
+pub(super) const DRIFT_PROMPTS: Definition<1> = Definition {
+    name: "pointsman_drift_window_prompts",
+    help: "Prompts in the window that drift is measured over.",
+    labels: ["classifier"],
     buckets: &[],
 };
 
@@ -240,6 +303,27 @@ pub(super) const SCORES: Definition<3> = Definition {
     help: "Calibrated probability that a classifier's head gave a label.",
     labels: ["classifier", "head", "label"],
     buckets: SCORE,
+};
+
+pub(super) const LOG_LINES: Definition<0> = Definition {
+    name: "pointsman_decision_log_lines_total",
+    help: "Lines that the decision log has written.",
+    labels: [],
+    buckets: &[],
+};
+
+pub(super) const LOG_DROPPED: Definition<1> = Definition {
+    name: "pointsman_decision_log_dropped_total",
+    help: "Lines that the decision log lost, by cause.",
+    labels: ["cause"],
+    buckets: &[],
+};
+
+pub(super) const FEEDBACK: Definition<1> = Definition {
+    name: "pointsman_feedback_total",
+    help: "Feedback of clients on answers, by kind; one message may be of several kinds.",
+    labels: ["kind"],
+    buckets: &[],
 };
 
 pub(super) const RELOADS: Definition<1> = Definition {

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use prometheus::core::{Collector, Desc, Metric};
 use prometheus::proto::{MetricFamily, MetricType};
-use prometheus::{Counter, Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
+use prometheus::{Counter, Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
+use rustc_hash::FxHashMap;
 
 use crate::config::Name;
 
@@ -48,7 +49,8 @@ pub(super) trait Kind: Metric + 'static {
     fn child<const N: usize>(definition: &Definition<N>, labels: HashMap<String, String>) -> Self;
 }
 
-type Children<M, const N: usize> = HashMap<[Label; N], M>;
+/// No client chooses a label's value, so the hash need not be hard to guess.
+type Children<M, const N: usize> = FxHashMap<[Label; N], M>;
 
 /// A metric with its children. Cheap to clone; clones share the children.
 pub(super) struct Family<M, const N: usize> {
@@ -131,6 +133,15 @@ impl Kind for IntCounter {
 
 impl Kind for Counter {
     const TYPE: MetricType = MetricType::COUNTER;
+
+    fn child<const N: usize>(definition: &Definition<N>, labels: HashMap<String, String>) -> Self {
+        let options = Opts::new(definition.name, definition.help).const_labels(labels);
+        Self::with_opts(options).expect("the family was registered with the same names")
+    }
+}
+
+impl Kind for Gauge {
+    const TYPE: MetricType = MetricType::GAUGE;
 
     fn child<const N: usize>(definition: &Definition<N>, labels: HashMap<String, String>) -> Self {
         let options = Opts::new(definition.name, definition.help).const_labels(labels);

@@ -97,6 +97,26 @@ pub enum CacheOutcome {
     Joined,
 }
 
+/// Why the decision log lost a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DroppedLine {
+    /// As many lines as `decision_log.queue` were waiting.
+    QueueFull,
+    /// The file could not be written.
+    WriteFailed,
+}
+
+/// What a client said of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeedbackKind {
+    /// How good it was.
+    Rating,
+    /// Whether it was right.
+    Correct,
+    /// Words.
+    Comment,
+}
+
 /// How a reload ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -109,6 +129,35 @@ pub enum ReloadOutcome {
     Rejected,
     /// The snapshot before serves again.
     RolledBack,
+}
+
+impl DroppedLine {
+    /// Every cause.
+    pub const ALL: [Self; 2] = [Self::QueueFull, Self::WriteFailed];
+
+    /// Returns the label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::WriteFailed => "write_failed",
+        }
+    }
+}
+
+impl FeedbackKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Rating, Self::Correct, Self::Comment];
+
+    /// Returns the label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rating => "rating",
+            Self::Correct => "correct",
+            Self::Comment => "comment",
+        }
+    }
 }
 
 impl Stage {

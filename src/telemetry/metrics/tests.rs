@@ -25,6 +25,9 @@ fn touched() -> Metrics {
     metrics.attempt_ended(&name("openai"), AttemptOutcome::Success);
     metrics.fell_back(&model, &name("frontier"), "status_429");
     metrics.retry_refused();
+    metrics.log_written(1);
+    metrics.log_dropped(DroppedLine::QueueFull, 1);
+    metrics.feedback_given(FeedbackKind::Rating);
     metrics.degraded(&classifier, "deadline");
     metrics.scored(&classifier, &"tier".into(), &"simple".into(), 0.8);
     metrics.set_models(&[ModelInfo {
@@ -77,14 +80,19 @@ fn the_names_types_and_labels_are_those_that_dashboards_rely_on() {
             "pointsman_config_last_reload_successful gauge",
             "pointsman_config_reloads_total counter outcome",
             "pointsman_cost_usd_total counter model",
+            "pointsman_decision_log_dropped_total counter cause",
+            "pointsman_decision_log_lines_total counter",
             "pointsman_decisions_total counter model,policy,reason",
+            "pointsman_downstream_connections gauge",
             "pointsman_fallbacks_total counter cause,from,to",
+            "pointsman_feedback_total counter kind",
             "pointsman_first_byte_seconds histogram model",
             "pointsman_generation gauge",
             "pointsman_inter_chunk_seconds histogram model",
             "pointsman_model_info gauge classifier,sha256,version",
             "pointsman_overhead_seconds histogram stage",
             "pointsman_rejections_total counter code",
+            "pointsman_request_body_bytes_in_flight gauge",
             "pointsman_request_duration_seconds histogram model,policy,status_class",
             "pointsman_retries_refused_total counter",
             "pointsman_score histogram classifier,head,label",

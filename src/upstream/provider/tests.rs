@@ -116,6 +116,40 @@ async fn only_the_keys_of_an_ejected_peer_move() {
 }
 
 #[tokio::test]
+async fn no_peer_gets_more_than_a_quarter_over_its_share_of_the_requests_for_one_key() {
+    let provider = provider(4, &json!({"balance": "prefix_hash"}));
+    let favourite = pick(&provider, Some(7), &[]).await.peer();
+    let mut held = Vec::new();
+
+    for count in 1..=80_usize {
+        held.push(pick(&provider, Some(7), &[]).await);
+
+        let most = provider.peers().map(|peer| peer.in_flight()).max().expect("peers");
+        assert!(most <= (5 * count).div_ceil(16), "{most} of {count} at one peer");
+    }
+
+    assert_eq!(held[0].peer(), favourite);
+    assert!(provider.peers().all(|peer| peer.in_flight() > 0), "the others share what is too much for it");
+    drop(held);
+    assert_eq!(pick(&provider, Some(7), &[]).await.peer(), favourite, "it is back when it has room");
+}
+
+#[tokio::test]
+async fn an_ejected_peer_does_not_count_for_the_share_of_the_others() {
+    let provider = provider(3, &json!({"balance": "prefix_hash"}));
+    eject(&provider, 2).await;
+    let mut held = Vec::new();
+
+    for _ in 0..8 {
+        held.push(pick(&provider, Some(7), &[]).await);
+    }
+
+    let mut loads = [1, 3].map(|port| peer(&provider, port).in_flight());
+    loads.sort_unstable();
+    assert_eq!(loads, [3, 5]);
+}
+
+#[tokio::test]
 async fn a_peer_that_was_tried_comes_last() {
     let provider = provider(2, &json!({}));
     let first = pick(&provider, None, &[]).await;

@@ -9,6 +9,7 @@ const { PROXY, GUARDED_PROXY, NO_PROXY_HERE, UPSTREAM } = process.env;
 const EASY = [{ role: "user", content: "What is the capital of France?" }];
 const SCHEMA = { type: "object", properties: { city: { type: "string" } }, required: ["city"], additionalProperties: false };
 const WEATHER = { type: "function", function: { name: "weather", parameters: SCHEMA } };
+const ROUNDS = Number(process.env.ROUNDS ?? 20);
 const BY_MODEL = /^by (small|frontier)-1$/;
 
 const sdk = (options = {}) =>
@@ -163,6 +164,29 @@ test("a stream that the upstream cuts is an APIError", async () => {
 
   await assert.rejects(readAll(), (error) => error instanceof OpenAI.APIError && error.code === "upstream_error");
   await look("request");
+});
+
+test("what a client has not read yet when the upstream cuts a stream is not lost", async () => {
+  for (let round = 0; round < ROUNDS; round++) {
+    const stream = await ask({ stream: true, user: "broken" });
+    await ask(); // by now the proxy has seen the end and said what it had to say
+
+    const readAll = async () => {
+      for await (const _ of stream);
+    };
+    await assert.rejects(readAll(), (error) => error.code === "upstream_error", `round ${round}`);
+  }
+});
+
+test("a response that the upstream cuts ends with an error event", async () => {
+  const events = await collected(await sdk().responses.create({ model: "auto", input: "hi", stream: true, user: "broken" }));
+
+  assert.deepEqual(events.map((event) => event.type), ["response.created", "error"]);
+  assert.deepEqual([events[1].code, events[1].sequence_number], ["upstream_error", 1]);
+});
+
+test("an answer that the upstream cuts is an error", async () => {
+  await assert.rejects(ask({ user: "broken" }), (error) => !(error instanceof OpenAI.APIError) || error.status === undefined);
 });
 
 test("a proxy that is not there is an APIConnectionError", async () => {

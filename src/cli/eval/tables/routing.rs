@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{interval, share};
 use crate::cli::table::{Align, Table};
-use crate::evaluate::{ModelsFigures, RESAMPLES, RoutingFigures, RoutingReport};
+use crate::evaluate::{ModelsFigures, RESAMPLES, RoutingFigures, RoutingReport, SuccessFigures};
 
 /// Returns the report as lines of text.
 pub(super) fn render(report: &RoutingReport) -> String {
@@ -27,6 +27,9 @@ pub(super) fn render(report: &RoutingReport) -> String {
     let _ = write!(text, "\n\nthresholds\n{}", curve(report));
     if let Some(figures) = &report.models {
         let _ = write!(text, "\nmodels\n{}", models(figures));
+    }
+    if let Some(figures) = &report.success {
+        let _ = write!(text, "\nsuccess\n{}", success(figures));
     }
     let _ = writeln!(text, "\nintervals: 95 %, {RESAMPLES} bootstrap resamples, seed {}", report.seed);
     text
@@ -73,6 +76,31 @@ fn models(figures: &ModelsFigures) -> String {
     if let (Some(least), Some(part)) = (figures.cost_at_95, figures.cost_at_95_share) {
         let _ =
             writeln!(text, "  95 % of the best model's quality costs {least:.3e}, {:.1} % of its cost", 100.0 * part);
+    }
+    text
+}
+
+fn success(figures: &SuccessFigures) -> String {
+    let mut table = Table::new(["model", "prompts"], [Align::Left, Align::Right]);
+    for (model, part) in figures.models.iter().zip(&figures.shares) {
+        table.push([model.clone(), format!("{:.1} %", 100.0 * part)]);
+    }
+    let mut text = table.render();
+    let SuccessFigures { quality, auc, ece, brier, .. } = figures;
+    let _ = writeln!(
+        text,
+        "  the most probable model's answer is right on {}; per model, AUC {}, ECE {}, Brier {}",
+        share(*quality),
+        share(*auc),
+        share(*ece),
+        share(*brier)
+    );
+    if !figures.frontier.is_empty() {
+        let mut table = Table::new(["cost", "quality"], [Align::Right, Align::Right]);
+        for point in &figures.frontier {
+            table.push([format!("{:.3e}", point.cost), share(point.quality)]);
+        }
+        text.push_str(&table.render());
     }
     text
 }

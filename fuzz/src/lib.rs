@@ -1,0 +1,99 @@
+//! What the targets check, so that each of them is one line.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use pointsman::features::TokenCounter;
+use pointsman::prompt::{Dialect, Prompt, model_field};
+use pointsman::usage::{Framing, Reader, Shape, Usage, UsageEvent, UsageFilter};
+
+static COUNTER: LazyLock<TokenCounter> = LazyLock::new(TokenCounter::new);
+
+/// Checks that any bytes are read as a request of `dialect` or refused, as `model_field` refuses them.
+///
+/// # Panics
+///
+/// If they are not.
+pub fn request(dialect: Dialect, body: &[u8]) {
+    match (Prompt::parse(dialect, body), model_field(body)) {
+        (Ok(prompt), Ok(field)) => {
+            assert_eq!((prompt.model, prompt.model_span), (field.name, field.span));
+        }
+        (Err(one), Err(other)) => assert_eq!(one, other),
+        (prompt, field) => panic!("{prompt:?} but {field:?}"),
+    }
+}
+
+/// Checks that an answer gives the same usage, and reaches the client as the same bytes, wherever it is cut.
+///
+/// The first byte of `input` chooses the API and the framing, the second's low half says how many sizes of pieces
+/// follow, and the rest is the answer. The sizes are used in turn; without one above zero the answer comes whole.
+///
+/// # Panics
+///
+/// If a cut matters.
+pub fn answer(input: &[u8]) {
+    let [options, count, rest @ ..] = input else { return };
+    let shape = [Shape::OpenAi, Shape::Responses, Shape::Anthropic][usize::from(options % 3)];
+    let framing = if options & 0x80 == 0 { Framing::Events } else { Framing::Json };
+    let Some((sizes, answer)) = rest.split_at_checked(usize::from(count & 0x0f)) else { return };
+
+    for event in [UsageEvent::Keep, UsageEvent::Remove] {
+        let whole = Passed::new(shape, framing, event, [answer]);
+        let parts = Passed::new(shape, framing, event, pieces(answer, sizes));
+        assert_eq!(parts, whole);
+        if event == UsageEvent::Keep {
+            assert_eq!(whole.finished, answer);
+        }
+    }
+}
+
+/// What is known of an answer when it has passed.
+#[derive(Debug, PartialEq, Eq)]
+struct Passed {
+    usage: Option<Usage>,
+    has_ended: bool,
+    text_bytes: u64,
+    /// What the client got when the answer then ended.
+    finished: Vec<u8>,
+    /// What the client got when the upstream then broke off.
+    broken: Vec<u8>,
+}
+
+impl Passed {
+    fn new<'a>(shape: Shape, framing: Framing, event: UsageEvent, pieces: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let filter = || UsageFilter::new(Reader::new(shape, framing), event);
+        let (mut finishing, mut breaking) = (filter(), filter());
+        let (mut finished, mut broken) = (Vec::new(), Vec::new());
+        for piece in pieces {
+            finished.extend_from_slice(&finishing.push(Bytes::copy_from_slice(piece)));
+            broken.extend_from_slice(&breaking.push(Bytes::copy_from_slice(piece)));
+        }
+        finished.extend_from_slice(&finishing.finish());
+        broken.extend_from_slice(&breaking.break_off("upstream_error", "cut"));
+        let reader = finishing.reader();
+        Self {
+            usage: reader.usage(|| 7, &COUNTER),
+            has_ended: reader.has_ended(),
+            text_bytes: reader.text_bytes(),
+            finished,
+            broken,
+        }
+    }
+}
+
+fn pieces<'a>(mut answer: &'a [u8], sizes: &[u8]) -> Vec<&'a [u8]> {
+    if sizes.iter().all(|size| *size == 0) {
+        return vec![answer];
+    }
+    let mut pieces = Vec::new();
+    for size in sizes.iter().cycle() {
+        if answer.is_empty() {
+            break;
+        }
+        let (piece, rest) = answer.split_at(answer.len().min(usize::from(*size)));
+        pieces.push(piece);
+        answer = rest;
+    }
+    pieces
+}

@@ -1,0 +1,186 @@
+//! One prompt's way down the rungs: lexical heads that are sure enough, the encoder, lexical heads again, nothing.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::cache::{Found, Key};
+use super::flight::Waiting;
+use super::ladder::Rung;
+use super::lexical::Lexical;
+use super::queue::{Entry, Queue};
+use super::scorer::Input;
+use super::{Classifier, Engine};
+use crate::config::Name;
+use crate::features::Features;
+use crate::scores::{Degraded, Scores, Source};
+use crate::telemetry::CacheOutcome;
+
+/// What a caller wants to know.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// The text to judge.
+    pub text: &'a str,
+    /// What it looks like.
+    pub features: &'a Features,
+    /// When an answer is of no use any more.
+    pub deadline: Instant,
+    /// The heads that the caller reads, so that the others need not be sure; empty for all.
+    pub heads: &'a [Name],
+}
+
+/// Where a caller's scores are.
+pub(super) enum Place {
+    /// There.
+    Known(Arc<Scores>),
+    /// With a worker.
+    Waiting(Waiting),
+}
+
+impl Classifier {
+    /// Judges a text for a caller that may read any head.
+    ///
+    /// # Errors
+    /// As [`Self::judge`].
+    pub async fn classify(&self, text: &str, features: &Features, deadline: Instant) -> Result<Scores, Degraded> {
+        self.judge(Ask { text, features, deadline, heads: &[] }).await
+    }
+
+    /// Judges a text: the scores that are asked for, with their source, or why there are none; at the latest at the
+    /// deadline.
+    ///
+    /// Dropping the future takes the text out of the queue.
+    ///
+    /// # Errors
+    /// `NoText` for a blank text. Else only when no lexical head can stand in: `Poisoned` and `QueueFull` at once,
+    /// `Deadline` in time, `Inference` and `WorkerGone` as they happen.
+    pub async fn judge(&self, ask: Ask<'_>) -> Result<Scores, Degraded> {
+        if ask.text.trim_start().is_empty() {
+            return Err(Degraded::NoText);
+        }
+        let queue = match &self.0.engine {
+            Engine::Workers(queue) => queue,
+            Engine::Unneeded => return self.lexical_scores(&ask, Source::Lexical),
+            Engine::Down { reason, .. } => return self.step_down(&ask, *reason),
+        };
+        let input = self.input(&ask);
+        if let Some(scores) = self.sure_scores(&ask, &input) {
+            return Ok(scores);
+        }
+        match self.encode(queue, input, ask.deadline).await {
+            Ok(scores) => {
+                self.0.record.ladder.answered(self.name());
+                Ok(scores)
+            }
+            Err(reason) => self.step_down(&ask, reason),
+        }
+    }
+
+    /// Cuts what no classifier of this bundle reads out of the middle of a text, so that keeping it costs little.
+    #[must_use]
+    pub fn clip<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.0.budget.clip(text)
+    }
+
+    /// Compares a judgement of live traffic with the bundle's reference, if it brings one.
+    pub fn observe(&self, scores: &Scores, features: &Features) {
+        if let Some(drift) = &self.0.drift {
+            drift.observe(scores, features);
+        }
+    }
+
+    fn input(&self, ask: &Ask<'_>) -> Input {
+        Input::new(ask.text, ask.features, self.0.budget, &self.0.inputs)
+    }
+
+    /// Returns the lexical scores, if the cascade may stop at them.
+    fn sure_scores(&self, ask: &Ask<'_>, input: &Input) -> Option<Scores> {
+        let lexical = self.0.lexical.as_ref().filter(|lexical| lexical.may_be_enough(ask.heads))?;
+        // One that is not a number leaves the answer to the encoder.
+        let heads = lexical.score(input).ok()?;
+        lexical.are_enough(&heads, ask.heads).then(|| self.counted(Lexical::scores(input, heads, Source::Lexical)))
+    }
+
+    /// Answers by the lexical heads, or not at all.
+    fn step_down(&self, ask: &Ask<'_>, reason: Degraded) -> Result<Scores, Degraded> {
+        let answers = self.0.lexical.as_ref().is_some_and(|lexical| lexical.answers(ask.heads));
+        let rung = if answers { Rung::Lexical } else { Rung::Otherwise };
+        self.0.record.ladder.stepped_down(self.name(), reason, rung);
+        if !answers {
+            return Err(reason);
+        }
+        self.lexical_scores(ask, Source::Fallback(reason))
+    }
+
+    fn lexical_scores(&self, ask: &Ask<'_>, source: Source) -> Result<Scores, Degraded> {
+        let lexical = self.0.lexical.as_ref().ok_or(Degraded::BundleUnavailable)?;
+        let input = self.input(ask);
+        let heads = lexical.score(&input).map_err(|error| {
+            tracing::debug!(classifier = %self.name(), %error, "The lexical heads failed");
+            Degraded::Inference
+        })?;
+        Ok(self.counted(Lexical::scores(&input, heads, source)))
+    }
+
+    fn counted(&self, scores: Scores) -> Scores {
+        self.0.record.metrics.truncated(scores.truncated_tokens);
+        scores
+    }
+
+    async fn encode(&self, queue: &Queue, input: Input, deadline: Instant) -> Result<Scores, Degraded> {
+        let waiting = match self.ask(queue, input, deadline)? {
+            Place::Known(scores) => return Ok(Scores::clone(&scores)),
+            Place::Waiting(waiting) => waiting,
+        };
+        match timeout_at(deadline, waiting).await {
+            Ok(Ok(scores)) => scores.map(Arc::unwrap_or_clone),
+            Ok(Err(_worker_dropped_the_entry)) => Err(Degraded::WorkerGone),
+            Err(_elapsed) => Err(Degraded::Deadline),
+        }
+    }
+
+    /// Finds the scores, or who is about to have them, or brings the text to the workers.
+    pub(super) fn ask(&self, queue: &Queue, input: Input, deadline: Instant) -> Result<Place, Degraded> {
+        let queued = Instant::now();
+        if deadline <= queued {
+            return Err(Degraded::Deadline);
+        }
+        let record = &*self.0.record;
+        let key = Key::of(&input, &self.0.identity);
+        if record.strikes.is_poisoned(key) {
+            return Err(Degraded::Poisoned);
+        }
+        let place = queue.place();
+        match record.cache.find(key, deadline, place.is_some()) {
+            Found::Hit(scores) => {
+                record.metrics.cached(CacheOutcome::Hit);
+                Ok(Place::Known(scores))
+            }
+            Found::Joined(waiting) => {
+                record.metrics.cached(CacheOutcome::Joined);
+                Ok(Place::Waiting(waiting))
+            }
+            Found::Lead(flight, waiting) => {
+                record.metrics.cached(CacheOutcome::Miss);
+                self.send(queue, Entry { key, input, queued, flight, place })?;
+                Ok(Place::Waiting(waiting))
+            }
+            Found::Nothing => Err(Degraded::QueueFull),
+        }
+    }
+
+    fn send(&self, queue: &Queue, entry: Entry) -> Result<(), Degraded> {
+        let record = &*self.0.record;
+        // Counted before it is sent, so that the depth never dips below zero.
+        record.metrics.queued();
+        queue.send(entry).map_err(|entry| {
+            record.metrics.dequeued(entry.queued.elapsed());
+            record.cache.forget(entry.key, &entry.flight);
+            Degraded::WorkerGone
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

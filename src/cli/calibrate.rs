@@ -1,0 +1,200 @@
+//! `pointsman calibrate`: a policy's threshold for a share, a cost or a quality, as a diff to approve.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::{CONFIG, DATA, UNAVAILABLE, USAGE, diff, fail};
+use crate::config::{Config, Name, Problems};
+use crate::evaluate::Interval;
+use crate::evaluate::calibrate::{
+    Achieved, CalibrateError, Calibrated, Knob, Sample, SampleError, SampleSource, Target, calibrate,
+};
+use crate::evaluate::engine::{Engine, EngineError};
+use crate::evaluate::log::DecisionLogs;
+
+/// What `calibrate` can be asked for.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("sample").required(true).args(["prompts", "log"]))]
+#[command(group = clap::ArgGroup::new("target").required(true).args(["strong_share", "cost_per_1k", "quality"]))]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    file: super::ConfigFile,
+    /// The policy; left out when there is only one.
+    #[arg(long, value_name = "NAME")]
+    policy: Option<String>,
+    /// A sample of own prompts: JSON lines with a `prompt`, and for `--quality` `strong_correct` and `weak_correct` or
+    /// `scores` by model.
+    #[arg(long, value_name = "FILE")]
+    prompts: Option<PathBuf>,
+    /// Decision logs.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    log: Vec<PathBuf>,
+    /// The share of requests for the strong model, such as 25% or 0.25.
+    #[arg(long, value_name = "SHARE", value_parser = super::share)]
+    strong_share: Option<f64>,
+    /// The most US dollars for 1000 requests.
+    #[arg(long, value_name = "USD")]
+    cost_per_1k: Option<f64>,
+    /// The least mean quality, 0 to 1, as cheaply as it goes.
+    #[arg(long, value_name = "QUALITY", value_parser = super::share)]
+    quality: Option<f64>,
+    /// The model whose share is meant; by default the highest of the strategy.
+    #[arg(long, value_name = "MODEL")]
+    strong: Option<String>,
+    /// How long answers to `--prompts` are taken to be, for costs.
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    output_tokens: u64,
+    /// Changes the file; without it the change is only shown.
+    #[arg(long)]
+    write: bool,
+    /// Prints one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Calibrate(#[from] CalibrateError),
+    #[error("there is no model `{model}` in the catalog (allowed: {allowed})")]
+    NoModel { model: String, allowed: String },
+    #[error("the change would break the file")]
+    Broken(#[from] Problems),
+    #[error("cannot write `{}`", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("cannot start a runtime")]
+    Runtime(#[source] io::Error),
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    match change(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, error.code()),
+    }
+}
+
+fn change(arguments: &Arguments) -> Result<(), Failure> {
+    let path = &arguments.file.config;
+    let mut engine = Engine::open(path)?;
+    let index = engine.policy(arguments.policy.as_deref())?;
+    let policy = engine.config.policies[index].name.clone();
+    let mut knob = Knob::of(&engine.config, index)?;
+    if let Some(strong) = &arguments.strong {
+        strong.clone_into(&mut knob.strong);
+        check_model(&engine.config, strong)?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
+    let sample = runtime.block_on(Sample::read(&arguments.source(), &mut engine, index, &knob.strong));
+    let sample = sample.map_err(CalibrateError::from)?;
+    let calibrated = calibrate(&policy, &knob, &sample, arguments.target())?;
+    let edited = edit(&engine.config, &knob, calibrated.threshold, path)?;
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let diff = diff::unified(&name, engine.config.text(), &edited);
+    if arguments.write && !diff.is_empty() {
+        replace(path, &edited).map_err(|source| Failure::Write { path: path.clone(), source })?;
+    }
+    show(arguments, &calibrated, &diff);
+    Ok(())
+}
+
+impl Arguments {
+    fn source(&self) -> SampleSource {
+        match &self.prompts {
+            Some(path) => SampleSource::Prompts { path: path.clone(), output_tokens: self.output_tokens },
+            None => SampleSource::Logs(DecisionLogs::new(self.log.clone())),
+        }
+    }
+
+    fn target(&self) -> Target {
+        match (self.strong_share, self.cost_per_1k) {
+            (Some(share), _) => Target::StrongShare(share),
+            (None, Some(dollars)) => Target::CostPer1k(dollars),
+            (None, None) => Target::Quality(self.quality.unwrap_or_default()),
+        }
+    }
+}
+
+fn check_model(config: &Config, model: &str) -> Result<(), Failure> {
+    if config.models.contains_key(model) {
+        return Ok(());
+    }
+    let allowed = config.models.keys().map(Name::as_str).collect::<Vec<_>>().join(", ");
+    Err(Failure::NoModel { model: model.to_owned(), allowed })
+}
+
+/// Puts the value into the text where the old one stands: comments, order and spelling stay. The result is read again.
+fn edit(config: &Config, knob: &Knob, value: f64, path: &Path) -> Result<String, Failure> {
+    let no_key = || CalibrateError::NoKey { key: knob.path.to_string() };
+    let span = config.span_of(&knob.path).ok_or_else(no_key)?;
+    let mut text = config.text().to_owned();
+    text.replace_range(span, &value.to_string());
+    Config::parse(&text, &path.display().to_string())?;
+    Ok(text)
+}
+
+/// Replaces the file in one step, so that a watcher sees the old one or the new one; a link stays a link.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let path = fs::canonicalize(path)?;
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let next = path.with_file_name(format!(".{name}.calibrated"));
+    fs::write(&next, text)?;
+    fs::set_permissions(&next, fs::metadata(&path)?.permissions())?;
+    fs::rename(next, path)
+}
+
+fn show(arguments: &Arguments, calibrated: &Calibrated, diff: &str) {
+    if arguments.json {
+        let mut object = json!(calibrated);
+        object["diff"] = json!(diff);
+        object["written"] = json!(arguments.write);
+        println!("{object}");
+        return;
+    }
+    print!("{diff}");
+    let Calibrated { key, before, threshold, strong, n, left_out, now, achieved } = calibrated;
+    eprintln!("{key}: {before} -> {threshold}, on {n} requests ({left_out} left out)");
+    for (value, achieved) in [(before, now), (threshold, achieved)] {
+        eprintln!("  at {value}: {}", describe(strong, achieved));
+    }
+    if diff.is_empty() {
+        eprintln!("nothing to change");
+    } else if !arguments.write {
+        eprintln!("not written; --write applies it");
+    }
+}
+
+fn describe(strong: &str, achieved: &Achieved) -> String {
+    let percent = |share: f64| format!("{:.1} %", share * 100.0);
+    let Interval { low, high } = achieved.strong_share_ci95;
+    let mut text = format!("{strong} {} [{}, {}]", percent(achieved.strong_share), percent(low), percent(high));
+    let numbers = [
+        ("$ per 1k", achieved.cost_per_1k.zip(achieved.cost_per_1k_ci95)),
+        ("quality", achieved.quality.zip(achieved.quality_ci95)),
+    ];
+    for (name, number) in numbers {
+        if let Some((mean, Interval { low, high })) = number {
+            text.push_str(&format!("; {name} {mean:.4} [{low:.4}, {high:.4}]"));
+        }
+    }
+    text
+}
+
+impl Failure {
+    const fn code(&self) -> u8 {
+        match self {
+            Self::Engine(EngineError::NoPolicy { .. }) | Self::NoModel { .. } => USAGE,
+            Self::Engine(EngineError::OnnxRuntime(_))
+            | Self::Calibrate(CalibrateError::Sample(SampleError::Engine(EngineError::OnnxRuntime(_))))
+            | Self::Write { .. }
+            | Self::Runtime(_) => UNAVAILABLE,
+            Self::Engine(_) | Self::Broken(_) | Self::Calibrate(CalibrateError::NoKey { .. }) => CONFIG,
+            Self::Calibrate(_) => DATA,
+        }
+    }
+}

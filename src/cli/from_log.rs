@@ -1,0 +1,96 @@
+//! `--from-log`: decision logs in the place of a file of rows.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, BufWriter};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::evaluate::log::DecisionLogs;
+use crate::evaluate::log::rows::{ExportError, Exported, Wanted, export};
+
+/// Decision logs in the place of `--data`.
+#[derive(Debug, clap::Args)]
+pub(super) struct FromLog {
+    /// Decision logs with feedback, in the place of `--data`, in any order: equal prompts become one row, what clients said
+    /// the outcome.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "data")]
+    from_log: Vec<PathBuf>,
+    /// With `--from-log`: the strong model of the catalog; outcomes that are not known count as their model's mean.
+    #[arg(long, value_name = "MODEL", requires_all = ["from_log", "weak"])]
+    strong: Option<String>,
+    /// With `--from-log`: the weak model of the catalog.
+    #[arg(long, value_name = "MODEL", requires_all = ["from_log", "strong"])]
+    weak: Option<String>,
+}
+
+/// A file of rows; one that was made of logs goes with the value.
+#[derive(Debug)]
+pub(super) struct Rows {
+    path: PathBuf,
+    folder: Option<PathBuf>,
+}
+
+impl FromLog {
+    /// Returns whether there are logs.
+    pub(super) const fn is_given(&self) -> bool {
+        !self.from_log.is_empty()
+    }
+
+    /// Returns what the rows are to tell.
+    pub(super) fn wanted(&self) -> Wanted {
+        match (&self.strong, &self.weak) {
+            (Some(strong), Some(weak)) => Wanted::Pair { strong: strong.clone(), weak: weak.clone() },
+            _ => Wanted::Models,
+        }
+    }
+
+    /// Returns the file of rows: `data`, or what the logs hold, which is said on stderr.
+    pub(super) fn rows(&self, data: Option<&Path>, wanted: &Wanted) -> Result<Rows, ExportError> {
+        if let Some(data) = data {
+            return Ok(Rows { path: data.to_owned(), folder: None });
+        }
+        let rows = Rows::temporary()?;
+        // Prompts may stand in it: nobody else may read it.
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&rows.path)?;
+        let exported = export(&DecisionLogs::new(self.from_log.clone()), wanted, BufWriter::new(file))?;
+        say(&exported);
+        Ok(rows)
+    }
+}
+
+impl Rows {
+    /// Returns where they stand.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn temporary() -> io::Result<Self> {
+        let name = |turn: u32| std::env::temp_dir().join(format!("pointsman-{}-{turn}", std::process::id()));
+        for turn in 0..100 {
+            match DirBuilder::new().mode(0o700).create(name(turn)) {
+                Ok(()) => return Ok(Self { path: name(turn).join("decision-log.jsonl"), folder: Some(name(turn)) }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.folder {
+            let _ = fs::remove_dir_all(folder); // what is left is readable by its owner alone
+        }
+    }
+}
+
+fn say(exported: &Exported) {
+    let Exported { rows, filled_in, without_text, decisions, unrated, passed_over, models } = exported;
+    let models = models.iter().map(|(model, n)| format!("{model} {n}")).collect::<Vec<_>>().join(", ");
+    eprintln!("{rows} rows of {decisions} decisions ({unrated} without feedback, {passed_over} lines passed over)");
+    eprintln!("outcomes: {models}; {filled_in} rows have one that is filled in with its model's mean");
+    if *without_text > 0 {
+        eprintln!("{without_text} rows have no text: heads can learn their logged features alone");
+    }
+}

@@ -1,0 +1,150 @@
+//! `pointsman label`: labels by an LLM judge, for `fit`.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::{CONFIG, DATA, UNAVAILABLE, USAGE, fail};
+use crate::config::{KeySource, Price};
+use crate::evaluate::log::DecisionLogs;
+use crate::label::{Client, ClientError, Endpoint, LabelError, Labelled, Labelling, Rubric, RubricError, Source};
+
+/// What `label` can be asked for.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("source").required(true).args(["prompts", "log"]))]
+pub(super) struct Arguments {
+    /// The judge's API: http(s)://host[:port][/prefix], OpenAI-compatible.
+    #[arg(long, value_name = "URL")]
+    base_url: String,
+    /// The judge's model.
+    #[arg(long, value_name = "NAME")]
+    model: String,
+    /// The environment variable that holds the judge's key; left out, no key is sent.
+    #[arg(long, value_name = "VARIABLE")]
+    key_env: Option<String>,
+    /// JSON lines with a `prompt`, and for the rubric `match` `strong_answer` and `weak_answer`; an `id` is kept.
+    #[arg(long, value_name = "FILE")]
+    prompts: Option<PathBuf>,
+    /// Decision logs that were written with `text: true`.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    log: Vec<PathBuf>,
+    /// `choice` (which of three tiers a prompt needs), `match` (the weak answer beside the strong one, 1 to 5; 4 means that
+    /// the weak model suffices), or the path of a rubric of your own.
+    #[arg(long, value_name = "NAME|FILE")]
+    rubric: String,
+    /// Where labels go, one JSON object a line; what stands there is not asked again.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// The most US dollars that this run may spend.
+    #[arg(long, value_name = "USD", requires_all = ["price_input", "price_output"])]
+    max_cost: Option<f64>,
+    /// What the judge costs, in US dollars per million tokens of prompts.
+    #[arg(long, value_name = "USD", requires = "price_output")]
+    price_input: Option<f64>,
+    /// The same for tokens of answers.
+    #[arg(long, value_name = "USD", requires = "price_input")]
+    price_output: Option<f64>,
+    /// Requests at a time.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    concurrency: u16,
+    /// The share of prompts that is labelled, such as 10%; every run draws the same.
+    #[arg(long, value_name = "SHARE", value_parser = super::share, default_value = "100%")]
+    sample: f64,
+    /// Decides the draw.
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    seed: u64,
+    /// The most prompts to ask for in this run.
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Leaves the temperature to the model; needed by models that take no other.
+    #[arg(long)]
+    own_temperature: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Rubric(#[from] RubricError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("{0}")]
+    Key(String),
+    #[error(transparent)]
+    Label(#[from] LabelError),
+    #[error("cannot start a runtime")]
+    Runtime(#[source] io::Error),
+}
+
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    match label(arguments) {
+        Ok(done) => {
+            say(&done);
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error, error.code()),
+    }
+}
+
+fn label(arguments: &Arguments) -> Result<Labelled, Failure> {
+    let rubric = match Rubric::built_in(&arguments.rubric) {
+        Some(rubric) => rubric,
+        None => Rubric::load(Path::new(&arguments.rubric))?,
+    };
+    let lookup = |name: &str| std::env::var(name).ok();
+    let key = arguments.key_env.clone().map(|name| KeySource::Env(name).resolve(&lookup, Path::new("")));
+    let client = Client::new(Endpoint {
+        base_url: arguments.base_url.clone(),
+        model: arguments.model.clone(),
+        key: key.transpose().map_err(Failure::Key)?,
+        own_temperature: arguments.own_temperature,
+    })?;
+    let price = arguments.price_input.zip(arguments.price_output);
+    let labelling = Labelling {
+        source: match &arguments.prompts {
+            Some(path) => Source::Prompts(path.clone()),
+            None => Source::Logs(DecisionLogs::new(arguments.log.clone())),
+        },
+        out: arguments.out.clone(),
+        rubric,
+        client,
+        max_cost: arguments.max_cost,
+        price: price.map(|(input, output)| Price { input, output, cached_input: None }),
+        concurrency: usize::from(arguments.concurrency),
+        share: arguments.sample,
+        seed: arguments.seed,
+        limit: arguments.limit,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
+    let terminal = io::stderr().is_terminal();
+    let done = runtime.block_on(labelling.run(|done| {
+        if terminal {
+            eprint!("\r\x1b[K{} labelled, {} failed, ${:.4}", done.written, done.failed, done.cost);
+            let _ = io::stderr().flush(); // a line less on a broken terminal
+        }
+    }))?;
+    if terminal {
+        eprint!("\r\x1b[K");
+    }
+    Ok(done)
+}
+
+fn say(done: &Labelled) {
+    let Labelled { written, known, failed, skipped, cost, stopped_by_budget } = done;
+    eprintln!("{written} labelled for ${cost:.6}; {known} were known, {failed} failed, {skipped} skipped");
+    if *stopped_by_budget {
+        eprintln!("stopped by --max-cost; run it again to go on");
+    }
+}
+
+impl Failure {
+    const fn code(&self) -> u8 {
+        match self {
+            Self::Client(ClientError::Url { .. }) => USAGE,
+            Self::Rubric(_) | Self::Key(_) => CONFIG,
+            Self::Label(LabelError::Judge(_) | LabelError::Output { .. }) | Self::Client(_) | Self::Runtime(_) => {
+                UNAVAILABLE
+            }
+            Self::Label(_) => DATA,
+        }
+    }
+}

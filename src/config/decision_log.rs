@@ -1,0 +1,107 @@
+//! The shape of the decision log's section.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Credential;
+use super::secret::Secret;
+use super::values::Span;
+
+/// Where decisions and the feedback on them are written, one JSON object a line: what `fit`, `calibrate` and `replay` read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionLog {
+    /// The file, relative to the configuration file's folder. Its folder is made; full files stand beside it.
+    pub path: PathBuf,
+    /// Writes the newest user turn. Default false: only `hash_key`'s hash of it and its features.
+    #[serde(default)]
+    pub text: bool,
+    /// The most bytes of a text that are written; its end is cut. Default 32 KiB.
+    #[serde(default = "DecisionLog::default_max_text_bytes")]
+    pub max_text_bytes: usize,
+    /// The secret that texts are hashed with (HMAC-SHA256), so that nobody without it can test guesses. Needed unless
+    /// `text` is true. The same secret gives the same hashes.
+    #[serde(default)]
+    pub hash_key: Option<KeySource>,
+    /// A file is full at so many bytes. Default 128 MiB.
+    #[serde(default = "DecisionLog::default_max_bytes")]
+    pub max_bytes: u64,
+    /// A file is full at this age, whatever its size. Default 1d.
+    #[serde(default = "DecisionLog::default_max_age")]
+    pub max_age: Span,
+    /// Files that are kept, the one that is written included; the oldest goes. Default 14.
+    #[serde(default = "DecisionLog::default_max_files")]
+    pub max_files: usize,
+    /// Lines that may wait for the writer; one more is dropped and counted. Default 4096.
+    #[serde(default = "DecisionLog::default_queue")]
+    pub queue: usize,
+}
+
+/// Where a secret comes from; never the secret itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeySource {
+    /// The value of an environment variable.
+    Env(String),
+    /// The trimmed content of a file.
+    File(PathBuf),
+}
+
+impl KeySource {
+    /// Reads the secret; `lookup` reads the environment, relative files are taken from `base_dir`.
+    ///
+    /// # Errors
+    /// Names the variable or file that is missing, empty or not a key. Never repeats its content.
+    pub fn resolve(&self, lookup: &dyn Fn(&str) -> Option<String>, base_dir: &Path) -> Result<Secret, String> {
+        let resolved = self.as_credential().resolve(lookup, base_dir)?;
+        resolved.ok_or_else(|| "is not there".to_owned())
+    }
+
+    /// Returns the same source as a provider's credential.
+    #[must_use]
+    pub fn as_credential(&self) -> Credential {
+        match self {
+            Self::Env(variable) => Credential::Env(variable.clone()),
+            Self::File(path) => Credential::File(path.clone()),
+        }
+    }
+}
+
+impl DecisionLog {
+    /// Characters that a hash key must have: shorter ones can be guessed.
+    pub const MIN_KEY: usize = 16;
+
+    /// Reads the secret that texts are hashed with, if there is one.
+    ///
+    /// # Errors
+    /// Names the source that holds no good key. Never repeats its content.
+    pub fn secret(&self, lookup: &dyn Fn(&str) -> Option<String>, base_dir: &Path) -> Result<Option<Secret>, String> {
+        let Some(source) = &self.hash_key else { return Ok(None) };
+        let secret = source.resolve(lookup, base_dir)?;
+        if secret.expose().len() < Self::MIN_KEY {
+            return Err(format!("the key is too short (allowed: {} characters or more)", Self::MIN_KEY));
+        }
+        Ok(Some(secret))
+    }
+
+    const fn default_max_text_bytes() -> usize {
+        32 << 10
+    }
+
+    const fn default_max_bytes() -> u64 {
+        128 << 20
+    }
+
+    const fn default_max_age() -> Span {
+        Span::from_secs(24 * 60 * 60)
+    }
+
+    const fn default_max_files() -> usize {
+        14
+    }
+
+    const fn default_queue() -> usize {
+        4096
+    }
+}

@@ -1,0 +1,60 @@
+//! The shape of the strategy `threshold`: models by the score of one head.
+
+use serde::{Deserialize, Serialize};
+
+use super::values::{Name, Ratio};
+
+/// Two models by the chance that only the strong one answers well, or several on a ladder of such thresholds.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Threshold {
+    /// The classifier that is asked.
+    pub classifier: Name,
+    /// The head that is read. Default `strong_wins`. Its score is where the prompt stands on the scale of its labels, 0 for
+    /// the first and 1 for the last: with two labels the probability of the second.
+    #[serde(default = "Threshold::default_head")]
+    pub head: Name,
+    /// The model from `threshold` on.
+    #[serde(default)]
+    pub strong: Option<Name>,
+    /// The model below `threshold`.
+    #[serde(default)]
+    pub weak: Option<Name>,
+    /// The least score that `strong` gets.
+    #[serde(default)]
+    pub threshold: Option<Ratio>,
+    /// In place of `strong`, `weak` and `threshold`: models and the least scores that they get, one of them 0.
+    #[serde(default)]
+    pub ladder: Vec<Rung>,
+    /// The model when the classifier fails or is late; by default the strongest.
+    #[serde(default)]
+    pub otherwise: Option<Name>,
+}
+
+/// A model of a ladder.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rung {
+    /// The least score that it gets.
+    pub at_least: Ratio,
+    /// The model.
+    pub model: Name,
+}
+
+impl Threshold {
+    /// Returns the ladder from the lowest score up, whichever way it was written. Empty only where validation refuses.
+    #[must_use]
+    pub fn rungs(&self) -> Vec<Rung> {
+        let mut rungs = self.ladder.clone();
+        if let (Some(strong), Some(weak), Some(threshold)) = (&self.strong, &self.weak, self.threshold) {
+            rungs.push(Rung { at_least: Ratio::default(), model: weak.clone() });
+            rungs.push(Rung { at_least: threshold, model: strong.clone() });
+        }
+        rungs.sort_by(|a, b| a.at_least.get().total_cmp(&b.at_least.get()));
+        rungs
+    }
+
+    fn default_head() -> Name {
+        Name::new("strong_wins").expect("a literal of letters is a name")
+    }
+}

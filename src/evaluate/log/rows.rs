@@ -1,0 +1,275 @@
+//! From decision logs to the rows that `fit` and `eval` read: equal prompts are one row, feedback is the outcome.
+//!
+//! A request is answered by one model, so of most prompts only one outcome is known. The others are filled in with that
+//! model's mean over the log, and counted: a filled-in outcome teaches nothing of the prompt, it only lets the known one
+//! count. Three passes over the files; in memory stands what was rated, about 100 bytes a prompt and model.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::{DecisionLogs, LogLine, LoggedDecision, Outcomes};
+use crate::evaluate::DatasetError;
+
+/// What the rows are to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// How well a strong and a weak model answer.
+    Pair {
+        /// The strong model.
+        strong: String,
+        /// The weak model.
+        weak: String,
+    },
+    /// How well each model answers.
+    Models,
+}
+
+/// What became of the logs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// Rows that were written.
+    pub rows: u64,
+    /// Of them, those with an outcome that was filled in.
+    pub filled_in: u64,
+    /// Of them, those without text.
+    pub without_text: u64,
+    /// Decisions in the logs.
+    pub decisions: u64,
+    /// Decisions that nobody rated.
+    pub unrated: u64,
+    /// Lines that were passed over.
+    pub passed_over: u64,
+    /// Models with outcomes, and how many.
+    pub models: BTreeMap<String, u64>,
+}
+
+/// Why there are no rows.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// A log cannot be read.
+    #[error(transparent)]
+    Log(#[from] DatasetError),
+    /// The rows cannot be written.
+    #[error("cannot write the rows")]
+    Write(#[from] io::Error),
+    /// Nobody rated anything.
+    #[error("the logs hold {decisions} decisions and no feedback on any of them")]
+    NoFeedback {
+        /// Decisions in the logs.
+        decisions: u64,
+    },
+    /// A model was never rated.
+    #[error("no answer of `{model}` was rated (rated: {rated})")]
+    Unrated {
+        /// The model.
+        model: String,
+        /// Models that were.
+        rated: String,
+    },
+}
+
+/// Sums of outcomes by model.
+type Sums = BTreeMap<u16, (f32, u32)>;
+
+/// Everything that was rated.
+#[derive(Default)]
+struct Rated {
+    models: Vec<String>,
+    by_prompt: HashMap<u128, Sums>,
+}
+
+/// Writes the rows that the logs hold, one JSON object a line: `prompt` and the logged `features`, the outcomes, and the
+/// logged scores.
+///
+/// # Errors
+/// When a log cannot be read, nothing was rated, or a model that is wanted was not.
+pub fn export(logs: &DecisionLogs, wanted: &Wanted, mut to: impl Write) -> Result<Exported, ExportError> {
+    let outcomes = logs.outcomes()?;
+    let (mut rated, mut exported) = rated(logs, &outcomes)?;
+    let means = rated.means();
+    exported.models = rated.models.iter().enumerate().map(|(index, model)| (model.clone(), means[index].1)).collect();
+    if rated.by_prompt.is_empty() {
+        return Err(ExportError::NoFeedback { decisions: exported.decisions });
+    }
+    let wanted = rated.places(wanted)?;
+    logs.each(|line| {
+        let LogLine::Decision(decision) = line else { return Ok(()) };
+        let Some(sums) = rated.by_prompt.remove(&decision.group()) else { return Ok(()) };
+        let known = wanted.iter().filter(|(place, _)| sums.contains_key(place)).count();
+        if known == 0 {
+            return Ok(());
+        }
+        exported.rows += 1;
+        exported.filled_in += u64::from(known < wanted.len());
+        exported.without_text += u64::from(decision.whole_text().is_none());
+        let quality = |place: u16| {
+            let (sum, count) =
+                sums.get(&place).map_or(means[usize::from(place)], |(sum, n)| (f64::from(*sum), (*n).into()));
+            sum / count.max(1) as f64
+        };
+        let row = row(&decision, wanted.iter().map(|(place, name)| (name.as_str(), quality(*place))));
+        Ok::<_, ExportError>(writeln!(to, "{row}")?)
+    })?;
+    to.flush()?;
+    Ok(exported)
+}
+
+fn rated(logs: &DecisionLogs, outcomes: &Outcomes) -> Result<(Rated, Exported), DatasetError> {
+    let (mut rated, mut exported) = (Rated::default(), Exported::default());
+    let passed = logs.each(|line| {
+        let LogLine::Decision(decision) = line else { return Ok::<_, DatasetError>(()) };
+        exported.decisions += 1;
+        match outcomes.of(&decision.request_id) {
+            Some(quality) => rated.add(&decision, quality),
+            None => exported.unrated += 1,
+        }
+        Ok(())
+    })?;
+    exported.passed_over = passed;
+    Ok((rated, exported))
+}
+
+impl Rated {
+    fn add(&mut self, decision: &LoggedDecision, quality: f64) {
+        let known = self.models.iter().position(|model| *model == decision.answered_by);
+        let place = known.unwrap_or_else(|| {
+            self.models.push(decision.answered_by.clone());
+            self.models.len() - 1
+        });
+        let Ok(place) = u16::try_from(place) else { return }; // no catalog has so many models
+        let (sum, count) = self.by_prompt.entry(decision.group()).or_default().entry(place).or_default();
+        #[expect(clippy::cast_possible_truncation, reason = "a rating has few digits")]
+        let quality = quality as f32;
+        (*sum, *count) = (*sum + quality, *count + 1);
+    }
+
+    /// Returns each model's sum of outcomes and their number.
+    fn means(&self) -> Vec<(f64, u64)> {
+        let mut means = vec![(0.0, 0); self.models.len()];
+        for (place, (sum, count)) in self.by_prompt.values().flatten() {
+            let mean = &mut means[usize::from(*place)];
+            *mean = (mean.0 + f64::from(*sum), mean.1 + u64::from(*count));
+        }
+        means
+    }
+
+    /// Returns the models that rows speak of, each with the key that it gets.
+    fn places(&self, wanted: &Wanted) -> Result<Vec<(u16, String)>, ExportError> {
+        let place =
+            |model: &str| self.models.iter().position(|known| known == model).and_then(|at| u16::try_from(at).ok());
+        let Wanted::Pair { strong, weak } = wanted else {
+            let mut all: Vec<_> = self.models.iter().filter_map(|model| Some((place(model)?, model.clone()))).collect();
+            all.sort_by(|a, b| a.1.cmp(&b.1));
+            return Ok(all);
+        };
+        let find = |model: &String, key: &str| {
+            let unrated = || ExportError::Unrated { model: model.clone(), rated: self.models.join(", ") };
+            place(model).map(|place| (place, key.to_owned())).ok_or_else(unrated)
+        };
+        Ok(vec![find(strong, "strong_correct")?, find(weak, "weak_correct")?])
+    }
+}
+
+fn row<'n>(decision: &LoggedDecision, outcomes: impl Iterator<Item = (&'n str, f64)>) -> Value {
+    let mut row = json!({
+        "prompt": decision.whole_text().unwrap_or_default(),
+        "features": decision.features,
+        "logged_scores": decision.scores,
+    });
+    let mut scores = serde_json::Map::new();
+    for (name, quality) in outcomes {
+        match name {
+            "strong_correct" | "weak_correct" => row[name] = json!(quality),
+            model => drop(scores.insert(model.to_owned(), json!(quality))),
+        }
+    }
+    if !scores.is_empty() {
+        row["scores"] = Value::Object(scores);
+    }
+    row
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn decision(id: &str, hash: &str, model: &str, text: &str) -> String {
+        let line = json!({"kind": "decision", "request_id": id, "policy": "p", "model": model, "answered_by": model,
+            "text_hash": hash, "text": text, "text_bytes": text.len(), "features": {"text_words": 3}});
+        format!("{line}\n")
+    }
+
+    fn word(id: &str, correct: f64) -> String {
+        format!(
+            "{}\n",
+            json!({"kind": "feedback", "request_id": id, "time": "2026-11-21T10:00:00Z", "correct": correct})
+        )
+    }
+
+    fn exported(files: &[String], wanted: &Wanted) -> Result<(Exported, Vec<Value>), ExportError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |(index, text): (usize, &String)| {
+            let path = folder.path().join(format!("{index}.jsonl"));
+            fs::write(&path, text).expect("written");
+            path
+        };
+        let logs = DecisionLogs::new(files.iter().enumerate().map(write).collect());
+        let mut rows = Vec::new();
+        let exported = export(&logs, wanted, &mut rows)?;
+        let rows = String::from_utf8(rows).expect("text");
+        Ok((exported, rows.lines().map(|row| serde_json::from_str(row).expect("a row")).collect()))
+    }
+
+    fn pair() -> Wanted {
+        Wanted::Pair { strong: "big".into(), weak: "small".into() }
+    }
+
+    #[test]
+    fn equal_prompts_are_one_row_and_what_is_not_known_is_the_model_s_mean() {
+        let feedback = [("1", 0.0), ("2", 1.0), ("3", 1.0), ("4", 0.5)].map(|(id, correct)| word(id, correct)).concat();
+        let decisions = [
+            decision("1", "x", "small", "ask x"),
+            decision("2", "x", "big", "ask x"),
+            decision("3", "y", "small", "ask y"),
+            decision("4", "y", "small", "ask y"),
+            decision("5", "z", "small", "ask z"),
+        ]
+        .concat();
+
+        // The feedback stands in an earlier file than the decisions: they may be named in any order.
+        let (exported, rows) = exported(&[feedback, decisions], &pair()).expect("rows");
+
+        assert_eq!((exported.rows, exported.filled_in, exported.decisions, exported.unrated), (2, 1, 5, 1));
+        assert_eq!(exported.models, BTreeMap::from([("big".to_owned(), 1), ("small".to_owned(), 3)]));
+        assert_eq!(
+            (&rows[0]["prompt"], &rows[0]["strong_correct"], &rows[0]["weak_correct"]),
+            (&json!("ask x"), &json!(1.0), &json!(0.0))
+        );
+        assert_eq!((&rows[1]["strong_correct"], &rows[1]["weak_correct"]), (&json!(1.0), &json!(0.75)));
+    }
+
+    #[test]
+    fn rows_for_each_model_hold_all_of_them_and_text_that_was_cut_is_none() {
+        let cut = decision("1", "x", "small", "ask").replace("\"text_bytes\":3", "\"text_bytes\":9");
+        let log = [cut, decision("2", "y", "big", "ask y"), word("1", 1.0), word("2", 0.0)].concat();
+
+        let (exported, rows) = exported(&[log], &Wanted::Models).expect("rows");
+
+        assert_eq!((exported.rows, exported.without_text), (2, 1));
+        assert_eq!((&rows[0]["prompt"], &rows[0]["scores"]), (&json!(""), &json!({"big": 0.0, "small": 1.0})));
+        assert_eq!(rows[0]["features"]["text_words"], 3);
+    }
+
+    #[test]
+    fn logs_without_feedback_or_without_a_wanted_model_are_refused() {
+        let silent = exported(&[decision("1", "x", "small", "ask")], &pair()).expect_err("no feedback");
+        let one = exported(&[decision("1", "x", "small", "ask") + &word("1", 1.0)], &pair()).expect_err("one model");
+
+        assert_eq!(silent.to_string(), "the logs hold 1 decisions and no feedback on any of them");
+        assert_eq!(one.to_string(), "no answer of `big` was rated (rated: small)");
+    }
+}

@@ -1,0 +1,267 @@
+//! What another configuration would have done with logged requests: which would move, what that costs, and what it does to
+//! quality.
+//!
+//! Both configurations decide every request anew. Costs are the logged tokens at the configurations' prices, as if the
+//! other model had answered as long. Quality is predicted in two ways that do not need the other model's answer: by what
+//! clients said of each model's answers to prompts of the same label, and by the head `strong_wins`, the chance that only the stronger
+//! model answers well.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::engine::{Engine, EngineError, Replayed};
+use super::log::{DecisionLogs, LogLine, LoggedDecision, Outcomes};
+use super::{DatasetError, Interval};
+use crate::config::Config;
+use crate::policy::Decision;
+use crate::scores::{HeadScores, Scores};
+use crate::usage::Usage;
+
+/// The head that says how likely only the stronger model answers well.
+const STRONG_WINS: &str = "strong_wins";
+
+/// What a request is said to go to that passes through.
+const PASSED: &str = "(passes through)";
+
+/// What two configurations make of the same requests.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ReplayReport {
+    /// Requests that both decided.
+    pub n: u64,
+    /// Requests that would go to another model.
+    pub moved: u64,
+    /// Their share.
+    pub moved_share: f64,
+    /// Its 95 % interval (Wilson).
+    pub moved_share_ci95: Interval,
+    /// Requests whose scores are not to be had: another bundle and no whole text.
+    pub unscored: u64,
+    /// Lines that were passed over.
+    pub passed_over: u64,
+    /// Requests with tokens and prices on both sides.
+    pub priced: u64,
+    /// What they cost with the one configuration, in US dollars.
+    pub cost_usd: f64,
+    /// What they would cost with the other.
+    pub cost_against_usd: f64,
+    /// The difference as a share of the one; `None` when that costs nothing.
+    pub cost_increase: Option<f64>,
+    /// Change of mean quality over all requests by feedback, 0 to 1; `None` when a model was never rated.
+    pub quality_by_feedback: Option<f64>,
+    /// The same by the head `strong_wins`; `None` when a moved request has no such score.
+    pub quality_by_strong_wins: Option<f64>,
+    /// By policy.
+    pub policies: BTreeMap<String, Part>,
+    /// By label.
+    pub labels: BTreeMap<String, Part>,
+    /// From one model to another, the most first.
+    pub moves: Vec<Move>,
+}
+
+/// Some of the requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Part {
+    /// How many.
+    pub n: u64,
+    /// How many of them would move.
+    pub moved: u64,
+    /// What the priced ones cost now.
+    pub cost_usd: f64,
+    /// What they would cost.
+    pub cost_against_usd: f64,
+}
+
+/// Requests that would move from one model to another.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Move {
+    /// The model now.
+    pub from: String,
+    /// The model then.
+    pub to: String,
+    /// How many.
+    pub n: u64,
+    /// The change of their cost.
+    pub cost_usd: f64,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// A log cannot be read.
+    #[error(transparent)]
+    Log(#[from] DatasetError),
+    /// A configuration does not decide.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Nothing was replayed.
+    #[error("the logs hold no decision that can be replayed ({unscored} lack scores of the bundle and a whole text)")]
+    Empty {
+        /// Requests whose scores are not to be had.
+        unscored: u64,
+    },
+}
+
+/// What was seen so far; grows with labels and models, not with requests.
+#[derive(Default)]
+struct Tally {
+    all: Part,
+    unscored: u64,
+    priced: u64,
+    policies: BTreeMap<String, Part>,
+    labels: BTreeMap<String, Part>,
+    moves: BTreeMap<(String, String), (u64, f64)>,
+    /// Label and models of requests that would move.
+    moved_by_label: BTreeMap<(String, String, String), u64>,
+    /// Sums and numbers of ratings by label and model.
+    rated: BTreeMap<(String, String), (f64, u64)>,
+    strong_wins: Option<f64>,
+}
+
+/// One request beside itself.
+struct Pair<'d> {
+    logged: &'d LoggedDecision,
+    from: &'d str,
+    to: &'d str,
+    costs: Option<(f64, f64)>,
+    /// The predicted change of quality by `strong_wins`.
+    gain: Option<f64>,
+}
+
+/// Replays `logs` with `now` and with `against`. `outcomes` are the ratings in the logs.
+///
+/// # Errors
+/// When a log cannot be read, a text cannot be scored, or nothing is left.
+pub async fn replay(logs: &DecisionLogs, now: &mut Engine, against: &mut Engine) -> Result<ReplayReport, ReplayError> {
+    let outcomes = logs.outcomes()?;
+    let mut tally = Tally { strong_wins: Some(0.0), ..Tally::default() };
+    let mut lines = logs.lines();
+    for line in &mut lines {
+        let LogLine::Decision(logged) = line? else { continue };
+        let (before, after) = (now.replay(&logged).await?, against.replay(&logged).await?);
+        tally.add(&logged, (&before, &after), (&now.config, &against.config), &outcomes);
+    }
+    if tally.all.n == 0 {
+        return Err(ReplayError::Empty { unscored: tally.unscored });
+    }
+    Ok(tally.report(lines.passed_over()))
+}
+
+impl Tally {
+    fn add(
+        &mut self,
+        logged: &LoggedDecision,
+        (before, after): (&Replayed, &Replayed),
+        configs: (&Config, &Config),
+        outcomes: &Outcomes,
+    ) {
+        let (Some(from), Some(to)) = (model_of(before), model_of(after)) else {
+            self.unscored += 1;
+            return;
+        };
+        let costs = cost(logged, from, configs.0).zip(cost(logged, to, configs.1));
+        self.count(&Pair { logged, from, to, costs, gain: gain(before, after) });
+        if let Some(quality) = outcomes.of(&logged.request_id) {
+            let rated = self.rated.entry((label_of(logged), logged.answered_by.clone())).or_default();
+            *rated = (rated.0 + quality, rated.1 + 1);
+        }
+    }
+
+    fn count(&mut self, pair: &Pair<'_>) {
+        let Pair { logged, from, to, costs, gain } = *pair;
+        let moved = from != to;
+        let (now, then) = costs.unwrap_or_default();
+        self.priced += u64::from(costs.is_some());
+        let policy = self.policies.entry(logged.policy.clone()).or_default();
+        let label = self.labels.entry(label_of(logged)).or_default();
+        for part in [&mut self.all, policy, label] {
+            part.n += 1;
+            part.moved += u64::from(moved);
+            part.cost_usd += now;
+            part.cost_against_usd += then;
+        }
+        if moved {
+            let one = self.moves.entry((from.to_owned(), to.to_owned())).or_default();
+            *one = (one.0 + 1, one.1 + then - now);
+            *self.moved_by_label.entry((label_of(logged), from.to_owned(), to.to_owned())).or_default() += 1;
+            self.strong_wins = self.strong_wins.zip(gain).map(|(sum, gain)| sum + gain);
+        }
+    }
+
+    fn report(self, passed_over: u64) -> ReplayReport {
+        let (n, moved) = (self.all.n, self.all.moved);
+        let quality_by_feedback = self.by_feedback();
+        let Part { cost_usd, cost_against_usd, .. } = self.all;
+        let mut moves: Vec<Move> =
+            self.moves.into_iter().map(|((from, to), (n, cost_usd))| Move { from, to, n, cost_usd }).collect();
+        moves.sort_by_key(|one| std::cmp::Reverse(one.n));
+        ReplayReport {
+            n,
+            moved,
+            moved_share: moved as f64 / n as f64,
+            moved_share_ci95: Interval::wilson(moved, n),
+            unscored: self.unscored,
+            passed_over,
+            priced: self.priced,
+            cost_usd,
+            cost_against_usd,
+            cost_increase: (cost_usd > 0.0).then(|| (cost_against_usd - cost_usd) / cost_usd),
+            quality_by_feedback,
+            quality_by_strong_wins: self.strong_wins.map(|sum| sum / n as f64),
+            policies: self.policies,
+            labels: self.labels,
+            moves,
+        }
+    }
+
+    /// Every moved request is expected to do as well as the other model's rated answers to prompts of its label, or to all
+    /// prompts where there are none.
+    fn by_feedback(&self) -> Option<f64> {
+        let mean = |label: Option<&str>, model: &str| {
+            let rated =
+                self.rated.iter().filter(|((own, name), _)| label.is_none_or(|label| own == label) && name == model);
+            let (sum, count) = rated.fold((0.0, 0), |(sum, count), (_, (s, n))| (sum + s, count + n));
+            (count > 0).then(|| sum / count as f64)
+        };
+        let quality = |label: &str, model: &str| mean(Some(label), model).or_else(|| mean(None, model));
+        let mut sum = 0.0;
+        for ((label, from, to), n) in &self.moved_by_label {
+            sum += *n as f64 * (quality(label, to)? - quality(label, from)?);
+        }
+        Some(sum / self.all.n as f64)
+    }
+}
+
+fn model_of(replayed: &Replayed) -> Option<&str> {
+    match replayed {
+        Replayed::Chosen(decision, _) => Some(decision.model.as_str()),
+        Replayed::Passed => Some(PASSED),
+        Replayed::Unscored => None,
+    }
+}
+
+fn label_of(logged: &LoggedDecision) -> String {
+    logged.label.clone().unwrap_or_else(|| "(none)".to_owned())
+}
+
+fn cost(logged: &LoggedDecision, model: &str, config: &Config) -> Option<f64> {
+    let usage = Usage { input: logged.input_tokens?, output: logged.output_tokens?, ..Usage::default() };
+    Some(usage.cost(&config.models.get(model)?.price?))
+}
+
+/// The chance that only the stronger of the two models answers well is what a request gains on its way up and loses on its
+/// way down. The stronger one stands later in the order of the policy's models.
+fn gain(before: &Replayed, after: &Replayed) -> Option<f64> {
+    let (Replayed::Chosen(from, scores), Replayed::Chosen(to, others)) = (before, after) else { return None };
+    let wins = scores.iter().chain(others).find_map(strong_wins)?;
+    let (down, up) = (rank(to, from)?, rank(to, to)?);
+    Some(if up > down { wins } else { -wins })
+}
+
+fn strong_wins(scores: &Scores) -> Option<f64> {
+    scores.head(STRONG_WINS).and_then(HeadScores::level)
+}
+
+fn rank(policy: &Decision, chosen: &Decision) -> Option<usize> {
+    policy.candidates.iter().position(|candidate| candidate.model == chosen.model)
+}

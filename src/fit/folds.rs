@@ -1,0 +1,82 @@
+//! Which rows are judged by learners that saw the others: near-duplicates on one side, every kind of target on each.
+
+use std::collections::HashMap;
+
+use super::sample::Sample;
+use crate::evaluate::Draws;
+
+/// From so many rows on, two held-out parts in five choose as well as all of them, at less than half of the time.
+const MANY: usize = 3000;
+
+/// A sample with its group of near-duplicates.
+pub(super) type Grouped<'s> = (&'s Sample, u64);
+
+/// One way to hold rows out.
+#[derive(Debug)]
+pub(super) struct Split<'s> {
+    /// The rows to learn from.
+    pub(super) rest: Vec<&'s Sample>,
+    /// The rows held out.
+    pub(super) held: Vec<&'s Sample>,
+}
+
+/// Deals groups to `folds` folds, evenly within each kind of target; returns each row's fold.
+pub(super) fn folds(samples: &[Grouped<'_>], folds: usize, seed: u64) -> Vec<usize> {
+    let mut draws = Draws::new(seed);
+    let mut order: Vec<usize> = (0..samples.len()).collect();
+    draws.shuffle(&mut order);
+    let kind = |index: &usize| samples[*index].0.target.iter().map(|value| (value * 4.0) as u8).collect::<Vec<_>>();
+    order.sort_by_key(kind); // stable
+    let mut dealt = HashMap::new();
+    let mut next = 0;
+    let mut fold_of = vec![0; samples.len()];
+    for index in order {
+        fold_of[index] = *dealt.entry(samples[index].1).or_insert_with(|| {
+            next += 1;
+            (next - 1) % folds
+        });
+    }
+    fold_of
+}
+
+/// Returns the splits that choose between learners and calibrate them: every row held out once, or of many rows a part.
+pub(super) fn inner<'s>(samples: &[Grouped<'s>], seed: u64) -> Vec<Split<'s>> {
+    let (count, tried) = if samples.len() > MANY { (5, 2) } else { (5, 5) };
+    let fold_of = folds(samples, count, seed);
+    let split = |fold: usize| {
+        let (held, rest): (Vec<_>, Vec<_>) = samples.iter().zip(&fold_of).partition(|(_, of)| **of == fold);
+        let samples = |rows: Vec<(&Grouped<'s>, _)>| rows.into_iter().map(|(row, _)| row.0).collect();
+        Split { rest: samples(rest), held: samples(held) }
+    };
+    // Few rows may be fewer groups than folds.
+    (0..tried).map(split).filter(|split| !split.held.is_empty() && !split.rest.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_stay_together_and_kinds_are_spread() {
+        let sample = |target: [f32; 2]| Sample { target: target.to_vec(), ..Sample::default() };
+        let samples: Vec<Sample> = (0..40).map(|i| sample(if i % 4 == 0 { [1.0, 0.0] } else { [0.0, 1.0] })).collect();
+        let grouped: Vec<Grouped<'_>> = samples.iter().enumerate().map(|(i, s)| (s, i as u64 % 20)).collect();
+
+        let folds = folds(&grouped, 5, 7);
+
+        assert!((0..20).all(|i| folds[i] == folds[i + 20]), "{folds:?}");
+        for fold in 0..5 {
+            let rare = (0..40).filter(|i| folds[*i] == fold && i % 4 == 0).count();
+            assert_eq!(rare, 2, "{folds:?}");
+        }
+    }
+
+    #[test]
+    fn few_rows_are_each_held_out_once_and_many_in_part() {
+        let samples = vec![Sample { target: vec![1.0], ..Sample::default() }; MANY + 1];
+        let grouped: Vec<Grouped<'_>> = samples.iter().enumerate().map(|(i, s)| (s, i as u64)).collect();
+
+        let held = |rows: &[Grouped<'_>]| inner(rows, 7).iter().map(|split| split.held.len()).sum::<usize>();
+        assert_eq!((held(&grouped[..100]), held(&grouped)), (100, 2 * (MANY + 1).div_ceil(5)));
+    }
+}

@@ -1,0 +1,164 @@
+//! What a fit found.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::folds::Grouped;
+use super::task::{Inputs, Learner, Task};
+use super::train::{Form, Trained};
+use super::validate::Validations;
+use crate::evaluate::DataIdentity;
+
+/// What was fitted, and how good it is on rows that it did not see.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FitReport {
+    /// What the rows taught.
+    pub task: Task,
+    /// What the heads read.
+    pub inputs: Inputs,
+    /// The rows' file.
+    pub data: DataIdentity,
+    /// The base bundle's manifest.
+    pub base_sha256: Arc<str>,
+    /// Whether the base was trained on this very file: then cross-validation flatters whatever reads its embedding.
+    pub base_saw_data: bool,
+    /// What decided every draw.
+    pub seed: u64,
+    /// Rows that the heads learnt from.
+    pub n_train: usize,
+    /// Rows left out: in held-out sets, blank, or without what the task needs.
+    pub left_out: u64,
+    /// What each head is made of.
+    pub members: Vec<Member>,
+    /// The probability of the lexical form's best label from which on the encoder need not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+    /// On rows of the other folds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cross_validation: Option<Validations>,
+    /// The same with fewer rows to learn from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub learning_curve: Vec<CurvePoint>,
+    /// How far near-duplicates agree: no head can do better on such rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<Repeats>,
+}
+
+/// A learner in a head.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Member {
+    /// The head.
+    pub head: String,
+    /// The learner.
+    pub learner: &'static str,
+    /// What its log probabilities are multiplied with; of the length, what one standard deviation adds to the logit.
+    pub weight: f64,
+    /// What was chosen for it: the penalty of a regression, how many trees there are, how many neighbours vote.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strength: Option<f64>,
+}
+
+/// A point of a learning curve.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CurvePoint {
+    /// Rows to learn from.
+    pub limit: usize,
+    /// How good that is.
+    #[serde(flatten)]
+    pub cross_validation: Validations,
+}
+
+/// Prompts that occur more than once, with what was said of them.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Repeats {
+    /// Rows that have a near-duplicate.
+    pub rows: usize,
+    /// The share of them whose target is their group's most frequent one: a ceiling of the accuracy on such rows.
+    pub agreement: f64,
+}
+
+impl Member {
+    pub(super) fn of(learner: &Learner, trained: &Trained) -> Vec<Self> {
+        let forms = if trained.lexical.is_empty() { &[Form::Full][..] } else { &[Form::Full, Form::Lexical] };
+        let mut members = Vec::new();
+        for form in forms {
+            for (index, pool) in trained.pools(*form).iter().enumerate() {
+                let used = trained.models.iter().zip(&pool.weights).filter(|(_, weight)| **weight > 0.0);
+                members.extend(used.map(|((recipe, model), weight)| Self {
+                    head: learner.head(index, *form),
+                    learner: recipe.as_str(),
+                    weight: *weight,
+                    strength: Some(model.strength()),
+                }));
+                if pool.length > 0.0 {
+                    members.push(Self {
+                        head: learner.head(index, *form),
+                        learner: "length",
+                        weight: pool.length,
+                        strength: None,
+                    });
+                }
+            }
+        }
+        members
+    }
+}
+
+impl Repeats {
+    /// Counts near-duplicates.
+    pub(super) fn among(rows: &[Grouped<'_>]) -> Option<Self> {
+        let mut groups: HashMap<u64, BTreeMap<Vec<u32>, usize>> = HashMap::new();
+        for (sample, group) in rows {
+            let target = sample.target.iter().map(|value| value.to_bits()).collect();
+            *groups.entry(*group).or_default().entry(target).or_default() += 1;
+        }
+        let repeated = groups.values().filter(|targets| targets.values().sum::<usize>() > 1);
+        let (rows, agree) = repeated.fold((0, 0), |(rows, agree), targets| {
+            (rows + targets.values().sum::<usize>(), agree + targets.values().max().copied().unwrap_or_default())
+        });
+        (rows > 0).then(|| Self { rows, agreement: agree as f64 / rows as f64 })
+    }
+}
+
+/// Returns whether a training record names a file's sha256, at any depth: a base may have a base.
+pub(super) fn mentions(training: &BTreeMap<String, Value>, sha256: &str) -> bool {
+    fn holds(value: &Value, sha256: &str) -> bool {
+        match value {
+            Value::String(text) => text.eq_ignore_ascii_case(sha256),
+            Value::Array(values) => values.iter().any(|value| holds(value, sha256)),
+            Value::Object(values) => values.values().any(|value| holds(value, sha256)),
+            _ => false,
+        }
+    }
+    training.values().any(|value| holds(value, sha256))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::sample::Sample;
+    use super::*;
+
+    #[test]
+    fn a_hash_is_found_however_deep_it_stands() {
+        let training = json!({"seed": 7, "base": {"training": {"data": [{"rows.jsonl": "ABC"}]}}});
+        let training = training.as_object().cloned().expect("an object").into_iter().collect();
+
+        assert!(mentions(&training, "abc") && !mentions(&training, "abd"));
+    }
+
+    #[test]
+    fn near_duplicates_that_disagree_bound_what_can_be_reached() {
+        let sample = |target: f32| Sample { target: vec![target], ..Sample::default() };
+        let samples = [1.0, 1.0, 0.0, 1.0].map(sample);
+        let rows: Vec<Grouped<'_>> = samples.iter().zip([1, 1, 1, 2]).collect();
+
+        let repeats = Repeats::among(&rows).expect("three rows of one group");
+
+        assert_eq!((repeats.rows, repeats.agreement), (3, 2.0 / 3.0));
+    }
+}

@@ -1,0 +1,76 @@
+//! What may still be spent: a request sets its worst case aside before it starts, so that requests under way cannot
+//! overrun the cap together.
+
+use std::cell::Cell;
+
+/// What may still be spent.
+#[derive(Debug)]
+pub(super) struct Budget {
+    left: Cell<f64>,
+    under_way: Cell<usize>,
+}
+
+/// Money set aside; what is not settled stays spent.
+#[derive(Debug)]
+pub(super) struct Reserved<'b> {
+    budget: &'b Budget,
+    amount: f64,
+}
+
+impl Budget {
+    /// Takes a cap in US dollars; `None` is no cap.
+    pub(super) fn new(cap: Option<f64>) -> Self {
+        Self { left: Cell::new(cap.unwrap_or(f64::INFINITY)), under_way: Cell::new(0) }
+    }
+
+    /// Sets `amount` aside; `None` when there is less.
+    pub(super) fn reserve(&self, amount: f64) -> Option<Reserved<'_>> {
+        if amount > self.left.get() {
+            return None;
+        }
+        self.left.set(self.left.get() - amount);
+        self.under_way.set(self.under_way.get() + 1);
+        Some(Reserved { budget: self, amount })
+    }
+
+    /// Returns whether nothing is set aside.
+    pub(super) fn is_idle(&self) -> bool {
+        self.under_way.get() == 0
+    }
+}
+
+impl Reserved<'_> {
+    /// Pays, and gives the rest back.
+    pub(super) fn settle(self, paid: f64) {
+        self.budget.left.set(self.budget.left.get() + self.amount - paid);
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        self.budget.under_way.set(self.budget.under_way.get().saturating_sub(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_under_way_cannot_overrun_the_cap_together() {
+        let budget = Budget::new(Some(1.0));
+
+        let first = budget.reserve(0.6).expect("enough");
+        assert!(budget.reserve(0.6).is_none() && !budget.is_idle());
+        first.settle(0.25);
+
+        assert!(budget.is_idle());
+        budget.reserve(0.75).expect("what was given back").settle(0.75);
+        assert!(budget.reserve(0.01).is_none());
+    }
+
+    #[test]
+    fn without_a_cap_nothing_is_too_much() {
+        assert!(Budget::new(None).reserve(1e300).is_some());
+    }
+}

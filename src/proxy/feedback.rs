@@ -1,0 +1,274 @@
+//! `POST /v1/feedback`: a client's word on an answer, by the answer's `x-request-id`, into the decision log.
+//!
+//! The body is read strictly: what is not understood is refused, because a misspelt key would be lost without a trace. An
+//! id that is not known is taken: the decision may stand in a file that is full, or come from another replica.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::Method;
+use pingora::http::RequestHeader;
+use pingora::proxy::Session;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::admission::Held;
+use super::context::RequestContext;
+use super::rejection::Rejection;
+use super::{Proxy, headers, intake};
+use crate::config::Name;
+use crate::snapshot::Snapshot;
+use crate::telemetry::{Entry, FeedbackKind, Metrics};
+
+/// Where clients send feedback.
+pub const PATH: &str = "/v1/feedback";
+
+/// The largest body.
+pub const MAX_BYTES: usize = 16 << 10;
+
+/// The longest comment, in characters.
+const MAX_COMMENT: usize = 4096;
+
+/// Ratings by number, from the worst to the best.
+const RATINGS: std::ops::RangeInclusive<f64> = 1.0..=5.0;
+
+/// What is wrong with a word of feedback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeedbackError {
+    /// The key at fault; `None` for the object as a whole.
+    pub param: Option<&'static str>,
+    /// What is wrong and what is allowed. Repeats nothing of the client's.
+    pub message: &'static str,
+}
+
+/// A client's word on an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Feedback {
+    /// The answer's `x-request-id`.
+    pub request_id: String,
+    /// How good it was, from 0 to 1: thumbs, or 1 to 5.
+    pub rating: Option<f64>,
+    /// Whether it was right, from 0 to 1.
+    pub correct: Option<f64>,
+    /// Words.
+    pub comment: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    request_id: Option<Value>,
+    rating: Option<Value>,
+    correct: Option<Value>,
+    comment: Option<Value>,
+}
+
+/// The line in the decision log.
+#[derive(Serialize)]
+struct Line {
+    kind: &'static str,
+    time: String,
+    request_id: String,
+    client: Option<Name>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rating: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correct: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
+}
+
+impl Feedback {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// The first key that is wrong.
+    pub fn parse(body: &[u8]) -> Result<Self, FeedbackError> {
+        let whole = |message| FeedbackError { param: None, message };
+        let value: Value = serde_json::from_slice(body).map_err(|_| whole("The request body is not valid JSON."))?;
+        if !value.is_object() {
+            return Err(whole("The request body must be a JSON object."));
+        }
+        let body = Body::deserialize(value)
+            .map_err(|_| whole("There is an unknown key (allowed: request_id, rating, correct, comment)."))?;
+        let feedback = Self {
+            request_id: request_id(body.request_id.as_ref())?,
+            rating: body.rating.as_ref().filter(|value| !value.is_null()).map(rating).transpose()?,
+            correct: body.correct.as_ref().filter(|value| !value.is_null()).map(correct).transpose()?,
+            comment: body.comment.filter(|value| !value.is_null()).map(comment).transpose()?,
+        };
+        if feedback.rating.is_none() && feedback.correct.is_none() && feedback.comment.is_none() {
+            return Err(whole("There is nothing to note (give at least one of rating, correct, comment)."));
+        }
+        Ok(feedback)
+    }
+
+    /// Writes it to the log of `snapshot` and counts it. Comments are written only where prompts are.
+    ///
+    /// # Errors
+    /// When there is no log, or more lines wait than it takes.
+    pub fn record(self, snapshot: &Snapshot, client: Option<&Name>, metrics: &Metrics) -> Result<(), Rejection> {
+        let log = snapshot.decision_log.as_ref().ok_or(Rejection::FeedbackDisabled)?;
+        let Self { request_id, rating, correct, comment } = self;
+        let kinds = [
+            (FeedbackKind::Rating, rating.is_some()),
+            (FeedbackKind::Correct, correct.is_some()),
+            (FeedbackKind::Comment, comment.is_some()),
+        ];
+        let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+        let comment = comment.filter(|_| log.keeps_text());
+        let line = Line { kind: "feedback", time, request_id, client: client.cloned(), rating, correct, comment };
+        if !log.write(Box::new(line)) {
+            return Err(Rejection::Overloaded);
+        }
+        for (kind, _) in kinds.into_iter().filter(|(_, is_there)| *is_there) {
+            metrics.feedback_given(kind);
+        }
+        Ok(())
+    }
+}
+
+impl Entry for Line {
+    fn write(&self, line: &mut Vec<u8>) {
+        serde_json::to_writer(line, self).expect("a Vec takes what is written");
+    }
+}
+
+impl Proxy {
+    /// Takes feedback and returns the answer's body; `None` when the request brings none. A client that may ask anything
+    /// may say how the answer was.
+    pub(super) async fn feedback(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestContext,
+    ) -> Result<Option<Bytes>, Rejection> {
+        if !is_feedback(session.req_header()) {
+            return Ok(None);
+        }
+        let limits = &ctx.snapshot.config.limits;
+        let held = ctx.held.insert(Held::new(&self.admission, limits.max_bytes_in_flight));
+        let limit = limits.max_body_bytes.min(MAX_BYTES);
+        let body = intake::read_body(session, limit, limits.body_idle.0, held).await?;
+        let client = ctx.client.as_ref().map(|client| client.name().clone());
+        let answer = take(&body, &ctx.snapshot, client.as_ref(), &self.metrics)?;
+        Ok(Some(answer.to_string().into()))
+    }
+}
+
+impl From<FeedbackError> for Rejection {
+    fn from(error: FeedbackError) -> Self {
+        Self::InvalidFeedback { error }
+    }
+}
+
+/// Takes a body of feedback into the log of `snapshot` and returns the answer.
+///
+/// # Errors
+/// When it cannot be read, or there is no log that takes it.
+pub fn take(body: &[u8], snapshot: &Snapshot, client: Option<&Name>, metrics: &Metrics) -> Result<Value, Rejection> {
+    let feedback = Feedback::parse(body)?;
+    let answer = json!({"object": "feedback", "request_id": feedback.request_id, "accepted": true});
+    feedback.record(snapshot, client, metrics)?;
+    Ok(answer)
+}
+
+fn is_feedback(header: &RequestHeader) -> bool {
+    header.method == Method::POST && header.uri.path() == PATH
+}
+
+fn request_id(value: Option<&Value>) -> Result<String, FeedbackError> {
+    let param = Some("request_id");
+    let missing =
+        FeedbackError { param, message: "You must provide the `request_id` of the answer: its `x-request-id`." };
+    let text = value.ok_or(missing)?.as_str().filter(|id| headers::is_request_id(id));
+    let message = "The `request_id` must be a string of 1 to 128 visible ASCII characters, as in `x-request-id`.";
+    text.map(str::to_owned).ok_or(FeedbackError { param, message })
+}
+
+fn rating(value: &Value) -> Result<f64, FeedbackError> {
+    let message = "The `rating` must be \"up\", \"down\", or a number from 1 (worst) to 5 (best).";
+    let wrong = FeedbackError { param: Some("rating"), message };
+    match (value.as_str(), value.as_f64()) {
+        (Some("up"), _) => Ok(1.0),
+        (Some("down"), _) => Ok(0.0),
+        (None, Some(number)) if RATINGS.contains(&number) => {
+            Ok((number - RATINGS.start()) / (RATINGS.end() - RATINGS.start()))
+        }
+        _ => Err(wrong),
+    }
+}
+
+fn correct(value: &Value) -> Result<f64, FeedbackError> {
+    let message = "The `correct` must be true, false, or a number from 0 (wrong) to 1 (right).";
+    let share = match value {
+        Value::Bool(correct) => Some(f64::from(u8::from(*correct))),
+        other => other.as_f64().filter(|number| (0.0..=1.0).contains(number)),
+    };
+    share.ok_or(FeedbackError { param: Some("correct"), message })
+}
+
+fn comment(value: Value) -> Result<String, FeedbackError> {
+    let message = "The `comment` must be a string of at most 4096 characters.";
+    match value {
+        Value::String(text) if text.chars().count() <= MAX_COMMENT => Ok(text),
+        _ => Err(FeedbackError { param: Some("comment"), message }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(body: &str) -> Result<Feedback, Option<&'static str>> {
+        Feedback::parse(body.as_bytes()).map_err(|error| error.param)
+    }
+
+    #[test]
+    fn ratings_are_thumbs_or_one_to_five() {
+        for (given, quality) in [("\"up\"", 1.0), ("\"down\"", 0.0), ("1", 0.0), ("3", 0.5), ("4.5", 0.875), ("5", 1.0)]
+        {
+            let feedback = parse(&format!("{{\"request_id\":\"a\",\"rating\":{given}}}")).expect("feedback");
+
+            assert_eq!(feedback.rating, Some(quality), "{given}");
+        }
+        for wrong in ["0", "5.01", "-1", "\"good\"", "true", "[1]", "1e999"] {
+            let refused = parse(&format!("{{\"request_id\":\"a\",\"rating\":{wrong}}}")).expect_err(wrong);
+
+            assert!(matches!(refused, Some("rating") | None), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn correctness_is_a_truth_or_a_share_of_it() {
+        for (given, share) in [("true", 1.0), ("false", 0.0), ("0.25", 0.25)] {
+            let feedback = parse(&format!("{{\"request_id\":\"a\",\"correct\":{given}}}")).expect("feedback");
+
+            assert_eq!(feedback.correct, Some(share), "{given}");
+        }
+        for wrong in ["1.1", "-0.1", "\"yes\""] {
+            assert_eq!(
+                parse(&format!("{{\"request_id\":\"a\",\"correct\":{wrong}}}")),
+                Err(Some("correct")),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_missing_misspelt_or_too_long_is_refused_by_its_key() {
+        let long = format!("{{\"request_id\":\"a\",\"comment\":\"{}\"}}", "x".repeat(MAX_COMMENT + 1));
+        for (body, param) in [
+            ("{", None),
+            ("[]", None),
+            ("{\"request_id\":\"a\"}", None),
+            ("{\"request_id\":\"a\",\"rating\":null}", None),
+            ("{\"request_id\":\"a\",\"ratings\":5}", None),
+            ("{\"rating\":5}", Some("request_id")),
+            ("{\"request_id\":\"a b\",\"rating\":5}", Some("request_id")),
+            ("{\"request_id\":7,\"rating\":5}", Some("request_id")),
+            (long.as_str(), Some("comment")),
+        ] {
+            assert_eq!(parse(body), Err(param), "{body}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What a client reads when Pointsman refuses or fails its request.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::clients::Unit;
+
+fn provider() -> Name {
+    Name::new("openai").expect("a valid name")
+}
+
+fn not_found(model: &str, models: usize) -> Rejection {
+    Rejection::ModelNotFound { model: model.into(), models: (0..models).map(|i| format!("m{i}")).collect() }
+}
+
+/// One of each, in the order of the codes.
+fn all() -> [Rejection; 26] {
+    [
+        Rejection::InvalidJson { message: "expected value".into(), line: 1, column: 2 },
+        Rejection::InvalidBody,
+        Rejection::ModelMissing,
+        Rejection::ModelNotAString,
+        Rejection::ModelTwice,
+        Rejection::BodyTooLarge { limit: 32 << 20 },
+        not_found("gpt-9", 2),
+        Rejection::UpstreamUnreachable { provider: provider() },
+        Rejection::UpstreamTimeout { provider: provider() },
+        Rejection::UpstreamError { provider: provider() },
+        Rejection::ProviderBusy { provider: provider() },
+        Rejection::RequestTimeout,
+        Rejection::UnsupportedEncoding { encoding: "compress".into() },
+        Rejection::InvalidEncoding { encoding: "gzip" },
+        Rejection::UnsupportedMediaType { content_type: "text/plain".into() },
+        Rejection::PathNotFound,
+        Rejection::InvalidFeedback { error: FeedbackError { param: Some("rating"), message: "It is wrong." } },
+        Rejection::FeedbackDisabled,
+        Rejection::ClientGone,
+        Rejection::ContextLength,
+        Rejection::Internal,
+        Rejection::InvalidApiKey,
+        Rejection::NotAllowed,
+        rate_limited(Duration::from_millis(1500)),
+        Rejection::Overloaded,
+        Rejection::HeaderTooLarge { limit: 64 << 10 },
+    ]
+}
+
+fn rate_limited(retry_after: Duration) -> Rejection {
+    Rejection::RateLimited { limited: Limited { unit: Unit::Requests, per_minute: 60, retry_after } }
+}
+
+#[test]
+fn a_client_that_waits_as_long_as_it_was_told_is_not_too_early() {
+    let told = [0, 1, 1000, 1001].map(|millis| rate_limited(Duration::from_millis(millis)).retry_after());
+
+    assert_eq!(told, [Some(1), Some(1), Some(1), Some(2)]);
+    assert_eq!(Rejection::InvalidApiKey.retry_after(), None);
+}
+
+#[test]
+fn codes_and_statuses_are_those_that_clients_rely_on() {
+    assert_eq!(all().map(|rejection| rejection.code()), Rejection::CODES);
+    assert_eq!(
+        all().map(|rejection| rejection.status().as_u16()),
+        [
+            400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 503, 408, 415, 400, 415, 404, 400, 404, 499, 400, 500,
+            401, 403, 429, 503, 431
+        ]
+    );
+}
+
+#[test]
+fn every_body_is_the_openai_error_object() {
+    for rejection in all() {
+        let body: Value = serde_json::from_slice(&rejection.body(Shape::OpenAi)).expect("JSON");
+
+        let keys: Vec<_> = body["error"].as_object().expect("an object").keys().collect();
+        assert_eq!(keys, ["code", "message", "param", "type"]);
+        assert_eq!(body["error"]["code"], rejection.code());
+        assert_eq!(body["error"]["message"], rejection.to_string());
+    }
+}
+
+#[test]
+fn an_anthropic_client_gets_anthropic_s_error_with_the_code_beside() {
+    let body = |rejection: Rejection| serde_json::from_slice::<Value>(&rejection.body(Shape::Anthropic)).expect("JSON");
+
+    assert_eq!(
+        body(Rejection::ModelMissing),
+        json!({"type": "error", "error": {
+            "type": "invalid_request_error", "message": "You must provide a `model` parameter.",
+            "param": "model", "code": "model_missing",
+        }})
+    );
+    for (rejection, kind) in [
+        (not_found("x", 0), "not_found_error"),
+        (Rejection::BodyTooLarge { limit: 1 }, "request_too_large"),
+        (Rejection::UpstreamTimeout { provider: provider() }, "timeout_error"),
+        (Rejection::UpstreamError { provider: provider() }, "api_error"),
+    ] {
+        assert_eq!(body(rejection)["error"]["type"], kind);
+    }
+}
+
+#[test]
+fn the_path_says_whose_error_it_is_and_elsewhere_the_header() {
+    let none = HeaderMap::new();
+    let versioned: HeaderMap =
+        [(http::HeaderName::from_static("anthropic-version"), http::HeaderValue::from_static("2023-06-01"))]
+            .into_iter()
+            .collect();
+
+    for path in ["/v1/messages", "/v1/messages/count_tokens", "/v1/messages/batches"] {
+        assert_eq!(Shape::of(path, &none), Shape::Anthropic, "{path}");
+    }
+    assert_eq!(Shape::of("/v1/models", &none), Shape::OpenAi);
+    assert_eq!(Shape::of("/v1/models", &versioned), Shape::Anthropic);
+    assert_eq!(Shape::of("/v1/chat/completions", &versioned), Shape::OpenAi);
+}
+
+#[test]
+fn a_client_s_fault_and_ours_have_different_types() {
+    let body = |rejection: Rejection| serde_json::from_slice::<Value>(&rejection.body(Shape::OpenAi)).expect("JSON");
+
+    assert_eq!(
+        body(Rejection::ModelMissing),
+        json!({"error": {
+            "message": "You must provide a `model` parameter.",
+            "type": "invalid_request_error", "param": "model", "code": "model_missing",
+        }})
+    );
+    assert_eq!(
+        body(Rejection::Internal),
+        json!({"error": {
+            "message": "The proxy failed to handle the request.",
+            "type": "server_error", "param": null, "code": "internal",
+        }})
+    );
+}
+
+#[test]
+fn an_unknown_model_is_told_which_ones_exist() {
+    assert_eq!(not_found("gpt-9", 2).to_string(), "The model `gpt-9` does not exist here. Models that do: `m0`, `m1`.");
+    assert_eq!(not_found("x", 0).to_string(), "The model `x` does not exist here. No model is configured.");
+}
+
+#[test]
+fn a_message_names_twenty_models_and_counts_the_others() {
+    assert!(not_found("x", 20).to_string().ends_with("`m19`."));
+    assert!(not_found("x", 21).to_string().ends_with("`m19`, 1 more."));
+}
+
+#[test]
+fn what_the_client_sent_is_repeated_shortened_and_on_one_line() {
+    let at_the_limit = "é".repeat(MAX_ECHO);
+
+    assert_eq!(echo(&at_the_limit), at_the_limit);
+    assert_eq!(echo(&format!("{at_the_limit}x")), format!("{at_the_limit}…"));
+    assert_eq!(echo("a\r\nb"), "a\u{fffd}\u{fffd}b");
+}

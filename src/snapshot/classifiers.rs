@@ -1,0 +1,123 @@
+//! Starting the classifiers of a snapshot, and keeping those that serve.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{BuildError, Builder, ClassifierState, Shadow, Snapshot};
+use crate::classifier::{Bundle, BundleError, Classifier, Host, Runtime};
+use crate::config::{self, Config, Name};
+use crate::policy::PolicySet;
+use crate::scores::Degraded;
+
+impl Builder {
+    /// Starts a classifier, or takes the one over that serves the same bundle on the same terms.
+    ///
+    /// Where the encoder cannot run, the lexical heads stand in if the bundle has some. Weights that serve are not given
+    /// up for weights that do not.
+    pub(super) fn classifier(
+        &self,
+        name: &Name,
+        section: &config::Classifier,
+        previous: Option<&Snapshot>,
+    ) -> Result<ClassifierState, BuildError> {
+        let before = previous.and_then(|snapshot| match snapshot.classifiers.get(name)? {
+            ClassifierState::Ready(classifier) => Some((classifier, snapshot.config.classifiers.get(name)?)),
+            ClassifierState::Unavailable { .. } => None,
+        });
+        let is_up = before.is_some_and(|(classifier, _)| !classifier.is_down());
+        let refuse = |source: BundleError| {
+            if before.is_some() {
+                return Err(BuildError::Classifier { name: name.clone(), source });
+            }
+            Ok(ClassifierState::Unavailable { reason: Degraded::BundleUnavailable, detail: source.to_string() })
+        };
+        // Read as a whole: a manifest that did not change says nothing about a file that rotted.
+        let bundle = match Bundle::open(&self.base_dir().join(&section.bundle)) {
+            Ok(bundle) => bundle,
+            Err(source) => return refuse(source),
+        };
+        if let Some((classifier, terms)) = before
+            && is_up
+            && terms.runs_like(section)
+            && bundle.identity() == classifier.identity()
+        {
+            return Ok(ClassifierState::Ready(classifier.clone()));
+        }
+        if !bundle.needs_encoder() {
+            let started = Classifier::start_lexical(name, section, &self.metrics, bundle, None);
+            return started.map(ClassifierState::Ready).or_else(refuse);
+        }
+        let runtime = match self.runtime.get_or_init(load_runtime) {
+            Ok(runtime) => runtime,
+            Err(detail) => return Ok(self.without_encoder(name, section, Degraded::RuntimeMissing, detail.clone())),
+        };
+        match Classifier::start_bundle(name, section, &self.host(runtime), bundle) {
+            Ok(classifier) => Ok(ClassifierState::Ready(classifier)),
+            Err(source) if is_up => refuse(source),
+            Err(error) => Ok(self.without_encoder(name, section, Degraded::BundleUnavailable, error.to_string())),
+        }
+    }
+
+    /// Starts the shadows, and keeps those that did not change. One that cannot start is off, and nothing else.
+    pub(super) fn shadows(
+        &self,
+        config: &Config,
+        policies: &PolicySet,
+        classifiers: &BTreeMap<Name, ClassifierState>,
+        previous: Option<&Snapshot>,
+    ) -> BTreeMap<Name, Arc<Shadow>> {
+        let start = |(name, section): (&Name, &config::Classifier)| {
+            let terms = section.shadow.as_ref()?;
+            let Some(ClassifierState::Ready(live)) = classifiers.get(name) else {
+                return Some((name.clone(), Arc::new(Shadow::off(terms, "the classifier does not serve".to_owned()))));
+            };
+            let labels = |head: &Name| Some((head.clone(), live.labels(head)?.to_vec()));
+            let heads: Vec<_> = policies.heads_of(name).filter_map(labels).collect();
+            let before = previous.and_then(|snapshot| snapshot.shadows.get(name));
+            if let Some(before) = before.filter(|shadow| shadow.is_current(terms, self.base_dir(), &heads)) {
+                return Some((name.clone(), Arc::clone(before)));
+            }
+            let shadow = match self.runtime.get_or_init(load_runtime) {
+                Ok(runtime) => Shadow::start(name, terms, &self.host(runtime), &heads),
+                Err(detail) => Shadow::off(terms, detail.clone()),
+            };
+            Some((name.clone(), Arc::new(shadow)))
+        };
+        config.classifiers.iter().filter_map(start).collect()
+    }
+
+    fn host(&self, runtime: &Arc<Runtime>) -> Host {
+        let metrics = Arc::clone(&self.metrics);
+        Host { base_dir: self.base_dir().to_owned(), runtime: Arc::clone(runtime), metrics }
+    }
+
+    /// Starts the lexical heads of a bundle whose encoder cannot run, unless the configuration insists on the encoder.
+    fn without_encoder(
+        &self,
+        name: &Name,
+        section: &config::Classifier,
+        reason: Degraded,
+        detail: String,
+    ) -> ClassifierState {
+        let down = Some((reason, detail.clone()));
+        let start = || {
+            let bundle = Bundle::open(&self.base_dir().join(&section.bundle))?;
+            Classifier::start_lexical(name, section, &self.metrics, bundle, down)
+        };
+        match section.require {
+            false => start().map_or(ClassifierState::Unavailable { reason, detail }, ClassifierState::Ready),
+            true => ClassifierState::Unavailable { reason, detail },
+        }
+    }
+}
+
+fn load_runtime() -> Result<Arc<Runtime>, String> {
+    let runtime = Runtime::load();
+    match &runtime {
+        Ok(runtime) => {
+            tracing::info!(path = %runtime.path().display(), version = runtime.version(), "ONNX Runtime loaded");
+        }
+        Err(error) => tracing::error!("ONNX Runtime is missing, prompts will not be classified: {error}"),
+    }
+    runtime.map_err(|error| error.to_string())
+}

@@ -1,0 +1,135 @@
+//! The decision log: one JSON object a line for each decided request and each word of feedback.
+//!
+//! A request hands its line over as it is, unwritten ([`Entry`]), to one writer thread behind a bounded queue: it never
+//! waits for a disk, and a line that finds the queue full is dropped and counted. Prompts are kept only as a keyed hash
+//! unless the operator asked for their text.
+
+mod files;
+mod writer;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use ring::hmac;
+
+use super::{DroppedLine, Metrics};
+use crate::config::{self, Secret};
+use writer::{Message, Writer};
+
+/// Of a text that is longer, so many bytes from each end are hashed, and its length: a request must not wait for more.
+const HASHED_BYTES: usize = 32 << 10;
+
+/// Something that becomes a line.
+pub trait Entry: Send {
+    /// Appends one JSON object without line breaks. Runs on the writer's thread.
+    fn write(&self, line: &mut Vec<u8>);
+}
+
+/// A handle to the writer; clones share it. The thread ends when the last one is dropped and all lines are written.
+#[derive(Debug, Clone)]
+pub struct DecisionLog(Arc<Shared>);
+
+struct Shared {
+    queue: SyncSender<Message>,
+    key: Option<hmac::Key>,
+    max_text: Option<usize>,
+    metrics: Arc<Metrics>,
+}
+
+/// What is kept of a prompt.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// HMAC-SHA256 in hexadecimal digits, if there is a key: of the text, and of a text longer than 64 KiB of its first
+    /// and last 32 KiB and its length.
+    pub hash: Option<String>,
+    /// The text, if the operator asked for it; its end may be cut.
+    pub text: Option<String>,
+    /// Bytes of the whole text.
+    pub bytes: usize,
+}
+
+impl DecisionLog {
+    /// Starts the writer; the file is opened for the first line. `secret` hashes texts, relative paths start at `base_dir`.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(
+        section: &config::DecisionLog,
+        secret: Option<&Secret>,
+        base_dir: &Path,
+        metrics: &Arc<Metrics>,
+    ) -> io::Result<Self> {
+        let (queue, lines) = sync_channel(section.queue);
+        let writer = Writer::new(section, base_dir, Arc::clone(metrics));
+        std::thread::Builder::new().name("decision-log".into()).spawn(move || writer.run(&lines))?;
+        let key = secret.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()));
+        let max_text = section.text.then_some(section.max_text_bytes);
+        Ok(Self(Arc::new(Shared { queue, key, max_text, metrics: Arc::clone(metrics) })))
+    }
+
+    /// Returns what may be kept of `text`. Takes microseconds for a few KiB and a tenth of a millisecond at most.
+    #[must_use]
+    pub fn keep(&self, text: &str) -> Kept {
+        let hash = self.0.key.as_ref().map(|key| hex(hash(key, text.as_bytes()).as_ref()));
+        let kept = self.0.max_text.map(|max| text[..text.floor_char_boundary(max.min(text.len()))].to_owned());
+        Kept { hash, text: kept, bytes: text.len() }
+    }
+
+    /// Returns whether texts are written.
+    #[must_use]
+    pub fn keeps_text(&self) -> bool {
+        self.0.max_text.is_some()
+    }
+
+    /// Hands a line over and returns at once; false when it was dropped, which is counted.
+    pub fn write(&self, entry: Box<dyn Entry>) -> bool {
+        match self.0.queue.try_send(Message::Line(entry)) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                self.0.metrics.log_dropped(DroppedLine::QueueFull, 1);
+                false
+            }
+            Err(TrySendError::Disconnected(_)) => {
+                self.0.metrics.log_dropped(DroppedLine::WriteFailed, 1);
+                false
+            }
+        }
+    }
+
+    /// Waits until everything that was handed over before is on the disk, `patience` at most. Blocks.
+    pub fn flush(&self, patience: Duration) -> bool {
+        let (done, waits) = sync_channel(1);
+        // A full queue drains; the writer never waits for anything but the disk.
+        self.0.queue.send(Message::Flush(done)).is_ok() && waits.recv_timeout(patience).is_ok()
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DecisionLog").field("max_text", &self.max_text).finish_non_exhaustive()
+    }
+}
+
+fn hash(key: &hmac::Key, text: &[u8]) -> hmac::Tag {
+    let mut context = hmac::Context::with_key(key);
+    if text.len() <= 2 * HASHED_BYTES {
+        context.update(text);
+    } else {
+        context.update(&text[..HASHED_BYTES]);
+        context.update(&text[text.len() - HASHED_BYTES..]);
+        context.update(&(text.len() as u64).to_le_bytes());
+    }
+    context.sign()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+#[cfg(test)]
+mod tests;

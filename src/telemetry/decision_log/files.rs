@@ -1,0 +1,260 @@
+//! The file that is written, and the full ones beside it.
+//!
+//! `decisions.jsonl` that is full becomes `decisions.2026-11-21T23-20-44.123Z.jsonl`: names sort by age, and nothing that
+//! is full is ever touched again but to be removed.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::config;
+
+/// The file that is written, and the full ones beside it.
+pub(super) struct Files {
+    path: PathBuf,
+    max_bytes: u64,
+    max_age: Duration,
+    max_files: usize,
+    open: Option<Open>,
+    now: fn() -> SystemTime,
+}
+
+struct Open {
+    file: File,
+    bytes: u64,
+    since: SystemTime,
+    /// Device and inode: what the path led to when it was opened.
+    identity: (u64, u64),
+}
+
+impl Files {
+    pub(super) fn new(section: &config::DecisionLog, base_dir: &Path) -> Self {
+        Self {
+            path: base_dir.join(&section.path),
+            max_bytes: section.max_bytes,
+            max_age: section.max_age.0,
+            max_files: section.max_files,
+            open: None,
+            now: SystemTime::now,
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends whole lines, to a new file if the current one is full. After an error the file is as it was before, as far
+    /// as the disk allows, and the next call opens it anew.
+    pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        let mut open = self.current(lines.len() as u64)?;
+        match open.file.write_all(lines) {
+            Ok(()) => {
+                open.bytes += lines.len() as u64;
+                self.open = Some(open);
+                Ok(())
+            }
+            Err(error) => {
+                let _ = open.file.set_len(open.bytes); // half a line is worse than none, but none may be possible
+                Err(error)
+            }
+        }
+    }
+
+    /// Brings what was written to the disk itself.
+    pub(super) fn sync(&self) {
+        if let Some(open) = &self.open {
+            let _ = open.file.sync_data(); // the next write says what is wrong
+        }
+    }
+
+    /// Returns the file that takes `more` bytes. What somebody else moved or removed is not written any more.
+    fn current(&mut self, more: u64) -> io::Result<Open> {
+        let known = self.open.take().filter(|open| identity(&self.path) == Some(open.identity));
+        let open = known.map_or_else(|| self.open(), Ok)?;
+        let age = (self.now)().duration_since(open.since).unwrap_or_default();
+        if open.bytes == 0 || (open.bytes + more <= self.max_bytes && age < self.max_age) {
+            return Ok(open);
+        }
+        drop(open);
+        fs::rename(&self.path, self.full_name())?;
+        self.prune();
+        self.open()
+    }
+
+    /// Opens the file to append; a line that a crash cut is ended first.
+    fn open(&self) -> io::Result<Open> {
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        // Only the owner may read it: it may hold prompts.
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
+        let metadata = file.metadata()?;
+        let mut bytes = metadata.len();
+        if bytes > 0 {
+            let mut last = [0];
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                file.write_all(b"\n")?;
+                bytes += 1;
+            }
+        }
+        let since = if bytes == 0 { (self.now)() } else { metadata.created().or_else(|_| metadata.modified())? };
+        Ok(Open { file, bytes, since, identity: (metadata.dev(), metadata.ino()) })
+    }
+
+    /// Returns a name that nobody has, by the time.
+    fn full_name(&self) -> PathBuf {
+        let time = humantime::format_rfc3339_millis((self.now)()).to_string().replace(':', "-");
+        let (stem, extension) = self.parts();
+        let name = |turn: u32| {
+            let turn = if turn == 0 { String::new() } else { format!("-{turn}") };
+            self.path.with_file_name(format!("{stem}.{time}{turn}{extension}"))
+        };
+        (0..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
+    }
+
+    /// Removes the oldest full files, so that with the one to come there are no more than are kept.
+    fn prune(&self) {
+        let (stem, extension) = self.parts();
+        let is_full = |name: &str| {
+            let middle = name.strip_prefix(&stem).and_then(|rest| rest.strip_prefix('.'))?.strip_suffix(&extension)?;
+            (middle.len() >= 24 && middle.as_bytes()[10] == b'T' && middle.contains('Z')).then_some(())
+        };
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut full: Vec<PathBuf> =
+            entries.map(|entry| entry.path()).filter(|path| is_full(&file_name(path)).is_some()).collect();
+        full.sort_unstable();
+        let surplus = (full.len() + 1).saturating_sub(self.max_files);
+        for path in &full[..surplus.min(full.len())] {
+            if let Err(error) = fs::remove_file(path) {
+                tracing::warn!(path = %path.display(), %error, "An old decision log cannot be removed");
+            }
+        }
+    }
+
+    /// Returns the file's name before its extension, and the extension with its dot.
+    fn parts(&self) -> (String, String) {
+        let stem = self.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let extension = self.path.extension().map(|extension| format!(".{}", extension.to_string_lossy()));
+        (stem, extension.unwrap_or_default())
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::config::Span;
+
+    fn section(path: &Path) -> config::DecisionLog {
+        config::DecisionLog {
+            path: path.to_owned(),
+            text: false,
+            max_text_bytes: 100,
+            hash_key: None,
+            max_bytes: 10,
+            max_age: Span::from_secs(3600),
+            max_files: 3,
+            queue: 4,
+        }
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).expect("a folder").map(|entry| file_name(&entry.expect("an entry").path())).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn a_full_file_makes_way_and_the_oldest_goes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut files = Files::new(&section(Path::new("logs/d.jsonl")), folder.path());
+
+        for line in 0..6 {
+            files.append(format!("line {line}\n").as_bytes()).expect("written");
+        }
+
+        let logs = folder.path().join("logs");
+        let names = names(&logs);
+        assert_eq!(names.len(), 3, "{names:?}");
+        assert_eq!(fs::read_to_string(logs.join("d.jsonl")).expect("a file"), "line 5\n");
+        assert_eq!(fs::read_to_string(logs.join(&names[0])).expect("a file"), "line 3\n", "{names:?}");
+    }
+
+    #[test]
+    fn lines_that_fit_share_a_file_and_files_of_others_stay() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut section = section(Path::new("d.jsonl"));
+        section.max_files = 1;
+        fs::write(folder.path().join("d.notes.jsonl"), "mine").expect("written");
+        let mut files = Files::new(&section, folder.path());
+
+        for line in ["1234\n", "6789\n", "x\n"] {
+            files.append(line.as_bytes()).expect("written");
+        }
+
+        assert_eq!(names(folder.path()), ["d.jsonl", "d.notes.jsonl"]);
+        assert_eq!(fs::read_to_string(folder.path().join("d.jsonl")).expect("a file"), "x\n");
+    }
+
+    #[test]
+    fn an_old_file_makes_way_whatever_its_size() {
+        static NOW: AtomicU64 = AtomicU64::new(0);
+        let folder = tempfile::tempdir().expect("a folder");
+        let start = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
+        NOW.store(start, Ordering::Relaxed);
+        let mut section = section(Path::new("d.jsonl"));
+        section.max_bytes = 1000;
+        let mut files = Files::new(&section, folder.path());
+        files.now = || SystemTime::UNIX_EPOCH + Duration::from_secs(NOW.load(Ordering::Relaxed));
+
+        files.append(b"a\n").expect("written");
+        NOW.store(start + 3599, Ordering::Relaxed);
+        files.append(b"b\n").expect("written");
+        NOW.store(start + 3601, Ordering::Relaxed);
+        files.append(b"c\n").expect("written");
+
+        assert_eq!(fs::read_to_string(folder.path().join("d.jsonl")).expect("a file"), "c\n");
+        assert_eq!(names(folder.path()).len(), 2);
+    }
+
+    #[test]
+    fn a_line_that_a_crash_cut_is_ended_before_the_next() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("d.jsonl");
+        fs::write(&path, "{\"half").expect("written");
+        let mut section = section(Path::new("d.jsonl"));
+        section.max_bytes = 1000;
+
+        Files::new(&section, folder.path()).append(b"{}\n").expect("written");
+
+        assert_eq!(fs::read_to_string(path).expect("a file"), "{\"half\n{}\n");
+    }
+
+    #[test]
+    fn a_folder_that_was_removed_is_made_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let logs = folder.path().join("logs");
+        let mut files = Files::new(&section(Path::new("logs/d.jsonl")), folder.path());
+        files.append(b"a\n").expect("written");
+
+        fs::remove_dir_all(&logs).expect("removed");
+        files.append(b"b\n").expect("written");
+
+        assert_eq!(fs::read_to_string(logs.join("d.jsonl")).expect("a file"), "b\n");
+    }
+}

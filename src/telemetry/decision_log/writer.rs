@@ -1,0 +1,93 @@
+//! The thread that writes: takes what waits, serialises it, and hands whole lines to the files.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+
+use super::Entry;
+use super::files::Files;
+use crate::config;
+use crate::telemetry::{DroppedLine, Metrics};
+
+/// Bytes that are written at once at most; fewer as soon as nothing waits.
+const CHUNK: usize = 64 << 10;
+
+/// What the writer is sent.
+pub(super) enum Message {
+    /// A line to write.
+    Line(Box<dyn Entry>),
+    /// Says that everything before it is on the disk.
+    Flush(SyncSender<()>),
+}
+
+/// Turns entries into lines in files.
+pub(super) struct Writer {
+    files: Files,
+    metrics: Arc<Metrics>,
+    chunk: usize,
+    buffer: Vec<u8>,
+    lines: u64,
+    /// Whether the last write failed; every change is logged, not every line.
+    failing: bool,
+}
+
+impl Writer {
+    pub(super) fn new(section: &config::DecisionLog, base_dir: &Path, metrics: Arc<Metrics>) -> Self {
+        let chunk = usize::try_from(section.max_bytes).unwrap_or(CHUNK).min(CHUNK);
+        let files = Files::new(section, base_dir);
+        Self { files, metrics, chunk, buffer: Vec::new(), lines: 0, failing: false }
+    }
+
+    /// Writes until the last handle is dropped.
+    pub(super) fn run(mut self, queue: &Receiver<Message>) {
+        while let Ok(message) = queue.recv() {
+            self.take(message);
+            for message in queue.try_iter() {
+                self.take(message);
+            }
+            self.write_out();
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Line(entry) => {
+                entry.write(&mut self.buffer);
+                self.buffer.push(b'\n');
+                self.lines += 1;
+                if self.buffer.len() >= self.chunk {
+                    self.write_out();
+                }
+            }
+            Message::Flush(done) => {
+                self.write_out();
+                self.files.sync();
+                let _ = done.try_send(()); // whoever asked may have given up
+            }
+        }
+    }
+
+    fn write_out(&mut self) {
+        if self.buffer.is_empty() {
+            return;
+        }
+        let written = self.files.append(&self.buffer);
+        let lines = std::mem::take(&mut self.lines);
+        self.buffer.clear();
+        match written {
+            Ok(()) => {
+                self.metrics.log_written(lines);
+                if std::mem::take(&mut self.failing) {
+                    tracing::info!(path = %self.files.path().display(), "The decision log is written again");
+                }
+            }
+            Err(error) => {
+                self.metrics.log_dropped(DroppedLine::WriteFailed, lines);
+                if !std::mem::replace(&mut self.failing, true) {
+                    let path = self.files.path().display();
+                    tracing::error!(%path, %error, "The decision log cannot be written, lines are lost");
+                }
+            }
+        }
+    }
+}
