@@ -63,6 +63,7 @@ def write(folder: Path, parts: Parts, record: dict) -> None:
     for head in parts.heads:
         tensors |= head.tensors
     save_file(tensors, folder / "heads.safetensors")
+    (folder / "heads.safetensors").chmod(0o644)
     texts = {
         "tokenizer.json": parts.tokenizer.to_str(),
         "features.json": json.dumps(parts.block, indent=1) + "\n",
