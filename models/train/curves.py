@@ -26,7 +26,7 @@ def run(arguments) -> None:
                     axes.axvline(after["step"], color="0.85", linewidth=0.8, zorder=0)
     axes.set(
         xlabel="batches",
-        ylabel="training loss (all tasks of a batch, mean of 60 batches)",
+        ylabel="training loss, mean of 60 batches",
         title="Fine-tuning pointsman-mini",
         ylim=(0, None),
     )
