@@ -86,8 +86,11 @@ tests/clients/node/node_modules/.package-lock.json: tests/clients/node/package-l
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-models: build .venv/models ## Train the default bundle again (an hour; needs ../shared/data)
-	.venv/bin/python -m models.train build --seed 7 --threads 1 --pointsman "$$($(CARGO) metadata --format-version=1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/pointsman"
+models: build .venv/models ## Train the default bundle again (an hour of CPU time; needs ../shared/data) and check it
+	@binary="$$($(CARGO) metadata --format-version=1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/pointsman"; set -ex; \
+	.venv/bin/python -m models.train build --pointsman "$$binary"; \
+	.venv/bin/python -m models.train check --parity --pointsman "$$binary"; \
+	.venv/bin/python -m models.train curves
 
 .venv/models: models/train/requirements.txt
 	[ -x .venv/bin/python ] || python3 -m venv .venv

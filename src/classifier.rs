@@ -25,6 +25,7 @@ mod manifest;
 mod ngrams;
 mod queue;
 mod reference;
+mod repeats;
 mod runtime;
 mod scorer;
 mod session;

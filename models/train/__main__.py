@@ -1,28 +1,67 @@
-"""Command line of the recipe: `python -m models.train build` and `python -m models.train check`, from the repository root."""
+"""Command line of the recipe: `python -m models.train <verb>`, from the repository root. README.md beside this file explains the verbs."""
 
 import argparse
 import json
 from pathlib import Path
 
-from . import dataset, features, metrics, scorer
-
 ROOT = Path(__file__).resolve().parents[2]
+BUNDLE = ROOT / "models" / "pointsman-mini"
 
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m models.train", description=__doc__)
     verbs = top.add_subparsers(dest="verb", required=True)
-    build = verbs.add_parser("build", help="fine-tune on both splits and write the bundle; resumes after the last checkpoint")
-    build.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the tiers_*.jsonl files")
-    build.add_argument("--out", type=Path, default=ROOT / "models" / "pointsman-mini", help="bundle folder to write")
-    build.add_argument("--work", type=Path, default=ROOT / ".tools" / "train", help="wheel, checkpoints, float32 model")
-    build.add_argument("--seed", type=int, default=7)
-    build.add_argument("--threads", type=int, default=1, help="threads of torch; figures repeat only with the same number")
-    check = verbs.add_parser("check", help="score a labelled file with onnxruntime and numpy, and print the figures")
-    check.add_argument("--bundle", type=Path, default=ROOT / "models" / "pointsman-mini")
-    check.add_argument("--data", type=Path, required=True, help="JSONL of prompt and label")
-    check.add_argument("--batch", type=int, default=1, help="prompts a run")
-    sequence = verbs.add_parser("sequence", help="export a sequence-classification model as a bundle without heads file")
+    build = verbs.add_parser("build", help="fine-tune on both splits and write the bundle; resumes after the last epoch")
+    distill = verbs.add_parser("distill", help="write a bundle whose encoder keeps a few layers and learnt from the built one")
+    for verb in (build, distill):
+        recipe_options(verb)
+    build.add_argument("--splits", default="published,dedup", help="of the tiers; the first ships, the others are measured")
+    build.add_argument("--out", type=Path, default=BUNDLE, help="bundle folder to write")
+    distill.add_argument("--layers", default="0,2,5", help="the teacher's layers that the student starts from")
+    distill.add_argument("--student-epochs", type=int, default=4)
+    distill.add_argument("--out", type=Path, required=True, help="bundle folder to write")
+    check = verbs.add_parser("check", help="score a file of tiers with onnxruntime and numpy; with --parity, ask Rust as well")
+    check.add_argument("--head", default="tier")
+    check.add_argument("--parity", action="store_true", help="compare with `pointsman bundle verify` and `pointsman eval --json`")
+    robustness = verbs.add_parser("robustness", help="print how often harmless changes change a label")
+    robustness.add_argument("--head", default="tier")
+    curves = verbs.add_parser("curves", help="draw the losses of all trainings")
+    curves.add_argument("--work", type=Path, default=ROOT / ".tools" / "train")
+    curves.add_argument("--out", type=Path, default=ROOT / "models" / "train" / "curves.svg")
+    held_out = verbs.add_parser("held-out", help="write the outcomes that nothing learnt from, for `pointsman eval`")
+    held_out.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data files")
+    held_out.add_argument("--seed", type=int, default=7)
+    held_out.add_argument("--out", type=Path, required=True, help="folder to write outcomes_test.jsonl and domain_test.jsonl to")
+    sequence_options(verbs.add_parser("sequence", help="export a sequence-classification model as a bundle without heads file"))
+    for verb in (check, robustness):
+        verb.add_argument("--bundle", type=Path, default=BUNDLE)
+        verb.add_argument(
+            "--data",
+            type=Path,
+            default=ROOT.parent / "shared" / "data" / "tiers_validation.jsonl",
+            help="JSONL of prompt and label",
+        )
+    for verb in (build, distill, check, robustness):
+        verb.add_argument("--pointsman", type=Path, default=ROOT / "target" / "release" / "pointsman", help="measures features")
+    return top
+
+
+def recipe_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data files")
+    verb.add_argument("--work", type=Path, default=ROOT / ".tools" / "train", help="wheel, checkpoints, curves, float32 models")
+    verb.add_argument("--seed", type=int, default=7)
+    verb.add_argument("--seeds", type=int, default=1, help="trainings on each split whose weights are averaged")
+    verb.add_argument("--epochs", type=int, default=3, help="passes over the tiers")
+    verb.add_argument("--general-epochs", type=int, default=1, help="passes over outcomes and domains before that")
+    verb.add_argument("--device", default="auto", help="cpu, cuda, or auto: cuda where there is one")
+    verb.add_argument("--threads", type=int, default=1, help="threads of torch; figures repeat only with the same number")
+    verb.add_argument(
+        "--precision", choices=["int8", "fp16", "fp32"], default="int8", help="what the bundle's encoder is stored as"
+    )
+    verb.add_argument("--limit", type=int, default=0, help="rows of each file, to try the recipe out; 0 for all")
+
+
+def sequence_options(sequence: argparse.ArgumentParser) -> None:
     sequence.add_argument("--model", required=True, help="checkpoint: a folder, or a name on the Hugging Face hub")
     sequence.add_argument("--architecture", choices=["auto", "complexity-router"], default="auto")
     sequence.add_argument("--base", default="microsoft/deberta-v3-base", help="encoder of a complexity-router")
@@ -33,29 +72,46 @@ def parser() -> argparse.ArgumentParser:
     sequence.add_argument("--version", default="1")
     sequence.add_argument("--max-tokens", type=int, default=512)
     sequence.add_argument("--out", type=Path, required=True, help="bundle folder to write")
-    for verb in (build, check):
-        verb.add_argument("--pointsman", type=Path, default=ROOT / "target" / "release" / "pointsman", help="measures features")
-    return top
 
 
 def check(arguments: argparse.Namespace) -> None:
-    bundle, prompts = scorer.Bundle(arguments.bundle), dataset.read(arguments.data)
-    vectors = features.scaled(features.measure(arguments.pointsman, prompts.texts), bundle.features)
-    probabilities = bundle.scores(prompts.texts, vectors, arguments.batch)
-    print(json.dumps(metrics.summary(probabilities, prompts.labels, dataset.TIERS), indent=2))
+    from . import parity
+
+    figures = parity.python(arguments.bundle, arguments.data, arguments.head, arguments.pointsman)
+    print(json.dumps(figures, indent=2))
+    if arguments.parity:
+        parity.compare(figures, parity.rust(arguments.bundle, arguments.data, arguments.head, arguments.pointsman))
 
 
 def main() -> None:
+    """Imports torch only for verbs that train."""
     arguments = parser().parse_args()
-    if arguments.verb == "check":
-        return check(arguments)
-    if arguments.verb == "sequence":
-        from . import sequence
+    match arguments.verb:
+        case "check":
+            check(arguments)
+        case "robustness":
+            from . import robustness
 
-        return sequence.run(arguments)
-    from . import build  # imports torch, which `check` does without
+            robustness.run(arguments)
+        case "curves":
+            from . import curves
 
-    build.run(arguments)
+            curves.run(arguments)
+        case "held-out":
+            from . import dataset
+
+            rows = dataset.outcomes(arguments.data)
+            dataset.write_held_out(
+                arguments.data, arguments.out, rows.where(dataset.fold_of(rows.texts, arguments.seed) == dataset.TEST_FOLD)
+            )
+        case "sequence":
+            from . import sequence
+
+            sequence.run(arguments)
+        case verb:
+            from . import build
+
+            build.distill(arguments) if verb == "distill" else build.run(arguments)
 
 
 if __name__ == "__main__":

@@ -1,93 +1,60 @@
 """The whole recipe: both splits are tuned and measured, the published one ships."""
 
 import argparse
-import hashlib
 import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
-import torch
-from tokenizers import Tokenizer
-
-from . import bundle, dataset, encoder, evaluate, features, finetune, golden, tokens
+from . import bundle, dataset, encoder, recipe, robustness
+from .answered import Answered
 from .encoder import sha256
-
-SPLITS = {
-    "published": ("tiers_train.jsonl", "tiers_validation.jsonl"),
-    "dedup": ("tiers_dedup_train.jsonl", "tiers_dedup_validation.jsonl"),
-}
-SHIPPED = "published"
-
-
-@dataclass
-class Measured:
-    """A labelled file with the features of its prompts."""
-
-    prompts: dataset.Prompts
-    features: list[dict]
-
-    def sheet(self, tokenizer: Tokenizer, block: list[dict]) -> dataset.Sheet:
-        rows = [tokens.token_ids(tokenizer, text) for text in self.prompts.texts]
-        return dataset.Sheet(rows, features.scaled(self.features, block), self.prompts.labels)
-
-
-@dataclass
-class Result:
-    """A tuned split."""
-
-    parts: bundle.Parts
-    figures: dict
-    cpu_seconds: float
-
-
-class Recipe:
-    """The inputs of a build, and its work folder."""
-
-    def __init__(self, arguments: argparse.Namespace):
-        self.data, self.work, self.binary = arguments.data, arguments.work, arguments.pointsman
-        self.settings = finetune.Settings(seed=arguments.seed)
-        self.work.mkdir(parents=True, exist_ok=True)
-        self.base = encoder.fetch(self.work)
-        self.tokenizer = Tokenizer.from_str(tokens.plain_tokenizer(self.base / "tokenizer.json"))
-
-    def measured(self, file: str) -> Measured:
-        prompts = dataset.read(self.data / file)
-        return Measured(prompts, features.measure(self.binary, prompts.texts))
-
-    def folder(self, train: dataset.Sheet) -> Path:
-        """Returns the folder of a checkpoint: another seed, setting, row or feature is another folder."""
-        digest = hashlib.sha256(json.dumps([asdict(self.settings), train.rows, train.labels.tolist()]).encode())
-        digest.update(train.features.tobytes())
-        return self.work / digest.hexdigest()[:12]
-
-    def split(self, name: str) -> Result:
-        train, validation = map(self.measured, SPLITS[name])
-        held_out = dataset.calibration_rows(train.prompts.texts, self.settings.seed)
-        block = features.fit([row for row, out in zip(train.features, held_out) if not out])
-        sheet = train.sheet(self.tokenizer, block)
-        tuning, calibration = sheet.where(~held_out), sheet.where(held_out)
-
-        folder = self.folder(tuning)
-        tuned, cpu_seconds = finetune.tuned(folder / "tuned.safetensors", self.base, tuning, self.settings)
-        model = evaluate.Model(tuned, folder)
-        temperature, figures = evaluate.evaluate(model, calibration, validation.sheet(self.tokenizer, block))
-        print(name, json.dumps(figures, indent=1), flush=True)
-        return Result(bundle.Parts(model, self.tokenizer, block, temperature), figures, cpu_seconds)
+from .evaluate import Model
+from .tiered import Tiered
+from .views import Builder
 
 
 def run(arguments: argparse.Namespace) -> None:
-    torch.set_num_threads(arguments.threads)
-    recipe = Recipe(arguments)
-    results = {name: recipe.split(name) for name in SPLITS}
-    parts = results[SHIPPED].parts
-    training = {
-        "command": f"python -m models.train build --seed {arguments.seed} --threads {arguments.threads}",
-        "seed": arguments.seed,
-        "cpu_seconds": round(sum(result.cpu_seconds for result in results.values())),
-        "features": [feature["name"] for feature in parts.block],
-        "encoder": {"package": encoder.PACKAGE, "sha256": encoder.SHA256},
-        "data": {file: sha256(recipe.data / file) for files in SPLITS.values() for file in files},
-    }
-    golden_features = features.scaled(features.measure(recipe.binary, golden.TEXTS), parts.block)
-    record = {"training": training, "metrics": {name: result.figures for name, result in results.items()}}
-    bundle.write(arguments.out, parts, golden_features, record)
+    """Writes the default bundle."""
+    plan = recipe.Recipe(arguments)
+    builder = Builder(plan)
+    tiered = {split: Tiered(builder, split) for split in arguments.splits.split(",")}
+    pack(arguments, builder, tiered, f"python -m models.train build --seed {plan.seed} --seeds {len(plan.seeds)}")
+
+
+def distill(arguments: argparse.Namespace) -> None:
+    """Writes a bundle like the default one whose encoder has fewer layers."""
+    from .distill import student
+
+    plan = recipe.Recipe(arguments)
+    builder, layers = Builder(plan), [int(layer) for layer in arguments.layers.split(",")]
+    teacher = Model(
+        recipe.averaged([plan.seeded(recipe.SHIPPED, seed) for seed in plan.seeds]), plan.work / f"{recipe.SHIPPED}-averaged"
+    )
+    texts = [text for rows in (plan.tiers(recipe.SHIPPED), *plan.learnt()) for text in rows.texts]
+    tuned = student(plan, teacher, texts, layers, arguments.student_epochs)
+    pack(
+        arguments,
+        builder,
+        {recipe.SHIPPED: Tiered(builder, recipe.SHIPPED, tuned)},
+        f"python -m models.train distill --layers {arguments.layers}",
+    )
+
+
+def pack(arguments: argparse.Namespace, builder: Builder, tiered: dict[str, Tiered], command: str) -> None:
+    """Fits and measures all heads, and writes the bundle of the shipped split."""
+    plan, shipped = builder.plan, tiered[recipe.SHIPPED].model
+    results = {split: part.fit() for split, part in tiered.items()}
+    answered = Answered(builder, shipped).fit()
+    files = sorted({*sum(recipe.SPLITS.values(), ()), dataset.OUTCOMES, dataset.SUBJECTS, dataset.PANEL})
+    training = {"command": command, "seeds": plan.seeds, "features": [feature["name"] for feature in builder.block]}
+    training |= {"cpu_seconds": plan.cpu_seconds(list(tiered)), "encoder": {"package": encoder.PACKAGE, "sha256": encoder.SHA256}}
+    training |= {"data": {file: sha256(plan.data / file) for file in files}}
+    figures = {split: result.figures for split, result in results.items()} | {"outcomes": answered.figures}
+    print(json.dumps(figures, indent=1), flush=True)
+    heads = results[recipe.SHIPPED].heads + answered.heads
+    parts = bundle.Parts(shipped, plan.tokenizer, builder.block, heads, plan.binary, arguments.precision)
+    bundle.write(arguments.out, parts, {"training": training, "metrics": figures})
+    scored = robustness.Judge(arguments.out, plan.binary)
+    validation = dataset.tiers(plan.data / recipe.SPLITS[recipe.SHIPPED][1], training=False)
+    figures["robustness"] = [
+        {"change": a, "counted": b, "share": round(c, 4)} for a, b, c in robustness.table(scored, validation)
+    ]
+    bundle.write(arguments.out, parts, {"training": training, "metrics": figures})

@@ -1,4 +1,4 @@
-"""Writes a bundle folder: encoder, tokenizer, head, features, golden scores, manifest, card."""
+"""Writes a bundle folder: encoder, tokenizer, heads, features, golden scores, manifest, card."""
 
 import json
 import shutil
@@ -10,31 +10,23 @@ import yaml
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
-from . import card, export, golden, metrics
-from .dataset import TIER_OF_LABEL, TIERS
+from . import card, export, features, golden, ngrams, scorer
+from .assemble import Fitted
 from .encoder import DIMENSION, sha256
 from .evaluate import Model
-from .tokens import HEAD_TOKENS, MAX_TOKENS, token_ids
+from .tokens import HEAD_TOKENS, MAX_TOKENS, REPEAT_WORDS, token_ids
 
 FILES = ["model.onnx", "tokenizer.json", "heads.safetensors", "features.json", "golden.json"]
 MANIFEST = {
     "format": 1,
     "name": "pointsman-mini",
-    "version": "2026.11.1",
-    "description": "all-MiniLM-L6-v2 fine-tuned to judge which of three model tiers a prompt needs",
+    "version": "2026.11.2",
+    "description": "all-MiniLM-L6-v2 fine-tuned to judge which model tier a prompt needs, how complex it is, what it is about, and whether only a strong model gets it right",
     "encoder": {"file": "model.onnx", "output": export.OUTPUT, "dimension": DIMENSION, "precision": "int8"},
-    "tokenizer": {"file": "tokenizer.json", "max_tokens": MAX_TOKENS, "head_tokens": HEAD_TOKENS},
+    "tokenizer": {"file": "tokenizer.json", "max_tokens": MAX_TOKENS, "head_tokens": HEAD_TOKENS, "repeat_words": REPEAT_WORDS},
     "heads_file": "heads.safetensors",
     "features_file": "features.json",
     "golden_file": "golden.json",
-}
-TIER_HEAD = {
-    "name": "tier",
-    "kind": "multinomial",
-    "labels": TIERS,
-    "aliases": TIER_OF_LABEL,
-    "inputs": ["embedding", "features"],
-    "activation": "relu",
 }
 
 
@@ -45,31 +37,49 @@ class Parts:
     model: Model
     tokenizer: Tokenizer
     block: list[dict]
-    temperature: float
+    heads: list[Fitted]
+    binary: Path
+    precision: str = "int8"
 
-    def golden(self, features: np.ndarray) -> str:
-        """Returns golden.json: each golden text with the scores of the int8 encoder, one text at a time."""
+    def golden(self) -> str:
+        """Returns golden.json: each golden text with its scores, one text at a time."""
         rows = [token_ids(self.tokenizer, text) for text in golden.TEXTS]
-        table = metrics.softmax(self.model.logits(self.model.int8, rows, features) / self.temperature)
-        scores = [[round(float(p), 6) for p in row] for row in table]
-        entries = [{"text": text, "scores": {"tier": row}} for text, row in zip(golden.TEXTS, scores)]
-        lines = [json.dumps(entry, ensure_ascii=False) for entry in entries]
-        return "[\n" + ",\n".join(lines) + "\n]\n"
+        measured = features.scaled(features.measure(self.binary, golden.TEXTS), self.block)
+        embedding = scorer.embed(scorer.session(self.model.file(self.precision)), rows, batch=1)
+        blocks = {"embedding": embedding, "features": measured, "ngrams": ngrams.matrix(golden.TEXTS)}
+        tables = {head.spec["name"]: scorer.Head(head.spec, head.tensors).scores(blocks) for head in self.heads}
+        entries = [
+            {"text": text, "scores": {name: [round(float(p), 6) for p in table[row]] for name, table in tables.items()}}
+            for row, text in enumerate(golden.TEXTS)
+        ]
+        return "[\n" + ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries) + "\n]\n"
 
 
-def write(folder: Path, parts: Parts, golden_features: np.ndarray, record: dict) -> None:
+def write(folder: Path, parts: Parts, record: dict) -> None:
     """Writes the folder; `record` is the manifest's `training` and `metrics`."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(parts.model.int8, folder / "model.onnx")
-    save_file(parts.model.head, folder / "heads.safetensors")
+    shutil.copyfile(parts.model.file(parts.precision), folder / "model.onnx")
+    tensors: dict[str, np.ndarray] = {}
+    for head in parts.heads:
+        tensors |= head.tensors
+    save_file(tensors, folder / "heads.safetensors")
+    (folder / "heads.safetensors").chmod(0o644)
     texts = {
         "tokenizer.json": parts.tokenizer.to_str(),
         "features.json": json.dumps(parts.block, indent=1) + "\n",
-        "golden.json": parts.golden(golden_features),
+        "golden.json": parts.golden(),
     }
     for name, text in texts.items():
         (folder / name).write_text(text, "utf-8")
-    heads = [TIER_HEAD | {"temperature": parts.temperature}]
-    manifest = MANIFEST | {"heads": heads, "files": {name: sha256(folder / name) for name in FILES}} | record
-    (folder / "bundle.yaml").write_text(yaml.safe_dump(manifest, sort_keys=False, width=120), "utf-8")
+    specs = [head.spec for head in parts.heads]
+    encoder = MANIFEST["encoder"] | {"precision": parts.precision}
+    manifest = MANIFEST | {"encoder": encoder, "heads": specs, "files": {name: sha256(folder / name) for name in FILES}} | record
+    (folder / "bundle.yaml").write_text(yaml.dump(manifest, Dumper=Plain, sort_keys=False, width=120), "utf-8")
     (folder / "README.md").write_text(card.render(manifest), "utf-8")
+
+
+class Plain(yaml.SafeDumper):
+    """Writes a list that stands in two places twice, without anchors."""
+
+    def ignore_aliases(self, data) -> bool:
+        return True

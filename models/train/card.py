@@ -7,36 +7,57 @@ import onnxruntime
 
 TEMPLATE = Path(__file__).with_name("card.md")
 SPLITS = {"published": "published split", "dedup": "deduplicated split"}
+HEADS = {
+    "tier": "head `tier`",
+    "tier_on_new_prompts": "`tier`, rows without a twin in train",
+    "tier_fp32": "`tier`, float32 encoder",
+    "encoder_alone": "without n-grams",
+    "tier_lexical": "head `tier_lexical`",
+}
 
 
 def results(figures: dict) -> str:
-    """Returns the rows of the table of results."""
+    """Returns the rows of the table of tiers."""
     rows = []
     for split, title in SPLITS.items():
-        for precision in ("int8", "fp32"):
-            f = figures[split][precision]
-            tiers = " / ".join(f"{value:.3f}" for value in f["f1"].values())
-            cells = [f["n"], f"{f['accuracy']:.4f}", f"{f['macro_f1']:.4f}", tiers, f["adjacent_accuracy"], f["ece"]]
-            rows.append(f"| {title}, {precision} | {' | '.join(map(str, cells))} |")
+        for head, name in HEADS.items():
+            if f := figures.get(split, {}).get(head):
+                tiers = " / ".join(f"{value:.3f}" for value in f["f1"].values())
+                cells = [f["n"], f"{f['accuracy']:.4f}", f"{f['macro_f1']:.4f}", tiers, f["adjacent_accuracy"], f["ece"]]
+                rows.append(f"| {title}, {name} | {' | '.join(map(str, cells))} |")
+    return "\n".join(rows)
+
+
+def outcomes(figures: dict) -> str:
+    """Returns the rows of the table of outcomes."""
+    rows = []
+    for name, f in figures.items():
+        if "apgr" in f:
+            rest = f", ECE {f['ece']}, Brier {f['brier']}" if "ece" in f else ""
+            rows.append(
+                f"| {name.replace('prompt_length', 'prompt length')} | {f['n']} | APGR {f['apgr']}, CPT(50 %) {f['cpt_50']}, CPT(80 %) {f['cpt_80']}{rest} |"
+            )
+        elif "accuracy" in f:
+            rows.append(f"| {name} | {f['n']} | accuracy {f['accuracy']}, macro F1 {f['macro_f1']}, ECE {f['ece']} |")
     return "\n".join(rows)
 
 
 def render(manifest: dict) -> str:
     training, figures = manifest["training"], manifest["metrics"]
-    published = figures["published"]
     return Template(TEMPLATE.read_text("utf-8")).substitute(
         name=manifest["name"],
         version=manifest["version"],
+        repeat_words=manifest["tokenizer"]["repeat_words"],
         results=results(figures),
+        outcomes=outcomes(figures["outcomes"]),
+        robustness="\n".join(
+            f"| {row['change']} | {row['counted']} | {row['share']:.1%} |" for row in figures.get("robustness", [])
+        ),
         data="\n".join(f"| `{name}` | `{digest}` |" for name, digest in training["data"].items()),
         features=", ".join(f"`{name}`" for name in training["features"]),
-        seed=training["seed"],
+        seeds=", ".join(map(str, training["seeds"])),
+        calibration=figures["published"]["calibration_rows"],
         command=training["command"],
         minutes=round(training["cpu_seconds"] / 60),
-        temperature=manifest["heads"][0]["temperature"],
-        uncalibrated=published["uncalibrated_ece"],
-        calibrated=published["int8"]["ece"],
-        agreement=f"{published['int8_agrees_with_fp32']:.1%}",
-        shift=published["int8_mean_shift"],
         onnxruntime=onnxruntime.__version__,
     )

@@ -1,4 +1,4 @@
-"""Labelled prompts, and the split that calibration uses."""
+"""Labelled prompts: what is read of each file, what is left out, and which rows stay unseen."""
 
 import hashlib
 import json
@@ -9,39 +9,85 @@ import numpy as np
 
 TIERS = ["simple", "medium", "complex"]
 TIER_OF_LABEL = {"gpt-4.1-nano": "simple", "gpt-4.1": "medium", "o4-mini": "complex"}
-CALIBRATION_TENTHS = 1
-
-
-@dataclass(frozen=True)
-class Prompts:
-    texts: list[str]
-    labels: np.ndarray  # index into TIERS
+OUTCOMES, SUBJECTS, PANEL = "outcomes_mmlu.jsonl", "mmlu_subject_to_domain.json", "llmrouter_outcomes_train.jsonl"
+# Domains of questions that are no multiple choice, so that the head is not only a reader of MMLU's layout; at most this many each.
+PANEL_DOMAINS = {"gsm8k": "math", "math": "math", "mbpp": "computer science", "human_eval": "computer science"}
+PANEL_DOMAIN_ROWS = 200
+CALIBRATION_FOLD, TEST_FOLD = 0, 1  # of the outcomes: no encoder and no head learns from them
+PANEL_LEFT_OUT = {"mmlu"}  # its questions are also among the outcomes, whose test rows must stay unseen
 
 
 @dataclass
-class Sheet:
-    """Labelled prompts as the network sees them: token ids and the scaled features block."""
+class Rows:
+    """Prompts and their targets; NaN and -1 are what is not known of a row."""
 
-    rows: list[list[int]]
-    features: np.ndarray
-    labels: np.ndarray
+    texts: list[str]
+    targets: dict[str, np.ndarray]
 
-    def where(self, kept: np.ndarray) -> "Sheet":
-        return Sheet([row for row, keep in zip(self.rows, kept) if keep], self.features[kept], self.labels[kept])
+    def where(self, kept: np.ndarray) -> "Rows":
+        texts = [text for text, keep in zip(self.texts, kept) if keep]
+        return Rows(texts, {name: values[kept] for name, values in self.targets.items()})
 
 
-def read(path: Path) -> Prompts:
-    with path.open(encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines]
+def lines(path: Path) -> list[dict]:
+    """Returns the rows of a file, less those that also stand in a held-out set."""
+    with path.open(encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    return [row for row in rows if not row.get("contaminated")]
+
+
+def tiers(path: Path, training: bool) -> Rows:
+    """Reads prompts with tiers. A row that shares text with a held-out set may be judged, but nothing learns from it."""
+    rows = [row for row in lines(path) if not (training and row.get("overlaps_heldout"))]
     labels = [TIERS.index(TIER_OF_LABEL[row["label"]]) for row in rows]
-    return Prompts([row["prompt"] for row in rows], np.array(labels))
+    return Rows([row["prompt"] for row in rows], {"tier": np.array(labels)})
 
 
-def calibration_rows(texts: list[str], seed: int) -> np.ndarray:
-    """Returns a mask of about a tenth of the rows; the copies of one prompt all fall on the same side."""
+def domains(folder: Path) -> list[str]:
+    return sorted(set(json.loads((folder / SUBJECTS).read_text("utf-8")).values()))
 
-    def bucket(text: str) -> int:
+
+def outcomes(folder: Path) -> Rows:
+    """Reads MMLU questions: whether the strong and the weak model were right, and the domain."""
+    rows, names = lines(folder / OUTCOMES), domains(folder)
+    domain_of = json.loads((folder / SUBJECTS).read_text("utf-8"))
+    right = np.array([[row["strong_correct"], row["weak_correct"]] for row in rows], np.float32)
+    domain = np.array([names.index(domain_of[row["subject"]]) for row in rows])
+    return Rows([row["prompt"] for row in rows], {"success": right, "domain": domain})
+
+
+def panel(folder: Path) -> Rows:
+    """Reads questions that nine models answered, some with a domain."""
+    rows, names = [row for row in lines(folder / PANEL) if row["task"] not in PANEL_LEFT_OUT], domains(folder)
+    models = sorted(rows[0]["scores"])
+    scores = np.array([[row["scores"][model] for model in models] for row in rows], np.float32)
+    counts, domain = dict.fromkeys(PANEL_DOMAINS, 0), []
+    for row in rows:
+        named = PANEL_DOMAINS.get(row["task"]) if counts.get(row["task"], PANEL_DOMAIN_ROWS) < PANEL_DOMAIN_ROWS else None
+        domain.append(names.index(named) if named else -1)
+        if named:
+            counts[row["task"]] += 1
+    return Rows([row["prompt"] for row in rows], {"panel": scores, "domain": np.array(domain)})
+
+
+def fold_of(texts: list[str], seed: int, folds: int = 10) -> np.ndarray:
+    """Returns a fold for each row by hash; the copies of one prompt all fall into the same."""
+
+    def fold(text: str) -> int:
         key = f"{seed}:{' '.join(text.lower().split())}"
-        return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % 10
+        return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % folds
 
-    return np.array([bucket(text) < CALIBRATION_TENTHS for text in texts])
+    return np.array([fold(text) for text in texts])
+
+
+def write_held_out(folder: Path, out: Path, rows: Rows) -> None:
+    """Writes rows of the outcomes as two files that `pointsman eval` reads: one for `strong_wins`, one for `domain`."""
+    out.mkdir(parents=True, exist_ok=True)
+    names = domains(folder)
+    pairs = [
+        {"prompt": text, "strong_correct": float(s), "weak_correct": float(w)}
+        for text, (s, w) in zip(rows.texts, rows.targets["success"])
+    ]
+    labels = [{"prompt": text, "domain": names[label]} for text, label in zip(rows.texts, rows.targets["domain"])]
+    for name, lines_of in (("outcomes_test.jsonl", pairs), ("domain_test.jsonl", labels)):
+        (out / name).write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in lines_of), "utf-8")

@@ -1,4 +1,4 @@
-"""Writes the encoder's weights as ONNX graphs (opset 20), float32 and int8. No torch: the graph is spelled out.
+"""Writes the encoder's weights as ONNX graphs (opset 20): float32, float16 and int8. No torch: the graph is spelled out.
 
 The int8 graph scales activations token by token. ONNX Runtime's own dynamic quantisation takes one scale for a whole run, so
 that a prompt's probabilities moved by up to 0.2 with its neighbours in the batch; here they do not move.
@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from .encoder import DIMENSION
 
 OPSET = 20
-LAYERS, HEADS, EPSILON = 6, 12, 1e-12
+HEADS, EPSILON = 12, 1e-12
 HEAD_WIDTH = DIMENSION // HEADS
 OUTPUT = "sentence_embedding"
 INPUTS = ["input_ids", "attention_mask", "token_type_ids"]
@@ -22,8 +22,14 @@ INPUTS = ["input_ids", "attention_mask", "token_type_ids"]
 class Graph:
     """Collects nodes and constants of a float32 encoder; every method returns the name of the value it made."""
 
+    FLOAT, HIDDEN = TensorProto.FLOAT, -1e9  # what numbers are, and what is added to the score of a padding token
+
     def __init__(self, weights: dict[str, np.ndarray]):
         self.weights, self.nodes, self.constants = weights, [], {}
+
+    def layers(self) -> int:
+        """Returns how many layers the encoder has: a student has fewer."""
+        return 1 + max(int(name.split(".")[2]) for name in self.weights if name.startswith("encoder.layer."))
 
     def constant(self, name: str, value: np.ndarray) -> str:
         self.constants.setdefault(name, numpy_helper.from_array(np.ascontiguousarray(value), name))
@@ -33,7 +39,7 @@ class Graph:
         return self.constant("_".join(["i", *map(str, values)]), np.array(values, np.int64))
 
     def scalar(self, value: float) -> str:
-        return self.constant(f"f_{value:g}", np.float32(value))
+        return self.constant(f"f_{value:g}", np.array(value, np.float32))
 
     def weight(self, name: str) -> str:
         return self.constant(name, self.weights[name])
@@ -62,6 +68,15 @@ class Graph:
 
     def heads(self, x: str, order: list[int]) -> str:
         return self.add("Transpose", self.add("Reshape", x, self.integers(0, 0, HEADS, HEAD_WIDTH)), perm=order)
+
+
+class HalfGraph(Graph):
+    """The same encoder in float16, for GPUs; inputs and the embedding are as ever. A CPU casts back and forth and gains nothing."""
+
+    FLOAT, HIDDEN = TensorProto.FLOAT16, -6e4
+
+    def constant(self, name: str, value: np.ndarray) -> str:
+        return super().constant(name, value.astype(np.float16) if value.dtype == np.float32 else value)
 
 
 class Int8Graph(Graph):
@@ -126,16 +141,16 @@ def pooled(g: Graph, x: str, mask: str) -> None:
     weights = g.add("Unsqueeze", mask, g.integers(-1))
     total = g.add("ReduceSum", g.add("Mul", x, weights), g.integers(1), keepdims=0)
     mean = g.add("Div", total, g.add("ReduceSum", weights, g.integers(1), keepdims=0))
-    g.add("LpNormalization", mean, name=OUTPUT, axis=-1, p=2)
+    g.add("LpNormalization", g.add("Cast", mean, to=TensorProto.FLOAT), name=OUTPUT, axis=-1, p=2)
 
 
 def write(g: Graph, path: Path) -> None:
     """Writes an encoder: int64 [batch, seq] inputs, one unit vector a row out."""
-    mask = g.add("Cast", "attention_mask", to=TensorProto.FLOAT)
+    mask = g.add("Cast", "attention_mask", to=g.FLOAT)
     hidden = g.add("Sub", g.scalar(1), g.add("Unsqueeze", mask, g.integers(1, 2)))
-    bias = g.add("Mul", hidden, g.scalar(-1e9))
+    bias = g.add("Mul", hidden, g.scalar(g.HIDDEN))
     x = embeddings(g)
-    for layer in range(LAYERS):
+    for layer in range(g.layers()):
         x = attention(g, x, bias, f"encoder.layer.{layer}.attention")
         x = feed_forward(g, x, f"encoder.layer.{layer}")
     pooled(g, x, mask)

@@ -17,7 +17,7 @@ TEXTS = [
     "Prove that every finite integral domain is a field, then show step by step where finiteness is used.",
     "Design a rate limiter for 40 regions with at most 5 % overshoot. First compare token buckets with sliding windows, "
     "then derive the error bound, and finally sketch the failover protocol.",
-    "```rust\nfn main() {\n    let xs = vec![1, 2, 3];\n    println!(\"{:?}\", xs.iter().map(|x| x * x).sum::<i32>());\n}\n```\n"
+    '```rust\nfn main() {\n    let xs = vec![1, 2, 3];\n    println!("{:?}", xs.iter().map(|x| x * x).sum::<i32>());\n}\n```\n'
     "Why does this print a single number?",
     '<order id="17"><item sku="A-9" qty="3"/><item sku="B-2" qty="1"/></order>\nTurn this into JSON.',
     '{"name": "Ada", "roles": ["admin", "ops"], "active": true}\nIs this valid JSON?',

@@ -6,10 +6,14 @@ import numpy as np
 import onnxruntime
 import yaml
 from safetensors.numpy import load_file
+from scipy.sparse import csr_matrix
 from tokenizers import Tokenizer
 
-from .metrics import softmax
+from . import ngrams
+from .metrics import ordinal, softmax
 from .tokens import padded, token_ids
+
+ACTIVATIONS = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh}
 
 
 def session(model: Path) -> onnxruntime.InferenceSession:
@@ -18,24 +22,36 @@ def session(model: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def embed(model: onnxruntime.InferenceSession, rows: list[list[int]], batch: int = 1) -> np.ndarray:
-    """Returns [rows, dimension]. In batches, int8 activations share one scale and the vectors move a little."""
-    vectors = []
-    for at in range(0, len(rows), batch):
-        ids, mask = padded(rows[at : at + batch])
+def embed(model: onnxruntime.InferenceSession, rows: list[list[int]], batch: int = 16) -> np.ndarray:
+    """Returns [rows, dimension]. Equal rows run once, those of like length together: that moves no vector of a graph of ours."""
+    different = sorted({tuple(row) for row in rows}, key=len)
+    vectors: dict[tuple[int, ...], np.ndarray] = {}
+    for at in range(0, len(different), batch):
+        ids, mask = padded(different[at : at + batch])
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        vectors.append(model.run(["sentence_embedding"], inputs)[0])
-    return np.concatenate(vectors)
+        vectors |= zip(different[at : at + batch], model.run(["sentence_embedding"], inputs)[0])
+    return np.stack([vectors[tuple(row)] for row in rows])
 
 
-def logits(head: dict[str, np.ndarray], inputs: np.ndarray) -> np.ndarray:
-    """Returns the output of a head `<name>.<layer>.{weight,bias}` with relu between its layers."""
-    layers = len(head) // 2
-    name = next(iter(head)).split(".")[0]
-    for layer in range(layers):
-        inputs = inputs @ head[f"{name}.{layer}.weight"].T + head[f"{name}.{layer}.bias"]
-        inputs = np.maximum(inputs, 0) if layer + 1 < layers else inputs
-    return inputs
+class Head:
+    """Dense layers `<name>.<layer>.{weight,bias}` over blocks of inputs."""
+
+    def __init__(self, spec: dict, tensors: dict[str, np.ndarray]):
+        self.spec, self.layers = spec, []
+        while (prefix := f"{spec['name']}.{len(self.layers)}") + ".weight" in tensors:
+            self.layers.append((tensors[f"{prefix}.weight"], tensors[f"{prefix}.bias"]))
+
+    def scores(self, blocks: dict[str, np.ndarray | csr_matrix]) -> np.ndarray:
+        (weight, bias), *others = self.layers
+        values, start = bias, 0
+        for block in self.spec["inputs"]:
+            width = blocks[block].shape[1]
+            values = values + blocks[block] @ weight[:, start : start + width].T
+            start += width
+        for weight, bias in others:
+            values = ACTIVATIONS[self.spec.get("activation", "relu")](values) @ weight.T + bias
+        link = softmax if self.spec["kind"] == "multinomial" else ordinal
+        return link(values / self.spec["temperature"])
 
 
 class Bundle:
@@ -45,15 +61,18 @@ class Bundle:
         self.manifest = yaml.safe_load((folder / "bundle.yaml").read_text("utf-8"))
         self.model = session(folder / self.manifest["encoder"]["file"])
         self.tokenizer = Tokenizer.from_file(str(folder / self.manifest["tokenizer"]["file"]))
-        self.tensors = load_file(folder / self.manifest["heads_file"])
+        tensors = load_file(folder / self.manifest["heads_file"])
+        self.heads = [Head(spec, tensors) for spec in self.manifest["heads"]]
         self.features = yaml.safe_load((folder / self.manifest["features_file"]).read_text("utf-8"))
 
     def rows(self, texts: list[str]) -> list[list[int]]:
         limits = self.manifest["tokenizer"]
-        return [token_ids(self.tokenizer, text, limits["max_tokens"], limits["head_tokens"]) for text in texts]
+        return [
+            token_ids(self.tokenizer, text, limits["max_tokens"], limits["head_tokens"], limits.get("repeat_words"))
+            for text in texts
+        ]
 
-    def scores(self, texts: list[str], features: np.ndarray, batch: int = 1) -> np.ndarray:
-        """Returns the probabilities of the tier head for scaled features, [texts, labels]."""
-        (head,) = self.manifest["heads"]
-        inputs = np.concatenate([embed(self.model, self.rows(texts), batch), features], axis=1)
-        return softmax(logits(self.tensors, inputs) / head["temperature"])
+    def scores(self, texts: list[str], features: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns the probabilities of every head for scaled features, [texts, labels] each."""
+        blocks = {"embedding": embed(self.model, self.rows(texts)), "features": features, "ngrams": ngrams.matrix(texts)}
+        return {head.spec["name"]: head.scores(blocks) for head in self.heads}

@@ -1,4 +1,4 @@
-"""Text to token ids, exactly as the Rust tokenizer room does it: the head and the tail of the text survive."""
+"""Text to token ids, exactly as the Rust tokenizer room does it: repeats are read once, head and tail of the text survive."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,12 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
+from .repeats import once
+
 MAX_TOKENS = 64
 HEAD_TOKENS = 42
+REPEAT_WORDS = 4
+CHARS_PER_TOKEN = 16
 
 
 def plain_tokenizer(path: Path) -> str:
@@ -15,9 +19,21 @@ def plain_tokenizer(path: Path) -> str:
     return json.dumps(json.loads(path.read_text("utf-8")) | {"padding": None, "truncation": None}, ensure_ascii=False)
 
 
-def token_ids(tokenizer: Tokenizer, text: str, max_tokens: int = MAX_TOKENS, head_tokens: int = HEAD_TOKENS) -> list[int]:
-    half = 16 * max_tokens  # the text is cut before it is encoded: encoding is linear in its length
-    parts = [text] if len(text) <= 2 * half else [text[:half], text[-half:]]
+def excerpt(text: str, max_tokens: int = MAX_TOKENS, repeat_words: int | None = REPEAT_WORDS) -> list[str]:
+    """Returns the text, or its two ends: it is cut before it is encoded, which takes time linear in its length."""
+    end = CHARS_PER_TOKEN * max_tokens
+    parts = [text] if len(text) <= 2 * end else [text[:end], text[-end:]]
+    return once(parts, repeat_words) if repeat_words else parts
+
+
+def token_ids(
+    tokenizer: Tokenizer,
+    text: str,
+    max_tokens: int = MAX_TOKENS,
+    head_tokens: int = HEAD_TOKENS,
+    repeat_words: int | None = REPEAT_WORDS,
+) -> list[int]:
+    parts = excerpt(text, max_tokens, repeat_words)
     ids = [id for part in parts for id in tokenizer.encode(part, add_special_tokens=False).ids]
     budget = max_tokens - 2
     if len(ids) > budget:

@@ -21,6 +21,9 @@ pub(crate) const FILE: &str = "bundle.yaml";
 /// The longest input, specials included, that a bundle may ask for.
 const MAX_TOKENS: usize = 8192;
 
+/// How long a run of words must be at least, and may be at most, to count as a repeat.
+const REPEAT_WORDS: std::ops::RangeInclusive<usize> = 2..=64;
+
 /// The whole of `bundle.yaml`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -114,6 +117,9 @@ pub struct TokenizerSpec {
     pub max_tokens: usize,
     /// How many of them come from the text's start when it is too long; the others come from its end.
     pub head_tokens: usize,
+    /// Words that stand in a run of so many which occurred before are not read; by default everything is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat_words: Option<usize>,
 }
 
 /// A small model over the embedding and the features.
@@ -261,7 +267,10 @@ impl Manifest {
     }
 
     fn check_tokenizer(&self) -> Result<(), BundleError> {
-        let TokenizerSpec { max_tokens, head_tokens, .. } = self.tokenizer;
+        let TokenizerSpec { max_tokens, head_tokens, repeat_words, .. } = self.tokenizer;
+        if let Some(value) = repeat_words.filter(|value| !REPEAT_WORDS.contains(value)) {
+            return Err(BundleError::RepeatWords { value });
+        }
         if !(3..=MAX_TOKENS).contains(&max_tokens) || head_tokens > max_tokens - 2 {
             return Err(BundleError::TokenBudget { max_tokens, head_tokens });
         }

@@ -1,13 +1,15 @@
 //! Text to token ids, within a budget, without ever reading more of a long text than can matter.
 //!
 //! Two cuts. [`Budget::excerpt`] cuts characters, before a text is queued, so that a 5 MiB prompt neither waits in memory
-//! nor is tokenised as a whole. [`Tokenizer::tokens`] then cuts tokens out of the middle. Training cuts the same way.
+//! nor is tokenised as a whole; where the bundle says so, what the ends repeat is cut as well. [`Tokenizer::tokens`] then
+//! cuts tokens out of the middle. Training cuts the same way.
 
 use std::borrow::Cow;
 
 use super::bundle::BundleError;
 use super::encoder::InferenceError;
 use super::manifest::TokenizerSpec;
+use super::repeats::Repeats;
 
 /// How many characters of each end of a long text are tokenised, a token of the budget.
 const CHARS_PER_TOKEN: usize = 16;
@@ -20,6 +22,7 @@ const BYTES_PER_TOKEN: usize = 4;
 pub struct Budget {
     max_tokens: usize,
     head_tokens: usize,
+    repeat_words: Option<usize>,
 }
 
 /// What is left of a text after the first cut: all of it, or its two ends.
@@ -53,18 +56,26 @@ pub struct Tokenizer {
 impl Budget {
     /// Takes the budget of a checked manifest.
     pub(crate) const fn new(spec: &TokenizerSpec) -> Self {
-        Self { max_tokens: spec.max_tokens, head_tokens: spec.head_tokens }
+        Self { max_tokens: spec.max_tokens, head_tokens: spec.head_tokens, repeat_words: spec.repeat_words }
     }
 
     /// Takes a budget of `max_tokens`.
     #[cfg(test)]
     pub(crate) const fn of_tokens(max_tokens: usize) -> Self {
-        Self { max_tokens, head_tokens: max_tokens / 2 }
+        Self { max_tokens, head_tokens: max_tokens / 2, repeat_words: None }
     }
 
-    /// Cuts the middle out of a text longer than 32 characters a token of the budget.
+    /// Cuts the middle out of a text longer than 32 characters a token of the budget, and then what is said again.
     #[must_use]
     pub fn excerpt(self, text: &str) -> Excerpt {
+        let excerpt = self.ends(text);
+        match self.repeat_words {
+            Some(window) => excerpt.once(window),
+            None => excerpt,
+        }
+    }
+
+    fn ends(self, text: &str) -> Excerpt {
         let end = CHARS_PER_TOKEN * self.max_tokens;
         if text.char_indices().nth(2 * end).is_none() {
             return Excerpt { head: text.to_owned(), tail: String::new(), cut_from: None };
@@ -98,6 +109,12 @@ impl Budget {
 }
 
 impl Excerpt {
+    fn once(self, window: usize) -> Self {
+        let mut repeats = Repeats::new(window);
+        let (head, tail) = (repeats.once(&self.head).into_owned(), repeats.once(&self.tail).into_owned());
+        Self { head, tail, ..self }
+    }
+
     /// Returns the text's start and end; the end is empty when the start is all of it.
     pub(crate) fn ends(&self) -> [&str; 2] {
         [&self.head, &self.tail]
@@ -169,7 +186,8 @@ impl Tokenizer {
         }
         let total = excerpt.cut_from.map_or(ids.len(), |chars| {
             // As many tokens a character in the middle as at both ends.
-            (ids.len() * chars).div_ceil(2 * CHARS_PER_TOKEN * self.budget.max_tokens)
+            let read: usize = excerpt.ends().iter().map(|text| text.chars().count()).sum();
+            (ids.len() * chars).div_ceil(read.max(1))
         });
         let kept = self.fit(&ids);
         let truncated = u32::try_from(total.saturating_sub(kept.len() - self.surround())).unwrap_or(u32::MAX);
@@ -266,7 +284,7 @@ mod tests {
     }
 
     fn spec() -> TokenizerSpec {
-        TokenizerSpec { file: "tokenizer.json".into(), max_tokens: 8, head_tokens: 4 }
+        TokenizerSpec { file: "tokenizer.json".into(), max_tokens: 8, head_tokens: 4, repeat_words: None }
     }
 
     fn words(count: usize) -> String {
@@ -345,6 +363,22 @@ mod tests {
 
         assert_eq!(excerpt.head.chars().count() + excerpt.tail.chars().count(), 256);
         assert_eq!(tokens.ids.len(), 8);
+    }
+
+    #[test]
+    fn where_the_bundle_says_so_a_repeat_takes_no_room() {
+        let spec = TokenizerSpec { repeat_words: Some(2), ..spec() };
+        let excerpt = Budget::new(&spec).excerpt(&format!("w0 {}w3", "w1 w2 ".repeat(20)));
+
+        assert_eq!(excerpt.ends(), ["w0 w1 w2 w3", ""]);
+    }
+
+    #[test]
+    fn a_repeat_across_the_cut_is_found() {
+        let spec = TokenizerSpec { repeat_words: Some(2), ..spec() };
+        let excerpt = Budget::new(&spec).excerpt(&"w1 w2 ".repeat(600_000));
+
+        assert_eq!(excerpt.ends(), ["w1 w2", "2 "], "the tail begins in the middle of a word");
     }
 
     #[test]

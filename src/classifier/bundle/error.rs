@@ -110,6 +110,12 @@ pub enum BundleError {
         /// The manifest's `head_tokens`.
         head_tokens: usize,
     },
+    /// No run of words can be told from a repeat.
+    #[error("{FILE}: tokenizer.repeat_words {value}; allowed are 2 to 64")]
+    RepeatWords {
+        /// The manifest's value.
+        value: usize,
+    },
     /// The tokenizer cannot be built.
     #[error("{file} is not a tokenizer")]
     Tokenizer {
