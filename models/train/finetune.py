@@ -23,12 +23,11 @@ def optimizer(network: Network, settings: Settings) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
 
 
-def schedule(descent: torch.optim.Optimizer, steps: int, warm_up: float) -> torch.optim.lr_scheduler.LambdaLR:
-    """Returns a rate that rises over the warm-up share of the steps and falls to zero over the rest."""
+def schedule(descent: torch.optim.Optimizer, steps: int, warm_up: float, done: int) -> torch.optim.lr_scheduler.LambdaLR:
+    """Returns a rate that rises over the warm-up share of the steps and falls to zero over the rest; `done` steps were taken."""
     warm = max(1, round(warm_up * steps))
-    return torch.optim.lr_scheduler.LambdaLR(
-        descent, lambda step: max(0.0, min((step + 1) / warm, (steps - step) / (steps - warm + 1)))
-    )
+    share = lambda step: max(0.0, min((step + 1) / warm, (steps - step) / (steps - warm + 1)))
+    return torch.optim.lr_scheduler.LambdaLR(descent, lambda step: share(step + done))
 
 
 class Run:
@@ -44,7 +43,7 @@ class Run:
         """Takes up the last checkpoint, if there is one, and forgets what the curve says beyond it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.exists():
-            state = torch.load(self.checkpoint, weights_only=False)
+            state = torch.load(self.checkpoint, map_location="cpu", weights_only=False)
             self.stage.network.load_state_dict(state["network"])
             self.descent.load_state_dict(state["descent"])
             self.stage.order.setstate(state["order"])
@@ -77,13 +76,12 @@ class Run:
         torch.manual_seed(self.settings.seed)
         self.stage.network.train()
         self.resume()
-        first = self.stage.batches() if self.epoch < self.settings.epochs else []
-        rate = schedule(self.descent, self.settings.epochs * len(first), self.settings.warm_up) if first else None
-        for _ in range(self.step):
-            rate and rate.step()
+        rate = None
         while self.epoch < self.settings.epochs:
-            self._epoch(first if first else self.stage.batches(), rate)
-            first = []
+            batches = self.stage.batches()
+            steps = self.settings.epochs * len(batches)
+            rate = rate or schedule(self.descent, steps, self.settings.warm_up, self.step)
+            self._epoch(batches, rate)
         return self.seconds
 
     def _epoch(self, batches: list, rate) -> None:

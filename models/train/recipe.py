@@ -78,7 +78,7 @@ class Recipe:
         folder = self.folder(f"{split}-{seed}", settings, [kept, *self.learnt()])
         if not (folder / "tuned.safetensors").exists():
             print(f"{split}, seed {seed}", flush=True)
-            start = torch.load(self.general() / "weights.pt", weights_only=False)
+            start = torch.load(self.general() / "weights.pt", map_location="cpu", weights_only=False)
             network = Network(self.base).to(self.device)
             network.load_state_dict(start["network"])
             general = General(network, self.tokenizer, settings, self.device, self.learnt())
@@ -93,7 +93,7 @@ class Recipe:
         """Returns the CPU seconds of all trainings of some splits."""
         folders = [self.seeded(split, seed) for split in splits for seed in self.seeds]
         spent = [float(safe_open(folder / "tuned.safetensors", "np").metadata()["cpu_seconds"]) for folder in folders]
-        return round(sum(spent) + torch.load(self.general() / "weights.pt", weights_only=False)["seconds"])
+        return round(sum(spent) + torch.load(self.general() / "weights.pt", map_location="cpu", weights_only=False)["seconds"])
 
 
 def averaged(folders: list[Path]) -> dict[str, np.ndarray]:
