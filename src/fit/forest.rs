@@ -227,7 +227,7 @@ mod tests {
     /// One of two features alone holds: no sum of them tells.
     fn samples() -> Vec<Sample> {
         let sample = |i: u16| {
-            let (a, b) = (i % 2 == 0, (i / 2) % 2 == 0);
+            let (a, b) = (i.is_multiple_of(2), (i / 2).is_multiple_of(2));
             let dense = vec![f32::from(u8::from(a)), f32::from(u8::from(b))];
             Sample { dense, sparse: Vec::new(), target: vec![f32::from(u8::from(a != b))] }
         };

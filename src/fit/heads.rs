@@ -24,6 +24,14 @@ struct Writer<'w> {
     trained: &'w Trained,
 }
 
+/// A regression as it stands in a mixture.
+struct Line<'m> {
+    recipe: Recipe,
+    regression: &'m Regression,
+    /// How the difference of two models' chances becomes the strong one's win: its slope and offset.
+    wins: (f64, f64),
+}
+
 /// Returns the heads that `trained` stands for: for each its full form, its lexical form, and their members.
 pub(super) fn fitted(learner: &Learner, trained: &Trained) -> Vec<Fitted> {
     let writer = Writer { learner, trained };
@@ -88,7 +96,7 @@ impl Writer<'_> {
                 if self.trained.goal == Goal::Pair {
                     spec.activation = Activation::Tanh;
                 }
-                self.linear(&name, recipe, regression, *wins, head)
+                self.linear(&name, &Line { recipe, regression, wins: *wins }, head)
             }
             Model::Forest(forest) => {
                 spec.trees = Some(Trees { depth: DEPTH });
@@ -102,9 +110,10 @@ impl Writer<'_> {
         Fitted { spec, tensors }
     }
 
-    fn linear(&self, name: &str, recipe: Recipe, fitted: &Regression, wins: (f64, f64), head: usize) -> Vec<Tensor> {
+    fn linear(&self, name: &str, line: &Line<'_>, head: usize) -> Vec<Tensor> {
+        let Line { recipe, regression, wins } = *line;
         let row = |output: usize| {
-            let (weights, bias) = fitted.output(output);
+            let (weights, bias) = regression.output(output);
             (self.unscaled(recipe, &weights), bias as f32)
         };
         match self.trained.goal {

@@ -303,7 +303,7 @@ mod tests {
     fn rare_labels_are_spoken_up_for() {
         // One row in ten is of the second label, and is told only a little from the others.
         let row = |i: usize| {
-            let rare = i % 10 == 0;
+            let rare = i.is_multiple_of(10);
             let told = rare || i % 10 == 1;
             let logs = logs(&[if told { 0.3 } else { 3.0 }, 0.0]);
             Row { logs: vec![logs], truth: &TRUTHS[usize::from(rare)], length: 0.0 }

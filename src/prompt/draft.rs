@@ -41,17 +41,18 @@ pub(super) struct Draft<'b> {
 
 /// Reads `body` by the grammar `G`.
 pub(super) fn parse<G: Grammar>(dialect: Dialect, body: &[u8]) -> Result<Prompt<'_>, ParseError> {
-    if let Ok(mut draft) = read::<G>(body) {
+    if let Some(mut draft) = str::from_utf8(body).ok().and_then(|body| read::<G>(body).ok()) {
         let model = mem::take(&mut draft.model).into_field(body)?;
         return Ok(draft.into_prompt(dialect, model));
     }
     let model = model_field(body)?;
     let mended = mend(body);
-    Ok(read::<G>(mended.as_bytes()).unwrap_or_default().into_prompt(dialect, model).into_owned())
+    Ok(read::<G>(&mended).unwrap_or_default().into_prompt(dialect, model).into_owned())
 }
 
-fn read<G: Grammar>(body: &[u8]) -> Result<Draft<'_>, serde_json::Error> {
-    let mut json = serde_json::Deserializer::from_slice(body);
+/// Reads a body that is UTF-8; checked once for all of it, which is cheaper than for each of its strings.
+fn read<G: Grammar>(body: &str) -> Result<Draft<'_>, serde_json::Error> {
+    let mut json = serde_json::Deserializer::from_str(body);
     let draft = json.deserialize_map(DraftVisitor::<G>(PhantomData))?;
     json.end()?;
     Ok(draft)

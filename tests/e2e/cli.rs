@@ -106,7 +106,7 @@ fn eval_prints_one_json_object_of_metrics() {
         .unwrap_or_else(|error| panic!("{error}: {}", text(&evaluated.stderr)));
     let keys: BTreeSet<&str> = report.as_object().expect("an object").keys().map(String::as_str).collect();
     let expected = "accuracy accuracy_ci95 adjacent_accuracy baselines blank brier bundle classes confusion \
-        contaminated data ece head macro_f1 macro_f1_ci95 n nll reliability seed weighted_f1";
+        contaminated data ece head macro_f1 macro_f1_ci95 n nll reliability seed unknown_label weighted_f1";
     let expected: BTreeSet<&str> = expected.split_whitespace().collect();
     assert_eq!(keys, expected);
     assert_eq!((&report["n"], &report["contaminated"], &report["blank"]), (&11.into(), &1.into(), &0.into()));
@@ -168,12 +168,21 @@ fn eval_gives_the_same_report_again() {
 }
 
 #[test]
-fn eval_names_the_line_the_label_and_what_is_allowed() {
-    let evaluated = eval(&LABELLED.replace("\"o4-mini\"", "\"o9\""), &["--head", "tier"]);
+fn eval_counts_rows_whose_label_the_head_does_not_have() {
+    let evaluated = eval(&LABELLED.replace("\"o4-mini\"", "\"o9\""), &["--head", "tier", "--json"]);
+
+    let report: Value = serde_json::from_slice(&evaluated.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", text(&evaluated.stderr)));
+    assert_eq!((&report["n"], &report["unknown_label"]), (&10.into(), &1.into()));
+}
+
+#[test]
+fn eval_of_unknown_labels_alone_names_the_line_the_label_and_what_is_allowed() {
+    let evaluated = eval("{\"prompt\": \"hi\", \"label\": \"o9\"}\n", &["--head", "tier"]);
 
     let error = text(&evaluated.stderr);
     assert_eq!(evaluated.status.code(), Some(65), "{error}");
-    for part in ["line 10", "`o9`", "`tier`", "simple, medium, complex", "o4-mini for complex"] {
+    for part in ["line 1", "`o9`", "`tier`", "simple, medium, complex", "o4-mini for complex"] {
         assert!(error.contains(part), "`{part}` is not in: {error}");
     }
 }

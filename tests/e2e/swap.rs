@@ -16,6 +16,9 @@ use crate::origin::Origin;
 use crate::reload::until_metric;
 use crate::soon;
 
+/// What goes wrong with a bundle.
+type Damage = fn(&Path);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn weights_are_swapped_and_rolled_back_under_load_without_a_failed_request_or_a_missed_deadline() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
@@ -83,7 +86,7 @@ async fn a_bundle_that_went_bad_is_refused_at_the_step_that_finds_it_and_the_old
     let before = chat(gateway.listen, question("auto", "hello")).await;
     let mut admin = Connection::open(gateway.admin, Framing::Length).await;
 
-    let cases: [(&str, fn(&Path)); 6] = [
+    let cases: [(&str, Damage); 6] = [
         ("model.onnx: sha256 is ", |bundle| damage(bundle, "model.onnx", |bytes| bytes[500] ^= 1)),
         ("(300 bytes), bundle.yaml says", |bundle| damage(bundle, "model.onnx", |bytes| bytes.truncate(300))),
         ("model.onnx cannot be loaded by ONNX Runtime", |bundle| rewrite(bundle, "model.onnx", |_| b"no".to_vec())),
@@ -91,11 +94,11 @@ async fn a_bundle_that_went_bad_is_refused_at_the_step_that_finds_it_and_the_old
             rewrite(bundle, "golden.json", |text| String::from_utf8_lossy(&text).replacen("0.437", "0.537", 1).into());
         }),
         ("input 0 has tier: 3 scores, the bundle has mood: 3 scores", |bundle| {
-            rewrite(bundle, "heads.safetensors", |bytes| swapped(bytes, b"tier.", b"mood."));
-            rewrite(bundle, "bundle.yaml", |bytes| swapped(bytes, b"name: tier", b"name: mood"));
+            rewrite(bundle, "heads.safetensors", |bytes| swapped(&bytes, b"tier.", b"mood."));
+            rewrite(bundle, "bundle.yaml", |bytes| swapped(&bytes, b"name: tier", b"name: mood"));
         }),
         ("lacks the label `easy`", |bundle| {
-            rewrite(bundle, "bundle.yaml", |bytes| swapped(bytes, b"labels: [simple", b"labels: [easy"));
+            rewrite(bundle, "bundle.yaml", |bytes| swapped(&bytes, b"labels: [simple", b"labels: [easy"));
         }),
     ];
     for (step, spoil) in cases {
@@ -168,9 +171,9 @@ fn rewrite(bundle: &Path, file: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {
     replace(&bundle.join(file), &after);
 }
 
-fn swapped(bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
+fn swapped(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut swapped = Vec::with_capacity(bytes.len());
-    let mut rest = &bytes[..];
+    let mut rest = bytes;
     while let Some(at) = rest.windows(from.len()).position(|window| window == from) {
         swapped.extend_from_slice(&rest[..at]);
         swapped.extend_from_slice(to);

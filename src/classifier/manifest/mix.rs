@@ -128,7 +128,8 @@ fn check_own(head: &HeadSpec) -> Result<(), MixError> {
 }
 
 fn check_mix(manifest: &Manifest, head: &HeadSpec) -> Result<(), MixError> {
-    if !head.mix.is_empty() && !(head.inputs.is_empty() && head.neighbours.is_none() && head.trees.is_none()) {
+    let reads = !head.inputs.is_empty() || head.neighbours.is_some() || head.trees.is_some();
+    if reads && !head.mix.is_empty() {
         return Err(MixError::Inputs);
     }
     for Share { head: member, weight } in &head.mix {
