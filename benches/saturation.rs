@@ -282,58 +282,12 @@ fn page(table: &str, seconds: f64) -> String {
 /// Draws the latency over the throughput, both axes logarithmic: p50 as a line, p99 as a dashed one.
 fn svg(systems: &[System]) -> String {
     const COLOURS: [&str; 3] = ["#2a7f62", "#2b5fa8", "#b3541e"];
-    let all = || systems.iter().flat_map(|system| &system.points);
-    let bounds = |values: Vec<f64>| {
-        let least = values.iter().copied().fold(f64::INFINITY, f64::min).log10().floor();
-        let most = values.iter().copied().fold(0.0, f64::max).log10().ceil();
-        (least, most.max(least + 1.0))
-    };
-    let (x_least, x_most) = bounds(all().map(|point| point.rate).collect());
-    let (y_least, y_most) = bounds(all().flat_map(|point| [point.p50, point.p99]).collect());
-    let x = |rate: f64| 70.0 + (rate.log10() - x_least) / (x_most - x_least) * 540.0;
-    let y = |ms: f64| 360.0 - (ms.log10() - y_least) / (y_most - y_least) * 320.0;
-    let mut body = String::new();
-    for power in x_least as i32..=x_most as i32 {
-        let (at, label) = (x(10_f64.powi(power)), 10_f64.powi(power));
-        write!(
-            body,
-            "<path class='grid' d='M{at:.1} 40V360'/><text x='{at:.1}' y='378' text-anchor='middle'>{label}</text>"
-        )
-        .expect("writing to a string");
-    }
-    for power in y_least as i32..=y_most as i32 {
-        let (at, label) = (y(10_f64.powi(power)), 10_f64.powi(power));
-        write!(
-            body,
-            "<path class='grid' d='M70 {at:.1}H610'/><text x='62' y='{:.1}' text-anchor='end'>{label}</text>",
-            at + 4.0
-        )
-        .expect("writing to a string");
-    }
+    let axes = Axes::of(systems);
+    let mut body = axes.grid();
     for (index, (system, colour)) in systems.iter().zip(COLOURS).enumerate() {
-        for (dash, value) in [("", (|p: &Point| p.p50) as fn(&Point) -> f64), (" stroke-dasharray='5 4'", |p| p.p99)] {
-            let points =
-                system.points.iter().map(|p| format!("{:.1},{:.1}", x(p.rate), y(value(p)))).collect::<Vec<_>>();
-            write!(
-                body,
-                "<polyline fill='none' stroke='{colour}' stroke-width='2'{dash} points='{}'/>",
-                points.join(" ")
-            )
-            .expect("writing to a string");
-        }
-        for point in &system.points {
-            let (px, py) = (x(point.rate), y(point.p50));
-            write!(
-                body,
-                "<circle cx='{px:.1}' cy='{py:.1}' r='3' fill='{colour}'/><text x='{:.1}' y='{:.1}'>{}</text>",
-                px + 5.0,
-                py - 5.0,
-                point.callers
-            )
-            .expect("writing to a string");
-        }
-        write!(body, "<text x='80' y='{}' fill='{colour}' font-weight='bold'>{}</text>", 58 + index * 16, system.name)
-            .expect("writing to a string");
+        body += &axes.curve(system, colour);
+        body +=
+            &format!("<text x='80' y='{}' fill='{colour}' font-weight='bold'>{}</text>", 58 + index * 16, system.name);
     }
     format!(
         "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 640 410' font-family='sans-serif' font-size='11'>\
@@ -342,4 +296,68 @@ fn svg(systems: &[System]) -> String {
          <text x='340' y='400' text-anchor='middle'>prompts a second</text>\
          <text x='16' y='200' text-anchor='middle' transform='rotate(-90 16 200)'>milliseconds</text></svg>\n"
     )
+}
+
+/// What is read of a point.
+type Measure = fn(&Point) -> f64;
+
+/// Powers of ten at the ends of the axes.
+struct Axes {
+    rate: (f64, f64),
+    latency: (f64, f64),
+}
+
+impl Axes {
+    fn of(systems: &[System]) -> Self {
+        let all = || systems.iter().flat_map(|system| &system.points);
+        let bounds = |values: Vec<f64>| {
+            let least = values.iter().copied().fold(f64::INFINITY, f64::min).log10().floor();
+            let most = values.iter().copied().fold(0.0, f64::max).log10().ceil();
+            (least, most.max(least + 1.0))
+        };
+        Self {
+            rate: bounds(all().map(|point| point.rate).collect()),
+            latency: bounds(all().flat_map(|point| [point.p50, point.p99]).collect()),
+        }
+    }
+
+    fn x(&self, rate: f64) -> f64 {
+        70.0 + (rate.log10() - self.rate.0) / (self.rate.1 - self.rate.0) * 540.0
+    }
+
+    fn y(&self, ms: f64) -> f64 {
+        360.0 - (ms.log10() - self.latency.0) / (self.latency.1 - self.latency.0) * 320.0
+    }
+
+    fn grid(&self) -> String {
+        let powers = |(least, most): (f64, f64)| (least as i32..=most as i32).map(|power| 10_f64.powi(power));
+        let upright = powers(self.rate).map(|label| {
+            let at = self.x(label);
+            format!(
+                "<path class='grid' d='M{at:.1} 40V360'/><text x='{at:.1}' y='378' text-anchor='middle'>{label}</text>"
+            )
+        });
+        let level = powers(self.latency).map(|label| {
+            let (at, base) = (self.y(label), self.y(label) + 4.0);
+            format!(
+                "<path class='grid' d='M70 {at:.1}H610'/><text x='62' y='{base:.1}' text-anchor='end'>{label}</text>"
+            )
+        });
+        upright.chain(level).collect()
+    }
+
+    fn curve(&self, system: &System, colour: &str) -> String {
+        let line = |(dash, value): (&str, Measure)| {
+            let points = system.points.iter().map(|p| format!("{:.1},{:.1} ", self.x(p.rate), self.y(value(p))));
+            let points: String = points.collect();
+            format!("<polyline fill='none' stroke='{colour}' stroke-width='2'{dash} points='{points}'/>")
+        };
+        let lines: [(&str, Measure); 2] = [("", |p| p.p50), (" stroke-dasharray='5 4'", |p| p.p99)];
+        let callers = system.points.iter().map(|point| {
+            let (x, y, callers) = (self.x(point.rate), self.y(point.p50), point.callers);
+            let (right, above) = (x + 5.0, y - 5.0);
+            format!("<circle cx='{x:.1}' cy='{y:.1}' r='3' fill='{colour}'/><text x='{right:.1}' y='{above:.1}'>{callers}</text>")
+        });
+        lines.into_iter().map(line).chain(callers).collect()
+    }
 }
