@@ -1,6 +1,6 @@
 //! The file that is written, and the full ones beside it.
 //!
-//! `decisions.jsonl` that is full becomes `decisions.2026-11-21T23-20-44.123Z.jsonl`: names sort by age, and nothing that
+//! `decisions.jsonl` that is full becomes `decisions.2026-11-21T23-20-44.123456Z.jsonl`: names sort by age, and nothing that
 //! is full is ever touched again but to be removed.
 
 use std::fs::{self, File, OpenOptions};
@@ -11,6 +11,9 @@ use std::time::{Duration, SystemTime};
 
 use crate::config;
 
+/// What the times in names differ by at least.
+const TICK: Duration = Duration::from_micros(1);
+
 /// The file that is written, and the full ones beside it.
 pub(super) struct Files {
     path: PathBuf,
@@ -18,6 +21,8 @@ pub(super) struct Files {
     max_age: Duration,
     max_files: usize,
     open: Option<Open>,
+    /// The time in the newest full file's name.
+    latest: SystemTime,
     now: fn() -> SystemTime,
 }
 
@@ -37,6 +42,7 @@ impl Files {
             max_age: section.max_age.0,
             max_files: section.max_files,
             open: None,
+            latest: SystemTime::UNIX_EPOCH,
             now: SystemTime::now,
         }
     }
@@ -78,7 +84,8 @@ impl Files {
             return Ok(open);
         }
         drop(open);
-        fs::rename(&self.path, self.full_name())?;
+        let full = self.full_name();
+        fs::rename(&self.path, full)?;
         self.prune();
         self.open()
     }
@@ -105,15 +112,19 @@ impl Files {
         Ok(Open { file, bytes, since, identity: (metadata.dev(), metadata.ino()) })
     }
 
-    /// Returns a name that nobody has, by the time.
-    fn full_name(&self) -> PathBuf {
-        let time = humantime::format_rfc3339_millis((self.now)()).to_string().replace(':', "-");
+    /// Returns a name that nobody has, by the time; of two files that fill at once the later one has the later name.
+    fn full_name(&mut self) -> PathBuf {
         let (stem, extension) = self.parts();
-        let name = |turn: u32| {
-            let turn = if turn == 0 { String::new() } else { format!("-{turn}") };
-            self.path.with_file_name(format!("{stem}.{time}{turn}{extension}"))
-        };
-        (0..).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
+        let mut time = (self.now)().max(self.latest + TICK);
+        loop {
+            let name = humantime::format_rfc3339_micros(time).to_string().replace(':', "-");
+            let path = self.path.with_file_name(format!("{stem}.{name}{extension}"));
+            if !path.exists() {
+                self.latest = time;
+                return path;
+            }
+            time += TICK;
+        }
     }
 
     /// Removes the oldest full files, so that with the one to come there are no more than are kept.
