@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo run test bench fuzz fmt lint doc models clients clients-python clients-node
+.PHONY: help setup build demo run test bench fuzz fmt lint doc models eval clients clients-python clients-node
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -89,8 +89,13 @@ tests/clients/node/node_modules/.package-lock.json: tests/clients/node/package-l
 models: build .venv/models ## Train the default bundle again (an hour of CPU time; needs ../shared/data) and check it
 	@binary="$$($(CARGO) metadata --format-version=1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/pointsman"; set -ex; \
 	.venv/bin/python -m models.train build --pointsman "$$binary"; \
+	"$$binary" bundle reference models/pointsman-mini --data ../shared/data/tiers_validation.jsonl; \
 	.venv/bin/python -m models.train check --parity --pointsman "$$binary"; \
 	.venv/bin/python -m models.train curves
+
+eval: build .venv/models ## Print every quality table of the README (needs ../shared/data, or DATA=...)
+	models/evaluate "$$($(CARGO) metadata --format-version=1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/pointsman" \
+		$(or $(DATA),../shared/data) .venv/bin/python
 
 .venv/models: models/train/requirements.txt
 	[ -x .venv/bin/python ] || python3 -m venv .venv

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman::classifier::{Classifier, Host, Runtime};
+use pointsman::classifier::{Bundle, Classifier, Host, Runtime};
 use pointsman::config::{self, Name, Span};
 use pointsman::features::{Features, TokenCounter};
 use pointsman::prompt::{Dialect, Prompt};
@@ -73,4 +73,33 @@ async fn a_burst_of_golden_inputs_scores_the_same() {
     for (scores, golden) in burst.iter().zip(&golden) {
         assert_close(scores, golden);
     }
+}
+
+#[test]
+fn every_head_has_a_lexical_form_with_its_labels() {
+    let bundle = Bundle::open(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(BUNDLE)).expect("a sound bundle");
+
+    for (name, labels) in [("tier", 3), ("complexity", 4), ("strong_wins", 2), ("domain", 14)] {
+        let head = bundle.manifest().head(name).unwrap_or_else(|| panic!("no head `{name}`"));
+        let form = bundle.manifest().head(&format!("{name}_lexical")).unwrap_or_else(|| panic!("no form of `{name}`"));
+        assert_eq!((head.labels.len(), form.stands_for.as_ref()), (labels, Some(&head.name)));
+    }
+}
+
+#[tokio::test]
+async fn saying_a_preamble_eight_times_changes_no_label() {
+    let classifier = start();
+    let preamble = "You are the polite assistant of a harbour office, and you answer in one paragraph. ";
+
+    for golden in golden().into_iter().filter(|golden| golden.text.len() < 200) {
+        let [once, often] = [1, 8].map(|times| format!("{}{}", preamble.repeat(times), golden.text));
+        let (once, often) = (scores(&classifier, &once).await, scores(&classifier, &often).await);
+
+        assert_eq!(top(&once), top(&often), "{:?}", golden.text);
+    }
+}
+
+fn top(scores: &Scores) -> usize {
+    let probabilities = &scores.head("tier").expect("a head of the bundle").probabilities;
+    (0..probabilities.len()).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b])).expect("labels")
 }

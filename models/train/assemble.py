@@ -16,7 +16,7 @@ from .lexical import Fits, Linear
 EMBEDDING_SCALE = 20.0
 PENALTIES = (1e-3, 3e-3, 1e-2)
 TAUGHT = 0.5  # share of a lexical tier target that is the full model's opinion; the rest is the label
-STOP_LOSS = 0.01  # the cascade may stop where the lexical form is at most this much less accurate than the full head
+STOP_AGREEMENT = 0.98  # the cascade may stop where the lexical form gives the full head's label this often
 STOP_ROWS = 50
 
 
@@ -97,13 +97,17 @@ def fused(pair: Pair, labels: np.ndarray, link: str = "softmax") -> tuple[float,
 
 
 def stop_at(form: np.ndarray, full: np.ndarray, labels: np.ndarray) -> float | None:
-    """Returns the smallest top probability of the lexical form from which on it is nearly as accurate as the full head."""
+    """Returns the smallest top probability of the lexical form from which on it agrees with the full head, and is no worse.
+
+    Agreement, because it is free of the labels' noise: the rows that nothing learnt from are few.
+    """
     top, form_right, full_right = form.max(axis=1), form.argmax(axis=1) == labels, full.argmax(axis=1) == labels
+    same = form.argmax(axis=1) == full.argmax(axis=1)
     for confidence in np.arange(0.5, 1.0, 0.01):
         above = top >= confidence
         if above.sum() < STOP_ROWS:
             return None
-        if form_right[above].mean() >= full_right[above].mean() - STOP_LOSS:
+        if same[above].mean() >= STOP_AGREEMENT and form_right[above].mean() >= full_right[above].mean():
             return round(float(confidence), 2)
     return None
 

@@ -62,7 +62,7 @@ class Tiered:
 
     def fit(self) -> Result:
         held, everything = self.held, np.ones(len(self.labels), bool)
-        alone = temperature_of(self.own[held], self.labels[held], softmax)
+        self.alone = alone = temperature_of(self.own[held], self.labels[held], softmax)
         opinion = softmax(self.own / alone)
         self.targets = (1 - assemble.TAUGHT) * np.eye(3)[self.labels] + assemble.TAUGHT * opinion
         inside = self.view.where(~held)
@@ -95,14 +95,16 @@ class Tiered:
             form("tier", "multinomial", TIERS, final, form_temperature, extra, confidence),
         ]
 
-    def levels(self, texts_opinion: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    def levels(self, opinion: np.ndarray, labels: np.ndarray, median: float | np.ndarray) -> np.ndarray:
         """Returns judged levels: 2 and 3 are the medium and complex tier; simple is 0 where the model is surer than at its median."""
-        return np.where(labels > 0, labels + 1, np.where(texts_opinion[:, 0] >= self.median, 0, 1))
+        return np.where(labels > 0, labels + 1, np.where(opinion[:, 0] >= median, 0, 1))
 
     def complexity(self, opinion: np.ndarray, penalty: float) -> list[Fitted]:
         """Returns one weighted sum with three borders, and the same of the lexical layer alone."""
-        self.median = float(np.median(opinion[self.labels == 0, 0]))
-        levels, held, everything = self.levels(opinion, self.labels), self.held, np.ones(len(self.labels), bool)
+        held, everything, simple = self.held, np.ones(len(self.labels), bool), self.labels == 0
+        # The model is surer of what it learnt from: its median there would leave hardly a new prompt at level 0.
+        seen, self.median = (float(np.median(opinion[simple & kept, 0])) for kept in (~held, held))
+        levels = self.levels(opinion, self.labels, np.where(held, self.median, seen))
         trial, final = (self.layer(levels[:, None] / 3, kept, penalty, "sigmoid") for kept in (~held, everything))
         lexical = trial.logits(self.view.features[held], self.view.ngrams[held])
         tuned = self.tuned(self.view.embedding[held], "complexity")[:, 1:]
@@ -124,10 +126,10 @@ class Tiered:
         rows, new = dataset.tiers(path, training=False), np.array([not row.get("prompt_in_train") for row in dataset.lines(path)])
         view, labels = self.builder.view(rows.texts, self.model), rows.targets["tier"]
         full = scores(tier[0], view)
-        alone = softmax(self.tuned(view.embedding, "tier") / tier[0].spec["temperature"])
+        alone = softmax(self.tuned(view.embedding, "tier") / self.alone)
         token_rows = [tokens.token_ids(self.builder.plan.tokenizer, text) for text in rows.texts]
         exact = View(self.model.embed(token_rows, self.model.full), view.features, view.ngrams)
-        levels = self.levels(alone, labels)
+        levels = self.levels(alone, labels, self.median)
         figures = {
             "tier": metrics.summary(full, labels, TIERS),
             "tier_lexical": metrics.summary(scores(tier[1], view), labels, TIERS),
