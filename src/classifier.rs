@@ -197,12 +197,6 @@ impl Classifier {
         self.0.heads.labels(head)
     }
 
-    /// Returns whether the probabilities of the head called `head` were calibrated: a raw softmax has temperature 1.
-    #[must_use]
-    pub fn is_calibrated(&self, head: &str) -> bool {
-        self.0.heads.is_calibrated(head)
-    }
-
     /// Returns what the configuration calls it.
     #[must_use]
     pub fn name(&self) -> &Name {

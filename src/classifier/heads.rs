@@ -130,12 +130,6 @@ impl Heads {
         self.0.iter().map(|head| &*head.name)
     }
 
-    /// Returns whether the probabilities of the head called `name` were calibrated.
-    pub(crate) fn is_calibrated(&self, name: &str) -> bool {
-        #[expect(clippy::float_cmp, reason = "exactly 1 is what an uncalibrated head has")]
-        self.0.iter().any(|head| &*head.name == name && head.temperature != 1.0)
-    }
-
     /// Returns the labels of the head called `name`.
     #[must_use]
     pub fn labels(&self, name: &str) -> Option<&[Arc<str>]> {

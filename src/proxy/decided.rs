@@ -69,7 +69,6 @@ struct Line<'d> {
     label: Option<&'d str>,
     score: Option<f32>,
     source: Option<crate::scores::Source>,
-    calibrated: Option<bool>,
     scores: Option<BTreeMap<&'d str, BTreeMap<&'d str, f32>>>,
     truncated_tokens: Option<u32>,
     features: LoggedFeatures<'d>,
@@ -167,9 +166,6 @@ impl Decided {
             label: decision.label.as_deref(),
             score: decision.score,
             source: scores.map(|scores| scores.source),
-            calibrated: scores
-                .zip(classifier)
-                .map(|(scores, classifier)| scores.heads.iter().all(|head| classifier.is_calibrated(&head.head))),
             scores: scores.map(by_head),
             truncated_tokens: scores.map(|scores| scores.truncated_tokens),
             features: LoggedFeatures(&self.routing.features),
