@@ -13,7 +13,7 @@ use crate::label::{Client, ClientError, Endpoint, LabelError, Labelled, Labellin
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["prompts", "log"]))]
 pub(super) struct Arguments {
-    /// The judge's API: http(s)://host[:port][/prefix], OpenAI-compatible.
+    /// The judge's API, OpenAI-compatible: `http(s)://host[:port][/prefix]`.
     #[arg(long, value_name = "URL")]
     base_url: String,
     /// The judge's model.
