@@ -128,6 +128,17 @@ struct Keys {
     logged_scores: Option<BTreeMap<String, BTreeMap<String, f32>>>,
 }
 
+impl Row {
+    /// Counts the prompt's characters; where a log kept no text, as its features say.
+    #[must_use]
+    pub fn chars(&self) -> usize {
+        match &self.features {
+            Some(features) if self.prompt.is_empty() => usize::try_from(features.text().chars).unwrap_or(usize::MAX),
+            _ => self.prompt.chars().count(),
+        }
+    }
+}
+
 impl Keys {
     fn truth(&mut self, prefer: Prefer) -> Option<Truth> {
         match prefer {

@@ -123,7 +123,7 @@ impl Judge<'_> {
             // Which two models are to be told apart is known once all rows are.
             _ => 0.0,
         };
-        Ok(Ranked { score, truth: row.truth.clone(), chars: row.prompt.chars().count(), chances })
+        Ok(Ranked { score, truth: row.truth.clone(), chars: row.chars(), chances })
     }
 
     async fn scores(&self, text: &str) -> Result<Scores, Degraded> {
@@ -142,7 +142,7 @@ impl Judge<'_> {
         let head = scores.head(self.head.name.as_str());
         let top = head.and_then(|head| Some((head, self.head.label(head.top()?.0)?)));
         let (head, predicted) = top.ok_or(EvaluateError::Unscored { line: row.line, reason: "no_scores" })?;
-        let (probabilities, chars) = (head.probabilities.clone(), row.prompt.chars().count());
+        let (probabilities, chars) = (head.probabilities.clone(), row.chars());
         Ok(Judgement { truth, predicted, probabilities, chars })
     }
 }

@@ -205,7 +205,7 @@ impl Judged<'_> {
         let claims: Vec<Claim> = rows.iter().map(claim).collect();
         let seed = self.fit.seed;
         let ranking = Ranking::of(rows.iter().map(|row| row.score), seed);
-        let length = Ranking::of(self.examples.iter().map(|row| row.text.chars().count() as f64), seed);
+        let length = Ranking::of(self.examples.iter().map(|row| row.features.text().chars as f64), seed);
         let intervals = RoutingIntervals::of(&rows, &ranking, &length, seed);
         let apgr_of = |fold: usize| {
             let of = self.fold_of.iter().zip(&rows).filter(|(of, _)| **of == fold);
