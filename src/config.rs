@@ -4,27 +4,33 @@
 //! goes text -> tree of located values -> shape -> `validate`; every stage reports all it finds, each problem with its
 //! path, line, column and a snippet. This module imports nothing of ours.
 
+pub mod classifier;
 pub mod decision_log;
 pub mod edge;
 mod load;
+pub mod policy;
 pub mod pool;
 mod problem;
 mod promote;
 mod read;
 mod secret;
 pub mod shape;
+pub mod strategy;
 pub mod threshold;
 mod tree;
 mod validate;
 pub mod values;
 
+pub use classifier::*;
 pub use decision_log::{DecisionLog, KeySource};
 pub use edge::*;
+pub use policy::*;
 pub use pool::*;
 pub use problem::{KeyPath, Place, Problem, Problems, Step};
 pub use promote::PromoteError;
 pub use secret::Secret;
 pub use shape::*;
+pub use strategy::*;
 pub use threshold::{Rung, Threshold};
 pub use values::*;
 

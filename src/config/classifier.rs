@@ -1,0 +1,192 @@
+//! The shape of `classifiers`: bundles and how to run them.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::values::{Ratio, Span};
+
+/// A classifier: a bundle and how to run it.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Classifier {
+    /// The bundle's folder, relative to the configuration file's.
+    pub bundle: PathBuf,
+    /// How long a request waits for its scores. Default 20ms.
+    #[serde(default = "Classifier::default_deadline")]
+    pub deadline: Span,
+    /// Requests that may wait for the worker; one more is not scored. Default 128.
+    #[serde(default = "Classifier::default_queue")]
+    pub queue: usize,
+    /// Threads that ONNX Runtime uses for one run. Default 1.
+    #[serde(default = "Classifier::default_threads")]
+    pub threads: usize,
+    /// Sessions that share the queue, each with a thread and a copy of the weights of its own. Default 1.
+    #[serde(default = "Classifier::default_workers")]
+    pub workers: usize,
+    /// How prompts are put together into one run.
+    #[serde(default)]
+    pub batch: Batch,
+    /// How many judgements are remembered.
+    #[serde(default)]
+    pub cache: Cache,
+    /// When the lexical heads are enough.
+    #[serde(default)]
+    pub cascade: Cascade,
+    /// What the model runs on. Default `auto`.
+    #[serde(default)]
+    pub device: Device,
+    /// Refuses to start, or to reload, when the model cannot run on exactly that device. Default false.
+    #[serde(default)]
+    pub require: bool,
+    /// The most memory that a GPU's sessions may take, in bytes each; by default what the device has.
+    #[serde(default)]
+    pub memory_limit: Option<usize>,
+    /// Another bundle that judges some of the same prompts, for comparison only.
+    #[serde(default)]
+    pub shadow: Option<Shadow>,
+    /// How live traffic is compared with the bundle's reference, if it brings one.
+    #[serde(default)]
+    pub drift: Drift,
+}
+
+/// Another bundle that judges some of a classifier's prompts after they were decided, and decides nothing.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shadow {
+    /// The bundle's folder, relative to the configuration file's.
+    pub bundle: PathBuf,
+    /// The share of the prompts that it judges, above 0. Default 0.1.
+    #[serde(default = "Shadow::default_sample")]
+    pub sample: Ratio,
+}
+
+/// The window over which live traffic is compared with a bundle's reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Drift {
+    /// Prompts older than this do not count. Default 1h.
+    pub window: Span,
+    /// The most prompts that count. Default 10000.
+    pub max_prompts: u64,
+}
+
+/// When the heads that need no encoder are enough, so that it does not run.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cascade {
+    /// Whether they ever are. Default true; they always answer when the encoder cannot.
+    pub enabled: bool,
+    /// The probability of the best label from which on they are, above 0.5; by default what the bundle says of each head.
+    pub confidence: Option<Ratio>,
+}
+
+/// What a model runs on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// The first CUDA device if there is one that works, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The CUDA device of that number; the CPU if it does not work.
+    Cuda(u32),
+    /// The first CUDA device by TensorRT; by CUDA alone if that does not work, else the CPU.
+    Tensorrt,
+}
+
+/// How prompts are put together into one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Batch {
+    /// The most prompts of one run. Default 32; the oldest prompt's deadline often allows fewer.
+    pub max_size: usize,
+    /// How old the oldest prompt may get while a run that is not full waits for more; only prompts that had to wait for
+    /// a busy worker anyway wait for that. Default 1ms.
+    pub max_wait: Span,
+}
+
+/// How many judgements are remembered, so that a text that comes again is not judged again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cache {
+    /// The most judgements; 0 turns the cache off. Default 10000.
+    pub max_entries: usize,
+    /// The most memory that they take. Default 8 MiB.
+    pub max_bytes: usize,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { max_size: 32, max_wait: Span::from_millis(1) }
+    }
+}
+
+impl Shadow {
+    fn default_sample() -> Ratio {
+        Ratio::new(0.1).expect("a tenth is a ratio")
+    }
+}
+
+impl Default for Drift {
+    fn default() -> Self {
+        Self { window: Span::from_secs(3600), max_prompts: 10_000 }
+    }
+}
+
+impl Default for Cascade {
+    fn default() -> Self {
+        Self { enabled: true, confidence: None }
+    }
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { max_entries: 10_000, max_bytes: 8 << 20 }
+    }
+}
+
+impl Classifier {
+    /// Returns the section that names only the bundle's folder.
+    #[must_use]
+    pub fn of(bundle: impl Into<PathBuf>) -> Self {
+        Self {
+            bundle: bundle.into(),
+            deadline: Self::default_deadline(),
+            queue: Self::default_queue(),
+            threads: Self::default_threads(),
+            workers: Self::default_workers(),
+            batch: Batch::default(),
+            cache: Cache::default(),
+            cascade: Cascade::default(),
+            device: Device::default(),
+            require: false,
+            memory_limit: None,
+            shadow: None,
+            drift: Drift::default(),
+        }
+    }
+
+    /// Returns whether a classifier that runs as `other` says runs as this says: all but the shadow is the same.
+    #[must_use]
+    pub fn runs_like(&self, other: &Self) -> bool {
+        Self { shadow: None, ..self.clone() } == Self { shadow: None, ..other.clone() }
+    }
+
+    fn default_deadline() -> Span {
+        Span::from_millis(20)
+    }
+
+    fn default_queue() -> usize {
+        128
+    }
+
+    fn default_threads() -> usize {
+        1
+    }
+
+    fn default_workers() -> usize {
+        1
+    }
+}
