@@ -32,6 +32,7 @@ mod reload;
 mod routing;
 mod shadow;
 mod splice;
+mod strategies;
 mod streaming;
 mod swap;
 mod tls;
