@@ -171,6 +171,17 @@ fn utility_counts_latency_and_expects_no_longer_answer_than_was_asked_for() {
 }
 
 #[test]
+fn utility_takes_chances_from_any_head_or_as_they_are_given() {
+    let strategy = "{kind: utility, classifier: default, models: [small, frontier], lambda: 10, output_tokens: 1000,
+      success: {small: {head: strong_wins, label: weak}, frontier: {chance: 0.95}}, otherwise: frontier}";
+    let wins = |strong: f32| heads(vec![head("strong_wins", &["weak", "strong"], &[1.0 - strong, strong])]);
+
+    // 1,000 tokens cost 0.002 and 0.04 US dollars: the small one wins while its chance is above 0.95 - 0.38.
+    assert_eq!(decided(strategy, &wins(0.4)).model.as_str(), "small");
+    assert_eq!(decided(strategy, &wins(0.45)).model.as_str(), "frontier");
+}
+
+#[test]
 fn utility_without_scores_abstains() {
     assert_eq!(
         model_and_reason(&decided(UTILITY, &asked(Err(Degraded::Deadline)))),
