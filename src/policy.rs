@@ -6,12 +6,14 @@
 
 mod constraints;
 mod decision;
+mod lint;
 mod matching;
 mod rules;
 mod strategy;
+mod tested;
 mod typecheck;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crate::config::{self, Config, KeyPath, Mode, Name, Problem};
 use crate::features::Features;
@@ -22,13 +24,14 @@ pub use self::constraints::{Candidate, Constraint};
 pub use self::decision::{By, Decision, Flip, Reason, RuleOutcome, RuleTrace};
 use self::matching::Matcher;
 pub use self::matching::RequestFacts;
-use self::rules::{Rules, Tried};
+use self::rules::{Language, Memory, Rules};
 use self::strategy::Strategy;
 
 /// Every policy of a configuration, compiled; the first that fits a request decides.
 #[derive(Debug)]
 pub struct PolicySet {
     policies: Vec<Policy>,
+    language: Language,
     /// For the places of problems that are found later.
     config: Config,
 }
@@ -50,7 +53,7 @@ pub struct Signals {
     /// The classifier's answer, or why there is none; `None` until it was asked.
     pub scores: Option<Result<Scores, Degraded>>,
     /// What the rules of a policy came to, so that asking for a signal does not evaluate them twice.
-    tried: OnceLock<(Name, Tried)>,
+    tried: Memory,
 }
 
 /// Something that a policy needs to know before it can decide.
@@ -78,16 +81,17 @@ impl PolicySet {
     /// # Errors
     /// Everything that is wrong with the rules, each problem pointing into its expression.
     pub fn compile(config: &Config) -> Result<Self, Vec<Problem>> {
-        let mut problems = Vec::new();
+        let (language, mut problems) = Language::read(config);
+        problems.extend(tested::problems(config));
         let mut policies = Vec::with_capacity(config.policies.len());
         for (index, policy) in config.policies.iter().enumerate() {
-            let rules = Rules::compile(config, &path_of(index).key("rules"), &policy.rules);
+            let rules = Rules::compile(config, &language, &path_of(index).key("rules"), &policy.rules);
             match rules {
                 Ok(rules) => policies.push(Policy::new(config, policy, rules)),
                 Err(found) => problems.extend(found),
             }
         }
-        if problems.is_empty() { Ok(Self { policies, config: config.clone() }) } else { Err(problems) }
+        if problems.is_empty() { Ok(Self { policies, language, config: config.clone() }) } else { Err(problems) }
     }
 
     /// Returns the first policy that fits; `None` lets the request pass through.
@@ -131,6 +135,12 @@ impl PolicySet {
             problems.extend(found.into_iter().filter_map(|(path, message)| self.config.problem(&path, message)));
         }
         problems
+    }
+}
+
+impl Signals {
+    fn scores_of(&self, _: &Name) -> Option<&Result<Scores, Degraded>> {
+        self.scores.as_ref()
     }
 }
 
@@ -178,11 +188,12 @@ impl Policy {
     /// `signals` belong to one request: the rules are evaluated at the first step and remembered there.
     #[must_use]
     pub fn step(&self, facts: &RequestFacts<'_>, features: &Features, signals: &Signals) -> Step {
-        let evaluate = || self.rules.evaluate(facts, features);
-        let (policy, known) = signals.tried.get_or_init(|| (self.name.clone(), evaluate()));
-        let tried = if *policy == self.name { known.clone() } else { evaluate() };
-        let choice = match tried.matched {
-            Some(index) => decision::Choice::by_rule(index, self.rules.model(index)),
+        let tried = match self.rules.run(&self.name, facts, features, signals) {
+            Ok(tried) => tried,
+            Err(signal) => return Step::Need(signal),
+        };
+        let choice = match self.rules.chosen(&tried) {
+            Some((index, model)) => decision::Choice::by_rule(index, model),
             None => match self.strategy.choose(signals) {
                 Ok(choice) => choice,
                 Err(signal) => return Step::Need(signal),
@@ -201,7 +212,7 @@ impl Policy {
             flip,
             candidates,
             fallback,
-            rules: tried.traces,
+            rules: tried.traces.clone(),
         })
     }
 }

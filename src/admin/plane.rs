@@ -66,7 +66,13 @@ impl Plane for Process {
         let snapshot = router.snapshot();
         let dialect = Dialect::of_path(path).ok_or(Rejection::PathNotFound)?;
         let prompt = Prompt::parse(dialect, &body).map_err(Rejection::from)?;
-        let facts = RequestFacts { model: &prompt.model, path, header: &|name| headers.get(name)?.to_str().ok() };
+        let facts = RequestFacts {
+            model: &prompt.model,
+            path,
+            header: &|name| headers.get(name)?.to_str().ok(),
+            client: "",
+            now: 0,
+        };
         match router.decide(&snapshot, &facts, &prompt, &body).await {
             Verdict::Route(routing) => Ok(routing.explain(&snapshot)),
             Verdict::Pass { policy } => Ok(json!({

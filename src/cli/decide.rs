@@ -80,7 +80,7 @@ fn decide(arguments: &Arguments) -> Result<Value, DecideError> {
     let router = Router::new(builder.build(config, None)?, metrics);
     let snapshot = router.snapshot();
     let prompt = Prompt::parse(Dialect::ChatCompletions, &body)?;
-    let facts = RequestFacts { model: &prompt.model, path: PATH, header: &|_| None };
+    let facts = RequestFacts { model: &prompt.model, path: PATH, header: &|_| None, client: "", now: 0 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DecideError::Runtime)?;
     match runtime.block_on(router.decide(&snapshot, &facts, &prompt, &body)) {
         Verdict::Route(routing) => Ok(routing.explain(&snapshot)),

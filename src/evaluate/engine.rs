@@ -225,7 +225,7 @@ impl Known {
 
 /// The policy is known by its name, so what the client asked for and its headers do not matter.
 fn step(policy: &Policy, features: &Features, signals: &Signals) -> Step {
-    policy.step(&RequestFacts { model: "", path: "", header: &|_| None }, features, signals)
+    policy.step(&RequestFacts { model: "", path: "", header: &|_| None, client: "", now: 0 }, features, signals)
 }
 
 fn features(text: &str) -> Features {

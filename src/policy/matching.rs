@@ -11,6 +11,10 @@ pub struct RequestFacts<'r> {
     pub path: &'r str,
     /// Returns the value of a header by its lower-case name.
     pub header: &'r (dyn Fn(&str) -> Option<&'r str> + Sync),
+    /// The client's name; empty if it has none.
+    pub client: &'r str,
+    /// When the request came, in seconds since 1970.
+    pub now: i64,
 }
 
 /// A policy's `match`; every part that is present must fit.

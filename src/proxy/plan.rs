@@ -72,6 +72,8 @@ impl Proxy {
             model: &prompt.model,
             path: header.uri.path(),
             header: &|name| header.headers.get(name)?.to_str().ok(),
+            client: "",
+            now: 0,
         };
         ctx.original = Some(Original::new(&body, &prompt));
         match self.router.decide(&snapshot, &facts, &prompt, &body).await {
