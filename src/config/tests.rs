@@ -1,3 +1,5 @@
+mod rules;
+
 use proptest::prelude::*;
 
 use super::Strategy;
@@ -427,7 +429,6 @@ fn every_stand_in_is_read_without_a_problem() {
         ("bundle: models/pointsman-mini, ", ""),
         ("name: auto\n    match", "match"),
         ("when: 'prompt.images > 0', ", ""),
-        (", use: standard", ""),
         ("      kind: tiers\n", ""),
         ("      classifier: default\n", ""),
         ("      tiers: {simple: small, medium: standard}\n", ""),
