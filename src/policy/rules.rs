@@ -6,35 +6,34 @@
 
 mod constants;
 mod expression;
+mod language;
 mod macros;
 mod reading;
+mod tried;
 mod vocabulary;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use cel::Value;
 use serde_json::Value as Json;
 
 use self::expression::context;
 pub(super) use self::expression::{Expression, Slots};
+pub(super) use self::language::Language;
+use self::language::score_problems;
 pub(super) use self::macros::Macros;
-use self::reading::{Reading, Scope, Trouble, Values};
+use self::reading::{Reading, Scope, Trouble};
+use self::tried::merge;
+pub(super) use self::tried::{Memory, Tried};
 use self::vocabulary::Score;
 pub(super) use self::vocabulary::{Clock, Named, Slot, Vocabulary};
-use super::decision::{RuleOutcome, RuleTrace};
+use super::decision::RuleOutcome;
 use super::matching::RequestFacts;
 use super::typecheck::{Mistake, Type};
 use super::{Signal, Signals};
 use crate::config::{self, Config, Deny, KeyPath, Name, Problem};
 use crate::features::Features;
-
-/// What the expressions of a configuration share.
-#[derive(Debug)]
-pub(super) struct Language {
-    vocabulary: Vocabulary,
-    pub(super) macros: Arc<Macros>,
-}
 
 /// A policy's rules.
 #[derive(Debug)]
@@ -60,53 +59,6 @@ pub(super) struct Rule {
 enum Action {
     Use(Name),
     Deny(Deny),
-}
-
-/// What a policy's rules came to for one request.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Tried {
-    /// The next rule to try.
-    next: usize,
-    over: bool,
-    /// The last rule that was true and chose a model.
-    chosen: Option<usize>,
-    /// The rule that denied the request.
-    denied: Option<usize>,
-    /// The rules that were true and set parameters, in order.
-    set: Vec<usize>,
-    /// Each rule that was evaluated.
-    pub(super) traces: Vec<RuleTrace>,
-    values: Values,
-}
-
-/// What the rules of a policy came to so far, so that asking for a signal does not evaluate them twice.
-#[derive(Debug, Default)]
-pub(super) struct Memory(Mutex<Option<(Name, Arc<Tried>)>>);
-
-impl Language {
-    /// Reads what the expressions of `config` share; what is wrong with it does not keep the rules from being checked.
-    pub(super) fn read(config: &Config) -> (Self, Vec<Problem>) {
-        let (mut vocabulary, mut problems) = Vocabulary::new(config);
-        let (macros, more) = Macros::compile(config, &mut vocabulary);
-        problems.extend(more);
-        (Self { vocabulary, macros: Arc::new(macros) }, problems)
-    }
-
-    /// Checks the scores that the macros read.
-    pub(super) fn check_labels<'l>(
-        &self,
-        config: &Config,
-        classifier: &Name,
-        labels: &impl Fn(&str) -> Option<&'l [Arc<str>]>,
-    ) -> Vec<Problem> {
-        let path = |name: &str| KeyPath::root().key("macros").key(name);
-        let macros = self.macros.iter();
-        macros.flat_map(|own| score_problems(config, &path(&own.name), &own.value, classifier, labels)).collect()
-    }
-
-    pub(super) fn constants(&self) -> impl Iterator<Item = &String> {
-        self.vocabulary.constants()
-    }
 }
 
 impl Rules {
@@ -178,13 +130,9 @@ impl Rules {
         if self.list.is_empty() {
             return Ok(Arc::default());
         }
-        let mut memory = signals.tried.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut tried = match memory.take().filter(|(own, _)| own == policy) {
-            Some((_, tried)) => tried,
-            None => Arc::new(self.untried()),
-        };
+        let mut tried = signals.tried.take(policy).unwrap_or_else(|| Arc::new(self.untried()));
         let unasked = if tried.over { None } else { self.go_on(Arc::make_mut(&mut tried), facts, features, signals) };
-        *memory = Some((policy.clone(), Arc::clone(&tried)));
+        signals.tried.keep(policy, &tried);
         unasked.map_or(Ok(tried), |classifier| Err(Signal::Scores { classifier }))
     }
 
@@ -257,25 +205,6 @@ impl Rules {
     }
 }
 
-impl Tried {
-    fn take(&mut self, rule: &Rule, outcome: RuleOutcome) {
-        let index = self.next;
-        self.next += 1;
-        if outcome == RuleOutcome::Matched {
-            match &rule.action {
-                Some(Action::Use(_)) => self.chosen = Some(index),
-                Some(Action::Deny(_)) => self.denied = Some(index),
-                None => {}
-            }
-            if !rule.set.is_empty() {
-                self.set.push(index);
-            }
-            self.over = rule.ends;
-        }
-        self.traces.push(RuleTrace { rule: index, outcome });
-    }
-}
-
 impl Rule {
     fn new(when: Expression, rule: &config::Rule) -> Self {
         let deny = rule.deny.clone().map(Action::Deny);
@@ -289,45 +218,6 @@ impl Rule {
             _ => None,
         }
     }
-}
-
-/// Puts the value of `key` into `all`, where a whole object and one of its members may meet.
-fn merge(all: &mut BTreeMap<String, Json>, key: &str, value: &Json) {
-    match key.split_once('.') {
-        None => all.retain(|other, _| other.split_once('.').is_none_or(|(top, _)| top != key)),
-        Some((top, member)) => {
-            if let Some(Json::Object(whole)) = all.get_mut(top) {
-                whole.insert(member.to_owned(), value.clone());
-                return;
-            }
-            all.remove(top);
-        }
-    }
-    all.insert(key.to_owned(), value.clone());
-}
-
-/// Compares the scores that `expression` reads with the labels of the heads of `classifier`.
-fn score_problems<'l>(
-    config: &Config,
-    path: &KeyPath,
-    expression: &Expression,
-    classifier: &Name,
-    labels: &impl Fn(&str) -> Option<&'l [Arc<str>]>,
-) -> Vec<Problem> {
-    let places = expression.scores.iter().filter(|place| place.score.classifier == *classifier);
-    let problem = |place: &expression::Place| {
-        let Score { head, label, .. } = &place.score;
-        let message = match labels(head) {
-            None => format!("classifier `{classifier}` has no head `{head}`"),
-            Some(known) if known.iter().any(|known| **known == **label) => return None,
-            Some(known) => {
-                let missing = vocabulary::missing("label", label, known.iter().map(|label| &**label));
-                format!("head `{head}`: {missing}")
-            }
-        };
-        config.problem_within(path, message, place.offset, place.width)
-    };
-    places.filter_map(problem).collect()
 }
 
 #[cfg(test)]
