@@ -104,6 +104,12 @@ impl Clients {
         self.keys.is_some()
     }
 
+    /// Returns the client of this name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Arc<Client>> {
+        self.keys.iter().flatten().map(|(_, client)| client).find(|client| &*client.name == name)
+    }
+
     /// Returns whose key this is. Takes as long for a wrong key as for a right one.
     #[must_use]
     pub fn identify(&self, key: &[u8]) -> Option<&Arc<Client>> {
@@ -133,6 +139,12 @@ impl Client {
     #[must_use]
     pub const fn name(&self) -> &Name {
         &self.name
+    }
+
+    /// Returns whether `model` of the catalog may serve it.
+    #[must_use]
+    pub fn may_be_served_by(&self, model: &Name) -> bool {
+        self.section.models.allows(model)
     }
 
     /// Returns whether `policy` may serve it; `None` stands for passing through.

@@ -17,7 +17,6 @@ mod read;
 mod secret;
 pub mod shape;
 pub mod strategy;
-pub mod threshold;
 mod tree;
 mod validate;
 pub mod values;
@@ -33,7 +32,7 @@ pub use promote::PromoteError;
 pub use secret::Secret;
 pub use shape::*;
 pub use strategy::*;
-pub use threshold::{Rung, Threshold};
+
 pub use values::*;
 
 /// Returns the one of `names` that `name` is probably a misspelling of.

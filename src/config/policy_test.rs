@@ -32,7 +32,7 @@ pub struct PolicyTest {
     pub headers: BTreeMap<String, String>,
     /// Who asks, by the name in `clients`; nobody in particular by default.
     #[serde(default)]
-    pub client: Option<String>,
+    pub client: Option<Name>,
     /// When the request comes, so that the outcome never depends on when the test runs.
     #[serde(default)]
     pub now: Moment,

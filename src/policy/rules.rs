@@ -24,12 +24,12 @@ pub(super) use self::language::Language;
 use self::language::score_problems;
 pub(super) use self::macros::Macros;
 use self::reading::{Reading, Scope, Trouble};
-use self::tried::merge;
-pub(super) use self::tried::{Memory, Tried};
+pub(super) use self::tried::{Memory, Ruled};
+use self::tried::{Tried, merge};
 use self::vocabulary::Score;
 pub(super) use self::vocabulary::{Clock, Named, Slot, Vocabulary};
 use super::decision::RuleOutcome;
-use super::matching::RequestFacts;
+use super::facts::RequestFacts;
 use super::typecheck::{Mistake, Type};
 use super::{Signal, Signals};
 use crate::config::{self, Config, Deny, KeyPath, Name, Problem};
@@ -94,14 +94,9 @@ impl Rules {
         self.list.iter().filter_map(Rule::model)
     }
 
-    /// Returns the heads of `classifier` whose scores they read; a head may come more than once.
-    pub(super) fn heads<'s>(&'s self, classifier: &'s Name) -> impl Iterator<Item = &'s Name> {
-        self.scores.iter().filter(move |score| score.classifier == *classifier).map(|score| &score.head)
-    }
-
-    /// Returns the classifiers whose scores they read; one may come more than once.
-    pub(super) fn classifiers(&self) -> impl Iterator<Item = &Name> {
-        self.scores.iter().map(|score| &score.classifier)
+    /// Returns the heads whose scores they read, with their classifiers; a head may come more than once.
+    pub(super) fn heads(&self) -> impl Iterator<Item = (&Name, &Name)> {
+        self.scores.iter().map(|score| (&score.classifier, &score.head))
     }
 
     /// Compares the scores that the rules at `path` read with the labels of the heads of `classifier`.
@@ -126,14 +121,14 @@ impl Rules {
         facts: &RequestFacts<'_>,
         features: &Features,
         signals: &Signals,
-    ) -> Result<Arc<Tried>, Signal> {
+    ) -> Result<Ruled<'_>, Signal> {
         if self.list.is_empty() {
-            return Ok(Arc::default());
+            return Ok(Ruled::default());
         }
         let mut tried = signals.tried.take(policy).unwrap_or_else(|| Arc::new(self.untried()));
         let unasked = if tried.over { None } else { self.go_on(Arc::make_mut(&mut tried), facts, features, signals) };
         signals.tried.keep(policy, &tried);
-        unasked.map_or(Ok(tried), |classifier| Err(Signal::Scores { classifier }))
+        unasked.map_or_else(|| Ok(self.ruled(&tried)), |classifier| Err(Signal::Scores { classifier }))
     }
 
     fn untried(&self) -> Tried {
@@ -174,26 +169,14 @@ impl Rules {
         unasked
     }
 
-    /// Returns the rule that chose, and the model.
-    pub(super) fn chosen(&self, tried: &Tried) -> Option<(usize, &Name)> {
-        tried.chosen.and_then(|index| Some((index, self.list[index].model()?)))
-    }
-
-    /// Returns the rule that denied the request, and how.
-    pub(super) fn denied(&self, tried: &Tried) -> Option<(usize, &Deny)> {
-        tried.denied.and_then(|index| match &self.list[index].action {
-            Some(Action::Deny(deny)) => Some((index, deny)),
-            _ => None,
-        })
-    }
-
-    /// Returns the parameters that the rules set; of two for one key the later.
-    pub(super) fn set(&self, tried: &Tried) -> BTreeMap<String, Json> {
-        let mut all = BTreeMap::new();
+    fn ruled(&self, tried: &Tried) -> Ruled<'_> {
+        let mut set = BTreeMap::new();
         for (key, value) in tried.set.iter().flat_map(|index| &self.list[*index].set) {
-            merge(&mut all, key, value);
+            merge(&mut set, key, value);
         }
-        all
+        let chosen = tried.chosen.and_then(|index| Some((index, self.list[index].model()?)));
+        let denied = tried.denied.and_then(|index| Some((index, self.list[index].deny()?)));
+        Ruled { chosen, denied, set, traces: tried.traces.clone() }
     }
 
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &Rule> + Clone {
@@ -215,6 +198,13 @@ impl Rule {
     const fn model(&self) -> Option<&Name> {
         match &self.action {
             Some(Action::Use(model)) => Some(model),
+            _ => None,
+        }
+    }
+
+    const fn deny(&self) -> Option<&Deny> {
+        match &self.action {
+            Some(Action::Deny(deny)) => Some(deny),
             _ => None,
         }
     }

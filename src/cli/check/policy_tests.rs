@@ -4,10 +4,10 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::super::table::{Align, Table, shorten};
-use crate::config::{Expect, KeyPath, PolicyTest};
-use crate::policy::{By, RequestFacts};
+use crate::config::{Expect, KeyPath, Name, PolicyTest};
+use crate::policy::Decision;
 use crate::prompt::{Dialect, Prompt};
-use crate::router::{Router, Verdict};
+use crate::router::{Incoming, Router, Verdict};
 use crate::snapshot::{ClassifierState, Snapshot};
 
 const NAME_CHARS: usize = 48;
@@ -20,6 +20,8 @@ struct Got {
     rule: Option<usize>,
     reason: Option<String>,
     denied: Option<u16>,
+    /// The policy only watches.
+    watched: bool,
     /// What went wrong before anything was decided.
     error: Option<String>,
 }
@@ -86,14 +88,24 @@ async fn got(router: &Router, snapshot: &Snapshot, test: &PolicyTest) -> Got {
         let own = test.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
         own.map(|(_, value)| value.as_str())
     };
-    let facts = RequestFacts {
-        model: &prompt.model,
+    let client = test.client.as_deref().and_then(|name| snapshot.clients.named(name));
+    let incoming = Incoming {
         path: &test.path,
         header: &header,
-        client: test.client.as_deref().unwrap_or_default(),
-        now: i64::try_from(test.now.0).unwrap_or(i64::MAX),
+        client: client.map(|client| &**client),
+        prompt: &prompt,
+        body: &body,
+        at: Some(test.now.0),
     };
-    Got::of(router.decide(snapshot, &facts, &prompt, &body).await)
+    let got = Got::of(router.decide(snapshot, &incoming).await);
+    let policy = got.policy.as_deref().and_then(|name| Name::new(name).ok());
+    match client {
+        // The proxy looks at it once it knows the policy, too.
+        Some(client) if got.denied.is_none() && !client.may_use(policy.as_ref()) => {
+            Got { policy: got.policy, denied: Some(403), ..Got::default() }
+        }
+        _ => got,
+    }
 }
 
 /// Returns the test's body, or its prompt as one user turn in the dialect of its path.
@@ -126,22 +138,28 @@ fn expected(expect: &Expect) -> String {
 
 impl Got {
     fn of(verdict: Verdict) -> Self {
+        let text = |policy: Option<Name>| policy.map(|policy| policy.to_string());
         match verdict {
-            Verdict::Route(routing) => {
-                let decision = &routing.decision;
-                let rule = match decision.by {
-                    By::Rule(index) => Some(index),
-                    By::Strategy(_) => None,
-                };
-                Self {
-                    model: Some(decision.model.to_string()),
-                    policy: Some(decision.policy.to_string()),
-                    rule,
-                    reason: Some(decision.reason.as_str().to_owned()),
-                    ..Self::default()
-                }
-            }
-            Verdict::Pass { policy } => Self { policy: policy.map(|policy| policy.to_string()), ..Self::default() },
+            Verdict::Route(routing) => Self::chosen(&routing.decision),
+            Verdict::Pass { shadow: Some(routing), .. } => Self { watched: true, ..Self::chosen(&routing.decision) },
+            Verdict::Pass { policy, shadow: None } => Self { policy: text(policy), ..Self::default() },
+            Verdict::Deny(denial) => Self {
+                rule: denial.by.rule(),
+                denied: Some(denial.status),
+                reason: Some(denial.code.to_owned()),
+                policy: text(denial.policy),
+                ..Self::default()
+            },
+        }
+    }
+
+    fn chosen(decision: &Decision) -> Self {
+        Self {
+            model: Some(decision.model.to_string()),
+            policy: Some(decision.policy.to_string()),
+            rule: decision.by.rule(),
+            reason: Some(decision.reason.as_str().to_owned()),
+            ..Self::default()
         }
     }
 
@@ -149,7 +167,7 @@ impl Got {
     fn differs(&self, expect: &Expect) -> Vec<(&'static str, String)> {
         let text = |value: &Option<u16>| value.map(|value| value.to_string());
         let number = |value: &Option<usize>| value.map(|value| value.to_string());
-        let name = |value: &Option<crate::config::Name>| value.as_ref().map(ToString::to_string);
+        let name = |value: &Option<Name>| value.as_ref().map(ToString::to_string);
         let parts = [
             ("denied", text(&expect.denied), text(&self.denied)),
             ("model", name(&expect.model), self.model.clone()),
@@ -172,6 +190,7 @@ impl std::fmt::Display for Got {
             self.policy.as_ref().map(|policy| format!("policy {policy}")),
             self.rule.map(|rule| format!("rule {rule}")),
             self.reason.as_ref().filter(|reason| *reason != "rule").map(|reason| format!("reason {reason}")),
+            self.watched.then(|| "and passes: the policy only watches".to_owned()),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         f.write_str(if parts.is_empty() { "passes through" } else { "" })?;

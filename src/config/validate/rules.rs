@@ -69,6 +69,9 @@ impl Checker<'_> {
                 self.wrong(&path.key("headers").key(name), "is not a header's name");
             }
         }
+        if let Some(client) = &test.client {
+            self.reference(&path.key("client"), client, "clients", "client");
+        }
         self.expectation(&path.key("expect"), test);
     }
 

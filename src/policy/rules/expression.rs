@@ -49,10 +49,6 @@ impl Slots {
         self.0.get(position)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
-        self.0.iter()
-    }
-
     fn identifier(&mut self, slot: &Slot) -> String {
         let known = self.0.iter().position(|known| known == slot);
         let position = known.unwrap_or_else(|| {

@@ -7,12 +7,12 @@ use serde_json::Value as Json;
 
 use super::reading::Values;
 use super::{Action, Rule};
-use crate::config::Name;
+use crate::config::{Deny, Name};
 use crate::policy::decision::{RuleOutcome, RuleTrace};
 
 /// What a policy's rules came to for one request.
 #[derive(Debug, Clone, Default)]
-pub(in crate::policy) struct Tried {
+pub(super) struct Tried {
     /// The next rule to try.
     pub(super) next: usize,
     pub(super) over: bool,
@@ -23,8 +23,21 @@ pub(in crate::policy) struct Tried {
     /// The rules that were true and set parameters, in order.
     pub(super) set: Vec<usize>,
     /// Each rule that was evaluated.
-    pub(in crate::policy) traces: Vec<RuleTrace>,
+    pub(super) traces: Vec<RuleTrace>,
     pub(super) values: Values,
+}
+
+/// What a policy's rules say of a request.
+#[derive(Debug, Default)]
+pub(in crate::policy) struct Ruled<'r> {
+    /// The rule that chose, and the model.
+    pub(in crate::policy) chosen: Option<(usize, &'r Name)>,
+    /// The rule that denied the request, and how.
+    pub(in crate::policy) denied: Option<(usize, &'r Deny)>,
+    /// The parameters that rules set; of two for one key the later.
+    pub(in crate::policy) set: BTreeMap<String, Json>,
+    /// Each rule that was evaluated.
+    pub(in crate::policy) traces: Vec<RuleTrace>,
 }
 
 /// What the rules of a policy came to so far, so that asking for a signal does not evaluate them twice.
