@@ -286,7 +286,11 @@ fn a_rules_mistakes_are_found_at_load_and_pointed_at() {
             "unknown variable `prompt.temperature`, did you mean `request.temperature`?",
             "prompt.temperature",
         ),
-        ("foo", "unknown variable `foo` (allowed: prompt.*, request.* and features.*, see docs/features.md)", "foo"),
+        (
+            "foo",
+            "unknown variable `foo` (allowed: prompt.*, request.*, features.*, scores.*, headers['...'], client.name, now.*, constants.*, macros.*; see docs/policies.md)",
+            "foo",
+        ),
         ("prompt.images", "must be true or false, but is int", "prompt.images"),
         ("prompt.images > 'two'", "`>` does not take int and text", ">"),
         ("prompt.images == 'two'", "`==` does not take int and text", "=="),

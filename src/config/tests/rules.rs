@@ -90,7 +90,7 @@ fn a_test_has_a_request_and_expects_something_that_can_come() {
     for good in [
         "{prompt: hi, expect: {model: small}}",
         "{body: {messages: []}, model: gpt-4, expect: {policy: auto, rule: 0}}",
-        "{body: {model: x}, headers: {x-team: a}, client: ada, now: '2026-11-23T09:30:00Z', expect: {denied: 403}}",
+        "{body: {model: x}, headers: {x-team: a}, now: '2026-11-23T09:30:00Z', expect: {denied: 403}}",
     ] {
         let parsed = Config::parse(&with(&format!("tests: [{good}]")), "p.yaml");
         assert!(parsed.is_ok(), "{good}: {parsed:?}");
@@ -105,6 +105,10 @@ fn a_test_has_a_request_and_expects_something_that_can_come() {
         (
             "{prompt: a, expect: {denied: 403, model: small}}",
             ".expect: a request that is denied gets no model (allowed: denied with policy and rule)",
+        ),
+        (
+            "{prompt: a, client: ada, expect: {rule: 0}}",
+            ".client: there is no client `ada` (allowed: none is declared under `clients`)",
         ),
         ("{prompt: a, expect: {policy: aut}}", ".expect.policy: there is no policy `aut` (allowed: auto)"),
         ("{prompt: a, expect: {denied: 200}}", ".expect.denied: 200 is out of bounds (allowed: 400 to 499)"),

@@ -7,7 +7,7 @@ use super::*;
 use crate::config::{self, Name};
 use crate::features::Features;
 use crate::policy::rules::Language;
-use crate::policy::{RequestFacts, RuleOutcome, Signals};
+use crate::policy::{Live, RequestFacts, RuleOutcome, Signals};
 use crate::scores::{Degraded, HeadScores, Scores, Source};
 
 const FILE: &str = "version: 1
@@ -265,13 +265,19 @@ struct Request {
     stream: bool,
     model: &'static str,
     team: &'static str,
-    now: i64,
+    now: u64,
     score: Result<f32, Degraded>,
+}
+
+impl Live for Request {
+    fn header(&self, _: &str) -> Option<&str> {
+        Some(self.team)
+    }
 }
 
 prop_compose! {
     fn request()(
-        images in 0..4_u32, turns in 0..4_u32, quarter in 0..7_u8, stream: bool, now in 0..200_000_i64,
+        images in 0..4_u32, turns in 0..4_u32, quarter in 0..7_u8, stream: bool, now in 0..200_000_u64,
         model in prop::sample::select(vec!["red", "blue", "", "r"]), team in prop::sample::select(vec!["red", "blue", ""]),
         score in prop::sample::select(vec![Ok(0.0), Ok(0.25), Ok(0.5), Ok(0.75), Ok(1.0), Ok(f32::NAN), Err(Degraded::Deadline)]),
     ) -> Request {
@@ -285,16 +291,16 @@ fn truths(rules: &Rules, request: &Request) -> Vec<bool> {
     features.turns = request.turns;
     features.attachments.images = request.images;
     (features.request.temperature, features.request.stream) = (request.temperature, request.stream);
-    let header = |_: &str| Some(request.team);
-    let facts = RequestFacts { model: request.model, path: "", header: &header, client: "", now: request.now };
+    let facts = RequestFacts { now: request.now, live: request, ..RequestFacts::bare(request.model, "") };
     let labels = ["simple", "complex"].map(Arc::from).into();
     let scores = request.score.map(|score| {
         let head = HeadScores { head: "tier".into(), labels, probabilities: vec![1.0 - score, score] };
         Scores { source: Source::Encoder, heads: vec![head], tokens: 1, truncated_tokens: 0 }
     });
-    let signals = Signals { scores: Some(scores), ..Signals::default() };
-    let tried = rules.run(&Name::new("x").expect("a name"), &facts, &features, &signals).expect("it was asked");
-    tried.traces.iter().map(|trace| trace.outcome == RuleOutcome::Matched).collect()
+    let mut signals = Signals::default();
+    signals.add_scores(Name::new("default").expect("a name"), scores);
+    let ruled = rules.run(&Name::new("x").expect("a name"), &facts, &features, &signals).expect("it was asked");
+    ruled.traces.iter().map(|trace| trace.outcome == RuleOutcome::Matched).collect()
 }
 
 proptest! {

@@ -3,6 +3,7 @@ mod problems;
 
 use super::*;
 use crate::features::TokenCount;
+use crate::policy::Live;
 use crate::scores::{Degraded, HeadScores, Scores, Source};
 
 const FILE: &str = "version: 1
@@ -46,15 +47,24 @@ fn name(name: &str) -> Name {
 }
 
 /// What became of rules for a request of the client `ada` with ten tokens and `x-team: red`, on a Monday at 12:34.
-fn run(rules: &Rules, signals: &Signals) -> Result<Arc<Tried>, Signal> {
+fn run<'r>(rules: &'r Rules, signals: &Signals) -> Result<Ruled<'r>, Signal> {
     let features = Features::default().with_tokens(TokenCount { tokens: 10, estimated: false });
-    let header = |name: &str| (name == "x-team").then_some("red");
-    let facts = RequestFacts { model: "auto", path: "/v1/x", header: &header, client: "ada", now: 1_704_112_440 };
+    let facts =
+        RequestFacts { client: Some("ada"), now: 1_704_112_440, live: &Red, ..RequestFacts::bare("auto", "/v1/x") };
     rules.run(&name("auto"), &facts, &features, signals)
 }
 
-fn outcomes(tried: &Tried) -> Vec<RuleOutcome> {
-    tried.traces.iter().map(|trace| trace.outcome.clone()).collect()
+/// A request with `x-team: red`.
+struct Red;
+
+impl Live for Red {
+    fn header(&self, name: &str) -> Option<&str> {
+        (name == "x-team").then_some("red")
+    }
+}
+
+fn outcomes(ruled: &Ruled<'_>) -> Vec<RuleOutcome> {
+    ruled.traces.iter().map(|trace| trace.outcome.clone()).collect()
 }
 
 fn scored(complex: f32) -> Result<Scores, Degraded> {
@@ -65,7 +75,9 @@ fn scored(complex: f32) -> Result<Scores, Degraded> {
 
 /// Signals in which the classifier `default` has answered.
 fn with_scores(scores: Result<Scores, Degraded>) -> Signals {
-    Signals { scores: Some(scores), ..Signals::default() }
+    let mut signals = Signals::default();
+    signals.add_scores(name("default"), scores);
+    signals
 }
 
 #[test]
@@ -77,9 +89,10 @@ fn every_variable_has_its_value() {
         "constants.teams[1] == 'blue' && constants.ratio < 1.0 && size(constants.team) == 3",
         "macros.long && macros.red && macros.long_and_red && macros.share == 0.5",
     ] {
-        let tried = run(&rules(&[&format!("when: \"{when}\", use: small")]), &Signals::default()).expect("no signal");
+        let rules = rules(&[&format!("when: \"{when}\", use: small")]);
+        let ruled = run(&rules, &Signals::default()).expect("no signal");
 
-        assert_eq!(outcomes(&tried), [RuleOutcome::Matched], "{when}");
+        assert_eq!(outcomes(&ruled), [RuleOutcome::Matched], "{when}");
     }
 }
 
@@ -103,9 +116,9 @@ fn a_rule_goes_on_with_the_scores_that_it_asked_for_and_no_rule_is_tried_twice()
     let chosen = |scores| {
         let mut signals = Signals::default();
         assert!(run(&rules, &signals).is_err());
-        signals.scores = Some(scores);
-        let tried = run(&rules, &signals).expect("it was asked");
-        (rules.chosen(&tried).expect("one is true").0, outcomes(&tried))
+        signals.add_scores(name("default"), scores);
+        let ruled = run(&rules, &signals).expect("it was asked");
+        (ruled.chosen.expect("one is true").0, outcomes(&ruled))
     };
     let failed = || RuleOutcome::Failed("macros.unsafe: Division by zero of Int(1)".into());
 
@@ -122,10 +135,10 @@ fn a_score_that_is_not_there_or_no_number_fails_its_rule() {
         "when: scores.default.domain.law > 0.5, use: large",
     ]);
 
-    let tried = run(&rules, &with_scores(scored(f32::NAN))).expect("no signal");
+    let ruled = run(&rules, &with_scores(scored(f32::NAN))).expect("no signal");
 
     let failed = |name: &str| RuleOutcome::Failed(format!("`default` gave no score for `{name}`"));
-    assert_eq!(outcomes(&tried), [failed("tier.complex"), failed("domain.law")]);
+    assert_eq!(outcomes(&ruled), [failed("tier.complex"), failed("domain.law")]);
 }
 
 #[test]
@@ -138,13 +151,13 @@ fn rules_end_with_a_choice_and_go_on_after_set_or_when_told_to() {
     ];
     let rules = rules(&list);
 
-    let tried = run(&rules, &Signals::default()).expect("no signal");
+    let ruled = run(&rules, &Signals::default()).expect("no signal");
 
-    assert_eq!(rules.chosen(&tried), Some((2, &name("small"))));
-    assert_eq!(rules.denied(&tried), None);
-    assert_eq!(outcomes(&tried).len(), 3);
+    assert_eq!(ruled.chosen, Some((2, &name("small"))));
+    assert_eq!(ruled.denied, None);
+    assert_eq!(outcomes(&ruled).len(), 3);
     assert_eq!(
-        serde_json::to_value(rules.set(&tried)).expect("JSON"),
+        serde_json::to_value(ruled.set).expect("JSON"),
         serde_json::json!({"temperature": 1, "stream_options.a": 1, "stream_options.b": 2})
     );
 }
@@ -157,29 +170,29 @@ fn a_choice_so_far_stands_when_no_later_rule_overrides_it() {
         "when: 'true', use: small",
     ]);
 
-    let tried = run(&rules, &Signals::default()).expect("no signal");
+    let ruled = run(&rules, &Signals::default()).expect("no signal");
 
-    assert_eq!(rules.chosen(&tried), Some((0, &name("large"))));
-    assert_eq!(outcomes(&tried).len(), 2);
+    assert_eq!(ruled.chosen, Some((0, &name("large"))));
+    assert_eq!(outcomes(&ruled).len(), 2);
 }
 
 #[test]
 fn a_denial_says_its_status_and_message() {
     let rules = rules(&["when: prompt.tokens > 9, deny: {message: too long for you}", "when: 'true', use: small"]);
 
-    let tried = run(&rules, &Signals::default()).expect("no signal");
+    let ruled = run(&rules, &Signals::default()).expect("no signal");
 
     let deny = Deny { status: 403, message: "too long for you".into() };
-    assert_eq!(rules.denied(&tried), Some((0, &deny)));
-    assert_eq!(rules.chosen(&tried), None);
+    assert_eq!(ruled.denied, Some((0, &deny)));
+    assert_eq!(ruled.chosen, None);
 }
 
 #[test]
 fn an_object_that_is_set_whole_replaces_its_members_and_takes_later_ones_in() {
     let set = |list: &[&str]| {
         let rules = rules(list);
-        let tried = run(&rules, &Signals::default()).expect("no signal");
-        serde_json::to_string(&rules.set(&tried)).expect("JSON")
+        let ruled = run(&rules, &Signals::default()).expect("no signal");
+        serde_json::to_string(&ruled.set).expect("JSON")
     };
 
     assert_eq!(set(&["when: 'true', set: {a.b: 1}", "when: 'true', set: {a: {c: 2}}"]), r#"{"a":{"c":2}}"#);
@@ -208,5 +221,5 @@ fn a_score_that_the_bundle_has_not_is_pointed_at() {
             "classifier `default` has no head `domain`",
         ]
     );
-    assert_eq!(rules.heads(&name("default")).map(Name::as_str).collect::<Vec<_>>(), ["tier", "tier", "domain"]);
+    assert_eq!(rules.heads().map(|(_, head)| head.as_str()).collect::<Vec<_>>(), ["tier", "tier", "domain", "x"]);
 }

@@ -15,9 +15,9 @@ fn evaluate(expression: &str) -> Result<RuleOutcome, String> {
     let rule = Rule { when, action: None, set: BTreeMap::new(), ends: true };
     let rules = Rules { list: vec![rule], slots, macros: Arc::default(), scores: Vec::new() };
     let name = Name::new("x").expect("a name");
-    let facts = RequestFacts { model: "auto-1", path: "/v1/chat/completions", header: &|_| None, client: "", now: 0 };
-    let tried = rules.run(&name, &facts, &features, &Signals::default()).expect("needs no signal");
-    Ok(tried.traces[0].outcome.clone())
+    let facts = RequestFacts::bare("auto-1", "/v1/chat/completions");
+    let ruled = rules.run(&name, &facts, &features, &Signals::default()).expect("needs no signal");
+    Ok(ruled.traces[0].outcome.clone())
 }
 
 #[test]
