@@ -16,6 +16,9 @@ pub(super) fn render(explanation: &Value) -> String {
     let _ = writeln!(text, "model     {}", plain(&explanation["model"]));
     let _ = writeln!(text, "policy    {}, by {by} {}", plain(&explanation["policy"]), plain(&explanation[by]));
     let _ = writeln!(text, "reason    {}", plain(&explanation["reason"]));
+    if let Some(message) = explanation["denied"]["message"].as_str() {
+        let _ = writeln!(text, "denied    {}: {message}", plain(&explanation["denied"]["status"]));
+    }
     if !explanation["label"].is_null() {
         let score = explanation["score"].as_f64().unwrap_or_default();
         let _ = writeln!(text, "label     {} ({score:.4})", plain(&explanation["label"]));

@@ -115,13 +115,14 @@ fn policies(config: &Config) -> Vec<Problem> {
     let mut found = Vec::new();
     for (index, policy) in config.policies.iter().enumerate() {
         let before = config.policies[..index].iter().find(|before| cover::covers(&before.matches, &policy.matches));
-        if let Some(before) = before {
+        // A client may still name one by a header.
+        if let Some(before) = before.filter(|_| !policy.overrides.policy) {
             let message =
                 format!("is never reached: every request that it matches is matched by `{}` before", before.name);
             found.extend(config.problem(&path_of(index).key("name"), message));
         }
-        if policy.mode == Mode::Off && config.default_provider.is_none() {
-            let message = "is off, and without a `default_provider` its requests get a 404";
+        if policy.mode != Mode::Route && config.default_provider.is_none() {
+            let message = "leaves its requests alone, and without a `default_provider` they get a 404";
             found.extend(config.problem(&path_of(index).key("mode"), message));
         }
     }

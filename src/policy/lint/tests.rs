@@ -173,7 +173,8 @@ fn a_policy_behind_a_wider_one_and_one_that_leaves_requests_to_nobody_are_found(
         "name: red, match: {model: ['gpt-4*'], header: {x-team: 'r*'}}",
         "name: deep-red, match: {model: [gpt-4.1], header: {X-Team: red}}, mode: off",
         "name: all",
-        "name: last, match: {model: [claude]}",
+        "name: last, match: {model: [claude]}, mode: shadow",
+        "name: by-header, overrides: {policy: true}",
     ];
 
     let found = lint(&format!("{head}policies:\n{}", text.map(policy).concat()));
@@ -183,8 +184,9 @@ fn a_policy_behind_a_wider_one_and_one_that_leaves_requests_to_nobody_are_found(
         [
             "policies[1].name: is never reached: every request that it matches is matched by `wide` before",
             "policies[4].name: is never reached: every request that it matches is matched by `red` before",
-            "policies[4].mode: is off, and without a `default_provider` its requests get a 404",
+            "policies[4].mode: leaves its requests alone, and without a `default_provider` they get a 404",
             "policies[6].name: is never reached: every request that it matches is matched by `all` before",
+            "policies[6].mode: leaves its requests alone, and without a `default_provider` they get a 404",
         ]
     );
 }
