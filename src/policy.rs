@@ -8,6 +8,7 @@ mod constraints;
 mod decision;
 mod denial;
 mod facts;
+mod heads;
 mod lint;
 mod matching;
 mod reason;
@@ -29,6 +30,7 @@ use self::constraints::{Choices, Settled};
 use self::decision::Choice;
 pub use self::decision::{By, Decision, Denial, Expected, Flip, RuleOutcome, RuleTrace, Stage};
 pub use self::facts::{Health, Live, RequestFacts, Unknown};
+use self::heads::Heads;
 use self::matching::Matcher;
 pub use self::reason::Reason;
 use self::rules::{Language, Ruled, Rules};
@@ -125,18 +127,23 @@ impl PolicySet {
 
     /// Checks that what policies read of `classifier` is there, and that tiers are exactly the labels of their head.
     ///
-    /// `labels` returns the labels of a head of the classifier's bundle.
-    pub fn check_labels<'l>(&self, classifier: &Name, labels: impl Fn(&str) -> Option<&'l [Arc<str>]>) -> Vec<Problem> {
+    /// `heads` are those of the classifier's bundle, with their labels.
+    pub fn check_labels<'b>(
+        &self,
+        classifier: &Name,
+        heads: impl IntoIterator<Item = (&'b str, &'b [Arc<str>])>,
+    ) -> Vec<Problem> {
+        let heads = Heads::from_iter(heads);
         let config = &self.config;
-        let mut problems = self.language.check_labels(config, classifier, &labels);
+        let mut problems = self.language.check_labels(config, classifier, &heads);
         for (index, policy) in self.policies.iter().enumerate() {
-            problems.extend(policy.rules.check_labels(config, &path_of(index).key("rules"), classifier, &labels));
+            problems.extend(policy.rules.check_labels(config, &path_of(index).key("rules"), classifier, &heads));
         }
         let mut found = Vec::new();
         for (index, policy) in config.policies.iter().enumerate() {
             policy.strategy.visit(&path_of(index).key("strategy"), &mut |path, section| {
                 if section.reads().is_some_and(|(asked, _)| asked == classifier) {
-                    found.extend(strategy::problems(path, section, &labels));
+                    found.extend(strategy::problems(path, section, &heads));
                 }
             });
         }

@@ -30,6 +30,7 @@ use self::vocabulary::Score;
 pub(super) use self::vocabulary::{Clock, Named, Slot, Vocabulary};
 use super::decision::RuleOutcome;
 use super::facts::RequestFacts;
+use super::heads::Heads;
 use super::typecheck::{Mistake, Type};
 use super::{Signal, Signals};
 use crate::config::{self, Config, Deny, KeyPath, Name, Problem};
@@ -100,16 +101,16 @@ impl Rules {
     }
 
     /// Compares the scores that the rules at `path` read with the labels of the heads of `classifier`.
-    pub(super) fn check_labels<'l>(
+    pub(super) fn check_labels(
         &self,
         config: &Config,
         path: &KeyPath,
         classifier: &Name,
-        labels: &impl Fn(&str) -> Option<&'l [Arc<str>]>,
+        heads: &Heads<'_>,
     ) -> Vec<Problem> {
         let rules = self.list.iter().enumerate();
         let of = |(index, rule): (usize, &Rule)| {
-            score_problems(config, &path.index(index).key("when"), &rule.when, classifier, labels)
+            score_problems(config, &path.index(index).key("when"), &rule.when, classifier, heads)
         };
         rules.flat_map(of).collect()
     }

@@ -6,6 +6,7 @@ use super::expression::{Expression, Place};
 use super::macros::Macros;
 use super::vocabulary::{Score, Vocabulary, missing};
 use crate::config::{Config, KeyPath, Name, Problem};
+use crate::policy::heads::Heads;
 
 /// What the expressions of a configuration share.
 #[derive(Debug)]
@@ -24,15 +25,15 @@ impl Language {
     }
 
     /// Checks the scores that the macros read.
-    pub(in crate::policy) fn check_labels<'l>(
+    pub(in crate::policy) fn check_labels(
         &self,
         config: &Config,
         classifier: &Name,
-        labels: &impl Fn(&str) -> Option<&'l [Arc<str>]>,
+        heads: &Heads<'_>,
     ) -> Vec<Problem> {
         let path = |name: &str| KeyPath::root().key("macros").key(name);
         let macros = self.macros.iter();
-        macros.flat_map(|own| score_problems(config, &path(&own.name), &own.value, classifier, labels)).collect()
+        macros.flat_map(|own| score_problems(config, &path(&own.name), &own.value, classifier, heads)).collect()
     }
 
     pub(in crate::policy) fn constants(&self) -> impl Iterator<Item = &String> {
@@ -41,18 +42,18 @@ impl Language {
 }
 
 /// Compares the scores that `expression` reads with the labels of the heads of `classifier`.
-pub(super) fn score_problems<'l>(
+pub(super) fn score_problems(
     config: &Config,
     path: &KeyPath,
     expression: &Expression,
     classifier: &Name,
-    labels: &impl Fn(&str) -> Option<&'l [Arc<str>]>,
+    heads: &Heads<'_>,
 ) -> Vec<Problem> {
     let places = expression.scores.iter().filter(|place| place.score.classifier == *classifier);
     let problem = |place: &Place| {
         let Score { head, label, .. } = &place.score;
-        let message = match labels(head) {
-            None => format!("classifier `{classifier}` has no head `{head}`"),
+        let message = match heads.labels(head) {
+            None => heads.missing(classifier, head),
             Some(known) if known.iter().any(|known| **known == **label) => return None,
             Some(known) => {
                 let missing = missing("label", label, known.iter().map(|label| &**label));

@@ -209,16 +209,16 @@ fn a_score_that_the_bundle_has_not_is_pointed_at() {
     ]);
     let labels: Vec<Arc<str>> = ["simple", "complex"].map(Arc::from).to_vec();
     let config = Config::parse(&file(&[]).replace("    rules:\n\n", ""), "p.yaml").expect("a good file");
-    let labels = |head: &str| (head == "tier").then_some(&labels[..]);
+    let heads = Heads::from_iter([("tier", &labels[..])]);
 
-    let problems = rules.check_labels(&config, &KeyPath::root().key("rules"), &name("default"), &labels);
+    let problems = rules.check_labels(&config, &KeyPath::root().key("rules"), &name("default"), &heads);
 
     let shown: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
     assert_eq!(
         shown,
         [
             "head `tier`: there is no label `complx`, did you mean `complex`? (allowed: simple, complex)",
-            "classifier `default` has no head `domain`",
+            "classifier `default` has no head `domain` (allowed: tier)",
         ]
     );
     assert_eq!(rules.heads().map(|(_, head)| head.as_str()).collect::<Vec<_>>(), ["tier", "tier", "domain", "x"]);
