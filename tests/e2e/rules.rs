@@ -44,7 +44,7 @@ async fn a_denial_has_the_shape_of_its_dialect_and_nothing_goes_upstream() {
 async fn parameters_that_rules_set_reach_the_model_before_its_own_rules() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let first_rules = "{when: request.temperature > 1.0, set: {temperature: 1, seed: 7}}, \
-         {when: request.max_output_tokens == 0, set: {max_tokens: 64, seed: 8}}, ";
+         {when: request.max_output_tokens == 0, set: {max_tokens: 64, seed: 8, stream_options.include_usage: true}}, ";
     let adapt = "{rename: {max_tokens: max_completion_tokens}}";
     let gateway = Gateway::start(&Config { first_rules, adapt, ..Config::new(&small, &frontier) }).await;
 
