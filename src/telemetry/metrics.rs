@@ -8,6 +8,7 @@
 mod definitions;
 mod edge;
 mod family;
+mod judge;
 mod labels;
 mod peers;
 mod serving;
@@ -25,6 +26,8 @@ use crate::config::Name;
 use crate::scores::Source;
 
 pub use self::edge::EdgeMetrics;
+pub use self::judge::JudgeMetrics;
+use self::judge::Judges;
 pub use self::labels::{
     AttemptOutcome, BrokenStream, CacheOutcome, ClientOutcome, Direction, DroppedLine, EjectionCause, FeedbackKind,
     ReloadOutcome, Stage,
@@ -61,6 +64,7 @@ pub struct Metrics {
     ejections: Family<IntCounter, 3>,
     in_flight: Family<IntGauge, 1>,
     edge: EdgeMetrics,
+    judges: Judges,
     queue_depth: Family<IntGauge, 1>,
     queue_wait: Histogram,
     run: Histogram,
@@ -149,6 +153,7 @@ impl Metrics {
             ejections: Family::register(r, define::EJECTIONS),
             in_flight: Family::register(r, define::UPSTREAM_IN_FLIGHT),
             edge: EdgeMetrics::register(r),
+            judges: Judges::register(r),
             queue_depth: Family::register(r, define::QUEUE_DEPTH),
             queue_wait: Family::register(r, define::QUEUE_WAIT).with([]),
             run: Family::register(r, define::RUN_TIME).with([]),

@@ -34,6 +34,7 @@ mod routing;
 mod rules;
 mod shadow;
 mod splice;
+mod strategies;
 mod streaming;
 mod swap;
 mod tls;

@@ -87,7 +87,7 @@ fn head(head: &str, labels: &[&str], probabilities: &[f32]) -> HeadScores {
 }
 
 fn heads(heads: Vec<HeadScores>) -> Signals {
-    asked(Ok(Scores { source: Source::Encoder, heads, tokens: 3, truncated_tokens: 0 }))
+    asked(Ok(Scores { source: Source::Encoder, heads, tokens: 3, truncated_tokens: 0, embedding: None }))
 }
 
 fn levels(probabilities: [f32; 4]) -> Signals {
@@ -314,7 +314,7 @@ fn a_hierarchy_asks_the_domain_first_and_then_that_domain_s_strategy() {
 
     let mut known = domain(0.9);
     let wins = head("strong_wins", &["weak", "strong"], &[0.2, 0.8]);
-    let second = Scores { source: Source::Encoder, heads: vec![wins], tokens: 3, truncated_tokens: 0 };
+    let second = Scores { source: Source::Encoder, heads: vec![wins], tokens: 3, truncated_tokens: 0, embedding: None };
     known.add_scores(Name::new("second").expect("a name"), Ok(second));
     let decision = decided(HIERARCHY, &known);
 
