@@ -514,3 +514,13 @@ fn a_decision_log_without_text_needs_a_key_and_never_shows_one() {
         Config::parse(&with("{path: d.jsonl, hash_key: {env: planted-secret-key!}}"), "p.yaml").expect_err("no name");
     assert!(!leaky.to_string().contains("planted"), "{leaky}");
 }
+
+#[test]
+fn the_fingerprint_is_that_of_the_text() {
+    let text = "version: 1\nlisten: {address: '127.0.0.1:1'}\nproviders: {}\n";
+    let read = |text: &str| Config::parse(text, "x.yaml").expect("a valid file").fingerprint();
+
+    assert_eq!(read(text), read(text));
+    assert_ne!(read(text), read(&format!("{text}# other\n")));
+    assert_eq!(read(text).len(), 16);
+}
