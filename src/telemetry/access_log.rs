@@ -47,6 +47,8 @@ pub struct AccessLine<'r> {
     pub overhead: Duration,
     /// Identifies the request in headers and logs.
     pub request_id: &'r str,
+    /// The trace that it belongs to, where requests are traced.
+    pub trace_id: Option<&'r str>,
     /// The generation that decided.
     pub generation: u64,
 }
@@ -72,6 +74,7 @@ impl AccessLine<'_> {
             duration_ms = milliseconds(self.duration),
             overhead_us = u64::try_from(self.overhead.as_micros()).unwrap_or(u64::MAX),
             request_id = self.request_id,
+            trace_id = self.trace_id,
             generation = self.generation,
             "Request"
         );
@@ -79,7 +82,7 @@ impl AccessLine<'_> {
 }
 
 /// Cuts the query, the fragment and whatever is too long.
-fn path_only(path: &str) -> &str {
+pub(super) fn path_only(path: &str) -> &str {
     let end = path.find(['?', '#']).unwrap_or(path.len());
     &path[..path.floor_char_boundary(end.min(MAX_PATH))]
 }
@@ -117,6 +120,7 @@ mod tests {
         duration: Duration::from_micros(12_345_678),
         overhead: Duration::from_micros(2100),
         request_id: "01J9",
+        trace_id: Some("0af7651916cd43dd8448eb211c80319c"),
         generation: 3,
     };
 
@@ -136,18 +140,19 @@ mod tests {
                 "method": "POST", "path": "/v1/chat/completions", "status": 200,
                 "policy": "auto", "model": "small", "reason": "tier", "score": 0.82, "attempts": 1,
                 "input_tokens": 100, "output_tokens": 20, "cost_usd": 0.000_014, "first_byte_ms": 1234.567,
-                "duration_ms": 12345.678, "overhead_us": 2100, "request_id": "01J9", "generation": 3,
+                "duration_ms": 12345.678, "overhead_us": 2100, "request_id": "01J9", "trace_id": "0af7651916cd43dd8448eb211c80319c", "generation": 3,
             })
         );
     }
 
     #[test]
     fn a_request_that_no_policy_matched_says_nothing_about_a_decision() {
-        let line = AccessLine { policy: None, model: None, reason: None, score: None, status: None, ..LINE };
+        let line =
+            AccessLine { trace_id: None, policy: None, model: None, reason: None, score: None, status: None, ..LINE };
 
         let record = written(line);
 
-        for absent in ["policy", "model", "reason", "score", "status", "code"] {
+        for absent in ["policy", "model", "reason", "score", "status", "code", "trace_id"] {
             assert!(record.get(absent).is_none(), "`{absent}` in {record}");
         }
     }
