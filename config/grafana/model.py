@@ -97,10 +97,12 @@ def source() -> dict:
 
 def variable(name: str) -> dict:
     label, query = VARIABLES[name]
+    # Scores of different heads do not belong into one picture.
+    all_at_once = name != "head"
     return {
         "name": name, "label": label, "type": "query", "datasource": DATASOURCE, "definition": query,
-        "query": {"query": query, "refId": name, "qryType": 1}, "allValue": ".*", "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
-        "hide": 0, "includeAll": True, "multi": True, "options": [], "refresh": 2, "regex": "", "skipUrlSync": False, "sort": 1,
+        "query": {"query": query, "refId": name, "qryType": 1}, **({"allValue": ".*", "current": {"selected": True, "text": ["All"], "value": ["$__all"]}} if all_at_once else {"current": {}}),
+        "hide": 0, "includeAll": all_at_once, "multi": all_at_once, "options": [], "refresh": 2, "regex": "", "skipUrlSync": False, "sort": 1,
     }
 
 
