@@ -44,7 +44,7 @@ policies:
 fn decision(criterion: &mut Criterion) {
     let config = Config::parse(FILE, "bench.yaml").expect("a good file");
     let set = PolicySet::compile(&config).expect("good rules");
-    let facts = RequestFacts { model: "auto", path: "/v1/chat/completions", header: &|_| None };
+    let facts = RequestFacts::bare("auto", "/v1/chat/completions");
     let features = Features::default().with_tokens(TokenCount { tokens: 500, estimated: false });
     let labels = ["simple", "medium", "complex"].map(Arc::from).into();
     let head = HeadScores { head: "tier".into(), labels, probabilities: vec![0.7, 0.2, 0.1] };

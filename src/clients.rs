@@ -135,6 +135,12 @@ impl Client {
         &self.name
     }
 
+    /// Returns whether `model` of the catalog may serve it.
+    #[must_use]
+    pub fn may_be_served_by(&self, model: &Name) -> bool {
+        self.section.models.allows(model)
+    }
+
     /// Returns whether `policy` may serve it; `None` stands for passing through.
     #[must_use]
     pub fn may_use(&self, policy: Option<&Name>) -> bool {

@@ -16,7 +16,6 @@ mod read;
 mod secret;
 pub mod shape;
 pub mod strategy;
-pub mod threshold;
 pub mod tracing;
 mod tree;
 mod validate;
@@ -32,7 +31,6 @@ pub use promote::PromoteError;
 pub use secret::Secret;
 pub use shape::*;
 pub use strategy::*;
-pub use threshold::{Rung, Threshold};
 pub use tracing::{Otlp, Tracing};
 pub use values::*;
 

@@ -6,24 +6,37 @@
 
 mod constraints;
 mod decision;
+mod denial;
+mod facts;
 mod matching;
+mod reason;
 mod rules;
+mod signals;
 mod strategy;
 mod typecheck;
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::config::{self, Config, KeyPath, Mode, Name, Problem};
+use crate::config::{self, Config, Glob, KeyPath, Mode, Name, Problem};
 use crate::features::Features;
-use crate::scores::{Degraded, Scores};
+use crate::scores::Scores;
 
-use self::constraints::Choices;
 pub use self::constraints::{Candidate, Constraint};
-pub use self::decision::{By, Decision, Flip, Reason, RuleOutcome, RuleTrace};
+use self::constraints::{Choices, Settled};
+use self::decision::Choice;
+pub use self::decision::{By, Decision, Denial, Expected, Flip, RuleOutcome, RuleTrace, Stage};
+pub use self::facts::{Health, Live, RequestFacts, Unknown};
 use self::matching::Matcher;
-pub use self::matching::RequestFacts;
+pub use self::reason::Reason;
 use self::rules::{Rules, Tried};
-use self::strategy::Strategy;
+pub use self::signals::{Asked, JudgeFailure, Judgement, Signal, Signals, Similarities};
+use self::strategy::{Known, Strategy};
+
+/// The header by which a client names the model, if the policy allows.
+pub const MODEL_HEADER: &str = "x-pointsman-model";
+/// The header by which a client names the policy, if that allows.
+pub const POLICY_HEADER: &str = "x-pointsman-policy";
 
 /// Every policy of a configuration, compiled; the first that fits a request decides.
 #[derive(Debug)]
@@ -38,29 +51,15 @@ pub struct PolicySet {
 pub struct Policy {
     name: Name,
     mode: Mode,
+    rollout: f64,
+    overrides: Vec<Glob>,
+    is_selectable: bool,
     matcher: Matcher,
     rules: Rules,
     strategy: Strategy,
     choices: Choices,
-}
-
-/// What is known so far about one request, besides its features: start with the default and add what [`Step::Need`] asks.
-#[derive(Debug, Default)]
-pub struct Signals {
-    /// The classifier's answer, or why there is none; `None` until it was asked.
-    pub scores: Option<Result<Scores, Degraded>>,
-    /// What the rules of a policy came to, so that asking for a signal does not evaluate them twice.
-    tried: OnceLock<(Name, Tried)>,
-}
-
-/// Something that a policy needs to know before it can decide.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Signal {
-    /// The scores of a classifier.
-    Scores {
-        /// Which classifier.
-        classifier: Name,
-    },
+    /// The heads that it reads, by classifier.
+    reads: BTreeMap<Name, Vec<Name>>,
 }
 
 /// What a policy answers to what is known.
@@ -70,6 +69,8 @@ pub enum Step {
     Need(Signal),
     /// The model to use, and why.
     Decide(Decision),
+    /// The request is refused.
+    Deny(Denial),
 }
 
 impl PolicySet {
@@ -83,7 +84,7 @@ impl PolicySet {
         for (index, policy) in config.policies.iter().enumerate() {
             let rules = Rules::compile(config, &path_of(index).key("rules"), &policy.rules);
             match rules {
-                Ok(rules) => policies.push(Policy::new(config, policy, rules)),
+                Ok(rules) => policies.push(Policy::new(config, index, policy, rules)),
                 Err(found) => problems.extend(found),
             }
         }
@@ -102,9 +103,15 @@ impl PolicySet {
         self.policies.iter().find(|policy| policy.name == *name)
     }
 
-    /// Returns the heads that policies which ask `classifier` read.
+    /// Returns the policy that a client names by a header, if it may be named.
+    #[must_use]
+    pub fn selected(&self, name: &str) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.is_selectable && *policy.name == *name)
+    }
+
+    /// Returns the heads of `classifier` that policies read.
     pub fn heads_of(&self, classifier: &Name) -> impl Iterator<Item = &Name> {
-        self.policies.iter().filter(|policy| policy.strategy.asks(classifier)).flat_map(Policy::heads)
+        self.policies.iter().flat_map(|policy| policy.heads_of(classifier))
     }
 
     /// Iterates over the policies in the file's order.
@@ -112,38 +119,47 @@ impl PolicySet {
         self.policies.iter()
     }
 
-    /// Checks that every policy that asks `classifier` reads a head that is there, and that its tiers are exactly the
-    /// head's labels.
+    /// Checks that what policies read of `classifier` is there, and that tiers are exactly the labels of their head.
     ///
     /// `labels` returns the labels of a head of the classifier's bundle.
     pub fn check_labels<'l>(&self, classifier: &Name, labels: impl Fn(&str) -> Option<&'l [Arc<str>]>) -> Vec<Problem> {
-        let mut problems = Vec::new();
+        let mut found = Vec::new();
         for (index, policy) in self.config.policies.iter().enumerate() {
-            let (asked, head) = policy.strategy.asks();
-            if asked != classifier {
-                continue;
-            }
-            let path = path_of(index).key("strategy");
-            let found = match &policy.strategy {
-                config::Strategy::Tiers(tiers) => strategy::label_problems(&path, tiers, labels(head)),
-                config::Strategy::Threshold(threshold) => strategy::head_problems(&path, threshold, labels(head)),
-            };
-            problems.extend(found.into_iter().filter_map(|(path, message)| self.config.problem(&path, message)));
+            policy.strategy.visit(&path_of(index).key("strategy"), &mut |path, section| {
+                if section.reads().is_some_and(|(asked, _)| asked == classifier) {
+                    found.extend(strategy::problems(path, section, &labels));
+                }
+            });
         }
-        problems
+        found.into_iter().filter_map(|(path, message)| self.config.problem(&path, message)).collect()
     }
 }
 
 impl Policy {
-    fn new(config: &Config, policy: &config::Policy, rules: Rules) -> Self {
-        let choices = Choices::new(config, policy, rules.models());
+    fn new(config: &Config, index: usize, policy: &config::Policy, rules: Rules) -> Self {
+        let path = path_of(index).key("strategy");
+        let mut reads: BTreeMap<Name, Vec<Name>> = BTreeMap::new();
+        policy.strategy.visit(&path, &mut |_, section| {
+            if let Some((classifier, heads)) = section.reads() {
+                let all = reads.entry(classifier.clone()).or_default();
+                heads.into_iter().for_each(|head| {
+                    if !all.contains(&head) {
+                        all.push(head)
+                    }
+                });
+            }
+        });
         Self {
             name: policy.name.clone(),
             mode: policy.mode,
+            rollout: policy.rollout.get(),
+            overrides: policy.overrides.models.clone(),
+            is_selectable: policy.overrides.policy,
             matcher: Matcher::new(&policy.matches),
-            strategy: Strategy::new(&policy.strategy, choices.otherwise().clone()),
-            choices,
+            strategy: Strategy::new(config, &policy.name, &path, &policy.strategy),
+            choices: Choices::new(config, policy, rules.models()),
             rules,
+            reads,
         }
     }
 
@@ -159,18 +175,29 @@ impl Policy {
         self.mode
     }
 
-    /// Returns the heads whose scores its strategy reads.
+    /// Returns the heads of `classifier` whose scores it reads.
     #[must_use]
-    pub fn heads(&self) -> &[Name] {
-        self.strategy.heads()
+    pub fn heads_of(&self, classifier: &Name) -> &[Name] {
+        self.reads.get(classifier).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the model that its strategy chooses by `scores`, after the constraints; `None` when it needs to know more.
+    /// Returns the model that its strategy chooses when `classifier` says `scores`, after the constraints; `None` when it
+    /// needs to know more, or refuses.
     #[must_use]
-    pub fn model_by(&self, scores: Scores, features: &Features) -> Option<Name> {
-        let signals = Signals { scores: Some(Ok(scores)), ..Signals::default() };
-        let choice = self.strategy.choose(&signals).ok()?;
-        Some(self.choices.settle(&choice, features).0)
+    pub fn model_by(&self, classifier: &Name, scores: Scores, features: &Features) -> Option<Name> {
+        let mut signals = Signals::default();
+        signals.add_scores(classifier.clone(), Ok(scores));
+        let facts = RequestFacts::bare("", "");
+        let known = Known { policy: &self.name, facts: &facts, features, signals: &signals };
+        let mut choice = self.strategy.choose(&known, self.choices.otherwise()).ok()?;
+        Some(self.choices.settle(&mut choice, features, facts.live).ok()?.model)
+    }
+
+    /// Returns whether it is rolled out to the conversation of a request.
+    #[must_use]
+    pub fn is_rolled_out_to(&self, facts: &RequestFacts<'_>) -> bool {
+        let place = || strategy::place(&format!("rollout {}", self.name), &facts.live.conversation().to_le_bytes());
+        self.rollout >= 1.0 || place() < self.rollout
     }
 
     /// Decides, or says what it must know first. Never fails; the same arguments give the same answer.
@@ -181,16 +208,35 @@ impl Policy {
         let evaluate = || self.rules.evaluate(facts, features);
         let (policy, known) = signals.tried.get_or_init(|| (self.name.clone(), evaluate()));
         let tried = if *policy == self.name { known.clone() } else { evaluate() };
-        let choice = match tried.matched {
-            Some(index) => decision::Choice::by_rule(index, self.rules.model(index)),
-            None => match self.strategy.choose(signals) {
-                Ok(choice) => choice,
-                Err(signal) => return Step::Need(signal),
-            },
+        let choice = match (self.overridden(facts), tried.matched) {
+            (Some(Err(message)), _) => return Step::Deny(self.not_allowed(message)),
+            (Some(Ok(model)), _) => Choice::plain(By::Override, &model, Reason::Override),
+            (None, Some(index)) => Choice::plain(By::Rule(index), self.rules.model(index), Reason::Rule),
+            (None, None) => {
+                let known = Known { policy: &self.name, facts, features, signals };
+                match self.strategy.choose(&known, self.choices.otherwise()) {
+                    Ok(choice) => choice,
+                    Err(signal) => return Step::Need(signal),
+                }
+            }
         };
-        let (model, reason, candidates) = self.choices.settle(&choice, features);
+        self.settle(choice, tried, facts, features)
+    }
+
+    /// Decides without looking at the request: `otherwise`, for `reason`.
+    #[must_use]
+    pub fn stand_in(&self, reason: Reason, facts: &RequestFacts<'_>, features: &Features) -> Step {
+        let choice = Choice::plain(By::Default, self.choices.otherwise(), reason);
+        self.settle(choice, Tried::default(), facts, features)
+    }
+
+    fn settle(&self, mut choice: Choice, tried: Tried, facts: &RequestFacts<'_>, features: &Features) -> Step {
+        let (model, reason, candidates) = match self.choices.settle(&mut choice, features, facts.live) {
+            Ok(Settled { model, reason, candidates }) => (model, reason, candidates),
+            Err(candidates) => return Step::Deny(self.no_model_fits(candidates, tried.traces)),
+        };
         let fallback = self.choices.fallback(&model, &candidates);
-        let decision::Choice { by, label, score, flip, .. } = choice;
+        let Choice { by, label, score, flip, stages, .. } = choice;
         Step::Decide(Decision {
             model,
             policy: self.name.clone(),
@@ -202,7 +248,17 @@ impl Policy {
             candidates,
             fallback,
             rules: tried.traces,
+            stages,
+            set: BTreeMap::new(),
         })
+    }
+
+    /// Returns the model that the client names, or why it may not.
+    fn overridden(&self, facts: &RequestFacts<'_>) -> Option<Result<Name, String>> {
+        let wanted = facts.live.header(MODEL_HEADER)?;
+        let allowed = self.overrides.iter().any(|glob| glob.matches(wanted)) && self.choices.has(wanted);
+        let refuse = || format!("Policy `{}` does not let `{MODEL_HEADER}` choose `{wanted}`.", self.name);
+        Some(Name::new(wanted).ok().filter(|_| allowed).ok_or_else(refuse))
     }
 }
 

@@ -22,7 +22,6 @@
 
 mod account;
 mod admission;
-mod affinity;
 mod answer;
 mod body_adapter;
 mod clients;

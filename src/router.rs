@@ -3,28 +3,54 @@
 //! The one entry for the proxy, the admin plane, the command line and embedders. It holds the snapshot that serves;
 //! a caller pins it once with [`Router::snapshot`] and decides against that.
 
+mod conversation;
 mod explain;
+mod live;
+mod switch;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::classifier::Ask;
+use crate::clients::Client;
 use crate::config::{Mode, Name};
 use crate::features::Features;
-use crate::policy::{Decision, Policy, RequestFacts, Signal, Signals, Step};
+use crate::policy::{
+    Asked, Decision, Denial, JudgeFailure, POLICY_HEADER, Policy, Reason, RequestFacts, Signal, Signals, Step,
+};
 use crate::prompt::Prompt;
 use crate::scores::{Degraded, Scores};
 use crate::snapshot::{ClassifierState, Decided, Snapshot, Ticket};
 use crate::telemetry::{Metrics, Stage};
 
+pub use self::conversation::beginning;
+use self::live::World;
+pub use self::switch::{Killed, Switch};
+
 /// Decides for requests, against the snapshot that serves.
 pub struct Router {
     current: ArcSwap<Snapshot>,
+    switch: Switch,
     metrics: Arc<Metrics>,
+}
+
+/// A request that waits for a decision.
+#[derive(Clone, Copy)]
+pub struct Incoming<'r> {
+    /// Its path, without the query.
+    pub path: &'r str,
+    /// Returns the value of a header by its lower-case name.
+    pub header: &'r (dyn Fn(&str) -> Option<&'r str> + Sync),
+    /// Who asks, when clients have keys.
+    pub client: Option<&'r Client>,
+    /// What it says.
+    pub prompt: &'r Prompt<'r>,
+    /// What `prompt` was read from; kept to measure later what the decision did not need.
+    pub body: &'r Bytes,
 }
 
 /// What is to happen to a request.
@@ -32,11 +58,15 @@ pub struct Router {
 pub enum Verdict {
     /// A policy chose a model.
     Route(Box<Routing>),
-    /// No policy is for it, or the policy is off: it passes through untouched.
+    /// No policy is for it, or the policy changes nothing: it passes through untouched.
     Pass {
-        /// The policy that is off, if one matched.
+        /// The policy that matched, if one did.
         policy: Option<Name>,
+        /// What that policy would have done, if it only watches.
+        shadow: Option<Box<Routing>>,
     },
+    /// A policy refuses it.
+    Deny(Box<Denial>),
 }
 
 /// A decision and all that went into it.
@@ -46,10 +76,8 @@ pub struct Routing {
     pub decision: Decision,
     /// What the prompt looks like.
     pub features: Features,
-    /// The classifier that was asked, if any.
-    pub classifier: Option<Name>,
-    /// What it said.
-    pub scores: Option<Result<Scores, Degraded>>,
+    /// The classifiers that were asked, and what they said.
+    pub asked: Vec<Asked>,
     /// Where the time went.
     pub timings: Timings,
     /// What the classifier's shadow is to judge once the request is over, if it is one of its sample.
@@ -63,6 +91,8 @@ pub struct Timings {
     pub features: Duration,
     /// Waiting for scores, queue included.
     pub classify: Duration,
+    /// Waiting for a judge.
+    pub judge: Duration,
     /// Rules, strategy and constraints.
     pub decide: Duration,
 }
@@ -71,7 +101,7 @@ impl Router {
     /// Makes a router that serves `first`.
     #[must_use]
     pub fn new(first: Snapshot, metrics: Arc<Metrics>) -> Self {
-        Self { current: ArcSwap::from_pointee(first), metrics }
+        Self { current: ArcSwap::from_pointee(first), switch: Switch::default(), metrics }
     }
 
     /// Returns the snapshot that serves now.
@@ -85,68 +115,90 @@ impl Router {
         self.current.store(Arc::new(next));
     }
 
+    /// Returns the switch that takes policies out of service; it outlives reloads.
+    #[must_use]
+    pub const fn switch(&self) -> &Switch {
+        &self.switch
+    }
+
     /// Decides what happens to a request. Never fails: a classifier that cannot answer is a reason, not an error.
     ///
     /// Cancel-safe: dropping the future takes the prompt out of the classifier's queue.
-    /// `prompt` was read from `body`, which is kept to measure later what the decision did not need.
-    pub async fn decide(
-        &self,
-        snapshot: &Snapshot,
-        facts: &RequestFacts<'_>,
-        prompt: &Prompt<'_>,
-        body: &Bytes,
-    ) -> Verdict {
-        let Some(policy) = snapshot.policies.find(facts) else { return Verdict::Pass { policy: None } };
+    pub async fn decide(&self, snapshot: &Snapshot, incoming: &Incoming<'_>) -> Verdict {
+        let Incoming { path, header, client, prompt, body } = *incoming;
+        let world = World::new(snapshot, incoming);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let client = client.map(|client| client.name().as_str());
+        let facts = RequestFacts { model: &prompt.model, path, client, now, live: &world };
+        let policy = match header(POLICY_HEADER) {
+            Some(wanted) => match snapshot.policies.selected(wanted) {
+                Some(policy) => policy,
+                None => return Verdict::Deny(Box::new(Denial::not_selectable(wanted))),
+            },
+            None => match snapshot.policies.find(&facts) {
+                Some(policy) => policy,
+                None => return Verdict::Pass { policy: None, shadow: None },
+            },
+        };
         if policy.mode() == Mode::Off {
-            return Verdict::Pass { policy: Some(policy.name().clone()) };
+            return Verdict::Pass { policy: Some(policy.name().clone()), shadow: None };
         }
         let features = Features::deferred(prompt, body);
-        Verdict::Route(Box::new(Self::route(snapshot, policy, facts, prompt, features).await))
+        let held_back = self.held_back(policy, &facts);
+        let verdict = match held_back {
+            Some(reason) => {
+                let step = policy.stand_in(reason, &facts, &features);
+                concluded(step, features, Signals::default(), Timings::default())
+            }
+            None => route(snapshot, policy, &facts, prompt, features).await,
+        };
+        match (verdict, policy.mode()) {
+            (Ok(_), Mode::Shadow) if held_back.is_some() => {
+                Verdict::Pass { policy: Some(policy.name().clone()), shadow: None }
+            }
+            (Ok(routing), Mode::Shadow) => {
+                Verdict::Pass { policy: Some(policy.name().clone()), shadow: Some(Box::new(routing)) }
+            }
+            (Err(_), Mode::Shadow) => Verdict::Pass { policy: Some(policy.name().clone()), shadow: None },
+            (Ok(routing), _) => Verdict::Route(Box::new(routing)),
+            (Err(denial), _) => Verdict::Deny(Box::new(denial)),
+        }
     }
 
-    async fn route(
-        snapshot: &Snapshot,
-        policy: &Policy,
-        facts: &RequestFacts<'_>,
-        prompt: &Prompt<'_>,
-        features: Features,
-    ) -> Routing {
-        let mut timings = Timings::default();
-        let mut signals = Signals::default();
-        let mut asked = None;
-        loop {
-            let started = Instant::now();
-            let step = policy.step(facts, &features, &signals);
-            timings.decide += started.elapsed();
-            match step {
-                Step::Decide(decision) => {
-                    let (scores, classifier) = (signals.scores, asked);
-                    let mut routing = Routing { decision, features, classifier, scores, timings, shadow: None };
-                    routing.shadow = ticket(snapshot, &routing, prompt);
-                    return routing;
-                }
-                Step::Need(Signal::Scores { classifier }) => {
-                    let started = Instant::now();
-                    features.read_text(prompt);
-                    timings.features += started.elapsed();
-                    let started = Instant::now();
-                    signals.scores = Some(scores(snapshot, policy, &classifier, prompt, &features).await);
-                    timings.classify += started.elapsed();
-                    asked = Some(classifier);
-                }
-            }
+    /// Returns why a policy does not look at a request that it is for.
+    fn held_back(&self, policy: &Policy, facts: &RequestFacts<'_>) -> Option<Reason> {
+        if self.switch.is_killed(policy.name()) {
+            Some(Reason::KillSwitch)
+        } else if policy.mode() == Mode::Route && !policy.is_rolled_out_to(facts) {
+            Some(Reason::NotRolledOut)
+        } else {
+            None
         }
     }
 
     /// Counts a decision that a request was sent by, and compares it with the bundle's reference; one that was only asked
     /// for is not counted.
     pub fn count(&self, snapshot: &Snapshot, routing: &Routing) {
-        let Routing { decision, classifier, scores, timings, .. } = routing;
+        let decision = &routing.decision;
         self.metrics.decided(&decision.policy, &decision.model, decision.reason.as_str());
+        self.count_signals(snapshot, routing);
+    }
+
+    /// Counts a decision that changed nothing, because its policy only watches.
+    pub fn count_shadow(&self, snapshot: &Snapshot, routing: &Routing) {
+        let decision = &routing.decision;
+        self.metrics.shadow_decided(&decision.policy, &decision.model, decision.reason.as_str());
+        self.count_signals(snapshot, routing);
+    }
+
+    fn count_signals(&self, snapshot: &Snapshot, routing: &Routing) {
+        let Routing { asked, timings, .. } = routing;
         self.metrics.stage_ended(Stage::Features, timings.features);
         self.metrics.stage_ended(Stage::Decide, timings.decide);
-        if let (Some(classifier), Some(scores)) = (classifier, scores) {
+        if !asked.is_empty() {
             self.metrics.stage_ended(Stage::Classify, timings.classify);
+        }
+        for Asked { classifier, scores } in asked {
             match scores {
                 Ok(scores) => {
                     self.count_scores(classifier, scores);
@@ -172,11 +224,72 @@ impl Router {
     }
 }
 
+/// Steps through a policy, and finds out what it wants to know.
+async fn route(
+    snapshot: &Snapshot,
+    policy: &Policy,
+    facts: &RequestFacts<'_>,
+    prompt: &Prompt<'_>,
+    features: Features,
+) -> Result<Routing, Denial> {
+    let mut timings = Timings::default();
+    let mut signals = Signals::default();
+    loop {
+        let started = Instant::now();
+        let step = policy.step(facts, &features, &signals);
+        timings.decide += started.elapsed();
+        let Step::Need(signal) = step else {
+            let mut routing = concluded(step, features, signals, timings)?;
+            routing.shadow = ticket(snapshot, &routing, prompt);
+            return Ok(routing);
+        };
+        match signal {
+            Signal::Scores { classifier } => {
+                let started = Instant::now();
+                features.read_text(prompt);
+                timings.features += started.elapsed();
+                let started = Instant::now();
+                let scores = scores(snapshot, policy, &classifier, prompt, &features).await;
+                signals.add_scores(classifier, scores);
+                timings.classify += started.elapsed();
+            }
+            Signal::Similarities { strategy } => {
+                signals.similarities.push((strategy, Err(Degraded::BundleUnavailable)));
+            }
+            Signal::Judgement { strategy } => {
+                signals.judgements.push((strategy, Err(JudgeFailure::Unavailable)));
+            }
+        }
+    }
+}
+
+fn concluded(step: Step, features: Features, signals: Signals, timings: Timings) -> Result<Routing, Denial> {
+    match step {
+        Step::Decide(decision) => Ok(Routing { decision, features, asked: signals.scores, timings, shadow: None }),
+        Step::Deny(denial) => Err(denial),
+        Step::Need(_) => unreachable!("whoever concludes has seen that nothing is needed"),
+    }
+}
+
+impl Routing {
+    /// Returns the scores that the decision rests on, or why there are none: those of the classifier that was asked last.
+    #[must_use]
+    pub fn scores(&self) -> Option<&Result<Scores, Degraded>> {
+        self.asked.last().map(|asked| &asked.scores)
+    }
+
+    /// Returns the classifier of [`Self::scores`].
+    #[must_use]
+    pub fn classifier(&self) -> Option<&Name> {
+        self.asked.last().map(|asked| &asked.classifier)
+    }
+}
+
 /// Returns what the shadow of the classifier that was asked is to judge, if there is one and it wants this prompt.
 fn ticket(snapshot: &Snapshot, routing: &Routing, prompt: &Prompt<'_>) -> Option<Ticket> {
-    let name = routing.classifier.as_ref()?;
+    let name = routing.classifier()?;
     let shadow = snapshot.shadows.get(name)?;
-    let (Some(Ok(scores)), ClassifierState::Ready(live)) = (&routing.scores, snapshot.classifiers.get(name)?) else {
+    let (Some(Ok(scores)), ClassifierState::Ready(live)) = (routing.scores(), snapshot.classifiers.get(name)?) else {
         return None;
     };
     let (features, decision) = (&routing.features, &routing.decision);
@@ -196,7 +309,7 @@ async fn scores(
             let patience = snapshot.config.classifiers.get(name).map(|section| section.deadline.0);
             let deadline = Instant::now() + patience.unwrap_or_default();
             let text = prompt.newest_user_turn();
-            classifier.judge(Ask { text, features, deadline, heads: policy.heads() }).await
+            classifier.judge(Ask { text, features, deadline, heads: policy.heads_of(name) }).await
         }
         Some(ClassifierState::Unavailable { reason, .. }) => Err(*reason),
         None => Err(Degraded::BundleUnavailable), // validation refuses a policy that names no classifier

@@ -12,6 +12,7 @@ mod lease;
 mod peer;
 mod pool;
 mod provider;
+mod recent;
 mod resolver;
 mod trust;
 
@@ -28,6 +29,7 @@ pub use credential::Credential;
 pub use lease::{Endpoint, Lease, NoPeer, Outcome};
 pub use peer::{Peer, PeerId};
 pub use provider::Provider;
+pub use recent::Recent;
 pub use resolver::ResolveError;
 pub use trust::Trust;
 
@@ -65,6 +67,8 @@ pub struct Target {
     pub price: Option<Price>,
     /// The context window in tokens; `None` when the catalog does not say.
     pub context: Option<u64>,
+    /// How it answers lately.
+    pub recent: Arc<Recent>,
     /// Milliseconds of the process's clock until which it asked to be left alone.
     rests_until: AtomicU64,
     /// Whether its streams are made to end with their usage.
@@ -189,6 +193,7 @@ impl Target {
             provider,
             price: model.price,
             context: model.context,
+            recent: same.map_or_else(Arc::default, |old| Arc::clone(&old.recent)),
             rests_until: AtomicU64::new(rests_until),
         }
     }

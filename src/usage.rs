@@ -114,12 +114,9 @@ enum Verdict {
 impl Usage {
     /// Returns what this costs in US dollars. Cached input without a price of its own costs as much as other input.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^52")]
     pub fn cost(&self, price: &Price) -> f64 {
         let cached = self.cached.min(self.input);
-        let input = (self.input - cached) as f64 * price.input;
-        let cached = cached as f64 * price.cached_input.unwrap_or(price.input);
-        (input + cached + self.output as f64 * price.output) / 1e6
+        price.of(self.input - cached, cached, self.output)
     }
 }
 

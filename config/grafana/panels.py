@@ -13,8 +13,11 @@ M = f'{I}, model=~"$model"'
 C = f'{I}, classifier=~"$classifier"'
 U = f'{I}, provider=~"$provider"'
 RATE = "[$__rate_interval]"
-ABSTAINED = 'reason=~"low_confidence|truncated|unmapped_label|classifier_.+"'
-CONSTRAINED = 'reason=~"context|images|audio|files|tools|json_schema|no_model_fits"'
+# Every reason is in one of three classes, which tests/dashboards.rs checks: what a policy chose, what it could not choose (`otherwise`
+# serves), and what moved its choice.
+CHOSEN = 'reason=~"rule|tier|rounded_up|threshold|utility|similarity|judge|split|random|override"'
+ABSTAINED = 'reason=~"low_confidence|truncated|not_similar|unmapped_label|kill_switch|not_rolled_out|classifier_.+|judge_.+"'
+CONSTRAINED = 'reason=~"context|images|audio|files|tools|json_schema|max_output|region|not_allowed|unhealthy|saturated"'
 FAILED = 'outcome!~"success|client_error|cancelled"'
 
 
@@ -109,8 +112,14 @@ QUALITY = Dashboard(
         lines("Decisions by reason", Q(rate("decisions_total", P, "reason"), "{{reason}}"), "reqps", "Why each model was chosen.", stack="normal"),
         lines("Share of each model", Q(SHARES, "{{policy}}: {{model}}"),
               "percentunit", "The strong models' share against what you aim for; the policy's `target` holds it by itself where one is set."),
+        lines("Decisions by kind", [
+            Q(f"sum(rate(pointsman_decisions_total{{{P}, {CHOSEN}}}{RATE}))", "chosen"),
+            Q(f"sum(rate(pointsman_decisions_total{{{P}, {ABSTAINED}}}{RATE}))", "abstained"),
+            Q(f"sum(rate(pointsman_decisions_total{{{P}, {CONSTRAINED}}}{RATE}))", "moved by a constraint"),
+        ], "reqps", "What the policy chose, what `otherwise` did, and what a constraint moved to another model.", stack="percent"),
+        lines("Policies that only watch", Q(rate("shadow_decisions_total", P, "policy, model"), "{{policy}}: {{model}}"), "reqps", "What policies with `mode: shadow` would have chosen; nothing was changed.", stack="normal"),
         lines("Abstentions by reason", Q(rate("decisions_total", f"{P}, {ABSTAINED}", "reason"), "{{reason}}"), "reqps", "`otherwise` decided: `low_confidence`, `truncated`, or what kept the classifier from answering.", stack="normal"),
-        lines("Constraints hit", Q(rate("decisions_total", f"{P}, {CONSTRAINED}", "reason"), "{{reason}}"), "reqps", "What the chosen model could not take: its context window, images, audio, files, tools, a JSON schema.", stack="normal"),
+        lines("Constraints hit", Q(rate("decisions_total", f"{P}, {CONSTRAINED}", "reason"), "{{reason}}"), "reqps", "What the chosen model could not take (context window, images, audio, files, tools, a JSON schema), or why it was not to be had.", stack="normal"),
         Row("Scores"),
         heat("Scores of $head", Q(f'sum by (le) (increase(pointsman_score_bucket{{{C}, head=~"$head"}}{RATE}))', "{{le}}"), "percentunit", "Calibrated probabilities of all labels. A sure classifier is dark at both ends and pale between."),
         lines("Mean score by label", Q(mean("score", f'{C}, head=~"$head"', "head, label"), "{{head}}: {{label}}"), "percentunit", "The mix of labels in the traffic, as the classifier sees it; a jump is a change of traffic or weights."),

@@ -10,12 +10,11 @@ use serde_json::{Value, json};
 
 use super::state::{AdminError, ClassifierState, LastReload, Phase, Plane, Readiness, ShadowState};
 use crate::config::Name;
-use crate::policy::RequestFacts;
 use crate::prompt::{Dialect, Prompt};
 use crate::proxy::rejection::Rejection;
 use crate::proxy::{Draining, feedback};
 use crate::reload::{Reloaded, Reloader};
-use crate::router::Verdict;
+use crate::router::{Incoming, Verdict};
 use crate::snapshot::{self, Snapshot};
 use crate::telemetry::Metrics;
 
@@ -66,10 +65,13 @@ impl Plane for Process {
         let snapshot = router.snapshot();
         let dialect = Dialect::of_path(path).ok_or(Rejection::PathNotFound)?;
         let prompt = Prompt::parse(dialect, &body).map_err(Rejection::from)?;
-        let facts = RequestFacts { model: &prompt.model, path, header: &|name| headers.get(name)?.to_str().ok() };
-        match router.decide(&snapshot, &facts, &prompt, &body).await {
+        let header = |name: &str| headers.get(name)?.to_str().ok();
+        let incoming = Incoming { path, header: &header, client: None, prompt: &prompt, body: &body };
+        match router.decide(&snapshot, &incoming).await {
             Verdict::Route(routing) => Ok(routing.explain(&snapshot)),
-            Verdict::Pass { policy } => Ok(json!({
+            Verdict::Pass { shadow: Some(routing), .. } => Ok(routing.explain_shadow(&snapshot)),
+            Verdict::Deny(denial) => Ok(denial.explain(&snapshot)),
+            Verdict::Pass { policy, shadow: None } => Ok(json!({
                 "model": null,
                 "policy": policy,
                 "reason": "pass",

@@ -11,9 +11,8 @@ use serde_json::Value;
 use super::features::chat_body;
 use super::{CONFIG, USAGE, fail, report};
 use crate::config::Config;
-use crate::policy::RequestFacts;
 use crate::prompt::{Dialect, ParseError, Prompt};
-use crate::router::{Router, Verdict};
+use crate::router::{Incoming, Router, Verdict};
 use crate::snapshot::{BuildError, Builder};
 use crate::telemetry::Metrics;
 use bytes::Bytes;
@@ -80,12 +79,14 @@ fn decide(arguments: &Arguments) -> Result<Value, DecideError> {
     let router = Router::new(builder.build(config, None)?, metrics);
     let snapshot = router.snapshot();
     let prompt = Prompt::parse(Dialect::ChatCompletions, &body)?;
-    let facts = RequestFacts { model: &prompt.model, path: PATH, header: &|_| None };
+    let incoming = Incoming { path: PATH, header: &|_| None, client: None, prompt: &prompt, body: &body };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DecideError::Runtime)?;
-    match runtime.block_on(router.decide(&snapshot, &facts, &prompt, &body)) {
+    match runtime.block_on(router.decide(&snapshot, &incoming)) {
         Verdict::Route(routing) => Ok(routing.explain(&snapshot)),
-        Verdict::Pass { policy: Some(policy) } => Err(DecideError::Off { policy: policy.to_string() }),
-        Verdict::Pass { policy: None } => {
+        Verdict::Pass { shadow: Some(routing), .. } => Ok(routing.explain_shadow(&snapshot)),
+        Verdict::Deny(denial) => Ok(denial.explain(&snapshot)),
+        Verdict::Pass { policy: Some(policy), .. } => Err(DecideError::Off { policy: policy.to_string() }),
+        Verdict::Pass { policy: None, .. } => {
             let known = snapshot.config.virtual_models().collect::<Vec<_>>().join(", ");
             Err(DecideError::NoPolicy { model: prompt.model.to_string(), known })
         }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::values::{self, Name, Span};
+use super::values::{self, Glob, Name, Span};
 
 /// The data plane's listeners: one, or a list of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -95,9 +95,31 @@ pub struct Client {
     /// The policies that may serve it, by name; absent means all, and requests that pass through.
     #[serde(default)]
     pub policies: Option<Vec<Name>>,
+    /// The models of the catalog that may serve it.
+    #[serde(default)]
+    pub models: ClientModels,
     /// How much it may ask for.
     #[serde(default)]
     pub rate_limit: RateLimit,
+}
+
+/// The models of the catalog that may serve a client.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClientModels {
+    /// Globs over their names; absent means all.
+    pub allow: Option<Vec<Glob>>,
+    /// Globs over the names of those that may not.
+    pub deny: Vec<Glob>,
+}
+
+impl ClientModels {
+    /// Returns whether `model` may serve the client.
+    #[must_use]
+    pub fn allows(&self, model: &str) -> bool {
+        let any = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(model));
+        self.allow.as_deref().is_none_or(any) && !any(&self.deny)
+    }
 }
 
 /// A key of a client.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::strategy::Strategy;
-use super::values::{Glob, Name};
+use super::values::{Glob, Name, Ratio};
 
 /// A policy: which requests, and how their model is chosen.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -19,6 +19,12 @@ pub struct Policy {
     /// What it does with them.
     #[serde(default)]
     pub mode: Mode,
+    /// The share of conversations that it decides; the others get `otherwise`. Default 1.
+    #[serde(default = "Policy::default_rollout")]
+    pub rollout: Ratio,
+    /// What clients may choose themselves.
+    #[serde(default)]
+    pub overrides: Overrides,
     /// First rule that is true decides.
     #[serde(default)]
     pub rules: Vec<Rule>,
@@ -27,6 +33,22 @@ pub struct Policy {
     /// The models that are tried next, in order, when the chosen one's provider fails.
     #[serde(default)]
     pub fallback: Vec<Name>,
+    /// The models' regions that may serve these requests; empty for all. A model without a `region` is in none.
+    #[serde(default)]
+    pub regions: Vec<Name>,
+    /// Tokens that must be left of a context window, since providers count otherwise than Pointsman. Default 0.
+    #[serde(default)]
+    pub context_margin: u64,
+}
+
+/// What clients may choose themselves, by request headers.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Overrides {
+    /// Globs over the models of the catalog that `x-pointsman-model` may name.
+    pub models: Vec<Glob>,
+    /// Whether `x-pointsman-policy` may name this policy, in place of the first whose `match` fits.
+    pub policy: bool,
 }
 
 /// Which requests a policy is for. An empty match fits every request.
@@ -48,8 +70,16 @@ pub enum Mode {
     /// Chooses the model.
     #[default]
     Route,
+    /// Decides, counts and logs, and leaves the request as it is: it passes to `default_provider`.
+    Shadow,
     /// Leaves the request as it is: it passes to `default_provider`.
     Off,
+}
+
+impl Policy {
+    fn default_rollout() -> Ratio {
+        Ratio::new(1.0).expect("one is a ratio")
+    }
 }
 
 /// A condition and the model it chooses.

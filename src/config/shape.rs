@@ -175,6 +175,12 @@ pub struct Model {
     /// The context window in tokens: prompt and answer together.
     #[serde(default)]
     pub context: Option<u64>,
+    /// The longest answer that it gives, in tokens; a request for more goes elsewhere.
+    #[serde(default)]
+    pub max_output: Option<u64>,
+    /// Where it runs, such as `eu`; policies may allow only some.
+    #[serde(default)]
+    pub region: Option<Name>,
     /// What the model can take; absent means everything.
     #[serde(default)]
     pub supports: Option<Vec<Capability>>,
@@ -236,6 +242,16 @@ impl Admin {
 impl Default for Admin {
     fn default() -> Self {
         Self { address: Self::default_address() }
+    }
+}
+
+impl Price {
+    /// Returns what so many tokens cost in US dollars: of the prompt, of the prompt in the provider's cache, of the answer.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^52")]
+    pub fn of(&self, input: u64, cached: u64, output: u64) -> f64 {
+        let cached_price = self.cached_input.unwrap_or(self.input);
+        (input as f64 * self.input + cached as f64 * cached_price + output as f64 * self.output) / 1e6
     }
 }
 

@@ -1,18 +1,50 @@
 //! The shape of a policy's `strategy`: how a model is chosen when no rule did.
+//!
+//! A strategy may hold others: `cascade` its stages, `hierarchy` its branches. [`Strategy::visit`] walks over all of them
+//! with the path of each, so that later stages can point into the file.
+
+mod judge;
+mod nested;
+mod similarity;
+mod split;
+mod threshold;
+mod tiers;
+mod utility;
 
 use serde::{Deserialize, Serialize};
 
-use super::threshold::Threshold;
-use super::values::{Ladder, Name, Ratio};
+use super::{KeyPath, Name};
+
+pub use self::judge::{Choice, Judge, JudgeBreaker, JudgeCache};
+pub use self::nested::{Branch, Hierarchy, Stages};
+pub use self::similarity::{Similarity, SimilarityRoute};
+pub use self::split::{Random, Split, SplitBy};
+pub use self::threshold::{Rung, Threshold};
+pub use self::tiers::{Round, Tiers};
+pub use self::utility::Utility;
 
 /// How a model is chosen when no rule did.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", from = "ReadStrategy")]
 pub enum Strategy {
     /// By the label of a classifier's head.
     Tiers(Tiers),
     /// By the score of a classifier's head.
     Threshold(Threshold),
+    /// By the chance of each model to succeed, its price and its latency.
+    Utility(Utility),
+    /// By how near the prompt is to descriptions and examples.
+    Similarity(Similarity),
+    /// By what another LLM says.
+    Judge(Judge),
+    /// By fixed shares; a conversation, client or request always falls on the same side.
+    Split(Split),
+    /// By chance.
+    Random(Random),
+    /// By the first of several strategies that does not abstain.
+    Cascade(Stages),
+    /// By another strategy for each group of labels.
+    Hierarchy(Hierarchy),
 }
 
 /// [`Strategy`] as it is read: serde's `tag` would lose the places of everything in it, see [`super::read`].
@@ -21,27 +53,13 @@ pub enum Strategy {
 enum ReadStrategy {
     Tiers(Tiers),
     Threshold(Threshold),
-}
-
-/// A model for each label of a head.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tiers {
-    /// The classifier that is asked.
-    pub classifier: Name,
-    /// The head that is read. Default `tier`.
-    #[serde(default = "Tiers::default_head")]
-    pub head: Name,
-    /// Label to model, lowest tier first; must cover the head's labels.
-    pub tiers: Ladder,
-    /// Below this probability of the best label, `otherwise` decides. Default 0.
-    #[serde(default = "Tiers::default_confidence")]
-    pub min_confidence: Ratio,
-    /// When more tokens than these did not fit the classifier and were cut, `otherwise` decides. Default: however many.
-    #[serde(default)]
-    pub max_truncated_tokens: Option<u32>,
-    /// The model when the classifier abstains, fails or is late.
-    pub otherwise: Name,
+    Utility(Utility),
+    Similarity(Similarity),
+    Judge(Judge),
+    Split(Split),
+    Random(Random),
+    Cascade(Stages),
+    Hierarchy(Hierarchy),
 }
 
 impl From<ReadStrategy> for Strategy {
@@ -49,46 +67,100 @@ impl From<ReadStrategy> for Strategy {
         match strategy {
             ReadStrategy::Tiers(tiers) => Self::Tiers(tiers),
             ReadStrategy::Threshold(threshold) => Self::Threshold(threshold),
+            ReadStrategy::Utility(utility) => Self::Utility(utility),
+            ReadStrategy::Similarity(similarity) => Self::Similarity(similarity),
+            ReadStrategy::Judge(judge) => Self::Judge(judge),
+            ReadStrategy::Split(split) => Self::Split(split),
+            ReadStrategy::Random(random) => Self::Random(random),
+            ReadStrategy::Cascade(stages) => Self::Cascade(stages),
+            ReadStrategy::Hierarchy(hierarchy) => Self::Hierarchy(hierarchy),
         }
     }
 }
 
 impl Strategy {
+    /// Returns its `kind`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Tiers(_) => "tiers",
+            Self::Threshold(_) => "threshold",
+            Self::Utility(_) => "utility",
+            Self::Similarity(_) => "similarity",
+            Self::Judge(_) => "judge",
+            Self::Split(_) => "split",
+            Self::Random(_) => "random",
+            Self::Cascade(_) => "cascade",
+            Self::Hierarchy(_) => "hierarchy",
+        }
+    }
+
     /// Returns the models that it chooses between, from the lowest tier up; a model may stand there more than once.
     #[must_use]
     pub fn ladder(&self) -> Vec<Name> {
         match self {
             Self::Tiers(tiers) => tiers.tiers.iter().map(|(_, model)| model.clone()).collect(),
             Self::Threshold(threshold) => threshold.rungs().into_iter().map(|rung| rung.model).collect(),
+            Self::Utility(utility) => utility.models.clone(),
+            Self::Similarity(similarity) => similarity.routes.iter().map(|route| route.model.clone()).collect(),
+            Self::Judge(judge) => judge.choices.iter().map(|choice| choice.model.clone()).collect(),
+            Self::Split(split) => split.models.keys().cloned().collect(),
+            Self::Random(random) => random.models.clone(),
+            Self::Cascade(stages) => stages.stages.iter().flat_map(Self::ladder).collect(),
+            Self::Hierarchy(hierarchy) => hierarchy.strategies().flat_map(Self::ladder).collect(),
         }
     }
 
-    /// Returns the model that serves when the classifier does not. `None` only where validation refuses.
+    /// Returns the model that serves where it abstains, if it says so itself.
     #[must_use]
-    pub fn otherwise(&self) -> Option<Name> {
+    pub const fn otherwise(&self) -> Option<&Name> {
         match self {
-            Self::Tiers(tiers) => Some(tiers.otherwise.clone()),
-            Self::Threshold(threshold) => threshold.otherwise.clone().or_else(|| self.ladder().pop()),
+            Self::Tiers(Tiers { otherwise, .. })
+            | Self::Threshold(Threshold { otherwise, .. })
+            | Self::Utility(Utility { otherwise, .. })
+            | Self::Similarity(Similarity { otherwise, .. })
+            | Self::Judge(Judge { otherwise, .. })
+            | Self::Cascade(Stages { otherwise, .. })
+            | Self::Hierarchy(Hierarchy { otherwise, .. }) => otherwise.as_ref(),
+            Self::Split(_) | Self::Random(_) => None,
         }
     }
 
-    /// Returns the classifier that it asks, and the head that it reads.
+    /// Returns the model that serves where a policy's whole strategy abstains: its `otherwise`, or the highest of a
+    /// strategy that need not say. `None` only where validation refuses.
     #[must_use]
-    pub const fn asks(&self) -> (&Name, &Name) {
+    pub fn stand_in(&self) -> Option<Name> {
+        self.otherwise().cloned().or_else(|| self.ladder().pop())
+    }
+
+    /// Returns the classifier and the heads that it reads itself, those of the strategies within it apart.
+    #[must_use]
+    pub fn reads(&self) -> Option<(&Name, Vec<Name>)> {
         match self {
-            Self::Tiers(Tiers { classifier, head, .. }) | Self::Threshold(Threshold { classifier, head, .. }) => {
-                (classifier, head)
+            Self::Tiers(Tiers { classifier, head, .. })
+            | Self::Threshold(Threshold { classifier, head, .. })
+            | Self::Hierarchy(Hierarchy { classifier, head, .. }) => Some((classifier, vec![head.clone()])),
+            Self::Utility(utility) => Some((&utility.classifier, utility.heads())),
+            Self::Similarity(_) | Self::Judge(_) | Self::Split(_) | Self::Random(_) | Self::Cascade(_) => None,
+        }
+    }
+
+    /// Calls `see` with it and every strategy within it, outer ones first, and where each stands.
+    pub fn visit<'s>(&'s self, path: &KeyPath, see: &mut dyn FnMut(&KeyPath, &'s Self)) {
+        see(path, self);
+        match self {
+            Self::Cascade(stages) => {
+                for (index, stage) in stages.stages.iter().enumerate() {
+                    stage.visit(&path.key("stages").index(index), see);
+                }
             }
+            Self::Hierarchy(hierarchy) => {
+                for (index, branch) in hierarchy.branches.iter().enumerate() {
+                    branch.strategy.visit(&path.key("branches").index(index).key("strategy"), see);
+                }
+                hierarchy.default.visit(&path.key("default"), see);
+            }
+            _ => {}
         }
-    }
-}
-
-impl Tiers {
-    fn default_head() -> Name {
-        Name::new("tier").expect("a literal of letters is a name")
-    }
-
-    fn default_confidence() -> Ratio {
-        Ratio::new(0.0).expect("zero is a ratio")
     }
 }

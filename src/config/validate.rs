@@ -3,6 +3,7 @@
 mod decision_log;
 mod edge;
 mod pool;
+mod strategy;
 mod threshold;
 mod tracing;
 
@@ -12,8 +13,8 @@ use std::time::Duration;
 
 use super::problem::{KeyPath, Problem};
 use super::{
-    Adapt, Classifier, Config, Credential, Device, Model, Name, Policy, Provider, Ratio, Retry, Span, Strategy, Tiers,
-    Timeouts, nearest,
+    Adapt, Classifier, Config, Credential, Device, Mode, Model, Name, Policy, Provider, Ratio, Retry, Span, Timeouts,
+    nearest,
 };
 
 const ATTEMPTS: RangeInclusive<u32> = 1..=16;
@@ -146,6 +147,9 @@ impl Checker<'_> {
         if let Some(context) = model.context {
             self.within(&path.key("context"), &context, &CONTEXT);
         }
+        if let Some(output) = model.max_output {
+            self.within(&path.key("max_output"), &output, &CONTEXT);
+        }
         self.adapt(&path.key("adapt"), &model.adapt);
     }
 
@@ -245,21 +249,22 @@ impl Checker<'_> {
         for (index, model) in policy.fallback.iter().enumerate() {
             self.reference(&path.key("fallback").index(index), model, "models", "model");
         }
-        match &policy.strategy {
-            Strategy::Tiers(tiers) => self.tiers(&path.key("strategy"), tiers),
-            Strategy::Threshold(threshold) => self.threshold(&path.key("strategy"), threshold),
+        for (index, region) in policy.regions.iter().enumerate() {
+            self.region(&path.key("regions").index(index), region);
         }
+        if policy.mode == Mode::Shadow && policy.rollout.get() < 1.0 {
+            self.wrong(&path.key("rollout"), "has no meaning with `mode: shadow`, which changes no request");
+        }
+        self.strategy(&path.key("strategy"), &policy.strategy);
     }
 
-    fn tiers(&mut self, path: &KeyPath, strategy: &Tiers) {
-        self.reference(&path.key("classifier"), &strategy.classifier, "classifiers", "classifier");
-        if strategy.tiers.is_empty() {
-            self.wrong(&path.key("tiers"), "must map at least one label to a model");
+    fn region(&mut self, path: &KeyPath, region: &Name) {
+        let known: Vec<&str> =
+            self.config.models.values().filter_map(|model| Some(model.region.as_ref()?.as_str())).collect();
+        if !known.contains(&region.as_str()) {
+            let allowed = if known.is_empty() { "no model has a `region`".to_owned() } else { known.join(", ") };
+            self.wrong(path, format!("no model runs in `{region}` (allowed: {allowed})"));
         }
-        for (label, model) in strategy.tiers.iter() {
-            self.reference(&path.key("tiers").key(label), model, "models", "model");
-        }
-        self.reference(&path.key("otherwise"), &strategy.otherwise, "models", "model");
     }
 
     fn reference(&mut self, path: &KeyPath, name: &Name, section: &str, what: &str) {

@@ -80,6 +80,12 @@ pub enum CalibrateError {
         /// The key.
         key: String,
     },
+    /// The strategy has no threshold.
+    #[error("a strategy of the kind `{kind}` has no threshold to calibrate (allowed: tiers, threshold)")]
+    NoThreshold {
+        /// Its kind.
+        kind: &'static str,
+    },
     /// Nothing to go by.
     #[error("the sample holds no request that the strategy of `{policy}` decides")]
     Empty {
@@ -139,6 +145,7 @@ impl Knob {
                 let index = threshold.ladder.iter().position(|rung| rung.at_least.get() >= top).unwrap_or_default();
                 (strategy.key("ladder").index(index).key("at_least"), top, (below, 1.0))
             }
+            other => return Err(CalibrateError::NoThreshold { kind: other.kind() }),
         };
         if config.span_of(&path).is_none() {
             return Err(CalibrateError::NoKey { key: path.to_string() });

@@ -48,6 +48,8 @@ pub enum Replayed {
     Chosen(Box<Decision>, Option<Scores>),
     /// The configuration has no policy of that name: the request would pass through.
     Passed,
+    /// The policy refuses the request.
+    Refused,
     /// The bundle is another one and the log holds no whole text to score again.
     Unscored,
 }
@@ -136,13 +138,16 @@ impl Engine {
             };
             match step(policy, &logged.features(), &signals) {
                 Step::Decide(decision) => {
-                    let scores = signals.scores.and_then(Result::ok);
+                    let scores = signals.scores.pop().and_then(|asked| asked.scores.ok());
                     return Ok(Replayed::Chosen(Box::new(decision), scores));
                 }
+                Step::Deny(_) => return Ok(Replayed::Refused),
                 Step::Need(Signal::Scores { classifier }) => match self.logged_scores(&classifier, logged).await? {
-                    Some(scores) => signals.scores = Some(scores),
+                    Some(scores) => signals.add_scores(classifier, scores),
                     None => return Ok(Replayed::Unscored),
                 },
+                // Neither is in the log, and asking a judge again would cost money and may give another answer.
+                Step::Need(Signal::Similarities { .. } | Signal::Judgement { .. }) => return Ok(Replayed::Unscored),
             }
         }
     }
@@ -225,7 +230,7 @@ impl Known {
 
 /// The policy is known by its name, so what the client asked for and its headers do not matter.
 fn step(policy: &Policy, features: &Features, signals: &Signals) -> Step {
-    policy.step(&RequestFacts { model: "", path: "", header: &|_| None }, features, signals)
+    policy.step(&RequestFacts::bare("", ""), features, signals)
 }
 
 fn features(text: &str) -> Features {

@@ -23,6 +23,7 @@ const STRONG_WINS: &str = "strong_wins";
 
 /// What a request is said to go to that passes through.
 const PASSED: &str = "(passes through)";
+const REFUSED: &str = "(refused)";
 
 /// What two configurations make of the same requests.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -236,6 +237,7 @@ fn model_of(replayed: &Replayed) -> Option<&str> {
     match replayed {
         Replayed::Chosen(decision, _) => Some(decision.model.as_str()),
         Replayed::Passed => Some(PASSED),
+        Replayed::Refused => Some(REFUSED),
         Replayed::Unscored => None,
     }
 }

@@ -2,8 +2,10 @@
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use super::decision::{Choice, Reason};
-use crate::config::{self, Capability, Config, Name, Price};
+use super::decision::{Choice, Expected};
+use super::facts::{Health, Live};
+use super::reason::Reason;
+use crate::config::{self, Capability, Config, KeyPath, Name, Price};
 use crate::features::Features;
 use crate::prompt::ResponseFormat;
 
@@ -22,6 +24,16 @@ pub enum Constraint {
     LacksTools,
     /// The request wants an answer by a JSON schema and the model cannot.
     LacksJsonSchema,
+    /// The request asks for a longer answer than the model gives.
+    MaxOutput,
+    /// The model runs in no region that the policy allows.
+    Region,
+    /// The client may not use the model.
+    NotAllowed,
+    /// None of the provider's peers can be used now.
+    Unhealthy,
+    /// As many requests are in flight to the provider as are allowed.
+    Saturated,
 }
 
 /// A model that a policy can choose, judged for one request.
@@ -33,6 +45,8 @@ pub struct Candidate {
     pub fits: Result<(), Constraint>,
     /// What it costs.
     pub price: Option<Price>,
+    /// What the strategy expects of it, if it compares models.
+    pub expected: Option<Expected>,
 }
 
 /// The models of a policy and the order in which they stand in for each other.
@@ -45,6 +59,15 @@ pub(super) struct Choices {
     otherwise: usize,
     /// Indices into `models`, in the order in which they are tried when a provider fails.
     fallback: Vec<usize>,
+    /// Tokens that must be left of a context window.
+    margin: u64,
+}
+
+/// A choice after the constraints.
+pub(super) struct Settled {
+    pub(super) model: Name,
+    pub(super) reason: Reason,
+    pub(super) candidates: Vec<Candidate>,
 }
 
 /// What the catalog says about a model.
@@ -52,19 +75,27 @@ pub(super) struct Choices {
 struct Limits {
     model: Name,
     context: Option<u64>,
+    max_output: Option<u64>,
+    /// Whether it runs where the policy allows.
+    is_in_region: bool,
     supports: Option<Vec<Capability>>,
     price: Option<Price>,
 }
 
 impl Constraint {
     /// Every constraint.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 11] = [
         Self::ContextExceeded,
         Self::LacksImages,
         Self::LacksAudio,
         Self::LacksFiles,
         Self::LacksTools,
         Self::LacksJsonSchema,
+        Self::MaxOutput,
+        Self::Region,
+        Self::NotAllowed,
+        Self::Unhealthy,
+        Self::Saturated,
     ];
 
     /// Returns the stable name used in metrics, headers and logs.
@@ -77,7 +108,18 @@ impl Constraint {
             Self::LacksFiles => "files",
             Self::LacksTools => "tools",
             Self::LacksJsonSchema => "json_schema",
+            Self::MaxOutput => "max_output",
+            Self::Region => "region",
+            Self::NotAllowed => "not_allowed",
+            Self::Unhealthy => "unhealthy",
+            Self::Saturated => "saturated",
         }
+    }
+
+    /// Returns whether it may be gone in a moment: a model is better tried in spite of it than no model at all.
+    #[must_use]
+    pub const fn is_passing(self) -> bool {
+        matches!(self, Self::Unhealthy | Self::Saturated)
     }
 }
 
@@ -86,18 +128,24 @@ impl Choices {
         let mut models: Vec<Limits> = Vec::new();
         let mut index_of = |name: &Name| {
             models.iter().position(|known| known.model == *name).unwrap_or_else(|| {
-                models.push(Limits::new(config, name));
+                models.push(Limits::new(config, policy, name));
                 models.len() - 1
             })
         };
         let ladder = policy.strategy.ladder().iter().map(&mut index_of).collect();
         // A strategy without any model has been reported; its stand-in serves nobody.
-        let otherwise = index_of(&policy.strategy.otherwise().unwrap_or_else(|| policy.name.clone()));
-        rules.for_each(|model| {
-            index_of(model);
-        });
+        let otherwise = index_of(&policy.strategy.stand_in().unwrap_or_else(|| policy.name.clone()));
+        let mut within = |name: &Name| {
+            index_of(name);
+        };
+        policy
+            .strategy
+            .visit(&KeyPath::root(), &mut |_, strategy| strategy.otherwise().into_iter().for_each(&mut within));
+        rules.for_each(&mut within);
+        let may_override = |name: &&Name| policy.overrides.models.iter().any(|glob| glob.matches(name));
+        config.models.keys().filter(may_override).for_each(&mut within);
         let fallback = policy.fallback.iter().map(index_of).collect();
-        Self { models, ladder, otherwise, fallback }
+        Self { models, ladder, otherwise, fallback, margin: policy.context_margin }
     }
 
     /// Returns the model that stands in where a strategy abstains.
@@ -105,18 +153,49 @@ impl Choices {
         &self.models[self.otherwise].model
     }
 
+    /// Returns whether `model` is one that the policy can choose.
+    pub(super) fn has(&self, model: &str) -> bool {
+        self.models.iter().any(|limits| *limits.model == *model)
+    }
+
     /// Keeps the chosen model or moves to the nearest that can serve the request: the next tiers upward, `otherwise`, the
-    /// tiers below from the nearest down, then any other.
-    pub(super) fn settle(&self, choice: &Choice, features: &Features) -> (Name, Reason, Vec<Candidate>) {
-        let candidates: Vec<Candidate> = self.models.iter().map(|limits| limits.judge(features)).collect();
+    /// tiers below from the nearest down, then any other. Where the only hindrances may pass in a moment, it stays.
+    ///
+    /// # Errors
+    /// The candidates, when none can serve the request.
+    pub(super) fn settle(
+        &self,
+        choice: &mut Choice,
+        features: &Features,
+        live: &dyn Live,
+    ) -> Result<Settled, Vec<Candidate>> {
+        let mut candidates: Vec<Candidate> =
+            self.models.iter().map(|limits| limits.judge(features, live, self.margin)).collect();
+        for (model, expected) in choice.expected.drain(..) {
+            if let Some(candidate) = candidates.iter_mut().find(|candidate| candidate.model == model) {
+                candidate.expected = Some(expected);
+            }
+        }
         let chosen = self.models.iter().position(|limits| limits.model == choice.model);
         let lacks = chosen.and_then(|index| candidates[index].fits.err());
-        let Some(constraint) = lacks else { return (choice.model.clone(), choice.reason, candidates) };
-        let nearest = self.others(choice.rung, chosen).find(|index| candidates[*index].fits.is_ok());
-        match nearest {
-            Some(index) => (candidates[index].model.clone(), Reason::Moved(constraint), candidates),
-            None => (choice.model.clone(), Reason::NoModelFits, candidates),
-        }
+        let Some(constraint) = lacks else {
+            return Ok(Settled { model: choice.model.clone(), reason: choice.reason, candidates });
+        };
+        let find = |fits: &dyn Fn(&Candidate) -> bool| {
+            self.others(choice.rung, chosen).find(|index| fits(&candidates[*index]))
+        };
+        let serves = |candidate: &Candidate| candidate.fits.is_ok();
+        let may_serve = |candidate: &Candidate| candidate.fits.is_err_and(Constraint::is_passing);
+        let moved = |index: usize| (candidates[index].model.clone(), Reason::Moved(constraint));
+        let (model, reason) = match find(&serves) {
+            Some(index) => moved(index),
+            None if constraint.is_passing() => (choice.model.clone(), choice.reason),
+            None => match find(&may_serve) {
+                Some(index) => moved(index),
+                None => return Err(candidates),
+            },
+        };
+        Ok(Settled { model, reason, candidates })
     }
 
     /// Returns the models to try when `chosen` fails: those of the `fallback` that can serve the request, each once.
@@ -142,22 +221,44 @@ impl Choices {
 
 impl Limits {
     /// A model that the catalog does not have is without limits: [`Config::parse`] has reported it.
-    fn new(config: &Config, name: &Name) -> Self {
+    fn new(config: &Config, policy: &config::Policy, name: &Name) -> Self {
         let model = config.models.get(name);
+        let region = model.and_then(|model| model.region.as_ref());
         Self {
             model: name.clone(),
             context: model.and_then(|model| model.context),
+            max_output: model.and_then(|model| model.max_output),
+            is_in_region: policy.regions.is_empty() || region.is_some_and(|region| policy.regions.contains(region)),
             supports: model.and_then(|model| model.supports.clone()),
             price: model.and_then(|model| model.price),
         }
     }
 
-    fn judge(&self, features: &Features) -> Candidate {
-        Candidate { model: self.model.clone(), fits: self.fits(features), price: self.price }
+    fn judge(&self, features: &Features, live: &dyn Live, margin: u64) -> Candidate {
+        let fits = self.fits(features, margin).and_then(|()| self.may_serve(live));
+        Candidate { model: self.model.clone(), fits, price: self.price, expected: None }
     }
 
-    fn fits(&self, features: &Features) -> Result<(), Constraint> {
-        if self.context.is_some_and(|context| !fits_window(features, context)) {
+    /// What may pass comes last, so that a candidate shows it only if nothing else stands against it.
+    fn may_serve(&self, live: &dyn Live) -> Result<(), Constraint> {
+        if !live.allows(&self.model) {
+            return Err(Constraint::NotAllowed);
+        }
+        match live.health(&self.model) {
+            Health::Up => Ok(()),
+            Health::Down => Err(Constraint::Unhealthy),
+            Health::Full => Err(Constraint::Saturated),
+        }
+    }
+
+    fn fits(&self, features: &Features, margin: u64) -> Result<(), Constraint> {
+        if !self.is_in_region {
+            return Err(Constraint::Region);
+        }
+        if self.max_output.is_some_and(|most| features.request.max_output_tokens > most) {
+            return Err(Constraint::MaxOutput);
+        }
+        if self.context.is_some_and(|context| !fits_window(features, context.saturating_sub(margin))) {
             return Err(Constraint::ContextExceeded);
         }
         let wants_schema = features.request.response_format == ResponseFormat::JsonSchema;
@@ -182,11 +283,12 @@ fn fits_window(features: &Features, context: u64) -> bool {
 
 impl Serialize for Candidate {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut candidate = serializer.serialize_struct("Candidate", 4)?;
+        let mut candidate = serializer.serialize_struct("Candidate", 5)?;
         candidate.serialize_field("model", &self.model)?;
         candidate.serialize_field("fits", &self.fits.is_ok())?;
         candidate.serialize_field("lacks", &self.fits.err().map(Constraint::as_str))?;
         candidate.serialize_field("price", &self.price)?;
+        candidate.serialize_field("expected", &self.expected)?;
         candidate.end()
     }
 }

@@ -1,12 +1,14 @@
 //! A decision is data: a header, a metric's label, a log field, an assertion.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+use serde_json::Value;
 
-use super::constraints::{Candidate, Constraint};
+use super::constraints::Candidate;
+use super::reason::Reason;
 use crate::config::Name;
-use crate::scores::Degraded;
 
 /// Which model a policy chose, and why.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,12 +34,54 @@ pub struct Decision {
     pub fallback: Vec<Name>,
     /// The rules that were tried, up to the one that matched.
     pub rules: Vec<RuleTrace>,
+    /// The strategies within a strategy that were asked, in that order.
+    pub stages: Vec<Stage>,
+    /// Top-level parameters of the request that rules set.
+    pub set: BTreeMap<String, Value>,
+}
+
+/// A request that a policy refuses.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Denial {
+    /// The policy that refuses; `None` when the client named one that it may not.
+    pub policy: Option<Name>,
+    /// What in the policy refuses.
+    pub by: By,
+    /// The HTTP status, 400 to 499.
+    pub status: u16,
+    /// The error's code in the answer.
+    pub code: &'static str,
+    /// What the client is told.
+    pub message: String,
+    /// Every model the policy can choose, in its order.
+    pub candidates: Vec<Candidate>,
+    /// The rules that were tried, up to the one that matched.
+    pub rules: Vec<RuleTrace>,
+}
+
+/// What one strategy within another came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stage {
+    /// Its kind.
+    pub strategy: &'static str,
+    /// The model that it chose; `None` when it abstained.
+    pub model: Option<Name>,
+    /// Why.
+    pub reason: Reason,
+    /// The label that it went by.
+    pub label: Option<Arc<str>>,
+    /// The score that it went by.
+    pub score: Option<f32>,
+    /// What it cost to ask, in US dollars; `None` where nothing is paid for, or not known.
+    pub cost_usd: Option<f64>,
 }
 
 /// What would have changed a choice.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Flip {
-    /// The threshold that the score is nearest to.
+    /// The key that would have to be another, such as `threshold`, `min_confidence` or `lambda`.
+    pub of: &'static str,
+    /// The value on the other side of which the choice would be another.
     pub threshold: f64,
     /// The model on its other side.
     pub model: Name,
@@ -48,31 +92,14 @@ pub struct Flip {
 pub enum By {
     /// The rule with this position.
     Rule(usize),
-    /// The strategy of this kind.
+    /// The strategy of this kind; of several within each other, the one that chose.
     Strategy(&'static str),
-}
-
-/// Why a model was chosen. Bounded: safe as a metric's label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// A rule was true.
-    Rule,
-    /// The classifier's label.
-    Tier,
-    /// The classifier's score beside the thresholds.
-    Threshold,
-    /// The classifier was not sure enough: `otherwise`.
-    LowConfidence,
-    /// The classifier read too little of a long prompt: `otherwise`.
-    Truncated,
-    /// The classifier gave no scores: `otherwise`.
-    Degraded(Degraded),
-    /// The classifier's label has no model: `otherwise`. A bundle that was checked cannot cause it.
-    UnmappedLabel,
-    /// The model first chosen cannot serve the request: the nearest that can.
-    Moved(Constraint),
-    /// No model of the policy can serve the request: the first choice stays and the upstream is the judge.
-    NoModelFits,
+    /// The client, by the header `x-pointsman-model`.
+    Override,
+    /// Nothing: the policy was not asked, and its `otherwise` serves.
+    Default,
+    /// The constraints, which left no model.
+    Constraints,
 }
 
 /// What became of one rule.
@@ -108,77 +135,57 @@ pub(super) struct Choice {
     pub(super) label: Option<Arc<str>>,
     pub(super) score: Option<f32>,
     pub(super) flip: Option<Flip>,
+    pub(super) expected: Vec<(Name, Expected)>,
+    pub(super) stages: Vec<Stage>,
+}
+
+/// What a strategy expects of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Expected {
+    /// The chance of a right answer, or how near the prompt is to what the model is for; 0 to 1.
+    pub success: f64,
+    /// What the answer costs, in US dollars, where it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
+    /// Seconds until the answer begins, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_byte_seconds: Option<f64>,
+    /// What the strategy maximises.
+    pub utility: f64,
 }
 
 impl Choice {
-    pub(super) fn by_rule(index: usize, model: &Name) -> Self {
-        let model = model.clone();
-        Self { model, rung: None, by: By::Rule(index), reason: Reason::Rule, label: None, score: None, flip: None }
+    pub(super) fn plain(by: By, model: &Name, reason: Reason) -> Self {
+        Self {
+            model: model.clone(),
+            rung: None,
+            by,
+            reason,
+            label: None,
+            score: None,
+            flip: None,
+            expected: Vec::new(),
+            stages: Vec::new(),
+        }
     }
 }
 
-impl Reason {
-    /// Iterates over every reason, for the metrics to register up front.
-    pub fn all() -> impl Iterator<Item = Self> {
-        [
-            Self::Rule,
-            Self::Tier,
-            Self::Threshold,
-            Self::LowConfidence,
-            Self::Truncated,
-            Self::UnmappedLabel,
-            Self::NoModelFits,
-        ]
-        .into_iter()
-        .chain(Degraded::ALL.map(Self::Degraded))
-        .chain(Constraint::ALL.map(Self::Moved))
-    }
-
-    /// Returns the stable name used in metrics, headers and logs.
+impl By {
+    /// Returns the rule's position, if a rule chose.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn rule(self) -> Option<usize> {
         match self {
-            Self::Rule => "rule",
-            Self::Tier => "tier",
-            Self::Threshold => "threshold",
-            Self::LowConfidence => "low_confidence",
-            Self::Truncated => "truncated",
-            Self::Degraded(Degraded::RuntimeMissing) => "classifier_runtime_missing",
-            Self::Degraded(Degraded::BundleUnavailable) => "classifier_bundle_unavailable",
-            Self::Degraded(Degraded::QueueFull) => "classifier_queue_full",
-            Self::Degraded(Degraded::Deadline) => "classifier_deadline",
-            Self::Degraded(Degraded::WorkerGone) => "classifier_worker_gone",
-            Self::Degraded(Degraded::Inference) => "classifier_inference",
-            Self::Degraded(Degraded::NoText) => "classifier_no_text",
-            Self::Degraded(Degraded::Poisoned) => "classifier_poisoned",
-            Self::UnmappedLabel => "unmapped_label",
-            Self::Moved(constraint) => constraint.as_str(),
-            Self::NoModelFits => "no_model_fits",
-        }
-    }
-}
-
-impl Serialize for Reason {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_degraded_reason_is_named_after_its_cause() {
-        for degraded in Degraded::ALL {
-            assert_eq!(Reason::Degraded(degraded).as_str(), format!("classifier_{}", degraded.as_str()));
+            Self::Rule(index) => Some(index),
+            _ => None,
         }
     }
 
-    #[test]
-    fn reasons_have_names_of_their_own() {
-        let names: std::collections::HashSet<_> = Reason::all().map(Reason::as_str).collect();
-
-        assert_eq!(names.len(), Reason::all().count());
+    /// Returns the strategy's kind, if a strategy chose.
+    #[must_use]
+    pub const fn strategy(self) -> Option<&'static str> {
+        match self {
+            Self::Strategy(kind) => Some(kind),
+            _ => None,
+        }
     }
 }

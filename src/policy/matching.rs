@@ -1,17 +1,7 @@
 //! Which requests a policy is for.
 
+use super::facts::RequestFacts;
 use crate::config::{Glob, Match};
-
-/// What is known about a request besides its prompt.
-#[derive(Clone, Copy)]
-pub struct RequestFacts<'r> {
-    /// The model the client asked for.
-    pub model: &'r str,
-    /// The request's path, without the query.
-    pub path: &'r str,
-    /// Returns the value of a header by its lower-case name.
-    pub header: &'r (dyn Fn(&str) -> Option<&'r str> + Sync),
-}
 
 /// A policy's `match`; every part that is present must fit.
 #[derive(Debug)]
@@ -32,12 +22,6 @@ impl Matcher {
         let any = |globs: &[Glob], text: &str| globs.is_empty() || globs.iter().any(|glob| glob.matches(text));
         any(&self.model, facts.model)
             && any(&self.path, facts.path)
-            && self.header.iter().all(|(name, glob)| (facts.header)(name).is_some_and(|value| glob.matches(value)))
-    }
-}
-
-impl std::fmt::Debug for RequestFacts<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RequestFacts").field("model", &self.model).field("path", &self.path).finish_non_exhaustive()
+            && self.header.iter().all(|(name, glob)| facts.live.header(name).is_some_and(|value| glob.matches(value)))
     }
 }

@@ -9,7 +9,7 @@ use cel::context::VariableResolver;
 use cel::{Context, Env, ParseError, Program};
 
 use super::decision::{RuleOutcome, RuleTrace};
-use super::matching::RequestFacts;
+use super::facts::RequestFacts;
 use super::typecheck::{self, Mistake};
 use crate::config::{self, Config, KeyPath, Name, Problem};
 use crate::features::{Features, Scope, TABLE, Value, index_of};
@@ -26,7 +26,7 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 pub(super) struct Rules(Vec<Rule>);
 
 /// What a policy's rules came to for one request.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Tried {
     /// The first rule that was true.
     pub(super) matched: Option<usize>,
@@ -168,7 +168,7 @@ mod tests {
         features.attachments.images = 2;
         let program = compile(expression).map_err(|mistakes| format!("{mistakes:?}"))?;
         let rules = Rules(vec![Rule { program, model: Name::new("x").expect("a name") }]);
-        let facts = RequestFacts { model: "auto-1", path: "/v1/chat/completions", header: &|_| None };
+        let facts = RequestFacts::bare("auto-1", "/v1/chat/completions");
         Ok(rules.evaluate(&facts, &features).traces.remove(0).outcome)
     }
 

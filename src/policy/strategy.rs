@@ -1,138 +1,157 @@
-//! How a model is chosen when no rule did: `tiers`, by the label of a classifier's head, or `threshold`, by its score.
+//! How a model is chosen when no rule did: one file for each kind of strategy.
+//!
+//! A strategy picks a model or abstains; what it must know first it asks for. Strategies may stand within each other:
+//! where one abstains, its own `otherwise` serves, else what it stands in decides.
 
+mod cascade;
+mod hierarchy;
+mod judge;
+mod problems;
+mod similarity;
+mod split;
 mod threshold;
+mod tiers;
+mod utility;
 
 use std::sync::Arc;
 
-use super::decision::{By, Choice, Reason};
-use super::{Signal, Signals};
-use crate::config::{self, KeyPath, Ladder, Name, nearest};
-use crate::scores::HeadScores;
+use super::decision::{By, Choice, Expected, Flip, Stage};
+use super::facts::RequestFacts;
+use super::reason::Reason;
+use super::signals::{Signal, Signals};
+use crate::config::{self, Config, KeyPath, Name};
+use crate::features::Features;
 
+use self::cascade::Cascade;
+use self::hierarchy::Hierarchy;
+use self::judge::Judge;
+pub(super) use self::problems::problems;
+use self::similarity::Similarity;
+pub(super) use self::split::place;
+use self::split::{Random, Split};
 use self::threshold::Threshold;
-pub(super) use self::threshold::head_problems;
+use self::tiers::Tiers;
+use self::utility::Utility;
 
-/// How a model is chosen when no rule did.
+/// A strategy, ready to choose.
 #[derive(Debug)]
-pub(super) enum Strategy {
-    Tiers(Tiers),
-    Threshold(Threshold),
+pub(super) struct Strategy {
+    form: Form,
+    otherwise: Option<Name>,
 }
 
-/// A model for each label.
 #[derive(Debug)]
-pub(super) struct Tiers {
-    classifier: Name,
-    head: Name,
-    ladder: Ladder,
-    min_confidence: f64,
-    max_truncated_tokens: Option<u32>,
-    otherwise: Name,
+enum Form {
+    Tiers(Tiers),
+    Threshold(Threshold),
+    Utility(Utility),
+    Similarity(Similarity),
+    Judge(Judge),
+    Split(Split),
+    Random(Random),
+    Cascade(Cascade),
+    Hierarchy(Hierarchy),
+}
+
+/// What a strategy chooses by.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'k> {
+    pub(super) policy: &'k Name,
+    pub(super) facts: &'k RequestFacts<'k>,
+    pub(super) features: &'k Features,
+    pub(super) signals: &'k Signals,
+}
+
+/// What a strategy came to.
+#[derive(Debug)]
+pub(super) struct Pick {
+    /// `None` when it abstains.
+    model: Option<Name>,
+    kind: &'static str,
+    reason: Reason,
+    rung: Option<usize>,
+    label: Option<Arc<str>>,
+    score: Option<f32>,
+    flip: Option<Flip>,
+    cost_usd: Option<f64>,
+    expected: Vec<(Name, Expected)>,
+    stages: Vec<Stage>,
 }
 
 impl Strategy {
-    /// `otherwise` is the model that stands in where the strategy abstains.
-    pub(super) fn new(config: &config::Strategy, otherwise: Name) -> Self {
-        match config {
-            config::Strategy::Tiers(tiers) => Self::Tiers(Tiers::new(tiers)),
-            config::Strategy::Threshold(threshold) => Self::Threshold(Threshold::new(threshold, otherwise)),
-        }
-    }
-
-    /// Returns whether it reads scores of `classifier`.
-    pub(super) fn asks(&self, classifier: &Name) -> bool {
-        let asked = match self {
-            Self::Tiers(tiers) => &tiers.classifier,
-            Self::Threshold(threshold) => threshold.classifier(),
+    /// Compiles the strategy that stands at `path` in a policy.
+    pub(super) fn new(config: &Config, policy: &Name, path: &KeyPath, section: &config::Strategy) -> Self {
+        let nested = |path: &KeyPath, section: &config::Strategy| Self::new(config, policy, path, section);
+        let form = match section {
+            config::Strategy::Tiers(tiers) => Form::Tiers(Tiers::new(tiers)),
+            config::Strategy::Threshold(threshold) => Form::Threshold(Threshold::new(threshold)),
+            config::Strategy::Utility(utility) => Form::Utility(Utility::new(config, utility)),
+            config::Strategy::Similarity(similarity) => Form::Similarity(Similarity::new(path, similarity)),
+            config::Strategy::Judge(judge) => Form::Judge(Judge::new(path, judge)),
+            config::Strategy::Split(split) => Form::Split(Split::new(policy, split)),
+            config::Strategy::Random(random) => Form::Random(Random::new(random)),
+            config::Strategy::Cascade(stages) => Form::Cascade(Cascade::new(path, stages, nested)),
+            config::Strategy::Hierarchy(hierarchy) => Form::Hierarchy(Hierarchy::new(path, hierarchy, nested)),
         };
-        asked == classifier
+        Self { form, otherwise: section.otherwise().cloned() }
     }
 
-    /// Returns the heads that it reads.
-    pub(super) const fn heads(&self) -> &[Name] {
-        match self {
-            Self::Tiers(tiers) => std::slice::from_ref(&tiers.head),
-            Self::Threshold(threshold) => std::slice::from_ref(threshold.head()),
-        }
+    /// Chooses, or names the signal that it needs. `stand_in` serves where the whole strategy abstains.
+    pub(super) fn choose(&self, known: &Known<'_>, stand_in: &Name) -> Result<Choice, Signal> {
+        let Pick { model, kind, reason, rung, label, score, flip, expected, stages, .. } = self.pick(known)?;
+        let model = model.unwrap_or_else(|| stand_in.clone());
+        Ok(Choice { model, rung, by: By::Strategy(kind), reason, label, score, flip, expected, stages })
     }
 
-    /// Chooses, or names the signal that it needs.
-    pub(super) fn choose(&self, signals: &Signals) -> Result<Choice, Signal> {
-        match self {
-            Self::Tiers(tiers) => tiers.choose(signals),
-            Self::Threshold(threshold) => threshold.choose(signals),
+    /// Picks a model or abstains, or names the signal that it needs.
+    fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
+        let mut pick = match &self.form {
+            Form::Tiers(tiers) => tiers.pick(known),
+            Form::Threshold(threshold) => threshold.pick(known),
+            Form::Utility(utility) => utility.pick(known),
+            Form::Similarity(similarity) => similarity.pick(known),
+            Form::Judge(judge) => judge.pick(known),
+            Form::Split(split) => Ok(split.pick(known)),
+            Form::Random(random) => Ok(random.pick(known)),
+            Form::Cascade(cascade) => cascade.pick(known),
+            Form::Hierarchy(hierarchy) => hierarchy.pick(known),
+        }?;
+        if pick.model.is_none() {
+            pick.model.clone_from(&self.otherwise);
         }
+        Ok(pick)
     }
 }
 
-impl Tiers {
-    fn new(config: &config::Tiers) -> Self {
+impl Pick {
+    fn of(kind: &'static str, model: &Name, reason: Reason) -> Self {
+        Self { model: Some(model.clone()), ..Self::abstain(kind, reason) }
+    }
+
+    fn abstain(kind: &'static str, reason: Reason) -> Self {
         Self {
-            classifier: config.classifier.clone(),
-            head: config.head.clone(),
-            ladder: config.tiers.clone(),
-            min_confidence: config.min_confidence.get(),
-            max_truncated_tokens: config.max_truncated_tokens,
-            otherwise: config.otherwise.clone(),
+            model: None,
+            kind,
+            reason,
+            rung: None,
+            label: None,
+            score: None,
+            flip: None,
+            cost_usd: None,
+            expected: Vec::new(),
+            stages: Vec::new(),
         }
     }
 
-    /// Chooses by the scores, or asks for them.
-    fn choose(&self, signals: &Signals) -> Result<Choice, Signal> {
-        match &signals.scores {
-            None => Err(Signal::Scores { classifier: self.classifier.clone() }),
-            Some(Err(degraded)) => Ok(self.abstain(Reason::Degraded(*degraded))),
-            // What was not read may be what matters.
-            Some(Ok(scores)) if self.max_truncated_tokens.is_some_and(|most| scores.truncated_tokens > most) => {
-                Ok(self.abstain(Reason::Truncated))
-            }
-            Some(Ok(scores)) => Ok(self.by_label(scores.head(&self.head))),
+    /// Returns how it is shown as a part of the strategy that asked it.
+    fn stage(&self) -> Stage {
+        Stage {
+            strategy: self.kind,
+            model: self.model.clone(),
+            reason: self.reason,
+            label: self.label.clone(),
+            score: self.score,
+            cost_usd: self.cost_usd,
         }
     }
-
-    fn by_label(&self, scores: Option<&HeadScores>) -> Choice {
-        let Some((label, score)) = scores.and_then(HeadScores::top) else {
-            return self.abstain(Reason::UnmappedLabel);
-        };
-        let tier = self.ladder.iter().enumerate().find(|(_, (own, _))| own.as_str() == &**label);
-        let choice = match tier {
-            // A score that is not a number is no confidence.
-            Some(_) if score.is_nan() || f64::from(score) < self.min_confidence => self.abstain(Reason::LowConfidence),
-            Some((rung, (_, model))) => {
-                Choice { model: model.clone(), rung: Some(rung), reason: Reason::Tier, ..self.abstain(Reason::Tier) }
-            }
-            None => self.abstain(Reason::UnmappedLabel),
-        };
-        Choice { label: Some(Arc::clone(label)), score: Some(score), ..choice }
-    }
-
-    fn abstain(&self, reason: Reason) -> Choice {
-        let by = By::Strategy("tiers");
-        Choice { model: self.otherwise.clone(), rung: None, by, reason, label: None, score: None, flip: None }
-    }
-}
-
-/// Compares a policy's tiers with the labels of the head that it reads.
-pub(super) fn label_problems(
-    path: &KeyPath,
-    tiers: &config::Tiers,
-    labels: Option<&[Arc<str>]>,
-) -> Vec<(KeyPath, String)> {
-    let Some(labels) = labels else {
-        let message = format!("classifier `{}` has no head `{}`", tiers.classifier, tiers.head);
-        let key = if *tiers.head == *"tier" { "classifier" } else { "head" };
-        return vec![(path.key(key), message)];
-    };
-    let path = path.key("tiers");
-    let names = labels.iter().map(|label| &**label);
-    let unmapped = names.clone().filter(|label| tiers.tiers.get(label).is_none());
-    let unknown =
-        tiers.tiers.iter().map(|(label, _)| label).filter(|label| !names.clone().any(|name| name == label.as_str()));
-    let allowed = names.clone().collect::<Vec<_>>().join(", ");
-    let unmapped = unmapped.map(|label| (path.clone(), format!("lacks the label `{label}` (required: {allowed})")));
-    let unknown = unknown.map(|label| {
-        let hint = nearest(label, names.clone()).map_or(String::new(), |near| format!(", did you mean `{near}`?"));
-        (path.key(label), format!("head `{}` has no such label{hint} (allowed: {allowed})", tiers.head))
-    });
-    unmapped.chain(unknown).collect()
 }

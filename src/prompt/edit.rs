@@ -96,6 +96,21 @@ impl Edits {
         if patches.is_empty() { body.clone() } else { patched(body, &patches) }
     }
 
+    /// Returns `body` after the rules, and where the bytes of `span`, which no rule is about, stand then.
+    #[must_use]
+    pub fn apply_around(&self, body: &Bytes, span: Range<usize>) -> (Bytes, Range<usize>) {
+        let mut patches = self.patches(body);
+        patches.retain(|(range, new)| body[range.clone()] != new[..]);
+        patches.sort_by_key(|(range, _)| (range.start, range.end));
+        if patches.is_empty() {
+            return (body.clone(), span);
+        }
+        let before = patches.iter().filter(|(range, _)| range.end <= span.start);
+        let (gone, come) = before.fold((0, 0), |(gone, come), (range, new)| (gone + range.len(), come + new.len()));
+        let start = span.start - gone + come;
+        (patched(body, &patches), start..start + span.len())
+    }
+
     /// Goes over the members twice instead of listing them: a body can be nothing but millions of them.
     fn patches(&self, body: &[u8]) -> Vec<Patch> {
         let Some(open) = scan::object_at(body, 0).filter(|_| !self.is_empty()) else { return Vec::new() };

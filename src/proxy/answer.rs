@@ -66,7 +66,7 @@ fn decorate(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<()> {
     if let Some(score) = decision.score {
         answer.insert(SCORE, value(&format!("{score:.4}"))?);
     }
-    if let Some(Ok(scores)) = &routing.scores {
+    if let Some(Ok(scores)) = routing.scores() {
         answer.insert(SOURCE, HeaderValue::from_static(scores.source.as_str()));
         if scores.truncated_tokens > 0 {
             answer.insert(TRUNCATED_TOKENS, HeaderValue::from(scores.truncated_tokens));

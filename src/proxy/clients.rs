@@ -33,6 +33,11 @@ pub(super) struct ClientUse {
 }
 
 impl ClientUse {
+    /// Returns the client.
+    pub(super) const fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
     /// Returns the client's name in the configuration.
     pub(super) fn name(&self) -> &Name {
         self.client.name()

@@ -86,6 +86,8 @@ pub(super) enum Route {
     Pass {
         /// The provider.
         provider: Arc<Provider>,
+        /// What a policy that only watches would have done.
+        shadow: Option<Box<Routing>>,
     },
 }
 
@@ -122,7 +124,7 @@ impl RequestContext {
     pub(super) fn provider(&self) -> Option<&Arc<Provider>> {
         self.route.as_ref().map(|route| match route {
             Route::Model { target, .. } => &target.provider,
-            Route::Pass { provider } => provider,
+            Route::Pass { provider, .. } => provider,
         })
     }
 

@@ -12,7 +12,6 @@ use super::context::{RequestContext, Route};
 use crate::classifier::Classifier;
 use crate::config::Name;
 use crate::features::{TABLE, Value};
-use crate::policy::By;
 use crate::router::Routing;
 use crate::scores::Scores;
 use crate::snapshot::{ClassifierState, Snapshot};
@@ -42,7 +41,8 @@ struct Decided {
     client: Option<Name>,
     snapshot: Arc<Snapshot>,
     routing: Box<Routing>,
-    answered_by: Name,
+    /// `None` when the policy only watched.
+    answered_by: Option<Name>,
     code: Option<&'static str>,
     attempts: u32,
     first_byte: Option<Duration>,
@@ -74,7 +74,8 @@ struct Line<'d> {
     features: LoggedFeatures<'d>,
     candidates: Vec<Candidate<'d>>,
     model: &'d Name,
-    answered_by: &'d Name,
+    answered_by: Option<&'d Name>,
+    applied: bool,
     attempts: u32,
     status: Option<u16>,
     error: Option<&'static str>,
@@ -111,14 +112,18 @@ struct LoggedFeatures<'d>(&'d crate::features::Features);
 /// Hands the request's line over, if a policy decided it and there is a log; the route leaves `ctx`.
 pub(super) fn log(ctx: &mut RequestContext, over: Over) {
     let Some(log) = ctx.snapshot.decision_log.clone() else { return };
-    let Some(Route::Model { target, mut routing }) = ctx.route.take() else { return };
+    let (answered_by, mut routing) = match ctx.route.take() {
+        Some(Route::Model { target, routing }) => (Some(target.model.clone()), routing),
+        Some(Route::Pass { shadow: Some(routing), .. }) => (None, routing),
+        _ => return,
+    };
     routing.features.settle(MAX_KEPT_BODY);
     log.write(Box::new(Decided {
         ended: SystemTime::now(),
         request_id: std::mem::take(&mut ctx.request_id),
         client: ctx.client.as_ref().map(|client| client.name().clone()),
         snapshot: Arc::clone(&ctx.snapshot),
-        answered_by: target.model.clone(),
+        answered_by,
         routing,
         code: ctx.rejected,
         attempts: ctx.attempts,
@@ -139,13 +144,9 @@ impl Entry for Decided {
 impl Decided {
     fn line(&self) -> Line<'_> {
         let (decision, Over { usage, .. }) = (&self.routing.decision, self.over);
-        let asked = self.routing.scores.as_ref();
+        let asked = self.routing.scores();
         let scores = asked.and_then(|scores| scores.as_ref().ok());
         let classifier = self.classifier();
-        let (rule, strategy) = match decision.by {
-            By::Rule(index) => (Some(index), None),
-            By::Strategy(kind) => (None, Some(kind)),
-        };
         Line {
             kind: "decision",
             time: humantime::format_rfc3339_millis(self.ended).to_string(),
@@ -153,14 +154,14 @@ impl Decided {
             client: self.client.as_ref(),
             policy: &decision.policy,
             generation: self.snapshot.generation,
-            classifier: self.routing.classifier.as_ref(),
+            classifier: self.routing.classifier(),
             bundle: classifier.map(Classifier::identity).map(|identity| Bundle {
                 name: &identity.name,
                 version: &identity.version,
                 sha256: &identity.sha256,
             }),
-            rule,
-            strategy,
+            rule: decision.by.rule(),
+            strategy: decision.by.strategy(),
             reason: decision.reason.as_str(),
             degraded: asked.and_then(|scores| scores.as_ref().err()).map(|degraded| degraded.as_str()),
             label: decision.label.as_deref(),
@@ -171,7 +172,8 @@ impl Decided {
             features: LoggedFeatures(&self.routing.features),
             candidates: self.candidates(),
             model: &decision.model,
-            answered_by: &self.answered_by,
+            answered_by: self.answered_by.as_ref(),
+            applied: self.answered_by.is_some(),
             attempts: self.attempts,
             status: self.over.status,
             error: self.code,
@@ -190,7 +192,7 @@ impl Decided {
     }
 
     fn classifier(&self) -> Option<&Classifier> {
-        match self.snapshot.classifiers.get(self.routing.classifier.as_ref()?)? {
+        match self.snapshot.classifiers.get(self.routing.classifier()?)? {
             ClassifierState::Ready(classifier) => Some(classifier),
             ClassifierState::Unavailable { .. } => None,
         }

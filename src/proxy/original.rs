@@ -1,10 +1,12 @@
 //! The body as the client meant it, from which every attempt's body is made.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bytes::Bytes;
+use serde_json::Value;
 
-use crate::prompt::{Dialect, Prompt};
+use crate::prompt::{Dialect, Edits, Prompt};
 use crate::upstream::Target;
 
 /// A body that was read, and what must be known of it to send it to one model or another.
@@ -32,6 +34,16 @@ impl Original {
             stream: prompt.parameters.stream,
             include_usage: prompt.parameters.include_usage,
         }
+    }
+
+    /// Sets top-level parameters, before any model's own rules; whatever the client sent for them.
+    pub(super) fn set(&mut self, parameters: &BTreeMap<String, Value>) {
+        if parameters.is_empty() || !self.dialect.generates() {
+            return;
+        }
+        let edits = Edits::new(&[], &BTreeMap::new(), parameters);
+        let (body, model_span) = edits.apply_around(&self.body, self.model_span.clone());
+        (self.body, self.model_span) = (body, model_span);
     }
 
     /// Returns whether `target`'s stream will hold an event with the usage only because we ask for it.

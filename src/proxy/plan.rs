@@ -13,11 +13,10 @@ use super::context::{RequestContext, Route};
 use super::models::{self, Question};
 use super::original::Original;
 use super::rejection::{Rejection, Shape};
-use super::{Proxy, affinity, clients, fallback, intake, traced};
+use super::{Proxy, clients, fallback, intake, traced};
 use crate::features::TokenCounter;
-use crate::policy::RequestFacts;
 use crate::prompt::{Dialect, Prompt};
-use crate::router::Verdict;
+use crate::router::{self, Incoming, Verdict};
 use crate::telemetry::Stage;
 use crate::upstream::Provider;
 
@@ -43,7 +42,7 @@ impl Proxy {
         let Some(dialect) = dialect.filter(|_| intake::is_json(&header.headers)) else {
             clients::authorize(ctx, None)?;
             let provider = default_provider(ctx).ok_or_else(|| unreadable(header, dialect))?;
-            ctx.route = Some(Route::Pass { provider });
+            ctx.route = Some(Route::Pass { provider, shadow: None });
             return Ok(Plan::Forward);
         };
         let limits = &ctx.snapshot.config.limits;
@@ -66,15 +65,14 @@ impl Proxy {
         let snapshot = Arc::clone(&ctx.snapshot);
         let prompt = Prompt::parse(dialect, &body)?;
         self.metrics.stage_ended(Stage::Intake, started.elapsed());
-        ctx.prefix = snapshot.upstreams.want_key().then(|| affinity::key(&prompt));
+        ctx.prefix = snapshot.upstreams.want_key().then(|| router::beginning(&prompt));
         let header = session.req_header();
-        let facts = RequestFacts {
-            model: &prompt.model,
-            path: header.uri.path(),
-            header: &|name| header.headers.get(name)?.to_str().ok(),
-        };
+        let field = |name: &str| header.headers.get(name)?.to_str().ok();
+        let client = ctx.client.as_ref().map(|used| Arc::clone(used.client()));
+        let client = client.as_deref();
+        let incoming = Incoming { path: header.uri.path(), header: &field, client, prompt: &prompt, body: &body };
         ctx.original = Some(Original::new(&body, &prompt));
-        match self.router.decide(&snapshot, &facts, &prompt, &body).await {
+        match self.router.decide(&snapshot, &incoming).await {
             Verdict::Route(routing) => {
                 clients::authorize(ctx, Some(&routing.decision.policy))?;
                 clients::debit(ctx, || routing.features.tokens().tokens)?;
@@ -85,6 +83,9 @@ impl Proxy {
                 }
                 let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
                 let started = Instant::now();
+                if let Some(original) = &mut ctx.original {
+                    original.set(&routing.decision.set);
+                }
                 ctx.prepare_for(target);
                 self.metrics.stage_ended(Stage::Rewrite, started.elapsed());
                 ctx.route = Some(Route::Model { target: Arc::clone(target), routing });
@@ -92,12 +93,22 @@ impl Proxy {
                 self.retry_budget.deposit(snapshot.config.retry.budget);
                 self.avoid_resting(ctx);
             }
-            Verdict::Pass { .. } => {
+            Verdict::Deny(denial) => {
+                clients::authorize(ctx, denial.policy.as_ref())?;
+                return Err(Rejection::denied(*denial));
+            }
+            Verdict::Pass { shadow, .. } => {
                 clients::authorize(ctx, None)?;
                 clients::debit(ctx, || TokenCounter::new().of(&prompt).tokens)?;
                 let unknown = || models::not_found(&snapshot.config, &prompt.model);
                 let provider = default_provider(ctx).ok_or_else(unknown)?;
-                ctx.route = Some(Route::Pass { provider });
+                if let Some(routing) = &shadow {
+                    self.router.count_shadow(&snapshot, routing);
+                    if let Some(log) = &snapshot.decision_log {
+                        ctx.kept = log.keep(prompt.newest_user_turn());
+                    }
+                }
+                ctx.route = Some(Route::Pass { provider, shadow });
                 ctx.body = Some(body.clone());
             }
         }

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::feedback::FeedbackError;
 use crate::clients::Limited;
 use crate::config::Name;
+use crate::policy::Denial;
 use crate::prompt::{Dialect, ParseError};
 
 /// Models that a [`Rejection::ModelNotFound`] names at most.
@@ -138,6 +139,16 @@ pub enum Rejection {
     /// The client may not use the policy that the request falls to, or may not pass through.
     #[error("This API key may not be used for this request.")]
     NotAllowed,
+    /// A policy refuses the request.
+    #[error("{message}")]
+    Denied {
+        /// The status, 400 to 499.
+        status: u16,
+        /// The error's code.
+        code: &'static str,
+        /// What the client is told.
+        message: String,
+    },
     /// The client asks too much.
     #[error("Rate limit reached: {} {} a minute are allowed. Try again in {} s.", limited.per_minute, limited.unit.as_str(), seconds(limited.retry_after))]
     RateLimited {
@@ -171,7 +182,7 @@ pub struct ErrorObject<'e> {
 
 impl Rejection {
     /// Every code, for the metrics to register up front.
-    pub const CODES: [&'static str; 26] = [
+    pub const CODES: [&'static str; 30] = [
         "invalid_json",
         "invalid_body",
         "model_missing",
@@ -198,7 +209,17 @@ impl Rejection {
         "rate_limit_exceeded",
         "overloaded",
         "header_too_large",
+        "denied_by_policy",
+        "no_model_fits",
+        "model_not_allowed",
+        "override_not_allowed",
     ];
+
+    /// Makes the rejection of a request that a policy refuses.
+    #[must_use]
+    pub fn denied(denial: Denial) -> Self {
+        Self::Denied { status: denial.status, code: denial.code, message: denial.message }
+    }
 
     /// Returns the stable code that the answer, the metrics and the access line carry.
     #[must_use]
@@ -230,6 +251,7 @@ impl Rejection {
             Self::RateLimited { .. } => "rate_limit_exceeded",
             Self::Overloaded => "overloaded",
             Self::HeaderTooLarge { .. } => "header_too_large",
+            Self::Denied { code, .. } => code,
         }
     }
 
@@ -259,6 +281,10 @@ impl Rejection {
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::HeaderTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Denied { status, .. } => match StatusCode::from_u16(*status) {
+                Ok(status) => status,
+                Err(_) => StatusCode::FORBIDDEN, // validation lets no such status in
+            },
         }
     }
 

@@ -27,21 +27,18 @@ pub(super) fn begin(header: &RequestHeader, ctx: &RequestContext) -> Option<Requ
 pub(super) fn decided(trace: &mut Option<RequestTrace>, routing: &Routing) {
     let Some(trace) = trace else { return };
     let (decision, timings) = (&routing.decision, routing.timings);
-    let scores = routing.scores.as_ref().and_then(|scores| scores.as_ref().ok());
+    let scores = routing.scores().and_then(|scores| scores.as_ref().ok());
     trace.decided(&Decided {
         policy: &decision.policy,
         model: &decision.model,
         reason: decision.reason.as_str(),
-        classifier: routing
-            .classifier
-            .as_ref()
-            .map(|name| (name.as_str(), scores.map(|scores| scores.source.as_str()))),
+        classifier: routing.classifier().map(|name| (name.as_str(), scores.map(|scores| scores.source.as_str()))),
         degraded: routing.degraded().map(crate::scores::Degraded::as_str),
         label: decision.label.as_deref(),
         score: decision.score,
         truncated_tokens: scores.map_or(0, |scores| scores.truncated_tokens),
         classify: timings.classify,
-        took: timings.features + timings.classify + timings.decide,
+        took: timings.features + timings.classify + timings.judge + timings.decide,
     });
 }
 

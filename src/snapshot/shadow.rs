@@ -63,8 +63,9 @@ pub struct Ticket {
 struct Job {
     text: String,
     features: Features,
-    /// Who decided, and what it said.
+    /// Who decided, what it is called, and what it said.
     live: Classifier,
+    name: Name,
     scores: Scores,
     policies: Arc<PolicySet>,
     policy: Name,
@@ -154,6 +155,7 @@ impl Shadow {
             text: running.classifier.clip(text).into_owned(),
             features: features.clone(),
             live: live.clone(),
+            name: live.name().clone(),
             scores: scores.clone(),
             policies: Arc::clone(policies),
             policy: decision.policy.clone(),
@@ -227,7 +229,8 @@ impl Judge {
         if !is_idle(&job.live).await {
             return self.metrics.dropped();
         }
-        let heads = job.policies.get(&job.policy).map(|policy| policy.heads().to_vec()).unwrap_or_default();
+        let policy = job.policies.get(&job.policy);
+        let heads = policy.map(|policy| policy.heads_of(&job.name).to_vec()).unwrap_or_default();
         let deadline = Instant::now() + DEADLINE;
         let ask = Ask { text: &job.text, features: &job.features, deadline, heads: &heads };
         match self.classifier.judge(ask).await {
@@ -263,7 +266,7 @@ impl Job {
     /// taken to use the tokens that the answer used.
     fn costs(&self, scores: Scores) -> Option<(f64, f64)> {
         let usage = self.usage?;
-        let model = self.policies.get(&self.policy)?.model_by(scores, &self.features)?;
+        let model = self.policies.get(&self.policy)?.model_by(&self.name, scores, &self.features)?;
         let price = |model: &Name| self.prices.iter().find(|(name, _)| name == model)?.1;
         Some((usage.cost(&price(&self.model)?), usage.cost(&price(&model)?)))
     }
@@ -332,6 +335,8 @@ mod tests {
             candidates: Vec::new(),
             fallback: Vec::new(),
             rules: Vec::new(),
+            stages: Vec::new(),
+            set: BTreeMap::new(),
         }
     }
 

@@ -49,6 +49,7 @@ pub struct Metrics {
     request_duration: Family<Histogram, 3>,
     overhead: [Histogram; Stage::ALL.len()],
     decisions: Family<IntCounter, 3>,
+    shadow_decisions: Family<IntCounter, 3>,
     rejections: Family<IntCounter, 1>,
     client_requests: Family<IntCounter, 2>,
     first_byte: Family<Histogram, 1>,
@@ -112,6 +113,7 @@ impl Metrics {
             request_duration: Family::register(r, define::REQUEST_DURATION),
             overhead: Stage::ALL.map(|stage| overhead.with([stage.as_str().into()])),
             decisions: Family::register(r, define::DECISIONS),
+            shadow_decisions: Family::register(r, define::SHADOW_DECISIONS),
             rejections: Family::register(r, define::REJECTIONS),
             client_requests: Family::register(r, define::CLIENT_REQUESTS),
             first_byte: Family::register(r, define::FIRST_BYTE_TIME),
@@ -194,6 +196,11 @@ impl Metrics {
     /// Counts a decision.
     pub fn decided(&self, policy: &Name, model: &Name, reason: &'static str) {
         self.decisions.with([policy.into(), model.into(), reason.into()]).inc();
+    }
+
+    /// Counts what a policy that only watches would have chosen.
+    pub fn shadow_decided(&self, policy: &Name, model: &Name, reason: &'static str) {
+        self.shadow_decisions.with([policy.into(), model.into(), reason.into()]).inc();
     }
 
     /// Counts a request that Pointsman itself answered with an error.

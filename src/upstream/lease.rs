@@ -134,6 +134,10 @@ impl Load {
         Self { in_flight: AtomicUsize::new(0), metrics }
     }
 
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
     /// Takes a place, unless `limit` places are taken.
     pub(super) fn enter(self: &Arc<Self>, limit: usize) -> Option<Place> {
         if self.in_flight.fetch_add(1, Ordering::Relaxed) >= limit {

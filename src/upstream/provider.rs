@@ -151,6 +151,18 @@ impl Provider {
         self.peers().any(|peer| !tried.contains(&peer.id()))
     }
 
+    /// Returns whether a peer can be used.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.peers().any(|peer| peer.is_healthy())
+    }
+
+    /// Returns whether as many requests are in flight as are allowed.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.section.max_concurrent.is_some_and(|limit| self.load.in_flight() >= limit)
+    }
+
     /// Returns its peers, at least one, in the order of the configuration.
     pub fn peers(&self) -> impl Iterator<Item = &Arc<Peer>> {
         self.pool.peers.iter()

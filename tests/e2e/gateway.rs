@@ -67,8 +67,12 @@ pub(crate) struct Config {
     pub(crate) retry: &'static str,
     /// Of the model `small`.
     pub(crate) adapt: &'static str,
-    /// One more key of the strategy.
+    /// One more key of the strategy `tiers`.
     pub(crate) strategy: &'static str,
+    /// Another strategy in place of `tiers`, as a YAML mapping on one line.
+    pub(crate) whole_strategy: Option<String>,
+    /// More keys of the policy, each on a line of its own, and more policies.
+    pub(crate) policy: String,
     /// More keys of the classifier, each with a comma before it.
     pub(crate) classifier: String,
 }
@@ -224,6 +228,8 @@ impl Config {
             retry: "{}",
             adapt: "{}",
             strategy: "",
+            whole_strategy: None,
+            policy: String::new(),
             classifier: String::new(),
         }
     }
@@ -248,7 +254,13 @@ impl Config {
             adapt,
             ..
         } = self;
-        let Self { listen, limits, frontier_extra, sections, strategy, classifier, .. } = self;
+        let Self { listen, limits, frontier_extra, sections, strategy, classifier, policy, .. } = self;
+        let tiers = format!(
+            "{{kind: tiers, classifier: default, tiers: {{simple: small, medium: frontier, complex: frontier}},
+      otherwise: frontier{}{strategy}}}",
+            if strategy.is_empty() { "" } else { ", " }
+        );
+        let strategy = self.whole_strategy.as_ref().unwrap_or(&tiers);
         let (fallback, retry) = (self.fallback, self.retry);
         let default_provider =
             self.default_provider.map(|name| format!("default_provider: {name}")).unwrap_or_default();
@@ -285,13 +297,8 @@ policies:
     mode: {mode}
     rules: [{rules}]
     fallback: {fallback}
-    strategy:
-      kind: tiers
-      classifier: default
-      tiers: {{simple: small, medium: frontier, complex: frontier}}
-      otherwise: frontier
-      {strategy}
-"
+    strategy: {strategy}
+{policy}"
         )
     }
 }

@@ -47,9 +47,9 @@ async fn what_only_pointsman_may_say_is_neither_forwarded_nor_believed() {
     let frontier = Origin::start().await;
     let gateway = Gateway::start(&Config::new(&small, &frontier)).await;
 
-    let (reply, arrived) = send(&gateway, &small, Framing::Length, &[("x-pointsman-policy", "other")]).await;
+    let (reply, arrived) = send(&gateway, &small, Framing::Length, &[("x-pointsman-label", "other")]).await;
 
-    assert_eq!(arrived.header("x-pointsman-policy"), None);
+    assert_eq!(arrived.header("x-pointsman-label"), None);
     assert_eq!((reply.header("x-pointsman-model"), reply.header("x-pointsman-label")), (Some("small"), None));
 }
 

@@ -45,7 +45,7 @@ mod usage;
 mod wire;
 
 /// How long a test waits for anything: long enough for a busy machine, short enough to notice a hang.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(90);
 
 /// Waits for `future`, or fails the test saying `what` never came.
 async fn soon<F: Future>(what: &str, future: F) -> F::Output {

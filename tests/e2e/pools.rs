@@ -11,6 +11,9 @@ use crate::soon;
 
 const CHECK: &str = "path: /health, interval: 20ms, healthy_after: 1, unhealthy_after: 1";
 
+/// A strategy that chooses nothing else than the pool's model.
+const ONLY_SMALL: &str = "{kind: random, models: [small]}";
+
 /// Two peers behind `small`, and more keys of their provider.
 struct Pool {
     peers: [Origin; 2],
@@ -22,6 +25,14 @@ impl Pool {
     async fn start(more: &[&str]) -> Self {
         let peers = [Origin::start().await, Origin::start().await];
         Self::of(peers, more).await
+    }
+
+    /// A pool whose model is the only one that may be chosen.
+    async fn alone(more: &[&str]) -> Self {
+        let mut pool = Self::start(more).await;
+        pool.config.whole_strategy = Some(ONLY_SMALL.to_owned());
+        pool.gateway = Gateway::start(&pool.config).await;
+        pool
     }
 
     async fn of(peers: [Origin; 2], more: &[&str]) -> Self {
@@ -208,9 +219,10 @@ async fn health_checks_go_over_h2_and_expect_what_the_operator_says() {
 }
 
 #[tokio::test]
-async fn when_all_are_down_they_are_tried_unless_the_operator_forbids_it() {
+async fn when_all_are_down_and_no_other_model_is_there_they_are_tried_unless_the_operator_forbids_it() {
     for (fail_open, status) in [(true, StatusCode::OK), (false, StatusCode::BAD_GATEWAY)] {
-        let pool = Pool::start(&[&format!("health_check: {{{CHECK}, fail_open: {fail_open}}}")]).await;
+        let check = format!("health_check: {{{CHECK}, fail_open: {fail_open}}}");
+        let pool = Pool::alone(&[&check]).await;
         for index in [0, 1] {
             pool.peers[index].set_health(StatusCode::INTERNAL_SERVER_ERROR);
         }
@@ -231,7 +243,9 @@ async fn one_request_more_than_a_provider_may_have_is_refused_at_once_or_falls_b
         let (release, held) = oneshot::channel();
         let (small, frontier) = (Origin::answering([Answer::Held(held)]).await, Origin::start().await);
         let one = vec!["max_concurrent: 1".to_owned()];
-        let gateway = Gateway::start(&Config { one, fallback, ..Config::new(&small, &frontier) }).await;
+        let whole_strategy = Some(ONLY_SMALL.to_owned());
+        let config = Config { one, fallback, whole_strategy, ..Config::new(&small, &frontier) };
+        let gateway = Gateway::start(&config).await;
         let slow = tokio::spawn(chat(gateway.listen, question("auto", "slow")));
         small.next().await;
 

@@ -62,6 +62,10 @@ policies:
     match: {{model: [pair]}}
     strategy: {{kind: threshold, classifier: careful, head: tier, strong: frontier, weak: local, threshold: 0.5, otherwise: frontier}}
     fallback: [small]
+  - name: watch
+    match: {{model: [watched]}}
+    mode: shadow
+    strategy: {{kind: tiers, classifier: default, tiers: {{simple: small, medium: standard, complex: frontier}}, otherwise: standard}}
   - name: hurried
     match: {{model: [hurried]}}
     strategy: {{kind: tiers, classifier: hurried, tiers: {{simple: small, medium: standard, complex: frontier}}, otherwise: standard}}

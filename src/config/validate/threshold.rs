@@ -6,8 +6,7 @@ use crate::config::Threshold;
 impl Checker<'_> {
     pub(super) fn threshold(&mut self, path: &KeyPath, strategy: &Threshold) {
         self.reference(&path.key("classifier"), &strategy.classifier, "classifiers", "classifier");
-        let models = [("strong", &strategy.strong), ("weak", &strategy.weak), ("otherwise", &strategy.otherwise)];
-        for (key, model) in models {
+        for (key, model) in [("strong", &strategy.strong), ("weak", &strategy.weak)] {
             if let Some(model) = model {
                 self.reference(&path.key(key), model, "models", "model");
             }

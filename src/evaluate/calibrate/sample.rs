@@ -146,7 +146,7 @@ impl Sample {
     ) -> Result<Self, SampleError> {
         let (mut sample, mut unscored) = (Self::default(), 0);
         let section = engine.config.policies[policy].clone();
-        let (classifier, _) = section.strategy.asks();
+        let Some((classifier, _)) = section.strategy.reads() else { return Ok(sample) };
         for line in logs.lines() {
             let LogLine::Decision(logged) = line? else { continue };
             if logged.policy != section.name.as_str() {
@@ -174,21 +174,20 @@ impl Sample {
 
 /// Returns what the strategy compares, and the models on either side; `None` when the bundle gives no such score.
 fn sides(strategy: &Strategy, scores: &Scores) -> Option<Sides> {
-    let (_, head) = strategy.asks();
-    let head = scores.head(head)?;
     match strategy {
         Strategy::Tiers(tiers) => {
-            let (label, score) = head.top()?;
-            let (above, below) = (tiers.tiers.get(label)?.clone(), tiers.otherwise.clone());
+            let (label, score) = scores.head(&tiers.head)?.top()?;
+            let (above, below) = (tiers.tiers.get(label)?.clone(), tiers.otherwise.clone()?);
             Some(Sides { score: f64::from(score), below, above })
         }
         Strategy::Threshold(threshold) => {
-            let score = HeadScores::level(head).filter(|score| score.is_finite())?;
+            let score = scores.head(&threshold.head).and_then(HeadScores::level).filter(|score| score.is_finite())?;
             let mut rungs = threshold.rungs();
             let above = rungs.pop()?.model;
             let below = rungs.iter().rev().find(|rung| score >= rung.at_least.get())?.model.clone();
             Some(Sides { score, below, above })
         }
+        _ => None, // they have no one number that a threshold is compared with
     }
 }
 

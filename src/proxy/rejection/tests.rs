@@ -14,7 +14,7 @@ fn not_found(model: &str, models: usize) -> Rejection {
 }
 
 /// One of each, in the order of the codes.
-fn all() -> [Rejection; 26] {
+fn all() -> [Rejection; 30] {
     [
         Rejection::InvalidJson { message: "expected value".into(), line: 1, column: 2 },
         Rejection::InvalidBody,
@@ -42,7 +42,15 @@ fn all() -> [Rejection; 26] {
         rate_limited(Duration::from_millis(1500)),
         Rejection::Overloaded,
         Rejection::HeaderTooLarge { limit: 64 << 10 },
+        denied(403, "denied_by_policy"),
+        denied(400, "no_model_fits"),
+        denied(403, "model_not_allowed"),
+        denied(403, "override_not_allowed"),
     ]
+}
+
+fn denied(status: u16, code: &'static str) -> Rejection {
+    Rejection::Denied { status, code, message: "No.".into() }
 }
 
 fn rate_limited(retry_after: Duration) -> Rejection {
@@ -64,7 +72,7 @@ fn codes_and_statuses_are_those_that_clients_rely_on() {
         all().map(|rejection| rejection.status().as_u16()),
         [
             400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 503, 408, 415, 400, 415, 404, 400, 404, 499, 400, 500,
-            401, 403, 429, 503, 431
+            401, 403, 429, 503, 431, 403, 400, 403, 403,
         ]
     );
 }

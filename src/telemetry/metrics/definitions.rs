@@ -27,6 +27,13 @@ pub(super) const DECISIONS: Definition<3> = Definition {
     buckets: &[],
 };
 
+pub(super) const SHADOW_DECISIONS: Definition<3> = Definition {
+    name: "pointsman_shadow_decisions_total",
+    help: "What policies that only watch (`mode: shadow`) would have chosen, and why.",
+    labels: ["policy", "model", "reason"],
+    buckets: &[],
+};
+
 pub(super) const REJECTIONS: Definition<1> = Definition {
     name: "pointsman_rejections_total",
     help: "Requests that Pointsman itself answered with an error, by the error's code.",

@@ -12,6 +12,7 @@ fn touched() -> Metrics {
     let (policy, model, classifier) = (name("auto"), name("small"), name("default"));
     metrics.request_ended(Some(&policy), Some(&model), Some(200), Duration::from_millis(20));
     metrics.decided(&policy, &model, "tier");
+    metrics.shadow_decided(&policy, &model, "tier");
     metrics.rejected("invalid_json");
     metrics.client_request_ended(&name("team"), ClientOutcome::Success);
     metrics.first_byte_arrived(Some(&model), Duration::from_millis(10));
@@ -96,6 +97,7 @@ fn the_names_types_units_and_labels_are_those_that_dashboards_rely_on() {
             "pointsman_request_duration_seconds histogram seconds policy,model,status_class",
             "pointsman_retries_refused_total counter 1",
             "pointsman_score histogram ratio classifier,head,label",
+            "pointsman_shadow_decisions_total counter 1 policy,model,reason",
             "pointsman_tokens_per_second histogram tokens/second model",
             "pointsman_tokens_total counter tokens model,direction",
             "pointsman_upstream_attempts_total counter 1 provider,outcome",

@@ -1,23 +1,48 @@
-//! What requests of one conversation have in common: how it begins.
+//! What requests of one conversation have in common: the session that the client names, or how it begins.
+//!
+//! Keys are the first half of a SHA-256, so that every replica, of whatever version, comes to the same.
 
-use std::hash::{DefaultHasher, Hasher};
+use sha2::{Digest, Sha256};
 
 use crate::prompt::Prompt;
+
+/// The headers in which clients, agents and SDKs name their session, ours first.
+pub(super) const SESSION_HEADERS: [&str; 6] = [
+    "x-pointsman-session",
+    "x-session-id",
+    "session-id",
+    "session_id",
+    "x-conversation-id",
+    "x-claude-code-session-id",
+];
 
 /// How much of each turn counts. Conversations that agree on more than that share most of their KV cache anyway.
 const TURN: usize = 16 << 10;
 
+/// Returns the key of the conversation that a request belongs to.
+pub(super) fn key(session: Option<&str>, prompt: &Prompt<'_>) -> u64 {
+    match session {
+        Some(session) => first_half(Sha256::new().chain_update("session").chain_update(session)),
+        None => beginning(prompt),
+    }
+}
+
 /// Returns a key of the conversation's first turns: the system's, if there is one, and the user's after it. They stay
 /// the same while the conversation grows.
-pub(super) fn key(prompt: &Prompt<'_>) -> u64 {
+#[must_use]
+pub fn beginning(prompt: &Prompt<'_>) -> u64 {
     let turns = if prompt.system_chars > 0 { 2 } else { 1 };
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = Sha256::new();
     for text in prompt.texts().take(turns) {
         let text = text.as_bytes();
-        hasher.write(&text[..text.len().min(TURN)]);
-        hasher.write_u8(0xff); // no UTF-8 holds it
+        hasher.update(&text[..text.len().min(TURN)]);
+        hasher.update([0xff]); // no UTF-8 holds it
     }
-    hasher.finish()
+    first_half(hasher)
+}
+
+fn first_half(hasher: Sha256) -> u64 {
+    u64::from_le_bytes(hasher.finalize()[..8].try_into().expect("a digest has 32 bytes"))
 }
 
 #[cfg(test)]
@@ -31,7 +56,7 @@ mod tests {
         let messages: Vec<Value> =
             turns.iter().map(|(role, content)| json!({"role": role, "content": content})).collect();
         let body = json!({"model": "auto", "messages": messages}).to_string();
-        key(&Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a prompt"))
+        beginning(&Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a prompt"))
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::values::{Name, Ratio};
+use crate::config::{Name, Ratio};
 
 /// Two models by the chance that only the strong one answers well, or several on a ladder of such thresholds.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Threshold {
     /// The classifier that is asked.

@@ -1,0 +1,59 @@
+//! The shapes of the strategies that hold others: `cascade` and `hierarchy`.
+
+use serde::{Deserialize, Serialize};
+
+use super::Strategy;
+use crate::config::{Name, Ratio};
+
+/// Strategies that are asked one after the other, until one does not abstain.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stages {
+    /// The strategies, the cheapest first; their own `otherwise` has no meaning here.
+    pub stages: Vec<Strategy>,
+    /// The model when all abstain; a strategy within another may leave it to that.
+    #[serde(default)]
+    pub otherwise: Option<Name>,
+}
+
+/// A strategy for each group of a head's labels, such as domains.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hierarchy {
+    /// The classifier that is asked.
+    pub classifier: Name,
+    /// The head that is read. Default `domain`.
+    #[serde(default = "Hierarchy::default_head")]
+    pub head: Name,
+    /// Below this probability of the best label, `default` decides. Default 0.
+    #[serde(default)]
+    pub min_confidence: Ratio,
+    /// Groups of labels and their strategies.
+    pub branches: Vec<Branch>,
+    /// The strategy for labels of no branch, and where the classifier is not sure or does not answer.
+    pub default: Box<Strategy>,
+    /// The model where a branch abstains that does not say; a strategy within another may leave it to that.
+    #[serde(default)]
+    pub otherwise: Option<Name>,
+}
+
+/// One group of labels.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Branch {
+    /// The labels.
+    pub labels: Vec<String>,
+    /// How the model is chosen for them.
+    pub strategy: Strategy,
+}
+
+impl Hierarchy {
+    /// Iterates over its strategies, the default's last.
+    pub fn strategies(&self) -> impl Iterator<Item = &Strategy> {
+        self.branches.iter().map(|branch| &branch.strategy).chain([&*self.default])
+    }
+
+    fn default_head() -> Name {
+        Name::new("domain").expect("a literal of letters is a name")
+    }
+}

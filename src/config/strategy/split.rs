@@ -1,0 +1,43 @@
+//! The shapes of the strategies `split` and `random`: models by shares, without looking at the prompt.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Name;
+
+/// Models by fixed shares, for A/B tests and canaries.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Split {
+    /// Models and their weights: `{small: 9, frontier: 1}` gives `frontier` a tenth.
+    pub models: BTreeMap<Name, f64>,
+    /// What always falls on the same side. Default `conversation`.
+    #[serde(default)]
+    pub by: SplitBy,
+    /// Told apart from other splits: with another seed the same conversation may fall on another side. By default the
+    /// policy's name.
+    #[serde(default)]
+    pub seed: Option<String>,
+}
+
+/// What always falls on the same side of a split.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitBy {
+    /// A conversation, by its session header or its first turns.
+    #[default]
+    Conversation,
+    /// A client, by its name in `clients`; without clients a conversation.
+    Client,
+    /// Requests with the same value of this header; without it a conversation.
+    Header(String),
+}
+
+/// One of several models by chance, each request anew.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Random {
+    /// The models; one that stands there twice comes twice as often.
+    pub models: Vec<Name>,
+}

@@ -1,0 +1,58 @@
+//! The shape of the strategy `utility`: success against cost and latency.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Name;
+
+/// The model with the highest expected success, less what its cost and its latency are worth.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Utility {
+    /// The classifier that is asked.
+    pub classifier: Name,
+    /// What stands before the model in the names of its heads, as `fit --task success` writes them: the chance that `small`
+    /// succeeds is the second label of `success/small`. Default `success`.
+    #[serde(default = "Utility::default_heads")]
+    pub heads: Name,
+    /// The models, from the weakest up; each needs a price.
+    pub models: Vec<Name>,
+    /// What a US dollar is worth, in chances to succeed: with 10, a cent more must bring 0.1 more. Default 10.
+    #[serde(default = "Utility::default_lambda")]
+    pub lambda: f64,
+    /// What a second until the answer's first byte is worth, in chances to succeed. Default 0.
+    #[serde(default)]
+    pub mu: f64,
+    /// How long an answer is taken to be where no answers were seen yet, in tokens; never more than a request asks for.
+    /// Default 400.
+    #[serde(default = "Utility::default_output_tokens")]
+    pub output_tokens: u64,
+    /// The model when the classifier fails or is late; a strategy within another may leave it to that.
+    #[serde(default)]
+    pub otherwise: Option<Name>,
+}
+
+impl Utility {
+    /// Returns the heads that it reads, in the order of its models.
+    #[must_use]
+    pub fn heads(&self) -> Vec<Name> {
+        self.models.iter().filter_map(|model| self.head_of(model)).collect()
+    }
+
+    /// Returns the head for `model`; `None` only when the two names together are too long for one.
+    #[must_use]
+    pub fn head_of(&self, model: &Name) -> Option<Name> {
+        Name::new(&format!("{}/{model}", self.heads)).ok()
+    }
+
+    fn default_heads() -> Name {
+        Name::new("success").expect("a literal of letters is a name")
+    }
+
+    fn default_lambda() -> f64 {
+        10.0
+    }
+
+    fn default_output_tokens() -> u64 {
+        400
+    }
+}

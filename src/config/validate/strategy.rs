@@ -1,0 +1,222 @@
+//! Strategies: models and classifiers that exist, numbers within bounds, and a stand-in wherever one may abstain.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::{Checker, KeyPath};
+use crate::config::{
+    Hierarchy, Judge, Name, Random, Similarity, SimilarityRoute, Split, Stages, Strategy, Tiers, Utility,
+};
+
+/// How deep strategies may stand within each other.
+const MAX_DEPTH: usize = 4;
+const TOP_K: RangeInclusive<usize> = 1..=1000;
+const OUTPUT_TOKENS: RangeInclusive<u64> = 1..=1_000_000;
+const JUDGE_TIMEOUT: [Duration; 2] = [Duration::from_millis(1), Duration::from_mins(1)];
+const JUDGE_CHARS: RangeInclusive<usize> = 100..=1_000_000;
+const JUDGE_CONCURRENT: RangeInclusive<usize> = 1..=10_000;
+const JUDGE_ENTRIES: RangeInclusive<usize> = 0..=1_000_000;
+const JUDGE_HOLD: [Duration; 2] = [Duration::from_secs(1), Duration::from_hours(168)];
+const JUDGE_FAILURES: RangeInclusive<u32> = 1..=1000;
+const JUDGE_REST: [Duration; 2] = [Duration::from_millis(100), Duration::from_hours(1)];
+
+impl Checker<'_> {
+    /// Checks a policy's whole strategy.
+    pub(super) fn strategy(&mut self, path: &KeyPath, strategy: &Strategy) {
+        self.nested(path, strategy, false, 1);
+    }
+
+    /// `has_stand_in`: what it stands in says which model serves where it abstains.
+    fn nested(&mut self, path: &KeyPath, strategy: &Strategy, has_stand_in: bool, depth: usize) {
+        if depth > MAX_DEPTH {
+            return self.wrong(path, format!("strategies stand too deep within each other (allowed: {MAX_DEPTH})"));
+        }
+        match strategy.otherwise() {
+            Some(model) => self.reference(&path.key("otherwise"), model, "models", "model"),
+            None if has_stand_in || matches!(strategy, Strategy::Threshold(_)) || never_abstains(strategy) => {}
+            None => self.wrong(
+                &path.key("otherwise"),
+                format!("is required: `{}` may abstain (allowed: a model of the catalog)", strategy.kind()),
+            ),
+        }
+        match strategy {
+            Strategy::Tiers(tiers) => self.tiers(path, tiers),
+            Strategy::Threshold(threshold) => self.threshold(path, threshold),
+            Strategy::Utility(utility) => self.utility(path, utility),
+            Strategy::Similarity(similarity) => self.similarity(path, similarity),
+            Strategy::Judge(judge) => self.judge(path, judge),
+            Strategy::Split(split) => self.split(path, split),
+            Strategy::Random(random) => self.random(path, random),
+            Strategy::Cascade(stages) => self.stages(path, stages, depth),
+            Strategy::Hierarchy(hierarchy) => self.hierarchy(path, hierarchy, has_stand_in, depth),
+        }
+    }
+
+    fn tiers(&mut self, path: &KeyPath, strategy: &Tiers) {
+        self.reference(&path.key("classifier"), &strategy.classifier, "classifiers", "classifier");
+        if strategy.tiers.is_empty() {
+            self.wrong(&path.key("tiers"), "must map at least one label to a model");
+        }
+        for (label, model) in strategy.tiers.iter() {
+            self.reference(&path.key("tiers").key(label), model, "models", "model");
+        }
+    }
+
+    fn utility(&mut self, path: &KeyPath, strategy: &Utility) {
+        self.reference(&path.key("classifier"), &strategy.classifier, "classifiers", "classifier");
+        self.models(&path.key("models"), &strategy.models);
+        for (index, model) in strategy.models.iter().enumerate() {
+            let priced = self.config.models.get(model).is_none_or(|model| model.price.is_some());
+            let path = path.key("models").index(index);
+            if !priced {
+                self.wrong(&path, format!("`{model}` has no `price` under `models`, so its cost is not known"));
+            }
+            if strategy.models[..index].contains(model) {
+                self.wrong(&path, format!("`{model}` stands there already (allowed: each model once)"));
+            }
+            if strategy.head_of(model).is_none() {
+                self.wrong(&path, format!("`{}/{model}` is too long for a head's name", strategy.heads));
+            }
+        }
+        for (key, worth) in [("lambda", strategy.lambda), ("mu", strategy.mu)] {
+            if !(0.0..=1e9).contains(&worth) {
+                self.wrong(&path.key(key), format!("{worth} is out of bounds (allowed: 0 to 1000000000)"));
+            }
+        }
+        self.within(&path.key("output_tokens"), &strategy.output_tokens, &OUTPUT_TOKENS);
+    }
+
+    fn similarity(&mut self, path: &KeyPath, strategy: &Similarity) {
+        self.reference(&path.key("classifier"), &strategy.classifier, "classifiers", "classifier");
+        self.within(&path.key("top_k"), &strategy.top_k, &TOP_K);
+        let path = path.key("routes");
+        if strategy.routes.is_empty() {
+            self.wrong(&path, "must hold at least one route");
+        }
+        for (index, route) in strategy.routes.iter().enumerate() {
+            let path = path.index(index);
+            self.reference(&path.key("model"), &route.model, "models", "model");
+            if route.description.is_none() && route.examples.is_empty() && route.examples_file.is_none() {
+                let message = "has nothing to compare with (allowed: `description`, `examples`, `examples_file`)";
+                self.wrong(&path, message);
+            }
+            let texts = route.examples.iter().enumerate().map(|(at, text)| (path.key("examples").index(at), text));
+            for (path, text) in texts.chain(route.description.iter().map(|text| (path.key("description"), text))) {
+                if text.trim().is_empty() {
+                    self.wrong(&path, "is empty, so there is nothing to compare with");
+                }
+            }
+        }
+        self.distinct(&path, strategy.routes.iter().map(SimilarityRoute::name), "name");
+    }
+
+    fn judge(&mut self, path: &KeyPath, strategy: &Judge) {
+        self.reference(&path.key("judge"), &strategy.judge, "models", "model");
+        if strategy.choices.len() < 2 {
+            self.wrong(&path.key("choices"), "must hold at least two choices");
+        }
+        for (index, choice) in strategy.choices.iter().enumerate() {
+            let path = path.key("choices").index(index);
+            self.reference(&path.key("model"), &choice.model, "models", "model");
+            if choice.description.trim().is_empty() {
+                self.wrong(&path.key("description"), "is empty, so the judge cannot know what the choice is for");
+            }
+        }
+        self.distinct(&path.key("choices"), strategy.choices.iter().map(super::super::Choice::label), "label");
+        self.span(&path.key("timeout"), strategy.timeout, JUDGE_TIMEOUT);
+        self.within(&path.key("max_chars"), &strategy.max_chars, &JUDGE_CHARS);
+        self.within(&path.key("max_concurrent"), &strategy.max_concurrent, &JUDGE_CONCURRENT);
+        let (cache, breaker) = (path.key("cache"), path.key("breaker"));
+        self.within(&cache.key("max_entries"), &strategy.cache.max_entries, &JUDGE_ENTRIES);
+        self.span(&cache.key("hold"), strategy.cache.hold, JUDGE_HOLD);
+        self.within(&breaker.key("failures"), &strategy.breaker.failures, &JUDGE_FAILURES);
+        self.span(&breaker.key("rest"), strategy.breaker.rest, JUDGE_REST);
+    }
+
+    fn split(&mut self, path: &KeyPath, strategy: &Split) {
+        let path = path.key("models");
+        for (model, weight) in &strategy.models {
+            self.reference(&path.key(model), model, "models", "model");
+            if !(0.0..=1e9).contains(weight) {
+                self.wrong(&path.key(model), format!("{weight} is out of bounds (allowed: 0 to 1000000000)"));
+            }
+        }
+        if strategy.models.values().sum::<f64>() <= 0.0 {
+            self.wrong(&path, "must give at least one model a weight above 0");
+        }
+    }
+
+    fn random(&mut self, path: &KeyPath, strategy: &Random) {
+        self.models(&path.key("models"), &strategy.models);
+    }
+
+    fn stages(&mut self, path: &KeyPath, strategy: &Stages, depth: usize) {
+        let path = path.key("stages");
+        if strategy.stages.is_empty() {
+            self.wrong(&path, "must hold at least one strategy");
+        }
+        for (index, stage) in strategy.stages.iter().enumerate() {
+            let path = path.index(index);
+            if stage.otherwise().is_some() {
+                let message = "has no meaning in a stage: the next one decides, or the cascade's `otherwise`";
+                self.wrong(&path.key("otherwise"), message);
+            }
+            if never_abstains(stage) && index + 1 < strategy.stages.len() {
+                let message = format!("`{}` never abstains, so the stages after it are never asked", stage.kind());
+                self.wrong(&path, message);
+            }
+            self.nested(&path, stage, true, depth + 1);
+        }
+    }
+
+    fn hierarchy(&mut self, path: &KeyPath, strategy: &Hierarchy, has_stand_in: bool, depth: usize) {
+        self.reference(&path.key("classifier"), &strategy.classifier, "classifiers", "classifier");
+        let has_stand_in = has_stand_in || strategy.otherwise.is_some();
+        let mut seen: Vec<&str> = Vec::new();
+        for (index, branch) in strategy.branches.iter().enumerate() {
+            let path = path.key("branches").index(index);
+            if branch.labels.is_empty() {
+                self.wrong(&path.key("labels"), "must hold at least one label");
+            }
+            for (at, label) in branch.labels.iter().enumerate() {
+                if seen.contains(&label.as_str()) {
+                    let message = format!("`{label}` has a branch already (allowed: each label once)");
+                    self.wrong(&path.key("labels").index(at), message);
+                }
+                seen.push(label);
+            }
+            self.nested(&path.key("strategy"), &branch.strategy, has_stand_in, depth + 1);
+        }
+        self.nested(&path.key("default"), &strategy.default, has_stand_in, depth + 1);
+    }
+
+    fn models(&mut self, path: &KeyPath, models: &[Name]) {
+        if models.is_empty() {
+            self.wrong(path, "must hold at least one model");
+        }
+        for (index, model) in models.iter().enumerate() {
+            self.reference(&path.index(index), model, "models", "model");
+        }
+    }
+
+    fn distinct<'n>(&mut self, path: &KeyPath, names: impl Iterator<Item = &'n Name>, key: &str) {
+        let mut seen: Vec<&Name> = Vec::new();
+        for (index, name) in names.enumerate() {
+            if seen.contains(&name) {
+                let message = format!("`{name}` stands there already (allowed: each {key} once; give it a `{key}`)");
+                self.wrong(&path.index(index), message);
+            }
+            seen.push(name);
+        }
+    }
+}
+
+/// A hierarchy abstains only where its branches do, so they need the stand-in, not it.
+fn never_abstains(strategy: &Strategy) -> bool {
+    match strategy {
+        Strategy::Split(_) | Strategy::Random(_) => true,
+        Strategy::Cascade(stages) => stages.stages.iter().any(never_abstains),
+        Strategy::Hierarchy(hierarchy) => hierarchy.strategies().all(never_abstains),
+        _ => false,
+    }
+}

@@ -1,0 +1,92 @@
+//! What is known about a request besides its prompt, and about the world as it is now.
+
+use crate::config::Name;
+
+/// What is known about a request besides its prompt.
+#[derive(Clone, Copy)]
+pub struct RequestFacts<'r> {
+    /// The model the client asked for.
+    pub model: &'r str,
+    /// The request's path, without the query.
+    pub path: &'r str,
+    /// The client's name in the configuration, when clients have keys.
+    pub client: Option<&'r str>,
+    /// Seconds since 1970-01-01 00:00 UTC.
+    pub now: u64,
+    /// Its headers, and the world around it.
+    pub live: &'r (dyn Live + Sync),
+}
+
+/// The world as a policy sees it. What is not known does not matter to it: every method has an answer that changes nothing.
+pub trait Live {
+    /// Returns the value of the request's header with this lower-case name.
+    fn header(&self, _name: &str) -> Option<&str> {
+        None
+    }
+
+    /// Returns how the provider of `model` fares.
+    fn health(&self, _model: &Name) -> Health {
+        Health::Up
+    }
+
+    /// Returns whether the client may be served by `model`.
+    fn allows(&self, _model: &Name) -> bool {
+        true
+    }
+
+    /// Returns how long answers of `model` take to begin lately, in seconds.
+    fn first_byte(&self, _model: &Name) -> Option<f64> {
+        None
+    }
+
+    /// Returns how long answers of `model` are lately, in tokens.
+    fn output_tokens(&self, _model: &Name) -> Option<f64> {
+        None
+    }
+
+    /// Returns the threshold that holds a policy's target now, in place of the configured one.
+    fn threshold(&self, _policy: &Name) -> Option<f64> {
+        None
+    }
+
+    /// Returns what the requests of one conversation have in common; the same in every replica.
+    fn conversation(&self) -> u64 {
+        0
+    }
+
+    /// Returns a number from 0 up to, but not including, 1, by chance.
+    fn draw(&self) -> f64 {
+        0.0
+    }
+}
+
+/// How a provider fares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// It serves.
+    Up,
+    /// None of its peers can be used.
+    Down,
+    /// As many requests are in flight as are allowed.
+    Full,
+}
+
+/// A world of which nothing is known.
+#[derive(Debug, Clone, Copy)]
+pub struct Unknown;
+
+impl Live for Unknown {}
+
+impl<'r> RequestFacts<'r> {
+    /// Returns the facts of a request for `model` on `path`, of which nothing else is known.
+    #[must_use]
+    pub fn bare(model: &'r str, path: &'r str) -> Self {
+        Self { model, path, client: None, now: 0, live: &Unknown }
+    }
+}
+
+impl std::fmt::Debug for RequestFacts<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestFacts").field("model", &self.model).field("path", &self.path).finish_non_exhaustive()
+    }
+}

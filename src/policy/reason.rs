@@ -1,0 +1,157 @@
+//! Why a model was chosen: one of a bounded set, so that it can be a metric's label.
+
+use serde::{Serialize, Serializer};
+
+use super::constraints::Constraint;
+use super::signals::JudgeFailure;
+use crate::scores::Degraded;
+
+/// Why a model was chosen. Bounded: safe as a metric's label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// A rule was true.
+    Rule,
+    /// The classifier's label.
+    Tier,
+    /// The classifier's label, one tier higher because it was not sure of it.
+    RoundedUp,
+    /// The classifier's score beside the thresholds.
+    Threshold,
+    /// The best of success, cost and latency.
+    Utility,
+    /// The nearest description or examples.
+    Similarity,
+    /// What the judge said.
+    Judge,
+    /// Its share of a split.
+    Split,
+    /// Chance.
+    Random,
+    /// The client asked for it by a header.
+    Override,
+    /// The policy is switched off: `otherwise`.
+    KillSwitch,
+    /// The request is not in the share that the policy is rolled out to: `otherwise`.
+    NotRolledOut,
+    /// The classifier was not sure enough: `otherwise`.
+    LowConfidence,
+    /// The classifier read too little of a long prompt: `otherwise`.
+    Truncated,
+    /// The prompt is not near enough to any route: `otherwise`.
+    NotSimilar,
+    /// The classifier gave no scores: `otherwise`.
+    Degraded(Degraded),
+    /// The judge said nothing: `otherwise`.
+    JudgeFailed(JudgeFailure),
+    /// The classifier's label has no model: `otherwise`. A bundle that was checked cannot cause it.
+    UnmappedLabel,
+    /// The model first chosen cannot serve the request: the nearest that can.
+    Moved(Constraint),
+}
+
+impl Reason {
+    /// Iterates over every reason, for the metrics to register up front.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [
+            Self::Rule,
+            Self::Tier,
+            Self::RoundedUp,
+            Self::Threshold,
+            Self::Utility,
+            Self::Similarity,
+            Self::Judge,
+            Self::Split,
+            Self::Random,
+            Self::Override,
+            Self::KillSwitch,
+            Self::NotRolledOut,
+            Self::LowConfidence,
+            Self::Truncated,
+            Self::NotSimilar,
+            Self::UnmappedLabel,
+        ]
+        .into_iter()
+        .chain(Degraded::ALL.map(Self::Degraded))
+        .chain(JudgeFailure::ALL.map(Self::JudgeFailed))
+        .chain(Constraint::ALL.map(Self::Moved))
+    }
+
+    /// Returns the stable name used in metrics, headers and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+            Self::Tier => "tier",
+            Self::RoundedUp => "rounded_up",
+            Self::Threshold => "threshold",
+            Self::Utility => "utility",
+            Self::Similarity => "similarity",
+            Self::Judge => "judge",
+            Self::Split => "split",
+            Self::Random => "random",
+            Self::Override => "override",
+            Self::KillSwitch => "kill_switch",
+            Self::NotRolledOut => "not_rolled_out",
+            Self::LowConfidence => "low_confidence",
+            Self::Truncated => "truncated",
+            Self::NotSimilar => "not_similar",
+            Self::Degraded(degraded) => classifier(degraded),
+            Self::JudgeFailed(failure) => judge(failure),
+            Self::UnmappedLabel => "unmapped_label",
+            Self::Moved(constraint) => constraint.as_str(),
+        }
+    }
+}
+
+const fn classifier(degraded: Degraded) -> &'static str {
+    match degraded {
+        Degraded::RuntimeMissing => "classifier_runtime_missing",
+        Degraded::BundleUnavailable => "classifier_bundle_unavailable",
+        Degraded::QueueFull => "classifier_queue_full",
+        Degraded::Deadline => "classifier_deadline",
+        Degraded::WorkerGone => "classifier_worker_gone",
+        Degraded::Inference => "classifier_inference",
+        Degraded::NoText => "classifier_no_text",
+        Degraded::Poisoned => "classifier_poisoned",
+    }
+}
+
+const fn judge(failure: JudgeFailure) -> &'static str {
+    match failure {
+        JudgeFailure::Timeout => "judge_timeout",
+        JudgeFailure::Failed => "judge_failed",
+        JudgeFailure::BadAnswer => "judge_bad_answer",
+        JudgeFailure::Resting => "judge_resting",
+        JudgeFailure::Busy => "judge_busy",
+        JudgeFailure::NoText => "judge_no_text",
+        JudgeFailure::Unavailable => "judge_unavailable",
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_s_reason_is_named_after_its_cause() {
+        for degraded in Degraded::ALL {
+            assert_eq!(Reason::Degraded(degraded).as_str(), format!("classifier_{}", degraded.as_str()));
+        }
+        for failure in JudgeFailure::ALL {
+            assert_eq!(Reason::JudgeFailed(failure).as_str(), format!("judge_{}", failure.as_str()));
+        }
+    }
+
+    #[test]
+    fn reasons_have_names_of_their_own() {
+        let names: std::collections::HashSet<_> = Reason::all().map(Reason::as_str).collect();
+
+        assert_eq!(names.len(), Reason::all().count());
+    }
+}

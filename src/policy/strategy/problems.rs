@@ -1,0 +1,68 @@
+//! What is wrong with the heads and labels that a strategy reads, once the bundle is known.
+
+use std::sync::Arc;
+
+use crate::config::{self, KeyPath, Name, Strategy, Tiers, nearest};
+
+/// Says what of a strategy does not go with the heads of the classifier that it reads; `labels` returns those of a head.
+pub(in crate::policy) fn problems<'l>(
+    path: &KeyPath,
+    strategy: &Strategy,
+    labels: &impl Fn(&str) -> Option<&'l [Arc<str>]>,
+) -> Vec<(KeyPath, String)> {
+    let Some((classifier, heads)) = strategy.reads() else { return Vec::new() };
+    let missing = heads.iter().filter(|head| labels(head).is_none());
+    let mut found: Vec<_> = missing.map(|head| missing_head(path, strategy, classifier, head)).collect();
+    match strategy {
+        Strategy::Tiers(tiers) => {
+            found.extend(labels(&tiers.head).into_iter().flat_map(|own| tier_labels(path, tiers, own)))
+        }
+        Strategy::Hierarchy(hierarchy) => {
+            if let Some(own) = labels(&hierarchy.head) {
+                found.extend(branch_labels(path, hierarchy, own));
+            }
+        }
+        _ => {}
+    }
+    found
+}
+
+/// Points at the key that names the head, or else at the classifier's.
+fn missing_head(path: &KeyPath, strategy: &Strategy, classifier: &Name, head: &Name) -> (KeyPath, String) {
+    let key = match strategy {
+        Strategy::Utility(_) => "models",
+        Strategy::Tiers(_) if **head == *"tier" => "classifier",
+        Strategy::Threshold(_) if **head == *"strong_wins" => "classifier",
+        Strategy::Hierarchy(_) if **head == *"domain" => "classifier",
+        _ => "head",
+    };
+    (path.key(key), format!("classifier `{classifier}` has no head `{head}`"))
+}
+
+/// A head's labels must all have a model, and no other label may have one.
+fn tier_labels(path: &KeyPath, tiers: &Tiers, labels: &[Arc<str>]) -> Vec<(KeyPath, String)> {
+    let path = path.key("tiers");
+    let allowed = labels.iter().map(|label| &**label).collect::<Vec<_>>().join(", ");
+    let unmapped = labels.iter().filter(|label| tiers.tiers.get(label).is_none());
+    let unmapped = unmapped.map(|label| (path.clone(), format!("lacks the label `{label}` (required: {allowed})")));
+    let unknown = tiers.tiers.iter().filter_map(|(label, _)| unknown(&path.key(label), &tiers.head, label, labels));
+    unmapped.chain(unknown).collect()
+}
+
+fn branch_labels(path: &KeyPath, hierarchy: &config::Hierarchy, labels: &[Arc<str>]) -> Vec<(KeyPath, String)> {
+    let branches = hierarchy.branches.iter().enumerate().flat_map(|(index, branch)| {
+        let path = path.key("branches").index(index).key("labels");
+        branch.labels.iter().enumerate().map(move |(at, label)| (path.index(at), label))
+    });
+    branches.filter_map(|(path, label)| unknown(&path, &hierarchy.head, label, labels)).collect()
+}
+
+fn unknown(path: &KeyPath, head: &Name, label: &str, labels: &[Arc<str>]) -> Option<(KeyPath, String)> {
+    let names = labels.iter().map(|label| &**label);
+    if names.clone().any(|own| own == label) {
+        return None;
+    }
+    let hint = nearest(label, names.clone()).map_or(String::new(), |near| format!(", did you mean `{near}`?"));
+    let allowed = names.collect::<Vec<_>>().join(", ");
+    Some((path.clone(), format!("head `{head}` has no such label{hint} (allowed: {allowed})")))
+}

@@ -1,0 +1,103 @@
+//! `utility`: the most expected success, less what cost and latency are worth.
+//!
+//! With a head for each model's chance to succeed, choosing the largest `success - lambda * cost` traces the best
+//! cost-quality curve that these chances allow as lambda goes from 0 up: the Lagrangian of the most success under a budget.
+
+use super::{Known, Pick};
+use crate::config::{self, Config, Name, Price};
+use crate::features::Features;
+use crate::policy::decision::{Expected, Flip};
+use crate::policy::facts::Live;
+use crate::policy::reason::Reason;
+use crate::policy::signals::Signal;
+use crate::scores::Scores;
+
+const KIND: &str = "utility";
+
+#[derive(Debug)]
+pub(super) struct Utility {
+    classifier: Name,
+    /// Models, from the weakest up, with their heads and prices.
+    models: Vec<(Name, Name, Option<Price>)>,
+    lambda: f64,
+    mu: f64,
+    output_tokens: u64,
+}
+
+impl Utility {
+    pub(super) fn new(config: &Config, section: &config::Utility) -> Self {
+        let models = section.models.iter().filter_map(|model| {
+            let price = config.models.get(model).and_then(|model| model.price);
+            Some((model.clone(), section.head_of(model)?, price))
+        });
+        Self {
+            classifier: section.classifier.clone(),
+            models: models.collect(),
+            lambda: section.lambda,
+            mu: section.mu,
+            output_tokens: section.output_tokens,
+        }
+    }
+
+    pub(super) fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
+        let scores = match known.signals.scores_or_ask(&self.classifier)? {
+            Ok(scores) => scores,
+            Err(degraded) => return Ok(Pick::abstain(KIND, Reason::Degraded(degraded))),
+        };
+        let expected: Vec<_> = self
+            .models
+            .iter()
+            .filter_map(|model| self.expect(model, scores, known.features, known.facts.live))
+            .collect();
+        let worth = |index: &usize| expected[*index].1.utility;
+        // Of equals the first: the weakest is the cheapest as a rule.
+        let best = (0..expected.len()).rev().max_by(|a, b| worth(a).total_cmp(&worth(b)));
+        let Some(best) = best else { return Ok(Pick::abstain(KIND, Reason::UnmappedLabel)) };
+        let (model, Expected { success, .. }) = &expected[best];
+        let rung = self.models.iter().position(|(own, ..)| own == model);
+        #[expect(clippy::cast_possible_truncation, reason = "it came out of f32")]
+        let score = Some(*success as f32);
+        let flip = self.flip(&expected, best);
+        Ok(Pick { rung, score, flip, ..Pick::of(KIND, model, Reason::Utility) }.expecting(expected))
+    }
+
+    fn expect(
+        &self,
+        (model, head, price): &(Name, Name, Option<Price>),
+        scores: &Scores,
+        features: &Features,
+        live: &dyn Live,
+    ) -> Option<(Name, Expected)> {
+        let success = scores.head(head)?.level().filter(|success| success.is_finite())?;
+        let seen = live.output_tokens(model).filter(|tokens| tokens.is_finite() && *tokens >= 0.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above, saturates")]
+        let usual = seen.map_or(self.output_tokens, |tokens| tokens as u64);
+        let most = features.request.max_output_tokens;
+        let output = if most > 0 { usual.min(most) } else { usual };
+        let cost_usd = price.map(|price| price.of(features.tokens().tokens, 0, output));
+        let first_byte_seconds = live.first_byte(model);
+        let costs = self.lambda * cost_usd.unwrap_or_default() + self.mu * first_byte_seconds.unwrap_or_default();
+        Some((model.clone(), Expected { success, cost_usd, first_byte_seconds, utility: success - costs }))
+    }
+
+    /// Returns the lambda nearest to ours at which another model would have been better than the best.
+    fn flip(&self, expected: &[(Name, Expected)], best: usize) -> Option<Flip> {
+        let (_, best) = &expected[best];
+        let at = |other: &Expected| {
+            // Where the two lines over lambda cross.
+            let rest = |one: &Expected| one.utility + self.lambda * one.cost_usd.unwrap_or_default();
+            let costs = other.cost_usd? - best.cost_usd?;
+            let lambda = (rest(other) - rest(best)) / costs;
+            Some(lambda).filter(|lambda| lambda.is_finite() && *lambda >= 0.0)
+        };
+        let crossings = expected.iter().filter_map(|(model, other)| Some((at(other)?, model)));
+        let nearest = crossings.min_by(|a, b| (a.0 - self.lambda).abs().total_cmp(&(b.0 - self.lambda).abs()));
+        nearest.map(|(lambda, model)| Flip { of: "lambda", threshold: lambda, model: model.clone() })
+    }
+}
+
+impl Pick {
+    fn expecting(self, expected: Vec<(Name, Expected)>) -> Self {
+        Self { expected, ..self }
+    }
+}

@@ -1,0 +1,418 @@
+//! The strategies that are neither tiers nor a threshold, and what they are within each other.
+
+use super::*;
+
+const MODELS: &str = "version: 1
+listen: {address: 127.0.0.1:8080}
+providers: {p: {base_url: http://h}}
+models:
+  small: {provider: p, context: 1000, price: {input: 1, output: 2}}
+  standard: {provider: p, price: {input: 2, output: 8}}
+  frontier: {provider: p, price: {input: 10, output: 40}}
+classifiers: {default: {bundle: b}, second: {bundle: b}}
+policies:
+  - name: auto
+    strategy: ";
+
+/// What is known of the world in these tests.
+#[derive(Default)]
+struct World {
+    conversation: u64,
+    draw: f64,
+    down: Option<&'static str>,
+    forbidden: Option<&'static str>,
+    slow: Option<&'static str>,
+    header: Option<(&'static str, &'static str)>,
+}
+
+impl Live for World {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.header.filter(|(own, _)| *own == name).map(|(_, value)| value)
+    }
+
+    fn health(&self, model: &Name) -> Health {
+        if self.down == Some(model.as_str()) { Health::Down } else { Health::Up }
+    }
+
+    fn allows(&self, model: &Name) -> bool {
+        self.forbidden != Some(model.as_str())
+    }
+
+    fn first_byte(&self, model: &Name) -> Option<f64> {
+        Some(if self.slow == Some(model.as_str()) { 10.0 } else { 1.0 })
+    }
+
+    fn conversation(&self) -> u64 {
+        self.conversation
+    }
+
+    fn draw(&self) -> f64 {
+        self.draw
+    }
+}
+
+fn policy(strategy: &str) -> PolicySet {
+    set(&format!("{MODELS}{strategy}\n"))
+}
+
+fn step_in(set: &PolicySet, world: &World, signals: &Signals) -> Step {
+    set.policies[0].step(&RequestFacts { live: world, ..facts("auto") }, &Features::default(), signals)
+}
+
+fn decide_in(set: &PolicySet, world: &World, signals: &Signals) -> Decision {
+    match step_in(set, world, signals) {
+        Step::Decide(decision) => decision,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn decided(strategy: &str, signals: &Signals) -> Decision {
+    decide_in(&policy(strategy), &World::default(), signals)
+}
+
+fn needed(strategy: &str, signals: &Signals) -> Signal {
+    match step_in(&policy(strategy), &World::default(), signals) {
+        Step::Need(signal) => signal,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn model_and_reason(decision: &Decision) -> (&str, &'static str) {
+    (decision.model.as_str(), decision.reason.as_str())
+}
+
+fn head(head: &str, labels: &[&str], probabilities: &[f32]) -> HeadScores {
+    let labels = labels.iter().copied().map(Arc::from).collect::<Vec<_>>().into();
+    HeadScores { head: head.into(), labels, probabilities: probabilities.to_vec() }
+}
+
+fn heads(heads: Vec<HeadScores>) -> Signals {
+    asked(Ok(Scores { source: Source::Encoder, heads, tokens: 3, truncated_tokens: 0 }))
+}
+
+fn levels(probabilities: [f32; 4]) -> Signals {
+    heads(vec![head("complexity", &["0", "1", "2", "3"], &probabilities)])
+}
+
+#[test]
+fn levels_that_share_a_model_are_one_tier_with_their_probabilities_together() {
+    let strategy = "{kind: tiers, classifier: default, head: complexity, min_confidence: 0.5, otherwise: frontier,
+      tiers: {'0': small, '1': small, '2': standard, '3': frontier}}";
+
+    let together = decided(strategy, &levels([0.3, 0.3, 0.4, 0.0]));
+    let unsure = decided(strategy, &levels([0.2, 0.2, 0.3, 0.3]));
+
+    assert_eq!((model_and_reason(&together), together.score), (("small", "tier"), Some(0.6)));
+    assert_eq!(model_and_reason(&unsure), ("frontier", "low_confidence"));
+    let flip = unsure.flip.expect("a lower confidence would do");
+    assert_eq!((flip.of, flip.threshold, flip.model.as_str()), ("min_confidence", 0.5, "small"));
+}
+
+#[test]
+fn a_tier_that_is_not_sure_is_rounded_up_by_one_and_the_highest_stays() {
+    let strategy =
+        "{kind: tiers, classifier: default, head: complexity, min_confidence: 0.6, round: up, otherwise: small,
+      tiers: {'0': small, '1': small, '2': standard, '3': frontier}}";
+    let outcome = |levels_of| model_and_reason(&decided(strategy, &levels(levels_of))).0.to_owned();
+
+    assert_eq!(outcome([0.4, 0.1, 0.3, 0.2]), "standard");
+    assert_eq!(outcome([0.0, 0.2, 0.5, 0.3]), "frontier");
+    assert_eq!(outcome([0.1, 0.1, 0.3, 0.5]), "frontier");
+    assert_eq!(outcome([0.7, 0.1, 0.2, 0.0]), "small");
+}
+
+fn successes(small: f32, standard: f32, frontier: f32) -> Signals {
+    let one =
+        |model: &str, success: f32| head(&format!("success/{model}"), &["wrong", "right"], &[1.0 - success, success]);
+    heads(vec![one("small", small), one("standard", standard), one("frontier", frontier)])
+}
+
+const UTILITY: &str = "{kind: utility, classifier: default, models: [small, standard, frontier], lambda: 10,
+  output_tokens: 1000, otherwise: frontier}";
+
+#[test]
+fn utility_takes_the_most_success_for_what_it_costs() {
+    // 1,000 tokens cost 0.002, 0.008 and 0.04 US dollars: worth 0.02, 0.08 and 0.4.
+    let easy = decided(UTILITY, &successes(0.9, 0.92, 0.95));
+    let hard = decided(UTILITY, &successes(0.2, 0.5, 0.9));
+    let middle = decided(UTILITY, &successes(0.3, 0.7, 0.8));
+
+    assert_eq!([&easy, &middle, &hard].map(|decision| decision.model.as_str()), ["small", "standard", "frontier"]);
+    assert_eq!((hard.by, hard.reason, hard.score), (By::Strategy("utility"), Reason::Utility, Some(0.9)));
+    let expected = hard.candidates.iter().find(|one| one.model.as_str() == "frontier").and_then(|one| one.expected);
+    let expected = expected.expect("the strategy compares it");
+    assert!((expected.cost_usd.expect("a price") - 0.04).abs() < 1e-9, "{expected:?}");
+    assert!((expected.utility - 0.5).abs() < 1e-6, "{expected:?}");
+}
+
+#[test]
+fn utility_says_at_which_lambda_it_would_have_chosen_otherwise() {
+    let decision = decided(UTILITY, &successes(0.2, 0.5, 0.9));
+
+    // Frontier and standard meet where 0.9 - 0.04 x = 0.5 - 0.008 x.
+    let flip = decision.flip.expect("another lambda, another model");
+    assert_eq!((flip.of, flip.model.as_str()), ("lambda", "standard"));
+    assert!((flip.threshold - 12.5).abs() < 1e-4, "{flip:?}");
+}
+
+#[test]
+fn utility_counts_latency_and_expects_no_longer_answer_than_was_asked_for() {
+    let strategy = UTILITY.replace("lambda: 10", "lambda: 10, mu: 0.05");
+    let slow = World { slow: Some("frontier"), ..World::default() };
+    let set = policy(&strategy);
+    let signals = successes(0.2, 0.5, 0.9);
+
+    assert_eq!(decide_in(&set, &World::default(), &signals).model.as_str(), "frontier");
+    assert_eq!(decide_in(&set, &slow, &signals).model.as_str(), "standard");
+
+    let short = features(|features| features.request.max_output_tokens = 10);
+    let step = policy(UTILITY).policies[0].step(&facts("auto"), &short, &successes(0.5, 0.6, 0.7));
+    assert!(matches!(step, Step::Decide(decision) if decision.model.as_str() == "frontier"));
+}
+
+#[test]
+fn utility_without_scores_abstains() {
+    assert_eq!(
+        model_and_reason(&decided(UTILITY, &asked(Err(Degraded::Deadline)))),
+        ("frontier", "classifier_deadline")
+    );
+    assert_eq!(model_and_reason(&decided(UTILITY, &levels([1.0; 4]))), ("frontier", "unmapped_label"));
+}
+
+const SIMILARITY: &str = "{kind: similarity, classifier: default, threshold: 0.4, otherwise: standard, routes: [
+  {model: small, description: small talk}, {name: code, model: frontier, examples: [fix my code], threshold: 0.7}]}";
+
+fn similar(similarities: &[f32]) -> Signals {
+    let known = Ok(Similarities(similarities.to_vec()));
+    Signals { similarities: vec![("policies[0].strategy".into(), known)], ..Signals::default() }
+}
+
+#[test]
+fn similarity_asks_for_its_routes_and_takes_the_nearest_that_is_near_enough() {
+    let asks = needed(SIMILARITY, &Signals::default());
+    assert_eq!(asks, Signal::Similarities { strategy: "policies[0].strategy".into() });
+
+    assert_eq!(model_and_reason(&decided(SIMILARITY, &similar(&[0.5, 0.8]))), ("frontier", "similarity"));
+    assert_eq!(model_and_reason(&decided(SIMILARITY, &similar(&[0.5, 0.6]))), ("small", "similarity"));
+    assert_eq!(model_and_reason(&decided(SIMILARITY, &similar(&[0.3, 0.6]))), ("standard", "not_similar"));
+    assert_eq!(model_and_reason(&decided(SIMILARITY, &similar(&[f32::NAN, f32::NAN]))), ("standard", "not_similar"));
+}
+
+#[test]
+fn similarity_shows_its_route_and_what_would_have_been_near_enough() {
+    let far = decided(SIMILARITY, &similar(&[0.3, 0.6]));
+
+    assert_eq!((far.label.as_deref(), far.score), (Some("code"), Some(0.6)));
+    let flip = far.flip.expect("a lower threshold would do");
+    assert_eq!((flip.of, flip.threshold, flip.model.as_str()), ("similarity", 0.7, "frontier"));
+}
+
+const JUDGE: &str = "{kind: judge, judge: small, otherwise: standard, choices: [
+  {label: easy, model: small, description: easy ones}, {label: hard, model: frontier, description: hard ones}]}";
+
+fn judged(judgement: Result<&str, JudgeFailure>) -> Signals {
+    let judgement = judgement.map(|label| Judgement { label: label.into(), cost_usd: Some(0.001), is_cached: false });
+    Signals { judgements: vec![("policies[0].strategy".into(), judgement)], ..Signals::default() }
+}
+
+#[test]
+fn a_judge_s_label_chooses_and_a_judge_that_fails_abstains() {
+    assert!(matches!(needed(JUDGE, &Signals::default()), Signal::Judgement { .. }));
+
+    assert_eq!(model_and_reason(&decided(JUDGE, &judged(Ok("hard")))), ("frontier", "judge"));
+    assert_eq!(model_and_reason(&decided(JUDGE, &judged(Ok("odd")))), ("standard", "unmapped_label"));
+    for failure in JudgeFailure::ALL {
+        let decision = decided(JUDGE, &judged(Err(failure)));
+
+        assert_eq!((decision.model.as_str(), decision.reason), ("standard", Reason::JudgeFailed(failure)));
+    }
+}
+
+#[test]
+fn a_split_keeps_its_shares_and_a_conversation_its_side() {
+    let set = policy("{kind: split, models: {small: 9, frontier: 1}}");
+    let chosen = |conversation| {
+        let world = World { conversation, ..World::default() };
+        decide_in(&set, &world, &Signals::default()).model.to_string()
+    };
+
+    let frontier = (0..10_000).filter(|conversation| chosen(*conversation) == "frontier").count();
+    assert!((900..1100).contains(&frontier), "{frontier}");
+    assert!((0..100).all(|conversation| chosen(conversation) == chosen(conversation)));
+}
+
+#[test]
+fn a_split_by_header_or_with_another_seed_falls_otherwise() {
+    let sides = |strategy: &str, header: &'static str| {
+        let set = policy(strategy);
+        let world = |conversation| World { conversation, header: Some(("x-user", header)), ..World::default() };
+        (0..64).map(|one| decide_in(&set, &world(one), &Signals::default()).model.to_string()).collect::<Vec<_>>()
+    };
+    let by_header = "{kind: split, models: {small: 1, frontier: 1}, by: {header: X-User}}";
+
+    let alike = sides(by_header, "anna");
+    assert!(alike.iter().all(|side| *side == alike[0]), "{alike:?}");
+    let halves = "{kind: split, models: {small: 1, frontier: 1}}";
+    assert_ne!(sides(halves, "x"), sides(&halves.replace("}}", "}, seed: b}"), "x"));
+}
+
+#[test]
+fn random_takes_each_model_by_its_share_of_the_draws() {
+    let set = policy("{kind: random, models: [small, frontier, frontier]}");
+    let chosen = |draw| decide_in(&set, &World { draw, ..World::default() }, &Signals::default()).model.to_string();
+
+    assert_eq!([0.0, 0.33, 0.34, 0.999, 1.0].map(chosen), ["small", "small", "frontier", "frontier", "frontier"]);
+}
+
+const CASCADE: &str = "{kind: cascade, otherwise: standard, stages: [
+  {kind: tiers, classifier: default, head: complexity, min_confidence: 0.9, tiers: {'0': small, '1': small, '2': standard, '3': frontier}},
+  {kind: judge, judge: small, choices: [{model: small, description: a}, {model: frontier, description: b}]}]}";
+
+#[test]
+fn the_first_stage_that_is_sure_decides_and_the_later_ones_are_not_asked() {
+    let sure = decided(CASCADE, &levels([0.9, 0.05, 0.05, 0.0]));
+
+    assert_eq!((model_and_reason(&sure), sure.by), (("small", "tier"), By::Strategy("tiers")));
+    assert_eq!(sure.stages.len(), 1);
+}
+
+#[test]
+fn a_stage_that_abstains_leads_to_the_next_and_what_each_cost_is_seen() {
+    let unsure = levels([0.4, 0.0, 0.3, 0.3]);
+    assert_eq!(needed(CASCADE, &unsure), Signal::Judgement { strategy: "policies[0].strategy.stages[1]".into() });
+
+    let answer = Judgement { label: "frontier".into(), cost_usd: Some(0.002), is_cached: false };
+    let judgements = vec![("policies[0].strategy.stages[1]".into(), Ok(answer))];
+    let decision = decided(CASCADE, &Signals { judgements, ..unsure });
+
+    assert_eq!((model_and_reason(&decision), decision.by), (("frontier", "judge"), By::Strategy("judge")));
+    let stages: Vec<_> =
+        decision.stages.iter().map(|stage| (stage.strategy, stage.reason.as_str(), stage.cost_usd)).collect();
+    assert_eq!(stages, [("tiers", "low_confidence", None), ("judge", "judge", Some(0.002))]);
+}
+
+#[test]
+fn where_every_stage_abstains_the_cascade_s_otherwise_serves() {
+    let judgements = vec![("policies[0].strategy.stages[1]".into(), Err(JudgeFailure::Timeout))];
+    let decision = decided(CASCADE, &Signals { judgements, ..asked(Err(Degraded::QueueFull)) });
+
+    assert_eq!(model_and_reason(&decision), ("standard", "judge_timeout"));
+}
+
+const HIERARCHY: &str = "{kind: hierarchy, classifier: default, min_confidence: 0.5, otherwise: standard,
+  branches: [{labels: [law, math], strategy: {kind: threshold, classifier: second, strong: frontier, weak: small, threshold: 0.5}}],
+  default: {kind: random, models: [small]}}";
+
+fn domain(law: f32) -> Signals {
+    heads(vec![head("domain", &["law", "poetry"], &[law, 1.0 - law])])
+}
+
+#[test]
+fn a_hierarchy_asks_the_domain_first_and_then_that_domain_s_strategy() {
+    assert_eq!(needed(HIERARCHY, &Signals::default()), scores_of("default"));
+    assert_eq!(needed(HIERARCHY, &domain(0.9)), scores_of("second"));
+
+    let mut known = domain(0.9);
+    let wins = head("strong_wins", &["weak", "strong"], &[0.2, 0.8]);
+    let second = Scores { source: Source::Encoder, heads: vec![wins], tokens: 3, truncated_tokens: 0 };
+    known.add_scores(Name::new("second").expect("a name"), Ok(second));
+    let decision = decided(HIERARCHY, &known);
+
+    assert_eq!((model_and_reason(&decision), decision.score), (("frontier", "threshold"), Some(0.8)));
+    assert_eq!(decision.stages[0].label.as_deref(), Some("law"));
+}
+
+fn scores_of(classifier: &str) -> Signal {
+    Signal::Scores { classifier: Name::new(classifier).expect("a name") }
+}
+
+#[test]
+fn other_domains_and_doubtful_ones_get_the_default() {
+    assert_eq!(model_and_reason(&decided(HIERARCHY, &domain(0.1))), ("small", "random"));
+    assert_eq!(model_and_reason(&decided(HIERARCHY, &domain(0.5))), ("small", "random"));
+    assert_eq!(model_and_reason(&decided(HIERARCHY, &asked(Err(Degraded::Deadline)))), ("small", "random"));
+}
+
+#[test]
+fn a_provider_that_is_down_is_avoided_while_another_serves_and_tried_when_none_does() {
+    let set = policy("{kind: random, models: [small, standard]}");
+    let down = World { down: Some("small"), ..World::default() };
+    let only = policy("{kind: random, models: [small]}");
+
+    assert_eq!(model_and_reason(&decide_in(&set, &down, &Signals::default())), ("standard", "unhealthy"));
+    assert_eq!(model_and_reason(&decide_in(&only, &down, &Signals::default())), ("small", "random"));
+}
+
+#[test]
+fn a_model_that_the_client_may_not_use_is_left_for_one_that_it_may_or_refused() {
+    let set = policy("{kind: random, models: [small, standard]}");
+    let forbidden = World { forbidden: Some("small"), ..World::default() };
+    let only = policy("{kind: random, models: [small]}");
+
+    assert_eq!(model_and_reason(&decide_in(&set, &forbidden, &Signals::default())), ("standard", "not_allowed"));
+    match step_in(&only, &forbidden, &Signals::default()) {
+        Step::Deny(denial) => {
+            assert_eq!((denial.status, denial.code, denial.by), (403, "model_not_allowed", By::Constraints));
+            assert!(denial.message.contains("`small` is not open to this API key"), "{}", denial.message);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_prompt_that_fits_no_window_is_refused_in_openai_s_words() {
+    let set = policy("{kind: random, models: [small]}");
+    let long = features(|features| features.request.max_output_tokens = 2000);
+
+    match set.policies[0].step(&facts("auto"), &long, &Signals::default()) {
+        Step::Deny(denial) => assert_eq!((denial.status, denial.code), (400, "context_length_exceeded")),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn regions_the_longest_answer_and_a_margin_are_constraints() {
+    let text = MODELS.replace(
+        "small: {provider: p, context: 1000,",
+        "small: {provider: p, context: 1000, max_output: 100, region: eu,",
+    );
+    let moved = |extra: &str, features: &Features| {
+        let set = set(&format!("{text}{{kind: random, models: [small, frontier]}}\n    {extra}\n"));
+        match set.policies[0].step(&facts("auto"), features, &Signals::default()) {
+            Step::Decide(decision) => (decision.model.to_string(), decision.reason.as_str()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let asking = |tokens| features(|features| features.request.max_output_tokens = tokens);
+
+    assert_eq!(moved("regions: [eu]", &asking(100)), chosen("small", "random"));
+    assert_eq!(moved("context_margin: 0", &asking(101)), chosen("frontier", "max_output"));
+    assert_eq!(moved("context_margin: 901", &asking(100)), chosen("frontier", "context"));
+}
+
+#[test]
+fn clients_may_name_only_the_models_that_the_policy_lets_them() {
+    let set = policy("{kind: random, models: [small]}\n    overrides: {models: ['front*']}");
+    let naming = |model| World { header: Some((MODEL_HEADER, model)), ..World::default() };
+
+    let decision = decide_in(&set, &naming("frontier"), &Signals::default());
+    assert_eq!((model_and_reason(&decision), decision.by), (("frontier", "override"), By::Override));
+    for other in ["standard", "front", "frontier "] {
+        match step_in(&set, &naming(other), &Signals::default()) {
+            Step::Deny(denial) => assert_eq!((denial.status, denial.code), (403, "override_not_allowed")),
+            decided => panic!("{other}: {decided:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_rollout_takes_its_share_of_the_conversations() {
+    let set = policy("{kind: random, models: [small]}\n    rollout: 0.25");
+    let taken = (0..10_000).filter(|conversation| {
+        let world = World { conversation: *conversation, ..World::default() };
+        set.policies[0].is_rolled_out_to(&RequestFacts { live: &world, ..facts("auto") })
+    });
+
+    let taken = taken.count();
+    assert!((2350..2650).contains(&taken), "{taken}");
+}

@@ -1,0 +1,62 @@
+//! The world as the policies of one request see it.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::OnceLock;
+
+use super::{Incoming, conversation};
+use crate::config::Name;
+use crate::policy::{Health, Live};
+use crate::snapshot::Snapshot;
+
+/// The world as the policies of one request see it.
+pub(super) struct World<'w, 'r> {
+    pub(super) snapshot: &'w Snapshot,
+    pub(super) incoming: &'w Incoming<'r>,
+    /// Made when it is asked for: most policies do not.
+    conversation: OnceLock<u64>,
+}
+
+impl<'w, 'r> World<'w, 'r> {
+    pub(super) fn new(snapshot: &'w Snapshot, incoming: &'w Incoming<'r>) -> Self {
+        Self { snapshot, incoming, conversation: OnceLock::new() }
+    }
+}
+
+impl Live for World<'_, '_> {
+    fn header(&self, name: &str) -> Option<&str> {
+        (self.incoming.header)(name)
+    }
+
+    fn health(&self, model: &Name) -> Health {
+        match self.snapshot.upstreams.model(model).map(|target| &target.provider) {
+            Some(provider) if !provider.is_up() => Health::Down,
+            Some(provider) if provider.is_full() => Health::Full,
+            _ => Health::Up,
+        }
+    }
+
+    fn allows(&self, model: &Name) -> bool {
+        self.incoming.client.is_none_or(|client| client.may_be_served_by(model))
+    }
+
+    fn first_byte(&self, model: &Name) -> Option<f64> {
+        self.snapshot.upstreams.model(model)?.recent.first_byte()
+    }
+
+    fn output_tokens(&self, model: &Name) -> Option<f64> {
+        self.snapshot.upstreams.model(model)?.recent.output_tokens()
+    }
+
+    fn conversation(&self) -> u64 {
+        *self.conversation.get_or_init(|| {
+            let session = conversation::SESSION_HEADERS.iter().find_map(|name| self.header(name));
+            conversation::key(session, self.incoming.prompt)
+        })
+    }
+
+    /// Every state has keys of its own, drawn from the system's randomness.
+    fn draw(&self) -> f64 {
+        (RandomState::new().build_hasher().finish() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
