@@ -17,8 +17,10 @@ use super::meter::Meter;
 use super::traced;
 use crate::config::Name;
 use crate::features::TokenCounter;
+use crate::router::Routing;
+use crate::scores::Degraded;
 use crate::telemetry::metrics::ClientOutcome;
-use crate::telemetry::{AccessLine, AttemptOutcome, BrokenStream, Direction, RequestTrace};
+use crate::telemetry::{AccessLine, AttemptOutcome, BrokenStream, Direction};
 use crate::upstream::Outcome;
 use crate::usage::Usage;
 
@@ -107,16 +109,20 @@ impl Proxy {
             ticket.send(bill.usage);
         }
         let decision = ctx.routing().map(|routing| &routing.decision);
-        let trace_id = ctx.trace.as_ref().map(RequestTrace::id);
+        let trace_id = ctx.trace.as_ref().map(|trace| trace.id());
         let header = session.req_header();
         AccessLine {
             method: header.method.as_str(),
             path: header.uri.path(),
             status,
+            client: ctx.client.as_ref().map(|client| client.name().as_str()),
             policy: decision.map(|decision| decision.policy.as_str()),
             model: ctx.model().map(Name::as_str),
             reason: decision.map(|decision| decision.reason.as_str()),
+            label: decision.and_then(|decision| decision.label.as_deref()),
             score: decision.and_then(|decision| decision.score),
+            degraded: ctx.routing().and_then(Routing::degraded).map(Degraded::as_str),
+            provider: ctx.provider().map(|provider| provider.name.as_str()),
             code: ctx.rejected,
             attempts: ctx.attempts,
             input_tokens: bill.usage.map(|usage| usage.input),

@@ -66,7 +66,7 @@ pub struct RequestContext {
     /// The memory that its body takes.
     pub(super) held: Option<Held>,
     /// Its spans, where requests are traced.
-    pub(super) trace: Option<RequestTrace>,
+    pub(super) trace: Option<Box<RequestTrace>>,
     /// Why Pointsman itself answered.
     pub(super) rejected: Option<&'static str>,
     /// Keeps a shutdown waiting.

@@ -10,7 +10,7 @@ use crate::telemetry::traces::{Answered, Asked, Attempt, Decided, RequestTrace};
 use crate::usage::Usage;
 
 /// Starts the request's trace, if there is a tracer.
-pub(super) fn begin(header: &RequestHeader, ctx: &RequestContext) -> Option<RequestTrace> {
+pub(super) fn begin(header: &RequestHeader, ctx: &RequestContext) -> Option<Box<RequestTrace>> {
     let tracer = ctx.snapshot.tracer.as_ref()?;
     let path = header.uri.path();
     let asked = Asked {
@@ -20,11 +20,11 @@ pub(super) fn begin(header: &RequestHeader, ctx: &RequestContext) -> Option<Requ
         request_id: &ctx.request_id,
         generation: ctx.snapshot.generation,
     };
-    Some(tracer.begin(&header.headers, asked))
+    Some(Box::new(tracer.begin(&header.headers, asked)))
 }
 
 /// Adds the decision.
-pub(super) fn decided(trace: &mut Option<RequestTrace>, routing: &Routing) {
+pub(super) fn decided(trace: &mut Option<Box<RequestTrace>>, routing: &Routing) {
     let Some(trace) = trace else { return };
     let (decision, timings) = (&routing.decision, routing.timings);
     let scores = routing.scores().and_then(|scores| scores.as_ref().ok());

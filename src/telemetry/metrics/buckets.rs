@@ -4,8 +4,9 @@
 //! series for each bound and each combination of labels, so none has more than 15.
 
 /// The proxy's own work is tens of microseconds without a classifier and a few milliseconds with one; 100 ms is already
-/// broken. The 1-2-5 steps make the default deadline of 20 ms a bound, so the share of late answers is read exactly.
-pub(super) const OVERHEAD: &[f64] = &[1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1];
+/// broken, and two coarse bounds beyond are for classifiers whose `deadline` is long. The 1-2-5 steps make the default deadline of 20 ms a bound, so the share of late answers is read exactly.
+pub(super) const OVERHEAD: &[f64] =
+    &[1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.25, 1.0];
 
 /// From an answer out of an upstream's cache (5 ms) to a long reasoning run (300 s); 60 and 120 are the default timeouts.
 pub(super) const REQUEST: &[f64] =
@@ -21,8 +22,9 @@ pub(super) const INTER_CHUNK: &[f64] = &[1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1
 /// From a model that runs on a laptop's CPU to one on hardware of its own.
 pub(super) const RATE: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0];
 
-/// One run of an encoder: under a millisecond for one short text on a GPU, hundreds for a long batch on a CPU.
-pub(super) const RUN: &[f64] = &[2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5];
+/// One run of an encoder: under a millisecond for one short text on a GPU, hundreds for a long batch on a
+/// CPU; from a second on a run counts as stalled.
+pub(super) const RUN: &[f64] = &[2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0];
 
 /// Powers of two, as batches are sized; 1 alone shows how often there was nothing to batch.
 pub(super) const BATCH: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
