@@ -19,8 +19,10 @@ use crate::classifier::Ask;
 use crate::clients::Client;
 use crate::config::{Mode, Name};
 use crate::features::Features;
+use crate::judge;
 use crate::policy::{
-    Asked, Decision, Denial, JudgeFailure, POLICY_HEADER, Policy, Reason, RequestFacts, Signal, Signals, Step,
+    Asked, Decision, Denial, JudgeFailure, POLICY_HEADER, Policy, Reason, RequestFacts, Signal, Signals, Similarities,
+    Step,
 };
 use crate::prompt::Prompt;
 use crate::scores::{Degraded, Scores};
@@ -254,13 +256,41 @@ async fn route(
                 timings.classify += started.elapsed();
             }
             Signal::Similarities { strategy } => {
-                signals.similarities.push((strategy, Err(Degraded::BundleUnavailable)));
+                let started = Instant::now();
+                let similarities = similarities(snapshot, &strategy, prompt, &features).await;
+                signals.similarities.push((strategy, similarities));
+                timings.classify += started.elapsed();
             }
             Signal::Judgement { strategy } => {
-                signals.judgements.push((strategy, Err(JudgeFailure::Unavailable)));
+                let started = Instant::now();
+                // A judge's own question asks no judge.
+                let judge = snapshot.advisers.judge(&strategy).filter(|_| facts.live.header(judge::HEADER).is_none());
+                let judgement = match judge {
+                    Some(judge) => judge.ask(prompt, &features).await,
+                    None => Err(JudgeFailure::Unavailable),
+                };
+                signals.judgements.push((strategy, judgement));
+                timings.judge += started.elapsed();
             }
         }
     }
+}
+
+async fn similarities(
+    snapshot: &Snapshot,
+    strategy: &str,
+    prompt: &Prompt<'_>,
+    features: &Features,
+) -> Result<Similarities, Degraded> {
+    let (name, exemplars) = snapshot.advisers.exemplars(strategy)?;
+    let Some(ClassifierState::Ready(classifier)) = snapshot.classifiers.get(name) else {
+        return Err(Degraded::BundleUnavailable);
+    };
+    let patience = snapshot.config.classifiers.get(name).map(|section| section.deadline.0);
+    let deadline = Instant::now() + patience.unwrap_or_default();
+    features.read_text(prompt);
+    let embedding = classifier.embed(prompt.newest_user_turn(), features, deadline).await?;
+    Ok(exemplars.similarities(&embedding))
 }
 
 fn concluded(step: Step, features: Features, signals: Signals, timings: Timings) -> Result<Routing, Denial> {

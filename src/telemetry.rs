@@ -14,6 +14,6 @@ pub use access_log::AccessLine;
 pub use decision_log::{DecisionLog, Entry, Kept};
 pub use metrics::{
     AttemptOutcome, BrokenStream, CacheOutcome, ClassifierMetrics, Direction, DroppedLine, EdgeMetrics, EjectionCause,
-    FeedbackKind, Metrics, ModelInfo, PeerMetrics, ProviderMetrics, ReloadOutcome, Stage,
+    FeedbackKind, JudgeMetrics, Metrics, ModelInfo, PeerMetrics, ProviderMetrics, ReloadOutcome, Stage,
 };
 pub use traces::{RequestTrace, Tracer, TracerError};

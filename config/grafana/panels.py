@@ -141,6 +141,13 @@ QUALITY = Dashboard(
         table("Disagreements", Q(f"sum by (head, live, shadow) (pointsman_classifier_shadow_labels_total{{{C}}})"), "short", "Prompts by the best label of the classifier that serves and of its shadow."),
         lines("Shadow's prompts", Q(rate("classifier_shadow_prompts_total", C, "outcome"), "{{outcome}}"), "reqps", "`dropped`: the shadow or the classifier was busy; it never costs a place in the queue.", stack="normal"),
         lines("Cost with the shadow", Q("3600 * " + rate("classifier_shadow_cost_usd_total", C, "choice"), "{{choice}}"), "currencyUSD", "US dollars an hour for the compared prompts with the models that each would have chosen."),
+        Row("Judges"),
+        lines("Questions to judges", Q(rate("judge_questions_total", P, "policy, outcome"), "{{policy}}: {{outcome}}"), "reqps", "Prompts that a policy's LLM judge was to judge, and what came of it.", stack="normal"),
+        lines("Judges' answers", [Q(quantile(q, "judge_seconds", P, "policy"), f"{{{{policy}}}} p{q * 100:g}") for q in (0.5, 0.99)], "s", "What a request waits for a judge that has not answered the same before."),
+        lines("Cost of judges", [
+            Q("3600 * " + rate("judge_cost_usd_total", P, "policy"), "{{policy}}"),
+        ], "currencyUSD", "US dollars an hour, beside the cost of the answers."),
+        lines("Tokens of judges", Q(rate("judge_tokens_total", P, "policy, direction"), "{{policy}}: {{direction}}"), "short", "Tokens a second."),
         Row("Feedback"),
         lines("Feedback", Q(rate("feedback_total", I, "kind"), "{{kind}}"), "reqps", "What clients say of answers on `POST /v1/feedback`.", stack="normal"),
         lines("Decision log", [Q(f"sum(rate(pointsman_decision_log_lines_total{{{I}}}{RATE}))", "written"), Q(rate("decision_log_dropped_total", I, "cause"), "lost: {{cause}}")], "short", "Lines a second; lost ones are missing from training and replay."),

@@ -91,7 +91,7 @@ impl Config {
         let config = repair(&mut root, |flaw| found.push(flaw.into_problem(text, &name)));
         let config = config.map(|config| {
             let file = File { name: Arc::clone(&name), text: text.into(), root };
-            Self { source: Source(Some(Arc::new(file))), ..config }
+            Self { source: Source(Some(Arc::new(file))), ..config }.with_embedders()
         });
         if let Some(config) = &config {
             found.extend(validate::check(config));

@@ -13,6 +13,8 @@ use super::edge::{Clients, Limits, Listeners, Upgrade};
 use super::load::Source;
 use super::policy::Policy;
 use super::pool::{Balance, Breaker, HealthCheck, Http, Tls};
+use super::problem::KeyPath;
+use super::strategy::Strategy;
 use super::tracing::Tracing;
 use super::values::{self, Glob, Name, Ratio, Span};
 
@@ -273,6 +275,20 @@ impl Default for Timeouts {
 }
 
 impl Config {
+    /// Notes at each classifier whether a strategy compares its embeddings.
+    pub(super) fn with_embedders(mut self) -> Self {
+        for policy in &self.policies {
+            policy.strategy.visit(&KeyPath::root(), &mut |_, strategy| {
+                if let Strategy::Similarity(similarity) = strategy
+                    && let Some(classifier) = self.classifiers.get_mut(&similarity.classifier)
+                {
+                    classifier.embeds = true;
+                }
+            });
+        }
+        self
+    }
+
     /// Returns the models that clients can ask for by an exact name, in the order of the policies.
     pub fn virtual_models(&self) -> impl Iterator<Item = &str> {
         let globs = self.policies.iter().flat_map(|policy| &policy.matches.model);

@@ -61,7 +61,7 @@ fn with_code(features: Features) -> Features {
 fn scores(probabilities: [f32; 3]) -> Signals {
     let labels = ["simple", "medium", "complex"].map(Arc::from).into();
     let head = HeadScores { head: "tier".into(), labels, probabilities: probabilities.to_vec() };
-    asked(Ok(Scores { source: Source::Encoder, heads: vec![head], tokens: 3, truncated_tokens: 0 }))
+    asked(Ok(Scores { source: Source::Encoder, heads: vec![head], tokens: 3, truncated_tokens: 0, embedding: None }))
 }
 
 fn asked(scores: Result<Scores, Degraded>) -> Signals {

@@ -11,6 +11,7 @@ mod definitions;
 mod edge;
 mod expected;
 mod family;
+mod judge;
 mod labels;
 mod peers;
 mod serving;
@@ -29,6 +30,8 @@ use crate::config::Name;
 
 pub use self::catalogue::{Described, Unit, markdown};
 pub use self::edge::EdgeMetrics;
+pub use self::judge::JudgeMetrics;
+use self::judge::Judges;
 pub use self::labels::{
     AttemptOutcome, BrokenStream, CacheOutcome, ClientOutcome, Direction, DroppedLine, EjectionCause, FeedbackKind,
     ReloadOutcome, Stage,
@@ -66,6 +69,7 @@ pub struct Metrics {
     ejections: Family<IntCounter, 3>,
     in_flight: Family<IntGauge, 1>,
     edge: EdgeMetrics,
+    judges: Judges,
     queue_depth: Family<IntGauge, 1>,
     queue_wait: Family<Histogram, 1>,
     run: Family<Histogram, 1>,
@@ -130,6 +134,7 @@ impl Metrics {
             ejections: Family::register(r, define::EJECTIONS),
             in_flight: Family::register(r, define::UPSTREAM_IN_FLIGHT),
             edge: EdgeMetrics::register(r),
+            judges: Judges::register(r),
             queue_depth: Family::register(r, define::QUEUE_DEPTH),
             queue_wait: Family::register(r, define::QUEUE_WAIT),
             run: Family::register(r, define::RUN_TIME),

@@ -33,6 +33,7 @@ mod routing;
 mod secrets;
 mod shadow;
 mod splice;
+mod strategies;
 mod streaming;
 mod swap;
 mod tls;

@@ -62,7 +62,7 @@ def request(rng: random.Random) -> tuple[str, dict, str | None]:
         return "/v1/feedback", {"request_id": f"r-{rng.randrange(10**6)}", **rng.choice(kinds)}, key
     if drawn < 0.10:
         return "/v1/chat/completions", {"model": "nano", "messages": [{"role": "user", "content": "hello"}]}, key
-    model = rng.choices(["auto", "pair", "hurried", "watched"], [16, 6, 2, 1])[0]
+    model = rng.choices(["auto", "pair", "hurried", "watched", "judged"], [16, 6, 2, 1, 1])[0]
     body: dict = {"model": model, "messages": [{"role": "user", "content": prompt(rng)}], "stream": rng.random() < 0.5}
     if drawn > 0.96:
         image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}

@@ -62,6 +62,13 @@ policies:
     match: {{model: [pair]}}
     strategy: {{kind: threshold, classifier: careful, head: tier, strong: frontier, weak: local, threshold: 0.5, otherwise: frontier}}
     fallback: [small]
+  - name: judged
+    match: {{model: [judged]}}
+    strategy:
+      kind: judge
+      judge: small
+      choices: [{{model: small, description: facts and small talk}}, {{model: frontier, description: proofs and designs}}]
+      otherwise: standard
   - name: watch
     match: {{model: [watched]}}
     mode: shadow

@@ -43,6 +43,13 @@ class Upstream(ThreadingHTTPServer):
         return None, own
 
 
+def verdict(body: dict, rng: random.Random) -> str | None:
+    """Answers a judge's question by any of the labels that its schema allows."""
+    schema = (body.get("response_format") or {}).get("json_schema", {}).get("schema", {})
+    labels = schema.get("properties", {}).get("label", {}).get("enum")
+    return json.dumps({"label": rng.choice(labels)}) if labels else None
+
+
 class Answers(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Upstream
@@ -72,10 +79,10 @@ class Answers(BaseHTTPRequestHandler):
             if body.get("stream"):
                 self.stream(model, usage if fault != "silent" else None, gap, rng, is_cut=fault == "cut")
             else:
-                self.answer(model, usage if fault != "silent" else None, zipped=fault == "zipped")
+                self.answer(model, usage if fault != "silent" else None, zipped=fault == "zipped", content=verdict(body, rng))
 
-    def answer(self, model: str, usage: dict | None, zipped: bool) -> None:
-        message = {"role": "assistant", "content": f"This is {model} speaking."}
+    def answer(self, model: str, usage: dict | None, zipped: bool, content: str | None) -> None:
+        message = {"role": "assistant", "content": content or f"This is {model} speaking."}
         body = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model, "choices": [{"index": 0, "finish_reason": "stop", "message": message}]}
         content = json.dumps(body | ({"usage": usage} if usage else {})).encode()
         self.send(200, gzip.compress(content) if zipped else content, {"content-encoding": "gzip"} if zipped else {})
