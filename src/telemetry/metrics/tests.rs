@@ -42,6 +42,7 @@ fn touched() -> Metrics {
         device: "cpu".into(),
     }]);
     let _ = metrics.classifier(&classifier);
+    metrics.judge(&policy).answered(Duration::from_millis(300));
     metrics.set_config(&"ef".into());
     let _ = metrics.provider(&name("openai"));
     let _ = metrics.peer(&name("openai"), &"10.0.0.7:80".into());
@@ -90,6 +91,10 @@ fn the_names_types_units_and_labels_are_those_that_dashboards_rely_on() {
             "pointsman_first_byte_seconds histogram seconds model",
             "pointsman_generation gauge 1",
             "pointsman_inter_chunk_seconds histogram seconds model",
+            "pointsman_judge_cost_usd_total counter usd policy",
+            "pointsman_judge_questions_total counter 1 policy,outcome",
+            "pointsman_judge_seconds histogram seconds policy",
+            "pointsman_judge_tokens_total counter tokens policy,direction",
             "pointsman_model_info gauge 1 classifier,version,sha256",
             "pointsman_overhead_seconds histogram seconds stage",
             "pointsman_rejections_total counter 1 code",
