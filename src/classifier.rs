@@ -192,6 +192,11 @@ impl Classifier {
         Ok(Self::of(bundle, Some(lexical), engine, Arc::new(record)))
     }
 
+    /// Iterates over the names of its heads and their labels, in the order of the scores.
+    pub fn heads(&self) -> impl Iterator<Item = (&str, &[Arc<str>])> {
+        self.0.heads.iter()
+    }
+
     /// Returns the labels of the head called `head`, in the order of its scores.
     #[must_use]
     pub fn labels(&self, head: &str) -> Option<&[Arc<str>]> {

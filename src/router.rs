@@ -53,6 +53,8 @@ pub struct Incoming<'r> {
     pub prompt: &'r Prompt<'r>,
     /// What `prompt` was read from; kept to measure later what the decision did not need.
     pub body: &'r Bytes,
+    /// When it came, in seconds since 1970; `None` for now.
+    pub at: Option<u64>,
 }
 
 /// What is to happen to a request.
@@ -127,9 +129,9 @@ impl Router {
     ///
     /// Cancel-safe: dropping the future takes the prompt out of the classifier's queue.
     pub async fn decide(&self, snapshot: &Snapshot, incoming: &Incoming<'_>) -> Verdict {
-        let Incoming { path, header, client, prompt, body } = *incoming;
+        let Incoming { path, header, client, prompt, body, at } = *incoming;
         let world = World::new(snapshot, incoming);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = at.unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs());
         let client = client.map(|client| client.name().as_str());
         let facts = RequestFacts { model: &prompt.model, path, client, now, live: &world };
         let policy = match header(POLICY_HEADER) {

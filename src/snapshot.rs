@@ -220,7 +220,7 @@ impl Builder {
                 return Err(BuildError::Required { name, reason, detail });
             }
             if let ClassifierState::Ready(classifier) = &state {
-                problems.extend(policies.check_labels(name, |head| classifier.labels(head)));
+                problems.extend(policies.check_labels(name, classifier.heads()));
             }
             classifiers.insert(name.clone(), state);
         }

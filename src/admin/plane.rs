@@ -76,7 +76,7 @@ impl Plane for Process {
         let dialect = Dialect::of_path(path).ok_or(Rejection::PathNotFound)?;
         let prompt = Prompt::parse(dialect, &body).map_err(Rejection::from)?;
         let header = |name: &str| headers.get(name)?.to_str().ok();
-        let incoming = Incoming { path, header: &header, client: None, prompt: &prompt, body: &body };
+        let incoming = Incoming { path, header: &header, client: None, prompt: &prompt, body: &body, at: None };
         match router.decide(&snapshot, &incoming).await {
             Verdict::Route(routing) => Ok(routing.explain(&snapshot)),
             Verdict::Pass { shadow: Some(routing), .. } => Ok(routing.explain_shadow(&snapshot)),

@@ -79,7 +79,7 @@ fn decide(arguments: &Arguments) -> Result<Value, DecideError> {
     let router = Router::new(builder.build(config, None)?, metrics);
     let snapshot = router.snapshot();
     let prompt = Prompt::parse(Dialect::ChatCompletions, &body)?;
-    let incoming = Incoming { path: PATH, header: &|_| None, client: None, prompt: &prompt, body: &body };
+    let incoming = Incoming { path: PATH, header: &|_| None, client: None, prompt: &prompt, body: &body, at: None };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DecideError::Runtime)?;
     match runtime.block_on(router.decide(&snapshot, &incoming)) {
         Verdict::Route(routing) => Ok(routing.explain(&snapshot)),

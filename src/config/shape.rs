@@ -12,6 +12,7 @@ use super::decision_log::DecisionLog;
 use super::edge::{Clients, Limits, Listeners, Upgrade};
 use super::load::Source;
 use super::policy::Policy;
+use super::policy_test::PolicyTest;
 use super::pool::{Balance, Breaker, HealthCheck, Http, Tls};
 use super::problem::KeyPath;
 use super::strategy::Strategy;
@@ -58,9 +59,21 @@ pub struct Config {
     /// The models that judge prompts.
     #[serde(default)]
     pub classifiers: BTreeMap<Name, Classifier>,
+    /// Values that rules may use, as `constants.<name>`: numbers, texts, booleans, and lists of them.
+    #[serde(default)]
+    pub constants: BTreeMap<String, Value>,
+    /// Expressions that rules may use, as `macros.<name>`.
+    #[serde(default)]
+    pub macros: BTreeMap<String, String>,
+    /// The request headers that rules may read, as `headers['<name>']`.
+    #[serde(default)]
+    pub rule_headers: Vec<String>,
     /// First policy whose `match` fits the request decides.
     #[serde(default)]
     pub policies: Vec<Policy>,
+    /// What is to become of which prompts: `pointsman check` tries them.
+    #[serde(default)]
+    pub tests: Vec<PolicyTest>,
     /// The file that this was read from, so that later stages can point into it.
     #[serde(skip)]
     pub(super) source: Source,

@@ -70,7 +70,8 @@ impl Proxy {
         let field = |name: &str| header.headers.get(name)?.to_str().ok();
         let client = ctx.client.as_ref().map(|used| Arc::clone(used.client()));
         let client = client.as_deref();
-        let incoming = Incoming { path: header.uri.path(), header: &field, client, prompt: &prompt, body: &body };
+        let incoming =
+            Incoming { path: header.uri.path(), header: &field, client, prompt: &prompt, body: &body, at: None };
         ctx.original = Some(Original::new(&body, &prompt));
         match self.router.decide(&snapshot, &incoming).await {
             Verdict::Route(routing) => {

@@ -12,6 +12,7 @@ mod origin;
 
 mod admin;
 mod bodies;
+mod check;
 mod classifier;
 mod cli;
 mod clients;
@@ -30,6 +31,7 @@ mod passthrough;
 mod pools;
 mod reload;
 mod routing;
+mod rules;
 mod secrets;
 mod shadow;
 mod splice;
