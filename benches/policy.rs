@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use pointsman::config::Config;
+use pointsman::config::{Config, Name};
 use pointsman::features::{Features, TokenCount};
 use pointsman::policy::{PolicySet, RequestFacts, Signals, Step};
 use pointsman::scores::{HeadScores, Scores, Source};

@@ -65,3 +65,5 @@ pub mod snapshot;
 pub mod telemetry;
 pub mod upstream;
 pub mod usage;
+
+pub use router::Router;

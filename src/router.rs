@@ -6,6 +6,7 @@
 mod conversation;
 mod explain;
 mod live;
+mod simple;
 mod switch;
 
 use std::sync::Arc;
@@ -21,8 +22,8 @@ use crate::config::{Mode, Name};
 use crate::features::Features;
 use crate::judge;
 use crate::policy::{
-    Asked, Decision, Denial, JudgeFailure, POLICY_HEADER, Policy, Reason, RequestFacts, Signal, Signals, Similarities,
-    Step,
+    Asked, Decision, Denial, JudgeFailure, Judgement, POLICY_HEADER, Policy, Reason, RequestFacts, Signal, Signals,
+    Similarities, Step,
 };
 use crate::prompt::Prompt;
 use crate::scores::{Degraded, Scores};
@@ -31,6 +32,7 @@ use crate::telemetry::{Metrics, Stage};
 
 pub use self::conversation::beginning;
 use self::live::World;
+pub use self::simple::Undecided;
 pub use self::switch::{Killed, Switch};
 
 /// Decides for requests, against the snapshot that serves.
@@ -55,6 +57,20 @@ pub struct Incoming<'r> {
     pub body: &'r Bytes,
     /// When it came, in seconds since 1970; `None` for now.
     pub at: Option<u64>,
+    /// How questions to judges are answered.
+    pub judging: Judging<'r>,
+}
+
+/// How questions to judges are answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Judging<'r> {
+    /// By the judge.
+    #[default]
+    Ask,
+    /// Not at all.
+    Never,
+    /// With this label.
+    Says(&'r str),
 }
 
 /// What is to happen to a request.
@@ -128,8 +144,8 @@ impl Router {
     /// Decides what happens to a request. Never fails: a classifier that cannot answer is a reason, not an error.
     ///
     /// Cancel-safe: dropping the future takes the prompt out of the classifier's queue.
-    pub async fn decide(&self, snapshot: &Snapshot, incoming: &Incoming<'_>) -> Verdict {
-        let Incoming { path, header, client, prompt, body, at } = *incoming;
+    pub async fn route(&self, snapshot: &Snapshot, incoming: &Incoming<'_>) -> Verdict {
+        let Incoming { path, header, client, prompt, body, at, .. } = *incoming;
         let world = World::new(snapshot, incoming);
         let now = at.unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs());
         let client = client.map(|client| client.name().as_str());
@@ -154,7 +170,7 @@ impl Router {
                 let step = policy.stand_in(reason, &facts, &features);
                 concluded(step, features, Signals::default(), Timings::default())
             }
-            None => route(snapshot, policy, &facts, prompt, features).await,
+            None => step_through(snapshot, policy, &facts, incoming, features).await,
         };
         match (verdict, policy.mode()) {
             (Ok(_), Mode::Shadow) if held_back.is_some() => {
@@ -229,13 +245,14 @@ impl Router {
 }
 
 /// Steps through a policy, and finds out what it wants to know.
-async fn route(
+async fn step_through(
     snapshot: &Snapshot,
     policy: &Policy,
     facts: &RequestFacts<'_>,
-    prompt: &Prompt<'_>,
+    incoming: &Incoming<'_>,
     features: Features,
 ) -> Result<Routing, Denial> {
+    let prompt = incoming.prompt;
     let mut timings = Timings::default();
     let mut signals = Signals::default();
     loop {
@@ -265,12 +282,7 @@ async fn route(
             }
             Signal::Judgement { strategy } => {
                 let started = Instant::now();
-                // A judge's own question asks no judge.
-                let judge = snapshot.advisers.judge(&strategy).filter(|_| facts.live.header(judge::HEADER).is_none());
-                let judgement = match judge {
-                    Some(judge) => judge.ask(prompt, &features).await,
-                    None => Err(JudgeFailure::Unavailable),
-                };
+                let judgement = judgement(snapshot, &strategy, incoming, &features).await;
                 signals.judgements.push((strategy, judgement));
                 timings.judge += started.elapsed();
             }
@@ -293,6 +305,24 @@ async fn similarities(
     features.read_text(prompt);
     let embedding = classifier.embed(prompt.newest_user_turn(), features, deadline).await?;
     Ok(exemplars.similarities(&embedding))
+}
+
+async fn judgement(
+    snapshot: &Snapshot,
+    strategy: &str,
+    incoming: &Incoming<'_>,
+    features: &Features,
+) -> Result<Judgement, JudgeFailure> {
+    match incoming.judging {
+        Judging::Says(label) => Ok(Judgement { label: label.into(), cost_usd: None, is_cached: false }),
+        Judging::Never => Err(JudgeFailure::Unavailable),
+        // A judge's own question asks no judge.
+        Judging::Ask if (incoming.header)(judge::HEADER).is_some() => Err(JudgeFailure::Unavailable),
+        Judging::Ask => match snapshot.advisers.judge(strategy) {
+            Some(judge) => judge.ask(incoming.prompt, features).await,
+            None => Err(JudgeFailure::Unavailable),
+        },
+    }
 }
 
 fn concluded(step: Step, features: Features, signals: Signals, timings: Timings) -> Result<Routing, Denial> {

@@ -15,7 +15,7 @@ use crate::prompt::{Dialect, Prompt};
 use crate::proxy::rejection::Rejection;
 use crate::proxy::{Draining, feedback};
 use crate::reload::{Reloaded, Reloader};
-use crate::router::{Incoming, Verdict};
+use crate::router::{Incoming, Judging, Verdict};
 use crate::snapshot::{self, Snapshot};
 use crate::telemetry::Metrics;
 
@@ -76,8 +76,16 @@ impl Plane for Process {
         let dialect = Dialect::of_path(path).ok_or(Rejection::PathNotFound)?;
         let prompt = Prompt::parse(dialect, &body).map_err(Rejection::from)?;
         let header = |name: &str| headers.get(name)?.to_str().ok();
-        let incoming = Incoming { path, header: &header, client: None, prompt: &prompt, body: &body, at: None };
-        match router.decide(&snapshot, &incoming).await {
+        let incoming = Incoming {
+            path,
+            header: &header,
+            client: None,
+            prompt: &prompt,
+            body: &body,
+            at: None,
+            judging: Judging::Ask,
+        };
+        match router.route(&snapshot, &incoming).await {
             Verdict::Route(routing) => Ok(routing.explain(&snapshot)),
             Verdict::Pass { shadow: Some(routing), .. } => Ok(routing.explain_shadow(&snapshot)),
             Verdict::Deny(denial) => Ok(denial.explain(&snapshot)),

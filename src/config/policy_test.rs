@@ -36,8 +36,19 @@ pub struct PolicyTest {
     /// When the request comes, so that the outcome never depends on when the test runs.
     #[serde(default)]
     pub now: Moment,
+    /// What others are taken to say.
+    #[serde(default)]
+    pub given: Given,
     /// What is to become of it.
     pub expect: Expect,
+}
+
+/// What others are taken to say in a test, which asks nobody who costs money.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Given {
+    /// The label that every judge answers; without it judges do not answer.
+    pub judgement: Option<String>,
 }
 
 /// What is to become of a request; every part that is present must be so.

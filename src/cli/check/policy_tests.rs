@@ -7,7 +7,7 @@ use super::super::table::{Align, Table, shorten};
 use crate::config::{Expect, KeyPath, Name, PolicyTest};
 use crate::policy::Decision;
 use crate::prompt::{Dialect, Prompt};
-use crate::router::{Incoming, Router, Verdict};
+use crate::router::{Incoming, Judging, Router, Verdict};
 use crate::snapshot::{ClassifierState, Snapshot};
 
 const NAME_CHARS: usize = 48;
@@ -96,8 +96,9 @@ async fn got(router: &Router, snapshot: &Snapshot, test: &PolicyTest) -> Got {
         prompt: &prompt,
         body: &body,
         at: Some(test.now.0),
+        judging: test.given.judgement.as_deref().map_or(Judging::Never, Judging::Says),
     };
-    let got = Got::of(router.decide(snapshot, &incoming).await);
+    let got = Got::of(router.route(snapshot, &incoming).await);
     let policy = got.policy.as_deref().and_then(|name| Name::new(name).ok());
     match client {
         // The proxy looks at it once it knows the policy, too.
