@@ -24,7 +24,7 @@ const MAX_FILE_BYTES: usize = 1 << 20;
 const MAX_REPAIRS: usize = 100;
 
 /// Keys below which a secret could stand that somebody wrote into the file.
-const SECRETS: [&str; 3] = ["credential", "hash_key", "headers"];
+const SECRETS: [&str; 3] = ["credential", "hash_key", "otlp"];
 
 /// A valid value for each key that is required somewhere, so that one missing value does not hide other problems.
 static STAND_INS: LazyLock<Node> = LazyLock::new(|| {
