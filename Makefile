@@ -81,6 +81,7 @@ clients-python: setup .venv/clients
 	.venv/bin/python tests/clients/openai_python.py
 	.venv/bin/python tests/clients/openai_errors.py
 	.venv/bin/python tests/clients/anthropic_python.py
+	.venv/bin/python tests/clients/openapi.py
 
 clients-node: setup .venv/clients tests/clients/node/node_modules/.package-lock.json
 	$(CARGO) build --locked
