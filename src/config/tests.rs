@@ -392,6 +392,8 @@ fn traces_go_to_a_url_without_a_password_and_with_fields_that_can_be_added() {
             "tracing.otlp.headers.host: is not a header field that can be added (allowed: such as x-scope-orgid)",
         ]
     );
+    let leaky = Config::parse(&with("{endpoint: 'http://me:planted@collector'}"), "p.yaml").expect_err("a password");
+    assert!(!leaky.to_string().contains("planted"), "{leaky}");
 }
 
 #[test]
