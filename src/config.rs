@@ -17,6 +17,7 @@ mod read;
 mod secret;
 pub mod shape;
 pub mod strategy;
+pub mod tracing;
 mod tree;
 mod validate;
 pub mod values;
@@ -32,7 +33,7 @@ pub use promote::PromoteError;
 pub use secret::Secret;
 pub use shape::*;
 pub use strategy::*;
-
+pub use tracing::{Otlp, Tracing};
 pub use values::*;
 
 /// Returns the one of `names` that `name` is probably a misspelling of.

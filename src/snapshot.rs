@@ -6,6 +6,7 @@
 mod advisers;
 mod classifiers;
 mod exemplars;
+mod log;
 mod shadow;
 
 use std::collections::BTreeMap;
@@ -15,10 +16,10 @@ use std::sync::{Arc, OnceLock};
 use crate::certificates::Certificate;
 use crate::classifier::{BundleError, Classifier, Runtime};
 use crate::clients::Clients;
-use crate::config::{Config, Credential, KeyPath, KeySource, Name, Problem, Problems, Secret};
+use crate::config::{Config, Credential, KeyPath, KeySource, Name, Problem, Problems};
 use crate::policy::PolicySet;
 use crate::scores::Degraded;
-use crate::telemetry::{DecisionLog, Metrics};
+use crate::telemetry::{DecisionLog, Metrics, Tracer, TracerError};
 use crate::upstream::{Caller, Surroundings, Upstreams};
 
 pub use self::advisers::Advisers;
@@ -45,6 +46,8 @@ pub struct Snapshot {
     pub certificates: Vec<Option<Certificate>>,
     /// Where decisions are written, if anywhere.
     pub decision_log: Option<DecisionLog>,
+    /// Where spans go, if anywhere.
+    pub tracer: Option<Tracer>,
     /// Who judges.
     pub classifiers: BTreeMap<Name, ClassifierState>,
     /// Who judges beside them, for comparison.
@@ -97,6 +100,9 @@ pub enum BuildError {
         /// What an operator has to mend.
         detail: String,
     },
+    /// Spans cannot be sent.
+    #[error("tracing.otlp: {0}")]
+    Tracer(#[from] TracerError),
     /// The decision log's writer does not start.
     #[error("cannot start a thread")]
     Thread(#[from] std::io::Error),
@@ -120,6 +126,7 @@ impl Snapshot {
                 let has_authorities = provider.tls.as_ref().is_some_and(|tls| tls.ca.is_some());
                 has_authorities || matches!(provider.credential, Credential::File(_))
             }) || config.decision_log.as_ref().is_some_and(|log| matches!(log.hash_key, Some(KeySource::File(_))))
+                || config.tracing.as_ref().is_some_and(|tracing| tracing.otlp.has_files())
         };
         self.config.same_text(&next.config)
             && !has_key_file(&next.config)
@@ -140,7 +147,8 @@ impl Snapshot {
     /// classifiers under the next generation, and the certificates that serve, which nobody wants older.
     #[must_use]
     pub fn again(&self, serving: &Self) -> Self {
-        let Self { config, policies, upstreams, clients, classifiers, shadows, advisers, decision_log, .. } = self;
+        let Self { config, policies, upstreams, clients, classifiers, shadows, advisers, decision_log, tracer, .. } =
+            self;
         Self {
             generation: serving.generation + 1,
             config: Arc::clone(config),
@@ -149,6 +157,7 @@ impl Snapshot {
             clients: Arc::clone(clients),
             certificates: serving.certificates.clone(),
             decision_log: decision_log.clone(),
+            tracer: tracer.clone(),
             classifiers: classifiers.clone(),
             shadows: shadows.clone(),
             advisers: Arc::clone(advisers),
@@ -182,6 +191,7 @@ impl Builder {
             more.extend(Upstreams::check(config, &self.surroundings()));
             more.extend(self.certificates(config).err().unwrap_or_default());
             more.extend(self.log_secret(config).err());
+            more.extend(self.trace_secrets(config).err());
             more.extend(advisers::check_judges(config));
             // What validation found wrong with an address, building it finds again.
             more.retain(|problem| problems.iter().all(|known| known.path != problem.path));
@@ -220,6 +230,7 @@ impl Builder {
         let clients = Clients::build(config.clients.as_ref(), previous.map(|snapshot| &*snapshot.clients));
         let certificates = self.certificates(&config).map_err(|problems| self.problems(problems))?;
         let decision_log = self.decision_log(&config, previous)?;
+        let tracer = self.tracer(&config, previous)?;
         let before = previous.map(|snapshot| &*snapshot.upstreams);
         // Last, because new peers show in the metrics from here on.
         let upstreams = Upstreams::build(&config, &self.surroundings(), &self.metrics, before)
@@ -238,6 +249,7 @@ impl Builder {
             clients,
             certificates,
             decision_log,
+            tracer,
             classifiers,
             shadows,
             advisers,
@@ -266,27 +278,6 @@ impl Builder {
             }));
         }
         if problems.is_empty() { Ok(certificates) } else { Err(problems) }
-    }
-
-    fn log_secret(&self, config: &Config) -> Result<Option<Secret>, Problem> {
-        let Some(log) = &config.decision_log else { return Ok(None) };
-        log.secret(&*self.environment, self.base_dir()).map_err(|message| {
-            let path = KeyPath::root().key("decision_log").key("hash_key");
-            config.problem(&path, message.as_str()).unwrap_or_else(|| Problem::new(&path, message))
-        })
-    }
-
-    /// Takes the log over that writes the same; a key in a file may have become another.
-    fn decision_log(&self, config: &Config, previous: Option<&Snapshot>) -> Result<Option<DecisionLog>, BuildError> {
-        let Some(section) = &config.decision_log else { return Ok(None) };
-        let same = previous.filter(|snapshot| snapshot.config.decision_log.as_ref() == Some(section));
-        if let Some(log) = same.and_then(|snapshot| snapshot.decision_log.clone())
-            && !matches!(section.hash_key, Some(KeySource::File(_)))
-        {
-            return Ok(Some(log));
-        }
-        let secret = self.log_secret(config).map_err(|problem| self.problems(vec![problem]))?;
-        Ok(Some(DecisionLog::start(section, secret.as_ref(), self.base_dir(), &self.metrics)?))
     }
 
     fn problems(&self, problems: Vec<Problem>) -> Problems {

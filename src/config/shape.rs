@@ -16,6 +16,7 @@ use super::policy_test::PolicyTest;
 use super::pool::{Balance, Breaker, HealthCheck, Http, Tls};
 use super::problem::KeyPath;
 use super::strategy::Strategy;
+use super::tracing::Tracing;
 use super::values::{self, Glob, Name, Ratio, Span};
 
 /// The whole file.
@@ -44,6 +45,9 @@ pub struct Config {
     /// Where decisions and feedback are written; without this key nowhere.
     #[serde(default)]
     pub decision_log: Option<DecisionLog>,
+    /// Where the spans of requests go; without this key nowhere.
+    #[serde(default)]
+    pub tracing: Option<Tracing>,
     /// Where requests go that no policy matches; without it they get a 404.
     #[serde(default)]
     pub default_provider: Option<Name>,

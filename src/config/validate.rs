@@ -6,6 +6,7 @@ mod pool;
 mod rules;
 mod strategy;
 mod threshold;
+mod tracing;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -88,6 +89,9 @@ impl Checker<'_> {
         self.retry(&root("retry"), &config.retry);
         if let Some(log) = &config.decision_log {
             self.decision_log(log);
+        }
+        if let Some(tracing) = &config.tracing {
+            self.tracing(tracing);
         }
         if let Some(name) = &config.default_provider {
             self.reference(&root("default_provider"), name, "providers", "provider");
