@@ -38,7 +38,7 @@
 //!
 //! ```text
 //! main -> cli -> {admin, fit, label} -> {proxy, reload, evaluate} -> router -> snapshot
-//!      -> {policy, classifier, upstream, usage, clients, certificates} -> {features, scores} -> prompt
+//!      -> {policy, classifier, upstream, usage, clients, certificates, store} -> {features, scores} -> prompt
 //! ```
 //!
 //! with [`config`] and [`telemetry`] on the ground floor. [`prompt`], [`features`], [`scores`], [`policy`] and [`usage`] are
@@ -61,6 +61,7 @@ pub mod reload;
 pub mod router;
 pub mod scores;
 pub mod snapshot;
+pub mod store;
 pub mod telemetry;
 pub mod upstream;
 pub mod usage;

@@ -4,7 +4,9 @@
 //! called again with it. So every strategy is tested without a classifier, a clock or a network. Everything a rule could
 //! get wrong that can be known at load is an error at load; what is left costs the rule its match, never the request.
 
+mod affinity;
 mod constraints;
+pub mod control;
 mod decision;
 mod denial;
 mod facts;
@@ -13,6 +15,7 @@ mod reason;
 mod rules;
 mod signals;
 mod strategy;
+mod target;
 mod typecheck;
 
 use std::collections::BTreeMap;
@@ -22,6 +25,8 @@ use crate::config::{self, Config, Glob, KeyPath, Mode, Name, Problem};
 use crate::features::Features;
 use crate::scores::Scores;
 
+use self::affinity::Affinity;
+pub use self::affinity::{Keep, PinOutcome, PinTrace};
 pub use self::constraints::{Candidate, Constraint};
 use self::constraints::{Choices, Settled};
 use self::decision::Choice;
@@ -30,8 +35,9 @@ pub use self::facts::{Health, Live, RequestFacts, Unknown};
 use self::matching::Matcher;
 pub use self::reason::Reason;
 use self::rules::{Rules, Tried};
-pub use self::signals::{Asked, JudgeFailure, Judgement, Signal, Signals, Similarities};
+pub use self::signals::{Asked, Held, JudgeFailure, Judgement, Pin, Signal, Signals, Similarities};
 use self::strategy::{Known, Strategy};
+pub use self::target::{Observation, Target};
 
 /// The header by which a client names the model, if the policy allows.
 pub const MODEL_HEADER: &str = "x-pointsman-model";
@@ -58,6 +64,8 @@ pub struct Policy {
     rules: Rules,
     strategy: Strategy,
     choices: Choices,
+    affinity: Option<Affinity>,
+    target: Option<Target>,
     /// The heads that it reads, by classifier.
     reads: BTreeMap<Name, Vec<Name>>,
 }
@@ -158,6 +166,8 @@ impl Policy {
             matcher: Matcher::new(&policy.matches),
             strategy: Strategy::new(config, &policy.name, &path, &policy.strategy),
             choices: Choices::new(config, policy, rules.models()),
+            affinity: policy.affinity.as_ref().map(Affinity::new),
+            target: Target::new(policy),
             rules,
             reads,
         }
@@ -175,6 +185,18 @@ impl Policy {
         self.mode
     }
 
+    /// Returns how it holds requests that belong together to one model.
+    #[must_use]
+    pub fn affinity(&self) -> Option<&config::Affinity> {
+        self.affinity.as_ref().map(|affinity| &affinity.config)
+    }
+
+    /// Returns what its threshold is moved for.
+    #[must_use]
+    pub const fn target(&self) -> Option<&Target> {
+        self.target.as_ref()
+    }
+
     /// Returns the heads of `classifier` whose scores it reads.
     #[must_use]
     pub fn heads_of(&self, classifier: &Name) -> &[Name] {
@@ -188,7 +210,7 @@ impl Policy {
         let mut signals = Signals::default();
         signals.add_scores(classifier.clone(), Ok(scores));
         let facts = RequestFacts::bare("", "");
-        let known = Known { policy: &self.name, facts: &facts, features, signals: &signals };
+        let known = Known { policy: &self.name, facts: &facts, features, signals: &signals, warm: None };
         let mut choice = self.strategy.choose(&known, self.choices.otherwise()).ok()?;
         Some(self.choices.settle(&mut choice, features, facts.live).ok()?.model)
     }
@@ -210,17 +232,41 @@ impl Policy {
         let tried = if *policy == self.name { known.clone() } else { evaluate() };
         let choice = match (self.overridden(facts), tried.matched) {
             (Some(Err(message)), _) => return Step::Deny(self.not_allowed(message)),
-            (Some(Ok(model)), _) => Choice::plain(By::Override, &model, Reason::Override),
-            (None, Some(index)) => Choice::plain(By::Rule(index), self.rules.model(index), Reason::Rule),
-            (None, None) => {
-                let known = Known { policy: &self.name, facts, features, signals };
-                match self.strategy.choose(&known, self.choices.otherwise()) {
-                    Ok(choice) => choice,
-                    Err(signal) => return Step::Need(signal),
-                }
+            (Some(Ok(model)), _) => {
+                self.overruling(Choice::plain(By::Override, &model, Reason::Override), features, signals)
             }
+            (None, Some(index)) => {
+                let choice = Choice::plain(By::Rule(index), self.rules.model(index), Reason::Rule);
+                self.overruling(choice, features, signals)
+            }
+            (None, None) => self.strategic(facts, features, signals),
         };
-        self.settle(choice, tried, facts, features)
+        match choice {
+            Ok(choice) => self.settle(choice, tried, facts, features),
+            Err(signal) => Step::Need(signal),
+        }
+    }
+
+    /// Chooses by the strategy, and by what the request is held to.
+    fn strategic(&self, facts: &RequestFacts<'_>, features: &Features, signals: &Signals) -> Result<Choice, Signal> {
+        let warm = self.affinity.as_ref().and_then(|affinity| affinity.warm(&signals.pin, features));
+        let known = Known { policy: &self.name, facts, features, signals, warm };
+        match &self.affinity {
+            Some(affinity) => affinity.choose(&known, &self.choices, &self.strategy),
+            None => self.strategy.choose(&known, self.choices.otherwise()),
+        }
+    }
+
+    /// Chooses whatever the request is held to, which must still be known for what is remembered of it.
+    fn overruling(&self, choice: Choice, features: &Features, signals: &Signals) -> Result<Choice, Signal> {
+        let pin = match (&self.affinity, &signals.pin) {
+            (None, _) => return Ok(choice),
+            (Some(_), Held::Unknown) => return Err(Signal::Pin),
+            (Some(_), Held::Nothing) => None,
+            (Some(_), Held::To(pin)) => Some(pin),
+        };
+        let outcome = if pin.is_some() { PinOutcome::Overruled } else { PinOutcome::New };
+        Ok(choice.pinned(PinTrace { outcome, ..PinTrace::new(pin, features) }))
     }
 
     /// Decides without looking at the request: `otherwise`, for `reason`.
@@ -236,7 +282,10 @@ impl Policy {
             Err(candidates) => return Step::Deny(self.no_model_fits(candidates, tried.traces)),
         };
         let fallback = self.choices.fallback(&model, &candidates);
-        let Choice { by, label, score, flip, stages, .. } = choice;
+        let Choice { by, label, score, flip, stages, pin, .. } = choice;
+        let keep = if self.affinity.is_some() { Keep::of(by, reason) } else { Keep::Nothing };
+        let was_moved = by == By::Affinity && matches!(reason, Reason::Moved(_));
+        let pin = pin.map(|pin| if was_moved { PinTrace { outcome: PinOutcome::Constrained, ..pin } } else { pin });
         Step::Decide(Decision {
             model,
             policy: self.name.clone(),
@@ -250,6 +299,8 @@ impl Policy {
             rules: tried.traces,
             stages,
             set: BTreeMap::new(),
+            pin,
+            keep,
         })
     }
 

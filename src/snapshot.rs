@@ -13,9 +13,10 @@ use std::sync::{Arc, OnceLock};
 use crate::certificates::Certificate;
 use crate::classifier::{BundleError, Classifier, Runtime};
 use crate::clients::Clients;
-use crate::config::{Config, Credential, KeyPath, KeySource, Name, Problem, Problems, Secret};
+use crate::config::{self, Config, Credential, KeyPath, KeySource, Name, Problem, Problems, Secret, StoreUrl};
 use crate::policy::PolicySet;
 use crate::scores::Degraded;
+use crate::store::{Store, StoreError};
 use crate::telemetry::{DecisionLog, Metrics};
 use crate::upstream::{Surroundings, Upstreams};
 
@@ -41,6 +42,8 @@ pub struct Snapshot {
     pub certificates: Vec<Option<Certificate>>,
     /// Where decisions are written, if anywhere.
     pub decision_log: Option<DecisionLog>,
+    /// What replicas share, if they do.
+    pub store: Option<Store>,
     /// Who judges.
     pub classifiers: BTreeMap<Name, ClassifierState>,
     /// Who judges beside them, for comparison.
@@ -111,7 +114,8 @@ impl Snapshot {
             config.providers.values().any(|provider| {
                 let has_authorities = provider.tls.as_ref().is_some_and(|tls| tls.ca.is_some());
                 has_authorities || matches!(provider.credential, Credential::File(_))
-            }) || config.decision_log.as_ref().is_some_and(|log| matches!(log.hash_key, Some(KeySource::File(_))))
+            }) || has_store_file(config)
+                || config.decision_log.as_ref().is_some_and(|log| matches!(log.hash_key, Some(KeySource::File(_))))
         };
         self.config.same_text(&next.config)
             && !has_key_file(&next.config)
@@ -131,7 +135,7 @@ impl Snapshot {
     /// classifiers under the next generation, and the certificates that serve, which nobody wants older.
     #[must_use]
     pub fn again(&self, serving: &Self) -> Self {
-        let Self { config, policies, upstreams, clients, classifiers, shadows, decision_log, .. } = self;
+        let Self { config, policies, upstreams, clients, classifiers, shadows, decision_log, store, .. } = self;
         Self {
             generation: serving.generation + 1,
             config: Arc::clone(config),
@@ -140,6 +144,7 @@ impl Snapshot {
             clients: Arc::clone(clients),
             certificates: serving.certificates.clone(),
             decision_log: decision_log.clone(),
+            store: store.clone(),
             classifiers: classifiers.clone(),
             shadows: shadows.clone(),
         }
@@ -172,6 +177,7 @@ impl Builder {
             more.extend(Upstreams::check(config, &self.surroundings()));
             more.extend(self.certificates(config).err().unwrap_or_default());
             more.extend(self.log_secret(config).err());
+            more.extend(self.store_url(config).err());
             // What validation found wrong with an address, building it finds again.
             more.retain(|problem| problems.iter().all(|known| known.path != problem.path));
             problems = problems.and(more);
@@ -209,6 +215,7 @@ impl Builder {
         let clients = Clients::build(config.clients.as_ref(), previous.map(|snapshot| &*snapshot.clients));
         let certificates = self.certificates(&config).map_err(|problems| self.problems(problems))?;
         let decision_log = self.decision_log(&config, previous)?;
+        let store = self.store(&config, previous)?;
         let before = previous.map(|snapshot| &*snapshot.upstreams);
         // Last, because new peers show in the metrics from here on.
         let upstreams = Upstreams::build(&config, &self.surroundings(), &self.metrics, before)
@@ -225,6 +232,7 @@ impl Builder {
             clients,
             certificates,
             decision_log,
+            store,
             classifiers,
             shadows,
         })
@@ -275,7 +283,40 @@ impl Builder {
         Ok(Some(DecisionLog::start(section, secret.as_ref(), self.base_dir(), &self.metrics)?))
     }
 
+    fn store_url(&self, config: &Config) -> Result<Option<String>, Problem> {
+        let Some(config::Store::Redis(redis)) = &config.store else { return Ok(None) };
+        redis
+            .url
+            .resolve(&*self.environment, self.base_dir())
+            .map(Some)
+            .map_err(|message| at_store_url(config, message))
+    }
+
+    /// Takes the store over that is the same; a URL in a file may have become another.
+    fn store(&self, config: &Config, previous: Option<&Snapshot>) -> Result<Option<Store>, BuildError> {
+        let Some(config::Store::Redis(redis)) = &config.store else { return Ok(None) };
+        let same = previous.filter(|snapshot| snapshot.config.store == config.store && !has_store_file(config));
+        if let Some(store) = same.and_then(|snapshot| snapshot.store.clone()) {
+            return Ok(Some(store));
+        }
+        let url = self.store_url(config).map_err(|problem| self.problems(vec![problem]))?.unwrap_or_default();
+        match Store::start(&url, redis, self.metrics.store()) {
+            Ok(store) => Ok(Some(store)),
+            Err(StoreError::Thread(error)) => Err(error.into()),
+            Err(error @ StoreError::Url) => Err(self.problems(vec![at_store_url(config, error.to_string())]).into()),
+        }
+    }
+
     fn problems(&self, problems: Vec<Problem>) -> Problems {
         Problems::new(&self.path.display().to_string(), problems)
     }
+}
+
+fn has_store_file(config: &Config) -> bool {
+    matches!(&config.store, Some(config::Store::Redis(redis)) if matches!(redis.url, StoreUrl::File { .. }))
+}
+
+fn at_store_url(config: &Config, message: String) -> Problem {
+    let path = KeyPath::root().key("store").key("redis").key("url");
+    config.problem(&path, message.as_str()).unwrap_or_else(|| Problem::new(&path, message))
 }

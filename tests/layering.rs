@@ -15,7 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["proxy", "reload", "evaluate"],
     &["router"],
     &["snapshot"],
-    &["policy", "classifier", "upstream", "usage", "clients", "certificates"],
+    &["policy", "classifier", "upstream", "usage", "clients", "certificates", "store"],
     &["features", "scores"],
     &["prompt"],
 ];
@@ -42,6 +42,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("notify", &["src/reload"]),
     ("serde_saphyr", &["src/config", "src/classifier/manifest"]),
     ("prometheus", &["src/telemetry"]),
+    ("redis", &["src/store"]),
 ];
 
 struct Ground {

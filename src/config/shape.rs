@@ -13,6 +13,7 @@ use super::edge::{Clients, Limits, Listeners, Upgrade};
 use super::load::Source;
 use super::policy::Policy;
 use super::pool::{Balance, Breaker, HealthCheck, Http, Tls};
+use super::store::Store;
 use super::values::{self, Glob, Name, Ratio, Span};
 
 /// The whole file.
@@ -41,6 +42,9 @@ pub struct Config {
     /// Where decisions and feedback are written; without this key nowhere.
     #[serde(default)]
     pub decision_log: Option<DecisionLog>,
+    /// Where replicas keep what they share; without it each process keeps its own.
+    #[serde(default)]
+    pub store: Option<Store>,
     /// Where requests go that no policy matches; without it they get a 404.
     #[serde(default)]
     pub default_provider: Option<Name>,

@@ -40,6 +40,9 @@ fn touched() -> Metrics {
         sha256: "ab".into(),
         device: "cpu".into(),
     }]);
+    metrics.held(&policy, "new");
+    metrics.target(&policy).froze();
+    metrics.store().available(true);
     let _ = metrics.classifier(&classifier);
     let _ = metrics.provider(&name("openai"));
     let _ = metrics.peer(&name("openai"), &"10.0.0.7:80".into());
@@ -67,6 +70,7 @@ fn the_names_types_and_labels_are_those_that_dashboards_rely_on() {
     assert_eq!(
         catalogue(&text),
         [
+            "pointsman_affinity_total counter outcome,policy",
             "pointsman_baseline_cost_usd_total counter policy",
             "pointsman_broken_streams_total counter cause,model",
             "pointsman_build_info gauge version",
@@ -107,6 +111,13 @@ fn the_names_types_and_labels_are_those_that_dashboards_rely_on() {
             "pointsman_request_duration_seconds histogram model,policy,status_class",
             "pointsman_retries_refused_total counter",
             "pointsman_score histogram classifier,head,label",
+            "pointsman_store_available gauge",
+            "pointsman_store_errors_total counter operation",
+            "pointsman_strong_share gauge policy",
+            "pointsman_target_freezes_total counter policy",
+            "pointsman_target_frozen gauge policy",
+            "pointsman_target_share gauge policy",
+            "pointsman_threshold gauge policy",
             "pointsman_tokens_per_second histogram model",
             "pointsman_tokens_total counter direction,model",
             "pointsman_upstream_attempts_total counter outcome,provider",
