@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use pointsman::config::Config;
+use pointsman::config::{Config, Name};
 use pointsman::features::{Features, TokenCount};
 use pointsman::policy::{PolicySet, RequestFacts, Signals, Step};
 use pointsman::scores::{HeadScores, Scores, Source};
@@ -48,16 +48,18 @@ fn decision(criterion: &mut Criterion) {
     let features = Features::default().with_tokens(TokenCount { tokens: 500, estimated: false });
     let labels = ["simple", "medium", "complex"].map(Arc::from).into();
     let head = HeadScores { head: "tier".into(), labels, probabilities: vec![0.7, 0.2, 0.1] };
-    let scores = Scores { source: Source::Encoder, heads: vec![head], tokens: 12, truncated_tokens: 0 };
+    let scores =
+        Scores { source: Source::Encoder, heads: vec![head], tokens: 12, truncated_tokens: 0, embedding: None };
 
     criterion.bench_function("policy/find", |bencher| bencher.iter(|| set.find(black_box(&facts)).is_some()));
     let policy = set.find(&facts).expect("the model is auto");
+    let classifier = Name::new("default").expect("a name");
     criterion.bench_function("policy/decide_10_rules", |bencher| {
         bencher.iter(|| {
             let mut signals = Signals::default();
             let asked = policy.step(&facts, black_box(&features), &signals);
             assert!(matches!(asked, Step::Need(_)));
-            signals.scores = Some(Ok(scores.clone()));
+            signals.add_scores(classifier.clone(), Ok(scores.clone()));
             policy.step(&facts, black_box(&features), &signals)
         });
     });

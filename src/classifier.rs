@@ -78,6 +78,7 @@ struct Shared {
     /// The heads that need no encoder, if the bundle has any.
     lexical: Option<Lexical>,
     engine: Engine,
+    makes_embeddings: bool,
     /// Compares live traffic with the bundle's reference, if it brings one.
     drift: Option<Drift>,
     record: Arc<Record>,
@@ -148,7 +149,7 @@ impl Classifier {
         host: &Host,
         mut bundle: Bundle,
     ) -> Result<Self, BundleError> {
-        if !bundle.needs_encoder() {
+        if !(bundle.needs_encoder() || config.embeds) {
             return Self::start_lexical(name, config, &host.metrics, bundle, None);
         }
         let runtime = &host.runtime;
@@ -191,6 +192,11 @@ impl Classifier {
         Ok(Self::of(bundle, Some(lexical), engine, Arc::new(record)))
     }
 
+    /// Iterates over the names of its heads and their labels, in the order of the scores.
+    pub fn heads(&self) -> impl Iterator<Item = (&str, &[Arc<str>])> {
+        self.0.heads.iter()
+    }
+
     /// Returns the labels of the head called `head`, in the order of its scores.
     #[must_use]
     pub fn labels(&self, head: &str) -> Option<&[Arc<str>]> {
@@ -221,6 +227,12 @@ impl Classifier {
         &self.0.identity
     }
 
+    /// Returns whether its encoder runs, and makes embeddings rather than logits.
+    #[must_use]
+    pub fn can_embed(&self) -> bool {
+        self.0.makes_embeddings && matches!(self.0.engine, Engine::Workers(_))
+    }
+
     /// Returns what it runs on.
     #[must_use]
     pub fn device(&self) -> Device {
@@ -248,7 +260,16 @@ impl Classifier {
     /// Returns whether the encoder should run and does not, so that only the lexical heads answer.
     #[must_use]
     pub fn is_down(&self) -> bool {
-        matches!(self.0.engine, Engine::Down { .. })
+        self.down().is_some()
+    }
+
+    /// Returns why the encoder does not run although it should.
+    #[must_use]
+    pub fn down(&self) -> Option<Degraded> {
+        match &self.0.engine {
+            Engine::Down { reason, .. } => Some(*reason),
+            Engine::Workers(_) | Engine::Unneeded => None,
+        }
     }
 
     /// Returns what it has been through.
@@ -277,6 +298,7 @@ impl Classifier {
         for scorer in &mut scorers {
             scorer.warm_up().map_err(|source| BundleError::Run { file: file.clone(), source })?;
             golden::check(&bundle, scorer)?;
+            scorer.keep_embeddings(config.embeds);
         }
         let (classifier, workers) = Self::assemble(bundle, scorers, config, record);
         for worker in workers {
@@ -301,10 +323,11 @@ impl Classifier {
 
     fn of(bundle: Bundle, lexical: Option<Lexical>, engine: Engine, record: Arc<Record>) -> Self {
         let budget = bundle.tokenizer.budget();
+        let makes_embeddings = bundle.manifest.kind == Kind::Encoder;
         let Bundle { identity, inputs, heads, reference, .. } = bundle;
         let drift = reference
             .map(|Watched { reference, probe }| Drift::new(probe, &reference, record.drift, record.metrics.drift()));
-        Self(Arc::new(Shared { identity, budget, inputs, heads, lexical, engine, drift, record }))
+        Self(Arc::new(Shared { identity, budget, inputs, heads, lexical, engine, makes_embeddings, drift, record }))
     }
 }
 

@@ -56,8 +56,9 @@ struct Arguments {
 enum Command {
     /// Proxies requests until SIGTERM; SIGHUP or a changed file reloads, SIGQUIT hands over to `serve --upgrade`.
     Serve(serve::Arguments),
-    /// Checks a configuration with its bundles and keys; exits with 78 and every problem if it is bad.
-    Check(ConfigFile),
+    /// Checks a configuration with its bundles and keys, and runs its tests; exits with 78 and every problem if it is bad, with 1
+    /// if a test fails.
+    Check(check::Arguments),
     /// Shows or verifies a bundle of weights.
     #[command(subcommand)]
     Bundle(bundle::Command),
@@ -103,7 +104,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match arguments.command {
         Command::Serve(command) => serve::run(&command, arguments.log_format),
-        Command::Check(file) => check::run(&file.config),
+        Command::Check(command) => check::run(&command),
         Command::Bundle(command) => bundle::run(&command),
         Command::Decide(command) => decide::run(&command),
         Command::Features => features::run(),

@@ -104,6 +104,12 @@ impl Clients {
         self.keys.is_some()
     }
 
+    /// Returns the client of this name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Arc<Client>> {
+        self.keys.iter().flatten().map(|(_, client)| client).find(|client| &*client.name == name)
+    }
+
     /// Returns whose key this is. Takes as long for a wrong key as for a right one.
     #[must_use]
     pub fn identify(&self, key: &[u8]) -> Option<&Arc<Client>> {

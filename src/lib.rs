@@ -8,7 +8,7 @@
 //!             prompt   a borrowed, dialect-neutral view of it              prompt
 //!             features tokens, structure, attachments, parameters          features
 //!             policy   first policy that matches; rules, then a strategy   policy
-//!             scores   the strategy asks the classifier, with a deadline   classifier
+//!             signals  the strategy asks: scores, embeddings, a judge      classifier, judge
 //!             decision a model of the catalog, and why                     router
 //!             rewrite  the `model` value is spliced, all else stays        prompt::splice
 //!        proxy::upstream_peer, upstream_request_filter ──► provider
@@ -38,7 +38,7 @@
 //!
 //! ```text
 //! main -> cli -> {admin, fit, label} -> {proxy, reload, evaluate} -> router -> snapshot
-//!      -> {policy, classifier, upstream, usage, clients, certificates, store} -> {features, scores} -> prompt
+//!      -> judge -> {policy, classifier, upstream, usage, clients, certificates, store} -> {features, scores} -> prompt
 //! ```
 //!
 //! with [`config`] and [`telemetry`] on the ground floor. [`prompt`], [`features`], [`scores`], [`policy`] and [`usage`] are
@@ -53,6 +53,7 @@ pub mod config;
 pub mod evaluate;
 pub mod features;
 pub mod fit;
+pub mod judge;
 pub mod label;
 pub mod policy;
 pub mod prompt;
@@ -65,3 +66,5 @@ pub mod store;
 pub mod telemetry;
 pub mod upstream;
 pub mod usage;
+
+pub use router::Router;

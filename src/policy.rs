@@ -10,12 +10,15 @@ pub mod control;
 mod decision;
 mod denial;
 mod facts;
+mod heads;
+mod lint;
 mod matching;
 mod reason;
 mod rules;
 mod signals;
 mod strategy;
 mod target;
+mod tested;
 mod typecheck;
 
 use std::collections::BTreeMap;
@@ -32,9 +35,10 @@ use self::constraints::{Choices, Settled};
 use self::decision::Choice;
 pub use self::decision::{By, Decision, Denial, Expected, Flip, RuleOutcome, RuleTrace, Stage};
 pub use self::facts::{Health, Live, RequestFacts, Unknown};
+use self::heads::Heads;
 use self::matching::Matcher;
 pub use self::reason::Reason;
-use self::rules::{Rules, Tried};
+use self::rules::{Language, Ruled, Rules};
 pub use self::signals::{Asked, Held, JudgeFailure, Judgement, Pin, Signal, Signals, Similarities};
 use self::strategy::{Known, Strategy};
 pub use self::target::{Observation, Target};
@@ -48,6 +52,7 @@ pub const POLICY_HEADER: &str = "x-pointsman-policy";
 #[derive(Debug)]
 pub struct PolicySet {
     policies: Vec<Policy>,
+    language: Language,
     /// For the places of problems that are found later.
     config: Config,
 }
@@ -87,16 +92,17 @@ impl PolicySet {
     /// # Errors
     /// Everything that is wrong with the rules, each problem pointing into its expression.
     pub fn compile(config: &Config) -> Result<Self, Vec<Problem>> {
-        let mut problems = Vec::new();
+        let (language, mut problems) = Language::read(config);
+        problems.extend(tested::problems(config));
         let mut policies = Vec::with_capacity(config.policies.len());
         for (index, policy) in config.policies.iter().enumerate() {
-            let rules = Rules::compile(config, &path_of(index).key("rules"), &policy.rules);
+            let rules = Rules::compile(config, &language, &path_of(index).key("rules"), &policy.rules);
             match rules {
                 Ok(rules) => policies.push(Policy::new(config, index, policy, rules)),
                 Err(found) => problems.extend(found),
             }
         }
-        if problems.is_empty() { Ok(Self { policies, config: config.clone() }) } else { Err(problems) }
+        if problems.is_empty() { Ok(Self { policies, language, config: config.clone() }) } else { Err(problems) }
     }
 
     /// Returns the first policy that fits; `None` lets the request pass through.
@@ -129,17 +135,28 @@ impl PolicySet {
 
     /// Checks that what policies read of `classifier` is there, and that tiers are exactly the labels of their head.
     ///
-    /// `labels` returns the labels of a head of the classifier's bundle.
-    pub fn check_labels<'l>(&self, classifier: &Name, labels: impl Fn(&str) -> Option<&'l [Arc<str>]>) -> Vec<Problem> {
+    /// `heads` are those of the classifier's bundle, with their labels.
+    pub fn check_labels<'b>(
+        &self,
+        classifier: &Name,
+        heads: impl IntoIterator<Item = (&'b str, &'b [Arc<str>])>,
+    ) -> Vec<Problem> {
+        let heads = Heads::from_iter(heads);
+        let config = &self.config;
+        let mut problems = self.language.check_labels(config, classifier, &heads);
+        for (index, policy) in self.policies.iter().enumerate() {
+            problems.extend(policy.rules.check_labels(config, &path_of(index).key("rules"), classifier, &heads));
+        }
         let mut found = Vec::new();
-        for (index, policy) in self.config.policies.iter().enumerate() {
+        for (index, policy) in config.policies.iter().enumerate() {
             policy.strategy.visit(&path_of(index).key("strategy"), &mut |path, section| {
                 if section.reads().is_some_and(|(asked, _)| asked == classifier) {
-                    found.extend(strategy::problems(path, section, &labels));
+                    found.extend(strategy::problems(path, section, &heads));
                 }
             });
         }
-        found.into_iter().filter_map(|(path, message)| self.config.problem(&path, message)).collect()
+        problems.extend(found.into_iter().filter_map(|(path, message)| config.problem(&path, message)));
+        problems
     }
 }
 
@@ -147,14 +164,16 @@ impl Policy {
     fn new(config: &Config, index: usize, policy: &config::Policy, rules: Rules) -> Self {
         let path = path_of(index).key("strategy");
         let mut reads: BTreeMap<Name, Vec<Name>> = BTreeMap::new();
+        let mut read = |classifier: &Name, head: &Name| {
+            let all = reads.entry(classifier.clone()).or_default();
+            if !all.contains(head) {
+                all.push(head.clone());
+            }
+        };
+        rules.heads().for_each(|(classifier, head)| read(classifier, head));
         policy.strategy.visit(&path, &mut |_, section| {
             if let Some((classifier, heads)) = section.reads() {
-                let all = reads.entry(classifier.clone()).or_default();
-                heads.into_iter().for_each(|head| {
-                    if !all.contains(&head) {
-                        all.push(head)
-                    }
-                });
+                heads.iter().for_each(|head| read(classifier, head));
             }
         });
         Self {
@@ -227,22 +246,25 @@ impl Policy {
     /// `signals` belong to one request: the rules are evaluated at the first step and remembered there.
     #[must_use]
     pub fn step(&self, facts: &RequestFacts<'_>, features: &Features, signals: &Signals) -> Step {
-        let evaluate = || self.rules.evaluate(facts, features);
-        let (policy, known) = signals.tried.get_or_init(|| (self.name.clone(), evaluate()));
-        let tried = if *policy == self.name { known.clone() } else { evaluate() };
-        let choice = match (self.overridden(facts), tried.matched) {
+        let ruled = match self.rules.run(&self.name, facts, features, signals) {
+            Ok(ruled) => ruled,
+            Err(signal) => return Step::Need(signal),
+        };
+        if let Some((index, deny)) = ruled.denied {
+            return Step::Deny(self.denied(index, deny, ruled.traces));
+        }
+        let choice = match (self.overridden(facts), ruled.chosen) {
             (Some(Err(message)), _) => return Step::Deny(self.not_allowed(message)),
             (Some(Ok(model)), _) => {
                 self.overruling(Choice::plain(By::Override, &model, Reason::Override), features, signals)
             }
-            (None, Some(index)) => {
-                let choice = Choice::plain(By::Rule(index), self.rules.model(index), Reason::Rule);
-                self.overruling(choice, features, signals)
+            (None, Some((index, model))) => {
+                self.overruling(Choice::plain(By::Rule(index), model, Reason::Rule), features, signals)
             }
             (None, None) => self.strategic(facts, features, signals),
         };
         match choice {
-            Ok(choice) => self.settle(choice, tried, facts, features),
+            Ok(choice) => self.settle(choice, ruled, facts, features),
             Err(signal) => Step::Need(signal),
         }
     }
@@ -273,13 +295,13 @@ impl Policy {
     #[must_use]
     pub fn stand_in(&self, reason: Reason, facts: &RequestFacts<'_>, features: &Features) -> Step {
         let choice = Choice::plain(By::Default, self.choices.otherwise(), reason);
-        self.settle(choice, Tried::default(), facts, features)
+        self.settle(choice, Ruled::default(), facts, features)
     }
 
-    fn settle(&self, mut choice: Choice, tried: Tried, facts: &RequestFacts<'_>, features: &Features) -> Step {
+    fn settle(&self, mut choice: Choice, ruled: Ruled<'_>, facts: &RequestFacts<'_>, features: &Features) -> Step {
         let (model, reason, candidates) = match self.choices.settle(&mut choice, features, facts.live) {
             Ok(Settled { model, reason, candidates }) => (model, reason, candidates),
-            Err(candidates) => return Step::Deny(self.no_model_fits(candidates, tried.traces)),
+            Err(candidates) => return Step::Deny(self.no_model_fits(candidates, ruled.traces)),
         };
         let fallback = self.choices.fallback(&model, &candidates);
         let Choice { by, label, score, flip, stages, pin, .. } = choice;
@@ -296,9 +318,9 @@ impl Policy {
             flip,
             candidates,
             fallback,
-            rules: tried.traces,
+            rules: ruled.traces,
             stages,
-            set: BTreeMap::new(),
+            set: ruled.set,
             pin,
             keep,
         })

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 pub use watcher::{WatchError, Watcher};
 
-use crate::config::Config;
+use crate::config::{Config, KeyPath, Strategy};
 use crate::router::Router;
 use crate::snapshot::{BuildError, Builder, ClassifierState, Snapshot};
 use crate::telemetry::metrics::ModelInfo;
@@ -162,6 +162,21 @@ impl Reloader {
         let snapshot = self.router.snapshot();
         let files = snapshot.config.listen.iter().filter_map(|listen| listen.tls.as_ref());
         files.flat_map(|tls| [&tls.cert, &tls.key]).map(|file| self.builder.base_dir().join(file)).collect()
+    }
+
+    /// Returns the files of examples of the strategies that serve.
+    #[must_use]
+    pub fn example_files(&self) -> Vec<PathBuf> {
+        let (snapshot, mut files) = (self.router.snapshot(), Vec::new());
+        for policy in &snapshot.config.policies {
+            policy.strategy.visit(&KeyPath::root(), &mut |_, strategy| {
+                if let Strategy::Similarity(similarity) = strategy {
+                    let named = similarity.routes.iter().filter_map(|route| route.examples_file.as_ref());
+                    files.extend(named.map(|file| self.builder.base_dir().join(file)));
+                }
+            });
+        }
+        files
     }
 
     fn prepare(&self, serving: &Snapshot) -> Result<Snapshot, ReloadError> {

@@ -7,6 +7,7 @@ mod conversation;
 mod explain;
 mod live;
 mod pins;
+mod simple;
 mod switch;
 mod targets;
 
@@ -22,9 +23,10 @@ use crate::classifier::Ask;
 use crate::clients::Client;
 use crate::config::{Mode, Name};
 use crate::features::Features;
+use crate::judge;
 use crate::policy::{
-    Asked, Decision, Denial, JudgeFailure, POLICY_HEADER, PinOutcome, Policy, Reason, RequestFacts, Signal, Signals,
-    Step,
+    Asked, Decision, Denial, JudgeFailure, Judgement, POLICY_HEADER, PinOutcome, Policy, Reason, RequestFacts, Signal,
+    Signals, Similarities, Step,
 };
 use crate::prompt::Prompt;
 use crate::scores::{Degraded, Scores};
@@ -34,6 +36,7 @@ use crate::telemetry::{Metrics, Stage};
 pub use self::conversation::beginning;
 use self::live::World;
 use self::pins::{PinKey, Pins};
+pub use self::simple::Undecided;
 pub use self::switch::{Killed, Switch};
 pub use self::targets::TargetState;
 use self::targets::Targets;
@@ -66,6 +69,22 @@ pub struct Incoming<'r> {
     pub prompt: &'r Prompt<'r>,
     /// What `prompt` was read from; kept to measure later what the decision did not need.
     pub body: &'r Bytes,
+    /// When it came, in seconds since 1970; `None` for now.
+    pub at: Option<u64>,
+    /// How questions to judges are answered.
+    pub judging: Judging<'r>,
+}
+
+/// How questions to judges are answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Judging<'r> {
+    /// By the judge.
+    #[default]
+    Ask,
+    /// Not at all.
+    Never,
+    /// With this label.
+    Says(&'r str),
 }
 
 /// What is to happen to a request.
@@ -155,10 +174,10 @@ impl Router {
     /// Decides what happens to a request. Never fails: a classifier that cannot answer is a reason, not an error.
     ///
     /// Cancel-safe: dropping the future takes the prompt out of the classifier's queue.
-    pub async fn decide(&self, snapshot: &Snapshot, incoming: &Incoming<'_>) -> Verdict {
-        let Incoming { path, header, client, prompt, body } = *incoming;
+    pub async fn route(&self, snapshot: &Snapshot, incoming: &Incoming<'_>) -> Verdict {
+        let Incoming { path, header, client, prompt, body, at, .. } = *incoming;
         let world = World::new(snapshot, incoming, &self.targets);
-        let now = seconds();
+        let now = at.unwrap_or_else(seconds);
         let client = client.map(|client| client.name().as_str());
         let facts = RequestFacts { model: &prompt.model, path, client, now, live: &world };
         let policy = match header(POLICY_HEADER) {
@@ -181,7 +200,7 @@ impl Router {
                 let step = policy.stand_in(reason, &facts, &features);
                 concluded(step, features, Signals::default(), Timings::default(), None)
             }
-            None => self.route(snapshot, policy, &facts, prompt, features).await,
+            None => self.step_through(snapshot, policy, &facts, incoming, features).await,
         };
         match (verdict, policy.mode()) {
             (Ok(_), Mode::Shadow) if held_back.is_some() => {
@@ -208,14 +227,15 @@ impl Router {
     }
 
     /// Steps through a policy, and finds out what it wants to know.
-    async fn route(
+    async fn step_through(
         &self,
         snapshot: &Snapshot,
         policy: &Policy,
         facts: &RequestFacts<'_>,
-        prompt: &Prompt<'_>,
+        incoming: &Incoming<'_>,
         features: Features,
     ) -> Result<Routing, Denial> {
+        let prompt = incoming.prompt;
         let mut timings = Timings::default();
         let mut signals = Signals::default();
         let pin = PinKey::of(policy, facts);
@@ -240,10 +260,16 @@ impl Router {
                     timings.classify += started.elapsed();
                 }
                 Signal::Similarities { strategy } => {
-                    signals.similarities.push((strategy, Err(Degraded::BundleUnavailable)));
+                    let started = Instant::now();
+                    let similarities = similarities(snapshot, &strategy, prompt, &features).await;
+                    signals.similarities.push((strategy, similarities));
+                    timings.classify += started.elapsed();
                 }
                 Signal::Judgement { strategy } => {
-                    signals.judgements.push((strategy, Err(JudgeFailure::Unavailable)));
+                    let started = Instant::now();
+                    let judgement = judgement(snapshot, &strategy, incoming, &features).await;
+                    signals.judgements.push((strategy, judgement));
+                    timings.judge += started.elapsed();
                 }
             }
         }
@@ -333,6 +359,41 @@ impl Router {
                 self.metrics.scored(classifier, &head.head, label, *probability);
             }
         }
+    }
+}
+
+async fn similarities(
+    snapshot: &Snapshot,
+    strategy: &str,
+    prompt: &Prompt<'_>,
+    features: &Features,
+) -> Result<Similarities, Degraded> {
+    let (name, exemplars) = snapshot.advisers.exemplars(strategy)?;
+    let Some(ClassifierState::Ready(classifier)) = snapshot.classifiers.get(name) else {
+        return Err(Degraded::BundleUnavailable);
+    };
+    let patience = snapshot.config.classifiers.get(name).map(|section| section.deadline.0);
+    let deadline = Instant::now() + patience.unwrap_or_default();
+    features.read_text(prompt);
+    let embedding = classifier.embed(prompt.newest_user_turn(), features, deadline).await?;
+    Ok(exemplars.similarities(&embedding))
+}
+
+async fn judgement(
+    snapshot: &Snapshot,
+    strategy: &str,
+    incoming: &Incoming<'_>,
+    features: &Features,
+) -> Result<Judgement, JudgeFailure> {
+    match incoming.judging {
+        Judging::Says(label) => Ok(Judgement { label: label.into(), cost_usd: None, is_cached: false }),
+        Judging::Never => Err(JudgeFailure::Unavailable),
+        // A judge's own question asks no judge.
+        Judging::Ask if (incoming.header)(judge::HEADER).is_some() => Err(JudgeFailure::Unavailable),
+        Judging::Ask => match snapshot.advisers.judge(strategy) {
+            Some(judge) => judge.ask(incoming.prompt, features).await,
+            None => Err(JudgeFailure::Unavailable),
+        },
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Scores {
     pub tokens: u32,
     /// Tokens of the newest turn that did not fit the encoder's budget and were cut out of its middle.
     pub truncated_tokens: u32,
+    /// What the encoder made of the text, where something compares embeddings.
+    pub embedding: Option<Arc<[f32]>>,
 }
 
 /// The calibrated probabilities of one head, in the order of its labels.
@@ -184,8 +186,13 @@ mod tests {
 
     #[test]
     fn a_head_is_found_by_its_name() {
-        let scores =
-            Scores { source: Source::Encoder, heads: vec![tier([1.0, 0.0, 0.0])], tokens: 3, truncated_tokens: 0 };
+        let scores = Scores {
+            source: Source::Encoder,
+            heads: vec![tier([1.0, 0.0, 0.0])],
+            tokens: 3,
+            truncated_tokens: 0,
+            embedding: None,
+        };
 
         assert!(scores.head("tier").is_some());
         assert!(scores.head("domain").is_none());

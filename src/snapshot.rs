@@ -3,7 +3,9 @@
 //! A request pins one [`Snapshot`] and never looks again, so it cannot see half of a reload. [`Builder`] prepares the
 //! next one beside the one that serves; whoever holds the old one keeps it alive until its last request ends.
 
+mod advisers;
 mod classifiers;
+mod exemplars;
 mod shadow;
 
 use std::collections::BTreeMap;
@@ -18,8 +20,10 @@ use crate::policy::PolicySet;
 use crate::scores::Degraded;
 use crate::store::{Store, StoreError};
 use crate::telemetry::{DecisionLog, Metrics};
-use crate::upstream::{Surroundings, Upstreams};
+use crate::upstream::{Caller, Surroundings, Upstreams};
 
+pub use self::advisers::Advisers;
+pub use self::exemplars::Exemplars;
 pub use self::shadow::{Decided, Shadow, Ticket};
 
 /// Looks an environment variable up.
@@ -48,6 +52,8 @@ pub struct Snapshot {
     pub classifiers: BTreeMap<Name, ClassifierState>,
     /// Who judges beside them, for comparison.
     pub shadows: BTreeMap<Name, Arc<Shadow>>,
+    /// Who else knows something that strategies ask for.
+    pub advisers: Arc<Advisers>,
 }
 
 /// A classifier that serves, or why it does not.
@@ -74,6 +80,8 @@ pub struct Builder {
     pub metrics: Arc<Metrics>,
     /// ONNX Runtime, or why it did not load; loaded for the first classifier, not before.
     runtime: OnceLock<Result<Arc<Runtime>, String>>,
+    /// Asks judges; made for the first one, because it loads the system's certificate authorities.
+    caller: OnceLock<Arc<Caller>>,
 }
 
 /// Why a snapshot cannot be built.
@@ -129,13 +137,15 @@ impl Snapshot {
                 .shadows
                 .iter()
                 .all(|(name, shadow)| self.shadows.get(name).is_some_and(|serving| shadow.serves_like(serving)))
+            && next.advisers.serve_like(&self.advisers)
     }
 
     /// Returns the snapshot that brings this one back after `serving`: the same policies, peers, clients and running
     /// classifiers under the next generation, and the certificates that serve, which nobody wants older.
     #[must_use]
     pub fn again(&self, serving: &Self) -> Self {
-        let Self { config, policies, upstreams, clients, classifiers, shadows, decision_log, store, .. } = self;
+        let Self { config, policies, upstreams, clients, classifiers, shadows, advisers, decision_log, store, .. } =
+            self;
         Self {
             generation: serving.generation + 1,
             config: Arc::clone(config),
@@ -147,6 +157,7 @@ impl Snapshot {
             store: store.clone(),
             classifiers: classifiers.clone(),
             shadows: shadows.clone(),
+            advisers: Arc::clone(advisers),
         }
     }
 
@@ -162,7 +173,7 @@ impl Builder {
     #[must_use]
     pub fn new(path: &Path, metrics: Arc<Metrics>) -> Self {
         let environment = Box::new(|name: &str| std::env::var(name).ok());
-        Self { path: path.to_owned(), environment, metrics, runtime: OnceLock::new() }
+        Self { path: path.to_owned(), environment, metrics, runtime: OnceLock::new(), caller: OnceLock::new() }
     }
 
     /// Reads the file and reports whatever is wrong with it, rules and keys included, in one go.
@@ -178,6 +189,7 @@ impl Builder {
             more.extend(self.certificates(config).err().unwrap_or_default());
             more.extend(self.log_secret(config).err());
             more.extend(self.store_url(config).err());
+            more.extend(advisers::check_judges(config));
             // What validation found wrong with an address, building it finds again.
             more.retain(|problem| problems.iter().all(|known| known.path != problem.path));
             problems = problems.and(more);
@@ -205,7 +217,7 @@ impl Builder {
                 return Err(BuildError::Required { name, reason, detail });
             }
             if let ClassifierState::Ready(classifier) = &state {
-                problems.extend(policies.check_labels(name, |head| classifier.labels(head)));
+                problems.extend(policies.check_labels(name, classifier.heads()));
             }
             classifiers.insert(name.clone(), state);
         }
@@ -221,6 +233,8 @@ impl Builder {
         let upstreams = Upstreams::build(&config, &self.surroundings(), &self.metrics, before)
             .map_err(|problems| self.problems(problems))?;
         let shadows = self.shadows(&config, &policies, &classifiers, previous);
+        let advisers = self.advisers(&config, &upstreams, &classifiers, previous);
+        let advisers = Arc::new(advisers.map_err(|problems| self.problems(problems))?);
         let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
         let config = Arc::new(config);
         let (policies, upstreams, clients) = (Arc::new(policies), Arc::new(upstreams), Arc::new(clients));
@@ -235,6 +249,7 @@ impl Builder {
             store,
             classifiers,
             shadows,
+            advisers,
         })
     }
 

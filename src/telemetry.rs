@@ -13,5 +13,5 @@ pub use access_log::AccessLine;
 pub use decision_log::{DecisionLog, Entry, Kept};
 pub use metrics::{
     AttemptOutcome, BrokenStream, CacheOutcome, ClassifierMetrics, Direction, DroppedLine, EdgeMetrics, EjectionCause,
-    FeedbackKind, Metrics, ModelInfo, PeerMetrics, ProviderMetrics, ReloadOutcome, Stage,
+    FeedbackKind, JudgeMetrics, Metrics, ModelInfo, PeerMetrics, ProviderMetrics, ReloadOutcome, Stage,
 };

@@ -2,11 +2,12 @@
 //!
 //! Built with a snapshot and immutable, except for what must be remembered between requests: how each peer fares, what
 //! its name resolved to, and how much is in flight. That outlives the snapshot: the next one takes it over for every peer
-//! that is still called in the same way. Connects to nobody: `proxy` turns an [`Endpoint`] into a connection, and asks
-//! peers how they are.
+//! that is still called in the same way. `proxy` connects requests to an [`Endpoint`], and asks peers how they are; a
+//! [`Caller`] sends requests of our own.
 
 mod address;
 mod breaker;
+mod connect;
 mod credential;
 mod lease;
 mod peer;
@@ -25,6 +26,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 pub use address::{BaseUrl, HostPort};
+pub use connect::{Answer, Call, Caller, retry_after};
 pub use credential::Credential;
 pub use lease::{Endpoint, Lease, NoPeer, Outcome};
 pub use peer::{Peer, PeerId};

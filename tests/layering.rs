@@ -15,6 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["proxy", "reload", "evaluate"],
     &["router"],
     &["snapshot"],
+    &["judge"],
     &["policy", "classifier", "upstream", "usage", "clients", "certificates", "store"],
     &["features", "scores"],
     &["prompt"],

@@ -35,7 +35,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub(super) const DECIDED_PATH: &str = "/v1/chat/completions";
 
 /// Every route, as a 404 lists them.
-pub(super) const ROUTES: [&str; 15] = [
+pub(super) const ROUTES: [&str; 17] = [
     "GET /",
     "GET /metrics",
     "GET /health",
@@ -49,6 +49,8 @@ pub(super) const ROUTES: [&str; 15] = [
     "POST /predict/batch",
     "POST /reload",
     "POST /rollback",
+    "GET /kill-switch",
+    "PUT /kill-switch",
     "GET /openapi.json",
     "GET /docs",
 ];
@@ -60,6 +62,9 @@ const DOCS: &str = include_str!("docs.html");
 
 /// The routes, for programs. `%VERSION%` is ours.
 const OPENAPI: &str = include_str!("openapi.json");
+
+/// The largest body that turns the kill switch.
+const MAX_KILL_BYTES: usize = 4 << 10;
 
 type Shared = State<Arc<dyn Plane>>;
 
@@ -104,6 +109,7 @@ fn router(plane: Arc<dyn Plane>) -> Router {
         .route("/docs", get(|| async { Html(DOCS) }))
         .route("/reload", post(reload))
         .route("/rollback", post(rollback))
+        .route("/kill-switch", get(killed).put(kill))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(plane)
@@ -170,6 +176,15 @@ async fn reload(State(plane): Shared) -> Result<Json<Value>, AdminError> {
 
 async fn rollback(State(plane): Shared) -> Result<Json<Value>, AdminError> {
     plane.rollback().await.map(Json)
+}
+
+async fn killed(State(plane): Shared) -> Json<Value> {
+    Json(plane.killed())
+}
+
+async fn kill(State(plane): Shared, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
+    let body = read(&headers, request.into_body(), MAX_KILL_BYTES).await?;
+    plane.kill(&body).map(Json)
 }
 
 async fn not_found(uri: Uri) -> AdminError {

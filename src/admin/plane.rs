@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ::http::HeaderMap;
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::state::{AdminError, ClassifierState, LastReload, Phase, Plane, Readiness, ShadowState, StoreState};
@@ -14,7 +15,7 @@ use crate::prompt::{Dialect, Prompt};
 use crate::proxy::rejection::Rejection;
 use crate::proxy::{Draining, feedback};
 use crate::reload::{Reloaded, Reloader};
-use crate::router::{Incoming, Verdict};
+use crate::router::{Incoming, Judging, Verdict};
 use crate::snapshot::{self, Snapshot};
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -27,6 +28,15 @@ pub struct Process {
     pub metrics: Arc<Metrics>,
     /// Whether the proxy is on its way out.
     pub draining: Draining,
+}
+
+/// What `PUT /kill-switch` takes: without a policy it is about all of them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Turn {
+    killed: bool,
+    #[serde(default)]
+    policy: Option<Name>,
 }
 
 #[async_trait]
@@ -69,8 +79,16 @@ impl Plane for Process {
         let dialect = Dialect::of_path(path).ok_or(Rejection::PathNotFound)?;
         let prompt = Prompt::parse(dialect, &body).map_err(Rejection::from)?;
         let header = |name: &str| headers.get(name)?.to_str().ok();
-        let incoming = Incoming { path, header: &header, client: None, prompt: &prompt, body: &body };
-        match router.decide(&snapshot, &incoming).await {
+        let incoming = Incoming {
+            path,
+            header: &header,
+            client: None,
+            prompt: &prompt,
+            body: &body,
+            at: None,
+            judging: Judging::Ask,
+        };
+        match router.route(&snapshot, &incoming).await {
             Verdict::Route(routing) => Ok(routing.explain(&snapshot)),
             Verdict::Pass { shadow: Some(routing), .. } => Ok(routing.explain_shadow(&snapshot)),
             Verdict::Deny(denial) => Ok(denial.explain(&snapshot)),
@@ -86,6 +104,26 @@ impl Plane for Process {
 
     fn feedback(&self, body: &[u8]) -> Result<Value, AdminError> {
         Ok(feedback::take(body, &self.reloader.router().snapshot(), None, &self.metrics)?)
+    }
+
+    fn killed(&self) -> Value {
+        json!(&*self.reloader.router().switch().killed())
+    }
+
+    fn kill(&self, body: &[u8]) -> Result<Value, AdminError> {
+        let router = self.reloader.router();
+        let Turn { killed, policy } = serde_json::from_slice(body).map_err(|error| AdminError::unreadable(&error))?;
+        let snapshot = router.snapshot();
+        if let Some(policy) = &policy
+            && snapshot.policies.get(policy).is_none()
+        {
+            let known = snapshot.policies.iter().map(|policy| policy.name().as_str()).collect::<Vec<_>>().join(", ");
+            return Err(AdminError::no_policy(policy, &known));
+        }
+        router.switch().set(policy.as_ref(), killed);
+        let which = policy.as_ref().map_or("every policy", Name::as_str);
+        tracing::warn!(policy = which, killed, "Kill switch turned");
+        Ok(self.killed())
     }
 
     async fn reload(&self) -> Result<Value, AdminError> {

@@ -49,6 +49,15 @@ pub trait Plane: Send + Sync + 'static {
     /// What the data plane would have answered.
     fn feedback(&self, body: &[u8]) -> Result<Value, AdminError>;
 
+    /// Returns which policies are out of service.
+    fn killed(&self) -> Value;
+
+    /// Takes policies out of service, or back into it.
+    ///
+    /// # Errors
+    /// When the body cannot be read or there is no such policy.
+    fn kill(&self, body: &[u8]) -> Result<Value, AdminError>;
+
     /// Reads the configuration again and swaps to it.
     ///
     /// # Errors
@@ -160,6 +169,20 @@ impl AdminError {
     #[must_use]
     pub fn reload_rejected(message: String) -> Self {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, code: "reload_rejected", param: None, message }
+    }
+
+    /// Returns the error of a body that is not what the route takes.
+    #[must_use]
+    pub fn unreadable(error: &serde_json::Error) -> Self {
+        let message = format!("The request body cannot be read: {error}.");
+        Self { status: StatusCode::BAD_REQUEST, code: "invalid_request", param: None, message }
+    }
+
+    /// Returns the error of a policy that is not there.
+    #[must_use]
+    pub fn no_policy(policy: &Name, known: &str) -> Self {
+        let message = format!("There is no policy `{policy}` (allowed: {known}).");
+        Self { status: StatusCode::NOT_FOUND, code: "policy_not_found", param: Some("policy"), message }
     }
 
     /// Returns the error of a rollback to before the first generation.

@@ -103,6 +103,14 @@ impl Plane for Scripted {
         Ok(json!({ "bytes": body.len() }))
     }
 
+    fn killed(&self) -> Value {
+        json!({"all": false, "policies": []})
+    }
+
+    fn kill(&self, body: &[u8]) -> Result<Value, AdminError> {
+        Ok(json!({ "bytes": body.len() }))
+    }
+
     async fn rollback(&self) -> Result<Value, AdminError> {
         Err(AdminError::nothing_to_roll_back())
     }

@@ -187,7 +187,8 @@ impl Shard {
 /// Labels and names are the bundle's own and shared.
 fn size(scores: &Scores) -> usize {
     let head = |head: &HeadScores| size_of::<HeadScores>() + size_of_val(&*head.probabilities);
-    ENTRY_BYTES + size_of::<Scores>() + scores.heads.iter().map(head).sum::<usize>()
+    let embedding = scores.embedding.as_deref().map_or(0, size_of_val);
+    ENTRY_BYTES + size_of::<Scores>() + embedding + scores.heads.iter().map(head).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -202,7 +203,7 @@ mod tests {
     }
 
     fn scores() -> Arc<Scores> {
-        Arc::new(Scores { source: Source::Encoder, heads: Vec::new(), tokens: 3, truncated_tokens: 0 })
+        Arc::new(Scores { source: Source::Encoder, heads: Vec::new(), tokens: 3, truncated_tokens: 0, embedding: None })
     }
 
     fn cache(max_entries: usize, max_bytes: usize) -> Cache {

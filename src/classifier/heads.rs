@@ -130,6 +130,11 @@ impl Heads {
         self.0.iter().map(|head| &*head.name)
     }
 
+    /// Iterates over the heads' names and labels.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[Arc<str>])> {
+        self.0.iter().map(|head| (&*head.name, &*head.labels))
+    }
+
     /// Returns the labels of the head called `name`.
     #[must_use]
     pub fn labels(&self, name: &str) -> Option<&[Arc<str>]> {

@@ -77,6 +77,28 @@ impl Classifier {
         }
     }
 
+    /// Returns what the encoder makes of a text, at the latest at the deadline. Only a classifier whose section says that
+    /// something compares embeddings keeps them.
+    ///
+    /// # Errors
+    /// As [`Self::judge`]; no lexical head can stand in.
+    pub async fn embed(&self, text: &str, features: &Features, deadline: Instant) -> Result<Arc<[f32]>, Degraded> {
+        if text.trim_start().is_empty() {
+            return Err(Degraded::NoText);
+        }
+        let queue = match &self.0.engine {
+            Engine::Workers(queue) => queue,
+            Engine::Unneeded => return Err(Degraded::BundleUnavailable),
+            Engine::Down { reason, .. } => return Err(*reason),
+        };
+        let input = Input::new(text, features, self.0.budget, &self.0.inputs);
+        let scores = self.encode(queue, input, deadline).await.inspect_err(|reason| {
+            self.0.record.ladder.stepped_down(self.name(), *reason, Rung::Otherwise);
+        })?;
+        self.0.record.ladder.answered(self.name());
+        scores.embedding.ok_or(Degraded::BundleUnavailable)
+    }
+
     /// Cuts what no classifier of this bundle reads out of the middle of a text, so that keeping it costs little.
     #[must_use]
     pub fn clip<'t>(&self, text: &'t str) -> Cow<'t, str> {

@@ -98,7 +98,8 @@ impl Lexical {
     /// Puts scores together that no encoder had a part in.
     pub(crate) fn scores(input: &Input, heads: Vec<HeadScores>, source: Source) -> Scores {
         let cut = input.excerpt.chars().saturating_sub(2 * ngrams::MAX_CHARS).div_ceil(CHARS_PER_TOKEN);
-        Scores { source, heads, tokens: 0, truncated_tokens: u32::try_from(cut).unwrap_or(u32::MAX) }
+        let truncated_tokens = u32::try_from(cut).unwrap_or(u32::MAX);
+        Scores { source, heads, tokens: 0, truncated_tokens, embedding: None }
     }
 
     fn wanted<'a>(&'a self, asked: &'a [Name]) -> &'a [Name] {

@@ -51,12 +51,19 @@ pub(crate) struct Scorer<E> {
     encoder: E,
     heads: Arc<Heads>,
     max_batch: usize,
+    keeps_embeddings: bool,
 }
 
 impl<E: Encoder> Scorer<E> {
     /// Puts an encoder between a bundle's tokenizer and heads; it takes at most `max_batch` prompts a run.
     pub(crate) fn new(bundle: &Bundle, encoder: E, max_batch: usize) -> Self {
-        Self { tokenizer: Arc::clone(&bundle.tokenizer), encoder, heads: Arc::clone(&bundle.heads), max_batch }
+        let (tokenizer, heads) = (Arc::clone(&bundle.tokenizer), Arc::clone(&bundle.heads));
+        Self { tokenizer, encoder, heads, max_batch, keeps_embeddings: false }
+    }
+
+    /// Leaves the embeddings beside the scores from now on, where something compares them.
+    pub(crate) const fn keep_embeddings(&mut self, keep: bool) {
+        self.keeps_embeddings = keep;
     }
 
     /// Returns the scores of each input, in the same order.
@@ -98,6 +105,7 @@ impl<E: Encoder> Scorer<E> {
             heads: self.heads.score(blocks)?,
             tokens: u32::try_from(tokens.ids.len()).unwrap_or(u32::MAX),
             truncated_tokens: tokens.truncated,
+            embedding: self.keeps_embeddings.then(|| embedding.into()),
         })
     }
 }

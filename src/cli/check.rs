@@ -1,31 +1,77 @@
-//! `pointsman check`: everything that `serve` would refuse or degrade on, without serving.
+//! `pointsman check`: everything that `serve` would refuse or degrade on, what cannot be meant, and the file's own tests.
+//!
+//! Exits with 78 for a bad configuration, and with `--strict` for warnings too; with 1 when a test fails.
+
+mod policy_tests;
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::CONFIG;
+use super::{CONFIG, ConfigFile, REFUSED};
+use crate::config::Span;
+use crate::router::Router;
 use crate::snapshot::{BuildError, Builder, ClassifierState, Snapshot};
 use crate::telemetry::Metrics;
 
-pub(super) fn run(path: &Path) -> ExitCode {
-    match build(path) {
-        Ok(snapshot) => report(path, &snapshot),
-        Err(error) => {
-            eprintln!("{error}");
-            CONFIG.into()
-        }
-    }
+/// How long a classifier may take over a test's prompt: tests are about where prompts go, not about how fast this machine is.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What `check` can be asked for.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Treats warnings as problems.
+    #[arg(long)]
+    strict: bool,
+    /// Leaves out the file's `tests`.
+    #[arg(long)]
+    no_tests: bool,
 }
 
-fn build(path: &Path) -> Result<Snapshot, BuildError> {
-    let builder = Builder::new(path, Arc::new(Metrics::new()));
-    let config = builder.load()?;
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let path = &arguments.file.config;
+    let metrics = Arc::new(Metrics::new());
+    let snapshot = match build(path, &metrics) {
+        Ok(snapshot) => snapshot,
+        Err(error) => {
+            eprintln!("{error}");
+            return CONFIG.into();
+        }
+    };
+    let warnings = snapshot.policies.lint();
+    for warning in &warnings {
+        eprintln!("warning: {warning}\n");
+    }
+    let whole = report_classifiers(&snapshot);
+    let router = Router::new(snapshot, metrics);
+    let passed = arguments.no_tests || policy_tests::run(&router);
+    if !whole || (arguments.strict && !warnings.is_empty()) {
+        return CONFIG.into();
+    }
+    if !passed {
+        return REFUSED.into();
+    }
+    println!("{}: ok ({})", path.display(), counts(&router.snapshot(), warnings.len()));
+    ExitCode::SUCCESS
+}
+
+fn build(path: &Path, metrics: &Arc<Metrics>) -> Result<Snapshot, BuildError> {
+    let builder = Builder::new(path, Arc::clone(metrics));
+    let mut config = builder.load()?;
+    if !config.tests.is_empty() {
+        for classifier in config.classifiers.values_mut() {
+            classifier.deadline = classifier.deadline.max(Span(PATIENCE));
+        }
+    }
     builder.build(config, None)
 }
 
-/// A classifier that would not score is a problem here, though a process that serves would go on without it.
-fn report(path: &Path, snapshot: &Snapshot) -> ExitCode {
+/// Says which classifiers serve. One that would not score is a problem here, though a process that serves would go on
+/// without it.
+fn report_classifiers(snapshot: &Snapshot) -> bool {
     let mut whole = true;
     for (name, state) in &snapshot.classifiers {
         match state {
@@ -43,13 +89,25 @@ fn report(path: &Path, snapshot: &Snapshot) -> ExitCode {
             }
         }
     }
-    if !whole {
-        return CONFIG.into();
-    }
+    whole
+}
+
+fn counts(snapshot: &Snapshot, warnings: usize) -> String {
     let config = &snapshot.config;
-    let (providers, models, policies) = (config.providers.len(), config.models.len(), config.policies.len());
-    println!("{}: ok ({providers} providers, {models} models, {policies} policies)", path.display());
-    ExitCode::SUCCESS
+    let counts = [
+        (config.providers.len(), "provider"),
+        (config.models.len(), "model"),
+        (config.policies.len(), "policy"),
+        (config.tests.len(), "test"),
+        (warnings, "warning"),
+    ];
+    let shown = counts.into_iter().enumerate().filter(|(index, (count, _))| *index < 3 || *count > 0);
+    let plural = |count: usize, what: &str| match (count, what.strip_suffix('y')) {
+        (1, _) => format!("1 {what}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        (_, None) => format!("{count} {what}s"),
+    };
+    shown.map(|(_, (count, what))| plural(count, what)).collect::<Vec<_>>().join(", ")
 }
 
 fn short(sha256: &str) -> &str {

@@ -12,7 +12,7 @@ use super::features::chat_body;
 use super::{CONFIG, USAGE, fail, report};
 use crate::config::Config;
 use crate::prompt::{Dialect, ParseError, Prompt};
-use crate::router::{Incoming, Router, Verdict};
+use crate::router::{Incoming, Judging, Router, Verdict};
 use crate::snapshot::{BuildError, Builder};
 use crate::telemetry::Metrics;
 use bytes::Bytes;
@@ -79,9 +79,17 @@ fn decide(arguments: &Arguments) -> Result<Value, DecideError> {
     let router = Router::new(builder.build(config, None)?, metrics);
     let snapshot = router.snapshot();
     let prompt = Prompt::parse(Dialect::ChatCompletions, &body)?;
-    let incoming = Incoming { path: PATH, header: &|_| None, client: None, prompt: &prompt, body: &body };
+    let incoming = Incoming {
+        path: PATH,
+        header: &|_| None,
+        client: None,
+        prompt: &prompt,
+        body: &body,
+        at: None,
+        judging: Judging::Ask,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DecideError::Runtime)?;
-    match runtime.block_on(router.decide(&snapshot, &incoming)) {
+    match runtime.block_on(router.route(&snapshot, &incoming)) {
         Verdict::Route(routing) => Ok(routing.explain(&snapshot)),
         Verdict::Pass { shadow: Some(routing), .. } => Ok(routing.explain_shadow(&snapshot)),
         Verdict::Deny(denial) => Ok(denial.explain(&snapshot)),

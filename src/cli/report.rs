@@ -16,6 +16,9 @@ pub(super) fn render(explanation: &Value) -> String {
     let _ = writeln!(text, "model     {}", plain(&explanation["model"]));
     let _ = writeln!(text, "policy    {}, by {by} {}", plain(&explanation["policy"]), plain(&explanation[by]));
     let _ = writeln!(text, "reason    {}", plain(&explanation["reason"]));
+    if let Some(message) = explanation["denied"]["message"].as_str() {
+        let _ = writeln!(text, "denied    {}: {message}", plain(&explanation["denied"]["status"]));
+    }
     if !explanation["label"].is_null() {
         let score = explanation["score"].as_f64().unwrap_or_default();
         let _ = writeln!(text, "label     {} ({score:.4})", plain(&explanation["label"]));
@@ -32,11 +35,25 @@ pub(super) fn render(explanation: &Value) -> String {
 fn rules(text: &mut String, rules: &Value) {
     let Some(rules) = rules.as_array().filter(|rules| !rules.is_empty()) else { return };
     let mut table =
-        Table::new(["rule", "when", "use", "outcome"], [Align::Right, Align::Left, Align::Left, Align::Left]);
+        Table::new(["rule", "when", "does", "outcome"], [Align::Right, Align::Left, Align::Left, Align::Left]);
     for rule in rules {
-        table.push([plain(&rule["index"]), plain(&rule["when"]), plain(&rule["use"]), plain(&rule["outcome"])]);
+        let error = rule["error"].as_str().map_or(String::new(), |error| format!(": {error}"));
+        table.push([plain(&rule["index"]), plain(&rule["when"]), does(rule), plain(&rule["outcome"]) + &error]);
     }
     let _ = write!(text, "\nrules\n{}", table.render());
+}
+
+/// Says what a rule does when it is true.
+fn does(rule: &Value) -> String {
+    let set = rule["set"].as_object().map(|set| set.keys().cloned().collect::<Vec<_>>().join(", "));
+    let parts = [
+        rule["use"].as_str().map(|model| format!("use {model}")),
+        rule["deny"]["status"].as_u64().map(|status| format!("deny {status}")),
+        set.filter(|keys| !keys.is_empty()).map(|keys| format!("set {keys}")),
+        rule["continue"].as_bool().filter(|goes_on| *goes_on).map(|_| "continue".to_owned()),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { "end".to_owned() } else { parts.join("; ") }
 }
 
 fn scores(text: &mut String, scores: &Value) {

@@ -48,6 +48,9 @@ pub struct Classifier {
     /// How live traffic is compared with the bundle's reference, if it brings one.
     #[serde(default)]
     pub drift: Drift,
+    /// Whether a strategy compares its embeddings; follows from the policies.
+    #[serde(skip)]
+    pub embeds: bool,
 }
 
 /// Another bundle that judges some of a classifier's prompts after they were decided, and decides nothing.
@@ -165,6 +168,7 @@ impl Classifier {
             memory_limit: None,
             shadow: None,
             drift: Drift::default(),
+            embeds: false,
         }
     }
 

@@ -30,7 +30,7 @@ static STAND_INS: LazyLock<Node> = LazyLock::new(|| {
     let text =
         "{version: 1, listen: {address: '127.0.0.1:0'}, providers: {}, address: '127.0.0.1:0', base_url: 'http://x',
         provider: x, input: 0, output: 0, bundle: x, name: x, when: 'true', use: x, kind: tiers, classifier: x,
-        tiers: {x: x}, otherwise: x, path: x, strong: x, weak: x, threshold: 0, at_least: 0, model: x, cert: x, key: x, socket: x, keys: [], sha256: 
+        tiers: {x: x}, otherwise: x, path: x, strong: x, weak: x, threshold: 0, at_least: 0, model: x, message: x, expect: {model: x}, cert: x, key: x, socket: x, keys: [], sha256: 
         '0000000000000000000000000000000000000000000000000000000000000000', strategy: {kind: tiers, classifier: x, tiers: {x: x}, otherwise: x}}";
     let (root, _) = tree::parse(text);
     root.expect("a literal that a test reads").stand_in()
@@ -90,7 +90,7 @@ impl Config {
         let config = repair(&mut root, |flaw| found.push(flaw.into_problem(text, &name)));
         let config = config.map(|config| {
             let file = File { name: Arc::clone(&name), text: text.into(), root };
-            Self { source: Source(Some(Arc::new(file))), ..config }
+            Self { source: Source(Some(Arc::new(file))), ..config }.with_embedders()
         });
         if let Some(config) = &config {
             found.extend(validate::check(config));

@@ -1,8 +1,9 @@
-//! The shape of `policies`: which requests, and how their model is chosen.
+//! The shape of `policies`: which requests, what rules say of them, and how their model is chosen.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::affinity::Affinity;
 use super::strategy::Strategy;
@@ -27,7 +28,7 @@ pub struct Policy {
     /// What clients may choose themselves.
     #[serde(default)]
     pub overrides: Overrides,
-    /// First rule that is true decides.
+    /// Tried in order, until one that is true ends them.
     #[serde(default)]
     pub rules: Vec<Rule>,
     /// Decides when no rule did.
@@ -90,13 +91,47 @@ impl Policy {
     }
 }
 
-/// A condition and the model it chooses.
+/// A condition, and what happens to the requests that meet it.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// A CEL expression that yields a boolean.
     pub when: String,
     /// The model that it chooses.
-    #[serde(rename = "use")]
-    pub model: Name,
+    #[serde(default, rename = "use")]
+    pub model: Option<Name>,
+    /// Refuses the request; never beside `use`.
+    #[serde(default)]
+    pub deny: Option<Deny>,
+    /// Top-level keys of the request, with the values that they are to have; `object.key` leads into an object.
+    #[serde(default)]
+    pub set: BTreeMap<String, Value>,
+    /// Whether the rules after it are tried too. By default only after a rule that does nothing but `set`.
+    #[serde(default, rename = "continue")]
+    pub goes_on: Option<bool>,
+}
+
+/// How a rule refuses a request.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deny {
+    /// The answer's status, 400 to 499. Default 403.
+    #[serde(default = "Deny::default_status")]
+    pub status: u16,
+    /// What the client is told.
+    pub message: String,
+}
+
+impl Rule {
+    /// Tells whether the rules after it are tried too when it is true.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        self.goes_on.unwrap_or(self.model.is_none() && self.deny.is_none())
+    }
+}
+
+impl Deny {
+    const fn default_status() -> u16 {
+        403
+    }
 }

@@ -12,8 +12,11 @@ use super::decision_log::DecisionLog;
 use super::edge::{Clients, Limits, Listeners, Upgrade};
 use super::load::Source;
 use super::policy::Policy;
+use super::policy_test::PolicyTest;
 use super::pool::{Balance, Breaker, HealthCheck, Http, Tls};
+use super::problem::KeyPath;
 use super::store::Store;
+use super::strategy::Strategy;
 use super::values::{self, Glob, Name, Ratio, Span};
 
 /// The whole file.
@@ -56,9 +59,21 @@ pub struct Config {
     /// The models that judge prompts.
     #[serde(default)]
     pub classifiers: BTreeMap<Name, Classifier>,
+    /// Values that rules may use, as `constants.<name>`: numbers, texts, booleans, and lists of them.
+    #[serde(default)]
+    pub constants: BTreeMap<String, Value>,
+    /// Expressions that rules may use, as `macros.<name>`.
+    #[serde(default)]
+    pub macros: BTreeMap<String, String>,
+    /// The request headers that rules may read, as `headers['<name>']`.
+    #[serde(default)]
+    pub rule_headers: Vec<String>,
     /// First policy whose `match` fits the request decides.
     #[serde(default)]
     pub policies: Vec<Policy>,
+    /// What is to become of which prompts: `pointsman check` tries them.
+    #[serde(default)]
+    pub tests: Vec<PolicyTest>,
     /// The file that this was read from, so that later stages can point into it.
     #[serde(skip)]
     pub(super) source: Source,
@@ -273,6 +288,20 @@ impl Default for Timeouts {
 }
 
 impl Config {
+    /// Notes at each classifier whether a strategy compares its embeddings.
+    pub(super) fn with_embedders(mut self) -> Self {
+        for policy in &self.policies {
+            policy.strategy.visit(&KeyPath::root(), &mut |_, strategy| {
+                if let Strategy::Similarity(similarity) = strategy
+                    && let Some(classifier) = self.classifiers.get_mut(&similarity.classifier)
+                {
+                    classifier.embeds = true;
+                }
+            });
+        }
+        self
+    }
+
     /// Returns the models that clients can ask for by an exact name, in the order of the policies.
     pub fn virtual_models(&self) -> impl Iterator<Item = &str> {
         let globs = self.policies.iter().flat_map(|policy| &policy.matches.model);

@@ -21,7 +21,7 @@ pub use self::similarity::{Similarity, SimilarityRoute};
 pub use self::split::{Random, Split, SplitBy};
 pub use self::threshold::{Rung, Threshold};
 pub use self::tiers::{Round, Tiers};
-pub use self::utility::Utility;
+pub use self::utility::{Success, Utility};
 
 /// How a model is chosen when no rule did.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]

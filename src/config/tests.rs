@@ -1,3 +1,7 @@
+mod models;
+mod providers;
+mod rules;
+
 use proptest::prelude::*;
 
 use super::Strategy;
@@ -50,45 +54,6 @@ fn a_good_file_is_read() {
     assert_eq!(config.providers["openai"].credential, Credential::Env("OPENAI_API_KEY".into()));
     assert_eq!(config.limits.max_body_bytes, 32 << 20);
     assert_eq!(config.admin.address.port(), 9090);
-}
-
-/// The good file with rules for its model `standard`.
-fn adapting(rules: &str) -> String {
-    GOOD.replacen("supports: [tools, images, json_schema]", &format!("adapt: {rules}"), 1)
-}
-
-#[test]
-fn values_to_set_are_what_they_look_like() {
-    let rules = r#"{set: {a: 1, b: -1.5, c: true, d: "1", e: null, f: [1e3, x, {g: inf}], stream_options.include_usage: true}}"#;
-
-    let config = Config::parse(&adapting(rules), "p.yaml").expect("a good file");
-
-    assert_eq!(
-        serde_json::to_value(&config.models["standard"].adapt.set).expect("JSON"),
-        serde_json::json!({
-            "a": 1, "b": -1.5, "c": true, "d": "1", "e": null, "f": [1000.0, "x", {"g": "inf"}],
-            "stream_options.include_usage": true,
-        })
-    );
-}
-
-#[test]
-fn a_key_is_adapted_in_one_way_only() {
-    for (rules, expected) in [
-        ("{drop: [n, n]}", "drop[1]: `n` is in `drop` already (allowed: one place for each key)"),
-        ("{drop: [model]}", "drop[0]: `model` cannot be adapted (allowed: any key but model, stream)"),
-        ("{set: {stream: true}}", "set.stream: `stream` cannot be adapted (allowed: any key but model, stream)"),
-        ("{drop: ['']}", "drop[0]: a key must not be empty (allowed: a top-level key of the request)"),
-        ("{rename: {a: b, c: b}}", "rename.c: `b` is in `rename` already (allowed: one place for each key)"),
-        ("{drop: [a], rename: {a: b}}", "rename.a: `a` is in `drop` already (allowed: one place for each key)"),
-        ("{drop: [a], set: {a.b: 1}}", "set.a.b: `a` is in `drop` already (allowed: one place for each key)"),
-        ("{set: {a.b.c: 1}}", "set.a.b.c: `a.b.c` is not a key (allowed: `key` or `object.key`)"),
-        ("{set: {a: 1, a.b: 1}}", "set.a.b: `a` is set as a whole and in parts (allowed: one of them)"),
-    ] {
-        assert_eq!(problems(&adapting(rules)), [format!("models.standard.adapt.{expected}")], "{rules}");
-    }
-    assert!(Config::parse(&adapting("{set: {a.b: 1, a.c: 2}, drop: [b]}"), "p.yaml").is_ok());
-    assert_eq!(problems(&adapting("{dropp: [a]}")).len(), 1);
 }
 
 #[test]
@@ -180,106 +145,6 @@ fn a_section_with_a_bad_value_still_counts_as_declared() {
 }
 
 #[test]
-fn base_urls_are_absolute_and_plain() {
-    for url in ["http://h", "https://h:1/v1", "http://[::1]:8000/v1", "http://h:65535/"] {
-        let text = GOOD.replacen("https://api.openai.com/v1", url, 1);
-        assert!(Config::parse(&text, "p.yaml").is_ok(), "{url}");
-    }
-    for url in [
-        "api.openai.com",
-        "/v1",
-        "ftp://h",
-        "http://",
-        "http://h?x=1",
-        "'http://h/#x'",
-        "http://u:p@h",
-        "http://h:0",
-        "http://h:65536",
-        "'http://h h'",
-    ] {
-        let found = problems_with("https://api.openai.com/v1", url);
-        assert_eq!(found.len(), 1, "{url}: {found:?}");
-        assert!(found[0].starts_with("providers.openai.base_url: "), "{found:?}");
-    }
-}
-
-#[test]
-fn peers_are_host_and_port() {
-    for peer in ["10.0.0.7", ":80", "h:0", "h:65536", "h:+80", "::1:80", "[x]:80", "http://h:80"] {
-        let found = problems_with("10.0.0.7:8000'", &format!("{peer}'")).join("\n");
-        assert!(found.contains("base_url") || found.starts_with("providers.vllm.peers[0]: "), "{peer}: {found}");
-    }
-}
-
-#[test]
-fn what_is_said_about_peers_holds_at_its_bounds() {
-    let with = |keys: &str| GOOD.replacen("vllm: {", &format!("vllm: {{{keys}, "), 1);
-    for good in [
-        "balance: round_robin",
-        "balance: least_requests",
-        "balance: prefix_hash",
-        "http: h2",
-        "http: auto",
-        "max_concurrent: 1",
-        "max_concurrent: 1000000",
-        "health_check: {path: /health}",
-        "health_check: {path: '/health?deep=1', interval: 10ms, timeout: 1h, healthy_after: 1, unhealthy_after: 100}",
-        "health_check: {path: /, expected_status: [200, 204, 599], fail_open: false}",
-        "breaker: {}",
-        "breaker: {consecutive_failures: 1, failure_ratio: 1, min_requests: 1, window: 1ms, backoff: 1h, max_backoff: 1h}",
-        "breaker: {probes: 100}",
-    ] {
-        let parsed = Config::parse(&with(good), "p.yaml");
-        assert!(parsed.is_ok(), "{good}: {parsed:?}");
-    }
-    for (bad, path) in [
-        ("balance: random", "balance"),
-        ("http: h3", "http"),
-        ("max_concurrent: 0", "max_concurrent"),
-        ("max_concurrent: 1000001", "max_concurrent"),
-        ("health_check: {}", "health_check.path"),
-        ("health_check: {path: health}", "health_check.path"),
-        ("health_check: {path: '/a b'}", "health_check.path"),
-        ("health_check: {path: /, interval: 9ms}", "health_check.interval"),
-        ("health_check: {path: /, timeout: 61m}", "health_check.timeout"),
-        ("health_check: {path: /, healthy_after: 0}", "health_check.healthy_after"),
-        ("health_check: {path: /, unhealthy_after: 101}", "health_check.unhealthy_after"),
-        ("health_check: {path: /, expected_status: [200, 199]}", "health_check.expected_status[1]"),
-        ("breaker: {consecutive_failures: 0}", "breaker.consecutive_failures"),
-        ("breaker: {failure_ratio: 0}", "breaker.failure_ratio"),
-        ("breaker: {failure_ratio: 1.1}", "breaker.failure_ratio"),
-        ("breaker: {min_requests: 0}", "breaker.min_requests"),
-        ("breaker: {probes: 101}", "breaker.probes"),
-        ("breaker: {window: 0s}", "breaker.window"),
-        ("breaker: {backoff: 5s, max_backoff: 4s}", "breaker.max_backoff"),
-        ("tls: {verify: false}", "tls"),
-    ] {
-        let found = problems(&with(bad));
-        assert_eq!(found.len(), 1, "{bad}: {found:?}");
-        assert!(found[0].starts_with(&format!("providers.vllm.{path}: ")), "{bad}: {found:?}");
-    }
-}
-
-#[test]
-fn tls_is_for_https_and_asks_for_a_host() {
-    let with = |keys: &str| GOOD.replacen("credential: {env", &format!("tls: {{{keys}}}\n    credential: {{env"), 1);
-
-    for good in ["ca: ca.pem", "sni: llm.internal", "sni: 10.0.0.7", "sni: '::1'", "verify: false"] {
-        assert!(Config::parse(&with(good), "p.yaml").is_ok(), "{good}");
-    }
-    for bad in ["sni: ''", "sni: 'a b'", "sni: 'a:443'", "sni: .a"] {
-        assert!(problems(&with(bad))[0].starts_with("providers.openai.tls.sni: "), "{bad}");
-    }
-}
-
-#[test]
-fn a_peer_is_named_once() {
-    let found = problems_with("'[::1]:8000'", "'10.0.0.7:8000'");
-
-    assert_eq!(found, ["providers.vllm.peers[1]: `10.0.0.7:8000` appears twice"]);
-}
-
-#[test]
 fn limits_hold_at_their_bounds() {
     let with = |limits: &str| GOOD.replacen("models:", &format!("limits: {{{limits}}}\nmodels:"), 1);
     for good in ["max_body_bytes: 1", "max_body_bytes: 1073741824", "body_idle: 1h", "body_idle: 1ms"] {
@@ -329,17 +194,6 @@ fn a_classifier_s_keys_hold_at_their_bounds() {
     ] {
         assert_eq!(problems(&with(bad)).len(), 1, "{bad}");
     }
-}
-
-#[test]
-fn prices_are_finite_and_not_negative() {
-    for price in ["-0.1", ".inf", "NaN", "inf", "free", "'1'"] {
-        let found = problems_with("input: 0.05", &format!("input: {price}"));
-        assert_eq!(found.len(), 1, "{price}");
-        assert!(found[0].starts_with("models.small.price.input: must be "), "{found:?}");
-    }
-    let found = problems_with("input: 0.05", "cached_input: -1, input: 0.05");
-    assert_eq!(found, ["models.small.price.cached_input: must be 0 or more US dollars per million tokens, got -1"]);
 }
 
 #[test]
@@ -427,7 +281,6 @@ fn every_stand_in_is_read_without_a_problem() {
         ("bundle: models/pointsman-mini, ", ""),
         ("name: auto\n    match", "match"),
         ("when: 'prompt.images > 0', ", ""),
-        (", use: standard", ""),
         ("      kind: tiers\n", ""),
         ("      classifier: default\n", ""),
         ("      tiers: {simple: small, medium: standard}\n", ""),

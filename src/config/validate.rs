@@ -4,12 +4,15 @@ mod decision_log;
 mod edge;
 mod held;
 mod pool;
+mod rules;
 mod strategy;
 mod threshold;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use super::problem::{KeyPath, Problem};
 use super::{
@@ -57,6 +60,10 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
             checker.wrong(&path.key("name"), format!("`{}` is the name of policies[{before}] already", policy.name));
         }
         checker.policy(&path, policy);
+    }
+    checker.rule_headers();
+    for (index, test) in config.tests.iter().enumerate() {
+        checker.test(&root("tests").index(index), test);
     }
     checker.found
 }
@@ -163,8 +170,18 @@ impl Checker<'_> {
             self.adapted(&mut roles, &path, old, "rename");
             self.adapted(&mut roles, &path, new, "rename");
         }
+        self.settings(path, &adapt.set, &mut roles);
+    }
+
+    /// Checks the keys of a `set` under `path`; `roles` are the keys that something else changes already.
+    fn settings<'a>(
+        &mut self,
+        path: &KeyPath,
+        set: &'a BTreeMap<String, Value>,
+        roles: &mut BTreeMap<&'a str, &'a str>,
+    ) {
         let mut whole = BTreeMap::new();
-        for key in adapt.set.keys() {
+        for key in set.keys() {
             let path = path.key("set").key(key);
             let (top, member) = key.split_once('.').map_or((&**key, None), |(top, member)| (top, Some(member)));
             if member.is_some_and(|member| member.is_empty() || member.contains('.')) {
@@ -176,7 +193,7 @@ impl Checker<'_> {
                     self.wrong(&path, format!("`{top}` is set as a whole and in parts (allowed: one of them)"));
                 }
                 Some(_) => {}
-                None => self.adapted(&mut roles, &path, top, "set"),
+                None => self.adapted(roles, &path, top, "set"),
             }
         }
     }
@@ -244,7 +261,7 @@ impl Checker<'_> {
             }
         }
         for (index, rule) in policy.rules.iter().enumerate() {
-            self.reference(&path.key("rules").index(index).key("use"), &rule.model, "models", "model");
+            self.rule(&path.key("rules").index(index), rule);
         }
         for (index, model) in policy.fallback.iter().enumerate() {
             self.reference(&path.key("fallback").index(index), model, "models", "model");

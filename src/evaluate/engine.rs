@@ -102,7 +102,8 @@ impl Engine {
         for (name, section) in &config.classifiers {
             let known = Known::open(&base_dir.join(&section.bundle));
             let known = known.map_err(|source| EngineError::Bundle { name: name.clone(), source })?;
-            problems.extend(policies.check_labels(name, |head| known.labels.get(head).map(Vec::as_slice)));
+            let heads = known.labels.iter().map(|(head, labels)| (head.as_str(), labels.as_slice()));
+            problems.extend(policies.check_labels(name, heads));
             bundles.insert(name.clone(), known);
         }
         if !problems.is_empty() {

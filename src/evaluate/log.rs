@@ -256,7 +256,7 @@ impl LoggedDecision {
             Some(HeadScores { head: head.as_str().into(), labels: labels.into(), probabilities })
         };
         let heads = self.scores.as_ref()?.iter().filter_map(head).collect();
-        Some(Scores { source: Source::Encoder, heads, tokens: 0, truncated_tokens: 0 })
+        Some(Scores { source: Source::Encoder, heads, tokens: 0, truncated_tokens: 0, embedding: None })
     }
 
     /// Returns what equal prompts have in common: the hash, else the text, else the request itself.

@@ -24,7 +24,10 @@ pub(super) fn write(folder: &Path, learner: &Learner, rows: &[Example], said: Op
         if let Some(said) = said.and_then(|said| said.get(index)) {
             replace(&mut heads, learner, said);
         }
-        collector.add(&Scores { source: Source::Encoder, heads, tokens: 0, truncated_tokens: 0 }, &row.features);
+        collector.add(
+            &Scores { source: Source::Encoder, heads, tokens: 0, truncated_tokens: 0, embedding: None },
+            &row.features,
+        );
     }
     if let Some(reference) = collector.finish() {
         reference.write(folder)?;

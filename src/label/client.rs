@@ -1,6 +1,6 @@
 //! The judge over HTTP: Pingora's own connector, with the same TLS and certificate authorities as the proxy.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{StatusCode, Uri, header};
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::rubric::Rubric;
 use crate::config::Secret;
+use crate::upstream::retry_after;
 use crate::usage::Usage;
 
 const USER_AGENT: &str = concat!("pointsman/", env!("CARGO_PKG_VERSION"), " (label)");
@@ -21,9 +22,6 @@ const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(300);
 /// The largest answer that is read.
 const MAX_BYTES: usize = 1 << 20;
-/// The longest wait between two attempts, whatever the judge asks for.
-const MAX_WAIT: Duration = Duration::from_secs(300);
-
 /// Where the judge is, and what it is called.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
@@ -223,19 +221,6 @@ fn message(answer: &[u8]) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect()
 }
 
-/// Reads `Retry-After`: seconds, or a date.
-fn retry_after(value: &str) -> Option<Duration> {
-    let wait = match value.trim().parse::<f64>() {
-        Ok(seconds) if seconds >= 0.0 && seconds.is_finite() => Duration::from_secs_f64(seconds.min(1e6)),
-        Ok(_) => return None,
-        Err(_) => {
-            let at = httpdate::parse_http_date(value).ok()?;
-            at.duration_since(SystemTime::now()).unwrap_or_default()
-        }
-    };
-    Some(wait.min(MAX_WAIT))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,15 +243,6 @@ mod tests {
 
             assert!(!error.contains("planted"), "{error}");
         }
-    }
-
-    #[test]
-    fn a_wait_is_seconds_or_a_date_and_bounded() {
-        assert_eq!(retry_after("2"), Some(Duration::from_secs(2)));
-        assert_eq!(retry_after("0.5"), Some(Duration::from_millis(500)));
-        assert_eq!(retry_after("Fri, 01 Jan 2021 00:00:00 GMT"), Some(Duration::ZERO));
-        assert_eq!(retry_after("1000000"), Some(MAX_WAIT));
-        assert_eq!([retry_after("soon"), retry_after("-1")], [None, None]);
     }
 
     #[test]

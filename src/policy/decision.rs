@@ -123,7 +123,7 @@ pub struct RuleTrace {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "outcome", content = "error", rename_all = "snake_case")]
 pub enum RuleOutcome {
-    /// It was true, and chose.
+    /// It was true.
     Matched,
     /// It was false.
     NotMatched,

@@ -3,8 +3,16 @@
 use super::constraints::{Candidate, Constraint};
 use super::decision::{By, Denial, RuleTrace};
 use super::{POLICY_HEADER, Policy};
+use crate::config::Deny;
 
 impl Policy {
+    /// Refuses a request that a rule denies.
+    pub(super) fn denied(&self, rule: usize, deny: &Deny, rules: Vec<RuleTrace>) -> Denial {
+        let (policy, by, message) = (Some(self.name.clone()), By::Rule(rule), deny.message.clone());
+        let (status, code, candidates) = (deny.status, "denied_by_policy", Vec::new());
+        Denial { policy, by, status, code, message, candidates, rules }
+    }
+
     /// Refuses a model that the client asked for by a header.
     pub(super) fn not_allowed(&self, message: String) -> Denial {
         let (policy, by) = (Some(self.name.clone()), By::Override);

@@ -1,8 +1,8 @@
 //! What a policy may want to know before it decides, and how it is told.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use super::rules::Tried;
+use super::rules::Memory;
 use crate::config::Name;
 use crate::scores::{Degraded, Scores};
 
@@ -18,7 +18,7 @@ pub struct Signals {
     /// What the request is held to, as far as it is known.
     pub pin: Held,
     /// What the rules of a policy came to, so that asking for a signal does not evaluate them twice.
-    pub(super) tried: OnceLock<(Name, Tried)>,
+    pub(super) tried: Memory,
 }
 
 /// What a request is held to.

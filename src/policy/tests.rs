@@ -62,7 +62,7 @@ fn with_code(features: Features) -> Features {
 fn scores(probabilities: [f32; 3]) -> Signals {
     let labels = ["simple", "medium", "complex"].map(Arc::from).into();
     let head = HeadScores { head: "tier".into(), labels, probabilities: probabilities.to_vec() };
-    asked(Ok(Scores { source: Source::Encoder, heads: vec![head], tokens: 3, truncated_tokens: 0 }))
+    asked(Ok(Scores { source: Source::Encoder, heads: vec![head], tokens: 3, truncated_tokens: 0, embedding: None }))
 }
 
 fn asked(scores: Result<Scores, Degraded>) -> Signals {
@@ -251,7 +251,7 @@ fn tiers_must_be_exactly_the_heads_labels() {
     let name = Name::new("default").expect("a name");
     let labels: Vec<Arc<str>> = ["simple", "medum", "complex"].map(Arc::from).into();
 
-    let problems = set.check_labels(&name, |head| (head == "tier").then_some(labels.as_slice()));
+    let problems = set.check_labels(&name, [("tier", labels.as_slice())]);
 
     let shown: Vec<String> = problems.iter().map(|p| format!("{}: {}", p.path, p.message)).collect();
     assert_eq!(
@@ -264,8 +264,8 @@ fn tiers_must_be_exactly_the_heads_labels() {
         ]
     );
     assert!(problems.iter().all(|problem| problem.place.is_some()));
-    assert_eq!(set.check_labels(&name, |_| None)[0].message, "classifier `default` has no head `tier`");
-    assert!(set.check_labels(&Name::new("other").expect("a name"), |_| None).is_empty());
+    assert_eq!(set.check_labels(&name, [])[0].message, "classifier `default` has no head `tier` (allowed: none)");
+    assert!(set.check_labels(&Name::new("other").expect("a name"), []).is_empty());
 }
 
 /// The first problem of a rule, and the text it points at.
@@ -287,7 +287,11 @@ fn a_rules_mistakes_are_found_at_load_and_pointed_at() {
             "unknown variable `prompt.temperature`, did you mean `request.temperature`?",
             "prompt.temperature",
         ),
-        ("foo", "unknown variable `foo` (allowed: prompt.*, request.* and features.*, see docs/features.md)", "foo"),
+        (
+            "foo",
+            "unknown variable `foo` (allowed: prompt.*, request.*, features.*, scores.*, headers['...'], client.name, now.*, constants.*, macros.*; see docs/policies.md)",
+            "foo",
+        ),
         ("prompt.images", "must be true or false, but is int", "prompt.images"),
         ("prompt.images > 'two'", "`>` does not take int and text", ">"),
         ("prompt.images == 'two'", "`==` does not take int and text", "=="),

@@ -4,13 +4,19 @@
 //! type error: a test in [`super::rules`] runs every construct. `matches` is refused, because the interpreter compiles its
 //! pattern again for each request.
 
-use std::fmt;
+mod path;
+mod types;
+
+use std::collections::BTreeMap;
 
 use cel::Program;
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators};
 
+pub(super) use self::path::{Path, range_of};
+use self::path::{is_operator, symbol};
+pub(super) use self::types::Type;
+use super::rules::{Named, Vocabulary};
 use crate::config::nearest;
-use crate::features::{Kind, Scope, TABLE};
 
 /// One thing that is wrong with an expression.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,16 +27,12 @@ pub(super) struct Mistake {
     pub(super) width: usize,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-enum Type {
-    Int,
-    Uint,
-    Double,
-    Bool,
-    Text,
-    List(Box<Self>),
-    /// Anything: an empty list's elements, and whatever has been reported already.
-    Any,
+/// What is known of an expression without mistakes.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) kind: Type,
+    /// What the names in it are, by the ids of their nodes.
+    pub(super) names: BTreeMap<u64, Named>,
 }
 
 /// Methods on a text that take a text and are true or false.
@@ -38,40 +40,41 @@ const TEXT_TESTS: [&str; 3] = ["contains", "endsWith", "startsWith"];
 const FUNCTIONS: [&str; 12] =
     ["contains", "endsWith", "startsWith", "size", "int", "uint", "double", "string", "exists", "all", "filter", "map"];
 
-/// Finds every mistake in `program`, which must be true or false.
-pub(super) fn check(program: &Program) -> Vec<Mistake> {
-    let mut checker = Checker { source: program.source_info(), locals: Vec::new(), mistakes: Vec::new() };
-    let root = program.expression();
-    let result = checker.infer(root);
-    if !result.fits(&Type::Bool) {
-        let width = checker.source.source.chars().count().max(1);
-        checker.mistakes.push(Mistake { message: format!("must be true or false, but is {result}"), offset: 0, width });
+/// Finds every mistake in `program`, whose value must be of the type `wanted`.
+pub(super) fn check(program: &Program, vocabulary: &Vocabulary, wanted: &Type) -> Result<Checked, Vec<Mistake>> {
+    let source = program.source_info();
+    let mut checker = Checker { source, vocabulary, locals: Vec::new(), names: BTreeMap::new(), mistakes: Vec::new() };
+    let kind = checker.infer(program.expression());
+    if !kind.fits(wanted) {
+        let width = source.source.chars().count().max(1);
+        checker.mistakes.push(Mistake { message: format!("must be true or false, but is {kind}"), offset: 0, width });
     }
-    checker.mistakes
+    if checker.mistakes.is_empty() { Ok(Checked { kind, names: checker.names }) } else { Err(checker.mistakes) }
 }
 
 struct Checker<'p> {
     source: &'p SourceInfo,
+    vocabulary: &'p Vocabulary,
     /// Names that macros such as `exists` bind, innermost last.
     locals: Vec<(&'p str, Type)>,
+    names: BTreeMap<u64, Named>,
     mistakes: Vec<Mistake>,
 }
 
 impl<'p> Checker<'p> {
     fn infer(&mut self, node: &'p IdedExpr) -> Type {
+        if let Some(path) = Path::of(node) {
+            return self.name(node, &path);
+        }
         match &node.expr {
             Expr::Literal(literal) => self.literal(node, literal),
-            Expr::Ident(name) => self.variable(node, name),
             Expr::Select(select) if select.test => {
                 self.wrong(node, "`has` is not needed: every variable always has a value")
             }
-            Expr::Select(select) => match dotted(node) {
-                Some((_, name)) => self.variable(node, &name),
-                None => {
-                    let operand = self.infer(&select.operand);
-                    self.wrong(node, &format!("{operand} has no field `{}`", select.field))
-                }
-            },
+            Expr::Select(select) => {
+                let operand = self.infer(&select.operand);
+                self.wrong(node, &format!("{operand} has no field `{}`", select.field))
+            }
             Expr::Call(call) => self.call(node, call),
             Expr::List(list) => {
                 let elements: Vec<Type> = list.elements.iter().map(|element| self.infer(element)).collect();
@@ -86,41 +89,34 @@ impl<'p> Checker<'p> {
                 Type::List(Box::new(element))
             }
             Expr::Comprehension(comprehension) => self.comprehension(node, comprehension),
-            Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => {
+            Expr::Ident(_) | Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => {
                 self.wrong(node, "mappings are not allowed here (allowed: numbers, texts, lists)")
             }
         }
     }
 
     fn literal(&mut self, node: &IdedExpr, literal: &LiteralValue) -> Type {
-        match literal {
-            LiteralValue::Boolean(_) => Type::Bool,
-            LiteralValue::Double(_) => Type::Double,
-            LiteralValue::Int(_) => Type::Int,
-            LiteralValue::UInt(_) => Type::Uint,
-            LiteralValue::String(_) => Type::Text,
-            LiteralValue::Bytes(_) | LiteralValue::Null => {
-                self.wrong(node, "null and bytes are not allowed: every variable always has a value")
-            }
-        }
+        let kind = Type::of(literal);
+        kind.unwrap_or_else(|| self.wrong(node, "null and bytes are not allowed: every variable always has a value"))
     }
 
-    fn variable(&mut self, node: &IdedExpr, name: &str) -> Type {
-        if let Some((_, local)) = self.locals.iter().rev().find(|(own, _)| *own == name) {
-            return local.clone();
-        }
-        let Some((_, kind)) = variables().find(|(own, _)| own == name) else {
-            let names: Vec<String> = variables().map(|(own, _)| own).collect();
-            // The right name in the wrong scope is a likelier slip than a typing error.
-            let last = name.rsplit('.').next().unwrap_or(name);
-            let scoped = names.iter().find(|own| own.rsplit('.').next() == Some(last)).map(String::as_str);
-            let hint = match scoped.or_else(|| nearest(name, names.iter().map(String::as_str))) {
-                Some(near) => format!(", did you mean `{near}`?"),
-                None => " (allowed: prompt.*, request.* and features.*, see docs/features.md)".to_owned(),
+    fn name(&mut self, node: &IdedExpr, path: &Path<'p>) -> Type {
+        if let Some((local, kind)) = self.locals.iter().rev().find(|(own, _)| *own == path.words[0]) {
+            return match path.words.get(1) {
+                None => kind.clone(),
+                Some(field) => {
+                    let message = format!("`{local}` is {kind} and has no field `{field}`");
+                    self.wrong(node, &message)
+                }
             };
-            return self.wrong(node, &format!("unknown variable `{name}`{hint}"));
-        };
-        kind
+        }
+        match self.vocabulary.find(path) {
+            Ok((named, kind)) => {
+                self.names.insert(node.id, named);
+                kind
+            }
+            Err(message) => self.wrong(node, &message),
+        }
     }
 
     fn call(&mut self, node: &'p IdedExpr, call: &'p CallExpr) -> Type {
@@ -261,109 +257,11 @@ impl<'p> Checker<'p> {
     }
 
     fn wrong(&mut self, node: &IdedExpr, message: &str) -> Type {
-        let (offset, width) = self.range_of(node);
+        let (offset, width) = range_of(self.source, node);
         let mistake = Mistake { message: message.to_owned(), offset, width };
         if !self.mistakes.contains(&mistake) {
             self.mistakes.push(mistake);
         }
         Type::Any
     }
-
-    /// Finds the characters that show a node best: a variable's whole name, a function's name, an operator.
-    ///
-    /// The parser marks a selection by its dot and a call by its parenthesis, in bytes.
-    fn range_of(&self, node: &IdedExpr) -> (usize, usize) {
-        let text = self.source.source.as_str();
-        let start_of = |node: &IdedExpr| self.source.offset_for(node.id).map_or(0, |(start, _)| start as usize);
-        let reads = |at: usize, part: &str| text.get(at..).is_some_and(|rest| rest.starts_with(part));
-        let at = start_of(node);
-        let (start, width) = match (dotted(node), &node.expr) {
-            (Some((root, name)), _) => (start_of(root), name.chars().count()),
-            (None, Expr::Call(call)) => {
-                let name = symbol(&call.func_name);
-                let before = at.checked_sub(name.len()).filter(|before| reads(*before, name));
-                let start = if reads(at, name) { Some(at) } else { before };
-                start.map_or((at, 1), |start| (start, name.chars().count()))
-            }
-            _ => (at, 1),
-        };
-        (text.get(..start).map_or(0, |before| before.chars().count()), width)
-    }
-}
-
-impl Type {
-    /// Tells whether one can stand where the other is wanted.
-    fn fits(&self, other: &Self) -> bool {
-        self.unify(other).is_some()
-    }
-
-    /// Returns the type that both are, the more precise one of the two.
-    fn unify(&self, other: &Self) -> Option<Self> {
-        match (self, other) {
-            (Self::Any, known) | (known, Self::Any) => Some(known.clone()),
-            (Self::List(left), Self::List(right)) => left.unify(right).map(|element| Self::List(Box::new(element))),
-            _ => (self == other).then(|| self.clone()),
-        }
-    }
-
-    /// CEL compares numbers of different types, and nothing else of different types.
-    fn comparable(&self, other: &Self) -> bool {
-        self.fits(other) || (self.is_number() && other.is_number())
-    }
-
-    const fn is_number(&self) -> bool {
-        matches!(self, Self::Int | Self::Uint | Self::Double)
-    }
-}
-
-impl fmt::Display for Type {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Int => f.write_str("int"),
-            Self::Uint => f.write_str("uint"),
-            Self::Double => f.write_str("double"),
-            Self::Bool => f.write_str("bool"),
-            Self::Text => f.write_str("text"),
-            Self::List(element) => write!(f, "list of {element}"),
-            Self::Any => f.write_str("any"),
-        }
-    }
-}
-
-/// The names that rules may use, and their types.
-fn variables() -> impl Iterator<Item = (String, Type)> {
-    let features = TABLE.iter().flat_map(|spec| {
-        let kind = match spec.kind {
-            Kind::Int => Type::Int,
-            Kind::Float => Type::Double,
-            Kind::Bool => Type::Bool,
-            Kind::Text => Type::Text,
-        };
-        let scope = match spec.scope {
-            Scope::Prompt => "prompt",
-            Scope::Request => "request",
-        };
-        [(format!("{scope}.{}", spec.name), kind.clone()), (format!("features.{}", spec.name), kind)]
-    });
-    ["request.model", "request.path"].into_iter().map(|name| (name.to_owned(), Type::Text)).chain(features)
-}
-
-/// Reads `a.b.c` as one name; returns the node of `a` too.
-fn dotted(node: &IdedExpr) -> Option<(&IdedExpr, String)> {
-    match &node.expr {
-        Expr::Ident(name) => Some((node, name.clone())),
-        Expr::Select(select) if !select.test => {
-            dotted(&select.operand).map(|(root, name)| (root, format!("{name}.{}", select.field)))
-        }
-        _ => None,
-    }
-}
-
-fn is_operator(name: &str) -> bool {
-    symbol(name) != name
-}
-
-/// What an operator looks like in the source.
-fn symbol(name: &str) -> &str {
-    if name == operators::INDEX { "[]" } else { name.trim_matches(['_', '@']) }
 }

@@ -1,7 +1,5 @@
 //! The request that goes upstream: the peer, and the header fields that are the provider's instead of the client's.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
@@ -11,11 +9,7 @@ use pingora::{Error, ErrorType, OrErr, Result};
 
 use super::context::RequestContext;
 use super::headers;
-use crate::config::Http;
 use crate::upstream::{Credential, NoPeer, Provider};
-
-/// How long an idle connection to a provider is kept for reuse; providers close theirs after 60 s and more.
-const KEEP_IDLE: Duration = Duration::from_secs(50);
 
 /// The fields in which clients send keys: none of them may reach a provider that it is not for.
 const KEY_FIELDS: [HeaderName; 3] =
@@ -23,12 +17,6 @@ const KEY_FIELDS: [HeaderName; 3] =
 
 /// The error type of a request that found as many others in flight as its provider takes.
 pub(super) const PROVIDER_BUSY: ErrorType = ErrorType::Custom("ProviderBusy");
-
-/// HTTP/2 requests that share a connection.
-const H2_STREAMS: usize = 100;
-
-/// How often an HTTP/2 connection is asked whether it is still there: nothing else would notice between requests.
-const H2_PING: Duration = Duration::from_secs(20);
 
 /// Returns the peer to try now, and leaves the request's place at it in `ctx`.
 pub(super) async fn peer(ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
@@ -44,7 +32,7 @@ pub(super) async fn peer(ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
         }
     };
     ctx.tried.push(lease.peer());
-    let peer = http_peer(&provider, lease.endpoint.address);
+    let peer = provider.http_peer(lease.endpoint.address);
     ctx.lease = Some(lease);
     Ok(Box::new(peer))
 }
@@ -57,37 +45,8 @@ fn no_peer(reason: NoPeer) -> Box<Error> {
     Error::because(etype, "while picking a peer", reason)
 }
 
-/// Returns how Pingora is to connect to `address`, one of the provider's.
-pub(super) fn http_peer(provider: &Provider, address: SocketAddr) -> HttpPeer {
-    let timeouts = provider.timeouts;
-    let sni = provider.tls.sni.as_ref().unwrap_or(&provider.base.address.host);
-    let mut peer = HttpPeer::new(address, provider.base.tls, sni.clone());
-    peer.group_key = provider.connection_group;
-    let options = &mut peer.options;
-    options.connection_timeout = Some(timeouts.connect.0);
-    options.total_connection_timeout = Some(timeouts.connect.0);
-    // Pingora has one timeout for every read. The body adapter keeps the shorter one of the two.
-    options.read_timeout = Some(timeouts.idle.0.max(timeouts.first_byte.0));
-    options.write_timeout = Some(timeouts.first_byte.0);
-    options.idle_timeout = Some(KEEP_IDLE);
-    options.verify_cert = provider.tls.verify;
-    options.verify_hostname = provider.tls.verify;
-    options.ca = provider.trust.as_ref().map(|trust| Arc::clone(trust.authorities()));
-    match provider.http {
-        Http::H1 => options.set_http_version(1, 1),
-        Http::H2 => options.set_http_version(2, 2),
-        Http::Auto if provider.base.tls => options.set_http_version(2, 1),
-        Http::Auto => options.set_http_version(1, 1),
-    }
-    if options.alpn.get_max_http_version() == 2 {
-        options.max_h2_streams = H2_STREAMS;
-        options.h2_ping_interval = Some(H2_PING);
-    }
-    peer
-}
-
 /// Returns how long an answer that has begun may pause, where Pingora would wait longer: where the first byte may take
-/// longer, see [`http_peer`].
+/// longer, see [`Provider::http_peer`].
 pub(super) fn shorter_idle(ctx: &RequestContext) -> Option<Duration> {
     let timeouts = ctx.provider()?.timeouts;
     (timeouts.idle.0 < timeouts.first_byte.0).then_some(timeouts.idle.0)

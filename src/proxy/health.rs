@@ -93,7 +93,7 @@ async fn run(connector: Arc<Connector>, provider: Arc<Provider>, peer: Arc<Peer>
 /// Returns the status of the peer's answer. A connection that was kept may have been closed meanwhile: then once more.
 async fn ask(connector: &Connector, provider: &Provider, peer: &Peer, check: &HealthCheck) -> Result<u16> {
     let address = peer.resolve(check.timeout.0).await.or_err(ErrorType::ConnectNoRoute, "while resolving the peer")?;
-    let target = forward::http_peer(provider, address);
+    let target = provider.http_peer(address);
     let (mut session, reused) = connector.get_http_session(&target).await?;
     match exchange(&mut session, provider, check).await {
         Err(_) if reused => {

@@ -22,6 +22,8 @@ pub(super) struct Original {
     pub(super) stream: bool,
     /// Whether the client itself asked for an event with the usage.
     include_usage: bool,
+    /// Whether a rule asks for one.
+    rule_includes_usage: bool,
 }
 
 impl Original {
@@ -33,22 +35,30 @@ impl Original {
             model_span: prompt.model_span.clone(),
             stream: prompt.parameters.stream,
             include_usage: prompt.parameters.include_usage,
+            rule_includes_usage: false,
         }
     }
 
-    /// Sets top-level parameters, before any model's own rules; whatever the client sent for them.
+    /// Sets top-level parameters, before any model's own rules; whatever the client sent for them. `stream_options` only
+    /// where they are known.
     pub(super) fn set(&mut self, parameters: &BTreeMap<String, Value>) {
         if parameters.is_empty() || !self.dialect.generates() {
             return;
         }
         let edits = Edits::new(&[], &BTreeMap::new(), parameters);
+        let streams = self.stream && self.dialect.has_stream_options();
+        let edits = if streams { edits } else { edits.without("stream_options") };
+        self.rule_includes_usage = parameters.get("stream_options.include_usage") == Some(&Value::Bool(true));
         let (body, model_span) = edits.apply_around(&self.body, self.model_span.clone());
         (self.body, self.model_span) = (body, model_span);
     }
 
     /// Returns whether `target`'s stream will hold an event with the usage only because we ask for it.
     pub(super) fn gets_usage_unasked(&self, target: &Target) -> bool {
-        self.stream && !self.include_usage && self.dialect.has_stream_options() && target.asks_for_usage
+        self.stream
+            && !self.include_usage
+            && self.dialect.has_stream_options()
+            && (target.asks_for_usage || self.rule_includes_usage)
     }
 
     /// Returns the body for `target`: with its model's name, and adapted by its rules. One copy at most.

@@ -16,7 +16,7 @@ use super::rejection::{Rejection, Shape};
 use super::{Proxy, clients, fallback, intake};
 use crate::features::TokenCounter;
 use crate::prompt::{Dialect, Prompt};
-use crate::router::{self, Incoming, Verdict};
+use crate::router::{self, Incoming, Judging, Verdict};
 use crate::telemetry::Stage;
 use crate::upstream::Provider;
 
@@ -70,9 +70,17 @@ impl Proxy {
         let field = |name: &str| header.headers.get(name)?.to_str().ok();
         let client = ctx.client.as_ref().map(|used| Arc::clone(used.client()));
         let client = client.as_deref();
-        let incoming = Incoming { path: header.uri.path(), header: &field, client, prompt: &prompt, body: &body };
+        let incoming = Incoming {
+            path: header.uri.path(),
+            header: &field,
+            client,
+            prompt: &prompt,
+            body: &body,
+            at: None,
+            judging: Judging::Ask,
+        };
         ctx.original = Some(Original::new(&body, &prompt));
-        match self.router.decide(&snapshot, &incoming).await {
+        match self.router.route(&snapshot, &incoming).await {
             Verdict::Route(routing) => {
                 clients::authorize(ctx, Some(&routing.decision.policy))?;
                 clients::debit(ctx, || routing.features.tokens().tokens)?;

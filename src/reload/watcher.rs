@@ -132,6 +132,7 @@ impl Watch {
 
     fn folders_read(&self) -> Vec<PathBuf> {
         let mut files = self.reloader.certificate_files();
+        files.extend(self.reloader.example_files());
         files.push(self.reloader.path().to_owned());
         let parent = |file: PathBuf| match file.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
@@ -148,6 +149,7 @@ impl Watch {
 
     fn stamp(&self) -> Stamp {
         let mut files = self.reloader.certificate_files();
+        files.extend(self.reloader.example_files());
         files.push(self.reloader.path().to_owned());
         for folder in self.reloader.bundle_folders() {
             files.extend(fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()));

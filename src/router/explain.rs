@@ -15,7 +15,7 @@ impl Routing {
     /// `label`, `score`, `flip` (the nearest value that would have changed it, and the model beyond it), `scores` (head to label to probability; null when the classifier was not asked
     /// or gave none), `source` (`encoder`, `lexical` or `lexical_fallback`), `degraded` (why the encoder did not answer, if
     /// it should have), `features`,
-    /// `truncated_tokens`, `rules`, `candidates`, `fallback`, `generation`, `timings_us`.
+    /// `truncated_tokens`, `rules`, `set` (the parameters that rules set), `candidates`, `fallback`, `generation`, `timings_us`.
     #[must_use]
     pub fn explain(&self, snapshot: &Snapshot) -> Value {
         let decision = &self.decision;
@@ -38,6 +38,7 @@ impl Routing {
             "features": self.features,
             "truncated_tokens": scores.map_or(0, |scores| scores.truncated_tokens),
             "rules": rules(Some(&decision.policy), &decision.rules, snapshot),
+            "set": decision.set,
             "candidates": decision.candidates,
             "fallback": decision.fallback,
             "generation": snapshot.generation,
@@ -112,6 +113,9 @@ fn rules(policy: Option<&Name>, traces: &[RuleTrace], snapshot: &Snapshot) -> Ve
                 "index": index,
                 "when": rule.when,
                 "use": rule.model,
+                "deny": rule.deny,
+                "set": rule.set,
+                "continue": rule.goes_on(),
                 "outcome": trace["outcome"],
                 "error": trace["error"],
             })

@@ -43,7 +43,7 @@ impl Builder {
         {
             return Ok(ClassifierState::Ready(classifier.clone()));
         }
-        if !bundle.needs_encoder() {
+        if !(bundle.needs_encoder() || section.embeds) {
             let started = Classifier::start_lexical(name, section, &self.metrics, bundle, None);
             return started.map(ClassifierState::Ready).or_else(refuse);
         }

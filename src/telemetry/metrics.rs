@@ -9,6 +9,7 @@ mod definitions;
 mod edge;
 mod family;
 mod held;
+mod judge;
 mod labels;
 mod peers;
 mod serving;
@@ -27,6 +28,8 @@ use crate::scores::Source;
 
 pub use self::edge::EdgeMetrics;
 pub use self::held::{StoreMetrics, TargetMetrics};
+pub use self::judge::JudgeMetrics;
+use self::judge::Judges;
 pub use self::labels::{
     AttemptOutcome, BrokenStream, CacheOutcome, ClientOutcome, Direction, DroppedLine, EjectionCause, FeedbackKind,
     ReloadOutcome, Stage,
@@ -63,6 +66,7 @@ pub struct Metrics {
     ejections: Family<IntCounter, 3>,
     in_flight: Family<IntGauge, 1>,
     edge: EdgeMetrics,
+    judges: Judges,
     queue_depth: Family<IntGauge, 1>,
     queue_wait: Histogram,
     run: Histogram,
@@ -159,6 +163,7 @@ impl Metrics {
             ejections: Family::register(r, define::EJECTIONS),
             in_flight: Family::register(r, define::UPSTREAM_IN_FLIGHT),
             edge: EdgeMetrics::register(r),
+            judges: Judges::register(r),
             queue_depth: Family::register(r, define::QUEUE_DEPTH),
             queue_wait: Family::register(r, define::QUEUE_WAIT).with([]),
             run: Family::register(r, define::RUN_TIME).with([]),

@@ -41,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) default_provider: Option<&'static str>,
     /// Conditions and the models they choose.
     pub(crate) rules: Vec<(&'static str, &'static str)>,
+    /// Rules before those, as they are written: `{when: ..., deny: ...}, `.
+    pub(crate) first_rules: &'static str,
     pub(crate) bundle: PathBuf,
     pub(crate) deadline: &'static str,
     pub(crate) max_body_bytes: usize,
@@ -211,6 +213,7 @@ impl Config {
             small_name: "small-1".to_owned(),
             default_provider: None,
             rules: vec![("true", "small")],
+            first_rules: "",
             bundle: "no-such-bundle".into(),
             deadline: "5s",
             max_body_bytes: 32 << 20,
@@ -265,7 +268,7 @@ impl Config {
         let default_provider =
             self.default_provider.map(|name| format!("default_provider: {name}")).unwrap_or_default();
         let rules = self.rules.iter().map(|(when, model)| format!("{{when: '{when}', use: {model}}}"));
-        let rules = rules.collect::<Vec<_>>().join(", ");
+        let rules = self.first_rules.to_owned() + &rules.collect::<Vec<_>>().join(", ");
         let bundle = bundle.display();
         let one: String = self.one.iter().map(|line| format!("    {line}\n")).collect();
         let scheme = self.scheme;

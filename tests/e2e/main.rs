@@ -12,6 +12,7 @@ mod origin;
 
 mod admin;
 mod bodies;
+mod check;
 mod classifier;
 mod cli;
 mod clients;
@@ -30,8 +31,10 @@ mod passthrough;
 mod pools;
 mod reload;
 mod routing;
+mod rules;
 mod shadow;
 mod splice;
+mod strategies;
 mod streaming;
 mod swap;
 mod tls;

@@ -25,7 +25,7 @@ fn scores(draws: &mut Draws, power: f64) -> Scores {
         labels: ["simple", "medium", "complex"].map(Arc::from).into(),
         probabilities: vec![1.0 - complex, 0.0, complex],
     };
-    Scores { source: Source::Encoder, heads: vec![head], tokens: 3, truncated_tokens: 0 }
+    Scores { source: Source::Encoder, heads: vec![head], tokens: 3, truncated_tokens: 0, embedding: None }
 }
 
 fn drift(config: config::Drift) -> (Drift, Metrics) {

@@ -1,8 +1,10 @@
 //! The shape of the strategy `utility`: success against cost and latency.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::config::Name;
+use crate::config::{Name, Ratio};
 
 /// The model with the highest expected success, less what its cost and its latency are worth.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -16,6 +18,9 @@ pub struct Utility {
     pub heads: Name,
     /// The models, from the weakest up; each needs a price.
     pub models: Vec<Name>,
+    /// Where the chances of some models come from instead.
+    #[serde(default)]
+    pub success: BTreeMap<Name, Success>,
     /// What a US dollar is worth, in chances to succeed: with 10, a cent more must bring 0.1 more. Default 10.
     #[serde(default = "Utility::default_lambda")]
     pub lambda: f64,
@@ -31,17 +36,41 @@ pub struct Utility {
     pub otherwise: Option<Name>,
 }
 
+/// Where a model's chance to succeed comes from: `label` of `head`, or the same `chance` always.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Success {
+    /// A head of the classifier, such as `strong_wins`.
+    #[serde(default)]
+    pub head: Option<Name>,
+    /// The label whose probability it is, such as `weak`; by default the last.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// The chance, when no head knows it.
+    #[serde(default)]
+    pub chance: Option<Ratio>,
+}
+
 impl Utility {
-    /// Returns the heads that it reads, in the order of its models.
+    /// Returns the heads that it reads, each once.
     #[must_use]
     pub fn heads(&self) -> Vec<Name> {
-        self.models.iter().filter_map(|model| self.head_of(model)).collect()
+        let mut heads: Vec<Name> = Vec::new();
+        for head in self.models.iter().filter_map(|model| self.head_of(model)) {
+            if !heads.contains(&head) {
+                heads.push(head);
+            }
+        }
+        heads
     }
 
-    /// Returns the head for `model`; `None` only when the two names together are too long for one.
+    /// Returns the head for `model`; `None` when its chance is fixed, or the two names together are too long for one.
     #[must_use]
     pub fn head_of(&self, model: &Name) -> Option<Name> {
-        Name::new(&format!("{}/{model}", self.heads)).ok()
+        match self.success.get(model) {
+            Some(success) => success.head.clone(),
+            None => Name::new(&format!("{}/{model}", self.heads)).ok(),
+        }
     }
 
     fn default_heads() -> Name {

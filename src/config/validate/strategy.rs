@@ -74,8 +74,21 @@ impl Checker<'_> {
             if strategy.models[..index].contains(model) {
                 self.wrong(&path, format!("`{model}` stands there already (allowed: each model once)"));
             }
-            if strategy.head_of(model).is_none() {
+            if !strategy.success.contains_key(model) && strategy.head_of(model).is_none() {
                 self.wrong(&path, format!("`{}/{model}` is too long for a head's name", strategy.heads));
+            }
+        }
+        for (model, success) in &strategy.success {
+            let path = path.key("success").key(model);
+            if !strategy.models.contains(model) {
+                let allowed = strategy.models.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
+                self.wrong(&path, format!("`{model}` is none of the strategy's `models` (allowed: {allowed})"));
+            }
+            if success.head.is_some() == success.chance.is_some() {
+                self.wrong(&path, "must name either a `head`, with a `label` if need be, or a `chance`");
+            }
+            if success.chance.is_some() && success.label.is_some() {
+                self.wrong(&path.key("label"), "has no meaning beside a `chance`");
             }
         }
         for (key, worth) in [("lambda", strategy.lambda), ("mu", strategy.mu)] {

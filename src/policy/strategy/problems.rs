@@ -3,22 +3,20 @@
 use std::sync::Arc;
 
 use crate::config::{self, KeyPath, Name, Strategy, Tiers, nearest};
+use crate::policy::heads::Heads;
 
-/// Says what of a strategy does not go with the heads of the classifier that it reads; `labels` returns those of a head.
-pub(in crate::policy) fn problems<'l>(
-    path: &KeyPath,
-    strategy: &Strategy,
-    labels: &impl Fn(&str) -> Option<&'l [Arc<str>]>,
-) -> Vec<(KeyPath, String)> {
+/// Says what of a strategy does not go with the heads of the classifier that it reads.
+pub(in crate::policy) fn problems(path: &KeyPath, strategy: &Strategy, known: &Heads<'_>) -> Vec<(KeyPath, String)> {
     let Some((classifier, heads)) = strategy.reads() else { return Vec::new() };
-    let missing = heads.iter().filter(|head| labels(head).is_none());
-    let mut found: Vec<_> = missing.map(|head| missing_head(path, strategy, classifier, head)).collect();
+    let missing = heads.iter().filter(|head| known.labels(head).is_none());
+    let mut found: Vec<_> =
+        missing.map(|head| (missing_head(path, strategy, head), known.missing(classifier, head))).collect();
     match strategy {
         Strategy::Tiers(tiers) => {
-            found.extend(labels(&tiers.head).into_iter().flat_map(|own| tier_labels(path, tiers, own)))
+            found.extend(known.labels(&tiers.head).into_iter().flat_map(|own| tier_labels(path, tiers, own)));
         }
         Strategy::Hierarchy(hierarchy) => {
-            if let Some(own) = labels(&hierarchy.head) {
+            if let Some(own) = known.labels(&hierarchy.head) {
                 found.extend(branch_labels(path, hierarchy, own));
             }
         }
@@ -28,7 +26,7 @@ pub(in crate::policy) fn problems<'l>(
 }
 
 /// Points at the key that names the head, or else at the classifier's.
-fn missing_head(path: &KeyPath, strategy: &Strategy, classifier: &Name, head: &Name) -> (KeyPath, String) {
+fn missing_head(path: &KeyPath, strategy: &Strategy, head: &Name) -> KeyPath {
     let key = match strategy {
         Strategy::Utility(_) => "models",
         Strategy::Tiers(_) if **head == *"tier" => "classifier",
@@ -36,7 +34,7 @@ fn missing_head(path: &KeyPath, strategy: &Strategy, classifier: &Name, head: &N
         Strategy::Hierarchy(_) if **head == *"domain" => "classifier",
         _ => "head",
     };
-    (path.key(key), format!("classifier `{classifier}` has no head `{head}`"))
+    path.key(key)
 }
 
 /// A head's labels must all have a model, and no other label may have one.

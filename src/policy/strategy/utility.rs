@@ -15,18 +15,53 @@ const KIND: &str = "utility";
 #[derive(Debug)]
 pub(super) struct Utility {
     classifier: Name,
-    /// Models, from the weakest up, with their heads and prices.
-    models: Vec<(Name, Name, Option<Price>)>,
+    /// From the weakest up.
+    models: Vec<Contender>,
     lambda: f64,
     mu: f64,
     output_tokens: u64,
+}
+
+/// A model, how likely it is to succeed, and its price.
+#[derive(Debug)]
+struct Contender {
+    model: Name,
+    success: Source,
+    price: Option<Price>,
+}
+
+/// Where a chance to succeed comes from.
+#[derive(Debug)]
+enum Source {
+    /// The probability of a head's label; without one where the prompt stands on the head's scale.
+    Head(Name, Option<String>),
+    Fixed(f64),
+}
+
+impl Source {
+    fn chance(&self, scores: &Scores) -> Option<f64> {
+        match self {
+            Self::Fixed(chance) => Some(*chance),
+            Self::Head(head, None) => scores.head(head)?.level(),
+            Self::Head(head, Some(label)) => {
+                let head = scores.head(head)?;
+                let index = head.labels.iter().position(|own| **own == **label)?;
+                head.probabilities.get(index).copied().map(f64::from)
+            }
+        }
+    }
 }
 
 impl Utility {
     pub(super) fn new(config: &Config, section: &config::Utility) -> Self {
         let models = section.models.iter().filter_map(|model| {
             let price = config.models.get(model).and_then(|model| model.price);
-            Some((model.clone(), section.head_of(model)?, price))
+            let own = section.success.get(model);
+            let success = match own.and_then(|own| own.chance) {
+                Some(chance) => Source::Fixed(chance.get()),
+                None => Source::Head(section.head_of(model)?, own.and_then(|own| own.label.clone())),
+            };
+            Some(Contender { model: model.clone(), success, price })
         });
         Self {
             classifier: section.classifier.clone(),
@@ -48,7 +83,7 @@ impl Utility {
         let best = (0..expected.len()).rev().max_by(|a, b| worth(a).total_cmp(&worth(b)));
         let Some(best) = best else { return Ok(Pick::abstain(KIND, Reason::UnmappedLabel)) };
         let (model, Expected { success, .. }) = &expected[best];
-        let rung = self.models.iter().position(|(own, ..)| own == model);
+        let rung = self.models.iter().position(|own| own.model == *model);
         #[expect(clippy::cast_possible_truncation, reason = "it came out of f32")]
         let score = Some(*success as f32);
         let flip = self.flip(&expected, best);
@@ -57,12 +92,12 @@ impl Utility {
 
     fn expect(
         &self,
-        (model, head, price): &(Name, Name, Option<Price>),
+        Contender { model, success, price }: &Contender,
         scores: &Scores,
         known: &Known<'_>,
     ) -> Option<(Name, Expected)> {
         let (features, live) = (known.features, known.facts.live);
-        let success = scores.head(head)?.level().filter(|success| success.is_finite())?;
+        let success = success.chance(scores).filter(|success| success.is_finite())?;
         let seen = live.output_tokens(model).filter(|tokens| tokens.is_finite() && *tokens >= 0.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above, saturates")]
         let usual = seen.map_or(self.output_tokens, |tokens| tokens as u64);

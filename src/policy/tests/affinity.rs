@@ -230,7 +230,10 @@ fn utility_counts_what_is_in_the_cache_at_its_price() {
         probabilities: vec![1.0 - success, success],
     };
     let heads = vec![head("small", 0.80), head("standard", 0.81)];
-    let scores = || asked(Ok(Scores { source: Source::Encoder, heads: heads.clone(), tokens: 3, truncated_tokens: 0 }));
+    let scores = || {
+        let heads = heads.clone();
+        asked(Ok(Scores { source: Source::Encoder, heads, tokens: 3, truncated_tokens: 0, embedding: None }))
+    };
     let choose = |signals: &Signals| {
         let step = set(&file).policies[0].step(&facts("auto"), &long(10_000), signals);
         let Step::Decide(decision) = step else { panic!("{step:?}") };

@@ -87,7 +87,7 @@ fn head(head: &str, labels: &[&str], probabilities: &[f32]) -> HeadScores {
 }
 
 fn heads(heads: Vec<HeadScores>) -> Signals {
-    asked(Ok(Scores { source: Source::Encoder, heads, tokens: 3, truncated_tokens: 0 }))
+    asked(Ok(Scores { source: Source::Encoder, heads, tokens: 3, truncated_tokens: 0, embedding: None }))
 }
 
 fn levels(probabilities: [f32; 4]) -> Signals {
@@ -168,6 +168,17 @@ fn utility_counts_latency_and_expects_no_longer_answer_than_was_asked_for() {
     let short = features(|features| features.request.max_output_tokens = 10);
     let step = policy(UTILITY).policies[0].step(&facts("auto"), &short, &successes(0.5, 0.6, 0.7));
     assert!(matches!(step, Step::Decide(decision) if decision.model.as_str() == "frontier"));
+}
+
+#[test]
+fn utility_takes_chances_from_any_head_or_as_they_are_given() {
+    let strategy = "{kind: utility, classifier: default, models: [small, frontier], lambda: 10, output_tokens: 1000,
+      success: {small: {head: strong_wins, label: weak}, frontier: {chance: 0.95}}, otherwise: frontier}";
+    let wins = |strong: f32| heads(vec![head("strong_wins", &["weak", "strong"], &[1.0 - strong, strong])]);
+
+    // 1,000 tokens cost 0.002 and 0.04 US dollars: the small one wins while its chance is above 0.95 - 0.38.
+    assert_eq!(decided(strategy, &wins(0.4)).model.as_str(), "small");
+    assert_eq!(decided(strategy, &wins(0.45)).model.as_str(), "frontier");
 }
 
 #[test]
@@ -314,7 +325,7 @@ fn a_hierarchy_asks_the_domain_first_and_then_that_domain_s_strategy() {
 
     let mut known = domain(0.9);
     let wins = head("strong_wins", &["weak", "strong"], &[0.2, 0.8]);
-    let second = Scores { source: Source::Encoder, heads: vec![wins], tokens: 3, truncated_tokens: 0 };
+    let second = Scores { source: Source::Encoder, heads: vec![wins], tokens: 3, truncated_tokens: 0, embedding: None };
     known.add_scores(Name::new("second").expect("a name"), Ok(second));
     let decision = decided(HIERARCHY, &known);
 

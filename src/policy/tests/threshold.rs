@@ -25,7 +25,7 @@ policies:
 fn wins(head: &str, probability: f32) -> Signals {
     let labels = ["weak", "strong"].map(Arc::from).into();
     let head = HeadScores { head: head.into(), labels, probabilities: vec![1.0 - probability, probability] };
-    asked(Ok(Scores { source: Source::Encoder, heads: vec![head], tokens: 3, truncated_tokens: 0 }))
+    asked(Ok(Scores { source: Source::Encoder, heads: vec![head], tokens: 3, truncated_tokens: 0, embedding: None }))
 }
 
 fn by_threshold(policy: usize, features: &Features, signals: &Signals) -> Decision {
@@ -96,8 +96,8 @@ fn a_head_that_the_bundle_lacks_is_a_problem_of_the_policy_that_reads_it() {
     let labels: Vec<Arc<str>> = ["weak", "strong"].map(Arc::from).to_vec();
     let classifier = Name::new("default").expect("a name");
 
-    let problems = set(THRESHOLD).check_labels(&classifier, |head| (head == "strong_wins").then_some(&labels[..]));
+    let problems = set(THRESHOLD).check_labels(&classifier, [("strong_wins", &labels[..])]);
 
     let problems: Vec<_> = problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
-    assert_eq!(problems, ["policies[1].strategy.head: classifier `default` has no head `wins`"]);
+    assert_eq!(problems, ["policies[1].strategy.head: classifier `default` has no head `wins` (allowed: strong_wins)"]);
 }

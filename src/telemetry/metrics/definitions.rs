@@ -430,3 +430,31 @@ pub(super) const BUILD_INFO: Definition<1> = Definition {
     labels: ["version"],
     buckets: &[],
 };
+
+pub(super) const JUDGE_QUESTIONS: Definition<2> = Definition {
+    name: "pointsman_judge_questions_total",
+    help: "Prompts that a policy's judge was to judge, by what came of it: answered, cached, or why there was no answer.",
+    labels: ["policy", "outcome"],
+    buckets: &[],
+};
+
+pub(super) const JUDGE_TIME: Definition<1> = Definition {
+    name: "pointsman_judge_seconds",
+    help: "Time that a judge took for an answer that was not cached.",
+    labels: ["policy"],
+    buckets: FIRST_BYTE,
+};
+
+pub(super) const JUDGE_TOKENS: Definition<2> = Definition {
+    name: "pointsman_judge_tokens_total",
+    help: "Tokens that judges' answers used.",
+    labels: ["policy", "direction"],
+    buckets: &[],
+};
+
+pub(super) const JUDGE_COST: Definition<1> = Definition {
+    name: "pointsman_judge_cost_usd_total",
+    help: "What judges' answers cost in US dollars, by the price of the model that judges; beside `pointsman_cost_usd_total`.",
+    labels: ["policy"],
+    buckets: &[],
+};

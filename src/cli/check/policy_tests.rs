@@ -1,0 +1,200 @@
+//! The file's own `tests`: each goes through the router as a request would, and what becomes of it is compared.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::super::table::{Align, Table, shorten};
+use crate::config::{Expect, KeyPath, Name, PolicyTest};
+use crate::policy::Decision;
+use crate::prompt::{Dialect, Prompt};
+use crate::router::{Incoming, Judging, Router, Verdict};
+use crate::snapshot::{ClassifierState, Snapshot};
+
+const NAME_CHARS: usize = 48;
+
+/// What became of a test's request.
+#[derive(Debug, Default)]
+struct Got {
+    model: Option<String>,
+    policy: Option<String>,
+    rule: Option<usize>,
+    reason: Option<String>,
+    denied: Option<u16>,
+    /// The policy only watches.
+    watched: bool,
+    /// What went wrong before anything was decided.
+    error: Option<String>,
+}
+
+/// Runs every test and prints a table, and what failed with its place in the file; false when one failed.
+pub(super) fn run(router: &Router) -> bool {
+    let snapshot = router.snapshot();
+    if snapshot.config.tests.is_empty() {
+        return true;
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("tests: cannot start a runtime: {error}");
+            return false;
+        }
+    };
+    for name in stand_ins(&snapshot) {
+        println!("tests: the encoder of `{name}` does not run: its lexical heads, or `otherwise`, decide");
+    }
+    let mut table = Table::new(["test", "expected", "got", ""], [Align::Left; 4]);
+    let mut failures = Vec::new();
+    for (index, test) in snapshot.config.tests.iter().enumerate() {
+        let got = runtime.block_on(got(router, &snapshot, test));
+        let wrong = got.differs(&test.expect);
+        let verdict = if wrong.is_empty() { "ok" } else { "FAILED" };
+        table.push([shorten(&name(test), NAME_CHARS), expected(&test.expect), got.to_string(), verdict.to_owned()]);
+        let path = KeyPath::root().key("tests").index(index).key("expect");
+        failures.extend(wrong.into_iter().filter_map(|(key, message)| {
+            let message = format!("{message} ({got})");
+            snapshot.config.problem(&path.key(key), message)
+        }));
+    }
+    print!("{}", table.render());
+    for failure in &failures {
+        eprintln!("{failure}\n");
+    }
+    failures.is_empty()
+}
+
+/// Returns the classifiers whose encoder does not run.
+fn stand_ins(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
+    let down = |state: &ClassifierState| match state {
+        ClassifierState::Ready(classifier) => classifier.is_down(),
+        ClassifierState::Unavailable { .. } => true,
+    };
+    snapshot.classifiers.iter().filter(move |(_, state)| down(state)).map(|(name, _)| name.as_str())
+}
+
+fn name(test: &PolicyTest) -> String {
+    let prompt = || test.prompt.clone().unwrap_or_else(|| test.body.as_ref().map(Value::to_string).unwrap_or_default());
+    test.name.clone().unwrap_or_else(prompt)
+}
+
+async fn got(router: &Router, snapshot: &Snapshot, test: &PolicyTest) -> Got {
+    let dialect = Dialect::of_path(&test.path).unwrap_or(Dialect::ChatCompletions); // others are refused at load
+    let body =
+        Bytes::from(body(test, dialect, snapshot.config.virtual_models().next().unwrap_or_default()).to_string());
+    let prompt = match Prompt::parse(dialect, &body) {
+        Ok(prompt) => prompt,
+        Err(error) => return Got { error: Some(format!("the body cannot be read: {error}")), ..Got::default() },
+    };
+    let header = |name: &str| {
+        let own = test.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
+        own.map(|(_, value)| value.as_str())
+    };
+    let client = test.client.as_deref().and_then(|name| snapshot.clients.named(name));
+    let incoming = Incoming {
+        path: &test.path,
+        header: &header,
+        client: client.map(|client| &**client),
+        prompt: &prompt,
+        body: &body,
+        at: Some(test.now.0),
+        judging: test.given.judgement.as_deref().map_or(Judging::Never, Judging::Says),
+    };
+    let got = Got::of(router.route(snapshot, &incoming).await);
+    let policy = got.policy.as_deref().and_then(|name| Name::new(name).ok());
+    match client {
+        // The proxy looks at it once it knows the policy, too.
+        Some(client) if got.denied.is_none() && !client.may_use(policy.as_ref()) => {
+            Got { policy: got.policy, denied: Some(403), ..Got::default() }
+        }
+        _ => got,
+    }
+}
+
+/// Returns the test's body, or its prompt as one user turn in the dialect of its path.
+fn body(test: &PolicyTest, dialect: Dialect, default_model: &str) -> Value {
+    let model = test.model.as_deref().unwrap_or(default_model);
+    let prompt = test.prompt.as_deref().unwrap_or_default();
+    let mut body = test.body.clone().unwrap_or_else(|| match dialect {
+        Dialect::ChatCompletions | Dialect::Messages | Dialect::CountTokens => {
+            json!({"messages": [{"role": "user", "content": prompt}]})
+        }
+        Dialect::Completions => json!({"prompt": prompt}),
+        Dialect::Responses | Dialect::Embeddings => json!({"input": prompt}),
+    });
+    if let Value::Object(keys) = &mut body {
+        keys.entry("model").or_insert_with(|| model.into());
+    }
+    body
+}
+
+fn expected(expect: &Expect) -> String {
+    let parts = [
+        expect.denied.map(|status| format!("denied {status}")),
+        expect.model.as_ref().map(ToString::to_string),
+        expect.policy.as_ref().map(|policy| format!("policy {policy}")),
+        expect.rule.map(|rule| format!("rule {rule}")),
+        expect.reason.clone().map(|reason| format!("reason {reason}")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+impl Got {
+    fn of(verdict: Verdict) -> Self {
+        let text = |policy: Option<Name>| policy.map(|policy| policy.to_string());
+        match verdict {
+            Verdict::Route(routing) => Self::chosen(&routing.decision),
+            Verdict::Pass { shadow: Some(routing), .. } => Self { watched: true, ..Self::chosen(&routing.decision) },
+            Verdict::Pass { policy, shadow: None } => Self { policy: text(policy), ..Self::default() },
+            Verdict::Deny(denial) => Self {
+                rule: denial.by.rule(),
+                denied: Some(denial.status),
+                reason: Some(denial.code.to_owned()),
+                policy: text(denial.policy),
+                ..Self::default()
+            },
+        }
+    }
+
+    fn chosen(decision: &Decision) -> Self {
+        Self {
+            model: Some(decision.model.to_string()),
+            policy: Some(decision.policy.to_string()),
+            rule: decision.by.rule(),
+            reason: Some(decision.reason.as_str().to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// Returns each part that is not as expected, by its key, with what is said of it.
+    fn differs(&self, expect: &Expect) -> Vec<(&'static str, String)> {
+        let text = |value: &Option<u16>| value.map(|value| value.to_string());
+        let number = |value: &Option<usize>| value.map(|value| value.to_string());
+        let name = |value: &Option<Name>| value.as_ref().map(ToString::to_string);
+        let parts = [
+            ("denied", text(&expect.denied), text(&self.denied)),
+            ("model", name(&expect.model), self.model.clone()),
+            ("policy", name(&expect.policy), self.policy.clone()),
+            ("rule", number(&expect.rule), number(&self.rule)),
+            ("reason", expect.reason.clone(), self.reason.clone()),
+        ];
+        let wrong = parts.into_iter().filter(|(_, wanted, got)| wanted.is_some() && wanted != got);
+        let said = |got: Option<String>| got.map_or_else(|| "none".to_owned(), |got| format!("`{got}`"));
+        wrong.map(|(key, wanted, got)| (key, format!("expected {}, got {}", said(wanted), said(got)))).collect()
+    }
+}
+
+impl std::fmt::Display for Got {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parts = [
+            self.error.clone(),
+            self.denied.map(|status| format!("denied {status}")),
+            self.model.clone(),
+            self.policy.as_ref().map(|policy| format!("policy {policy}")),
+            self.rule.map(|rule| format!("rule {rule}")),
+            self.reason.as_ref().filter(|reason| *reason != "rule").map(|reason| format!("reason {reason}")),
+            self.watched.then(|| "and passes: the policy only watches".to_owned()),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        f.write_str(if parts.is_empty() { "passes through" } else { "" })?;
+        f.write_str(&parts.join(", "))
+    }
+}

@@ -1,0 +1,106 @@
+//! The shape of `tests`: prompts, and what is to become of them.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
+
+use super::values::Name;
+
+/// One request, and what is to become of it.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyTest {
+    /// What reports call it; by default the prompt's beginning.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The prompt, as one user turn; either this or `body`.
+    #[serde(default)]
+    pub prompt: Option<String>,
+    /// The whole request body.
+    #[serde(default)]
+    pub body: Option<Value>,
+    /// The model that is asked for, where `body` does not say it. By default the first exact name that a policy matches.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// The request's path.
+    #[serde(default = "PolicyTest::default_path")]
+    pub path: String,
+    /// The request's headers.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Who asks, by the name in `clients`; nobody in particular by default.
+    #[serde(default)]
+    pub client: Option<Name>,
+    /// When the request comes, so that the outcome never depends on when the test runs.
+    #[serde(default)]
+    pub now: Moment,
+    /// What others are taken to say.
+    #[serde(default)]
+    pub given: Given,
+    /// What is to become of it.
+    pub expect: Expect,
+}
+
+/// What others are taken to say in a test, which asks nobody who costs money.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Given {
+    /// The label that every judge answers; without it judges do not answer.
+    pub judgement: Option<String>,
+}
+
+/// What is to become of a request; every part that is present must be so.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Expect {
+    /// The model that is chosen, by its name in the catalog.
+    pub model: Option<Name>,
+    /// The policy that decides.
+    pub policy: Option<Name>,
+    /// The position of the rule that chooses or denies, from 0.
+    pub rule: Option<usize>,
+    /// Why the model was chosen, as decisions show it.
+    pub reason: Option<String>,
+    /// The status that a rule denies it with.
+    pub denied: Option<u16>,
+}
+
+/// A moment, written as in RFC 3339: `2026-11-23T09:30:00Z`. By default noon of a Monday, 1 January 2024.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment(
+    /// Seconds since 1970, UTC.
+    pub u64,
+);
+
+impl PolicyTest {
+    fn default_path() -> String {
+        "/v1/chat/completions".to_owned()
+    }
+}
+
+impl Default for Moment {
+    fn default() -> Self {
+        Self(1_704_110_400)
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let moment = humantime::parse_rfc3339(&text).ok();
+        let since = moment.and_then(|moment| moment.duration_since(SystemTime::UNIX_EPOCH).ok());
+        since.map(|since| Self(since.as_secs())).ok_or_else(|| {
+            de::Error::custom(format!(
+                "`{text}` is not a moment (allowed: date and time in UTC, such as 2026-11-23T09:30:00Z)"
+            ))
+        })
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + Duration::from_secs(self.0)))
+    }
+}

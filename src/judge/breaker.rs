@@ -1,0 +1,89 @@
+//! Leaves a judge alone that failed too often in a row.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::config::JudgeBreaker;
+
+/// Counts failures in a row; from a bound on, one question in each rest finds out whether it is well again.
+#[derive(Debug)]
+pub(super) struct Breaker {
+    settings: JudgeBreaker,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    failures: u32,
+    rests_until: Option<Instant>,
+}
+
+impl Breaker {
+    pub(super) fn new(settings: JudgeBreaker) -> Self {
+        Self { settings, state: Mutex::default() }
+    }
+
+    /// Returns whether the judge may be asked now.
+    pub(super) fn admits(&self) -> bool {
+        let mut state = self.state();
+        let Some(until) = state.rests_until else { return true };
+        let now = Instant::now();
+        if now < until {
+            return false;
+        }
+        // The others wait for what this one comes to.
+        state.rests_until = Some(now + self.settings.rest.0);
+        true
+    }
+
+    pub(super) fn succeeded(&self) {
+        *self.state() = State::default();
+    }
+
+    pub(super) fn failed(&self) {
+        let mut state = self.state();
+        state.failures = state.failures.saturating_add(1);
+        if state.failures >= self.settings.failures {
+            state.rests_until = Some(Instant::now() + self.settings.rest.0);
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Span;
+
+    #[tokio::test(start_paused = true)]
+    async fn after_its_failures_it_rests_and_then_one_question_tries_it() {
+        let rest = Span::from_secs(30);
+        let breaker = Breaker::new(JudgeBreaker { failures: 2, rest });
+        breaker.failed();
+        assert!(breaker.admits());
+
+        breaker.failed();
+        assert!(!breaker.admits());
+        tokio::time::advance(rest.0).await;
+        assert_eq!([breaker.admits(), breaker.admits()], [true, false]);
+
+        breaker.succeeded();
+        assert_eq!([breaker.admits(), breaker.admits()], [true, true]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_count_only_in_a_row() {
+        let breaker = Breaker::new(JudgeBreaker { failures: 2, rest: Span::from_secs(30) });
+
+        for _ in 0..5 {
+            breaker.failed();
+            breaker.succeeded();
+        }
+
+        assert!(breaker.admits());
+    }
+}

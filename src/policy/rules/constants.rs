@@ -1,0 +1,96 @@
+//! `constants`: values with a name, put into the expressions when they are compiled.
+
+use std::collections::BTreeMap;
+
+use cel::common::ast::{Expr, IdedExpr, ListExpr, LiteralValue};
+use cel::common::types::{CelBool, CelDouble, CelInt, CelString};
+use serde_json::Value;
+
+use crate::config::{Config, KeyPath, Problem};
+use crate::policy::typecheck::Type;
+
+/// Words that CEL keeps to itself.
+const RESERVED: [&str; 22] = [
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "false",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "let",
+    "loop",
+    "namespace",
+    "null",
+    "package",
+    "return",
+    "true",
+    "type",
+    "var",
+    "void",
+    "while",
+];
+
+/// Reads every constant of `config`, and says what is wrong with the others.
+pub(super) fn read(config: &Config) -> (BTreeMap<String, (Expr, Type)>, Vec<Problem>) {
+    let mut constants = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (name, value) in &config.constants {
+        let path = KeyPath::root().key("constants").key(name);
+        match check_name(name).and_then(|()| constant(value)) {
+            Ok(constant) => {
+                constants.insert(name.clone(), constant);
+            }
+            Err(message) => problems.extend(config.problem(&path, message)),
+        }
+    }
+    (constants, problems)
+}
+
+/// Checks the name of a constant or macro, which stands after a dot in expressions.
+pub(super) fn check_name(name: &str) -> Result<(), String> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if starts_well && name.chars().all(word) && name.len() <= 64 && !RESERVED.contains(&name) {
+        return Ok(());
+    }
+    Err(format!(
+        "`{name}` cannot be used in expressions (allowed: letters, digits and `_`, no digit first, no word of CEL)"
+    ))
+}
+
+fn constant(value: &Value) -> Result<(Expr, Type), String> {
+    const ALLOWED: &str = "(allowed: a number, a text, true or false, or a list of one of them)";
+    let Value::Array(elements) = value else {
+        let (literal, kind) = scalar(value).ok_or_else(|| format!("is no value for an expression {ALLOWED}"))?;
+        return Ok((Expr::Literal(literal), kind));
+    };
+    let mut kind = Type::Any;
+    let mut nodes = Vec::with_capacity(elements.len());
+    for element in elements {
+        let (literal, own) =
+            scalar(element).ok_or_else(|| format!("holds what is no value for an expression {ALLOWED}"))?;
+        kind = kind.unify(&own).ok_or_else(|| format!("a list's elements must have one type, got {kind} and {own}"))?;
+        nodes.push(IdedExpr { id: 0, expr: Expr::Literal(literal) });
+    }
+    Ok((Expr::List(ListExpr::new(nodes)), Type::List(Box::new(kind))))
+}
+
+fn scalar(value: &Value) -> Option<(LiteralValue, Type)> {
+    let literal = match value {
+        Value::Bool(value) => LiteralValue::Boolean(CelBool::from(*value)),
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => LiteralValue::Int(CelInt::from(number)),
+            // A whole number beyond 64 bits with a sign would lose digits.
+            None => LiteralValue::Double(CelDouble::from(number.as_f64().filter(|_| number.is_f64())?)),
+        },
+        Value::String(text) => LiteralValue::String(CelString::from(text.clone())),
+        Value::Null | Value::Array(_) | Value::Object(_) => return None,
+    };
+    let kind = Type::of(&literal)?;
+    Some((literal, kind))
+}

@@ -1,0 +1,166 @@
+//! One expression, from its text to a tree that evaluates without looking any name up.
+
+use std::sync::{Arc, LazyLock};
+
+use cel::common::ast::{Expr, IdedExpr};
+use cel::{Context, Env, ParseError, Program};
+
+use super::vocabulary::{Named, Score, Slot, Vocabulary};
+use crate::policy::typecheck::{self, Mistake, Type};
+
+/// The longest expression that is compiled, in bytes.
+const MAX_EXPRESSION_BYTES: usize = 4096;
+
+static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+
+/// A compiled expression.
+///
+/// The names in it are identifiers such as `#3`, which is the slot with that position in the [`Slots`] that it was compiled
+/// with: CEL would put a dotted name together again and look it up each time.
+#[derive(Debug, Clone)]
+pub(in crate::policy) struct Expression {
+    pub(in crate::policy) tree: IdedExpr,
+    pub(in crate::policy) source: Box<str>,
+    pub(super) kind: Type,
+    /// The constants that it uses.
+    pub(in crate::policy) constants: Vec<String>,
+    /// The macros that it uses, by their positions.
+    pub(in crate::policy) macros: Vec<usize>,
+    pub(super) scores: Vec<Place>,
+}
+
+/// Where an expression names a score.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) score: Score,
+    /// In characters.
+    pub(super) offset: usize,
+    pub(super) width: usize,
+}
+
+/// What the names of some expressions stand for, each once.
+#[derive(Debug, Default)]
+pub(in crate::policy) struct Slots(Vec<Slot>);
+
+impl Slots {
+    /// Returns what an identifier of a compiled expression stands for; `None` for the variables of CEL's own macros.
+    pub(in crate::policy) fn find(&self, identifier: &str) -> Option<&Slot> {
+        let position = identifier.strip_prefix('#')?.parse::<usize>().ok()?;
+        self.0.get(position)
+    }
+
+    fn identifier(&mut self, slot: &Slot) -> String {
+        let known = self.0.iter().position(|known| known == slot);
+        let position = known.unwrap_or_else(|| {
+            self.0.push(slot.clone());
+            self.0.len() - 1
+        });
+        format!("#{position}")
+    }
+}
+
+impl Expression {
+    /// Compiles and type-checks `source`, whose value must be of the type `wanted`.
+    pub(super) fn compile(
+        source: &str,
+        wanted: &Type,
+        vocabulary: &Vocabulary,
+        slots: &mut Slots,
+    ) -> Result<Self, Vec<Mistake>> {
+        let program = parse(source)?;
+        let checked = typecheck::check(&program, vocabulary, wanted)?;
+        let mut expression = Self {
+            tree: program.expression().clone(),
+            source: source.into(),
+            kind: checked.kind,
+            constants: Vec::new(),
+            macros: Vec::new(),
+            scores: Vec::new(),
+        };
+        for named in checked.names.values() {
+            match named {
+                Named::Constant(name, _) => expression.constants.push(name.clone()),
+                Named::Slot(Slot::Macro(position)) => expression.macros.push(*position),
+                Named::Slot(_) => {}
+            }
+        }
+        visit(program.expression(), &mut |node| {
+            if let Some(Named::Slot(Slot::Score(score))) = checked.names.get(&node.id) {
+                let (offset, width) = typecheck::range_of(program.source_info(), node);
+                expression.scores.push(Place { score: score.clone(), offset, width });
+            }
+        });
+        rewrite(&mut expression.tree, &mut |node| {
+            let Some(named) = checked.names.get(&node.id) else { return false };
+            node.expr = match named {
+                Named::Slot(slot) => Expr::Ident(slots.identifier(slot)),
+                Named::Constant(_, value) => value.clone(),
+            };
+            true
+        });
+        Ok(expression)
+    }
+}
+
+/// Returns a context that knows CEL's functions and nothing else.
+pub(super) fn context<'v>() -> Context<'static, 'v> {
+    Context::with_env(Arc::clone(&ENV))
+}
+
+/// Parses `source`.
+pub(super) fn parse(source: &str) -> Result<Program, Vec<Mistake>> {
+    if source.len() > MAX_EXPRESSION_BYTES {
+        let message = format!("the expression has {} bytes (allowed: {MAX_EXPRESSION_BYTES})", source.len());
+        return Err(vec![Mistake { message, offset: 0, width: 1 }]);
+    }
+    ENV.compile(source).map_err(|errors| errors.errors.iter().map(|error| syntax_mistake(source, error)).collect())
+}
+
+fn syntax_mistake(source: &str, error: &ParseError) -> Mistake {
+    let (line, column) = (usize::try_from(error.pos.0).unwrap_or(1), usize::try_from(error.pos.1).unwrap_or(1));
+    let before: usize = source.split_inclusive('\n').take(line.max(1) - 1).map(|line| line.chars().count()).sum();
+    let offset = (before + column.max(1) - 1).min(source.chars().count().saturating_sub(1));
+    // The parser's list of expected tokens is for its authors.
+    let message = error.msg.split(" expecting ").next().unwrap_or_default();
+    Mistake { message: format!("not a valid expression: {message}"), offset, width: 1 }
+}
+
+/// Calls `see` with every node of a tree.
+pub(super) fn visit<'e>(node: &'e IdedExpr, see: &mut impl FnMut(&'e IdedExpr)) {
+    see(node);
+    for child in children(node) {
+        visit(child, see);
+    }
+}
+
+fn children(node: &IdedExpr) -> Vec<&IdedExpr> {
+    match &node.expr {
+        Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).collect(),
+        Expr::Select(select) => vec![&select.operand],
+        Expr::List(list) => list.elements.iter().collect(),
+        Expr::Comprehension(c) => vec![&c.iter_range, &c.accu_init, &c.loop_cond, &c.loop_step, &c.result],
+        // The checker refuses structures and mappings.
+        Expr::Ident(_) | Expr::Literal(_) | Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => Vec::new(),
+    }
+}
+
+/// Calls `replace` with every node of a tree, from the root; where it says that it replaced the node, its children are left
+/// alone.
+fn rewrite(node: &mut IdedExpr, replace: &mut impl FnMut(&mut IdedExpr) -> bool) {
+    if replace(node) {
+        return;
+    }
+    match &mut node.expr {
+        Expr::Call(call) => {
+            call.target.as_deref_mut().into_iter().chain(&mut call.args).for_each(|child| rewrite(child, replace));
+        }
+        Expr::Select(select) => rewrite(&mut select.operand, replace),
+        Expr::List(list) => list.elements.iter_mut().for_each(|child| rewrite(child, replace)),
+        Expr::Comprehension(c) => {
+            [&mut c.iter_range, &mut c.accu_init, &mut c.loop_cond, &mut c.loop_step, &mut c.result]
+                .into_iter()
+                .for_each(|child| rewrite(child, replace));
+        }
+        Expr::Ident(_) | Expr::Literal(_) | Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => {}
+    }
+}

@@ -1,0 +1,66 @@
+//! What the expressions of a configuration share: its names, constants and macros.
+
+use std::sync::Arc;
+
+use super::expression::{Expression, Place};
+use super::macros::Macros;
+use super::vocabulary::{Score, Vocabulary, missing};
+use crate::config::{Config, KeyPath, Name, Problem};
+use crate::policy::heads::Heads;
+
+/// What the expressions of a configuration share.
+#[derive(Debug)]
+pub(in crate::policy) struct Language {
+    pub(super) vocabulary: Vocabulary,
+    pub(in crate::policy) macros: Arc<Macros>,
+}
+
+impl Language {
+    /// Reads what the expressions of `config` share; what is wrong with it does not keep the rules from being checked.
+    pub(in crate::policy) fn read(config: &Config) -> (Self, Vec<Problem>) {
+        let (mut vocabulary, mut problems) = Vocabulary::new(config);
+        let (macros, more) = Macros::compile(config, &mut vocabulary);
+        problems.extend(more);
+        (Self { vocabulary, macros: Arc::new(macros) }, problems)
+    }
+
+    /// Checks the scores that the macros read.
+    pub(in crate::policy) fn check_labels(
+        &self,
+        config: &Config,
+        classifier: &Name,
+        heads: &Heads<'_>,
+    ) -> Vec<Problem> {
+        let path = |name: &str| KeyPath::root().key("macros").key(name);
+        let macros = self.macros.iter();
+        macros.flat_map(|own| score_problems(config, &path(&own.name), &own.value, classifier, heads)).collect()
+    }
+
+    pub(in crate::policy) fn constants(&self) -> impl Iterator<Item = &String> {
+        self.vocabulary.constants()
+    }
+}
+
+/// Compares the scores that `expression` reads with the labels of the heads of `classifier`.
+pub(super) fn score_problems(
+    config: &Config,
+    path: &KeyPath,
+    expression: &Expression,
+    classifier: &Name,
+    heads: &Heads<'_>,
+) -> Vec<Problem> {
+    let places = expression.scores.iter().filter(|place| place.score.classifier == *classifier);
+    let problem = |place: &Place| {
+        let Score { head, label, .. } = &place.score;
+        let message = match heads.labels(head) {
+            None => heads.missing(classifier, head),
+            Some(known) if known.iter().any(|known| **known == **label) => return None,
+            Some(known) => {
+                let missing = missing("label", label, known.iter().map(|label| &**label));
+                format!("head `{head}`: {missing}")
+            }
+        };
+        config.problem_within(path, message, place.offset, place.width)
+    };
+    places.filter_map(problem).collect()
+}

@@ -1,0 +1,197 @@
+//! What expressions read while they are evaluated for one request.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use cel::common::types::{CelBool, CelDouble, CelInt, CelString, CelUInt};
+use cel::common::value::{CowVal, Val};
+use cel::context::VariableResolver;
+use cel::{Context, ExecutionError, Value};
+
+use super::expression::{Expression, Slots, context};
+use super::macros::Macros;
+use super::vocabulary::{Clock, Score, Slot};
+use crate::config::Name;
+use crate::features::{self, Features};
+use crate::policy::{RequestFacts, Signals};
+
+/// The longest text of an error that is kept.
+const MAX_ERROR_CHARS: usize = 200;
+const DAY: i64 = 86_400;
+
+/// The value of each macro that was asked for, by its position.
+pub(super) type Values = Vec<OnceLock<Result<Value, String>>>;
+
+/// One request, as expressions see it.
+pub(super) struct Reading<'r, 'f> {
+    pub(super) facts: &'r RequestFacts<'f>,
+    pub(super) features: &'r Features,
+    pub(super) signals: &'r Signals,
+    pub(super) macros: &'r Macros,
+    pub(super) values: &'r Values,
+    /// Why a name had no value, since this was last looked at.
+    trouble: Mutex<Option<Trouble>>,
+}
+
+/// Why an expression has no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Nobody asked this classifier yet.
+    Unasked(Name),
+    /// It failed, such as by a division by zero.
+    Failed(String),
+}
+
+/// A request, seen by expressions that were compiled with the same slots.
+pub(super) struct Scope<'r, 'f> {
+    pub(super) slots: &'r Slots,
+    pub(super) reading: &'r Reading<'r, 'f>,
+}
+
+impl<'r, 'f> Reading<'r, 'f> {
+    pub(super) const fn new(
+        facts: &'r RequestFacts<'f>,
+        features: &'r Features,
+        signals: &'r Signals,
+        (macros, values): (&'r Macros, &'r Values),
+    ) -> Self {
+        Self { facts, features, signals, macros, values, trouble: Mutex::new(None) }
+    }
+
+    /// Evaluates `expression` in `context`, whose resolver is a [`Scope`] of this reading.
+    pub(super) fn evaluate(&self, expression: &Expression, context: &Context<'_, '_>) -> Result<Value, Trouble> {
+        let before = self.take_trouble();
+        let result = Value::resolve(&expression.tree, context);
+        let trouble = self.take_trouble();
+        // What one side of an `||` lacks is no trouble when the other side is true.
+        self.put_trouble(before);
+        result.map_err(|error| match (trouble, error) {
+            (Some(unasked @ Trouble::Unasked(_)), _) => unasked,
+            (Some(failed), ExecutionError::UndeclaredReference(_)) => failed,
+            (_, error) => Trouble::Failed(error.to_string().chars().take(MAX_ERROR_CHARS).collect()),
+        })
+    }
+
+    fn take_trouble(&self) -> Option<Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn put_trouble(&self, trouble: Option<Trouble>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// Notes why a name has no value; what can still be asked for comes before what cannot be mended.
+    fn note<T>(&self, trouble: Trouble) -> Option<T> {
+        let mut noted = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*noted, Some(Trouble::Unasked(_))) {
+            *noted = Some(trouble);
+        }
+        None
+    }
+
+    fn score(&self, score: &Score) -> Option<f64> {
+        let Score { classifier, head, label } = score;
+        let scores = match self.signals.scores_of(classifier) {
+            None => return self.note(Trouble::Unasked(classifier.clone())),
+            Some(Err(degraded)) => {
+                let failed = format!("there are no scores of `{classifier}`: {}", degraded.as_str());
+                return self.note(Trouble::Failed(failed));
+            }
+            Some(Ok(scores)) => scores,
+        };
+        let probability = scores.head(head).and_then(|head| {
+            let position = head.labels.iter().position(|own| **own == **label)?;
+            head.probabilities.get(position).copied().filter(|probability| !probability.is_nan())
+        });
+        let failed = || Trouble::Failed(format!("`{classifier}` gave no score for `{head}.{label}`"));
+        probability.map(|probability| f64::from(probability).clamp(0.0, 1.0)).or_else(|| self.note(failed()))
+    }
+
+    fn value_of(&self, position: usize) -> Option<&Value> {
+        let (cell, used) = (self.values.get(position)?, self.macros.get(position)?);
+        if cell.get().is_none() {
+            let scope = Scope { slots: &self.macros.slots, reading: self };
+            let mut context = context();
+            context.set_variable_resolver(&scope);
+            let value = match self.evaluate(&used.value, &context) {
+                Ok(value) => Ok(value),
+                Err(unasked @ Trouble::Unasked(_)) => return self.note(unasked),
+                Err(Trouble::Failed(error)) => Err(format!("macros.{}: {error}", used.name)),
+            };
+            let _ = cell.set(value); // one thread evaluates
+        }
+        match cell.get()? {
+            Ok(value) => Some(value),
+            Err(error) => self.note(Trouble::Failed(error.clone())),
+        }
+    }
+}
+
+impl VariableResolver for Scope<'_, '_> {
+    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        let Reading { facts, features, .. } = self.reading;
+        match self.slots.find(variable)? {
+            Slot::Feature(index) => Some(feature(features.value(*index))),
+            Slot::Model => Some(text(facts.model)),
+            Slot::Path => Some(text(facts.path)),
+            Slot::Client => Some(text(facts.client.unwrap_or_default())),
+            Slot::Header(name) => Some(text(facts.live.header(name).unwrap_or_default())),
+            Slot::Now(part) => Some(CowVal::owned(CelInt::from(part.of(facts.now)))),
+            Slot::Score(score) => self.reading.score(score).map(|score| CowVal::owned(CelDouble::from(score))),
+            Slot::Macro(position) => self.reading.value_of(*position).and_then(borrowed),
+        }
+    }
+}
+
+impl Clock {
+    /// Returns this part of `now`, in seconds since 1970.
+    pub(super) fn of(self, now: u64) -> i64 {
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        match self {
+            Self::Hour => now.rem_euclid(DAY) / 3600,
+            Self::Minute => now.rem_euclid(3600) / 60,
+            // The epoch was a Thursday.
+            Self::Weekday => (now.div_euclid(DAY) + 3).rem_euclid(7) + 1,
+            Self::Timestamp => now,
+        }
+    }
+}
+
+fn feature(value: features::Value<'_>) -> CowVal<'_, '_> {
+    match value {
+        features::Value::Int(value) => CowVal::owned(CelInt::from(value)),
+        features::Value::Float(value) => CowVal::owned(CelDouble::from(value)),
+        features::Value::Bool(value) => CowVal::owned(CelBool::from(value)),
+        features::Value::Text(value) => text(value),
+    }
+}
+
+fn text(text: &str) -> CowVal<'_, '_> {
+    CowVal::owned(CelString::from(text))
+}
+
+/// Shows a value again that was computed before.
+fn borrowed(value: &Value) -> Option<CowVal<'_, '_>> {
+    Some(match value {
+        Value::Bool(value) => CowVal::owned(CelBool::from(*value)),
+        Value::Int(value) => CowVal::owned(CelInt::from(*value)),
+        Value::UInt(value) => CowVal::owned(CelUInt::from(*value)),
+        Value::Float(value) => CowVal::owned(CelDouble::from(*value)),
+        Value::String(value) => text(value),
+        other => CowVal::Owned(Box::<dyn Val>::try_from(other.clone()).ok()?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_has_an_hour_a_minute_and_a_weekday_in_utc() {
+        let parts = |now| [Clock::Hour, Clock::Minute, Clock::Weekday].map(|part| part.of(now));
+
+        assert_eq!(parts(0), [0, 0, 4]);
+        assert_eq!(parts(1_704_110_400), [12, 0, 1]); // Monday, 2024-01-01T12:00:00Z
+        assert_eq!(parts(1_709_251_199), [23, 59, 4]); // Thursday, 2024-02-29T23:59:59Z
+        assert_eq!(Clock::Timestamp.of(7), 7);
+    }
+}

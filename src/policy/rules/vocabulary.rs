@@ -1,0 +1,210 @@
+//! The names that expressions may use, and what they stand for.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use cel::common::ast::Expr;
+
+use super::constants;
+use crate::config::{Config, Name, Problem, nearest};
+use crate::features::{Kind, Scope, TABLE};
+use crate::policy::typecheck::{Path, Type};
+
+const ROOTS: &str =
+    "prompt.*, request.*, features.*, scores.*, headers['...'], client.name, now.*, constants.*, macros.*";
+
+/// What a name stands for at run time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::policy) enum Slot {
+    /// The model that is asked for.
+    Model,
+    /// The request's path.
+    Path,
+    /// The feature with this index of [`TABLE`].
+    Feature(usize),
+    /// A header, by its lower-case name.
+    Header(Box<str>),
+    /// The client's name.
+    Client,
+    /// A part of the time.
+    Now(Clock),
+    /// A probability of a classifier's.
+    Score(Score),
+    /// The value of the macro with this position.
+    Macro(usize),
+}
+
+/// A part of the time, UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::policy) enum Clock {
+    /// 0 to 23.
+    Hour,
+    /// 0 to 59.
+    Minute,
+    /// ISO: 1 is Monday, 7 Sunday.
+    Weekday,
+    /// Seconds since 1970.
+    Timestamp,
+}
+
+/// The probability of a label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::policy) struct Score {
+    pub(in crate::policy) classifier: Name,
+    pub(in crate::policy) head: Name,
+    pub(in crate::policy) label: Box<str>,
+}
+
+/// What a name in an expression is.
+#[derive(Debug, Clone)]
+pub(in crate::policy) enum Named {
+    /// Known when a request comes.
+    Slot(Slot),
+    /// A constant's name and value.
+    Constant(String, Expr),
+}
+
+/// Every name that the expressions of one configuration may use.
+#[derive(Debug, Default)]
+pub(in crate::policy) struct Vocabulary {
+    classifiers: Vec<Name>,
+    headers: Vec<String>,
+    constants: BTreeMap<String, (Expr, Type)>,
+    /// Macros and their positions, once they are compiled.
+    macros: BTreeMap<String, (usize, Type)>,
+}
+
+/// The names that every configuration has.
+static FIXED: LazyLock<Vec<(String, Slot, Type)>> = LazyLock::new(|| {
+    let features = TABLE.iter().enumerate().flat_map(|(index, spec)| {
+        let kind = match spec.kind {
+            Kind::Int => Type::Int,
+            Kind::Float => Type::Double,
+            Kind::Bool => Type::Bool,
+            Kind::Text => Type::Text,
+        };
+        let scope = match spec.scope {
+            Scope::Prompt => "prompt",
+            Scope::Request => "request",
+        };
+        let slot = Slot::Feature(index);
+        [
+            (format!("{scope}.{}", spec.name), slot.clone(), kind.clone()),
+            (format!("features.{}", spec.name), slot, kind),
+        ]
+    });
+    let others = [
+        ("request.model", Slot::Model, Type::Text),
+        ("request.path", Slot::Path, Type::Text),
+        ("client.name", Slot::Client, Type::Text),
+        ("now.hour", Slot::Now(Clock::Hour), Type::Int),
+        ("now.minute", Slot::Now(Clock::Minute), Type::Int),
+        ("now.weekday", Slot::Now(Clock::Weekday), Type::Int),
+        ("now.timestamp", Slot::Now(Clock::Timestamp), Type::Int),
+    ];
+    others.into_iter().map(|(name, slot, kind)| (name.to_owned(), slot, kind)).chain(features).collect()
+});
+
+impl Vocabulary {
+    /// Reads the constants, headers and classifiers of `config`, and says what is wrong with the constants.
+    pub(super) fn new(config: &Config) -> (Self, Vec<Problem>) {
+        let (constants, problems) = constants::read(config);
+        let headers = config.rule_headers.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let classifiers = config.classifiers.keys().cloned().collect();
+        (Self { classifiers, headers, constants, macros: BTreeMap::new() }, problems)
+    }
+
+    /// Makes a macro known that later expressions may use.
+    pub(super) fn add_macro(&mut self, name: &str, position: usize, kind: Type) {
+        self.macros.insert(name.to_owned(), (position, kind));
+    }
+
+    /// Finds what `path` is.
+    ///
+    /// # Errors
+    /// Says that there is no such thing, and what was probably meant.
+    pub(in crate::policy) fn find(&self, path: &Path<'_>) -> Result<(Named, Type), String> {
+        match path.words.as_slice() {
+            ["scores", classifier, head, label] => self.score(classifier, head, label),
+            ["scores", ..] => {
+                Err("a score is `scores.<classifier>.<head>.<label>`, such as scores.default.tier.complex".to_owned())
+            }
+            ["headers", name] => self.header(name),
+            ["headers", ..] => Err("a header needs its name in quotes, such as headers['x-team']".to_owned()),
+            ["constants", name] if self.constants.contains_key(*name) => {
+                let (value, kind) = self.constants[*name].clone();
+                Ok((Named::Constant((*name).to_owned(), value), kind))
+            }
+            ["macros", name] if self.macros.contains_key(*name) => {
+                let (position, kind) = self.macros[*name].clone();
+                Ok((Named::Slot(Slot::Macro(position)), kind))
+            }
+            _ => {
+                let name = path.to_string();
+                let found = FIXED.iter().find(|(own, ..)| *own == name);
+                let found = found.map(|(_, slot, kind)| (Named::Slot(slot.clone()), kind.clone()));
+                found.ok_or_else(|| self.unknown(&name))
+            }
+        }
+    }
+
+    fn score(&self, classifier: &str, head: &str, label: &str) -> Result<(Named, Type), String> {
+        let Some(known) = self.classifiers.iter().find(|known| known.as_str() == classifier) else {
+            return Err(missing("classifier", classifier, self.classifiers.iter().map(Name::as_str)));
+        };
+        // The bundle is not at hand: `Rules::check_labels` compares heads and labels with it.
+        let head = Name::new(head)?;
+        let slot = Slot::Score(Score { classifier: known.clone(), head, label: label.into() });
+        Ok((Named::Slot(slot), Type::Double))
+    }
+
+    fn header(&self, name: &str) -> Result<(Named, Type), String> {
+        let name = name.to_ascii_lowercase();
+        if self.headers.contains(&name) {
+            return Ok((Named::Slot(Slot::Header(name.into())), Type::Text));
+        }
+        if self.headers.is_empty() {
+            return Err(format!("the header `{name}` is not allow-listed (required: rule_headers: [{name}])"));
+        }
+        let near = nearest(&name, self.headers.iter().map(String::as_str));
+        let hint = near.map_or(String::new(), |near| format!(", did you mean `{near}`?"));
+        Err(format!("the header `{name}` is not among `rule_headers`{hint} (allowed: {})", self.headers.join(", ")))
+    }
+
+    fn unknown(&self, name: &str) -> String {
+        let constants = self.constants.keys().map(|name| format!("constants.{name}"));
+        let macros = self.macros.keys().map(|name| format!("macros.{name}"));
+        let own: Vec<String> = constants.chain(macros).collect();
+        let names: Vec<&str> =
+            FIXED.iter().map(|(own, ..)| own.as_str()).chain(own.iter().map(String::as_str)).collect();
+        // The right name in the wrong scope is a likelier slip than a typing error.
+        let last = name.rsplit('.').next().unwrap_or(name);
+        let scoped = names.iter().copied().find(|own| own.rsplit('.').next() == Some(last));
+        let hint = match scoped.or_else(|| nearest(name, names.iter().copied())) {
+            Some(near) => format!(", did you mean `{near}`?"),
+            None => format!(" (allowed: {ROOTS}; see docs/policies.md)"),
+        };
+        format!("unknown variable `{name}`{hint}")
+    }
+
+    /// Returns the names of the constants.
+    pub(super) fn constants(&self) -> impl Iterator<Item = &String> {
+        self.constants.keys()
+    }
+}
+
+/// Says that there is no `what` called `name`.
+pub(super) fn missing<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
+    let near = nearest(name, known.clone());
+    let hint = near.map_or(String::new(), |near| format!(", did you mean `{near}`?"));
+    let known = known.collect::<Vec<_>>().join(", ");
+    let allowed = if known.is_empty() { "none is declared".to_owned() } else { known };
+    format!("there is no {what} `{name}`{hint} (allowed: {allowed})")
+}
+
+impl Slot {
+    /// Tells whether it always has a value: scores may be missing, a macro may fail.
+    pub(in crate::policy) const fn is_certain(&self) -> bool {
+        !matches!(self, Self::Score(_) | Self::Macro(_))
+    }
+}

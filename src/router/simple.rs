@@ -1,0 +1,68 @@
+//! The router for programs that have a request's body and want to know its model, and nothing else.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Incoming, Judging, Router, Verdict};
+use crate::config::Name;
+use crate::policy::{Decision, Denial};
+use crate::prompt::{Dialect, ParseError, Prompt};
+use crate::snapshot::{BuildError, Builder};
+use crate::telemetry::Metrics;
+
+/// Why there is no decision.
+#[derive(Debug, thiserror::Error)]
+pub enum Undecided {
+    /// The body is no chat completion.
+    #[error(transparent)]
+    Unreadable(#[from] ParseError),
+    /// No policy is for it, or the policy changes nothing: the request is meant to go on as it is.
+    #[error("no policy decides this request")]
+    Passed {
+        /// The policy that matched, if one did.
+        policy: Option<Name>,
+    },
+    /// A policy refuses it.
+    #[error("{}", denial.message)]
+    Denied {
+        /// Which, how and why.
+        denial: Box<Denial>,
+    },
+}
+
+impl Router {
+    /// Reads a configuration file, starts its classifiers, and makes a router; keys come from the environment.
+    ///
+    /// Blocks for as long as loading the weights takes, about a tenth of a second.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, BuildError> {
+        let metrics = Arc::new(Metrics::new());
+        let builder = Builder::new(path.as_ref(), Arc::clone(&metrics));
+        let snapshot = builder.build(builder.load()?, None)?;
+        Ok(Self::new(snapshot, metrics))
+    }
+
+    /// Decides which model is to answer a chat completion, by its body alone: without headers and without a client.
+    ///
+    /// The same as a request to the proxy gets; it is not counted. [`Router::route`] takes everything else.
+    ///
+    /// # Errors
+    /// When the body cannot be read, no policy decides it, or one refuses it.
+    pub async fn decide(&self, body: &[u8]) -> Result<Decision, Undecided> {
+        let body = Bytes::copy_from_slice(body);
+        let prompt = Prompt::parse(Dialect::ChatCompletions, &body)?;
+        let (path, judging) = (Dialect::ChatCompletions.path(), Judging::Ask);
+        let incoming =
+            Incoming { path, header: &|_| None, client: None, prompt: &prompt, body: &body, at: None, judging };
+        match self.route(&self.snapshot(), &incoming).await {
+            Verdict::Route(routing) => Ok(routing.decision),
+            Verdict::Pass { shadow: Some(routing), .. } => Ok(routing.decision),
+            Verdict::Pass { policy, shadow: None } => Err(Undecided::Passed { policy }),
+            Verdict::Deny(denial) => Err(Undecided::Denied { denial }),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The descriptions and examples that the strategy `similarity` compares prompts with, embedded when a snapshot is built.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use crate::classifier::Classifier;
+use crate::config::{self, SimilarityRoute};
+use crate::features::Features;
+use crate::policy::Similarities;
+use crate::scores::Degraded;
+
+/// How long one text may take; the queue is also that of the requests.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The most texts of a file of examples.
+const MAX_EXAMPLES: usize = 10_000;
+
+/// A strategy's texts and their embeddings.
+#[derive(Debug)]
+pub struct Exemplars {
+    /// Which bundle embedded them.
+    bundle: Arc<str>,
+    texts: Texts,
+    /// By route, of length one each.
+    embeddings: Vec<Vec<Box<[f32]>>>,
+    top_k: usize,
+}
+
+/// A strategy's texts by route, in their order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Texts(Vec<Vec<String>>);
+
+/// A line of a JSONL file of examples.
+#[derive(Deserialize)]
+struct Line {
+    #[serde(alias = "prompt")]
+    text: String,
+}
+
+impl Texts {
+    /// Collects what a strategy says and what its files hold.
+    ///
+    /// # Errors
+    /// The position of the route whose file is at fault, and what is wrong with it.
+    pub(super) fn read(section: &config::Similarity, base_dir: &Path) -> Result<Self, (usize, String)> {
+        let of = |(index, route): (usize, &SimilarityRoute)| {
+            let mut texts: Vec<String> = route.description.iter().chain(&route.examples).cloned().collect();
+            if let Some(file) = &route.examples_file {
+                texts.extend(examples(&base_dir.join(file)).map_err(|message| (index, message))?);
+            }
+            Ok(texts)
+        };
+        section.routes.iter().enumerate().map(of).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Exemplars {
+    /// Embeds the texts of a strategy, or takes over what is embedded already.
+    ///
+    /// # Errors
+    /// Why the encoder does not embed them.
+    pub(super) fn build(
+        section: &config::Similarity,
+        texts: Texts,
+        classifier: &Classifier,
+        previous: Option<&Arc<Self>>,
+    ) -> Result<Arc<Self>, Degraded> {
+        let bundle = &classifier.identity().sha256;
+        let same = |old: &&Arc<Self>| old.bundle == *bundle && old.texts == texts && old.top_k == section.top_k;
+        if let Some(old) = previous.filter(same) {
+            return Ok(Arc::clone(old));
+        }
+        let embeddings = embed(classifier, &texts)?;
+        Ok(Arc::new(Self { bundle: Arc::clone(bundle), texts, embeddings, top_k: section.top_k }))
+    }
+
+    /// Returns how near an embedding is to each route: the mean cosine of its nearest texts.
+    #[must_use]
+    pub fn similarities(&self, embedding: &[f32]) -> Similarities {
+        let embedding = unit(embedding);
+        let near = |texts: &Vec<Box<[f32]>>| {
+            let mut cosines: Vec<f32> = texts.iter().map(|text| dot(text, &embedding)).collect();
+            cosines.sort_by(|a, b| b.total_cmp(a));
+            cosines.truncate(self.top_k);
+            if cosines.is_empty() { f32::NAN } else { cosines.iter().sum::<f32>() / cosines.len() as f32 }
+        };
+        Similarities(self.embeddings.iter().map(near).collect())
+    }
+
+    /// Returns whether replacing `other` by it would change nothing.
+    pub(super) fn serves_like(&self, other: &Self) -> bool {
+        self.bundle == other.bundle && self.texts == other.texts && self.top_k == other.top_k
+    }
+}
+
+/// On a thread of its own, because snapshots are built on all sorts of threads and one that drives a runtime cannot wait.
+fn embed(classifier: &Classifier, texts: &Texts) -> Result<Vec<Vec<Box<[f32]>>>, Degraded> {
+    let features = Features::default();
+    let one = async |text: &String| {
+        let embedding = classifier.embed(text, &features, Instant::now() + PATIENCE).await?;
+        Ok(unit(&embedding).into_boxed_slice())
+    };
+    let all = async {
+        let mut routes = Vec::with_capacity(texts.0.len());
+        for route in &texts.0 {
+            let mut embeddings = Vec::with_capacity(route.len());
+            for text in route {
+                embeddings.push(one(text).await?);
+            }
+            routes.push(embeddings);
+        }
+        Ok(routes)
+    };
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+            runtime.map_err(|_| Degraded::WorkerGone)?.block_on(all)
+        });
+        thread.join().unwrap_or(Err(Degraded::WorkerGone))
+    })
+}
+
+fn examples(file: &Path) -> Result<Vec<String>, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let is_jsonl = file.extension().is_some_and(|extension| extension == "jsonl");
+    let mut examples = Vec::new();
+    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+        let example = if is_jsonl {
+            let parsed: Result<Line, _> = serde_json::from_str(line);
+            parsed
+                .map_err(|error| format!("{} line {number}: {error} (allowed: objects with `text`)", file.display()))?
+                .text
+        } else {
+            line.trim().to_owned()
+        };
+        examples.extend(Some(example).filter(|example| !example.trim().is_empty()));
+    }
+    match examples.len() {
+        0 => Err(format!("{} holds no example", file.display())),
+        count if count > MAX_EXAMPLES => {
+            Err(format!("{} holds {count} examples (allowed: {MAX_EXAMPLES})", file.display()))
+        }
+        _ => Ok(examples),
+    }
+}
+
+/// Returns a vector of length one in the same direction; one without a direction stays as it is.
+fn unit(vector: &[f32]) -> Vec<f32> {
+    let length = dot(vector, vector).sqrt();
+    if length > 0.0 { vector.iter().map(|value| value / length).collect() } else { vector.to_vec() }
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exemplars(top_k: usize, embeddings: Vec<Vec<Vec<f32>>>) -> Exemplars {
+        let embeddings = embeddings.into_iter().map(|route| route.iter().map(|text| unit(text).into()).collect());
+        Exemplars { bundle: "b".into(), texts: Texts(Vec::new()), embeddings: embeddings.collect(), top_k }
+    }
+
+    #[test]
+    fn a_route_is_as_near_as_the_mean_of_its_nearest_texts_whatever_their_length() {
+        let two = exemplars(2, vec![vec![vec![2.0, 0.0], vec![0.0, 5.0], vec![-1.0, 0.0]], vec![vec![0.0, 1.0]]]);
+
+        let Similarities(similarities) = two.similarities(&[10.0, 0.0]);
+
+        assert!((similarities[0] - 0.5).abs() < 1e-6 && similarities[1].abs() < 1e-6, "{similarities:?}");
+    }
+
+    #[test]
+    fn an_embedding_without_a_direction_is_near_to_nothing() {
+        let one = exemplars(1, vec![vec![vec![1.0, 0.0]]]);
+
+        assert_eq!(one.similarities(&[0.0, 0.0]), Similarities(vec![0.0]));
+    }
+
+    #[test]
+    fn files_hold_lines_or_json_lines_and_mistakes_are_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let read = |name: &str, text: &str| {
+            let file = folder.path().join(name);
+            std::fs::write(&file, text).expect("writable");
+            examples(&file)
+        };
+
+        assert_eq!(read("a.txt", "one\n\n two \n"), Ok(vec!["one".to_owned(), "two".to_owned()]));
+        assert_eq!(
+            read("b.jsonl", "{\"text\": \"one\"}\n{\"prompt\": \"two\"}\n"),
+            Ok(vec!["one".to_owned(), "two".to_owned()])
+        );
+        assert!(read("c.jsonl", "{\"text\": 1}").is_err_and(|error| error.contains("line 1")));
+        assert!(read("d.txt", "\n").is_err_and(|error| error.contains("holds no example")));
+        assert!(examples(&folder.path().join("none.txt")).is_err_and(|error| error.contains("cannot read")));
+    }
+}

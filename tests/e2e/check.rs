@@ -1,0 +1,90 @@
+//! `pointsman check`: warnings, the file's own tests, and the exit codes that a pipeline goes by.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use crate::cli::{pointsman, text};
+
+const FILE: &str = "version: 1
+listen: {address: 127.0.0.1:8080}
+providers: {p: {base_url: http://h}}
+models: {small: {provider: p}, large: {provider: p}}
+classifiers: {default: {bundle: BUNDLE}}
+policies:
+  - name: auto
+    match: {model: [auto]}
+    rules:
+      - {when: prompt.images > 2, use: large}
+      - {when: 'prompt.images > SECOND', use: small}
+      - {when: request.temperature > 1.5, deny: {status: 422, message: too hot}}
+      - {when: scores.default.LABEL > 0.99, use: large}
+    strategy: {kind: tiers, classifier: default, head: tier_lexical, tiers: {simple: small, medium: small, complex: small}, otherwise: small}
+tests:
+  - {prompt: hi, expect: {model: MODEL, policy: auto}}
+  - name: hot
+    body: {temperature: 1.9, messages: []}
+    expect: {denied: 422, rule: 2}
+  - {model: nobody, prompt: hi, path: /v1/messages, expect: {policy: auto}}
+";
+
+/// Checks the file with its words replaced, without its last test unless it is kept.
+fn check(second: &str, model: &str, keep_last: bool, flags: &[&str]) -> Output {
+    check_label("tier_lexical.complex", second, model, keep_last, flags)
+}
+
+fn check_label(label: &str, second: &str, model: &str, keep_last: bool, flags: &[&str]) -> Output {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("p.yaml");
+    let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/lexical");
+    let good = FILE.replace("BUNDLE", &bundle.display().to_string()).replace("SECOND", second).replace("MODEL", model);
+    let lines = if keep_last { usize::MAX } else { good.lines().count() - 1 };
+    let kept: Vec<&str> = good.lines().take(lines).collect();
+    fs::write(&file, kept.join("\n").replace("LABEL", label)).expect("a writable folder");
+    let arguments = ["check", "-c", file.to_str().expect("a plain name")];
+    pointsman(&[&arguments, flags].concat())
+}
+
+#[test]
+fn a_file_whose_tests_pass_is_good() {
+    let checked = check("1", "small", false, &["--strict"]);
+
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+    let shown = text(&checked.stdout);
+    assert!(shown.contains("denied 422, rule 2") && shown.contains("1 policy, 2 tests)"), "{shown}");
+}
+
+#[test]
+fn a_test_that_fails_is_shown_with_its_place_and_ends_with_1() {
+    let checked = check("1", "large", true, &[]);
+
+    assert_eq!(checked.status.code(), Some(1));
+    let (shown, failures) = (text(&checked.stdout), text(&checked.stderr));
+    assert_eq!(shown.matches("FAILED").count(), 2, "{shown}");
+    assert!(failures.contains("tests[0].expect.model: expected `large`, got `small`"), "{failures}");
+    assert!(failures.contains("p.yaml:16:") && failures.contains("^^^^^"), "{failures}");
+    assert!(failures.contains("tests[2].expect.policy: expected `auto`, got none (passes through)"), "{failures}");
+    assert_eq!(check("1", "large", true, &["--no-tests"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_warning_is_shown_with_its_place_and_fails_strict_checks_alone() {
+    let lax = check("3", "small", false, &[]);
+    let strict = check("3", "small", false, &["--strict"]);
+
+    assert_eq!((lax.status.code(), strict.status.code()), (Some(0), Some(78)));
+    let warning = "warning: policies[0].rules[1].when: is never reached: rules[0] is true whenever this one is";
+    assert!(text(&lax.stderr).contains(warning), "{}", text(&lax.stderr));
+    assert!(text(&lax.stderr).contains("p.yaml:11:"), "{}", text(&lax.stderr));
+    assert!(text(&lax.stdout).contains("1 warning)"), "{}", text(&lax.stdout));
+}
+
+#[test]
+fn a_score_that_the_bundle_has_not_is_found() {
+    let checked = check_label("tier_lexical.complx", "1", "small", false, &[]);
+
+    assert_eq!(checked.status.code(), Some(78));
+    let shown = text(&checked.stderr);
+    assert!(shown.contains("there is no label `complx`, did you mean `complex`?"), "{shown}");
+    assert!(shown.contains("^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^"), "{shown}");
+}
