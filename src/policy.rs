@@ -234,11 +234,12 @@ impl Policy {
         Some(self.choices.settle(&mut choice, features, facts.live).ok()?.model)
     }
 
-    /// Returns whether it is rolled out to the conversation of a request.
+    /// Returns whether it is rolled out to the conversation of a request. A client that names its model gets an answer to
+    /// that wherever its conversation falls.
     #[must_use]
     pub fn is_rolled_out_to(&self, facts: &RequestFacts<'_>) -> bool {
         let place = || strategy::place(&format!("rollout {}", self.name), &facts.live.conversation().to_le_bytes());
-        self.rollout >= 1.0 || place() < self.rollout
+        self.rollout >= 1.0 || facts.live.header(MODEL_HEADER).is_some() || place() < self.rollout
     }
 
     /// Decides, or says what it must know first. Never fails; the same arguments give the same answer.

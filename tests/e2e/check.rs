@@ -46,6 +46,29 @@ fn check_label(label: &str, second: &str, model: &str, keep_last: bool, flags: &
 }
 
 #[test]
+fn every_example_configuration_is_good_without_a_warning_and_passes_its_own_tests() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let yaml = |folder: &Path| -> Vec<_> {
+        let files = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+        files.filter(|file| file.extension().is_some_and(|extension| extension == "yaml")).collect()
+    };
+    let mut files = yaml(&folder.join("examples"));
+    files.extend([folder.join("quickstart.yaml"), folder.join("demo.yaml")]);
+
+    for file in &files {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pointsman"));
+        let command = command.args(["check", "--strict", "-c"]).arg(file).env("OPENAI_API_KEY", "sk-example");
+        let output = command.output().expect("it runs");
+
+        assert!(output.status.success(), "{}: {}{}", file.display(), text(&output.stdout), text(&output.stderr));
+    }
+    let kinds: String = files.iter().map(|file| fs::read_to_string(file).expect("a file")).collect();
+    for kind in ["tiers", "threshold", "utility", "similarity", "judge", "split", "random", "cascade", "hierarchy"] {
+        assert!(kinds.contains(&format!("kind: {kind}")), "no example of `{kind}`");
+    }
+}
+
+#[test]
 fn a_file_whose_tests_pass_is_good() {
     let checked = check("1", "small", false, &["--strict"]);
 
