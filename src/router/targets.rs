@@ -252,3 +252,71 @@ fn identity(snapshot: &Snapshot, target: &Target) -> String {
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::policy::{Observation, PolicySet};
+
+    const FILE: &str = "version: 1
+listen: {address: 127.0.0.1:8080}
+providers: {p: {base_url: http://h}}
+models: {small: {provider: p}, frontier: {provider: p}}
+classifiers: {default: {bundle: b}}
+policies:
+  - name: auto
+    strategy: {kind: threshold, classifier: default, strong: frontier, weak: small, threshold: 0.5}
+    target: {share: 0.25}
+";
+
+    fn own() -> Loop {
+        let config = Config::parse(FILE, "p.yaml").unwrap_or_else(|problems| panic!("{problems}"));
+        let policies = PolicySet::compile(&config).expect("no rules");
+        let policy = policies.iter().next().expect("a policy");
+        Loop::new(policy.name(), policy.target().expect("a target"), String::new(), &Metrics::new())
+    }
+
+    /// Takes in decisions whose scores are all above the threshold, so that it has to move up.
+    fn decide(own: &Loop, requests: usize) -> f64 {
+        let mut inner = own.inner();
+        for _ in 0..requests {
+            let Inner { control, batch, .. } = &mut *inner;
+            control.observe(batch, &own.target, Observation { score: Some(0.9), is_strong: true });
+            if Control::is_due(batch) {
+                own.fold(&mut inner, false);
+            }
+        }
+        inner.control.threshold
+    }
+
+    #[test]
+    fn a_threshold_stays_where_it_is_while_the_scores_have_drifted_and_moves_when_they_have_come_back() {
+        let own = own();
+        decide(&own, 150);
+
+        own.watch(Some(0.26));
+        let frozen = decide(&own, 100);
+        assert!((decide(&own, 100) - frozen).abs() < 1e-12);
+
+        own.watch(Some(0.21)); // below the bound, and not yet far enough
+        assert!((decide(&own, 100) - frozen).abs() < 1e-12);
+
+        own.watch(Some(0.19));
+        assert!(decide(&own, 100) > frozen);
+    }
+
+    #[test]
+    fn what_could_not_be_told_to_the_others_is_told_the_next_time() {
+        let own = own();
+        let (mut tally, together) = (Tally::default(), own.inner().control.clone());
+        together.observe(&mut tally, &own.target, Observation { score: Some(0.9), is_strong: true });
+
+        own.shared(together.clone(), &tally, false);
+        assert!(!own.inner().unshared.is_empty());
+
+        own.inner().unshared = Tally::default();
+        own.shared(together, &tally, true);
+        assert!(own.inner().unshared.is_empty());
+    }
+}

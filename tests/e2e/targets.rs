@@ -83,3 +83,21 @@ async fn a_replica_that_starts_takes_over_where_the_others_are() {
     assert!(moved < 0.95, "{moved}");
     soon("the threshold of the other replica", async { while threshold(&two).await != moved {} }).await;
 }
+
+#[tokio::test]
+async fn the_threshold_freezes_and_alarms_when_the_scores_drift() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let gateway = Gateway::start(&holding(&small, &frontier)).await;
+
+    for number in 0..560 {
+        let text = format!("What is {number} plus {number}?"); // nothing like the rows of the reference
+        assert_eq!(chat(gateway.listen, question("auto", &text)).await.status, http::StatusCode::OK);
+    }
+
+    until_metric(&gateway, "pointsman_target_frozen{policy=\"auto\"} 1").await;
+    until_metric(&gateway, "pointsman_target_freezes_total{policy=\"auto\"} 1").await;
+    let target = target(&gateway).await;
+    assert_eq!(target["frozen"], true, "{target}");
+    assert!(target["drift"].as_f64().is_some_and(|drift| drift > 0.25), "{target}");
+    assert!(gateway.log().contains("the threshold stays where it is"), "{}", gateway.log());
+}
