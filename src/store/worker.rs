@@ -29,6 +29,9 @@ const PAUSE: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)
 /// Commands in a row that may fail before the connection is given up.
 const FAILURES: u32 = 3;
 
+/// What is wrong with a server that answers too late.
+const SLOW: &str = "too slow";
+
 /// Sets a key if its value is the one that is expected, an empty one standing for none. Atomic, as every script is.
 const REPLACE: &str = "if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
@@ -70,6 +73,8 @@ pub(super) enum Operation {
 pub(super) struct State {
     trouble: ArcSwapOption<Box<str>>,
     is_used: AtomicBool,
+    /// Whether the log says so already.
+    is_away: AtomicBool,
     metrics: StoreMetrics,
 }
 
@@ -98,7 +103,7 @@ impl State {
     pub(super) fn new(metrics: StoreMetrics) -> Self {
         metrics.available(false);
         let trouble = ArcSwapOption::from_pointee(Box::from("not connected yet"));
-        Self { trouble, is_used: AtomicBool::new(false), metrics }
+        Self { trouble, is_used: AtomicBool::new(false), is_away: AtomicBool::new(false), metrics }
     }
 
     /// Returns what is wrong with the server.
@@ -117,17 +122,16 @@ impl State {
     }
 
     fn up(&self) {
-        if self.trouble.swap(None).is_some() {
-            self.metrics.available(true);
-            tracing::info!("The store answers");
-        }
+        self.trouble.store(None);
+        self.is_away.store(false, Ordering::Relaxed);
+        self.metrics.available(true);
+        tracing::info!("The store answers");
     }
 
     fn down(&self, why: &str) {
-        let was_up_or_new = self.trouble.load().as_deref().is_none_or(|known| &**known != why);
         self.trouble.store(Some(Arc::new(why.into())));
         self.metrics.available(false);
-        if was_up_or_new {
+        if !self.is_away.swap(true, Ordering::Relaxed) {
             tracing::warn!("The store does not answer, so this process goes by its own memory: {why}");
         }
     }
@@ -152,7 +156,7 @@ async fn run(client: Client, mut queue: mpsc::Receiver<Command>, state: Arc<Stat
         return;
     }
     loop {
-        match connect(&client).await {
+        match connect(&client, patience).await {
             Ok(connection) => {
                 let state = Arc::clone(&state);
                 state.up();
@@ -163,7 +167,7 @@ async fn run(client: Client, mut queue: mpsc::Receiver<Command>, state: Arc<Stat
                     return;
                 }
             }
-            Err(error) => state.down(&error.to_string()),
+            Err(why) => state.down(&why),
         }
         if refuse_until(Instant::now() + pause, &mut queue).await.is_break() {
             return;
@@ -172,13 +176,21 @@ async fn run(client: Client, mut queue: mpsc::Receiver<Command>, state: Arc<Stat
     }
 }
 
-/// Connects and asks for a sign of life: a server that hangs still accepts connections.
-async fn connect(client: &Client) -> RedisResult<MultiplexedConnection> {
+/// Connects and asks for two signs of life: a server that hangs still accepts connections, and one that is slower than
+/// callers wait is of no use to them.
+async fn connect(client: &Client, patience: Duration) -> Result<MultiplexedConnection, String> {
     let config =
         AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(UNHURRIED));
-    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-    redis::cmd("PING").query_async::<()>(&mut connection).await?;
-    Ok(connection)
+    let connected = async {
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        redis::cmd("PING").query_async::<()>(&mut connection).await?;
+        RedisResult::Ok(connection)
+    };
+    let mut connection = connected.await.map_err(|error| error.to_string())?;
+    match timeout(patience, redis::cmd("PING").query_async::<()>(&mut connection)).await {
+        Ok(answer) => answer.map(|()| connection).map_err(|error| error.to_string()),
+        Err(_) => Err(SLOW.to_owned()),
+    }
 }
 
 /// Does what callers ask for until the connection is no good; breaks when no caller is left.
@@ -240,7 +252,7 @@ impl Link {
                 return Some(value);
             }
             Ok(Err(error)) => (error.is_unrecoverable_error() || error.is_io_error(), error.to_string()),
-            Err(_) => (false, "too slow".to_owned()),
+            Err(_) => (false, SLOW.to_owned()),
         };
         self.failures.set(self.failures.get() + 1);
         if (is_broken || self.failures.get() >= FAILURES) && !self.is_broken.replace(true) {

@@ -121,7 +121,6 @@ impl Checker<'_> {
 
     fn priced(&mut self, path: &KeyPath, models: [&Name; 2]) {
         let price = |model: &Name| self.config.models.get(model).map(|model| model.price);
-        let key = path.key("cost_per_1k");
         match models.map(price) {
             [Some(Some(below)), Some(Some(top))] if top.input + top.output <= below.input + below.output => {
                 let message = format!(
@@ -133,7 +132,7 @@ impl Checker<'_> {
             prices => {
                 let unpriced = models.iter().zip(prices).find(|(_, price)| *price == Some(None));
                 if let Some((model, _)) = unpriced {
-                    self.wrong(&key, format!("`{model}` has no `price` under `models`, so its cost is not known"));
+                    self.wrong(path, format!("`{model}` has no `price` under `models`, so its cost is not known"));
                 }
             }
         }
