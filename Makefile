@@ -3,17 +3,23 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo run test bench fuzz fmt lint doc models eval clients clients-python clients-node
+.PHONY: help setup build demo observe run test bench fuzz fmt lint doc models eval clients clients-python clients-node \
+	dashboards pictures
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
 CONFIG ?= config/quickstart.yaml
 DEMO_FLAGS ?=
+# What `make observe` is given: --once ends it after the first figures.
+OBSERVE_FLAGS ?=
 # How long `make fuzz` runs each target, and with which sanitizer: `address` needs CARGO="cargo +nightly".
 FUZZ_SECONDS ?= 600
 FUZZ_SANITIZER ?= none
 # Flags for the test runner, such as TEST_FLAGS=bodies to run the tests of that name.
 TEST_FLAGS ?=
+
+# Names what `make build` made.
+RELEASE_BINARY = POINTSMAN="$$($(CARGO) metadata --format-version=1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/pointsman"
 
 # cmake and cargo-deny live there where the machine has none.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
@@ -29,6 +35,10 @@ build: setup ## Build the release binary
 
 demo: setup ## Route eight prompts through a proxy in front of two built-in upstreams (DEMO_FLAGS=--once ends it)
 	$(CARGO) run --release --locked -- demo $(DEMO_FLAGS)
+
+observe: build ## Run a fleet under demo traffic with a real Prometheus (OBSERVE_FLAGS=--once ends it)
+	@bash .ci/setup prometheus
+	@$(RELEASE_BINARY) python3 tests/observe/watch.py $(OBSERVE_FLAGS)
 
 run: setup ## Serve CONFIG (config/quickstart.yaml)
 	$(CARGO) run --release --locked -- serve -c $(CONFIG)
@@ -71,6 +81,7 @@ clients-python: setup .venv/clients
 	.venv/bin/python tests/clients/openai_python.py
 	.venv/bin/python tests/clients/openai_errors.py
 	.venv/bin/python tests/clients/anthropic_python.py
+	.venv/bin/python tests/clients/openapi.py
 
 clients-node: setup .venv/clients tests/clients/node/node_modules/.package-lock.json
 	$(CARGO) build --locked
@@ -83,6 +94,22 @@ tests/clients/node/node_modules/.package-lock.json: tests/clients/node/package-l
 .venv/clients: tests/clients/requirements.txt
 	@bash .ci/setup python
 	python3 -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+dashboards: setup .venv/observe ## Run every dashboard's query, every rule, and what images and compose.yaml say
+	@bash .ci/setup prometheus
+	$(CARGO) build --locked
+	.venv/bin/python tests/observe/check.py
+	.venv/bin/python tests/observe/containers.py
+
+pictures: build .venv/pictures ## Draw the dashboards from scraped data into docs/ (six minutes)
+	@bash .ci/setup prometheus
+	$(RELEASE_BINARY) .venv/bin/python tests/observe/draw.py
+
+.venv/observe .venv/pictures: .venv/%: tests/observe/%.txt
+	@bash .ci/setup python
+	[ -x .venv/bin/python ] || python3 -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 

@@ -20,6 +20,7 @@ pub mod shape;
 pub mod store;
 pub mod strategy;
 pub mod target;
+pub mod tracing;
 mod tree;
 mod validate;
 pub mod values;
@@ -38,6 +39,7 @@ pub use shape::*;
 pub use store::*;
 pub use strategy::*;
 pub use target::*;
+pub use tracing::{Otlp, Tracing};
 
 pub use values::*;
 

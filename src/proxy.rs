@@ -13,6 +13,7 @@
 //! response_body_filter     usage and pace of the answer as it passes   (meter.rs)
 //! fail_to_proxy            what failed becomes a Rejection             (answer.rs, rejection.rs)
 //! logging                  one access line, all request metrics        (account.rs)
+//!                          the spans of its trace                      (traced.rs)
 //!                          and a line in the decision log              (decided.rs)
 //! ```
 //!
@@ -44,6 +45,7 @@ pub mod rejection;
 mod retry_budget;
 mod server;
 mod tls;
+mod traced;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,6 +110,7 @@ impl ProxyHttp for Proxy {
         if let Some(id) = headers::request_id(session.req_header()) {
             ctx.request_id = id;
         }
+        ctx.trace = traced::begin(session.req_header(), ctx);
         Ok(())
     }
 
@@ -130,8 +133,9 @@ impl ProxyHttp for Proxy {
         }
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Self::CTX) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<Box<HttpPeer>> {
         ctx.attempts += 1;
+        traced::attempted(session.req_header(), ctx);
         let peer = forward::peer(ctx).await;
         peer.map_err(|mut error| {
             error.set_retry(self.attempt_failed(ctx, &error));
@@ -153,6 +157,9 @@ impl ProxyHttp for Proxy {
             forward::set_target(upstream, &provider)?;
             headers::clean_request(&mut upstream.headers, session, ctx)?;
             forward::set_credential(&mut upstream.headers, &provider.credential);
+            if let Some(trace) = &ctx.trace {
+                trace.pass_on(&mut upstream.headers);
+            }
             if let Some(body) = &ctx.body {
                 forward::set_length(&mut upstream.headers, body.len());
             }

@@ -230,5 +230,6 @@ fn announce(metrics: &Metrics, snapshot: &Snapshot) {
         }
     }
     metrics.set_models(&models);
+    metrics.set_config(&snapshot.config.fingerprint().into());
     snapshot.upstreams.announce(metrics);
 }

@@ -1,4 +1,4 @@
-//! What operators see: every metric, the access line, the decision log, and how log records are written.
+//! What operators see: every metric, the access line, the decision log, traces, and how log records are written.
 //!
 //! Sits on the ground floor: any room with effects may use it, it uses only `config`. It refuses to carry what clients
 //! send: metric labels are `&'static str` or names that the operator gave, the access line has no query string, and no
@@ -8,6 +8,7 @@ pub mod access_log;
 pub mod decision_log;
 pub mod logging;
 pub mod metrics;
+pub mod traces;
 
 pub use access_log::AccessLine;
 pub use decision_log::{DecisionLog, Entry, Kept};
@@ -15,3 +16,4 @@ pub use metrics::{
     AttemptOutcome, BrokenStream, CacheOutcome, ClassifierMetrics, Direction, DroppedLine, EdgeMetrics, EjectionCause,
     FeedbackKind, JudgeMetrics, Metrics, ModelInfo, PeerMetrics, ProviderMetrics, ReloadOutcome, Stage,
 };
+pub use traces::{RequestTrace, Tracer, TracerError};

@@ -452,10 +452,10 @@ async fn a_prompt_is_counted_on_its_way_through_queue_and_session() {
     let metrics = host.metrics.render();
     for line in [
         r#"pointsman_classifier_queue_depth{classifier="default"} 0"#,
-        "pointsman_classifier_queue_wait_seconds_count 1",
-        "pointsman_classifier_run_seconds_count 1",
-        "pointsman_classifier_batch_size_sum 1",
-        "pointsman_classifier_truncated_tokens_sum 6",
+        r#"pointsman_classifier_queue_wait_seconds_count{classifier="default"} 1"#,
+        r#"pointsman_classifier_run_seconds_count{classifier="default"} 1"#,
+        r#"pointsman_classifier_batch_size_sum{classifier="default"} 1"#,
+        r#"pointsman_classifier_truncated_tokens_sum{classifier="default"} 6"#,
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }

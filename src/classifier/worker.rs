@@ -227,6 +227,7 @@ impl<E: Encoder> Worker<E> {
         let took = started.elapsed();
         self.paces[batch[0].input.length].learn(took, batch.len());
         self.succeeded(batch, took);
+        self.record.metrics.padded(padding(&scores));
         for scores in &scores {
             self.record.metrics.truncated(scores.truncated_tokens);
         }
@@ -290,6 +291,15 @@ impl Drop for Alive {
     fn drop(&mut self) {
         self.0.counts.workers.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// Returns the share of a batch's tokens that fill shorter prompts up to the longest.
+fn padding(batch: &[Scores]) -> f64 {
+    let tokens = batch.iter().map(|scores| u64::from(scores.tokens));
+    let (used, longest) = (tokens.clone().sum::<u64>(), tokens.max().unwrap_or_default());
+    let all = longest.saturating_mul(u64::try_from(batch.len()).unwrap_or(u64::MAX));
+    #[expect(clippy::cast_precision_loss, reason = "a ratio needs no more than 52 bits")]
+    if all == 0 { 0.0 } else { (all - used) as f64 / all as f64 }
 }
 
 #[cfg(test)]

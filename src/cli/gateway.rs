@@ -132,7 +132,7 @@ impl Gateway {
         let _ = blocking(move || served.shut_down()).await; // reports its own panics
         self.health_task.abort();
         self.share_task.abort();
-        flush_log(&self.reloader).await;
+        flush_logs(&self.reloader).await;
         stop_admin(self.stop_admin, self.admin_task).await;
     }
 
@@ -167,13 +167,19 @@ impl Gateway {
         share_task.abort();
         stop_admin(stop, admin_task).await; // the next process waits for the address
         let _ = blocking(move || served.retire()).await; // reports its own panics
-        flush_log(&reloader).await;
+        flush_logs(&reloader).await;
         Ok(())
     }
 }
 
-/// Waits for the last lines of the decision log, as long as a disk that works may take.
-async fn flush_log(reloader: &Reloader) {
+/// Waits for the last lines of the decision log, as long as a disk that works may take, and for the last spans.
+async fn flush_logs(reloader: &Reloader) {
+    if let Some(tracer) = reloader.router().snapshot().tracer.clone() {
+        let flushed = blocking(move || tracer.flush()).await;
+        if let Ok(Err(error)) = flushed {
+            tracing::warn!(%error, "The last traces may be lost");
+        }
+    }
     let Some(log) = reloader.router().snapshot().decision_log.clone() else { return };
     let flushed = tokio::time::timeout(LOG_FLUSH, blocking(move || log.flush(LOG_FLUSH))).await;
     if !matches!(flushed, Ok(Ok(true))) {

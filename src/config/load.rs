@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use super::problem::{KeyPath, Place, Problem, Problems, Step};
 use super::read::{Aim, Fault, Reader};
@@ -23,14 +24,14 @@ const MAX_FILE_BYTES: usize = 1 << 20;
 const MAX_REPAIRS: usize = 100;
 
 /// Keys below which a secret could stand that somebody wrote into the file.
-const SECRETS: [&str; 3] = ["credential", "hash_key", "redis"];
+const SECRETS: [&str; 4] = ["credential", "hash_key", "otlp", "redis"];
 
 /// A valid value for each key that is required somewhere, so that one missing value does not hide other problems.
 static STAND_INS: LazyLock<Node> = LazyLock::new(|| {
     let text =
         "{version: 1, listen: {address: '127.0.0.1:0'}, providers: {}, address: '127.0.0.1:0', base_url: 'http://x', url: 'redis://x',
         provider: x, input: 0, output: 0, bundle: x, name: x, when: 'true', use: x, kind: tiers, classifier: x,
-        tiers: {x: x}, otherwise: x, path: x, strong: x, weak: x, threshold: 0, at_least: 0, model: x, message: x, expect: {model: x}, cert: x, key: x, socket: x, keys: [], sha256: 
+        tiers: {x: x}, otherwise: x, path: x, strong: x, weak: x, threshold: 0, at_least: 0, model: x, message: x, expect: {model: x}, cert: x, key: x, socket: x, endpoint: 'http://x', otlp: {endpoint: 'http://x'}, keys: [], sha256: 
         '0000000000000000000000000000000000000000000000000000000000000000', strategy: {kind: tiers, classifier: x, tiers: {x: x}, otherwise: x}}";
     let (root, _) = tree::parse(text);
     root.expect("a literal that a test reads").stand_in()
@@ -140,6 +141,14 @@ impl Config {
     pub fn same_text(&self, other: &Self) -> bool {
         let text = |config: &Self| config.source.0.as_ref().map(|file| file.text.clone());
         text(self).is_some_and(|mine| text(other) == Some(mine))
+    }
+
+    /// Returns what tells this configuration from others across a fleet: 16 hexadecimal digits of its text's SHA-256, comments
+    /// included. Empty when it was read from no text.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let digest = self.source.0.as_ref().map(|file| Sha256::digest(file.text.as_bytes()));
+        digest.iter().flat_map(|digest| &digest[..8]).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Returns the names declared in `section`, also those whose values are wrong.

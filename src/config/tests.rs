@@ -368,3 +368,43 @@ fn a_decision_log_without_text_needs_a_key_and_never_shows_one() {
         Config::parse(&with("{path: d.jsonl, hash_key: {env: planted-secret-key!}}"), "p.yaml").expect_err("no name");
     assert!(!leaky.to_string().contains("planted"), "{leaky}");
 }
+
+#[test]
+fn the_fingerprint_is_that_of_the_text() {
+    let text = "version: 1\nlisten: {address: '127.0.0.1:1'}\nproviders: {}\n";
+    let read = |text: &str| Config::parse(text, "x.yaml").expect("a valid file").fingerprint();
+
+    assert_eq!(read(text), read(text));
+    assert_ne!(read(text), read(&format!("{text}# other\n")));
+    assert_eq!(read(text).len(), 16);
+}
+
+#[test]
+fn traces_go_to_a_url_without_a_password_and_with_fields_that_can_be_added() {
+    let with = |otlp: &str| GOOD.replacen("models:", &format!("tracing: {{otlp: {otlp}}}\nmodels:"), 1);
+    let good = with("{endpoint: 'https://collector.example:4318/prefix', headers: {x-tenant: {env: T}}}");
+
+    assert!(Config::parse(&good, "p.yaml").is_ok());
+    assert_eq!(
+        problems(&with("{endpoint: 'http://me:planted@collector', timeout: 1ms, headers: {host: {env: T}}}")),
+        [
+            "tracing.otlp.endpoint: is not the URL of a collector (allowed: http(s)://host[:port][/prefix])",
+            "tracing.otlp.timeout: 1ms is out of bounds (allowed: 100ms to 1m)",
+            "tracing.otlp.headers.host: is not a header field that can be added (allowed: such as x-scope-orgid)",
+        ]
+    );
+    let leaky = Config::parse(&with("{endpoint: 'http://me:planted@collector'}"), "p.yaml").expect_err("a password");
+    assert!(!leaky.to_string().contains("planted"), "{leaky}");
+}
+
+#[test]
+fn a_collector_s_path_follows_its_endpoint() {
+    let url = |endpoint: &str| {
+        let otlp: Otlp = serde_json::from_value(serde_json::json!({"endpoint": endpoint})).expect("a section");
+        otlp.url().map(|url| url.to_string())
+    };
+
+    assert_eq!(url("http://127.0.0.1:4318").as_deref(), Ok("http://127.0.0.1:4318/v1/traces"));
+    assert_eq!(url("https://example.com/otlp/").as_deref(), Ok("https://example.com/otlp/v1/traces"));
+    assert!(url("collector:4318").is_err() && url("ftp://x").is_err() && url("http://x/?key=1").is_err());
+}

@@ -7,6 +7,7 @@ mod pool;
 mod rules;
 mod strategy;
 mod threshold;
+mod tracing;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -92,6 +93,9 @@ impl Checker<'_> {
         }
         if let Some(store) = &config.store {
             self.store(store);
+        }
+        if let Some(tracing) = &config.tracing {
+            self.tracing(tracing);
         }
         if let Some(name) = &config.default_provider {
             self.reference(&root("default_provider"), name, "providers", "provider");

@@ -14,8 +14,11 @@ use super::context::RequestContext;
 use super::decided::{self, Over};
 use super::fallback::Cause;
 use super::meter::Meter;
+use super::traced;
 use crate::config::Name;
 use crate::features::TokenCounter;
+use crate::router::Routing;
+use crate::scores::Degraded;
 use crate::telemetry::metrics::ClientOutcome;
 use crate::telemetry::{AccessLine, AttemptOutcome, BrokenStream, Direction};
 use crate::upstream::Outcome;
@@ -42,7 +45,10 @@ impl Default for RequestIds {
 
 impl Proxy {
     /// Counts an attempt that was answered, by the answer's status.
-    pub(super) fn attempt_answered(&self, ctx: &RequestContext, status: StatusCode) {
+    pub(super) fn attempt_answered(&self, ctx: &mut RequestContext, status: StatusCode) {
+        if let Some(trace) = &mut ctx.trace {
+            trace.attempt_answered(status.as_u16());
+        }
         self.attempt_ended(ctx, AttemptOutcome::of_status(status.as_u16()));
         report(ctx, Outcome::Answered(status.as_u16()));
     }
@@ -60,7 +66,10 @@ impl Proxy {
     }
 
     /// Counts and logs an attempt that broke; one that was answered first was counted by its status.
-    pub(super) fn attempt_broke(&self, ctx: &RequestContext, error: &Error) {
+    pub(super) fn attempt_broke(&self, ctx: &mut RequestContext, error: &Error) {
+        if let Some(trace) = &mut ctx.trace {
+            trace.attempt_broke(outcome_of(error).as_str());
+        }
         report(ctx, peer_outcome_of(error));
         let provider = ctx.provider().map_or("", |provider| provider.name.as_str());
         if *error.esource() != ErrorSource::Downstream {
@@ -103,15 +112,20 @@ impl Proxy {
             ticket.send(bill.usage);
         }
         let decision = ctx.routing().map(|routing| &routing.decision);
+        let trace_id = ctx.trace.as_ref().map(|trace| trace.id());
         let header = session.req_header();
         AccessLine {
             method: header.method.as_str(),
             path: header.uri.path(),
             status,
+            client: ctx.client.as_ref().map(|client| client.name().as_str()),
             policy: decision.map(|decision| decision.policy.as_str()),
             model: ctx.model().map(Name::as_str),
             reason: decision.map(|decision| decision.reason.as_str()),
+            label: decision.and_then(|decision| decision.label.as_deref()),
             score: decision.and_then(|decision| decision.score),
+            degraded: ctx.routing().and_then(Routing::degraded).map(Degraded::as_str),
+            provider: ctx.provider().map(|provider| provider.name.as_str()),
             code: ctx.rejected,
             attempts: ctx.attempts,
             input_tokens: bill.usage.map(|usage| usage.input),
@@ -121,10 +135,12 @@ impl Proxy {
             duration: took,
             overhead: ctx.overhead,
             request_id: &ctx.request_id,
+            trace_id: trace_id.as_deref(),
             generation: ctx.snapshot.generation,
         }
         .emit();
         let Bill { usage, cost, baseline } = bill;
+        traced::ended(ctx, status, usage, cost);
         decided::log(ctx, Over { status, usage, cost, baseline, duration: took });
     }
 }

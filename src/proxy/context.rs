@@ -17,7 +17,7 @@ use super::rejection::Rejection;
 use crate::config::Name;
 use crate::router::Routing;
 use crate::snapshot::{Snapshot, Ticket};
-use crate::telemetry::Kept;
+use crate::telemetry::{Kept, RequestTrace};
 use crate::upstream::{Lease, PeerId, Provider, Target};
 
 /// Tries that Pingora is allowed in all; `retry.max_attempts` is at most 16, and each may meet a closed connection first.
@@ -65,6 +65,8 @@ pub struct RequestContext {
     pub(super) kept: Kept,
     /// The memory that its body takes.
     pub(super) held: Option<Held>,
+    /// Its spans, where requests are traced.
+    pub(super) trace: Option<Box<RequestTrace>>,
     /// Why Pointsman itself answered.
     pub(super) rejected: Option<&'static str>,
     /// Keeps a shutdown waiting.
@@ -112,6 +114,7 @@ impl RequestContext {
             client: None,
             kept: Kept::default(),
             held: None,
+            trace: None,
             rejected: None,
             _open: open,
         }

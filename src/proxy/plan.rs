@@ -13,7 +13,7 @@ use super::context::{RequestContext, Route};
 use super::models::{self, Question};
 use super::original::Original;
 use super::rejection::{Rejection, Shape};
-use super::{Proxy, clients, fallback, intake};
+use super::{Proxy, clients, fallback, intake, traced};
 use crate::features::TokenCounter;
 use crate::prompt::{Dialect, Prompt};
 use crate::router::{self, Incoming, Judging, Verdict};
@@ -85,6 +85,7 @@ impl Proxy {
                 clients::authorize(ctx, Some(&routing.decision.policy))?;
                 clients::debit(ctx, || routing.features.tokens().tokens)?;
                 self.router.count(&snapshot, &routing);
+                traced::decided(&mut ctx.trace, &routing);
                 if let Some(log) = &snapshot.decision_log {
                     ctx.kept = log.keep(prompt.newest_user_turn());
                 }

@@ -21,14 +21,22 @@ pub struct AccessLine<'r> {
     pub path: &'r str,
     /// The status that the client got; absent when it left first.
     pub status: Option<u16>,
+    /// Whose key it came with, where clients have keys.
+    pub client: Option<&'r str>,
     /// The policy that matched.
     pub policy: Option<&'r str>,
     /// The model that was chosen, as the catalog names it.
     pub model: Option<&'r str>,
     /// Why it was chosen.
     pub reason: Option<&'static str>,
+    /// The classifier's best label.
+    pub label: Option<&'r str>,
     /// The score that the decision rests on.
     pub score: Option<f32>,
+    /// Why the classifier's encoder did not answer.
+    pub degraded: Option<&'static str>,
+    /// The provider that was asked last.
+    pub provider: Option<&'r str>,
     /// The code of Pointsman's own error answer.
     pub code: Option<&'static str>,
     /// Requests sent to providers.
@@ -47,6 +55,8 @@ pub struct AccessLine<'r> {
     pub overhead: Duration,
     /// Identifies the request in headers and logs.
     pub request_id: &'r str,
+    /// The trace that it belongs to, where requests are traced.
+    pub trace_id: Option<&'r str>,
     /// The generation that decided.
     pub generation: u64,
 }
@@ -59,10 +69,14 @@ impl AccessLine<'_> {
             method = self.method,
             path = path_only(self.path),
             status = self.status,
+            client = self.client,
             policy = self.policy,
             model = self.model,
             reason = self.reason,
+            label = self.label,
             score = self.score.map(|score| rounded(score.into(), 1e4)),
+            degraded = self.degraded,
+            provider = self.provider,
             code = self.code,
             attempts = self.attempts,
             input_tokens = self.input_tokens,
@@ -72,6 +86,7 @@ impl AccessLine<'_> {
             duration_ms = milliseconds(self.duration),
             overhead_us = u64::try_from(self.overhead.as_micros()).unwrap_or(u64::MAX),
             request_id = self.request_id,
+            trace_id = self.trace_id,
             generation = self.generation,
             "Request"
         );
@@ -79,7 +94,7 @@ impl AccessLine<'_> {
 }
 
 /// Cuts the query, the fragment and whatever is too long.
-fn path_only(path: &str) -> &str {
+pub(super) fn path_only(path: &str) -> &str {
     let end = path.find(['?', '#']).unwrap_or(path.len());
     &path[..path.floor_char_boundary(end.min(MAX_PATH))]
 }
@@ -104,10 +119,14 @@ mod tests {
         method: "POST",
         path: "/v1/chat/completions?api_key=sk-planted#frag",
         status: Some(200),
+        client: Some("team"),
         policy: Some("auto"),
         model: Some("small"),
         reason: Some("tier"),
+        label: Some("simple"),
         score: Some(0.82),
+        degraded: Some("deadline"),
+        provider: Some("openai"),
         code: None,
         attempts: 1,
         input_tokens: Some(100),
@@ -117,6 +136,7 @@ mod tests {
         duration: Duration::from_micros(12_345_678),
         overhead: Duration::from_micros(2100),
         request_id: "01J9",
+        trace_id: Some("0af7651916cd43dd8448eb211c80319c"),
         generation: 3,
     };
 
@@ -134,20 +154,22 @@ mod tests {
             json!({
                 "level": "INFO", "target": "access", "message": "Request",
                 "method": "POST", "path": "/v1/chat/completions", "status": 200,
-                "policy": "auto", "model": "small", "reason": "tier", "score": 0.82, "attempts": 1,
+                "client": "team", "policy": "auto", "model": "small", "reason": "tier", "label": "simple", "score": 0.82,
+                "degraded": "deadline", "provider": "openai", "attempts": 1,
                 "input_tokens": 100, "output_tokens": 20, "cost_usd": 0.000_014, "first_byte_ms": 1234.567,
-                "duration_ms": 12345.678, "overhead_us": 2100, "request_id": "01J9", "generation": 3,
+                "duration_ms": 12345.678, "overhead_us": 2100, "request_id": "01J9", "trace_id": "0af7651916cd43dd8448eb211c80319c", "generation": 3,
             })
         );
     }
 
     #[test]
     fn a_request_that_no_policy_matched_says_nothing_about_a_decision() {
-        let line = AccessLine { policy: None, model: None, reason: None, score: None, status: None, ..LINE };
+        let line =
+            AccessLine { trace_id: None, policy: None, model: None, reason: None, score: None, status: None, ..LINE };
 
         let record = written(line);
 
-        for absent in ["policy", "model", "reason", "score", "status", "code"] {
+        for absent in ["policy", "model", "reason", "score", "status", "code", "trace_id"] {
             assert!(record.get(absent).is_none(), "`{absent}` in {record}");
         }
     }

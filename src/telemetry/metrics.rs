@@ -5,8 +5,11 @@
 //! bounded by the configuration. Series whose labels are known beforehand start at zero, so that the first error is an
 //! increase that an alert can see.
 
+mod buckets;
+mod catalogue;
 mod definitions;
 mod edge;
+mod expected;
 mod family;
 mod held;
 mod judge;
@@ -15,17 +18,18 @@ mod peers;
 mod serving;
 #[cfg(test)]
 mod tests;
+mod watching;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge, Registry, TextEncoder};
+use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge, TextEncoder};
 
 use self::definitions as define;
-use self::family::Family;
+use self::family::{Family, Registry};
 use crate::config::Name;
-use crate::scores::Source;
 
+pub use self::catalogue::{Described, Unit, markdown};
 pub use self::edge::EdgeMetrics;
 pub use self::held::{StoreMetrics, TargetMetrics};
 pub use self::judge::JudgeMetrics;
@@ -35,7 +39,8 @@ pub use self::labels::{
     ReloadOutcome, Stage,
 };
 pub use self::peers::{PeerMetrics, ProviderMetrics};
-pub use self::serving::{DriftMetrics, ShadowMetrics};
+pub use self::serving::{ClassifierMetrics, ModelInfo};
+pub use self::watching::{DriftMetrics, ShadowMetrics};
 
 /// The `policy` label of a request that no policy matched.
 pub const NO_POLICY: &str = "none";
@@ -68,9 +73,10 @@ pub struct Metrics {
     edge: EdgeMetrics,
     judges: Judges,
     queue_depth: Family<IntGauge, 1>,
-    queue_wait: Histogram,
-    run: Histogram,
-    batch_size: Histogram,
+    queue_wait: Family<Histogram, 1>,
+    run: Family<Histogram, 1>,
+    batch_size: Family<Histogram, 1>,
+    padding: Family<Histogram, 1>,
     fallbacks: Family<IntCounter, 3>,
     retries_refused: IntCounter,
     degraded: Family<IntCounter, 2>,
@@ -84,7 +90,7 @@ pub struct Metrics {
     cache: Family<IntCounter, 2>,
     device_info: Family<IntGauge, 2>,
     device_fallbacks: Family<IntCounter, 1>,
-    truncated_tokens: Histogram,
+    truncated_tokens: Family<Histogram, 1>,
     scores: Family<Histogram, 3>,
     affinity: Family<IntCounter, 2>,
     threshold: Family<Gauge, 1>,
@@ -101,40 +107,15 @@ pub struct Metrics {
     last_reload_successful: IntGauge,
     last_reload_success_time: IntGauge,
     generation: IntGauge,
+    config_info: Family<IntGauge, 1>,
     model_info: Family<IntGauge, 3>,
-}
-
-/// The metrics of one classifier, looked up once: its worker touches them without a look-up.
-#[derive(Clone)]
-pub struct ClassifierMetrics {
-    depth: IntGauge,
-    wait: Histogram,
-    run: Histogram,
-    batch_size: Histogram,
-    truncated_tokens: Histogram,
-    cache: [IntCounter; CacheOutcome::ALL.len()],
-    device_fallbacks: IntCounter,
-    drift: DriftMetrics,
-}
-
-/// Which bundle a classifier runs, for `pointsman_model_info`.
-#[derive(Debug, Clone)]
-pub struct ModelInfo {
-    /// The classifier's name in the configuration.
-    pub classifier: Name,
-    /// The bundle's version.
-    pub version: Arc<str>,
-    /// The bundle's checksum.
-    pub sha256: Arc<str>,
-    /// The device that it runs on.
-    pub device: Arc<str>,
 }
 
 impl Metrics {
     /// Creates every metric in a registry of its own.
     #[must_use]
     pub fn new() -> Self {
-        let registry = Registry::new();
+        let registry = Registry::default();
         let r = &registry;
         let overhead = Family::register(r, define::OVERHEAD_TIME);
         let reloads = Family::register(r, define::RELOADS);
@@ -165,9 +146,10 @@ impl Metrics {
             edge: EdgeMetrics::register(r),
             judges: Judges::register(r),
             queue_depth: Family::register(r, define::QUEUE_DEPTH),
-            queue_wait: Family::register(r, define::QUEUE_WAIT).with([]),
-            run: Family::register(r, define::RUN_TIME).with([]),
-            batch_size: Family::register(r, define::BATCH_SIZE).with([]),
+            queue_wait: Family::register(r, define::QUEUE_WAIT),
+            run: Family::register(r, define::RUN_TIME),
+            batch_size: Family::register(r, define::BATCH_SIZE),
+            padding: Family::register(r, define::PADDING),
             fallbacks: Family::register(r, define::FALLBACKS),
             retries_refused: Family::register(r, define::RETRIES_REFUSED).with([]),
             degraded: Family::register(r, define::DEGRADED),
@@ -181,7 +163,7 @@ impl Metrics {
             cache: Family::register(r, define::CACHE),
             device_info: Family::register(r, define::DEVICE_INFO),
             device_fallbacks: Family::register(r, define::DEVICE_FALLBACKS),
-            truncated_tokens: Family::register(r, define::TRUNCATED_TOKENS).with([]),
+            truncated_tokens: Family::register(r, define::TRUNCATED_TOKENS),
             scores: Family::register(r, define::SCORES),
             affinity: Family::register(r, define::AFFINITY),
             threshold: Family::register(r, define::THRESHOLD),
@@ -198,6 +180,7 @@ impl Metrics {
             last_reload_successful: Family::register(r, define::LAST_RELOAD_SUCCESSFUL).with([]),
             last_reload_success_time: Family::register(r, define::LAST_RELOAD_SUCCESS_TIME).with([]),
             generation: Family::register(r, define::GENERATION).with([]),
+            config_info: Family::register(r, define::CONFIG_INFO),
             model_info: Family::register(r, define::MODEL_INFO),
             registry,
         }
@@ -213,6 +196,12 @@ impl Metrics {
         TextEncoder::new()
             .encode_to_string(&families)
             .expect("a registry gathers only families with a name and a child")
+    }
+
+    /// Returns what every metric is called, what it says, and which labels and buckets it has, by name.
+    #[must_use]
+    pub fn catalogue(&self) -> Vec<Described> {
+        self.registry.described()
     }
 
     /// Counts a request that ended. `status` is absent when the client left before there was one.
@@ -318,21 +307,6 @@ impl Metrics {
         self.scores.with([classifier.into(), head.into(), label.into()]).observe(f64::from(probability));
     }
 
-    /// Returns the metrics that a classifier's worker touches. Two workers of one name, as during a swap, share them.
-    #[must_use]
-    pub fn classifier(&self, name: &Name) -> ClassifierMetrics {
-        ClassifierMetrics {
-            depth: self.queue_depth.with([name.into()]),
-            wait: self.queue_wait.clone(),
-            run: self.run.clone(),
-            batch_size: self.batch_size.clone(),
-            truncated_tokens: self.truncated_tokens.clone(),
-            cache: CacheOutcome::ALL.map(|outcome| self.cache.with([name.into(), outcome.as_str().into()])),
-            device_fallbacks: self.device_fallbacks.with([name.into()]),
-            drift: self.drift(name),
-        }
-    }
-
     /// Counts lines that the decision log has written.
     pub fn log_written(&self, lines: u64) {
         self.log_lines.inc_by(lines);
@@ -353,6 +327,12 @@ impl Metrics {
         self.loaded(generation, at);
     }
 
+    /// Shows which configuration serves: that of a former generation disappears.
+    pub fn set_config(&self, sha256: &Arc<str>) {
+        self.config_info.retain(|[serving]| **serving == **sha256);
+        self.config_info.with([sha256.into()]).set(1);
+    }
+
     /// Counts a reload. `generation` is the one that serves from now on, whatever the outcome.
     pub fn reloaded(&self, outcome: ReloadOutcome, generation: u64, at: SystemTime) {
         self.reloads[outcome as usize].inc();
@@ -361,62 +341,6 @@ impl Metrics {
                 self.loaded(generation, at);
             }
             ReloadOutcome::Rejected => self.last_reload_successful.set(0),
-        }
-    }
-
-    /// Replaces what is said about the bundles that run: those of a former generation disappear.
-    pub fn set_models(&self, models: &[ModelInfo]) {
-        self.queue_depth.retain(|[name]| models.iter().any(|model| *model.classifier == **name));
-        self.model_info.retain(|labels| models.iter().any(|model| model.labels() == *labels));
-        self.device_info.retain(|labels| models.iter().any(|model| model.device_labels() == *labels));
-        for model in models {
-            self.device_info.with(model.device_labels()).set(1);
-            self.model_info.with(model.labels()).set(1);
-        }
-    }
-
-    /// Starts the counter of every rejection at zero.
-    pub fn expect_rejections(&self, codes: &[&'static str]) {
-        for code in codes {
-            self.rejections.with([(*code).into()]);
-        }
-    }
-
-    /// Starts the counters of a provider at zero.
-    pub fn expect_provider(&self, provider: &Name) {
-        for outcome in AttemptOutcome::ALL {
-            self.attempts.with([provider.into(), outcome.as_str().into()]);
-        }
-    }
-
-    /// Starts the counters of a model at zero.
-    pub fn expect_model(&self, model: &Name) {
-        for direction in Direction::ALL {
-            self.tokens.with([model.into(), direction.as_str().into()]);
-        }
-        for cause in BrokenStream::ALL {
-            self.broken_streams.with([model.into(), cause.as_str().into()]);
-        }
-        self.usage_estimated.with([model.into()]);
-        self.usage_unknown.with([model.into()]);
-        self.cost.with([model.into()]);
-    }
-
-    /// Starts the counters of a client at zero.
-    pub fn expect_client(&self, client: &Name) {
-        for outcome in ClientOutcome::ALL {
-            self.client_requests.with([client.into(), outcome.as_str().into()]);
-        }
-    }
-
-    /// Starts the counters of a classifier at zero.
-    pub fn expect_classifier(&self, classifier: &Name, reasons: &[&'static str]) {
-        self.queue_depth.with([classifier.into()]);
-        for source in Source::NAMES {
-            self.answers.with([classifier.into(), source.into()]);
-        }
-        for reason in reasons {
-            self.degraded.with([classifier.into(), (*reason).into()]);
         }
     }
 
@@ -441,63 +365,5 @@ impl Default for Metrics {
 impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
-    }
-}
-
-impl ClassifierMetrics {
-    /// Returns the metrics of its drift; those of a bundle before it disappear.
-    #[must_use]
-    pub fn drift(&self) -> DriftMetrics {
-        self.drift.begin();
-        self.drift.clone()
-    }
-
-    /// Notes that a prompt joined the queue.
-    pub fn queued(&self) {
-        self.depth.inc();
-    }
-
-    /// Notes that a prompt left the queue, to be scored or because its caller had gone.
-    pub fn dequeued(&self, waited: Duration) {
-        self.depth.dec();
-        self.wait.observe(waited.as_secs_f64());
-    }
-
-    /// Notes one run of the model over a batch.
-    #[expect(clippy::cast_precision_loss, reason = "a batch has fewer than 2^52 prompts")]
-    pub fn ran(&self, batch: usize, took: Duration) {
-        self.batch_size.observe(batch as f64);
-        self.run.observe(took.as_secs_f64());
-    }
-
-    /// Counts a start on another device than the wanted one.
-    pub fn fell_back(&self) {
-        self.device_fallbacks.inc();
-    }
-
-    /// Counts where a prompt's scores came from.
-    pub fn cached(&self, outcome: CacheOutcome) {
-        self.cache[outcome as usize].inc();
-    }
-
-    /// Notes how many tokens of a prompt were cut; 0 when it fit.
-    pub fn truncated(&self, tokens: u32) {
-        self.truncated_tokens.observe(f64::from(tokens));
-    }
-}
-
-impl std::fmt::Debug for ClassifierMetrics {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClassifierMetrics").finish_non_exhaustive()
-    }
-}
-
-impl ModelInfo {
-    fn labels(&self) -> [family::Label; 3] {
-        [(&self.classifier).into(), (&self.version).into(), (&self.sha256).into()]
-    }
-
-    fn device_labels(&self) -> [family::Label; 2] {
-        [(&self.classifier).into(), (&self.device).into()]
     }
 }

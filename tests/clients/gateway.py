@@ -54,8 +54,8 @@ policies:
 
 
 @contextlib.contextmanager
-def running(sections: str = "", credential: str = "passthrough") -> Iterator[tuple[str, Upstream]]:
-    """Yields the proxy's URL and the upstream behind it; both end with the context."""
+def started(sections: str = "", credential: str = "passthrough") -> Iterator[tuple[str, str, Upstream]]:
+    """Yields the proxy's URL, its admin plane's, and the upstream behind it; all end with the context."""
     upstream = Upstream()
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as folder:
@@ -72,12 +72,12 @@ def running(sections: str = "", credential: str = "passthrough") -> Iterator[tup
         command = [binary(), "serve", "-c", str(config)]
         process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         log: list[str] = []
-        ready: queue.Queue[str | None] = queue.Queue()
+        ready: queue.Queue[dict[str, str] | None] = queue.Queue()
         threading.Thread(target=follow, args=(process, log, ready), daemon=True).start()
         try:
             address = ready.get(timeout=DEADLINE)
             assert address, "the proxy ended before it was ready"
-            yield f"http://{address}", upstream
+            yield f"http://{address['listen']}", f"http://{address['admin']}", upstream
         except BaseException:
             print("--- log of the proxy", *log, "---", sep="\n")
             raise
@@ -90,13 +90,29 @@ def running(sections: str = "", credential: str = "passthrough") -> Iterator[tup
             upstream.shutdown()
 
 
-def follow(process: subprocess.Popen[str], log: list[str], ready: queue.Queue[str | None]) -> None:
-    """Keeps the log, and reports the address in the line `ready listen=... admin=... generation=1`."""
+@contextlib.contextmanager
+def running(sections: str = "", credential: str = "passthrough") -> Iterator[tuple[str, Upstream]]:
+    """Yields the proxy's URL and the upstream behind it; both end with the context."""
+    with started(sections, credential) as (listen, _, upstream):
+        yield listen, upstream
+
+
+@contextlib.contextmanager
+def running_admin() -> Iterator[str]:
+    """Yields the URL of an admin plane that keeps feedback; it ends with the context."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = json.dumps({"path": str(pathlib.Path(folder, "decisions.jsonl")), "text": True})
+        with started(f"decision_log: {log}") as (_, admin, _):
+            yield admin
+
+
+def follow(process: subprocess.Popen[str], log: list[str], ready: queue.Queue[dict[str, str] | None]) -> None:
+    """Keeps the log, and reports the addresses in the line `ready listen=... admin=... generation=1`."""
     assert process.stderr
     for line in process.stderr:
         log.append(line.rstrip())
         if line.startswith("ready "):
-            ready.put(dict(field.split("=", 1) for field in line.split()[1:])["listen"])
+            ready.put(dict(field.split("=", 1) for field in line.split()[1:]))
     ready.put(None)
 
 

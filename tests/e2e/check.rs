@@ -69,6 +69,29 @@ fn every_example_configuration_is_good_without_a_warning_and_passes_its_own_test
 }
 
 #[test]
+fn what_the_pages_say_to_newcomers_is_a_good_configuration_that_passes_its_own_tests() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages = fs::read_dir(root.join("docs/coming-from")).expect("the pages");
+    let pages: Vec<_> = pages.map(|entry| entry.expect("an entry").path()).collect();
+    assert_eq!(pages.len(), 4);
+    for page in pages {
+        let text_of = fs::read_to_string(&page).expect("a page");
+        let (_, yaml) = text_of.split_once("```yaml\n").expect("a configuration");
+        let (yaml, _) = yaml.split_once("```").expect("its end");
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("p.yaml");
+        let bundle = root.join("models/pointsman-mini").display().to_string();
+        fs::write(&file, yaml.replace("models/pointsman-mini", &bundle)).expect("writable");
+
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pointsman"));
+        let command = command.args(["check", "--strict", "-c"]).arg(&file).env("OPENAI_API_KEY", "sk-example");
+        let output = command.output().expect("it runs");
+
+        assert!(output.status.success(), "{}: {}{}", page.display(), text(&output.stdout), text(&output.stderr));
+    }
+}
+
+#[test]
 fn a_file_whose_tests_pass_is_good() {
     let checked = check("1", "small", false, &["--strict"]);
 

@@ -1,36 +1,10 @@
-//! The name, help text, labels and buckets of every metric; `metrics` says when each is touched.
+//! The name, help text, labels and buckets of every metric; `metrics` says when each is touched, `buckets` why they are so.
 //!
-//! Names follow `pointsman_<thing>_<unit>[_total]` with base units. Adding one here means adding it to the golden test.
+//! Names follow `pointsman_<thing>_<unit>[_total]` with base units. Adding one here means adding it to the golden test
+//! and to `docs/metrics.md`, which the tests write when they are told to.
 
+use super::buckets::{BATCH, FIRST_BYTE, INTER_CHUNK, OVERHEAD, PADDED, RATE, REQUEST, RUN, SCORE, TRUNCATED};
 use super::family::Definition;
-
-/// The proxy's own work is tens of microseconds without a classifier and a few milliseconds with one; 100 ms is already
-/// broken. The 1-2-5 steps make the default deadline of 20 ms a bound, so the share of late answers is read exactly.
-const OVERHEAD: &[f64] = &[1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1];
-
-/// From an answer out of an upstream's cache (5 ms) to a long reasoning run (300 s); 60 and 120 are the default timeouts.
-const REQUEST: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
-
-/// As for requests, but nobody waits longer than the first-byte timeout; finer around a second, where people notice.
-const FIRST_BYTE: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0, 60.0];
-
-/// From tokens that come several to a packet (1 ms) to a pause that a person takes for the end (10 s).
-const INTER_CHUNK: &[f64] = &[1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
-
-/// From a model that runs on a laptop's CPU to one on hardware of its own.
-const RATE: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0];
-
-/// One run of an encoder: under a millisecond for one short text on a GPU, hundreds for a long batch on a CPU.
-const RUN: &[f64] = &[2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5];
-
-/// Powers of two, as batches are sized; 1 alone shows how often there was nothing to batch.
-const BATCH: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
-
-/// The bound 0 separates prompts that fit from those that were cut; beyond it, factors of four up to a full context.
-const TRUNCATED: &[f64] = &[0.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16_384.0, 65_536.0];
-
-/// Deciles, which drift measures compare, and the two tails, where a classifier that is too sure of itself shows.
-const SCORE: &[f64] = &[0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0];
 
 pub(super) const REQUEST_DURATION: Definition<3> = Definition {
     name: "pointsman_request_duration_seconds",
@@ -186,25 +160,32 @@ pub(super) const QUEUE_DEPTH: Definition<1> = Definition {
     buckets: &[],
 };
 
-pub(super) const QUEUE_WAIT: Definition<0> = Definition {
+pub(super) const QUEUE_WAIT: Definition<1> = Definition {
     name: "pointsman_classifier_queue_wait_seconds",
     help: "Time a prompt waited for a classifier's worker.",
-    labels: [],
+    labels: ["classifier"],
     buckets: OVERHEAD,
 };
 
-pub(super) const RUN_TIME: Definition<0> = Definition {
+pub(super) const RUN_TIME: Definition<1> = Definition {
     name: "pointsman_classifier_run_seconds",
     help: "Time of one run of a classifier's model over one batch.",
-    labels: [],
+    labels: ["classifier"],
     buckets: RUN,
 };
 
-pub(super) const BATCH_SIZE: Definition<0> = Definition {
+pub(super) const BATCH_SIZE: Definition<1> = Definition {
     name: "pointsman_classifier_batch_size",
     help: "Prompts in one run of a classifier's model.",
-    labels: [],
+    labels: ["classifier"],
     buckets: BATCH,
+};
+
+pub(super) const PADDING: Definition<1> = Definition {
+    name: "pointsman_classifier_padding_ratio",
+    help: "Share of the tokens of one run that only fill shorter prompts up to the longest.",
+    labels: ["classifier"],
+    buckets: PADDED,
 };
 
 pub(super) const FALLBACKS: Definition<3> = Definition {
@@ -298,10 +279,10 @@ pub(super) const DEVICE_FALLBACKS: Definition<1> = Definition {
     buckets: &[],
 };
 
-pub(super) const TRUNCATED_TOKENS: Definition<0> = Definition {
+pub(super) const TRUNCATED_TOKENS: Definition<1> = Definition {
     name: "pointsman_classifier_truncated_tokens",
     help: "Tokens of the newest user turn that did not fit a classifier and were cut.",
-    labels: [],
+    labels: ["classifier"],
     buckets: TRUNCATED,
 };
 
@@ -414,6 +395,13 @@ pub(super) const GENERATION: Definition<0> = Definition {
     name: "pointsman_generation",
     help: "Generation of configuration and weights that serves requests.",
     labels: [],
+    buckets: &[],
+};
+
+pub(super) const CONFIG_INFO: Definition<1> = Definition {
+    name: "pointsman_config_info",
+    help: "The configuration that serves, by the beginning of its text's SHA-256; always 1.",
+    labels: ["sha256"],
     buckets: &[],
 };
 

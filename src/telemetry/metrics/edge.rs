@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use prometheus::{IntGauge, Registry};
+use prometheus::IntGauge;
 
 use super::Metrics;
 use super::definitions as define;
-use super::family::Family;
+use super::family::{Family, Registry};
 
 /// The gauges of what clients have open; several proxies of one [`Metrics`] add up.
 #[derive(Clone)]

@@ -5,16 +5,18 @@
 //! Here children are keyed by the values themselves and a look-up neither locks nor allocates.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use prometheus::core::{Collector, Desc, Metric};
 use prometheus::proto::{MetricFamily, MetricType};
-use prometheus::{Counter, Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, Opts, Registry};
+use prometheus::{Counter, Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, Opts};
 use rustc_hash::FxHashMap;
 
+use super::catalogue::Described;
 use crate::config::Name;
 
 /// What a metric is called, what it says and which labels it has.
@@ -28,6 +30,13 @@ pub(super) struct Definition<const N: usize> {
     pub(super) labels: [&'static str; N],
     /// The histogram's upper bounds; empty for counters and gauges.
     pub(super) buckets: &'static [f64],
+}
+
+/// What is scraped, and what is known of it: the crate's registry does not tell what was registered.
+#[derive(Default)]
+pub(super) struct Registry {
+    inner: prometheus::Registry,
+    described: Mutex<Vec<Described>>,
 }
 
 /// A label's value. No variant can be built from a client's text; compares and hashes as its text.
@@ -59,6 +68,42 @@ pub(super) struct Family<M, const N: usize> {
     children: Arc<ArcSwap<Children<M, N>>>,
 }
 
+impl Registry {
+    /// Returns every family that has a child.
+    pub(super) fn gather(&self) -> Vec<MetricFamily> {
+        self.inner.gather()
+    }
+
+    /// Returns what was registered, by name.
+    pub(super) fn described(&self) -> Vec<Described> {
+        let mut described = self.described.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        described.sort_by_key(|metric| metric.name);
+        described
+    }
+
+    fn add(&self, collector: Box<dyn Collector>, described: Described) {
+        self.inner.register(collector).expect("every definition has its own name");
+        self.described.lock().unwrap_or_else(PoisonError::into_inner).push(described);
+    }
+}
+
+impl<const N: usize> Definition<N> {
+    fn describe(&self, kind: MetricType) -> Described {
+        let Self { name, help, labels, buckets } = *self;
+        Described { name, kind: kind_name(kind), help, labels: labels.to_vec(), buckets }
+    }
+}
+
+const fn kind_name(kind: MetricType) -> &'static str {
+    match kind {
+        MetricType::COUNTER => "counter",
+        MetricType::GAUGE => "gauge",
+        MetricType::HISTOGRAM => "histogram",
+        MetricType::SUMMARY => "summary",
+        MetricType::UNTYPED => "untyped",
+    }
+}
+
 impl<M: Kind, const N: usize> Family<M, N> {
     /// Creates the family and registers it.
     pub(super) fn register(registry: &Registry, definition: Definition<N>) -> Self {
@@ -66,7 +111,7 @@ impl<M: Kind, const N: usize> Family<M, N> {
         let desc = Desc::new(definition.name.into(), definition.help.into(), labels, HashMap::new())
             .expect("definitions are literals with valid names");
         let family = Self { definition, desc: Arc::new(desc), children: Arc::default() };
-        registry.register(Box::new(family.clone())).expect("every definition has its own name");
+        registry.add(Box::new(family.clone()), definition.describe(M::TYPE));
         family
     }
 
@@ -119,6 +164,12 @@ impl<M: Kind, const N: usize> Collector for Family<M, N> {
         family.set_field_type(M::TYPE);
         family.set_metric(self.children.load().values().map(Metric::metric).collect());
         vec![family]
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").finish_non_exhaustive()
     }
 }
 
@@ -218,7 +269,7 @@ mod tests {
     const PAIRS: Definition<2> = Definition { name: "pairs_total", help: "Pairs.", labels: ["a", "b"], buckets: &[] };
 
     fn family() -> Family<IntCounter, 2> {
-        Family::register(&Registry::new(), PAIRS)
+        Family::register(&Registry::default(), PAIRS)
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use prometheus::{Counter, Histogram, IntCounter, Registry};
+use prometheus::{Counter, Histogram, IntCounter};
 
 use super::definitions as define;
-use super::family::Family;
+use super::family::{Family, Registry};
 use super::{Direction, Metrics};
 use crate::config::Name;
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 pub enum Stage {
     /// Reading the body and finding its `model`.
     Intake,
-    /// Counting tokens and reading the structure.
+    /// Reading the structure of the text, when a classifier is asked; what rules read of it counts as [`Stage::Decide`].
     Features,
     /// Waiting for the classifier's scores.
     Classify,

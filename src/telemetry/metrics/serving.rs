@@ -1,116 +1,129 @@
-//! The metrics of what watches classifiers: shadows and drift.
+//! The metrics of what serves classifiers: queue, batches, cache, device, and which bundle runs.
 
-use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use prometheus::{Counter, Gauge, IntCounter, IntGauge};
+use prometheus::{Histogram, IntCounter, IntGauge};
 
-use super::Metrics;
-use super::family::Family;
+use super::family::Label;
+use super::{CacheOutcome, DriftMetrics, Metrics};
 use crate::config::Name;
 
-/// The metrics of one classifier's shadow.
+/// The metrics of one classifier, looked up once: its worker touches them without a look-up.
 #[derive(Clone)]
-pub struct ShadowMetrics {
-    classifier: Name,
-    scored: IntCounter,
-    dropped: IntCounter,
-    failed: IntCounter,
-    live_cost: Counter,
-    shadow_cost: Counter,
-    labels: Family<IntCounter, 4>,
-    agreement: Family<Gauge, 2>,
+pub struct ClassifierMetrics {
+    depth: IntGauge,
+    wait: Histogram,
+    run: Histogram,
+    batch_size: Histogram,
+    padding: Histogram,
+    truncated_tokens: Histogram,
+    cache: [IntCounter; CacheOutcome::ALL.len()],
+    device_fallbacks: IntCounter,
+    drift: DriftMetrics,
 }
 
-/// The metrics of one classifier's drift.
-#[derive(Clone)]
-pub struct DriftMetrics {
-    classifier: Name,
-    prompts: Family<IntGauge, 1>,
-    psi: Family<Gauge, 2>,
+/// Which bundle a classifier runs, for `pointsman_model_info`.
+#[derive(Debug, Clone)]
+pub struct ModelInfo {
+    /// The classifier's name in the configuration.
+    pub classifier: Name,
+    /// The bundle's version.
+    pub version: Arc<str>,
+    /// The bundle's checksum.
+    pub sha256: Arc<str>,
+    /// The device that it runs on.
+    pub device: Arc<str>,
 }
 
 impl Metrics {
-    /// Returns the metrics of a classifier's shadow, its counters at zero.
+    /// Returns the metrics that a classifier's worker touches. Two workers of one name, as during a swap, share them.
     #[must_use]
-    pub fn shadow(&self, classifier: &Name) -> ShadowMetrics {
-        let prompts = |outcome: &'static str| self.shadow_prompts.with([classifier.into(), outcome.into()]);
-        let cost = |choice: &'static str| self.shadow_cost.with([classifier.into(), choice.into()]);
-        ShadowMetrics {
-            classifier: classifier.clone(),
-            scored: prompts("scored"),
-            dropped: prompts("dropped"),
-            failed: prompts("failed"),
-            live_cost: cost("live"),
-            shadow_cost: cost("shadow"),
-            labels: self.shadow_labels.clone(),
-            agreement: self.shadow_agreement.clone(),
+    pub fn classifier(&self, name: &Name) -> ClassifierMetrics {
+        ClassifierMetrics {
+            depth: self.queue_depth.with([name.into()]),
+            wait: self.queue_wait.with([name.into()]),
+            run: self.run.with([name.into()]),
+            batch_size: self.batch_size.with([name.into()]),
+            padding: self.padding.with([name.into()]),
+            truncated_tokens: self.truncated_tokens.with([name.into()]),
+            cache: CacheOutcome::ALL.map(|outcome| self.cache.with([name.into(), outcome.as_str().into()])),
+            device_fallbacks: self.device_fallbacks.with([name.into()]),
+            drift: self.drift(name),
         }
     }
 
-    /// Returns the metrics of a classifier's drift, which show nothing yet.
+    /// Replaces what is said about the bundles that run: those of a former generation disappear.
+    pub fn set_models(&self, models: &[ModelInfo]) {
+        self.queue_depth.retain(|[name]| models.iter().any(|model| *model.classifier == **name));
+        self.model_info.retain(|labels| models.iter().any(|model| model.labels() == *labels));
+        self.device_info.retain(|labels| models.iter().any(|model| model.device_labels() == *labels));
+        for model in models {
+            self.device_info.with(model.device_labels()).set(1);
+            self.model_info.with(model.labels()).set(1);
+        }
+    }
+}
+
+impl ClassifierMetrics {
+    /// Returns the metrics of its drift; those of a bundle before it disappear.
     #[must_use]
-    pub fn drift(&self, classifier: &Name) -> DriftMetrics {
-        let (classifier, prompts) = (classifier.clone(), self.drift_prompts.clone());
-        DriftMetrics { classifier, prompts, psi: self.drift_psi.clone() }
+    pub fn drift(&self) -> DriftMetrics {
+        self.drift.begin();
+        self.drift.clone()
+    }
+
+    /// Notes that a prompt joined the queue.
+    pub fn queued(&self) {
+        self.depth.inc();
+    }
+
+    /// Notes that a prompt left the queue, to be scored or because its caller had gone.
+    pub fn dequeued(&self, waited: Duration) {
+        self.depth.dec();
+        self.wait.observe(waited.as_secs_f64());
+    }
+
+    /// Notes one run of the model over a batch.
+    #[expect(clippy::cast_precision_loss, reason = "a batch has fewer than 2^52 prompts")]
+    pub fn ran(&self, batch: usize, took: Duration) {
+        self.batch_size.observe(batch as f64);
+        self.run.observe(took.as_secs_f64());
+    }
+
+    /// Notes which share of a run's tokens was padding, from 0 to 1.
+    pub fn padded(&self, ratio: f64) {
+        self.padding.observe(ratio);
+    }
+
+    /// Counts a start on another device than the wanted one.
+    pub fn fell_back(&self) {
+        self.device_fallbacks.inc();
+    }
+
+    /// Counts where a prompt's scores came from.
+    pub fn cached(&self, outcome: CacheOutcome) {
+        self.cache[outcome as usize].inc();
+    }
+
+    /// Notes how many tokens of a prompt were cut; 0 when it fit.
+    pub fn truncated(&self, tokens: u32) {
+        self.truncated_tokens.observe(f64::from(tokens));
     }
 }
 
-impl ShadowMetrics {
-    /// Counts a prompt that the shadow judged.
-    pub fn scored(&self) {
-        self.scored.inc();
-    }
-
-    /// Counts a sampled prompt that found the shadow or the classifier busy.
-    pub fn dropped(&self) {
-        self.dropped.inc();
-    }
-
-    /// Counts a prompt for which the shadow gave no scores.
-    pub fn failed(&self) {
-        self.failed.inc();
-    }
-
-    /// Counts what both said of a prompt, by a head's best labels, and how often they agree by now.
-    pub fn compared(&self, head: &Arc<str>, live: &Arc<str>, shadow: &Arc<str>, agreement: f64) {
-        self.labels.with([(&self.classifier).into(), head.into(), live.into(), shadow.into()]).inc();
-        self.agreement.with([(&self.classifier).into(), head.into()]).set(agreement);
-    }
-
-    /// Adds what a prompt would have cost with the model that each would have chosen.
-    pub fn paid(&self, live: f64, shadow: f64) {
-        self.live_cost.inc_by(live);
-        self.shadow_cost.inc_by(shadow);
+impl std::fmt::Debug for ClassifierMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClassifierMetrics").finish_non_exhaustive()
     }
 }
 
-impl DriftMetrics {
-    /// Shows an empty window: what was measured against another reference disappears.
-    pub fn begin(&self) {
-        self.psi.retain(|[name, _]| **name != *self.classifier);
-        self.prompts(0);
+impl ModelInfo {
+    fn labels(&self) -> [Label; 3] {
+        [(&self.classifier).into(), (&self.version).into(), (&self.sha256).into()]
     }
 
-    /// Shows how many prompts are in the window.
-    pub fn prompts(&self, prompts: u64) {
-        self.prompts.with([(&self.classifier).into()]).set(i64::try_from(prompts).unwrap_or(i64::MAX));
-    }
-
-    /// Shows how far a signal has moved.
-    pub fn psi(&self, signal: &Arc<str>, psi: f64) {
-        self.psi.with([(&self.classifier).into(), signal.into()]).set(psi);
-    }
-}
-
-impl fmt::Debug for ShadowMetrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ShadowMetrics").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for DriftMetrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DriftMetrics").finish_non_exhaustive()
+    fn device_labels(&self) -> [Label; 2] {
+        [(&self.classifier).into(), (&self.device).into()]
     }
 }

@@ -12,6 +12,7 @@ fn touched() -> Metrics {
     let (policy, model, classifier) = (name("auto"), name("small"), name("default"));
     metrics.request_ended(Some(&policy), Some(&model), Some(200), Duration::from_millis(20));
     metrics.decided(&policy, &model, "tier");
+    metrics.shadow_decided(&policy, &model, "tier");
     metrics.rejected("invalid_json");
     metrics.client_request_ended(&name("team"), ClientOutcome::Success);
     metrics.first_byte_arrived(Some(&model), Duration::from_millis(10));
@@ -44,90 +45,107 @@ fn touched() -> Metrics {
     metrics.target(&policy).froze();
     metrics.store().available(true);
     let _ = metrics.classifier(&classifier);
+    metrics.judge(&policy).answered(Duration::from_millis(300));
+    metrics.set_config(&"ef".into());
     let _ = metrics.provider(&name("openai"));
     let _ = metrics.peer(&name("openai"), &"10.0.0.7:80".into());
     metrics
 }
 
-/// Lists `name type labels` for each family, from what is scraped.
-fn catalogue(text: &str) -> Vec<String> {
-    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
-    types.map(|declared| format!("{declared} {}", labels_of(text, declared)).trim_end().to_owned()).collect()
-}
+#[test]
+fn the_names_types_units_and_labels_are_those_that_dashboards_rely_on() {
+    let lines: Vec<_> = Metrics::new().catalogue().iter().map(Described::line).collect();
 
-fn labels_of(text: &str, declared: &str) -> String {
-    let (family, _) = declared.split_once(' ').expect("a name and a type");
-    let sample = text.lines().find(|line| line.starts_with(family)).expect("a sample of every family");
-    let labels = sample.split_once('{').map_or("", |(_, rest)| rest.split_once('}').expect("closed labels").0);
-    let keys = labels.split(',').filter_map(|pair| Some(pair.split_once('=')?.0)).filter(|key| *key != "le");
-    keys.collect::<Vec<_>>().join(",")
+    assert_eq!(
+        lines,
+        [
+            "pointsman_affinity_total counter 1 policy,outcome",
+            "pointsman_baseline_cost_usd_total counter usd policy",
+            "pointsman_broken_streams_total counter 1 model,cause",
+            "pointsman_build_info gauge 1 version",
+            "pointsman_classifier_answers_total counter 1 classifier,source",
+            "pointsman_classifier_batch_size histogram 1 classifier",
+            "pointsman_classifier_cache_total counter 1 classifier,outcome",
+            "pointsman_classifier_degraded_total counter 1 classifier,reason",
+            "pointsman_classifier_device_fallbacks_total counter 1 classifier",
+            "pointsman_classifier_device_info gauge 1 classifier,device",
+            "pointsman_classifier_padding_ratio histogram ratio classifier",
+            "pointsman_classifier_queue_depth gauge 1 classifier",
+            "pointsman_classifier_queue_wait_seconds histogram seconds classifier",
+            "pointsman_classifier_run_seconds histogram seconds classifier",
+            "pointsman_classifier_shadow_agreement_ratio gauge ratio classifier,head",
+            "pointsman_classifier_shadow_cost_usd_total counter usd classifier,choice",
+            "pointsman_classifier_shadow_labels_total counter 1 classifier,head,live,shadow",
+            "pointsman_classifier_shadow_prompts_total counter 1 classifier,outcome",
+            "pointsman_classifier_truncated_tokens histogram tokens classifier",
+            "pointsman_client_requests_total counter 1 client,outcome",
+            "pointsman_config_info gauge 1 sha256",
+            "pointsman_config_last_reload_success_timestamp_seconds gauge seconds",
+            "pointsman_config_last_reload_successful gauge 1",
+            "pointsman_config_reloads_total counter 1 outcome",
+            "pointsman_cost_usd_total counter usd model",
+            "pointsman_decision_log_dropped_total counter 1 cause",
+            "pointsman_decision_log_lines_total counter 1",
+            "pointsman_decisions_total counter 1 policy,model,reason",
+            "pointsman_downstream_connections gauge 1",
+            "pointsman_drift_psi gauge 1 classifier,signal",
+            "pointsman_drift_window_prompts gauge 1 classifier",
+            "pointsman_fallbacks_total counter 1 from,to,cause",
+            "pointsman_feedback_total counter 1 kind",
+            "pointsman_first_byte_seconds histogram seconds model",
+            "pointsman_generation gauge 1",
+            "pointsman_inter_chunk_seconds histogram seconds model",
+            "pointsman_judge_cost_usd_total counter usd policy",
+            "pointsman_judge_questions_total counter 1 policy,outcome",
+            "pointsman_judge_seconds histogram seconds policy",
+            "pointsman_judge_tokens_total counter tokens policy,direction",
+            "pointsman_model_info gauge 1 classifier,version,sha256",
+            "pointsman_overhead_seconds histogram seconds stage",
+            "pointsman_rejections_total counter 1 code",
+            "pointsman_request_body_bytes_in_flight gauge bytes",
+            "pointsman_request_duration_seconds histogram seconds policy,model,status_class",
+            "pointsman_retries_refused_total counter 1",
+            "pointsman_score histogram ratio classifier,head,label",
+            "pointsman_shadow_decisions_total counter 1 policy,model,reason",
+            "pointsman_store_available gauge 1",
+            "pointsman_store_errors_total counter 1 operation",
+            "pointsman_strong_share gauge ratio policy",
+            "pointsman_target_freezes_total counter 1 policy",
+            "pointsman_target_frozen gauge 1 policy",
+            "pointsman_target_share gauge ratio policy",
+            "pointsman_threshold gauge 1 policy",
+            "pointsman_tokens_per_second histogram tokens/second model",
+            "pointsman_tokens_total counter tokens model,direction",
+            "pointsman_upstream_attempts_total counter 1 provider,outcome",
+            "pointsman_upstream_ejections_total counter 1 provider,peer,cause",
+            "pointsman_upstream_healthy gauge 1 provider,peer",
+            "pointsman_upstream_in_flight gauge 1 provider",
+            "pointsman_usage_estimated_total counter 1 model",
+            "pointsman_usage_unknown_total counter 1 model",
+        ]
+    );
 }
 
 #[test]
-fn the_names_types_and_labels_are_those_that_dashboards_rely_on() {
-    let text = touched().render();
+fn every_metric_shows_what_it_is_said_to_once_it_was_touched() {
+    let metrics = touched();
+    let text = metrics.render();
 
-    assert_eq!(
-        catalogue(&text),
-        [
-            "pointsman_affinity_total counter outcome,policy",
-            "pointsman_baseline_cost_usd_total counter policy",
-            "pointsman_broken_streams_total counter cause,model",
-            "pointsman_build_info gauge version",
-            "pointsman_classifier_answers_total counter classifier,source",
-            "pointsman_classifier_batch_size histogram",
-            "pointsman_classifier_cache_total counter classifier,outcome",
-            "pointsman_classifier_degraded_total counter classifier,reason",
-            "pointsman_classifier_device_fallbacks_total counter classifier",
-            "pointsman_classifier_device_info gauge classifier,device",
-            "pointsman_classifier_queue_depth gauge classifier",
-            "pointsman_classifier_queue_wait_seconds histogram",
-            "pointsman_classifier_run_seconds histogram",
-            "pointsman_classifier_shadow_agreement_ratio gauge classifier,head",
-            "pointsman_classifier_shadow_cost_usd_total counter choice,classifier",
-            "pointsman_classifier_shadow_labels_total counter classifier,head,live,shadow",
-            "pointsman_classifier_shadow_prompts_total counter classifier,outcome",
-            "pointsman_classifier_truncated_tokens histogram",
-            "pointsman_client_requests_total counter client,outcome",
-            "pointsman_config_last_reload_success_timestamp_seconds gauge",
-            "pointsman_config_last_reload_successful gauge",
-            "pointsman_config_reloads_total counter outcome",
-            "pointsman_cost_usd_total counter model",
-            "pointsman_decision_log_dropped_total counter cause",
-            "pointsman_decision_log_lines_total counter",
-            "pointsman_decisions_total counter model,policy,reason",
-            "pointsman_downstream_connections gauge",
-            "pointsman_drift_psi gauge classifier,signal",
-            "pointsman_drift_window_prompts gauge classifier",
-            "pointsman_fallbacks_total counter cause,from,to",
-            "pointsman_feedback_total counter kind",
-            "pointsman_first_byte_seconds histogram model",
-            "pointsman_generation gauge",
-            "pointsman_inter_chunk_seconds histogram model",
-            "pointsman_model_info gauge classifier,sha256,version",
-            "pointsman_overhead_seconds histogram stage",
-            "pointsman_rejections_total counter code",
-            "pointsman_request_body_bytes_in_flight gauge",
-            "pointsman_request_duration_seconds histogram model,policy,status_class",
-            "pointsman_retries_refused_total counter",
-            "pointsman_score histogram classifier,head,label",
-            "pointsman_store_available gauge",
-            "pointsman_store_errors_total counter operation",
-            "pointsman_strong_share gauge policy",
-            "pointsman_target_freezes_total counter policy",
-            "pointsman_target_frozen gauge policy",
-            "pointsman_target_share gauge policy",
-            "pointsman_threshold gauge policy",
-            "pointsman_tokens_per_second histogram model",
-            "pointsman_tokens_total counter direction,model",
-            "pointsman_upstream_attempts_total counter outcome,provider",
-            "pointsman_upstream_ejections_total counter cause,peer,provider",
-            "pointsman_upstream_healthy gauge peer,provider",
-            "pointsman_upstream_in_flight gauge provider",
-            "pointsman_usage_estimated_total counter model",
-            "pointsman_usage_unknown_total counter model",
-        ]
-    );
+    for Described { name, kind, labels, .. } in metrics.catalogue() {
+        assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "{name}");
+        let sample = text.lines().find(|line| line.starts_with(name)).expect("a sample of every family");
+        let mut shown: Vec<_> = keys(sample).filter(|key| *key != "le").collect();
+        let mut labels = labels.clone();
+        shown.sort_unstable();
+        labels.sort_unstable();
+        assert_eq!(shown, labels, "{sample}");
+    }
+}
+
+/// Returns the names of a sample's labels.
+fn keys(sample: &str) -> impl Iterator<Item = &str> {
+    let labels = sample.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or("", |(labels, _)| labels);
+    labels.split(',').filter_map(|pair| Some(pair.split_once('=')?.0))
 }
 
 #[test]
@@ -227,15 +245,18 @@ fn a_classifier_s_metrics_follow_a_prompt_through_its_queue() {
     worker.dequeued(Duration::from_micros(15));
     worker.ran(1, Duration::from_millis(4));
     worker.truncated(0);
+    worker.padded(0.25);
 
     let text = metrics.render();
     for series in [
         r#"pointsman_classifier_queue_depth{classifier="default"} 1"#,
-        r#"pointsman_classifier_queue_wait_seconds_bucket{le="0.00001"} 0"#,
-        r#"pointsman_classifier_queue_wait_seconds_bucket{le="0.00002"} 1"#,
-        r#"pointsman_classifier_run_seconds_bucket{le="0.005"} 1"#,
-        r#"pointsman_classifier_batch_size_bucket{le="1"} 1"#,
-        r#"pointsman_classifier_truncated_tokens_bucket{le="0"} 1"#,
+        r#"pointsman_classifier_queue_wait_seconds_bucket{classifier="default",le="0.00001"} 0"#,
+        r#"pointsman_classifier_queue_wait_seconds_bucket{classifier="default",le="0.00002"} 1"#,
+        r#"pointsman_classifier_run_seconds_bucket{classifier="default",le="0.005"} 1"#,
+        r#"pointsman_classifier_batch_size_bucket{classifier="default",le="1"} 1"#,
+        r#"pointsman_classifier_truncated_tokens_bucket{classifier="default",le="0"} 1"#,
+        r#"pointsman_classifier_padding_ratio_bucket{classifier="default",le="0.2"} 0"#,
+        r#"pointsman_classifier_padding_ratio_bucket{classifier="default",le="0.3"} 1"#,
     ] {
         assert!(text.contains(series), "no `{series}` in\n{text}");
     }

@@ -1,0 +1,29 @@
+//! Traces: a URL without a password, header fields that exist, patience.
+
+use std::time::Duration;
+
+use super::{Checker, root};
+use crate::config::{Otlp, Tracing};
+
+const TIMEOUT: [Duration; 2] = [Duration::from_millis(100), Duration::from_mins(1)];
+
+impl Checker<'_> {
+    pub(super) fn tracing(&mut self, tracing: &Tracing) {
+        let path = root("tracing").key("otlp");
+        let otlp = &tracing.otlp;
+        if let Err(message) = otlp.url() {
+            self.wrong(&path.key("endpoint"), message);
+        }
+        self.span(&path.key("timeout"), otlp.timeout, TIMEOUT);
+        if let Some(source) = &otlp.credential {
+            self.credential(&path.key("credential"), &source.as_credential());
+        }
+        for (name, source) in &otlp.headers {
+            let path = path.key("headers").key(name);
+            if !Otlp::is_header(name) {
+                self.wrong(&path, "is not a header field that can be added (allowed: such as x-scope-orgid)");
+            }
+            self.credential(&path, &source.as_credential());
+        }
+    }
+}

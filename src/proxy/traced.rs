@@ -1,0 +1,87 @@
+//! The request's spans, where `tracing` is configured: what each phase knows, put into the words of `telemetry::traces`.
+
+use pingora::http::RequestHeader;
+
+use super::context::{RequestContext, Route};
+use crate::config::Name;
+use crate::prompt::Dialect;
+use crate::router::Routing;
+use crate::telemetry::traces::{Answered, Asked, Attempt, Decided, RequestTrace};
+use crate::usage::Usage;
+
+/// Starts the request's trace, if there is a tracer.
+pub(super) fn begin(header: &RequestHeader, ctx: &RequestContext) -> Option<Box<RequestTrace>> {
+    let tracer = ctx.snapshot.tracer.as_ref()?;
+    let path = header.uri.path();
+    let asked = Asked {
+        method: header.method.as_str(),
+        path,
+        route: Dialect::of_path(path).map(Dialect::path),
+        request_id: &ctx.request_id,
+        generation: ctx.snapshot.generation,
+    };
+    Some(Box::new(tracer.begin(&header.headers, asked)))
+}
+
+/// Adds the decision.
+pub(super) fn decided(trace: &mut Option<Box<RequestTrace>>, routing: &Routing) {
+    let Some(trace) = trace else { return };
+    let (decision, timings) = (&routing.decision, routing.timings);
+    let scores = routing.scores().and_then(|scores| scores.as_ref().ok());
+    trace.decided(&Decided {
+        policy: &decision.policy,
+        model: &decision.model,
+        reason: decision.reason.as_str(),
+        classifier: routing.classifier().map(|name| (name.as_str(), scores.map(|scores| scores.source.as_str()))),
+        degraded: routing.degraded().map(crate::scores::Degraded::as_str),
+        label: decision.label.as_deref(),
+        score: decision.score,
+        truncated_tokens: scores.map_or(0, |scores| scores.truncated_tokens),
+        classify: timings.classify,
+        took: timings.features + timings.classify + timings.judge + timings.decide,
+    });
+}
+
+/// Starts the span of the next attempt.
+pub(super) fn attempted(header: &RequestHeader, ctx: &mut RequestContext) {
+    let Some(mut trace) = ctx.trace.take() else { return };
+    if let Some(provider) = ctx.provider() {
+        let target = ctx.target();
+        trace.attempted(&Attempt {
+            operation: target.and_then(|_| Dialect::of_path(header.uri.path())).map(operation),
+            provider: &provider.name,
+            model: target.map(|target| &*target.upstream_name),
+            host: &provider.base.address.host,
+            port: provider.base.address.port,
+            number: ctx.attempts,
+        });
+    }
+    ctx.trace = Some(trace);
+}
+
+/// Ends the request's trace.
+pub(super) fn ended(ctx: &mut RequestContext, status: Option<u16>, usage: Option<Usage>, cost: Option<f64>) {
+    let Some(trace) = ctx.trace.take() else { return };
+    let model = match &ctx.route {
+        Some(Route::Model { target, .. }) => Some(Name::as_str(&target.model)),
+        _ => None,
+    };
+    trace.ended(&Answered {
+        status,
+        code: ctx.rejected,
+        model,
+        tokens: usage.map(|usage| [usage.input, usage.output, usage.cached, usage.reasoning]),
+        cost,
+        first_byte: ctx.first_byte.map(|at| at.duration_since(ctx.started)),
+    });
+}
+
+/// Returns the name of what is asked of a model, as OpenTelemetry calls it; counting tokens has none there.
+const fn operation(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::ChatCompletions | Dialect::Responses | Dialect::Messages => "chat",
+        Dialect::Completions => "text_completion",
+        Dialect::Embeddings => "embeddings",
+        Dialect::CountTokens => "count_tokens",
+    }
+}

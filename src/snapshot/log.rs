@@ -1,0 +1,55 @@
+//! Where a snapshot's decisions and spans go: taken over from the one before when nothing about them changed.
+
+use super::{BuildError, Builder, Snapshot};
+use crate::config::{Config, KeyPath, KeySource, Problem, Secret};
+use crate::telemetry::{DecisionLog, Tracer};
+
+impl Builder {
+    pub(super) fn log_secret(&self, config: &Config) -> Result<Option<Secret>, Problem> {
+        let Some(log) = &config.decision_log else { return Ok(None) };
+        log.secret(&*self.environment, self.base_dir()).map_err(|message| {
+            let path = KeyPath::root().key("decision_log").key("hash_key");
+            config.problem(&path, message.as_str()).unwrap_or_else(|| Problem::new(&path, message))
+        })
+    }
+
+    /// Takes the log over that writes the same; a key in a file may have become another.
+    pub(super) fn decision_log(
+        &self,
+        config: &Config,
+        previous: Option<&Snapshot>,
+    ) -> Result<Option<DecisionLog>, BuildError> {
+        let Some(section) = &config.decision_log else { return Ok(None) };
+        let same = previous.filter(|snapshot| snapshot.config.decision_log.as_ref() == Some(section));
+        if let Some(log) = same.and_then(|snapshot| snapshot.decision_log.clone())
+            && !matches!(section.hash_key, Some(KeySource::File(_)))
+        {
+            return Ok(Some(log));
+        }
+        let secret = self.log_secret(config).map_err(|problem| self.problems(vec![problem]))?;
+        Ok(Some(DecisionLog::start(section, secret.as_ref(), self.base_dir(), &self.metrics)?))
+    }
+
+    /// Reads the header fields that go with every export of spans.
+    pub(super) fn trace_secrets(&self, config: &Config) -> Result<Vec<(String, Secret)>, Problem> {
+        let Some(tracing) = &config.tracing else { return Ok(Vec::new()) };
+        tracing.otlp.secrets(&*self.environment, self.base_dir()).map_err(|(key, message)| {
+            let path = KeyPath::root().key("tracing").key("otlp");
+            let path = if key == "credential" { path.key("credential") } else { path.key("headers").key(&key) };
+            config.problem(&path, message.as_str()).unwrap_or_else(|| Problem::new(&path, message))
+        })
+    }
+
+    /// Takes the tracer over that sends to the same place; a key in a file may have become another.
+    pub(super) fn tracer(&self, config: &Config, previous: Option<&Snapshot>) -> Result<Option<Tracer>, BuildError> {
+        let Some(section) = &config.tracing else { return Ok(None) };
+        let same = previous.filter(|snapshot| snapshot.config.tracing.as_ref() == Some(section));
+        if let Some(tracer) = same.and_then(|snapshot| snapshot.tracer.clone())
+            && !section.otlp.has_files()
+        {
+            return Ok(Some(tracer));
+        }
+        let secrets = self.trace_secrets(config).map_err(|problem| self.problems(vec![problem]))?;
+        Ok(Some(Tracer::start(&section.otlp, &secrets)?))
+    }
+}

@@ -1,0 +1,52 @@
+//! Series that start at zero instead of at their first event, so that a rate over them sees that event.
+
+use super::{AttemptOutcome, BrokenStream, ClientOutcome, Direction, Metrics};
+use crate::config::Name;
+use crate::scores::Source;
+
+impl Metrics {
+    /// Starts the counter of every rejection at zero.
+    pub fn expect_rejections(&self, codes: &[&'static str]) {
+        for code in codes {
+            self.rejections.with([(*code).into()]);
+        }
+    }
+
+    /// Starts the counters of a provider at zero.
+    pub fn expect_provider(&self, provider: &Name) {
+        for outcome in AttemptOutcome::ALL {
+            self.attempts.with([provider.into(), outcome.as_str().into()]);
+        }
+    }
+
+    /// Starts the counters of a model at zero.
+    pub fn expect_model(&self, model: &Name) {
+        for direction in Direction::ALL {
+            self.tokens.with([model.into(), direction.as_str().into()]);
+        }
+        for cause in BrokenStream::ALL {
+            self.broken_streams.with([model.into(), cause.as_str().into()]);
+        }
+        self.usage_estimated.with([model.into()]);
+        self.usage_unknown.with([model.into()]);
+        self.cost.with([model.into()]);
+    }
+
+    /// Starts the counters of a client at zero.
+    pub fn expect_client(&self, client: &Name) {
+        for outcome in ClientOutcome::ALL {
+            self.client_requests.with([client.into(), outcome.as_str().into()]);
+        }
+    }
+
+    /// Starts the counters of a classifier at zero.
+    pub fn expect_classifier(&self, classifier: &Name, reasons: &[&'static str]) {
+        self.queue_depth.with([classifier.into()]);
+        for source in Source::NAMES {
+            self.answers.with([classifier.into(), source.into()]);
+        }
+        for reason in reasons {
+            self.degraded.with([classifier.into(), (*reason).into()]);
+        }
+    }
+}

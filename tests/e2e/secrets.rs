@@ -1,0 +1,129 @@
+//! Prompts, keys and bodies appear in no output: log, metrics, traces, decision log, what the admin plane shows.
+
+use std::fs;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use serde_json::json;
+
+use crate::client::{CHAT, Connection, Framing, Reply, get};
+use crate::gateway::{Config, Gateway};
+use crate::origin::{Answer, Origin, nobody};
+use crate::reload::until_metric;
+
+/// What must be found nowhere; every planted text holds it.
+const MARK: &str = "planted";
+
+const ENVIRONMENT: [(&str, &str); 6] = [
+    ("RUST_LOG", "trace"),
+    ("OTEL_BSP_SCHEDULE_DELAY", "10"),
+    ("UPSTREAM_KEY", "sk-planted-upstream"),
+    ("LOG_KEY", "planted-hash-key-0123456789"),
+    ("OTLP_KEY", "planted-otlp-key"),
+    ("TENANT", "planted-tenant"),
+];
+
+/// Bodies in which every string of the client's own is planted.
+fn bodies() -> Vec<(&'static str, String)> {
+    let text = "a planted prompt about planted things";
+    let tools = json!([{"type": "function", "function": {"name": "planted_tool", "parameters": {"planted": 1}}}]);
+    vec![
+        (
+            CHAT,
+            json!({"model": "auto", "user": "planted-user", "tools": tools, "reasoning_effort": "planted effort",
+                "messages": [{"role": "system", "content": text}, {"role": "user", "content": text}]})
+            .to_string(),
+        ),
+        (CHAT, json!({"model": "auto", "stream": true, "messages": [{"role": "user", "content": text}]}).to_string()),
+        (
+            "/v1/messages",
+            json!({"model": "auto", "system": text, "max_tokens": 5, "messages": [{"role": "user", "content": text}]})
+                .to_string(),
+        ),
+        ("/v1/responses", json!({"model": "auto", "input": text}).to_string()),
+        (CHAT, json!({"model": "planted-model", "messages": []}).to_string()),
+        (CHAT, "{\"planted\": not json".into()),
+        (CHAT, json!({"model": "auto", "messages": "planted"}).to_string()),
+        ("/v1/feedback", json!({"request_id": "x", "comment": text}).to_string()),
+    ]
+}
+
+async fn post(gateway: &Gateway, path: &str, body: String) -> Reply {
+    let mut connection = Connection::open(gateway.listen, Framing::Length).await;
+    let request = connection.request(Method::POST, &format!("{path}?api_key=sk-planted-query"));
+    let request = request
+        .header("content-type", "application/json")
+        .header("authorization", "Bearer sk-planted-client")
+        .header("x-api-key", "sk-planted-x")
+        .header("cookie", "session=planted")
+        .header("baggage", "user=planted")
+        .header("user-agent", "planted/1");
+    let request = request.body(Framing::Length.body(Bytes::from(body))).expect("a valid request");
+    Reply::read(connection.send(request).await.expect("an answer")).await
+}
+
+/// An answer in which everything is planted.
+fn answer(status: StatusCode) -> Answer {
+    let body = json!({"id": "planted", "choices": [{"message": {"content": "a planted answer"}}], "error": {"message": "planted"}});
+    let headers = vec![("content-type", "application/json"), ("set-cookie", "planted"), ("x-request-id", "planted-id")];
+    Answer::Reply(status, headers, body.to_string().into())
+}
+
+async fn config(small: &Origin, frontier: &Origin, collector: &Origin) -> Config {
+    let sections = format!(
+        "  gone: {{base_url: 'http://{}'}}\ndecision_log: {{path: logs/d.jsonl, hash_key: {{env: LOG_KEY}}}}\n\
+         tracing: {{otlp: {{endpoint: 'http://{}', sample: 1, credential: {{env: OTLP_KEY}}, headers: {{x-tenant: {{env: TENANT}}}}}}}}",
+        nobody().await,
+        collector.address()
+    );
+    let fallback = "[frontier]";
+    Config { sections, fallback, credential: "{env: UPSTREAM_KEY}", ..Config::classifying(small, frontier) }
+}
+
+/// Everything that leaves the process beside the answers, with its name.
+async fn outputs(gateway: &mut Gateway, collector: &Origin) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for path in ["/metrics", "/config", "/readyz", "/healthz", "/generation", "/", "/docs", "/openapi.json"] {
+        let reply = get(gateway.admin, path).await;
+        found.push((path.to_owned(), String::from_utf8_lossy(&reply.body).into_owned()));
+    }
+    assert!(tokio::task::block_in_place(|| gateway.stop()).success(), "{}", gateway.log());
+    while let Some(export) = collector.take() {
+        found.push(("an export".to_owned(), String::from_utf8_lossy(&export.body).into_owned()));
+    }
+    let logs = gateway.file().parent().expect("a folder").join("logs");
+    for file in fs::read_dir(logs).expect("a folder") {
+        let path = file.expect("an entry").path();
+        found.push((path.display().to_string(), fs::read_to_string(path).expect("a readable file")));
+    }
+    found.push(("the log".to_owned(), gateway.log()));
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn planted_secrets_are_in_no_output() {
+    let (small, frontier, collector) = (Origin::start().await, Origin::start().await, Origin::start().await);
+    let config = config(&small, &frontier, &collector).await;
+    let mut gateway = Gateway::start_with(&config, &ENVIRONMENT).await;
+
+    for status in [StatusCode::OK, StatusCode::BAD_REQUEST, StatusCode::INTERNAL_SERVER_ERROR] {
+        for (path, body) in bodies() {
+            small.script(answer(status));
+            frontier.script(answer(status));
+            post(&gateway, path, body).await;
+        }
+    }
+    gateway.write(&config.yaml().replace("{env: UPSTREAM_KEY}", "sk-planted-file"));
+    until_metric(&gateway, "pointsman_config_last_reload_successful 0").await;
+    gateway.write(&config.yaml().replace("{env: TENANT}", "sk-planted-file"));
+    until_metric(&gateway, "pointsman_config_reloads_total{outcome=\"rejected\"} 2").await;
+    let outputs = outputs(&mut gateway, &collector).await;
+
+    let names: Vec<_> = outputs.iter().map(|(name, _)| name.as_str()).collect();
+    assert!(names.contains(&"an export") && names.iter().any(|name| name.ends_with("d.jsonl")), "{names:?}");
+    for (name, text) in outputs {
+        assert!(!text.is_empty(), "{name} is empty");
+        let lines: Vec<_> = text.lines().filter(|line| line.to_lowercase().contains(MARK)).collect();
+        assert!(lines.is_empty(), "{name}: {lines:#?}");
+    }
+}
