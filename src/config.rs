@@ -40,6 +40,7 @@ pub use store::*;
 pub use strategy::*;
 pub use target::*;
 pub use tracing::{Otlp, Tracing};
+
 pub use values::*;
 
 /// Returns the one of `names` that `name` is probably a misspelling of.

@@ -193,14 +193,14 @@ impl Router {
         if policy.mode() == Mode::Off {
             return Verdict::Pass { policy: Some(policy.name().clone()), shadow: None };
         }
-        let features = Features::deferred(prompt, body);
         let held_back = self.held_back(policy, &facts);
         let verdict = match held_back {
             Some(reason) => {
+                let features = Features::deferred(prompt, body);
                 let step = policy.stand_in(reason, &facts, &features);
                 concluded(step, features, Signals::default(), Timings::default(), None)
             }
-            None => self.step_through(snapshot, policy, &facts, incoming, features).await,
+            None => self.step_through(snapshot, policy, &facts, incoming).await,
         };
         match (verdict, policy.mode()) {
             (Ok(_), Mode::Shadow) if held_back.is_some() => {
@@ -211,7 +211,7 @@ impl Router {
             }
             (Err(_), Mode::Shadow) => Verdict::Pass { policy: Some(policy.name().clone()), shadow: None },
             (Ok(routing), _) => Verdict::Route(Box::new(routing)),
-            (Err(denial), _) => Verdict::Deny(Box::new(denial)),
+            (Err(denial), _) => Verdict::Deny(denial),
         }
     }
 
@@ -233,9 +233,9 @@ impl Router {
         policy: &Policy,
         facts: &RequestFacts<'_>,
         incoming: &Incoming<'_>,
-        features: Features,
-    ) -> Result<Routing, Denial> {
+    ) -> Result<Routing, Box<Denial>> {
         let prompt = incoming.prompt;
+        let features = Features::deferred(prompt, incoming.body);
         let mut timings = Timings::default();
         let mut signals = Signals::default();
         let pin = PinKey::of(policy, facts);
@@ -403,10 +403,10 @@ fn concluded(
     signals: Signals,
     timings: Timings,
     pin: Option<PinKey>,
-) -> Result<Routing, Denial> {
+) -> Result<Routing, Box<Denial>> {
     match step {
         Step::Decide(decision) => Ok(Routing { decision, features, asked: signals.scores, timings, shadow: None, pin }),
-        Step::Deny(denial) => Err(denial),
+        Step::Deny(denial) => Err(Box::new(denial)),
         Step::Need(_) => unreachable!("whoever concludes has seen that nothing is needed"),
     }
 }

@@ -8,6 +8,7 @@ mod classifiers;
 mod exemplars;
 mod log;
 mod shadow;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,10 +17,10 @@ use std::sync::{Arc, OnceLock};
 use crate::certificates::Certificate;
 use crate::classifier::{BundleError, Classifier, Runtime};
 use crate::clients::Clients;
-use crate::config::{self, Config, Credential, KeyPath, KeySource, Name, Problem, Problems, StoreUrl};
+use crate::config::{Config, Credential, KeyPath, KeySource, Name, Problem, Problems};
 use crate::policy::PolicySet;
 use crate::scores::Degraded;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::telemetry::{DecisionLog, Metrics, Tracer, TracerError};
 use crate::upstream::{Caller, Surroundings, Upstreams};
 
@@ -47,10 +48,10 @@ pub struct Snapshot {
     pub certificates: Vec<Option<Certificate>>,
     /// Where decisions are written, if anywhere.
     pub decision_log: Option<DecisionLog>,
-    /// Where spans go, if anywhere.
-    pub tracer: Option<Tracer>,
     /// What replicas share, if they do.
     pub store: Option<Store>,
+    /// Where spans go, if anywhere.
+    pub tracer: Option<Tracer>,
     /// Who judges.
     pub classifiers: BTreeMap<Name, ClassifierState>,
     /// Who judges beside them, for comparison.
@@ -128,7 +129,7 @@ impl Snapshot {
             config.providers.values().any(|provider| {
                 let has_authorities = provider.tls.as_ref().is_some_and(|tls| tls.ca.is_some());
                 has_authorities || matches!(provider.credential, Credential::File(_))
-            }) || has_store_file(config)
+            }) || shared::has_store_file(config)
                 || config.decision_log.as_ref().is_some_and(|log| matches!(log.hash_key, Some(KeySource::File(_))))
                 || config.tracing.as_ref().is_some_and(|tracing| tracing.otlp.has_files())
         };
@@ -151,8 +152,8 @@ impl Snapshot {
     /// classifiers under the next generation, and the certificates that serve, which nobody wants older.
     #[must_use]
     pub fn again(&self, serving: &Self) -> Self {
-        let Self { config, policies, upstreams, clients, classifiers, shadows, .. } = self;
-        let Self { advisers, decision_log, tracer, store, .. } = self;
+        let Self { config, policies, upstreams, clients, classifiers, shadows, advisers, .. } = self;
+        let (decision_log, tracer, store) = (&self.decision_log, &self.tracer, &self.store);
         Self {
             generation: serving.generation + 1,
             config: Arc::clone(config),
@@ -161,8 +162,8 @@ impl Snapshot {
             clients: Arc::clone(clients),
             certificates: serving.certificates.clone(),
             decision_log: decision_log.clone(),
-            tracer: tracer.clone(),
             store: store.clone(),
+            tracer: tracer.clone(),
             classifiers: classifiers.clone(),
             shadows: shadows.clone(),
             advisers: Arc::clone(advisers),
@@ -196,8 +197,8 @@ impl Builder {
             more.extend(Upstreams::check(config, &self.surroundings()));
             more.extend(self.certificates(config).err().unwrap_or_default());
             more.extend(self.log_secret(config).err());
-            more.extend(self.trace_secrets(config).err());
             more.extend(self.store_url(config).err());
+            more.extend(self.trace_secrets(config).err());
             more.extend(advisers::check_judges(config));
             // What validation found wrong with an address, building it finds again.
             more.retain(|problem| problems.iter().all(|known| known.path != problem.path));
@@ -236,8 +237,8 @@ impl Builder {
         let clients = Clients::build(config.clients.as_ref(), previous.map(|snapshot| &*snapshot.clients));
         let certificates = self.certificates(&config).map_err(|problems| self.problems(problems))?;
         let decision_log = self.decision_log(&config, previous)?;
-        let tracer = self.tracer(&config, previous)?;
         let store = self.store(&config, previous)?;
+        let tracer = self.tracer(&config, previous)?;
         let before = previous.map(|snapshot| &*snapshot.upstreams);
         // Last, because new peers show in the metrics from here on.
         let upstreams = Upstreams::build(&config, &self.surroundings(), &self.metrics, before)
@@ -256,8 +257,8 @@ impl Builder {
             clients,
             certificates,
             decision_log,
-            tracer,
             store,
+            tracer,
             classifiers,
             shadows,
             advisers,
@@ -288,40 +289,7 @@ impl Builder {
         if problems.is_empty() { Ok(certificates) } else { Err(problems) }
     }
 
-    fn store_url(&self, config: &Config) -> Result<Option<String>, Problem> {
-        let Some(config::Store::Redis(redis)) = &config.store else { return Ok(None) };
-        redis
-            .url
-            .resolve(&*self.environment, self.base_dir())
-            .map(Some)
-            .map_err(|message| at_store_url(config, message))
-    }
-
-    /// Takes the store over that is the same; a URL in a file may have become another.
-    fn store(&self, config: &Config, previous: Option<&Snapshot>) -> Result<Option<Store>, BuildError> {
-        let Some(config::Store::Redis(redis)) = &config.store else { return Ok(None) };
-        let same = previous.filter(|snapshot| snapshot.config.store == config.store && !has_store_file(config));
-        if let Some(store) = same.and_then(|snapshot| snapshot.store.clone()) {
-            return Ok(Some(store));
-        }
-        let url = self.store_url(config).map_err(|problem| self.problems(vec![problem]))?.unwrap_or_default();
-        match Store::start(&url, redis, self.metrics.store()) {
-            Ok(store) => Ok(Some(store)),
-            Err(StoreError::Thread(error)) => Err(error.into()),
-            Err(error @ StoreError::Url) => Err(self.problems(vec![at_store_url(config, error.to_string())]).into()),
-        }
-    }
-
     fn problems(&self, problems: Vec<Problem>) -> Problems {
         Problems::new(&self.path.display().to_string(), problems)
     }
-}
-
-fn has_store_file(config: &Config) -> bool {
-    matches!(&config.store, Some(config::Store::Redis(redis)) if matches!(redis.url, StoreUrl::File { .. }))
-}
-
-fn at_store_url(config: &Config, message: String) -> Problem {
-    let path = KeyPath::root().key("store").key("redis").key("url");
-    config.problem(&path, message.as_str()).unwrap_or_else(|| Problem::new(&path, message))
 }

@@ -24,12 +24,12 @@ const MAX_FILE_BYTES: usize = 1 << 20;
 const MAX_REPAIRS: usize = 100;
 
 /// Keys below which a secret could stand that somebody wrote into the file.
-const SECRETS: [&str; 3] = ["credential", "hash_key", "otlp"];
+const SECRETS: [&str; 4] = ["credential", "hash_key", "otlp", "redis"];
 
 /// A valid value for each key that is required somewhere, so that one missing value does not hide other problems.
 static STAND_INS: LazyLock<Node> = LazyLock::new(|| {
     let text =
-        "{version: 1, listen: {address: '127.0.0.1:0'}, providers: {}, address: '127.0.0.1:0', base_url: 'http://x',
+        "{version: 1, listen: {address: '127.0.0.1:0'}, providers: {}, address: '127.0.0.1:0', base_url: 'http://x', url: 'redis://x',
         provider: x, input: 0, output: 0, bundle: x, name: x, when: 'true', use: x, kind: tiers, classifier: x,
         tiers: {x: x}, otherwise: x, path: x, strong: x, weak: x, threshold: 0, at_least: 0, model: x, message: x, expect: {model: x}, cert: x, key: x, socket: x, endpoint: 'http://x', otlp: {endpoint: 'http://x'}, keys: [], sha256: 
         '0000000000000000000000000000000000000000000000000000000000000000', strategy: {kind: tiers, classifier: x, tiers: {x: x}, otherwise: x}}";

@@ -46,12 +46,12 @@ pub struct Config {
     /// Where decisions and feedback are written; without this key nowhere.
     #[serde(default)]
     pub decision_log: Option<DecisionLog>,
-    /// Where the spans of requests go; without this key nowhere.
-    #[serde(default)]
-    pub tracing: Option<Tracing>,
     /// Where replicas keep what they share; without it each process keeps its own.
     #[serde(default)]
     pub store: Option<Store>,
+    /// Where the spans of requests go; without this key nowhere.
+    #[serde(default)]
+    pub tracing: Option<Tracing>,
     /// Where requests go that no policy matches; without it they get a 404.
     #[serde(default)]
     pub default_provider: Option<Name>,

@@ -91,11 +91,11 @@ impl Checker<'_> {
         if let Some(log) = &config.decision_log {
             self.decision_log(log);
         }
-        if let Some(tracing) = &config.tracing {
-            self.tracing(tracing);
-        }
         if let Some(store) = &config.store {
             self.store(store);
+        }
+        if let Some(tracing) = &config.tracing {
+            self.tracing(tracing);
         }
         if let Some(name) = &config.default_provider {
             self.reference(&root("default_provider"), name, "providers", "provider");

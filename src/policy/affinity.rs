@@ -120,12 +120,12 @@ impl Affinity {
         }
         let choice = strategy.choose(known, choices.otherwise())?;
         match home {
-            Some(home) => Ok(self.weigh(choice, home, trace, known, choices)),
+            Some(home) => Ok(self.weigh(choice, (home, trace), known, choices)),
             None => Ok(choice.pinned(trace)),
         }
     }
 
-    fn weigh(&self, choice: Choice, home: &Name, trace: PinTrace, known: &Known<'_>, choices: &Choices) -> Choice {
+    fn weigh(&self, choice: Choice, (home, trace): (&Name, PinTrace), known: &Known<'_>, choices: &Choices) -> Choice {
         if choice.model == *home {
             return choice.pinned(PinTrace { outcome: PinOutcome::Agreed, ..trace });
         }

@@ -92,7 +92,7 @@ impl Control {
     pub fn bill(&self, tally: &mut Tally, target: &Target, bill: Bill) {
         tally.billed(bill);
         if let (Some(wanted), Some([below, above])) = (self.cost_per_request(target), self.known.costs()) {
-            tally.owe(((wanted - bill.paid) / (above - below)).clamp(-1.0, 1.0));
+            tally.owe(((wanted - bill.paid) / (above - below)).clamp(-HORIZON, HORIZON));
         }
     }
 

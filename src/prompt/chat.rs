@@ -25,7 +25,8 @@ pub(super) enum Key {
     ReasoningEffort,
     ResponseFormat,
     SessionId,
-    PromptCacheKey,
+    #[serde(rename = "prompt_cache_key")]
+    CacheScope,
     #[serde(other)]
     Other,
 }
@@ -49,7 +50,7 @@ impl Grammar for Chat {
             Key::ReasoningEffort => parameters.reasoning_effort = map.next_value()?,
             Key::ResponseFormat => parameters.response_format = map.next_value()?,
             Key::SessionId => draft.session.session_id = map.next_value()?,
-            Key::PromptCacheKey => draft.session.prompt_cache_key = map.next_value()?,
+            Key::CacheScope => draft.session.prompt_cache_key = map.next_value()?,
             Key::Other => drop(map.next_value::<IgnoredAny>()?),
         }
         Ok(())

@@ -26,7 +26,8 @@ pub(super) enum Key {
     Reasoning,
     Text,
     SessionId,
-    PromptCacheKey,
+    #[serde(rename = "prompt_cache_key")]
+    CacheScope,
     Conversation,
     #[serde(other)]
     Other,
@@ -49,7 +50,7 @@ impl Grammar for Responses {
             Key::Reasoning => parameters.reasoning = map.next_value()?,
             Key::Text => parameters.text = map.next_value()?,
             Key::SessionId => draft.session.session_id = map.next_value()?,
-            Key::PromptCacheKey => draft.session.prompt_cache_key = map.next_value()?,
+            Key::CacheScope => draft.session.prompt_cache_key = map.next_value()?,
             Key::Conversation => draft.session.conversation = map.next_value()?,
             Key::Other => drop(map.next_value::<IgnoredAny>()?),
         }

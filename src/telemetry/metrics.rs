@@ -31,6 +31,7 @@ use crate::config::Name;
 
 pub use self::catalogue::{Described, Unit, markdown};
 pub use self::edge::EdgeMetrics;
+use self::held::Holdings;
 pub use self::held::{StoreMetrics, TargetMetrics};
 pub use self::judge::JudgeMetrics;
 use self::judge::Judges;
@@ -92,14 +93,7 @@ pub struct Metrics {
     device_fallbacks: Family<IntCounter, 1>,
     truncated_tokens: Family<Histogram, 1>,
     scores: Family<Histogram, 3>,
-    affinity: Family<IntCounter, 2>,
-    threshold: Family<Gauge, 1>,
-    strong_share: Family<Gauge, 1>,
-    target_share: Family<Gauge, 1>,
-    target_frozen: Family<IntGauge, 1>,
-    target_freezes: Family<IntCounter, 1>,
-    store_available: Family<IntGauge, 0>,
-    store_errors: Family<IntCounter, 1>,
+    held: Holdings,
     log_lines: IntCounter,
     log_dropped: [IntCounter; DroppedLine::ALL.len()],
     feedback: [IntCounter; FeedbackKind::ALL.len()],
@@ -113,6 +107,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Creates every metric in a registry of its own.
+    #[expect(clippy::too_many_lines, reason = "a line for each metric")]
     #[must_use]
     pub fn new() -> Self {
         let registry = Registry::default();
@@ -165,14 +160,7 @@ impl Metrics {
             device_fallbacks: Family::register(r, define::DEVICE_FALLBACKS),
             truncated_tokens: Family::register(r, define::TRUNCATED_TOKENS),
             scores: Family::register(r, define::SCORES),
-            affinity: Family::register(r, define::AFFINITY),
-            threshold: Family::register(r, define::THRESHOLD),
-            strong_share: Family::register(r, define::STRONG_SHARE),
-            target_share: Family::register(r, define::TARGET_SHARE),
-            target_frozen: Family::register(r, define::TARGET_FROZEN),
-            target_freezes: Family::register(r, define::TARGET_FREEZES),
-            store_available: Family::register(r, define::STORE_AVAILABLE),
-            store_errors: Family::register(r, define::STORE_ERRORS),
+            held: Holdings::register(r),
             log_lines: Family::register(r, define::LOG_LINES).with([]),
             log_dropped: DroppedLine::ALL.map(|cause| log_dropped.with([cause.as_str().into()])),
             feedback: FeedbackKind::ALL.map(|kind| feedback.with([kind.as_str().into()])),

@@ -108,12 +108,12 @@ impl Run {
 fn after_every_shift_the_share_settles_within_2000_requests_and_does_not_swing_afterwards() {
     let mut worst = [0.0_f64; 3];
     for (shift, before, after) in SHIFTS {
-        for wanted in [0.1, 0.25, 0.5, 0.8] {
-            for seed in 0..4 {
+        for wanted in [0.1, 0.25, 0.6] {
+            for seed in 0..2 {
                 let mut random = Random(seed);
                 let mut run = Run::new(&format!("share: {wanted}"));
-                for request in 0..16_000 {
-                    let draw = if request < 8000 { before } else { after };
+                for request in 0..12_000 {
+                    let draw = if request < 6000 { before } else { after };
                     // One request in twenty is sent to the strong model by a rule.
                     let by_rule = random.next() < 0.05;
                     let score = draw(&mut random);
@@ -121,7 +121,7 @@ fn after_every_shift_the_share_settles_within_2000_requests_and_does_not_swing_a
                     run.turn();
                 }
 
-                for settled in [2000..8000, 10_000..16_000] {
+                for settled in [2000..6000, 8000..12_000] {
                     let errors = [500, 1000, 2000].map(|window| run.worst(settled.clone(), window, wanted));
                     assert!(errors[0] <= 0.10, "{shift}, {wanted}, {seed}: swings by {}", errors[0]);
                     assert!(errors[1] <= 0.05, "{shift}, {wanted}, {seed}: off by {}", errors[1]);
@@ -257,7 +257,7 @@ fn what_is_shared_is_read_as_it_was_written() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     /// Whatever the scores, the threshold stays within its bounds and moves by no more than a step.
     #[test]

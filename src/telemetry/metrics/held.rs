@@ -5,8 +5,21 @@ use std::fmt;
 use prometheus::{Gauge, IntCounter, IntGauge};
 
 use super::Metrics;
-use super::family::Family;
+use super::definitions as define;
+use super::family::{Family, Registry};
 use crate::config::Name;
+
+/// The families of what is held.
+pub(super) struct Holdings {
+    affinity: Family<IntCounter, 2>,
+    threshold: Family<Gauge, 1>,
+    strong_share: Family<Gauge, 1>,
+    target_share: Family<Gauge, 1>,
+    target_frozen: Family<IntGauge, 1>,
+    target_freezes: Family<IntCounter, 1>,
+    store_available: Family<IntGauge, 0>,
+    store_errors: Family<IntCounter, 1>,
+}
 
 /// The metrics of one policy's target.
 #[derive(Clone)]
@@ -25,16 +38,31 @@ pub struct StoreMetrics {
     errors: Family<IntCounter, 1>,
 }
 
+impl Holdings {
+    pub(super) fn register(registry: &Registry) -> Self {
+        Self {
+            affinity: Family::register(registry, define::AFFINITY),
+            threshold: Family::register(registry, define::THRESHOLD),
+            strong_share: Family::register(registry, define::STRONG_SHARE),
+            target_share: Family::register(registry, define::TARGET_SHARE),
+            target_frozen: Family::register(registry, define::TARGET_FROZEN),
+            target_freezes: Family::register(registry, define::TARGET_FREEZES),
+            store_available: Family::register(registry, define::STORE_AVAILABLE),
+            store_errors: Family::register(registry, define::STORE_ERRORS),
+        }
+    }
+}
+
 impl Metrics {
     /// Counts what became of the model that a request was held to.
     pub fn held(&self, policy: &Name, outcome: &'static str) {
-        self.affinity.with([policy.into(), outcome.into()]).inc();
+        self.held.affinity.with([policy.into(), outcome.into()]).inc();
     }
 
     /// Starts the counters of a policy's affinity at zero.
     pub fn expect_affinity(&self, policy: &Name, outcomes: impl Iterator<Item = &'static str>) {
         for outcome in outcomes {
-            self.affinity.with([policy.into(), outcome.into()]);
+            self.held.affinity.with([policy.into(), outcome.into()]);
         }
     }
 
@@ -42,31 +70,31 @@ impl Metrics {
     #[must_use]
     pub fn target(&self, policy: &Name) -> TargetMetrics {
         TargetMetrics {
-            threshold: self.threshold.with([policy.into()]),
-            share: self.strong_share.with([policy.into()]),
-            wanted: self.target_share.with([policy.into()]),
-            frozen: self.target_frozen.with([policy.into()]),
-            freezes: self.target_freezes.with([policy.into()]),
+            threshold: self.held.threshold.with([policy.into()]),
+            share: self.held.strong_share.with([policy.into()]),
+            wanted: self.held.target_share.with([policy.into()]),
+            frozen: self.held.target_frozen.with([policy.into()]),
+            freezes: self.held.target_freezes.with([policy.into()]),
         }
     }
 
     /// Shows the targets of these policies only.
     pub fn set_targets(&self, policies: &[&Name]) {
         let is_known = |[policy]: &[super::family::Label; 1]| policies.iter().any(|name| ***name == **policy);
-        self.threshold.retain(is_known);
-        self.strong_share.retain(is_known);
-        self.target_share.retain(is_known);
-        self.target_frozen.retain(is_known);
-        self.target_freezes.retain(is_known);
+        self.held.threshold.retain(is_known);
+        self.held.strong_share.retain(is_known);
+        self.held.target_share.retain(is_known);
+        self.held.target_frozen.retain(is_known);
+        self.held.target_freezes.retain(is_known);
     }
 
     /// Returns the metrics of the store.
     #[must_use]
     pub fn store(&self) -> StoreMetrics {
         for operation in ["get", "put", "replace"] {
-            self.store_errors.with([operation.into()]);
+            self.held.store_errors.with([operation.into()]);
         }
-        StoreMetrics { available: self.store_available.with([]), errors: self.store_errors.clone() }
+        StoreMetrics { available: self.held.store_available.with([]), errors: self.held.store_errors.clone() }
     }
 }
 
