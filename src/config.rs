@@ -4,6 +4,7 @@
 //! goes text -> tree of located values -> shape -> `validate`; every stage reports all it finds, each problem with its
 //! path, line, column and a snippet. This module imports nothing of ours.
 
+pub mod affinity;
 pub mod classifier;
 pub mod decision_log;
 pub mod edge;
@@ -16,12 +17,15 @@ mod promote;
 mod read;
 mod secret;
 pub mod shape;
+pub mod store;
 pub mod strategy;
+pub mod target;
 pub mod tracing;
 mod tree;
 mod validate;
 pub mod values;
 
+pub use affinity::*;
 pub use classifier::*;
 pub use decision_log::{DecisionLog, KeySource};
 pub use edge::*;
@@ -32,7 +36,9 @@ pub use problem::{KeyPath, Place, Problem, Problems, Step};
 pub use promote::PromoteError;
 pub use secret::Secret;
 pub use shape::*;
+pub use store::*;
 pub use strategy::*;
+pub use target::*;
 pub use tracing::{Otlp, Tracing};
 pub use values::*;
 

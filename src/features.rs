@@ -145,6 +145,12 @@ impl Features {
         }
     }
 
+    /// Returns the length of the body, as long as it is kept; else 0.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.source.as_ref().map_or(0, |source| source.body.len() as u64)
+    }
+
     /// Returns the newest user turn's structure; reads it if nobody asked before.
     #[must_use]
     pub fn text(&self) -> &TextStructure {

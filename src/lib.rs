@@ -38,7 +38,7 @@
 //!
 //! ```text
 //! main -> cli -> {admin, fit, label} -> {proxy, reload, evaluate} -> router -> snapshot
-//!      -> judge -> {policy, classifier, upstream, usage, clients, certificates} -> {features, scores} -> prompt
+//!      -> judge -> {policy, classifier, upstream, usage, clients, certificates, store} -> {features, scores} -> prompt
 //! ```
 //!
 //! with [`config`] and [`telemetry`] on the ground floor. [`prompt`], [`features`], [`scores`], [`policy`] and [`usage`] are
@@ -62,6 +62,7 @@ pub mod reload;
 pub mod router;
 pub mod scores;
 pub mod snapshot;
+pub mod store;
 pub mod telemetry;
 pub mod upstream;
 pub mod usage;

@@ -4,7 +4,9 @@
 //! called again with it. So every strategy is tested without a classifier, a clock or a network. Everything a rule could
 //! get wrong that can be known at load is an error at load; what is left costs the rule its match, never the request.
 
+mod affinity;
 mod constraints;
+pub mod control;
 mod decision;
 mod denial;
 mod facts;
@@ -15,6 +17,7 @@ mod reason;
 mod rules;
 mod signals;
 mod strategy;
+mod target;
 mod tested;
 mod typecheck;
 
@@ -25,6 +28,8 @@ use crate::config::{self, Config, Glob, KeyPath, Mode, Name, Problem};
 use crate::features::Features;
 use crate::scores::Scores;
 
+use self::affinity::Affinity;
+pub use self::affinity::{Keep, PinOutcome, PinTrace};
 pub use self::constraints::{Candidate, Constraint};
 use self::constraints::{Choices, Settled};
 use self::decision::Choice;
@@ -34,8 +39,9 @@ use self::heads::Heads;
 use self::matching::Matcher;
 pub use self::reason::Reason;
 use self::rules::{Language, Ruled, Rules};
-pub use self::signals::{Asked, JudgeFailure, Judgement, Signal, Signals, Similarities};
+pub use self::signals::{Asked, Held, JudgeFailure, Judgement, Pin, Signal, Signals, Similarities};
 use self::strategy::{Known, Strategy};
+pub use self::target::{Observation, Target};
 
 /// The header by which a client names the model, if the policy allows.
 pub const MODEL_HEADER: &str = "x-pointsman-model";
@@ -63,6 +69,8 @@ pub struct Policy {
     rules: Rules,
     strategy: Strategy,
     choices: Choices,
+    affinity: Option<Affinity>,
+    target: Option<Target>,
     /// The heads that it reads, by classifier.
     reads: BTreeMap<Name, Vec<Name>>,
 }
@@ -177,6 +185,8 @@ impl Policy {
             matcher: Matcher::new(&policy.matches),
             strategy: Strategy::new(config, &policy.name, &path, &policy.strategy),
             choices: Choices::new(config, policy, rules.models()),
+            affinity: policy.affinity.as_ref().map(Affinity::new),
+            target: Target::new(policy),
             rules,
             reads,
         }
@@ -194,6 +204,18 @@ impl Policy {
         self.mode
     }
 
+    /// Returns how it holds requests that belong together to one model.
+    #[must_use]
+    pub fn affinity(&self) -> Option<&config::Affinity> {
+        self.affinity.as_ref().map(|affinity| &affinity.config)
+    }
+
+    /// Returns what its threshold is moved for.
+    #[must_use]
+    pub const fn target(&self) -> Option<&Target> {
+        self.target.as_ref()
+    }
+
     /// Returns the heads of `classifier` whose scores it reads.
     #[must_use]
     pub fn heads_of(&self, classifier: &Name) -> &[Name] {
@@ -207,7 +229,7 @@ impl Policy {
         let mut signals = Signals::default();
         signals.add_scores(classifier.clone(), Ok(scores));
         let facts = RequestFacts::bare("", "");
-        let known = Known { policy: &self.name, facts: &facts, features, signals: &signals };
+        let known = Known { policy: &self.name, facts: &facts, features, signals: &signals, warm: None };
         let mut choice = self.strategy.choose(&known, self.choices.otherwise()).ok()?;
         Some(self.choices.settle(&mut choice, features, facts.live).ok()?.model)
     }
@@ -234,17 +256,40 @@ impl Policy {
         }
         let choice = match (self.overridden(facts), ruled.chosen) {
             (Some(Err(message)), _) => return Step::Deny(self.not_allowed(message)),
-            (Some(Ok(model)), _) => Choice::plain(By::Override, &model, Reason::Override),
-            (None, Some((index, model))) => Choice::plain(By::Rule(index), model, Reason::Rule),
-            (None, None) => {
-                let known = Known { policy: &self.name, facts, features, signals };
-                match self.strategy.choose(&known, self.choices.otherwise()) {
-                    Ok(choice) => choice,
-                    Err(signal) => return Step::Need(signal),
-                }
+            (Some(Ok(model)), _) => {
+                self.overruling(Choice::plain(By::Override, &model, Reason::Override), features, signals)
             }
+            (None, Some((index, model))) => {
+                self.overruling(Choice::plain(By::Rule(index), model, Reason::Rule), features, signals)
+            }
+            (None, None) => self.strategic(facts, features, signals),
         };
-        self.settle(choice, ruled, facts, features)
+        match choice {
+            Ok(choice) => self.settle(choice, ruled, facts, features),
+            Err(signal) => Step::Need(signal),
+        }
+    }
+
+    /// Chooses by the strategy, and by what the request is held to.
+    fn strategic(&self, facts: &RequestFacts<'_>, features: &Features, signals: &Signals) -> Result<Choice, Signal> {
+        let warm = self.affinity.as_ref().and_then(|affinity| affinity.warm(&signals.pin, features));
+        let known = Known { policy: &self.name, facts, features, signals, warm };
+        match &self.affinity {
+            Some(affinity) => affinity.choose(&known, &self.choices, &self.strategy),
+            None => self.strategy.choose(&known, self.choices.otherwise()),
+        }
+    }
+
+    /// Chooses whatever the request is held to, which must still be known for what is remembered of it.
+    fn overruling(&self, choice: Choice, features: &Features, signals: &Signals) -> Result<Choice, Signal> {
+        let pin = match (&self.affinity, &signals.pin) {
+            (None, _) => return Ok(choice),
+            (Some(_), Held::Unknown) => return Err(Signal::Pin),
+            (Some(_), Held::Nothing) => None,
+            (Some(_), Held::To(pin)) => Some(pin),
+        };
+        let outcome = if pin.is_some() { PinOutcome::Overruled } else { PinOutcome::New };
+        Ok(choice.pinned(PinTrace { outcome, ..PinTrace::new(pin, features) }))
     }
 
     /// Decides without looking at the request: `otherwise`, for `reason`.
@@ -260,7 +305,10 @@ impl Policy {
             Err(candidates) => return Step::Deny(self.no_model_fits(candidates, ruled.traces)),
         };
         let fallback = self.choices.fallback(&model, &candidates);
-        let Choice { by, label, score, flip, stages, .. } = choice;
+        let Choice { by, label, score, flip, stages, pin, .. } = choice;
+        let keep = if self.affinity.is_some() { Keep::of(by, reason) } else { Keep::Nothing };
+        let was_moved = by == By::Affinity && matches!(reason, Reason::Moved(_));
+        let pin = pin.map(|pin| if was_moved { PinTrace { outcome: PinOutcome::Constrained, ..pin } } else { pin });
         Step::Decide(Decision {
             model,
             policy: self.name.clone(),
@@ -274,6 +322,8 @@ impl Policy {
             rules: ruled.traces,
             stages,
             set: ruled.set,
+            pin,
+            keep,
         })
     }
 

@@ -21,6 +21,7 @@ mod model_field;
 mod parameters;
 mod responses;
 mod scan;
+mod session;
 mod splice;
 mod tolerant;
 
@@ -31,6 +32,7 @@ use thiserror::Error;
 
 pub use self::edit::Edits;
 pub use self::model_field::{ModelField, model_field};
+pub use self::session::Session;
 pub use self::splice::splice;
 
 /// An API whose request bodies can be read into a [`Prompt`].
@@ -122,6 +124,8 @@ pub struct Prompt<'b> {
     pub token_ids: u64,
     /// Sampling and output parameters.
     pub parameters: Parameters<'b>,
+    /// What the client calls the conversation.
+    pub session: Session<'b>,
     texts: Vec<Cow<'b, str>>,
     newest_user: Option<usize>,
 }
@@ -162,6 +166,7 @@ impl<'b> Prompt<'b> {
         Prompt {
             model: owned(self.model),
             parameters: Parameters { reasoning_effort: self.parameters.reasoning_effort.map(owned), ..self.parameters },
+            session: self.session.into_owned(),
             texts: self.texts.into_iter().map(owned).collect(),
             ..self
         }

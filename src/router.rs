@@ -6,9 +6,12 @@
 mod conversation;
 mod explain;
 mod live;
+mod pins;
 mod simple;
 mod switch;
+mod targets;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -22,8 +25,8 @@ use crate::config::{Mode, Name};
 use crate::features::Features;
 use crate::judge;
 use crate::policy::{
-    Asked, Decision, Denial, JudgeFailure, Judgement, POLICY_HEADER, Policy, Reason, RequestFacts, Signal, Signals,
-    Similarities, Step,
+    Asked, Decision, Denial, JudgeFailure, Judgement, POLICY_HEADER, PinOutcome, Policy, Reason, RequestFacts, Signal,
+    Signals, Similarities, Step,
 };
 use crate::prompt::Prompt;
 use crate::scores::{Degraded, Scores};
@@ -32,13 +35,24 @@ use crate::telemetry::{Metrics, Stage};
 
 pub use self::conversation::beginning;
 use self::live::World;
+use self::pins::{PinKey, Pins};
 pub use self::simple::Undecided;
 pub use self::switch::{Killed, Switch};
+pub use self::targets::TargetState;
+use self::targets::Targets;
+
+/// What is counted where a policy holds conversations and a request has nothing to hold it by.
+const NO_KEY: &str = "no_key";
+
+/// How often replicas share what their loops know.
+const SHARE: Duration = Duration::from_secs(1);
 
 /// Decides for requests, against the snapshot that serves.
 pub struct Router {
     current: ArcSwap<Snapshot>,
     switch: Switch,
+    pins: Pins,
+    targets: Targets,
     metrics: Arc<Metrics>,
 }
 
@@ -102,6 +116,8 @@ pub struct Routing {
     pub timings: Timings,
     /// What the classifier's shadow is to judge once the request is over, if it is one of its sample.
     pub shadow: Option<Ticket>,
+    /// What it has in common with the requests that it belongs with.
+    pin: Option<PinKey>,
 }
 
 /// Where a decision's time went.
@@ -121,7 +137,10 @@ impl Router {
     /// Makes a router that serves `first`.
     #[must_use]
     pub fn new(first: Snapshot, metrics: Arc<Metrics>) -> Self {
-        Self { current: ArcSwap::from_pointee(first), switch: Switch::default(), metrics }
+        let (switch, pins, targets) = Default::default();
+        let router = Self { current: ArcSwap::from_pointee(first), switch, pins, targets, metrics };
+        router.adopt(&router.snapshot());
+        router
     }
 
     /// Returns the snapshot that serves now.
@@ -132,7 +151,18 @@ impl Router {
 
     /// Makes `next` serve. Requests in flight keep the snapshot that they pinned.
     pub fn swap(&self, next: Snapshot) {
+        self.adopt(&next);
         self.current.store(Arc::new(next));
+    }
+
+    /// Keeps the pins and the loops of the policies that stay, and makes room for those of new ones.
+    fn adopt(&self, snapshot: &Snapshot) {
+        self.pins.adopt(snapshot);
+        self.targets.adopt(snapshot, &self.metrics);
+        for policy in snapshot.policies.iter().filter(|policy| policy.affinity().is_some()) {
+            let outcomes = PinOutcome::ALL.into_iter().map(PinOutcome::as_str).chain([NO_KEY]);
+            self.metrics.expect_affinity(policy.name(), outcomes);
+        }
     }
 
     /// Returns the switch that takes policies out of service; it outlives reloads.
@@ -146,8 +176,8 @@ impl Router {
     /// Cancel-safe: dropping the future takes the prompt out of the classifier's queue.
     pub async fn route(&self, snapshot: &Snapshot, incoming: &Incoming<'_>) -> Verdict {
         let Incoming { path, header, client, prompt, body, at, .. } = *incoming;
-        let world = World::new(snapshot, incoming);
-        let now = at.unwrap_or_else(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs());
+        let world = World::new(snapshot, incoming, &self.targets);
+        let now = at.unwrap_or_else(seconds);
         let client = client.map(|client| client.name().as_str());
         let facts = RequestFacts { model: &prompt.model, path, client, now, live: &world };
         let policy = match header(POLICY_HEADER) {
@@ -168,9 +198,9 @@ impl Router {
         let verdict = match held_back {
             Some(reason) => {
                 let step = policy.stand_in(reason, &facts, &features);
-                concluded(step, features, Signals::default(), Timings::default())
+                concluded(step, features, Signals::default(), Timings::default(), None)
             }
-            None => step_through(snapshot, policy, &facts, incoming, features).await,
+            None => self.step_through(snapshot, policy, &facts, incoming, features).await,
         };
         match (verdict, policy.mode()) {
             (Ok(_), Mode::Shadow) if held_back.is_some() => {
@@ -196,12 +226,94 @@ impl Router {
         }
     }
 
+    /// Steps through a policy, and finds out what it wants to know.
+    async fn step_through(
+        &self,
+        snapshot: &Snapshot,
+        policy: &Policy,
+        facts: &RequestFacts<'_>,
+        incoming: &Incoming<'_>,
+        features: Features,
+    ) -> Result<Routing, Denial> {
+        let prompt = incoming.prompt;
+        let mut timings = Timings::default();
+        let mut signals = Signals::default();
+        let pin = PinKey::of(policy, facts);
+        loop {
+            let started = Instant::now();
+            let step = policy.step(facts, &features, &signals);
+            timings.decide += started.elapsed();
+            let Step::Need(signal) = step else {
+                let mut routing = concluded(step, features, signals, timings, pin)?;
+                routing.shadow = ticket(snapshot, &routing, prompt);
+                return Ok(routing);
+            };
+            match signal {
+                Signal::Pin => signals.pin = self.pins.find(snapshot, policy, pin, facts.now).await,
+                Signal::Scores { classifier } => {
+                    let started = Instant::now();
+                    features.read_text(prompt);
+                    timings.features += started.elapsed();
+                    let started = Instant::now();
+                    let scores = scores(snapshot, policy, &classifier, prompt, &features).await;
+                    signals.add_scores(classifier, scores);
+                    timings.classify += started.elapsed();
+                }
+                Signal::Similarities { strategy } => {
+                    let started = Instant::now();
+                    let similarities = similarities(snapshot, &strategy, prompt, &features).await;
+                    signals.similarities.push((strategy, similarities));
+                    timings.classify += started.elapsed();
+                }
+                Signal::Judgement { strategy } => {
+                    let started = Instant::now();
+                    let judgement = judgement(snapshot, &strategy, incoming, &features).await;
+                    signals.judgements.push((strategy, judgement));
+                    timings.judge += started.elapsed();
+                }
+            }
+        }
+    }
+
     /// Counts a decision that a request was sent by, and compares it with the bundle's reference; one that was only asked
     /// for is not counted.
     pub fn count(&self, snapshot: &Snapshot, routing: &Routing) {
         let decision = &routing.decision;
         self.metrics.decided(&decision.policy, &decision.model, decision.reason.as_str());
         self.count_signals(snapshot, routing);
+    }
+
+    /// Remembers that another model answered than the one that was chosen: a conversation that is in the middle of its
+    /// tool calls goes on there.
+    pub fn answered(&self, snapshot: &Snapshot, routing: &Routing, model: &Name) {
+        if *model != routing.decision.model {
+            self.pins.remember(snapshot, routing, Some(model), seconds());
+        }
+    }
+
+    /// Takes in what an answer cost, for a policy that holds a cost. `price` returns what it would have cost with a model.
+    pub fn billed(&self, routing: &Routing, paid: f64, price: impl Fn(&Name) -> Option<f64>) {
+        self.targets.bill(&routing.decision.policy, paid, price);
+    }
+
+    /// Returns how the targets of the policies stand.
+    #[must_use]
+    pub fn targets(&self) -> BTreeMap<Name, TargetState> {
+        self.targets.states(&self.snapshot())
+    }
+
+    /// Shares what the targets' loops know with other replicas, for as long as the future is polled; does nothing without
+    /// a store.
+    pub async fn share(&self) {
+        loop {
+            let snapshot = self.snapshot();
+            if let Some(store) = &snapshot.store {
+                store.look();
+                self.targets.share(store).await;
+            }
+            drop(snapshot);
+            tokio::time::sleep(SHARE).await;
+        }
     }
 
     /// Counts a decision that changed nothing, because its policy only watches.
@@ -212,7 +324,13 @@ impl Router {
     }
 
     fn count_signals(&self, snapshot: &Snapshot, routing: &Routing) {
-        let Routing { asked, timings, .. } = routing;
+        let Routing { asked, timings, decision, .. } = routing;
+        if let Some(trace) = &decision.pin {
+            let outcome = if routing.pin.is_some() { trace.outcome.as_str() } else { NO_KEY };
+            self.metrics.held(&decision.policy, outcome);
+            self.pins.remember(snapshot, routing, None, seconds());
+        }
+        self.targets.observe(snapshot, routing);
         self.metrics.stage_ended(Stage::Features, timings.features);
         self.metrics.stage_ended(Stage::Decide, timings.decide);
         if !asked.is_empty() {
@@ -239,52 +357,6 @@ impl Router {
         for head in &scores.heads {
             for (label, probability) in head.labels.iter().zip(&head.probabilities) {
                 self.metrics.scored(classifier, &head.head, label, *probability);
-            }
-        }
-    }
-}
-
-/// Steps through a policy, and finds out what it wants to know.
-async fn step_through(
-    snapshot: &Snapshot,
-    policy: &Policy,
-    facts: &RequestFacts<'_>,
-    incoming: &Incoming<'_>,
-    features: Features,
-) -> Result<Routing, Denial> {
-    let prompt = incoming.prompt;
-    let mut timings = Timings::default();
-    let mut signals = Signals::default();
-    loop {
-        let started = Instant::now();
-        let step = policy.step(facts, &features, &signals);
-        timings.decide += started.elapsed();
-        let Step::Need(signal) = step else {
-            let mut routing = concluded(step, features, signals, timings)?;
-            routing.shadow = ticket(snapshot, &routing, prompt);
-            return Ok(routing);
-        };
-        match signal {
-            Signal::Scores { classifier } => {
-                let started = Instant::now();
-                features.read_text(prompt);
-                timings.features += started.elapsed();
-                let started = Instant::now();
-                let scores = scores(snapshot, policy, &classifier, prompt, &features).await;
-                signals.add_scores(classifier, scores);
-                timings.classify += started.elapsed();
-            }
-            Signal::Similarities { strategy } => {
-                let started = Instant::now();
-                let similarities = similarities(snapshot, &strategy, prompt, &features).await;
-                signals.similarities.push((strategy, similarities));
-                timings.classify += started.elapsed();
-            }
-            Signal::Judgement { strategy } => {
-                let started = Instant::now();
-                let judgement = judgement(snapshot, &strategy, incoming, &features).await;
-                signals.judgements.push((strategy, judgement));
-                timings.judge += started.elapsed();
             }
         }
     }
@@ -325,9 +397,15 @@ async fn judgement(
     }
 }
 
-fn concluded(step: Step, features: Features, signals: Signals, timings: Timings) -> Result<Routing, Denial> {
+fn concluded(
+    step: Step,
+    features: Features,
+    signals: Signals,
+    timings: Timings,
+    pin: Option<PinKey>,
+) -> Result<Routing, Denial> {
     match step {
-        Step::Decide(decision) => Ok(Routing { decision, features, asked: signals.scores, timings, shadow: None }),
+        Step::Decide(decision) => Ok(Routing { decision, features, asked: signals.scores, timings, shadow: None, pin }),
         Step::Deny(denial) => Err(denial),
         Step::Need(_) => unreachable!("whoever concludes has seen that nothing is needed"),
     }
@@ -376,4 +454,9 @@ async fn scores(
         Some(ClassifierState::Unavailable { reason, .. }) => Err(*reason),
         None => Err(Degraded::BundleUnavailable), // validation refuses a policy that names no classifier
     }
+}
+
+/// Returns the seconds since 1970-01-01 00:00 UTC.
+fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

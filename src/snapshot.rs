@@ -16,9 +16,10 @@ use std::sync::{Arc, OnceLock};
 use crate::certificates::Certificate;
 use crate::classifier::{BundleError, Classifier, Runtime};
 use crate::clients::Clients;
-use crate::config::{Config, Credential, KeyPath, KeySource, Name, Problem, Problems};
+use crate::config::{self, Config, Credential, KeyPath, KeySource, Name, Problem, Problems, StoreUrl};
 use crate::policy::PolicySet;
 use crate::scores::Degraded;
+use crate::store::{Store, StoreError};
 use crate::telemetry::{DecisionLog, Metrics, Tracer, TracerError};
 use crate::upstream::{Caller, Surroundings, Upstreams};
 
@@ -48,6 +49,8 @@ pub struct Snapshot {
     pub decision_log: Option<DecisionLog>,
     /// Where spans go, if anywhere.
     pub tracer: Option<Tracer>,
+    /// What replicas share, if they do.
+    pub store: Option<Store>,
     /// Who judges.
     pub classifiers: BTreeMap<Name, ClassifierState>,
     /// Who judges beside them, for comparison.
@@ -125,7 +128,8 @@ impl Snapshot {
             config.providers.values().any(|provider| {
                 let has_authorities = provider.tls.as_ref().is_some_and(|tls| tls.ca.is_some());
                 has_authorities || matches!(provider.credential, Credential::File(_))
-            }) || config.decision_log.as_ref().is_some_and(|log| matches!(log.hash_key, Some(KeySource::File(_))))
+            }) || has_store_file(config)
+                || config.decision_log.as_ref().is_some_and(|log| matches!(log.hash_key, Some(KeySource::File(_))))
                 || config.tracing.as_ref().is_some_and(|tracing| tracing.otlp.has_files())
         };
         self.config.same_text(&next.config)
@@ -147,8 +151,8 @@ impl Snapshot {
     /// classifiers under the next generation, and the certificates that serve, which nobody wants older.
     #[must_use]
     pub fn again(&self, serving: &Self) -> Self {
-        let Self { config, policies, upstreams, clients, classifiers, shadows, advisers, decision_log, tracer, .. } =
-            self;
+        let Self { config, policies, upstreams, clients, classifiers, shadows, .. } = self;
+        let Self { advisers, decision_log, tracer, store, .. } = self;
         Self {
             generation: serving.generation + 1,
             config: Arc::clone(config),
@@ -158,6 +162,7 @@ impl Snapshot {
             certificates: serving.certificates.clone(),
             decision_log: decision_log.clone(),
             tracer: tracer.clone(),
+            store: store.clone(),
             classifiers: classifiers.clone(),
             shadows: shadows.clone(),
             advisers: Arc::clone(advisers),
@@ -192,6 +197,7 @@ impl Builder {
             more.extend(self.certificates(config).err().unwrap_or_default());
             more.extend(self.log_secret(config).err());
             more.extend(self.trace_secrets(config).err());
+            more.extend(self.store_url(config).err());
             more.extend(advisers::check_judges(config));
             // What validation found wrong with an address, building it finds again.
             more.retain(|problem| problems.iter().all(|known| known.path != problem.path));
@@ -231,6 +237,7 @@ impl Builder {
         let certificates = self.certificates(&config).map_err(|problems| self.problems(problems))?;
         let decision_log = self.decision_log(&config, previous)?;
         let tracer = self.tracer(&config, previous)?;
+        let store = self.store(&config, previous)?;
         let before = previous.map(|snapshot| &*snapshot.upstreams);
         // Last, because new peers show in the metrics from here on.
         let upstreams = Upstreams::build(&config, &self.surroundings(), &self.metrics, before)
@@ -250,6 +257,7 @@ impl Builder {
             certificates,
             decision_log,
             tracer,
+            store,
             classifiers,
             shadows,
             advisers,
@@ -280,7 +288,40 @@ impl Builder {
         if problems.is_empty() { Ok(certificates) } else { Err(problems) }
     }
 
+    fn store_url(&self, config: &Config) -> Result<Option<String>, Problem> {
+        let Some(config::Store::Redis(redis)) = &config.store else { return Ok(None) };
+        redis
+            .url
+            .resolve(&*self.environment, self.base_dir())
+            .map(Some)
+            .map_err(|message| at_store_url(config, message))
+    }
+
+    /// Takes the store over that is the same; a URL in a file may have become another.
+    fn store(&self, config: &Config, previous: Option<&Snapshot>) -> Result<Option<Store>, BuildError> {
+        let Some(config::Store::Redis(redis)) = &config.store else { return Ok(None) };
+        let same = previous.filter(|snapshot| snapshot.config.store == config.store && !has_store_file(config));
+        if let Some(store) = same.and_then(|snapshot| snapshot.store.clone()) {
+            return Ok(Some(store));
+        }
+        let url = self.store_url(config).map_err(|problem| self.problems(vec![problem]))?.unwrap_or_default();
+        match Store::start(&url, redis, self.metrics.store()) {
+            Ok(store) => Ok(Some(store)),
+            Err(StoreError::Thread(error)) => Err(error.into()),
+            Err(error @ StoreError::Url) => Err(self.problems(vec![at_store_url(config, error.to_string())]).into()),
+        }
+    }
+
     fn problems(&self, problems: Vec<Problem>) -> Problems {
         Problems::new(&self.path.display().to_string(), problems)
     }
+}
+
+fn has_store_file(config: &Config) -> bool {
+    matches!(&config.store, Some(config::Store::Redis(redis)) if matches!(redis.url, StoreUrl::File { .. }))
+}
+
+fn at_store_url(config: &Config, message: String) -> Problem {
+    let path = KeyPath::root().key("store").key("redis").key("url");
+    config.problem(&path, message.as_str()).unwrap_or_else(|| Problem::new(&path, message))
 }

@@ -16,7 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["router"],
     &["snapshot"],
     &["judge"],
-    &["policy", "classifier", "upstream", "usage", "clients", "certificates"],
+    &["policy", "classifier", "upstream", "usage", "clients", "certificates", "store"],
     &["features", "scores"],
     &["prompt"],
 ];
@@ -43,6 +43,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("notify", &["src/reload"]),
     ("serde_saphyr", &["src/config", "src/classifier/manifest"]),
     ("prometheus", &["src/telemetry"]),
+    ("redis", &["src/store"]),
 ];
 
 struct Ground {

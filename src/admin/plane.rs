@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::state::{AdminError, ClassifierState, LastReload, Phase, Plane, Readiness, ShadowState};
+use super::state::{AdminError, ClassifierState, LastReload, Phase, Plane, Readiness, ShadowState, StoreState};
 use crate::config::Name;
 use crate::prompt::{Dialect, Prompt};
 use crate::proxy::rejection::Rejection;
@@ -17,6 +17,7 @@ use crate::proxy::{Draining, feedback};
 use crate::reload::{Reloaded, Reloader};
 use crate::router::{Incoming, Judging, Verdict};
 use crate::snapshot::{self, Snapshot};
+use crate::store::Store;
 use crate::telemetry::Metrics;
 
 /// A running process.
@@ -50,6 +51,8 @@ impl Plane for Process {
             ready: !self.draining.is_draining(), // without its classifiers it serves by `otherwise`
             generation: snapshot.generation,
             classifiers: classifiers(&snapshot),
+            store: snapshot.store.as_ref().map(store_state),
+            targets: self.reloader.router().targets(),
             last_reload: self.reloader.last().map(last_reload),
         }
     }
@@ -163,6 +166,12 @@ fn shadow_state(shadow: &snapshot::Shadow) -> ShadowState {
         Ok(identity) => ShadowState { state: Phase::Ready, detail: None, version: Some(identity.version.to_string()) },
         Err(detail) => ShadowState { state: Phase::Unavailable, detail: Some(detail.to_owned()), version: None },
     }
+}
+
+fn store_state(store: &Store) -> StoreState {
+    let trouble = store.trouble();
+    let state = if trouble.is_some() { Phase::Unavailable } else { Phase::Ready };
+    StoreState { state, detail: trouble.map(|trouble| trouble.to_string()) }
 }
 
 fn last_reload(reloaded: Reloaded) -> LastReload {

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::config::Name;
 use crate::proxy::rejection::Rejection;
+use crate::router::TargetState;
 use crate::telemetry::ReloadOutcome;
 
 /// The process as the admin plane sees it.
@@ -79,8 +80,23 @@ pub struct Readiness {
     pub generation: u64,
     /// Each classifier of that generation.
     pub classifiers: BTreeMap<Name, ClassifierState>,
+    /// The store that replicas share, if they share one. Without it this process goes by its own memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreState>,
+    /// The targets of the policies that have one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub targets: BTreeMap<Name, TargetState>,
     /// How the last reload ended; absent before the first.
     pub last_reload: Option<LastReload>,
+}
+
+/// How the store is; whatever it is, requests are served.
+#[derive(Debug, Clone, Serialize)]
+pub struct StoreState {
+    /// Ready or unavailable.
+    pub state: Phase,
+    /// Why it is unavailable.
+    pub detail: Option<String>,
 }
 
 /// How a classifier is.

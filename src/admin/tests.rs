@@ -51,6 +51,8 @@ impl Plane for Scripted {
             ready: !self.unready,
             generation: 1,
             classifiers: BTreeMap::from([(Name::new("default").expect("a valid name"), missing)]),
+            store: None,
+            targets: BTreeMap::new(),
             last_reload: Some(LastReload { at, outcome: ReloadOutcome::Applied, detail: None }),
         }
     }

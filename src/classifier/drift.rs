@@ -7,6 +7,7 @@
 //! Only counts are kept: no text, no scores.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub(crate) struct Drift {
     names: Vec<Arc<str>>,
     expected: Vec<Vec<f64>>,
     window: Mutex<Window>,
+    /// The index of each signal, as bits of an `f64`; not a number until it is known.
+    levels: Vec<AtomicU64>,
     metrics: DriftMetrics,
 }
 
@@ -71,6 +74,7 @@ impl Drift {
             names: reference.signals.iter().map(|signal| signal.name.as_str().into()).collect(),
             expected: reference.signals.iter().map(|signal| signal.shares.clone()).collect(),
             window: Mutex::new(window),
+            levels: reference.signals.iter().map(|_| AtomicU64::new(f64::NAN.to_bits())).collect(),
             metrics,
         }
     }
@@ -88,11 +92,20 @@ impl Drift {
         let (prompts, counts) = window.sums(&self.expected);
         drop(window);
         self.metrics.prompts(prompts);
-        for ((name, expected), counts) in self.names.iter().zip(&self.expected).zip(&counts) {
+        let signals = self.names.iter().zip(&self.expected).zip(&self.levels);
+        for (((name, expected), level), counts) in signals.zip(&counts) {
             if counts.iter().sum::<u64>() >= LEAST {
-                self.metrics.psi(name, psi(expected, counts));
+                let psi = psi(expected, counts);
+                level.store(psi.to_bits(), Ordering::Relaxed);
+                self.metrics.psi(name, psi);
             }
         }
+    }
+
+    /// Returns how far a signal, such as `score.tier`, has moved; `None` as long as that is not known.
+    pub(crate) fn of(&self, signal: &str) -> Option<f64> {
+        let index = self.names.iter().position(|name| **name == *signal)?;
+        Some(f64::from_bits(self.levels[index].load(Ordering::Relaxed))).filter(|psi| !psi.is_nan())
     }
 }
 

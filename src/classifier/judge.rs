@@ -112,6 +112,13 @@ impl Classifier {
         }
     }
 
+    /// Returns how far the scores of `head` have drifted from those that the bundle was validated with: their population
+    /// stability index. `None` as long as that is not known, or the bundle brings no reference.
+    #[must_use]
+    pub fn drift_of(&self, head: &str) -> Option<f64> {
+        self.0.drift.as_ref()?.of(&format!("score.{head}"))
+    }
+
     fn input(&self, ask: &Ask<'_>) -> Input {
         Input::new(ask.text, ask.features, self.0.budget, &self.0.inputs)
     }

@@ -44,6 +44,7 @@ pub(super) struct Gateway {
     admin_task: JoinHandle<io::Result<()>>,
     stop_admin: oneshot::Sender<()>,
     health_task: JoinHandle<()>,
+    share_task: JoinHandle<()>,
     reloader: Arc<Reloader>,
     _watcher: Option<Watcher>,
 }
@@ -98,6 +99,8 @@ impl Gateway {
         let router = Arc::new(Router::new(first, Arc::clone(&metrics)));
         let reloader = Arc::new(Reloader::new(builder, Arc::clone(&router), Arc::clone(&metrics)));
         let health_task = tokio::spawn(health::watch(Arc::clone(&router)));
+        let sharing = Arc::clone(&router);
+        let share_task = tokio::spawn(async move { sharing.share().await });
         let served = listeners.serve(Proxy::new(router, Arc::clone(&metrics)))?;
         let (stop_admin, stopped) = oneshot::channel();
         let admin = admin_listener.local_addr()?;
@@ -105,7 +108,7 @@ impl Gateway {
         let stopped = async { drop(stopped.await) };
         let admin_task = tokio::spawn(admin::serve(admin_listener, process, stopped));
         let watcher = watch(&reloader);
-        Ok(Self { served, admin, admin_task, stop_admin, health_task, reloader, _watcher: watcher })
+        Ok(Self { served, admin, admin_task, stop_admin, health_task, share_task, reloader, _watcher: watcher })
     }
 
     /// Returns where clients connect: the first listener's address.
@@ -128,6 +131,7 @@ impl Gateway {
         let served = self.served;
         let _ = blocking(move || served.shut_down()).await; // reports its own panics
         self.health_task.abort();
+        self.share_task.abort();
         flush_logs(&self.reloader).await;
         stop_admin(self.stop_admin, self.admin_task).await;
     }
@@ -141,16 +145,26 @@ impl Gateway {
         let snapshot = self.reloader.router().snapshot();
         let Some(upgrade) = &snapshot.config.upgrade else { return Err((Box::new(self), StartError::NoUpgradeSocket)) };
         let socket = self.reloader.path().parent().unwrap_or(Path::new("")).join(&upgrade.socket);
-        let Self { served, admin, admin_task, stop_admin: stop, health_task, reloader, _watcher } = self;
+        let Self { served, admin, admin_task, stop_admin: stop, health_task, share_task, reloader, _watcher } = self;
         let handed = blocking(move || (served.hand_over(&socket), served)).await;
         let Ok((handed, served)) = handed else { return Ok(()) }; // the runtime is gone
         if let Err(error) = handed {
             return Err((
-                Box::new(Self { served, admin, admin_task, stop_admin: stop, health_task, reloader, _watcher }),
+                Box::new(Self {
+                    served,
+                    admin,
+                    admin_task,
+                    stop_admin: stop,
+                    health_task,
+                    share_task,
+                    reloader,
+                    _watcher,
+                }),
                 error.into(),
             ));
         }
         health_task.abort();
+        share_task.abort();
         stop_admin(stop, admin_task).await; // the next process waits for the address
         let _ = blocking(move || served.retire()).await; // reports its own panics
         flush_logs(&reloader).await;

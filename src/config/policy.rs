@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::affinity::Affinity;
 use super::strategy::Strategy;
+use super::target::Target;
 use super::values::{Glob, Name, Ratio};
 
 /// A policy: which requests, and how their model is chosen.
@@ -40,6 +42,12 @@ pub struct Policy {
     /// Tokens that must be left of a context window, since providers count otherwise than Pointsman. Default 0.
     #[serde(default)]
     pub context_margin: u64,
+    /// How requests that belong together stay with one model; without it each is decided on its own.
+    #[serde(default)]
+    pub affinity: Option<Affinity>,
+    /// What the strategy's threshold is moved for; without it the threshold stays where it is.
+    #[serde(default)]
+    pub target: Option<Target>,
 }
 
 /// What clients may choose themselves, by request headers.

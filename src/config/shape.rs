@@ -15,6 +15,7 @@ use super::policy::Policy;
 use super::policy_test::PolicyTest;
 use super::pool::{Balance, Breaker, HealthCheck, Http, Tls};
 use super::problem::KeyPath;
+use super::store::Store;
 use super::strategy::Strategy;
 use super::tracing::Tracing;
 use super::values::{self, Glob, Name, Ratio, Span};
@@ -48,6 +49,9 @@ pub struct Config {
     /// Where the spans of requests go; without this key nowhere.
     #[serde(default)]
     pub tracing: Option<Tracing>,
+    /// Where replicas keep what they share; without it each process keeps its own.
+    #[serde(default)]
+    pub store: Option<Store>,
     /// Where requests go that no policy matches; without it they get a 404.
     #[serde(default)]
     pub default_provider: Option<Name>,

@@ -1,3 +1,4 @@
+mod held;
 mod models;
 mod providers;
 mod rules;

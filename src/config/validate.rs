@@ -2,6 +2,7 @@
 
 mod decision_log;
 mod edge;
+mod held;
 mod pool;
 mod rules;
 mod strategy;
@@ -92,6 +93,9 @@ impl Checker<'_> {
         }
         if let Some(tracing) = &config.tracing {
             self.tracing(tracing);
+        }
+        if let Some(store) = &config.store {
+            self.store(store);
         }
         if let Some(name) = &config.default_provider {
             self.reference(&root("default_provider"), name, "providers", "provider");
@@ -273,6 +277,12 @@ impl Checker<'_> {
             self.wrong(&path.key("rollout"), "has no meaning with `mode: shadow`, which changes no request");
         }
         self.strategy(&path.key("strategy"), &policy.strategy);
+        if let Some(affinity) = &policy.affinity {
+            self.affinity(&path.key("affinity"), affinity);
+        }
+        if let Some(target) = &policy.target {
+            self.target(&path.key("target"), policy, target);
+        }
     }
 
     fn region(&mut self, path: &KeyPath, region: &Name) {

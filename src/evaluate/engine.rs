@@ -15,7 +15,7 @@ use super::log::LoggedDecision;
 use crate::classifier::{Ask, Bundle, BundleError, Classifier, Host, Runtime, RuntimeError};
 use crate::config::{Cache, Config, Name, Problems};
 use crate::features::{Features, TokenCounter};
-use crate::policy::{Decision, Policy, PolicySet, RequestFacts, Signal, Signals, Step};
+use crate::policy::{Decision, Held, Policy, PolicySet, RequestFacts, Signal, Signals, Step};
 use crate::prompt::{Dialect, Prompt};
 use crate::scores::{Degraded, Scores};
 use crate::telemetry::Metrics;
@@ -147,6 +147,8 @@ impl Engine {
                     Some(scores) => signals.add_scores(classifier, scores),
                     None => return Ok(Replayed::Unscored),
                 },
+                // Rows are decided each on its own, as the strategy sees them.
+                Step::Need(Signal::Pin) => signals.pin = Held::Nothing,
                 // Neither is in the log, and asking a judge again would cost money and may give another answer.
                 Step::Need(Signal::Similarities { .. } | Signal::Judgement { .. }) => return Ok(Replayed::Unscored),
             }
@@ -160,7 +162,9 @@ impl Engine {
     pub async fn score(&mut self, index: usize, text: &str) -> Result<Option<(Scores, Features)>, EngineError> {
         let features = features(text);
         let policy = self.policies.iter().nth(index);
-        let first = policy.map(|policy| step(policy, &features, &Signals::default()));
+        let mut signals = Signals::default();
+        signals.pin = Held::Nothing; // a row of its own
+        let first = policy.map(|policy| step(policy, &features, &signals));
         let Some(Step::Need(Signal::Scores { classifier })) = first else { return Ok(None) };
         let scores = self.classify(&classifier, text, &features).await?;
         Ok(Some((scores, features)))

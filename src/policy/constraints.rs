@@ -158,6 +158,17 @@ impl Choices {
         self.models.iter().any(|limits| *limits.model == *model)
     }
 
+    /// Returns what `model` costs.
+    pub(super) fn price(&self, model: &Name) -> Option<Price> {
+        self.models.iter().find(|limits| limits.model == *model)?.price
+    }
+
+    /// Returns whether a choice stands higher than `model` in the policy's order. What is not in it stands lowest.
+    pub(super) fn is_above(&self, choice: &Choice, model: &Name) -> bool {
+        let height = |model: &Name| self.ladder.iter().rposition(|index| self.models[*index].model == *model);
+        choice.rung.or_else(|| height(&choice.model)) > height(model)
+    }
+
     /// Keeps the chosen model or moves to the nearest that can serve the request: the next tiers upward, `otherwise`, the
     /// tiers below from the nearest down, then any other. Where the only hindrances may pass in a moment, it stays.
     ///

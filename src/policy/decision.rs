@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::affinity::{Keep, PinTrace};
 use super::constraints::Candidate;
 use super::reason::Reason;
 use crate::config::Name;
@@ -38,6 +39,10 @@ pub struct Decision {
     pub stages: Vec<Stage>,
     /// Top-level parameters of the request that rules set.
     pub set: BTreeMap<String, Value>,
+    /// What became of the model that the request was held to; `None` when the policy holds none.
+    pub pin: Option<PinTrace>,
+    /// What is to be remembered for the requests that belong with it.
+    pub keep: Keep,
 }
 
 /// A request that a policy refuses.
@@ -96,6 +101,8 @@ pub enum By {
     Strategy(&'static str),
     /// The client, by the header `x-pointsman-model`.
     Override,
+    /// What the request was held to.
+    Affinity,
     /// Nothing: the policy was not asked, and its `otherwise` serves.
     Default,
     /// The constraints, which left no model.
@@ -137,6 +144,7 @@ pub(super) struct Choice {
     pub(super) flip: Option<Flip>,
     pub(super) expected: Vec<(Name, Expected)>,
     pub(super) stages: Vec<Stage>,
+    pub(super) pin: Option<PinTrace>,
 }
 
 /// What a strategy expects of a model.
@@ -166,6 +174,7 @@ impl Choice {
             flip: None,
             expected: Vec::new(),
             stages: Vec::new(),
+            pin: None,
         }
     }
 }

@@ -27,6 +27,12 @@ pub enum Reason {
     Split,
     /// Chance.
     Random,
+    /// The conversation's model stays.
+    Affinity,
+    /// The model whose tool calls are answered stays.
+    AffinityToolLoop,
+    /// The conversation's model stays: a move would not make up for its broken prompt cache.
+    AffinityCache,
     /// The client asked for it by a header.
     Override,
     /// The policy is switched off: `otherwise`.
@@ -62,6 +68,9 @@ impl Reason {
             Self::Judge,
             Self::Split,
             Self::Random,
+            Self::Affinity,
+            Self::AffinityToolLoop,
+            Self::AffinityCache,
             Self::Override,
             Self::KillSwitch,
             Self::NotRolledOut,
@@ -74,6 +83,12 @@ impl Reason {
         .chain(Degraded::ALL.map(Self::Degraded))
         .chain(JudgeFailure::ALL.map(Self::JudgeFailed))
         .chain(Constraint::ALL.map(Self::Moved))
+    }
+
+    /// Returns whether nobody has judged the prompt, so that the choice says nothing about it.
+    #[must_use]
+    pub const fn is_no_verdict(self) -> bool {
+        matches!(self, Self::Degraded(_) | Self::JudgeFailed(_) | Self::UnmappedLabel)
     }
 
     /// Returns the stable name used in metrics, headers and logs.
@@ -89,6 +104,9 @@ impl Reason {
             Self::Judge => "judge",
             Self::Split => "split",
             Self::Random => "random",
+            Self::Affinity => "affinity",
+            Self::AffinityToolLoop => "affinity_tool_loop",
+            Self::AffinityCache => "affinity_cache",
             Self::Override => "override",
             Self::KillSwitch => "kill_switch",
             Self::NotRolledOut => "not_rolled_out",

@@ -15,8 +15,37 @@ pub struct Signals {
     pub similarities: Vec<(Arc<str>, Result<Similarities, Degraded>)>,
     /// What the judges of the strategies said that wanted to know.
     pub judgements: Vec<(Arc<str>, Result<Judgement, JudgeFailure>)>,
+    /// What the request is held to, as far as it is known.
+    pub pin: Held,
     /// What the rules of a policy came to, so that asking for a signal does not evaluate them twice.
     pub(super) tried: Memory,
+}
+
+/// What a request is held to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Held {
+    /// Nobody asked yet.
+    #[default]
+    Unknown,
+    /// Nothing: it is the first of its kind, or of no kind.
+    Nothing,
+    /// A model.
+    To(Pin),
+}
+
+/// What is remembered of the requests that a request belongs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// The model that the policy's strategy chose for them; `None` while only others chose.
+    pub home: Option<Name>,
+    /// The model that answered the last of them.
+    pub last: Name,
+    /// Seconds since the first of them.
+    pub age: u64,
+    /// Seconds since the last of them.
+    pub idle: u64,
+    /// How long the last of them was, in bytes.
+    pub bytes: u64,
 }
 
 /// A classifier that was asked.
@@ -65,6 +94,8 @@ pub enum JudgeFailure {
 /// Something that a policy needs to know before it can decide. Strategies are named by their path in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signal {
+    /// What the request is held to.
+    Pin,
     /// The scores of a classifier.
     Scores {
         /// Which classifier.

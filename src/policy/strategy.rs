@@ -15,6 +15,7 @@ mod utility;
 
 use std::sync::Arc;
 
+use super::affinity::Warm;
 use super::decision::{By, Choice, Expected, Flip, Stage};
 use super::facts::RequestFacts;
 use super::reason::Reason;
@@ -60,6 +61,8 @@ pub(super) struct Known<'k> {
     pub(super) facts: &'k RequestFacts<'k>,
     pub(super) features: &'k Features,
     pub(super) signals: &'k Signals,
+    /// Whose cache holds the beginning of the prompt.
+    pub(super) warm: Option<Warm<'k>>,
 }
 
 /// What a strategy came to.
@@ -100,7 +103,7 @@ impl Strategy {
     pub(super) fn choose(&self, known: &Known<'_>, stand_in: &Name) -> Result<Choice, Signal> {
         let Pick { model, kind, reason, rung, label, score, flip, expected, stages, .. } = self.pick(known)?;
         let model = model.unwrap_or_else(|| stand_in.clone());
-        Ok(Choice { model, rung, by: By::Strategy(kind), reason, label, score, flip, expected, stages })
+        Ok(Choice { model, rung, by: By::Strategy(kind), reason, label, score, flip, expected, stages, pin: None })
     }
 
     /// Picks a model or abstains, or names the signal that it needs.

@@ -1,5 +1,6 @@
 //! Policies without a classifier: rules, strategies and constraints over made-up signals.
 
+mod affinity;
 mod strategies;
 mod threshold;
 

@@ -24,6 +24,8 @@ pub(super) enum Key {
     StreamOptions,
     ReasoningEffort,
     ResponseFormat,
+    SessionId,
+    PromptCacheKey,
     #[serde(other)]
     Other,
 }
@@ -46,6 +48,8 @@ impl Grammar for Chat {
             Key::StreamOptions => parameters.stream_options = map.next_value()?,
             Key::ReasoningEffort => parameters.reasoning_effort = map.next_value()?,
             Key::ResponseFormat => parameters.response_format = map.next_value()?,
+            Key::SessionId => draft.session.session_id = map.next_value()?,
+            Key::PromptCacheKey => draft.session.prompt_cache_key = map.next_value()?,
             Key::Other => drop(map.next_value::<IgnoredAny>()?),
         }
         Ok(())

@@ -21,6 +21,7 @@ pub(super) enum Key {
     MaxTokens,
     Stream,
     StreamOptions,
+    SessionId,
     #[serde(other)]
     Other,
 }
@@ -38,6 +39,7 @@ impl Grammar for Completions {
             Key::MaxTokens => parameters.max_tokens = map.next_value()?,
             Key::Stream => parameters.stream = map.next_value()?,
             Key::StreamOptions => parameters.stream_options = map.next_value()?,
+            Key::SessionId => draft.session.session_id = map.next_value()?,
             Key::Other => drop(map.next_value::<IgnoredAny>()?),
         }
         Ok(())

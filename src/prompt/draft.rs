@@ -14,6 +14,7 @@ use super::input::Input;
 use super::mend::mend;
 use super::model_field::ModelSlot;
 use super::parameters::RawParameters;
+use super::session::RawSession;
 use super::{Dialect, ModelField, ParseError, Prompt, model_field};
 
 /// The top-level keys of one dialect and where their values belong.
@@ -37,6 +38,7 @@ pub(super) struct Draft<'b> {
     pub(super) tools: u32,
     pub(super) functions: u32,
     pub(super) parameters: RawParameters<'b>,
+    pub(super) session: RawSession<'b>,
 }
 
 /// Reads `body` by the grammar `G`.
@@ -78,7 +80,7 @@ impl<'b, G: Grammar> Visitor<'b> for DraftVisitor<G> {
 
 impl<'b> Draft<'b> {
     fn into_prompt(self, dialect: Dialect, model: ModelField<'b>) -> Prompt<'b> {
-        let Self { system, mut conversation, input, tools, functions, parameters, .. } = self;
+        let Self { system, mut conversation, input, tools, functions, parameters, session, .. } = self;
         conversation.begin_with(system);
         let token_ids = input.ids;
         conversation.end_with(input);
@@ -95,6 +97,7 @@ impl<'b> Draft<'b> {
             tool_errors: conversation.tool_errors,
             token_ids,
             parameters: parameters.read(),
+            session: session.read(),
             texts: conversation.texts,
             newest_user: conversation.newest_user,
         }

@@ -25,6 +25,8 @@ pub(super) enum Key {
     Thinking,
     OutputConfig,
     OutputFormat,
+    SessionId,
+    Metadata,
     #[serde(other)]
     Other,
 }
@@ -46,6 +48,8 @@ impl Grammar for Messages {
             Key::Thinking => parameters.thinking = map.next_value()?,
             Key::OutputConfig => parameters.output_config = map.next_value()?,
             Key::OutputFormat => parameters.response_format = map.next_value()?,
+            Key::SessionId => draft.session.session_id = map.next_value()?,
+            Key::Metadata => draft.session.metadata = map.next_value()?,
             Key::Other => drop(map.next_value::<IgnoredAny>()?),
         }
         Ok(())

@@ -67,11 +67,11 @@ fn value<'b, T: Deserialize<'b>>(raw: &'b RawValue) -> Option<T> {
     serde_json::from_str(raw.get()).ok()
 }
 
-fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     value(raw).and_then(|Tolerant(Text(text))| text)
 }
 
 /// Returns the value of `key` when `raw` is an object that has it.
-fn member<'b>(raw: Option<&'b RawValue>, key: &str) -> Option<&'b RawValue> {
+pub(super) fn member<'b>(raw: Option<&'b RawValue>, key: &str) -> Option<&'b RawValue> {
     value::<HashMap<Cow<'b, str>, &'b RawValue>>(raw?)?.remove(key)
 }

@@ -25,6 +25,9 @@ pub(super) enum Key {
     Stream,
     Reasoning,
     Text,
+    SessionId,
+    PromptCacheKey,
+    Conversation,
     #[serde(other)]
     Other,
 }
@@ -45,6 +48,9 @@ impl Grammar for Responses {
             Key::Stream => parameters.stream = map.next_value()?,
             Key::Reasoning => parameters.reasoning = map.next_value()?,
             Key::Text => parameters.text = map.next_value()?,
+            Key::SessionId => draft.session.session_id = map.next_value()?,
+            Key::PromptCacheKey => draft.session.prompt_cache_key = map.next_value()?,
+            Key::Conversation => draft.session.conversation = map.next_value()?,
             Key::Other => drop(map.next_value::<IgnoredAny>()?),
         }
         Ok(())

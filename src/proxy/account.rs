@@ -102,6 +102,9 @@ impl Proxy {
             tracing::debug!(request_id = %ctx.request_id, %error, "Request failed");
         }
         let bill = self.bill(error, ctx);
+        if let (Some(routing), Some(model), Some(..400)) = (ctx.routing(), ctx.model(), status) {
+            self.router.answered(&ctx.snapshot, routing, model);
+        }
         if let (Some(client), Some(usage)) = (&mut ctx.client, bill.usage) {
             client.settle(usage.input + usage.output);
         }
@@ -191,6 +194,8 @@ impl Proxy {
         let prices = routing.decision.candidates.iter().filter_map(|candidate| candidate.price);
         let baseline = prices.map(|price| usage.cost(&price)).fold(cost, f64::max);
         self.metrics.paid(&target.model, cost, &routing.decision.policy, baseline);
+        let models = &ctx.snapshot.upstreams;
+        self.router.billed(routing, cost, |model| Some(usage.cost(&models.model(model)?.price?)));
         Some((cost, baseline))
     }
 

@@ -30,6 +30,7 @@ impl Routing {
             "reason": decision.reason,
             "label": decision.label,
             "score": decision.score,
+            "pin": decision.pin,
             "flip": decision.flip,
             "scores": scores.map(by_head),
             "source": scores.map(|scores| scores.source),

@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::OnceLock;
 
+use super::targets::Targets;
 use super::{Incoming, conversation};
 use crate::config::Name;
 use crate::policy::{Health, Live};
@@ -13,13 +14,14 @@ use crate::snapshot::Snapshot;
 pub(super) struct World<'w, 'r> {
     pub(super) snapshot: &'w Snapshot,
     pub(super) incoming: &'w Incoming<'r>,
+    targets: &'w Targets,
     /// Made when it is asked for: most policies do not.
     conversation: OnceLock<u64>,
 }
 
 impl<'w, 'r> World<'w, 'r> {
-    pub(super) fn new(snapshot: &'w Snapshot, incoming: &'w Incoming<'r>) -> Self {
-        Self { snapshot, incoming, conversation: OnceLock::new() }
+    pub(super) fn new(snapshot: &'w Snapshot, incoming: &'w Incoming<'r>, targets: &'w Targets) -> Self {
+        Self { snapshot, incoming, targets, conversation: OnceLock::new() }
     }
 }
 
@@ -48,9 +50,15 @@ impl Live for World<'_, '_> {
         self.snapshot.upstreams.model(model)?.recent.output_tokens()
     }
 
+    fn threshold(&self, policy: &Name) -> Option<f64> {
+        self.targets.threshold(policy)
+    }
+
     fn conversation(&self) -> u64 {
         *self.conversation.get_or_init(|| {
-            let session = conversation::SESSION_HEADERS.iter().find_map(|name| self.header(name));
+            let session = conversation::SESSION_HEADERS
+                .iter()
+                .find_map(|name| self.header(name).filter(|session| !session.is_empty()));
             conversation::key(session, self.incoming.prompt)
         })
     }

@@ -327,6 +327,8 @@ mod tests {
         Decision {
             model: name("small"),
             policy: name("auto"),
+            pin: None,
+            keep: crate::policy::Keep::Nothing,
             by: By::Strategy("tiers"),
             reason: Reason::Tier,
             label: None,

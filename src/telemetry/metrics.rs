@@ -11,6 +11,7 @@ mod definitions;
 mod edge;
 mod expected;
 mod family;
+mod held;
 mod judge;
 mod labels;
 mod peers;
@@ -30,6 +31,7 @@ use crate::config::Name;
 
 pub use self::catalogue::{Described, Unit, markdown};
 pub use self::edge::EdgeMetrics;
+pub use self::held::{StoreMetrics, TargetMetrics};
 pub use self::judge::JudgeMetrics;
 use self::judge::Judges;
 pub use self::labels::{
@@ -90,6 +92,14 @@ pub struct Metrics {
     device_fallbacks: Family<IntCounter, 1>,
     truncated_tokens: Family<Histogram, 1>,
     scores: Family<Histogram, 3>,
+    affinity: Family<IntCounter, 2>,
+    threshold: Family<Gauge, 1>,
+    strong_share: Family<Gauge, 1>,
+    target_share: Family<Gauge, 1>,
+    target_frozen: Family<IntGauge, 1>,
+    target_freezes: Family<IntCounter, 1>,
+    store_available: Family<IntGauge, 0>,
+    store_errors: Family<IntCounter, 1>,
     log_lines: IntCounter,
     log_dropped: [IntCounter; DroppedLine::ALL.len()],
     feedback: [IntCounter; FeedbackKind::ALL.len()],
@@ -151,6 +161,14 @@ impl Metrics {
             device_fallbacks: Family::register(r, define::DEVICE_FALLBACKS),
             truncated_tokens: Family::register(r, define::TRUNCATED_TOKENS),
             scores: Family::register(r, define::SCORES),
+            affinity: Family::register(r, define::AFFINITY),
+            threshold: Family::register(r, define::THRESHOLD),
+            strong_share: Family::register(r, define::STRONG_SHARE),
+            target_share: Family::register(r, define::TARGET_SHARE),
+            target_frozen: Family::register(r, define::TARGET_FROZEN),
+            target_freezes: Family::register(r, define::TARGET_FREEZES),
+            store_available: Family::register(r, define::STORE_AVAILABLE),
+            store_errors: Family::register(r, define::STORE_ERRORS),
             log_lines: Family::register(r, define::LOG_LINES).with([]),
             log_dropped: each(r, define::LOG_DROPPED, DroppedLine::ALL.map(DroppedLine::as_str)),
             feedback: each(r, define::FEEDBACK, FeedbackKind::ALL.map(FeedbackKind::as_str)),

@@ -9,8 +9,10 @@ use std::time::Duration;
 mod client;
 mod gateway;
 mod origin;
+mod redis;
 
 mod admin;
+mod affinity;
 mod bodies;
 mod check;
 mod classifier;
@@ -38,6 +40,7 @@ mod splice;
 mod strategies;
 mod streaming;
 mod swap;
+mod targets;
 mod tls;
 mod traces;
 mod training;

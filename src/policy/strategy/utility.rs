@@ -5,9 +5,7 @@
 
 use super::{Known, Pick};
 use crate::config::{self, Config, Name, Price};
-use crate::features::Features;
 use crate::policy::decision::{Expected, Flip};
-use crate::policy::facts::Live;
 use crate::policy::reason::Reason;
 use crate::policy::signals::Signal;
 use crate::scores::Scores;
@@ -79,11 +77,7 @@ impl Utility {
             Ok(scores) => scores,
             Err(degraded) => return Ok(Pick::abstain(KIND, Reason::Degraded(degraded))),
         };
-        let expected: Vec<_> = self
-            .models
-            .iter()
-            .filter_map(|model| self.expect(model, scores, known.features, known.facts.live))
-            .collect();
+        let expected: Vec<_> = self.models.iter().filter_map(|model| self.expect(model, scores, known)).collect();
         let worth = |index: &usize| expected[*index].1.utility;
         // Of equals the first: the weakest is the cheapest as a rule.
         let best = (0..expected.len()).rev().max_by(|a, b| worth(a).total_cmp(&worth(b)));
@@ -100,16 +94,20 @@ impl Utility {
         &self,
         Contender { model, success, price }: &Contender,
         scores: &Scores,
-        features: &Features,
-        live: &dyn Live,
+        known: &Known<'_>,
     ) -> Option<(Name, Expected)> {
+        let (features, live) = (known.features, known.facts.live);
         let success = success.chance(scores).filter(|success| success.is_finite())?;
         let seen = live.output_tokens(model).filter(|tokens| tokens.is_finite() && *tokens >= 0.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above, saturates")]
         let usual = seen.map_or(self.output_tokens, |tokens| tokens as u64);
         let most = features.request.max_output_tokens;
         let output = if most > 0 { usual.min(most) } else { usual };
-        let cost_usd = price.map(|price| price.of(features.tokens().tokens, 0, output));
+        let cost_usd = price.map(|price| {
+            let tokens = features.tokens().tokens;
+            let cached = known.warm.map_or(0, |warm| warm.tokens_of(model, tokens));
+            price.of(tokens - cached, cached, output)
+        });
         let first_byte_seconds = live.first_byte(model);
         let costs = self.lambda * cost_usd.unwrap_or_default() + self.mu * first_byte_seconds.unwrap_or_default();
         Some((model.clone(), Expected { success, cost_usd, first_byte_seconds, utility: success - costs }))

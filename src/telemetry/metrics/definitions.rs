@@ -293,6 +293,62 @@ pub(super) const SCORES: Definition<3> = Definition {
     buckets: SCORE,
 };
 
+pub(super) const AFFINITY: Definition<2> = Definition {
+    name: "pointsman_affinity_total",
+    help: "Requests of policies with affinity, by what became of the model that they were held to.",
+    labels: ["policy", "outcome"],
+    buckets: &[],
+};
+
+pub(super) const THRESHOLD: Definition<1> = Definition {
+    name: "pointsman_threshold",
+    help: "Where the threshold of a policy with a target stands.",
+    labels: ["policy"],
+    buckets: &[],
+};
+
+pub(super) const STRONG_SHARE: Definition<1> = Definition {
+    name: "pointsman_strong_share",
+    help: "Share of the latest requests (a request weighs 1/e after 400 others) that a policy's strong models got.",
+    labels: ["policy"],
+    buckets: &[],
+};
+
+pub(super) const TARGET_SHARE: Definition<1> = Definition {
+    name: "pointsman_target_share",
+    help: "Share that a policy's target comes to at present; a cost's changes with prices and traffic.",
+    labels: ["policy"],
+    buckets: &[],
+};
+
+pub(super) const TARGET_FROZEN: Definition<1> = Definition {
+    name: "pointsman_target_frozen",
+    help: "1 while a policy's threshold stays where it is because its scores have drifted, else 0.",
+    labels: ["policy"],
+    buckets: &[],
+};
+
+pub(super) const TARGET_FREEZES: Definition<1> = Definition {
+    name: "pointsman_target_freezes_total",
+    help: "Times that a policy's threshold began to stay where it is because its scores had drifted.",
+    labels: ["policy"],
+    buckets: &[],
+};
+
+pub(super) const STORE_AVAILABLE: Definition<0> = Definition {
+    name: "pointsman_store_available",
+    help: "1 while the store that replicas share answers, else 0.",
+    labels: [],
+    buckets: &[],
+};
+
+pub(super) const STORE_ERRORS: Definition<1> = Definition {
+    name: "pointsman_store_errors_total",
+    help: "Commands to the store that failed, came too late, or were not sent because it is away.",
+    labels: ["operation"],
+    buckets: &[],
+};
+
 pub(super) const LOG_LINES: Definition<0> = Definition {
     name: "pointsman_decision_log_lines_total",
     help: "Lines that the decision log has written.",

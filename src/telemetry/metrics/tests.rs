@@ -41,6 +41,9 @@ fn touched() -> Metrics {
         sha256: "ab".into(),
         device: "cpu".into(),
     }]);
+    metrics.held(&policy, "new");
+    metrics.target(&policy).froze();
+    metrics.store().available(true);
     let _ = metrics.classifier(&classifier);
     metrics.judge(&policy).answered(Duration::from_millis(300));
     metrics.set_config(&"ef".into());

@@ -1,0 +1,142 @@
+//! Affinity, targets and the store: what is refused, and how it is said.
+
+use super::*;
+
+const HELD: &str = "version: 1
+listen: {address: 127.0.0.1:8080}
+store: {redis: {url: 'redis://127.0.0.1:6379/0', timeout: 5ms}}
+providers: {p: {base_url: http://h}}
+models:
+  small: {provider: p, price: {input: 1, output: 2}}
+  standard: {provider: p}
+  frontier: {provider: p, price: {input: 10, output: 20}}
+classifiers: {default: {bundle: b}}
+policies:
+  - name: auto
+    strategy: {kind: threshold, classifier: default, strong: frontier, weak: small, threshold: 0.42}
+    affinity: {key: conversation, hold: 1h, move: up_only}
+    target: {strong: [frontier], share: 0.25}
+";
+
+fn found(old: &str, new: &str) -> Vec<String> {
+    assert!(HELD.contains(old), "{old}");
+    problems(&HELD.replacen(old, new, 1))
+}
+
+#[test]
+fn what_is_held_is_read_with_its_defaults() {
+    let config = Config::parse(HELD, "p.yaml").unwrap_or_else(|problems| panic!("{problems}"));
+
+    let affinity = config.policies[0].affinity.as_ref().expect("affinity");
+    assert_eq!(
+        (&affinity.key, affinity.moves, affinity.max_entries),
+        (&AffinityKey::Conversation, Moves::UpOnly, 100_000)
+    );
+    assert_eq!(affinity.cache.0.as_secs(), 300);
+    assert_eq!(config.policies[0].target.as_ref().and_then(Target::aim), Some(Aim::Share(0.25)));
+}
+
+#[test]
+fn a_target_says_one_thing_and_something_that_a_threshold_can_hold() {
+    let target = "{strong: [frontier], share: 0.25}";
+    for (new, expected) in [
+        (
+            "{strong: [frontier]}",
+            "policies[0].target: must hold exactly one of `share`, `cost_per_hour` and `cost_per_1k`",
+        ),
+        (
+            "{share: 0.2, cost_per_1k: 1}",
+            "policies[0].target: must hold exactly one of `share`, `cost_per_hour` and `cost_per_1k`",
+        ),
+        (
+            "{cost_per_1k: 0}",
+            "policies[0].target.cost_per_1k: is out of bounds (allowed: above 0, at most 1000000000 US dollars)",
+        ),
+        (
+            "{strong: [standard], share: 0.2}",
+            "policies[0].target.strong: lacks `frontier`, the model above the threshold that is moved",
+        ),
+        (
+            "{strong: [frontier, small], share: 0.2}",
+            "policies[0].target.strong: holds `small`, the model below the threshold: moving it would change nothing",
+        ),
+        ("{share: 0.2, min: 0.6, max: 0.5}", "policies[0].target.min: 0.6 is not below `max`, which is 0.5"),
+        ("{share: 0.2, max_drift: 0}", "policies[0].target.max_drift: 0 is out of bounds (allowed: 0.01 to 100)"),
+    ] {
+        assert_eq!(found(target, new), [expected]);
+    }
+}
+
+#[test]
+fn a_target_needs_one_threshold_and_prices_for_a_cost() {
+    let strategy = "{kind: threshold, classifier: default, strong: frontier, weak: small, threshold: 0.42}";
+    let two = format!("{{kind: cascade, stages: [{strategy}, {strategy}], otherwise: small}}");
+    let cost = HELD.replace("share: 0.25", "cost_per_hour: 5");
+
+    assert_eq!(
+        found(strategy, "{kind: random, models: [small, frontier]}"),
+        [
+            "policies[0].target: has no threshold to move: the strategy is `random` (allowed: `threshold`, also within another)"
+        ]
+    );
+    assert_eq!(
+        found(strategy, &two),
+        ["policies[0].target: cannot tell which of 2 `threshold` strategies to move (allowed: one)"]
+    );
+    assert_eq!(
+        problems(&cost.replace("weak: small", "weak: standard")),
+        ["policies[0].target: `standard` has no `price` under `models`, so its cost is not known"]
+    );
+    assert_eq!(
+        problems(&cost.replace("input: 10, output: 20", "input: 1, output: 2")),
+        ["policies[0].target: `frontier` does not cost more than `small`, so its share does not move the cost"]
+    );
+}
+
+#[test]
+fn affinity_needs_something_to_hold_by() {
+    assert_eq!(
+        found("key: conversation", "key: client"),
+        ["policies[0].affinity.key: `client` needs `clients`, whose keys tell them apart"]
+    );
+    assert_eq!(
+        found("key: conversation", "key: {header: 'no such'}"),
+        ["policies[0].affinity.key.header: `no such` is not a header's name"]
+    );
+    assert_eq!(
+        found("hold: 1h", "hold: 8d"),
+        ["policies[0].affinity.hold: 8days is out of bounds (allowed: 1s to 7days)"]
+    );
+}
+
+#[test]
+fn a_store_s_url_is_one_and_a_password_in_it_is_never_repeated() {
+    let url = "'redis://127.0.0.1:6379/0'";
+    let with_password = found(url, "'redis://:s3cret@127.0.0.1:6379/0'").join("\n");
+
+    assert!(
+        with_password.contains("must not hold a user or password") && !with_password.contains("s3cret"),
+        "{with_password}"
+    );
+    assert_eq!(
+        found(url, "http://127.0.0.1"),
+        [
+            "store.redis.url: is not the URL of a store (allowed: redis://, rediss://, valkey://, valkeys://, unix://, redis+unix://, valkey+unix://)"
+        ]
+    );
+    assert_eq!(
+        found(url, "{env: 'not a variable'}"),
+        ["store.redis.url.env: must be the name of an environment variable, never the URL itself"]
+    );
+    assert!(Config::parse(&HELD.replace(url, "{env: REDIS_URL}"), "p.yaml").is_ok());
+    assert!(Config::parse(&HELD.replace(url, "{file: redis.url}"), "p.yaml").is_ok());
+}
+
+#[test]
+fn a_store_s_url_comes_from_where_it_says_or_is_missed() {
+    let lookup = |name: &str| (name == "REDIS_URL").then(|| "rediss://:s3cret@redis.internal".to_owned());
+    let resolve = |env: &str| StoreUrl::Env { env: env.to_owned() }.resolve(&lookup, std::path::Path::new("."));
+
+    assert_eq!(resolve("REDIS_URL").as_deref(), Ok("rediss://:s3cret@redis.internal"));
+    assert_eq!(resolve("OTHER"), Err("environment variable `OTHER` is not set".to_owned()));
+}

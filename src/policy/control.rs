@@ -1,0 +1,194 @@
+//! The closed loop: where a threshold must stand so that a target is held.
+//!
+//! Feed-forward and feedback. The threshold is the quantile of an exponentially weighted histogram of the scores at which
+//! the wanted share lies above it, less what rules, pins and constraints send to the strong models anyway. What is
+//! still missing or too much is kept as a debt in requests and paid back over the next [`HORIZON`] of them: the
+//! stochastic approximation of a quantile (Robbins and Monro 1951), whose realised share is off by no more than the debt
+//! over the number of requests, whatever the scores do (Gibbs and Candes 2021, *Adaptive Conformal Inference Under
+//! Distribution Shift*, proposition 4.1). Damped in three ways: the debt never asks for more than [`MOST_DEBT`] of the
+//! requests, the threshold moves by [`STEP`] at most every [`EVERY`] requests, and not before [`LEAST`] scores are known.
+//! A score that very many prompts share cannot be split by a threshold; then it stands above and below that score in
+//! turn, as the debt says.
+//!
+//! For a cost, a request counts as strong by how far its cost lies from the weaker model's towards the stronger one's.
+
+mod histogram;
+mod tally;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::tally::Tally;
+use super::target::{Observation, Target};
+use crate::config::Aim;
+
+/// Requests after which a request weighs 1/e.
+const MEMORY: f64 = 400.0;
+
+/// Requests over which a debt is paid back.
+const HORIZON: f64 = 500.0;
+
+/// The largest share of the requests that pays a debt back.
+const MOST_DEBT: f64 = 0.1;
+
+/// How far the threshold moves at once.
+const STEP: f64 = 0.02;
+
+/// Requests after which the threshold moves.
+const EVERY: f64 = 10.0;
+
+/// Scores that must be known before it moves.
+const LEAST: f64 = 100.0;
+
+/// The share of the scores in one bin of the histogram from which on a threshold within it splits nothing.
+const ATOM: f64 = 0.05;
+
+/// Seconds after which spending weighs 1/e in the rate of requests.
+const RATE_MEMORY: f64 = 600.0;
+
+/// What is known about the traffic of a policy, and where its threshold stands. Replicas may share it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Control {
+    /// Where the threshold stands.
+    pub threshold: f64,
+    /// Requests for the strong models that are owed (above 0), or too many (below).
+    debt: f64,
+    known: Tally,
+    /// Billed requests, and the seconds that they came in; of the last minutes.
+    rate: [f64; 2],
+    /// When `rate` was brought up to date, in seconds since 1970.
+    at: f64,
+    /// How many requests there were in all.
+    count: f64,
+    /// How many of them there are between two looks at what the other replicas know.
+    lag: f64,
+}
+
+/// What an answer cost, and what it would have cost with the models below and above the threshold, in US dollars.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bill {
+    /// What it cost.
+    pub paid: f64,
+    /// With the models below and above.
+    pub with: [f64; 2],
+}
+
+impl Control {
+    /// Starts at the configured threshold, knowing nothing.
+    #[must_use]
+    pub fn new(target: &Target, now: f64) -> Self {
+        let threshold = target.start.clamp(target.bounds[0], target.bounds[1]);
+        Self { threshold, debt: 0.0, known: Tally::default(), rate: [0.0; 2], at: now, count: 0.0, lag: 0.0 }
+    }
+
+    /// Adds a decision to `tally`, which is folded in later.
+    pub fn observe(&self, tally: &mut Tally, target: &Target, observed: Observation) {
+        tally.decided(observed);
+        if let Aim::Share(share) = target.aim {
+            tally.owe(share - f64::from(u8::from(observed.is_strong)));
+        }
+    }
+
+    /// Adds what an answer cost to `tally`, which is folded in later.
+    pub fn bill(&self, tally: &mut Tally, target: &Target, bill: Bill) {
+        tally.billed(bill);
+        if let (Some(wanted), Some([below, above])) = (self.cost_per_request(target), self.known.costs()) {
+            tally.owe(((wanted - bill.paid) / (above - below)).clamp(-1.0, 1.0));
+        }
+    }
+
+    /// Returns whether so much has come together in `tally` that it is to be folded in.
+    #[must_use]
+    pub fn is_due(tally: &Tally) -> bool {
+        tally.requests() >= EVERY
+    }
+
+    /// Takes a tally in, what was known before weighing less by it.
+    pub fn fold(&mut self, tally: &Tally, now: f64) {
+        self.known.fade((-tally.requests() / MEMORY).exp());
+        self.known.add(tally);
+        self.count += tally.requests();
+        let most = MOST_DEBT * self.horizon();
+        self.debt = (self.debt + tally.owed()).clamp(-most, most);
+        let passed = (now - self.at).max(0.0);
+        let keep = (-passed / RATE_MEMORY).exp();
+        self.rate = [self.rate[0] * keep + tally.bills(), self.rate[1] * keep + passed];
+        self.at = self.at.max(now);
+    }
+
+    /// Moves the threshold one step towards where it holds the target.
+    pub fn step(&mut self, target: &Target) {
+        let Some(goal) = self.goal(target) else { return };
+        let goal = goal.clamp(target.bounds[0], target.bounds[1]);
+        self.threshold += (goal - self.threshold).clamp(-STEP, STEP);
+    }
+
+    /// Returns the share of the requests that strong models got lately.
+    #[must_use]
+    pub fn share(&self) -> Option<f64> {
+        self.known.share()
+    }
+
+    /// Returns the share that the target comes to at present; `None` as long as costs are not known.
+    #[must_use]
+    pub fn wanted(&self, target: &Target) -> Option<f64> {
+        if let Aim::Share(share) = target.aim {
+            return Some(share);
+        }
+        let ([below, above], wanted) = (self.known.costs()?, self.cost_per_request(target)?);
+        Some(((wanted - below) / (above - below)).clamp(0.0, 1.0))
+    }
+
+    /// Returns what all replicas know together: what is `shared`, and what this one has counted since it last looked.
+    /// Its own threshold stays, if it ever stood elsewhere than at the start; the loop moves it to where the others' are.
+    #[must_use]
+    pub fn joined(&self, shared: Option<Self>, unshared: &Tally, seen: f64, now: f64) -> Self {
+        let Some(mut together) = shared else { return self.clone() };
+        if self.count > 0.0 {
+            together.threshold = self.threshold;
+        }
+        together.fold(unshared, now);
+        together.lag = (together.count - seen).max(0.0);
+        together
+    }
+
+    /// Returns it with its threshold elsewhere.
+    #[must_use]
+    pub fn at(self, threshold: f64) -> Self {
+        Self { threshold, ..self }
+    }
+
+    /// Returns how many requests it knows of, those that have faded included.
+    #[must_use]
+    pub const fn count(&self) -> f64 {
+        self.count
+    }
+
+    fn goal(&self, target: &Target) -> Option<f64> {
+        if self.known.scores() < LEAST {
+            return None;
+        }
+        let wanted = self.wanted(target)? + self.debt / self.horizon();
+        let [fixed, governed] = self.known.parts()?;
+        Some(self.known.histogram().cut(((wanted - fixed) / governed).clamp(0.0, 1.0), self.debt > 0.0))
+    }
+
+    fn cost_per_request(&self, target: &Target) -> Option<f64> {
+        match target.aim {
+            Aim::Share(_) => None,
+            Aim::CostPer1k(dollars) => Some(dollars / 1000.0),
+            Aim::CostPerHour(dollars) => {
+                let [bills, seconds] = self.rate;
+                (bills > 0.0 && seconds > 0.0).then(|| dollars / 3600.0 * seconds / bills)
+            }
+        }
+    }
+
+    /// Where requests of other replicas are seen late, debts are paid back more slowly: a loop must not be faster than
+    /// its delay.
+    fn horizon(&self) -> f64 {
+        HORIZON.max(4.0 * self.lag)
+    }
+}
+
+#[cfg(test)]
+mod tests;

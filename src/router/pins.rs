@@ -1,0 +1,201 @@
+//! Which model a conversation is held to: this process's memory of it, and the store that replicas share.
+//!
+//! Both are written with every decision, the store without waiting. Where both know a conversation, who was told later
+//! is believed, so that what was decided while the store was away counts when it is back.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use quick_cache::sync::Cache;
+use sha2::{Digest, Sha256};
+
+use super::Routing;
+use crate::config::{AffinityKey, Mode, Name};
+use crate::policy::{Held, Keep, Pin, Policy, RequestFacts};
+use crate::snapshot::Snapshot;
+
+/// The version of [`Record`]'s spelling.
+const SPELLING: &str = "1";
+
+/// Stands for no model; no name holds it.
+const NONE: &str = "*";
+
+/// What requests that belong together have in common: 128 bits of a SHA-256 over policy, client and key, the same in every
+/// replica. Clients never share one, whatever they call their sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct PinKey([u8; 16]);
+
+/// The pins of every policy with affinity. Outlives reloads.
+#[derive(Default)]
+pub(super) struct Pins(ArcSwap<BTreeMap<Name, Memory>>);
+
+#[derive(Clone)]
+struct Memory {
+    max_entries: usize,
+    records: Arc<Cache<PinKey, Record>>,
+}
+
+/// What is remembered under a key. Times are in seconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Record {
+    since: u64,
+    used: u64,
+    bytes: u64,
+    last: Name,
+    home: Option<Name>,
+}
+
+impl PinKey {
+    /// Returns the key of a request; `None` when the policy holds nothing, or the request has nothing in common with others.
+    pub(super) fn of(policy: &Policy, facts: &RequestFacts<'_>) -> Option<Self> {
+        let affinity = policy.affinity()?;
+        let own = match &affinity.key {
+            AffinityKey::Conversation => facts.live.conversation().to_le_bytes().to_vec(),
+            AffinityKey::Client => facts.client?.as_bytes().to_vec(),
+            AffinityKey::Header(name) => {
+                let value = facts.live.header(&name.to_ascii_lowercase()).filter(|value| !value.is_empty());
+                value?.as_bytes().to_vec()
+            }
+        };
+        // What a policy that only watches would have done is no history once it routes.
+        let mode = if policy.mode() == Mode::Shadow { "shadow" } else { "route" };
+        let mut hash = Sha256::new();
+        for part in [policy.name().as_bytes(), mode.as_bytes(), facts.client.unwrap_or_default().as_bytes(), &own] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        let mut key = [0; 16];
+        key.copy_from_slice(&hash.finalize()[..16]);
+        Some(Self(key))
+    }
+
+    fn in_store(self, policy: &Name) -> String {
+        let mut text = format!("pin:{policy}:");
+        self.0.iter().for_each(|byte| write!(text, "{byte:02x}").expect("a String takes all that is written"));
+        text
+    }
+}
+
+impl Pins {
+    /// Makes room for the pins of the policies of `snapshot`. Those that had some keep them.
+    pub(super) fn adopt(&self, snapshot: &Snapshot) {
+        let before = self.0.load_full();
+        let policies =
+            snapshot.policies.iter().filter_map(|policy| Some((policy.name(), policy.affinity()?.max_entries)));
+        let next = policies.map(|(name, max_entries)| {
+            let known = before.get(name).cloned();
+            let memory = known.unwrap_or_else(|| Memory { max_entries, records: Arc::new(Cache::new(max_entries)) });
+            if memory.max_entries != max_entries {
+                memory.records.set_capacity(max_entries as u64);
+            }
+            (name.clone(), Memory { max_entries, ..memory })
+        });
+        self.0.store(Arc::new(next.collect()));
+    }
+
+    /// Returns what a request is held to.
+    pub(super) async fn find(&self, snapshot: &Snapshot, policy: &Policy, key: Option<PinKey>, now: u64) -> Held {
+        let (Some(key), Some(affinity)) = (key, policy.affinity()) else { return Held::Nothing };
+        let known = self.0.load().get(policy.name()).and_then(|memory| memory.records.get(&key));
+        let shared = match &snapshot.store {
+            Some(store) => store.get(&key.in_store(policy.name())).await.ok().flatten(),
+            None => None,
+        };
+        let shared = shared.and_then(|text| Record::read(&text));
+        let latest = [known, shared].into_iter().flatten().max_by_key(|record| record.used);
+        let fresh = latest.filter(|record| now.saturating_sub(record.used) < affinity.hold.0.as_secs().max(1));
+        fresh.map_or(Held::Nothing, |record| Held::To(record.pin(now)))
+    }
+
+    /// Remembers what a decision says is to be remembered; `answered` is the model that answered, if it is another one.
+    pub(super) fn remember(&self, snapshot: &Snapshot, routing: &Routing, answered: Option<&Name>, now: u64) {
+        let decision = &routing.decision;
+        let (Some(key), Some(trace)) = (routing.pin, &decision.pin) else { return };
+        let home = match decision.keep {
+            Keep::Nothing => return,
+            Keep::Last => trace.model.clone(),
+            Keep::Home => Some(decision.model.clone()),
+        };
+        let record = Record {
+            since: now.saturating_sub(trace.age_seconds),
+            used: now,
+            bytes: routing.features.bytes(),
+            last: answered.unwrap_or(&decision.model).clone(),
+            home,
+        };
+        if let Some(store) = &snapshot.store {
+            let policy = snapshot.policies.get(&decision.policy);
+            let hold = policy.and_then(Policy::affinity).map_or(Duration::ZERO, |affinity| affinity.hold.0);
+            store.put(&key.in_store(&decision.policy), record.text().into_bytes(), hold);
+        }
+        if let Some(memory) = self.0.load().get(&decision.policy) {
+            memory.records.insert(key, record);
+        }
+    }
+}
+
+impl Record {
+    fn pin(self, now: u64) -> Pin {
+        let (age, idle) = (now.saturating_sub(self.since), now.saturating_sub(self.used));
+        Pin { home: self.home, last: self.last, age, idle, bytes: self.bytes }
+    }
+
+    fn text(&self) -> String {
+        let home = self.home.as_deref().unwrap_or(NONE);
+        format!("{SPELLING} {} {} {} {} {home}", self.since, self.used, self.bytes, self.last)
+    }
+
+    /// What another version wrote is as good as nothing.
+    fn read(text: &[u8]) -> Option<Self> {
+        let fields: Vec<&str> = str::from_utf8(text).ok()?.split(' ').collect();
+        let [SPELLING, since, used, bytes, last, home] = fields.as_slice() else { return None };
+        let number = |text: &str| text.parse().ok();
+        let home = if *home == NONE { None } else { Some(Name::new(home).ok()?) };
+        let last = Name::new(last).ok()?;
+        Some(Self { since: number(since)?, used: number(used)?, bytes: number(bytes)?, last, home })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(home: Option<&str>) -> Record {
+        let name = |text| Name::new(text).expect("a name");
+        Record { since: 10, used: 20, bytes: 300, last: name("small"), home: home.map(name) }
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        for record in [record(Some("frontier")), record(None)] {
+            assert_eq!(Record::read(record.text().as_bytes()), Some(record));
+        }
+    }
+
+    #[test]
+    fn what_is_no_record_is_nothing() {
+        for text in ["", "1", "2 10 20 300 small frontier", "1 10 20 300 small", "1 x 20 300 small *", "1 1 1 1 a b c"]
+        {
+            assert_eq!(Record::read(text.as_bytes()), None, "{text:?}");
+        }
+        assert_eq!(Record::read(&[0xff]), None);
+    }
+
+    #[test]
+    fn no_more_conversations_are_remembered_than_are_allowed() {
+        for bound in [1, 10, 1000] {
+            let records = Cache::<PinKey, Record>::new(bound);
+
+            (0..5000_u32).for_each(|number| {
+                let mut key = [0; 16];
+                key[..4].copy_from_slice(&number.to_le_bytes());
+                records.insert(PinKey(key), record(None));
+            });
+
+            assert!((1..=bound).contains(&records.len()), "{} of {bound}", records.len());
+        }
+    }
+}

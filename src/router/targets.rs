@@ -1,0 +1,322 @@
+//! The closed loops that run: one for each policy with a target. They outlive reloads.
+//!
+//! A loop belongs to a target, a threshold and a bundle's weights; when one of them changes, what it knows is worth nothing
+//! and it starts anew. With a store, replicas know together: every second each adds what it has counted.
+
+use std::collections::BTreeMap;
+use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::Routing;
+use crate::config::Name;
+use crate::policy::Target;
+use crate::policy::control::{Bill, Control, Tally};
+use crate::snapshot::{ClassifierState, Snapshot};
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::TargetMetrics;
+
+/// How long the store keeps what is known of traffic that has ended.
+const KEEP: Duration = Duration::from_hours(24);
+
+/// A frozen threshold moves again below so much of the drift that froze it.
+const THAW: f64 = 0.8;
+
+/// The loops, by policy.
+#[derive(Default)]
+pub(super) struct Targets(ArcSwap<BTreeMap<Name, Arc<Loop>>>);
+
+/// How the loop of one policy stands.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct TargetState {
+    /// Where the threshold stands.
+    pub threshold: f64,
+    /// The share that the strong models got lately.
+    pub strong_share: Option<f64>,
+    /// The share that the target comes to at present.
+    pub wanted_share: Option<f64>,
+    /// Whether the threshold stays where it is because the scores have drifted.
+    pub frozen: bool,
+    /// How far they have: the population stability index.
+    pub drift: Option<f64>,
+}
+
+struct Loop {
+    policy: Name,
+    target: Target,
+    identity: String,
+    /// Bits of an `f64`.
+    threshold: AtomicU64,
+    is_frozen: AtomicBool,
+    inner: Mutex<Inner>,
+    metrics: TargetMetrics,
+}
+
+struct Inner {
+    control: Control,
+    /// What is folded in next.
+    batch: Tally,
+    /// What other replicas do not know yet; stays empty without a store.
+    unshared: Tally,
+    /// How many requests the replicas knew together when this one last looked.
+    seen: f64,
+}
+
+impl Targets {
+    /// Starts the loops that `snapshot` has and this does not, and ends the others.
+    pub(super) fn adopt(&self, snapshot: &Snapshot, metrics: &Metrics) {
+        let before = self.0.load_full();
+        let targets = snapshot.policies.iter().filter_map(|policy| Some((policy.name(), policy.target()?)));
+        let next: BTreeMap<_, _> = targets
+            .map(|(name, target)| {
+                let identity = identity(snapshot, target);
+                let known = before.get(name).filter(|known| known.identity == identity).cloned();
+                (name.clone(), known.unwrap_or_else(|| Arc::new(Loop::new(name, target, identity, metrics))))
+            })
+            .collect();
+        metrics.set_targets(&next.keys().collect::<Vec<_>>());
+        next.values().for_each(|own| own.show(&own.inner()));
+        self.0.store(Arc::new(next));
+    }
+
+    /// Returns where the threshold of `policy` stands, if it has a target.
+    pub(super) fn threshold(&self, policy: &Name) -> Option<f64> {
+        Some(f64::from_bits(self.0.load().get(policy)?.threshold.load(Ordering::Relaxed)))
+    }
+
+    /// Takes a decision in that a request was sent by.
+    pub(super) fn observe(&self, snapshot: &Snapshot, routing: &Routing) {
+        let loops = self.0.load();
+        let Some(own) = loops.get(&routing.decision.policy) else { return };
+        let Some(observed) = own.target.observe(&routing.decision) else { return };
+        own.watch(drift(snapshot, &own.target));
+        let mut inner = own.inner();
+        let Inner { control, batch, .. } = &mut *inner;
+        control.observe(batch, &own.target, observed);
+        if Control::is_due(batch) {
+            own.fold(&mut inner, snapshot.store.is_some());
+        }
+    }
+
+    /// Takes in what an answer of `policy` cost; `price` returns what it would have cost with a model.
+    pub(super) fn bill(&self, policy: &Name, paid: f64, price: impl Fn(&Name) -> Option<f64>) {
+        let loops = self.0.load();
+        let Some(own) = loops.get(policy) else { return };
+        let [Some(below), Some(above)] = own.target.models.each_ref().map(price) else { return };
+        let mut inner = own.inner();
+        let Inner { control, batch, .. } = &mut *inner;
+        control.bill(batch, &own.target, Bill { paid, with: [below, above] });
+    }
+
+    /// Returns how every loop stands.
+    pub(super) fn states(&self, snapshot: &Snapshot) -> BTreeMap<Name, TargetState> {
+        let state = |own: &Loop| {
+            let control = &own.inner().control;
+            TargetState {
+                threshold: control.threshold,
+                strong_share: control.share(),
+                wanted_share: control.wanted(&own.target),
+                frozen: own.is_frozen.load(Ordering::Relaxed),
+                drift: drift(snapshot, &own.target),
+            }
+        };
+        self.0.load().iter().map(|(name, own)| (name.clone(), state(own))).collect()
+    }
+
+    /// Tells the other replicas what this one has counted, and takes in what they have.
+    pub(super) async fn share(&self, store: &Store) {
+        for own in self.0.load_full().values() {
+            own.share(store).await;
+        }
+    }
+}
+
+impl Loop {
+    fn new(policy: &Name, target: &Target, identity: String, metrics: &Metrics) -> Self {
+        let control = Control::new(target, now());
+        Self {
+            policy: policy.clone(),
+            target: target.clone(),
+            identity,
+            threshold: AtomicU64::new(control.threshold.to_bits()),
+            is_frozen: AtomicBool::new(false),
+            inner: Mutex::new(Inner { control, batch: Tally::default(), unshared: Tally::default(), seen: 0.0 }),
+            metrics: metrics.target(policy),
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Holds the threshold while the scores have drifted too far.
+    fn watch(&self, drift: Option<f64>) {
+        let was_frozen = self.is_frozen.load(Ordering::Relaxed);
+        let limit = if was_frozen { THAW * self.target.max_drift } else { self.target.max_drift };
+        let is_frozen = drift.is_some_and(|drift| drift > limit);
+        if is_frozen == was_frozen || self.is_frozen.swap(is_frozen, Ordering::Relaxed) == is_frozen {
+            return;
+        }
+        let (policy, drift) = (&self.policy, drift.unwrap_or_default());
+        self.metrics.frozen(is_frozen);
+        if is_frozen {
+            self.metrics.froze();
+            tracing::error!(%policy, drift, "The scores have drifted: the threshold stays where it is");
+        } else {
+            tracing::warn!(%policy, drift, "The scores are as they were again: the threshold moves");
+        }
+    }
+
+    fn fold(&self, inner: &mut Inner, is_shared: bool) {
+        let batch = mem::take(&mut inner.batch);
+        inner.control.fold(&batch, now());
+        if is_shared {
+            inner.unshared.add(&batch);
+        }
+        if !self.is_frozen.load(Ordering::Relaxed) {
+            inner.control.step(&self.target);
+        }
+        self.show(inner);
+    }
+
+    fn show(&self, inner: &Inner) {
+        let control = &inner.control;
+        self.threshold.store(control.threshold.to_bits(), Ordering::Relaxed);
+        self.metrics.stands_at(control.threshold);
+        self.metrics.shares(control.share(), control.wanted(&self.target));
+    }
+
+    async fn share(&self, store: &Store) {
+        let key = format!("target:{}:{}", self.policy, self.identity);
+        let Ok(before) = store.get(&key).await else { return };
+        let shared: Option<Control> = before.as_deref().and_then(|text| serde_json::from_slice(text).ok());
+        let (unshared, together) = {
+            let mut inner = self.inner();
+            if !inner.batch.is_empty() {
+                self.fold(&mut inner, true);
+            }
+            let unshared = mem::take(&mut inner.unshared);
+            let together = inner.control.joined(shared, &unshared, inner.seen, now());
+            (unshared, together)
+        };
+        let is_told = unshared.is_empty() || {
+            // Numbers and text for keys.
+            let text = serde_json::to_vec(&together).unwrap_or_default();
+            store.replace(&key, before, text, KEEP).await == Ok(true)
+        };
+        self.shared(together, &unshared, is_told);
+    }
+
+    /// Goes by what all know from now on; what could not be told is kept for the next time.
+    fn shared(&self, together: Control, unshared: &Tally, is_told: bool) {
+        let mut inner = self.inner();
+        if !is_told {
+            return inner.unshared.add(unshared);
+        }
+        inner.seen = together.count();
+        let threshold = if inner.control.count() > 0.0 { inner.control.threshold } else { together.threshold };
+        let [least, most] = self.target.bounds;
+        inner.control = together.at(threshold.clamp(least, most));
+        let Inner { control, unshared, .. } = &mut *inner;
+        if !unshared.is_empty() {
+            control.fold(unshared, now()); // came in while the store was asked
+        }
+        self.show(&inner);
+    }
+}
+
+fn drift(snapshot: &Snapshot, target: &Target) -> Option<f64> {
+    match snapshot.classifiers.get(&target.classifier)? {
+        ClassifierState::Ready(classifier) => classifier.drift_of(&target.head),
+        ClassifierState::Unavailable { .. } => None,
+    }
+}
+
+/// Hashes what makes a loop this loop: the target, and the weights whose scores it reads.
+fn identity(snapshot: &Snapshot, target: &Target) -> String {
+    let bundle = match snapshot.classifiers.get(&target.classifier) {
+        Some(ClassifierState::Ready(classifier)) => Arc::clone(&classifier.identity().sha256),
+        _ => Arc::from(""),
+    };
+    let hash = Sha256::new().chain_update(format!("{target:?}")).chain_update(&*bundle).finalize();
+    hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::policy::{Observation, PolicySet};
+
+    const FILE: &str = "version: 1
+listen: {address: 127.0.0.1:8080}
+providers: {p: {base_url: http://h}}
+models: {small: {provider: p}, frontier: {provider: p}}
+classifiers: {default: {bundle: b}}
+policies:
+  - name: auto
+    strategy: {kind: threshold, classifier: default, strong: frontier, weak: small, threshold: 0.5}
+    target: {share: 0.25}
+";
+
+    fn own() -> Loop {
+        let config = Config::parse(FILE, "p.yaml").unwrap_or_else(|problems| panic!("{problems}"));
+        let policies = PolicySet::compile(&config).expect("no rules");
+        let policy = policies.iter().next().expect("a policy");
+        Loop::new(policy.name(), policy.target().expect("a target"), String::new(), &Metrics::new())
+    }
+
+    /// Takes in decisions whose scores are all above the threshold, so that it has to move up.
+    fn decide(own: &Loop, requests: usize) -> f64 {
+        let mut inner = own.inner();
+        for _ in 0..requests {
+            let Inner { control, batch, .. } = &mut *inner;
+            control.observe(batch, &own.target, Observation { score: Some(0.9), is_strong: true });
+            if Control::is_due(batch) {
+                own.fold(&mut inner, false);
+            }
+        }
+        inner.control.threshold
+    }
+
+    #[test]
+    fn a_threshold_stays_where_it_is_while_the_scores_have_drifted_and_moves_when_they_have_come_back() {
+        let own = own();
+        decide(&own, 150);
+
+        own.watch(Some(0.26));
+        let frozen = decide(&own, 100);
+        assert!((decide(&own, 100) - frozen).abs() < 1e-12);
+
+        own.watch(Some(0.21)); // below the bound, and not yet far enough
+        assert!((decide(&own, 100) - frozen).abs() < 1e-12);
+
+        own.watch(Some(0.19));
+        assert!(decide(&own, 100) > frozen);
+    }
+
+    #[test]
+    fn what_could_not_be_told_to_the_others_is_told_the_next_time() {
+        let own = own();
+        let (mut tally, together) = (Tally::default(), own.inner().control.clone());
+        together.observe(&mut tally, &own.target, Observation { score: Some(0.9), is_strong: true });
+
+        own.shared(together.clone(), &tally, false);
+        assert!(!own.inner().unshared.is_empty());
+
+        own.inner().unshared = Tally::default();
+        own.shared(together, &tally, true);
+        assert!(own.inner().unshared.is_empty());
+    }
+}

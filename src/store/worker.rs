@@ -1,0 +1,268 @@
+//! The thread that speaks to the server: connects, pipelines commands, gives up on a server that fails or hangs, tries anew.
+
+use std::cell::Cell;
+use std::io;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisResult};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::telemetry::metrics::StoreMetrics;
+
+/// How long a connection may take to be made; nobody waits for it.
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// How long a command may take that nobody waits for.
+const UNHURRIED: Duration = Duration::from_millis(250);
+
+/// Between two attempts to connect: at first, and at most.
+const PAUSE: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
+
+/// Commands in a row that may fail before the connection is given up.
+const FAILURES: u32 = 3;
+
+/// What is wrong with a server that answers too late.
+const SLOW: &str = "too slow";
+
+/// Sets a key if its value is the one that is expected, an empty one standing for none. Atomic, as every script is.
+const REPLACE: &str = "if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1";
+
+/// Something to be done for a caller. Keys are whole.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// For a sign of life.
+    Look,
+    Get {
+        key: String,
+        answer: oneshot::Sender<Option<Vec<u8>>>,
+    },
+    Put {
+        key: String,
+        value: Vec<u8>,
+        keep: Duration,
+    },
+    Replace {
+        key: String,
+        before: Option<Vec<u8>>,
+        value: Vec<u8>,
+        keep: Duration,
+        answer: oneshot::Sender<bool>,
+    },
+}
+
+/// What a caller asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Operation {
+    Get,
+    Put,
+    Replace,
+}
+
+/// How the server is, as callers see it without asking.
+#[derive(Debug)]
+pub(super) struct State {
+    trouble: ArcSwapOption<Box<str>>,
+    is_used: AtomicBool,
+    /// Whether the log says so already.
+    is_away: AtomicBool,
+    metrics: StoreMetrics,
+}
+
+/// A connection and how it fares.
+struct Link {
+    connection: MultiplexedConnection,
+    state: Arc<State>,
+    /// How long callers wait.
+    patience: Duration,
+    failures: Cell<u32>,
+    is_broken: Cell<bool>,
+    broken: Notify,
+}
+
+impl Operation {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Put => "put",
+            Self::Replace => "replace",
+        }
+    }
+}
+
+impl State {
+    pub(super) fn new(metrics: StoreMetrics) -> Self {
+        metrics.available(false);
+        let trouble = ArcSwapOption::from_pointee(Box::from("not connected yet"));
+        Self { trouble, is_used: AtomicBool::new(false), is_away: AtomicBool::new(false), metrics }
+    }
+
+    /// Returns what is wrong with the server.
+    pub(super) fn trouble(&self) -> Option<Arc<str>> {
+        self.trouble.load().as_deref().map(|text| Arc::from(&**text))
+    }
+
+    /// Returns whether nobody has used the store before.
+    pub(super) fn is_first_use(&self) -> bool {
+        !self.is_used.load(Ordering::Relaxed) && !self.is_used.swap(true, Ordering::Relaxed)
+    }
+
+    /// Counts what a caller did not get.
+    pub(super) fn failed(&self, what: Operation) {
+        self.metrics.failed(what.as_str());
+    }
+
+    fn up(&self) {
+        self.trouble.store(None);
+        self.is_away.store(false, Ordering::Relaxed);
+        self.metrics.available(true);
+        tracing::info!("The store answers");
+    }
+
+    fn down(&self, why: &str) {
+        self.trouble.store(Some(Arc::new(why.into())));
+        self.metrics.available(false);
+        if !self.is_away.swap(true, Ordering::Relaxed) {
+            tracing::warn!("The store does not answer, so this process goes by its own memory: {why}");
+        }
+    }
+}
+
+/// Starts the thread. It ends when no caller is left.
+pub(super) fn start(
+    client: Client,
+    queue: mpsc::Receiver<Command>,
+    state: Arc<State>,
+    patience: Duration,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let run = move || LocalSet::new().block_on(&runtime, run(client, queue, state, patience));
+    std::thread::Builder::new().name("store".into()).spawn(run).map(drop)
+}
+
+async fn run(client: Client, mut queue: mpsc::Receiver<Command>, state: Arc<State>, patience: Duration) {
+    let mut pause = PAUSE[0];
+    // A process that only checks a configuration connects to nothing.
+    if queue.recv().await.is_none() {
+        return;
+    }
+    loop {
+        match connect(&client, patience).await {
+            Ok(connection) => {
+                let state = Arc::clone(&state);
+                state.up();
+                pause = PAUSE[0];
+                let (failures, is_broken, broken) = Default::default();
+                let link = Rc::new(Link { connection, state, patience, failures, is_broken, broken });
+                if serve(&link, &mut queue).await.is_break() {
+                    return;
+                }
+            }
+            Err(why) => state.down(&why),
+        }
+        if refuse_until(Instant::now() + pause, &mut queue).await.is_break() {
+            return;
+        }
+        pause = (pause * 2).min(PAUSE[1]);
+    }
+}
+
+/// Connects and asks for two signs of life: a server that hangs still accepts connections, and one that is slower than
+/// callers wait is of no use to them.
+async fn connect(client: &Client, patience: Duration) -> Result<MultiplexedConnection, String> {
+    let config =
+        AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(UNHURRIED));
+    let connected = async {
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        redis::cmd("PING").query_async::<()>(&mut connection).await?;
+        RedisResult::Ok(connection)
+    };
+    let mut connection = connected.await.map_err(|error| error.to_string())?;
+    match timeout(patience, redis::cmd("PING").query_async::<()>(&mut connection)).await {
+        Ok(answer) => answer.map(|()| connection).map_err(|error| error.to_string()),
+        Err(_) => Err(SLOW.to_owned()),
+    }
+}
+
+/// Does what callers ask for until the connection is no good; breaks when no caller is left.
+async fn serve(link: &Rc<Link>, queue: &mut mpsc::Receiver<Command>) -> ControlFlow<()> {
+    loop {
+        tokio::select! {
+            () = link.broken.notified() => return ControlFlow::Continue(()),
+            command = queue.recv() => match command {
+                // Each on its own, so that they share round trips; the queue and their time bound how many there are.
+                Some(command) => drop(spawn_local(execute(command, Rc::clone(link)))),
+                None => return ControlFlow::Break(()),
+            },
+        }
+    }
+}
+
+/// Drops what callers ask for meanwhile, which tells them; breaks when no caller is left.
+async fn refuse_until(end: Instant, queue: &mut mpsc::Receiver<Command>) -> ControlFlow<()> {
+    loop {
+        tokio::select! {
+            () = sleep_until(end) => return ControlFlow::Continue(()),
+            command = queue.recv() => if command.is_none() { return ControlFlow::Break(()) },
+        }
+    }
+}
+
+async fn execute(command: Command, link: Rc<Link>) {
+    match command {
+        Command::Look => drop(link.query::<()>(redis::cmd("PING"), UNHURRIED).await),
+        Command::Get { key, answer } => {
+            let get = redis::cmd("GET").arg(key).take();
+            if let Some(value) = link.query(get, link.patience).await {
+                let _ = answer.send(value); // a caller that left does not need it
+            }
+        }
+        Command::Put { key, value, keep } => {
+            let set = redis::cmd("SET").arg(key).arg(value).arg("PX").arg(milliseconds(keep)).take();
+            if link.query::<()>(set, UNHURRIED).await.is_none() {
+                link.state.failed(Operation::Put);
+            }
+        }
+        Command::Replace { key, before, value, keep, answer } => {
+            let mut replace = redis::cmd("EVAL");
+            replace.arg(REPLACE).arg(1).arg(key).arg(before.unwrap_or_default()).arg(value).arg(milliseconds(keep));
+            if let Some(replaced) = link.query(replace, UNHURRIED).await {
+                let _ = answer.send(replaced);
+            }
+        }
+    }
+}
+
+impl Link {
+    /// Runs one command; what breaks, or fails thrice in a row, makes the connection no good.
+    async fn query<T: FromRedisValue>(&self, command: Cmd, patience: Duration) -> Option<T> {
+        let mut connection = self.connection.clone();
+        let (is_broken, why) = match timeout(patience, command.query_async(&mut connection)).await {
+            Ok(Ok(value)) => {
+                self.failures.set(0);
+                return Some(value);
+            }
+            Ok(Err(error)) => (error.is_unrecoverable_error() || error.is_io_error(), error.to_string()),
+            Err(_) => (false, SLOW.to_owned()),
+        };
+        self.failures.set(self.failures.get() + 1);
+        if (is_broken || self.failures.get() >= FAILURES) && !self.is_broken.replace(true) {
+            self.state.down(&why);
+            self.broken.notify_one();
+        }
+        None
+    }
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX).max(1)
+}
