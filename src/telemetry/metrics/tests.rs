@@ -59,6 +59,7 @@ fn the_names_types_units_and_labels_are_those_that_dashboards_rely_on() {
     assert_eq!(
         lines,
         [
+            "pointsman_affinity_total counter 1 policy,outcome",
             "pointsman_baseline_cost_usd_total counter usd policy",
             "pointsman_broken_streams_total counter 1 model,cause",
             "pointsman_build_info gauge 1 version",
@@ -106,6 +107,13 @@ fn the_names_types_units_and_labels_are_those_that_dashboards_rely_on() {
             "pointsman_retries_refused_total counter 1",
             "pointsman_score histogram ratio classifier,head,label",
             "pointsman_shadow_decisions_total counter 1 policy,model,reason",
+            "pointsman_store_available gauge 1",
+            "pointsman_store_errors_total counter 1 operation",
+            "pointsman_strong_share gauge ratio policy",
+            "pointsman_target_freezes_total counter 1 policy",
+            "pointsman_target_frozen gauge 1 policy",
+            "pointsman_target_share gauge ratio policy",
+            "pointsman_threshold gauge 1 policy",
             "pointsman_tokens_per_second histogram tokens/second model",
             "pointsman_tokens_total counter tokens model,direction",
             "pointsman_upstream_attempts_total counter 1 provider,outcome",
