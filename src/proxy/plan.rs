@@ -86,9 +86,7 @@ impl Proxy {
                 clients::debit(ctx, || routing.features.tokens().tokens)?;
                 self.router.count(&snapshot, &routing);
                 traced::decided(&mut ctx.trace, &routing);
-                if let Some(log) = &snapshot.decision_log {
-                    ctx.kept = log.keep(prompt.newest_user_turn());
-                }
+                keep(ctx, &prompt);
                 let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
                 let started = Instant::now();
                 if let Some(original) = &mut ctx.original {
@@ -112,15 +110,20 @@ impl Proxy {
                 let provider = default_provider(ctx).ok_or_else(unknown)?;
                 if let Some(routing) = &shadow {
                     self.router.count_shadow(&snapshot, routing);
-                    if let Some(log) = &snapshot.decision_log {
-                        ctx.kept = log.keep(prompt.newest_user_turn());
-                    }
+                    keep(ctx, &prompt);
                 }
                 ctx.route = Some(Route::Pass { provider, shadow });
                 ctx.body = Some(body.clone());
             }
         }
         Ok(())
+    }
+}
+
+/// Keeps of a prompt what the decision log writes, if there is one.
+fn keep(ctx: &mut RequestContext, prompt: &Prompt<'_>) {
+    if let Some(log) = &ctx.snapshot.decision_log {
+        ctx.kept = log.keep(prompt.newest_user_turn());
     }
 }
 

@@ -112,15 +112,11 @@ impl Metrics {
     pub fn new() -> Self {
         let registry = Registry::default();
         let r = &registry;
-        let overhead = Family::register(r, define::OVERHEAD_TIME);
-        let reloads = Family::register(r, define::RELOADS);
-        let log_dropped = Family::register(r, define::LOG_DROPPED);
-        let feedback = Family::register(r, define::FEEDBACK);
         let build_info: Family<IntGauge, 1> = Family::register(r, define::BUILD_INFO);
         build_info.with([env!("CARGO_PKG_VERSION").into()]).set(1);
         Self {
             request_duration: Family::register(r, define::REQUEST_DURATION),
-            overhead: Stage::ALL.map(|stage| overhead.with([stage.as_str().into()])),
+            overhead: each(r, define::OVERHEAD_TIME, Stage::ALL.map(Stage::as_str)),
             decisions: Family::register(r, define::DECISIONS),
             shadow_decisions: Family::register(r, define::SHADOW_DECISIONS),
             rejections: Family::register(r, define::REJECTIONS),
@@ -162,9 +158,9 @@ impl Metrics {
             scores: Family::register(r, define::SCORES),
             held: Holdings::register(r),
             log_lines: Family::register(r, define::LOG_LINES).with([]),
-            log_dropped: DroppedLine::ALL.map(|cause| log_dropped.with([cause.as_str().into()])),
-            feedback: FeedbackKind::ALL.map(|kind| feedback.with([kind.as_str().into()])),
-            reloads: ReloadOutcome::ALL.map(|outcome| reloads.with([outcome.as_str().into()])),
+            log_dropped: each(r, define::LOG_DROPPED, DroppedLine::ALL.map(DroppedLine::as_str)),
+            feedback: each(r, define::FEEDBACK, FeedbackKind::ALL.map(FeedbackKind::as_str)),
+            reloads: each(r, define::RELOADS, ReloadOutcome::ALL.map(ReloadOutcome::as_str)),
             last_reload_successful: Family::register(r, define::LAST_RELOAD_SUCCESSFUL).with([]),
             last_reload_success_time: Family::register(r, define::LAST_RELOAD_SUCCESS_TIME).with([]),
             generation: Family::register(r, define::GENERATION).with([]),
@@ -338,6 +334,16 @@ impl Metrics {
         self.last_reload_success_time.set(i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX));
         self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
     }
+}
+
+/// Registers a metric with a child for each of its label's values.
+fn each<M: family::Kind, const N: usize>(
+    registry: &Registry,
+    definition: family::Definition<1>,
+    values: [&'static str; N],
+) -> [M; N] {
+    let family = Family::register(registry, definition);
+    values.map(|value| family.with([value.into()]))
 }
 
 fn model_label(model: Option<&Name>) -> family::Label {
