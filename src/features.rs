@@ -134,8 +134,8 @@ impl Features {
         *self.tokens.get_or_init(|| self.read_again(|prompt| TokenCounter::new().of(prompt)))
     }
 
-    /// Returns a number that [`Features::tokens`] does not exceed, without counting: a token has one byte at least, and
-    /// JSON never makes text shorter.
+    /// Returns a number that [`Features::tokens`] does not exceed, without counting: a token has one byte at least, JSON never
+    /// makes text shorter, and what is mended in a body that is no UTF-8 becomes one token for each byte at most.
     #[must_use]
     pub fn tokens_at_most(&self) -> u64 {
         match (self.tokens.get(), &self.source) {

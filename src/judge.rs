@@ -54,18 +54,23 @@ struct Memory {
     places: Semaphore,
 }
 
+/// For whom a judge is asked, and by what.
+#[derive(Clone, Copy)]
+pub struct Asks<'a> {
+    /// The policy that its strategy is part of.
+    pub policy: &'a Name,
+    /// What sends its questions.
+    pub caller: &'a Arc<Caller>,
+    /// Where they are counted.
+    pub metrics: &'a Metrics,
+}
+
 impl Judge {
-    /// Makes the judge of a strategy of `policy`; `target` is the model that judges. What `previous` remembers is taken over
-    /// when it was asked the same.
+    /// Makes the judge of a strategy; `target` is the model that judges. What `previous` remembers is taken over when it was
+    /// asked the same.
     #[must_use]
-    pub fn new(
-        policy: &Name,
-        section: &config::Judge,
-        target: &Arc<Target>,
-        caller: &Arc<Caller>,
-        metrics: &Metrics,
-        previous: Option<&Self>,
-    ) -> Self {
+    pub fn new(section: &config::Judge, target: &Arc<Target>, asks: Asks<'_>, previous: Option<&Self>) -> Self {
+        let Asks { policy, caller, metrics } = asks;
         let same = previous.filter(|old| old.section == *section && old.target.upstream_name == target.upstream_name);
         let memory = || Memory {
             answers: (section.cache.max_entries > 0).then(|| Cache::new(section.cache.max_entries)),

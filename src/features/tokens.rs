@@ -185,6 +185,14 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_for_a_byte_that_is_no_text_is_one_token_at_most() {
+        for count in [1, 2, 3, 7, 64] {
+            assert!(exact(&"\u{fffd}".repeat(count)) <= count as u64, "{count}");
+            assert!(exact(&"a\u{fffd}".repeat(count)) <= 2 * count as u64, "{count}");
+        }
+    }
+
+    #[test]
     fn nothing_has_no_tokens() {
         assert_eq!(TokenCounter::new().count([]), TokenCount::default());
         assert_eq!(count(""), TokenCount::default());

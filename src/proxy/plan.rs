@@ -16,7 +16,8 @@ use super::rejection::{Rejection, Shape};
 use super::{Proxy, clients, fallback, intake, traced};
 use crate::features::TokenCounter;
 use crate::prompt::{Dialect, Prompt};
-use crate::router::{self, Incoming, Judging, Verdict};
+use crate::router::{self, Incoming, Judging, Routing, Verdict};
+use crate::snapshot::Snapshot;
 use crate::telemetry::Stage;
 use crate::upstream::Provider;
 
@@ -81,27 +82,10 @@ impl Proxy {
         };
         ctx.original = Some(Original::new(&body, &prompt));
         match self.router.route(&snapshot, &incoming).await {
-            Verdict::Route(routing) => {
-                clients::authorize(ctx, Some(&routing.decision.policy))?;
-                clients::debit(ctx, || routing.features.tokens().tokens)?;
-                self.router.count(&snapshot, &routing);
-                traced::decided(&mut ctx.trace, &routing);
-                keep(ctx, &prompt);
-                let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
-                let started = Instant::now();
-                if let Some(original) = &mut ctx.original {
-                    original.set(&routing.decision.set);
-                }
-                ctx.prepare_for(target);
-                self.metrics.stage_ended(Stage::Rewrite, started.elapsed());
-                ctx.route = Some(Route::Model { target: Arc::clone(target), routing });
-                ctx.fallbacks = fallback::fallbacks(ctx).collect();
-                self.retry_budget.deposit(snapshot.config.retry.budget);
-                self.avoid_resting(ctx);
-            }
+            Verdict::Route(routing) => self.take(ctx, &snapshot, &prompt, routing),
             Verdict::Deny(denial) => {
                 clients::authorize(ctx, denial.policy.as_ref())?;
-                return Err(Rejection::denied(*denial));
+                Err(Rejection::denied(*denial))
             }
             Verdict::Pass { shadow, .. } => {
                 clients::authorize(ctx, None)?;
@@ -114,8 +98,35 @@ impl Proxy {
                 }
                 ctx.route = Some(Route::Pass { provider, shadow });
                 ctx.body = Some(body.clone());
+                Ok(())
             }
         }
+    }
+
+    /// Sends a request to the model that a policy chose.
+    fn take(
+        &self,
+        ctx: &mut RequestContext,
+        snapshot: &Snapshot,
+        prompt: &Prompt<'_>,
+        routing: Box<Routing>,
+    ) -> Result<(), Rejection> {
+        clients::authorize(ctx, Some(&routing.decision.policy))?;
+        clients::debit(ctx, || routing.features.tokens().tokens)?;
+        self.router.count(snapshot, &routing);
+        traced::decided(&mut ctx.trace, &routing);
+        keep(ctx, prompt);
+        let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
+        let started = Instant::now();
+        if let Some(original) = &mut ctx.original {
+            original.set(&routing.decision.set);
+        }
+        ctx.prepare_for(target);
+        self.metrics.stage_ended(Stage::Rewrite, started.elapsed());
+        ctx.route = Some(Route::Model { target: Arc::clone(target), routing });
+        ctx.fallbacks = fallback::fallbacks(ctx).collect();
+        self.retry_budget.deposit(snapshot.config.retry.budget);
+        self.avoid_resting(ctx);
         Ok(())
     }
 }

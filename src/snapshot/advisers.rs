@@ -7,7 +7,7 @@ use super::exemplars::{Exemplars, Texts};
 use super::{Builder, ClassifierState, Snapshot};
 use crate::classifier::Classifier;
 use crate::config::{Config, Credential, KeyPath, Name, Problem, Similarity, Strategy};
-use crate::judge::Judge;
+use crate::judge::{Asks, Judge};
 use crate::scores::Degraded;
 use crate::upstream::{Caller, Upstreams};
 
@@ -23,6 +23,13 @@ pub struct Advisers {
 struct Compared {
     classifier: Name,
     exemplars: Result<Arc<Exemplars>, Degraded>,
+}
+
+/// Where a strategy stands.
+#[derive(Clone, Copy)]
+struct Place<'p> {
+    config: &'p Config,
+    path: &'p KeyPath,
 }
 
 impl Advisers {
@@ -74,12 +81,14 @@ impl Builder {
                         let Some(target) = upstreams.model(&judge.judge) else { return };
                         let caller = self.caller.get_or_init(|| Arc::new(Caller::new()));
                         let old = before.and_then(|advisers| advisers.judges.get(&key)).map(|judge| &**judge);
-                        let judge = Judge::new(&policy.name, judge, target, caller, &self.metrics, old);
+                        let asks = Asks { policy: &policy.name, caller, metrics: &self.metrics };
+                        let judge = Judge::new(judge, target, asks, old);
                         advisers.judges.insert(key, Arc::new(judge));
                     }
                     Strategy::Similarity(similarity) => {
                         let old = before.and_then(|advisers| advisers.exemplars(&key).ok()).map(|(_, old)| old);
-                        match self.compared(config, path, similarity, classifiers, old) {
+                        let place = Place { config, path };
+                        match self.compared(place, similarity, classifiers, old) {
                             Ok(compared) => drop(advisers.exemplars.insert(key, compared)),
                             Err(problem) => problems.extend(problem),
                         }
@@ -93,19 +102,19 @@ impl Builder {
 
     fn compared(
         &self,
-        config: &Config,
-        path: &KeyPath,
+        place: Place<'_>,
         section: &Similarity,
         classifiers: &BTreeMap<Name, ClassifierState>,
         old: Option<&Arc<Exemplars>>,
     ) -> Result<Compared, Option<Problem>> {
+        let Place { config, path } = place;
         let texts = Texts::read(section, self.base_dir()).map_err(|(route, message)| {
             config.problem(&path.key("routes").index(route).key("examples_file"), message)
         })?;
         let classifier = section.classifier.clone();
         let exemplars = match classifiers.get(&classifier) {
             Some(ClassifierState::Ready(ready)) if ready.can_embed() => Exemplars::build(section, texts, ready, old),
-            Some(ClassifierState::Ready(ready)) => return is_no_embedder(config, path, &classifier, ready),
+            Some(ClassifierState::Ready(ready)) => return is_no_embedder(place, &classifier, ready),
             Some(ClassifierState::Unavailable { reason, .. }) => Err(*reason),
             None => Err(Degraded::BundleUnavailable), // validation refuses a strategy that names no classifier
         };
@@ -118,8 +127,7 @@ impl Builder {
 
 /// A bundle that will never embed is a mistake in the configuration; one whose encoder is down is not.
 fn is_no_embedder(
-    config: &Config,
-    path: &KeyPath,
+    Place { config, path }: Place<'_>,
     name: &Name,
     classifier: &Classifier,
 ) -> Result<Compared, Option<Problem>> {
