@@ -3,7 +3,9 @@
 //! The one entry for the proxy, the admin plane, the command line and embedders. It holds the snapshot that serves;
 //! a caller pins it once with [`Router::snapshot`] and decides against that.
 
+mod asking;
 mod conversation;
+mod counting;
 mod explain;
 mod live;
 mod pins;
@@ -19,19 +21,16 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::classifier::Ask;
 use crate::clients::Client;
 use crate::config::{Mode, Name};
 use crate::features::Features;
-use crate::judge;
 use crate::policy::{
-    Asked, Decision, Denial, JudgeFailure, Judgement, POLICY_HEADER, PinOutcome, Policy, Reason, RequestFacts, Signal,
-    Signals, Similarities, Step,
+    Asked, Decision, Denial, POLICY_HEADER, PinOutcome, Policy, Reason, RequestFacts, Signal, Signals, Step,
 };
 use crate::prompt::Prompt;
 use crate::scores::{Degraded, Scores};
-use crate::snapshot::{ClassifierState, Decided, Snapshot, Ticket};
-use crate::telemetry::{Metrics, Stage};
+use crate::snapshot::{Snapshot, Ticket};
+use crate::telemetry::Metrics;
 
 pub use self::conversation::beginning;
 use self::live::World;
@@ -245,7 +244,7 @@ impl Router {
             timings.decide += started.elapsed();
             let Step::Need(signal) = step else {
                 let mut routing = concluded(step, features, signals, timings, pin)?;
-                routing.shadow = ticket(snapshot, &routing, prompt);
+                routing.shadow = asking::ticket(snapshot, &routing, prompt);
                 return Ok(routing);
             };
             match signal {
@@ -255,32 +254,24 @@ impl Router {
                     features.read_text(prompt);
                     timings.features += started.elapsed();
                     let started = Instant::now();
-                    let scores = scores(snapshot, policy, &classifier, prompt, &features).await;
+                    let scores = asking::scores(snapshot, policy, &classifier, prompt, &features).await;
                     signals.add_scores(classifier, scores);
                     timings.classify += started.elapsed();
                 }
                 Signal::Similarities { strategy } => {
                     let started = Instant::now();
-                    let similarities = similarities(snapshot, &strategy, prompt, &features).await;
+                    let similarities = asking::similarities(snapshot, &strategy, prompt, &features).await;
                     signals.similarities.push((strategy, similarities));
                     timings.classify += started.elapsed();
                 }
                 Signal::Judgement { strategy } => {
                     let started = Instant::now();
-                    let judgement = judgement(snapshot, &strategy, incoming, &features).await;
+                    let judgement = asking::judgement(snapshot, &strategy, incoming, &features).await;
                     signals.judgements.push((strategy, judgement));
                     timings.judge += started.elapsed();
                 }
             }
         }
-    }
-
-    /// Counts a decision that a request was sent by, and compares it with the bundle's reference; one that was only asked
-    /// for is not counted.
-    pub fn count(&self, snapshot: &Snapshot, routing: &Routing) {
-        let decision = &routing.decision;
-        self.metrics.decided(&decision.policy, &decision.model, decision.reason.as_str());
-        self.count_signals(snapshot, routing);
     }
 
     /// Remembers that another model answered than the one that was chosen: a conversation that is in the middle of its
@@ -315,86 +306,6 @@ impl Router {
             tokio::time::sleep(SHARE).await;
         }
     }
-
-    /// Counts a decision that changed nothing, because its policy only watches.
-    pub fn count_shadow(&self, snapshot: &Snapshot, routing: &Routing) {
-        let decision = &routing.decision;
-        self.metrics.shadow_decided(&decision.policy, &decision.model, decision.reason.as_str());
-        self.count_signals(snapshot, routing);
-    }
-
-    fn count_signals(&self, snapshot: &Snapshot, routing: &Routing) {
-        let Routing { asked, timings, decision, .. } = routing;
-        if let Some(trace) = &decision.pin {
-            let outcome = if routing.pin.is_some() { trace.outcome.as_str() } else { NO_KEY };
-            self.metrics.held(&decision.policy, outcome);
-            self.pins.remember(snapshot, routing, None, seconds());
-        }
-        self.targets.observe(snapshot, routing);
-        self.metrics.stage_ended(Stage::Features, timings.features);
-        self.metrics.stage_ended(Stage::Decide, timings.decide);
-        if !asked.is_empty() {
-            self.metrics.stage_ended(Stage::Classify, timings.classify);
-        }
-        for Asked { classifier, scores } in asked {
-            match scores {
-                Ok(scores) => {
-                    self.count_scores(classifier, scores);
-                    if let Some(ClassifierState::Ready(classifier)) = snapshot.classifiers.get(classifier) {
-                        classifier.observe(scores, &routing.features);
-                    }
-                }
-                Err(degraded) => self.metrics.degraded(classifier, degraded.as_str()),
-            }
-        }
-    }
-
-    fn count_scores(&self, classifier: &Name, scores: &Scores) {
-        self.metrics.answered(classifier, scores.source.as_str());
-        if let Some(reason) = scores.source.degraded() {
-            self.metrics.degraded(classifier, reason.as_str());
-        }
-        for head in &scores.heads {
-            for (label, probability) in head.labels.iter().zip(&head.probabilities) {
-                self.metrics.scored(classifier, &head.head, label, *probability);
-            }
-        }
-    }
-}
-
-async fn similarities(
-    snapshot: &Snapshot,
-    strategy: &str,
-    prompt: &Prompt<'_>,
-    features: &Features,
-) -> Result<Similarities, Degraded> {
-    let (name, exemplars) = snapshot.advisers.exemplars(strategy)?;
-    let Some(ClassifierState::Ready(classifier)) = snapshot.classifiers.get(name) else {
-        return Err(Degraded::BundleUnavailable);
-    };
-    let patience = snapshot.config.classifiers.get(name).map(|section| section.deadline.0);
-    let deadline = Instant::now() + patience.unwrap_or_default();
-    features.read_text(prompt);
-    let embedding = classifier.embed(prompt.newest_user_turn(), features, deadline).await?;
-    Ok(exemplars.similarities(&embedding))
-}
-
-async fn judgement(
-    snapshot: &Snapshot,
-    strategy: &str,
-    incoming: &Incoming<'_>,
-    features: &Features,
-) -> Result<Judgement, JudgeFailure> {
-    match incoming.judging {
-        Judging::Says(label) => Ok(Judgement { label: label.into(), cost_usd: None, is_cached: false }),
-        Judging::Never => Err(JudgeFailure::Unavailable),
-        // A judge's own question asks no judge.
-        Judging::Ask if (incoming.header)(judge::HEADER).is_some() => Err(JudgeFailure::Unavailable),
-        Judging::Ask => match snapshot.advisers.judge(strategy) {
-            Some(judge) => judge.ask(incoming.prompt, features).await,
-            None => Err(JudgeFailure::Unavailable),
-        },
-    }
 }
 
 fn concluded(
@@ -422,37 +333,6 @@ impl Routing {
     #[must_use]
     pub fn classifier(&self) -> Option<&Name> {
         self.asked.last().map(|asked| &asked.classifier)
-    }
-}
-
-/// Returns what the shadow of the classifier that was asked is to judge, if there is one and it wants this prompt.
-fn ticket(snapshot: &Snapshot, routing: &Routing, prompt: &Prompt<'_>) -> Option<Ticket> {
-    let name = routing.classifier()?;
-    let shadow = snapshot.shadows.get(name)?;
-    let (Some(Ok(scores)), ClassifierState::Ready(live)) = (routing.scores(), snapshot.classifiers.get(name)?) else {
-        return None;
-    };
-    let (features, decision) = (&routing.features, &routing.decision);
-    let policies = &snapshot.policies;
-    shadow.ticket(Decided { text: prompt.newest_user_turn(), features, live, scores, policies, decision })
-}
-
-async fn scores(
-    snapshot: &Snapshot,
-    policy: &Policy,
-    name: &Name,
-    prompt: &Prompt<'_>,
-    features: &Features,
-) -> Result<Scores, Degraded> {
-    match snapshot.classifiers.get(name) {
-        Some(ClassifierState::Ready(classifier)) => {
-            let patience = snapshot.config.classifiers.get(name).map(|section| section.deadline.0);
-            let deadline = Instant::now() + patience.unwrap_or_default();
-            let text = prompt.newest_user_turn();
-            classifier.judge(Ask { text, features, deadline, heads: policy.heads_of(name) }).await
-        }
-        Some(ClassifierState::Unavailable { reason, .. }) => Err(*reason),
-        None => Err(Degraded::BundleUnavailable), // validation refuses a policy that names no classifier
     }
 }
 

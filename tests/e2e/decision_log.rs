@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::client::{CHAT, Connection, Framing, Reply, chat, get, question};
 use crate::gateway::{Config, Gateway};
 use crate::origin::Origin;
+use crate::reload::until_metric;
 
 const KEY: &str = "planted-hash-key-0123456789";
 const PROMPT: &str = "What is the planted capital of France?";
@@ -124,6 +125,7 @@ async fn feedback_joins_the_log_and_is_counted_by_kind() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let mut gateway = start(&logging(Config::new(&small, &frontier), "")).await;
     let id = chat(gateway.listen, question("auto", "hi")).await.header("x-request-id").expect("an id").to_owned();
+    until_metric(&gateway, "pointsman_decision_log_lines_total 1").await; // the answer comes before its line
 
     let first = feedback(&gateway, json!({"request_id": id, "rating": "up", "correct": false})).await;
     let second = feedback(&gateway, json!({"request_id": "of-another-replica", "rating": 4})).await;

@@ -27,10 +27,6 @@ SCRAPE = 1
 # Panels that have no data here, and why.
 EMPTY = {
     "GPU memory": "there is no GPU, and so no DCGM exporter",
-    "Strong share against target": "no policy of the stack has a target yet",
-    "Threshold of policies with a target": "no policy of the stack has a target yet",
-    "Frozen thresholds": "no policy of the stack has a target yet",
-    "Affinity": "no policy of the stack has affinity yet",
     "Shared store": "the stack has no store",
 }
 # Panels in which nothing happens here, so that all they show is zero, and why.

@@ -62,6 +62,7 @@ policies:
     match: {{model: [pair]}}
     strategy: {{kind: threshold, classifier: careful, head: tier, strong: frontier, weak: local, threshold: 0.5, otherwise: frontier}}
     fallback: [small]
+    target: {{strong: [frontier], share: 0.4, max_drift: 0.2}}
   - name: judged
     match: {{model: [judged]}}
     strategy:
@@ -69,6 +70,7 @@ policies:
       judge: small
       choices: [{{model: small, description: facts and small talk}}, {{model: frontier, description: proofs and designs}}]
       otherwise: standard
+    affinity: {{hold: 1h, move: up_only}}
   - name: watch
     match: {{model: [watched]}}
     mode: shadow

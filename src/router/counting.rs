@@ -1,0 +1,63 @@
+//! What is counted of a decision, and remembered for the next.
+
+use super::{NO_KEY, Router, Routing, seconds};
+use crate::config::Name;
+use crate::policy::Asked;
+use crate::scores::Scores;
+use crate::snapshot::{ClassifierState, Snapshot};
+use crate::telemetry::Stage;
+
+impl Router {
+    /// Counts a decision that a request was sent by, and compares it with the bundle's reference; one that was only asked
+    /// for is not counted.
+    pub fn count(&self, snapshot: &Snapshot, routing: &Routing) {
+        let decision = &routing.decision;
+        self.metrics.decided(&decision.policy, &decision.model, decision.reason.as_str());
+        self.count_signals(snapshot, routing);
+    }
+
+    /// Counts a decision that changed nothing, because its policy only watches.
+    pub fn count_shadow(&self, snapshot: &Snapshot, routing: &Routing) {
+        let decision = &routing.decision;
+        self.metrics.shadow_decided(&decision.policy, &decision.model, decision.reason.as_str());
+        self.count_signals(snapshot, routing);
+    }
+
+    fn count_signals(&self, snapshot: &Snapshot, routing: &Routing) {
+        let Routing { asked, timings, decision, .. } = routing;
+        if let Some(trace) = &decision.pin {
+            let outcome = if routing.pin.is_some() { trace.outcome.as_str() } else { NO_KEY };
+            self.metrics.held(&decision.policy, outcome);
+            self.pins.remember(snapshot, routing, None, seconds());
+        }
+        self.targets.observe(snapshot, routing);
+        self.metrics.stage_ended(Stage::Features, timings.features);
+        self.metrics.stage_ended(Stage::Decide, timings.decide);
+        if !asked.is_empty() {
+            self.metrics.stage_ended(Stage::Classify, timings.classify);
+        }
+        for Asked { classifier, scores } in asked {
+            match scores {
+                Ok(scores) => {
+                    self.count_scores(classifier, scores);
+                    if let Some(ClassifierState::Ready(classifier)) = snapshot.classifiers.get(classifier) {
+                        classifier.observe(scores, &routing.features);
+                    }
+                }
+                Err(degraded) => self.metrics.degraded(classifier, degraded.as_str()),
+            }
+        }
+    }
+
+    fn count_scores(&self, classifier: &Name, scores: &Scores) {
+        self.metrics.answered(classifier, scores.source.as_str());
+        if let Some(reason) = scores.source.degraded() {
+            self.metrics.degraded(classifier, reason.as_str());
+        }
+        for head in &scores.heads {
+            for (label, probability) in head.labels.iter().zip(&head.probabilities) {
+                self.metrics.scored(classifier, &head.head, label, *probability);
+            }
+        }
+    }
+}
