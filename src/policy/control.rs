@@ -2,11 +2,11 @@
 //!
 //! Feed-forward and feedback. The threshold is the quantile of an exponentially weighted histogram of the scores at which
 //! the wanted share lies above it, less what rules, pins and constraints send to the strong models anyway. What is
-//! still missing or too much is kept as a debt in requests and paid back over the next [`HORIZON`] of them: the
+//! still missing or too much is kept as a debt in requests and paid back over the next `HORIZON` of them: the
 //! stochastic approximation of a quantile (Robbins and Monro 1951), whose realised share is off by no more than the debt
 //! over the number of requests, whatever the scores do (Gibbs and Candes 2021, *Adaptive Conformal Inference Under
-//! Distribution Shift*, proposition 4.1). Damped in three ways: the debt never asks for more than [`MOST_DEBT`] of the
-//! requests, the threshold moves by [`STEP`] at most every [`EVERY`] requests, and not before [`LEAST`] scores are known.
+//! Distribution Shift*, proposition 4.1). Damped in three ways: the debt never asks for more than `MOST_DEBT` of the
+//! requests, the threshold moves by `STEP` at most every `EVERY` requests, and not before `LEAST` scores are known.
 //! A score that very many prompts share cannot be split by a threshold; then it stands above and below that score in
 //! turn, as the debt says.
 //!
