@@ -40,6 +40,7 @@ CHANCE = {
     "In flight": "a scrape sees the requests of one moment",
     "Requests in flight": "a scrape sees the requests of one moment",
     "Bodies in flight": "a scrape sees the bodies of one moment",
+    "Frozen thresholds": "drift is told from 500 prompts on, and fewer may come here",
     "Retries refused": "the budget allows ten retries a second, and a slow machine wants fewer",
 }
 # What Grafana puts in place of its variables when all is chosen; rates need a few scrapes.
