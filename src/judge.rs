@@ -9,12 +9,11 @@ mod question;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use quick_cache::sync::Cache;
 use serde_json::Value;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use self::breaker::Breaker;
 use self::question::{Key, Question};
@@ -95,13 +94,10 @@ impl Judge {
     /// Why there is no answer; counted.
     pub async fn ask(&self, prompt: &Prompt<'_>, features: &Features) -> Result<Judgement, JudgeFailure> {
         let started = Instant::now();
-        let answered = match timeout(self.section.timeout.0, self.find(prompt, features)).await {
-            Ok(answered) => answered,
-            Err(_) => {
-                self.memory.breaker.failed();
-                Err(JudgeFailure::Timeout)
-            }
-        };
+        let deadline = started + self.section.timeout.0;
+        // One that only waited for another's question says nothing more about the judge.
+        let found = timeout_at(deadline, self.find(prompt, features, deadline)).await;
+        let answered = found.unwrap_or(Err(JudgeFailure::Timeout));
         match &answered {
             Ok(judgement) if judgement.is_cached => self.metrics.cached(),
             Ok(_) => self.metrics.answered(started.elapsed()),
@@ -110,12 +106,17 @@ impl Judge {
         answered
     }
 
-    async fn find(&self, prompt: &Prompt<'_>, features: &Features) -> Result<Judgement, JudgeFailure> {
+    async fn find(
+        &self,
+        prompt: &Prompt<'_>,
+        features: &Features,
+        deadline: Instant,
+    ) -> Result<Judgement, JudgeFailure> {
         if prompt.newest_user_turn().trim().is_empty() {
             return Err(JudgeFailure::NoText);
         }
         let user = self.question.user(prompt, features);
-        let Some(answers) = &self.memory.answers else { return self.question(&user).await };
+        let Some(answers) = &self.memory.answers else { return self.question(&user, deadline).await };
         let key = self.question.key(&user);
         if answers.get(&key).is_some_and(|(_, until)| until <= Instant::now()) {
             answers.remove(&key);
@@ -124,7 +125,7 @@ impl Judge {
         match answers.get_value_or_guard_async(&key).await {
             Ok((label, _)) => Ok(Judgement { label, cost_usd: Some(0.0), is_cached: true }),
             Err(guard) => {
-                let judgement = self.question(&user).await?;
+                let judgement = self.question(&user, deadline).await?;
                 let until = Instant::now() + self.section.cache.hold.0;
                 let _ = guard.insert((Arc::clone(&judgement.label), until)); // fails when it was taken out meanwhile
                 Ok(judgement)
@@ -132,7 +133,7 @@ impl Judge {
         }
     }
 
-    async fn question(&self, user: &str) -> Result<Judgement, JudgeFailure> {
+    async fn question(&self, user: &str, deadline: Instant) -> Result<Judgement, JudgeFailure> {
         let Ok(_place) = self.memory.places.try_acquire() else { return Err(JudgeFailure::Busy) };
         if !self.memory.breaker.admits() {
             return Err(JudgeFailure::Resting);
@@ -143,14 +144,15 @@ impl Judge {
             (HeaderName::from_static(HEADER), HeaderValue::from_static("1")),
         ];
         let call = Call { path: "/chat/completions", fields: &fields, body: &body, max_bytes: MAX_BYTES };
-        let answered = self.caller.post(&self.target.provider, call).await;
+        let answered = timeout_at(deadline, self.caller.post(&self.target.provider, call)).await;
         let judgement = match answered {
-            Ok(answer) if answer.status == StatusCode::OK => self.read(&answer),
-            Ok(answer) => {
+            Err(_) => Err(JudgeFailure::Timeout),
+            Ok(Ok(answer)) if answer.status == StatusCode::OK => self.read(&answer),
+            Ok(Ok(answer)) => {
                 tracing::debug!(judge = %self.target.model, status = answer.status.as_u16(), "The judge refuses");
                 Err(JudgeFailure::Failed)
             }
-            Err(error) => {
+            Ok(Err(error)) => {
                 tracing::debug!(judge = %self.target.model, %error, "The judge fails");
                 Err(JudgeFailure::Failed)
             }
@@ -177,13 +179,5 @@ impl Judge {
         let content = answer.pointer("/choices/0/message/content").and_then(Value::as_str).unwrap_or_default();
         let label = self.question.label_in(content).ok_or(JudgeFailure::BadAnswer)?;
         Ok(Judgement { label, cost_usd, is_cached: false })
-    }
-}
-
-impl Judge {
-    /// Returns a question as it is sent, for people and tests.
-    #[must_use]
-    pub fn body_for(&self, prompt: &Prompt<'_>, features: &Features) -> Bytes {
-        self.question.body(&self.question.user(prompt, features), &self.target)
     }
 }

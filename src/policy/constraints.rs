@@ -52,8 +52,11 @@ pub struct Candidate {
 /// The models of a policy and the order in which they stand in for each other.
 #[derive(Debug)]
 pub(super) struct Choices {
-    /// Each model once: the ladder's from the lowest tier, then `otherwise`, the rules', the fallback's.
+    /// Each model once: the ladder's from the lowest tier, then `otherwise`, the rules', the fallback's; last those that only
+    /// clients choose.
     models: Vec<Limits>,
+    /// How many of them the policy chooses itself. What only clients may choose stands in for nothing.
+    own: usize,
     /// Indices into `models`, lowest tier first.
     ladder: Vec<usize>,
     otherwise: usize,
@@ -142,10 +145,15 @@ impl Choices {
             .strategy
             .visit(&KeyPath::root(), &mut |_, strategy| strategy.otherwise().into_iter().for_each(&mut within));
         rules.for_each(&mut within);
+        let fallback = policy.fallback.iter().map(&mut index_of).collect();
+        let own = models.len();
         let may_override = |name: &&Name| policy.overrides.models.iter().any(|glob| glob.matches(name));
-        config.models.keys().filter(may_override).for_each(&mut within);
-        let fallback = policy.fallback.iter().map(index_of).collect();
-        Self { models, ladder, otherwise, fallback, margin: policy.context_margin }
+        for name in config.models.keys().filter(may_override) {
+            if models.iter().all(|known| known.model != *name) {
+                models.push(Limits::new(config, policy, name));
+            }
+        }
+        Self { models, own, ladder, otherwise, fallback, margin: policy.context_margin }
     }
 
     /// Returns the model that stands in where a strategy abstains.
@@ -180,14 +188,16 @@ impl Choices {
         features: &Features,
         live: &dyn Live,
     ) -> Result<Settled, Vec<Candidate>> {
-        let mut candidates: Vec<Candidate> =
-            self.models.iter().map(|limits| limits.judge(features, live, self.margin)).collect();
+        let judge = |limits: &Limits| limits.judge(features, live, self.margin);
+        let mut candidates: Vec<Candidate> = self.models[..self.own].iter().map(judge).collect();
+        let guest = self.models[self.own..].iter().find(|limits| limits.model == choice.model);
+        candidates.extend(guest.map(judge));
         for (model, expected) in choice.expected.drain(..) {
             if let Some(candidate) = candidates.iter_mut().find(|candidate| candidate.model == model) {
                 candidate.expected = Some(expected);
             }
         }
-        let chosen = self.models.iter().position(|limits| limits.model == choice.model);
+        let chosen = candidates.iter().position(|candidate| candidate.model == choice.model);
         let lacks = chosen.and_then(|index| candidates[index].fits.err());
         let Some(constraint) = lacks else {
             return Ok(Settled { model: choice.model.clone(), reason: choice.reason, candidates });
@@ -226,7 +236,7 @@ impl Choices {
         let below = &self.ladder[..rung.unwrap_or_default()];
         let above = &self.ladder[rung.map_or(0, |rung| rung + 1)..];
         let tiers = above.iter().copied().chain([self.otherwise]).chain(below.iter().rev().copied());
-        tiers.chain(0..self.models.len())
+        tiers.chain(0..self.own)
     }
 }
 

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::time::Instant;
+
 use super::address::{BaseUrl, HostPort};
 use super::credential::Credential;
 use super::lease::{Hold, Lease, Load, NoPeer, Outcome};
@@ -151,10 +153,12 @@ impl Provider {
         self.peers().any(|peer| !tried.contains(&peer.id()))
     }
 
-    /// Returns whether a peer can be used.
+    /// Returns whether a peer can be used: it is well, or may be tried again after its backoff. Without those trials nobody
+    /// would find out that it is well again.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.peers().any(|peer| peer.is_healthy())
+        let now = Instant::now();
+        self.peers().any(|peer| peer.is_usable(now, &self.pool.breaker))
     }
 
     /// Returns whether as many requests are in flight as are allowed.

@@ -9,6 +9,7 @@ use crate::client::{CHAT, Connection, Framing, Reply, chat, get, question};
 use crate::gateway::{Config, Gateway};
 use crate::origin::{Answer, Origin};
 use crate::reload::until_metric;
+use crate::soon;
 
 /// A judge at the provider of `small`.
 const JUDGE: &str = "{kind: judge, judge: small, timeout: 5s, breaker: {failures: 2, rest: 1h}, otherwise: small,
@@ -259,6 +260,33 @@ async fn clients_choose_a_model_or_a_policy_only_where_the_operator_lets_them() 
     for refused in [closed, other] {
         assert_eq!((refused.status, refused.error_code()), (StatusCode::FORBIDDEN, "override_not_allowed".to_owned()));
     }
+}
+
+#[tokio::test]
+async fn a_model_whose_provider_was_ejected_is_left_for_another_and_chosen_again_after_the_backoff() {
+    let broken = Answer::Reply(StatusCode::INTERNAL_SERVER_ERROR, Vec::new(), "{}".into());
+    let (small, frontier) = (Origin::answering([broken]).await, Origin::start().await);
+    let strategy = "{kind: cascade, otherwise: frontier, stages: [{kind: random, models: [small]}]}";
+    let config = Config {
+        one: vec!["breaker: {consecutive_failures: 1, backoff: 1s, max_backoff: 1s}".to_owned()],
+        whole_strategy: Some(strategy.to_owned()),
+        rules: Vec::new(),
+        ..Config::new(&small, &frontier)
+    };
+    let gateway = Gateway::start(&config).await;
+    let hello = async || chat(gateway.listen, question("auto", "hello")).await;
+
+    assert_eq!(hello().await.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(decision(&hello().await), (Some("frontier"), Some("unhealthy")));
+    let again = async {
+        loop {
+            let reply = hello().await;
+            if reply.header("x-pointsman-reason") != Some("unhealthy") {
+                return reply;
+            }
+        }
+    };
+    assert_eq!(decision(&soon("a trial", again).await), (Some("small"), Some("random")));
 }
 
 #[tokio::test]

@@ -417,6 +417,18 @@ fn clients_may_name_only_the_models_that_the_policy_lets_them() {
 }
 
 #[test]
+fn what_only_clients_may_choose_stands_in_for_nothing() {
+    let set = policy("{kind: random, models: [small]}\n    overrides: {models: ['*']}");
+    let forbidden = World { forbidden: Some("small"), ..World::default() };
+    let named = World { header: Some((MODEL_HEADER, "frontier")), ..World::default() };
+
+    assert!(matches!(step_in(&set, &forbidden, &Signals::default()), Step::Deny(_)));
+    let shown = |decision: Decision| decision.candidates.iter().map(|one| one.model.to_string()).collect::<Vec<_>>();
+    assert_eq!(shown(decide_in(&set, &World::default(), &Signals::default())), ["small"]);
+    assert_eq!(shown(decide_in(&set, &named, &Signals::default())), ["small", "frontier"]);
+}
+
+#[test]
 fn a_rollout_takes_its_share_of_the_conversations() {
     let set = policy("{kind: random, models: [small]}\n    rollout: 0.25");
     let taken = (0..10_000).filter(|conversation| {
