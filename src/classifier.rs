@@ -298,6 +298,7 @@ impl Classifier {
         for scorer in &mut scorers {
             scorer.warm_up().map_err(|source| BundleError::Run { file: file.clone(), source })?;
             golden::check(&bundle, scorer)?;
+            scorer.tune().map_err(|source| BundleError::Run { file: file.clone(), source })?;
             scorer.keep_embeddings(config.embeds);
         }
         let (classifier, workers) = Self::assemble(bundle, scorers, config, record);

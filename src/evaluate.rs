@@ -133,10 +133,11 @@ impl Evaluation {
             return Err(EvaluateError::UnknownHead { bundle: bundle.to_owned(), head: head.to_owned(), allowed });
         };
         let name = manifest.name.clone();
-        // The deadline is each call's own. One thread, so that float32 sums come in one order.
+        // The deadline is each call's own. One thread and one prompt a run, so that float32 sums come in one order.
         let config = config::Classifier {
             deadline: Span::from_secs(1),
             queue: IN_FLIGHT,
+            batch: config::Batch::of_one(),
             cache: config::Cache { max_entries: 0, max_bytes: 0 },
             ..config::Classifier::of(bundle)
         };

@@ -1,6 +1,7 @@
 //! One prompt's way from text to scores: tokens, embedding, heads.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::bundle::Bundle;
 use super::encoder::{Encoder, InferenceError};
@@ -20,6 +21,15 @@ const SHORTEST: u32 = 4;
 
 /// The most prompts that are encoded together before the first request: more would cost start-up and memory.
 const WARM_BATCH: usize = 8;
+
+/// The longest prompts that batches are tried out with: where these gain nothing by company, longer ones gain less.
+const TRIED_TOKENS: usize = 64;
+
+/// How often a batch is tried out; the fastest run counts, as whatever else the machine does only slows one down.
+const TRIALS: usize = 2;
+
+/// What twice as many prompts a run must gain in throughput to be worth their waiting for each other.
+const GAIN: f64 = 1.05;
 
 /// What is judged: the text that was kept, and the scaled dense features.
 #[derive(Debug)]
@@ -51,6 +61,8 @@ pub(crate) struct Scorer<E> {
     encoder: E,
     heads: Arc<Heads>,
     max_batch: usize,
+    /// How many prompts of each length are encoded together.
+    batches: [usize; LENGTHS],
     keeps_embeddings: bool,
 }
 
@@ -58,7 +70,8 @@ impl<E: Encoder> Scorer<E> {
     /// Puts an encoder between a bundle's tokenizer and heads; it takes at most `max_batch` prompts a run.
     pub(crate) fn new(bundle: &Bundle, encoder: E, max_batch: usize) -> Self {
         let (tokenizer, heads) = (Arc::clone(&bundle.tokenizer), Arc::clone(&bundle.heads));
-        Self { tokenizer, encoder, heads, max_batch, keeps_embeddings: false }
+        let batches = [max_batch; LENGTHS];
+        Self { tokenizer, encoder, heads, max_batch, batches, keeps_embeddings: false }
     }
 
     /// Leaves the embeddings beside the scores from now on, where something compares them.
@@ -87,14 +100,48 @@ impl<E: Encoder> Scorer<E> {
         Ok(())
     }
 
+    /// Tries out how many prompts of each length a run serves best. Where twice as many take twice as long, as they do on most
+    /// CPUs, company would only make the first of a batch wait for the last.
+    pub(crate) fn tune(&mut self) -> Result<(), InferenceError> {
+        if self.max_batch == 1 {
+            return Ok(());
+        }
+        let (longest, mut best) = (self.tokenizer.budget().max_tokens(), self.max_batch);
+        for index in 0..LENGTHS {
+            let tokens = 1 << (index + SHORTEST as usize);
+            if index == 0 || tokens <= longest.min(TRIED_TOKENS) {
+                let prompt = self.tokenizer.dummy(tokens.min(longest));
+                best = best_batch(self.max_batch, |size| self.fastest(&vec![prompt.clone(); size]))?;
+            }
+            self.batches[index] = best;
+        }
+        Ok(())
+    }
+
+    fn fastest(&mut self, batch: &[Tokens]) -> Result<Duration, InferenceError> {
+        let mut least = Duration::MAX;
+        for _ in 0..TRIALS {
+            let started = Instant::now();
+            self.encoder.embed(batch)?;
+            least = least.min(started.elapsed());
+        }
+        Ok(least)
+    }
+
     /// Returns how many prompts may be encoded in one run.
     pub(crate) const fn max_batch(&self) -> usize {
         self.max_batch
     }
 
+    /// Returns how many prompts of one of the [`LENGTHS`] are encoded in one run.
+    pub(crate) const fn batch_of(&self, length: usize) -> usize {
+        self.batches[length]
+    }
+
     /// Takes one prompt a run from now on, for encoders whose embeddings depend on what else is in the batch.
     pub(crate) const fn encode_apart(&mut self) {
         self.max_batch = 1;
+        self.batches = [1; LENGTHS];
     }
 
     fn heads_of(&self, input: &Input, tokens: &Tokens, embedding: &[f32]) -> Result<Scores, InferenceError> {
@@ -110,9 +157,39 @@ impl<E: Encoder> Scorer<E> {
     }
 }
 
+/// Doubles a batch for as long as that gains throughput; `took` says how long one of that size runs.
+fn best_batch(
+    most: usize,
+    mut took: impl FnMut(usize) -> Result<Duration, InferenceError>,
+) -> Result<usize, InferenceError> {
+    let (mut best, mut fastest) = (1, took(1)?.as_secs_f64());
+    while best < most {
+        let next = (best * 2).min(most);
+        let row = took(next)?.as_secs_f64() / next as f64;
+        if row * GAIN > fastest {
+            break;
+        }
+        (best, fastest) = (next, row);
+    }
+    Ok(best)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// How large a batch is chosen where a run takes `fixed` and `row` for each prompt.
+    fn chosen(fixed: u64, row: u64) -> usize {
+        best_batch(24, |size| Ok(Duration::from_micros(fixed + row * size as u64))).expect("a size")
+    }
+
+    #[test]
+    fn a_batch_grows_for_as_long_as_company_is_cheap() {
+        assert_eq!(chosen(0, 1000), 1);
+        assert_eq!(chosen(50, 1000), 1);
+        assert_eq!(chosen(1000, 1000), 16);
+        assert_eq!(chosen(1000, 1), 24);
+    }
 
     #[test]
     fn a_length_holds_up_to_twice_the_tokens_of_the_one_before() {

@@ -162,7 +162,7 @@ impl<E: Encoder> Worker<E> {
 
     /// Returns how many prompts can be encoded before `deadline`.
     fn limit(&self, length: usize, deadline: Instant) -> usize {
-        self.paces[length].rows_until(deadline).clamp(1, self.scorer.max_batch())
+        self.paces[length].rows_until(deadline).clamp(1, self.scorer.batch_of(length))
     }
 
     /// Returns the deadline of an entry that was taken out, unless its callers have left or are late.

@@ -103,7 +103,8 @@ pub enum Device {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Batch {
-    /// The most prompts of one run. Default 32; the oldest prompt's deadline often allows fewer.
+    /// The most prompts of one run. Default 32; the oldest prompt's deadline often allows fewer, and on a device where company
+    /// gains nothing, as on most CPUs, a start finds out and prompts run alone.
     pub max_size: usize,
     /// How old the oldest prompt may get while a run that is not full waits for more; only prompts that had to wait for
     /// a busy worker anyway wait for that. Default 1ms.
@@ -118,6 +119,14 @@ pub struct Cache {
     pub max_entries: usize,
     /// The most memory that they take. Default 8 MiB.
     pub max_bytes: usize,
+}
+
+impl Batch {
+    /// Runs prompts alone: what a float sum comes to depends on its company, and an evaluation must not depend on the moment.
+    #[must_use]
+    pub fn of_one() -> Self {
+        Self { max_size: 1, ..Self::default() }
+    }
 }
 
 impl Default for Batch {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::log::LoggedDecision;
 use crate::classifier::{Ask, Bundle, BundleError, Classifier, Host, Runtime, RuntimeError};
-use crate::config::{Cache, Config, Name, Problems};
+use crate::config::{Batch, Cache, Config, Name, Problems};
 use crate::features::{Features, TokenCounter};
 use crate::policy::{Decision, Held, Policy, PolicySet, RequestFacts, Signal, Signals, Step};
 use crate::prompt::{Dialect, Prompt};
@@ -205,6 +205,7 @@ impl Engine {
         if known.running.is_none() {
             let mut section = self.config.classifiers[name].clone();
             section.cache = Cache { max_entries: 0, max_bytes: 0 };
+            section.batch = Batch::of_one();
             let (runtime, metrics) = (Runtime::load()?, Arc::new(Metrics::new()));
             let host = Host { base_dir: self.base_dir.clone(), runtime, metrics };
             let started = Classifier::start(name, &section, &host);

@@ -23,6 +23,7 @@ pub async fn reference(bundle: &Path, data: &Path, host: &Host) -> Result<Refere
     let config = config::Classifier {
         deadline: Span::from_secs(1),
         queue: IN_FLIGHT,
+        batch: config::Batch::of_one(),
         cache: config::Cache { max_entries: 0, max_bytes: 0 },
         cascade: config::Cascade { enabled: false, confidence: None },
         ..config::Classifier::of(bundle)
