@@ -36,7 +36,7 @@ pub(super) struct Arguments {
     /// Prints one JSON object.
     #[arg(long)]
     json: bool,
-    /// Writes a page with plots, `index.html`, into this folder.
+    /// Writes a page with plots, `index.html`, into this folder, and each plot as an SVG beside it.
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
 }

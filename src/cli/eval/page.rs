@@ -1,4 +1,5 @@
-//! An evaluation as one self-contained HTML page: no scripts, no fonts, no requests.
+//! An evaluation as one self-contained HTML page: no scripts, no fonts, no requests. Its plots lie beside it as files of
+//! their own, for whatever else shows them.
 
 mod labels;
 mod plot;
@@ -15,18 +16,28 @@ const FILE: &str = "index.html";
 
 const STYLE: &str = include_str!("page/style.css");
 
-/// Writes the page into `folder`, which is made if need be, and returns its path.
+/// Colours and letters of the plots, on the page and alone.
+const PLOT_STYLE: &str = include_str!("page/plot.css");
+
+/// The plots of a page, by the names of their files.
+#[derive(Default)]
+struct Plots(Vec<(&'static str, String)>);
+
+/// Writes the page into `folder`, which is made if need be, and returns its path; each plot lies beside it.
 pub(super) fn write(folder: &Path, report: &Report) -> io::Result<PathBuf> {
     fs::create_dir_all(folder)?;
-    let path = folder.join(FILE);
-    fs::write(&path, render(report))?;
+    let (path, mut plots) = (folder.join(FILE), Plots::default());
+    fs::write(&path, render(report, &mut plots))?;
+    for (name, svg) in &plots.0 {
+        fs::write(folder.join(name).with_extension("svg"), alone(svg))?;
+    }
     Ok(path)
 }
 
-fn render(report: &Report) -> String {
+fn render(report: &Report, plots: &mut Plots) -> String {
     let (head, bundle, data, body) = match report {
-        Report::Labels(report) => (&report.head, &report.bundle, &report.data, labels::body(report)),
-        Report::Routing(report) => (&report.head, &report.bundle, &report.data, routing::body(report)),
+        Report::Labels(report) => (&report.head, &report.bundle, &report.data, labels::body(report, plots)),
+        Report::Routing(report) => (&report.head, &report.bundle, &report.data, routing::body(report, plots)),
     };
     let (n, contaminated, blank, seed) = match report {
         Report::Labels(report) => (report.n, report.contaminated, report.blank, report.seed),
@@ -37,7 +48,7 @@ fn render(report: &Report) -> String {
     let (name, version) = (escape(&bundle.name), escape(&bundle.version));
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
-         content=\"width=device-width, initial-scale=1\"><title>{head} on {file}</title><style>{STYLE}</style></head><body><main>\n\
+         content=\"width=device-width, initial-scale=1\"><title>{head} on {file}</title><style>{PLOT_STYLE}{STYLE}</style></head><body><main>\n\
          <header><p class=\"kicker\">Pointsman evaluation</p><h1>Head <em>{head}</em> on {file}</h1>\
          <p class=\"sub\">{n} prompts judged by {name} {version} through the path that serves</p></header>\n{body}\n\
          <footer><dl><dt>bundle</dt><dd><code>{}</code></dd><dt>data</dt><dd><code>{sha256}</code></dd>\
@@ -45,6 +56,21 @@ fn render(report: &Report) -> String {
          resamples, seed {seed}</dd></dl></footer></main></body></html>\n",
         bundle.sha256
     )
+}
+
+impl Plots {
+    /// Keeps a plot that the page shows.
+    fn keep(&mut self, name: &'static str, svg: String) -> String {
+        self.0.push((name, svg.clone()));
+        svg
+    }
+}
+
+/// Returns a plot of the page as a document: on paper, with the styles that the page gives it.
+fn alone(svg: &str) -> String {
+    let (tag, content) = svg.split_once('>').unwrap_or((svg, ""));
+    let tag = tag.replacen("<svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"", 1);
+    format!("{tag}><style>{PLOT_STYLE}</style><rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>{content}\n")
 }
 
 /// Returns the tiles on top: what is measured, its value, what to compare it with.
@@ -83,5 +109,15 @@ mod tests {
     #[test]
     fn names_cannot_become_markup() {
         assert_eq!(escape("<img src=\"x\">&"), "&lt;img src=&quot;x&quot;&gt;&amp;");
+    }
+
+    #[test]
+    fn a_plot_alone_brings_its_colours_and_its_paper() {
+        let document = alone("<svg viewBox=\"0 0 4 2\"><text x=\"1\">a</text></svg>");
+
+        assert!(
+            document.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 4 2\"><style>:root{--ink:")
+        );
+        assert!(document.ends_with("fill=\"#fff\"/><text x=\"1\">a</text></svg>\n"));
     }
 }

@@ -1,14 +1,14 @@
 //! The page of an evaluation on labels.
 
 use super::plot::{Plot, Stroke, heat_map};
-use super::{card, escape, table, tiles};
+use super::{Plots, card, escape, table, tiles};
 use crate::evaluate::{Figures, Interval, LabelReport};
 
 const HEAD: Stroke = Stroke { colour: "--accent", width: 3.0, dashes: "" };
 const PERFECT: Stroke = Stroke { colour: "--grey", width: 2.0, dashes: "5 4" };
 
-/// Returns the page's content.
-pub(super) fn body(report: &LabelReport) -> String {
+/// Returns the page's content, and leaves its plots in `plots`.
+pub(super) fn body(report: &LabelReport, plots: &mut Plots) -> String {
     let interval = |Interval { low, high }: Interval| format!("95 %: {low:.3} to {high:.3}");
     let (figures, length) = (report.figures, report.baselines.length);
     let tiles = tiles([
@@ -38,8 +38,8 @@ pub(super) fn body(report: &LabelReport) -> String {
     let reliable = "How often the label is right, by how probable the head called it. The diagonal is perfect; the bars show where \
                     the prompts are.";
     tiles
-        + &half(&card("Confusion", note, &heat_map(&names, &report.confusion)))
-        + &half(&card("Reliability", reliable, &reliability(report)))
+        + &half(&card("Confusion", note, &plots.keep("confusion", heat_map(&names, &report.confusion))))
+        + &half(&card("Reliability", reliable, &plots.keep("reliability", reliability(report))))
         + &card("Labels", "Each label alone.", &classes(report))
         + &card(
             "Beside baselines",

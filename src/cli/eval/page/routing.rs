@@ -1,7 +1,7 @@
 //! The page of an evaluation on models' outcomes.
 
 use super::plot::{Plot, Stroke};
-use super::{card, escape, table, tiles};
+use super::{Plots, card, escape, table, tiles};
 use crate::evaluate::{Interval, ModelsFigures, Point, ReliabilityBin, RoutingFigures, RoutingReport};
 
 const HEAD: Stroke = Stroke { colour: "--accent", width: 3.0, dashes: "" };
@@ -9,8 +9,8 @@ const LENGTH: Stroke = Stroke { colour: "--warm", width: 2.0, dashes: "" };
 const RANDOM: Stroke = Stroke { colour: "--grey", width: 2.0, dashes: "5 4" };
 const ORACLE: Stroke = Stroke { colour: "--good", width: 2.0, dashes: "2 4" };
 
-/// Returns the page's content.
-pub(super) fn body(report: &RoutingReport) -> String {
+/// Returns the page's content, and leaves its plots in `plots`.
+pub(super) fn body(report: &RoutingReport, plots: &mut Plots) -> String {
     let interval = |Interval { low, high }: Interval, digits: usize| format!("95 %: {low:.digits$} to {high:.digits$}");
     let (figures, length) = (report.figures, report.baselines.length.figures);
     let beside = |text: String, value: String| format!("{text}<br>prompt length: {value}");
@@ -34,7 +34,7 @@ pub(super) fn body(report: &RoutingReport) -> String {
     ]);
     let note = "Which part of the gap between the weak and the strong model is recovered, by the share of prompts that the strong \
                 model gets. Random is the diagonal; the oracle knows every answer beforehand.";
-    let mut html = tiles + &card("Performance gap recovered", note, &curve(report));
+    let mut html = tiles + &card("Performance gap recovered", note, &plots.keep("pgr", curve(report)));
     html += &card(
         "Beside baselines",
         "CPT: the least calls to the strong model, in per cent; lower is better.",
@@ -43,13 +43,13 @@ pub(super) fn body(report: &RoutingReport) -> String {
     if !report.reliability.is_empty() {
         let note = "How often the strong model does better, by how likely the head called it. The diagonal is perfect; the bars show \
                     where the prompts are.";
-        html += &card("Reliability", note, &reliability(&report.reliability));
+        html += &card("Reliability", note, &plots.keep("reliability", reliability(&report.reliability)));
     }
     if let Some(models) = &report.models {
         html += &card("Models", "Every model alone, the best first.", &single_models(models));
         if !models.cost_quality.is_empty() {
             let note = "The line is the router between its weak and strong model; dots are models alone.";
-            html += &card("Cost and quality", note, &cost_quality(models));
+            html += &card("Cost and quality", note, &plots.keep("cost-quality", cost_quality(models)));
         }
     }
     html
