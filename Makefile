@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo observe run test bench fuzz fmt lint doc models eval clients clients-python clients-node \
+.PHONY: help setup build quick demo observe run test bench fuzz fmt lint doc models eval clients clients-python clients-node \
 	dashboards pictures
 
 CARGO ?= cargo
@@ -18,8 +18,9 @@ FUZZ_SANITIZER ?= none
 # Flags for the test runner, such as TEST_FLAGS=bodies to run the tests of that name.
 TEST_FLAGS ?=
 
-# Names what `make build` made.
-RELEASE_BINARY = POINTSMAN="$$($(CARGO) metadata --format-version=1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/pointsman"
+# What every target but `build` runs: optimised, without the slow link over all crates that a release has.
+QUICK = --profile quick --locked
+QUICK_BINARY = "$$($(CARGO) metadata --format-version=1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/quick/pointsman"
 
 # cmake and cargo-deny live there where the machine has none.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
@@ -30,18 +31,21 @@ help: ## List the targets
 setup: ## Fetch what the build needs: cmake, a C compiler, libonnxruntime (a second run does nothing)
 	@bash .ci/setup
 
-build: setup ## Build the release binary
+build: setup ## Build the release binary, as the images do
 	$(CARGO) build --release --locked
 
-demo: setup ## Route eight prompts through a proxy in front of two built-in upstreams (DEMO_FLAGS=--once ends it)
-	$(CARGO) run --release --locked -- demo $(DEMO_FLAGS)
+quick: setup
+	$(CARGO) build $(QUICK)
 
-observe: build ## Run a fleet under demo traffic with a real Prometheus (OBSERVE_FLAGS=--once ends it)
+demo: setup ## Route eight prompts through a proxy in front of two built-in upstreams (DEMO_FLAGS=--once ends it)
+	$(CARGO) run $(QUICK) -- demo $(DEMO_FLAGS)
+
+observe: quick ## Run a fleet under demo traffic with a real Prometheus (OBSERVE_FLAGS=--once ends it)
 	@bash .ci/setup prometheus
-	@$(RELEASE_BINARY) python3 tests/observe/watch.py $(OBSERVE_FLAGS)
+	@POINTSMAN=$(QUICK_BINARY) python3 tests/observe/watch.py $(OBSERVE_FLAGS)
 
 run: setup ## Serve CONFIG (config/quickstart.yaml)
-	$(CARGO) run --release --locked -- serve -c $(CONFIG)
+	$(CARGO) run $(QUICK) -- serve -c $(CONFIG)
 
 test: setup ## Run every test: unit, end to end, documentation
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
@@ -103,9 +107,9 @@ dashboards: setup .venv/observe ## Run every dashboard's query, every rule, and 
 	.venv/bin/python tests/observe/check.py
 	.venv/bin/python tests/observe/containers.py
 
-pictures: build .venv/pictures ## Draw the dashboards from scraped data into docs/ (six minutes)
+pictures: quick .venv/pictures ## Draw the dashboards from scraped data into docs/ (six minutes)
 	@bash .ci/setup prometheus
-	$(RELEASE_BINARY) .venv/bin/python tests/observe/draw.py
+	POINTSMAN=$(QUICK_BINARY) .venv/bin/python tests/observe/draw.py
 
 .venv/observe .venv/pictures: .venv/%: tests/observe/%.txt
 	@bash .ci/setup python
@@ -113,15 +117,15 @@ pictures: build .venv/pictures ## Draw the dashboards from scraped data into doc
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-models: build .venv/models ## Train the default bundle again (an hour of CPU time; needs ../shared/data) and check it
-	@binary="$$($(CARGO) metadata --format-version=1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/pointsman"; set -ex; \
+models: quick .venv/models ## Train the default bundle again (an hour of CPU time; needs ../shared/data) and check it
+	@binary=$(QUICK_BINARY); set -ex; \
 	.venv/bin/python -m models.train build --pointsman "$$binary"; \
 	"$$binary" bundle reference models/pointsman-mini --data ../shared/data/tiers_validation.jsonl; \
 	.venv/bin/python -m models.train check --parity --pointsman "$$binary"; \
 	.venv/bin/python -m models.train curves
 
-eval: build .venv/models ## Print every quality table of the README (needs ../shared/data, or DATA=...)
-	models/evaluate "$$($(CARGO) metadata --format-version=1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/pointsman" \
+eval: quick .venv/models ## Print every quality table of the README, draw its plots (needs ../shared/data, or DATA=...)
+	PICTURES=docs/quality models/evaluate $(QUICK_BINARY) \
 		$(or $(DATA),../shared/data) .venv/bin/python
 
 .venv/models: models/train/requirements.txt
