@@ -101,7 +101,7 @@ pub struct Admin {
 pub struct Retry {
     /// Attempts in all, the first included. Default 4; 1 never tries again.
     pub max_attempts: u32,
-    /// From the request's arrival: no attempt starts or waits for its first byte beyond it. Default 120s.
+    /// From the request's last byte: no attempt starts or waits for its first byte beyond it. Default 120s.
     pub deadline: Span,
     /// The share of live requests that may be retries, so that an outage does not multiply the load. Default 0.2; ten
     /// retries a second are always allowed.
@@ -140,6 +140,10 @@ pub struct Provider {
     /// Whose key goes upstream.
     #[serde(default)]
     pub credential: Credential,
+    /// The field that an own key goes in. By default `x-api-key` to `api.anthropic.com`, `api-key` to hosts of Azure's
+    /// (`*.openai.azure.com`, `*.cognitiveservices.azure.com`), `authorization` to all others.
+    #[serde(default)]
+    pub key_header: Option<KeyHeader>,
     /// How long to wait for what.
     #[serde(default)]
     pub timeouts: Timeouts,
@@ -148,7 +152,19 @@ pub struct Provider {
     pub expose_headers: Vec<Glob>,
 }
 
-/// Whose key goes upstream, as `Authorization: Bearer`.
+/// The header field in which a provider looks for a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyHeader {
+    /// `Authorization: Bearer KEY`, as OpenAI and most others want it.
+    Authorization,
+    /// `x-api-key: KEY`, as Anthropic wants it.
+    XApiKey,
+    /// `api-key: KEY`, as Azure wants it.
+    ApiKey,
+}
+
+/// Whose key goes upstream.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Credential {

@@ -80,9 +80,15 @@ pub(super) fn set_credential(upstream: &mut HeaderMap, credential: &Credential) 
     for field in &KEY_FIELDS {
         upstream.remove(field);
     }
-    if let Credential::Bearer(key) = credential {
-        upstream.insert(header::AUTHORIZATION, key.clone());
+    if let Some((field, key)) = credential.key() {
+        upstream.insert(field.clone(), key.clone());
     }
+}
+
+/// Asks for an answer that can be read: what is compressed could be neither counted, nor ended by an error event, nor rid of the
+/// usage chunk that only Pointsman asked for.
+pub(super) fn want_plain(upstream: &mut HeaderMap) {
+    upstream.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 }
 
 /// Says how long the rewritten body is, and that it comes at once.

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use super::{forward, headers};
 use crate::config::HealthCheck;
 use crate::router::Router;
-use crate::upstream::{Credential, Peer, PeerId, Provider};
+use crate::upstream::{Peer, PeerId, Provider};
 
 /// How soon peers of a new configuration are noticed.
 const LOOK: Duration = Duration::from_millis(250);
@@ -118,8 +118,8 @@ async fn exchange(session: &mut HttpSession, provider: &Provider, check: &Health
     }
     headers::edit_request(&mut request, |request| forward::set_authority(request, provider, &check.path))?;
     request.insert_header(header::USER_AGENT, USER_AGENT)?;
-    if let Credential::Bearer(key) = &provider.credential {
-        request.insert_header(header::AUTHORIZATION, key.clone())?;
+    if let Some((field, key)) = provider.credential.key() {
+        request.insert_header(field.clone(), key.clone())?;
     }
     if is_h2 {
         request.remove_header(&header::HOST);

@@ -41,6 +41,25 @@ impl BaseUrl {
             _ => path_and_query.to_owned(),
         }
     }
+
+    /// Returns what a client is to see of a `Location` of this provider's own: the path that leads back here. `None` for what
+    /// lies elsewhere, such as in a store of files.
+    #[must_use]
+    pub fn unbase(&self, location: &str) -> Option<String> {
+        let path = match location.split_once("://") {
+            Some((_, rest)) => rest.strip_prefix(&*self.authority)?,
+            None => location,
+        };
+        let path = if path.is_empty() { "/" } else { path };
+        if !path.starts_with('/') || path.starts_with("//") {
+            return None;
+        }
+        let below = path.strip_prefix(&*self.prefix).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
+        match below {
+            Some(rest) if !self.prefix.is_empty() => Some(format!("/v1{rest}")),
+            _ => Some(path.to_owned()),
+        }
+    }
 }
 
 impl FromStr for BaseUrl {
@@ -108,6 +127,20 @@ mod tests {
 
     fn base(text: &str) -> BaseUrl {
         text.parse().expect("a good URL")
+    }
+
+    #[test]
+    fn a_location_of_the_provider_s_own_leads_back_here_and_names_no_host() {
+        let base: BaseUrl = "https://llm.internal:8443/api/openai/v1".parse().expect("a URL");
+        let back = |location: &str| base.unbase(location);
+
+        assert_eq!(back("https://llm.internal:8443/api/openai/v1/files/7?x=1").as_deref(), Some("/v1/files/7?x=1"));
+        assert_eq!(back("/api/openai/v1/files/7").as_deref(), Some("/v1/files/7"));
+        assert_eq!(back("https://llm.internal:8443/other").as_deref(), Some("/other"));
+        assert_eq!(back("https://llm.internal:8443").as_deref(), Some("/"));
+        for elsewhere in ["https://store.example/7", "https://llm.internal:84431/x", "//llm.internal/x", "files/7"] {
+            assert_eq!(back(elsewhere), None, "{elsewhere}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, OrErr, Result};
 
-use super::{Credential, Lease, Outcome, Provider};
+use super::{Lease, Outcome, Provider};
 use crate::config::Http;
 
 /// How long an idle connection to a provider is kept for reuse; providers close theirs after 60 s and more.
@@ -174,8 +174,8 @@ fn request(provider: &Provider, call: Call<'_>, is_h2: bool) -> Result<RequestHe
     request.insert_header(header::CONTENT_TYPE, "application/json")?;
     request.insert_header(header::ACCEPT, "application/json")?;
     request.insert_header(header::CONTENT_LENGTH, call.body.len())?;
-    if let Credential::Bearer(key) = &provider.credential {
-        request.insert_header(header::AUTHORIZATION, key.clone())?;
+    if let Some((field, key)) = provider.credential.key() {
+        request.insert_header(field.clone(), key.clone())?;
     }
     for (name, value) in call.fields {
         request.insert_header(name.clone(), value.clone())?;

@@ -1,11 +1,18 @@
-//! Whose key goes upstream.
+//! Whose key goes upstream, and in which field.
 
 use std::fmt;
 use std::path::Path;
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue, header};
 
-use crate::config;
+use super::address::BaseUrl;
+use crate::config::{self, KeyHeader};
+
+/// The host that knows no `Authorization` with an API key.
+const ANTHROPIC: &str = "api.anthropic.com";
+
+/// How hosts end that want `api-key`.
+const AZURE: [&str; 2] = [".openai.azure.com", ".cognitiveservices.azure.com"];
 
 /// Whose key goes upstream, resolved.
 pub enum Credential {
@@ -13,33 +20,67 @@ pub enum Credential {
     None,
     /// The client's own.
     Passthrough,
-    /// This `Authorization` value, which is marked sensitive.
-    Bearer(HeaderValue),
+    /// The operator's.
+    Key {
+        /// The field that it goes in.
+        field: HeaderName,
+        /// Marked sensitive.
+        value: HeaderValue,
+    },
 }
 
 impl Credential {
     pub(super) fn resolve(
-        section: &config::Credential,
+        section: &config::Provider,
+        base: &BaseUrl,
         environment: &dyn Fn(&str) -> Option<String>,
         base_dir: &Path,
     ) -> Result<Self, String> {
-        let Some(key) = section.resolve(environment, base_dir)? else {
-            return Ok(if *section == config::Credential::Passthrough { Self::Passthrough } else { Self::None });
+        let Some(key) = section.credential.resolve(environment, base_dir)? else {
+            let passes = section.credential == config::Credential::Passthrough;
+            return Ok(if passes { Self::Passthrough } else { Self::None });
+        };
+        let key = key.expose();
+        let (field, text) = match section.key_header.unwrap_or_else(|| wanted_by(&base.address.host)) {
+            KeyHeader::Authorization => (header::AUTHORIZATION, format!("Bearer {key}")),
+            KeyHeader::XApiKey => (HeaderName::from_static("x-api-key"), key.to_owned()),
+            KeyHeader::ApiKey => (HeaderName::from_static("api-key"), key.to_owned()),
         };
         // A secret is printable ASCII, which is what a header value may hold.
-        let value = HeaderValue::from_str(&format!("Bearer {}", key.expose()));
+        let value = HeaderValue::from_str(&text);
         let mut value = value.map_err(|_| "the key holds a character that no header can carry".to_owned())?;
         value.set_sensitive(true);
-        Ok(Self::Bearer(value))
+        Ok(Self::Key { field, value })
+    }
+
+    /// Returns the field that the operator's key goes in, and its value.
+    #[must_use]
+    pub fn key(&self) -> Option<(&HeaderName, &HeaderValue)> {
+        match self {
+            Self::Key { field, value } => Some((field, value)),
+            Self::None | Self::Passthrough => None,
+        }
+    }
+}
+
+/// Returns the field in which a host is known to look for keys.
+fn wanted_by(host: &str) -> KeyHeader {
+    let host = host.to_ascii_lowercase();
+    if host == ANTHROPIC {
+        KeyHeader::XApiKey
+    } else if AZURE.iter().any(|end| host.ends_with(end)) {
+        KeyHeader::ApiKey
+    } else {
+        KeyHeader::Authorization
     }
 }
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            Self::Passthrough => "Passthrough",
-            Self::Bearer(_) => "Bearer(***)",
-        })
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Passthrough => f.write_str("Passthrough"),
+            Self::Key { field, .. } => write!(f, "Key({field}: ***)"),
+        }
     }
 }

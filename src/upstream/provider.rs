@@ -63,7 +63,7 @@ impl Resolved {
         if peers.is_empty() {
             peers.push(base.address.clone());
         }
-        let credential = Credential::resolve(&section.credential, environment, base_dir);
+        let credential = Credential::resolve(section, &base, environment, base_dir);
         let credential = credential.map_err(|problem| ("credential", problem))?;
         let ca = section.tls.as_ref().and_then(|tls| tls.ca.as_ref());
         let trust = ca.map(|file| Trust::read(&base_dir.join(file))).transpose().map_err(|problem| ("tls", problem))?;

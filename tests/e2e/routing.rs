@@ -146,6 +146,37 @@ async fn the_request_reaches_the_provider_s_host_and_path() {
     }
 }
 
+#[tokio::test]
+async fn an_answer_is_asked_for_in_a_form_that_can_be_counted() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let gateway = Gateway::start(&Config { default_provider: Some("one"), ..Config::new(&small, &frontier) }).await;
+
+    for (model, expected) in [("auto", "identity"), ("somebody-s", "gzip, br")] {
+        let mut connection = Connection::open(gateway.listen, Framing::Length).await;
+        let request = connection.request(Method::POST, CHAT).header("accept-encoding", "gzip, br");
+        let body = Framing::Length.body(question(model, "hello").into());
+        connection.send(request.body(body).expect("a valid request")).await.expect("an answer");
+
+        assert_eq!(small.next().await.header("accept-encoding"), Some(expected), "{model}");
+    }
+}
+
+#[tokio::test]
+async fn an_operator_s_key_goes_in_the_field_that_the_provider_wants() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let config = Config {
+        credential: "{env: POINTSMAN_TEST_KEY}",
+        one: vec!["key_header: x-api-key".to_owned()],
+        ..Config::new(&small, &frontier)
+    };
+    let gateway = Gateway::start_with(&config, &[("POINTSMAN_TEST_KEY", "sk-own")]).await;
+
+    with_key(&gateway, "sk-of-the-client").await;
+
+    let request = small.next().await;
+    assert_eq!((request.header("x-api-key"), request.header("authorization")), (Some("sk-own"), None));
+}
+
 async fn with_key(gateway: &Gateway, key: &str) -> Reply {
     let mut connection = Connection::open(gateway.listen, Framing::Length).await;
     let request = connection.request(Method::POST, CHAT).header("authorization", format!("Bearer {key}"));

@@ -344,9 +344,30 @@ fn connections_made_under_other_terms_are_not_shared() {
 fn a_key_from_the_environment_is_never_printed() {
     let provider = provider(1, &json!({"credential": {"env": "KEY"}}));
 
-    let Credential::Bearer(value) = &provider.credential else { panic!("{:?}", provider.credential) };
-    assert_eq!(value.as_bytes(), b"Bearer s3cret");
+    let (field, value) = provider.credential.key().expect("a key");
+    assert_eq!((field.as_str(), value.as_bytes()), ("authorization", &b"Bearer s3cret"[..]));
     assert!(!format!("{provider:?}").contains("s3cret"));
+}
+
+#[test]
+fn a_key_goes_in_the_field_that_its_provider_looks_in() {
+    let sent = |section: Value| {
+        let provider = next_of(section, None).expect("builds");
+        let (field, value) = provider.credential.key().expect("a key");
+        format!("{field}: {}", value.to_str().expect("ASCII"))
+    };
+    let to = |host: &str| sent(json!({"base_url": format!("https://{host}/v1"), "credential": {"env": "KEY"}}));
+
+    assert_eq!(to("api.anthropic.com"), "x-api-key: s3cret");
+    assert_eq!(to("ours.openai.azure.com"), "api-key: s3cret");
+    for other in ["api.openai.com", "api.anthropic.com.example", "10.0.0.7:8000"] {
+        assert_eq!(to(other), "authorization: Bearer s3cret", "{other}");
+    }
+    let stated = |field: &str| {
+        sent(json!({"base_url": "https://api.anthropic.com", "credential": {"env": "KEY"}, "key_header": field}))
+    };
+    assert_eq!(stated("authorization"), "authorization: Bearer s3cret");
+    assert_eq!(stated("api-key"), "api-key: s3cret");
 }
 
 #[test]
