@@ -155,7 +155,13 @@ impl Classifier {
         let runtime = &host.runtime;
         let encoders = |device| {
             let terms = Terms { device, threads: config.threads, memory_limit: config.memory_limit };
-            let encoder = |_| OnnxEncoder::new(runtime, &bundle, terms);
+            let encoder = |_| {
+                let mut encoder = OnnxEncoder::new(runtime, &bundle, terms)?;
+                // Some devices fail only when they run.
+                let file = bundle.manifest.encoder.file.clone();
+                encoder.embed(&[bundle.tokenizer.dummy(1)]).map_err(|source| BundleError::Run { file, source })?;
+                Ok(encoder)
+            };
             (0..config.workers.max(1)).map(encoder).collect::<Result<Vec<_>, _>>()
         };
         let opened = device::open(name, config, runtime.has_cuda(), encoders)?;
@@ -255,6 +261,13 @@ impl Classifier {
         }
         let device = || ground.fell_back.as_ref().map(|cause| format!("device: runs on {}, {cause}", ground.device));
         ladder.trouble().or_else(device)
+    }
+
+    /// Returns whether a fresh start could help: its sessions fail, or threads of it have ended.
+    #[must_use]
+    pub fn is_sick(&self) -> bool {
+        let Record { counts, sessions, .. } = &*self.0.record;
+        counts.failing.load(Ordering::Relaxed) || counts.workers.load(Ordering::Relaxed) < *sessions
     }
 
     /// Returns whether the encoder should run and does not, so that only the lexical heads answer.

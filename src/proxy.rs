@@ -59,7 +59,6 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
 
 pub use context::RequestContext;
-use context::Route;
 pub use server::{BindError, Draining, Listeners, Served, TakeOverError};
 
 use crate::router::Router;
@@ -160,6 +159,9 @@ impl ProxyHttp for Proxy {
             if let Some(trace) = &ctx.trace {
                 trace.pass_on(&mut upstream.headers);
             }
+            if ctx.target().is_some() {
+                forward::want_plain(&mut upstream.headers);
+            }
             if let Some(body) = &ctx.body {
                 forward::set_length(&mut upstream.headers, body.len());
             }
@@ -199,16 +201,17 @@ impl ProxyHttp for Proxy {
             return Ok(());
         }
         self.attempt_answered(ctx, upstream.status);
-        if let Some(Route::Model { target, .. }) = &ctx.route {
-            fallback::let_rest(target, upstream.status, &upstream.headers);
-        }
-        if Self::is_retried(ctx, upstream.status) && self.try_again(ctx, Cause::Status(upstream.status)) {
+        fallback::let_rest(ctx, upstream.status, &upstream.headers);
+        if Self::is_retried(ctx, upstream.status)
+            && can_resend(session, ctx)
+            && self.try_again(ctx, Cause::Status(upstream.status))
+        {
             let mut error = Error::new(ErrorType::HTTPStatus(upstream.status.as_u16())).into_up();
             error.set_retry(true);
             return Err(error);
         }
         self.first_byte_arrived(ctx);
-        if upstream.status == StatusCode::BAD_REQUEST && ctx.has_larger_window() {
+        if upstream.status == StatusCode::BAD_REQUEST && ctx.may_try_again() && ctx.has_larger_window() {
             ctx.swap.hold(session);
         } else if ctx.body.is_some() {
             ctx.swap.watch(session, forward::shorter_idle(ctx));
@@ -256,8 +259,7 @@ impl ProxyHttp for Proxy {
             return self.widen(ctx, error);
         }
         let mut error = error.more_context(format!("peer: {peer}"));
-        let can_resend = ctx.body.is_some() || session.as_downstream_mut().is_body_empty();
-        if !can_resend || session.response_written().is_some() {
+        if !can_resend(session, ctx) || answer::begun(session).is_some() {
             error.set_retry(false);
             self.attempt_broke(ctx, &error);
             return error;
@@ -300,4 +302,9 @@ impl ProxyHttp for Proxy {
         self.account(session, error, ctx);
         connection::request_ended();
     }
+}
+
+/// Returns whether another attempt could send the whole body: what was passed on unread is gone.
+fn can_resend(session: &mut Session, ctx: &RequestContext) -> bool {
+    ctx.body.is_some() || session.as_downstream_mut().is_body_empty()
 }

@@ -9,6 +9,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 use tokio::time::Instant;
 
 use super::Proxy;
+use super::answer::begun;
 use super::body_adapter::SILENT;
 use super::context::RequestContext;
 use super::decided::{self, Over};
@@ -88,7 +89,7 @@ impl Proxy {
 
     /// Counts and logs a request that is over.
     pub(super) fn account(&self, session: &Session, error: Option<&Error>, ctx: &mut RequestContext) {
-        let status = session.response_written().map(|header| header.status.as_u16());
+        let status = begun(session).map(|header| header.status.as_u16());
         let decision = ctx.routing().map(|routing| &routing.decision);
         let took = ctx.started.elapsed();
         self.metrics.request_ended(decision.map(|decision| &decision.policy), ctx.model(), status, took);
@@ -105,8 +106,11 @@ impl Proxy {
         if let (Some(routing), Some(model), Some(..400)) = (ctx.routing(), ctx.model(), status) {
             self.router.answered(&ctx.snapshot, routing, model);
         }
-        if let (Some(client), Some(usage)) = (&mut ctx.client, bill.usage) {
-            client.settle(usage.input + usage.output);
+        match (&mut ctx.client, bill.usage, status) {
+            (Some(client), Some(usage), _) => client.settle(usage.input + usage.output),
+            // What was not answered used nothing: an outage is no reason to let a client wait afterwards.
+            (Some(client), None, None | Some(400..)) => client.settle(0),
+            _ => {}
         }
         if let Some(ticket) = ctx.take_shadow() {
             ticket.send(bill.usage);

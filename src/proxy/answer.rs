@@ -81,6 +81,12 @@ fn decorate(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<()> {
     Ok(())
 }
 
+/// Returns the header of the answer that the client has got. What only informs, such as `100 Continue`, is none (RFC 9110, 15.2).
+pub(super) fn begun(session: &Session) -> Option<&ResponseHeader> {
+    let is_answer = |status: StatusCode| !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS;
+    session.response_written().filter(|written| is_answer(written.status))
+}
+
 /// Sends an answer of Pointsman's own: JSON, with the decision on top.
 pub(super) async fn send(
     session: &mut Session,
@@ -103,7 +109,7 @@ pub(super) async fn send(
 /// Answers with Pointsman's own error, unless an answer was started or the client is gone.
 pub(super) async fn reject(session: &mut Session, ctx: &mut RequestContext, rejection: &Rejection) {
     ctx.reject(rejection);
-    if session.response_written().is_some() || matches!(rejection, Rejection::ClientGone) {
+    if begun(session).is_some() || matches!(rejection, Rejection::ClientGone) {
         return;
     }
     if !session.as_downstream_mut().is_body_done() {
@@ -126,7 +132,7 @@ pub(super) async fn fail(session: &mut Session, error: &Error, ctx: &mut Request
     let rejection = rejection_of(error, ctx);
     meter::break_off(session, ctx, &rejection).await;
     reject(session, ctx, &rejection).await;
-    let status = session.response_written().map_or_else(|| rejection.status(), |written| written.status);
+    let status = begun(session).map_or_else(|| rejection.status(), |written| written.status);
     FailToProxy { error_code: status.as_u16(), can_reuse_downstream: false }
 }
 

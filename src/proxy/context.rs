@@ -53,6 +53,8 @@ pub struct RequestContext {
     pub(super) attempts: u32,
     /// What Pointsman added before the first attempt: everything but the wait for the client's own bytes.
     pub(super) overhead: Duration,
+    /// When the last byte of a body that is read had come.
+    pub(super) received: Option<Instant>,
     /// When the answer's first byte came.
     pub(super) first_byte: Option<Instant>,
     /// Whether Pointsman asked for the stream's usage event and the client did not.
@@ -108,6 +110,7 @@ impl RequestContext {
             tried: Vec::new(),
             attempts: 0,
             overhead: Duration::ZERO,
+            received: None,
             first_byte: None,
             usage_injected: false,
             meter: None,
@@ -185,9 +188,14 @@ impl RequestContext {
         }
     }
 
-    /// Returns how much longer the request may be tried.
+    /// Returns how much longer the request may be tried. A client's slow upload is no upstream's fault.
     pub(super) fn patience(&self) -> Duration {
-        self.snapshot.config.retry.deadline.0.saturating_sub(self.started.elapsed())
+        self.snapshot.config.retry.deadline.0.saturating_sub(self.received.unwrap_or(self.started).elapsed())
+    }
+
+    /// Returns whether attempts and time are left for another try.
+    pub(super) fn may_try_again(&self) -> bool {
+        self.attempts < self.snapshot.config.retry.max_attempts && !self.patience().is_zero()
     }
 
     /// Returns the model that is asked, which a fallback may have made another than the decision's.

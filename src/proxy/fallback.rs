@@ -81,8 +81,7 @@ impl Proxy {
 
     /// Prepares the next attempt, or says that there is none: then the last one's error stands.
     pub(super) fn try_again(&self, ctx: &mut RequestContext, cause: Cause) -> bool {
-        let retry = &ctx.snapshot.config.retry;
-        if ctx.attempts >= retry.max_attempts || ctx.patience().is_zero() {
+        if !ctx.may_try_again() {
             return false;
         }
         // Neither is the peer's: the provider's other peers would say the same.
@@ -129,9 +128,11 @@ impl Proxy {
     }
 }
 
-/// Remembers how long a target asked to be left alone, a minute at most: it may be back sooner than it fears.
-pub(super) fn let_rest(target: &Target, status: StatusCode, headers: &HeaderMap) {
+/// Remembers how long the model asked to be left alone, a minute at most: it may be back sooner than it fears. What one peer
+/// of several says is only its own word: the others are asked first.
+pub(super) fn let_rest(ctx: &RequestContext, status: StatusCode, headers: &HeaderMap) {
     const MOST: Duration = Duration::from_secs(60);
+    let Some(target) = ctx.target().filter(|target| !target.provider.has_untried(&ctx.tried)) else { return };
     if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         return;
     }

@@ -58,8 +58,18 @@ const ACCOUNT: [&str; 18] = [
 ];
 
 /// How such fields begin that come in families.
-const ACCOUNT_PREFIXES: [&str; 8] =
-    ["anthropic-ratelimit-", "apim-", "cf-", "x-amz", "x-azure-", "x-envoy-", "x-ms-", "x-ratelimit-"];
+const ACCOUNT_PREFIXES: [&str; 10] = [
+    "anthropic-ratelimit-",
+    "apim-",
+    "cf-",
+    "ratelimit",
+    "x-amz",
+    "x-azure-",
+    "x-envoy-",
+    "x-litellm-",
+    "x-ms-",
+    "x-ratelimit-",
+];
 
 /// Tells a request apart, for clients and upstreams.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -131,6 +141,13 @@ pub(super) fn clean_answer(answer: &mut HeaderMap, status: StatusCode, ctx: &Req
     let stops = |name: &HeaderName| is_ours(name) || (is_account(name.as_str()) && !is_exposed(name.as_str(), exposed));
     for name in named(answer, stops) {
         answer.remove(&name);
+    }
+    let location = answer.get(header::LOCATION).and_then(|value| value.to_str().ok());
+    let base = ctx.provider().map(|provider| &provider.base);
+    if let Some(here) =
+        location.zip(base).and_then(|(location, base)| base.unbase(location)).and_then(|here| value(&here).ok())
+    {
+        answer.insert(header::LOCATION, here);
     }
     // Ours goes back to the client, and the provider's is what its support asks for.
     if let Some(theirs) = answer.remove(REQUEST_ID).filter(|theirs| *theirs != *ctx.request_id) {

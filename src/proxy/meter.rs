@@ -12,6 +12,7 @@ use pingora::proxy::Session;
 use tokio::time::{Instant, timeout};
 
 use super::Proxy;
+use super::answer::begun;
 use super::context::RequestContext;
 use super::rejection::Rejection;
 use crate::usage::{Framing, Reader, Shape, UsageEvent, UsageFilter};
@@ -108,7 +109,7 @@ impl Proxy {
 /// not read yet when a connection breaks, and h2 (0.4.20, `pop_frame`) what it has not sent yet when a stream is reset, so
 /// that the error event would be lost. What cannot hold such an event stays without an end: it is seen to be cut.
 pub(super) async fn break_off(session: &mut Session, ctx: &mut RequestContext, rejection: &Rejection) {
-    let Some(written) = session.response_written() else { return };
+    let Some(written) = begun(session) else { return };
     if matches!(rejection, Rejection::ClientGone) || written.headers.contains_key(header::CONTENT_LENGTH) {
         return;
     }

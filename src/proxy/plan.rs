@@ -49,7 +49,7 @@ impl Proxy {
         let limits = &ctx.snapshot.config.limits;
         let held = ctx.held.insert(Held::new(&self.admission, limits.max_bytes_in_flight));
         let body = intake::read_body(session, limits.max_body_bytes, limits.body_idle.0, held).await?;
-        let received = Instant::now();
+        let received = *ctx.received.insert(Instant::now());
         self.route(session, ctx, dialect, body).await?;
         ctx.overhead = received.elapsed();
         Ok(Plan::Forward)

@@ -38,6 +38,7 @@ impl Builder {
         };
         if let Some((classifier, terms)) = before
             && is_up
+            && !classifier.is_sick()
             && terms.runs_like(section)
             && bundle.identity() == classifier.identity()
         {

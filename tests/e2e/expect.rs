@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use crate::client::{CHAT, Raw, question};
 use crate::gateway::{Config, Gateway};
-use crate::origin::Origin;
+use crate::origin::{Answer, Origin};
+use crate::reload::until_metric;
 
 #[tokio::test]
 async fn the_body_is_asked_for_before_it_is_sent() {
@@ -55,6 +56,41 @@ async fn a_body_that_is_too_large_is_refused_before_it_is_sent() {
     let answer = client.read_head().await;
 
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+}
+
+#[tokio::test]
+async fn who_was_told_to_go_on_still_gets_errors() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let gateway = Gateway::start(&Config::new(&small, &frontier)).await;
+
+    for (body, status) in [(question("nobody-s", "hello"), "404"), ("{".to_owned(), "400")] {
+        let mut client = Raw::open(gateway.listen).await;
+        client.write(head(&[("expect", "100-continue"), ("content-length", &body.len().to_string())])).await;
+        client.read_head().await;
+        client.write(body).await;
+        let answer = client.read_head().await;
+
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+    let counted = r#"pointsman_request_duration_seconds_count{model="passthrough",policy="none",status_class="4xx"} 2"#;
+    until_metric(&gateway, counted).await;
+}
+
+#[tokio::test]
+async fn who_was_told_to_go_on_is_still_worth_another_try() {
+    let small = Origin::answering([Answer::HangUp, Answer::HangUp]).await;
+    let frontier = Origin::start().await;
+    let config = Config { fallback: "[frontier]", ..Config::new(&small, &frontier) };
+    let gateway = Gateway::start(&config).await;
+    let (body, mut client) = (question("auto", "hello"), Raw::open(gateway.listen).await);
+
+    client.write(head(&[("expect", "100-continue"), ("content-length", &body.len().to_string())])).await;
+    client.read_head().await;
+    client.write(body).await;
+    let answer = client.read_head().await;
+
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(frontier.next().await.model(), "frontier-1");
 }
 
 fn head(headers: &[(&str, &str)]) -> String {

@@ -86,3 +86,35 @@ async fn an_answer_passes_as_it_is() {
         assert_eq!(reply.header(name), Some(value));
     }
 }
+
+#[tokio::test]
+async fn what_was_passed_on_unread_is_not_sent_again_in_part() {
+    let busy = || Answer::Reply(StatusCode::SERVICE_UNAVAILABLE, Vec::new(), "busy".into());
+    let peers = [Origin::answering([busy(), busy()]).await, Origin::answering([busy(), busy()]).await];
+    let addresses = format!("peers: ['{}', '{}']", peers[0].address(), peers[1].address());
+    let config = Config { default_provider: Some("one"), one: vec![addresses], ..Config::new(&peers[0], &peers[0]) };
+    let gateway = Gateway::start(&config).await;
+    let mut connection = Connection::open(gateway.listen, Framing::Length).await;
+
+    let reply = connection.post(Framing::Length, "/v1/files", vec![b'x'; 200 << 10]).await;
+
+    assert_eq!((reply.status, &*reply.body), (StatusCode::SERVICE_UNAVAILABLE, b"busy".as_slice()));
+    let asked = peers.iter().filter(|peer| peer.take().is_some()).count();
+    assert_eq!(asked, 1, "the other peer would get no body, or half of it");
+}
+
+#[tokio::test]
+async fn a_redirect_within_the_provider_leads_back_here() {
+    let small = Origin::start().await;
+    let frontier = Origin::start().await;
+    let own: &'static str = format!("http://{}/prefix/v1/files/7", frontier.address()).leak();
+    let moved = |to| Answer::Reply(StatusCode::FOUND, vec![("location", to)], Bytes::new());
+    frontier.script(moved(own));
+    frontier.script(moved("https://store.example/7"));
+    let gateway = Gateway::start(&Config { default_provider: Some("two"), ..Config::new(&small, &frontier) }).await;
+
+    let [within, elsewhere] = [get(gateway.listen, "/v1/a").await, get(gateway.listen, "/v1/b").await];
+
+    assert_eq!(within.header("location"), Some("/v1/files/7"));
+    assert_eq!(elsewhere.header("location"), Some("https://store.example/7"));
+}

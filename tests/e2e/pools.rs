@@ -263,3 +263,16 @@ async fn one_request_more_than_a_provider_may_have_is_refused_at_once_or_falls_b
         assert_eq!(chat(gateway.listen, question("auto", "hello")).await.status, StatusCode::OK);
     }
 }
+
+#[tokio::test]
+async fn a_peer_that_asks_to_be_left_alone_leaves_the_others_their_work() {
+    let busy = || Answer::Reply(StatusCode::SERVICE_UNAVAILABLE, vec![("retry-after", "30")], "{}".into());
+    let peers = [Origin::answering([busy()]).await, Origin::start().await];
+    let pool = Pool::of(peers, &[]).await;
+
+    let models: Vec<_> = [pool.ask("hello").await, pool.ask("hello").await, pool.ask("hello").await]
+        .map(|reply| reply.header("x-pointsman-model").map(str::to_owned))
+        .into();
+
+    assert_eq!(models, vec![Some("small".to_owned()); 3], "one peer's word is not the model's");
+}
