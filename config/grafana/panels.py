@@ -38,10 +38,11 @@ def share(part: str, whole: str) -> str:
     return f"({part}) / ({whole})"
 
 
-SAVED = share(
-    f"sum(increase(pointsman_baseline_cost_usd_total{{{I}}}[$__range])) - sum(increase(pointsman_cost_usd_total{{{I}}}[$__range]))",
-    f"sum(increase(pointsman_baseline_cost_usd_total{{{I}}}[$__range]))",
-)
+# What answers cost, and the judges that chose who gives them.
+SPENT = f"(sum(increase(pointsman_cost_usd_total{{{I}}}[$__range])) + (sum(increase(pointsman_judge_cost_usd_total{{{I}}}[$__range])) or vector(0)))"
+SPENDING = f"(sum(rate(pointsman_cost_usd_total{{{I}}}{RATE})) + (sum(rate(pointsman_judge_cost_usd_total{{{I}}}{RATE})) or vector(0)))"
+KEPT = f"sum(increase(pointsman_baseline_cost_usd_total{{{I}}}[$__range])) - {SPENT}"
+SAVED = share(KEPT, f"sum(increase(pointsman_baseline_cost_usd_total{{{I}}}[$__range]))")
 ALL_DECISIONS = f"sum(rate(pointsman_decisions_total{{{P}}}{RATE}))"
 SHARES = f"{rate('decisions_total', P, 'policy, model')} / on (policy) group_left () {rate('decisions_total', P, 'policy')}"
 
@@ -54,8 +55,7 @@ TRAFFIC = Dashboard(
         stat("Saved, share of the bill", Q(SAVED), "percentunit",
              "Over the chosen time: 1 - cost / baseline. The baseline is what the same tokens would have cost with each policy's most "
              "expensive model, by the catalog's prices.", [(None, "red"), (0.05, "yellow"), (0.2, "green")]),
-        stat("Saved", Q(f"sum(increase(pointsman_baseline_cost_usd_total{{{I}}}[$__range])) - sum(increase(pointsman_cost_usd_total{{{I}}}[$__range]))"),
-             "currencyUSD", "US dollars over the chosen time, baseline minus cost."),
+        stat("Saved", Q(KEPT), "currencyUSD", "US dollars over the chosen time, baseline minus cost, judges included in the cost."),
         stat("Failed requests", Q(share(f'sum(rate(pointsman_request_duration_seconds_count{{{I}, status_class="5xx"}}{RATE})) or vector(0)',
                                         f"sum(rate(pointsman_request_duration_seconds_count{{{I}}}{RATE}))")), "percentunit",
              "Share of the requests whose clients got a status of 500 or above.", [(None, "green"), (0.01, "yellow"), (0.05, "red")]),
@@ -73,10 +73,10 @@ TRAFFIC = Dashboard(
               "Decisions by the model that was chosen, before fallbacks.", stack="percent"),
         Row("Money"),
         lines("Cost against the best single model", [
-            Q(f"3600 * sum(rate(pointsman_cost_usd_total{{{I}}}{RATE}))", "cost"),
+            Q(f"3600 * {SPENDING}", "cost"),
             Q(f"3600 * sum(rate(pointsman_baseline_cost_usd_total{{{I}}}{RATE}))", "with each policy's most expensive model"),
         ], "currencyUSD", "US dollars an hour. The gap between the lines is what routing saves."),
-        lines("Saved, share of the bill", Q(f"1 - sum(rate(pointsman_cost_usd_total{{{I}}}{RATE})) / sum(rate(pointsman_baseline_cost_usd_total{{{I}}}{RATE}))", "saved"),
+        lines("Saved, share of the bill", Q(f"1 - {SPENDING} / sum(rate(pointsman_baseline_cost_usd_total{{{I}}}{RATE}))", "saved"),
               "percentunit", "1 - cost / baseline. Falls when classifiers abstain or constraints force strong models.", [(None, "red"), (0.05, "yellow"), (0.2, "green")]),
         lines("Cost by model", Q("3600 * " + rate("cost_usd_total", M, "model"), "{{model}}"), "currencyUSD", "US dollars an hour by the catalog's prices.", stack="normal"),
         lines("Tokens", Q(rate("tokens_total", f'{I}, model=~"$model|passthrough"', "direction"), "{{direction}}"), "short",
