@@ -14,6 +14,7 @@ use super::body_adapter::SILENT;
 use super::context::RequestContext;
 use super::decided::{self, Over};
 use super::fallback::Cause;
+use super::forward::PROVIDER_BUSY;
 use super::meter::Meter;
 use super::traced;
 use crate::config::Name;
@@ -248,7 +249,7 @@ fn peer_outcome_of(error: &Error) -> Outcome {
         return Outcome::Cancelled;
     }
     match outcome_of(error) {
-        AttemptOutcome::Cancelled => Outcome::Cancelled,
+        AttemptOutcome::Cancelled | AttemptOutcome::Shed => Outcome::Cancelled,
         AttemptOutcome::Timeout => Outcome::Timeout,
         AttemptOutcome::ConnectFailed => Outcome::ConnectFailed,
         _ => Outcome::Broken,
@@ -258,6 +259,7 @@ fn peer_outcome_of(error: &Error) -> Outcome {
 fn outcome_of(error: &Error) -> AttemptOutcome {
     match error.etype() {
         etype if *etype == SILENT => AttemptOutcome::Timeout,
+        etype if *etype == PROVIDER_BUSY => AttemptOutcome::Shed,
         _ if *error.esource() == ErrorSource::Downstream => AttemptOutcome::Cancelled,
         ErrorType::ReadTimedout | ErrorType::WriteTimedout => AttemptOutcome::Timeout,
         ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed => AttemptOutcome::Broken,

@@ -90,7 +90,8 @@ impl Proxy {
         if !has_peer && ctx.fallbacks.is_empty() {
             return false;
         }
-        if !self.retry_budget.withdraw() {
+        // Where nothing was sent, another try is no more load than the first.
+        if cause != Cause::Busy && !self.retry_budget.withdraw() {
             self.metrics.retry_refused();
             return false;
         }

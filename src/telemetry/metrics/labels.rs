@@ -36,6 +36,8 @@ pub enum AttemptOutcome {
     Broken,
     /// The client left first.
     Cancelled,
+    /// Nothing was sent: as many requests are in flight as the provider takes.
+    Shed,
 }
 
 /// What tokens were for.
@@ -179,7 +181,7 @@ impl Stage {
 
 impl AttemptOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Success,
         Self::ClientError,
         Self::RateLimited,
@@ -188,6 +190,7 @@ impl AttemptOutcome {
         Self::Timeout,
         Self::Broken,
         Self::Cancelled,
+        Self::Shed,
     ];
 
     /// Returns the outcome of an answer with this status.
@@ -210,6 +213,7 @@ impl AttemptOutcome {
             Self::RateLimited => "rate_limited",
             Self::ServerError => "server_error",
             Self::ConnectFailed => "connect_failed",
+            Self::Shed => "shed",
             Self::Timeout => "timeout",
             Self::Broken => "broken",
             Self::Cancelled => "cancelled",
