@@ -216,9 +216,8 @@ impl Engine {
         let section = self.config.policies.iter().find(|own| own.name == *policy)?;
         let mut whens = tried.iter().filter_map(|trace| section.rules.get(trace.rule)).map(|rule| &rule.when);
         let reads = |when: &String, part: &str| {
-            let by_macro = |(name, value): (&String, &String)| {
-                when.contains(&format!("macros.{name}")) && value.contains(part)
-            };
+            let by_macro =
+                |(name, value): (&String, &String)| when.contains(&format!("macros.{name}")) && value.contains(part);
             when.contains(part) || self.config.macros.iter().any(by_macro)
         };
         whens.find_map(|when| UNLOGGED.into_iter().find(|part| reads(when, part)))

@@ -91,7 +91,8 @@ async fn a_line_says_what_affinity_did_and_what_rules_set_and_nothing_where_they
     let mut gateway = start(&logging(held, ", text: true")).await;
     let mut plain = start(&logging(Config::new(&small, &frontier), "")).await;
     let turns = |more: &[(&str, &str)]| {
-        let turns = [("user", HARD)].iter().chain(more).map(|(role, content)| json!({"role": role, "content": content}));
+        let turns =
+            [("user", HARD)].iter().chain(more).map(|(role, content)| json!({"role": role, "content": content}));
         json!({"model": "auto", "temperature": 1.5, "messages": turns.collect::<Vec<_>>()}).to_string()
     };
 

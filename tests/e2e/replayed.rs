@@ -12,7 +12,8 @@ const FLAT: &str = "{kind: threshold, classifier: default, head: tier, strong: b
 /// Sure below a level of 0.2 and above 0.8; a judge for the rest.
 const JUDGED: &str = "{kind: cascade, otherwise: big, stages: [SURE, {kind: judge, judge: big, choices: [
       {model: small, description: short}, {model: big, description: long}]}]}";
-const SURE: &str = "{kind: tiers, classifier: default, tiers: {simple: small, medium: big, complex: big}, min_confidence: 0.8}";
+const SURE: &str =
+    "{kind: tiers, classifier: default, tiers: {simple: small, medium: big, complex: big}, min_confidence: 0.8}";
 
 /// Writes the configuration with another strategy.
 fn with_strategy(folder: &Folder, name: &str, strategy: &str) -> PathBuf {
@@ -185,7 +186,11 @@ fn a_threshold_within_a_cascade_is_calibrated_on_the_requests_that_get_there() {
     assert!(said.contains("policies[0].strategy: holds more than one threshold") && said.contains(allowed), "{said}");
     let said = text(&lost.stderr);
     assert!(said.contains("policies[0].strategy.stages[2]: is no threshold") && said.contains(allowed), "{said}");
-    assert_eq!((&named["n"], &named["left_out"], &named["threshold"]), (&json!(60), &json!(40), &json!(0.5)), "{named}");
+    assert_eq!(
+        (&named["n"], &named["left_out"], &named["threshold"]),
+        (&json!(60), &json!(40), &json!(0.5)),
+        "{named}"
+    );
     assert_eq!(named["key"], "policies[0].strategy.stages[1].threshold");
     // Below its confidence the next stage decides: big from a level of 0.7 on, whatever comes before.
     assert!(diff.contains("+    strategy: {kind: cascade") && diff.contains("threshold: 0.7}"), "{diff}");

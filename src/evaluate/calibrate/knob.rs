@@ -61,7 +61,8 @@ impl Knob {
             Some(at) => format!("{root}.{at}"),
         };
         let other = others.iter().find(|(path, _)| *path == place).map(|(_, kind)| *kind);
-        let mut named = knobs.iter().filter(|knob| [&knob.path, &knob.strategy].iter().any(|own| own.to_string() == place));
+        let mut named =
+            knobs.iter().filter(|knob| [&knob.path, &knob.strategy].iter().any(|own| own.to_string() == place));
         let knob = match (named.next(), &*knobs, at) {
             (Some(knob), ..) | (None, [knob], None) => knob.clone(),
             (None, [], _) => {
@@ -123,7 +124,8 @@ impl Knob {
                 own.rules.clear();
             }
             own.strategy.at_mut(&self.strategy.steps()[WITHIN..]).map(change);
-            PolicySet::compile(&config).map_err(|problems| CalibrateError::Turned { key: self.path.to_string(), problems })
+            PolicySet::compile(&config)
+                .map_err(|problems| CalibrateError::Turned { key: self.path.to_string(), problems })
         };
         let judge = config.models.keys().next();
         let asking = |section: &mut Strategy| {

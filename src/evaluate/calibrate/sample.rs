@@ -185,12 +185,7 @@ impl Sample {
 }
 
 /// Decides a request with the threshold at either end, if it gets as far as its strategy.
-async fn sides(
-    engine: &mut Engine,
-    knob: &Knob,
-    turned: &Turned,
-    trial: &mut Trial<'_>,
-) -> Result<Found, EngineError> {
+async fn sides(engine: &mut Engine, knob: &Knob, turned: &Turned, trial: &mut Trial<'_>) -> Result<Found, EngineError> {
     match engine.decide(&turned.asking, trial).await? {
         Replayed::Unknown(Lack::Judge(at)) if *at == *knob.strategy.to_string() => {}
         Replayed::Unknown(Lack::Scores) => return Ok(Found::Unscored),
