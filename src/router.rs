@@ -115,6 +115,8 @@ pub struct Routing {
     pub timings: Timings,
     /// What the classifier's shadow is to judge once the request is over, if it is one of its sample.
     pub shadow: Option<Ticket>,
+    /// What the requests of its conversation have in common, where the decision log may say so.
+    pub conversation: Option<u64>,
     /// What it has in common with the requests that it belongs with.
     pin: Option<PinKey>,
 }
@@ -201,6 +203,7 @@ impl Router {
             }
             None => self.step_through(snapshot, policy, &facts, incoming).await,
         };
+        let verdict = verdict.map(|routing| Routing { conversation: world.logged_conversation(), ..routing });
         match (verdict, policy.mode()) {
             (Ok(_), Mode::Shadow) if held_back.is_some() => {
                 Verdict::Pass { policy: Some(policy.name().clone()), shadow: None }
@@ -316,7 +319,10 @@ fn concluded(
     pin: Option<PinKey>,
 ) -> Result<Routing, Box<Denial>> {
     match step {
-        Step::Decide(decision) => Ok(Routing { decision, features, asked: signals.scores, timings, shadow: None, pin }),
+        Step::Decide(decision) => {
+            let (asked, shadow, conversation) = (signals.scores, None, None);
+            Ok(Routing { decision, features, asked, timings, shadow, conversation, pin })
+        }
         Step::Deny(denial) => Err(Box::new(denial)),
         Step::Need(_) => unreachable!("whoever concludes has seen that nothing is needed"),
     }

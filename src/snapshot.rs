@@ -198,7 +198,9 @@ impl Builder {
             more.extend(self.certificates(config).err().unwrap_or_default());
             more.extend(self.log_secret(config).err());
             more.extend(self.store_url(config).err());
+            more.extend(self.store_trust(config).err());
             more.extend(self.trace_secrets(config).err());
+            more.extend(self.trace_trust(config).err());
             more.extend(advisers::check_judges(config));
             // What validation found wrong with an address, building it finds again.
             more.retain(|problem| problems.iter().all(|known| known.path != problem.path));

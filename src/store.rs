@@ -11,6 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis::TlsCertificates;
 use tokio::sync::{mpsc, oneshot};
 
 use self::worker::{Command, Operation, State};
@@ -40,6 +41,9 @@ pub enum StoreError {
     /// What should be its URL is none.
     #[error("is not the URL of a store")]
     Url,
+    /// It has no use for certificate authorities.
+    #[error("has no meaning for this url (allowed: with rediss:// or valkeys:// only)")]
+    Tls,
     /// Its thread does not start.
     #[error("cannot start a thread")]
     Thread(#[from] io::Error),
@@ -47,11 +51,23 @@ pub enum StoreError {
 
 impl Store {
     /// Makes the store at `url`. It connects when it is first used; until the connection stands it is unavailable.
+    /// `authorities` is a PEM text with those to trust instead of the system's.
     ///
     /// # Errors
     /// When `url` is none, or the thread does not start. Never repeats the URL, which may hold a password.
-    pub fn start(url: &str, section: &config::Redis, metrics: StoreMetrics) -> Result<Self, StoreError> {
-        let client = redis::Client::open(url).map_err(|_| StoreError::Url)?;
+    pub fn start(
+        url: &str,
+        authorities: Option<&[u8]>,
+        section: &config::Redis,
+        metrics: StoreMetrics,
+    ) -> Result<Self, StoreError> {
+        let client = match authorities {
+            None => redis::Client::open(url).map_err(|_| StoreError::Url)?,
+            Some(pem) => {
+                let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem.to_vec()) };
+                redis::Client::build_with_tls(url, certificates).map_err(|_| StoreError::Tls)?
+            }
+        };
         let (commands, queue) = mpsc::channel(QUEUE);
         let state = Arc::new(State::new(metrics));
         let timeout = section.timeout.0;

@@ -26,6 +26,10 @@ pub(super) struct Arguments {
     /// The policy; left out when there is only one.
     #[arg(long, value_name = "NAME")]
     policy: Option<String>,
+    /// Which threshold, where strategies stand within each other: the path of its key or of its strategy, such as
+    /// `stages[0]` or `policies[0].strategy.branches[1].strategy.threshold`.
+    #[arg(long, value_name = "PATH")]
+    at: Option<String>,
     /// A sample of own prompts: JSON lines with a `prompt`, and for `--quality` `strong_correct` and `weak_correct` or
     /// `scores` by model.
     #[arg(long, value_name = "FILE")]
@@ -84,14 +88,13 @@ fn change(arguments: &Arguments) -> Result<(), Failure> {
     let mut engine = Engine::open(path)?;
     let index = engine.policy(arguments.policy.as_deref())?;
     let policy = engine.config.policies[index].name.clone();
-    let mut knob = Knob::of(&engine.config, index)?;
+    let mut knob = Knob::of(&engine.config, index, arguments.at.as_deref())?;
     if let Some(strong) = &arguments.strong {
         strong.clone_into(&mut knob.strong);
         check_model(&engine.config, strong)?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
-    let sample = runtime.block_on(Sample::read(&arguments.source(), &mut engine, index, &knob.strong));
-    let sample = sample.map_err(CalibrateError::from)?;
+    let sample = runtime.block_on(Sample::read(&arguments.source(), &mut engine, index, &knob))?;
     let calibrated = calibrate(&policy, &knob, &sample, arguments.target())?;
     let edited = edit(&engine.config, &knob, calibrated.threshold, path)?;
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
@@ -188,7 +191,9 @@ fn describe(strong: &str, achieved: &Achieved) -> String {
 impl Failure {
     const fn code(&self) -> u8 {
         match self {
-            Self::Engine(EngineError::NoPolicy { .. }) | Self::NoModel { .. } => USAGE,
+            Self::Engine(EngineError::NoPolicy { .. })
+            | Self::NoModel { .. }
+            | Self::Calibrate(CalibrateError::Ambiguous { .. } | CalibrateError::NoSuch { .. }) => USAGE,
             Self::Engine(EngineError::OnnxRuntime(_))
             | Self::Calibrate(CalibrateError::Sample(SampleError::Engine(EngineError::OnnxRuntime(_))))
             | Self::Write { .. }

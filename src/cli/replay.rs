@@ -94,6 +94,9 @@ fn render(report: &ReplayReport) -> String {
     let ReplayReport { n, moved, moved_share, moved_share_ci95, .. } = report;
     let (low, high) = (percent(moved_share_ci95.low), percent(moved_share_ci95.high));
     let mut text = format!("requests  {n}, {} unscored, {} lines passed over\n", report.unscored, report.passed_over);
+    for (lack, n) in &report.not_replayed {
+        text += &format!("left out  {n}, the log does not hold the {lack}\n");
+    }
     text += &format!("moved     {moved}, {} [{low}, {high}]\n", percent(*moved_share));
     let increase = report.cost_increase.map_or_else(String::new, |increase| format!(" ({})", signed(increase)));
     text += &format!(

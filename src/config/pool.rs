@@ -123,6 +123,14 @@ impl HealthCheck {
     }
 }
 
+/// Whom a server that is no provider is trusted by.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerTls {
+    /// A PEM file with the certificate authorities to trust instead of the system's; read again on every reload.
+    pub ca: Option<PathBuf>,
+}
+
 impl Default for Tls {
     fn default() -> Self {
         Self { ca: None, sni: None, verify: true }

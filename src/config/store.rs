@@ -6,6 +6,7 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Credential;
+use super::pool::ServerTls;
 use super::values::{Name, Span};
 
 /// Where replicas keep what they share.
@@ -22,6 +23,9 @@ pub enum Store {
 pub struct Redis {
     /// Where it is: `redis://`, `rediss://` (TLS), `valkey://`, `valkeys://` or `unix://`.
     pub url: StoreUrl,
+    /// Whom it is trusted by, where the URL is `rediss://` or `valkeys://`.
+    #[serde(default)]
+    pub tls: Option<ServerTls>,
     /// The longest that a request waits for it; then the process's own memory answers. Default 5ms.
     #[serde(default = "Redis::default_timeout")]
     pub timeout: Span,
@@ -79,6 +83,12 @@ impl StoreUrl {
         } else {
             Err("holds no URL of a store".to_owned())
         }
+    }
+
+    /// Returns whether `url` asks for TLS.
+    #[must_use]
+    pub fn has_tls(url: &str) -> bool {
+        url.split_once("://").is_some_and(|(scheme, _)| matches!(scheme, "rediss" | "valkeys"))
     }
 
     /// Returns whether `url` begins as the URL of a store does.

@@ -13,7 +13,7 @@ mod utility;
 
 use serde::{Deserialize, Serialize};
 
-use super::{KeyPath, Name};
+use super::{KeyPath, Name, Step};
 
 pub use self::judge::{Choice, Judge, JudgeBreaker, JudgeCache};
 pub use self::nested::{Branch, Hierarchy, Stages};
@@ -161,6 +161,23 @@ impl Strategy {
                 hierarchy.default.visit(&path.key("default"), see);
             }
             _ => {}
+        }
+    }
+    /// Returns the strategy within it, or itself, that `steps` lead to.
+    pub fn at_mut(&mut self, steps: &[Step]) -> Option<&mut Self> {
+        let is = |step: &Step, wanted: &str| matches!(step, Step::Key(key) if key == wanted);
+        let Some((first, rest)) = steps.split_first() else { return Some(self) };
+        match self {
+            Self::Cascade(stages) => {
+                let (Step::Index(index), rest) = rest.split_first()? else { return None };
+                stages.stages.get_mut(*index)?.at_mut(rest)
+            }
+            Self::Hierarchy(Hierarchy { branches, default, .. }) => match rest {
+                rest if is(first, "default") => default.at_mut(rest),
+                [Step::Index(index), _, rest @ ..] => branches.get_mut(*index)?.strategy.at_mut(rest),
+                _ => None,
+            },
+            _ => None,
         }
     }
 }

@@ -7,6 +7,7 @@ use http::{HeaderName, Uri};
 use serde::{Deserialize, Serialize};
 
 use super::KeySource;
+use super::pool::ServerTls;
 use super::secret::Secret;
 use super::values::{Ratio, Span};
 
@@ -24,6 +25,9 @@ pub struct Tracing {
 pub struct Otlp {
     /// `http(s)://host[:port][/prefix]`; `/v1/traces` comes after it.
     pub endpoint: String,
+    /// Whom the collector is trusted by, where the endpoint is `https://`.
+    #[serde(default)]
+    pub tls: Option<ServerTls>,
     /// The share of the traces that begin here which are kept. Default 0.1. A request that comes with a `traceparent` does
     /// as that says.
     #[serde(default = "Otlp::default_sample")]
@@ -75,10 +79,11 @@ impl Otlp {
         credential.chain(headers).map(read).collect()
     }
 
-    /// Returns whether a value comes from a file, which may hold another by now.
+    /// Returns whether a value or an authority comes from a file, which may hold another by now.
     #[must_use]
     pub fn has_files(&self) -> bool {
-        self.credential.iter().chain(self.headers.values()).any(|source| matches!(source, KeySource::File(_)))
+        self.tls.as_ref().is_some_and(|tls| tls.ca.is_some())
+            || self.credential.iter().chain(self.headers.values()).any(|source| matches!(source, KeySource::File(_)))
     }
 
     /// Returns whether `name` can be one of `headers`.

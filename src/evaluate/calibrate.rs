@@ -1,16 +1,18 @@
-//! A policy's threshold for a target: a share of requests for the strong model, a cost, or a quality.
+//! A threshold of a policy for a target: a share of requests for the strong model, a cost, or a quality.
 //!
 //! Follows `RouteLLM`'s calibration (arXiv 2406.18665, `routellm/calibrate_threshold.py`): the threshold for a share is that
 //! quantile of the scores on a sample of own prompts, interpolated. Cost and quality are searched over every place where
 //! the sample can be cut. What the rounded threshold achieves on the sample is counted anew, with an interval.
 
+mod knob;
 mod sample;
 
 use serde::Serialize;
 
+pub use self::knob::Knob;
 pub use self::sample::{Item, Sample, SampleError, SampleSource};
 use super::Interval;
-use crate::config::{Config, KeyPath, Strategy};
+use crate::config::Problem;
 
 /// A threshold's last digit: more would claim more than a sample knows.
 const DIGITS: f64 = 1e4;
@@ -58,9 +60,9 @@ pub struct Calibrated {
     pub threshold: f64,
     /// The model whose share is meant.
     pub strong: String,
-    /// Requests of the sample that the strategy decides.
+    /// Requests of the sample that reach the strategy.
     pub n: usize,
-    /// Requests of the sample that rules decide, or that got no scores.
+    /// Requests of the sample that rules or other strategies decide, or that got no scores.
     pub left_out: u64,
     /// What the present value does on the sample.
     pub now: Achieved,
@@ -80,11 +82,37 @@ pub enum CalibrateError {
         /// The key.
         key: String,
     },
-    /// The strategy has no threshold.
-    #[error("a strategy of the kind `{kind}` has no threshold to calibrate (allowed: tiers, threshold)")]
+    /// Neither the strategy nor one within it has a threshold.
+    #[error("{path}: a strategy of the kind `{kind}` has no threshold to calibrate (allowed: tiers, threshold)")]
     NoThreshold {
+        /// Where it stands.
+        path: String,
         /// Its kind.
         kind: &'static str,
+    },
+    /// Several strategies within it have one.
+    #[error("{path}: holds more than one threshold, name one with `--at` (allowed: {allowed})")]
+    Ambiguous {
+        /// Where it stands.
+        path: String,
+        /// The thresholds.
+        allowed: String,
+    },
+    /// There is no strategy and no threshold at this place.
+    #[error("{path}: is no threshold of the policy (allowed: {allowed})")]
+    NoSuch {
+        /// The place.
+        path: String,
+        /// The thresholds.
+        allowed: String,
+    },
+    /// The policies do not compile with the value at one of its ends.
+    #[error("{key}: the policies do not compile with another value ({} problems)", problems.len())]
+    Turned {
+        /// The key.
+        key: String,
+        /// What is wrong.
+        problems: Vec<Problem>,
     },
     /// Nothing to go by.
     #[error("the sample holds no request that the strategy of `{policy}` decides")]
@@ -110,49 +138,6 @@ pub enum CalibrateError {
         /// The most.
         most: f64,
     },
-}
-
-/// The value of a strategy that is moved.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Knob {
-    /// Where it stands.
-    pub path: KeyPath,
-    /// What it is.
-    pub value: f64,
-    /// The bounds that its neighbours set.
-    pub bounds: (f64, f64),
-    /// The model whose share is meant.
-    pub strong: String,
-}
-
-impl Knob {
-    /// Finds the value to move: `threshold`, a ladder's highest `at_least`, or the `min_confidence` of tiers.
-    ///
-    /// # Errors
-    /// When the file does not spell it.
-    pub fn of(config: &Config, policy: usize) -> Result<Self, CalibrateError> {
-        let strategy = KeyPath::root().key("policies").index(policy).key("strategy");
-        let section = &config.policies[policy].strategy;
-        let (path, value, bounds) = match section {
-            Strategy::Tiers(tiers) => (strategy.key("min_confidence"), tiers.min_confidence.get(), (0.0, 1.0)),
-            Strategy::Threshold(threshold) if threshold.ladder.is_empty() => {
-                (strategy.key("threshold"), threshold.threshold.unwrap_or_default().get(), (0.0, 1.0))
-            }
-            Strategy::Threshold(threshold) => {
-                let rungs = threshold.rungs();
-                let top = rungs.last().map_or(0.0, |rung| rung.at_least.get());
-                let below = rungs.iter().rev().nth(1).map_or(0.0, |rung| rung.at_least.get());
-                let index = threshold.ladder.iter().position(|rung| rung.at_least.get() >= top).unwrap_or_default();
-                (strategy.key("ladder").index(index).key("at_least"), top, (below, 1.0))
-            }
-            other => return Err(CalibrateError::NoThreshold { kind: other.kind() }),
-        };
-        if config.span_of(&path).is_none() {
-            return Err(CalibrateError::NoKey { key: path.to_string() });
-        }
-        let strong = section.ladder().pop().map(|top| top.to_string()).unwrap_or_default();
-        Ok(Self { path, value, bounds, strong })
-    }
 }
 
 /// Finds the value of `knob` that achieves `target` on `sample`.

@@ -1,44 +1,49 @@
 //! A configuration that decides without serving: no listeners, no keys, no upstreams. What `calibrate` and `replay` ask.
 //!
-//! Scores come from the log where the same bundle gave them, else from the text, which starts the classifier. Where there
-//! is neither, it says so instead of guessing.
+//! Scores come from the log where the same bundle gave them, else from the text, which starts the classifier. What a
+//! decision rests on and neither tells, is named instead of guessed ([`Lack`]). Every request is decided on its own, as the
+//! strategy sees it: pins and targets are left out.
+
+mod signals;
+mod world;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
-use serde_json::json;
-use tokio::time::Instant;
-
+use self::signals::Known;
+use self::world::LoggedWorld;
+pub use self::world::{Lack, Usual};
 use super::log::LoggedDecision;
-use crate::classifier::{Ask, Bundle, BundleError, Classifier, Host, Runtime, RuntimeError};
-use crate::config::{Batch, Cache, Config, Name, Problems};
-use crate::features::{Features, TokenCounter};
-use crate::policy::{Decision, Held, Policy, PolicySet, RequestFacts, Signal, Signals, Step};
-use crate::prompt::{Dialect, Prompt};
+use crate::classifier::{BundleError, RuntimeError};
+use crate::config::{Config, Mode, Name, Problems};
+use crate::features::Features;
+use crate::policy::{Decision, Held, Policy, PolicySet, Reason, RequestFacts, RuleTrace, Signal, Signals, Step};
 use crate::scores::{Degraded, Scores};
-use crate::telemetry::Metrics;
+use crate::snapshot::Exemplars;
 
-/// How long a prompt may take; nobody is waiting behind a proxy here.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// What rules can read of a request that is not in the log and is no header.
+const UNLOGGED: [&str; 2] = ["request.model", "request.path"];
 
 /// A configuration that decides without serving.
 #[derive(Debug)]
 pub struct Engine {
     /// The configuration.
     pub config: Config,
-    policies: PolicySet,
+    policies: Arc<PolicySet>,
     bundles: BTreeMap<Name, Known>,
+    exemplars: BTreeMap<Arc<str>, Arc<Exemplars>>,
+    usual: Usual,
     base_dir: PathBuf,
 }
 
-/// What is known of a classifier's bundle, and the classifier once a text needed it.
-#[derive(Debug)]
-struct Known {
-    sha256: Arc<str>,
-    labels: BTreeMap<String, Vec<Arc<str>>>,
-    running: Option<Classifier>,
+/// A logged request that is decided anew, and what was found out for it so far.
+pub(super) struct Trial<'l> {
+    logged: &'l LoggedDecision,
+    /// Whether nothing but a prompt is decided: it has no headers that could be missing.
+    is_prompt: bool,
+    features: Features,
+    pub(super) signals: Signals,
 }
 
 /// What a configuration makes of a logged request.
@@ -50,8 +55,8 @@ pub enum Replayed {
     Passed,
     /// The policy refuses the request.
     Refused,
-    /// The bundle is another one and the log holds no whole text to score again.
-    Unscored,
+    /// The log does not hold what the decision rests on.
+    Unknown(Lack),
 }
 
 /// Why a configuration does not decide.
@@ -76,6 +81,14 @@ pub enum EngineError {
     Unscored {
         /// Why.
         reason: Degraded,
+    },
+    /// A strategy has nothing to compare prompts with.
+    #[error("{strategy}: {message}")]
+    Exemplars {
+        /// Where it stands.
+        strategy: Arc<str>,
+        /// What is wrong.
+        message: String,
     },
     /// There is no such policy.
     #[error("there is no policy `{name}` (allowed: {allowed})")]
@@ -109,7 +122,13 @@ impl Engine {
         if !problems.is_empty() {
             return Err(Problems::new(&file, problems).into());
         }
-        Ok(Self { config, policies, bundles, base_dir })
+        let (policies, exemplars, usual) = (Arc::new(policies), BTreeMap::new(), Usual::default());
+        Ok(Self { config, policies, bundles, exemplars, usual, base_dir })
+    }
+
+    /// Takes in how models answer, which `utility` weighs.
+    pub fn assume(&mut self, usual: Usual) {
+        self.usual = usual;
     }
 
     /// Returns the position of the policy called `name`; of the only one without a name.
@@ -132,115 +151,87 @@ impl Engine {
     /// # Errors
     /// When a text had to be scored and was not.
     pub async fn replay(&mut self, logged: &LoggedDecision) -> Result<Replayed, EngineError> {
-        let mut signals = Signals::default();
+        let policies = Arc::clone(&self.policies);
+        self.decide(&policies, &mut Trial::of(logged)).await
+    }
+
+    /// Decides a logged request by `policies`, which are ours or some that read the same.
+    ///
+    /// # Errors
+    /// When a text had to be scored and was not.
+    pub(super) async fn decide(
+        &mut self,
+        policies: &PolicySet,
+        trial: &mut Trial<'_>,
+    ) -> Result<Replayed, EngineError> {
+        let named = |policy: &&Policy| policy.name().as_str() == trial.logged.policy && policy.mode() != Mode::Off;
+        let Some(policy) = policies.iter().find(named) else { return Ok(Replayed::Passed) };
         loop {
-            let Some(policy) = self.policies.iter().find(|policy| policy.name().as_str() == logged.policy) else {
-                return Ok(Replayed::Passed);
-            };
-            match step(policy, &logged.features(), &signals) {
-                Step::Decide(decision) => {
-                    let scores = signals.scores.pop().and_then(|asked| asked.scores.ok());
+            let lack = match self.step(policy, trial) {
+                Err(lack) => Some(lack),
+                Ok(Step::Decide(decision)) => {
+                    let scores = trial.signals.scores.last().and_then(|asked| asked.scores.clone().ok());
                     return Ok(Replayed::Chosen(Box::new(decision), scores));
                 }
-                Step::Deny(_) => return Ok(Replayed::Refused),
-                Step::Need(Signal::Scores { classifier }) => match self.logged_scores(&classifier, logged).await? {
-                    Some(scores) => signals.add_scores(classifier, scores),
-                    None => return Ok(Replayed::Unscored),
-                },
-                // Rows are decided each on its own, as the strategy sees them.
-                Step::Need(Signal::Pin) => signals.pin = Held::Nothing,
-                // Neither is in the log, and asking a judge again would cost money and may give another answer.
-                Step::Need(Signal::Similarities { .. } | Signal::Judgement { .. }) => return Ok(Replayed::Unscored),
+                Ok(Step::Deny(_)) => return Ok(Replayed::Refused),
+                Ok(Step::Need(Signal::Scores { classifier })) => self.find_scores(policy, classifier, trial).await?,
+                Ok(Step::Need(Signal::Similarities { strategy })) => self.find_similarities(strategy, trial).await?,
+                Ok(Step::Need(Signal::Judgement { strategy })) => Some(Lack::Judge(strategy)),
+                Ok(Step::Need(Signal::Pin)) => {
+                    trial.signals.pin = Held::Nothing;
+                    None
+                }
+            };
+            if let Some(lack) = lack {
+                return Ok(Replayed::Unknown(lack));
             }
         }
     }
 
-    /// Returns the scores that the strategy of the policy at `index` would get for a prompt; `None` when a rule decides it.
-    ///
-    /// # Errors
-    /// When the classifier gives none.
-    pub async fn score(&mut self, index: usize, text: &str) -> Result<Option<(Scores, Features)>, EngineError> {
-        let features = features(text);
-        let policy = self.policies.iter().nth(index);
-        let mut signals = Signals::default();
-        signals.pin = Held::Nothing; // a row of its own
-        let first = policy.map(|policy| step(policy, &features, &signals));
-        let Some(Step::Need(Signal::Scores { classifier })) = first else { return Ok(None) };
-        let scores = self.classify(&classifier, text, &features).await?;
-        Ok(Some((scores, features)))
-    }
-
-    /// Returns the scores of a logged request; `None` when there are none to be had.
-    ///
-    /// # Errors
-    /// When its text had to be scored and was not.
-    pub async fn logged_scores(
-        &mut self,
-        classifier: &Name,
-        logged: &LoggedDecision,
-    ) -> Result<Option<Result<Scores, Degraded>>, EngineError> {
-        let known = self.bundles.get(classifier);
-        let same = known.zip(logged.bundle.as_ref()).filter(|(known, bundle)| *known.sha256 == *bundle.sha256);
-        if let Some((known, _)) = same {
-            if let Some(degraded) = logged.degraded() {
-                return Ok(Some(Err(degraded)));
-            }
-            if let Some(scores) = logged.scores(|head| known.labels.get(head).cloned()) {
-                return Ok(Some(Ok(scores)));
-            }
-        }
-        match logged.whole_text() {
-            Some(text) if !text.trim().is_empty() => {
-                self.classify(classifier, text, &logged.features()).await.map(|scores| Some(Ok(scores)))
-            }
-            Some(_) => Ok(Some(Err(Degraded::NoText))),
-            None => Ok(None),
-        }
-    }
-
-    async fn classify(&mut self, name: &Name, text: &str, features: &Features) -> Result<Scores, EngineError> {
-        // The cascade stops where it would while serving: when the heads that policies read are sure.
-        let heads: Vec<Name> = self.policies.heads_of(name).cloned().collect();
-        let known = self.bundles.get_mut(name).ok_or(EngineError::Unscored { reason: Degraded::BundleUnavailable })?;
-        if known.running.is_none() {
-            let mut section = self.config.classifiers[name].clone();
-            section.cache = Cache { max_entries: 0, max_bytes: 0 };
-            section.batch = Batch::of_one();
-            let (runtime, metrics) = (Runtime::load()?, Arc::new(Metrics::new()));
-            let host = Host { base_dir: self.base_dir.clone(), runtime, metrics };
-            let started = Classifier::start(name, &section, &host);
-            known.running = Some(started.map_err(|source| EngineError::Bundle { name: name.clone(), source })?);
-        }
-        let Some(classifier) = &known.running else {
-            return Err(EngineError::Unscored { reason: Degraded::WorkerGone });
+    /// Takes one step. The policy is known by its name, so what the client asked for does not matter to its `match`.
+    fn step(&self, policy: &Policy, Trial { logged, features, signals, is_prompt }: &Trial<'_>) -> Result<Step, Lack> {
+        let clients = self.config.clients.as_ref();
+        let client = logged.client.as_deref().and_then(|name| clients?.iter().find(|(own, _)| *own.as_str() == *name));
+        let client = client.map(|(_, section)| section);
+        let is_prompt = *is_prompt;
+        let world = LoggedWorld { logged, is_prompt, usual: &self.usual, client, lacks: OnceLock::new() };
+        let (client, now) = (logged.client.as_deref(), logged.at());
+        let facts = RequestFacts { model: "", path: "", client, now, live: &world };
+        let step = if policy.mode() == Mode::Shadow || policy.is_rolled_out_to(&facts) {
+            policy.step(&facts, features, signals)
+        } else {
+            policy.stand_in(Reason::NotRolledOut, &facts, features)
         };
-        let ask = Ask { text, features, deadline: Instant::now() + PATIENCE, heads: &heads };
-        let scores = classifier.judge(ask).await.and_then(|scores| scores.source.degraded().map_or(Ok(scores), Err));
-        scores.map_err(|reason| EngineError::Unscored { reason })
+        let tried: &[RuleTrace] = match &step {
+            Step::Decide(decision) => &decision.rules,
+            Step::Deny(denial) => &denial.rules,
+            Step::Need(_) => &[],
+        };
+        let unlogged = || self.unlogged(policy.name(), tried).filter(|_| !is_prompt).map(Lack::Request);
+        world.lacks.into_inner().or_else(unlogged).map_or(Ok(step), Err)
+    }
+
+    /// Returns what the rules that were tried read of the request, themselves or through a macro, that no log holds.
+    fn unlogged(&self, policy: &Name, tried: &[RuleTrace]) -> Option<&'static str> {
+        let section = self.config.policies.iter().find(|own| own.name == *policy)?;
+        let mut whens = tried.iter().filter_map(|trace| section.rules.get(trace.rule)).map(|rule| &rule.when);
+        let reads = |when: &String, part: &str| {
+            let by_macro =
+                |(name, value): (&String, &String)| when.contains(&format!("macros.{name}")) && value.contains(part);
+            when.contains(part) || self.config.macros.iter().any(by_macro)
+        };
+        whens.find_map(|when| UNLOGGED.into_iter().find(|part| reads(when, part)))
     }
 }
 
-impl Known {
-    fn open(folder: &Path) -> Result<Self, BundleError> {
-        let bundle = Bundle::open(folder)?;
-        let heads = bundle.manifest().heads.iter();
-        let labels = heads.map(|head| {
-            (
-                head.name.to_string(),
-                head.labels.iter().map(|label| Arc::from(label.as_str())).collect::<Vec<Arc<str>>>(),
-            )
-        });
-        Ok(Self { sha256: Arc::clone(&bundle.identity().sha256), labels: labels.collect(), running: None })
+impl<'l> Trial<'l> {
+    /// Begins with nothing but what the line says.
+    pub(super) fn of(logged: &'l LoggedDecision) -> Self {
+        Self { logged, is_prompt: false, features: logged.features(), signals: Signals::default() }
     }
-}
 
-/// The policy is known by its name, so what the client asked for and its headers do not matter.
-fn step(policy: &Policy, features: &Features, signals: &Signals) -> Step {
-    policy.step(&RequestFacts::bare("", ""), features, signals)
-}
-
-fn features(text: &str) -> Features {
-    let body = json!({"model": "engine", "messages": [{"role": "user", "content": text}]}).to_string();
-    let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a body of our own parses");
-    Features::of(&prompt, &TokenCounter::new())
+    /// Begins with a prompt that was never sent.
+    pub(super) fn of_prompt(logged: &'l LoggedDecision) -> Self {
+        Self { is_prompt: true, ..Self::of(logged) }
+    }
 }

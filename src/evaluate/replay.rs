@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::engine::{Engine, EngineError, Replayed};
+use super::engine::{Engine, EngineError, Lack, Replayed, Usual};
 use super::log::{DecisionLogs, LogLine, LoggedDecision, Outcomes};
 use super::{DatasetError, Interval};
 use crate::config::Config;
@@ -38,6 +38,8 @@ pub struct ReplayReport {
     pub moved_share_ci95: Interval,
     /// Requests whose scores are not to be had: another bundle and no whole text.
     pub unscored: u64,
+    /// Requests that cannot be decided anew, those without scores among them, by what the log does not hold.
+    pub not_replayed: BTreeMap<String, u64>,
     /// Lines that were passed over.
     pub passed_over: u64,
     /// Requests with tokens and prices on both sides.
@@ -96,10 +98,10 @@ pub enum ReplayError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// Nothing was replayed.
-    #[error("the logs hold no decision that can be replayed ({unscored} lack scores of the bundle and a whole text)")]
+    #[error("the logs hold no decision that can be replayed{}", missing(not_replayed))]
     Empty {
-        /// Requests whose scores are not to be had.
-        unscored: u64,
+        /// Requests that cannot be decided anew, by what the log does not hold.
+        not_replayed: BTreeMap<String, u64>,
     },
 }
 
@@ -107,7 +109,7 @@ pub enum ReplayError {
 #[derive(Default)]
 struct Tally {
     all: Part,
-    unscored: u64,
+    not_replayed: BTreeMap<Lack, u64>,
     priced: u64,
     policies: BTreeMap<String, Part>,
     labels: BTreeMap<String, Part>,
@@ -134,7 +136,9 @@ struct Pair<'d> {
 /// # Errors
 /// When a log cannot be read, a text cannot be scored, or nothing is left.
 pub async fn replay(logs: &DecisionLogs, now: &mut Engine, against: &mut Engine) -> Result<ReplayReport, ReplayError> {
-    let outcomes = logs.outcomes()?;
+    let (outcomes, usual) = (logs.outcomes()?, Usual::of(logs)?);
+    now.assume(usual.clone());
+    against.assume(usual);
     let mut tally = Tally { strong_wins: Some(0.0), ..Tally::default() };
     let mut lines = logs.lines();
     for line in &mut lines {
@@ -143,7 +147,7 @@ pub async fn replay(logs: &DecisionLogs, now: &mut Engine, against: &mut Engine)
         tally.add(&logged, (&before, &after), (&now.config, &against.config), &outcomes);
     }
     if tally.all.n == 0 {
-        return Err(ReplayError::Empty { unscored: tally.unscored });
+        return Err(ReplayError::Empty { not_replayed: by_name(&tally.not_replayed) });
     }
     Ok(tally.report(lines.passed_over()))
 }
@@ -156,14 +160,17 @@ impl Tally {
         configs: (&Config, &Config),
         outcomes: &Outcomes,
     ) {
-        let (Some(from), Some(to)) = (model_of(before), model_of(after)) else {
-            self.unscored += 1;
-            return;
+        let (from, to) = match (model_of(before), model_of(after)) {
+            (Ok(from), Ok(to)) => (from, to),
+            (Err(lack), _) | (_, Err(lack)) => {
+                *self.not_replayed.entry(lack.clone()).or_default() += 1;
+                return;
+            }
         };
         let costs = cost(logged, from, configs.0).zip(cost(logged, to, configs.1));
         self.count(&Pair { logged, from, to, costs, gain: gain(before, after) });
-        if let Some(quality) = outcomes.of(&logged.request_id) {
-            let rated = self.rated.entry((label_of(logged), logged.answered_by.clone())).or_default();
+        if let Some((quality, model)) = outcomes.of(&logged.request_id).zip(logged.answered_by.clone()) {
+            let rated = self.rated.entry((label_of(logged), model)).or_default();
             *rated = (rated.0 + quality, rated.1 + 1);
         }
     }
@@ -201,7 +208,8 @@ impl Tally {
             moved,
             moved_share: moved as f64 / n as f64,
             moved_share_ci95: Interval::wilson(moved, n),
-            unscored: self.unscored,
+            unscored: self.not_replayed.get(&Lack::Scores).copied().unwrap_or_default(),
+            not_replayed: by_name(&self.not_replayed),
             passed_over,
             priced: self.priced,
             cost_usd,
@@ -233,13 +241,22 @@ impl Tally {
     }
 }
 
-fn model_of(replayed: &Replayed) -> Option<&str> {
+fn model_of(replayed: &Replayed) -> Result<&str, &Lack> {
     match replayed {
-        Replayed::Chosen(decision, _) => Some(decision.model.as_str()),
-        Replayed::Passed => Some(PASSED),
-        Replayed::Refused => Some(REFUSED),
-        Replayed::Unscored => None,
+        Replayed::Chosen(decision, _) => Ok(decision.model.as_str()),
+        Replayed::Passed => Ok(PASSED),
+        Replayed::Refused => Ok(REFUSED),
+        Replayed::Unknown(lack) => Err(lack),
     }
+}
+
+fn by_name(lacks: &BTreeMap<Lack, u64>) -> BTreeMap<String, u64> {
+    lacks.iter().map(|(lack, n)| (lack.to_string(), *n)).collect()
+}
+
+fn missing(not_replayed: &BTreeMap<String, u64>) -> String {
+    let parts: Vec<String> = not_replayed.iter().map(|(lack, n)| format!("{n} lack the {lack}")).collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
 }
 
 fn label_of(logged: &LoggedDecision) -> String {

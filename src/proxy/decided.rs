@@ -12,6 +12,7 @@ use super::context::{RequestContext, Route};
 use crate::classifier::Classifier;
 use crate::config::Name;
 use crate::features::{TABLE, Value};
+use crate::policy::{By, PinTrace};
 use crate::router::Routing;
 use crate::scores::Scores;
 use crate::snapshot::{ClassifierState, Snapshot};
@@ -65,6 +66,10 @@ struct Line<'d> {
     rule: Option<usize>,
     strategy: Option<&'static str>,
     reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pin: Option<LoggedPin<'d>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    set: &'d BTreeMap<String, serde_json::Value>,
     degraded: Option<&'static str>,
     label: Option<&'d str>,
     score: Option<f32>,
@@ -87,6 +92,8 @@ struct Line<'d> {
     first_byte_ms: Option<f64>,
     duration_ms: f64,
     overhead_us: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation: Option<String>,
     text_hash: Option<&'d str>,
     text_bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,6 +112,16 @@ struct Candidate<'d> {
     model: &'d Name,
     #[serde(skip_serializing_if = "Option::is_none")]
     lacks: Option<&'static str>,
+}
+
+/// What affinity did.
+#[derive(Serialize)]
+struct LoggedPin<'d> {
+    #[serde(flatten)]
+    trace: &'d PinTrace,
+    /// What the strategy had chosen, where the pin was stronger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instead_of: Option<&'d Name>,
 }
 
 struct LoggedFeatures<'d>(&'d crate::features::Features);
@@ -163,6 +180,8 @@ impl Decided {
             rule: decision.by.rule(),
             strategy: decision.by.strategy(),
             reason: decision.reason.as_str(),
+            pin: self.pin(),
+            set: &decision.set,
             degraded: asked.and_then(|scores| scores.as_ref().err()).map(|degraded| degraded.as_str()),
             label: decision.label.as_deref(),
             score: decision.score,
@@ -185,6 +204,7 @@ impl Decided {
             first_byte_ms: self.first_byte.map(milliseconds),
             duration_ms: milliseconds(self.over.duration),
             overhead_us: u64::try_from(self.overhead.as_micros()).unwrap_or(u64::MAX),
+            conversation: self.routing.conversation.map(|key| format!("{key:016x}")),
             text_hash: self.kept.hash.as_deref(),
             text_bytes: self.kept.bytes,
             text: self.kept.text.as_deref(),
@@ -196,6 +216,14 @@ impl Decided {
             ClassifierState::Ready(classifier) => Some(classifier),
             ClassifierState::Unavailable { .. } => None,
         }
+    }
+
+    fn pin(&self) -> Option<LoggedPin<'_>> {
+        let decision = &self.routing.decision;
+        // What a pin held back is the last of the stages.
+        let held_back = decision.stages.last().filter(|_| decision.by == By::Affinity);
+        let instead_of = held_back.and_then(|stage| stage.model.as_ref());
+        decision.pin.as_ref().map(|trace| LoggedPin { trace, instead_of })
     }
 
     fn candidates(&self) -> Vec<Candidate<'_>> {

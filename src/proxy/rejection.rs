@@ -3,18 +3,21 @@
 //! An upstream's own error answers are not here: they reach the client as they are. Messages name what the client sent
 //! and what it may send; never an upstream's address, a key or a prompt.
 
+mod shape;
+
 use std::iter;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
-use serde::Serialize;
+use http::StatusCode;
 
+use self::shape::anthropic_type;
+pub use self::shape::{ErrorObject, Shape, error_type};
 use super::feedback::FeedbackError;
 use crate::clients::Limited;
 use crate::config::Name;
 use crate::policy::Denial;
-use crate::prompt::{Dialect, ParseError};
+use crate::prompt::ParseError;
 
 /// Models that a [`Rejection::ModelNotFound`] names at most.
 const MAX_MODELS: usize = 20;
@@ -166,20 +169,6 @@ pub enum Rejection {
     },
 }
 
-/// The OpenAI error object.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct ErrorObject<'e> {
-    /// For people.
-    pub message: &'e str,
-    /// The class of error, such as `invalid_request_error`.
-    #[serde(rename = "type")]
-    pub kind: &'static str,
-    /// The parameter at fault.
-    pub param: Option<&'static str>,
-    /// For programs; stable.
-    pub code: &'static str,
-}
-
 impl Rejection {
     /// Every code, for the metrics to register up front.
     pub const CODES: [&'static str; 30] = [
@@ -320,64 +309,10 @@ impl Rejection {
     }
 }
 
-/// Whose SDK is to understand an answer of ours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
-    /// `{"error": {"message", "type", "param", "code"}}`.
-    OpenAi,
-    /// `{"type": "error", "error": {"type", "message"}}`, with `param` and `code` beside them as ours.
-    Anthropic,
-}
-
-impl Shape {
-    /// Returns the shape for a request: by its path, and elsewhere by the header that every Anthropic client sends.
-    #[must_use]
-    pub fn of(path: &str, headers: &HeaderMap) -> Self {
-        let is_anthropic = match Dialect::of_path(path) {
-            Some(dialect) => matches!(dialect, Dialect::Messages | Dialect::CountTokens),
-            None => path.starts_with("/v1/messages/") || headers.contains_key("anthropic-version"),
-        };
-        if is_anthropic { Self::Anthropic } else { Self::OpenAi }
-    }
-}
-
-impl ErrorObject<'_> {
-    /// Returns the object as JSON in its envelope.
-    #[must_use]
-    pub fn body(&self, shape: Shape) -> Bytes {
-        let body = match shape {
-            Shape::OpenAi => serde_json::json!({ "error": self }),
-            Shape::Anthropic => serde_json::json!({ "type": "error", "error": self }),
-        };
-        body.to_string().into()
-    }
-}
-
-/// Returns OpenAI's class of error for a status.
-#[must_use]
-pub fn error_type(status: StatusCode) -> &'static str {
-    if status.is_client_error() { "invalid_request_error" } else { "server_error" }
-}
-
 /// Rounds up, so that a client that waits so long is not too early.
 const fn seconds(wait: Duration) -> u64 {
     let whole = wait.as_secs() + (wait.subsec_nanos() > 0) as u64;
     if whole == 0 { 1 } else { whole }
-}
-
-/// Returns Anthropic's class of error for a status.
-fn anthropic_type(status: StatusCode) -> &'static str {
-    match status.as_u16() {
-        401 => "authentication_error",
-        403 => "permission_error",
-        404 => "not_found_error",
-        413 => "request_too_large",
-        429 => "rate_limit_error",
-        503 | 529 => "overloaded_error",
-        504 => "timeout_error",
-        400..=499 => "invalid_request_error",
-        _ => "api_error",
-    }
 }
 
 /// Shortens what the client sent and makes it fit for one line.

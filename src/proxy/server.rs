@@ -182,6 +182,8 @@ fn run(proxy: Proxy, endpoints: &[Endpoint], fds: ListenFds, asked: watch::Recei
     let (retired, is_retired) = watch::channel(false);
     let (router, admission) = (Arc::clone(&proxy.router), Arc::clone(&proxy.admission));
     let open = Arc::clone(&proxy.open);
+    // `run` drops `Drained` before it ends the accept loops, and a loop whose channel closes logs an error.
+    let channels = (closing.clone(), retired.clone());
     let drained =
         Drained { asked, open, admission: Arc::clone(&admission), router: Arc::clone(&router), closing, retired };
 
@@ -204,6 +206,7 @@ fn run(proxy: Proxy, endpoints: &[Endpoint], fds: ListenFds, asked: watch::Recei
     }
     server.add_service(Bound { inner, fds, retired: is_retired });
     server.run(RunArgs { shutdown_signal: Box::new(drained) });
+    drop(channels);
 }
 
 fn configuration() -> ServerConf {

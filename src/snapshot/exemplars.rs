@@ -59,6 +59,19 @@ impl Texts {
 }
 
 impl Exemplars {
+    /// Reads and embeds the texts of a strategy that stands in no snapshot; its files are relative to `base_dir`. Blocks.
+    ///
+    /// # Errors
+    /// Says which text cannot be read, or why none is embedded.
+    pub fn of(section: &config::Similarity, base_dir: &Path, classifier: &Classifier) -> Result<Arc<Self>, String> {
+        let texts = Texts::read(section, base_dir).map_err(|(_, message)| message)?;
+        if !classifier.can_embed() {
+            return Err(format!("classifier `{}` makes no embeddings to compare", section.classifier));
+        }
+        Self::build(section, texts, classifier, None)
+            .map_err(|degraded| format!("no text is embedded ({})", degraded.as_str()))
+    }
+
     /// Embeds the texts of a strategy, or takes over what is embedded already.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Where a snapshot's decisions and spans go: taken over from the one before when nothing about them changed.
 
+use std::sync::Arc;
+
 use super::{BuildError, Builder, Snapshot};
 use crate::config::{Config, KeyPath, KeySource, Problem, Secret};
 use crate::telemetry::{DecisionLog, Tracer};
@@ -50,6 +52,8 @@ impl Builder {
             return Ok(Some(tracer));
         }
         let secrets = self.trace_secrets(config).map_err(|problem| self.problems(vec![problem]))?;
-        Ok(Some(Tracer::start(&section.otlp, &secrets)?))
+        let trust = self.trace_trust(config).map_err(|problem| self.problems(vec![problem]))?;
+        let authorities = trust.map(|trust| Arc::clone(trust.authorities()));
+        Ok(Some(Tracer::start(&section.otlp, &secrets, authorities)?))
     }
 }

@@ -1,8 +1,9 @@
 //! The store that a snapshot's replicas share: taken over from the one before when nothing about it changed.
 
 use super::{BuildError, Builder, Snapshot};
-use crate::config::{self, Config, KeyPath, Problem, StoreUrl};
+use crate::config::{self, Config, KeyPath, Problem, ServerTls, StoreUrl};
 use crate::store::{Store, StoreError};
+use crate::upstream::Trust;
 
 impl Builder {
     pub(super) fn store_url(&self, config: &Config) -> Result<Option<String>, Problem> {
@@ -22,20 +23,47 @@ impl Builder {
             return Ok(Some(store));
         }
         let url = self.store_url(config).map_err(|problem| self.problems(vec![problem]))?.unwrap_or_default();
-        match Store::start(&url, redis, self.metrics.store()) {
+        let trust = self.store_trust(config).map_err(|problem| self.problems(vec![problem]))?;
+        let authorities = trust.as_ref().map(|trust| &**trust.pem());
+        match Store::start(&url, authorities, redis, self.metrics.store()) {
             Ok(store) => Ok(Some(store)),
             Err(StoreError::Thread(error)) => Err(error.into()),
             Err(error @ StoreError::Url) => Err(self.problems(vec![at_store_url(config, error.to_string())]).into()),
+            Err(error @ StoreError::Tls) => {
+                Err(self.problems(vec![at(config, &["store", "redis", "tls"], error.to_string())]).into())
+            }
         }
+    }
+
+    /// Reads the authorities that the store is trusted by.
+    pub(super) fn store_trust(&self, config: &Config) -> Result<Option<Trust>, Problem> {
+        let Some(config::Store::Redis(redis)) = &config.store else { return Ok(None) };
+        self.trust(redis.tls.as_ref()).map_err(|message| at(config, &["store", "redis", "tls", "ca"], message))
+    }
+
+    /// Reads the authorities that the collector of traces is trusted by.
+    pub(super) fn trace_trust(&self, config: &Config) -> Result<Option<Trust>, Problem> {
+        let Some(tracing) = &config.tracing else { return Ok(None) };
+        self.trust(tracing.otlp.tls.as_ref()).map_err(|message| at(config, &["tracing", "otlp", "tls", "ca"], message))
+    }
+
+    fn trust(&self, tls: Option<&ServerTls>) -> Result<Option<Trust>, String> {
+        let ca = tls.and_then(|tls| tls.ca.as_ref());
+        ca.map(|file| Trust::read(&self.base_dir().join(file))).transpose()
     }
 }
 
-/// Returns whether the store's URL is in a file, which may hold another one by now.
+/// Returns whether the store's URL or its authorities are in a file, which may hold others by now.
 pub(super) fn has_store_file(config: &Config) -> bool {
-    matches!(&config.store, Some(config::Store::Redis(redis)) if matches!(redis.url, StoreUrl::File { .. }))
+    let Some(config::Store::Redis(redis)) = &config.store else { return false };
+    matches!(redis.url, StoreUrl::File { .. }) || redis.tls.as_ref().is_some_and(|tls| tls.ca.is_some())
 }
 
 fn at_store_url(config: &Config, message: String) -> Problem {
-    let path = KeyPath::root().key("store").key("redis").key("url");
+    at(config, &["store", "redis", "url"], message)
+}
+
+fn at(config: &Config, keys: &[&str], message: String) -> Problem {
+    let path = keys.iter().fold(KeyPath::root(), |path, key| path.key(key));
     config.problem(&path, message.as_str()).unwrap_or_else(|| Problem::new(&path, message))
 }

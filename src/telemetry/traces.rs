@@ -19,6 +19,7 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
+use pingora::utils::tls::WrappedX509;
 
 pub use self::request::{Answered, Asked, Attempt, Decided, RequestTrace};
 use crate::config::{Otlp, Secret};
@@ -39,12 +40,17 @@ struct Inner {
 
 impl Tracer {
     /// Starts the exporter's thread; nothing is connected yet. `secrets` are the header fields and their values, among them
-    /// `credential`.
+    /// `credential`; `authorities` are trusted instead of the system's.
     ///
     /// # Errors
     /// When the endpoint is none, or no thread starts.
-    pub fn start(otlp: &Otlp, secrets: &[(String, Secret)]) -> Result<Self, TracerError> {
-        let client = client::Client::new(otlp.timeout.0).map_err(|error| TracerError(error.to_string()))?;
+    pub fn start(
+        otlp: &Otlp,
+        secrets: &[(String, Secret)],
+        authorities: Option<Arc<[WrappedX509]>>,
+    ) -> Result<Self, TracerError> {
+        let client = client::Client::new(otlp.timeout.0, authorities);
+        let client = client.map_err(|error| TracerError(error.to_string()))?;
         let exporter = SpanExporter::builder()
             .with_http()
             .with_http_client(client)

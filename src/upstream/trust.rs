@@ -1,4 +1,4 @@
-//! The certificate authorities that an operator trusts for one provider.
+//! The certificate authorities that an operator trusts for one server: a provider, the store, a collector.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -10,14 +10,17 @@ use x509_parser::pem::Pem;
 
 /// Certificates of authorities, in the one form that Pingora takes: made once, because it is asked for by every request.
 #[derive(Clone)]
-pub struct Trust(Arc<[WrappedX509]>);
+pub struct Trust {
+    certificates: Arc<[WrappedX509]>,
+    pem: Arc<[u8]>,
+}
 
 impl Trust {
     /// Reads every certificate of the PEM file at `path`.
     ///
     /// # Errors
     /// When it cannot be read, or holds something else than certificates, or none.
-    pub(super) fn read(path: &Path) -> Result<Self, String> {
+    pub fn read(path: &Path) -> Result<Self, String> {
         let shown = path.display();
         let pem = std::fs::read(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
         let mut certificates = Vec::new();
@@ -32,19 +35,25 @@ impl Trust {
         if certificates.is_empty() {
             return Err(format!("`{shown}` holds no certificate (allowed: certificates in PEM)"));
         }
-        Ok(Self(certificates.into()))
+        Ok(Self { certificates: certificates.into(), pem: pem.into() })
     }
 
     /// Returns the certificates.
     #[must_use]
     pub const fn authorities(&self) -> &Arc<[WrappedX509]> {
-        &self.0
+        &self.certificates
+    }
+
+    /// Returns the file's text.
+    #[must_use]
+    pub const fn pem(&self) -> &Arc<[u8]> {
+        &self.pem
     }
 }
 
 impl Hash for Trust {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        for certificate in &*self.0 {
+        for certificate in &*self.certificates {
             certificate.borrow_raw_cert().hash(state);
         }
     }
@@ -52,7 +61,7 @@ impl Hash for Trust {
 
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Trust({} certificates)", self.0.len())
+        write!(f, "Trust({} certificates)", self.certificates.len())
     }
 }
 

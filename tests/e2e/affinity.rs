@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::client::{CHAT, Connection, Framing, Reply, get};
 use crate::gateway::{Config, Gateway};
 use crate::origin::{Answer, Origin};
-use crate::redis::Redis;
+use crate::redis::{Redis, RedisTls, certify};
 use crate::reload::until_metric;
 use crate::soon;
 
@@ -213,4 +213,71 @@ async fn a_store_that_was_never_there_is_named_and_nothing_else_happens() {
     let errors = String::from_utf8_lossy(&get(gateway.admin, "/metrics").await.body).into_owned();
     let errors = errors.lines().find_map(|line| line.strip_prefix("pointsman_store_errors_total{operation=\"get\"} "));
     assert!(errors.and_then(|count| count.parse().ok()).is_some_and(|count: u64| count >= 2), "{errors:?}");
+}
+
+#[tokio::test]
+async fn replicas_agree_through_a_store_behind_tls_that_the_operator_s_authority_vouches_for() {
+    let (small, frontier, redis) = (Origin::start().await, Origin::start().await, RedisTls::start().await);
+    let config = Config { sections: redis.section(None), ..holding(&small, &frontier, "move: up_only") };
+    let (one, two) = (Gateway::start(&config).await, Gateway::start(&config).await);
+    until_store(&one, "ready").await;
+    until_store(&two, "ready").await;
+
+    let at_one = ask(&one, "s", HARD).await;
+    let at_two = until_pinned(&two, "s").await;
+
+    assert_eq!((at_one, at_two), (is("frontier", "tier"), is("frontier", "affinity")), "{}", two.log());
+}
+
+#[tokio::test]
+async fn a_store_that_another_authority_vouches_for_is_not_spoken_to() {
+    let (small, frontier, redis) = (Origin::start().await, Origin::start().await, RedisTls::start().await);
+    let stranger = tempfile::tempdir().expect("a temporary folder");
+    certify(stranger.path());
+    let sections = redis.section(Some(&stranger.path().join("cert.pem")));
+    let gateway = Gateway::start(&Config { sections, ..holding(&small, &frontier, "move: up_only") }).await;
+
+    let own = ask(&gateway, "s", HARD).await;
+    until_store(&gateway, "unavailable").await;
+    let detail = soon("why", async {
+        loop {
+            let detail = readiness(&gateway).await["store"]["detail"].to_string();
+            if detail.contains("certificate") {
+                return detail;
+            }
+        }
+    });
+
+    assert_eq!(own, is("frontier", "tier"), "from its own memory");
+    let detail = detail.await;
+    assert!(
+        detail.contains("invalid peer certificate") && gateway.log().contains("invalid peer certificate"),
+        "{detail}"
+    );
+}
+
+#[test]
+fn an_authority_that_is_none_stops_the_start_and_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let demo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo.yaml");
+    let demo = std::fs::read_to_string(demo).expect("the demo's file");
+    let check = |section: &str| {
+        let file = folder.path().join("p.yaml");
+        std::fs::write(&file, format!("{demo}\n{section}\n")).expect("written");
+        let output =
+            std::process::Command::new(env!("CARGO_BIN_EXE_pointsman")).args(["check", "-c"]).arg(&file).output();
+        let output = output.expect("the binary starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+
+    for (section, said) in [
+        ("store: {redis: {url: 'rediss://h', tls: {ca: none.pem}}}", "store.redis.tls.ca: cannot read"),
+        ("store: {redis: {url: 'redis://h', tls: {}}}", "store.redis.tls: has no meaning for this url"),
+        ("tracing: {otlp: {endpoint: 'https://h', tls: {ca: none.pem}}}", "tracing.otlp.tls.ca: cannot read"),
+        ("tracing: {otlp: {endpoint: 'http://h', tls: {}}}", "tracing.otlp.tls: has no meaning for this endpoint"),
+    ] {
+        let (code, error) = check(section);
+
+        assert!(code == Some(78) && error.contains(said), "{section}: {error}");
+    }
 }

@@ -12,6 +12,9 @@ use crate::origin::Origin;
 use crate::reload::until_metric;
 
 const KEY: &str = "planted-hash-key-0123456789";
+const HARD: &str = "Prove that there are infinitely many primes congruent to 3 modulo 4, then generalise the argument as far as \
+     you can towards Dirichlet's theorem, explain precisely where the elementary method breaks down, and derive an explicit \
+     upper bound for the n-th such prime.";
 const PROMPT: &str = "What is the planted capital of France?";
 
 fn logging(config: Config, more: &str) -> Config {
@@ -72,6 +75,46 @@ async fn a_decided_request_leaves_one_line_with_all_that_went_into_it() {
     assert!(line["input_tokens"].is_u64() && line["cost_usd"].is_f64() && line["duration_ms"].is_f64(), "{line}");
     assert!(line["candidates"].as_array().is_some_and(|candidates| candidates.len() == 2), "{line}");
     assert_eq!(line["text_hash"].as_str().map(str::len), Some(64));
+}
+
+#[tokio::test]
+async fn a_line_says_what_affinity_did_and_what_rules_set_and_nothing_where_they_did_nothing() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let first_rules = "{when: request.temperature > 1.0, set: {temperature: 1, seed: 7}}, ";
+    let ladder = "{kind: threshold, classifier: default, head: tier, strong: frontier, weak: small, threshold: 0.5}";
+    let held = Config {
+        first_rules,
+        whole_strategy: Some(ladder.to_owned()),
+        policy: "    affinity: {key: conversation}\n".to_owned(),
+        ..Config::classifying(&small, &frontier)
+    };
+    let mut gateway = start(&logging(held, ", text: true")).await;
+    let mut plain = start(&logging(Config::new(&small, &frontier), "")).await;
+    let turns = |more: &[(&str, &str)]| {
+        let turns =
+            [("user", HARD)].iter().chain(more).map(|(role, content)| json!({"role": role, "content": content}));
+        json!({"model": "auto", "temperature": 1.5, "messages": turns.collect::<Vec<_>>()}).to_string()
+    };
+
+    chat(gateway.listen, turns(&[])).await;
+    chat(gateway.listen, turns(&[("assistant", "Done."), ("user", "What is the capital of France?")])).await;
+    chat(plain.listen, question("auto", "hi")).await;
+    let (lines, plain) = (lines(&mut gateway), lines(&mut plain));
+
+    let [first, second] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((&first["pin"]["outcome"], &first["model"]), (&json!("new"), &json!("frontier")), "{first}");
+    let pin = &second["pin"];
+    assert_eq!(
+        (&pin["outcome"], &pin["model"], &pin["last"], &pin["instead_of"]),
+        (&json!("kept"), &json!("frontier"), &json!("frontier"), &json!("small")),
+        "{second}"
+    );
+    assert_eq!((&second["reason"], &second["set"]), (&json!("affinity"), &json!({"temperature": 1, "seed": 7})));
+    assert_eq!(first["conversation"], second["conversation"]);
+    assert_eq!(first["conversation"].as_str().map(str::len), Some(16));
+    for field in ["pin", "set", "conversation"] {
+        assert!(plain[0].get(field).is_none(), "{field}: {}", plain[0]);
+    }
 }
 
 #[tokio::test]

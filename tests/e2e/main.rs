@@ -32,6 +32,7 @@ mod limits;
 mod passthrough;
 mod pools;
 mod reload;
+mod replayed;
 mod routing;
 mod rules;
 mod secrets;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -87,7 +88,13 @@ impl Origin {
 
     /// Starts an origin that speaks TLS as `llm.test`; ALPN offers both HTTP versions.
     pub(crate) async fn with_tls() -> Self {
-        Self::new([], Some(tls_acceptor())).await
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls");
+        Self::certified(&folder.join("server.pem"), &folder.join("server.key")).await
+    }
+
+    /// Starts an origin that speaks TLS with this certificate.
+    pub(crate) async fn certified(chain: &Path, key: &Path) -> Self {
+        Self::new([], Some(tls_acceptor(chain, key))).await
     }
 
     async fn new(script: impl IntoIterator<Item = Answer>, tls: Option<TlsAcceptor>) -> Self {
@@ -205,10 +212,9 @@ async fn hold(request: Request<Incoming>, arrived: mpsc::Sender<oneshot::Receive
     Err(io::Error::other("never"))
 }
 
-fn tls_acceptor() -> TlsAcceptor {
-    const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls/");
-    let chain = CertificateDer::from_pem_file(format!("{FOLDER}server.pem")).expect("a certificate");
-    let key = PrivateKeyDer::from_pem_file(format!("{FOLDER}server.key")).expect("a key");
+fn tls_acceptor(chain: &Path, key: &Path) -> TlsAcceptor {
+    let chain = CertificateDer::from_pem_file(chain).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_file(key).expect("a key");
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![chain], key);
     let mut config = config.expect("the key is the certificate's");
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

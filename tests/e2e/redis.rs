@@ -1,11 +1,14 @@
-//! A real Redis server, on a Unix socket of its own.
+//! A real Redis server, on a Unix socket of its own or behind TLS.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+use crate::origin::nobody;
 
 /// A running server; it ends with the value.
 pub(crate) struct Redis {
@@ -13,11 +16,46 @@ pub(crate) struct Redis {
     child: Child,
 }
 
+/// A running server behind TLS, whose certificate it signed itself; it ends with the value.
+pub(crate) struct RedisTls {
+    server: Redis,
+    address: SocketAddr,
+}
+
+impl RedisTls {
+    /// Starts a server on an address that was free a moment ago.
+    pub(crate) async fn start() -> Self {
+        let (folder, address) = (tempfile::tempdir().expect("a temporary folder"), nobody().await);
+        certify(folder.path());
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        let mut command = Command::new("redis-server");
+        command.args(["--port", "0", "--tls-port", &address.port().to_string(), "--bind", "127.0.0.1"]);
+        command.args(["--tls-auth-clients", "no", "--tls-cert-file", &file("cert.pem")]);
+        command.args(["--tls-key-file", &file("key.pem"), "--tls-ca-cert-file", &file("cert.pem")]);
+        let child = launch(command);
+        Self { server: Redis { folder, child }, address }
+    }
+
+    /// Returns the section `store` of a configuration that trusts it, or whom the file `ca` holds.
+    pub(crate) fn section(&self, ca: Option<&Path>) -> String {
+        let own = self.server.folder.path().join("cert.pem");
+        let ca = ca.unwrap_or(&own).display();
+        format!("store: {{redis: {{url: 'rediss://{}', tls: {{ca: {ca}}}, timeout: 1s}}}}\n", self.address)
+    }
+}
+
+/// Writes a new certificate for `127.0.0.1` into `folder`, `cert.pem` and `key.pem`.
+pub(crate) fn certify(folder: &Path) {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).expect("a writable folder");
+    std::fs::write(folder.join("cert.pem"), made.cert.pem()).expect("a writable folder");
+}
+
 impl Redis {
     /// Starts a server that keeps nothing on disk.
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let child = launch(&folder.path().join("redis.sock"));
+        let child = launch(on_socket(&folder.path().join("redis.sock")));
         Self { folder, child }
     }
 
@@ -35,7 +73,7 @@ impl Redis {
     /// Starts it anew where it was.
     pub(crate) fn come_back(&mut self) {
         let _ = std::fs::remove_file(self.socket()); // a server that was killed leaves it
-        self.child = launch(&self.socket());
+        self.child = launch(on_socket(&self.socket()));
     }
 
     /// Makes it hang: connections are accepted, and nothing is answered.
@@ -63,9 +101,14 @@ impl Drop for Redis {
     }
 }
 
-fn launch(socket: &std::path::Path) -> Child {
+fn on_socket(socket: &Path) -> Command {
     let mut command = Command::new("redis-server");
-    command.args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"]).arg(socket);
+    command.args(["--port", "0", "--unixsocket"]).arg(socket);
+    command
+}
+
+fn launch(mut command: Command) -> Child {
+    command.args(["--save", "", "--appendonly", "no"]);
     let mut child = command.stdout(Stdio::piped()).spawn().expect("redis-server is installed (apt: redis-server)");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
     let is_ready = |line: &String| line.contains("eady to accept connections");

@@ -174,6 +174,9 @@ async fn sigterm_lets_what_is_in_flight_end() {
 
     assert_eq!(reply.status, StatusCode::OK);
     assert_eq!(status.code(), Some(0), "a drain is a clean end");
+    let log = gateway.log();
+    let (_, end) = log.split_once("Draining").expect("it says so");
+    assert!(!end.contains("ERROR"), "nobody must act on a clean end: {end}");
 }
 
 /// Waits until `/metrics` holds `line`. Every look is a request of its own, so this yields and never spins.

@@ -14,6 +14,7 @@ use prost::Message;
 use crate::client::{CHAT, Connection, Framing, Reply, chat, question};
 use crate::gateway::{Config, Gateway};
 use crate::origin::{Answer, Origin, nobody};
+use crate::redis::certify;
 use crate::soon;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -280,4 +281,33 @@ async fn a_reload_turns_traces_on_and_off() {
     assert!(collector.take().is_none(), "a span after traces were turned off");
     assert!(small.next().await.header("traceparent").is_some());
     assert!(small.next().await.header("traceparent").is_none());
+}
+
+#[tokio::test]
+async fn a_collector_behind_tls_is_trusted_by_the_operator_s_authority_and_by_no_other() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let [own, other] = [0, 1].map(|_| tempfile::tempdir().expect("a temporary folder"));
+    certify(own.path());
+    certify(other.path());
+    let collector = Origin::certified(&own.path().join("cert.pem"), &own.path().join("key.pem")).await;
+    let trusting = async |folder: &std::path::Path| {
+        let (address, ca) = (collector.address(), folder.join("cert.pem"));
+        let ca = ca.display();
+        let sections = format!("tracing: {{otlp: {{endpoint: 'https://{address}', sample: 1, tls: {{ca: {ca}}}}}}}");
+        Gateway::start_with(&Config { sections, ..Config::new(&small, &frontier) }, &[AT_ONCE]).await
+    };
+    let (trusted, stranger) = (trusting(own.path()).await, trusting(other.path()).await);
+
+    chat(stranger.listen, question("auto", "hello")).await;
+    soon("the refusal", async {
+        while !stranger.log().contains("its certificate is not trusted") {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let refused = collector.take();
+    chat(trusted.listen, question("auto", "hello")).await;
+
+    assert!(refused.is_none(), "a span went to a stranger");
+    assert_eq!(spans(&collector, 3).await.len(), 3);
 }

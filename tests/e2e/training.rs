@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::gateway::bundle;
 
-const CONFIG: &str = "# Kept as it is.
+pub(crate) const CONFIG: &str = "# Kept as it is.
 version: 1
 listen: {address: 127.0.0.1:0}
 providers: {p: {base_url: 'http://127.0.0.1:1/v1', credential: {env: NOT_SET_HERE}}}
@@ -24,20 +24,20 @@ policies:
     strategy: {kind: threshold, classifier: default, head: tier, strong: big, weak: small, threshold: 0.5} # by hand
 ";
 
-struct Folder(tempfile::TempDir);
+pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().expect("a temporary folder"))
     }
 
-    fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.path().join(name);
         fs::write(&path, text).expect("a writable folder");
         path
     }
 
-    fn config(&self, name: &str, threshold: &str) -> PathBuf {
+    pub(crate) fn config(&self, name: &str, threshold: &str) -> PathBuf {
         let bundle = bundle().display().to_string();
         self.write(
             name,
@@ -46,7 +46,7 @@ impl Folder {
     }
 
     /// Decisions with levels from 0.005 to 0.995, the even ones rated right if small answered an easy prompt.
-    fn log(&self, more: impl Fn(usize, &mut Value)) -> PathBuf {
+    pub(crate) fn log(&self, more: impl Fn(usize, &mut Value)) -> PathBuf {
         let manifest = fs::read(bundle().join("bundle.yaml")).expect("the bundle");
         let sha256: String = Sha256::digest(manifest).iter().map(|byte| format!("{byte:02x}")).collect();
         let mut text = String::new();
@@ -75,17 +75,17 @@ impl Folder {
     }
 }
 
-fn pointsman(arguments: &[&dyn AsRef<Path>]) -> Output {
+pub(crate) fn pointsman(arguments: &[&dyn AsRef<Path>]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
     command.args(arguments.iter().map(|argument| argument.as_ref().as_os_str()));
     command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("NOT_SET_HERE").output().expect("the binary starts")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn json(output: &Output) -> Value {
+pub(crate) fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(&output.stderr)))
 }
 

@@ -27,7 +27,6 @@ SCRAPE = 1
 # Panels that have no data here, and why.
 EMPTY = {
     "GPU memory": "there is no GPU, and so no DCGM exporter",
-    "Shared store": "the stack has no store",
 }
 # Panels in which nothing happens here, so that all they show is zero, and why.
 CALM = {

@@ -6,6 +6,7 @@ import concurrent.futures
 import http.client
 import json
 import random
+import signal
 import threading
 import time
 from dataclasses import dataclass, field
@@ -99,7 +100,8 @@ def burst(stack: Stack, size: int = 64, rounds: int = 5) -> None:
 
 
 def troubles(stack: Stack, seconds: float) -> None:
-    """Lets a day's troubles happen, evenly over `seconds`: limits, a sick peer, broken streams, reloads good and bad."""
+    """Lets a day's troubles happen, evenly over `seconds`: limits, a sick peer, broken streams, a store that hangs, reloads good
+    and bad."""
     first, second = stack.gateways
     economy, premium, local = (stack.upstreams[name] for name in ("economy", "premium", "local"))
     machines = [economy, stack.upstreams["economy_too"]]
@@ -115,7 +117,9 @@ def troubles(stack: Stack, seconds: float) -> None:
         lambda: setattr(economy, "healthy", False),
         lambda: burst(stack),
         lambda: reload(first, good.replace("otherwise: standard", "otherwise: nobody")),
+        lambda: stack.store.send_signal(signal.SIGSTOP),
         lambda: premium.faults.clear(),
+        lambda: stack.store.send_signal(signal.SIGCONT),
         lambda: reload(first, good + "# a third generation\n"),
         lambda: setattr(economy, "healthy", True),
         lambda: first.post("/rollback"),

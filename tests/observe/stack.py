@@ -1,4 +1,5 @@
-"""A fleet of two real Pointsmans in front of scripted upstreams, and a real Prometheus that scrapes it; free ports throughout."""
+"""A fleet of two real Pointsmans in front of scripted upstreams with a real Redis behind, and a real Prometheus that scrapes it; free
+ports throughout."""
 
 from __future__ import annotations
 
@@ -35,6 +36,7 @@ clients:
   chat: {{keys: [{{sha256: {chat}}}]}}
   batch: {{keys: [{{sha256: {batch}}}], rate_limit: {{requests_per_minute: 60}}}}
 decision_log: {{path: logs/decisions.jsonl, hash_key: {{env: LOG_HASH_KEY}}}}
+store: {{redis: {{url: 'unix://{store}', timeout: 50ms}}}}
 default_provider: economy
 providers:
   economy:
@@ -101,6 +103,7 @@ class Gateway:
 class Stack:
     gateways: list[Gateway]
     upstreams: dict[str, Upstream]
+    store: subprocess.Popen
     prometheus: Prometheus
 
 
@@ -141,11 +144,13 @@ def running(scrape_seconds: int = 1) -> Iterator[Stack]:
             **{name: hashed(key) for name, key in KEYS.items()},
             closed=f"127.0.0.1:{closed_port()}",
             bundles=folder / "bundles",
+            store=folder / "redis.sock",
             shadow=ROOT / "tests" / "fixtures" / "tiny",
         )
+        store = start_store(end, folder)
         gateways = [start_gateway(end, folder / name, text) for name in ("a", "b")]
         prometheus = start_prometheus(end, folder, [gateway.admin for gateway in gateways], scrape_seconds)
-        yield Stack(gateways, upstreams, prometheus)
+        yield Stack(gateways, upstreams, store, prometheus)
 
 
 def start_gateway(end: contextlib.ExitStack, folder: pathlib.Path, text: str) -> Gateway:
@@ -162,6 +167,17 @@ def start_gateway(end: contextlib.ExitStack, folder: pathlib.Path, text: str) ->
     assert addresses, "\n".join(["Pointsman ended before it was ready:", *gateway.log])
     gateway.listen, gateway.admin = addresses["listen"], addresses["admin"]
     return gateway
+
+
+def start_store(end: contextlib.ExitStack, folder: pathlib.Path) -> subprocess.Popen:
+    """Starts the Redis that the fleet shares pins and thresholds through; it keeps nothing on disk."""
+    command = ["redis-server", "--port", "0", "--unixsocket", str(folder / "redis.sock"), "--save", "", "--appendonly", "no"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    end.callback(stop, process)
+    assert process.stdout
+    assert any("eady to accept connections" in line for line in process.stdout), "redis-server does not start"
+    threading.Thread(target=lambda: [None for _ in process.stdout], daemon=True).start()  # what else it says must not stop it
+    return process
 
 
 def follow(gateway: Gateway, ready: queue.Queue) -> None:

@@ -16,6 +16,9 @@ impl Checker<'_> {
     pub(super) fn store(&mut self, Store::Redis(redis): &Store) {
         let path = root("store").key("redis");
         self.span(&path.key("timeout"), redis.timeout, STORE_TIMEOUT);
+        if matches!(&redis.url, StoreUrl::Plain(url) if redis.tls.is_some() && !StoreUrl::has_tls(url)) {
+            self.wrong(&path.key("tls"), "has no meaning for this url (allowed: with rediss:// or valkeys:// only)");
+        }
         let path = path.key("url");
         match &redis.url {
             // Never repeats the value: it may hold a password, put here by mistake.

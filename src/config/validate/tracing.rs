@@ -14,6 +14,9 @@ impl Checker<'_> {
         if let Err(message) = otlp.url() {
             self.wrong(&path.key("endpoint"), message);
         }
+        if otlp.tls.is_some() && !otlp.endpoint.starts_with("https:") {
+            self.wrong(&path.key("tls"), "has no meaning for this endpoint (allowed: with https:// only)");
+        }
         self.span(&path.key("timeout"), otlp.timeout, TIMEOUT);
         if let Some(source) = &otlp.credential {
             self.credential(&path.key("credential"), &source.as_credential());

@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
-use crate::config::{Name, Price, Strategy};
+use super::CalibrateError;
+use super::knob::{Knob, Ruling, Turned};
+use crate::config::{Name, Price};
 use crate::evaluate::DatasetError;
-use crate::evaluate::engine::{Engine, EngineError};
+use crate::evaluate::engine::{Engine, EngineError, Lack, Replayed, Trial, Usual};
 use crate::evaluate::log::{DecisionLogs, LogLine, LoggedDecision};
-use crate::scores::{HeadScores, Scores};
+use crate::features::{Features, TokenCounter};
+use crate::prompt::{Dialect, Prompt};
 use crate::usage::Usage;
 
 /// Where the sample comes from.
@@ -33,7 +37,7 @@ pub enum SampleSource {
 pub struct Sample {
     /// The requests.
     pub items: Vec<Item>,
-    /// Requests that rules decide, or that got no scores.
+    /// Requests that rules or other strategies decide, or that got no scores.
     pub left_out: u64,
 }
 
@@ -80,15 +84,18 @@ struct Line {
     scores: BTreeMap<String, f64>,
 }
 
-/// The models on either side of the threshold for one request.
-struct Sides {
-    score: f64,
-    below: Name,
-    above: Name,
+/// What a threshold means for one request.
+enum Found {
+    /// It decides: the number that it is compared with, and the models below and above.
+    Sides { score: f64, below: Name, above: Name },
+    /// The request does not get there, or has no such number.
+    Elsewhere,
+    /// Its scores are not to be had.
+    Unscored,
 }
 
 impl Sample {
-    /// Reads the sample of the policy at `policy`; `strong` is the model whose share is meant.
+    /// Reads the sample for the `knob` of the policy at `policy`.
     ///
     /// # Errors
     /// When it cannot be read or scored.
@@ -96,72 +103,77 @@ impl Sample {
         source: &SampleSource,
         engine: &mut Engine,
         policy: usize,
-        strong: &str,
-    ) -> Result<Self, SampleError> {
-        match source {
+        knob: &Knob,
+    ) -> Result<Self, CalibrateError> {
+        let sample = match source {
             SampleSource::Prompts { path, output_tokens } => {
-                let mut sample = Self::default();
-                let unreadable = |source| DatasetError::Read { path: path.clone(), source };
-                let reader = BufReader::new(File::open(path).map_err(unreadable)?);
-                for (line, text) in (1..).zip(reader.lines()) {
-                    let text = text.map_err(unreadable)?;
-                    let row: Line = serde_json::from_str(&text).map_err(|error| misshapen(path, line, &error))?;
-                    sample.add_prompt(engine, policy, strong, (&row, *output_tokens)).await?;
-                }
-                Ok(sample)
+                let turned = knob.turn(&engine.config, policy, Ruling::Kept)?;
+                Self::of_prompts((path, *output_tokens), engine, policy, (knob, &turned)).await
             }
-            SampleSource::Logs(logs) => Self::of_logs(logs, engine, policy, strong).await,
-        }
+            SampleSource::Logs(logs) => {
+                let turned = knob.turn(&engine.config, policy, Ruling::Dropped)?;
+                engine.assume(Usual::of(logs).map_err(SampleError::from)?);
+                Self::of_logs(logs, engine, policy, (knob, &turned)).await
+            }
+        };
+        Ok(sample?)
     }
 
-    async fn add_prompt(
-        &mut self,
+    async fn of_prompts(
+        (path, output_tokens): (&Path, u64),
         engine: &mut Engine,
         policy: usize,
-        strong: &str,
-        (row, output_tokens): (&Line, u64),
-    ) -> Result<(), SampleError> {
-        let scored = if row.prompt.trim().is_empty() { None } else { engine.score(policy, &row.prompt).await? };
-        let strategy = &engine.config.policies[policy].strategy;
-        let sides = scored.and_then(|(scores, features)| Some((sides(strategy, &scores)?, features)));
-        let Some((sides, features)) = sides else {
-            self.left_out += 1;
-            return Ok(());
-        };
-        let usage = Usage { input: features.tokens().tokens, output: output_tokens, ..Usage::default() };
-        let quality = |model: &Name| {
-            let named = row.scores.get(model.as_str()).copied();
-            named.or(if model.as_str() == strong { row.strong_correct } else { row.weak_correct })
-        };
-        let qualities = quality(&sides.below).zip(quality(&sides.above));
-        self.items.push(Item { qualities, ..item(engine, &sides, strong, Some(usage)) });
-        Ok(())
+        (knob, turned): (&Knob, &Turned),
+    ) -> Result<Self, SampleError> {
+        let mut sample = Self::default();
+        let name = engine.config.policies[policy].name.clone();
+        let unreadable = |source| DatasetError::Read { path: path.to_owned(), source };
+        let reader = BufReader::new(File::open(path).map_err(unreadable)?);
+        for (line, text) in (1..).zip(reader.lines()) {
+            let text = text.map_err(unreadable)?;
+            let row: Line = serde_json::from_str(&text).map_err(|error| misshapen(path, line, &error))?;
+            let logged = as_logged(&name, &row.prompt);
+            let found = sides(engine, knob, turned, &mut Trial::of_prompt(&logged)).await?;
+            let Found::Sides { score, below, above } = found else {
+                sample.left_out += 1;
+                continue;
+            };
+            let input = logged.features().tokens().tokens;
+            let usage = Usage { input, output: output_tokens, ..Usage::default() };
+            let quality = |model: &Name| {
+                let named = row.scores.get(model.as_str()).copied();
+                named.or(if *model.as_str() == *knob.strong { row.strong_correct } else { row.weak_correct })
+            };
+            let qualities = quality(&below).zip(quality(&above));
+            let item = item(engine, &knob.strong, (score, &below, &above), Some(usage));
+            sample.items.push(Item { qualities, ..item });
+        }
+        Ok(sample)
     }
 
     async fn of_logs(
         logs: &DecisionLogs,
         engine: &mut Engine,
         policy: usize,
-        strong: &str,
+        (knob, turned): (&Knob, &Turned),
     ) -> Result<Self, SampleError> {
         let (mut sample, mut unscored) = (Self::default(), 0);
-        let section = engine.config.policies[policy].clone();
-        let Some((classifier, _)) = section.strategy.reads() else { return Ok(sample) };
+        let name = engine.config.policies[policy].name.clone();
         for line in logs.lines() {
             let LogLine::Decision(logged) = line? else { continue };
-            if logged.policy != section.name.as_str() {
+            if logged.policy != name.as_str() {
                 continue;
             }
             if logged.strategy.is_none() {
                 sample.left_out += 1;
                 continue;
             }
-            match engine.logged_scores(classifier, &logged).await? {
-                None => unscored += 1,
-                Some(scores) => match scores.ok().and_then(|scores| sides(&section.strategy, &scores)) {
-                    Some(sides) => sample.items.push(item(engine, &sides, strong, usage(&logged))),
-                    None => sample.left_out += 1,
-                },
+            match sides(engine, knob, turned, &mut Trial::of(&logged)).await? {
+                Found::Sides { score, below, above } => {
+                    sample.items.push(item(engine, &knob.strong, (score, &below, &above), usage(&logged)));
+                }
+                Found::Elsewhere => sample.left_out += 1,
+                Found::Unscored => unscored += 1,
             }
         }
         if unscored > 0 && sample.items.is_empty() {
@@ -172,33 +184,49 @@ impl Sample {
     }
 }
 
-/// Returns what the strategy compares, and the models on either side; `None` when the bundle gives no such score.
-fn sides(strategy: &Strategy, scores: &Scores) -> Option<Sides> {
-    match strategy {
-        Strategy::Tiers(tiers) => {
-            let (label, score) = scores.head(&tiers.head)?.top()?;
-            let (above, below) = (tiers.tiers.get(label)?.clone(), tiers.otherwise.clone()?);
-            Some(Sides { score: f64::from(score), below, above })
+/// Decides a request with the threshold at either end, if it gets as far as its strategy.
+async fn sides(engine: &mut Engine, knob: &Knob, turned: &Turned, trial: &mut Trial<'_>) -> Result<Found, EngineError> {
+    match engine.decide(&turned.asking, trial).await? {
+        Replayed::Unknown(Lack::Judge(at)) if *at == *knob.strategy.to_string() => {}
+        Replayed::Unknown(Lack::Scores) => return Ok(Found::Unscored),
+        _ => return Ok(Found::Elsewhere),
+    }
+    let (low, high) = (engine.decide(&turned.low, trial).await?, engine.decide(&turned.high, trial).await?);
+    Ok(match (low, high) {
+        (Replayed::Unknown(Lack::Scores), _) | (_, Replayed::Unknown(Lack::Scores)) => Found::Unscored,
+        (Replayed::Chosen(low, _), Replayed::Chosen(high, _)) if knob.is_known(&engine.config, &trial.signals) => {
+            match low.score.map(f64::from).filter(|score| score.is_finite()) {
+                Some(score) => Found::Sides { score, below: high.model, above: low.model },
+                None => Found::Elsewhere,
+            }
         }
-        Strategy::Threshold(threshold) => {
-            let score = scores.head(&threshold.head).and_then(HeadScores::level).filter(|score| score.is_finite())?;
-            let mut rungs = threshold.rungs();
-            let above = rungs.pop()?.model;
-            let below = rungs.iter().rev().find(|rung| score >= rung.at_least.get())?.model.clone();
-            Some(Sides { score, below, above })
-        }
-        _ => None, // they have no one number that a threshold is compared with
+        _ => Found::Elsewhere,
+    })
+}
+
+/// Returns a prompt as a line that says all there is to know of it.
+fn as_logged(policy: &Name, text: &str) -> LoggedDecision {
+    let body = json!({"model": "sample", "messages": [{"role": "user", "content": text}]}).to_string();
+    let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a body of our own parses");
+    let Value::Object(features) = json!(Features::of(&prompt, &TokenCounter::new())) else { unreachable!("a map") };
+    LoggedDecision {
+        policy: policy.to_string(),
+        features,
+        conversation: Some(format!("{:016x}", crate::router::beginning(&prompt))),
+        text_bytes: text.len(),
+        text: Some(text.to_owned()),
+        ..LoggedDecision::default()
     }
 }
 
-fn item(engine: &Engine, sides: &Sides, strong: &str, usage: Option<Usage>) -> Item {
+fn item(engine: &Engine, strong: &str, (score, below, above): (f64, &Name, &Name), usage: Option<Usage>) -> Item {
     let price = |model: &Name| -> Option<Price> { engine.config.models.get(model)?.price };
     let cost = |model: &Name| Some(usage?.cost(&price(model)?));
     Item {
-        score: sides.score,
-        below_is_strong: sides.below.as_str() == strong,
-        above_is_strong: sides.above.as_str() == strong,
-        costs: cost(&sides.below).zip(cost(&sides.above)),
+        score,
+        below_is_strong: below.as_str() == strong,
+        above_is_strong: above.as_str() == strong,
+        costs: cost(below).zip(cost(above)),
         qualities: None,
     }
 }
@@ -207,7 +235,7 @@ fn usage(logged: &LoggedDecision) -> Option<Usage> {
     Some(Usage { input: logged.input_tokens?, output: logged.output_tokens?, ..Usage::default() })
 }
 
-fn misshapen(path: &std::path::Path, line: u64, error: &serde_json::Error) -> DatasetError {
+fn misshapen(path: &Path, line: u64, error: &serde_json::Error) -> DatasetError {
     let message = error.to_string().split(" at line ").next().unwrap_or_default().to_owned();
     DatasetError::Shape { path: path.to_owned(), line, column: error.column(), message }
 }

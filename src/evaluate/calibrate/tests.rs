@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::KeyPath;
 
 /// Scores 0.01, 0.02 ... 1.00: the strong model is right where the score is high, and costs ten times as much.
 fn sample() -> Sample {
@@ -16,8 +17,8 @@ fn sample() -> Sample {
 }
 
 fn knob() -> Knob {
-    let path = KeyPath::root().key("policies").index(0).key("strategy").key("threshold");
-    Knob { path, value: 0.5, bounds: (0.0, 1.0), strong: "big".into() }
+    let strategy = KeyPath::root().key("policies").index(0).key("strategy");
+    Knob { path: strategy.key("threshold"), strategy, value: 0.5, bounds: (0.0, 1.0), strong: "big".into() }
 }
 
 fn calibrated(target: Target) -> Result<Calibrated, CalibrateError> {

@@ -121,8 +121,9 @@ fn rated(logs: &DecisionLogs, outcomes: &Outcomes) -> Result<(Rated, Exported), 
     let passed = logs.each(|line| {
         let LogLine::Decision(decision) = line else { return Ok::<_, DatasetError>(()) };
         exported.decisions += 1;
-        match outcomes.of(&decision.request_id) {
-            Some(quality) => rated.add(&decision, quality),
+        // Of a policy that only watches, nobody knows which model was rated.
+        match outcomes.of(&decision.request_id).zip(decision.answered_by.as_deref()) {
+            Some((quality, model)) => rated.add(&decision, model, quality),
             None => exported.unrated += 1,
         }
         Ok(())
@@ -132,10 +133,10 @@ fn rated(logs: &DecisionLogs, outcomes: &Outcomes) -> Result<(Rated, Exported), 
 }
 
 impl Rated {
-    fn add(&mut self, decision: &LoggedDecision, quality: f64) {
-        let known = self.models.iter().position(|model| *model == decision.answered_by);
+    fn add(&mut self, decision: &LoggedDecision, model: &str, quality: f64) {
+        let known = self.models.iter().position(|own| own == model);
         let place = known.unwrap_or_else(|| {
-            self.models.push(decision.answered_by.clone());
+            self.models.push(model.to_owned());
             self.models.len() - 1
         });
         let Ok(place) = u16::try_from(place) else { return }; // no catalog has so many models

@@ -1,5 +1,7 @@
 //! The strategies that are neither tiers nor a threshold, and what they are within each other.
 
+mod constraints;
+
 use super::*;
 
 const MODELS: &str = "version: 1
@@ -342,100 +344,4 @@ fn other_domains_and_doubtful_ones_get_the_default() {
     assert_eq!(model_and_reason(&decided(HIERARCHY, &domain(0.1))), ("small", "random"));
     assert_eq!(model_and_reason(&decided(HIERARCHY, &domain(0.5))), ("small", "random"));
     assert_eq!(model_and_reason(&decided(HIERARCHY, &asked(Err(Degraded::Deadline)))), ("small", "random"));
-}
-
-#[test]
-fn a_provider_that_is_down_is_avoided_while_another_serves_and_tried_when_none_does() {
-    let set = policy("{kind: random, models: [small, standard]}");
-    let down = World { down: Some("small"), ..World::default() };
-    let only = policy("{kind: random, models: [small]}");
-
-    assert_eq!(model_and_reason(&decide_in(&set, &down, &Signals::default())), ("standard", "unhealthy"));
-    assert_eq!(model_and_reason(&decide_in(&only, &down, &Signals::default())), ("small", "random"));
-}
-
-#[test]
-fn a_model_that_the_client_may_not_use_is_left_for_one_that_it_may_or_refused() {
-    let set = policy("{kind: random, models: [small, standard]}");
-    let forbidden = World { forbidden: Some("small"), ..World::default() };
-    let only = policy("{kind: random, models: [small]}");
-
-    assert_eq!(model_and_reason(&decide_in(&set, &forbidden, &Signals::default())), ("standard", "not_allowed"));
-    match step_in(&only, &forbidden, &Signals::default()) {
-        Step::Deny(denial) => {
-            assert_eq!((denial.status, denial.code, denial.by), (403, "model_not_allowed", By::Constraints));
-            assert!(denial.message.contains("`small` is not open to this API key"), "{}", denial.message);
-        }
-        other => panic!("{other:?}"),
-    }
-}
-
-#[test]
-fn a_prompt_that_fits_no_window_is_refused_in_openai_s_words() {
-    let set = policy("{kind: random, models: [small]}");
-    let long = features(|features| features.request.max_output_tokens = 2000);
-
-    match set.policies[0].step(&facts("auto"), &long, &Signals::default()) {
-        Step::Deny(denial) => assert_eq!((denial.status, denial.code), (400, "context_length_exceeded")),
-        other => panic!("{other:?}"),
-    }
-}
-
-#[test]
-fn regions_the_longest_answer_and_a_margin_are_constraints() {
-    let text = MODELS.replace(
-        "small: {provider: p, context: 1000,",
-        "small: {provider: p, context: 1000, max_output: 100, region: eu,",
-    );
-    let moved = |extra: &str, features: &Features| {
-        let set = set(&format!("{text}{{kind: random, models: [small, frontier]}}\n    {extra}\n"));
-        match set.policies[0].step(&facts("auto"), features, &Signals::default()) {
-            Step::Decide(decision) => (decision.model.to_string(), decision.reason.as_str()),
-            other => panic!("{other:?}"),
-        }
-    };
-    let asking = |tokens| features(|features| features.request.max_output_tokens = tokens);
-
-    assert_eq!(moved("regions: [eu]", &asking(100)), chosen("small", "random"));
-    assert_eq!(moved("context_margin: 0", &asking(101)), chosen("frontier", "max_output"));
-    assert_eq!(moved("context_margin: 901", &asking(100)), chosen("frontier", "context"));
-}
-
-#[test]
-fn clients_may_name_only_the_models_that_the_policy_lets_them() {
-    let set = policy("{kind: random, models: [small]}\n    overrides: {models: ['front*']}");
-    let naming = |model| World { header: Some((MODEL_HEADER, model)), ..World::default() };
-
-    let decision = decide_in(&set, &naming("frontier"), &Signals::default());
-    assert_eq!((model_and_reason(&decision), decision.by), (("frontier", "override"), By::Override));
-    for other in ["standard", "front", "frontier "] {
-        match step_in(&set, &naming(other), &Signals::default()) {
-            Step::Deny(denial) => assert_eq!((denial.status, denial.code), (403, "override_not_allowed")),
-            decided => panic!("{other}: {decided:?}"),
-        }
-    }
-}
-
-#[test]
-fn what_only_clients_may_choose_stands_in_for_nothing() {
-    let set = policy("{kind: random, models: [small]}\n    overrides: {models: ['*']}");
-    let forbidden = World { forbidden: Some("small"), ..World::default() };
-    let named = World { header: Some((MODEL_HEADER, "frontier")), ..World::default() };
-
-    assert!(matches!(step_in(&set, &forbidden, &Signals::default()), Step::Deny(_)));
-    let shown = |decision: Decision| decision.candidates.iter().map(|one| one.model.to_string()).collect::<Vec<_>>();
-    assert_eq!(shown(decide_in(&set, &World::default(), &Signals::default())), ["small"]);
-    assert_eq!(shown(decide_in(&set, &named, &Signals::default())), ["small", "frontier"]);
-}
-
-#[test]
-fn a_rollout_takes_its_share_of_the_conversations() {
-    let set = policy("{kind: random, models: [small]}\n    rollout: 0.25");
-    let taken = (0..10_000).filter(|conversation| {
-        let world = World { conversation: *conversation, ..World::default() };
-        set.policies[0].is_rolled_out_to(&RequestFacts { live: &world, ..facts("auto") })
-    });
-
-    let taken = taken.count();
-    assert!((2350..2650).contains(&taken), "{taken}");
 }

@@ -1,5 +1,6 @@
 //! What a client reads when Pointsman refuses or fails its request.
 
+use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::*;

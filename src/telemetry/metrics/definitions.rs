@@ -3,7 +3,10 @@
 //! Names follow `pointsman_<thing>_<unit>[_total]` with base units. Adding one here means adding it to the golden test
 //! and to `docs/metrics.md`, which the tests write when they are told to.
 
-use super::buckets::{BATCH, FIRST_BYTE, INTER_CHUNK, OVERHEAD, PADDED, RATE, REQUEST, RUN, SCORE, TRUNCATED};
+mod classifier;
+
+pub(super) use self::classifier::*;
+use super::buckets::{FIRST_BYTE, INTER_CHUNK, OVERHEAD, RATE, REQUEST};
 use super::family::Definition;
 
 pub(super) const REQUEST_DURATION: Definition<3> = Definition {
@@ -153,41 +156,6 @@ pub(super) const BODY_BYTES: Definition<0> = Definition {
     buckets: &[],
 };
 
-pub(super) const QUEUE_DEPTH: Definition<1> = Definition {
-    name: "pointsman_classifier_queue_depth",
-    help: "Prompts that wait for the classifier's worker.",
-    labels: ["classifier"],
-    buckets: &[],
-};
-
-pub(super) const QUEUE_WAIT: Definition<1> = Definition {
-    name: "pointsman_classifier_queue_wait_seconds",
-    help: "Time a prompt waited for a classifier's worker.",
-    labels: ["classifier"],
-    buckets: OVERHEAD,
-};
-
-pub(super) const RUN_TIME: Definition<1> = Definition {
-    name: "pointsman_classifier_run_seconds",
-    help: "Time of one run of a classifier's model over one batch.",
-    labels: ["classifier"],
-    buckets: RUN,
-};
-
-pub(super) const BATCH_SIZE: Definition<1> = Definition {
-    name: "pointsman_classifier_batch_size",
-    help: "Prompts in one run of a classifier's model.",
-    labels: ["classifier"],
-    buckets: BATCH,
-};
-
-pub(super) const PADDING: Definition<1> = Definition {
-    name: "pointsman_classifier_padding_ratio",
-    help: "Share of the tokens of one run that only fill shorter prompts up to the longest.",
-    labels: ["classifier"],
-    buckets: PADDED,
-};
-
 pub(super) const FALLBACKS: Definition<3> = Definition {
     name: "pointsman_fallbacks_total",
     help: "Requests that went on to another model because the provider of the one before failed them.",
@@ -200,97 +168,6 @@ pub(super) const RETRIES_REFUSED: Definition<0> = Definition {
     help: "Failed attempts that were not tried again because the retry budget was spent.",
     labels: [],
     buckets: &[],
-};
-
-pub(super) const DEGRADED: Definition<2> = Definition {
-    name: "pointsman_classifier_degraded_total",
-    help: "Prompts that a classifier's encoder should have judged and did not, by reason; lexical heads or `otherwise` decided.",
-    labels: ["classifier", "reason"],
-    buckets: &[],
-};
-
-pub(super) const ANSWERS: Definition<2> = Definition {
-    name: "pointsman_classifier_answers_total",
-    help: "Prompts for which a classifier gave scores, by the rung of the degrade ladder that they came from.",
-    labels: ["classifier", "source"],
-    buckets: &[],
-};
-
-pub(super) const SHADOW_PROMPTS: Definition<2> = Definition {
-    name: "pointsman_classifier_shadow_prompts_total",
-    help: "Sampled prompts of a classifier's shadow: scored, dropped because somebody was busy, or failed.",
-    labels: ["classifier", "outcome"],
-    buckets: &[],
-};
-
-pub(super) const SHADOW_LABELS: Definition<4> = Definition {
-    name: "pointsman_classifier_shadow_labels_total",
-    help: "Prompts that a classifier and its shadow judged, by the best label of each.",
-    labels: ["classifier", "head", "live", "shadow"],
-    buckets: &[],
-};
-
-pub(super) const SHADOW_AGREEMENT: Definition<2> = Definition {
-    name: "pointsman_classifier_shadow_agreement_ratio",
-    help: "Share of the compared prompts on which a classifier and its shadow agree, since the shadow started.",
-    labels: ["classifier", "head"],
-    buckets: &[],
-};
-
-pub(super) const SHADOW_COST: Definition<2> = Definition {
-    name: "pointsman_classifier_shadow_cost_usd_total",
-    help: "Estimated cost of the compared prompts with the models that the classifier (live) and its shadow choose.",
-    labels: ["classifier", "choice"],
-    buckets: &[],
-};
-
-pub(super) const DRIFT_PSI: Definition<2> = Definition {
-    name: "pointsman_drift_psi",
-    help: "Population stability index of live traffic against the reference of a classifier's bundle, by signal.",
-    labels: ["classifier", "signal"],
-    buckets: &[],
-};
-
-pub(super) const DRIFT_PROMPTS: Definition<1> = Definition {
-    name: "pointsman_drift_window_prompts",
-    help: "Prompts in the window that drift is measured over.",
-    labels: ["classifier"],
-    buckets: &[],
-};
-
-pub(super) const CACHE: Definition<2> = Definition {
-    name: "pointsman_classifier_cache_total",
-    help: "Prompts by whether their scores were known, had to be computed, or were just being computed.",
-    labels: ["classifier", "outcome"],
-    buckets: &[],
-};
-
-pub(super) const DEVICE_INFO: Definition<2> = Definition {
-    name: "pointsman_classifier_device_info",
-    help: "The device that each classifier runs on; always 1.",
-    labels: ["classifier", "device"],
-    buckets: &[],
-};
-
-pub(super) const DEVICE_FALLBACKS: Definition<1> = Definition {
-    name: "pointsman_classifier_device_fallbacks_total",
-    help: "Starts of a classifier on another device than the wanted one, which did not work.",
-    labels: ["classifier"],
-    buckets: &[],
-};
-
-pub(super) const TRUNCATED_TOKENS: Definition<1> = Definition {
-    name: "pointsman_classifier_truncated_tokens",
-    help: "Tokens of the newest user turn that did not fit a classifier and were cut.",
-    labels: ["classifier"],
-    buckets: TRUNCATED,
-};
-
-pub(super) const SCORES: Definition<3> = Definition {
-    name: "pointsman_score",
-    help: "Calibrated probability that a classifier's head gave a label.",
-    labels: ["classifier", "head", "label"],
-    buckets: SCORE,
 };
 
 pub(super) const AFFINITY: Definition<2> = Definition {
@@ -402,13 +279,6 @@ pub(super) const CONFIG_INFO: Definition<1> = Definition {
     name: "pointsman_config_info",
     help: "The configuration that serves, by the beginning of its text's SHA-256; always 1.",
     labels: ["sha256"],
-    buckets: &[],
-};
-
-pub(super) const MODEL_INFO: Definition<3> = Definition {
-    name: "pointsman_model_info",
-    help: "The bundle that each classifier runs; always 1.",
-    labels: ["classifier", "version", "sha256"],
     buckets: &[],
 };
 

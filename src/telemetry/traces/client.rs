@@ -5,6 +5,8 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,6 +17,7 @@ use pingora::connectors::http::Connector;
 use pingora::http::RequestHeader;
 use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
+use pingora::utils::tls::WrappedX509;
 use pingora::{Error, ErrorType, OrErr, Result};
 use tokio::runtime::{Builder, Runtime};
 
@@ -25,12 +28,27 @@ const MAX_ANSWER: usize = 1 << 20;
 pub(super) struct Client {
     runtime: Runtime,
     timeout: Duration,
+    /// Trusted instead of the system's.
+    authorities: Option<Arc<[WrappedX509]>>,
+    /// Whether the last export failed; every change is logged, not every export.
+    is_failing: AtomicBool,
 }
 
 impl Client {
     /// Makes a client that gives an export `timeout`.
-    pub(super) fn new(timeout: Duration) -> io::Result<Self> {
-        Ok(Self { runtime: Builder::new_current_thread().enable_all().build()?, timeout })
+    pub(super) fn new(timeout: Duration, authorities: Option<Arc<[WrappedX509]>>) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { runtime, timeout, authorities, is_failing: AtomicBool::new(false) })
+    }
+
+    /// Says why nothing arrives, or that it does again: the exporter calls it a network error whatever it was.
+    fn tell(&self, trouble: Option<&String>) {
+        let was_failing = self.is_failing.swap(trouble.is_some(), Ordering::Relaxed);
+        match trouble {
+            Some(why) if !was_failing => tracing::warn!("No spans reach the collector: {why}"),
+            None if was_failing => tracing::info!("Spans reach the collector again"),
+            _ => {}
+        }
     }
 }
 
@@ -38,17 +56,24 @@ impl Client {
 impl HttpClient for Client {
     /// Blocks; called on the exporter's own thread, which runs no runtime.
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let sent = self.runtime.block_on(async { tokio::time::timeout(self.timeout, send(request)).await });
-        match sent {
+        let sent = async { tokio::time::timeout(self.timeout, send(request, self.authorities.clone())).await };
+        let sent = self.runtime.block_on(sent);
+        let answered = match sent {
             Ok(Ok(answer)) => Ok(answer),
+            // Before the handshake is over nothing was sent.
+            Ok(Err(error)) if matches!(error.etype(), ErrorType::InvalidCert | ErrorType::TLSHandshakeFailure) => {
+                Err(format!("its certificate is not trusted: {error}"))
+            }
             // Pingora's context may quote what was sent; the type says enough.
-            Ok(Err(error)) => Err(error.etype().as_str().into()),
-            Err(_) => Err("the collector did not answer in time".into()),
-        }
+            Ok(Err(error)) => Err(error.etype().as_str().to_owned()),
+            Err(_) => Err("it did not answer in time".to_owned()),
+        };
+        self.tell(answered.as_ref().err());
+        answered.map_err(Into::into)
     }
 }
 
-async fn send(request: Request<Bytes>) -> Result<Response<Bytes>> {
+async fn send(request: Request<Bytes>, authorities: Option<Arc<[WrappedX509]>>) -> Result<Response<Bytes>> {
     let (parts, body) = request.into_parts();
     let uri = &parts.uri;
     let (Some(host), Some(authority)) = (uri.host(), uri.authority()) else {
@@ -61,6 +86,7 @@ async fn send(request: Request<Bytes>) -> Result<Response<Bytes>> {
     let address = addresses.next().ok_or_else(|| Error::explain(ErrorType::ConnectNoRoute, "no address"))?;
     let mut peer = HttpPeer::new(address, tls, host.to_owned());
     peer.options.set_http_version(1, 1);
+    peer.options.ca = authorities;
 
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let mut header = RequestHeader::build(parts.method.clone(), path.as_bytes(), Some(parts.headers.len() + 2))?;

@@ -1,0 +1,75 @@
+//! How an error reads in the client's own dialect: its envelope and its class.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+
+use crate::prompt::Dialect;
+
+/// Whose SDK is to understand an answer of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// `{"error": {"message", "type", "param", "code"}}`.
+    OpenAi,
+    /// `{"type": "error", "error": {"type", "message"}}`, with `param` and `code` beside them as ours.
+    Anthropic,
+}
+
+impl Shape {
+    /// Returns the shape for a request: by its path, and elsewhere by the header that every Anthropic client sends.
+    #[must_use]
+    pub fn of(path: &str, headers: &HeaderMap) -> Self {
+        let is_anthropic = match Dialect::of_path(path) {
+            Some(dialect) => matches!(dialect, Dialect::Messages | Dialect::CountTokens),
+            None => path.starts_with("/v1/messages/") || headers.contains_key("anthropic-version"),
+        };
+        if is_anthropic { Self::Anthropic } else { Self::OpenAi }
+    }
+}
+
+/// The OpenAI error object.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct ErrorObject<'e> {
+    /// For people.
+    pub message: &'e str,
+    /// The class of error, such as `invalid_request_error`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The parameter at fault.
+    pub param: Option<&'static str>,
+    /// For programs; stable.
+    pub code: &'static str,
+}
+
+impl ErrorObject<'_> {
+    /// Returns the object as JSON in its envelope.
+    #[must_use]
+    pub fn body(&self, shape: Shape) -> Bytes {
+        let body = match shape {
+            Shape::OpenAi => serde_json::json!({ "error": self }),
+            Shape::Anthropic => serde_json::json!({ "type": "error", "error": self }),
+        };
+        body.to_string().into()
+    }
+}
+
+/// Returns OpenAI's class of error for a status.
+#[must_use]
+pub fn error_type(status: StatusCode) -> &'static str {
+    if status.is_client_error() { "invalid_request_error" } else { "server_error" }
+}
+
+/// Returns Anthropic's class of error for a status.
+pub(super) fn anthropic_type(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "authentication_error",
+        403 => "permission_error",
+        404 => "not_found_error",
+        413 => "request_too_large",
+        429 => "rate_limit_error",
+        503 | 529 => "overloaded_error",
+        504 => "timeout_error",
+        400..=499 => "invalid_request_error",
+        _ => "api_error",
+    }
+}
