@@ -15,7 +15,7 @@ const EDGE: f64 = 0.001;
 pub(super) type Said = (f64, f64);
 
 /// Returns the curve through `said` if halves of the rows speak for it: the one from each half must, on the other, have a
-/// smaller loss than what was said, by more than a standard error.
+/// smaller loss than what was said, by more than two standard errors.
 pub(super) fn chosen(said: &[Said]) -> Option<Curve> {
     if said.len() < ROWS {
         return None;
@@ -30,7 +30,7 @@ pub(super) fn chosen(said: &[Said]) -> Option<Curve> {
     let n = gains.len() as f64;
     let mean = gains.iter().sum::<f64>() / n;
     let variance = gains.iter().map(|gain| (gain - mean).powi(2)).sum::<f64>() / n;
-    if mean > (variance / n).sqrt() { curve(said) } else { None }
+    if mean > 2.0 * (variance / n).sqrt() { curve(said) } else { None }
 }
 
 /// Pools adjacent violators (Ayer et al. 1955) and joins the centres of what is level (Oron, Flournoy 2017), so that of two
@@ -78,12 +78,15 @@ fn loss(p: f64, truth: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evaluate::Draws;
 
     /// Of rows that say `p`, so many hold as `true_of` says.
     fn rows(n: u32, true_of: fn(f64) -> f64) -> Vec<Said> {
-        let row = |i: u32| {
-            let p = f64::from(i * 37 % 100) / 100.0 + 0.005;
-            (p, if f64::from(i * 61 % 97) / 97.0 < true_of(p) { 1.0 } else { 0.0 })
+        let mut draws = Draws::new(7);
+        let mut drawn = || draws.below(1000) as f64 / 1000.0 + 0.0005;
+        let row = |_| {
+            let p = drawn();
+            (p, if drawn() < true_of(p) { 1.0 } else { 0.0 })
         };
         (0..n).map(row).collect()
     }
