@@ -4,6 +4,7 @@
 //! whole bundle that the classifier loads like any other. Near-duplicates stay on one side of every split, and the same
 //! seed gives the same bytes. Refuses to learn from rows that stand in held-out sets.
 
+mod beside;
 mod bundle;
 mod card;
 mod examples;
@@ -11,10 +12,12 @@ mod features;
 mod folds;
 mod forest;
 mod heads;
+mod isotonic;
 mod keep;
 mod lbfgs;
 mod logistic;
 mod model;
+mod own;
 mod pool;
 mod reference;
 mod report;
@@ -58,6 +61,8 @@ pub struct Fit {
     pub out: PathBuf,
     /// Where embeddings are kept.
     pub cache: PathBuf,
+    /// Labels from the lowest to the highest, where they have an order that the base does not tell; empty for none.
+    pub levels: Vec<String>,
     /// Decides every draw.
     pub seed: u64,
     /// The most rows to learn from, drawn at random; the others still serve cross-validation.
@@ -75,7 +80,7 @@ pub enum Stage {
     Embedded(usize, usize),
     /// Cross-validated so many folds of so many.
     Validated(usize, usize),
-    /// The base was trained on the very file that is cross-validated: the figures will be too good.
+    /// The base learnt from the rows that are cross-validated: the figures will be too good.
     BaseSawData,
 }
 
@@ -128,10 +133,7 @@ impl Fit {
     pub fn run(&self, mut progress: impl FnMut(Stage)) -> Result<FitReport, FitError> {
         let base = Bundle::open(&self.base)?;
         let mut examples = Examples::read(&self.data, self.task, &base)?;
-        let base_saw_data = report::mentions(&base.manifest().training, &examples.sha256);
-        if base_saw_data {
-            progress(Stage::BaseSawData);
-        }
+        let is_recorded = report::mentions(&base.manifest().training, &examples.sha256);
         if self.inputs != Inputs::Lexical && examples.rows.iter().any(|row| row.text.trim().is_empty()) {
             return Err(self.refuse(NO_TEXT));
         }
@@ -142,7 +144,13 @@ impl Fit {
         }
         let features = features::specs(self, base.manifest(), &examples.rows)?;
         let inputs = FeatureInputs::parse("features.json", &features.0)?;
-        let learner = Learner::new(self, &base, &examples.rows, inputs)?;
+        let mut learner = Learner::new(self, &base, &examples.rows, inputs)?;
+        learner.knows_answers |= is_recorded;
+        let base_saw_data = learner.knows_answers;
+        if base_saw_data {
+            progress(Stage::BaseSawData);
+        }
+        let learner = learner;
         let grouped: Vec<_> = learner.samples.iter().zip(&examples.rows).map(|(s, row)| (s, row.group)).collect();
         let mut validated = |fit: &Self| {
             validate::validate(fit, &learner, &grouped, &examples.rows, |done, all| {

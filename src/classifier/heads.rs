@@ -16,7 +16,7 @@ use self::reader::Reader;
 use self::trees::Forest;
 use super::bundle::BundleError;
 use super::encoder::InferenceError;
-use super::manifest::{Activation, Block, HeadKind, HeadSpec, Manifest, Neighbours};
+use super::manifest::{Activation, Block, Curve, HeadKind, HeadSpec, Manifest, Neighbours};
 use super::ngrams::{self, Ngrams};
 use crate::scores::HeadScores;
 
@@ -35,6 +35,7 @@ struct Head {
     inputs: Vec<Block>,
     activation: Activation,
     temperature: f32,
+    isotonic: Option<Curve>,
     layers: Vec<Layer>,
     neighbours: Option<Neighbours>,
     forest: Option<Forest>,
@@ -151,6 +152,7 @@ impl Head {
             inputs: spec.inputs.clone(),
             activation: spec.activation,
             temperature: spec.temperature,
+            isotonic: spec.isotonic.clone(),
             layers,
             neighbours: spec.neighbours,
             forest: None,
@@ -181,6 +183,14 @@ impl Head {
     }
 
     fn probabilities(&self, blocks: Blocks<'_>) -> Result<Vec<f32>, InferenceError> {
+        let mut probabilities = self.uncalibrated(blocks)?;
+        if let Some(curve) = &self.isotonic {
+            curve.apply(&mut probabilities);
+        }
+        Ok(probabilities)
+    }
+
+    fn uncalibrated(&self, blocks: Blocks<'_>) -> Result<Vec<f32>, InferenceError> {
         if !self.members.is_empty() {
             return self.pooled(blocks);
         }
@@ -282,6 +292,7 @@ mod tests {
             inputs: vec![Block::Features, Block::Embedding],
             activation: Activation::Relu,
             temperature,
+            isotonic: None,
             layers,
             neighbours: None,
             forest: None,

@@ -1,5 +1,6 @@
 //! The shape of `bundle.yaml`: serde types and the checks that need no other file.
 
+mod curve;
 mod forms;
 mod mix;
 
@@ -7,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::curve::Curve;
 pub use self::forms::FormError;
 pub use self::mix::{MixError, Neighbours, Share, Trees};
 use super::bundle::BundleError;
@@ -143,6 +145,9 @@ pub struct HeadSpec {
     pub activation: Activation,
     /// Divides the logits before the softmax; above 0.
     pub temperature: f32,
+    /// What becomes of the probabilities after that, where a temperature alone does not make them honest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isotonic: Option<Curve>,
     /// As a vote of the nearest exemplars: the first layer holds their embeddings, the second what they speak for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub neighbours: Option<Neighbours>,

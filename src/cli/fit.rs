@@ -30,6 +30,10 @@ pub(super) struct Arguments {
     /// What the heads read.
     #[arg(long, value_enum, default_value_t = InputsName::Full)]
     inputs: InputsName,
+    /// The labels of tiers from the lowest to the highest, such as `simple,medium,complex`: regressions of steps are tried as
+    /// well. Not needed where the base's tiers are the same, or labels are numbers.
+    #[arg(long, value_name = "LABEL,LABEL", value_delimiter = ',')]
+    levels: Vec<String>,
     /// Decides every draw: the same seed gives the same bundle.
     #[arg(long, value_name = "N", default_value_t = 7)]
     seed: u64,
@@ -96,6 +100,7 @@ fn fit(arguments: &Arguments) -> Result<FitReport, Failure> {
         base: arguments.base.clone(),
         task: arguments.task.into(),
         inputs: arguments.inputs.into(),
+        levels: arguments.levels.clone(),
         data: rows.path().to_owned(),
         out: arguments.out.clone(),
         cache: arguments.cache.clone().unwrap_or_else(default_cache),
@@ -132,7 +137,7 @@ fn show(stage: Stage) {
         Stage::Embedded(done, all) if done % 50 == 0 || done == all => eprint!("\r\x1b[K{done} of {all} rows embedded"),
         Stage::Embedded(..) => {}
         Stage::BaseSawData => eprintln!(
-            "pointsman: warning: the base was trained on this very file, so cross-validation flatters it; measure on rows that neither saw"
+            "pointsman: warning: the base learnt from these rows, so cross-validation flatters it; measure on rows that neither saw"
         ),
         Stage::Validated(done, all) => eprint!("\r\x1b[K{done} of {all} folds validated"),
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::heads::{Fitted, fitted};
-use super::keep::{Kept, kept};
+use super::keep::{Kept, Parts, heads_file, kept};
 use super::task::Learner;
 use super::tensors::tensors;
 use super::train::Trained;
@@ -31,9 +31,11 @@ pub(super) struct Content<'c> {
 /// Writes the bundle into the folder that `fit` names.
 pub(super) fn write(fit: &Fit, content: &Content<'_>) -> Result<(), FitError> {
     let Content { base, learner, trained, report, features, .. } = content;
-    let new = fitted(learner, trained);
+    let heads_file = heads_file(fit, base)?;
     let wider = learner.features.len() - features.1;
-    let kept = kept(fit, base, &new, wider)?;
+    let parts = heads_file.as_deref().map(|bytes| Parts::new(base, bytes, wider));
+    let new = fitted(learner, trained, base.manifest(), parts.as_ref());
+    let kept = kept(base, parts.as_ref(), &new);
     let tensors = tensors(new.iter().flat_map(|head| head.tensors.iter()).chain(&kept.tensors));
     let mut manifest = manifest(fit, base, report, &new, &kept)?;
     let heads_file = manifest.heads_file.clone().unwrap_or_default();

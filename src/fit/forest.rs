@@ -229,7 +229,7 @@ mod tests {
         let sample = |i: u16| {
             let (a, b) = (i.is_multiple_of(2), (i / 2).is_multiple_of(2));
             let dense = vec![f32::from(u8::from(a)), f32::from(u8::from(b))];
-            Sample { dense, sparse: Vec::new(), target: vec![f32::from(u8::from(a != b))] }
+            Sample { dense, target: vec![f32::from(u8::from(a != b))], ..Sample::default() }
         };
         // One row more of one corner, or else no first question would gain anything.
         (0..401).map(sample).collect()

@@ -1,14 +1,16 @@
 //! What was learnt as heads of a bundle: hidden learners, and mixtures of them under the names that policies know.
 
 use super::forest::{DEPTH, Forest};
-use super::logistic::Regression;
+use super::keep::Parts;
+use super::logistic::{Link, Regression};
 use super::model::{Model, Recipe};
+use super::own;
 use super::pool::Pool;
 use super::task::{EMBEDDING_NORM, Goal, Learner};
 use super::tensors::Tensor;
 use super::train::{Form, Trained};
 use super::votes::{SHARPNESS, Votes};
-use crate::classifier::{Activation, Block, HeadKind, HeadSpec, Neighbours, Share, Trees};
+use crate::classifier::{Activation, Block, HeadKind, HeadSpec, Manifest, Neighbours, Share, Trees};
 use crate::config::Name;
 
 /// A head with its weights.
@@ -22,6 +24,7 @@ pub(super) struct Fitted {
 struct Writer<'w> {
     learner: &'w Learner,
     trained: &'w Trained,
+    base: &'w Manifest,
 }
 
 /// A regression as it stands in a mixture.
@@ -33,9 +36,12 @@ struct Line<'m> {
 }
 
 /// Returns the heads that `trained` stands for: for each its full form, its lexical form, and their members.
-pub(super) fn fitted(learner: &Learner, trained: &Trained) -> Vec<Fitted> {
-    let writer = Writer { learner, trained };
-    (0..trained.goal.heads()).flat_map(|head| writer.head(head)).collect()
+pub(super) fn fitted(learner: &Learner, trained: &Trained, base: &Manifest, parts: Option<&Parts<'_>>) -> Vec<Fitted> {
+    let writer = Writer { learner, trained, base };
+    let mut fitted: Vec<Fitted> = (0..trained.goal.heads()).flat_map(|head| writer.head(head)).collect();
+    let own = (0..trained.goal.heads()).flat_map(|head| writer.own(head));
+    fitted.extend(own.filter_map(|(share, of)| own::member(base, parts?, &of, &share.head)));
+    fitted
 }
 
 impl Writer<'_> {
@@ -53,20 +59,43 @@ impl Writer<'_> {
         let used = |index: usize| {
             [Form::Full, Form::Lexical].iter().any(|f| self.trained.pools(*f)[head].weights[index] > 0.0)
         };
-        let models = self.trained.models.iter().enumerate().filter(|(index, _)| used(*index));
+        let learnt = |recipe: Recipe| recipe.own().is_none();
+        let models = self.trained.models.iter().enumerate().filter(|(i, (recipe, _))| learnt(*recipe) && used(*i));
         fitted.extend(models.map(|(_, (recipe, model))| self.member(&name, *recipe, model, head)));
         fitted
+    }
+
+    /// Returns the base's heads that the forms of a head have as members, with what the base calls each.
+    fn own(&self, head: usize) -> Vec<(Share, String)> {
+        let name = self.learner.head(head, Form::Full);
+        let used = |index: usize, form| self.trained.pools(form)[head].weights[index] > 0.0;
+        let used = |index| used(index, Form::Full) || used(index, Form::Lexical);
+        let own = self.trained.models.iter().enumerate().filter(|(index, _)| used(*index));
+        own.flat_map(|(_, (recipe, _))| self.shares(&name, *recipe, head)).collect()
+    }
+
+    fn shares(&self, of: &str, recipe: Recipe, head: usize) -> Vec<(Share, String)> {
+        let Some(form) = recipe.own() else { return Vec::new() };
+        let name = &self.learner.own.names(form)[head];
+        own::shares(self.base, name, &format!("{of}/{}", recipe.as_str()))
     }
 
     /// Returns the mixture called `name` and its own prior; its other members stand below `of`.
     fn form(&self, name: &str, of: &str, head: usize, form: Form) -> Vec<Fitted> {
         let pool = &self.trained.pools(form)[head];
         let prior = format!("{name}/prior");
-        let member = |((recipe, _), weight): (&(Recipe, Model), &f64)| {
-            (*weight > 0.0).then(|| Share { head: named(&format!("{of}/{}", recipe.as_str())), weight: *weight as f32 })
+        let members = |((recipe, _), weight): (&(Recipe, Model), &f64)| {
+            let weight = *weight as f32;
+            if recipe.own().is_some() {
+                let own = self.shares(of, *recipe, head).into_iter();
+                return own.map(|(share, _)| Share { weight: share.weight * weight, ..share }).collect();
+            }
+            vec![Share { head: named(&format!("{of}/{}", recipe.as_str())), weight }]
         };
-        let mix = self.trained.models.iter().zip(&pool.weights).filter_map(member);
+        let weighed = self.trained.models.iter().zip(&pool.weights).filter(|(_, weight)| **weight > 0.0);
+        let mix = weighed.flat_map(members);
         let mut spec = self.spec(name);
+        spec.isotonic = pool.curve.clone();
         spec.mix = mix.chain([Share { head: named(&prior), weight: 1.0 }]).collect();
         if let (Goal::Choice(_), Some(template)) = (self.trained.goal, &self.learner.template) {
             spec.aliases = template.aliases.clone();
@@ -92,7 +121,11 @@ impl Writer<'_> {
         let name = format!("{of}/{}", recipe.as_str());
         let mut spec = HeadSpec { inputs: recipe.blocks().to_vec(), hidden: true, ..self.spec(&name) };
         let tensors = match model {
+            Model::Own(_) => Vec::new(),
             Model::Linear { regression, wins, .. } => {
+                if regression.shape.link == Link::Steps {
+                    spec.kind = HeadKind::Ordinal;
+                }
                 if self.trained.goal == Goal::Pair {
                     spec.activation = Activation::Tanh;
                 }
@@ -117,8 +150,8 @@ impl Writer<'_> {
             (self.unscaled(recipe, &weights), bias as f32)
         };
         match self.trained.goal {
-            Goal::Choice(labels) => {
-                let (rows, biases): (Vec<_>, _) = (0..labels).map(row).unzip();
+            Goal::Choice(_) => {
+                let (rows, biases): (Vec<_>, _) = (0..regression.shape.outputs).map(row).unzip();
                 Tensor::layer(name, 0, &rows, biases).into()
             }
             Goal::Each(_) => {
@@ -185,24 +218,18 @@ impl Writer<'_> {
         HeadSpec {
             name: named(name),
             kind: HeadKind::Multinomial,
-            labels: self.labels(),
+            labels: self.learner.labels(),
             aliases: Default::default(),
             inputs: Vec::new(),
             activation: Activation::Relu,
             temperature: 1.0,
+            isotonic: None,
             neighbours: None,
             trees: None,
             mix: Vec::new(),
             hidden: false,
             stands_for: None,
             confidence: None,
-        }
-    }
-
-    fn labels(&self) -> Vec<Name> {
-        match self.trained.goal {
-            Goal::Each(_) => ["fails", "succeeds"].map(named).to_vec(),
-            _ => self.learner.names.clone(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
 
 use super::heads::Fitted;
 use super::tensors::Tensor;
@@ -23,38 +24,57 @@ impl Kept {
     }
 }
 
-/// Returns the heads of `base` that the `new` ones neither replace nor leave without use; layers over features get
-/// `wider` more columns, which weigh nothing.
-pub(super) fn kept(fit: &Fit, base: &Bundle, new: &[Fitted], wider: usize) -> Result<Kept, FitError> {
-    let manifest = base.manifest();
-    let Some(file) = manifest.heads_file.as_ref().filter(|_| manifest.kind == Kind::Encoder) else {
-        return Ok(Kept::default());
-    };
-    let specs = staying(&manifest.heads, new);
-    let path = fit.base.join(file);
-    let bytes = fs::read(&path).map_err(file_error(&path))?;
-    let tensors = SafeTensors::deserialize(&bytes).expect("the base was parsed before");
-    let width = |block: &Block| match block {
-        Block::Embedding => manifest.encoder.dimension,
-        Block::Features => base.inputs().len(),
-        Block::Ngrams => crate::classifier::NGRAM_PLACES,
-    };
-    let mut kept = Kept::default();
-    for (name, view) in tensors.tensors() {
-        let owner = specs.iter().find(|spec| name.strip_prefix(spec.name.as_str()).is_some_and(is_part));
-        let Some(spec) = owner else { continue };
-        let values = view.data().as_chunks().0.iter().map(|bytes: &[u8; 4]| f32::from_le_bytes(*bytes)).collect();
-        let tensor = Tensor { shape: view.shape().to_vec(), values, name };
-        let first = tensor.name == format!("{}.0.weight", spec.name);
-        let end = spec.inputs.iter().position(|block| *block == Block::Features);
-        let at = end.map(|features| spec.inputs[..=features].iter().map(width).sum::<usize>());
-        kept.tensors.push(match at.filter(|_| first) {
-            Some(at) => widened(tensor, at, wider),
-            None => tensor,
-        });
+/// The base's heads file, and where features stand among the inputs of its layers.
+pub(super) struct Parts<'b> {
+    tensors: SafeTensors<'b>,
+    base: &'b Bundle,
+    /// How many features the new bundle has besides the base's.
+    wider: usize,
+}
+
+impl<'b> Parts<'b> {
+    /// Opens the bytes of the heads file of `base`.
+    pub(super) fn new(base: &'b Bundle, bytes: &'b [u8], wider: usize) -> Self {
+        Self { tensors: SafeTensors::deserialize(bytes).expect("the base was parsed before"), base, wider }
     }
-    kept.specs = specs;
-    Ok(kept)
+
+    /// Returns the weights of a head, under the name that it will have; layers over features get columns that weigh
+    /// nothing.
+    pub(super) fn of(&self, spec: &HeadSpec, name: &str) -> Vec<Tensor> {
+        let width = |block: &Block| match block {
+            Block::Embedding => self.base.manifest().encoder.dimension,
+            Block::Features => self.base.inputs().len(),
+            Block::Ngrams => crate::classifier::NGRAM_PLACES,
+        };
+        let features = spec.inputs.iter().position(|block| *block == Block::Features);
+        let end = features.map(|features| spec.inputs[..=features].iter().map(width).sum::<usize>());
+        let tensor = |(full, view): (String, TensorView<'_>)| {
+            let part = full.strip_prefix(spec.name.as_str()).filter(|part| is_part(part))?;
+            let values = view.data().as_chunks().0.iter().map(|bytes: &[u8; 4]| f32::from_le_bytes(*bytes)).collect();
+            let tensor = Tensor { name: format!("{name}{part}"), shape: view.shape().to_vec(), values };
+            Some(match end.filter(|_| part == ".0.weight") {
+                Some(at) => widened(tensor, at, self.wider),
+                None => tensor,
+            })
+        };
+        self.tensors.tensors().into_iter().filter_map(tensor).collect()
+    }
+}
+
+/// Returns the bytes of the heads file of `base`, where it has one.
+pub(super) fn heads_file(fit: &Fit, base: &Bundle) -> Result<Option<Vec<u8>>, FitError> {
+    let manifest = base.manifest();
+    let Some(file) = manifest.heads_file.as_ref().filter(|_| manifest.kind == Kind::Encoder) else { return Ok(None) };
+    let path = fit.base.join(file);
+    fs::read(&path).map(Some).map_err(file_error(&path))
+}
+
+/// Returns the heads of `base` that the `new` ones neither replace nor leave without use.
+pub(super) fn kept(base: &Bundle, parts: Option<&Parts<'_>>, new: &[Fitted]) -> Kept {
+    let Some(parts) = parts else { return Kept::default() };
+    let specs = staying(&base.manifest().heads, new);
+    let tensors = specs.iter().flat_map(|spec| parts.of(spec, spec.name.as_str())).collect();
+    Kept { specs, tensors }
 }
 
 /// Returns whether `rest`, what follows a head's name, is the name of a layer: other heads' names may start the same.

@@ -1,5 +1,7 @@
 //! Logistic regression over dense numbers and hashed n-grams.
 
+use std::borrow::Cow;
+
 use super::lbfgs::minimise;
 use super::sample::{Sample, Span};
 
@@ -10,6 +12,8 @@ pub(super) enum Link {
     Softmax,
     /// Each holds or not.
     Sigmoid,
+    /// The k-th says whether a label above the k-th holds, so there is one less than labels (Frank, Hall 2001).
+    Steps,
 }
 
 /// The shape of a regression.
@@ -19,6 +23,16 @@ pub(super) struct Shape {
     pub(super) outputs: usize,
     /// What it reads.
     pub(super) span: Span,
+}
+
+impl Link {
+    /// Returns what outputs should be, from how likely each label is.
+    pub(super) fn target(self, labels: &[f32]) -> Cow<'_, [f32]> {
+        if self != Self::Steps {
+            return Cow::Borrowed(labels);
+        }
+        Cow::Owned((1..labels.len()).map(|step| labels[step..].iter().sum()).collect())
+    }
 }
 
 /// The weights of a fitted regression: for each input one weight an output, dense inputs first, at last the biases.
@@ -86,8 +100,9 @@ impl Loss<'_> {
             });
             let wide: Vec<f64> = logits.iter().map(|logit| f64::from(*logit)).collect();
             let probabilities = probabilities(shape.link, &wide, 1.0);
-            sum += log_loss(shape.link, &probabilities, &sample.target);
-            for ((error, p), target) in logits.iter_mut().zip(&probabilities).zip(&sample.target) {
+            let target = shape.link.target(&sample.target);
+            sum += log_loss(shape.link, &probabilities, &target);
+            for ((error, p), target) in logits.iter_mut().zip(&probabilities).zip(&*target) {
                 *error = ((p - f64::from(*target)) / n) as f32;
             }
             shape.span.each(sample, |input, value| {
@@ -107,7 +122,7 @@ impl Loss<'_> {
 /// Returns the probabilities of `logits` at a temperature.
 pub(super) fn probabilities(link: Link, logits: &[f64], temperature: f64) -> Vec<f64> {
     match link {
-        Link::Sigmoid => logits.iter().map(|z| 1.0 / (1.0 + (-z / temperature).exp())).collect(),
+        Link::Sigmoid | Link::Steps => logits.iter().map(|z| 1.0 / (1.0 + (-z / temperature).exp())).collect(),
         Link::Softmax => {
             let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let parts: Vec<f64> = logits.iter().map(|z| ((z - top) / temperature).exp()).collect();
@@ -122,7 +137,7 @@ pub(super) fn log_loss(link: Link, probabilities: &[f64], target: &[f32]) -> f64
     let log = |p: f64| p.max(1e-12).ln();
     let term = |(p, t): (&f64, &f32)| match link {
         Link::Softmax => -f64::from(*t) * log(*p),
-        Link::Sigmoid => -f64::from(*t) * log(*p) - (1.0 - f64::from(*t)) * log(1.0 - p),
+        Link::Sigmoid | Link::Steps => -f64::from(*t) * log(*p) - (1.0 - f64::from(*t)) * log(1.0 - p),
     };
     probabilities.iter().zip(target).map(term).sum()
 }
@@ -132,7 +147,7 @@ mod tests {
     use super::*;
 
     fn sample(dense: f32, target: [f32; 2]) -> Sample {
-        Sample { dense: vec![dense], sparse: vec![(1, dense)], target: target.to_vec() }
+        Sample { dense: vec![dense], sparse: vec![(1, dense)], target: target.to_vec(), ..Sample::default() }
     }
 
     fn shape() -> Shape {

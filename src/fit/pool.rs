@@ -2,8 +2,10 @@
 //!
 //! Everything here is chosen on rows that the learners did not see.
 
+use super::isotonic;
 use super::logistic::{Link, log_loss, probabilities};
 use super::task::Goal;
+use crate::classifier::Curve;
 use crate::evaluate::Confusion;
 
 /// What a member's weight costs, so that one that does not help is left out.
@@ -30,6 +32,23 @@ pub(super) struct Pool {
     pub(super) bias: Vec<f64>,
     /// Of two labels: what one standard deviation of the prompt's length adds to the second.
     pub(super) length: f64,
+    /// What becomes of the probabilities after that, where held-out rows speak for more than a temperature.
+    pub(super) curve: Option<Curve>,
+    /// What the weights were before any row was seen.
+    expected: Vec<f64>,
+}
+
+/// What is known of a mixture before any row is seen.
+#[derive(Debug, Clone)]
+pub(super) struct Start {
+    pub(super) goal: Goal,
+    pub(super) labels: usize,
+    /// Of each learner.
+    pub(super) weights: Vec<f64>,
+    /// Rows that taught the learners.
+    pub(super) learnt: usize,
+    /// Whether a member is a head that was good before.
+    pub(super) has_own: bool,
 }
 
 /// One held-out row.
@@ -43,27 +62,45 @@ pub(super) struct Row<'h> {
 }
 
 impl Pool {
-    /// Mixes learners and calibrates the mixture on `rows`; `learnt` is how many rows the learners saw.
-    pub(super) fn fit(goal: Goal, learners: usize, labels: usize, rows: &[Row<'_>], learnt: usize) -> Self {
-        let mut pool = Self { weights: vec![1.0 / learners as f64; learners], bias: vec![0.0; labels], length: 0.0 };
+    /// Mixes learners and calibrates the mixture on `rows`.
+    pub(super) fn fit(start: &Start, rows: &[Row<'_>]) -> Self {
+        let expected = start.weights.clone();
+        let bias = vec![0.0; start.labels];
+        let mut pool = Self { weights: expected.clone(), bias, length: 0.0, curve: None, expected };
         pool.search(rows);
-        match goal {
+        match start.goal {
             Goal::Choice(_) => {
                 pool.shift(rows);
                 pool.sharpen(top_temperature(&pool, rows));
             }
             Goal::Pair => {
-                pool.expect_length(rows, learnt);
+                pool.expect_length(rows, start);
                 pool.scale(rows);
             }
             Goal::Each(_) => pool.scale(rows),
         }
+        pool.curve = isotonic::chosen(&pool.said(rows));
         pool
     }
 
     /// Returns the probabilities of a prompt's labels, from each learner's log probabilities.
     pub(super) fn probabilities(&self, logs: &[Vec<f64>], length: f64) -> Vec<f64> {
-        probabilities(Link::Softmax, &self.logits(logs, length), 1.0)
+        let said = probabilities(Link::Softmax, &self.logits(logs, length), 1.0);
+        let Some(curve) = &self.curve else { return said };
+        let mut single: Vec<f32> = said.into_iter().map(|p| p as f32).collect();
+        curve.apply(&mut single);
+        single.into_iter().map(f64::from).collect()
+    }
+
+    /// Returns what a calibration is judged by: of two labels how probable the second was and whether it held, of more the
+    /// same of the best label.
+    fn said(&self, rows: &[Row<'_>]) -> Vec<isotonic::Said> {
+        let one = |row: &Row<'_>| {
+            let said = self.probabilities(&row.logs, row.length);
+            let label = if said.len() == 2 { 1 } else { top(&said) };
+            (said[label], f64::from(row.truth[label]))
+        };
+        rows.iter().map(one).collect()
     }
 
     fn logits(&self, logs: &[Vec<f64>], length: f64) -> Vec<f64> {
@@ -77,7 +114,7 @@ impl Pool {
         logits
     }
 
-    /// Coordinate search of the weights, from equal shares.
+    /// Coordinate search of the weights, from what is expected.
     fn search(&mut self, rows: &[Row<'_>]) {
         let mut best = self.cost(rows);
         for _ in 0..12 {
@@ -97,8 +134,7 @@ impl Pool {
         }
         let most = self.weights.iter().copied().fold(0.0, f64::max);
         if most == 0.0 {
-            let share = 1.0 / self.weights.len() as f64;
-            self.weights.fill(share);
+            self.weights.clone_from(&self.expected);
         }
         self.weights.iter_mut().filter(|weight| **weight < LEAST * most).for_each(|weight| *weight = 0.0);
     }
@@ -107,7 +143,8 @@ impl Pool {
         let n = rows.len().max(1) as f64;
         let loss = |row: &Row<'_>| log_loss(Link::Softmax, &self.probabilities(&row.logs, row.length), row.truth);
         let share = 1.0 / self.weights.len() as f64;
-        let spread: f64 = self.weights.iter().map(|weight| (weight - share).powi(2)).sum();
+        let moved = |(weight, expected): (&f64, &f64)| (weight - expected).powi(2);
+        let spread: f64 = self.weights.iter().zip(&self.expected).map(moved).sum();
         rows.iter().map(loss).sum::<f64>() / n
             + WEIGHT_COST * self.weights.iter().sum::<f64>()
             + WEIGHT_ROWS / n * spread * share
@@ -135,6 +172,14 @@ impl Pool {
         self.bias = shifted(best);
     }
 
+    /// Puts a member in front that has `share` of what all say.
+    pub(super) fn dilute(&mut self, share: f64) {
+        self.sharpen(1.0 / (1.0 - share).max(1e-9));
+        self.weights.iter_mut().filter(|weight| **weight < 1e-3).for_each(|weight| *weight = 0.0);
+        self.weights.insert(0, share);
+        self.curve = None;
+    }
+
     /// Divides all logits by `temperature`.
     fn sharpen(&mut self, temperature: f64) {
         let all = self.weights.iter_mut().chain(&mut self.bias).chain([&mut self.length]);
@@ -143,16 +188,21 @@ impl Pool {
 
     /// Before there are labels, prompt length ranks prompts better than most routers do (APGR .583 on MMLU, .597 on GSM8K),
     /// so it counts as so many rows would: 300 of n + 200, against learners of the same spread. Both numbers are those of a
-    /// study on outcomes of GPT-4 and Mixtral. Where held-out rows speak against it, it counts for less, or for nothing.
-    fn expect_length(&mut self, rows: &[Row<'_>], learnt: usize) {
+    /// study on outcomes of GPT-4 and Mixtral. Where held-out rows speak against it, it counts for less, or for nothing; beside
+    /// a head that was good before only where they speak for it.
+    fn expect_length(&mut self, rows: &[Row<'_>], start: &Start) {
         let gains: Vec<f64> = rows.iter().map(|row| difference(&self.logits(&row.logs, row.length))).collect();
         let n = gains.len().max(1) as f64;
         let mean = gains.iter().sum::<f64>() / n;
         let spread = (gains.iter().map(|gain| (gain - mean).powi(2)).sum::<f64>() / n).sqrt();
-        let expected = spread.max(0.05) * 300.0 / (learnt as f64 + 200.0);
+        let expected = spread.max(0.05) * 300.0 / (start.learnt as f64 + 200.0);
         let without = self.scaled_losses(rows, 0.0);
         let parts = [1.0, 0.5, 0.25, 0.1].map(|part| part * expected);
-        let length = parts.into_iter().find(|length| !is_worse(&self.scaled_losses(rows, *length), &without));
+        let counts = |length: &f64| {
+            let with = self.scaled_losses(rows, *length);
+            if start.has_own { is_worse(&without, &with) } else { !is_worse(&with, &without) }
+        };
+        let length = parts.into_iter().find(counts);
         self.length = length.unwrap_or_default();
     }
 
@@ -244,6 +294,10 @@ mod tests {
 
     const TRUTHS: [[f32; 2]; 2] = [[1.0, 0.0], [0.0, 1.0]];
 
+    fn start(goal: Goal, learners: usize, learnt: usize) -> Start {
+        Start { goal, labels: 2, weights: vec![1.0 / learners as f64; learners], learnt, has_own: false }
+    }
+
     /// The first learner knows three rows of four, the second only tosses coins.
     fn rows(n: usize) -> Vec<Row<'static>> {
         let row = |i: usize| {
@@ -260,7 +314,7 @@ mod tests {
     fn a_learner_that_tosses_coins_is_left_out_and_the_other_made_honest() {
         let rows = rows(2400);
 
-        let pool = Pool::fit(Goal::Choice(2), 2, 2, &rows, 2400);
+        let pool = Pool::fit(&start(Goal::Choice(2), 2, 2400), &rows);
 
         assert_eq!(pool.weights[1], 0.0, "{pool:?}");
         let sure = pool.probabilities(&rows[0].logs, 0.0)[0];
@@ -271,7 +325,7 @@ mod tests {
     fn length_counts_for_much_at_first_and_for_little_later() {
         let rows = rows(240);
 
-        let [few, many] = [100, 20_000].map(|learnt| Pool::fit(Goal::Pair, 2, 2, &rows, learnt).length);
+        let [few, many] = [100, 20_000].map(|learnt| Pool::fit(&start(Goal::Pair, 2, learnt), &rows).length);
 
         assert!(few > 0.3 && many < 0.05 && many > 0.0, "{few} and {many}");
     }
@@ -282,7 +336,7 @@ mod tests {
         // The longer a prompt, the less it needs the strong model.
         rows.iter_mut().for_each(|row| row.length = f64::from(row.truth[0] - row.truth[1]));
 
-        let pool = Pool::fit(Goal::Pair, 2, 2, &rows, 100);
+        let pool = Pool::fit(&start(Goal::Pair, 2, 100), &rows);
 
         assert!(pool.length < 0.2, "{pool:?}");
     }
@@ -310,7 +364,7 @@ mod tests {
         };
         let rows: Vec<Row<'_>> = (0..1000).map(row).collect();
 
-        let pool = Pool::fit(Goal::Choice(2), 1, 2, &rows, 1000);
+        let pool = Pool::fit(&start(Goal::Choice(2), 1, 1000), &rows);
 
         assert_eq!(top(&pool.probabilities(&rows[0].logs, 0.0)), 1, "{pool:?}");
     }

@@ -23,7 +23,8 @@ pub struct FitReport {
     pub data: DataIdentity,
     /// The base bundle's manifest.
     pub base_sha256: Arc<str>,
-    /// Whether the base was trained on this very file: then cross-validation flatters whatever reads its embedding.
+    /// Whether the base was trained on this very file, or its heads know the rows' answers: then cross-validation flatters
+    /// whatever reads its embedding.
     pub base_saw_data: bool,
     /// What decided every draw.
     pub seed: u64,
@@ -91,7 +92,7 @@ impl Member {
                     head: learner.head(index, *form),
                     learner: recipe.as_str(),
                     weight: *weight,
-                    strength: Some(model.strength()),
+                    strength: model.strength(),
                 }));
                 if pool.length > 0.0 {
                     members.push(Self {

@@ -9,6 +9,8 @@ pub(super) struct Sample {
     pub(super) sparse: Vec<(u32, f32)>,
     /// What each output should be, 0 to 1.
     pub(super) target: Vec<f32>,
+    /// What the base's own heads say: of the full form, then of the lexical one, log probabilities by head and label.
+    pub(super) own: [Vec<Vec<f64>>; 2],
 }
 
 /// The part of a prompt's numbers that a learner reads.

@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
+use super::beside;
 use super::examples::Example;
 use super::logistic::Link;
+use super::own::{self, Own};
 use super::sample::{Sample, Span};
 use super::train::Form;
 use super::{Fit, FitError};
@@ -66,6 +68,12 @@ pub(super) struct Learner {
     pub(super) names: Vec<Name>,
     /// The base's head of this name, whose order of labels and aliases are kept.
     pub(super) template: Option<HeadSpec>,
+    /// The base's heads that the new ones replace.
+    pub(super) own: Own,
+    /// Whether the base has learnt the rows' answers, so that nothing that reads its embedding can be judged on them.
+    pub(super) knows_answers: bool,
+    /// Whether the labels are levels, from the lowest to the highest.
+    pub(super) ordered: bool,
     pub(super) features: FeatureInputs,
     /// Place of the prompt's length among the features.
     pub(super) length: Option<usize>,
@@ -160,13 +168,20 @@ impl Learner {
             goal,
             inputs: fit.inputs,
             embedding: if fit.inputs.embedding() { base.manifest().encoder.dimension } else { 0 },
+            ordered: !fit.levels.is_empty() || own::ordered(fit.task, template.as_ref(), &names),
+            own: Own::default(),
+            knows_answers: false,
             names,
             template,
             length: features.position("text_chars"),
             features,
             ngrams: if fit.inputs.ngrams() { Ngrams::among(rows) } else { Ngrams::default() },
         };
-        learner.samples = rows.iter().map(|row| learner.sample(fit, row)).collect::<Result<_, _>>()?;
+        let heads: Vec<String> = (0..goal.heads()).map(|head| learner.head(head, Form::Full)).collect();
+        learner.own = Own::find(fit, base.manifest(), &heads, &learner.labels());
+        let sample = |row| Ok(Sample { own: learner.own.logs(base, row)?, ..learner.sample(fit, row)? });
+        learner.samples = rows.iter().map(sample).collect::<Result<_, FitError>>()?;
+        learner.knows_answers = beside::knows_answers(goal, &learner.samples);
         Ok(learner)
     }
 
@@ -177,6 +192,15 @@ impl Learner {
             Goal::Choice(_) | Goal::Pair => self.task.head().to_owned(),
         };
         if form == Form::Lexical { format!("{full}_lexical") } else { full }
+    }
+
+    /// Returns the labels of each head.
+    pub(super) fn labels(&self) -> Vec<Name> {
+        let named = |name| Name::new(name).expect("a name of our own");
+        match self.goal {
+            Goal::Each(_) => ["fails", "succeeds"].map(named).to_vec(),
+            Goal::Choice(_) | Goal::Pair => self.names.clone(),
+        }
     }
 
     /// Returns what a learner reads that reads these blocks.
@@ -191,7 +215,7 @@ impl Learner {
         let embedding = row.embedding.iter().map(|value| value * EMBEDDING_NORM);
         let dense = embedding.chain(self.features.scale(&row.features)).collect();
         let sparse = row.ngrams.entries().iter().filter_map(|entry| self.ngrams.scaled(*entry)).collect();
-        Ok(Sample { dense, sparse, target: self.target(fit, row)? })
+        Ok(Sample { dense, sparse, target: self.target(fit, row)?, ..Sample::default() })
     }
 
     fn target(&self, fit: &Fit, row: &Example) -> Result<Vec<f32>, FitError> {
@@ -220,7 +244,7 @@ impl Learner {
 
 /// Returns the base's head of the task, if it knows every label that occurs.
 fn template(fit: &Fit, base: &Bundle, rows: &[Example]) -> Option<HeadSpec> {
-    let head = base.manifest().head(fit.task.head())?;
+    let head = base.manifest().head(fit.task.head()).filter(|_| fit.levels.is_empty())?;
     let known = |row: &Example| !matches!(&row.truth, Truth::Label(label) if head.label(label).is_none());
     rows.iter().all(known).then(|| head.clone())
 }
@@ -230,6 +254,9 @@ fn names(fit: &Fit, template: Option<&HeadSpec>, rows: &[Example]) -> Result<Vec
     let name = |name: &str| Name::new(name).map_err(|message| fit.refuse(message));
     if fit.task == Task::StrongWeak {
         return ["weak", "strong"].into_iter().map(name).collect();
+    }
+    if !fit.levels.is_empty() {
+        return fit.levels.iter().map(|level| name(&plain(level))).collect();
     }
     if let Some(head) = template {
         return Ok(head.labels.clone());

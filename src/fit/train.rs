@@ -1,8 +1,9 @@
 //! From samples to calibrated heads in their full and their lexical form.
 
+use super::beside;
 use super::folds::{Grouped, inner};
 use super::model::{Held, Model, Recipe};
-use super::pool::{Pool, Row, logs, top};
+use super::pool::{Pool, Row, Start, logs, top};
 use super::sample::Sample;
 use super::task::{Goal, Learner};
 use crate::evaluate::{Ranking, Routed};
@@ -64,11 +65,15 @@ pub(super) fn train(learner: &Learner, samples: &[Grouped<'_>], seed: u64) -> Tr
         length: (mean, deviation.max(1e-6)),
         place,
     };
-    let bench = Bench { held: &held, told: &told, learnt: samples.len() };
+    let bench = Bench { held: &held, told: &told, learnt: samples.len(), knows_answers: learner.knows_answers };
     trained.full = bench.pools(&trained, &recipes, Form::Full);
     if recipes.iter().any(|recipe| !recipe.is_lexical()) && recipes.iter().any(|recipe| recipe.is_lexical()) {
         trained.lexical = bench.pools(&trained, &recipes, Form::Lexical);
-        trained.confidence = (held.len() >= STOPPING_ROWS).then(|| bench.confidence(&trained, seed)).flatten();
+        // Where the base knows the answers, both forms are right too often to compare.
+        trained.confidence = match learner.knows_answers && !learner.own.names(Form::Full).is_empty() {
+            true => learner.own.confidence(),
+            false => (held.len() >= STOPPING_ROWS).then(|| bench.confidence(&trained, seed)).flatten(),
+        };
     }
     trained
 }
@@ -78,11 +83,20 @@ struct Bench<'b> {
     held: &'b [&'b Sample],
     told: &'b [Held],
     learnt: usize,
+    /// Whether the base's own heads have seen the rows.
+    knows_answers: bool,
 }
 
 impl Bench<'_> {
     fn pools(&self, trained: &Trained, recipes: &[Recipe], form: Form) -> Vec<Pool> {
-        let takes = |recipe: &Recipe| form == Form::Full || recipe.is_lexical();
+        let takes = |recipe: &Recipe| recipe.takes_part(form, recipes);
+        let taken: Vec<Recipe> = recipes.iter().copied().filter(takes).collect();
+        // Whatever is new starts with nothing beside a head that was good before, else with equal shares.
+        let has_own = taken.iter().any(|recipe| recipe.own().is_some());
+        let equal = 1.0 / taken.len() as f64;
+        let weight = |recipe: &Recipe| if has_own { f64::from(u8::from(recipe.own().is_some())) } else { equal };
+        let weights = taken.iter().map(weight).collect();
+        let start = Start { goal: trained.goal, labels: trained.labels(), weights, learnt: self.learnt, has_own };
         let one = |head: usize| {
             let truths: Vec<Vec<f32>> = self.held.iter().map(|sample| trained.goal.truth(sample, head)).collect();
             let row = |(index, truth)| Row {
@@ -91,9 +105,8 @@ impl Bench<'_> {
                 length: trained.length_of(self.held[index]),
             };
             let rows: Vec<Row<'_>> = truths.iter().map(Vec::as_slice).enumerate().map(row).collect();
-            let labels = trained.labels();
-            let learners = recipes.iter().filter(|recipe| takes(recipe)).count();
-            let mut pool = Pool::fit(trained.goal, learners, labels, &rows, self.learnt);
+            let beside = self.knows_answers && has_own && taken.len() > 1;
+            let mut pool = if beside { beside::pool(&start, &rows) } else { Pool::fit(&start, &rows) };
             let mut weights = pool.weights.into_iter();
             pool.weights =
                 recipes.iter().map(|r| if takes(r) { weights.next().unwrap_or_default() } else { 0.0 }).collect();

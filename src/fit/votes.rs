@@ -132,8 +132,8 @@ mod tests {
     fn the_nearest_decide() {
         let sample = |x: f32, y: f32, target: [f32; 2]| Sample {
             dense: vec![x, y],
-            sparse: Vec::new(),
             target: target.to_vec(),
+            ..Sample::default()
         };
         let samples: Vec<Sample> = (0..30)
             .flat_map(|i| {

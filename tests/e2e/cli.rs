@@ -253,7 +253,7 @@ fn fit_keeps_the_other_heads_of_its_base_and_warns_when_the_base_saw_the_rows() 
     let refitted = fit(&outcomes(), "strong_weak", &second, &again);
 
     assert!(fitted.status.success() && !text(&fitted.stderr).contains("warning"), "{fitted:?}");
-    assert!(text(&refitted.stderr).contains("the base was trained on this very file"), "{refitted:?}");
+    assert!(text(&refitted.stderr).contains("the base learnt from these rows"), "{refitted:?}");
     let report: Value = serde_json::from_slice(&refitted.stdout).expect("a report");
     assert_eq!(report["base_saw_data"], true, "{report}");
     // The golden scores of the base's own head still hold, and the first fit's head is replaced.

@@ -84,6 +84,11 @@ pub enum MixError {
     /// A vote says which label, not which level.
     #[error("has `neighbours` and must be multinomial")]
     Ordinal,
+    /// A calibration is no rising curve.
+    #[error(
+        "has an `isotonic` whose `from` and `to` are no rising curve of two or more probabilities, `to` above 0 and below 1"
+    )]
+    Isotonic,
     /// Trees are asked nothing, too much, or about n-grams.
     #[error("has trees of depth {depth}, must be 1 to 8, over embedding and features only, and no `neighbours`")]
     Trees {
@@ -114,8 +119,11 @@ fn check_hidden(manifest: &Manifest, head: &HeadSpec) -> Result<(), MixError> {
     }
 }
 
-/// Checks votes and trees.
+/// Checks votes, trees and curves.
 fn check_own(head: &HeadSpec) -> Result<(), MixError> {
+    if head.isotonic.as_ref().is_some_and(|curve| !curve.is_sound()) {
+        return Err(MixError::Isotonic);
+    }
     if let Some(Trees { depth }) = head.trees {
         let fits = (1..=8).contains(&depth) && !head.inputs.contains(&Block::Ngrams) && head.neighbours.is_none();
         return if fits { Ok(()) } else { Err(MixError::Trees { depth }) };
@@ -186,6 +194,11 @@ heads:
             ("[weak, strong], temperature", "[strong, weak], temperature", "mixes `words`, whose labels are others"),
             ("{name: wins, ", "{name: wins, inputs: [ngrams], ", "is a mixture and has `inputs`"),
             ("{name: words, ", "{name: words, trees: {depth: 3}, ", "has trees of depth 3, must be 1 to 8, over"),
+            (
+                "temperature: 1, mix",
+                "temperature: 1, isotonic: {from: [0.2, 0.1], to: [0.1, 0.2]}, mix",
+                "has an `isotonic`",
+            ),
             ("head: words", "head: near", "`words` is hidden, and no mixture has it"),
             ("hidden: true", "hidden: true, stands_for: near", "is hidden and stands for another head"),
             ("count: 3", "count: 0", "has 0 neighbours with sharpness 10"),
