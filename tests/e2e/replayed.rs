@@ -119,7 +119,7 @@ fn similarity_is_replayed_where_there_is_text() {
       {model: big, examples: ['Prove the theorem by induction over the natural numbers.']}]}";
     let report = replay(FLAT, similarity, |i, line| {
         let text = if i < 50 { "What is the capital of Spain?" } else { "Prove this lemma by induction on n." };
-        if i < 2 || i >= 98 {
+        if !(2..98).contains(&i) {
             (line["text"], line["text_bytes"]) = (json!(text), json!(text.len()));
         }
     });

@@ -54,7 +54,8 @@ impl Knob {
             Some(knob) => knobs.push(knob),
             None => others.push((path.to_string(), section.kind())),
         });
-        let allowed = knobs.iter().map(|knob| knob.path.to_string()).collect::<Vec<_>>().join(", ");
+        let paths: Vec<_> = knobs.iter().map(|knob| knob.path.to_string()).collect();
+        let allowed = if paths.is_empty() { "it has none".to_owned() } else { paths.join(", ") };
         let place = match at {
             None => root.to_string(),
             Some(at) if at.starts_with("policies[") => at.to_owned(),
@@ -65,14 +66,13 @@ impl Knob {
             knobs.iter().filter(|knob| [&knob.path, &knob.strategy].iter().any(|own| own.to_string() == place));
         let knob = match (named.next(), &*knobs, at) {
             (Some(knob), ..) | (None, [knob], None) => knob.clone(),
-            (None, [], _) => {
-                return Err(CalibrateError::NoThreshold { path: place, kind: other.unwrap_or("unknown") });
+            _ => {
+                return Err(match other {
+                    Some(_) if at.is_none() && !knobs.is_empty() => CalibrateError::Ambiguous { path: place, allowed },
+                    Some(kind) => CalibrateError::NoThreshold { path: place, kind },
+                    None => CalibrateError::NoSuch { path: place, allowed },
+                });
             }
-            (None, _, None) => return Err(CalibrateError::Ambiguous { path: place, allowed }),
-            (None, ..) => match other {
-                Some(kind) => return Err(CalibrateError::NoThreshold { path: place, kind }),
-                None => return Err(CalibrateError::NoSuch { path: place, allowed }),
-            },
         };
         match config.span_of(&knob.path) {
             Some(_) => Ok(knob),
