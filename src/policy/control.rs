@@ -21,7 +21,7 @@ pub use self::tally::Tally;
 use super::target::{Observation, Target};
 use crate::config::Aim;
 
-/// Requests after which a request weighs 1/e.
+/// Requests after which a request weighs 1/e, and scores after which a score does.
 const MEMORY: f64 = 400.0;
 
 /// Requests over which a debt is paid back.
@@ -104,7 +104,7 @@ impl Control {
 
     /// Takes a tally in, what was known before weighing less by it.
     pub fn fold(&mut self, tally: &Tally, now: f64) {
-        self.known.fade((-tally.requests() / MEMORY).exp());
+        self.known.fade(tally, MEMORY);
         self.known.add(tally);
         self.count += tally.requests();
         let most = MOST_DEBT * self.horizon();

@@ -25,6 +25,9 @@ use crate::telemetry::metrics::TargetMetrics;
 /// How long the store keeps what is known of traffic that has ended.
 const KEEP: Duration = Duration::from_hours(24);
 
+/// Told apart from what versions keep that counted otherwise.
+const SPELLING: &str = "2";
+
 /// A frozen threshold moves again below so much of the drift that froze it.
 const THAW: f64 = 0.8;
 
@@ -244,7 +247,8 @@ fn identity(snapshot: &Snapshot, target: &Target) -> String {
         Some(ClassifierState::Ready(classifier)) => Arc::clone(&classifier.identity().sha256),
         _ => Arc::from(""),
     };
-    let hash = Sha256::new().chain_update(format!("{target:?}")).chain_update(&*bundle).finalize();
+    let hash =
+        Sha256::new().chain_update(SPELLING).chain_update(format!("{target:?}")).chain_update(&*bundle).finalize();
     hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
