@@ -53,7 +53,7 @@ pub struct Control {
     /// Requests for the strong models that are owed (above 0), or too many (below).
     debt: f64,
     known: Tally,
-    /// Billed requests, and the seconds that they came in; of the last minutes.
+    /// Billed requests, and the seconds that they came in; of the last minutes, `RATE_MEMORY` seconds at most.
     rate: [f64; 2],
     /// When `rate` was brought up to date, in seconds since 1970.
     at: f64,
@@ -111,7 +111,8 @@ impl Control {
         self.debt = (self.debt + tally.owed()).clamp(-most, most);
         let passed = (now - self.at).max(0.0);
         let keep = (-passed / RATE_MEMORY).exp();
-        self.rate = [self.rate[0] * keep + tally.bills(), self.rate[1] * keep + passed];
+        // The time passed fades while it passes: an idle night is no budget to be spent in the morning.
+        self.rate = [self.rate[0] * keep + tally.bills(), self.rate[1] * keep + RATE_MEMORY * (1.0 - keep)];
         self.at = self.at.max(now);
     }
 
