@@ -248,7 +248,7 @@ impl Router {
                 return Ok(routing);
             };
             match signal {
-                Signal::Pin => signals.pin = self.pins.find(snapshot, policy, pin, facts.now).await,
+                Signal::Pin => signals.pin = self.pins.find(snapshot, policy, pin, facts).await,
                 Signal::Scores { classifier } => {
                     let started = Instant::now();
                     features.read_text(prompt);

@@ -27,6 +27,12 @@ impl<'w, 'r> World<'w, 'r> {
 
 impl Live for World<'_, '_> {
     fn header(&self, name: &str) -> Option<&str> {
+impl World<'_, '_> {
+    fn session(&self) -> Option<&str> {
+        conversation::SESSION_HEADERS.iter().find_map(|name| self.header(name).filter(|session| !session.is_empty()))
+    }
+}
+
         (self.incoming.header)(name)
     }
 
@@ -55,12 +61,12 @@ impl Live for World<'_, '_> {
     }
 
     fn conversation(&self) -> u64 {
-        *self.conversation.get_or_init(|| {
-            let session = conversation::SESSION_HEADERS
-                .iter()
-                .find_map(|name| self.header(name).filter(|session| !session.is_empty()));
-            conversation::key(session, self.incoming.prompt)
-        })
+        *self.conversation.get_or_init(|| conversation::key(self.session(), self.incoming.prompt))
+    }
+
+    fn only_begins(&self) -> bool {
+        let prompt = self.incoming.prompt;
+        prompt.assistant_turns == 0 && prompt.session.id.is_none() && self.session().is_none()
     }
 
     /// Every state has keys of its own, drawn from the system's randomness.
