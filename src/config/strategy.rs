@@ -126,11 +126,16 @@ impl Strategy {
         }
     }
 
-    /// Returns the model that serves where a policy's whole strategy abstains: its `otherwise`, or the highest of a
-    /// strategy that need not say. `None` only where validation refuses.
+    /// Returns the model that serves where a policy's whole strategy abstains or is not looked at: its `otherwise`, or that
+    /// of a strategy that need not say: the heaviest of a split, else the highest. `None` only where validation refuses.
     #[must_use]
     pub fn stand_in(&self) -> Option<Name> {
-        self.otherwise().cloned().or_else(|| self.ladder().pop())
+        self.otherwise().cloned().or_else(|| match self {
+            Self::Split(split) => split.heaviest().cloned(),
+            Self::Cascade(stages) => stages.stages.last()?.stand_in(),
+            Self::Hierarchy(hierarchy) => hierarchy.default.stand_in(),
+            _ => self.ladder().pop(),
+        })
     }
 
     /// Returns the classifier and the heads that it reads itself, those of the strategies within it apart.
