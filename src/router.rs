@@ -97,6 +97,8 @@ pub enum Verdict {
         policy: Option<Name>,
         /// What that policy would have done, if it only watches.
         shadow: Option<Box<Routing>>,
+        /// Why that policy would have refused it, if it only watches.
+        denied: Option<Box<Denial>>,
     },
     /// A policy refuses it.
     Deny(Box<Denial>),
@@ -186,11 +188,11 @@ impl Router {
             },
             None => match snapshot.policies.find(&facts) {
                 Some(policy) => policy,
-                None => return Verdict::Pass { policy: None, shadow: None },
+                None => return Verdict::passed(None),
             },
         };
         if policy.mode() == Mode::Off {
-            return Verdict::Pass { policy: Some(policy.name().clone()), shadow: None };
+            return Verdict::passed(Some(policy.name()));
         }
         let held_back = self.held_back(policy, &facts);
         let verdict = match held_back {
@@ -202,13 +204,13 @@ impl Router {
             None => self.step_through(snapshot, policy, &facts, incoming).await,
         };
         match (verdict, policy.mode()) {
-            (Ok(_), Mode::Shadow) if held_back.is_some() => {
-                Verdict::Pass { policy: Some(policy.name().clone()), shadow: None }
-            }
+            (_, Mode::Shadow) if held_back.is_some() => Verdict::passed(Some(policy.name())),
             (Ok(routing), Mode::Shadow) => {
-                Verdict::Pass { policy: Some(policy.name().clone()), shadow: Some(Box::new(routing)) }
+                Verdict::Pass { policy: Some(policy.name().clone()), shadow: Some(Box::new(routing)), denied: None }
             }
-            (Err(_), Mode::Shadow) => Verdict::Pass { policy: Some(policy.name().clone()), shadow: None },
+            (Err(denial), Mode::Shadow) => {
+                Verdict::Pass { policy: Some(policy.name().clone()), shadow: None, denied: Some(denial) }
+            }
             (Ok(routing), _) => Verdict::Route(Box::new(routing)),
             (Err(denial), _) => Verdict::Deny(denial),
         }
@@ -305,6 +307,12 @@ impl Router {
             drop(snapshot);
             tokio::time::sleep(SHARE).await;
         }
+    }
+}
+
+impl Verdict {
+    fn passed(policy: Option<&Name>) -> Self {
+        Self::Pass { policy: policy.cloned(), shadow: None, denied: None }
     }
 }
 
