@@ -4,6 +4,8 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::OnceLock;
 
+use tokio::time::Instant;
+
 use super::targets::Targets;
 use super::{Incoming, conversation};
 use crate::config::Name;
@@ -25,14 +27,14 @@ impl<'w, 'r> World<'w, 'r> {
     }
 }
 
-impl Live for World<'_, '_> {
-    fn header(&self, name: &str) -> Option<&str> {
 impl World<'_, '_> {
     fn session(&self) -> Option<&str> {
         conversation::SESSION_HEADERS.iter().find_map(|name| self.header(name).filter(|session| !session.is_empty()))
     }
 }
 
+impl Live for World<'_, '_> {
+    fn header(&self, name: &str) -> Option<&str> {
         (self.incoming.header)(name)
     }
 
@@ -49,11 +51,11 @@ impl World<'_, '_> {
     }
 
     fn first_byte(&self, model: &Name) -> Option<f64> {
-        self.snapshot.upstreams.model(model)?.recent.first_byte()
+        self.snapshot.upstreams.model(model)?.recent.first_byte(Instant::now())
     }
 
     fn output_tokens(&self, model: &Name) -> Option<f64> {
-        self.snapshot.upstreams.model(model)?.recent.output_tokens()
+        self.snapshot.upstreams.model(model)?.recent.output_tokens(Instant::now())
     }
 
     fn threshold(&self, policy: &Name) -> Option<f64> {
