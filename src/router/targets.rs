@@ -166,13 +166,17 @@ impl Loop {
         if is_frozen == was_frozen || self.is_frozen.swap(is_frozen, Ordering::Relaxed) == is_frozen {
             return;
         }
-        let (policy, drift) = (&self.policy, drift.unwrap_or_default());
+        let policy = &self.policy;
         self.metrics.frozen(is_frozen);
-        if is_frozen {
-            self.metrics.froze();
-            tracing::error!(%policy, drift, "The scores have drifted: the threshold stays where it is");
-        } else {
-            tracing::warn!(%policy, drift, "The scores are as they were again: the threshold moves");
+        match drift {
+            Some(drift) if is_frozen => {
+                self.metrics.froze();
+                tracing::error!(%policy, drift, "The scores have drifted: the threshold stays where it is");
+            }
+            Some(drift) => tracing::warn!(%policy, drift, "The scores are as they were again: the threshold moves"),
+            None => {
+                tracing::warn!(%policy, "Too few prompts to tell whether the scores have drifted: the threshold moves")
+            }
         }
     }
 
@@ -307,7 +311,12 @@ policies:
         assert!((decide(&own, 100) - frozen).abs() < 1e-12);
 
         own.watch(Some(0.19));
-        assert!(decide(&own, 100) > frozen);
+        let moved = decide(&own, 20);
+        assert!(moved > frozen);
+
+        own.watch(Some(0.26));
+        own.watch(None); // the prompts that showed it are too old
+        assert!(decide(&own, 100) > moved);
     }
 
     #[test]
