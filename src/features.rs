@@ -41,6 +41,8 @@ pub struct Features {
     pub tool_calls: u32,
     /// Failed tool calls in progress.
     pub tool_errors: u32,
+    /// Tool results that the model has not seen yet.
+    pub tool_results: u32,
     /// The request's parameters.
     pub request: RequestParameters,
 }
@@ -98,6 +100,7 @@ impl Features {
             tools: prompt.tools,
             tool_calls: prompt.tool_calls,
             tool_errors: prompt.tool_errors,
+            tool_results: prompt.tool_results,
             request: RequestParameters::of(&prompt.parameters),
         }
     }

@@ -108,6 +108,8 @@ pub struct Prompt<'b> {
     pub turns: u32,
     /// Turns of the user.
     pub user_turns: u32,
+    /// Turns of the assistant, and tool calls that are items of their own; 0 in a conversation that only begins.
+    pub assistant_turns: u32,
     /// Unicode characters in system and developer turns.
     pub system_chars: u64,
     /// What is attached, over all turns.
@@ -120,6 +122,8 @@ pub struct Prompt<'b> {
     /// and in any case with `error`, `exception`, `traceback`, `fatal`, `failed`, `failure`, or a JSON object whose first
     /// key is `error`.
     pub tool_errors: u32,
+    /// Tool results that the model has not seen yet: those after the newest assistant turn, with or without text of the user's.
+    pub tool_results: u32,
     /// Tokens that the client sent as their ids instead of text.
     pub token_ids: u64,
     /// Sampling and output parameters.

@@ -133,7 +133,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<Box<HttpPeer>> {
-        ctx.attempts += 1;
+        ctx.attempt_begins();
         traced::attempted(session.req_header(), ctx);
         let peer = forward::peer(ctx).await;
         peer.map_err(|mut error| {
@@ -210,6 +210,7 @@ impl ProxyHttp for Proxy {
             error.set_retry(true);
             return Err(error);
         }
+        Self::remember_beginning(ctx, upstream.status);
         self.first_byte_arrived(ctx);
         if upstream.status == StatusCode::BAD_REQUEST && ctx.may_try_again() && ctx.has_larger_window() {
             ctx.swap.hold(session);

@@ -97,6 +97,8 @@ pub enum Verdict {
         policy: Option<Name>,
         /// What that policy would have done, if it only watches.
         shadow: Option<Box<Routing>>,
+        /// Why that policy would have refused it, if it only watches.
+        denied: Option<Box<Denial>>,
     },
     /// A policy refuses it.
     Deny(Box<Denial>),
@@ -188,11 +190,11 @@ impl Router {
             },
             None => match snapshot.policies.find(&facts) {
                 Some(policy) => policy,
-                None => return Verdict::Pass { policy: None, shadow: None },
+                None => return Verdict::passed(None),
             },
         };
         if policy.mode() == Mode::Off {
-            return Verdict::Pass { policy: Some(policy.name().clone()), shadow: None };
+            return Verdict::passed(Some(policy.name()));
         }
         let held_back = self.held_back(policy, &facts);
         let verdict = match held_back {
@@ -205,13 +207,13 @@ impl Router {
         };
         let verdict = verdict.map(|routing| Routing { conversation: world.logged_conversation(), ..routing });
         match (verdict, policy.mode()) {
-            (Ok(_), Mode::Shadow) if held_back.is_some() => {
-                Verdict::Pass { policy: Some(policy.name().clone()), shadow: None }
-            }
+            (_, Mode::Shadow) if held_back.is_some() => Verdict::passed(Some(policy.name())),
             (Ok(routing), Mode::Shadow) => {
-                Verdict::Pass { policy: Some(policy.name().clone()), shadow: Some(Box::new(routing)) }
+                Verdict::Pass { policy: Some(policy.name().clone()), shadow: Some(Box::new(routing)), denied: None }
             }
-            (Err(_), Mode::Shadow) => Verdict::Pass { policy: Some(policy.name().clone()), shadow: None },
+            (Err(denial), Mode::Shadow) => {
+                Verdict::Pass { policy: Some(policy.name().clone()), shadow: None, denied: Some(denial) }
+            }
             (Ok(routing), _) => Verdict::Route(Box::new(routing)),
             (Err(denial), _) => Verdict::Deny(denial),
         }
@@ -251,7 +253,7 @@ impl Router {
                 return Ok(routing);
             };
             match signal {
-                Signal::Pin => signals.pin = self.pins.find(snapshot, policy, pin, facts.now).await,
+                Signal::Pin => signals.pin = self.pins.find(snapshot, policy, pin, facts).await,
                 Signal::Scores { classifier } => {
                     let started = Instant::now();
                     features.read_text(prompt);
@@ -308,6 +310,12 @@ impl Router {
             drop(snapshot);
             tokio::time::sleep(SHARE).await;
         }
+    }
+}
+
+impl Verdict {
+    fn passed(policy: Option<&Name>) -> Self {
+        Self::Pass { policy: policy.cloned(), shadow: None, denied: None }
     }
 }
 

@@ -92,7 +92,8 @@ impl Plane for Process {
             Verdict::Route(routing) => Ok(routing.explain(&snapshot)),
             Verdict::Pass { shadow: Some(routing), .. } => Ok(routing.explain_shadow(&snapshot)),
             Verdict::Deny(denial) => Ok(denial.explain(&snapshot)),
-            Verdict::Pass { policy, shadow: None } => Ok(json!({
+            Verdict::Pass { denied: Some(denial), .. } => Ok(denial.explain_shadow(&snapshot)),
+            Verdict::Pass { policy, .. } => Ok(json!({
                 "model": null,
                 "policy": policy,
                 "reason": "pass",

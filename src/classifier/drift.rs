@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -82,13 +82,25 @@ impl Drift {
     /// Counts a prompt; every so often, shows how far each signal has moved.
     pub(crate) fn observe(&self, scores: &Scores, features: &Features) {
         let bins = self.probe.bins(scores, features);
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut window = self.window();
+        let has_forgotten = window.forget();
         window.count(&bins, &self.expected);
         window.since_update += 1;
-        if window.since_update < EVERY {
-            return;
+        let is_due = window.since_update >= EVERY;
+        if is_due {
+            window.since_update = 0;
         }
-        window.since_update = 0;
+        if is_due || has_forgotten {
+            self.update(window);
+        }
+    }
+
+    fn window(&self) -> MutexGuard<'_, Window> {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Computes the indices again. What too few prompts of the window speak of is not known any more, whatever older ones said.
+    fn update(&self, window: MutexGuard<'_, Window>) {
         let (prompts, counts) = window.sums(&self.expected);
         drop(window);
         self.metrics.prompts(prompts);
@@ -98,18 +110,36 @@ impl Drift {
                 let psi = psi(expected, counts);
                 level.store(psi.to_bits(), Ordering::Relaxed);
                 self.metrics.psi(name, psi);
+            } else if !f64::from_bits(level.swap(f64::NAN.to_bits(), Ordering::Relaxed)).is_nan() {
+                self.metrics.forget(name);
             }
         }
     }
 
-    /// Returns how far a signal, such as `score.tier`, has moved; `None` as long as that is not known.
+    /// Returns how far a signal, such as `score.tier`, has moved; `None` as long as that is not known. Traffic that has ended
+    /// says nothing of what is now.
     pub(crate) fn of(&self, signal: &str) -> Option<f64> {
+        let mut window = self.window();
+        if window.forget() {
+            self.update(window);
+        }
         let index = self.names.iter().position(|name| **name == *signal)?;
         Some(f64::from_bits(self.levels[index].load(Ordering::Relaxed))).filter(|psi| !psi.is_nan())
     }
 }
 
 impl Window {
+    /// Forgets what is too old, and returns whether anything was.
+    fn forget(&mut self) -> bool {
+        let now = Instant::now();
+        let too_old = self.slot_time * u32::try_from(SLOTS).unwrap_or(u32::MAX);
+        let before = self.slots.len();
+        while self.slots.front().is_some_and(|slot| now - slot.since > too_old) {
+            self.slots.pop_front();
+        }
+        self.slots.len() < before
+    }
+
     fn count(&mut self, bins: &[Option<usize>], shape: &[Vec<f64>]) {
         let now = Instant::now();
         let is_full = |slot: &Slot| slot.prompts >= self.slot_prompts || now - slot.since >= self.slot_time;
@@ -117,8 +147,7 @@ impl Window {
             let counts = shape.iter().map(|bins| vec![0; bins.len()]).collect();
             self.slots.push_back(Slot { since: now, prompts: 0, counts });
         }
-        let too_old = self.slot_time * u32::try_from(SLOTS).unwrap_or(u32::MAX);
-        while self.slots.len() > SLOTS || self.slots.front().is_some_and(|slot| now - slot.since > too_old) {
+        if self.slots.len() > SLOTS {
             self.slots.pop_front();
         }
         let Some(slot) = self.slots.back_mut() else { return };

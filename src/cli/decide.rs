@@ -93,6 +93,7 @@ fn decide(arguments: &Arguments) -> Result<Value, DecideError> {
         Verdict::Route(routing) => Ok(routing.explain(&snapshot)),
         Verdict::Pass { shadow: Some(routing), .. } => Ok(routing.explain_shadow(&snapshot)),
         Verdict::Deny(denial) => Ok(denial.explain(&snapshot)),
+        Verdict::Pass { denied: Some(denial), .. } => Ok(denial.explain_shadow(&snapshot)),
         Verdict::Pass { policy: Some(policy), .. } => Err(DecideError::Off { policy: policy.to_string() }),
         Verdict::Pass { policy: None, .. } => {
             let known = snapshot.config.virtual_models().collect::<Vec<_>>().join(", ");

@@ -4,6 +4,7 @@
 //! with the path of each, so that later stages can point into the file.
 
 mod judge;
+mod merge;
 mod nested;
 mod similarity;
 mod split;
@@ -95,7 +96,8 @@ impl Strategy {
         }
     }
 
-    /// Returns the models that it chooses between, from the lowest tier up; a model may stand there more than once.
+    /// Returns the models that it chooses between, from the lowest tier up; a model may stand there more than once. The order
+    /// of a strategy that holds others is one that theirs agree with, the first one's where they contradict each other.
     #[must_use]
     pub fn ladder(&self) -> Vec<Name> {
         match self {
@@ -106,8 +108,8 @@ impl Strategy {
             Self::Judge(judge) => judge.choices.iter().map(|choice| choice.model.clone()).collect(),
             Self::Split(split) => split.models.keys().cloned().collect(),
             Self::Random(random) => random.models.clone(),
-            Self::Cascade(stages) => stages.stages.iter().flat_map(Self::ladder).collect(),
-            Self::Hierarchy(hierarchy) => hierarchy.strategies().flat_map(Self::ladder).collect(),
+            Self::Cascade(stages) => merge::ladders(stages.stages.iter().map(Self::ladder)),
+            Self::Hierarchy(hierarchy) => merge::ladders(hierarchy.strategies().map(Self::ladder)),
         }
     }
 
@@ -126,11 +128,16 @@ impl Strategy {
         }
     }
 
-    /// Returns the model that serves where a policy's whole strategy abstains: its `otherwise`, or the highest of a
-    /// strategy that need not say. `None` only where validation refuses.
+    /// Returns the model that serves where a policy's whole strategy abstains or is not looked at: its `otherwise`, or that
+    /// of a strategy that need not say: the heaviest of a split, else the highest. `None` only where validation refuses.
     #[must_use]
     pub fn stand_in(&self) -> Option<Name> {
-        self.otherwise().cloned().or_else(|| self.ladder().pop())
+        self.otherwise().cloned().or_else(|| match self {
+            Self::Split(split) => split.heaviest().cloned(),
+            Self::Cascade(stages) => stages.stages.last()?.stand_in(),
+            Self::Hierarchy(hierarchy) => hierarchy.default.stand_in(),
+            _ => self.ladder().pop(),
+        })
     }
 
     /// Returns the classifier and the heads that it reads itself, those of the strategies within it apart.

@@ -56,6 +56,7 @@ impl Features {
             "tools" => self.tools = count,
             "tool_calls" => self.tool_calls = count,
             "tool_errors" => self.tool_errors = count,
+            "tool_results" => self.tool_results = count,
             "temperature" => request.temperature = number,
             "top_p" => request.top_p = number,
             "max_output_tokens" => request.max_output_tokens = long,

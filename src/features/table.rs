@@ -217,6 +217,12 @@ pub const TABLE: &[Spec] = &[
         |f| int(f.tool_errors),
         "Tool results after the newest user turn that say `is_error`, or whose text starts, after white space and in any case, with `error`, `exception`, `traceback`, `fatal`, `failed` or `failure`, or is a JSON object whose first key is `error`.",
     ),
+    prompt(
+        "tool_results",
+        Kind::Int,
+        |f| int(f.tool_results),
+        "Tool results that the model has not seen yet: those after the newest assistant turn, as messages, items or blocks, also where the user wrote beside them.",
+    ),
     request(
         "temperature",
         Kind::Float,

@@ -172,7 +172,8 @@ impl PinTrace {
             last: pin.map(|pin| pin.last.clone()),
             age_seconds: pin.map_or(0, |pin| pin.age),
             idle_seconds: pin.map_or(0, |pin| pin.idle),
-            in_tool_loop: features.tool_calls > 0,
+            // The calls are missing where the user wrote beside their results, and where the API remembers them itself.
+            in_tool_loop: features.tool_calls > 0 || features.tool_results > 0,
             outcome: PinOutcome::New,
             stay_usd: None,
             move_usd: None,

@@ -21,7 +21,7 @@ pub use self::tally::Tally;
 use super::target::{Observation, Target};
 use crate::config::Aim;
 
-/// Requests after which a request weighs 1/e.
+/// Requests after which a request weighs 1/e, and scores after which a score does.
 const MEMORY: f64 = 400.0;
 
 /// Requests over which a debt is paid back.
@@ -53,7 +53,7 @@ pub struct Control {
     /// Requests for the strong models that are owed (above 0), or too many (below).
     debt: f64,
     known: Tally,
-    /// Billed requests, and the seconds that they came in; of the last minutes.
+    /// Billed requests, and the seconds that they came in; of the last minutes, `RATE_MEMORY` seconds at most.
     rate: [f64; 2],
     /// When `rate` was brought up to date, in seconds since 1970.
     at: f64,
@@ -104,14 +104,15 @@ impl Control {
 
     /// Takes a tally in, what was known before weighing less by it.
     pub fn fold(&mut self, tally: &Tally, now: f64) {
-        self.known.fade((-tally.requests() / MEMORY).exp());
+        self.known.fade(tally, MEMORY);
         self.known.add(tally);
         self.count += tally.requests();
         let most = MOST_DEBT * self.horizon();
         self.debt = (self.debt + tally.owed()).clamp(-most, most);
         let passed = (now - self.at).max(0.0);
         let keep = (-passed / RATE_MEMORY).exp();
-        self.rate = [self.rate[0] * keep + tally.bills(), self.rate[1] * keep + passed];
+        // The time passed fades while it passes: an idle night is no budget to be spent in the morning.
+        self.rate = [self.rate[0] * keep + tally.bills(), self.rate[1] * keep + RATE_MEMORY * (1.0 - keep)];
         self.at = self.at.max(now);
     }
 

@@ -54,6 +54,12 @@ pub trait Live {
         0
     }
 
+    /// Returns whether nothing but its beginning says which conversation a request belongs to, and it is no more than a
+    /// beginning: others that began alike are other conversations.
+    fn only_begins(&self) -> bool {
+        false
+    }
+
     /// Returns a number from 0 up to, but not including, 1, by chance.
     fn draw(&self) -> f64 {
         0.0

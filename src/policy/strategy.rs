@@ -22,6 +22,7 @@ use super::reason::Reason;
 use super::signals::{Signal, Signals};
 use crate::config::{self, Config, KeyPath, Name};
 use crate::features::Features;
+use crate::scores::Scores;
 
 use self::cascade::Cascade;
 use self::hierarchy::Hierarchy;
@@ -126,6 +127,11 @@ impl Strategy {
     }
 }
 
+/// Tells whether more of the prompt was cut than `most` tokens.
+fn is_cut(scores: &Scores, most: Option<u32>) -> bool {
+    most.is_some_and(|most| scores.truncated_tokens > most)
+}
+
 impl Pick {
     fn of(kind: &'static str, model: &Name, reason: Reason) -> Self {
         Self { model: Some(model.clone()), ..Self::abstain(kind, reason) }
@@ -144,6 +150,11 @@ impl Pick {
             expected: Vec::new(),
             stages: Vec::new(),
         }
+    }
+
+    /// Abstains where more of the prompt was cut than `most` tokens: what was not read may be what matters.
+    fn unless_read(kind: &'static str, scores: &Scores, most: Option<u32>) -> Option<Self> {
+        is_cut(scores, most).then(|| Self::abstain(kind, Reason::Truncated))
     }
 
     /// Returns how it is shown as a part of the strategy that asked it.

@@ -24,12 +24,15 @@ const ERROR_STARTS: [&str; 6] = ["error", "exception", "traceback", "fatal", "fa
 pub(super) struct Conversation<'b> {
     pub(super) turns: u32,
     pub(super) user_turns: u32,
+    pub(super) assistant_turns: u32,
     pub(super) system_chars: u64,
     pub(super) attachments: Attachments,
     /// Since the newest user turn.
     pub(super) tool_calls: u32,
     /// Since the newest user turn.
     pub(super) tool_errors: u32,
+    /// Since the newest assistant turn: text of the user's beside them changes nothing.
+    pub(super) tool_results: u32,
     /// One entry for each turn that has text, and one for the tool results in it.
     pub(super) texts: Vec<Cow<'b, str>>,
     /// The newest user turn's entry in `texts`, if it has text.
@@ -89,12 +92,18 @@ impl<'b> Conversation<'b> {
                 self.user_turns = self.user_turns.saturating_add(1);
                 self.newest_user = (!text.is_empty()).then_some(self.texts.len());
                 (self.tool_calls, self.tool_errors) = (0, 0);
+                self.tool_results = self.tool_results.saturating_add(results.count);
             }
             Role::System => self.system_chars += text.chars().count() as u64,
-            Role::Assistant => self.tool_calls = self.tool_calls.saturating_add(tool_calls).saturating_add(blocks),
+            Role::Assistant => {
+                self.assistant_turns = self.assistant_turns.saturating_add(1);
+                self.tool_calls = self.tool_calls.saturating_add(tool_calls).saturating_add(blocks);
+                self.tool_results = 0;
+            }
             Role::Tool => {
                 let errors = results.errors.saturating_add(starts_like_an_error(&text).into());
                 self.tool_errors = self.tool_errors.saturating_add(errors);
+                self.tool_results = self.tool_results.saturating_add(results.count.max(1));
             }
             Role::Other => {}
         }

@@ -61,6 +61,14 @@ impl Proxy {
         self.metrics.first_byte_arrived(ctx.model(), ctx.started.elapsed());
     }
 
+    /// Remembers how long the model that answers took to begin, an error apart.
+    pub(super) fn remember_beginning(ctx: &RequestContext, status: StatusCode) {
+        if let (Some(target), true) = (ctx.target(), status.is_success()) {
+            let now = Instant::now();
+            target.recent.began(now - ctx.attempt_started, now);
+        }
+    }
+
     /// Counts and logs an attempt that failed before it was answered, and prepares the next; false when there is none.
     pub(super) fn attempt_failed(&self, ctx: &mut RequestContext, error: &Error) -> bool {
         self.attempt_broke(ctx, error);
@@ -172,6 +180,9 @@ impl Proxy {
             return Bill::default();
         };
         self.count_tokens(&usage, model);
+        if let Some(target) = ctx.target() {
+            target.recent.ended(usage.output, Instant::now());
+        }
         if let Some(time) = meter.streamed_for()
             && usage.output > 0
         {

@@ -51,6 +51,8 @@ pub struct RequestContext {
     pub(super) tried: Vec<PeerId>,
     /// How often an upstream was tried.
     pub(super) attempts: u32,
+    /// When it was last tried.
+    pub(super) attempt_started: Instant,
     /// What Pointsman added before the first attempt: everything but the wait for the client's own bytes.
     pub(super) overhead: Duration,
     /// When the last byte of a body that is read had come.
@@ -109,6 +111,7 @@ impl RequestContext {
             fallbacks: VecDeque::new(),
             tried: Vec::new(),
             attempts: 0,
+            attempt_started: Instant::now(),
             overhead: Duration::ZERO,
             received: None,
             first_byte: None,
@@ -121,6 +124,12 @@ impl RequestContext {
             rejected: None,
             _open: open,
         }
+    }
+
+    /// Notes that an upstream is tried.
+    pub(super) fn attempt_begins(&mut self) {
+        self.attempts += 1;
+        self.attempt_started = Instant::now();
     }
 
     /// Returns who is to answer.

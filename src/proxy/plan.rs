@@ -87,11 +87,12 @@ impl Proxy {
                 clients::authorize(ctx, denial.policy.as_ref())?;
                 Err(Rejection::denied(*denial))
             }
-            Verdict::Pass { shadow, .. } => {
+            Verdict::Pass { shadow, denied, .. } => {
                 clients::authorize(ctx, None)?;
                 clients::debit(ctx, || TokenCounter::new().of(&prompt).tokens)?;
                 let unknown = || models::not_found(&snapshot.config, &prompt.model);
                 let provider = default_provider(ctx).ok_or_else(unknown)?;
+                denied.iter().for_each(|denial| self.router.count_shadow_denial(denial));
                 if let Some(routing) = &shadow {
                     self.router.count_shadow(&snapshot, routing);
                     keep(ctx, &prompt);

@@ -2,7 +2,7 @@
 
 use super::{NO_KEY, Router, Routing, seconds};
 use crate::config::Name;
-use crate::policy::Asked;
+use crate::policy::{Asked, Denial};
 use crate::scores::Scores;
 use crate::snapshot::{ClassifierState, Snapshot};
 use crate::telemetry::Stage;
@@ -21,6 +21,13 @@ impl Router {
         let decision = &routing.decision;
         self.metrics.shadow_decided(&decision.policy, &decision.model, decision.reason.as_str());
         self.count_signals(snapshot, routing);
+    }
+
+    /// Counts a refusal that changed nothing, because its policy only watches; no model stands beside it.
+    pub fn count_shadow_denial(&self, denial: &Denial) {
+        if let Some(policy) = &denial.policy {
+            self.metrics.shadow_denied(policy, denial.code);
+        }
     }
 
     fn count_signals(&self, snapshot: &Snapshot, routing: &Routing) {

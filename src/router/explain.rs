@@ -70,6 +70,7 @@ impl Denial {
         json!({
             "model": null,
             "policy": self.policy,
+            "applied": true,
             "rule": self.by.rule(),
             "strategy": self.by.strategy(),
             "reason": self.code,
@@ -78,6 +79,16 @@ impl Denial {
             "candidates": self.candidates,
             "generation": snapshot.generation,
         })
+    }
+}
+
+impl Denial {
+    /// Returns what [`Self::explain`] returns, of a policy that only watches: `applied` is false.
+    #[must_use]
+    pub fn explain_shadow(&self, snapshot: &Snapshot) -> Value {
+        let mut explanation = self.explain(snapshot);
+        explanation["applied"] = false.into();
+        explanation
     }
 }
 

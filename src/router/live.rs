@@ -4,6 +4,8 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::OnceLock;
 
+use tokio::time::Instant;
+
 use super::targets::Targets;
 use super::{Incoming, conversation};
 use crate::config::Name;
@@ -32,6 +34,12 @@ impl<'w, 'r> World<'w, 'r> {
     }
 }
 
+impl World<'_, '_> {
+    fn session(&self) -> Option<&str> {
+        conversation::SESSION_HEADERS.iter().find_map(|name| self.header(name).filter(|session| !session.is_empty()))
+    }
+}
+
 impl Live for World<'_, '_> {
     fn header(&self, name: &str) -> Option<&str> {
         (self.incoming.header)(name)
@@ -50,11 +58,11 @@ impl Live for World<'_, '_> {
     }
 
     fn first_byte(&self, model: &Name) -> Option<f64> {
-        self.snapshot.upstreams.model(model)?.recent.first_byte()
+        self.snapshot.upstreams.model(model)?.recent.first_byte(Instant::now())
     }
 
     fn output_tokens(&self, model: &Name) -> Option<f64> {
-        self.snapshot.upstreams.model(model)?.recent.output_tokens()
+        self.snapshot.upstreams.model(model)?.recent.output_tokens(Instant::now())
     }
 
     fn threshold(&self, policy: &Name) -> Option<f64> {
@@ -62,12 +70,12 @@ impl Live for World<'_, '_> {
     }
 
     fn conversation(&self) -> u64 {
-        *self.conversation.get_or_init(|| {
-            let session = conversation::SESSION_HEADERS
-                .iter()
-                .find_map(|name| self.header(name).filter(|session| !session.is_empty()));
-            conversation::key(session, self.incoming.prompt)
-        })
+        *self.conversation.get_or_init(|| conversation::key(self.session(), self.incoming.prompt))
+    }
+
+    fn only_begins(&self) -> bool {
+        let prompt = self.incoming.prompt;
+        prompt.assistant_turns == 0 && prompt.session.id.is_none() && self.session().is_none()
     }
 
     /// Every state has keys of its own, drawn from the system's randomness.

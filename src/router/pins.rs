@@ -96,9 +96,20 @@ impl Pins {
         self.0.store(Arc::new(next.collect()));
     }
 
-    /// Returns what a request is held to.
-    pub(super) async fn find(&self, snapshot: &Snapshot, policy: &Policy, key: Option<PinKey>, now: u64) -> Held {
+    /// Returns what a request is held to. Conversations that begin alike have one key as long as none names a session: who
+    /// only begins is not held to what another one came to.
+    pub(super) async fn find(
+        &self,
+        snapshot: &Snapshot,
+        policy: &Policy,
+        key: Option<PinKey>,
+        facts: &RequestFacts<'_>,
+    ) -> Held {
         let (Some(key), Some(affinity)) = (key, policy.affinity()) else { return Held::Nothing };
+        if affinity.key == AffinityKey::Conversation && facts.live.only_begins() {
+            return Held::Nothing;
+        }
+        let now = facts.now;
         let known = self.0.load().get(policy.name()).and_then(|memory| memory.records.get(&key));
         let shared = match &snapshot.store {
             Some(store) => store.get(&key.in_store(policy.name())).await.ok().flatten(),

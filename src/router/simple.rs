@@ -61,7 +61,8 @@ impl Router {
         match self.route(&self.snapshot(), &incoming).await {
             Verdict::Route(routing) => Ok(routing.decision),
             Verdict::Pass { shadow: Some(routing), .. } => Ok(routing.decision),
-            Verdict::Pass { policy, shadow: None } => Err(Undecided::Passed { policy }),
+            Verdict::Pass { denied: Some(denial), .. } => Err(Undecided::Denied { denial }),
+            Verdict::Pass { policy, .. } => Err(Undecided::Passed { policy }),
             Verdict::Deny(denial) => Err(Undecided::Denied { denial }),
         }
     }

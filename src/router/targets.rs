@@ -25,6 +25,9 @@ use crate::telemetry::metrics::TargetMetrics;
 /// How long the store keeps what is known of traffic that has ended.
 const KEEP: Duration = Duration::from_hours(24);
 
+/// Told apart from what versions keep that counted otherwise.
+const SPELLING: &str = "2";
+
 /// A frozen threshold moves again below so much of the drift that froze it.
 const THAW: f64 = 0.8;
 
@@ -163,13 +166,17 @@ impl Loop {
         if is_frozen == was_frozen || self.is_frozen.swap(is_frozen, Ordering::Relaxed) == is_frozen {
             return;
         }
-        let (policy, drift) = (&self.policy, drift.unwrap_or_default());
+        let policy = &self.policy;
         self.metrics.frozen(is_frozen);
-        if is_frozen {
-            self.metrics.froze();
-            tracing::error!(%policy, drift, "The scores have drifted: the threshold stays where it is");
-        } else {
-            tracing::warn!(%policy, drift, "The scores are as they were again: the threshold moves");
+        match drift {
+            Some(drift) if is_frozen => {
+                self.metrics.froze();
+                tracing::error!(%policy, drift, "The scores have drifted: the threshold stays where it is");
+            }
+            Some(drift) => tracing::warn!(%policy, drift, "The scores are as they were again: the threshold moves"),
+            None => {
+                tracing::warn!(%policy, "Too few prompts to tell whether the scores have drifted: the threshold moves")
+            }
         }
     }
 
@@ -244,7 +251,8 @@ fn identity(snapshot: &Snapshot, target: &Target) -> String {
         Some(ClassifierState::Ready(classifier)) => Arc::clone(&classifier.identity().sha256),
         _ => Arc::from(""),
     };
-    let hash = Sha256::new().chain_update(format!("{target:?}")).chain_update(&*bundle).finalize();
+    let hash =
+        Sha256::new().chain_update(SPELLING).chain_update(format!("{target:?}")).chain_update(&*bundle).finalize();
     hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -303,7 +311,12 @@ policies:
         assert!((decide(&own, 100) - frozen).abs() < 1e-12);
 
         own.watch(Some(0.19));
-        assert!(decide(&own, 100) > frozen);
+        let moved = decide(&own, 20);
+        assert!(moved > frozen);
+
+        own.watch(Some(0.26));
+        own.watch(None); // the prompts that showed it are too old
+        assert!(decide(&own, 100) > moved);
     }
 
     #[test]

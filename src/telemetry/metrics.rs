@@ -209,6 +209,11 @@ impl Metrics {
         self.shadow_decisions.with([policy.into(), model.into(), reason.into()]).inc();
     }
 
+    /// Counts what a policy that only watches would have refused.
+    pub fn shadow_denied(&self, policy: &Name, code: &'static str) {
+        self.shadow_decisions.with([policy.into(), "".into(), code.into()]).inc();
+    }
+
     /// Counts a request that Pointsman itself answered with an error.
     pub fn rejected(&self, code: &'static str) {
         self.rejections.with([code.into()]).inc();

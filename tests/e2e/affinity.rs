@@ -102,6 +102,30 @@ async fn a_conversation_without_a_session_is_known_by_how_it_begins() {
 }
 
 #[tokio::test]
+async fn conversations_that_begin_alike_are_not_held_to_what_another_one_came_to() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let gateway = Gateway::start(&holding(&small, &frontier, "move: up_only")).await;
+    let escalated = json!([
+        {"role": "user", "content": EASY},
+        {"role": "assistant", "content": "Paris."},
+        {"role": "user", "content": HARD},
+    ]);
+    let going_on = json!([
+        {"role": "user", "content": EASY},
+        {"role": "assistant", "content": "Paris."},
+        {"role": "user", "content": EASY},
+    ]);
+
+    let up = chosen(&say(&gateway, "", escalated.clone()).await);
+    let still_up = chosen(&say(&gateway, "", going_on.clone()).await);
+    let another = ask(&gateway, "", EASY).await;
+    let its_second_turn = chosen(&say(&gateway, "", going_on).await);
+
+    assert_eq!((up, still_up), (is("frontier", "tier"), is("frontier", "affinity")));
+    assert_eq!((another, its_second_turn), (is("small", "tier"), is("small", "tier")));
+}
+
+#[tokio::test]
 async fn tool_calls_are_answered_to_the_model_that_made_them_even_after_a_fallback() {
     let failing = Answer::Reply(StatusCode::INTERNAL_SERVER_ERROR, Vec::new(), "{}".into());
     let (small, frontier) = (Origin::answering([failing]).await, Origin::start().await);

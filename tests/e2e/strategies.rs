@@ -207,6 +207,49 @@ async fn a_policy_that_only_watches_counts_and_logs_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn how_long_answers_take_to_begin_is_learned_from_them() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let utility = "{kind: utility, classifier: default, models: [small, frontier], mu: 0.1, otherwise: frontier,
+      success: {small: {chance: 0.9}, frontier: {chance: 0.8}}}";
+    let config = Config { whole_strategy: Some(utility.to_owned()), ..Config::classifying(&small, &frontier) };
+    let gateway = Gateway::start(&config).await;
+
+    let reply = chat(gateway.listen, question("auto", "hello")).await;
+    assert_eq!(reply.header("x-pointsman-model"), Some("small"), "{}", gateway.log());
+
+    let shown = explained(&gateway, "hello again").await;
+    let began = |index: usize| shown["candidates"][index]["expected"]["first_byte_seconds"].as_f64();
+    assert!(began(0).is_some_and(|seconds| seconds > 0.0), "{shown:#}");
+    assert_eq!(began(1), None, "it was not asked");
+}
+
+#[tokio::test]
+async fn what_a_policy_that_only_watches_would_refuse_is_counted_and_shown_and_goes_on() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let config = Config {
+        mode: "shadow",
+        default_provider: Some("one"),
+        whole_strategy: Some("{kind: random, models: [frontier]}".to_owned()),
+        first_rules: "{when: 'true', deny: {status: 403, message: not here}}",
+        rules: Vec::new(),
+        ..Config::new(&small, &frontier)
+    };
+    let gateway = Gateway::start(&config).await;
+
+    let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+    assert_eq!(reply.status, StatusCode::OK);
+    assert!(small.take().is_some(), "it passed to the default provider");
+    let counted = "pointsman_shadow_decisions_total{model=\"\",policy=\"auto\",reason=\"denied_by_policy\"} 1";
+    until_metric(&gateway, counted).await;
+    let shown = explained(&gateway, "hello").await;
+    assert_eq!(
+        (&shown["denied"]["status"], &shown["applied"], &shown["rule"]),
+        (&json!(403), &json!(false), &json!(0))
+    );
+}
+
+#[tokio::test]
 async fn the_kill_switch_sends_everything_to_otherwise_until_it_is_turned_back() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let strategy = "{kind: cascade, otherwise: small, stages: [{kind: random, models: [frontier]}]}";

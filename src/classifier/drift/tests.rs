@@ -125,6 +125,24 @@ async fn the_window_forgets_by_time() {
     assert!(metrics.render().contains("pointsman_drift_window_prompts{classifier=\"default\"} 1000"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_the_window_has_forgotten_is_not_known_any_more() {
+    let (drift, metrics) = drift(config::Drift { window: Span::from_secs(60), ..config::Drift::default() });
+    let mut draws = Draws(2);
+    let mut shift = || (0..2000).for_each(|_| drift.observe(&scores(&mut draws, 4.0), &Features::default()));
+
+    shift();
+    assert!(drift.of("score.tier").is_some_and(|psi| psi > 0.25));
+    tokio::time::advance(Duration::from_secs(67)).await;
+    assert_eq!((drift.of("score.tier"), shown(&metrics, "score.tier")), (None, None), "nobody came any more");
+
+    shift();
+    tokio::time::advance(Duration::from_secs(67)).await;
+    drift.observe(&scores(&mut Draws(3), 4.0), &Features::default());
+    assert_eq!((drift.of("score.tier"), shown(&metrics, "score.tier")), (None, None), "one came");
+    assert!(metrics.render().contains("pointsman_drift_window_prompts{classifier=\"default\"} 1\n"));
+}
+
 #[test]
 fn the_window_forgets_by_count_and_takes_no_more_memory_than_its_slots() {
     let (drift, metrics) = drift(config::Drift { max_prompts: 1000, ..config::Drift::default() });

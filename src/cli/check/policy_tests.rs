@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::table::{Align, Table, shorten};
 use crate::config::{Expect, KeyPath, Name, PolicyTest};
-use crate::policy::Decision;
+use crate::policy::{Decision, Denial};
 use crate::prompt::{Dialect, Prompt};
 use crate::router::{Incoming, Judging, Router, Verdict};
 use crate::snapshot::{ClassifierState, Snapshot};
@@ -143,14 +143,19 @@ impl Got {
         match verdict {
             Verdict::Route(routing) => Self::chosen(&routing.decision),
             Verdict::Pass { shadow: Some(routing), .. } => Self { watched: true, ..Self::chosen(&routing.decision) },
-            Verdict::Pass { policy, shadow: None } => Self { policy: text(policy), ..Self::default() },
-            Verdict::Deny(denial) => Self {
-                rule: denial.by.rule(),
-                denied: Some(denial.status),
-                reason: Some(denial.code.to_owned()),
-                policy: text(denial.policy),
-                ..Self::default()
-            },
+            Verdict::Pass { denied: Some(denial), .. } => Self { watched: true, ..Self::refused(*denial) },
+            Verdict::Pass { policy, .. } => Self { policy: text(policy), ..Self::default() },
+            Verdict::Deny(denial) => Self::refused(*denial),
+        }
+    }
+
+    fn refused(denial: Denial) -> Self {
+        Self {
+            rule: denial.by.rule(),
+            denied: Some(denial.status),
+            reason: Some(denial.code.to_owned()),
+            policy: denial.policy.map(|policy| policy.to_string()),
+            ..Self::default()
         }
     }
 

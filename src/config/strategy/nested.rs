@@ -28,6 +28,9 @@ pub struct Hierarchy {
     /// Below this probability of the best label, `default` decides. Default 0.
     #[serde(default)]
     pub min_confidence: Ratio,
+    /// When more tokens than these did not fit the classifier and were cut, `default` decides. Default: however many.
+    #[serde(default)]
+    pub max_truncated_tokens: Option<u32>,
     /// Groups of labels and their strategies.
     pub branches: Vec<Branch>,
     /// The strategy for labels of no branch, and where the classifier is not sure or does not answer.

@@ -21,6 +21,15 @@ pub struct Split {
     pub seed: Option<String>,
 }
 
+impl Split {
+    /// Returns the model with the most weight, the first of several: what stands in for the split is no canary.
+    #[must_use]
+    pub fn heaviest(&self) -> Option<&Name> {
+        // The last of equals is the greatest to `max_by`.
+        self.models.iter().rev().max_by(|a, b| a.1.total_cmp(b.1)).map(|(model, _)| model)
+    }
+}
+
 /// What always falls on the same side of a split.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]

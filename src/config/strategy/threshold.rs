@@ -26,7 +26,10 @@ pub struct Threshold {
     /// In place of `strong`, `weak` and `threshold`: models and the least scores that they get, one of them 0.
     #[serde(default)]
     pub ladder: Vec<Rung>,
-    /// The model when the classifier fails or is late; by default the strongest.
+    /// When more tokens than these did not fit the classifier and were cut, it abstains. Default: however many.
+    #[serde(default)]
+    pub max_truncated_tokens: Option<u32>,
+    /// The model when the classifier abstains, fails or is late; by default the strongest.
     #[serde(default)]
     pub otherwise: Option<Name>,
 }

@@ -31,7 +31,10 @@ pub struct Utility {
     /// Default 400.
     #[serde(default = "Utility::default_output_tokens")]
     pub output_tokens: u64,
-    /// The model when the classifier fails or is late; a strategy within another may leave it to that.
+    /// When more tokens than these did not fit the classifier and were cut, it abstains. Default: however many.
+    #[serde(default)]
+    pub max_truncated_tokens: Option<u32>,
+    /// The model when the classifier abstains, fails or is late; a strategy within another may leave it to that.
     #[serde(default)]
     pub otherwise: Option<Name>,
 }

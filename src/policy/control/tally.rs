@@ -12,7 +12,10 @@ pub struct Tally {
     /// Those for strong models, and those of them that the threshold did not send there.
     strong: f64,
     fixed: f64,
-    /// The scores of those that the threshold decided.
+    /// Those that the threshold decided.
+    governed: f64,
+    /// Their scores. They fade by their own number, not by all requests: where rules and pins decide most, the few scores
+    /// there are must still come to enough to go by.
     scores: Histogram,
     /// Requests for the strong models that are owed.
     owed: f64,
@@ -27,7 +30,10 @@ impl Tally {
         self.requests += 1.0;
         self.strong += strong;
         match observed.score {
-            Some(score) => self.scores.count(score),
+            Some(score) => {
+                self.governed += 1.0;
+                self.scores.count(score);
+            }
             None => self.fixed += strong,
         }
     }
@@ -41,12 +47,15 @@ impl Tally {
         self.owed += requests;
     }
 
-    /// Makes everything weigh less. What is owed has become a debt by then.
-    pub(super) fn fade(&mut self, keep: f64) {
-        self.scores.fade(keep);
+    /// Makes everything weigh less by what `newer` counted, 1/e after `memory` of its kind. What is owed has become a debt
+    /// by then.
+    pub(super) fn fade(&mut self, newer: &Self, memory: f64) {
+        let keep_after = |count: f64| (-count / memory).exp();
+        let keep = keep_after(newer.requests);
+        self.scores.fade(keep_after(newer.scores()));
         self.costs = self.costs.map(|cost| cost * keep);
         self.owed = 0.0;
-        for count in [&mut self.requests, &mut self.strong, &mut self.fixed, &mut self.bills] {
+        for count in [&mut self.requests, &mut self.strong, &mut self.fixed, &mut self.governed, &mut self.bills] {
             *count *= keep;
         }
     }
@@ -56,6 +65,7 @@ impl Tally {
         self.requests += other.requests;
         self.strong += other.strong;
         self.fixed += other.fixed;
+        self.governed += other.governed;
         self.bills += other.bills;
         self.owed += other.owed;
         self.costs = [self.costs[0] + other.costs[0], self.costs[1] + other.costs[1]];
@@ -94,8 +104,8 @@ impl Tally {
 
     /// Returns the shares of the requests that are strong whatever the threshold, and that it decides.
     pub(super) fn parts(&self) -> Option<[f64; 2]> {
-        let governed = self.scores();
-        (self.requests > 0.0 && governed > 0.0).then(|| [self.fixed / self.requests, governed / self.requests])
+        let known = self.requests > 0.0 && self.governed > 0.0;
+        known.then(|| [self.fixed / self.requests, self.governed / self.requests])
     }
 
     /// Returns what a request costs on the average with the models below and above; `None` where they do not differ.

@@ -178,6 +178,43 @@ fn a_cost_for_an_hour_is_held_while_the_traffic_doubles() {
 }
 
 #[test]
+fn a_night_without_requests_is_no_budget_for_the_morning() {
+    let (mut random, mut run) = (Random(3), Run::new("cost_per_hour: 10"));
+    let mut hours = [0.0; 3];
+    let (night, morning) = (2.0 * 3600.0, 10.0 * 3600.0);
+    while run.now < morning + 3600.0 {
+        run.now = if (night..morning).contains(&run.now) { morning } else { run.now + 1.0 };
+        let is_strong = run.decide(Some(random.next()), false);
+        let with = [0.001, 0.010];
+        let paid = with[usize::from(is_strong)];
+        run.control.bill(&mut run.batch, &run.target, Bill { paid, with });
+        run.turn();
+        let hour = if run.now >= morning { 2 } else { (run.now / 3600.0) as usize };
+        hours[hour.min(2)] += paid;
+    }
+
+    assert!((hours[1] - 10.0).abs() <= 0.5, "{hours:?}");
+    // What the idle ten minutes before would have cost is still there, and no more.
+    assert!(hours[2] <= 14.0, "{hours:?}");
+}
+
+#[test]
+fn a_threshold_moves_however_few_of_the_requests_it_decides() {
+    for (governed, wanted) in [(0.15, 0.12), (0.05, 0.12)] {
+        let (mut random, mut run) = (Random(9), Run::new(&format!("share: {wanted}")));
+        for _ in 0..20_000 {
+            let (chance, score) = (random.next(), random.beta(2, 3));
+            // One request in ten is strong by a rule, the others are pinned to the weak model.
+            run.decide((chance < governed).then_some(score), chance > 0.9);
+            run.turn();
+        }
+
+        assert!((run.control.threshold - 0.5).abs() > 0.02, "{}", run.control.threshold);
+        assert!(run.worst(10_000..20_000, 2000, wanted) <= 0.03, "{}", run.worst(10_000..20_000, 2000, wanted));
+    }
+}
+
+#[test]
 fn replicas_that_share_what_they_know_hold_the_share_together() {
     let aim = "share: 0.25";
     let (mut random, mut shared): (Random, Option<Control>) = (Random(11), None);

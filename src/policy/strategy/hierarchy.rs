@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Known, Pick, Strategy};
+use super::{Known, Pick, Strategy, is_cut};
 use crate::config::{self, KeyPath, Name};
 use crate::policy::decision::Stage;
 use crate::policy::reason::Reason;
@@ -14,6 +14,7 @@ pub(super) struct Hierarchy {
     classifier: Name,
     head: Name,
     min_confidence: f64,
+    max_truncated_tokens: Option<u32>,
     branches: Vec<(Vec<String>, Strategy)>,
     default: Box<Strategy>,
 }
@@ -32,6 +33,7 @@ impl Hierarchy {
             classifier: config.classifier.clone(),
             head: config.head.clone(),
             min_confidence: config.min_confidence.get(),
+            max_truncated_tokens: config.max_truncated_tokens,
             branches: branches.collect(),
             default: Box::new(nested(&path.key("default"), &config.default)),
         }
@@ -62,6 +64,7 @@ impl Hierarchy {
         };
         let top = scores.head(&self.head).and_then(HeadScores::top);
         match top {
+            _ if is_cut(scores, self.max_truncated_tokens) => (&self.default, stage(Reason::Truncated, top)),
             Some((label, score)) if f64::from(score) >= self.min_confidence => {
                 let branch = self.branches.iter().find(|(labels, _)| labels.iter().any(|own| **own == **label));
                 (branch.map_or(&*self.default, |(_, strategy)| strategy), stage(Reason::Tier, top))

@@ -18,18 +18,21 @@ pub(super) struct Threshold {
     head: Name,
     /// Least scores and their models, from 0 up.
     rungs: Vec<(f64, Name)>,
+    max_truncated_tokens: Option<u32>,
 }
 
 impl Threshold {
     pub(super) fn new(config: &config::Threshold) -> Self {
         let rungs = config.rungs().into_iter().map(|rung| (rung.at_least.get(), rung.model)).collect();
-        Self { classifier: config.classifier.clone(), head: config.head.clone(), rungs }
+        let (classifier, head) = (config.classifier.clone(), config.head.clone());
+        Self { classifier, head, rungs, max_truncated_tokens: config.max_truncated_tokens }
     }
 
     pub(super) fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
         Ok(match known.signals.scores_or_ask(&self.classifier)? {
             Err(degraded) => Pick::abstain(KIND, Reason::Degraded(degraded)),
-            Ok(scores) => self.by_score(scores.head(&self.head), known.facts.live.threshold(known.policy)),
+            Ok(scores) => Pick::unless_read(KIND, scores, self.max_truncated_tokens)
+                .unwrap_or_else(|| self.by_score(scores.head(&self.head), known.facts.live.threshold(known.policy))),
         })
     }
 

@@ -61,11 +61,8 @@ impl Tiers {
     pub(super) fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
         Ok(match known.signals.scores_or_ask(&self.classifier)? {
             Err(degraded) => Pick::abstain(KIND, Reason::Degraded(degraded)),
-            // What was not read may be what matters.
-            Ok(scores) if self.max_truncated_tokens.is_some_and(|most| scores.truncated_tokens > most) => {
-                Pick::abstain(KIND, Reason::Truncated)
-            }
-            Ok(scores) => self.by_label(scores.head(&self.head)),
+            Ok(scores) => Pick::unless_read(KIND, scores, self.max_truncated_tokens)
+                .unwrap_or_else(|| self.by_label(scores.head(&self.head))),
         })
     }
 

@@ -20,6 +20,7 @@ pub(super) struct Utility {
     lambda: f64,
     mu: f64,
     output_tokens: u64,
+    max_truncated_tokens: Option<u32>,
 }
 
 /// A model, how likely it is to succeed, and its price.
@@ -69,6 +70,7 @@ impl Utility {
             lambda: section.lambda,
             mu: section.mu,
             output_tokens: section.output_tokens,
+            max_truncated_tokens: section.max_truncated_tokens,
         }
     }
 
@@ -77,6 +79,9 @@ impl Utility {
             Ok(scores) => scores,
             Err(degraded) => return Ok(Pick::abstain(KIND, Reason::Degraded(degraded))),
         };
+        if let Some(none) = Pick::unless_read(KIND, scores, self.max_truncated_tokens) {
+            return Ok(none);
+        }
         let expected: Vec<_> = self.models.iter().filter_map(|model| self.expect(model, scores, known)).collect();
         let worth = |index: &usize| expected[*index].1.utility;
         // Of equals the first: the weakest is the cheapest as a rule.

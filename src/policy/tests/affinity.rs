@@ -126,6 +126,15 @@ fn in_a_tool_loop_the_model_that_called_the_tools_stays_whatever_may_move() {
 }
 
 #[test]
+fn results_whose_calls_are_not_in_the_request_are_a_tool_loop_too() {
+    let held = held_to(Signals::default(), pin(Some("frontier"), "small"));
+
+    let decision = outcome("free", &features(|f| f.tool_results = 1), &held);
+
+    assert_eq!(decision, is("small", "affinity_tool_loop", PinOutcome::KeptToolLoop, Keep::Last));
+}
+
+#[test]
 fn a_pinned_model_that_cannot_serve_moves_on_and_says_why() {
     let held = held_to(Signals::default(), pin(Some("small"), "small"));
     let images = features(|f| (f.attachments.images, f.tool_calls) = (1, 1));

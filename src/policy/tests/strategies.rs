@@ -277,6 +277,79 @@ fn random_takes_each_model_by_its_share_of_the_draws() {
     assert_eq!([0.0, 0.33, 0.34, 0.999, 1.0].map(chosen), ["small", "small", "frontier", "frontier", "frontier"]);
 }
 
+const ORDERED: &str = "{kind: tiers, classifier: default, head: complexity, min_confidence: 0.5,
+  tiers: {'0': small, '1': small, '2': standard, '3': frontier}}";
+const COARSE: &str =
+    "{kind: threshold, classifier: default, head: complexity, strong: frontier, weak: small, threshold: 0.5}";
+
+#[test]
+fn strategies_within_another_have_one_order_from_the_weakest_model_up() {
+    let cascade = format!("{{kind: cascade, otherwise: frontier, stages: [{ORDERED}, {COARSE}]}}");
+    let hierarchy = format!(
+        "{{kind: hierarchy, classifier: default, head: complexity, otherwise: frontier,
+          branches: [{{labels: ['0'], strategy: {ORDERED}}}],
+          default: {COARSE}}}"
+    );
+    let small_is_down = World { down: Some("small"), ..World::default() };
+
+    for strategy in [cascade, hierarchy] {
+        let decision = decide_in(&policy(&strategy), &small_is_down, &levels([0.9, 0.1, 0.0, 0.0]));
+
+        assert_eq!(model_and_reason(&decision), ("standard", "unhealthy"), "{strategy}");
+    }
+}
+
+#[test]
+fn the_heaviest_model_stands_in_for_a_split_and_the_first_of_several() {
+    for (models, heaviest) in [
+        ("{small: 9, zebra: 1}", "small"),
+        ("{small: 1, zebra: 9}", "zebra"),
+        ("{small: 5, standard: 5, zebra: 1}", "small"),
+    ] {
+        let catalog = MODELS.replace("classifiers:", "  zebra: {provider: p}\nclassifiers:");
+        for strategy in [
+            format!("{{kind: split, models: {models}}}"),
+            format!("{{kind: cascade, stages: [{{kind: split, models: {models}}}]}}"),
+        ] {
+            let set = set(&format!("{catalog}{strategy}\n"));
+            let facts = facts("auto");
+            let Step::Decide(decision) = set.policies[0].stand_in(Reason::KillSwitch, &facts, &Features::default())
+            else {
+                panic!("a decision")
+            };
+            assert_eq!(decision.model.as_str(), heaviest, "{strategy}");
+        }
+    }
+}
+
+#[test]
+fn what_was_cut_makes_every_strategy_that_asks_a_classifier_abstain() {
+    let cut = |tokens: u32| {
+        let mut signals = levels([0.9, 0.1, 0.0, 0.0]);
+        let scores = signals.scores[0].scores.as_mut().expect("scores");
+        scores.heads.extend(successes(0.9, 0.9, 0.9).scores.remove(0).scores.expect("scores").heads);
+        scores.truncated_tokens = tokens;
+        signals
+    };
+    let limited =
+        |strategy: &str| strategy.replacen("classifier: default,", "classifier: default, max_truncated_tokens: 9,", 1);
+    let hierarchy = format!(
+        "{{kind: hierarchy, classifier: default, head: complexity, branches: [{{labels: ['0'], strategy: {{kind: random, models: [small]}}}}],
+          default: {{kind: random, models: [standard]}}}}"
+    );
+
+    for strategy in [ORDERED.replace("kind: tiers", "kind: tiers, otherwise: frontier"), COARSE.into(), UTILITY.into()]
+    {
+        let strategy = limited(&strategy);
+        assert_eq!(decided(&strategy, &cut(9)).model.as_str(), "small", "{strategy}");
+        assert_eq!(model_and_reason(&decided(&strategy, &cut(10))).1, "truncated", "{strategy}");
+    }
+    let strategy = limited(&hierarchy);
+    assert_eq!(decided(&strategy, &cut(9)).model.as_str(), "small");
+    let default = decided(&strategy, &cut(10));
+    assert_eq!((default.model.as_str(), default.stages[0].reason.as_str()), ("standard", "truncated"));
+}
+
 const CASCADE: &str = "{kind: cascade, otherwise: standard, stages: [
   {kind: tiers, classifier: default, head: complexity, min_confidence: 0.9, tiers: {'0': small, '1': small, '2': standard, '3': frontier}},
   {kind: judge, judge: small, choices: [{model: small, description: a}, {model: frontier, description: b}]}]}";

@@ -94,6 +94,47 @@ fn text_beside_tool_results_is_the_user_s_turn() {
 }
 
 #[test]
+fn tool_results_are_new_until_the_assistant_speaks_in_every_dialect() {
+    let asked = r#"{"role":"user","content":"Look"}"#;
+    let results = [
+        (Dialect::ChatCompletions, "messages", r#"{"role":"tool","content":"a"},{"role":"tool","content":"b"}"#),
+        (
+            Dialect::Messages,
+            "messages",
+            r#"{"role":"user","content":[{"type":"tool_result","content":"a"},{"type":"tool_result"},{"type":"text","text":"go on"}]}"#,
+        ),
+        (
+            Dialect::Responses,
+            "input",
+            r#"{"type":"function_call_output","output":"a"},{"type":"local_shell_call_output"}"#,
+        ),
+    ];
+    for (dialect, key, results) in results {
+        let read = |items: &str| parse(dialect, &format!(r#"{{"model":"m","{key}":[{items}]}}"#)).tool_results;
+        let user = r#"{"role":"user","content":"and then?"}"#;
+        let assistant = r#"{"role":"assistant","content":"Done."}"#;
+
+        assert_eq!(read(&format!("{asked},{results}")), 2, "{dialect:?}");
+        assert_eq!(read(results), 2, "{dialect:?}: an API that remembers what was before");
+        assert_eq!(read(&format!("{asked},{results},{user}")), 2, "{dialect:?}");
+        assert_eq!(read(&format!("{asked},{results},{assistant},{user}")), 0, "{dialect:?}");
+    }
+}
+
+#[test]
+fn a_conversation_has_begun_once_the_assistant_has_spoken_or_called_a_tool() {
+    let chat = |items: &str| {
+        parse(Dialect::Responses, &format!(r#"{{"model":"m","instructions":"x","input":[{items}]}}"#)).assistant_turns
+    };
+    let user = r#"{"role":"user","content":"Hi"}"#;
+
+    assert_eq!(chat(&format!("{user},{user}")), 0);
+    assert_eq!(chat(&format!(r#"{user},{{"role":"assistant","content":"Yes?"}},{user}"#)), 1);
+    assert_eq!(chat(&format!(r#"{user},{{"type":"function_call","name":"f"}}"#)), 1);
+    assert_eq!(chat(r#"{"type":"function_call_output","output":"a"}"#), 0);
+}
+
+#[test]
 fn anthropic_s_output_config_is_read() {
     let body = r#"{"model":"m","thinking":{"type":"adaptive"},"output_config":{"effort":"low","format":{"type":"json_schema","schema":{}}}}"#;
 

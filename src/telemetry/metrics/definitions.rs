@@ -32,7 +32,7 @@ pub(super) const DECISIONS: Definition<3> = Definition {
 
 pub(super) const SHADOW_DECISIONS: Definition<3> = Definition {
     name: "pointsman_shadow_decisions_total",
-    help: "What policies that only watch (`mode: shadow`) would have chosen, and why.",
+    help: "What policies that only watch (`mode: shadow`) would have chosen, and why; without a `model` what they would have refused, by the error's code.",
     labels: ["policy", "model", "reason"],
     buckets: &[],
 };

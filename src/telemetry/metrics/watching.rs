@@ -101,6 +101,11 @@ impl DriftMetrics {
     pub fn psi(&self, signal: &Arc<str>, psi: f64) {
         self.psi.with([(&self.classifier).into(), signal.into()]).set(psi);
     }
+
+    /// Shows no longer how far a signal has moved.
+    pub fn forget(&self, signal: &str) {
+        self.psi.retain(|[name, own]| **name != *self.classifier || **own != *signal);
+    }
 }
 
 impl fmt::Debug for ShadowMetrics {
