@@ -9,6 +9,9 @@ from .evaluate import Model
 from .metrics import softmax
 from .views import Builder, Result, scores
 
+# The smallest log loss on the calibration fold, of a grid. Outcomes are mostly noise, domains are hardly any.
+WINS_PENALTY, DOMAIN_PENALTY = 2e-2, 1e-4
+
 
 class Answered:
     """Heads `strong_wins` and `domain`: fitted on outcomes, calibrated and measured on folds that nothing learnt from."""
@@ -52,7 +55,7 @@ class Answered:
         labels = np.concatenate([self.learnt.targets["domain"], self.panel.targets["domain"][known]])
         dense_rows = np.vstack([self.view.features, self.panel_view.features[known]])
         sparse = vstack([self.view.ngrams, self.panel_view.ngrams[known]], format="csr")
-        layer = self.fit_layer(dense_rows, sparse, np.eye(len(self.names))[labels], 1e-4)
+        layer = self.fit_layer(dense_rows, sparse, np.eye(len(self.names))[labels], DOMAIN_PENALTY)
         view, truth = self.views["calibration"], self.calibration.targets["domain"]
         pair = Pair(self.tuned(view, "domain"), layer.logits(view.features, view.ngrams))
         ratio, temperature = fused(pair, truth)
@@ -72,7 +75,7 @@ class Answered:
 
     def wins(self) -> list[Fitted]:
         layer = self.fit_layer(
-            self.view.features, self.view.ngrams, self.learnt.targets["success"].astype(float), 3e-4, "sigmoid"
+            self.view.features, self.view.ngrams, self.learnt.targets["success"].astype(float), WINS_PENALTY, "sigmoid"
         )
         view, right = self.views["calibration"], self.calibration.targets["success"]
         pair = Pair(self.tuned(view, "success"), layer.logits(view.features, view.ngrams))

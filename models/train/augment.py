@@ -1,11 +1,11 @@
 """Changes that must not change a label: preambles, padding, courtesies, markup. All of it written for this purpose.
 
-`Augmenter` draws changes for training. The changes of `robustness.py` share no text with them.
+`Augmenter` draws changes for training. The changes of `robustness.py` share no text with them, but for rows of `!` and of newlines.
 """
 
 import random
 
-ROLES = """You are a helpful assistant.|You are a friendly and knowledgeable support agent.|You are an expert in many fields.
+ROLES = """You are a helpful and patient assistant.|You are a friendly and knowledgeable support agent.|You are an expert in many fields.
 You are an AI language model made to be useful and honest.|Act as a concise writing companion.|You work for a small software company.
 You are the virtual assistant of a public library.|You are a careful tutor who speaks with adults.|You are a chat bot inside a mobile app.
 You answer questions for the customers of an online shop.|You are a general purpose assistant called Juniper.
@@ -25,9 +25,16 @@ The text after this line comes from the customer.|You may be asked about anythin
     "\n", "|"
 ).split("|")
 COURTESIES = [
-    "Please {}",
-    "please {}",
+    "Please, {}",
     "{} please",
+    "{}, please.",
+    "Can you please {}",
+    "Would you please {}",
+    "Hi, please {}",
+    "Please help me: {}",
+    "Please answer this. {}",
+    "Kindly {}",
+    "pls {}",
     "{} Thanks!",
     "{} Thank you.",
     "Hi, {}",
@@ -36,13 +43,13 @@ COURTESIES = [
     "{} Thank you in advance!",
     "Hey there. {}",
     "Dear assistant, {}",
-    "Please, {}",
     "{} Cheers",
 ]
 MARKUP = [
-    "<query>{}</query>",
+    "<question>{}</question>",
     "<input>\n{}\n</input>",
-    "```\n{}\n```",
+    "```text\n{}\n```",
+    "~~~\n{}\n~~~",
     '"{}"',
     "### Question\n{}",
     "User: {}",
@@ -79,7 +86,7 @@ class Augmenter:
 
     def __init__(self, seed: int):
         self.draw = random.Random(seed)
-        self.kinds = [(self.preamble, 0.5), (self.padding, 0.3), (self.courtesy, 0.1), (self.markup, 0.1)]
+        self.kinds = [(self.preamble, 0.5), (self.padding, 0.2), (self.courtesy, 0.2), (self.markup, 0.1)]
 
     def __call__(self, text: str) -> str:
         change = self.draw.choices([kind for kind, _ in self.kinds], [weight for _, weight in self.kinds])[0]

@@ -20,7 +20,7 @@ FILES = ["model.onnx", "tokenizer.json", "heads.safetensors", "features.json", "
 MANIFEST = {
     "format": 1,
     "name": "pointsman-mini",
-    "version": "2026.11.2",
+    "version": "2026.11.3",
     "description": "all-MiniLM-L6-v2 fine-tuned to judge which model tier a prompt needs, how complex it is, what it is about, and whether only a strong model gets it right",
     "encoder": {"file": "model.onnx", "output": export.OUTPUT, "dimension": DIMENSION, "precision": "int8"},
     "tokenizer": {"file": "tokenizer.json", "max_tokens": MAX_TOKENS, "head_tokens": HEAD_TOKENS, "repeat_words": REPEAT_WORDS},

@@ -23,7 +23,8 @@ def results(figures: dict) -> str:
         for head, name in HEADS.items():
             if f := figures.get(split, {}).get(head):
                 tiers = " / ".join(f"{value:.3f}" for value in f["f1"].values())
-                cells = [f["n"], f"{f['accuracy']:.4f}", f"{f['macro_f1']:.4f}", tiers, f["adjacent_accuracy"], f["ece"]]
+                cells = [f["n"], f"{f['accuracy']:.4f}", f"{f['macro_f1']:.4f}", tiers, f["adjacent_accuracy"]]
+                cells += [f"{f['ece']:.4f} ({f['ece_by_chance']:.3f})"]
                 rows.append(f"| {title}, {name} | {' | '.join(map(str, cells))} |")
     return "\n".join(rows)
 
@@ -38,7 +39,7 @@ def outcomes(figures: dict) -> str:
                 f"| {name.replace('prompt_length', 'prompt length')} | {f['n']} | APGR {f['apgr']}, CPT(50 %) {f['cpt_50']}, CPT(80 %) {f['cpt_80']}{rest} |"
             )
         elif "accuracy" in f:
-            rows.append(f"| {name} | {f['n']} | accuracy {f['accuracy']}, macro F1 {f['macro_f1']}, ECE {f['ece']} |")
+            rows.append(f"| {name} | {f['n']} | accuracy {f['accuracy']}, macro F1 {f['macro_f1']}, ECE {f['ece']} ({f['ece_by_chance']:.3f}) |")
     return "\n".join(rows)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.sparse import csr_matrix, hstack
+from scipy.sparse import csr_matrix, diags, hstack
 
 from . import memo
 from .metrics import sigmoid, softmax
@@ -43,7 +43,7 @@ class Fits:
         link: str = "softmax",
         weights: np.ndarray | None = None,
     ) -> Linear:
-        name = memo.key(features, ngrams, targets, penalty, link, weights, ITERATIONS)
+        name = memo.key(features, ngrams, targets, penalty, link, weights, ITERATIONS, "rarity")
         return Linear(
             **memo.arrays(self.work / f"lexical-{name}.npz", lambda: vars(fit(features, ngrams, targets, penalty, link, weights)))
         )
@@ -61,7 +61,8 @@ def fit(
 
     Targets are [rows, outputs]: probabilities that sum to one for the softmax, any of 0 to 1 for the sigmoid; NaN is not known.
     """
-    inputs = hstack([csr_matrix(features), ngrams * NGRAM_SCALE], format="csr").astype(np.float64)
+    scale = NGRAM_SCALE * rarity(ngrams)
+    inputs = hstack([csr_matrix(features), ngrams @ diags(scale)], format="csr").astype(np.float64)
     back, (rows, outputs) = inputs.T.tocsr(), targets.shape
     shares = (np.ones(rows) if weights is None else weights)[:, None] / (rows if weights is None else weights.sum())
     known, targets = ~np.isnan(targets), np.nan_to_num(targets)
@@ -82,5 +83,12 @@ def fit(
     )
     layer = found.x.reshape(outputs, -1)
     weight = layer[:, :-1].copy()
-    weight[:, features.shape[1] :] *= NGRAM_SCALE
+    weight[:, features.shape[1] :] *= scale
     return Linear(weight.astype(np.float32), layer[:, -1].astype(np.float32))
+
+
+def rarity(ngrams: csr_matrix) -> np.ndarray:
+    """Returns the root of each n-gram's inverse document frequency, about one on average: rare ones are penalised less."""
+    rows, found = ngrams.shape[0], np.bincount(ngrams.indices, minlength=ngrams.shape[1])
+    inverse = np.log((rows + 1) / (found + 1))
+    return np.sqrt(inverse / np.average(inverse, weights=found))

@@ -42,6 +42,12 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return gap(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels)
 
 
+def chance_gap(claimed: np.ndarray, draws: int = 200) -> float:
+    """Returns the mean calibration error of claims that are exactly right, on so few rows: nothing can be expected below it."""
+    draw = np.random.default_rng(0)
+    return float(np.mean([gap(claimed, draw.random(len(claimed)) < claimed) for _ in range(draws)]))
+
+
 def summary(probabilities: np.ndarray, labels: np.ndarray, names: list[str]) -> dict:
     predicted = probabilities.argmax(axis=1)
     by_label = {name: round(f1(predicted, labels, label), 4) for label, name in enumerate(names)}
@@ -52,6 +58,7 @@ def summary(probabilities: np.ndarray, labels: np.ndarray, names: list[str]) -> 
         "f1": by_label,
         "adjacent_accuracy": round(float(np.mean(np.abs(predicted - labels) <= 1)), 4),
         "ece": round(calibration_error(probabilities, labels), 4),
+        "ece_by_chance": round(chance_gap(probabilities.max(axis=1)), 4),
         "nll": round(negative_log_likelihood(probabilities, labels), 4),
     }
 

@@ -71,10 +71,10 @@ class Recipe:
         return folder
 
     def seeded(self, split: str, seed: int) -> Path:
-        """Returns the folder of one seed's training on a split; a tenth of the rows, another for each seed, is left out."""
+        """Returns the folder of one seed's training on a split. All seeds leave out one tenth of the rows: it calibrates their mean."""
         rows = self.tiers(split)
         settings = Settings(seed=seed, epochs=self.epochs[1])
-        kept = rows.where(dataset.fold_of(rows.texts, self.seed) != self.seeds.index(seed) % 10)
+        kept = rows.where(dataset.fold_of(rows.texts, self.seed) != dataset.CALIBRATION_FOLD)
         folder = self.folder(f"{split}-{seed}", settings, [kept, *self.learnt()])
         if not (folder / "tuned.safetensors").exists():
             print(f"{split}, seed {seed}", flush=True)

@@ -1,4 +1,7 @@
-"""How often a label changes although the request did not: preambles, edits, padding. Shares no text with `augment.py`."""
+"""How often a label changes although the request did not: preambles, edits, padding.
+
+Shares no text with `augment.py`, but for rows of `!` and of newlines.
+"""
 
 import hashlib
 from collections.abc import Callable

@@ -31,7 +31,7 @@ class Settings:
     warm_up: float = 0.1
     label_smoothing: float = 0.05
     changed: float = 0.5  # share of the tier rows that come with a changed copy
-    consistency: float = 1.0  # weight of the divergence between a row and its changed copy
+    consistency: float = 1.5  # weight of the divergence between a row and its changed copy
     rehearsal: int = 4  # one batch of the first stage after so many batches of tiers; 0 for none
 
 

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file
 from scipy.sparse import vstack
 
 from . import assemble, dataset, metrics, recipe, tokens
-from .assemble import Fitted, Pair, View, dense, form, fused, pooled, stop_at, temperature_of
+from .assemble import Fitted, Pair, View, calibrated, dense, form, fused, pooled, stop_at, temperature_of
 from .augment import Augmenter
 from .dataset import TIER_OF_LABEL, TIERS
 from .evaluate import Model
@@ -29,21 +28,10 @@ class Tiered:
         self.rows = plan.tiers(split)
         self.labels = self.rows.targets["tier"]
         self.folds = dataset.fold_of(self.rows.texts, plan.seed)
-        self.held = self.folds < len(plan.seeds)
+        self.held = self.folds == dataset.CALIBRATION_FOLD
         self.view = builder.view(self.rows.texts, self.model)
-        self.own = self._own(folders)
+        self.own = self.tuned(self.view.embedding, "tier")
         self.copies = self._copies()
-
-    def _own(self, folders: list[Path]) -> np.ndarray:
-        """Returns tier logits: of a held-out row by the seed that did not see it, of the others by the averaged model."""
-        logits = self.tuned(self.view.embedding, "tier")
-        for index, folder in enumerate(folders if len(folders) > 1 else []):
-            mine = np.flatnonzero(self.folds == index)
-            member = Model(load_file(folder / "tuned.safetensors"), folder)
-            rows = [tokens.token_ids(self.builder.plan.tokenizer, self.rows.texts[row]) for row in mine]
-            weight, bias = dense(member.tuned, "tier")
-            logits[mine] = member.embed(rows) @ weight.T + bias
-        return logits
 
     def tuned(self, embedding: np.ndarray, name: str) -> np.ndarray:
         weight, bias = dense(self.model.tuned, name)
@@ -68,31 +56,29 @@ class Tiered:
         inside = self.view.where(~held)
         penalty, losses = assemble.chosen_penalty(self.builder.fit, inside, self.labels[~held], self.folds[~held])
         trial, final = (self.layer(self.targets, kept, penalty) for kept in (~held, everything))
-        ratio, temperature = self.ratio(trial)
-        tier = self.tier(trial, final, ratio, temperature)
+        tier = self.tier(trial, final)
         complexity = self.complexity(opinion, penalty)
         figures = {
             "seeds": self.builder.plan.seeds,
             "calibration_rows": int(held.sum()),
             "penalties": losses,
             "encoder_alone_temperature": round(alone, 4),
-            "lexical_share": round(ratio, 4),
+            "lexical_share": round(self.share, 4),
         }
         return Result(tier + complexity, figures | self.measure(tier, complexity))
 
-    def ratio(self, trial: Linear) -> tuple[float, float]:
-        held = self.held
-        return fused(Pair(self.own[held], trial.logits(self.view.features[held], self.view.ngrams[held])), self.labels[held])
-
-    def tier(self, trial: Linear, final: Linear, ratio: float, temperature: float) -> list[Fitted]:
-        held, extra = self.held, {"aliases": TIER_OF_LABEL}
-        logits = trial.logits(self.view.features[held], self.view.ngrams[held])
-        form_temperature = temperature_of(logits, self.labels[held], softmax)
-        full = softmax((self.own[held] + ratio * logits) / temperature)
-        confidence = stop_at(softmax(logits / form_temperature), full, self.labels[held])
+    def tier(self, trial: Linear, final: Linear) -> list[Fitted]:
+        held, labels, extra = self.held, self.labels[self.held], {"aliases": TIER_OF_LABEL}
+        lexical = trial.logits(self.view.features[held], self.view.ngrams[held])
+        self.share, _ = fused(Pair(self.own[held], lexical), labels)
+        both = self.own[held] + self.share * lexical
+        full, alone = calibrated(both, labels), calibrated(lexical, labels)
+        confidence = stop_at(alone(lexical), full(both), labels)
+        weight, bias = dense(self.model.tuned, "tier")
+        encoder, layer = (weight, bias + full.bias), Linear(final.weight, final.bias + alone.bias)
         return [
-            pooled("tier", "multinomial", TIERS, dense(self.model.tuned, "tier"), final, ratio, temperature, extra),
-            form("tier", "multinomial", TIERS, final, form_temperature, extra, confidence),
+            pooled("tier", "multinomial", TIERS, encoder, final, self.share, full.temperature, extra),
+            form("tier", "multinomial", TIERS, layer, alone.temperature, extra, confidence),
         ]
 
     def levels(self, opinion: np.ndarray, labels: np.ndarray, median: float | np.ndarray) -> np.ndarray:
