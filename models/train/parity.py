@@ -12,10 +12,10 @@ TOLERANCE = {"accuracy": 0.002, "macro_f1": 0.003, "ece": 0.005}
 
 
 def python(folder: Path, data: Path, head: str, binary: Path) -> dict:
-    """Returns the figures by onnxruntime and numpy."""
+    """Returns the figures by onnxruntime and numpy, with the cascade, as `pointsman eval` has them."""
     bundle, rows = Bundle(folder), dataset.tiers(data, training=False)
     vectors = features.scaled(features.measure(binary, rows.texts), bundle.features)
-    return metrics.summary(bundle.scores(rows.texts, vectors)[head], rows.targets["tier"], dataset.TIERS)
+    return metrics.summary(bundle.served(bundle.scores(rows.texts, vectors), head), rows.targets["tier"], dataset.TIERS)
 
 
 def rust(folder: Path, data: Path, head: str, binary: Path) -> dict:

@@ -10,7 +10,7 @@ use super::task::Goal;
 const OWN_ROWS: f64 = 2000.0;
 
 /// The largest share of heads that the base does not have.
-const MOST: f64 = 0.5;
+const MOST: f64 = 0.8;
 
 /// How far a head's loss must be below what its own probabilities promise, in standard errors, to have seen the rows.
 const ERRORS: f64 = 4.0;
