@@ -175,7 +175,7 @@ impl Loop {
             }
             Some(drift) => tracing::warn!(%policy, drift, "The scores are as they were again: the threshold moves"),
             None => {
-                tracing::warn!(%policy, "Too few prompts to tell whether the scores have drifted: the threshold moves")
+                tracing::warn!(%policy, "Too few prompts to tell whether the scores have drifted: the threshold moves");
             }
         }
     }

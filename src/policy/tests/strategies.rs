@@ -333,10 +333,8 @@ fn what_was_cut_makes_every_strategy_that_asks_a_classifier_abstain() {
     };
     let limited =
         |strategy: &str| strategy.replacen("classifier: default,", "classifier: default, max_truncated_tokens: 9,", 1);
-    let hierarchy = format!(
-        "{{kind: hierarchy, classifier: default, head: complexity, branches: [{{labels: ['0'], strategy: {{kind: random, models: [small]}}}}],
-          default: {{kind: random, models: [standard]}}}}"
-    );
+    let hierarchy = "{kind: hierarchy, classifier: default, head: complexity,
+      branches: [{labels: ['0'], strategy: {kind: random, models: [small]}}], default: {kind: random, models: [standard]}}";
 
     for strategy in [ORDERED.replace("kind: tiers", "kind: tiers, otherwise: frontier"), COARSE.into(), UTILITY.into()]
     {
@@ -344,7 +342,7 @@ fn what_was_cut_makes_every_strategy_that_asks_a_classifier_abstain() {
         assert_eq!(decided(&strategy, &cut(9)).model.as_str(), "small", "{strategy}");
         assert_eq!(model_and_reason(&decided(&strategy, &cut(10))).1, "truncated", "{strategy}");
     }
-    let strategy = limited(&hierarchy);
+    let strategy = limited(hierarchy);
     assert_eq!(decided(&strategy, &cut(9)).model.as_str(), "small");
     let default = decided(&strategy, &cut(10));
     assert_eq!((default.model.as_str(), default.stages[0].reason.as_str()), ("standard", "truncated"));
