@@ -120,7 +120,9 @@ impl Control {
     pub fn step(&mut self, target: &Target) {
         let Some(goal) = self.goal(target) else { return };
         let goal = goal.clamp(target.bounds[0], target.bounds[1]);
-        self.threshold += (goal - self.threshold).clamp(-STEP, STEP);
+        let way = goal - self.threshold;
+        // Arrives exactly: a sum may end a rounding error beyond a bound.
+        self.threshold = if way.abs() <= STEP { goal } else { self.threshold + STEP.copysign(way) };
     }
 
     /// Returns the share of the requests that strong models got lately.
