@@ -55,6 +55,8 @@ pub struct Fit {
     pub task: Task,
     /// What the heads read.
     pub inputs: Inputs,
+    /// Whether the base's own heads of the task are forgotten.
+    pub fresh: bool,
     /// The rows.
     pub data: PathBuf,
     /// Where the new bundle goes.
@@ -145,7 +147,8 @@ impl Fit {
         let features = features::specs(self, base.manifest(), &examples.rows)?;
         let inputs = FeatureInputs::parse("features.json", &features.0)?;
         let mut learner = Learner::new(self, &base, &examples.rows, inputs)?;
-        learner.knows_answers |= is_recorded;
+        let reads_nothing_learnt = self.fresh && self.inputs == Inputs::Lexical;
+        learner.knows_answers |= is_recorded && !reads_nothing_learnt;
         let base_saw_data = learner.knows_answers;
         if base_saw_data {
             progress(Stage::BaseSawData);

@@ -30,6 +30,10 @@ pub(super) struct Arguments {
     /// What the heads read.
     #[arg(long, value_enum, default_value_t = InputsName::Full)]
     inputs: InputsName,
+    /// Forgets the base's own heads of the task. With `--inputs lexical` nothing is read then that the base learnt, so that
+    /// cross-validation is honest even on rows that the base saw.
+    #[arg(long)]
+    fresh: bool,
     /// The labels of tiers from the lowest to the highest, such as `simple,medium,complex`: regressions of steps are tried as
     /// well. Not needed where the base's tiers are the same, or labels are numbers.
     #[arg(long, value_name = "LABEL,LABEL", value_delimiter = ',')]
@@ -100,6 +104,7 @@ fn fit(arguments: &Arguments) -> Result<FitReport, Failure> {
         base: arguments.base.clone(),
         task: arguments.task.into(),
         inputs: arguments.inputs.into(),
+        fresh: arguments.fresh,
         levels: arguments.levels.clone(),
         data: rows.path().to_owned(),
         out: arguments.out.clone(),

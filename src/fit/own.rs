@@ -29,7 +29,7 @@ pub(super) struct Own {
 impl Own {
     /// Looks for heads called `heads` that have the `labels`.
     pub(super) fn find(fit: &Fit, base: &Manifest, heads: &[String], labels: &[Name]) -> Self {
-        if base.kind != Kind::Encoder || fit.inputs == Inputs::Dense {
+        if fit.fresh || base.kind != Kind::Encoder || fit.inputs == Inputs::Dense {
             return Self::default();
         }
         let fits = |spec: &&HeadSpec| spec.labels == *labels && spec.mix.len() <= MOST_MEMBERS;

@@ -251,11 +251,20 @@ fn fit_keeps_the_other_heads_of_its_base_and_warns_when_the_base_saw_the_rows() 
 
     let fitted = fit(&outcomes(), "strong_weak", &first, &["--inputs", "lexical", "--folds", "0"]);
     let refitted = fit(&outcomes(), "strong_weak", &second, &again);
+    let forgetful = [&again[..], &["--fresh"]].concat();
+    let fresh = fit(&outcomes(), "strong_weak", &folder.path().join("third"), &forgetful);
 
     assert!(fitted.status.success() && !text(&fitted.stderr).contains("warning"), "{fitted:?}");
     assert!(text(&refitted.stderr).contains("the base learnt from these rows"), "{refitted:?}");
     let report: Value = serde_json::from_slice(&refitted.stdout).expect("a report");
     assert_eq!(report["base_saw_data"], true, "{report}");
+    assert!(
+        fresh.status.success() && !text(&fresh.stderr).contains("warning"),
+        "nothing that it reads was learnt: {fresh:?}"
+    );
+    let learners = |report: &Value| report["members"].to_string().contains("\"base");
+    let fresh: Value = serde_json::from_slice(&fresh.stdout).expect("a report");
+    assert_eq!((learners(&report), learners(&fresh)), (true, false), "{fresh}");
     // The golden scores of the base's own head still hold, and the first fit's head is replaced.
     let verified = pointsman(&["bundle", "verify", second.to_str().expect("a plain name")]);
     assert!(verified.status.success(), "{verified:?}");
