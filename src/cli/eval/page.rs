@@ -70,7 +70,16 @@ impl Plots {
 fn alone(svg: &str) -> String {
     let (tag, content) = svg.split_once('>').unwrap_or((svg, ""));
     let tag = tag.replacen("<svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"", 1);
-    format!("{tag}><style>{PLOT_STYLE}</style><rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>{content}\n")
+    let document =
+        format!("{tag}><style>{PLOT_STYLE}</style><rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>{content}\n");
+    // Not every viewer knows the variables of style sheets.
+    colours().fold(document, |document, (name, colour)| document.replace(&format!("var({name})"), colour))
+}
+
+/// Returns the variables of [`PLOT_STYLE`] and their colours.
+fn colours() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let root = PLOT_STYLE.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map_or("", |(root, _)| root);
+    root.split(';').filter_map(|variable| variable.split_once(':'))
 }
 
 /// Returns the tiles on top: what is measured, its value, what to compare it with.
@@ -113,11 +122,12 @@ mod tests {
 
     #[test]
     fn a_plot_alone_brings_its_colours_and_its_paper() {
-        let document = alone("<svg viewBox=\"0 0 4 2\"><text x=\"1\">a</text></svg>");
+        let document = alone("<svg viewBox=\"0 0 4 2\"><text x=\"1\" fill=\"var(--accent)\">a</text></svg>");
 
         assert!(
             document.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 4 2\"><style>:root{--ink:")
         );
-        assert!(document.ends_with("fill=\"#fff\"/><text x=\"1\">a</text></svg>\n"));
+        assert!(document.ends_with("fill=\"#fff\"/><text x=\"1\" fill=\"#0b6e99\">a</text></svg>\n"));
+        assert!(!document.contains("var("));
     }
 }
