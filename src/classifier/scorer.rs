@@ -100,8 +100,8 @@ impl<E: Encoder> Scorer<E> {
         Ok(())
     }
 
-    /// Tries out how many prompts of each length a run serves best. Where twice as many take twice as long, as they do on most
-    /// CPUs, company would only make the first of a batch wait for the last.
+    /// Tries out how many prompts of each length a run serves best. Where twice as many take twice as long, as they do on the
+    /// CPUs measured, company would only make the first of a batch wait for the last.
     pub(crate) fn tune(&mut self) -> Result<(), InferenceError> {
         if self.max_batch == 1 {
             return Ok(());

@@ -104,7 +104,7 @@ pub enum Device {
 #[serde(deny_unknown_fields, default)]
 pub struct Batch {
     /// The most prompts of one run. Default 32; the oldest prompt's deadline often allows fewer, and on a device where company
-    /// gains nothing, as on most CPUs, a start finds out and prompts run alone.
+    /// gains nothing, as on the CPUs that were measured, a start finds out and prompts run alone.
     pub max_size: usize,
     /// How old the oldest prompt may get while a run that is not full waits for more; only prompts that had to wait for
     /// a busy worker anyway wait for that. Default 1ms.
