@@ -66,7 +66,9 @@ use crate::telemetry::Metrics;
 use admission::Admission;
 use drain::OpenRequests;
 use fallback::Cause;
+use meter::Meter;
 use plan::Plan;
+use rejection::Rejection;
 use retry_budget::RetryBudget;
 
 /// The proxy: give it to a Pingora service, or let [`Listeners`] serve it.
@@ -117,8 +119,13 @@ impl ProxyHttp for Proxy {
         if self.open.is_draining() {
             session.set_keepalive(None);
         }
+        let cut = ctx.open.cut();
         let planned = match self.admit(session, ctx) {
-            Ok(()) => self.plan(session, ctx).await,
+            Ok(()) => tokio::select! {
+                biased;
+                planned = self.plan(session, ctx) => planned,
+                () = cut.fell() => Err(Rejection::ShuttingDown),
+            },
             Err(rejection) => Err(rejection),
         };
         match planned {
@@ -170,7 +177,9 @@ impl ProxyHttp for Proxy {
         if let Some(body) = ctx.body.clone() {
             let timeouts = provider.timeouts;
             let total = timeouts.total.map(|total| total.0);
-            ctx.swap.install(session, body, timeouts.first_byte.0.min(ctx.patience()), total);
+            let patience = ctx.patience();
+            ctx.is_hurried = ctx.attempts > 1 && patience < timeouts.first_byte.0;
+            ctx.swap.install(session, body, timeouts.first_byte.0.min(patience), total);
         }
         Ok(())
     }
@@ -212,12 +221,13 @@ impl ProxyHttp for Proxy {
         }
         Self::remember_beginning(ctx, upstream.status);
         self.first_byte_arrived(ctx);
+        Self::begin_answer(session, upstream, ctx);
         if upstream.status == StatusCode::BAD_REQUEST && ctx.may_try_again() && ctx.has_larger_window() {
             ctx.swap.hold(session);
         } else if ctx.body.is_some() {
-            ctx.swap.watch(session, forward::shorter_idle(ctx));
+            let is_stream = ctx.meter.as_ref().is_some_and(Meter::is_stream);
+            ctx.swap.watch(session, forward::shorter_idle(ctx), is_stream);
         }
-        Self::begin_answer(session, upstream, ctx);
         Ok(())
     }
 

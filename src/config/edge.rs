@@ -68,6 +68,8 @@ pub struct Limits {
     pub max_requests: usize,
     /// How long a client may take over a request's header. Default 15s.
     pub header: Span,
+    /// How long a client may take over a request's body. Default 10m.
+    pub body: Span,
     /// How long a client may pause while it sends its body. Default 30s.
     pub body_idle: Span,
     /// How long a client may leave an answer unread. Default 60s.
@@ -239,6 +241,7 @@ impl Default for Limits {
             max_connections: 16_384,
             max_requests: 8192,
             header: Span::from_secs(15),
+            body: Span::from_secs(600),
             body_idle: Span::from_secs(30),
             write_idle: Span::from_secs(60),
             keep_alive: Span::from_secs(60),

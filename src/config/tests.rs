@@ -149,7 +149,7 @@ fn a_section_with_a_bad_value_still_counts_as_declared() {
 #[test]
 fn limits_hold_at_their_bounds() {
     let with = |limits: &str| GOOD.replacen("models:", &format!("limits: {{{limits}}}\nmodels:"), 1);
-    for good in ["max_body_bytes: 1", "max_body_bytes: 1073741824", "body_idle: 1h", "body_idle: 1ms"] {
+    for good in ["max_body_bytes: 1", "max_body_bytes: 1073741824", "body_idle: 1h", "body_idle: 1ms", "body: 1h"] {
         assert!(Config::parse(&with(good), "p.yaml").is_ok(), "{good}");
     }
     for bad in [
@@ -158,6 +158,7 @@ fn limits_hold_at_their_bounds() {
         "max_body_bytes: -1",
         "body_idle: 61m",
         "body_idle: 0s",
+        "body: 0s",
         "body_idle: 5",
     ] {
         assert_eq!(problems(&with(bad)).len(), 1, "{bad}");

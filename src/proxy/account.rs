@@ -80,7 +80,8 @@ impl Proxy {
         if let Some(trace) = &mut ctx.trace {
             trace.attempt_broke(outcome_of(error).as_str());
         }
-        report(ctx, peer_outcome_of(error));
+        let is_blameless = ctx.is_hurried && *error.etype() == SILENT;
+        report(ctx, if is_blameless { Outcome::Cancelled } else { peer_outcome_of(error) });
         let provider = ctx.provider().map_or("", |provider| provider.name.as_str());
         if *error.esource() != ErrorSource::Downstream {
             tracing::warn!(provider, request_id = %ctx.request_id, attempt = ctx.attempts, error = %error.etype().as_str(), "Attempt failed");

@@ -6,23 +6,26 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::Notify;
-
+use super::drain::Tally;
 use super::rejection::Rejection;
 use crate::telemetry::EdgeMetrics;
 
 /// What is open now.
 #[derive(Debug)]
 pub(super) struct Admission {
-    connections: AtomicUsize,
+    connections: Tally,
+    h2_connections: Tally,
     bytes: AtomicUsize,
-    last_closed: Notify,
     metrics: EdgeMetrics,
 }
 
 /// One open connection; dropping it closes it.
 #[derive(Debug)]
 pub(super) struct OpenConnection(Arc<Admission>);
+
+/// One open connection that speaks HTTP/2; dropping it closes it.
+#[derive(Debug)]
+pub(super) struct OpenH2(Arc<Admission>);
 
 /// Memory that a request's body takes; dropping it gives it back.
 #[derive(Debug)]
@@ -34,34 +37,36 @@ pub(super) struct Held {
 
 impl Admission {
     pub(super) fn new(metrics: EdgeMetrics) -> Self {
-        Self { connections: AtomicUsize::new(0), bytes: AtomicUsize::new(0), last_closed: Notify::new(), metrics }
+        Self { connections: Tally::default(), h2_connections: Tally::default(), bytes: AtomicUsize::new(0), metrics }
     }
 
     /// Counts a connection, unless `limit` are open already.
     pub(super) fn connect(self: &Arc<Self>, limit: usize) -> Option<OpenConnection> {
-        let has_room = reserve(&self.connections, 1, limit);
-        has_room.then(|| {
-            self.metrics.connected();
-            OpenConnection(Arc::clone(self))
-        })
+        self.connections.enter(limit)?;
+        self.metrics.connected();
+        Some(OpenConnection(Arc::clone(self)))
+    }
+
+    /// Counts a connection as one that speaks HTTP/2.
+    pub(super) fn speaks_h2(self: &Arc<Self>) -> OpenH2 {
+        self.h2_connections.enter(usize::MAX);
+        OpenH2(Arc::clone(self))
     }
 
     /// Returns how many connections are open.
     pub(super) fn connections(&self) -> usize {
-        self.connections.load(Ordering::Acquire)
+        self.connections.count()
     }
 
     /// Waits until no connection is open.
     pub(super) async fn drained(&self) {
-        loop {
-            let closed = self.last_closed.notified();
-            tokio::pin!(closed);
-            closed.as_mut().enable(); // before the count is read, so that the last one is not missed
-            if self.connections() == 0 {
-                return;
-            }
-            closed.await;
-        }
+        self.connections.none().await;
+    }
+
+    /// Waits until no connection that speaks HTTP/2 is open: what the last requests were answered is sent by then. Over
+    /// HTTP/1 it is when a request is over.
+    pub(super) async fn h2_drained(&self) {
+        self.h2_connections.none().await;
     }
 }
 
@@ -98,9 +103,13 @@ impl Held {
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.metrics.disconnected();
-        if self.0.connections.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.last_closed.notify_waiters();
-        }
+        self.0.connections.leave();
+    }
+}
+
+impl Drop for OpenH2 {
+    fn drop(&mut self) {
+        self.0.h2_connections.leave();
     }
 }
 

@@ -6,7 +6,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::{FailToProxy, Session};
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
-use super::body_adapter::SILENT;
+use super::body_adapter::{CUT_OFF, SILENT};
 use super::clients;
 use super::context::RequestContext;
 use super::forward::PROVIDER_BUSY;
@@ -144,6 +144,9 @@ fn rejection_of(error: &Error, ctx: &RequestContext) -> Rejection {
     let Some(provider) = ctx.provider().map(|provider| provider.name.clone()) else { return Rejection::Internal };
     if *error.etype() == CONTEXT_LENGTH {
         return Rejection::ContextLength;
+    }
+    if *error.etype() == CUT_OFF {
+        return Rejection::ShuttingDown;
     }
     if *error.esource() == ErrorSource::Downstream {
         return Rejection::ClientGone;

@@ -42,17 +42,21 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use tokio::time::Instant;
 
+use super::drain::Cut;
 use super::held_answer::HeldAnswer;
 
 /// The error type of an upstream that was silent for too long. It surfaces on the client's side, where the adapter is.
 pub(super) const SILENT: ErrorType = ErrorType::Custom("UpstreamSilent");
 
+/// The error type of a request that outstayed a shutdown's drain.
+pub(super) const CUT_OFF: ErrorType = ErrorType::Custom("CutOff");
+
 /// Where a dropped [`Replay`] leaves the real session: `Box<dyn CustomSession>` cannot be downcast to take it back.
 type Slot = Arc<Mutex<Option<Box<HttpSession>>>>;
 
 /// Swaps the downstream session for a [`Replay`] and back. Lives in the request context.
-#[derive(Default)]
 pub(super) struct Swap {
+    cut: Cut,
     slot: Slot,
     installed: bool,
     /// When the attempt has to be over.
@@ -64,6 +68,7 @@ struct Replay {
     /// The real session; taken only by `drop`.
     inner: Option<Box<HttpSession>>,
     slot: Slot,
+    cut: Cut,
     body: Bytes,
     patience: Patience,
     held: Option<HeldAnswer>,
@@ -78,6 +83,11 @@ struct Patience {
 }
 
 impl Swap {
+    /// Makes the swap of a request that ends when `cut` says so.
+    pub(super) fn new(cut: Cut) -> Self {
+        Self { cut, slot: Slot::default(), installed: false, ends: None }
+    }
+
     /// Makes `body` what Pingora sends upstream in this attempt, which fails if no answer starts within `first_byte`, or if
     /// it is not over within `total`.
     pub(super) fn install(
@@ -90,47 +100,30 @@ impl Swap {
         let now = Instant::now();
         self.ends = total.map(|total| now + total);
         let until = total.map_or(first_byte, |total| total.min(first_byte));
-        self.stand_in(session, |inner, slot| Replay {
-            inner: Some(inner),
-            slot,
-            body,
-            patience: Patience { until: Some(now + until), pause: None },
-            held: None,
-        });
+        let patience = Patience { until: Some(now + until), pause: None };
+        self.stand_in(session, body, patience, None);
     }
 
     /// Keeps the answer that has just begun from the client until it is whole. Then it fails the attempt with
     /// [`HeldAnswer`]'s error, or goes out as it came.
     pub(super) fn hold(&mut self, session: &mut Session) {
-        self.stand_in(session, |inner, slot| Replay {
-            inner: Some(inner),
-            slot,
-            body: Bytes::new(),
-            patience: Patience::default(),
-            held: Some(HeldAnswer::default()),
-        });
+        self.stand_in(session, Bytes::new(), Patience::default(), Some(HeldAnswer::default()));
     }
 
     /// Fails the attempt, whose answer has just begun, when the upstream pauses for longer than `idle`, or is not done in
-    /// time.
-    pub(super) fn watch(&mut self, session: &mut Session, idle: Option<Duration>) {
+    /// time. What `may_last` is watched for the end of a drain alone.
+    pub(super) fn watch(&mut self, session: &mut Session, idle: Option<Duration>, may_last: bool) {
         let patience = Patience { until: self.ends, pause: idle.map(|idle| (idle, Instant::now())) };
-        if patience.deadline().is_none() {
-            return;
+        if may_last || patience.deadline().is_some() {
+            self.stand_in(session, Bytes::new(), patience, None);
         }
-        self.stand_in(session, |inner, slot| Replay {
-            inner: Some(inner),
-            slot,
-            body: Bytes::new(),
-            patience,
-            held: None,
-        });
     }
 
-    fn stand_in(&mut self, session: &mut Session, replay: impl FnOnce(Box<HttpSession>, Slot) -> Replay) {
+    fn stand_in(&mut self, session: &mut Session, body: Bytes, patience: Patience, held: Option<HeldAnswer>) {
         self.restore(session);
-        let inner = std::mem::replace(&mut session.downstream_session, vacant());
-        *session.downstream_session = HttpSession::Custom(Box::new(replay(inner, Arc::clone(&self.slot))));
+        let inner = Some(std::mem::replace(&mut session.downstream_session, vacant()));
+        let replay = Replay { inner, slot: Arc::clone(&self.slot), cut: self.cut.clone(), body, patience, held };
+        *session.downstream_session = HttpSession::Custom(Box::new(replay));
         self.installed = true;
     }
 
@@ -211,13 +204,19 @@ impl CustomSession for Replay {
         Ok(())
     }
 
-    /// Waits for the client to leave, no longer than the upstream may be silent. Pingora polls this while it waits for
-    /// the upstream, and starts it anew after each event: so the deadline is absolute.
+    /// Waits for the client to leave, no longer than the upstream may be silent, or a drain lasts. Pingora polls this while
+    /// it waits for the upstream, and starts it anew after each event: so the deadline is absolute.
     async fn read_body_or_idle(&mut self, _no_body_expected: bool) -> Result<Option<Bytes>> {
-        let Some(deadline) = self.patience.deadline() else { return self.inner_mut().read_body_or_idle(true).await };
+        let Self { inner, cut, patience, .. } = self;
+        let inner = inner.as_mut().expect("present until drop");
+        let deadline = patience.deadline();
         tokio::select! {
-            left = self.inner_mut().read_body_or_idle(true) => left,
-            () = tokio::time::sleep_until(deadline) => Error::e_explain(SILENT, "while waiting for the upstream"),
+            biased;
+            left = inner.read_body_or_idle(true) => left,
+            () = async { tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)).await }, if deadline.is_some() => {
+                Error::e_explain(SILENT, "while waiting for the upstream")
+            }
+            () = cut.fell() => Error::e_explain(CUT_OFF, "at the end of the drain"),
         }
     }
 

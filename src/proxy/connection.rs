@@ -25,6 +25,7 @@ use pingora::proxy::Session;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::admission::{Admission, OpenH2};
 use crate::config::Limits;
 
 /// How an HTTP/2 connection without TLS begins.
@@ -48,14 +49,23 @@ struct Timed {
     state: Arc<State>,
     limit: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
-    is_h2: bool,
+    admission: Arc<Admission>,
+    /// Whether it speaks HTTP/2; counted, then.
+    h2: Option<OpenH2>,
 }
 
 /// Runs `serve` on the stream, which gives a request's header `limit` to arrive.
-pub(super) async fn timed<F: Future>(inner: Stream, limit: Duration, serve: impl FnOnce(Stream) -> F) -> F::Output {
+pub(super) async fn timed<F: Future>(
+    inner: Stream,
+    limit: Duration,
+    admission: &Arc<Admission>,
+    serve: impl FnOnce(Stream) -> F,
+) -> F::Output {
     let state = Arc::new(State::default());
     let is_h2 = matches!(inner.selected_alpn_proto(), Some(ALPN::H2));
-    let stream = Timed { inner, state: Arc::clone(&state), limit, deadline: Some(sleep(limit)), is_h2 };
+    let h2 = is_h2.then(|| admission.speaks_h2());
+    let admission = Arc::clone(admission);
+    let stream = Timed { inner, state: Arc::clone(&state), limit, deadline: Some(sleep(limit)), admission, h2 };
     STATE.scope(state, serve(Box::new(stream))).await
 }
 
@@ -82,7 +92,7 @@ fn sleep(limit: Duration) -> Pin<Box<Sleep>> {
 impl AsyncRead for Timed {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.is_h2 || this.state.has_request.load(Ordering::Relaxed) {
+        if this.h2.is_some() || this.state.has_request.load(Ordering::Relaxed) {
             this.deadline = None;
             return Pin::new(&mut this.inner).poll_read(cx, buf);
         }
@@ -106,7 +116,9 @@ impl Peek for Timed {
     async fn try_peek(&mut self, buf: &mut [u8]) -> io::Result<bool> {
         let peeked = tokio::time::timeout(self.limit, self.inner.try_peek(buf)).await;
         let peeked = peeked.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        self.is_h2 = peeked && buf.starts_with(H2_PREFACE);
+        if peeked && buf.starts_with(H2_PREFACE) {
+            self.h2 = Some(self.admission.speaks_h2());
+        }
         Ok(peeked)
     }
 }

@@ -53,6 +53,8 @@ pub struct RequestContext {
     pub(super) attempts: u32,
     /// When it was last tried.
     pub(super) attempt_started: Instant,
+    /// Whether earlier attempts left this one less time than its provider may take: its silence is no fault.
+    pub(super) is_hurried: bool,
     /// What Pointsman added before the first attempt: everything but the wait for the client's own bytes.
     pub(super) overhead: Duration,
     /// When the last byte of a body that is read had come.
@@ -73,8 +75,8 @@ pub struct RequestContext {
     pub(super) trace: Option<Box<RequestTrace>>,
     /// Why Pointsman itself answered.
     pub(super) rejected: Option<&'static str>,
-    /// Keeps a shutdown waiting.
-    _open: OpenRequest,
+    /// Keeps a shutdown waiting, for as long as it has time.
+    pub(super) open: OpenRequest,
 }
 
 /// Where a request goes.
@@ -105,13 +107,14 @@ impl RequestContext {
             prefix: None,
             lease: None,
             body: None,
-            swap: Swap::default(),
+            swap: Swap::new(open.cut()),
             upstream_is_h2: false,
             original: None,
             fallbacks: VecDeque::new(),
             tried: Vec::new(),
             attempts: 0,
             attempt_started: Instant::now(),
+            is_hurried: false,
             overhead: Duration::ZERO,
             received: None,
             first_byte: None,
@@ -122,7 +125,7 @@ impl RequestContext {
             held: None,
             trace: None,
             rejected: None,
-            _open: open,
+            open,
         }
     }
 
@@ -174,6 +177,20 @@ impl RequestContext {
         let Some(original) = &self.original else { return };
         self.body = Some(original.body_for(target));
         self.usage_injected = original.gets_usage_unasked(target);
+    }
+
+    /// Keeps the client's own body only for a model to fall back on, and counts the memory that both take.
+    ///
+    /// # Errors
+    /// [`Rejection::Overloaded`] when two do not fit.
+    pub(super) fn hold_bodies(&mut self) -> Result<(), Rejection> {
+        if self.fallbacks.is_empty() {
+            self.original = None;
+        }
+        let (Some(original), Some(body), Some(held)) = (&self.original, &self.body, &mut self.held) else {
+            return Ok(());
+        };
+        if original.body.as_ptr() == body.as_ptr() { Ok(()) } else { held.cover(original.body.len() + body.len()) }
     }
 
     /// Goes back to the peer whose kept connection was closed; once for each of its attempts.

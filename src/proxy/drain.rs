@@ -1,32 +1,83 @@
-//! Counts open requests, so that a shutdown can wait for the last one.
+//! Counts open requests, so that a shutdown can wait for the last one, and end those that outstay it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
+/// Lists of those who wait for the cut, so that they seldom wait for one another.
+const LANES: usize = 16;
+
+/// Counts what is open, and tells when nothing is.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    count: AtomicUsize,
+    none_left: Notify,
+}
+
 /// The requests that are open now.
 #[derive(Debug, Default)]
 pub(super) struct OpenRequests {
-    count: AtomicUsize,
+    tally: Tally,
     draining: AtomicBool,
-    none_left: Notify,
+    is_cut: AtomicBool,
+    cut: [Notify; LANES],
 }
 
 /// One open request; dropping it closes it.
 #[derive(Debug)]
-pub(super) struct OpenRequest(Arc<OpenRequests>);
+pub(super) struct OpenRequest(Cut);
 
-impl OpenRequests {
-    /// Counts a request until the returned guard is dropped.
-    pub(super) fn enter(self: &Arc<Self>) -> OpenRequest {
-        self.count.fetch_add(1, Ordering::AcqRel);
-        OpenRequest(Arc::clone(self))
+/// Tells an open request when it has to end at once.
+#[derive(Debug, Clone)]
+pub(super) struct Cut {
+    open: Arc<OpenRequests>,
+    lane: usize,
+}
+
+impl Tally {
+    /// Counts one more, unless `limit` are open already; returns how many others are.
+    pub(super) fn enter(&self, limit: usize) -> Option<usize> {
+        let one_more = |count: usize| Some(count + 1).filter(|count| *count <= limit);
+        self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()
+    }
+
+    /// Takes back what [`Tally::enter`] counted.
+    pub(super) fn leave(&self) {
+        if self.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.none_left.notify_waiters();
+        }
     }
 
     /// Returns how many are open.
     pub(super) fn count(&self) -> usize {
         self.count.load(Ordering::Acquire)
+    }
+
+    /// Waits until none is open.
+    pub(super) async fn none(&self) {
+        loop {
+            let ended = self.none_left.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable(); // before the count is read, so that the last one is not missed
+            if self.count() == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+impl OpenRequests {
+    /// Counts a request until the returned guard is dropped.
+    pub(super) fn enter(self: &Arc<Self>) -> OpenRequest {
+        let others = self.tally.enter(usize::MAX).unwrap_or_default();
+        OpenRequest(Cut { open: Arc::clone(self), lane: others % LANES })
+    }
+
+    /// Returns how many are open.
+    pub(super) fn count(&self) -> usize {
+        self.tally.count()
     }
 
     /// Returns whether connections are to be closed after their current request.
@@ -39,26 +90,41 @@ impl OpenRequests {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// Tells every open request, and each that still comes, to end at once.
+    pub(super) fn cut_off(&self) {
+        self.is_cut.store(true, Ordering::SeqCst);
+        self.cut.iter().for_each(Notify::notify_waiters);
+    }
+
     /// Waits until none is open, after [`OpenRequests::start_draining`].
     pub(super) async fn drain(&self) {
         self.start_draining();
-        loop {
-            let ended = self.none_left.notified();
-            tokio::pin!(ended);
-            ended.as_mut().enable(); // before the count is read, so that the last request is not missed
-            if self.count() == 0 {
-                return;
-            }
-            ended.await;
+        self.tally.none().await;
+    }
+}
+
+impl OpenRequest {
+    /// Returns what tells when it has to end at once.
+    pub(super) fn cut(&self) -> Cut {
+        self.0.clone()
+    }
+}
+
+impl Cut {
+    /// Waits until the request has to end.
+    pub(super) async fn fell(&self) {
+        let told = self.open.cut[self.lane].notified();
+        tokio::pin!(told);
+        told.as_mut().enable(); // before the flag is read, so that the cut is not missed
+        if !self.open.is_cut.load(Ordering::SeqCst) {
+            told.await;
         }
     }
 }
 
 impl Drop for OpenRequest {
     fn drop(&mut self) {
-        if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.none_left.notify_waiters();
-        }
+        self.0.open.tally.leave();
     }
 }
 
@@ -82,5 +148,22 @@ mod tests {
 
         drained.await.expect("the drain ends");
         assert!(open.is_draining());
+    }
+
+    #[tokio::test]
+    async fn the_cut_reaches_who_waits_for_it_and_who_comes_later() {
+        let open = Arc::new(OpenRequests::default());
+        let (waiting, later) = (open.enter(), open.enter());
+        let told = tokio::spawn({
+            let cut = waiting.cut();
+            async move { cut.fell().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!told.is_finished());
+
+        open.cut_off();
+
+        told.await.expect("it was told");
+        later.cut().fell().await;
     }
 }

@@ -16,7 +16,7 @@ use super::admission::Held;
 use super::context::RequestContext;
 use super::rejection::Rejection;
 use super::{Proxy, headers, intake};
-use crate::config::Name;
+use crate::config::{Limits, Name};
 use crate::snapshot::Snapshot;
 use crate::telemetry::{Entry, FeedbackKind, Metrics};
 
@@ -147,8 +147,8 @@ impl Proxy {
         }
         let limits = &ctx.snapshot.config.limits;
         let held = ctx.held.insert(Held::new(&self.admission, limits.max_bytes_in_flight));
-        let limit = limits.max_body_bytes.min(MAX_BYTES);
-        let body = intake::read_body(session, limit, limits.body_idle.0, held).await?;
+        let limits = &Limits { max_body_bytes: limits.max_body_bytes.min(MAX_BYTES), ..limits.clone() };
+        let body = intake::read_body(session, limits, held).await?;
         let client = ctx.client.as_ref().map(|client| client.name().clone());
         let answer = take(&body, &ctx.snapshot, client.as_ref(), &self.metrics)?;
         Ok(Some(answer.to_string().into()))

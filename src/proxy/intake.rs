@@ -7,10 +7,12 @@ use http::{HeaderMap, Version, header};
 use pingora::ErrorType;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
+use tokio::time::Instant;
 
 use super::admission::Held;
 use super::decode::{Decoder, Encoding};
 use super::rejection::Rejection;
+use crate::config::Limits;
 
 /// How long a client may take to stop sending a body that was refused.
 const LINGER: Duration = Duration::from_secs(2);
@@ -18,18 +20,14 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How much of a refused body is read and thrown away, so that the client gets to read the answer.
 const LINGER_BYTES: usize = 16 << 20;
 
-/// Reads the body and decodes it, at most `limit` bytes before and after; the client may pause for `idle`.
+/// Reads the body and decodes it, within the limits of its size, before and after, and of time.
 ///
 /// What was encoded is plain from here on, so the request's `Content-Encoding` is removed.
 ///
 /// # Errors
 /// Too large, too slow, encoded in a way that cannot be read, or gone: [`Rejection`]s for the client.
-pub(super) async fn read_body(
-    session: &mut Session,
-    limit: usize,
-    idle: Duration,
-    held: &mut Held,
-) -> Result<Bytes, Rejection> {
+pub(super) async fn read_body(session: &mut Session, limits: &Limits, held: &mut Held) -> Result<Bytes, Rejection> {
+    let limit = limits.max_body_bytes;
     let header = session.req_header();
     let encoding = Encoding::of(&header.headers)?;
     let announced = content_length(header);
@@ -45,7 +43,8 @@ pub(super) async fn read_body(
     // A client can announce more than it will ever send: what it announced is no reason to set memory aside for it.
     let mut decoder = Decoder::new(encoding, limit, announced.unwrap_or(0).min(1 << 20))?;
     let mut received = 0;
-    while let Some(chunk) = next_chunk(session, idle).await? {
+    let deadline = Instant::now() + limits.body.0;
+    while let Some(chunk) = next_chunk(session, deadline.min(Instant::now() + limits.body_idle.0)).await? {
         received += chunk.len();
         if received > limit {
             return Err(Rejection::BodyTooLarge { limit });
@@ -66,8 +65,8 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Reads the next part. Pingora has no read timeout for HTTP/2, so the pause is bounded here.
-async fn next_chunk(session: &mut Session, idle: Duration) -> Result<Option<Bytes>, Rejection> {
-    match tokio::time::timeout(idle, session.read_request_body()).await {
+async fn next_chunk(session: &mut Session, deadline: Instant) -> Result<Option<Bytes>, Rejection> {
+    match tokio::time::timeout_at(deadline, session.read_request_body()).await {
         Ok(chunk) => chunk.map_err(|error| unreadable(&error)),
         Err(_) => Err(Rejection::RequestTimeout),
     }

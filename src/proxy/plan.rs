@@ -48,7 +48,7 @@ impl Proxy {
         };
         let limits = &ctx.snapshot.config.limits;
         let held = ctx.held.insert(Held::new(&self.admission, limits.max_bytes_in_flight));
-        let body = intake::read_body(session, limits.max_body_bytes, limits.body_idle.0, held).await?;
+        let body = intake::read_body(session, limits, held).await?;
         let received = *ctx.received.insert(Instant::now());
         self.route(session, ctx, dialect, body).await?;
         ctx.overhead = received.elapsed();
@@ -126,6 +126,7 @@ impl Proxy {
         self.metrics.stage_ended(Stage::Rewrite, started.elapsed());
         ctx.route = Some(Route::Model { target: Arc::clone(target), routing });
         ctx.fallbacks = fallback::fallbacks(ctx).collect();
+        ctx.hold_bodies()?;
         self.retry_budget.deposit(snapshot.config.retry.budget);
         self.avoid_resting(ctx);
         Ok(())

@@ -161,6 +161,9 @@ pub enum Rejection {
     /// Too many requests, or too many bytes of them, are open.
     #[error("The proxy is overloaded, try again soon.")]
     Overloaded,
+    /// The proxy ends, and the time that open requests had is over.
+    #[error("The proxy is shutting down, try again.")]
+    ShuttingDown,
     /// The header is larger than `limits.max_header_bytes`.
     #[error("The request header is larger than the {limit} bytes that are allowed.")]
     HeaderTooLarge {
@@ -171,7 +174,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every code, for the metrics to register up front.
-    pub const CODES: [&'static str; 30] = [
+    pub const CODES: [&'static str; 31] = [
         "invalid_json",
         "invalid_body",
         "model_missing",
@@ -197,6 +200,7 @@ impl Rejection {
         "not_allowed",
         "rate_limit_exceeded",
         "overloaded",
+        "shutting_down",
         "header_too_large",
         "denied_by_policy",
         "no_model_fits",
@@ -239,6 +243,7 @@ impl Rejection {
             Self::NotAllowed => "not_allowed",
             Self::RateLimited { .. } => "rate_limit_exceeded",
             Self::Overloaded => "overloaded",
+            Self::ShuttingDown => "shutting_down",
             Self::HeaderTooLarge { .. } => "header_too_large",
             Self::Denied { code, .. } => code,
         }
@@ -261,14 +266,13 @@ impl Rejection {
             Self::ClientGone => CLIENT_CLOSED_REQUEST,
             Self::UpstreamUnreachable { .. } | Self::UpstreamError { .. } => StatusCode::BAD_GATEWAY,
             Self::UpstreamTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
-            Self::ProviderBusy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ProviderBusy { .. } | Self::Overloaded | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UnsupportedEncoding { .. } | Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::InvalidApiKey => StatusCode::UNAUTHORIZED,
             Self::NotAllowed => StatusCode::FORBIDDEN,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::HeaderTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Denied { status, .. } => match StatusCode::from_u16(*status) {
                 Ok(status) => status,
@@ -282,7 +286,7 @@ impl Rejection {
     pub const fn retry_after(&self) -> Option<u64> {
         match self {
             Self::RateLimited { limited } => Some(seconds(limited.retry_after)),
-            Self::Overloaded | Self::ProviderBusy { .. } => Some(1),
+            Self::Overloaded | Self::ShuttingDown | Self::ProviderBusy { .. } => Some(1),
             _ => None,
         }
     }

@@ -36,8 +36,12 @@ use super::{Proxy, connection, tls};
 use crate::config::Listen;
 use crate::router::Router;
 
-/// How long a connection that was accepted last may take to be counted: its TLS handshake, above all.
+/// How long a connection that was accepted last may take to be counted: its TLS handshake, above all. And how long one
+/// that speaks HTTP/2 may take to end, once its requests are over.
 const SETTLE: Duration = Duration::from_secs(1);
+
+/// How long requests that are cut off may take over their last words.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// An address in use, or not ours to use.
 #[derive(Debug, thiserror::Error)]
@@ -232,7 +236,7 @@ impl Served {
         Draining(Arc::clone(&self.open))
     }
 
-    /// Lets open requests end, `limits.drain` at most, and stops. Blocks.
+    /// Lets open requests end, `limits.drain` at most, tells those that are left, and stops. Blocks.
     pub fn shut_down(self) {
         self.end(End::Shutdown);
     }
@@ -279,8 +283,8 @@ impl ServerApp for Edge {
             tracing::debug!(limit, "Connection refused");
             return None;
         };
-        connection::timed(stream, header, |stream| async move { self.proxy.process_new(stream, &self.closing).await })
-            .await
+        let serve = |stream| async move { self.proxy.process_new(stream, &self.closing).await };
+        connection::timed(stream, header, &self.admission, serve).await
     }
 
     // No cleanup: Pingora's would close idle connections just as a client sends a request on one. In an upgrade they
@@ -311,13 +315,22 @@ impl ShutdownSignalWatch for Drained {
         let settled = Instant::now() + SETTLE;
         let deadline = Instant::now() + self.router.snapshot().config.limits.drain.0;
         if tokio::time::timeout_at(deadline, self.open.drain()).await.is_err() {
-            tracing::warn!(open = self.open.count(), "Requests were still open at the end of the drain");
+            tracing::warn!(
+                open = self.open.count(),
+                "Requests are still open at the end of the drain: they are cut off"
+            );
+            self.open.cut_off();
+            if tokio::time::timeout(FAREWELL, self.open.drain()).await.is_err() {
+                tracing::warn!(open = self.open.count(), "Requests could not be told");
+            }
         } else if is_upgrade {
             tokio::time::sleep_until(settled.min(deadline)).await;
             if tokio::time::timeout_at(deadline, self.admission.drained()).await.is_err() {
                 tracing::info!(open = self.admission.connections(), "Idle connections are closed");
             }
         }
+        // A client that does not read is not waited for.
+        let _ = tokio::time::timeout(SETTLE, self.admission.h2_drained()).await;
         ShutdownSignal::FastShutdown
     }
 }

@@ -132,6 +132,20 @@ mod tests {
         assert_eq!(addresses, old);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_has_moved_is_followed_once_its_answer_is_old() {
+        let resolver = resolver("localhost:80");
+        let old: Arc<[SocketAddr]> = [SocketAddr::from(([192, 0, 2, 1], 80))].into();
+        resolver.remember(Arc::clone(&old));
+
+        let before = resolver.addresses(PATIENCE).await.expect("the answer that is known");
+        tokio::time::advance(RESOLVED_FOR).await;
+        let after = resolver.addresses(PATIENCE).await.expect("a new answer");
+
+        assert_eq!(before, old);
+        assert!(after[0].ip().is_loopback(), "{after:?}");
+    }
+
     #[tokio::test]
     async fn a_name_that_never_resolved_is_an_error_that_names_it() {
         let error = resolver("no-such-host.invalid:80").addresses(PATIENCE).await.expect_err("reserved name");

@@ -200,6 +200,21 @@ impl Raw {
         soon("room to write", self.0.write_all(bytes.as_bytes())).await.is_ok()
     }
 
+    /// Writes these bytes again and again, until the other side says something; returns the head of what it says.
+    pub(crate) async fn drip(&mut self, bytes: &str) -> String {
+        let dripping = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    ready = self.0.readable() => return ready.expect("an open connection"),
+                    () = tokio::task::yield_now() => self.0.write_all(bytes.as_bytes()).await.expect("an open connection"),
+                }
+            }
+        };
+        soon("an answer", dripping).await;
+        self.read_head().await
+    }
+
     /// Waits until the other side closes the connection, whatever it says before.
     pub(crate) async fn closed(&mut self) {
         let mut rest = Vec::new();

@@ -159,6 +159,13 @@ impl Gateway {
         self.child.wait().expect("our own child")
     }
 
+    /// Waits for it to end by itself, off the threads that its clients run on; returns how it did, and all that it logged.
+    pub(crate) async fn ended(mut self) -> (ExitStatus, String) {
+        #[expect(clippy::disallowed_methods, reason = "a test may block a thread of its own")]
+        let ended = tokio::task::spawn_blocking(move || (self.wait(), self.log()));
+        ended.await.expect("no panic")
+    }
+
     pub(crate) fn log(&self) -> String {
         self.log.lock().expect("the reader does not panic").clone()
     }

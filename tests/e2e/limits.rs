@@ -81,6 +81,18 @@ async fn a_client_that_pauses_in_its_body_gets_a_408() {
 }
 
 #[tokio::test]
+async fn a_client_that_drips_its_body_gets_a_408_although_it_never_pauses() {
+    let small = Origin::start().await;
+    let gateway = gateway(&small, ", body: 300ms").await;
+    let mut client = Raw::open(gateway.listen).await;
+
+    client.write(format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-length: 33554432\r\n\r\n{{")).await;
+
+    assert!(client.drip(" ").await.starts_with("HTTP/1.1 408"));
+    assert!(small.take().is_none());
+}
+
+#[tokio::test]
 async fn a_header_beyond_the_limit_gets_a_431() {
     let small = Origin::start().await;
     let gateway = gateway(&small, ", max_header_bytes: 4096").await;
@@ -130,6 +142,18 @@ async fn bodies_beyond_the_memory_for_all_of_them_are_shed_however_they_travel()
         assert_eq!(shed.status, StatusCode::SERVICE_UNAVAILABLE, "{framing:?}");
         assert_eq!(shed.header("retry-after"), Some("1"));
         assert_eq!(served.status, StatusCode::OK, "{framing:?}: the memory was given back");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_kept_for_another_model_counts_twice() {
+    let small = Origin::start().await;
+    let body = question("auto", &"x".repeat(1000));
+    for (fallback, status) in [("[]", StatusCode::OK), ("[frontier]", StatusCode::SERVICE_UNAVAILABLE)] {
+        let limits = ", max_bytes_in_flight: 1500";
+        let gateway = Gateway::start(&Config { limits, fallback, ..Config::new(&small, &small) }).await;
+
+        assert_eq!(chat(gateway.listen, body.clone()).await.status, status, "{fallback}");
     }
 }
 

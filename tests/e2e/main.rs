@@ -20,6 +20,7 @@ mod cli;
 mod clients;
 mod decision_log;
 mod dialects;
+mod drain;
 mod encodings;
 mod errors;
 mod expect;

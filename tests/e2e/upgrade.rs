@@ -15,13 +15,6 @@ fn upgradable(config: Config, folder: &tempfile::TempDir) -> Config {
     Config { sections, ..config }
 }
 
-/// Waits for a process to end, off the threads that its clients run on.
-async fn end_of(mut gateway: Gateway) -> std::process::ExitStatus {
-    #[expect(clippy::disallowed_methods, reason = "a test may block a thread of its own")]
-    let ended = tokio::task::spawn_blocking(move || gateway.wait());
-    ended.await.expect("no panic")
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upgrade_under_load_loses_no_request() {
     let (small, folder) = (Origin::start().await, tempfile::tempdir().expect("a temporary folder"));
@@ -51,7 +44,7 @@ async fn an_upgrade_under_load_loses_no_request() {
     let arrived = std::iter::from_fn(|| small.take()).count();
     assert_eq!(answered, arrived, "requests that were answered, and that arrived");
     assert_eq!(new.listen, address);
-    assert_eq!(end_of(old).await.code(), Some(0));
+    assert_eq!(old.ended().await.0.code(), Some(0));
     assert_eq!(chat(address, question("auto", "hello")).await.json()["model"], "upgraded");
 }
 
@@ -110,7 +103,7 @@ async fn what_is_in_flight_ends_in_the_old_process() {
 
     assert_eq!(fresh.json()["model"], "upgraded");
     assert_eq!(soon("the answer", in_flight).await.expect("no panic").json()["model"], "small-1");
-    assert_eq!(end_of(old).await.code(), Some(0));
+    assert_eq!(old.ended().await.0.code(), Some(0));
 }
 
 #[tokio::test]
@@ -127,19 +120,4 @@ async fn without_an_upgrade_socket_sigquit_changes_nothing() {
     .await;
 
     assert_eq!(chat(gateway.listen, question("auto", "hello")).await.status, StatusCode::OK);
-}
-
-#[tokio::test]
-async fn a_drain_ends_at_its_deadline() {
-    let (_release, held) = oneshot::channel();
-    let small = Origin::answering([Answer::Held(held)]).await;
-    let gateway = Gateway::start(&Config { limits: ", drain: 100ms", ..Config::new(&small, &small) }).await;
-    let in_flight = tokio::spawn(chat(gateway.listen, question("auto", "slow")));
-    small.next().await;
-
-    gateway.signal(Signal::TERM);
-    let status = end_of(gateway).await;
-
-    assert_eq!(status.code(), Some(0));
-    assert!(soon("the end of the request", in_flight).await.is_err(), "there was no answer to give");
 }

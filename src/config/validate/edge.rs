@@ -48,9 +48,12 @@ impl Checker<'_> {
         self.within(&path.key("max_bytes_in_flight"), &limits.max_bytes_in_flight, &BYTES_IN_FLIGHT);
         self.within(&path.key("max_connections"), &limits.max_connections, &COUNT);
         self.within(&path.key("max_requests"), &limits.max_requests, &COUNT);
-        for (key, span) in
-            [("header", limits.header), ("body_idle", limits.body_idle), ("write_idle", limits.write_idle)]
-        {
+        for (key, span) in [
+            ("header", limits.header),
+            ("body", limits.body),
+            ("body_idle", limits.body_idle),
+            ("write_idle", limits.write_idle),
+        ] {
             self.span(&path.key(key), span, TIMEOUT);
         }
         self.span(&path.key("keep_alive"), limits.keep_alive, KEEP_ALIVE);

@@ -15,7 +15,7 @@ fn not_found(model: &str, models: usize) -> Rejection {
 }
 
 /// One of each, in the order of the codes.
-fn all() -> [Rejection; 30] {
+fn all() -> [Rejection; 31] {
     [
         Rejection::InvalidJson { message: "expected value".into(), line: 1, column: 2 },
         Rejection::InvalidBody,
@@ -42,6 +42,7 @@ fn all() -> [Rejection; 30] {
         Rejection::NotAllowed,
         rate_limited(Duration::from_millis(1500)),
         Rejection::Overloaded,
+        Rejection::ShuttingDown,
         Rejection::HeaderTooLarge { limit: 64 << 10 },
         denied(403, "denied_by_policy"),
         denied(400, "no_model_fits"),
@@ -73,7 +74,7 @@ fn codes_and_statuses_are_those_that_clients_rely_on() {
         all().map(|rejection| rejection.status().as_u16()),
         [
             400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 503, 408, 415, 400, 415, 404, 400, 404, 499, 400, 500,
-            401, 403, 429, 503, 431, 403, 400, 403, 403,
+            401, 403, 429, 503, 503, 431, 403, 400, 403, 403
         ]
     );
 }
