@@ -14,6 +14,7 @@ use super::models::{self, Question};
 use super::original::Original;
 use super::rejection::{Rejection, Shape};
 use super::{Proxy, clients, fallback, intake, traced};
+use crate::clients::Client;
 use crate::features::TokenCounter;
 use crate::prompt::{Dialect, Prompt};
 use crate::router::{self, Incoming, Judging, Routing, Verdict};
@@ -27,6 +28,15 @@ pub(super) enum Plan {
     Forward,
     /// Pointsman itself answers, with this.
     Answer(Bytes),
+}
+
+/// What is asked of the router, the header apart.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    snapshot: &'a Snapshot,
+    client: Option<&'a Client>,
+    prompt: &'a Prompt<'a>,
+    body: &'a Bytes,
 }
 
 impl Proxy {
@@ -57,7 +67,7 @@ impl Proxy {
 
     async fn route(
         &self,
-        session: &Session,
+        session: &mut Session,
         ctx: &mut RequestContext,
         dialect: Dialect,
         body: Bytes,
@@ -67,21 +77,21 @@ impl Proxy {
         let prompt = Prompt::parse(dialect, &body)?;
         self.metrics.stage_ended(Stage::Intake, started.elapsed());
         ctx.prefix = snapshot.upstreams.want_key().then(|| router::beginning(&prompt));
-        let header = session.req_header();
-        let field = |name: &str| header.headers.get(name)?.to_str().ok();
         let client = ctx.client.as_ref().map(|used| Arc::clone(used.client()));
-        let client = client.as_deref();
-        let incoming = Incoming {
-            path: header.uri.path(),
-            header: &field,
-            client,
-            prompt: &prompt,
-            body: &body,
-            at: None,
-            judging: Judging::Ask,
-        };
+        let asked = Asked { snapshot: &snapshot, client: client.as_deref(), prompt: &prompt, body: &body };
         ctx.original = Some(Original::new(&body, &prompt));
-        match self.router.route(&snapshot, &incoming).await {
+        let verdict = if snapshot.advisers.have_judges() {
+            // A judge takes its time: a client that leaves meanwhile is noticed.
+            let header = session.req_header().clone();
+            tokio::select! {
+                biased;
+                verdict = Box::pin(self.verdict(&header, asked)) => verdict,
+                _ = session.as_downstream_mut().read_body_or_idle(true) => return Err(Rejection::ClientGone),
+            }
+        } else {
+            self.verdict(session.req_header(), asked).await
+        };
+        match verdict {
             Verdict::Route(routing) => self.take(ctx, &snapshot, &prompt, routing),
             Verdict::Deny(denial) => {
                 clients::authorize(ctx, denial.policy.as_ref())?;
@@ -102,6 +112,15 @@ impl Proxy {
                 Ok(())
             }
         }
+    }
+
+    async fn verdict(&self, header: &RequestHeader, asked: Asked<'_>) -> Verdict {
+        let Asked { snapshot, client, prompt, body } = asked;
+        let field = |name: &str| header.headers.get(name)?.to_str().ok();
+        let path = header.uri.path();
+        let judging = Judging::Ask;
+        let incoming = Incoming { path, header: &field, client, prompt, body, at: None, judging };
+        self.router.route(snapshot, &incoming).await
     }
 
     /// Sends a request to the model that a policy chose.

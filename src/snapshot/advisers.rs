@@ -39,6 +39,12 @@ impl Advisers {
         self.judges.get(path)
     }
 
+    /// Returns whether a decision may wait for another model's answer.
+    #[must_use]
+    pub fn have_judges(&self) -> bool {
+        !self.judges.is_empty()
+    }
+
     /// Returns what the strategy at `path` compares prompts with, and the classifier that embeds them.
     ///
     /// # Errors

@@ -11,6 +11,9 @@ use crate::reload::until_metric;
 use crate::soon;
 use crate::wire::{Script, Then, Wire};
 
+/// What is no answer yet.
+const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n";
+
 const EVENT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
 const STREAM: &str =
@@ -72,6 +75,7 @@ fn failures() -> Vec<Failure> {
     let begun = |events: &[&str]| STREAM.to_owned() + &events.iter().map(|event| chunk(event)).collect::<String>();
     let drip = Script { says: STREAM.to_owned(), drips: chunk(EVENT) + &chunk(DONE) + "0\r\n\r\n", then: Then::Waits };
     let broken = Seen::Error(502, "upstream_error");
+    let whole = begun(&[EVENT, DONE]) + "0\r\n\r\n";
     let mut failures = vec![
         failure("refuses", None, Seen::Error(502, "upstream_unreachable"), "connect_failed"),
         failure("resets at once", says("", Then::Resets), broken, "broken"),
@@ -100,6 +104,8 @@ fn failures() -> Vec<Failure> {
             "success",
         ),
         failure("drips", Some(drip), Seen::Whole, "success"),
+        failure("informs, then resets", says(HINTS, Then::Resets), broken, "broken"),
+        failure("informs, then answers", says(HINTS.to_owned() + &whole, Then::Waits), Seen::Whole, "success"),
     ];
     let stalls = failure("stalls", says("", Then::Waits), Seen::Error(504, "upstream_timeout"), "timeout");
     failures.push(Failure { patience: ["100ms", ""], ..stalls });

@@ -113,6 +113,26 @@ async fn a_judge_that_is_late_costs_its_timeout_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_judge_is_not_asked_any_longer_for_a_client_that_left() {
+    for framing in Framing::ALL {
+        let (mut release, held) = tokio::sync::oneshot::channel();
+        let strategy = JUDGE.replace("timeout: 5s", "timeout: 1m");
+        let (small, frontier, gateway) = judged([Answer::Held(held)], &strategy).await;
+        let listen = gateway.listen;
+        let client = tokio::spawn(async move {
+            Connection::open(listen, framing).await.post(framing, CHAT, question("auto", "one")).await
+        });
+        small.next().await;
+
+        client.abort();
+
+        soon("the judge to be left", release.closed()).await;
+        until_metric(&gateway, "pointsman_rejections_total{code=\"client_gone\"} 1").await;
+        assert!(small.take().is_none() && frontier.take().is_none(), "{framing:?}: nobody waits for an answer");
+    }
+}
+
+#[tokio::test]
 async fn a_judge_s_own_question_asks_no_judge() {
     let (small, _frontier, gateway) = judged([], JUDGE).await;
 
