@@ -31,6 +31,7 @@ mod scorer;
 mod session;
 mod strikes;
 mod tokenize;
+mod watchdog;
 mod worker;
 
 use std::path::PathBuf;
@@ -259,6 +260,9 @@ impl Classifier {
         if workers < *sessions {
             return Some(format!("worker_gone: {workers} of {sessions} workers run"));
         }
+        if let stuck @ 1.. = counts.stuck.load(Ordering::Relaxed) {
+            return Some(format!("worker_stuck: {stuck} of {sessions} workers are in a run that does not end"));
+        }
         let device = || ground.fell_back.as_ref().map(|cause| format!("device: runs on {}, {cause}", ground.device));
         ladder.trouble().or_else(device)
     }
@@ -267,7 +271,8 @@ impl Classifier {
     #[must_use]
     pub fn is_sick(&self) -> bool {
         let Record { counts, sessions, .. } = &*self.0.record;
-        counts.failing.load(Ordering::Relaxed) || counts.workers.load(Ordering::Relaxed) < *sessions
+        let able = counts.workers.load(Ordering::Relaxed).saturating_sub(counts.stuck.load(Ordering::Relaxed));
+        counts.failing.load(Ordering::Relaxed) || able < *sessions
     }
 
     /// Returns whether the encoder should run and does not, so that only the lexical heads answer.
@@ -315,6 +320,8 @@ impl Classifier {
             scorer.keep_embeddings(config.embeds);
         }
         let (classifier, workers) = Self::assemble(bundle, scorers, config, record);
+        let watched = workers.iter().map(Worker::watched).collect();
+        watchdog::spawn(&classifier.0.record, watched).map_err(|source| BundleError::Thread { source })?;
         for worker in workers {
             worker.spawn().map_err(|source| BundleError::Thread { source })?;
         }

@@ -10,7 +10,6 @@ use super::session::{OnnxEncoder, Terms};
 use super::tokenize::Tokenizer;
 
 /// Turns texts into embeddings, one at a time: an int8 encoder may let the texts of a batch influence each other.
-#[derive(Debug)]
 pub struct Embedder {
     tokenizer: Arc<Tokenizer>,
     encoder: OnnxEncoder,

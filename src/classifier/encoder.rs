@@ -1,11 +1,17 @@
 //! The inference seam: what a worker needs from whatever turns tokens into embeddings.
 
 use super::tokenize::Tokens;
+use super::watchdog::Brake;
 
 /// Turns batches of tokens into embeddings. The one real implementation is an ONNX Runtime session.
 pub(crate) trait Encoder: Send + 'static {
     /// Returns one embedding for each input, in the same order.
     fn embed(&mut self, batch: &[Tokens]) -> Result<Vec<Vec<f32>>, InferenceError>;
+
+    /// Returns what ends the run that goes on, if it can be ended.
+    fn brake(&self) -> Brake {
+        Box::new(|| ())
+    }
 }
 
 /// Why a run gave no scores.

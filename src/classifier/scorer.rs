@@ -10,6 +10,7 @@ use super::inputs::FeatureInputs;
 use super::manifest::Block;
 use super::ngrams::Ngrams;
 use super::tokenize::{Budget, Excerpt, Tokenizer, Tokens};
+use super::watchdog::Brake;
 use crate::features::Features;
 use crate::scores::{Scores, Source};
 
@@ -72,6 +73,11 @@ impl<E: Encoder> Scorer<E> {
         let (tokenizer, heads) = (Arc::clone(&bundle.tokenizer), Arc::clone(&bundle.heads));
         let batches = [max_batch; LENGTHS];
         Self { tokenizer, encoder, heads, max_batch, batches, keeps_embeddings: false }
+    }
+
+    /// Returns what ends the run that goes on.
+    pub(crate) fn brake(&self) -> Brake {
+        self.encoder.brake()
     }
 
     /// Leaves the embeddings beside the scores from now on, where something compares them.

@@ -1,9 +1,10 @@
 //! The encoder that runs: one ONNX Runtime session, owned by one worker because `run` takes it mutably.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use ort::session::builder::GraphOptimizationLevel;
-use ort::session::{Session, SessionInputValue};
+use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::{Outlet, Tensor, TensorElementType};
 
 use super::bundle::{Bundle, BundleError};
@@ -12,6 +13,7 @@ use super::encoder::{Encoder, InferenceError};
 use super::manifest::EncoderSpec;
 use super::runtime::{Provider, Runtime};
 use super::tokenize::Tokens;
+use super::watchdog::Brake;
 
 /// What every encoder takes, int64 of shape [batch, sequence].
 const INPUTS: [&str; 2] = ["input_ids", "attention_mask"];
@@ -20,9 +22,10 @@ const INPUTS: [&str; 2] = ["input_ids", "attention_mask"];
 const TYPES: &str = "token_type_ids";
 
 /// An ONNX Runtime session whose inputs and outputs were checked.
-#[derive(Debug)]
 pub(crate) struct OnnxEncoder {
     session: Session,
+    /// Ends the run that goes on, see [`Encoder::brake`].
+    run: Arc<RunOptions>,
     output: String,
     dimension: usize,
     padding: Padding,
@@ -57,20 +60,32 @@ impl OnnxEncoder {
         contract.check_output(session.outputs())?;
         let types = session.inputs().iter().any(|input| input.name() == TYPES);
         let padding = Padding { id: bundle.tokenizer.pad(), types };
-        Ok(Self { session, output: spec.output.clone(), dimension: spec.dimension, padding })
+        let run = RunOptions::new()
+            .map_err(|source| BundleError::Session { file: spec.file.clone(), source: source.into() })?;
+        Ok(Self { session, run: Arc::new(run), output: spec.output.clone(), dimension: spec.dimension, padding })
     }
 }
 
 impl Encoder for OnnxEncoder {
     fn embed(&mut self, batch: &[Tokens]) -> Result<Vec<Vec<f32>>, InferenceError> {
         let inputs = inputs(batch, self.padding).map_err(run_error)?;
-        let outputs = self.session.run(inputs).map_err(run_error)?;
+        self.run.unterminate().map_err(run_error)?; // the run before may have been ended
+        let outputs = self.session.run_with_options(inputs, &self.run).map_err(run_error)?;
         let (shape, values) = outputs[self.output.as_str()].try_extract_tensor::<f32>().map_err(run_error)?;
         let expected = [batch.len(), self.dimension].map(|size| i64::try_from(size).unwrap_or(i64::MAX));
         if shape[..] != expected {
             return Err(InferenceError::Shape { actual: shape.to_vec(), expected: expected.to_vec() });
         }
         Ok(values.chunks_exact(self.dimension).map(<[f32]>::to_vec).collect())
+    }
+
+    fn brake(&self) -> Brake {
+        let run = Arc::clone(&self.run);
+        Box::new(move || {
+            if let Err(error) = run.terminate() {
+                tracing::error!(%error, "ONNX Runtime does not end a run");
+            }
+        })
     }
 }
 

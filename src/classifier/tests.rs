@@ -1,4 +1,4 @@
-//! The handle with encoders that are scripted, and with ONNX Runtime over a bundle of a few kilobytes.
+//! The handle with encoders that are scripted.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,8 +11,10 @@ use super::flight::Waiting;
 use super::judge::Place;
 use super::scorer::Input;
 use super::*;
-use crate::features::{Features, TokenCounter};
+use crate::features::Features;
 use crate::telemetry::Metrics;
+
+mod real;
 
 /// An encoder that does what a test says.
 pub(super) struct Scripted(Script);
@@ -131,6 +133,11 @@ fn place(classifier: &Classifier, text: &str, deadline: Instant) -> Result<Place
     classifier.ask(queue, input, deadline)
 }
 
+/// A record of a classifier that has done nothing yet.
+pub(super) fn record() -> Record {
+    Record::new(&name(), &config("tiny"), Metrics::new().classifier(&name()), cpu())
+}
+
 fn cpu() -> Ground {
     Ground { device: Device::Cpu, fell_back: None }
 }
@@ -145,11 +152,6 @@ pub(super) fn soon() -> Instant {
 
 pub(super) fn host(base_dir: &Path) -> Host {
     Host { base_dir: base_dir.to_owned(), runtime: runtime(), metrics: Arc::new(Metrics::new()) }
-}
-
-fn start() -> Classifier {
-    Classifier::start(&name(), &config("tiny"), &host(fixture().parent().expect("a parent")))
-        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[tokio::test(start_paused = true)]
@@ -404,104 +406,4 @@ async fn a_session_that_always_fails_does_not_poison_every_input() {
     }
 
     assert!(classifier.stats().failing);
-}
-
-#[tokio::test]
-async fn a_real_session_scores_what_training_wrote_down() {
-    let classifier = start();
-    let bundle = Bundle::open(&fixture()).expect("the fixture is sound");
-
-    for golden in &bundle.golden {
-        let features = golden.features(TokenCounter::new());
-        let scores = classifier.classify(&golden.text, &features, soon()).await.expect("scores");
-
-        let tier = scores.head("tier").expect("the fixture's head");
-        for (actual, expected) in tier.probabilities.iter().zip(&golden.scores["tier"]) {
-            assert!((actual - expected).abs() < 1e-3, "{actual} is not {expected} for {:?}", golden.text);
-        }
-    }
-}
-
-#[tokio::test]
-async fn prompts_that_are_encoded_together_score_as_if_they_were_alone() {
-    let classifier = start();
-    let features = Features::default();
-    let texts = ["hello", "what is the time", "prove that every number is even please", "fix this code", "write"];
-    let mut alone = Vec::new();
-    for text in texts {
-        alone.push(classifier.classify(text, &features, soon()).await.expect("scores"));
-    }
-
-    let together = texts.map(|text| classifier.classify(text, &features, soon()));
-    let together = futures::future::join_all(together).await;
-
-    for (alone, together) in alone.iter().zip(&together) {
-        let together = together.as_ref().expect("scores");
-        let (alone, together) = (&alone.heads[0].probabilities, &together.heads[0].probabilities);
-        assert!(alone.iter().zip(together).all(|(a, b)| (a - b).abs() < 1e-5), "{alone:?} {together:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_prompt_is_counted_on_its_way_through_queue_and_session() {
-    let host = host(fixture().parent().expect("a parent"));
-    let classifier = Classifier::start(&name(), &config("tiny"), &host).expect("the fixture is sound");
-
-    classifier.classify(&"hello ".repeat(20), &Features::default(), soon()).await.expect("scores");
-
-    let metrics = host.metrics.render();
-    for line in [
-        r#"pointsman_classifier_queue_depth{classifier="default"} 0"#,
-        r#"pointsman_classifier_queue_wait_seconds_count{classifier="default"} 1"#,
-        r#"pointsman_classifier_run_seconds_count{classifier="default"} 1"#,
-        r#"pointsman_classifier_batch_size_sum{classifier="default"} 1"#,
-        r#"pointsman_classifier_truncated_tokens_sum{classifier="default"} 6"#,
-    ] {
-        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
-    }
-}
-
-#[tokio::test]
-async fn a_handle_knows_its_labels_and_its_bundle() {
-    let classifier = start();
-
-    let labels: Vec<&str> =
-        classifier.labels("tier").expect("the fixture's head").iter().map(|label| &**label).collect();
-
-    assert_eq!(labels, ["simple", "medium", "complex"]);
-    assert!(classifier.labels("mood").is_none());
-    assert_eq!((&*classifier.identity().name, &*classifier.identity().version), ("tiny", "1.0.0"));
-    assert_eq!(classifier.identity().sha256.len(), 64);
-}
-
-#[tokio::test]
-async fn a_device_that_does_not_work_is_told_and_counted() {
-    let host = host(fixture().parent().expect("a parent"));
-    let config = config::Classifier { device: config::Device::Cuda(200), ..config("tiny") };
-
-    let classifier = Classifier::start(&name(), &config, &host).expect("the CPU works");
-
-    assert_eq!(classifier.device(), Device::Cpu);
-    let trouble = classifier.trouble().expect("a lower device");
-    assert!(trouble.starts_with("device: runs on cpu, cuda:200 does not work: "), "{trouble}");
-    let fallbacks = r#"pointsman_classifier_device_fallbacks_total{classifier="default"} 1"#;
-    assert!(host.metrics.render().contains(fallbacks), "{}", host.metrics.render());
-}
-
-#[test]
-fn a_required_device_that_does_not_work_is_refused() {
-    let config = config::Classifier { device: config::Device::Cuda(200), require: true, ..config("tiny") };
-
-    let error = Classifier::start(&name(), &config, &host(fixture().parent().expect("a parent"))).expect_err("no GPU");
-
-    assert!(matches!(error, BundleError::Device { .. }), "{error}");
-}
-
-#[test]
-fn the_runtime_says_which_library_it_is() {
-    let runtime = runtime();
-
-    assert!(runtime.path().is_absolute());
-    assert!(runtime.version().starts_with("1."), "{}", runtime.version());
-    assert!(Arc::ptr_eq(&runtime, &self::runtime()), "a process has one");
 }

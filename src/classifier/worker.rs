@@ -21,6 +21,7 @@ use super::ladder::Ladder;
 use super::queue::{Entry, Intake};
 use super::scorer::{Input, LENGTHS, Scorer};
 use super::strikes::Strikes;
+use super::watchdog::Watched;
 use crate::config::{self, Name};
 use crate::scores::{Degraded, Scores};
 use crate::telemetry::ClassifierMetrics;
@@ -46,7 +47,7 @@ pub(crate) struct Record {
     /// How many workers there should be.
     pub(crate) sessions: usize,
     /// A run that takes longer counts against its input.
-    stall: Duration,
+    pub(super) stall: Duration,
 }
 
 /// What the sessions run on, and why it is not what was wanted.
@@ -65,6 +66,8 @@ pub(crate) struct Counts {
     pub(crate) failures: AtomicU64,
     /// Runs that panicked.
     pub(crate) panics: AtomicU64,
+    /// Threads whose run does not end.
+    pub(crate) stuck: AtomicUsize,
     /// Threads that run.
     pub(crate) workers: AtomicUsize,
     /// Whether the last run failed.
@@ -76,6 +79,7 @@ pub(crate) struct Worker<E> {
     scorer: Scorer<E>,
     intake: Arc<Mutex<Intake>>,
     record: Arc<Record>,
+    watched: Arc<Watched>,
     /// By length, since long prompts take longer.
     paces: [Pace; LENGTHS],
     /// When the last run ended.
@@ -119,7 +123,21 @@ impl<E: Encoder> Worker<E> {
     /// Puts a session behind a queue.
     pub(crate) fn new(scorer: Scorer<E>, intake: &Arc<Mutex<Intake>>, record: &Arc<Record>) -> Self {
         let (intake, record) = (Arc::clone(intake), Arc::clone(record));
-        Self { scorer, intake, record, paces: Default::default(), free_since: Instant::now(), failed: Vec::new() }
+        let watched = Arc::new(Watched::new(scorer.brake(), &record));
+        Self {
+            scorer,
+            intake,
+            record,
+            watched,
+            paces: Default::default(),
+            free_since: Instant::now(),
+            failed: Vec::new(),
+        }
+    }
+
+    /// Returns what a watchdog has to know.
+    pub(crate) fn watched(&self) -> Arc<Watched> {
+        Arc::clone(&self.watched)
     }
 
     /// Starts the thread.
@@ -219,11 +237,14 @@ impl<E: Encoder> Worker<E> {
     /// Scores a batch; a panic becomes an error and leaves the thread alive.
     fn score(&mut self, batch: &[Entry]) -> Result<Vec<Scores>, InferenceError> {
         let inputs: Vec<&Input> = batch.iter().map(|entry| &entry.input).collect();
+        let watched = Arc::clone(&self.watched);
+        let run = watched.begin();
         let started = Instant::now();
         let scores = panic::catch_unwind(AssertUnwindSafe(|| self.scorer.score(&inputs))).unwrap_or_else(|_| {
             self.record.counts.panics.fetch_add(1, Ordering::Relaxed);
             Err(InferenceError::Panicked)
         })?;
+        drop(run);
         let took = started.elapsed();
         self.paces[batch[0].input.length].learn(took, batch.len());
         self.succeeded(batch, took);
