@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::classifier::{copy_of, fixture, rename_version, replace};
 use crate::client::{CHAT, Connection, Framing, chat, get, question};
-use crate::gateway::{Config, Gateway};
+use crate::gateway::{Config, Gateway, bundle};
 use crate::origin::Origin;
 use crate::reload::until_metric;
 use crate::soon;
@@ -22,9 +22,9 @@ type Damage = fn(&Path);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn weights_are_swapped_and_rolled_back_under_load_without_a_failed_request_or_a_missed_deadline() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
-    let copy = copy_of(&fixture("tiny"));
-    // No cache: every prompt needs the session that serves.
-    let classifier = ", cache: {max_entries: 0}".to_owned();
+    let copy = copy_of(&bundle());
+    // No cache and no cascade: every prompt needs the session that serves.
+    let classifier = ", cache: {max_entries: 0}, cascade: {enabled: false}".to_owned();
     let config = Config { bundle: copy.path().into(), classifier, ..Config::classifying(&small, &frontier) };
     let gateway = Gateway::start(&config).await;
     let (stop, stopped) = watch::channel(false);
