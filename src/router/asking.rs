@@ -1,4 +1,7 @@
 //! What a policy wants to know, and who knows it.
+//!
+//! Whoever is asked gets a future of its own on the heap: within the request's, which is moved a few times, they would weigh
+//! on requests that ask nobody.
 
 use tokio::time::Instant;
 
@@ -25,7 +28,7 @@ pub(super) async fn similarities(
     let patience = snapshot.config.classifiers.get(name).map(|section| section.deadline.0);
     let deadline = Instant::now() + patience.unwrap_or_default();
     features.read_text(prompt);
-    let embedding = classifier.embed(prompt.newest_user_turn(), features, deadline).await?;
+    let embedding = Box::pin(classifier.embed(prompt.newest_user_turn(), features, deadline)).await?;
     Ok(exemplars.similarities(&embedding))
 }
 
@@ -41,7 +44,7 @@ pub(super) async fn judgement(
         // A judge's own question asks no judge.
         Judging::Ask if (incoming.header)(judge::HEADER).is_some() => Err(JudgeFailure::Unavailable),
         Judging::Ask => match snapshot.advisers.judge(strategy) {
-            Some(judge) => judge.ask(incoming.prompt, features).await,
+            Some(judge) => Box::pin(judge.ask(incoming.prompt, features)).await,
             None => Err(JudgeFailure::Unavailable),
         },
     }
@@ -71,7 +74,7 @@ pub(super) async fn scores(
             let patience = snapshot.config.classifiers.get(name).map(|section| section.deadline.0);
             let deadline = Instant::now() + patience.unwrap_or_default();
             let text = prompt.newest_user_turn();
-            classifier.judge(Ask { text, features, deadline, heads: policy.heads_of(name) }).await
+            Box::pin(classifier.judge(Ask { text, features, deadline, heads: policy.heads_of(name) })).await
         }
         Some(ClassifierState::Unavailable { reason, .. }) => Err(*reason),
         None => Err(Degraded::BundleUnavailable), // validation refuses a policy that names no classifier

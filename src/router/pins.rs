@@ -112,7 +112,7 @@ impl Pins {
         let now = facts.now;
         let known = self.0.load().get(policy.name()).and_then(|memory| memory.records.get(&key));
         let shared = match &snapshot.store {
-            Some(store) => store.get(&key.in_store(policy.name())).await.ok().flatten(),
+            Some(store) => Box::pin(store.get(&key.in_store(policy.name()))).await.ok().flatten(),
             None => None,
         };
         let shared = shared.and_then(|text| Record::read(&text));
