@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use futures::{StreamExt, stream};
 
-pub use self::baselines::{Baselines, Length};
+pub use self::baselines::{Baselines, LabelBaseline, Length, SingleLabel};
 pub use self::binary::{Claim, EventFigures, ReliabilityBin, auc, reliability};
 pub(crate) use self::bootstrap::Draws;
 pub use self::bootstrap::{Interval, Intervals, RESAMPLES};

@@ -36,6 +36,11 @@ pub struct ReliabilityBin {
 /// Returns the chance that something true scores above something false, ties half; .5 when one of them never occurs.
 #[must_use]
 pub fn auc(claims: &[Claim]) -> f64 {
+    area(claims).unwrap_or(0.5)
+}
+
+/// Returns the same, or `None` when one of them never occurs.
+pub(super) fn area(claims: &[Claim]) -> Option<f64> {
     let mut sorted: Vec<&Claim> = claims.iter().collect();
     sorted.sort_by(|a, b| a.probability.total_cmp(&b.probability));
     let (mut wins, mut falses, mut trues) = (0.0, 0.0, 0.0);
@@ -46,7 +51,7 @@ pub fn auc(claims: &[Claim]) -> f64 {
         falses += misses;
         trues += hits;
     }
-    if trues * falses == 0.0 { 0.5 } else { wins / (trues * falses) }
+    (trues * falses > 0.0).then(|| wins / (trues * falses))
 }
 
 /// Returns the bins that hold anything, the lowest probability first.

@@ -137,7 +137,7 @@ impl Draws {
             .collect();
         for _ in 0..confusion.n() {
             let row = self.below(confusion.n());
-            sample.add_to_cell(ends.partition_point(|end| *end <= row));
+            sample.add_to_cell(ends.partition_point(|end| *end <= row), 1);
         }
         sample
     }

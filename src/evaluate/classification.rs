@@ -60,9 +60,9 @@ impl Confusion {
         Self::new(self.labels)
     }
 
-    /// Counts one prompt in a cell, counted as [`cells`](Self::cells) lists them.
-    pub(super) fn add_to_cell(&mut self, cell: usize) {
-        self.counts[cell] += 1;
+    /// Counts prompts in a cell, counted as [`cells`](Self::cells) lists them.
+    pub(super) fn add_to_cell(&mut self, cell: usize, prompts: u64) {
+        self.counts[cell] += prompts;
     }
 
     /// Returns the number of prompts.
@@ -127,10 +127,7 @@ impl Confusion {
     #[must_use]
     pub fn macro_f1(&self) -> f64 {
         let occurs = |label: &usize| self.support(*label) + self.predicted(*label) > 0;
-        let (count, sum) = (0..self.labels)
-            .filter(occurs)
-            .fold((0_u32, 0.0), |(count, sum), label| (count + 1, sum + self.class(label).f1));
-        if count == 0 { 0.0 } else { sum / f64::from(count) }
+        mean((0..self.labels).filter(occurs).map(|label| self.class(label).f1)).unwrap_or_default()
     }
 
     fn weighted_f1(&self) -> f64 {
@@ -139,6 +136,18 @@ impl Confusion {
             class.f1 * ratio(class.support, self.n())
         };
         (0..self.labels).map(weighted).sum()
+    }
+
+    /// Returns the mean area under the curve of each label against the others, where it is given or not: nothing is known
+    /// but the labels. `None` when no label has both rows that deserve it and rows that do not.
+    pub(super) fn auc(&self) -> Option<f64> {
+        let area = |label: usize| {
+            let (hits, support, predicted) = (self.count(label, label), self.support(label), self.predicted(label));
+            let others = self.n() - support;
+            let area = (1.0 + ratio(hits, support) - ratio(predicted - hits, others)) / 2.0;
+            (support > 0 && others > 0).then_some(area)
+        };
+        mean((0..self.labels).filter_map(area))
     }
 
     /// Returns the share of labels at most `steps` away from the right one.
@@ -153,6 +162,12 @@ impl Confusion {
     fn count(&self, truth: usize, predicted: usize) -> u64 {
         self.counts[truth * self.labels + predicted]
     }
+}
+
+/// Returns the mean of `values`, if there are any.
+pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (count, sum) = values.fold((0_u32, 0.0), |(count, sum), value| (count + 1, sum + value));
+    (count > 0).then(|| sum / f64::from(count))
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {

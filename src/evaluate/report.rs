@@ -5,10 +5,10 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::baselines::{Baselines, Length};
-use super::binary::ReliabilityBin;
+use super::binary::{Claim, ReliabilityBin, area};
 use super::bootstrap::Intervals;
 use super::calibration::{Calibration, CalibrationFigures};
-use super::classification::{ClassFigures, Confusion, Figures};
+use super::classification::{ClassFigures, Confusion, Figures, mean};
 use super::judge::Judgement;
 use super::routing_report::RoutingReport;
 use crate::classifier::{HeadSpec, Identity};
@@ -50,6 +50,9 @@ pub struct LabelReport {
     /// How sure the figures are.
     #[serde(flatten)]
     pub intervals: Intervals,
+    /// The mean over the labels of the chance that a prompt which deserves the label gets more of its probability than one
+    /// which does not (one against the rest); `None` when all prompts deserve one label.
+    pub auc: Option<f64>,
     /// Whether the probabilities mean what they say.
     #[serde(flatten)]
     pub calibration: CalibrationFigures,
@@ -80,6 +83,8 @@ pub struct LabelFigures {
     /// Its figures.
     #[serde(flatten)]
     pub figures: ClassFigures,
+    /// The same chance for this label; `None` when none deserves it, or all do.
+    pub auc: Option<f64>,
 }
 
 /// What was measured on what.
@@ -102,12 +107,14 @@ pub(super) struct LeftOut {
     pub(super) unknown_label: u64,
 }
 
-/// Sums over the rows seen so far: of each prompt only its length and its label are kept.
+/// Sums over the rows seen so far: of each prompt only its length, its label and its probabilities are kept.
 #[derive(Debug)]
 pub(super) struct Tally {
     confusion: Confusion,
     calibration: Calibration,
     lengths: Vec<Length>,
+    /// Row by row, one a label.
+    probabilities: Vec<f32>,
 }
 
 impl DataIdentity {
@@ -120,7 +127,7 @@ impl DataIdentity {
 impl Tally {
     pub(super) fn new(labels: usize) -> Self {
         let (confusion, calibration) = (Confusion::new(labels), Calibration::default());
-        Self { confusion, calibration, lengths: Vec::new() }
+        Self { confusion, calibration, lengths: Vec::new(), probabilities: Vec::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -133,7 +140,9 @@ impl Tally {
         let labelled = |(index, label): (usize, &Name)| LabelFigures {
             label: label.clone(),
             figures: self.confusion.class(index),
+            auc: self.area(index),
         };
+        let classes: Vec<LabelFigures> = head.labels.iter().enumerate().map(labelled).collect();
         LabelReport {
             bundle,
             head: head.name.clone(),
@@ -145,19 +154,49 @@ impl Tally {
             unknown_label,
             figures: self.confusion.figures(),
             intervals: Intervals::of(&self.confusion, seed),
+            auc: mean(classes.iter().filter_map(|class| class.auc)),
             calibration: self.calibration.figures(),
             reliability: self.calibration.reliability(),
-            classes: head.labels.iter().enumerate().map(labelled).collect(),
+            classes,
             confusion: self.confusion.rows().map(<[u64]>::to_vec).collect(),
-            baselines: Baselines::of(&self.confusion, &mut self.lengths),
+            baselines: Baselines::of(&self.confusion, &head.labels, &mut self.lengths),
         }
+    }
+
+    /// Returns the area under the curve of one label against the others.
+    fn area(&self, label: usize) -> Option<f64> {
+        let rows = self.probabilities.chunks_exact(self.confusion.rows().count().max(1));
+        let claim = |(row, length): (&[f32], &Length)| Claim {
+            probability: f64::from(row[label]),
+            truth: length.truth as usize == label,
+        };
+        area(&rows.zip(&self.lengths).map(claim).collect::<Vec<_>>())
     }
 
     pub(super) fn add(&mut self, judgement: &Judgement) {
         let Judgement { truth, predicted, ref probabilities, chars } = *judgement;
         self.confusion.add(truth, predicted);
         self.calibration.add(probabilities, truth, predicted);
+        self.probabilities.extend_from_slice(probabilities);
         let saturated = |number| u32::try_from(number).unwrap_or(u32::MAX);
         self.lengths.push(Length { chars: saturated(chars), truth: saturated(truth) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_area_of_each_label_is_that_of_its_own_probability_against_the_rest() {
+        let mut tally = Tally::new(3);
+        for (truth, probabilities) in
+            [(0, [0.75, 0.25, 0.0]), (0, [0.25, 0.5, 0.25]), (1, [0.5, 0.25, 0.25]), (1, [0.0, 1.0, 0.0])]
+        {
+            tally.add(&Judgement { truth, predicted: 0, probabilities: probabilities.to_vec(), chars: 1 });
+        }
+
+        // Of 2 x 2 pairs each: .75 beats both, .25 beats one; 1 beats both, .25 ties one and loses to the other.
+        assert_eq!([0, 1, 2].map(|label| tally.area(label)), [Some(0.75), Some(2.5 / 4.0), None]);
     }
 }

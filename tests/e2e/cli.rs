@@ -89,13 +89,18 @@ fn eval_prints_one_json_object_of_metrics() {
     let report: Value = serde_json::from_slice(&evaluated.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", text(&evaluated.stderr)));
     let keys: BTreeSet<&str> = report.as_object().expect("an object").keys().map(String::as_str).collect();
-    let expected = "accuracy accuracy_ci95 adjacent_accuracy baselines blank brier bundle classes confusion \
+    let expected = "accuracy accuracy_ci95 adjacent_accuracy auc baselines blank brier bundle classes confusion \
         contaminated data ece head macro_f1 macro_f1_ci95 n nll reliability seed unknown_label weighted_f1";
     let expected: BTreeSet<&str> = expected.split_whitespace().collect();
     assert_eq!(keys, expected);
     assert_eq!((&report["n"], &report["contaminated"], &report["blank"]), (&11.into(), &1.into(), &0.into()));
     assert_eq!(report["classes"][0]["support"], 5, "{report}");
-    assert!(report["accuracy"].as_f64() > report["baselines"]["majority"]["accuracy"].as_f64(), "{report}");
+    let baselines = &report["baselines"];
+    let keys: BTreeSet<&str> = baselines.as_object().expect("an object").keys().map(String::as_str).collect();
+    assert_eq!(keys, BTreeSet::from(["best_single", "length", "oracle", "random"]));
+    assert!(report["accuracy"].as_f64() > baselines["best_single"]["accuracy"].as_f64(), "{report}");
+    assert_eq!((&baselines["best_single"]["label"], &baselines["oracle"]["macro_f1"]), (&"simple".into(), &1.0.into()));
+    assert!(report["auc"].as_f64() > Some(0.8) && report["classes"][2]["auc"].as_f64() > Some(0.8), "{report}");
 }
 
 #[test]
@@ -139,6 +144,9 @@ fn eval_writes_one_page_that_needs_nothing_else() {
     assert!(evaluated.status.success(), "{evaluated:?}");
     let page = fs::read_to_string(report.join("index.html")).expect("a page");
     assert!(page.matches("<svg").count() == 2 && page.contains("Confusion"), "{page}");
+    for beside in ["prompt length", "random", "best single label", "oracle", "AUC"] {
+        assert!(page.contains(beside), "the page lacks `{beside}`");
+    }
     for outside in ["http:", "https:", "<script", "<link", "url("] {
         assert!(!page.contains(outside), "the page has `{outside}`");
     }

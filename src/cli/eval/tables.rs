@@ -5,7 +5,7 @@ mod routing;
 use std::fmt::Write as _;
 
 use crate::cli::table::{Align, Table};
-use crate::evaluate::{BINS, Figures, Interval, LabelReport, RESAMPLES, Report};
+use crate::evaluate::{BINS, Figures, Interval, LabelBaseline, LabelReport, RESAMPLES, Report};
 
 /// Returns the report as lines of text.
 pub(super) fn render(report: &Report) -> String {
@@ -28,7 +28,8 @@ fn labelled(report: &LabelReport) -> String {
     let _ = write!(text, "\nhead {} beside baselines\n{}", report.head, comparison(report));
     let _ = writeln!(
         text,
-        "  length: the shortest prompts get the first label and so on, each label as often as the head gave it"
+        "  length: the shortest prompts get the first label and so on, each label as often as the head gave it\n  \
+         random: labels drawn as often as each is right; AUC: one label against the rest, of baselines by their labels alone"
     );
     let _ = write!(text, "\ncalibration\n{}", calibration(report));
     let _ = write!(text, "\nlabels\n{}", labels(report));
@@ -39,10 +40,10 @@ fn labelled(report: &LabelReport) -> String {
 
 fn comparison(report: &LabelReport) -> String {
     let mut table = Table::new(
-        ["", "accuracy", "95 %", "macro F1", "95 %", "weighted F1", "adjacent"],
-        [Align::Left, Align::Right, Align::Left, Align::Right, Align::Left, Align::Right, Align::Right],
+        ["", "accuracy", "95 %", "macro F1", "95 %", "weighted F1", "adjacent", "AUC"],
+        [Align::Left, Align::Right, Align::Left, Align::Right, Align::Left, Align::Right, Align::Right, Align::Right],
     );
-    let mut push = |name: &str, figures: &Figures, intervals: [String; 2]| {
+    let mut push = |name: &str, (figures, auc): (&Figures, Option<f64>), intervals: [String; 2]| {
         let [accuracy, macro_f1] = intervals;
         table.push([
             name.to_owned(),
@@ -52,12 +53,21 @@ fn comparison(report: &LabelReport) -> String {
             macro_f1,
             share(figures.weighted_f1),
             share(figures.adjacent_accuracy),
+            known(auc),
         ]);
     };
     let intervals = [report.intervals.accuracy, report.intervals.macro_f1].map(interval);
-    push("head", &report.figures, intervals);
-    push("length", &report.baselines.length, Default::default());
-    push("majority", &report.baselines.majority, Default::default());
+    push("head", (&report.figures, report.auc), intervals);
+    let baselines = &report.baselines;
+    let single = format!("best single ({})", baselines.best_single.label);
+    for (name, LabelBaseline { figures, auc }) in [
+        ("length", &baselines.length),
+        ("random", &baselines.random),
+        (single.as_str(), &baselines.best_single.figures),
+        ("oracle", &baselines.oracle),
+    ] {
+        push(name, (figures, *auc), Default::default());
+    }
     table.render()
 }
 
@@ -70,8 +80,8 @@ fn calibration(report: &LabelReport) -> String {
 
 fn labels(report: &LabelReport) -> String {
     let mut table = Table::new(
-        ["label", "precision", "recall", "F1", "support"],
-        [Align::Left, Align::Right, Align::Right, Align::Right, Align::Right],
+        ["label", "precision", "recall", "F1", "AUC", "support"],
+        [Align::Left, Align::Right, Align::Right, Align::Right, Align::Right, Align::Right],
     );
     for class in &report.classes {
         let figures = class.figures;
@@ -80,6 +90,7 @@ fn labels(report: &LabelReport) -> String {
             share(figures.precision),
             share(figures.recall),
             share(figures.f1),
+            known(class.auc),
             figures.support.to_string(),
         ]);
     }
@@ -99,6 +110,11 @@ fn confusion(report: &LabelReport) -> String {
 
 fn share(value: f64) -> String {
     format!("{value:.4}")
+}
+
+/// Returns a figure, or a dash where nothing can be said.
+fn known(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), share)
 }
 
 fn interval(Interval { low, high }: Interval) -> String {

@@ -2,7 +2,7 @@
 
 use super::plot::{Plot, Stroke, heat_map};
 use super::{Plots, card, escape, table, tiles};
-use crate::evaluate::{Figures, Interval, LabelReport};
+use crate::evaluate::{Figures, Interval, LabelBaseline, LabelReport};
 
 const HEAD: Stroke = Stroke { colour: "--accent", width: 3.0, dashes: "" };
 const PERFECT: Stroke = Stroke { colour: "--grey", width: 2.0, dashes: "5 4" };
@@ -10,7 +10,7 @@ const PERFECT: Stroke = Stroke { colour: "--grey", width: 2.0, dashes: "5 4" };
 /// Returns the page's content, and leaves its plots in `plots`.
 pub(super) fn body(report: &LabelReport, plots: &mut Plots) -> String {
     let interval = |Interval { low, high }: Interval| format!("95 %: {low:.3} to {high:.3}");
-    let (figures, length) = (report.figures, report.baselines.length);
+    let (figures, length) = (report.figures, report.baselines.length.figures);
     let tiles = tiles([
         (
             "accuracy",
@@ -25,7 +25,7 @@ pub(super) fn body(report: &LabelReport, plots: &mut Plots) -> String {
         (
             "right or next to it",
             format!("{:.3}", figures.adjacent_accuracy),
-            "in the head's order of labels".to_owned(),
+            format!("in the head's order of labels<br>AUC {}", known(report.auc)),
         ),
         (
             "ECE",
@@ -43,7 +43,8 @@ pub(super) fn body(report: &LabelReport, plots: &mut Plots) -> String {
         + &card("Labels", "Each label alone.", &classes(report))
         + &card(
             "Beside baselines",
-            "Length gives each label as often as the head did, the shortest prompts first.",
+            "Length gives each label as often as the head did, the shortest prompts first; random draws labels as often as each is \
+             right. Of baselines the AUC is that of their labels alone.",
             &comparison(report),
         )
 }
@@ -66,29 +67,37 @@ fn reliability(report: &LabelReport) -> String {
 }
 
 fn classes(report: &LabelReport) -> String {
-    let rows: Vec<[String; 5]> = report
+    let rows: Vec<[String; 6]> = report
         .classes
         .iter()
         .map(|class| {
             let figures = class.figures;
             let [precision, recall, f1] =
                 [figures.precision, figures.recall, figures.f1].map(|value| format!("{value:.4}"));
-            [escape(class.label.as_str()), precision, recall, f1, figures.support.to_string()]
+            [escape(class.label.as_str()), precision, recall, f1, known(class.auc), figures.support.to_string()]
         })
         .collect();
-    table(["label", "precision", "recall", "F1", "support"], &rows)
+    table(["label", "precision", "recall", "F1", "AUC", "support"], &rows)
 }
 
 fn comparison(report: &LabelReport) -> String {
-    let row = |name: &str, figures: &Figures| {
+    let row = |name: &str, LabelBaseline { figures, auc }: &LabelBaseline| {
         let Figures { accuracy, adjacent_accuracy, macro_f1, weighted_f1 } = figures;
         let [a, b, c, d] = [accuracy, macro_f1, weighted_f1, adjacent_accuracy].map(|value| format!("{value:.4}"));
-        [name.to_owned(), a, b, c, d]
+        [name.to_owned(), a, b, c, d, known(*auc)]
     };
+    let (head, baselines) = (LabelBaseline { figures: report.figures, auc: report.auc }, &report.baselines);
+    let single = format!("best single label (<b>{}</b>)", escape(baselines.best_single.label.as_str()));
     let rows = [
-        row(&format!("head <b>{}</b>", escape(report.head.as_str())), &report.figures),
-        row("prompt length", &report.baselines.length),
-        row("most frequent label", &report.baselines.majority),
+        row(&format!("head <b>{}</b>", escape(report.head.as_str())), &head),
+        row("prompt length", &baselines.length),
+        row("random", &baselines.random),
+        row(&single, &baselines.best_single.figures),
+        row("oracle", &baselines.oracle),
     ];
-    table(["", "accuracy", "macro F1", "weighted F1", "adjacent"], &rows)
+    table(["", "accuracy", "macro F1", "weighted F1", "adjacent", "AUC"], &rows)
+}
+
+fn known(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"))
 }
