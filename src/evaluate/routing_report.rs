@@ -1,13 +1,12 @@
 //! What an evaluation on models' outcomes found.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use super::binary::{Claim, EventFigures, ReliabilityBin, auc, reliability};
-use super::dataset::{Answer, Truth};
+use super::dataset::Truth;
 use super::judge::Ranked;
-use super::models::{ModelFigures, ModelsFigures, ModelsTally, SuccessFigures};
+use super::models::columns::Columns;
+use super::models::{ModelFigures, ModelsFigures, SuccessFigures};
 use super::report::{DataIdentity, LeftOut, Subject};
 use super::routing::{Curve, Point, Ranking, Routed, RoutingFigures, RoutingIntervals};
 use crate::classifier::Identity;
@@ -91,29 +90,25 @@ pub struct RoutingBaselines {
     pub best_single: Single,
 }
 
-type Answers = BTreeMap<String, Answer>;
-
-/// What was seen so far: three numbers a row, and the answers where there are several models.
+/// What was seen so far, in flat columns: three numbers a row, and three a model where there are several.
 #[derive(Debug, Default)]
 pub(super) struct RoutingTally {
     scores: Vec<f64>,
     lengths: Vec<f64>,
     pairs: Vec<(f64, f64)>,
-    models: ModelsTally,
+    models: Columns,
     /// Row by row, how likely each model succeeds.
-    chances: Vec<Vec<f32>>,
+    chances: Vec<f32>,
 }
 
 impl RoutingTally {
     pub(super) fn add(&mut self, ranked: Ranked) {
         self.scores.push(ranked.score);
         self.lengths.push(ranked.chars as f64);
-        if !ranked.chances.is_empty() {
-            self.chances.push(ranked.chances);
-        }
+        self.chances.extend(ranked.chances);
         match ranked.truth {
             Truth::Pair { strong, weak } => self.pairs.push((strong, weak)),
-            Truth::Models(answers) => self.models.add(answers),
+            Truth::Models(answers) => self.models.add(&answers),
             Truth::Label(_) => {}
         }
     }
@@ -124,13 +119,13 @@ impl RoutingTally {
 
     /// Returns whether every row told the same kind of outcome.
     pub(super) fn is_uniform(&self) -> bool {
-        [self.pairs.len(), self.models.rows().len()].contains(&self.scores.len())
+        [self.pairs.len(), self.models.rows()].contains(&self.scores.len())
     }
 
     /// Returns whether every row has an outcome of each of `models`.
     pub(super) fn suits(&self, models: &[(String, Name)]) -> bool {
-        let has_all = |row: &Answers| models.iter().all(|(model, _)| row.contains_key(model));
-        models.is_empty() || (self.pairs.is_empty() && self.models.rows().iter().all(has_all))
+        models.is_empty()
+            || (self.pairs.is_empty() && models.iter().all(|(model, _)| self.models.model(model).is_some()))
     }
 
     pub(super) fn report(mut self, subject: Subject<'_>) -> RoutingReport {
@@ -165,10 +160,10 @@ impl RoutingTally {
                 oracle: Baseline::of(&Ranking::of(rows.iter().map(|row| row.strong - row.weak), seed), &rows),
                 best_single: if weak.quality > strong.quality { weak.clone() } else { strong.clone() },
             },
-            success: (!asked.is_empty()).then(|| SuccessFigures::of(asked, &self.chances, self.models.rows())),
+            success: self.success(asked),
             models: (!models.is_empty()).then(|| {
                 let costs = self.costs(&strong.model, &weak.model);
-                self.models.figures(&curve, costs.map(|costs| ranking.curve(&costs)).as_ref())
+                self.models.figures(models, (&curve, costs.map(|costs| ranking.curve(&costs)).as_ref()))
             }),
             strong,
             weak,
@@ -180,19 +175,25 @@ impl RoutingTally {
         let place = |model: &str| asked.iter().position(|(name, _)| name == model);
         let Some([strong, weak]) = Self::ends(models) else { return };
         if let (Some(strong), Some(weak)) = (place(strong), place(weak)) {
-            let gain = |chances: &Vec<f32>| f64::midpoint(1.0, f64::from(chances[strong] - chances[weak]));
-            self.scores = self.chances.iter().map(gain).collect();
+            let gain = |chances: &[f32]| f64::midpoint(1.0, f64::from(chances[strong] - chances[weak]));
+            self.scores = self.chances.chunks_exact(asked.len()).map(gain).collect();
         }
     }
 
-    /// Returns the rows between two models: the file's own, else the best of several and the cheapest. The cheapest of
-    /// models without prices is the worst.
+    fn success(&self, asked: &[(String, Name)]) -> Option<SuccessFigures> {
+        let answers: Vec<_> = asked.iter().map(|(model, _)| self.models.model(model)).collect::<Option<_>>()?;
+        (!asked.is_empty()).then(|| SuccessFigures::of(asked, &self.chances, answers))
+    }
+
+    /// Returns the rows between two models: the file's own, else the best of several and the cheapest of the others whose
+    /// cost is known; where none is, the worst.
     fn rows(&self, models: &[ModelFigures]) -> (Vec<Routed>, [Single; 2]) {
         let (pairs, names): (Vec<(f64, f64)>, _) = match Self::ends(models) {
             None => (self.pairs.clone(), ["strong".to_owned(), "weak".to_owned()]),
             Some([strong, weak]) => {
-                let pair = |row: &Answers| (row[strong].score, row[weak].score);
-                (self.models.rows().iter().map(pair).collect(), [strong.to_owned(), weak.to_owned()])
+                let scores = |model: &str| self.models.model(model).map_or(&[][..], |column| column.scores());
+                let pairs = scores(strong).iter().copied().zip(scores(weak).iter().copied());
+                (pairs.collect(), [strong.to_owned(), weak.to_owned()])
             }
         };
         let row = |(score, (strong, weak)): (&f64, &(f64, f64))| Routed { score: *score, strong: *strong, weak: *weak };
@@ -210,7 +211,7 @@ impl RoutingTally {
     fn ends(models: &[ModelFigures]) -> Option<[&str; 2]> {
         let strong = models.first()?;
         let others = models.iter().filter(|model| model.model != strong.model);
-        let key = |model: &&ModelFigures| (model.cost.unwrap_or(0.0), model.quality);
+        let key = |model: &&ModelFigures| (model.cost.unwrap_or(f64::INFINITY), model.quality);
         let weak = others.min_by(|a, b| {
             let (a, b) = (key(a), key(b));
             a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))
@@ -220,10 +221,11 @@ impl RoutingTally {
 
     /// Returns the rows with costs in the place of quality, if every answer has one.
     fn costs(&self, strong: &str, weak: &str) -> Option<Vec<Routed>> {
-        let row = |(score, row): (&f64, &Answers)| {
-            Some(Routed { score: *score, strong: row.get(strong)?.cost?, weak: row.get(weak)?.cost? })
+        let (strong, weak) = (self.models.model(strong)?, self.models.model(weak)?);
+        let row = |(row, score): (usize, &f64)| {
+            Some(Routed { score: *score, strong: strong.cost(row)?, weak: weak.cost(row)? })
         };
-        self.scores.iter().zip(self.models.rows()).map(row).collect()
+        self.scores.iter().enumerate().map(row).collect()
     }
 }
 

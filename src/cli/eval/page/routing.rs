@@ -46,7 +46,9 @@ pub(super) fn body(report: &RoutingReport, plots: &mut Plots) -> String {
         html += &card("Reliability", note, &plots.keep("reliability", reliability(&report.reliability)));
     }
     if let Some(models) = &report.models {
-        html += &card("Models", "Every model alone, the best first.", &single_models(models));
+        let left_out = models.cost_left_out.as_ref().map(|reason| format!(" Costs left out: {}.", escape(reason)));
+        let note = format!("Every model alone, the best first.{}", left_out.unwrap_or_default());
+        html += &card("Models", &note, &single_models(models));
         if !models.cost_quality.is_empty() {
             let note = "The line is the router between its weak and strong model; dots are models alone.";
             html += &card("Cost and quality", note, &plots.keep("cost-quality", cost_quality(models)));
@@ -121,9 +123,9 @@ fn reliability(bins: &[ReliabilityBin]) -> String {
 }
 
 fn single_models(figures: &ModelsFigures) -> String {
-    let cost = |cost: Option<f64>| cost.map_or_else(String::new, |cost| format!("{cost:.3e}"));
+    let cost = |cost: Option<f64>| cost.map_or_else(|| "-".to_owned(), |cost| format!("{cost:.3e}"));
     let row = |model: &crate::evaluate::ModelFigures| {
-        let pareto = if model.pareto { "yes" } else { "" };
+        let pareto = model.pareto.map_or("-", |is| if is { "yes" } else { "" });
         [escape(&model.model), format!("{:.4}", model.quality), cost(model.cost), pareto.to_owned()]
     };
     let mut rows: Vec<_> = figures.models.iter().map(row).collect();

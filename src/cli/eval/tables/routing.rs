@@ -66,13 +66,19 @@ fn curve(report: &RoutingReport) -> String {
 fn models(figures: &ModelsFigures) -> String {
     let mut table =
         Table::new(["model", "quality", "cost", "Pareto"], [Align::Left, Align::Right, Align::Right, Align::Left]);
-    let cost = |cost: Option<f64>| cost.map_or_else(|| "-".to_owned(), |cost| format!("{cost:.3e}"));
     for model in &figures.models {
-        let pareto = if model.pareto { "yes" } else { "" };
+        let pareto = match model.pareto {
+            Some(true) => "yes",
+            Some(false) => "",
+            None => "-",
+        };
         table.push([model.model.clone(), share(model.quality), cost(model.cost), pareto.to_owned()]);
     }
     table.push(["oracle".to_owned(), share(figures.oracle_quality), cost(figures.oracle_cost), String::new()]);
     let mut text = table.render();
+    if let Some(reason) = &figures.cost_left_out {
+        let _ = writeln!(text, "  costs left out: {reason}");
+    }
     if let (Some(least), Some(part)) = (figures.cost_at_95, figures.cost_at_95_share) {
         let _ =
             writeln!(text, "  95 % of the best model's quality costs {least:.3e}, {:.1} % of its cost", 100.0 * part);
@@ -89,8 +95,9 @@ fn success(figures: &SuccessFigures) -> String {
     let SuccessFigures { quality, auc, ece, brier, .. } = figures;
     let _ = writeln!(
         text,
-        "  the most probable model's answer is right on {}; per model, AUC {}, ECE {}, Brier {}",
+        "  the most probable model's answer is right on {} and costs {}; per model, AUC {}, ECE {}, Brier {}",
         share(*quality),
+        cost(figures.cost),
         share(*auc),
         share(*ece),
         share(*brier)
@@ -103,6 +110,10 @@ fn success(figures: &SuccessFigures) -> String {
         text.push_str(&table.render());
     }
     text
+}
+
+fn cost(cost: Option<f64>) -> String {
+    cost.map_or_else(|| "-".to_owned(), |cost| format!("{cost:.3e}"))
 }
 
 fn percent(value: f64) -> String {
