@@ -3,21 +3,20 @@
 //! Only what feedback says of a request is held in memory, about 40 bytes each, because it comes after the decision and
 //! often in another file. Lines that a crash cut, or that are of another kind, are counted and passed over.
 
+mod decision;
+mod outcomes;
 pub mod rows;
 
-use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
+pub use self::decision::{LoggedBundle, LoggedDecision, LoggedPin};
+pub use self::outcomes::{LoggedFeedback, Outcomes};
 use super::dataset::DatasetError;
-use crate::features::Features;
-use crate::scores::{Degraded, HeadScores, Scores, Source};
 
 /// Decision logs: every file is read as often as needed, never as a whole.
 #[derive(Debug, Clone)]
@@ -32,125 +31,6 @@ pub enum LogLine {
     Decision(Box<LoggedDecision>),
     /// What a client said of an answer.
     Feedback(LoggedFeedback),
-}
-
-/// A request that was decided.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-pub struct LoggedDecision {
-    /// The answer's `x-request-id`.
-    pub request_id: String,
-    /// When the request was over, as RFC 3339.
-    #[serde(default)]
-    pub time: String,
-    /// Who asked, when clients have keys.
-    #[serde(default)]
-    pub client: Option<String>,
-    /// The policy that decided.
-    pub policy: String,
-    /// The classifier that was asked.
-    #[serde(default)]
-    pub classifier: Option<String>,
-    /// The bundle that it ran.
-    #[serde(default)]
-    pub bundle: Option<LoggedBundle>,
-    /// The strategy that chose, unless a rule did.
-    #[serde(default)]
-    pub strategy: Option<String>,
-    /// Why this model.
-    #[serde(default)]
-    pub reason: String,
-    /// What affinity did, where the policy has it.
-    #[serde(default)]
-    pub pin: Option<LoggedPin>,
-    /// The parameters that rules set.
-    #[serde(default)]
-    pub set: BTreeMap<String, Value>,
-    /// Why the classifier gave no scores.
-    #[serde(default)]
-    pub degraded: Option<String>,
-    /// The best label.
-    #[serde(default)]
-    pub label: Option<String>,
-    /// Head to label to probability.
-    #[serde(default)]
-    pub scores: Option<BTreeMap<String, BTreeMap<String, f32>>>,
-    /// Tokens of the newest turn that the encoder did not read.
-    #[serde(default)]
-    pub truncated_tokens: Option<u32>,
-    /// Every feature by its name.
-    #[serde(default)]
-    pub features: Map<String, Value>,
-    /// The model that was chosen.
-    pub model: String,
-    /// The model that answered, after fallbacks; `None` when the policy only watched.
-    #[serde(default)]
-    pub answered_by: Option<String>,
-    /// What the client got.
-    #[serde(default)]
-    pub status: Option<u16>,
-    /// Tokens of the prompt.
-    #[serde(default)]
-    pub input_tokens: Option<u64>,
-    /// Tokens of the answer.
-    #[serde(default)]
-    pub output_tokens: Option<u64>,
-    /// What the answer cost.
-    #[serde(default)]
-    pub cost_usd: Option<f64>,
-    /// Milliseconds until the answer began.
-    #[serde(default)]
-    pub first_byte_ms: Option<f64>,
-    /// What the requests of one conversation have in common, in hexadecimal digits.
-    #[serde(default)]
-    pub conversation: Option<String>,
-    /// The newest user turn's keyed hash.
-    #[serde(default)]
-    pub text_hash: Option<String>,
-    /// Bytes of the whole newest user turn.
-    #[serde(default)]
-    pub text_bytes: usize,
-    /// The newest user turn, where the operator asked for it; its end may be cut.
-    #[serde(default)]
-    pub text: Option<String>,
-}
-
-/// The bundle behind a decision.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct LoggedBundle {
-    /// The manifest's sha256.
-    pub sha256: String,
-}
-
-/// What affinity did with a request.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct LoggedPin {
-    /// What became of the pin.
-    pub outcome: String,
-    /// The model that the strategy had chosen, where the pin was stronger.
-    #[serde(default)]
-    pub instead_of: Option<String>,
-}
-
-/// What a client said of an answer.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct LoggedFeedback {
-    /// The answer's `x-request-id`.
-    pub request_id: String,
-    /// When, as RFC 3339.
-    #[serde(default)]
-    pub time: String,
-    /// How good it was, 0 to 1.
-    #[serde(default)]
-    pub rating: Option<f64>,
-    /// How right it was, 0 to 1.
-    #[serde(default)]
-    pub correct: Option<f64>,
-}
-
-/// What clients said of answers: the last word on each request.
-#[derive(Debug, Default)]
-pub struct Outcomes {
-    by_request: HashMap<u128, (u64, f32)>,
 }
 
 /// An iterator over the lines of decision logs.
@@ -261,96 +141,6 @@ impl LogLine {
     }
 }
 
-impl LoggedDecision {
-    /// Returns the features.
-    #[must_use]
-    pub fn features(&self) -> Features {
-        Features::from_logged(&self.features)
-    }
-
-    /// Returns why the classifier gave no scores, if it was asked.
-    #[must_use]
-    pub fn degraded(&self) -> Option<Degraded> {
-        Degraded::ALL.into_iter().find(|degraded| Some(degraded.as_str()) == self.degraded.as_deref())
-    }
-
-    /// Returns when the request was over, in seconds since 1970; 0 where the line does not say.
-    #[must_use]
-    pub fn at(&self) -> u64 {
-        let at = humantime::parse_rfc3339(&self.time).ok();
-        at.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default().as_secs()
-    }
-
-    /// Returns what the requests of its conversation have in common, where the line says so.
-    #[must_use]
-    pub fn conversation(&self) -> Option<u64> {
-        u64::from_str_radix(self.conversation.as_deref()?, 16).ok()
-    }
-
-    /// Returns the text, if all of it was written.
-    #[must_use]
-    pub fn whole_text(&self) -> Option<&str> {
-        self.text.as_deref().filter(|text| text.len() == self.text_bytes)
-    }
-
-    /// Returns the scores with labels in the bundle's order, which `labels` knows by head; `None` when there are none, or a
-    /// head lacks one of its labels.
-    #[must_use]
-    pub fn scores(&self, labels: impl Fn(&str) -> Option<Vec<Arc<str>>>) -> Option<Scores> {
-        let head = |(head, probabilities): (&String, &BTreeMap<String, f32>)| {
-            let labels = labels(head)?;
-            let in_order = labels.iter().map(|label| probabilities.get(&**label).copied());
-            let probabilities = in_order.collect::<Option<Vec<f32>>>()?;
-            Some(HeadScores { head: head.as_str().into(), labels: labels.into(), probabilities })
-        };
-        let heads = self.scores.as_ref()?.iter().filter_map(head).collect();
-        let truncated_tokens = self.truncated_tokens.unwrap_or_default();
-        Some(Scores { source: Source::Encoder, heads, tokens: 0, truncated_tokens, embedding: None })
-    }
-
-    /// Returns what equal prompts have in common: the hash, else the text, else the request itself.
-    #[must_use]
-    pub fn group(&self) -> u128 {
-        key(self.text_hash.as_deref().or(self.text.as_deref()).unwrap_or(&self.request_id))
-    }
-}
-
-impl Outcomes {
-    /// Notes a word; the last one counts, and correctness before ratings.
-    pub fn add(&mut self, feedback: &LoggedFeedback) {
-        let Some(quality) = feedback.correct.or(feedback.rating).filter(|quality| (0.0..=1.0).contains(quality)) else {
-            return;
-        };
-        let at = humantime::parse_rfc3339(&feedback.time).ok();
-        let at = at.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
-        let at = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
-        let known = self.by_request.entry(key(&feedback.request_id)).or_insert((0, 0.0));
-        if at >= known.0 {
-            #[expect(clippy::cast_possible_truncation, reason = "a rating has few digits")]
-            let word = (at, quality as f32);
-            *known = word;
-        }
-    }
-
-    /// Returns how good the answer to a request was, 0 to 1, if a client said so.
-    #[must_use]
-    pub fn of(&self, request_id: &str) -> Option<f64> {
-        self.by_request.get(&key(request_id)).map(|(_, quality)| f64::from(*quality))
-    }
-
-    /// Returns how many requests somebody spoke of.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.by_request.len()
-    }
-
-    /// Returns whether nobody said anything.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.by_request.is_empty()
-    }
-}
-
 /// Two hashes of a text: one would meet itself among millions.
 fn key(text: &str) -> u128 {
     let half = |salt: u8| {
@@ -364,57 +154,6 @@ fn key(text: &str) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn feedback(time: &str, rest: &str) -> LoggedFeedback {
-        let line = format!("{{\"kind\":\"feedback\",\"request_id\":\"a\",\"time\":\"{time}\",{rest}}}");
-        match LogLine::parse(line.as_bytes()) {
-            Some(LogLine::Feedback(feedback)) => feedback,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn the_last_word_counts_in_whatever_order_files_are_read() {
-        let (early, late) = ("2026-11-21T10:00:00.000Z", "2026-11-21T11:00:00.000Z");
-        for order in [[early, late], [late, early]] {
-            let mut outcomes = Outcomes::default();
-            for time in order {
-                outcomes.add(&feedback(time, if time == late { "\"rating\":0.25" } else { "\"correct\":1.0" }));
-            }
-
-            assert_eq!(outcomes.of("a"), Some(0.25), "{order:?}");
-            assert_eq!(outcomes.of("b"), None);
-        }
-    }
-
-    #[test]
-    fn correctness_says_more_than_a_rating_and_a_comment_nothing() {
-        let mut outcomes = Outcomes::default();
-
-        outcomes.add(&feedback("", "\"rating\":1.0,\"correct\":0.0"));
-        outcomes.add(&feedback("", "\"comment\":\"fine\""));
-
-        assert_eq!((outcomes.of("a"), outcomes.len()), (Some(0.0), 1));
-    }
-
-    #[test]
-    fn what_affinity_did_and_rules_set_is_read_back_and_old_lines_lack_it() {
-        let old = r#"{"kind":"decision","request_id":"a","policy":"p","model":"m","answered_by":"m"}"#;
-        let new = r#"{"kind":"decision","request_id":"a","policy":"p","model":"m","time":"1970-01-02T00:00:00.000Z",
-            "conversation":"00000000000000ff","pin":{"model":"m","last":"m","age_seconds":1,"idle_seconds":1,
-            "in_tool_loop":false,"outcome":"kept","instead_of":"n"},"set":{"seed":7}}"#;
-        let read = |line: &str| match LogLine::parse(line.as_bytes()) {
-            Some(LogLine::Decision(decision)) => *decision,
-            other => panic!("{other:?}"),
-        };
-
-        let (old, new) = (read(old), read(new));
-
-        assert_eq!((old.pin, old.set.len(), old.conversation, old.answered_by.as_deref()), (None, 0, None, Some("m")));
-        assert_eq!(new.pin, Some(LoggedPin { outcome: "kept".to_owned(), instead_of: Some("n".to_owned()) }));
-        assert_eq!((&new.set["seed"], new.at(), new.conversation()), (&Value::from(7), 86_400, Some(255)));
-        assert_eq!(new.answered_by, None);
-    }
 
     #[test]
     fn lines_that_are_cut_or_of_another_kind_are_counted_and_passed_over() {

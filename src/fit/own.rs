@@ -111,18 +111,7 @@ pub(super) fn ordered(task: Task, template: Option<&HeadSpec>, labels: &[Name]) 
 mod tests {
     use super::*;
 
-    const MANIFEST: &str = "
-format: 1
-name: n
-version: v
-description: d
-encoder: {file: m, output: o, dimension: 4, precision: fp32}
-tokenizer: {file: t, max_tokens: 8, head_tokens: 4}
-heads_file: h
-features_file: f
-golden_file: g
-files: {m: a, t: a, h: a, f: a, g: a}
-heads:
+    const HEADS: &str = "
 - {name: tier, kind: ordinal, labels: [low, mid, high], inputs: [embedding], temperature: 1}
 - {name: words, kind: multinomial, labels: [weak, strong], inputs: [ngrams], temperature: 1, hidden: true}
 - {name: near, kind: multinomial, labels: [weak, strong], inputs: [embedding], temperature: 1}
@@ -131,7 +120,7 @@ heads:
 
     #[test]
     fn a_mixture_lends_its_members_with_what_is_left_of_their_weights() {
-        let base = Manifest::parse(MANIFEST).expect("sound");
+        let base = Manifest::of_heads(HEADS).expect("sound");
 
         let lent = |name: &str| -> Vec<(String, f32, String)> {
             let shares = shares(&base, name, "wins/base").into_iter();
@@ -145,7 +134,7 @@ heads:
 
     #[test]
     fn tiers_have_an_order_where_the_base_or_numbers_tell_it() {
-        let base = Manifest::parse(MANIFEST).expect("sound");
+        let base = Manifest::of_heads(HEADS).expect("sound");
         let labels = |labels: [&str; 3]| labels.map(|label| Name::new(label).expect("a name")).to_vec();
         let tier = base.head("tier");
 

@@ -1,0 +1,138 @@
+use super::layer::dot;
+use super::*;
+
+fn layer(weight: &[f32], bias: &[f32]) -> Layer {
+    Layer { weight: weight.to_vec(), bias: bias.to_vec(), inputs: weight.len() / bias.len() }
+}
+
+fn blocks<'p>(embedding: &'p [f32], features: &'p [f32]) -> Blocks<'p> {
+    static NONE: std::sync::LazyLock<Ngrams> = std::sync::LazyLock::new(Ngrams::default);
+    Blocks { embedding, features, ngrams: &NONE }
+}
+
+fn head(layers: Vec<Layer>, temperature: f32) -> Head {
+    Head {
+        name: "tier".into(),
+        kind: HeadKind::Multinomial,
+        labels: ["simple", "complex"].map(Arc::from).into(),
+        inputs: vec![Block::Features, Block::Embedding],
+        activation: Activation::Relu,
+        temperature,
+        isotonic: None,
+        layers,
+        neighbours: None,
+        forest: None,
+        members: Vec::new(),
+    }
+}
+
+#[test]
+fn trees_add_the_leaf_that_their_questions_lead_to() {
+    // Whether input 1 is above 0, then whether input 0 is above 2: 1 and 2 of 4 leaves.
+    let leaves = [[0.0; 2], [1.0, 0.0], [0.0, 5.0], [0.0; 2]].concat();
+    let forest = Some(Forest::of(2, vec![(1, 0.0), (0, 2.0)], leaves, vec![0.5, 0.5]));
+    let head = Head { forest, ..head(Vec::new(), 1.0) };
+
+    let scores = head.score(blocks(&[1.0], &[0.0])).expect("finite");
+
+    let expected = 1.0 / (1.0 + (-1.0_f32).exp());
+    assert!((scores.probabilities[0] - expected).abs() < 1e-6, "{scores:?}");
+}
+
+#[test]
+fn a_mixture_adds_weighted_log_probabilities() {
+    let logits = |bias: &[f32]| head(vec![layer(&[0.0; 4], bias)], 1.0);
+    let members = vec![(logits(&[3.0_f32.ln(), 0.0]), 1.0), (logits(&[0.0, 3.0_f32.ln()]), 2.0)];
+    let mixture = Head { members, ..head(Vec::new(), 1.0) };
+
+    let scores = mixture.score(blocks(&[0.0], &[0.0])).expect("finite");
+
+    // 3/4 * (1/4)^2 against 1/4 * (3/4)^2.
+    assert!((scores.probabilities[0] - 0.25).abs() < 1e-6, "{scores:?}");
+}
+
+#[test]
+fn the_nearest_exemplars_vote_and_the_others_do_not() {
+    let exemplars = layer(&[1.0, 0.0, 0.0, 1.0, 0.8, 0.6], &[0.0; 3]);
+    let targets = layer(&[1.0, 0.0, 0.0, 0.0, 1.0, 1.0], &[0.5, 0.5]);
+    let neighbours = Some(Neighbours { count: 2, sharpness: 0.0 });
+    let head = Head { inputs: vec![Block::Embedding], neighbours, ..head(vec![exemplars, targets], 1.0) };
+
+    let scores = head.score(blocks(&[1.0, 0.0], &[])).expect("finite");
+
+    // The first and the third vote, one for each label, beside half a vote each.
+    assert_eq!(scores.probabilities, [0.5, 0.5]);
+}
+
+#[test]
+fn blocks_are_read_in_the_order_of_the_manifest() {
+    // The first input is the feature; embedding and feature swapped would give 0.5 and 0.5.
+    let head = head(vec![layer(&[1.0, 0.0, 0.0, 0.0, 0.0, 0.0], &[0.0, 0.0])], 1.0);
+
+    let scores = head.score(blocks(&[0.0, 0.0], &[3.0_f32.ln()])).expect("finite");
+
+    assert!((scores.probabilities[0] - 0.75).abs() < 1e-6, "{scores:?}");
+}
+
+#[test]
+fn the_activation_stands_between_layers_and_not_after_the_last() {
+    let head = head(vec![layer(&[-1.0, -1.0], &[0.0]), layer(&[1.0, 1.0], &[0.0, -(3.0_f32.ln())])], 1.0);
+
+    let scores = head.score(blocks(&[2.0], &[2.0])).expect("finite");
+
+    assert!((scores.probabilities[0] - 0.75).abs() < 1e-6, "{scores:?}");
+}
+
+#[test]
+fn a_temperature_above_one_flattens_the_scores() {
+    let layers = vec![layer(&[1.0, 0.0, 0.0, 0.0], &[0.0, 0.0])];
+
+    let sharp = head(layers.clone(), 1.0).score(blocks(&[0.0], &[2.0])).expect("finite");
+    let flat = head(layers, 2.0).score(blocks(&[0.0], &[2.0])).expect("finite");
+
+    assert!(sharp.probabilities[0] > flat.probabilities[0]);
+    assert!((flat.probabilities[0] - 1.0 / (1.0 + (-1.0_f32).exp())).abs() < 1e-6);
+}
+
+#[test]
+fn an_embedding_that_is_not_a_number_gives_no_scores() {
+    let head = head(vec![layer(&[1.0, 1.0, 1.0, 1.0], &[0.0, 0.0])], 1.0);
+
+    let error = head.score(blocks(&[f32::NAN], &[0.0])).expect_err("NaN");
+
+    assert_eq!(error.to_string(), "head `tier` reads or gives something that is not a number");
+}
+
+#[test]
+fn huge_logits_do_not_overflow() {
+    assert_eq!(softmax(&[1e30, 0.0], 1.0), [1.0, 0.0]);
+}
+
+#[test]
+fn ordinal_probabilities_are_differences_and_never_negative() {
+    let half = ordinal(&[0.0, 0.0], 1.0);
+    let crossed = ordinal(&[0.0, 3.0], 1.0);
+    let sure = ordinal(&[30.0, -30.0], 1.0);
+
+    assert_eq!((half, crossed), (vec![0.5, 0.0, 0.5], vec![0.5, 0.0, 0.5]));
+    assert!((sure[1] - 1.0).abs() < 1e-6, "{sure:?}");
+}
+
+#[test]
+fn gelu_is_the_exact_one() {
+    // Values of torch.nn.GELU(); the tanh approximation is 2e-4 off at 2.
+    for (x, expected) in
+        [(-2.0, -0.045_500_264), (-0.5, -0.154_268_77), (0.0, 0.0), (1.0, 0.841_344_7), (2.0, 1.954_499_7)]
+    {
+        let value = Activation::Gelu.apply(x);
+
+        assert!((value - expected).abs() < 1e-6, "gelu({x}) = {value}");
+    }
+}
+
+#[test]
+fn a_dot_product_counts_what_does_not_fill_eight_lanes() {
+    let numbers: Vec<f32> = (1_u8..=19).map(f32::from).collect();
+
+    assert!((dot(&numbers, &numbers) - 2470.0).abs() < 1e-3);
+}

@@ -1,0 +1,152 @@
+use super::*;
+
+#[test]
+fn a_clipped_text_has_the_same_excerpt_but_for_its_length() {
+    let budget = Budget::of_tokens(4);
+    let text: String = ('a'..='z').cycle().take(1000).collect();
+
+    let [whole, clipped] = [budget.excerpt(&text), budget.excerpt(&budget.clip(&text))];
+
+    assert_eq!(whole.ends(), clipped.ends());
+    assert!(budget.clip(&text).len() < 140 && budget.clip("short") == "short");
+}
+
+const CLS: i64 = 2;
+const SEP: i64 = 3;
+
+/// Words `w0`, `w1`, ... are ids 4, 5, ...; 8 tokens, 4 of 6 from the start.
+fn tokenizer() -> Tokenizer {
+    let words: Vec<String> = (0..30).map(|word| format!(r#","w{word}":{}"#, word + 4)).collect();
+    let json = format!(
+        r#"{{"version":"1.0","padding":{{"strategy":{{"Fixed":128}},"direction":"Right","pad_to_multiple_of":null,
+        "pad_id":0,"pad_type_id":0,"pad_token":"[PAD]"}},"truncation":null,"added_tokens":[],"normalizer":null,
+        "pre_tokenizer":{{"type":"Whitespace"}},"post_processor":null,"decoder":null,"model":{{"type":"WordLevel",
+        "unk_token":"[UNK]","vocab":{{"[PAD]":0,"[UNK]":1,"[CLS]":2,"[SEP]":3{}}}}}}}"#,
+        words.concat()
+    );
+    Tokenizer::parse(&spec(), json.as_bytes()).expect("a word-level tokenizer")
+}
+
+fn spec() -> TokenizerSpec {
+    TokenizerSpec { file: "tokenizer.json".into(), max_tokens: 8, head_tokens: 4, repeat_words: None }
+}
+
+fn words(count: usize) -> String {
+    (0..count).map(|word| format!("w{word}")).collect::<Vec<_>>().join(" ")
+}
+
+fn tokens(text: &str) -> Tokens {
+    let tokenizer = tokenizer();
+    tokenizer.tokens(&tokenizer.budget().excerpt(text)).expect("tokens")
+}
+
+#[test]
+fn one_token_less_than_the_budget_is_kept_whole() {
+    assert_eq!(tokens(&words(5)), Tokens { ids: vec![CLS, 4, 5, 6, 7, 8, SEP], truncated: 0 });
+}
+
+#[test]
+fn a_text_of_exactly_the_budget_is_kept_whole() {
+    assert_eq!(tokens(&words(6)), Tokens { ids: vec![CLS, 4, 5, 6, 7, 8, 9, SEP], truncated: 0 });
+}
+
+#[test]
+fn one_token_more_than_the_budget_is_cut_out_of_the_middle() {
+    assert_eq!(tokens(&words(7)), Tokens { ids: vec![CLS, 4, 5, 6, 7, 9, 10, SEP], truncated: 1 });
+}
+
+#[test]
+fn a_text_without_words_is_two_specials() {
+    assert_eq!(tokens(" \n "), Tokens { ids: vec![CLS, SEP], truncated: 0 });
+}
+
+#[test]
+fn a_text_of_32_characters_a_token_is_not_excerpted() {
+    for chars in [255, 256] {
+        let text = "é".repeat(chars);
+
+        let excerpt = tokenizer().budget().excerpt(&text);
+
+        assert_eq!(excerpt, Excerpt { head: text, tail: String::new(), cut_from: None });
+    }
+}
+
+#[test]
+fn one_character_more_leaves_16_characters_a_token_of_each_end() {
+    let text = format!("{}x{}", "é".repeat(128), "日".repeat(128));
+
+    let excerpt = tokenizer().budget().excerpt(&text);
+
+    assert_eq!(excerpt, Excerpt { head: "é".repeat(128), tail: "日".repeat(128), cut_from: Some(257) });
+}
+
+#[test]
+fn the_ends_of_an_excerpt_are_tokenised_apart() {
+    let text = format!("w1 {} w2", "é".repeat(300));
+
+    assert_eq!(tokens(&text).ids, [CLS, 5, 1, 1, 6, SEP]);
+}
+
+#[test]
+fn the_cut_of_an_excerpted_text_is_estimated_from_its_ends() {
+    // 1,000 words of 3 characters; both ends together hold 86 of them in 256 characters.
+    let text = "w1 ".repeat(1000);
+
+    let truncated = tokens(&text).truncated;
+
+    assert!((980..=1010).contains(&truncated), "{truncated}");
+}
+
+#[test]
+fn of_five_mebibytes_no_more_than_the_ends_is_kept_or_tokenised() {
+    let tokenizer = tokenizer();
+    let text = "w1 w2 é ".repeat(600_000);
+
+    let excerpt = tokenizer.budget().excerpt(&text);
+    let tokens = tokenizer.tokens(&excerpt).expect("tokens");
+
+    assert_eq!(excerpt.head.chars().count() + excerpt.tail.chars().count(), 256);
+    assert_eq!(tokens.ids.len(), 8);
+}
+
+#[test]
+fn where_the_bundle_says_so_a_repeat_takes_no_room() {
+    let spec = TokenizerSpec { repeat_words: Some(2), ..spec() };
+    let excerpt = Budget::new(&spec).excerpt(&format!("w0 {}w3", "w1 w2 ".repeat(20)));
+
+    assert_eq!(excerpt.ends(), ["w0 w1 w2 w3", ""]);
+}
+
+#[test]
+fn a_repeat_across_the_cut_is_found() {
+    let spec = TokenizerSpec { repeat_words: Some(2), ..spec() };
+    let excerpt = Budget::new(&spec).excerpt(&"w1 w2 ".repeat(600_000));
+
+    assert_eq!(excerpt.ends(), ["w1 w2", "2 "], "the tail begins in the middle of a word");
+}
+
+#[test]
+fn specials_are_those_of_the_post_processor() {
+    let json = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
+        "pre_tokenizer":{"type":"Whitespace"},"decoder":null,
+        "post_processor":{"type":"RobertaProcessing","sep":["</s>",2],"cls":["<s>",0],"trim_offsets":true,
+            "add_prefix_space":false},
+        "model":{"type":"WordLevel","unk_token":"[UNK]","vocab":{"<s>":0,"<pad>":1,"</s>":2,"[UNK]":3,"w":4}}}"#;
+
+    let tokenizer = Tokenizer::parse(&spec(), json.as_bytes()).expect("specials of other names");
+
+    let tokens = tokenizer.tokens(&tokenizer.budget().excerpt("w w")).expect("tokens");
+    assert_eq!((tokens.ids, tokenizer.pad()), (vec![0, 4, 4, 2], 1));
+}
+
+#[test]
+fn a_tokenizer_without_specials_is_refused_by_name() {
+    let json = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
+        "pre_tokenizer":null,"post_processor":null,"decoder":null,
+        "model":{"type":"WordLevel","unk_token":"[UNK]","vocab":{"[UNK]":0,"[CLS]":1}}}"#;
+
+    let error = Tokenizer::parse(&spec(), json.as_bytes()).expect_err("no [SEP]");
+
+    let expected = "tokenizer.json has no post-processor that adds specials, and no token `[SEP]`";
+    assert_eq!(error.to_string(), expected);
+}
