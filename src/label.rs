@@ -3,31 +3,31 @@
 //!
 //! Resumable: rows that stand in the output are not asked again, and each new one is on the disk before the next is
 //! counted. Capped: a request starts only if its worst case still fits the budget. Answers that are not what the schema
-//! says are asked again, then left for the next run.
+//! says are asked again, then left for the next run. Questions that are word for word the same are asked once. A prompt that
+//! the judge refuses is recorded and passed over; a judge that refuses or answers nobody ends the run.
 
+mod ask;
 mod budget;
 mod client;
 mod output;
+mod refusals;
 mod rubric;
+mod run;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 use futures::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use self::budget::Budget;
 pub use self::client::{Client, ClientError, Endpoint};
-use self::client::{Reply, backoff};
-use self::output::Output;
 pub use self::rubric::{Rubric, RubricError, Verdict};
+use self::run::Run;
 use crate::evaluate::DatasetError;
 use crate::evaluate::log::{DecisionLogs, LogLine};
-use crate::features::TokenCounter;
 use crate::usage::Usage;
 
 /// Tokens that an answer may have; a verdict takes a tenth of them.
@@ -62,6 +62,8 @@ pub struct Labelling {
     pub seed: u64,
     /// The most prompts to ask for in this run.
     pub limit: Option<u64>,
+    /// Whether prompts that the judge refused in runs before are asked again.
+    pub retry_refused: bool,
 }
 
 /// Where prompts come from.
@@ -78,10 +80,16 @@ pub enum Source {
 pub struct Labelled {
     /// Rows that were written.
     pub written: u64,
+    /// Of them, those that share the answer to an equal question.
+    pub shared: u64,
     /// Prompts that stood in the output already.
     pub known: u64,
     /// Prompts without an answer that could be used; another run asks again.
     pub failed: u64,
+    /// Prompts that the judge refuses.
+    pub refused: u64,
+    /// Prompts that it refused in runs before.
+    pub refused_before: u64,
     /// Prompts without text, or drawn by the other share.
     pub skipped: u64,
     /// US dollars that this run cost, where prices are known.
@@ -127,73 +135,46 @@ struct Row {
     rest: Map<String, Value>,
 }
 
-/// What became of one row.
-enum Asked {
-    Row(Box<Value>, f64),
-    Failed(String, f64),
-    OutOfBudget,
-}
-
 impl Labelling {
     /// Labels; `progress` hears of each row.
     ///
     /// # Errors
-    /// When a file cannot be used, a row lacks what the rubric reads, or the judge refuses for good. What was written stays.
+    /// When a file cannot be used, a row lacks what the rubric reads, or the judge refuses or is silent for good. What was
+    /// written stays, and another run goes on from there.
     pub async fn run(&self, mut progress: impl FnMut(&Labelled)) -> Result<Labelled, LabelError> {
         if self.max_cost.is_some() && self.price.is_none() {
             return Err(LabelError::NoPrice);
         }
-        let unusable = |source| LabelError::Output { path: self.out.clone(), source };
-        let mut output = Output::open(&self.out).map_err(unusable)?;
-        let budget = Budget::new(self.max_cost);
-        let mut done = Labelled::default();
+        let run = Run::open(self)?;
         let mut rows = self.rows()?;
-        let known = output.ids().clone();
         let mut left = self.limit.unwrap_or(u64::MAX);
-        let mut passed = (0, 0);
-        let fresh = std::iter::from_fn(|| {
+        let tasks = std::iter::from_fn(|| {
             loop {
-                let row = match rows.next()? {
-                    Ok(row) => row,
+                if run.done.borrow().stopped_by_budget {
+                    return None;
+                }
+                match rows.next()?.and_then(|row| run.task(row)) {
+                    Ok(Some(task)) if run.is_news(&task) && left == 0 => return None,
+                    Ok(Some(task)) => {
+                        left -= u64::from(run.is_news(&task));
+                        return Some(Ok(task));
+                    }
+                    Ok(None) => {}
                     Err(error) => return Some(Err(error)),
-                };
-                let id = self.id(&row);
-                if row.prompt.trim().is_empty() || !self.is_drawn(&id) {
-                    passed.0 += 1;
-                } else if known.contains(&id) {
-                    passed.1 += 1;
-                } else {
-                    left = left.checked_sub(1)?;
-                    return Some(Ok((row, id)));
                 }
             }
         });
-        let budget = &budget;
-        let asked = stream::iter(fresh).map(|row| async move {
-            let (row, id) = row?;
-            self.ask(&row, &id, budget).await
-        });
-        let mut asked = Box::pin(asked.buffer_unordered(self.concurrency.max(1)));
-        while let Some(asked) = asked.next().await {
-            match asked? {
-                Asked::Row(row, cost) => {
-                    output.append(&row).map_err(unusable)?;
-                    (done.written, done.cost) = (done.written + 1, done.cost + cost);
-                }
-                Asked::Failed(reason, cost) => {
-                    tracing::warn!(reason, "A prompt got no label");
-                    (done.failed, done.cost) = (done.failed + 1, done.cost + cost);
-                }
-                Asked::OutOfBudget => done.stopped_by_budget = true,
-            }
-            progress(&done);
-            if done.stopped_by_budget && budget.is_idle() {
+        let settled = stream::iter(tasks).map(async |task| run.settle(task?).await);
+        let mut settled = Box::pin(settled.buffer_unordered(self.concurrency.max(1)));
+        while let Some(settled) = settled.next().await {
+            settled?;
+            progress(&run.done.borrow());
+            if run.done.borrow().stopped_by_budget && run.budget.is_idle() {
                 break;
             }
         }
-        drop(asked);
-        (done.skipped, done.known) = passed;
-        Ok(done)
+        drop(settled);
+        Ok(run.done.into_inner())
     }
 
     fn rows(&self) -> Result<Box<dyn Iterator<Item = Result<Row, LabelError>> + '_>, LabelError> {
@@ -236,63 +217,23 @@ impl Labelling {
         place as f64 / u64::MAX as f64 <= self.share
     }
 
-    async fn ask(&self, row: &Row, id: &str, budget: &Budget) -> Result<Asked, LabelError> {
-        let mut values = row.rest.clone();
-        values.insert("prompt".into(), json!(row.prompt));
-        let messages = self.rubric.messages(&values)?;
-        let body = self.client.body(&messages, &self.rubric, MAX_OUTPUT);
-        let counted = TokenCounter::new().count([body.as_str()]).tokens;
-        let cost = |usage: Usage| self.price.map_or(0.0, |price| usage.cost(&price));
-        let worst = cost(Usage { input: counted, output: MAX_OUTPUT, ..Usage::default() });
-        let (mut spent, mut malformed) = (0.0, 0);
-        for attempt in 1..=ATTEMPTS {
-            let Some(reserved) = budget.reserve(worst) else {
-                return Ok(if attempt == 1 {
-                    Asked::OutOfBudget
-                } else {
-                    Asked::Failed("out of budget".into(), spent)
-                });
-            };
-            let reply = self.client.ask(&body).await?;
-            let wait = match reply {
-                Reply::Answer { content, usage } => {
-                    // An upstream that does not say what it used is taken at its worst.
-                    let paid = usage.map_or(worst, cost);
-                    reserved.settle(paid);
-                    spent += paid;
-                    match self.rubric.verdict(&content) {
-                        Ok(verdict) => return Ok(Asked::Row(Box::new(self.row(row, id, &verdict, usage)), spent)),
-                        Err(reason) if malformed + 1 == MALFORMED => return Ok(Asked::Failed(reason, spent)),
-                        Err(_) => malformed += 1,
-                    }
-                    Duration::ZERO
-                }
-                Reply::Later { after, reason } => {
-                    reserved.settle(0.0);
-                    if attempt == ATTEMPTS {
-                        return Ok(Asked::Failed(reason, spent));
-                    }
-                    after.unwrap_or_else(|| backoff(attempt))
-                }
-            };
-            tokio::time::sleep(wait).await;
-        }
-        Ok(Asked::Failed("asked too often".into(), spent))
-    }
-
-    fn row(&self, row: &Row, id: &str, verdict: &Verdict, usage: Option<Usage>) -> Value {
-        let mut labelled = json!({
-            "id": id,
-            "prompt": row.prompt,
-            "rubric": self.rubric.name(),
-            "judge": self.client.model(),
+    /// Returns the keys that an answer gives to its row.
+    fn said(&self, verdict: &Verdict, usage: Option<Usage>) -> Value {
+        let mut said = json!({
             "input_tokens": usage.map(|usage| usage.input),
             "output_tokens": usage.map(|usage| usage.output),
         });
         for (key, value) in verdict.keys() {
-            labelled[key] = value;
+            said[key] = value;
         }
-        labelled
+        said
+    }
+}
+
+impl LabelError {
+    /// Returns what makes an error of a file out of the system's.
+    fn output(path: &Path) -> impl Fn(std::io::Error) -> Self {
+        move |source| Self::Output { path: path.to_owned(), source }
     }
 }
 
@@ -300,7 +241,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn misshapen(path: &std::path::Path, line: u64, error: &serde_json::Error) -> DatasetError {
+fn misshapen(path: &Path, line: u64, error: &serde_json::Error) -> DatasetError {
     let message = error.to_string().split(" at line ").next().unwrap_or_default().to_owned();
     DatasetError::Shape { path: path.to_owned(), line, column: error.column(), message }
 }

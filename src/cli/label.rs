@@ -56,6 +56,10 @@ pub(super) struct Arguments {
     /// The most prompts to ask for in this run.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
+    /// Asks again for prompts that the judge refused (400, 413, 422) in runs before; they stand beside the labels, in
+    /// `<out>.errors.jsonl`.
+    #[arg(long)]
+    retry_refused: bool,
     /// Leaves the temperature to the model; needed by models that take no other.
     #[arg(long)]
     own_temperature: bool,
@@ -113,12 +117,14 @@ fn label(arguments: &Arguments) -> Result<Labelled, Failure> {
         share: arguments.sample,
         seed: arguments.seed,
         limit: arguments.limit,
+        retry_refused: arguments.retry_refused,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
     let terminal = io::stderr().is_terminal();
     let done = runtime.block_on(labelling.run(|done| {
         if terminal {
-            eprint!("\r\x1b[K{} labelled, {} failed, ${:.4}", done.written, done.failed, done.cost);
+            let Labelled { written, failed, refused, cost, .. } = done;
+            eprint!("\r\x1b[K{written} labelled, {failed} failed, {refused} refused, ${cost:.4}");
             let _ = io::stderr().flush(); // a line less on a broken terminal
         }
     }))?;
@@ -129,8 +135,14 @@ fn label(arguments: &Arguments) -> Result<Labelled, Failure> {
 }
 
 fn say(done: &Labelled) {
-    let Labelled { written, known, failed, skipped, cost, stopped_by_budget } = done;
+    let Labelled { written, shared, known, failed, refused, refused_before, skipped, cost, stopped_by_budget } = done;
     eprintln!("{written} labelled for ${cost:.6}; {known} were known, {failed} failed, {skipped} skipped");
+    if *shared > 0 {
+        eprintln!("{shared} of them share the answer to an equal prompt");
+    }
+    if refused + refused_before > 0 {
+        eprintln!("{refused} refused by the judge, {refused_before} refused before (--retry-refused asks again)");
+    }
     if *stopped_by_budget {
         eprintln!("stopped by --max-cost; run it again to go on");
     }

@@ -52,6 +52,15 @@ pub(super) enum Reply {
     Answer { content: String, usage: Option<Usage> },
     /// No answer now: too many requests, a fault of the server, a broken connection.
     Later { after: Option<Duration>, reason: String },
+    /// No answer to this prompt, now or later: it is too long, or not what the judge takes.
+    Refused(Refusal),
+}
+
+/// What a judge says that refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    pub(super) message: String,
 }
 
 /// Why the judge cannot be asked.
@@ -63,13 +72,25 @@ pub enum ClientError {
         /// What was given, without what may be secret.
         url: String,
     },
-    /// The judge refuses, and would refuse again.
+    /// The judge refuses, and would refuse every prompt.
     #[error("the judge refuses with {status}: {message}")]
     Refused {
         /// The status.
         status: u16,
         /// What it says.
         message: String,
+    },
+    /// The judge gives no answers, however often it is asked.
+    #[error(
+        "the judge answers none of {prompts} prompts in a row, each asked {attempts} times: {reason} (run it again to go on)"
+    )]
+    Silent {
+        /// Prompts in a row.
+        prompts: u32,
+        /// How often each was asked.
+        attempts: u32,
+        /// What came of the last attempt.
+        reason: String,
     },
 }
 
@@ -121,7 +142,7 @@ impl Client {
     /// Asks once.
     ///
     /// # Errors
-    /// When the judge refuses for good.
+    /// When the judge refuses for good, whatever it is asked.
     pub(super) async fn ask(&self, body: &str) -> Result<Reply, ClientError> {
         let exchanged = tokio::time::timeout(CONNECT + ANSWER, self.exchange(body)).await;
         let (status, retry_after, answer) = match exchanged {
@@ -136,6 +157,9 @@ impl Client {
             }
             status if status.is_server_error() => {
                 Ok(Reply::Later { after: retry_after, reason: format!("status {status}") })
+            }
+            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
+                Ok(Reply::Refused(Refusal { status: status.as_u16(), message: message(&answer) }))
             }
             status => Err(ClientError::Refused { status: status.as_u16(), message: message(&answer) }),
         }

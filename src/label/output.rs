@@ -1,56 +1,119 @@
 //! The labels' file: appended row by row, each on the disk before the next; read at the start for what is known.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-/// The labels' file.
+use super::ask::Key;
+
+/// The labels' file. Of its rows only ids are kept, and where the answer to each question stands.
 #[derive(Debug)]
 pub(super) struct Output {
     file: File,
+    end: u64,
     ids: HashSet<String>,
+    answers: HashMap<Key, Place>,
+    judge_answers: bool,
+}
+
+/// Where a row stands.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    from: u64,
+    bytes: usize,
 }
 
 #[derive(Deserialize)]
 struct Known {
     id: String,
+    #[serde(default)]
+    question: String,
+    #[serde(default)]
+    judge: String,
+    #[serde(default)]
+    rubric: String,
 }
 
 impl Output {
     /// Opens or makes the file. A row that a killed run left half is cut off and asked again.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, judge: &str, rubric: &str) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-        let mut ids = HashSet::new();
-        let (mut reader, mut line, mut whole) = (BufReader::new(&file), Vec::new(), 0);
+        let (mut ids, mut answers, mut judge_answers) = (HashSet::new(), HashMap::new(), false);
+        let (mut reader, mut line, mut end) = (BufReader::new(&file), Vec::new(), 0);
         loop {
             line.clear();
-            let read = reader.read_until(b'\n', &mut line)? as u64;
+            let read = reader.read_until(b'\n', &mut line)?;
             if read == 0 || line.last() != Some(&b'\n') {
                 break;
             }
-            whole += read;
             if let Ok(known) = serde_json::from_slice::<Known>(&line) {
+                if let Some(key) = parse(&known.question) {
+                    answers.entry(key).or_insert(Place { from: end, bytes: read });
+                }
+                judge_answers |= known.judge == judge && known.rubric == rubric;
                 ids.insert(known.id);
             }
+            end += read as u64;
         }
-        file.set_len(whole)?;
-        Ok(Self { file, ids })
+        file.set_len(end)?;
+        Ok(Self { file, end, ids, answers, judge_answers })
     }
 
-    /// Returns the ids of the rows that were there.
-    pub(super) const fn ids(&self) -> &HashSet<String> {
-        &self.ids
+    /// Returns whether a row has its label.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.ids.contains(id)
     }
 
-    /// Appends a row and waits until the disk has it: it was paid for.
-    pub(super) fn append(&mut self, row: &Value) -> io::Result<()> {
-        self.file.write_all(format!("{row}\n").as_bytes())?;
-        self.file.sync_data()
+    /// Returns whether the answer to a question is known.
+    pub(super) fn answers(&self, question: &Key) -> bool {
+        self.answers.contains_key(question)
     }
+
+    /// Returns whether the judge has ever answered under the rubric.
+    pub(super) const fn judge_answers(&self) -> bool {
+        self.judge_answers
+    }
+
+    /// Appends the row that answers a question and waits until the disk has it: it was paid for.
+    pub(super) fn append(&mut self, row: &Value, question: Key) -> io::Result<()> {
+        let mut row = row.clone();
+        row["question"] = json!(super::hex(&question));
+        let bytes = self.write(&row)?;
+        self.answers.insert(question, Place { from: self.end - bytes as u64, bytes });
+        self.judge_answers = true;
+        Ok(())
+    }
+
+    /// Appends a row with the known answer to its question: it cost nothing, and says whose answer it is.
+    pub(super) fn share(&mut self, question: &Key, id: &str, prompt: &str) -> io::Result<()> {
+        let Place { from, bytes } = self.answers[question];
+        let mut line = vec![0; bytes];
+        self.file.read_exact_at(&mut line, from)?;
+        let mut row: Value = serde_json::from_slice(&line)?;
+        row["answer_of"] = row["id"].take();
+        (row["id"], row["prompt"]) = (json!(id), json!(prompt));
+        (row["input_tokens"], row["output_tokens"]) = (Value::Null, Value::Null);
+        self.write(&row).map(drop)
+    }
+
+    fn write(&mut self, row: &Value) -> io::Result<usize> {
+        let line = format!("{row}\n");
+        self.file.write_all(line.as_bytes())?;
+        self.file.sync_data()?;
+        self.end += line.len() as u64;
+        self.ids.extend(row["id"].as_str().map(str::to_owned));
+        Ok(line.len())
+    }
+}
+
+/// Reads a key that stands in hexadecimal digits.
+fn parse(text: &str) -> Option<Key> {
+    u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32).map(u128::to_be_bytes)
 }
 
 #[cfg(test)]
@@ -67,10 +130,35 @@ mod tests {
         let path = folder.path().join("labels.jsonl");
         fs::write(&path, "{\"id\":\"a\"}\n{\"id\":\"b\",\"lab").expect("written");
 
-        let mut output = Output::open(&path).expect("a file");
-        output.append(&json!({"id": "c"})).expect("written");
+        let mut output = Output::open(&path, "judge", "rubric").expect("a file");
+        output.append(&json!({"id": "c"}), [0; 16]).expect("written");
 
-        assert!(output.ids().contains("a") && !output.ids().contains("b"));
-        assert_eq!(fs::read_to_string(path).expect("a file"), "{\"id\":\"a\"}\n{\"id\":\"c\"}\n");
+        assert!(output.has("a") && !output.has("b") && output.has("c"));
+        let text = fs::read_to_string(path).expect("a file");
+        assert!(text.starts_with("{\"id\":\"a\"}\n{\"id\":\"c\"") && text.lines().count() == 2, "{text}");
+    }
+
+    #[test]
+    fn an_answer_is_shared_with_rows_of_the_same_question_also_after_a_restart() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("labels.jsonl");
+        let open = || Output::open(&path, "judge", "rubric").expect("a file");
+        let row = json!({"id": "a", "prompt": "p", "judge": "judge", "rubric": "rubric", "label": "simple", "input_tokens": 9});
+        let mut first = open();
+        assert!(!first.judge_answers());
+        first.append(&row, [7; 16]).expect("written");
+
+        let mut second = open();
+        second.share(&[7; 16], "b", "p").expect("shared");
+
+        assert!(second.judge_answers() && second.answers(&[7; 16]) && !second.answers(&[8; 16]));
+        let text = fs::read_to_string(&path).expect("a file");
+        let shared: Value = serde_json::from_str(text.lines().last().expect("a row")).expect("JSON");
+        assert_eq!(
+            (&shared["id"], &shared["answer_of"], &shared["label"]),
+            (&json!("b"), &json!("a"), &json!("simple"))
+        );
+        assert_eq!(shared["input_tokens"], Value::Null);
+        assert!(open().has("b"));
     }
 }

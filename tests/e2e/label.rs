@@ -229,3 +229,101 @@ async fn a_sample_is_the_same_in_every_run() {
     assert_eq!(drawn[0], drawn[1]);
     assert!((2..25).contains(&drawn[0].len()), "{drawn:?}");
 }
+
+fn refusal(status: StatusCode, message: &str) -> Answer {
+    let body = json!({"error": {"message": message}}).to_string();
+    Answer::Reply(status, vec![("content-type", "application/json")], Bytes::from(body))
+}
+
+#[tokio::test]
+async fn a_prompt_that_the_judge_refuses_is_recorded_and_the_run_goes_on() {
+    let script = [
+        label_of("simple"),
+        refusal(StatusCode::BAD_REQUEST, "content filter"),
+        refusal(StatusCode::PAYLOAD_TOO_LARGE, "too long"),
+        refusal(StatusCode::UNPROCESSABLE_ENTITY, "odd"),
+        label_of("complex"),
+    ];
+    let (judge, folder) = (Origin::answering(script).await, Folder::new());
+    let prompts = folder.prompts(&questions(5));
+    let run = async |more: &[&str]| {
+        label(judge.address(), &prompts, &folder.out(), &[&["--rubric", "choice"], more].concat()).await
+    };
+
+    let first = run(&[]).await;
+    let second = run(&[]).await;
+    (0..3).for_each(|_| judge.script(label_of("medium")));
+    let third = run(&["--retry-refused"]).await;
+
+    assert!(first.status.success() && stderr(&first).contains("2 labelled"), "{}", stderr(&first));
+    assert!(stderr(&first).contains("3 refused by the judge, 0 refused before"), "{}", stderr(&first));
+    let errors = fs::read_to_string(folder.0.path().join("labels.errors.jsonl")).expect("the errors");
+    let errors: Vec<Value> = errors.lines().map(|row| serde_json::from_str(row).expect("a row")).collect();
+    let of = |row: &Value| (row["id"].clone(), row["status"].clone(), row["error"].clone());
+    assert_eq!(of(&errors[0]), (json!("q1"), json!(400), json!("content filter")));
+    assert_eq!(errors.iter().map(|row| row["status"].clone()).collect::<Vec<_>>(), [400, 413, 422]);
+    assert!(
+        stderr(&second).contains("0 labelled") && stderr(&second).contains("3 refused before"),
+        "{}",
+        stderr(&second)
+    );
+    assert!(stderr(&third).contains("3 labelled"), "{}", stderr(&third));
+    assert_eq!(folder.labels().len(), 5);
+}
+
+#[tokio::test]
+async fn a_judge_that_refuses_everything_it_is_asked_ends_the_run_and_nothing_is_recorded() {
+    let script = (0..20).map(|_| refusal(StatusCode::BAD_REQUEST, "json_schema is not supported"));
+    let (judge, folder) = (Origin::answering(script).await, Folder::new());
+    let prompts = folder.prompts(&questions(20));
+
+    let done = label(judge.address(), &prompts, &folder.out(), &["--rubric", "choice"]).await;
+
+    assert_eq!(done.status.code(), Some(69));
+    assert!(stderr(&done).contains("refuses with 400: json_schema is not supported"), "{}", stderr(&done));
+    assert!(!folder.0.path().join("labels.errors.jsonl").exists());
+}
+
+#[tokio::test]
+async fn a_judge_that_stays_silent_ends_the_run_which_another_one_resumes() {
+    let down = || Answer::Reply(StatusCode::SERVICE_UNAVAILABLE, vec![("retry-after", "0")], Bytes::from_static(b"{}"));
+    let script = std::iter::once(label_of("simple")).chain((0..18).map(|_| down()));
+    let (judge, folder) = (Origin::answering(script).await, Folder::new());
+    let prompts = folder.prompts(&questions(6));
+
+    let first = label(judge.address(), &prompts, &folder.out(), &["--rubric", "choice"]).await;
+    (0..5).for_each(|_| judge.script(label_of("medium")));
+    let second = label(judge.address(), &prompts, &folder.out(), &["--rubric", "choice"]).await;
+
+    assert_eq!(first.status.code(), Some(69), "{}", stderr(&first));
+    assert!(
+        stderr(&first).contains("none of 3 prompts in a row, each asked 6 times: status 503"),
+        "{}",
+        stderr(&first)
+    );
+    assert!(stderr(&second).contains("5 labelled") && stderr(&second).contains("1 were known"), "{}", stderr(&second));
+}
+
+#[tokio::test]
+async fn equal_prompts_are_asked_once_and_share_the_answer() {
+    let (judge, folder) = (Origin::answering([label_of("simple"), label_of("complex")]).await, Folder::new());
+    let row = |id: &str, prompt: &str| json!({"id": id, "prompt": prompt});
+    let nameless = json!({"prompt": "hello"});
+    let rows = [row("a", "hello"), row("b", "prove it"), row("c", "hello"), nameless.clone(), nameless];
+    let prompts = folder.prompts(&rows);
+
+    let first = label(judge.address(), &prompts, &folder.out(), &["--rubric", "choice", "--concurrency", "4"]).await;
+    let more = folder.prompts(&[row("d", "prove it")]);
+    let second = label(judge.address(), &more, &folder.out(), &["--rubric", "choice"]).await;
+
+    assert!(stderr(&first).contains("4 labelled") && stderr(&first).contains("2 of them share"), "{}", stderr(&first));
+    assert!(
+        stderr(&second).contains("1 labelled") && stderr(&second).contains("1 of them share"),
+        "{}",
+        stderr(&second)
+    );
+    let labels = folder.labels();
+    let label_of = |id: &str| labels.iter().find(|row| row["id"] == id).expect("a row")["label"].clone();
+    assert_eq!((label_of("a"), label_of("b")), (label_of("c"), label_of("d")));
+    assert_eq!(labels.len(), 5);
+}
