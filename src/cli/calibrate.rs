@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     /// `scores` by model.
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
-    /// Decision logs.
+    /// Decision logs, for `--quality` with feedback.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     log: Vec<PathBuf>,
     /// The share of requests for the strong model, such as 25% or 0.25.
@@ -160,8 +160,13 @@ fn show(arguments: &Arguments, calibrated: &Calibrated, diff: &str) {
         return;
     }
     print!("{diff}");
-    let Calibrated { key, before, threshold, strong, n, left_out, now, achieved } = calibrated;
+    let Calibrated { key, before, threshold, strong, n, left_out, priced, with_quality, filled_in, now, achieved } =
+        calibrated;
     eprintln!("{key}: {before} -> {threshold}, on {n} requests ({left_out} left out)");
+    eprintln!("  costs by {priced} of them, quality by {with_quality}");
+    if *filled_in > 0 {
+        eprintln!("  of {filled_in} one model's quality is its mean over rated answers to other prompts of the label");
+    }
     for (value, achieved) in [(before, now), (threshold, achieved)] {
         eprintln!("  at {value}: {}", describe(strong, achieved));
     }

@@ -11,6 +11,9 @@ use crate::evaluate::engine::{Engine, EngineError};
 use crate::evaluate::log::DecisionLogs;
 use crate::evaluate::replay::{Part, ReplayError, ReplayReport, replay};
 
+/// The share of the requests that a gate must rest on, unless `--min-coverage` says another.
+const MIN_COVERAGE: f64 = 0.9;
+
 /// What `replay` can be asked for.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -25,12 +28,16 @@ pub(super) struct Arguments {
     /// Exits with 1 when a larger share of requests would move, such as 5%.
     #[arg(long, value_name = "SHARE", value_parser = super::share)]
     max_moved: Option<f64>,
-    /// Exits with 1 when costs would rise by a larger share.
+    /// Exits with 1 when costs would rise by a larger share, by the requests whose tokens and prices are known.
     #[arg(long, value_name = "SHARE", value_parser = super::share)]
     max_cost_increase: Option<f64>,
     /// Exits with 1 when the predicted mean quality would fall by more, 0 to 1, or cannot be predicted.
     #[arg(long, value_name = "DROP", value_parser = super::share)]
     max_quality_drop: Option<f64>,
+    /// Exits with 1 when a gate rests on a smaller share of the logged requests than this (90% unless given): what cannot be
+    /// decided anew, or for costs has no price, proves nothing. A gate by itself when given.
+    #[arg(long, value_name = "SHARE", value_parser = super::share)]
+    min_coverage: Option<f64>,
     /// Prints one JSON object.
     #[arg(long)]
     json: bool,
@@ -71,29 +78,67 @@ fn compare(arguments: &Arguments) -> Result<ReplayReport, Failure> {
 }
 
 impl Arguments {
-    /// Returns what is more than is allowed.
+    /// Returns what is more than is allowed, and what rests on too little.
     fn refusals(&self, report: &ReplayReport) -> Vec<String> {
-        let mut refused = Vec::new();
-        let mut gate = |what: &str, value: Option<f64>, most: Option<f64>| match (value, most) {
-            (_, None) => {}
-            (Some(value), Some(most)) if value <= most => {}
-            (Some(value), Some(most)) => {
-                refused.push(format!("{what} {} (allowed: {})", percent(value), percent(most)));
-            }
-            (None, Some(_)) => refused.push(format!("{what} is not known")),
-        };
-        gate("moved", Some(report.moved_share), self.max_moved);
-        gate("the cost increase", report.cost_increase.filter(|_| report.priced == report.n), self.max_cost_increase);
         let quality = report.quality_by_feedback.or(report.quality_by_strong_wins);
-        gate("the quality drop", quality.map(|change| -change), self.max_quality_drop);
+        let gates = [
+            Gate { what: "moved", value: Some(report.moved_share), most: self.max_moved, rests_on: report.n },
+            Gate {
+                what: "the cost increase",
+                value: report.cost_increase,
+                most: self.max_cost_increase,
+                rests_on: report.priced,
+            },
+            Gate {
+                what: "the quality drop",
+                value: quality.map(|change| -change),
+                most: self.max_quality_drop,
+                rests_on: report.n,
+            },
+        ];
+        let least = self.min_coverage.unwrap_or(MIN_COVERAGE);
+        let mut refused: Vec<String> = gates.iter().filter_map(|gate| gate.refusal(report.requests, least)).collect();
+        if self.min_coverage.is_some_and(|least| report.coverage < least) {
+            refused.push(format!("replayed {} of the requests (needed: {})", percent(report.coverage), percent(least)));
+        }
         refused
     }
 }
 
+/// A limit on what a replay may find.
+struct Gate {
+    what: &'static str,
+    value: Option<f64>,
+    most: Option<f64>,
+    /// Requests that the value is of.
+    rests_on: u64,
+}
+
+impl Gate {
+    fn refusal(&self, requests: u64, least: f64) -> Option<String> {
+        let (what, most) = (self.what, self.most?);
+        let coverage = self.rests_on as f64 / requests as f64;
+        match self.value {
+            None => Some(format!("{what} is not known")),
+            Some(value) if value > most => Some(format!("{what} {} (allowed: {})", percent(value), percent(most))),
+            Some(_) if coverage < least => {
+                let (coverage, least) = (percent(coverage), percent(least));
+                Some(format!("{what} rests on {coverage} of the requests (needed: {least}, --min-coverage)"))
+            }
+            Some(_) => None,
+        }
+    }
+}
+
 fn render(report: &ReplayReport) -> String {
-    let ReplayReport { n, moved, moved_share, moved_share_ci95, .. } = report;
+    let ReplayReport { requests, n, moved, moved_share, moved_share_ci95, .. } = report;
     let (low, high) = (percent(moved_share_ci95.low), percent(moved_share_ci95.high));
-    let mut text = format!("requests  {n}, {} unscored, {} lines passed over\n", report.unscored, report.passed_over);
+    let mut text = format!(
+        "requests  {n} of {requests} ({}), {} unscored, {} lines passed over\n",
+        percent(report.coverage),
+        report.unscored,
+        report.passed_over
+    );
     for (lack, n) in &report.not_replayed {
         text += &format!("left out  {n}, the log does not hold the {lack}\n");
     }

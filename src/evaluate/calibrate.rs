@@ -39,11 +39,11 @@ pub struct Achieved {
     pub strong_share: f64,
     /// Its 95 % interval (Wilson).
     pub strong_share_ci95: Interval,
-    /// US dollars for 1000 requests; `None` where a price or tokens are not known.
+    /// US dollars for 1000 requests, by those whose tokens and prices are known; `None` where none is.
     pub cost_per_1k: Option<f64>,
     /// Its 95 % interval.
     pub cost_per_1k_ci95: Option<Interval>,
-    /// Mean quality; `None` without outcomes.
+    /// Mean quality of the requests with outcomes; `None` where none has one.
     pub quality: Option<f64>,
     /// Its 95 % interval.
     pub quality_ci95: Option<Interval>,
@@ -64,6 +64,12 @@ pub struct Calibrated {
     pub n: usize,
     /// Requests of the sample that rules or other strategies decide, or that got no scores.
     pub left_out: u64,
+    /// Of the `n` requests, those whose tokens and prices are known: costs are theirs.
+    pub priced: usize,
+    /// Of the `n` requests, those with outcomes: the quality is theirs.
+    pub with_quality: usize,
+    /// Of these, those of which one side is the mean of a model's rated answers to other prompts.
+    pub filled_in: u64,
     /// What the present value does on the sample.
     pub now: Achieved,
     /// What the new value does.
@@ -120,11 +126,11 @@ pub enum CalibrateError {
         /// The policy.
         policy: String,
     },
-    /// The sample does not say what the target speaks of.
+    /// No request of the sample says what the target speaks of.
     #[error("the sample does not tell {what}")]
     Untold {
         /// What is missing.
-        what: &'static str,
+        what: String,
     },
     /// No threshold achieves it.
     #[error("no threshold reaches {what} {wanted} (the sample reaches {least:.4} to {most:.4})")]
@@ -143,7 +149,7 @@ pub enum CalibrateError {
 /// Finds the value of `knob` that achieves `target` on `sample`.
 ///
 /// # Errors
-/// When the sample is empty or does not tell what the target speaks of, or no value achieves it.
+/// When the sample is empty, none of its requests tells what the target speaks of, or no value achieves it.
 pub fn calibrate(policy: &str, knob: &Knob, sample: &Sample, target: Target) -> Result<Calibrated, CalibrateError> {
     if sample.items.is_empty() {
         return Err(CalibrateError::Empty { policy: policy.to_owned() });
@@ -157,7 +163,7 @@ pub fn calibrate(policy: &str, knob: &Knob, sample: &Sample, target: Target) -> 
         }
         Target::StrongShare(share) => between(&items, nearest(&items, share)),
         Target::CostPer1k(dollars) => between(&items, dearest_within(&items, dollars / 1000.0)?),
-        Target::Quality(least) => between(&items, cheapest_with(&items, least)?),
+        Target::Quality(least) => between(&items, cheapest_with(&items, least, sample.no_quality.as_deref())?),
     };
     let threshold = (cut * DIGITS).round() / DIGITS;
     let threshold = threshold.clamp(knob.bounds.0, knob.bounds.1);
@@ -168,6 +174,9 @@ pub fn calibrate(policy: &str, knob: &Knob, sample: &Sample, target: Target) -> 
         strong: knob.strong.clone(),
         n: items.len(),
         left_out: sample.left_out,
+        priced: items.iter().filter(|item| item.costs.is_some()).count(),
+        with_quality: items.iter().filter(|item| item.qualities.is_some()).count(),
+        filled_in: sample.filled_in,
         now: achieved(&items, knob.value),
         achieved: achieved(&items, threshold),
     })
@@ -196,52 +205,64 @@ fn cuts(items: &[Item]) -> impl Iterator<Item = usize> + '_ {
     (0..=items.len()).filter(|at| *at == 0 || *at == items.len() || items[*at - 1].score < items[*at].score)
 }
 
-/// Sums a number of each item over a cut: the one below it, the other above.
-fn sums(items: &[Item], of: impl Fn(&Item) -> Option<(f64, f64)>) -> Option<Vec<f64>> {
-    let pairs: Vec<(f64, f64)> = items.iter().map(of).collect::<Option<_>>()?;
-    let mut sum: f64 = pairs.iter().map(|(_, above)| above).sum();
-    let after = pairs.iter().map(|(below, above)| {
-        sum += below - above;
-        sum
-    });
-    let first: f64 = pairs.iter().map(|(_, above)| above).sum();
-    Some(std::iter::once(first).chain(after).collect())
+/// A number of the items over every cut: its mean over those of which it is known.
+struct Means(Vec<f64>);
+
+impl Means {
+    /// Takes of each item its number below the cut and above; `None` when it is known of no item.
+    fn of(items: &[Item], of: impl Fn(&Item) -> Option<(f64, f64)>) -> Option<Self> {
+        let known = items.iter().filter(|item| of(item).is_some()).count();
+        let first: f64 = items.iter().filter_map(&of).map(|(_, above)| above).sum();
+        let mut sum = first;
+        let after = items.iter().map(|item| {
+            sum += of(item).map_or(0.0, |(below, above)| below - above);
+            sum
+        });
+        let sums: Vec<f64> = std::iter::once(first).chain(after).collect();
+        (known > 0).then(|| Self(sums.into_iter().map(|sum| sum / known as f64).collect()))
+    }
+
+    /// Returns the strong model's share.
+    fn of_strong(items: &[Item]) -> Self {
+        let as_number = |is: bool| f64::from(u8::from(is));
+        let strong = |item: &Item| Some((as_number(item.below_is_strong), as_number(item.above_is_strong)));
+        Self::of(items, strong).unwrap_or(Self(vec![0.0]))
+    }
+
+    fn out_of_reach(&self, what: &'static str, wanted: f64, scale: f64) -> CalibrateError {
+        let least = self.0.iter().copied().fold(f64::INFINITY, f64::min) * scale;
+        let most = self.0.iter().copied().fold(f64::NEG_INFINITY, f64::max) * scale;
+        CalibrateError::OutOfReach { what, wanted, least, most }
+    }
 }
 
 fn nearest(items: &[Item], share: f64) -> usize {
-    let n = items.len() as f64;
-    let as_number = |is: bool| f64::from(u8::from(is));
-    let strong = sums(items, |item| Some((as_number(item.below_is_strong), as_number(item.above_is_strong))));
-    let strong = strong.unwrap_or_default();
-    let off = |at: &usize| (strong[*at] / n - share).abs();
+    let Means(strong) = Means::of_strong(items);
+    let off = |at: &usize| (strong[*at] - share).abs();
     cuts(items).min_by(|a, b| off(a).total_cmp(&off(b))).unwrap_or_default()
 }
 
 fn dearest_within(items: &[Item], dollars: f64) -> Result<usize, CalibrateError> {
-    let what = "what requests cost (prices in `models`, and tokens)";
-    let costs = sums(items, |item| item.costs).ok_or(CalibrateError::Untold { what })?;
-    let n = items.len() as f64;
-    let fits = cuts(items).filter(|at| costs[*at] / n <= dollars + SLACK);
-    let best = fits.max_by(|a, b| costs[*a].total_cmp(&costs[*b]));
-    best.ok_or_else(|| out_of_reach("the cost per 1k", dollars * 1000.0, &costs, 1000.0 / n))
+    let untold = || CalibrateError::Untold { what: "what requests cost (prices in `models`, and tokens)".to_owned() };
+    let costs = Means::of(items, |item| item.costs).ok_or_else(untold)?;
+    let fits = cuts(items).filter(|at| costs.0[*at] <= dollars + SLACK);
+    let best = fits.max_by(|a, b| costs.0[*a].total_cmp(&costs.0[*b]));
+    best.ok_or_else(|| costs.out_of_reach("the cost per 1k", dollars * 1000.0, 1000.0))
 }
 
-fn cheapest_with(items: &[Item], least: f64) -> Result<usize, CalibrateError> {
-    let what = "how well either model answers (`strong_correct` and `weak_correct`, or `scores` by model)";
-    let quality = sums(items, |item| item.qualities).ok_or(CalibrateError::Untold { what })?;
-    let n = items.len() as f64;
-    let as_number = |is: bool| f64::from(u8::from(is));
-    let strong = |item: &Item| Some((as_number(item.below_is_strong), as_number(item.above_is_strong)));
-    let price = sums(items, |item| item.costs).or_else(|| sums(items, strong)).unwrap_or_default();
-    let fits = cuts(items).filter(|at| quality[*at] / n >= least - SLACK);
-    let best = fits.min_by(|a, b| price[*a].total_cmp(&price[*b]));
-    best.ok_or_else(|| out_of_reach("the quality", least, &quality, 1.0 / n))
-}
-
-fn out_of_reach(what: &'static str, wanted: f64, sums: &[f64], scale: f64) -> CalibrateError {
-    let least = sums.iter().copied().fold(f64::INFINITY, f64::min) * scale;
-    let most = sums.iter().copied().fold(f64::NEG_INFINITY, f64::max) * scale;
-    CalibrateError::OutOfReach { what, wanted, least, most }
+/// Of equally dear cuts the one with the fewest calls of the strong model is taken: not every request has a price.
+fn cheapest_with(items: &[Item], least: f64, reason: Option<&str>) -> Result<usize, CalibrateError> {
+    let untold = || {
+        let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+        CalibrateError::Untold { what: format!("how well either model answers{reason}") }
+    };
+    let quality = Means::of(items, |item| item.qualities).ok_or_else(untold)?;
+    let strong = Means::of_strong(items);
+    let price = Means::of(items, |item| item.costs);
+    let price = price.as_ref().unwrap_or(&strong);
+    let fits = cuts(items).filter(|at| quality.0[*at] >= least - SLACK);
+    let order = |a: &usize, b: &usize| price.0[*a].total_cmp(&price.0[*b]).then(strong.0[*a].total_cmp(&strong.0[*b]));
+    fits.min_by(order).ok_or_else(|| quality.out_of_reach("the quality", least, 1.0))
 }
 
 /// Counts what a threshold does, as the policy compares: at it and above it is above.
@@ -251,12 +272,13 @@ fn achieved(items: &[Item], threshold: f64) -> Achieved {
         items.iter().filter(|item| if item.score >= threshold { item.above_is_strong } else { item.below_is_strong });
     let strong = strong.count() as u64;
     let mean = |of: fn(&Item) -> Option<(f64, f64)>, scale: f64| {
-        let values =
-            items.iter().map(|item| of(item).map(|(below, above)| if item.score >= threshold { above } else { below }));
-        let values: Vec<f64> = values.map(|value| value.map(|value| value * scale)).collect::<Option<_>>()?;
-        let (sum, squares) =
-            values.iter().fold((0.0, 0.0), |(sum, squares), value| (sum + value, squares + value * value));
-        Some((sum / n as f64, Interval::of_mean(sum, squares, n)))
+        let values = items.iter().filter_map(|item| {
+            let (below, above) = of(item)?;
+            Some(scale * if item.score >= threshold { above } else { below })
+        });
+        let (sum, squares, known) = values
+            .fold((0.0, 0.0, 0), |(sum, squares, known), value| (sum + value, squares + value * value, known + 1));
+        (known > 0).then(|| (sum / known as f64, Interval::of_mean(sum, squares, known)))
     };
     let (cost, quality) = (mean(|item| item.costs, 1000.0), mean(|item| item.qualities, 1.0));
     Achieved {

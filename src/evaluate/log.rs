@@ -5,6 +5,7 @@
 
 mod decision;
 mod outcomes;
+pub(super) mod rated;
 pub mod rows;
 
 use std::fs::File;

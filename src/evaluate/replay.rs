@@ -28,8 +28,12 @@ const REFUSED: &str = "(refused)";
 /// What two configurations make of the same requests.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReplayReport {
+    /// Requests in the logs.
+    pub requests: u64,
     /// Requests that both decided.
     pub n: u64,
+    /// Their share of the requests.
+    pub coverage: f64,
     /// Requests that would go to another model.
     pub moved: u64,
     /// Their share.
@@ -42,13 +46,13 @@ pub struct ReplayReport {
     pub not_replayed: BTreeMap<String, u64>,
     /// Lines that were passed over.
     pub passed_over: u64,
-    /// Requests with tokens and prices on both sides.
+    /// Requests with tokens and prices on both sides: costs are theirs.
     pub priced: u64,
-    /// What they cost with the one configuration, in US dollars.
+    /// What the priced ones cost with the one configuration, in US dollars.
     pub cost_usd: f64,
     /// What they would cost with the other.
     pub cost_against_usd: f64,
-    /// The difference as a share of the one; `None` when that costs nothing.
+    /// The difference as a share of the one; `None` when that costs nothing or none is priced.
     pub cost_increase: Option<f64>,
     /// Change of mean quality over all requests by feedback, 0 to 1; `None` when a model was never rated.
     pub quality_by_feedback: Option<f64>,
@@ -170,7 +174,7 @@ impl Tally {
         let costs = cost(logged, from, configs.0).zip(cost(logged, to, configs.1));
         self.count(&Pair { logged, from, to, costs, gain: gain(before, after) });
         if let Some((quality, model)) = outcomes.of(&logged.request_id).zip(logged.answered_by.clone()) {
-            let rated = self.rated.entry((label_of(logged), model)).or_default();
+            let rated = self.rated.entry((logged.label_or_none().to_owned(), model)).or_default();
             *rated = (rated.0 + quality, rated.1 + 1);
         }
     }
@@ -181,7 +185,7 @@ impl Tally {
         let (now, then) = costs.unwrap_or_default();
         self.priced += u64::from(costs.is_some());
         let policy = self.policies.entry(logged.policy.clone()).or_default();
-        let label = self.labels.entry(label_of(logged)).or_default();
+        let label = self.labels.entry(logged.label_or_none().to_owned()).or_default();
         for part in [&mut self.all, policy, label] {
             part.n += 1;
             part.moved += u64::from(moved);
@@ -191,20 +195,26 @@ impl Tally {
         if moved {
             let one = self.moves.entry((from.to_owned(), to.to_owned())).or_default();
             *one = (one.0 + 1, one.1 + then - now);
-            *self.moved_by_label.entry((label_of(logged), from.to_owned(), to.to_owned())).or_default() += 1;
+            *self
+                .moved_by_label
+                .entry((logged.label_or_none().to_owned(), from.to_owned(), to.to_owned()))
+                .or_default() += 1;
             self.strong_wins = self.strong_wins.zip(gain).map(|(sum, gain)| sum + gain);
         }
     }
 
     fn report(self, passed_over: u64) -> ReplayReport {
         let (n, moved) = (self.all.n, self.all.moved);
+        let requests = n + self.not_replayed.values().sum::<u64>();
         let quality_by_feedback = self.by_feedback();
         let Part { cost_usd, cost_against_usd, .. } = self.all;
         let mut moves: Vec<Move> =
             self.moves.into_iter().map(|((from, to), (n, cost_usd))| Move { from, to, n, cost_usd }).collect();
         moves.sort_by_key(|one| std::cmp::Reverse(one.n));
         ReplayReport {
+            requests,
             n,
+            coverage: n as f64 / requests as f64,
             moved,
             moved_share: moved as f64 / n as f64,
             moved_share_ci95: Interval::wilson(moved, n),
@@ -257,10 +267,6 @@ fn by_name(lacks: &BTreeMap<Lack, u64>) -> BTreeMap<String, u64> {
 fn missing(not_replayed: &BTreeMap<String, u64>) -> String {
     let parts: Vec<String> = not_replayed.iter().map(|(lack, n)| format!("{n} lack the {lack}")).collect();
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
-}
-
-fn label_of(logged: &LoggedDecision) -> String {
-    logged.label.clone().unwrap_or_else(|| "(none)".to_owned())
 }
 
 fn cost(logged: &LoggedDecision, model: &str, config: &Config) -> Option<f64> {

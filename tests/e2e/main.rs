@@ -14,6 +14,7 @@ mod redis;
 mod admin;
 mod affinity;
 mod bodies;
+mod calibrated;
 mod check;
 mod classifier;
 mod cli;

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::training::{CONFIG, Folder, json, pointsman, text};
 
-const FLAT: &str = "{kind: threshold, classifier: default, head: tier, strong: big, weak: small, threshold: 0.5}";
+pub(crate) const FLAT: &str =
+    "{kind: threshold, classifier: default, head: tier, strong: big, weak: small, threshold: 0.5}";
 
 /// Sure below a level of 0.2 and above 0.8; a judge for the rest.
 const JUDGED: &str = "{kind: cascade, otherwise: big, stages: [SURE, {kind: judge, judge: big, choices: [
@@ -16,7 +17,7 @@ const SURE: &str =
     "{kind: tiers, classifier: default, tiers: {simple: small, medium: big, complex: big}, min_confidence: 0.8}";
 
 /// Writes the configuration with another strategy.
-fn with_strategy(folder: &Folder, name: &str, strategy: &str) -> PathBuf {
+pub(crate) fn with_strategy(folder: &Folder, name: &str, strategy: &str) -> PathBuf {
     let mut text = String::new();
     for line in fs::read_to_string(folder.config(name, "0.5")).expect("the file").lines() {
         match line.split_once("strategy: ") {

@@ -66,7 +66,7 @@ impl Folder {
         self.write("log.jsonl", &text)
     }
 
-    fn feedback(&self, correct: impl Fn(usize) -> bool) -> PathBuf {
+    pub(crate) fn feedback(&self, correct: impl Fn(usize) -> bool) -> PathBuf {
         let word = |i| {
             json!({"kind": "feedback", "request_id": format!("r{i}"), "time": "2026-11-21T10:00:00Z",
             "correct": f64::from(u8::from(correct(i)))})
@@ -236,6 +236,38 @@ fn replay_of_another_bundle_scores_texts_again_and_counts_what_has_none() {
     let report = json(&pointsman(&[&"replay", &"-c", &now, &"--against", &against, &log, &"--json"]));
 
     assert_eq!((&report["n"], &report["unscored"], &report["moved"]), (&json!(4), &json!(96), &json!(0)), "{report}");
+    assert_eq!((&report["requests"], &report["coverage"]), (&json!(100), &json!(0.04)), "{report}");
+    let gate = |more: &[&dyn AsRef<Path>]| {
+        let arguments: [&dyn AsRef<Path>; 6] = [&"replay", &"-c", &now, &"--against", &against, &log];
+        let gated = pointsman(&[&arguments, more].concat());
+        (gated.status.code(), text(&gated.stderr))
+    };
+    let refused = gate(&[&"--max-moved", &"5%"]);
+    let needed = "refused: moved rests on 4.00 % of the requests (needed: 90.00 %, --min-coverage)";
+    assert!(refused.0 == Some(1) && refused.1.contains(needed), "{refused:?}");
+    assert_eq!(gate(&[&"--max-moved", &"5%", &"--min-coverage", &"4%"]).0, Some(0));
+    assert_eq!(gate(&[&"--min-coverage", &"5%"]).0, Some(1));
+    assert_eq!(gate(&[]).0, Some(0));
+}
+
+#[test]
+fn a_cost_gate_rests_on_the_requests_that_have_a_price() {
+    let folder = Folder::new();
+    let (now, against) = (folder.config("a.yaml", "0.5"), folder.config("b.yaml", "0.4"));
+    let gate = |unpriced: usize| {
+        let log = folder.log(|i, line| {
+            if i < unpriced {
+                line["input_tokens"] = Value::Null;
+            }
+        });
+        let arguments: [&dyn AsRef<Path>; 6] = [&"replay", &"-c", &now, &"--against", &against, &log];
+        let gated = pointsman(&[&arguments, &[&"--max-cost-increase" as &dyn AsRef<Path>, &"20%"][..]].concat());
+        (gated.status.code(), text(&gated.stderr))
+    };
+
+    assert_eq!(gate(1).0, Some(0));
+    assert!(gate(11).1.contains("rests on 89.00 % of the requests"), "{:?}", gate(11));
+    assert!(gate(100).1.contains("the cost increase is not known"), "{:?}", gate(100));
 }
 
 #[test]

@@ -107,7 +107,11 @@ impl Knob {
         let Some(section) = section.at_mut(&self.strategy.steps()[WITHIN..]) else { return false };
         let scores = section.reads().and_then(|(classifier, _)| signals.scores_of(classifier));
         let Some(Ok(scores)) = scores else { return false };
-        let most = if let Strategy::Tiers(tiers) = section { tiers.max_truncated_tokens } else { None };
+        let most = match section {
+            Strategy::Tiers(tiers) => tiers.max_truncated_tokens,
+            Strategy::Threshold(threshold) => threshold.max_truncated_tokens,
+            _ => None,
+        };
         most.is_none_or(|most| scores.truncated_tokens <= most)
     }
 

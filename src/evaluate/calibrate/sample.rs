@@ -1,6 +1,6 @@
 //! The sample that a threshold is found on: for each request its score, and what stands on either side of the threshold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use super::knob::{Knob, Ruling, Turned};
 use crate::config::{Name, Price};
 use crate::evaluate::DatasetError;
 use crate::evaluate::engine::{Engine, EngineError, Lack, Replayed, Trial, Usual};
+use crate::evaluate::log::rated::{Quality, Rated};
 use crate::evaluate::log::{DecisionLogs, LogLine, LoggedDecision};
 use crate::features::{Features, TokenCounter};
 use crate::prompt::{Dialect, Prompt};
@@ -28,7 +29,8 @@ pub enum SampleSource {
         /// How long answers are taken to be.
         output_tokens: u64,
     },
-    /// Decision logs.
+    /// Decision logs. Feedback in them is the outcome of the model that answered; what the other would have been worth is its
+    /// mean over rated answers to prompts of the same label.
     Logs(DecisionLogs),
 }
 
@@ -39,12 +41,16 @@ pub struct Sample {
     pub items: Vec<Item>,
     /// Requests that rules or other strategies decide, or that got no scores.
     pub left_out: u64,
+    /// Requests with a quality of which one side is a mean of other prompts.
+    pub filled_in: u64,
+    /// Why no quality is known, where none is.
+    pub no_quality: Option<String>,
 }
 
 /// A request: the number that the threshold is compared with, and what either side of it means.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Item {
-    /// The head's score, or the best label's probability.
+    /// The head's score, or the best tier's probability: what the strategy itself compares.
     pub score: f64,
     /// Whether the strong model serves below the threshold.
     pub below_is_strong: bool,
@@ -82,6 +88,14 @@ struct Line {
     weak_correct: Option<f64>,
     #[serde(default)]
     scores: BTreeMap<String, f64>,
+}
+
+/// What clients said of logged requests, and what they did not.
+struct Outcomes {
+    rated: Rated,
+    filled_in: u64,
+    /// Models on either side that nobody rated.
+    silent: BTreeSet<String>,
 }
 
 /// What a threshold means for one request.
@@ -148,6 +162,10 @@ impl Sample {
             let item = item(engine, &knob.strong, (score, &below, &above), Some(usage));
             sample.items.push(Item { qualities, ..item });
         }
+        if sample.items.iter().all(|item| item.qualities.is_none()) {
+            let told = "no row has outcomes of both models (`strong_correct` and `weak_correct`, or `scores` by model)";
+            sample.no_quality = Some(told.to_owned());
+        }
         Ok(sample)
     }
 
@@ -158,6 +176,7 @@ impl Sample {
         (knob, turned): (&Knob, &Turned),
     ) -> Result<Self, SampleError> {
         let (mut sample, mut unscored) = (Self::default(), 0);
+        let mut outcomes = Outcomes::new(Rated::read(logs)?);
         let name = engine.config.policies[policy].name.clone();
         for line in logs.lines() {
             let LogLine::Decision(logged) = line? else { continue };
@@ -170,7 +189,8 @@ impl Sample {
             }
             match sides(engine, knob, turned, &mut Trial::of(&logged)).await? {
                 Found::Sides { score, below, above } => {
-                    sample.items.push(item(engine, &knob.strong, (score, &below, &above), usage(&logged)));
+                    let item = item(engine, &knob.strong, (score, &below, &above), usage(&logged));
+                    sample.items.push(Item { qualities: outcomes.sides(&logged, &below, &above), ..item });
                 }
                 Found::Elsewhere => sample.left_out += 1,
                 Found::Unscored => unscored += 1,
@@ -180,7 +200,38 @@ impl Sample {
             return Err(SampleError::Unscored { count: unscored });
         }
         sample.left_out += unscored;
+        (sample.filled_in, sample.no_quality) = (outcomes.filled_in, outcomes.reason(&sample.items));
         Ok(sample)
+    }
+}
+
+impl Outcomes {
+    const fn new(rated: Rated) -> Self {
+        Self { rated, filled_in: 0, silent: BTreeSet::new() }
+    }
+
+    /// Returns how well a request is answered below and above; `None` when nobody rated its prompt, or one of the models.
+    fn sides(&mut self, logged: &LoggedDecision, below: &Name, above: &Name) -> Option<(f64, f64)> {
+        let said = self.rated.of(logged)?;
+        let sides = [below, above].map(|model| (model, self.rated.quality(logged, said, model.as_str())));
+        let silent = sides.iter().filter(|(_, quality)| quality.is_none()).map(|(model, _)| model.to_string());
+        self.silent.extend(silent);
+        let (below, above) = (sides[0].1?, sides[1].1?);
+        self.filled_in += u64::from([below, above].iter().any(|side| matches!(side, Quality::FilledIn(_))));
+        Some((below.value(), above.value()))
+    }
+
+    /// Says why none of the `items` has a quality, where none has.
+    fn reason(&self, items: &[Item]) -> Option<String> {
+        if items.iter().any(|item| item.qualities.is_some()) {
+            return None;
+        }
+        let silent = self.silent.iter().map(|model| format!("`{model}`")).collect::<Vec<_>>().join(", ");
+        Some(match (self.rated.is_empty(), silent.is_empty()) {
+            (true, _) => "the logs hold no feedback on any answer (`POST /v1/feedback`)".to_owned(),
+            (false, false) => format!("no answer of {silent} was rated (rated: {})", self.rated.names()),
+            (false, true) => "nobody rated a request that the strategy decides".to_owned(),
+        })
     }
 }
 

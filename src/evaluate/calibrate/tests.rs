@@ -13,7 +13,7 @@ fn sample() -> Sample {
             qualities: Some((f64::from(u8::from(i <= 40)), 1.0)),
         }
     };
-    Sample { items: (1..=100).rev().map(item).collect(), left_out: 3 }
+    Sample { items: (1..=100).rev().map(item).collect(), left_out: 3, ..Sample::default() }
 }
 
 fn knob() -> Knob {
@@ -71,13 +71,14 @@ fn what_no_threshold_reaches_is_refused_with_what_one_does() {
 #[test]
 fn a_sample_without_outcomes_or_prices_says_so() {
     let mut blind = sample();
-    blind.items[0].qualities = None;
-    blind.items[0].costs = None;
+    blind.items.iter_mut().for_each(|item| (item.qualities, item.costs) = (None, None));
+    blind.no_quality = Some("nobody said".into());
 
     for target in [Target::Quality(0.5), Target::CostPer1k(5.0)] {
         let refused = calibrate("auto", &knob(), &blind, target).expect_err("nothing told");
 
         assert!(matches!(refused, CalibrateError::Untold { .. }), "{refused}");
+        assert_eq!(refused.to_string().ends_with("either model answers: nobody said"), target == Target::Quality(0.5));
     }
     let empty = calibrate("auto", &knob(), &Sample::default(), Target::StrongShare(0.5)).expect_err("empty");
     assert_eq!(empty.to_string(), "the sample holds no request that the strategy of `auto` decides");
@@ -92,7 +93,7 @@ fn a_confidence_that_sends_the_unsure_up_is_searched_over_every_cut() {
         costs: None,
         qualities: None,
     };
-    let sample = Sample { items: (1..=10).map(item).collect(), left_out: 0 };
+    let sample = Sample { items: (1..=10).map(item).collect(), ..Sample::default() };
 
     let found = calibrate("auto", &knob(), &sample, Target::StrongShare(0.4)).expect("a threshold");
 
@@ -107,4 +108,21 @@ fn equal_scores_are_never_cut_apart() {
     let found = calibrate("auto", &knob(), &sample, Target::CostPer1k(5.0)).expect("a threshold");
 
     assert_eq!((found.threshold, found.achieved.strong_share), (1.0, 0.0));
+}
+
+#[test]
+fn requests_of_unknown_cost_or_quality_are_left_to_the_others() {
+    let mut sparse = sample();
+    for (index, item) in sparse.items.iter_mut().enumerate() {
+        item.costs = item.costs.filter(|_| index % 2 == 0);
+        item.qualities = item.qualities.filter(|_| index % 5 == 0);
+    }
+
+    let cost = calibrate("auto", &knob(), &sparse, Target::CostPer1k(5.5)).expect("half have a price");
+    let quality = calibrate("auto", &knob(), &sparse, Target::Quality(0.9)).expect("a fifth has outcomes");
+
+    assert_eq!((cost.n, cost.priced, cost.with_quality), (100, 50, 20));
+    assert!((cost.achieved.cost_per_1k.expect("prices") - 5.5).abs() < 1e-9, "{cost:?}");
+    assert!((cost.achieved.strong_share - 0.5).abs() < 0.02, "{cost:?}");
+    assert!((quality.achieved.quality.expect("outcomes") - 0.9).abs() < 1e-9, "{quality:?}");
 }

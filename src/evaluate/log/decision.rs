@@ -114,6 +114,12 @@ impl LoggedDecision {
         Features::from_logged(&self.features)
     }
 
+    /// Returns the best label, or what stands in its place.
+    #[must_use]
+    pub fn label_or_none(&self) -> &str {
+        self.label.as_deref().unwrap_or("(none)")
+    }
+
     /// Returns why the classifier gave no scores, if it was asked.
     #[must_use]
     pub fn degraded(&self) -> Option<Degraded> {

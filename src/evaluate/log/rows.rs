@@ -4,12 +4,13 @@
 //! model's mean over the log, and counted: a filled-in outcome teaches nothing of the prompt, it only lets the known one
 //! count. Three passes over the files; in memory stands what was rated, about 100 bytes a prompt and model.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::{DecisionLogs, LogLine, LoggedDecision, Outcomes};
+use super::rated::Rated;
+use super::{DecisionLogs, LogLine, LoggedDecision};
 use crate::evaluate::DatasetError;
 
 /// What the rows are to tell.
@@ -70,45 +71,31 @@ pub enum ExportError {
     },
 }
 
-/// Sums of outcomes by model.
-type Sums = BTreeMap<u16, (f32, u32)>;
-
-/// Everything that was rated.
-#[derive(Default)]
-struct Rated {
-    models: Vec<String>,
-    by_prompt: HashMap<u128, Sums>,
-}
-
 /// Writes the rows that the logs hold, one JSON object a line: `prompt` and the logged `features`, the outcomes, and the
 /// logged scores.
 ///
 /// # Errors
 /// When a log cannot be read, nothing was rated, or a model that is wanted was not.
 pub fn export(logs: &DecisionLogs, wanted: &Wanted, mut to: impl Write) -> Result<Exported, ExportError> {
-    let outcomes = logs.outcomes()?;
-    let (mut rated, mut exported) = rated(logs, &outcomes)?;
-    let means = rated.means();
-    exported.models = rated.models.iter().enumerate().map(|(index, model)| (model.clone(), means[index].1)).collect();
-    if rated.by_prompt.is_empty() {
-        return Err(ExportError::NoFeedback { decisions: exported.decisions });
+    let mut rated = Rated::read(logs)?;
+    let Rated { decisions, unrated, passed_over, .. } = rated;
+    let models = rated.models().map(|(model, rated)| (model.to_owned(), rated)).collect();
+    let mut exported = Exported { decisions, unrated, passed_over, models, ..Exported::default() };
+    if rated.is_empty() {
+        return Err(ExportError::NoFeedback { decisions });
     }
-    let wanted = rated.places(wanted)?;
+    let wanted = places(&rated, wanted)?;
     logs.each(|line| {
         let LogLine::Decision(decision) = line else { return Ok(()) };
-        let Some(sums) = rated.by_prompt.remove(&decision.group()) else { return Ok(()) };
-        let known = wanted.iter().filter(|(place, _)| sums.contains_key(place)).count();
+        let Some(sums) = rated.take(&decision) else { return Ok(()) };
+        let known = wanted.iter().filter(|(place, _)| sums.mean(*place).is_some()).count();
         if known == 0 {
             return Ok(());
         }
         exported.rows += 1;
         exported.filled_in += u64::from(known < wanted.len());
         exported.without_text += u64::from(decision.whole_text().is_none());
-        let quality = |place: u16| {
-            let (sum, count) =
-                sums.get(&place).map_or(means[usize::from(place)], |(sum, n)| (f64::from(*sum), (*n).into()));
-            sum / count.max(1) as f64
-        };
+        let quality = |place: u16| sums.mean(place).or_else(|| rated.mean(place)).unwrap_or_default();
         let row = row(&decision, wanted.iter().map(|(place, name)| (name.as_str(), quality(*place))));
         Ok::<_, ExportError>(writeln!(to, "{row}")?)
     })?;
@@ -116,61 +103,22 @@ pub fn export(logs: &DecisionLogs, wanted: &Wanted, mut to: impl Write) -> Resul
     Ok(exported)
 }
 
-fn rated(logs: &DecisionLogs, outcomes: &Outcomes) -> Result<(Rated, Exported), DatasetError> {
-    let (mut rated, mut exported) = (Rated::default(), Exported::default());
-    let passed = logs.each(|line| {
-        let LogLine::Decision(decision) = line else { return Ok::<_, DatasetError>(()) };
-        exported.decisions += 1;
-        // Of a policy that only watches, nobody knows which model was rated.
-        match outcomes.of(&decision.request_id).zip(decision.answered_by.as_deref()) {
-            Some((quality, model)) => rated.add(&decision, model, quality),
-            None => exported.unrated += 1,
-        }
-        Ok(())
-    })?;
-    exported.passed_over = passed;
-    Ok((rated, exported))
-}
-
-impl Rated {
-    fn add(&mut self, decision: &LoggedDecision, model: &str, quality: f64) {
-        let known = self.models.iter().position(|own| own == model);
-        let place = known.unwrap_or_else(|| {
-            self.models.push(model.to_owned());
-            self.models.len() - 1
-        });
-        let Ok(place) = u16::try_from(place) else { return }; // no catalog has so many models
-        let (sum, count) = self.by_prompt.entry(decision.group()).or_default().entry(place).or_default();
-        #[expect(clippy::cast_possible_truncation, reason = "a rating has few digits")]
-        let quality = quality as f32;
-        (*sum, *count) = (*sum + quality, *count + 1);
-    }
-
-    /// Returns each model's sum of outcomes and their number.
-    fn means(&self) -> Vec<(f64, u64)> {
-        let mut means = vec![(0.0, 0); self.models.len()];
-        for (place, (sum, count)) in self.by_prompt.values().flatten() {
-            let mean = &mut means[usize::from(*place)];
-            *mean = (mean.0 + f64::from(*sum), mean.1 + u64::from(*count));
-        }
-        means
-    }
-
-    /// Returns the models that rows speak of, each with the key that it gets.
-    fn places(&self, wanted: &Wanted) -> Result<Vec<(u16, String)>, ExportError> {
-        let place =
-            |model: &str| self.models.iter().position(|known| known == model).and_then(|at| u16::try_from(at).ok());
-        let Wanted::Pair { strong, weak } = wanted else {
-            let mut all: Vec<_> = self.models.iter().filter_map(|model| Some((place(model)?, model.clone()))).collect();
-            all.sort_by(|a, b| a.1.cmp(&b.1));
-            return Ok(all);
-        };
-        let find = |model: &String, key: &str| {
-            let unrated = || ExportError::Unrated { model: model.clone(), rated: self.models.join(", ") };
-            place(model).map(|place| (place, key.to_owned())).ok_or_else(unrated)
-        };
-        Ok(vec![find(strong, "strong_correct")?, find(weak, "weak_correct")?])
-    }
+/// Returns the models that rows speak of, each with the key that it gets.
+fn places(rated: &Rated, wanted: &Wanted) -> Result<Vec<(u16, String)>, ExportError> {
+    let Wanted::Pair { strong, weak } = wanted else {
+        let mut all: Vec<_> = rated
+            .models()
+            .enumerate()
+            .filter_map(|(at, (model, _))| Some((u16::try_from(at).ok()?, model.to_owned())))
+            .collect();
+        all.sort_by(|a, b| a.1.cmp(&b.1));
+        return Ok(all);
+    };
+    let find = |model: &String, key: &str| {
+        let unrated = || ExportError::Unrated { model: model.clone(), rated: rated.names() };
+        rated.place(model).map(|place| (place, key.to_owned())).ok_or_else(unrated)
+    };
+    Ok(vec![find(strong, "strong_correct")?, find(weak, "weak_correct")?])
 }
 
 fn row<'n>(decision: &LoggedDecision, outcomes: impl Iterator<Item = (&'n str, f64)>) -> Value {

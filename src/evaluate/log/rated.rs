@@ -1,0 +1,179 @@
+//! What was said of models' answers, by prompt: equal prompts count together, and each model has a mean.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{DecisionLogs, LogLine, LoggedDecision};
+use crate::evaluate::DatasetError;
+
+/// Everything that was rated, about 100 bytes a prompt and model.
+#[derive(Debug, Clone, Default)]
+pub(in crate::evaluate) struct Rated {
+    /// Decisions in the logs.
+    pub(in crate::evaluate) decisions: u64,
+    /// Decisions that nobody rated, or of which nobody knows which model answered.
+    pub(in crate::evaluate) unrated: u64,
+    /// Lines that were passed over.
+    pub(in crate::evaluate) passed_over: u64,
+    models: Vec<(String, Sum)>,
+    by_prompt: HashMap<u128, Sums>,
+    by_label: BTreeMap<(String, u16), Sum>,
+}
+
+/// What was said of the answers to one prompt, by model.
+#[derive(Debug, Clone, Default)]
+pub(in crate::evaluate) struct Sums(BTreeMap<u16, (f32, u32)>);
+
+/// A quality, and whether somebody spoke of that very prompt.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::evaluate) enum Quality {
+    /// Clients rated the model's answers to the prompt.
+    Known(f64),
+    /// They did not: the mean of the model's answers to prompts of the label, or to all where there are none.
+    FilledIn(f64),
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Sum {
+    sum: f64,
+    count: u64,
+}
+
+impl Rated {
+    /// Reads what clients said, and of what.
+    ///
+    /// # Errors
+    /// When a log cannot be read.
+    pub(in crate::evaluate) fn read(logs: &DecisionLogs) -> Result<Self, DatasetError> {
+        let (outcomes, mut rated) = (logs.outcomes()?, Self::default());
+        let passed_over = logs.each(|line| {
+            let LogLine::Decision(decision) = line else { return Ok::<_, DatasetError>(()) };
+            rated.decisions += 1;
+            // Of a policy that only watches, nobody knows which model was rated.
+            match outcomes.of(&decision.request_id).zip(decision.answered_by.as_deref()) {
+                Some((quality, model)) => rated.add(&decision, model, quality),
+                None => rated.unrated += 1,
+            }
+            Ok(())
+        })?;
+        rated.passed_over = passed_over;
+        Ok(rated)
+    }
+
+    fn add(&mut self, decision: &LoggedDecision, model: &str, quality: f64) {
+        let known = self.models.iter().position(|(own, _)| own == model);
+        let place = known.unwrap_or_else(|| {
+            self.models.push((model.to_owned(), Sum::default()));
+            self.models.len() - 1
+        });
+        let Ok(key) = u16::try_from(place) else { return }; // no catalog has so many models
+        #[expect(clippy::cast_possible_truncation, reason = "a rating has few digits")]
+        let short = quality as f32;
+        let (sum, count) = self.by_prompt.entry(decision.group()).or_default().0.entry(key).or_default();
+        (*sum, *count) = (*sum + short, *count + 1);
+        self.models[place].1.add(quality);
+        self.by_label.entry((decision.label_or_none().to_owned(), key)).or_default().add(quality);
+    }
+
+    /// Returns whether nobody rated anything.
+    pub(in crate::evaluate) fn is_empty(&self) -> bool {
+        self.by_prompt.is_empty()
+    }
+
+    /// Iterates over the models that were rated, and how often.
+    pub(in crate::evaluate) fn models(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.models.iter().map(|(model, sum)| (model.as_str(), sum.count))
+    }
+
+    /// Returns their names.
+    pub(in crate::evaluate) fn names(&self) -> String {
+        self.models.iter().map(|(model, _)| model.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Returns the place of a model, if it was ever rated.
+    pub(super) fn place(&self, model: &str) -> Option<u16> {
+        self.models.iter().position(|(own, _)| own == model).and_then(|place| u16::try_from(place).ok())
+    }
+
+    /// Returns the mean over all answers of a model.
+    pub(super) fn mean(&self, place: u16) -> Option<f64> {
+        self.models.get(usize::from(place)).and_then(|(_, sum)| sum.mean())
+    }
+
+    /// Takes out what was said of a decision's prompt, so that the next request of the same prompt finds nothing.
+    pub(super) fn take(&mut self, decision: &LoggedDecision) -> Option<Sums> {
+        self.by_prompt.remove(&decision.group())
+    }
+
+    /// Returns what was said of a decision's prompt.
+    pub(in crate::evaluate) fn of(&self, decision: &LoggedDecision) -> Option<&Sums> {
+        self.by_prompt.get(&decision.group())
+    }
+
+    /// Returns how well `model` answers a decision's prompt, of which `said` was said; `None` when it was never rated.
+    pub(in crate::evaluate) fn quality(&self, decision: &LoggedDecision, said: &Sums, model: &str) -> Option<Quality> {
+        let place = self.place(model)?;
+        let by_label = || self.by_label.get(&(decision.label_or_none().to_owned(), place)).and_then(|sum| sum.mean());
+        let filled_in = || by_label().or_else(|| self.mean(place)).map(Quality::FilledIn);
+        said.mean(place).map(Quality::Known).or_else(filled_in)
+    }
+}
+
+impl Sums {
+    /// Returns the mean over the answers of a model, if one was rated.
+    pub(super) fn mean(&self, place: u16) -> Option<f64> {
+        self.0.get(&place).map(|(sum, count)| f64::from(*sum) / f64::from(*count))
+    }
+}
+
+impl Quality {
+    /// Returns it, however it is known.
+    pub(in crate::evaluate) const fn value(self) -> f64 {
+        match self {
+            Self::Known(value) | Self::FilledIn(value) => value,
+        }
+    }
+}
+
+impl Sum {
+    fn add(&mut self, value: f64) {
+        (self.sum, self.count) = (self.sum + value, self.count + 1);
+    }
+
+    fn mean(self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum / self.count as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decision(prompt: &str, label: &str) -> LoggedDecision {
+        LoggedDecision { text: Some(prompt.into()), label: Some(label.into()), ..LoggedDecision::default() }
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_prompt_is_the_mean_of_its_label_and_else_of_the_model() {
+        let mut rated = Rated::default();
+        for (prompt, label, model, quality) in [
+            ("a", "easy", "small", 1.0),
+            ("a", "easy", "small", 0.0),
+            ("b", "easy", "small", 1.0),
+            ("c", "hard", "big", 1.0),
+            ("d", "hard", "small", 0.0),
+        ] {
+            rated.add(&decision(prompt, label), model, quality);
+        }
+
+        let quality = |prompt: &str, label: &str, model: &str| {
+            let decision = decision(prompt, label);
+            rated.quality(&decision, rated.of(&decision).expect("rated"), model)
+        };
+
+        assert_eq!(quality("a", "easy", "small"), Some(Quality::Known(0.5)));
+        assert_eq!(quality("c", "hard", "small"), Some(Quality::FilledIn(0.0)));
+        assert_eq!(quality("c", "odd", "small"), Some(Quality::FilledIn(0.5)));
+        assert_eq!(quality("a", "easy", "big"), Some(Quality::FilledIn(1.0)));
+        assert_eq!(quality("a", "easy", "never"), None);
+    }
+}
