@@ -11,7 +11,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ring::hmac;
 
@@ -21,6 +21,9 @@ use writer::{Message, Writer};
 
 /// Of a text that is longer, so many bytes from each end are hashed, and its length: a request must not wait for more.
 const HASHED_BYTES: usize = 32 << 10;
+
+/// How long a flush waits before it looks at a full queue again.
+const RETRY: Duration = Duration::from_millis(5);
 
 /// Something that becomes a line.
 pub trait Entry: Send {
@@ -101,9 +104,19 @@ impl DecisionLog {
 
     /// Waits until everything that was handed over before is on the disk, `patience` at most. Blocks.
     pub fn flush(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
         let (done, waits) = sync_channel(1);
-        // A full queue drains; the writer never waits for anything but the disk.
-        self.0.queue.send(Message::Flush(done)).is_ok() && waits.recv_timeout(patience).is_ok()
+        let mut message = Message::Flush(done);
+        loop {
+            match self.0.queue.try_send(message) {
+                Ok(()) => return waits.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok(),
+                // A full queue drains, unless the disk hangs.
+                Err(TrySendError::Full(back)) if Instant::now() < deadline => message = back,
+                Err(_) => return false,
+            }
+            #[expect(clippy::disallowed_methods, reason = "the queue has no sending with a deadline")]
+            std::thread::sleep(RETRY);
+        }
     }
 }
 

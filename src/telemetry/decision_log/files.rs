@@ -1,11 +1,12 @@
 //! The file that is written, and the full ones beside it.
 //!
 //! `decisions.jsonl` that is full becomes `decisions.2026-11-21T23-20-44.123456Z.jsonl`: names sort by age, and nothing that
-//! is full is ever touched again but to be removed.
+//! is full is ever touched again but to be removed. Several writers may have the same path, in one process or in several:
+//! they take turns.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -13,6 +14,9 @@ use crate::config;
 
 /// What the times in names differ by at least.
 const TICK: Duration = Duration::from_micros(1);
+
+/// How often the file may be found moved before a write is given up.
+const MOST_MOVES: u32 = 100;
 
 /// The file that is written, and the full ones beside it.
 pub(super) struct Files {
@@ -28,10 +32,18 @@ pub(super) struct Files {
 
 struct Open {
     file: File,
-    bytes: u64,
     since: SystemTime,
     /// Device and inode: what the path led to when it was opened.
     identity: (u64, u64),
+}
+
+/// The file with the right to write to it: another writer of the same path (the one before a reload, another process) waits.
+struct Turn {
+    open: Open,
+    /// Where the next line begins.
+    end: u64,
+    /// Whether the right was granted; not every file system can.
+    alone: bool,
 }
 
 impl Files {
@@ -54,18 +66,18 @@ impl Files {
     /// Appends whole lines, to a new file if the current one is full. After an error the file is as it was before, as far
     /// as the disk allows, and the next call opens it anew.
     pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
-        let mut open = self.current(lines.len() as u64)?;
-        match open.file.write_all(lines) {
-            Ok(()) => {
-                open.bytes += lines.len() as u64;
-                self.open = Some(open);
-                Ok(())
-            }
-            Err(error) => {
-                let _ = open.file.set_len(open.bytes); // half a line is worse than none, but none may be possible
-                Err(error)
-            }
+        self.append_by(lines, File::write_all)
+    }
+
+    fn append_by(&mut self, lines: &[u8], write: impl FnOnce(&mut File, &[u8]) -> io::Result<()>) -> io::Result<()> {
+        let mut turn = self.turn(lines.len() as u64)?;
+        let written = write(&mut turn.open.file, lines);
+        if written.is_err() && turn.alone {
+            let _ = turn.open.file.set_len(turn.end); // half a line is worse than none, but none may be possible
         }
+        let _ = turn.open.file.unlock(); // closing it does as well
+        self.open = written.is_ok().then_some(turn.open);
+        written
     }
 
     /// Brings what was written to the disk itself.
@@ -75,41 +87,36 @@ impl Files {
         }
     }
 
-    /// Returns the file that takes `more` bytes. What somebody else moved or removed is not written any more.
-    fn current(&mut self, more: u64) -> io::Result<Open> {
-        let known = self.open.take().filter(|open| identity(&self.path) == Some(open.identity));
-        let open = known.map_or_else(|| self.open(), Ok)?;
-        let age = (self.now)().duration_since(open.since).unwrap_or_default();
-        if open.bytes == 0 || (open.bytes + more <= self.max_bytes && age < self.max_age) {
-            return Ok(open);
+    /// Waits for the turn to write `more` bytes. What somebody else moved or removed is not written any more.
+    fn turn(&mut self, more: u64) -> io::Result<Turn> {
+        for _ in 0..MOST_MOVES {
+            let open = self.open.take().map_or_else(|| self.open(), Ok)?;
+            let alone = open.file.lock().is_ok();
+            if identity(&self.path) != Some(open.identity) {
+                continue;
+            }
+            let end = end_line(&open.file)?;
+            let age = (self.now)().duration_since(open.since).unwrap_or_default();
+            if end == 0 || (end + more <= self.max_bytes && age < self.max_age) {
+                return Ok(Turn { open, end, alone });
+            }
+            let full = self.full_name();
+            fs::rename(&self.path, full)?;
+            self.prune();
         }
-        drop(open);
-        let full = self.full_name();
-        fs::rename(&self.path, full)?;
-        self.prune();
-        self.open()
+        Err(io::Error::other("the file is moved again and again"))
     }
 
-    /// Opens the file to append; a line that a crash cut is ended first.
     fn open(&self) -> io::Result<Open> {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
         }
         // Only the owner may read it: it may hold prompts.
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
+        let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
         let metadata = file.metadata()?;
-        let mut bytes = metadata.len();
-        if bytes > 0 {
-            let mut last = [0];
-            file.seek(SeekFrom::End(-1))?;
-            file.read_exact(&mut last)?;
-            if last != *b"\n" {
-                file.write_all(b"\n")?;
-                bytes += 1;
-            }
-        }
-        let since = if bytes == 0 { (self.now)() } else { metadata.created().or_else(|_| metadata.modified())? };
-        Ok(Open { file, bytes, since, identity: (metadata.dev(), metadata.ino()) })
+        let since =
+            if metadata.len() == 0 { (self.now)() } else { metadata.created().or_else(|_| metadata.modified())? };
+        Ok(Open { file, since, identity: (metadata.dev(), metadata.ino()) })
     }
 
     /// Returns a name that nobody has, by the time; of two files that fill at once the later one has the later name.
@@ -153,6 +160,20 @@ impl Files {
         let extension = self.path.extension().map(|extension| format!(".{}", extension.to_string_lossy()));
         (stem, extension.unwrap_or_default())
     }
+}
+
+/// Ends a line that a crash cut; returns where the next one begins.
+fn end_line(mut file: &File) -> io::Result<u64> {
+    let end = file.metadata()?.len();
+    let mut last = [b'\n'];
+    if end > 0 {
+        file.read_exact_at(&mut last, end - 1)?;
+    }
+    if last == [b'\n'] {
+        return Ok(end);
+    }
+    file.write_all(b"\n")?;
+    Ok(end + 1)
 }
 
 fn file_name(path: &Path) -> String {
@@ -267,5 +288,46 @@ mod tests {
         files.append(b"b\n").expect("written");
 
         assert_eq!(fs::read_to_string(logs.join("d.jsonl")).expect("a file"), "b\n");
+    }
+
+    #[test]
+    fn a_write_that_fails_takes_back_its_own_bytes_and_no_other_writer_s() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let section = section(Path::new("d.jsonl"));
+        let [mut one, mut other] = [(); 2].map(|()| Files::new(&section, folder.path()));
+        one.append(b"a\n").expect("written");
+        other.append(b"b\n").expect("written");
+
+        let failed = one.append_by(b"half\n", |file, lines| {
+            file.write_all(&lines[..2])?;
+            Err(io::ErrorKind::StorageFull.into())
+        });
+        one.append(b"c\n").expect("written");
+
+        assert!(failed.is_err());
+        assert_eq!(fs::read_to_string(folder.path().join("d.jsonl")).expect("a file"), "a\nb\nc\n");
+    }
+
+    #[test]
+    fn several_writers_lose_no_line_while_files_fill() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let section = config::DecisionLog { max_bytes: 100, max_files: 1000, ..section(Path::new("d.jsonl")) };
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let mut files = Files::new(&section, folder.path());
+                scope.spawn(move || {
+                    for line in 0..100 {
+                        files.append(format!("{writer} {line:03}\n").as_bytes()).expect("written");
+                    }
+                });
+            }
+        });
+
+        let read = |name: &String| fs::read_to_string(folder.path().join(name)).expect("a file");
+        let text: String = names(folder.path()).iter().map(read).collect();
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_unstable();
+        lines.dedup();
+        assert_eq!((lines.len(), text.len()), (400, 400 * 6));
     }
 }

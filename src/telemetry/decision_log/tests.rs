@@ -85,6 +85,23 @@ fn a_line_that_finds_the_queue_full_is_dropped_at_once_and_counted() {
 }
 
 #[test]
+fn a_flush_gives_up_on_a_disk_that_hangs_even_when_the_queue_is_full() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (log, _) = start(&section(), folder.path());
+    let (reached, at_gate) = sync_channel(1);
+    let (open, gate) = sync_channel(1);
+    log.write(Box::new(Gate { reached, open: std::sync::Mutex::new(gate) }));
+    at_gate.recv().expect("the writer is busy");
+    let filled = ["one", "two", "three"].map(|line| log.write(Box::new(Line(line))));
+
+    let flushed = log.flush(Duration::from_millis(20));
+
+    assert_eq!((flushed, filled[2]), (false, false));
+    open.send(()).expect("the writer waits");
+    assert!(log.flush(PATIENCE));
+}
+
+#[test]
 fn a_place_that_cannot_be_written_is_said_once_and_its_recovery_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let metrics = Arc::new(Metrics::new());
