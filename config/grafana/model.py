@@ -11,7 +11,11 @@ HEIGHT = {"stat": 4, "timeseries": 8, "heatmap": 8, "state-timeline": 8, "table"
 # Which values a variable can have.
 VARIABLES = {
     "instance": ("Instance", "label_values(pointsman_build_info, instance)"),
-    "policy": ("Policy", 'label_values(pointsman_request_duration_seconds_count{instance=~"$instance"}, policy)'),
+    # Policies that only watch have decisions and no requests of their own.
+    "policy": (
+        "Policy",
+        'label_values({__name__=~"pointsman_request_duration_seconds_count|pointsman_shadow_decisions_total", instance=~"$instance"}, policy)',
+    ),
     "model": ("Model", 'label_values(pointsman_tokens_total{instance=~"$instance", model!="passthrough"}, model)'),
     "classifier": ("Classifier", 'label_values(pointsman_classifier_queue_depth{instance=~"$instance"}, classifier)'),
     "head": ("Head", 'label_values(pointsman_score_count{classifier=~"$classifier"}, head)'),

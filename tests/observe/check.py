@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "config" / "grafana"))
 
 from load import Load, troubles  # noqa: E402
+from model import VARIABLES as LISTS  # noqa: E402
 from panels import DASHBOARDS  # noqa: E402
 from stack import Prometheus, running  # noqa: E402
 
@@ -53,7 +55,7 @@ def main() -> None:
         with Load(stack) as load:
             troubles(stack, SECONDS)
             time.sleep(3 * SCRAPE)  # the last scrapes, while all still happens
-            problems = [*queries(stack.prometheus, started), *rules(stack.prometheus)]
+            problems = [*queries(stack.prometheus, started), *variables(stack.prometheus), *rules(stack.prometheus)]
         print(f"{load.sent} requests, {load.failed} answered with 5xx")
     if problems:
         sys.exit("\n".join(["FAILED", *problems]))
@@ -106,6 +108,21 @@ def filled(expr: str) -> str:
         expr = expr.replace(variable, value)
     assert "$" not in expr, expr
     return expr
+
+
+def variables(prometheus: Prometheus) -> list[str]:
+    """Asks for the values of every variable as Grafana does; each has some, and every policy is among the policies."""
+    lists = {name: values(prometheus, query) for name, (_, query) in LISTS.items()}
+    problems = [f"the variable {name} has no values" for name, found in lists.items() if not found]
+    series = prometheus.query('group by (policy) ({__name__=~"pointsman_(shadow_)?decisions_total"})')
+    unlisted = {one["metric"]["policy"] for one in series} - lists["policy"]
+    print(f"{len(lists)} variables, policies: {', '.join(sorted(lists['policy']))}")
+    return problems + [f"the variable policy lacks {name}" for name in sorted(unlisted)]
+
+
+def values(prometheus: Prometheus, query: str) -> set[str]:
+    selector, label = re.fullmatch(r"label_values\((.+), (\w+)\)", filled(query)).groups()
+    return set(prometheus.ask(f"/api/v1/label/{label}/values", **{"match[]": selector}))
 
 
 def rules(prometheus: Prometheus) -> list[str]:
