@@ -1,9 +1,9 @@
 //! A real Redis server, on a Unix socket of its own or behind TLS.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -32,7 +32,7 @@ impl RedisTls {
         command.args(["--port", "0", "--tls-port", &address.port().to_string(), "--bind", "127.0.0.1"]);
         command.args(["--tls-auth-clients", "no", "--tls-cert-file", &file("cert.pem")]);
         command.args(["--tls-key-file", &file("key.pem"), "--tls-ca-cert-file", &file("cert.pem")]);
-        let child = launch(command);
+        let child = launch(&mut command);
         Self { server: Redis { folder, child }, address }
     }
 
@@ -42,6 +42,12 @@ impl RedisTls {
         let ca = ca.unwrap_or(&own).display();
         format!("store: {{redis: {{url: 'rediss://{}', tls: {{ca: {ca}}}, timeout: 1s}}}}\n", self.address)
     }
+}
+
+/// Every command that a server is sent.
+pub(crate) struct Overheard {
+    child: Child,
+    lines: BufReader<ChildStdout>,
 }
 
 /// Writes a new certificate for `127.0.0.1` into `folder`, `cert.pem` and `key.pem`.
@@ -55,8 +61,29 @@ impl Redis {
     /// Starts a server that keeps nothing on disk.
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let child = launch(on_socket(&folder.path().join("redis.sock")));
+        let child = launch(&mut on_socket(&folder.path().join("redis.sock")));
         Self { folder, child }
+    }
+
+    /// Starts a server that wants a password, and the URL that holds it.
+    pub(crate) fn with_password(password: &str) -> (Self, String) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut command = on_socket(&folder.path().join("redis.sock"));
+        let server = Self { child: launch(command.args(["--requirepass", password])), folder };
+        let url = format!("unix://{}?pass={password}", server.socket().display());
+        (server, url)
+    }
+
+    /// Listens to every command that it is sent from now on.
+    pub(crate) fn overheard(&self, password: &str) -> Overheard {
+        let mut command = Command::new("redis-cli");
+        command.arg("-s").arg(self.socket()).env("REDISCLI_AUTH", password).arg("monitor");
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("redis-cli is installed (apt: redis-tools)");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut ready = String::new();
+        lines.read_line(&mut ready).expect("a line");
+        assert_eq!(ready.trim(), "OK");
+        Overheard { child, lines }
     }
 
     /// Returns the section `store` of a configuration that shares through it.
@@ -73,7 +100,7 @@ impl Redis {
     /// Starts it anew where it was.
     pub(crate) fn come_back(&mut self) {
         let _ = std::fs::remove_file(self.socket()); // a server that was killed leaves it
-        self.child = launch(on_socket(&self.socket()));
+        self.child = launch(&mut on_socket(&self.socket()));
     }
 
     /// Makes it hang: connections are accepted, and nothing is answered.
@@ -94,6 +121,17 @@ impl Redis {
     }
 }
 
+impl Overheard {
+    /// Returns all commands since it began; they end with the server.
+    pub(crate) fn until_the_end_of(mut self, mut server: Redis) -> String {
+        server.die();
+        let mut text = String::new();
+        self.lines.read_to_string(&mut text).expect("text");
+        let _ = self.child.wait(); // it ends with its server
+        text
+    }
+}
+
 impl Drop for Redis {
     fn drop(&mut self) {
         let _ = self.child.kill(); // an error means that it has ended by now
@@ -107,7 +145,7 @@ fn on_socket(socket: &Path) -> Command {
     command
 }
 
-fn launch(mut command: Command) -> Child {
+fn launch(command: &mut Command) -> Child {
     command.args(["--save", "", "--appendonly", "no"]);
     let mut child = command.stdout(Stdio::piped()).spawn().expect("redis-server is installed (apt: redis-server)");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();

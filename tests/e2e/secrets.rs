@@ -1,6 +1,8 @@
-//! Prompts, keys and bodies appear in no output: log, metrics, traces, decision log, what the admin plane shows.
+//! Prompts, keys and bodies appear in no output: log, metrics, traces, decision log, store, what the admin plane shows and
+//! decides.
 
 use std::fs;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -9,6 +11,7 @@ use serde_json::json;
 use crate::client::{CHAT, Connection, Framing, Reply, get};
 use crate::gateway::{Config, Gateway};
 use crate::origin::{Answer, Origin, nobody};
+use crate::redis::Redis;
 use crate::reload::until_metric;
 
 /// What must be found nowhere; every planted text holds it.
@@ -22,6 +25,20 @@ const ENVIRONMENT: [(&str, &str); 6] = [
     ("OTLP_KEY", "planted-otlp-key"),
     ("TENANT", "planted-tenant"),
 ];
+
+const STORE_PASSWORD: &str = "planted-store-password";
+
+/// Policies that ask a judge and compare embeddings.
+const POLICIES: &str = "    affinity: {key: conversation, hold: 1h, move: free}
+  - name: judged
+    match: {model: [judged]}
+    strategy: {kind: judge, judge: small, timeout: 5s, breaker: {failures: 100, rest: 1s}, otherwise: frontier, choices: [
+      {label: easy, model: small, description: small talk}, {label: hard, model: frontier, description: the rest}]}
+  - name: alike
+    match: {model: [alike]}
+    strategy: {kind: similarity, classifier: default, threshold: 0, otherwise: frontier, routes: [
+      {model: small, examples: [hello there]}, {model: frontier, examples: [prove the theorem]}]}
+";
 
 /// Bodies in which every string of the client's own is planted.
 fn bodies() -> Vec<(&'static str, String)> {
@@ -41,6 +58,13 @@ fn bodies() -> Vec<(&'static str, String)> {
                 .to_string(),
         ),
         ("/v1/responses", json!({"model": "auto", "input": text}).to_string()),
+        (CHAT, json!({"model": "judged", "messages": [{"role": "user", "content": text}]}).to_string()),
+        (
+            CHAT,
+            json!({"model": "judged", "messages": [{"role": "user", "content": format!("{text}, and why")}]})
+                .to_string(),
+        ),
+        (CHAT, json!({"model": "alike", "messages": [{"role": "user", "content": text}]}).to_string()),
         (CHAT, json!({"model": "planted-model", "messages": []}).to_string()),
         (CHAT, "{\"planted\": not json".into()),
         (CHAT, json!({"model": "auto", "messages": "planted"}).to_string()),
@@ -48,13 +72,14 @@ fn bodies() -> Vec<(&'static str, String)> {
     ]
 }
 
-async fn post(gateway: &Gateway, path: &str, body: String) -> Reply {
-    let mut connection = Connection::open(gateway.listen, Framing::Length).await;
+async fn post(to: SocketAddr, path: &str, body: String) -> Reply {
+    let mut connection = Connection::open(to, Framing::Length).await;
     let request = connection.request(Method::POST, &format!("{path}?api_key=sk-planted-query"));
     let request = request
         .header("content-type", "application/json")
         .header("authorization", "Bearer sk-planted-client")
         .header("x-api-key", "sk-planted-x")
+        .header("x-session-id", "planted-session")
         .header("cookie", "session=planted")
         .header("baggage", "user=planted")
         .header("user-agent", "planted/1");
@@ -69,15 +94,49 @@ fn answer(status: StatusCode) -> Answer {
     Answer::Reply(status, headers, body.to_string().into())
 }
 
+/// What the judge says, where it says what it was asked for.
+fn verdict() -> Answer {
+    let content = json!({"reason": "planted reason", "label": "easy"}).to_string();
+    let body = json!({"id": "planted", "choices": [{"message": {"role": "assistant", "content": content}}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 1}});
+    Answer::Reply(StatusCode::OK, vec![("content-type", "application/json")], body.to_string().into())
+}
+
+/// Asks the admin plane about planted texts; returns its decisions.
+async fn decided(gateway: &Gateway, judge: &Origin) -> Vec<(String, String)> {
+    let text = "a planted question to decide about";
+    let chat = |model: &str| json!({"model": model, "messages": [{"role": "user", "content": text}]}).to_string();
+    let mut found = Vec::new();
+    for (path, body) in [
+        ("/v1/decide", chat("auto")),
+        ("/v1/decide", chat("judged")),
+        ("/v1/decide", chat("alike")),
+        ("/v1/decide", chat("planted-model")),
+        ("/predict", json!({"text": text}).to_string()),
+        ("/predict/batch", json!({"texts": [text]}).to_string()),
+        ("/v1/decide", "{\"planted\": not json".into()),
+    ] {
+        judge.script(if body.contains("judged") { verdict() } else { answer(StatusCode::OK) });
+        let reply = post(gateway.admin, path, body).await;
+        // `/predict` gives its callers their texts back.
+        if path == "/v1/decide" {
+            found.push((format!("{path} ({})", reply.status), String::from_utf8_lossy(&reply.body).into_owned()));
+        }
+    }
+    found
+}
+
 async fn config(small: &Origin, frontier: &Origin, collector: &Origin) -> Config {
     let sections = format!(
         "  gone: {{base_url: 'http://{}'}}\ndecision_log: {{path: logs/d.jsonl, hash_key: {{env: LOG_KEY}}}}\n\
-         tracing: {{otlp: {{endpoint: 'http://{}', sample: 1, credential: {{env: OTLP_KEY}}, headers: {{x-tenant: {{env: TENANT}}}}}}}}",
+         tracing: {{otlp: {{endpoint: 'http://{}', sample: 1, credential: {{env: OTLP_KEY}}, headers: {{x-tenant: {{env: TENANT}}}}}}}}\n\
+         store: {{redis: {{url: {{env: STORE_URL}}, timeout: 1s}}}}",
         nobody().await,
         collector.address()
     );
     let fallback = "[frontier]";
-    Config { sections, fallback, credential: "{env: UPSTREAM_KEY}", ..Config::classifying(small, frontier) }
+    let policy = POLICIES.to_owned();
+    Config { sections, fallback, policy, credential: "{env: UPSTREAM_KEY}", ..Config::classifying(small, frontier) }
 }
 
 /// Everything that leaves the process beside the answers, with its name.
@@ -104,23 +163,35 @@ async fn outputs(gateway: &mut Gateway, collector: &Origin) -> Vec<(String, Stri
 async fn planted_secrets_are_in_no_output() {
     let (small, frontier, collector) = (Origin::start().await, Origin::start().await, Origin::start().await);
     let config = config(&small, &frontier, &collector).await;
-    let mut gateway = Gateway::start_with(&config, &ENVIRONMENT).await;
+    let (store, url) = Redis::with_password(STORE_PASSWORD);
+    let overheard = store.overheard(STORE_PASSWORD);
+    let environment = [&ENVIRONMENT[..], &[("STORE_URL", url.as_str())]].concat();
+    let mut gateway = Gateway::start_with(&config, &environment).await;
 
     for status in [StatusCode::OK, StatusCode::BAD_REQUEST, StatusCode::INTERNAL_SERVER_ERROR] {
         for (path, body) in bodies() {
+            if body.contains("judged") && status == StatusCode::OK {
+                small.script(verdict());
+            }
             small.script(answer(status));
             frontier.script(answer(status));
-            post(&gateway, path, body).await;
+            post(gateway.listen, path, body).await;
         }
     }
+    let decided = decided(&gateway, &small).await;
     gateway.write(&config.yaml().replace("{env: UPSTREAM_KEY}", "sk-planted-file"));
     until_metric(&gateway, "pointsman_config_last_reload_successful 0").await;
     gateway.write(&config.yaml().replace("{env: TENANT}", "sk-planted-file"));
     until_metric(&gateway, "pointsman_config_reloads_total{outcome=\"rejected\"} 2").await;
-    let outputs = outputs(&mut gateway, &collector).await;
+    let mut outputs = outputs(&mut gateway, &collector).await;
+    outputs.extend(decided);
+    outputs.push(("the store".to_owned(), overheard.until_the_end_of(store)));
 
     let names: Vec<_> = outputs.iter().map(|(name, _)| name.as_str()).collect();
     assert!(names.contains(&"an export") && names.iter().any(|name| name.ends_with("d.jsonl")), "{names:?}");
+    for kind in ["judge", "similarity"] {
+        assert!(outputs.iter().any(|(name, text)| name.starts_with("/v1/decide") && text.contains(kind)), "no {kind}");
+    }
     for (name, text) in outputs {
         assert!(!text.is_empty(), "{name} is empty");
         let lines: Vec<_> = text.lines().filter(|line| line.to_lowercase().contains(MARK)).collect();
