@@ -1,6 +1,6 @@
 //! What a fit found.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -10,7 +10,7 @@ use super::folds::Grouped;
 use super::task::{Inputs, Learner, Task};
 use super::train::{Form, Trained};
 use super::validate::Validations;
-use crate::evaluate::DataIdentity;
+use crate::evaluate::{DataIdentity, Interval};
 
 /// What was fitted, and how good it is on rows that it did not see.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -43,7 +43,7 @@ pub struct FitReport {
     /// The same with fewer rows to learn from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub learning_curve: Vec<CurvePoint>,
-    /// How far near-duplicates agree: no head can do better on such rows.
+    /// How far near-duplicates agree: what noise in the targets leaves to be reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeats: Option<Repeats>,
 }
@@ -77,8 +77,18 @@ pub struct CurvePoint {
 pub struct Repeats {
     /// Rows that have a near-duplicate.
     pub rows: usize,
-    /// The share of them whose target is their group's most frequent one: a ceiling of the accuracy on such rows.
+    /// Different prompts among them.
+    pub prompts: usize,
+    /// The share of the rows whose target is their prompt's most frequent one: on these very rows no head is more often right.
     pub agreement: f64,
+    /// How likely two rows of one prompt have the same target; the mean over the prompts.
+    pub pair_agreement: f64,
+    /// Its 95 % interval, by the normal approximation.
+    pub pair_agreement_ci95: Interval,
+    /// Between what the accuracy of the best possible head lies on new rows of such prompts. Where p are the chances of a
+    /// prompt's targets, two agree with chance sum p^2 and the best guess is right with chance max p: no less than that,
+    /// and no more than its root.
+    pub ceiling: Interval,
 }
 
 impl Member {
@@ -111,16 +121,31 @@ impl Member {
 impl Repeats {
     /// Counts near-duplicates.
     pub(super) fn among(rows: &[Grouped<'_>]) -> Option<Self> {
-        let mut groups: HashMap<u64, BTreeMap<Vec<u32>, usize>> = HashMap::new();
+        let mut groups: BTreeMap<u64, BTreeMap<Vec<u32>, usize>> = BTreeMap::new(); // ordered: sums are the same every time
         for (sample, group) in rows {
             let target = sample.target.iter().map(|value| value.to_bits()).collect();
             *groups.entry(*group).or_default().entry(target).or_default() += 1;
         }
-        let repeated = groups.values().filter(|targets| targets.values().sum::<usize>() > 1);
-        let (rows, agree) = repeated.fold((0, 0), |(rows, agree), targets| {
-            (rows + targets.values().sum::<usize>(), agree + targets.values().max().copied().unwrap_or_default())
-        });
-        (rows > 0).then(|| Self { rows, agreement: agree as f64 / rows as f64 })
+        let (mut rows, mut prompts, mut agree, mut sum, mut squares) = (0, 0, 0, 0.0, 0.0);
+        for targets in groups.values() {
+            let n: usize = targets.values().sum();
+            if n > 1 {
+                let pairs: usize = targets.values().map(|count| count * (count - 1)).sum();
+                let agreeing = pairs as f64 / (n * (n - 1)) as f64;
+                (rows, prompts) = (rows + n, prompts + 1);
+                agree += targets.values().max().copied().unwrap_or_default();
+                (sum, squares) = (sum + agreeing, squares + agreeing * agreeing);
+            }
+        }
+        let pair_agreement = sum / f64::from(prompts.max(1));
+        (prompts > 0).then(|| Self {
+            rows,
+            prompts: prompts as usize,
+            agreement: agree as f64 / rows as f64,
+            pair_agreement,
+            pair_agreement_ci95: Interval::of_mean(sum, squares, prompts as usize),
+            ceiling: Interval { low: pair_agreement, high: pair_agreement.sqrt() },
+        })
     }
 }
 
@@ -155,11 +180,14 @@ mod tests {
     #[test]
     fn near_duplicates_that_disagree_bound_what_can_be_reached() {
         let sample = |target: f32| Sample { target: vec![target], ..Sample::default() };
-        let samples = [1.0, 1.0, 0.0, 1.0].map(sample);
-        let rows: Vec<Grouped<'_>> = samples.iter().zip([1, 1, 1, 2]).collect();
+        let samples = [1.0, 1.0, 0.0, 1.0, 0.0, 0.0].map(sample);
+        let rows: Vec<Grouped<'_>> = samples.iter().zip([1, 1, 1, 2, 3, 3]).collect();
 
-        let repeats = Repeats::among(&rows).expect("three rows of one group");
+        let repeats = Repeats::among(&rows).expect("five rows of two prompts");
 
-        assert_eq!((repeats.rows, repeats.agreement), (3, 2.0 / 3.0));
+        assert_eq!((repeats.rows, repeats.prompts, repeats.agreement), (5, 2, 4.0 / 5.0));
+        // One of three pairs agrees, and one of one.
+        assert_eq!(repeats.pair_agreement, 2.0 / 3.0);
+        assert_eq!((repeats.ceiling.low, repeats.ceiling.high), (2.0 / 3.0, (2.0_f64 / 3.0).sqrt()));
     }
 }
