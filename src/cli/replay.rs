@@ -1,7 +1,8 @@
 //! `pointsman replay`: what another configuration would have done with logged requests, as tables, JSON or an exit code.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -38,6 +39,9 @@ pub(super) struct Arguments {
     /// decided anew, or for costs has no price, proves nothing. A gate by itself when given.
     #[arg(long, value_name = "SHARE", value_parser = super::share)]
     min_coverage: Option<f64>,
+    /// Writes every request that would move, one JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    moved: Option<PathBuf>,
     /// Prints one JSON object.
     #[arg(long)]
     json: bool,
@@ -51,6 +55,8 @@ enum Failure {
     Replay(#[from] ReplayError),
     #[error("cannot start a runtime")]
     Runtime(#[source] io::Error),
+    #[error("cannot write `{}`", path.display())]
+    Write { path: PathBuf, source: io::Error },
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
@@ -74,7 +80,20 @@ fn compare(arguments: &Arguments) -> Result<ReplayReport, Failure> {
     let mut against = Engine::open(&arguments.against)?;
     let logs = DecisionLogs::new(arguments.logs.clone());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
-    Ok(runtime.block_on(replay(&logs, &mut now, &mut against))?)
+    let Some(path) = &arguments.moved else {
+        return Ok(runtime.block_on(replay(&logs, &mut now, &mut against, |_| {}))?);
+    };
+    let unwritable = |source| Failure::Write { path: path.clone(), source };
+    let mut list = BufWriter::new(File::create(path).map_err(unwritable)?);
+    let mut written = Ok(());
+    let report = runtime.block_on(replay(&logs, &mut now, &mut against, |request| {
+        if written.is_ok() {
+            let line = serde_json::to_string(request).expect("a request is plain data");
+            written = writeln!(list, "{line}");
+        }
+    }))?;
+    written.and_then(|()| list.flush()).map_err(unwritable)?;
+    Ok(report)
 }
 
 impl Arguments {
@@ -148,9 +167,9 @@ fn render(report: &ReplayReport) -> String {
         "cost      ${:.6} -> ${:.6}{increase}, {} priced\n",
         report.cost_usd, report.cost_against_usd, report.priced
     );
-    let quality = |change: Option<f64>| change.map_or_else(|| "not known".to_owned(), |change| format!("{change:+.4}"));
-    text += &format!("quality   {} by feedback, ", quality(report.quality_by_feedback));
-    text += &format!("{} by strong_wins\n", quality(report.quality_by_strong_wins));
+    let known = |change| quality(change, "not known");
+    text += &format!("quality   {} by feedback, ", known(report.quality_by_feedback));
+    text += &format!("{} by strong_wins\n", known(report.quality_by_strong_wins));
     text += &parts("policy", &report.policies);
     text += &parts("label", &report.labels);
     if !report.moves.is_empty() {
@@ -165,14 +184,21 @@ fn render(report: &ReplayReport) -> String {
 }
 
 fn parts(name: &'static str, parts: &BTreeMap<String, Part>) -> String {
-    let align = [Align::Left, Align::Right, Align::Right, Align::Right, Align::Right, Align::Right];
-    let mut table = Table::new([name, "requests", "moved", "share", "cost", "against"], align);
+    let right = Align::Right;
+    let align = [Align::Left, right, right, right, right, right, right, right];
+    let header = [name, "requests", "moved", "share", "cost", "against", "quality by feedback", "by strong_wins"];
+    let mut table = Table::new(header, align);
     for (key, part) in parts {
         let share = percent(part.moved as f64 / part.n.max(1) as f64);
         let (cost, against) = (format!("${:.6}", part.cost_usd), format!("${:.6}", part.cost_against_usd));
-        table.push([key.clone(), part.n.to_string(), part.moved.to_string(), share, cost, against]);
+        let [told, called] = [part.quality_by_feedback, part.quality_by_strong_wins].map(|change| quality(change, "-"));
+        table.push([key.clone(), part.n.to_string(), part.moved.to_string(), share, cost, against, told, called]);
     }
     format!("\n{}", table.render())
+}
+
+fn quality(change: Option<f64>, unknown: &str) -> String {
+    change.map_or_else(|| unknown.to_owned(), |change| format!("{change:+.4}"))
 }
 
 fn percent(share: f64) -> String {
@@ -188,7 +214,8 @@ impl Failure {
         match self {
             Self::Engine(EngineError::OnnxRuntime(_))
             | Self::Replay(ReplayError::Engine(EngineError::OnnxRuntime(_)))
-            | Self::Runtime(_) => UNAVAILABLE,
+            | Self::Runtime(_)
+            | Self::Write { .. } => UNAVAILABLE,
             Self::Engine(_) => CONFIG,
             Self::Replay(_) => DATA,
         }

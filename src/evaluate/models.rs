@@ -43,6 +43,10 @@ pub struct CostQuality {
 pub struct ModelsFigures {
     /// Every model, the best first.
     pub models: Vec<ModelFigures>,
+    /// The quality of a model drawn at random for each prompt.
+    pub random_quality: f64,
+    /// What it costs; `None` when the cost of one model is not known.
+    pub random_cost: Option<f64>,
     /// The quality of an oracle that knows the best model for each prompt.
     pub oracle_quality: f64,
     /// What that oracle pays when it takes the cheapest of the best; `None` when the cost of one of the best is not known.
@@ -95,7 +99,10 @@ impl Columns {
         let share =
             |cost: f64| single.and_then(|single| single.cost).filter(|full| *full > 0.0).map(|full| cost / full);
         let cheapest: Option<f64> = (0..self.rows()).map(|row| self.cheapest_best(row)).sum();
+        let m = models.len().max(1) as f64;
         ModelsFigures {
+            random_quality: models.iter().map(|model| model.quality).sum::<f64>() / m,
+            random_cost: models.iter().map(|model| model.cost).sum::<Option<f64>>().map(|sum| sum / m),
             oracle_quality: (0..self.rows()).map(|row| self.best(row)).sum::<f64>() / n,
             oracle_cost: cheapest.map(|sum| sum / n),
             cost_left_out: left_out(&models, self.rows()),

@@ -6,10 +6,11 @@
 //! clients said of each model's answers to prompts of the same label, and by the head `strong_wins`, the chance that only the stronger
 //! model answers well.
 
+mod report;
+
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
+pub use self::report::{Move, MovedRequest, Part, ReplayReport};
 use super::engine::{Engine, EngineError, Lack, Replayed, Usual};
 use super::log::{DecisionLogs, LogLine, LoggedDecision, Outcomes};
 use super::{DatasetError, Interval};
@@ -24,73 +25,6 @@ const STRONG_WINS: &str = "strong_wins";
 /// What a request is said to go to that passes through.
 const PASSED: &str = "(passes through)";
 const REFUSED: &str = "(refused)";
-
-/// What two configurations make of the same requests.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ReplayReport {
-    /// Requests in the logs.
-    pub requests: u64,
-    /// Requests that both decided.
-    pub n: u64,
-    /// Their share of the requests.
-    pub coverage: f64,
-    /// Requests that would go to another model.
-    pub moved: u64,
-    /// Their share.
-    pub moved_share: f64,
-    /// Its 95 % interval (Wilson).
-    pub moved_share_ci95: Interval,
-    /// Requests whose scores are not to be had: another bundle and no whole text.
-    pub unscored: u64,
-    /// Requests that cannot be decided anew, those without scores among them, by what the log does not hold.
-    pub not_replayed: BTreeMap<String, u64>,
-    /// Lines that were passed over.
-    pub passed_over: u64,
-    /// Requests with tokens and prices on both sides: costs are theirs.
-    pub priced: u64,
-    /// What the priced ones cost with the one configuration, in US dollars.
-    pub cost_usd: f64,
-    /// What they would cost with the other.
-    pub cost_against_usd: f64,
-    /// The difference as a share of the one; `None` when that costs nothing or none is priced.
-    pub cost_increase: Option<f64>,
-    /// Change of mean quality over all requests by feedback, 0 to 1; `None` when a model was never rated.
-    pub quality_by_feedback: Option<f64>,
-    /// The same by the head `strong_wins`; `None` when a moved request has no such score.
-    pub quality_by_strong_wins: Option<f64>,
-    /// By policy.
-    pub policies: BTreeMap<String, Part>,
-    /// By label.
-    pub labels: BTreeMap<String, Part>,
-    /// From one model to another, the most first.
-    pub moves: Vec<Move>,
-}
-
-/// Some of the requests.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Part {
-    /// How many.
-    pub n: u64,
-    /// How many of them would move.
-    pub moved: u64,
-    /// What the priced ones cost now.
-    pub cost_usd: f64,
-    /// What they would cost.
-    pub cost_against_usd: f64,
-}
-
-/// Requests that would move from one model to another.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Move {
-    /// The model now.
-    pub from: String,
-    /// The model then.
-    pub to: String,
-    /// How many.
-    pub n: u64,
-    /// The change of their cost.
-    pub cost_usd: f64,
-}
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
@@ -118,11 +52,18 @@ struct Tally {
     policies: BTreeMap<String, Part>,
     labels: BTreeMap<String, Part>,
     moves: BTreeMap<(String, String), (u64, f64)>,
-    /// Label and models of requests that would move.
-    moved_by_label: BTreeMap<(String, String, String), u64>,
+    moved: BTreeMap<Moved, u64>,
     /// Sums and numbers of ratings by label and model.
     rated: BTreeMap<(String, String), (f64, u64)>,
-    strong_wins: Option<f64>,
+}
+
+/// What requests that would move have in common.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Moved {
+    policy: String,
+    label: String,
+    from: String,
+    to: String,
 }
 
 /// One request beside itself.
@@ -135,20 +76,29 @@ struct Pair<'d> {
     gain: Option<f64>,
 }
 
-/// Replays `logs` with `now` and with `against`. `outcomes` are the ratings in the logs.
+/// Replays `logs` with `now` and with `against`; `moved` hears of every request that would move.
 ///
 /// # Errors
 /// When a log cannot be read, a text cannot be scored, or nothing is left.
-pub async fn replay(logs: &DecisionLogs, now: &mut Engine, against: &mut Engine) -> Result<ReplayReport, ReplayError> {
+pub async fn replay(
+    logs: &DecisionLogs,
+    now: &mut Engine,
+    against: &mut Engine,
+    mut moved: impl FnMut(&MovedRequest<'_>),
+) -> Result<ReplayReport, ReplayError> {
     let (outcomes, usual) = (logs.outcomes()?, Usual::of(logs)?);
     now.assume(usual.clone());
     against.assume(usual);
-    let mut tally = Tally { strong_wins: Some(0.0), ..Tally::default() };
+    let mut tally = Tally::default();
     let mut lines = logs.lines();
     for line in &mut lines {
         let LogLine::Decision(logged) = line? else { continue };
         let (before, after) = (now.replay(&logged).await?, against.replay(&logged).await?);
-        tally.add(&logged, (&before, &after), (&now.config, &against.config), &outcomes);
+        if let Some(pair) = tally.add(&logged, (&before, &after), (&now.config, &against.config), &outcomes)
+            && pair.is_moved()
+        {
+            moved(&pair.request());
+        }
     }
     if tally.all.n == 0 {
         return Err(ReplayError::Empty { not_replayed: by_name(&tally.not_replayed) });
@@ -157,31 +107,34 @@ pub async fn replay(logs: &DecisionLogs, now: &mut Engine, against: &mut Engine)
 }
 
 impl Tally {
-    fn add(
+    /// Counts a request; `None` when it cannot be decided anew.
+    fn add<'d>(
         &mut self,
-        logged: &LoggedDecision,
-        (before, after): (&Replayed, &Replayed),
+        logged: &'d LoggedDecision,
+        (before, after): (&'d Replayed, &'d Replayed),
         configs: (&Config, &Config),
         outcomes: &Outcomes,
-    ) {
+    ) -> Option<Pair<'d>> {
         let (from, to) = match (model_of(before), model_of(after)) {
             (Ok(from), Ok(to)) => (from, to),
             (Err(lack), _) | (_, Err(lack)) => {
                 *self.not_replayed.entry(lack.clone()).or_default() += 1;
-                return;
+                return None;
             }
         };
         let costs = cost(logged, from, configs.0).zip(cost(logged, to, configs.1));
-        self.count(&Pair { logged, from, to, costs, gain: gain(before, after) });
+        let pair = Pair { logged, from, to, costs, gain: gain(before, after) };
+        self.count(&pair);
         if let Some((quality, model)) = outcomes.of(&logged.request_id).zip(logged.answered_by.clone()) {
             let rated = self.rated.entry((logged.label_or_none().to_owned(), model)).or_default();
             *rated = (rated.0 + quality, rated.1 + 1);
         }
+        Some(pair)
     }
 
     fn count(&mut self, pair: &Pair<'_>) {
         let Pair { logged, from, to, costs, gain } = *pair;
-        let moved = from != to;
+        let moved = pair.is_moved();
         let (now, then) = costs.unwrap_or_default();
         self.priced += u64::from(costs.is_some());
         let policy = self.policies.entry(logged.policy.clone()).or_default();
@@ -191,23 +144,29 @@ impl Tally {
             part.moved += u64::from(moved);
             part.cost_usd += now;
             part.cost_against_usd += then;
+            if moved {
+                part.gain.add(gain);
+            }
         }
         if moved {
             let one = self.moves.entry((from.to_owned(), to.to_owned())).or_default();
             *one = (one.0 + 1, one.1 + then - now);
-            *self
-                .moved_by_label
-                .entry((logged.label_or_none().to_owned(), from.to_owned(), to.to_owned()))
-                .or_default() += 1;
-            self.strong_wins = self.strong_wins.zip(gain).map(|(sum, gain)| sum + gain);
+            let (policy, label) = (logged.policy.clone(), logged.label_or_none().to_owned());
+            let (from, to) = (from.to_owned(), to.to_owned());
+            *self.moved.entry(Moved { policy, label, from, to }).or_default() += 1;
         }
     }
 
     fn report(self, passed_over: u64) -> ReplayReport {
         let (n, moved) = (self.all.n, self.all.moved);
         let requests = n + self.not_replayed.values().sum::<u64>();
-        let quality_by_feedback = self.by_feedback();
-        let Part { cost_usd, cost_against_usd, .. } = self.all;
+        let all = self.predicted(self.all, |_| true);
+        let Part { cost_usd, cost_against_usd, quality_by_feedback, quality_by_strong_wins, .. } = all;
+        let parts = |parts: &BTreeMap<String, Part>, of: fn(&Moved) -> &str| -> BTreeMap<String, Part> {
+            parts.iter().map(|(key, part)| (key.clone(), self.predicted(*part, |moved| of(moved) == key))).collect()
+        };
+        let policies = parts(&self.policies, |moved| &moved.policy);
+        let labels = parts(&self.labels, |moved| &moved.label);
         let mut moves: Vec<Move> =
             self.moves.into_iter().map(|((from, to), (n, cost_usd))| Move { from, to, n, cost_usd }).collect();
         moves.sort_by_key(|one| std::cmp::Reverse(one.n));
@@ -226,16 +185,26 @@ impl Tally {
             cost_against_usd,
             cost_increase: (cost_usd > 0.0).then(|| (cost_against_usd - cost_usd) / cost_usd),
             quality_by_feedback,
-            quality_by_strong_wins: self.strong_wins.map(|sum| sum / n as f64),
-            policies: self.policies,
-            labels: self.labels,
+            quality_by_strong_wins,
+            policies,
+            labels,
             moves,
         }
     }
 
-    /// Every moved request is expected to do as well as the other model's rated answers to prompts of its label, or to all
+    /// Says of some of the requests what is predicted of their quality.
+    fn predicted(&self, part: Part, of: impl Fn(&Moved) -> bool) -> Part {
+        let n = part.n as f64;
+        Part {
+            quality_by_feedback: self.by_feedback(of).map(|sum| sum / n),
+            quality_by_strong_wins: part.gain.0.map(|sum| sum / n),
+            ..part
+        }
+    }
+
+    /// Returns the sum over the moved requests that `of` chooses. Every one is expected to do as well as the other model's rated answers to prompts of its label, or to all
     /// prompts where there are none.
-    fn by_feedback(&self) -> Option<f64> {
+    fn by_feedback(&self, of: impl Fn(&Moved) -> bool) -> Option<f64> {
         let mean = |label: Option<&str>, model: &str| {
             let rated =
                 self.rated.iter().filter(|((own, name), _)| label.is_none_or(|label| own == label) && name == model);
@@ -244,10 +213,30 @@ impl Tally {
         };
         let quality = |label: &str, model: &str| mean(Some(label), model).or_else(|| mean(None, model));
         let mut sum = 0.0;
-        for ((label, from, to), n) in &self.moved_by_label {
+        for (Moved { label, from, to, .. }, n) in self.moved.iter().filter(|(moved, _)| of(moved)) {
             sum += *n as f64 * (quality(label, to)? - quality(label, from)?);
         }
-        Some(sum / self.all.n as f64)
+        Some(sum)
+    }
+}
+
+impl<'d> Pair<'d> {
+    fn is_moved(&self) -> bool {
+        self.from != self.to
+    }
+
+    fn request(&self) -> MovedRequest<'d> {
+        let Self { logged, from, to, costs, gain } = *self;
+        MovedRequest {
+            request_id: &logged.request_id,
+            time: &logged.time,
+            policy: &logged.policy,
+            label: logged.label_or_none(),
+            from,
+            to,
+            cost_usd: costs.map(|(now, then)| then - now),
+            quality_by_strong_wins: gain,
+        }
     }
 }
 

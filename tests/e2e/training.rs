@@ -217,6 +217,18 @@ fn replay_counts_what_moves_and_gates_on_it() {
         let gated = replay(&[&key, &value]);
         assert_eq!(gated.status.code(), Some(code), "{gate:?}: {}", text(&gated.stderr));
     }
+    let part = &report["labels"]["simple"];
+    assert!((part["quality_by_feedback"].as_f64().expect("rated") - 0.1).abs() < 1e-9, "{report}");
+    assert_eq!(report["labels"]["complex"]["quality_by_feedback"], 0.0, "{report}");
+    let list = folder.0.path().join("moved.jsonl");
+    assert!(replay(&[&"--moved", &list]).status.success());
+    let list = fs::read_to_string(list).expect("a list");
+    let moved: Vec<Value> = list.lines().map(|line| serde_json::from_str(line).expect("a request")).collect();
+    assert_eq!((moved.len(), &moved[0]["request_id"], &moved[9]["request_id"]), (10, &json!("r40"), &json!("r49")));
+    assert_eq!(
+        (&moved[0]["from"], &moved[0]["to"], &moved[0]["label"]),
+        (&json!("small"), &json!("big"), &json!("simple"))
+    );
     let table = text(&replay(&[]).stdout);
     assert!(table.contains("moved     10, 10.00 %") && table.contains("small  big"), "{table}");
 }

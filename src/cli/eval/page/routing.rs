@@ -130,6 +130,12 @@ fn single_models(figures: &ModelsFigures) -> String {
     };
     let mut rows: Vec<_> = figures.models.iter().map(row).collect();
     rows.push([
+        "random".to_owned(),
+        format!("{:.4}", figures.random_quality),
+        cost(figures.random_cost),
+        String::new(),
+    ]);
+    rows.push([
         "oracle".to_owned(),
         format!("{:.4}", figures.oracle_quality),
         cost(figures.oracle_cost),

@@ -74,6 +74,7 @@ fn models(figures: &ModelsFigures) -> String {
         };
         table.push([model.model.clone(), share(model.quality), cost(model.cost), pareto.to_owned()]);
     }
+    table.push(["random".to_owned(), share(figures.random_quality), cost(figures.random_cost), String::new()]);
     table.push(["oracle".to_owned(), share(figures.oracle_quality), cost(figures.oracle_cost), String::new()]);
     let mut text = table.render();
     if let Some(reason) = &figures.cost_left_out {

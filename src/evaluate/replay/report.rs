@@ -1,0 +1,118 @@
+//! What a replay found.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::evaluate::Interval;
+
+/// What two configurations make of the same requests.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ReplayReport {
+    /// Requests in the logs.
+    pub requests: u64,
+    /// Requests that both decided.
+    pub n: u64,
+    /// Their share of the requests.
+    pub coverage: f64,
+    /// Requests that would go to another model.
+    pub moved: u64,
+    /// Their share.
+    pub moved_share: f64,
+    /// Its 95 % interval (Wilson).
+    pub moved_share_ci95: Interval,
+    /// Requests whose scores are not to be had: another bundle and no whole text.
+    pub unscored: u64,
+    /// Requests that cannot be decided anew, those without scores among them, by what the log does not hold.
+    pub not_replayed: BTreeMap<String, u64>,
+    /// Lines that were passed over.
+    pub passed_over: u64,
+    /// Requests with tokens and prices on both sides: costs are theirs.
+    pub priced: u64,
+    /// What the priced ones cost with the one configuration, in US dollars.
+    pub cost_usd: f64,
+    /// What they would cost with the other.
+    pub cost_against_usd: f64,
+    /// The difference as a share of the one; `None` when that costs nothing or none is priced.
+    pub cost_increase: Option<f64>,
+    /// Change of mean quality over all requests by feedback, 0 to 1; `None` when a model was never rated.
+    pub quality_by_feedback: Option<f64>,
+    /// The same by the head `strong_wins`; `None` when a moved request has no such score.
+    pub quality_by_strong_wins: Option<f64>,
+    /// By policy.
+    pub policies: BTreeMap<String, Part>,
+    /// By label.
+    pub labels: BTreeMap<String, Part>,
+    /// From one model to another, the most first.
+    pub moves: Vec<Move>,
+}
+
+/// Some of the requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Part {
+    /// How many.
+    pub n: u64,
+    /// How many of them would move.
+    pub moved: u64,
+    /// What the priced ones cost now.
+    pub cost_usd: f64,
+    /// What they would cost.
+    pub cost_against_usd: f64,
+    /// Change of their mean quality by feedback; `None` when a model was never rated.
+    pub quality_by_feedback: Option<f64>,
+    /// The same by the head `strong_wins`; `None` when a moved request has no such score.
+    pub quality_by_strong_wins: Option<f64>,
+    /// The sum of the latter.
+    #[serde(skip)]
+    pub(super) gain: Gain,
+}
+
+/// A request that would move.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct MovedRequest<'r> {
+    /// The answer's `x-request-id`.
+    pub request_id: &'r str,
+    /// When the request was over.
+    pub time: &'r str,
+    /// The policy that decided.
+    pub policy: &'r str,
+    /// The best label, or `(none)`.
+    pub label: &'r str,
+    /// The model now.
+    pub from: &'r str,
+    /// The model then.
+    pub to: &'r str,
+    /// The change of its cost; `None` without tokens or prices.
+    pub cost_usd: Option<f64>,
+    /// The predicted change of its quality by `strong_wins`; `None` without that score.
+    pub quality_by_strong_wins: Option<f64>,
+}
+
+/// A sum that is not known once one part of it is not.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Gain(pub(super) Option<f64>);
+
+/// Requests that would move from one model to another.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Move {
+    /// The model now.
+    pub from: String,
+    /// The model then.
+    pub to: String,
+    /// How many.
+    pub n: u64,
+    /// The change of their cost.
+    pub cost_usd: f64,
+}
+
+impl Gain {
+    pub(super) fn add(&mut self, gain: Option<f64>) {
+        self.0 = self.0.zip(gain).map(|(sum, gain)| sum + gain);
+    }
+}
+
+impl Default for Gain {
+    fn default() -> Self {
+        Self(Some(0.0))
+    }
+}
