@@ -48,8 +48,14 @@ fn decision(criterion: &mut Criterion) {
     let features = Features::default().with_tokens(TokenCount { tokens: 500, estimated: false });
     let labels = ["simple", "medium", "complex"].map(Arc::from).into();
     let head = HeadScores { head: "tier".into(), labels, probabilities: vec![0.7, 0.2, 0.1] };
-    let scores =
-        Scores { source: Source::Encoder, heads: vec![head], tokens: 12, truncated_tokens: 0, embedding: None };
+    let scores = Scores {
+        source: Source::Encoder,
+        heads: vec![head],
+        tokens: 12,
+        truncated_tokens: 0,
+        embedding: None,
+        is_cached: false,
+    };
 
     criterion.bench_function("policy/find", |bencher| bencher.iter(|| set.find(black_box(&facts)).is_some()));
     let policy = set.find(&facts).expect("the model is auto");

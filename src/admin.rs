@@ -13,4 +13,4 @@ mod tests;
 
 pub use self::http::serve;
 pub use self::plane::Process;
-pub use self::state::{AdminError, ClassifierState, LastReload, Phase, Plane, Readiness};
+pub use self::state::{AdminError, Asked, ClassifierState, LastReload, Phase, Plane, Readiness};

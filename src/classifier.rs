@@ -45,7 +45,7 @@ use self::drift::Drift;
 pub use self::embedder::Embedder;
 use self::encoder::Encoder;
 pub use self::encoder::InferenceError;
-pub use self::heads::{Blocks, Heads};
+pub use self::heads::{Blocks, Calibration, Heads};
 pub use self::inputs::FeatureInputs;
 pub use self::judge::Ask;
 use self::lexical::Lexical;
@@ -62,7 +62,7 @@ use self::session::{OnnxEncoder, Terms};
 pub use self::tokenize::{Budget, Excerpt, Tokenizer, Tokens};
 use self::worker::{Ground, Record, Worker};
 use crate::config::{self, Name};
-use crate::scores::Degraded;
+use crate::scores::{Degraded, Source};
 use crate::telemetry::Metrics;
 
 /// A handle to a running classifier; clones share it. When the last one is dropped, the workers finish what is queued
@@ -208,6 +208,14 @@ impl Classifier {
     #[must_use]
     pub fn labels(&self, head: &str) -> Option<&[Arc<str>]> {
         self.0.heads.labels(head)
+    }
+
+    /// Returns how the scores of `head` that came from `source` are calibrated.
+    #[must_use]
+    pub fn calibration(&self, head: &str, source: Source) -> Option<Calibration> {
+        let lexical = self.0.lexical.as_ref().filter(|_| source != Source::Encoder);
+        let form = lexical.and_then(|lexical| lexical.form_of(head));
+        self.0.heads.calibration(form.unwrap_or(head))
     }
 
     /// Returns what the configuration calls it.

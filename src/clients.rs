@@ -17,6 +17,9 @@ use tokio::time::Instant;
 use self::bucket::Rate;
 use crate::config::{self, KeyHash, Name};
 
+/// Characters of a name that is not known that are repeated at most.
+const MAX_ECHO: usize = 64;
+
 /// Everyone who may send requests.
 #[derive(Debug, Default)]
 pub struct Clients {
@@ -51,6 +54,16 @@ pub struct Limited {
     pub per_minute: u64,
     /// When to ask again.
     pub retry_after: Duration,
+}
+
+/// A client that is not in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("There is no client `{name}` ({}).", if known.is_empty() { "none is configured".to_owned() } else { format!("allowed: {}", known.join(", ")) })]
+pub struct NoClient {
+    /// The name that was asked for.
+    pub name: String,
+    /// Those that there are.
+    pub known: Vec<String>,
 }
 
 /// How much a client has left.
@@ -108,6 +121,19 @@ impl Clients {
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&Arc<Client>> {
         self.keys.iter().flatten().map(|(_, client)| client).find(|client| &*client.name == name)
+    }
+
+    /// Returns the client of this name, for those who ask on its behalf.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(&self, name: &str) -> Result<&Arc<Client>, NoClient> {
+        self.named(name).ok_or_else(|| {
+            let mut known: Vec<_> = self.keys.iter().flatten().map(|(_, client)| client.name.to_string()).collect();
+            known.sort();
+            known.dedup();
+            NoClient { name: name.chars().take(MAX_ECHO).collect(), known }
+        })
     }
 
     /// Returns whose key this is. Takes as long for a wrong key as for a right one.

@@ -9,8 +9,11 @@ mod constraints;
 pub mod control;
 mod decision;
 mod denial;
+mod draw;
+mod estimate;
 mod facts;
 mod heads;
+mod lever;
 mod lint;
 mod matching;
 mod reason;
@@ -34,7 +37,9 @@ pub use self::constraints::{Candidate, Constraint};
 use self::constraints::{Choices, Settled};
 use self::decision::Choice;
 pub use self::decision::{By, Decision, Denial, Expected, Flip, RuleOutcome, RuleTrace, Stage};
-pub use self::facts::{Health, Live, RequestFacts, Unknown};
+pub use self::denial::NOT_ALLOWED;
+use self::estimate::Estimate;
+pub use self::facts::{Detail, Health, Live, RequestFacts, Unknown};
 use self::heads::Heads;
 use self::matching::Matcher;
 pub use self::reason::Reason;
@@ -254,29 +259,56 @@ impl Policy {
         if let Some((index, deny)) = ruled.denied {
             return Step::Deny(self.denied(index, deny, ruled.traces));
         }
+        let known = self.known(facts, features, signals);
         let choice = match (self.overridden(facts), ruled.chosen) {
             (Some(Err(message)), _) => return Step::Deny(self.not_allowed(message)),
             (Some(Ok(model)), _) => {
                 self.overruling(Choice::plain(By::Override, &model, Reason::Override), features, signals)
             }
             (None, Some((index, model))) => {
-                self.overruling(Choice::plain(By::Rule(index), model, Reason::Rule), features, signals)
+                let choice = Choice::plain(By::Rule(index), model, Reason::Rule);
+                let flip = || self.without_rule(index, &ruled, &known);
+                let flip = if facts.detail == Detail::Explanation { flip() } else { None };
+                self.overruling(Choice { flip, ..choice }, features, signals)
             }
-            (None, None) => self.strategic(facts, features, signals),
+            (None, None) => self.strategic(&known),
         };
         match choice {
-            Ok(choice) => self.settle(choice, ruled, facts, features),
+            Ok(choice) => self.settle(choice, ruled, &known),
             Err(signal) => Step::Need(signal),
         }
     }
 
-    /// Chooses by the strategy, and by what the request is held to.
-    fn strategic(&self, facts: &RequestFacts<'_>, features: &Features, signals: &Signals) -> Result<Choice, Signal> {
+    /// Returns the model that would serve if the rule at `index` were not true, where that is known without asking anybody.
+    fn without_rule(&self, index: usize, ruled: &Ruled<'_>, known: &Known<'_>) -> Option<Box<Flip>> {
+        let values = self.rules.values(known.facts, known.features, known.signals);
+        let chosen = self.rules.choose_without(index, &ruled.traces, &values)?;
+        let model = match chosen {
+            Some(model) => model.clone(),
+            None => self.strategy.choose(known, self.choices.otherwise()).ok()?.model,
+        };
+        let is_other = Some(&model) != ruled.chosen.map(|(_, model)| model);
+        let label = Some(index.to_string().into());
+        is_other.then(|| Box::new(Flip { of: "rule", label, value: 1.0, threshold: 0.0, model: Some(model) }))
+    }
+
+    /// Returns what each rule comes to by what is known, whether it was tried or not; `None` where one fails, or reads what
+    /// nobody asked.
+    #[must_use]
+    pub fn rule_values(&self, facts: &RequestFacts<'_>, features: &Features, signals: &Signals) -> Vec<Option<bool>> {
+        self.rules.values(facts, features, signals)
+    }
+
+    fn known<'k>(&'k self, facts: &'k RequestFacts<'k>, features: &'k Features, signals: &'k Signals) -> Known<'k> {
         let warm = self.affinity.as_ref().and_then(|affinity| affinity.warm(&signals.pin, features));
-        let known = Known { policy: &self.name, facts, features, signals, warm };
+        Known { policy: &self.name, facts, features, signals, warm }
+    }
+
+    /// Chooses by the strategy, and by what the request is held to.
+    fn strategic(&self, known: &Known<'_>) -> Result<Choice, Signal> {
         match &self.affinity {
-            Some(affinity) => affinity.choose(&known, &self.choices, &self.strategy),
-            None => self.strategy.choose(&known, self.choices.otherwise()),
+            Some(affinity) => affinity.choose(known, &self.choices, &self.strategy),
+            None => self.strategy.choose(known, self.choices.otherwise()),
         }
     }
 
@@ -296,16 +328,26 @@ impl Policy {
     #[must_use]
     pub fn stand_in(&self, reason: Reason, facts: &RequestFacts<'_>, features: &Features) -> Step {
         let choice = Choice::plain(By::Default, self.choices.otherwise(), reason);
-        self.settle(choice, Ruled::default(), facts, features)
+        self.settle(choice, Ruled::default(), &self.known(facts, features, &Signals::default()))
     }
 
-    fn settle(&self, mut choice: Choice, ruled: Ruled<'_>, facts: &RequestFacts<'_>, features: &Features) -> Step {
-        let (model, reason, candidates) = match self.choices.settle(&mut choice, features, facts.live) {
-            Ok(Settled { model, reason, candidates }) => (model, reason, candidates),
-            Err(candidates) => return Step::Deny(self.no_model_fits(candidates, ruled.traces)),
+    fn settle(&self, mut choice: Choice, ruled: Ruled<'_>, known: &Known<'_>) -> Step {
+        let (features, live) = (known.features, known.facts.live);
+        let complete = |candidates: &mut [Candidate]| {
+            if known.facts.detail == Detail::Explanation {
+                Estimate { features, live, warm: known.warm }.complete(candidates);
+            }
         };
+        let Settled { model, reason, mut candidates } = match self.choices.settle(&mut choice, features, live) {
+            Ok(settled) => settled,
+            Err(mut candidates) => {
+                complete(&mut candidates);
+                return Step::Deny(self.no_model_fits(candidates, ruled.traces));
+            }
+        };
+        complete(&mut candidates);
         let fallback = self.choices.fallback(&model, &candidates);
-        let Choice { by, label, score, flip, stages, pin, .. } = choice;
+        let Choice { by, label, score, flip, cost_usd, stages, pin, .. } = choice;
         let keep = if self.affinity.is_some() { Keep::of(by, reason) } else { Keep::Nothing };
         let was_moved = by == By::Affinity && matches!(reason, Reason::Moved(_));
         let pin = pin.map(|pin| if was_moved { PinTrace { outcome: PinOutcome::Constrained, ..pin } } else { pin });
@@ -317,6 +359,7 @@ impl Policy {
             label,
             score,
             flip,
+            cost_usd,
             candidates,
             fallback,
             rules: ruled.traces,

@@ -9,6 +9,7 @@ mod counting;
 mod explain;
 mod live;
 mod pins;
+mod seen;
 mod simple;
 mod switch;
 mod targets;
@@ -25,7 +26,7 @@ use crate::clients::Client;
 use crate::config::{Mode, Name};
 use crate::features::Features;
 use crate::policy::{
-    Asked, Decision, Denial, POLICY_HEADER, PinOutcome, Policy, Reason, RequestFacts, Signal, Signals, Step,
+    Asked, Decision, Denial, Detail, POLICY_HEADER, PinOutcome, Policy, Reason, RequestFacts, Signal, Signals, Step,
 };
 use crate::prompt::Prompt;
 use crate::scores::{Degraded, Scores};
@@ -33,8 +34,11 @@ use crate::snapshot::{Snapshot, Ticket};
 use crate::telemetry::Metrics;
 
 pub use self::conversation::beginning;
+use self::explain::Details;
 use self::live::World;
 use self::pins::{PinKey, Pins};
+pub use self::seen::Refusal;
+use self::seen::Seen;
 pub use self::simple::Undecided;
 pub use self::switch::{Killed, Switch};
 pub use self::targets::TargetState;
@@ -72,6 +76,8 @@ pub struct Incoming<'r> {
     pub at: Option<u64>,
     /// How questions to judges are answered.
     pub judging: Judging<'r>,
+    /// Whether it is worked out what [`Verdict::explain`] shows beside the decision; costs a few microseconds.
+    pub detail: Detail,
 }
 
 /// How questions to judges are answered.
@@ -98,10 +104,10 @@ pub enum Verdict {
         /// What that policy would have done, if it only watches.
         shadow: Option<Box<Routing>>,
         /// Why that policy would have refused it, if it only watches.
-        denied: Option<Box<Denial>>,
+        denied: Option<Box<Refusal>>,
     },
-    /// A policy refuses it.
-    Deny(Box<Denial>),
+    /// It is refused, by a policy as a rule.
+    Deny(Box<Refusal>),
 }
 
 /// A decision and all that went into it.
@@ -121,6 +127,7 @@ pub struct Routing {
     pub conversation: Option<u64>,
     /// What it has in common with the requests that it belongs with.
     pin: Option<PinKey>,
+    details: Option<Box<Details>>,
 }
 
 /// Where a decision's time went.
@@ -178,34 +185,36 @@ impl Router {
     ///
     /// Cancel-safe: dropping the future takes the prompt out of the classifier's queue.
     pub async fn route(&self, snapshot: &Snapshot, incoming: &Incoming<'_>) -> Verdict {
-        let Incoming { path, header, client, prompt, body, at, .. } = *incoming;
+        let Incoming { path, header, client, prompt, at, detail, .. } = *incoming;
         let world = World::new(snapshot, incoming, &self.targets);
         let now = at.unwrap_or_else(seconds);
-        let client = client.map(|client| client.name().as_str());
-        let facts = RequestFacts { model: &prompt.model, path, client, now, live: &world };
+        let name = client.map(|client| client.name().as_str());
+        let facts = RequestFacts { model: &prompt.model, path, client: name, now, live: &world, detail };
         let policy = match header(POLICY_HEADER) {
             Some(wanted) => match snapshot.policies.selected(wanted) {
-                Some(policy) => policy,
-                None => return Verdict::Deny(Box::new(Denial::not_selectable(wanted))),
+                Some(policy) => Some(policy),
+                None => return Verdict::Deny(Box::new(Refusal::at_once(Denial::not_selectable(wanted), incoming))),
             },
-            None => match snapshot.policies.find(&facts) {
-                Some(policy) => policy,
-                None => return Verdict::passed(None),
-            },
+            None => snapshot.policies.find(&facts),
         };
-        if policy.mode() == Mode::Off {
-            return Verdict::passed(Some(policy.name()));
+        // A client may use a policy, or may pass through: what only watches lets it pass.
+        let serves = policy.filter(|policy| policy.mode() == Mode::Route).map(Policy::name);
+        if client.is_some_and(|client| !client.may_use(serves)) {
+            return Verdict::Deny(Box::new(Refusal::at_once(Denial::not_for_client(serves), incoming)));
         }
+        let Some(policy) = policy.filter(|policy| policy.mode() != Mode::Off) else {
+            return Verdict::passed(policy.map(Policy::name));
+        };
         let held_back = self.held_back(policy, &facts);
-        let verdict = match held_back {
-            Some(reason) => {
-                let features = Features::deferred(prompt, body);
-                let step = policy.stand_in(reason, &facts, &features);
-                concluded(step, features, Signals::default(), Timings::default(), None)
-            }
+        let mut verdict = match held_back {
+            Some(reason) => Self::stand_in(policy, reason, &facts, incoming),
             None => self.step_through(snapshot, policy, &facts, incoming).await,
         };
-        let verdict = verdict.map(|routing| Routing { conversation: world.logged_conversation(), ..routing });
+        let conversation = match &mut verdict {
+            Ok(routing) => &mut routing.conversation,
+            Err(refusal) => &mut refusal.conversation,
+        };
+        *conversation = world.logged_conversation();
         match (verdict, policy.mode()) {
             (_, Mode::Shadow) if held_back.is_some() => Verdict::passed(Some(policy.name())),
             (Ok(routing), Mode::Shadow) => {
@@ -230,6 +239,17 @@ impl Router {
         }
     }
 
+    fn stand_in(
+        policy: &Policy,
+        reason: Reason,
+        facts: &RequestFacts<'_>,
+        incoming: &Incoming<'_>,
+    ) -> Result<Routing, Box<Refusal>> {
+        let features = Features::deferred(incoming.prompt, incoming.body);
+        let step = policy.stand_in(reason, facts, &features);
+        Seen { features, ..Seen::default() }.conclude(step)
+    }
+
     /// Steps through a policy, and finds out what it wants to know.
     async fn step_through(
         &self,
@@ -237,7 +257,7 @@ impl Router {
         policy: &Policy,
         facts: &RequestFacts<'_>,
         incoming: &Incoming<'_>,
-    ) -> Result<Routing, Box<Denial>> {
+    ) -> Result<Routing, Box<Refusal>> {
         let prompt = incoming.prompt;
         let features = Features::deferred(prompt, incoming.body);
         let mut timings = Timings::default();
@@ -248,7 +268,9 @@ impl Router {
             let step = policy.step(facts, &features, &signals);
             timings.decide += started.elapsed();
             let Step::Need(signal) = step else {
-                let mut routing = concluded(step, features, signals, timings, pin)?;
+                let is_explained = facts.detail == Detail::Explanation;
+                let rules = is_explained.then(|| policy.rule_values(facts, &features, &signals));
+                let mut routing = Seen { features, signals, timings, pin, rules }.conclude(step)?;
                 routing.shadow = asking::ticket(snapshot, &routing, prompt);
                 return Ok(routing);
             };
@@ -316,23 +338,6 @@ impl Router {
 impl Verdict {
     fn passed(policy: Option<&Name>) -> Self {
         Self::Pass { policy: policy.cloned(), shadow: None, denied: None }
-    }
-}
-
-fn concluded(
-    step: Step,
-    features: Features,
-    signals: Signals,
-    timings: Timings,
-    pin: Option<PinKey>,
-) -> Result<Routing, Box<Denial>> {
-    match step {
-        Step::Decide(decision) => {
-            let (asked, shadow, conversation) = (signals.scores, None, None);
-            Ok(Routing { decision, features, asked, timings, shadow, conversation, pin })
-        }
-        Step::Deny(denial) => Err(Box::new(denial)),
-        Step::Need(_) => unreachable!("whoever concludes has seen that nothing is needed"),
     }
 }
 

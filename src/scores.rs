@@ -20,6 +20,8 @@ pub struct Scores {
     pub truncated_tokens: u32,
     /// What the encoder made of the text, where something compares embeddings.
     pub embedding: Option<Arc<[f32]>>,
+    /// Whether they were remembered from an earlier prompt that read the same.
+    pub is_cached: bool,
 }
 
 /// The calibrated probabilities of one head, in the order of its labels.
@@ -192,6 +194,7 @@ mod tests {
             tokens: 3,
             truncated_tokens: 0,
             embedding: None,
+            is_cached: false,
         };
 
         assert!(scores.head("tier").is_some());

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::predict::{self, Prediction, Predictions};
-use super::state::{AdminError, Plane};
+use super::state::{AdminError, Asked, Plane};
 use crate::proxy::feedback;
 use crate::proxy::rejection::{ErrorObject, Rejection, Shape, error_type};
 
@@ -33,6 +33,9 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The path whose policy decides when a body is sent to `/v1/decide`.
 pub(super) const DECIDED_PATH: &str = "/v1/chat/completions";
+
+/// Names the client that a decision is for, in place of `?client=`. Means nothing to the data plane, where keys say it.
+const CLIENT_HEADER: &str = "x-pointsman-client";
 
 /// Every route, as a 404 lists them.
 pub(super) const ROUTES: [&str; 17] = [
@@ -161,8 +164,16 @@ async fn config(State(plane): Shared) -> Json<Value> {
 }
 
 async fn decide(State(plane): Shared, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
+    let client = client(request.uri(), &headers);
     let body = read(&headers, request.into_body(), plane.max_body_bytes()).await?;
-    plane.decide(DECIDED_PATH, &headers, body).await.map(Json)
+    plane.decide(Asked { path: DECIDED_PATH, headers: &headers, client: client.as_deref(), body }).await.map(Json)
+}
+
+/// Returns the client that a decision is for: by the query, else by a header.
+fn client(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let by_query = pairs.find(|(key, _)| key == "client").map(|(_, name)| name.into_owned());
+    by_query.or_else(|| Some(String::from_utf8_lossy(headers.get(CLIENT_HEADER)?.as_bytes()).into_owned()))
 }
 
 async fn feedback(State(plane): Shared, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {

@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ::http::HeaderMap;
 use async_trait::async_trait;
-use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::state::{AdminError, ClassifierState, LastReload, Phase, Plane, Readiness, ShadowState, StoreState};
+use super::state::{AdminError, Asked, ClassifierState, LastReload, Phase, Plane, Readiness, ShadowState, StoreState};
 use crate::config::Name;
+use crate::policy::Detail;
 use crate::prompt::{Dialect, Prompt};
 use crate::proxy::rejection::Rejection;
 use crate::proxy::{Draining, feedback};
 use crate::reload::{Reloaded, Reloader};
-use crate::router::{Incoming, Judging, Verdict};
+use crate::router::{Incoming, Judging};
 use crate::snapshot::{self, Snapshot};
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -73,34 +72,25 @@ impl Plane for Process {
         self.reloader.router().snapshot().config.limits.max_body_bytes
     }
 
-    async fn decide(&self, path: &str, headers: &HeaderMap, body: Bytes) -> Result<Value, AdminError> {
+    async fn decide(&self, Asked { path, headers, client, body }: Asked<'_>) -> Result<Value, AdminError> {
         let router = self.reloader.router();
         let snapshot = router.snapshot();
         let dialect = Dialect::of_path(path).ok_or(Rejection::PathNotFound)?;
+        let client = client.map(|name| snapshot.clients.find(name)).transpose();
+        let client = client.map_err(|error| AdminError::no_client(&error))?;
         let prompt = Prompt::parse(dialect, &body).map_err(Rejection::from)?;
         let header = |name: &str| headers.get(name)?.to_str().ok();
         let incoming = Incoming {
             path,
             header: &header,
-            client: None,
+            client: client.map(|client| &**client),
             prompt: &prompt,
             body: &body,
             at: None,
             judging: Judging::Ask,
+            detail: Detail::Explanation,
         };
-        match router.route(&snapshot, &incoming).await {
-            Verdict::Route(routing) => Ok(routing.explain(&snapshot)),
-            Verdict::Pass { shadow: Some(routing), .. } => Ok(routing.explain_shadow(&snapshot)),
-            Verdict::Deny(denial) => Ok(denial.explain(&snapshot)),
-            Verdict::Pass { denied: Some(denial), .. } => Ok(denial.explain_shadow(&snapshot)),
-            Verdict::Pass { policy, .. } => Ok(json!({
-                "model": null,
-                "policy": policy,
-                "reason": "pass",
-                "provider": snapshot.config.default_provider,
-                "generation": snapshot.generation,
-            })),
-        }
+        Ok(router.route(&snapshot, &incoming).await.explain(&snapshot, &incoming))
     }
 
     fn feedback(&self, body: &[u8]) -> Result<Value, AdminError> {

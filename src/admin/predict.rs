@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::http::DECIDED_PATH;
-use super::state::{AdminError, Plane};
+use super::state::{AdminError, Asked, Plane};
 
 /// Texts that one batch may have.
 const MAX_TEXTS: usize = 1000;
@@ -41,7 +41,7 @@ struct Many {
 #[derive(Debug, Serialize)]
 pub(super) struct Prediction {
     text: String,
-    /// The probability that the decision rests on; null when none was needed or to be had.
+    /// What the strategy went by: a probability, or of `similarity` a cosine; null when none was needed or to be had.
     score: Value,
     /// The model of the catalog that would answer; null when the policy is off.
     route_label: Value,
@@ -86,7 +86,9 @@ pub(super) async fn many(plane: &dyn Plane, body: &Bytes) -> Result<Predictions,
 async fn predict(plane: &dyn Plane, model: &str, text: String) -> Result<Prediction, AdminError> {
     let started = Instant::now();
     let body = json!({"model": model, "messages": [{"role": "user", "content": &text}]});
-    let mut decision = plane.decide(DECIDED_PATH, &HeaderMap::new(), body.to_string().into()).await?;
+    let (headers, body) = (HeaderMap::new(), body.to_string().into());
+    let asked = Asked { path: DECIDED_PATH, headers: &headers, client: None, body };
+    let mut decision = plane.decide(asked).await?;
     Ok(Prediction {
         score: decision["score"].take(),
         route_label: decision["model"].take(),

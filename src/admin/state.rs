@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::clients::NoClient;
 use crate::config::Name;
 use crate::proxy::rejection::Rejection;
 use crate::router::TargetState;
@@ -35,13 +36,11 @@ pub trait Plane: Send + Sync + 'static {
     /// Returns the largest body that [`Plane::decide`] takes, in bytes.
     fn max_body_bytes(&self) -> usize;
 
-    /// Decides on a request without sending it anywhere.
-    ///
-    /// `path` is the data plane's, such as `/v1/chat/completions`. Dropping the future abandons the decision.
+    /// Decides on a request without sending it anywhere. Dropping the future abandons the decision.
     ///
     /// # Errors
-    /// What the data plane would have answered the request with.
-    async fn decide(&self, path: &str, headers: &HeaderMap, body: Bytes) -> Result<Value, AdminError>;
+    /// When the body cannot be read or there is no such client. A policy's refusal is no error: it is shown.
+    async fn decide(&self, asked: Asked<'_>) -> Result<Value, AdminError>;
 
     /// Takes a word on an answer into the decision log, as the data plane does.
     ///
@@ -69,6 +68,20 @@ pub trait Plane: Send + Sync + 'static {
     /// # Errors
     /// When nothing served before.
     async fn rollback(&self) -> Result<Value, AdminError>;
+}
+
+/// A request that is decided on and sent nowhere.
+#[derive(Debug, Clone)]
+pub struct Asked<'r> {
+    /// The data plane's path that it is decided for, such as `/v1/chat/completions`.
+    pub path: &'r str,
+    /// Its header, as far as policies read it.
+    pub headers: &'r HeaderMap,
+    /// The client that it is decided for, by its name in the configuration; without one nothing that is a client's alone
+    /// takes effect.
+    pub client: Option<&'r str>,
+    /// Its body.
+    pub body: Bytes,
 }
 
 /// Whether requests can be served, and how well.
@@ -176,6 +189,13 @@ impl AdminError {
     pub fn unreadable(error: &serde_json::Error) -> Self {
         let message = format!("The request body cannot be read: {error}.");
         Self { status: StatusCode::BAD_REQUEST, code: "invalid_request", param: None, message }
+    }
+
+    /// Returns the error of a client that is not there.
+    #[must_use]
+    pub fn no_client(error: &NoClient) -> Self {
+        let (status, message) = (StatusCode::NOT_FOUND, error.to_string());
+        Self { status, code: "client_not_found", param: Some("client"), message }
     }
 
     /// Returns the error of a policy that is not there.

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use ::http::HeaderMap;
 use async_trait::async_trait;
-use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -75,7 +73,7 @@ impl Plane for Scripted {
         LIMIT
     }
 
-    async fn decide(&self, path: &str, headers: &HeaderMap, body: Bytes) -> Result<Value, AdminError> {
+    async fn decide(&self, Asked { path, headers, client, body }: Asked<'_>) -> Result<Value, AdminError> {
         if body.is_empty() {
             return Err(Rejection::ModelMissing.into());
         }
@@ -87,7 +85,8 @@ impl Plane for Scripted {
                 "policy": "p", "reason": "tier", "label": "simple", "score": 0.75,
             }));
         }
-        Ok(json!({"path": path, "team": headers.get("x-team").map(|team| team.to_str().ok()), "bytes": body.len()}))
+        let team = headers.get("x-team").map(|team| team.to_str().ok());
+        Ok(json!({"path": path, "team": team, "client": client, "bytes": body.len()}))
     }
 
     async fn reload(&self) -> Result<Value, AdminError> {
@@ -219,7 +218,19 @@ async fn a_decision_sees_the_body_the_headers_and_the_chat_path() {
 
     let answer = admin.ask_json("POST /v1/decide", "{}").await;
 
-    assert_eq!(answer, (200, json!({"path": "/v1/chat/completions", "team": "red", "bytes": 2})));
+    assert_eq!(answer, (200, json!({"path": "/v1/chat/completions", "team": "red", "client": null, "bytes": 2})));
+}
+
+#[tokio::test]
+async fn a_decision_is_for_the_client_that_the_query_names_or_else_a_header() {
+    let admin = Admin::of(Arc::default()).await;
+    let client = async |line: &str| admin.ask_json(line, "{}").await.1["client"].clone();
+    let header = "x-pointsman-client: by-header";
+    let line = |query: &str| format!("POST /v1/decide{query} HTTP/1.1\r\n{header}\r\nx-rest:");
+
+    assert_eq!(client("POST /v1/decide?x=1&client=team%2Fa").await, "team/a");
+    assert_eq!(client(&line("")).await, "by-header");
+    assert_eq!(client(&line("?client=by-query")).await, "by-query");
 }
 
 #[tokio::test]

@@ -203,7 +203,14 @@ mod tests {
     }
 
     fn scores() -> Arc<Scores> {
-        Arc::new(Scores { source: Source::Encoder, heads: Vec::new(), tokens: 3, truncated_tokens: 0, embedding: None })
+        Arc::new(Scores {
+            source: Source::Encoder,
+            heads: Vec::new(),
+            tokens: 3,
+            truncated_tokens: 0,
+            embedding: None,
+            is_cached: false,
+        })
     }
 
     fn cache(max_entries: usize, max_bytes: usize) -> Cache {

@@ -3,6 +3,7 @@
 //! Three forms are no such stack: a vote of the nearest exemplars, whose first layer holds the exemplars' embeddings; trees;
 //! and a mixture, which pools the probabilities of other heads.
 
+mod calibration;
 mod layer;
 mod maths;
 mod reader;
@@ -10,6 +11,7 @@ mod trees;
 
 use std::sync::Arc;
 
+pub use self::calibration::Calibration;
 use self::layer::Layer;
 use self::maths::{nearest, ordinal, softmax};
 use self::reader::Reader;

@@ -159,7 +159,7 @@ impl Classifier {
 
     async fn encode(&self, queue: &Queue, input: Input, deadline: Instant) -> Result<Scores, Degraded> {
         let waiting = match self.ask(queue, input, deadline)? {
-            Place::Known(scores) => return Ok(Scores::clone(&scores)),
+            Place::Known(scores) => return Ok(Scores { is_cached: true, ..Scores::clone(&scores) }),
             Place::Waiting(waiting) => waiting,
         };
         match timeout_at(deadline, waiting).await {

@@ -99,7 +99,12 @@ impl Lexical {
     pub(crate) fn scores(input: &Input, heads: Vec<HeadScores>, source: Source) -> Scores {
         let cut = input.excerpt.chars().saturating_sub(2 * ngrams::MAX_CHARS).div_ceil(CHARS_PER_TOKEN);
         let truncated_tokens = u32::try_from(cut).unwrap_or(u32::MAX);
-        Scores { source, heads, tokens: 0, truncated_tokens, embedding: None }
+        Scores { source, heads, tokens: 0, truncated_tokens, embedding: None, is_cached: false }
+    }
+
+    /// Returns the head that stands for `head`.
+    pub(crate) fn form_of(&self, head: &str) -> Option<&str> {
+        self.forms.iter().find(|form| &*form.stands_for == head).map(|form| &*form.form)
     }
 
     fn wanted<'a>(&'a self, asked: &'a [Name]) -> &'a [Name] {

@@ -159,6 +159,7 @@ impl<E: Encoder> Scorer<E> {
             tokens: u32::try_from(tokens.ids.len()).unwrap_or(u32::MAX),
             truncated_tokens: tokens.truncated,
             embedding: self.keeps_embeddings.then(|| embedding.into()),
+            is_cached: false,
         })
     }
 }

@@ -4,18 +4,22 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::features::chat_body;
 use super::{CONFIG, USAGE, fail, report};
-use crate::config::Config;
+use crate::clients::NoClient;
+use crate::config::{Config, Moment};
+use crate::policy::Detail;
 use crate::prompt::{Dialect, ParseError, Prompt};
 use crate::router::{Incoming, Judging, Router, Verdict};
 use crate::snapshot::{BuildError, Builder};
 use crate::telemetry::Metrics;
-use bytes::Bytes;
 
 /// The path that a prompt is decided for.
 const PATH: &str = "/v1/chat/completions";
@@ -34,9 +38,26 @@ pub(super) struct Arguments {
     /// The model that the client asks for; by default the first that a policy matches by its exact name.
     #[arg(long, conflicts_with = "body")]
     model: Option<String>,
+    /// The client that asks, by its name in `clients`; without it nothing that is a client's alone takes effect.
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
+    /// A header of the request, such as `x-team: red`; may be given more than once.
+    #[arg(long, value_name = "NAME: VALUE")]
+    header: Vec<Header>,
+    /// When the request comes, UTC, such as 2026-11-23T09:30:00Z; by default now.
+    #[arg(long, value_name = "TIME")]
+    now: Option<Moment>,
     /// Prints one JSON object, the same that `POST /v1/decide` answers.
     #[arg(long)]
     json: bool,
+}
+
+/// A header of the request.
+#[derive(Debug, Clone)]
+struct Header {
+    /// In lower case.
+    name: String,
+    value: String,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -47,9 +68,11 @@ enum DecideError {
     Body { path: PathBuf, source: io::Error },
     #[error("the body is no chat completion request")]
     Parse(#[from] ParseError),
+    #[error("--client: {0}")]
+    Client(#[from] NoClient),
     #[error("no policy matches the model `{model}` (allowed: {known})")]
     NoPolicy { model: String, known: String },
-    #[error("the policy `{policy}` is off: the request would pass through")]
+    #[error("the policy `{policy}` is off, and there is no `default_provider` to pass the request to")]
     Off { policy: String },
     #[error("cannot start a runtime")]
     Runtime(#[source] io::Error),
@@ -78,27 +101,49 @@ fn decide(arguments: &Arguments) -> Result<Value, DecideError> {
     let body = Bytes::from(body(arguments, &config)?);
     let router = Router::new(builder.build(config, None)?, metrics);
     let snapshot = router.snapshot();
+    let client = arguments.client.as_deref().map(|name| snapshot.clients.find(name)).transpose()?;
     let prompt = Prompt::parse(Dialect::ChatCompletions, &body)?;
+    let header = |name: &str| {
+        let own = arguments.header.iter().find(|own| own.name == name);
+        own.map(|header| header.value.as_str())
+    };
     let incoming = Incoming {
         path: PATH,
-        header: &|_| None,
-        client: None,
+        header: &header,
+        client: client.map(|client| &**client),
         prompt: &prompt,
         body: &body,
-        at: None,
+        at: arguments.now.map(|moment| moment.0),
         judging: Judging::Ask,
+        detail: Detail::Explanation,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DecideError::Runtime)?;
-    match runtime.block_on(router.route(&snapshot, &incoming)) {
-        Verdict::Route(routing) => Ok(routing.explain(&snapshot)),
-        Verdict::Pass { shadow: Some(routing), .. } => Ok(routing.explain_shadow(&snapshot)),
-        Verdict::Deny(denial) => Ok(denial.explain(&snapshot)),
-        Verdict::Pass { denied: Some(denial), .. } => Ok(denial.explain_shadow(&snapshot)),
-        Verdict::Pass { policy: Some(policy), .. } => Err(DecideError::Off { policy: policy.to_string() }),
-        Verdict::Pass { policy: None, .. } => {
-            let known = snapshot.config.virtual_models().collect::<Vec<_>>().join(", ");
-            Err(DecideError::NoPolicy { model: prompt.model.to_string(), known })
+    let verdict = runtime.block_on(router.route(&snapshot, &incoming));
+    match &verdict {
+        // The proxy would answer that there is no such model.
+        Verdict::Pass { policy, shadow: None, denied: None } if snapshot.config.default_provider.is_none() => {
+            Err(match policy {
+                Some(policy) => DecideError::Off { policy: policy.to_string() },
+                None => DecideError::NoPolicy {
+                    model: prompt.model.to_string(),
+                    known: snapshot.config.virtual_models().collect::<Vec<_>>().join(", "),
+                },
+            })
         }
+        verdict => Ok(verdict.explain(&snapshot, &incoming)),
+    }
+}
+
+impl FromStr for Header {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || format!("`{text}` is no header (allowed: NAME: VALUE)");
+        let (name, value) = text.split_once(':').ok_or_else(wrong)?;
+        let name: HeaderName = name.trim().parse().map_err(|_| wrong())?;
+        let value: HeaderValue = value.trim().parse().map_err(|_| wrong())?;
+        let value = value.to_str().map_err(|_| wrong())?.to_owned();
+        Ok(Self { name: name.as_str().to_owned(), value })
     }
 }
 

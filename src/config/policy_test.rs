@@ -1,6 +1,7 @@
 //! The shape of `tests`: prompts, and what is to become of them.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -88,13 +89,18 @@ impl Default for Moment {
 
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let moment = humantime::parse_rfc3339(&text).ok();
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let moment = humantime::parse_rfc3339(text).ok();
         let since = moment.and_then(|moment| moment.duration_since(SystemTime::UNIX_EPOCH).ok());
         since.map(|since| Self(since.as_secs())).ok_or_else(|| {
-            de::Error::custom(format!(
-                "`{text}` is not a moment (allowed: date and time in UTC, such as 2026-11-23T09:30:00Z)"
-            ))
+            format!("`{text}` is not a moment (allowed: date and time in UTC, such as 2026-11-23T09:30:00Z)")
         })
     }
 }

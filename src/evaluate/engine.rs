@@ -18,7 +18,9 @@ use super::log::LoggedDecision;
 use crate::classifier::{BundleError, RuntimeError};
 use crate::config::{Config, Mode, Name, Problems};
 use crate::features::Features;
-use crate::policy::{Decision, Held, Policy, PolicySet, Reason, RequestFacts, RuleTrace, Signal, Signals, Step};
+use crate::policy::{
+    Decision, Detail, Held, Policy, PolicySet, Reason, RequestFacts, RuleTrace, Signal, Signals, Step,
+};
 use crate::scores::{Degraded, Scores};
 use crate::snapshot::Exemplars;
 
@@ -196,7 +198,7 @@ impl Engine {
         let is_prompt = *is_prompt;
         let world = LoggedWorld { logged, is_prompt, usual: &self.usual, client, lacks: OnceLock::new() };
         let (client, now) = (logged.client.as_deref(), logged.at());
-        let facts = RequestFacts { model: "", path: "", client, now, live: &world };
+        let facts = RequestFacts { model: "", path: "", client, now, live: &world, detail: Detail::Decision };
         let step = if policy.mode() == Mode::Shadow || policy.is_rolled_out_to(&facts) {
             policy.step(&facts, features, signals)
         } else {

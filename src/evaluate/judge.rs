@@ -111,7 +111,14 @@ impl Judge<'_> {
             labels: self.head.labels.iter().map(|label| label.as_str().into()).collect(),
             probabilities: in_order.collect::<Option<_>>()?,
         };
-        Some(Scores { source: Source::Encoder, heads: vec![head], tokens: 0, truncated_tokens: 0, embedding: None })
+        Some(Scores {
+            source: Source::Encoder,
+            heads: vec![head],
+            tokens: 0,
+            truncated_tokens: 0,
+            embedding: None,
+            is_cached: false,
+        })
     }
 
     fn ranked(&self, scores: &Scores, row: &Row) -> Result<Ranked, EvaluateError> {

@@ -25,7 +25,14 @@ pub(super) fn write(folder: &Path, learner: &Learner, rows: &[Example], said: Op
             replace(&mut heads, learner, said);
         }
         collector.add(
-            &Scores { source: Source::Encoder, heads, tokens: 0, truncated_tokens: 0, embedding: None },
+            &Scores {
+                source: Source::Encoder,
+                heads,
+                tokens: 0,
+                truncated_tokens: 0,
+                embedding: None,
+                is_cached: false,
+            },
             &row.features,
         );
     }

@@ -7,14 +7,12 @@ use serde::Serialize;
 
 use super::constraints::Choices;
 use super::decision::{By, Choice, Stage};
+use super::estimate::{Estimate, USUAL_OUTPUT};
 use super::reason::Reason;
 use super::signals::{Held, Pin, Signal};
 use super::strategy::{Known, Strategy};
-use crate::config::{self, Moves, Name, Price};
+use crate::config::{self, Moves, Name};
 use crate::features::Features;
-
-/// How long an answer is taken to be where no answers were seen yet, in tokens.
-const USUAL_OUTPUT: u64 = 400;
 
 /// A policy's affinity, compiled.
 #[derive(Debug)]
@@ -129,7 +127,12 @@ impl Affinity {
         if choice.model == *home {
             return choice.pinned(PinTrace { outcome: PinOutcome::Agreed, ..trace });
         }
-        let [stay, go] = [home, &choice.model].map(|model| cost(model, choices.price(model), known));
+        let estimate = Estimate { features: known.features, live: known.facts.live, warm: known.warm };
+        let cost = |model| {
+            let output = estimate.output_tokens(model, USUAL_OUTPUT);
+            choices.price(model).map(|price| estimate.cost(model, price, output))
+        };
+        let [stay, go] = [home, &choice.model].map(cost);
         let trace = PinTrace { stay_usd: stay, move_usd: go, ..trace };
         // Who knows nothing of the prompt has nothing to say against what was chosen by one who did.
         if choice.reason.is_no_verdict() {
@@ -231,22 +234,20 @@ impl Choice {
 
     /// Keeps `home` in place of what the strategy chose, which becomes one of the stages.
     fn held_to(self, home: &Name, reason: Reason, trace: PinTrace) -> Self {
-        let Self { model, by, label, score, expected, mut stages, .. } = self;
-        let (strategy, cost_usd) = (by.strategy().unwrap_or_default(), None);
-        stages.push(Stage { strategy, model: Some(model), reason: self.reason, label: label.clone(), score, cost_usd });
+        let Self { model, by, label, score, cost_usd, flip, expected, mut stages, .. } = self;
+        let strategy = by.strategy().unwrap_or_default();
+        // What its own stages cost is theirs.
+        let own_cost = cost_usd.filter(|_| stages.is_empty());
+        stages.push(Stage {
+            strategy,
+            model: Some(model),
+            reason: self.reason,
+            label: label.clone(),
+            score,
+            cost_usd: own_cost,
+            flip,
+        });
         let plain = Self::plain(By::Affinity, home, reason);
-        Self { label, score, expected, stages, pin: Some(trace), ..plain }
+        Self { label, score, cost_usd, expected, stages, pin: Some(trace), ..plain }
     }
-}
-
-/// Returns what the request costs with `model`.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be a count, saturates")]
-fn cost(model: &Name, price: Option<Price>, known: &Known<'_>) -> Option<f64> {
-    let tokens = known.features.tokens().tokens;
-    let cached = known.warm.map_or(0, |warm| warm.tokens_of(model, tokens));
-    let seen = known.facts.live.output_tokens(model).filter(|tokens| tokens.is_finite() && *tokens >= 0.0);
-    let usual = seen.map_or(USUAL_OUTPUT, |tokens| tokens as u64);
-    let most = known.features.request.max_output_tokens;
-    let output = if most > 0 { usual.min(most) } else { usual };
-    price.map(|price| price.of(tokens.saturating_sub(cached), cached, output))
 }

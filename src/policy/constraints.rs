@@ -45,7 +45,7 @@ pub struct Candidate {
     pub fits: Result<(), Constraint>,
     /// What it costs.
     pub price: Option<Price>,
-    /// What the strategy expects of it, if it compares models.
+    /// What is expected of it; only in an explanation.
     pub expected: Option<Expected>,
 }
 
@@ -178,7 +178,8 @@ impl Choices {
     }
 
     /// Keeps the chosen model or moves to the nearest that can serve the request: the next tiers upward, `otherwise`, the
-    /// tiers below from the nearest down, then any other. Where the only hindrances may pass in a moment, it stays.
+    /// tiers below from the nearest down, then any other. What was drawn by shares is drawn again among those that can. Where the
+    /// only hindrances may pass in a moment, it stays.
     ///
     /// # Errors
     /// The candidates, when none can serve the request.
@@ -203,7 +204,11 @@ impl Choices {
             return Ok(Settled { model: choice.model.clone(), reason: choice.reason, candidates });
         };
         let find = |fits: &dyn Fn(&Candidate) -> bool| {
-            self.others(choice.rung, chosen).find(|index| fits(&candidates[*index]))
+            let position = |model: &Name| candidates.iter().position(|one| one.model == *model);
+            let is_fit = |model: &Name| position(model).is_some_and(|index| fits(&candidates[index]));
+            // What chance chose, chance chooses again; only then the order counts.
+            let drawn = choice.draw.as_ref().and_then(|draw| draw.among(is_fit)).and_then(position);
+            drawn.or_else(|| self.others(choice.rung, chosen).find(|index| fits(&candidates[*index])))
         };
         let serves = |candidate: &Candidate| candidate.fits.is_ok();
         let may_serve = |candidate: &Candidate| candidate.fits.is_err_and(Constraint::is_passing);

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::affinity::{Keep, PinTrace};
 use super::constraints::Candidate;
+use super::draw::Draw;
 use super::reason::Reason;
 use crate::config::Name;
 
@@ -26,8 +27,11 @@ pub struct Decision {
     pub label: Option<Arc<str>>,
     /// What the strategy went by: the best label's probability, or the head's score beside the thresholds.
     pub score: Option<f32>,
-    /// The nearest threshold that would have changed the strategy's choice.
-    pub flip: Option<Flip>,
+    /// What would have changed the strategy's choice, the nearest of it; only in an explanation, and `None` where no number
+    /// decided.
+    pub flip: Option<Box<Flip>>,
+    /// What it cost to ask judges, in US dollars; `None` where nothing is paid for, or not known.
+    pub cost_usd: Option<f64>,
     /// Every model the policy can choose, in its order.
     pub candidates: Vec<Candidate>,
     /// The models to try next when the chosen one's provider fails: the policy's `fallback`, without the models that
@@ -79,17 +83,26 @@ pub struct Stage {
     pub score: Option<f32>,
     /// What it cost to ask, in US dollars; `None` where nothing is paid for, or not known.
     pub cost_usd: Option<f64>,
+    /// What would have changed it; only in an explanation.
+    pub flip: Option<Box<Flip>>,
 }
 
 /// What would have changed a choice.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Flip {
-    /// The key that would have to be another, such as `threshold`, `min_confidence` or `lambda`.
+    /// What the choice hangs on: a key of the strategy (`threshold`, `min_confidence`, `lambda`, `max_truncated_tokens`), or
+    /// what was predicted of a label, route or model (`probability`, `similarity`, `success`); where a rule chose, that it is
+    /// true (`rule`), as 1 and 0.
     pub of: &'static str,
+    /// The label, route or model that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<Arc<str>>,
+    /// Where it stands.
+    pub value: f64,
     /// The value on the other side of which the choice would be another.
     pub threshold: f64,
-    /// The model on its other side.
-    pub model: Name,
+    /// The model on its other side; `None` where a later stage would decide that nobody asked.
+    pub model: Option<Name>,
 }
 
 /// What in a policy chose.
@@ -107,6 +120,8 @@ pub enum By {
     Default,
     /// The constraints, which left no model.
     Constraints,
+    /// What its client may use.
+    Client,
 }
 
 /// What became of one rule.
@@ -141,25 +156,36 @@ pub(super) struct Choice {
     pub(super) reason: Reason,
     pub(super) label: Option<Arc<str>>,
     pub(super) score: Option<f32>,
-    pub(super) flip: Option<Flip>,
+    pub(super) flip: Option<Box<Flip>>,
+    pub(super) cost_usd: Option<f64>,
+    /// How to choose again, where chance chose.
+    pub(super) draw: Option<Draw>,
     pub(super) expected: Vec<(Name, Expected)>,
     pub(super) stages: Vec<Stage>,
     pub(super) pin: Option<PinTrace>,
 }
 
-/// What a strategy expects of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+/// What is expected of a model. What is not known is left out, never guessed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Expected {
-    /// The chance of a right answer, or how near the prompt is to what the model is for; 0 to 1.
-    pub success: f64,
-    /// What the answer costs, in US dollars, where it was asked.
+    /// What the strategy holds of the model, by a calibrated score or a similarity; `success_is` says what that means.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub success: Option<f64>,
+    /// What `success` is, such as ``probability of `right` (head `success/small`)``.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub success_is: Option<String>,
+    /// What the request costs at the catalog's prices, in US dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
-    /// Seconds until the answer begins, where it is known.
+    /// How many tokens of an answer are in that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
+    /// Seconds until answers begin lately.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_byte_seconds: Option<f64>,
     /// What the strategy maximises.
-    pub utility: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub utility: Option<f64>,
 }
 
 impl Choice {
@@ -172,10 +198,25 @@ impl Choice {
             label: None,
             score: None,
             flip: None,
+            cost_usd: None,
+            draw: None,
             expected: Vec::new(),
             stages: Vec::new(),
             pin: None,
         }
+    }
+}
+
+impl Expected {
+    /// Returns what a calibrated probability of `labels` says of a model.
+    pub(super) fn probability<L: AsRef<str>>(labels: &[L], head: &Name, probability: f64) -> Self {
+        Self { success: Some(probability), success_is: Some(Self::words(labels, head)), ..Self::default() }
+    }
+
+    /// Says what the probability of `labels` is.
+    pub(super) fn words<L: AsRef<str>>(labels: &[L], head: &Name) -> String {
+        let labels = labels.iter().map(|label| format!("`{}`", label.as_ref())).collect::<Vec<_>>().join(" or ");
+        format!("probability of {labels} (head `{head}`)")
     }
 }
 

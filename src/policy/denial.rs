@@ -3,7 +3,10 @@
 use super::constraints::{Candidate, Constraint};
 use super::decision::{By, Denial, RuleTrace};
 use super::{POLICY_HEADER, Policy};
-use crate::config::Deny;
+use crate::config::{Deny, Name};
+
+/// What a client is told that may not make a request.
+pub const NOT_ALLOWED: &str = "This API key may not be used for this request.";
 
 impl Policy {
     /// Refuses a request that a rule denies.
@@ -45,6 +48,16 @@ impl Denial {
         let message = format!("`{POLICY_HEADER}` does not choose a policy that may be chosen: `{wanted}`.");
         let (candidates, rules) = Default::default();
         Self { policy: None, by: By::Override, status: 403, code: "override_not_allowed", message, candidates, rules }
+    }
+}
+
+impl Denial {
+    /// Refuses a request that its client may not make: `policy` is what would serve it, `None` stands for passing through.
+    #[must_use]
+    pub fn not_for_client(policy: Option<&Name>) -> Self {
+        let (policy, message) = (policy.cloned(), NOT_ALLOWED.to_owned());
+        let (candidates, rules) = Default::default();
+        Self { policy, by: By::Client, status: 403, code: "not_allowed", message, candidates, rules }
     }
 }
 

@@ -15,6 +15,18 @@ pub struct RequestFacts<'r> {
     pub now: u64,
     /// Its headers, and the world around it.
     pub live: &'r (dyn Live + Sync),
+    /// How much the decision is to say about itself.
+    pub detail: Detail,
+}
+
+/// How much a decision says about itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// What serves the request, and nothing that is worked out for people alone.
+    #[default]
+    Decision,
+    /// Also what would have changed the choice, and what is expected of each model.
+    Explanation,
 }
 
 /// The world as a policy sees it. What is not known does not matter to it: every method has an answer that changes nothing.
@@ -87,7 +99,7 @@ impl<'r> RequestFacts<'r> {
     /// Returns the facts of a request for `model` on `path`, of which nothing else is known.
     #[must_use]
     pub fn bare(model: &'r str, path: &'r str) -> Self {
-        Self { model, path, client: None, now: 0, live: &Unknown }
+        Self { model, path, client: None, now: 0, live: &Unknown, detail: Detail::Decision }
     }
 }
 

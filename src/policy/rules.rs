@@ -28,7 +28,7 @@ pub(super) use self::tried::{Memory, Ruled};
 use self::tried::{Tried, merge};
 use self::vocabulary::Score;
 pub(super) use self::vocabulary::{Clock, Named, Slot, Vocabulary};
-use super::decision::RuleOutcome;
+use super::decision::{RuleOutcome, RuleTrace};
 use super::facts::RequestFacts;
 use super::heads::Heads;
 use super::typecheck::{Mistake, Type};
@@ -130,6 +130,50 @@ impl Rules {
         let unasked = if tried.over { None } else { self.go_on(Arc::make_mut(&mut tried), facts, features, signals) };
         signals.tried.keep(policy, &tried);
         unasked.map_or_else(|| Ok(self.ruled(&tried)), |classifier| Err(Signal::Scores { classifier }))
+    }
+
+    /// Returns what each rule comes to by what is known, those included that no request gets to; `None` where one fails, or
+    /// reads scores that nobody asked for.
+    pub(super) fn values(&self, facts: &RequestFacts<'_>, features: &Features, signals: &Signals) -> Vec<Option<bool>> {
+        let Tried { values, .. } = self.untried();
+        let reading = Reading::new(facts, features, signals, (&self.macros, &values));
+        let scope = Scope { slots: &self.slots, reading: &reading };
+        let mut context = context();
+        context.set_variable_resolver(&scope);
+        let value = |rule: &Rule| match reading.evaluate(&rule.when, &context) {
+            Ok(Value::Bool(value)) => Some(value),
+            _ => None,
+        };
+        self.list.iter().map(value).collect()
+    }
+
+    /// Returns what the rules would choose if the one at `index` were not true; `None` where that is not known, or they would
+    /// deny the request.
+    pub(super) fn choose_without(
+        &self,
+        index: usize,
+        traces: &[RuleTrace],
+        values: &[Option<bool>],
+    ) -> Option<Option<&Name>> {
+        let mut chosen = None;
+        for (position, rule) in self.list.iter().enumerate() {
+            let tried = traces.iter().find(|trace| trace.rule == position);
+            let is_true = match tried {
+                _ if position == index => false,
+                Some(trace) => trace.outcome == RuleOutcome::Matched,
+                None => values.get(position).copied().flatten()?,
+            };
+            if is_true {
+                if rule.deny().is_some() {
+                    return None;
+                }
+                chosen = rule.model().or(chosen);
+                if rule.ends {
+                    break;
+                }
+            }
+        }
+        Some(chosen)
     }
 
     fn untried(&self) -> Tried {

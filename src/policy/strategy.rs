@@ -4,6 +4,7 @@
 //! where one abstains, its own `otherwise` serves, else what it stands in decides.
 
 mod cascade;
+mod cut;
 mod hierarchy;
 mod judge;
 mod problems;
@@ -16,15 +17,17 @@ mod utility;
 use std::sync::Arc;
 
 use super::affinity::Warm;
-use super::decision::{By, Choice, Expected, Flip, Stage};
-use super::facts::RequestFacts;
+use super::decision::{By, Choice, Expected, Stage};
+use super::draw::Draw;
+use super::facts::{Detail, RequestFacts};
+use super::lever::{Beyond, Lever, nearest};
 use super::reason::Reason;
 use super::signals::{Signal, Signals};
 use crate::config::{self, Config, KeyPath, Name};
 use crate::features::Features;
-use crate::scores::Scores;
 
 use self::cascade::Cascade;
+use self::cut::Cut;
 use self::hierarchy::Hierarchy;
 use self::judge::Judge;
 pub(super) use self::problems::problems;
@@ -76,8 +79,12 @@ pub(super) struct Pick {
     rung: Option<usize>,
     label: Option<Arc<str>>,
     score: Option<f32>,
-    flip: Option<Flip>,
+    /// What would have changed it; only for an explanation.
+    levers: Vec<Lever>,
+    /// What was paid to ask, by it and the strategies within it.
     cost_usd: Option<f64>,
+    draw: Option<Draw>,
+    /// Only for an explanation.
     expected: Vec<(Name, Expected)>,
     stages: Vec<Stage>,
 }
@@ -102,9 +109,13 @@ impl Strategy {
 
     /// Chooses, or names the signal that it needs. `stand_in` serves where the whole strategy abstains.
     pub(super) fn choose(&self, known: &Known<'_>, stand_in: &Name) -> Result<Choice, Signal> {
-        let Pick { model, kind, reason, rung, label, score, flip, expected, stages, .. } = self.pick(known)?;
+        let mut pick = self.pick(known)?;
+        pick.serve_abstention(stand_in);
+        let Pick { model, kind, reason, rung, label, score, cost_usd, draw, expected, stages, levers } = pick;
+        let flip = nearest(&levers, model.as_ref());
         let model = model.unwrap_or_else(|| stand_in.clone());
-        Ok(Choice { model, rung, by: By::Strategy(kind), reason, label, score, flip, expected, stages, pin: None })
+        let plain = Choice::plain(By::Strategy(kind), &model, reason);
+        Ok(Choice { rung, label, score, flip, cost_usd, draw, expected, stages, ..plain })
     }
 
     /// Picks a model or abstains, or names the signal that it needs.
@@ -120,16 +131,28 @@ impl Strategy {
             Form::Cascade(cascade) => cascade.pick(known),
             Form::Hierarchy(hierarchy) => hierarchy.pick(known),
         }?;
-        if pick.model.is_none() {
-            pick.model.clone_from(&self.otherwise);
+        if let Some(otherwise) = &self.otherwise {
+            pick.serve_abstention(otherwise);
         }
         Ok(pick)
     }
 }
 
-/// Tells whether more of the prompt was cut than `most` tokens.
-fn is_cut(scores: &Scores, most: Option<u32>) -> bool {
-    most.is_some_and(|most| scores.truncated_tokens > most)
+impl Known<'_> {
+    /// Returns whether it is worked out what would have changed the choice, and what models are expected to do.
+    fn is_explained(&self) -> bool {
+        self.facts.detail == Detail::Explanation
+    }
+}
+
+/// Returns what a strategy comes to by what is known already.
+fn follow(strategy: &Strategy, known: &Known<'_>) -> Beyond {
+    strategy.pick(known).map_or(Beyond::Unasked, |pick| Beyond::of(pick.model.as_ref()))
+}
+
+/// Returns what the strategies within a strategy cost together.
+fn cost_of(stages: &[Stage]) -> Option<f64> {
+    stages.iter().filter_map(|stage| stage.cost_usd).reduce(|sum, cost| sum + cost)
 }
 
 impl Pick {
@@ -145,16 +168,34 @@ impl Pick {
             rung: None,
             label: None,
             score: None,
-            flip: None,
+            levers: Vec::new(),
             cost_usd: None,
+            draw: None,
             expected: Vec::new(),
             stages: Vec::new(),
         }
     }
 
-    /// Abstains where more of the prompt was cut than `most` tokens: what was not read may be what matters.
-    fn unless_read(kind: &'static str, scores: &Scores, most: Option<u32>) -> Option<Self> {
-        is_cut(scores, most).then(|| Self::abstain(kind, Reason::Truncated))
+    /// Takes `model` where it abstains, now or beyond a threshold.
+    fn serve_abstention(&mut self, model: &Name) {
+        if !self.levers.is_empty() {
+            let by = Beyond::Model(model.clone());
+            self.levers.iter_mut().for_each(|lever| lever.follow_abstention(&by));
+        }
+        if self.model.is_none() {
+            self.model = Some(model.clone());
+        }
+    }
+
+    /// Hands its stages over to a strategy that it stands in, and adds itself if it is not one of them.
+    fn hand_over(&mut self, stages: &mut Vec<Stage>) {
+        let own = self.stages.len();
+        let is_told = self.stages.last().is_some_and(|last| last.model == self.model);
+        stages.append(&mut self.stages);
+        if !is_told {
+            // What its own stages cost is theirs.
+            stages.push(Stage { cost_usd: self.cost_usd.filter(|_| own == 0), ..self.stage() });
+        }
     }
 
     /// Returns how it is shown as a part of the strategy that asked it.
@@ -166,6 +207,7 @@ impl Pick {
             label: self.label.clone(),
             score: self.score,
             cost_usd: self.cost_usd,
+            flip: nearest(&self.levers, self.model.as_ref()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Policies without a classifier: rules, strategies and constraints over made-up signals.
 
 mod affinity;
+mod explained;
 mod strategies;
 mod threshold;
 
@@ -46,7 +47,8 @@ impl Live for Team {
 }
 
 fn facts(model: &str) -> RequestFacts<'_> {
-    RequestFacts::bare(model, "/v1/chat/completions")
+    let detail = Detail::Explanation;
+    RequestFacts { detail, ..RequestFacts::bare(model, "/v1/chat/completions") }
 }
 
 fn features(change: impl FnOnce(&mut Features)) -> Features {
@@ -62,7 +64,14 @@ fn with_code(features: Features) -> Features {
 fn scores(probabilities: [f32; 3]) -> Signals {
     let labels = ["simple", "medium", "complex"].map(Arc::from).into();
     let head = HeadScores { head: "tier".into(), labels, probabilities: probabilities.to_vec() };
-    asked(Ok(Scores { source: Source::Encoder, heads: vec![head], tokens: 3, truncated_tokens: 0, embedding: None }))
+    asked(Ok(Scores {
+        source: Source::Encoder,
+        heads: vec![head],
+        tokens: 3,
+        truncated_tokens: 0,
+        embedding: None,
+        is_cached: false,
+    }))
 }
 
 fn asked(scores: Result<Scores, Degraded>) -> Signals {

@@ -15,7 +15,8 @@ use super::meter::Meter;
 use super::original::Original;
 use super::rejection::Rejection;
 use crate::config::Name;
-use crate::router::Routing;
+use crate::policy::Denial;
+use crate::router::{Refusal, Routing};
 use crate::snapshot::{Snapshot, Ticket};
 use crate::telemetry::{Kept, RequestTrace};
 use crate::upstream::{Lease, PeerId, Provider, Target};
@@ -67,6 +68,8 @@ pub struct RequestContext {
     pub(super) meter: Option<Meter>,
     /// Who asks, when clients have keys.
     pub(super) client: Option<ClientUse>,
+    /// Why a policy refused it, or would have if it did more than watch.
+    pub(super) refusal: Option<Box<Refusal>>,
     /// What the decision log keeps of its prompt.
     pub(super) kept: Kept,
     /// The memory that its body takes.
@@ -121,6 +124,7 @@ impl RequestContext {
             usage_injected: false,
             meter: None,
             client: None,
+            refusal: None,
             kept: Kept::default(),
             held: None,
             trace: None,
@@ -162,6 +166,24 @@ impl RequestContext {
             Some(Route::Model { routing, .. }) => Some(routing),
             _ => None,
         }
+    }
+
+    /// Returns what a policy that only watches would have done.
+    pub(super) fn watched(&self) -> Option<&Routing> {
+        match &self.route {
+            Some(Route::Pass { shadow, .. }) => shadow.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Returns why a policy refused it.
+    pub(super) fn refused(&self) -> Option<&Denial> {
+        self.refusal.as_ref().filter(|_| self.route.is_none()).map(|refusal| &refusal.denial)
+    }
+
+    /// Returns why a policy that only watches would have refused what passes through.
+    pub(super) fn would_refuse(&self) -> Option<&Denial> {
+        self.refusal.as_ref().filter(|_| self.route.is_some()).map(|refusal| &refusal.denial)
     }
 
     /// Takes what the classifier's shadow is to judge.

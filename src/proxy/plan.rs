@@ -16,6 +16,7 @@ use super::rejection::{Rejection, Shape};
 use super::{Proxy, clients, fallback, intake, traced};
 use crate::clients::Client;
 use crate::features::TokenCounter;
+use crate::policy::Detail;
 use crate::prompt::{Dialect, Prompt};
 use crate::router::{self, Incoming, Judging, Routing, Verdict};
 use crate::snapshot::Snapshot;
@@ -93,16 +94,21 @@ impl Proxy {
         };
         match verdict {
             Verdict::Route(routing) => self.take(ctx, &snapshot, &prompt, routing),
-            Verdict::Deny(denial) => {
-                clients::authorize(ctx, denial.policy.as_ref())?;
-                Err(Rejection::denied(*denial))
+            Verdict::Deny(refusal) => {
+                let rejection = Rejection::denied(&refusal.denial);
+                keep(ctx, &prompt);
+                ctx.refusal = Some(refusal);
+                Err(rejection)
             }
             Verdict::Pass { shadow, denied, .. } => {
-                clients::authorize(ctx, None)?;
                 clients::debit(ctx, || TokenCounter::new().of(&prompt).tokens)?;
                 let unknown = || models::not_found(&snapshot.config, &prompt.model);
                 let provider = default_provider(ctx).ok_or_else(unknown)?;
-                denied.iter().for_each(|denial| self.router.count_shadow_denial(denial));
+                if let Some(refusal) = denied {
+                    self.router.count_shadow_denial(&refusal.denial);
+                    keep(ctx, &prompt);
+                    ctx.refusal = Some(refusal);
+                }
                 if let Some(routing) = &shadow {
                     self.router.count_shadow(&snapshot, routing);
                     keep(ctx, &prompt);
@@ -118,8 +124,8 @@ impl Proxy {
         let Asked { snapshot, client, prompt, body } = asked;
         let field = |name: &str| header.headers.get(name)?.to_str().ok();
         let path = header.uri.path();
-        let judging = Judging::Ask;
-        let incoming = Incoming { path, header: &field, client, prompt, body, at: None, judging };
+        let (judging, detail) = (Judging::Ask, Detail::Decision);
+        let incoming = Incoming { path, header: &field, client, prompt, body, at: None, judging, detail };
         self.router.route(snapshot, &incoming).await
     }
 
@@ -131,7 +137,6 @@ impl Proxy {
         prompt: &Prompt<'_>,
         routing: Box<Routing>,
     ) -> Result<(), Rejection> {
-        clients::authorize(ctx, Some(&routing.decision.policy))?;
         clients::debit(ctx, || routing.features.tokens().tokens)?;
         self.router.count(snapshot, &routing);
         traced::decided(&mut ctx.trace, &routing);

@@ -16,7 +16,7 @@ pub use self::shape::{ErrorObject, Shape, error_type};
 use super::feedback::FeedbackError;
 use crate::clients::Limited;
 use crate::config::Name;
-use crate::policy::Denial;
+use crate::policy::{Denial, NOT_ALLOWED};
 use crate::prompt::ParseError;
 
 /// Models that a [`Rejection::ModelNotFound`] names at most.
@@ -140,7 +140,7 @@ pub enum Rejection {
     #[error("Incorrect API key provided, or none: send yours as `Authorization: Bearer`, `x-api-key` or `api-key`.")]
     InvalidApiKey,
     /// The client may not use the policy that the request falls to, or may not pass through.
-    #[error("This API key may not be used for this request.")]
+    #[error("{NOT_ALLOWED}")]
     NotAllowed,
     /// A policy refuses the request.
     #[error("{message}")]
@@ -210,8 +210,8 @@ impl Rejection {
 
     /// Makes the rejection of a request that a policy refuses.
     #[must_use]
-    pub fn denied(denial: Denial) -> Self {
-        Self::Denied { status: denial.status, code: denial.code, message: denial.message }
+    pub fn denied(denial: &Denial) -> Self {
+        Self::Denied { status: denial.status, code: denial.code, message: denial.message.clone() }
     }
 
     /// Returns the stable code that the answer, the metrics and the access line carry.

@@ -1,135 +1,188 @@
-//! A decision as JSON: what `POST /v1/decide` and `pointsman decide --json` show.
+//! A verdict as JSON: what `POST /v1/decide` and `pointsman decide --json` show.
+//!
+//! The keys are described in `src/admin/openapi.json`, and a test holds the two together.
+
+mod asked;
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::Routing;
+use self::asked::{by_head, classifiers, judges, similarities};
+use super::{Incoming, Refusal, Routing, Timings, Verdict};
+use crate::clients::Client;
 use crate::config::Name;
-use crate::policy::{Denial, RuleTrace};
+use crate::features::Features;
+use crate::policy::{Asked, JudgeFailure, Judgement, RuleTrace, Similarities};
 use crate::scores::{Degraded, Scores};
 use crate::snapshot::Snapshot;
+
+/// What only an explanation shows of what was seen on the way to a decision.
+#[derive(Debug, Default)]
+pub(super) struct Details {
+    /// What each rule comes to, whether it was tried or not.
+    pub(super) rules: Vec<Option<bool>>,
+    /// By the path of the strategy that compared.
+    pub(super) similarities: Vec<(Arc<str>, Result<Similarities, Degraded>)>,
+    /// By the path of the strategy that asked.
+    pub(super) judgements: Vec<(Arc<str>, Result<Judgement, JudgeFailure>)>,
+}
+
+/// What a decision and a refusal have in common.
+struct Seen<'s> {
+    snapshot: &'s Snapshot,
+    features: &'s Features,
+    asked: &'s [Asked],
+    timings: Timings,
+    details: Option<&'s Details>,
+}
+
+impl Verdict {
+    /// Returns what is to happen to a request and all that went into it, as one JSON object. The keys are those of
+    /// [`Routing::explain`] or [`Refusal::explain`], and `client`; of a request that passes through, `model` is null,
+    /// `reason` is `pass` and `provider` says where to.
+    #[must_use]
+    pub fn explain(&self, snapshot: &Snapshot, incoming: &Incoming<'_>) -> Value {
+        let (mut explanation, is_applied) = match self {
+            Self::Route(routing) => (routing.explain(snapshot), true),
+            Self::Deny(refusal) => (refusal.explain(snapshot), true),
+            Self::Pass { shadow: Some(routing), .. } => (routing.explain(snapshot), false),
+            Self::Pass { denied: Some(refusal), .. } => (refusal.explain(snapshot), false),
+            Self::Pass { policy, .. } => (passed(policy.as_ref(), snapshot), false),
+        };
+        explanation["applied"] = is_applied.into();
+        explanation["client"] = json!(incoming.client.map(Client::name));
+        explanation
+    }
+}
 
 impl Routing {
     /// Returns the decision and all that went into it, as one JSON object.
     ///
-    /// `model`, `policy`, `applied` (false when the policy only watches), `rule` (its position) or `strategy` (its kind), `stages` (of a cascade or hierarchy), `reason`,
-    /// `label`, `score`, `flip` (the nearest value that would have changed it, and the model beyond it), `scores` (head to label to probability; null when the classifier was not asked
-    /// or gave none), `source` (`encoder`, `lexical` or `lexical_fallback`), `degraded` (why the encoder did not answer, if
-    /// it should have), `features`,
-    /// `truncated_tokens`, `rules`, `set` (the parameters that rules set), `candidates`, `fallback`, `generation`, `timings_us`.
+    /// `model`, `policy`, `rule` (its position) or `strategy` (its kind), `reason`, `label`, `score`, `flip` (the nearest value
+    /// that would have changed the strategy's choice), `stages` (of a cascade or hierarchy), `pin`, `set` (the parameters that
+    /// rules set), `cost_usd` (what judges cost), `fallback`, and what was seen: `scores` (head to label to probability, of the
+    /// classifier that was asked last; null when none was, or gave none), its `source` (`encoder`, `lexical` or
+    /// `lexical_fallback`), `degraded` (why the encoder did not answer, if it should have) and `truncated_tokens`,
+    /// `classifiers` (all that were asked), `similarities`, `judges`, `features`, `rules`, `candidates`, `generation`,
+    /// `timings_us`.
+    ///
+    /// What [`Incoming::detail`] did not ask for is null or left out.
     #[must_use]
     pub fn explain(&self, snapshot: &Snapshot) -> Value {
-        let decision = &self.decision;
-        let scores = self.scores().and_then(|scores| scores.as_ref().ok());
-        json!({
-            "model": decision.model,
-            "policy": decision.policy,
-            "applied": true,
-            "rule": decision.by.rule(),
-            "strategy": decision.by.strategy(),
-            "stages": decision.stages,
-            "reason": decision.reason,
-            "label": decision.label,
-            "score": decision.score,
-            "pin": decision.pin,
-            "flip": decision.flip,
-            "scores": scores.map(by_head),
-            "source": scores.map(|scores| scores.source),
-            "degraded": self.degraded(),
-            "features": self.features,
-            "truncated_tokens": scores.map_or(0, |scores| scores.truncated_tokens),
-            "rules": rules(Some(&decision.policy), &decision.rules, snapshot),
-            "set": decision.set,
-            "candidates": decision.candidates,
-            "fallback": decision.fallback,
-            "generation": snapshot.generation,
-            "timings_us": {
-                "features": self.timings.features.as_micros(),
-                "classify": self.timings.classify.as_micros(),
-                "judge": self.timings.judge.as_micros(),
-                "decide": self.timings.decide.as_micros(),
-            },
-        })
+        let Self { decision, features, asked, timings, details, .. } = self;
+        let seen = Seen { snapshot, features, asked, timings: *timings, details: details.as_deref() };
+        let mut explanation = Map::from_iter([
+            ("model".to_owned(), json!(decision.model)),
+            ("rule".to_owned(), json!(decision.by.rule())),
+            ("strategy".to_owned(), json!(decision.by.strategy())),
+            ("reason".to_owned(), json!(decision.reason)),
+            ("label".to_owned(), json!(decision.label)),
+            ("score".to_owned(), json!(decision.score)),
+            ("flip".to_owned(), json!(decision.flip)),
+            ("stages".to_owned(), json!(decision.stages)),
+            ("pin".to_owned(), json!(decision.pin)),
+            ("set".to_owned(), json!(decision.set)),
+            ("cost_usd".to_owned(), json!(decision.cost_usd)),
+            ("candidates".to_owned(), json!(decision.candidates)),
+            ("fallback".to_owned(), json!(decision.fallback)),
+        ]);
+        explanation.extend(seen.explain(Some(&decision.policy), &decision.rules));
+        Value::Object(explanation)
     }
-}
 
-impl Routing {
-    /// Returns what [`Self::explain`] returns, of a policy that only watches: `applied` is false.
-    #[must_use]
-    pub fn explain_shadow(&self, snapshot: &Snapshot) -> Value {
-        let mut explanation = self.explain(snapshot);
-        explanation["applied"] = false.into();
-        explanation
-    }
-}
-
-impl Denial {
-    /// Returns the refusal and all that went into it, as one JSON object: `model` is null, `denied` holds `status`, `code`
-    /// and `message`.
-    #[must_use]
-    pub fn explain(&self, snapshot: &Snapshot) -> Value {
-        json!({
-            "model": null,
-            "policy": self.policy,
-            "applied": true,
-            "rule": self.by.rule(),
-            "strategy": self.by.strategy(),
-            "reason": self.code,
-            "denied": {"status": self.status, "code": self.code, "message": self.message},
-            "rules": rules(self.policy.as_ref(), &self.rules, snapshot),
-            "candidates": self.candidates,
-            "generation": snapshot.generation,
-        })
-    }
-}
-
-impl Denial {
-    /// Returns what [`Self::explain`] returns, of a policy that only watches: `applied` is false.
-    #[must_use]
-    pub fn explain_shadow(&self, snapshot: &Snapshot) -> Value {
-        let mut explanation = self.explain(snapshot);
-        explanation["applied"] = false.into();
-        explanation
-    }
-}
-
-impl Routing {
     /// Returns why the encoder did not answer, if it was asked.
     #[must_use]
     pub fn degraded(&self) -> Option<Degraded> {
-        self.scores().and_then(|scores| match scores {
-            Ok(scores) => scores.source.degraded(),
-            Err(reason) => Some(*reason),
-        })
+        degraded(&self.asked)
     }
 }
 
-fn by_head(scores: &Scores) -> Value {
-    let heads = scores.heads.iter().map(|head| {
-        let labels = head.labels.iter().zip(&head.probabilities);
-        let labels: Map<_, _> = labels.map(|(label, probability)| (label.to_string(), json!(probability))).collect();
-        (head.head.to_string(), Value::Object(labels))
-    });
-    Value::Object(heads.collect())
+impl Refusal {
+    /// Returns the refusal and all that went into it, as one JSON object: `model` is null, `denied` holds `status`, `code`
+    /// and `message`; what was seen stands beside it as in [`Routing::explain`].
+    #[must_use]
+    pub fn explain(&self, snapshot: &Snapshot) -> Value {
+        let Self { denial, features, asked, timings, details, .. } = self;
+        let seen = Seen { snapshot, features, asked, timings: *timings, details: details.as_deref() };
+        let mut explanation = Map::from_iter([
+            ("model".to_owned(), Value::Null),
+            ("rule".to_owned(), json!(denial.by.rule())),
+            ("strategy".to_owned(), Value::Null),
+            ("reason".to_owned(), json!(denial.code)),
+            ("denied".to_owned(), json!({"status": denial.status, "code": denial.code, "message": denial.message})),
+            ("candidates".to_owned(), json!(denial.candidates)),
+        ]);
+        explanation.extend(seen.explain(denial.policy.as_ref(), &denial.rules));
+        Value::Object(explanation)
+    }
 }
 
-/// Returns every rule of the policy: those that were tried with what became of them, the others as `not_tried`.
-fn rules(policy: Option<&Name>, traces: &[RuleTrace], snapshot: &Snapshot) -> Vec<Value> {
-    let policy = snapshot.config.policies.iter().find(|own| Some(&own.name) == policy);
-    let rules = policy.into_iter().flat_map(|policy| &policy.rules).enumerate();
-    rules
-        .map(|(index, rule)| {
-            let trace = traces.iter().find(|trace| trace.rule == index).map(|trace| json!(trace));
-            let trace = trace.unwrap_or_else(|| json!({"outcome": "not_tried"}));
-            json!({
-                "index": index,
-                "when": rule.when,
-                "use": rule.model,
-                "deny": rule.deny,
-                "set": rule.set,
-                "continue": rule.goes_on(),
-                "outcome": trace["outcome"],
-                "error": trace["error"],
+impl Seen<'_> {
+    fn explain(&self, policy: Option<&Name>, traces: &[RuleTrace]) -> Map<String, Value> {
+        let last = self.asked.last().and_then(|asked| asked.scores.as_ref().ok());
+        let Timings { features, classify, judge, decide } = self.timings;
+        Map::from_iter([
+            ("policy".to_owned(), json!(policy)),
+            ("scores".to_owned(), json!(last.map(by_head))),
+            ("source".to_owned(), json!(last.map(|scores| scores.source))),
+            ("degraded".to_owned(), json!(degraded(self.asked))),
+            ("truncated_tokens".to_owned(), json!(last.map_or(0, |scores: &Scores| scores.truncated_tokens))),
+            ("classifiers".to_owned(), classifiers(self.asked, policy, self.snapshot)),
+            ("similarities".to_owned(), similarities(self.details, self.snapshot)),
+            ("judges".to_owned(), judges(self.details, self.snapshot)),
+            ("features".to_owned(), json!(self.features)),
+            ("rules".to_owned(), self.rules(policy, traces)),
+            ("generation".to_owned(), json!(self.snapshot.generation)),
+            (
+                "timings_us".to_owned(),
+                json!({
+                    "features": features.as_micros(),
+                    "classify": classify.as_micros(),
+                    "judge": judge.as_micros(),
+                    "decide": decide.as_micros(),
+                }),
+            ),
+        ])
+    }
+
+    /// Returns every rule of the policy: those that were tried with what became of them, the others as `not_tried`.
+    fn rules(&self, policy: Option<&Name>, traces: &[RuleTrace]) -> Value {
+        let policy = self.snapshot.config.policies.iter().find(|own| Some(&own.name) == policy);
+        let rules = policy.into_iter().flat_map(|policy| &policy.rules).enumerate();
+        rules
+            .map(|(index, rule)| {
+                let trace = traces.iter().find(|trace| trace.rule == index).map(|trace| json!(trace));
+                let trace = trace.unwrap_or_else(|| json!({"outcome": "not_tried"}));
+                json!({
+                    "index": index,
+                    "when": rule.when,
+                    "value": self.details.and_then(|details| *details.rules.get(index)?),
+                    "use": rule.model,
+                    "deny": rule.deny,
+                    "set": rule.set,
+                    "continue": rule.goes_on(),
+                    "outcome": trace["outcome"],
+                    "error": trace["error"],
+                })
             })
-        })
-        .collect()
+            .collect()
+    }
+}
+
+fn passed(policy: Option<&Name>, snapshot: &Snapshot) -> Value {
+    json!({
+        "model": null,
+        "policy": policy,
+        "reason": "pass",
+        "provider": snapshot.config.default_provider,
+        "generation": snapshot.generation,
+    })
+}
+
+fn degraded(asked: &[Asked]) -> Option<Degraded> {
+    match &asked.last()?.scores {
+        Ok(scores) => scores.source.degraded(),
+        Err(reason) => Some(*reason),
+    }
 }

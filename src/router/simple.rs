@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{Incoming, Judging, Router, Verdict};
 use crate::config::Name;
-use crate::policy::{Decision, Denial};
+use crate::policy::{Decision, Denial, Detail};
 use crate::prompt::{Dialect, ParseError, Prompt};
 use crate::snapshot::{BuildError, Builder};
 use crate::telemetry::Metrics;
@@ -48,22 +48,24 @@ impl Router {
 
     /// Decides which model is to answer a chat completion, by its body alone: without headers and without a client.
     ///
-    /// The same as a request to the proxy gets; it is not counted. [`Router::route`] takes everything else.
+    /// The same as a request to the proxy gets; it is not counted. [`Router::route`] takes everything else, and explains what
+    /// it decides when [`Incoming::detail`] says so.
     ///
     /// # Errors
     /// When the body cannot be read, no policy decides it, or one refuses it.
     pub async fn decide(&self, body: &[u8]) -> Result<Decision, Undecided> {
         let body = Bytes::copy_from_slice(body);
         let prompt = Prompt::parse(Dialect::ChatCompletions, &body)?;
-        let (path, judging) = (Dialect::ChatCompletions.path(), Judging::Ask);
+        let (path, judging, detail) = (Dialect::ChatCompletions.path(), Judging::Ask, Detail::Decision);
         let incoming =
-            Incoming { path, header: &|_| None, client: None, prompt: &prompt, body: &body, at: None, judging };
+            Incoming { path, header: &|_| None, client: None, prompt: &prompt, body: &body, at: None, judging, detail };
         match self.route(&self.snapshot(), &incoming).await {
             Verdict::Route(routing) => Ok(routing.decision),
             Verdict::Pass { shadow: Some(routing), .. } => Ok(routing.decision),
-            Verdict::Pass { denied: Some(denial), .. } => Err(Undecided::Denied { denial }),
+            Verdict::Pass { denied: Some(refusal), .. } | Verdict::Deny(refusal) => {
+                Err(Undecided::Denied { denial: Box::new(refusal.denial) })
+            }
             Verdict::Pass { policy, .. } => Err(Undecided::Passed { policy }),
-            Verdict::Deny(denial) => Err(Undecided::Denied { denial }),
         }
     }
 }

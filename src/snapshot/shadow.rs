@@ -320,7 +320,7 @@ mod tests {
     fn scores(source: Source) -> Scores {
         let labels: Arc<[Arc<str>]> = ["simple", "medium", "complex"].map(Arc::from).into();
         let head = HeadScores { head: "tier".into(), labels, probabilities: vec![1.0, 0.0, 0.0] };
-        Scores { source, heads: vec![head], tokens: 3, truncated_tokens: 0, embedding: None }
+        Scores { source, heads: vec![head], tokens: 3, truncated_tokens: 0, embedding: None, is_cached: false }
     }
 
     fn decision() -> Decision {
@@ -334,6 +334,7 @@ mod tests {
             label: None,
             score: None,
             flip: None,
+            cost_usd: None,
             candidates: Vec::new(),
             fallback: Vec::new(),
             rules: Vec::new(),

@@ -25,7 +25,14 @@ fn scores(draws: &mut Draws, power: f64) -> Scores {
         labels: ["simple", "medium", "complex"].map(Arc::from).into(),
         probabilities: vec![1.0 - complex, 0.0, complex],
     };
-    Scores { source: Source::Encoder, heads: vec![head], tokens: 3, truncated_tokens: 0, embedding: None }
+    Scores {
+        source: Source::Encoder,
+        heads: vec![head],
+        tokens: 3,
+        truncated_tokens: 0,
+        embedding: None,
+        is_cached: false,
+    }
 }
 
 fn drift(config: config::Drift) -> (Drift, Metrics) {

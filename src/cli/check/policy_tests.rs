@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::table::{Align, Table, shorten};
 use crate::config::{Expect, KeyPath, Name, PolicyTest};
-use crate::policy::{Decision, Denial};
+use crate::policy::{Decision, Denial, Detail};
 use crate::prompt::{Dialect, Prompt};
 use crate::router::{Incoming, Judging, Router, Verdict};
 use crate::snapshot::{ClassifierState, Snapshot};
@@ -97,16 +97,9 @@ async fn got(router: &Router, snapshot: &Snapshot, test: &PolicyTest) -> Got {
         body: &body,
         at: Some(test.now.0),
         judging: test.given.judgement.as_deref().map_or(Judging::Never, Judging::Says),
+        detail: Detail::Decision,
     };
-    let got = Got::of(router.route(snapshot, &incoming).await);
-    let policy = got.policy.as_deref().and_then(|name| Name::new(name).ok());
-    match client {
-        // The proxy looks at it once it knows the policy, too.
-        Some(client) if got.denied.is_none() && !client.may_use(policy.as_ref()) => {
-            Got { policy: got.policy, denied: Some(403), ..Got::default() }
-        }
-        _ => got,
-    }
+    Got::of(router.route(snapshot, &incoming).await)
 }
 
 /// Returns the test's body, or its prompt as one user turn in the dialect of its path.
@@ -143,9 +136,9 @@ impl Got {
         match verdict {
             Verdict::Route(routing) => Self::chosen(&routing.decision),
             Verdict::Pass { shadow: Some(routing), .. } => Self { watched: true, ..Self::chosen(&routing.decision) },
-            Verdict::Pass { denied: Some(denial), .. } => Self { watched: true, ..Self::refused(*denial) },
+            Verdict::Pass { denied: Some(refusal), .. } => Self { watched: true, ..Self::refused(refusal.denial) },
             Verdict::Pass { policy, .. } => Self { policy: text(policy), ..Self::default() },
-            Verdict::Deny(denial) => Self::refused(*denial),
+            Verdict::Deny(refusal) => Self::refused(refusal.denial),
         }
     }
 

@@ -157,7 +157,7 @@ impl LoggedDecision {
         };
         let heads = self.scores.as_ref()?.iter().filter_map(head).collect();
         let truncated_tokens = self.truncated_tokens.unwrap_or_default();
-        Some(Scores { source: Source::Encoder, heads, tokens: 0, truncated_tokens, embedding: None })
+        Some(Scores { source: Source::Encoder, heads, tokens: 0, truncated_tokens, embedding: None, is_cached: false })
     }
 
     /// Returns what equal prompts have in common: the hash, else the text, else the request itself.

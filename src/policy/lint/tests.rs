@@ -297,7 +297,14 @@ fn truths(rules: &Rules, request: &Request) -> Vec<bool> {
     let labels = ["simple", "complex"].map(Arc::from).into();
     let scores = request.score.map(|score| {
         let head = HeadScores { head: "tier".into(), labels, probabilities: vec![1.0 - score, score] };
-        Scores { source: Source::Encoder, heads: vec![head], tokens: 1, truncated_tokens: 0, embedding: None }
+        Scores {
+            source: Source::Encoder,
+            heads: vec![head],
+            tokens: 1,
+            truncated_tokens: 0,
+            embedding: None,
+            is_cached: false,
+        }
     });
     let mut signals = Signals::default();
     signals.add_scores(Name::new("default").expect("a name"), scores);

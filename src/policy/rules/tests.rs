@@ -70,7 +70,14 @@ fn outcomes(ruled: &Ruled<'_>) -> Vec<RuleOutcome> {
 fn scored(complex: f32) -> Result<Scores, Degraded> {
     let labels = ["simple", "complex"].map(Arc::from).into();
     let head = HeadScores { head: "tier".into(), labels, probabilities: vec![1.0 - complex, complex] };
-    Ok(Scores { source: Source::Encoder, heads: vec![head], tokens: 3, truncated_tokens: 0, embedding: None })
+    Ok(Scores {
+        source: Source::Encoder,
+        heads: vec![head],
+        tokens: 3,
+        truncated_tokens: 0,
+        embedding: None,
+        is_cached: false,
+    })
 }
 
 /// Signals in which the classifier `default` has answered.

@@ -1,7 +1,8 @@
 //! `cascade`: the first of several strategies that does not abstain.
 
-use super::{Known, Pick, Strategy};
+use super::{Known, Pick, Strategy, cost_of, follow};
 use crate::config::{self, KeyPath};
+use crate::policy::lever::Beyond;
 use crate::policy::reason::Reason;
 use crate::policy::signals::Signal;
 
@@ -24,15 +25,29 @@ impl Cascade {
     pub(super) fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
         let mut last = Pick::abstain("cascade", Reason::UnmappedLabel);
         let mut stages = Vec::with_capacity(self.stages.len());
-        for stage in &self.stages {
+        for (index, stage) in self.stages.iter().enumerate() {
             last = stage.pick(known)?;
-            stages.append(&mut last.stages);
-            stages.push(last.stage());
+            if !last.levers.is_empty() && last.model.is_some() {
+                let next = Self::first(&self.stages[index + 1..], known);
+                last.levers.iter_mut().for_each(|lever| lever.follow_abstention(&next));
+            }
+            last.hand_over(&mut stages);
             if last.model.is_some() {
                 break;
             }
         }
         // A position within a stage is none among all their models.
-        Ok(Pick { rung: None, stages, ..last })
+        Ok(Pick { rung: None, cost_usd: cost_of(&stages), stages, ..last })
+    }
+
+    /// Returns what the later stages come to by what is known already.
+    fn first(stages: &[Strategy], known: &Known<'_>) -> Beyond {
+        for stage in stages {
+            match follow(stage, known) {
+                Beyond::Abstention => {}
+                beyond => return beyond,
+            }
+        }
+        Beyond::Abstention
     }
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Known, Pick, Strategy, is_cut};
+use super::{Cut, Known, Pick, Strategy, cost_of, follow};
 use crate::config::{self, KeyPath, Name};
 use crate::policy::decision::Stage;
+use crate::policy::lever::{Lever, nearest};
 use crate::policy::reason::Reason;
 use crate::policy::signals::Signal;
 use crate::scores::{Degraded, HeadScores, Scores};
@@ -41,12 +42,14 @@ impl Hierarchy {
 
     pub(super) fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
         let scores = known.signals.scores_or_ask(&self.classifier)?;
-        let (strategy, stage) = self.branch(scores);
+        let (strategy, mut stage) = self.branch(scores);
         let mut pick = strategy.pick(known)?;
+        if let (true, Some(label), Ok(scores)) = (known.is_explained(), &stage.label, scores) {
+            stage.flip = nearest(&self.levers(label, scores, known), pick.model.as_ref());
+        }
         let mut stages = vec![stage];
-        stages.append(&mut pick.stages);
-        stages.push(pick.stage());
-        Ok(Pick { rung: None, stages, ..pick })
+        pick.hand_over(&mut stages);
+        Ok(Pick { rung: None, cost_usd: cost_of(&stages), stages, ..pick })
     }
 
     fn branch(&self, scores: Result<&Scores, Degraded>) -> (&Strategy, Stage) {
@@ -57,6 +60,7 @@ impl Hierarchy {
             label: top.map(|(label, _)| Arc::clone(label)),
             score: top.map(|(_, score)| score),
             cost_usd: None,
+            flip: None,
         };
         let scores = match scores {
             Ok(scores) => scores,
@@ -64,12 +68,41 @@ impl Hierarchy {
         };
         let top = scores.head(&self.head).and_then(HeadScores::top);
         match top {
-            _ if is_cut(scores, self.max_truncated_tokens) => (&self.default, stage(Reason::Truncated, top)),
+            _ if Cut::of(scores, self.max_truncated_tokens).is_some() => (&self.default, stage(Reason::Truncated, top)),
             Some((label, score)) if f64::from(score) >= self.min_confidence => {
-                let branch = self.branches.iter().find(|(labels, _)| labels.iter().any(|own| **own == **label));
-                (branch.map_or(&*self.default, |(_, strategy)| strategy), stage(Reason::Tier, top))
+                (self.branch_of(label), stage(Reason::Tier, top))
             }
             _ => (&self.default, stage(Reason::LowConfidence, top)),
         }
+    }
+
+    fn branch_of(&self, label: &str) -> &Strategy {
+        let branch = self.branches.iter().find(|(labels, _)| labels.iter().any(|own| own == label));
+        branch.map_or(&*self.default, |(_, strategy)| strategy)
+    }
+
+    /// Returns what other branches come to by what is known, and how the labels' probabilities would have led there.
+    fn levers(&self, top: &Arc<str>, scores: &Scores, known: &Known<'_>) -> Vec<Lever> {
+        if let Some(cut) = Cut::of(scores, self.max_truncated_tokens) {
+            return vec![cut.lever(follow(self.branch_of(top), known))];
+        }
+        let Some(head) = scores.head(&self.head) else { return Vec::new() };
+        let seen = || head.labels.iter().zip(head.probabilities.iter().map(|p| f64::from(*p)));
+        let best = seen().find(|(label, _)| *label == top).map_or(0.0, |(_, probability)| probability);
+        let confidence = |label: &Arc<str>, value: f64, beyond| {
+            let (of, label) = ("min_confidence", Some(Arc::clone(label)));
+            Lever { of, label, value, threshold: self.min_confidence, beyond }
+        };
+        if best < self.min_confidence {
+            let sure = |(label, value)| confidence(label, value, follow(self.branch_of(label), known));
+            return seen().map(sure).collect();
+        }
+        let mut levers = vec![confidence(top, best, follow(&self.default, known))];
+        // What the one gains the best one loses, until they are alike.
+        levers.extend(seen().filter(|(label, _)| *label != top).map(|(label, value)| {
+            let (threshold, beyond) = (f64::midpoint(best, value), follow(self.branch_of(label), known));
+            Lever { of: "probability", label: Some(Arc::clone(label)), value, threshold, beyond }
+        }));
+        levers
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Known, Pick};
 use crate::config::{self, KeyPath, Name};
-use crate::policy::decision::{Expected, Flip};
+use crate::policy::decision::Expected;
+use crate::policy::lever::{Beyond, Lever};
 use crate::policy::reason::Reason;
 use crate::policy::signals::{Signal, Similarities};
 
@@ -36,34 +37,66 @@ impl Similarity {
     pub(super) fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
         Ok(match known.signals.similarities(&self.path)? {
             Err(degraded) => Pick::abstain(KIND, Reason::Degraded(degraded)),
-            Ok(similarities) => self.by_nearest(similarities),
+            Ok(similarities) => self.by_nearest(similarities, known),
         })
     }
 
     /// Takes the nearest of the routes that are near enough.
-    fn by_nearest(&self, Similarities(similarities): &Similarities) -> Pick {
-        let all = self.routes.iter().zip(similarities).enumerate();
-        let nearest = |routes: &mut dyn Iterator<Item = (usize, (&Route, f32))>| {
-            routes.max_by(|a, b| a.1.1.total_cmp(&b.1.1)).map(|(rung, (_, score))| (rung, score))
+    fn by_nearest(&self, Similarities(similarities): &Similarities, known: &Known<'_>) -> Pick {
+        let all = || (0..).zip(&self.routes).zip(similarities.iter().copied()).filter(|(_, score)| !score.is_nan());
+        let nearest = |near: &dyn Fn(&Route, f32) -> bool| {
+            let routes = all().filter(|((_, route), score)| near(route, *score));
+            routes.max_by(|a, b| a.1.total_cmp(&b.1)).map(|((rung, _), score)| (rung, score))
         };
-        let known = || {
-            all.clone().filter(|(_, (_, score))| !score.is_nan()).map(|(rung, (route, score))| (rung, (route, *score)))
-        };
-        let Some((first, score)) = nearest(&mut known()) else { return Pick::abstain(KIND, Reason::NotSimilar) };
-        let near = nearest(&mut known().filter(|(_, (route, score))| f64::from(*score) >= route.threshold));
+        let Some((first, score)) = nearest(&|_, _| true) else { return Pick::abstain(KIND, Reason::NotSimilar) };
+        let near = nearest(&|route, score| f64::from(score) >= route.threshold);
         let (shown, score) = near.unwrap_or((first, score));
-        let route = &self.routes[shown];
+        let route: &Route = &self.routes[shown];
         let pick = match near {
             Some((rung, _)) => Pick { rung: Some(rung), ..Pick::of(KIND, &route.model, Reason::Similarity) },
-            None => Pick {
-                flip: Some(Flip { of: KIND, threshold: route.threshold, model: route.model.clone() }),
-                ..Pick::abstain(KIND, Reason::NotSimilar)
-            },
+            None => Pick::abstain(KIND, Reason::NotSimilar),
         };
-        let expected = known().map(|(_, (route, score))| {
-            let success = f64::from(score);
-            (route.model.clone(), Expected { success, cost_usd: None, first_byte_seconds: None, utility: success })
-        });
-        Pick { label: Some(Arc::clone(&route.label)), score: Some(score), expected: expected.collect(), ..pick }
+        let pick = Pick { label: Some(Arc::clone(&route.label)), score: Some(score), ..pick };
+        if known.is_explained() { self.explain(pick, similarities) } else { pick }
+    }
+
+    /// Adds which similarities would have met another model, and how near each model's nearest route is.
+    fn explain(&self, pick: Pick, similarities: &[f32]) -> Pick {
+        let known = self.routes.iter().zip(similarities.iter().map(|score| f64::from(*score)));
+        let known: Vec<_> = known.enumerate().filter(|(_, (_, score))| !score.is_nan()).collect();
+        let chosen = pick.rung.and_then(|rung| known.iter().find(|(own, _)| *own == rung));
+        let lever = |route: &Route, value: f64, threshold: f64, beyond: Beyond| Lever {
+            of: KIND,
+            label: Some(Arc::clone(&route.label)),
+            value,
+            threshold,
+            beyond,
+        };
+        let others = || known.iter().filter(|(rung, _)| Some(*rung) != pick.rung);
+        let mut levers: Vec<Lever> = others()
+            .map(|(_, (route, score))| {
+                let best = chosen.map_or(f64::NEG_INFINITY, |(_, (_, best))| *best);
+                lever(route, *score, route.threshold.max(best), Beyond::Model(route.model.clone()))
+            })
+            .collect();
+        if let Some((_, (route, score))) = chosen {
+            let near = others().filter(|(_, (other, score))| *score >= other.threshold);
+            let next = near.max_by(|a, b| a.1.1.total_cmp(&b.1.1)).map(|(_, (other, _))| &other.model);
+            levers.push(lever(route, *score, route.threshold, Beyond::of(next)));
+        }
+        let mut expected: Vec<(Name, Expected)> = Vec::new();
+        for (_, (route, score)) in &known {
+            let own = Expected {
+                success: Some(*score),
+                success_is: Some(format!("cosine to `{}`", route.label)),
+                ..Expected::default()
+            };
+            match expected.iter_mut().find(|(model, _)| *model == route.model) {
+                Some((_, nearest)) if nearest.success >= own.success => {}
+                Some((_, nearest)) => *nearest = own,
+                None => expected.push((route.model.clone(), own)),
+            }
+        }
+        Pick { levers, expected, ..pick }
     }
 }

@@ -4,34 +4,33 @@ use sha2::{Digest, Sha256};
 
 use super::{Known, Pick};
 use crate::config::{self, Name, SplitBy};
+use crate::policy::draw::{Draw, Shares};
 use crate::policy::reason::Reason;
 
 #[derive(Debug)]
 pub(super) struct Split {
-    /// Models and where their shares of 0 to 1 end.
-    ends: Vec<(Name, f64)>,
+    /// Shares of 0 to 1.
+    shares: Shares,
     by: SplitBy,
     seed: String,
 }
 
 #[derive(Debug)]
 pub(super) struct Random {
-    models: Vec<Name>,
+    /// All alike; a model may have several.
+    shares: Shares,
 }
 
 impl Split {
     pub(super) fn new(policy: &Name, config: &config::Split) -> Self {
         let total: f64 = config.models.values().sum();
-        let mut end = 0.0;
-        let ends = config.models.iter().filter(|(_, weight)| **weight > 0.0).map(|(model, weight)| {
-            end += weight / total;
-            (model.clone(), end)
-        });
+        let weighty = config.models.iter().filter(|(_, weight)| **weight > 0.0);
+        let shares = weighty.map(|(model, weight)| (model.clone(), weight / total));
         let by = match &config.by {
             SplitBy::Header(name) => SplitBy::Header(name.to_ascii_lowercase()),
             other => other.clone(),
         };
-        Self { ends: ends.collect(), by, seed: config.seed.clone().unwrap_or_else(|| policy.to_string()) }
+        Self { shares: shares.collect(), by, seed: config.seed.clone().unwrap_or_else(|| policy.to_string()) }
     }
 
     pub(super) fn pick(&self, known: &Known<'_>) -> Pick {
@@ -45,28 +44,24 @@ impl Split {
             Some(own) => place(&self.seed, own.as_bytes()),
             None => place(&self.seed, &facts.live.conversation().to_le_bytes()),
         };
-        // The last end may fall short of 1 by rounding.
-        let model = self.ends.iter().find(|(_, end)| place < *end).or(self.ends.last());
-        model.map_or_else(
-            || Pick::abstain("split", Reason::UnmappedLabel),
-            |(model, _)| Pick::of("split", model, Reason::Split),
-        )
+        drawn("split", Reason::Split, &self.shares, place)
     }
 }
 
 impl Random {
     pub(super) fn new(config: &config::Random) -> Self {
-        Self { models: config.models.clone() }
+        Self { shares: config.models.iter().map(|model| (model.clone(), 1.0)).collect() }
     }
 
     pub(super) fn pick(&self, known: &Known<'_>) -> Pick {
-        let count = self.models.len();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below the count, never negative")]
-        let index = (known.facts.live.draw() * count as f64) as usize;
-        match self.models.get(index.min(count.saturating_sub(1))) {
-            Some(model) => Pick::of("random", model, Reason::Random),
-            None => Pick::abstain("random", Reason::UnmappedLabel),
-        }
+        drawn("random", Reason::Random, &self.shares, known.facts.live.draw())
+    }
+}
+
+fn drawn(kind: &'static str, reason: Reason, shares: &Shares, place: f64) -> Pick {
+    match Draw::new(shares, place) {
+        Some((model, draw)) => Pick { draw: Some(draw), ..Pick::of(kind, model, reason) },
+        None => Pick::abstain(kind, Reason::UnmappedLabel),
     }
 }
 

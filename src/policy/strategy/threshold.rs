@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Known, Pick};
+use super::{Cut, Known, Pick};
 use crate::config::{self, Name};
-use crate::policy::decision::Flip;
+use crate::policy::decision::Expected;
+use crate::policy::lever::{Beyond, Lever};
 use crate::policy::reason::Reason;
 use crate::policy::signals::Signal;
 use crate::scores::HeadScores;
@@ -31,21 +32,24 @@ impl Threshold {
     pub(super) fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
         Ok(match known.signals.scores_or_ask(&self.classifier)? {
             Err(degraded) => Pick::abstain(KIND, Reason::Degraded(degraded)),
-            Ok(scores) => Pick::unless_read(KIND, scores, self.max_truncated_tokens)
-                .unwrap_or_else(|| self.by_score(scores.head(&self.head), known.facts.live.threshold(known.policy))),
+            Ok(scores) => match Cut::of(scores, self.max_truncated_tokens) {
+                Some(cut) => cut.abstain(KIND, known, || self.by_score(scores.head(&self.head), known)),
+                None => self.by_score(scores.head(&self.head), known),
+            },
         })
     }
 
-    /// `moved` is where the top threshold stands now, when it is moved to hold a target.
-    fn by_score(&self, scores: Option<&HeadScores>, moved: Option<f64>) -> Pick {
-        let known = scores.and_then(|scores| Some((scores.level()?, scores.top()?.0)));
-        let Some((score, label)) = known else { return Pick::abstain(KIND, Reason::UnmappedLabel) };
+    fn by_score(&self, scores: Option<&HeadScores>, known: &Known<'_>) -> Pick {
+        let read = scores.and_then(|scores| Some((scores, scores.level()?, scores.top()?.0)));
+        let Some((scores, score, label)) = read else { return Pick::abstain(KIND, Reason::UnmappedLabel) };
+        // Where the top threshold stands now, when it is moved to hold a target.
+        let moved = known.facts.live.threshold(known.policy);
         let top = self.rungs.len().saturating_sub(1);
         let least = |rung: usize| moved.filter(|_| rung == top && rung > 0).unwrap_or(self.rungs[rung].0);
         let pick = match (0..self.rungs.len()).rev().find(|rung| score >= least(*rung)) {
             Some(rung) => {
-                let flip = self.flip(rung, score, least);
-                Pick { rung: Some(rung), flip, ..Pick::of(KIND, &self.rungs[rung].1, Reason::Threshold) }
+                let pick = Pick { rung: Some(rung), ..Pick::of(KIND, &self.rungs[rung].1, Reason::Threshold) };
+                if known.is_explained() { self.explain(pick, scores, score, least) } else { pick }
             }
             None => Pick::abstain(KIND, Reason::LowConfidence), // a score that is not a number is no confidence
         };
@@ -53,14 +57,26 @@ impl Threshold {
         Pick { label: Some(Arc::clone(label)), score: Some(score as f32), ..pick }
     }
 
-    /// Returns the threshold that is nearest to `score`, and the model on its other side.
-    fn flip(&self, rung: usize, score: f64, least: impl Fn(usize) -> f64) -> Option<Flip> {
-        let up = self.rungs.get(rung + 1).map(|(_, model)| (least(rung + 1), model));
-        let down = rung.checked_sub(1).map(|below| (least(rung), &self.rungs[below].1));
-        let nearest = [up, down].into_iter().flatten().min_by(|a, b| {
-            let distance = |threshold: f64| (threshold - score).abs();
-            distance(a.0).total_cmp(&distance(b.0))
+    /// Adds where the score would have met another model, and what a pair's probabilities say of the two.
+    fn explain(&self, pick: Pick, scores: &HeadScores, score: f64, least: impl Fn(usize) -> f64) -> Pick {
+        let chosen = pick.rung.unwrap_or_default();
+        // On the way down a rung begins below the threshold of the next.
+        let edge = |rung: usize| least(if rung > chosen { rung } else { rung + 1 });
+        let others = (0..self.rungs.len()).filter(|rung| *rung != chosen);
+        let levers = others.map(|rung| Lever {
+            of: KIND,
+            label: None,
+            value: score,
+            threshold: edge(rung),
+            beyond: Beyond::Model(self.rungs[rung].1.clone()),
         });
-        nearest.map(|(threshold, model)| Flip { of: KIND, threshold, model: model.clone() })
+        let levers = levers.collect();
+        let expected = match (&*self.rungs, &*scores.labels) {
+            ([weak, strong], [low, high]) => [(weak, low, 1.0 - score), (strong, high, score)]
+                .map(|((_, model), label, chance)| (model.clone(), Expected::probability(&[label], &self.head, chance)))
+                .into(),
+            _ => Vec::new(),
+        };
+        Pick { levers, expected, ..pick }
     }
 }

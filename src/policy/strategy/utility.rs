@@ -3,9 +3,11 @@
 //! With a head for each model's chance to succeed, choosing the largest `success - lambda * cost` traces the best
 //! cost-quality curve that these chances allow as lambda goes from 0 up: the Lagrangian of the most success under a budget.
 
-use super::{Known, Pick};
+use super::{Cut, Known, Pick};
 use crate::config::{self, Config, Name, Price};
-use crate::policy::decision::{Expected, Flip};
+use crate::policy::decision::Expected;
+use crate::policy::estimate::Estimate;
+use crate::policy::lever::{Beyond, Lever};
 use crate::policy::reason::Reason;
 use crate::policy::signals::Signal;
 use crate::scores::Scores;
@@ -31,6 +33,17 @@ struct Contender {
     price: Option<Price>,
 }
 
+/// What one model promises for one request.
+#[derive(Clone, Copy)]
+struct Outlook<'u> {
+    contender: &'u Contender,
+    success: f64,
+    cost_usd: Option<f64>,
+    output_tokens: u64,
+    first_byte_seconds: Option<f64>,
+    utility: f64,
+}
+
 /// Where a chance to succeed comes from.
 #[derive(Debug)]
 enum Source {
@@ -49,6 +62,18 @@ impl Source {
                 let index = head.labels.iter().position(|own| **own == **label)?;
                 head.probabilities.get(index).copied().map(f64::from)
             }
+        }
+    }
+
+    /// Says what the chance is.
+    fn in_words(&self, scores: &Scores) -> String {
+        match self {
+            Self::Fixed(_) => "chance of a right answer, as configured".to_owned(),
+            Self::Head(head, Some(label)) => Expected::words(&[label], head),
+            Self::Head(head, None) => match scores.head(head).map(|scores| &*scores.labels) {
+                Some([_, high]) => Expected::words(&[high], head),
+                _ => format!("place on the scale of the head `{head}`"),
+            },
         }
     }
 }
@@ -79,63 +104,82 @@ impl Utility {
             Ok(scores) => scores,
             Err(degraded) => return Ok(Pick::abstain(KIND, Reason::Degraded(degraded))),
         };
-        if let Some(none) = Pick::unless_read(KIND, scores, self.max_truncated_tokens) {
-            return Ok(none);
-        }
-        let expected: Vec<_> = self.models.iter().filter_map(|model| self.expect(model, scores, known)).collect();
-        let worth = |index: &usize| expected[*index].1.utility;
+        Ok(match Cut::of(scores, self.max_truncated_tokens) {
+            Some(cut) => cut.abstain(KIND, known, || self.by_worth(scores, known)),
+            None => self.by_worth(scores, known),
+        })
+    }
+
+    fn by_worth(&self, scores: &Scores, known: &Known<'_>) -> Pick {
+        let all: Vec<_> = self.models.iter().filter_map(|model| self.outlook(model, scores, known)).collect();
         // Of equals the first: the weakest is the cheapest as a rule.
-        let best = (0..expected.len()).rev().max_by(|a, b| worth(a).total_cmp(&worth(b)));
-        let Some(best) = best else { return Ok(Pick::abstain(KIND, Reason::UnmappedLabel)) };
-        let (model, Expected { success, .. }) = &expected[best];
+        let best = all.iter().rev().max_by(|a, b| a.utility.total_cmp(&b.utility));
+        let Some(best) = best else { return Pick::abstain(KIND, Reason::UnmappedLabel) };
+        let model = &best.contender.model;
         let rung = self.models.iter().position(|own| own.model == *model);
         #[expect(clippy::cast_possible_truncation, reason = "it came out of f32")]
-        let score = Some(*success as f32);
-        let flip = self.flip(&expected, best);
-        Ok(Pick { rung, score, flip, ..Pick::of(KIND, model, Reason::Utility) }.expecting(expected))
+        let score = Some(best.success as f32);
+        let pick = Pick { rung, score, ..Pick::of(KIND, model, Reason::Utility) };
+        if !known.is_explained() {
+            return pick;
+        }
+        let expected = all.iter().map(|one| (one.contender.model.clone(), one.expected(scores)));
+        Pick { levers: self.levers(&all, best), expected: expected.collect(), ..pick }
     }
 
-    fn expect(
-        &self,
-        Contender { model, success, price }: &Contender,
-        scores: &Scores,
-        known: &Known<'_>,
-    ) -> Option<(Name, Expected)> {
-        let (features, live) = (known.features, known.facts.live);
+    fn outlook<'u>(&self, contender: &'u Contender, scores: &Scores, known: &Known<'_>) -> Option<Outlook<'u>> {
+        let Contender { model, success, price } = contender;
         let success = success.chance(scores).filter(|success| success.is_finite())?;
-        let seen = live.output_tokens(model).filter(|tokens| tokens.is_finite() && *tokens >= 0.0);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above, saturates")]
-        let usual = seen.map_or(self.output_tokens, |tokens| tokens as u64);
-        let most = features.request.max_output_tokens;
-        let output = if most > 0 { usual.min(most) } else { usual };
-        let cost_usd = price.map(|price| {
-            let tokens = features.tokens().tokens;
-            let cached = known.warm.map_or(0, |warm| warm.tokens_of(model, tokens));
-            price.of(tokens - cached, cached, output)
-        });
-        let first_byte_seconds = live.first_byte(model);
+        let estimate = Estimate { features: known.features, live: known.facts.live, warm: known.warm };
+        let output_tokens = estimate.output_tokens(model, self.output_tokens);
+        let cost_usd = price.map(|price| estimate.cost(model, price, output_tokens));
+        let first_byte_seconds = known.facts.live.first_byte(model);
         let costs = self.lambda * cost_usd.unwrap_or_default() + self.mu * first_byte_seconds.unwrap_or_default();
-        Some((model.clone(), Expected { success, cost_usd, first_byte_seconds, utility: success - costs }))
+        let utility = success - costs;
+        Some(Outlook { contender, success, cost_usd, output_tokens, first_byte_seconds, utility })
     }
 
-    /// Returns the lambda nearest to ours at which another model would have been better than the best.
-    fn flip(&self, expected: &[(Name, Expected)], best: usize) -> Option<Flip> {
-        let (_, best) = &expected[best];
-        let at = |other: &Expected| {
-            // Where the two lines over lambda cross.
-            let rest = |one: &Expected| one.utility + self.lambda * one.cost_usd.unwrap_or_default();
-            let costs = other.cost_usd? - best.cost_usd?;
-            let lambda = (rest(other) - rest(best)) / costs;
-            Some(lambda).filter(|lambda| lambda.is_finite() && *lambda >= 0.0)
+    /// Returns at which lambdas other models would have been better than the best; where none would, how likely they would
+    /// have to succeed.
+    fn levers(&self, all: &[Outlook<'_>], best: &Outlook<'_>) -> Vec<Lever> {
+        let others = || all.iter().filter(|other| other.contender.model != best.contender.model);
+        let lever = |of, other: &Outlook<'_>, value, threshold| Lever {
+            of,
+            label: None,
+            value,
+            threshold,
+            beyond: Beyond::Model(other.contender.model.clone()),
         };
-        let crossings = expected.iter().filter_map(|(model, other)| Some((at(other)?, model)));
-        let nearest = crossings.min_by(|a, b| (a.0 - self.lambda).abs().total_cmp(&(b.0 - self.lambda).abs()));
-        nearest.map(|(lambda, model)| Flip { of: "lambda", threshold: lambda, model: model.clone() })
+        let crossings = others().filter_map(|other| Some(lever("lambda", other, self.lambda, self.meet(other, best)?)));
+        let crossings: Vec<_> = crossings.collect();
+        if !crossings.is_empty() {
+            return crossings;
+        }
+        let enough = |other: &Outlook<'_>| other.success + best.utility - other.utility;
+        let likelier = others().map(|other| Lever {
+            label: Some(other.contender.model.as_str().into()),
+            ..lever("success", other, other.success, enough(other))
+        });
+        likelier.filter(|lever| lever.threshold <= 1.0).collect() // nothing is more than certain
+    }
+
+    /// Returns the lambda at which two models are worth the same: where their lines over lambda cross.
+    fn meet(&self, other: &Outlook<'_>, best: &Outlook<'_>) -> Option<f64> {
+        let rest = |one: &Outlook<'_>| one.utility + self.lambda * one.cost_usd.unwrap_or_default();
+        let lambda = (rest(other) - rest(best)) / (other.cost_usd? - best.cost_usd?);
+        Some(lambda).filter(|lambda| lambda.is_finite() && *lambda >= 0.0)
     }
 }
 
-impl Pick {
-    fn expecting(self, expected: Vec<(Name, Expected)>) -> Self {
-        Self { expected, ..self }
+impl Outlook<'_> {
+    fn expected(&self, scores: &Scores) -> Expected {
+        Expected {
+            success: Some(self.success),
+            success_is: Some(self.contender.success.in_words(scores)),
+            cost_usd: self.cost_usd,
+            output_tokens: self.cost_usd.map(|_| self.output_tokens),
+            first_byte_seconds: self.first_byte_seconds,
+            utility: Some(self.utility),
+        }
     }
 }

@@ -241,7 +241,14 @@ fn utility_counts_what_is_in_the_cache_at_its_price() {
     let heads = vec![head("small", 0.80), head("standard", 0.81)];
     let scores = || {
         let heads = heads.clone();
-        asked(Ok(Scores { source: Source::Encoder, heads, tokens: 3, truncated_tokens: 0, embedding: None }))
+        asked(Ok(Scores {
+            source: Source::Encoder,
+            heads,
+            tokens: 3,
+            truncated_tokens: 0,
+            embedding: None,
+            is_cached: false,
+        }))
     };
     let choose = |signals: &Signals| {
         let step = set(&file).policies[0].step(&facts("auto"), &long(10_000), signals);

@@ -4,7 +4,7 @@ mod constraints;
 
 use super::*;
 
-const MODELS: &str = "version: 1
+pub(super) const MODELS: &str = "version: 1
 listen: {address: 127.0.0.1:8080}
 providers: {p: {base_url: http://h}}
 models:
@@ -18,13 +18,13 @@ policies:
 
 /// What is known of the world in these tests.
 #[derive(Default)]
-struct World {
-    conversation: u64,
-    draw: f64,
-    down: Option<&'static str>,
-    forbidden: Option<&'static str>,
-    slow: Option<&'static str>,
-    header: Option<(&'static str, &'static str)>,
+pub(super) struct World {
+    pub(super) conversation: u64,
+    pub(super) draw: f64,
+    pub(super) down: Option<&'static str>,
+    pub(super) forbidden: Option<&'static str>,
+    pub(super) slow: Option<&'static str>,
+    pub(super) header: Option<(&'static str, &'static str)>,
 }
 
 impl Live for World {
@@ -53,7 +53,7 @@ impl Live for World {
     }
 }
 
-fn policy(strategy: &str) -> PolicySet {
+pub(super) fn policy(strategy: &str) -> PolicySet {
     set(&format!("{MODELS}{strategy}\n"))
 }
 
@@ -61,7 +61,7 @@ fn step_in(set: &PolicySet, world: &World, signals: &Signals) -> Step {
     set.policies[0].step(&RequestFacts { live: world, ..facts("auto") }, &Features::default(), signals)
 }
 
-fn decide_in(set: &PolicySet, world: &World, signals: &Signals) -> Decision {
+pub(super) fn decide_in(set: &PolicySet, world: &World, signals: &Signals) -> Decision {
     match step_in(set, world, signals) {
         Step::Decide(decision) => decision,
         other => panic!("{other:?}"),
@@ -83,16 +83,23 @@ fn model_and_reason(decision: &Decision) -> (&str, &'static str) {
     (decision.model.as_str(), decision.reason.as_str())
 }
 
-fn head(head: &str, labels: &[&str], probabilities: &[f32]) -> HeadScores {
+pub(super) fn head(head: &str, labels: &[&str], probabilities: &[f32]) -> HeadScores {
     let labels = labels.iter().copied().map(Arc::from).collect::<Vec<_>>().into();
     HeadScores { head: head.into(), labels, probabilities: probabilities.to_vec() }
 }
 
-fn heads(heads: Vec<HeadScores>) -> Signals {
-    asked(Ok(Scores { source: Source::Encoder, heads, tokens: 3, truncated_tokens: 0, embedding: None }))
+pub(super) fn heads(heads: Vec<HeadScores>) -> Signals {
+    asked(Ok(Scores {
+        source: Source::Encoder,
+        heads,
+        tokens: 3,
+        truncated_tokens: 0,
+        embedding: None,
+        is_cached: false,
+    }))
 }
 
-fn levels(probabilities: [f32; 4]) -> Signals {
+pub(super) fn levels(probabilities: [f32; 4]) -> Signals {
     heads(vec![head("complexity", &["0", "1", "2", "3"], &probabilities)])
 }
 
@@ -107,7 +114,7 @@ fn levels_that_share_a_model_are_one_tier_with_their_probabilities_together() {
     assert_eq!((model_and_reason(&together), together.score), (("small", "tier"), Some(0.6)));
     assert_eq!(model_and_reason(&unsure), ("frontier", "low_confidence"));
     let flip = unsure.flip.expect("a lower confidence would do");
-    assert_eq!((flip.of, flip.threshold, flip.model.as_str()), ("min_confidence", 0.5, "small"));
+    assert_eq!((flip.of, flip.threshold, flip.model.as_deref()), ("min_confidence", 0.5, Some("small")));
 }
 
 #[test]
@@ -123,13 +130,13 @@ fn a_tier_that_is_not_sure_is_rounded_up_by_one_and_the_highest_stays() {
     assert_eq!(outcome([0.7, 0.1, 0.2, 0.0]), "small");
 }
 
-fn successes(small: f32, standard: f32, frontier: f32) -> Signals {
+pub(super) fn successes(small: f32, standard: f32, frontier: f32) -> Signals {
     let one =
         |model: &str, success: f32| head(&format!("success/{model}"), &["wrong", "right"], &[1.0 - success, success]);
     heads(vec![one("small", small), one("standard", standard), one("frontier", frontier)])
 }
 
-const UTILITY: &str = "{kind: utility, classifier: default, models: [small, standard, frontier], lambda: 10,
+pub(super) const UTILITY: &str = "{kind: utility, classifier: default, models: [small, standard, frontier], lambda: 10,
   output_tokens: 1000, otherwise: frontier}";
 
 #[test]
@@ -141,10 +148,12 @@ fn utility_takes_the_most_success_for_what_it_costs() {
 
     assert_eq!([&easy, &middle, &hard].map(|decision| decision.model.as_str()), ["small", "standard", "frontier"]);
     assert_eq!((hard.by, hard.reason, hard.score), (By::Strategy("utility"), Reason::Utility, Some(0.9)));
-    let expected = hard.candidates.iter().find(|one| one.model.as_str() == "frontier").and_then(|one| one.expected);
+    let expected =
+        hard.candidates.iter().find(|one| one.model.as_str() == "frontier").and_then(|one| one.expected.clone());
     let expected = expected.expect("the strategy compares it");
     assert!((expected.cost_usd.expect("a price") - 0.04).abs() < 1e-9, "{expected:?}");
-    assert!((expected.utility - 0.5).abs() < 1e-6, "{expected:?}");
+    assert!((expected.utility.expect("a utility") - 0.5).abs() < 1e-6, "{expected:?}");
+    assert_eq!(expected.success_is.as_deref(), Some("probability of `right` (head `success/frontier`)"));
 }
 
 #[test]
@@ -153,7 +162,7 @@ fn utility_says_at_which_lambda_it_would_have_chosen_otherwise() {
 
     // Frontier and standard meet where 0.9 - 0.04 x = 0.5 - 0.008 x.
     let flip = decision.flip.expect("another lambda, another model");
-    assert_eq!((flip.of, flip.model.as_str()), ("lambda", "standard"));
+    assert_eq!((flip.of, flip.model.as_deref(), flip.value), ("lambda", Some("standard"), 10.0));
     assert!((flip.threshold - 12.5).abs() < 1e-4, "{flip:?}");
 }
 
@@ -192,10 +201,11 @@ fn utility_without_scores_abstains() {
     assert_eq!(model_and_reason(&decided(UTILITY, &levels([1.0; 4]))), ("frontier", "unmapped_label"));
 }
 
-const SIMILARITY: &str = "{kind: similarity, classifier: default, threshold: 0.4, otherwise: standard, routes: [
+pub(super) const SIMILARITY: &str =
+    "{kind: similarity, classifier: default, threshold: 0.4, otherwise: standard, routes: [
   {model: small, description: small talk}, {name: code, model: frontier, examples: [fix my code], threshold: 0.7}]}";
 
-fn similar(similarities: &[f32]) -> Signals {
+pub(super) fn similar(similarities: &[f32]) -> Signals {
     let known = Ok(Similarities(similarities.to_vec()));
     Signals { similarities: vec![("policies[0].strategy".into(), known)], ..Signals::default() }
 }
@@ -217,13 +227,13 @@ fn similarity_shows_its_route_and_what_would_have_been_near_enough() {
 
     assert_eq!((far.label.as_deref(), far.score), (Some("code"), Some(0.6)));
     let flip = far.flip.expect("a lower threshold would do");
-    assert_eq!((flip.of, flip.threshold, flip.model.as_str()), ("similarity", 0.7, "frontier"));
+    assert_eq!((flip.of, flip.threshold, flip.model.as_deref()), ("similarity", 0.7, Some("frontier")));
 }
 
-const JUDGE: &str = "{kind: judge, judge: small, otherwise: standard, choices: [
+pub(super) const JUDGE: &str = "{kind: judge, judge: small, otherwise: standard, choices: [
   {label: easy, model: small, description: easy ones}, {label: hard, model: frontier, description: hard ones}]}";
 
-fn judged(judgement: Result<&str, JudgeFailure>) -> Signals {
+pub(super) fn judged(judgement: Result<&str, JudgeFailure>) -> Signals {
     let judgement = judgement.map(|label| Judgement { label: label.into(), cost_usd: Some(0.001), is_cached: false });
     Signals { judgements: vec![("policies[0].strategy".into(), judgement)], ..Signals::default() }
 }
@@ -348,7 +358,7 @@ fn what_was_cut_makes_every_strategy_that_asks_a_classifier_abstain() {
     assert_eq!((default.model.as_str(), default.stages[0].reason.as_str()), ("standard", "truncated"));
 }
 
-const CASCADE: &str = "{kind: cascade, otherwise: standard, stages: [
+pub(super) const CASCADE: &str = "{kind: cascade, otherwise: standard, stages: [
   {kind: tiers, classifier: default, head: complexity, min_confidence: 0.9, tiers: {'0': small, '1': small, '2': standard, '3': frontier}},
   {kind: judge, judge: small, choices: [{model: small, description: a}, {model: frontier, description: b}]}]}";
 
@@ -383,11 +393,11 @@ fn where_every_stage_abstains_the_cascade_s_otherwise_serves() {
     assert_eq!(model_and_reason(&decision), ("standard", "judge_timeout"));
 }
 
-const HIERARCHY: &str = "{kind: hierarchy, classifier: default, min_confidence: 0.5, otherwise: standard,
+pub(super) const HIERARCHY: &str = "{kind: hierarchy, classifier: default, min_confidence: 0.5, otherwise: standard,
   branches: [{labels: [law, math], strategy: {kind: threshold, classifier: second, strong: frontier, weak: small, threshold: 0.5}}],
   default: {kind: random, models: [small]}}";
 
-fn domain(law: f32) -> Signals {
+pub(super) fn domain(law: f32) -> Signals {
     heads(vec![head("domain", &["law", "poetry"], &[law, 1.0 - law])])
 }
 
@@ -398,7 +408,14 @@ fn a_hierarchy_asks_the_domain_first_and_then_that_domain_s_strategy() {
 
     let mut known = domain(0.9);
     let wins = head("strong_wins", &["weak", "strong"], &[0.2, 0.8]);
-    let second = Scores { source: Source::Encoder, heads: vec![wins], tokens: 3, truncated_tokens: 0, embedding: None };
+    let second = Scores {
+        source: Source::Encoder,
+        heads: vec![wins],
+        tokens: 3,
+        truncated_tokens: 0,
+        embedding: None,
+        is_cached: false,
+    };
     known.add_scores(Name::new("second").expect("a name"), Ok(second));
     let decision = decided(HIERARCHY, &known);
 

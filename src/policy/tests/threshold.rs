@@ -25,7 +25,14 @@ policies:
 fn wins(head: &str, probability: f32) -> Signals {
     let labels = ["weak", "strong"].map(Arc::from).into();
     let head = HeadScores { head: head.into(), labels, probabilities: vec![1.0 - probability, probability] };
-    asked(Ok(Scores { source: Source::Encoder, heads: vec![head], tokens: 3, truncated_tokens: 0, embedding: None }))
+    asked(Ok(Scores {
+        source: Source::Encoder,
+        heads: vec![head],
+        tokens: 3,
+        truncated_tokens: 0,
+        embedding: None,
+        is_cached: false,
+    }))
 }
 
 fn by_threshold(policy: usize, features: &Features, signals: &Signals) -> Decision {
@@ -63,8 +70,12 @@ fn a_threshold_s_decision_says_the_score_and_the_nearest_flip() {
 
     assert_eq!((up.by, up.reason, up.score), (By::Strategy("threshold"), Reason::Threshold, Some(0.7)));
     assert_eq!(up.label.as_deref(), Some("strong"));
-    assert_eq!(up.flip, Some(Flip { of: "threshold", threshold: 0.75, model: Name::new("frontier").expect("a name") }));
-    assert_eq!(down.flip, Some(Flip { of: "threshold", threshold: 0.5, model: Name::new("small").expect("a name") }));
+    let flip = |decision: Decision| {
+        let Flip { of, label, threshold, model, .. } = *decision.flip.expect("another threshold, another model");
+        (of, label, threshold, model.expect("a model").to_string())
+    };
+    assert_eq!(flip(up), ("threshold", None, 0.75, "frontier".to_owned()));
+    assert_eq!(flip(down), ("threshold", None, 0.5, "small".to_owned()));
 }
 
 #[test]

@@ -13,6 +13,38 @@ fn a_provider_that_is_down_is_avoided_while_another_serves_and_tried_when_none_d
 }
 
 #[test]
+fn what_chance_chose_chance_chooses_again_among_the_models_that_can_serve() {
+    let set = policy("{kind: random, models: [small, standard, frontier]}");
+    let down = |draw| World { down: Some("small"), draw, ..World::default() };
+    let chosen = |draw| decide_in(&set, &down(draw), &Signals::default()).model.to_string();
+
+    let drawn: Vec<_> = (0..300).map(|step| chosen(f64::from(step) / 300.0)).collect();
+
+    // The hundred that fell on `small` fall on both others alike; the rest stays where it fell.
+    assert_eq!(drawn.iter().filter(|model| *model == "standard").count(), 150);
+    assert_eq!(drawn.iter().filter(|model| *model == "frontier").count(), 150);
+    assert!(drawn[100..200].iter().all(|model| model == "standard"), "{drawn:?}");
+}
+
+#[test]
+fn a_split_without_one_of_its_models_keeps_the_shares_of_the_rest_and_a_conversation_its_side() {
+    let set = policy("{kind: split, models: {small: 4, standard: 3, frontier: 1}}");
+    let chosen = |conversation, down| {
+        let world = World { conversation, down, ..World::default() };
+        decide_in(&set, &world, &Signals::default()).model.to_string()
+    };
+
+    let moved: Vec<_> = (0..4000).filter(|one| chosen(*one, None) == "small").collect();
+    let strong = moved.iter().filter(|one| chosen(**one, Some("small")) == "frontier").count();
+
+    let share = strong as f64 / moved.len() as f64;
+    assert!((0.22..0.28).contains(&share), "{share}");
+    assert!(moved.iter().all(|one| chosen(*one, Some("small")) == chosen(*one, Some("small"))));
+    let stays = |one: &u64| chosen(*one, None) == chosen(*one, Some("small"));
+    assert!((0..400).filter(|one| !moved.contains(one)).all(|one| stays(&one)));
+}
+
+#[test]
 fn a_model_that_the_client_may_not_use_is_left_for_one_that_it_may_or_refused() {
     let set = policy("{kind: random, models: [small, standard]}");
     let forbidden = World { forbidden: Some("small"), ..World::default() };

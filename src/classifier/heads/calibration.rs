@@ -1,0 +1,28 @@
+//! How a head's probabilities were calibrated, as explanations of decisions show it.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::Heads;
+
+/// How the probabilities of a head were calibrated.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Calibration {
+    /// The head that gave them: the lexical form, where that stood in for another.
+    pub head: Arc<str>,
+    /// What logits are divided by; `None` where the head has none.
+    pub temperature: Option<f32>,
+    /// Whether an isotonic curve maps them afterwards.
+    pub isotonic: bool,
+}
+
+impl Heads {
+    /// Returns how the head called `name` is calibrated.
+    pub(crate) fn calibration(&self, name: &str) -> Option<Calibration> {
+        let head = self.0.iter().find(|head| &*head.name == name)?;
+        // Votes are shares already.
+        let temperature = head.neighbours.is_none().then_some(head.temperature);
+        Some(Calibration { head: Arc::clone(&head.name), temperature, isotonic: head.isotonic.is_some() })
+    }
+}

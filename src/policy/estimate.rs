@@ -1,0 +1,57 @@
+//! What a request would cost with a model, before anybody has answered it.
+
+use super::affinity::Warm;
+use super::constraints::Candidate;
+use super::decision::Expected;
+use super::facts::Live;
+use crate::config::{Name, Price};
+use crate::features::Features;
+
+/// How long an answer is taken to be where no answers were seen yet, in tokens.
+pub(super) const USUAL_OUTPUT: u64 = 400;
+
+/// What an estimate rests on.
+#[derive(Clone, Copy)]
+pub(super) struct Estimate<'e> {
+    pub(super) features: &'e Features,
+    pub(super) live: &'e dyn Live,
+    /// Whose cache holds the beginning of the prompt.
+    pub(super) warm: Option<Warm<'e>>,
+}
+
+impl Estimate<'_> {
+    /// Returns how long an answer of `model` is likely to be, in tokens: as lately, or `usual`, and no longer than was asked
+    /// for.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be a count, saturates")]
+    pub(super) fn output_tokens(&self, model: &Name, usual: u64) -> u64 {
+        let seen = self.live.output_tokens(model).filter(|tokens| tokens.is_finite() && *tokens >= 0.0);
+        let likely = seen.map_or(usual, |tokens| tokens as u64);
+        match self.features.request.max_output_tokens {
+            0 => likely,
+            most => likely.min(most),
+        }
+    }
+
+    /// Returns what the prompt and an answer of `output_tokens` cost, in US dollars.
+    pub(super) fn cost(&self, model: &Name, price: Price, output_tokens: u64) -> f64 {
+        let tokens = self.features.tokens().tokens;
+        let cached = self.warm.map_or(0, |warm| warm.tokens_of(model, tokens));
+        price.of(tokens.saturating_sub(cached), cached, output_tokens)
+    }
+
+    /// Adds to every candidate what it is expected to cost and when to begin, where the strategy did not say.
+    pub(super) fn complete(&self, candidates: &mut [Candidate]) {
+        for Candidate { model, price, expected, .. } in candidates {
+            let known = expected.take().unwrap_or_default();
+            let output = self.output_tokens(model, USUAL_OUTPUT);
+            let priced = price.map(|price| (self.cost(model, price, output), output));
+            let expects = Expected {
+                cost_usd: known.cost_usd.or(priced.map(|(cost, _)| cost)),
+                output_tokens: known.output_tokens.or(priced.map(|(_, output)| output)),
+                first_byte_seconds: known.first_byte_seconds.or_else(|| self.live.first_byte(model)),
+                ..known
+            };
+            *expected = Some(expects).filter(|expects| *expects != Expected::default());
+        }
+    }
+}

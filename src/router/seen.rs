@@ -1,0 +1,60 @@
+//! What was seen of a request on the way to what became of it.
+
+use super::explain::Details;
+use super::pins::PinKey;
+use super::{Incoming, Routing, Timings};
+use crate::features::Features;
+use crate::policy::{Asked, Denial, Signals, Step};
+
+/// A refusal and all that went into it.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Why, and what the client is told.
+    pub denial: Denial,
+    /// What the prompt looks like.
+    pub features: Features,
+    /// The classifiers that were asked, and what they said.
+    pub asked: Vec<Asked>,
+    /// Where the time went.
+    pub timings: Timings,
+    /// What the requests of its conversation have in common, where the decision log may say so.
+    pub conversation: Option<u64>,
+    pub(super) details: Option<Box<Details>>,
+}
+
+/// What was seen of a request on the way to a decision.
+#[derive(Default)]
+pub(super) struct Seen {
+    pub(super) features: Features,
+    pub(super) signals: Signals,
+    pub(super) timings: Timings,
+    pub(super) pin: Option<PinKey>,
+    /// What each rule comes to, for an explanation.
+    pub(super) rules: Option<Vec<Option<bool>>>,
+}
+
+impl Seen {
+    /// Puts it beside the last step, which needs nothing more.
+    pub(super) fn conclude(self, step: Step) -> Result<Routing, Box<Refusal>> {
+        let Self { features, signals, timings, pin, rules } = self;
+        let Signals { scores: asked, similarities, judgements, .. } = signals;
+        let details = rules.map(|rules| Box::new(Details { rules, similarities, judgements }));
+        let (shadow, conversation) = (None, None);
+        match step {
+            Step::Decide(decision) => {
+                Ok(Routing { decision, features, asked, timings, shadow, conversation, pin, details })
+            }
+            Step::Deny(denial) => Err(Box::new(Refusal { denial, features, asked, timings, conversation, details })),
+            Step::Need(_) => unreachable!("whoever concludes has seen that nothing is needed"),
+        }
+    }
+}
+
+impl Refusal {
+    /// Refuses a request that no policy has looked at.
+    pub(super) fn at_once(denial: Denial, incoming: &Incoming<'_>) -> Self {
+        let features = Features::deferred(incoming.prompt, incoming.body);
+        let (asked, timings, conversation, details) = Default::default();
+        Self { denial, features, asked, timings, conversation, details }
+    }
+}
