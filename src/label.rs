@@ -192,7 +192,7 @@ impl Labelling {
                     let prompt = logged.whole_text().unwrap_or_default().to_owned();
                     Some(Ok(Row { prompt, id: None, rest: Map::new() }))
                 }
-                Ok(LogLine::Feedback(_)) => None,
+                Ok(LogLine::Denial | LogLine::Feedback(_)) => None,
                 Err(error) => Some(Err(error.into())),
             }))),
         }

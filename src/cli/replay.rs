@@ -158,6 +158,9 @@ fn render(report: &ReplayReport) -> String {
         report.unscored,
         report.passed_over
     );
+    if report.denied > 0 {
+        text += &format!("left out  {}, they were refused when they came\n", report.denied);
+    }
     for (lack, n) in &report.not_replayed {
         text += &format!("left out  {n}, the log does not hold the {lack}\n");
     }

@@ -1,4 +1,4 @@
-//! Decision logs as they were written: decisions and the feedback on them, one file after another, as a stream.
+//! Decision logs as they were written: decisions, refusals and the feedback on them, one file after another, as a stream.
 //!
 //! Only what feedback says of a request is held in memory, about 40 bytes each, because it comes after the decision and
 //! often in another file. Lines that a crash cut, or that are of another kind, are counted and passed over.
@@ -30,6 +30,9 @@ pub struct DecisionLogs {
 pub enum LogLine {
     /// A request that was decided.
     Decision(Box<LoggedDecision>),
+    /// A request that a policy refused, or would have if it did more than watch: no model answered it, so that nothing is
+    /// learned from it.
+    Denial,
     /// What a client said of an answer.
     Feedback(LoggedFeedback),
 }
@@ -136,6 +139,7 @@ impl LogLine {
         }
         match &*serde_json::from_slice::<Kind<'_>>(line).ok()?.kind {
             "decision" => serde_json::from_slice(line).ok().map(|decision| Self::Decision(Box::new(decision))),
+            "denial" => Some(Self::Denial),
             "feedback" => serde_json::from_slice(line).ok().map(Self::Feedback),
             _ => None,
         }

@@ -47,6 +47,7 @@ pub enum ReplayError {
 #[derive(Default)]
 struct Tally {
     all: Part,
+    denied: u64,
     not_replayed: BTreeMap<Lack, u64>,
     priced: u64,
     policies: BTreeMap<String, Part>,
@@ -92,7 +93,14 @@ pub async fn replay(
     let mut tally = Tally::default();
     let mut lines = logs.lines();
     for line in &mut lines {
-        let LogLine::Decision(logged) = line? else { continue };
+        let logged = match line? {
+            LogLine::Decision(logged) => logged,
+            LogLine::Denial => {
+                tally.denied += 1;
+                continue;
+            }
+            LogLine::Feedback(_) => continue,
+        };
         let (before, after) = (now.replay(&logged).await?, against.replay(&logged).await?);
         if let Some(pair) = tally.add(&logged, (&before, &after), (&now.config, &against.config), &outcomes)
             && pair.is_moved()
@@ -179,6 +187,7 @@ impl Tally {
             moved_share_ci95: Interval::wilson(moved, n),
             unscored: self.not_replayed.get(&Lack::Scores).copied().unwrap_or_default(),
             not_replayed: by_name(&self.not_replayed),
+            denied: self.denied,
             passed_over,
             priced: self.priced,
             cost_usd,

@@ -19,6 +19,7 @@ use super::meter::Meter;
 use super::traced;
 use crate::config::Name;
 use crate::features::TokenCounter;
+use crate::policy::{By, Decision, Denial};
 use crate::router::Routing;
 use crate::scores::Degraded;
 use crate::telemetry::metrics::ClientOutcome;
@@ -125,38 +126,55 @@ impl Proxy {
         if let Some(ticket) = ctx.take_shadow() {
             ticket.send(bill.usage);
         }
-        let decision = ctx.routing().map(|routing| &routing.decision);
-        let trace_id = ctx.trace.as_ref().map(|trace| trace.id());
-        let header = session.req_header();
-        AccessLine {
-            method: header.method.as_str(),
-            path: header.uri.path(),
-            status,
-            client: ctx.client.as_ref().map(|client| client.name().as_str()),
-            policy: decision.map(|decision| decision.policy.as_str()),
-            model: ctx.model().map(Name::as_str),
-            reason: decision.map(|decision| decision.reason.as_str()),
-            label: decision.and_then(|decision| decision.label.as_deref()),
-            score: decision.and_then(|decision| decision.score),
-            degraded: ctx.routing().and_then(Routing::degraded).map(Degraded::as_str),
-            provider: ctx.provider().map(|provider| provider.name.as_str()),
-            code: ctx.rejected,
-            attempts: ctx.attempts,
-            input_tokens: bill.usage.map(|usage| usage.input),
-            output_tokens: bill.usage.map(|usage| usage.output),
-            cost_usd: bill.cost,
-            first_byte: ctx.first_byte.map(|at| at.duration_since(ctx.started)),
-            duration: took,
-            overhead: ctx.overhead,
-            request_id: &ctx.request_id,
-            trace_id: trace_id.as_deref(),
-            generation: ctx.snapshot.generation,
-        }
-        .emit();
         let Bill { usage, cost, baseline } = bill;
+        let over = Over { status, usage, cost, baseline, duration: took };
+        note(session, ctx, over);
         traced::ended(ctx, status, usage, cost);
-        decided::log(ctx, Over { status, usage, cost, baseline, duration: took });
+        decided::log(ctx, over);
     }
+}
+
+/// Writes the access line of a request that is over.
+fn note(session: &Session, ctx: &RequestContext, over: Over) {
+    let (decision, denial) = (ctx.routing().map(|routing| &routing.decision), ctx.refused());
+    let (watched, would_deny) = (ctx.watched().map(|routing| &routing.decision), ctx.would_refuse());
+    let policy_of = |decision: Option<&'_ Decision>, denial: Option<&'_ Denial>| {
+        let policy = decision.map(|decision| decision.policy.clone());
+        policy.or_else(|| denial.and_then(|denial| denial.policy.clone()))
+    };
+    let (policy, shadow_policy) = (policy_of(decision, denial), policy_of(watched, would_deny));
+    let by = decision.or(watched).map(|decision| decision.by).or(denial.or(would_deny).map(|denial| denial.by));
+    let trace_id = ctx.trace.as_ref().map(|trace| trace.id());
+    let header = session.req_header();
+    AccessLine {
+        method: header.method.as_str(),
+        path: header.uri.path(),
+        status: over.status,
+        client: ctx.client.as_ref().map(|client| client.name().as_str()),
+        policy: policy.as_deref(),
+        model: ctx.model().map(Name::as_str),
+        rule: by.and_then(By::rule),
+        reason: decision.map(|decision| decision.reason.as_str()),
+        label: decision.and_then(|decision| decision.label.as_deref()),
+        score: decision.and_then(|decision| decision.score),
+        degraded: ctx.routing().and_then(Routing::degraded).map(Degraded::as_str),
+        shadow_policy: shadow_policy.as_deref(),
+        shadow_model: watched.map(|decision| decision.model.as_str()),
+        shadow_denied: would_deny.map(|denial| denial.code),
+        provider: ctx.provider().map(|provider| provider.name.as_str()),
+        code: ctx.rejected,
+        attempts: ctx.attempts,
+        input_tokens: over.usage.map(|usage| usage.input),
+        output_tokens: over.usage.map(|usage| usage.output),
+        cost_usd: over.cost,
+        first_byte: ctx.first_byte.map(|at| at.duration_since(ctx.started)),
+        duration: over.duration,
+        overhead: ctx.overhead,
+        request_id: &ctx.request_id,
+        trace_id: trace_id.as_deref(),
+        generation: ctx.snapshot.generation,
+    }
+    .emit();
 }
 
 /// What an answer used, and what that costs; empty when nobody knows.

@@ -1,4 +1,4 @@
-//! A decided request's line in the decision log: what was known, what was chosen, what came of it.
+//! A request's line in the decision log, decided or refused: what was known, what was chosen, what came of it.
 //!
 //! Handed over when the request is over and written on the log's own thread. `docs/decision-log.md` lists the fields.
 
@@ -11,9 +11,9 @@ use serde::{Serialize, Serializer};
 use super::context::{RequestContext, Route};
 use crate::classifier::Classifier;
 use crate::config::Name;
-use crate::features::{TABLE, Value};
-use crate::policy::{By, PinTrace};
-use crate::router::Routing;
+use crate::features::{Features, TABLE, Value};
+use crate::policy::{Asked, By, Constraint, Decision, Denial, PinTrace};
+use crate::router::{Refusal, Routing};
 use crate::scores::Scores;
 use crate::snapshot::{ClassifierState, Snapshot};
 use crate::telemetry::{Entry, Kept};
@@ -35,15 +35,23 @@ pub(super) struct Over {
     pub(super) duration: Duration,
 }
 
+/// What a policy made of a request.
+enum Outcome {
+    Chosen(Box<Routing>),
+    Refused(Box<Refusal>),
+}
+
 /// A decided request that is over.
 struct Decided {
     ended: SystemTime,
     request_id: String,
     client: Option<Name>,
     snapshot: Arc<Snapshot>,
-    routing: Box<Routing>,
-    /// `None` when the policy only watched.
+    outcome: Outcome,
+    /// `None` when the policy refused the request, or only watched.
     answered_by: Option<Name>,
+    /// Whether what the policy made of it is what happened.
+    applied: bool,
     code: Option<&'static str>,
     attempts: u32,
     first_byte: Option<Duration>,
@@ -59,7 +67,7 @@ struct Line<'d> {
     time: String,
     request_id: &'d str,
     client: Option<&'d Name>,
-    policy: &'d Name,
+    policy: Option<&'d Name>,
     generation: u64,
     classifier: Option<&'d Name>,
     bundle: Option<Bundle<'d>>,
@@ -67,9 +75,13 @@ struct Line<'d> {
     strategy: Option<&'static str>,
     reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    denied: Option<Denied>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pin: Option<LoggedPin<'d>>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    set: &'d BTreeMap<String, serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set: Option<&'d BTreeMap<String, serde_json::Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    judge_cost_usd: Option<f64>,
     degraded: Option<&'static str>,
     label: Option<&'d str>,
     score: Option<f32>,
@@ -78,7 +90,8 @@ struct Line<'d> {
     truncated_tokens: Option<u32>,
     features: LoggedFeatures<'d>,
     candidates: Vec<Candidate<'d>>,
-    model: &'d Name,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'d Name>,
     answered_by: Option<&'d Name>,
     applied: bool,
     attempts: u32,
@@ -107,6 +120,13 @@ struct Bundle<'d> {
     sha256: &'d str,
 }
 
+/// What a client got of a refusal, or would have got.
+#[derive(Serialize)]
+struct Denied {
+    status: u16,
+    code: &'static str,
+}
+
 #[derive(Serialize)]
 struct Candidate<'d> {
     model: &'d Name,
@@ -124,24 +144,31 @@ struct LoggedPin<'d> {
     instead_of: Option<&'d Name>,
 }
 
-struct LoggedFeatures<'d>(&'d crate::features::Features);
+struct LoggedFeatures<'d>(&'d Features);
 
-/// Hands the request's line over, if a policy decided it and there is a log; the route leaves `ctx`.
+/// Hands the request's line over, if a policy decided or refused it and there is a log; the route leaves `ctx`.
 pub(super) fn log(ctx: &mut RequestContext, over: Over) {
     let Some(log) = ctx.snapshot.decision_log.clone() else { return };
-    let (answered_by, mut routing) = match ctx.route.take() {
-        Some(Route::Model { target, routing }) => (Some(target.model.clone()), routing),
-        Some(Route::Pass { shadow: Some(routing), .. }) => (None, routing),
+    let (route, refusal) = (ctx.route.take(), ctx.refusal.take());
+    let passes = matches!(route, Some(Route::Pass { .. }));
+    let (answered_by, mut outcome) = match (route, refusal) {
+        (Some(Route::Model { target, routing }), _) => (Some(target.model.clone()), Outcome::Chosen(routing)),
+        (Some(Route::Pass { shadow: Some(routing), .. }), _) => (None, Outcome::Chosen(routing)),
+        (_, Some(refusal)) if refusal.denial.policy.is_some() => (None, Outcome::Refused(refusal)),
         _ => return,
     };
-    routing.features.settle(MAX_KEPT_BODY);
+    match &mut outcome {
+        Outcome::Chosen(routing) => routing.features.settle(MAX_KEPT_BODY),
+        Outcome::Refused(refusal) => refusal.features.settle(MAX_KEPT_BODY),
+    }
     log.write(Box::new(Decided {
         ended: SystemTime::now(),
         request_id: std::mem::take(&mut ctx.request_id),
         client: ctx.client.as_ref().map(|client| client.name().clone()),
         snapshot: Arc::clone(&ctx.snapshot),
+        outcome,
         answered_by,
-        routing,
+        applied: !passes,
         code: ctx.rejected,
         attempts: ctx.attempts,
         first_byte: ctx.first_byte.map(|at| at.duration_since(ctx.started)),
@@ -160,39 +187,42 @@ impl Entry for Decided {
 
 impl Decided {
     fn line(&self) -> Line<'_> {
-        let (decision, Over { usage, .. }) = (&self.routing.decision, self.over);
-        let asked = self.routing.scores();
-        let scores = asked.and_then(|scores| scores.as_ref().ok());
-        let classifier = self.classifier();
+        let Over { usage, .. } = self.over;
+        let (decision, denial) = (self.decision(), self.denial());
+        let asked = self.asked();
+        let scores = asked.and_then(|asked| asked.scores.as_ref().ok());
+        let by = decision.map(|decision| decision.by).or(denial.map(|denial| denial.by));
         Line {
-            kind: "decision",
+            kind: if denial.is_some() { "denial" } else { "decision" },
             time: humantime::format_rfc3339_millis(self.ended).to_string(),
             request_id: &self.request_id,
             client: self.client.as_ref(),
-            policy: &decision.policy,
+            policy: decision.map(|decision| &decision.policy).or(denial.and_then(|denial| denial.policy.as_ref())),
             generation: self.snapshot.generation,
-            classifier: self.routing.classifier(),
-            bundle: classifier.map(Classifier::identity).map(|identity| Bundle {
+            classifier: asked.map(|asked| &asked.classifier),
+            bundle: self.classifier().map(Classifier::identity).map(|identity| Bundle {
                 name: &identity.name,
                 version: &identity.version,
                 sha256: &identity.sha256,
             }),
-            rule: decision.by.rule(),
-            strategy: decision.by.strategy(),
-            reason: decision.reason.as_str(),
-            pin: self.pin(),
-            set: &decision.set,
-            degraded: asked.and_then(|scores| scores.as_ref().err()).map(|degraded| degraded.as_str()),
-            label: decision.label.as_deref(),
-            score: decision.score,
+            rule: by.and_then(By::rule),
+            strategy: by.and_then(By::strategy),
+            reason: decision.map_or_else(|| denial.map_or("", |denial| denial.code), |it| it.reason.as_str()),
+            denied: denial.map(|denial| Denied { status: denial.status, code: denial.code }),
+            pin: decision.and_then(pin),
+            set: decision.map(|decision| &decision.set).filter(|set| !set.is_empty()),
+            judge_cost_usd: decision.and_then(|decision| decision.cost_usd),
+            degraded: asked.and_then(|asked| asked.scores.as_ref().err()).map(|degraded| degraded.as_str()),
+            label: decision.and_then(|decision| decision.label.as_deref()),
+            score: decision.and_then(|decision| decision.score),
             source: scores.map(|scores| scores.source),
             scores: scores.map(by_head),
             truncated_tokens: scores.map(|scores| scores.truncated_tokens),
-            features: LoggedFeatures(&self.routing.features),
+            features: LoggedFeatures(self.features()),
             candidates: self.candidates(),
-            model: &decision.model,
+            model: decision.map(|decision| &decision.model),
             answered_by: self.answered_by.as_ref(),
-            applied: self.answered_by.is_some(),
+            applied: self.applied,
             attempts: self.attempts,
             status: self.over.status,
             error: self.code,
@@ -204,36 +234,74 @@ impl Decided {
             first_byte_ms: self.first_byte.map(milliseconds),
             duration_ms: milliseconds(self.over.duration),
             overhead_us: u64::try_from(self.overhead.as_micros()).unwrap_or(u64::MAX),
-            conversation: self.routing.conversation.map(|key| format!("{key:016x}")),
+            conversation: self.conversation().map(|key| format!("{key:016x}")),
             text_hash: self.kept.hash.as_deref(),
             text_bytes: self.kept.bytes,
             text: self.kept.text.as_deref(),
         }
     }
 
+    fn decision(&self) -> Option<&Decision> {
+        match &self.outcome {
+            Outcome::Chosen(routing) => Some(&routing.decision),
+            Outcome::Refused(_) => None,
+        }
+    }
+
+    fn denial(&self) -> Option<&Denial> {
+        match &self.outcome {
+            Outcome::Chosen(_) => None,
+            Outcome::Refused(refusal) => Some(&refusal.denial),
+        }
+    }
+
+    fn features(&self) -> &Features {
+        match &self.outcome {
+            Outcome::Chosen(routing) => &routing.features,
+            Outcome::Refused(refusal) => &refusal.features,
+        }
+    }
+
+    fn conversation(&self) -> Option<u64> {
+        match &self.outcome {
+            Outcome::Chosen(routing) => routing.conversation,
+            Outcome::Refused(refusal) => refusal.conversation,
+        }
+    }
+
+    /// Returns the classifier that was asked last, with its answer.
+    fn asked(&self) -> Option<&Asked> {
+        match &self.outcome {
+            Outcome::Chosen(routing) => routing.asked.last(),
+            Outcome::Refused(refusal) => refusal.asked.last(),
+        }
+    }
+
     fn classifier(&self) -> Option<&Classifier> {
-        match self.snapshot.classifiers.get(self.routing.classifier()?)? {
+        match self.snapshot.classifiers.get(&self.asked()?.classifier)? {
             ClassifierState::Ready(classifier) => Some(classifier),
             ClassifierState::Unavailable { .. } => None,
         }
     }
 
-    fn pin(&self) -> Option<LoggedPin<'_>> {
-        let decision = &self.routing.decision;
-        // What a pin held back is the last of the stages.
-        let held_back = decision.stages.last().filter(|_| decision.by == By::Affinity);
-        let instead_of = held_back.and_then(|stage| stage.model.as_ref());
-        decision.pin.as_ref().map(|trace| LoggedPin { trace, instead_of })
-    }
-
     fn candidates(&self) -> Vec<Candidate<'_>> {
-        let candidates = self.routing.decision.candidates.iter();
-        let shown = candidates.map(|candidate| Candidate {
+        let candidates = match &self.outcome {
+            Outcome::Chosen(routing) => &routing.decision.candidates,
+            Outcome::Refused(refusal) => &refusal.denial.candidates,
+        };
+        let shown = candidates.iter().map(|candidate| Candidate {
             model: &candidate.model,
-            lacks: candidate.fits.err().map(crate::policy::Constraint::as_str),
+            lacks: candidate.fits.err().map(Constraint::as_str),
         });
         shown.collect()
     }
+}
+
+fn pin(decision: &Decision) -> Option<LoggedPin<'_>> {
+    // What a pin held back is the last of the stages.
+    let held_back = decision.stages.last().filter(|_| decision.by == By::Affinity);
+    let instead_of = held_back.and_then(|stage| stage.model.as_ref());
+    decision.pin.as_ref().map(|trace| LoggedPin { trace, instead_of })
 }
 
 impl Serialize for LoggedFeatures<'_> {

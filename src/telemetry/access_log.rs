@@ -27,6 +27,8 @@ pub struct AccessLine<'r> {
     pub policy: Option<&'r str>,
     /// The model that was chosen, as the catalog names it.
     pub model: Option<&'r str>,
+    /// The position of the rule that chose or denied.
+    pub rule: Option<usize>,
     /// Why it was chosen.
     pub reason: Option<&'static str>,
     /// The classifier's best label.
@@ -35,6 +37,12 @@ pub struct AccessLine<'r> {
     pub score: Option<f32>,
     /// Why the classifier's encoder did not answer.
     pub degraded: Option<&'static str>,
+    /// The policy that only watched.
+    pub shadow_policy: Option<&'r str>,
+    /// The model that it would have chosen.
+    pub shadow_model: Option<&'r str>,
+    /// The code of the error that it would have answered.
+    pub shadow_denied: Option<&'static str>,
     /// The provider that was asked last.
     pub provider: Option<&'r str>,
     /// The code of Pointsman's own error answer.
@@ -72,10 +80,14 @@ impl AccessLine<'_> {
             client = self.client,
             policy = self.policy,
             model = self.model,
+            rule = self.rule,
             reason = self.reason,
             label = self.label,
             score = self.score.map(|score| rounded(score.into(), 1e4)),
             degraded = self.degraded,
+            shadow_policy = self.shadow_policy,
+            shadow_model = self.shadow_model,
+            shadow_denied = self.shadow_denied,
             provider = self.provider,
             code = self.code,
             attempts = self.attempts,
@@ -122,10 +134,14 @@ mod tests {
         client: Some("team"),
         policy: Some("auto"),
         model: Some("small"),
+        rule: None,
         reason: Some("tier"),
         label: Some("simple"),
         score: Some(0.82),
         degraded: Some("deadline"),
+        shadow_policy: None,
+        shadow_model: None,
+        shadow_denied: None,
         provider: Some("openai"),
         code: None,
         attempts: 1,
@@ -177,6 +193,19 @@ mod tests {
     #[test]
     fn a_rejected_request_says_its_code() {
         assert_eq!(written(AccessLine { code: Some("invalid_json"), ..LINE })["code"], "invalid_json");
+    }
+
+    #[test]
+    fn what_a_policy_that_only_watches_would_have_done_is_told_apart_from_what_was_done() {
+        let line = AccessLine { policy: None, model: None, reason: None, rule: Some(2), ..LINE };
+        let record =
+            written(AccessLine { shadow_policy: Some("auto"), shadow_denied: Some("denied_by_policy"), ..line });
+
+        assert_eq!(
+            (&record["shadow_policy"], &record["shadow_denied"], &record["rule"]),
+            (&json!("auto"), &json!("denied_by_policy"), &json!(2))
+        );
+        assert!(record.get("policy").is_none() && record.get("shadow_model").is_none(), "{record}");
     }
 
     #[test]

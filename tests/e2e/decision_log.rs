@@ -197,6 +197,68 @@ async fn feedback_joins_the_log_and_is_counted_by_kind() {
     assert_eq!((&lines[2]["rating"], &lines[3]["request_id"]), (&json!(0.75), &json!("by-an-operator")));
 }
 
+/// Returns the access lines of a gateway that logs as text.
+fn access_lines(gateway: &Gateway) -> Vec<String> {
+    let log = gateway.log();
+    log.lines().filter(|line| line.contains(" access: ")).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_request_that_a_policy_refuses_leaves_a_line_that_says_which_rule_it_was() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let first_rules = "{when: scores.default.tier.simple > 0.5, deny: {status: 422, message: too simple}}, ";
+    let config = Config { first_rules, ..Config::classifying(&small, &frontier) };
+    let mut gateway = start(&logging(config, ", text: true")).await;
+
+    let reply = chat(gateway.listen, question("auto", PROMPT)).await;
+    let lines = lines(&mut gateway);
+
+    assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((&line["kind"], &line["policy"], &line["rule"]), (&json!("denial"), &json!("auto"), &json!(0)));
+    assert_eq!((&line["reason"], &line["error"]), (&json!("denied_by_policy"), &json!("denied_by_policy")));
+    assert_eq!(
+        (&line["denied"]["status"], &line["status"], &line["applied"]),
+        (&json!(422), &json!(422), &json!(true))
+    );
+    assert!(line["scores"]["tier"]["simple"].as_f64() > Some(0.5), "{line}");
+    assert_eq!((&line["features"]["text_words"], &line["text"]), (&json!(7), &json!(PROMPT)));
+    assert_eq!(line["request_id"], reply.header("x-request-id").expect("an id"));
+    assert!(line.get("model").is_none(), "{line}");
+    let access = access_lines(&gateway);
+    let [access] = &access[..] else { panic!("{access:?}") };
+    for part in ["policy=\"auto\"", "rule=0", "code=\"denied_by_policy\"", "status=422"] {
+        assert!(access.contains(part), "no `{part}` in {access}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_policy_that_only_watches_would_refuse_leaves_a_line_too() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let watching = Config { mode: "shadow", default_provider: Some("one"), ..Config::new(&small, &frontier) };
+    let first_rules = "{when: prompt.text_words > 3, deny: {status: 403, message: too long}}, ";
+    let mut gateway = start(&logging(Config { first_rules, ..watching }, "")).await;
+
+    for text in [PROMPT, "hi"] {
+        assert_eq!(chat(gateway.listen, question("auto", text)).await.status, StatusCode::OK);
+    }
+    let lines = lines(&mut gateway);
+
+    let [denied, decided] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((&denied["kind"], &denied["applied"], &denied["rule"]), (&json!("denial"), &json!(false), &json!(0)));
+    assert_eq!((&denied["denied"]["status"], &denied["status"]), (&json!(403), &json!(200)));
+    assert_eq!((&denied["error"], &denied["text_hash"].is_string()), (&Value::Null, &true));
+    assert_eq!((&decided["kind"], &decided["applied"]), (&json!("decision"), &json!(false)));
+    let access = access_lines(&gateway);
+    let [denied, decided] = &access[..] else { panic!("{access:?}") };
+    assert!(
+        denied.contains("shadow_policy=\"auto\" shadow_denied=\"denied_by_policy\"") && denied.contains("rule=0"),
+        "{denied}"
+    );
+    assert!(decided.contains("shadow_policy=\"auto\" shadow_model=\"small\""), "{decided}");
+    assert!(!denied.contains(" policy="), "nothing was done by it: {denied}");
+}
+
 #[tokio::test]
 async fn feedback_that_is_wrong_is_refused_in_openai_s_shape() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);

@@ -152,6 +152,31 @@ fn rules_that_read_what_no_log_holds_are_not_taken_for_false() {
 }
 
 #[test]
+fn requests_that_were_refused_are_counted_and_left_out_of_everything_that_reads_logs() {
+    let folder = Folder::new();
+    let now = with_strategy(&folder, "a.yaml", FLAT);
+    let log = folder.log(|i, line| {
+        if i < 10 {
+            line["kind"] = json!("denial");
+            line["denied"] = json!({"status": 403, "code": "denied_by_policy"});
+            line.as_object_mut().expect("an object").remove("model");
+        }
+    });
+
+    let replayed = pointsman(&[&"replay", &"-c", &now, &"--against", &now, &log]);
+    let report = json(&pointsman(&[&"replay", &"-c", &now, &"--against", &now, &log, &"--json"]));
+    let calibrated = pointsman(&[&"calibrate", &"-c", &now, &"--log", &log, &"--strong-share", &"50%", &"--json"]);
+
+    assert_eq!(
+        (counts(&report), &report["denied"], &report["passed_over"]),
+        ((90, 0), &json!(10), &json!(0)),
+        "{report}"
+    );
+    assert!(text(&replayed.stdout).contains("left out  10, they were refused when they came"), "{replayed:?}");
+    assert_eq!(json(&calibrated)["n"], 90);
+}
+
+#[test]
 fn what_only_watched_and_what_was_cut_are_replayed_as_they_were() {
     let cautious = SURE.replace("0.8", "0, max_truncated_tokens: 10, otherwise: big");
     let report = replay(FLAT, &cautious, |i, line| {

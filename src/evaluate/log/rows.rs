@@ -202,6 +202,17 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_request_is_no_row_and_no_broken_line_whatever_was_said_of_it() {
+        let denial = json!({"kind": "denial", "request_id": "1", "policy": "p", "reason": "denied_by_policy",
+            "text_hash": "x", "answered_by": null, "features": {}});
+        let log = [format!("{denial}\n"), decision("2", "y", "big", "ask y"), word("1", 1.0), word("2", 1.0)].concat();
+
+        let (exported, rows) = exported(&[log], &Wanted::Models).expect("rows");
+
+        assert_eq!((exported.decisions, exported.passed_over, rows.len()), (1, 0, 1));
+    }
+
+    #[test]
     fn rows_for_each_model_hold_all_of_them_and_text_that_was_cut_is_none() {
         let cut = decision("1", "x", "small", "ask").replace("\"text_bytes\":3", "\"text_bytes\":9");
         let log = [cut, decision("2", "y", "big", "ask y"), word("1", 1.0), word("2", 0.0)].concat();

@@ -25,6 +25,8 @@ pub struct ReplayReport {
     pub unscored: u64,
     /// Requests that cannot be decided anew, those without scores among them, by what the log does not hold.
     pub not_replayed: BTreeMap<String, u64>,
+    /// Requests that were refused when they came, beside those: nobody knows what their answers would have used.
+    pub denied: u64,
     /// Lines that were passed over.
     pub passed_over: u64,
     /// Requests with tokens and prices on both sides: costs are theirs.
