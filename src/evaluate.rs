@@ -31,7 +31,7 @@ pub(crate) use self::bootstrap::Draws;
 pub use self::bootstrap::{Interval, Intervals, RESAMPLES};
 pub use self::calibration::{BINS, Calibration, CalibrationFigures};
 pub use self::classification::{ClassFigures, Confusion, Figures};
-pub use self::dataset::{Answer, Dataset, DatasetError, Prefer, Row, Truth};
+pub use self::dataset::{Answer, Dataset, DatasetError, Prefer, Prices, Row, Truth};
 use self::judge::{Judge, Outcome, UnknownLabel};
 pub use self::models::{CostQuality, ModelFigures, ModelsFigures, SuccessFigures};
 pub use self::reference::reference;
@@ -53,6 +53,7 @@ pub struct Evaluation {
     /// Models with heads of their own, where these are asked together.
     models: Vec<(String, Name)>,
     classifier: Classifier,
+    prices: Prices,
 }
 
 /// How far an evaluation has come.
@@ -142,7 +143,13 @@ impl Evaluation {
             ..config::Classifier::of(bundle)
         };
         let classifier = Classifier::start_bundle(&name, &config, host, opened)?;
-        Ok(Self { head: spec, models, classifier })
+        Ok(Self { head: spec, models, classifier, prices: Prices::new() })
+    }
+
+    /// Prices answers of which the data knows the tokens and not the cost.
+    #[must_use]
+    pub fn priced_by(self, prices: Prices) -> Self {
+        Self { prices, ..self }
     }
 
     /// Judges every row of the file at `data` and returns the figures; `seed` decides the draws of the bootstrap.
@@ -157,7 +164,7 @@ impl Evaluation {
         seed: u64,
         mut progress: impl FnMut(Progress),
     ) -> Result<Report, EvaluateError> {
-        let mut dataset = Dataset::open(data)?;
+        let mut dataset = Dataset::open(data)?.priced_by(self.prices.clone());
         let size = dataset.size();
         let mut tallies = Tallies::new(self.head.labels.len());
         let judge = Judge { classifier: &self.classifier, head: &self.head, models: &self.models };

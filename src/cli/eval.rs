@@ -4,15 +4,16 @@ mod page;
 mod tables;
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::from_log::FromLog;
 use super::{CONFIG, DATA, UNAVAILABLE, USAGE, fail};
 use crate::classifier::{Host, Runtime, RuntimeError};
+use crate::config::{Config, Problems};
 use crate::evaluate::log::rows::ExportError;
-use crate::evaluate::{EvaluateError, Evaluation, Progress, Report};
+use crate::evaluate::{EvaluateError, Evaluation, Prices, Progress, Report};
 use crate::telemetry::Metrics;
 
 /// What `eval` can be asked for.
@@ -25,9 +26,12 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NAME")]
     head: String,
     /// JSON lines with `prompt` and one of `label`, `strong_correct` and `weak_correct`, or `scores` by model (with
-    /// `cost_usd`); rows that say `contaminated: true` are left out.
+    /// `cost_usd` or `tokens`); rows that say `contaminated: true` are left out.
     #[arg(long, value_name = "FILE", required_unless_present = "from_log")]
     data: Option<PathBuf>,
+    /// A configuration whose models' prices turn `tokens` into costs; models go by their name there or at their provider.
+    #[arg(long, value_name = "CONFIG")]
+    prices: Option<PathBuf>,
     #[command(flatten)]
     log: FromLog,
     /// Decides the draws of the bootstrap intervals.
@@ -47,6 +51,8 @@ enum EvalError {
     OnnxRuntime(#[from] RuntimeError),
     #[error("cannot start a runtime")]
     Runtime(#[source] io::Error),
+    #[error(transparent)]
+    Prices(#[from] Problems),
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
     #[error(transparent)]
@@ -78,14 +84,26 @@ fn say(text: &str) -> ExitCode {
 }
 
 fn evaluate(arguments: &Arguments) -> Result<Report, EvalError> {
+    let prices = arguments.prices.as_deref().map(prices).transpose()?.unwrap_or_default();
     let rows = arguments.log.rows(arguments.data.as_deref(), &arguments.log.wanted())?;
     let host = Host { base_dir: PathBuf::new(), runtime: Runtime::load()?, metrics: Arc::new(Metrics::new()) };
-    let evaluation = Evaluation::new(&arguments.bundle, &arguments.head, &host)?;
+    let evaluation = Evaluation::new(&arguments.bundle, &arguments.head, &host)?.priced_by(prices);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(EvalError::Runtime)?;
     let mut line = ProgressLine { terminal: io::stderr().is_terminal(), percent: None };
     let report = runtime.block_on(evaluation.run(rows.path(), arguments.seed, |progress| line.show(progress)));
     line.clear();
     Ok(report?)
+}
+
+/// Reads the prices of a configuration's models. A provider may serve one model under several entries: the first counts.
+fn prices(path: &Path) -> Result<Prices, Problems> {
+    let config = Config::load(path)?;
+    let priced = || config.models.iter().filter_map(|(name, model)| Some((name, model, model.price?)));
+    let mut prices: Prices = priced().map(|(name, _, price)| (name.to_string(), price)).collect();
+    for (name, model, price) in priced() {
+        prices.entry(model.name.clone().unwrap_or_else(|| name.to_string())).or_insert(price);
+    }
+    Ok(prices)
 }
 
 fn page(arguments: &Arguments, report: Report) -> Result<Report, EvalError> {
@@ -100,7 +118,7 @@ impl EvalError {
     const fn code(&self) -> u8 {
         match self {
             Self::OnnxRuntime(_) | Self::Runtime(_) | Self::Page { .. } => UNAVAILABLE,
-            Self::Evaluate(EvaluateError::Bundle(_)) => CONFIG,
+            Self::Evaluate(EvaluateError::Bundle(_)) | Self::Prices(_) => CONFIG,
             Self::Evaluate(EvaluateError::UnknownHead { .. }) => USAGE,
             Self::Evaluate(_) | Self::Log(_) => DATA,
         }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::config::Price;
 use crate::features::Features;
 
 /// A file of labelled prompts: an iterator over its rows that stops after the first error.
@@ -25,6 +26,7 @@ pub struct Dataset<R = BufReader<File>> {
     bytes: u64,
     ended: bool,
     prefer: Prefer,
+    prices: Prices,
 }
 
 /// Which truth counts where a row tells several.
@@ -70,7 +72,7 @@ pub enum Truth {
         /// The weak model's quality.
         weak: f64,
     },
-    /// How well each of several models answers it: `scores`, with `cost_usd` where known.
+    /// How well each of several models answers it: `scores`, with `cost_usd` and `tokens` where known.
     Models(BTreeMap<String, Answer>),
 }
 
@@ -79,8 +81,21 @@ pub enum Truth {
 pub struct Answer {
     /// Its quality, 0 to 1.
     pub score: f64,
-    /// What it cost.
+    /// What it cost, in US dollars.
     pub cost: Option<f64>,
+    /// The tokens of the prompt and of the answer together.
+    pub tokens: Option<u64>,
+}
+
+/// Prices by model, for answers of which a file knows the tokens and not the cost.
+pub type Prices = BTreeMap<String, Price>;
+
+/// The tokens of one answer: all together, or by what they are paid for.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum Tokens {
+    All(u64),
+    Apart { input: u64, output: u64 },
 }
 
 /// Why a file of labelled prompts cannot be read.
@@ -121,6 +136,8 @@ struct Keys {
     #[serde(default)]
     cost_usd: BTreeMap<String, f64>,
     #[serde(default)]
+    tokens: BTreeMap<String, Tokens>,
+    #[serde(default)]
     contaminated: bool,
     #[serde(default)]
     overlaps_heldout: bool,
@@ -139,11 +156,28 @@ impl Row {
     }
 }
 
+impl Tokens {
+    const fn sum(self) -> u64 {
+        match self {
+            Self::All(tokens) => tokens,
+            Self::Apart { input, output } => input.saturating_add(output),
+        }
+    }
+
+    /// Returns what they cost; `None` when nobody knows which of them are the answer's.
+    fn cost(self, price: &Price) -> Option<f64> {
+        match self {
+            Self::All(_) => None,
+            Self::Apart { input, output } => Some(price.of(input, 0, output)),
+        }
+    }
+}
+
 impl Keys {
-    fn truth(&mut self, prefer: Prefer) -> Option<Truth> {
+    fn truth(&mut self, prefer: Prefer, prices: &Prices) -> Option<Truth> {
         match prefer {
-            Prefer::Outcomes => self.outcomes().or_else(|| self.label()),
-            Prefer::Labels => self.label().or_else(|| self.outcomes()),
+            Prefer::Outcomes => self.outcomes(prices).or_else(|| self.label()),
+            Prefer::Labels => self.label().or_else(|| self.outcomes(prices)),
         }
     }
 
@@ -151,14 +185,16 @@ impl Keys {
         [&mut self.label, &mut self.domain, &mut self.category].into_iter().find_map(Option::take).map(Truth::Label)
     }
 
-    fn outcomes(&mut self) -> Option<Truth> {
+    fn outcomes(&mut self, prices: &Prices) -> Option<Truth> {
         if let (Some(strong), Some(weak)) = (self.strong_correct, self.weak_correct) {
             return Some(Truth::Pair { strong, weak });
         }
         let scores = self.scores.take().filter(|scores| !scores.is_empty())?;
         let answer = |(model, score)| {
-            let cost = self.cost_usd.get(&model).copied();
-            (model, Answer { score, cost })
+            let tokens = self.tokens.get(&model).copied();
+            let known = self.cost_usd.get(&model).copied();
+            let cost = known.or_else(|| tokens.zip(prices.get(&model)).and_then(|(tokens, price)| tokens.cost(price)));
+            (model, Answer { score, cost, tokens: tokens.map(Tokens::sum) })
         };
         Some(Truth::Models(scores.into_iter().map(answer).collect()))
     }
@@ -185,13 +221,30 @@ impl<R: BufRead> Dataset<R> {
     /// Reads rows from `reader`; `path` is what errors call it.
     pub fn new(path: &Path, reader: R) -> Self {
         let (hash, buffer) = (Sha256::new(), Vec::new());
-        Self { path: path.to_owned(), reader, hash, buffer, line: 0, bytes: 0, ended: false, prefer: Prefer::default() }
+        Self {
+            path: path.to_owned(),
+            reader,
+            hash,
+            buffer,
+            line: 0,
+            bytes: 0,
+            ended: false,
+            prefer: Prefer::default(),
+            prices: Prices::new(),
+        }
     }
 
     /// Takes this truth first where a row tells several.
     #[must_use]
     pub fn preferring(mut self, prefer: Prefer) -> Self {
         self.prefer = prefer;
+        self
+    }
+
+    /// Prices answers of which the file knows the tokens and not the cost.
+    #[must_use]
+    pub fn priced_by(mut self, prices: Prices) -> Self {
+        self.prices = prices;
         self
     }
 
@@ -215,7 +268,7 @@ impl<R: BufRead> Dataset<R> {
         self.line += 1;
         self.bytes += read as u64;
         let mut keys: Keys = serde_json::from_slice(&self.buffer).map_err(|error| self.misshapen(&error))?;
-        let truth = keys.truth(self.prefer).ok_or_else(|| self.without_truth())?;
+        let truth = keys.truth(self.prefer, &self.prices).ok_or_else(|| self.without_truth())?;
         let Keys { prompt, contaminated, overlaps_heldout, features, logged_scores, .. } = keys;
         let features = features.map(|features| Features::from_logged(&features));
         let (line, end) = (self.line, self.bytes);
@@ -289,15 +342,16 @@ mod tests {
         let text = concat!(
             r#"{"prompt":"a","strong_correct":1,"weak_correct":0.5,"subject":"law"}"#,
             "\n",
-            r#"{"prompt":"b","scores":{"x":1.0,"y":0.0},"cost_usd":{"x":0.25}}"#,
+            r#"{"prompt":"b","scores":{"x":1.0,"y":0.0},"cost_usd":{"x":0.25},"tokens":{"x":{"input":1,"output":2}}}"#,
             "\n",
             r#"{"prompt":"c","domain":"law","task":"t"}"#,
         );
 
         let truths: Vec<Truth> = dataset(text).map(|row| row.expect("a good row").truth).collect();
 
-        let answer = |score, cost| Answer { score, cost };
-        let models = [("x".to_owned(), answer(1.0, Some(0.25))), ("y".to_owned(), answer(0.0, None))];
+        let x = Answer { score: 1.0, cost: Some(0.25), tokens: Some(3) };
+        let y = Answer { score: 0.0, cost: None, tokens: None };
+        let models = [("x".to_owned(), x), ("y".to_owned(), y)];
         assert_eq!(
             truths,
             [
@@ -306,6 +360,22 @@ mod tests {
                 Truth::Label("law".into())
             ]
         );
+    }
+
+    #[test]
+    fn tokens_are_priced_where_the_cost_is_not_known() {
+        let text = concat!(
+            r#"{"prompt":"a","scores":{"x":1,"y":1,"z":1},"cost_usd":{"x":0.25},"#,
+            r#""tokens":{"x":{"input":10,"output":2},"y":{"input":10,"output":2},"z":7}}"#
+        );
+        let price = Price { input: 1e6, output: 1e7, cached_input: None };
+        let prices = ["x", "y", "z"].map(|model| (model.to_owned(), price));
+
+        let row = dataset(text).priced_by(prices.into()).next().expect("a row").expect("a good row");
+
+        let Truth::Models(answers) = row.truth else { panic!("outcomes of several models") };
+        let seen: Vec<_> = answers.values().map(|answer| (answer.cost, answer.tokens)).collect();
+        assert_eq!(seen, [(Some(0.25), Some(12)), (Some(30.0), Some(12)), (None, Some(7))]);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct ModelFigures {
     pub cost: Option<f64>,
     /// Answers whose cost is known.
     pub priced: u64,
+    /// The mean number of tokens of prompt and answer together; `None` unless every answer's are known.
+    pub tokens: Option<f64>,
     /// Whether no other model of known cost is as good for less; `None` when its own cost is not known.
     pub pareto: Option<bool>,
 }
@@ -71,6 +73,7 @@ impl Columns {
             quality: column.mean_score(),
             cost: column.mean_cost(),
             priced: column.priced(),
+            tokens: column.mean_tokens(),
             pareto: None,
         };
         let mut models: Vec<ModelFigures> = self.whole().map(figures).collect();
@@ -129,7 +132,7 @@ fn left_out(models: &[ModelFigures], rows: usize) -> Option<String> {
         return None;
     }
     if models.iter().all(|model| model.priced == 0) {
-        return Some("the rows have no `cost_usd`".to_owned());
+        return Some("the rows have no `cost_usd`, nor `tokens` of models with a price".to_owned());
     }
     let each: Vec<String> =
         unknown.iter().map(|model| format!("{} of {rows} of {}", model.priced, model.model)).collect();
@@ -157,7 +160,7 @@ mod tests {
         let mut columns = Columns::default();
         for row in rows {
             let answer = |(model, score, cost): &(&str, f64, Option<f64>)| {
-                ((*model).to_owned(), Answer { score: *score, cost: *cost })
+                ((*model).to_owned(), Answer { score: *score, cost: *cost, tokens: None })
             };
             columns.add(&row.iter().map(answer).collect());
         }

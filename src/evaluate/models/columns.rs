@@ -20,6 +20,8 @@ pub(in crate::evaluate) struct Column {
     scores: Vec<f64>,
     /// Not a number where the cost is not known.
     costs: Vec<f64>,
+    /// All tokens of the answers whose tokens are known, and how many those are.
+    tokens: (u64, u64),
 }
 
 impl Columns {
@@ -32,6 +34,9 @@ impl Columns {
                 column.fill(self.rows);
                 column.scores.push(answer.score);
                 column.costs.push(answer.cost.unwrap_or(f64::NAN));
+                if let (Some(tokens), (sum, answers)) = (answer.tokens, &mut column.tokens) {
+                    (*sum, *answers) = (sum.saturating_add(tokens), *answers + 1);
+                }
             }
         }
         self.rows += 1;
@@ -92,6 +97,12 @@ impl Column {
         (!sum.is_nan()).then(|| sum / self.costs.len() as f64)
     }
 
+    /// Returns the mean number of tokens, prompt and answer together, if all are known.
+    pub(super) fn mean_tokens(&self) -> Option<f64> {
+        let (sum, answers) = self.tokens;
+        (answers > 0 && answers == self.scores.len() as u64).then(|| sum as f64 / answers as f64)
+    }
+
     fn is_whole(&self) -> bool {
         self.scores.iter().all(|score| !score.is_nan())
     }
@@ -111,7 +122,7 @@ mod tests {
     fn row(answers: &[(&str, f64, Option<f64>)]) -> BTreeMap<String, Answer> {
         answers
             .iter()
-            .map(|(model, score, cost)| ((*model).to_owned(), Answer { score: *score, cost: *cost }))
+            .map(|(model, score, cost)| ((*model).to_owned(), Answer { score: *score, cost: *cost, tokens: None }))
             .collect()
     }
 

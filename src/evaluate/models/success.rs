@@ -147,8 +147,9 @@ mod tests {
 
     fn figures(costs: [Option<f64>; 2]) -> SuccessFigures {
         let row = |scores: [f64; 2]| {
-            let answer =
-                |model: usize| (["a", "b"][model].to_owned(), Answer { score: scores[model], cost: costs[model] });
+            let answer = |model: usize| {
+                (["a", "b"][model].to_owned(), Answer { score: scores[model], cost: costs[model], tokens: None })
+            };
             BTreeMap::from([answer(0), answer(1)])
         };
         let models = ["a", "b"].map(|model| (model.to_owned(), Name::new(model).expect("a name")));

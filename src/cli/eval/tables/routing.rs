@@ -64,18 +64,33 @@ fn curve(report: &RoutingReport) -> String {
 }
 
 fn models(figures: &ModelsFigures) -> String {
-    let mut table =
-        Table::new(["model", "quality", "cost", "Pareto"], [Align::Left, Align::Right, Align::Right, Align::Left]);
+    let mut table = Table::new(
+        ["model", "quality", "cost", "tokens", "Pareto"],
+        [Align::Left, Align::Right, Align::Right, Align::Right, Align::Left],
+    );
     for model in &figures.models {
         let pareto = match model.pareto {
             Some(true) => "yes",
             Some(false) => "",
             None => "-",
         };
-        table.push([model.model.clone(), share(model.quality), cost(model.cost), pareto.to_owned()]);
+        let tokens = model.tokens.map_or_else(|| "-".to_owned(), |tokens| format!("{tokens:.0}"));
+        table.push([model.model.clone(), share(model.quality), cost(model.cost), tokens, pareto.to_owned()]);
     }
-    table.push(["random".to_owned(), share(figures.random_quality), cost(figures.random_cost), String::new()]);
-    table.push(["oracle".to_owned(), share(figures.oracle_quality), cost(figures.oracle_cost), String::new()]);
+    table.push([
+        "random".to_owned(),
+        share(figures.random_quality),
+        cost(figures.random_cost),
+        String::new(),
+        String::new(),
+    ]);
+    table.push([
+        "oracle".to_owned(),
+        share(figures.oracle_quality),
+        cost(figures.oracle_cost),
+        String::new(),
+        String::new(),
+    ]);
     let mut text = table.render();
     if let Some(reason) = &figures.cost_left_out {
         let _ = writeln!(text, "  costs left out: {reason}");
