@@ -117,7 +117,7 @@ fn configuration(bundle: &Path) -> String {
          models: {{small: {{provider: here}}, large: {{provider: here}}}}\n\
          classifiers: {{default: {{bundle: {}, cache: {{max_entries: 0}}, cascade: {{enabled: false}}}}}}\n\
          policies:\n  - name: auto\n    match: {{model: [auto]}}\n    strategy: {{kind: tiers, classifier: default, head: tier, \
-         map: {{simple: small, medium: small, complex: large}}, otherwise: large}}\n",
+         tiers: {{simple: small, medium: small, complex: large}}, otherwise: large}}\n",
         bundle.display()
     )
 }
