@@ -20,6 +20,7 @@ pub mod replay;
 mod report;
 mod routing;
 mod routing_report;
+mod spread;
 
 use std::path::{Path, PathBuf};
 
@@ -40,6 +41,7 @@ use self::report::{LeftOut, Subject, Tally};
 pub use self::routing::{Curve, Point, Ranking, Routed, RoutingFigures, RoutingIntervals};
 use self::routing_report::RoutingTally;
 pub use self::routing_report::{Baseline, RoutingBaselines, RoutingReport, Single};
+pub use self::spread::{Honesty, Spread};
 use crate::classifier::{Bundle, BundleError, Classifier, HeadSpec, Host, Manifest};
 use crate::config::{self, Name, Span};
 

@@ -68,6 +68,13 @@ pub fn reliability(claims: &[Claim]) -> Vec<ReliabilityBin> {
     full.map(|(sum, hits, n)| ReliabilityBin { predicted: sum / n as f64, observed: hits / n as f64, n }).collect()
 }
 
+impl Claim {
+    /// Returns its part of the Brier score.
+    pub(super) fn square(&self) -> f64 {
+        (self.probability - f64::from(u8::from(self.truth))).powi(2)
+    }
+}
+
 impl EventFigures {
     /// Returns the figures; zeros when nothing was claimed.
     #[must_use]
@@ -75,8 +82,7 @@ impl EventFigures {
         let n = claims.len().max(1) as f64;
         let gaps =
             reliability(claims).iter().map(|bin| (bin.observed - bin.predicted).abs() * bin.n as f64).sum::<f64>();
-        let square = |claim: &Claim| (claim.probability - f64::from(u8::from(claim.truth))).powi(2);
-        Self { ece: gaps / n, brier: claims.iter().map(square).sum::<f64>() / n }
+        Self { ece: gaps / n, brier: claims.iter().map(Claim::square).sum::<f64>() / n }
     }
 }
 

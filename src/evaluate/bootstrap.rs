@@ -109,6 +109,11 @@ impl Draws {
         ((u128::from(self.next()) * u128::from(limit)) >> 64) as u64
     }
 
+    /// Draws a number from 0 to below 1.
+    pub(super) fn share(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
     /// Draws `n` of `n` rows with replacement; returns how often each was drawn.
     pub(super) fn counts(&mut self, n: usize) -> Vec<u32> {
         let mut counts = vec![0; n];

@@ -7,10 +7,11 @@ use serde::Serialize;
 use super::baselines::{Baselines, Length};
 use super::binary::{Claim, ReliabilityBin, area};
 use super::bootstrap::Intervals;
-use super::calibration::{Calibration, CalibrationFigures};
+use super::calibration::{Calibration, CalibrationFigures, squares};
 use super::classification::{ClassFigures, Confusion, Figures, mean};
 use super::judge::Judgement;
 use super::routing_report::RoutingReport;
+use super::spread::{Drawn, Spread};
 use crate::classifier::{HeadSpec, Identity};
 use crate::config::Name;
 
@@ -56,6 +57,9 @@ pub struct LabelReport {
     /// Whether the probabilities mean what they say.
     #[serde(flatten)]
     pub calibration: CalibrationFigures,
+    /// How sure AUC, ECE and Brier score are.
+    #[serde(flatten)]
+    pub spread: Spread,
     /// How often the label is right, by its probability.
     pub reliability: Vec<ReliabilityBin>,
     /// One entry for each label, in the head's order.
@@ -156,6 +160,7 @@ impl Tally {
             intervals: Intervals::of(&self.confusion, seed),
             auc: mean(classes.iter().filter_map(|class| class.auc)),
             calibration: self.calibration.figures(),
+            spread: self.spread(seed),
             reliability: self.calibration.reliability(),
             classes,
             confusion: self.confusion.rows().map(<[u64]>::to_vec).collect(),
@@ -165,12 +170,34 @@ impl Tally {
 
     /// Returns the area under the curve of one label against the others.
     fn area(&self, label: usize) -> Option<f64> {
-        let rows = self.probabilities.chunks_exact(self.confusion.rows().count().max(1));
-        let claim = |(row, length): (&[f32], &Length)| Claim {
-            probability: f64::from(row[label]),
-            truth: length.truth as usize == label,
+        area(&self.claims(label))
+    }
+
+    /// Returns what was claimed of one label, row by row.
+    fn claims(&self, label: usize) -> Vec<Claim> {
+        let claim = |(row, truth): (&[f32], usize)| Claim { probability: f64::from(row[label]), truth: truth == label };
+        self.rows().map(claim).collect()
+    }
+
+    /// Iterates over the probabilities and the truth of each row.
+    fn rows(&self) -> impl Iterator<Item = (&[f32], usize)> {
+        let rows = self.probabilities.chunks_exact(self.labels().max(1));
+        rows.zip(self.lengths.iter().map(|length| length.truth as usize))
+    }
+
+    fn labels(&self) -> usize {
+        self.confusion.rows().count()
+    }
+
+    fn spread(&self, seed: u64) -> Spread {
+        let top = |(row, truth): (&[f32], usize)| {
+            let (label, p) = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap_or((0, &0.0));
+            Claim { probability: f64::from(*p), truth: label == truth }
         };
-        area(&rows.zip(&self.lengths).map(claim).collect::<Vec<_>>())
+        let claims: Vec<Claim> = self.rows().map(top).collect();
+        let squares: Vec<f64> = self.rows().map(|(row, truth)| squares(row, truth)).collect();
+        let labels = (0..self.labels()).map(|label| self.claims(label)).collect();
+        Spread::of(claims.len(), &Drawn { claims: Some(&claims), squares: &squares, labels, seed })
     }
 
     pub(super) fn add(&mut self, judgement: &Judgement) {

@@ -9,6 +9,7 @@ use super::models::columns::Columns;
 use super::models::{ModelFigures, ModelsFigures, SuccessFigures};
 use super::report::{DataIdentity, LeftOut, Subject};
 use super::routing::{Curve, Point, Ranking, Routed, RoutingFigures, RoutingIntervals};
+use super::spread::{Drawn, Spread};
 use crate::classifier::Identity;
 use crate::config::Name;
 
@@ -40,6 +41,9 @@ pub struct RoutingReport {
     /// Whether the probability means what it says; only of heads with two labels.
     #[serde(flatten)]
     pub calibration: Option<EventFigures>,
+    /// How sure AUC, ECE and Brier score are.
+    #[serde(flatten)]
+    pub spread: Spread,
     /// The strong model.
     pub strong: Single,
     /// The weak model.
@@ -140,6 +144,9 @@ impl RoutingTally {
         let claims: Vec<Claim> =
             rows.iter().map(|row| Claim { probability: row.score, truth: row.strong > row.weak }).collect();
         let probable = head.labels.len() == 2 && asked.is_empty();
+        let squares: Vec<f64> = claims.iter().map(Claim::square).collect();
+        let drawn =
+            Drawn { claims: probable.then_some(&claims[..]), squares: &squares, labels: vec![claims.clone()], seed };
         RoutingReport {
             bundle,
             head: head.name.clone(),
@@ -152,6 +159,7 @@ impl RoutingTally {
             intervals: RoutingIntervals::of(&rows, &ranking, &length, seed),
             auc: auc(&claims),
             calibration: probable.then(|| EventFigures::of(&claims)),
+            spread: Spread::of(claims.len(), &drawn),
             curve: *curve.points(),
             reliability: if probable { reliability(&claims) } else { Vec::new() },
             baselines: RoutingBaselines {

@@ -89,11 +89,15 @@ fn eval_prints_one_json_object_of_metrics() {
     let report: Value = serde_json::from_slice(&evaluated.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", text(&evaluated.stderr)));
     let keys: BTreeSet<&str> = report.as_object().expect("an object").keys().map(String::as_str).collect();
-    let expected = "accuracy accuracy_ci95 adjacent_accuracy auc baselines blank brier bundle classes confusion \
-        contaminated data ece head macro_f1 macro_f1_ci95 n nll reliability seed unknown_label weighted_f1";
+    let expected = "accuracy accuracy_ci95 adjacent_accuracy auc auc_ci95 baselines blank brier brier_ci95 bundle classes \
+        confusion contaminated data ece ece_by_chance ece_ci95 head macro_f1 macro_f1_ci95 n nll reliability seed unknown_label weighted_f1";
     let expected: BTreeSet<&str> = expected.split_whitespace().collect();
     assert_eq!(keys, expected);
     assert_eq!((&report["n"], &report["contaminated"], &report["blank"]), (&11.into(), &1.into(), &0.into()));
+    for figure in ["accuracy", "macro_f1", "auc", "brier"] {
+        let [low, high] = [0, 1].map(|end| report[format!("{figure}_ci95")][end].as_f64());
+        assert!(low <= report[figure].as_f64() && report[figure].as_f64() <= high, "{figure}: {report}");
+    }
     assert_eq!(report["classes"][0]["support"], 5, "{report}");
     let baselines = &report["baselines"];
     let keys: BTreeSet<&str> = baselines.as_object().expect("an object").keys().map(String::as_str).collect();
@@ -117,7 +121,7 @@ fn eval_on_outcomes_prints_what_routing_recovers() {
     let report: Value = serde_json::from_slice(&evaluated.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", text(&evaluated.stderr)));
     let keys: BTreeSet<&str> = report.as_object().expect("an object").keys().map(String::as_str).collect();
-    let expected = "apgr apgr_ci95 apgr_over_length_ci95 auc baselines blank bundle contaminated cpt_50 cpt_50_ci95 \
+    let expected = "apgr apgr_ci95 apgr_over_length_ci95 auc auc_ci95 baselines blank bundle contaminated cpt_50 cpt_50_ci95 \
         cpt_80 cpt_80_ci95 curve data head n reliability seed strong weak";
     assert_eq!(keys, expected.split_whitespace().collect());
     assert_eq!((&report["n"], &report["curve"][10]["strong_percent"]), (&20.into(), &100.0.into()));
@@ -232,7 +236,7 @@ fn fit_writes_a_bundle_that_serves_and_routes() {
     let report: Value = serde_json::from_slice(&evaluated.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", text(&evaluated.stderr)));
     assert_eq!(report["auc"], 1.0, "{report}");
-    assert!(report["ece"].is_number(), "{report}");
+    assert!(report["ece"].is_number() && report["ece_ci95"].is_array() && report["brier_ci95"].is_array(), "{report}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod routing;
 use std::fmt::Write as _;
 
 use crate::cli::table::{Align, Table};
-use crate::evaluate::{BINS, Figures, Interval, LabelBaseline, LabelReport, RESAMPLES, Report};
+use crate::evaluate::{BINS, Figures, Honesty, Interval, LabelBaseline, LabelReport, RESAMPLES, Report};
 
 /// Returns the report as lines of text.
 pub(super) fn render(report: &Report) -> String {
@@ -26,6 +26,9 @@ fn labelled(report: &LabelReport) -> String {
         "rows    {n} judged; left out: {contaminated} contaminated, {blank} blank, {unknown} of labels that the head has not"
     );
     let _ = write!(text, "\nhead {} beside baselines\n{}", report.head, comparison(report));
+    if let Some(auc) = report.spread.auc {
+        let _ = writeln!(text, "  AUC of the head: {} at 95 %", interval(auc));
+    }
     let _ = writeln!(
         text,
         "  length: the shortest prompts get the first label and so on, each label as often as the head gave it\n  \
@@ -73,9 +76,22 @@ fn comparison(report: &LabelReport) -> String {
 
 fn calibration(report: &LabelReport) -> String {
     let figures = report.calibration;
-    let mut table = Table::new(["ECE", "Brier", "NLL", "bins"], [Align::Right; 4]);
-    table.push([share(figures.ece), share(figures.brier), share(figures.nll), BINS.to_string()]);
-    table.render()
+    let mut table = Table::new(
+        ["ECE", "95 %", "by chance", "Brier", "95 %", "NLL", "bins"],
+        [Align::Right, Align::Left, Align::Right, Align::Right, Align::Left, Align::Right, Align::Right],
+    );
+    let honesty = report.spread.honesty;
+    let of = |figure: fn(&Honesty) -> String| honesty.as_ref().map(figure).unwrap_or_default();
+    table.push([
+        share(figures.ece),
+        of(|honesty| interval(honesty.ece)),
+        of(|honesty| share(honesty.ece_by_chance)),
+        share(figures.brier),
+        of(|honesty| interval(honesty.brier)),
+        share(figures.nll),
+        BINS.to_string(),
+    ]);
+    table.render() + "  by chance: the ECE of so many probabilities that are exactly right\n"
 }
 
 fn labels(report: &LabelReport) -> String {

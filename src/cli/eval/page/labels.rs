@@ -2,7 +2,7 @@
 
 use super::plot::{Plot, Stroke, heat_map};
 use super::{Plots, card, escape, table, tiles};
-use crate::evaluate::{Figures, Interval, LabelBaseline, LabelReport};
+use crate::evaluate::{Figures, Honesty, Interval, LabelBaseline, LabelReport};
 
 const HEAD: Stroke = Stroke { colour: "--accent", width: 3.0, dashes: "" };
 const PERFECT: Stroke = Stroke { colour: "--grey", width: 2.0, dashes: "5 4" };
@@ -11,6 +11,7 @@ const PERFECT: Stroke = Stroke { colour: "--grey", width: 2.0, dashes: "5 4" };
 pub(super) fn body(report: &LabelReport, plots: &mut Plots) -> String {
     let interval = |Interval { low, high }: Interval| format!("95 %: {low:.3} to {high:.3}");
     let (figures, length) = (report.figures, report.baselines.length.figures);
+    let auc = report.spread.auc.map(|Interval { low, high }| format!(" ({low:.3} to {high:.3})"));
     let tiles = tiles([
         (
             "accuracy",
@@ -25,12 +26,12 @@ pub(super) fn body(report: &LabelReport, plots: &mut Plots) -> String {
         (
             "right or next to it",
             format!("{:.3}", figures.adjacent_accuracy),
-            format!("in the head's order of labels<br>AUC {}", known(report.auc)),
+            format!("in the head's order of labels<br>AUC {}{}", known(report.auc), auc.unwrap_or_default()),
         ),
         (
             "ECE",
             format!("{:.3}", report.calibration.ece),
-            format!("Brier {:.3}<br>NLL {:.3}", report.calibration.brier, report.calibration.nll),
+            honesty(report) + &format!("Brier {:.3}, NLL {:.3}", report.calibration.brier, report.calibration.nll),
         ),
     ]);
     let names: Vec<&str> = report.classes.iter().map(|class| class.label.as_str()).collect();
@@ -47,6 +48,12 @@ pub(super) fn body(report: &LabelReport, plots: &mut Plots) -> String {
              right. Of baselines the AUC is that of their labels alone.",
             &comparison(report),
         )
+}
+
+fn honesty(report: &LabelReport) -> String {
+    report.spread.honesty.map_or_else(String::new, |Honesty { ece, ece_by_chance, .. }| {
+        format!("95 %: {:.3} to {:.3}<br>by chance: {ece_by_chance:.3}<br>", ece.low, ece.high)
+    })
 }
 
 fn half(card: &str) -> String {

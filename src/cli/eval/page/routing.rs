@@ -2,7 +2,9 @@
 
 use super::plot::{Plot, Stroke};
 use super::{Plots, card, escape, table, tiles};
-use crate::evaluate::{Interval, ModelsFigures, Point, ReliabilityBin, RoutingFigures, RoutingReport};
+use crate::evaluate::{
+    EventFigures, Honesty, Interval, ModelsFigures, Point, ReliabilityBin, RoutingFigures, RoutingReport,
+};
 
 const HEAD: Stroke = Stroke { colour: "--accent", width: 3.0, dashes: "" };
 const LENGTH: Stroke = Stroke { colour: "--warm", width: 2.0, dashes: "" };
@@ -62,10 +64,18 @@ fn percent_tile(name: &'static str, value: f64, note: String) -> (&'static str, 
 }
 
 fn calibration(report: &RoutingReport) -> String {
-    report.calibration.map_or_else(
+    let known = report.spread.auc.map(|Interval { low, high }| format!("95 %: {low:.3} to {high:.3}<br>"));
+    let honest = report.calibration.zip(report.spread.honesty).map_or_else(
         || "a scale, not a probability".to_owned(),
-        |figures| format!("ECE {:.3}<br>Brier {:.3}", figures.ece, figures.brier),
-    )
+        |(figures, Honesty { ece, ece_by_chance, .. })| {
+            let EventFigures { ece: gap, brier } = figures;
+            format!(
+                "ECE {gap:.3} ({:.3} to {:.3}; {ece_by_chance:.3} by chance)<br>Brier {brier:.3}",
+                ece.low, ece.high
+            )
+        },
+    );
+    known.unwrap_or_default() + &honest
 }
 
 fn curve(report: &RoutingReport) -> String {

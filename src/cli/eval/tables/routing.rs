@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use super::{interval, share};
 use crate::cli::table::{Align, Table};
-use crate::evaluate::{ModelsFigures, RESAMPLES, RoutingFigures, RoutingReport, SuccessFigures};
+use crate::evaluate::{
+    Honesty, Interval, ModelsFigures, RESAMPLES, RoutingFigures, RoutingReport, Spread, SuccessFigures,
+};
 
 /// Returns the report as lines of text.
 pub(super) fn render(report: &RoutingReport) -> String {
@@ -20,9 +22,11 @@ pub(super) fn render(report: &RoutingReport) -> String {
     let _ = write!(text, "\nhead {} beside baselines\n{}", report.head, comparison(report));
     let lead = interval(report.intervals.over_length);
     let _ = writeln!(text, "  CPT: calls to the strong model, in per cent; the lead over length in APGR is {lead}");
-    let _ = write!(text, "\n  AUC {}", share(report.auc));
-    if let Some(figures) = report.calibration {
-        let _ = write!(text, "  ECE {}  Brier {}", share(figures.ece), share(figures.brier));
+    let Spread { auc, honesty } = report.spread;
+    let _ = write!(text, "\n  AUC {}", share(report.auc) + &auc.map(within).unwrap_or_default());
+    if let (Some(figures), Some(Honesty { ece, ece_by_chance, brier })) = (report.calibration, honesty) {
+        let (ece, brier) = (share(figures.ece) + &within(ece), share(figures.brier) + &within(brier));
+        let _ = write!(text, "  ECE {ece}, {} by chance  Brier {brier}", share(ece_by_chance));
     }
     let _ = write!(text, "\n\nthresholds\n{}", curve(report));
     if let Some(figures) = &report.models {
@@ -33,6 +37,10 @@ pub(super) fn render(report: &RoutingReport) -> String {
     }
     let _ = writeln!(text, "\nintervals: 95 %, {RESAMPLES} bootstrap resamples, seed {}", report.seed);
     text
+}
+
+fn within(of: Interval) -> String {
+    format!(" ({})", interval(of))
 }
 
 fn comparison(report: &RoutingReport) -> String {
@@ -47,7 +55,7 @@ fn comparison(report: &RoutingReport) -> String {
         table.push([name.to_owned(), a, b, c, d, e, f]);
     };
     let intervals = &report.intervals;
-    let percents = |interval: crate::evaluate::Interval| format!("{:.1} to {:.1}", interval.low, interval.high);
+    let percents = |interval: Interval| format!("{:.1} to {:.1}", interval.low, interval.high);
     push("head", report.figures, [interval(intervals.apgr), percents(intervals.cpt_50), percents(intervals.cpt_80)]);
     push("length", report.baselines.length.figures, Default::default());
     push("random", report.baselines.random.figures, Default::default());

@@ -1,0 +1,214 @@
+//! Bootstrap intervals of what needs the probabilities themselves: AUC, calibration error, Brier score.
+
+use serde::Serialize;
+
+use super::binary::{Claim, ReliabilityBin, reliability};
+use super::bootstrap::{Draws, Interval, RESAMPLES};
+use super::calibration::BINS;
+use super::classification::mean;
+
+/// How often it is drawn what came true of claims that are exactly right.
+const HONEST_DRAWS: usize = 200;
+
+/// How sure the figures of probabilities are.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Spread {
+    /// Of the AUC, or of its mean over the labels; `None` where there is none.
+    #[serde(rename = "auc_ci95", skip_serializing_if = "Option::is_none")]
+    pub auc: Option<Interval>,
+    /// Of probabilities, where the scores are some.
+    #[serde(flatten)]
+    pub honesty: Option<Honesty>,
+}
+
+/// How sure it is that probabilities mean what they say.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Honesty {
+    /// Of the expected calibration error. Each resample adds noise to every bin, so it lies rather high.
+    #[serde(rename = "ece_ci95")]
+    pub ece: Interval,
+    /// The mean calibration error that so many claims have when each is exactly right: nothing can be expected below it.
+    pub ece_by_chance: f64,
+    /// Of the Brier score.
+    #[serde(rename = "brier_ci95")]
+    pub brier: Interval,
+}
+
+/// What is drawn anew: one entry a row everywhere.
+#[derive(Debug)]
+pub(super) struct Drawn<'d> {
+    /// How probable it was called that something is right, and whether it was; `None` where scores are no probabilities.
+    pub(super) claims: Option<&'d [Claim]>,
+    /// Each row's part of the Brier score.
+    pub(super) squares: &'d [f64],
+    /// For each label its score beside whether it is the truth.
+    pub(super) labels: Vec<Vec<Claim>>,
+    /// Decides the draws.
+    pub(super) seed: u64,
+}
+
+/// The claims of one label, the lowest first.
+struct Order(Vec<Entry>);
+
+struct Entry {
+    row: u32,
+    truth: bool,
+    /// Whether its score is above that of the entry before.
+    rises: bool,
+}
+
+impl Spread {
+    /// Draws `rows` rows with replacement, [`RESAMPLES`] times.
+    pub(super) fn of(rows: usize, drawn: &Drawn<'_>) -> Self {
+        let mut draws = Draws::new(drawn.seed);
+        let orders: Vec<Order> = drawn.labels.iter().map(|claims| Order::of(claims)).collect();
+        let (mut areas, mut gaps, mut squares) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..RESAMPLES {
+            let counts = draws.counts(rows);
+            areas.extend(mean(orders.iter().filter_map(|order| order.area(&counts))));
+            if let Some(claims) = drawn.claims {
+                let share = |sum: f64| sum / rows.max(1) as f64;
+                gaps.push(share(gap(claims, &counts)));
+                squares.push(share(drawn.squares.iter().zip(&counts).map(|(square, n)| square * f64::from(*n)).sum()));
+            }
+        }
+        let honesty = drawn.claims.map(|claims| Honesty {
+            ece: Interval::of(gaps),
+            ece_by_chance: by_chance(claims, &mut draws),
+            brier: Interval::of(squares),
+        });
+        Self { auc: (!areas.is_empty()).then(|| Interval::of(areas)), honesty }
+    }
+}
+
+impl Order {
+    fn of(claims: &[Claim]) -> Self {
+        let mut rows: Vec<u32> = (0..u32::try_from(claims.len()).unwrap_or(u32::MAX)).collect();
+        let score = |row: u32| claims[row as usize].probability;
+        rows.sort_by(|a, b| score(*a).total_cmp(&score(*b)));
+        let rises = |place: usize| place > 0 && score(rows[place]) > score(rows[place - 1]);
+        let entry =
+            |(place, row): (usize, &u32)| Entry { row: *row, truth: claims[*row as usize].truth, rises: rises(place) };
+        Self(rows.iter().enumerate().map(entry).collect())
+    }
+
+    /// Returns the area under the curve when each row counts as often as it was drawn.
+    fn area(&self, counts: &[u32]) -> Option<f64> {
+        let (mut wins, mut trues, mut falses) = (0.0, 0.0, 0.0);
+        let (mut hits, mut misses) = (0.0, 0.0);
+        let close = |(hits, misses): (f64, f64), falses: f64| hits * (falses + misses / 2.0);
+        for Entry { row, truth, rises } in &self.0 {
+            if *rises {
+                wins += close((hits, misses), falses);
+                (trues, falses) = (trues + hits, falses + misses);
+                (hits, misses) = (0.0, 0.0);
+            }
+            *(if *truth { &mut hits } else { &mut misses }) += f64::from(counts[*row as usize]);
+        }
+        wins += close((hits, misses), falses);
+        let pairs = (trues + hits) * (falses + misses);
+        (pairs > 0.0).then(|| wins / pairs)
+    }
+}
+
+/// Returns the summed calibration gaps when each claim counts as often as it was drawn.
+fn gap(claims: &[Claim], counts: &[u32]) -> f64 {
+    let mut bins = [0.0; BINS];
+    for (claim, n) in claims.iter().zip(counts) {
+        let bin = ((claim.probability * BINS as f64) as usize).min(BINS - 1);
+        bins[bin] += f64::from(*n) * (f64::from(u8::from(claim.truth)) - claim.probability);
+    }
+    bins.iter().map(|gap: &f64| gap.abs()).sum()
+}
+
+fn by_chance(claims: &[Claim], draws: &mut Draws) -> f64 {
+    let mut honest = claims.to_vec();
+    let mut sum = 0.0;
+    for _ in 0..HONEST_DRAWS {
+        for claim in &mut honest {
+            claim.truth = draws.share() < claim.probability;
+        }
+        let gap = |bin: &ReliabilityBin| (bin.observed - bin.predicted).abs() * bin.n as f64;
+        sum += reliability(&honest).iter().map(gap).sum::<f64>();
+    }
+    sum / (HONEST_DRAWS * claims.len().max(1)) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::binary::area;
+    use super::*;
+
+    /// Claims that hold exactly as often as they say, and squares of their errors.
+    fn honest(n: usize) -> (Vec<Claim>, Vec<f64>) {
+        let mut draws = Draws::new(11);
+        let claim = |_| {
+            let probability = draws.share();
+            Claim { probability, truth: draws.share() < probability }
+        };
+        let claims: Vec<Claim> = (0..n).map(claim).collect();
+        let squares = claims.iter().map(Claim::square).collect();
+        (claims, squares)
+    }
+
+    fn spread(claims: &[Claim], squares: &[f64], seed: u64) -> Spread {
+        let drawn = Drawn { claims: Some(claims), squares, labels: vec![claims.to_vec()], seed };
+        Spread::of(claims.len(), &drawn)
+    }
+
+    #[test]
+    fn rows_that_are_drawn_once_each_have_the_area_that_they_have() {
+        let (mut claims, _) = honest(200);
+        claims.iter_mut().for_each(|claim| claim.probability = (claim.probability * 10.0).round());
+
+        let drawn = Order::of(&claims).area(&[1; 200]);
+
+        assert_eq!(drawn, area(&claims));
+    }
+
+    #[test]
+    fn rows_that_were_not_drawn_do_not_count() {
+        let claims = [(0.1, true), (0.2, false), (0.3, true)].map(|(probability, truth)| Claim { probability, truth });
+        let area = |counts: [u32; 3]| Order::of(&claims).area(&counts);
+
+        assert_eq!(
+            [area([0, 1, 1]), area([1, 1, 0]), area([1, 1, 3]), area([1, 0, 1])],
+            [Some(1.0), Some(0.0), Some(0.75), None]
+        );
+    }
+
+    #[test]
+    fn intervals_hold_what_many_more_rows_would_show() {
+        let (claims, squares) = honest(2_000);
+
+        let Spread { auc, honesty } = spread(&claims, &squares, 7);
+        let (auc, honesty) = (auc.expect("both outcomes"), honesty.expect("probabilities"));
+
+        // Of uniform honest claims the area is 5/6 and the Brier score 1/6.
+        let holds = |interval: Interval, value: f64| interval.low < value && value < interval.high;
+        assert!(holds(auc, 5.0 / 6.0) && auc.high - auc.low < 0.05, "{auc:?}");
+        assert!(holds(honesty.brier, 1.0 / 6.0) && honesty.brier.high - honesty.brier.low < 0.03, "{honesty:?}");
+        // sqrt(2 / pi) standard errors a bin: 15 bins of 133 rows whose variance is 1/6 on average.
+        assert!((honesty.ece_by_chance - 0.027).abs() < 0.004, "{honesty:?}");
+        assert!(holds(honesty.ece, honesty.ece_by_chance), "{honesty:?}");
+    }
+
+    #[test]
+    fn the_seed_decides_the_draws() {
+        let (claims, squares) = honest(100);
+
+        assert_eq!(spread(&claims, &squares, 7), spread(&claims, &squares, 7));
+        assert_ne!(spread(&claims, &squares, 7), spread(&claims, &squares, 8));
+    }
+
+    #[test]
+    fn scores_that_are_no_probabilities_have_an_area_only() {
+        let (claims, _) = honest(100);
+
+        let drawn = Drawn { claims: None, squares: &[], labels: vec![claims], seed: 7 };
+        let spread = Spread::of(100, &drawn);
+
+        assert!(spread.auc.is_some() && spread.honesty.is_none());
+        assert_eq!(serde_json::to_value(spread).expect("plain data").as_object().map(serde_json::Map::len), Some(1));
+    }
+}
