@@ -47,7 +47,7 @@ fn decision(criterion: &mut Criterion) {
     let facts = RequestFacts::bare("auto", "/v1/chat/completions");
     let features = Features::default().with_tokens(TokenCount { tokens: 500, estimated: false });
     let labels = ["simple", "medium", "complex"].map(Arc::from).into();
-    let head = HeadScores { head: "tier".into(), labels, probabilities: vec![0.7, 0.2, 0.1] };
+    let head = HeadScores { head: "tier".into(), labels, probabilities: vec![0.7, 0.2, 0.1], known: None };
     let scores = Scores {
         source: Source::Encoder,
         heads: vec![head],

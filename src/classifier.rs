@@ -50,8 +50,8 @@ pub use self::inputs::FeatureInputs;
 pub use self::judge::Ask;
 use self::lexical::Lexical;
 pub use self::manifest::{
-    Activation, Block, Curve, EncoderSpec, FormError, HeadKind, HeadSpec, Kind, Manifest, MixError, Neighbours,
-    Precision, Share, TokenizerSpec, Trees,
+    Activation, Block, Curve, EncoderSpec, FormError, Gate, GateError, HeadKind, HeadSpec, Kind, Manifest, MixError,
+    Neighbours, Precision, Share, TokenizerSpec, Trees,
 };
 pub use self::ngrams::{Ngrams, WIDTH as NGRAM_PLACES};
 use self::queue::Queue;

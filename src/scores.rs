@@ -33,6 +33,9 @@ pub struct HeadScores {
     pub labels: Arc<[Arc<str>]>,
     /// One probability a label; they sum to one for a multinomial head.
     pub probabilities: Vec<f32>,
+    /// How probable it is that the head knows prompts like this one; `None` for a head without a gate, which does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known: Option<f32>,
 }
 
 /// Which rung of the degrade ladder produced scores.
@@ -162,6 +165,7 @@ mod tests {
             head: "tier".into(),
             labels: ["simple", "medium", "complex"].map(Arc::from).into(),
             probabilities: probabilities.to_vec(),
+            known: None,
         }
     }
 

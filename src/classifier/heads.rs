@@ -1,7 +1,7 @@
 //! The small models on top of the encoder: dense layers, an activation between them, a softmax at the end.
 //!
 //! Three forms are no such stack: a vote of the nearest exemplars, whose first layer holds the exemplars' embeddings; trees;
-//! and a mixture, which pools the probabilities of other heads.
+//! and a mixture, which pools the probabilities of other heads. A gate blends a head with another one.
 
 mod calibration;
 mod layer;
@@ -20,6 +20,7 @@ use super::bundle::BundleError;
 use super::encoder::InferenceError;
 use super::manifest::{Activation, Block, Curve, HeadKind, HeadSpec, Manifest, Neighbours};
 use super::ngrams::{self, Ngrams};
+use crate::config::Name;
 use crate::scores::HeadScores;
 
 /// The least probability that a mixture takes the logarithm of: one certain member must not outvote all others.
@@ -43,6 +44,14 @@ struct Head {
     forest: Option<Forest>,
     /// As a mixture: the heads that it pools, with their weights. They are its own, so that it scores like any other head.
     members: Vec<(Head, f32)>,
+    gate: Option<Box<Gated>>,
+}
+
+/// Who tells whether a head knows prompts of a kind, and who speaks for the others.
+#[derive(Debug, Clone)]
+struct Gated {
+    by: Head,
+    otherwise: Head,
 }
 
 /// What heads read of one prompt.
@@ -84,7 +93,7 @@ impl Heads {
         }
         reader.finish()?;
         let offered = manifest.heads.iter().filter(|spec| !spec.hidden);
-        Ok(Self(offered.map(|spec| Head::assemble(spec, &heads)).collect()))
+        Ok(Self(offered.map(|spec| Head::assemble(spec, manifest, &heads)).collect()))
     }
 
     /// Returns the scores of every head for one prompt.
@@ -120,12 +129,12 @@ impl Heads {
 
     /// Returns whether some head that needs no encoder reads `block`.
     pub(crate) fn read_lexically(&self, block: Block) -> bool {
-        self.0.iter().any(|head| head.is_lexical() && head.inputs.contains(&block))
+        self.0.iter().any(|head| head.is_lexical() && head.reads(block))
     }
 
     /// Returns whether some head reads `block`.
     pub(crate) fn read(&self, block: Block) -> bool {
-        self.0.iter().any(|head| head.inputs.contains(&block))
+        self.0.iter().any(|head| head.reads(block))
     }
 
     /// Returns the heads' names in the manifest's order.
@@ -159,29 +168,39 @@ impl Head {
             neighbours: spec.neighbours,
             forest: None,
             members: Vec::new(),
+            gate: None,
         }
     }
 
-    /// Returns the head of a checked `spec`, which is one of `heads` or a mixture of them.
-    fn assemble(spec: &HeadSpec, heads: &[Self]) -> Self {
-        let find = |name: &str| heads.iter().find(|head| &*head.name == name).expect("a checked manifest").clone();
-        if spec.mix.is_empty() {
-            return find(spec.name.as_str());
+    /// Returns the head of a `spec` of a checked manifest; `heads` are those with weights of their own.
+    fn assemble(spec: &HeadSpec, manifest: &Manifest, heads: &[Self]) -> Self {
+        let part =
+            |name: &Name| Self::assemble(manifest.head(name.as_str()).expect("a checked manifest"), manifest, heads);
+        if !spec.mix.is_empty() {
+            let members = spec.mix.iter().map(|share| (part(&share.head), share.weight)).collect();
+            return Self { members, ..Self::new(spec, Vec::new()) };
         }
-        let members: Vec<_> = spec.mix.iter().map(|share| (find(share.head.as_str()), share.weight)).collect();
-        let reads = |block: &Block| members.iter().any(|(member, _)| member.inputs.contains(block));
-        let inputs = [Block::Embedding, Block::Features, Block::Ngrams].into_iter().filter(reads).collect();
-        Self { inputs, members, ..Self::new(spec, Vec::new()) }
+        let own = heads.iter().find(|head| *head.name == *spec.name.as_str()).expect("a checked manifest").clone();
+        let gate = spec.gate.as_ref();
+        let gate = gate.map(|gate| Box::new(Gated { by: part(&gate.head), otherwise: part(&gate.otherwise) }));
+        Self { gate, ..own }
+    }
+
+    fn reads(&self, block: Block) -> bool {
+        self.inputs.contains(&block)
+            || self.members.iter().any(|(member, _)| member.reads(block))
+            || self.gate.as_ref().is_some_and(|gate| gate.by.reads(block) || gate.otherwise.reads(block))
     }
 
     fn is_lexical(&self) -> bool {
-        !self.inputs.contains(&Block::Embedding)
+        !self.reads(Block::Embedding)
     }
 
     fn score(&self, blocks: Blocks<'_>) -> Result<HeadScores, InferenceError> {
-        let probabilities = self.probabilities(blocks)?;
+        let mut probabilities = self.probabilities(blocks)?;
+        let known = self.gate.as_ref().map(|gate| gate.blend(&mut probabilities, blocks)).transpose()?;
         self.check(&probabilities)?;
-        Ok(HeadScores { head: Arc::clone(&self.name), labels: Arc::clone(&self.labels), probabilities })
+        Ok(HeadScores { head: Arc::clone(&self.name), labels: Arc::clone(&self.labels), probabilities, known })
     }
 
     fn probabilities(&self, blocks: Blocks<'_>) -> Result<Vec<f32>, InferenceError> {
@@ -269,6 +288,19 @@ impl Head {
             return Ok(());
         }
         Err(InferenceError::NotFinite { head: self.name.to_string() })
+    }
+}
+
+impl Gated {
+    /// A mixture of two experts (Jacobs, Jordan, Nowlan, Hinton 1991): chances are added, by how well the kind of prompt is
+    /// known, so that one that is sure of what it never saw does not outvote the other. Returns how well.
+    fn blend(&self, probabilities: &mut [f32], blocks: Blocks<'_>) -> Result<f32, InferenceError> {
+        let known = self.by.score(blocks)?.probabilities[1];
+        let otherwise = self.otherwise.score(blocks)?.probabilities;
+        for (p, other) in probabilities.iter_mut().zip(otherwise) {
+            *p = known * *p + (1.0 - known) * other;
+        }
+        Ok(known)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod curve;
 mod forms;
+mod gate;
 mod mix;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::curve::Curve;
 pub use self::forms::FormError;
+pub use self::gate::{Gate, GateError};
 pub use self::mix::{MixError, Neighbours, Share, Trees};
 use super::bundle::BundleError;
 use crate::config::Name;
@@ -157,6 +159,9 @@ pub struct HeadSpec {
     /// As a mixture: the heads whose probabilities it pools, in place of inputs and weights of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mix: Vec<Share>,
+    /// For prompts unlike those that it was fitted on: who tells them, and what is said of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
     /// Whether it is scored for mixtures only and offered to no policy.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hidden: bool,
@@ -292,6 +297,7 @@ impl Manifest {
             }
             head.check()?;
         }
+        gate::check(self)?;
         mix::check(self)?;
         forms::check(self)?;
         match self.kind {
@@ -328,6 +334,7 @@ impl Manifest {
             ("neighbours", head.neighbours.is_some()),
             ("trees", head.trees.is_some()),
             ("mix", !head.mix.is_empty()),
+            ("gate", head.gate.is_some()),
             ("hidden", head.hidden),
         ];
         if let Some((key, _)) = extra.into_iter().find(|(_, is_there)| *is_there) {
@@ -342,6 +349,12 @@ impl Manifest {
 }
 
 impl HeadSpec {
+    /// Returns the heads that it is made of besides its own weights.
+    pub fn parts(&self) -> impl Iterator<Item = &Name> {
+        let gate = self.gate.iter().flat_map(|gate| [&gate.head, &gate.otherwise]);
+        self.mix.iter().map(|share| &share.head).chain(gate)
+    }
+
     /// Returns the place among the labels of the one that `text` names, itself or by an alias. Names have no spaces, so
     /// `-` and `_` stand for those of a data set.
     #[must_use]

@@ -174,7 +174,10 @@ fn heads(manifest: &Manifest) -> String {
             if words.is_empty() { otherwise.to_owned() } else { words.join(", ") }
         };
         let members = head.mix.iter().map(|share| format!("{} x {}", share.head, share.weight)).collect();
-        let reads = list(head.inputs.iter().map(word).collect(), &list(members, "logits"));
+        let mut reads = list(head.inputs.iter().map(word).collect(), &list(members, "logits"));
+        if let Some(gate) = &head.gate {
+            reads.push_str(&format!("; {} unless {}", gate.otherwise, gate.head));
+        }
         let temperature = head.temperature.to_string();
         let form = match (&head.stands_for, head.confidence) {
             (Some(full), Some(confidence)) => format!("{full} from {confidence}"),

@@ -110,6 +110,7 @@ impl Judge<'_> {
             head: name.as_str().into(),
             labels: self.head.labels.iter().map(|label| label.as_str().into()).collect(),
             probabilities: in_order.collect::<Option<_>>()?,
+            known: None,
         };
         Some(Scores {
             source: Source::Encoder,

@@ -40,7 +40,7 @@ pub(super) fn fitted(learner: &Learner, trained: &Trained, base: &Manifest, part
     let writer = Writer { learner, trained, base };
     let mut fitted: Vec<Fitted> = (0..trained.goal.heads()).flat_map(|head| writer.head(head)).collect();
     let own = (0..trained.goal.heads()).flat_map(|head| writer.own(head));
-    fitted.extend(own.filter_map(|(share, of)| own::member(base, parts?, &of, &share.head)));
+    fitted.extend(own.flat_map(|(share, of)| own::member(base, parts, &of, &share.head)));
     fitted
 }
 
@@ -227,6 +227,7 @@ impl Writer<'_> {
             neighbours: None,
             trees: None,
             mix: Vec::new(),
+            gate: None,
             hidden: false,
             stands_for: None,
             confidence: None,

@@ -86,14 +86,14 @@ fn is_part(rest: &str) -> bool {
 fn staying(heads: &[HeadSpec], new: &[Fitted]) -> Vec<HeadSpec> {
     let replaced = |name: &str| new.iter().any(|head| head.spec.name.as_str() == name);
     let mut specs: Vec<HeadSpec> = heads.to_vec();
-    // A form of a head that is replaced, a mixture whose members are.
+    // A form of a head that is replaced, a head whose parts are.
     specs.retain(|spec| {
         let form = spec.stands_for.as_ref().is_some_and(|other| replaced(other.as_str()));
-        let mixture = spec.mix.iter().any(|share| replaced(share.head.as_str()));
-        !(replaced(spec.name.as_str()) || form || mixture)
+        let parts = spec.parts().any(|part| replaced(part.as_str()));
+        !(replaced(spec.name.as_str()) || form || parts)
     });
     let all = specs.clone();
-    let used = |spec: &HeadSpec| all.iter().flat_map(|other| &other.mix).any(|share| share.head == spec.name);
+    let used = |spec: &HeadSpec| all.iter().flat_map(HeadSpec::parts).any(|part| *part == spec.name);
     specs.retain(|spec| !spec.hidden || used(spec));
     // Forms of mixtures that are gone.
     let all = specs.clone();
@@ -112,6 +112,29 @@ fn widened(tensor: Tensor, at: usize, more: usize) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::classifier::Manifest;
+
+    #[test]
+    fn a_gate_keeps_its_heads_and_goes_with_one_that_is_replaced() {
+        let base = Manifest::of_heads(
+            "
+- {name: known, kind: multinomial, labels: [foreign, known], inputs: [ngrams], temperature: 1, hidden: true}
+- {name: length, kind: multinomial, labels: [weak, strong], inputs: [features], temperature: 1, hidden: true}
+- {name: wins, kind: multinomial, labels: [weak, strong], inputs: [ngrams], temperature: 1, gate: {head: known, otherwise: length}}
+- {name: tier, kind: multinomial, labels: [low, high], inputs: [ngrams], temperature: 1}
+",
+        )
+        .expect("sound");
+        let left = |replaced: &str| {
+            let spec = base.head(replaced).expect("a head").clone();
+            let staying = staying(&base.heads, &[Fitted { spec, tensors: Vec::new() }]);
+            staying.into_iter().map(|spec| spec.name.to_string()).collect::<Vec<_>>()
+        };
+
+        assert_eq!(left("tier"), ["known", "length", "wins"]);
+        assert_eq!(left("wins"), ["tier"]);
+        assert_eq!(left("length"), ["tier"]);
+    }
 
     #[test]
     fn new_columns_weigh_nothing_and_stand_behind_the_known_features() {

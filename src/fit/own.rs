@@ -8,7 +8,7 @@ use super::keep::Parts;
 use super::task::{Inputs, Task};
 use super::train::Form;
 use super::{Fit, FitError};
-use crate::classifier::{Blocks, Bundle, HeadKind, HeadSpec, Kind, Manifest, Share};
+use crate::classifier::{Blocks, Bundle, Gate, HeadKind, HeadSpec, Kind, Manifest, Share};
 use crate::config::Name;
 use crate::scores::HeadScores;
 
@@ -70,21 +70,24 @@ impl Own {
 /// Returns the shares that make up the base's head `name`, itself or its members, with what each is called below `below`.
 pub(super) fn shares(base: &Manifest, name: &str, below: &str) -> Vec<(Share, String)> {
     let Some(spec) = base.head(name) else { return Vec::new() };
-    let named = |name: String| Name::new(&name).expect("a head's name and a learner's are a name");
     if spec.mix.is_empty() {
-        return vec![(Share { head: named(below.to_owned()), weight: 1.0 }, name.to_owned())];
+        return vec![(Share { head: named(below), weight: 1.0 }, name.to_owned())];
     }
     // What a mixture divides its members' sum by is a factor of each.
     let one = |(place, share): (usize, &Share)| {
-        let head = named(format!("{below}/{place}"));
+        let head = named(&format!("{below}/{place}"));
         (Share { head, weight: share.weight / spec.temperature }, share.head.to_string())
     };
     spec.mix.iter().enumerate().map(one).collect()
 }
 
-/// Returns a head of the base as a hidden member called `name`.
-pub(super) fn member(base: &Manifest, parts: &Parts<'_>, of: &str, name: &Name) -> Option<Fitted> {
-    let spec = base.head(of)?;
+/// Returns a head of the base as a hidden member called `name`, and the heads that its gate asks.
+pub(super) fn member(base: &Manifest, parts: Option<&Parts<'_>>, of: &str, name: &Name) -> Vec<Fitted> {
+    let (Some(spec), Some(parts)) = (base.head(of), parts) else { return Vec::new() };
+    let below = |part: &str| named(&format!("{name}/{part}"));
+    let asked = spec.gate.iter().flat_map(|gate| [(&gate.head, below("gate")), (&gate.otherwise, below("otherwise"))]);
+    let mut fitted: Vec<Fitted> = asked.flat_map(|(of, name)| member(base, Some(parts), of.as_str(), &name)).collect();
+    let gate = spec.gate.as_ref().map(|_| Gate { head: below("gate"), otherwise: below("otherwise") });
     let tensors = parts.of(spec, name.as_str());
     let spec = HeadSpec {
         name: name.clone(),
@@ -92,9 +95,15 @@ pub(super) fn member(base: &Manifest, parts: &Parts<'_>, of: &str, name: &Name) 
         hidden: true,
         stands_for: None,
         confidence: None,
+        gate,
         ..spec.clone()
     };
-    Some(Fitted { spec, tensors })
+    fitted.push(Fitted { spec, tensors });
+    fitted
+}
+
+fn named(name: &str) -> Name {
+    Name::new(name).expect("a head's name and a part's are a name")
 }
 
 /// Returns whether labels of a task have an order that the base or their names tell.

@@ -63,7 +63,7 @@ fn with_code(features: Features) -> Features {
 
 fn scores(probabilities: [f32; 3]) -> Signals {
     let labels = ["simple", "medium", "complex"].map(Arc::from).into();
-    let head = HeadScores { head: "tier".into(), labels, probabilities: probabilities.to_vec() };
+    let head = HeadScores { head: "tier".into(), labels, probabilities: probabilities.to_vec(), known: None };
     asked(Ok(Scores {
         source: Source::Encoder,
         heads: vec![head],

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::classifier::encoder::InferenceError;
-use crate::classifier::manifest::{Block, FILE, FORMAT, FormError, MixError};
+use crate::classifier::manifest::{Block, FILE, FORMAT, FormError, GateError, MixError};
 use crate::classifier::reference::ReferenceError;
 use crate::config::Name;
 
@@ -222,6 +222,14 @@ pub enum BundleError {
         head: Name,
         /// What is wrong with it.
         problem: MixError,
+    },
+    /// A head cannot have the gate that it wants.
+    #[error("{FILE}: head `{head}` {problem}")]
+    Gate {
+        /// The head.
+        head: Name,
+        /// What is wrong with it.
+        problem: GateError,
     },
     /// A head cannot be the lexical form that it says it is.
     #[error("{FILE}: head `{head}` {problem}")]

@@ -24,6 +24,7 @@ fn scores(draws: &mut Draws, power: f64) -> Scores {
         head: "tier".into(),
         labels: ["simple", "medium", "complex"].map(Arc::from).into(),
         probabilities: vec![1.0 - complex, 0.0, complex],
+        known: None,
     };
     Scores {
         source: Source::Encoder,

@@ -23,6 +23,7 @@ fn head(layers: Vec<Layer>, temperature: f32) -> Head {
         neighbours: None,
         forest: None,
         members: Vec::new(),
+        gate: None,
     }
 }
 
@@ -49,6 +50,31 @@ fn a_mixture_adds_weighted_log_probabilities() {
 
     // 3/4 * (1/4)^2 against 1/4 * (3/4)^2.
     assert!((scores.probabilities[0] - 0.25).abs() < 1e-6, "{scores:?}");
+}
+
+#[test]
+fn a_gate_adds_the_chances_of_two_heads_by_how_known_the_prompt_is() {
+    let of = |p: f32| head(vec![layer(&[0.0; 4], &[(1.0 - p).ln(), p.ln()])], 1.0);
+    let gate = Some(Box::new(Gated { by: of(0.75), otherwise: of(0.2) }));
+    let gated = Head { gate, ..of(0.6) };
+
+    let scores = gated.score(blocks(&[0.0], &[0.0])).expect("finite");
+
+    assert!((scores.probabilities[1] - (0.75 * 0.6 + 0.25 * 0.2)).abs() < 1e-6, "{scores:?}");
+    assert!((scores.probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{scores:?}");
+    assert!(scores.known.is_some_and(|known| (known - 0.75).abs() < 1e-6), "{scores:?}");
+}
+
+#[test]
+fn a_gated_head_is_lexical_only_if_its_parts_are() {
+    let of = |inputs: Vec<Block>| Head { inputs, ..head(Vec::new(), 1.0) };
+    let gated = |by: Block| {
+        let gate = Gated { by: of(vec![by]), otherwise: of(vec![Block::Features]) };
+        Head { gate: Some(Box::new(gate)), ..of(vec![Block::Features]) }
+    };
+
+    assert!(gated(Block::Ngrams).is_lexical() && gated(Block::Ngrams).reads(Block::Ngrams));
+    assert!(!gated(Block::Embedding).is_lexical());
 }
 
 #[test]

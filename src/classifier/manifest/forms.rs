@@ -74,11 +74,8 @@ impl Manifest {
     #[must_use]
     pub fn reads_embedding(&self, head: &HeadSpec) -> bool {
         // The head of a sequence classification reads the logits, which are the encoder's.
-        let reads = |head: &HeadSpec| head.inputs.is_empty() || head.inputs.contains(&Block::Embedding);
-        match &head.mix[..] {
-            [] => reads(head),
-            mix => mix.iter().filter_map(|share| self.head(share.head.as_str())).any(reads),
-        }
+        let own = head.mix.is_empty() && (head.inputs.is_empty() || head.inputs.contains(&Block::Embedding));
+        own || head.parts().filter_map(|part| self.head(part.as_str())).any(|part| self.reads_embedding(part))
     }
 
     /// Returns the lexical form of the head called `name`.

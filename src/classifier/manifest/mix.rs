@@ -67,8 +67,8 @@ pub enum MixError {
         /// The manifest's value.
         weight: f32,
     },
-    /// It is hidden and no mixture has it.
-    #[error("is hidden, and no mixture has it")]
+    /// It is hidden and no other head is made of it.
+    #[error("is hidden, and no mixture or gate has it")]
     Unused,
     /// It is hidden, and a form or has one.
     #[error("is hidden and stands for another head")]
@@ -111,10 +111,10 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), BundleError> {
 }
 
 fn check_hidden(manifest: &Manifest, head: &HeadSpec) -> Result<(), MixError> {
-    let mixed = || manifest.heads.iter().flat_map(|other| &other.mix).any(|share| share.head == head.name);
+    let used = || manifest.heads.iter().flat_map(HeadSpec::parts).any(|part| *part == head.name);
     match head {
         HeadSpec { hidden: true, stands_for: Some(_), .. } => Err(MixError::HiddenForm),
-        HeadSpec { hidden: true, .. } if !mixed() => Err(MixError::Unused),
+        HeadSpec { hidden: true, .. } if !used() => Err(MixError::Unused),
         _ => Ok(()),
     }
 }
@@ -208,7 +208,7 @@ mod tests {
                 "temperature: 1, isotonic: {from: [0.2, 0.1], to: [0.1, 0.2]}, mix",
                 "has an `isotonic`",
             ),
-            ("head: words", "head: near", "`words` is hidden, and no mixture has it"),
+            ("head: words", "head: near", "`words` is hidden, and no mixture or gate has it"),
             ("hidden: true", "hidden: true, stands_for: near", "is hidden and stands for another head"),
             ("count: 3", "count: 0", "has 0 neighbours with sharpness 10"),
             (

@@ -59,6 +59,7 @@ fn head(text: &mut String, head: &Value) {
         form.map(|form| format!("by {form}")),
         calibration["temperature"].as_f64().map(|value| format!("temperature {value:.2}")),
         (calibration["isotonic"] == true).then(|| "isotonic".to_owned()),
+        head["known"].as_f64().map(|known| format!("knows such prompts {known:.2}")),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     let note = if parts.is_empty() { String::new() } else { format!("  ({})", parts.join(", ")) };

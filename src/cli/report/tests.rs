@@ -85,7 +85,7 @@ fn heads_that_are_read_have_bars_and_the_others_a_word_each() {
     let explanation = json!({
         "classifiers": [{"classifier": "default", "source": "lexical_fallback", "degraded": "deadline", "cached": false,
             "tokens": 0, "truncated_tokens": 3, "heads": [
-                {"head": "tier", "read": true, "label": "l0", "labels": labels(7),
+                {"head": "tier", "read": true, "label": "l0", "labels": labels(7), "known": 0.25,
                     "calibration": {"head": "tier_lexical", "temperature": 1.25, "isotonic": true}},
                 {"head": "domain", "read": false, "label": "l0", "labels": labels(2), "calibration": null},
             ]}, {"classifier": "second", "source": null, "degraded": "no_text", "heads": []}],
@@ -99,7 +99,7 @@ fn heads_that_are_read_have_bars_and_the_others_a_word_each() {
 
     for part in [
         "classifier default: lexical fallback, because of deadline, 3 cut of the newest turn\n",
-        "  tier  (by tier_lexical, temperature 1.25, isotonic)\n    l0  ████████████············  0.5000\n",
+        "  tier  (by tier_lexical, temperature 1.25, isotonic, knows such prompts 0.25)\n    l0  ████████████············  0.5000\n",
         "    and 2 more\n  others: domain l0 0.50\n",
         "classifier second: no scores (no_text)\n",
         "compared by default\n  route  model  similarity  threshold\n",

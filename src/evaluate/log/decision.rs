@@ -153,7 +153,7 @@ impl LoggedDecision {
             let labels = labels(head)?;
             let in_order = labels.iter().map(|label| probabilities.get(&**label).copied());
             let probabilities = in_order.collect::<Option<Vec<f32>>>()?;
-            Some(HeadScores { head: head.as_str().into(), labels: labels.into(), probabilities })
+            Some(HeadScores { head: head.as_str().into(), labels: labels.into(), probabilities, known: None })
         };
         let heads = self.scores.as_ref()?.iter().filter_map(head).collect();
         let truncated_tokens = self.truncated_tokens.unwrap_or_default();

@@ -296,7 +296,7 @@ fn truths(rules: &Rules, request: &Request) -> Vec<bool> {
     let facts = RequestFacts { now: request.now, live: request, ..RequestFacts::bare(request.model, "") };
     let labels = ["simple", "complex"].map(Arc::from).into();
     let scores = request.score.map(|score| {
-        let head = HeadScores { head: "tier".into(), labels, probabilities: vec![1.0 - score, score] };
+        let head = HeadScores { head: "tier".into(), labels, probabilities: vec![1.0 - score, score], known: None };
         Scores {
             source: Source::Encoder,
             heads: vec![head],

@@ -69,7 +69,7 @@ fn outcomes(ruled: &Ruled<'_>) -> Vec<RuleOutcome> {
 
 fn scored(complex: f32) -> Result<Scores, Degraded> {
     let labels = ["simple", "complex"].map(Arc::from).into();
-    let head = HeadScores { head: "tier".into(), labels, probabilities: vec![1.0 - complex, complex] };
+    let head = HeadScores { head: "tier".into(), labels, probabilities: vec![1.0 - complex, complex], known: None };
     Ok(Scores {
         source: Source::Encoder,
         heads: vec![head],

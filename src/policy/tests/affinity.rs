@@ -237,6 +237,7 @@ fn utility_counts_what_is_in_the_cache_at_its_price() {
         head: format!("success/{model}").into(),
         labels: ["no", "yes"].map(Arc::from).into(),
         probabilities: vec![1.0 - success, success],
+        known: None,
     };
     let heads = vec![head("small", 0.80), head("standard", 0.81)];
     let scores = || {

@@ -85,7 +85,7 @@ fn model_and_reason(decision: &Decision) -> (&str, &'static str) {
 
 pub(super) fn head(head: &str, labels: &[&str], probabilities: &[f32]) -> HeadScores {
     let labels = labels.iter().copied().map(Arc::from).collect::<Vec<_>>().into();
-    HeadScores { head: head.into(), labels, probabilities: probabilities.to_vec() }
+    HeadScores { head: head.into(), labels, probabilities: probabilities.to_vec(), known: None }
 }
 
 pub(super) fn heads(heads: Vec<HeadScores>) -> Signals {

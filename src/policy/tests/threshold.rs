@@ -24,7 +24,8 @@ policies:
 
 fn wins(head: &str, probability: f32) -> Signals {
     let labels = ["weak", "strong"].map(Arc::from).into();
-    let head = HeadScores { head: head.into(), labels, probabilities: vec![1.0 - probability, probability] };
+    let head =
+        HeadScores { head: head.into(), labels, probabilities: vec![1.0 - probability, probability], known: None };
     asked(Ok(Scores {
         source: Source::Encoder,
         heads: vec![head],

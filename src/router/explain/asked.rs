@@ -112,6 +112,7 @@ fn shown(head: &HeadScores, scores: &Scores, state: Option<&ClassifierState>) ->
         "label": head.top().map(|(label, _)| label),
         "score": head.level(),
         "labels": labels.collect::<Vec<_>>(),
+        "known": head.known,
         "calibration": calibration,
     })
 }
