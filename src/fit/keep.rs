@@ -9,6 +9,7 @@ use super::heads::Fitted;
 use super::tensors::Tensor;
 use super::{Fit, FitError, file_error};
 use crate::classifier::{Block, Bundle, HeadSpec, Kind};
+use crate::config::Name;
 
 /// Heads with their weights, as the base has them.
 #[derive(Debug, Default)]
@@ -83,22 +84,21 @@ fn is_part(rest: &str) -> bool {
     layer == "trees" || (layer.bytes().all(|byte| byte.is_ascii_digit()) && ["weight", "bias"].contains(&part))
 }
 
+/// Returns the heads that are not replaced, less those that miss a part, stand for what is gone, or are hidden and of no use.
 fn staying(heads: &[HeadSpec], new: &[Fitted]) -> Vec<HeadSpec> {
-    let replaced = |name: &str| new.iter().any(|head| head.spec.name.as_str() == name);
-    let mut specs: Vec<HeadSpec> = heads.to_vec();
-    // A form of a head that is replaced, a head whose parts are.
-    specs.retain(|spec| {
-        let form = spec.stands_for.as_ref().is_some_and(|other| replaced(other.as_str()));
-        let parts = spec.parts().any(|part| replaced(part.as_str()));
-        !(replaced(spec.name.as_str()) || form || parts)
-    });
-    let all = specs.clone();
-    let used = |spec: &HeadSpec| all.iter().flat_map(HeadSpec::parts).any(|part| *part == spec.name);
-    specs.retain(|spec| !spec.hidden || used(spec));
-    // Forms of mixtures that are gone.
-    let all = specs.clone();
-    specs.retain(|spec| spec.stands_for.as_ref().is_none_or(|name| all.iter().any(|other| other.name == *name)));
-    specs
+    let replaced = |spec: &HeadSpec| new.iter().any(|head| head.spec.name == spec.name);
+    let mut specs: Vec<HeadSpec> = heads.iter().filter(|spec| !replaced(spec)).cloned().collect();
+    // Each that goes may take others along.
+    loop {
+        let all = specs.clone();
+        let has = |name: &Name| all.iter().any(|spec| spec.name == *name);
+        let used = |spec: &HeadSpec| all.iter().flat_map(HeadSpec::parts).any(|part| *part == spec.name);
+        let whole = |spec: &HeadSpec| spec.parts().chain(&spec.stands_for).all(has);
+        specs.retain(|spec| whole(spec) && (!spec.hidden || used(spec)));
+        if specs.len() == all.len() {
+            return specs;
+        }
+    }
 }
 
 /// Returns a matrix with `more` columns of zeros in front of column `at`.
@@ -115,12 +115,15 @@ mod tests {
     use crate::classifier::Manifest;
 
     #[test]
-    fn a_gate_keeps_its_heads_and_goes_with_one_that_is_replaced() {
+    fn a_gate_keeps_its_heads_and_they_go_with_what_asked_them() {
         let base = Manifest::of_heads(
             "
 - {name: known, kind: multinomial, labels: [foreign, known], inputs: [ngrams], temperature: 1, hidden: true}
 - {name: length, kind: multinomial, labels: [weak, strong], inputs: [features], temperature: 1, hidden: true}
 - {name: wins, kind: multinomial, labels: [weak, strong], inputs: [ngrams], temperature: 1, gate: {head: known, otherwise: length}}
+- {name: own, kind: multinomial, labels: [weak, strong], inputs: [ngrams], temperature: 1, hidden: true, gate: {head: far, otherwise: length}}
+- {name: far, kind: multinomial, labels: [foreign, known], inputs: [ngrams], temperature: 1, hidden: true}
+- {name: mixed, kind: multinomial, labels: [weak, strong], temperature: 1, mix: [{head: own, weight: 1}]}
 - {name: tier, kind: multinomial, labels: [low, high], inputs: [ngrams], temperature: 1}
 ",
         )
@@ -131,9 +134,10 @@ mod tests {
             staying.into_iter().map(|spec| spec.name.to_string()).collect::<Vec<_>>()
         };
 
-        assert_eq!(left("tier"), ["known", "length", "wins"]);
-        assert_eq!(left("wins"), ["tier"]);
-        assert_eq!(left("length"), ["tier"]);
+        assert_eq!(left("tier"), ["known", "length", "wins", "own", "far", "mixed"]);
+        assert_eq!(left("wins"), ["length", "own", "far", "mixed", "tier"]);
+        assert_eq!(left("mixed"), ["known", "length", "wins", "tier"]);
+        assert_eq!(left("far"), ["known", "length", "wins", "tier"]);
     }
 
     #[test]
