@@ -13,6 +13,11 @@ SCALE = DIMENSION**0.5  # a unit vector's components are small; this brings them
 OUTPUTS = {"tier": 3, "complexity": 3, "success": 2, "domain": 14, "panel": 9}
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Returns whether products of bfloat16 save time, a third: elsewhere torch multiplies them one by one, forty times slower."""
+    return device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
 class Network(nn.Module):
     """BERT, mean pooling, L2 norm, and one linear head a task."""
 
@@ -29,7 +34,7 @@ class Network(nn.Module):
         self.dropout = nn.Dropout(0.1)
 
     def embed(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(ids.device.type, torch.bfloat16):  # a third less time where the processor has such products
+        with torch.autocast(ids.device.type, torch.bfloat16, enabled=has_bfloat16(ids.device)):
             states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float()
         weights = mask.unsqueeze(-1).to(states.dtype)
         return normalize((states * weights).sum(1) / weights.sum(1)) * SCALE
