@@ -99,6 +99,26 @@ async fn saying_a_preamble_eight_times_changes_no_label() {
     }
 }
 
+#[tokio::test]
+async fn prompts_unlike_the_questions_that_outcomes_are_known_of_are_left_to_their_length() {
+    let classifier = start();
+    let wins = async |text: &str| {
+        let scores = scores(&classifier, text).await;
+        let head = scores.head("strong_wins").expect("a head of the bundle");
+        (head.known.expect("a gate"), head.probabilities[1])
+    };
+    let question = "Which of the following is a vector quantity?\nA. Mass\nB. Velocity\nC. Energy\nD. Time\nAnswer:";
+    let story = "Nils sells 14 ropes a day at 3 crowns each and pays 60 crowns a week for hemp.";
+    let longer = format!("{story} In summer he sells twice as many. How much does he earn in four weeks of summer?");
+
+    let (known, _) = wins(question).await;
+    let (foreign, short) = wins(story).await;
+    let (_, long) = wins(&longer).await;
+
+    assert!(known > 0.9 && foreign < 0.1, "{known}, {foreign}");
+    assert!(short < long, "{short}, {long}");
+}
+
 fn top(scores: &Scores) -> usize {
     let probabilities = &scores.head("tier").expect("a head of the bundle").probabilities;
     (0..probabilities.len()).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b])).expect("labels")

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.sparse import vstack
 
-from . import assemble, dataset, metrics
+from . import assemble, dataset, metrics, recipe
 from .assemble import Fitted, Pair, View, dense, form, fused, pooled, stop_at, temperature_of
 from .evaluate import Model
 from .metrics import softmax
@@ -11,6 +11,9 @@ from .views import Builder, Result, scores
 
 # The smallest log loss on the calibration fold, of a grid. Outcomes are mostly noise, domains are hardly any.
 WINS_PENALTY, DOMAIN_PENALTY = 2e-2, 1e-4
+# Telling the outcomes' questions from other prompts is easy, so nearly any will do: a small one makes the gate decide.
+KNOWN_PENALTY = 1e-4
+GATE = {"head": "strong_wins/known", "otherwise": "strong_wins/length"}
 
 
 class Answered:
@@ -22,6 +25,7 @@ class Answered:
         folds, rows = plan.outcome_folds, plan.outcomes
         self.calibration, self.test = (rows.where(folds == fold) for fold in (dataset.CALIBRATION_FOLD, dataset.TEST_FOLD))
         self.learnt, self.panel = plan.learnt()
+        self.builder, self.block = builder, [feature["name"] for feature in builder.block]
         self.views = {
             name: builder.view(part.texts, model) for name, part in (("calibration", self.calibration), ("test", self.test))
         }
@@ -37,18 +41,47 @@ class Answered:
         view, figures = self.views["test"], {}
         for head in domain:
             figures[head.spec["name"]] = metrics.summary(scores(head, view), labels, self.names)
+        known, length = self.known(), self.length()
         for head in wins:
-            p = scores(head, view)[:, 1]
+            p = scores(head, view, [known, length])[:, 1]
             event = (right[:, 0] > right[:, 1]).astype(float)
             figures[head.spec["name"]] = metrics.routing(p, right[:, 0], right[:, 1]) | {
                 "ece": round(metrics.gap(p, event), 4),
                 "brier": round(float(np.mean((p - event) ** 2)), 4),
             }
-        length = np.array([len(text) for text in self.test.texts], float)
+        chars = np.array([len(text) for text in self.test.texts], float)
+        figures["prompt_length"] = metrics.routing(chars, right[:, 0], right[:, 1])
         return Result(
-            wins + domain,
-            figures | {"prompt_length": metrics.routing(length, right[:, 0], right[:, 1]), "lexical_share": self.shares},
+            [known, length, *wins, *domain],
+            figures | {"lexical_share": self.shares, "known": self.known_shares(known)},
         )
+
+    def known(self) -> Fitted:
+        """Returns the head that tells questions like those of the outcomes from prompts of which no outcome is known."""
+        others = [self.panel_view, self.builder.view(self.builder.plan.tiers(recipe.SHIPPED).texts, None)]
+        features = np.vstack([self.view.features, *(view.features for view in others)])
+        ngrams = vstack([self.view.ngrams, *(view.ngrams for view in others)], format="csr")
+        ours = np.arange(len(features)) < len(self.view.features)
+        weights = np.where(ours, 1 / ours.sum(), 1 / (~ours).sum())
+        layer = self.fit_layer(features, ngrams, np.eye(2)[ours.astype(int)], KNOWN_PENALTY, weights=weights)
+        return hidden(GATE["head"], ["foreign", "known"], ["features", "ngrams"], layer.weight, layer.bias)
+
+    def length(self) -> Fitted:
+        """Returns the head that knows a prompt's length only, which no learnt head was seen to beat on other kinds of prompts."""
+        right, place = self.learnt.targets["success"], self.block.index("text_chars")
+        slope, offset = assemble.line_of(self.view.features[:, place], (right[:, 0] > right[:, 1]).astype(float))
+        weight = np.zeros((2, len(self.block)))
+        weight[1, place] = slope
+        return hidden(GATE["otherwise"], ["weak", "strong"], ["features"], weight, np.array([0.0, offset]))
+
+    def known_shares(self, known: Fitted) -> dict[str, float]:
+        """Returns how known prompts look on average that the gate did not see."""
+        plan = self.builder.plan
+        panel = plan.panel.where(np.arange(len(plan.panel.texts)) % 2 == 1)
+        texts = {"MMLU": self.test.texts, "LLMRouter": panel.texts, "GSM8K": dataset.texts(plan.data / dataset.STEPS)}
+        return {
+            name: round(float(scores(known, self.builder.view(rows, None))[:, 1].mean()), 3) for name, rows in texts.items()
+        }
 
     def domain(self) -> list[Fitted]:
         known = self.panel.targets["domain"] >= 0
@@ -88,8 +121,18 @@ class Answered:
         self.shares["strong_wins"] = round(ratio, 4)
         line, form_line = (assemble.line_of(chance[:, 0] - chance[:, 1], event) for chance in (p, alone))
         return [
-            assemble.wins("strong_wins", ["embedding", "features", "ngrams"], weight, bias, line, {}),
+            assemble.wins("strong_wins", ["embedding", "features", "ngrams"], weight, bias, line, {"gate": GATE}),
             assemble.wins(
-                "strong_wins_lexical", ["features", "ngrams"], layer.weight, layer.bias, form_line, {"stands_for": "strong_wins"}
+                "strong_wins_lexical",
+                ["features", "ngrams"],
+                layer.weight,
+                layer.bias,
+                form_line,
+                {"gate": GATE, "stands_for": "strong_wins"},
             ),
         ]
+
+
+def hidden(name: str, labels: list[str], inputs: list[str], weight: np.ndarray, bias: np.ndarray) -> Fitted:
+    spec = {"name": name, "kind": "multinomial", "labels": labels, "inputs": inputs, "temperature": 1.0, "hidden": True}
+    return Fitted.of(spec, (weight, bias))

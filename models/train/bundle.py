@@ -20,7 +20,7 @@ FILES = ["model.onnx", "tokenizer.json", "heads.safetensors", "features.json", "
 MANIFEST = {
     "format": 1,
     "name": "pointsman-mini",
-    "version": "2026.11.3",
+    "version": "2026.11.4",
     "description": "all-MiniLM-L6-v2 fine-tuned to judge which model tier a prompt needs, how complex it is, what it is about, and whether only a strong model gets it right",
     "encoder": {"file": "model.onnx", "output": export.OUTPUT, "dimension": DIMENSION, "precision": "int8"},
     "tokenizer": {"file": "tokenizer.json", "max_tokens": MAX_TOKENS, "head_tokens": HEAD_TOKENS, "repeat_words": REPEAT_WORDS},
@@ -41,13 +41,17 @@ class Parts:
     binary: Path
     precision: str = "int8"
 
+    def tensors(self) -> dict[str, np.ndarray]:
+        return {name: tensor for head in self.heads for name, tensor in head.tensors.items()}
+
     def golden(self) -> str:
         """Returns golden.json: each golden text with its scores, one text at a time."""
         rows = [token_ids(self.tokenizer, text) for text in golden.TEXTS]
         measured = features.scaled(features.measure(self.binary, golden.TEXTS), self.block)
         embedding = scorer.embed(scorer.session(self.model.file(self.precision)), rows, batch=1)
         blocks = {"embedding": embedding, "features": measured, "ngrams": ngrams.matrix(golden.TEXTS)}
-        tables = {head.spec["name"]: scorer.Head(head.spec, head.tensors).scores(blocks) for head in self.heads}
+        heads = scorer.heads([head.spec for head in self.heads], self.tensors())
+        tables = {name: head.scores(blocks) for name, head in heads.items() if not head.spec.get("hidden")}
         entries = [
             {"text": text, "scores": {name: [round(float(p), 6) for p in table[row]] for name, table in tables.items()}}
             for row, text in enumerate(golden.TEXTS)
@@ -59,10 +63,7 @@ def write(folder: Path, parts: Parts, record: dict) -> None:
     """Writes the folder; `record` is the manifest's `training` and `metrics`."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(parts.model.file(parts.precision), folder / "model.onnx")
-    tensors: dict[str, np.ndarray] = {}
-    for head in parts.heads:
-        tensors |= head.tensors
-    save_file(tensors, folder / "heads.safetensors")
+    save_file(parts.tensors(), folder / "heads.safetensors")
     (folder / "heads.safetensors").chmod(0o644)
     texts = {
         "tokenizer.json": parts.tokenizer.to_str(),

@@ -51,6 +51,7 @@ def render(manifest: dict) -> str:
         repeat_words=manifest["tokenizer"]["repeat_words"],
         results=results(figures),
         outcomes=outcomes(figures["outcomes"]),
+        known=", ".join(f"{share:.3f} on {name}" for name, share in figures["outcomes"]["known"].items()),
         robustness="\n".join(
             f"| {row['change']} | {row['counted']} | {row['share']:.1%} |" for row in figures.get("robustness", [])
         ),

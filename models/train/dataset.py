@@ -9,6 +9,7 @@ import numpy as np
 
 TIERS = ["simple", "medium", "complex"]
 TIER_OF_LABEL = {"gpt-4.1-nano": "simple", "gpt-4.1": "medium", "o4-mini": "complex"}
+STEPS = "gsm8k_train_questions.jsonl"  # only read to see what a head makes of questions that it never saw
 OUTCOMES, SUBJECTS, PANEL = "outcomes_mmlu.jsonl", "mmlu_subject_to_domain.json", "llmrouter_outcomes_train.jsonl"
 # Domains of questions that are no multiple choice, so that the head is not only a reader of MMLU's layout; at most this many each.
 PANEL_DOMAINS = {"gsm8k": "math", "math": "math", "mbpp": "computer science", "human_eval": "computer science"}
@@ -34,6 +35,10 @@ def lines(path: Path) -> list[dict]:
     with path.open(encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     return [row for row in rows if not row.get("contaminated")]
+
+
+def texts(path: Path) -> list[str]:
+    return [row["prompt"] for row in lines(path)]
 
 
 def tiers(path: Path, training: bool) -> Rows:

@@ -32,6 +32,11 @@ TEXTS = [
     "...",
     " \n\t ",
     "3.14159 2.71828 1.41421 0.57721 1.61803",
+    # The kind of question that `strong_wins` knows: without these its gate would leave all of its weights untested.
+    "A pilot boards a vessel whose draught is 6.2 m at low water, and the tide rises by 3.1 m. Which of the following is the "
+    "least depth over the bar at high water that leaves one metre under the keel?\nA. 4.1 m\nB. 7.2 m\nC. 9.3 m\nD. 10.3 m\nAnswer:",
+    "Which of the following best describes the duty of a harbour master under a charter of free trade?\nA. To levy tolls on foreign "
+    "goods\nB. To keep the fairway open to all\nC. To favour local vessels\nD. To inspect cargo for the crown\nAnswer:",
     "Compare the ledger below with modern port systems and list three risks. " + 3 * _PARAGRAPH + "Answer in a table.",
     "Read the ledger notes.\n\n" + 16 * _PARAGRAPH + "\n\nNow prove that no two entries can share an hour and a berth.",
 ]

@@ -34,7 +34,9 @@ def embed(model: onnxruntime.InferenceSession, rows: list[list[int]], batch: int
 
 
 class Head:
-    """Dense layers `<name>.<layer>.{weight,bias}` over blocks of inputs."""
+    """Dense layers `<name>.<layer>.{weight,bias}` over blocks of inputs, and a gate where there is one."""
+
+    gate: "tuple[Head, Head] | None" = None
 
     def __init__(self, spec: dict, tensors: dict[str, np.ndarray]):
         self.spec, self.layers = spec, []
@@ -51,7 +53,20 @@ class Head:
         for weight, bias in others:
             values = ACTIVATIONS[self.spec.get("activation", "relu")](values) @ weight.T + bias
         link = softmax if self.spec["kind"] == "multinomial" else ordinal
-        return link(values / self.spec["temperature"])
+        own = link(values / self.spec["temperature"])
+        if not self.gate:
+            return own
+        by, otherwise = (head.scores(blocks) for head in self.gate)
+        return by[:, 1:] * own + by[:, :1] * otherwise
+
+
+def heads(specs: list[dict], tensors: dict[str, np.ndarray]) -> dict[str, Head]:
+    """Returns heads by name; gates are linked to the heads that they ask."""
+    made = {spec["name"]: Head(spec, tensors) for spec in specs}
+    for head in made.values():
+        if gate := head.spec.get("gate"):
+            head.gate = made[gate["head"]], made[gate["otherwise"]]
+    return made
 
 
 class Bundle:
@@ -62,7 +77,7 @@ class Bundle:
         self.model = session(folder / self.manifest["encoder"]["file"])
         self.tokenizer = Tokenizer.from_file(str(folder / self.manifest["tokenizer"]["file"]))
         tensors = load_file(folder / self.manifest["heads_file"])
-        self.heads = [Head(spec, tensors) for spec in self.manifest["heads"]]
+        self.heads = [head for head in heads(self.manifest["heads"], tensors).values() if not head.spec.get("hidden")]
         self.features = yaml.safe_load((folder / self.manifest["features_file"]).read_text("utf-8"))
 
     def rows(self, texts: list[str]) -> list[list[int]]:

@@ -1,5 +1,6 @@
 """Prompts as heads read them; what took long is kept in the work folder."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from scipy.sparse import csr_matrix
 from . import features, lexical, memo, ngrams, recipe, tokens
 from .assemble import Fitted, View
 from .evaluate import Model
-from .scorer import Head
+from .scorer import heads
 
 
 @dataclass
@@ -50,5 +51,7 @@ class Builder:
         return csr_matrix((parts["data"], parts["indices"], parts["indptr"]), shape=(len(texts), ngrams.WIDTH))
 
 
-def scores(head: Fitted, view: View) -> np.ndarray:
-    return Head(head.spec, head.tensors).scores(view.blocks())
+def scores(head: Fitted, view: View, parts: Sequence[Fitted] = ()) -> np.ndarray:
+    """Returns the probabilities of a head; `parts` has those that its gate asks."""
+    tensors = {name: tensor for part in (head, *parts) for name, tensor in part.tensors.items()}
+    return heads([part.spec for part in (head, *parts)], tensors)[head.spec["name"]].scores(view.blocks())
