@@ -165,15 +165,22 @@ async fn config(State(plane): Shared) -> Json<Value> {
 
 async fn decide(State(plane): Shared, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
     let client = client(request.uri(), &headers);
+    let now = query(request.uri(), "now").map(|now| now.parse()).transpose();
+    let now = now.map_err(|message: String| AdminError::invalid_query("now", message))?;
     let body = read(&headers, request.into_body(), plane.max_body_bytes()).await?;
-    plane.decide(Asked { path: DECIDED_PATH, headers: &headers, client: client.as_deref(), body }).await.map(Json)
+    let asked = Asked { path: DECIDED_PATH, headers: &headers, client: client.as_deref(), now, body };
+    plane.decide(asked).await.map(Json)
 }
 
 /// Returns the client that a decision is for: by the query, else by a header.
 fn client(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    query(uri, "client").or_else(|| Some(String::from_utf8_lossy(headers.get(CLIENT_HEADER)?.as_bytes()).into_owned()))
+}
+
+/// Returns the first value of a key of the query.
+fn query(uri: &Uri, wanted: &str) -> Option<String> {
     let mut pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-    let by_query = pairs.find(|(key, _)| key == "client").map(|(_, name)| name.into_owned());
-    by_query.or_else(|| Some(String::from_utf8_lossy(headers.get(CLIENT_HEADER)?.as_bytes()).into_owned()))
+    pairs.find(|(key, _)| key == wanted).map(|(_, value)| value.into_owned())
 }
 
 async fn feedback(State(plane): Shared, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {

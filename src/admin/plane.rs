@@ -72,7 +72,7 @@ impl Plane for Process {
         self.reloader.router().snapshot().config.limits.max_body_bytes
     }
 
-    async fn decide(&self, Asked { path, headers, client, body }: Asked<'_>) -> Result<Value, AdminError> {
+    async fn decide(&self, Asked { path, headers, client, now, body }: Asked<'_>) -> Result<Value, AdminError> {
         let router = self.reloader.router();
         let snapshot = router.snapshot();
         let dialect = Dialect::of_path(path).ok_or(Rejection::PathNotFound)?;
@@ -86,7 +86,7 @@ impl Plane for Process {
             client: client.map(|client| &**client),
             prompt: &prompt,
             body: &body,
-            at: None,
+            at: now.map(|now| now.0),
             judging: Judging::Ask,
             detail: Detail::Explanation,
         };

@@ -87,7 +87,7 @@ async fn predict(plane: &dyn Plane, model: &str, text: String) -> Result<Predict
     let started = Instant::now();
     let body = json!({"model": model, "messages": [{"role": "user", "content": &text}]});
     let (headers, body) = (HeaderMap::new(), body.to_string().into());
-    let asked = Asked { path: DECIDED_PATH, headers: &headers, client: None, body };
+    let asked = Asked { path: DECIDED_PATH, headers: &headers, client: None, now: None, body };
     let mut decision = plane.decide(asked).await?;
     Ok(Prediction {
         score: decision["score"].take(),

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::clients::NoClient;
-use crate::config::Name;
+use crate::config::{Moment, Name};
 use crate::proxy::rejection::Rejection;
 use crate::router::TargetState;
 use crate::telemetry::ReloadOutcome;
@@ -80,6 +80,8 @@ pub struct Asked<'r> {
     /// The client that it is decided for, by its name in the configuration; without one nothing that is a client's alone
     /// takes effect.
     pub client: Option<&'r str>,
+    /// When it comes; by default now.
+    pub now: Option<Moment>,
     /// Its body.
     pub body: Bytes,
 }
@@ -189,6 +191,13 @@ impl AdminError {
     pub fn unreadable(error: &serde_json::Error) -> Self {
         let message = format!("The request body cannot be read: {error}.");
         Self { status: StatusCode::BAD_REQUEST, code: "invalid_request", param: None, message }
+    }
+
+    /// Returns the error of a query that says what cannot be.
+    #[must_use]
+    pub fn invalid_query(key: &'static str, message: String) -> Self {
+        let message = format!("The query's `{key}` is wrong: {message}.");
+        Self { status: StatusCode::BAD_REQUEST, code: "invalid_request", param: Some(key), message }
     }
 
     /// Returns the error of a client that is not there.

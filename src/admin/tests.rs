@@ -73,7 +73,7 @@ impl Plane for Scripted {
         LIMIT
     }
 
-    async fn decide(&self, Asked { path, headers, client, body }: Asked<'_>) -> Result<Value, AdminError> {
+    async fn decide(&self, Asked { path, headers, client, body, .. }: Asked<'_>) -> Result<Value, AdminError> {
         if body.is_empty() {
             return Err(Rejection::ModelMissing.into());
         }

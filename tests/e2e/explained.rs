@@ -79,7 +79,7 @@ async fn a_client_is_named_by_query_or_header_and_what_is_its_alone_takes_effect
 }
 
 #[tokio::test]
-async fn a_client_that_is_not_there_is_refused_with_those_that_are() {
+async fn a_client_that_is_not_there_and_a_moment_that_is_none_are_refused() {
     let (gateway, ..) = start(with_clients).await;
     let (open, ..) = start(|config| config).await;
 
@@ -89,6 +89,9 @@ async fn a_client_that_is_not_there_is_refused_with_those_that_are() {
     assert_eq!((wrong.status, wrong.error_code().as_str()), (StatusCode::NOT_FOUND, "client_not_found"));
     assert_eq!(wrong.json()["error"]["message"], "There is no client `taem` (allowed: guest, team).");
     assert_eq!(none.json()["error"]["message"], "There is no client `team` (none is configured).");
+    let noon = decide(&gateway, "?now=noon", &[]).await;
+    assert_eq!((noon.status, noon.error_code().as_str()), (StatusCode::BAD_REQUEST, "invalid_request"));
+    assert_eq!(noon.json()["error"]["param"], "now");
     let (code, _, error) = by_hand(&gateway, &["--client", "taem", PROMPT]);
     assert!(code == Some(64) && error.contains("no client `taem` (allowed: guest, team)"), "{error}");
     for bad in [["--header", "no colon"], ["--header", "a b: c"], ["--now", "noon"]] {
@@ -107,7 +110,11 @@ async fn a_decision_is_made_for_the_moment_that_is_named() {
         serde_json::from_str::<Value>(&shown).unwrap_or_else(|_| panic!("{error}"))["model"].clone()
     };
 
-    assert_eq!([model("2026-11-23T03:30:00Z"), model("2026-11-23T04:30:00Z")], ["frontier", "small"]);
+    let asked = async |now: &str| decide(&gateway, &format!("?now={now}"), &[]).await.json()["model"].clone();
+
+    let [three, four] = ["2026-11-23T03:30:00Z", "2026-11-23T04:30:00Z"];
+    assert_eq!([model(three), model(four)], ["frontier", "small"]);
+    assert_eq!([asked(three).await, asked(four).await], ["frontier", "small"]);
 }
 
 fn verdict(label: &str) -> Answer {
