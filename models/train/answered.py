@@ -78,7 +78,9 @@ class Answered:
         """Returns how known prompts look on average that the gate did not see."""
         plan = self.builder.plan
         panel = plan.panel.where(np.arange(len(plan.panel.texts)) % 2 == 1)
-        texts = {"MMLU": self.test.texts, "LLMRouter": panel.texts, "GSM8K": dataset.texts(plan.data / dataset.STEPS)}
+        seen = set(self.panel.texts)
+        steps = [text for text in dataset.texts(plan.data / dataset.STEPS) if text not in seen]
+        texts = {"MMLU": self.test.texts, "LLMRouter": panel.texts, "GSM8K": steps}
         return {
             name: round(float(scores(known, self.builder.view(rows, None))[:, 1].mean()), 3) for name, rows in texts.items()
         }

@@ -43,7 +43,7 @@ def pack(arguments: argparse.Namespace, builder: Builder, tiered: dict[str, Tier
     plan, shipped = builder.plan, tiered[recipe.SHIPPED].model
     results = {split: part.fit() for split, part in tiered.items()}
     answered = Answered(builder, shipped).fit()
-    files = sorted({*sum(recipe.SPLITS.values(), ()), dataset.OUTCOMES, dataset.SUBJECTS, dataset.PANEL})
+    files = sorted({*sum(recipe.SPLITS.values(), ()), dataset.OUTCOMES, dataset.SUBJECTS, dataset.PANEL, dataset.STEPS})
     training = {"command": command, "seeds": plan.seeds, "features": [feature["name"] for feature in builder.block]}
     training |= {"cpu_seconds": plan.cpu_seconds(list(tiered)), "encoder": {"package": encoder.PACKAGE, "sha256": encoder.SHA256}}
     training |= {"data": {file: sha256(plan.data / file) for file in files}}

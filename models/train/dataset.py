@@ -9,7 +9,7 @@ import numpy as np
 
 TIERS = ["simple", "medium", "complex"]
 TIER_OF_LABEL = {"gpt-4.1-nano": "simple", "gpt-4.1": "medium", "o4-mini": "complex"}
-STEPS = "gsm8k_train_questions.jsonl"  # only read to see what a head makes of questions that it never saw
+STEPS = "gsm8k_train_questions.jsonl"  # only read to see what a gate makes of them
 OUTCOMES, SUBJECTS, PANEL = "outcomes_mmlu.jsonl", "mmlu_subject_to_domain.json", "llmrouter_outcomes_train.jsonl"
 # Domains of questions that are no multiple choice, so that the head is not only a reader of MMLU's layout; at most this many each.
 PANEL_DOMAINS = {"gsm8k": "math", "math": "math", "mbpp": "computer science", "human_eval": "computer science"}

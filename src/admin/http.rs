@@ -166,7 +166,7 @@ async fn config(State(plane): Shared) -> Json<Value> {
 async fn decide(State(plane): Shared, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
     let client = client(request.uri(), &headers);
     let now = query(request.uri(), "now").map(|now| now.parse()).transpose();
-    let now = now.map_err(|message: String| AdminError::invalid_query("now", message))?;
+    let now = now.map_err(|message: String| AdminError::invalid_query("now", &message))?;
     let body = read(&headers, request.into_body(), plane.max_body_bytes()).await?;
     let asked = Asked { path: DECIDED_PATH, headers: &headers, client: client.as_deref(), now, body };
     plane.decide(asked).await.map(Json)

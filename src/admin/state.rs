@@ -195,7 +195,7 @@ impl AdminError {
 
     /// Returns the error of a query that says what cannot be.
     #[must_use]
-    pub fn invalid_query(key: &'static str, message: String) -> Self {
+    pub fn invalid_query(key: &'static str, message: &str) -> Self {
         let message = format!("The query's `{key}` is wrong: {message}.");
         Self { status: StatusCode::BAD_REQUEST, code: "invalid_request", param: Some(key), message }
     }

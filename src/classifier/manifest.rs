@@ -162,7 +162,7 @@ pub struct HeadSpec {
     /// For prompts unlike those that it was fitted on: who tells them, and what is said of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
-    /// Whether it is scored for mixtures only and offered to no policy.
+    /// Whether it is scored for mixtures and gates only and offered to no policy.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hidden: bool,
     /// The head whose lexical form it is: it reads no embedding and stands in when the encoder cannot or need not run.
@@ -334,7 +334,6 @@ impl Manifest {
             ("neighbours", head.neighbours.is_some()),
             ("trees", head.trees.is_some()),
             ("mix", !head.mix.is_empty()),
-            ("gate", head.gate.is_some()),
             ("hidden", head.hidden),
         ];
         if let Some((key, _)) = extra.into_iter().find(|(_, is_there)| *is_there) {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::binary::{Claim, ReliabilityBin, reliability};
+use super::binary::{Claim, EventFigures, ReliabilityBin, area, reliability};
 use super::bootstrap::{Draws, Interval, RESAMPLES};
 use super::calibration::BINS;
 use super::classification::mean;
@@ -24,7 +24,8 @@ pub struct Spread {
 /// How sure it is that probabilities mean what they say.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Honesty {
-    /// Of the expected calibration error. Each resample adds noise to every bin, so it lies rather high.
+    /// Of the expected calibration error. A resample adds its own noise to every bin, so the draws are moved down until their
+    /// mean is the error itself, and are never below 0.
     #[serde(rename = "ece_ci95")]
     pub ece: Interval,
     /// The mean calibration error that so many claims have when each is exactly right: nothing can be expected below it.
@@ -48,7 +49,11 @@ pub(super) struct Drawn<'d> {
 }
 
 /// The claims of one label, the lowest first.
-struct Order(Vec<Entry>);
+struct Order {
+    entries: Vec<Entry>,
+    /// The area of all rows, for draws without a row that deserves the label, or without any other.
+    whole: f64,
+}
 
 struct Entry {
     row: u32,
@@ -61,11 +66,11 @@ impl Spread {
     /// Draws `rows` rows with replacement, [`RESAMPLES`] times.
     pub(super) fn of(rows: usize, drawn: &Drawn<'_>) -> Self {
         let mut draws = Draws::new(drawn.seed);
-        let orders: Vec<Order> = drawn.labels.iter().map(|claims| Order::of(claims)).collect();
+        let orders: Vec<Order> = drawn.labels.iter().filter_map(|claims| Order::of(claims)).collect();
         let (mut areas, mut gaps, mut squares) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..RESAMPLES {
             let counts = draws.counts(rows);
-            areas.extend(mean(orders.iter().filter_map(|order| order.area(&counts))));
+            areas.extend(mean(orders.iter().map(|order| order.area(&counts).unwrap_or(order.whole))));
             if let Some(claims) = drawn.claims {
                 let share = |sum: f64| sum / rows.max(1) as f64;
                 gaps.push(share(gap(claims, &counts)));
@@ -73,7 +78,7 @@ impl Spread {
             }
         }
         let honesty = drawn.claims.map(|claims| Honesty {
-            ece: Interval::of(gaps),
+            ece: Interval::of(centred(gaps, EventFigures::of(claims).ece)),
             ece_by_chance: by_chance(claims, &mut draws),
             brier: Interval::of(squares),
         });
@@ -82,14 +87,16 @@ impl Spread {
 }
 
 impl Order {
-    fn of(claims: &[Claim]) -> Self {
+    /// Returns the order of a label that some rows deserve and some do not.
+    fn of(claims: &[Claim]) -> Option<Self> {
+        let whole = area(claims)?;
         let mut rows: Vec<u32> = (0..u32::try_from(claims.len()).unwrap_or(u32::MAX)).collect();
         let score = |row: u32| claims[row as usize].probability;
         rows.sort_by(|a, b| score(*a).total_cmp(&score(*b)));
         let rises = |place: usize| place > 0 && score(rows[place]) > score(rows[place - 1]);
         let entry =
             |(place, row): (usize, &u32)| Entry { row: *row, truth: claims[*row as usize].truth, rises: rises(place) };
-        Self(rows.iter().enumerate().map(entry).collect())
+        Some(Self { entries: rows.iter().enumerate().map(entry).collect(), whole })
     }
 
     /// Returns the area under the curve when each row counts as often as it was drawn.
@@ -97,7 +104,7 @@ impl Order {
         let (mut wins, mut trues, mut falses) = (0.0, 0.0, 0.0);
         let (mut hits, mut misses) = (0.0, 0.0);
         let close = |(hits, misses): (f64, f64), falses: f64| hits * (falses + misses / 2.0);
-        for Entry { row, truth, rises } in &self.0 {
+        for Entry { row, truth, rises } in &self.entries {
             if *rises {
                 wins += close((hits, misses), falses);
                 (trues, falses) = (trues + hits, falses + misses);
@@ -121,6 +128,12 @@ fn gap(claims: &[Claim], counts: &[u32]) -> f64 {
     bins.iter().map(|gap: &f64| gap.abs()).sum()
 }
 
+/// Moves draws until their mean is the figure itself, none below 0.
+fn centred(draws: Vec<f64>, figure: f64) -> Vec<f64> {
+    let surplus = mean(draws.iter().copied()).unwrap_or(figure) - figure;
+    draws.into_iter().map(|draw| (draw - surplus).max(0.0)).collect()
+}
+
 fn by_chance(claims: &[Claim], draws: &mut Draws) -> f64 {
     let mut honest = claims.to_vec();
     let mut sum = 0.0;
@@ -136,7 +149,6 @@ fn by_chance(claims: &[Claim], draws: &mut Draws) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::binary::area;
     use super::*;
 
     /// Claims that hold exactly as often as they say, and squares of their errors.
@@ -161,15 +173,16 @@ mod tests {
         let (mut claims, _) = honest(200);
         claims.iter_mut().for_each(|claim| claim.probability = (claim.probability * 10.0).round());
 
-        let drawn = Order::of(&claims).area(&[1; 200]);
+        let order = Order::of(&claims).expect("both outcomes");
 
-        assert_eq!(drawn, area(&claims));
+        assert_eq!((order.area(&[1; 200]), Some(order.whole)), (area(&claims), area(&claims)));
     }
 
     #[test]
     fn rows_that_were_not_drawn_do_not_count() {
         let claims = [(0.1, true), (0.2, false), (0.3, true)].map(|(probability, truth)| Claim { probability, truth });
-        let area = |counts: [u32; 3]| Order::of(&claims).area(&counts);
+        let order = Order::of(&claims).expect("both outcomes");
+        let area = |counts: [u32; 3]| order.area(&counts);
 
         assert_eq!(
             [area([0, 1, 1]), area([1, 1, 0]), area([1, 1, 3]), area([1, 0, 1])],
@@ -190,7 +203,20 @@ mod tests {
         assert!(holds(honesty.brier, 1.0 / 6.0) && honesty.brier.high - honesty.brier.low < 0.03, "{honesty:?}");
         // sqrt(2 / pi) standard errors a bin: 15 bins of 133 rows whose variance is 1/6 on average.
         assert!((honesty.ece_by_chance - 0.027).abs() < 0.004, "{honesty:?}");
-        assert!(holds(honesty.ece, honesty.ece_by_chance), "{honesty:?}");
+        assert!(holds(honesty.ece, EventFigures::of(&claims).ece), "{honesty:?}");
+    }
+
+    #[test]
+    fn a_draw_without_a_rare_label_takes_the_area_of_all_rows() {
+        let rare: Vec<Claim> =
+            (0_u8..40).map(|row| Claim { probability: f64::from(row % 7), truth: row == 3 }).collect();
+        let never: Vec<Claim> = rare.iter().map(|claim| Claim { truth: false, ..*claim }).collect();
+
+        let drawn = Drawn { claims: None, squares: &[], labels: vec![rare.clone(), never], seed: 7 };
+        let Interval { low, high } = Spread::of(40, &drawn).auc.expect("one label has an area");
+
+        let whole = area(&rare).expect("both outcomes");
+        assert!(low <= whole && whole <= high && low > 0.0, "{low} to {high}, not {whole}");
     }
 
     #[test]

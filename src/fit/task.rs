@@ -19,6 +19,9 @@ pub(super) const EMBEDDING_NORM: f32 = 20.0;
 /// The same for n-grams, on top of their rarity.
 const NGRAM_SCALE: f32 = 2.0;
 
+/// The longest name of a model that heads have: theirs is at most `success/<model>/base_lexical/15/otherwise`, in 128 characters.
+const MAX_MODEL: usize = 94;
+
 /// What rows teach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -251,7 +254,12 @@ fn template(fit: &Fit, base: &Bundle, rows: &[Example]) -> Option<HeadSpec> {
 
 /// Returns the labels or models: those of the base's head, else what occurs in the rows, sorted.
 fn names(fit: &Fit, template: Option<&HeadSpec>, rows: &[Example]) -> Result<Vec<Name>, FitError> {
-    let name = |name: &str| Name::new(name).map_err(|message| fit.refuse(message));
+    let name = |name: &str| match Name::new(name) {
+        Ok(name) if fit.task == Task::Success && name.as_str().len() > MAX_MODEL => {
+            Err(fit.refuse(format!("`{name}` is too long (allowed: {MAX_MODEL} characters)")))
+        }
+        checked => checked.map_err(|message| fit.refuse(message)),
+    };
     if fit.task == Task::StrongWeak {
         return ["weak", "strong"].into_iter().map(name).collect();
     }

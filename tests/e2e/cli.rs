@@ -94,7 +94,7 @@ fn eval_prints_one_json_object_of_metrics() {
     let expected: BTreeSet<&str> = expected.split_whitespace().collect();
     assert_eq!(keys, expected);
     assert_eq!((&report["n"], &report["contaminated"], &report["blank"]), (&11.into(), &1.into(), &0.into()));
-    for figure in ["accuracy", "macro_f1", "auc", "brier"] {
+    for figure in ["accuracy", "macro_f1", "auc", "brier", "ece"] {
         let [low, high] = [0, 1].map(|end| report[format!("{figure}_ci95")][end].as_f64());
         assert!(low <= report[figure].as_f64() && report[figure].as_f64() <= high, "{figure}: {report}");
     }
@@ -285,6 +285,19 @@ fn fit_keeps_the_other_heads_of_its_base_and_warns_when_the_base_saw_the_rows() 
     let offered: Vec<&str> = offered.filter_map(|head| head["name"].as_str()).collect();
     assert!(offered.contains(&"tier"), "{offered:?}");
     assert_eq!(offered.iter().filter(|head| **head == "strong_wins").count(), 1, "{offered:?}");
+}
+
+#[test]
+fn fit_refuses_a_model_whose_heads_would_have_no_name() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let model = "m".repeat(95);
+    let row = |prompt: &str| format!("{{\"prompt\": \"{prompt}\", \"scores\": {{\"{model}\": 1, \"small\": 0}}}}\n");
+    let rows: String = ["Add 1 and 2", "Say hello", "Prove it", "Sing"].map(row).concat();
+
+    let fitted = fit(&rows, "success", &folder.path().join("fitted"), &["--inputs", "lexical", "--folds", "0"]);
+
+    let error = text(&fitted.stderr);
+    assert!(!fitted.status.success() && error.contains("is too long (allowed: 94 characters)"), "{error}");
 }
 
 /// Reads nothing of what is printed.
