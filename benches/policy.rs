@@ -3,13 +3,12 @@
 //! The budget is 20 us for the whole decision: the step that asks for the scores and the step that decides with them.
 
 use std::hint::black_box;
-use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use pointsman::config::{Config, Name};
 use pointsman::features::{Features, TokenCount};
 use pointsman::policy::{PolicySet, RequestFacts, Signals, Step};
-use pointsman::scores::{HeadScores, Scores, Source};
+use pointsman::scores::{HeadScores, Scores};
 
 const FILE: &str = "version: 1
 listen: {address: 127.0.0.1:8080}
@@ -46,16 +45,8 @@ fn decision(criterion: &mut Criterion) {
     let set = PolicySet::compile(&config).expect("good rules");
     let facts = RequestFacts::bare("auto", "/v1/chat/completions");
     let features = Features::default().with_tokens(TokenCount { tokens: 500, estimated: false });
-    let labels = ["simple", "medium", "complex"].map(Arc::from).into();
-    let head = HeadScores { head: "tier".into(), labels, probabilities: vec![0.7, 0.2, 0.1], known: None };
-    let scores = Scores {
-        source: Source::Encoder,
-        heads: vec![head],
-        tokens: 12,
-        truncated_tokens: 0,
-        embedding: None,
-        is_cached: false,
-    };
+    let head = HeadScores::new("tier", &["simple", "medium", "complex"], &[0.7, 0.2, 0.1]);
+    let scores = Scores::of(vec![head]);
 
     criterion.bench_function("policy/find", |bencher| bencher.iter(|| set.find(black_box(&facts)).is_some()));
     let policy = set.find(&facts).expect("the model is auto");

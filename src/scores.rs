@@ -131,6 +131,12 @@ impl Serialize for Source {
 }
 
 impl Scores {
+    /// Returns what an encoder said that read all of a prompt; how many tokens that took is not known.
+    #[must_use]
+    pub fn of(heads: Vec<HeadScores>) -> Self {
+        Self { source: Source::Encoder, heads, tokens: 0, truncated_tokens: 0, embedding: None, is_cached: false }
+    }
+
     /// Returns the scores of the head called `name`.
     #[must_use]
     pub fn head(&self, name: &str) -> Option<&HeadScores> {
@@ -139,6 +145,13 @@ impl Scores {
 }
 
 impl HeadScores {
+    /// Returns what a head without a gate said.
+    #[must_use]
+    pub fn new(head: &str, labels: &[&str], probabilities: &[f32]) -> Self {
+        let labels = labels.iter().copied().map(Arc::from).collect();
+        Self { head: head.into(), labels, probabilities: probabilities.to_vec(), known: None }
+    }
+
     /// Returns the most probable label and its probability; `None` only when the head has no labels.
     #[must_use]
     pub fn top(&self) -> Option<(&Arc<str>, f32)> {

@@ -7,7 +7,7 @@ mod threshold;
 
 use super::*;
 use crate::features::{TextStructure, TokenCount};
-use crate::scores::{Degraded, HeadScores, Source};
+use crate::scores::{Degraded, HeadScores};
 
 const FILE: &str = "version: 1
 listen: {address: 127.0.0.1:8080}
@@ -62,16 +62,7 @@ fn with_code(features: Features) -> Features {
 }
 
 fn scores(probabilities: [f32; 3]) -> Signals {
-    let labels = ["simple", "medium", "complex"].map(Arc::from).into();
-    let head = HeadScores { head: "tier".into(), labels, probabilities: probabilities.to_vec(), known: None };
-    asked(Ok(Scores {
-        source: Source::Encoder,
-        heads: vec![head],
-        tokens: 3,
-        truncated_tokens: 0,
-        embedding: None,
-        is_cached: false,
-    }))
+    asked(Ok(Scores::of(vec![HeadScores::new("tier", &["simple", "medium", "complex"], &probabilities)])))
 }
 
 fn asked(scores: Result<Scores, Degraded>) -> Signals {

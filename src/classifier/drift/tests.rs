@@ -20,20 +20,8 @@ impl Draws {
 /// Scores of the fixture's one head; the higher `power`, the surer they are of `simple`.
 fn scores(draws: &mut Draws, power: f64) -> Scores {
     let complex = draws.next().powf(power) as f32;
-    let head = HeadScores {
-        head: "tier".into(),
-        labels: ["simple", "medium", "complex"].map(Arc::from).into(),
-        probabilities: vec![1.0 - complex, 0.0, complex],
-        known: None,
-    };
-    Scores {
-        source: Source::Encoder,
-        heads: vec![head],
-        tokens: 3,
-        truncated_tokens: 0,
-        embedding: None,
-        is_cached: false,
-    }
+    let head = HeadScores::new("tier", &["simple", "medium", "complex"], &[1.0 - complex, 0.0, complex]);
+    Scores::of(vec![head])
 }
 
 fn drift(config: config::Drift) -> (Drift, Metrics) {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::key;
 use crate::features::Features;
-use crate::scores::{Degraded, HeadScores, Scores, Source};
+use crate::scores::{Degraded, HeadScores, Scores};
 
 /// A request that was decided.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -157,7 +157,7 @@ impl LoggedDecision {
         };
         let heads = self.scores.as_ref()?.iter().filter_map(head).collect();
         let truncated_tokens = self.truncated_tokens.unwrap_or_default();
-        Some(Scores { source: Source::Encoder, heads, tokens: 0, truncated_tokens, embedding: None, is_cached: false })
+        Some(Scores { truncated_tokens, ..Scores::of(heads) })
     }
 
     /// Returns what equal prompts have in common: the hash, else the text, else the request itself.

@@ -1,4 +1,4 @@
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::config::{self, Name};
 use crate::features::Features;
 use crate::policy::rules::Language;
 use crate::policy::{Live, RequestFacts, RuleOutcome, Signals};
-use crate::scores::{Degraded, HeadScores, Scores, Source};
+use crate::scores::{Degraded, HeadScores, Scores};
 
 const FILE: &str = "version: 1
 listen: {address: 127.0.0.1:8080}
@@ -294,17 +294,9 @@ fn truths(rules: &Rules, request: &Request) -> Vec<bool> {
     features.attachments.images = request.images;
     (features.request.temperature, features.request.stream) = (request.temperature, request.stream);
     let facts = RequestFacts { now: request.now, live: request, ..RequestFacts::bare(request.model, "") };
-    let labels = ["simple", "complex"].map(Arc::from).into();
     let scores = request.score.map(|score| {
-        let head = HeadScores { head: "tier".into(), labels, probabilities: vec![1.0 - score, score], known: None };
-        Scores {
-            source: Source::Encoder,
-            heads: vec![head],
-            tokens: 1,
-            truncated_tokens: 0,
-            embedding: None,
-            is_cached: false,
-        }
+        let head = HeadScores::new("tier", &["simple", "complex"], &[1.0 - score, score]);
+        Scores::of(vec![head])
     });
     let mut signals = Signals::default();
     signals.add_scores(Name::new("default").expect("a name"), scores);

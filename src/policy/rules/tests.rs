@@ -4,7 +4,7 @@ mod problems;
 use super::*;
 use crate::features::TokenCount;
 use crate::policy::Live;
-use crate::scores::{Degraded, HeadScores, Scores, Source};
+use crate::scores::{Degraded, HeadScores, Scores};
 
 const FILE: &str = "version: 1
 listen: {address: 127.0.0.1:8080}
@@ -68,16 +68,8 @@ fn outcomes(ruled: &Ruled<'_>) -> Vec<RuleOutcome> {
 }
 
 fn scored(complex: f32) -> Result<Scores, Degraded> {
-    let labels = ["simple", "complex"].map(Arc::from).into();
-    let head = HeadScores { head: "tier".into(), labels, probabilities: vec![1.0 - complex, complex], known: None };
-    Ok(Scores {
-        source: Source::Encoder,
-        heads: vec![head],
-        tokens: 3,
-        truncated_tokens: 0,
-        embedding: None,
-        is_cached: false,
-    })
+    let head = HeadScores::new("tier", &["simple", "complex"], &[1.0 - complex, complex]);
+    Ok(Scores::of(vec![head]))
 }
 
 /// Signals in which the classifier `default` has answered.

@@ -233,23 +233,13 @@ fn utility_counts_what_is_in_the_cache_at_its_price() {
       tiers: {simple: small, medium: standard, complex: frontier}}",
         "{kind: utility, classifier: default, models: [small, standard], lambda: 10, otherwise: standard}",
     );
-    let head = |model: &str, success: f32| HeadScores {
-        head: format!("success/{model}").into(),
-        labels: ["no", "yes"].map(Arc::from).into(),
-        probabilities: vec![1.0 - success, success],
-        known: None,
+    let head = |model: &str, success: f32| {
+        HeadScores::new(&format!("success/{model}"), &["no", "yes"], &[1.0 - success, success])
     };
     let heads = vec![head("small", 0.80), head("standard", 0.81)];
     let scores = || {
         let heads = heads.clone();
-        asked(Ok(Scores {
-            source: Source::Encoder,
-            heads,
-            tokens: 3,
-            truncated_tokens: 0,
-            embedding: None,
-            is_cached: false,
-        }))
+        asked(Ok(Scores::of(heads)))
     };
     let choose = |signals: &Signals| {
         let step = set(&file).policies[0].step(&facts("auto"), &long(10_000), signals);

@@ -84,19 +84,11 @@ fn model_and_reason(decision: &Decision) -> (&str, &'static str) {
 }
 
 pub(super) fn head(head: &str, labels: &[&str], probabilities: &[f32]) -> HeadScores {
-    let labels = labels.iter().copied().map(Arc::from).collect::<Vec<_>>().into();
-    HeadScores { head: head.into(), labels, probabilities: probabilities.to_vec(), known: None }
+    HeadScores::new(head, labels, probabilities)
 }
 
 pub(super) fn heads(heads: Vec<HeadScores>) -> Signals {
-    asked(Ok(Scores {
-        source: Source::Encoder,
-        heads,
-        tokens: 3,
-        truncated_tokens: 0,
-        embedding: None,
-        is_cached: false,
-    }))
+    asked(Ok(Scores::of(heads)))
 }
 
 pub(super) fn levels(probabilities: [f32; 4]) -> Signals {
@@ -408,14 +400,7 @@ fn a_hierarchy_asks_the_domain_first_and_then_that_domain_s_strategy() {
 
     let mut known = domain(0.9);
     let wins = head("strong_wins", &["weak", "strong"], &[0.2, 0.8]);
-    let second = Scores {
-        source: Source::Encoder,
-        heads: vec![wins],
-        tokens: 3,
-        truncated_tokens: 0,
-        embedding: None,
-        is_cached: false,
-    };
+    let second = Scores::of(vec![wins]);
     known.add_scores(Name::new("second").expect("a name"), Ok(second));
     let decision = decided(HIERARCHY, &known);
 

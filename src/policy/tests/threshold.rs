@@ -23,17 +23,7 @@ policies:
 ";
 
 fn wins(head: &str, probability: f32) -> Signals {
-    let labels = ["weak", "strong"].map(Arc::from).into();
-    let head =
-        HeadScores { head: head.into(), labels, probabilities: vec![1.0 - probability, probability], known: None };
-    asked(Ok(Scores {
-        source: Source::Encoder,
-        heads: vec![head],
-        tokens: 3,
-        truncated_tokens: 0,
-        embedding: None,
-        is_cached: false,
-    }))
+    asked(Ok(Scores::of(vec![HeadScores::new(head, &["weak", "strong"], &[1.0 - probability, probability])])))
 }
 
 fn by_threshold(policy: usize, features: &Features, signals: &Signals) -> Decision {
