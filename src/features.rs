@@ -18,7 +18,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 pub use self::table::{Kind, Scope, Spec, TABLE, Value, index_of, table_markdown};
 pub use self::text::{MAX_SCANNED_BYTES, TextStructure};
 pub use self::tokens::{TokenCount, TokenCounter};
-use crate::prompt::{Attachments, Dialect, Parameters, Prompt, ResponseFormat};
+use crate::prompt::{AskSource, Attachments, Dialect, Envelopes, Parameters, Prompt, Purpose, ResponseFormat};
 
 /// The features of one prompt; [`TABLE`] defines each. The default is an empty conversation that leaves all to the API.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -43,6 +43,18 @@ pub struct Features {
     pub tool_errors: u32,
     /// Tool results that the model has not seen yet.
     pub tool_results: u32,
+    /// Tool calls in progress that had been made before with the same arguments.
+    pub repeated_calls: u32,
+    /// Whether the tool loop makes no headway.
+    pub is_stalled: bool,
+    /// Whether the harness has told the model to plan and change nothing.
+    pub is_planning: bool,
+    /// Where the text comes from that the request is judged by.
+    pub ask_source: AskSource,
+    /// Bytes of envelopes around the newest ask.
+    pub envelope_bytes: u64,
+    /// What the request is for.
+    pub purpose: Purpose,
     /// The request's parameters.
     pub request: RequestParameters,
 }
@@ -52,6 +64,7 @@ pub struct Features {
 struct Source {
     dialect: Dialect,
     body: Bytes,
+    envelopes: Envelopes,
 }
 
 /// The request's parameters with the API's defaults filled in.
@@ -85,7 +98,8 @@ impl Features {
     /// `prompt` was read from.
     #[must_use]
     pub fn deferred(prompt: &Prompt<'_>, body: &Bytes) -> Self {
-        Self::counts(prompt, Some(Source { dialect: prompt.dialect, body: body.clone() }))
+        let envelopes = prompt.envelopes().clone();
+        Self::counts(prompt, Some(Source { dialect: prompt.dialect, body: body.clone(), envelopes }))
     }
 
     fn counts(prompt: &Prompt<'_>, source: Option<Source>) -> Self {
@@ -101,13 +115,19 @@ impl Features {
             tool_calls: prompt.tool_calls,
             tool_errors: prompt.tool_errors,
             tool_results: prompt.tool_results,
+            repeated_calls: prompt.repeated_calls,
+            is_stalled: prompt.is_stalled,
+            is_planning: prompt.is_planning,
+            ask_source: prompt.ask().source(),
+            envelope_bytes: prompt.ask().left_out().iter().map(|left_out| left_out.bytes as u64).sum(),
+            purpose: prompt.purpose,
             request: RequestParameters::of(&prompt.parameters),
         }
     }
 
-    /// Reads the newest user turn's structure now, from the `prompt` at hand: cheaper than to read the body again.
+    /// Reads the newest ask's structure now, from the `prompt` at hand: cheaper than to read the body again.
     pub fn read_text(&self, prompt: &Prompt<'_>) {
-        self.text.get_or_init(|| TextStructure::of(prompt.newest_user_turn()));
+        self.text.get_or_init(|| TextStructure::of(prompt.newest_ask()));
     }
 
     /// Measures now what was deferred, and lets go of the body if it has more than `limit` bytes: for those who keep features
@@ -125,7 +145,7 @@ impl Features {
         Self { tokens: OnceLock::from(tokens), ..self }
     }
 
-    /// Replaces the newest user turn's structure.
+    /// Replaces the newest ask's structure.
     #[must_use]
     pub fn with_text(self, text: TextStructure) -> Self {
         Self { text: OnceLock::from(text), ..self }
@@ -154,16 +174,18 @@ impl Features {
         self.source.as_ref().map_or(0, |source| source.body.len() as u64)
     }
 
-    /// Returns the newest user turn's structure; reads it if nobody asked before.
+    /// Returns the newest ask's structure; reads it if nobody asked before.
     #[must_use]
     pub fn text(&self) -> &TextStructure {
-        self.text.get_or_init(|| self.read_again(|prompt| TextStructure::of(prompt.newest_user_turn())))
+        self.text.get_or_init(|| self.read_again(|prompt| TextStructure::of(prompt.newest_ask())))
     }
 
     /// Reads the body again; what cannot be read has nothing to measure.
     fn read_again<T: Default>(&self, measure: impl FnOnce(&Prompt<'_>) -> T) -> T {
-        let prompt = self.source.as_ref().and_then(|source| Prompt::parse(source.dialect, &source.body).ok());
-        prompt.as_ref().map(measure).unwrap_or_default()
+        let read = |source: &Source| {
+            Prompt::parse_with(source.dialect, &source.body, &source.envelopes).ok().map(|prompt| measure(&prompt))
+        };
+        self.source.as_ref().and_then(read).unwrap_or_default()
     }
 
     /// Returns the feature at `index` of [`TABLE`].

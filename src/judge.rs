@@ -112,7 +112,7 @@ impl Judge {
         features: &Features,
         deadline: Instant,
     ) -> Result<Judgement, JudgeFailure> {
-        if prompt.newest_user_turn().trim().is_empty() {
+        if prompt.newest_ask().trim().is_empty() {
             return Err(JudgeFailure::NoText);
         }
         let user = self.question.user(prompt, features);

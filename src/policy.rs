@@ -239,6 +239,30 @@ impl Policy {
         Some(self.choices.settle(&mut choice, features, facts.live).ok()?.model)
     }
 
+    /// Tells whether a reply's scores of `classifier` lead to a higher model than those of what it answers; the reply's come
+    /// first. Where the reply's say nothing sure, they do not.
+    #[must_use]
+    pub fn leads_higher(
+        &self,
+        classifier: &Name,
+        scores: [&Scores; 2],
+        facts: &RequestFacts<'_>,
+        features: &Features,
+    ) -> bool {
+        let [reply, answered] = scores.map(|scores| {
+            let mut signals = Signals::default();
+            signals.add_scores(classifier.clone(), Ok(scores.clone()));
+            let known = Known { policy: &self.name, facts, features, signals: &signals, warm: None };
+            self.strategy.choose(&known, self.choices.otherwise()).ok()
+        });
+        match (reply, answered) {
+            (Some(reply), Some(answered)) => {
+                reply.reason.is_verdict() && self.choices.is_above(&reply, &answered.model)
+            }
+            _ => false,
+        }
+    }
+
     /// Returns whether it is rolled out to the conversation of a request. A client that names its model gets an answer to
     /// that wherever its conversation falls.
     #[must_use]

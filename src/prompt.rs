@@ -5,35 +5,48 @@
 //! measures the view. Refuses to judge: a body that is JSON and names one model is read, and whatever has an unexpected
 //! shape inside it is read as empty, because the upstream is the judge of it.
 //!
+//! A person's words are told from what harnesses put around them: [`Ask`] is the newest thing that was asked, [`Purpose`] says
+//! whether anybody asked at all, [`Envelopes`] are what does not count as asked.
+//!
 //! One file per dialect, each a grammar of the top level; `draft` reads by them. [`model_field()`] works on any JSON body.
 //! [`splice()`] and [`Edits`] are the only ways a body is changed.
 
+mod ask;
 mod chat;
 mod completions;
 mod conversation;
 mod draft;
 mod edit;
 mod embeddings;
+mod envelope;
 mod input;
 mod mend;
 mod messages;
 mod model_field;
 mod parameters;
+mod purpose;
 mod responses;
 mod scan;
 mod session;
 mod splice;
 mod tolerant;
+mod tool_loop;
+mod turn;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use thiserror::Error;
 
+pub use self::ask::{Ask, AskSource, stands_alone};
 pub use self::edit::Edits;
+pub use self::envelope::{Envelopes, LeftOut, Mark, Spec, TABLE, table_markdown};
 pub use self::model_field::{ModelField, model_field};
+pub use self::purpose::Purpose;
 pub use self::session::Session;
 pub use self::splice::splice;
+pub use self::turn::Role;
+use self::turn::Turn;
 
 /// An API whose request bodies can be read into a [`Prompt`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,9 +129,13 @@ pub struct Prompt<'b> {
     pub attachments: Attachments,
     /// Tools on offer: `tools` and the legacy `functions`.
     pub tools: u32,
-    /// Tool calls in progress: those the assistant made after the newest user turn.
+    /// Tool calls in progress: those of the tool loop, which begins after the newest ask without tool results beside it.
     pub tool_calls: u32,
-    /// Tool results after the newest user turn that say `is_error`, or whose text starts like an error: after white space
+    /// Those of them that had been made before with the same arguments.
+    pub repeated_calls: u32,
+    /// Whether the tool loop makes no headway: the same calls three times in a row, or the same error three times.
+    pub is_stalled: bool,
+    /// Tool results of the tool loop that say `is_error`, or whose text starts like an error: after white space
     /// and in any case with `error`, `exception`, `traceback`, `fatal`, `failed`, `failure`, or a JSON object whose first
     /// key is `error`.
     pub tool_errors: u32,
@@ -130,8 +147,14 @@ pub struct Prompt<'b> {
     pub parameters: Parameters<'b>,
     /// What the client calls the conversation.
     pub session: Session<'b>,
+    /// What the request is for.
+    pub purpose: Purpose,
+    /// Whether the harness has told the model to plan and change nothing.
+    pub is_planning: bool,
     texts: Vec<Cow<'b, str>>,
-    newest_user: Option<usize>,
+    turns_in_order: Vec<Turn>,
+    ask: Ask,
+    envelopes: Envelopes,
 }
 
 impl<'b> Prompt<'b> {
@@ -144,12 +167,20 @@ impl<'b> Prompt<'b> {
     ///
     /// When the body is not a JSON object, or does not name exactly one model at its top level.
     pub fn parse(dialect: Dialect, body: &'b [u8]) -> Result<Self, ParseError> {
+        Self::parse_with(dialect, body, &Envelopes::standard())
+    }
+
+    /// Reads `body` as [`Self::parse`] does, with the envelopes of a configuration.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_with(dialect: Dialect, body: &'b [u8], envelopes: &Envelopes) -> Result<Self, ParseError> {
         match dialect {
-            Dialect::ChatCompletions => draft::parse::<chat::Chat>(dialect, body),
-            Dialect::Completions => draft::parse::<completions::Completions>(dialect, body),
-            Dialect::Responses => draft::parse::<responses::Responses>(dialect, body),
-            Dialect::Embeddings => draft::parse::<embeddings::Embeddings>(dialect, body),
-            Dialect::Messages | Dialect::CountTokens => draft::parse::<messages::Messages>(dialect, body),
+            Dialect::ChatCompletions => draft::parse::<chat::Chat>(dialect, body, envelopes),
+            Dialect::Completions => draft::parse::<completions::Completions>(dialect, body, envelopes),
+            Dialect::Responses => draft::parse::<responses::Responses>(dialect, body, envelopes),
+            Dialect::Embeddings => draft::parse::<embeddings::Embeddings>(dialect, body, envelopes),
+            Dialect::Messages | Dialect::CountTokens => draft::parse::<messages::Messages>(dialect, body, envelopes),
         }
     }
 
@@ -159,10 +190,55 @@ impl<'b> Prompt<'b> {
         self.texts.iter().map(AsRef::as_ref)
     }
 
-    /// Returns the text of the newest user turn, its parts joined with `\n`; empty when there is none.
+    /// Returns where the ask was found, and what was left out around it.
     #[must_use]
-    pub fn newest_user_turn(&self) -> &str {
-        self.newest_user.map_or("", |index| self.texts[index].as_ref())
+    pub const fn ask(&self) -> &Ask {
+        &self.ask
+    }
+
+    /// Returns the newest ask behind what it answers, where it does not stand by itself; empty where nobody asked anything in
+    /// words. Copies only where it joins.
+    #[must_use]
+    pub fn ask_text(&self) -> Cow<'_, str> {
+        self.ask.text(&self.texts)
+    }
+
+    /// Returns what the newest ask answers, where it does not stand by itself.
+    #[must_use]
+    pub fn answered_text(&self) -> Option<&str> {
+        self.ask.answered(&self.texts)
+    }
+
+    /// Returns the newest ask alone; empty where nobody asked anything in words.
+    #[must_use]
+    pub fn newest_ask(&self) -> &str {
+        self.ask.newest(&self.texts)
+    }
+
+    /// Returns the first ask of the conversation, without the envelopes around it.
+    #[must_use]
+    pub fn first_ask(&self) -> Option<Cow<'_, str>> {
+        self.conversation().first_ask()
+    }
+
+    /// Iterates over the texts of the system and developer turns that the conversation begins with.
+    pub fn leading_system_texts(&self) -> impl Iterator<Item = &str> {
+        let leading = self.turns_in_order.iter().take_while(|turn| turn.role == Role::System);
+        leading.filter_map(|turn| turn.text).map(|place| self.texts[place].as_ref())
+    }
+
+    /// Returns the envelopes that the prompt was read with.
+    #[must_use]
+    pub const fn envelopes(&self) -> &Envelopes {
+        &self.envelopes
+    }
+
+    const fn conversation(&self) -> ask::Conversation<'_, 'b> {
+        ask::Conversation {
+            turns: self.turns_in_order.as_slice(),
+            texts: self.texts.as_slice(),
+            envelopes: &self.envelopes,
+        }
     }
 
     /// Lets go of the body.

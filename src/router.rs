@@ -28,7 +28,7 @@ use crate::features::Features;
 use crate::policy::{
     Asked, Decision, Denial, Detail, POLICY_HEADER, PinOutcome, Policy, Reason, RequestFacts, Signal, Signals, Step,
 };
-use crate::prompt::Prompt;
+use crate::prompt::{AskSource, Prompt};
 use crate::scores::{Degraded, Scores};
 use crate::snapshot::{Snapshot, Ticket};
 use crate::telemetry::Metrics;
@@ -119,6 +119,8 @@ pub struct Routing {
     pub features: Features,
     /// The classifiers that were asked, and what they said.
     pub asked: Vec<Asked>,
+    /// By which text the prompt was judged.
+    pub label_from: AskSource,
     /// Where the time went.
     pub timings: Timings,
     /// What the classifier's shadow is to judge once the request is over, if it is one of its sample.
@@ -263,6 +265,7 @@ impl Router {
         let mut timings = Timings::default();
         let mut signals = Signals::default();
         let pin = PinKey::of(policy, facts);
+        let mut label_from = prompt.ask().source();
         loop {
             let started = Instant::now();
             let step = policy.step(facts, &features, &signals);
@@ -270,7 +273,7 @@ impl Router {
             let Step::Need(signal) = step else {
                 let is_explained = facts.detail == Detail::Explanation;
                 let rules = is_explained.then(|| policy.rule_values(facts, &features, &signals));
-                let mut routing = Seen { features, signals, timings, pin, rules }.conclude(step)?;
+                let mut routing = Seen { features, signals, timings, pin, rules, label_from }.conclude(step)?;
                 routing.shadow = asking::ticket(snapshot, &routing, prompt);
                 return Ok(routing);
             };
@@ -281,8 +284,10 @@ impl Router {
                     features.read_text(prompt);
                     timings.features += started.elapsed();
                     let started = Instant::now();
-                    let scores = asking::scores(snapshot, policy, &classifier, prompt, &features).await;
-                    signals.add_scores(classifier, scores);
+                    let question = asking::Question { policy, classifier: &classifier, facts };
+                    let judged = asking::scores(snapshot, question, prompt, &features).await;
+                    label_from = judged.label_from;
+                    signals.add_scores(classifier, judged.scores);
                     timings.classify += started.elapsed();
                 }
                 Signal::Similarities { strategy } => {

@@ -67,13 +67,15 @@ pub enum Degraded {
     Inference,
     /// The prompt holds no text to judge.
     NoText,
+    /// The prompt holds text, and none of it is a person's ask.
+    NoAsk,
     /// The prompt crashed or stalled the model twice and is not tried again.
     Poisoned,
 }
 
 impl Degraded {
     /// Every reason, for the metrics to register up front.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::RuntimeMissing,
         Self::BundleUnavailable,
         Self::QueueFull,
@@ -81,6 +83,7 @@ impl Degraded {
         Self::WorkerGone,
         Self::Inference,
         Self::NoText,
+        Self::NoAsk,
         Self::Poisoned,
     ];
 
@@ -95,6 +98,7 @@ impl Degraded {
             Self::WorkerGone => "worker_gone",
             Self::Inference => "inference",
             Self::NoText => "no_text",
+            Self::NoAsk => "no_ask",
             Self::Poisoned => "poisoned",
         }
     }

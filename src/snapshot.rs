@@ -19,6 +19,7 @@ use crate::classifier::{BundleError, Classifier, Runtime};
 use crate::clients::Clients;
 use crate::config::{Config, Credential, KeyPath, KeySource, Name, Problem, Problems};
 use crate::policy::PolicySet;
+use crate::prompt::{Dialect, Envelopes, ParseError, Prompt};
 use crate::scores::Degraded;
 use crate::store::Store;
 use crate::telemetry::{DecisionLog, Metrics, Tracer, TracerError};
@@ -38,6 +39,8 @@ pub struct Snapshot {
     pub generation: u64,
     /// The file it was built from.
     pub config: Arc<Config>,
+    /// What is not a person's ask in a prompt.
+    pub envelopes: Envelopes,
     /// How models are chosen.
     pub policies: Arc<PolicySet>,
     /// Who answers.
@@ -152,11 +155,12 @@ impl Snapshot {
     /// classifiers under the next generation, and the certificates that serve, which nobody wants older.
     #[must_use]
     pub fn again(&self, serving: &Self) -> Self {
-        let Self { config, policies, upstreams, clients, classifiers, shadows, advisers, .. } = self;
+        let Self { config, envelopes, policies, upstreams, clients, classifiers, shadows, advisers, .. } = self;
         let (decision_log, tracer, store) = (&self.decision_log, &self.tracer, &self.store);
         Self {
             generation: serving.generation + 1,
             config: Arc::clone(config),
+            envelopes: envelopes.clone(),
             policies: Arc::clone(policies),
             upstreams: Arc::clone(upstreams),
             clients: Arc::clone(clients),
@@ -168,6 +172,14 @@ impl Snapshot {
             shadows: shadows.clone(),
             advisers: Arc::clone(advisers),
         }
+    }
+
+    /// Reads a request's body, with the configuration's envelopes.
+    ///
+    /// # Errors
+    /// As [`Prompt::parse`].
+    pub fn read<'b>(&self, dialect: Dialect, body: &'b [u8]) -> Result<Prompt<'b>, ParseError> {
+        Prompt::parse_with(dialect, body, &self.envelopes)
     }
 
     /// Returns whether every classifier serves.
@@ -253,6 +265,7 @@ impl Builder {
         let (policies, upstreams, clients) = (Arc::new(policies), Arc::new(upstreams), Arc::new(clients));
         Ok(Snapshot {
             generation,
+            envelopes: Envelopes::new(&config.prompt.envelopes),
             config,
             policies,
             upstreams,

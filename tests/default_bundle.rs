@@ -43,7 +43,7 @@ async fn scores(classifier: &Classifier, text: &str) -> Scores {
     let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a chat body");
     let features = Features::of(&prompt, &TokenCounter::new());
     let deadline = Instant::now() + Duration::from_secs(60);
-    classifier.classify(prompt.newest_user_turn(), &features, deadline).await.expect("scores")
+    classifier.classify(prompt.newest_ask(), &features, deadline).await.expect("scores")
 }
 
 fn assert_close(scores: &Scores, golden: &Golden) {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::state::{AdminError, Asked, ClassifierState, LastReload, Phase, Plane, Readiness, ShadowState, StoreState};
 use crate::config::Name;
 use crate::policy::Detail;
-use crate::prompt::{Dialect, Prompt};
+use crate::prompt::Dialect;
 use crate::proxy::rejection::Rejection;
 use crate::proxy::{Draining, feedback};
 use crate::reload::{Reloaded, Reloader};
@@ -78,7 +78,7 @@ impl Plane for Process {
         let dialect = Dialect::of_path(path).ok_or(Rejection::PathNotFound)?;
         let client = client.map(|name| snapshot.clients.find(name)).transpose();
         let client = client.map_err(|error| AdminError::no_client(&error))?;
-        let prompt = Prompt::parse(dialect, &body).map_err(Rejection::from)?;
+        let prompt = snapshot.read(dialect, &body).map_err(Rejection::from)?;
         let header = |name: &str| headers.get(name)?.to_str().ok();
         let incoming = Incoming {
             path,

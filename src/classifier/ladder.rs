@@ -54,7 +54,7 @@ impl Ladder {
     ///
     /// A prompt without text, or one that is poisoned, says nothing about the classifier.
     pub(crate) fn stepped_down(&self, classifier: &Name, reason: Degraded, rung: Rung) {
-        if matches!(reason, Degraded::NoText | Degraded::Poisoned) {
+        if matches!(reason, Degraded::NoText | Degraded::NoAsk | Degraded::Poisoned) {
             return;
         }
         let mut spell = self.spell.lock().unwrap_or_else(PoisonError::into_inner);

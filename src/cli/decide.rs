@@ -16,7 +16,7 @@ use super::{CONFIG, USAGE, fail, report};
 use crate::clients::NoClient;
 use crate::config::{Config, Moment};
 use crate::policy::Detail;
-use crate::prompt::{Dialect, ParseError, Prompt};
+use crate::prompt::{Dialect, ParseError};
 use crate::router::{Incoming, Judging, Router, Verdict};
 use crate::snapshot::{BuildError, Builder};
 use crate::telemetry::Metrics;
@@ -102,7 +102,7 @@ fn decide(arguments: &Arguments) -> Result<Value, DecideError> {
     let router = Router::new(builder.build(config, None)?, metrics);
     let snapshot = router.snapshot();
     let client = arguments.client.as_deref().map(|name| snapshot.clients.find(name)).transpose()?;
-    let prompt = Prompt::parse(Dialect::ChatCompletions, &body)?;
+    let prompt = snapshot.read(Dialect::ChatCompletions, &body)?;
     let header = |name: &str| {
         let own = arguments.header.iter().find(|own| own.name == name);
         own.map(|header| header.value.as_str())

@@ -15,6 +15,7 @@ use super::policy::Policy;
 use super::policy_test::PolicyTest;
 use super::pool::{Balance, Breaker, HealthCheck, Http, Tls};
 use super::problem::KeyPath;
+use super::prompt::PromptSection;
 use super::store::Store;
 use super::strategy::Strategy;
 use super::tracing::Tracing;
@@ -43,6 +44,9 @@ pub struct Config {
     /// How far a request is tried again when an upstream fails it.
     #[serde(default)]
     pub retry: Retry,
+    /// How prompts are read.
+    #[serde(default)]
+    pub prompt: PromptSection,
     /// Where decisions and feedback are written; without this key nowhere.
     #[serde(default)]
     pub decision_log: Option<DecisionLog>,

@@ -4,6 +4,7 @@ mod decision_log;
 mod edge;
 mod held;
 mod pool;
+mod prompt;
 mod rules;
 mod strategy;
 mod threshold;
@@ -44,6 +45,7 @@ const TIMEOUT: [Duration; 2] = [Duration::from_millis(1), Duration::from_hours(1
 pub(super) fn check(config: &Config) -> Vec<Problem> {
     let mut checker = Checker { config, found: Vec::new() };
     checker.top_level();
+    checker.prompt();
     for (name, provider) in &config.providers {
         checker.provider(&root("providers").key(name), provider);
     }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Features, TextStructure, TokenCount};
-use crate::prompt::ResponseFormat;
+use crate::prompt::{AskSource, Purpose, ResponseFormat};
 
 /// What is otherwise measured on a text.
 #[derive(Default)]
@@ -57,6 +57,12 @@ impl Features {
             "tool_calls" => self.tool_calls = count,
             "tool_errors" => self.tool_errors = count,
             "tool_results" => self.tool_results = count,
+            "repeated_calls" => self.repeated_calls = count,
+            "stalled" => self.is_stalled = flag,
+            "plan_mode" => self.is_planning = flag,
+            "ask_source" => self.ask_source = value.as_str().and_then(AskSource::named).unwrap_or_default(),
+            "envelope_bytes" => self.envelope_bytes = long,
+            "purpose" => self.purpose = value.as_str().and_then(Purpose::named).unwrap_or_default(),
             "temperature" => request.temperature = number,
             "top_p" => request.top_p = number,
             "max_output_tokens" => request.max_output_tokens = long,
@@ -112,7 +118,12 @@ mod tests {
                 Kind::Int => json!(3),
                 Kind::Float => json!(0.25),
                 Kind::Bool => json!(true),
-                Kind::Text => json!(if spec.name == "response_format" { "json_object" } else { "low" }),
+                Kind::Text => json!(match spec.name {
+                    "response_format" => "json_object",
+                    "ask_source" => "earlier_ask",
+                    "purpose" => "title",
+                    _ => "low",
+                }),
             };
 
             let features = Features::from_logged(&Map::from_iter([(spec.name.to_owned(), value.clone())]));

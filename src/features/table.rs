@@ -115,7 +115,12 @@ pub const TABLE: &[Spec] = &[
         "Whether `tokens` was extrapolated from eight samples spread over the conversation because an exact count would take too long: more than 16 KiB of words, or 4 KiB of anything else (digits, punctuation, runs of white space, words beyond 16 bytes), or a mix of both.",
     ),
     prompt("turns", Kind::Int, |f| int(f.turns), "Messages of any role."),
-    prompt("user_turns", Kind::Int, |f| int(f.user_turns), "Messages of the role `user`."),
+    prompt(
+        "user_turns",
+        Kind::Int,
+        |f| int(f.user_turns),
+        "Messages of the role `user`, without those that bring tool results and nothing of a person's beside them.",
+    ),
     prompt(
         "system_chars",
         Kind::Int,
@@ -126,7 +131,7 @@ pub const TABLE: &[Spec] = &[
         "text_chars",
         Kind::Int,
         |f| int(f.text().chars),
-        "Unicode characters in the newest user turn, its text parts joined with a line feed. Always of the whole turn.",
+        "Unicode characters in the newest ask: a person's words in the newest turn that has any, its text parts joined with a line feed, without the envelopes of harnesses (docs/envelopes.md). Always of the whole ask.",
     ),
     prompt(
         "text_words",
@@ -134,7 +139,7 @@ pub const TABLE: &[Spec] = &[
         |f| int(f.text().words),
         "Words: longest runs of characters that are not white space.",
     ),
-    prompt("text_lines", Kind::Int, |f| int(f.text().lines), "Lines: line feeds plus one; 0 for an empty turn."),
+    prompt("text_lines", Kind::Int, |f| int(f.text().lines), "Lines: line feeds plus one; 0 for an empty ask."),
     prompt(
         "code_blocks",
         Kind::Int,
@@ -209,13 +214,13 @@ pub const TABLE: &[Spec] = &[
         "tool_calls",
         Kind::Int,
         |f| int(f.tool_calls),
-        "Tool calls in progress: those that assistant turns made after the newest user turn, as messages, items or blocks.",
+        "Tool calls in progress: those that assistant turns made in the tool loop, as messages, items or blocks. The loop begins after the newest ask without tool results beside it; what harnesses or the person write beside results does not end it.",
     ),
     prompt(
         "tool_errors",
         Kind::Int,
         |f| int(f.tool_errors),
-        "Tool results after the newest user turn that say `is_error`, or whose text starts, after white space and in any case, with `error`, `exception`, `traceback`, `fatal`, `failed` or `failure`, or is a JSON object whose first key is `error`.",
+        "Tool results of the tool loop that say `is_error`, or whose text starts, after white space and in any case, with `error`, `exception`, `traceback`, `fatal`, `failed` or `failure`, or is a JSON object whose first key is `error`.",
     ),
     prompt(
         "tool_results",
@@ -254,6 +259,42 @@ pub const TABLE: &[Spec] = &[
         |f| Value::Text(f.request.response_format.as_str()),
         "`text`, `json_object` or `json_schema`: the type of `response_format`, of `text.format` in responses, or of Anthropic's output format; `text` if absent or unknown.",
     ),
+    prompt(
+        "repeated_calls",
+        Kind::Int,
+        |f| int(f.repeated_calls),
+        "Tool calls of the tool loop that had been made before in it, with the same arguments to the byte.",
+    ),
+    prompt(
+        "stalled",
+        Kind::Bool,
+        |f| Value::Bool(f.is_stalled),
+        "Whether the tool loop makes no headway: its newest three steps made the same calls, or the same error (its first 512 bytes, digits apart) came three times.",
+    ),
+    prompt(
+        "plan_mode",
+        Kind::Bool,
+        |f| Value::Bool(f.is_planning),
+        "Whether the harness has told the model to plan and change nothing: the newest mode marker of Claude Code, Codex, OpenCode or Cline.",
+    ),
+    prompt(
+        "ask_source",
+        Kind::Text,
+        |f| Value::Text(f.ask_source.as_str()),
+        "What the request is judged by: `ask` (the newest ask stands by itself), `earlier_ask` (it is read with the last ask that does), `answer` (it is read with the answer before it), or `nothing` (nobody asked anything).",
+    ),
+    prompt(
+        "envelope_bytes",
+        Kind::Int,
+        |f| int(f.envelope_bytes),
+        "Bytes of harnesses' envelopes around the newest ask, which is judged without them; where nobody asked anything, in the newest user turn.",
+    ),
+    request(
+        "purpose",
+        Kind::Text,
+        |f| Value::Text(f.purpose.as_str()),
+        "What the request is for: `answer`, or what an agent keeps house by: `title`, `summary` (of a conversation), `topic`, `probe` (of the account or connection), `suggestion` (of what to ask next).",
+    ),
 ];
 
 /// Returns the index of the feature called `name` in the [`TABLE`].
@@ -282,7 +323,7 @@ They mean the same in every dialect: chat completions, completions, responses, e
 or `instructions` beside the conversation is a system turn, a `prompt` or an `input` of text a user turn, and a user
 message of nothing but tool results is a tool turn.
 
-From `text_words` to `steps` the measures are of the newest user turn, of its first 64 KiB at most.
+From `text_words` to `steps` the measures are of the newest ask, of its first 64 KiB at most.
 
 | name | in rules | type | definition |
 |---|---|---|---|

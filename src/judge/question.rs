@@ -83,7 +83,7 @@ impl Question {
             .expect("writing to a string");
         }
         user.push_str("</features>\n<request>\n");
-        excerpt(prompt.newest_user_turn(), self.max_chars, &mut user);
+        excerpt(&prompt.ask_text(), self.max_chars, &mut user);
         user.push_str("\n</request>");
         user
     }

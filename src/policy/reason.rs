@@ -49,6 +49,8 @@ pub enum Reason {
     Degraded(Degraded),
     /// The judge said nothing: `otherwise`.
     JudgeFailed(JudgeFailure),
+    /// An agent keeps house: the cheapest tier.
+    Housekeeping,
     /// The classifier's label has no model: `otherwise`. A bundle that was checked cannot cause it.
     UnmappedLabel,
     /// The model first chosen cannot serve the request: the nearest that can.
@@ -77,6 +79,7 @@ impl Reason {
             Self::LowConfidence,
             Self::Truncated,
             Self::NotSimilar,
+            Self::Housekeeping,
             Self::UnmappedLabel,
         ]
         .into_iter()
@@ -89,6 +92,12 @@ impl Reason {
     #[must_use]
     pub const fn is_no_verdict(self) -> bool {
         matches!(self, Self::Degraded(_) | Self::JudgeFailed(_) | Self::UnmappedLabel)
+    }
+
+    /// Returns whether a classifier's scores chose, and were sure enough.
+    #[must_use]
+    pub const fn is_verdict(self) -> bool {
+        matches!(self, Self::Tier | Self::RoundedUp | Self::Threshold | Self::Utility)
     }
 
     /// Returns the stable name used in metrics, headers and logs.
@@ -115,6 +124,7 @@ impl Reason {
             Self::NotSimilar => "not_similar",
             Self::Degraded(degraded) => classifier(degraded),
             Self::JudgeFailed(failure) => judge(failure),
+            Self::Housekeeping => "housekeeping",
             Self::UnmappedLabel => "unmapped_label",
             Self::Moved(constraint) => constraint.as_str(),
         }
@@ -130,6 +140,7 @@ const fn classifier(degraded: Degraded) -> &'static str {
         Degraded::WorkerGone => "classifier_worker_gone",
         Degraded::Inference => "classifier_inference",
         Degraded::NoText => "classifier_no_text",
+        Degraded::NoAsk => "no_ask", // nothing is wrong with the classifier
         Degraded::Poisoned => "classifier_poisoned",
     }
 }
@@ -159,7 +170,11 @@ mod tests {
     #[test]
     fn every_failure_s_reason_is_named_after_its_cause() {
         for degraded in Degraded::ALL {
-            assert_eq!(Reason::Degraded(degraded).as_str(), format!("classifier_{}", degraded.as_str()));
+            let expected = match degraded {
+                Degraded::NoAsk => "no_ask".to_owned(),
+                _ => format!("classifier_{}", degraded.as_str()),
+            };
+            assert_eq!(Reason::Degraded(degraded).as_str(), expected);
         }
         for failure in JudgeFailure::ALL {
             assert_eq!(Reason::JudgeFailed(failure).as_str(), format!("judge_{}", failure.as_str()));

@@ -4,6 +4,7 @@
 //! `tool_calls`, responses have items whose `type` may say that they are a call or its `output`, Anthropic has calls and
 //! results among a message's blocks ([`content`]).
 
+mod call;
 mod content;
 
 use std::borrow::Cow;
@@ -11,10 +12,13 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 
+use self::call::{Call, Calls, LegacyCall};
 pub(super) use self::content::{Content, join};
 use super::Attachments;
+use super::envelope::Envelopes;
 use super::input::Input;
-use super::tolerant::{Count, Shape, Text, Tolerant};
+use super::tolerant::{Shape, Text, Tolerant};
+use super::turn::{Fingerprint, Role, Turn};
 
 /// How a tool says that it failed, in lower case, at the start of its text.
 const ERROR_STARTS: [&str; 6] = ["error", "exception", "traceback", "fatal", "failed", "failure"];
@@ -22,28 +26,18 @@ const ERROR_STARTS: [&str; 6] = ["error", "exception", "traceback", "fatal", "fa
 /// What `messages` holds, or the items of `input`.
 #[derive(Default)]
 pub(super) struct Conversation<'b> {
-    pub(super) turns: u32,
-    pub(super) user_turns: u32,
-    pub(super) assistant_turns: u32,
+    pub(super) turns: Vec<Turn>,
     pub(super) system_chars: u64,
     pub(super) attachments: Attachments,
-    /// Since the newest user turn.
-    pub(super) tool_calls: u32,
-    /// Since the newest user turn.
-    pub(super) tool_errors: u32,
-    /// Since the newest assistant turn: text of the user's beside them changes nothing.
-    pub(super) tool_results: u32,
     /// One entry for each turn that has text, and one for the tool results in it.
     pub(super) texts: Vec<Cow<'b, str>>,
-    /// The newest user turn's entry in `texts`, if it has text.
-    pub(super) newest_user: Option<usize>,
 }
 
 impl<'b> Shape<'b> for Conversation<'b> {
     /// A text alone is the user's.
     fn from_text(text: Cow<'b, str>) -> Self {
         let mut conversation = Self::default();
-        conversation.push(Message { role: Role::User, content: Content::from_text(text), tool_calls: 0 });
+        conversation.push(Message::of_user(text));
         conversation
     }
 
@@ -63,55 +57,60 @@ impl<'b> Conversation<'b> {
         if text.is_empty() {
             return;
         }
-        self.turns = self.turns.saturating_add(1);
         self.system_chars += text.chars().count() as u64;
         self.texts.insert(0, text);
-        self.newest_user = self.newest_user.map(|index| index + 1);
+        for turn in &mut self.turns {
+            turn.text = turn.text.map(|index| index + 1);
+        }
+        let turn = Turn { role: Role::System, text: Some(0), breaks: system.breaks, ..Turn::default() };
+        self.turns.insert(0, turn);
     }
 
     /// Adds what stands in the place of a conversation, if it is there, as the user's turn.
     pub(super) fn end_with(&mut self, input: Input<'b>) {
         if let Some(text) = input.text {
-            self.push(Message { role: Role::User, content: Content::from_text(text), tool_calls: 0 });
+            self.push(Message::of_user(text));
+        }
+    }
+
+    /// Makes tool turns of the user's turns that bring tool results and nothing of a person's beside them.
+    pub(super) fn give_results_to_tools(&mut self, envelopes: &Envelopes) {
+        let bring_results = self.turns.iter_mut().filter(|turn| turn.role == Role::User && turn.results > 0);
+        for turn in bring_results {
+            let is_the_tool_s = turn.text.is_none_or(|place| envelopes.take_all(&self.texts[place], &turn.breaks));
+            if is_the_tool_s {
+                turn.role = Role::Tool;
+            }
         }
     }
 
     fn push(&mut self, message: Message<'b>) {
-        let Message { mut role, content, tool_calls } = message;
-        let Content { text, attachments, results, tool_calls: blocks } = content;
-        if matches!(role, Role::User) && results.count > 0 && text.is_none() && attachments == Attachments::default() {
-            role = Role::Tool;
-        }
-        self.turns = self.turns.saturating_add(1);
+        let Message { role, content, mut calls } = message;
+        let Content { text, breaks, attachments, results, calls: blocks } = content;
+        calls.extend(blocks);
         self.attachments.add(attachments);
         self.attachments.add(results.attachments);
         self.add_text(results.text);
         let text = text.unwrap_or_default();
+        let (mut errors, mut count) = (results.errors, results.count);
         match role {
-            Role::User => {
-                self.user_turns = self.user_turns.saturating_add(1);
-                self.newest_user = (!text.is_empty()).then_some(self.texts.len());
-                (self.tool_calls, self.tool_errors) = (0, 0);
-                self.tool_results = self.tool_results.saturating_add(results.count);
-            }
             Role::System => self.system_chars += text.chars().count() as u64,
-            Role::Assistant => {
-                self.assistant_turns = self.assistant_turns.saturating_add(1);
-                self.tool_calls = self.tool_calls.saturating_add(tool_calls).saturating_add(blocks);
-                self.tool_results = 0;
-            }
             Role::Tool => {
-                let errors = results.errors.saturating_add(starts_like_an_error(&text).into());
-                self.tool_errors = self.tool_errors.saturating_add(errors);
-                self.tool_results = self.tool_results.saturating_add(results.count.max(1));
+                count = count.max(1);
+                errors.extend(starts_like_an_error(&text).then(|| Fingerprint::of_error(&text)));
             }
-            Role::Other => {}
+            Role::User | Role::Assistant | Role::Other => {}
         }
-        self.add_text(Some(text));
+        let has_attachments = attachments != Attachments::default();
+        let text = self.add_text(Some(text));
+        self.turns.push(Turn { role, text, breaks, has_attachments, calls, results: count, errors });
     }
 
-    fn add_text(&mut self, text: Option<Cow<'b, str>>) {
-        self.texts.extend(text.filter(|text| !text.is_empty()));
+    /// Adds a text that is not empty, and returns its place.
+    fn add_text(&mut self, text: Option<Cow<'b, str>>) -> Option<usize> {
+        let text = text.filter(|text| !text.is_empty())?;
+        self.texts.push(text);
+        Some(self.texts.len() - 1)
     }
 }
 
@@ -136,7 +135,13 @@ impl Attachments {
 struct Message<'b> {
     role: Role,
     content: Content<'b>,
-    tool_calls: u32,
+    calls: Vec<Fingerprint>,
+}
+
+impl<'b> Message<'b> {
+    fn of_user(text: Cow<'b, str>) -> Self {
+        Self { role: Role::User, content: Content::from_text(text), calls: Vec::new() }
+    }
 }
 
 #[derive(Deserialize)]
@@ -148,6 +153,9 @@ enum MessageKey {
     Output,
     ToolCalls,
     FunctionCall,
+    Name,
+    #[serde(alias = "input", alias = "action")]
+    Arguments,
     #[serde(other)]
     Other,
 }
@@ -156,7 +164,7 @@ impl<'b> Shape<'b> for Message<'b> {
     fn from_object<A: MapAccess<'b>>(mut object: A) -> Result<Self, A::Error> {
         let (mut kind, mut role, mut content, mut output) =
             (Text(None), Role::default(), Content::default(), Content::default());
-        let (mut calls, mut legacy_call) = (Count(0), Present(false));
+        let (mut calls, mut legacy_call, mut call) = (Calls::default(), LegacyCall::default(), Call::default());
         while let Some(key) = object.next_key()? {
             match key {
                 MessageKey::Type => Tolerant(kind) = object.next_value()?,
@@ -165,25 +173,24 @@ impl<'b> Shape<'b> for Message<'b> {
                 MessageKey::Output => Tolerant(output) = object.next_value()?,
                 MessageKey::ToolCalls => Tolerant(calls) = object.next_value()?,
                 MessageKey::FunctionCall => Tolerant(legacy_call) = object.next_value()?,
+                MessageKey::Name => call.name = object.next_value()?,
+                MessageKey::Arguments => call.arguments = object.next_value()?,
                 MessageKey::Other => drop(object.next_value::<IgnoredAny>()?),
             }
         }
+        let Calls(mut made) = calls;
         Ok(match kind.0.as_deref() {
-            Some(kind) if kind.ends_with("_call_output") => Self { role: Role::Tool, content: output, tool_calls: 0 },
-            Some(kind) if kind.ends_with("_call") => Self { role: Role::Assistant, content, tool_calls: 1 },
-            _ => Self { role, content, tool_calls: calls.0.saturating_add(legacy_call.0.into()) },
+            Some(kind) if kind.ends_with("_call_output") => Self { role: Role::Tool, content: output, calls: made },
+            Some(kind) if kind.ends_with("_call") => {
+                made.push(call.fingerprint());
+                Self { role: Role::Assistant, content, calls: made }
+            }
+            _ => {
+                made.extend(legacy_call.0);
+                Self { role, content, calls: made }
+            }
         })
     }
-}
-
-#[derive(Default)]
-enum Role {
-    User,
-    System,
-    Assistant,
-    Tool,
-    #[default]
-    Other,
 }
 
 impl<'b> Shape<'b> for Role {
@@ -195,16 +202,5 @@ impl<'b> Shape<'b> for Role {
             "tool" | "function" => Self::Tool,
             _ => Self::Other,
         }
-    }
-}
-
-/// Whether an object stands there.
-#[derive(Default)]
-struct Present(bool);
-
-impl<'b> Shape<'b> for Present {
-    fn from_object<A: MapAccess<'b>>(mut object: A) -> Result<Self, A::Error> {
-        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Self(true))
     }
 }

@@ -15,7 +15,8 @@ use super::mend::mend;
 use super::model_field::ModelSlot;
 use super::parameters::RawParameters;
 use super::session::RawSession;
-use super::{Dialect, ModelField, ParseError, Prompt, model_field};
+use super::tool_loop::ToolLoop;
+use super::{Dialect, Envelopes, ModelField, ParseError, Prompt, Purpose, Role, ask, model_field, purpose};
 
 /// The top-level keys of one dialect and where their values belong.
 pub(super) trait Grammar {
@@ -42,14 +43,18 @@ pub(super) struct Draft<'b> {
 }
 
 /// Reads `body` by the grammar `G`.
-pub(super) fn parse<G: Grammar>(dialect: Dialect, body: &[u8]) -> Result<Prompt<'_>, ParseError> {
+pub(super) fn parse<'b, G: Grammar>(
+    dialect: Dialect,
+    body: &'b [u8],
+    envelopes: &Envelopes,
+) -> Result<Prompt<'b>, ParseError> {
     if let Some(mut draft) = str::from_utf8(body).ok().and_then(|body| read::<G>(body).ok()) {
         let model = mem::take(&mut draft.model).into_field(body)?;
-        return Ok(draft.into_prompt(dialect, model));
+        return Ok(draft.into_prompt(dialect, model, envelopes));
     }
     let model = model_field(body)?;
     let mended = mend(body);
-    Ok(read::<G>(&mended).unwrap_or_default().into_prompt(dialect, model).into_owned())
+    Ok(read::<G>(&mended).unwrap_or_default().into_prompt(dialect, model, envelopes).into_owned())
 }
 
 /// Reads a body that is UTF-8; checked once for all of it, which is cheaper than for each of its strings.
@@ -79,29 +84,46 @@ impl<'b, G: Grammar> Visitor<'b> for DraftVisitor<G> {
 }
 
 impl<'b> Draft<'b> {
-    fn into_prompt(self, dialect: Dialect, model: ModelField<'b>) -> Prompt<'b> {
+    fn into_prompt(self, dialect: Dialect, model: ModelField<'b>, envelopes: &Envelopes) -> Prompt<'b> {
         let Self { system, mut conversation, input, tools, functions, parameters, session, .. } = self;
         conversation.begin_with(system);
         let token_ids = input.ids;
         conversation.end_with(input);
-        Prompt {
+        conversation.give_results_to_tools(envelopes);
+        let Conversation { turns, system_chars, attachments, texts } = conversation;
+        let found = ask::Conversation { turns: &turns, texts: &texts, envelopes };
+        let (ask, start) = (found.ask(), found.loop_start());
+        let tool_loop = ToolLoop::over(&turns[start.map_or(0, |start| start + 1)..]);
+        let since_answer = turns.iter().rev().take_while(|turn| turn.role != Role::Assistant);
+        let tool_results = since_answer.fold(0_u32, |sum, turn| sum.saturating_add(turn.results));
+        let count = |role| u32::try_from(turns.iter().filter(|turn| turn.role == role).count()).unwrap_or(u32::MAX);
+        let mut prompt = Prompt {
             dialect,
             model: model.name,
             model_span: model.span,
-            turns: conversation.turns,
-            user_turns: conversation.user_turns,
-            assistant_turns: conversation.assistant_turns,
-            system_chars: conversation.system_chars,
-            attachments: conversation.attachments,
+            turns: u32::try_from(turns.len()).unwrap_or(u32::MAX),
+            user_turns: count(Role::User),
+            assistant_turns: count(Role::Assistant),
+            system_chars,
+            attachments,
             tools: tools.saturating_add(functions),
-            tool_calls: conversation.tool_calls,
-            tool_errors: conversation.tool_errors,
-            tool_results: conversation.tool_results,
+            tool_calls: tool_loop.calls,
+            repeated_calls: tool_loop.repeated_calls,
+            is_stalled: tool_loop.is_stalled,
+            tool_errors: tool_loop.errors,
+            tool_results,
             token_ids,
             parameters: parameters.read(),
             session: session.read(),
-            texts: conversation.texts,
-            newest_user: conversation.newest_user,
-        }
+            purpose: Purpose::default(),
+            is_planning: false,
+            texts,
+            turns_in_order: turns,
+            ask,
+            envelopes: envelopes.clone(),
+        };
+        prompt.purpose = Purpose::of(&prompt);
+        prompt.is_planning = purpose::is_planning(&prompt);
+        prompt
     }
 }

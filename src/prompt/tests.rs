@@ -43,7 +43,7 @@ fn a_plain_request_is_borrowed_from_its_body() {
     assert_eq!(&body[prompt.model_span.clone()], r#""auto""#);
     assert!(matches!(prompt.texts[..], [Cow::Borrowed("Be brief."), Cow::Borrowed("Hi")]));
     assert_eq!((prompt.turns, prompt.user_turns, prompt.system_chars), (2, 1, 9));
-    assert_eq!(prompt.newest_user_turn(), "Hi");
+    assert_eq!(prompt.newest_ask(), "Hi");
 }
 
 #[test]
@@ -58,18 +58,18 @@ fn parts_are_joined_and_attachments_counted_over_all_turns() {
 
     assert_eq!(prompt.texts().collect::<Vec<_>>(), ["one\ntwo", "no", "three\n"]);
     assert_eq!(prompt.attachments, Attachments { images: 2, audio: 1, files: 2 });
-    assert_eq!(prompt.newest_user_turn(), "three\n");
+    assert_eq!(prompt.newest_ask(), "three\n");
 }
 
 #[test]
-fn a_newest_user_turn_without_text_is_empty_and_not_an_older_one() {
+fn a_newest_ask_without_text_is_empty_and_not_an_older_one() {
     let body = messages(r#"[{"role":"user","content":"old"},{"role":"user","content":[{"type":"image_url"}]}]"#);
 
-    assert_eq!(chat(&body).newest_user_turn(), "");
+    assert_eq!(chat(&body).newest_ask(), "");
 }
 
 #[test]
-fn tool_calls_and_errors_count_since_the_newest_user_turn() {
+fn tool_calls_and_errors_count_since_the_ask() {
     let before = r#"{"role":"assistant","tool_calls":[{}]},{"role":"tool","content":"Error: old"},{"role":"user","content":"go"}"#;
     let after = r#"{"role":"assistant","content":null,"tool_calls":[{},{}]},{"role":"assistant","function_call":{"name":"f"}},
         {"role":"tool","content":"  ERROR: no such file"},{"role":"tool","content":[{"type":"text","text":"{ \"error\": 1}"}]},
@@ -105,7 +105,7 @@ fn values_of_an_unexpected_shape_are_read_as_empty() {
         {
             let body = messages(&format!("[{}]", message.replace("ODD", odd)));
             let expected = if odd == "\"text\"" && message.contains("content") { "text" } else { "" };
-            assert_eq!(chat(&body).newest_user_turn(), expected, "{body}");
+            assert_eq!(chat(&body).newest_ask(), expected, "{body}");
         }
         chat(&messages(&r#"[{"content":[{"type":ODD,"text":ODD},{"type":"text","text":ODD}]}]"#.replace("ODD", odd)));
     }
@@ -117,7 +117,7 @@ fn half_a_surrogate_pair_does_not_hide_the_conversation() {
 
     let prompt = chat(&body);
 
-    assert_eq!(prompt.newest_user_turn(), "cut \u{fffd} off, \\ud83d kept, \u{1f600} whole, \u{fffd}");
+    assert_eq!(prompt.newest_ask(), "cut \u{fffd} off, \\ud83d kept, \u{1f600} whole, \u{fffd}");
     assert_eq!(&body[prompt.model_span], r#""auto""#);
 }
 
@@ -127,7 +127,7 @@ fn bytes_that_are_no_utf_8_do_not_hide_the_conversation() {
 
     let prompt = Prompt::parse(Dialect::ChatCompletions, body).expect("the body should be readable");
 
-    assert_eq!(prompt.newest_user_turn(), "caf\u{fffd}");
+    assert_eq!(prompt.newest_ask(), "caf\u{fffd}");
     assert_eq!(&body[prompt.model_span], br#""auto""#);
 }
 

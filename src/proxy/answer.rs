@@ -27,6 +27,7 @@ fields! {
     POLICY = "x-pointsman-policy";
     REASON = "x-pointsman-reason";
     LABEL = "x-pointsman-label";
+    LABEL_FROM = "x-pointsman-label-from";
     SCORE = "x-pointsman-score";
     SOURCE = "x-pointsman-source";
     TRUNCATED_TOKENS = "x-pointsman-truncated-tokens";
@@ -62,6 +63,7 @@ fn decorate(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<()> {
     answer.insert(REASON, HeaderValue::from_static(decision.reason.as_str()));
     if let Some(label) = &decision.label {
         answer.insert(LABEL, value(label)?);
+        answer.insert(LABEL_FROM, HeaderValue::from_static(routing.label_from.as_str()));
     }
     if let Some(score) = decision.score {
         answer.insert(SCORE, value(&format!("{score:.4}"))?);

@@ -84,6 +84,7 @@ struct Line<'d> {
     judge_cost_usd: Option<f64>,
     degraded: Option<&'static str>,
     label: Option<&'d str>,
+    label_from: Option<&'static str>,
     score: Option<f32>,
     source: Option<crate::scores::Source>,
     scores: Option<BTreeMap<&'d str, BTreeMap<&'d str, f32>>>,
@@ -214,6 +215,7 @@ impl Decided {
             judge_cost_usd: decision.and_then(|decision| decision.cost_usd),
             degraded: asked.and_then(|asked| asked.scores.as_ref().err()).map(|degraded| degraded.as_str()),
             label: decision.and_then(|decision| decision.label.as_deref()),
+            label_from: decision.and_then(|decision| decision.label.as_ref()).and(self.label_from()),
             score: decision.and_then(|decision| decision.score),
             source: scores.map(|scores| scores.source),
             scores: scores.map(by_head),
@@ -244,6 +246,13 @@ impl Decided {
     fn decision(&self) -> Option<&Decision> {
         match &self.outcome {
             Outcome::Chosen(routing) => Some(&routing.decision),
+            Outcome::Refused(_) => None,
+        }
+    }
+
+    fn label_from(&self) -> Option<&'static str> {
+        match &self.outcome {
+            Outcome::Chosen(routing) => Some(routing.label_from.as_str()),
             Outcome::Refused(_) => None,
         }
     }

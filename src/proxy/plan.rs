@@ -75,7 +75,7 @@ impl Proxy {
     ) -> Result<(), Rejection> {
         let started = Instant::now();
         let snapshot = Arc::clone(&ctx.snapshot);
-        let prompt = Prompt::parse(dialect, &body)?;
+        let prompt = snapshot.read(dialect, &body)?;
         self.metrics.stage_ended(Stage::Intake, started.elapsed());
         ctx.prefix = snapshot.upstreams.want_key().then(|| router::beginning(&prompt));
         let client = ctx.client.as_ref().map(|used| Arc::clone(used.client()));
@@ -160,7 +160,7 @@ impl Proxy {
 /// Keeps of a prompt what the decision log writes, if there is one.
 fn keep(ctx: &mut RequestContext, prompt: &Prompt<'_>) {
     if let Some(log) = &ctx.snapshot.decision_log {
-        ctx.kept = log.keep(prompt.newest_user_turn());
+        ctx.kept = log.keep(&prompt.ask_text());
     }
 }
 

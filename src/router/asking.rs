@@ -3,15 +3,17 @@
 //! Whoever is asked gets a future of its own on the heap: within the request's, which is moved a few times, they would weigh
 //! on requests that ask nobody.
 
+use std::borrow::Cow;
+
 use tokio::time::Instant;
 
 use super::{Incoming, Judging, Routing};
 use crate::classifier::Ask;
 use crate::config::Name;
-use crate::features::Features;
+use crate::features::{Features, TextStructure};
 use crate::judge;
-use crate::policy::{JudgeFailure, Judgement, Policy, Similarities};
-use crate::prompt::Prompt;
+use crate::policy::{JudgeFailure, Judgement, Policy, RequestFacts, Similarities};
+use crate::prompt::{AskSource, Prompt};
 use crate::scores::{Degraded, Scores};
 use crate::snapshot::{ClassifierState, Decided, Snapshot, Ticket};
 
@@ -28,7 +30,8 @@ pub(super) async fn similarities(
     let patience = snapshot.config.classifiers.get(name).map(|section| section.deadline.0);
     let deadline = Instant::now() + patience.unwrap_or_default();
     features.read_text(prompt);
-    let embedding = Box::pin(classifier.embed(prompt.newest_user_turn(), features, deadline)).await?;
+    let text = prompt.ask_text();
+    let embedding = Box::pin(classifier.embed(&text, features, deadline)).await?;
     Ok(exemplars.similarities(&embedding))
 }
 
@@ -57,26 +60,69 @@ pub(super) fn ticket(snapshot: &Snapshot, routing: &Routing, prompt: &Prompt<'_>
     let (Some(Ok(scores)), ClassifierState::Ready(live)) = (routing.scores(), snapshot.classifiers.get(name)?) else {
         return None;
     };
-    let (features, decision) = (&routing.features, &routing.decision);
-    let policies = &snapshot.policies;
-    shadow.ticket(Decided { text: prompt.newest_user_turn(), features, live, scores, policies, decision })
+    let (text, features) = match prompt.answered_text() {
+        Some(before) if routing.label_from != AskSource::Ask => (before, Cow::Owned(reread(&routing.features, before))),
+        _ => (prompt.newest_ask(), Cow::Borrowed(&routing.features)),
+    };
+    let (policies, decision) = (&snapshot.policies, &routing.decision);
+    shadow.ticket(Decided { text, features: &features, live, scores, policies, decision })
 }
 
+/// What a classifier said, and by which text of the prompt.
+pub(super) struct Judged {
+    pub(super) scores: Result<Scores, Degraded>,
+    pub(super) label_from: AskSource,
+}
+
+/// Whom a policy asks, and on whose behalf.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'q> {
+    pub(super) policy: &'q Policy,
+    pub(super) classifier: &'q Name,
+    pub(super) facts: &'q RequestFacts<'q>,
+}
+
+/// Has the newest ask judged. Where it does not stand by itself, what it answers is judged too, and whichever leads to the
+/// higher model counts: a consent needs what was consented to, and a short demand may need more than what went before.
 pub(super) async fn scores(
     snapshot: &Snapshot,
-    policy: &Policy,
-    name: &Name,
+    question: Question<'_>,
     prompt: &Prompt<'_>,
     features: &Features,
-) -> Result<Scores, Degraded> {
-    match snapshot.classifiers.get(name) {
+) -> Judged {
+    let Question { policy, classifier: name, facts } = question;
+    let judge = async |text, features: &Features| match snapshot.classifiers.get(name) {
         Some(ClassifierState::Ready(classifier)) => {
             let patience = snapshot.config.classifiers.get(name).map(|section| section.deadline.0);
             let deadline = Instant::now() + patience.unwrap_or_default();
-            let text = prompt.newest_user_turn();
             Box::pin(classifier.judge(Ask { text, features, deadline, heads: policy.heads_of(name) })).await
         }
         Some(ClassifierState::Unavailable { reason, .. }) => Err(*reason),
         None => Err(Degraded::BundleUnavailable), // validation refuses a policy that names no classifier
+    };
+    let source = prompt.ask().source();
+    if source == AskSource::Nothing && prompt.texts().next().is_some() {
+        return Judged { scores: Err(Degraded::NoAsk), label_from: source };
     }
+    let Some(before) = prompt.answered_text() else {
+        return Judged { scores: judge(prompt.newest_ask(), features).await, label_from: source };
+    };
+    let features_before = reread(features, before);
+    let (reply, answered) =
+        Box::pin(async { tokio::join!(judge(prompt.newest_ask(), features), judge(before, &features_before)) }).await;
+    let is_higher = match (&reply, &answered) {
+        (Ok(reply), Ok(answered)) => policy.leads_higher(name, [reply, answered], facts, features),
+        (Ok(_), Err(_)) => true,
+        (Err(_), _) => false,
+    };
+    if is_higher {
+        Judged { scores: reply, label_from: AskSource::Ask }
+    } else {
+        Judged { scores: answered, label_from: source }
+    }
+}
+
+/// Returns the features of a prompt with the structure of another text of it.
+fn reread(features: &Features, text: &str) -> Features {
+    features.clone().with_text(TextStructure::of(text))
 }

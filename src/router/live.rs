@@ -38,6 +38,12 @@ impl World<'_, '_> {
     fn session(&self) -> Option<&str> {
         conversation::SESSION_HEADERS.iter().find_map(|name| self.header(name).filter(|session| !session.is_empty()))
     }
+
+    /// Returns what names the sub-agent of a session that asks; `None` for the session's main agent.
+    fn agent(&self) -> Option<&str> {
+        let named = conversation::AGENT_HEADERS.iter().find_map(|name| self.header(name).filter(|id| !id.is_empty()));
+        named.filter(|agent| Some(*agent) != self.session())
+    }
 }
 
 impl Live for World<'_, '_> {
@@ -70,7 +76,7 @@ impl Live for World<'_, '_> {
     }
 
     fn conversation(&self) -> u64 {
-        *self.conversation.get_or_init(|| conversation::key(self.session(), self.incoming.prompt))
+        *self.conversation.get_or_init(|| conversation::key(self.session(), self.agent(), self.incoming.prompt))
     }
 
     fn only_begins(&self) -> bool {

@@ -5,6 +5,7 @@ use super::pins::PinKey;
 use super::{Incoming, Routing, Timings};
 use crate::features::Features;
 use crate::policy::{Asked, Denial, Signals, Step};
+use crate::prompt::AskSource;
 
 /// A refusal and all that went into it.
 #[derive(Debug)]
@@ -31,18 +32,19 @@ pub(super) struct Seen {
     pub(super) pin: Option<PinKey>,
     /// What each rule comes to, for an explanation.
     pub(super) rules: Option<Vec<Option<bool>>>,
+    pub(super) label_from: AskSource,
 }
 
 impl Seen {
     /// Puts it beside the last step, which needs nothing more.
     pub(super) fn conclude(self, step: Step) -> Result<Routing, Box<Refusal>> {
-        let Self { features, signals, timings, pin, rules } = self;
+        let Self { features, signals, timings, pin, rules, label_from } = self;
         let Signals { scores: asked, similarities, judgements, .. } = signals;
         let details = rules.map(|rules| Box::new(Details { rules, similarities, judgements }));
         let (shadow, conversation) = (None, None);
         match step {
             Step::Decide(decision) => {
-                Ok(Routing { decision, features, asked, timings, shadow, conversation, pin, details })
+                Ok(Routing { decision, features, asked, label_from, timings, shadow, conversation, pin, details })
             }
             Step::Deny(denial) => Err(Box::new(Refusal { denial, features, asked, timings, conversation, details })),
             Step::Need(_) => unreachable!("whoever concludes has seen that nothing is needed"),

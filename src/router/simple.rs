@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{Incoming, Judging, Router, Verdict};
 use crate::config::Name;
 use crate::policy::{Decision, Denial, Detail};
-use crate::prompt::{Dialect, ParseError, Prompt};
+use crate::prompt::{Dialect, ParseError};
 use crate::snapshot::{BuildError, Builder};
 use crate::telemetry::Metrics;
 
@@ -55,11 +55,12 @@ impl Router {
     /// When the body cannot be read, no policy decides it, or one refuses it.
     pub async fn decide(&self, body: &[u8]) -> Result<Decision, Undecided> {
         let body = Bytes::copy_from_slice(body);
-        let prompt = Prompt::parse(Dialect::ChatCompletions, &body)?;
+        let snapshot = self.snapshot();
+        let prompt = snapshot.read(Dialect::ChatCompletions, &body)?;
         let (path, judging, detail) = (Dialect::ChatCompletions.path(), Judging::Ask, Detail::Decision);
         let incoming =
             Incoming { path, header: &|_| None, client: None, prompt: &prompt, body: &body, at: None, judging, detail };
-        match self.route(&self.snapshot(), &incoming).await {
+        match self.route(&snapshot, &incoming).await {
             Verdict::Route(routing) => Ok(routing.decision),
             Verdict::Pass { shadow: Some(routing), .. } => Ok(routing.decision),
             Verdict::Pass { denied: Some(refusal), .. } | Verdict::Deny(refusal) => {

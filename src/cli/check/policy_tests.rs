@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::super::table::{Align, Table, shorten};
 use crate::config::{Expect, KeyPath, Name, PolicyTest};
 use crate::policy::{Decision, Denial, Detail};
-use crate::prompt::{Dialect, Prompt};
+use crate::prompt::Dialect;
 use crate::router::{Incoming, Judging, Router, Verdict};
 use crate::snapshot::{ClassifierState, Snapshot};
 
@@ -80,7 +80,7 @@ async fn got(router: &Router, snapshot: &Snapshot, test: &PolicyTest) -> Got {
     let dialect = Dialect::of_path(&test.path).unwrap_or(Dialect::ChatCompletions); // others are refused at load
     let body =
         Bytes::from(body(test, dialect, snapshot.config.virtual_models().next().unwrap_or_default()).to_string());
-    let prompt = match Prompt::parse(dialect, &body) {
+    let prompt = match snapshot.read(dialect, &body) {
         Ok(prompt) => prompt,
         Err(error) => return Got { error: Some(format!("the body cannot be read: {error}")), ..Got::default() },
     };

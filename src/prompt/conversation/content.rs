@@ -5,18 +5,22 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 
+use super::call::Call;
 use super::starts_like_an_error;
 use crate::prompt::Attachments;
 use crate::prompt::tolerant::{Flag, Shape, Text, Tolerant};
+use crate::prompt::turn::Fingerprint;
 
 /// A turn's content: its text parts joined with `\n`, and what else it has.
 #[derive(Default)]
 pub(in crate::prompt) struct Content<'b> {
     /// `None` when no part is text.
     pub(in crate::prompt) text: Option<Cow<'b, str>>,
+    /// Where text parts after the first begin.
+    pub(super) breaks: Vec<usize>,
     pub(super) attachments: Attachments,
     /// Blocks that call a tool.
-    pub(super) tool_calls: u32,
+    pub(super) calls: Vec<Fingerprint>,
     pub(super) results: Results<'b>,
 }
 
@@ -24,8 +28,8 @@ pub(in crate::prompt) struct Content<'b> {
 #[derive(Default)]
 pub(super) struct Results<'b> {
     pub(super) count: u32,
-    /// Those that say so, or start like an error.
-    pub(super) errors: u32,
+    /// Those that say that they failed, or start like an error.
+    pub(super) errors: Vec<Fingerprint>,
     pub(super) text: Option<Cow<'b, str>>,
     pub(super) attachments: Attachments,
 }
@@ -59,13 +63,20 @@ impl<'b> Shape<'b> for Content<'b> {
 impl<'b> Content<'b> {
     fn push(&mut self, part: Part<'b>) {
         match part {
-            Part::Plain(plain) => plain.join_to(&mut self.text, &mut self.attachments),
-            Part::Call => self.tool_calls = self.tool_calls.saturating_add(1),
+            Part::Plain(plain) => {
+                if plain.text.is_some() && self.text.as_ref().is_some_and(|text| !text.is_empty()) {
+                    self.breaks.extend(self.text.as_ref().map(|text| text.len() + 1));
+                }
+                plain.join_to(&mut self.text, &mut self.attachments);
+            }
+            Part::Call(call) => self.calls.push(call.fingerprint()),
             Part::Result { content, is_error } => {
                 let results = &mut self.results;
                 let failed = is_error || content.text.as_deref().is_some_and(starts_like_an_error);
                 results.count = results.count.saturating_add(1);
-                results.errors = results.errors.saturating_add(failed.into());
+                results
+                    .errors
+                    .extend(failed.then(|| Fingerprint::of_error(content.text.as_deref().unwrap_or_default())));
                 content.join_to(&mut results.text, &mut results.attachments);
             }
         }
@@ -74,7 +85,7 @@ impl<'b> Content<'b> {
 
 enum Part<'b> {
     Plain(Plain<'b>),
-    Call,
+    Call(Call<'b>),
     Result { content: Plain<'b>, is_error: bool },
 }
 
@@ -92,6 +103,8 @@ enum PartKey {
     Refusal,
     Content,
     IsError,
+    Name,
+    Input,
     #[serde(other)]
     Other,
 }
@@ -99,7 +112,7 @@ enum PartKey {
 impl<'b> Shape<'b> for Part<'b> {
     fn from_object<A: MapAccess<'b>>(mut object: A) -> Result<Self, A::Error> {
         let (mut kind, mut text, mut refusal) = (Text(None), Text(None), Text(None));
-        let (mut content, mut is_error) = (Plain::default(), Flag(false));
+        let (mut content, mut is_error, mut call) = (Plain::default(), Flag(false), Call::default());
         while let Some(key) = object.next_key()? {
             match key {
                 PartKey::Type => Tolerant(kind) = object.next_value()?,
@@ -107,11 +120,13 @@ impl<'b> Shape<'b> for Part<'b> {
                 PartKey::Refusal => Tolerant(refusal) = object.next_value()?,
                 PartKey::Content => Tolerant(content) = object.next_value()?,
                 PartKey::IsError => Tolerant(is_error) = object.next_value()?,
+                PartKey::Name => call.name = object.next_value()?,
+                PartKey::Input => call.arguments = object.next_value()?,
                 PartKey::Other => drop(object.next_value::<IgnoredAny>()?),
             }
         }
         Ok(match kind.0.as_deref() {
-            Some("tool_use" | "server_tool_use" | "mcp_tool_use") => Self::Call,
+            Some("tool_use" | "server_tool_use" | "mcp_tool_use") => Self::Call(call),
             Some(kind) if kind.ends_with("tool_result") => Self::Result { content, is_error: is_error.0 },
             Some("refusal") => Self::Plain(Plain::of("text", refusal)),
             kind => Self::Plain(Plain::of(kind.unwrap_or_default(), text)),

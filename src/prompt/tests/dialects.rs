@@ -12,7 +12,7 @@ fn a_legacy_prompt_is_one_user_turn() {
 
     let prompt = parse(Dialect::Completions, body);
 
-    assert_eq!((prompt.newest_user_turn(), prompt.turns, prompt.user_turns), ("Once upon", 1, 1));
+    assert_eq!((prompt.newest_ask(), prompt.turns, prompt.user_turns), ("Once upon", 1, 1));
     assert_eq!((prompt.parameters.max_output_tokens, prompt.parameters.temperature), (Some(7), Some(0.5)));
     assert!(prompt.parameters.stream && prompt.parameters.include_usage);
     assert!(matches!(prompt.texts[..], [Cow::Borrowed("Once upon")]));
@@ -24,7 +24,7 @@ fn several_prompts_are_parts_and_token_ids_are_counted() {
         let read = |input: &str| {
             let body = format!(r#"{{"model":"m","{key}":{input}}}"#);
             let prompt = parse(dialect, &body);
-            (prompt.newest_user_turn().to_owned(), prompt.token_ids, prompt.turns)
+            (prompt.newest_ask().to_owned(), prompt.token_ids, prompt.turns)
         };
 
         assert_eq!(read(r#"["a","b"]"#), ("a\nb".into(), 0, 1));
@@ -50,9 +50,9 @@ fn a_response_s_input_is_text_or_items() {
           "tools":[{},{}],"max_output_tokens":9,"reasoning":{"effort":"high"},"text":{"format":{"type":"json_schema"}}}"#,
     );
 
-    assert_eq!((text.newest_user_turn(), text.turns, text.system_chars), ("Hi", 2, 9));
+    assert_eq!((text.newest_ask(), text.turns, text.system_chars), ("Hi", 2, 9));
     assert_eq!(items.texts().collect::<Vec<_>>(), ["Be brief.", "Look", "Yes", "Error: no such file", "fine"]);
-    assert_eq!((items.newest_user_turn(), items.turns, items.user_turns), ("Look", 6, 1));
+    assert_eq!((items.newest_ask(), items.turns, items.user_turns), ("Look", 6, 1));
     assert_eq!(items.attachments, Attachments { images: 2, audio: 0, files: 1 });
     assert_eq!((items.tools, items.tool_calls, items.tool_errors), (2, 1, 1));
     assert_eq!(items.parameters.max_output_tokens, Some(9));
@@ -76,7 +76,7 @@ fn a_message_holds_blocks_and_its_tool_results_are_no_user_turn() {
 
         assert_eq!(prompt.dialect, dialect);
         assert_eq!(prompt.texts().collect::<Vec<_>>(), ["Be\nbrief", "Look", "I will", "gone\nok\nError: again"]);
-        assert_eq!((prompt.newest_user_turn(), prompt.turns, prompt.user_turns), ("Look", 4, 1));
+        assert_eq!((prompt.newest_ask(), prompt.turns, prompt.user_turns), ("Look", 4, 1));
         assert_eq!((prompt.system_chars, prompt.tools, prompt.tool_calls, prompt.tool_errors), (8, 1, 1, 2));
         assert_eq!(prompt.attachments, Attachments { images: 2, audio: 0, files: 1 });
         assert_eq!(prompt.parameters.reasoning_effort.as_deref(), Some("enabled"));
@@ -89,7 +89,7 @@ fn text_beside_tool_results_is_the_user_s_turn() {
 
     let prompt = parse(Dialect::Messages, body);
 
-    assert_eq!((prompt.newest_user_turn(), prompt.user_turns, prompt.tool_errors), ("go on", 1, 0));
+    assert_eq!((prompt.newest_ask(), prompt.user_turns, prompt.tool_errors), ("go on", 1, 1));
     assert_eq!(prompt.texts().collect::<Vec<_>>(), ["Error", "go on"]);
 }
 
@@ -178,7 +178,7 @@ fn values_of_an_unexpected_shape_are_read_as_empty() {
     for odd in ["null", "1", "-1.5", "1e999", "true", "[]", "{}", "[[1e999]]", r#"[{"type":1,"content":{}}]"#] {
         for (dialect, key) in Dialect::ALL.into_iter().flat_map(|dialect| keys.map(|key| (dialect, key))) {
             let body = format!(r#"{{"model":"m","{key}":{odd}}}"#);
-            assert_eq!(parse(dialect, &body).newest_user_turn(), "", "{dialect:?}: {body}");
+            assert_eq!(parse(dialect, &body).newest_ask(), "", "{dialect:?}: {body}");
         }
     }
 }

@@ -1,0 +1,230 @@
+//! The ask: the newest thing that a person asked, and what of the request was not asked by a person.
+//!
+//! Owns the way from turns to the text that classifiers, judges and similarity are given. Harnesses' [envelopes](super::envelope)
+//! are left out; a turn that holds nothing else, or brings tool results with nothing of a person's beside them, is not the
+//! person's. A reply that does not [stand by itself](standing) is read together with what it answers. Refuses to guess what
+//! an ask needs: that is the classifier's.
+
+mod standing;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::envelope::{Cut, Envelopes, LeftOut};
+use super::turn::{Role, Turn};
+
+use self::standing::Standing;
+pub use self::standing::stands_alone;
+
+/// How many asks before the newest are looked at for one that stands by itself.
+const MAX_LOOKS: usize = 64;
+
+/// How much of what a reply answers is put before it, of each end. Judges read less.
+const MAX_BEFORE: usize = 8 << 10;
+
+/// The newest thing that a person asked.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Ask {
+    newest: Words,
+    /// The words that the newest ask answers; only where it does not stand by itself.
+    answered: Words,
+    source: AskSource,
+    left_out: Vec<LeftOut>,
+}
+
+/// Where the text comes from that a request is judged by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AskSource {
+    /// Nobody asked anything.
+    #[default]
+    Nothing,
+    /// The newest ask, which stands by itself.
+    Ask,
+    /// The newest ask and the last one before it that stands by itself.
+    EarlierAsk,
+    /// The newest ask and the answer that it replies to, where no ask before it stands by itself.
+    Answer,
+}
+
+/// A person's words in one turn.
+#[derive(Debug, Clone, Default, PartialEq)]
+enum Words {
+    #[default]
+    None,
+    /// A stretch of the turn's text; the text's place, and the bytes.
+    Stretch(usize, Range<usize>),
+    /// Several stretches, a line feed between them.
+    Joined(String),
+}
+
+impl AskSource {
+    /// Returns the stable name used in rules, headers and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Ask => "ask",
+            Self::EarlierAsk => "earlier_ask",
+            Self::Answer => "answer",
+        }
+    }
+
+    /// Returns the source called `name`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Nothing, Self::Ask, Self::EarlierAsk, Self::Answer].into_iter().find(|source| source.as_str() == name)
+    }
+}
+
+/// A conversation as the search for its ask sees it.
+#[derive(Clone, Copy)]
+pub(super) struct Conversation<'c, 'b> {
+    pub(super) turns: &'c [Turn],
+    pub(super) texts: &'c [Cow<'b, str>],
+    pub(super) envelopes: &'c Envelopes,
+}
+
+impl Conversation<'_, '_> {
+    /// Finds the newest ask, and what it answers where it does not stand by itself.
+    pub(super) fn ask(self) -> Ask {
+        let Some((index, newest, cut)) = self.asks().next() else {
+            return Ask { left_out: self.left_out_of_all(), ..Ask::default() };
+        };
+        let reply = newest.text(self.texts);
+        let (answered, source) = match Standing::of(reply) {
+            Standing::Dependent if !reply.is_empty() => self.answered_by(index),
+            _ => (Words::None, AskSource::Ask),
+        };
+        Ask { newest, answered, source, left_out: LeftOut::of(&cut) }
+    }
+
+    /// Returns what the reply in the turn at `index` answers: the newest ask before it that stands by itself, else the
+    /// assistant's words.
+    fn answered_by(self, index: usize) -> (Words, AskSource) {
+        let stands = |words: &Words| Standing::of(words.text(self.texts)) == Standing::Alone;
+        if let Some(words) = self.asks().skip(1).take(MAX_LOOKS).map(|(_, words, _)| words).find(stands) {
+            return (words, AskSource::EarlierAsk);
+        }
+        let mut before = self.turns[..index].iter().rev().filter(|turn| turn.role == Role::Assistant);
+        match before.find_map(|turn| turn.text) {
+            Some(place) => (Words::Stretch(place, 0..self.texts[place].len()), AskSource::Answer),
+            None => (Words::None, AskSource::Ask),
+        }
+    }
+
+    /// Returns how many system turns the conversation begins with.
+    pub(super) fn leading_system_turns(self) -> usize {
+        self.turns.iter().take_while(|turn| turn.role == Role::System).count()
+    }
+
+    /// Returns the first ask, by which conversations are told apart.
+    pub(super) fn first_ask(self) -> Option<Cow<'static, str>> {
+        let turns = self.turns.iter().filter(|turn| turn.role == Role::User);
+        let mut asks = turns.filter_map(|turn| self.words(turn)).map(|(words, _)| words.text(self.texts).to_owned());
+        asks.find(|text| !text.is_empty()).map(Cow::Owned)
+    }
+
+    /// Returns where the newest turn stands that begins a tool loop: an ask without tool results beside it.
+    pub(super) fn loop_start(self) -> Option<usize> {
+        let begins = |turn: &Turn| turn.role == Role::User && turn.results == 0 && self.words(turn).is_some();
+        self.turns.iter().rposition(begins)
+    }
+
+    /// Iterates over what people asked, the newest first: its turn, the words, and what stands around them.
+    fn asks(self) -> impl Iterator<Item = (usize, Words, Cut)> {
+        let turns = self.turns.iter().enumerate().rev().filter(|(_, turn)| turn.role == Role::User);
+        turns.filter_map(move |(index, turn)| self.words(turn).map(|(words, cut)| (index, words, cut)))
+    }
+
+    /// Returns a person's words in a turn; empty where something is attached without a word, `None` where nothing is a person's.
+    fn words(self, turn: &Turn) -> Option<(Words, Cut)> {
+        let Some(place) = turn.text else { return turn.has_attachments.then(Default::default) };
+        let text = self.texts[place].as_ref();
+        let cut = self.envelopes.cut(text, &turn.breaks);
+        let words = match &*stretches(text, &cut) {
+            [] => Words::None,
+            [only] => Words::Stretch(place, only.clone()),
+            several => Words::Joined(several.iter().map(|range| &text[range.clone()]).collect::<Vec<_>>().join("\n")),
+        };
+        (words != Words::None || turn.has_attachments).then_some((words, cut))
+    }
+
+    fn left_out_of_all(self) -> Vec<LeftOut> {
+        let newest = self.turns.iter().rev().find(|turn| turn.role == Role::User && turn.text.is_some());
+        let cut = newest.and_then(|turn| Some(self.envelopes.cut(self.texts[turn.text?].as_ref(), &turn.breaks)));
+        cut.map(|cut| LeftOut::of(&cut)).unwrap_or_default()
+    }
+}
+
+/// Returns the stretches that are a person's: the whole text where it holds no envelope, else what is left without the white
+/// space around it.
+fn stretches(text: &str, cut: &Cut) -> Vec<Range<usize>> {
+    if cut.taken.is_empty() {
+        return if text.trim().is_empty() { Vec::new() } else { vec![0..text.len()] };
+    }
+    let mut all: Vec<Range<usize>> = Vec::new();
+    for range in &cut.kept {
+        let kept = &text[range.clone()];
+        let start = range.start + kept.len() - kept.trim_start().len();
+        let end = start + kept.trim().len();
+        if start == end {
+            continue;
+        }
+        match all.last_mut().filter(|last| text[last.end..start].trim().is_empty()) {
+            Some(last) => last.end = end,
+            None => all.push(start..end),
+        }
+    }
+    all
+}
+
+/// Puts a reply behind what it answers.
+fn together(before: &str, reply: &str) -> String {
+    let before = before.trim();
+    if before.len() <= 2 * MAX_BEFORE {
+        return format!("{before}\n{reply}");
+    }
+    let head = &before[..before.floor_char_boundary(MAX_BEFORE)];
+    let tail = &before[before.ceil_char_boundary(before.len() - MAX_BEFORE)..];
+    format!("{head}\n{tail}\n{reply}")
+}
+
+impl Words {
+    fn text<'t>(&'t self, texts: &'t [Cow<'_, str>]) -> &'t str {
+        match self {
+            Self::None => "",
+            Self::Stretch(place, range) => &texts[*place][range.clone()],
+            Self::Joined(text) => text,
+        }
+    }
+}
+
+impl Ask {
+    /// Returns where the text comes from that the request is judged by.
+    #[must_use]
+    pub const fn source(&self) -> AskSource {
+        self.source
+    }
+
+    /// Returns the envelopes that stand around the newest ask.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    pub(super) fn newest<'t>(&'t self, texts: &'t [Cow<'_, str>]) -> &'t str {
+        self.newest.text(texts)
+    }
+
+    pub(super) fn answered<'t>(&'t self, texts: &'t [Cow<'_, str>]) -> Option<&'t str> {
+        (self.answered != Words::None).then(|| self.answered.text(texts))
+    }
+
+    /// Returns the newest ask behind what it answers.
+    pub(super) fn text<'t>(&'t self, texts: &'t [Cow<'_, str>]) -> Cow<'t, str> {
+        let newest = self.newest(texts);
+        self.answered(texts).map_or(Cow::Borrowed(newest), |before| together(before, newest).into())
+    }
+}
+
+#[cfg(test)]
+mod tests;

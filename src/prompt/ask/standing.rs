@@ -1,0 +1,82 @@
+//! Whether an ask stands by itself, or can only be understood by what it answers.
+//!
+//! A pure rule over classes of words (`words.txt`, 25 languages): consent, calls to go on, revisions, pointing words and
+//! courtesies carry no request of their own; what is in no class is content. Measured in docs/agents.md. No language is
+//! detected: the lists are looked up all at once, and where two languages spell a word alike the English meaning counts.
+
+mod classes;
+
+use self::classes::{ASKING, CONTENT, COURTESY, GO, LEAD, NUMBER, POINTING, REVISE, classes};
+
+/// The longest reply that may depend on what it answers: longer ones hold enough to judge.
+const MAX_CHARS: usize = 160;
+
+/// The same in words, phrases counted as one.
+const MAX_ITEMS: usize = 24;
+
+/// The items that a reply with a pointing or leading word may have, and how many of them may be content.
+const POINTING_ITEMS: usize = 9;
+const POINTING_CONTENT: usize = 2;
+
+/// The content that a revision may have ("make the essay shorter").
+const REVISION_CONTENT: usize = 1;
+
+/// The items and the content of an answer in a fragment ("Python 3.11").
+const FRAGMENT_ITEMS: usize = 4;
+const FRAGMENT_CONTENT: usize = 2;
+
+/// How an ask stands to what was said before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It can be judged alone.
+    Alone,
+    /// It asks for nothing (thanks, a farewell), and is judged alone.
+    Courtesy,
+    /// It cannot be understood without what it answers.
+    Dependent,
+}
+
+/// Tells whether an ask can be judged alone, as far as its words tell.
+#[must_use]
+pub fn stands_alone(text: &str) -> bool {
+    Standing::of(text) != Standing::Dependent
+}
+
+impl Standing {
+    pub(super) fn of(text: &str) -> Self {
+        let text = text.trim();
+        if text.len() > 4 * MAX_CHARS || text.chars().count() > MAX_CHARS {
+            return Self::Alone;
+        }
+        let items = classes(text);
+        if items.is_empty() {
+            // "??" asks on, a smile does not.
+            let is_mark = |c: char| c.is_whitespace() || ".?!…？！。".contains(c);
+            return if !text.is_empty() && text.chars().all(is_mark) { Self::Dependent } else { Self::Courtesy };
+        }
+        if items.len() > MAX_ITEMS {
+            return Self::Alone;
+        }
+        Self::of_items(&items, text.ends_with([':', '?', '？', '؟']))
+    }
+
+    /// Decides by the classes of a reply's words; 0 is content.
+    fn of_items(items: &[u16], ends_asking: bool) -> Self {
+        let asks = ends_asking || items.iter().any(|item| item & ASKING != 0);
+        let plain = |item: &u16| if item & CONTENT != 0 { 0 } else { item & !ASKING };
+        let items: Vec<u16> = items.iter().map(plain).collect();
+        let count = |class| items.iter().filter(|item| **item == class).count();
+        let any = |classes| items.iter().any(|item| item & classes != 0);
+        let numbers = count(NUMBER);
+        // One number points to something; two are a sum.
+        let content = count(0) + if numbers > 1 { numbers } else { 0 };
+        if content == 0 {
+            return if any(COURTESY) && !any(GO | REVISE) { Self::Courtesy } else { Self::Dependent };
+        }
+        let points = items[0] & LEAD != 0 || any(POINTING);
+        let is_pointing = points && content <= POINTING_CONTENT && items.len() <= POINTING_ITEMS;
+        let is_revision = any(GO | REVISE) && content <= REVISION_CONTENT;
+        let is_fragment = !asks && content <= FRAGMENT_CONTENT && items.len() <= FRAGMENT_ITEMS;
+        if is_pointing || is_revision || is_fragment { Self::Dependent } else { Self::Alone }
+    }
+}

@@ -1,0 +1,142 @@
+//! Envelopes: what the harness of an agent or an editor puts into a person's turns.
+//!
+//! Owns the list of them, [`TABLE`] and what the operator adds, and the scan that finds them in a text. A block counts only as
+//! a whole: its tag opens on a line of its own and closes again, outside fenced code. What a person quotes in a sentence,
+//! shows in code or leaves open stays the person's. Refuses to say what is left of a turn: that is [`ask`](super::ask).
+
+mod scan;
+mod table;
+
+use std::fmt::Write;
+use std::sync::{Arc, LazyLock};
+
+pub(super) use self::scan::Cut;
+pub use self::table::{Mark, Spec, TABLE};
+use rustc_hash::FxHashMap;
+
+use crate::config;
+
+/// The envelopes that are known to one configuration; clones share them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Envelopes(Arc<Known>);
+
+#[derive(Debug, PartialEq)]
+struct Known {
+    /// What the block of each tag holds.
+    tags: FxHashMap<Arc<str>, Content>,
+    openings: Vec<Opening>,
+}
+
+/// How a part of a turn begins that is no person's.
+#[derive(Debug, PartialEq)]
+struct Opening {
+    name: Arc<str>,
+    begins: Arc<str>,
+    extent: Extent,
+}
+
+/// What a block holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// The harness's words.
+    Harness,
+    /// The person's: the tags are left out and the words stay.
+    Ask,
+}
+
+/// How far an opening reaches.
+#[derive(Debug, Clone, PartialEq)]
+enum Extent {
+    /// To the end of its part of the turn.
+    Part,
+    /// To the end of the turn, but for tags around the person's words.
+    Turn,
+    /// To the end of its line.
+    Line,
+    /// Through the line that begins with this, after which the person's words stand; without one it is no envelope.
+    Until(Arc<str>),
+}
+
+/// A stretch of a text that an envelope takes up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The envelope's tag, or what the table calls it.
+    pub envelope: Arc<str>,
+    /// Its bytes in the turn's text, tags included.
+    pub bytes: usize,
+}
+
+static STANDARD: LazyLock<Envelopes> = LazyLock::new(|| Envelopes::new(&[]));
+
+impl Envelopes {
+    /// Returns those of the [`TABLE`].
+    #[must_use]
+    pub fn standard() -> Self {
+        STANDARD.clone()
+    }
+
+    /// Returns those of the [`TABLE`] and the operator's.
+    #[must_use]
+    pub fn new(own: &[config::Envelope]) -> Self {
+        let mut known = Known { tags: FxHashMap::default(), openings: Vec::new() };
+        TABLE.iter().for_each(|spec| known.add(spec.mark));
+        own.iter().for_each(|envelope| known.add_own(envelope));
+        Self(Arc::new(known))
+    }
+}
+
+impl Known {
+    fn add(&mut self, mark: Mark) {
+        let opening = |name: &str, begins: &str, extent| Opening { name: name.into(), begins: begins.into(), extent };
+        match mark {
+            Mark::Tag(name) => drop(self.tags.insert(name.into(), Content::Harness)),
+            Mark::AskTag(name) => drop(self.tags.insert(name.into(), Content::Ask)),
+            Mark::Part { name, begins } => self.openings.push(opening(name, begins, Extent::Part)),
+            Mark::Turn { name, begins } => self.openings.push(opening(name, begins, Extent::Turn)),
+            Mark::Line { name, begins } => self.openings.push(opening(name, begins, Extent::Line)),
+            Mark::Before { name, begins, ask } => {
+                self.openings.push(opening(name, begins, Extent::Until(ask.into())));
+            }
+        }
+    }
+
+    fn add_own(&mut self, envelope: &config::Envelope) {
+        let config::Envelope { tag, holds_ask, begins_with, ask_after } = envelope;
+        if let Some(tag) = tag {
+            self.tags.insert(tag.as_str().into(), if *holds_ask { Content::Ask } else { Content::Harness });
+        }
+        if let Some(begins) = begins_with {
+            let extent = ask_after.as_deref().map_or(Extent::Part, |ask| Extent::Until(ask.into()));
+            self.openings.push(Opening { name: begins.as_str().into(), begins: begins.as_str().into(), extent });
+        }
+    }
+}
+
+/// Renders the [`TABLE`] as the page `docs/envelopes.md`.
+#[must_use]
+pub fn table_markdown() -> String {
+    let mut page = String::from(INTRODUCTION);
+    for Spec { mark, harness, seen, source } in TABLE {
+        let (form, content) = mark.words();
+        writeln!(page, "| {form} | {content} | {harness} | {seen} | {source} |")
+            .expect("a String takes all that is written");
+    }
+    super::purpose::add_markdown(&mut page);
+    page
+}
+
+const INTRODUCTION: &str = "\
+# Envelopes
+
+What harnesses put into a person's turns, and Pointsman does not take for the ask. Rendered from
+`src/prompt/envelope/table.rs`; docs/agents.md says what is done with them, and how to add your own (`prompt.envelopes`).
+
+A block counts only as a whole: its tag opens on a line of its own (or right after another block) and closes again, outside
+fenced code. What is left out still counts as tokens, and text rules read it.
+
+| form | content | harness | seen in | source |
+|---|---|---|---|---|
+";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! The purpose of a request: whether a person waits for its answer, or an agent keeps house.
+//!
+//! Told by sure signs alone, [`SIGNS`]: what harnesses begin their own questions with. A request that shows none is an
+//! answer's, so that a person who asks for a title or a summary gets what everybody gets.
+
+mod signs;
+
+use memchr::memmem;
+
+pub(super) use self::signs::add_markdown;
+use self::signs::{Place, SIGNS, Sign};
+use super::Prompt;
+use super::ask::Conversation;
+use super::turn::Role;
+
+/// The lines of a system text that its sign may begin: harnesses put a line or two of their own first.
+const SYSTEM_LINES: usize = 6;
+
+/// The longest ask of a probe, in bytes.
+const PROBE_BYTES: usize = 16;
+
+/// The turns that are looked at for the newest mode marker, from the newest on.
+const MODE_TURNS: usize = 256;
+
+/// Texts of harnesses that put a model into plan mode, and those that end it.
+const PLAN_ON: [&str; 4] = ["Plan mode is active", "Plan mode still active", "# Plan Mode", "\nPLAN MODE\n"];
+const PLAN_OFF: [&str; 4] =
+    ["## Exited Plan Mode", "# Collaboration Mode: Default", "has changed from plan to build", "\nACT MODE\n"];
+
+/// What a request is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// The answer to what was asked, or a step on the way to it.
+    #[default]
+    Answer,
+    /// A title or a name for a conversation.
+    Title,
+    /// A summary of a conversation, such as one that has become too long.
+    Summary,
+    /// What a conversation or a command is about: a new topic, tags, the paths that a command touches.
+    Topic,
+    /// Whether the account and the connection work.
+    Probe,
+    /// What the person may want to ask next.
+    Suggestion,
+}
+
+impl Purpose {
+    /// Every purpose.
+    pub const ALL: [Self; 6] = [Self::Answer, Self::Title, Self::Summary, Self::Topic, Self::Probe, Self::Suggestion];
+
+    /// Returns the stable name used in rules, metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::Title => "title",
+            Self::Summary => "summary",
+            Self::Topic => "topic",
+            Self::Probe => "probe",
+            Self::Suggestion => "suggestion",
+        }
+    }
+
+    /// Returns the purpose called `name`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|purpose| purpose.as_str() == name)
+    }
+
+    /// Tells whether an agent keeps house by it: nobody waits for the answer itself.
+    #[must_use]
+    pub const fn is_housekeeping(self) -> bool {
+        !matches!(self, Self::Answer)
+    }
+
+    /// Returns the purpose that a request shows a sure sign of.
+    pub(super) fn of(prompt: &Prompt<'_>) -> Self {
+        let ask = prompt.newest_ask().trim_start();
+        if prompt.parameters.max_output_tokens == Some(1)
+            && (prompt.turns, prompt.tools) == (1, 0)
+            && (1..=PROBE_BYTES).contains(&ask.len())
+        {
+            return Self::Probe;
+        }
+        let begins = |sign: &&Sign| match sign.place {
+            Place::Ask => ask.starts_with(sign.begins),
+            Place::System => system_begins(prompt, sign.begins),
+        };
+        SIGNS.iter().find(begins).map_or(Self::Answer, |sign| sign.purpose)
+    }
+}
+
+fn system_begins(prompt: &Prompt<'_>, sign: &str) -> bool {
+    let lines = |text: &str| text.lines().take(SYSTEM_LINES).any(|line| line.starts_with(sign));
+    prompt.leading_system_texts().any(lines)
+}
+
+/// Tells whether the harness has told the model to plan and change nothing: by the newest marker in what is not a person's.
+/// Only agents have modes, and agents have tools.
+pub(super) fn is_planning(prompt: &Prompt<'_>) -> bool {
+    if prompt.tools == 0 {
+        return false;
+    }
+    let conversation = prompt.conversation();
+    let newest = conversation.turns.iter().enumerate().rev().take(MODE_TURNS);
+    newest.filter_map(|(index, _)| marker(&conversation, index)).next().unwrap_or_default()
+}
+
+/// Returns whether a turn's newest marker puts the model into plan mode; `None` for a turn without one.
+fn marker(conversation: &Conversation<'_, '_>, index: usize) -> Option<bool> {
+    let turn = &conversation.turns[index];
+    let text = conversation.texts[turn.text?].as_ref();
+    match turn.role {
+        Role::User => {
+            let cut = conversation.envelopes.cut(text, &turn.breaks);
+            cut.taken.iter().rev().find_map(|range| newest_marker(&text[range.clone()]))
+        }
+        // A long system text that explains its modes sets none.
+        Role::System if is_mode(text) || index > conversation.leading_system_turns() => newest_marker(text),
+        _ => None,
+    }
+}
+
+fn is_mode(text: &str) -> bool {
+    text.starts_with("<collaboration_mode>")
+}
+
+fn newest_marker(text: &str) -> Option<bool> {
+    let newest = |marks: &[&str]| marks.iter().filter_map(|mark| memmem::rfind(text.as_bytes(), mark.as_bytes())).max();
+    let (on, off) = (newest(&PLAN_ON), newest(&PLAN_OFF));
+    (on.is_some() || off.is_some()).then_some(on > off)
+}
+
+#[cfg(test)]
+mod tests;
