@@ -27,7 +27,7 @@ mod typecheck;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::{self, Config, Glob, KeyPath, Mode, Name, Problem};
+use crate::config::{self, Config, Glob, Housekeeping, KeyPath, Mode, Name, Problem};
 use crate::features::Features;
 use crate::scores::Scores;
 
@@ -74,6 +74,7 @@ pub struct Policy {
     rules: Rules,
     strategy: Strategy,
     choices: Choices,
+    housekeeping: Housekeeping,
     affinity: Option<Affinity>,
     target: Option<Target>,
     /// The heads that it reads, by classifier.
@@ -190,6 +191,7 @@ impl Policy {
             matcher: Matcher::new(&policy.matches),
             strategy: Strategy::new(config, &policy.name, &path, &policy.strategy),
             choices: Choices::new(config, policy, rules.models()),
+            housekeeping: policy.housekeeping,
             affinity: policy.affinity.as_ref().map(Affinity::new),
             target: Target::new(policy),
             rules,
@@ -328,8 +330,16 @@ impl Policy {
         Known { policy: &self.name, facts, features, signals, warm }
     }
 
+    /// Tells whether an agent sends the request for itself, and the policy does not look at such requests.
+    fn keeps_house(&self, features: &Features) -> bool {
+        self.housekeeping == Housekeeping::Cheapest && features.purpose.is_housekeeping()
+    }
+
     /// Chooses by the strategy, and by what the request is held to.
     fn strategic(&self, known: &Known<'_>) -> Result<Choice, Signal> {
+        if self.keeps_house(known.features) {
+            return Ok(Choice::plain(By::Default, self.choices.cheapest(), Reason::Housekeeping));
+        }
         match &self.affinity {
             Some(affinity) => affinity.choose(known, &self.choices, &self.strategy),
             None => self.strategy.choose(known, self.choices.otherwise()),
@@ -340,6 +350,7 @@ impl Policy {
     fn overruling(&self, choice: Choice, features: &Features, signals: &Signals) -> Result<Choice, Signal> {
         let pin = match (&self.affinity, &signals.pin) {
             (None, _) => return Ok(choice),
+            _ if self.keeps_house(features) => return Ok(choice),
             (Some(_), Held::Unknown) => return Err(Signal::Pin),
             (Some(_), Held::Nothing) => None,
             (Some(_), Held::To(pin)) => Some(pin),
@@ -372,7 +383,8 @@ impl Policy {
         complete(&mut candidates);
         let fallback = self.choices.fallback(&model, &candidates);
         let Choice { by, label, score, flip, cost_usd, stages, pin, .. } = choice;
-        let keep = if self.affinity.is_some() { Keep::of(by, reason) } else { Keep::Nothing };
+        let is_held = self.affinity.is_some() && !self.keeps_house(features);
+        let keep = if is_held { Keep::of(by, reason) } else { Keep::Nothing };
         let was_moved = by == By::Affinity && matches!(reason, Reason::Moved(_));
         let pin = pin.map(|pin| if was_moved { PinTrace { outcome: PinOutcome::Constrained, ..pin } } else { pin });
         Step::Decide(Decision {

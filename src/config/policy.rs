@@ -42,6 +42,10 @@ pub struct Policy {
     /// Tokens that must be left of a context window, since providers count otherwise than Pointsman. Default 0.
     #[serde(default)]
     pub context_margin: u64,
+    /// Who answers what agents send for themselves: titles, summaries of a conversation, topics, probes, suggestions
+    /// (`request.purpose`). Default `cheapest`.
+    #[serde(default)]
+    pub housekeeping: Housekeeping,
     /// How requests that belong together stay with one model; without it each is decided on its own.
     #[serde(default)]
     pub affinity: Option<Affinity>,
@@ -83,6 +87,18 @@ pub enum Mode {
     Shadow,
     /// Leaves the request as it is: it passes to `default_provider`.
     Off,
+}
+
+/// Who answers what agents send for themselves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Housekeeping {
+    /// The cheapest model of the strategy that can serve the request, by the prices for input and output together, else its
+    /// lowest tier. Neither held to a conversation's model nor remembered of it.
+    #[default]
+    Cheapest,
+    /// Whoever the strategy chooses, as for every other request.
+    Strategy,
 }
 
 impl Policy {

@@ -161,6 +161,17 @@ impl Choices {
         &self.models[self.otherwise].model
     }
 
+    /// Returns the cheapest model of the strategy, by the prices for input and output together where all are known; else its
+    /// lowest tier.
+    pub(super) fn cheapest(&self) -> &Name {
+        let price = |index: &usize| self.models[*index].price.map(|price| price.input + price.output);
+        let is_priced = self.ladder.iter().all(|index| price(index).is_some());
+        let cost = |index: &usize| price(index).filter(|_| is_priced).unwrap_or_default();
+        // Of equals the first: the lowest tier.
+        let cheapest = self.ladder.iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
+        &self.models[cheapest.copied().unwrap_or(self.otherwise)].model
+    }
+
     /// Returns whether `model` is one that the policy can choose.
     pub(super) fn has(&self, model: &str) -> bool {
         self.models.iter().any(|limits| *limits.model == *model)

@@ -116,7 +116,7 @@ pub enum By {
     Override,
     /// What the request was held to.
     Affinity,
-    /// Nothing: the policy was not asked, and its `otherwise` serves.
+    /// Nothing: the strategy was not asked. The policy's `otherwise` serves, or its cheapest model where an agent keeps house.
     Default,
     /// The constraints, which left no model.
     Constraints,
