@@ -12,7 +12,7 @@ use super::encoder::Encoder;
 use super::heads::Heads;
 use super::lexical::Lexical;
 use super::scorer::{Input, Scorer};
-use crate::features::{Features, TokenCounter};
+use crate::features::{Features, TextStructure, TokenCounter};
 use crate::prompt::{Dialect, Prompt};
 use crate::scores::HeadScores;
 
@@ -87,7 +87,8 @@ impl GoldenInput {
         let body = serde_json::json!({"model": "golden", "messages": [{"role": "user", "content": self.text}]});
         let body = body.to_string();
         let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("what serde_json wrote is JSON");
-        Features::of(&prompt, &counter)
+        // Of all of the text, whatever of it a person would be taken to have asked.
+        Features::of(&prompt, &counter).with_text(TextStructure::of(&self.text))
     }
 }
 

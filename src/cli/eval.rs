@@ -13,7 +13,7 @@ use super::{CONFIG, DATA, UNAVAILABLE, USAGE, fail};
 use crate::classifier::{Host, Runtime, RuntimeError};
 use crate::config::{Config, Problems};
 use crate::evaluate::log::rows::ExportError;
-use crate::evaluate::{EvaluateError, Evaluation, Prices, Progress, Report};
+use crate::evaluate::{EnvelopeReport, EvaluateError, Evaluation, Prices, Progress, Report};
 use crate::telemetry::Metrics;
 
 /// What `eval` can be asked for.
@@ -34,7 +34,10 @@ pub(super) struct Arguments {
     prices: Option<PathBuf>,
     #[command(flatten)]
     log: FromLog,
-    /// Decides the draws of the bootstrap intervals.
+    /// Tells how often envelopes of harnesses around a prompt change its label, on a sample of so many prompts of `--data`.
+    #[arg(long, value_name = "ROWS", num_args = 0..=1, default_missing_value = "300", conflicts_with_all = ["report", "from_log"])]
+    envelopes: Option<usize>,
+    /// Decides the draws of the bootstrap intervals, and the sample of `--envelopes`.
     #[arg(long, value_name = "N", default_value_t = 7)]
     seed: u64,
     /// Prints one JSON object.
@@ -68,6 +71,15 @@ struct ProgressLine {
 }
 
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    if let Some(rows) = arguments.envelopes {
+        return match envelopes(arguments, rows) {
+            Ok(report) if arguments.json => {
+                say(&format!("{}\n", serde_json::to_string(&report).expect("a report is plain data")))
+            }
+            Ok(report) => say(&tables::envelopes(&report)),
+            Err(error) => fail(&error, error.code()),
+        };
+    }
     match evaluate(arguments).and_then(|report| page(arguments, report)) {
         Ok(report) if arguments.json => {
             say(&format!("{}\n", serde_json::to_string(&report).expect("a report is plain data")))
@@ -93,6 +105,14 @@ fn evaluate(arguments: &Arguments) -> Result<Report, EvalError> {
     let report = runtime.block_on(evaluation.run(rows.path(), arguments.seed, |progress| line.show(progress)));
     line.clear();
     Ok(report?)
+}
+
+fn envelopes(arguments: &Arguments, rows: usize) -> Result<EnvelopeReport, EvalError> {
+    let host = Host { base_dir: PathBuf::new(), runtime: Runtime::load()?, metrics: Arc::new(Metrics::new()) };
+    let evaluation = Evaluation::new(&arguments.bundle, &arguments.head, &host)?;
+    let data = arguments.data.as_deref().unwrap_or(Path::new("")); // clap asks for it
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(EvalError::Runtime)?;
+    Ok(runtime.block_on(evaluation.envelopes(data, arguments.seed, rows))?)
 }
 
 /// Reads the prices of a configuration's models. A provider may serve one model under several entries: the first counts.

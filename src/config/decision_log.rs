@@ -14,7 +14,7 @@ use super::values::Span;
 pub struct DecisionLog {
     /// The file, relative to the configuration file's folder. Its folder is made; full files stand beside it.
     pub path: PathBuf,
-    /// Writes the newest user turn. Default false: only `hash_key`'s hash of it and its features.
+    /// Writes the newest ask, with what it answers where it does not stand by itself. Default false: only `hash_key`'s hash of it and its features.
     #[serde(default)]
     pub text: bool,
     /// The most bytes of a text that are written; its end is cut. Default 32 KiB.

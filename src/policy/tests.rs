@@ -2,6 +2,7 @@
 
 mod affinity;
 mod explained;
+mod housekeeping;
 mod strategies;
 mod threshold;
 

@@ -156,6 +156,7 @@ fn note(session: &Session, ctx: &RequestContext, over: Over) {
         rule: by.and_then(By::rule),
         reason: decision.map(|decision| decision.reason.as_str()),
         label: decision.and_then(|decision| decision.label.as_deref()),
+        label_from: ctx.routing().filter(|routing| routing.decision.label.is_some()).map(|it| it.label_from.as_str()),
         score: decision.and_then(|decision| decision.score),
         degraded: ctx.routing().and_then(Routing::degraded).map(Degraded::as_str),
         shadow_policy: shadow_policy.as_deref(),

@@ -35,6 +35,7 @@ pub(super) fn decided(trace: &mut Option<Box<RequestTrace>>, routing: &Routing) 
         classifier: routing.classifier().map(|name| (name.as_str(), scores.map(|scores| scores.source.as_str()))),
         degraded: routing.degraded().map(crate::scores::Degraded::as_str),
         label: decision.label.as_deref(),
+        label_from: routing.label_from.as_str(),
         score: decision.score,
         truncated_tokens: scores.map_or(0, |scores| scores.truncated_tokens),
         classify: timings.classify,

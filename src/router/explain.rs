@@ -14,6 +14,7 @@ use crate::clients::Client;
 use crate::config::Name;
 use crate::features::Features;
 use crate::policy::{Asked, JudgeFailure, Judgement, RuleTrace, Similarities};
+use crate::prompt::{Ask, LeftOut};
 use crate::scores::{Degraded, Scores};
 use crate::snapshot::Snapshot;
 
@@ -39,7 +40,7 @@ struct Seen<'s> {
 
 impl Verdict {
     /// Returns what is to happen to a request and all that went into it, as one JSON object. The keys are those of
-    /// [`Routing::explain`] or [`Refusal::explain`], and `client`; of a request that passes through, `model` is null,
+    /// [`Routing::explain`] or [`Refusal::explain`], `ask` (how the newest ask was found) and `client`; of a request that passes through, `model` is null,
     /// `reason` is `pass` and `provider` says where to.
     #[must_use]
     pub fn explain(&self, snapshot: &Snapshot, incoming: &Incoming<'_>) -> Value {
@@ -50,10 +51,17 @@ impl Verdict {
             Self::Pass { denied: Some(refusal), .. } => (refusal.explain(snapshot), false),
             Self::Pass { policy, .. } => (passed(policy.as_ref(), snapshot), false),
         };
+        explanation["ask"] = ask(incoming.prompt.ask());
         explanation["applied"] = is_applied.into();
         explanation["client"] = json!(incoming.client.map(Client::name));
         explanation
     }
+}
+
+/// Says how the newest ask was found: without its words, which an explanation never shows.
+fn ask(ask: &Ask) -> Value {
+    let left_out = |left_out: &LeftOut| json!({"envelope": *left_out.envelope, "bytes": left_out.bytes});
+    json!({"source": ask.source().as_str(), "left_out": ask.left_out().iter().map(left_out).collect::<Vec<_>>()})
 }
 
 impl Routing {

@@ -33,6 +33,8 @@ pub struct AccessLine<'r> {
     pub reason: Option<&'static str>,
     /// The classifier's best label.
     pub label: Option<&'r str>,
+    /// The text that the label is about.
+    pub label_from: Option<&'static str>,
     /// The score that the decision rests on.
     pub score: Option<f32>,
     /// Why the classifier's encoder did not answer.
@@ -83,6 +85,7 @@ impl AccessLine<'_> {
             rule = self.rule,
             reason = self.reason,
             label = self.label,
+            label_from = self.label_from,
             score = self.score.map(|score| rounded(score.into(), 1e4)),
             degraded = self.degraded,
             shadow_policy = self.shadow_policy,
@@ -137,6 +140,7 @@ mod tests {
         rule: None,
         reason: Some("tier"),
         label: Some("simple"),
+        label_from: Some("ask"),
         score: Some(0.82),
         degraded: Some("deadline"),
         shadow_policy: None,
@@ -170,7 +174,7 @@ mod tests {
             json!({
                 "level": "INFO", "target": "access", "message": "Request",
                 "method": "POST", "path": "/v1/chat/completions", "status": 200,
-                "client": "team", "policy": "auto", "model": "small", "reason": "tier", "label": "simple", "score": 0.82,
+                "client": "team", "policy": "auto", "model": "small", "reason": "tier", "label": "simple", "label_from": "ask", "score": 0.82,
                 "degraded": "deadline", "provider": "openai", "attempts": 1,
                 "input_tokens": 100, "output_tokens": 20, "cost_usd": 0.000_014, "first_byte_ms": 1234.567,
                 "duration_ms": 12345.678, "overhead_us": 2100, "request_id": "01J9", "trace_id": "0af7651916cd43dd8448eb211c80319c", "generation": 3,

@@ -13,6 +13,7 @@ mod redis;
 
 mod admin;
 mod affinity;
+mod agents;
 mod bodies;
 mod calibrated;
 mod check;

@@ -5,7 +5,9 @@ mod routing;
 use std::fmt::Write as _;
 
 use crate::cli::table::{Align, Table};
-use crate::evaluate::{BINS, Figures, Honesty, Interval, LabelBaseline, LabelReport, RESAMPLES, Report};
+use crate::evaluate::{
+    BINS, EnvelopeFlips, EnvelopeReport, Figures, Honesty, Interval, LabelBaseline, LabelReport, RESAMPLES, Report,
+};
 
 /// Returns the report as lines of text.
 pub(super) fn render(report: &Report) -> String {
@@ -13,6 +15,28 @@ pub(super) fn render(report: &Report) -> String {
         Report::Labels(report) => labelled(report),
         Report::Routing(report) => routing::render(report),
     }
+}
+
+/// Returns the flips that envelopes cause as lines of text.
+pub(super) fn envelopes(report: &EnvelopeReport) -> String {
+    let EnvelopeReport { bundle, head, data, seed, rows, flips } = report;
+    let mut text = String::new();
+    let _ = writeln!(text, "bundle  {} {} (sha256 {})", bundle.name, bundle.version, bundle.sha256);
+    let _ = writeln!(text, "data    {} (sha256 {})", data.file, data.sha256);
+    let _ =
+        writeln!(text, "rows    {rows} prompts, seed {seed}\n\nprompts whose label of the head {head} changes, in %");
+    let mut table = Table::new(
+        ["envelope", "place", "of the ask", "of the whole turn"],
+        [Align::Left, Align::Left, Align::Right, Align::Right],
+    );
+    let percent = |count: usize| format!("{:.1}", 100.0 * count as f64 / *rows as f64);
+    for EnvelopeFlips { envelope, place, ask, whole_turn } in flips {
+        table.push([(*envelope).to_owned(), (*place).to_owned(), percent(*ask), percent(*whole_turn)]);
+    }
+    let mean =
+        |count: fn(&EnvelopeFlips) -> usize| percent(flips.iter().map(count).sum::<usize>() / flips.len().max(1));
+    table.push(["mean".into(), String::new(), mean(|flips| flips.ask), mean(|flips| flips.whole_turn)]);
+    text + &table.render()
 }
 
 fn labelled(report: &LabelReport) -> String {

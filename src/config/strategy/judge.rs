@@ -6,7 +6,7 @@ use crate::config::{Name, Span};
 
 /// The model that another LLM chooses, by an answer whose JSON schema allows nothing but the choices' labels.
 ///
-/// It reads the newest user turn and what the request looks like: tokens, temperature, files, XML.
+/// It reads the newest ask, with what it answers where it does not stand by itself, and what the request looks like: tokens, temperature, files, XML.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Judge {

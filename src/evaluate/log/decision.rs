@@ -79,13 +79,13 @@ pub struct LoggedDecision {
     /// What the requests of one conversation have in common, in hexadecimal digits.
     #[serde(default)]
     pub conversation: Option<String>,
-    /// The newest user turn's keyed hash.
+    /// The ask's keyed hash.
     #[serde(default)]
     pub text_hash: Option<String>,
-    /// Bytes of the whole newest user turn.
+    /// Bytes of the whole ask.
     #[serde(default)]
     pub text_bytes: usize,
-    /// The newest user turn, where the operator asked for it; its end may be cut.
+    /// The ask, where the operator asked for it; its end may be cut.
     #[serde(default)]
     pub text: Option<String>,
 }

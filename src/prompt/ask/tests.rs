@@ -1,6 +1,9 @@
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use super::standing::Standing;
+use super::{AskSource, MAX_BEFORE};
+use crate::prompt::{Dialect, Prompt};
 
 #[test]
 fn consent_and_calls_to_go_on_depend_on_what_they_answer() {
@@ -59,5 +62,138 @@ proptest! {
     #[test]
     fn any_reply_has_a_standing(text in "\\PC{0,80}") {
         let _standing = Standing::of(&text);
+    }
+}
+
+fn read(messages: &Value) -> (AskSource, String, Option<String>) {
+    let body = json!({"model": "m", "messages": messages}).to_string();
+    let prompt = Prompt::parse(Dialect::Messages, body.as_bytes()).expect("a prompt");
+    (prompt.ask().source(), prompt.newest_ask().to_owned(), prompt.answered_text().map(str::to_owned))
+}
+
+fn user(content: impl Into<Value>) -> Value {
+    json!({"role": "user", "content": content.into()})
+}
+
+fn assistant(content: &str) -> Value {
+    json!({"role": "assistant", "content": content})
+}
+
+fn text(text: &str) -> Value {
+    json!({"type": "text", "text": text})
+}
+
+const REMINDER: &str = "<system-reminder>\nThe to-do list is empty.\n</system-reminder>";
+
+#[test]
+fn the_newest_ask_is_found_behind_turns_that_are_the_harness_s() {
+    let result = json!({"type": "tool_result", "tool_use_id": "t", "content": "x = 1"});
+
+    for newest in [
+        user(REMINDER),
+        user(vec![text(REMINDER), text("[Request interrupted by user]")]),
+        user(vec![result.clone(), text(REMINDER)]),
+        user(vec![result.clone()]),
+        user(vec![result, json!({"type": "image"}), text(REMINDER)]),
+        user(""),
+    ] {
+        let found = read(&json!([user("What is DNA?"), assistant("One moment."), newest]));
+
+        assert_eq!(found, (AskSource::Ask, "What is DNA?".to_owned(), None), "{newest}");
+    }
+}
+
+#[test]
+fn what_a_person_writes_beside_tool_results_is_the_ask() {
+    let result = json!({"type": "tool_result", "tool_use_id": "t", "content": "x = 1"});
+    let newest =
+        user(vec![result, text("[Request interrupted by user for tool use]"), text("Explain quicksort instead")]);
+
+    let found = read(&json!([user("What is DNA?"), assistant("One moment."), newest]));
+
+    assert_eq!(found, (AskSource::Ask, "Explain quicksort instead".to_owned(), None));
+}
+
+#[test]
+fn a_reply_is_read_with_the_last_ask_that_stands_by_itself() {
+    let hard = "Prove that there are infinitely many primes congruent to 3 modulo 4.";
+    let turns = json!([
+        user(hard),
+        assistant("Shall I?"),
+        user("yes"),
+        assistant("Done."),
+        user("thanks!"),
+        assistant("Welcome."),
+        user("continue"),
+    ]);
+
+    assert_eq!(read(&turns), (AskSource::EarlierAsk, "continue".to_owned(), Some(hard.to_owned())));
+}
+
+#[test]
+fn a_reply_whose_asks_were_cut_off_is_read_with_the_answer_before_it() {
+    let turns = json!([
+        assistant("Here is a plan for the lock-free queue."),
+        user("continue"),
+        assistant("Step one."),
+        user("go on")
+    ]);
+
+    assert_eq!(read(&turns), (AskSource::Answer, "go on".to_owned(), Some("Step one.".to_owned())));
+    assert_eq!(read(&json!([user("go on")])), (AskSource::Ask, "go on".to_owned(), None));
+}
+
+#[test]
+fn courtesies_are_read_alone() {
+    let turns = json!([user("Prove that there are infinitely many primes."), assistant("Done."), user("thanks!")]);
+
+    assert_eq!(read(&turns), (AskSource::Ask, "thanks!".to_owned(), None));
+}
+
+#[test]
+fn where_nobody_asks_anything_there_is_no_ask() {
+    assert_eq!(read(&json!([user(REMINDER)])), (AskSource::Nothing, String::new(), None));
+    assert_eq!(read(&json!([])), (AskSource::Nothing, String::new(), None));
+}
+
+#[test]
+fn an_image_alone_is_an_ask_without_words() {
+    let turns = json!([user("What is DNA?"), assistant("Hm."), user(vec![json!({"type": "image"})])]);
+
+    assert_eq!(read(&turns), (AskSource::Ask, String::new(), None));
+}
+
+#[test]
+fn the_ask_is_what_is_left_between_envelopes_and_names_what_is_not() {
+    let body = json!({"model": "m", "messages": [user(vec![text(REMINDER), text("What is\n"), text(REMINDER), text("DNA?")])]}).to_string();
+    let prompt = Prompt::parse(Dialect::Messages, body.as_bytes()).expect("a prompt");
+
+    assert_eq!(prompt.newest_ask(), "What is\nDNA?");
+    let left_out: Vec<_> = prompt.ask().left_out().iter().map(|it| (it.envelope.to_string(), it.bytes)).collect();
+    assert_eq!(left_out, [("system-reminder".to_owned(), 2 * REMINDER.len())]);
+}
+
+#[test]
+fn a_long_text_before_a_reply_is_joined_by_its_ends() {
+    let long = "explain every step of the proof ".repeat(2000);
+    let body = json!({"model": "m", "messages": [user(long.clone()), assistant("ok"), user("yes")]}).to_string();
+    let prompt = Prompt::parse(Dialect::Messages, body.as_bytes()).expect("a prompt");
+
+    let joined = prompt.ask_text();
+
+    assert!(joined.len() <= 2 * MAX_BEFORE + 16 && joined.ends_with("\nyes"), "{}", joined.len());
+    assert_eq!(prompt.answered_text(), Some(&*long));
+}
+
+#[test]
+fn every_dialect_finds_the_same_ask() {
+    let turns = json!([user("What is DNA?"), assistant("Hm."), user(format!("{REMINDER}\nshorter"))]);
+    for (dialect, key) in
+        [(Dialect::ChatCompletions, "messages"), (Dialect::Messages, "messages"), (Dialect::Responses, "input")]
+    {
+        let body = json!({"model": "m", key: turns}).to_string();
+        let prompt = Prompt::parse(dialect, body.as_bytes()).expect("a prompt");
+
+        assert_eq!((prompt.newest_ask(), prompt.answered_text()), ("shorter", Some("What is DNA?")), "{dialect:?}");
     }
 }

@@ -57,6 +57,8 @@ pub struct Decided<'r> {
     pub degraded: Option<&'static str>,
     /// The best label.
     pub label: Option<&'r str>,
+    /// The text that it is about.
+    pub label_from: &'static str,
     /// The score that the decision rests on.
     pub score: Option<f32>,
     /// Tokens that the classifier did not read.
@@ -141,6 +143,7 @@ impl RequestTrace {
         span.set_attribute(KeyValue::new("pointsman.model", decided.model.to_owned()));
         span.set_attribute(KeyValue::new("pointsman.reason", decided.reason));
         set(&mut span, "pointsman.label", decided.label.map(str::to_owned));
+        set(&mut span, "pointsman.label_from", decided.label.map(|_| decided.label_from));
         set(&mut span, "pointsman.score", decided.score.map(f64::from));
         set(&mut span, "pointsman.degraded", decided.degraded);
         if let Some((classifier, source)) = decided.classifier {

@@ -117,7 +117,7 @@ pub(in crate::telemetry::metrics) const DEVICE_FALLBACKS: Definition<1> = Defini
 
 pub(in crate::telemetry::metrics) const TRUNCATED_TOKENS: Definition<1> = Definition {
     name: "pointsman_classifier_truncated_tokens",
-    help: "Tokens of the newest user turn that did not fit a classifier and were cut.",
+    help: "Tokens of the text to judge that did not fit a classifier and were cut.",
     labels: ["classifier"],
     buckets: TRUNCATED,
 };
