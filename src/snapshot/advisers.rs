@@ -95,7 +95,8 @@ impl Builder {
                         let Some(target) = upstreams.model(&judge.judge) else { return };
                         let caller = self.caller.get_or_init(|| Arc::new(Caller::new()));
                         let old = before.and_then(|advisers| advisers.judges.get(&key)).map(|judge| &**judge);
-                        let asks = Asks { policy: &policy.name, caller, metrics: &self.metrics };
+                        let (policy, catalog) = (&policy.name, &config.models);
+                        let asks = Asks { policy, catalog, caller, metrics: &self.metrics };
                         let judge = Judge::new(judge, target, asks, old);
                         advisers.judges.insert(key, Arc::new(judge));
                     }

@@ -91,6 +91,8 @@ pub(super) fn judges(details: Option<&Details>, snapshot: &Snapshot) -> Value {
                 "strategy": **path,
                 "judge": judge,
                 "label": said.map(|said| &said.label),
+                "confidence": said.and_then(|said| said.confidence),
+                "rationale": said.and_then(|said| said.rationale.as_deref()),
                 "failure": judgement.as_ref().err().map(|failure| failure.as_str()),
                 "cached": said.is_some_and(|said| said.is_cached),
                 "cost_usd": said.and_then(|said| said.cost_usd),
