@@ -6,8 +6,8 @@ use crate::config::{Name, Ratio, Span};
 
 /// The model that another LLM chooses, by an answer whose JSON schema allows nothing but the choices' labels.
 ///
-/// It reads the newest user turn, what the request looks like (tokens, temperature, files with their types and sizes, XML) and what the
-/// choices' models cost and hold.
+/// It reads the newest ask with what it answers, what the request looks like (tokens, temperature, files with their types and sizes,
+/// XML) and what the choices' models cost and hold.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Judge {
