@@ -57,7 +57,8 @@ pub struct Asked {
     pub scores: Result<Scores, Degraded>,
 }
 
-/// How near a prompt is to each route of a strategy, in their order: the mean cosine of the nearest texts, -1 to 1.
+/// How near a prompt is to each route of a strategy, in their order, and to its background after them if it has one: the mean cosine of
+/// the nearest texts, -1 to 1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Similarities(pub Vec<f32>);
 

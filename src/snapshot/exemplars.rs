@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use self::everyday::EVERYDAY;
 use self::separation::{MOST_OWN, Separation};
 use crate::classifier::Classifier;
-use crate::config::{self, KeyPath, SimilarityRoute};
+use crate::config::{self, Background, KeyPath, SimilarityRoute};
 use crate::features::Features;
 use crate::policy::Similarities;
 use crate::scores::Degraded;
@@ -40,6 +40,8 @@ pub struct Exemplars {
 struct Space {
     /// By route, of length one each.
     embeddings: Vec<Vec<Box<[f32]>>>,
+    /// Texts about no route; empty where the threshold alone decides.
+    background: Vec<Box<[f32]>>,
     top_k: usize,
 }
 
@@ -96,13 +98,16 @@ impl Exemplars {
         previous: Option<&Arc<Self>>,
     ) -> Result<Arc<Self>, Degraded> {
         let bundle = &classifier.identity().sha256;
-        let same = |old: &&Arc<Self>| old.bundle == *bundle && old.texts == texts && old.space.top_k == section.top_k;
+        let has_background = section.background == Background::Everyday;
+        let form = (section.top_k, has_background);
+        let same = |old: &&Arc<Self>| old.bundle == *bundle && old.texts == texts && old.space.form() == form;
         if let Some(old) = previous.filter(same) {
             return Ok(Arc::clone(old));
         }
         let mut embedded = embed(classifier, &texts)?;
         let everyday = embedded.pop().unwrap_or_default();
-        let space = Space { embeddings: embedded, top_k: section.top_k };
+        let background = if has_background { everyday.clone() } else { Vec::new() };
+        let space = Space { embeddings: embedded, background, top_k: section.top_k };
         let separation = space.separation(&everyday);
         Ok(Arc::new(Self { bundle: Arc::clone(bundle), texts, space, separation }))
     }
@@ -117,7 +122,8 @@ impl Exemplars {
         placed.collect()
     }
 
-    /// Returns how near an embedding is to each route: the mean cosine of its nearest texts.
+    /// Returns how near an embedding is to each route, and to the background after them if there is one: the mean cosine of
+    /// its nearest texts.
     #[must_use]
     pub fn similarities(&self, embedding: &[f32]) -> Similarities {
         Similarities(self.space.near(&unit(embedding)))
@@ -125,13 +131,20 @@ impl Exemplars {
 
     /// Returns whether replacing `other` by it would change nothing.
     pub(super) fn serves_like(&self, other: &Self) -> bool {
-        self.bundle == other.bundle && self.texts == other.texts && self.space.top_k == other.space.top_k
+        self.bundle == other.bundle && self.texts == other.texts && self.space.form() == other.space.form()
     }
 }
 
 impl Space {
+    /// Returns what a strategy decides about it.
+    fn form(&self) -> (usize, bool) {
+        (self.top_k, !self.background.is_empty())
+    }
+
     fn near(&self, embedding: &[f32]) -> Vec<f32> {
-        self.embeddings.iter().map(|texts| self.near_to(texts.iter(), embedding)).collect()
+        let background = Some(&self.background).filter(|texts| !texts.is_empty());
+        let all = self.embeddings.iter().chain(background);
+        all.map(|texts| self.near_to(texts.iter(), embedding)).collect()
     }
 
     /// Returns the mean cosine of the nearest of some texts; of none it is not a number.
@@ -143,17 +156,21 @@ impl Space {
     }
 
     fn separation(&self, everyday: &[Box<[f32]>]) -> Separation {
+        // No text is compared with itself, be it a route's or the background's.
+        let without = |texts: &[Box<[f32]>], at: usize, group: usize| {
+            let mut near = self.near(&texts[at]);
+            let others = texts.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, text)| text);
+            if let Some(near) = near.get_mut(group) {
+                *near = self.near_to(others, &texts[at]);
+            }
+            near
+        };
+        let routes = self.embeddings.len();
         let own = |(route, texts): (usize, &Vec<Box<[f32]>>)| {
-            let without = |(at, text): (usize, &Box<[f32]>)| {
-                let mut near = self.near(text);
-                let others = texts.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, text)| text);
-                near[route] = self.near_to(others, text);
-                near
-            };
-            texts.iter().enumerate().take(MOST_OWN).map(without).collect()
+            (0..texts.len().min(MOST_OWN)).map(|at| without(texts, at, route)).collect()
         };
         Separation {
-            everyday: everyday.iter().map(|text| self.near(text)).collect(),
+            everyday: (0..everyday.len()).map(|at| without(everyday, at, routes)).collect(),
             own: self.embeddings.iter().enumerate().map(own).collect(),
         }
     }
@@ -233,7 +250,7 @@ mod tests {
 
     fn space(top_k: usize, embeddings: &[&[[f32; 2]]]) -> Space {
         let route = |route: &&[[f32; 2]]| route.iter().map(|text| unit(text).into()).collect();
-        Space { embeddings: embeddings.iter().map(route).collect(), top_k }
+        Space { embeddings: embeddings.iter().map(route).collect(), background: Vec::new(), top_k }
     }
 
     #[test]
@@ -261,6 +278,17 @@ mod tests {
         assert_eq!(separation.own[0], [[0.0, 1.0], [0.0, 0.0]]);
         assert!(separation.own[1][0][1].is_nan(), "{:?}", separation.own[1]);
         assert_eq!(separation.everyday, [[0.5, 0.0]]);
+    }
+
+    #[test]
+    fn the_background_stands_after_the_routes_and_an_everyday_ask_is_not_its_own() {
+        let everyday: Vec<Box<[f32]>> = vec![vec![0.0, 1.0].into(), vec![0.6, 0.8].into()];
+        let with = Space { background: everyday.clone(), ..space(1, &[&[[1.0, 0.0]]]) };
+
+        let near = with.near(&unit(&[0.0, 3.0]));
+
+        assert_eq!(near, [0.0, 1.0]);
+        assert_eq!(with.separation(&everyday).everyday, [[0.0, 0.8], [0.6, 0.8]]);
     }
 
     #[test]

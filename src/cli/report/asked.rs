@@ -111,6 +111,9 @@ fn similarities(text: &mut String, compared: &Value) {
         table.push([cell("route"), cell("model"), cell("similarity"), cell("threshold")]);
     }
     text.push_str(&table.render());
+    if let Some(background) = compared["background"].as_f64() {
+        let _ = writeln!(text, "  {background:.4} to what is about no route");
+    }
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {

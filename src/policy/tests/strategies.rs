@@ -210,6 +210,8 @@ fn similarity_asks_for_its_routes_and_takes_the_nearest_that_is_near_enough() {
     assert_eq!(model_and_reason(&decided(SIMILARITY, &similar(&[0.5, 0.8]))), ("frontier", "similarity"));
     assert_eq!(model_and_reason(&decided(SIMILARITY, &similar(&[0.5, 0.6]))), ("small", "similarity"));
     assert_eq!(model_and_reason(&decided(SIMILARITY, &similar(&[0.3, 0.6]))), ("standard", "not_similar"));
+    assert_eq!(model_and_reason(&decided(SIMILARITY, &similar(&[0.5, 0.8, 0.9]))), ("standard", "not_similar"));
+    assert_eq!(model_and_reason(&decided(SIMILARITY, &similar(&[0.5, 0.8, 0.6]))), ("frontier", "similarity"));
     assert_eq!(model_and_reason(&decided(SIMILARITY, &similar(&[f32::NAN, f32::NAN]))), ("standard", "not_similar"));
 }
 

@@ -71,6 +71,7 @@ pub(super) fn similarities(details: Option<&Details>, snapshot: &Snapshot) -> Va
             "strategy": **path,
             "classifier": section.classifier,
             "degraded": near.as_ref().err(),
+            "background": known(section.routes.len()),
             "routes": routes.collect::<Vec<_>>(),
         })
     };

@@ -4,7 +4,7 @@
 //! get sends every prompt to some route, and nothing else shows it.
 
 use super::everyday::EVERYDAY;
-use crate::config;
+use crate::config::{self, Background};
 
 /// Texts of a route that are compared with the others.
 pub(super) const MOST_OWN: usize = 50;
@@ -21,7 +21,7 @@ const OVERLAP: f64 = 1.0 / 3.0;
 /// How near texts are to the routes of a strategy.
 #[derive(Debug, Default)]
 pub(super) struct Separation {
-    /// Of each everyday ask, by route.
+    /// Of each everyday ask, by route, and to the rest of the background after them if there is one.
     pub(super) everyday: Vec<Vec<f32>>,
     /// Of each route's own texts, by route; a text is not compared with itself.
     pub(super) own: Vec<Vec<Vec<f32>>>,
@@ -46,7 +46,7 @@ impl Separation {
             (Some(index), threshold.get(), vec![index])
         });
         let thresholds = shared.into_iter().chain(own).filter_map(|(route, threshold, routes)| {
-            let message = self.lets_in(threshold, &routes)?;
+            let message = self.lets_in(threshold, &routes, section)?;
             Some(Finding { route, is_threshold: true, message })
         });
         let overlaps = (0..section.routes.len()).filter_map(|route| {
@@ -57,11 +57,15 @@ impl Separation {
     }
 
     /// Says how many everyday asks a threshold of some routes lets in, if they are too many, and which would be better.
-    fn lets_in(&self, threshold: f64, routes: &[usize]) -> Option<String> {
+    fn lets_in(&self, threshold: f64, routes: &[usize], section: &config::Similarity) -> Option<String> {
         let best = |near: &Vec<f32>| routes.iter().map(|route| near[*route]).fold(f32::NEG_INFINITY, f32::max);
+        let is_let_in = |near: &&Vec<f32>| {
+            let background = near.get(self.own.len()).copied().unwrap_or(f32::NEG_INFINITY);
+            f64::from(best(near)) >= threshold && best(near) >= background
+        };
+        let within = self.everyday.iter().filter(is_let_in).count();
         let mut everyday: Vec<f32> = self.everyday.iter().map(best).filter(|near| near.is_finite()).collect();
         everyday.sort_by(f32::total_cmp);
-        let within = everyday.iter().filter(|near| f64::from(**near) >= threshold).count();
         // Who asks for nothing takes the nearest route whatever it is.
         if threshold <= 0.0 || within as f64 <= LET_IN * everyday.len() as f64 {
             return None;
@@ -71,12 +75,16 @@ impl Separation {
         let own: Vec<f32> = routes.iter().flat_map(|route| self.own[*route].iter().map(|near| near[*route])).collect();
         let known = own.iter().filter(|near| near.is_finite()).count();
         let reach = own.iter().filter(|near| f64::from(**near) > stray).count();
+        let background = match section.background {
+            Background::None => ", `background: everyday`",
+            Background::Everyday => "",
+        };
         let advice = if known > 0 && 2 * reach > known {
             format!("above {stray:.2} one in twenty would, and {reach} of {known} of the routes' own texts")
         } else {
             format!(
                 "no threshold tells them apart, above {stray:.2}, which one in twenty reach, are {reach} of {known} of the routes' own \
-                 texts (allowed: a classifier whose encoder knows these subjects)"
+                 texts (allowed: a classifier whose encoder knows these subjects{background})"
             )
         };
         Some(format!(
@@ -147,6 +155,14 @@ policies:
     }
 
     #[test]
+    fn everyday_asks_that_are_nearer_to_the_background_are_not_let_in() {
+        let mut with = separation(0.5, 0.8, 0.2);
+        with.everyday = vec![vec![0.5, 0.5, 0.6]; 48];
+
+        assert_eq!(with.findings(&section("")), []);
+    }
+
+    #[test]
     fn a_threshold_of_nothing_is_meant() {
         let mut any = section("");
         any.threshold = config::Ratio::new(0.0).expect("a ratio");
@@ -159,6 +175,7 @@ policies:
         let findings = separation(0.7, 0.6, 0.5).findings(&section(""));
 
         assert!(findings[0].message.contains("no threshold tells them apart, above 0.70"), "{findings:?}");
+        assert!(findings[0].message.ends_with("knows these subjects, `background: everyday`)"), "{findings:?}");
     }
 
     #[test]
