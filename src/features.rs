@@ -18,14 +18,17 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 pub use self::table::{Kind, Scope, Spec, TABLE, Value, index_of, table_markdown};
 pub use self::text::{MAX_SCANNED_BYTES, TextStructure};
 pub use self::tokens::{TokenCount, TokenCounter};
-use crate::prompt::{AskSource, Attachments, Dialect, Envelopes, Parameters, Prompt, Purpose, ResponseFormat};
+use crate::prompt::{
+    AskSource, AttachedFiles, Attachments, Dialect, Envelopes, Parameters, Prompt, Purpose, ResponseFormat,
+};
 
 /// The features of one prompt; [`TABLE`] defines each. The default is an empty conversation that leaves all to the API.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Features {
     tokens: OnceLock<TokenCount>,
     text: OnceLock<TextStructure>,
-    /// What the two above are measured on when they are first asked for.
+    attached: OnceLock<Box<AttachedFiles>>,
+    /// What the three above are measured on when they are first asked for.
     source: Option<Source>,
     /// Turns of any role.
     pub turns: u32,
@@ -106,6 +109,7 @@ impl Features {
         Self {
             tokens: OnceLock::new(),
             text: OnceLock::new(),
+            attached: OnceLock::new(),
             source,
             turns: prompt.turns,
             user_turns: prompt.user_turns,
@@ -134,7 +138,7 @@ impl Features {
     /// for long.
     pub fn settle(&mut self, limit: usize) {
         if self.source.as_ref().is_some_and(|source| source.body.len() > limit) {
-            let _measured = (self.tokens(), self.text());
+            let _measured = (self.tokens(), self.text(), self.attached());
             self.source = None;
         }
     }
@@ -149,6 +153,12 @@ impl Features {
     #[must_use]
     pub fn with_text(self, text: TextStructure) -> Self {
         Self { text: OnceLock::from(text), ..self }
+    }
+
+    /// Replaces what is known of attached files.
+    #[must_use]
+    pub fn with_attached(self, attached: AttachedFiles) -> Self {
+        Self { attached: OnceLock::from(Box::new(attached)), ..self }
     }
 
     /// Returns the tokens over all turns; counts them if nobody asked before.
@@ -178,6 +188,22 @@ impl Features {
     #[must_use]
     pub fn text(&self) -> &TextStructure {
         self.text.get_or_init(|| self.read_again(|prompt| TextStructure::of(prompt.newest_ask())))
+    }
+
+    /// Returns names, types and sizes of what is attached; reads the body for them if nobody asked before. Features that were
+    /// measured without a body know of none.
+    #[must_use]
+    pub fn attached(&self) -> &AttachedFiles {
+        static NONE: AttachedFiles =
+            AttachedFiles { first: Vec::new(), count: 0, bytes: 0, largest: 0, types: String::new() };
+        let read = |source: &Source| Box::new(AttachedFiles::of(&source.body));
+        match (self.attached.get(), &self.source) {
+            (Some(known), _) => known,
+            (None, Some(source)) if self.attachments != Attachments::default() => {
+                self.attached.get_or_init(|| read(source))
+            }
+            (None, _) => &NONE,
+        }
     }
 
     /// Reads the body again; what cannot be read has nothing to measure.

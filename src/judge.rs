@@ -2,11 +2,17 @@
 //!
 //! Asked at its provider, beside the requests that go there: the provider's key, peers, breaker and `max_concurrent` hold for
 //! the judge too. Its questions carry [`HEADER`], so that one that comes back to Pointsman asks no judge again. Answers are
-//! remembered; the same prompt twice at a time is one question. A judge that fails is left alone for a while.
+//! remembered; the same prompt twice at a time is one question. A judge that fails is left alone for a while, and each cause is said
+//! once a spell.
 
+pub(crate) mod answer;
 mod breaker;
+mod description;
 mod question;
+mod spell;
+mod words;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -15,9 +21,13 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use self::answer::{Ending, Said, text_of};
 use self::breaker::Breaker;
+use self::description::Description;
 use self::question::{Key, Question};
-use crate::config::{self, Name};
+use self::spell::{Cause, FailureSpell};
+use self::words::Private;
+use crate::config::{self, Model, Name};
 use crate::features::Features;
 use crate::policy::{JudgeFailure, Judgement};
 use crate::prompt::Prompt;
@@ -37,6 +47,7 @@ const MAX_BYTES: usize = 256 << 10;
 #[derive(Debug)]
 pub struct Judge {
     section: config::Judge,
+    policy: Name,
     target: Arc<Target>,
     question: Question,
     /// What outlives reloads.
@@ -48,8 +59,9 @@ pub struct Judge {
 /// What a judge remembers, as long as its section stays the same.
 #[derive(Debug)]
 struct Memory {
-    answers: Option<Cache<Key, (Arc<str>, Instant)>>,
+    answers: Option<Cache<Key, (Said, Instant)>>,
     breaker: Breaker,
+    spell: FailureSpell,
     places: Semaphore,
 }
 
@@ -58,10 +70,19 @@ struct Memory {
 pub struct Asks<'a> {
     /// The policy that its strategy is part of.
     pub policy: &'a Name,
+    /// What the judge is told of the choices' models.
+    pub catalog: &'a BTreeMap<Name, Model>,
     /// What sends its questions.
     pub caller: &'a Arc<Caller>,
     /// Where they are counted.
     pub metrics: &'a Metrics,
+}
+
+/// A question without an answer: why, and what there is to say of it.
+struct Silence {
+    cause: Cause,
+    answer: Option<Answer>,
+    detail: String,
 }
 
 impl Judge {
@@ -69,18 +90,26 @@ impl Judge {
     /// asked the same.
     #[must_use]
     pub fn new(section: &config::Judge, target: &Arc<Target>, asks: Asks<'_>, previous: Option<&Self>) -> Self {
-        let Asks { policy, caller, metrics } = asks;
-        let same = previous.filter(|old| old.section == *section && old.target.upstream_name == target.upstream_name);
+        let Asks { policy, catalog, caller, metrics } = asks;
+        let question = Question::new(section, catalog);
+        let is_same = |old: &&Self| {
+            old.section == *section
+                && old.target.upstream_name == target.upstream_name
+                && old.question.says_as(&question)
+        };
         let memory = || Memory {
             answers: (section.cache.max_entries > 0).then(|| Cache::new(section.cache.max_entries)),
             breaker: Breaker::new(section.breaker),
+            spell: FailureSpell::default(),
             places: Semaphore::new(section.max_concurrent),
         };
+        let memory = previous.filter(is_same).map_or_else(|| Arc::new(memory()), |old| Arc::clone(&old.memory));
         Self {
             section: section.clone(),
+            policy: policy.clone(),
             target: Arc::clone(target),
-            question: Question::new(section),
-            memory: same.map_or_else(|| Arc::new(memory()), |old| Arc::clone(&old.memory)),
+            question,
+            memory,
             metrics: metrics.judge(policy),
             caller: Arc::clone(caller),
         }
@@ -112,61 +141,77 @@ impl Judge {
         features: &Features,
         deadline: Instant,
     ) -> Result<Judgement, JudgeFailure> {
+        let text = prompt.ask_text();
         if prompt.newest_ask().trim().is_empty() {
             return Err(JudgeFailure::NoText);
         }
-        let user = self.question.user(prompt, features);
-        let Some(answers) = &self.memory.answers else { return self.question(&user, deadline).await };
-        let key = self.question.key(&user);
+        let description = Description::of(prompt, features, self.section.max_chars);
+        let Some(answers) = &self.memory.answers else { return self.question(&description, &text, deadline).await };
+        let key = self.question.key(&description);
         if answers.get(&key).is_some_and(|(_, until)| until <= Instant::now()) {
             answers.remove(&key);
         }
         // Whoever comes while the question is open waits for its answer.
         match answers.get_value_or_guard_async(&key).await {
-            Ok((label, _)) => Ok(Judgement { label, cost_usd: Some(0.0), is_cached: true }),
+            Ok((said, _)) => Ok(Judgement { is_cached: true, ..judgement(said, Some(0.0)) }),
             Err(guard) => {
-                let judgement = self.question(&user, deadline).await?;
+                let judgement = self.question(&description, &text, deadline).await?;
+                let Judgement { label, confidence, rationale, .. } = judgement.clone();
                 let until = Instant::now() + self.section.cache.hold.0;
-                let _ = guard.insert((Arc::clone(&judgement.label), until)); // fails when it was taken out meanwhile
+                let _ = guard.insert((Said { label, confidence, rationale }, until)); // fails when it was taken out meanwhile
                 Ok(judgement)
             }
         }
     }
 
-    async fn question(&self, user: &str, deadline: Instant) -> Result<Judgement, JudgeFailure> {
+    async fn question(
+        &self,
+        description: &Description,
+        text: &str,
+        deadline: Instant,
+    ) -> Result<Judgement, JudgeFailure> {
         let Ok(_place) = self.memory.places.try_acquire() else { return Err(JudgeFailure::Busy) };
         if !self.memory.breaker.admits() {
             return Err(JudgeFailure::Resting);
         }
-        let body = self.question.body(user, &self.target);
+        match self.exchange(description, deadline).await {
+            Ok(judgement) => {
+                self.memory.breaker.succeeded();
+                if let Some(questions) = self.memory.spell.answered() {
+                    tracing::info!(policy = %self.policy, judge = %self.target.model, questions, "The judge answers again");
+                }
+                Ok(judgement)
+            }
+            Err(silence) => {
+                self.memory.breaker.failed();
+                self.note(&silence, Private { key: self.key(), words: description.words(), prompt: text });
+                Err(silence.cause.failure)
+            }
+        }
+    }
+
+    async fn exchange(&self, description: &Description, deadline: Instant) -> Result<Judgement, Silence> {
+        let body = self.question.body(description, &self.target);
         let fields = [
             (header::USER_AGENT, HeaderValue::from_static(USER_AGENT)),
             (HeaderName::from_static(HEADER), HeaderValue::from_static("1")),
         ];
         let call = Call { path: "/chat/completions", fields: &fields, body: &body, max_bytes: MAX_BYTES };
-        let answered = timeout_at(deadline, self.caller.post(&self.target.provider, call)).await;
-        let judgement = match answered {
-            Err(_) => Err(JudgeFailure::Timeout),
+        match timeout_at(deadline, self.caller.post(&self.target.provider, call)).await {
+            Err(_) => Err(Silence::of(JudgeFailure::Timeout, format!("no answer within {:?}", self.section.timeout.0))),
             Ok(Ok(answer)) if answer.status == StatusCode::OK => self.read(&answer),
             Ok(Ok(answer)) => {
-                tracing::debug!(judge = %self.target.model, status = answer.status.as_u16(), "The judge refuses");
-                Err(JudgeFailure::Failed)
+                let cause = Cause { failure: JudgeFailure::Failed, status: Some(answer.status) };
+                Err(Silence { cause, answer: Some(answer), detail: String::new() })
             }
-            Ok(Err(error)) => {
-                tracing::debug!(judge = %self.target.model, %error, "The judge fails");
-                Err(JudgeFailure::Failed)
-            }
-        };
-        match judgement {
-            Ok(_) => self.memory.breaker.succeeded(),
-            Err(_) => self.memory.breaker.failed(),
+            Ok(Err(error)) => Err(Silence::of(JudgeFailure::Failed, error.etype().as_str().to_owned())),
         }
-        judgement
     }
 
     /// Reads the label and what the answer cost, which is paid for whatever it says.
-    fn read(&self, answer: &Answer) -> Result<Judgement, JudgeFailure> {
-        let answer: Value = serde_json::from_slice(&answer.body).map_err(|_| JudgeFailure::BadAnswer)?;
+    fn read(&self, answer: &Answer) -> Result<Judgement, Silence> {
+        let answer: Value = serde_json::from_slice(&answer.body)
+            .map_err(|_| Silence::of(JudgeFailure::BadAnswer, "the body is no JSON".to_owned()))?;
         let count = |path: &str| answer.pointer(path).and_then(Value::as_u64);
         let usage = count("/usage/prompt_tokens").zip(count("/usage/completion_tokens")).map(|(input, output)| {
             let cached = count("/usage/prompt_tokens_details/cached_tokens").unwrap_or_default();
@@ -176,8 +221,55 @@ impl Judge {
         if let Some(usage) = usage {
             self.metrics.paid(usage.input, usage.output, cost_usd.unwrap_or_default());
         }
-        let content = answer.pointer("/choices/0/message/content").and_then(Value::as_str).unwrap_or_default();
-        let label = self.question.label_in(content).ok_or(JudgeFailure::BadAnswer)?;
-        Ok(Judgement { label, cost_usd, is_cached: false })
+        let choice = &answer["choices"][0];
+        let (ending, text) = (Ending::of(choice), text_of(&choice["message"]));
+        match (self.question.labels.read(&text, ending), ending) {
+            (Some(said), _) => {
+                // One that nobody asked for may quote the prompt where nobody expects it.
+                let rationale = said.rationale.filter(|_| self.section.rationale);
+                Ok(judgement(Said { rationale, ..said }, cost_usd))
+            }
+            (None, Ending::Cut) => {
+                let detail =
+                    format!("`max_tokens: {}` ran out after {} characters", self.section.max_tokens, text.len());
+                Err(Silence::of(JudgeFailure::Truncated, detail))
+            }
+            (None, Ending::Whole) => {
+                Err(Silence::of(JudgeFailure::BadAnswer, format!("no single label in {} characters", text.len())))
+            }
+        }
     }
+
+    /// Says why there is no answer, once a spell and cause.
+    fn note(&self, silence: &Silence, private: Private<'_>) {
+        let Silence { cause, answer, detail } = silence;
+        if !self.memory.spell.failed(*cause) {
+            return;
+        }
+        let words = answer.as_ref().map(|answer| private.words_of(&answer.body));
+        let detail = words.as_deref().unwrap_or(detail);
+        let (reason, status) = (cause.failure.as_str(), cause.status.map(|status| status.as_u16()));
+        tracing::warn!(
+            policy = %self.policy, judge = %self.target.model, reason, status, detail,
+            "The judge does not answer, what follows it in the policy decides"
+        );
+    }
+
+    /// Returns the operator's key at the judge's provider.
+    fn key(&self) -> Option<&str> {
+        let (_, value) = self.target.provider.credential.key()?;
+        let value = value.to_str().ok()?;
+        Some(value.strip_prefix("Bearer ").unwrap_or(value))
+    }
+}
+
+impl Silence {
+    fn of(failure: JudgeFailure, detail: String) -> Self {
+        Self { cause: Cause { failure, status: None }, answer: None, detail }
+    }
+}
+
+fn judgement(said: Said, cost_usd: Option<f64>) -> Judgement {
+    let Said { label, confidence, rationale } = said;
+    Judgement { label, confidence, rationale, cost_usd, is_cached: false }
 }

@@ -12,6 +12,7 @@
 //! [`splice()`] and [`Edits`] are the only ways a body is changed.
 
 mod ask;
+mod attached;
 mod chat;
 mod completions;
 mod conversation;
@@ -39,6 +40,7 @@ use std::ops::Range;
 use thiserror::Error;
 
 pub use self::ask::{Ask, AskSource, stands_alone};
+pub use self::attached::{AttachedFile, AttachedFiles, AttachmentKind};
 pub use self::edit::Edits;
 pub use self::envelope::{Envelopes, LeftOut, Mark, Spec, TABLE, table_markdown};
 pub use self::model_field::{ModelField, model_field};
@@ -260,11 +262,11 @@ fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
 /// Counts of what is attached to a conversation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Attachments {
-    /// Parts of type `image_url`, `input_image` or `image`.
+    /// Parts that are an [`AttachmentKind::Image`].
     pub images: u32,
-    /// Parts of type `input_audio` or `audio`.
+    /// Parts that are [`AttachmentKind::Audio`].
     pub audio: u32,
-    /// Parts of type `file`, `input_file` or `document`.
+    /// Parts that are an [`AttachmentKind::File`].
     pub files: u32,
 }
 

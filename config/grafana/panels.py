@@ -15,8 +15,8 @@ U = f'{I}, provider=~"$provider"'
 RATE = "[$__rate_interval]"
 # Every reason is in one of three classes, which tests/dashboards.rs checks: what a policy chose, what it could not choose (`otherwise`
 # serves), and what moved its choice.
-CHOSEN = 'reason=~"rule|tier|rounded_up|threshold|utility|similarity|judge|split|random|override|affinity|affinity_tool_loop|affinity_cache"'
-ABSTAINED = 'reason=~"low_confidence|truncated|not_similar|unmapped_label|kill_switch|not_rolled_out|classifier_.+|judge_.+"'
+CHOSEN = 'reason=~"rule|tier|rounded_up|threshold|utility|similarity|judge|split|random|override|affinity|affinity_tool_loop|affinity_cache|housekeeping"'
+ABSTAINED = 'reason=~"low_confidence|no_ask|truncated|not_similar|unmapped_label|kill_switch|not_rolled_out|classifier_.+|judge_.+"'
 CONSTRAINED = 'reason=~"context|images|audio|files|tools|json_schema|max_output|region|not_allowed|unhealthy|saturated"'
 FAILED = 'outcome!~"success|client_error|cancelled|shed"'
 

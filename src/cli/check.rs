@@ -41,7 +41,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             return CONFIG.into();
         }
     };
-    let warnings = snapshot.policies.lint();
+    let mut warnings = snapshot.policies.lint();
+    warnings.extend_from_slice(snapshot.advisers.warnings());
     for warning in &warnings {
         eprintln!("warning: {warning}\n");
     }

@@ -18,7 +18,7 @@ use super::{KeyPath, Name, Step};
 
 pub use self::judge::{Choice, Judge, JudgeBreaker, JudgeCache};
 pub use self::nested::{Branch, Hierarchy, Stages};
-pub use self::similarity::{Similarity, SimilarityRoute};
+pub use self::similarity::{Background, Similarity, SimilarityRoute};
 pub use self::split::{Random, Split, SplitBy};
 pub use self::threshold::{Rung, Threshold};
 pub use self::tiers::{Round, Tiers};

@@ -3,13 +3,14 @@
 use serde_json::{Map, Value};
 
 use super::{Features, TextStructure, TokenCount};
-use crate::prompt::{AskSource, Purpose, ResponseFormat};
+use crate::prompt::{AskSource, AttachedFiles, Purpose, ResponseFormat};
 
 /// What is otherwise measured on a text.
 #[derive(Default)]
 struct Measured {
     tokens: TokenCount,
     text: TextStructure,
+    attached: AttachedFiles,
 }
 
 impl Features {
@@ -21,14 +22,14 @@ impl Features {
         for (name, value) in values {
             features.set(&mut measured, name, value);
         }
-        features.with_tokens(measured.tokens).with_text(measured.text)
+        features.with_tokens(measured.tokens).with_text(measured.text).with_attached(measured.attached)
     }
 
     fn set(&mut self, measured: &mut Measured, name: &str, value: &Value) {
         let long = value.as_u64().unwrap_or_default();
         let count = u32::try_from(long).unwrap_or(u32::MAX);
         let (number, flag) = (value.as_f64().unwrap_or_default(), value.as_bool().unwrap_or_default());
-        let Measured { tokens, text } = measured;
+        let Measured { tokens, text, attached } = measured;
         let (attachments, request) = (&mut self.attachments, &mut self.request);
         match name {
             "tokens" => tokens.tokens = long,
@@ -68,6 +69,9 @@ impl Features {
             "max_output_tokens" => request.max_output_tokens = long,
             "stream" => request.stream = flag,
             "reasoning_effort" => request.reasoning_effort = value.as_str().unwrap_or_default().to_owned(),
+            "file_bytes" => attached.bytes = long,
+            "largest_file_bytes" => attached.largest = long,
+            "file_types" => attached.types = value.as_str().unwrap_or_default().to_owned(),
             "response_format" => request.response_format = response_format(value.as_str()),
             _ => {}
         }
@@ -104,7 +108,7 @@ mod tests {
         });
         let prompt = body.to_string();
         let prompt = Prompt::parse(Dialect::ChatCompletions, prompt.as_bytes()).expect("a request");
-        let features = Features::of(&prompt, &TokenCounter::new());
+        let features = Features::of(&prompt, &TokenCounter::new()).with_attached(AttachedFiles::default());
 
         let Value::Object(logged) = json!(features) else { panic!("an object") };
 

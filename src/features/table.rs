@@ -295,6 +295,24 @@ pub const TABLE: &[Spec] = &[
         |f| Value::Text(f.purpose.as_str()),
         "What the request is for: `answer`, or what an agent keeps house by: `title`, `summary` (of a conversation), `topic`, `probe` (of the account or connection), `suggestion` (of what to ask next).",
     ),
+    prompt(
+        "file_bytes",
+        Kind::Int,
+        |f| int(f.attached().bytes),
+        "Bytes of all that is attached (images, audio, files), decoded: about as many as the body holds. What is attached by a URL or an id has none.",
+    ),
+    prompt(
+        "largest_file_bytes",
+        Kind::Int,
+        |f| int(f.attached().largest),
+        "Bytes of the largest image, audio or file, as in `file_bytes`.",
+    ),
+    prompt(
+        "file_types",
+        Kind::Text,
+        |f| Value::Text(&f.attached().types),
+        "The different media types of what is attached, as the client or its data URL says, in lower case; where none is said, the extension of the name, such as `pdf`. In alphabetical order with commas between them, at most 16; empty if nothing is attached or no type is said.",
+    ),
 ];
 
 /// Returns the index of the feature called `name` in the [`TABLE`].

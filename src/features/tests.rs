@@ -84,6 +84,7 @@ fn features_are_written_flat_and_in_the_order_of_the_table() {
     assert!(positions.is_sorted());
     assert!(written.starts_with(r#"{"tokens":0,"tokens_estimated":false,"#));
     assert!(written.contains(r#""stream":false,"reasoning_effort":"","response_format":"text","repeated_calls":0,"#));
+    assert!(written.ends_with(r#","file_bytes":0,"largest_file_bytes":0,"file_types":""}"#));
 }
 
 #[test]
@@ -118,6 +119,30 @@ fn what_is_deferred_is_measured_as_if_at_once_and_never_exceeds_the_bytes() {
     assert_eq!((deferred.tokens(), deferred.text()), (at_once.tokens(), at_once.text()));
     assert!(deferred.tokens().tokens <= bound);
     assert_eq!(deferred.tokens_at_most(), at_once.tokens().tokens);
+}
+
+#[test]
+fn attached_files_are_measured_where_there_is_a_body_to_read() {
+    let parts = json!([
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,QUJDRA=="}},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}},
+        {"type": "image_url", "image_url": {"url": "https://h/b.png"}},
+    ]);
+    let body = json!({"model": "auto", "messages": [{"role": "user", "content": parts}]});
+    let body = Bytes::from(body.to_string());
+    let prompt = Prompt::parse(Dialect::ChatCompletions, &body).expect("the body should be readable");
+
+    let mut features = Features::deferred(&prompt, &body);
+    features.settle(0);
+
+    for (name, value) in [
+        ("file_bytes", Value::Int(7)),
+        ("largest_file_bytes", Value::Int(4)),
+        ("file_types", Value::Text("application/pdf,image/png,png")),
+    ] {
+        assert_eq!(features.get(name), Some(value), "{name}");
+    }
+    assert_eq!(Features::of(&prompt, &TokenCounter::new()).get("file_bytes"), Some(Value::Int(0)));
 }
 
 #[test]

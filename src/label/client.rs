@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::rubric::Rubric;
 use crate::config::Secret;
+use crate::judge::answer::text_of;
 use crate::upstream::retry_after;
 use crate::usage::Usage;
 
@@ -230,7 +231,7 @@ async fn read_body(session: &mut HttpSession) -> Result<Vec<u8>> {
 
 fn read(answer: &[u8]) -> Reply {
     let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
-    let content = answer["choices"][0]["message"]["content"].as_str().unwrap_or_default().to_owned();
+    let content = text_of(&answer["choices"][0]["message"]);
     let (input, output) = (answer["usage"]["prompt_tokens"].as_u64(), answer["usage"]["completion_tokens"].as_u64());
     let cached = answer["usage"]["prompt_tokens_details"]["cached_tokens"].as_u64().unwrap_or_default();
     let usage = input.zip(output).map(|(input, output)| Usage { input, output, cached, ..Usage::default() });

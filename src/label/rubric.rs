@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::judge::answer::{objects, spoken};
+
 /// The longest answer of a model that a judge is shown, in characters.
 const MAX_SHOWN: usize = 24_000;
 
@@ -201,10 +203,18 @@ impl Rubric {
     /// # Errors
     /// Says what is malformed about it.
     pub fn verdict(&self, content: &str) -> Result<Verdict, String> {
-        // Models without structured output like to fence their JSON.
-        let content = content.trim().trim_start_matches("```json").trim_matches('`').trim();
-        let answer: Value = serde_json::from_str(content).map_err(|_| "the answer is no JSON".to_owned())?;
-        let reason = ("reason", answer["reason"].clone());
+        let key = match &self.asks {
+            Asks::Labels(_) => "label",
+            Asks::Scale(_) => "score",
+        };
+        // Models without structured output put fences, prose and thoughts around their JSON.
+        let objects = objects(&spoken(content));
+        let mut verdicts = objects.iter().filter(|object| object.contains_key(key));
+        let answer = verdicts.next().ok_or_else(|| format!("the answer is no JSON with a `{key}`"))?;
+        if verdicts.any(|other| other[key] != answer[key]) {
+            return Err(format!("the answer holds several values of `{key}`"));
+        }
+        let reason = ("reason", answer.get("reason").cloned().unwrap_or_default());
         match &self.asks {
             Asks::Labels(labels) => {
                 let label = answer["label"].as_str().filter(|label| labels.iter().any(|known| known == label));
@@ -256,8 +266,21 @@ mod tests {
         let (choice, scale) = (Rubric::built_in("choice").expect("one"), Rubric::built_in("match").expect("one"));
 
         assert!(choice.verdict("{\"reason\":\"r\",\"label\":\"simple\"}").is_ok());
-        assert!(choice.verdict("```json\n{\"reason\":\"r\",\"label\":\"complex\"}\n```").is_ok());
-        for bad in ["", "simple", "{\"label\":\"tiny\"}", "{\"label\":3}", "[]"] {
+        for wrapped in [
+            "```json\n{\"reason\":\"r\",\"label\":\"complex\"}\n```",
+            "<think>{\"label\":\"simple\"}</think>\nHere it is: {\"reason\":\"r\",\"label\":\"complex\"}",
+        ] {
+            let verdict = choice.verdict(wrapped).unwrap_or_else(|problem| panic!("{problem}: {wrapped}"));
+            assert_eq!(verdict.keys().next(), Some(("label", json!("complex"))));
+        }
+        for bad in [
+            "",
+            "simple",
+            "{\"label\":\"simple\"} {\"label\":\"complex\"}",
+            "{\"label\":\"tiny\"}",
+            "{\"label\":3}",
+            "[]",
+        ] {
             assert!(choice.verdict(bad).is_err(), "{bad}");
         }
         for bad in ["{\"score\":6}", "{\"score\":0}", "{\"score\":\"4\"}", "{\"score\":4.5}", "{}"] {

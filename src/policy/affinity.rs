@@ -234,7 +234,7 @@ impl Choice {
 
     /// Keeps `home` in place of what the strategy chose, which becomes one of the stages.
     fn held_to(self, home: &Name, reason: Reason, trace: PinTrace) -> Self {
-        let Self { model, by, label, score, cost_usd, flip, expected, mut stages, .. } = self;
+        let Self { model, by, label, score, rationale, cost_usd, flip, expected, mut stages, .. } = self;
         let strategy = by.strategy().unwrap_or_default();
         // What its own stages cost is theirs.
         let own_cost = cost_usd.filter(|_| stages.is_empty());
@@ -244,10 +244,11 @@ impl Choice {
             reason: self.reason,
             label: label.clone(),
             score,
+            rationale: rationale.clone(),
             cost_usd: own_cost,
             flip,
         });
         let plain = Self::plain(By::Affinity, home, reason);
-        Self { label, score, cost_usd, expected, stages, pin: Some(trace), ..plain }
+        Self { label, score, rationale, cost_usd, expected, stages, pin: Some(trace), ..plain }
     }
 }

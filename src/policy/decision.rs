@@ -25,8 +25,10 @@ pub struct Decision {
     pub reason: Reason,
     /// The classifier's best label, when it was asked and answered.
     pub label: Option<Arc<str>>,
-    /// What the strategy went by: the best label's probability, or the head's score beside the thresholds.
+    /// What the strategy went by: the best label's probability, the head's score beside the thresholds, or the judge's confidence.
     pub score: Option<f32>,
+    /// Why, in a judge's own words; as private as the prompt, which they may quote.
+    pub rationale: Option<Arc<str>>,
     /// What would have changed the strategy's choice, the nearest of it; only in an explanation, and `None` where no number
     /// decided.
     pub flip: Option<Box<Flip>>,
@@ -81,6 +83,9 @@ pub struct Stage {
     pub label: Option<Arc<str>>,
     /// The score that it went by.
     pub score: Option<f32>,
+    /// Why, in a judge's own words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rationale: Option<Arc<str>>,
     /// What it cost to ask, in US dollars; `None` where nothing is paid for, or not known.
     pub cost_usd: Option<f64>,
     /// What would have changed it; only in an explanation.
@@ -156,6 +161,7 @@ pub(super) struct Choice {
     pub(super) reason: Reason,
     pub(super) label: Option<Arc<str>>,
     pub(super) score: Option<f32>,
+    pub(super) rationale: Option<Arc<str>>,
     pub(super) flip: Option<Box<Flip>>,
     pub(super) cost_usd: Option<f64>,
     /// How to choose again, where chance chose.
@@ -197,6 +203,7 @@ impl Choice {
             reason,
             label: None,
             score: None,
+            rationale: None,
             flip: None,
             cost_usd: None,
             draw: None,

@@ -39,7 +39,7 @@ pub enum Reason {
     KillSwitch,
     /// The request is not in the share that the policy is rolled out to: `otherwise`.
     NotRolledOut,
-    /// The classifier was not sure enough: `otherwise`.
+    /// The classifier or the judge was not sure enough: `otherwise`.
     LowConfidence,
     /// The classifier read too little of a long prompt: `otherwise`.
     Truncated,
@@ -150,6 +150,7 @@ const fn judge(failure: JudgeFailure) -> &'static str {
         JudgeFailure::Timeout => "judge_timeout",
         JudgeFailure::Failed => "judge_failed",
         JudgeFailure::BadAnswer => "judge_bad_answer",
+        JudgeFailure::Truncated => "judge_truncated",
         JudgeFailure::Resting => "judge_resting",
         JudgeFailure::Busy => "judge_busy",
         JudgeFailure::NoText => "judge_no_text",

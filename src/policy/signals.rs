@@ -57,7 +57,8 @@ pub struct Asked {
     pub scores: Result<Scores, Degraded>,
 }
 
-/// How near a prompt is to each route of a strategy, in their order: the mean cosine of the nearest texts, -1 to 1.
+/// How near a prompt is to each route of a strategy, in their order, and to its background after them if it has one: the mean cosine of
+/// the nearest texts, -1 to 1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Similarities(pub Vec<f32>);
 
@@ -66,6 +67,10 @@ pub struct Similarities(pub Vec<f32>);
 pub struct Judgement {
     /// The label of one of the strategy's choices.
     pub label: Arc<str>,
+    /// How sure it is of the label, 0 to 1; `None` when it did not say.
+    pub confidence: Option<f32>,
+    /// Why, in its own words; bounded, and as private as the prompt, which it may quote.
+    pub rationale: Option<Arc<str>>,
     /// What the question cost, in US dollars; 0 when the answer was remembered, `None` when the judge has no price.
     pub cost_usd: Option<f64>,
     /// Whether the answer was remembered from an earlier question.
@@ -81,6 +86,8 @@ pub enum JudgeFailure {
     Failed,
     /// Its answer was none of the choices.
     BadAnswer,
+    /// Its tokens ran out before it answered.
+    Truncated,
     /// It failed too often lately and is left alone.
     Resting,
     /// As many questions are open as are allowed.
@@ -145,8 +152,16 @@ impl Signals {
 
 impl JudgeFailure {
     /// Every failure.
-    pub const ALL: [Self; 7] =
-        [Self::Timeout, Self::Failed, Self::BadAnswer, Self::Resting, Self::Busy, Self::NoText, Self::Unavailable];
+    pub const ALL: [Self; 8] = [
+        Self::Timeout,
+        Self::Failed,
+        Self::BadAnswer,
+        Self::Truncated,
+        Self::Resting,
+        Self::Busy,
+        Self::NoText,
+        Self::Unavailable,
+    ];
 
     /// Returns the stable name used in metrics and decisions.
     #[must_use]
@@ -155,6 +170,7 @@ impl JudgeFailure {
             Self::Timeout => "timeout",
             Self::Failed => "failed",
             Self::BadAnswer => "bad_answer",
+            Self::Truncated => "truncated",
             Self::Resting => "resting",
             Self::Busy => "busy",
             Self::NoText => "no_text",

@@ -79,6 +79,8 @@ pub(super) struct Pick {
     rung: Option<usize>,
     label: Option<Arc<str>>,
     score: Option<f32>,
+    /// Why, in a judge's words.
+    rationale: Option<Arc<str>>,
     /// What would have changed it; only for an explanation.
     levers: Vec<Lever>,
     /// What was paid to ask, by it and the strategies within it.
@@ -111,11 +113,12 @@ impl Strategy {
     pub(super) fn choose(&self, known: &Known<'_>, stand_in: &Name) -> Result<Choice, Signal> {
         let mut pick = self.pick(known)?;
         pick.serve_abstention(stand_in);
-        let Pick { model, kind, reason, rung, label, score, cost_usd, draw, expected, stages, levers } = pick;
+        let Pick { model, kind, reason, rung, label, score, rationale, cost_usd, draw, expected, stages, levers } =
+            pick;
         let flip = nearest(&levers, model.as_ref());
         let model = model.unwrap_or_else(|| stand_in.clone());
         let plain = Choice::plain(By::Strategy(kind), &model, reason);
-        Ok(Choice { rung, label, score, flip, cost_usd, draw, expected, stages, ..plain })
+        Ok(Choice { rung, label, score, rationale, flip, cost_usd, draw, expected, stages, ..plain })
     }
 
     /// Picks a model or abstains, or names the signal that it needs.
@@ -168,6 +171,7 @@ impl Pick {
             rung: None,
             label: None,
             score: None,
+            rationale: None,
             levers: Vec::new(),
             cost_usd: None,
             draw: None,
@@ -206,6 +210,7 @@ impl Pick {
             reason: self.reason,
             label: self.label.clone(),
             score: self.score,
+            rationale: self.rationale.clone(),
             cost_usd: self.cost_usd,
             flip: nearest(&self.levers, self.model.as_ref()),
         }

@@ -86,6 +86,8 @@ struct Line<'d> {
     label: Option<&'d str>,
     label_from: Option<&'static str>,
     score: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    judge_rationale: Option<&'d str>,
     source: Option<crate::scores::Source>,
     scores: Option<BTreeMap<&'d str, BTreeMap<&'d str, f32>>>,
     truncated_tokens: Option<u32>,
@@ -217,6 +219,8 @@ impl Decided {
             label: decision.and_then(|decision| decision.label.as_deref()),
             label_from: decision.and_then(|decision| decision.label.as_ref()).and(self.label_from()),
             score: decision.and_then(|decision| decision.score),
+            // It may quote the prompt, so it goes where the prompt may go.
+            judge_rationale: decision.and_then(|it| it.rationale.as_deref()).filter(|_| self.kept.text.is_some()),
             source: scores.map(|scores| scores.source),
             scores: scores.map(by_head),
             truncated_tokens: scores.map(|scores| scores.truncated_tokens),

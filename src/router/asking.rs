@@ -42,7 +42,14 @@ pub(super) async fn judgement(
     features: &Features,
 ) -> Result<Judgement, JudgeFailure> {
     match incoming.judging {
-        Judging::Says(label) => Ok(Judgement { label: label.into(), cost_usd: None, is_cached: false }),
+        // A test that says what the judge says leaves no doubt.
+        Judging::Says(label) => Ok(Judgement {
+            label: label.into(),
+            confidence: Some(1.0),
+            rationale: None,
+            cost_usd: None,
+            is_cached: false,
+        }),
         Judging::Never => Err(JudgeFailure::Unavailable),
         // A judge's own question asks no judge.
         Judging::Ask if (incoming.header)(judge::HEADER).is_some() => Err(JudgeFailure::Unavailable),

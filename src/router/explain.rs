@@ -68,7 +68,7 @@ impl Routing {
     /// Returns the decision and all that went into it, as one JSON object.
     ///
     /// `model`, `policy`, `rule` (its position) or `strategy` (its kind), `reason`, `label`, `label_from` (the text that was
-    /// judged: the newest ask, or what it answers), `score`, `flip` (the nearest value
+    /// judged: the newest ask, or what it answers), `score`, `rationale` (a judge's), `flip` (the nearest value
     /// that would have changed the strategy's choice), `stages` (of a cascade or hierarchy), `pin`, `set` (the parameters that
     /// rules set), `cost_usd` (what judges cost), `fallback`, and what was seen: `scores` (head to label to probability, of the
     /// classifier that was asked last; null when none was, or gave none), its `source` (`encoder`, `lexical` or
@@ -89,6 +89,7 @@ impl Routing {
             ("label".to_owned(), json!(decision.label)),
             ("label_from".to_owned(), json!(decision.label.as_ref().map(|_| self.label_from.as_str()))),
             ("score".to_owned(), json!(decision.score)),
+            ("rationale".to_owned(), json!(decision.rationale)),
             ("flip".to_owned(), json!(decision.flip)),
             ("stages".to_owned(), json!(decision.stages)),
             ("pin".to_owned(), json!(decision.pin)),

@@ -16,6 +16,8 @@ use crate::upstream::{Caller, Upstreams};
 pub struct Advisers {
     judges: BTreeMap<Arc<str>, Arc<Judge>>,
     exemplars: BTreeMap<Arc<str>, Compared>,
+    /// What cannot be meant, as far as only an encoder can tell.
+    warnings: Vec<Problem>,
 }
 
 /// What one strategy compares prompts with.
@@ -54,6 +56,12 @@ impl Advisers {
         exemplars.as_ref().map(|exemplars| (classifier, exemplars)).map_err(|degraded| *degraded)
     }
 
+    /// Returns what cannot be meant of routes and thresholds: those that the encoder does not tell apart.
+    #[must_use]
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
     /// Returns whether replacing `other` by it would change nothing that the configuration does not say.
     #[must_use]
     pub fn serve_like(&self, other: &Self) -> bool {
@@ -87,7 +95,8 @@ impl Builder {
                         let Some(target) = upstreams.model(&judge.judge) else { return };
                         let caller = self.caller.get_or_init(|| Arc::new(Caller::new()));
                         let old = before.and_then(|advisers| advisers.judges.get(&key)).map(|judge| &**judge);
-                        let asks = Asks { policy: &policy.name, caller, metrics: &self.metrics };
+                        let (policy, catalog) = (&policy.name, &config.models);
+                        let asks = Asks { policy, catalog, caller, metrics: &self.metrics };
                         let judge = Judge::new(judge, target, asks, old);
                         advisers.judges.insert(key, Arc::new(judge));
                     }
@@ -95,13 +104,20 @@ impl Builder {
                         let old = before.and_then(|advisers| advisers.exemplars(&key).ok()).map(|(_, old)| old);
                         let place = Place { config, path };
                         match self.compared(place, similarity, classifiers, old) {
-                            Ok(compared) => drop(advisers.exemplars.insert(key, compared)),
+                            Ok(compared) => {
+                                advisers.warnings.extend(compared.warnings(place, similarity));
+                                advisers.exemplars.insert(key, compared);
+                            }
                             Err(problem) => problems.extend(problem),
                         }
                     }
                     _ => {}
                 }
             });
+        }
+        let is_news = |warning: &&Problem| before.is_none_or(|before| !before.warnings.contains(warning));
+        for warning in advisers.warnings.iter().filter(is_news) {
+            tracing::warn!(key = warning.path, "{}", warning.message);
         }
         if problems.is_empty() { Ok(advisers) } else { Err(problems) }
     }
@@ -128,6 +144,13 @@ impl Builder {
             tracing::error!(%classifier, strategy = %path, reason = degraded.as_str(), "No prompt can be compared");
         }
         Ok(Compared { classifier, exemplars })
+    }
+}
+
+impl Compared {
+    fn warnings(&self, Place { config, path }: Place<'_>, section: &Similarity) -> Vec<Problem> {
+        let found = self.exemplars.iter().flat_map(|exemplars| exemplars.warnings(section, path));
+        found.filter_map(|(path, message)| config.problem(&path, message)).collect()
     }
 }
 

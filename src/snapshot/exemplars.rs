@@ -1,5 +1,8 @@
 //! The descriptions and examples that the strategy `similarity` compares prompts with, embedded when a snapshot is built.
 
+mod everyday;
+mod separation;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +10,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use self::everyday::EVERYDAY;
+use self::separation::{MOST_OWN, Separation};
 use crate::classifier::Classifier;
-use crate::config::{self, SimilarityRoute};
+use crate::config::{self, Background, KeyPath, SimilarityRoute};
 use crate::features::Features;
 use crate::policy::Similarities;
 use crate::scores::Degraded;
@@ -25,8 +30,18 @@ pub struct Exemplars {
     /// Which bundle embedded them.
     bundle: Arc<str>,
     texts: Texts,
+    space: Space,
+    /// How well the encoder tells the routes apart.
+    separation: Separation,
+}
+
+/// The texts of each route as directions, and how many of the nearest count.
+#[derive(Debug)]
+struct Space {
     /// By route, of length one each.
     embeddings: Vec<Vec<Box<[f32]>>>,
+    /// Texts about no route; empty where the threshold alone decides.
+    background: Vec<Box<[f32]>>,
     top_k: usize,
 }
 
@@ -83,37 +98,90 @@ impl Exemplars {
         previous: Option<&Arc<Self>>,
     ) -> Result<Arc<Self>, Degraded> {
         let bundle = &classifier.identity().sha256;
-        let same = |old: &&Arc<Self>| old.bundle == *bundle && old.texts == texts && old.top_k == section.top_k;
+        let has_background = section.background == Background::Everyday;
+        let form = (section.top_k, has_background);
+        let same = |old: &&Arc<Self>| old.bundle == *bundle && old.texts == texts && old.space.form() == form;
         if let Some(old) = previous.filter(same) {
             return Ok(Arc::clone(old));
         }
-        let embeddings = embed(classifier, &texts)?;
-        Ok(Arc::new(Self { bundle: Arc::clone(bundle), texts, embeddings, top_k: section.top_k }))
+        let mut embedded = embed(classifier, &texts)?;
+        let everyday = embedded.pop().unwrap_or_default();
+        let background = if has_background { everyday.clone() } else { Vec::new() };
+        let space = Space { embeddings: embedded, background, top_k: section.top_k };
+        let separation = space.separation(&everyday);
+        Ok(Arc::new(Self { bundle: Arc::clone(bundle), texts, space, separation }))
     }
 
-    /// Returns how near an embedding is to each route: the mean cosine of its nearest texts.
+    /// Returns what cannot be meant of the strategy at `path`: thresholds that everything reaches, routes that overlap.
+    pub(super) fn warnings(&self, section: &config::Similarity, path: &KeyPath) -> Vec<(KeyPath, String)> {
+        let findings = self.separation.findings(section).into_iter();
+        let placed = findings.map(|finding| {
+            let place = finding.route.map_or_else(|| path.clone(), |route| path.key("routes").index(route));
+            (if finding.is_threshold { place.key("threshold") } else { place }, finding.message)
+        });
+        placed.collect()
+    }
+
+    /// Returns how near an embedding is to each route, and to the background after them if there is one: the mean cosine of
+    /// its nearest texts.
     #[must_use]
     pub fn similarities(&self, embedding: &[f32]) -> Similarities {
-        let embedding = unit(embedding);
-        let near = |texts: &Vec<Box<[f32]>>| {
-            let mut cosines: Vec<f32> = texts.iter().map(|text| dot(text, &embedding)).collect();
-            cosines.sort_by(|a, b| b.total_cmp(a));
-            cosines.truncate(self.top_k);
-            if cosines.is_empty() { f32::NAN } else { cosines.iter().sum::<f32>() / cosines.len() as f32 }
-        };
-        Similarities(self.embeddings.iter().map(near).collect())
+        Similarities(self.space.near(&unit(embedding)))
     }
 
     /// Returns whether replacing `other` by it would change nothing.
     pub(super) fn serves_like(&self, other: &Self) -> bool {
-        self.bundle == other.bundle && self.texts == other.texts && self.top_k == other.top_k
+        self.bundle == other.bundle && self.texts == other.texts && self.space.form() == other.space.form()
     }
 }
 
+impl Space {
+    /// Returns what a strategy decides about it.
+    fn form(&self) -> (usize, bool) {
+        (self.top_k, !self.background.is_empty())
+    }
+
+    fn near(&self, embedding: &[f32]) -> Vec<f32> {
+        let background = Some(&self.background).filter(|texts| !texts.is_empty());
+        let all = self.embeddings.iter().chain(background);
+        all.map(|texts| self.near_to(texts.iter(), embedding)).collect()
+    }
+
+    /// Returns the mean cosine of the nearest of some texts; of none it is not a number.
+    fn near_to<'t>(&self, texts: impl Iterator<Item = &'t Box<[f32]>>, embedding: &[f32]) -> f32 {
+        let mut cosines: Vec<f32> = texts.map(|text| dot(text, embedding)).collect();
+        cosines.sort_by(|a, b| b.total_cmp(a));
+        cosines.truncate(self.top_k);
+        if cosines.is_empty() { f32::NAN } else { cosines.iter().sum::<f32>() / cosines.len() as f32 }
+    }
+
+    fn separation(&self, everyday: &[Box<[f32]>]) -> Separation {
+        // No text is compared with itself, be it a route's or the background's.
+        let without = |texts: &[Box<[f32]>], at: usize, group: usize| {
+            let mut near = self.near(&texts[at]);
+            let others = texts.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, text)| text);
+            if let Some(near) = near.get_mut(group) {
+                *near = self.near_to(others, &texts[at]);
+            }
+            near
+        };
+        let routes = self.embeddings.len();
+        let own = |(route, texts): (usize, &Vec<Box<[f32]>>)| {
+            (0..texts.len().min(MOST_OWN)).map(|at| without(texts, at, route)).collect()
+        };
+        Separation {
+            everyday: (0..everyday.len()).map(|at| without(everyday, at, routes)).collect(),
+            own: self.embeddings.iter().enumerate().map(own).collect(),
+        }
+    }
+}
+
+/// Embeds the texts of every route, and the everyday asks after them.
+///
 /// On a thread of its own, because snapshots are built on all sorts of threads and one that drives a runtime cannot wait.
 fn embed(classifier: &Classifier, texts: &Texts) -> Result<Vec<Vec<Box<[f32]>>>, Degraded> {
     let features = Features::default();
-    let one = async |text: &String| {
+    let one = async |text: &str| {
         let embedding = classifier.embed(text, &features, Instant::now() + PATIENCE).await?;
         Ok(unit(&embedding).into_boxed_slice())
     };
@@ -126,6 +194,11 @@ fn embed(classifier: &Classifier, texts: &Texts) -> Result<Vec<Vec<Box<[f32]>>>,
             }
             routes.push(embeddings);
         }
+        let mut everyday = Vec::with_capacity(EVERYDAY.len());
+        for text in EVERYDAY {
+            everyday.push(one(text).await?);
+        }
+        routes.push(everyday);
         Ok(routes)
     };
     std::thread::scope(|scope| {
@@ -175,25 +248,47 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 mod tests {
     use super::*;
 
-    fn exemplars(top_k: usize, embeddings: Vec<Vec<Vec<f32>>>) -> Exemplars {
-        let embeddings = embeddings.into_iter().map(|route| route.iter().map(|text| unit(text).into()).collect());
-        Exemplars { bundle: "b".into(), texts: Texts(Vec::new()), embeddings: embeddings.collect(), top_k }
+    fn space(top_k: usize, embeddings: &[&[[f32; 2]]]) -> Space {
+        let route = |route: &&[[f32; 2]]| route.iter().map(|text| unit(text).into()).collect();
+        Space { embeddings: embeddings.iter().map(route).collect(), background: Vec::new(), top_k }
     }
 
     #[test]
     fn a_route_is_as_near_as_the_mean_of_its_nearest_texts_whatever_their_length() {
-        let two = exemplars(2, vec![vec![vec![2.0, 0.0], vec![0.0, 5.0], vec![-1.0, 0.0]], vec![vec![0.0, 1.0]]]);
+        let two = space(2, &[&[[2.0, 0.0], [0.0, 5.0], [-1.0, 0.0]], &[[0.0, 1.0]]]);
 
-        let Similarities(similarities) = two.similarities(&[10.0, 0.0]);
+        let near = two.near(&unit(&[10.0, 0.0]));
 
-        assert!((similarities[0] - 0.5).abs() < 1e-6 && similarities[1].abs() < 1e-6, "{similarities:?}");
+        assert!((near[0] - 0.5).abs() < 1e-6 && near[1].abs() < 1e-6, "{near:?}");
     }
 
     #[test]
     fn an_embedding_without_a_direction_is_near_to_nothing() {
-        let one = exemplars(1, vec![vec![vec![1.0, 0.0]]]);
+        let one = space(1, &[&[[1.0, 0.0]]]);
 
-        assert_eq!(one.similarities(&[0.0, 0.0]), Similarities(vec![0.0]));
+        assert_eq!(one.near(&unit(&[0.0, 0.0])), [0.0]);
+    }
+
+    #[test]
+    fn a_text_is_not_compared_with_itself() {
+        let two = space(3, &[&[[1.0, 0.0], [0.0, 1.0]], &[[1.0, 0.0]]]);
+
+        let separation = two.separation(&[vec![0.0, 1.0].into()]);
+
+        assert_eq!(separation.own[0], [[0.0, 1.0], [0.0, 0.0]]);
+        assert!(separation.own[1][0][1].is_nan(), "{:?}", separation.own[1]);
+        assert_eq!(separation.everyday, [[0.5, 0.0]]);
+    }
+
+    #[test]
+    fn the_background_stands_after_the_routes_and_an_everyday_ask_is_not_its_own() {
+        let everyday: Vec<Box<[f32]>> = vec![vec![0.0, 1.0].into(), vec![0.6, 0.8].into()];
+        let with = Space { background: everyday.clone(), ..space(1, &[&[[1.0, 0.0]]]) };
+
+        let near = with.near(&unit(&[0.0, 3.0]));
+
+        assert_eq!(near, [0.0, 1.0]);
+        assert_eq!(with.separation(&everyday).everyday, [[0.0, 0.8], [0.6, 0.8]]);
     }
 
     #[test]

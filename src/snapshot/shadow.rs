@@ -333,6 +333,7 @@ mod tests {
             reason: Reason::Tier,
             label: None,
             score: None,
+            rationale: None,
             flip: None,
             cost_usd: None,
             candidates: Vec::new(),

@@ -134,3 +134,38 @@ fn a_score_that_the_bundle_has_not_is_found() {
     assert!(shown.contains("there is no label `complx`, did you mean `complex`?"), "{shown}");
     assert!(shown.contains("^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^"), "{shown}");
 }
+
+/// Routes that the shipped encoder does not tell from anything.
+const ALIKE: &str = "version: 1
+listen: {address: 127.0.0.1:8080}
+providers: {p: {base_url: http://h}}
+models: {small: {provider: p}, large: {provider: p}}
+classifiers: {default: {bundle: BUNDLE, deadline: 5s}}
+policies:
+  - name: auto
+    match: {model: [auto]}
+    strategy:
+      kind: similarity
+      classifier: default
+      threshold: 0.4
+      routes:
+        - {model: small, examples: [how is the weather today, what a lovely day, will it rain tomorrow]}
+        - {model: large, examples: [which party will win, what do you think of the president, is it corrupt]}
+      otherwise: small
+";
+
+#[test]
+fn routes_that_the_encoder_does_not_tell_apart_are_warned_of_at_their_threshold() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("p.yaml");
+    let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/pointsman-mini");
+    fs::write(&file, ALIKE.replace("BUNDLE", &bundle.display().to_string())).expect("a writable folder");
+    let path = file.to_str().expect("a plain name");
+
+    let (lax, strict) = (pointsman(&["check", "-c", path]), pointsman(&["check", "--strict", "-c", path]));
+
+    assert_eq!((lax.status.code(), strict.status.code()), (Some(0), Some(78)), "{}", text(&lax.stderr));
+    let said = text(&lax.stderr);
+    assert!(said.contains("warning: policies[0].strategy.threshold: "), "{said}");
+    assert!(said.contains("everyday asks") && said.contains("p.yaml:12:"), "{said}");
+}

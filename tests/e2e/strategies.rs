@@ -17,9 +17,13 @@ const JUDGE: &str = "{kind: judge, judge: small, timeout: 5s, breaker: {failures
         {label: hard, model: frontier, description: everything else}]}";
 
 fn verdict(label: &str) -> Answer {
-    let content = json!({ "label": label }).to_string();
+    said(&json!(json!({ "label": label }).to_string()), "stop")
+}
+
+/// An answer with this `content`, that ended for this reason.
+fn said(content: &Value, finish_reason: &str) -> Answer {
     let body = json!({
-        "choices": [{"message": {"role": "assistant", "content": content}}],
+        "choices": [{"message": {"role": "assistant", "content": content}, "finish_reason": finish_reason}],
         "usage": {"prompt_tokens": 1000, "completion_tokens": 10},
     });
     Answer::Reply(StatusCode::OK, vec![("content-type", "application/json")], body.to_string().into())
@@ -70,7 +74,7 @@ async fn a_judge_is_asked_with_a_schema_and_the_features_and_its_answer_is_remem
         json!(["easy", "hard"])
     );
     let told = body["messages"].to_string();
-    for part in ["small talk", "Poems are hard.", "temperature: ", "files: 0", "<request>\\na poem\\n</request>"] {
+    for part in ["small talk", "Poems are hard.", "temperature: ", "files: 0", ">\\na poem\\n</request-"] {
         assert!(told.contains(part), "{part}: {told}");
     }
     assert_eq!((asked.path.as_str(), asked.header("x-pointsman-judge")), ("/v1/chat/completions", Some("1")));
@@ -98,6 +102,79 @@ async fn a_judge_that_fails_is_replaced_by_otherwise_and_then_left_alone() {
 
     assert_eq!(reasons, ["judge_failed", "judge_bad_answer", "judge_resting"]);
     assert_eq!(std::iter::from_fn(|| small.take()).count(), 2);
+}
+
+#[tokio::test]
+async fn a_judge_s_answer_is_read_through_fences_prose_and_thoughts() {
+    let wrapped = [
+        json!("```json\n{\"label\": \"hard\"}\n```"),
+        json!("I would say **Hard**."),
+        json!("<think>It looks easy.</think>\n{\"label\": \"hard\"}"),
+        json!([{"type": "thinking", "thinking": "easy"}, {"type": "text", "text": "hard"}]),
+    ];
+    let answers = wrapped.iter().map(|content| said(content, "stop")).chain([said(&json!("easy or hard"), "stop")]);
+    let (_small, _frontier, gateway) = judged(answers, JUDGE).await;
+
+    for text in ["one", "two", "three", "four"] {
+        let shown = explained(&gateway, text).await;
+        assert_eq!((shown["reason"].as_str(), shown["label"].as_str()), (Some("judge"), Some("hard")), "{shown:#}");
+    }
+    assert_eq!(explained(&gateway, "five").await["reason"], "judge_bad_answer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn why_a_judge_does_not_answer_is_said_once_in_the_provider_s_words() {
+    let refusal = |message: &str| {
+        let body = json!({"error": {"message": message}}).to_string();
+        Answer::Reply(StatusCode::BAD_REQUEST, vec![("content-type", "application/json")], body.into())
+    };
+    let words = "Unsupported parameter: 'max_tokens' is not supported with this model.";
+    let quoting = refusal("rejected: 'the landlord keeps the deposit of nine hundred'");
+    let cut = || said(&json!("The request is"), "length");
+    let strategy = JUDGE.replace("failures: 2", "failures: 100").replace("timeout: 5s", "timeout: 5s, max_tokens: 99");
+    let answers = [cut(), cut(), refusal(words), refusal(words), quoting];
+    let (small, _frontier, mut gateway) = judged(answers, &strategy).await;
+
+    let mut reasons = Vec::new();
+    for text in ["one", "two", "three", "four", "the landlord keeps the deposit of nine hundred euros"] {
+        reasons.push(explained(&gateway, text).await["reason"].clone());
+    }
+
+    assert_eq!(reasons, ["judge_truncated", "judge_truncated", "judge_failed", "judge_failed", "judge_failed"]);
+    let asked: Value = serde_json::from_slice(&small.take().expect("a question").body).expect("JSON");
+    assert_eq!(asked["max_tokens"], 99);
+    assert!(tokio::task::block_in_place(|| gateway.stop()).success(), "{}", gateway.log());
+    let log = gateway.log();
+    for once in [words, "`max_tokens: 99` ran out"] {
+        assert_eq!(log.matches(once).count(), 1, "{once}: {log}");
+    }
+    assert!(!log.contains("landlord"), "{log}");
+}
+
+#[tokio::test]
+async fn a_judge_is_told_prices_windows_and_what_is_attached_and_may_say_how_sure_it_is_and_why() {
+    let answer = json!({"reason": "a contract", "label": "hard", "confidence": 0.55}).to_string();
+    let strategy = JUDGE.replace("judge: small,", "judge: small, rationale: true, min_confidence: 0.6,");
+    let strategy = strategy.replace("otherwise: small", "otherwise: frontier");
+    let (small, _frontier, gateway) = judged([said(&json!(answer), "stop")], &strategy).await;
+    let file =
+        json!({"type": "file", "file": {"filename": "lease.pdf", "file_data": "data:application/pdf;base64,QUJD"}});
+    let body = json!({"model": "auto", "messages": [{"role": "user", "content": [{"type": "text", "text": "May he?"}, file]}]});
+
+    let mut admin = Connection::open(gateway.admin, Framing::Length).await;
+    let shown = admin.post(Framing::Length, "/v1/decide", body.to_string()).await.json();
+
+    assert_eq!((shown["reason"].as_str(), shown["rationale"].as_str()), (Some("low_confidence"), Some("a contract")));
+    let judge = &shown["judges"][0];
+    assert_eq!((&judge["confidence"], &judge["rationale"]), (&shown["score"], &json!("a contract")), "{shown:#}");
+    assert_eq!(shown["features"]["file_types"], "application/pdf");
+    let asked: Value = serde_json::from_slice(&small.take().expect("a question").body).expect("JSON");
+    let schema = &asked["response_format"]["json_schema"]["schema"];
+    assert_eq!(schema["required"], json!(["reason", "label", "confidence"]));
+    let told = asked["messages"].to_string();
+    for part in ["US dollars per million tokens of prompt", "- file, lease.pdf, application/pdf, 3 bytes"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
 }
 
 #[tokio::test]

@@ -31,8 +31,12 @@ pub(super) fn render(text: &mut String, explanation: &Value) {
             (None, failure) => format!("nothing ({})", failure.unwrap_or("unknown")),
         };
         let cost = judge["cost_usd"].as_f64().map_or(String::new(), |cost| format!(", {}", dollars(cost)));
+        let sure = judge["confidence"].as_f64().map_or(String::new(), |sure| format!(", sure by {sure:.2}"));
         let cached = if judge["cached"] == true { ", remembered" } else { "" };
-        let _ = writeln!(text, "\njudge {name} said {said}{cost}{cached}");
+        let _ = writeln!(text, "\njudge {name} said {said}{sure}{cost}{cached}");
+        if let Some(rationale) = judge["rationale"].as_str() {
+            let _ = writeln!(text, "  because: {rationale}");
+        }
     }
 }
 
@@ -107,6 +111,9 @@ fn similarities(text: &mut String, compared: &Value) {
         table.push([cell("route"), cell("model"), cell("similarity"), cell("threshold")]);
     }
     text.push_str(&table.render());
+    if let Some(background) = compared["background"].as_f64() {
+        let _ = writeln!(text, "  {background:.4} to what is about no route");
+    }
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Name, Span};
+use crate::config::{Name, Ratio, Span};
 
 /// The model that another LLM chooses, by an answer whose JSON schema allows nothing but the choices' labels.
 ///
-/// It reads the newest ask, with what it answers where it does not stand by itself, and what the request looks like: tokens, temperature, files, XML.
+/// It reads the newest ask with what it answers, what the request looks like (tokens, temperature, files with their types and sizes,
+/// XML) and what the choices' models cost and hold.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Judge {
@@ -23,6 +24,15 @@ pub struct Judge {
     /// The most characters of the prompt that it reads; more are cut out of the middle. Default 4000.
     #[serde(default = "Judge::default_max_chars")]
     pub max_chars: usize,
+    /// The most tokens that its answer may have: a label takes ten, a reasoning model thinks before. Default 512.
+    #[serde(default = "Judge::default_max_tokens")]
+    pub max_tokens: u32,
+    /// Asks how sure it is, from 0 to 1; where it is less sure than this, or does not say, the strategy abstains.
+    #[serde(default)]
+    pub min_confidence: Option<Ratio>,
+    /// Whether it says why in a sentence first, which explanations show. Default false.
+    #[serde(default)]
+    pub rationale: bool,
     /// Questions that may be open at once; one more is not asked. Default 32.
     #[serde(default = "Judge::default_max_concurrent")]
     pub max_concurrent: usize,
@@ -85,6 +95,10 @@ impl Judge {
 
     fn default_max_chars() -> usize {
         4000
+    }
+
+    fn default_max_tokens() -> u32 {
+        512
     }
 
     fn default_max_concurrent() -> usize {

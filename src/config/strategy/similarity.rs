@@ -20,9 +20,23 @@ pub struct Similarity {
     /// Below this similarity of the best route it abstains; a route may have its own. Default 0.3.
     #[serde(default = "Similarity::default_threshold")]
     pub threshold: Ratio,
+    /// Texts about no route: a prompt that is nearer to them than to every route is near to none. Default `none`.
+    #[serde(default)]
+    pub background: Background,
     /// The model when it abstains; a strategy within another may leave it to that.
     #[serde(default)]
     pub otherwise: Option<Name>,
+}
+
+/// Texts about no route.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Background {
+    /// There are none: the threshold alone decides.
+    #[default]
+    None,
+    /// The built-in everyday asks of all sorts.
+    Everyday,
 }
 
 /// What prompts for one model look like.

@@ -14,6 +14,7 @@ const TOP_K: RangeInclusive<usize> = 1..=1000;
 const OUTPUT_TOKENS: RangeInclusive<u64> = 1..=1_000_000;
 const JUDGE_TIMEOUT: [Duration; 2] = [Duration::from_millis(1), Duration::from_mins(1)];
 const JUDGE_CHARS: RangeInclusive<usize> = 100..=1_000_000;
+const JUDGE_TOKENS: RangeInclusive<u32> = 16..=65_536;
 const JUDGE_CONCURRENT: RangeInclusive<usize> = 1..=10_000;
 const JUDGE_ENTRIES: RangeInclusive<usize> = 0..=1_000_000;
 const JUDGE_HOLD: [Duration; 2] = [Duration::from_secs(1), Duration::from_hours(168)];
@@ -138,6 +139,7 @@ impl Checker<'_> {
         self.distinct(&path.key("choices"), strategy.choices.iter().map(super::super::Choice::label), "label");
         self.span(&path.key("timeout"), strategy.timeout, JUDGE_TIMEOUT);
         self.within(&path.key("max_chars"), &strategy.max_chars, &JUDGE_CHARS);
+        self.within(&path.key("max_tokens"), &strategy.max_tokens, &JUDGE_TOKENS);
         self.within(&path.key("max_concurrent"), &strategy.max_concurrent, &JUDGE_CONCURRENT);
         let (cache, breaker) = (path.key("cache"), path.key("breaker"));
         self.within(&cache.key("max_entries"), &strategy.cache.max_entries, &JUDGE_ENTRIES);

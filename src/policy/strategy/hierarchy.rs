@@ -59,6 +59,7 @@ impl Hierarchy {
             reason,
             label: top.map(|(label, _)| Arc::clone(label)),
             score: top.map(|(_, score)| score),
+            rationale: None,
             cost_usd: None,
             flip: None,
         };

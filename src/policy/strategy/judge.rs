@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::{Known, Pick};
 use crate::config::{self, KeyPath, Name};
+use crate::policy::lever::{Beyond, Lever};
 use crate::policy::reason::Reason;
-use crate::policy::signals::Signal;
+use crate::policy::signals::{Judgement, Signal};
 
 const KIND: &str = "judge";
 
@@ -14,12 +15,16 @@ pub(super) struct Judge {
     path: Arc<str>,
     /// Labels and models, from the lowest tier up.
     choices: Vec<(Name, Name)>,
+    /// As coarse as a confidence, so that one that is equal reaches it.
+    min_confidence: f32,
 }
 
 impl Judge {
     pub(super) fn new(path: &KeyPath, config: &config::Judge) -> Self {
         let choices = config.choices.iter().map(|choice| (choice.label().clone(), choice.model.clone()));
-        Self { path: path.to_string().into(), choices: choices.collect() }
+        #[expect(clippy::cast_possible_truncation, reason = "a number from 0 to 1")]
+        let min_confidence = config.min_confidence.map_or(0.0, config::Ratio::get) as f32;
+        Self { path: path.to_string().into(), choices: choices.collect(), min_confidence }
     }
 
     pub(super) fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
@@ -27,11 +32,31 @@ impl Judge {
             Ok(judgement) => judgement,
             Err(failure) => return Ok(Pick::abstain(KIND, Reason::JudgeFailed(failure))),
         };
-        let rung = self.choices.iter().position(|(label, _)| **label == *judgement.label);
-        let pick = match rung {
-            Some(rung) => Pick { rung: Some(rung), ..Pick::of(KIND, &self.choices[rung].1, Reason::Judge) },
-            None => Pick::abstain(KIND, Reason::UnmappedLabel),
+        let Judgement { label, confidence, rationale, cost_usd, .. } = judgement;
+        let sure = confidence.unwrap_or(0.0);
+        let mut pick = self.by_label(label, sure);
+        if let Some(confidence) = confidence.filter(|_| known.is_explained() && self.min_confidence > 0.0) {
+            let across = if sure >= self.min_confidence { f32::NEG_INFINITY } else { self.min_confidence };
+            pick.levers.push(Lever {
+                of: "min_confidence",
+                label: Some(Arc::clone(label)),
+                value: confidence.into(),
+                threshold: self.min_confidence.into(),
+                beyond: Beyond::of(self.by_label(label, across).model.as_ref()),
+            });
+        }
+        let (label, rationale) = (Some(Arc::clone(label)), rationale.clone());
+        Ok(Pick { label, score: *confidence, rationale, cost_usd: *cost_usd, ..pick })
+    }
+
+    /// Picks by a label of which the judge is so sure.
+    fn by_label(&self, said: &str, sure: f32) -> Pick {
+        let Some(rung) = self.choices.iter().position(|(label, _)| **label == *said) else {
+            return Pick::abstain(KIND, Reason::UnmappedLabel);
         };
-        Ok(Pick { label: Some(Arc::clone(&judgement.label)), cost_usd: judgement.cost_usd, ..pick })
+        if sure < self.min_confidence {
+            return Pick::abstain(KIND, Reason::LowConfidence);
+        }
+        Pick { rung: Some(rung), ..Pick::of(KIND, &self.choices[rung].1, Reason::Judge) }
     }
 }

@@ -49,7 +49,8 @@ impl Similarity {
             routes.max_by(|a, b| a.1.total_cmp(&b.1)).map(|((rung, _), score)| (rung, score))
         };
         let Some((first, score)) = nearest(&|_, _| true) else { return Pick::abstain(KIND, Reason::NotSimilar) };
-        let near = nearest(&|route, score| f64::from(score) >= route.threshold);
+        let background = self.background(similarities);
+        let near = nearest(&|route, score| f64::from(score) >= route.threshold.max(background));
         let (shown, score) = near.unwrap_or((first, score));
         let route: &Route = &self.routes[shown];
         let pick = match near {
@@ -60,9 +61,16 @@ impl Similarity {
         if known.is_explained() { self.explain(pick, similarities) } else { pick }
     }
 
+    /// Returns how near the prompt is to what is about no route; infinitely far where there is no such thing.
+    fn background(&self, similarities: &[f32]) -> f64 {
+        let background = similarities.get(self.routes.len()).copied().filter(|score| !score.is_nan());
+        background.map_or(f64::NEG_INFINITY, f64::from)
+    }
+
     /// Adds which similarities would have met another model, and how near each model's nearest route is.
     fn explain(&self, pick: Pick, similarities: &[f32]) -> Pick {
         let known = self.routes.iter().zip(similarities.iter().map(|score| f64::from(*score)));
+        let background = self.background(similarities);
         let known: Vec<_> = known.enumerate().filter(|(_, (_, score))| !score.is_nan()).collect();
         let chosen = pick.rung.and_then(|rung| known.iter().find(|(own, _)| *own == rung));
         let lever = |route: &Route, value: f64, threshold: f64, beyond: Beyond| Lever {
@@ -76,13 +84,13 @@ impl Similarity {
         let mut levers: Vec<Lever> = others()
             .map(|(_, (route, score))| {
                 let best = chosen.map_or(f64::NEG_INFINITY, |(_, (_, best))| *best);
-                lever(route, *score, route.threshold.max(best), Beyond::Model(route.model.clone()))
+                lever(route, *score, route.threshold.max(background).max(best), Beyond::Model(route.model.clone()))
             })
             .collect();
         if let Some((_, (route, score))) = chosen {
-            let near = others().filter(|(_, (other, score))| *score >= other.threshold);
+            let near = others().filter(|(_, (other, score))| *score >= other.threshold.max(background));
             let next = near.max_by(|a, b| a.1.1.total_cmp(&b.1.1)).map(|(_, (other, _))| &other.model);
-            levers.push(lever(route, *score, route.threshold, Beyond::of(next)));
+            levers.push(lever(route, *score, route.threshold.max(background), Beyond::of(next)));
         }
         let mut expected: Vec<(Name, Expected)> = Vec::new();
         for (_, (route, score)) in &known {

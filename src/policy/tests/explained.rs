@@ -1,8 +1,8 @@
 //! What an explanation says beside the decision: what would have changed it, what is expected of each model, what it cost.
 
 use super::strategies::{
-    CASCADE, HIERARCHY, JUDGE, SIMILARITY, UTILITY, World, decide_in, domain, head, heads, judged, levels, policy,
-    similar, successes,
+    CASCADE, HIERARCHY, JUDGE, SIMILARITY, UTILITY, World, decide_in, domain, head, heads, judged, judgement, levels,
+    policy, similar, successes,
 };
 use super::*;
 
@@ -104,9 +104,30 @@ fn chance_a_judge_and_missing_scores_hang_on_no_number() {
 }
 
 #[test]
+fn a_judge_that_is_less_sure_than_it_must_be_abstains_and_says_what_would_do() {
+    let strict = JUDGE.replace("judge: small,", "judge: small, min_confidence: 0.7,");
+    let said = |strategy: &str, confidence| {
+        let judgements = vec![("policies[0].strategy".into(), Ok(judgement("hard", confidence)))];
+        explained(strategy, &Signals { judgements, ..Signals::default() })
+    };
+
+    let (sure, unsure, silent) = (said(&strict, Some(0.7)), said(&strict, Some(0.5)), said(&strict, None));
+
+    assert_eq!((&*sure.model, sure.reason, sure.score), ("frontier", Reason::Judge, Some(0.7)));
+    assert_eq!(sure.rationale.as_deref(), Some("it is a proof"));
+    assert_eq!(
+        (&*unsure.model, unsure.reason, unsure.label.as_deref()),
+        ("standard", Reason::LowConfidence, Some("hard"))
+    );
+    assert_eq!(flip(&unsure), Some(("min_confidence", Some("hard"), [50, 70], Some("frontier"))));
+    assert_eq!((&*silent.model, silent.reason), ("standard", Reason::LowConfidence));
+    assert_eq!(said(JUDGE, None).reason, Reason::Judge);
+}
+
+#[test]
 fn each_stage_says_what_it_hangs_on_and_the_decision_what_the_last_does() {
     let unsure = levels([0.4, 0.0, 0.3, 0.3]);
-    let answer = Judgement { label: "frontier".into(), cost_usd: Some(0.002), is_cached: false };
+    let answer = judgement("frontier", None);
     let judgements = vec![("policies[0].strategy.stages[1]".into(), Ok(answer))];
     let decision = explained(CASCADE, &Signals { judgements, ..unsure });
 

@@ -210,6 +210,8 @@ fn similarity_asks_for_its_routes_and_takes_the_nearest_that_is_near_enough() {
     assert_eq!(model_and_reason(&decided(SIMILARITY, &similar(&[0.5, 0.8]))), ("frontier", "similarity"));
     assert_eq!(model_and_reason(&decided(SIMILARITY, &similar(&[0.5, 0.6]))), ("small", "similarity"));
     assert_eq!(model_and_reason(&decided(SIMILARITY, &similar(&[0.3, 0.6]))), ("standard", "not_similar"));
+    assert_eq!(model_and_reason(&decided(SIMILARITY, &similar(&[0.5, 0.8, 0.9]))), ("standard", "not_similar"));
+    assert_eq!(model_and_reason(&decided(SIMILARITY, &similar(&[0.5, 0.8, 0.6]))), ("frontier", "similarity"));
     assert_eq!(model_and_reason(&decided(SIMILARITY, &similar(&[f32::NAN, f32::NAN]))), ("standard", "not_similar"));
 }
 
@@ -225,9 +227,14 @@ fn similarity_shows_its_route_and_what_would_have_been_near_enough() {
 pub(super) const JUDGE: &str = "{kind: judge, judge: small, otherwise: standard, choices: [
   {label: easy, model: small, description: easy ones}, {label: hard, model: frontier, description: hard ones}]}";
 
-pub(super) fn judged(judgement: Result<&str, JudgeFailure>) -> Signals {
-    let judgement = judgement.map(|label| Judgement { label: label.into(), cost_usd: Some(0.001), is_cached: false });
-    Signals { judgements: vec![("policies[0].strategy".into(), judgement)], ..Signals::default() }
+pub(super) fn judged(said: Result<&str, JudgeFailure>) -> Signals {
+    let said = said.map(|label| Judgement { cost_usd: Some(0.001), ..judgement(label, None) });
+    Signals { judgements: vec![("policies[0].strategy".into(), said)], ..Signals::default() }
+}
+
+pub(super) fn judgement(label: &str, confidence: Option<f32>) -> Judgement {
+    let rationale = confidence.map(|_| "it is a proof".into());
+    Judgement { label: label.into(), confidence, rationale, cost_usd: Some(0.002), is_cached: false }
 }
 
 #[test]
@@ -367,7 +374,7 @@ fn a_stage_that_abstains_leads_to_the_next_and_what_each_cost_is_seen() {
     let unsure = levels([0.4, 0.0, 0.3, 0.3]);
     assert_eq!(needed(CASCADE, &unsure), Signal::Judgement { strategy: "policies[0].strategy.stages[1]".into() });
 
-    let answer = Judgement { label: "frontier".into(), cost_usd: Some(0.002), is_cached: false };
+    let answer = judgement("frontier", None);
     let judgements = vec![("policies[0].strategy.stages[1]".into(), Ok(answer))];
     let decision = decided(CASCADE, &Signals { judgements, ..unsure });
 

@@ -7,9 +7,9 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 
 use super::call::Call;
 use super::starts_like_an_error;
-use crate::prompt::Attachments;
 use crate::prompt::tolerant::{Flag, Shape, Text, Tolerant};
 use crate::prompt::turn::Fingerprint;
+use crate::prompt::{AttachmentKind, Attachments};
 
 /// A turn's content: its text parts joined with `\n`, and what else it has.
 #[derive(Default)]
@@ -144,14 +144,14 @@ struct Plain<'b> {
 impl<'b> Plain<'b> {
     fn of(kind: &str, text: Text<'b>) -> Self {
         let none = Attachments::default();
-        let attachments = match kind {
-            "text" | "input_text" | "output_text" => {
-                return Self { text: Some(text.0.unwrap_or_default()), attachments: none };
-            }
-            "image_url" | "input_image" | "image" => Attachments { images: 1, ..none },
-            "input_audio" | "audio" => Attachments { audio: 1, ..none },
-            "file" | "input_file" | "document" => Attachments { files: 1, ..none },
-            _ => none,
+        if matches!(kind, "text" | "input_text" | "output_text") {
+            return Self { text: Some(text.0.unwrap_or_default()), attachments: none };
+        }
+        let attachments = match AttachmentKind::of_part(kind) {
+            Some(AttachmentKind::Image) => Attachments { images: 1, ..none },
+            Some(AttachmentKind::Audio) => Attachments { audio: 1, ..none },
+            Some(AttachmentKind::File) => Attachments { files: 1, ..none },
+            None => none,
         };
         Self { text: None, attachments }
     }

@@ -71,6 +71,7 @@ pub(super) fn similarities(details: Option<&Details>, snapshot: &Snapshot) -> Va
             "strategy": **path,
             "classifier": section.classifier,
             "degraded": near.as_ref().err(),
+            "background": known(section.routes.len()),
             "routes": routes.collect::<Vec<_>>(),
         })
     };
@@ -91,6 +92,8 @@ pub(super) fn judges(details: Option<&Details>, snapshot: &Snapshot) -> Value {
                 "strategy": **path,
                 "judge": judge,
                 "label": said.map(|said| &said.label),
+                "confidence": said.and_then(|said| said.confidence),
+                "rationale": said.and_then(|said| said.rationale.as_deref()),
                 "failure": judgement.as_ref().err().map(|failure| failure.as_str()),
                 "cached": said.is_some_and(|said| said.is_cached),
                 "cost_usd": said.and_then(|said| said.cost_usd),
