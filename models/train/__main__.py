@@ -32,6 +32,15 @@ def parser() -> argparse.ArgumentParser:
     held_out.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data files")
     held_out.add_argument("--seed", type=int, default=7)
     held_out.add_argument("--out", type=Path, required=True, help="folder to write outcomes_test.jsonl and domain_test.jsonl to")
+    followups = verbs.add_parser("followups", help="write conversations that end in a reply, for `pointsman eval`")
+    followups.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data files")
+    followups.add_argument("--part", choices=["development", "test"], default="test", help="prompts and wordings that teach, or the others")
+    followups.add_argument("--bundle", type=Path, default=BUNDLE, help="says which tier the asks have, which their replies are to keep")
+    followups.add_argument("--head", default="tier")
+    followups.add_argument("--asks", type=int, default=100, help="asks of each tier")
+    followups.add_argument("--replies", type=int, default=10, help="kinds of replies to each ask, at most")
+    followups.add_argument("--seed", type=int, default=7)
+    followups.add_argument("--out", type=Path, required=True, help="folder to write inherit.jsonl, hard.jsonl and trivial.jsonl to")
     sequence_options(verbs.add_parser("sequence", help="export a sequence-classification model as a bundle without heads file"))
     for verb in (check, robustness):
         verb.add_argument("--bundle", type=Path, default=BUNDLE)
@@ -41,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
             default=ROOT.parent / "shared" / "data" / "tiers_validation.jsonl",
             help="JSONL of prompt and label",
         )
-    for verb in (build, distill, check, robustness):
+    for verb in (build, distill, check, robustness, followups):
         verb.add_argument("--pointsman", type=Path, default=ROOT / "target" / "release" / "pointsman", help="measures features")
     return top
 
@@ -104,6 +113,10 @@ def main() -> None:
             dataset.write_held_out(
                 arguments.data, arguments.out, rows.where(dataset.fold_of(rows.texts, arguments.seed) == dataset.TEST_FOLD)
             )
+        case "followups":
+            from . import followups
+
+            followups.run(arguments)
         case "sequence":
             from . import sequence
 

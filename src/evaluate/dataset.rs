@@ -1,7 +1,8 @@
 //! Prompts with labels or with the models' outcomes, one JSON object a line, read as a stream: a file may be larger than
 //! memory.
 //!
-//! Every line is hashed as it passes, so that a report can name the very bytes it measured.
+//! Every line is hashed as it passes, so that a report can name the very bytes it measured. A row is one prompt, or a
+//! conversation that a user turn ends.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -46,8 +47,10 @@ pub struct Row {
     pub line: u64,
     /// Bytes of the file up to its end.
     pub end: u64,
-    /// The text of the one user turn.
+    /// The text of the newest user turn.
     pub prompt: String,
+    /// The turns before it, as a chat body has them; none where a file holds one prompt a row.
+    pub history: Vec<Value>,
     /// What is right.
     pub truth: Truth,
     /// The features of the whole request, where a decision log kept them.
@@ -110,7 +113,7 @@ pub enum DatasetError {
         source: io::Error,
     },
     /// A line is no labelled prompt.
-    #[error("`{}` line {line}, column {column}: {message} (expected an object with a string `prompt`, and `label`, `strong_correct` and `weak_correct`, or `scores`)", path.display())]
+    #[error("`{}` line {line}, column {column}: {message} (expected an object with a string `prompt` or the turns of a chat as `messages`, and `label`, `strong_correct` and `weak_correct`, or `scores`)", path.display())]
     Shape {
         /// The file.
         path: PathBuf,
@@ -126,7 +129,9 @@ pub enum DatasetError {
 /// The keys that matter; others are ignored.
 #[derive(Deserialize)]
 struct Keys {
-    prompt: String,
+    prompt: Option<String>,
+    /// A conversation that a user turn ends, instead of the one prompt.
+    messages: Option<Vec<Value>>,
     label: Option<String>,
     domain: Option<String>,
     category: Option<String>,
@@ -174,6 +179,21 @@ impl Tokens {
 }
 
 impl Keys {
+    /// Takes the text of the newest user turn, and the turns before it.
+    fn conversation(&mut self) -> Result<(String, Vec<Value>), &'static str> {
+        match (self.prompt.take(), self.messages.take()) {
+            (Some(prompt), None) => Ok((prompt, Vec::new())),
+            (Some(_), Some(_)) => Err("`prompt` beside `messages`: one of them is what was asked"),
+            (None, None) => Err("missing field `prompt`"),
+            (None, Some(mut turns)) => {
+                let newest = turns.pop().filter(|turn| turn["role"] == "user");
+                let text = newest.as_ref().and_then(|turn| turn["content"].as_str());
+                let text = text.ok_or("`messages` ends with no user turn whose `content` is a string")?;
+                Ok((text.to_owned(), turns))
+            }
+        }
+    }
+
     fn truth(&mut self, prefer: Prefer, prices: &Prices) -> Option<Truth> {
         match prefer {
             Prefer::Outcomes => self.outcomes(prices).or_else(|| self.label()),
@@ -268,21 +288,17 @@ impl<R: BufRead> Dataset<R> {
         self.line += 1;
         self.bytes += read as u64;
         let mut keys: Keys = serde_json::from_slice(&self.buffer).map_err(|error| self.misshapen(&error))?;
-        let truth = keys.truth(self.prefer, &self.prices).ok_or_else(|| self.without_truth())?;
-        let Keys { prompt, contaminated, overlaps_heldout, features, logged_scores, .. } = keys;
+        let (prompt, history) = keys.conversation().map_err(|message| self.incomplete(message))?;
+        let truth = keys.truth(self.prefer, &self.prices).ok_or_else(|| self.incomplete("missing field `label`"))?;
+        let Keys { contaminated, overlaps_heldout, features, logged_scores, .. } = keys;
         let features = features.map(|features| Features::from_logged(&features));
         let (line, end) = (self.line, self.bytes);
-        Ok(Some(Row { line, end, prompt, truth, features, logged_scores, contaminated, overlaps_heldout }))
+        Ok(Some(Row { line, end, prompt, history, truth, features, logged_scores, contaminated, overlaps_heldout }))
     }
 
-    fn without_truth(&self) -> DatasetError {
+    fn incomplete(&self, message: &str) -> DatasetError {
         let column = self.buffer.trim_ascii_end().len();
-        DatasetError::Shape {
-            path: self.path.clone(),
-            line: self.line,
-            column,
-            message: "missing field `label`".into(),
-        }
+        DatasetError::Shape { path: self.path.clone(), line: self.line, column, message: message.to_owned() }
     }
 
     /// The parser saw one line, so the line it names is always the first.
@@ -307,84 +323,4 @@ impl<R: BufRead> Iterator for Dataset<R> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn dataset(text: &str) -> Dataset<&[u8]> {
-        Dataset::new(Path::new("data.jsonl"), text.as_bytes())
-    }
-
-    #[test]
-    fn rows_come_with_their_place_and_other_keys_are_ignored() {
-        let text =
-            "{\"prompt\":\"a\",\"label\":\"x\",\"id\":[1]}\n{\"contaminated\":true,\"label\":\"y\",\"prompt\":\"b\"}";
-
-        let rows: Vec<Row> = dataset(text).collect::<Result<_, _>>().expect("two good rows");
-
-        assert_eq!((rows[0].line, rows[0].end, rows[0].contaminated), (1, 36, false));
-        assert_eq!((rows[1].line, rows[1].end, rows[1].contaminated), (2, text.len() as u64, true));
-        assert_eq!((&*rows[1].prompt, &rows[1].truth), ("b", &Truth::Label("y".into())));
-    }
-
-    #[test]
-    fn a_bad_line_is_named_and_ends_the_rows() {
-        let mut rows =
-            dataset("{\"prompt\":\"a\",\"label\":\"x\"}\n{\"prompt\":\"a\"}\n{\"prompt\":\"a\",\"label\":\"x\"}\n");
-
-        let error = rows.nth(1).expect("a second line").expect_err("no label").to_string();
-
-        assert!(error.starts_with("`data.jsonl` line 2, column 14: missing field `label` (expected"), "{error}");
-        assert!(rows.next().is_none());
-    }
-
-    #[test]
-    fn outcomes_of_two_models_and_of_many_are_told_from_labels() {
-        let text = concat!(
-            r#"{"prompt":"a","strong_correct":1,"weak_correct":0.5,"subject":"law"}"#,
-            "\n",
-            r#"{"prompt":"b","scores":{"x":1.0,"y":0.0},"cost_usd":{"x":0.25},"tokens":{"x":{"input":1,"output":2}}}"#,
-            "\n",
-            r#"{"prompt":"c","domain":"law","task":"t"}"#,
-        );
-
-        let truths: Vec<Truth> = dataset(text).map(|row| row.expect("a good row").truth).collect();
-
-        let x = Answer { score: 1.0, cost: Some(0.25), tokens: Some(3) };
-        let y = Answer { score: 0.0, cost: None, tokens: None };
-        let models = [("x".to_owned(), x), ("y".to_owned(), y)];
-        assert_eq!(
-            truths,
-            [
-                Truth::Pair { strong: 1.0, weak: 0.5 },
-                Truth::Models(models.into_iter().collect()),
-                Truth::Label("law".into())
-            ]
-        );
-    }
-
-    #[test]
-    fn tokens_are_priced_where_the_cost_is_not_known() {
-        let text = concat!(
-            r#"{"prompt":"a","scores":{"x":1,"y":1,"z":1},"cost_usd":{"x":0.25},"#,
-            r#""tokens":{"x":{"input":10,"output":2},"y":{"input":10,"output":2},"z":7}}"#
-        );
-        let price = Price { input: 1e6, output: 1e7, cached_input: None };
-        let prices = ["x", "y", "z"].map(|model| (model.to_owned(), price));
-
-        let row = dataset(text).priced_by(prices.into()).next().expect("a row").expect("a good row");
-
-        let Truth::Models(answers) = row.truth else { panic!("outcomes of several models") };
-        let seen: Vec<_> = answers.values().map(|answer| (answer.cost, answer.tokens)).collect();
-        assert_eq!(seen, [(Some(0.25), Some(12)), (Some(30.0), Some(12)), (None, Some(7))]);
-    }
-
-    #[test]
-    fn the_hash_is_that_of_every_byte() {
-        let mut rows = dataset("{\"prompt\":\"a\",\"label\":\"x\"}\r\n");
-
-        assert_eq!(rows.by_ref().filter_map(Result::ok).count(), 1);
-
-        let whole = Sha256::digest(b"{\"prompt\":\"a\",\"label\":\"x\"}\r\n");
-        assert_eq!(rows.sha256(), whole.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-    }
-}
+mod tests;

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::EvaluateError;
 use super::dataset::{Row, Truth};
 use crate::classifier::{Ask, Classifier, HeadSpec};
 use crate::config::Name;
-use crate::features::{Features, TokenCounter};
+use crate::features::{Features, TextStructure, TokenCounter};
 use crate::prompt::{Dialect, Prompt};
 use crate::scores::{Degraded, HeadScores, Scores, Source};
 
@@ -89,7 +89,7 @@ impl Judge<'_> {
         };
         let judged = match self.logged(row).filter(|_| row.prompt.is_empty()) {
             Some(scores) => Ok(scores),
-            None => self.scores(&row.prompt).await,
+            None => self.scores(row).await,
         };
         let scores = match judged {
             Ok(scores) => scores,
@@ -134,16 +134,35 @@ impl Judge<'_> {
         Ok(Ranked { score, truth: row.truth.clone(), chars: row.chars(), chances })
     }
 
-    async fn scores(&self, text: &str) -> Result<Scores, Degraded> {
-        let features = features(text);
+    /// Judges the newest turn and, where it does not stand by itself, what it answers, as the router does.
+    async fn scores(&self, row: &Row) -> Result<Scores, Degraded> {
+        let body = body(&row.history, &row.prompt);
+        let prompt = parsed(&body);
+        let features = Features::of(&prompt, &TokenCounter::new());
+        let reply = self.said(prompt.newest_ask(), &features).await?;
+        let Some(before) = prompt.answered_text() else { return Ok(reply) };
+        let answered = self.said(before, &features.with_text(TextStructure::of(before))).await?;
+        Ok(self.higher(reply, answered))
+    }
+
+    async fn said(&self, text: &str, features: &Features) -> Result<Scores, Degraded> {
         let heads: Vec<Name> = match self.models {
             [] => vec![self.head.name.clone()],
             models => models.iter().map(|(_, head)| head.clone()).collect(),
         };
-        let ask = Ask { text, features: &features, deadline: Instant::now() + PATIENCE, heads: &heads };
+        let ask = Ask { text, features, deadline: Instant::now() + PATIENCE, heads: &heads };
         let scores = self.classifier.judge(ask).await?;
         // Scores that stood in for the encoder's are not what is evaluated.
         scores.source.degraded().map_or(Ok(scores), Err)
+    }
+
+    /// Returns the scores of a reply where its label stands higher in the head's order, else those of what it answers.
+    fn higher(&self, reply: Scores, answered: Scores) -> Scores {
+        let place = |scores: &Scores| {
+            let top = scores.head(self.head.name.as_str())?.top()?;
+            self.head.label(top.0)
+        };
+        if place(&reply) > place(&answered) { reply } else { answered }
     }
 
     fn judgement(&self, scores: &Scores, truth: usize, row: &Row) -> Result<Judgement, EvaluateError> {
@@ -171,7 +190,16 @@ impl UnknownLabel {
 
 /// Returns the features of a chat request whose one user turn is `text`.
 pub(super) fn features(text: &str) -> Features {
-    let body = json!({"model": "evaluate", "messages": [{"role": "user", "content": text}]}).to_string();
-    let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a body of our own parses");
-    Features::of(&prompt, &TokenCounter::new())
+    Features::of(&parsed(&body(&[], text)), &TokenCounter::new())
+}
+
+/// Returns a chat request whose newest user turn is `text`, after the turns of `history`.
+fn body(history: &[Value], text: &str) -> String {
+    let newest = json!({"role": "user", "content": text});
+    let turns: Vec<&Value> = history.iter().chain([&newest]).collect();
+    json!({"model": "evaluate", "messages": turns}).to_string()
+}
+
+fn parsed(body: &str) -> Prompt<'_> {
+    Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a body of our own parses")
 }

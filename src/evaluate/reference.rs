@@ -13,7 +13,7 @@ use crate::config::{self, Span};
 use crate::scores::Degraded;
 
 /// Judges every row of the file at `data` by the bundle in the folder `bundle`, encoder included, and returns the
-/// distributions. Rows without text and those of held-out sets are left out.
+/// distributions. Rows without text, replies in a conversation and rows of held-out sets are left out.
 ///
 /// # Errors
 /// When the bundle is unsound, a row cannot be read or judged, or no row is left.
@@ -34,7 +34,7 @@ pub async fn reference(bundle: &Path, data: &Path, host: &Host) -> Result<Refere
         let row = row?;
         let features = features(&row.prompt);
         let scores = match classifier.classify(&row.prompt, &features, Instant::now() + PATIENCE).await {
-            _ if row.contaminated => None,
+            _ if row.contaminated || !row.history.is_empty() => None,
             Ok(scores) => Some(scores).filter(|scores| scores.source.degraded().is_none()),
             Err(Degraded::NoText) => None,
             Err(reason) => return Err(EvaluateError::Unscored { line: row.line, reason: reason.as_str() }),

@@ -49,7 +49,9 @@ impl Examples {
         for row in &mut dataset {
             let row = row?;
             let is_blank = row.prompt.trim().is_empty();
-            if row.contaminated || row.overlaps_heldout || (is_blank && row.features.is_none()) {
+            // A reply in a conversation is judged by what it answers: nothing is to be learnt from its own words.
+            let is_reply = !row.history.is_empty();
+            if row.contaminated || row.overlaps_heldout || is_reply || (is_blank && row.features.is_none()) {
                 left_out += 1;
                 continue;
             }
