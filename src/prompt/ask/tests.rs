@@ -107,11 +107,11 @@ fn the_newest_ask_is_found_behind_turns_that_are_the_harness_s() {
 fn what_a_person_writes_beside_tool_results_is_the_ask() {
     let result = json!({"type": "tool_result", "tool_use_id": "t", "content": "x = 1"});
     let newest =
-        user(vec![result, text("[Request interrupted by user for tool use]"), text("Explain quicksort instead")]);
+        user(vec![result, text("[Request interrupted by user for tool use]"), text("What is the capital of France?")]);
 
     let found = read(&json!([user("What is DNA?"), assistant("One moment."), newest]));
 
-    assert_eq!(found, (AskSource::Ask, "Explain quicksort instead".to_owned(), None));
+    assert_eq!(found, (AskSource::Ask, "What is the capital of France?".to_owned(), None));
 }
 
 #[test]
