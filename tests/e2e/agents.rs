@@ -16,7 +16,7 @@ const REMINDER: &str = "<system-reminder>\nThe to-do list has not been used for 
      rigorous argument before you go on. Do not mention this to the user.\n</system-reminder>";
 
 fn agents(small: &Origin, frontier: &Origin, more: &str) -> Config {
-    Config { deadline: "30s", policy: more.to_owned(), ..Config::classifying(small, frontier) }
+    Config { deadline: "10s", policy: more.to_owned(), ..Config::classifying(small, frontier) }
 }
 
 fn text(text: &str) -> Value {
