@@ -1,5 +1,6 @@
-//! The bundle that a clone comes with, through the whole classifier: the scores are those that training wrote down, to a
-//! thousandth where the processor has an instruction set that gives them, and within the bundle's tolerance elsewhere.
+//! The bundle that a clone comes with, through the whole classifier: the scores are those that training wrote down.
+//!
+//! They are to a thousandth where the bundle names the processor's instruction set, and within its tolerance elsewhere.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -65,7 +66,8 @@ fn golden_origin(bundle: &Bundle) -> GoldenOrigin {
     serde_json::from_value(origin.clone()).expect("`training.golden.instruction_sets`")
 }
 
-/// The richest set of float kernels that ONNX Runtime has for this processor, by the names of `models/train/processor.py`.
+/// Returns the richest set of float kernels that ONNX Runtime has for this processor, as `models/train/processor.py`
+/// calls it.
 #[cfg(target_arch = "x86_64")]
 fn instruction_set() -> &'static str {
     if is_x86_feature_detected!("avx512f") {
@@ -84,8 +86,7 @@ fn instruction_set() -> &'static str {
     std::env::consts::ARCH
 }
 
-/// Returns how far a score may be off on this processor: int8 products of activations that were rounded by other kernels
-/// differ by more than a thousandth.
+/// Returns how far a score may be off on this processor: other kernels tip activations that are rounded to 8 bits.
 fn tolerance() -> f32 {
     let bundle = bundle();
     let is_origin = golden_origin(&bundle).instruction_sets.iter().any(|set| set == instruction_set());

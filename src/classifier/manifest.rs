@@ -132,9 +132,9 @@ pub struct TokenizerSpec {
 impl Precision {
     /// Returns how far a golden score may be off when the manifest does not say.
     ///
-    /// Activations are rounded to 8 bits between float kernels that differ in the last bit from one instruction set to the
-    /// next: tipped roundings moved golden scores by up to 0.027, while a tokenizer that was misread moved them by 0.047 and
-    /// more (docs/bundles.md).
+    /// An int8 encoder rounds activations between float kernels that differ in the last bit from one instruction set to
+    /// the next: tipped roundings moved golden scores by up to 0.027, a misread tokenizer by 0.047 and more
+    /// (docs/bundles.md).
     #[must_use]
     pub const fn tolerance(self) -> f32 {
         match self {
