@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import yaml
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
-from . import card, export, features, golden, ngrams, scorer
+from . import card, export, features, golden, ngrams, processor, scorer
 from .assemble import Fitted
 from .encoder import DIMENSION, sha256
 from .evaluate import Model
@@ -20,7 +21,7 @@ FILES = ["model.onnx", "tokenizer.json", "heads.safetensors", "features.json", "
 MANIFEST = {
     "format": 1,
     "name": "pointsman-mini",
-    "version": "2026.11.4",
+    "version": "2026.11.5",
     "description": "all-MiniLM-L6-v2 fine-tuned to judge which model tier a prompt needs, how complex it is, what it is about, and whether only a strong model gets it right",
     "encoder": {"file": "model.onnx", "output": export.OUTPUT, "dimension": DIMENSION, "precision": "int8"},
     "tokenizer": {"file": "tokenizer.json", "max_tokens": MAX_TOKENS, "head_tokens": HEAD_TOKENS, "repeat_words": REPEAT_WORDS},
@@ -75,8 +76,14 @@ def write(folder: Path, parts: Parts, record: dict) -> None:
     specs = [head.spec for head in parts.heads]
     encoder = MANIFEST["encoder"] | {"precision": parts.precision}
     manifest = MANIFEST | {"encoder": encoder, "heads": specs, "files": {name: sha256(folder / name) for name in FILES}} | record
+    manifest["training"] = manifest["training"] | {"golden": written_by()}
     (folder / "bundle.yaml").write_text(yaml.dump(manifest, Dumper=Plain, sort_keys=False, width=120), "utf-8")
     (folder / "README.md").write_text(card.render(manifest), "utf-8")
+
+
+def written_by() -> dict:
+    """Returns what wrote the golden scores: elsewhere an int8 encoder gives others, within `golden_tolerance`."""
+    return {"onnxruntime": onnxruntime.__version__, "instruction_sets": processor.alike()}
 
 
 class Plain(yaml.SafeDumper):

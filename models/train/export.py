@@ -1,7 +1,8 @@
 """Writes the encoder's weights as ONNX graphs (opset 20): float32, float16 and int8. No torch: the graph is spelled out.
 
 The int8 graph scales activations token by token. ONNX Runtime's own dynamic quantisation takes one scale for a whole run, so
-that a prompt's probabilities moved by up to 0.2 with its neighbours in the batch; here they do not move.
+that a prompt's probabilities moved by up to 0.2 with its neighbours in the batch; here they do not move. Nor do they move from
+one x86-64 processor with AVX2 to another: `docs/bundles.md` has the table, `benches/instruction_sets` measures it.
 """
 
 from pathlib import Path
@@ -26,6 +27,7 @@ class Graph:
 
     def __init__(self, weights: dict[str, np.ndarray]):
         self.weights, self.nodes, self.constants = weights, [], {}
+        self.mask = self.add("Cast", "attention_mask", to=self.FLOAT)
 
     def layers(self) -> int:
         """Returns how many layers the encoder has: a student has fewer."""
@@ -69,6 +71,10 @@ class Graph:
     def heads(self, x: str, order: list[int]) -> str:
         return self.add("Transpose", self.add("Reshape", x, self.integers(0, 0, HEADS, HEAD_WIDTH)), perm=order)
 
+    def mixed(self, scores: str, values: str) -> str:
+        """Returns the values, weighted by the softmax of the scores."""
+        return self.add("MatMul", self.add("Softmax", scores, axis=-1), values)
+
 
 class HalfGraph(Graph):
     """The same encoder in float16, for GPUs; inputs and the embedding are as ever. A CPU casts back and forth and gains nothing."""
@@ -82,16 +88,29 @@ class HalfGraph(Graph):
 class Int8Graph(Graph):
     """The same encoder with int8 tables and products: one scale a table row, a weight column, and an activation token.
 
-    Weights keep 7 bits: a CPU without VNNI adds pairs of 8-bit products in 16 bits and would saturate, so the same bundle
-    would score differently from machine to machine.
+    Scores must not depend on the machine, so two things that ONNX Runtime offers are left out. Weights keep 7 bits: a CPU
+    without VNNI adds pairs of 8-bit products in 16 bits and would saturate. And there is no `Softmax`: its sum is added up in
+    another order with AVX-512 than with AVX2, the last bit of a sum tips activations that are about to be rounded to 8 bits, and
+    a probability moves by up to 0.02. A product adds in the same order with both, and padding does not change it.
     """
 
     TABLE_LIMIT, WEIGHT_LIMIT, ACTIVATION_LIMIT = 127, 63, 127
+
+    def __init__(self, weights: dict[str, np.ndarray]):
+        super().__init__(weights)
+        # One where there is a token: the product with it is a sum over tokens, once for each number of a head.
+        column = self.add("Unsqueeze", self.mask, self.integers(1, 3))
+        self.tokens = self.add("Expand", column, self.integers(1, 1, 1, HEAD_WIDTH))
 
     def lookup(self, table: str, ids: str) -> str:
         values, scales = quantised(self.weights[table], self.TABLE_LIMIT)
         row = self.add("Cast", self.add("Gather", self.constant(table, values), ids), to=TensorProto.FLOAT)
         return self.add("Mul", row, self.add("Gather", self.constant(f"{table}.scale", scales), ids))
+
+    def mixed(self, scores: str, values: str) -> str:
+        largest = self.add("ReduceMax", scores, self.integers(-1), keepdims=1)
+        weights = self.add("Exp", self.add("Sub", scores, largest))
+        return self.add("Div", self.add("MatMul", weights, values), self.add("MatMul", weights, self.tokens))
 
     def prepared(self, x: str) -> tuple[str, ...]:
         largest = self.add("ReduceMax", self.add("Abs", x), self.integers(-1), keepdims=1)
@@ -127,7 +146,7 @@ def attention(g: Graph, x: str, bias: str, layer: str) -> str:
     query, key, value = (g.linear(shared, f"{layer}.self.{part}") for part in ("query", "key", "value"))
     scores = g.add("MatMul", g.heads(query, [0, 2, 1, 3]), g.heads(key, [0, 2, 3, 1]))
     scores = g.add("Add", g.add("Mul", scores, g.scalar(HEAD_WIDTH**-0.5)), bias)
-    mixed = g.add("MatMul", g.add("Softmax", scores, axis=-1), g.heads(value, [0, 2, 1, 3]))
+    mixed = g.mixed(scores, g.heads(value, [0, 2, 1, 3]))
     merged = g.add("Reshape", g.add("Transpose", mixed, perm=[0, 2, 1, 3]), g.integers(0, 0, DIMENSION))
     return g.norm(g.add("Add", g.linear(g.prepared(merged), f"{layer}.output.dense"), x), f"{layer}.output.LayerNorm")
 
@@ -137,8 +156,8 @@ def feed_forward(g: Graph, x: str, layer: str) -> str:
     return g.norm(g.add("Add", g.linear(g.prepared(wide), f"{layer}.output.dense"), x), f"{layer}.output.LayerNorm")
 
 
-def pooled(g: Graph, x: str, mask: str) -> None:
-    weights = g.add("Unsqueeze", mask, g.integers(-1))
+def pooled(g: Graph, x: str) -> None:
+    weights = g.add("Unsqueeze", g.mask, g.integers(-1))
     total = g.add("ReduceSum", g.add("Mul", x, weights), g.integers(1), keepdims=0)
     mean = g.add("Div", total, g.add("ReduceSum", weights, g.integers(1), keepdims=0))
     g.add("LpNormalization", g.add("Cast", mean, to=TensorProto.FLOAT), name=OUTPUT, axis=-1, p=2)
@@ -146,14 +165,13 @@ def pooled(g: Graph, x: str, mask: str) -> None:
 
 def write(g: Graph, path: Path) -> None:
     """Writes an encoder: int64 [batch, seq] inputs, one unit vector a row out."""
-    mask = g.add("Cast", "attention_mask", to=g.FLOAT)
-    hidden = g.add("Sub", g.scalar(1), g.add("Unsqueeze", mask, g.integers(1, 2)))
+    hidden = g.add("Sub", g.scalar(1), g.add("Unsqueeze", g.mask, g.integers(1, 2)))
     bias = g.add("Mul", hidden, g.scalar(g.HIDDEN))
     x = embeddings(g)
     for layer in range(g.layers()):
         x = attention(g, x, bias, f"encoder.layer.{layer}.attention")
         x = feed_forward(g, x, f"encoder.layer.{layer}")
-    pooled(g, x, mask)
+    pooled(g, x)
     inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "seq"]) for name in INPUTS]
     output = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", DIMENSION])
     graph = helper.make_graph(g.nodes, "encoder", inputs, [output], list(g.constants.values()))

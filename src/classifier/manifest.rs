@@ -132,14 +132,15 @@ pub struct TokenizerSpec {
 impl Precision {
     /// Returns how far a golden score may be off when the manifest does not say.
     ///
-    /// Int8 kernels round differently from one generation of processors to the next, and activations are quantised by
-    /// the range they happen to have.
+    /// An int8 encoder rounds activations between float kernels that differ in the last bit from one instruction set to
+    /// the next: tipped roundings moved golden scores by up to 0.027, a misread tokenizer by 0.047 and more
+    /// (docs/bundles.md).
     #[must_use]
     pub const fn tolerance(self) -> f32 {
         match self {
             Self::Fp32 => 1e-3,
             Self::Fp16 => 5e-3,
-            Self::Int8 => 0.02,
+            Self::Int8 => 0.04,
         }
     }
 }
