@@ -409,7 +409,7 @@ impl Policy {
 
     /// Returns the model that the client names, or why it may not.
     fn overridden(&self, facts: &RequestFacts<'_>) -> Option<Result<Name, String>> {
-        let wanted = facts.live.header(MODEL_HEADER)?;
+        let wanted = &*facts.live.header(MODEL_HEADER)?;
         let allowed = self.overrides.iter().any(|glob| glob.matches(wanted)) && self.choices.has(wanted);
         let refuse = || format!("Policy `{}` does not let `{MODEL_HEADER}` choose `{wanted}`.", self.name);
         Some(Name::new(wanted).ok().filter(|_| allowed).ok_or_else(refuse))

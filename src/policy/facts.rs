@@ -1,5 +1,7 @@
 //! What is known about a request besides its prompt, and about the world as it is now.
 
+use std::borrow::Cow;
+
 use crate::config::Name;
 
 /// What is known about a request besides its prompt.
@@ -31,8 +33,8 @@ pub enum Detail {
 
 /// The world as a policy sees it. What is not known does not matter to it: every method has an answer that changes nothing.
 pub trait Live {
-    /// Returns the value of the request's header with this lower-case name.
-    fn header(&self, _name: &str) -> Option<&str> {
+    /// Returns the value of the request's header with this lower-case name; `None` only where there is no such header.
+    fn header(&self, _name: &str) -> Option<Cow<'_, str>> {
         None
     }
 

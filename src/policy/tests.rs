@@ -6,6 +6,8 @@ mod housekeeping;
 mod strategies;
 mod threshold;
 
+use std::borrow::Cow;
+
 use super::*;
 use crate::features::{TextStructure, TokenCount};
 use crate::scores::{Degraded, HeadScores};
@@ -42,8 +44,8 @@ fn set(text: &str) -> PolicySet {
 struct Team;
 
 impl Live for Team {
-    fn header(&self, name: &str) -> Option<&str> {
-        (name == "x-team").then_some("research")
+    fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        (name == "x-team").then_some("research".into())
     }
 }
 

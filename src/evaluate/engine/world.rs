@@ -1,5 +1,6 @@
 //! The world around a logged request: what its line says, and a note of what was asked that no line says.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -91,9 +92,9 @@ impl LoggedWorld<'_> {
 }
 
 impl Live for LoggedWorld<'_> {
-    fn header(&self, name: &str) -> Option<&str> {
+    fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         if name == MODEL_HEADER {
-            return (self.logged.reason == OVERRIDE).then_some(&*self.logged.model);
+            return (self.logged.reason == OVERRIDE).then_some(Cow::Borrowed(&*self.logged.model));
         }
         if !self.is_prompt {
             self.lack(Lack::Header(name.to_owned()));

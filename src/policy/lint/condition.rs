@@ -11,7 +11,7 @@ use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 use super::cases::Cases;
 use super::domain::{Comparison, Domain, Edge, Ranges, Truths};
 use crate::features::{Kind, TABLE};
-use crate::policy::rules::{Clock, Expression, Macros, Slot, Slots};
+use crate::policy::rules::{Clock, Expression, Macros, Slot, Slots, operator_of};
 
 /// Parts of an expression, macros written out, after which it is not looked into.
 const MAX_PARTS: usize = 5000;
@@ -76,7 +76,7 @@ impl<'m> Reader<'m> {
             Expr::Literal(LiteralValue::Boolean(value)) => {
                 Some(if *value.inner() == want.is_true() { Cases::all() } else { Cases::none() })
             }
-            Expr::Call(call) => match (call.func_name.as_str(), call.args.as_slice()) {
+            Expr::Call(call) => match (operator_of(&call.func_name), call.args.as_slice()) {
                 (operators::LOGICAL_NOT, [operand]) => self.cases(at(operand), want.negated()),
                 (operators::LOGICAL_AND, [left, right]) => self.both(at(left), at(right), want, want.is_true()),
                 (operators::LOGICAL_OR, [left, right]) => self.both(at(left), at(right), want, !want.is_true()),
@@ -138,7 +138,7 @@ impl<'m> Reader<'m> {
 
     /// `a != b` came here as what is wanted of `a == b`, under the name that `part` has.
     fn opaque_equality(&mut self, part: Part<'m>, operator: &str, want: Want) -> Option<Cases> {
-        let is_unequal = matches!(&part.node.expr, Expr::Call(call) if call.func_name != operator);
+        let is_unequal = matches!(&part.node.expr, Expr::Call(call) if operator_of(&call.func_name) != operator);
         self.opaque(part, if is_unequal { want.negated() } else { want })
     }
 
@@ -185,7 +185,7 @@ impl<'m> Reader<'m> {
             Expr::Literal(_) => true,
             Expr::Ident(_) => part.slot().is_some_and(Slot::is_certain),
             Expr::List(list) => list.elements.iter().all(|node| self.is_certain(Part { node, ..part })),
-            Expr::Call(call) if SAFE.contains(&call.func_name.as_str()) || call.func_name == "size" => {
+            Expr::Call(call) if SAFE.contains(&operator_of(&call.func_name)) || call.func_name == "size" => {
                 let mut operands = call.target.as_deref().into_iter().chain(&call.args);
                 operands.all(|node| self.is_certain(Part { node, ..part }))
             }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
@@ -272,8 +273,8 @@ struct Request {
 }
 
 impl Live for Request {
-    fn header(&self, _: &str) -> Option<&str> {
-        Some(self.team)
+    fn header(&self, _: &str) -> Option<Cow<'_, str>> {
+        Some(self.team.into())
     }
 }
 

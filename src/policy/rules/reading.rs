@@ -134,7 +134,7 @@ impl VariableResolver for Scope<'_, '_> {
             Slot::Model => Some(text(facts.model)),
             Slot::Path => Some(text(facts.path)),
             Slot::Client => Some(text(facts.client.unwrap_or_default())),
-            Slot::Header(name) => Some(text(facts.live.header(name).unwrap_or_default())),
+            Slot::Header(name) => Some(CowVal::owned(CelString::from(facts.live.header(name).unwrap_or_default()))),
             Slot::Now(part) => Some(CowVal::owned(CelInt::from(part.of(facts.now)))),
             Slot::Score(score) => self.reading.score(score).map(|score| CowVal::owned(CelDouble::from(score))),
             Slot::Macro(position) => self.reading.value_of(*position).and_then(borrowed),

@@ -1,6 +1,8 @@
 mod expressions;
 mod problems;
 
+use std::borrow::Cow;
+
 use super::*;
 use crate::features::TokenCount;
 use crate::policy::Live;
@@ -58,8 +60,8 @@ fn run<'r>(rules: &'r Rules, signals: &Signals) -> Result<Ruled<'r>, Signal> {
 struct Red;
 
 impl Live for Red {
-    fn header(&self, name: &str) -> Option<&str> {
-        (name == "x-team").then_some("red")
+    fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        (name == "x-team").then_some("red".into())
     }
 }
 
