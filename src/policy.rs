@@ -382,7 +382,7 @@ impl Policy {
         };
         complete(&mut candidates);
         let fallback = self.choices.fallback(&model, &candidates);
-        let Choice { by, label, score, rationale, flip, cost_usd, stages, pin, .. } = choice;
+        let Choice { by, label, score, rationale, flip, stages, pin, .. } = choice;
         let is_held = self.affinity.is_some() && !self.keeps_house(features);
         let keep = if is_held { Keep::of(by, reason) } else { Keep::Nothing };
         let was_moved = by == By::Affinity && matches!(reason, Reason::Moved(_));
@@ -396,7 +396,7 @@ impl Policy {
             score,
             rationale,
             flip,
-            cost_usd,
+            cost_usd: known.signals.cost_usd(),
             candidates,
             fallback,
             rules: ruled.traces,

@@ -36,8 +36,8 @@ use crate::snapshot::{Snapshot, Ticket};
 use crate::telemetry::Metrics;
 
 pub use self::conversation::beginning;
-pub use self::header::header_text;
 use self::explain::Details;
+pub use self::header::header_text;
 use self::live::World;
 use self::pins::{PinKey, Pins};
 pub use self::seen::Refusal;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::config::Name;
+use crate::prompt::TextScope;
 
 /// What is known about a request besides its prompt.
 #[derive(Clone, Copy)]
@@ -35,6 +36,11 @@ pub enum Detail {
 pub trait Live {
     /// Returns the value of the request's header with this lower-case name; `None` only where there is no such header.
     fn header(&self, _name: &str) -> Option<Cow<'_, str>> {
+        None
+    }
+
+    /// Tells whether `is_wanted` is true of one of the request's texts in `scope`; `None` when they are not at hand.
+    fn any_text(&self, _scope: TextScope, _is_wanted: &mut dyn FnMut(&str) -> bool) -> Option<bool> {
         None
     }
 

@@ -5,6 +5,7 @@
 //! because the interpreter compiles its pattern again for each request.
 
 mod path;
+mod texts;
 mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue
 pub(super) use self::path::{Path, range_of};
 use self::path::{is_operator, symbol};
 pub(super) use self::types::Type;
-use super::rules::{Named, Slot, Vocabulary};
+use super::rules::{Named, Slot, TextTestKind, Vocabulary};
 use crate::config::nearest;
 
 /// One thing that is wrong with an expression.
@@ -39,8 +40,22 @@ pub(super) struct Checked {
 
 /// Methods on a text that take a text and are true or false.
 const TEXT_TESTS: [&str; 3] = ["contains", "endsWith", "startsWith"];
-const FUNCTIONS: [&str; 12] =
-    ["contains", "endsWith", "startsWith", "size", "int", "uint", "double", "string", "exists", "all", "filter", "map"];
+const FUNCTIONS: [&str; 14] = [
+    "contains",
+    "endsWith",
+    "startsWith",
+    "size",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "exists",
+    "all",
+    "filter",
+    "map",
+    "prompt.contains_any",
+    "prompt.matches_any",
+];
 
 /// Finds every mistake in `program`, whose value must be of the type `wanted`.
 pub(super) fn check(program: &Program, vocabulary: &Vocabulary, wanted: &Type) -> Result<Checked, Vec<Mistake>> {
@@ -125,6 +140,9 @@ impl<'p> Checker<'p> {
     }
 
     fn call(&mut self, node: &'p IdedExpr, call: &'p CallExpr) -> Type {
+        if let Some(kind) = TextTestKind::ALL.into_iter().find(|kind| kind.as_str() == call.func_name) {
+            return self.text_test(node, call, kind);
+        }
         let target = call.target.as_deref().map(|target| self.infer(target));
         let args: Vec<Type> = call.args.iter().map(|arg| self.infer(arg)).collect();
         let name = call.func_name.as_str();
@@ -140,6 +158,7 @@ impl<'p> Checker<'p> {
                 self.same(node, yes, no, "? :")
             }
             (operators::EQUALS | operators::NOT_EQUALS, None, [left, right]) => {
+                self.labels(&call.args);
                 if !left.comparable(right) {
                     self.operands(node, name, &args);
                 }
@@ -167,7 +186,10 @@ impl<'p> Checker<'p> {
                 None,
                 _,
             ) => self.arithmetic(node, name, &args),
-            (operators::IN, None, [element, Type::List(elements)]) if element.comparable(elements) => Type::Bool,
+            (operators::IN, None, [element, Type::List(elements)]) if element.comparable(elements) => {
+                self.labels(&call.args);
+                Type::Bool
+            }
             (operators::INDEX, None, [Type::List(elements), Type::Int | Type::Any]) => (**elements).clone(),
             _ => self.function(node, call, target.as_ref(), &args),
         }
@@ -218,7 +240,8 @@ impl<'p> Checker<'p> {
             (operators::NOT_STRICTLY_FALSE, None, [_]) => Type::Bool,
             ("matches", ..) => self.wrong(
                 node,
-                "`matches` is not allowed, its pattern would be compiled for each request (allowed: contains, startsWith, endsWith)",
+                "`matches` is not allowed, its pattern would be compiled for each request (allowed: contains, startsWith, endsWith; of \
+                 the prompt: prompt.matches_any([...]))",
             ),
             _ if is_operator(name) || FUNCTIONS.contains(&name) => {
                 let all: Vec<Type> = target.into_iter().chain(args).cloned().collect();

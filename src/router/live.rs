@@ -11,6 +11,7 @@ use super::targets::Targets;
 use super::{Incoming, conversation};
 use crate::config::Name;
 use crate::policy::{Health, Live};
+use crate::prompt::TextScope;
 use crate::snapshot::Snapshot;
 
 /// The world as the policies of one request see it.
@@ -50,6 +51,10 @@ impl World<'_, '_> {
 impl Live for World<'_, '_> {
     fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         (self.incoming.header)(name)
+    }
+
+    fn any_text(&self, scope: TextScope, is_wanted: &mut dyn FnMut(&str) -> bool) -> Option<bool> {
+        Some(self.incoming.prompt.any_text(self.incoming.body, scope, is_wanted))
     }
 
     fn health(&self, model: &Name) -> Health {

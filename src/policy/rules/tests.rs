@@ -1,5 +1,7 @@
 mod expressions;
+mod judges;
 mod problems;
+mod texts;
 
 use std::borrow::Cow;
 
