@@ -382,7 +382,7 @@ impl Policy {
         };
         complete(&mut candidates);
         let fallback = self.choices.fallback(&model, &candidates);
-        let Choice { by, label, score, rationale, flip, cost_usd, stages, pin, .. } = choice;
+        let Choice { by, label, score, rationale, flip, stages, pin, .. } = choice;
         let is_held = self.affinity.is_some() && !self.keeps_house(features);
         let keep = if is_held { Keep::of(by, reason) } else { Keep::Nothing };
         let was_moved = by == By::Affinity && matches!(reason, Reason::Moved(_));
@@ -396,7 +396,7 @@ impl Policy {
             score,
             rationale,
             flip,
-            cost_usd,
+            cost_usd: known.signals.cost_usd(),
             candidates,
             fallback,
             rules: ruled.traces,
@@ -409,7 +409,7 @@ impl Policy {
 
     /// Returns the model that the client names, or why it may not.
     fn overridden(&self, facts: &RequestFacts<'_>) -> Option<Result<Name, String>> {
-        let wanted = facts.live.header(MODEL_HEADER)?;
+        let wanted = &*facts.live.header(MODEL_HEADER)?;
         let allowed = self.overrides.iter().any(|glob| glob.matches(wanted)) && self.choices.has(wanted);
         let refuse = || format!("Policy `{}` does not let `{MODEL_HEADER}` choose `{wanted}`.", self.name);
         Some(Name::new(wanted).ok().filter(|_| allowed).ok_or_else(refuse))

@@ -7,6 +7,7 @@ mod asking;
 mod conversation;
 mod counting;
 mod explain;
+mod header;
 mod live;
 mod pins;
 mod seen;
@@ -14,6 +15,7 @@ mod simple;
 mod switch;
 mod targets;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -35,6 +37,7 @@ use crate::telemetry::Metrics;
 
 pub use self::conversation::beginning;
 use self::explain::Details;
+pub use self::header::header_text;
 use self::live::World;
 use self::pins::{PinKey, Pins};
 pub use self::seen::Refusal;
@@ -64,8 +67,8 @@ pub struct Router {
 pub struct Incoming<'r> {
     /// Its path, without the query.
     pub path: &'r str,
-    /// Returns the value of a header by its lower-case name.
-    pub header: &'r (dyn Fn(&str) -> Option<&'r str> + Sync),
+    /// Returns the value of a header by its lower-case name, as [`header_text()`] reads it.
+    pub header: &'r (dyn Fn(&str) -> Option<Cow<'r, str>> + Sync),
     /// Who asks, when clients have keys.
     pub client: Option<&'r Client>,
     /// What it says.
@@ -193,9 +196,9 @@ impl Router {
         let name = client.map(|client| client.name().as_str());
         let facts = RequestFacts { model: &prompt.model, path, client: name, now, live: &world, detail };
         let policy = match header(POLICY_HEADER) {
-            Some(wanted) => match snapshot.policies.selected(wanted) {
+            Some(wanted) => match snapshot.policies.selected(&wanted) {
                 Some(policy) => Some(policy),
-                None => return Verdict::Deny(Box::new(Refusal::at_once(Denial::not_selectable(wanted), incoming))),
+                None => return Verdict::Deny(Box::new(Refusal::at_once(Denial::not_selectable(&wanted), incoming))),
             },
             None => snapshot.policies.find(&facts),
         };

@@ -4,12 +4,13 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use pointsman::features::TokenCounter;
-use pointsman::prompt::{Dialect, Prompt, model_field};
+use pointsman::prompt::{Dialect, Prompt, TextScope, model_field};
 use pointsman::usage::{Framing, Reader, Shape, Usage, UsageEvent, UsageFilter};
 
 static COUNTER: LazyLock<TokenCounter> = LazyLock::new(TokenCounter::new);
 
-/// Checks that any bytes are read as a request of `dialect` or refused, as `model_field` refuses them.
+/// Checks that any bytes are read as a request of `dialect` or refused, as `model_field` refuses them, and that its texts can be
+/// looked through.
 ///
 /// # Panics
 ///
@@ -17,6 +18,9 @@ static COUNTER: LazyLock<TokenCounter> = LazyLock::new(TokenCounter::new);
 pub fn request(dialect: Dialect, body: &[u8]) {
     match (Prompt::parse(dialect, body), model_field(body)) {
         (Ok(prompt), Ok(field)) => {
+            for scope in TextScope::ALL {
+                assert!(!prompt.any_text(body, scope, &mut |_| false));
+            }
             assert_eq!((prompt.model, prompt.model_span), (field.name, field.span));
         }
         (Err(one), Err(other)) => assert_eq!(one, other),

@@ -14,7 +14,7 @@ use crate::prompt::Dialect;
 use crate::proxy::rejection::Rejection;
 use crate::proxy::{Draining, feedback};
 use crate::reload::{Reloaded, Reloader};
-use crate::router::{Incoming, Judging};
+use crate::router::{Incoming, Judging, header_text};
 use crate::snapshot::{self, Snapshot};
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -79,7 +79,7 @@ impl Plane for Process {
         let client = client.map(|name| snapshot.clients.find(name)).transpose();
         let client = client.map_err(|error| AdminError::no_client(&error))?;
         let prompt = snapshot.read(dialect, &body).map_err(Rejection::from)?;
-        let header = |name: &str| headers.get(name)?.to_str().ok();
+        let header = |name: &str| header_text(headers, name);
         let incoming = Incoming {
             path,
             header: &header,

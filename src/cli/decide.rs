@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::features::chat_body;
@@ -17,7 +17,7 @@ use crate::clients::NoClient;
 use crate::config::{Config, Moment};
 use crate::policy::Detail;
 use crate::prompt::{Dialect, ParseError};
-use crate::router::{Incoming, Judging, Router, Verdict};
+use crate::router::{Incoming, Judging, Router, Verdict, header_text};
 use crate::snapshot::{BuildError, Builder};
 use crate::telemetry::Metrics;
 
@@ -54,11 +54,7 @@ pub(super) struct Arguments {
 
 /// A header of the request.
 #[derive(Debug, Clone)]
-struct Header {
-    /// In lower case.
-    name: String,
-    value: String,
-}
+struct Header(HeaderName, HeaderValue);
 
 #[derive(Debug, thiserror::Error)]
 enum DecideError {
@@ -103,10 +99,8 @@ fn decide(arguments: &Arguments) -> Result<Value, DecideError> {
     let snapshot = router.snapshot();
     let client = arguments.client.as_deref().map(|name| snapshot.clients.find(name)).transpose()?;
     let prompt = snapshot.read(Dialect::ChatCompletions, &body)?;
-    let header = |name: &str| {
-        let own = arguments.header.iter().find(|own| own.name == name);
-        own.map(|header| header.value.as_str())
-    };
+    let headers: HeaderMap = arguments.header.iter().map(|Header(name, value)| (name.clone(), value.clone())).collect();
+    let header = |name: &str| header_text(&headers, name);
     let incoming = Incoming {
         path: PATH,
         header: &header,
@@ -141,9 +135,8 @@ impl FromStr for Header {
         let wrong = || format!("`{text}` is no header (allowed: NAME: VALUE)");
         let (name, value) = text.split_once(':').ok_or_else(wrong)?;
         let name: HeaderName = name.trim().parse().map_err(|_| wrong())?;
-        let value: HeaderValue = value.trim().parse().map_err(|_| wrong())?;
-        let value = value.to_str().map_err(|_| wrong())?.to_owned();
-        Ok(Self { name: name.as_str().to_owned(), value })
+        let value = HeaderValue::from_bytes(value.trim().as_bytes()).map_err(|_| wrong())?;
+        Ok(Self(name, value))
     }
 }
 

@@ -1,6 +1,9 @@
 //! What is known about a request besides its prompt, and about the world as it is now.
 
+use std::borrow::Cow;
+
 use crate::config::Name;
+use crate::prompt::TextScope;
 
 /// What is known about a request besides its prompt.
 #[derive(Clone, Copy)]
@@ -31,8 +34,13 @@ pub enum Detail {
 
 /// The world as a policy sees it. What is not known does not matter to it: every method has an answer that changes nothing.
 pub trait Live {
-    /// Returns the value of the request's header with this lower-case name.
-    fn header(&self, _name: &str) -> Option<&str> {
+    /// Returns the value of the request's header with this lower-case name; `None` only where there is no such header.
+    fn header(&self, _name: &str) -> Option<Cow<'_, str>> {
+        None
+    }
+
+    /// Tells whether `is_wanted` is true of one of the request's texts in `scope`; `None` when they are not at hand.
+    fn any_text(&self, _scope: TextScope, _is_wanted: &mut dyn FnMut(&str) -> bool) -> Option<bool> {
         None
     }
 

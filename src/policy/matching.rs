@@ -22,6 +22,6 @@ impl Matcher {
         let any = |globs: &[Glob], text: &str| globs.is_empty() || globs.iter().any(|glob| glob.matches(text));
         any(&self.model, facts.model)
             && any(&self.path, facts.path)
-            && self.header.iter().all(|(name, glob)| facts.live.header(name).is_some_and(|value| glob.matches(value)))
+            && self.header.iter().all(|(name, glob)| facts.live.header(name).is_some_and(|value| glob.matches(&value)))
     }
 }

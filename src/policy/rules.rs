@@ -1,14 +1,16 @@
 //! Rules: CEL expressions over the request, compiled once and evaluated in order for each request.
 //!
 //! A rule that is true may choose a model, deny the request, or set parameters; unless it says `continue`, choosing and
-//! denying end the rules. A rule that reads scores asks for them when it is reached and cannot be told without them; one
-//! that fails counts as false. Every rule that was evaluated leaves a trace.
+//! denying end the rules. A rule that reads scores, or what a judge says, asks for it when it is reached and cannot be told
+//! without; one that fails counts as false. Every rule that was evaluated leaves a trace.
 
 mod constants;
 mod expression;
 mod language;
 mod macros;
+mod ordering;
 mod reading;
+mod text_test;
 mod tried;
 mod vocabulary;
 
@@ -23,11 +25,13 @@ pub(super) use self::expression::{Expression, Slots};
 pub(super) use self::language::Language;
 use self::language::score_problems;
 pub(super) use self::macros::Macros;
-use self::reading::{Reading, Scope, Trouble};
+pub(super) use self::ordering::operator_of;
+use self::reading::{Reading, Scope, Trouble, Values};
+pub(super) use self::text_test::{TextTestKind, UnusablePatterns};
 pub(super) use self::tried::{Memory, Ruled};
 use self::tried::{Tried, merge};
 use self::vocabulary::Score;
-pub(super) use self::vocabulary::{Clock, Named, Slot, Vocabulary};
+pub(super) use self::vocabulary::{Clock, Named, NamedJudge, Slot, Vocabulary};
 use super::decision::{RuleOutcome, RuleTrace};
 use super::facts::RequestFacts;
 use super::heads::Heads;
@@ -44,6 +48,8 @@ pub(super) struct Rules {
     macros: Arc<Macros>,
     /// The scores that they read, by themselves and through macros.
     scores: Vec<Score>,
+    /// How many tests of texts the configuration's expressions made until these were compiled.
+    tests: usize,
 }
 
 /// A rule, compiled.
@@ -87,7 +93,7 @@ impl Rules {
         }
         let macros = Arc::clone(&language.macros);
         let scores = list.iter().flat_map(|rule| macros.scores(&rule.when)).collect();
-        Ok(Self { list, slots, macros, scores })
+        Ok(Self { list, slots, macros, scores, tests: language.vocabulary.tests() })
     }
 
     /// Returns the models that rules choose.
@@ -129,7 +135,7 @@ impl Rules {
         let mut tried = signals.tried.take(policy).unwrap_or_else(|| Arc::new(self.untried()));
         let unasked = if tried.over { None } else { self.go_on(Arc::make_mut(&mut tried), facts, features, signals) };
         signals.tried.keep(policy, &tried);
-        unasked.map_or_else(|| Ok(self.ruled(&tried)), |classifier| Err(Signal::Scores { classifier }))
+        unasked.map_or_else(|| Ok(self.ruled(&tried)), Err)
     }
 
     /// Returns what each rule comes to by what is known, those included that no request gets to; `None` where one fails, or
@@ -177,18 +183,18 @@ impl Rules {
     }
 
     fn untried(&self) -> Tried {
-        let values = std::iter::repeat_with(Default::default).take(self.macros.len()).collect();
+        let values = Values::unknown(self.macros.len(), self.tests);
         Tried { values, traces: Vec::with_capacity(self.list.len()), ..Tried::default() }
     }
 
-    /// Returns the classifier that a rule needs and nobody asked yet.
+    /// Returns what a rule needs and nobody asked yet.
     fn go_on(
         &self,
         tried: &mut Tried,
         facts: &RequestFacts<'_>,
         features: &Features,
         signals: &Signals,
-    ) -> Option<Name> {
+    ) -> Option<Signal> {
         let values = std::mem::take(&mut tried.values);
         let reading = Reading::new(facts, features, signals, (&self.macros, &values));
         let scope = Scope { slots: &self.slots, reading: &reading };
@@ -201,8 +207,8 @@ impl Rules {
                 Ok(Value::Bool(false)) => RuleOutcome::NotMatched,
                 Ok(_) => RuleOutcome::Failed("is not true or false".into()),
                 Err(Trouble::Failed(error)) => RuleOutcome::Failed(error),
-                Err(Trouble::Unasked(classifier)) => {
-                    unasked = Some(classifier);
+                Err(Trouble::Unasked(signal)) => {
+                    unasked = Some(signal);
                     break;
                 }
             };

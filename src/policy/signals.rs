@@ -133,6 +133,13 @@ impl Signals {
         self.scores.push(Asked { classifier, scores });
     }
 
+    /// Returns what judges cost so far, in US dollars; `None` where nothing is paid for, or not known.
+    #[must_use]
+    pub fn cost_usd(&self) -> Option<f64> {
+        let costs = self.judgements.iter().filter_map(|(_, judgement)| judgement.as_ref().ok()?.cost_usd);
+        costs.reduce(|sum, cost| sum + cost)
+    }
+
     pub(super) fn scores_or_ask(&self, classifier: &Name) -> Result<Result<&Scores, Degraded>, Signal> {
         self.scores_of(classifier).ok_or_else(|| Signal::Scores { classifier: classifier.clone() })
     }

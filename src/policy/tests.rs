@@ -6,6 +6,8 @@ mod housekeeping;
 mod strategies;
 mod threshold;
 
+use std::borrow::Cow;
+
 use super::*;
 use crate::features::{TextStructure, TokenCount};
 use crate::scores::{Degraded, HeadScores};
@@ -42,8 +44,8 @@ fn set(text: &str) -> PolicySet {
 struct Team;
 
 impl Live for Team {
-    fn header(&self, name: &str) -> Option<&str> {
-        (name == "x-team").then_some("research")
+    fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        (name == "x-team").then_some("research".into())
     }
 }
 
@@ -290,7 +292,7 @@ fn a_rules_mistakes_are_found_at_load_and_pointed_at() {
         ),
         (
             "foo",
-            "unknown variable `foo` (allowed: prompt.*, request.*, features.*, scores.*, headers['...'], client.name, now.*, constants.*, macros.*; see docs/policies.md)",
+            "unknown variable `foo` (allowed: prompt.*, request.*, features.*, scores.*, judge.*, headers['...'], client.name, now.*, constants.*, macros.*; see docs/policies.md)",
             "foo",
         ),
         ("prompt.images", "must be true or false, but is int", "prompt.images"),
@@ -301,7 +303,7 @@ fn a_rules_mistakes_are_found_at_load_and_pointed_at() {
         ("!prompt.images", "`!` needs bool, got int", "prompt.images"),
         (
             "request.model.startWith('a')",
-            "unknown function `startWith`, did you mean `startsWith`? (allowed: contains, endsWith, startsWith, size, int, uint, double, string, exists, all, filter, map)",
+            "unknown function `startWith`, did you mean `startsWith`? (allowed: contains, endsWith, startsWith, size, int, uint, double, string, exists, all, filter, map, prompt.contains_any, prompt.matches_any)",
             "startWith",
         ),
         ("request.model.startsWith(1)", "`startsWith` does not take text and int", "startsWith"),

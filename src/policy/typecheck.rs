@@ -1,13 +1,14 @@
 //! Checks an expression's types before it ever runs.
 //!
 //! Knows the features' types, CEL's operators, and the functions that rules may call. What it accepts evaluates without a
-//! type error: a test in [`super::rules`] runs every construct. `matches` is refused, because the interpreter compiles its
-//! pattern again for each request.
+//! type error, numbers that are none (NaN) included: a test in [`super::rules`] runs every construct. `matches` is refused,
+//! because the interpreter compiles its pattern again for each request.
 
 mod path;
+mod texts;
 mod types;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cel::Program;
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators};
@@ -15,7 +16,7 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue
 pub(super) use self::path::{Path, range_of};
 use self::path::{is_operator, symbol};
 pub(super) use self::types::Type;
-use super::rules::{Named, Vocabulary};
+use super::rules::{Named, Slot, TextTestKind, Vocabulary};
 use crate::config::nearest;
 
 /// One thing that is wrong with an expression.
@@ -33,23 +34,41 @@ pub(super) struct Checked {
     pub(super) kind: Type,
     /// What the names in it are, by the ids of their nodes.
     pub(super) names: BTreeMap<u64, Named>,
+    /// The comparisons of which a side may be no number (NaN), by the ids of their nodes.
+    pub(super) partial: BTreeSet<u64>,
 }
 
 /// Methods on a text that take a text and are true or false.
 const TEXT_TESTS: [&str; 3] = ["contains", "endsWith", "startsWith"];
-const FUNCTIONS: [&str; 12] =
-    ["contains", "endsWith", "startsWith", "size", "int", "uint", "double", "string", "exists", "all", "filter", "map"];
+const FUNCTIONS: [&str; 14] = [
+    "contains",
+    "endsWith",
+    "startsWith",
+    "size",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "exists",
+    "all",
+    "filter",
+    "map",
+    "prompt.contains_any",
+    "prompt.matches_any",
+];
 
 /// Finds every mistake in `program`, whose value must be of the type `wanted`.
 pub(super) fn check(program: &Program, vocabulary: &Vocabulary, wanted: &Type) -> Result<Checked, Vec<Mistake>> {
     let source = program.source_info();
-    let mut checker = Checker { source, vocabulary, locals: Vec::new(), names: BTreeMap::new(), mistakes: Vec::new() };
+    let (locals, names, partial, mistakes) = Default::default();
+    let mut checker = Checker { source, vocabulary, locals, names, partial, mistakes };
     let kind = checker.infer(program.expression());
     if !kind.fits(wanted) {
         let width = source.source.chars().count().max(1);
         checker.mistakes.push(Mistake { message: format!("must be true or false, but is {kind}"), offset: 0, width });
     }
-    if checker.mistakes.is_empty() { Ok(Checked { kind, names: checker.names }) } else { Err(checker.mistakes) }
+    let Checker { names, partial, mistakes, .. } = checker;
+    if mistakes.is_empty() { Ok(Checked { kind, names, partial }) } else { Err(mistakes) }
 }
 
 struct Checker<'p> {
@@ -58,6 +77,7 @@ struct Checker<'p> {
     /// Names that macros such as `exists` bind, innermost last.
     locals: Vec<(&'p str, Type)>,
     names: BTreeMap<u64, Named>,
+    partial: BTreeSet<u64>,
     mistakes: Vec<Mistake>,
 }
 
@@ -120,6 +140,9 @@ impl<'p> Checker<'p> {
     }
 
     fn call(&mut self, node: &'p IdedExpr, call: &'p CallExpr) -> Type {
+        if let Some(kind) = TextTestKind::ALL.into_iter().find(|kind| kind.as_str() == call.func_name) {
+            return self.text_test(node, call, kind);
+        }
         let target = call.target.as_deref().map(|target| self.infer(target));
         let args: Vec<Type> = call.args.iter().map(|arg| self.infer(arg)).collect();
         let name = call.func_name.as_str();
@@ -135,6 +158,7 @@ impl<'p> Checker<'p> {
                 self.same(node, yes, no, "? :")
             }
             (operators::EQUALS | operators::NOT_EQUALS, None, [left, right]) => {
+                self.labels(&call.args);
                 if !left.comparable(right) {
                     self.operands(node, name, &args);
                 }
@@ -147,6 +171,8 @@ impl<'p> Checker<'p> {
             ) => {
                 if !left.comparable(right) || matches!(left, Type::List(_)) {
                     self.operands(node, name, &args);
+                } else if call.args.iter().zip(&args).any(|(arg, kind)| self.may_be_nan(arg, kind)) {
+                    self.partial.insert(node.id);
                 }
                 Type::Bool
             }
@@ -160,10 +186,24 @@ impl<'p> Checker<'p> {
                 None,
                 _,
             ) => self.arithmetic(node, name, &args),
-            (operators::IN, None, [element, Type::List(elements)]) if element.comparable(elements) => Type::Bool,
+            (operators::IN, None, [element, Type::List(elements)]) if element.comparable(elements) => {
+                self.labels(&call.args);
+                Type::Bool
+            }
             (operators::INDEX, None, [Type::List(elements), Type::Int | Type::Any]) => (**elements).clone(),
             _ => self.function(node, call, target.as_ref(), &args),
         }
+    }
+
+    /// Tells whether a number may be none. What a request says of itself and what classifiers say never is; what is computed
+    /// may be.
+    fn may_be_nan(&self, node: &IdedExpr, kind: &Type) -> bool {
+        let is_given = match self.names.get(&node.id) {
+            Some(Named::Slot(slot)) => !matches!(slot, Slot::Macro(_)),
+            Some(Named::Constant(..)) => true,
+            None => matches!(node.expr, Expr::Literal(_)),
+        };
+        *kind == Type::Double && !is_given
     }
 
     fn arithmetic(&mut self, node: &IdedExpr, operator: &str, args: &[Type]) -> Type {
@@ -200,7 +240,8 @@ impl<'p> Checker<'p> {
             (operators::NOT_STRICTLY_FALSE, None, [_]) => Type::Bool,
             ("matches", ..) => self.wrong(
                 node,
-                "`matches` is not allowed, its pattern would be compiled for each request (allowed: contains, startsWith, endsWith)",
+                "`matches` is not allowed, its pattern would be compiled for each request (allowed: contains, startsWith, endsWith; of \
+                 the prompt: prompt.matches_any([...]))",
             ),
             _ if is_operator(name) || FUNCTIONS.contains(&name) => {
                 let all: Vec<Type> = target.into_iter().chain(args).cloned().collect();

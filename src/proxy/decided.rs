@@ -214,7 +214,7 @@ impl Decided {
             denied: denial.map(|denial| Denied { status: denial.status, code: denial.code }),
             pin: decision.and_then(pin),
             set: decision.map(|decision| &decision.set).filter(|set| !set.is_empty()),
-            judge_cost_usd: decision.and_then(|decision| decision.cost_usd),
+            judge_cost_usd: self.judges_cost(),
             degraded: asked.and_then(|asked| asked.scores.as_ref().err()).map(|degraded| degraded.as_str()),
             label: decision.and_then(|decision| decision.label.as_deref()),
             label_from: decision.and_then(|decision| decision.label.as_ref()).and(self.label_from()),
@@ -265,6 +265,13 @@ impl Decided {
         match &self.outcome {
             Outcome::Chosen(_) => None,
             Outcome::Refused(refusal) => Some(&refusal.denial),
+        }
+    }
+
+    fn judges_cost(&self) -> Option<f64> {
+        match &self.outcome {
+            Outcome::Chosen(routing) => routing.decision.cost_usd,
+            Outcome::Refused(refusal) => refusal.cost_usd,
         }
     }
 

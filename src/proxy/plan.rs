@@ -18,7 +18,7 @@ use crate::clients::Client;
 use crate::features::TokenCounter;
 use crate::policy::Detail;
 use crate::prompt::{Dialect, Prompt};
-use crate::router::{self, Incoming, Judging, Routing, Verdict};
+use crate::router::{self, Incoming, Judging, Routing, Verdict, header_text};
 use crate::snapshot::Snapshot;
 use crate::telemetry::Stage;
 use crate::upstream::Provider;
@@ -122,7 +122,7 @@ impl Proxy {
 
     async fn verdict(&self, header: &RequestHeader, asked: Asked<'_>) -> Verdict {
         let Asked { snapshot, client, prompt, body } = asked;
-        let field = |name: &str| header.headers.get(name)?.to_str().ok();
+        let field = |name: &str| header_text(&header.headers, name);
         let path = header.uri.path();
         let (judging, detail) = (Judging::Ask, Detail::Decision);
         let incoming = Incoming { path, header: &field, client, prompt, body, at: None, judging, detail };

@@ -114,7 +114,7 @@ impl Refusal {
     /// and `message`; what was seen stands beside it as in [`Routing::explain`].
     #[must_use]
     pub fn explain(&self, snapshot: &Snapshot) -> Value {
-        let Self { denial, features, asked, timings, details, .. } = self;
+        let Self { denial, features, asked, cost_usd, timings, details, .. } = self;
         let seen = Seen { snapshot, features, asked, timings: *timings, details: details.as_deref() };
         let mut explanation = Map::from_iter([
             ("model".to_owned(), Value::Null),
@@ -122,6 +122,7 @@ impl Refusal {
             ("strategy".to_owned(), Value::Null),
             ("reason".to_owned(), json!(denial.code)),
             ("denied".to_owned(), json!({"status": denial.status, "code": denial.code, "message": denial.message})),
+            ("cost_usd".to_owned(), json!(cost_usd)),
             ("candidates".to_owned(), json!(denial.candidates)),
         ]);
         explanation.extend(seen.explain(denial.policy.as_ref(), &denial.rules));

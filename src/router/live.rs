@@ -1,5 +1,6 @@
 //! The world as the policies of one request see it.
 
+use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::OnceLock;
@@ -10,6 +11,7 @@ use super::targets::Targets;
 use super::{Incoming, conversation};
 use crate::config::Name;
 use crate::policy::{Health, Live};
+use crate::prompt::TextScope;
 use crate::snapshot::Snapshot;
 
 /// The world as the policies of one request see it.
@@ -35,20 +37,24 @@ impl<'w, 'r> World<'w, 'r> {
 }
 
 impl World<'_, '_> {
-    fn session(&self) -> Option<&str> {
+    fn session(&self) -> Option<Cow<'_, str>> {
         conversation::SESSION_HEADERS.iter().find_map(|name| self.header(name).filter(|session| !session.is_empty()))
     }
 
     /// Returns what names the sub-agent of a session that asks; `None` for the session's main agent.
-    fn agent(&self) -> Option<&str> {
+    fn agent(&self) -> Option<Cow<'_, str>> {
         let named = conversation::AGENT_HEADERS.iter().find_map(|name| self.header(name).filter(|id| !id.is_empty()));
-        named.filter(|agent| Some(*agent) != self.session())
+        named.filter(|agent| Some(agent) != self.session().as_ref())
     }
 }
 
 impl Live for World<'_, '_> {
-    fn header(&self, name: &str) -> Option<&str> {
+    fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         (self.incoming.header)(name)
+    }
+
+    fn any_text(&self, scope: TextScope, is_wanted: &mut dyn FnMut(&str) -> bool) -> Option<bool> {
+        Some(self.incoming.prompt.any_text(self.incoming.body, scope, is_wanted))
     }
 
     fn health(&self, model: &Name) -> Health {
@@ -76,7 +82,8 @@ impl Live for World<'_, '_> {
     }
 
     fn conversation(&self) -> u64 {
-        *self.conversation.get_or_init(|| conversation::key(self.session(), self.agent(), self.incoming.prompt))
+        let key = || conversation::key(self.session().as_deref(), self.agent().as_deref(), self.incoming.prompt);
+        *self.conversation.get_or_init(key)
     }
 
     fn only_begins(&self) -> bool {

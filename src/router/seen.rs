@@ -16,6 +16,8 @@ pub struct Refusal {
     pub features: Features,
     /// The classifiers that were asked, and what they said.
     pub asked: Vec<Asked>,
+    /// What it cost to ask judges, in US dollars; `None` where nothing is paid for, or not known.
+    pub cost_usd: Option<f64>,
     /// Where the time went.
     pub timings: Timings,
     /// What the requests of its conversation have in common, where the decision log may say so.
@@ -39,6 +41,7 @@ impl Seen {
     /// Puts it beside the last step, which needs nothing more.
     pub(super) fn conclude(self, step: Step) -> Result<Routing, Box<Refusal>> {
         let Self { features, signals, timings, pin, rules, label_from } = self;
+        let cost_usd = signals.cost_usd();
         let Signals { scores: asked, similarities, judgements, .. } = signals;
         let details = rules.map(|rules| Box::new(Details { rules, similarities, judgements }));
         let (shadow, conversation) = (None, None);
@@ -46,7 +49,9 @@ impl Seen {
             Step::Decide(decision) => {
                 Ok(Routing { decision, features, asked, label_from, timings, shadow, conversation, pin, details })
             }
-            Step::Deny(denial) => Err(Box::new(Refusal { denial, features, asked, timings, conversation, details })),
+            Step::Deny(denial) => {
+                Err(Box::new(Refusal { denial, features, asked, cost_usd, timings, conversation, details }))
+            }
             Step::Need(_) => unreachable!("whoever concludes has seen that nothing is needed"),
         }
     }
@@ -56,7 +61,7 @@ impl Refusal {
     /// Refuses a request that no policy has looked at.
     pub(super) fn at_once(denial: Denial, incoming: &Incoming<'_>) -> Self {
         let features = Features::deferred(incoming.prompt, incoming.body);
-        let (asked, timings, conversation, details) = Default::default();
-        Self { denial, features, asked, timings, conversation, details }
+        let (asked, cost_usd, timings, conversation, details) = Default::default();
+        Self { denial, features, asked, cost_usd, timings, conversation, details }
     }
 }

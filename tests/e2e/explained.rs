@@ -21,7 +21,7 @@ const PROMPT: &str = "What is the capital of France?";
 async fn decide(gateway: &Gateway, query: &str, headers: &[(&str, &str)]) -> Reply {
     let mut connection = Connection::open(gateway.admin, Framing::Length).await;
     let request = connection.request(Method::POST, &format!("/v1/decide{query}"));
-    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value.as_bytes()));
     let request = request.body(Framing::Length.body(question("auto", PROMPT).into())).expect("a valid request");
     Reply::read(connection.send(request).await.expect("an answer")).await
 }
@@ -76,6 +76,22 @@ async fn a_client_is_named_by_query_or_header_and_what_is_its_alone_takes_effect
     });
     assert_eq!((&team["model"], &team["client"]), (&json!("frontier"), &json!("team")));
     assert_eq!(red["denied"]["message"], "not red");
+}
+
+#[tokio::test]
+async fn a_header_of_any_language_is_explained_as_it_would_be_served() {
+    let first_rules = "{when: \"headers['x-team'] == 'Zürich, Köln'\", deny: {message: not there}}, ";
+    let sections = "rule_headers: [x-team]".to_owned();
+    let (gateway, ..) = start(|config| Config { first_rules, sections, ..config }).await;
+
+    let asked = decide(&gateway, "", &[("x-team", "Zürich"), ("x-team", "Köln")]).await.json();
+    let (code, shown, error) =
+        by_hand(&gateway, &["--json", "--header", "x-team: Zürich", "--header", "X-Team: Köln", PROMPT]);
+
+    assert_eq!(asked["denied"]["message"], "not there");
+    assert_eq!(code, Some(0), "{error}");
+    let shown: Value = serde_json::from_str(&shown).expect("JSON");
+    assert_eq!(shown["denied"], asked["denied"]);
 }
 
 #[tokio::test]
@@ -141,6 +157,25 @@ async fn a_judge_that_stands_alone_shows_what_it_cost() {
     assert_eq!((&judge["judge"], &judge["label"], &judge["cached"]), (&json!("small"), &json!("hard"), &json!(false)));
     assert!(cost(&again).abs() < 1e-12, "the answer was remembered: {again:#}");
     assert_eq!(again["judges"][0]["cached"], true);
+}
+
+#[tokio::test]
+async fn a_judge_that_rules_and_the_strategy_ask_is_asked_once_and_costs_what_it_costs() {
+    for (rule, denied) in [("deny: {message: too hard}", json!("too hard")), ("set: {seed: 1}", Value::Null)] {
+        let (small, frontier) = (Origin::answering([verdict("hard")]).await, Origin::start().await);
+        let named = JUDGE.replace("kind: judge,", "kind: judge, name: depth,");
+        let first_rules = format!("{{when: judge.depth.label == 'hard', {rule}}}, ").leak();
+        let config =
+            Config { first_rules, whole_strategy: Some(named), rules: Vec::new(), ..Config::new(&small, &frontier) };
+        let gateway = Gateway::start(&config).await;
+
+        let decision = decide(&gateway, "", &[]).await.json();
+
+        assert_eq!(decision["denied"]["message"], denied, "{decision:#}");
+        assert_eq!((&decision["judges"][0]["label"], &decision["judges"][1]), (&json!("hard"), &Value::Null));
+        let cost = decision["cost_usd"].as_f64().expect("a cost");
+        assert!((cost - 0.000_102).abs() < 1e-12, "{decision:#}");
+    }
 }
 
 #[tokio::test]

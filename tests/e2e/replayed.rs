@@ -234,3 +234,37 @@ fn a_strategy_without_a_threshold_is_refused_with_its_place() {
     let wanted = "policies[0].strategy: a strategy of the kind `random` has no threshold to calibrate (allowed: tiers, threshold)";
     assert!(output.status.code() == Some(65) && error.contains(wanted), "{error}");
 }
+
+#[test]
+fn rules_about_texts_are_replayed_by_what_the_log_holds_of_them() {
+    let folder = Folder::new();
+    let with_rule = |name: &str, when: &str| {
+        let path = with_strategy(&folder, name, FLAT);
+        let text = fs::read_to_string(&path).expect("the file");
+        let strategy = text.lines().find(|line| line.contains("strategy: ")).expect("a strategy");
+        let rules = strategy.replace(strategy.trim_start(), &format!("rules: [{{when: \"{when}\", use: big}}]"));
+        folder.write(name, &text.replace(strategy, &format!("{rules}\n{strategy}")))
+    };
+    let now = with_strategy(&folder, "now.yaml", FLAT);
+    let log = folder.log(|i, line| {
+        if i < 30 {
+            (line["text"], line["text_bytes"]) = (json!("a contract"), json!(10));
+        }
+    });
+    let replayed = |path: PathBuf| json(&pointsman(&[&"replay", &"-c", &now, &"--against", &path, &log, &"--json"]));
+
+    let ask = replayed(with_rule("ask.yaml", "prompt.contains_any(['contract'], 'ask')"));
+    let all = pointsman(&[
+        &"replay",
+        &"-c",
+        &now,
+        &"--against",
+        &with_rule("all.yaml", "prompt.matches_any(['contract'])"),
+        &log,
+    ]);
+
+    assert_eq!(counts(&ask), (30, 30), "{ask}");
+    assert_eq!(ask["not_replayed"], json!({"text of the ask, which rules look through": 70}));
+    let error = text(&all.stderr);
+    assert!(error.contains("100 lack the texts of the whole request, which rules look through"), "{error}");
+}

@@ -1,5 +1,7 @@
 //! The file's own `tests`: each goes through the router as a request would, and what becomes of it is compared.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -86,7 +88,7 @@ async fn got(router: &Router, snapshot: &Snapshot, test: &PolicyTest) -> Got {
     };
     let header = |name: &str| {
         let own = test.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
-        own.map(|(_, value)| value.as_str())
+        own.map(|(_, value)| Cow::Borrowed(value.as_str()))
     };
     let client = test.client.as_deref().and_then(|name| snapshot.clients.named(name));
     let incoming = Incoming {

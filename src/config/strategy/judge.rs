@@ -11,6 +11,9 @@ use crate::config::{Name, Ratio, Span};
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Judge {
+    /// What rules call it, to read its label as `judge.<name>.label`.
+    #[serde(default)]
+    pub name: Option<Name>,
     /// The model of the catalog that judges; asked at its provider over `/chat/completions`, never through Pointsman.
     pub judge: Name,
     /// What it chooses between, from the lowest tier up.

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{Checker, KeyPath};
+use super::{Checker, KeyPath, root};
 use crate::config::{
     Hierarchy, Judge, Name, Random, Similarity, SimilarityRoute, Split, Stages, Strategy, Tiers, Utility,
 };
@@ -125,6 +125,9 @@ impl Checker<'_> {
     }
 
     fn judge(&mut self, path: &KeyPath, strategy: &Judge) {
+        if let Some(name) = &strategy.name {
+            self.judge_name(&path.key("name"), name);
+        }
         self.reference(&path.key("judge"), &strategy.judge, "models", "model");
         if strategy.choices.len() < 2 {
             self.wrong(&path.key("choices"), "must hold at least two choices");
@@ -146,6 +149,22 @@ impl Checker<'_> {
         self.span(&cache.key("hold"), strategy.cache.hold, JUDGE_HOLD);
         self.within(&breaker.key("failures"), &strategy.breaker.failures, &JUDGE_FAILURES);
         self.span(&breaker.key("rest"), strategy.breaker.rest, JUDGE_REST);
+    }
+
+    /// Rules know a judge by its name alone, whatever policy it stands in.
+    fn judge_name(&mut self, path: &KeyPath, name: &Name) {
+        let mut first = None;
+        for (index, policy) in self.config.policies.iter().enumerate() {
+            let root = root("policies").index(index).key("strategy");
+            policy.strategy.visit(&root, &mut |path, strategy| {
+                if matches!(strategy, Strategy::Judge(judge) if judge.name.as_ref() == Some(name)) {
+                    first.get_or_insert_with(|| path.key("name"));
+                }
+            });
+        }
+        if first.as_ref() != Some(path) {
+            self.wrong(path, format!("`{name}` is another judge's name already (allowed: each name once)"));
+        }
     }
 
     fn split(&mut self, path: &KeyPath, strategy: &Split) {

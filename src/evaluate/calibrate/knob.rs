@@ -169,6 +169,7 @@ fn set(section: &mut Strategy, value: f64) {
 fn stand_in(judge: Name, section: &Strategy) -> Judge {
     let choice = |model| Choice { label: None, model, description: String::new() };
     Judge {
+        name: None,
         judge,
         choices: section.ladder().into_iter().map(choice).collect(),
         instructions: None,

@@ -1,5 +1,6 @@
 //! The world around a logged request: what its line says, and a note of what was asked that no line says.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -8,6 +9,7 @@ use crate::config::{self, Name};
 use crate::evaluate::DatasetError;
 use crate::evaluate::log::{DecisionLogs, LogLine, LoggedDecision};
 use crate::policy::{Live, MODEL_HEADER};
+use crate::prompt::TextScope;
 
 /// What the reason is where the client chose.
 const OVERRIDE: &str = "override";
@@ -29,6 +31,8 @@ pub enum Lack {
     Header(String),
     /// A part of the request that rules name.
     Request(&'static str),
+    /// The texts that rules look through.
+    Texts(TextScope),
 }
 
 /// How models answer, over whole logs: what `utility` knows of them while serving.
@@ -91,14 +95,25 @@ impl LoggedWorld<'_> {
 }
 
 impl Live for LoggedWorld<'_> {
-    fn header(&self, name: &str) -> Option<&str> {
+    fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         if name == MODEL_HEADER {
-            return (self.logged.reason == OVERRIDE).then_some(&*self.logged.model);
+            return (self.logged.reason == OVERRIDE).then_some(Cow::Borrowed(&*self.logged.model));
         }
         if !self.is_prompt {
             self.lack(Lack::Header(name.to_owned()));
         }
         None
+    }
+
+    /// A prompt that was never sent is all there is; a line holds what was asked last, at most.
+    fn any_text(&self, scope: TextScope, is_wanted: &mut dyn FnMut(&str) -> bool) -> Option<bool> {
+        match self.logged.whole_text().filter(|_| self.is_prompt || scope == TextScope::Ask) {
+            Some(text) => Some(is_wanted(text)),
+            None => {
+                self.lack(Lack::Texts(scope));
+                None
+            }
+        }
     }
 
     fn allows(&self, model: &Name) -> bool {
@@ -135,6 +150,9 @@ impl fmt::Display for Lack {
             Self::Draw => f.write_str("draw of a random strategy"),
             Self::Conversation => f.write_str("conversation (split, rollout)"),
             Self::Header(name) => write!(f, "header `{name}`"),
+            Self::Texts(TextScope::All) => f.write_str("texts of the whole request, which rules look through"),
+            Self::Texts(TextScope::User) => f.write_str("texts of the user's turns, which rules look through"),
+            Self::Texts(TextScope::Ask) => f.write_str("text of the ask, which rules look through"),
             Self::Request(part) => write!(f, "`{part}`, which rules read"),
         }
     }

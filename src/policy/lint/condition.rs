@@ -10,8 +10,9 @@ use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 
 use super::cases::Cases;
 use super::domain::{Comparison, Domain, Edge, Ranges, Truths};
+use crate::config::Name;
 use crate::features::{Kind, TABLE};
-use crate::policy::rules::{Clock, Expression, Macros, Slot, Slots};
+use crate::policy::rules::{Clock, Expression, Macros, NamedJudge, Slot, Slots, operator_of};
 
 /// Parts of an expression, macros written out, after which it is not looked into.
 const MAX_PARTS: usize = 5000;
@@ -76,7 +77,7 @@ impl<'m> Reader<'m> {
             Expr::Literal(LiteralValue::Boolean(value)) => {
                 Some(if *value.inner() == want.is_true() { Cases::all() } else { Cases::none() })
             }
-            Expr::Call(call) => match (call.func_name.as_str(), call.args.as_slice()) {
+            Expr::Call(call) => match (operator_of(&call.func_name), call.args.as_slice()) {
                 (operators::LOGICAL_NOT, [operand]) => self.cases(at(operand), want.negated()),
                 (operators::LOGICAL_AND, [left, right]) => self.both(at(left), at(right), want, want.is_true()),
                 (operators::LOGICAL_OR, [left, right]) => self.both(at(left), at(right), want, !want.is_true()),
@@ -131,6 +132,9 @@ impl<'m> Reader<'m> {
             Domain::Number { ranges, .. } if !slot.is_certain() => {
                 Domain::Number { ranges, missing: want.admits_failure() }
             }
+            Domain::Text { listed, only, .. } if !slot.is_certain() => {
+                Domain::Text { listed, only, missing: want.admits_failure() }
+            }
             domain => domain,
         };
         Some(Cases::one(format!("{slot:?}"), domain))
@@ -138,7 +142,7 @@ impl<'m> Reader<'m> {
 
     /// `a != b` came here as what is wanted of `a == b`, under the name that `part` has.
     fn opaque_equality(&mut self, part: Part<'m>, operator: &str, want: Want) -> Option<Cases> {
-        let is_unequal = matches!(&part.node.expr, Expr::Call(call) if call.func_name != operator);
+        let is_unequal = matches!(&part.node.expr, Expr::Call(call) if operator_of(&call.func_name) != operator);
         self.opaque(part, if is_unequal { want.negated() } else { want })
     }
 
@@ -185,7 +189,7 @@ impl<'m> Reader<'m> {
             Expr::Literal(_) => true,
             Expr::Ident(_) => part.slot().is_some_and(Slot::is_certain),
             Expr::List(list) => list.elements.iter().all(|node| self.is_certain(Part { node, ..part })),
-            Expr::Call(call) if SAFE.contains(&call.func_name.as_str()) || call.func_name == "size" => {
+            Expr::Call(call) if SAFE.contains(&operator_of(&call.func_name)) || call.func_name == "size" => {
                 let mut operands = call.target.as_deref().into_iter().chain(&call.args);
                 operands.all(|node| self.is_certain(Part { node, ..part }))
             }
@@ -271,8 +275,10 @@ fn domains(slot: &Slot, operator: &str, constant: &Expr, swapped: bool) -> Optio
             let domain = |ranges: Ranges<Edge>| Domain::Number { ranges: ranges.and(&all), missing: false };
             Some(comparison.numbers(number(constant)?).map(domain))
         }
-        (Values::Text, Expr::Literal(LiteralValue::String(text))) if comparison == Comparison::Equal => {
-            Some(texts(BTreeSet::from([text.inner().to_owned()])))
+        (values @ (Values::Text | Values::Label(_)), Expr::Literal(LiteralValue::String(text)))
+            if comparison == Comparison::Equal =>
+        {
+            Some(texts(&values, BTreeSet::from([text.inner().to_owned()])))
         }
         _ => None,
     }
@@ -280,16 +286,27 @@ fn domains(slot: &Slot, operator: &str, constant: &Expr, swapped: bool) -> Optio
 
 /// `variable in ['a', 'b']`.
 fn listed(slot: &Slot, constant: &Expr) -> Option<[Domain; 2]> {
-    let (Values::Text, Expr::List(list)) = (values_of(slot), constant) else { return None };
+    let (values @ (Values::Text | Values::Label(_)), Expr::List(list)) = (values_of(slot), constant) else {
+        return None;
+    };
     let text = |node: &IdedExpr| match &node.expr {
         Expr::Literal(LiteralValue::String(text)) => Some(text.inner().to_owned()),
         _ => None,
     };
-    list.elements.iter().map(text).collect::<Option<_>>().map(texts)
+    list.elements.iter().map(text).collect::<Option<_>>().map(|listed| texts(&values, listed))
 }
 
-fn texts(listed: BTreeSet<String>) -> [Domain; 2] {
-    [Domain::Text { listed: listed.clone(), only: true }, Domain::Text { listed, only: false }]
+fn texts(values: &Values<'_>, listed: BTreeSet<String>) -> [Domain; 2] {
+    let missing = false;
+    let Values::Label(labels) = values else {
+        return [
+            Domain::Text { listed: listed.clone(), only: true, missing },
+            Domain::Text { listed, only: false, missing },
+        ];
+    };
+    let (yes, no): (BTreeSet<String>, BTreeSet<String>) =
+        labels.iter().map(ToString::to_string).partition(|label| listed.contains(label));
+    [yes, no].map(|listed| Domain::Text { listed, only: true, missing })
 }
 
 /// Reads a constant that `f64` holds exactly.
@@ -306,14 +323,16 @@ fn number(constant: &Expr) -> Option<f64> {
 }
 
 /// What a variable can be at all.
-enum Values {
+enum Values<'s> {
     Whole(i64, i64),
     Number(f64, f64),
     Text,
+    /// One of these.
+    Label(&'s [Name]),
     Other,
 }
 
-fn values_of(slot: &Slot) -> Values {
+fn values_of(slot: &Slot) -> Values<'_> {
     match slot {
         Slot::Feature(index) => match TABLE[*index].kind {
             Kind::Int => Values::Whole(0, i64::MAX),
@@ -326,7 +345,8 @@ fn values_of(slot: &Slot) -> Values {
         Slot::Now(Clock::Minute) => Values::Whole(0, 59),
         Slot::Now(Clock::Weekday) => Values::Whole(1, 7),
         Slot::Now(Clock::Timestamp) => Values::Whole(i64::MIN, i64::MAX),
-        Slot::Score(_) => Values::Number(0.0, 1.0),
-        Slot::Macro(_) => Values::Other,
+        Slot::Score(_) | Slot::Confidence(_) => Values::Number(0.0, 1.0),
+        Slot::Judge(NamedJudge { labels, .. }) => Values::Label(labels),
+        Slot::Macro(_) | Slot::Text(_) => Values::Other,
     }
 }

@@ -12,8 +12,8 @@ pub(super) enum Domain {
     Whole(Ranges<i64>),
     /// A number; `missing` when it may have no value at all, as a score without its classifier.
     Number { ranges: Ranges<Edge>, missing: bool },
-    /// One of these texts, or any but these.
-    Text { listed: BTreeSet<String>, only: bool },
+    /// One of these texts, or any but these; `missing` when it may have no value at all, as what a silent judge says.
+    Text { listed: BTreeSet<String>, only: bool, missing: bool },
     /// True, false, failing.
     Opaque(Truths),
 }
@@ -56,12 +56,15 @@ impl Domain {
             (Self::Number { ranges, missing }, Self::Number { ranges: others, missing: other }) => {
                 Self::Number { ranges: ranges.and(others), missing: *missing && *other }
             }
-            (Self::Text { listed, only }, Self::Text { listed: others, only: other }) => match (only, other) {
-                (true, true) => Self::Text { listed: listed & others, only: true },
-                (true, false) => Self::Text { listed: listed - others, only: true },
-                (false, true) => Self::Text { listed: others - listed, only: true },
-                (false, false) => Self::Text { listed: listed | others, only: false },
-            },
+            (Self::Text { listed, only, missing }, Self::Text { listed: others, only: other, missing: absent }) => {
+                let (listed, only) = match (only, other) {
+                    (true, true) => (listed & others, true),
+                    (true, false) => (listed - others, true),
+                    (false, true) => (others - listed, true),
+                    (false, false) => (listed | others, false),
+                };
+                Self::Text { listed, only, missing: *missing && *absent }
+            }
             (Self::Opaque(left), Self::Opaque(right)) => Self::Opaque(Truths {
                 yes: left.yes && right.yes,
                 no: left.no && right.no,
@@ -75,7 +78,7 @@ impl Domain {
         match self {
             Self::Whole(ranges) => ranges.0.is_empty(),
             Self::Number { ranges, missing } => ranges.0.is_empty() && !missing,
-            Self::Text { listed, only } => *only && listed.is_empty(),
+            Self::Text { listed, only, missing } => *only && listed.is_empty() && !missing,
             Self::Opaque(Truths { yes, no, fails }) => !(*yes || *no || *fails),
         }
     }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
@@ -66,6 +67,8 @@ fn a_rule_that_can_never_be_true_is_found() {
         "prompt.images / prompt.turns > 1 && !(prompt.images / prompt.turns > 1)",
         "prompt.images > 5 ? request.stream && !request.stream : prompt.images > 7",
         "!(prompt.images >= 0)",
+        "prompt.contains_any(['a', 'b']) && !prompt.contains_any(['a', 'b'])",
+        "prompt.matches_any(['a'], 'ask') && !prompt.matches_any(['a'], 'ask')",
         "false",
     ] {
         assert_eq!(lint_rules(&[when]), ["[0].when: can never be true"], "{when}");
@@ -83,6 +86,7 @@ fn a_rule_that_an_earlier_one_includes_is_never_reached() {
         ("request.model != 'a'", "request.model in ['b', 'c']"),
         ("!(request.model == 'a' && request.stream)", "!request.stream"),
         ("macros.some", "prompt.images == 3"),
+        ("prompt.contains_any(['a'])", "request.stream && prompt.contains_any(['a'], 'all')"),
         ("prompt.images / prompt.turns > 1", "prompt.images / prompt.turns > 1 && request.stream"),
         ("scores.default.tier.complex >= 0.5", "macros.hard"),
     ] {
@@ -120,12 +124,44 @@ fn a_rule_that_is_always_true_is_found_unless_it_is_the_last() {
 }
 
 #[test]
+fn a_judge_says_one_of_its_labels_or_nothing() {
+    let judge = "{kind: judge, name: depth, judge: small, otherwise: small, choices: [{label: easy, model: small, description: a},
+      {label: hard, model: small, description: b}]}";
+    let found = |conditions: &[&str]| {
+        let rules =
+            conditions.iter().map(|when| format!("      - {{when: \"{when}\", use: small}}")).collect::<Vec<_>>();
+        let text = FILE.replace("RULES", &rules.join("\n"));
+        let (before, strategy) = text.split_once("strategy: ").expect("a strategy");
+        let after = strategy.split_once('\n').map_or("", |(_, after)| after);
+        let found = lint(&format!("{before}strategy: {judge}\n{after}"));
+        found
+            .iter()
+            .filter_map(|problem| problem.strip_prefix("policies[0].rules").map(str::to_owned))
+            .collect::<Vec<_>>()
+    };
+
+    assert_eq!(found(&["judge.depth.label == 'easy' && judge.depth.label == 'hard'"]), ["[0].when: can never be true"]);
+    assert_eq!(
+        found(&["judge.depth.label != 'easy'", "judge.depth.label == 'hard'"]),
+        ["[1].when: is never reached: rules[0] is true whenever this one is, and ends the rules"]
+    );
+    // A judge that says nothing makes both fail.
+    assert!(found(&["judge.depth.label in ['easy', 'hard']", "request.stream"]).is_empty());
+    assert!(found(&["judge.depth.label == 'easy' || judge.depth.label != 'easy'", "request.stream"]).is_empty());
+}
+
+#[test]
 fn what_may_be_meant_is_left_alone() {
     for conditions in [
         &["prompt.images > 3", "prompt.images > 2"][..],
         // One that fails is passed over: nothing is known of the sum.
         &["prompt.images / prompt.turns > 1 || !(prompt.images / prompt.turns > 1)", "request.stream"],
         &["macros.hard || !macros.hard", "request.stream"],
+        &["prompt.contains_any(['a'])", "prompt.matches_any(['a'])", "prompt.contains_any(['a'], 'ask')"],
+        &[
+            "prompt.contains_any(['a'], 'ask') && !prompt.contains_any(['a'], 'user')",
+            "prompt.contains_any(['b'], 'ask')",
+        ],
         &["scores.default.tier.complex >= 0.0", "request.stream"],
         &["request.temperature > 0.1 && request.temperature < 0.2"],
         &["request.model.startsWith('a')", "request.model == 'a'"],
@@ -272,8 +308,8 @@ struct Request {
 }
 
 impl Live for Request {
-    fn header(&self, _: &str) -> Option<&str> {
-        Some(self.team)
+    fn header(&self, _: &str) -> Option<Cow<'_, str>> {
+        Some(self.team.into())
     }
 }
 

@@ -5,13 +5,18 @@ use std::sync::{Arc, LazyLock};
 use cel::common::ast::{Expr, IdedExpr};
 use cel::{Context, Env, ParseError, Program};
 
+use super::ordering;
 use super::vocabulary::{Named, Score, Slot, Vocabulary};
 use crate::policy::typecheck::{self, Mistake, Type};
 
 /// The longest expression that is compiled, in bytes.
 const MAX_EXPRESSION_BYTES: usize = 4096;
 
-static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut env = Env::stdlib();
+    ordering::declare(&mut env);
+    Arc::new(env)
+});
 
 /// A compiled expression.
 ///
@@ -91,6 +96,12 @@ impl Expression {
             }
         });
         rewrite(&mut expression.tree, &mut |node| {
+            if let Expr::Call(call) = &mut node.expr
+                && checked.partial.contains(&node.id)
+                && let Some(name) = ordering::replacement(&call.func_name)
+            {
+                name.clone_into(&mut call.func_name);
+            }
             let Some(named) = checked.names.get(&node.id) else { return false };
             node.expr = match named {
                 Named::Slot(slot) => Expr::Ident(slots.identifier(slot)),

@@ -1,5 +1,6 @@
 //! What expressions read while they are evaluated for one request.
 
+use std::iter;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use cel::common::types::{CelBool, CelDouble, CelInt, CelString, CelUInt};
@@ -9,17 +10,23 @@ use cel::{Context, ExecutionError, Value};
 
 use super::expression::{Expression, Slots, context};
 use super::macros::Macros;
-use super::vocabulary::{Clock, Score, Slot};
-use crate::config::Name;
+use super::text_test::TextTest;
+use super::vocabulary::{Clock, NamedJudge, Score, Slot};
 use crate::features::{self, Features};
-use crate::policy::{RequestFacts, Signals};
+use crate::policy::{Judgement, RequestFacts, Signal, Signals};
 
 /// The longest text of an error that is kept.
 const MAX_ERROR_CHARS: usize = 200;
 const DAY: i64 = 86_400;
 
-/// The value of each macro that was asked for, by its position.
-pub(super) type Values = Vec<OnceLock<Result<Value, String>>>;
+/// What was found out for one request so far, so that nothing is twice.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Values {
+    /// By the position of a macro.
+    macros: Vec<OnceLock<Result<Value, String>>>,
+    /// By the position of a test of texts.
+    tests: Vec<OnceLock<bool>>,
+}
 
 /// One request, as expressions see it.
 pub(super) struct Reading<'r, 'f> {
@@ -35,8 +42,8 @@ pub(super) struct Reading<'r, 'f> {
 /// Why an expression has no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// Nobody asked this classifier yet.
-    Unasked(Name),
+    /// Nobody asked for this yet.
+    Unasked(Signal),
     /// It failed, such as by a division by zero.
     Failed(String),
 }
@@ -45,6 +52,14 @@ pub(super) enum Trouble {
 pub(super) struct Scope<'r, 'f> {
     pub(super) slots: &'r Slots,
     pub(super) reading: &'r Reading<'r, 'f>,
+}
+
+impl Values {
+    /// Of as many macros and tests nothing is known.
+    pub(super) fn unknown(macros: usize, tests: usize) -> Self {
+        let macros = iter::repeat_with(OnceLock::new).take(macros).collect();
+        Self { macros, tests: iter::repeat_with(OnceLock::new).take(tests).collect() }
+    }
 }
 
 impl<'r, 'f> Reading<'r, 'f> {
@@ -91,7 +106,7 @@ impl<'r, 'f> Reading<'r, 'f> {
     fn score(&self, score: &Score) -> Option<f64> {
         let Score { classifier, head, label } = score;
         let scores = match self.signals.scores_of(classifier) {
-            None => return self.note(Trouble::Unasked(classifier.clone())),
+            None => return self.note(Trouble::Unasked(Signal::Scores { classifier: classifier.clone() })),
             Some(Err(degraded)) => {
                 let failed = format!("there are no scores of `{classifier}`: {}", degraded.as_str());
                 return self.note(Trouble::Failed(failed));
@@ -106,8 +121,36 @@ impl<'r, 'f> Reading<'r, 'f> {
         probability.map(|probability| f64::from(probability).clamp(0.0, 1.0)).or_else(|| self.note(failed()))
     }
 
+    fn judgement(&self, judge: &NamedJudge) -> Option<&Judgement> {
+        match self.signals.judgement(&judge.strategy) {
+            Ok(Ok(judgement)) => Some(judgement),
+            Ok(Err(failure)) => {
+                let failed = format!("the judge `{}` gave no answer: {}", judge.judge, failure.as_str());
+                self.note(Trouble::Failed(failed))
+            }
+            Err(signal) => self.note(Trouble::Unasked(signal)),
+        }
+    }
+
+    fn confidence(&self, judge: &NamedJudge) -> Option<f64> {
+        let said = self.judgement(judge)?.confidence.filter(|confidence| !confidence.is_nan());
+        let failed = || Trouble::Failed(format!("the judge `{}` did not say how sure it is", judge.judge));
+        said.map(|confidence| f64::from(confidence).clamp(0.0, 1.0)).or_else(|| self.note(failed()))
+    }
+
+    fn is_in_texts(&self, test: &TextTest) -> Option<bool> {
+        let cell = self.values.tests.get(test.id)?;
+        if let Some(known) = cell.get() {
+            return Some(*known);
+        }
+        let Some(found) = self.facts.live.any_text(test.scope, &mut |text: &str| test.is_in(text)) else {
+            return self.note(Trouble::Failed("the request's texts are not at hand".to_owned()));
+        };
+        Some(*cell.get_or_init(|| found))
+    }
+
     fn value_of(&self, position: usize) -> Option<&Value> {
-        let (cell, used) = (self.values.get(position)?, self.macros.get(position)?);
+        let (cell, used) = (self.values.macros.get(position)?, self.macros.get(position)?);
         if cell.get().is_none() {
             let scope = Scope { slots: &self.macros.slots, reading: self };
             let mut context = context();
@@ -134,10 +177,13 @@ impl VariableResolver for Scope<'_, '_> {
             Slot::Model => Some(text(facts.model)),
             Slot::Path => Some(text(facts.path)),
             Slot::Client => Some(text(facts.client.unwrap_or_default())),
-            Slot::Header(name) => Some(text(facts.live.header(name).unwrap_or_default())),
+            Slot::Header(name) => Some(CowVal::owned(CelString::from(facts.live.header(name).unwrap_or_default()))),
             Slot::Now(part) => Some(CowVal::owned(CelInt::from(part.of(facts.now)))),
             Slot::Score(score) => self.reading.score(score).map(|score| CowVal::owned(CelDouble::from(score))),
             Slot::Macro(position) => self.reading.value_of(*position).and_then(borrowed),
+            Slot::Text(test) => self.reading.is_in_texts(test).map(|found| CowVal::owned(CelBool::from(found))),
+            Slot::Judge(judge) => self.reading.judgement(judge).map(|judgement| text(&judgement.label)),
+            Slot::Confidence(judge) => self.reading.confidence(judge).map(|sure| CowVal::owned(CelDouble::from(sure))),
         }
     }
 }

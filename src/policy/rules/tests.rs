@@ -1,5 +1,9 @@
 mod expressions;
+mod judges;
 mod problems;
+mod texts;
+
+use std::borrow::Cow;
 
 use super::*;
 use crate::features::TokenCount;
@@ -58,8 +62,8 @@ fn run<'r>(rules: &'r Rules, signals: &Signals) -> Result<Ruled<'r>, Signal> {
 struct Red;
 
 impl Live for Red {
-    fn header(&self, name: &str) -> Option<&str> {
-        (name == "x-team").then_some("red")
+    fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        (name == "x-team").then_some("red".into())
     }
 }
 

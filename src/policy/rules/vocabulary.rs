@@ -1,17 +1,20 @@
 //! The names that expressions may use, and what they stand for.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use cel::common::ast::Expr;
 
 use super::constants;
-use crate::config::{Config, Name, Problem, nearest};
+use super::text_test::{TextTest, TextTestKind, UnusablePatterns};
+use crate::config::{Config, Name, Problem, Strategy, nearest};
 use crate::features::{Kind, Scope, TABLE};
+use crate::policy::path_of;
 use crate::policy::typecheck::{Path, Type};
+use crate::prompt::TextScope;
 
 const ROOTS: &str =
-    "prompt.*, request.*, features.*, scores.*, headers['...'], client.name, now.*, constants.*, macros.*";
+    "prompt.*, request.*, features.*, scores.*, judge.*, headers['...'], client.name, now.*, constants.*, macros.*";
 
 /// What a name stands for at run time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +35,12 @@ pub(in crate::policy) enum Slot {
     Score(Score),
     /// The value of the macro with this position.
     Macro(usize),
+    /// Whether a word or pattern is in the request's texts.
+    Text(TextTest),
+    /// The label that a judge answers.
+    Judge(NamedJudge),
+    /// How sure a judge is of its label.
+    Confidence(NamedJudge),
 }
 
 /// A part of the time, UTC.
@@ -55,6 +64,19 @@ pub(in crate::policy) struct Score {
     pub(in crate::policy) label: Box<str>,
 }
 
+/// A judge that rules may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::policy) struct NamedJudge {
+    /// Its name in rules.
+    pub(in crate::policy) judge: Name,
+    /// Where its strategy stands in the configuration.
+    pub(in crate::policy) strategy: Arc<str>,
+    /// What it may answer.
+    pub(in crate::policy) labels: Arc<[Name]>,
+    /// Whether it is asked how sure it is.
+    says_how_sure: bool,
+}
+
 /// What a name in an expression is.
 #[derive(Debug, Clone)]
 pub(in crate::policy) enum Named {
@@ -72,6 +94,9 @@ pub(in crate::policy) struct Vocabulary {
     constants: BTreeMap<String, (Expr, Type)>,
     /// Macros and their positions, once they are compiled.
     macros: BTreeMap<String, (usize, Type)>,
+    judges: BTreeMap<String, NamedJudge>,
+    /// The tests of texts that expressions made so far: what several say is compiled, and looked for, once.
+    tests: Mutex<Vec<TextTest>>,
 }
 
 /// The names that every configuration has.
@@ -111,7 +136,7 @@ impl Vocabulary {
         let (constants, problems) = constants::read(config);
         let headers = config.rule_headers.iter().map(|name| name.to_ascii_lowercase()).collect();
         let classifiers = config.classifiers.keys().cloned().collect();
-        (Self { classifiers, headers, constants, macros: BTreeMap::new() }, problems)
+        (Self { classifiers, headers, constants, judges: judges(config), ..Self::default() }, problems)
     }
 
     /// Makes a macro known that later expressions may use.
@@ -131,6 +156,8 @@ impl Vocabulary {
             }
             ["headers", name] => self.header(name),
             ["headers", ..] => Err("a header needs its name in quotes, such as headers['x-team']".to_owned()),
+            ["judge", name, part @ ("label" | "confidence")] => self.judge(name, part),
+            ["judge", ..] => Err("what a judge says is `judge.<name>.label`, or `judge.<name>.confidence`".to_owned()),
             ["constants", name] if self.constants.contains_key(*name) => {
                 let (value, kind) = self.constants[*name].clone();
                 Ok((Named::Constant((*name).to_owned(), value), kind))
@@ -156,6 +183,19 @@ impl Vocabulary {
         let head = Name::new(head)?;
         let slot = Slot::Score(Score { classifier: known.clone(), head, label: label.into() });
         Ok((Named::Slot(slot), Type::Double))
+    }
+
+    fn judge(&self, name: &str, part: &str) -> Result<(Named, Type), String> {
+        let Some(judge) = self.judges.get(name) else {
+            return Err(missing("named judge", name, self.judges.keys().map(String::as_str)));
+        };
+        if part == "label" {
+            return Ok((Named::Slot(Slot::Judge(judge.clone())), Type::Text));
+        }
+        if !judge.says_how_sure {
+            return Err(format!("judge `{name}` is not asked how sure it is (required: its `min_confidence`)"));
+        }
+        Ok((Named::Slot(Slot::Confidence(judge.clone())), Type::Double))
     }
 
     fn header(&self, name: &str) -> Result<(Named, Type), String> {
@@ -187,10 +227,52 @@ impl Vocabulary {
         format!("unknown variable `{name}`{hint}")
     }
 
+    /// Returns the test that looks for `patterns`; compiles it, unless another expression has it.
+    ///
+    /// # Errors
+    /// What is wrong with the patterns.
+    pub(in crate::policy) fn text_test(
+        &self,
+        kind: TextTestKind,
+        scope: TextScope,
+        patterns: Vec<String>,
+    ) -> Result<TextTest, UnusablePatterns> {
+        let mut tests = self.tests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = tests.iter().find(|test| test.is_of(kind, scope, &patterns)) {
+            return Ok(known.clone());
+        }
+        let test = TextTest::compile(kind, scope, patterns)?.numbered(tests.len());
+        tests.push(test.clone());
+        Ok(test)
+    }
+
+    /// Returns how many tests of texts the expressions made so far.
+    pub(super) fn tests(&self) -> usize {
+        self.tests.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Returns the names of the constants.
     pub(super) fn constants(&self) -> impl Iterator<Item = &String> {
         self.constants.keys()
     }
+}
+
+/// Finds the judges of strategies that have a name.
+fn judges(config: &Config) -> BTreeMap<String, NamedJudge> {
+    let mut judges = BTreeMap::new();
+    for (index, policy) in config.policies.iter().enumerate() {
+        policy.strategy.visit(&path_of(index).key("strategy"), &mut |path, strategy| {
+            let Strategy::Judge(section) = strategy else { return };
+            if let Some(name) = &section.name {
+                let labels = section.choices.iter().map(|choice| choice.label().clone()).collect();
+                let (judge, strategy) = (name.clone(), path.to_string().into());
+                let says_how_sure = section.min_confidence.is_some();
+                let judge = NamedJudge { judge, strategy, labels, says_how_sure };
+                judges.insert(name.to_string(), judge);
+            }
+        });
+    }
+    judges
 }
 
 /// Says that there is no `what` called `name`.
@@ -203,8 +285,8 @@ pub(super) fn missing<'n>(what: &str, name: &str, known: impl Iterator<Item = &'
 }
 
 impl Slot {
-    /// Tells whether it always has a value: scores may be missing, a macro may fail.
+    /// Tells whether it always has a value: scores and a judge's answer may be missing, a macro may fail.
     pub(in crate::policy) const fn is_certain(&self) -> bool {
-        !matches!(self, Self::Score(_) | Self::Macro(_))
+        !matches!(self, Self::Score(_) | Self::Judge(_) | Self::Confidence(_) | Self::Macro(_))
     }
 }

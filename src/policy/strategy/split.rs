@@ -1,5 +1,7 @@
 //! `split` and `random`: models by shares, without looking at the prompt.
 
+use std::borrow::Cow;
+
 use sha2::{Digest, Sha256};
 
 use super::{Known, Pick};
@@ -37,7 +39,7 @@ impl Split {
         let facts = known.facts;
         let own = match &self.by {
             SplitBy::Conversation => None,
-            SplitBy::Client => facts.client,
+            SplitBy::Client => facts.client.map(Cow::Borrowed),
             SplitBy::Header(name) => facts.live.header(name),
         };
         let place = match own {

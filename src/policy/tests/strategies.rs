@@ -2,6 +2,8 @@
 
 mod constraints;
 
+use std::borrow::Cow;
+
 use super::*;
 
 pub(super) const MODELS: &str = "version: 1
@@ -28,8 +30,8 @@ pub(super) struct World {
 }
 
 impl Live for World {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.header.filter(|(own, _)| *own == name).map(|(_, value)| value)
+    fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.header.filter(|(own, _)| *own == name).map(|(_, value)| value.into())
     }
 
     fn health(&self, model: &Name) -> Health {

@@ -6,7 +6,7 @@ use std::fmt;
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, SourceInfo, operators};
 
 /// Roots below which a name may also stand in brackets, because headers and labels are not all words.
-const BRACKETED: [&str; 2] = ["headers", "scores"];
+const BRACKETED: [&str; 3] = ["headers", "judge", "scores"];
 /// What an operator may be written around.
 const OPERATOR_MARKS: [char; 2] = ['_', '@'];
 

@@ -13,7 +13,7 @@ fn evaluate(expression: &str) -> Result<RuleOutcome, String> {
     let when = Expression::compile(expression, &Type::Bool, &Vocabulary::default(), &mut slots);
     let when = when.map_err(|mistakes| format!("{mistakes:?}"))?;
     let rule = Rule { when, action: None, set: BTreeMap::new(), ends: true };
-    let rules = Rules { list: vec![rule], slots, macros: Arc::default(), scores: Vec::new() };
+    let rules = Rules { list: vec![rule], slots, macros: Arc::default(), scores: Vec::new(), tests: 0 };
     let name = Name::new("x").expect("a name");
     let facts = RequestFacts::bare("auto-1", "/v1/chat/completions");
     let ruled = rules.run(&name, &facts, &features, &Signals::default()).expect("needs no signal");
@@ -42,6 +42,19 @@ fn what_the_checker_accepts_evaluates_and_is_true() {
 }
 
 #[test]
+fn a_comparison_with_what_is_no_number_is_false() {
+    for expression in [
+        "!(double('NaN') <= 5.0) && !(double('NaN') > 5.0) && !(5 >= double('NaN')) && !(7u < double('NaN'))",
+        "!(0.0 / 0.0 < 1.0) && !(0.0 / 0.0 >= 1.0) && !(0.0 / 0.0 == 0.0 / 0.0) && 0.0 / 0.0 != 1.0",
+        "![1.0, 0.0 / 0.0].exists(x, x > 1.0) && ![0.0 / 0.0].all(x, x <= 2)",
+        "!((prompt.images > 0 ? double('nan') : 1.0) < 2.0)",
+        "double(prompt.images) <= 2 && 2.5 > double(prompt.images) && double('inf') > 1e300 && double(3u) >= 3",
+    ] {
+        assert_eq!(evaluate(expression), Ok(RuleOutcome::Matched), "{expression}");
+    }
+}
+
+#[test]
 fn a_rule_that_fails_at_run_time_is_traced_and_does_not_match() {
     for expression in [
         "10 / prompt.tools > 1",
@@ -60,8 +73,16 @@ fn a_rule_that_fails_at_run_time_is_traced_and_does_not_match() {
 const fn templates(kind: char, depth: u8) -> &'static [&'static str] {
     match (kind, depth) {
         ('i', 0) => &["0", "7", "-3", "prompt.images", "features.tokens", "now.hour"],
-        ('d', 0) => &["2.5", "0.0", "prompt.digits_ratio", "request.temperature"],
-        ('b', 0) => &["true", "request.stream", "prompt.tokens_estimated"],
+        ('d', 0) => &[
+            "2.5",
+            "0.0",
+            "prompt.digits_ratio",
+            "request.temperature",
+            "double('NaN')",
+            "(0.0 / 0.0)",
+            "double('inf')",
+        ],
+        ('b', 0) => &["true", "request.stream", "prompt.tokens_estimated", "(double('nan') > 1)"],
         ('t', 0) => &["'a'", "''", "request.model", "request.response_format", "client.name"],
         (_, 0) => &["[]", "[1, 2]", "[prompt.images, 2]", "[1, 'a']", "[[1], []][0]"],
         ('i', _) => WHOLE,
@@ -91,6 +112,12 @@ const WHOLE: &[&str] = &[
 const BOOLEAN: &[&str] = &[
     "($i < $d)",
     "($d >= $i)",
+    "($d < $d)",
+    "($d <= $d)",
+    "($d > $i)",
+    "!($d <= 5.0)",
+    "[$d, $d].exists(x, x > 1.0)",
+    "(3u >= $d)",
     "($i == $d)",
     "($t == $t)",
     "($t < $t)",

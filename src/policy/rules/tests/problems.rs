@@ -46,6 +46,30 @@ fn a_name_that_is_not_there_is_pointed_at_with_what_may_be_meant() {
         ("now.hours > 3", "unknown variable `now.hours`, did you mean `now.hour`?", "now.hours"),
         ("constants.team > 3", "`>` does not take text and int", ">"),
         ("macros.share", "must be true or false, but is double", "macros.share"),
+        ("prompt.matches_any(['ok', '(a'])", "`(a` is no pattern: unclosed group", "'"),
+        (
+            "prompt.contains_any(request.model)",
+            "`contains_any` takes a list of texts in quotes, or of `constants`: it is compiled when the file is loaded",
+            "request.model",
+        ),
+        (
+            "prompt.contains_any([request.model])",
+            "`contains_any` takes a list of texts in quotes, or of `constants`: it is compiled when the file is loaded",
+            "[",
+        ),
+        (
+            "prompt.contains_any(constants.teem)",
+            "unknown variable `constants.teem`, did you mean `constants.team`?",
+            "constants.teem",
+        ),
+        ("prompt.contains_any(['a'], 'new')", "is no scope (allowed: 'all', 'user', 'ask')", "'"),
+        ("prompt.contains_any()", "`contains_any` takes a list of texts, and a scope", "contains_any"),
+        (
+            "request.model.matches_any(['a'])",
+            "`matches_any` looks through the prompt alone, as in prompt.matches_any(['...'])",
+            "matches_any",
+        ),
+        ("prompt.contains_any(['a']) > 1", "`>` does not take bool and int", ">"),
         ("[1].exists(prompt, prompt.images > 0)", "`prompt` is int and has no field `images`", "prompt.images"),
     ] {
         let expected = (format!("policies[0].rules[0].when: {message}"), pointed.to_owned());

@@ -1,0 +1,193 @@
+//! Words and patterns that rules look for in a request's texts: `prompt.contains_any([...])`, `prompt.matches_any([...])`.
+//!
+//! Compiled when the file is loaded, by an engine whose time is linear in the text and whose programs have a bound; what needs
+//! a larger one is refused there. So every text is read to its end, and no guard passes for want of time.
+
+mod keyword;
+
+use std::fmt;
+use std::sync::Arc;
+
+use regex::{Error, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+
+use crate::prompt::TextScope;
+
+/// Words or patterns of one test.
+const MAX_PATTERNS: usize = 2000;
+/// The longest word or pattern, in bytes.
+const MAX_PATTERN_BYTES: usize = 1000;
+/// The largest program of one test's patterns, in bytes: on a text that is made for it, each byte may cost as many steps as
+/// the program has branches that are open at a time.
+const MAX_PROGRAM_BYTES: usize = 512 << 10;
+/// The largest program of one test's words, which open few branches.
+const MAX_WORDS_BYTES: usize = 16 << 20;
+/// The most memory for what a thread remembers of a search.
+const MAX_CACHE_BYTES: usize = 4 << 20;
+
+/// What a test looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::policy) enum TextTestKind {
+    /// Whole words, in any case.
+    Words,
+    /// Regular expressions.
+    Patterns,
+}
+
+/// One test of a request's texts. Tests that say the same are equal.
+#[derive(Clone)]
+pub(in crate::policy) struct TextTest {
+    /// Its position among the tests of a configuration.
+    pub(super) id: usize,
+    kind: TextTestKind,
+    pub(super) scope: TextScope,
+    patterns: Vec<String>,
+    engine: Arc<Engine>,
+}
+
+#[derive(Debug)]
+enum Engine {
+    /// `anywhere` finds letters, and fast; where it finds some, `whole` tells whether they are words.
+    Words {
+        anywhere: Regex,
+        whole: Regex,
+    },
+    Patterns(RegexSet),
+}
+
+/// What is wrong with a test: its pattern with this position, or all of them together.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::policy) struct UnusablePatterns {
+    pub(in crate::policy) pattern: Option<usize>,
+    pub(in crate::policy) message: String,
+}
+
+impl TextTestKind {
+    /// Every kind.
+    pub(in crate::policy) const ALL: [Self; 2] = [Self::Words, Self::Patterns];
+
+    /// Returns the method's name in rules.
+    pub(in crate::policy) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Words => "contains_any",
+            Self::Patterns => "matches_any",
+        }
+    }
+
+    const fn noun(self) -> &'static str {
+        match self {
+            Self::Words => "word",
+            Self::Patterns => "pattern",
+        }
+    }
+}
+
+impl TextTest {
+    /// Compiles a test.
+    ///
+    /// # Errors
+    /// When there is nothing to look for, a pattern is none, would be true of every text, or all of them are too much.
+    pub(super) fn compile(
+        kind: TextTestKind,
+        scope: TextScope,
+        patterns: Vec<String>,
+    ) -> Result<Self, UnusablePatterns> {
+        let noun = kind.noun();
+        if patterns.is_empty() || patterns.len() > MAX_PATTERNS {
+            let message = format!("holds {} {noun}s (allowed: 1 to {MAX_PATTERNS})", patterns.len());
+            return Err(UnusablePatterns { pattern: None, message });
+        }
+        for (index, pattern) in patterns.iter().enumerate() {
+            check(kind, pattern).map_err(|message| UnusablePatterns { pattern: Some(index), message })?;
+        }
+        let engine = match kind {
+            TextTestKind::Words => words(&patterns),
+            TextTestKind::Patterns => regular(&patterns),
+        };
+        Ok(Self { id: 0, kind, scope, patterns, engine: Arc::new(engine?) })
+    }
+
+    /// Gives it its position among the tests of a configuration.
+    pub(super) fn numbered(self, id: usize) -> Self {
+        Self { id, ..self }
+    }
+
+    /// Tells whether one of its words or patterns is in `text`.
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        match &*self.engine {
+            Engine::Words { anywhere, whole } => anywhere.is_match(text) && whole.is_match(text),
+            Engine::Patterns(set) => set.is_match(text),
+        }
+    }
+
+    /// Tells whether a test of these would be the same.
+    pub(super) fn is_of(&self, kind: TextTestKind, scope: TextScope, patterns: &[String]) -> bool {
+        self.kind == kind && self.scope == scope && self.patterns == patterns
+    }
+}
+
+impl PartialEq for TextTest {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_of(other.kind, other.scope, &other.patterns)
+    }
+}
+
+impl Eq for TextTest {}
+
+impl fmt::Debug for TextTest {
+    /// Its number says which it is; thousands of words would not.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind.as_str(), self.id)
+    }
+}
+
+/// Says what is wrong with one word or pattern by its letters alone.
+fn check(kind: TextTestKind, pattern: &str) -> Result<(), String> {
+    let noun = kind.noun();
+    if pattern.len() > MAX_PATTERN_BYTES {
+        return Err(format!("the {noun} has {} bytes (allowed: {MAX_PATTERN_BYTES})", pattern.len()));
+    }
+    if pattern.trim().is_empty() {
+        return Err(format!("an empty {noun} is in every text"));
+    }
+    Ok(())
+}
+
+/// Compiles words.
+fn words(words: &[String]) -> Result<Engine, UnusablePatterns> {
+    let compile = |pattern: &str| {
+        let compiled = RegexBuilder::new(pattern).size_limit(MAX_WORDS_BYTES).dfa_size_limit(MAX_CACHE_BYTES).build();
+        compiled.map_err(|error| UnusablePatterns { pattern: None, message: complaint("the list", &error) })
+    };
+    Ok(Engine::Words { anywhere: compile(&keyword::anywhere(words))?, whole: compile(&keyword::whole(words))? })
+}
+
+/// Compiles regular expressions, or says which of them cannot be meant.
+fn regular(patterns: &[String]) -> Result<Engine, UnusablePatterns> {
+    for (index, pattern) in patterns.iter().enumerate() {
+        let unusable = |message| UnusablePatterns { pattern: Some(index), message };
+        let alone = RegexBuilder::new(pattern).size_limit(MAX_PROGRAM_BYTES).build();
+        let alone = alone.map_err(|error| unusable(complaint(&format!("`{pattern}`"), &error)))?;
+        if alone.is_match("") {
+            return Err(unusable(format!("`{pattern}` is true of every text, as it needs no character")));
+        }
+    }
+    let set = RegexSetBuilder::new(patterns).size_limit(MAX_PROGRAM_BYTES).dfa_size_limit(MAX_CACHE_BYTES).build();
+    let set = set.map_err(|error| UnusablePatterns { pattern: None, message: complaint("the list", &error) })?;
+    Ok(Engine::Patterns(set))
+}
+
+fn complaint(what: &str, error: &Error) -> String {
+    match error {
+        Error::CompiledTooBig(limit) => {
+            format!(
+                "{what} takes a program of more than {} KiB (allowed: less, such as `.*` for `.{{0,9000}}`)",
+                limit >> 10
+            )
+        }
+        error => {
+            let text = error.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            format!("{what} is no pattern: {}", last.strip_prefix("error: ").unwrap_or(last))
+        }
+    }
+}

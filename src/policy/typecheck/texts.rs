@@ -1,0 +1,111 @@
+//! What is compared with texts that are known when the file is loaded: words, patterns, and the labels of judges.
+
+use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
+
+use super::{Checker, Path, Type};
+use crate::config::nearest;
+use crate::policy::rules::{Named, NamedJudge, Slot, TextTestKind, UnusablePatterns};
+use crate::prompt::TextScope;
+
+/// The only thing that words and patterns are looked for in.
+const SEARCHED: &str = "prompt";
+
+impl<'p> Checker<'p> {
+    /// Checks and compiles `prompt.contains_any([...], 'scope')` or `prompt.matches_any([...], 'scope')`.
+    pub(super) fn text_test(&mut self, node: &'p IdedExpr, call: &'p CallExpr, kind: TextTestKind) -> Type {
+        let name = kind.as_str();
+        let is_local = self.locals.iter().any(|(local, _)| *local == SEARCHED);
+        let target = call.target.as_deref().and_then(Path::of);
+        if is_local || target.is_none_or(|path| path.words != [SEARCHED]) {
+            return self.wrong(node, &format!("`{name}` looks through the prompt alone, as in prompt.{name}(['...'])"));
+        }
+        let (list, scope) = match call.args.as_slice() {
+            [list] => (list, Some(TextScope::All)),
+            [list, scope] => (list, self.scope(scope)),
+            _ => return self.wrong(node, &format!("`{name}` takes a list of texts, and a scope")),
+        };
+        let (Some(patterns), Some(scope)) = (self.texts(list, name), scope) else { return Type::Bool };
+        match self.vocabulary.text_test(kind, scope, patterns) {
+            Ok(test) => drop(self.names.insert(node.id, Named::Slot(Slot::Text(test)))),
+            Err(UnusablePatterns { pattern, message }) => {
+                let elements = if let Expr::List(list) = &list.expr { list.elements.as_slice() } else { &[] };
+                self.wrong(pattern.and_then(|index| elements.get(index)).unwrap_or(list), &message);
+            }
+        }
+        Type::Bool
+    }
+
+    fn scope(&mut self, node: &IdedExpr) -> Option<TextScope> {
+        let text = literal(&node.expr);
+        let scope = TextScope::ALL.into_iter().find(|scope| Some(scope.as_str()) == text);
+        if scope.is_none() {
+            let allowed = TextScope::ALL.map(|scope| format!("'{}'", scope.as_str())).join(", ");
+            self.wrong(node, &format!("is no scope (allowed: {allowed})"));
+        }
+        scope
+    }
+
+    /// Reads a list of texts: in quotes, or constants.
+    fn texts(&mut self, node: &'p IdedExpr, name: &str) -> Option<Vec<String>> {
+        let mistakes = self.mistakes.len();
+        let elements: Option<Vec<Expr>> = match &node.expr {
+            Expr::List(list) => list.elements.iter().map(|element| self.constant(element)).collect(),
+            _ => match self.constant(node) {
+                Some(Expr::List(list)) => Some(list.elements.into_iter().map(|element| element.expr).collect()),
+                _ => None,
+            },
+        };
+        let texts =
+            elements.and_then(|elements| elements.iter().map(|expr| literal(expr).map(str::to_owned)).collect());
+        if texts.is_none() && self.mistakes.len() == mistakes {
+            let allowed = "a list of texts in quotes, or of `constants`: it is compiled when the file is loaded";
+            self.wrong(node, &format!("`{name}` takes {allowed}"));
+        }
+        texts
+    }
+
+    /// Returns what a literal or the name of a constant is.
+    fn constant(&mut self, node: &'p IdedExpr) -> Option<Expr> {
+        let Some(path) = Path::of(node) else {
+            return matches!(node.expr, Expr::Literal(_)).then(|| node.expr.clone());
+        };
+        self.name(node, &path);
+        match self.names.get(&node.id) {
+            Some(Named::Constant(_, value)) => Some(value.clone()),
+            _ => None,
+        }
+    }
+
+    /// Finds texts that a judge whose label is compared with them never answers.
+    pub(super) fn labels(&mut self, args: &'p [IdedExpr]) {
+        let [left, right] = args else { return };
+        for (judge, other) in [(left, right), (right, left)] {
+            let Some(Named::Slot(Slot::Judge(judge))) = self.names.get(&judge.id) else { continue };
+            let judge = judge.clone();
+            let texts =
+                if let Expr::List(list) = &other.expr { list.elements.as_slice() } else { std::slice::from_ref(other) };
+            for text in texts {
+                if let Some(message) = literal(&text.expr).and_then(|label| unknown_label(&judge, label)) {
+                    self.wrong(text, &message);
+                }
+            }
+        }
+    }
+}
+
+fn literal(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
+        _ => None,
+    }
+}
+
+fn unknown_label(NamedJudge { judge, labels, .. }: &NamedJudge, label: &str) -> Option<String> {
+    if labels.iter().any(|own| own.as_str() == label) {
+        return None;
+    }
+    let known = labels.iter().map(|label| label.as_str());
+    let hint = nearest(label, known.clone()).map_or(String::new(), |near| format!(", did you mean `{near}`?"));
+    let known = known.collect::<Vec<_>>().join(", ");
+    Some(format!("judge `{judge}`: there is no label `{label}`{hint} (allowed: {known})"))
+}
