@@ -41,7 +41,7 @@ use std::ops::Range;
 
 use thiserror::Error;
 
-pub use self::ask::{Ask, AskSource, stands_alone};
+pub use self::ask::{Ask, AskSource};
 pub use self::attached::{AttachedFile, AttachedFiles, AttachmentKind};
 pub use self::edit::Edits;
 pub use self::envelope::{Envelopes, LeftOut, Mark, Spec, TABLE, table_markdown};

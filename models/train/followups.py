@@ -20,7 +20,7 @@ from .scorer import Bundle
 SOURCE = Path(__file__).with_name("followups.jsonl")
 CLASSES = ("inherit", "hard", "trivial")
 DATA = {"development": "tiers_train.jsonl", "test": "tiers_validation.jsonl"}
-ANSWER = "Here is a first answer. Say what you would like to have changed, or where to go on."
+ANSWER = "Here is a first answer. What would you like to have changed, or where shall I go on?"
 
 
 @dataclass(frozen=True)

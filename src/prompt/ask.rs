@@ -13,8 +13,7 @@ use std::ops::Range;
 use super::envelope::{Cut, Envelopes, LeftOut};
 use super::turn::{Role, Turn};
 
-use self::standing::Standing;
-pub use self::standing::stands_alone;
+use self::standing::{Before, Standing};
 
 /// How many asks before the newest are looked at for one that stands by itself.
 const MAX_LOOKS: usize = 64;
@@ -91,7 +90,8 @@ impl Conversation<'_, '_> {
             return Ask { left_out: self.left_out_of_all(), ..Ask::default() };
         };
         let reply = newest.text(self.texts);
-        let (answered, source) = match Standing::of(reply) {
+        let before = self.answer_before(index).map_or("", |place| self.texts[place].as_ref());
+        let (answered, source) = match Standing::of(reply, Before::of(before)) {
             Standing::Dependent if !reply.is_empty() => self.answered_by(index),
             _ => (Words::None, AskSource::Ask),
         };
@@ -101,15 +101,21 @@ impl Conversation<'_, '_> {
     /// Returns what the reply in the turn at `index` answers: the newest ask before it that stands by itself, else the
     /// assistant's words.
     fn answered_by(self, index: usize) -> (Words, AskSource) {
-        let stands = |words: &Words| Standing::of(words.text(self.texts)) == Standing::Alone;
+        // Whether a fragment of long ago answered a question matters little: it is not the ask that is looked for.
+        let stands = |words: &Words| Standing::of(words.text(self.texts), Before::Question) == Standing::Alone;
         if let Some(words) = self.asks().skip(1).take(MAX_LOOKS).map(|(_, words, _)| words).find(stands) {
             return (words, AskSource::EarlierAsk);
         }
-        let mut before = self.turns[..index].iter().rev().filter(|turn| turn.role == Role::Assistant);
-        match before.find_map(|turn| turn.text) {
+        match self.answer_before(index) {
             Some(place) => (Words::Stretch(place, 0..self.texts[place].len()), AskSource::Answer),
             None => (Words::None, AskSource::Ask),
         }
+    }
+
+    /// Returns the place of the assistant's newest text before the turn at `index`.
+    fn answer_before(self, index: usize) -> Option<usize> {
+        let mut before = self.turns[..index].iter().rev().filter(|turn| turn.role == Role::Assistant);
+        before.find_map(|turn| turn.text)
     }
 
     /// Returns how many system turns the conversation begins with.

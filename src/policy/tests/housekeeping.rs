@@ -73,7 +73,8 @@ fn an_answer_is_the_strategy_s_and_so_is_housekeeping_where_the_policy_says_so()
 fn a_reply_leads_only_where_its_own_scores_are_sure_of_a_higher_model() {
     let policies = policy(RISING, "");
     let name = Name::new("default").expect("a name");
-    let scored = |scores: [f32; 3]| Scores::of(vec![HeadScores::new("tier", &["simple", "medium", "complex"], &scores)]);
+    let scored =
+        |scores: [f32; 3]| Scores::of(vec![HeadScores::new("tier", &["simple", "medium", "complex"], &scores)]);
     let leads = |reply: [f32; 3], answered: [f32; 3]| {
         let (reply, answered) = (scored(reply), scored(answered));
         policies.policies[0].leads_higher(&name, [&reply, &answered], &facts("auto"), &Features::default())

@@ -36,14 +36,28 @@ pub(super) enum Standing {
     Dependent,
 }
 
-/// Tells whether an ask can be judged alone, as far as its words tell.
-#[must_use]
-pub fn stands_alone(text: &str) -> bool {
-    Standing::of(text) != Standing::Dependent
+/// What the assistant said last before an ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    /// Something that asks: a fragment may be the answer to it.
+    Question,
+    /// Something else, or nothing: a fragment is a command of its own ("run the tests").
+    Statement,
+}
+
+/// How much of the end of an answer may hold the question that it closes with, in bytes.
+const CLOSE: usize = 240;
+
+impl Before {
+    /// Tells whether an answer closes with a question.
+    pub(super) fn of(answer: &str) -> Self {
+        let close = &answer[answer.ceil_char_boundary(answer.len().saturating_sub(CLOSE))..];
+        if close.contains(['?', '？', '؟']) { Self::Question } else { Self::Statement }
+    }
 }
 
 impl Standing {
-    pub(super) fn of(text: &str) -> Self {
+    pub(super) fn of(text: &str, before: Before) -> Self {
         let text = text.trim();
         if text.len() > 4 * MAX_CHARS || text.chars().count() > MAX_CHARS {
             return Self::Alone;
@@ -57,12 +71,13 @@ impl Standing {
         if items.len() > MAX_ITEMS {
             return Self::Alone;
         }
-        Self::of_items(&items, text.ends_with([':', '?', '？', '؟']))
+        let is_request = before == Before::Statement || text.ends_with([':', '?', '？', '؟']);
+        Self::of_items(&items, is_request)
     }
 
     /// Decides by the classes of a reply's words; 0 is content.
-    fn of_items(items: &[u16], ends_asking: bool) -> Self {
-        let asks = ends_asking || items.iter().any(|item| item & ASKING != 0);
+    fn of_items(items: &[u16], is_request: bool) -> Self {
+        let asks = is_request || items.iter().any(|item| item & ASKING != 0);
         let plain = |item: &u16| if item & CONTENT != 0 { 0 } else { item & !ASKING };
         let items: Vec<u16> = items.iter().map(plain).collect();
         let count = |class| items.iter().filter(|item| **item == class).count();

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::standing::Standing;
+use super::standing::{Before, Standing};
 use super::{AskSource, MAX_BEFORE};
 use crate::prompt::{Dialect, Prompt};
 
@@ -30,14 +30,14 @@ fn consent_and_calls_to_go_on_depend_on_what_they_answer() {
         "ok, go ahead",
         "fix it",
     ] {
-        assert_eq!(Standing::of(reply), Standing::Dependent, "{reply}");
+        assert_eq!(Standing::of(reply, Before::Question), Standing::Dependent, "{reply}");
     }
 }
 
 #[test]
 fn courtesies_ask_for_nothing() {
     for reply in ["thanks!", "ok thanks", "bye", "no thanks", "that's all", "danke schön", "谢谢", "🙂"] {
-        assert_eq!(Standing::of(reply), Standing::Courtesy, "{reply}");
+        assert_eq!(Standing::of(reply, Before::Question), Standing::Courtesy, "{reply}");
     }
 }
 
@@ -52,16 +52,27 @@ fn what_has_content_of_its_own_stands_alone() {
         "What is 2+2?",
         "How do I reverse a linked list in Rust?",
     ] {
-        assert_eq!(Standing::of(ask), Standing::Alone, "{ask}");
+        assert_eq!(Standing::of(ask, Before::Question), Standing::Alone, "{ask}");
     }
     let long = "yes ".repeat(41);
-    assert_eq!(Standing::of(&long), Standing::Alone);
+    assert_eq!(Standing::of(&long, Before::Question), Standing::Alone);
+}
+
+#[test]
+fn a_fragment_is_an_answer_after_a_question_and_else_a_command() {
+    for fragment in ["Python 3.11", "run the tests", "git status", "commit the changes"] {
+        assert_eq!(Standing::of(fragment, Before::Question), Standing::Dependent, "{fragment}");
+        assert_eq!(Standing::of(fragment, Before::Statement), Standing::Alone, "{fragment}");
+    }
+    assert_eq!(Before::of("Done. Shall I run the tests as well?\n"), Before::Question);
+    assert_eq!(Before::of("Why? Because it was cold. "), Before::Question);
+    assert_eq!(Before::of("Done."), Before::Statement);
 }
 
 proptest! {
     #[test]
     fn any_reply_has_a_standing(text in "\\PC{0,80}") {
-        let _standing = Standing::of(&text);
+        let _standing = Standing::of(&text, Before::Statement);
     }
 }
 
