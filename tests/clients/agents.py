@@ -17,6 +17,7 @@ import gateway
 import replays
 from asks import AGAIN, EASY, HARD, PLAN, REPLIES, REVIEW, TASK
 from conversations import CONVERSATIONS
+from decisions import DecisionLog
 from harness import Agent, ClaudeCode, Codex, wait_for_the_agent
 from script import Scripted, Seen, Step
 from upstream import DEADLINE
@@ -26,45 +27,44 @@ CLAUDE = "  - name: claude\n    match: {model: ['claude-*']}\n    strategy: *str
 
 
 def main() -> int:
-    plays = [*AGENTS, *CONVERSATIONS]
-    plays = [play for play in plays if not sys.argv[1:] or play.__name__ in sys.argv[1:]]
-    failures = [failure for affinity in ("", AFFINITY) for play in plays for failure in check(play, affinity)]
-    failures += check_replays() if not sys.argv[1:] or "replays" in sys.argv[1:] else []
+    """Plays every scenario, or those that are named, and tells what went wrong."""
+    named = sys.argv[1:]
+    failures = [failure for affinity in ("", AFFINITY) for failure in check(affinity, named)]
     for failure in failures:
         print(f"FAILED: {failure}", flush=True)
     return 1 if failures else 0
 
 
-def check(play: Callable, affinity: str) -> Iterator[str]:
-    """Plays one scenario and yields what went to another model than it should."""
-    upstream = Scripted({})
-    with gateway.started(upstream=upstream, policies=affinity + CLAUDE + affinity) as (url, admin, _):
-        play(url, upstream)
+def check(affinity: str, named: list[str]) -> Iterator[str]:
+    """Plays scenarios through one proxy, and yields what went to another model than it should."""
+    upstream, log = Scripted({}), DecisionLog()
+    with log, gateway.started(log.section, upstream=upstream, policies=affinity + CLAUDE + affinity) as (url, admin, _):
         decided = functools.cache(functools.partial(decide, admin))
         assert (decided(EASY), decided(AGAIN), decided(HARD), decided(TASK)) == ("small-1", "small-1", "frontier-1", "frontier-1")
-        seen = upstream.drain()
-        name = f"{play.__name__.replace('_', ' ')}, {'with' if affinity else 'without'} affinity"
-        wrong = list(misrouted(seen, decided, held=bool(affinity)))
-        assert len(seen) >= 8, f"{name}: only {len(seen)} requests came"
-        print(f"{'WRONG' if wrong else 'ok'}: {name}: {len(seen) - len(wrong)} of {len(seen)} requests", flush=True)
-        yield from (f"{name}: {each}" for each in wrong)
+        for play in (*AGENTS, *CONVERSATIONS):
+            if named and play.__name__ not in named:
+                continue
+            play(url, upstream)
+            seen = upstream.drain()
+            assert len(seen) >= 8, f"only {len(seen)} requests came of {play.__name__}"
+            wrong = [*misrouted(seen, decided, held=bool(affinity)), *misread(seen, log)]
+            yield from tell(f"{play.__name__}, {'with' if affinity else 'without'} affinity", wrong, len(seen))
+        if not affinity and (not named or "recorded" in named):
+            results = list(replays.replay(url, upstream, decided, log))
+            yield from tell("recorded", [f"{name} {what}" for name, what in results if what], len(results))
 
 
-def check_replays() -> Iterator[str]:
-    """Sends what was recorded and yields what went to another model than it should."""
-    upstream = Scripted({})
-    with gateway.started(upstream=upstream, policies=CLAUDE) as (url, admin, _):
-        results = list(replays.replay(url, upstream, functools.partial(decide, admin)))
-    wrong = [f"{name} {what}" for name, what in results if what]
-    print(f"{'WRONG' if wrong else 'ok'}: recorded requests: {len(results) - len(wrong)} of {len(results)}", flush=True)
-    yield from wrong
+def tell(name: str, wrong: list[str], count: int) -> Iterator[str]:
+    name = name.replace("_", " ")
+    print(f"{'WRONG' if wrong else 'ok'}: {name}: {count} requests, {len(wrong)} faults", flush=True)
+    yield from (f"{name}: {each}" for each in wrong)
 
 
 def misrouted(seen: list[Seen], decided: Callable[[str], str], held: bool) -> Iterator[str]:
     """Yields what did not go where its ask belongs or, in a conversation that is held, where a harder one went before."""
     pins: dict[tuple, str] = {}
     for each in seen:
-        if each.purpose == "turn":
+        if each.purpose == "answer":
             wanted = decided(REPLIES.get(each.ask, each.ask))
             key = (each.headers.get("thread-id") or each.headers.get("x-claude-code-session-id"), each.ask == TASK)
             pins[key] = min(wanted, pins.get(key, wanted))  # `frontier-1` stands before `small-1`
@@ -73,6 +73,24 @@ def misrouted(seen: list[Seen], decided: Callable[[str], str], held: bool) -> It
             wanted = "small-1"
         if each.model != wanted:
             yield f"{each} went to {each.model} instead of {wanted}"
+
+
+def misread(seen: list[Seen], log: DecisionLog) -> Iterator[str]:
+    """Yields each request whose purpose or whose ask was taken for another than it is."""
+    for each in seen:
+        line = log.of(each)
+        purpose, text = line["features"]["purpose"], line["text"].strip()
+        wanted = f"{REPLIES[each.ask]}\n{each.ask}" if each.ask in REPLIES else each.ask
+        if purpose != each.purpose:
+            yield f"{each} was taken for {purpose}"
+        elif purpose == "answer" and text != wanted:
+            yield f"{each} was read as {text[:200]!r}"
+        elif (each.ask == PLAN and is_claude_code(each)) != line["features"]["plan_mode"]:
+            yield f"{each} has plan_mode {line['features']['plan_mode']}"
+
+
+def is_claude_code(seen: Seen) -> bool:
+    return "x-claude-code-session-id" in seen.headers
 
 
 def decide(admin: str, ask: str) -> str:

@@ -1,7 +1,7 @@
 """What people ask in the conversations with agents: easy things, hard ones, and short replies to them."""
 
 EASY = "What does main.rs print?"
-AGAIN = "Which files are in this folder?"
+AGAIN = "How many lines does main.rs have?"
 HARD = (
     "Prove that the scheduler in main.rs is free of deadlock, derive a tight bound on its waiting times and implement a "
     "lock-free version with a formal argument for its memory orderings."

@@ -32,9 +32,9 @@ SCRIPT = {
 ORDER = [EASY, "yes", HARD, "continue", AGAIN]
 
 
-def system() -> str:
-    """Returns instructions that hold a clock, as many do."""
-    return f"You are a coding assistant. It is 2026-11-29 08:00:{next(SECONDS) % 60:02}."
+def system(of: str) -> str:
+    """Returns a client's own instructions, which hold a clock, as many do."""
+    return f"You are the coding assistant of {of}. It is 2026-11-29 08:00:{next(SECONDS) % 60:02}."
 
 
 def openai_chat_completions(url: str, upstream: Scripted) -> None:
@@ -59,7 +59,7 @@ def converse_in_chat(upstream: Scripted, complete, model: str) -> None:
     for ask in ORDER:
         messages.append({"role": "user", "content": ask})
         while True:
-            messages[0] = {"role": "system", "content": system()}
+            messages[0] = {"role": "system", "content": system(model)}
             answer = complete(model=model, messages=messages, tools=[{"type": "function", "function": FUNCTION}])
             message = answer.choices[0].message
             messages.append(message.model_dump(exclude_none=True, include={"role", "content", "tool_calls"}))
@@ -80,7 +80,9 @@ def openai_responses(url: str, upstream: Scripted) -> None:
         )
         while True:
             tools: list = [{"type": "function", **FUNCTION}]
-            answer = client.responses.create(model="auto", instructions=system(), input=items, tools=tools, store=False)
+            answer = client.responses.create(
+                model="auto", instructions=system("responses"), input=items, tools=tools, store=False
+            )
             items += [item.model_dump(exclude_none=True) for item in answer.output]
             calls = [item for item in answer.output if item.type == "function_call"]
             if not calls:
@@ -96,7 +98,9 @@ def anthropic_messages(url: str, upstream: Scripted) -> None:
     for ask in ORDER:
         messages.append({"role": "user", "content": [{"type": "text", "text": REMINDER}, {"type": "text", "text": ask}]})
         while True:
-            answer = client.messages.create(model="auto", max_tokens=256, system=system(), messages=messages, tools=tools)
+            answer = client.messages.create(
+                model="auto", max_tokens=256, system=system("messages"), messages=messages, tools=tools
+            )
             messages.append({"role": "assistant", "content": json.loads(answer.model_dump_json(exclude_none=True))["content"]})
             uses = [block for block in answer.content if block.type == "tool_use"]
             if not uses:

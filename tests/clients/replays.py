@@ -13,21 +13,25 @@ import urllib.request
 from collections.abc import Callable, Iterator
 
 from asks import EASY, HARD
+from decisions import DecisionLog
 from script import Scripted
 from upstream import DEADLINE
 
 RECORDED = pathlib.Path(__file__).parent / "agents" / "recorded"
 
 
-def replay(url: str, upstream: Scripted, decided: Callable[[str], str]) -> Iterator[tuple[str, str]]:
-    """Yields what each request was, and, where it did not go where it should, that."""
+def replay(url: str, upstream: Scripted, decided: Callable[[str], str], log: DecisionLog) -> Iterator[tuple[str, str]]:
+    """Yields what each request was, and, where it was not read or did not go as it should, that."""
     for path in sorted(RECORDED.glob("*.json")):
         for ask in (EASY, HARD):
             recorded = json.loads(path.read_text().replace("@ASK@", ask))
             send(url, recorded)
             (seen,) = upstream.drain()
-            wanted = decided(ask if recorded["purpose"] == "turn" else EASY)
-            wrong = "" if seen.model == wanted else f"went to {seen.model} instead of {wanted}"
+            is_answer = recorded["purpose"] == "answer"
+            line = log.of(seen)
+            found = (seen.model, line["features"]["purpose"], line["features"]["plan_mode"], is_answer and line["text"].strip())
+            wanted = (decided(ask if is_answer else EASY), recorded["purpose"], recorded["plan_mode"], is_answer and ask)
+            wrong = "" if found == wanted else f"is {found} instead of {wanted}"
             yield f"{path.stem} ({recorded['agent']}) about {ask[:24]!r}", wrong
 
 

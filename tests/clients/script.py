@@ -27,7 +27,7 @@ class Step:
 class Seen:
     """One request as it arrived: what it was for, whose ask it goes on with, and the model that it was sent to."""
 
-    purpose: str  # turn | title | summary
+    purpose: str  # answer | title | summary
     ask: str
     step: int
     model: str
@@ -84,7 +84,7 @@ def read(body: dict, script: dict, headers: dict) -> Seen:
             ask, step = text.strip().strip('"'), 0
         elif role == "assistant":
             step += 1
-    purpose = "turn"
+    purpose = "answer"
     if people and people[-1].startswith(COMPACTIONS):
         purpose = "summary"
     elif not body.get("tools") and "title" in json.dumps(body):
