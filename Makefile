@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup build quick demo observe run test bench fuzz fmt lint doc models eval clients clients-python clients-node \
-	dashboards pictures
+	clients-agents dashboards pictures
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -77,9 +77,9 @@ lint: setup ## Check format and lints as CI does
 doc: setup ## Build the documentation, private items included
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
-clients: clients-python ## Talk to the proxy with the public SDKs
-	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory clients-node; \
-	else echo "skipped: the openai Node SDK, because there is no node or no npm here" >&2; fi
+clients: clients-python ## Talk to the proxy with the public SDKs and coding agents
+	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory clients-node clients-agents; \
+	else echo "skipped: the openai Node SDK and the coding agents, because there is no node or no npm here" >&2; fi
 
 clients-python: setup .venv/clients
 	$(CARGO) build --locked
@@ -92,9 +92,13 @@ clients-node: setup .venv/clients tests/clients/node/node_modules/.package-lock.
 	$(CARGO) build --locked
 	.venv/bin/python tests/clients/openai_node.py
 
-tests/clients/node/node_modules/.package-lock.json: tests/clients/node/package-lock.json
+clients-agents: setup .venv/clients tests/clients/agents/node_modules/.package-lock.json
+	$(CARGO) build --locked
+	.venv/bin/python tests/clients/agents.py
+
+tests/clients/%/node_modules/.package-lock.json: tests/clients/%/package-lock.json
 	@bash .ci/setup node
-	cd tests/clients/node && npm ci
+	cd tests/clients/$* && npm ci
 
 .venv/clients: tests/clients/requirements.txt
 	@bash .ci/setup python

@@ -54,9 +54,14 @@ policies:
 
 
 @contextlib.contextmanager
-def started(sections: str = "", credential: str = "passthrough") -> Iterator[tuple[str, str, Upstream]]:
-    """Yields the proxy's URL, its admin plane's, and the upstream behind it; all end with the context."""
-    upstream = Upstream()
+def started(
+    sections: str = "", credential: str = "passthrough", upstream: Any = None, policies: str = ""
+) -> Iterator[tuple[str, str, Any]]:
+    """Yields the proxy's URL, its admin plane's, and the upstream behind it; all end with the context.
+
+    `policies` goes on behind the last policy, `auto`: more of it, or more of them.
+    """
+    upstream = upstream or Upstream()
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as folder:
         config = pathlib.Path(folder, "pointsman.yaml")
@@ -68,6 +73,7 @@ def started(sections: str = "", credential: str = "passthrough") -> Iterator[tup
                 sections=sections,
                 credential=credential,
             )
+            + policies
         )
         command = [binary(), "serve", "-c", str(config)]
         process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)

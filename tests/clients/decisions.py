@@ -1,0 +1,38 @@
+"""The decision log of a proxy: what was read of each request."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import tempfile
+import time
+
+from script import Seen
+from upstream import DEADLINE
+
+
+class DecisionLog:
+    """A log with texts in a folder that ends with the context; `section` is its section of the configuration."""
+
+    def __init__(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = pathlib.Path(self.folder.name, "decisions.jsonl")
+        self.section = "decision_log: " + json.dumps({"path": str(self.path), "text": True})
+        self.lines: dict[str, dict] = {}
+
+    def __enter__(self) -> DecisionLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.folder.cleanup()
+
+    def of(self, seen: Seen) -> dict:
+        """Returns a request's line; it is written a little after the answer."""
+        request_id = seen.headers["x-request-id"]
+        end = time.monotonic() + DEADLINE
+        while request_id not in self.lines:
+            assert time.monotonic() < end, f"no line for {seen}"
+            lines = map(json.loads, self.path.read_text().splitlines()) if self.path.exists() else ()
+            self.lines = {line["request_id"]: line for line in lines}
+            time.sleep(0 if request_id in self.lines else 0.05)
+        return self.lines[request_id]

@@ -1,0 +1,226 @@
+"""A scripted model behind the proxy: it answers each ask with steps of its own, in the dialects that agents speak."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+Call = tuple[str, dict]
+USAGE = {"input_tokens": 50, "output_tokens": 5}
+# How agents begin the request that has a conversation summed up.
+COMPACTIONS = ("CRITICAL: Respond with TEXT ONLY", "You are performing a CONTEXT CHECKPOINT COMPACTION")
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One answer: a text, and the tools that it calls, which may depend on what the request holds."""
+
+    text: str
+    calls: tuple[Call, ...] | Callable[[dict], tuple[Call, ...]] = ()
+    input_tokens: int = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """One request as it arrived: what it was for, whose ask it goes on with, and the model that it was sent to."""
+
+    purpose: str  # answer | title | summary
+    ask: str
+    step: int
+    model: str
+    headers: dict
+    body: dict
+
+    def __str__(self) -> str:
+        return f"{self.purpose} {self.step} of {self.ask[:48]!r}"
+
+
+class Scripted(ThreadingHTTPServer):
+    """Answers by `script`, from an ask to its steps; the same request always gets the same answer, whatever else is under way."""
+
+    daemon_threads = True
+
+    def __init__(self, script: dict[str, list[Step]]) -> None:
+        super().__init__(("127.0.0.1", 0), Answers)
+        self.script = script
+        self.seen: list[Seen] = []
+        self.changed = threading.Condition()
+
+    def take(self, headers: dict, body: dict) -> Step:
+        """Remembers a request and returns its answer."""
+        seen = read(body, self.script, headers)
+        with self.changed:
+            self.seen.append(seen)
+            self.changed.notify_all()
+        if seen.purpose == "title":
+            return Step('{"title": "A scripted title"}')
+        if seen.purpose == "summary":
+            return Step("<summary>The conversation so far.</summary>")
+        steps = self.script.get(seen.ask, [])
+        return steps[seen.step] if seen.step < len(steps) else Step("Noted.")
+
+    def wait_for(self, purpose: str, deadline: float) -> bool:
+        """Waits until a request for that purpose came."""
+        with self.changed:
+            return self.changed.wait_for(lambda: any(seen.purpose == purpose for seen in self.seen), deadline)
+
+    def drain(self) -> list[Seen]:
+        """Takes everything that was seen."""
+        with self.changed:
+            seen, self.seen = self.seen, []
+        return seen
+
+
+def read(body: dict, script: dict, headers: dict) -> Seen:
+    """Finds, by what the script knows, what a request is for."""
+    texts = [(role, text) for role, parts in turns(body) for text in parts]
+    people = [text for role, text in texts if role == "user"]
+    ask, step = "", 0
+    for role, text in texts:
+        if role == "user" and text.strip().strip('"') in script:
+            ask, step = text.strip().strip('"'), 0
+        elif role == "assistant":
+            step += 1
+    purpose = "answer"
+    if people and people[-1].startswith(COMPACTIONS):
+        purpose = "summary"
+    elif not body.get("tools") and "title" in json.dumps(body):
+        purpose = "title"
+    return Seen(purpose, ask, step, body["model"], headers, body)
+
+
+def turns(body: dict) -> list[tuple[str, list[str]]]:
+    """Returns each turn's role and texts; items without a text, such as tool calls, have none."""
+    found = []
+    for turn in body.get("messages") or body.get("input") or []:
+        content = turn.get("content") or []
+        parts = [content] if isinstance(content, str) else [part["text"] for part in content if "text" in part]
+        found.append((turn.get("role", ""), parts[:1] if turn.get("role") == "assistant" else parts))
+    return found
+
+
+class Answers(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Scripted
+
+    def do_POST(self) -> None:
+        raw = self.rfile.read(int(self.headers["content-length"]))
+        body = json.loads(raw)
+        step = self.server.take({name.lower(): value for name, value in self.headers.items()}, body)
+        calls = step.calls(body) if callable(step.calls) else step.calls
+        write = next(write for path, write in WRITERS.items() if self.path.split("?")[0].endswith(path))
+        whole, events = write(body["model"], step, calls, len(self.server.seen))
+        if body.get("stream"):
+            self.send("text/event-stream", "".join(map(event, events)))
+        else:
+            self.send("application/json", json.dumps(whole))
+
+    def do_GET(self) -> None:
+        self.send("application/json", '{"data": []}')
+
+    def do_HEAD(self) -> None:
+        self.send("application/json", "")
+
+    def send(self, kind: str, content: str) -> None:
+        self.send_response(200)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(content.encode())))
+        self.end_headers()
+        self.wfile.write(content.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def event(data: dict | str) -> str:
+    if isinstance(data, str):
+        return f"data: {data}\n\n"
+    return (f"event: {data['type']}\n" if "type" in data else "") + f"data: {json.dumps(data)}\n\n"
+
+
+# The dialects: each returns a whole answer and the events of a stream.
+
+
+def messages(model: str, step: Step, calls: tuple[Call, ...], number: int) -> tuple[dict, list]:
+    uses = [
+        {"type": "tool_use", "id": f"toolu_{number}_{n}", "name": name, "input": given} for n, (name, given) in enumerate(calls)
+    ]
+    content = [{"type": "text", "text": step.text}, *uses]
+    end = {"stop_reason": "tool_use" if calls else "end_turn", "stop_sequence": None}
+    usage = {**USAGE, "input_tokens": step.input_tokens}
+    whole = {
+        "id": f"msg_{number}",
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": content,
+        **end,
+        "usage": usage,
+    }
+    events: list = [{"type": "message_start", "message": {**whole, "content": [], "stop_reason": None}}]
+    for index, block in enumerate(content):
+        empty = {"text": ""} if block["type"] == "text" else {"input": {}}
+        delta = {"type": "text_delta", "text": step.text}
+        if block["type"] == "tool_use":
+            delta = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
+        events += [
+            {"type": "content_block_start", "index": index, "content_block": {**block, **empty}},
+            {"type": "content_block_delta", "index": index, "delta": delta},
+            {"type": "content_block_stop", "index": index},
+        ]
+    return whole, [*events, {"type": "message_delta", "delta": end, "usage": usage}, {"type": "message_stop"}]
+
+
+def responses(model: str, step: Step, calls: tuple[Call, ...], number: int) -> tuple[dict, list]:
+    text = {"type": "output_text", "text": step.text, "annotations": []}
+    said = {"type": "message", "id": f"msg_{number}", "role": "assistant", "status": "completed", "content": [text]}
+    output = [said, *(function_call(f"{number}_{n}", *call) for n, call in enumerate(calls))]
+    details = {"input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
+    usage = {"input_tokens": step.input_tokens, "output_tokens": 5, "total_tokens": step.input_tokens + 5, **details}
+    whole = {
+        "id": f"resp_{number}", "object": "response", "created_at": 1, "model": model, "status": "completed",
+        "output": output, "usage": usage, "parallel_tool_calls": True, "tool_choice": "auto", "tools": [],
+    }  # fmt: skip
+    events: list = [{"type": "response.created", "response": {**whole, "status": "in_progress", "output": []}}]
+    for index, item in enumerate(output):
+        events.append({"type": "response.output_item.added", "output_index": index, "item": item})
+        events.append({"type": "response.output_item.done", "output_index": index, "item": item})
+    return whole, [*events, {"type": "response.completed", "response": whole}]
+
+
+def function_call(number: str, name: str, given: dict) -> dict:
+    space, _, short = name.rpartition(".")
+    names = {"namespace": space, "name": short} if space else {"name": name}
+    call = {"type": "function_call", "id": f"fc_{number}", "call_id": f"call_{number}", "status": "completed"}
+    return {**call, **names, "arguments": json.dumps(given)}
+
+
+def chat(model: str, step: Step, calls: tuple[Call, ...], number: int) -> tuple[dict, list]:
+    message: dict = {"role": "assistant", "content": step.text}
+    if calls:
+        message["tool_calls"] = [
+            {
+                "index": n,
+                "id": f"call_{number}_{n}",
+                "type": "function",
+                "function": {"name": name, "arguments": json.dumps(given)},
+            }
+            for n, (name, given) in enumerate(calls)
+        ]
+    reason = "tool_calls" if calls else "stop"
+    frame = {"id": f"chatcmpl-{number}", "created": 1, "model": model}
+    usage = {"prompt_tokens": 50, "completion_tokens": 5, "total_tokens": 55}
+    choices = [{"index": 0, "message": message, "finish_reason": reason}]
+    parts: list = [
+        [{"index": 0, "delta": message, "finish_reason": None}],
+        [{"index": 0, "delta": {}, "finish_reason": reason}],
+    ]
+    chunks = [{**frame, "object": "chat.completion.chunk", "choices": part} for part in parts]
+    last = {**frame, "object": "chat.completion.chunk", "choices": [], "usage": usage}
+    return {**frame, "object": "chat.completion", "choices": choices, "usage": usage}, [*chunks, last, "[DONE]"]
+
+
+WRITERS = {"/messages": messages, "/responses": responses, "/chat/completions": chat}
