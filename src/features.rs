@@ -3,8 +3,9 @@
 //! Owns the names: [`TABLE`] is the one list of features, and its order is their index everywhere (`docs/features.md` is
 //! rendered from it). Sits between `prompt` and both classifier and policy. Refuses to read bodies, to guess meaning, and
 //! to cost more for a hostile prompt than for a friendly one: token counting and the structure scan have fixed bounds.
-//! Both wait until somebody asks: a rule about images pays for neither.
+//! They and the language wait until somebody asks: a rule about images pays for none of them.
 
+mod language;
 mod logged;
 mod table;
 mod text;
@@ -15,6 +16,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+pub use self::language::{Language, MAX_LANGUAGE_BYTES};
 pub use self::table::{Kind, Scope, Spec, TABLE, Value, index_of, table_markdown};
 pub use self::text::{MAX_SCANNED_BYTES, TextStructure};
 pub use self::tokens::{TokenCount, TokenCounter};
@@ -25,7 +27,8 @@ use crate::prompt::{AskSource, Attachments, Dialect, Envelopes, Parameters, Prom
 pub struct Features {
     tokens: OnceLock<TokenCount>,
     text: OnceLock<TextStructure>,
-    /// What the two above are measured on when they are first asked for.
+    language: OnceLock<Language>,
+    /// What those above are measured on when they are first asked for.
     source: Option<Source>,
     /// Turns of any role.
     pub turns: u32,
@@ -91,6 +94,7 @@ impl Features {
         let features = Self::counts(prompt, None);
         features.tokens.get_or_init(|| counter.of(prompt));
         features.read_text(prompt);
+        features.language.get_or_init(|| Language::of(prompt.newest_ask()));
         features
     }
 
@@ -106,6 +110,7 @@ impl Features {
         Self {
             tokens: OnceLock::new(),
             text: OnceLock::new(),
+            language: OnceLock::new(),
             source,
             turns: prompt.turns,
             user_turns: prompt.user_turns,
@@ -134,7 +139,7 @@ impl Features {
     /// for long.
     pub fn settle(&mut self, limit: usize) {
         if self.source.as_ref().is_some_and(|source| source.body.len() > limit) {
-            let _measured = (self.tokens(), self.text());
+            let _measured = (self.tokens(), self.text(), self.language());
             self.source = None;
         }
     }
@@ -149,6 +154,12 @@ impl Features {
     #[must_use]
     pub fn with_text(self, text: TextStructure) -> Self {
         Self { text: OnceLock::from(text), ..self }
+    }
+
+    /// Replaces the language of the newest ask.
+    #[must_use]
+    pub fn with_language(self, language: Language) -> Self {
+        Self { language: OnceLock::from(language), ..self }
     }
 
     /// Returns the tokens over all turns; counts them if nobody asked before.
@@ -178,6 +189,12 @@ impl Features {
     #[must_use]
     pub fn text(&self) -> &TextStructure {
         self.text.get_or_init(|| self.read_again(|prompt| TextStructure::of(prompt.newest_ask())))
+    }
+
+    /// Returns the newest ask's language; tells it if nobody asked before.
+    #[must_use]
+    pub fn language(&self) -> Language {
+        *self.language.get_or_init(|| self.read_again(|prompt| Language::of(prompt.newest_ask())))
     }
 
     /// Reads the body again; what cannot be read has nothing to measure.

@@ -20,7 +20,7 @@ FILES = ["model.onnx", "tokenizer.json", "heads.safetensors", "features.json", "
 MANIFEST = {
     "format": 1,
     "name": "pointsman-mini",
-    "version": "2026.11.4",
+    "version": "2026.11.5",
     "description": "all-MiniLM-L6-v2 fine-tuned to judge which model tier a prompt needs, how complex it is, what it is about, and whether only a strong model gets it right",
     "encoder": {"file": "model.onnx", "output": export.OUTPUT, "dimension": DIMENSION, "precision": "int8"},
     "tokenizer": {"file": "tokenizer.json", "max_tokens": MAX_TOKENS, "head_tokens": HEAD_TOKENS, "repeat_words": REPEAT_WORDS},
@@ -75,8 +75,13 @@ def write(folder: Path, parts: Parts, record: dict) -> None:
     specs = [head.spec for head in parts.heads]
     encoder = MANIFEST["encoder"] | {"precision": parts.precision}
     manifest = MANIFEST | {"encoder": encoder, "heads": specs, "files": {name: sha256(folder / name) for name in FILES}} | record
-    (folder / "bundle.yaml").write_text(yaml.dump(manifest, Dumper=Plain, sort_keys=False, width=120), "utf-8")
+    (folder / "bundle.yaml").write_text(dump(manifest), "utf-8")
     (folder / "README.md").write_text(card.render(manifest), "utf-8")
+
+
+def dump(manifest: dict) -> str:
+    """Returns the manifest as YAML, keys in their order."""
+    return yaml.dump(manifest, Dumper=Plain, sort_keys=False, width=120)
 
 
 class Plain(yaml.SafeDumper):

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Features, TextStructure, TokenCount};
+use super::{Features, Language, TextStructure, TokenCount};
 use crate::prompt::{AskSource, Purpose, ResponseFormat};
 
 /// What is otherwise measured on a text.
@@ -10,6 +10,7 @@ use crate::prompt::{AskSource, Purpose, ResponseFormat};
 struct Measured {
     tokens: TokenCount,
     text: TextStructure,
+    language: Language,
 }
 
 impl Features {
@@ -21,14 +22,14 @@ impl Features {
         for (name, value) in values {
             features.set(&mut measured, name, value);
         }
-        features.with_tokens(measured.tokens).with_text(measured.text)
+        features.with_tokens(measured.tokens).with_text(measured.text).with_language(measured.language)
     }
 
     fn set(&mut self, measured: &mut Measured, name: &str, value: &Value) {
         let long = value.as_u64().unwrap_or_default();
         let count = u32::try_from(long).unwrap_or(u32::MAX);
         let (number, flag) = (value.as_f64().unwrap_or_default(), value.as_bool().unwrap_or_default());
-        let Measured { tokens, text } = measured;
+        let Measured { tokens, text, language } = measured;
         let (attachments, request) = (&mut self.attachments, &mut self.request);
         match name {
             "tokens" => tokens.tokens = long,
@@ -68,6 +69,7 @@ impl Features {
             "max_output_tokens" => request.max_output_tokens = long,
             "stream" => request.stream = flag,
             "reasoning_effort" => request.reasoning_effort = value.as_str().unwrap_or_default().to_owned(),
+            "language" => *language = Language::from_code(value.as_str().unwrap_or_default()),
             "response_format" => request.response_format = response_format(value.as_str()),
             _ => {}
         }
@@ -122,6 +124,7 @@ mod tests {
                     "response_format" => "json_object",
                     "ask_source" => "earlier_ask",
                     "purpose" => "title",
+                    "language" => "de",
                     _ => "low",
                 }),
             };

@@ -43,6 +43,8 @@ pub enum Reason {
     LowConfidence,
     /// The classifier read too little of a long prompt: `otherwise`.
     Truncated,
+    /// The classifier never learnt from texts in the prompt's script or language, or of such n-grams: `otherwise`.
+    Unfamiliar,
     /// The prompt is not near enough to any route: `otherwise`.
     NotSimilar,
     /// The classifier gave no scores: `otherwise`.
@@ -78,6 +80,7 @@ impl Reason {
             Self::NotRolledOut,
             Self::LowConfidence,
             Self::Truncated,
+            Self::Unfamiliar,
             Self::NotSimilar,
             Self::Housekeeping,
             Self::UnmappedLabel,
@@ -121,6 +124,7 @@ impl Reason {
             Self::NotRolledOut => "not_rolled_out",
             Self::LowConfidence => "low_confidence",
             Self::Truncated => "truncated",
+            Self::Unfamiliar => "unfamiliar",
             Self::NotSimilar => "not_similar",
             Self::Degraded(degraded) => classifier(degraded),
             Self::JudgeFailed(failure) => judge(failure),
