@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import regex
 
-from . import bundle, dataset, features, ngrams, scorer
+from . import bundle, card, dataset, features, ngrams, scorer
 from .encoder import sha256
 from .repeats import WORD
 from .tokens import excerpt
@@ -125,14 +125,16 @@ def run(arguments: argparse.Namespace) -> None:
     print(json.dumps(figures, indent=1))
     (folder / FILE).write_bytes(filter)
     scripts = sorted({script for code in declared for script in SCRIPTS.get(code, ["latin"])})
-    manifest = loaded.manifest
+    manifest = loaded.manifest | {"version": bundle.MANIFEST["version"]}
     manifest["files"][FILE] = sha256(folder / FILE)
     manifest["metrics"]["languages"] = figures
+    manifest["training"]["scope"] = f"python -m models.train familiar --seed {arguments.seed}"
     own = {"languages": declared, "scripts": scripts}
     own["ngrams"] = {"file": FILE, "probes": PROBES, "sure": SURE, "least": LEAST}
     before = [key for key in manifest if key not in (*own, "heads", "files", "training", "metrics")]
     ordered = {key: manifest[key] for key in before} | own | {key: manifest[key] for key in ("heads", "files", "training", "metrics")}
     (folder / "bundle.yaml").write_text(bundle.dump(ordered), "utf-8")
+    (folder / "README.md").write_text(card.render(ordered), "utf-8")
 
 
 def labelled(path: Path) -> list[tuple[str, int]]:
