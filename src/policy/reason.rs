@@ -91,10 +91,10 @@ impl Reason {
         .chain(Constraint::ALL.map(Self::Moved))
     }
 
-    /// Returns whether nobody has judged the prompt, so that the choice says nothing about it.
+    /// Returns whether nobody who knows such prompts has judged it, so that the choice says nothing about it.
     #[must_use]
     pub const fn is_no_verdict(self) -> bool {
-        matches!(self, Self::Degraded(_) | Self::JudgeFailed(_) | Self::UnmappedLabel)
+        matches!(self, Self::Degraded(_) | Self::JudgeFailed(_) | Self::UnmappedLabel | Self::Unfamiliar)
     }
 
     /// Returns whether a classifier's scores chose, and were sure enough.
@@ -183,6 +183,12 @@ mod tests {
         for failure in JudgeFailure::ALL {
             assert_eq!(Reason::JudgeFailed(failure).as_str(), format!("judge_{}", failure.as_str()));
         }
+    }
+
+    #[test]
+    fn an_abstention_is_no_verdict_where_the_prompt_is_unfamiliar_and_one_where_it_is_a_close_call() {
+        assert!(Reason::Unfamiliar.is_no_verdict());
+        assert!(!Reason::LowConfidence.is_no_verdict() && !Reason::Truncated.is_no_verdict());
     }
 
     #[test]
