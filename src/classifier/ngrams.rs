@@ -150,7 +150,7 @@ mod tests {
     fn pieces_of_four_letters_are_recorded_and_none_with_digits_or_marks() {
         let hashes = |pieces: &[&str]| pieces.iter().map(|piece| hash(4, [piece.as_bytes()])).collect::<Vec<_>>();
 
-        assert_eq!(ngrams("Tea? (tea) v1.2 a1b2").hashes(), hashes(&[" tea", "tea ", " tea"][..1]));
+        assert_eq!(ngrams("Tea? (tea) v1.2 a1b2").hashes(), hashes(&[" tea"]));
         assert_eq!(ngrams("weiß 你好").hashes(), hashes(&[" wei", "weiß", "eiß ", " 你好 "]));
         assert!(ngrams("2+2? ... 10082928273728202828282").hashes().is_empty());
     }

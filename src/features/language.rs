@@ -131,7 +131,7 @@ mod tests {
             ("What is the difference between a lease and a licence?", "en"),
             ("Was ist die Hauptstadt von Frankreich?", "de"),
             ("¿Cuáles son los pasos para renovar un pasaporte?", "es"),
-            ("Напиши короткое стихотворение о маяке и тумане.", "ru"),
+            ("Расскажи, пожалуйста, почему море солёное и откуда берётся соль.", "ru"),
             ("请用三句话解释为什么海水是咸的。", "zh"),
             ("東京から京都まで一番安い行き方を教えてください。", "ja"),
             ("안녕하세요", "ko"),
