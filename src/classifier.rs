@@ -27,6 +27,7 @@ mod queue;
 mod reference;
 mod repeats;
 mod runtime;
+mod scope;
 mod scorer;
 mod session;
 mod strikes;
@@ -51,12 +52,15 @@ pub use self::judge::Ask;
 use self::lexical::Lexical;
 pub use self::manifest::{
     Activation, Block, Curve, EncoderSpec, FormError, Gate, GateError, HeadKind, HeadSpec, Kind, Manifest, MixError,
-    Neighbours, Precision, Share, TokenizerSpec, Trees,
+    Neighbours, NgramsSpec, Precision, ScopeError, Share, TokenizerSpec, Trees,
 };
 pub use self::ngrams::{Ngrams, WIDTH as NGRAM_PLACES};
 use self::queue::Queue;
 pub use self::reference::{Collector, Reference, ReferenceError, Signal};
 pub use self::runtime::{Runtime, RuntimeError};
+pub use self::scope::NgramRecord;
+use self::scope::TrainingScope;
+pub(crate) use self::scope::main_script;
 use self::scorer::Scorer;
 use self::session::{OnnxEncoder, Terms};
 pub use self::tokenize::{Budget, Excerpt, Tokenizer, Tokens};
@@ -80,6 +84,8 @@ struct Shared {
     lexical: Option<Lexical>,
     engine: Engine,
     makes_embeddings: bool,
+    /// The texts that the bundle was trained for.
+    scope: TrainingScope,
     /// Compares live traffic with the bundle's reference, if it brings one.
     drift: Option<Drift>,
     record: Arc<Record>,
@@ -353,10 +359,21 @@ impl Classifier {
     fn of(bundle: Bundle, lexical: Option<Lexical>, engine: Engine, record: Arc<Record>) -> Self {
         let budget = bundle.tokenizer.budget();
         let makes_embeddings = bundle.manifest.kind == Kind::Encoder;
-        let Bundle { identity, inputs, heads, reference, .. } = bundle;
+        let Bundle { identity, inputs, heads, reference, scope, .. } = bundle;
         let drift = reference
             .map(|Watched { reference, probe }| Drift::new(probe, &reference, record.drift, record.metrics.drift()));
-        Self(Arc::new(Shared { identity, budget, inputs, heads, lexical, engine, makes_embeddings, drift, record }))
+        Self(Arc::new(Shared {
+            identity,
+            budget,
+            inputs,
+            heads,
+            lexical,
+            engine,
+            makes_embeddings,
+            scope,
+            drift,
+            record,
+        }))
     }
 }
 

@@ -3,8 +3,9 @@
 //! Owns the names: [`TABLE`] is the one list of features, and its order is their index everywhere (`docs/features.md` is
 //! rendered from it). Sits between `prompt` and both classifier and policy. Refuses to read bodies, to guess meaning, and
 //! to cost more for a hostile prompt than for a friendly one: token counting and the structure scan have fixed bounds.
-//! Both wait until somebody asks: a rule about images pays for neither.
+//! They and the language wait until somebody asks: a rule about images pays for none of them.
 
+mod language;
 mod logged;
 mod table;
 mod text;
@@ -15,6 +16,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+pub use self::language::{Language, MAX_LANGUAGE_BYTES};
 pub use self::table::{Kind, Scope, Spec, TABLE, Value, index_of, table_markdown};
 pub use self::text::{MAX_SCANNED_BYTES, TextStructure};
 pub use self::tokens::{TokenCount, TokenCounter};
@@ -28,7 +30,8 @@ pub struct Features {
     tokens: OnceLock<TokenCount>,
     text: OnceLock<TextStructure>,
     attached: OnceLock<Box<AttachedFiles>>,
-    /// What the three above are measured on when they are first asked for.
+    language: OnceLock<Language>,
+    /// What those above are measured on when they are first asked for.
     source: Option<Source>,
     /// Turns of any role.
     pub turns: u32,
@@ -94,6 +97,7 @@ impl Features {
         let features = Self::counts(prompt, None);
         features.tokens.get_or_init(|| counter.of(prompt));
         features.read_text(prompt);
+        features.language.get_or_init(|| Language::of(prompt.newest_ask()));
         features
     }
 
@@ -110,6 +114,7 @@ impl Features {
             tokens: OnceLock::new(),
             text: OnceLock::new(),
             attached: OnceLock::new(),
+            language: OnceLock::new(),
             source,
             turns: prompt.turns,
             user_turns: prompt.user_turns,
@@ -138,7 +143,7 @@ impl Features {
     /// for long.
     pub fn settle(&mut self, limit: usize) {
         if self.source.as_ref().is_some_and(|source| source.body.len() > limit) {
-            let _measured = (self.tokens(), self.text(), self.attached());
+            let _measured = (self.tokens(), self.text(), self.attached(), self.language());
             self.source = None;
         }
     }
@@ -159,6 +164,12 @@ impl Features {
     #[must_use]
     pub fn with_attached(self, attached: AttachedFiles) -> Self {
         Self { attached: OnceLock::from(Box::new(attached)), ..self }
+    }
+
+    /// Replaces the language of the newest ask.
+    #[must_use]
+    pub fn with_language(self, language: Language) -> Self {
+        Self { language: OnceLock::from(language), ..self }
     }
 
     /// Returns the tokens over all turns; counts them if nobody asked before.
@@ -204,6 +215,12 @@ impl Features {
             }
             (None, _) => &NONE,
         }
+    }
+
+    /// Returns the newest ask's language; tells it if nobody asked before.
+    #[must_use]
+    pub fn language(&self) -> Language {
+        *self.language.get_or_init(|| self.read_again(|prompt| Language::of(prompt.newest_ask())))
     }
 
     /// Reads the body again; what cannot be read has nothing to measure.

@@ -22,6 +22,7 @@ mod pool;
 mod reference;
 mod report;
 mod sample;
+mod scope;
 mod task;
 mod tensors;
 mod train;
@@ -180,7 +181,9 @@ impl Fit {
             learning_curve,
             repeats,
         };
-        let content = Content { base: &base, learner: &learner, trained: &trained, report: &report, features, runtime };
+        let rows = &*examples.rows;
+        let content =
+            Content { base: &base, learner: &learner, trained: &trained, report: &report, features, rows, runtime };
         bundle::write(self, &content)?;
         reference::write(&self.out, &learner, &examples.rows, said.as_deref())?;
         Ok(report)

@@ -20,8 +20,31 @@ pub struct Scores {
     pub truncated_tokens: u32,
     /// What the encoder made of the text, where something compares embeddings.
     pub embedding: Option<Arc<[f32]>>,
+    /// How far the classifier knows texts like this one.
+    pub familiarity: Familiarity,
     /// Whether they were remembered from an earlier prompt that read the same.
     pub is_cached: bool,
+}
+
+/// How far a classifier knows texts like the one that it judged.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Familiarity {
+    /// The share of the text's n-grams that occurred in training; `None` where the bundle does not say, or the text has none.
+    pub known_ngrams: Option<f32>,
+    /// What of the text lies beyond the training; `None` where nothing is known to.
+    pub unfamiliar: Option<Unfamiliar>,
+}
+
+/// What of a text lies beyond a classifier's training, so that its scores are no evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unfamiliar {
+    /// Most of its letters are of scripts that the bundle does not declare.
+    Script,
+    /// It is in a language that the bundle does not declare, and training did not see many of its n-grams.
+    Language,
+    /// Training saw hardly any of its n-grams.
+    Ngrams,
 }
 
 /// The calibrated probabilities of one head, in the order of its labels.
@@ -71,6 +94,26 @@ pub enum Degraded {
     NoAsk,
     /// The prompt crashed or stalled the model twice and is not tried again.
     Poisoned,
+}
+
+impl Familiarity {
+    /// Of a text that nothing is said of.
+    pub const UNKNOWN: Self = Self { known_ngrams: None, unfamiliar: None };
+}
+
+impl Unfamiliar {
+    /// Everything that can lie beyond a training.
+    pub const ALL: [Self; 3] = [Self::Script, Self::Language, Self::Ngrams];
+
+    /// Returns the stable name used in explanations and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Script => "script",
+            Self::Language => "language",
+            Self::Ngrams => "ngrams",
+        }
+    }
 }
 
 impl Degraded {
@@ -138,7 +181,15 @@ impl Scores {
     /// Returns what an encoder said that read all of a prompt; how many tokens that took is not known.
     #[must_use]
     pub fn of(heads: Vec<HeadScores>) -> Self {
-        Self { source: Source::Encoder, heads, tokens: 0, truncated_tokens: 0, embedding: None, is_cached: false }
+        Self {
+            source: Source::Encoder,
+            heads,
+            tokens: 0,
+            truncated_tokens: 0,
+            embedding: None,
+            familiarity: Familiarity::UNKNOWN,
+            is_cached: false,
+        }
     }
 
     /// Returns the scores of the head called `name`.
@@ -209,14 +260,7 @@ mod tests {
 
     #[test]
     fn a_head_is_found_by_its_name() {
-        let scores = Scores {
-            source: Source::Encoder,
-            heads: vec![tier([1.0, 0.0, 0.0])],
-            tokens: 3,
-            truncated_tokens: 0,
-            embedding: None,
-            is_cached: false,
-        };
+        let scores = Scores::of(vec![tier([1.0, 0.0, 0.0])]);
 
         assert!(scores.head("tier").is_some());
         assert!(scores.head("domain").is_none());

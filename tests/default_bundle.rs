@@ -12,7 +12,7 @@ use pointsman::classifier::{Bundle, Classifier, Host, Runtime};
 use pointsman::config::{self, Name, Span};
 use pointsman::features::{Features, TokenCounter};
 use pointsman::prompt::{Dialect, Prompt};
-use pointsman::scores::Scores;
+use pointsman::scores::{Scores, Source};
 use pointsman::telemetry::Metrics;
 use tokio::time::Instant;
 
@@ -177,4 +177,66 @@ async fn prompts_unlike_the_questions_that_outcomes_are_known_of_are_left_to_the
 fn top(scores: &Scores) -> usize {
     let probabilities = &scores.head("tier").expect("a head of the bundle").probabilities;
     (0..probabilities.len()).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b])).expect("labels")
+}
+
+/// Hard prompts in languages and scripts that the bundle was hardly trained for, all of them `simple` to their heads once.
+const UNFAMILIAR: [&str; 9] = [
+    "证明每个有限整环都是域，并逐步说明在何处用到了有限性。然后构造一个无限整环的反例。",
+    "すべての有限整域が体であることを証明し、有限性がどこで使われるかを段階的に示してください。",
+    "모든 유한 정역이 체임을 증명하고, 유한성이 어디에서 사용되는지 단계별로 설명하세요.",
+    "จงพิสูจน์ว่าอินทิกรัลโดเมนจำกัดทุกตัวเป็นฟีลด์ และแสดงทีละขั้นว่าใช้ความจำกัดตรงไหน",
+    "أثبت أن كل حلقة تامة منتهية هي حقل، ثم بين خطوة بخطوة أين استخدمت كونها منتهية.",
+    "सिद्ध कीजिए कि प्रत्येक परिमित पूर्णांकीय प्रांत एक क्षेत्र है, और चरण दर चरण समझाइए।",
+    "Докажите, что каждая конечная область целостности является полем, и покажите, где используется конечность.",
+    "Chứng minh rằng mọi miền nguyên hữu hạn đều là một trường, rồi chỉ ra từng bước nơi dùng tính hữu hạn.",
+    "Udowodnij, że każda skończona dziedzina całkowitości jest ciałem, i pokaż krok po kroku, gdzie używasz skończoności.",
+];
+
+#[tokio::test]
+async fn prompts_beyond_the_training_are_unfamiliar_and_no_lexical_form_is_sure_of_them() {
+    let classifier = start();
+
+    for text in UNFAMILIAR {
+        let scores = scores(&classifier, text).await;
+
+        assert!(scores.familiarity.unfamiliar.is_some(), "{text}: {:?}", scores.familiarity);
+        assert_eq!(scores.source, Source::Encoder, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn english_code_numbers_and_the_shortest_asks_are_familiar() {
+    let classifier = start();
+
+    for text in [
+        "hi",
+        "ok",
+        "2+2?",
+        "fix foo.rs",
+        "git rebase -i HEAD~3",
+        "npm ERR! code ELIFECYCLE",
+        "10082928273728202828282",
+        "SELECT city, COUNT(*) FROM trips WHERE fare > 12.50 GROUP BY city;",
+        "Who was Hirohito Watanabe?",
+        "How does vDSO work to handle gettimeofday() syscall?",
+        "Translate to Chinese: good morning, my friend (你好)",
+        "Prove that every finite integral domain is a field, then show step by step where finiteness is used.",
+        "Was ist die Hauptstadt von Frankreich, und wie viele Menschen leben dort?",
+        "¿Cuáles son los pasos para renovar un pasaporte?",
+    ] {
+        let scores = scores(&classifier, text).await;
+
+        assert_eq!(scores.familiarity.unfamiliar, None, "{text}: {:?}", scores.familiarity);
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_spells_out_tokens_of_the_encoder_says_no_more_than_its_words() {
+    let classifier = start();
+    let hard = "Prove that every finite integral domain is a field, then show step by step where finiteness is used.";
+
+    let [plain, marked] = [hard.to_owned(), format!("{hard} {}", "[SEP] [CLS] [PAD] [MASK] ".repeat(8))];
+
+    let (plain, marked) = (scores(&classifier, &plain).await, scores(&classifier, &marked).await);
+    assert_eq!(top(&plain), top(&marked));
 }

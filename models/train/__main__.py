@@ -25,6 +25,8 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--parity", action="store_true", help="compare with `pointsman bundle verify` and `pointsman eval --json`")
     robustness = verbs.add_parser("robustness", help="print how often harmless changes change a label")
     robustness.add_argument("--head", default="tier")
+    familiar = verbs.add_parser("familiar", help="write into a bundle which n-grams training saw, and its languages and scripts")
+    familiar.add_argument("--seed", type=int, default=7)
     curves = verbs.add_parser("curves", help="draw the losses of all trainings")
     curves.add_argument("--work", type=Path, default=ROOT / ".tools" / "train")
     curves.add_argument("--out", type=Path, default=ROOT / "models" / "train" / "curves.svg")
@@ -42,6 +44,8 @@ def parser() -> argparse.ArgumentParser:
     followups.add_argument("--seed", type=int, default=7)
     followups.add_argument("--out", type=Path, required=True, help="folder to write inherit.jsonl, hard.jsonl and trivial.jsonl to")
     sequence_options(verbs.add_parser("sequence", help="export a sequence-classification model as a bundle without heads file"))
+    familiar.add_argument("--bundle", type=Path, default=BUNDLE)
+    familiar.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data files")
     for verb in (check, robustness):
         verb.add_argument("--bundle", type=Path, default=BUNDLE)
         verb.add_argument(
@@ -50,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
             default=ROOT.parent / "shared" / "data" / "tiers_validation.jsonl",
             help="JSONL of prompt and label",
         )
-    for verb in (build, distill, check, robustness, followups):
+    for verb in (build, distill, check, familiar, robustness, followups):
         verb.add_argument("--pointsman", type=Path, default=ROOT / "target" / "release" / "pointsman", help="measures features")
     return top
 
@@ -102,6 +106,10 @@ def main() -> None:
             from . import robustness
 
             robustness.run(arguments)
+        case "familiar":
+            from . import familiar
+
+            familiar.run(arguments)
         case "curves":
             from . import curves
 

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from . import bundle, dataset, encoder, recipe, robustness
+from . import bundle, dataset, encoder, familiar, recipe, robustness
 from .answered import Answered
 from .encoder import sha256
 from .evaluate import Model
@@ -58,3 +58,4 @@ def pack(arguments: argparse.Namespace, builder: Builder, tiered: dict[str, Tier
         {"change": a, "counted": b, "share": round(c, 4)} for a, b, c in robustness.table(scored, validation)
     ]
     bundle.write(arguments.out, parts, {"training": training, "metrics": figures})
+    familiar.run(argparse.Namespace(**vars(arguments) | {"bundle": arguments.out}))

@@ -77,13 +77,18 @@ def write(folder: Path, parts: Parts, record: dict) -> None:
     encoder = MANIFEST["encoder"] | {"precision": parts.precision}
     manifest = MANIFEST | {"encoder": encoder, "heads": specs, "files": {name: sha256(folder / name) for name in FILES}} | record
     manifest["training"] = manifest["training"] | {"golden": written_by()}
-    (folder / "bundle.yaml").write_text(yaml.dump(manifest, Dumper=Plain, sort_keys=False, width=120), "utf-8")
+    (folder / "bundle.yaml").write_text(dump(manifest), "utf-8")
     (folder / "README.md").write_text(card.render(manifest), "utf-8")
 
 
 def written_by() -> dict:
     """Returns what wrote the golden scores: elsewhere an int8 encoder gives others, within `golden_tolerance`."""
     return {"onnxruntime": onnxruntime.__version__, "instruction_sets": processor.alike()}
+
+
+def dump(manifest: dict) -> str:
+    """Returns the manifest as YAML, keys in their order."""
+    return yaml.dump(manifest, Dumper=Plain, sort_keys=False, width=120)
 
 
 class Plain(yaml.SafeDumper):

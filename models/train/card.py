@@ -43,6 +43,21 @@ def outcomes(figures: dict) -> str:
     return "\n".join(rows)
 
 
+def spoken(figures: dict) -> str:
+    """Returns the rows of the table of languages."""
+    rows = []
+    for code, f in figures.items():
+        if code == "together":
+            rows.append(f"| {', '.join(f['of'])} together | | | {f['accuracy']:.3f} | | |")
+            continue
+        accuracy = "-" if f["accuracy"] is None else f"{f['accuracy']:.3f}"
+        declared = "yes" if f["declared"] else "no"
+        rows.append(
+            f"| `{code}` | {f['training_rows']} | {f['validation_rows']} | {accuracy} | {f['known_ngrams']:.2f} | {declared} |"
+        )
+    return "\n".join(rows)
+
+
 def render(manifest: dict) -> str:
     training, figures = manifest["training"], manifest["metrics"]
     return Template(TEMPLATE.read_text("utf-8")).substitute(
@@ -55,6 +70,8 @@ def render(manifest: dict) -> str:
         robustness="\n".join(
             f"| {row['change']} | {row['counted']} | {row['share']:.1%} |" for row in figures.get("robustness", [])
         ),
+        languages=", ".join(f"`{code}`" for code in manifest.get("languages", [])) or "none",
+        spoken=spoken(figures.get("languages", {})),
         data="\n".join(f"| `{name}` | `{digest}` |" for name, digest in training["data"].items()),
         features=", ".join(f"`{name}`" for name in training["features"]),
         seeds=", ".join(map(str, training["seeds"])),

@@ -33,6 +33,8 @@ def token_ids(
     head_tokens: int = HEAD_TOKENS,
     repeat_words: int | None = REPEAT_WORDS,
 ) -> list[int]:
+    # A text is text: one that spells out `[SEP]` must not end the input for the encoder.
+    tokenizer.encode_special_tokens = True
     parts = excerpt(text, max_tokens, repeat_words)
     ids = [id for part in parts for id in tokenizer.encode(part, add_special_tokens=False).ids]
     budget = max_tokens - 2

@@ -21,6 +21,7 @@ use super::heads::Heads;
 use super::inputs::FeatureInputs;
 use super::manifest::{FILE, Manifest};
 use super::reference::{Probe, Reference};
+use super::scope::TrainingScope;
 use super::tokenize::Tokenizer;
 
 /// The verified content of a bundle's folder.
@@ -33,6 +34,7 @@ pub struct Bundle {
     pub(crate) heads: Arc<Heads>,
     pub(crate) golden: Vec<GoldenInput>,
     pub(crate) reference: Option<Watched>,
+    pub(crate) scope: TrainingScope,
     pub(crate) model: Vec<u8>,
 }
 
@@ -91,11 +93,13 @@ impl Bundle {
             Some(file) => Some(Watched::new(file, &files.take(file), &manifest)?),
             None => None,
         };
+        let ngrams = manifest.ngrams.as_ref().map(|ngrams| files.take(&ngrams.file));
+        let scope = TrainingScope::parse(&manifest, ngrams)?;
         let model = files.take(&manifest.encoder.file);
 
         let identity = Identity::new(&manifest, &bytes);
         let (tokenizer, heads) = (Arc::new(tokenizer), Arc::new(heads));
-        Ok(Self { identity, manifest, tokenizer, inputs, heads, golden, reference, model })
+        Ok(Self { identity, manifest, tokenizer, inputs, heads, golden, reference, scope, model })
     }
 
     /// Returns which bundle it is.

@@ -196,21 +196,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::scores::{Degraded, Source};
+    use crate::scores::Degraded;
 
     fn key(number: u8) -> Key {
         Key([number; 16])
     }
 
     fn scores() -> Arc<Scores> {
-        Arc::new(Scores {
-            source: Source::Encoder,
-            heads: Vec::new(),
-            tokens: 3,
-            truncated_tokens: 0,
-            embedding: None,
-            is_cached: false,
-        })
+        Arc::new(Scores { tokens: 3, ..Scores::of(Vec::new()) })
     }
 
     fn cache(max_entries: usize, max_bytes: usize) -> Cache {

@@ -10,11 +10,12 @@ use super::flight::Waiting;
 use super::ladder::Rung;
 use super::lexical::Lexical;
 use super::queue::{Entry, Queue};
+use super::scope::Acquaintance;
 use super::scorer::Input;
-use super::{Classifier, Engine};
+use super::{Classifier, Engine, Shared};
 use crate::config::Name;
-use crate::features::Features;
-use crate::scores::{Degraded, Scores, Source};
+use crate::features::{Features, Language};
+use crate::scores::{Degraded, Scores, Source, Unfamiliar};
 use crate::telemetry::CacheOutcome;
 
 /// What a caller wants to know.
@@ -59,22 +60,15 @@ impl Classifier {
         if ask.text.trim_start().is_empty() {
             return Err(Degraded::NoText);
         }
-        let queue = match &self.0.engine {
-            Engine::Workers(queue) => queue,
-            Engine::Unneeded => return self.lexical_scores(&ask, Source::Lexical),
-            Engine::Down { reason, .. } => return self.step_down(&ask, *reason),
-        };
         let input = self.input(&ask);
-        if let Some(scores) = self.sure_scores(&ask, &input) {
-            return Ok(scores);
-        }
-        match self.encode(queue, input, ask.deadline).await {
-            Ok(scores) => {
-                self.0.record.ladder.answered(self.name());
-                Ok(scores)
-            }
-            Err(reason) => self.step_down(&ask, reason),
-        }
+        let known = self.acquaintance(&ask, &input);
+        let mut scores = match &self.0.engine {
+            Engine::Workers(queue) => self.ladder(queue, &ask, input, known).await?,
+            Engine::Unneeded => self.lexical_scores(&input, Source::Lexical)?,
+            Engine::Down { reason, .. } => self.step_down(&ask, &input, known, *reason)?,
+        };
+        scores.familiarity = known.familiarity;
+        Ok(scores)
     }
 
     /// Returns what the encoder makes of a text, at the latest at the deadline. Only a classifier whose section says that
@@ -123,33 +117,76 @@ impl Classifier {
         Input::new(ask.text, ask.features, self.0.budget, &self.0.inputs)
     }
 
+    /// Says how far the bundle's training covers a text.
+    fn acquaintance(&self, ask: &Ask<'_>, input: &Input) -> Acquaintance {
+        let Shared { scope, lexical, engine, .. } = &*self.0;
+        let is_alone = matches!(engine, Engine::Unneeded);
+        // Lexical heads alone that declare nothing answer everything: nobody else would.
+        if scope.is_silent() && (is_alone || lexical.is_none()) {
+            return Acquaintance::UNKNOWN;
+        }
+        let mut known = scope.acquaintance(input, || Language::of(ask.text));
+        if is_alone && !known.is_lexical {
+            known.familiarity.unfamiliar.get_or_insert(Unfamiliar::Ngrams);
+        }
+        known
+    }
+
+    /// Asks the lexical heads, then the encoder, then the lexical heads again.
+    async fn ladder(
+        &self,
+        queue: &Queue,
+        ask: &Ask<'_>,
+        input: Input,
+        known: Acquaintance,
+    ) -> Result<Scores, Degraded> {
+        if let Some(scores) = self.sure_scores(ask, &input, known) {
+            return Ok(scores);
+        }
+        match self.encode(queue, input, ask.deadline).await {
+            Ok(scores) => {
+                self.0.record.ladder.answered(self.name());
+                Ok(scores)
+            }
+            Err(reason) => self.step_down(ask, &self.input(ask), known, reason),
+        }
+    }
+
     /// Returns the lexical scores, if the cascade may stop at them.
-    fn sure_scores(&self, ask: &Ask<'_>, input: &Input) -> Option<Scores> {
+    fn sure_scores(&self, ask: &Ask<'_>, input: &Input, known: Acquaintance) -> Option<Scores> {
+        if !known.is_lexical {
+            return None;
+        }
         let lexical = self.0.lexical.as_ref().filter(|lexical| lexical.may_be_enough(ask.heads))?;
         // One that is not a number leaves the answer to the encoder.
         let heads = lexical.score(input).ok()?;
         lexical.are_enough(&heads, ask.heads).then(|| self.counted(Lexical::scores(input, heads, Source::Lexical)))
     }
 
-    /// Answers by the lexical heads, or not at all.
-    fn step_down(&self, ask: &Ask<'_>, reason: Degraded) -> Result<Scores, Degraded> {
-        let answers = self.0.lexical.as_ref().is_some_and(|lexical| lexical.answers(ask.heads));
+    /// Answers by the lexical heads, or not at all: neither where they do not know the text.
+    fn step_down(
+        &self,
+        ask: &Ask<'_>,
+        input: &Input,
+        known: Acquaintance,
+        reason: Degraded,
+    ) -> Result<Scores, Degraded> {
+        let answers = known.is_lexical && self.0.lexical.as_ref().is_some_and(|lexical| lexical.answers(ask.heads));
         let rung = if answers { Rung::Lexical } else { Rung::Otherwise };
         self.0.record.ladder.stepped_down(self.name(), reason, rung);
         if !answers {
             return Err(reason);
         }
-        self.lexical_scores(ask, Source::Fallback(reason))
+        self.lexical_scores(input, Source::Fallback(reason))
     }
 
-    fn lexical_scores(&self, ask: &Ask<'_>, source: Source) -> Result<Scores, Degraded> {
+    fn lexical_scores(&self, input: &Input, source: Source) -> Result<Scores, Degraded> {
         let lexical = self.0.lexical.as_ref().ok_or(Degraded::BundleUnavailable)?;
-        let input = self.input(ask);
-        let heads = lexical.score(&input).map_err(|error| {
+        let heads = lexical.score(input).map_err(|error| {
             tracing::debug!(classifier = %self.name(), %error, "The lexical heads failed");
             Degraded::Inference
         })?;
-        Ok(self.counted(Lexical::scores(&input, heads, source)))
+        Ok(self.counted(Lexical::scores(input, heads, source)))
     }
 
     fn counted(&self, scores: Scores) -> Scores {

@@ -11,7 +11,7 @@ use super::manifest::{Block, Manifest};
 use super::ngrams::{self, Ngrams};
 use super::scorer::Input;
 use crate::config::{self, Name};
-use crate::scores::{HeadScores, Scores, Source};
+use crate::scores::{Familiarity, HeadScores, Scores, Source};
 
 /// About how many characters one token is, for what was cut of a text that no tokenizer has seen.
 const CHARS_PER_TOKEN: usize = 4;
@@ -63,8 +63,9 @@ impl Lexical {
     /// # Errors
     /// When a score is not a number.
     pub(crate) fn score(&self, input: &Input) -> Result<Vec<HeadScores>, InferenceError> {
-        let ngrams = if self.reads_ngrams { Ngrams::of(&input.excerpt) } else { Ngrams::default() };
-        let blocks = Blocks { embedding: &[], features: &input.features, ngrams: &ngrams };
+        let none = Ngrams::default();
+        let ngrams = if self.reads_ngrams { input.ngrams() } else { &none };
+        let blocks = Blocks { embedding: &[], features: &input.features, ngrams };
         let own = self.heads.score_lexical(blocks)?;
         let stand_in = |form: &Form| {
             let scores = own.iter().find(|scores| scores.head == form.form)?;
@@ -99,7 +100,15 @@ impl Lexical {
     pub(crate) fn scores(input: &Input, heads: Vec<HeadScores>, source: Source) -> Scores {
         let cut = input.excerpt.chars().saturating_sub(2 * ngrams::MAX_CHARS).div_ceil(CHARS_PER_TOKEN);
         let truncated_tokens = u32::try_from(cut).unwrap_or(u32::MAX);
-        Scores { source, heads, tokens: 0, truncated_tokens, embedding: None, is_cached: false }
+        Scores {
+            source,
+            heads,
+            tokens: 0,
+            truncated_tokens,
+            embedding: None,
+            familiarity: Familiarity::UNKNOWN,
+            is_cached: false,
+        }
     }
 
     /// Returns the head that stands for `head`.

@@ -5,6 +5,7 @@ mod forms;
 mod gate;
 mod head;
 mod mix;
+mod scope;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,8 @@ pub use self::gate::{Gate, GateError};
 use self::head::repeated;
 pub use self::head::{Activation, Block, HeadKind, HeadSpec};
 pub use self::mix::{MixError, Neighbours, Share, Trees};
+pub(crate) use self::scope::script;
+pub use self::scope::{NgramsSpec, ScopeError};
 use super::bundle::BundleError;
 use crate::config::Name;
 
@@ -61,6 +64,15 @@ pub struct Manifest {
     /// The file with the distributions of scores and features that were validated; without it nobody watches for drift.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference_file: Option<String>,
+    /// The languages that it was trained for and does well in, as codes of ISO 639; empty to say nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<String>,
+    /// The scripts that it was trained for, by Unicode's names in lower case; empty to say nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scripts: Vec<String>,
+    /// Which n-grams the training saw; without it nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ngrams: Option<NgramsSpec>,
     /// How far a golden score may be off; by default what the precision allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub golden_tolerance: Option<f32>,
@@ -157,6 +169,7 @@ impl Manifest {
         manifest.check_files()?;
         manifest.check_tokenizer()?;
         manifest.check_heads()?;
+        scope::check(&manifest)?;
         Ok(manifest)
     }
 
@@ -183,7 +196,8 @@ impl Manifest {
     }
 
     fn check_files(&self) -> Result<(), BundleError> {
-        let optional = self.heads_file.iter().chain(&self.features_file).chain(&self.reference_file);
+        let ngrams = self.ngrams.as_ref().map(|ngrams| &ngrams.file);
+        let optional = self.heads_file.iter().chain(&self.features_file).chain(&self.reference_file).chain(ngrams);
         for file in [&self.encoder.file, &self.tokenizer.file, &self.golden_file].into_iter().chain(optional) {
             if !self.files.contains_key(file) {
                 return Err(BundleError::Unlisted { file: file.clone() });

@@ -14,9 +14,16 @@ const PIECES: std::ops::RangeInclusive<usize> = 3..=5;
 /// Characters of each end of a text that are read: an encoder's budget of 64 tokens, at least.
 pub(crate) const MAX_CHARS: usize = 1024;
 
+/// Characters in a piece that is looked up among those that training saw: three are in any language's texts, five are rare.
+const RECORDED: usize = 4;
+
 /// The n-grams of one text: places in ascending order, and how much of each.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Ngrams(Vec<(u32, f32)>);
+pub struct Ngrams {
+    entries: Vec<(u32, f32)>,
+    /// Of the pieces of [`RECORDED`] letters, as often as they occur.
+    hashes: Vec<u64>,
+}
 
 impl Ngrams {
     /// Counts the n-grams of what is left of a text. Words and pieces weigh the same in sum, however long the text is.
@@ -32,16 +39,28 @@ impl Ngrams {
             }
             before = Some(word);
         }
-        let (mut padded, mut ends) = (String::new(), Vec::new());
+        let (mut padded, mut ends, mut marks) = (String::new(), Vec::new(), Vec::new());
+        let mut hashes = Vec::new();
         for word in text.split_whitespace() {
             padded.clear();
             padded.extend([" ", word, " "]);
             ends.clear();
             ends.extend(padded.char_indices().map(|(at, _)| at));
             ends.push(padded.len());
+            marks.clear();
+            marks.extend(padded.chars().scan(0_u32, |marks, c| {
+                *marks += u32::from(c != ' ' && !c.is_alphabetic());
+                Some(*marks)
+            }));
             for length in PIECES {
-                for window in ends.windows(length + 1) {
-                    pieces.add(hash(length as u64, [&padded.as_bytes()[window[0]..window[length]]]));
+                for (at, window) in ends.windows(length + 1).enumerate() {
+                    let hash = hash(length as u64, [&padded.as_bytes()[window[0]..window[length]]]);
+                    pieces.add(hash);
+                    // Digits and marks are of no language. What stands before a piece is a blank or counted.
+                    let before = at.checked_sub(1).map_or(0, |before| marks[before]);
+                    if length == RECORDED && marks[at + length - 1] == before {
+                        hashes.push(hash);
+                    }
                 }
             }
         }
@@ -53,13 +72,19 @@ impl Ngrams {
             kept.1 += if is_same { next.1 } else { 0.0 };
             is_same
         });
-        Self(values)
+        Self { entries: values, hashes }
     }
 
     /// Returns the places and their values.
     #[must_use]
     pub fn entries(&self) -> &[(u32, f32)] {
-        &self.0
+        &self.entries
+    }
+
+    /// Returns the hashes of the pieces of four letters, as often as they occur: what a bundle's record of n-grams holds.
+    #[must_use]
+    pub fn hashes(&self) -> &[u64] {
+        &self.hashes
     }
 }
 
@@ -119,6 +144,15 @@ mod tests {
         let places: Vec<u32> = ngrams_of_text.entries().iter().map(|(place, _)| *place).collect();
         assert!(places.is_sorted_by(|a, b| a < b) && places.last().is_some_and(|last| (*last as usize) < WIDTH));
         assert_eq!(ngrams(" \n"), Ngrams::default());
+    }
+
+    #[test]
+    fn pieces_of_four_letters_are_recorded_and_none_with_digits_or_marks() {
+        let hashes = |pieces: &[&str]| pieces.iter().map(|piece| hash(4, [piece.as_bytes()])).collect::<Vec<_>>();
+
+        assert_eq!(ngrams("Tea? (tea) v1.2 a1b2").hashes(), hashes(&[" tea"]));
+        assert_eq!(ngrams("weiß 你好").hashes(), hashes(&[" wei", "weiß", "eiß ", " 你好 "]));
+        assert!(ngrams("2+2? ... 10082928273728202828282").hashes().is_empty());
     }
 
     #[test]

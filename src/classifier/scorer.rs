@@ -1,6 +1,6 @@
 //! One prompt's way from text to scores: tokens, embedding, heads.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::bundle::Bundle;
@@ -12,7 +12,7 @@ use super::ngrams::Ngrams;
 use super::tokenize::{Budget, Excerpt, Tokenizer, Tokens};
 use super::watchdog::Brake;
 use crate::features::Features;
-use crate::scores::{Scores, Source};
+use crate::scores::{Familiarity, Scores, Source};
 
 /// How many lengths are told apart: up to 16 tokens, 32, 64, ..., 8192.
 pub(crate) const LENGTHS: usize = 10;
@@ -39,6 +39,8 @@ pub(crate) struct Input {
     pub(crate) features: Vec<f32>,
     /// Which of the [`LENGTHS`] the text probably has; batches are of one length.
     pub(crate) length: usize,
+    /// Counted once, by whoever asks first.
+    ngrams: OnceLock<Ngrams>,
 }
 
 impl Input {
@@ -46,7 +48,12 @@ impl Input {
     pub(crate) fn new(text: &str, features: &Features, budget: Budget, inputs: &FeatureInputs) -> Self {
         let excerpt = budget.excerpt(text);
         let length = length(budget.estimate(&excerpt));
-        Self { excerpt, features: inputs.scale(features), length }
+        Self { excerpt, features: inputs.scale(features), length, ngrams: OnceLock::new() }
+    }
+
+    /// Returns the text's n-grams.
+    pub(crate) fn ngrams(&self) -> &Ngrams {
+        self.ngrams.get_or_init(|| Ngrams::of(&self.excerpt))
     }
 }
 
@@ -151,14 +158,16 @@ impl<E: Encoder> Scorer<E> {
     }
 
     fn heads_of(&self, input: &Input, tokens: &Tokens, embedding: &[f32]) -> Result<Scores, InferenceError> {
-        let ngrams = if self.heads.read(Block::Ngrams) { Ngrams::of(&input.excerpt) } else { Ngrams::default() };
-        let blocks = Blocks { embedding, features: &input.features, ngrams: &ngrams };
+        let none = Ngrams::default();
+        let ngrams = if self.heads.read(Block::Ngrams) { input.ngrams() } else { &none };
+        let blocks = Blocks { embedding, features: &input.features, ngrams };
         Ok(Scores {
             source: Source::Encoder,
             heads: self.heads.score(blocks)?,
             tokens: u32::try_from(tokens.ids.len()).unwrap_or(u32::MAX),
             truncated_tokens: tokens.truncated,
             embedding: self.keeps_embeddings.then(|| embedding.into()),
+            familiarity: Familiarity::UNKNOWN,
             is_cached: false,
         })
     }

@@ -149,6 +149,8 @@ impl Tokenizer {
     pub(crate) fn parse(spec: &TokenizerSpec, bytes: &[u8]) -> Result<Self, BundleError> {
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
             .map_err(|source| BundleError::Tokenizer { file: spec.file.clone(), source })?;
+        // A text is text: one that spells out `[SEP]` must not end the input for the encoder.
+        inner.set_encode_special_tokens(true);
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|source| BundleError::Tokenizer { file: spec.file.clone(), source })?;
         let specials = match specials(&inner) {

@@ -8,7 +8,7 @@ use clap::Subcommand;
 
 use super::table::{Align, Table};
 use super::{CONFIG, DATA, UNAVAILABLE, fail};
-use crate::classifier::{Bundle, BundleError, Classifier, Host, Manifest, Runtime, RuntimeError};
+use crate::classifier::{Bundle, BundleError, Classifier, Host, Manifest, NgramsSpec, Runtime, RuntimeError};
 use crate::config;
 use crate::evaluate::{self, EvaluateError};
 use crate::telemetry::Metrics;
@@ -144,6 +144,7 @@ fn describe(bundle: &Bundle) -> String {
         bundle.golden_inputs(),
         manifest.tolerance(),
     );
+    text.push_str(&scope(manifest));
     text.push_str("\nheads\n");
     text.push_str(&heads(manifest));
     text.push_str("\nfiles\n");
@@ -159,6 +160,19 @@ fn describe(bundle: &Bundle) -> String {
         for (key, value) in values {
             text.push_str(&format!("  {key}: {value}\n"));
         }
+    }
+    text
+}
+
+/// Says what texts it was trained for, as far as it says so itself.
+fn scope(manifest: &Manifest) -> String {
+    let mut text = String::new();
+    for (key, declared) in [("languages", &manifest.languages), ("scripts", &manifest.scripts)] {
+        let declared = if declared.is_empty() { "not declared".to_owned() } else { declared.join(", ") };
+        text.push_str(&format!("{key:10} {declared}\n"));
+    }
+    if let Some(NgramsSpec { file, sure, least, .. }) = &manifest.ngrams {
+        text.push_str(&format!("n-grams    {file} (lexical heads from {sure} known, unfamiliar below {least})\n"));
     }
     text
 }

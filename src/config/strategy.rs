@@ -10,6 +10,7 @@ mod similarity;
 mod split;
 mod threshold;
 mod tiers;
+mod unfamiliar;
 mod utility;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,7 @@ pub use self::similarity::{Background, Similarity, SimilarityRoute};
 pub use self::split::{Random, Split, SplitBy};
 pub use self::threshold::{Rung, Threshold};
 pub use self::tiers::{Round, Tiers};
+pub use self::unfamiliar::OnUnfamiliar;
 pub use self::utility::{Success, Utility};
 
 /// How a model is chosen when no rule did.

@@ -11,7 +11,7 @@ use crate::classifier::{Ask, Classifier, HeadSpec};
 use crate::config::Name;
 use crate::features::{Features, TextStructure, TokenCounter};
 use crate::prompt::{Dialect, Prompt};
-use crate::scores::{Degraded, HeadScores, Scores, Source};
+use crate::scores::{Degraded, HeadScores, Scores};
 
 /// How long a prompt may take, its wait for those before it included; nobody is waiting behind a proxy here.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);
@@ -112,14 +112,7 @@ impl Judge<'_> {
             probabilities: in_order.collect::<Option<_>>()?,
             known: None,
         };
-        Some(Scores {
-            source: Source::Encoder,
-            heads: vec![head],
-            tokens: 0,
-            truncated_tokens: 0,
-            embedding: None,
-            is_cached: false,
-        })
+        Some(Scores::of(vec![head]))
     }
 
     fn ranked(&self, scores: &Scores, row: &Row) -> Result<Ranked, EvaluateError> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Features, TextStructure, TokenCount};
+use super::{Features, Language, TextStructure, TokenCount};
 use crate::prompt::{AskSource, AttachedFiles, Purpose, ResponseFormat};
 
 /// What is otherwise measured on a text.
@@ -11,6 +11,7 @@ struct Measured {
     tokens: TokenCount,
     text: TextStructure,
     attached: AttachedFiles,
+    language: Language,
 }
 
 impl Features {
@@ -22,14 +23,15 @@ impl Features {
         for (name, value) in values {
             features.set(&mut measured, name, value);
         }
-        features.with_tokens(measured.tokens).with_text(measured.text).with_attached(measured.attached)
+        let Measured { tokens, text, attached, language } = measured;
+        features.with_tokens(tokens).with_text(text).with_attached(attached).with_language(language)
     }
 
     fn set(&mut self, measured: &mut Measured, name: &str, value: &Value) {
         let long = value.as_u64().unwrap_or_default();
         let count = u32::try_from(long).unwrap_or(u32::MAX);
         let (number, flag) = (value.as_f64().unwrap_or_default(), value.as_bool().unwrap_or_default());
-        let Measured { tokens, text, attached } = measured;
+        let Measured { tokens, text, attached, language } = measured;
         let (attachments, request) = (&mut self.attachments, &mut self.request);
         match name {
             "tokens" => tokens.tokens = long,
@@ -72,6 +74,7 @@ impl Features {
             "file_bytes" => attached.bytes = long,
             "largest_file_bytes" => attached.largest = long,
             "file_types" => attached.types = value.as_str().unwrap_or_default().to_owned(),
+            "language" => *language = Language::from_code(value.as_str().unwrap_or_default()),
             "response_format" => request.response_format = response_format(value.as_str()),
             _ => {}
         }
@@ -126,6 +129,7 @@ mod tests {
                     "response_format" => "json_object",
                     "ask_source" => "earlier_ask",
                     "purpose" => "title",
+                    "language" => "de",
                     _ => "low",
                 }),
             };

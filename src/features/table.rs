@@ -313,6 +313,12 @@ pub const TABLE: &[Spec] = &[
         |f| Value::Text(&f.attached().types),
         "The different media types of what is attached, as the client or its data URL says, in lower case; where none is said, the extension of the name, such as `pdf`. In alphabetical order with commas between them, at most 16; empty if nothing is attached or no type is said.",
     ),
+    prompt(
+        "language",
+        Kind::Text,
+        |f| Value::Text(f.language().code()),
+        "The language of the newest ask, by its first 512 bytes: a code of ISO 639-1 such as `en`, `de`, `zh` (58 languages), empty where it is not sure, as it is for most texts of one or two words and for code.",
+    ),
 ];
 
 /// Returns the index of the feature called `name` in the [`TABLE`].
@@ -341,7 +347,8 @@ They mean the same in every dialect: chat completions, completions, responses, e
 or `instructions` beside the conversation is a system turn, a `prompt` or an `input` of text a user turn, and a user
 message of nothing but tool results is a tool turn.
 
-From `text_words` to `steps` the measures are of the newest ask, of its first 64 KiB at most.
+From `text_words` to `steps` the measures are of the newest ask, of its first 64 KiB at most. How well `language` does on short
+prompts is in [languages.md](languages.md).
 
 | name | in rules | type | definition |
 |---|---|---|---|

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::examples::Example;
 use super::heads::{Fitted, fitted};
 use super::keep::{Kept, Parts, heads_file, kept};
 use super::task::Learner;
 use super::tensors::tensors;
 use super::train::Trained;
-use super::{Fit, FitError, FitReport, card, file_error};
+use super::{Fit, FitError, FitReport, card, file_error, scope};
 use crate::classifier::{Blocks, Bundle, Embedder, Heads, Kind, Manifest, Ngrams, Runtime};
 use crate::config::Name;
 
@@ -24,6 +25,8 @@ pub(super) struct Content<'c> {
     pub(super) report: &'c FitReport,
     /// The features file, and how many of its features are the base's.
     pub(super) features: (Vec<u8>, usize),
+    /// What the heads learnt from.
+    pub(super) rows: &'c [Example],
     /// Loaded where the heads read embeddings.
     pub(super) runtime: Option<Arc<Runtime>>,
 }
@@ -38,6 +41,8 @@ pub(super) fn write(fit: &Fit, content: &Content<'_>) -> Result<(), FitError> {
     let kept = kept(base, parts.as_ref(), &new);
     let tensors = tensors(new.iter().flat_map(|head| head.tensors.iter()).chain(&kept.tensors));
     let mut manifest = manifest(fit, base, report, &new, &kept)?;
+    scope::widen(&mut manifest, content.rows);
+    let record = scope::record(fit, base, content.rows)?;
     let heads_file = manifest.heads_file.clone().unwrap_or_default();
     let parsed = Heads::parse(&manifest, &heads_file, &tensors, learner.features.len())?;
     let golden = golden(content, &parsed, &kept)?;
@@ -54,6 +59,7 @@ pub(super) fn write(fit: &Fit, content: &Content<'_>) -> Result<(), FitError> {
         (manifest.golden_file.clone(), golden),
         ("README.md".to_owned(), card::card(&manifest, report).into_bytes()),
     ];
+    let files: Vec<_> = files.into_iter().chain(record).collect();
     manifest.files = files.iter().map(|(name, bytes)| (name.clone(), sha256(bytes))).collect();
     // JSON is YAML.
     let manifest = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");

@@ -8,7 +8,7 @@ use super::task::Learner;
 use super::train::Form;
 use super::validate::Said;
 use crate::classifier::{Blocks, Bundle, Collector};
-use crate::scores::{HeadScores, Scores, Source};
+use crate::scores::{HeadScores, Scores};
 
 /// Opens the bundle in `folder` and adds its reference; `said` are the scores of cross-validation, where there was one.
 pub(super) fn write(folder: &Path, learner: &Learner, rows: &[Example], said: Option<&[Said]>) -> Result<(), FitError> {
@@ -24,17 +24,7 @@ pub(super) fn write(folder: &Path, learner: &Learner, rows: &[Example], said: Op
         if let Some(said) = said.and_then(|said| said.get(index)) {
             replace(&mut heads, learner, said);
         }
-        collector.add(
-            &Scores {
-                source: Source::Encoder,
-                heads,
-                tokens: 0,
-                truncated_tokens: 0,
-                embedding: None,
-                is_cached: false,
-            },
-            &row.features,
-        );
+        collector.add(&Scores::of(heads), &row.features);
     }
     if let Some(reference) = collector.finish() {
         reference.write(folder)?;

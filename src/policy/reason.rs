@@ -43,6 +43,8 @@ pub enum Reason {
     LowConfidence,
     /// The classifier read too little of a long prompt: `otherwise`.
     Truncated,
+    /// The classifier never learnt from texts in the prompt's script or language, or of such n-grams: `otherwise`.
+    Unfamiliar,
     /// The prompt is not near enough to any route: `otherwise`.
     NotSimilar,
     /// The classifier gave no scores: `otherwise`.
@@ -78,6 +80,7 @@ impl Reason {
             Self::NotRolledOut,
             Self::LowConfidence,
             Self::Truncated,
+            Self::Unfamiliar,
             Self::NotSimilar,
             Self::Housekeeping,
             Self::UnmappedLabel,
@@ -88,10 +91,10 @@ impl Reason {
         .chain(Constraint::ALL.map(Self::Moved))
     }
 
-    /// Returns whether nobody has judged the prompt, so that the choice says nothing about it.
+    /// Returns whether nobody who knows such prompts has judged it, so that the choice says nothing about it.
     #[must_use]
     pub const fn is_no_verdict(self) -> bool {
-        matches!(self, Self::Degraded(_) | Self::JudgeFailed(_) | Self::UnmappedLabel)
+        matches!(self, Self::Degraded(_) | Self::JudgeFailed(_) | Self::UnmappedLabel | Self::Unfamiliar)
     }
 
     /// Returns whether a classifier's scores chose, and were sure enough.
@@ -121,6 +124,7 @@ impl Reason {
             Self::NotRolledOut => "not_rolled_out",
             Self::LowConfidence => "low_confidence",
             Self::Truncated => "truncated",
+            Self::Unfamiliar => "unfamiliar",
             Self::NotSimilar => "not_similar",
             Self::Degraded(degraded) => classifier(degraded),
             Self::JudgeFailed(failure) => judge(failure),
@@ -180,6 +184,12 @@ mod tests {
         for failure in JudgeFailure::ALL {
             assert_eq!(Reason::JudgeFailed(failure).as_str(), format!("judge_{}", failure.as_str()));
         }
+    }
+
+    #[test]
+    fn an_abstention_is_no_verdict_where_the_prompt_is_unfamiliar_and_one_where_it_is_a_close_call() {
+        assert!(Reason::Unfamiliar.is_no_verdict());
+        assert!(!Reason::LowConfidence.is_no_verdict() && !Reason::Truncated.is_no_verdict());
     }
 
     #[test]

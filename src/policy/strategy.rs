@@ -4,7 +4,7 @@
 //! where one abstains, its own `otherwise` serves, else what it stands in decides.
 
 mod cascade;
-mod cut;
+mod doubt;
 mod hierarchy;
 mod judge;
 mod problems;
@@ -27,7 +27,7 @@ use crate::config::{self, Config, KeyPath, Name};
 use crate::features::Features;
 
 use self::cascade::Cascade;
-use self::cut::Cut;
+use self::doubt::ScoreLimits;
 use self::hierarchy::Hierarchy;
 use self::judge::Judge;
 pub(super) use self::problems::problems;

@@ -5,6 +5,7 @@ mod explained;
 mod housekeeping;
 mod strategies;
 mod threshold;
+mod unfamiliar;
 
 use std::borrow::Cow;
 

@@ -14,7 +14,7 @@ use crate::config::Name;
 use crate::features::{Features, TABLE, Value};
 use crate::policy::{Asked, By, Constraint, Decision, Denial, PinTrace};
 use crate::router::{Refusal, Routing};
-use crate::scores::Scores;
+use crate::scores::{Scores, Unfamiliar};
 use crate::snapshot::{ClassifierState, Snapshot};
 use crate::telemetry::{Entry, Kept};
 use crate::usage::Usage;
@@ -91,6 +91,10 @@ struct Line<'d> {
     source: Option<crate::scores::Source>,
     scores: Option<BTreeMap<&'d str, BTreeMap<&'d str, f32>>>,
     truncated_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known_ngrams: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfamiliar: Option<Unfamiliar>,
     features: LoggedFeatures<'d>,
     candidates: Vec<Candidate<'d>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -224,6 +228,8 @@ impl Decided {
             source: scores.map(|scores| scores.source),
             scores: scores.map(by_head),
             truncated_tokens: scores.map(|scores| scores.truncated_tokens),
+            known_ngrams: scores.and_then(|scores| scores.familiarity.known_ngrams),
+            unfamiliar: scores.and_then(|scores| scores.familiarity.unfamiliar),
             features: LoggedFeatures(self.features()),
             candidates: self.candidates(),
             model: decision.map(|decision| &decision.model),

@@ -47,6 +47,9 @@ impl Router {
             match scores {
                 Ok(scores) => {
                     self.count_scores(classifier, scores);
+                    if scores.familiarity.unfamiliar.is_some() {
+                        self.metrics.unfamiliar(classifier, routing.features.language().code());
+                    }
                     if let Some(ClassifierState::Ready(classifier)) = snapshot.classifiers.get(classifier) {
                         classifier.observe(scores, &routing.features);
                     }

@@ -320,7 +320,7 @@ mod tests {
     fn scores(source: Source) -> Scores {
         let labels: Arc<[Arc<str>]> = ["simple", "medium", "complex"].map(Arc::from).into();
         let head = HeadScores { head: "tier".into(), labels, probabilities: vec![1.0, 0.0, 0.0], known: None };
-        Scores { source, heads: vec![head], tokens: 3, truncated_tokens: 0, embedding: None, is_cached: false }
+        Scores { source, tokens: 3, ..Scores::of(vec![head]) }
     }
 
     fn decision() -> Decision {

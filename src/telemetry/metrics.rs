@@ -92,6 +92,7 @@ pub struct Metrics {
     device_info: Family<IntGauge, 2>,
     device_fallbacks: Family<IntCounter, 1>,
     truncated_tokens: Family<Histogram, 1>,
+    unfamiliar: Family<IntCounter, 2>,
     scores: Family<Histogram, 3>,
     held: Holdings,
     log_lines: IntCounter,
@@ -154,6 +155,7 @@ impl Metrics {
             device_info: Family::register(r, define::DEVICE_INFO),
             device_fallbacks: Family::register(r, define::DEVICE_FALLBACKS),
             truncated_tokens: Family::register(r, define::TRUNCATED_TOKENS),
+            unfamiliar: Family::register(r, define::UNFAMILIAR),
             scores: Family::register(r, define::SCORES),
             held: Holdings::register(r),
             log_lines: Family::register(r, define::LOG_LINES).with([]),
@@ -283,6 +285,12 @@ impl Metrics {
     /// Counts scores by the rung of the degrade ladder that gave them.
     pub fn answered(&self, classifier: &Name, source: &'static str) {
         self.answers.with([classifier.into(), source.into()]).inc();
+    }
+
+    /// Counts a prompt that lies beyond a classifier's training; `language` is a code, or empty where it is not known.
+    pub fn unfamiliar(&self, classifier: &Name, language: &'static str) {
+        let language = if language.is_empty() { "unknown" } else { language };
+        self.unfamiliar.with([classifier.into(), language.into()]).inc();
     }
 
     /// Counts a prompt that a classifier's encoder should have answered and did not.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::classifier::encoder::InferenceError;
-use crate::classifier::manifest::{Block, FILE, FORMAT, FormError, GateError, MixError};
+use crate::classifier::manifest::{Block, FILE, FORMAT, FormError, GateError, MixError, ScopeError};
 use crate::classifier::reference::ReferenceError;
 use crate::config::Name;
 
@@ -48,6 +48,9 @@ pub enum BundleError {
         /// The manifest's value.
         value: f32,
     },
+    /// What the manifest says of its training makes no sense.
+    #[error("{FILE}: {0}")]
+    Scope(ScopeError),
     /// The manifest uses a file but gives no hash of it.
     #[error("{FILE}: {file} has no sha256 under `files`")]
     Unlisted {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::classifier::scope::TrainingScope;
 use crate::classifier::tests::{config, enqueue, fixture, host, name, scripted_of, soon, zeros};
 use crate::classifier::{Bundle, InferenceError};
 use crate::config::{Cascade, Classifier as Section, Ratio};
@@ -144,6 +145,54 @@ async fn a_blank_prompt_has_nothing_that_lexical_heads_could_judge() {
 
     assert_eq!(judge(&classifier, " \n").await, Err(Degraded::NoText));
     assert_eq!(classifier.0.record.ladder.trouble(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lexical_form_is_neither_sure_nor_stands_in_for_a_script_that_it_never_saw() {
+    let (classifier, _silent_worker) = scripted_of(bundle("cascade"), &config("cascade"), zeros);
+
+    let [korean, english] = [judge(&classifier, "안녕").await, judge(&classifier, SURE).await];
+
+    assert_eq!(korean, Err(Degraded::Deadline));
+    assert_eq!(english.expect("scores").source, Source::Lexical);
+}
+
+#[tokio::test]
+async fn scores_say_what_lies_beyond_a_declared_scope_whoever_gave_them() {
+    let mut bundle = bundle("cascade");
+    bundle.manifest.scripts = vec!["latin".to_owned()];
+    bundle.scope = TrainingScope::parse(&bundle.manifest, None).expect("a script");
+    let (classifier, worker) = scripted_of(bundle, &config("cascade"), zeros);
+    worker.spawn().expect("a thread");
+    let told = async |text: &str| {
+        let (features, heads) = (features(text), tier());
+        let scores = classifier.judge(Ask { text, features: &features, deadline: soon(), heads: &heads }).await;
+        scores.map(|scores| (scores.source, scores.is_cached, scores.familiarity.unfamiliar)).expect("scores")
+    };
+
+    let all = [told("안녕").await, told("안녕").await, told(UNSURE).await, told(SURE).await];
+
+    let (encoder, script) = (Source::Encoder, Some(Unfamiliar::Script));
+    let expected = [(encoder, false, script), (encoder, true, script), (encoder, false, None)];
+    assert_eq!(all[..3], expected);
+    assert_eq!(all[3], (Source::Lexical, false, None));
+}
+
+#[tokio::test]
+async fn lexical_heads_alone_answer_everything_where_nothing_is_declared_and_say_what_is_beyond_where_it_is() {
+    let silent = Classifier::start(&name(), &config("lexical"), &host(fixture().parent().expect("a parent")));
+    let mut declared = bundle("lexical");
+    declared.manifest.scripts = vec!["latin".to_owned()];
+    declared.scope = TrainingScope::parse(&declared.manifest, None).expect("a script");
+    let declared = Classifier::start_lexical(&name(), &config("lexical"), &Metrics::new(), declared, None);
+
+    let mut told = Vec::new();
+    for classifier in [silent.expect("the fixture is sound"), declared.expect("the fixture is sound")] {
+        let scores = classifier.classify("안녕", &features("안녕"), soon()).await.expect("scores");
+        told.push((scores.source, scores.familiarity.unfamiliar));
+    }
+
+    assert_eq!(told, [(Source::Lexical, None), (Source::Lexical, Some(Unfamiliar::Script))]);
 }
 
 #[tokio::test]

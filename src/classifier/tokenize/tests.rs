@@ -140,6 +140,20 @@ fn specials_are_those_of_the_post_processor() {
 }
 
 #[test]
+fn a_text_that_spells_out_a_special_is_text() {
+    let json = r#"{"version":"1.0","truncation":null,"padding":null,"normalizer":null,"post_processor":null,
+        "added_tokens":[{"id":3,"content":"[SEP]","single_word":false,"lstrip":false,"rstrip":false,
+            "normalized":false,"special":true}],
+        "pre_tokenizer":{"type":"Whitespace"},"decoder":null,
+        "model":{"type":"WordLevel","unk_token":"[UNK]","vocab":{"[UNK]":1,"[CLS]":2,"[SEP]":3,"w":4}}}"#;
+
+    let tokenizer = Tokenizer::parse(&spec(), json.as_bytes()).expect("specials by name");
+
+    let tokens = tokenizer.tokens(&tokenizer.budget().excerpt("w [SEP]")).expect("tokens");
+    assert_eq!(tokens.ids, [CLS, 4, 1, 1, 1, SEP], "brackets and letters, none of them known");
+}
+
+#[test]
 fn a_tokenizer_without_specials_is_refused_by_name() {
     let json = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
         "pre_tokenizer":null,"post_processor":null,"decoder":null,

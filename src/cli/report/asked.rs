@@ -51,6 +51,8 @@ fn source(classifier: &Value) -> String {
         degraded.map(|reason| format!("because of {reason}")),
         (classifier["cached"] == true).then(|| "remembered".to_owned()),
         classifier["tokens"].as_u64().filter(|tokens| *tokens > 0).map(|tokens| format!("{tokens} tokens read")),
+        classifier["known_ngrams"].as_f64().map(|share| format!("{:.0} % of n-grams known", 100.0 * share)),
+        classifier["unfamiliar"].as_str().map(|what| format!("unfamiliar: {what}")),
         classifier["truncated_tokens"].as_u64().map(|cut| format!("{cut} cut of the newest turn")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")

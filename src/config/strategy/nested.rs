@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Strategy;
-use crate::config::{Name, Ratio};
+use crate::config::{Name, OnUnfamiliar, Ratio};
 
 /// Strategies that are asked one after the other, until one does not abstain.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -31,6 +31,10 @@ pub struct Hierarchy {
     /// When more tokens than these did not fit the classifier and were cut, `default` decides. Default: however many.
     #[serde(default)]
     pub max_truncated_tokens: Option<u32>,
+    /// What happens when the classifier never learnt from texts like the prompt. Default `abstain`: `default`
+    /// decides.
+    #[serde(default)]
+    pub unfamiliar: OnUnfamiliar,
     /// Groups of labels and their strategies.
     pub branches: Vec<Branch>,
     /// The strategy for labels of no branch, and where the classifier is not sure or does not answer.

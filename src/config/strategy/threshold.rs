@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Name, Ratio};
+use crate::config::{Name, OnUnfamiliar, Ratio};
 
 /// Two models by the chance that only the strong one answers well, or several on a ladder of such thresholds.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -29,6 +29,9 @@ pub struct Threshold {
     /// When more tokens than these did not fit the classifier and were cut, it abstains. Default: however many.
     #[serde(default)]
     pub max_truncated_tokens: Option<u32>,
+    /// What happens when the classifier never learnt from texts like the prompt. Default `abstain`.
+    #[serde(default)]
+    pub unfamiliar: OnUnfamiliar,
     /// The model when the classifier abstains, fails or is late; by default the strongest.
     #[serde(default)]
     pub otherwise: Option<Name>,

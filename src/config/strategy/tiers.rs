@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Ladder, Name, Ratio};
+use crate::config::{Ladder, Name, OnUnfamiliar, Ratio};
 
 /// A model for each label of a head.
 ///
@@ -26,6 +26,9 @@ pub struct Tiers {
     /// When more tokens than these did not fit the classifier and were cut, it abstains. Default: however many.
     #[serde(default)]
     pub max_truncated_tokens: Option<u32>,
+    /// What happens when the classifier never learnt from texts like the prompt. Default `abstain`.
+    #[serde(default)]
+    pub unfamiliar: OnUnfamiliar,
     /// The model when the classifier abstains, fails or is late; a strategy within another may leave it to that.
     #[serde(default)]
     pub otherwise: Option<Name>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Name, Ratio};
+use crate::config::{Name, OnUnfamiliar, Ratio};
 
 /// The model with the highest expected success, less what its cost and its latency are worth.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -34,6 +34,9 @@ pub struct Utility {
     /// When more tokens than these did not fit the classifier and were cut, it abstains. Default: however many.
     #[serde(default)]
     pub max_truncated_tokens: Option<u32>,
+    /// What happens when the classifier never learnt from texts like the prompt. Default `abstain`.
+    #[serde(default)]
+    pub unfamiliar: OnUnfamiliar,
     /// The model when the classifier abstains, fails or is late; a strategy within another may leave it to that.
     #[serde(default)]
     pub otherwise: Option<Name>,

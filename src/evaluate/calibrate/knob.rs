@@ -2,7 +2,8 @@
 
 use super::CalibrateError;
 use crate::config::{
-    Choice, Config, Judge, JudgeBreaker, JudgeCache, KeyPath, Mode, Name, Ratio, Rung, Span, Step, Strategy, Tiers,
+    Choice, Config, Judge, JudgeBreaker, JudgeCache, KeyPath, Mode, Name, OnUnfamiliar, Ratio, Rung, Span, Step,
+    Strategy, Tiers,
 };
 use crate::policy::{PolicySet, Signals};
 
@@ -100,19 +101,20 @@ impl Knob {
     }
 
     /// Returns whether its strategy chose by its number, and did not abstain for another reason: a classifier that failed,
-    /// or a prompt that it did not read to the end.
+    /// or a prompt that it did not read to the end or never learnt from the like of.
     pub(super) fn is_known(&self, config: &Config, signals: &Signals) -> bool {
         let Some(Step::Index(policy)) = self.strategy.steps().get(1) else { return false };
         let mut section = config.policies[*policy].strategy.clone();
         let Some(section) = section.at_mut(&self.strategy.steps()[WITHIN..]) else { return false };
         let scores = section.reads().and_then(|(classifier, _)| signals.scores_of(classifier));
         let Some(Ok(scores)) = scores else { return false };
-        let most = match section {
-            Strategy::Tiers(tiers) => tiers.max_truncated_tokens,
-            Strategy::Threshold(threshold) => threshold.max_truncated_tokens,
-            _ => None,
+        let (most, unfamiliar) = match section {
+            Strategy::Tiers(tiers) => (tiers.max_truncated_tokens, tiers.unfamiliar),
+            Strategy::Threshold(threshold) => (threshold.max_truncated_tokens, threshold.unfamiliar),
+            _ => (None, OnUnfamiliar::default()),
         };
-        most.is_none_or(|most| scores.truncated_tokens <= most)
+        let is_familiar = scores.familiarity.unfamiliar.is_none() || unfamiliar == OnUnfamiliar::Judge;
+        is_familiar && most.is_none_or(|most| scores.truncated_tokens <= most)
     }
 
     /// Compiles the policies of `config` with the knob turned to its ends. Everyone gets to the policy at `policy`.

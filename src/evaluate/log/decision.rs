@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::key;
 use crate::features::Features;
-use crate::scores::{Degraded, HeadScores, Scores};
+use crate::scores::{Degraded, Familiarity, HeadScores, Scores, Unfamiliar};
 
 /// A request that was decided.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -53,6 +53,12 @@ pub struct LoggedDecision {
     /// Tokens of the newest turn that the encoder did not read.
     #[serde(default)]
     pub truncated_tokens: Option<u32>,
+    /// The share of the text's n-grams that the classifier's training saw.
+    #[serde(default)]
+    pub known_ngrams: Option<f32>,
+    /// What of the text lay beyond that training.
+    #[serde(default)]
+    pub unfamiliar: Option<String>,
     /// Every feature by its name.
     #[serde(default)]
     pub features: Map<String, Value>,
@@ -157,7 +163,12 @@ impl LoggedDecision {
         };
         let heads = self.scores.as_ref()?.iter().filter_map(head).collect();
         let truncated_tokens = self.truncated_tokens.unwrap_or_default();
-        Some(Scores { truncated_tokens, ..Scores::of(heads) })
+        Some(Scores { truncated_tokens, familiarity: self.familiarity(), ..Scores::of(heads) })
+    }
+
+    fn familiarity(&self) -> Familiarity {
+        let is = |unfamiliar: &Unfamiliar| Some(unfamiliar.as_str()) == self.unfamiliar.as_deref();
+        Familiarity { known_ngrams: self.known_ngrams, unfamiliar: Unfamiliar::ALL.into_iter().find(is) }
     }
 
     /// Returns what equal prompts have in common: the hash, else the text, else the request itself.
@@ -189,5 +200,22 @@ mod tests {
         assert_eq!(new.pin, Some(LoggedPin { outcome: "kept".to_owned(), instead_of: Some("n".to_owned()) }));
         assert_eq!((&new.set["seed"], new.at(), new.conversation()), (&Value::from(7), 86_400, Some(255)));
         assert_eq!(new.answered_by, None);
+    }
+
+    #[test]
+    fn what_was_unfamiliar_is_read_back_with_the_scores_and_another_word_is_nothing() {
+        let read = |beyond: &str| {
+            let line = format!(
+                r#"{{"kind":"decision","request_id":"a","policy":"p","model":"m","known_ngrams":0.25,{beyond}
+                "scores":{{"tier":{{"simple":1}}}}}}"#
+            );
+            let Some(LogLine::Decision(decision)) = LogLine::parse(line.as_bytes()) else { panic!("{line}") };
+            decision.scores(|_| Some(vec!["simple".into()])).expect("scores").familiarity
+        };
+
+        let told = [r#""unfamiliar":"language","#, r#""unfamiliar":"mood","#, ""].map(read);
+
+        let expected = [Some(Unfamiliar::Language), None, None];
+        assert_eq!(told, expected.map(|unfamiliar| Familiarity { known_ngrams: Some(0.25), unfamiliar }));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Cut, Known, Pick, Strategy, cost_of, follow};
+use super::{Known, Pick, ScoreLimits, Strategy, cost_of, follow};
 use crate::config::{self, KeyPath, Name};
 use crate::policy::decision::Stage;
 use crate::policy::lever::{Lever, nearest};
@@ -15,7 +15,7 @@ pub(super) struct Hierarchy {
     classifier: Name,
     head: Name,
     min_confidence: f64,
-    max_truncated_tokens: Option<u32>,
+    limits: ScoreLimits,
     branches: Vec<(Vec<String>, Strategy)>,
     default: Box<Strategy>,
 }
@@ -34,7 +34,7 @@ impl Hierarchy {
             classifier: config.classifier.clone(),
             head: config.head.clone(),
             min_confidence: config.min_confidence.get(),
-            max_truncated_tokens: config.max_truncated_tokens,
+            limits: ScoreLimits { max_truncated_tokens: config.max_truncated_tokens, unfamiliar: config.unfamiliar },
             branches: branches.collect(),
             default: Box::new(nested(&path.key("default"), &config.default)),
         }
@@ -68,8 +68,10 @@ impl Hierarchy {
             Err(degraded) => return (&self.default, stage(Reason::Degraded(degraded), None)),
         };
         let top = scores.head(&self.head).and_then(HeadScores::top);
+        if let Some(doubt) = self.limits.doubt(scores) {
+            return (&self.default, stage(doubt.reason(), top));
+        }
         match top {
-            _ if Cut::of(scores, self.max_truncated_tokens).is_some() => (&self.default, stage(Reason::Truncated, top)),
             Some((label, score)) if f64::from(score) >= self.min_confidence => {
                 (self.branch_of(label), stage(Reason::Tier, top))
             }
@@ -84,8 +86,8 @@ impl Hierarchy {
 
     /// Returns what other branches come to by what is known, and how the labels' probabilities would have led there.
     fn levers(&self, top: &Arc<str>, scores: &Scores, known: &Known<'_>) -> Vec<Lever> {
-        if let Some(cut) = Cut::of(scores, self.max_truncated_tokens) {
-            return vec![cut.lever(follow(self.branch_of(top), known))];
+        if let Some(doubt) = self.limits.doubt(scores) {
+            return doubt.lever(follow(self.branch_of(top), known)).into_iter().collect();
         }
         let Some(head) = scores.head(&self.head) else { return Vec::new() };
         let seen = || head.labels.iter().zip(head.probabilities.iter().map(|p| f64::from(*p)));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Cut, Known, Pick};
+use super::{Known, Pick, ScoreLimits};
 use crate::config::{self, Name};
 use crate::policy::decision::Expected;
 use crate::policy::lever::{Beyond, Lever};
@@ -19,21 +19,22 @@ pub(super) struct Threshold {
     head: Name,
     /// Least scores and their models, from 0 up.
     rungs: Vec<(f64, Name)>,
-    max_truncated_tokens: Option<u32>,
+    limits: ScoreLimits,
 }
 
 impl Threshold {
     pub(super) fn new(config: &config::Threshold) -> Self {
         let rungs = config.rungs().into_iter().map(|rung| (rung.at_least.get(), rung.model)).collect();
         let (classifier, head) = (config.classifier.clone(), config.head.clone());
-        Self { classifier, head, rungs, max_truncated_tokens: config.max_truncated_tokens }
+        let limits = ScoreLimits { max_truncated_tokens: config.max_truncated_tokens, unfamiliar: config.unfamiliar };
+        Self { classifier, head, rungs, limits }
     }
 
     pub(super) fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
         Ok(match known.signals.scores_or_ask(&self.classifier)? {
             Err(degraded) => Pick::abstain(KIND, Reason::Degraded(degraded)),
-            Ok(scores) => match Cut::of(scores, self.max_truncated_tokens) {
-                Some(cut) => cut.abstain(KIND, known, || self.by_score(scores.head(&self.head), known)),
+            Ok(scores) => match self.limits.doubt(scores) {
+                Some(doubt) => doubt.abstain(KIND, known, || self.by_score(scores.head(&self.head), known)),
                 None => self.by_score(scores.head(&self.head), known),
             },
         })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Cut, Known, Pick};
+use super::{Known, Pick, ScoreLimits};
 use crate::config::{self, Name, Round};
 use crate::policy::decision::Expected;
 use crate::policy::lever::{Beyond, Lever};
@@ -21,7 +21,7 @@ pub(super) struct Tiers {
     tiers: Vec<Tier>,
     min_confidence: f64,
     round: Round,
-    max_truncated_tokens: Option<u32>,
+    limits: ScoreLimits,
 }
 
 #[derive(Debug)]
@@ -55,15 +55,15 @@ impl Tiers {
             tiers,
             min_confidence: config.min_confidence.get(),
             round: config.round,
-            max_truncated_tokens: config.max_truncated_tokens,
+            limits: ScoreLimits { max_truncated_tokens: config.max_truncated_tokens, unfamiliar: config.unfamiliar },
         }
     }
 
     pub(super) fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
         Ok(match known.signals.scores_or_ask(&self.classifier)? {
             Err(degraded) => Pick::abstain(KIND, Reason::Degraded(degraded)),
-            Ok(scores) => match Cut::of(scores, self.max_truncated_tokens) {
-                Some(cut) => cut.abstain(KIND, known, || self.by_label(scores.head(&self.head), known)),
+            Ok(scores) => match self.limits.doubt(scores) {
+                Some(doubt) => doubt.abstain(KIND, known, || self.by_label(scores.head(&self.head), known)),
                 None => self.by_label(scores.head(&self.head), known),
             },
         })

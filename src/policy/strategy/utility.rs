@@ -3,7 +3,7 @@
 //! With a head for each model's chance to succeed, choosing the largest `success - lambda * cost` traces the best
 //! cost-quality curve that these chances allow as lambda goes from 0 up: the Lagrangian of the most success under a budget.
 
-use super::{Cut, Known, Pick};
+use super::{Known, Pick, ScoreLimits};
 use crate::config::{self, Config, Name, Price};
 use crate::policy::decision::Expected;
 use crate::policy::estimate::Estimate;
@@ -22,7 +22,7 @@ pub(super) struct Utility {
     lambda: f64,
     mu: f64,
     output_tokens: u64,
-    max_truncated_tokens: Option<u32>,
+    limits: ScoreLimits,
 }
 
 /// A model, how likely it is to succeed, and its price.
@@ -95,7 +95,7 @@ impl Utility {
             lambda: section.lambda,
             mu: section.mu,
             output_tokens: section.output_tokens,
-            max_truncated_tokens: section.max_truncated_tokens,
+            limits: ScoreLimits { max_truncated_tokens: section.max_truncated_tokens, unfamiliar: section.unfamiliar },
         }
     }
 
@@ -104,8 +104,8 @@ impl Utility {
             Ok(scores) => scores,
             Err(degraded) => return Ok(Pick::abstain(KIND, Reason::Degraded(degraded))),
         };
-        Ok(match Cut::of(scores, self.max_truncated_tokens) {
-            Some(cut) => cut.abstain(KIND, known, || self.by_worth(scores, known)),
+        Ok(match self.limits.doubt(scores) {
+            Some(doubt) => doubt.abstain(KIND, known, || self.by_worth(scores, known)),
             None => self.by_worth(scores, known),
         })
     }

@@ -70,7 +70,7 @@ pub(super) fn decide_in(set: &PolicySet, world: &World, signals: &Signals) -> De
     }
 }
 
-fn decided(strategy: &str, signals: &Signals) -> Decision {
+pub(super) fn decided(strategy: &str, signals: &Signals) -> Decision {
     decide_in(&policy(strategy), &World::default(), signals)
 }
 
@@ -288,9 +288,9 @@ fn random_takes_each_model_by_its_share_of_the_draws() {
     assert_eq!([0.0, 0.33, 0.34, 0.999, 1.0].map(chosen), ["small", "small", "frontier", "frontier", "frontier"]);
 }
 
-const ORDERED: &str = "{kind: tiers, classifier: default, head: complexity, min_confidence: 0.5,
+pub(super) const ORDERED: &str = "{kind: tiers, classifier: default, head: complexity, min_confidence: 0.5,
   tiers: {'0': small, '1': small, '2': standard, '3': frontier}}";
-const COARSE: &str =
+pub(super) const COARSE: &str =
     "{kind: threshold, classifier: default, head: complexity, strong: frontier, weak: small, threshold: 0.5}";
 
 #[test]

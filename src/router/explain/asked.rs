@@ -31,6 +31,8 @@ pub(super) fn classifiers(asked: &[Asked], policy: Option<&Name>, snapshot: &Sna
             "degraded": scores.source.degraded(),
             "tokens": scores.tokens,
             "truncated_tokens": scores.truncated_tokens,
+            "known_ngrams": scores.familiarity.known_ngrams,
+            "unfamiliar": scores.familiarity.unfamiliar,
             "heads": heads(classifier, scores),
         }),
         Err(degraded) => json!({
@@ -40,6 +42,8 @@ pub(super) fn classifiers(asked: &[Asked], policy: Option<&Name>, snapshot: &Sna
             "degraded": degraded,
             "tokens": 0,
             "truncated_tokens": 0,
+            "known_ngrams": null,
+            "unfamiliar": null,
             "heads": [],
         }),
     };

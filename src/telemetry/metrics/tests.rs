@@ -31,6 +31,7 @@ fn touched() -> Metrics {
     metrics.feedback_given(FeedbackKind::Rating);
     metrics.degraded(&classifier, "deadline");
     metrics.answered(&classifier, "encoder");
+    metrics.unfamiliar(&classifier, "ko");
     metrics.shadow(&classifier).compared(&"tier".into(), &"simple".into(), &"complex".into(), 0.0);
     metrics.drift(&classifier).begin();
     metrics.drift(&classifier).psi(&"score.tier".into(), 0.01);
@@ -53,7 +54,7 @@ fn touched() -> Metrics {
 }
 
 /// Every metric: name, type, unit, labels.
-const GOLDEN: [&str; 63] = [
+const GOLDEN: [&str; 64] = [
     "pointsman_affinity_total counter 1 policy,outcome",
     "pointsman_baseline_cost_usd_total counter usd policy",
     "pointsman_broken_streams_total counter 1 model,cause",
@@ -73,6 +74,7 @@ const GOLDEN: [&str; 63] = [
     "pointsman_classifier_shadow_labels_total counter 1 classifier,head,live,shadow",
     "pointsman_classifier_shadow_prompts_total counter 1 classifier,outcome",
     "pointsman_classifier_truncated_tokens histogram tokens classifier",
+    "pointsman_classifier_unfamiliar_prompts_total counter 1 classifier,language",
     "pointsman_client_requests_total counter 1 client,outcome",
     "pointsman_config_info gauge 1 sha256",
     "pointsman_config_last_reload_success_timestamp_seconds gauge seconds",

@@ -122,6 +122,13 @@ pub(in crate::telemetry::metrics) const TRUNCATED_TOKENS: Definition<1> = Defini
     buckets: TRUNCATED,
 };
 
+pub(in crate::telemetry::metrics) const UNFAMILIAR: Definition<2> = Definition {
+    name: "pointsman_classifier_unfamiliar_prompts_total",
+    help: "Prompts beyond what a classifier's bundle was trained for, by their language: a code of ISO 639-1, or `unknown`.",
+    labels: ["classifier", "language"],
+    buckets: &[],
+};
+
 pub(in crate::telemetry::metrics) const SCORES: Definition<3> = Definition {
     name: "pointsman_score",
     help: "Calibrated probability that a classifier's head gave a label.",

@@ -1,0 +1,60 @@
+//! Prompts whose scores a strategy does not go by: more was cut than it puts up with, or they lie beyond the training.
+
+use super::{Known, Pick};
+use crate::config::OnUnfamiliar;
+use crate::policy::lever::{Beyond, Lever};
+use crate::policy::reason::Reason;
+use crate::scores::Scores;
+
+/// What a strategy puts up with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ScoreLimits {
+    pub(super) max_truncated_tokens: Option<u32>,
+    pub(super) unfamiliar: OnUnfamiliar,
+}
+
+/// Why scores are no evidence.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum ScoreDoubt {
+    /// More tokens were cut than may be: what was not read may be what matters.
+    Cut { tokens: u32, most: u32 },
+    /// The classifier never learnt from texts like this one.
+    Unfamiliar,
+}
+
+impl ScoreLimits {
+    /// Returns why a strategy does not go by `scores`, if it does not.
+    pub(super) fn doubt(self, scores: &Scores) -> Option<ScoreDoubt> {
+        if self.unfamiliar == OnUnfamiliar::Abstain && scores.familiarity.unfamiliar.is_some() {
+            return Some(ScoreDoubt::Unfamiliar);
+        }
+        let (tokens, most) = (scores.truncated_tokens, self.max_truncated_tokens?);
+        (tokens > most).then_some(ScoreDoubt::Cut { tokens, most })
+    }
+}
+
+impl ScoreDoubt {
+    /// Returns why a strategy abstains.
+    pub(super) const fn reason(self) -> Reason {
+        match self {
+            Self::Cut { .. } => Reason::Truncated,
+            Self::Unfamiliar => Reason::Unfamiliar,
+        }
+    }
+
+    /// Abstains from what a strategy of this kind would pick.
+    pub(super) fn abstain(self, kind: &'static str, known: &Known<'_>, pick: impl FnOnce() -> Pick) -> Pick {
+        let none = Pick::abstain(kind, self.reason());
+        if !known.is_explained() {
+            return none;
+        }
+        Pick { levers: self.lever(Beyond::of(pick().model.as_ref())).into_iter().collect(), ..none }
+    }
+
+    /// Returns what comes of it where no more was cut than may be; what is unfamiliar hangs on no one number.
+    pub(super) fn lever(self, beyond: Beyond) -> Option<Lever> {
+        let Self::Cut { tokens, most } = self else { return None };
+        let (value, threshold) = (tokens.into(), most.into());
+        Some(Lever { of: "max_truncated_tokens", label: None, value, threshold, beyond })
+    }
+}
