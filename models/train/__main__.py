@@ -25,6 +25,9 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--parity", action="store_true", help="compare with `pointsman bundle verify` and `pointsman eval --json`")
     robustness = verbs.add_parser("robustness", help="print how often harmless changes change a label")
     robustness.add_argument("--head", default="tier")
+    languages = verbs.add_parser("languages", help="print how good the tiers are by language")
+    languages.add_argument("--head", default="tier")
+    languages.add_argument("--seed", type=int, default=7, help="of the intervals")
     curves = verbs.add_parser("curves", help="draw the losses of all trainings")
     curves.add_argument("--work", type=Path, default=ROOT / ".tools" / "train")
     curves.add_argument("--out", type=Path, default=ROOT / "models" / "train" / "curves.svg")
@@ -42,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     followups.add_argument("--seed", type=int, default=7)
     followups.add_argument("--out", type=Path, required=True, help="folder to write inherit.jsonl, hard.jsonl and trivial.jsonl to")
     sequence_options(verbs.add_parser("sequence", help="export a sequence-classification model as a bundle without heads file"))
-    for verb in (check, robustness):
+    for verb in (check, robustness, languages):
         verb.add_argument("--bundle", type=Path, default=BUNDLE)
         verb.add_argument(
             "--data",
@@ -50,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
             default=ROOT.parent / "shared" / "data" / "tiers_validation.jsonl",
             help="JSONL of prompt and label",
         )
-    for verb in (build, distill, check, robustness, followups):
+    for verb in (build, distill, check, robustness, languages, followups):
         verb.add_argument("--pointsman", type=Path, default=ROOT / "target" / "release" / "pointsman", help="measures features")
     return top
 
@@ -117,6 +120,10 @@ def main() -> None:
             from . import followups
 
             followups.run(arguments)
+        case "languages":
+            from . import languages
+
+            languages.run(arguments)
         case "sequence":
             from . import sequence
 
