@@ -55,7 +55,8 @@ fn a_hierarchy_leaves_what_is_unfamiliar_to_its_default() {
 #[test]
 fn a_cascade_goes_on_where_a_stage_never_learnt_the_like_of_a_prompt() {
     let sure = decided(CASCADE, &unfamiliar(None));
-    let answer = Judgement { label: "frontier".into(), cost_usd: None, is_cached: false };
+    let answer =
+        Judgement { label: "frontier".into(), confidence: None, rationale: None, cost_usd: None, is_cached: false };
     let judgements = vec![("policies[0].strategy.stages[1]".into(), Ok(answer))];
     let signals = Signals { judgements, ..unfamiliar(Some(Unfamiliar::Script)) };
 
