@@ -16,7 +16,7 @@ RATE = "[$__rate_interval]"
 # Every reason is in one of three classes, which tests/dashboards.rs checks: what a policy chose, what it could not choose (`otherwise`
 # serves), and what moved its choice.
 CHOSEN = 'reason=~"rule|tier|rounded_up|threshold|utility|similarity|judge|split|random|override|affinity|affinity_tool_loop|affinity_cache|housekeeping"'
-ABSTAINED = 'reason=~"low_confidence|no_ask|truncated|not_similar|unmapped_label|kill_switch|not_rolled_out|classifier_.+|judge_.+"'
+ABSTAINED = 'reason=~"low_confidence|no_ask|unfamiliar|truncated|not_similar|unmapped_label|kill_switch|not_rolled_out|classifier_.+|judge_.+"'
 CONSTRAINED = 'reason=~"context|images|audio|files|tools|json_schema|max_output|region|not_allowed|unhealthy|saturated"'
 FAILED = 'outcome!~"success|client_error|cancelled|shed"'
 
@@ -119,6 +119,7 @@ QUALITY = Dashboard(
         ], "reqps", "What the policy chose, what `otherwise` did, and what a constraint moved to another model.", stack="percent"),
         lines("Policies that only watch", Q(rate("shadow_decisions_total", P, "policy, model"), "{{policy}}: {{model}}"), "reqps", "What policies with `mode: shadow` would have chosen; nothing was changed.", stack="normal"),
         lines("Abstentions by reason", Q(rate("decisions_total", f"{P}, {ABSTAINED}", "reason"), "{{reason}}"), "reqps", "`otherwise` decided: `low_confidence`, `truncated`, or what kept the classifier from answering.", stack="normal"),
+        lines("Unfamiliar prompts by language", Q(rate("classifier_unfamiliar_prompts_total", C, "language"), "{{language}}"), "reqps", "Prompts in scripts and languages that the bundle was not trained for; strategies abstain from them (`unfamiliar`).", stack="normal"),
         lines("Constraints hit", Q(rate("decisions_total", f"{P}, {CONSTRAINED}", "reason"), "{{reason}}"), "reqps", "What the chosen model could not take (context window, images, audio, files, tools, a JSON schema), or why it was not to be had.", stack="normal"),
         Row("Targets and affinity"),
         lines("Strong share against target", [

@@ -12,6 +12,7 @@ PROOFS = ["there are infinitely many primes", "the square root of 2 is irrationa
 SYSTEMS = ["a rate limiter for 200 proxies", "a job queue with exactly-once effects", "a cache that survives a region's loss", "a feed for 50 million readers"]
 
 KINDS = [
+    (2, lambda r: f"日本の憲法と比較して、{r.choice(PLACES)}の憲法を説明してください。{r.randrange(10**6)}"),
     (30, lambda r: f"What is the capital of {r.choice(PLACES)}? Question {r.randrange(10**6)}."),
     (12, lambda r: f"hi, how are you today? ({r.randrange(10**4)})"),
     (10, lambda r: f"Translate to French: {r.choice(THINGS)} near {r.choice(PLACES)}, number {r.randrange(10**5)}."),
