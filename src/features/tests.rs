@@ -84,6 +84,7 @@ fn features_are_written_flat_and_in_the_order_of_the_table() {
     assert!(positions.is_sorted());
     assert!(written.starts_with(r#"{"tokens":0,"tokens_estimated":false,"#));
     assert!(written.contains(r#""stream":false,"reasoning_effort":"","response_format":"text","repeated_calls":0,"#));
+    assert!(written.ends_with(r#","file_bytes":0,"largest_file_bytes":0,"file_types":"","language":""}"#));
 }
 
 #[test]

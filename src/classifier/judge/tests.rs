@@ -6,7 +6,7 @@ use super::*;
 use crate::classifier::scope::TrainingScope;
 use crate::classifier::tests::{config, enqueue, fixture, host, name, scripted_of, soon, zeros};
 use crate::classifier::{Bundle, InferenceError};
-use crate::config::{Cascade, Classifier as Section, Ratio};
+use crate::config::{Cache, Cascade, Classifier as Section, Ratio};
 use crate::features::TokenCounter;
 use crate::prompt::{Dialect, Prompt};
 use crate::telemetry::Metrics;
@@ -162,7 +162,8 @@ async fn scores_say_what_lies_beyond_a_declared_scope_whoever_gave_them() {
     let mut bundle = bundle("cascade");
     bundle.manifest.scripts = vec!["latin".to_owned()];
     bundle.scope = TrainingScope::parse(&bundle.manifest, None).expect("a script");
-    let (classifier, worker) = scripted_of(bundle, &config("cascade"), zeros);
+    let section = Section { cache: Cache::default(), ..config("cascade") };
+    let (classifier, worker) = scripted_of(bundle, &section, zeros);
     worker.spawn().expect("a thread");
     let told = async |text: &str| {
         let (features, heads) = (features(text), tier());
