@@ -232,7 +232,9 @@ impl<'t> Part<'t> {
         let before = &bytes[self.read.max(at.saturating_sub(CODE_INDENT))..at];
         let blanks = before.iter().rev().take_while(|byte| **byte == b' ').count();
         let is_first = at - blanks == self.read || (blanks < CODE_INDENT && bytes[at - blanks - 1] == b'\n');
-        if !is_first {
+        // Claude Code indents the blocks of one command below its first.
+        let follows_envelope = || self.read > self.range.start && self.text[self.read..at].trim_start().is_empty();
+        if !is_first && !follows_envelope() {
             return None;
         }
         let tag = &bytes[at..self.range.end.min(at + MAX_TAG)];

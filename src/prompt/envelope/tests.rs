@@ -25,6 +25,22 @@ fn example(mark: Mark) -> String {
 }
 
 #[test]
+fn blocks_that_are_indented_below_another_are_left_out_with_it() {
+    let command = "<command-name>/compact</command-name>\n            <command-message>compact</command-message>\n            \
+                   <command-args></command-args>";
+
+    assert_eq!(kept(&format!("{command}\nnow in French")), "now in French");
+    assert_eq!(kept(command), "");
+}
+
+#[test]
+fn a_block_that_is_indented_as_code_below_words_stays() {
+    let quoted = "What is this?\n\n            <command-message>compact</command-message>";
+
+    assert_eq!(kept(quoted), quoted);
+}
+
+#[test]
 fn every_envelope_of_the_table_is_left_out_and_the_ask_beside_it_stays() {
     for spec in TABLE {
         let envelope = example(spec.mark);
