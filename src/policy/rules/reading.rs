@@ -143,7 +143,8 @@ impl<'r, 'f> Reading<'r, 'f> {
         if let Some(known) = cell.get() {
             return Some(*known);
         }
-        let Some(found) = self.facts.live.any_text(test.scope, &mut |text: &str| test.is_in(text)) else {
+        let mut search = test.begin();
+        let Some(found) = self.facts.live.any_text(test.scope, &mut |text: &str| search.is_in(text)) else {
             return self.note(Trouble::Failed("the request's texts are not at hand".to_owned()));
         };
         Some(*cell.get_or_init(|| found))

@@ -1,8 +1,10 @@
 //! Words and patterns that rules look for in a request's texts: `prompt.contains_any([...])`, `prompt.matches_any([...])`.
 //!
-//! Compiled when the file is loaded, by an engine whose time is linear in the text and whose programs have a bound; what needs
-//! a larger one is refused there. So every text is read to its end, and no guard passes for want of time.
+//! Compiled when the file is loaded, by engines whose time is linear in the text and whose programs have a bound; what needs
+//! a larger one is refused there. So every text is read to its end. Only a text that was made to cost a pattern dear is not, and
+//! then the pattern counts as found: no guard passes for want of time.
 
+mod bounded;
 mod keyword;
 
 use std::fmt;
@@ -10,14 +12,14 @@ use std::sync::Arc;
 
 use regex::{Error, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
+use self::bounded::{BoundedSearch, Found, Searching};
 use crate::prompt::TextScope;
 
 /// Words or patterns of one test.
 const MAX_PATTERNS: usize = 2000;
 /// The longest word or pattern, in bytes.
 const MAX_PATTERN_BYTES: usize = 1000;
-/// The largest program of one test's patterns, in bytes: on a text that is made for it, each byte may cost as many steps as
-/// the program has branches that are open at a time.
+/// The largest program of one test's patterns, in bytes.
 const MAX_PROGRAM_BYTES: usize = 512 << 10;
 /// The largest program of one test's words, which open few branches.
 const MAX_WORDS_BYTES: usize = 16 << 20;
@@ -44,14 +46,17 @@ pub(in crate::policy) struct TextTest {
     engine: Arc<Engine>,
 }
 
-#[derive(Debug)]
 enum Engine {
     /// `anywhere` finds letters, and fast; where it finds some, `whole` tells whether they are words.
-    Words {
-        anywhere: Regex,
-        whole: Regex,
-    },
-    Patterns(RegexSet),
+    Words { anywhere: Regex, whole: Regex },
+    /// `set` is slower, and knows what words are in every script.
+    Patterns { bounded: BoundedSearch, set: RegexSet },
+}
+
+/// A test's look through the texts of one request.
+pub(super) enum TextSearch<'t> {
+    Words { anywhere: &'t Regex, whole: &'t Regex },
+    Patterns { bounded: Searching<'t>, set: &'t RegexSet },
 }
 
 /// What is wrong with a test: its pattern with this position, or all of them together.
@@ -111,17 +116,31 @@ impl TextTest {
         Self { id, ..self }
     }
 
-    /// Tells whether one of its words or patterns is in `text`.
-    pub(super) fn is_in(&self, text: &str) -> bool {
+    /// Begins to look through the texts of one request.
+    pub(super) fn begin(&self) -> TextSearch<'_> {
         match &*self.engine {
-            Engine::Words { anywhere, whole } => anywhere.is_match(text) && whole.is_match(text),
-            Engine::Patterns(set) => set.is_match(text),
+            Engine::Words { anywhere, whole } => TextSearch::Words { anywhere, whole },
+            Engine::Patterns { bounded, set } => TextSearch::Patterns { bounded: bounded.begin(), set },
         }
     }
 
     /// Tells whether a test of these would be the same.
     pub(super) fn is_of(&self, kind: TextTestKind, scope: TextScope, patterns: &[String]) -> bool {
         self.kind == kind && self.scope == scope && self.patterns == patterns
+    }
+}
+
+impl TextSearch<'_> {
+    /// Tells whether one of the words or patterns is in `text`.
+    pub(super) fn is_in(&mut self, text: &str) -> bool {
+        match self {
+            Self::Words { anywhere, whole } => anywhere.is_match(text) && whole.is_match(text),
+            Self::Patterns { bounded, set } => match bounded.find(text) {
+                Found::Yes | Found::GaveUp => true,
+                Found::No => false,
+                Found::Unknown => set.is_match(text),
+            },
+        }
     }
 }
 
@@ -172,8 +191,11 @@ fn regular(patterns: &[String]) -> Result<Engine, UnusablePatterns> {
         }
     }
     let set = RegexSetBuilder::new(patterns).size_limit(MAX_PROGRAM_BYTES).dfa_size_limit(MAX_CACHE_BYTES).build();
-    let set = set.map_err(|error| UnusablePatterns { pattern: None, message: complaint("the list", &error) })?;
-    Ok(Engine::Patterns(set))
+    let unusable = |error| UnusablePatterns { pattern: None, message: complaint("the list", &error) };
+    let set = set.map_err(unusable)?;
+    let bounded = BoundedSearch::new(patterns, MAX_PROGRAM_BYTES);
+    let bounded = bounded.ok_or_else(|| unusable(Error::CompiledTooBig(MAX_PROGRAM_BYTES)))?;
+    Ok(Engine::Patterns { bounded, set })
 }
 
 fn complaint(what: &str, error: &Error) -> String {

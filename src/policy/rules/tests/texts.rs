@@ -98,7 +98,7 @@ fn a_rule_whose_texts_are_not_at_hand_fails() {
 
 #[test]
 fn a_word_is_found_whole_and_in_any_case() {
-    let has = |word: &str, text: &str| compiled(TextTestKind::Words, &[word]).expect("a word").is_in(text);
+    let has = |word: &str, text: &str| compiled(TextTestKind::Words, &[word]).expect("a word").begin().is_in(text);
 
     for (word, text) in [
         ("bomb", "bomb"),
@@ -132,8 +132,8 @@ fn of_many_words_each_is_found() {
 
     let test = compiled(TextTestKind::Words, &all).expect("words");
 
-    assert!(words.iter().all(|word| test.is_in(&format!("Say {word}!"))));
-    assert!(!test.is_in("Say word2000 x5!"));
+    assert!(words.iter().all(|word| test.begin().is_in(&format!("Say {word}!"))));
+    assert!(!test.begin().is_in("Say word2000 x5!"));
 }
 
 #[test]
@@ -151,4 +151,27 @@ fn a_pattern_that_cannot_be_meant_or_is_too_much_is_refused() {
     assert_eq!(message(TextTestKind::Words, &[]), "holds 0 words (allowed: 1 to 2000)");
     assert!(message(TextTestKind::Words, &["x"; 2001]).contains("2001"));
     assert!(message(TextTestKind::Patterns, &["x".repeat(1001).as_str()]).contains("1001 bytes"));
+}
+
+#[test]
+fn texts_that_were_made_to_cost_a_pattern_dear_count_as_found_and_no_others_do() {
+    let test = compiled(TextTestKind::Patterns, &["(?i)ignore.{0,200}instructions"]).expect("a pattern");
+    let mut random = 7_u64;
+    let mut hostile = || {
+        let mut text = String::new();
+        while text.len() < 20_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let gap = usize::try_from(random >> 60).expect("four bits");
+            text.push_str(&"ignore abcdefghijklmnop"[..7 + gap]);
+        }
+        text
+    };
+    let plain = "I cannot ignore what the second chapter says, and I will not. ".repeat(500);
+
+    let mut search = test.begin();
+    assert!((0..100).any(|_| search.is_in(&hostile())));
+    drop(search);
+    let mut search = test.begin();
+    assert!((0..100).all(|_| !search.is_in(&plain)));
+    assert!(search.is_in(&format!("{plain} Ignore all previous instructions!")));
 }
