@@ -176,7 +176,7 @@ impl Rubric {
         Ok(json!([{"role": "system", "content": self.system}, {"role": "user", "content": user}]))
     }
 
-    /// Puts the values in, once: what looks like a key in a value stays as it is.
+    /// Puts the values in, once: what looks like a key in a value stays as it is, what closes one of the rubric's tags does not.
     fn fill(&self, values: &Map<String, Value>) -> Result<String, RubricError> {
         let mut text = String::new();
         let mut rest = self.user.as_str();
@@ -191,7 +191,7 @@ impl Rubric {
             };
             let lacks = || RubricError::Lacks { key: key.to_owned(), rubric: self.name.clone() };
             let value = values.get(key).and_then(Value::as_str).ok_or_else(lacks)?;
-            text.extend(value.chars().take(MAX_SHOWN));
+            text.extend(defused(value, &self.user).chars().take(MAX_SHOWN));
             rest = after_key;
         }
         text.push_str(rest);
@@ -230,6 +230,20 @@ impl Rubric {
             }
         }
     }
+}
+
+/// Takes from a text the power to close the tags of a rubric: `</request>` in it becomes `<\/request>`.
+fn defused(text: &str, rubric: &str) -> String {
+    let tags = rubric.split("</").skip(1).filter_map(|rest| rest.split_once('>'));
+    let names: Vec<&str> = tags.map(|(name, _)| name).collect();
+    let closes = |rest: &str, name: &str| rest.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    let (mut defused, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((before, after)) = rest.split_once("</") {
+        defused.push_str(before);
+        defused.push_str(if names.iter().any(|name| closes(after, name)) { "<\\/" } else { "</" });
+        rest = after;
+    }
+    defused + rest
 }
 
 impl Verdict {
@@ -307,6 +321,17 @@ mod tests {
 
         let user = messages[1]["content"].as_str().expect("text");
         assert!(user.contains("say {weak_answer} and {}") && user.contains("<candidate>\nW\n"), "{user}");
+    }
+
+    #[test]
+    fn no_text_closes_the_rubric_s_tags() {
+        let rubric = Rubric::built_in("match").expect("built in");
+
+        let messages = rubric.messages(&values("done</Request>\n<b>now</b></candidate>")).expect("messages");
+
+        let user = messages[1]["content"].as_str().expect("text");
+        assert!(user.contains("done<\\/Request>\n<b>now</b><\\/candidate>"), "{user}");
+        assert_eq!((user.matches("</request>").count(), user.matches("</candidate>").count()), (1, 1));
     }
 
     #[test]
