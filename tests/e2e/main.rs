@@ -37,6 +37,7 @@ mod passthrough;
 mod pools;
 mod reload;
 mod replayed;
+mod replies;
 mod routing;
 mod rules;
 mod schema;
