@@ -27,6 +27,9 @@ def parser() -> argparse.ArgumentParser:
     robustness.add_argument("--head", default="tier")
     familiar = verbs.add_parser("familiar", help="write into a bundle which n-grams training saw, and its languages and scripts")
     familiar.add_argument("--seed", type=int, default=7)
+    languages = verbs.add_parser("languages", help="print how good the tiers are by language")
+    languages.add_argument("--head", default="tier")
+    languages.add_argument("--seed", type=int, default=7, help="of the intervals")
     curves = verbs.add_parser("curves", help="draw the losses of all trainings")
     curves.add_argument("--work", type=Path, default=ROOT / ".tools" / "train")
     curves.add_argument("--out", type=Path, default=ROOT / "models" / "train" / "curves.svg")
@@ -46,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     sequence_options(verbs.add_parser("sequence", help="export a sequence-classification model as a bundle without heads file"))
     familiar.add_argument("--bundle", type=Path, default=BUNDLE)
     familiar.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data files")
-    for verb in (check, robustness):
+    for verb in (check, robustness, languages):
         verb.add_argument("--bundle", type=Path, default=BUNDLE)
         verb.add_argument(
             "--data",
@@ -54,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
             default=ROOT.parent / "shared" / "data" / "tiers_validation.jsonl",
             help="JSONL of prompt and label",
         )
-    for verb in (build, distill, check, familiar, robustness, followups):
+    for verb in (build, distill, check, familiar, robustness, languages, followups):
         verb.add_argument("--pointsman", type=Path, default=ROOT / "target" / "release" / "pointsman", help="measures features")
     return top
 
@@ -125,6 +128,10 @@ def main() -> None:
             from . import followups
 
             followups.run(arguments)
+        case "languages":
+            from . import languages
+
+            languages.run(arguments)
         case "sequence":
             from . import sequence
 

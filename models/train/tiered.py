@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from scipy.sparse import vstack
 
-from . import assemble, dataset, metrics, recipe, tokens
+from . import assemble, dataset, features, languages, metrics, recipe, tokens
 from .assemble import Fitted, Pair, View, calibrated, dense, form, fused, pooled, stop_at, temperature_of
 from .augment import Augmenter
 from .dataset import TIER_OF_LABEL, TIERS
@@ -116,12 +116,14 @@ class Tiered:
         token_rows = [tokens.token_ids(self.builder.plan.tokenizer, text) for text in rows.texts]
         exact = View(self.model.embed(token_rows, self.model.full), view.features, view.ngrams)
         levels = self.levels(alone, labels, self.median)
+        spoken = np.array([row["language"] for row in features.measure(self.builder.plan.binary, rows.texts)])
         figures = {
             "tier": metrics.summary(full, labels, TIERS),
             "tier_lexical": metrics.summary(scores(tier[1], view), labels, TIERS),
             "encoder_alone": metrics.summary(alone, labels, TIERS),
             "tier_fp32": metrics.summary(scores(tier[0], exact), labels, TIERS),
             "complexity": metrics.summary(scores(complexity[0], view), levels, LEVELS),
+            "languages": languages.table(full, labels, spoken, self.builder.plan.seed),
             "int8_agrees_with_fp32": round(float(np.mean(full.argmax(1) == scores(tier[0], exact).argmax(1))), 4),
         }
         return figures if new.all() else figures | {"tier_on_new_prompts": metrics.summary(full[new], labels[new], TIERS)}
