@@ -20,7 +20,9 @@ from .scorer import Bundle
 SOURCE = Path(__file__).with_name("followups.jsonl")
 CLASSES = ("inherit", "hard", "trivial")
 DATA = {"development": "tiers_train.jsonl", "test": "tiers_validation.jsonl"}
-ANSWER = "Here is a first answer. What would you like to have changed, or where shall I go on?"
+ANSWER = "Here is a first answer. Say what you would like to have changed, or where to go on."
+QUESTION = "I can do that in several ways. Which one would you like, and what is it for?"
+ANSWERS = {"answer", "choice", "consent", "refusal"}  # kinds of replies to a question
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ def asks(path: Path, served: Callable[[list[str]], np.ndarray], count: int) -> l
 
 
 def conversation(ask: str, label: str, reply: FollowUp) -> dict:
-    """Returns a row: an ask, an answer that says nothing, and the reply; `label` is what is right for the reply."""
-    turns = [("user", ask), ("assistant", ANSWER), ("user", reply.text)]
+    """Returns a row: an ask, an answer that says nothing or asks back, and the reply; `label` is what is right for the reply."""
+    turns = [("user", ask), ("assistant", QUESTION if reply.kind in ANSWERS else ANSWER), ("user", reply.text)]
     messages = [{"role": role, "content": content} for role, content in turns]
     return {"messages": messages, "label": label, "kind": reply.kind, "language": reply.language}
 

@@ -132,9 +132,12 @@ impl Judge<'_> {
         let body = body(&row.history, &row.prompt);
         let prompt = parsed(&body);
         let features = Features::of(&prompt, &TokenCounter::new());
+        let Some(before) = prompt.answered_text() else { return self.said(prompt.newest_ask(), &features).await };
+        let answered = self.said(before, &features.clone().with_text(TextStructure::of(before))).await?;
+        if !prompt.ask().adds() {
+            return Ok(answered);
+        }
         let reply = self.said(prompt.newest_ask(), &features).await?;
-        let Some(before) = prompt.answered_text() else { return Ok(reply) };
-        let answered = self.said(before, &features.with_text(TextStructure::of(before))).await?;
         Ok(self.higher(reply, answered))
     }
 

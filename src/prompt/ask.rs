@@ -27,6 +27,8 @@ pub struct Ask {
     newest: Words,
     /// The words that the newest ask answers; only where it does not stand by itself.
     answered: Words,
+    /// Whether the newest ask has words that what it answers has not.
+    adds: bool,
     source: AskSource,
     left_out: Vec<LeftOut>,
 }
@@ -91,11 +93,12 @@ impl Conversation<'_, '_> {
         };
         let reply = newest.text(self.texts);
         let before = self.answer_before(index).map_or("", |place| self.texts[place].as_ref());
-        let (answered, source) = match Standing::of(reply, Before::of(before)) {
-            Standing::Dependent if !reply.is_empty() => self.answered_by(index),
+        let standing = Standing::of(reply, Before::of(before));
+        let (answered, source) = match standing {
+            Standing::Dependent | Standing::Empty if !reply.is_empty() => self.answered_by(index),
             _ => (Words::None, AskSource::Ask),
         };
-        Ask { newest, answered, source, left_out: LeftOut::of(&cut) }
+        Ask { newest, answered, adds: standing != Standing::Empty, source, left_out: LeftOut::of(&cut) }
     }
 
     /// Returns what the reply in the turn at `index` answers: the newest ask before it that stands by itself, else the
@@ -210,6 +213,12 @@ impl Ask {
     #[must_use]
     pub const fn source(&self) -> AskSource {
         self.source
+    }
+
+    /// Tells whether the newest ask may want more than what it answers: "now prove it" may, "continue" does not.
+    #[must_use]
+    pub const fn adds(&self) -> bool {
+        self.adds
     }
 
     /// Returns the envelopes that stand around the newest ask.

@@ -90,7 +90,8 @@ pub(super) struct Question<'q> {
 }
 
 /// Has the newest ask judged. Where it does not stand by itself, what it answers is judged too, and whichever leads to the
-/// higher model counts: a consent needs what was consented to, and a short demand may need more than what went before.
+/// higher model counts: a short demand may need more than what went before. A consent or a call to go on has no words of its
+/// own: it is judged by what it answers alone.
 pub(super) async fn scores(
     snapshot: &Snapshot,
     question: Question<'_>,
@@ -115,6 +116,9 @@ pub(super) async fn scores(
         return Judged { scores: judge(prompt.newest_ask(), features).await, label_from: source };
     };
     let features_before = reread(features, before);
+    if !prompt.ask().adds() {
+        return Judged { scores: judge(before, &features_before).await, label_from: source };
+    }
     let (reply, answered) =
         Box::pin(async { tokio::join!(judge(prompt.newest_ask(), features), judge(before, &features_before)) }).await;
     let is_higher = match (&reply, &answered) {

@@ -22,6 +22,7 @@ fn eval_judges_a_reply_by_what_it_answers_unless_it_asks_for_more_or_for_nothing
         (TRAINS, "go on", "complex"),
         (PERU, "shorter", "simple"),
         (PERU, "now prove it step by step", "complex"),
+        (PERU, "proceed with the plan", "simple"),
         (TRAINS, "thanks, that is all", "simple"),
         (TRAINS, PERU, "simple"),
     ];
@@ -36,5 +37,5 @@ fn eval_judges_a_reply_by_what_it_answers_unless_it_asks_for_more_or_for_nothing
 
     let report: Value = serde_json::from_slice(&evaluated.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", text(&evaluated.stderr)));
-    assert_eq!((&report["n"], &report["accuracy"]), (&6.into(), &1.0.into()), "{report}");
+    assert_eq!((&report["n"], &report["accuracy"]), (&7.into(), &1.0.into()), "{report}");
 }

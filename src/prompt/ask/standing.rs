@@ -32,8 +32,10 @@ pub(super) enum Standing {
     Alone,
     /// It asks for nothing (thanks, a farewell), and is judged alone.
     Courtesy,
-    /// It cannot be understood without what it answers.
+    /// It cannot be understood without what it answers, and has words of its own: it may ask for more than that did.
     Dependent,
+    /// It says nothing beyond what it answers ("continue", "why?", "now in French").
+    Empty,
 }
 
 /// What the assistant said last before an ask.
@@ -66,7 +68,7 @@ impl Standing {
         if items.is_empty() {
             // "??" asks on, a smile does not.
             let is_mark = |c: char| c.is_whitespace() || ".?!…？！。".contains(c);
-            return if !text.is_empty() && text.chars().all(is_mark) { Self::Dependent } else { Self::Courtesy };
+            return if !text.is_empty() && text.chars().all(is_mark) { Self::Empty } else { Self::Courtesy };
         }
         if items.len() > MAX_ITEMS {
             return Self::Alone;
@@ -86,7 +88,7 @@ impl Standing {
         // One number points to something; two are a sum.
         let content = count(0) + if numbers > 1 { numbers } else { 0 };
         if content == 0 {
-            return if any(COURTESY) && !any(GO | REVISE) { Self::Courtesy } else { Self::Dependent };
+            return if any(COURTESY) && !any(GO | REVISE) { Self::Courtesy } else { Self::Empty };
         }
         let points = items[0] & LEAD != 0 || any(POINTING);
         let is_pointing = points && content <= POINTING_CONTENT && items.len() <= POINTING_ITEMS;

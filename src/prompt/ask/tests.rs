@@ -30,7 +30,18 @@ fn consent_and_calls_to_go_on_depend_on_what_they_answer() {
         "ok, go ahead",
         "fix it",
     ] {
-        assert_eq!(Standing::of(reply, Before::Question), Standing::Dependent, "{reply}");
+        let standing = Standing::of(reply, Before::Question);
+        assert!(matches!(standing, Standing::Dependent | Standing::Empty), "{reply}: {standing:?}");
+    }
+}
+
+#[test]
+fn what_says_nothing_beyond_what_it_answers_is_told_from_a_demand() {
+    for empty in ["yes", "continue", "why?", "shorter", "now in French", "the second one", "ja bitte", "继续", "??"] {
+        assert_eq!(Standing::of(empty, Before::Statement), Standing::Empty, "{empty}");
+    }
+    for demand in ["now prove it", "derive it step by step", "make it thread safe", "and for PostgreSQL?"] {
+        assert_eq!(Standing::of(demand, Before::Statement), Standing::Dependent, "{demand}");
     }
 }
 
