@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use bytes::Bytes;
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pointsman::features::{Features, TextStructure, TokenCounter};
 use pointsman::prompt::{Dialect, Prompt, model_field, splice};
 use serde_json::json;
@@ -71,6 +71,43 @@ fn features(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// An agent's request: tools of about 100 KB, a call and its result, an image.
+fn agent_body() -> Bytes {
+    let parameters = json!({"type": "object", "properties": {"path": {"type": "string", "description": prose(400)}}});
+    let tool = |index| json!({"name": format!("tool_{index}"), "description": prose(500), "input_schema": parameters});
+    let tools: Vec<_> = (0..100).map(tool).collect();
+    let image = json!({"type": "base64", "media_type": "image/png",
+        "data": "iVBORw0KGgoAAAANSUhEUgAAB4AAAAQ4CAYAAAAA".to_owned() + &"A".repeat(100_000)});
+    let call = json!({"type": "tool_use", "id": "a", "name": "write", "input": {"text": prose(4000)}});
+    let result = json!({"type": "tool_result", "tool_use_id": "a", "content": prose(2000)});
+    let messages = json!([
+        {"role": "user", "content": [{"type": "image", "source": image}, {"type": "text", "text": prose(1000)}]},
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [result]},
+    ]);
+    json!({"model": "auto", "max_tokens": 1000, "tools": tools, "messages": messages}).to_string().into()
+}
+
+/// What an agent's request pays: read always, counted only where a window, a price or a limit asks.
+fn agent(criterion: &mut Criterion) {
+    TokenCounter::new().warm();
+    let body = agent_body();
+    let parse = || Prompt::parse(Dialect::Messages, &body).expect("the body is valid");
+    let mut group = criterion.benchmark_group("agent");
+    group.bench_function("parse", |bencher| bencher.iter(|| black_box(parse())));
+    group.bench_function("parse_and_defer", |bencher| {
+        bencher.iter(|| Features::deferred(black_box(&parse()), &body));
+    });
+    group.bench_function("count", |bencher| {
+        bencher.iter_batched(
+            || Features::deferred(&parse(), &body),
+            |features| features.tokens(),
+            BatchSize::SmallInput,
+        );
+    });
+    group.finish();
+}
+
 /// The token count's time is bounded by effort: these are the texts that cost the tokenizer most.
 fn hostile_tokens(criterion: &mut Criterion) {
     let counter = TokenCounter::new();
@@ -100,5 +137,5 @@ fn hostile_tokens(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, splicing, parsing, features, hostile_tokens);
+criterion_group!(benches, splicing, parsing, features, agent, hostile_tokens);
 criterion_main!(benches);

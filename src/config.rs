@@ -21,6 +21,7 @@ pub mod shape;
 pub mod store;
 pub mod strategy;
 pub mod target;
+mod tokenizer;
 pub mod tracing;
 mod tree;
 mod validate;
@@ -41,6 +42,7 @@ pub use shape::*;
 pub use store::*;
 pub use strategy::*;
 pub use target::*;
+pub use tokenizer::Tokenizer;
 pub use tracing::{Otlp, Tracing};
 
 pub use values::*;

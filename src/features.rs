@@ -19,7 +19,9 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 pub use self::language::{Language, MAX_LANGUAGE_BYTES};
 pub use self::table::{Kind, Scope, Spec, TABLE, Value, index_of, table_markdown};
 pub use self::text::{MAX_SCANNED_BYTES, TextStructure};
-pub use self::tokens::{TokenCount, TokenCounter};
+use self::tokens::MediaTokens;
+pub use self::tokens::{Tally, TokenCount, TokenCounter};
+use crate::config::Tokenizer;
 use crate::prompt::{
     AskSource, AttachedFiles, Attachments, Dialect, Envelopes, Parameters, Prompt, Purpose, ResponseFormat,
 };
@@ -27,12 +29,16 @@ use crate::prompt::{
 /// The features of one prompt; [`TABLE`] defines each. The default is an empty conversation that leaves all to the API.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Features {
-    tokens: OnceLock<TokenCount>,
+    tokens: OnceLock<Tally>,
     text: OnceLock<TextStructure>,
     attached: OnceLock<Box<AttachedFiles>>,
     language: OnceLock<Language>,
     /// What those above are measured on when they are first asked for.
     source: Option<Source>,
+    /// The most tokens that any tokenizer makes of the texts, known without counting.
+    bytes_of_text: u64,
+    /// Tokens for what is attached.
+    media: MediaTokens,
     /// Turns of any role.
     pub turns: u32,
     /// Turns of the user.
@@ -94,11 +100,16 @@ impl Features {
     /// Measures all of `prompt` now. Takes tens of microseconds for 2 KB and about 2 ms at the very worst.
     #[must_use]
     pub fn of(prompt: &Prompt<'_>, counter: &TokenCounter) -> Self {
-        let features = Self::counts(prompt, None);
-        features.tokens.get_or_init(|| counter.of(prompt));
+        let features = Self::counted(prompt, counter);
         features.read_text(prompt);
         features.language.get_or_init(|| Language::of(prompt.newest_ask()));
         features
+    }
+
+    /// Counts the tokens of `prompt` now; the newest user turn's structure is never read.
+    #[must_use]
+    pub fn counted(prompt: &Prompt<'_>, counter: &TokenCounter) -> Self {
+        Self { tokens: OnceLock::from(counter.of(prompt)), ..Self::counts(prompt, None) }
     }
 
     /// Takes from `prompt` what its parser has counted; text is measured when it is first asked for, from `body`, which
@@ -116,6 +127,8 @@ impl Features {
             attached: OnceLock::new(),
             language: OnceLock::new(),
             source,
+            bytes_of_text: prompt.text_bytes().saturating_add(prompt.token_ids),
+            media: MediaTokens::of(&prompt.media),
             turns: prompt.turns,
             user_turns: prompt.user_turns,
             system_chars: prompt.system_chars,
@@ -148,10 +161,10 @@ impl Features {
         }
     }
 
-    /// Replaces the token count.
+    /// Replaces the token count, what is attached included.
     #[must_use]
     pub fn with_tokens(self, tokens: TokenCount) -> Self {
-        Self { tokens: OnceLock::from(tokens), ..self }
+        Self { tokens: OnceLock::from(Tally::from(tokens)), media: MediaTokens::default(), ..self }
     }
 
     /// Replaces the newest ask's structure.
@@ -172,21 +185,31 @@ impl Features {
         Self { language: OnceLock::from(language), ..self }
     }
 
-    /// Returns the tokens over all turns; counts them if nobody asked before.
+    /// Returns the tokens by OpenAI's `o200k_base` and its rules for what is attached; counts them if nobody asked before.
     #[must_use]
     pub fn tokens(&self) -> TokenCount {
-        *self.tokens.get_or_init(|| self.read_again(|prompt| TokenCounter::new().of(prompt)))
+        self.tally().count().plus(self.media.get(Tokenizer::Openai))
     }
 
-    /// Returns a number that [`Features::tokens`] does not exceed, without counting: a token has one byte at least, JSON never
-    /// makes text shorter, and what is mended in a body that is no UTF-8 becomes one token for each byte at most.
+    /// Returns the most tokens that a model of the family counts, its chat template included.
     #[must_use]
-    pub fn tokens_at_most(&self) -> u64 {
-        match (self.tokens.get(), &self.source) {
-            (Some(known), _) => known.tokens,
-            (None, Some(source)) => source.body.len() as u64,
-            (None, None) => 0,
-        }
+    pub fn tokens_of(&self, tokenizer: Tokenizer) -> u64 {
+        self.tally().at_most(tokenizer).saturating_add(self.beside_text(tokenizer))
+    }
+
+    /// Returns a number that [`Features::tokens_of`] does not exceed, without counting: a token has one byte at least.
+    #[must_use]
+    pub fn tokens_at_most(&self, tokenizer: Tokenizer) -> u64 {
+        let text = self.tokens.get().map_or(self.bytes_of_text, |tally| tally.at_most(tokenizer));
+        text.saturating_add(self.beside_text(tokenizer))
+    }
+
+    fn beside_text(&self, tokenizer: Tokenizer) -> u64 {
+        self.media.get(tokenizer).saturating_add(tokens::template(self.turns, self.tools))
+    }
+
+    fn tally(&self) -> &Tally {
+        self.tokens.get_or_init(|| self.read_again(|prompt| TokenCounter::new().of(prompt)))
     }
 
     /// Returns the length of the body, as long as it is kept; else 0.

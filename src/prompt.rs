@@ -22,10 +22,13 @@ mod embeddings;
 mod envelope;
 mod every_text;
 mod input;
+mod material;
+mod media;
 mod mend;
 mod messages;
 mod model_field;
 mod parameters;
+mod pieces;
 mod purpose;
 mod responses;
 mod scan;
@@ -34,6 +37,7 @@ mod splice;
 mod text_scope;
 mod tolerant;
 mod tool_loop;
+mod tools;
 mod turn;
 
 use std::borrow::Cow;
@@ -45,7 +49,9 @@ pub use self::ask::{Ask, AskSource};
 pub use self::attached::{AttachedFile, AttachedFiles, AttachmentKind};
 pub use self::edit::Edits;
 pub use self::envelope::{Envelopes, LeftOut, Mark, Spec, TABLE, table_markdown};
+pub use self::media::{Image, ImageDetail, Media};
 pub use self::model_field::{ModelField, model_field};
+pub use self::pieces::{Escapes, Piece, PieceKind, unescaped};
 pub use self::purpose::Purpose;
 pub use self::session::Session;
 pub use self::splice::splice;
@@ -156,6 +162,9 @@ pub struct Prompt<'b> {
     pub purpose: Purpose,
     /// Whether the harness has told the model to plan and change nothing.
     pub is_planning: bool,
+    /// What is attached, as vendors charge it.
+    pub media: Media,
+    pieces: Vec<Piece<'b>>,
     texts: Vec<Cow<'b, str>>,
     turns_in_order: Vec<Turn>,
     ask: Ask,
@@ -193,6 +202,19 @@ impl<'b> Prompt<'b> {
     /// Tool results inside a turn are a text of their own before it.
     pub fn texts(&self) -> impl Iterator<Item = &str> + Clone {
         self.texts.iter().map(AsRef::as_ref)
+    }
+
+    /// Returns what a provider counts beside the texts of turns: tools, schemas, calls, thoughts, documents.
+    #[must_use]
+    pub fn pieces(&self) -> &[Piece<'b>] {
+        &self.pieces
+    }
+
+    /// Returns the bytes of all texts and pieces: no tokenizer makes more tokens of them.
+    #[must_use]
+    pub fn text_bytes(&self) -> u64 {
+        let texts = self.texts.iter().map(|text| text.len() as u64);
+        texts.chain(self.pieces.iter().map(|piece| piece.written().len() as u64)).sum()
     }
 
     /// Returns where the ask was found, and what was left out around it.
@@ -253,6 +275,7 @@ impl<'b> Prompt<'b> {
             parameters: Parameters { reasoning_effort: self.parameters.reasoning_effort.map(owned), ..self.parameters },
             session: self.session.into_owned(),
             texts: self.texts.into_iter().map(owned).collect(),
+            pieces: self.pieces.into_iter().map(Piece::into_owned).collect(),
             ..self
         }
     }

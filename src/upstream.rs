@@ -35,7 +35,7 @@ pub use recent::Recent;
 pub use resolver::ResolveError;
 pub use trust::Trust;
 
-use crate::config::{Config, KeyPath, Name, Price, Problem};
+use crate::config::{Config, KeyPath, Name, Price, Problem, Tokenizer};
 use crate::prompt::{Dialect, Edits};
 use crate::telemetry::Metrics;
 use provider::Resolved;
@@ -67,6 +67,8 @@ pub struct Target {
     pub provider: Arc<Provider>,
     /// US dollars per million tokens, if the catalog says.
     pub price: Option<Price>,
+    /// Whose tokens it counts.
+    pub tokenizer: Tokenizer,
     /// The context window in tokens; `None` when the catalog does not say.
     pub context: Option<u64>,
     /// How it answers lately.
@@ -182,7 +184,7 @@ impl Target {
     }
 
     fn new(name: &Name, model: &crate::config::Model, provider: Arc<Provider>, before: Option<&Self>) -> Self {
-        let upstream_name = model.name.clone().unwrap_or_else(|| name.to_string());
+        let upstream_name = model.upstream_name(name).to_owned();
         let same = before.filter(|old| old.upstream_name == upstream_name && old.provider.name == provider.name);
         let rests_until = same.map_or(0, |old| old.rests_until.load(Ordering::Relaxed));
         let edits = Edits::new(&model.adapt.drop, &model.adapt.rename, &model.adapt.set);
@@ -194,6 +196,7 @@ impl Target {
             upstream_name,
             provider,
             price: model.price,
+            tokenizer: model.tokenizer_as(name),
             context: model.context,
             recent: same.map_or_else(Arc::default, |old| Arc::clone(&old.recent)),
             rests_until: AtomicU64::new(rests_until),

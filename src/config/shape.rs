@@ -18,6 +18,7 @@ use super::problem::KeyPath;
 use super::prompt::PromptSection;
 use super::store::Store;
 use super::strategy::Strategy;
+use super::tokenizer::Tokenizer;
 use super::tracing::Tracing;
 use super::values::{self, Glob, Name, Ratio, Span};
 
@@ -223,9 +224,27 @@ pub struct Model {
     /// What the model can take; absent means everything.
     #[serde(default)]
     pub supports: Option<Vec<Capability>>,
+    /// The family of its tokenizer, by which its window, its price and limits of tokens are reckoned; by default guessed from
+    /// what the provider calls it.
+    #[serde(default)]
+    pub tokenizer: Option<Tokenizer>,
     /// How a request is changed before the model gets it.
     #[serde(default)]
     pub adapt: Adapt,
+}
+
+impl Model {
+    /// Returns what the provider calls the model that is `name` in the catalog.
+    #[must_use]
+    pub fn upstream_name<'m>(&'m self, name: &'m Name) -> &'m str {
+        self.name.as_deref().unwrap_or(name)
+    }
+
+    /// Returns the family of the model's tokenizer, the model being `name` in the catalog.
+    #[must_use]
+    pub fn tokenizer_as(&self, name: &Name) -> Tokenizer {
+        self.tokenizer.unwrap_or_else(|| Tokenizer::of_model(self.upstream_name(name)))
+    }
 }
 
 /// How a request is changed before a model gets it: by top-level keys, each in one of the three parts at most.

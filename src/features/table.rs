@@ -106,13 +106,13 @@ pub const TABLE: &[Spec] = &[
         "tokens",
         Kind::Int,
         |f| int(f.tokens().tokens),
-        "Tokens (tiktoken `o200k_base`) in the text of all turns, without the chat template's own; tokens sent as ids are added. An estimate when `tokens_estimated`.",
+        "Tokens (tiktoken `o200k_base`) of what a provider counts: the text of all turns, tools, the JSON schema of the answer, tool calls, thoughts, documents, each as it stands in the request; images, audio and PDF by OpenAI's rules; tokens sent as ids. Without the chat template's own. An estimate when `tokens_estimated`.",
     ),
     prompt(
         "tokens_estimated",
         Kind::Bool,
         |f| Value::Bool(f.tokens().estimated),
-        "Whether `tokens` was extrapolated from eight samples spread over the conversation because an exact count would take too long: more than 16 KiB of words, or 4 KiB of anything else (digits, punctuation, runs of white space, words beyond 16 bytes), or a mix of both.",
+        "Whether `tokens` was extrapolated from 32 samples spread over the conversation because an exact count would take too long: more than 16 KiB of words, or 4 KiB of anything else (digits, punctuation, runs of white space, words beyond 16 bytes), or a mix of both.",
     ),
     prompt("turns", Kind::Int, |f| int(f.turns), "Messages of any role."),
     prompt(

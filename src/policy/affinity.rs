@@ -130,7 +130,7 @@ impl Affinity {
         let estimate = Estimate { features: known.features, live: known.facts.live, warm: known.warm };
         let cost = |model| {
             let output = estimate.output_tokens(model, USUAL_OUTPUT);
-            choices.price(model).map(|price| estimate.cost(model, price, output))
+            choices.rate(model).map(|rate| estimate.cost(model, rate, output))
         };
         let [stay, go] = [home, &choice.model].map(cost);
         let trace = PinTrace { stay_usd: stay, move_usd: go, ..trace };

@@ -3,9 +3,10 @@
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::decision::{Choice, Expected};
+use super::estimate::Rate;
 use super::facts::{Health, Live};
 use super::reason::Reason;
-use crate::config::{self, Capability, Config, KeyPath, Name, Price};
+use crate::config::{self, Capability, Config, KeyPath, Name, Price, Tokenizer};
 use crate::features::Features;
 use crate::prompt::ResponseFormat;
 
@@ -45,6 +46,8 @@ pub struct Candidate {
     pub fits: Result<(), Constraint>,
     /// What it costs.
     pub price: Option<Price>,
+    /// Whose tokens it counts.
+    pub tokenizer: Tokenizer,
     /// What is expected of it; only in an explanation.
     pub expected: Option<Expected>,
 }
@@ -77,6 +80,7 @@ pub(super) struct Settled {
 #[derive(Debug)]
 struct Limits {
     model: Name,
+    tokenizer: Tokenizer,
     context: Option<u64>,
     max_output: Option<u64>,
     /// Whether it runs where the policy allows.
@@ -177,9 +181,10 @@ impl Choices {
         self.models.iter().any(|limits| *limits.model == *model)
     }
 
-    /// Returns what `model` costs.
-    pub(super) fn price(&self, model: &Name) -> Option<Price> {
-        self.models.iter().find(|limits| limits.model == *model)?.price
+    /// Returns what `model` costs, and what it counts by.
+    pub(super) fn rate(&self, model: &Name) -> Option<Rate> {
+        let limits = self.models.iter().find(|limits| limits.model == *model)?;
+        Some(Rate { price: limits.price?, tokenizer: limits.tokenizer })
     }
 
     /// Returns whether a choice stands higher than `model` in the policy's order. What is not in it stands lowest.
@@ -227,12 +232,25 @@ impl Choices {
         let (model, reason) = match find(&serves) {
             Some(index) => moved(index),
             None if constraint.is_passing() => (choice.model.clone(), choice.reason),
-            None => match find(&may_serve) {
+            None => match find(&may_serve).or_else(|| self.roomiest(&candidates, features, live)) {
+                Some(index) if Some(index) == chosen => (choice.model.clone(), choice.reason),
                 Some(index) => moved(index),
                 None => return Err(candidates),
             },
         };
         Ok(Settled { model, reason, candidates })
+    }
+
+    /// Returns the model with the largest window of those that only a bound keeps the prompt out of: that it may be too long is
+    /// no reason to refuse it.
+    fn roomiest(&self, candidates: &[Candidate], features: &Features, live: &dyn Live) -> Option<usize> {
+        let likely = |limits: &Limits| {
+            limits.fits(features, |context| fits_likely(features, context.saturating_sub(self.margin))).is_ok()
+                && limits.may_serve(live).is_ok()
+        };
+        let is_long = |index: &usize| candidates[*index].fits == Err(Constraint::ContextExceeded);
+        let models = (0..self.own).filter(is_long).filter(|index| likely(&self.models[*index]));
+        models.max_by_key(|index| (self.models[*index].context, std::cmp::Reverse(*index)))
     }
 
     /// Returns the models to try when `chosen` fails: those of the `fallback` that can serve the request, each once.
@@ -263,6 +281,7 @@ impl Limits {
         let region = model.and_then(|model| model.region.as_ref());
         Self {
             model: name.clone(),
+            tokenizer: model.map(|model| model.tokenizer_as(name)).unwrap_or_default(),
             context: model.and_then(|model| model.context),
             max_output: model.and_then(|model| model.max_output),
             is_in_region: policy.regions.is_empty() || region.is_some_and(|region| policy.regions.contains(region)),
@@ -272,8 +291,10 @@ impl Limits {
     }
 
     fn judge(&self, features: &Features, live: &dyn Live, margin: u64) -> Candidate {
-        let fits = self.fits(features, margin).and_then(|()| self.may_serve(live));
-        Candidate { model: self.model.clone(), fits, price: self.price, expected: None }
+        let in_window = |context: u64| fits_surely(features, self.tokenizer, context.saturating_sub(margin));
+        let fits = self.fits(features, in_window).and_then(|()| self.may_serve(live));
+        let Self { price, tokenizer, .. } = *self;
+        Candidate { model: self.model.clone(), fits, price, tokenizer, expected: None }
     }
 
     /// What may pass comes last, so that a candidate shows it only if nothing else stands against it.
@@ -288,14 +309,14 @@ impl Limits {
         }
     }
 
-    fn fits(&self, features: &Features, margin: u64) -> Result<(), Constraint> {
+    fn fits(&self, features: &Features, in_window: impl Fn(u64) -> bool) -> Result<(), Constraint> {
         if !self.is_in_region {
             return Err(Constraint::Region);
         }
         if self.max_output.is_some_and(|most| features.request.max_output_tokens > most) {
             return Err(Constraint::MaxOutput);
         }
-        if self.context.is_some_and(|context| !fits_window(features, context.saturating_sub(margin))) {
+        if self.context.is_some_and(|context| !in_window(context)) {
             return Err(Constraint::ContextExceeded);
         }
         let wants_schema = features.request.response_format == ResponseFormat::JsonSchema;
@@ -312,10 +333,16 @@ impl Limits {
     }
 }
 
-/// Tells whether the prompt and the answer asked for fit `context` tokens. Counts only when the bytes alone do not tell.
-fn fits_window(features: &Features, context: u64) -> bool {
+/// Tells whether the prompt, in the family's own tokens, and the answer asked for are sure to fit `context` tokens. Counts only
+/// when the bytes alone do not tell.
+fn fits_surely(features: &Features, tokenizer: Tokenizer, context: u64) -> bool {
     let with_answer = |tokens: u64| tokens.saturating_add(features.request.max_output_tokens);
-    with_answer(features.tokens_at_most()) <= context || with_answer(features.tokens().tokens) <= context
+    with_answer(features.tokens_at_most(tokenizer)) <= context || with_answer(features.tokens_of(tokenizer)) <= context
+}
+
+/// Tells whether they fit as o200k counts, which may be too little.
+fn fits_likely(features: &Features, context: u64) -> bool {
+    features.tokens().tokens.saturating_add(features.request.max_output_tokens) <= context
 }
 
 impl Serialize for Candidate {

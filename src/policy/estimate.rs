@@ -4,11 +4,18 @@ use super::affinity::Warm;
 use super::constraints::Candidate;
 use super::decision::Expected;
 use super::facts::Live;
-use crate::config::{Name, Price};
+use crate::config::{Name, Price, Tokenizer};
 use crate::features::Features;
 
 /// How long an answer is taken to be where no answers were seen yet, in tokens.
 pub(super) const USUAL_OUTPUT: u64 = 400;
+
+/// What a model costs, and whose tokens it counts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rate {
+    pub(super) price: Price,
+    pub(super) tokenizer: Tokenizer,
+}
 
 /// What an estimate rests on.
 #[derive(Clone, Copy)]
@@ -32,19 +39,20 @@ impl Estimate<'_> {
         }
     }
 
-    /// Returns what the prompt and an answer of `output_tokens` cost, in US dollars.
-    pub(super) fn cost(&self, model: &Name, price: Price, output_tokens: u64) -> f64 {
-        let tokens = self.features.tokens().tokens;
+    /// Returns what the prompt, in the model's own tokens, and an answer of `output_tokens` cost at most, in US dollars.
+    pub(super) fn cost(&self, model: &Name, rate: Rate, output_tokens: u64) -> f64 {
+        let tokens = self.features.tokens_of(rate.tokenizer);
         let cached = self.warm.map_or(0, |warm| warm.tokens_of(model, tokens));
-        price.of(tokens.saturating_sub(cached), cached, output_tokens)
+        rate.price.of(tokens.saturating_sub(cached), cached, output_tokens)
     }
 
     /// Adds to every candidate what it is expected to cost and when to begin, where the strategy did not say.
     pub(super) fn complete(&self, candidates: &mut [Candidate]) {
-        for Candidate { model, price, expected, .. } in candidates {
+        for Candidate { model, price, tokenizer, expected, .. } in candidates {
             let known = expected.take().unwrap_or_default();
             let output = self.output_tokens(model, USUAL_OUTPUT);
-            let priced = price.map(|price| (self.cost(model, price, output), output));
+            let rate = price.map(|price| Rate { price, tokenizer: *tokenizer });
+            let priced = rate.map(|rate| (self.cost(model, rate, output), output));
             let expects = Expected {
                 cost_usd: known.cost_usd.or(priced.map(|(cost, _)| cost)),
                 output_tokens: known.output_tokens.or(priced.map(|(_, output)| output)),

@@ -17,9 +17,9 @@ const FILE: &str = "version: 1
 listen: {address: 127.0.0.1:8080}
 providers: {p: {base_url: http://h}}
 models:
-  small: {provider: p, context: 1000, supports: [], price: {input: 1, output: 2}}
-  standard: {provider: p, context: 2000, supports: [tools, images]}
-  frontier: {provider: p, context: 4000}
+  small: {provider: p, context: 1000, tokenizer: openai, supports: [], price: {input: 1, output: 2}}
+  standard: {provider: p, context: 2000, tokenizer: openai, supports: [tools, images]}
+  frontier: {provider: p, context: 4000, tokenizer: openai}
 classifiers: {default: {bundle: b}}
 policies:
   - name: auto

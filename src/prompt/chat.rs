@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess};
 
 use super::draft::{Draft, Grammar};
-use super::tolerant::{Count, Tolerant};
+use super::tolerant::Tolerant;
 
 /// The grammar of `POST /v1/chat/completions`.
 pub(super) struct Chat;
@@ -39,8 +39,8 @@ impl Grammar for Chat {
         match key {
             Key::Model => draft.model.put(map.next_value()?),
             Key::Messages => Tolerant(draft.conversation) = map.next_value()?,
-            Key::Tools => Tolerant(Count(draft.tools)) = map.next_value()?,
-            Key::Functions => Tolerant(Count(draft.functions)) = map.next_value()?,
+            Key::Tools => Tolerant(draft.tools) = map.next_value()?,
+            Key::Functions => Tolerant(draft.functions) = map.next_value()?,
             Key::Temperature => parameters.temperature = map.next_value()?,
             Key::TopP => parameters.top_p = map.next_value()?,
             Key::MaxTokens => parameters.max_tokens = map.next_value()?,

@@ -6,6 +6,7 @@
 
 mod call;
 mod content;
+mod part;
 
 use std::borrow::Cow;
 
@@ -17,6 +18,9 @@ pub(super) use self::content::{Content, join};
 use super::Attachments;
 use super::envelope::Envelopes;
 use super::input::Input;
+use super::material::Material;
+use super::media::{ImageDetail, Media};
+use super::pieces::PieceKind;
 use super::tolerant::{Shape, Text, Tolerant};
 use super::turn::{Fingerprint, Role, Turn};
 
@@ -29,6 +33,7 @@ pub(super) struct Conversation<'b> {
     pub(super) turns: Vec<Turn>,
     pub(super) system_chars: u64,
     pub(super) attachments: Attachments,
+    pub(super) material: Material<'b>,
     /// One entry for each turn that has text, and one for the tool results in it.
     pub(super) texts: Vec<Cow<'b, str>>,
 }
@@ -53,6 +58,7 @@ impl<'b> Shape<'b> for Conversation<'b> {
 impl<'b> Conversation<'b> {
     /// Puts a system text before the first turn, unless it is empty; it is a turn too, as it is in chat.
     pub(super) fn begin_with(&mut self, system: Content<'b>) {
+        self.material.add(system.material);
         let text = system.text.unwrap_or_default();
         if text.is_empty() {
             return;
@@ -86,8 +92,11 @@ impl<'b> Conversation<'b> {
 
     fn push(&mut self, message: Message<'b>) {
         let Message { role, content, mut calls } = message;
-        let Content { text, breaks, attachments, results, calls: blocks } = content;
-        calls.extend(blocks);
+        let Content { text, breaks, attachments, results, calls: blocks, material } = content;
+        calls.add(blocks);
+        let Calls { made: calls, material: of_calls } = calls;
+        self.material.add(of_calls);
+        self.material.add(material);
         self.attachments.add(attachments);
         self.attachments.add(results.attachments);
         self.add_text(results.text);
@@ -135,12 +144,12 @@ impl Attachments {
 struct Message<'b> {
     role: Role,
     content: Content<'b>,
-    calls: Vec<Fingerprint>,
+    calls: Calls<'b>,
 }
 
 impl<'b> Message<'b> {
     fn of_user(text: Cow<'b, str>) -> Self {
-        Self { role: Role::User, content: Content::from_text(text), calls: Vec::new() }
+        Self { role: Role::User, content: Content::from_text(text), calls: Calls::default() }
     }
 }
 
@@ -156,6 +165,15 @@ enum MessageKey {
     Name,
     #[serde(alias = "input", alias = "action")]
     Arguments,
+    /// What open models thought, in chat.
+    #[serde(alias = "reasoning", alias = "thinking")]
+    ReasoningContent,
+    #[serde(rename = "encrypted_content")]
+    Sealed,
+    /// What says nothing to a model.
+    #[serde(rename = "id", alias = "status", alias = "call_id", alias = "tool_call_id", alias = "cache_control")]
+    #[serde(alias = "phase", alias = "annotations")]
+    Reference,
     #[serde(other)]
     Other,
 }
@@ -165,6 +183,7 @@ impl<'b> Shape<'b> for Message<'b> {
         let (mut kind, mut role, mut content, mut output) =
             (Text(None), Role::default(), Content::default(), Content::default());
         let (mut calls, mut legacy_call, mut call) = (Calls::default(), LegacyCall::default(), Call::default());
+        let (mut thought, mut sealed, mut others) = (None, None, Vec::new());
         while let Some(key) = object.next_key()? {
             match key {
                 MessageKey::Type => Tolerant(kind) = object.next_value()?,
@@ -175,21 +194,34 @@ impl<'b> Shape<'b> for Message<'b> {
                 MessageKey::FunctionCall => Tolerant(legacy_call) = object.next_value()?,
                 MessageKey::Name => call.name = object.next_value()?,
                 MessageKey::Arguments => call.arguments = object.next_value()?,
-                MessageKey::Other => drop(object.next_value::<IgnoredAny>()?),
+                MessageKey::ReasoningContent => thought = object.next_value()?,
+                MessageKey::Sealed => sealed = object.next_value()?,
+                MessageKey::Reference => drop(object.next_value::<IgnoredAny>()?),
+                MessageKey::Other => others.push(object.next_value()?),
             }
         }
-        let Calls(mut made) = calls;
-        Ok(match kind.0.as_deref() {
-            Some(kind) if kind.ends_with("_call_output") => Self { role: Role::Tool, content: output, calls: made },
-            Some(kind) if kind.ends_with("_call") => {
-                made.push(call.fingerprint());
-                Self { role: Role::Assistant, content, calls: made }
-            }
-            _ => {
-                made.extend(legacy_call.0);
-                Self { role, content, calls: made }
-            }
-        })
+        let kind = kind.0.as_deref().unwrap_or_default();
+        let beside = &mut calls.material;
+        beside.push(PieceKind::Thought, thought);
+        beside.push_sealed(sealed);
+        match kind {
+            "" | "message" => {}
+            "reasoning" => beside.push_all(PieceKind::Thought, others),
+            "image_generation_call" => beside.media.add(Media::of_image(None, ImageDetail::Auto)),
+            _ => beside.push_all(PieceKind::Other, others),
+        }
+        if kind.ends_with("_call_output") {
+            return Ok(Self { role: Role::Tool, content: output, calls });
+        }
+        // A provider's own tool puts its output into the call.
+        beside.add(output.material);
+        beside.push_text(PieceKind::Other, output.text);
+        if kind.ends_with("_call") {
+            calls.push(call);
+            return Ok(Self { role: Role::Assistant, content, calls });
+        }
+        legacy_call.0.into_iter().for_each(|call| calls.push(call));
+        Ok(Self { role, content, calls })
     }
 }
 

@@ -14,8 +14,10 @@ use super::input::Input;
 use super::mend::mend;
 use super::model_field::ModelSlot;
 use super::parameters::RawParameters;
+use super::pieces::{Piece, PieceKind};
 use super::session::RawSession;
 use super::tool_loop::ToolLoop;
+use super::tools::Tools;
 use super::{Dialect, Envelopes, ModelField, ParseError, Prompt, Purpose, Role, ask, model_field, purpose};
 
 /// The top-level keys of one dialect and where their values belong.
@@ -36,8 +38,10 @@ pub(super) struct Draft<'b> {
     pub(super) conversation: Conversation<'b>,
     /// What stands in the place of a conversation.
     pub(super) input: Input<'b>,
-    pub(super) tools: u32,
-    pub(super) functions: u32,
+    pub(super) tools: Tools<'b>,
+    pub(super) functions: Tools<'b>,
+    /// The tools as they stand in the body.
+    tools_on_offer: Vec<Piece<'b>>,
     pub(super) parameters: RawParameters<'b>,
     pub(super) session: RawSession<'b>,
 }
@@ -60,8 +64,9 @@ pub(super) fn parse<'b, G: Grammar>(
 /// Reads a body that is UTF-8; checked once for all of it, which is cheaper than for each of its strings.
 fn read<G: Grammar>(body: &str) -> Result<Draft<'_>, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_str(body);
-    let draft = json.deserialize_map(DraftVisitor::<G>(PhantomData))?;
+    let mut draft = json.deserialize_map(DraftVisitor::<G>(PhantomData))?;
     json.end()?;
+    draft.tools_on_offer = [&draft.tools, &draft.functions].into_iter().filter_map(|tools| tools.piece(body)).collect();
     Ok(draft)
 }
 
@@ -85,12 +90,14 @@ impl<'b, G: Grammar> Visitor<'b> for DraftVisitor<G> {
 
 impl<'b> Draft<'b> {
     fn into_prompt(self, dialect: Dialect, model: ModelField<'b>, envelopes: &Envelopes) -> Prompt<'b> {
-        let Self { system, mut conversation, input, tools, functions, parameters, session, .. } = self;
+        let Self { system, mut conversation, input, tools, functions, tools_on_offer, parameters, session, .. } = self;
         conversation.begin_with(system);
         let token_ids = input.ids;
         conversation.end_with(input);
         conversation.give_results_to_tools(envelopes);
-        let Conversation { turns, system_chars, attachments, texts } = conversation;
+        let Conversation { turns, system_chars, attachments, mut material, texts } = conversation;
+        material.pieces.extend(tools_on_offer);
+        material.push(PieceKind::Schema, parameters.schema());
         let found = ask::Conversation { turns: &turns, texts: &texts, envelopes };
         let (ask, start) = (found.ask(), found.loop_start());
         let tool_loop = ToolLoop::over(&turns[start.map_or(0, |start| start + 1)..]);
@@ -106,7 +113,7 @@ impl<'b> Draft<'b> {
             assistant_turns: count(Role::Assistant),
             system_chars,
             attachments,
-            tools: tools.saturating_add(functions),
+            tools: tools.count.saturating_add(functions.count),
             tool_calls: tool_loop.calls,
             repeated_calls: tool_loop.repeated_calls,
             is_stalled: tool_loop.is_stalled,
@@ -115,6 +122,8 @@ impl<'b> Draft<'b> {
             token_ids,
             parameters: parameters.read(),
             session: session.read(),
+            media: material.media,
+            pieces: material.pieces,
             purpose: Purpose::default(),
             is_planning: false,
             texts,

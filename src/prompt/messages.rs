@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess};
 
 use super::draft::{Draft, Grammar};
-use super::tolerant::{Count, Tolerant};
+use super::tolerant::Tolerant;
 
 /// The grammar of `POST /v1/messages` and `/v1/messages/count_tokens`.
 pub(super) struct Messages;
@@ -40,7 +40,7 @@ impl Grammar for Messages {
             Key::Model => draft.model.put(map.next_value()?),
             Key::System => Tolerant(draft.system) = map.next_value()?,
             Key::Messages => Tolerant(draft.conversation) = map.next_value()?,
-            Key::Tools => Tolerant(Count(draft.tools)) = map.next_value()?,
+            Key::Tools => Tolerant(draft.tools) = map.next_value()?,
             Key::Temperature => parameters.temperature = map.next_value()?,
             Key::TopP => parameters.top_p = map.next_value()?,
             Key::MaxTokens => parameters.max_tokens = map.next_value()?,

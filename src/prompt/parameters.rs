@@ -52,10 +52,18 @@ impl<'b> RawParameters<'b> {
         given.and_then(text).or_else(|| member(self.thinking, "type").and_then(text))
     }
 
-    fn format(&self) -> ResponseFormat {
+    /// Returns the schema of the answer as it stands in the body, with what is around it.
+    pub(super) fn schema(&self) -> Option<&'b RawValue> {
+        self.raw_format().filter(|_| self.format() == ResponseFormat::JsonSchema)
+    }
+
+    fn raw_format(&self) -> Option<&'b RawValue> {
         let format = self.response_format.or_else(|| member(self.text, "format"));
-        let format = format.or_else(|| member(self.output_config, "format"));
-        match member(format, "type").and_then(text).as_deref() {
+        format.or_else(|| member(self.output_config, "format"))
+    }
+
+    fn format(&self) -> ResponseFormat {
+        match member(self.raw_format(), "type").and_then(text).as_deref() {
             Some("json_object") => ResponseFormat::JsonObject,
             Some("json_schema") => ResponseFormat::JsonSchema,
             _ => ResponseFormat::Text,

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess};
 
 use super::draft::{Draft, Grammar};
-use super::tolerant::{Count, Tolerant};
+use super::tolerant::Tolerant;
 
 /// The grammar of `POST /v1/responses`.
 pub(super) struct Responses;
@@ -42,7 +42,7 @@ impl Grammar for Responses {
             Key::Model => draft.model.put(map.next_value()?),
             Key::Instructions => Tolerant(draft.system) = map.next_value()?,
             Key::Input => Tolerant(draft.conversation) = map.next_value()?,
-            Key::Tools => Tolerant(Count(draft.tools)) = map.next_value()?,
+            Key::Tools => Tolerant(draft.tools) = map.next_value()?,
             Key::Temperature => parameters.temperature = map.next_value()?,
             Key::TopP => parameters.top_p = map.next_value()?,
             Key::MaxOutputTokens => parameters.max_tokens = map.next_value()?,

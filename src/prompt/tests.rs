@@ -1,3 +1,4 @@
+mod counted;
 mod dialects;
 
 use bytes::Bytes;

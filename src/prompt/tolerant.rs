@@ -61,20 +61,6 @@ impl Shape<'_> for Flag {
     }
 }
 
-/// The number of an array's elements.
-#[derive(Default)]
-pub(super) struct Count(pub(super) u32);
-
-impl<'b> Shape<'b> for Count {
-    fn from_array<A: SeqAccess<'b>>(mut array: A) -> Result<Self, A::Error> {
-        let mut count = Self::default();
-        while array.next_element::<IgnoredAny>()?.is_some() {
-            count.0 = count.0.saturating_add(1);
-        }
-        Ok(count)
-    }
-}
-
 struct ShapeVisitor<T>(PhantomData<T>);
 
 impl<'b, T: Shape<'b>> Visitor<'b> for ShapeVisitor<T> {

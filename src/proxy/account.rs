@@ -253,7 +253,8 @@ impl Proxy {
 /// Only what was routed has a prompt that was counted: without one, only what the upstream says counts.
 fn usage_of(meter: &Meter, ctx: &RequestContext) -> Option<Usage> {
     let features = ctx.routing().map(|routing| &routing.features);
-    let prompt_tokens = || features.map_or(0, |features| features.tokens().tokens);
+    let tokenizer = ctx.target().map(|target| target.tokenizer).unwrap_or_default();
+    let prompt_tokens = || features.map_or(0, |features| features.tokens_of(tokenizer));
     let usage = meter.reader()?.usage(prompt_tokens, &TokenCounter::new())?;
     (features.is_some() || !usage.estimated).then_some(usage)
 }

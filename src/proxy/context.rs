@@ -48,6 +48,8 @@ pub struct RequestContext {
     pub(super) upstream_is_h2: bool,
     /// The models that are left to fall back on.
     pub(super) fallbacks: VecDeque<Arc<Target>>,
+    /// Models of the policy with a larger window, for a prompt that may turn out to be too long where no fallback is configured.
+    pub(super) wider: Vec<Arc<Target>>,
     /// Peers that were tried.
     pub(super) tried: Vec<PeerId>,
     /// How often an upstream was tried.
@@ -114,6 +116,7 @@ impl RequestContext {
             upstream_is_h2: false,
             original: None,
             fallbacks: VecDeque::new(),
+            wider: Vec::new(),
             tried: Vec::new(),
             attempts: 0,
             attempt_started: Instant::now(),
@@ -206,7 +209,7 @@ impl RequestContext {
     /// # Errors
     /// [`Rejection::Overloaded`] when two do not fit.
     pub(super) fn hold_bodies(&mut self) -> Result<(), Rejection> {
-        if self.fallbacks.is_empty() {
+        if self.fallbacks.is_empty() && self.wider.is_empty() {
             self.original = None;
         }
         let (Some(original), Some(body), Some(held)) = (&self.original, &self.body, &mut self.held) else {
@@ -221,18 +224,19 @@ impl RequestContext {
         self.attempts < MAX_TRIES
     }
 
-    /// Returns whether a model that is left to fall back on has a larger context window than the one that is asked.
+    /// Returns whether a model that is left has a larger context window than the one that is asked.
     pub(super) fn has_larger_window(&self) -> bool {
-        match &self.route {
-            Some(Route::Model { target, .. }) => self.fallbacks.iter().any(|next| next.is_wider_than(target)),
-            _ => false,
-        }
+        let mut left = self.fallbacks.iter().chain(&self.wider);
+        self.target().is_some_and(|target| left.any(|next| next.is_wider_than(target)))
     }
 
-    /// Leaves only models with a larger context window to fall back on.
+    /// Leaves only models with a larger context window to fall back on: those of the fallback, or else any of the policy's.
     pub(super) fn drop_smaller_windows(&mut self) {
-        if let Some(Route::Model { target, .. }) = &self.route {
-            self.fallbacks.retain(|next| next.is_wider_than(target));
+        let Some(Route::Model { target, .. }) = &self.route else { return };
+        self.fallbacks.retain(|next| next.is_wider_than(target));
+        if self.fallbacks.is_empty() {
+            let wider = std::mem::take(&mut self.wider);
+            self.fallbacks.extend(wider.into_iter().filter(|next| next.is_wider_than(target)));
         }
     }
 

@@ -157,6 +157,22 @@ pub(super) fn fallbacks(ctx: &RequestContext) -> impl Iterator<Item = Arc<Target
     names.iter().filter_map(|name| ctx.snapshot.upstreams.model(name).cloned())
 }
 
+/// Returns the policy's models with a larger window than the chosen one, from the smallest, for a prompt that may turn out to
+/// be too long: none for one that cannot, whose body need not be kept.
+pub(super) fn wider(ctx: &RequestContext) -> Vec<Arc<Target>> {
+    let Some(Route::Model { target, routing }) = &ctx.route else { return Vec::new() };
+    let most = routing.features.tokens_at_most(target.tokenizer);
+    let most = most.saturating_add(routing.features.request.max_output_tokens);
+    if target.context.is_none_or(|context| most <= context / 2) {
+        return Vec::new();
+    }
+    let able = routing.decision.candidates.iter().filter(|candidate| candidate.fits.is_ok());
+    let models = able.filter_map(|candidate| ctx.snapshot.upstreams.model(&candidate.model));
+    let mut wider: Vec<_> = models.filter(|model| model.is_wider_than(target)).cloned().collect();
+    wider.sort_by_key(|model| model.context);
+    wider
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

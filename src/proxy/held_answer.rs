@@ -19,13 +19,47 @@ pub(super) struct HeldAnswer {
     body: BytesMut,
 }
 
-/// The parts of an error body that say what is wrong: OpenAI's shape, and what vLLM and Anthropic make of it.
+/// How providers say that a prompt is too long, in lower case.
+const TOO_LONG: [&str; 12] = [
+    // OpenAI, vLLM, DeepSeek, Mistral.
+    "maximum context length",
+    // OpenAI's responses.
+    "exceeds the context window",
+    // Anthropic, of the prompt alone, and with the answer asked for.
+    "prompt is too long",
+    "exceed context limit",
+    // Gemini.
+    "exceeds the maximum number of tokens",
+    // Amazon Bedrock.
+    "input is too long for requested model",
+    // xAI.
+    "maximum prompt length is",
+    // vLLM, of what its tokenizer made.
+    "longer than the maximum model length",
+    // SGLang, Together.
+    "longer than the model's context length",
+    // llama.cpp.
+    "exceeds the available context size",
+    // Text Generation Inference.
+    "`inputs` tokens + `max_new_tokens` must be",
+    // Cohere.
+    "too many tokens: ",
+];
+
+/// The parts of an error body that say what is wrong: OpenAI's shape, and what vLLM, Anthropic and xAI make of it.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ErrorBody {
-    error: Option<ErrorFields>,
+    error: Option<Said>,
     #[serde(flatten)]
     bare: ErrorFields,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Said {
+    InFields(ErrorFields),
+    InWords(String),
 }
 
 #[derive(Default, Deserialize)]
@@ -62,12 +96,14 @@ impl HeldAnswer {
 /// Returns whether an error body says that the prompt does not fit the model's context window.
 fn says_too_long(body: &Bytes) -> bool {
     let Ok(parsed) = serde_json::from_slice::<ErrorBody>(body) else { return false };
-    let ErrorFields { code, message } = parsed.error.unwrap_or(parsed.bare);
+    let ErrorFields { code, message } = match parsed.error {
+        Some(Said::InFields(fields)) => fields,
+        Some(Said::InWords(message)) => ErrorFields { message: Some(message), ..parsed.bare },
+        None => parsed.bare,
+    };
     let known_code = code.as_ref().and_then(|code| code.as_str()) == Some("context_length_exceeded");
     let message = message.unwrap_or_default().to_ascii_lowercase();
-    // OpenAI and vLLM; Anthropic; Gemini's compatible API.
-    let known_message = ["maximum context length", "prompt is too long", "exceeds the maximum number of tokens"];
-    known_code || known_message.iter().any(|known| message.contains(known))
+    known_code || TOO_LONG.iter().any(|known| message.contains(known))
 }
 
 #[cfg(test)]
@@ -90,10 +126,22 @@ mod tests {
             r#"{"error": {"message": "This model's maximum context length is 8192 tokens.", "code": "context_length_exceeded"}}"#,
             r#"{"object": "error", "message": "This model's maximum context length is 4096 tokens.", "code": 400}"#,
             r#"{"type": "error", "error": {"type": "invalid_request_error", "message": "prompt is too long: 210000 tokens"}}"#,
+            r#"{"error": {"message": "input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000"}}"#,
+            r#"{"error": {"message": "Your input exceeds the context window of this model."}}"#,
+            r#"{"code": "invalid-argument", "error": "This model's maximum prompt length is 131072 but the request contains 537812 tokens."}"#,
+            r#"{"error": {"message": "The decoder prompt (length 8357) is longer than the maximum model length of 8192.", "code": 400}}"#,
+            r#"{"message": "The input (250000 tokens) is longer than the model's context length (200000 tokens)."}"#,
+            r#"{"error": {"code": 400, "message": "the request exceeds the available context size, try increasing it", "type": "exceed_context_size_error"}}"#,
         ] {
             assert!(says_too_long(&Bytes::from_static(said.as_bytes())), "{said}");
         }
-        for said in [r#"{"error": {"message": "bad image", "code": "invalid_image"}}"#, "too long", "[]", ""] {
+        for said in [
+            r#"{"error": {"message": "bad image", "code": "invalid_image"}}"#,
+            r#"{"error": "no"}"#,
+            "too long",
+            "[]",
+            "",
+        ] {
             assert!(!says_too_long(&Bytes::copy_from_slice(said.as_bytes())), "{said}");
         }
     }

@@ -15,7 +15,8 @@ use super::original::Original;
 use super::rejection::{Rejection, Shape};
 use super::{Proxy, clients, fallback, intake, traced};
 use crate::clients::Client;
-use crate::features::TokenCounter;
+use crate::config::Tokenizer;
+use crate::features::{Features, TokenCounter};
 use crate::policy::Detail;
 use crate::prompt::{Dialect, Prompt};
 use crate::router::{self, Incoming, Judging, Routing, Verdict, header_text};
@@ -101,7 +102,9 @@ impl Proxy {
                 Err(rejection)
             }
             Verdict::Pass { shadow, denied, .. } => {
-                clients::debit(ctx, || TokenCounter::new().of(&prompt).tokens)?;
+                clients::debit(ctx, || {
+                    Features::counted(&prompt, &TokenCounter::new()).tokens_of(Tokenizer::of_model(&prompt.model))
+                })?;
                 let unknown = || models::not_found(&snapshot.config, &prompt.model);
                 let provider = default_provider(ctx).ok_or_else(unknown)?;
                 if let Some(refusal) = denied {
@@ -137,11 +140,11 @@ impl Proxy {
         prompt: &Prompt<'_>,
         routing: Box<Routing>,
     ) -> Result<(), Rejection> {
-        clients::debit(ctx, || routing.features.tokens().tokens)?;
+        let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
+        clients::debit(ctx, || routing.features.tokens_of(target.tokenizer))?;
         self.router.count(snapshot, &routing);
         traced::decided(&mut ctx.trace, &routing);
         keep(ctx, prompt);
-        let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
         let started = Instant::now();
         if let Some(original) = &mut ctx.original {
             original.set(&routing.decision.set);
@@ -150,6 +153,7 @@ impl Proxy {
         self.metrics.stage_ended(Stage::Rewrite, started.elapsed());
         ctx.route = Some(Route::Model { target: Arc::clone(target), routing });
         ctx.fallbacks = fallback::fallbacks(ctx).collect();
+        ctx.wider = fallback::wider(ctx);
         ctx.hold_bodies()?;
         self.retry_budget.deposit(snapshot.config.retry.budget);
         self.avoid_resting(ctx);

@@ -204,3 +204,20 @@ async fn a_prompt_that_is_too_long_for_a_model_goes_to_one_with_a_larger_window(
     assert_eq!((reply.status, &reply.json()["model"]), (StatusCode::OK, &"frontier-1".into()));
     until_metric(&gateway, &moved("context_length")).await;
 }
+
+#[tokio::test]
+async fn a_prompt_that_is_too_long_after_all_goes_to_a_larger_window_without_a_fallback() {
+    let too_long = "{\"error\": {\"message\": \"too long\", \"code\": \"context_length_exceeded\"}}";
+    let too_long = || Answer::Reply(StatusCode::BAD_REQUEST, vec![], too_long.into());
+    let small = Origin::answering([too_long(), too_long()]).await;
+    let frontier = Origin::start().await;
+    let gateway = Gateway::start(&Config::new(&small, &frontier)).await;
+    let nearly_full = question("auto", "hello").replacen('{', "{\"max_tokens\": 9000000, ", 1);
+
+    let moved_up = chat(gateway.listen, nearly_full).await;
+    let short = chat(gateway.listen, question("auto", "hello")).await;
+
+    assert_eq!((moved_up.status, &moved_up.json()["model"]), (StatusCode::OK, &"frontier-1".into()));
+    assert_eq!(short.status, StatusCode::BAD_REQUEST, "a short prompt cannot be too long");
+    until_metric(&gateway, &moved("context_length")).await;
+}

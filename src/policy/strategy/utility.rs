@@ -4,9 +4,9 @@
 //! cost-quality curve that these chances allow as lambda goes from 0 up: the Lagrangian of the most success under a budget.
 
 use super::{Known, Pick, ScoreLimits};
-use crate::config::{self, Config, Name, Price};
+use crate::config::{self, Config, Name};
 use crate::policy::decision::Expected;
-use crate::policy::estimate::Estimate;
+use crate::policy::estimate::{Estimate, Rate};
 use crate::policy::lever::{Beyond, Lever};
 use crate::policy::reason::Reason;
 use crate::policy::signals::Signal;
@@ -25,12 +25,12 @@ pub(super) struct Utility {
     limits: ScoreLimits,
 }
 
-/// A model, how likely it is to succeed, and its price.
+/// A model, how likely it is to succeed, and what it costs.
 #[derive(Debug)]
 struct Contender {
     model: Name,
     success: Source,
-    price: Option<Price>,
+    rate: Option<Rate>,
 }
 
 /// What one model promises for one request.
@@ -81,13 +81,14 @@ impl Source {
 impl Utility {
     pub(super) fn new(config: &Config, section: &config::Utility) -> Self {
         let models = section.models.iter().filter_map(|model| {
-            let price = config.models.get(model).and_then(|model| model.price);
+            let entry = config.models.get(model);
+            let rate = entry.and_then(|entry| Some(Rate { price: entry.price?, tokenizer: entry.tokenizer_as(model) }));
             let own = section.success.get(model);
             let success = match own.and_then(|own| own.chance) {
                 Some(chance) => Source::Fixed(chance.get()),
                 None => Source::Head(section.head_of(model)?, own.and_then(|own| own.label.clone())),
             };
-            Some(Contender { model: model.clone(), success, price })
+            Some(Contender { model: model.clone(), success, rate })
         });
         Self {
             classifier: section.classifier.clone(),
@@ -128,11 +129,11 @@ impl Utility {
     }
 
     fn outlook<'u>(&self, contender: &'u Contender, scores: &Scores, known: &Known<'_>) -> Option<Outlook<'u>> {
-        let Contender { model, success, price } = contender;
+        let Contender { model, success, rate } = contender;
         let success = success.chance(scores).filter(|success| success.is_finite())?;
         let estimate = Estimate { features: known.features, live: known.facts.live, warm: known.warm };
         let output_tokens = estimate.output_tokens(model, self.output_tokens);
-        let cost_usd = price.map(|price| estimate.cost(model, price, output_tokens));
+        let cost_usd = rate.map(|rate| estimate.cost(model, rate, output_tokens));
         let first_byte_seconds = known.facts.live.first_byte(model);
         let costs = self.lambda * cost_usd.unwrap_or_default() + self.mu * first_byte_seconds.unwrap_or_default();
         let utility = success - costs;

@@ -7,9 +7,9 @@ const TIERS: &str = "version: 1
 listen: {address: 127.0.0.1:8080}
 providers: {p: {base_url: http://h}}
 models:
-  small: {provider: p, price: {input: 1, output: 2, cached_input: 0.1}}
-  standard: {provider: p, supports: [tools, images], price: {input: 2, output: 4, cached_input: 0.2}}
-  frontier: {provider: p, price: {input: 10, output: 20, cached_input: 1}}
+  small: {provider: p, tokenizer: openai, price: {input: 1, output: 2, cached_input: 0.1}}
+  standard: {provider: p, tokenizer: openai, supports: [tools, images], price: {input: 2, output: 4, cached_input: 0.2}}
+  frontier: {provider: p, tokenizer: openai, price: {input: 10, output: 20, cached_input: 1}}
 classifiers: {default: {bundle: b}}
 policies:
   - name: auto

@@ -10,9 +10,9 @@ pub(super) const MODELS: &str = "version: 1
 listen: {address: 127.0.0.1:8080}
 providers: {p: {base_url: http://h}}
 models:
-  small: {provider: p, context: 1000, price: {input: 1, output: 2}}
-  standard: {provider: p, price: {input: 2, output: 8}}
-  frontier: {provider: p, price: {input: 10, output: 40}}
+  small: {provider: p, context: 1000, tokenizer: openai, price: {input: 1, output: 2}}
+  standard: {provider: p, tokenizer: openai, price: {input: 2, output: 8}}
+  frontier: {provider: p, tokenizer: openai, price: {input: 10, output: 40}}
 classifiers: {default: {bundle: b}, second: {bundle: b}}
 policies:
   - name: auto

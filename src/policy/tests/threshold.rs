@@ -6,7 +6,7 @@ const THRESHOLD: &str = "version: 1
 listen: {address: 127.0.0.1:8080}
 providers: {p: {base_url: http://h}}
 models:
-  small: {provider: p, context: 1000, supports: []}
+  small: {provider: p, context: 1000, tokenizer: openai, supports: []}
   standard: {provider: p, supports: [tools]}
   frontier: {provider: p}
 classifiers: {default: {bundle: b}}

@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
+use crate::prompt::material::Material;
+use crate::prompt::pieces::PieceKind;
 use crate::prompt::tolerant::{Shape, Tolerant};
 use crate::prompt::turn::Fingerprint;
 
@@ -21,15 +23,32 @@ impl Call<'_> {
     }
 }
 
-/// A message's `tool_calls`.
+/// Calls of one turn: what tells them apart, and what a provider counts of them.
 #[derive(Default)]
-pub(super) struct Calls(pub(super) Vec<Fingerprint>);
+pub(super) struct Calls<'b> {
+    pub(super) made: Vec<Fingerprint>,
+    pub(super) material: Material<'b>,
+}
 
-impl<'b> Shape<'b> for Calls {
+impl<'b> Calls<'b> {
+    pub(super) fn push(&mut self, call: Call<'b>) {
+        self.made.push(call.fingerprint());
+        self.material.push(PieceKind::Call, call.name);
+        self.material.push(PieceKind::Call, call.arguments);
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.made.extend(other.made);
+        self.material.add(other.material);
+    }
+}
+
+/// A message's `tool_calls`.
+impl<'b> Shape<'b> for Calls<'b> {
     fn from_array<A: SeqAccess<'b>>(mut array: A) -> Result<Self, A::Error> {
         let mut calls = Self::default();
         while let Some(Tolerant(call)) = array.next_element::<Tolerant<Call<'b>>>()? {
-            calls.0.push(call.fingerprint());
+            calls.push(call);
         }
         Ok(calls)
     }
@@ -37,11 +56,11 @@ impl<'b> Shape<'b> for Calls {
 
 /// A message's legacy `function_call`, if an object stands there.
 #[derive(Default)]
-pub(super) struct LegacyCall(pub(super) Option<Fingerprint>);
+pub(super) struct LegacyCall<'b>(pub(super) Option<Call<'b>>);
 
-impl<'b> Shape<'b> for LegacyCall {
+impl<'b> Shape<'b> for LegacyCall<'b> {
     fn from_object<A: MapAccess<'b>>(object: A) -> Result<Self, A::Error> {
-        Ok(Self(Some(Call::from_object(object)?.fingerprint())))
+        Ok(Self(Some(Call::from_object(object)?)))
     }
 }
 

@@ -2,14 +2,16 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde::de::{IgnoredAny, MapAccess, SeqAccess};
+use serde::de::{MapAccess, SeqAccess};
 
-use super::call::Call;
+use super::call::Calls;
+use super::part::Part;
 use super::starts_like_an_error;
-use crate::prompt::tolerant::{Flag, Shape, Text, Tolerant};
+use crate::prompt::Attachments;
+use crate::prompt::material::Material;
+use crate::prompt::pieces::PieceKind;
+use crate::prompt::tolerant::{Shape, Tolerant};
 use crate::prompt::turn::Fingerprint;
-use crate::prompt::{AttachmentKind, Attachments};
 
 /// A turn's content: its text parts joined with `\n`, and what else it has.
 #[derive(Default)]
@@ -20,8 +22,10 @@ pub(in crate::prompt) struct Content<'b> {
     pub(super) breaks: Vec<usize>,
     pub(super) attachments: Attachments,
     /// Blocks that call a tool.
-    pub(super) calls: Vec<Fingerprint>,
+    pub(super) calls: Calls<'b>,
     pub(super) results: Results<'b>,
+    /// What a provider counts beside the text, results included.
+    pub(super) material: Material<'b>,
 }
 
 /// The tool results among a turn's blocks.
@@ -58,6 +62,16 @@ impl<'b> Shape<'b> for Content<'b> {
         }
         Ok(content)
     }
+
+    /// One part, such as the screenshot that a computer's call puts out; it is no text of the turn.
+    fn from_object<A: MapAccess<'b>>(object: A) -> Result<Self, A::Error> {
+        let mut material = Material::default();
+        if let Part::Plain(plain) = Part::from_object(object)? {
+            material.add(plain.material);
+            material.push_text(PieceKind::Other, plain.text);
+        }
+        Ok(Self { material, ..Self::default() })
+    }
 }
 
 impl<'b> Content<'b> {
@@ -67,9 +81,9 @@ impl<'b> Content<'b> {
                 if plain.text.is_some() && self.text.as_ref().is_some_and(|text| !text.is_empty()) {
                     self.breaks.extend(self.text.as_ref().map(|text| text.len() + 1));
                 }
-                plain.join_to(&mut self.text, &mut self.attachments);
+                self.material.add(plain.join_to(&mut self.text, &mut self.attachments));
             }
-            Part::Call(call) => self.calls.push(call.fingerprint()),
+            Part::Call(call) => self.calls.push(call),
             Part::Result { content, is_error } => {
                 let results = &mut self.results;
                 let failed = is_error || content.text.as_deref().is_some_and(starts_like_an_error);
@@ -77,129 +91,8 @@ impl<'b> Content<'b> {
                 results
                     .errors
                     .extend(failed.then(|| Fingerprint::of_error(content.text.as_deref().unwrap_or_default())));
-                content.join_to(&mut results.text, &mut results.attachments);
+                self.material.add(content.join_to(&mut results.text, &mut results.attachments));
             }
         }
-    }
-}
-
-enum Part<'b> {
-    Plain(Plain<'b>),
-    Call(Call<'b>),
-    Result { content: Plain<'b>, is_error: bool },
-}
-
-impl Default for Part<'_> {
-    fn default() -> Self {
-        Self::Plain(Plain::default())
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum PartKey {
-    Type,
-    Text,
-    Refusal,
-    Content,
-    IsError,
-    Name,
-    Input,
-    #[serde(other)]
-    Other,
-}
-
-impl<'b> Shape<'b> for Part<'b> {
-    fn from_object<A: MapAccess<'b>>(mut object: A) -> Result<Self, A::Error> {
-        let (mut kind, mut text, mut refusal) = (Text(None), Text(None), Text(None));
-        let (mut content, mut is_error, mut call) = (Plain::default(), Flag(false), Call::default());
-        while let Some(key) = object.next_key()? {
-            match key {
-                PartKey::Type => Tolerant(kind) = object.next_value()?,
-                PartKey::Text => Tolerant(text) = object.next_value()?,
-                PartKey::Refusal => Tolerant(refusal) = object.next_value()?,
-                PartKey::Content => Tolerant(content) = object.next_value()?,
-                PartKey::IsError => Tolerant(is_error) = object.next_value()?,
-                PartKey::Name => call.name = object.next_value()?,
-                PartKey::Input => call.arguments = object.next_value()?,
-                PartKey::Other => drop(object.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(match kind.0.as_deref() {
-            Some("tool_use" | "server_tool_use" | "mcp_tool_use") => Self::Call(call),
-            Some(kind) if kind.ends_with("tool_result") => Self::Result { content, is_error: is_error.0 },
-            Some("refusal") => Self::Plain(Plain::of("text", refusal)),
-            kind => Self::Plain(Plain::of(kind.unwrap_or_default(), text)),
-        })
-    }
-}
-
-/// Text and attachments with nothing nested in them: what a tool's result may hold.
-#[derive(Default)]
-struct Plain<'b> {
-    text: Option<Cow<'b, str>>,
-    attachments: Attachments,
-}
-
-impl<'b> Plain<'b> {
-    fn of(kind: &str, text: Text<'b>) -> Self {
-        let none = Attachments::default();
-        if matches!(kind, "text" | "input_text" | "output_text") {
-            return Self { text: Some(text.0.unwrap_or_default()), attachments: none };
-        }
-        let attachments = match AttachmentKind::of_part(kind) {
-            Some(AttachmentKind::Image) => Attachments { images: 1, ..none },
-            Some(AttachmentKind::Audio) => Attachments { audio: 1, ..none },
-            Some(AttachmentKind::File) => Attachments { files: 1, ..none },
-            None => none,
-        };
-        Self { text: None, attachments }
-    }
-
-    fn join_to(self, text: &mut Option<Cow<'b, str>>, attachments: &mut Attachments) {
-        if let Some(part) = self.text {
-            join(text, part);
-        }
-        attachments.add(self.attachments);
-    }
-}
-
-impl<'b> Shape<'b> for Plain<'b> {
-    fn from_text(text: Cow<'b, str>) -> Self {
-        Self { text: Some(text), attachments: Attachments::default() }
-    }
-
-    fn from_array<A: SeqAccess<'b>>(mut array: A) -> Result<Self, A::Error> {
-        let mut plain = Self::default();
-        while let Some(Tolerant(PlainPart(part))) = array.next_element()? {
-            part.join_to(&mut plain.text, &mut plain.attachments);
-        }
-        Ok(plain)
-    }
-}
-
-#[derive(Default)]
-struct PlainPart<'b>(Plain<'b>);
-
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum PlainKey {
-    Type,
-    Text,
-    #[serde(other)]
-    Other,
-}
-
-impl<'b> Shape<'b> for PlainPart<'b> {
-    fn from_object<A: MapAccess<'b>>(mut object: A) -> Result<Self, A::Error> {
-        let (mut kind, mut text) = (Text(None), Text(None));
-        while let Some(key) = object.next_key()? {
-            match key {
-                PlainKey::Type => Tolerant(kind) = object.next_value()?,
-                PlainKey::Text => Tolerant(text) = object.next_value()?,
-                PlainKey::Other => drop(object.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(Self(Plain::of(kind.0.as_deref().unwrap_or_default(), text)))
     }
 }

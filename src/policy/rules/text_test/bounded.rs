@@ -24,7 +24,7 @@ pub(super) struct BoundedSearch {
 }
 
 /// A search through the texts of one request.
-pub(super) struct Searching<'s> {
+pub(in crate::policy::rules) struct Searching<'s> {
     engine: &'s DFA,
     table: PoolGuard<'s, Cache, MakeTable>,
 }

@@ -1,6 +1,8 @@
 //! What holds after a strategy: constraints, what clients may name, and a rollout.
 
 use super::*;
+use crate::features::TokenCounter;
+use crate::prompt::{Dialect, Prompt};
 
 #[test]
 fn a_provider_that_is_down_is_avoided_while_another_serves_and_tried_when_none_does() {
@@ -71,11 +73,72 @@ fn a_prompt_that_fits_no_window_is_refused_in_openai_s_words() {
     }
 }
 
+/// Features of a chat whose only turn says `text`.
+fn saying(text: &str) -> Features {
+    let body = serde_json::json!({"model": "auto", "messages": [{"role": "user", "content": text}]}).to_string();
+    let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a request");
+    Features::of(&prompt, &TokenCounter::new())
+}
+
+#[test]
+fn a_window_is_measured_in_the_model_s_own_tokens() {
+    let file = |tokenizer: &str| {
+        MODELS.replacen("tokenizer: openai", tokenizer, 1) + "{kind: random, models: [small, frontier]}\n"
+    };
+    let moved = |tokenizer: &str, features: &Features| match step_of(&set(&file(tokenizer)), features) {
+        Step::Decide(decision) => decision.model.to_string(),
+        other => panic!("{other:?}"),
+    };
+    // 240 tokens of o200k, and 720 where each digit is one.
+    let digits = saying(&"123456789".repeat(80));
+    let chinese = saying(&"请用三句话解释为什么天空是蓝色的。".repeat(60));
+
+    for (tokenizer, of_digits, of_chinese) in [
+        ("tokenizer: openai", "small", "small"),
+        ("name: gpt-5-mini", "small", "small"),
+        ("tokenizer: mistral", "small", "small"),
+        ("name: mistral-7b-instruct", "small", "frontier"),
+    ] {
+        assert_eq!(moved(tokenizer, &digits), of_digits, "{tokenizer}");
+        assert_eq!(moved(tokenizer, &chinese), of_chinese, "{tokenizer}");
+    }
+    let longer = saying(&"123456789".repeat(120));
+    assert_eq!(moved("tokenizer: openai", &longer), "small");
+    assert_eq!(moved("tokenizer: mistral", &longer), "frontier");
+    assert_eq!(moved("name: devstral-small", &longer), "frontier");
+}
+
+#[test]
+fn what_only_a_bound_keeps_out_of_every_window_goes_to_the_largest() {
+    let text = MODELS.replace(
+        "standard: {provider: p, tokenizer: openai,",
+        "standard: {provider: p, context: 1200, tokenizer: mistral,",
+    );
+    let text = text.replace(
+        "small: {provider: p, context: 1000, tokenizer: openai,",
+        "small: {provider: p, context: 1000, tokenizer: mistral,",
+    );
+    let set = set(&format!("{text}{{kind: random, models: [small, standard]}}\n"));
+
+    match step_of(&set, &saying(&"123456789".repeat(150))) {
+        Step::Decide(decision) => assert_eq!(model_and_reason(&decision), ("standard", "context")),
+        other => panic!("{other:?}"),
+    }
+    match step_of(&set, &saying(&"123456789".repeat(500))) {
+        Step::Deny(denial) => assert_eq!((denial.status, denial.code), (400, "context_length_exceeded")),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn step_of(set: &PolicySet, features: &Features) -> Step {
+    set.policies[0].step(&facts("auto"), features, &Signals::default())
+}
+
 #[test]
 fn regions_the_longest_answer_and_a_margin_are_constraints() {
     let text = MODELS.replace(
-        "small: {provider: p, context: 1000,",
-        "small: {provider: p, context: 1000, max_output: 100, region: eu,",
+        "small: {provider: p, context: 1000, tokenizer: openai,",
+        "small: {provider: p, context: 1000, tokenizer: openai, max_output: 100, region: eu,",
     );
     let moved = |extra: &str, features: &Features| {
         let set = set(&format!("{text}{{kind: random, models: [small, frontier]}}\n    {extra}\n"));

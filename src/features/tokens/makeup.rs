@@ -1,0 +1,186 @@
+//! What a text is made of, as far as tokenizers differ over it.
+//!
+//! One look at each character of the pieces that were counted anyway. Classes, not languages: a class has one rate in each
+//! family of tokenizers ([`super::family`]).
+
+use std::ops::{Add, AddAssign};
+
+/// A class of characters that tokenizers take differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// ASCII digits.
+    Digit,
+    /// Digits, three of a run at a time: a token of o200k each.
+    DigitGroup,
+    /// ASCII punctuation and controls.
+    Punctuation,
+    /// ASCII white space.
+    Space,
+    /// Latin letters beyond ASCII, and combining marks.
+    Accented,
+    /// Cyrillic.
+    Cyrillic,
+    /// Greek, Hebrew, Arabic, Syriac.
+    NearEastern,
+    /// The scripts of India, Thai and Lao.
+    Indic,
+    /// Every other alphabet: Armenian, Georgian, Khmer, Burmese, Ethiopic and rarer ones.
+    Rare,
+    /// Chinese and Japanese.
+    Cjk,
+    /// Korean.
+    Hangul,
+    /// Symbols, lines, emoji.
+    Symbol,
+}
+
+/// How many characters of each [`Class`] there are; ASCII letters are in none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Makeup([u64; Class::COUNT]);
+
+impl Class {
+    pub(super) const COUNT: usize = 12;
+
+    /// Every class, in the order of the rates.
+    pub(super) const ALL: [Self; Self::COUNT] = [
+        Self::Digit,
+        Self::DigitGroup,
+        Self::Punctuation,
+        Self::Space,
+        Self::Accented,
+        Self::Cyrillic,
+        Self::NearEastern,
+        Self::Indic,
+        Self::Rare,
+        Self::Cjk,
+        Self::Hangul,
+        Self::Symbol,
+    ];
+
+    /// Returns the class of a character beyond ASCII.
+    const fn of(c: char) -> Self {
+        match c {
+            '\u{400}'..='\u{52f}' => Self::Cyrillic,
+            '\u{370}'..='\u{3ff}' | '\u{590}'..='\u{77f}' | '\u{1f00}'..='\u{1fff}' => Self::NearEastern,
+            '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}' => Self::NearEastern,
+            '\0'..='\u{36f}' | '\u{1e00}'..='\u{1eff}' => Self::Accented,
+            '\u{900}'..='\u{eff}' => Self::Indic,
+            '\u{1100}'..='\u{11ff}' | '\u{3130}'..='\u{318f}' | '\u{ac00}'..='\u{d7af}' => Self::Hangul,
+            '\u{2e80}'..='\u{9fff}' => Self::Cjk,
+            '\u{f900}'..='\u{fb1c}' | '\u{ff00}'..='\u{ffef}' | '\u{20000}'..='\u{3ffff}' => Self::Cjk,
+            '\u{2000}'..='\u{2bff}' | '\u{e000}'..='\u{f8ff}' | '\u{fe00}'..='\u{fe0f}' => Self::Symbol,
+            '\u{fff0}'..='\u{ffff}' | '\u{1f000}'..='\u{1ffff}' | '\u{40000}'.. => Self::Symbol,
+            _ => Self::Rare,
+        }
+    }
+}
+
+impl Makeup {
+    /// Looks at every character of `text`.
+    pub(super) fn of(text: &str) -> Self {
+        let mut makeup = Self::default();
+        let mut run = 0_u32;
+        for c in text.chars() {
+            if c.is_ascii_digit() {
+                makeup.0[Class::Digit as usize] += 1;
+                makeup.0[Class::DigitGroup as usize] += u64::from(run.is_multiple_of(3));
+                run = run.wrapping_add(1) % 3;
+                continue;
+            }
+            run = 0;
+            let class = match c {
+                'a'..='z' | 'A'..='Z' => continue,
+                ' ' | '\t' | '\r' | '\n' => Class::Space,
+                '\0'..='\x7f' => Class::Punctuation,
+                _ => Class::of(c),
+            };
+            makeup.0[class as usize] += 1;
+        }
+        makeup
+    }
+
+    /// Returns how many characters of `class` there are.
+    pub(super) const fn get(&self, class: Class) -> u64 {
+        self.0[class as usize]
+    }
+
+    /// Takes a sample of `part` bytes for the whole of `whole`.
+    pub(super) fn scaled(self, whole: u64, part: u64) -> Self {
+        Self(self.0.map(|count| count.saturating_mul(whole) / part.max(1)))
+    }
+}
+
+impl Add for Makeup {
+    type Output = Self;
+
+    fn add(mut self, other: Self) -> Self {
+        self += other;
+        self
+    }
+}
+
+impl AddAssign for Makeup {
+    fn add_assign(&mut self, other: Self) {
+        for (own, more) in self.0.iter_mut().zip(other.0) {
+            *own = own.saturating_add(more);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(text: &str) -> Vec<(Class, u64)> {
+        let makeup = Makeup::of(text);
+        Class::ALL.into_iter().map(|class| (class, makeup.get(class))).filter(|(_, count)| *count > 0).collect()
+    }
+
+    #[test]
+    fn every_character_but_an_ascii_letter_is_in_a_class() {
+        for (text, class) in [
+            ("!", Class::Punctuation),
+            ("\u{7}", Class::Punctuation),
+            ("\n", Class::Space),
+            ("é", Class::Accented),
+            ("ễ", Class::Accented),
+            ("Ж", Class::Cyrillic),
+            ("λ", Class::NearEastern),
+            ("ש", Class::NearEastern),
+            ("م", Class::NearEastern),
+            ("ह", Class::Indic),
+            ("ไ", Class::Indic),
+            ("ქ", Class::Rare),
+            ("ខ", Class::Rare),
+            ("模", Class::Cjk),
+            ("か", Class::Cjk),
+            ("한", Class::Hangul),
+            ("，", Class::Cjk),
+            ("🚀", Class::Symbol),
+            ("─", Class::Symbol),
+            ("\u{fffd}", Class::Symbol),
+        ] {
+            assert_eq!(counts(text), [(class, 1)], "{text}");
+        }
+        assert_eq!(counts("Word"), []);
+    }
+
+    #[test]
+    fn digits_are_counted_each_and_by_three_of_a_run() {
+        for (text, digits, groups) in [("1", 1, 1), ("123", 3, 1), ("1234", 4, 2), ("1234567", 7, 3), ("12a34", 4, 2)] {
+            let makeup = Makeup::of(text);
+
+            assert_eq!((makeup.get(Class::Digit), makeup.get(Class::DigitGroup)), (digits, groups), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sample_stands_for_the_whole() {
+        let sample = Makeup::of("12 λ");
+
+        let whole = sample.scaled(500, 5);
+
+        assert_eq!((whole.get(Class::Digit), whole.get(Class::NearEastern)), (200, 100));
+        assert_eq!(sample + sample, sample.scaled(2, 1));
+    }
+}
