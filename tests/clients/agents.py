@@ -40,7 +40,8 @@ def check(affinity: str, named: list[str]) -> Iterator[str]:
     upstream, log = Scripted({}), DecisionLog()
     with log, gateway.started(log.section, upstream=upstream, policies=affinity + CLAUDE + affinity) as (url, admin, _):
         decided = functools.cache(functools.partial(decide, admin))
-        assert (decided(EASY), decided(AGAIN), decided(HARD), decided(TASK)) == ("small-1", "small-1", "frontier-1", "frontier-1")
+        far_apart = [decided(ask) for ask in (EASY, AGAIN, HARD, TASK)]
+        assert far_apart == ["small-1", "small-1", "frontier-1", "frontier-1"], f"the asks do not lie far apart: {far_apart}"
         for play in (*AGENTS, *CONVERSATIONS):
             if named and play.__name__ not in named:
                 continue
