@@ -7,9 +7,9 @@ const FILE: &str = "version: 1
 listen: {address: 127.0.0.1:8080}
 providers: {p: {base_url: http://h}}
 models:
-  small: {provider: p, context: 1000, PRICE_SMALL}
-  standard: {provider: p, context: 2000, PRICE_STANDARD}
-  frontier: {provider: p, price: {input: 9, output: 9}}
+  small: {provider: p, tokenizer: openai, context: 1000, PRICE_SMALL}
+  standard: {provider: p, tokenizer: openai, context: 2000, PRICE_STANDARD}
+  frontier: {provider: p, tokenizer: openai, price: {input: 9, output: 9}}
 classifiers: {default: {bundle: b}}
 policies:
   - name: auto

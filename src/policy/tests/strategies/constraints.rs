@@ -91,7 +91,7 @@ fn a_window_is_measured_in_the_model_s_own_tokens() {
     };
     // 240 tokens of o200k, and 720 where each digit is one.
     let digits = saying(&"123456789".repeat(80));
-    let chinese = saying(&"请用三句话解释为什么天空是蓝色的。".repeat(60));
+    let chinese = saying(&"请用三句话解释为什么天空是蓝色的。".repeat(50));
 
     for (tokenizer, of_digits, of_chinese) in [
         ("tokenizer: openai", "small", "small"),
