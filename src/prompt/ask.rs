@@ -101,12 +101,21 @@ impl Conversation<'_, '_> {
         Ask { newest, answered, adds: standing != Standing::Empty, source, left_out: LeftOut::of(&cut) }
     }
 
-    /// Returns what the reply in the turn at `index` answers: the newest ask before it that stands by itself, else the
-    /// assistant's words.
+    /// Returns what the reply in the turn at `index` answers: the newest ask before it that stands by itself, or with which the
+    /// conversation begins; else the assistant's words.
     fn answered_by(self, index: usize) -> (Words, AskSource) {
         // Whether a fragment of long ago answered a question matters little: it is not the ask that is looked for.
-        let stands = |words: &Words| Standing::of(words.text(self.texts), Before::Question) == Standing::Alone;
-        if let Some(words) = self.asks().skip(1).take(MAX_LOOKS).map(|(_, words, _)| words).find(stands) {
+        let standing = |words: &Words| Standing::of(words.text(self.texts), Before::Question);
+        let mut first = None;
+        for (turn, words, _) in self.asks().skip(1).take(MAX_LOOKS) {
+            match standing(&words) {
+                Standing::Alone => return (words, AskSource::EarlierAsk),
+                // It points to nothing that was said: nothing was.
+                Standing::Dependent if self.answer_before(turn).is_none() => first = Some(words),
+                Standing::Dependent | Standing::Empty | Standing::Courtesy => {}
+            }
+        }
+        if let Some(words) = first {
             return (words, AskSource::EarlierAsk);
         }
         match self.answer_before(index) {

@@ -90,7 +90,9 @@ impl Standing {
         if content == 0 {
             return if any(COURTESY) && !any(GO | REVISE) { Self::Courtesy } else { Self::Empty };
         }
-        let points = items[0] & LEAD != 0 || any(POINTING);
+        // "this folder" points to what lies about, "this" alone to what was said.
+        let is_bare = |(at, item): (usize, &u16)| item & POINTING != 0 && items.get(at + 1) != Some(&0);
+        let points = items[0] & LEAD != 0 || items.iter().enumerate().any(is_bare);
         let is_pointing = points && content <= POINTING_CONTENT && items.len() <= POINTING_ITEMS;
         let is_revision = any(GO | REVISE) && content <= REVISION_CONTENT;
         let is_fragment = !asks && content <= FRAGMENT_CONTENT && items.len() <= FRAGMENT_ITEMS;

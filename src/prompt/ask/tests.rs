@@ -166,6 +166,15 @@ fn a_reply_whose_asks_were_cut_off_is_read_with_the_answer_before_it() {
 }
 
 #[test]
+fn the_ask_that_a_conversation_begins_with_is_what_replies_answer_however_it_is_put() {
+    let turns = json!([user("Is this contract valid?"), assistant("Shall I look at each clause?"), user("Yes please")]);
+
+    let found = read(&turns);
+
+    assert_eq!(found, (AskSource::EarlierAsk, "Yes please".to_owned(), Some("Is this contract valid?".to_owned())));
+}
+
+#[test]
 fn courtesies_are_read_alone() {
     let turns = json!([user("Prove that there are infinitely many primes."), assistant("Done."), user("thanks!")]);
 
