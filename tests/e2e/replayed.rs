@@ -241,9 +241,9 @@ fn rules_about_texts_are_replayed_by_what_the_log_holds_of_them() {
     let with_rule = |name: &str, when: &str| {
         let path = with_strategy(&folder, name, FLAT);
         let text = fs::read_to_string(&path).expect("the file");
-        let strategy = text.lines().find(|line| line.contains("strategy: ")).expect("a strategy");
-        let rules = strategy.replace(strategy.trim_start(), &format!("rules: [{{when: \"{when}\", use: big}}]"));
-        folder.write(name, &text.replace(strategy, &format!("{rules}\n{strategy}")))
+        let rules = text.lines().find(|line| line.contains("rules: ")).expect("rules");
+        let indent = rules.split_once("rules: ").map_or("", |(indent, _)| indent);
+        folder.write(name, &text.replace(rules, &format!("{indent}rules: [{{when: \"{when}\", use: big}}]")))
     };
     let now = with_strategy(&folder, "now.yaml", FLAT);
     let log = folder.log(|i, line| {
