@@ -35,7 +35,8 @@ fn enveloped(bytes: usize) -> Value {
 
 /// A tool loop whose results have reminders beside them, and a short reply at its end.
 fn looped(bytes: usize) -> Value {
-    let mut messages = vec![json!({"role": "user", "content": [text(REMINDER), text("Fix the parser in src/main.rs.")]})];
+    let mut messages =
+        vec![json!({"role": "user", "content": [text(REMINDER), text("Fix the parser in src/main.rs.")]})];
     for step in 0..(bytes / 1000).max(1) {
         let id = format!("t{step}");
         let call = json!({"type": "tool_use", "id": id, "name": "Read", "input": {"path": format!("src/{step}.rs")}});

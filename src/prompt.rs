@@ -48,7 +48,7 @@ use thiserror::Error;
 pub use self::ask::{Ask, AskSource};
 pub use self::attached::{AttachedFile, AttachedFiles, AttachmentKind};
 pub use self::edit::Edits;
-pub use self::envelope::{Envelopes, LeftOut, Mark, Spec, TABLE, table_markdown};
+pub use self::envelope::{Envelopes, LeftOut, Mark, OwnEnvelope, Spec, TABLE, table_markdown};
 pub use self::media::{Image, ImageDetail, Media};
 pub use self::model_field::{ModelField, model_field};
 pub use self::pieces::{Escapes, Piece, PieceKind, unescaped};

@@ -17,9 +17,9 @@ use std::sync::{Arc, OnceLock};
 use crate::certificates::Certificate;
 use crate::classifier::{BundleError, Classifier, Runtime};
 use crate::clients::Clients;
-use crate::config::{Config, Credential, KeyPath, KeySource, Name, Problem, Problems};
+use crate::config::{self, Config, Credential, KeyPath, KeySource, Name, Problem, Problems};
 use crate::policy::PolicySet;
-use crate::prompt::{Dialect, Envelopes, ParseError, Prompt};
+use crate::prompt::{Dialect, Envelopes, OwnEnvelope, ParseError, Prompt};
 use crate::scores::Degraded;
 use crate::store::Store;
 use crate::telemetry::{DecisionLog, Metrics, Tracer, TracerError};
@@ -189,6 +189,18 @@ impl Snapshot {
     }
 }
 
+/// Returns the envelopes that are known, and the configuration's. Of a tag and an opening validation lets one stand.
+fn envelopes(config: &Config) -> Envelopes {
+    let own = |envelope: &config::Envelope| match (&envelope.tag, &envelope.begins_with) {
+        (Some(tag), _) => Some(OwnEnvelope::Tag { name: tag.clone(), holds_ask: envelope.holds_ask }),
+        (None, Some(begins)) => {
+            Some(OwnEnvelope::Opening { begins: begins.clone(), ask_after: envelope.ask_after.clone() })
+        }
+        (None, None) => None,
+    };
+    Envelopes::new(&config.prompt.envelopes.iter().filter_map(own).collect::<Vec<_>>())
+}
+
 impl Builder {
     /// Makes a builder for the file at `path`, which takes keys from the process's environment.
     #[must_use]
@@ -265,7 +277,7 @@ impl Builder {
         let (policies, upstreams, clients) = (Arc::new(policies), Arc::new(upstreams), Arc::new(clients));
         Ok(Snapshot {
             generation,
-            envelopes: Envelopes::new(&config.prompt.envelopes),
+            envelopes: envelopes(&config),
             config,
             policies,
             upstreams,

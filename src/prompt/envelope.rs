@@ -14,8 +14,6 @@ pub(super) use self::scan::Cut;
 pub use self::table::{Mark, Spec, TABLE};
 use rustc_hash::FxHashMap;
 
-use crate::config;
-
 /// The envelopes that are known to one configuration; clones share them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Envelopes(Arc<Known>);
@@ -57,6 +55,25 @@ enum Extent {
     Until(Arc<str>),
 }
 
+/// An envelope of an operator's own harness.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnEnvelope {
+    /// A block between a tag and its closing counterpart.
+    Tag {
+        /// The tag's name, without brackets.
+        name: String,
+        /// Whether the block holds the person's own words, so that only its tags are left out.
+        holds_ask: bool,
+    },
+    /// A part of a turn that begins with a text.
+    Opening {
+        /// The text.
+        begins: String,
+        /// How the line begins after which the person's own words stand; without it the whole part is left out.
+        ask_after: Option<String>,
+    },
+}
+
 /// A stretch of a text that an envelope takes up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
@@ -77,7 +94,7 @@ impl Envelopes {
 
     /// Returns those of the [`TABLE`] and the operator's.
     #[must_use]
-    pub fn new(own: &[config::Envelope]) -> Self {
+    pub fn new(own: &[OwnEnvelope]) -> Self {
         let mut known = Known { tags: FxHashMap::default(), openings: Vec::new() };
         TABLE.iter().for_each(|spec| known.add(spec.mark));
         own.iter().for_each(|envelope| known.add_own(envelope));
@@ -100,14 +117,15 @@ impl Known {
         }
     }
 
-    fn add_own(&mut self, envelope: &config::Envelope) {
-        let config::Envelope { tag, holds_ask, begins_with, ask_after } = envelope;
-        if let Some(tag) = tag {
-            self.tags.insert(tag.as_str().into(), if *holds_ask { Content::Ask } else { Content::Harness });
-        }
-        if let Some(begins) = begins_with {
-            let extent = ask_after.as_deref().map_or(Extent::Part, |ask| Extent::Until(ask.into()));
-            self.openings.push(Opening { name: begins.as_str().into(), begins: begins.as_str().into(), extent });
+    fn add_own(&mut self, envelope: &OwnEnvelope) {
+        match envelope {
+            OwnEnvelope::Tag { name, holds_ask } => {
+                self.tags.insert(name.as_str().into(), if *holds_ask { Content::Ask } else { Content::Harness });
+            }
+            OwnEnvelope::Opening { begins, ask_after } => {
+                let extent = ask_after.as_deref().map_or(Extent::Part, |ask| Extent::Until(ask.into()));
+                self.openings.push(Opening { name: begins.as_str().into(), begins: begins.as_str().into(), extent });
+            }
         }
     }
 }

@@ -1,7 +1,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config;
 
 fn kept(text: &str) -> String {
     kept_of(&Envelopes::standard(), text, &[])
@@ -147,15 +146,16 @@ fn a_turn_of_tool_results_in_plain_text_is_left_out_but_for_the_person_s_tags() 
 
 #[test]
 fn an_operator_adds_tags_and_openings() {
+    let tag = |name: &str, holds_ask| OwnEnvelope::Tag { name: name.to_owned(), holds_ask };
+    let opening = |begins: &str, ask_after: Option<&str>| OwnEnvelope::Opening {
+        begins: begins.to_owned(),
+        ask_after: ask_after.map(str::to_owned),
+    };
     let own = [
-        config::Envelope { tag: Some("acme-context".into()), ..Default::default() },
-        config::Envelope { tag: Some("acme-ask".into()), holds_ask: true, ..Default::default() },
-        config::Envelope { begins_with: Some("Pasted by Acme:".into()), ..Default::default() },
-        config::Envelope {
-            begins_with: Some("Acme says:".into()),
-            ask_after: Some("Question:".into()),
-            ..Default::default()
-        },
+        tag("acme-context", false),
+        tag("acme-ask", true),
+        opening("Pasted by Acme:", None),
+        opening("Acme says:", Some("Question:")),
     ];
     let envelopes = Envelopes::new(&own);
 
