@@ -186,7 +186,7 @@ impl UnknownLabel {
 
 /// Returns the features of a chat request whose one user turn is `text`.
 pub(super) fn features(text: &str) -> Features {
-    Features::of(&parsed(&body(&[], text)), &TokenCounter::new())
+    Features::of(&parsed(&body(&[], text)), &TokenCounter::new()).with_text(TextStructure::of(text))
 }
 
 /// Returns a chat request whose newest user turn is `text`, after the turns of `history`.

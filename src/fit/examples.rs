@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{FitError, Task};
 use crate::classifier::{Bundle, Embedder, Ngrams};
 use crate::evaluate::{Dataset, Prefer, Truth};
-use crate::features::{Features, TokenCounter};
+use crate::features::{Features, TextStructure, TokenCounter};
 use crate::prompt::{Dialect, Prompt};
 
 /// One prompt that may be learnt from.
@@ -127,7 +127,7 @@ impl Cache {
 pub(super) fn features(text: &str) -> Features {
     let body = json!({"model": "fit", "messages": [{"role": "user", "content": text}]}).to_string();
     let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a body of our own parses");
-    Features::of(&prompt, &TokenCounter::new())
+    Features::of(&prompt, &TokenCounter::new()).with_text(TextStructure::of(text))
 }
 
 fn group(text: &str) -> u64 {

@@ -52,8 +52,15 @@ impl Writer {
     fn take(&mut self, message: Message) {
         match message {
             Message::Line(entry) => {
+                let start = self.buffer.len();
                 entry.write(&mut self.buffer);
                 self.buffer.push(b'\n');
+                // What is written at once must fit a file.
+                if start > 0 && self.buffer.len() > self.chunk {
+                    let line = self.buffer.split_off(start);
+                    self.write_out();
+                    self.buffer = line;
+                }
                 self.lines += 1;
                 if self.buffer.len() >= self.chunk {
                     self.write_out();
