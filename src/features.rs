@@ -20,8 +20,7 @@ pub use self::language::{Language, MAX_LANGUAGE_BYTES};
 pub use self::table::{Kind, Scope, Spec, TABLE, Value, index_of, table_markdown};
 pub use self::text::{MAX_SCANNED_BYTES, TextStructure};
 use self::tokens::MediaTokens;
-pub use self::tokens::{Tally, TokenCount, TokenCounter};
-use crate::config::Tokenizer;
+pub use self::tokens::{Tally, TokenCount, TokenCounter, Tokenizer};
 use crate::prompt::{
     AskSource, AttachedFiles, Attachments, Dialect, Envelopes, Parameters, Prompt, Purpose, ResponseFormat,
 };

@@ -35,7 +35,8 @@ pub use recent::Recent;
 pub use resolver::ResolveError;
 pub use trust::Trust;
 
-use crate::config::{Config, KeyPath, Name, Price, Problem, Tokenizer};
+use crate::config::{Config, KeyPath, Name, Price, Problem};
+use crate::features::Tokenizer;
 use crate::prompt::{Dialect, Edits};
 use crate::telemetry::Metrics;
 use provider::Resolved;
@@ -196,7 +197,7 @@ impl Target {
             upstream_name,
             provider,
             price: model.price,
-            tokenizer: model.tokenizer_as(name),
+            tokenizer: Tokenizer::of(model.tokenizer_name(), model.upstream_name(name)),
             context: model.context,
             recent: same.map_or_else(Arc::default, |old| Arc::clone(&old.recent)),
             rests_until: AtomicU64::new(rests_until),

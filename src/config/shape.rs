@@ -240,10 +240,10 @@ impl Model {
         self.name.as_deref().unwrap_or(name)
     }
 
-    /// Returns the family of the model's tokenizer, the model being `name` in the catalog.
+    /// Returns the name of the family of its tokenizer, if the catalog says.
     #[must_use]
-    pub fn tokenizer_as(&self, name: &Name) -> Tokenizer {
-        self.tokenizer.unwrap_or_else(|| Tokenizer::of_model(self.upstream_name(name)))
+    pub fn tokenizer_name(&self) -> Option<&'static str> {
+        self.tokenizer.map(Tokenizer::as_str)
     }
 }
 

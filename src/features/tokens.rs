@@ -11,6 +11,7 @@
 mod family;
 mod makeup;
 mod media;
+mod tokenizer;
 
 use std::ops::{Add, Range};
 
@@ -19,7 +20,7 @@ use tiktoken_rs::{CoreBPE, o200k_base_singleton};
 pub(super) use self::family::template;
 use self::makeup::Makeup;
 pub(super) use self::media::MediaTokens;
-use crate::config::Tokenizer;
+pub use self::tokenizer::Tokenizer;
 use crate::prompt::{Escapes, Prompt, unescaped};
 
 /// Effort that one count may spend: 16 KiB of words, or 4 KiB of anything else.

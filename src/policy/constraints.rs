@@ -6,8 +6,8 @@ use super::decision::{Choice, Expected};
 use super::estimate::Rate;
 use super::facts::{Health, Live};
 use super::reason::Reason;
-use crate::config::{self, Capability, Config, KeyPath, Name, Price, Tokenizer};
-use crate::features::Features;
+use crate::config::{self, Capability, Config, KeyPath, Name, Price};
+use crate::features::{Features, Tokenizer};
 use crate::prompt::ResponseFormat;
 
 /// Why a model cannot serve a request.
@@ -281,7 +281,10 @@ impl Limits {
         let region = model.and_then(|model| model.region.as_ref());
         Self {
             model: name.clone(),
-            tokenizer: model.map(|model| model.tokenizer_as(name)).unwrap_or_default(),
+            tokenizer: Tokenizer::of(
+                model.and_then(config::Model::tokenizer_name),
+                model.map_or(name.as_str(), |model| model.upstream_name(name)),
+            ),
             context: model.and_then(|model| model.context),
             max_output: model.and_then(|model| model.max_output),
             is_in_region: policy.regions.is_empty() || region.is_some_and(|region| policy.regions.contains(region)),

@@ -4,8 +4,8 @@ use super::affinity::Warm;
 use super::constraints::Candidate;
 use super::decision::Expected;
 use super::facts::Live;
-use crate::config::{Name, Price, Tokenizer};
-use crate::features::Features;
+use crate::config::{Name, Price};
+use crate::features::{Features, Tokenizer};
 
 /// How long an answer is taken to be where no answers were seen yet, in tokens.
 pub(super) const USUAL_OUTPUT: u64 = 400;

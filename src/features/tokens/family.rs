@@ -16,7 +16,7 @@
 //! - `unknown`: the largest of all that were measured, Claude's apart.
 
 use super::makeup::{Class, Makeup};
-use crate::config::Tokenizer;
+use super::tokenizer::Tokenizer;
 
 /// What a family makes of a text, in hundredths of a token.
 struct Rates {
@@ -75,7 +75,10 @@ mod tests {
 
     /// Lengths by the tokenizers named at the top: (text, [(family, tokens)]).
     fn measured() -> Vec<(String, Vec<(Tokenizer, u64)>)> {
-        serde_json::from_str(include_str!("measured.json")).expect("the file is ours")
+        let texts: Vec<(String, Vec<(String, u64)>)> =
+            serde_json::from_str(include_str!("measured.json")).expect("the file is ours");
+        let of_family = |(name, length): (String, u64)| (Tokenizer::of(Some(&name), ""), length);
+        texts.into_iter().map(|(text, lengths)| (text, lengths.into_iter().map(of_family).collect())).collect()
     }
 
     fn bound(tokenizer: Tokenizer, text: &str) -> u64 {

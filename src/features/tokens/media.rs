@@ -15,7 +15,7 @@
 //! Not covered: GPT-4o mini and the nano models, which are charged 2.46 to 33 times the tokens that they see. A second of audio is 32
 //! tokens at most (Gemini; OpenAI 10). What only the vendor can read (sealed thoughts and results) is a token in four bytes.
 
-use crate::config::Tokenizer;
+use super::tokenizer::Tokenizer;
 use crate::prompt::{Image, ImageDetail, Media};
 
 const PER_AUDIO_SECOND: u64 = 32;

@@ -5,6 +5,7 @@
 
 use super::{Known, Pick, ScoreLimits};
 use crate::config::{self, Config, Name};
+use crate::features::Tokenizer;
 use crate::policy::decision::Expected;
 use crate::policy::estimate::{Estimate, Rate};
 use crate::policy::lever::{Beyond, Lever};
@@ -82,7 +83,10 @@ impl Utility {
     pub(super) fn new(config: &Config, section: &config::Utility) -> Self {
         let models = section.models.iter().filter_map(|model| {
             let entry = config.models.get(model);
-            let rate = entry.and_then(|entry| Some(Rate { price: entry.price?, tokenizer: entry.tokenizer_as(model) }));
+            let rate = entry.and_then(|entry| {
+                let tokenizer = Tokenizer::of(entry.tokenizer_name(), entry.upstream_name(model));
+                Some(Rate { price: entry.price?, tokenizer })
+            });
             let own = section.success.get(model);
             let success = match own.and_then(|own| own.chance) {
                 Some(chance) => Source::Fixed(chance.get()),
