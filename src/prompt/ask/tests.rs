@@ -62,6 +62,8 @@ fn what_has_content_of_its_own_stands_alone() {
         "Explain quicksort",
         "What is 2+2?",
         "How do I reverse a linked list in Rust?",
+        "Which files are in this folder?",
+        "What does this function do?",
     ] {
         assert_eq!(Standing::of(ask, Before::Question), Standing::Alone, "{ask}");
     }

@@ -15,6 +15,10 @@ const FUNCTION: u16 = 1 << 6;
 pub(super) const CONTENT: u16 = 1 << 7;
 pub(super) const ASKING: u16 = 1 << 8;
 pub(super) const NUMBER: u16 = 1 << 9;
+/// A pointing word that may belong to the noun after it.
+pub(super) const DEMONSTRATIVE: u16 = 1 << 10;
+
+const DEMONSTRATIVES: [&str; 4] = ["this", "that", "these", "those"];
 
 const SECTIONS: [(&str, u16); 9] = [
     ("courtesy", COURTESY),
@@ -97,6 +101,9 @@ impl Words {
             *class &= !POINTING;
         }
         words.exact.extend(english);
+        for word in DEMONSTRATIVES {
+            words.exact.entry(word).and_modify(|class| *class |= DEMONSTRATIVE);
+        }
         words
     }
 
