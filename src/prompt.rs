@@ -242,9 +242,9 @@ impl<'b> Prompt<'b> {
         self.ask.newest(&self.texts)
     }
 
-    /// Returns the first ask of the conversation, without the envelopes around it.
+    /// Returns the first ask of the conversation, without the envelopes around it; empty where none has words.
     #[must_use]
-    pub fn first_ask(&self) -> Option<Cow<'_, str>> {
+    pub fn first_ask(&self) -> Cow<'_, str> {
         self.conversation().first_ask()
     }
 

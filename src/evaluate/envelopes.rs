@@ -58,6 +58,9 @@ impl Evaluation {
     ///
     /// # Errors
     /// When a row cannot be read or gets no scores, or the file holds none.
+    ///
+    /// # Panics
+    /// Never: the bodies that it makes are requests.
     pub async fn envelopes(&self, data: &Path, seed: u64, rows: usize) -> Result<EnvelopeReport, EvaluateError> {
         let mut dataset = Dataset::open(data)?;
         let prompts = (&mut dataset).map(|row| row.map(|row| row.prompt)).collect::<Result<Vec<_>, _>>()?;
@@ -75,7 +78,8 @@ impl Evaluation {
             for (form, flips) in forms.zip(&mut flips) {
                 let body = form.to_string();
                 let read = Prompt::parse(Dialect::Messages, body.as_bytes()).expect("a body of our own parses");
-                flips.ask += usize::from(self.label(read.newest_ask()).await? != alone);
+                let features = Features::of(&read, &TokenCounter::new());
+                flips.ask += usize::from(self.label_of(read.newest_ask(), &features).await? != alone);
                 flips.whole_turn += usize::from(self.label(&newest_user_text(&form)).await? != alone);
             }
         }
@@ -96,9 +100,16 @@ impl Evaluation {
         }
         let body = json!({"model": "evaluate", "messages": [{"role": "user", "content": text}]}).to_string();
         let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a body of our own parses");
-        let features = Features::of(&prompt, &TokenCounter::new());
+        self.label_of(text, &Features::of(&prompt, &TokenCounter::new())).await
+    }
+
+    /// Returns the label of a text by the features of its request.
+    async fn label_of(&self, text: &str, features: &Features) -> Result<Option<usize>, EvaluateError> {
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
         let heads = [self.head.name.clone()];
-        let ask = Ask { text, features: &features, deadline: Instant::now() + PATIENCE, heads: &heads };
+        let ask = Ask { text, features, deadline: Instant::now() + PATIENCE, heads: &heads };
         let unscored = |reason| EvaluateError::Unscored { line: 0, reason };
         let scores = self.classifier.judge(ask).await.map_err(|reason| unscored(reason.as_str()))?;
         let top = scores.head(self.head.name.as_str()).and_then(|head| self.head.label(head.top()?.0));

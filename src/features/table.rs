@@ -220,7 +220,7 @@ pub const TABLE: &[Spec] = &[
         "tool_errors",
         Kind::Int,
         |f| int(f.tool_errors),
-        "Tool results of the tool loop that say `is_error`, or whose text starts, after white space and in any case, with `error`, `exception`, `traceback`, `fatal`, `failed` or `failure`, or is a JSON object whose first key is `error`.",
+        "Tool results of the tool loop that say `is_error`, or whose text starts, after white space and in any case, with `error`, `exception`, `traceback`, `fatal`, `failed` or `failure`, or is a JSON object whose first key is `error`, or says in its first six lines that a command ended with another code than 0, as Codex writes it.",
     ),
     prompt(
         "tool_results",
@@ -269,7 +269,7 @@ pub const TABLE: &[Spec] = &[
         "stalled",
         Kind::Bool,
         |f| Value::Bool(f.is_stalled),
-        "Whether the tool loop makes no headway: its newest three steps made the same calls, or the same error (its first 512 bytes, digits apart) came three times.",
+        "Whether the tool loop makes no headway: its newest three steps made the same calls, or the same error (its first 512 bytes, digits apart) came three times among the newest twelve results.",
     ),
     prompt(
         "plan_mode",

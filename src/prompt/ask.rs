@@ -85,7 +85,7 @@ pub(super) struct Conversation<'c, 'b> {
     pub(super) envelopes: &'c Envelopes,
 }
 
-impl Conversation<'_, '_> {
+impl<'c> Conversation<'c, '_> {
     /// Finds the newest ask, and what it answers where it does not stand by itself.
     pub(super) fn ask(self) -> Ask {
         let Some((index, newest, cut)) = self.asks().next() else {
@@ -93,7 +93,12 @@ impl Conversation<'_, '_> {
         };
         let reply = newest.text(self.texts);
         let before = self.answer_before(index).map_or("", |place| self.texts[place].as_ref());
-        let standing = Standing::of(reply, Before::of(before));
+        let standing = match Standing::of(reply, Before::of(before)) {
+            _ if !self.follows_something(index) => Standing::Alone,
+            // Thanks in advance take nothing from what was asked.
+            Standing::Courtesy if self.follows_unanswered(index) => Standing::Empty,
+            standing => standing,
+        };
         let (answered, source) = match standing {
             Standing::Dependent | Standing::Empty if !reply.is_empty() => self.answered_by(index),
             _ => (Words::None, AskSource::Ask),
@@ -106,12 +111,13 @@ impl Conversation<'_, '_> {
     fn answered_by(self, index: usize) -> (Words, AskSource) {
         // Whether a fragment of long ago answered a question matters little: it is not the ask that is looked for.
         let standing = |words: &Words| Standing::of(words.text(self.texts), Before::Question);
+        let answer = self.turns.iter().position(|turn| turn.role == Role::Assistant && turn.text.is_some());
         let mut first = None;
         for (turn, words, _) in self.asks().skip(1).take(MAX_LOOKS) {
             match standing(&words) {
                 Standing::Alone => return (words, AskSource::EarlierAsk),
                 // It points to nothing that was said: nothing was.
-                Standing::Dependent if self.answer_before(turn).is_none() => first = Some(words),
+                Standing::Dependent if answer.is_none_or(|answer| turn < answer) => first = Some(words),
                 Standing::Dependent | Standing::Empty | Standing::Courtesy => {}
             }
         }
@@ -122,6 +128,18 @@ impl Conversation<'_, '_> {
             Some(place) => (Words::Stretch(place, 0..self.texts[place].len()), AskSource::Answer),
             None => (Words::None, AskSource::Ask),
         }
+    }
+
+    /// Tells whether anybody spoke before the turn at `index`: the first ask answers nothing, however it is put.
+    fn follows_something(self, index: usize) -> bool {
+        self.turns[..index].iter().any(|turn| matches!(turn.role, Role::User | Role::Assistant) && turn.text.is_some())
+    }
+
+    /// Tells whether an ask stands before the turn at `index` that nobody has answered.
+    fn follows_unanswered(self, index: usize) -> bool {
+        let spoke = |turn: &&Turn| matches!(turn.role, Role::User | Role::Assistant);
+        let before = self.turns[..index].iter().rev().find(spoke);
+        before.is_some_and(|turn| turn.role == Role::User && self.words(turn).is_some())
     }
 
     /// Returns the place of the assistant's newest text before the turn at `index`.
@@ -135,11 +153,16 @@ impl Conversation<'_, '_> {
         self.turns.iter().take_while(|turn| turn.role == Role::System).count()
     }
 
-    /// Returns the first ask, by which conversations are told apart.
-    pub(super) fn first_ask(self) -> Option<Cow<'static, str>> {
+    /// Returns the first ask, by which conversations are told apart; empty where none has words.
+    pub(super) fn first_ask(self) -> Cow<'c, str> {
         let turns = self.turns.iter().filter(|turn| turn.role == Role::User);
-        let mut asks = turns.filter_map(|turn| self.words(turn)).map(|(words, _)| words.text(self.texts).to_owned());
-        asks.find(|text| !text.is_empty()).map(Cow::Owned)
+        let first =
+            turns.filter_map(|turn| self.words(turn)).map(|(words, _)| words).find(|words| *words != Words::None);
+        match first {
+            Some(Words::Stretch(place, range)) => Cow::Borrowed(&self.texts[place][range]),
+            Some(Words::Joined(text)) => Cow::Owned(text),
+            Some(Words::None) | None => Cow::Borrowed(""),
+        }
     }
 
     /// Returns where the newest turn stands that begins a tool loop: an ask without tool results beside it.
@@ -178,7 +201,7 @@ impl Conversation<'_, '_> {
 /// space around it.
 fn stretches(text: &str, cut: &Cut) -> Vec<Range<usize>> {
     if cut.taken.is_empty() {
-        return if text.trim().is_empty() { Vec::new() } else { vec![0..text.len()] };
+        return std::iter::once(0..text.len()).filter(|_| !text.trim().is_empty()).collect();
     }
     let mut all: Vec<Range<usize>> = Vec::new();
     for range in &cut.kept {

@@ -106,13 +106,14 @@ impl<'b> Conversation<'b> {
             Role::System => self.system_chars += text.chars().count() as u64,
             Role::Tool => {
                 count = count.max(1);
-                errors.extend(starts_like_an_error(&text).then(|| Fingerprint::of_error(&text)));
+                errors.extend(starts_like_an_error(&text).then(|| Fingerprint::of_error(error_text(&text))));
             }
             Role::User | Role::Assistant | Role::Other => {}
         }
         let has_attachments = attachments != Attachments::default();
         let text = self.add_text(Some(text));
-        self.turns.push(Turn { role, text, breaks, has_attachments, calls, results: count, errors });
+        let is_user_message = role == Role::User;
+        self.turns.push(Turn { role, is_user_message, text, breaks, has_attachments, calls, results: count, errors });
     }
 
     /// Adds a text that is not empty, and returns its place.
@@ -123,8 +124,29 @@ impl<'b> Conversation<'b> {
     }
 }
 
+/// How the line begins in which Codex says how a command ended.
+const EXIT_LINES: [&str; 2] = ["Process exited with code ", "Exit code: "];
+
+/// The lines of a result that may say so.
+const HEADER_LINES: usize = 6;
+
+/// Returns the text of an error without the header that Codex puts before it, whose numbers differ each time.
+pub(super) fn error_text(text: &str) -> &str {
+    let output = if is_failed_command(text) { text.split_once("Output:\n") } else { None };
+    output.map_or(text, |(_, output)| output)
+}
+
+fn is_failed_command(text: &str) -> bool {
+    let code =
+        |line: &str| EXIT_LINES.iter().find_map(|begins| line.strip_prefix(begins)).map(|code| code.trim() != "0");
+    text.lines().take(HEADER_LINES).find_map(code).unwrap_or_default()
+}
+
 fn starts_like_an_error(text: &str) -> bool {
     let text = text.trim_start();
+    if is_failed_command(text) {
+        return true;
+    }
     if let Some(object) = text.strip_prefix('{') {
         return object.trim_start().starts_with("\"error\"");
     }

@@ -40,6 +40,8 @@ enum Content {
     Harness,
     /// The person's: the tags are left out and the words stay.
     Ask,
+    /// The harness's, where a tag around the person's words stands in the same part; else a person's own markup.
+    BesideAsk,
 }
 
 /// How far an opening reaches.
@@ -49,6 +51,10 @@ enum Extent {
     Part,
     /// To the end of the turn, but for tags around the person's words.
     Turn,
+    /// To the end of its part, if that holds nothing else.
+    Whole,
+    /// To the first tag around the person's words that stands first on a line, else to the end of its part.
+    ToAskTag,
     /// To the end of its line.
     Line,
     /// Through the line that begins with this, after which the person's words stand; without one it is no envelope.
@@ -108,6 +114,9 @@ impl Known {
         match mark {
             Mark::Tag(name) => drop(self.tags.insert(name.into(), Content::Harness)),
             Mark::AskTag(name) => drop(self.tags.insert(name.into(), Content::Ask)),
+            Mark::BesideAskTag(name) => drop(self.tags.insert(name.into(), Content::BesideAsk)),
+            Mark::Whole { name, text } => self.openings.push(opening(name, text, Extent::Whole)),
+            Mark::ToAskTag { name, begins } => self.openings.push(opening(name, begins, Extent::ToAskTag)),
             Mark::Part { name, begins } => self.openings.push(opening(name, begins, Extent::Part)),
             Mark::Turn { name, begins } => self.openings.push(opening(name, begins, Extent::Turn)),
             Mark::Line { name, begins } => self.openings.push(opening(name, begins, Extent::Line)),

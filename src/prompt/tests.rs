@@ -82,6 +82,27 @@ fn tool_calls_and_errors_count_since_the_ask() {
 }
 
 #[test]
+fn a_command_that_codex_says_has_failed_is_an_error_and_the_same_one_whatever_its_header() {
+    let output = |chunk: &str, code: u32| {
+        format!("Chunk ID: {chunk}\\nWall time: 0.1 s\\nProcess exited with code {code}\\nOutput:\\ncat: no such file")
+    };
+    let item = |chunk: &str, code| {
+        format!(
+            r#"{{"type":"function_call","name":"sh","arguments":"{chunk}"}},{{"type":"function_call_output","output":"{}"}}"#,
+            output(chunk, code)
+        )
+    };
+    let read = |items: &[String]| {
+        let body = format!(r#"{{"model":"m","input":[{{"role":"user","content":"go"}},{}]}}"#, items.join(","));
+        let prompt = Prompt::parse(Dialect::Responses, body.as_bytes()).expect("a prompt").into_owned();
+        (prompt.tool_errors, prompt.is_stalled)
+    };
+
+    assert_eq!(read(&[item("51a", 3), item("ab2", 3), item("c0f", 3)]), (3, true));
+    assert_eq!(read(&[item("51a", 0), item("ab2", 0), item("c0f", 0)]), (0, false));
+}
+
+#[test]
 fn parameters_are_read_in_old_and_new_spelling() {
     let old = chat(r#"{"model":"m","max_tokens":7,"functions":[{}],"tools":[{},{}],"stream":true,"temperature":0}"#);
     let new = chat(

@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
+use super::Prompt;
 use super::every_text::every_text;
-use super::{Prompt, Role};
 
 /// Which texts of a request are looked through.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,8 +33,9 @@ impl TextScope {
 }
 
 impl Prompt<'_> {
-    fn texts_of(&self, role: Role) -> impl Iterator<Item = &str> {
-        let turns = self.turns_in_order.iter().filter(move |turn| turn.role == role);
+    /// Iterates over the texts of messages of the user's: what stands beside tool results hides nothing.
+    fn user_texts(&self) -> impl Iterator<Item = &str> {
+        let turns = self.turns_in_order.iter().filter(|turn| turn.is_user_message);
         turns.filter_map(|turn| turn.text).map(|place| self.texts[place].as_ref())
     }
 
@@ -45,7 +46,7 @@ impl Prompt<'_> {
         let mut see = |text: &str| if is_wanted(text) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
         match scope {
             TextScope::All => every_text(body, &mut see).is_break(),
-            TextScope::User => self.texts_of(Role::User).any(is_wanted),
+            TextScope::User => self.user_texts().any(is_wanted),
             TextScope::Ask => is_wanted(&self.ask_text()),
         }
     }

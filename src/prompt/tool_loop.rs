@@ -5,6 +5,9 @@ use rustc_hash::FxHashMap;
 
 use super::turn::{Fingerprint, Role, Turn};
 
+/// The newest results among which one error may come again: one that was overcome long ago holds nobody up.
+const RECENT: usize = 12;
+
 /// How often in a row the same step, or how often the same error, makes a loop stalled.
 const STALLED: u32 = 3;
 
@@ -17,7 +20,7 @@ pub(super) struct ToolLoop {
     pub(super) errors: u32,
     /// Calls that had been made before with the same arguments.
     pub(super) repeated_calls: u32,
-    /// Whether the newest steps make the same calls three times in a row, or one error came three times.
+    /// Whether the newest steps make the same calls three times in a row, or one error came three times of late.
     pub(super) is_stalled: bool,
 }
 
@@ -27,7 +30,8 @@ impl ToolLoop {
         let calls: Vec<Fingerprint> = turns.iter().flat_map(|turn| &turn.calls).copied().collect();
         let errors: Vec<Fingerprint> = turns.iter().flat_map(|turn| &turn.errors).copied().collect();
         let (distinct, _) = tally(&calls);
-        let (_, most_errors) = tally(&errors);
+        let recent = turns.iter().rev().filter(|turn| turn.results > 0).take(RECENT);
+        let (_, most_errors) = tally(&recent.flat_map(|turn| &turn.errors).copied().collect::<Vec<_>>());
         let is_stalled = most_errors >= STALLED || (calls.len() >= STALLED as usize && row(turns) >= STALLED);
         let repeated = calls.len() - distinct;
         Self { calls: count(calls.len()), errors: count(errors.len()), repeated_calls: count(repeated), is_stalled }
@@ -115,5 +119,18 @@ mod tests {
         assert!(ToolLoop::over(&errors).is_stalled);
         assert!(!ToolLoop::over(&errors[..3]).is_stalled);
         assert_eq!(ToolLoop::over(&errors).errors, 4);
+    }
+
+    #[test]
+    fn an_error_that_was_overcome_long_ago_stalls_no_loop() {
+        let mut turns: Vec<Turn> = ["Error: no match"; 3].map(failure).to_vec();
+        assert!(ToolLoop::over(&turns).is_stalled);
+
+        for number in 0..40 {
+            turns.extend(step(&format!("call {number}")));
+        }
+
+        assert!(!ToolLoop::over(&turns).is_stalled);
+        assert_eq!(ToolLoop::over(&turns).errors, 3);
     }
 }

@@ -24,6 +24,8 @@ pub enum Role {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Turn {
     pub(super) role: Role,
+    /// Whether the body says that it is the user's, also where nothing in it is.
+    pub(super) is_user_message: bool,
     /// Its entry among the prompt's texts, if it has text.
     pub(super) text: Option<usize>,
     /// Where its text parts after the first begin in that text.

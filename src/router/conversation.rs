@@ -42,6 +42,9 @@ const SUB_AGENT: &str = "cc_is_subagent=true";
 /// How a line begins that Claude Code puts first into the system text, with a nonce that changes within a session.
 const BILLING_LINE: &str = "x-anthropic-billing-header:";
 
+/// How much of a system text is read for what of it stays.
+const READ: usize = 4 * TURN;
+
 /// Returns the key of the conversation that a request belongs to: `session` is what a header of [`SESSION_HEADERS`] says,
 /// the body's own word comes next, then how the conversation begins. A sub-agent, by the `agent` that a header of
 /// [`AGENT_HEADERS`] names, has a conversation of its own within the session. A `prompt_cache_key` only sets beginnings apart:
@@ -71,11 +74,11 @@ pub(super) fn key(session: Option<&str>, agent: Option<&str>, prompt: &Prompt<'_
 pub fn beginning(prompt: &Prompt<'_>) -> u64 {
     let mut hasher = Sha256::new();
     for text in prompt.leading_system_texts() {
-        hash_what_stays(start(text), &mut hasher);
+        hash_what_stays(text, &mut hasher);
         hasher.update([0xff]); // no UTF-8 holds it
     }
     let ask = prompt.first_ask();
-    let first = ask.as_deref().or_else(|| prompt.texts().next()).unwrap_or_default();
+    let first = if ask.is_empty() { prompt.texts().next().unwrap_or_default() } else { &ask };
     hasher.update([0xfe]);
     hasher.update(start(first));
     first_half(hasher)
@@ -91,14 +94,24 @@ fn first_line(text: &str) -> &str {
 
 /// Hashes a system text without its volatile parts: clocks, nonces and whatever else has digits, names of days and months,
 /// and lines that are known to change.
+///
+/// So much as [`TURN`] of what stays counts: a cut before that would part conversations by the length of their clocks.
 fn hash_what_stays(text: &str, hasher: &mut Sha256) {
+    let mut left = TURN;
+    let text = &text[..text.floor_char_boundary(READ)];
     for line in text.lines().filter(|line| !line.starts_with(BILLING_LINE)) {
         let is_part = |c: char| c.is_ascii_alphanumeric() || "-_:.+/=".contains(c);
         // Texts without spaces between words hold dates too: only the runs go.
         for run in line.split_inclusive(|c: char| !is_part(c)) {
             let word = run.trim_end_matches(|c: char| !is_part(c));
             let is_volatile = word.bytes().any(|byte| byte.is_ascii_digit()) || is_of_calendar(word);
-            hasher.update(if is_volatile { &run[word.len()..] } else { run });
+            let stays = if is_volatile { &run[word.len()..] } else { run };
+            let stays = &stays.as_bytes()[..stays.len().min(left)];
+            hasher.update(stays);
+            left -= stays.len();
+            if left == 0 {
+                return;
+            }
         }
     }
 }
@@ -276,5 +289,13 @@ mod tests {
             read("x-anthropic-billing-header: cc_is_subagent=true;"),
             read("x-anthropic-billing-header: cc_version=2;")
         );
+    }
+
+    #[test]
+    fn a_clock_before_a_long_system_text_does_not_part_a_conversation_by_its_length() {
+        let long = "Follow every rule of the house. ".repeat(1000);
+        let at = |clock: &str| key_of(&[("system", &format!("It is {clock}.\n{long}")), ("user", "hi")]);
+
+        assert_eq!(at("9:59 am"), at("10:01 am"));
     }
 }

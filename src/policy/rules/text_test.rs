@@ -50,7 +50,7 @@ enum Engine {
     /// `anywhere` finds letters, and fast; where it finds some, `whole` tells whether they are words.
     Words { anywhere: Regex, whole: Regex },
     /// `set` is slower, and knows what words are in every script.
-    Patterns { bounded: BoundedSearch, set: RegexSet },
+    Patterns { bounded: Box<BoundedSearch>, set: RegexSet },
 }
 
 /// A test's look through the texts of one request.
@@ -195,7 +195,7 @@ fn regular(patterns: &[String]) -> Result<Engine, UnusablePatterns> {
     let set = set.map_err(unusable)?;
     let bounded = BoundedSearch::new(patterns, MAX_PROGRAM_BYTES);
     let bounded = bounded.ok_or_else(|| unusable(Error::CompiledTooBig(MAX_PROGRAM_BYTES)))?;
-    Ok(Engine::Patterns { bounded, set })
+    Ok(Engine::Patterns { bounded: Box::new(bounded), set })
 }
 
 fn complaint(what: &str, error: &Error) -> String {

@@ -104,7 +104,7 @@ fn unknown_label(NamedJudge { judge, labels, .. }: &NamedJudge, label: &str) -> 
     if labels.iter().any(|own| own.as_str() == label) {
         return None;
     }
-    let known = labels.iter().map(|label| label.as_str());
+    let known = labels.iter().map(crate::config::Name::as_str);
     let hint = nearest(label, known.clone()).map_or(String::new(), |near| format!(", did you mean `{near}`?"));
     let known = known.collect::<Vec<_>>().join(", ");
     Some(format!("judge `{judge}`: there is no label `{label}`{hint} (allowed: {known})"))

@@ -6,7 +6,10 @@
 
 mod classes;
 
-use self::classes::{ASKING, CONTENT, COURTESY, DEMONSTRATIVE, GO, LEAD, NUMBER, POINTING, REVISE, classes};
+use self::classes::{
+    ASKING, CONNECTIVE, CONTENT, COURTESY, DEMONSTRATIVE, FUNCTION, GO, LEAD, NEUTRAL, NUMBER, POINTING, PRAISE,
+    REVISE, classes,
+};
 
 /// The longest reply that may depend on what it answers: longer ones hold enough to judge.
 const MAX_CHARS: usize = 160;
@@ -68,18 +71,19 @@ impl Standing {
         if items.is_empty() {
             // "??" asks on, a smile does not.
             let is_mark = |c: char| c.is_whitespace() || ".?!…？！。".contains(c);
-            return if !text.is_empty() && text.chars().all(is_mark) { Self::Empty } else { Self::Courtesy };
+            // A thumb up is an answer where one was asked for.
+            let answers = !text.is_empty() && (text.chars().all(is_mark) || before == Before::Question);
+            return if answers { Self::Empty } else { Self::Courtesy };
         }
         if items.len() > MAX_ITEMS {
             return Self::Alone;
         }
-        let is_request = before == Before::Statement || text.ends_with([':', '?', '？', '؟']);
-        Self::of_items(&items, is_request)
+        Self::of_items(&items, text.ends_with([':', '?', '？', '؟']), before)
     }
 
     /// Decides by the classes of a reply's words; 0 is content.
-    fn of_items(items: &[u16], is_request: bool) -> Self {
-        let asks = is_request || items.iter().any(|item| item & ASKING != 0);
+    fn of_items(items: &[u16], ends_asking: bool, before: Before) -> Self {
+        let asks = ends_asking || before == Before::Statement || items.iter().any(|item| item & ASKING != 0);
         let plain = |item: &u16| if item & CONTENT != 0 { 0 } else { item & !ASKING };
         let items: Vec<u16> = items.iter().map(plain).collect();
         let count = |class| items.iter().filter(|item| **item == class).count();
@@ -87,13 +91,19 @@ impl Standing {
         let numbers = count(NUMBER);
         // One number points to something; two are a sum.
         let content = count(0) + if numbers > 1 { numbers } else { 0 };
+        // What goes on behind a courtesy is the reply ("thanks, and now in French").
+        let rest = &items[items.iter().take_while(|item| **item & COURTESY != 0).count()..];
+        let goes_on = rest.len() > 1 && rest[0] & CONNECTIVE != 0;
         if content == 0 {
-            return if any(COURTESY) && !any(GO | REVISE) { Self::Courtesy } else { Self::Empty };
+            let consents =
+                before == Before::Question && items.iter().all(|item| item & (PRAISE | NEUTRAL | FUNCTION) != 0);
+            let is_courtesy = any(COURTESY) && !any(GO | REVISE) && !goes_on && !consents;
+            return if is_courtesy { Self::Courtesy } else { Self::Empty };
         }
         // "this folder" points to what lies about, "this" alone to what was said.
         let has_noun = |at: usize| items.get(at + 1) == Some(&0);
         let is_bare = |(at, item): (usize, &u16)| item & POINTING != 0 && !(item & DEMONSTRATIVE != 0 && has_noun(at));
-        let points = items[0] & LEAD != 0 || items.iter().enumerate().any(is_bare);
+        let points = items[0] & LEAD != 0 || goes_on || items.iter().enumerate().any(is_bare);
         let is_pointing = points && content <= POINTING_CONTENT && items.len() <= POINTING_ITEMS;
         let is_revision = any(GO | REVISE) && content <= REVISION_CONTENT;
         let is_fragment = !asks && content <= FRAGMENT_CONTENT && items.len() <= FRAGMENT_ITEMS;

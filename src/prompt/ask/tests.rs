@@ -46,9 +46,40 @@ fn what_says_nothing_beyond_what_it_answers_is_told_from_a_demand() {
 }
 
 #[test]
+fn what_goes_on_behind_a_courtesy_is_the_reply() {
+    for reply in [
+        "Perfect! Now implement it.",
+        "thanks, now the second one",
+        "great, and now in French",
+        "danke, jetzt auf Deutsch",
+        "thanks. but why?",
+    ] {
+        assert!(matches!(Standing::of(reply, Before::Statement), Standing::Dependent | Standing::Empty), "{reply}");
+    }
+}
+
+#[test]
+fn praise_and_thumbs_consent_where_something_was_asked() {
+    for reply in ["👍", "Great!", "Perfect", "Parfait", "太好了"] {
+        assert_eq!(Standing::of(reply, Before::Question), Standing::Empty, "{reply}");
+        assert_eq!(Standing::of(reply, Before::Statement), Standing::Courtesy, "{reply}");
+    }
+    assert_eq!(Standing::of("thanks!", Before::Question), Standing::Courtesy);
+}
+
+#[test]
+fn thanks_in_advance_take_nothing_from_an_ask_that_nobody_has_answered() {
+    let hard = "Prove that there are infinitely many primes congruent to 3 modulo 4.";
+
+    let found = read(&json!([user(hard), user("Thanks in advance!")]));
+
+    assert_eq!(found, (AskSource::EarlierAsk, "Thanks in advance!".to_owned(), Some(hard.to_owned())));
+}
+
+#[test]
 fn courtesies_ask_for_nothing() {
     for reply in ["thanks!", "ok thanks", "bye", "no thanks", "that's all", "danke schön", "谢谢", "🙂"] {
-        assert_eq!(Standing::of(reply, Before::Question), Standing::Courtesy, "{reply}");
+        assert_eq!(Standing::of(reply, Before::Statement), Standing::Courtesy, "{reply}");
     }
 }
 

@@ -6,7 +6,7 @@ use serde::de::{MapAccess, SeqAccess};
 
 use super::call::Calls;
 use super::part::Part;
-use super::starts_like_an_error;
+use super::{error_text, starts_like_an_error};
 use crate::prompt::Attachments;
 use crate::prompt::material::Material;
 use crate::prompt::pieces::PieceKind;
@@ -88,9 +88,9 @@ impl<'b> Content<'b> {
                 let results = &mut self.results;
                 let failed = is_error || content.text.as_deref().is_some_and(starts_like_an_error);
                 results.count = results.count.saturating_add(1);
-                results
-                    .errors
-                    .extend(failed.then(|| Fingerprint::of_error(content.text.as_deref().unwrap_or_default())));
+                results.errors.extend(
+                    failed.then(|| Fingerprint::of_error(error_text(content.text.as_deref().unwrap_or_default()))),
+                );
                 self.material.add(content.join_to(&mut results.text, &mut results.attachments));
             }
         }

@@ -21,6 +21,9 @@ const CODE_INDENT: usize = 4;
 /// How many closing tags are looked at for the one that balances a block; a text of many is not read again for each.
 const MAX_CLOSINGS: usize = 16;
 
+/// How the first line of a tool's result ends where it comes as plain text.
+const RESULT: &str = "Result:";
+
 /// How deep tags around the person's words may stand within each other.
 const MAX_DEPTH: usize = 4;
 
@@ -50,18 +53,23 @@ struct Part<'t> {
     range: Range<usize>,
     /// Where the newest envelope ended.
     read: usize,
+    /// Where the first character after it stands that is no white space.
+    content: usize,
     fences: Fences<'t>,
     /// Tags that do not close any more, so that a text full of them is not read again for each.
     unclosed: Vec<&'t str>,
     /// How many tags around the person's words it stands within.
     depth: usize,
+    /// Whether it holds a tag around the person's words, once somebody asked.
+    has_ask: Option<bool>,
 }
 
 /// Whether a place is within fenced code; asked for places in ascending order.
 struct Fences<'t> {
     text: &'t str,
     read: usize,
-    open: Option<&'t str>,
+    /// The mark and the length of the fence that is open.
+    open: Option<(u8, usize)>,
 }
 
 impl Envelopes {
@@ -129,7 +137,8 @@ impl Known {
         let Part { text, ref range, .. } = part;
         let Range { start, end } = *range;
         let blank = range.len() - text[start..end].trim_start().len();
-        if let Some((name, until)) = self.opening(text, start + blank..end) {
+        // Within a tag around the person's words all words are the person's.
+        if let Some((name, until)) = self.opening(text, start + blank..end).filter(|_| part.depth == 0) {
             cut.take(name, start..until);
             part.read_to(until);
         }
@@ -161,7 +170,13 @@ impl Known {
             |from: usize| memchr(b'\n', &rest.as_bytes()[from..]).map_or(range.end, |at| range.start + from + at);
         let end = match &opening.extent {
             Extent::Part | Extent::Turn => range.end,
+            Extent::Whole if rest.trim_end() == &*opening.begins => range.end,
+            Extent::Whole => return None,
             Extent::Line => line_end(0),
+            Extent::ToAskTag => {
+                let lines = memchr_iter(b'\n', rest.as_bytes()).map(|at| at + 1);
+                lines.into_iter().find(|at| self.opens_ask(&rest[*at..])).map_or(range.end, |at| range.start + at)
+            }
             Extent::Until(ask) => {
                 let marks = memmem::find_iter(rest.as_bytes(), ask.as_bytes());
                 line_end(marks.filter(|at| *at == 0 || rest.as_bytes()[at - 1] == b'\n').last()?)
@@ -172,8 +187,10 @@ impl Known {
 
     /// Returns the name of the opening that takes up a whole turn, if the turn's text begins with one.
     fn turn_opening(&self, text: &str) -> Option<&Arc<str>> {
+        let first = text.lines().next().unwrap_or_default();
         let mut turns = self.openings.iter().filter(|opening| opening.extent == Extent::Turn);
-        turns.find(|opening| text.starts_with(&*opening.begins)).map(|opening| &opening.name)
+        let is_result = first.trim_end().ends_with(RESULT);
+        turns.find(|opening| is_result && first.starts_with(&*opening.begins)).map(|opening| &opening.name)
     }
 
     /// Tells whether a text begins with a tag around a person's words.
@@ -181,13 +198,24 @@ impl Known {
         tag_name(text.trim_start()).is_some_and(|name| self.tags.get(name) == Some(&Content::Ask))
     }
 
+    /// Tells whether a tag around a person's words opens anywhere in a part.
+    fn holds_ask_tag(&self, part: &Part<'_>) -> bool {
+        let text = &part.text.as_bytes()[part.range.clone()];
+        let mut asks = self.tags.iter().filter(|(_, content)| **content == Content::Ask);
+        asks.any(|(name, _)| memmem::find(text, format!("<{name}>").as_bytes()).is_some())
+    }
+
     /// Returns the block whose tag opens at `at`, if it is an envelope.
     fn block<'k>(&'k self, part: &mut Part<'_>, at: usize) -> Option<Block<'k>> {
         let open_end = part.opens_alone(at)?;
         let name = tag_name(&part.text[at..open_end])?;
         let (known, content) = self.tags.get_key_value(name)?;
-        let is_around = || part.depth < MAX_DEPTH && part.text[part.read..at].trim().is_empty();
-        if part.unclosed.contains(&name) || (*content == Content::Ask && !is_around()) || part.fences.hold(at) {
+        let may_open = match content {
+            Content::Harness => true,
+            Content::Ask => part.depth < MAX_DEPTH && at <= part.content,
+            Content::BesideAsk => at <= part.content && part.holds_ask_tag(|part| self.holds_ask_tag(part)),
+        };
+        if !may_open || part.unclosed.contains(&name) || part.fences.hold(at) {
             return None;
         }
         let Some((close, end)) = part.close(name, open_end) else {
@@ -198,9 +226,9 @@ impl Known {
         let rest = &part.text[end..part.range.end];
         let is_envelope = match content {
             // A person who quotes a block goes on in the same line.
-            Content::Harness => {
-                let follows = rest.lines().next().unwrap_or_default().trim_start();
-                part.text[at..end].contains('\n') || follows.is_empty() || follows.starts_with('<')
+            Content::Harness | Content::BesideAsk => {
+                let follows = rest.trim_start_matches([' ', '\t']);
+                part.text[at..end].contains('\n') || follows.is_empty() || follows.starts_with(['<', '\n', '\r'])
             }
             // A tag around the person's words holds all that envelopes leave of the part.
             Content::Ask => rest.trim_start().is_empty() || self.goes_on(rest.trim_start()),
@@ -215,14 +243,24 @@ impl Known {
 }
 
 impl<'t> Part<'t> {
-    const fn new(text: &'t str, range: Range<usize>) -> Self {
-        let read = range.start;
-        Self { text, range, read, fences: Fences { text, read, open: None }, unclosed: Vec::new(), depth: 0 }
+    fn new(text: &'t str, range: Range<usize>) -> Self {
+        let (read, fences) = (range.start, Fences { text, read: range.start, open: None });
+        let mut part = Self { text, range, read, content: read, fences, unclosed: Vec::new(), depth: 0, has_ask: None };
+        part.read_to(read);
+        part
     }
 
     /// Goes on after an envelope; what it holds opens no fence.
-    const fn read_to(&mut self, end: usize) {
+    fn read_to(&mut self, end: usize) {
         (self.read, self.fences.read) = (end, end);
+        self.content = self.range.end - self.text[end..self.range.end].trim_start().len();
+    }
+
+    /// Tells whether it holds a tag around a person's words; looks once.
+    fn holds_ask_tag(&mut self, look: impl FnOnce(&Self) -> bool) -> bool {
+        let found = self.has_ask.unwrap_or_else(|| look(self));
+        self.has_ask = Some(found);
+        found
     }
 
     /// Returns where the opening tag at `at` ends, if nothing but a few blanks stands before it on its line, an envelope apart,
@@ -233,8 +271,8 @@ impl<'t> Part<'t> {
         let blanks = before.iter().rev().take_while(|byte| **byte == b' ').count();
         let is_first = at - blanks == self.read || (blanks < CODE_INDENT && bytes[at - blanks - 1] == b'\n');
         // Claude Code indents the blocks of one command below its first.
-        let follows_envelope = || self.read > self.range.start && self.text[self.read..at].trim_start().is_empty();
-        if !is_first && !follows_envelope() {
+        let follows_envelope = self.read > self.range.start && at <= self.content;
+        if !is_first && !follows_envelope {
             return None;
         }
         let tag = &bytes[at..self.range.end.min(at + MAX_TAG)];
@@ -243,9 +281,22 @@ impl<'t> Part<'t> {
         (is_whole && bytes.get(end) != Some(&b' ')).then_some(end)
     }
 
-    /// Returns where the tag's closing counterpart begins and ends; blocks of the same name may stand within each other. One
-    /// within that never closes, such as one that is quoted, does not keep the block open.
+    /// Returns where the tag's closing counterpart begins and ends. Of a block that begins with a line of its own it closes on
+    /// one, where there is one: what the block quotes within a line does not end it.
     fn close(&self, name: &str, from: usize) -> Option<(usize, usize)> {
+        let is_block = self.text.as_bytes().get(from) == Some(&b'\n');
+        let on_its_line = is_block.then(|| self.close_where(name, from, true)).flatten();
+        on_its_line.filter(|(_, _, is_balanced)| *is_balanced).or_else(|| self.close_where(name, from, false)).map(
+            |found| {
+                let (start, end, _) = found;
+                (start, end)
+            },
+        )
+    }
+
+    /// Returns the closing tag that balances a block, else the first there is, and whether it balances: blocks of the same
+    /// name may stand within each other, and one within that never closes, such as one that is quoted, keeps none open.
+    fn close_where(&self, name: &str, from: usize, first_on_line: bool) -> Option<(usize, usize, bool)> {
         let within = &self.text.as_bytes()[from..self.range.end];
         let (open, close) = (format!("\n<{name}"), format!("</{name}"));
         let (open, close) = (memmem::Finder::new(&open), memmem::Finder::new(&close));
@@ -255,17 +306,18 @@ impl<'t> Part<'t> {
         let closing = |at: usize| {
             let end = at + close.needle().len();
             let is_whole = matches!(within.get(end), Some(b'>' | b' '));
+            let is_placed = !first_on_line || (at > 0 && within[at - 1] == b'\n');
             let bracket = memchr(b'>', &within[end..within.len().min(end + MAX_TAG)])?;
-            is_whole.then_some((at, end + bracket + 1))
+            (is_whole && is_placed).then_some((at, end + bracket + 1))
         };
-        for (at, end) in close.find_iter(within).filter_map(closing).take(MAX_CLOSINGS) {
+        for (at, end) in close.find_iter(within).take(MAX_CLOSINGS).filter_map(closing) {
             depth = depth + open.find_iter(&within[read..at.max(read)]).count() - 1;
             read = end;
             let place = (from + at, from + read);
             if depth == 0 {
-                return Some(place);
+                return Some((place.0, place.1, true));
             }
-            first.get_or_insert(place);
+            first.get_or_insert((place.0, place.1, false));
         }
         first
     }
@@ -276,17 +328,24 @@ impl Fences<'_> {
     fn hold(&mut self, at: usize) -> bool {
         let lines = &self.text[self.read..at];
         let whole = memrchr(b'\n', lines.as_bytes()).map_or(0, |end| end + 1);
-        for line in lines[..whole].lines() {
-            let start = line.trim_start_matches([' ', '\t']);
-            let fence = ["```", "~~~"].into_iter().find(|fence| start.starts_with(fence));
-            match (self.open, fence) {
-                (None, Some(fence)) => self.open = Some(fence),
-                (Some(open), Some(fence)) if open == fence => self.open = None,
-                _ => {}
-            }
-        }
+        lines[..whole].lines().for_each(|line| self.read_line(line));
         self.read += whole;
         self.open.is_some()
+    }
+
+    /// Follows CommonMark: a fence is closed by one of the same mark that is no shorter and stands alone on its line, and a line
+    /// that goes on with a backtick opens none.
+    fn read_line(&mut self, line: &str) {
+        let start = line.trim_start_matches([' ', '\t']);
+        let Some(mark) = start.bytes().next().filter(|byte| matches!(byte, b'`' | b'~')) else { return };
+        let length = start.bytes().take_while(|byte| *byte == mark).count();
+        let rest = &start[length..];
+        match self.open {
+            _ if length < 3 => {}
+            None if mark == b'~' || !rest.contains('`') => self.open = Some((mark, length)),
+            Some((open, least)) if open == mark && length >= least && rest.trim().is_empty() => self.open = None,
+            _ => {}
+        }
     }
 }
 

@@ -20,6 +20,22 @@ pub enum Mark {
     Tag(&'static str),
     /// A tag around the person's own words: only the tags are left out.
     AskTag(&'static str),
+    /// A block of the harness's where a tag around the person's words stands in the same part, else a person's own; the name.
+    BesideAskTag(&'static str),
+    /// A part of a turn that is a text and nothing more.
+    Whole {
+        /// The name for explanations.
+        name: &'static str,
+        /// The text.
+        text: &'static str,
+    },
+    /// The beginning of a part, up to a tag around the person's words that stands first on a line.
+    ToAskTag {
+        /// The name for explanations.
+        name: &'static str,
+        /// The text that it begins with.
+        begins: &'static str,
+    },
     /// A whole part of a turn that begins with a text.
     Part {
         /// The name for explanations.
@@ -58,6 +74,11 @@ impl Mark {
         match self {
             Self::Tag(name) => (format!("`<{name}>` … `</{name}>`"), "the harness's"),
             Self::AskTag(name) => (format!("`<{name}>` … `</{name}>`"), "the ask: only the tags go"),
+            Self::BesideAskTag(name) => {
+                (format!("`<{name}>` … `</{name}>` beside a tag around the ask"), "the harness's")
+            }
+            Self::Whole { text, .. } => (format!("a part that is `{text}`"), "the harness's"),
+            Self::ToAskTag { begins, .. } => (format!("from `{begins}` to a tag around the ask"), "the harness's"),
             Self::Part { begins, .. } => (format!("a part that begins with `{begins}`"), "the harness's"),
             Self::Turn { begins, .. } => (format!("a turn that begins with `{begins}`"), "a tool's"),
             Self::Line { begins, .. } => (format!("a first line that begins with `{begins}`"), "the harness's"),
@@ -168,22 +189,22 @@ pub const TABLE: &[Spec] = &[
         STRINGS,
     ),
     spec(
-        Mark::Part { name: "shell", begins: "The following tool was executed by the user" },
+        Mark::Whole { name: "shell", text: "The following tool was executed by the user" },
         OPENCODE,
         "1.18.33",
         STRINGS,
     ),
     spec(
-        Mark::Part { name: "sub-task", begins: "Summarize the task tool output above and continue with your task." },
+        Mark::Whole { name: "sub-task", text: "Summarize the task tool output above and continue with your task." },
         OPENCODE,
         "1.18.33",
         STRINGS,
     ),
-    spec(Mark::Part { name: "compaction", begins: "What did we do so far?" }, OPENCODE, "1.18.33", STRINGS),
+    spec(Mark::Whole { name: "compaction", text: "What did we do so far?" }, OPENCODE, "1.18.33", STRINGS),
     spec(
-        Mark::Part {
+        Mark::Whole {
             name: "compaction",
-            begins: "Continue if you have next steps, or stop and ask for clarification if you are unsure how to proceed.",
+            text: "Continue if you have next steps, or stop and ask for clarification if you are unsure how to proceed.",
         },
         OPENCODE,
         "1.18.33",
@@ -195,7 +216,7 @@ pub const TABLE: &[Spec] = &[
     spec(Mark::Tag("environment_details"), CLINE, "3.x", "cline/cline src/core/prompts/responses.ts @008b035a"),
     spec(Mark::Tag("explicit_instructions"), CLINE, "3.x", "cline/cline src/core/prompts/commands.ts"),
     spec(
-        Mark::Part { name: "task-resumption", begins: "[TASK RESUMPTION]" },
+        Mark::ToAskTag { name: "task-resumption", begins: "[TASK RESUMPTION]" },
         CLINE,
         "3.x",
         "cline/cline src/core/prompts/responses.ts @008b035a",
@@ -288,6 +309,7 @@ pub const TABLE: &[Spec] = &[
         "cline/cline src/core/prompts/responses.ts @008b035a",
     ),
     spec(Mark::AskTag("userRequest"), COPILOT, "2026", "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4"),
+    spec(Mark::BesideAskTag("context"), COPILOT, "2026", "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4"),
     spec(Mark::Tag("environment_info"), COPILOT, "2026", "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4"),
     spec(Mark::Tag("workspace_info"), COPILOT, "2026", "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4"),
     spec(Mark::Tag("attachments"), COPILOT, "2026", "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4"),
@@ -308,6 +330,8 @@ pub const TABLE: &[Spec] = &[
         "google-gemini/gemini-cli",
     ),
     spec(Mark::AskTag("user_query"), CURSOR, "2026", "public transcripts"),
+    spec(Mark::BesideAskTag("timestamp"), CURSOR, "2026", "public transcripts"),
+    spec(Mark::BesideAskTag("rules"), CURSOR, "2026", "public transcripts"),
     spec(Mark::Tag("user_info"), CURSOR, "2026", "public transcripts"),
     spec(Mark::Tag("user_rules"), CURSOR, "2026", "public transcripts"),
     spec(Mark::Tag("open_and_recently_viewed_files"), CURSOR, "2026", "public transcripts"),
@@ -319,12 +343,6 @@ pub const TABLE: &[Spec] = &[
     spec(Mark::Tag("agent_skills"), CURSOR, "2026", "public transcripts"),
     spec(Mark::Tag("mcp_file_system"), CURSOR, "2026", "public transcripts"),
     spec(Mark::Tag("project_layout"), CURSOR, "2026", "public transcripts"),
-    spec(
-        Mark::Part { name: "command-output", begins: "I ran this command:" },
-        AIDER,
-        "2026",
-        "Aider-AI/aider aider/prompts.py @03243e35",
-    ),
     spec(
         Mark::Part { name: "summary", begins: "I spoke to you previously about a number of things." },
         AIDER,

@@ -17,7 +17,10 @@ fn kept_of(envelopes: &Envelopes, text: &str, breaks: &[usize]) -> String {
 fn example(mark: Mark) -> String {
     match mark {
         Mark::Tag(name) | Mark::AskTag(name) => format!("<{name}>\nx\n</{name}>"),
-        Mark::Part { begins, .. } | Mark::Turn { begins, .. } => format!("{begins} x\n\nx"),
+        Mark::BesideAskTag(name) => format!("<{name}>\nx\n</{name}>\n<task>\n</task>"),
+        Mark::Part { begins, .. } | Mark::ToAskTag { begins, .. } => format!("{begins} x\n\nx"),
+        Mark::Turn { begins, .. } => format!("{begins}'x'] Result:\nx"),
+        Mark::Whole { text, .. } => format!("{text}\n"),
         Mark::Line { begins, .. } => format!("{begins} x"),
         Mark::Before { begins, ask, .. } => format!("{begins}\nx\n{ask}"),
     }
@@ -120,10 +123,7 @@ fn a_tag_around_the_ask_goes_only_where_it_holds_all_of_it() {
     let details = "<environment_details>\n80 files\n</environment_details>";
 
     assert_eq!(kept(&format!("<task>\nfix it\n</task>\n\n{details}")), "fix it");
-    assert_eq!(
-        kept(&format!("<additional_data>\nx\n</additional_data>\n<user_query>\nfix it\n</user_query>")),
-        "fix it"
-    );
+    assert_eq!(kept("<additional_data>\nx\n</additional_data>\n<user_query>\nfix it\n</user_query>"), "fix it");
     let structured = "<task>\nfix it\n</task>\nIn Rust, please.";
     assert_eq!(kept(structured), structured);
 }
@@ -202,6 +202,65 @@ fn texts_made_of_tags_are_read_once() {
         close.repeat(50_000),
         format!("{open}{close} x").repeat(30_000),
         format!("{}{}", "<task>\n".repeat(50_000), "</task>\n".repeat(50_000)),
+    ] {
+        let cut = Envelopes::standard().cut(&text, &[]);
+
+        let covered: usize = cut.kept.iter().chain(&cut.taken).map(ExactSizeIterator::len).sum();
+        assert_eq!(covered, text.len());
+    }
+}
+
+#[test]
+fn openings_that_people_write_themselves_stay() {
+    for text in [
+        "I ran this command: `cargo build` and it fails with E0499. Why?",
+        "What did we do so far? Please write a changelog.",
+        "[read_file for 'x'] is what Cline prints; why?",
+        "<task>\n[read_file for 'x'] Result: what does it mean?\n</task>",
+    ] {
+        let expected = text.trim_start_matches("<task>\n").trim_end_matches("\n</task>");
+        assert_eq!(kept(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn blocks_beside_a_tag_around_the_ask_go_and_stay_elsewhere() {
+    let context = "<context>\nThe current date is today.\n</context>";
+
+    assert_eq!(kept(&format!("{context}\n<userRequest>\nfix it\n</userRequest>")), "fix it");
+    assert_eq!(kept("<timestamp>Monday</timestamp>\n<user_query>\nfix it\n</user_query>"), "fix it");
+    assert_eq!(kept(&format!("{context}\nfix it")), format!("{context}\nfix it"));
+    let resumed =
+        "[TASK RESUMPTION] This task was interrupted.\n\nNew instructions:\n<user_message>\nprove it\n</user_message>";
+    assert_eq!(kept(resumed), "prove it");
+}
+
+#[test]
+fn a_block_with_lines_of_its_own_does_not_end_where_it_quotes_its_closing_tag() {
+    let text = "<system-reminder>\nText inside `<system-reminder>` and `</system-reminder>` is ours.\nProve it.\n</system-reminder>\nhi";
+    let two = "<system-reminder>\na</system-reminder>\nhi\n<system-reminder>\nb\n</system-reminder>";
+
+    assert_eq!(kept(text), "hi");
+    assert_eq!(kept(two), "hi");
+}
+
+#[test]
+fn fences_are_told_as_commonmark_tells_them() {
+    let shown = "````md\n```xml\n<system-reminder>\nx\n</system-reminder>\n```\n````\nwhat is it?";
+    let inline = "```cargo test``` fails, why?\n<system-reminder>\nx\n</system-reminder>";
+
+    assert_eq!(kept(shown), shown);
+    assert_eq!(kept(inline), "```cargo test``` fails, why?");
+}
+
+#[test]
+fn white_space_and_brackets_without_end_are_read_once() {
+    let (blanks, brackets) = (" ".repeat(300_000), "<".repeat(300_000));
+    for text in [
+        format!("<skill>\n</skill>{blanks}{brackets}"),
+        format!("{blanks}{}\n</task>", "\n<task>".repeat(50_000)),
+        "<skill></skill>".repeat(40_000),
+        "\n<skill>\n<skill></skill>".repeat(20_000),
     ] {
         let cut = Envelopes::standard().cut(&text, &[]);
 

@@ -67,6 +67,23 @@ fn the_newest_mode_marker_that_is_not_a_person_s_decides() {
 }
 
 #[test]
+fn a_heading_of_project_instructions_sets_no_mode() {
+    let instructions =
+        "# AGENTS.md instructions for /p\n\n<INSTRUCTIONS>\n## Plan Mode\nWrite plans as lists.\n</INSTRUCTIONS>";
+    let body = json!({"model": "m", "tools": [{}], "messages": [{"role": "user", "content": [
+        {"type": "text", "text": instructions}, {"type": "text", "text": "go"}]}]});
+
+    assert!(!read(&body).1);
+}
+
+#[test]
+fn cline_s_command_that_condenses_is_a_summary() {
+    let command = "<explicit_instructions type=\"condense\">\nSum it up.\n</explicit_instructions>\nplease";
+
+    assert_eq!(purpose("You are Cline.", command), Purpose::Summary);
+}
+
+#[test]
 fn codex_s_modes_are_items_of_the_developer_s() {
     let planning = |modes: &[&str]| {
         let mode = |mode: &&str| json!({"role": "developer", "content": format!("<collaboration_mode># {mode}\nx</collaboration_mode>")});

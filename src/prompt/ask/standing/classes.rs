@@ -9,14 +9,109 @@ pub(super) const GO: u16 = 1 << 1;
 pub(super) const REVISE: u16 = 1 << 2;
 pub(super) const POINTING: u16 = 1 << 3;
 pub(super) const LEAD: u16 = 1 << 4;
-const NEUTRAL: u16 = 1 << 5;
-const FUNCTION: u16 = 1 << 6;
+pub(super) const NEUTRAL: u16 = 1 << 5;
+pub(super) const FUNCTION: u16 = 1 << 6;
 /// Counts as content although it is listed, such as a word that looks like a stem of the list.
 pub(super) const CONTENT: u16 = 1 << 7;
 pub(super) const ASKING: u16 = 1 << 8;
 pub(super) const NUMBER: u16 = 1 << 9;
 /// A pointing word that may belong to the noun after it.
 pub(super) const DEMONSTRATIVE: u16 = 1 << 10;
+
+/// A word that goes on from what was said, also behind a courtesy.
+pub(super) const CONNECTIVE: u16 = 1 << 11;
+/// Praise, which is consent where something was asked.
+pub(super) const PRAISE: u16 = 1 << 12;
+
+const CONNECTIVES: [&str; 44] = [
+    "and",
+    "but",
+    "so",
+    "then",
+    "also",
+    "now",
+    "next",
+    "und",
+    "aber",
+    "dann",
+    "auch",
+    "jetzt",
+    "nun",
+    "et",
+    "mais",
+    "alors",
+    "puis",
+    "aussi",
+    "maintenant",
+    "y",
+    "pero",
+    "entonces",
+    "también",
+    "ahora",
+    "mas",
+    "então",
+    "também",
+    "agora",
+    "ma",
+    "allora",
+    "ora",
+    "adesso",
+    "en",
+    "maar",
+    "dan",
+    "nu",
+    "и",
+    "а",
+    "но",
+    "теперь",
+    "тогда",
+    "然后",
+    "现在",
+    "でも",
+];
+
+const PRAISES: [&str; 40] = [
+    "great",
+    "perfect",
+    "excellent",
+    "awesome",
+    "nice",
+    "cool",
+    "wonderful",
+    "brilliant",
+    "fantastic",
+    "lovely",
+    "amazing",
+    "sweet",
+    "neat",
+    "love",
+    "super",
+    "toll",
+    "klasse",
+    "prima",
+    "spitze",
+    "perfekt",
+    "wunderbar",
+    "parfait",
+    "génial",
+    "bravo",
+    "genial",
+    "perfecto",
+    "excelente",
+    "estupendo",
+    "ótimo",
+    "perfeito",
+    "perfetto",
+    "ottimo",
+    "eccellente",
+    "geweldig",
+    "отлично",
+    "супер",
+    "прекрасно",
+    "太好了",
+    "很好",
+    "完璧",
+];
 
 const DEMONSTRATIVES: [&str; 4] = ["this", "that", "these", "those"];
 
@@ -101,10 +196,17 @@ impl Words {
             *class &= !POINTING;
         }
         words.exact.extend(english);
-        for word in DEMONSTRATIVES {
-            words.exact.entry(word).and_modify(|class| *class |= DEMONSTRATIVE);
-        }
+        words.mark(&DEMONSTRATIVES, DEMONSTRATIVE);
+        words.mark(&CONNECTIVES, CONNECTIVE);
+        words.mark(&PRAISES, PRAISE);
         words
+    }
+
+    /// Adds a class to words that are listed.
+    fn mark(&mut self, marked: &[&'static str], class: u16) {
+        for table in [&mut self.exact, &mut self.pieces] {
+            marked.iter().for_each(|word| drop(table.entry(word).and_modify(|classes| *classes |= class)));
+        }
     }
 
     fn add(&mut self, word: &'static str, class: u16) {
