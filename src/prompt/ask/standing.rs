@@ -6,7 +6,7 @@
 
 mod classes;
 
-use self::classes::{ASKING, CONTENT, COURTESY, GO, LEAD, NUMBER, POINTING, REVISE, classes};
+use self::classes::{ASKING, CONTENT, COURTESY, DETERMINER, GO, LEAD, NUMBER, POINTING, REVISE, classes};
 
 /// The longest reply that may depend on what it answers: longer ones hold enough to judge.
 const MAX_CHARS: usize = 160;
@@ -90,8 +90,9 @@ impl Standing {
         if content == 0 {
             return if any(COURTESY) && !any(GO | REVISE) { Self::Courtesy } else { Self::Empty };
         }
-        // "this folder" points to what lies about, "this" alone to what was said.
-        let is_bare = |(at, item): (usize, &u16)| item & POINTING != 0 && items.get(at + 1) != Some(&0);
+        // "this folder" points to what lies about; "this" alone and "it" point to what was said.
+        let has_noun = |at: usize, item: u16| item & DETERMINER != 0 && items.get(at + 1) == Some(&0);
+        let is_bare = |(at, item): (usize, &u16)| item & POINTING != 0 && !has_noun(at, *item);
         let points = items[0] & LEAD != 0 || items.iter().enumerate().any(is_bare);
         let is_pointing = points && content <= POINTING_CONTENT && items.len() <= POINTING_ITEMS;
         let is_revision = any(GO | REVISE) && content <= REVISION_CONTENT;

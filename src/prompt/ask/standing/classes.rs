@@ -15,8 +15,10 @@ const FUNCTION: u16 = 1 << 6;
 pub(super) const CONTENT: u16 = 1 << 7;
 pub(super) const ASKING: u16 = 1 << 8;
 pub(super) const NUMBER: u16 = 1 << 9;
+/// May stand before a noun, which it then points to.
+pub(super) const DETERMINER: u16 = 1 << 10;
 
-const SECTIONS: [(&str, u16); 9] = [
+const SECTIONS: [(&str, u16); 10] = [
     ("courtesy", COURTESY),
     ("go", GO),
     ("revise", REVISE),
@@ -26,6 +28,7 @@ const SECTIONS: [(&str, u16); 9] = [
     ("function", FUNCTION),
     ("content", CONTENT),
     ("asking", ASKING),
+    ("determiner", DETERMINER),
 ];
 
 /// The most words of a phrase.
