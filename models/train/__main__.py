@@ -74,6 +74,7 @@ def recipe_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--precision", choices=["int8", "fp16", "fp32"], default="int8", help="what the bundle's encoder is stored as"
     )
+    verb.add_argument("--others", type=int, default=1, help="times that tier rows of other languages are taken that are not simple")
     verb.add_argument("--limit", type=int, default=0, help="rows of each file, to try the recipe out; 0 for all")
 
 

@@ -16,7 +16,8 @@ def run(arguments: argparse.Namespace) -> None:
     plan = recipe.Recipe(arguments)
     builder = Builder(plan)
     tiered = {split: Tiered(builder, split) for split in arguments.splits.split(",")}
-    pack(arguments, builder, tiered, f"python -m models.train build --seed {plan.seed} --seeds {len(plan.seeds)}")
+    command = f"python -m models.train build --seed {plan.seed} --seeds {len(plan.seeds)}"
+    pack(arguments, builder, tiered, command + (f" --others {plan.others}" if plan.others > 1 else ""))
 
 
 def distill(arguments: argparse.Namespace) -> None:

@@ -6,15 +6,16 @@ from . import dataset, features, metrics
 from .scorer import Bundle
 
 LEAST_ROWS, DRAWS = 30, 2000
-OTHERS = "all others"
+OTHERS, UNSURE = "all others", "not told"
 
 
 def groups(languages: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns which rows are of each group: all, English, all others, and every other language with 30 rows."""
+    """Returns which rows are of each group: all, English, all others, every other language with 30 rows, and what is too short to tell."""
     codes, counts = np.unique(languages, return_counts=True)
     large = [code for code, count in zip(codes, counts) if count >= LEAST_ROWS and code not in ("", "en")]
-    found = {"all": np.ones(len(languages), bool), "en": languages == "en", OTHERS: languages != "en"}
-    return found | {str(code): languages == code for code in large}
+    unsure, english = np.isin(languages, ["", None]), languages == "en"
+    found = {"all": np.ones(len(languages), bool), "en": english, OTHERS: ~english & ~unsure}
+    return found | {str(code): languages == code for code in large} | {UNSURE: unsure}
 
 
 def table(probabilities: np.ndarray, labels: np.ndarray, languages: np.ndarray, seed: int) -> dict[str, dict]:

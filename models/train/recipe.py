@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
-from . import dataset, encoder, finetune, tokens
+from . import dataset, encoder, finetune, others, tokens
 from .finetune import Run
 from .network import Network
 from .stages import General, Settings, Tiers
@@ -31,7 +31,7 @@ class Recipe:
         self.data, self.work, self.binary = arguments.data, arguments.work, arguments.pointsman
         self.seed, self.seeds = arguments.seed, [arguments.seed + index for index in range(arguments.seeds)]
         self.device, self.epochs = finetune.device_of(arguments.device), (arguments.general_epochs, arguments.epochs)
-        self.limit = arguments.limit
+        self.limit, self.others = arguments.limit, arguments.others
         torch.set_num_threads(arguments.threads)
         self.work.mkdir(parents=True, exist_ok=True)
         self.base = encoder.fetch(self.work)
@@ -48,7 +48,7 @@ class Recipe:
         return rows.where(np.arange(len(rows.texts)) < self.limit) if self.limit else rows
 
     def tiers(self, split: str) -> dataset.Rows:
-        return self.cut(dataset.tiers(self.data / SPLITS[split][0], training=True))
+        return others.repeated(self.cut(dataset.tiers(self.data / SPLITS[split][0], training=True)), self.others)
 
     def folder(self, name: str, settings: Settings, rows: list[dataset.Rows]) -> Path:
         """Returns the folder of a training: another setting, row or target is another folder."""

@@ -115,7 +115,7 @@ const PRAISES: [&str; 40] = [
 
 const DEMONSTRATIVES: [&str; 4] = ["this", "that", "these", "those"];
 
-const SECTIONS: [(&str, u16); 9] = [
+const SECTIONS: [(&str, u16); 10] = [
     ("courtesy", COURTESY),
     ("go", GO),
     ("revise", REVISE),
@@ -125,6 +125,7 @@ const SECTIONS: [(&str, u16); 9] = [
     ("function", FUNCTION),
     ("content", CONTENT),
     ("asking", ASKING),
+    ("determiner", DETERMINER),
 ];
 
 /// The most words of a phrase.
