@@ -7,8 +7,8 @@
 mod classes;
 
 use self::classes::{
-    ASKING, CONNECTIVE, CONTENT, COURTESY, DEMONSTRATIVE, FUNCTION, GO, LEAD, NEUTRAL, NUMBER, POINTING, PRAISE,
-    REVISE, classes,
+    ASKING, CONNECTIVE, CONTENT, COURTESY, DETERMINER, FUNCTION, GO, LEAD, NEUTRAL, NUMBER, POINTING, PRAISE, REVISE,
+    classes,
 };
 
 /// The longest reply that may depend on what it answers: longer ones hold enough to judge.
@@ -102,7 +102,7 @@ impl Standing {
         }
         // "this folder" points to what lies about, "this" alone to what was said.
         let has_noun = |at: usize| items.get(at + 1) == Some(&0);
-        let is_bare = |(at, item): (usize, &u16)| item & POINTING != 0 && !(item & DEMONSTRATIVE != 0 && has_noun(at));
+        let is_bare = |(at, item): (usize, &u16)| item & POINTING != 0 && !(item & DETERMINER != 0 && has_noun(at));
         let points = items[0] & LEAD != 0 || goes_on || items.iter().enumerate().any(is_bare);
         let is_pointing = points && content <= POINTING_CONTENT && items.len() <= POINTING_ITEMS;
         let is_revision = any(GO | REVISE) && content <= REVISION_CONTENT;

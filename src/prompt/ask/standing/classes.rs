@@ -16,106 +16,14 @@ pub(super) const CONTENT: u16 = 1 << 7;
 pub(super) const ASKING: u16 = 1 << 8;
 pub(super) const NUMBER: u16 = 1 << 9;
 /// A pointing word that may belong to the noun after it.
-pub(super) const DEMONSTRATIVE: u16 = 1 << 10;
+pub(super) const DETERMINER: u16 = 1 << 10;
 
 /// A word that goes on from what was said, also behind a courtesy.
 pub(super) const CONNECTIVE: u16 = 1 << 11;
 /// Praise, which is consent where something was asked.
 pub(super) const PRAISE: u16 = 1 << 12;
 
-const CONNECTIVES: [&str; 44] = [
-    "and",
-    "but",
-    "so",
-    "then",
-    "also",
-    "now",
-    "next",
-    "und",
-    "aber",
-    "dann",
-    "auch",
-    "jetzt",
-    "nun",
-    "et",
-    "mais",
-    "alors",
-    "puis",
-    "aussi",
-    "maintenant",
-    "y",
-    "pero",
-    "entonces",
-    "también",
-    "ahora",
-    "mas",
-    "então",
-    "também",
-    "agora",
-    "ma",
-    "allora",
-    "ora",
-    "adesso",
-    "en",
-    "maar",
-    "dan",
-    "nu",
-    "и",
-    "а",
-    "но",
-    "теперь",
-    "тогда",
-    "然后",
-    "现在",
-    "でも",
-];
-
-const PRAISES: [&str; 40] = [
-    "great",
-    "perfect",
-    "excellent",
-    "awesome",
-    "nice",
-    "cool",
-    "wonderful",
-    "brilliant",
-    "fantastic",
-    "lovely",
-    "amazing",
-    "sweet",
-    "neat",
-    "love",
-    "super",
-    "toll",
-    "klasse",
-    "prima",
-    "spitze",
-    "perfekt",
-    "wunderbar",
-    "parfait",
-    "génial",
-    "bravo",
-    "genial",
-    "perfecto",
-    "excelente",
-    "estupendo",
-    "ótimo",
-    "perfeito",
-    "perfetto",
-    "ottimo",
-    "eccellente",
-    "geweldig",
-    "отлично",
-    "супер",
-    "прекрасно",
-    "太好了",
-    "很好",
-    "完璧",
-];
-
-const DEMONSTRATIVES: [&str; 4] = ["this", "that", "these", "those"];
-
-const SECTIONS: [(&str, u16); 10] = [
+const SECTIONS: [(&str, u16); 12] = [
     ("courtesy", COURTESY),
     ("go", GO),
     ("revise", REVISE),
@@ -126,6 +34,8 @@ const SECTIONS: [(&str, u16); 10] = [
     ("content", CONTENT),
     ("asking", ASKING),
     ("determiner", DETERMINER),
+    ("connective", CONNECTIVE),
+    ("praise", PRAISE),
 ];
 
 /// The most words of a phrase.
@@ -197,17 +107,7 @@ impl Words {
             *class &= !POINTING;
         }
         words.exact.extend(english);
-        words.mark(&DEMONSTRATIVES, DEMONSTRATIVE);
-        words.mark(&CONNECTIVES, CONNECTIVE);
-        words.mark(&PRAISES, PRAISE);
         words
-    }
-
-    /// Adds a class to words that are listed.
-    fn mark(&mut self, marked: &[&'static str], class: u16) {
-        for table in [&mut self.exact, &mut self.pieces] {
-            marked.iter().for_each(|word| drop(table.entry(word).and_modify(|classes| *classes |= class)));
-        }
     }
 
     fn add(&mut self, word: &'static str, class: u16) {
