@@ -31,6 +31,8 @@ pub struct Ask {
     adds: bool,
     source: AskSource,
     left_out: Vec<LeftOut>,
+    /// The turn that holds the newest ask.
+    turn: Option<usize>,
 }
 
 /// Where the text comes from that a request is judged by.
@@ -103,7 +105,14 @@ impl<'c> Conversation<'c, '_> {
             Standing::Dependent | Standing::Empty if !reply.is_empty() => self.answered_by(index),
             _ => (Words::None, AskSource::Ask),
         };
-        Ask { newest, answered, adds: standing != Standing::Empty, source, left_out: LeftOut::of(&cut) }
+        Ask {
+            newest,
+            answered,
+            adds: standing != Standing::Empty,
+            source,
+            left_out: LeftOut::of(&cut),
+            turn: Some(index),
+        }
     }
 
     /// Returns what the reply in the turn at `index` answers: the newest ask before it that stands by itself, or with which the
@@ -165,10 +174,11 @@ impl<'c> Conversation<'c, '_> {
         }
     }
 
-    /// Returns where the newest turn stands that begins a tool loop: an ask without tool results beside it.
-    pub(super) fn loop_start(self) -> Option<usize> {
+    /// Returns where the newest turn stands that begins a tool loop, an ask without tool results beside it; `ask` is the newest.
+    pub(super) fn loop_start(self, ask: &Ask) -> Option<usize> {
+        let newest = ask.turn?;
         let begins = |turn: &Turn| turn.role == Role::User && turn.results == 0 && self.words(turn).is_some();
-        self.turns.iter().rposition(begins)
+        if self.turns[newest].results == 0 { Some(newest) } else { self.turns[..newest].iter().rposition(begins) }
     }
 
     /// Iterates over what people asked, the newest first: its turn, the words, and what stands around them.

@@ -99,7 +99,8 @@ impl<'b> Draft<'b> {
         material.pieces.extend(tools_on_offer);
         material.push(PieceKind::Schema, parameters.schema());
         let found = ask::Conversation { turns: &turns, texts: &texts, envelopes };
-        let (ask, start) = (found.ask(), found.loop_start());
+        let ask = found.ask();
+        let start = found.loop_start(&ask);
         let tool_loop = ToolLoop::over(&turns[start.map_or(0, |start| start + 1)..]);
         let since_answer = turns.iter().rev().take_while(|turn| turn.role != Role::Assistant);
         let tool_results = since_answer.fold(0_u32, |sum, turn| sum.saturating_add(turn.results));

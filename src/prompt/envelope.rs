@@ -12,17 +12,41 @@ use std::sync::{Arc, LazyLock};
 
 pub(super) use self::scan::Cut;
 pub use self::table::{Mark, Spec, TABLE};
+use memchr::memmem::Finder;
 use rustc_hash::FxHashMap;
 
 /// The envelopes that are known to one configuration; clones share them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Envelopes(Arc<Known>);
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 struct Known {
-    /// What the block of each tag holds.
-    tags: FxHashMap<Arc<str>, Content>,
+    tags: FxHashMap<Arc<str>, Tag>,
+    /// Which beginnings of three letters tags have: most of a text's own markup is told by them.
+    beginnings: Beginnings,
     openings: Vec<Opening>,
+}
+
+/// A tag, and what finds it.
+#[derive(Debug)]
+struct Tag {
+    content: Content,
+    /// Finds it where it opens first on a line.
+    open: Finder<'static>,
+    /// Finds its closing counterpart.
+    close: Finder<'static>,
+}
+
+/// A set of beginnings of tags, as bits by a hash: what is not in it begins no tag.
+#[derive(Debug)]
+struct Beginnings([u64; 64]);
+
+impl PartialEq for Known {
+    fn eq(&self, other: &Self) -> bool {
+        let contents = |known: &Self| known.tags.iter().map(|(name, tag)| (Arc::clone(name), tag.content)).collect();
+        let [own, theirs]: [FxHashMap<Arc<str>, Content>; 2] = [self, other].map(contents);
+        own == theirs && self.openings == other.openings
+    }
 }
 
 /// How a part of a turn begins that is no person's.
@@ -101,7 +125,8 @@ impl Envelopes {
     /// Returns those of the [`TABLE`] and the operator's.
     #[must_use]
     pub fn new(own: &[OwnEnvelope]) -> Self {
-        let mut known = Known { tags: FxHashMap::default(), openings: Vec::new() };
+        let beginnings = Beginnings([0; 64]);
+        let mut known = Known { tags: FxHashMap::default(), beginnings, openings: Vec::new() };
         TABLE.iter().for_each(|spec| known.add(spec.mark));
         own.iter().for_each(|envelope| known.add_own(envelope));
         Self(Arc::new(known))
@@ -112,9 +137,9 @@ impl Known {
     fn add(&mut self, mark: Mark) {
         let opening = |name: &str, begins: &str, extent| Opening { name: name.into(), begins: begins.into(), extent };
         match mark {
-            Mark::Tag(name) => drop(self.tags.insert(name.into(), Content::Harness)),
-            Mark::AskTag(name) => drop(self.tags.insert(name.into(), Content::Ask)),
-            Mark::BesideAskTag(name) => drop(self.tags.insert(name.into(), Content::BesideAsk)),
+            Mark::Tag(name) => self.add_tag(name, Content::Harness),
+            Mark::AskTag(name) => self.add_tag(name, Content::Ask),
+            Mark::BesideAskTag(name) => self.add_tag(name, Content::BesideAsk),
             Mark::Whole { name, text } => self.openings.push(opening(name, text, Extent::Whole)),
             Mark::ToAskTag { name, begins } => self.openings.push(opening(name, begins, Extent::ToAskTag)),
             Mark::Part { name, begins } => self.openings.push(opening(name, begins, Extent::Part)),
@@ -126,16 +151,42 @@ impl Known {
         }
     }
 
+    fn add_tag(&mut self, name: &str, content: Content) {
+        let open = Finder::new(&format!("\n<{name}")).into_owned();
+        let close = Finder::new(&format!("</{name}")).into_owned();
+        self.beginnings.add(name);
+        self.tags.insert(name.into(), Tag { content, open, close });
+    }
+
     fn add_own(&mut self, envelope: &OwnEnvelope) {
         match envelope {
             OwnEnvelope::Tag { name, holds_ask } => {
-                self.tags.insert(name.as_str().into(), if *holds_ask { Content::Ask } else { Content::Harness });
+                self.add_tag(name, if *holds_ask { Content::Ask } else { Content::Harness });
             }
             OwnEnvelope::Opening { begins, ask_after } => {
                 let extent = ask_after.as_deref().map_or(Extent::Part, |ask| Extent::Until(ask.into()));
                 self.openings.push(Opening { name: begins.as_str().into(), begins: begins.as_str().into(), extent });
             }
         }
+    }
+}
+
+impl Beginnings {
+    fn add(&mut self, name: &str) {
+        let place = Self::place(name.as_bytes());
+        self.0[place / 64] |= 1 << (place % 64);
+    }
+
+    /// Tells whether a tag may begin as `name` does, which may be longer.
+    fn may_begin(&self, name: &[u8]) -> bool {
+        let place = Self::place(name);
+        self.0[place / 64] & (1 << (place % 64)) != 0
+    }
+
+    /// Hashes the first three letters of a name, or those that it has.
+    fn place(name: &[u8]) -> usize {
+        let letters = name.iter().take(3).take_while(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte));
+        letters.fold(0, |hash, byte| hash * 31 + usize::from(*byte)) % 4096
     }
 }
 

@@ -19,6 +19,9 @@ const SYSTEM_LINES: usize = 6;
 /// How Cline's and its descendants' command begins that sums a conversation up.
 const CONDENSE: &str = "<explicit_instructions type=\"condense\"";
 
+/// The envelope of harnesses that describe their tools in the system text.
+const TEXT_TOOLS: &str = "environment_details";
+
 /// The longest ask of a probe, in bytes.
 const PROBE_BYTES: usize = 16;
 
@@ -121,7 +124,8 @@ fn system_begins(prompt: &Prompt<'_>, sign: &str) -> bool {
 /// Tells whether the harness has told the model to plan and change nothing: by the newest marker in what is not a person's.
 /// Only agents have modes, and agents have tools, or envelopes where they describe their tools in the system text.
 pub(super) fn is_planning(prompt: &Prompt<'_>) -> bool {
-    if prompt.tools == 0 && prompt.ask().left_out().is_empty() {
+    let describes_tools = || prompt.ask().left_out().iter().any(|left_out| &*left_out.envelope == TEXT_TOOLS);
+    if prompt.tools == 0 && !describes_tools() {
         return false;
     }
     let conversation = prompt.conversation();

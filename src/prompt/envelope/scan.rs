@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use memchr::{memchr, memchr_iter, memmem, memrchr};
 
-use super::{Content, Envelopes, Extent, Known, LeftOut};
+use super::{Content, Envelopes, Extent, Known, LeftOut, Tag};
 
 /// The longest name of a tag that is looked up.
 const MAX_NAME: usize = 64;
@@ -91,15 +91,15 @@ impl Envelopes {
 
     /// Tells whether a turn's text holds nothing but envelopes. Reads no further than the first word that is no envelope's.
     pub(in crate::prompt) fn take_all(&self, text: &str, breaks: &[usize]) -> bool {
-        let starts_plainly = |start: usize| {
-            let rest = text[start..].trim_start();
-            !rest.starts_with('<') && !self.0.openings.iter().any(|opening| rest.starts_with(&*opening.begins))
-        };
-        if breaks.is_empty() && starts_plainly(0) {
-            return text.trim_start().is_empty();
+        if self.0.turn_opening(text).is_some() {
+            return self.cut(text, breaks).kept.iter().all(|range| text[range.clone()].trim().is_empty());
         }
-        let cut = self.cut(text, breaks);
-        cut.kept.iter().all(|range| text[range.clone()].trim().is_empty())
+        let mut start = 0;
+        breaks.iter().map(|at| at - 1).chain([text.len()]).all(|end| {
+            let part = Part::new(text, start..end);
+            start = end + 1;
+            self.0.takes(part)
+        })
     }
 }
 
@@ -144,8 +144,9 @@ impl Known {
         }
         let first = part.read;
         for at in memchr_iter(b'<', &text.as_bytes()[first..end]).map(|offset| first + offset) {
-            if at < part.read {
-                continue; // within a block
+            // Most markup is a text's own.
+            if at < part.read || !self.beginnings.may_begin(&text.as_bytes()[at + 1..end]) {
+                continue;
             }
             let Some(block) = self.block(&mut part, at) else { continue };
             cut.keep(part.read..at);
@@ -160,6 +161,25 @@ impl Known {
             part.read_to(block.end);
         }
         cut.keep(part.read..end);
+    }
+
+    /// Tells whether envelopes take a part up.
+    fn takes(&self, mut part: Part<'_>) -> bool {
+        let Range { start, end } = part.range;
+        if let Some((_, until)) = self.opening(part.text, part.content..end).filter(|_| part.depth == 0) {
+            part.read_to(until.max(start));
+        }
+        while part.content < end {
+            let at = part.content;
+            let block = if part.text.as_bytes()[at] == b'<' { self.block(&mut part, at) } else { None };
+            let Some(Block { content, inner, end, .. }) = block else { return false };
+            let within = Part { depth: part.depth + 1, ..Part::new(part.text, inner) };
+            if content == Content::Ask && !self.takes(within) {
+                return false;
+            }
+            part.read_to(end);
+        }
+        true
     }
 
     /// Returns the opening that a part begins with, and where it ends.
@@ -188,21 +208,21 @@ impl Known {
 
     /// Returns the name of the opening that takes up a whole turn, if the turn's text begins with one.
     fn turn_opening(&self, text: &str) -> Option<&Arc<str>> {
-        let first = text.lines().next().unwrap_or_default();
+        let first = text.lines().next().filter(|first| first.trim_end().ends_with(RESULT))?;
         let mut turns = self.openings.iter().filter(|opening| opening.extent == Extent::Turn);
-        let is_result = first.trim_end().ends_with(RESULT);
-        turns.find(|opening| is_result && first.starts_with(&*opening.begins)).map(|opening| &opening.name)
+        turns.find(|opening| first.starts_with(&*opening.begins)).map(|opening| &opening.name)
     }
 
     /// Tells whether a text begins with a tag around a person's words.
     fn opens_ask(&self, text: &str) -> bool {
-        tag_name(text.trim_start()).is_some_and(|name| self.tags.get(name) == Some(&Content::Ask))
+        tag_name(text.trim_start())
+            .is_some_and(|name| self.tags.get(name).is_some_and(|tag| tag.content == Content::Ask))
     }
 
     /// Tells whether a tag around a person's words opens anywhere in a part.
     fn holds_ask_tag(&self, part: &Part<'_>) -> bool {
         let text = &part.text.as_bytes()[part.range.clone()];
-        let mut asks = self.tags.iter().filter(|(_, content)| **content == Content::Ask);
+        let mut asks = self.tags.iter().filter(|(_, tag)| tag.content == Content::Ask);
         asks.any(|(name, _)| memmem::find(text, format!("<{name}>").as_bytes()).is_some())
     }
 
@@ -210,8 +230,8 @@ impl Known {
     fn block<'k>(&'k self, part: &mut Part<'_>, at: usize) -> Option<Block<'k>> {
         let open_end = part.opens_alone(at)?;
         let name = tag_name(&part.text[at..open_end])?;
-        let (known, content) = self.tags.get_key_value(name)?;
-        let may_open = match content {
+        let (known, tag) = self.tags.get_key_value(name)?;
+        let may_open = match tag.content {
             Content::Harness => true,
             Content::Ask => part.depth < MAX_DEPTH && at <= part.content,
             Content::BesideAsk => at <= part.content && part.holds_ask_tag(|part| self.holds_ask_tag(part)),
@@ -219,13 +239,13 @@ impl Known {
         if !may_open || part.unclosed.contains(&name) || part.fences.hold(at) {
             return None;
         }
-        let Some((close, end)) = part.close(name, open_end) else {
+        let Some((close, end)) = part.close(tag, open_end) else {
             part.unclosed.push(name);
             return None;
         };
-        let block = Block { name: known, content: *content, inner: open_end..close, end };
+        let block = Block { name: known, content: tag.content, inner: open_end..close, end };
         let rest = &part.text[end..part.range.end];
-        let is_envelope = match content {
+        let is_envelope = match tag.content {
             // A person who quotes a block goes on in the same line.
             Content::Harness | Content::BesideAsk => {
                 let follows = rest.trim_start_matches([' ', '\t']);
@@ -284,10 +304,10 @@ impl<'t> Part<'t> {
 
     /// Returns where the tag's closing counterpart begins and ends. Of a block that begins with a line of its own it closes on
     /// one, where there is one: what the block quotes within a line does not end it.
-    fn close(&self, name: &str, from: usize) -> Option<(usize, usize)> {
+    fn close(&self, tag: &Tag, from: usize) -> Option<(usize, usize)> {
         let is_block = self.text.as_bytes().get(from) == Some(&b'\n');
-        let on_its_line = is_block.then(|| self.close_where(name, from, true)).flatten();
-        on_its_line.filter(|(_, _, is_balanced)| *is_balanced).or_else(|| self.close_where(name, from, false)).map(
+        let on_its_line = is_block.then(|| self.close_where(tag, from, true)).flatten();
+        on_its_line.filter(|(_, _, is_balanced)| *is_balanced).or_else(|| self.close_where(tag, from, false)).map(
             |found| {
                 let (start, end, _) = found;
                 (start, end)
@@ -297,10 +317,9 @@ impl<'t> Part<'t> {
 
     /// Returns the closing tag that balances a block, else the first there is, and whether it balances: blocks of the same
     /// name may stand within each other, and one within that never closes, such as one that is quoted, keeps none open.
-    fn close_where(&self, name: &str, from: usize, first_on_line: bool) -> Option<(usize, usize, bool)> {
+    fn close_where(&self, tag: &Tag, from: usize, first_on_line: bool) -> Option<(usize, usize, bool)> {
         let within = &self.text.as_bytes()[from..self.range.end];
-        let (open, close) = (format!("\n<{name}"), format!("</{name}"));
-        let (open, close) = (memmem::Finder::new(&open), memmem::Finder::new(&close));
+        let Tag { open, close, .. } = tag;
         let mut first = None;
         let (mut depth, mut read) = (1_usize, 0);
         // Claude Code repeats attributes in the closing tag.

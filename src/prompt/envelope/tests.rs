@@ -154,6 +154,7 @@ fn an_operator_adds_tags_and_openings() {
     let own = [
         tag("acme-context", false),
         tag("acme-ask", true),
+        tag("x", false),
         opening("Pasted by Acme:", None),
         opening("Acme says:", Some("Question:")),
     ];
@@ -162,6 +163,8 @@ fn an_operator_adds_tags_and_openings() {
     for (text, expected) in [
         ("<acme-context>\nx\n</acme-context>\nhello", "hello"),
         ("<acme-ask>\nhello\n</acme-ask>", "hello"),
+        ("<x>\nx\n</x>\nhello", "hello"),
+        ("<x kind=\"a\">\nx\n</x>\nhello", "hello"),
         ("Pasted by Acme: x\ny", ""),
         ("Acme says:\nx\nQuestion:\nhello", "hello"),
     ] {

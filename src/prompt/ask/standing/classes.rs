@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 pub(super) const COURTESY: u16 = 1;
 pub(super) const GO: u16 = 1 << 1;
@@ -50,6 +50,8 @@ struct Words {
     /// Pieces of texts that put no spaces between words.
     pieces: FxHashMap<&'static str, u16>,
     longest_piece: usize,
+    /// Words that phrases begin with: others are not joined to look them up.
+    phrase_starts: FxHashSet<&'static str>,
 }
 
 static WORDS: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("../words.txt")));
@@ -117,6 +119,7 @@ impl Words {
             None => (&mut self.exact, word),
         };
         *table.entry(key).or_default() |= class;
+        self.phrase_starts.extend(key.split_once('-').map(|(first, _)| first));
         if word.chars().any(is_unspaced) {
             self.longest_piece = self.longest_piece.max(key.chars().count());
         }
@@ -124,6 +127,10 @@ impl Words {
 
     /// Returns the longest phrase that runs begin with, of two words at least.
     fn phrase(&self, runs: &[Run<'_>]) -> Option<(usize, u16)> {
+        let Some(Run::Word(first)) = runs.first() else { return None };
+        if !self.phrase_starts.contains(first) {
+            return None;
+        }
         let words = runs.iter().map_while(|run| if let Run::Word(word) = run { Some(*word) } else { None });
         let words: Vec<&str> = words.take(PHRASE).collect();
         (2..=words.len()).rev().find_map(|length| Some((length, *self.exact.get(&*words[..length].join("-"))?)))
