@@ -219,7 +219,7 @@ impl ProxyHttp for Proxy {
             error.set_retry(true);
             return Err(error);
         }
-        Self::remember_beginning(ctx, upstream.status);
+        self.remember_beginning(ctx, upstream.status);
         self.first_byte_arrived(ctx);
         Self::begin_answer(session, upstream, ctx);
         if upstream.status == StatusCode::BAD_REQUEST && ctx.may_try_again() && ctx.has_larger_window() {

@@ -62,8 +62,13 @@ impl Proxy {
         self.metrics.first_byte_arrived(ctx.model(), ctx.started.elapsed());
     }
 
-    /// Remembers how long the model that answers took to begin, an error apart.
-    pub(super) fn remember_beginning(ctx: &RequestContext, status: StatusCode) {
+    /// Remembers which model answers, before the client can send what follows on the answer, and how long it took to begin, an
+    /// error apart.
+    pub(super) fn remember_beginning(&self, ctx: &RequestContext, status: StatusCode) {
+        let is_answer = !status.is_client_error() && !status.is_server_error();
+        if let (Some(routing), Some(model), true) = (ctx.routing(), ctx.model(), is_answer) {
+            self.router.answered(&ctx.snapshot, routing, model);
+        }
         if let (Some(target), true) = (ctx.target(), status.is_success()) {
             let now = Instant::now();
             target.recent.began(now - ctx.attempt_started, now);
@@ -114,9 +119,6 @@ impl Proxy {
             tracing::debug!(request_id = %ctx.request_id, %error, "Request failed");
         }
         let bill = self.bill(error, ctx);
-        if let (Some(routing), Some(model), Some(..400)) = (ctx.routing(), ctx.model(), status) {
-            self.router.answered(&ctx.snapshot, routing, model);
-        }
         match (&mut ctx.client, bill.usage, status) {
             (Some(client), Some(usage), _) => client.settle(usage.input + usage.output),
             // What was not answered used nothing: an outage is no reason to let a client wait afterwards.
