@@ -16,6 +16,7 @@ mod heads;
 mod lever;
 mod lint;
 mod matching;
+mod preview;
 mod reason;
 mod rules;
 mod signals;
@@ -29,7 +30,6 @@ use std::sync::Arc;
 
 use crate::config::{self, Config, Glob, Housekeeping, KeyPath, Mode, Name, Problem};
 use crate::features::Features;
-use crate::scores::Scores;
 
 use self::affinity::Affinity;
 pub use self::affinity::{Keep, PinOutcome, PinTrace};
@@ -227,42 +227,6 @@ impl Policy {
     #[must_use]
     pub fn heads_of(&self, classifier: &Name) -> &[Name] {
         self.reads.get(classifier).map_or(&[], Vec::as_slice)
-    }
-
-    /// Returns the model that its strategy chooses when `classifier` says `scores`, after the constraints; `None` when it
-    /// needs to know more, or refuses.
-    #[must_use]
-    pub fn model_by(&self, classifier: &Name, scores: Scores, features: &Features) -> Option<Name> {
-        let mut signals = Signals::default();
-        signals.add_scores(classifier.clone(), Ok(scores));
-        let facts = RequestFacts::bare("", "");
-        let known = Known { policy: &self.name, facts: &facts, features, signals: &signals, warm: None };
-        let mut choice = self.strategy.choose(&known, self.choices.otherwise()).ok()?;
-        Some(self.choices.settle(&mut choice, features, facts.live).ok()?.model)
-    }
-
-    /// Tells whether a reply's scores of `classifier` lead to a higher model than those of what it answers; the reply's come
-    /// first. Where the reply's say nothing sure, they do not.
-    #[must_use]
-    pub fn leads_higher(
-        &self,
-        classifier: &Name,
-        scores: [&Scores; 2],
-        facts: &RequestFacts<'_>,
-        features: &Features,
-    ) -> bool {
-        let [reply, answered] = scores.map(|scores| {
-            let mut signals = Signals::default();
-            signals.add_scores(classifier.clone(), Ok(scores.clone()));
-            let known = Known { policy: &self.name, facts, features, signals: &signals, warm: None };
-            self.strategy.choose(&known, self.choices.otherwise()).ok()
-        });
-        match (reply, answered) {
-            (Some(reply), Some(answered)) => {
-                reply.reason.is_verdict() && self.choices.is_above(&reply, &answered.model)
-            }
-            _ => false,
-        }
     }
 
     /// Returns whether it is rolled out to the conversation of a request. A client that names its model gets an answer to

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use super::*;
 use crate::features::{TextStructure, TokenCount};
-use crate::scores::{Degraded, HeadScores};
+use crate::scores::{Degraded, HeadScores, Scores};
 
 const FILE: &str = "version: 1
 listen: {address: 127.0.0.1:8080}

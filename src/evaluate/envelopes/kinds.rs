@@ -73,7 +73,7 @@ pub(super) const KINDS: [Kind; 12] = [
     },
     Kind {
         name: "attachments and request",
-        text: "<attachments>\n<attachment filePath=\"src/scheduler.rs\">\nfn schedule() { todo!() }\n</attachment>\n\
+        text: "<attachments>\n<attachment filePath=\"src/scheduler.rs\">\nfn schedule() { queue.pop(); }\n</attachment>\n\
                </attachments>",
         wrap: Some("<userRequest>\nASK\n</userRequest>"),
     },

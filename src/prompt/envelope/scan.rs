@@ -46,6 +46,21 @@ struct Block<'k> {
     end: usize,
 }
 
+/// A tag that closes a block, and whether it balances all that open within.
+#[derive(Clone, Copy)]
+struct ClosingTag {
+    start: usize,
+    end: usize,
+    is_balanced: bool,
+}
+
+/// Where a closing tag must stand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Placement {
+    Anywhere,
+    FirstOnLine,
+}
+
 /// One part of a turn's text, and how far it has been read.
 struct Part<'t> {
     text: &'t str,
@@ -306,18 +321,15 @@ impl<'t> Part<'t> {
     /// one, where there is one: what the block quotes within a line does not end it.
     fn close(&self, tag: &Tag, from: usize) -> Option<(usize, usize)> {
         let is_block = self.text.as_bytes().get(from) == Some(&b'\n');
-        let on_its_line = is_block.then(|| self.close_where(tag, from, true)).flatten();
-        on_its_line.filter(|(_, _, is_balanced)| *is_balanced).or_else(|| self.close_where(tag, from, false)).map(
-            |found| {
-                let (start, end, _) = found;
-                (start, end)
-            },
-        )
+        let on_its_line = if is_block { self.closing_tag(tag, from, Placement::FirstOnLine) } else { None };
+        let balanced = on_its_line.filter(|closing| closing.is_balanced);
+        let closing = balanced.or_else(|| self.closing_tag(tag, from, Placement::Anywhere))?;
+        Some((closing.start, closing.end))
     }
 
-    /// Returns the closing tag that balances a block, else the first there is, and whether it balances: blocks of the same
-    /// name may stand within each other, and one within that never closes, such as one that is quoted, keeps none open.
-    fn close_where(&self, tag: &Tag, from: usize, first_on_line: bool) -> Option<(usize, usize, bool)> {
+    /// Returns the closing tag that balances a block, else the first there is: blocks of the same name may stand within each
+    /// other, and one within that never closes, such as one that is quoted, keeps none open.
+    fn closing_tag(&self, tag: &Tag, from: usize, placement: Placement) -> Option<ClosingTag> {
         let within = &self.text.as_bytes()[from..self.range.end];
         let Tag { open, close, .. } = tag;
         let mut first = None;
@@ -326,18 +338,18 @@ impl<'t> Part<'t> {
         let closing = |at: usize| {
             let end = at + close.needle().len();
             let is_whole = matches!(within.get(end), Some(b'>' | b' '));
-            let is_placed = !first_on_line || (at > 0 && within[at - 1] == b'\n');
+            let is_placed = placement == Placement::Anywhere || (at > 0 && within[at - 1] == b'\n');
             let bracket = memchr(b'>', &within[end..within.len().min(end + MAX_TAG)])?;
             (is_whole && is_placed).then_some((at, end + bracket + 1))
         };
         for (at, end) in close.find_iter(within).take(MAX_CLOSINGS).filter_map(closing) {
             depth = depth + open.find_iter(&within[read..at.max(read)]).count() - 1;
             read = end;
-            let place = (from + at, from + read);
-            if depth == 0 {
-                return Some((place.0, place.1, true));
+            let found = ClosingTag { start: from + at, end: from + end, is_balanced: depth == 0 };
+            if found.is_balanced {
+                return Some(found);
             }
-            first.get_or_insert((place.0, place.1, false));
+            first.get_or_insert(found);
         }
         first
     }
