@@ -50,7 +50,7 @@ pub struct LoggedDecision {
     /// Head to label to probability.
     #[serde(default)]
     pub scores: Option<BTreeMap<String, BTreeMap<String, f32>>>,
-    /// Tokens of the newest turn that the encoder did not read.
+    /// Tokens of the text to judge that the encoder did not read.
     #[serde(default)]
     pub truncated_tokens: Option<u32>,
     /// The share of the text's n-grams that the classifier's training saw.
