@@ -7,6 +7,7 @@ COPY Cargo.toml Cargo.lock Makefile ./
 COPY .ci .ci
 COPY benches benches
 COPY config config
+COPY crates crates
 COPY src src
 # Compiles with cmake from Debian and fetches ONNX Runtime with its pinned hash.
 RUN make build

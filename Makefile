@@ -50,11 +50,11 @@ run: setup ## Serve CONFIG (config/quickstart.yaml)
 test: setup ## Run every test: unit, end to end, documentation
 	@bash .ci/setup redis || echo "make test: without Redis the tests of the shared store fail" >&2
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-		set -x; $(CARGO) nextest run --locked --no-fail-fast $(TEST_FLAGS); \
+		set -x; $(CARGO) nextest run --workspace --locked --no-fail-fast $(TEST_FLAGS); \
 	else \
-		set -x; $(CARGO) test --locked --no-fail-fast --lib --bins --tests $(TEST_FLAGS); \
+		set -x; $(CARGO) test --workspace --locked --no-fail-fast --lib --bins --tests $(TEST_FLAGS); \
 	fi
-	$(CARGO) test --locked --doc
+	$(CARGO) test --workspace --locked --doc
 
 bench: setup ## Run the benchmarks
 	$(CARGO) bench --locked
@@ -68,14 +68,14 @@ fuzz: setup ## Run every fuzz target for FUZZ_SECONDS (600), one after another
 	done
 
 fmt: ## Format the sources
-	$(CARGO) fmt
+	$(CARGO) fmt --all
 
 lint: setup ## Check format and lints as CI does
-	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --locked --all-targets -- -D warnings
 
 doc: setup ## Build the documentation, private items included
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --locked --no-deps --document-private-items
 
 clients: clients-python ## Talk to the proxy with the public SDKs and coding agents
 	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory clients-node clients-agents; \

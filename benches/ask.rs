@@ -4,7 +4,8 @@
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use pointsman::prompt::{Dialect, Prompt};
+use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::Prompt;
 use serde_json::{Value, json};
 
 const PROSE: &str = "Write a Rust function that parses an HTTP request header and returns the content length, handling \

@@ -12,10 +12,14 @@ use criterion::{BatchSize, Criterion};
 use ort::session::Session;
 use ort::value::Tensor;
 use pointsman::classifier::{Blocks, Bundle, Classifier, Host, Ngrams, Runtime};
-use pointsman::config::{self, Name, Span};
-use pointsman::features::{Features, TokenCounter};
-use pointsman::prompt::{Dialect, Prompt};
 use pointsman::telemetry::Metrics;
+use pointsman_core::config;
+use pointsman_core::config::Name;
+use pointsman_core::config::Span;
+use pointsman_core::features::Features;
+use pointsman_core::features::TokenCounter;
+use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::Prompt;
 use tokio::time::Instant;
 
 const BUNDLE: &str = "models/pointsman-mini";

@@ -12,9 +12,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use futures::future::join_all;
 use pointsman::classifier::{Ask, Bundle, Classifier, Host, Runtime};
-use pointsman::config::{self, Device, Name, Span};
-use pointsman::features::Features;
 use pointsman::telemetry::Metrics;
+use pointsman_core::config;
+use pointsman_core::config::Device;
+use pointsman_core::config::Name;
+use pointsman_core::config::Span;
+use pointsman_core::features::Features;
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -104,7 +107,7 @@ async fn scores(classifier: &Classifier, prompts: &[String]) -> Result<Value> {
     Ok(json!(all))
 }
 
-async fn judge(classifier: &Classifier, text: &str) -> Result<pointsman::scores::Scores> {
+async fn judge(classifier: &Classifier, text: &str) -> Result<pointsman_core::scores::Scores> {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let ask = Ask { text, features: &Features::default(), deadline, heads: &[] };
     classifier.judge(ask).await.map_err(|reason| anyhow!(reason.as_str()))

@@ -14,11 +14,15 @@ use anyhow::{Context, Result, anyhow, bail};
 use ort::session::Session;
 use ort::value::Tensor;
 use pointsman::classifier::{Ask, Bundle, Classifier, Host, Runtime, Tokens};
-use pointsman::config::{self, Name, Span};
-use pointsman::features::{Features, TokenCounter};
-use pointsman::prompt::{Dialect, Prompt};
-use pointsman::scores::Degraded;
 use pointsman::telemetry::Metrics;
+use pointsman_core::config;
+use pointsman_core::config::Name;
+use pointsman_core::config::Span;
+use pointsman_core::features::Features;
+use pointsman_core::features::TokenCounter;
+use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::Prompt;
+use pointsman_core::scores::Degraded;
 
 const CALLERS: [usize; 4] = [1, 8, 32, 128];
 

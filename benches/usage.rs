@@ -2,7 +2,11 @@
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use pointsman::usage::{Framing, Reader, Shape, UsageEvent, UsageFilter};
+use pointsman_core::usage::Framing;
+use pointsman_core::usage::Reader;
+use pointsman_core::usage::Shape;
+use pointsman_core::usage::UsageEvent;
+use pointsman_core::usage::UsageFilter;
 
 /// Events of a stream.
 const EVENTS: usize = 1000;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use pingora::tls::sign::CertifiedKey;
 use pingora::tls::{CryptoProvider, RusTlsError, install_default_crypto_provider, load_certs_and_key_files};
 
-use crate::config::ListenTls;
+use pointsman_core::config::ListenTls;
 
 /// A certificate chain and its private key, which match.
 #[derive(Clone)]

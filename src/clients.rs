@@ -15,7 +15,9 @@ use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 
 use self::bucket::Rate;
-use crate::config::{self, KeyHash, Name};
+use pointsman_core::config;
+use pointsman_core::config::KeyHash;
+use pointsman_core::config::Name;
 
 /// Characters of a name that is not known that are repeated at most.
 const MAX_ECHO: usize = 64;

@@ -45,7 +45,9 @@ use self::routing_report::RoutingTally;
 pub use self::routing_report::{Baseline, RoutingBaselines, RoutingReport, Single};
 pub use self::spread::{Honesty, Spread};
 use crate::classifier::{Bundle, BundleError, Classifier, HeadSpec, Host, Manifest};
-use crate::config::{self, Name, Span};
+use pointsman_core::config;
+use pointsman_core::config::Name;
+use pointsman_core::config::Span;
 
 /// Rows that are judged at a time: enough to fill batches, and as many as the queue takes.
 const IN_FLIGHT: usize = 32;

@@ -27,13 +27,16 @@ use self::description::Description;
 use self::question::{Key, Question};
 use self::spell::{Cause, FailureSpell};
 use self::words::Private;
-use crate::config::{self, Model, Name};
-use crate::features::Features;
-use crate::policy::{JudgeFailure, Judgement};
-use crate::prompt::Prompt;
 use crate::telemetry::{JudgeMetrics, Metrics};
 use crate::upstream::{Answer, Call, Caller, Target};
-use crate::usage::Usage;
+use pointsman_core::config;
+use pointsman_core::config::Model;
+use pointsman_core::config::Name;
+use pointsman_core::features::Features;
+use pointsman_core::policy::JudgeFailure;
+use pointsman_core::policy::Judgement;
+use pointsman_core::prompt::Prompt;
+use pointsman_core::usage::Usage;
 
 /// Marks a judge's questions.
 pub const HEADER: &str = "x-pointsman-judge";

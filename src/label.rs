@@ -28,7 +28,7 @@ pub use self::rubric::{Rubric, RubricError, Verdict};
 use self::run::Run;
 use crate::evaluate::DatasetError;
 use crate::evaluate::log::{DecisionLogs, LogLine};
-use crate::usage::Usage;
+use pointsman_core::usage::Usage;
 
 /// Tokens that an answer may have; a verdict takes a tenth of them.
 const MAX_OUTPUT: u64 = 1024;
@@ -53,7 +53,7 @@ pub struct Labelling {
     /// US dollars that may be spent, by these prices; `None` for no cap.
     pub max_cost: Option<f64>,
     /// What the judge costs, in US dollars per million tokens.
-    pub price: Option<crate::config::Price>,
+    pub price: Option<pointsman_core::config::Price>,
     /// Requests at a time.
     pub concurrency: usize,
     /// The share of prompts that is labelled, 0 to 1, drawn by `seed`.

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! A request pins one [`snapshot::Snapshot`] and never looks again. Classifier trouble is never an error to the client:
-//! the policy's `otherwise` serves, and the [reason](scores::Degraded) is counted and shown.
+//! the policy's `otherwise` serves, and the [reason](pointsman_core::scores::Degraded) is counted and shown.
 //!
 //! # Life of a reload
 //!
@@ -41,7 +41,7 @@
 //!      -> judge -> {policy, classifier, upstream, usage, clients, certificates, store} -> {features, scores} -> prompt
 //! ```
 //!
-//! with [`config`] and [`telemetry`] on the ground floor. [`prompt`], [`features`], [`scores`], [`policy`] and [`usage`] are
+//! with [`pointsman_core::config`] and [`telemetry`] on the ground floor. [`pointsman_core::prompt`], [`pointsman_core::features`], [`pointsman_core::scores`], [`pointsman_core::policy`] and [`pointsman_core::usage`] are
 //! pure: no runtime, no sockets, no clock, no files, no metrics. `tests/layering.rs` enforces both.
 
 pub mod admin;
@@ -49,22 +49,16 @@ pub mod certificates;
 pub mod classifier;
 pub mod cli;
 pub mod clients;
-pub mod config;
 pub mod evaluate;
-pub mod features;
 pub mod fit;
 pub mod judge;
 pub mod label;
-pub mod policy;
-pub mod prompt;
 pub mod proxy;
 pub mod reload;
 pub mod router;
-pub mod scores;
 pub mod snapshot;
 pub mod store;
 pub mod telemetry;
 pub mod upstream;
-pub mod usage;
 
 pub use router::Router;

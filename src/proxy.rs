@@ -17,7 +17,7 @@
 //!                          and a line in the decision log              (decided.rs)
 //! ```
 //!
-//! Requests that no [`Dialect`](crate::prompt::Dialect) reads pass through to the default provider without being
+//! Requests that no [`Dialect`](pointsman_core::prompt::Dialect) reads pass through to the default provider without being
 //! buffered.
 
 mod account;

@@ -12,11 +12,13 @@ use std::time::SystemTime;
 
 pub use watcher::{WatchError, Watcher};
 
-use crate::config::{Config, KeyPath, Strategy};
 use crate::router::Router;
 use crate::snapshot::{BuildError, Builder, ClassifierState, Snapshot};
 use crate::telemetry::metrics::ModelInfo;
 use crate::telemetry::{Metrics, ReloadOutcome};
+use pointsman_core::config::Config;
+use pointsman_core::config::KeyPath;
+use pointsman_core::config::Strategy;
 
 /// Replaces the snapshot that serves by one built from the configuration file as it is now.
 pub struct Reloader {

@@ -25,15 +25,27 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::clients::Client;
-use crate::config::{Mode, Name};
-use crate::features::Features;
-use crate::policy::{
-    Asked, Decision, Denial, Detail, POLICY_HEADER, PinOutcome, Policy, Reason, RequestFacts, Signal, Signals, Step,
-};
-use crate::prompt::{AskSource, Prompt};
-use crate::scores::{Degraded, Scores};
 use crate::snapshot::{Snapshot, Ticket};
 use crate::telemetry::Metrics;
+use pointsman_core::config::Mode;
+use pointsman_core::config::Name;
+use pointsman_core::features::Features;
+use pointsman_core::policy::Asked;
+use pointsman_core::policy::Decision;
+use pointsman_core::policy::Denial;
+use pointsman_core::policy::Detail;
+use pointsman_core::policy::POLICY_HEADER;
+use pointsman_core::policy::PinOutcome;
+use pointsman_core::policy::Policy;
+use pointsman_core::policy::Reason;
+use pointsman_core::policy::RequestFacts;
+use pointsman_core::policy::Signal;
+use pointsman_core::policy::Signals;
+use pointsman_core::policy::Step;
+use pointsman_core::prompt::AskSource;
+use pointsman_core::prompt::Prompt;
+use pointsman_core::scores::Degraded;
+use pointsman_core::scores::Scores;
 
 pub use self::conversation::beginning;
 use self::explain::Details;

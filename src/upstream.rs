@@ -35,10 +35,15 @@ pub use recent::Recent;
 pub use resolver::ResolveError;
 pub use trust::Trust;
 
-use crate::config::{Config, KeyPath, Name, Price, Problem};
-use crate::features::Tokenizer;
-use crate::prompt::{Dialect, Edits};
 use crate::telemetry::Metrics;
+use pointsman_core::config::Config;
+use pointsman_core::config::KeyPath;
+use pointsman_core::config::Name;
+use pointsman_core::config::Price;
+use pointsman_core::config::Problem;
+use pointsman_core::features::Tokenizer;
+use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::Edits;
 use provider::Resolved;
 
 /// Every provider, and every model of the catalog with the provider that serves it.
@@ -184,7 +189,7 @@ impl Target {
         }
     }
 
-    fn new(name: &Name, model: &crate::config::Model, provider: Arc<Provider>, before: Option<&Self>) -> Self {
+    fn new(name: &Name, model: &pointsman_core::config::Model, provider: Arc<Provider>, before: Option<&Self>) -> Self {
         let upstream_name = model.upstream_name(name).to_owned();
         let same = before.filter(|old| old.upstream_name == upstream_name && old.provider.name == provider.name);
         let rests_until = same.map_or(0, |old| old.rests_until.load(Ordering::Relaxed));

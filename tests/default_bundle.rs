@@ -9,11 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman::classifier::{Bundle, Classifier, Host, Runtime};
-use pointsman::config::{self, Name, Span};
-use pointsman::features::{Features, TokenCounter};
-use pointsman::prompt::{Dialect, Prompt};
-use pointsman::scores::{Scores, Source};
 use pointsman::telemetry::Metrics;
+use pointsman_core::config;
+use pointsman_core::config::Name;
+use pointsman_core::config::Span;
+use pointsman_core::features::Features;
+use pointsman_core::features::TokenCounter;
+use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::Prompt;
+use pointsman_core::scores::Scores;
+use pointsman_core::scores::Source;
 use tokio::time::Instant;
 
 const BUNDLE: &str = "models/pointsman-mini";

@@ -1,4 +1,5 @@
-//! Imports point one way, and heavy crates stay in their rooms: the rule that the crate documentation states.
+//! Imports point one way between the rooms of a crate, and heavy libraries stay in their rooms. Between crates the manifests
+//! enforce it.
 //!
 //! Reads the sources as text: every path that starts at `crate::`, at `super::` far enough up, or at another crate is looked
 //! at, wherever it stands. Test modules are left out, as tests may use what they like.
@@ -7,57 +8,67 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The rooms from the top of the house to its foundations; a room may use those below it, never its equals.
-const FLOORS: &[&[&str]] = &[
-    &["main"],
-    &["cli"],
-    &["admin", "fit", "label"],
-    &["proxy", "reload", "evaluate"],
-    &["router"],
-    &["snapshot"],
-    &["judge"],
-    &["policy", "classifier", "upstream", "usage", "clients", "certificates", "store"],
-    &["features", "scores"],
-    &["prompt"],
+/// A crate of the workspace and the order of its rooms. Which crate may see which, and which libraries, is for the manifests.
+struct House {
+    folder: &'static str,
+    /// The rooms from the top to the foundations; a room may use those below it, never its equals.
+    floors: &'static [&'static [&'static str]],
+    /// Rooms that any other may use, but for those that they are closed to; they use nothing of their crate themselves.
+    ground: &'static [(&'static str, &'static [&'static str])],
+}
+
+const HOUSES: &[House] = &[
+    House {
+        folder: "src",
+        floors: &[
+            &["main"],
+            &["cli"],
+            &["admin", "fit", "label"],
+            &["proxy", "reload", "evaluate"],
+            &["router"],
+            &["snapshot"],
+            &["judge"],
+            &["classifier", "upstream", "clients", "certificates", "store"],
+        ],
+        ground: &[("telemetry", &[])],
+    },
+    House {
+        folder: "crates/core/src",
+        floors: &[&["policy", "usage"], &["features", "scores"], &["prompt"]],
+        ground: &[("config", &["prompt", "features", "scores"])],
+    },
 ];
 
-/// Rooms on the ground floor: who may use them, and what they may use of ours.
-const GROUND: &[Ground] = &[
-    Ground { room: "config", closed_to: &["prompt", "features", "scores"], uses: &[] },
-    Ground { room: "telemetry", closed_to: PURE, uses: &["config", "scores"] },
-];
-
-/// Rooms without effects: what they return depends on their arguments alone.
-const PURE: &[&str] = &["prompt", "features", "scores", "policy", "usage"];
+/// Rooms without effects: what they return depends on their arguments alone. The manifest of their crate keeps out runtimes,
+/// sockets, inference, logs and metrics; the standard library's effects are left.
+const PURE: &[(&str, &[&str])] = &[("crates/core/src", &["prompt", "features", "scores", "policy", "usage"])];
 
 /// What a pure room never names.
-const EFFECTS: &[&str] =
-    &["tokio", "pingora", "ort", "std::fs", "std::net", "std::env", "std::time", "tracing", "prometheus"];
+const EFFECTS: &[&str] = &["std::fs", "std::net", "std::env", "std::time"];
 
 /// A length of time is a value, not a clock.
 const NO_EFFECT: &[&str] = &["std::time::Duration"];
 
-/// Crates that few may name. YAML is read in two places: what operators write, and what a bundle says of itself.
+/// Libraries that few rooms of their crate may name.
 const FENCES: &[(&str, &[&str])] = &[
+    ("pingora", &["src/proxy", "src/upstream", "src/certificates", "src/telemetry", "src/label"]),
     ("ort", &["src/classifier"]),
     ("notify", &["src/reload"]),
-    ("serde_saphyr", &["src/config", "src/classifier/manifest"]),
+    // What operators write, and what a bundle says of itself.
+    ("serde_saphyr", &["crates/core/src/config", "src/classifier/manifest"]),
     ("prometheus", &["src/telemetry"]),
     ("redis", &["src/store"]),
 ];
-
-struct Ground {
-    room: &'static str,
-    closed_to: &'static [&'static str],
-    uses: &'static [&'static str],
-}
 
 #[test]
 fn imports_point_one_way() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
-    rust_files(&root.join("src"), &mut files);
-    assert!(!files.is_empty(), "no sources found");
+    for house in HOUSES {
+        let before = files.len();
+        rust_files(&root.join(house.folder), &mut files);
+        assert!(files.len() > before, "no sources in {}", house.folder);
+    }
 
     let mut report = String::new();
     for file in files {
@@ -72,36 +83,51 @@ fn imports_point_one_way() {
 }
 
 #[test]
+fn every_crate_of_the_workspace_has_a_house() {
+    let crates = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("crates")).expect("the crates");
+    let mut folders: Vec<_> =
+        crates.map(|entry| format!("crates/{}/src", entry.expect("an entry").file_name().to_string_lossy())).collect();
+    folders.push("src".to_owned());
+    folders.sort();
+
+    let mut known: Vec<_> = HOUSES.iter().map(|house| house.folder).collect();
+    known.sort_unstable();
+    assert_eq!(folders, known);
+}
+
+#[test]
 fn an_import_upwards_is_named_with_its_line_and_reason() {
     let found = violations(
-        "src/policy/rules.rs",
-        "use crate::features;\nuse crate::{\n    features,\n    router::Router,\n};\n",
+        "crates/core/src/features/rules.rs",
+        "use crate::prompt;\nuse crate::{\n    prompt,\n    policy::Policy,\n};\n",
     );
 
-    assert_eq!(found, ["src/policy/rules.rs:4: `policy` may not use `router`: it lives above it"]);
+    assert_eq!(found, ["crates/core/src/features/rules.rs:4: `features` may not use `policy`: it lives above it"]);
 }
 
 #[test]
 fn a_pure_room_may_use_the_types_of_config_but_no_clock() {
     let source =
-        "use crate::config::Name;\nuse std::{fmt, time::{Duration, Instant}};\nfn f() { tokio::spawn(g()); }\n";
+        "use crate::config::Name;\nuse std::{fmt, time::{Duration, Instant}};\nfn f() { std::fs::read(g()); }\n";
 
-    let found = violations("src/policy.rs", source);
+    let found = violations("crates/core/src/policy.rs", source);
 
     assert_eq!(
         found,
         [
-            "src/policy.rs:2: `policy` is pure and may not name `std::time::Instant`",
-            "src/policy.rs:3: `policy` is pure and may not name `tokio::spawn`",
+            "crates/core/src/policy.rs:2: `policy` is pure and may not name `std::time::Instant`",
+            "crates/core/src/policy.rs:3: `policy` is pure and may not name `std::fs::read`",
         ]
     );
 }
 
 #[test]
-fn config_uses_nothing_of_ours_and_telemetry_is_closed_to_pure_rooms() {
-    assert_eq!(violations("src/config/shape.rs", "use crate::scores::Scores; use super::values::Name;").len(), 1);
-    assert_eq!(violations("src/features.rs", "use crate::telemetry::Metrics;").len(), 1);
-    assert!(violations("src/router.rs", "use crate::telemetry::Metrics; use crate::config::Config;").is_empty());
+fn config_uses_nothing_of_its_crate_and_is_closed_to_prompts() {
+    let config = "use crate::scores::Scores; use super::values::Name;";
+
+    assert_eq!(violations("crates/core/src/config/shape.rs", config).len(), 1);
+    assert_eq!(violations("crates/core/src/prompt.rs", "use crate::config::Name;").len(), 1);
+    assert!(violations("crates/core/src/policy.rs", "use crate::config::Config;").is_empty());
 }
 
 #[test]
@@ -114,35 +140,34 @@ fn super_is_followed_to_the_room_it_reaches() {
 }
 
 #[test]
-fn a_fenced_crate_is_found_outside_its_room() {
-    assert_eq!(
-        violations("src/snapshot.rs", "fn f() -> ort::Result<()> { Ok(()) }"),
-        ["src/snapshot.rs:1: only src/classifier may name `ort`, found `ort::Result`"]
-    );
-    assert!(violations("src/classifier/model.rs", "use ort::session::Session;").is_empty());
+fn a_fenced_library_is_found_outside_its_room() {
+    let found = violations("src/snapshot.rs", "fn f() -> redis::RedisResult<()> { Ok(()) }");
+
+    assert_eq!(found, ["src/snapshot.rs:1: only src/store may name `redis`, found `redis::RedisResult`"]);
+    assert!(violations("src/store.rs", "use redis::Client;").is_empty());
 }
 
 #[test]
 fn comments_strings_and_test_modules_are_no_imports() {
     let source = r##"
-        //! [`crate::admin`] and /* nested */ tokio::spawn
-        /* crate::admin /* nested */ tokio::fs */
-        const A: &str = "crate::admin \" tokio::fs";
-        const B: &str = r#"crate::admin " tokio::fs"#;
+        //! [`crate::policy`] and /* nested */ std::fs::read
+        /* crate::policy /* nested */ std::fs::read */
+        const A: &str = "crate::policy \" std::fs::read";
+        const B: &str = r#"crate::policy " std::fs::read"#;
         const C: (char, char) = ('"', '\'');
         fn f<'a>(x: &'a str) -> &'a str { x }
         #[cfg(test)]
-        mod tests { use crate::admin; fn f() { if true { tokio::spawn(()); } } }
+        mod tests { use crate::policy; fn f() { if true { std::fs::read(()); } } }
     "##;
 
-    assert_eq!(violations("src/prompt.rs", source), [""; 0]);
+    assert_eq!(violations("crates/core/src/prompt.rs", source), [""; 0]);
 }
 
 #[test]
 fn a_room_that_the_map_does_not_know_is_reported() {
     assert_eq!(
         violations("src/util.rs", ""),
-        ["src/util.rs:1: `util` is not in the module map of tests/layering.rs: give it a floor"]
+        ["src/util.rs:1: `util` is not in the map of tests/layering.rs: give it a floor"]
     );
 }
 
@@ -164,9 +189,9 @@ fn violations(file: &str, source: &str) -> Vec<String> {
     if module.room == "lib" {
         return Vec::new(); // the crate root declares the rooms
     }
-    if floor(&module.room).is_none() && ground(&module.room).is_none() {
+    if !module.house.knows(&module.room) {
         let room = &module.room;
-        return vec![format!("{file}:1: `{room}` is not in the module map of tests/layering.rs: give it a floor")];
+        return vec![format!("{file}:1: `{room}` is not in the map of tests/layering.rs: give it a floor")];
     }
     let tokens = without_tests(tokens(source));
     let mut found = Vec::new();
@@ -179,16 +204,24 @@ fn violations(file: &str, source: &str) -> Vec<String> {
     found
 }
 
-fn floor(room: &str) -> Option<usize> {
-    FLOORS.iter().position(|rooms| rooms.contains(&room))
+impl House {
+    fn knows(&self, room: &str) -> bool {
+        self.floor(room).is_some() || self.ground(room).is_some()
+    }
+
+    fn floor(&self, room: &str) -> Option<usize> {
+        self.floors.iter().position(|rooms| rooms.contains(&room))
+    }
+
+    /// Returns the rooms that a room of the ground floor is closed to.
+    fn ground(&self, room: &str) -> Option<&'static [&'static str]> {
+        self.ground.iter().find(|(name, _)| *name == room).map(|(_, closed_to)| *closed_to)
+    }
 }
 
-fn ground(room: &str) -> Option<&'static Ground> {
-    GROUND.iter().find(|ground| ground.room == room)
-}
-
-/// Where a file stands in the house.
+/// A file's place in the house of its crate.
 struct Module {
+    house: &'static House,
     file: String,
     room: String,
     depth: usize,
@@ -196,20 +229,22 @@ struct Module {
 
 impl Module {
     fn of(file: &str) -> Self {
-        let path = file.trim_start_matches("src/").trim_end_matches(".rs");
+        let within = |house: &&House| file.strip_prefix(house.folder).is_some_and(|rest| rest.starts_with('/'));
+        let house = HOUSES.iter().find(within).expect("a file of a known crate");
+        let path = file[house.folder.len() + 1..].trim_end_matches(".rs");
         let room = path.split('/').next().unwrap_or_default().to_owned();
-        Self { file: file.to_owned(), room, depth: path.split('/').count() }
+        Self { house, file: file.to_owned(), room, depth: path.split('/').count() }
     }
 
     /// Says why this module may not name `path`, if so.
     fn forbids(&self, path: &[String]) -> Option<String> {
         match self.ours(path) {
             Some(room) => self.forbids_room(&room),
-            None => self.forbids_crate(path),
+            None => self.forbids_library(path),
         }
     }
 
-    /// Returns the room that `path` leads to, if it is one of ours.
+    /// Returns the room of the same crate that `path` leads to, if it leads to one.
     fn ours(&self, path: &[String]) -> Option<String> {
         let supers = path.iter().take_while(|segment| *segment == "super").count();
         let from_root = path[0] == "crate" || (self.room == "main" && path[0] == "pointsman");
@@ -219,13 +254,13 @@ impl Module {
     }
 
     fn forbids_room(&self, target: &str) -> Option<String> {
-        let room = self.room.as_str();
-        if target == room || (floor(target).is_none() && ground(target).is_none()) {
+        let (house, room) = (self.house, self.room.as_str());
+        if target == room || !house.knows(target) {
             return None; // its own room, or an item of the crate root
         }
-        let reason = match (ground(room), ground(target), floor(room), floor(target)) {
-            (Some(own), ..) if !own.uses.contains(&target) => "it is on the ground floor",
-            (_, Some(other), ..) if other.closed_to.contains(&room) => "it must not depend on it",
+        let reason = match (house.ground(room), house.ground(target), house.floor(room), house.floor(target)) {
+            (Some(_), ..) => "it is on the ground floor",
+            (_, Some(closed_to), ..) if closed_to.contains(&room) => "it must not depend on it",
             (None, None, Some(own), Some(other)) if other < own => "it lives above it",
             (None, None, Some(own), Some(other)) if other == own => "it lives beside it",
             _ => return None,
@@ -233,7 +268,7 @@ impl Module {
         Some(format!("`{room}` may not use `{target}`: {reason}"))
     }
 
-    fn forbids_crate(&self, path: &[String]) -> Option<String> {
+    fn forbids_library(&self, path: &[String]) -> Option<String> {
         let path = path.join("::");
         let names =
             |prefix: &str| path == prefix || path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with("::"));
@@ -244,7 +279,8 @@ impl Module {
                 return Some(format!("only {} may name `{fenced}`, found `{path}`", homes.join(" and ")));
             }
         }
-        let pure = PURE.contains(&self.room.as_str());
+        let pure =
+            PURE.iter().any(|(folder, rooms)| *folder == self.house.folder && rooms.contains(&self.room.as_str()));
         let effect = EFFECTS.iter().any(|effect| names(effect)) && !NO_EFFECT.iter().any(|value| names(value));
         (pure && effect).then(|| format!("`{}` is pure and may not name `{path}`", self.room))
     }

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use pointsman::prompt::{Edits, model_field};
+use pointsman_core::prompt::Edits;
+use pointsman_core::prompt::model_field;
 use serde_json::json;
 
 static EDITS: LazyLock<Edits> = LazyLock::new(|| {

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pointsman::prompt::Dialect;
+use pointsman_core::prompt::Dialect;
 use pointsman_fuzz::request;
 
 fuzz_target!(|body: &[u8]| {

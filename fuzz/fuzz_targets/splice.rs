@@ -4,7 +4,8 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use pointsman::prompt::{model_field, splice};
+use pointsman_core::prompt::model_field;
+use pointsman_core::prompt::splice;
 
 const MODEL: &str = "an \"other\" model\n";
 

@@ -3,9 +3,17 @@
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use pointsman::features::TokenCounter;
-use pointsman::prompt::{Dialect, Prompt, TextScope, model_field};
-use pointsman::usage::{Framing, Reader, Shape, Usage, UsageEvent, UsageFilter};
+use pointsman_core::features::TokenCounter;
+use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::Prompt;
+use pointsman_core::prompt::TextScope;
+use pointsman_core::prompt::model_field;
+use pointsman_core::usage::Framing;
+use pointsman_core::usage::Reader;
+use pointsman_core::usage::Shape;
+use pointsman_core::usage::Usage;
+use pointsman_core::usage::UsageEvent;
+use pointsman_core::usage::UsageFilter;
 
 static COUNTER: LazyLock<TokenCounter> = LazyLock::new(TokenCounter::new);
 

@@ -8,9 +8,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::state::{AdminError, Asked, ClassifierState, LastReload, Phase, Plane, Readiness, ShadowState, StoreState};
-use crate::config::Name;
-use crate::policy::Detail;
-use crate::prompt::Dialect;
 use crate::proxy::rejection::Rejection;
 use crate::proxy::{Draining, feedback};
 use crate::reload::{Reloaded, Reloader};
@@ -18,6 +15,9 @@ use crate::router::{Incoming, Judging, header_text};
 use crate::snapshot::{self, Snapshot};
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use pointsman_core::config::Name;
+use pointsman_core::policy::Detail;
+use pointsman_core::prompt::Dialect;
 
 /// A running process.
 pub struct Process {

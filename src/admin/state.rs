@@ -10,10 +10,11 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::clients::NoClient;
-use crate::config::{Moment, Name};
 use crate::proxy::rejection::Rejection;
 use crate::router::TargetState;
 use crate::telemetry::ReloadOutcome;
+use pointsman_core::config::Moment;
+use pointsman_core::config::Name;
 
 /// The process as the admin plane sees it.
 #[async_trait]

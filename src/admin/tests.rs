@@ -16,9 +16,9 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::config::Name;
 use crate::proxy::rejection::Rejection;
 use crate::telemetry::ReloadOutcome;
+use pointsman_core::config::Name;
 
 const LIMIT: usize = 128;
 

@@ -15,8 +15,9 @@ use tokio::time::Instant;
 use super::bundle::Identity;
 use super::flight::{Flight, Waiting};
 use super::scorer::Input;
-use crate::config;
-use crate::scores::{HeadScores, Scores};
+use pointsman_core::config;
+use pointsman_core::scores::HeadScores;
+use pointsman_core::scores::Scores;
 
 /// Shards of a cache that is large enough to be split.
 const SHARDS: usize = 16;
@@ -196,7 +197,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::scores::Degraded;
+    use pointsman_core::scores::Degraded;
 
     fn key(number: u8) -> Key {
         Key([number; 16])

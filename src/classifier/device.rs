@@ -6,7 +6,8 @@
 use std::fmt;
 
 use super::bundle::BundleError;
-use crate::config::{self, Name};
+use pointsman_core::config;
+use pointsman_core::config::Name;
 
 /// What a session runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

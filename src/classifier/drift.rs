@@ -14,10 +14,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::reference::{Probe, Reference};
-use crate::config;
-use crate::features::Features;
-use crate::scores::Scores;
 use crate::telemetry::metrics::DriftMetrics;
+use pointsman_core::config;
+use pointsman_core::features::Features;
+use pointsman_core::scores::Scores;
 
 /// What is added to every share.
 const EPSILON: f64 = 1e-4;

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::scores::{Degraded, Scores};
+use pointsman_core::scores::Degraded;
+use pointsman_core::scores::Scores;
 
 /// What a caller gets.
 pub(crate) type Answer = Result<Arc<Scores>, Degraded>;

@@ -12,9 +12,12 @@ use super::encoder::Encoder;
 use super::heads::Heads;
 use super::lexical::Lexical;
 use super::scorer::{Input, Scorer};
-use crate::features::{Features, TextStructure, TokenCounter};
-use crate::prompt::{Dialect, Prompt};
-use crate::scores::HeadScores;
+use pointsman_core::features::Features;
+use pointsman_core::features::TextStructure;
+use pointsman_core::features::TokenCounter;
+use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::Prompt;
+use pointsman_core::scores::HeadScores;
 
 /// A text and its scores by head, in the order of the head's labels.
 #[derive(Debug, Clone, Deserialize)]

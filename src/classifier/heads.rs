@@ -20,8 +20,8 @@ use super::bundle::BundleError;
 use super::encoder::InferenceError;
 use super::manifest::{Activation, Block, Curve, HeadKind, HeadSpec, Manifest, Neighbours};
 use super::ngrams::{self, Ngrams};
-use crate::config::Name;
-use crate::scores::HeadScores;
+use pointsman_core::config::Name;
+use pointsman_core::scores::HeadScores;
 
 /// The least probability that a mixture takes the logarithm of: one certain member must not outvote all others.
 const FLOOR: f32 = 1e-6;

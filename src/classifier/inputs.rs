@@ -3,7 +3,9 @@
 use serde::Deserialize;
 
 use super::bundle::BundleError;
-use crate::features::{self, Features, Kind};
+use pointsman_core::features;
+use pointsman_core::features::Features;
+use pointsman_core::features::Kind;
 
 /// How far from its mean, in standard deviations, a feature may be; what is beyond says no more.
 const BOUND: f64 = 5.0;

@@ -13,10 +13,14 @@ use super::queue::{Entry, Queue};
 use super::scope::Acquaintance;
 use super::scorer::Input;
 use super::{Classifier, Engine, Shared};
-use crate::config::Name;
-use crate::features::{Features, Language};
-use crate::scores::{Degraded, Scores, Source, Unfamiliar};
 use crate::telemetry::CacheOutcome;
+use pointsman_core::config::Name;
+use pointsman_core::features::Features;
+use pointsman_core::features::Language;
+use pointsman_core::scores::Degraded;
+use pointsman_core::scores::Scores;
+use pointsman_core::scores::Source;
+use pointsman_core::scores::Unfamiliar;
 
 /// What a caller wants to know.
 #[derive(Debug, Clone, Copy)]

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::config::Name;
-use crate::scores::Degraded;
+use pointsman_core::config::Name;
+use pointsman_core::scores::Degraded;
 
 /// How long after the last step down a spell lasts.
 const SPELL: Duration = Duration::from_secs(10);

@@ -10,8 +10,12 @@ use super::heads::{Blocks, Heads};
 use super::manifest::{Block, Manifest};
 use super::ngrams::{self, Ngrams};
 use super::scorer::Input;
-use crate::config::{self, Name};
-use crate::scores::{Familiarity, HeadScores, Scores, Source};
+use pointsman_core::config;
+use pointsman_core::config::Name;
+use pointsman_core::scores::Familiarity;
+use pointsman_core::scores::HeadScores;
+use pointsman_core::scores::Scores;
+use pointsman_core::scores::Source;
 
 /// About how many characters one token is, for what was cut of a text that no tokenizer has seen.
 const CHARS_PER_TOKEN: usize = 4;

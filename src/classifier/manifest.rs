@@ -20,7 +20,7 @@ pub use self::mix::{MixError, Neighbours, Share, Trees};
 pub(crate) use self::scope::script;
 pub use self::scope::{NgramsSpec, ScopeError};
 use super::bundle::BundleError;
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 /// The only format that exists.
 pub(crate) const FORMAT: u32 = 1;

@@ -1,7 +1,7 @@
 //! The ONNX Runtime library: where it is looked for, and the one environment a process may have.
 //!
 //! The library is loaded while the program runs, so a machine without it still serves every request: its classifiers are
-//! [`Degraded::RuntimeMissing`](crate::scores::Degraded::RuntimeMissing).
+//! [`Degraded::RuntimeMissing`](pointsman_core::scores::Degraded::RuntimeMissing).
 
 use std::any::Any;
 use std::env;

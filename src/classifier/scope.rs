@@ -11,8 +11,9 @@ use super::bundle::BundleError;
 use super::manifest::{Manifest, NgramsSpec, ScopeError, script};
 use super::ngrams;
 use super::scorer::Input;
-use crate::features::Language;
-use crate::scores::{Familiarity, Unfamiliar};
+use pointsman_core::features::Language;
+use pointsman_core::scores::Familiarity;
+use pointsman_core::scores::Unfamiliar;
 
 /// The size of a record of n-grams, in bytes; a power of two, so that a place in it is found without division.
 const RECORD_BYTES: std::ops::RangeInclusive<usize> = 1 << 10..=1 << 18;

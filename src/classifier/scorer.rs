@@ -11,8 +11,10 @@ use super::manifest::Block;
 use super::ngrams::Ngrams;
 use super::tokenize::{Budget, Excerpt, Tokenizer, Tokens};
 use super::watchdog::Brake;
-use crate::features::Features;
-use crate::scores::{Familiarity, Scores, Source};
+use pointsman_core::features::Features;
+use pointsman_core::scores::Familiarity;
+use pointsman_core::scores::Scores;
+use pointsman_core::scores::Source;
 
 /// How many lengths are told apart: up to 16 tokens, 32, 64, ..., 8192.
 pub(crate) const LENGTHS: usize = 10;

@@ -9,9 +9,9 @@ use clap::Subcommand;
 use super::table::{Align, Table};
 use super::{CONFIG, DATA, UNAVAILABLE, fail};
 use crate::classifier::{Bundle, BundleError, Classifier, Host, Manifest, NgramsSpec, Runtime, RuntimeError};
-use crate::config;
 use crate::evaluate::{self, EvaluateError};
 use crate::telemetry::Metrics;
+use pointsman_core::config;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

@@ -8,13 +8,15 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{CONFIG, DATA, UNAVAILABLE, USAGE, diff, fail};
-use crate::config::{Config, Name, Problems};
 use crate::evaluate::Interval;
 use crate::evaluate::calibrate::{
     Achieved, CalibrateError, Calibrated, Knob, Sample, SampleError, SampleSource, Target, calibrate,
 };
 use crate::evaluate::engine::{Engine, EngineError};
 use crate::evaluate::log::DecisionLogs;
+use pointsman_core::config::Config;
+use pointsman_core::config::Name;
+use pointsman_core::config::Problems;
 
 /// What `calibrate` can be asked for.
 #[derive(Debug, clap::Args)]

@@ -14,12 +14,14 @@ use serde_json::Value;
 use super::features::chat_body;
 use super::{CONFIG, USAGE, fail, report};
 use crate::clients::NoClient;
-use crate::config::{Config, Moment};
-use crate::policy::Detail;
-use crate::prompt::{Dialect, ParseError};
 use crate::router::{Incoming, Judging, Router, Verdict, header_text};
 use crate::snapshot::{BuildError, Builder};
 use crate::telemetry::Metrics;
+use pointsman_core::config::Config;
+use pointsman_core::config::Moment;
+use pointsman_core::policy::Detail;
+use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::ParseError;
 
 /// The path that a prompt is decided for.
 const PATH: &str = "/v1/chat/completions";

@@ -11,9 +11,9 @@ use std::process::ExitCode;
 use super::gateway::{Gateway, Start, StartError};
 use super::table::{Align, Table, shorten};
 use super::{CONFIG, UNAVAILABLE, fail};
-use crate::config::Price;
 use crate::snapshot::Snapshot;
 use crate::telemetry::logging::{self, Format};
+use pointsman_core::config::Price;
 
 /// What `demo` can be asked for.
 #[derive(Debug, clap::Args)]

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use super::from_log::FromLog;
 use super::{CONFIG, DATA, UNAVAILABLE, USAGE, fail};
 use crate::classifier::{Host, Runtime, RuntimeError};
-use crate::config::{Config, Problems};
 use crate::evaluate::log::rows::ExportError;
 use crate::evaluate::{EnvelopeReport, EvaluateError, Evaluation, Prices, Progress, Report};
 use crate::telemetry::Metrics;
+use pointsman_core::config::Config;
+use pointsman_core::config::Problems;
 
 /// What `eval` can be asked for.
 #[derive(Debug, clap::Args)]

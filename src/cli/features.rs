@@ -7,8 +7,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{USAGE, fail};
-use crate::features::{Features, TokenCounter};
-use crate::prompt::{Dialect, Prompt};
+use pointsman_core::features::Features;
+use pointsman_core::features::TokenCounter;
+use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::Prompt;
 
 /// One line of input; other keys are ignored.
 #[derive(Deserialize)]

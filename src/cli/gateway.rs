@@ -12,14 +12,14 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::admin::{self, Process};
-use crate::features::TokenCounter;
 use crate::proxy::rejection::Rejection;
 use crate::proxy::{BindError, Listeners, Proxy, Served, TakeOverError, health};
 use crate::reload::{Reloader, Watcher};
 use crate::router::Router;
-use crate::scores::Degraded;
 use crate::snapshot::{BuildError, Builder, Snapshot};
 use crate::telemetry::Metrics;
+use pointsman_core::features::TokenCounter;
+use pointsman_core::scores::Degraded;
 
 /// How long the former process may take to let go of the admin address, which is not handed over.
 const ADMIN_RELEASE: Duration = Duration::from_secs(10);

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::{CONFIG, DATA, UNAVAILABLE, USAGE, fail};
-use crate::config::{KeySource, Price};
 use crate::evaluate::log::DecisionLogs;
 use crate::label::{Client, ClientError, Endpoint, LabelError, Labelled, Labelling, Rubric, RubricError, Source};
+use pointsman_core::config::KeySource;
+use pointsman_core::config::Price;
 
 /// What `label` can be asked for.
 #[derive(Debug, clap::Args)]

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::{CONFIG, USAGE, fail};
-use crate::config::{Config, PromoteError};
+use pointsman_core::config::Config;
+use pointsman_core::config::PromoteError;
 
 /// What to promote.
 #[derive(Debug, clap::Args)]

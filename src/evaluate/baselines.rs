@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::classification::{Confusion, Figures};
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 /// The baselines that stand beside a head's figures.
 #[derive(Debug, Clone, PartialEq, Serialize)]

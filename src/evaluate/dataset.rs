@@ -14,8 +14,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::config::Price;
-use crate::features::Features;
+use pointsman_core::config::Price;
+use pointsman_core::features::Features;
 
 /// A file of labelled prompts: an iterator over its rows that stops after the first error.
 pub struct Dataset<R = BufReader<File>> {

@@ -16,13 +16,25 @@ use self::world::LoggedWorld;
 pub use self::world::{Lack, Usual};
 use super::log::LoggedDecision;
 use crate::classifier::{BundleError, RuntimeError};
-use crate::config::{Config, Mode, Name, Problems};
-use crate::features::Features;
-use crate::policy::{
-    Decision, Detail, Held, Policy, PolicySet, Reason, RequestFacts, RuleTrace, Signal, Signals, Step,
-};
-use crate::scores::{Degraded, Scores};
 use crate::snapshot::Exemplars;
+use pointsman_core::config::Config;
+use pointsman_core::config::Mode;
+use pointsman_core::config::Name;
+use pointsman_core::config::Problems;
+use pointsman_core::features::Features;
+use pointsman_core::policy::Decision;
+use pointsman_core::policy::Detail;
+use pointsman_core::policy::Held;
+use pointsman_core::policy::Policy;
+use pointsman_core::policy::PolicySet;
+use pointsman_core::policy::Reason;
+use pointsman_core::policy::RequestFacts;
+use pointsman_core::policy::RuleTrace;
+use pointsman_core::policy::Signal;
+use pointsman_core::policy::Signals;
+use pointsman_core::policy::Step;
+use pointsman_core::scores::Degraded;
+use pointsman_core::scores::Scores;
 
 /// What rules can read of a request that is not in the log and is no header.
 const UNLOGGED: [&str; 2] = ["request.model", "request.path"];

@@ -17,8 +17,10 @@ use self::kinds::{KINDS, Kind};
 use super::judge::PATIENCE;
 use super::{DataIdentity, Dataset, EvaluateError, Evaluation};
 use crate::classifier::{Ask, Identity};
-use crate::features::{Features, TokenCounter};
-use crate::prompt::{Dialect, Prompt};
+use pointsman_core::features::Features;
+use pointsman_core::features::TokenCounter;
+use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::Prompt;
 
 /// Where an envelope stands.
 const PLACES: [&str; 3] = ["before", "behind", "beside_tool_result"];

@@ -8,10 +8,15 @@ use tokio::time::Instant;
 use super::EvaluateError;
 use super::dataset::{Row, Truth};
 use crate::classifier::{Ask, Classifier, HeadSpec};
-use crate::config::Name;
-use crate::features::{Features, TextStructure, TokenCounter};
-use crate::prompt::{Dialect, Prompt};
-use crate::scores::{Degraded, HeadScores, Scores};
+use pointsman_core::config::Name;
+use pointsman_core::features::Features;
+use pointsman_core::features::TextStructure;
+use pointsman_core::features::TokenCounter;
+use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::Prompt;
+use pointsman_core::scores::Degraded;
+use pointsman_core::scores::HeadScores;
+use pointsman_core::scores::Scores;
 
 /// How long a prompt may take, its wait for those before it included; nobody is waiting behind a proxy here.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);

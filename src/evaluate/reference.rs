@@ -9,8 +9,9 @@ use super::dataset::{Dataset, DatasetError, Row};
 use super::judge::{PATIENCE, features};
 use super::{EvaluateError, IN_FLIGHT};
 use crate::classifier::{Bundle, Classifier, Collector, Host, Reference};
-use crate::config::{self, Span};
-use crate::scores::Degraded;
+use pointsman_core::config;
+use pointsman_core::config::Span;
+use pointsman_core::scores::Degraded;
 
 /// Judges every row of the file at `data` by the bundle in the folder `bundle`, encoder included, and returns the
 /// distributions. Rows without text, replies in a conversation and rows of held-out sets are left out.

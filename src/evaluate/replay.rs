@@ -14,10 +14,11 @@ pub use self::report::{Move, MovedRequest, Part, ReplayReport};
 use super::engine::{Engine, EngineError, Lack, Replayed, Usual};
 use super::log::{DecisionLogs, LogLine, LoggedDecision, Outcomes};
 use super::{DatasetError, Interval};
-use crate::config::Config;
-use crate::policy::Decision;
-use crate::scores::{HeadScores, Scores};
-use crate::usage::Usage;
+use pointsman_core::config::Config;
+use pointsman_core::policy::Decision;
+use pointsman_core::scores::HeadScores;
+use pointsman_core::scores::Scores;
+use pointsman_core::usage::Usage;
 
 /// The head that says how likely only the stronger model answers well.
 const STRONG_WINS: &str = "strong_wins";

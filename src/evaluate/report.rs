@@ -13,7 +13,7 @@ use super::judge::Judgement;
 use super::routing_report::RoutingReport;
 use super::spread::{Drawn, Spread};
 use crate::classifier::{HeadSpec, Identity};
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 /// The figures of one head on one file, with all that is needed to get them again.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -11,7 +11,7 @@ use super::report::{DataIdentity, LeftOut, Subject};
 use super::routing::{Curve, Point, Ranking, Routed, RoutingFigures, RoutingIntervals};
 use super::spread::{Drawn, Spread};
 use crate::classifier::Identity;
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 /// How well a head routes between a weak and a strong model.
 #[derive(Debug, Clone, PartialEq, Serialize)]

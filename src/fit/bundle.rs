@@ -15,7 +15,7 @@ use super::tensors::tensors;
 use super::train::Trained;
 use super::{Fit, FitError, FitReport, card, file_error, scope};
 use crate::classifier::{Blocks, Bundle, Embedder, Heads, Kind, Manifest, Ngrams, Runtime};
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 /// What is written besides what was learnt.
 pub(super) struct Content<'c> {

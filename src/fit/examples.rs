@@ -11,8 +11,11 @@ use sha2::{Digest, Sha256};
 use super::{FitError, Task};
 use crate::classifier::{Bundle, Embedder, Ngrams};
 use crate::evaluate::{Dataset, Prefer, Truth};
-use crate::features::{Features, TextStructure, TokenCounter};
-use crate::prompt::{Dialect, Prompt};
+use pointsman_core::features::Features;
+use pointsman_core::features::TextStructure;
+use pointsman_core::features::TokenCounter;
+use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::Prompt;
 
 /// One prompt that may be learnt from.
 #[derive(Debug)]

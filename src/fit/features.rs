@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use super::examples::Example;
 use super::{Fit, FitError, file_error};
 use crate::classifier::Manifest;
-use crate::features::{Kind, Scope, TABLE};
+use pointsman_core::features::Kind;
+use pointsman_core::features::Scope;
+use pointsman_core::features::TABLE;
 
 /// The share of rows in which a feature must differ from its most frequent value: what is nearly constant here teaches
 /// nothing, and would speak up elsewhere.

@@ -11,7 +11,7 @@ use super::tensors::Tensor;
 use super::train::{Form, Trained};
 use super::votes::{SHARPNESS, Votes};
 use crate::classifier::{Activation, Block, HeadKind, HeadSpec, Manifest, Neighbours, Share, Trees};
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 /// A head with its weights.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use super::heads::Fitted;
 use super::tensors::Tensor;
 use super::{Fit, FitError, file_error};
 use crate::classifier::{Block, Bundle, HeadSpec, Kind};
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 /// Heads with their weights, as the base has them.
 #[derive(Debug, Default)]

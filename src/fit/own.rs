@@ -9,8 +9,8 @@ use super::task::{Inputs, Task};
 use super::train::Form;
 use super::{Fit, FitError};
 use crate::classifier::{Blocks, Bundle, Gate, HeadKind, HeadSpec, Kind, Manifest, Share};
-use crate::config::Name;
-use crate::scores::HeadScores;
+use pointsman_core::config::Name;
+use pointsman_core::scores::HeadScores;
 
 /// The least probability that is taken the logarithm of, as in mixtures when they serve.
 const FLOOR: f32 = 1e-6;

@@ -8,7 +8,8 @@ use super::task::Learner;
 use super::train::Form;
 use super::validate::Said;
 use crate::classifier::{Blocks, Bundle, Collector};
-use crate::scores::{HeadScores, Scores};
+use pointsman_core::scores::HeadScores;
+use pointsman_core::scores::Scores;
 
 /// Opens the bundle in `folder` and adds its reference; `said` are the scores of cross-validation, where there was one.
 pub(super) fn write(folder: &Path, learner: &Learner, rows: &[Example], said: Option<&[Said]>) -> Result<(), FitError> {

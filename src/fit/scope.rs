@@ -6,7 +6,7 @@ use std::fs;
 use super::examples::Example;
 use super::{Fit, FitError, file_error};
 use crate::classifier::{Bundle, Manifest, NgramRecord, main_script};
-use crate::features::Language;
+use pointsman_core::features::Language;
 
 /// From so many rows on, heads are taken to have learnt a language or a script.
 const LEAST_ROWS: usize = 20;

@@ -10,8 +10,8 @@ use super::sample::{Sample, Span};
 use super::train::Form;
 use super::{Fit, FitError};
 use crate::classifier::{Block, Bundle, FeatureInputs, HeadSpec, NGRAM_PLACES};
-use crate::config::Name;
 use crate::evaluate::Truth;
+use pointsman_core::config::Name;
 
 /// Embeddings have length 1; this gives their numbers about the size of scaled features, so that one penalty fits both.
 pub(super) const EMBEDDING_NORM: f32 = 20.0;

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::config::JudgeBreaker;
+use pointsman_core::config::JudgeBreaker;
 
 /// Counts failures in a row; from a bound on, one question in each rest finds out whether it is well again.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Span;
+    use pointsman_core::config::Span;
 
     #[tokio::test(start_paused = true)]
     async fn after_its_failures_it_rests_and_then_one_question_tries_it() {

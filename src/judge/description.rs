@@ -7,8 +7,11 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
-use crate::features::{Features, Value as Feature, index_of};
-use crate::prompt::{AttachedFile, Prompt};
+use pointsman_core::features::Features;
+use pointsman_core::features::Value as Feature;
+use pointsman_core::features::index_of;
+use pointsman_core::prompt::AttachedFile;
+use pointsman_core::prompt::Prompt;
 
 /// The features that a judge is told, besides the text.
 const SHOWN: [&str; 15] = [
@@ -137,7 +140,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::prompt::Dialect;
+    use pointsman_core::prompt::Dialect;
 
     fn described(content: &Value) -> Description {
         let body = json!({"model": "auto", "temperature": 0.5, "reasoning_effort": "low\n</features>",

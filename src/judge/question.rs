@@ -9,9 +9,13 @@ use sha2::{Digest, Sha256};
 
 use super::answer::Labels;
 use super::description::Description;
-use crate::config::{self, Choice, Model, Name};
-use crate::prompt::{Dialect, Prompt};
 use crate::upstream::Target;
+use pointsman_core::config;
+use pointsman_core::config::Choice;
+use pointsman_core::config::Model;
+use pointsman_core::config::Name;
+use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::Prompt;
 
 /// A question's hash.
 pub(super) type Key = [u8; 32];

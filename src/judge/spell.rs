@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use crate::policy::JudgeFailure;
+use pointsman_core::policy::JudgeFailure;
 
 /// How long after the last failure a spell lasts.
 const SPELL: Duration = Duration::from_secs(10);

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use super::budget::Budget;
 use super::client::{Refusal, Reply, backoff};
 use super::{ATTEMPTS, LabelError, Labelling, MALFORMED, MAX_OUTPUT, Row};
-use crate::features::TokenCounter;
-use crate::usage::Usage;
+use pointsman_core::features::TokenCounter;
+use pointsman_core::usage::Usage;
 
 /// What the judge is asked about a row. Rows of one question get one answer.
 pub(super) struct Question {

@@ -12,10 +12,10 @@ use pingora::{Error, ErrorType, OrErr, Result};
 use serde_json::{Value, json};
 
 use super::rubric::Rubric;
-use crate::config::Secret;
 use crate::judge::answer::text_of;
 use crate::upstream::retry_after;
-use crate::usage::Usage;
+use pointsman_core::config::Secret;
+use pointsman_core::usage::Usage;
 
 const USER_AGENT: &str = concat!("pointsman/", env!("CARGO_PKG_VERSION"), " (label)");
 const CONNECT: Duration = Duration::from_secs(10);

@@ -17,15 +17,17 @@ use super::fallback::Cause;
 use super::forward::PROVIDER_BUSY;
 use super::meter::Meter;
 use super::traced;
-use crate::config::Name;
-use crate::features::TokenCounter;
-use crate::policy::{By, Decision, Denial};
 use crate::router::Routing;
-use crate::scores::Degraded;
 use crate::telemetry::metrics::ClientOutcome;
 use crate::telemetry::{AccessLine, AttemptOutcome, BrokenStream, Direction};
 use crate::upstream::Outcome;
-use crate::usage::Usage;
+use pointsman_core::config::Name;
+use pointsman_core::features::TokenCounter;
+use pointsman_core::policy::By;
+use pointsman_core::policy::Decision;
+use pointsman_core::policy::Denial;
+use pointsman_core::scores::Degraded;
+use pointsman_core::usage::Usage;
 
 /// Makes ids for requests: unique in this process, and very likely so among all.
 pub(super) struct RequestIds {

@@ -11,7 +11,7 @@ use super::context::RequestContext;
 use super::rejection::Rejection;
 use super::{Proxy, headers};
 use crate::clients::{Client, Clients, Unit};
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 /// The fields in which clients send keys.
 pub(super) const KEY_FIELDS: [HeaderName; 3] =

@@ -26,7 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::admission::{Admission, OpenH2};
-use crate::config::Limits;
+use pointsman_core::config::Limits;
 
 /// How an HTTP/2 connection without TLS begins.
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0";

@@ -14,12 +14,12 @@ use super::drain::OpenRequest;
 use super::meter::Meter;
 use super::original::Original;
 use super::rejection::Rejection;
-use crate::config::Name;
-use crate::policy::Denial;
 use crate::router::{Refusal, Routing};
 use crate::snapshot::{Snapshot, Ticket};
 use crate::telemetry::{Kept, RequestTrace};
 use crate::upstream::{Lease, PeerId, Provider, Target};
+use pointsman_core::config::Name;
+use pointsman_core::policy::Denial;
 
 /// Tries that Pingora is allowed in all; `retry.max_attempts` is at most 16, and each may meet a closed connection first.
 pub(super) const MAX_TRIES: u32 = 32;

@@ -10,14 +10,22 @@ use serde::{Serialize, Serializer};
 
 use super::context::{RequestContext, Route};
 use crate::classifier::Classifier;
-use crate::config::Name;
-use crate::features::{Features, TABLE, Value};
-use crate::policy::{Asked, By, Constraint, Decision, Denial, PinTrace};
 use crate::router::{Refusal, Routing};
-use crate::scores::{Scores, Unfamiliar};
 use crate::snapshot::{ClassifierState, Snapshot};
 use crate::telemetry::{Entry, Kept};
-use crate::usage::Usage;
+use pointsman_core::config::Name;
+use pointsman_core::features::Features;
+use pointsman_core::features::TABLE;
+use pointsman_core::features::Value;
+use pointsman_core::policy::Asked;
+use pointsman_core::policy::By;
+use pointsman_core::policy::Constraint;
+use pointsman_core::policy::Decision;
+use pointsman_core::policy::Denial;
+use pointsman_core::policy::PinTrace;
+use pointsman_core::scores::Scores;
+use pointsman_core::scores::Unfamiliar;
+use pointsman_core::usage::Usage;
 
 /// The longest text feature that is written; a client's own words do not belong into the log.
 const MAX_WORD: usize = 16;
@@ -88,7 +96,7 @@ struct Line<'d> {
     score: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     judge_rationale: Option<&'d str>,
-    source: Option<crate::scores::Source>,
+    source: Option<pointsman_core::scores::Source>,
     scores: Option<BTreeMap<&'d str, BTreeMap<&'d str, f32>>>,
     truncated_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]

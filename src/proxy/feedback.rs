@@ -16,9 +16,10 @@ use super::admission::Held;
 use super::context::RequestContext;
 use super::rejection::Rejection;
 use super::{Proxy, headers, intake};
-use crate::config::{Limits, Name};
 use crate::snapshot::Snapshot;
 use crate::telemetry::{Entry, FeedbackKind, Metrics};
+use pointsman_core::config::Limits;
+use pointsman_core::config::Name;
 
 /// Where clients send feedback.
 pub const PATH: &str = "/v1/feedback";

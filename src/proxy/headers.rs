@@ -15,8 +15,10 @@ use pingora::{ErrorType, OrErr, Result};
 
 use super::clients::KEY_FIELDS;
 use super::context::RequestContext;
-use crate::config::{Config, Forwarded, Glob};
 use crate::upstream::Credential;
+use pointsman_core::config::Config;
+use pointsman_core::config::Forwarded;
+use pointsman_core::config::Glob;
 
 /// Ours: neither forwarded from clients nor believed of upstreams.
 const OURS: &str = "x-pointsman-";

@@ -18,9 +18,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{forward, headers};
-use crate::config::HealthCheck;
 use crate::router::Router;
 use crate::upstream::{Peer, PeerId, Provider};
+use pointsman_core::config::HealthCheck;
 
 /// How soon peers of a new configuration are noticed.
 const LOOK: Duration = Duration::from_millis(250);

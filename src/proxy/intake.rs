@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::admission::Held;
 use super::decode::{Decoder, Encoding};
 use super::rejection::Rejection;
-use crate::config::Limits;
+use pointsman_core::config::Limits;
 
 /// How long a client may take to stop sending a body that was refused.
 const LINGER: Duration = Duration::from_secs(2);

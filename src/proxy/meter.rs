@@ -15,7 +15,11 @@ use super::Proxy;
 use super::answer::begun;
 use super::context::RequestContext;
 use super::rejection::Rejection;
-use crate::usage::{Framing, Reader, Shape, UsageEvent, UsageFilter};
+use pointsman_core::usage::Framing;
+use pointsman_core::usage::Reader;
+use pointsman_core::usage::Shape;
+use pointsman_core::usage::UsageEvent;
+use pointsman_core::usage::UsageFilter;
 
 /// How long a client may take to read the event that says its stream broke.
 const LAST_WORD: Duration = Duration::from_secs(5);

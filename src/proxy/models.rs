@@ -11,7 +11,10 @@ use serde_json::{Value, json};
 use super::answer;
 use super::context::RequestContext;
 use super::rejection::{Rejection, Shape};
-use crate::config::{Config, Glob, Name, Policy};
+use pointsman_core::config::Config;
+use pointsman_core::config::Glob;
+use pointsman_core::config::Name;
+use pointsman_core::config::Policy;
 
 const PATH: &str = "/v1/models";
 

@@ -15,13 +15,16 @@ use super::original::Original;
 use super::rejection::{Rejection, Shape};
 use super::{Proxy, clients, fallback, intake, traced};
 use crate::clients::Client;
-use crate::features::{Features, TokenCounter, Tokenizer};
-use crate::policy::Detail;
-use crate::prompt::{Dialect, Prompt};
 use crate::router::{self, Incoming, Judging, Routing, Verdict, header_text};
 use crate::snapshot::Snapshot;
 use crate::telemetry::Stage;
 use crate::upstream::Provider;
+use pointsman_core::features::Features;
+use pointsman_core::features::TokenCounter;
+use pointsman_core::features::Tokenizer;
+use pointsman_core::policy::Detail;
+use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::Prompt;
 
 /// What is to happen with a request.
 pub(super) enum Plan {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::config::Ratio;
+use pointsman_core::config::Ratio;
 
 /// Retries a second that are allowed however little traffic there is.
 const TRICKLE: f64 = 10.0;

@@ -33,8 +33,8 @@ use super::admission::Admission;
 use super::context::MAX_TRIES;
 use super::drain::OpenRequests;
 use super::{Proxy, connection, tls};
-use crate::config::Listen;
 use crate::router::Router;
+use pointsman_core::config::Listen;
 
 /// How long a connection that was accepted last may take to be counted: its TLS handshake, above all. And how long one
 /// that speaks HTTP/2 may take to end, once its requests are over.

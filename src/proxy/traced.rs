@@ -3,11 +3,11 @@
 use pingora::http::RequestHeader;
 
 use super::context::{RequestContext, Route};
-use crate::config::Name;
-use crate::prompt::Dialect;
 use crate::router::Routing;
 use crate::telemetry::traces::{Answered, Asked, Attempt, Decided, RequestTrace};
-use crate::usage::Usage;
+use pointsman_core::config::Name;
+use pointsman_core::prompt::Dialect;
+use pointsman_core::usage::Usage;
 
 /// Starts the request's trace, if there is a tracer.
 pub(super) fn begin(header: &RequestHeader, ctx: &RequestContext) -> Option<Box<RequestTrace>> {
@@ -33,7 +33,7 @@ pub(super) fn decided(trace: &mut Option<Box<RequestTrace>>, routing: &Routing) 
         model: &decision.model,
         reason: decision.reason.as_str(),
         classifier: routing.classifier().map(|name| (name.as_str(), scores.map(|scores| scores.source.as_str()))),
-        degraded: routing.degraded().map(crate::scores::Degraded::as_str),
+        degraded: routing.degraded().map(pointsman_core::scores::Degraded::as_str),
         label: decision.label.as_deref(),
         label_from: routing.label_from.as_str(),
         score: decision.score,

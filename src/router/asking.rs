@@ -9,13 +9,20 @@ use tokio::time::Instant;
 
 use super::{Incoming, Judging, Routing};
 use crate::classifier::Ask;
-use crate::config::Name;
-use crate::features::{Features, TextStructure};
 use crate::judge;
-use crate::policy::{JudgeFailure, Judgement, Policy, RequestFacts, Similarities};
-use crate::prompt::{AskSource, Prompt};
-use crate::scores::{Degraded, Scores};
 use crate::snapshot::{ClassifierState, Decided, Snapshot, Ticket};
+use pointsman_core::config::Name;
+use pointsman_core::features::Features;
+use pointsman_core::features::TextStructure;
+use pointsman_core::policy::JudgeFailure;
+use pointsman_core::policy::Judgement;
+use pointsman_core::policy::Policy;
+use pointsman_core::policy::RequestFacts;
+use pointsman_core::policy::Similarities;
+use pointsman_core::prompt::AskSource;
+use pointsman_core::prompt::Prompt;
+use pointsman_core::scores::Degraded;
+use pointsman_core::scores::Scores;
 
 pub(super) async fn similarities(
     snapshot: &Snapshot,

@@ -4,7 +4,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::prompt::Prompt;
+use pointsman_core::prompt::Prompt;
 
 /// The headers in which clients, agents and gateways before us name the session, the most specific first.
 pub(super) const SESSION_HEADERS: [&str; 17] = [
@@ -174,7 +174,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::prompt::Dialect;
+    use pointsman_core::prompt::Dialect;
 
     fn key_of(turns: &[(&str, &str)]) -> u64 {
         let messages: Vec<Value> =

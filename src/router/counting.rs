@@ -1,11 +1,12 @@
 //! What is counted of a decision, and remembered for the next.
 
 use super::{NO_KEY, Router, Routing, seconds};
-use crate::config::Name;
-use crate::policy::{Asked, Denial};
-use crate::scores::Scores;
 use crate::snapshot::{ClassifierState, Snapshot};
 use crate::telemetry::Stage;
+use pointsman_core::config::Name;
+use pointsman_core::policy::Asked;
+use pointsman_core::policy::Denial;
+use pointsman_core::scores::Scores;
 
 impl Router {
     /// Counts a decision that a request was sent by, and compares it with the bundle's reference; one that was only asked

@@ -9,10 +9,11 @@ use tokio::time::Instant;
 
 use super::targets::Targets;
 use super::{Incoming, conversation};
-use crate::config::Name;
-use crate::policy::{Health, Live};
-use crate::prompt::TextScope;
 use crate::snapshot::Snapshot;
+use pointsman_core::config::Name;
+use pointsman_core::policy::Health;
+use pointsman_core::policy::Live;
+use pointsman_core::prompt::TextScope;
 
 /// The world as the policies of one request see it.
 pub(super) struct World<'w, 'r> {

@@ -3,9 +3,12 @@
 use super::explain::Details;
 use super::pins::PinKey;
 use super::{Incoming, Routing, Timings};
-use crate::features::Features;
-use crate::policy::{Asked, Denial, Signals, Step};
-use crate::prompt::AskSource;
+use pointsman_core::features::Features;
+use pointsman_core::policy::Asked;
+use pointsman_core::policy::Denial;
+use pointsman_core::policy::Signals;
+use pointsman_core::policy::Step;
+use pointsman_core::prompt::AskSource;
 
 /// A refusal and all that went into it.
 #[derive(Debug)]

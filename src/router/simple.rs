@@ -6,11 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Incoming, Judging, Router, Verdict};
-use crate::config::Name;
-use crate::policy::{Decision, Denial, Detail};
-use crate::prompt::{Dialect, ParseError};
 use crate::snapshot::{BuildError, Builder};
 use crate::telemetry::Metrics;
+use pointsman_core::config::Name;
+use pointsman_core::policy::Decision;
+use pointsman_core::policy::Denial;
+use pointsman_core::policy::Detail;
+use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::ParseError;
 
 /// Why there is no decision.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde::Serialize;
 
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 /// Takes policies out of service: `otherwise` serves their requests. Outlives reloads, ends with the process.
 #[derive(Debug, Default)]

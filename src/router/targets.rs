@@ -14,13 +14,15 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::Routing;
-use crate::config::Name;
-use crate::policy::Target;
-use crate::policy::control::{Bill, Control, Tally};
 use crate::snapshot::{ClassifierState, Snapshot};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::TargetMetrics;
+use pointsman_core::config::Name;
+use pointsman_core::policy::Target;
+use pointsman_core::policy::control::Bill;
+use pointsman_core::policy::control::Control;
+use pointsman_core::policy::control::Tally;
 
 /// How long the store keeps what is known of traffic that has ended.
 const KEEP: Duration = Duration::from_hours(24);
@@ -264,8 +266,9 @@ fn now() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
-    use crate::policy::{Observation, PolicySet};
+    use pointsman_core::config::Config;
+    use pointsman_core::policy::Observation;
+    use pointsman_core::policy::PolicySet;
 
     const FILE: &str = "version: 1
 listen: {address: 127.0.0.1:8080}

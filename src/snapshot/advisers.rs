@@ -6,10 +6,16 @@ use std::sync::Arc;
 use super::exemplars::{Exemplars, Texts};
 use super::{Builder, ClassifierState, Snapshot};
 use crate::classifier::Classifier;
-use crate::config::{Config, Credential, KeyPath, Name, Problem, Similarity, Strategy};
 use crate::judge::{Asks, Judge};
-use crate::scores::Degraded;
 use crate::upstream::{Caller, Upstreams};
+use pointsman_core::config::Config;
+use pointsman_core::config::Credential;
+use pointsman_core::config::KeyPath;
+use pointsman_core::config::Name;
+use pointsman_core::config::Problem;
+use pointsman_core::config::Similarity;
+use pointsman_core::config::Strategy;
+use pointsman_core::scores::Degraded;
 
 /// Judges and exemplars, by the path of the strategy that asks them.
 #[derive(Debug, Default)]

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::{BuildError, Builder, ClassifierState, Shadow, Snapshot};
 use crate::classifier::{Bundle, BundleError, Classifier, Host, Runtime};
-use crate::config::{self, Config, Name};
-use crate::policy::PolicySet;
-use crate::scores::Degraded;
+use pointsman_core::config;
+use pointsman_core::config::Config;
+use pointsman_core::config::Name;
+use pointsman_core::policy::PolicySet;
+use pointsman_core::scores::Degraded;
 
 impl Builder {
     /// Starts a classifier, or takes the one over that serves the same bundle on the same terms.

@@ -13,10 +13,13 @@ use tokio::time::Instant;
 use self::everyday::EVERYDAY;
 use self::separation::{MOST_OWN, Separation};
 use crate::classifier::Classifier;
-use crate::config::{self, Background, KeyPath, SimilarityRoute};
-use crate::features::Features;
-use crate::policy::Similarities;
-use crate::scores::Degraded;
+use pointsman_core::config;
+use pointsman_core::config::Background;
+use pointsman_core::config::KeyPath;
+use pointsman_core::config::SimilarityRoute;
+use pointsman_core::features::Features;
+use pointsman_core::policy::Similarities;
+use pointsman_core::scores::Degraded;
 
 /// How long one text may take; the queue is also that of the requests.
 const PATIENCE: Duration = Duration::from_secs(30);

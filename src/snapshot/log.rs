@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use super::{BuildError, Builder, Snapshot};
-use crate::config::{Config, KeyPath, KeySource, Problem, Secret};
 use crate::telemetry::{DecisionLog, Tracer};
+use pointsman_core::config::Config;
+use pointsman_core::config::KeyPath;
+use pointsman_core::config::KeySource;
+use pointsman_core::config::Problem;
+use pointsman_core::config::Secret;
 
 impl Builder {
     pub(super) fn log_secret(&self, config: &Config) -> Result<Option<Secret>, Problem> {

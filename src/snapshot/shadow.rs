@@ -14,13 +14,17 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::classifier::{Ask, Bundle, Classifier, Host, Identity};
-use crate::config::{self, Name, Price};
-use crate::features::Features;
-use crate::policy::{Decision, PolicySet};
-use crate::scores::{Scores, Source};
 use crate::telemetry::Metrics;
 use crate::telemetry::metrics::ShadowMetrics;
-use crate::usage::Usage;
+use pointsman_core::config;
+use pointsman_core::config::Name;
+use pointsman_core::config::Price;
+use pointsman_core::features::Features;
+use pointsman_core::policy::Decision;
+use pointsman_core::policy::PolicySet;
+use pointsman_core::scores::Scores;
+use pointsman_core::scores::Source;
+use pointsman_core::usage::Usage;
 
 /// Prompts that may wait for a shadow.
 const QUEUE: usize = 16;
@@ -290,9 +294,12 @@ mod tests {
 
     use super::*;
     use crate::classifier::Runtime;
-    use crate::config::{Config, Ratio};
-    use crate::policy::{By, Reason};
-    use crate::scores::{Degraded, HeadScores};
+    use pointsman_core::config::Config;
+    use pointsman_core::config::Ratio;
+    use pointsman_core::policy::By;
+    use pointsman_core::policy::Reason;
+    use pointsman_core::scores::Degraded;
+    use pointsman_core::scores::HeadScores;
 
     fn name(text: &str) -> Name {
         Name::new(text).expect("a name")
@@ -328,7 +335,7 @@ mod tests {
             model: name("small"),
             policy: name("auto"),
             pin: None,
-            keep: crate::policy::Keep::Nothing,
+            keep: pointsman_core::policy::Keep::Nothing,
             by: By::Strategy("tiers"),
             reason: Reason::Tier,
             label: None,

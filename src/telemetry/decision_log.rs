@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use ring::hmac;
 
 use super::{DroppedLine, Metrics};
-use crate::config::{self, Secret};
+use pointsman_core::config;
+use pointsman_core::config::Secret;
 use writer::{Message, Writer};
 
 /// Of a text that is longer, so many bytes from each end are hashed, and its length: a request must not wait for more.

@@ -27,7 +27,7 @@ use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge, TextEncoder};
 
 use self::definitions as define;
 use self::family::{Family, Registry};
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 pub use self::catalogue::{Described, Unit, markdown};
 pub use self::edge::EdgeMetrics;

@@ -22,7 +22,8 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 use pingora::utils::tls::WrappedX509;
 
 pub use self::request::{Answered, Asked, Attempt, Decided, RequestTrace};
-use crate::config::{Otlp, Secret};
+use pointsman_core::config::Otlp;
+use pointsman_core::config::Secret;
 
 /// Makes spans and sends them to a collector. Clones share the queue; the last one sends what is left.
 #[derive(Clone)]

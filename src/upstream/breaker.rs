@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::config::Breaker as Settings;
 use crate::telemetry::EjectionCause;
+use pointsman_core::config::Breaker as Settings;
 
 /// The state of one peer's circuit.
 #[derive(Debug)]
@@ -193,7 +193,7 @@ fn backoff(settings: &Settings, trips: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Span;
+    use pointsman_core::config::Span;
 
     const SECOND: Duration = Duration::from_secs(1);
 

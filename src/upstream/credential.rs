@@ -6,7 +6,8 @@ use std::path::Path;
 use http::{HeaderName, HeaderValue, header};
 
 use super::address::BaseUrl;
-use crate::config::{self, KeyHeader};
+use pointsman_core::config;
+use pointsman_core::config::KeyHeader;
 
 /// The host that knows no `Authorization` with an API key.
 const ANTHROPIC: &str = "api.anthropic.com";

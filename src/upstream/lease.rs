@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::breaker::Ticket;
 use super::peer::{Peer, PeerId};
 use super::resolver::ResolveError;
-use crate::config::Breaker;
 use crate::telemetry::ProviderMetrics;
+use pointsman_core::config::Breaker;
 
 /// An address to connect to now.
 #[derive(Debug, Clone, PartialEq, Eq)]

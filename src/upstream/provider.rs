@@ -13,8 +13,14 @@ use super::lease::{Hold, Lease, Load, NoPeer, Outcome};
 use super::peer::{Peer, PeerId};
 use super::pool::{Pool, Wish};
 use super::trust::Trust;
-use crate::config::{self, Balance, HealthCheck, Http, Name, Timeouts, Tls};
 use crate::telemetry::Metrics;
+use pointsman_core::config;
+use pointsman_core::config::Balance;
+use pointsman_core::config::HealthCheck;
+use pointsman_core::config::Http;
+use pointsman_core::config::Name;
+use pointsman_core::config::Timeouts;
+use pointsman_core::config::Tls;
 
 /// A service that answers prompts.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::classifier::encoder::InferenceError;
 use crate::classifier::manifest::{Block, FILE, FORMAT, FormError, GateError, MixError, ScopeError};
 use crate::classifier::reference::ReferenceError;
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 /// What a library said; its own type stays behind the fence of the module that uses it.
 type Cause = Box<dyn std::error::Error + Send + Sync>;

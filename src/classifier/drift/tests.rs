@@ -1,11 +1,13 @@
 use super::*;
 use crate::classifier::tests::{fixture, name};
 use crate::classifier::{Bundle, Collector};
-use crate::config::Span;
-use crate::features::TokenCounter;
-use crate::prompt::{Dialect, Prompt};
-use crate::scores::{HeadScores, Source};
 use crate::telemetry::Metrics;
+use pointsman_core::config::Span;
+use pointsman_core::features::TokenCounter;
+use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::Prompt;
+use pointsman_core::scores::HeadScores;
+use pointsman_core::scores::Source;
 
 /// Draws from a linear congruential generator (Knuth's MMIX): the same every time.
 struct Draws(u64);
@@ -100,7 +102,7 @@ fn scores_that_stood_in_for_the_encoder_s_are_not_compared() {
 
     for _ in 0..2000 {
         let scores = scores(&mut draws, 4.0);
-        let source = Source::Fallback(crate::scores::Degraded::Deadline);
+        let source = Source::Fallback(pointsman_core::scores::Degraded::Deadline);
         drift.observe(&Scores { source, ..scores }, &Features::default());
     }
 

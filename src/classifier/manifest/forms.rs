@@ -5,7 +5,7 @@
 
 use super::{Block, HeadKind, HeadSpec, Manifest};
 use crate::classifier::bundle::BundleError;
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 /// Why a head cannot be the lexical form of another.
 #[derive(Debug, thiserror::Error, PartialEq)]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{HeadSpec, Manifest};
 use crate::classifier::bundle::BundleError;
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 /// Blends a head with another one, by how probable it is that the head knows prompts of this kind: a mixture of two experts.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Curve, Gate, Neighbours, Share, Trees};
 use crate::classifier::bundle::BundleError;
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 /// A small model over the embedding and the features.
 #[derive(Debug, Clone, Deserialize, Serialize)]

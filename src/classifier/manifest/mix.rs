@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Block, HeadKind, HeadSpec, Manifest};
 use crate::classifier::bundle::BundleError;
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 /// A member of a mixture.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]

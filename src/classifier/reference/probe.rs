@@ -6,8 +6,12 @@ use super::{Reference, ReferenceError, Signal};
 use crate::classifier::bundle::Bundle;
 use crate::classifier::inputs::FeatureInputs;
 use crate::classifier::manifest::{HeadSpec, Manifest};
-use crate::features::{Features, TABLE, index_of};
-use crate::scores::{HeadScores, Scores, Source};
+use pointsman_core::features::Features;
+use pointsman_core::features::TABLE;
+use pointsman_core::features::index_of;
+use pointsman_core::scores::HeadScores;
+use pointsman_core::scores::Scores;
+use pointsman_core::scores::Source;
 
 /// Reads the signals of a reference, in its order.
 #[derive(Debug)]

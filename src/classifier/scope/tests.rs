@@ -1,7 +1,7 @@
 use super::*;
 use crate::classifier::inputs::FeatureInputs;
 use crate::classifier::tokenize::Budget;
-use crate::features::Features;
+use pointsman_core::features::Features;
 
 const LEARNT: &str =
     "what is the difference between a lease and a licence, and which one do people need for a house by the lake";

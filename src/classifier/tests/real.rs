@@ -1,7 +1,7 @@
 //! The handle with ONNX Runtime over bundles of a few kilobytes.
 
 use super::*;
-use crate::features::TokenCounter;
+use pointsman_core::features::TokenCounter;
 
 fn start() -> Classifier {
     Classifier::start(&name(), &config("tiny"), &host(fixture().parent().expect("a parent")))

@@ -12,7 +12,7 @@ use futures::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::features::TokenCounter;
+use pointsman_core::features::TokenCounter;
 
 /// What the upstream reads of a request.
 #[derive(Deserialize)]

@@ -1,11 +1,23 @@
 //! The value that is moved: which key of which strategy, and what the policy does on either side of it.
 
 use super::CalibrateError;
-use crate::config::{
-    Choice, Config, Judge, JudgeBreaker, JudgeCache, KeyPath, Mode, Name, OnUnfamiliar, Ratio, Rung, Span, Step,
-    Strategy, Tiers,
-};
-use crate::policy::{PolicySet, Signals};
+use pointsman_core::config::Choice;
+use pointsman_core::config::Config;
+use pointsman_core::config::Judge;
+use pointsman_core::config::JudgeBreaker;
+use pointsman_core::config::JudgeCache;
+use pointsman_core::config::KeyPath;
+use pointsman_core::config::Mode;
+use pointsman_core::config::Name;
+use pointsman_core::config::OnUnfamiliar;
+use pointsman_core::config::Ratio;
+use pointsman_core::config::Rung;
+use pointsman_core::config::Span;
+use pointsman_core::config::Step;
+use pointsman_core::config::Strategy;
+use pointsman_core::config::Tiers;
+use pointsman_core::policy::PolicySet;
+use pointsman_core::policy::Signals;
 
 /// Where the path within a policy's strategy begins: `policies`, its position and `strategy` lead there.
 const WITHIN: usize = 3;

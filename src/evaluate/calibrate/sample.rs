@@ -10,14 +10,17 @@ use serde_json::{Value, json};
 
 use super::CalibrateError;
 use super::knob::{Knob, Ruling, Turned};
-use crate::config::{Name, Price};
 use crate::evaluate::DatasetError;
 use crate::evaluate::engine::{Engine, EngineError, Lack, Replayed, Trial, Usual};
 use crate::evaluate::log::rated::{Quality, Rated};
 use crate::evaluate::log::{DecisionLogs, LogLine, LoggedDecision};
-use crate::features::{Features, TokenCounter};
-use crate::prompt::{Dialect, Prompt};
-use crate::usage::Usage;
+use pointsman_core::config::Name;
+use pointsman_core::config::Price;
+use pointsman_core::features::Features;
+use pointsman_core::features::TokenCounter;
+use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::Prompt;
+use pointsman_core::usage::Usage;
 
 /// Where the sample comes from.
 #[derive(Debug, Clone)]

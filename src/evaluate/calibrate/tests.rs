@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::KeyPath;
+use pointsman_core::config::KeyPath;
 
 /// Scores 0.01, 0.02 ... 1.00: the strong model is right where the score is high, and costs ten times as much.
 fn sample() -> Sample {

@@ -9,12 +9,18 @@ use tokio::time::Instant;
 
 use super::{Engine, EngineError, Lack, Trial};
 use crate::classifier::{Ask, Bundle, BundleError, Classifier, Host, Runtime};
-use crate::config::{Batch, Cache, KeyPath, Name, Similarity, Strategy};
-use crate::features::Features;
-use crate::policy::Policy;
-use crate::scores::{Degraded, Scores};
 use crate::snapshot::Exemplars;
 use crate::telemetry::Metrics;
+use pointsman_core::config::Batch;
+use pointsman_core::config::Cache;
+use pointsman_core::config::KeyPath;
+use pointsman_core::config::Name;
+use pointsman_core::config::Similarity;
+use pointsman_core::config::Strategy;
+use pointsman_core::features::Features;
+use pointsman_core::policy::Policy;
+use pointsman_core::scores::Degraded;
+use pointsman_core::scores::Scores;
 
 /// How long a prompt may take; nobody is waiting behind a proxy here.
 const PATIENCE: Duration = Duration::from_secs(600);

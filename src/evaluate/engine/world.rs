@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use crate::config::{self, Name};
 use crate::evaluate::DatasetError;
 use crate::evaluate::log::{DecisionLogs, LogLine, LoggedDecision};
-use crate::policy::{Live, MODEL_HEADER};
-use crate::prompt::TextScope;
+use pointsman_core::config;
+use pointsman_core::config::Name;
+use pointsman_core::policy::Live;
+use pointsman_core::policy::MODEL_HEADER;
+use pointsman_core::prompt::TextScope;
 
 /// What the reason is where the client chose.
 const OVERRIDE: &str = "override";

@@ -7,8 +7,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::key;
-use crate::features::Features;
-use crate::scores::{Degraded, Familiarity, HeadScores, Scores, Unfamiliar};
+use pointsman_core::features::Features;
+use pointsman_core::scores::Degraded;
+use pointsman_core::scores::Familiarity;
+use pointsman_core::scores::HeadScores;
+use pointsman_core::scores::Scores;
+use pointsman_core::scores::Unfamiliar;
 
 /// A request that was decided.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

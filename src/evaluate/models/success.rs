@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::columns::Column;
 use super::{CostQuality, KEPT, least_cost};
-use crate::config::Name;
 use crate::evaluate::binary::{Claim, EventFigures, auc};
+use pointsman_core::config::Name;
 
 /// Routing between several models by how likely each succeeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]

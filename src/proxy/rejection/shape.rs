@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
-use crate::prompt::Dialect;
+use pointsman_core::prompt::Dialect;
 
 /// Whose SDK is to understand an answer of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::Details;
-use crate::config::{KeyPath, Name, Strategy};
-use crate::policy::Asked;
-use crate::scores::{HeadScores, Scores};
 use crate::snapshot::{ClassifierState, Snapshot};
+use pointsman_core::config::KeyPath;
+use pointsman_core::config::Name;
+use pointsman_core::config::Strategy;
+use pointsman_core::policy::Asked;
+use pointsman_core::scores::HeadScores;
+use pointsman_core::scores::Scores;
 
 /// Returns each classifier that was asked, in that order, with its heads, and which of them `policy` reads.
 pub(super) fn classifiers(asked: &[Asked], policy: Option<&Name>, snapshot: &Snapshot) -> Value {
@@ -59,7 +62,7 @@ pub(super) fn by_head(scores: &Scores) -> Value {
 /// Returns how near the prompt is to the routes of each strategy that compared.
 pub(super) fn similarities(details: Option<&Details>, snapshot: &Snapshot) -> Value {
     let compared = details.into_iter().flat_map(|details| &details.similarities);
-    let show = |(path, near): &(Arc<str>, Result<crate::policy::Similarities, _>)| {
+    let show = |(path, near): &(Arc<str>, Result<pointsman_core::policy::Similarities, _>)| {
         let Some(Strategy::Similarity(section)) = strategy(snapshot, path) else { return Value::Null };
         let known =
             |index: usize| near.as_ref().ok().and_then(|near| near.0.get(index)).filter(|score| !score.is_nan());

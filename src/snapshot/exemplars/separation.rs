@@ -4,7 +4,8 @@
 //! get sends every prompt to some route, and nothing else shows it.
 
 use super::everyday::EVERYDAY;
-use crate::config::{self, Background};
+use pointsman_core::config;
+use pointsman_core::config::Background;
 
 /// Texts of a route that are compared with the others.
 pub(super) const MOST_OWN: usize = 50;
@@ -113,7 +114,8 @@ impl Separation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, Strategy};
+    use pointsman_core::config::Config;
+    use pointsman_core::config::Strategy;
 
     fn section(more: &str) -> config::Similarity {
         let text = format!(

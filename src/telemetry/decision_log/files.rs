@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::config;
+use pointsman_core::config;
 
 /// What the times in names differ by at least.
 const TICK: Duration = Duration::from_micros(1);
@@ -189,7 +189,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
-    use crate::config::Span;
+    use pointsman_core::config::Span;
 
     fn section(path: &Path) -> config::DecisionLog {
         config::DecisionLog {

@@ -3,9 +3,10 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use super::*;
-use crate::config::{KeySource, Span};
 use crate::telemetry::logging::Format;
 use crate::telemetry::logging::capture::captured;
+use pointsman_core::config::KeySource;
+use pointsman_core::config::Span;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, SyncSender};
 
 use super::Entry;
 use super::files::Files;
-use crate::config;
 use crate::telemetry::{DroppedLine, Metrics};
+use pointsman_core::config;
 
 /// Bytes that are written at once at most; fewer as soon as nothing waits.
 const CHUNK: usize = 64 << 10;

@@ -17,7 +17,7 @@ use prometheus::{Counter, Gauge, Histogram, HistogramOpts, IntCounter, IntGauge,
 use rustc_hash::FxHashMap;
 
 use super::catalogue::Described;
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 /// What a metric is called, what it says and which labels it has.
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,7 @@ use prometheus::{Gauge, IntCounter, IntGauge};
 use super::Metrics;
 use super::definitions as define;
 use super::family::{Family, Registry};
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 /// The families of what is held.
 pub(super) struct Holdings {

@@ -8,7 +8,7 @@ use prometheus::{Counter, Histogram, IntCounter};
 use super::definitions as define;
 use super::family::{Family, Registry};
 use super::{Direction, Metrics};
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 /// What judges are counted in, all policies together.
 pub(super) struct Judges {

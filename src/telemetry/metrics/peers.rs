@@ -6,7 +6,7 @@ use std::sync::Arc;
 use prometheus::{IntCounter, IntGauge};
 
 use super::{EjectionCause, Metrics};
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 /// The metrics of one peer.
 #[derive(Clone)]

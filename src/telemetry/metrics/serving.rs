@@ -7,7 +7,7 @@ use prometheus::{Histogram, IntCounter, IntGauge};
 
 use super::family::Label;
 use super::{CacheOutcome, DriftMetrics, Metrics};
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 /// The metrics of one classifier, looked up once: its worker touches them without a look-up.
 #[derive(Clone)]

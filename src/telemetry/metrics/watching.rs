@@ -7,7 +7,7 @@ use prometheus::{Counter, Gauge, IntCounter, IntGauge};
 
 use super::Metrics;
 use super::family::Family;
-use crate::config::Name;
+use pointsman_core::config::Name;
 
 /// The metrics of one classifier's shadow.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::Span;
+use pointsman_core::config::Span;
 
 fn name() -> Name {
     Name::new("vllm").expect("a name")
