@@ -12,7 +12,6 @@ use criterion::{BatchSize, Criterion};
 use ort::session::Session;
 use ort::value::Tensor;
 use pointsman::classifier::{Blocks, Bundle, Classifier, Host, Ngrams, Runtime};
-use pointsman::telemetry::Metrics;
 use pointsman_core::config;
 use pointsman_core::config::Name;
 use pointsman_core::config::Span;
@@ -20,6 +19,7 @@ use pointsman_core::features::Features;
 use pointsman_core::features::TokenCounter;
 use pointsman_core::prompt::Dialect;
 use pointsman_core::prompt::Prompt;
+use pointsman_telemetry::Metrics;
 use tokio::time::Instant;
 
 const BUNDLE: &str = "models/pointsman-mini";

@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use futures::future::join_all;
 use pointsman::classifier::{Ask, Bundle, Classifier, Host, Runtime};
-use pointsman::telemetry::Metrics;
 use pointsman_core::config;
 use pointsman_core::config::Device;
 use pointsman_core::config::Name;
 use pointsman_core::config::Span;
 use pointsman_core::features::Features;
+use pointsman_telemetry::Metrics;
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(120);

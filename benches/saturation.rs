@@ -14,7 +14,6 @@ use anyhow::{Context, Result, anyhow, bail};
 use ort::session::Session;
 use ort::value::Tensor;
 use pointsman::classifier::{Ask, Bundle, Classifier, Host, Runtime, Tokens};
-use pointsman::telemetry::Metrics;
 use pointsman_core::config;
 use pointsman_core::config::Name;
 use pointsman_core::config::Span;
@@ -23,6 +22,7 @@ use pointsman_core::features::TokenCounter;
 use pointsman_core::prompt::Dialect;
 use pointsman_core::prompt::Prompt;
 use pointsman_core::scores::Degraded;
+use pointsman_telemetry::Metrics;
 
 const CALLERS: [usize; 4] = [1, 8, 32, 128];
 

@@ -15,7 +15,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use pointsman::Router;
 use pointsman::reload::Reloader;
 use pointsman::snapshot::Builder;
-use pointsman::telemetry::{Metrics, ReloadOutcome};
+use pointsman_telemetry::Metrics;
+use pointsman_telemetry::ReloadOutcome;
 use tokio::task::JoinSet;
 
 struct Options {

@@ -16,7 +16,7 @@ use pingora::{Error, Result};
 use pointsman::Router;
 use pointsman::proxy::Proxy;
 use pointsman::snapshot::Builder;
-use pointsman::telemetry::Metrics;
+use pointsman_telemetry::Metrics;
 
 /// Your service, with Pointsman as a part of it.
 struct Service {

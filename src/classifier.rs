@@ -65,11 +65,11 @@ use self::scorer::Scorer;
 use self::session::{OnnxEncoder, Terms};
 pub use self::tokenize::{Budget, Excerpt, Tokenizer, Tokens};
 use self::worker::{Ground, Record, Worker};
-use crate::telemetry::Metrics;
 use pointsman_core::config;
 use pointsman_core::config::Name;
 use pointsman_core::scores::Degraded;
 use pointsman_core::scores::Source;
+use pointsman_telemetry::Metrics;
 
 /// A handle to a running classifier; clones share it. When the last one is dropped, the workers finish what is queued
 /// and end.

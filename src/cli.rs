@@ -28,7 +28,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::telemetry::logging::Format;
+use pointsman_telemetry::logging::Format;
 
 /// The exit code of a gate that a change does not pass.
 const REFUSED: u8 = 1;

@@ -27,7 +27,6 @@ use self::description::Description;
 use self::question::{Key, Question};
 use self::spell::{Cause, FailureSpell};
 use self::words::Private;
-use crate::telemetry::{JudgeMetrics, Metrics};
 use crate::upstream::{Answer, Call, Caller, Target};
 use pointsman_core::config;
 use pointsman_core::config::Model;
@@ -37,6 +36,8 @@ use pointsman_core::policy::JudgeFailure;
 use pointsman_core::policy::Judgement;
 use pointsman_core::prompt::Prompt;
 use pointsman_core::usage::Usage;
+use pointsman_telemetry::JudgeMetrics;
+use pointsman_telemetry::Metrics;
 
 /// Marks a judge's questions.
 pub const HEADER: &str = "x-pointsman-judge";

@@ -30,7 +30,7 @@
 //!
 //! # Life of a decision that teaches
 //!
-//! Log, rate, fit, calibrate, replay: a request leaves a line in the decision log ([`telemetry::decision_log`]), clients say how
+//! Log, rate, fit, calibrate, replay: a request leaves a line in the decision log ([`pointsman_telemetry::decision_log`]), clients say how
 //! the answer was ([`proxy::feedback`]) or a judge does ([`label`]), [`evaluate::log`] joins the two into rows that [`fit`] reads,
 //! [`evaluate::calibrate`] moves a policy's threshold, and [`evaluate::replay`] says what a change would have done.
 //!
@@ -41,7 +41,7 @@
 //!      -> judge -> {policy, classifier, upstream, usage, clients, certificates, store} -> {features, scores} -> prompt
 //! ```
 //!
-//! with [`pointsman_core::config`] and [`telemetry`] on the ground floor. [`pointsman_core::prompt`], [`pointsman_core::features`], [`pointsman_core::scores`], [`pointsman_core::policy`] and [`pointsman_core::usage`] are
+//! with [`pointsman_core::config`] and [`pointsman_telemetry`] on the ground floor. [`pointsman_core::prompt`], [`pointsman_core::features`], [`pointsman_core::scores`], [`pointsman_core::policy`] and [`pointsman_core::usage`] are
 //! pure: no runtime, no sockets, no clock, no files, no metrics. `tests/layering.rs` enforces both.
 
 pub mod admin;
@@ -58,7 +58,6 @@ pub mod reload;
 pub mod router;
 pub mod snapshot;
 pub mod store;
-pub mod telemetry;
 pub mod upstream;
 
 pub use router::Router;

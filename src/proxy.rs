@@ -62,12 +62,12 @@ pub use context::RequestContext;
 pub use server::{BindError, Draining, Listeners, Served, TakeOverError};
 
 use crate::router::Router;
-use crate::telemetry::Metrics;
 use admission::Admission;
 use drain::OpenRequests;
 use fallback::Cause;
 use meter::Meter;
 use plan::Plan;
+use pointsman_telemetry::Metrics;
 use rejection::Rejection;
 use retry_budget::RetryBudget;
 

@@ -14,11 +14,12 @@ pub use watcher::{WatchError, Watcher};
 
 use crate::router::Router;
 use crate::snapshot::{BuildError, Builder, ClassifierState, Snapshot};
-use crate::telemetry::metrics::ModelInfo;
-use crate::telemetry::{Metrics, ReloadOutcome};
 use pointsman_core::config::Config;
 use pointsman_core::config::KeyPath;
 use pointsman_core::config::Strategy;
+use pointsman_telemetry::Metrics;
+use pointsman_telemetry::ReloadOutcome;
+use pointsman_telemetry::metrics::ModelInfo;
 
 /// Replaces the snapshot that serves by one built from the configuration file as it is now.
 pub struct Reloader {

@@ -26,7 +26,6 @@ use tokio::time::Instant;
 
 use crate::clients::Client;
 use crate::snapshot::{Snapshot, Ticket};
-use crate::telemetry::Metrics;
 use pointsman_core::config::Mode;
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;
@@ -46,6 +45,7 @@ use pointsman_core::prompt::AskSource;
 use pointsman_core::prompt::Prompt;
 use pointsman_core::scores::Degraded;
 use pointsman_core::scores::Scores;
+use pointsman_telemetry::Metrics;
 
 pub use self::conversation::beginning;
 use self::explain::Details;

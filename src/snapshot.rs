@@ -18,7 +18,6 @@ use crate::certificates::Certificate;
 use crate::classifier::{BundleError, Classifier, Runtime};
 use crate::clients::Clients;
 use crate::store::Store;
-use crate::telemetry::{DecisionLog, Metrics, Tracer, TracerError};
 use crate::upstream::{Caller, Surroundings, Upstreams};
 use pointsman_core::config;
 use pointsman_core::config::Config;
@@ -35,6 +34,10 @@ use pointsman_core::prompt::OwnEnvelope;
 use pointsman_core::prompt::ParseError;
 use pointsman_core::prompt::Prompt;
 use pointsman_core::scores::Degraded;
+use pointsman_telemetry::DecisionLog;
+use pointsman_telemetry::Metrics;
+use pointsman_telemetry::Tracer;
+use pointsman_telemetry::TracerError;
 
 pub use self::advisers::Advisers;
 pub use self::exemplars::Exemplars;

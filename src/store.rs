@@ -15,8 +15,8 @@ use redis::TlsCertificates;
 use tokio::sync::{mpsc, oneshot};
 
 use self::worker::{Command, Operation, State};
-use crate::telemetry::metrics::StoreMetrics;
 use pointsman_core::config;
+use pointsman_telemetry::metrics::StoreMetrics;
 
 /// Commands that may wait for the thread; one more is refused at once.
 const QUEUE: usize = 1024;

@@ -35,7 +35,6 @@ pub use recent::Recent;
 pub use resolver::ResolveError;
 pub use trust::Trust;
 
-use crate::telemetry::Metrics;
 use pointsman_core::config::Config;
 use pointsman_core::config::KeyPath;
 use pointsman_core::config::Name;
@@ -44,6 +43,7 @@ use pointsman_core::config::Problem;
 use pointsman_core::features::Tokenizer;
 use pointsman_core::prompt::Dialect;
 use pointsman_core::prompt::Edits;
+use pointsman_telemetry::Metrics;
 use provider::Resolved;
 
 /// Every provider, and every model of the catalog with the provider that serves it.

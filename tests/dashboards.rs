@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use pointsman::telemetry::Metrics;
 use pointsman_core::policy::Reason;
+use pointsman_telemetry::Metrics;
 
 fn read(file: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file))

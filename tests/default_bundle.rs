@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman::classifier::{Bundle, Classifier, Host, Runtime};
-use pointsman::telemetry::Metrics;
 use pointsman_core::config;
 use pointsman_core::config::Name;
 use pointsman_core::config::Span;
@@ -19,6 +18,7 @@ use pointsman_core::prompt::Dialect;
 use pointsman_core::prompt::Prompt;
 use pointsman_core::scores::Scores;
 use pointsman_core::scores::Source;
+use pointsman_telemetry::Metrics;
 use tokio::time::Instant;
 
 const BUNDLE: &str = "models/pointsman-mini";

@@ -30,12 +30,17 @@ const HOUSES: &[House] = &[
             &["judge"],
             &["classifier", "upstream", "clients", "certificates", "store"],
         ],
-        ground: &[("telemetry", &[])],
+        ground: &[],
     },
     House {
         folder: "crates/core/src",
         floors: &[&["policy", "usage"], &["features", "scores"], &["prompt"]],
         ground: &[("config", &["prompt", "features", "scores"])],
+    },
+    House {
+        folder: "crates/telemetry/src",
+        floors: &[&["decision_log", "traces"], &["access_log"], &["logging", "metrics"]],
+        ground: &[],
     },
 ];
 
@@ -51,12 +56,12 @@ const NO_EFFECT: &[&str] = &["std::time::Duration"];
 
 /// Libraries that few rooms of their crate may name.
 const FENCES: &[(&str, &[&str])] = &[
-    ("pingora", &["src/proxy", "src/upstream", "src/certificates", "src/telemetry", "src/label"]),
+    ("pingora", &["src/proxy", "src/upstream", "src/certificates", "crates/telemetry/src/traces", "src/label"]),
     ("ort", &["src/classifier"]),
     ("notify", &["src/reload"]),
     // What operators write, and what a bundle says of itself.
     ("serde_saphyr", &["crates/core/src/config", "src/classifier/manifest"]),
-    ("prometheus", &["src/telemetry"]),
+    ("prometheus", &["crates/telemetry/src/metrics"]),
     ("redis", &["src/store"]),
 ];
 

@@ -1,6 +1,7 @@
 //! Logging for a whole process, which is why this test has one of its own.
 
-use pointsman::telemetry::logging::{self, Format};
+use pointsman_telemetry::logging;
+use pointsman_telemetry::logging::Format;
 
 #[test]
 fn records_of_the_log_crate_are_taken_in_and_filtered() {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman::classifier::{Classifier, Host, Runtime};
-use pointsman::telemetry::Metrics;
 use pointsman_core::config;
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;
+use pointsman_telemetry::Metrics;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 

@@ -14,10 +14,10 @@ use crate::reload::{Reloaded, Reloader};
 use crate::router::{Incoming, Judging, header_text};
 use crate::snapshot::{self, Snapshot};
 use crate::store::Store;
-use crate::telemetry::Metrics;
 use pointsman_core::config::Name;
 use pointsman_core::policy::Detail;
 use pointsman_core::prompt::Dialect;
+use pointsman_telemetry::Metrics;
 
 /// A running process.
 pub struct Process {

@@ -12,9 +12,9 @@ use serde_json::Value;
 use crate::clients::NoClient;
 use crate::proxy::rejection::Rejection;
 use crate::router::TargetState;
-use crate::telemetry::ReloadOutcome;
 use pointsman_core::config::Moment;
 use pointsman_core::config::Name;
+use pointsman_telemetry::ReloadOutcome;
 
 /// The process as the admin plane sees it.
 #[async_trait]

@@ -17,8 +17,8 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::proxy::rejection::Rejection;
-use crate::telemetry::ReloadOutcome;
 use pointsman_core::config::Name;
+use pointsman_telemetry::ReloadOutcome;
 
 const LIMIT: usize = 128;
 

@@ -14,10 +14,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::reference::{Probe, Reference};
-use crate::telemetry::metrics::DriftMetrics;
 use pointsman_core::config;
 use pointsman_core::features::Features;
 use pointsman_core::scores::Scores;
+use pointsman_telemetry::metrics::DriftMetrics;
 
 /// What is added to every share.
 const EPSILON: f64 = 1e-4;

@@ -13,7 +13,6 @@ use super::queue::{Entry, Queue};
 use super::scope::Acquaintance;
 use super::scorer::Input;
 use super::{Classifier, Engine, Shared};
-use crate::telemetry::CacheOutcome;
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;
 use pointsman_core::features::Language;
@@ -21,6 +20,7 @@ use pointsman_core::scores::Degraded;
 use pointsman_core::scores::Scores;
 use pointsman_core::scores::Source;
 use pointsman_core::scores::Unfamiliar;
+use pointsman_telemetry::CacheOutcome;
 
 /// What a caller wants to know.
 #[derive(Debug, Clone, Copy)]

@@ -11,9 +11,9 @@ use super::flight::Waiting;
 use super::judge::Place;
 use super::scorer::Input;
 use super::*;
-use crate::telemetry::Metrics;
 use pointsman_core::features::Features;
 use pointsman_core::scores::Scores;
+use pointsman_telemetry::Metrics;
 
 mod real;
 

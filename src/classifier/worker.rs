@@ -22,11 +22,11 @@ use super::queue::{Entry, Intake};
 use super::scorer::{Input, LENGTHS, Scorer};
 use super::strikes::Strikes;
 use super::watchdog::Watched;
-use crate::telemetry::ClassifierMetrics;
 use pointsman_core::config;
 use pointsman_core::config::Name;
 use pointsman_core::scores::Degraded;
 use pointsman_core::scores::Scores;
+use pointsman_telemetry::ClassifierMetrics;
 
 /// A run that takes this long has stalled, whatever the deadline was.
 const STALLED: Duration = Duration::from_secs(1);

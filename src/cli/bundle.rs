@@ -10,8 +10,8 @@ use super::table::{Align, Table};
 use super::{CONFIG, DATA, UNAVAILABLE, fail};
 use crate::classifier::{Bundle, BundleError, Classifier, Host, Manifest, NgramsSpec, Runtime, RuntimeError};
 use crate::evaluate::{self, EvaluateError};
-use crate::telemetry::Metrics;
 use pointsman_core::config;
+use pointsman_telemetry::Metrics;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::{CONFIG, ConfigFile, REFUSED};
 use crate::router::Router;
 use crate::snapshot::{BuildError, Builder, ClassifierState, Snapshot};
-use crate::telemetry::Metrics;
 use pointsman_core::config::Span;
+use pointsman_telemetry::Metrics;
 
 /// How long a classifier may take over a test's prompt: tests are about where prompts go, not about how fast this machine is.
 const PATIENCE: Duration = Duration::from_secs(10);

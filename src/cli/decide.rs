@@ -16,12 +16,12 @@ use super::{CONFIG, USAGE, fail, report};
 use crate::clients::NoClient;
 use crate::router::{Incoming, Judging, Router, Verdict, header_text};
 use crate::snapshot::{BuildError, Builder};
-use crate::telemetry::Metrics;
 use pointsman_core::config::Config;
 use pointsman_core::config::Moment;
 use pointsman_core::policy::Detail;
 use pointsman_core::prompt::Dialect;
 use pointsman_core::prompt::ParseError;
+use pointsman_telemetry::Metrics;
 
 /// The path that a prompt is decided for.
 const PATH: &str = "/v1/chat/completions";

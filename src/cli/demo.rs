@@ -12,8 +12,9 @@ use super::gateway::{Gateway, Start, StartError};
 use super::table::{Align, Table, shorten};
 use super::{CONFIG, UNAVAILABLE, fail};
 use crate::snapshot::Snapshot;
-use crate::telemetry::logging::{self, Format};
 use pointsman_core::config::Price;
+use pointsman_telemetry::logging;
+use pointsman_telemetry::logging::Format;
 
 /// What `demo` can be asked for.
 #[derive(Debug, clap::Args)]

@@ -13,9 +13,9 @@ use super::{CONFIG, DATA, UNAVAILABLE, USAGE, fail};
 use crate::classifier::{Host, Runtime, RuntimeError};
 use crate::evaluate::log::rows::ExportError;
 use crate::evaluate::{EnvelopeReport, EvaluateError, Evaluation, Prices, Progress, Report};
-use crate::telemetry::Metrics;
 use pointsman_core::config::Config;
 use pointsman_core::config::Problems;
+use pointsman_telemetry::Metrics;
 
 /// What `eval` can be asked for.
 #[derive(Debug, clap::Args)]

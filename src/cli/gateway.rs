@@ -17,9 +17,9 @@ use crate::proxy::{BindError, Listeners, Proxy, Served, TakeOverError, health};
 use crate::reload::{Reloader, Watcher};
 use crate::router::Router;
 use crate::snapshot::{BuildError, Builder, Snapshot};
-use crate::telemetry::Metrics;
 use pointsman_core::features::TokenCounter;
 use pointsman_core::scores::Degraded;
+use pointsman_telemetry::Metrics;
 
 /// How long the former process may take to let go of the admin address, which is not handed over.
 const ADMIN_RELEASE: Duration = Duration::from_secs(10);

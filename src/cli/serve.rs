@@ -10,7 +10,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::gateway::{Gateway, Start, StartError};
 use super::{CONFIG, UNAVAILABLE, fail};
 use crate::reload::Reloader;
-use crate::telemetry::logging::{self, Format};
+use pointsman_telemetry::logging;
+use pointsman_telemetry::logging::Format;
 
 /// The signals that a running process hears.
 struct Signals {

@@ -18,8 +18,6 @@ use super::forward::PROVIDER_BUSY;
 use super::meter::Meter;
 use super::traced;
 use crate::router::Routing;
-use crate::telemetry::metrics::ClientOutcome;
-use crate::telemetry::{AccessLine, AttemptOutcome, BrokenStream, Direction};
 use crate::upstream::Outcome;
 use pointsman_core::config::Name;
 use pointsman_core::features::TokenCounter;
@@ -28,6 +26,11 @@ use pointsman_core::policy::Decision;
 use pointsman_core::policy::Denial;
 use pointsman_core::scores::Degraded;
 use pointsman_core::usage::Usage;
+use pointsman_telemetry::AccessLine;
+use pointsman_telemetry::AttemptOutcome;
+use pointsman_telemetry::BrokenStream;
+use pointsman_telemetry::Direction;
+use pointsman_telemetry::metrics::ClientOutcome;
 
 /// Makes ids for requests: unique in this process, and very likely so among all.
 pub(super) struct RequestIds {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::drain::Tally;
 use super::rejection::Rejection;
-use crate::telemetry::EdgeMetrics;
+use pointsman_telemetry::EdgeMetrics;
 
 /// What is open now.
 #[derive(Debug)]
@@ -128,7 +128,7 @@ fn reserve(counter: &AtomicUsize, amount: usize, limit: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::Metrics;
+    use pointsman_telemetry::Metrics;
 
     fn admission() -> Arc<Admission> {
         Arc::new(Admission::new(Metrics::new().edge()))

@@ -16,10 +16,11 @@ use super::original::Original;
 use super::rejection::Rejection;
 use crate::router::{Refusal, Routing};
 use crate::snapshot::{Snapshot, Ticket};
-use crate::telemetry::{Kept, RequestTrace};
 use crate::upstream::{Lease, PeerId, Provider, Target};
 use pointsman_core::config::Name;
 use pointsman_core::policy::Denial;
+use pointsman_telemetry::Kept;
+use pointsman_telemetry::RequestTrace;
 
 /// Tries that Pingora is allowed in all; `retry.max_attempts` is at most 16, and each may meet a closed connection first.
 pub(super) const MAX_TRIES: u32 = 32;

@@ -12,7 +12,6 @@ use super::context::{RequestContext, Route};
 use crate::classifier::Classifier;
 use crate::router::{Refusal, Routing};
 use crate::snapshot::{ClassifierState, Snapshot};
-use crate::telemetry::{Entry, Kept};
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;
 use pointsman_core::features::TABLE;
@@ -26,6 +25,8 @@ use pointsman_core::policy::PinTrace;
 use pointsman_core::scores::Scores;
 use pointsman_core::scores::Unfamiliar;
 use pointsman_core::usage::Usage;
+use pointsman_telemetry::Entry;
+use pointsman_telemetry::Kept;
 
 /// The longest text feature that is written; a client's own words do not belong into the log.
 const MAX_WORD: usize = 16;

@@ -17,9 +17,11 @@ use super::context::RequestContext;
 use super::rejection::Rejection;
 use super::{Proxy, headers, intake};
 use crate::snapshot::Snapshot;
-use crate::telemetry::{Entry, FeedbackKind, Metrics};
 use pointsman_core::config::Limits;
 use pointsman_core::config::Name;
+use pointsman_telemetry::Entry;
+use pointsman_telemetry::FeedbackKind;
+use pointsman_telemetry::Metrics;
 
 /// Where clients send feedback.
 pub const PATH: &str = "/v1/feedback";

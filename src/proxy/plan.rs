@@ -17,7 +17,6 @@ use super::{Proxy, clients, fallback, intake, traced};
 use crate::clients::Client;
 use crate::router::{self, Incoming, Judging, Routing, Verdict, header_text};
 use crate::snapshot::Snapshot;
-use crate::telemetry::Stage;
 use crate::upstream::Provider;
 use pointsman_core::features::Features;
 use pointsman_core::features::TokenCounter;
@@ -25,6 +24,7 @@ use pointsman_core::features::Tokenizer;
 use pointsman_core::policy::Detail;
 use pointsman_core::prompt::Dialect;
 use pointsman_core::prompt::Prompt;
+use pointsman_telemetry::Stage;
 
 /// What is to happen with a request.
 pub(super) enum Plan {

@@ -4,10 +4,14 @@ use pingora::http::RequestHeader;
 
 use super::context::{RequestContext, Route};
 use crate::router::Routing;
-use crate::telemetry::traces::{Answered, Asked, Attempt, Decided, RequestTrace};
 use pointsman_core::config::Name;
 use pointsman_core::prompt::Dialect;
 use pointsman_core::usage::Usage;
+use pointsman_telemetry::traces::Answered;
+use pointsman_telemetry::traces::Asked;
+use pointsman_telemetry::traces::Attempt;
+use pointsman_telemetry::traces::Decided;
+use pointsman_telemetry::traces::RequestTrace;
 
 /// Starts the request's trace, if there is a tracer.
 pub(super) fn begin(header: &RequestHeader, ctx: &RequestContext) -> Option<Box<RequestTrace>> {

@@ -2,11 +2,11 @@
 
 use super::{NO_KEY, Router, Routing, seconds};
 use crate::snapshot::{ClassifierState, Snapshot};
-use crate::telemetry::Stage;
 use pointsman_core::config::Name;
 use pointsman_core::policy::Asked;
 use pointsman_core::policy::Denial;
 use pointsman_core::scores::Scores;
+use pointsman_telemetry::Stage;
 
 impl Router {
     /// Counts a decision that a request was sent by, and compares it with the bundle's reference; one that was only asked

@@ -7,13 +7,13 @@ use bytes::Bytes;
 
 use super::{Incoming, Judging, Router, Verdict};
 use crate::snapshot::{BuildError, Builder};
-use crate::telemetry::Metrics;
 use pointsman_core::config::Name;
 use pointsman_core::policy::Decision;
 use pointsman_core::policy::Denial;
 use pointsman_core::policy::Detail;
 use pointsman_core::prompt::Dialect;
 use pointsman_core::prompt::ParseError;
+use pointsman_telemetry::Metrics;
 
 /// Why there is no decision.
 #[derive(Debug, thiserror::Error)]

@@ -16,13 +16,13 @@ use sha2::{Digest, Sha256};
 use super::Routing;
 use crate::snapshot::{ClassifierState, Snapshot};
 use crate::store::Store;
-use crate::telemetry::Metrics;
-use crate::telemetry::metrics::TargetMetrics;
 use pointsman_core::config::Name;
 use pointsman_core::policy::Target;
 use pointsman_core::policy::control::Bill;
 use pointsman_core::policy::control::Control;
 use pointsman_core::policy::control::Tally;
+use pointsman_telemetry::Metrics;
+use pointsman_telemetry::metrics::TargetMetrics;
 
 /// How long the store keeps what is known of traffic that has ended.
 const KEEP: Duration = Duration::from_hours(24);

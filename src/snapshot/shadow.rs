@@ -14,8 +14,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::classifier::{Ask, Bundle, Classifier, Host, Identity};
-use crate::telemetry::Metrics;
-use crate::telemetry::metrics::ShadowMetrics;
 use pointsman_core::config;
 use pointsman_core::config::Name;
 use pointsman_core::config::Price;
@@ -25,6 +23,8 @@ use pointsman_core::policy::PolicySet;
 use pointsman_core::scores::Scores;
 use pointsman_core::scores::Source;
 use pointsman_core::usage::Usage;
+use pointsman_telemetry::Metrics;
+use pointsman_telemetry::metrics::ShadowMetrics;
 
 /// Prompts that may wait for a shadow.
 const QUEUE: usize = 16;

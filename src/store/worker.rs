@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::telemetry::metrics::StoreMetrics;
+use pointsman_telemetry::metrics::StoreMetrics;
 
 /// How long a connection may take to be made; nobody waits for it.
 const CONNECT: Duration = Duration::from_secs(1);

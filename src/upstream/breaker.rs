@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::telemetry::EjectionCause;
 use pointsman_core::config::Breaker as Settings;
+use pointsman_telemetry::EjectionCause;
 
 /// The state of one peer's circuit.
 #[derive(Debug)]

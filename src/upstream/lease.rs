@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::breaker::Ticket;
 use super::peer::{Peer, PeerId};
 use super::resolver::ResolveError;
-use crate::telemetry::ProviderMetrics;
 use pointsman_core::config::Breaker;
+use pointsman_telemetry::ProviderMetrics;
 
 /// An address to connect to now.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,6 @@ use super::lease::{Hold, Lease, Load, NoPeer, Outcome};
 use super::peer::{Peer, PeerId};
 use super::pool::{Pool, Wish};
 use super::trust::Trust;
-use crate::telemetry::Metrics;
 use pointsman_core::config;
 use pointsman_core::config::Balance;
 use pointsman_core::config::HealthCheck;
@@ -21,6 +20,7 @@ use pointsman_core::config::Http;
 use pointsman_core::config::Name;
 use pointsman_core::config::Timeouts;
 use pointsman_core::config::Tls;
+use pointsman_telemetry::Metrics;
 
 /// A service that answers prompts.
 #[derive(Debug)]

@@ -1,13 +1,13 @@
 use super::*;
 use crate::classifier::tests::{fixture, name};
 use crate::classifier::{Bundle, Collector};
-use crate::telemetry::Metrics;
 use pointsman_core::config::Span;
 use pointsman_core::features::TokenCounter;
 use pointsman_core::prompt::Dialect;
 use pointsman_core::prompt::Prompt;
 use pointsman_core::scores::HeadScores;
 use pointsman_core::scores::Source;
+use pointsman_telemetry::Metrics;
 
 /// Draws from a linear congruential generator (Knuth's MMIX): the same every time.
 struct Draws(u64);

@@ -6,7 +6,6 @@ use super::*;
 use crate::classifier::scope::TrainingScope;
 use crate::classifier::tests::{config, enqueue, fixture, host, name, scripted_of, soon, zeros};
 use crate::classifier::{Bundle, InferenceError};
-use crate::telemetry::Metrics;
 use pointsman_core::config::Cache;
 use pointsman_core::config::Cascade;
 use pointsman_core::config::Classifier as Section;
@@ -14,6 +13,7 @@ use pointsman_core::config::Ratio;
 use pointsman_core::features::TokenCounter;
 use pointsman_core::prompt::Dialect;
 use pointsman_core::prompt::Prompt;
+use pointsman_telemetry::Metrics;
 
 /// The form is sure of it.
 const SURE: &str = "hello";

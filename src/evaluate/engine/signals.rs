@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use super::{Engine, EngineError, Lack, Trial};
 use crate::classifier::{Ask, Bundle, BundleError, Classifier, Host, Runtime};
 use crate::snapshot::Exemplars;
-use crate::telemetry::Metrics;
 use pointsman_core::config::Batch;
 use pointsman_core::config::Cache;
 use pointsman_core::config::KeyPath;
@@ -21,6 +20,7 @@ use pointsman_core::features::Features;
 use pointsman_core::policy::Policy;
 use pointsman_core::scores::Degraded;
 use pointsman_core::scores::Scores;
+use pointsman_telemetry::Metrics;
 
 /// How long a prompt may take; nobody is waiting behind a proxy here.
 const PATIENCE: Duration = Duration::from_secs(600);

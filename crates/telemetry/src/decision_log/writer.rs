@@ -6,7 +6,8 @@ use std::sync::mpsc::{Receiver, SyncSender};
 
 use super::Entry;
 use super::files::Files;
-use crate::telemetry::{DroppedLine, Metrics};
+use crate::DroppedLine;
+use crate::Metrics;
 use pointsman_core::config;
 
 /// Bytes that are written at once at most; fewer as soon as nothing waits.

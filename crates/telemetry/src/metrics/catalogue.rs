@@ -98,14 +98,14 @@ pub fn markdown(metrics: &[Described]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::Metrics;
+    use crate::Metrics;
 
     /// The prose above the tables; `POINTSMAN_BLESS=1` writes the page anew.
     const PROSE: &str = include_str!("metrics.md");
 
     #[test]
     fn the_documented_metrics_are_those_of_the_code() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/metrics.md");
         let page = format!("{PROSE}\n{}", markdown(&Metrics::new().catalogue()));
         if std::env::var_os("POINTSMAN_BLESS").is_some() {
             std::fs::write(path, &page).expect("a folder that takes the page");

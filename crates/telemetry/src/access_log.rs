@@ -127,8 +127,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::telemetry::logging::Format;
-    use crate::telemetry::logging::capture::captured;
+    use crate::logging::Format;
+    use crate::logging::capture::captured;
 
     const LINE: AccessLine<'_> = AccessLine {
         method: "POST",

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 use super::*;
-use crate::telemetry::logging::Format;
-use crate::telemetry::logging::capture::captured;
+use crate::logging::Format;
+use crate::logging::capture::captured;
 use pointsman_core::config::KeySource;
 use pointsman_core::config::Span;
 
