@@ -44,7 +44,12 @@ pub use self::routing::{Curve, Point, Ranking, Routed, RoutingFigures, RoutingIn
 use self::routing_report::RoutingTally;
 pub use self::routing_report::{Baseline, RoutingBaselines, RoutingReport, Single};
 pub use self::spread::{Honesty, Spread};
-use crate::classifier::{Bundle, BundleError, Classifier, HeadSpec, Host, Manifest};
+use pointsman_classifier::Bundle;
+use pointsman_classifier::BundleError;
+use pointsman_classifier::Classifier;
+use pointsman_classifier::HeadSpec;
+use pointsman_classifier::Host;
+use pointsman_classifier::Manifest;
 use pointsman_core::config;
 use pointsman_core::config::Name;
 use pointsman_core::config::Span;

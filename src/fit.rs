@@ -9,6 +9,8 @@ mod bundle;
 mod card;
 mod examples;
 mod features;
+#[cfg(test)]
+mod fixtures;
 mod folds;
 mod forest;
 mod heads;
@@ -40,8 +42,14 @@ use self::task::Learner;
 pub use self::task::{Inputs, Task};
 use self::validate::Said;
 pub use self::validate::{Cascade, Validation, Validations};
-use crate::classifier::{Bundle, BundleError, Embedder, FeatureInputs, InferenceError, Runtime, RuntimeError};
 use crate::evaluate::{DataIdentity, DatasetError, Draws};
+use pointsman_classifier::Bundle;
+use pointsman_classifier::BundleError;
+use pointsman_classifier::Embedder;
+use pointsman_classifier::FeatureInputs;
+use pointsman_classifier::InferenceError;
+use pointsman_classifier::Runtime;
+use pointsman_classifier::RuntimeError;
 
 /// What is said of rows out of a decision log that holds no prompts.
 const NO_TEXT: &str = "the rows hold no text, so there is nothing to embed (allowed: --inputs lexical, which then learns from \

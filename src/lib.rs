@@ -46,7 +46,6 @@
 
 pub mod admin;
 pub mod certificates;
-pub mod classifier;
 pub mod cli;
 pub mod clients;
 pub mod evaluate;

@@ -5,9 +5,7 @@
 
 mod advisers;
 mod classifiers;
-mod exemplars;
 mod log;
-mod shadow;
 mod shared;
 
 use std::collections::BTreeMap;
@@ -15,10 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use crate::certificates::Certificate;
-use crate::classifier::{BundleError, Classifier, Runtime};
 use crate::clients::Clients;
 use crate::store::Store;
 use crate::upstream::{Caller, Surroundings, Upstreams};
+use pointsman_classifier::BundleError;
+use pointsman_classifier::Classifier;
+use pointsman_classifier::Runtime;
 use pointsman_core::config;
 use pointsman_core::config::Config;
 use pointsman_core::config::Credential;
@@ -40,8 +40,10 @@ use pointsman_telemetry::Tracer;
 use pointsman_telemetry::TracerError;
 
 pub use self::advisers::Advisers;
-pub use self::exemplars::Exemplars;
-pub use self::shadow::{Decided, Shadow, Ticket};
+pub use pointsman_classifier::Decided;
+pub use pointsman_classifier::Exemplars;
+pub use pointsman_classifier::Shadow;
+pub use pointsman_classifier::Ticket;
 
 /// Looks an environment variable up.
 pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;

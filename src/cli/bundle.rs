@@ -8,8 +8,15 @@ use clap::Subcommand;
 
 use super::table::{Align, Table};
 use super::{CONFIG, DATA, UNAVAILABLE, fail};
-use crate::classifier::{Bundle, BundleError, Classifier, Host, Manifest, NgramsSpec, Runtime, RuntimeError};
 use crate::evaluate::{self, EvaluateError};
+use pointsman_classifier::Bundle;
+use pointsman_classifier::BundleError;
+use pointsman_classifier::Classifier;
+use pointsman_classifier::Host;
+use pointsman_classifier::Manifest;
+use pointsman_classifier::NgramsSpec;
+use pointsman_classifier::Runtime;
+use pointsman_classifier::RuntimeError;
 use pointsman_core::config;
 use pointsman_telemetry::Metrics;
 

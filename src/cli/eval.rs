@@ -10,9 +10,11 @@ use std::sync::Arc;
 
 use super::from_log::FromLog;
 use super::{CONFIG, DATA, UNAVAILABLE, USAGE, fail};
-use crate::classifier::{Host, Runtime, RuntimeError};
 use crate::evaluate::log::rows::ExportError;
 use crate::evaluate::{EnvelopeReport, EvaluateError, Evaluation, Prices, Progress, Report};
+use pointsman_classifier::Host;
+use pointsman_classifier::Runtime;
+use pointsman_classifier::RuntimeError;
 use pointsman_core::config::Config;
 use pointsman_core::config::Problems;
 use pointsman_telemetry::Metrics;

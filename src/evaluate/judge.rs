@@ -7,7 +7,9 @@ use tokio::time::Instant;
 
 use super::EvaluateError;
 use super::dataset::{Row, Truth};
-use crate::classifier::{Ask, Classifier, HeadSpec};
+use pointsman_classifier::Ask;
+use pointsman_classifier::Classifier;
+use pointsman_classifier::HeadSpec;
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;
 use pointsman_core::features::TextStructure;

@@ -12,7 +12,8 @@ use super::classification::{ClassFigures, Confusion, Figures, mean};
 use super::judge::Judgement;
 use super::routing_report::RoutingReport;
 use super::spread::{Drawn, Spread};
-use crate::classifier::{HeadSpec, Identity};
+use pointsman_classifier::HeadSpec;
+use pointsman_classifier::Identity;
 use pointsman_core::config::Name;
 
 /// The figures of one head on one file, with all that is needed to get them again.

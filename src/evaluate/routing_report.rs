@@ -10,7 +10,7 @@ use super::models::{ModelFigures, ModelsFigures, SuccessFigures};
 use super::report::{DataIdentity, LeftOut, Subject};
 use super::routing::{Curve, Point, Ranking, Routed, RoutingFigures, RoutingIntervals};
 use super::spread::{Drawn, Spread};
-use crate::classifier::Identity;
+use pointsman_classifier::Identity;
 use pointsman_core::config::Name;
 
 /// How well a head routes between a weak and a strong model.

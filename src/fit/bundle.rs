@@ -14,7 +14,14 @@ use super::task::Learner;
 use super::tensors::tensors;
 use super::train::Trained;
 use super::{Fit, FitError, FitReport, card, file_error, scope};
-use crate::classifier::{Blocks, Bundle, Embedder, Heads, Kind, Manifest, Ngrams, Runtime};
+use pointsman_classifier::Blocks;
+use pointsman_classifier::Bundle;
+use pointsman_classifier::Embedder;
+use pointsman_classifier::Heads;
+use pointsman_classifier::Kind;
+use pointsman_classifier::Manifest;
+use pointsman_classifier::Ngrams;
+use pointsman_classifier::Runtime;
 use pointsman_core::config::Name;
 
 /// What is written besides what was learnt.

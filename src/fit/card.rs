@@ -1,7 +1,7 @@
 //! The model card of a fitted bundle.
 
 use super::{Fit, FitReport};
-use crate::classifier::Manifest;
+use pointsman_classifier::Manifest;
 
 /// Returns the command that makes the bundle again.
 pub(super) fn command(fit: &Fit, report: &FitReport) -> String {

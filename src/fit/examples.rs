@@ -9,8 +9,10 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{FitError, Task};
-use crate::classifier::{Bundle, Embedder, Ngrams};
 use crate::evaluate::{Dataset, Prefer, Truth};
+use pointsman_classifier::Bundle;
+use pointsman_classifier::Embedder;
+use pointsman_classifier::Ngrams;
 use pointsman_core::features::Features;
 use pointsman_core::features::TextStructure;
 use pointsman_core::features::TokenCounter;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::examples::Example;
 use super::{Fit, FitError, file_error};
-use crate::classifier::Manifest;
+use pointsman_classifier::Manifest;
 use pointsman_core::features::Kind;
 use pointsman_core::features::Scope;
 use pointsman_core::features::TABLE;

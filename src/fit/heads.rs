@@ -10,7 +10,14 @@ use super::task::{EMBEDDING_NORM, Goal, Learner};
 use super::tensors::Tensor;
 use super::train::{Form, Trained};
 use super::votes::{SHARPNESS, Votes};
-use crate::classifier::{Activation, Block, HeadKind, HeadSpec, Manifest, Neighbours, Share, Trees};
+use pointsman_classifier::Activation;
+use pointsman_classifier::Block;
+use pointsman_classifier::HeadKind;
+use pointsman_classifier::HeadSpec;
+use pointsman_classifier::Manifest;
+use pointsman_classifier::Neighbours;
+use pointsman_classifier::Share;
+use pointsman_classifier::Trees;
 use pointsman_core::config::Name;
 
 /// A head with its weights.

@@ -1,6 +1,6 @@
 //! Isotonic calibration: a rising curve from what a mixture says to how often that came true.
 
-use crate::classifier::Curve;
+use pointsman_classifier::Curve;
 
 /// The least rows that a curve is drawn through: fewer draw noise.
 const ROWS: usize = 1000;

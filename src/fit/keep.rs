@@ -8,7 +8,10 @@ use safetensors::tensor::TensorView;
 use super::heads::Fitted;
 use super::tensors::Tensor;
 use super::{Fit, FitError, file_error};
-use crate::classifier::{Block, Bundle, HeadSpec, Kind};
+use pointsman_classifier::Block;
+use pointsman_classifier::Bundle;
+use pointsman_classifier::HeadSpec;
+use pointsman_classifier::Kind;
 use pointsman_core::config::Name;
 
 /// Heads with their weights, as the base has them.
@@ -45,7 +48,7 @@ impl<'b> Parts<'b> {
         let width = |block: &Block| match block {
             Block::Embedding => self.base.manifest().encoder.dimension,
             Block::Features => self.base.inputs().len(),
-            Block::Ngrams => crate::classifier::NGRAM_PLACES,
+            Block::Ngrams => pointsman_classifier::NGRAM_PLACES,
         };
         let features = spec.inputs.iter().position(|block| *block == Block::Features);
         let end = features.map(|features| spec.inputs[..=features].iter().map(width).sum::<usize>());
@@ -112,11 +115,12 @@ fn widened(tensor: Tensor, at: usize, more: usize) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::classifier::Manifest;
+    use crate::fit::fixtures::manifest_of_heads;
+    use pointsman_classifier::Manifest;
 
     #[test]
     fn a_gate_keeps_its_heads_and_they_go_with_what_asked_them() {
-        let base = Manifest::of_heads(
+        let base = manifest_of_heads(
             "
 - {name: known, kind: multinomial, labels: [foreign, known], inputs: [ngrams], temperature: 1, hidden: true}
 - {name: length, kind: multinomial, labels: [weak, strong], inputs: [features], temperature: 1, hidden: true}

@@ -7,7 +7,7 @@ use super::sample::{Sample, Span};
 use super::task::{Goal, Learner};
 use super::train::Form;
 use super::votes::{self, Votes};
-use crate::classifier::Block;
+use pointsman_classifier::Block;
 
 /// Penalties to choose from, the strongest first, so that each fit starts from the one before it.
 const PENALTIES: [f64; 8] = [3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001];

@@ -8,7 +8,14 @@ use super::keep::Parts;
 use super::task::{Inputs, Task};
 use super::train::Form;
 use super::{Fit, FitError};
-use crate::classifier::{Blocks, Bundle, Gate, HeadKind, HeadSpec, Kind, Manifest, Share};
+use pointsman_classifier::Blocks;
+use pointsman_classifier::Bundle;
+use pointsman_classifier::Gate;
+use pointsman_classifier::HeadKind;
+use pointsman_classifier::HeadSpec;
+use pointsman_classifier::Kind;
+use pointsman_classifier::Manifest;
+use pointsman_classifier::Share;
 use pointsman_core::config::Name;
 use pointsman_core::scores::HeadScores;
 
@@ -119,6 +126,7 @@ pub(super) fn ordered(task: Task, template: Option<&HeadSpec>, labels: &[Name]) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fit::fixtures::manifest_of_heads;
 
     const HEADS: &str = "
 - {name: tier, kind: ordinal, labels: [low, mid, high], inputs: [embedding], temperature: 1}
@@ -129,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_mixture_lends_its_members_with_what_is_left_of_their_weights() {
-        let base = Manifest::of_heads(HEADS).expect("sound");
+        let base = manifest_of_heads(HEADS).expect("sound");
 
         let lent = |name: &str| -> Vec<(String, f32, String)> {
             let shares = shares(&base, name, "wins/base").into_iter();
@@ -143,7 +151,7 @@ mod tests {
 
     #[test]
     fn tiers_have_an_order_where_the_base_or_numbers_tell_it() {
-        let base = Manifest::of_heads(HEADS).expect("sound");
+        let base = manifest_of_heads(HEADS).expect("sound");
         let labels = |labels: [&str; 3]| labels.map(|label| Name::new(label).expect("a name")).to_vec();
         let tier = base.head("tier");
 

@@ -5,8 +5,8 @@
 use super::isotonic;
 use super::logistic::{Link, log_loss, probabilities};
 use super::task::Goal;
-use crate::classifier::Curve;
 use crate::evaluate::Confusion;
+use pointsman_classifier::Curve;
 
 /// What a member's weight costs, so that one that does not help is left out.
 const WEIGHT_COST: f64 = 1e-3;

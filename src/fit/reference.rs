@@ -7,7 +7,9 @@ use super::examples::Example;
 use super::task::Learner;
 use super::train::Form;
 use super::validate::Said;
-use crate::classifier::{Blocks, Bundle, Collector};
+use pointsman_classifier::Blocks;
+use pointsman_classifier::Bundle;
+use pointsman_classifier::Collector;
 use pointsman_core::scores::HeadScores;
 use pointsman_core::scores::Scores;
 

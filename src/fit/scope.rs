@@ -5,7 +5,10 @@ use std::fs;
 
 use super::examples::Example;
 use super::{Fit, FitError, file_error};
-use crate::classifier::{Bundle, Manifest, NgramRecord, main_script};
+use pointsman_classifier::Bundle;
+use pointsman_classifier::Manifest;
+use pointsman_classifier::NgramRecord;
+use pointsman_classifier::main_script;
 use pointsman_core::features::Language;
 
 /// From so many rows on, heads are taken to have learnt a language or a script.

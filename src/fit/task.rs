@@ -9,8 +9,12 @@ use super::own::{self, Own};
 use super::sample::{Sample, Span};
 use super::train::Form;
 use super::{Fit, FitError};
-use crate::classifier::{Block, Bundle, FeatureInputs, HeadSpec, NGRAM_PLACES};
 use crate::evaluate::Truth;
+use pointsman_classifier::Block;
+use pointsman_classifier::Bundle;
+use pointsman_classifier::FeatureInputs;
+use pointsman_classifier::HeadSpec;
+use pointsman_classifier::NGRAM_PLACES;
 use pointsman_core::config::Name;
 
 /// Embeddings have length 1; this gives their numbers about the size of scaled features, so that one penalty fits both.

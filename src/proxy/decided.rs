@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime};
 use serde::{Serialize, Serializer};
 
 use super::context::{RequestContext, Route};
-use crate::classifier::Classifier;
 use crate::router::{Refusal, Routing};
 use crate::snapshot::{ClassifierState, Snapshot};
+use pointsman_classifier::Classifier;
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;
 use pointsman_core::features::TABLE;

@@ -8,9 +8,9 @@ use std::borrow::Cow;
 use tokio::time::Instant;
 
 use super::{Incoming, Judging, Routing};
-use crate::classifier::Ask;
 use crate::judge;
 use crate::snapshot::{ClassifierState, Decided, Snapshot, Ticket};
+use pointsman_classifier::Ask;
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;
 use pointsman_core::features::TextStructure;

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::exemplars::{Exemplars, Texts};
 use super::{Builder, ClassifierState, Snapshot};
-use crate::classifier::Classifier;
 use crate::judge::{Asks, Judge};
 use crate::upstream::{Caller, Upstreams};
+use pointsman_classifier::Classifier;
+use pointsman_classifier::Exemplars;
+use pointsman_classifier::Texts;
 use pointsman_core::config::Config;
 use pointsman_core::config::Credential;
 use pointsman_core::config::KeyPath;

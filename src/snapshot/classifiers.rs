@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{BuildError, Builder, ClassifierState, Shadow, Snapshot};
-use crate::classifier::{Bundle, BundleError, Classifier, Host, Runtime};
+use pointsman_classifier::Bundle;
+use pointsman_classifier::BundleError;
+use pointsman_classifier::Classifier;
+use pointsman_classifier::Host;
+use pointsman_classifier::Runtime;
 use pointsman_core::config;
 use pointsman_core::config::Config;
 use pointsman_core::config::Name;

@@ -8,8 +8,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Engine, EngineError, Lack, Trial};
-use crate::classifier::{Ask, Bundle, BundleError, Classifier, Host, Runtime};
 use crate::snapshot::Exemplars;
+use pointsman_classifier::Ask;
+use pointsman_classifier::Bundle;
+use pointsman_classifier::BundleError;
+use pointsman_classifier::Classifier;
+use pointsman_classifier::Host;
+use pointsman_classifier::Runtime;
 use pointsman_core::config::Batch;
 use pointsman_core::config::Cache;
 use pointsman_core::config::KeyPath;

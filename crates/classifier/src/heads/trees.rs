@@ -1,0 +1,61 @@
+//! Symmetric trees: a few comparisons and a look-up each.
+
+use super::Reader;
+use crate::bundle::BundleError;
+use crate::manifest::HeadSpec;
+use crate::manifest::Trees;
+
+/// A sum of trees over a head's dense inputs.
+#[derive(Debug, Clone)]
+pub(super) struct Forest {
+    depth: usize,
+    /// Tree by tree, what each level asks: whether an input is above a threshold. The first level decides the lowest bit of
+    /// the leaf.
+    questions: Vec<(usize, f32)>,
+    /// Tree by tree and leaf by leaf, what is added to each logit.
+    leaves: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Forest {
+    /// Reads `<head>.trees.input`, `.threshold`, `.leaf` and `.bias`.
+    pub(super) fn read(
+        reader: &mut Reader<'_>,
+        spec: &HeadSpec,
+        trees: Trees,
+        inputs: usize,
+    ) -> Result<Self, BundleError> {
+        let (depth, logits) = (trees.depth, spec.logits());
+        let name = |part: &str| format!("{}.trees.{part}", spec.name);
+        let (shape, asked) = reader.tensor(&name("input"))?;
+        let count = shape.first().copied().unwrap_or_default();
+        let known = |input: &f32| input.fract() == 0.0 && *input >= 0.0 && (*input as usize) < inputs;
+        if shape != [count, depth] || !asked.iter().all(known) {
+            return Err(reader.misshapen(name("input"), shape, format!("[trees, {depth}] of places below {inputs}")));
+        }
+        let thresholds = reader.shaped(name("threshold"), &[count, depth])?;
+        let leaves = reader.shaped(name("leaf"), &[count, logits << depth])?;
+        let bias = reader.shaped(name("bias"), &[logits])?;
+        let questions = asked.into_iter().map(|input| input as usize).zip(thresholds).collect();
+        Ok(Self { depth, questions, leaves, bias })
+    }
+
+    /// Returns the logits; `input` reads one of the head's inputs.
+    pub(super) fn logits(&self, input: impl Fn(usize) -> f32) -> Vec<f32> {
+        let mut logits = self.bias.clone();
+        let trees = self.questions.chunks_exact(self.depth);
+        for (questions, leaves) in trees.zip(self.leaves.chunks_exact(logits.len() << self.depth)) {
+            let bit =
+                |(level, (place, threshold)): (usize, &(usize, f32))| usize::from(input(*place) > *threshold) << level;
+            let leaf: usize = questions.iter().enumerate().map(bit).sum();
+            let added = &leaves[leaf * logits.len()..];
+            logits.iter_mut().zip(added).for_each(|(logit, more)| *logit += more);
+        }
+        logits
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(depth: usize, questions: Vec<(usize, f32)>, leaves: Vec<f32>, bias: Vec<f32>) -> Self {
+        Self { depth, questions, leaves, bias }
+    }
+}

@@ -1,0 +1,204 @@
+//! Lexical forms: heads that stand in for another one because they need no encoder.
+//!
+//! A form has its own weights over features and n-grams, and the labels and kind of the head that it stands for. With a
+//! `confidence` the cascade may stop at it; without, it is only a rung of the degrade ladder.
+
+use super::{Block, HeadKind, HeadSpec, Manifest};
+use crate::bundle::BundleError;
+use pointsman_core::config::Name;
+
+/// Why a head cannot be the lexical form of another.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum FormError {
+    /// It stands for nothing.
+    #[error("stands for `{stands_for}`, which is no head (heads: {})", list(.heads))]
+    Unknown {
+        /// What it stands for.
+        stands_for: Name,
+        /// The bundle's heads.
+        heads: Vec<Name>,
+    },
+    /// It stands for itself, or for another form.
+    #[error("stands for `{stands_for}`, which is a lexical form itself")]
+    OfForm {
+        /// What it stands for.
+        stands_for: Name,
+    },
+    /// Its labels are others, or in another order.
+    #[error("has the labels {}; `{stands_for}`, which it stands for, has {}", list(.labels), list(.expected))]
+    Labels {
+        /// What it stands for.
+        stands_for: Name,
+        /// Its labels.
+        labels: Vec<Name>,
+        /// The other's.
+        expected: Vec<Name>,
+    },
+    /// Its outputs mean something else.
+    #[error("is {kind:?}; `{stands_for}`, which it stands for, is {expected:?}")]
+    Kind {
+        /// What it stands for.
+        stands_for: Name,
+        /// Its kind.
+        kind: HeadKind,
+        /// The other's.
+        expected: HeadKind,
+    },
+    /// It needs the encoder that it is to do without.
+    #[error("stands for `{stands_for}`, but reads the embedding")]
+    ReadsEmbedding {
+        /// What it stands for.
+        stands_for: Name,
+    },
+    /// Another head stands for the same one.
+    #[error("stands for `{stands_for}`, as `{other}` does; a head has one lexical form")]
+    Twice {
+        /// What it stands for.
+        stands_for: Name,
+        /// The first form.
+        other: Name,
+    },
+    /// Its confidence is no probability that a best label could need.
+    #[error("has confidence {value}, must be above 0.5 and at most 1")]
+    Confidence {
+        /// The manifest's value.
+        value: f32,
+    },
+    /// It has a confidence, but stands for nothing.
+    #[error("has a `confidence`, but no `stands_for`")]
+    ConfidenceAlone,
+}
+
+impl Manifest {
+    /// Returns whether a head needs the encoder.
+    #[must_use]
+    pub fn reads_embedding(&self, head: &HeadSpec) -> bool {
+        // The head of a sequence classification reads the logits, which are the encoder's.
+        let own = head.mix.is_empty() && (head.inputs.is_empty() || head.inputs.contains(&Block::Embedding));
+        own || head.parts().filter_map(|part| self.head(part.as_str())).any(|part| self.reads_embedding(part))
+    }
+
+    /// Returns the lexical form of the head called `name`.
+    #[must_use]
+    pub fn lexical_form(&self, name: &str) -> Option<&HeadSpec> {
+        self.heads.iter().find(|head| head.stands_for.as_ref().is_some_and(|other| other.as_str() == name))
+    }
+}
+
+/// Checks every form against the head that it stands for.
+pub(super) fn check(manifest: &Manifest) -> Result<(), BundleError> {
+    for head in &manifest.heads {
+        check_form(manifest, head).map_err(|problem| BundleError::Form { head: head.name.clone(), problem })?;
+    }
+    Ok(())
+}
+
+fn check_form(manifest: &Manifest, head: &HeadSpec) -> Result<(), FormError> {
+    let Some(stands_for) = &head.stands_for else {
+        return if head.confidence.is_some() { Err(FormError::ConfidenceAlone) } else { Ok(()) };
+    };
+    let stands_for = || stands_for.clone();
+    let Some(full) = manifest.head(stands_for().as_str()) else {
+        let heads = manifest.heads.iter().map(|head| head.name.clone()).collect();
+        return Err(FormError::Unknown { stands_for: stands_for(), heads });
+    };
+    if full.stands_for.is_some() {
+        return Err(FormError::OfForm { stands_for: stands_for() });
+    }
+    if head.labels != full.labels {
+        let (labels, expected) = (head.labels.clone(), full.labels.clone());
+        return Err(FormError::Labels { stands_for: stands_for(), labels, expected });
+    }
+    if head.kind != full.kind {
+        return Err(FormError::Kind { stands_for: stands_for(), kind: head.kind, expected: full.kind });
+    }
+    if manifest.reads_embedding(head) {
+        return Err(FormError::ReadsEmbedding { stands_for: stands_for() });
+    }
+    let first = manifest.lexical_form(full.name.as_str()).unwrap_or(head);
+    if first.name != head.name {
+        return Err(FormError::Twice { stands_for: stands_for(), other: first.name.clone() });
+    }
+    match head.confidence {
+        Some(value) if !(value > 0.5 && value <= 1.0) => Err(FormError::Confidence { value }),
+        _ => Ok(()),
+    }
+}
+
+fn list(names: &[Name]) -> String {
+    names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FULL: &str =
+        "{name: tier, kind: multinomial, labels: [simple, complex], inputs: [embedding, features], temperature: 1}";
+    const FORM: &str = "{name: quick, kind: multinomial, labels: [simple, complex], inputs: [features, ngrams], \
+                        temperature: 1, stands_for: tier, confidence: 0.9}";
+
+    fn manifest(heads: &[&str]) -> Result<Manifest, BundleError> {
+        Manifest::parse(&format!(
+            "format: 1\nname: tiny\nversion: v1\ndescription: d\n\
+             encoder: {{file: m, output: o, dimension: 4, precision: fp32}}\n\
+             tokenizer: {{file: t, max_tokens: 16, head_tokens: 9}}\nheads_file: h\nfeatures_file: f\ngolden_file: g\n\
+             heads: [{}]\nfiles: {{m: a, t: a, h: a, f: a, g: a}}\n",
+            heads.join(", ")
+        ))
+    }
+
+    fn refusal(form: &str) -> String {
+        manifest(&[FULL, form]).expect_err("a wrong form").to_string()
+    }
+
+    #[test]
+    fn a_form_is_found_by_the_head_that_it_stands_for() {
+        let manifest = manifest(&[FORM, FULL]).expect("a sound manifest");
+
+        let form = manifest.lexical_form("tier").expect("a form");
+
+        assert_eq!((form.name.as_str(), form.confidence), ("quick", Some(0.9)));
+        assert!(manifest.lexical_form("quick").is_none());
+        assert!(!manifest.reads_embedding(form) && manifest.reads_embedding(manifest.head("tier").expect("a head")));
+    }
+
+    #[test]
+    fn a_form_without_confidence_is_allowed() {
+        assert!(manifest(&[FULL, &FORM.replace(", confidence: 0.9", "")]).is_ok());
+    }
+
+    #[test]
+    fn each_way_a_form_can_be_wrong_is_told() {
+        let cases = [
+            ("stands_for: tier", "stands_for: mood", "stands for `mood`, which is no head (heads: tier, quick)"),
+            ("stands_for: tier", "stands_for: quick", "stands for `quick`, which is a lexical form itself"),
+            (
+                "[simple, complex]",
+                "[complex, simple]",
+                "has the labels complex, simple; `tier`, which it stands for, has",
+            ),
+            ("multinomial", "ordinal", "is Ordinal; `tier`, which it stands for, is Multinomial"),
+            ("[features, ngrams]", "[embedding]", "stands for `tier`, but reads the embedding"),
+            ("confidence: 0.9", "confidence: 0.5", "has confidence 0.5, must be above 0.5 and at most 1"),
+            ("confidence: 0.9", "confidence: .nan", "has confidence NaN, must be above 0.5 and at most 1"),
+            ("confidence: 0.9", "confidence: 1.1", "has confidence 1.1, must be above 0.5 and at most 1"),
+            ("stands_for: tier, ", "", "has a `confidence`, but no `stands_for`"),
+        ];
+        for (from, to, expected) in cases {
+            let refusal = refusal(&FORM.replacen(from, to, 1));
+
+            assert!(refusal.starts_with("bundle.yaml: head `quick` ") && refusal.contains(expected), "{to}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn a_head_with_two_forms_is_refused() {
+        let second = FORM.replace("quick", "quicker");
+
+        let refusal = manifest(&[FULL, FORM, &second]).expect_err("two forms").to_string();
+
+        let expected = "bundle.yaml: head `quicker` stands for `tier`, as `quick` does; a head has one lexical form";
+        assert_eq!(refusal, expected);
+    }
+}

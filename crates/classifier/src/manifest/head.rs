@@ -1,0 +1,159 @@
+//! What a bundle says of one head: its labels, what it reads and how it is made up.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Curve, Gate, Neighbours, Share, Trees};
+use crate::bundle::BundleError;
+use pointsman_core::config::Name;
+
+/// A small model over the embedding and the features.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeadSpec {
+    /// What policies call it.
+    pub name: Name,
+    /// What its outputs mean.
+    pub kind: HeadKind,
+    /// The names of its outputs, at least two, each once.
+    pub labels: Vec<Name>,
+    /// What data sets call its labels, such as the model that a label stands for; only evaluation and training ask.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aliases: BTreeMap<String, Name>,
+    /// What it reads, in this order; nothing but the logits in a sequence classification.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<Block>,
+    /// What stands between its layers. Default `relu`.
+    #[serde(default)]
+    pub activation: Activation,
+    /// Divides the logits before the softmax; above 0.
+    pub temperature: f32,
+    /// What becomes of the probabilities after that, where a temperature alone does not make them honest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isotonic: Option<Curve>,
+    /// As a vote of the nearest exemplars: the first layer holds their embeddings, the second what they speak for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neighbours: Option<Neighbours>,
+    /// As trees: they stand in the heads file in place of layers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trees: Option<Trees>,
+    /// As a mixture: the heads whose probabilities it pools, in place of inputs and weights of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mix: Vec<Share>,
+    /// For prompts unlike those that it was fitted on: who tells them, and what is said of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
+    /// Whether it is scored for mixtures and gates only and offered to no policy.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
+    /// The head whose lexical form it is: it reads no embedding and stands in when the encoder cannot or need not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stands_for: Option<Name>,
+    /// As a lexical form: the probability of its best label from which on the encoder need not run. Without it, the form
+    /// only serves when the encoder cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f32>,
+}
+
+/// What a head's outputs mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeadKind {
+    /// One label holds: a logit a label, probabilities by softmax.
+    Multinomial,
+    /// Labels from the lowest to the highest, a logit less than labels: the k-th says how probable a label above the k-th
+    /// is. Probabilities are the differences.
+    Ordinal,
+}
+
+/// A block of a head's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Block {
+    /// The encoder's output.
+    Embedding,
+    /// The dense features of the bundle's features file.
+    Features,
+    /// Hashed words and pieces of words, sparse.
+    Ngrams,
+}
+
+/// What stands between a head's layers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// `max(x, 0)`.
+    #[default]
+    Relu,
+    /// `x * Phi(x)`, exact rather than the tanh approximation.
+    Gelu,
+    /// The hyperbolic tangent.
+    Tanh,
+}
+
+impl HeadSpec {
+    /// Returns the heads that it is made of besides its own weights.
+    pub fn parts(&self) -> impl Iterator<Item = &Name> {
+        let gate = self.gate.iter().flat_map(|gate| [&gate.head, &gate.otherwise]);
+        self.mix.iter().map(|share| &share.head).chain(gate)
+    }
+
+    /// Returns the place among the labels of the one that `text` names, itself or by an alias. Names have no spaces, so
+    /// `-` and `_` stand for those of a data set.
+    #[must_use]
+    pub fn label(&self, text: &str) -> Option<usize> {
+        let name = self.aliases.get(text).map_or(text, Name::as_str);
+        let same = |label: &str| {
+            let space = |c| if matches!(c, '-' | '_') { ' ' } else { c };
+            label.chars().map(space).eq(name.chars().map(space))
+        };
+        let exact = self.labels.iter().position(|label| label.as_str() == name);
+        exact.or_else(|| self.labels.iter().position(|label| same(label.as_str())))
+    }
+
+    /// Returns how many logits its labels need.
+    #[must_use]
+    pub fn logits(&self) -> usize {
+        match self.kind {
+            HeadKind::Multinomial => self.labels.len(),
+            HeadKind::Ordinal => self.labels.len().saturating_sub(1),
+        }
+    }
+
+    /// Checks what needs no other head.
+    pub(super) fn check(&self) -> Result<(), BundleError> {
+        let head = || self.name.clone();
+        if self.labels.len() < 2 {
+            return Err(BundleError::TooFewLabels { head: head(), labels: self.labels.len() });
+        }
+        if let Some(label) = repeated(&self.labels) {
+            return Err(BundleError::LabelTwice { head: head(), label: label.clone() });
+        }
+        self.check_aliases()?;
+        if !(self.temperature.is_finite() && self.temperature > 0.0) {
+            return Err(BundleError::Temperature { head: head(), value: self.temperature });
+        }
+        Ok(())
+    }
+
+    fn check_aliases(&self) -> Result<(), BundleError> {
+        let bad = |(alias, label): &(&String, &Name)| {
+            !self.labels.contains(label) || self.labels.iter().any(|known| known.as_str() == alias.as_str())
+        };
+        match self.aliases.iter().find(bad) {
+            Some((alias, label)) => Err(BundleError::Alias {
+                head: self.name.clone(),
+                alias: alias.clone(),
+                label: label.clone(),
+                labels: self.labels.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Returns the first item that is there twice.
+pub(super) fn repeated<T: PartialEq>(items: &[T]) -> Option<&T> {
+    items.iter().enumerate().find(|(index, item)| items[..*index].contains(item)).map(|(_, item)| item)
+}

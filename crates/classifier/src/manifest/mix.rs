@@ -1,0 +1,228 @@
+//! Heads that are no plain layers: mixtures, their hidden members, votes of exemplars, trees.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Block, HeadKind, HeadSpec, Manifest};
+use crate::bundle::BundleError;
+use pointsman_core::config::Name;
+
+/// A member of a mixture.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// The head.
+    pub head: Name,
+    /// What its log probabilities are multiplied with; above 0.
+    pub weight: f32,
+}
+
+/// How exemplars vote: the nearest ones, each with `exp(sharpness * (similarity - 1))`, where the similarity is the dot
+/// product of the inputs.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Neighbours {
+    /// How many vote; at least 1.
+    pub count: usize,
+    /// How much more the nearer ones say; at least 0.
+    pub sharpness: f32,
+}
+
+/// Symmetric trees over embedding and features, in place of layers: all nodes of a level ask the same question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trees {
+    /// Questions on the way to a leaf; 1 to 8.
+    pub depth: usize,
+}
+
+/// Why a head cannot be a mixture, a member of one, or a vote.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum MixError {
+    /// It would not be what the mixture says.
+    #[error("is a mixture and has `inputs`, `neighbours` or `trees` of its own")]
+    Inputs,
+    /// A member does not exist.
+    #[error("mixes `{member}`, which is no head")]
+    Unknown {
+        /// The member.
+        member: Name,
+    },
+    /// A member is a mixture, or the mixture itself.
+    #[error("mixes `{member}`, which is a mixture")]
+    Nested {
+        /// The member.
+        member: Name,
+    },
+    /// A member has other labels, or in another order.
+    #[error("mixes `{member}`, whose labels are others")]
+    Labels {
+        /// The member.
+        member: Name,
+    },
+    /// A weight says nothing.
+    #[error("mixes `{member}` with weight {weight}, must be above 0")]
+    Weight {
+        /// The member.
+        member: Name,
+        /// The manifest's value.
+        weight: f32,
+    },
+    /// It is hidden and no other head is made of it.
+    #[error("is hidden, and no mixture or gate has it")]
+    Unused,
+    /// It is hidden, and a form or has one.
+    #[error("is hidden and stands for another head")]
+    HiddenForm,
+    /// Nobody votes, or nobody's vote is a number.
+    #[error("has {count} neighbours with sharpness {sharpness}, must be at least 1 and 0")]
+    Neighbours {
+        /// The manifest's value.
+        count: usize,
+        /// The manifest's value.
+        sharpness: f32,
+    },
+    /// A vote says which label, not which level.
+    #[error("has `neighbours` and must be multinomial")]
+    Ordinal,
+    /// A calibration is no rising curve.
+    #[error(
+        "has an `isotonic` whose `from` and `to` are no rising curve of two or more probabilities, `to` above 0 and below 1"
+    )]
+    Isotonic,
+    /// Trees are asked nothing, too much, or about n-grams.
+    #[error("has trees of depth {depth}, must be 1 to 8, over embedding and features only, and no `neighbours`")]
+    Trees {
+        /// The manifest's value.
+        depth: usize,
+    },
+}
+
+/// Checks what a mixture, its members and votes need.
+pub(super) fn check(manifest: &Manifest) -> Result<(), BundleError> {
+    for head in &manifest.heads {
+        let checked = check_hidden(manifest, head).and_then(|()| check_own(head));
+        let checked = checked.and_then(|()| check_mix(manifest, head));
+        checked.map_err(|problem| BundleError::Mix { head: head.name.clone(), problem })?;
+    }
+    match manifest.heads.iter().all(|head| head.hidden) {
+        true => Err(BundleError::NoHeads),
+        false => Ok(()),
+    }
+}
+
+fn check_hidden(manifest: &Manifest, head: &HeadSpec) -> Result<(), MixError> {
+    let used = || manifest.heads.iter().flat_map(HeadSpec::parts).any(|part| *part == head.name);
+    match head {
+        HeadSpec { hidden: true, stands_for: Some(_), .. } => Err(MixError::HiddenForm),
+        HeadSpec { hidden: true, .. } if !used() => Err(MixError::Unused),
+        _ => Ok(()),
+    }
+}
+
+/// Checks votes, trees and curves.
+fn check_own(head: &HeadSpec) -> Result<(), MixError> {
+    if head.isotonic.as_ref().is_some_and(|curve| !curve.is_sound()) {
+        return Err(MixError::Isotonic);
+    }
+    if let Some(Trees { depth }) = head.trees {
+        let fits = (1..=8).contains(&depth) && !head.inputs.contains(&Block::Ngrams) && head.neighbours.is_none();
+        return if fits { Ok(()) } else { Err(MixError::Trees { depth }) };
+    }
+    let Some(Neighbours { count, sharpness }) = head.neighbours else { return Ok(()) };
+    if count == 0 || !(sharpness.is_finite() && sharpness >= 0.0) {
+        return Err(MixError::Neighbours { count, sharpness });
+    }
+    if head.kind == HeadKind::Ordinal { Err(MixError::Ordinal) } else { Ok(()) }
+}
+
+fn check_mix(manifest: &Manifest, head: &HeadSpec) -> Result<(), MixError> {
+    let reads = !head.inputs.is_empty() || head.neighbours.is_some() || head.trees.is_some();
+    if reads && !head.mix.is_empty() {
+        return Err(MixError::Inputs);
+    }
+    for Share { head: member, weight } in &head.mix {
+        let member = || member.clone();
+        let Some(found) = manifest.head(member().as_str()) else { return Err(MixError::Unknown { member: member() }) };
+        if !found.mix.is_empty() {
+            return Err(MixError::Nested { member: member() });
+        }
+        if found.labels != head.labels {
+            return Err(MixError::Labels { member: member() });
+        }
+        if !(weight.is_finite() && *weight > 0.0) {
+            return Err(MixError::Weight { member: member(), weight: *weight });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+impl Manifest {
+    /// Reads the manifest of a bundle of which only the heads matter, as a list in YAML.
+    pub(crate) fn of_heads(heads: &str) -> Result<Self, BundleError> {
+        let rest = "format: 1
+name: n
+version: v
+description: d
+encoder: {file: m, output: o, dimension: 4, precision: fp32}
+tokenizer: {file: t, max_tokens: 8, head_tokens: 4}
+heads_file: h
+features_file: f
+golden_file: g
+files: {m: a, t: a, h: a, f: a, g: a}
+heads:
+";
+        Self::parse(&format!("{rest}{heads}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADS: &str = "
+- {name: words, kind: multinomial, labels: [weak, strong], inputs: [ngrams], temperature: 1, hidden: true}
+- {name: near, kind: multinomial, labels: [weak, strong], inputs: [embedding], temperature: 1, neighbours: {count: 3, sharpness: 10}}
+- {name: wins, kind: multinomial, labels: [weak, strong], temperature: 1, mix: [{head: words, weight: 0.5}, {head: near, weight: 2}]}
+";
+
+    #[test]
+    fn a_mixture_reads_what_its_members_read() {
+        let manifest = Manifest::of_heads(HEADS).expect("sound");
+
+        let reads = |name: &str| manifest.reads_embedding(manifest.head(name).expect("a head"));
+        assert_eq!(["words", "near", "wins"].map(reads), [false, true, true]);
+    }
+
+    #[test]
+    fn each_way_a_mixture_can_be_wrong_is_told() {
+        let cases = [
+            ("weight: 2", "weight: 0", "mixes `near` with weight 0, must be above 0"),
+            ("head: near", "head: far", "mixes `far`, which is no head"),
+            ("head: near", "head: wins", "mixes `wins`, which is a mixture"),
+            ("[weak, strong], temperature", "[strong, weak], temperature", "mixes `words`, whose labels are others"),
+            ("{name: wins, ", "{name: wins, inputs: [ngrams], ", "is a mixture and has `inputs`"),
+            ("{name: words, ", "{name: words, trees: {depth: 3}, ", "has trees of depth 3, must be 1 to 8, over"),
+            (
+                "temperature: 1, mix",
+                "temperature: 1, isotonic: {from: [0.2, 0.1], to: [0.1, 0.2]}, mix",
+                "has an `isotonic`",
+            ),
+            ("head: words", "head: near", "`words` is hidden, and no mixture or gate has it"),
+            ("hidden: true", "hidden: true, stands_for: near", "is hidden and stands for another head"),
+            ("count: 3", "count: 0", "has 0 neighbours with sharpness 10"),
+            (
+                "{name: near, kind: multinomial",
+                "{name: near, kind: ordinal",
+                "`near` has `neighbours` and must be multinomial",
+            ),
+        ];
+        for (from, to, expected) in cases {
+            assert!(HEADS.contains(from), "{from}");
+
+            let error = Manifest::of_heads(&HEADS.replacen(from, to, 1)).expect_err("wrong").to_string();
+
+            assert!(error.contains(expected), "{to}: {error}");
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! Shadow classifiers: another bundle judges a sample of the prompts that were decided, and decides nothing.
+//!
+//! A shadow has a session, a thread and a small queue of its own. A prompt comes to it when its request is over, is dropped
+//! when the queue is full, and waits for the classifier that serves to have nothing queued. A bundle that does not load
+//! leaves the shadow off and everything else as it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::Ask;
+use crate::Bundle;
+use crate::Classifier;
+use crate::Host;
+use crate::Identity;
+use pointsman_core::config;
+use pointsman_core::config::Name;
+use pointsman_core::config::Price;
+use pointsman_core::features::Features;
+use pointsman_core::policy::Decision;
+use pointsman_core::policy::PolicySet;
+use pointsman_core::scores::Scores;
+use pointsman_core::scores::Source;
+use pointsman_core::usage::Usage;
+use pointsman_telemetry::Metrics;
+use pointsman_telemetry::metrics::ShadowMetrics;
+
+/// Prompts that may wait for a shadow.
+const QUEUE: usize = 16;
+/// How long a prompt waits for the classifier that serves to be idle before it is dropped.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(2);
+/// The longest body that a waiting prompt keeps in memory.
+const MAX_BODY: usize = 64 << 10;
+/// How long the shadow may take: nobody waits.
+const DEADLINE: Duration = Duration::from_secs(2);
+/// Pairs of labels that are told apart, over all heads; the others count as prompts only.
+const PAIRS: usize = 1024;
+
+/// The shadow of one classifier.
+#[derive(Debug)]
+pub struct Shadow {
+    /// What the configuration says.
+    pub terms: config::Shadow,
+    state: Result<Running, String>,
+    seen: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Running {
+    classifier: Classifier,
+    jobs: SyncSender<Job>,
+    metrics: ShadowMetrics,
+}
+
+/// A prompt that a shadow is to judge once its request is over. Dropping it leaves the shadow alone.
+#[derive(Debug)]
+pub struct Ticket {
+    jobs: SyncSender<Job>,
+    job: Box<Job>,
+    metrics: ShadowMetrics,
+}
+
+#[derive(Debug)]
+struct Job {
+    text: String,
+    features: Features,
+    /// Who decided, what it is called, and what it said.
+    live: Classifier,
+    name: Name,
+    scores: Scores,
+    policies: Arc<PolicySet>,
+    policy: Name,
+    model: Name,
+    prices: Vec<(Name, Option<Price>)>,
+    usage: Option<Usage>,
+}
+
+/// What a decision rested on.
+#[derive(Debug, Clone, Copy)]
+pub struct Decided<'r> {
+    /// The text that was judged.
+    pub text: &'r str,
+    /// What it looks like.
+    pub features: &'r Features,
+    /// Who judged it.
+    pub live: &'r Classifier,
+    /// The scores.
+    pub scores: &'r Scores,
+    /// The policies that serve.
+    pub policies: &'r Arc<PolicySet>,
+    /// The decision.
+    pub decision: &'r Decision,
+}
+
+/// Owns the shadow's side of the comparison, on its own thread.
+struct Judge {
+    classifier: Classifier,
+    metrics: ShadowMetrics,
+    /// Compared and agreed prompts by head.
+    tally: BTreeMap<Arc<str>, [u64; 2]>,
+    pairs: BTreeSet<[Arc<str>; 3]>,
+}
+
+impl Shadow {
+    /// Starts the shadow that `terms` describe; `heads` are those that policies read, with their labels.
+    pub fn start(name: &Name, terms: &config::Shadow, host: &Host, heads: &[(Name, Vec<Arc<str>>)]) -> Self {
+        let state = Running::start(name, terms, host, heads).inspect_err(|detail| {
+            tracing::error!(classifier = %name, "Shadow is off: {detail}");
+        });
+        Self { terms: terms.clone(), state, seen: AtomicU64::new(0) }
+    }
+
+    /// Makes a shadow that cannot run.
+    pub fn off(terms: &config::Shadow, detail: String) -> Self {
+        Self { terms: terms.clone(), state: Err(detail), seen: AtomicU64::new(0) }
+    }
+
+    /// Returns whether it is the one that a bundle and its terms describe, for a classifier with these heads.
+    pub fn is_current(&self, terms: &config::Shadow, base_dir: &Path, heads: &[(Name, Vec<Arc<str>>)]) -> bool {
+        let Ok(running) = &self.state else { return false };
+        let opened = Bundle::open(&base_dir.join(&terms.bundle));
+        self.terms == *terms
+            && opened.is_ok_and(|bundle| bundle.identity() == running.classifier.identity())
+            && heads.iter().all(|(head, labels)| running.classifier.labels(head) == Some(&labels[..]))
+    }
+
+    /// Returns whether replacing `other` by it would change nothing.
+    pub fn serves_like(&self, other: &Self) -> bool {
+        match (&self.state, &other.state) {
+            (Ok(own), Ok(other)) => own.classifier.is(&other.classifier),
+            (Err(own), Err(other)) => own == other,
+            _ => false,
+        }
+    }
+
+    /// Returns which bundle it runs, or why it runs none.
+    ///
+    /// # Errors
+    /// Why it is off.
+    pub fn state(&self) -> Result<&Identity, &str> {
+        self.state.as_ref().map(|running| running.classifier.identity()).map_err(String::as_str)
+    }
+
+    /// Returns a ticket for a decided prompt, if it is one of the sample.
+    ///
+    /// Prompts that the encoder should have judged and did not are left out: what the shadow is compared with would be
+    /// another classifier.
+    #[must_use]
+    pub fn ticket(&self, decided: Decided<'_>) -> Option<Ticket> {
+        let running = self.state.as_ref().ok()?;
+        if matches!(decided.scores.source, Source::Fallback(_)) || !self.is_sampled() {
+            return None;
+        }
+        let Decided { text, features, live, scores, policies, decision } = decided;
+        let job = Job {
+            text: running.classifier.clip(text).into_owned(),
+            features: features.clone(),
+            live: live.clone(),
+            name: live.name().clone(),
+            scores: scores.clone(),
+            policies: Arc::clone(policies),
+            policy: decision.policy.clone(),
+            model: decision.model.clone(),
+            prices: decision.candidates.iter().map(|one| (one.model.clone(), one.price)).collect(),
+            usage: None,
+        };
+        Some(Ticket { jobs: running.jobs.clone(), job: Box::new(job), metrics: running.metrics.clone() })
+    }
+
+    /// Takes every n-th prompt, evenly spread.
+    fn is_sampled(&self) -> bool {
+        let seen = self.seen.fetch_add(1, Ordering::Relaxed) as f64;
+        let share = self.terms.sample.get();
+        ((seen + 1.0) * share).floor() > (seen * share).floor()
+    }
+}
+
+impl Running {
+    fn start(
+        name: &Name,
+        terms: &config::Shadow,
+        host: &Host,
+        heads: &[(Name, Vec<Arc<str>>)],
+    ) -> Result<Self, String> {
+        // Metrics of its own, which nobody sees: those of the classifier are not for its shadow.
+        let own = Host { metrics: Arc::new(Metrics::new()), ..host.clone() };
+        let section = config::Classifier {
+            cache: config::Cache { max_entries: 0, max_bytes: 0 },
+            queue: 1,
+            device: config::Device::Cpu,
+            ..config::Classifier::of(&terms.bundle)
+        };
+        let classifier = Classifier::start(name, &section, &own).map_err(|error| error.to_string())?;
+        for (head, labels) in heads {
+            if classifier.labels(head).is_none_or(|own| own != &labels[..]) {
+                return Err(format!("its bundle has no head `{head}` with the labels of the classifier's"));
+            }
+        }
+        let (jobs, queue) = sync_channel(QUEUE);
+        let metrics = host.metrics.shadow(name);
+        let (tally, pairs) = Default::default();
+        let judge = Judge { classifier: classifier.clone(), metrics: metrics.clone(), tally, pairs };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.map_err(|error| error.to_string())?;
+        let thread = std::thread::Builder::new().name(format!("shd-{name}"));
+        thread.spawn(move || judge.run(&runtime, &queue)).map_err(|error| error.to_string())?;
+        Ok(Self { classifier, jobs, metrics })
+    }
+}
+
+impl Ticket {
+    /// Brings the prompt to the shadow, with what its answer used; drops it when the shadow is busy.
+    pub fn send(mut self, usage: Option<Usage>) {
+        self.job.usage = usage;
+        self.job.features.settle(MAX_BODY);
+        if self.jobs.try_send(*self.job).is_err() {
+            self.metrics.dropped();
+        }
+    }
+}
+
+impl Judge {
+    fn run(mut self, runtime: &tokio::runtime::Runtime, queue: &Receiver<Job>) {
+        while let Ok(job) = queue.recv() {
+            runtime.block_on(self.judge(job));
+        }
+    }
+
+    async fn judge(&mut self, job: Job) {
+        if !is_idle(&job.live).await {
+            return self.metrics.dropped();
+        }
+        let policy = job.policies.get(&job.policy);
+        let heads = policy.map(|policy| policy.heads_of(&job.name).to_vec()).unwrap_or_default();
+        let deadline = Instant::now() + DEADLINE;
+        let ask = Ask { text: &job.text, features: &job.features, deadline, heads: &heads };
+        match self.classifier.judge(ask).await {
+            Ok(scores) if scores.source.degraded().is_none() => self.compare(&job, &heads, scores),
+            _ => self.metrics.failed(),
+        }
+    }
+
+    fn compare(&mut self, job: &Job, heads: &[Name], scores: Scores) {
+        self.metrics.scored();
+        for head in heads {
+            let top = |scores: &Scores| Some(scores.head(head)?.top()?.0.clone());
+            let (Some(live), Some(shadow)) = (top(&job.scores), top(&scores)) else { continue };
+            let head: Arc<str> = head.as_str().into();
+            let [compared, agreed] = self.tally.entry(Arc::clone(&head)).or_default();
+            *compared += 1;
+            *agreed += u64::from(live == shadow);
+            let agreement = *agreed as f64 / *compared as f64;
+            let pair = [Arc::clone(&head), Arc::clone(&live), Arc::clone(&shadow)];
+            if self.pairs.len() < PAIRS || self.pairs.contains(&pair) {
+                self.metrics.compared(&head, &live, &shadow, agreement);
+                self.pairs.insert(pair);
+            }
+        }
+        if let Some((live, shadow)) = job.costs(scores) {
+            self.metrics.paid(live, shadow);
+        }
+    }
+}
+
+impl Job {
+    /// Returns what the answer would have cost with the live decision's model, and with the one by these scores: both
+    /// taken to use the tokens that the answer used.
+    fn costs(&self, scores: Scores) -> Option<(f64, f64)> {
+        let usage = self.usage?;
+        let model = self.policies.get(&self.policy)?.model_by(&self.name, scores, &self.features)?;
+        let price = |model: &Name| self.prices.iter().find(|(name, _)| name == model)?.1;
+        Some((usage.cost(&price(&self.model)?), usage.cost(&price(&model)?)))
+    }
+}
+
+/// Waits until the classifier that serves has nothing queued; false when it has for too long.
+async fn is_idle(live: &Classifier) -> bool {
+    let until = Instant::now() + PATIENCE;
+    while live.stats().waiting > 0 {
+        if Instant::now() >= until {
+            return false;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::Runtime;
+    use pointsman_core::config::Config;
+    use pointsman_core::config::Ratio;
+    use pointsman_core::policy::By;
+    use pointsman_core::policy::Reason;
+    use pointsman_core::scores::Degraded;
+    use pointsman_core::scores::HeadScores;
+
+    fn name(text: &str) -> Name {
+        Name::new(text).expect("a name")
+    }
+
+    fn fixture() -> PathBuf {
+        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures"))
+    }
+
+    fn classifier() -> Classifier {
+        let runtime = Runtime::load().unwrap_or_else(|error| panic!("{error}"));
+        let host = Host { base_dir: fixture(), runtime, metrics: Arc::new(Metrics::new()) };
+        Classifier::start(&name("default"), &config::Classifier::of("tiny"), &host).expect("the fixture is sound")
+    }
+
+    /// A shadow whose thread never looks, and its queue.
+    fn silent(sample: f64, queue: usize) -> (Shadow, Receiver<Job>, Metrics) {
+        let (jobs, receiver) = sync_channel(queue);
+        let metrics = Metrics::new();
+        let running = Running { classifier: classifier(), jobs, metrics: metrics.shadow(&name("default")) };
+        let terms = config::Shadow { bundle: "tiny".into(), sample: Ratio::new(sample).expect("a ratio") };
+        (Shadow { terms, state: Ok(running), seen: AtomicU64::new(0) }, receiver, metrics)
+    }
+
+    fn scores(source: Source) -> Scores {
+        let labels: Arc<[Arc<str>]> = ["simple", "medium", "complex"].map(Arc::from).into();
+        let head = HeadScores { head: "tier".into(), labels, probabilities: vec![1.0, 0.0, 0.0], known: None };
+        Scores { source, tokens: 3, ..Scores::of(vec![head]) }
+    }
+
+    fn decision() -> Decision {
+        Decision {
+            model: name("small"),
+            policy: name("auto"),
+            pin: None,
+            keep: pointsman_core::policy::Keep::Nothing,
+            by: By::Strategy("tiers"),
+            reason: Reason::Tier,
+            label: None,
+            score: None,
+            rationale: None,
+            flip: None,
+            cost_usd: None,
+            candidates: Vec::new(),
+            fallback: Vec::new(),
+            rules: Vec::new(),
+            stages: Vec::new(),
+            set: BTreeMap::new(),
+        }
+    }
+
+    fn policies() -> Arc<PolicySet> {
+        let text = "version: 1\nlisten: {address: '127.0.0.1:0'}\nproviders: {}\n";
+        Arc::new(PolicySet::compile(&Config::parse(text, "p.yaml").expect("sound")).expect("no policies"))
+    }
+
+    fn tickets(shadow: &Shadow, source: Source, prompts: usize) -> Vec<Ticket> {
+        let (live, policies, decision, scores) = (classifier(), policies(), decision(), scores(source));
+        let features = Features::default();
+        let decided = Decided {
+            text: "hello",
+            features: &features,
+            live: &live,
+            scores: &scores,
+            policies: &policies,
+            decision: &decision,
+        };
+        (0..prompts).filter_map(|_| shadow.ticket(decided)).collect()
+    }
+
+    #[test]
+    fn the_sample_is_the_share_that_was_asked_for() {
+        let (shadow, _queue, _metrics) = silent(0.1, 1);
+
+        assert_eq!(tickets(&shadow, Source::Encoder, 1000).len(), 100);
+    }
+
+    #[test]
+    fn a_queue_that_is_full_drops_prompts_and_counts_them() {
+        let (shadow, queue, metrics) = silent(1.0, 1);
+
+        tickets(&shadow, Source::Encoder, 3).into_iter().for_each(|ticket| ticket.send(None));
+
+        assert_eq!(queue.try_iter().count(), 1);
+        let line = "pointsman_classifier_shadow_prompts_total{classifier=\"default\",outcome=\"dropped\"} 2";
+        assert!(metrics.render().lines().any(|found| found == line), "{}", metrics.render());
+    }
+
+    #[test]
+    fn what_stood_in_for_the_encoder_is_compared_with_nothing() {
+        let (shadow, _queue, _metrics) = silent(1.0, 1);
+
+        assert!(tickets(&shadow, Source::Fallback(Degraded::Deadline), 10).is_empty());
+    }
+
+    #[test]
+    fn a_shadow_that_is_off_takes_nothing() {
+        let (shadow, _queue, _metrics) = silent(1.0, 1);
+        let off = Shadow::off(&shadow.terms, "no library".to_owned());
+
+        assert!(tickets(&off, Source::Encoder, 10).is_empty());
+        assert_eq!(off.state(), Err("no library"));
+    }
+}
