@@ -4,8 +4,7 @@
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use pointsman_core::prompt::Dialect;
-use pointsman_core::prompt::Prompt;
+use pointsman_core::prompt::{Dialect, Prompt};
 use serde_json::{Value, json};
 
 const PROSE: &str = "Write a Rust function that parses an HTTP request header and returns the content length, handling \

@@ -11,15 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use futures::future::join_all;
-use pointsman_classifier::Ask;
-use pointsman_classifier::Bundle;
-use pointsman_classifier::Classifier;
-use pointsman_classifier::Host;
-use pointsman_classifier::Runtime;
+use pointsman_classifier::{Ask, Bundle, Classifier, Host, Runtime};
 use pointsman_core::config;
-use pointsman_core::config::Device;
-use pointsman_core::config::Name;
-use pointsman_core::config::Span;
+use pointsman_core::config::{Device, Name, Span};
 use pointsman_core::features::Features;
 use pointsman_telemetry::Metrics;
 use serde_json::{Value, json};

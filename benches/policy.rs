@@ -7,20 +7,11 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
-use pointsman_core::config::Config;
-use pointsman_core::config::Name;
-use pointsman_core::features::Features;
-use pointsman_core::features::TokenCount;
-use pointsman_core::policy::Live;
-use pointsman_core::policy::PolicySet;
-use pointsman_core::policy::RequestFacts;
-use pointsman_core::policy::Signals;
-use pointsman_core::policy::Step;
-use pointsman_core::prompt::Dialect;
-use pointsman_core::prompt::Prompt;
-use pointsman_core::prompt::TextScope;
-use pointsman_core::scores::HeadScores;
-use pointsman_core::scores::Scores;
+use pointsman_core::config::{Config, Name};
+use pointsman_core::features::{Features, TokenCount};
+use pointsman_core::policy::{Live, PolicySet, RequestFacts, Signals, Step};
+use pointsman_core::prompt::{Dialect, Prompt, TextScope};
+use pointsman_core::scores::{HeadScores, Scores};
 
 const FILE: &str = "version: 1
 listen: {address: 127.0.0.1:8080}

@@ -4,13 +4,8 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use pointsman_core::features::Features;
-use pointsman_core::features::TextStructure;
-use pointsman_core::features::TokenCounter;
-use pointsman_core::prompt::Dialect;
-use pointsman_core::prompt::Prompt;
-use pointsman_core::prompt::model_field;
-use pointsman_core::prompt::splice;
+use pointsman_core::features::{Features, TextStructure, TokenCounter};
+use pointsman_core::prompt::{Dialect, Prompt, model_field, splice};
 use serde_json::json;
 
 const SIZES: [(&str, usize); 3] = [("1KiB", 1 << 10), ("100KiB", 100 << 10), ("5MiB", 5 << 20)];

@@ -15,8 +15,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use pointsman::Router;
 use pointsman::reload::Reloader;
 use pointsman::snapshot::Builder;
-use pointsman_telemetry::Metrics;
-use pointsman_telemetry::ReloadOutcome;
+use pointsman_telemetry::{Metrics, ReloadOutcome};
 use tokio::task::JoinSet;
 
 struct Options {

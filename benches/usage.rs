@@ -2,11 +2,7 @@
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use pointsman_core::usage::Framing;
-use pointsman_core::usage::Reader;
-use pointsman_core::usage::Shape;
-use pointsman_core::usage::UsageEvent;
-use pointsman_core::usage::UsageFilter;
+use pointsman_core::usage::{Framing, Reader, Shape, UsageEvent, UsageFilter};
 
 /// Events of a stream.
 const EVENTS: usize = 1000;

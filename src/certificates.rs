@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use pingora::tls::sign::CertifiedKey;
 use pingora::tls::{CryptoProvider, RusTlsError, install_default_crypto_provider, load_certs_and_key_files};
-
 use pointsman_core::config::ListenTls;
 
 /// A certificate chain and its private key, which match.

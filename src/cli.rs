@@ -27,7 +27,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
 use pointsman_telemetry::logging::Format;
 
 /// The exit code of a gate that a change does not pass.

@@ -10,14 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use pointsman_core::config;
+use pointsman_core::config::{KeyHash, Name};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 
 use self::bucket::Rate;
-use pointsman_core::config;
-use pointsman_core::config::KeyHash;
-use pointsman_core::config::Name;
 
 /// Characters of a name that is not known that are repeated at most.
 const MAX_ECHO: usize = 64;

@@ -5,7 +5,6 @@
 //! remembered; the same prompt twice at a time is one question. A judge that fails is left alone for a while, and each cause is said
 //! once a spell.
 
-pub(crate) mod answer;
 mod breaker;
 mod description;
 mod question;
@@ -16,28 +15,25 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use pointsman_core::config;
+use pointsman_core::config::{Model, Name};
+use pointsman_core::features::Features;
+use pointsman_core::judgement::{Ending, Said, text_of};
+use pointsman_core::policy::{JudgeFailure, Judgement};
+use pointsman_core::prompt::Prompt;
+use pointsman_core::usage::Usage;
+use pointsman_telemetry::{JudgeMetrics, Metrics};
 use quick_cache::sync::Cache;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use self::answer::{Ending, Said, text_of};
 use self::breaker::Breaker;
 use self::description::Description;
 use self::question::{Key, Question};
 use self::spell::{Cause, FailureSpell};
 use self::words::Private;
 use crate::upstream::{Answer, Call, Caller, Target};
-use pointsman_core::config;
-use pointsman_core::config::Model;
-use pointsman_core::config::Name;
-use pointsman_core::features::Features;
-use pointsman_core::policy::JudgeFailure;
-use pointsman_core::policy::Judgement;
-use pointsman_core::prompt::Prompt;
-use pointsman_core::usage::Usage;
-use pointsman_telemetry::JudgeMetrics;
-use pointsman_telemetry::Metrics;
 
 /// Marks a judge's questions.
 pub const HEADER: &str = "x-pointsman-judge";

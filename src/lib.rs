@@ -25,14 +25,14 @@
 //!
 //! # Life of an evaluation
 //!
-//! Read, parse, measure, classify, count ([`evaluate`]): each labelled row becomes a chat body and goes through the same
+//! Read, parse, measure, classify, count ([`pointsman_lab::evaluate`]): each labelled row becomes a chat body and goes through the same
 //! prompt, features and classifier as a request, so what `pointsman eval` reports is what would serve.
 //!
 //! # Life of a decision that teaches
 //!
 //! Log, rate, fit, calibrate, replay: a request leaves a line in the decision log ([`pointsman_telemetry::decision_log`]), clients say how
-//! the answer was ([`proxy::feedback`]) or a judge does ([`label`]), [`evaluate::log`] joins the two into rows that [`fit`] reads,
-//! [`evaluate::calibrate`] moves a policy's threshold, and [`evaluate::replay`] says what a change would have done.
+//! the answer was ([`proxy::feedback`]) or a judge does ([`pointsman_lab::label`]), [`pointsman_lab::evaluate::log`] joins the two into rows that [`pointsman_lab::fit`] reads,
+//! [`pointsman_lab::evaluate::calibrate`] moves a policy's threshold, and [`pointsman_lab::evaluate::replay`] says what a change would have done.
 //!
 //! # Who imports whom
 //!
@@ -48,10 +48,7 @@ pub mod admin;
 pub mod certificates;
 pub mod cli;
 pub mod clients;
-pub mod evaluate;
-pub mod fit;
 pub mod judge;
-pub mod label;
 pub mod proxy;
 pub mod reload;
 pub mod router;

@@ -50,26 +50,25 @@ mod traced;
 use std::sync::Arc;
 use std::time::Duration;
 
+use admission::Admission;
 use async_trait::async_trait;
 use bytes::Bytes;
+pub use context::RequestContext;
+use drain::OpenRequests;
+use fallback::Cause;
 use http::{StatusCode, Version};
+use meter::Meter;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
-
-pub use context::RequestContext;
-pub use server::{BindError, Draining, Listeners, Served, TakeOverError};
-
-use crate::router::Router;
-use admission::Admission;
-use drain::OpenRequests;
-use fallback::Cause;
-use meter::Meter;
 use plan::Plan;
 use pointsman_telemetry::Metrics;
 use rejection::Rejection;
 use retry_budget::RetryBudget;
+pub use server::{BindError, Draining, Listeners, Served, TakeOverError};
+
+use crate::router::Router;
 
 /// The proxy: give it to a Pingora service, or let [`Listeners`] serve it.
 pub struct Proxy {

@@ -10,16 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use pointsman_core::config::{Config, KeyPath, Strategy};
+use pointsman_telemetry::metrics::ModelInfo;
+use pointsman_telemetry::{Metrics, ReloadOutcome};
 pub use watcher::{WatchError, Watcher};
 
 use crate::router::Router;
 use crate::snapshot::{BuildError, Builder, ClassifierState, Snapshot};
-use pointsman_core::config::Config;
-use pointsman_core::config::KeyPath;
-use pointsman_core::config::Strategy;
-use pointsman_telemetry::Metrics;
-use pointsman_telemetry::ReloadOutcome;
-use pointsman_telemetry::metrics::ModelInfo;
 
 /// Replaces the snapshot that serves by one built from the configuration file as it is now.
 pub struct Reloader {

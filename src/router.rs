@@ -4,7 +4,6 @@
 //! a caller pins it once with [`Router::snapshot`] and decides against that.
 
 mod asking;
-mod conversation;
 mod counting;
 mod explain;
 mod header;
@@ -22,32 +21,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use pointsman_core::config::{Mode, Name};
+use pointsman_core::features::Features;
+use pointsman_core::policy::{
+    Asked, Decision, Denial, Detail, POLICY_HEADER, PinOutcome, Policy, Reason, RequestFacts, Signal, Signals, Step,
+};
+pub use pointsman_core::prompt::conversation_key::beginning;
+use pointsman_core::prompt::{AskSource, Prompt};
+use pointsman_core::scores::{Degraded, Scores};
+use pointsman_telemetry::Metrics;
 use tokio::time::Instant;
 
-use crate::clients::Client;
-use crate::snapshot::{Snapshot, Ticket};
-use pointsman_core::config::Mode;
-use pointsman_core::config::Name;
-use pointsman_core::features::Features;
-use pointsman_core::policy::Asked;
-use pointsman_core::policy::Decision;
-use pointsman_core::policy::Denial;
-use pointsman_core::policy::Detail;
-use pointsman_core::policy::POLICY_HEADER;
-use pointsman_core::policy::PinOutcome;
-use pointsman_core::policy::Policy;
-use pointsman_core::policy::Reason;
-use pointsman_core::policy::RequestFacts;
-use pointsman_core::policy::Signal;
-use pointsman_core::policy::Signals;
-use pointsman_core::policy::Step;
-use pointsman_core::prompt::AskSource;
-use pointsman_core::prompt::Prompt;
-use pointsman_core::scores::Degraded;
-use pointsman_core::scores::Scores;
-use pointsman_telemetry::Metrics;
-
-pub use self::conversation::beginning;
 use self::explain::Details;
 pub use self::header::header_text;
 use self::live::World;
@@ -58,6 +42,8 @@ pub use self::simple::Undecided;
 pub use self::switch::{Killed, Switch};
 pub use self::targets::TargetState;
 use self::targets::Targets;
+use crate::clients::Client;
+use crate::snapshot::{Snapshot, Ticket};
 
 /// What is counted where a policy holds conversations and a request has nothing to hold it by.
 const NO_KEY: &str = "no_key";

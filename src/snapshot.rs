@@ -12,38 +12,20 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use pointsman_classifier::{BundleError, Classifier, Runtime};
+pub use pointsman_classifier::{Decided, Exemplars, Shadow, Ticket};
+use pointsman_core::config;
+use pointsman_core::config::{Config, Credential, KeyPath, KeySource, Name, Problem, Problems};
+use pointsman_core::policy::PolicySet;
+use pointsman_core::prompt::{Dialect, Envelopes, OwnEnvelope, ParseError, Prompt};
+use pointsman_core::scores::Degraded;
+use pointsman_telemetry::{DecisionLog, Metrics, Tracer, TracerError};
+
+pub use self::advisers::Advisers;
 use crate::certificates::Certificate;
 use crate::clients::Clients;
 use crate::store::Store;
 use crate::upstream::{Caller, Surroundings, Upstreams};
-use pointsman_classifier::BundleError;
-use pointsman_classifier::Classifier;
-use pointsman_classifier::Runtime;
-use pointsman_core::config;
-use pointsman_core::config::Config;
-use pointsman_core::config::Credential;
-use pointsman_core::config::KeyPath;
-use pointsman_core::config::KeySource;
-use pointsman_core::config::Name;
-use pointsman_core::config::Problem;
-use pointsman_core::config::Problems;
-use pointsman_core::policy::PolicySet;
-use pointsman_core::prompt::Dialect;
-use pointsman_core::prompt::Envelopes;
-use pointsman_core::prompt::OwnEnvelope;
-use pointsman_core::prompt::ParseError;
-use pointsman_core::prompt::Prompt;
-use pointsman_core::scores::Degraded;
-use pointsman_telemetry::DecisionLog;
-use pointsman_telemetry::Metrics;
-use pointsman_telemetry::Tracer;
-use pointsman_telemetry::TracerError;
-
-pub use self::advisers::Advisers;
-pub use pointsman_classifier::Decided;
-pub use pointsman_classifier::Exemplars;
-pub use pointsman_classifier::Shadow;
-pub use pointsman_classifier::Ticket;
 
 /// Looks an environment variable up.
 pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;

@@ -11,12 +11,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pointsman_core::config;
+use pointsman_telemetry::metrics::StoreMetrics;
 use redis::TlsCertificates;
 use tokio::sync::{mpsc, oneshot};
 
 use self::worker::{Command, Operation, State};
-use pointsman_core::config;
-use pointsman_telemetry::metrics::StoreMetrics;
 
 /// Commands that may wait for the thread; one more is refused at once.
 const QUEUE: usize = 1024;

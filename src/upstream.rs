@@ -22,29 +22,22 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use serde_json::Value;
-use tokio::time::Instant;
-
 pub use address::{BaseUrl, HostPort};
-pub use connect::{Answer, Call, Caller, retry_after};
+pub use connect::{Answer, Call, Caller};
 pub use credential::Credential;
 pub use lease::{Endpoint, Lease, NoPeer, Outcome};
 pub use peer::{Peer, PeerId};
+use pointsman_core::config::{Config, KeyPath, Name, Price, Problem};
+use pointsman_core::features::Tokenizer;
+use pointsman_core::prompt::{Dialect, Edits};
+use pointsman_telemetry::Metrics;
 pub use provider::Provider;
+use provider::Resolved;
 pub use recent::Recent;
 pub use resolver::ResolveError;
+use serde_json::Value;
+use tokio::time::Instant;
 pub use trust::Trust;
-
-use pointsman_core::config::Config;
-use pointsman_core::config::KeyPath;
-use pointsman_core::config::Name;
-use pointsman_core::config::Price;
-use pointsman_core::config::Problem;
-use pointsman_core::features::Tokenizer;
-use pointsman_core::prompt::Dialect;
-use pointsman_core::prompt::Edits;
-use pointsman_telemetry::Metrics;
-use provider::Resolved;
 
 /// Every provider, and every model of the catalog with the provider that serves it.
 #[derive(Debug)]

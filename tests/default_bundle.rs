@@ -8,19 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman_classifier::Bundle;
-use pointsman_classifier::Classifier;
-use pointsman_classifier::Host;
-use pointsman_classifier::Runtime;
+use pointsman_classifier::{Bundle, Classifier, Host, Runtime};
 use pointsman_core::config;
-use pointsman_core::config::Name;
-use pointsman_core::config::Span;
-use pointsman_core::features::Features;
-use pointsman_core::features::TokenCounter;
-use pointsman_core::prompt::Dialect;
-use pointsman_core::prompt::Prompt;
-use pointsman_core::scores::Scores;
-use pointsman_core::scores::Source;
+use pointsman_core::config::{Name, Span};
+use pointsman_core::features::{Features, TokenCounter};
+use pointsman_core::prompt::{Dialect, Prompt};
+use pointsman_core::scores::{Scores, Source};
 use pointsman_telemetry::Metrics;
 use tokio::time::Instant;
 

@@ -5,8 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use pointsman_classifier::Runtime;
-use pointsman_classifier::RuntimeError;
+use pointsman_classifier::{Runtime, RuntimeError};
 
 fn refusal(path: &Path) -> String {
     Runtime::load_from(&[path.to_owned()]).expect_err("no usable library").to_string()

@@ -7,9 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman_classifier::Classifier;
-use pointsman_classifier::Host;
-use pointsman_classifier::Runtime;
+use pointsman_classifier::{Classifier, Host, Runtime};
 use pointsman_core::config;
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use pointsman_core::config::Name;
+use pointsman_core::policy::Detail;
+use pointsman_core::prompt::Dialect;
+use pointsman_telemetry::Metrics;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,10 +18,6 @@ use crate::reload::{Reloaded, Reloader};
 use crate::router::{Incoming, Judging, header_text};
 use crate::snapshot::{self, Snapshot};
 use crate::store::Store;
-use pointsman_core::config::Name;
-use pointsman_core::policy::Detail;
-use pointsman_core::prompt::Dialect;
-use pointsman_telemetry::Metrics;
 
 /// A running process.
 pub struct Process {

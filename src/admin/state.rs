@@ -6,15 +6,14 @@ use std::time::SystemTime;
 use ::http::{HeaderMap, StatusCode};
 use async_trait::async_trait;
 use bytes::Bytes;
+use pointsman_core::config::{Moment, Name};
+use pointsman_telemetry::ReloadOutcome;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::clients::NoClient;
 use crate::proxy::rejection::Rejection;
 use crate::router::TargetState;
-use pointsman_core::config::Moment;
-use pointsman_core::config::Name;
-use pointsman_telemetry::ReloadOutcome;
 
 /// The process as the admin plane sees it.
 #[async_trait]

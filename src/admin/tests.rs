@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use pointsman_core::config::Name;
+use pointsman_telemetry::ReloadOutcome;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,8 +19,6 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::proxy::rejection::Rejection;
-use pointsman_core::config::Name;
-use pointsman_telemetry::ReloadOutcome;
 
 const LIMIT: usize = 128;
 

@@ -5,20 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Subcommand;
+use pointsman_classifier::{Bundle, BundleError, Classifier, Host, Manifest, NgramsSpec, Runtime, RuntimeError};
+use pointsman_core::config;
+use pointsman_lab::evaluate;
+use pointsman_lab::evaluate::EvaluateError;
+use pointsman_telemetry::Metrics;
 
 use super::table::{Align, Table};
 use super::{CONFIG, DATA, UNAVAILABLE, fail};
-use crate::evaluate::{self, EvaluateError};
-use pointsman_classifier::Bundle;
-use pointsman_classifier::BundleError;
-use pointsman_classifier::Classifier;
-use pointsman_classifier::Host;
-use pointsman_classifier::Manifest;
-use pointsman_classifier::NgramsSpec;
-use pointsman_classifier::Runtime;
-use pointsman_classifier::RuntimeError;
-use pointsman_core::config;
-use pointsman_telemetry::Metrics;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

@@ -1,22 +1,19 @@
 //! `pointsman calibrate`: a policy's threshold for a share, a cost or a quality, as a diff to approve.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::{fs, io};
 
+use pointsman_core::config::{Config, Name, Problems};
+use pointsman_lab::evaluate::Interval;
+use pointsman_lab::evaluate::calibrate::{
+    Achieved, CalibrateError, Calibrated, Knob, Sample, SampleError, SampleSource, Target, calibrate,
+};
+use pointsman_lab::evaluate::engine::{Engine, EngineError};
+use pointsman_lab::evaluate::log::DecisionLogs;
 use serde_json::json;
 
 use super::{CONFIG, DATA, UNAVAILABLE, USAGE, diff, fail};
-use crate::evaluate::Interval;
-use crate::evaluate::calibrate::{
-    Achieved, CalibrateError, Calibrated, Knob, Sample, SampleError, SampleSource, Target, calibrate,
-};
-use crate::evaluate::engine::{Engine, EngineError};
-use crate::evaluate::log::DecisionLogs;
-use pointsman_core::config::Config;
-use pointsman_core::config::Name;
-use pointsman_core::config::Problems;
 
 /// What `calibrate` can be asked for.
 #[derive(Debug, clap::Args)]

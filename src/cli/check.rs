@@ -9,11 +9,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pointsman_core::config::Span;
+use pointsman_telemetry::Metrics;
+
 use super::{CONFIG, ConfigFile, REFUSED};
 use crate::router::Router;
 use crate::snapshot::{BuildError, Builder, ClassifierState, Snapshot};
-use pointsman_core::config::Span;
-use pointsman_telemetry::Metrics;
 
 /// How long a classifier may take over a test's prompt: tests are about where prompts go, not about how fast this machine is.
 const PATIENCE: Duration = Duration::from_secs(10);

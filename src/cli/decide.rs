@@ -9,6 +9,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use pointsman_core::config::{Config, Moment};
+use pointsman_core::policy::Detail;
+use pointsman_core::prompt::{Dialect, ParseError};
+use pointsman_telemetry::Metrics;
 use serde_json::Value;
 
 use super::features::chat_body;
@@ -16,12 +20,6 @@ use super::{CONFIG, USAGE, fail, report};
 use crate::clients::NoClient;
 use crate::router::{Incoming, Judging, Router, Verdict, header_text};
 use crate::snapshot::{BuildError, Builder};
-use pointsman_core::config::Config;
-use pointsman_core::config::Moment;
-use pointsman_core::policy::Detail;
-use pointsman_core::prompt::Dialect;
-use pointsman_core::prompt::ParseError;
-use pointsman_telemetry::Metrics;
 
 /// The path that a prompt is decided for.
 const PATH: &str = "/v1/chat/completions";

@@ -3,18 +3,18 @@
 mod client;
 mod upstream;
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::{fs, io};
+
+use pointsman_core::config::Price;
+use pointsman_telemetry::logging;
+use pointsman_telemetry::logging::Format;
 
 use super::gateway::{Gateway, Start, StartError};
 use super::table::{Align, Table, shorten};
 use super::{CONFIG, UNAVAILABLE, fail};
 use crate::snapshot::Snapshot;
-use pointsman_core::config::Price;
-use pointsman_telemetry::logging;
-use pointsman_telemetry::logging::Format;
 
 /// What `demo` can be asked for.
 #[derive(Debug, clap::Args)]

@@ -8,16 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use pointsman_classifier::{Host, Runtime, RuntimeError};
+use pointsman_core::config::{Config, Problems};
+use pointsman_lab::evaluate::log::rows::ExportError;
+use pointsman_lab::evaluate::{EnvelopeReport, EvaluateError, Evaluation, Prices, Progress, Report};
+use pointsman_telemetry::Metrics;
+
 use super::from_log::FromLog;
 use super::{CONFIG, DATA, UNAVAILABLE, USAGE, fail};
-use crate::evaluate::log::rows::ExportError;
-use crate::evaluate::{EnvelopeReport, EvaluateError, Evaluation, Prices, Progress, Report};
-use pointsman_classifier::Host;
-use pointsman_classifier::Runtime;
-use pointsman_classifier::RuntimeError;
-use pointsman_core::config::Config;
-use pointsman_core::config::Problems;
-use pointsman_telemetry::Metrics;
 
 /// What `eval` can be asked for.
 #[derive(Debug, clap::Args)]

@@ -3,14 +3,12 @@
 use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
 
+use pointsman_core::features::{Features, TokenCounter};
+use pointsman_core::prompt::{Dialect, Prompt};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{USAGE, fail};
-use pointsman_core::features::Features;
-use pointsman_core::features::TokenCounter;
-use pointsman_core::prompt::Dialect;
-use pointsman_core::prompt::Prompt;
 
 /// One line of input; other keys are ignored.
 #[derive(Deserialize)]

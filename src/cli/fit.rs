@@ -5,10 +5,11 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use pointsman_lab::evaluate::log::rows::{ExportError, Wanted};
+use pointsman_lab::fit::{Fit, FitError, FitReport, Inputs, Stage, Task};
+
 use super::from_log::{FromLog, Rows};
 use super::{CONFIG, DATA, UNAVAILABLE, USAGE, fail};
-use crate::evaluate::log::rows::{ExportError, Wanted};
-use crate::fit::{Fit, FitError, FitReport, Inputs, Stage, Task};
 
 /// What `fit` can be asked for.
 #[derive(Debug, clap::Args)]

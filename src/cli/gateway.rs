@@ -6,6 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pointsman_core::features::TokenCounter;
+use pointsman_core::scores::Degraded;
+use pointsman_telemetry::Metrics;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -17,9 +20,6 @@ use crate::proxy::{BindError, Listeners, Proxy, Served, TakeOverError, health};
 use crate::reload::{Reloader, Watcher};
 use crate::router::Router;
 use crate::snapshot::{BuildError, Builder, Snapshot};
-use pointsman_core::features::TokenCounter;
-use pointsman_core::scores::Degraded;
-use pointsman_telemetry::Metrics;
 
 /// How long the former process may take to let go of the admin address, which is not handed over.
 const ADMIN_RELEASE: Duration = Duration::from_secs(10);

@@ -4,11 +4,13 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use pointsman_core::config::{KeySource, Price};
+use pointsman_lab::evaluate::log::DecisionLogs;
+use pointsman_lab::label::{
+    Client, ClientError, Endpoint, LabelError, Labelled, Labelling, Rubric, RubricError, Source,
+};
+
 use super::{CONFIG, DATA, UNAVAILABLE, USAGE, fail};
-use crate::evaluate::log::DecisionLogs;
-use crate::label::{Client, ClientError, Endpoint, LabelError, Labelled, Labelling, Rubric, RubricError, Source};
-use pointsman_core::config::KeySource;
-use pointsman_core::config::Price;
 
 /// What `label` can be asked for.
 #[derive(Debug, clap::Args)]

@@ -1,13 +1,12 @@
 //! `pointsman promote`: makes a shadow's bundle the classifier's, in the configuration file.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::{fs, io};
+
+use pointsman_core::config::{Config, PromoteError};
 
 use super::{CONFIG, USAGE, fail};
-use pointsman_core::config::Config;
-use pointsman_core::config::PromoteError;
 
 /// What to promote.
 #[derive(Debug, clap::Args)]

@@ -6,11 +6,12 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use pointsman_lab::evaluate::engine::{Engine, EngineError};
+use pointsman_lab::evaluate::log::DecisionLogs;
+use pointsman_lab::evaluate::replay::{Part, ReplayError, ReplayReport, replay};
+
 use super::table::{Align, Table};
 use super::{CONFIG, DATA, REFUSED, UNAVAILABLE, fail};
-use crate::evaluate::engine::{Engine, EngineError};
-use crate::evaluate::log::DecisionLogs;
-use crate::evaluate::replay::{Part, ReplayError, ReplayReport, replay};
 
 /// The share of the requests that a gate must rest on, unless `--min-coverage` says another.
 const MIN_COVERAGE: f64 = 0.9;

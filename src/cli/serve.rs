@@ -5,13 +5,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use pointsman_telemetry::logging;
+use pointsman_telemetry::logging::Format;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::gateway::{Gateway, Start, StartError};
 use super::{CONFIG, UNAVAILABLE, fail};
 use crate::reload::Reloader;
-use pointsman_telemetry::logging;
-use pointsman_telemetry::logging::Format;
 
 /// The signals that a running process hears.
 struct Signals {

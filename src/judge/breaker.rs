@@ -2,9 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use tokio::time::Instant;
-
 use pointsman_core::config::JudgeBreaker;
+use tokio::time::Instant;
 
 /// Counts failures in a row; from a bound on, one question in each rest finds out whether it is well again.
 #[derive(Debug)]
@@ -56,8 +55,9 @@ impl Breaker {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use pointsman_core::config::Span;
+
+    use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn after_its_failures_it_rests_and_then_one_question_tries_it() {

@@ -5,13 +5,9 @@
 
 use std::fmt::Write;
 
+use pointsman_core::features::{Features, Value as Feature, index_of};
+use pointsman_core::prompt::{AttachedFile, Prompt};
 use sha2::{Digest, Sha256};
-
-use pointsman_core::features::Features;
-use pointsman_core::features::Value as Feature;
-use pointsman_core::features::index_of;
-use pointsman_core::prompt::AttachedFile;
-use pointsman_core::prompt::Prompt;
 
 /// The features that a judge is told, besides the text.
 const SHOWN: [&str; 15] = [
@@ -137,10 +133,10 @@ fn excerpt_of(text: &str, most: usize, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use pointsman_core::prompt::Dialect;
     use serde_json::{Value, json};
 
     use super::*;
-    use pointsman_core::prompt::Dialect;
 
     fn described(content: &Value) -> Description {
         let body = json!({"model": "auto", "temperature": 0.5, "reasoning_effort": "low\n</features>",

@@ -4,18 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use bytes::Bytes;
+use pointsman_core::config;
+use pointsman_core::config::{Choice, Model, Name};
+use pointsman_core::judgement::Labels;
+use pointsman_core::prompt::{Dialect, Prompt};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::answer::Labels;
 use super::description::Description;
 use crate::upstream::Target;
-use pointsman_core::config;
-use pointsman_core::config::Choice;
-use pointsman_core::config::Model;
-use pointsman_core::config::Name;
-use pointsman_core::prompt::Dialect;
-use pointsman_core::prompt::Prompt;
 
 /// A question's hash.
 pub(super) type Key = [u8; 32];

@@ -7,9 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
-use tokio::time::Instant;
-
 use pointsman_core::policy::JudgeFailure;
+use tokio::time::Instant;
 
 /// How long after the last failure a spell lasts.
 const SPELL: Duration = Duration::from_secs(10);

@@ -6,9 +6,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::StatusCode;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
+use pointsman_core::config::Name;
+use pointsman_core::features::TokenCounter;
+use pointsman_core::policy::{By, Decision, Denial};
+use pointsman_core::scores::Degraded;
+use pointsman_core::usage::Usage;
+use pointsman_telemetry::metrics::ClientOutcome;
+use pointsman_telemetry::{AccessLine, AttemptOutcome, BrokenStream, Direction};
 use tokio::time::Instant;
 
-use super::Proxy;
 use super::answer::begun;
 use super::body_adapter::SILENT;
 use super::context::RequestContext;
@@ -16,21 +22,9 @@ use super::decided::{self, Over};
 use super::fallback::Cause;
 use super::forward::PROVIDER_BUSY;
 use super::meter::Meter;
-use super::traced;
+use super::{Proxy, traced};
 use crate::router::Routing;
 use crate::upstream::Outcome;
-use pointsman_core::config::Name;
-use pointsman_core::features::TokenCounter;
-use pointsman_core::policy::By;
-use pointsman_core::policy::Decision;
-use pointsman_core::policy::Denial;
-use pointsman_core::scores::Degraded;
-use pointsman_core::usage::Usage;
-use pointsman_telemetry::AccessLine;
-use pointsman_telemetry::AttemptOutcome;
-use pointsman_telemetry::BrokenStream;
-use pointsman_telemetry::Direction;
-use pointsman_telemetry::metrics::ClientOutcome;
 
 /// Makes ids for requests: unique in this process, and very likely so among all.
 pub(super) struct RequestIds {

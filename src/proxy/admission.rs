@@ -6,9 +6,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use pointsman_telemetry::EdgeMetrics;
+
 use super::drain::Tally;
 use super::rejection::Rejection;
-use pointsman_telemetry::EdgeMetrics;
 
 /// What is open now.
 #[derive(Debug)]
@@ -127,8 +128,9 @@ fn reserve(counter: &AtomicUsize, amount: usize, limit: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use pointsman_telemetry::Metrics;
+
+    use super::*;
 
     fn admission() -> Arc<Admission> {
         Arc::new(Admission::new(Metrics::new().edge()))

@@ -7,13 +7,12 @@ use pingora::proxy::{FailToProxy, Session};
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use super::body_adapter::{CUT_OFF, SILENT};
-use super::clients;
 use super::context::RequestContext;
 use super::forward::PROVIDER_BUSY;
 use super::headers::{self, REQUEST_ID, value};
 use super::held_answer::CONTEXT_LENGTH;
-use super::meter;
 use super::rejection::{Rejection, Shape};
+use super::{clients, meter};
 
 /// Names of fields, parsed once: a dozen of them go on every answer.
 macro_rules! fields {

@@ -6,12 +6,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
+use pointsman_core::config::Name;
 
 use super::context::RequestContext;
 use super::rejection::Rejection;
 use super::{Proxy, headers};
 use crate::clients::{Client, Clients, Unit};
-use pointsman_core::config::Name;
 
 /// The fields in which clients send keys.
 pub(super) const KEY_FIELDS: [HeaderName; 3] =

@@ -16,17 +16,18 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
-    UniqueID, UniqueIDType, raw_connect::ProxyDigest,
+    UniqueID, UniqueIDType,
 };
 use pingora::proxy::Session;
+use pointsman_core::config::Limits;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::admission::{Admission, OpenH2};
-use pointsman_core::config::Limits;
 
 /// How an HTTP/2 connection without TLS begins.
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0";

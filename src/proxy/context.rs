@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use pointsman_core::config::Name;
+use pointsman_core::policy::Denial;
+use pointsman_telemetry::{Kept, RequestTrace};
 use tokio::time::Instant;
 
 use super::admission::Held;
@@ -17,10 +20,6 @@ use super::rejection::Rejection;
 use crate::router::{Refusal, Routing};
 use crate::snapshot::{Snapshot, Ticket};
 use crate::upstream::{Lease, PeerId, Provider, Target};
-use pointsman_core::config::Name;
-use pointsman_core::policy::Denial;
-use pointsman_telemetry::Kept;
-use pointsman_telemetry::RequestTrace;
 
 /// Tries that Pingora is allowed in all; `retry.max_attempts` is at most 16, and each may meet a closed connection first.
 pub(super) const MAX_TRIES: u32 = 32;

@@ -6,27 +6,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use pointsman_classifier::Classifier;
+use pointsman_core::config::Name;
+use pointsman_core::features::{Features, TABLE, Value};
+use pointsman_core::policy::{Asked, By, Constraint, Decision, Denial, PinTrace};
+use pointsman_core::scores::{Scores, Unfamiliar};
+use pointsman_core::usage::Usage;
+use pointsman_telemetry::{Entry, Kept};
 use serde::{Serialize, Serializer};
 
 use super::context::{RequestContext, Route};
 use crate::router::{Refusal, Routing};
 use crate::snapshot::{ClassifierState, Snapshot};
-use pointsman_classifier::Classifier;
-use pointsman_core::config::Name;
-use pointsman_core::features::Features;
-use pointsman_core::features::TABLE;
-use pointsman_core::features::Value;
-use pointsman_core::policy::Asked;
-use pointsman_core::policy::By;
-use pointsman_core::policy::Constraint;
-use pointsman_core::policy::Decision;
-use pointsman_core::policy::Denial;
-use pointsman_core::policy::PinTrace;
-use pointsman_core::scores::Scores;
-use pointsman_core::scores::Unfamiliar;
-use pointsman_core::usage::Usage;
-use pointsman_telemetry::Entry;
-use pointsman_telemetry::Kept;
 
 /// The longest text feature that is written; a client's own words do not belong into the log.
 const MAX_WORD: usize = 16;

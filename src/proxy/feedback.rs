@@ -9,6 +9,8 @@ use bytes::Bytes;
 use http::Method;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
+use pointsman_core::config::{Limits, Name};
+use pointsman_telemetry::{Entry, FeedbackKind, Metrics};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -17,11 +19,6 @@ use super::context::RequestContext;
 use super::rejection::Rejection;
 use super::{Proxy, headers, intake};
 use crate::snapshot::Snapshot;
-use pointsman_core::config::Limits;
-use pointsman_core::config::Name;
-use pointsman_telemetry::Entry;
-use pointsman_telemetry::FeedbackKind;
-use pointsman_telemetry::Metrics;
 
 /// Where clients send feedback.
 pub const PATH: &str = "/v1/feedback";

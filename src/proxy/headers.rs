@@ -12,13 +12,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, he
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{ErrorType, OrErr, Result};
+use pointsman_core::config::{Config, Forwarded, Glob};
 
 use super::clients::KEY_FIELDS;
 use super::context::RequestContext;
 use crate::upstream::Credential;
-use pointsman_core::config::Config;
-use pointsman_core::config::Forwarded;
-use pointsman_core::config::Glob;
 
 /// Ours: neither forwarded from clients nor believed of upstreams.
 const OURS: &str = "x-pointsman-";

@@ -14,13 +14,13 @@ use pingora::http::RequestHeader;
 use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{ErrorType, OrErr, Result};
+use pointsman_core::config::HealthCheck;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{forward, headers};
 use crate::router::Router;
 use crate::upstream::{Peer, PeerId, Provider};
-use pointsman_core::config::HealthCheck;
 
 /// How soon peers of a new configuration are noticed.
 const LOOK: Duration = Duration::from_millis(250);

@@ -7,12 +7,12 @@ use http::{HeaderMap, Version, header};
 use pingora::ErrorType;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
+use pointsman_core::config::Limits;
 use tokio::time::Instant;
 
 use super::admission::Held;
 use super::decode::{Decoder, Encoding};
 use super::rejection::Rejection;
-use pointsman_core::config::Limits;
 
 /// How long a client may take to stop sending a body that was refused.
 const LINGER: Duration = Duration::from_secs(2);

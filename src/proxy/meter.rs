@@ -9,17 +9,13 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
+use pointsman_core::usage::{Framing, Reader, Shape, UsageEvent, UsageFilter};
 use tokio::time::{Instant, timeout};
 
 use super::Proxy;
 use super::answer::begun;
 use super::context::RequestContext;
 use super::rejection::Rejection;
-use pointsman_core::usage::Framing;
-use pointsman_core::usage::Reader;
-use pointsman_core::usage::Shape;
-use pointsman_core::usage::UsageEvent;
-use pointsman_core::usage::UsageFilter;
 
 /// How long a client may take to read the event that says its stream broke.
 const LAST_WORD: Duration = Duration::from_secs(5);

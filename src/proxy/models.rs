@@ -6,15 +6,12 @@
 use bytes::Bytes;
 use pingora::Result;
 use pingora::proxy::Session;
+use pointsman_core::config::{Config, Glob, Name, Policy};
 use serde_json::{Value, json};
 
 use super::answer;
 use super::context::RequestContext;
 use super::rejection::{Rejection, Shape};
-use pointsman_core::config::Config;
-use pointsman_core::config::Glob;
-use pointsman_core::config::Name;
-use pointsman_core::config::Policy;
 
 const PATH: &str = "/v1/models";
 

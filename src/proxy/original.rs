@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bytes::Bytes;
+use pointsman_core::prompt::{Dialect, Edits, Prompt};
 use serde_json::Value;
 
 use crate::upstream::Target;
-use pointsman_core::prompt::Dialect;
-use pointsman_core::prompt::Edits;
-use pointsman_core::prompt::Prompt;
 
 /// A body that was read, and what must be known of it to send it to one model or another.
 #[derive(Debug, Clone)]

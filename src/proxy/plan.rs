@@ -6,6 +6,10 @@ use bytes::Bytes;
 use http::{Method, header};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
+use pointsman_core::features::{Features, TokenCounter, Tokenizer};
+use pointsman_core::policy::Detail;
+use pointsman_core::prompt::{Dialect, Prompt};
+use pointsman_telemetry::Stage;
 use tokio::time::Instant;
 
 use super::admission::Held;
@@ -18,13 +22,6 @@ use crate::clients::Client;
 use crate::router::{self, Incoming, Judging, Routing, Verdict, header_text};
 use crate::snapshot::Snapshot;
 use crate::upstream::Provider;
-use pointsman_core::features::Features;
-use pointsman_core::features::TokenCounter;
-use pointsman_core::features::Tokenizer;
-use pointsman_core::policy::Detail;
-use pointsman_core::prompt::Dialect;
-use pointsman_core::prompt::Prompt;
-use pointsman_telemetry::Stage;
 
 /// What is to happen with a request.
 pub(super) enum Plan {

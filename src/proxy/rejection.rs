@@ -10,15 +10,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
+use pointsman_core::config::Name;
+use pointsman_core::policy::{Denial, NOT_ALLOWED};
+use pointsman_core::prompt::ParseError;
 
 use self::shape::anthropic_type;
 pub use self::shape::{ErrorObject, Shape, error_type};
 use super::feedback::FeedbackError;
 use crate::clients::Limited;
-use pointsman_core::config::Name;
-use pointsman_core::policy::Denial;
-use pointsman_core::policy::NOT_ALLOWED;
-use pointsman_core::prompt::ParseError;
 
 /// Models that a [`Rejection::ModelNotFound`] names at most.
 const MAX_MODELS: usize = 20;

@@ -5,9 +5,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use tokio::time::Instant;
-
 use pointsman_core::config::Ratio;
+use tokio::time::Instant;
 
 /// Retries a second that are allowed however little traffic there is.
 const TRICKLE: f64 = 10.0;

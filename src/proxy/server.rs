@@ -24,8 +24,8 @@ use pingora::protocols::Stream;
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
 use pingora::server::{Fds, ListenFds, RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
-use pingora::services::Service;
-use pingora::services::listening;
+use pingora::services::{Service, listening};
+use pointsman_core::config::Listen;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -34,7 +34,6 @@ use super::context::MAX_TRIES;
 use super::drain::OpenRequests;
 use super::{Proxy, connection, tls};
 use crate::router::Router;
-use pointsman_core::config::Listen;
 
 /// How long a connection that was accepted last may take to be counted: its TLS handshake, above all. And how long one
 /// that speaks HTTP/2 may take to end, once its requests are over.

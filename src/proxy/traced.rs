@@ -1,17 +1,13 @@
 //! The request's spans, where `tracing` is configured: what each phase knows, put into the words of `telemetry::traces`.
 
 use pingora::http::RequestHeader;
-
-use super::context::{RequestContext, Route};
-use crate::router::Routing;
 use pointsman_core::config::Name;
 use pointsman_core::prompt::Dialect;
 use pointsman_core::usage::Usage;
-use pointsman_telemetry::traces::Answered;
-use pointsman_telemetry::traces::Asked;
-use pointsman_telemetry::traces::Attempt;
-use pointsman_telemetry::traces::Decided;
-use pointsman_telemetry::traces::RequestTrace;
+use pointsman_telemetry::traces::{Answered, Asked, Attempt, Decided, RequestTrace};
+
+use super::context::{RequestContext, Route};
+use crate::router::Routing;
 
 /// Starts the request's trace, if there is a tracer.
 pub(super) fn begin(header: &RequestHeader, ctx: &RequestContext) -> Option<Box<RequestTrace>> {

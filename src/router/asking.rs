@@ -5,24 +5,17 @@
 
 use std::borrow::Cow;
 
+use pointsman_classifier::Ask;
+use pointsman_core::config::Name;
+use pointsman_core::features::{Features, TextStructure};
+use pointsman_core::policy::{JudgeFailure, Judgement, Policy, RequestFacts, Similarities};
+use pointsman_core::prompt::{AskSource, Prompt};
+use pointsman_core::scores::{Degraded, Scores};
 use tokio::time::Instant;
 
 use super::{Incoming, Judging, Routing};
 use crate::judge;
 use crate::snapshot::{ClassifierState, Decided, Snapshot, Ticket};
-use pointsman_classifier::Ask;
-use pointsman_core::config::Name;
-use pointsman_core::features::Features;
-use pointsman_core::features::TextStructure;
-use pointsman_core::policy::JudgeFailure;
-use pointsman_core::policy::Judgement;
-use pointsman_core::policy::Policy;
-use pointsman_core::policy::RequestFacts;
-use pointsman_core::policy::Similarities;
-use pointsman_core::prompt::AskSource;
-use pointsman_core::prompt::Prompt;
-use pointsman_core::scores::Degraded;
-use pointsman_core::scores::Scores;
 
 pub(super) async fn similarities(
     snapshot: &Snapshot,

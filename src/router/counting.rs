@@ -1,12 +1,12 @@
 //! What is counted of a decision, and remembered for the next.
 
-use super::{NO_KEY, Router, Routing, seconds};
-use crate::snapshot::{ClassifierState, Snapshot};
 use pointsman_core::config::Name;
-use pointsman_core::policy::Asked;
-use pointsman_core::policy::Denial;
+use pointsman_core::policy::{Asked, Denial};
 use pointsman_core::scores::Scores;
 use pointsman_telemetry::Stage;
+
+use super::{NO_KEY, Router, Routing, seconds};
+use crate::snapshot::{ClassifierState, Snapshot};
 
 impl Router {
     /// Counts a decision that a request was sent by, and compares it with the bundle's reference; one that was only asked

@@ -6,23 +6,17 @@ mod asked;
 
 use std::sync::Arc;
 
+use pointsman_core::config::Name;
+use pointsman_core::features::Features;
+use pointsman_core::policy::{Asked, JudgeFailure, Judgement, RuleTrace, Similarities};
+use pointsman_core::prompt::{Ask, LeftOut};
+use pointsman_core::scores::{Degraded, Scores};
 use serde_json::{Map, Value, json};
 
 use self::asked::{by_head, classifiers, judges, similarities};
 use super::{Incoming, Refusal, Routing, Timings, Verdict};
 use crate::clients::Client;
 use crate::snapshot::Snapshot;
-use pointsman_core::config::Name;
-use pointsman_core::features::Features;
-use pointsman_core::policy::Asked;
-use pointsman_core::policy::JudgeFailure;
-use pointsman_core::policy::Judgement;
-use pointsman_core::policy::RuleTrace;
-use pointsman_core::policy::Similarities;
-use pointsman_core::prompt::Ask;
-use pointsman_core::prompt::LeftOut;
-use pointsman_core::scores::Degraded;
-use pointsman_core::scores::Scores;
 
 /// What only an explanation shows of what was seen on the way to a decision.
 #[derive(Debug, Default)]

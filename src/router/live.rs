@@ -5,15 +5,14 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::OnceLock;
 
+use pointsman_core::config::Name;
+use pointsman_core::policy::{Health, Live};
+use pointsman_core::prompt::{TextScope, conversation_key};
 use tokio::time::Instant;
 
 use super::targets::Targets;
-use super::{Incoming, conversation};
+use crate::router::Incoming;
 use crate::snapshot::Snapshot;
-use pointsman_core::config::Name;
-use pointsman_core::policy::Health;
-use pointsman_core::policy::Live;
-use pointsman_core::prompt::TextScope;
 
 /// The world as the policies of one request see it.
 pub(super) struct World<'w, 'r> {
@@ -39,12 +38,15 @@ impl<'w, 'r> World<'w, 'r> {
 
 impl World<'_, '_> {
     fn session(&self) -> Option<Cow<'_, str>> {
-        conversation::SESSION_HEADERS.iter().find_map(|name| self.header(name).filter(|session| !session.is_empty()))
+        conversation_key::SESSION_HEADERS
+            .iter()
+            .find_map(|name| self.header(name).filter(|session| !session.is_empty()))
     }
 
     /// Returns what names the sub-agent of a session that asks; `None` for the session's main agent.
     fn agent(&self) -> Option<Cow<'_, str>> {
-        let named = conversation::AGENT_HEADERS.iter().find_map(|name| self.header(name).filter(|id| !id.is_empty()));
+        let named =
+            conversation_key::AGENT_HEADERS.iter().find_map(|name| self.header(name).filter(|id| !id.is_empty()));
         named.filter(|agent| Some(agent) != self.session().as_ref())
     }
 }
@@ -83,7 +85,7 @@ impl Live for World<'_, '_> {
     }
 
     fn conversation(&self) -> u64 {
-        let key = || conversation::key(self.session().as_deref(), self.agent().as_deref(), self.incoming.prompt);
+        let key = || conversation_key::key(self.session().as_deref(), self.agent().as_deref(), self.incoming.prompt);
         *self.conversation.get_or_init(key)
     }
 

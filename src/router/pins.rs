@@ -9,19 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use pointsman_core::config::{AffinityKey, Mode, Name};
+use pointsman_core::policy::{Held, Keep, Pin, Policy, RequestFacts};
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use super::Routing;
 use crate::snapshot::Snapshot;
-use pointsman_core::config::AffinityKey;
-use pointsman_core::config::Mode;
-use pointsman_core::config::Name;
-use pointsman_core::policy::Held;
-use pointsman_core::policy::Keep;
-use pointsman_core::policy::Pin;
-use pointsman_core::policy::Policy;
-use pointsman_core::policy::RequestFacts;
 
 /// The version of [`Record`]'s spelling.
 const SPELLING: &str = "1";

@@ -1,14 +1,12 @@
 //! What was seen of a request on the way to what became of it.
 
+use pointsman_core::features::Features;
+use pointsman_core::policy::{Asked, Denial, Signals, Step};
+use pointsman_core::prompt::AskSource;
+
 use super::explain::Details;
 use super::pins::PinKey;
 use super::{Incoming, Routing, Timings};
-use pointsman_core::features::Features;
-use pointsman_core::policy::Asked;
-use pointsman_core::policy::Denial;
-use pointsman_core::policy::Signals;
-use pointsman_core::policy::Step;
-use pointsman_core::prompt::AskSource;
 
 /// A refusal and all that went into it.
 #[derive(Debug)]

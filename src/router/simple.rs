@@ -4,16 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use pointsman_core::config::Name;
+use pointsman_core::policy::{Decision, Denial, Detail};
+use pointsman_core::prompt::{Dialect, ParseError};
+use pointsman_telemetry::Metrics;
 
 use super::{Incoming, Judging, Router, Verdict};
 use crate::snapshot::{BuildError, Builder};
-use pointsman_core::config::Name;
-use pointsman_core::policy::Decision;
-use pointsman_core::policy::Denial;
-use pointsman_core::policy::Detail;
-use pointsman_core::prompt::Dialect;
-use pointsman_core::prompt::ParseError;
-use pointsman_telemetry::Metrics;
 
 /// Why there is no decision.
 #[derive(Debug, thiserror::Error)]

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use serde::Serialize;
-
 use pointsman_core::config::Name;
+use serde::Serialize;
 
 /// Takes policies out of service: `otherwise` serves their requests. Outlives reloads, ends with the process.
 #[derive(Debug, Default)]

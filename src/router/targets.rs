@@ -10,19 +10,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use pointsman_core::config::Name;
+use pointsman_core::policy::Target;
+use pointsman_core::policy::control::{Bill, Control, Tally};
+use pointsman_telemetry::Metrics;
+use pointsman_telemetry::metrics::TargetMetrics;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::Routing;
 use crate::snapshot::{ClassifierState, Snapshot};
 use crate::store::Store;
-use pointsman_core::config::Name;
-use pointsman_core::policy::Target;
-use pointsman_core::policy::control::Bill;
-use pointsman_core::policy::control::Control;
-use pointsman_core::policy::control::Tally;
-use pointsman_telemetry::Metrics;
-use pointsman_telemetry::metrics::TargetMetrics;
 
 /// How long the store keeps what is known of traffic that has ended.
 const KEEP: Duration = Duration::from_hours(24);
@@ -265,10 +263,10 @@ fn now() -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use pointsman_core::config::Config;
-    use pointsman_core::policy::Observation;
-    use pointsman_core::policy::PolicySet;
+    use pointsman_core::policy::{Observation, PolicySet};
+
+    use super::*;
 
     const FILE: &str = "version: 1
 listen: {address: 127.0.0.1:8080}

@@ -3,20 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use pointsman_classifier::{Classifier, Exemplars, Texts};
+use pointsman_core::config::{Config, Credential, KeyPath, Name, Problem, Similarity, Strategy};
+use pointsman_core::scores::Degraded;
+
 use super::{Builder, ClassifierState, Snapshot};
 use crate::judge::{Asks, Judge};
 use crate::upstream::{Caller, Upstreams};
-use pointsman_classifier::Classifier;
-use pointsman_classifier::Exemplars;
-use pointsman_classifier::Texts;
-use pointsman_core::config::Config;
-use pointsman_core::config::Credential;
-use pointsman_core::config::KeyPath;
-use pointsman_core::config::Name;
-use pointsman_core::config::Problem;
-use pointsman_core::config::Similarity;
-use pointsman_core::config::Strategy;
-use pointsman_core::scores::Degraded;
 
 /// Judges and exemplars, by the path of the strategy that asks them.
 #[derive(Debug, Default)]

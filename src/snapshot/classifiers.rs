@@ -3,17 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{BuildError, Builder, ClassifierState, Shadow, Snapshot};
-use pointsman_classifier::Bundle;
-use pointsman_classifier::BundleError;
-use pointsman_classifier::Classifier;
-use pointsman_classifier::Host;
-use pointsman_classifier::Runtime;
+use pointsman_classifier::{Bundle, BundleError, Classifier, Host, Runtime};
 use pointsman_core::config;
-use pointsman_core::config::Config;
-use pointsman_core::config::Name;
+use pointsman_core::config::{Config, Name};
 use pointsman_core::policy::PolicySet;
 use pointsman_core::scores::Degraded;
+
+use super::{BuildError, Builder, ClassifierState, Shadow, Snapshot};
 
 impl Builder {
     /// Starts a classifier, or takes the one over that serves the same bundle on the same terms.

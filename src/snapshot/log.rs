@@ -2,14 +2,10 @@
 
 use std::sync::Arc;
 
+use pointsman_core::config::{Config, KeyPath, KeySource, Problem, Secret};
+use pointsman_telemetry::{DecisionLog, Tracer};
+
 use super::{BuildError, Builder, Snapshot};
-use pointsman_core::config::Config;
-use pointsman_core::config::KeyPath;
-use pointsman_core::config::KeySource;
-use pointsman_core::config::Problem;
-use pointsman_core::config::Secret;
-use pointsman_telemetry::DecisionLog;
-use pointsman_telemetry::Tracer;
 
 impl Builder {
     pub(super) fn log_secret(&self, config: &Config) -> Result<Option<Secret>, Problem> {

@@ -1,14 +1,11 @@
 //! The store that a snapshot's replicas share: taken over from the one before when nothing about it changed.
 
+use pointsman_core::config;
+use pointsman_core::config::{Config, KeyPath, Problem, ServerTls, StoreUrl};
+
 use super::{BuildError, Builder, Snapshot};
 use crate::store::{Store, StoreError};
 use crate::upstream::Trust;
-use pointsman_core::config;
-use pointsman_core::config::Config;
-use pointsman_core::config::KeyPath;
-use pointsman_core::config::Problem;
-use pointsman_core::config::ServerTls;
-use pointsman_core::config::StoreUrl;
 
 impl Builder {
     pub(super) fn store_url(&self, config: &Config) -> Result<Option<String>, Problem> {

@@ -9,13 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use pointsman_telemetry::metrics::StoreMetrics;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisResult};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, sleep_until, timeout};
-
-use pointsman_telemetry::metrics::StoreMetrics;
 
 /// How long a connection may take to be made; nobody waits for it.
 const CONNECT: Duration = Duration::from_secs(1);

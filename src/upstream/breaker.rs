@@ -5,10 +5,9 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use pointsman_core::config::Breaker as Settings;
 use pointsman_telemetry::EjectionCause;
+use tokio::time::Instant;
 
 /// The state of one peer's circuit.
 #[derive(Debug)]
@@ -192,8 +191,9 @@ fn backoff(settings: &Settings, trips: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use pointsman_core::config::Span;
+
+    use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
 

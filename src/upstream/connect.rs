@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, Uri, Version, header};
@@ -11,9 +11,10 @@ use pingora::http::RequestHeader;
 use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, OrErr, Result};
+use pointsman_core::config::Http;
+use pointsman_http_client::retry_after;
 
 use super::{Lease, Outcome, Provider};
-use pointsman_core::config::Http;
 
 /// How long an idle connection to a provider is kept for reuse; providers close theirs after 60 s and more.
 const KEEP_IDLE: Duration = Duration::from_secs(50);
@@ -23,9 +24,6 @@ const H2_STREAMS: usize = 100;
 
 /// How often an HTTP/2 connection is asked whether it is still there: nothing else would notice between requests.
 const H2_PING: Duration = Duration::from_secs(20);
-
-/// The longest wait that a `Retry-After` can ask for.
-const MAX_WAIT: Duration = Duration::from_secs(300);
 
 /// Sends requests of our own to providers, over connections of its own.
 pub struct Caller {
@@ -193,32 +191,4 @@ fn report(lease: &Lease, answered: &Result<Answer>) {
             _ => Outcome::ConnectFailed,
         },
     });
-}
-
-/// Reads `Retry-After`: seconds, or a date; bounded.
-#[must_use]
-pub fn retry_after(value: &str) -> Option<Duration> {
-    let wait = match value.trim().parse::<f64>() {
-        Ok(seconds) if seconds >= 0.0 && seconds.is_finite() => Duration::from_secs_f64(seconds.min(1e6)),
-        Ok(_) => return None,
-        Err(_) => {
-            let at = httpdate::parse_http_date(value).ok()?;
-            at.duration_since(SystemTime::now()).unwrap_or_default()
-        }
-    };
-    Some(wait.min(MAX_WAIT))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wait_is_seconds_or_a_date_and_bounded() {
-        assert_eq!(retry_after("2"), Some(Duration::from_secs(2)));
-        assert_eq!(retry_after("0.5"), Some(Duration::from_millis(500)));
-        assert_eq!(retry_after("Fri, 01 Jan 2021 00:00:00 GMT"), Some(Duration::ZERO));
-        assert_eq!(retry_after("1000000"), Some(MAX_WAIT));
-        assert_eq!([retry_after("soon"), retry_after("-1")], [None, None]);
-    }
 }

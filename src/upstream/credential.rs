@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::Path;
 
 use http::{HeaderName, HeaderValue, header};
-
-use super::address::BaseUrl;
 use pointsman_core::config;
 use pointsman_core::config::KeyHeader;
+
+use super::address::BaseUrl;
 
 /// The host that knows no `Authorization` with an API key.
 const ANTHROPIC: &str = "api.anthropic.com";

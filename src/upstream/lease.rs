@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use pointsman_core::config::Breaker;
+use pointsman_telemetry::ProviderMetrics;
+
 use super::breaker::Ticket;
 use super::peer::{Peer, PeerId};
 use super::resolver::ResolveError;
-use pointsman_core::config::Breaker;
-use pointsman_telemetry::ProviderMetrics;
 
 /// An address to connect to now.
 #[derive(Debug, Clone, PartialEq, Eq)]

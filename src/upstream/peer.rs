@@ -10,17 +10,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use pointsman_core::config;
+use pointsman_core::config::{HealthCheck, Name};
+use pointsman_telemetry::{EjectionCause, Metrics, PeerMetrics};
 use tokio::time::Instant;
 
 use super::address::HostPort;
 use super::breaker::{Breaker, Ticket};
 use super::resolver::{ResolveError, Resolver};
-use pointsman_core::config;
-use pointsman_core::config::HealthCheck;
-use pointsman_core::config::Name;
-use pointsman_telemetry::EjectionCause;
-use pointsman_telemetry::Metrics;
-use pointsman_telemetry::PeerMetrics;
 
 /// Tells a peer apart from every other of this process, those of other providers included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -11,12 +11,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use pointsman_core::config::{Balance, Breaker};
 use tokio::time::Instant;
 
 use super::breaker::Ticket;
 use super::peer::{Peer, PeerId, weight};
-use pointsman_core::config::Balance;
-use pointsman_core::config::Breaker;
 
 /// How much more than its share of the requests in flight a peer may have before keys that want it go elsewhere, as a
 /// ratio: 5/4. Consistent hashing with bounded loads, Mirrokni, Thorup and Zadimoghaddam, 2016 (arXiv:1608.01350).

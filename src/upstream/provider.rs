@@ -5,6 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use pointsman_core::config;
+use pointsman_core::config::{Balance, HealthCheck, Http, Name, Timeouts, Tls};
+use pointsman_telemetry::Metrics;
 use tokio::time::Instant;
 
 use super::address::{BaseUrl, HostPort};
@@ -13,14 +16,6 @@ use super::lease::{Hold, Lease, Load, NoPeer, Outcome};
 use super::peer::{Peer, PeerId};
 use super::pool::{Pool, Wish};
 use super::trust::Trust;
-use pointsman_core::config;
-use pointsman_core::config::Balance;
-use pointsman_core::config::HealthCheck;
-use pointsman_core::config::Http;
-use pointsman_core::config::Name;
-use pointsman_core::config::Timeouts;
-use pointsman_core::config::Tls;
-use pointsman_telemetry::Metrics;
 
 /// A service that answers prompts.
 #[derive(Debug)]

@@ -1,9 +1,10 @@
 //! Client keys: who gets in, how much, and where the key goes.
 
-use bytes::Bytes;
-use http::{Method, StatusCode};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
 
 use crate::client::{CHAT, Connection, Framing, Reply, question};
 use crate::gateway::{Config, Gateway};

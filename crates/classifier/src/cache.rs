@@ -9,15 +9,14 @@ use std::collections::HashMap;
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use pointsman_core::config;
+use pointsman_core::scores::{HeadScores, Scores};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::bundle::Identity;
 use super::flight::{Flight, Waiting};
 use super::scorer::Input;
-use pointsman_core::config;
-use pointsman_core::scores::HeadScores;
-use pointsman_core::scores::Scores;
 
 /// Shards of a cache that is large enough to be split.
 const SHARDS: usize = 16;
@@ -196,8 +195,9 @@ fn size(scores: &Scores) -> usize {
 mod tests {
     use std::time::Duration;
 
-    use super::*;
     use pointsman_core::scores::Degraded;
+
+    use super::*;
 
     fn key(number: u8) -> Key {
         Key([number; 16])

@@ -5,9 +5,10 @@
 
 use std::fmt;
 
-use super::bundle::BundleError;
 use pointsman_core::config;
 use pointsman_core::config::Name;
+
+use super::bundle::BundleError;
 
 /// What a session runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
-use super::reference::{Probe, Reference};
 use pointsman_core::config;
 use pointsman_core::features::Features;
 use pointsman_core::scores::Scores;
 use pointsman_telemetry::metrics::DriftMetrics;
+use tokio::time::Instant;
+
+use super::reference::{Probe, Reference};
 
 /// What is added to every share.
 const EPSILON: f64 = 1e-4;

@@ -7,19 +7,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pointsman_core::config;
+use pointsman_core::config::{Background, KeyPath, SimilarityRoute};
+use pointsman_core::features::Features;
+use pointsman_core::policy::Similarities;
+use pointsman_core::scores::Degraded;
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use self::everyday::EVERYDAY;
 use self::separation::{MOST_OWN, Separation};
 use crate::Classifier;
-use pointsman_core::config;
-use pointsman_core::config::Background;
-use pointsman_core::config::KeyPath;
-use pointsman_core::config::SimilarityRoute;
-use pointsman_core::features::Features;
-use pointsman_core::policy::Similarities;
-use pointsman_core::scores::Degraded;
 
 /// How long one text may take; the queue is also that of the requests.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -5,11 +5,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use pointsman_core::scores::{Degraded, Scores};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-
-use pointsman_core::scores::Degraded;
-use pointsman_core::scores::Scores;
 
 /// What a caller gets.
 pub(crate) type Answer = Result<Arc<Scores>, Degraded>;

@@ -5,6 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use pointsman_core::features::{Features, TextStructure, TokenCounter};
+use pointsman_core::prompt::{Dialect, Prompt};
+use pointsman_core::scores::HeadScores;
 use serde::Deserialize;
 
 use super::bundle::{Bundle, BundleError};
@@ -12,12 +15,6 @@ use super::encoder::Encoder;
 use super::heads::Heads;
 use super::lexical::Lexical;
 use super::scorer::{Input, Scorer};
-use pointsman_core::features::Features;
-use pointsman_core::features::TextStructure;
-use pointsman_core::features::TokenCounter;
-use pointsman_core::prompt::Dialect;
-use pointsman_core::prompt::Prompt;
-use pointsman_core::scores::HeadScores;
 
 /// A text and its scores by head, in the order of the head's labels.
 #[derive(Debug, Clone, Deserialize)]
@@ -140,9 +137,7 @@ fn shape(head: &str, scores: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::Embeddings;
-    use crate::tests::Scripted;
-    use crate::tests::fixture;
+    use crate::tests::{Embeddings, Scripted, fixture};
     use crate::tokenize::Tokens;
 
     /// The fixture with an encoder of its own, and golden scores that are right for one prompt a run.

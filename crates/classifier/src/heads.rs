@@ -11,6 +11,9 @@ mod trees;
 
 use std::sync::Arc;
 
+use pointsman_core::config::Name;
+use pointsman_core::scores::HeadScores;
+
 pub use self::calibration::Calibration;
 use self::layer::Layer;
 use self::maths::{nearest, ordinal, softmax};
@@ -20,8 +23,6 @@ use super::bundle::BundleError;
 use super::encoder::InferenceError;
 use super::manifest::{Activation, Block, Curve, HeadKind, HeadSpec, Manifest, Neighbours};
 use super::ngrams::{self, Ngrams};
-use pointsman_core::config::Name;
-use pointsman_core::scores::HeadScores;
 
 /// The least probability that a mixture takes the logarithm of: one certain member must not outvote all others.
 const FLOOR: f32 = 1e-6;
@@ -73,6 +74,9 @@ impl Heads {
     }
 
     /// Reads the heads of a checked manifest out of `file`; `features` is the number of dense features.
+    ///
+    /// # Errors
+    /// When a tensor is missing, has another shape, or holds what is no number.
     pub fn parse(manifest: &Manifest, file: &str, bytes: &[u8], features: usize) -> Result<Self, BundleError> {
         let mut reader = Reader::new(file, bytes)?;
         let mut heads = Vec::with_capacity(manifest.heads.len());

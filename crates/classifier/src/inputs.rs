@@ -1,11 +1,10 @@
 //! The dense features that heads read: which ones, and how each is scaled.
 
+use pointsman_core::features;
+use pointsman_core::features::{Features, Kind};
 use serde::Deserialize;
 
 use super::bundle::BundleError;
-use pointsman_core::features;
-use pointsman_core::features::Features;
-use pointsman_core::features::Kind;
 
 /// How far from its mean, in standard deviations, a feature may be; what is beyond says no more.
 const BOUND: f64 = 5.0;
@@ -40,6 +39,9 @@ enum Transform {
 
 impl FeatureInputs {
     /// Reads a features file and finds each feature in the table.
+    ///
+    /// # Errors
+    /// When the file is no JSON of that form, or names a feature that the table does not have.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, BundleError> {
         let specs: Vec<FeatureSpec> =
             serde_json::from_slice(bytes).map_err(|source| BundleError::Features { file: file.to_owned(), source })?;

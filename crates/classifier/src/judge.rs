@@ -3,6 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use pointsman_core::config::Name;
+use pointsman_core::features::{Features, Language};
+use pointsman_core::scores::{Degraded, Scores, Source, Unfamiliar};
+use pointsman_telemetry::CacheOutcome;
 use tokio::time::{Instant, timeout_at};
 
 use super::cache::{Found, Key};
@@ -13,14 +17,6 @@ use super::queue::{Entry, Queue};
 use super::scope::Acquaintance;
 use super::scorer::Input;
 use super::{Classifier, Engine, Shared};
-use pointsman_core::config::Name;
-use pointsman_core::features::Features;
-use pointsman_core::features::Language;
-use pointsman_core::scores::Degraded;
-use pointsman_core::scores::Scores;
-use pointsman_core::scores::Source;
-use pointsman_core::scores::Unfamiliar;
-use pointsman_telemetry::CacheOutcome;
 
 /// What a caller wants to know.
 #[derive(Debug, Clone, Copy)]

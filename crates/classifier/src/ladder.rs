@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use pointsman_core::config::Name;
 use pointsman_core::scores::Degraded;
+use tokio::time::Instant;
 
 /// How long after the last step down a spell lasts.
 const SPELL: Duration = Duration::from_secs(10);

@@ -5,17 +5,15 @@
 
 use std::sync::Arc;
 
+use pointsman_core::config;
+use pointsman_core::config::Name;
+use pointsman_core::scores::{Familiarity, HeadScores, Scores, Source};
+
 use super::encoder::InferenceError;
 use super::heads::{Blocks, Heads};
 use super::manifest::{Block, Manifest};
 use super::ngrams::{self, Ngrams};
 use super::scorer::Input;
-use pointsman_core::config;
-use pointsman_core::config::Name;
-use pointsman_core::scores::Familiarity;
-use pointsman_core::scores::HeadScores;
-use pointsman_core::scores::Scores;
-use pointsman_core::scores::Source;
 
 /// About how many characters one token is, for what was cut of a text that no tokenizer has seen.
 const CHARS_PER_TOKEN: usize = 4;

@@ -41,6 +41,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use pointsman_core::config;
+use pointsman_core::config::Name;
+use pointsman_core::scores::{Degraded, Source};
+use pointsman_telemetry::Metrics;
+
 use self::bundle::Watched;
 pub use self::bundle::{Bundle, BundleError, Identity};
 pub use self::device::Device;
@@ -61,19 +66,13 @@ pub use self::ngrams::{Ngrams, WIDTH as NGRAM_PLACES};
 use self::queue::Queue;
 pub use self::reference::{Collector, Reference, ReferenceError, Signal};
 pub use self::runtime::{Runtime, RuntimeError};
-pub use self::scope::NgramRecord;
 use self::scope::TrainingScope;
-pub use self::scope::main_script;
+pub use self::scope::{NgramRecord, main_script};
 use self::scorer::Scorer;
 use self::session::{OnnxEncoder, Terms};
 pub use self::shadow::{Decided, Shadow, Ticket};
 pub use self::tokenize::{Budget, Excerpt, Tokenizer, Tokens};
 use self::worker::{Ground, Record, Worker};
-use pointsman_core::config;
-use pointsman_core::config::Name;
-use pointsman_core::scores::Degraded;
-use pointsman_core::scores::Source;
-use pointsman_telemetry::Metrics;
 
 /// A handle to a running classifier; clones share it. When the last one is dropped, the workers finish what is queued
 /// and end.

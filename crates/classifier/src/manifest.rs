@@ -9,6 +9,7 @@ mod scope;
 
 use std::collections::BTreeMap;
 
+use pointsman_core::config::Name;
 use serde::{Deserialize, Serialize};
 
 pub use self::curve::Curve;
@@ -20,7 +21,6 @@ pub use self::mix::{MixError, Neighbours, Share, Trees};
 pub(crate) use self::scope::script;
 pub use self::scope::{NgramsSpec, ScopeError};
 use super::bundle::BundleError;
-use pointsman_core::config::Name;
 
 /// The only format that exists.
 pub(crate) const FORMAT: u32 = 1;

@@ -5,15 +5,14 @@
 //! text into single characters leaves the encoder little to read. So a judgement carries its [`Familiarity`], and a lexical
 //! form that does not know a text leaves it to the encoder.
 
+use pointsman_core::features::Language;
+use pointsman_core::scores::{Familiarity, Unfamiliar};
 use unicode_script::{Script, UnicodeScript};
 
 use super::bundle::BundleError;
 use super::manifest::{Manifest, NgramsSpec, ScopeError, script};
 use super::ngrams;
 use super::scorer::Input;
-use pointsman_core::features::Language;
-use pointsman_core::scores::Familiarity;
-use pointsman_core::scores::Unfamiliar;
 
 /// The size of a record of n-grams, in bytes; a power of two, so that a place in it is found without division.
 const RECORD_BYTES: std::ops::RangeInclusive<usize> = 1 << 10..=1 << 18;

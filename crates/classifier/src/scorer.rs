@@ -3,6 +3,9 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use pointsman_core::features::Features;
+use pointsman_core::scores::{Familiarity, Scores, Source};
+
 use super::bundle::Bundle;
 use super::encoder::{Encoder, InferenceError};
 use super::heads::{Blocks, Heads};
@@ -11,10 +14,6 @@ use super::manifest::Block;
 use super::ngrams::Ngrams;
 use super::tokenize::{Budget, Excerpt, Tokenizer, Tokens};
 use super::watchdog::Brake;
-use pointsman_core::features::Features;
-use pointsman_core::scores::Familiarity;
-use pointsman_core::scores::Scores;
-use pointsman_core::scores::Source;
 
 /// How many lengths are told apart: up to 16 tokens, 32, 64, ..., 8192.
 pub(crate) const LENGTHS: usize = 10;

@@ -11,24 +11,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
-use crate::Ask;
-use crate::Bundle;
-use crate::Classifier;
-use crate::Host;
-use crate::Identity;
 use pointsman_core::config;
-use pointsman_core::config::Name;
-use pointsman_core::config::Price;
+use pointsman_core::config::{Name, Price};
 use pointsman_core::features::Features;
-use pointsman_core::policy::Decision;
-use pointsman_core::policy::PolicySet;
-use pointsman_core::scores::Scores;
-use pointsman_core::scores::Source;
+use pointsman_core::policy::{Decision, PolicySet};
+use pointsman_core::scores::{Scores, Source};
 use pointsman_core::usage::Usage;
 use pointsman_telemetry::Metrics;
 use pointsman_telemetry::metrics::ShadowMetrics;
+use tokio::time::Instant;
+
+use crate::{Ask, Bundle, Classifier, Host, Identity};
 
 /// Prompts that may wait for a shadow.
 const QUEUE: usize = 16;
@@ -296,14 +289,12 @@ async fn is_idle(live: &Classifier) -> bool {
 mod tests {
     use std::path::PathBuf;
 
+    use pointsman_core::config::{Config, Ratio};
+    use pointsman_core::policy::{By, Reason};
+    use pointsman_core::scores::{Degraded, HeadScores};
+
     use super::*;
     use crate::Runtime;
-    use pointsman_core::config::Config;
-    use pointsman_core::config::Ratio;
-    use pointsman_core::policy::By;
-    use pointsman_core::policy::Reason;
-    use pointsman_core::scores::Degraded;
-    use pointsman_core::scores::HeadScores;
 
     fn name(text: &str) -> Name {
         Name::new(text).expect("a name")

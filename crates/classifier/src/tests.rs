@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pointsman_core::features::Features;
+use pointsman_core::scores::Scores;
+use pointsman_telemetry::Metrics;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -11,9 +14,6 @@ use super::flight::Waiting;
 use super::judge::Place;
 use super::scorer::Input;
 use super::*;
-use pointsman_core::features::Features;
-use pointsman_core::scores::Scores;
-use pointsman_telemetry::Metrics;
 
 mod real;
 

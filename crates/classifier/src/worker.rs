@@ -5,13 +5,16 @@
 //! deadline allows. On an idle queue nothing waits for a batch to fill; a prompt that had to wait for a busy worker
 //! anyway waits until it is `max_wait` old.
 
-use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
+use std::{io, thread};
 
+use pointsman_core::config;
+use pointsman_core::config::Name;
+use pointsman_core::scores::{Degraded, Scores};
+use pointsman_telemetry::ClassifierMetrics;
 use tokio::time::Instant;
 
 use super::cache::{Cache, Key};
@@ -22,11 +25,6 @@ use super::queue::{Entry, Intake};
 use super::scorer::{Input, LENGTHS, Scorer};
 use super::strikes::Strikes;
 use super::watchdog::Watched;
-use pointsman_core::config;
-use pointsman_core::config::Name;
-use pointsman_core::scores::Degraded;
-use pointsman_core::scores::Scores;
-use pointsman_telemetry::ClassifierMetrics;
 
 /// A run that takes this long has stalled, whatever the deadline was.
 const STALLED: Duration = Duration::from_secs(1);

@@ -44,7 +44,6 @@ pub use strategy::*;
 pub use target::*;
 pub use tokenizer::Tokenizer;
 pub use tracing::{Otlp, Tracing};
-
 pub use values::*;
 
 /// Returns the one of `names` that `name` is probably a misspelling of.

@@ -9,6 +9,7 @@
 
 pub mod config;
 pub mod features;
+pub mod judgement;
 pub mod policy;
 pub mod prompt;
 pub mod scores;

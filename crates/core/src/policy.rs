@@ -28,9 +28,6 @@ mod typecheck;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::{self, Config, Glob, Housekeeping, KeyPath, Mode, Name, Problem};
-use crate::features::Features;
-
 use self::affinity::Affinity;
 pub use self::affinity::{Keep, PinOutcome, PinTrace};
 pub use self::constraints::{Candidate, Constraint};
@@ -47,6 +44,8 @@ use self::rules::{Language, Ruled, Rules};
 pub use self::signals::{Asked, Held, JudgeFailure, Judgement, Pin, Signal, Signals, Similarities};
 use self::strategy::{Known, Strategy};
 pub use self::target::{Observation, Target};
+use crate::config::{self, Config, Glob, Housekeeping, KeyPath, Mode, Name, Problem};
+use crate::features::Features;
 
 /// The header by which a client names the model, if the policy allows.
 pub const MODEL_HEADER: &str = "x-pointsman-model";

@@ -16,6 +16,7 @@ mod attached;
 mod chat;
 mod completions;
 mod conversation;
+pub mod conversation_key;
 mod draft;
 mod edit;
 mod embeddings;

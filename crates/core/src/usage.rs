@@ -19,13 +19,12 @@ mod sse;
 
 use serde_json::Value;
 
-use crate::config::Price;
-use crate::features::TokenCounter;
-
 pub use self::filter::{UsageEvent, UsageFilter};
 use self::sample::Sample;
 use self::scan::{Choices, Scan};
 use self::sse::{Lines, Piece};
+use crate::config::Price;
+use crate::features::TokenCounter;
 
 /// More tokens than any answer has: a number above it is a mistake that must not spoil the counters.
 const MAX_TOKENS: u64 = 1 << 30;

@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
-use ring::hmac;
-
-use super::{DroppedLine, Metrics};
 use pointsman_core::config;
 use pointsman_core::config::Secret;
+use ring::hmac;
 use writer::{Message, Writer};
+
+use super::{DroppedLine, Metrics};
 
 /// Of a text that is longer, so many bytes from each end are hashed, and its length: a request must not wait for more.
 const HASHED_BYTES: usize = 32 << 10;

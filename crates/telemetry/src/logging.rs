@@ -2,10 +2,9 @@
 //!
 //! Also takes in the records of the `log` crate, which pingora writes.
 
-use std::env;
 use std::io::{self, IsTerminal};
 use std::panic::{self, PanicHookInfo};
-use std::thread;
+use std::{env, thread};
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Metadata, Subscriber};

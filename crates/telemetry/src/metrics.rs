@@ -23,14 +23,13 @@ mod watching;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use pointsman_core::config::Name;
 use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge, TextEncoder};
 
-use self::definitions as define;
-use self::family::{Family, Registry};
-use pointsman_core::config::Name;
-
 pub use self::catalogue::{Described, Unit, markdown};
+use self::definitions as define;
 pub use self::edge::EdgeMetrics;
+use self::family::{Family, Registry};
 use self::held::Holdings;
 pub use self::held::{StoreMetrics, TargetMetrics};
 pub use self::judge::JudgeMetrics;

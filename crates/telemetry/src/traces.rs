@@ -20,10 +20,9 @@ use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfi
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 use pingora::utils::tls::WrappedX509;
+use pointsman_core::config::{Otlp, Secret};
 
 pub use self::request::{Answered, Asked, Attempt, Decided, RequestTrace};
-use pointsman_core::config::Otlp;
-use pointsman_core::config::Secret;
 
 /// Makes spans and sends them to a collector. Clones share the queue; the last one sends what is left.
 #[derive(Clone)]

@@ -3,19 +3,14 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use pointsman_core::config::{Expect, KeyPath, Name, PolicyTest};
+use pointsman_core::policy::{Decision, Denial, Detail};
+use pointsman_core::prompt::Dialect;
 use serde_json::{Value, json};
 
 use super::super::table::{Align, Table, shorten};
 use crate::router::{Incoming, Judging, Router, Verdict};
 use crate::snapshot::{ClassifierState, Snapshot};
-use pointsman_core::config::Expect;
-use pointsman_core::config::KeyPath;
-use pointsman_core::config::Name;
-use pointsman_core::config::PolicyTest;
-use pointsman_core::policy::Decision;
-use pointsman_core::policy::Denial;
-use pointsman_core::policy::Detail;
-use pointsman_core::prompt::Dialect;
 
 const NAME_CHARS: usize = 48;
 

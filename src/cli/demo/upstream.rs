@@ -9,10 +9,9 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures::stream;
+use pointsman_core::features::TokenCounter;
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-use pointsman_core::features::TokenCounter;
 
 /// What the upstream reads of a request.
 #[derive(Deserialize)]

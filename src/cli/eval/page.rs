@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use crate::evaluate::{DataIdentity, RESAMPLES, Report};
+use pointsman_lab::evaluate::{DataIdentity, RESAMPLES, Report};
 
 /// The page's file in the folder of a report.
 const FILE: &str = "index.html";

@@ -4,10 +4,11 @@ mod routing;
 
 use std::fmt::Write as _;
 
-use crate::cli::table::{Align, Table};
-use crate::evaluate::{
+use pointsman_lab::evaluate::{
     BINS, EnvelopeFlips, EnvelopeReport, Figures, Honesty, Interval, LabelBaseline, LabelReport, RESAMPLES, Report,
 };
+
+use crate::cli::table::{Align, Table};
 
 /// Returns the report as lines of text.
 pub(super) fn render(report: &Report) -> String {

@@ -2,9 +2,8 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use serde::Serialize;
-
 use pointsman_core::prompt::Dialect;
+use serde::Serialize;
 
 /// Whose SDK is to understand an answer of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
+use pointsman_core::config::{KeyPath, Name, Strategy};
+use pointsman_core::policy::Asked;
+use pointsman_core::scores::{HeadScores, Scores};
 use serde_json::{Map, Value, json};
 
 use super::Details;
 use crate::snapshot::{ClassifierState, Snapshot};
-use pointsman_core::config::KeyPath;
-use pointsman_core::config::Name;
-use pointsman_core::config::Strategy;
-use pointsman_core::policy::Asked;
-use pointsman_core::scores::HeadScores;
-use pointsman_core::scores::Scores;
 
 /// Returns each classifier that was asked, in that order, with its heads, and which of them `policy` reads.
 pub(super) fn classifiers(asked: &[Asked], policy: Option<&Name>, snapshot: &Snapshot) -> Value {

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use pointsman_core::config::Span;
 use serde_json::{Value, json};
 
 use super::*;
-use pointsman_core::config::Span;
 
 fn name() -> Name {
     Name::new("vllm").expect("a name")

@@ -3,16 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::encoder::InferenceError;
-use crate::manifest::Block;
-use crate::manifest::FILE;
-use crate::manifest::FORMAT;
-use crate::manifest::FormError;
-use crate::manifest::GateError;
-use crate::manifest::MixError;
-use crate::manifest::ScopeError;
-use crate::reference::ReferenceError;
 use pointsman_core::config::Name;
+
+use crate::encoder::InferenceError;
+use crate::manifest::{Block, FILE, FORMAT, FormError, GateError, MixError, ScopeError};
+use crate::reference::ReferenceError;
 
 /// What a library said; its own type stays behind the fence of the module that uses it.
 type Cause = Box<dyn std::error::Error + Send + Sync>;

@@ -1,15 +1,12 @@
-use super::*;
-use crate::Bundle;
-use crate::Collector;
-use crate::tests::fixture;
-use crate::tests::name;
 use pointsman_core::config::Span;
 use pointsman_core::features::TokenCounter;
-use pointsman_core::prompt::Dialect;
-use pointsman_core::prompt::Prompt;
-use pointsman_core::scores::HeadScores;
-use pointsman_core::scores::Source;
+use pointsman_core::prompt::{Dialect, Prompt};
+use pointsman_core::scores::{HeadScores, Source};
 use pointsman_telemetry::Metrics;
+
+use super::*;
+use crate::tests::{fixture, name};
+use crate::{Bundle, Collector};
 
 /// Draws from a linear congruential generator (Knuth's MMIX): the same every time.
 struct Draws(u64);

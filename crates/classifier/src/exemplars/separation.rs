@@ -3,9 +3,10 @@
 //! Encoders that were tuned for something else than subjects put all short texts near each other. A threshold below what unrelated texts
 //! get sends every prompt to some route, and nothing else shows it.
 
-use super::everyday::EVERYDAY;
 use pointsman_core::config;
 use pointsman_core::config::Background;
+
+use super::everyday::EVERYDAY;
 
 /// Texts of a route that are compared with the others.
 pub(super) const MOST_OWN: usize = 50;
@@ -113,9 +114,9 @@ impl Separation {
 
 #[cfg(test)]
 mod tests {
+    use pointsman_core::config::{Config, Strategy};
+
     use super::*;
-    use pointsman_core::config::Config;
-    use pointsman_core::config::Strategy;
 
     fn section(more: &str) -> config::Similarity {
         let text = format!(

@@ -1,7 +1,6 @@
 //! What stands between layers, and what makes probabilities of the last one's numbers.
 
-use crate::manifest::Activation;
-use crate::manifest::Neighbours;
+use crate::manifest::{Activation, Neighbours};
 
 /// Similarities are at most 1 where embeddings have length 1; where they have not, this keeps votes finite.
 const MAX_EXPONENT: f32 = 60.0;

@@ -2,8 +2,7 @@
 
 use super::Reader;
 use crate::bundle::BundleError;
-use crate::manifest::HeadSpec;
-use crate::manifest::Trees;
+use crate::manifest::{HeadSpec, Trees};
 
 /// A sum of trees over a head's dense inputs.
 #[derive(Debug, Clone)]

@@ -2,26 +2,15 @@
 
 use std::time::Duration;
 
-use super::*;
-use crate::Bundle;
-use crate::InferenceError;
-use crate::scope::TrainingScope;
-use crate::tests::config;
-use crate::tests::enqueue;
-use crate::tests::fixture;
-use crate::tests::host;
-use crate::tests::name;
-use crate::tests::scripted_of;
-use crate::tests::soon;
-use crate::tests::zeros;
-use pointsman_core::config::Cache;
-use pointsman_core::config::Cascade;
-use pointsman_core::config::Classifier as Section;
-use pointsman_core::config::Ratio;
+use pointsman_core::config::{Cache, Cascade, Classifier as Section, Ratio};
 use pointsman_core::features::TokenCounter;
-use pointsman_core::prompt::Dialect;
-use pointsman_core::prompt::Prompt;
+use pointsman_core::prompt::{Dialect, Prompt};
 use pointsman_telemetry::Metrics;
+
+use super::*;
+use crate::scope::TrainingScope;
+use crate::tests::{config, enqueue, fixture, host, name, scripted_of, soon, zeros};
+use crate::{Bundle, InferenceError};
 
 /// The form is sure of it.
 const SURE: &str = "hello";

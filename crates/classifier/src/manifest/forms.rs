@@ -3,9 +3,10 @@
 //! A form has its own weights over features and n-grams, and the labels and kind of the head that it stands for. With a
 //! `confidence` the cascade may stop at it; without, it is only a rung of the degrade ladder.
 
+use pointsman_core::config::Name;
+
 use super::{Block, HeadKind, HeadSpec, Manifest};
 use crate::bundle::BundleError;
-use pointsman_core::config::Name;
 
 /// Why a head cannot be the lexical form of another.
 #[derive(Debug, thiserror::Error, PartialEq)]

@@ -1,10 +1,10 @@
 //! Gates: what a head says of prompts that are unlike those it was fitted on.
 
+use pointsman_core::config::Name;
 use serde::{Deserialize, Serialize};
 
 use super::{HeadSpec, Manifest};
 use crate::bundle::BundleError;
-use pointsman_core::config::Name;
 
 /// Blends a head with another one, by how probable it is that the head knows prompts of this kind: a mixture of two experts.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]

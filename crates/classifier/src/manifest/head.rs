@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use pointsman_core::config::Name;
 use serde::{Deserialize, Serialize};
 
 use super::{Curve, Gate, Neighbours, Share, Trees};
 use crate::bundle::BundleError;
-use pointsman_core::config::Name;
 
 /// A small model over the embedding and the features.
 #[derive(Debug, Clone, Deserialize, Serialize)]

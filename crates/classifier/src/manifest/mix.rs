@@ -1,10 +1,10 @@
 //! Heads that are no plain layers: mixtures, their hidden members, votes of exemplars, trees.
 
+use pointsman_core::config::Name;
 use serde::{Deserialize, Serialize};
 
 use super::{Block, HeadKind, HeadSpec, Manifest};
 use crate::bundle::BundleError;
-use pointsman_core::config::Name;
 
 /// A member of a mixture.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]

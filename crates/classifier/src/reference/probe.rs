@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
+use pointsman_core::features::{Features, TABLE, index_of};
+use pointsman_core::scores::{HeadScores, Scores, Source};
+
 use super::{Reference, ReferenceError, Signal};
 use crate::bundle::Bundle;
 use crate::inputs::FeatureInputs;
-use crate::manifest::HeadSpec;
-use crate::manifest::Manifest;
-use pointsman_core::features::Features;
-use pointsman_core::features::TABLE;
-use pointsman_core::features::index_of;
-use pointsman_core::scores::HeadScores;
-use pointsman_core::scores::Scores;
-use pointsman_core::scores::Source;
+use crate::manifest::{HeadSpec, Manifest};
 
 /// Reads the signals of a reference, in its order.
 #[derive(Debug)]

@@ -4,11 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use super::Reference;
-use crate::bundle::Bundle;
-use crate::bundle::BundleError;
-use crate::bundle::sha256;
-use crate::manifest::FILE;
-use crate::manifest::Manifest;
+use crate::bundle::{Bundle, BundleError, sha256};
+use crate::manifest::{FILE, Manifest};
 
 /// What the file is called.
 const NAME: &str = "reference.json";

@@ -1,7 +1,8 @@
+use pointsman_core::features::Features;
+
 use super::*;
 use crate::inputs::FeatureInputs;
 use crate::tokenize::Budget;
-use pointsman_core::features::Features;
 
 const LEARNT: &str =
     "what is the difference between a lease and a licence, and which one do people need for a house by the lake";

@@ -1,7 +1,8 @@
 //! The handle with ONNX Runtime over bundles of a few kilobytes.
 
-use super::*;
 use pointsman_core::features::TokenCounter;
+
+use super::*;
 
 fn start() -> Classifier {
     Classifier::start(&name(), &config("tiny"), &host(fixture().parent().expect("a parent")))

@@ -1,11 +1,5 @@
 use super::*;
-use crate::tests::config;
-use crate::tests::enqueue;
-use crate::tests::scripted;
-use crate::tests::scripted_as;
-use crate::tests::soon;
-use crate::tests::wide;
-use crate::tests::zeros;
+use crate::tests::{config, enqueue, scripted, scripted_as, soon, wide, zeros};
 
 impl<E: Encoder> Worker<E> {
     /// Does what a worker's thread does again and again.

@@ -15,8 +15,6 @@ mod utility;
 
 use serde::{Deserialize, Serialize};
 
-use super::{KeyPath, Name, Step};
-
 pub use self::judge::{Choice, Judge, JudgeBreaker, JudgeCache};
 pub use self::nested::{Branch, Hierarchy, Stages};
 pub use self::similarity::{Background, Similarity, SimilarityRoute};
@@ -25,6 +23,7 @@ pub use self::threshold::{Rung, Threshold};
 pub use self::tiers::{Round, Tiers};
 pub use self::unfamiliar::OnUnfamiliar;
 pub use self::utility::{Success, Utility};
+use super::{KeyPath, Name, Step};
 
 /// How a model is chosen when no rule did.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]

@@ -6,8 +6,7 @@ mod strategies;
 
 use proptest::prelude::*;
 
-use super::Strategy;
-use super::*;
+use super::{Strategy, *};
 
 const GOOD: &str = "version: 1
 listen: {address: 127.0.0.1:8080}

@@ -16,16 +16,6 @@ mod utility;
 
 use std::sync::Arc;
 
-use super::affinity::Warm;
-use super::decision::{By, Choice, Expected, Stage};
-use super::draw::Draw;
-use super::facts::{Detail, RequestFacts};
-use super::lever::{Beyond, Lever, nearest};
-use super::reason::Reason;
-use super::signals::{Signal, Signals};
-use crate::config::{self, Config, KeyPath, Name};
-use crate::features::Features;
-
 use self::cascade::Cascade;
 use self::doubt::ScoreLimits;
 use self::hierarchy::Hierarchy;
@@ -37,6 +27,15 @@ use self::split::{Random, Split};
 use self::threshold::Threshold;
 use self::tiers::Tiers;
 use self::utility::Utility;
+use super::affinity::Warm;
+use super::decision::{By, Choice, Expected, Stage};
+use super::draw::Draw;
+use super::facts::{Detail, RequestFacts};
+use super::lever::{Beyond, Lever, nearest};
+use super::reason::Reason;
+use super::signals::{Signal, Signals};
+use crate::config::{self, Config, KeyPath, Name};
+use crate::features::Features;
 
 /// A strategy, ready to choose.
 #[derive(Debug)]

@@ -10,10 +10,9 @@ mod standing;
 use std::borrow::Cow;
 use std::ops::Range;
 
+use self::standing::{Before, Standing};
 use super::envelope::{Cut, Envelopes, LeftOut};
 use super::turn::{Role, Turn};
-
-use self::standing::{Before, Standing};
 
 /// How many asks before the newest are looked at for one that stands by itself.
 const MAX_LOOKS: usize = 64;

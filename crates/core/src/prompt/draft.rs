@@ -3,9 +3,8 @@
 //! One pass over the body without a JSON tree. What that pass cannot represent although it is grammatical JSON (half of
 //! a surrogate pair, a number beyond `f64` where text is due, bytes that are no UTF-8) is met by a second, slower one.
 
-use std::fmt;
 use std::marker::PhantomData;
-use std::mem;
+use std::{fmt, mem};
 
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 

@@ -10,10 +10,11 @@ mod table;
 use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
 
-pub(super) use self::scan::Cut;
-pub use self::table::{Mark, Spec, TABLE};
 use memchr::memmem::Finder;
 use rustc_hash::FxHashMap;
+
+pub(super) use self::scan::Cut;
+pub use self::table::{Mark, Spec, TABLE};
 
 /// The envelopes that are known to one configuration; clones share them.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,8 +9,7 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
-use memchr::memmem;
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memmem};
 
 /// How often escapes are taken out of a text: JSON stands within strings within JSON.
 const MAX_LAYERS: u8 = 3;

@@ -188,8 +188,9 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use super::*;
     use pointsman_core::config::Span;
+
+    use super::*;
 
     fn section(path: &Path) -> config::DecisionLog {
         config::DecisionLog {

@@ -2,11 +2,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender};
 
+use pointsman_core::config::{KeySource, Span};
+
 use super::*;
 use crate::logging::Format;
 use crate::logging::capture::captured;
-use pointsman_core::config::KeySource;
-use pointsman_core::config::Span;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 
+use pointsman_core::config;
+
 use super::Entry;
 use super::files::Files;
-use crate::DroppedLine;
-use crate::Metrics;
-use pointsman_core::config;
+use crate::{DroppedLine, Metrics};
 
 /// Bytes that are written at once at most; fewer as soon as nothing waits.
 const CHUNK: usize = 64 << 10;

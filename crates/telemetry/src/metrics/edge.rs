@@ -4,9 +4,8 @@ use std::fmt;
 
 use prometheus::IntGauge;
 
-use super::Metrics;
-use super::definitions as define;
 use super::family::{Family, Registry};
+use super::{Metrics, definitions as define};
 
 /// The gauges of what clients have open; several proxies of one [`Metrics`] add up.
 #[derive(Clone)]

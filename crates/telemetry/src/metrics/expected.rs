@@ -1,8 +1,9 @@
 //! Series that start at zero instead of at their first event, so that a rate over them sees that event.
 
-use super::{AttemptOutcome, BrokenStream, ClientOutcome, Direction, Metrics};
 use pointsman_core::config::Name;
 use pointsman_core::scores::Source;
+
+use super::{AttemptOutcome, BrokenStream, ClientOutcome, Direction, Metrics};
 
 impl Metrics {
     /// Starts the counter of every rejection at zero.

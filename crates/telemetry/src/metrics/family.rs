@@ -11,13 +11,13 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use pointsman_core::config::Name;
 use prometheus::core::{Collector, Desc, Metric};
 use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{Counter, Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, Opts};
 use rustc_hash::FxHashMap;
 
 use super::catalogue::Described;
-use pointsman_core::config::Name;
 
 /// What a metric is called, what it says and which labels it has.
 #[derive(Debug, Clone, Copy)]

@@ -2,12 +2,11 @@
 
 use std::fmt;
 
+use pointsman_core::config::Name;
 use prometheus::{Gauge, IntCounter, IntGauge};
 
-use super::Metrics;
-use super::definitions as define;
 use super::family::{Family, Registry};
-use pointsman_core::config::Name;
+use super::{Metrics, definitions as define};
 
 /// The families of what is held.
 pub(super) struct Holdings {

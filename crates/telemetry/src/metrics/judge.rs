@@ -3,12 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use pointsman_core::config::Name;
 use prometheus::{Counter, Histogram, IntCounter};
 
-use super::definitions as define;
 use super::family::{Family, Registry};
-use super::{Direction, Metrics};
-use pointsman_core::config::Name;
+use super::{Direction, Metrics, definitions as define};
 
 /// What judges are counted in, all policies together.
 pub(super) struct Judges {

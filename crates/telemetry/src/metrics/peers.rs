@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use pointsman_core::config::Name;
 use prometheus::{IntCounter, IntGauge};
 
 use super::{EjectionCause, Metrics};
-use pointsman_core::config::Name;
 
 /// The metrics of one peer.
 #[derive(Clone)]

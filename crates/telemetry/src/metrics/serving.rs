@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pointsman_core::config::Name;
 use prometheus::{Histogram, IntCounter, IntGauge};
 
 use super::family::Label;
 use super::{CacheOutcome, DriftMetrics, Metrics};
-use pointsman_core::config::Name;
 
 /// The metrics of one classifier, looked up once: its worker touches them without a look-up.
 #[derive(Clone)]

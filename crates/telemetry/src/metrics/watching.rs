@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use pointsman_core::config::Name;
 use prometheus::{Counter, Gauge, IntCounter, IntGauge};
 
 use super::Metrics;
 use super::family::Family;
-use pointsman_core::config::Name;
 
 /// The metrics of one classifier's shadow.
 #[derive(Clone)]

@@ -3,11 +3,10 @@
 //! The exporter has a thread of its own and waits on it, so a small runtime there drives the connection. A connection is made
 //! for each export, every few seconds: a kept one may be closed by the collector just as it is used again.
 
-use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use std::{fmt, io};
 
 use async_trait::async_trait;
 use bytes::Bytes;

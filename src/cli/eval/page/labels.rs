@@ -1,8 +1,9 @@
 //! The page of an evaluation on labels.
 
+use pointsman_lab::evaluate::{Figures, Honesty, Interval, LabelBaseline, LabelReport};
+
 use super::plot::{Plot, Stroke, heat_map};
 use super::{Plots, card, escape, table, tiles};
-use crate::evaluate::{Figures, Honesty, Interval, LabelBaseline, LabelReport};
 
 const HEAD: Stroke = Stroke { colour: "--accent", width: 3.0, dashes: "" };
 const PERFECT: Stroke = Stroke { colour: "--grey", width: 2.0, dashes: "5 4" };

@@ -1,10 +1,11 @@
 //! The page of an evaluation on models' outcomes.
 
-use super::plot::{Plot, Stroke};
-use super::{Plots, card, escape, table, tiles};
-use crate::evaluate::{
+use pointsman_lab::evaluate::{
     EventFigures, Honesty, Interval, ModelsFigures, Point, ReliabilityBin, RoutingFigures, RoutingReport,
 };
+
+use super::plot::{Plot, Stroke};
+use super::{Plots, card, escape, table, tiles};
 
 const HEAD: Stroke = Stroke { colour: "--accent", width: 3.0, dashes: "" };
 const LENGTH: Stroke = Stroke { colour: "--warm", width: 2.0, dashes: "" };
@@ -134,7 +135,7 @@ fn reliability(bins: &[ReliabilityBin]) -> String {
 
 fn single_models(figures: &ModelsFigures) -> String {
     let cost = |cost: Option<f64>| cost.map_or_else(|| "-".to_owned(), |cost| format!("{cost:.3e}"));
-    let row = |model: &crate::evaluate::ModelFigures| {
+    let row = |model: &pointsman_lab::evaluate::ModelFigures| {
         let pareto = model.pareto.map_or("-", |is| if is { "yes" } else { "" });
         [escape(&model.model), format!("{:.4}", model.quality), cost(model.cost), pareto.to_owned()]
     };

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::{interval, share};
-use crate::cli::table::{Align, Table};
-use crate::evaluate::{
+use pointsman_lab::evaluate::{
     Honesty, Interval, ModelsFigures, RESAMPLES, RoutingFigures, RoutingReport, Spread, SuccessFigures,
 };
+
+use super::{interval, share};
+use crate::cli::table::{Align, Table};
 
 /// Returns the report as lines of text.
 pub(super) fn render(report: &RoutingReport) -> String {

@@ -1,11 +1,6 @@
 //! The metrics of classifiers: their queue, runs, answers and scores, their shadows and drift.
 
-use crate::metrics::buckets::BATCH;
-use crate::metrics::buckets::OVERHEAD;
-use crate::metrics::buckets::PADDED;
-use crate::metrics::buckets::RUN;
-use crate::metrics::buckets::SCORE;
-use crate::metrics::buckets::TRUNCATED;
+use crate::metrics::buckets::{BATCH, OVERHEAD, PADDED, RUN, SCORE, TRUNCATED};
 use crate::metrics::family::Definition;
 
 pub(in crate::metrics) const QUEUE_DEPTH: Definition<1> = Definition {

@@ -1,0 +1,252 @@
+//! Evaluation: how good a head of a bundle is on prompts with labels or outcomes, measured through the path that serves.
+//!
+//! [`Evaluation::run`] streams a file of prompts through [`Classifier`] and returns a [`Report`]. The metrics are pure functions
+//! over a confusion matrix and probabilities; beside each figure stands what no judgement and the prompt's length would
+//! get. Several rows are in flight, but they are counted in the file's order, so the same file gives the same report.
+
+mod baselines;
+mod binary;
+mod bootstrap;
+pub mod calibrate;
+mod calibration;
+mod classification;
+mod dataset;
+pub mod engine;
+mod envelopes;
+mod judge;
+pub mod log;
+mod models;
+mod reference;
+pub mod replay;
+mod report;
+mod routing;
+mod routing_report;
+mod spread;
+
+use std::path::{Path, PathBuf};
+
+use futures::{StreamExt, stream};
+use pointsman_classifier::{Bundle, BundleError, Classifier, HeadSpec, Host, Manifest};
+use pointsman_core::config;
+use pointsman_core::config::{Name, Span};
+
+pub use self::baselines::{Baselines, LabelBaseline, Length, SingleLabel};
+pub use self::binary::{Claim, EventFigures, ReliabilityBin, auc, reliability};
+pub(crate) use self::bootstrap::Draws;
+pub use self::bootstrap::{Interval, Intervals, RESAMPLES};
+pub use self::calibration::{BINS, Calibration, CalibrationFigures};
+pub use self::classification::{ClassFigures, Confusion, Figures};
+pub use self::dataset::{Answer, Dataset, DatasetError, Prefer, Prices, Row, Truth};
+pub use self::envelopes::{EnvelopeFlips, EnvelopeReport};
+use self::judge::{Judge, Outcome, UnknownLabel};
+pub use self::models::{CostQuality, ModelFigures, ModelsFigures, SuccessFigures};
+pub use self::reference::reference;
+pub use self::report::{DataIdentity, LabelFigures, LabelReport, Report};
+use self::report::{LeftOut, Subject, Tally};
+pub use self::routing::{Curve, Point, Ranking, Routed, RoutingFigures, RoutingIntervals};
+use self::routing_report::RoutingTally;
+pub use self::routing_report::{Baseline, RoutingBaselines, RoutingReport, Single};
+pub use self::spread::{Honesty, Spread};
+
+/// Rows that are judged at a time: enough to fill batches, and as many as the queue takes.
+const IN_FLIGHT: usize = 32;
+
+/// One head of one bundle against one file of labelled prompts.
+#[derive(Debug)]
+pub struct Evaluation {
+    head: HeadSpec,
+    /// Models with heads of their own, where these are asked together.
+    models: Vec<(String, Name)>,
+    classifier: Classifier,
+    prices: Prices,
+}
+
+/// How far an evaluation has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Rows that are done.
+    pub rows: u64,
+    /// Bytes that they take up.
+    pub bytes: u64,
+    /// Bytes of the whole file; 0 when it has no size, as a pipe.
+    pub size: u64,
+}
+
+/// Why there are no figures.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluateError {
+    /// The bundle cannot be used.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The bundle has no such head.
+    #[error("the bundle `{}` has no head `{head}` (allowed: {allowed})", bundle.display())]
+    UnknownHead {
+        /// The bundle's folder.
+        bundle: PathBuf,
+        /// The head that was asked for.
+        head: String,
+        /// The heads it has.
+        allowed: String,
+    },
+    /// The data cannot be read.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// A row has a label that the head does not know.
+    #[error("line {line}: the head `{head}` has no label `{label}` (allowed: {allowed})")]
+    UnknownLabel {
+        /// The line, from 1.
+        line: u64,
+        /// The label.
+        label: String,
+        /// The head.
+        head: String,
+        /// Its labels and aliases.
+        allowed: String,
+    },
+    /// A row could not be judged.
+    #[error("line {line}: the classifier gave no scores ({reason})")]
+    Unscored {
+        /// The line, from 1.
+        line: u64,
+        /// Why.
+        reason: &'static str,
+    },
+    /// Some rows have labels and others outcomes, or outcomes of other models.
+    #[error("`{}` mixes rows with labels, with `strong_correct` and with `scores`, or has scores of other models than the head", path.display())]
+    Mixed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nothing was judged.
+    #[error("`{}` holds no row to judge", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Evaluation {
+    /// Opens and starts the bundle in the folder `bundle`, relative to the host's; takes a good part of a second.
+    ///
+    /// # Errors
+    /// When the bundle is unsound or has no head called `head`.
+    pub fn new(bundle: &Path, head: &str, host: &Host) -> Result<Self, EvaluateError> {
+        let opened = Bundle::open(&host.base_dir.join(bundle))?;
+        let manifest = opened.manifest();
+        let Some((spec, models)) = asked(manifest, head) else {
+            let offered = manifest.heads.iter().filter(|head| !head.hidden);
+            let allowed = offered.map(|head| head.name.as_str()).collect::<Vec<_>>().join(", ");
+            return Err(EvaluateError::UnknownHead { bundle: bundle.to_owned(), head: head.to_owned(), allowed });
+        };
+        let name = manifest.name.clone();
+        // The deadline is each call's own. One thread and one prompt a run, so that float32 sums come in one order.
+        let config = config::Classifier {
+            deadline: Span::from_secs(1),
+            queue: IN_FLIGHT,
+            batch: config::Batch::of_one(),
+            cache: config::Cache { max_entries: 0, max_bytes: 0 },
+            ..config::Classifier::of(bundle)
+        };
+        let classifier = Classifier::start_bundle(&name, &config, host, opened)?;
+        Ok(Self { head: spec, models, classifier, prices: Prices::new() })
+    }
+
+    /// Prices answers of which the data knows the tokens and not the cost.
+    #[must_use]
+    pub fn priced_by(self, prices: Prices) -> Self {
+        Self { prices, ..self }
+    }
+
+    /// Judges every row of the file at `data` and returns the figures; `seed` decides the draws of the bootstrap.
+    ///
+    /// Calls `progress` after each row. Dropping the future stops the evaluation.
+    ///
+    /// # Errors
+    /// At the first row that cannot be read, has an unknown label or gets no scores; when no row is left to judge.
+    pub async fn run(
+        &self,
+        data: &Path,
+        seed: u64,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<Report, EvaluateError> {
+        let mut dataset = Dataset::open(data)?.priced_by(self.prices.clone());
+        let size = dataset.size();
+        let mut tallies = Tallies::new(self.head.labels.len());
+        let judge = Judge { classifier: &self.classifier, head: &self.head, models: &self.models };
+        let judged = async |row: Result<Row, DatasetError>| {
+            let row = row?;
+            let outcome = judge.judge(&row).await?;
+            Ok::<_, EvaluateError>((outcome, Progress { rows: row.line, bytes: row.end, size }))
+        };
+        let mut outcomes = Box::pin(stream::iter(&mut dataset).map(judged).buffered(IN_FLIGHT));
+        while let Some(outcome) = outcomes.next().await {
+            let (outcome, done) = outcome?;
+            tallies.add(outcome);
+            progress(done);
+        }
+        drop(outcomes);
+        let (bundle, data_identity) = (self.classifier.identity().clone(), DataIdentity::new(data, dataset.sha256()));
+        let Tallies { labels, routing, left_out, unknown } = tallies;
+        let models = &self.models;
+        let subject = Subject { bundle, head: &self.head, models, data: data_identity, seed, left_out };
+        match (labels.is_empty(), routing.is_empty()) {
+            (true, true) => {
+                Err(unknown
+                    .map_or_else(|| EvaluateError::Empty { path: data.to_owned() }, |label| label.error(&self.head)))
+            }
+            (false, true) => Ok(Report::Labels(labels.report(subject))),
+            (true, false) if routing.is_uniform() && routing.suits(models) => {
+                Ok(Report::Routing(routing.report(subject)))
+            }
+            _ => Err(EvaluateError::Mixed { path: data.to_owned() }),
+        }
+    }
+}
+
+/// What was seen so far, by kind of row.
+struct Tallies {
+    labels: Tally,
+    routing: RoutingTally,
+    left_out: LeftOut,
+    /// The first label that the head does not have.
+    unknown: Option<UnknownLabel>,
+}
+
+impl Tallies {
+    fn new(labels: usize) -> Self {
+        Self {
+            labels: Tally::new(labels),
+            routing: RoutingTally::default(),
+            left_out: LeftOut::default(),
+            unknown: None,
+        }
+    }
+
+    fn add(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Contaminated => self.left_out.contaminated += 1,
+            Outcome::Blank => self.left_out.blank += 1,
+            Outcome::Unknown(label) => {
+                self.left_out.unknown_label += 1;
+                self.unknown.get_or_insert(label);
+            }
+            Outcome::Judged(judgement) => self.labels.add(&judgement),
+            Outcome::Ranked(ranked) => self.routing.add(ranked),
+        }
+    }
+}
+
+/// Returns the head called `name`, or of all heads `<name>/<model>` the first under that name, and the models.
+fn asked(manifest: &Manifest, name: &str) -> Option<(HeadSpec, Vec<(String, Name)>)> {
+    let offered = || manifest.heads.iter().filter(|head| !head.hidden);
+    if let Some(head) = offered().find(|head| head.name.as_str() == name) {
+        return Some((head.clone(), Vec::new()));
+    }
+    let of_model = |head: &HeadSpec| {
+        let model = head.name.as_str().strip_prefix(name)?.strip_prefix('/')?;
+        head.stands_for.is_none().then(|| (model.to_owned(), head.name.clone()))
+    };
+    let models: Vec<_> = offered().filter_map(of_model).collect();
+    let first = manifest.head(models.first()?.1.as_str())?;
+    Some((HeadSpec { name: Name::new(name).ok()?, ..first.clone() }, models))
+}

@@ -1,0 +1,295 @@
+//! A threshold of a policy for a target: a share of requests for the strong model, a cost, or a quality.
+//!
+//! Follows `RouteLLM`'s calibration (arXiv 2406.18665, `routellm/calibrate_threshold.py`): the threshold for a share is that
+//! quantile of the scores on a sample of own prompts, interpolated. Cost and quality are searched over every place where
+//! the sample can be cut. What the rounded threshold achieves on the sample is counted anew, with an interval.
+
+mod knob;
+mod sample;
+
+use pointsman_core::config::Problem;
+use serde::Serialize;
+
+pub use self::knob::Knob;
+pub use self::sample::{Item, Sample, SampleError, SampleSource};
+use super::Interval;
+
+/// A threshold's last digit: more would claim more than a sample knows.
+const DIGITS: f64 = 1e4;
+
+/// What rounding may do to a mean.
+const SLACK: f64 = 1e-12;
+
+/// What a threshold is to achieve.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// The strong model's share of the requests that the strategy decides, 0 to 1.
+    StrongShare(f64),
+    /// At most so many US dollars for 1000 requests.
+    CostPer1k(f64),
+    /// At least this mean quality, 0 to 1, as cheap as that goes.
+    Quality(f64),
+}
+
+/// What a threshold does on a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Achieved {
+    /// The strong model's share.
+    pub strong_share: f64,
+    /// Its 95 % interval (Wilson).
+    pub strong_share_ci95: Interval,
+    /// US dollars for 1000 requests, by those whose tokens and prices are known; `None` where none is.
+    pub cost_per_1k: Option<f64>,
+    /// Its 95 % interval.
+    pub cost_per_1k_ci95: Option<Interval>,
+    /// Mean quality of the requests with outcomes; `None` where none has one.
+    pub quality: Option<f64>,
+    /// Its 95 % interval.
+    pub quality_ci95: Option<Interval>,
+}
+
+/// A threshold, and what it does.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Calibrated {
+    /// The key in the configuration.
+    pub key: String,
+    /// The value now.
+    pub before: f64,
+    /// The value that achieves the target.
+    pub threshold: f64,
+    /// The model whose share is meant.
+    pub strong: String,
+    /// Requests of the sample that reach the strategy.
+    pub n: usize,
+    /// Requests of the sample that rules or other strategies decide, or that got no scores.
+    pub left_out: u64,
+    /// Of the `n` requests, those whose tokens and prices are known: costs are theirs.
+    pub priced: usize,
+    /// Of the `n` requests, those with outcomes: the quality is theirs.
+    pub with_quality: usize,
+    /// Of these, those of which one side is the mean of a model's rated answers to other prompts.
+    pub filled_in: u64,
+    /// What the present value does on the sample.
+    pub now: Achieved,
+    /// What the new value does.
+    pub achieved: Achieved,
+}
+
+/// Why there is no threshold.
+#[derive(Debug, thiserror::Error)]
+pub enum CalibrateError {
+    /// The sample cannot be had.
+    #[error(transparent)]
+    Sample(#[from] SampleError),
+    /// The key is not written in the file.
+    #[error("{key}: is not in the file, so there is no value to change (write it with any value first)")]
+    NoKey {
+        /// The key.
+        key: String,
+    },
+    /// Neither the strategy nor one within it has a threshold.
+    #[error("{path}: a strategy of the kind `{kind}` has no threshold to calibrate (allowed: tiers, threshold)")]
+    NoThreshold {
+        /// Where it stands.
+        path: String,
+        /// Its kind.
+        kind: &'static str,
+    },
+    /// Several strategies within it have one.
+    #[error("{path}: holds more than one threshold, name one with `--at` (allowed: {allowed})")]
+    Ambiguous {
+        /// Where it stands.
+        path: String,
+        /// The thresholds.
+        allowed: String,
+    },
+    /// There is no strategy and no threshold at this place.
+    #[error("{path}: is no threshold of the policy (allowed: {allowed})")]
+    NoSuch {
+        /// The place.
+        path: String,
+        /// The thresholds.
+        allowed: String,
+    },
+    /// The policies do not compile with the value at one of its ends.
+    #[error("{key}: the policies do not compile with another value ({} problems)", problems.len())]
+    Turned {
+        /// The key.
+        key: String,
+        /// What is wrong.
+        problems: Vec<Problem>,
+    },
+    /// Nothing to go by.
+    #[error("the sample holds no request that the strategy of `{policy}` decides")]
+    Empty {
+        /// The policy.
+        policy: String,
+    },
+    /// No request of the sample says what the target speaks of.
+    #[error("the sample does not tell {what}")]
+    Untold {
+        /// What is missing.
+        what: String,
+    },
+    /// No threshold achieves it.
+    #[error("no threshold reaches {what} {wanted} (the sample reaches {least:.4} to {most:.4})")]
+    OutOfReach {
+        /// What was wanted.
+        what: &'static str,
+        /// How much of it.
+        wanted: f64,
+        /// The least that a threshold gives.
+        least: f64,
+        /// The most.
+        most: f64,
+    },
+}
+
+/// Finds the value of `knob` that achieves `target` on `sample`.
+///
+/// # Errors
+/// When the sample is empty, none of its requests tells what the target speaks of, or no value achieves it.
+pub fn calibrate(policy: &str, knob: &Knob, sample: &Sample, target: Target) -> Result<Calibrated, CalibrateError> {
+    if sample.items.is_empty() {
+        return Err(CalibrateError::Empty { policy: policy.to_owned() });
+    }
+    let mut items = sample.items.clone();
+    items.sort_by(|a, b| a.score.total_cmp(&b.score));
+    let cut = match target {
+        // Where only the strong model stands on one side, the share is the quantile.
+        Target::StrongShare(share) if items.iter().all(|item| item.above_is_strong && !item.below_is_strong) => {
+            quantile(&items, 1.0 - share)
+        }
+        Target::StrongShare(share) => between(&items, nearest(&items, share)),
+        Target::CostPer1k(dollars) => between(&items, dearest_within(&items, dollars / 1000.0)?),
+        Target::Quality(least) => between(&items, cheapest_with(&items, least, sample.no_quality.as_deref())?),
+    };
+    let threshold = (cut * DIGITS).round() / DIGITS;
+    let threshold = threshold.clamp(knob.bounds.0, knob.bounds.1);
+    Ok(Calibrated {
+        key: knob.path.to_string(),
+        before: knob.value,
+        threshold,
+        strong: knob.strong.clone(),
+        n: items.len(),
+        left_out: sample.left_out,
+        priced: items.iter().filter(|item| item.costs.is_some()).count(),
+        with_quality: items.iter().filter(|item| item.qualities.is_some()).count(),
+        filled_in: sample.filled_in,
+        now: achieved(&items, knob.value),
+        achieved: achieved(&items, threshold),
+    })
+}
+
+/// Returns the quantile of sorted scores, interpolated between neighbours as pandas does.
+fn quantile(items: &[Item], share: f64) -> f64 {
+    let place = share.clamp(0.0, 1.0) * (items.len() - 1) as f64;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the number of items")]
+    let below = place.floor() as usize;
+    let above = (below + 1).min(items.len() - 1);
+    items[below].score + (items[above].score - items[below].score) * (place - below as f64)
+}
+
+/// Returns a threshold with `below` of the sorted items below it.
+fn between(items: &[Item], below: usize) -> f64 {
+    match below {
+        0 => 0.0,
+        all if all == items.len() => 1.0,
+        some => f64::midpoint(items[some - 1].score, items[some].score),
+    }
+}
+
+/// Returns the places where the items can be cut: between scores that differ.
+fn cuts(items: &[Item]) -> impl Iterator<Item = usize> + '_ {
+    (0..=items.len()).filter(|at| *at == 0 || *at == items.len() || items[*at - 1].score < items[*at].score)
+}
+
+/// A number of the items over every cut: its mean over those of which it is known.
+struct Means(Vec<f64>);
+
+impl Means {
+    /// Takes of each item its number below the cut and above; `None` when it is known of no item.
+    fn of(items: &[Item], of: impl Fn(&Item) -> Option<(f64, f64)>) -> Option<Self> {
+        let known = items.iter().filter(|item| of(item).is_some()).count();
+        let first: f64 = items.iter().filter_map(&of).map(|(_, above)| above).sum();
+        let mut sum = first;
+        let after = items.iter().map(|item| {
+            sum += of(item).map_or(0.0, |(below, above)| below - above);
+            sum
+        });
+        let sums: Vec<f64> = std::iter::once(first).chain(after).collect();
+        (known > 0).then(|| Self(sums.into_iter().map(|sum| sum / known as f64).collect()))
+    }
+
+    /// Returns the strong model's share.
+    fn of_strong(items: &[Item]) -> Self {
+        let as_number = |is: bool| f64::from(u8::from(is));
+        let strong = |item: &Item| Some((as_number(item.below_is_strong), as_number(item.above_is_strong)));
+        Self::of(items, strong).unwrap_or(Self(vec![0.0]))
+    }
+
+    fn out_of_reach(&self, what: &'static str, wanted: f64, scale: f64) -> CalibrateError {
+        let least = self.0.iter().copied().fold(f64::INFINITY, f64::min) * scale;
+        let most = self.0.iter().copied().fold(f64::NEG_INFINITY, f64::max) * scale;
+        CalibrateError::OutOfReach { what, wanted, least, most }
+    }
+}
+
+fn nearest(items: &[Item], share: f64) -> usize {
+    let Means(strong) = Means::of_strong(items);
+    let off = |at: &usize| (strong[*at] - share).abs();
+    cuts(items).min_by(|a, b| off(a).total_cmp(&off(b))).unwrap_or_default()
+}
+
+fn dearest_within(items: &[Item], dollars: f64) -> Result<usize, CalibrateError> {
+    let untold = || CalibrateError::Untold { what: "what requests cost (prices in `models`, and tokens)".to_owned() };
+    let costs = Means::of(items, |item| item.costs).ok_or_else(untold)?;
+    let fits = cuts(items).filter(|at| costs.0[*at] <= dollars + SLACK);
+    let best = fits.max_by(|a, b| costs.0[*a].total_cmp(&costs.0[*b]));
+    best.ok_or_else(|| costs.out_of_reach("the cost per 1k", dollars * 1000.0, 1000.0))
+}
+
+/// Of equally dear cuts the one with the fewest calls of the strong model is taken: not every request has a price.
+fn cheapest_with(items: &[Item], least: f64, reason: Option<&str>) -> Result<usize, CalibrateError> {
+    let untold = || {
+        let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+        CalibrateError::Untold { what: format!("how well either model answers{reason}") }
+    };
+    let quality = Means::of(items, |item| item.qualities).ok_or_else(untold)?;
+    let strong = Means::of_strong(items);
+    let price = Means::of(items, |item| item.costs);
+    let price = price.as_ref().unwrap_or(&strong);
+    let fits = cuts(items).filter(|at| quality.0[*at] >= least - SLACK);
+    let order = |a: &usize, b: &usize| price.0[*a].total_cmp(&price.0[*b]).then(strong.0[*a].total_cmp(&strong.0[*b]));
+    fits.min_by(order).ok_or_else(|| quality.out_of_reach("the quality", least, 1.0))
+}
+
+/// Counts what a threshold does, as the policy compares: at it and above it is above.
+fn achieved(items: &[Item], threshold: f64) -> Achieved {
+    let n = items.len();
+    let strong =
+        items.iter().filter(|item| if item.score >= threshold { item.above_is_strong } else { item.below_is_strong });
+    let strong = strong.count() as u64;
+    let mean = |of: fn(&Item) -> Option<(f64, f64)>, scale: f64| {
+        let values = items.iter().filter_map(|item| {
+            let (below, above) = of(item)?;
+            Some(scale * if item.score >= threshold { above } else { below })
+        });
+        let (sum, squares, known) = values
+            .fold((0.0, 0.0, 0), |(sum, squares, known), value| (sum + value, squares + value * value, known + 1));
+        (known > 0).then(|| (sum / known as f64, Interval::of_mean(sum, squares, known)))
+    };
+    let (cost, quality) = (mean(|item| item.costs, 1000.0), mean(|item| item.qualities, 1.0));
+    Achieved {
+        strong_share: strong as f64 / n as f64,
+        strong_share_ci95: Interval::wilson(strong, n as u64),
+        cost_per_1k: cost.map(|cost| cost.0),
+        cost_per_1k_ci95: cost.map(|cost| cost.1),
+        quality: quality.map(|quality| quality.0),
+        quality_ci95: quality.map(|quality| quality.1),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! The value that is moved: which key of which strategy, and what the policy does on either side of it.
+
+use pointsman_core::config::{
+    Choice, Config, Judge, JudgeBreaker, JudgeCache, KeyPath, Mode, Name, OnUnfamiliar, Ratio, Rung, Span, Step,
+    Strategy, Tiers,
+};
+use pointsman_core::policy::{PolicySet, Signals};
+
+use super::CalibrateError;
+
+/// Where the path within a policy's strategy begins: `policies`, its position and `strategy` lead there.
+const WITHIN: usize = 3;
+
+/// The value of a strategy that is moved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Knob {
+    /// Where it stands.
+    pub path: KeyPath,
+    /// Where its strategy stands.
+    pub strategy: KeyPath,
+    /// What it is.
+    pub value: f64,
+    /// The bounds that its neighbours set.
+    pub bounds: (f64, f64),
+    /// The model whose share is meant.
+    pub strong: String,
+}
+
+/// Whether the rules of a policy have their say: what was logged says itself that none of them chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ruling {
+    Kept,
+    Dropped,
+}
+
+/// A configuration's policies with the knob turned.
+pub(super) struct Turned {
+    /// Something else stands in the strategy's place that asks a question, so that who reaches it is seen.
+    pub(super) asking: PolicySet,
+    /// As low as the knob goes: everything is above.
+    pub(super) low: PolicySet,
+    /// As high as it goes.
+    pub(super) high: PolicySet,
+}
+
+impl Knob {
+    /// Finds the value to move: `threshold`, a ladder's highest `at_least`, or the `min_confidence` of tiers. `at` names one
+    /// of several by the path of the key or of its strategy, from the root of the file or from the policy's strategy on.
+    ///
+    /// # Errors
+    /// When there is none, more than one to choose from, or the file does not spell it.
+    pub fn of(config: &Config, policy: usize, at: Option<&str>) -> Result<Self, CalibrateError> {
+        let root = KeyPath::root().key("policies").index(policy).key("strategy");
+        let (mut knobs, mut others) = (Vec::new(), Vec::new());
+        config.policies[policy].strategy.visit(&root, &mut |path, section| match Self::at(path, section) {
+            Some(knob) => knobs.push(knob),
+            None => others.push((path.to_string(), section.kind())),
+        });
+        let paths: Vec<_> = knobs.iter().map(|knob| knob.path.to_string()).collect();
+        let allowed = if paths.is_empty() { "it has none".to_owned() } else { paths.join(", ") };
+        let place = match at {
+            None => root.to_string(),
+            Some(at) if at.starts_with("policies[") => at.to_owned(),
+            Some(at) => format!("{root}.{at}"),
+        };
+        let other = others.iter().find(|(path, _)| *path == place).map(|(_, kind)| *kind);
+        let mut named =
+            knobs.iter().filter(|knob| [&knob.path, &knob.strategy].iter().any(|own| own.to_string() == place));
+        let knob = match (named.next(), &*knobs, at) {
+            (Some(knob), ..) | (None, [knob], None) => knob.clone(),
+            _ => {
+                return Err(match other {
+                    Some(_) if at.is_none() && !knobs.is_empty() => CalibrateError::Ambiguous { path: place, allowed },
+                    Some(kind) => CalibrateError::NoThreshold { path: place, kind },
+                    None => CalibrateError::NoSuch { path: place, allowed },
+                });
+            }
+        };
+        match config.span_of(&knob.path) {
+            Some(_) => Ok(knob),
+            None => Err(CalibrateError::NoKey { key: knob.path.to_string() }),
+        }
+    }
+
+    fn at(place: &KeyPath, section: &Strategy) -> Option<Self> {
+        let (path, value, bounds) = match section {
+            Strategy::Tiers(tiers) => (place.key("min_confidence"), tiers.min_confidence.get(), (0.0, 1.0)),
+            Strategy::Threshold(threshold) if threshold.ladder.is_empty() => {
+                (place.key("threshold"), threshold.threshold.unwrap_or_default().get(), (0.0, 1.0))
+            }
+            Strategy::Threshold(threshold) => {
+                let rungs = threshold.rungs();
+                let below = rungs.iter().rev().nth(1).map_or(0.0, |rung| rung.at_least.get());
+                let index = top(&threshold.ladder);
+                let value = threshold.ladder[index].at_least.get();
+                (place.key("ladder").index(index).key("at_least"), value, (below, 1.0))
+            }
+            _ => return None,
+        };
+        let strong = section.ladder().pop().map(|top| top.to_string()).unwrap_or_default();
+        Some(Self { path, strategy: place.clone(), value, bounds, strong })
+    }
+
+    /// Returns whether its strategy chose by its number, and did not abstain for another reason: a classifier that failed,
+    /// or a prompt that it did not read to the end or never learnt from the like of.
+    pub(super) fn is_known(&self, config: &Config, signals: &Signals) -> bool {
+        let Some(Step::Index(policy)) = self.strategy.steps().get(1) else { return false };
+        let mut section = config.policies[*policy].strategy.clone();
+        let Some(section) = section.at_mut(&self.strategy.steps()[WITHIN..]) else { return false };
+        let scores = section.reads().and_then(|(classifier, _)| signals.scores_of(classifier));
+        let Some(Ok(scores)) = scores else { return false };
+        let (most, unfamiliar) = match section {
+            Strategy::Tiers(tiers) => (tiers.max_truncated_tokens, tiers.unfamiliar),
+            Strategy::Threshold(threshold) => (threshold.max_truncated_tokens, threshold.unfamiliar),
+            _ => (None, OnUnfamiliar::default()),
+        };
+        let is_familiar = scores.familiarity.unfamiliar.is_none() || unfamiliar == OnUnfamiliar::Judge;
+        is_familiar && most.is_none_or(|most| scores.truncated_tokens <= most)
+    }
+
+    /// Compiles the policies of `config` with the knob turned to its ends. Everyone gets to the policy at `policy`.
+    ///
+    /// # Errors
+    /// As [`PolicySet::compile`].
+    pub(super) fn turn(&self, config: &Config, policy: usize, ruling: Ruling) -> Result<Turned, CalibrateError> {
+        let compile = |change: &dyn Fn(&mut Strategy)| {
+            let mut config = config.clone();
+            let own = &mut config.policies[policy];
+            (own.mode, own.rollout) = (Mode::Route, Ratio::new(1.0).expect("one is a ratio"));
+            if ruling == Ruling::Dropped {
+                own.rules.clear();
+            }
+            own.strategy.at_mut(&self.strategy.steps()[WITHIN..]).map(change);
+            PolicySet::compile(&config)
+                .map_err(|problems| CalibrateError::Turned { key: self.path.to_string(), problems })
+        };
+        let judge = config.models.keys().next();
+        let asking = |section: &mut Strategy| {
+            if let Some(judge) = judge {
+                *section = Strategy::Judge(stand_in(judge.clone(), section));
+            }
+        };
+        let (low, high) = self.bounds;
+        Ok(Turned {
+            asking: compile(&asking)?,
+            low: compile(&|section| set(section, low))?,
+            high: compile(&|section| set(section, high))?,
+        })
+    }
+}
+
+/// Returns the position of a ladder's highest rung.
+fn top(ladder: &[Rung]) -> usize {
+    let highest = ladder.iter().map(|rung| rung.at_least.get()).fold(0.0, f64::max);
+    ladder.iter().position(|rung| rung.at_least.get() >= highest).unwrap_or_default()
+}
+
+fn set(section: &mut Strategy, value: f64) {
+    let value = Ratio::new(value).expect("the bounds of a ratio are ratios");
+    match section {
+        Strategy::Tiers(Tiers { min_confidence, .. }) => *min_confidence = value,
+        Strategy::Threshold(threshold) if threshold.ladder.is_empty() => threshold.threshold = Some(value),
+        Strategy::Threshold(threshold) => {
+            let rung = threshold.ladder.remove(top(&threshold.ladder));
+            threshold.ladder.push(Rung { at_least: value, ..rung }); // of equals, the last one is the higher
+        }
+        _ => {}
+    }
+}
+
+/// Returns a judge in the place of a strategy. Nobody answers it.
+fn stand_in(judge: Name, section: &Strategy) -> Judge {
+    let choice = |model| Choice { label: None, model, description: String::new() };
+    Judge {
+        name: None,
+        judge,
+        choices: section.ladder().into_iter().map(choice).collect(),
+        instructions: None,
+        timeout: Span::from_secs(1),
+        max_chars: 1,
+        max_tokens: 1,
+        min_confidence: None,
+        rationale: false,
+        max_concurrent: 1,
+        cache: JudgeCache::default(),
+        breaker: JudgeBreaker::default(),
+        otherwise: section.otherwise().cloned(),
+    }
+}

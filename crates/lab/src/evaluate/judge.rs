@@ -1,0 +1,201 @@
+//! A row's way through the real path: chat body, prompt, features, classifier. What is measured is what would serve.
+
+use std::time::Duration;
+
+use pointsman_classifier::{Ask, Classifier, HeadSpec};
+use pointsman_core::config::Name;
+use pointsman_core::features::{Features, TextStructure, TokenCounter};
+use pointsman_core::prompt::{Dialect, Prompt};
+use pointsman_core::scores::{Degraded, HeadScores, Scores};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::EvaluateError;
+use super::dataset::{Row, Truth};
+
+/// How long a prompt may take, its wait for those before it included; nobody is waiting behind a proxy here.
+pub(super) const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Asks one head of a classifier about rows, or one for each of several models.
+pub(super) struct Judge<'c> {
+    pub(super) classifier: &'c Classifier,
+    pub(super) head: &'c HeadSpec,
+    /// Models with the heads that say how likely each succeeds; empty when one head is asked.
+    pub(super) models: &'c [(String, Name)],
+}
+
+/// What became of one row.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Outcome {
+    /// Left out: the row says that it stands in a held-out set.
+    Contaminated,
+    /// Left out: there is no text to judge, so that a policy would not ask either.
+    Blank,
+    /// Left out: the row's label is none of the head's.
+    Unknown(UnknownLabel),
+    /// Judged, where the file says which label is right.
+    Judged(Judgement),
+    /// Ranked, where the file says how well models answer.
+    Ranked(Ranked),
+}
+
+/// A prompt's place on a head's scale beside what models made of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Ranked {
+    /// Where on the scale from the head's first label, 0, to its last, 1.
+    pub(super) score: f64,
+    /// What the models made of it.
+    pub(super) truth: Truth,
+    /// Characters of the prompt.
+    pub(super) chars: usize,
+    /// How likely each model succeeds, where models have heads of their own.
+    pub(super) chances: Vec<f32>,
+}
+
+/// A label that the head does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UnknownLabel {
+    /// The line, from 1.
+    pub(super) line: u64,
+    /// The label.
+    pub(super) label: String,
+}
+
+/// A label beside the truth.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Judgement {
+    /// The right label's place in the head's order.
+    pub(super) truth: usize,
+    /// The place of the label that the policy would see on top.
+    pub(super) predicted: usize,
+    /// One probability a label.
+    pub(super) probabilities: Vec<f32>,
+    /// Characters of the prompt.
+    pub(super) chars: usize,
+}
+
+impl Judge<'_> {
+    /// Judges one row.
+    pub(super) async fn judge(&self, row: &Row) -> Result<Outcome, EvaluateError> {
+        if row.contaminated {
+            return Ok(Outcome::Contaminated);
+        }
+        let truth = match &row.truth {
+            Truth::Label(label) => match self.head.label(label) {
+                Some(place) => Some(place),
+                None => return Ok(Outcome::Unknown(UnknownLabel { line: row.line, label: label.clone() })),
+            },
+            Truth::Pair { .. } | Truth::Models(_) => None,
+        };
+        let judged = match self.logged(row).filter(|_| row.prompt.is_empty()) {
+            Some(scores) => Ok(scores),
+            None => self.scores(row).await,
+        };
+        let scores = match judged {
+            Ok(scores) => scores,
+            Err(Degraded::NoText) => return Ok(Outcome::Blank),
+            Err(reason) => return Err(EvaluateError::Unscored { line: row.line, reason: reason.as_str() }),
+        };
+        match truth {
+            Some(truth) => self.judgement(&scores, truth, row).map(Outcome::Judged),
+            None => self.ranked(&scores, row).map(Outcome::Ranked),
+        }
+    }
+
+    /// Returns what the head said when the request was decided.
+    fn logged(&self, row: &Row) -> Option<Scores> {
+        let (name, probabilities) = row.logged_scores.as_ref()?.get_key_value(self.head.name.as_str())?;
+        let in_order = self.head.labels.iter().map(|label| probabilities.get(label.as_str()).copied());
+        let head = HeadScores {
+            head: name.as_str().into(),
+            labels: self.head.labels.iter().map(|label| label.as_str().into()).collect(),
+            probabilities: in_order.collect::<Option<_>>()?,
+            known: None,
+        };
+        Some(Scores::of(vec![head]))
+    }
+
+    fn ranked(&self, scores: &Scores, row: &Row) -> Result<Ranked, EvaluateError> {
+        let unscored = || EvaluateError::Unscored { line: row.line, reason: "no_scores" };
+        let chance = |(_, head): &(String, Name)| scores.head(head.as_str())?.probabilities.last().copied();
+        let chances = self.models.iter().map(chance).collect::<Option<Vec<f32>>>().ok_or_else(unscored)?;
+        let score = match self.models {
+            [] => scores.head(self.head.name.as_str()).ok_or_else(unscored)?.level().unwrap_or_default(),
+            // Which two models are to be told apart is known once all rows are.
+            _ => 0.0,
+        };
+        Ok(Ranked { score, truth: row.truth.clone(), chars: row.chars(), chances })
+    }
+
+    /// Judges the newest turn and, where it does not stand by itself, what it answers, as the router does.
+    async fn scores(&self, row: &Row) -> Result<Scores, Degraded> {
+        let body = body(&row.history, &row.prompt);
+        let prompt = parsed(&body);
+        let features = Features::of(&prompt, &TokenCounter::new());
+        let Some(before) = prompt.answered_text() else { return self.said(prompt.newest_ask(), &features).await };
+        let answered = self.said(before, &features.clone().with_text(TextStructure::of(before))).await?;
+        if !prompt.ask().adds() {
+            return Ok(answered);
+        }
+        let reply = self.said(prompt.newest_ask(), &features).await?;
+        Ok(self.higher(reply, answered))
+    }
+
+    async fn said(&self, text: &str, features: &Features) -> Result<Scores, Degraded> {
+        let heads: Vec<Name> = match self.models {
+            [] => vec![self.head.name.clone()],
+            models => models.iter().map(|(_, head)| head.clone()).collect(),
+        };
+        let ask = Ask { text, features, deadline: Instant::now() + PATIENCE, heads: &heads };
+        let scores = self.classifier.judge(ask).await?;
+        // Scores that stood in for the encoder's are not what is evaluated.
+        scores.source.degraded().map_or(Ok(scores), Err)
+    }
+
+    /// Returns the scores of a reply where its label stands higher in the head's order, else those of what it answers.
+    fn higher(&self, reply: Scores, answered: Scores) -> Scores {
+        let place = |scores: &Scores| {
+            let top = scores.head(self.head.name.as_str())?.top()?;
+            self.head.label(top.0)
+        };
+        if place(&reply) > place(&answered) { reply } else { answered }
+    }
+
+    fn judgement(&self, scores: &Scores, truth: usize, row: &Row) -> Result<Judgement, EvaluateError> {
+        let head = scores.head(self.head.name.as_str());
+        let top = head.and_then(|head| Some((head, self.head.label(head.top()?.0)?)));
+        let (head, predicted) = top.ok_or(EvaluateError::Unscored { line: row.line, reason: "no_scores" })?;
+        let (probabilities, chars) = (head.probabilities.clone(), row.chars());
+        Ok(Judgement { truth, predicted, probabilities, chars })
+    }
+}
+
+impl UnknownLabel {
+    /// Returns the error that names the labels that `head` has.
+    pub(super) fn error(self, head: &HeadSpec) -> EvaluateError {
+        let labels = head.labels.iter().map(ToString::to_string);
+        let aliases = head.aliases.iter().map(|(alias, label)| format!("{alias} for {label}"));
+        EvaluateError::UnknownLabel {
+            line: self.line,
+            label: self.label,
+            head: head.name.to_string(),
+            allowed: labels.chain(aliases).collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
+/// Returns the features of a chat request whose one user turn is `text`.
+pub(super) fn features(text: &str) -> Features {
+    Features::of(&parsed(&body(&[], text)), &TokenCounter::new()).with_text(TextStructure::of(text))
+}
+
+/// Returns a chat request whose newest user turn is `text`, after the turns of `history`.
+fn body(history: &[Value], text: &str) -> String {
+    let newest = json!({"role": "user", "content": text});
+    let turns: Vec<&Value> = history.iter().chain([&newest]).collect();
+    json!({"model": "evaluate", "messages": turns}).to_string()
+}
+
+fn parsed(body: &str) -> Prompt<'_> {
+    Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a body of our own parses")
+}

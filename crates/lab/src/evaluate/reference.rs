@@ -1,0 +1,53 @@
+//! What a bundle's scores and features are like on given rows: the reference that live traffic is compared with.
+
+use std::path::Path;
+
+use futures::{StreamExt, stream};
+use pointsman_classifier::{Bundle, Classifier, Collector, Host, Reference};
+use pointsman_core::config;
+use pointsman_core::config::Span;
+use pointsman_core::scores::Degraded;
+use tokio::time::Instant;
+
+use super::dataset::{Dataset, DatasetError, Row};
+use super::judge::{PATIENCE, features};
+use super::{EvaluateError, IN_FLIGHT};
+
+/// Judges every row of the file at `data` by the bundle in the folder `bundle`, encoder included, and returns the
+/// distributions. Rows without text, replies in a conversation and rows of held-out sets are left out.
+///
+/// # Errors
+/// When the bundle is unsound, a row cannot be read or judged, or no row is left.
+pub async fn reference(bundle: &Path, data: &Path, host: &Host) -> Result<Reference, EvaluateError> {
+    let opened = Bundle::open(&host.base_dir.join(bundle))?;
+    let (name, mut collector) = (opened.manifest().name.clone(), Collector::new(&opened));
+    let config = config::Classifier {
+        deadline: Span::from_secs(1),
+        queue: IN_FLIGHT,
+        batch: config::Batch::of_one(),
+        cache: config::Cache { max_entries: 0, max_bytes: 0 },
+        cascade: config::Cascade { enabled: false, confidence: None },
+        ..config::Classifier::of(bundle)
+    };
+    let classifier = Classifier::start_bundle(&name, &config, host, opened)?;
+    let mut dataset = Dataset::open(data)?;
+    let judged = async |row: Result<Row, DatasetError>| {
+        let row = row?;
+        let features = features(&row.prompt);
+        let scores = match classifier.classify(&row.prompt, &features, Instant::now() + PATIENCE).await {
+            _ if row.contaminated || !row.history.is_empty() => None,
+            Ok(scores) => Some(scores).filter(|scores| scores.source.degraded().is_none()),
+            Err(Degraded::NoText) => None,
+            Err(reason) => return Err(EvaluateError::Unscored { line: row.line, reason: reason.as_str() }),
+        };
+        Ok((features, scores))
+    };
+    let mut rows = Box::pin(stream::iter(&mut dataset).map(judged).buffered(IN_FLIGHT));
+    while let Some(row) = rows.next().await {
+        if let (features, Some(scores)) = row? {
+            collector.add(&scores, &features);
+        }
+    }
+    drop(rows);
+    collector.finish().ok_or_else(|| EvaluateError::Empty { path: data.to_owned() })
+}

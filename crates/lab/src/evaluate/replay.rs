@@ -1,0 +1,291 @@
+//! What another configuration would have done with logged requests: which would move, what that costs, and what it does to
+//! quality.
+//!
+//! Both configurations decide every request anew. Costs are the logged tokens at the configurations' prices, as if the
+//! other model had answered as long. Quality is predicted in two ways that do not need the other model's answer: by what
+//! clients said of each model's answers to prompts of the same label, and by the head `strong_wins`, the chance that only the stronger
+//! model answers well.
+
+mod report;
+
+use std::collections::BTreeMap;
+
+use pointsman_core::config::Config;
+use pointsman_core::policy::Decision;
+use pointsman_core::scores::{HeadScores, Scores};
+use pointsman_core::usage::Usage;
+
+pub use self::report::{Move, MovedRequest, Part, ReplayReport};
+use super::engine::{Engine, EngineError, Lack, Replayed, Usual};
+use super::log::{DecisionLogs, LogLine, LoggedDecision, Outcomes};
+use super::{DatasetError, Interval};
+
+/// The head that says how likely only the stronger model answers well.
+const STRONG_WINS: &str = "strong_wins";
+
+/// What a request is said to go to that passes through.
+const PASSED: &str = "(passes through)";
+const REFUSED: &str = "(refused)";
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// A log cannot be read.
+    #[error(transparent)]
+    Log(#[from] DatasetError),
+    /// A configuration does not decide.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Nothing was replayed.
+    #[error("the logs hold no decision that can be replayed{}", missing(not_replayed))]
+    Empty {
+        /// Requests that cannot be decided anew, by what the log does not hold.
+        not_replayed: BTreeMap<String, u64>,
+    },
+}
+
+/// What was seen so far; grows with labels and models, not with requests.
+#[derive(Default)]
+struct Tally {
+    all: Part,
+    denied: u64,
+    not_replayed: BTreeMap<Lack, u64>,
+    priced: u64,
+    policies: BTreeMap<String, Part>,
+    labels: BTreeMap<String, Part>,
+    moves: BTreeMap<(String, String), (u64, f64)>,
+    moved: BTreeMap<Moved, u64>,
+    /// Sums and numbers of ratings by label and model.
+    rated: BTreeMap<(String, String), (f64, u64)>,
+}
+
+/// What requests that would move have in common.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Moved {
+    policy: String,
+    label: String,
+    from: String,
+    to: String,
+}
+
+/// One request beside itself.
+struct Pair<'d> {
+    logged: &'d LoggedDecision,
+    from: &'d str,
+    to: &'d str,
+    costs: Option<(f64, f64)>,
+    /// The predicted change of quality by `strong_wins`.
+    gain: Option<f64>,
+}
+
+/// Replays `logs` with `now` and with `against`; `moved` hears of every request that would move.
+///
+/// # Errors
+/// When a log cannot be read, a text cannot be scored, or nothing is left.
+pub async fn replay(
+    logs: &DecisionLogs,
+    now: &mut Engine,
+    against: &mut Engine,
+    mut moved: impl FnMut(&MovedRequest<'_>),
+) -> Result<ReplayReport, ReplayError> {
+    let (outcomes, usual) = (logs.outcomes()?, Usual::of(logs)?);
+    now.assume(usual.clone());
+    against.assume(usual);
+    let mut tally = Tally::default();
+    let mut lines = logs.lines();
+    for line in &mut lines {
+        let logged = match line? {
+            LogLine::Decision(logged) => logged,
+            LogLine::Denial => {
+                tally.denied += 1;
+                continue;
+            }
+            LogLine::Feedback(_) => continue,
+        };
+        let (before, after) = (now.replay(&logged).await?, against.replay(&logged).await?);
+        if let Some(pair) = tally.add(&logged, (&before, &after), (&now.config, &against.config), &outcomes)
+            && pair.is_moved()
+        {
+            moved(&pair.request());
+        }
+    }
+    if tally.all.n == 0 {
+        return Err(ReplayError::Empty { not_replayed: by_name(&tally.not_replayed) });
+    }
+    Ok(tally.report(lines.passed_over()))
+}
+
+impl Tally {
+    /// Counts a request; `None` when it cannot be decided anew.
+    fn add<'d>(
+        &mut self,
+        logged: &'d LoggedDecision,
+        (before, after): (&'d Replayed, &'d Replayed),
+        configs: (&Config, &Config),
+        outcomes: &Outcomes,
+    ) -> Option<Pair<'d>> {
+        let (from, to) = match (model_of(before), model_of(after)) {
+            (Ok(from), Ok(to)) => (from, to),
+            (Err(lack), _) | (_, Err(lack)) => {
+                *self.not_replayed.entry(lack.clone()).or_default() += 1;
+                return None;
+            }
+        };
+        let costs = cost(logged, from, configs.0).zip(cost(logged, to, configs.1));
+        let pair = Pair { logged, from, to, costs, gain: gain(before, after) };
+        self.count(&pair);
+        if let Some((quality, model)) = outcomes.of(&logged.request_id).zip(logged.answered_by.clone()) {
+            let rated = self.rated.entry((logged.label_or_none().to_owned(), model)).or_default();
+            *rated = (rated.0 + quality, rated.1 + 1);
+        }
+        Some(pair)
+    }
+
+    fn count(&mut self, pair: &Pair<'_>) {
+        let Pair { logged, from, to, costs, gain } = *pair;
+        let moved = pair.is_moved();
+        let (now, then) = costs.unwrap_or_default();
+        self.priced += u64::from(costs.is_some());
+        let policy = self.policies.entry(logged.policy.clone()).or_default();
+        let label = self.labels.entry(logged.label_or_none().to_owned()).or_default();
+        for part in [&mut self.all, policy, label] {
+            part.n += 1;
+            part.moved += u64::from(moved);
+            part.cost_usd += now;
+            part.cost_against_usd += then;
+            if moved {
+                part.gain.add(gain);
+            }
+        }
+        if moved {
+            let one = self.moves.entry((from.to_owned(), to.to_owned())).or_default();
+            *one = (one.0 + 1, one.1 + then - now);
+            let (policy, label) = (logged.policy.clone(), logged.label_or_none().to_owned());
+            let (from, to) = (from.to_owned(), to.to_owned());
+            *self.moved.entry(Moved { policy, label, from, to }).or_default() += 1;
+        }
+    }
+
+    fn report(self, passed_over: u64) -> ReplayReport {
+        let (n, moved) = (self.all.n, self.all.moved);
+        let requests = n + self.not_replayed.values().sum::<u64>();
+        let all = self.predicted(self.all, |_| true);
+        let Part { cost_usd, cost_against_usd, quality_by_feedback, quality_by_strong_wins, .. } = all;
+        let parts = |parts: &BTreeMap<String, Part>, of: fn(&Moved) -> &str| -> BTreeMap<String, Part> {
+            parts.iter().map(|(key, part)| (key.clone(), self.predicted(*part, |moved| of(moved) == key))).collect()
+        };
+        let policies = parts(&self.policies, |moved| &moved.policy);
+        let labels = parts(&self.labels, |moved| &moved.label);
+        let mut moves: Vec<Move> =
+            self.moves.into_iter().map(|((from, to), (n, cost_usd))| Move { from, to, n, cost_usd }).collect();
+        moves.sort_by_key(|one| std::cmp::Reverse(one.n));
+        ReplayReport {
+            requests,
+            n,
+            coverage: n as f64 / requests as f64,
+            moved,
+            moved_share: moved as f64 / n as f64,
+            moved_share_ci95: Interval::wilson(moved, n),
+            unscored: self.not_replayed.get(&Lack::Scores).copied().unwrap_or_default(),
+            not_replayed: by_name(&self.not_replayed),
+            denied: self.denied,
+            passed_over,
+            priced: self.priced,
+            cost_usd,
+            cost_against_usd,
+            cost_increase: (cost_usd > 0.0).then(|| (cost_against_usd - cost_usd) / cost_usd),
+            quality_by_feedback,
+            quality_by_strong_wins,
+            policies,
+            labels,
+            moves,
+        }
+    }
+
+    /// Says of some of the requests what is predicted of their quality.
+    fn predicted(&self, part: Part, of: impl Fn(&Moved) -> bool) -> Part {
+        let n = part.n as f64;
+        Part {
+            quality_by_feedback: self.by_feedback(of).map(|sum| sum / n),
+            quality_by_strong_wins: part.gain.0.map(|sum| sum / n),
+            ..part
+        }
+    }
+
+    /// Returns the sum over the moved requests that `of` chooses. Every one is expected to do as well as the other model's rated answers to prompts of its label, or to all
+    /// prompts where there are none.
+    fn by_feedback(&self, of: impl Fn(&Moved) -> bool) -> Option<f64> {
+        let mean = |label: Option<&str>, model: &str| {
+            let rated =
+                self.rated.iter().filter(|((own, name), _)| label.is_none_or(|label| own == label) && name == model);
+            let (sum, count) = rated.fold((0.0, 0), |(sum, count), (_, (s, n))| (sum + s, count + n));
+            (count > 0).then(|| sum / count as f64)
+        };
+        let quality = |label: &str, model: &str| mean(Some(label), model).or_else(|| mean(None, model));
+        let mut sum = 0.0;
+        for (Moved { label, from, to, .. }, n) in self.moved.iter().filter(|(moved, _)| of(moved)) {
+            sum += *n as f64 * (quality(label, to)? - quality(label, from)?);
+        }
+        Some(sum)
+    }
+}
+
+impl<'d> Pair<'d> {
+    fn is_moved(&self) -> bool {
+        self.from != self.to
+    }
+
+    fn request(&self) -> MovedRequest<'d> {
+        let Self { logged, from, to, costs, gain } = *self;
+        MovedRequest {
+            request_id: &logged.request_id,
+            time: &logged.time,
+            policy: &logged.policy,
+            label: logged.label_or_none(),
+            from,
+            to,
+            cost_usd: costs.map(|(now, then)| then - now),
+            quality_by_strong_wins: gain,
+        }
+    }
+}
+
+fn model_of(replayed: &Replayed) -> Result<&str, &Lack> {
+    match replayed {
+        Replayed::Chosen(decision, _) => Ok(decision.model.as_str()),
+        Replayed::Passed => Ok(PASSED),
+        Replayed::Refused => Ok(REFUSED),
+        Replayed::Unknown(lack) => Err(lack),
+    }
+}
+
+fn by_name(lacks: &BTreeMap<Lack, u64>) -> BTreeMap<String, u64> {
+    lacks.iter().map(|(lack, n)| (lack.to_string(), *n)).collect()
+}
+
+fn missing(not_replayed: &BTreeMap<String, u64>) -> String {
+    let parts: Vec<String> = not_replayed.iter().map(|(lack, n)| format!("{n} lack the {lack}")).collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
+
+fn cost(logged: &LoggedDecision, model: &str, config: &Config) -> Option<f64> {
+    let usage = Usage { input: logged.input_tokens?, output: logged.output_tokens?, ..Usage::default() };
+    Some(usage.cost(&config.models.get(model)?.price?))
+}
+
+/// The chance that only the stronger of the two models answers well is what a request gains on its way up and loses on its
+/// way down. The stronger one stands later in the order of the policy's models.
+fn gain(before: &Replayed, after: &Replayed) -> Option<f64> {
+    let (Replayed::Chosen(from, scores), Replayed::Chosen(to, others)) = (before, after) else { return None };
+    let wins = scores.iter().chain(others).find_map(strong_wins)?;
+    let (down, up) = (rank(to, from)?, rank(to, to)?);
+    Some(if up > down { wins } else { -wins })
+}
+
+fn strong_wins(scores: &Scores) -> Option<f64> {
+    scores.head(STRONG_WINS).and_then(HeadScores::level)
+}
+
+fn rank(policy: &Decision, chosen: &Decision) -> Option<usize> {
+    policy.candidates.iter().position(|candidate| candidate.model == chosen.model)
+}

@@ -1,0 +1,245 @@
+//! What an evaluation on models' outcomes found.
+
+use pointsman_classifier::Identity;
+use pointsman_core::config::Name;
+use serde::Serialize;
+
+use super::binary::{Claim, EventFigures, ReliabilityBin, auc, reliability};
+use super::dataset::Truth;
+use super::judge::Ranked;
+use super::models::columns::Columns;
+use super::models::{ModelFigures, ModelsFigures, SuccessFigures};
+use super::report::{DataIdentity, LeftOut, Subject};
+use super::routing::{Curve, Point, Ranking, Routed, RoutingFigures, RoutingIntervals};
+use super::spread::{Drawn, Spread};
+
+/// How well a head routes between a weak and a strong model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RoutingReport {
+    /// The bundle that was measured.
+    pub bundle: Identity,
+    /// Which of its heads.
+    pub head: Name,
+    /// The file that it was measured on.
+    pub data: DataIdentity,
+    /// What decided ties and the draws of the bootstrap.
+    pub seed: u64,
+    /// The prompts that were judged.
+    pub n: u64,
+    /// Rows left out because they stand in a held-out set.
+    pub contaminated: u64,
+    /// Rows left out because they hold no text.
+    pub blank: u64,
+    /// APGR and CPT.
+    #[serde(flatten)]
+    pub figures: RoutingFigures,
+    /// How sure the figures are.
+    #[serde(flatten)]
+    pub intervals: RoutingIntervals,
+    /// The chance that a prompt which only the strong model answers scores above another.
+    pub auc: f64,
+    /// Whether the probability means what it says; only of heads with two labels.
+    #[serde(flatten)]
+    pub calibration: Option<EventFigures>,
+    /// How sure AUC, ECE and Brier score are.
+    #[serde(flatten)]
+    pub spread: Spread,
+    /// The strong model.
+    pub strong: Single,
+    /// The weak model.
+    pub weak: Single,
+    /// The thresholds, the fewest calls to the strong model first.
+    pub curve: [Point; 11],
+    /// The reliability diagram; empty for heads with more than two labels.
+    pub reliability: Vec<ReliabilityBin>,
+    /// What the head must beat, and what nothing can.
+    pub baselines: RoutingBaselines,
+    /// Every model, where the file has more than a strong and a weak one.
+    #[serde(flatten)]
+    pub models: Option<ModelsFigures>,
+    /// What the heads of several models make of each other, where the bundle has them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub success: Option<SuccessFigures>,
+}
+
+/// One model for every prompt.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Single {
+    /// The model.
+    pub model: String,
+    /// The mean quality of its answers.
+    pub quality: f64,
+}
+
+/// One other way to rank the prompts.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Baseline {
+    /// APGR and CPT.
+    #[serde(flatten)]
+    pub figures: RoutingFigures,
+    /// Its thresholds.
+    pub curve: [Point; 11],
+}
+
+/// The rankings that stand beside a head's.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RoutingBaselines {
+    /// One random order.
+    pub random: Baseline,
+    /// The longer, the sooner the strong model gets it.
+    pub length: Baseline,
+    /// What the strong model gains on each prompt, known beforehand.
+    pub oracle: Baseline,
+    /// The better of the two for every prompt.
+    pub best_single: Single,
+}
+
+/// What was seen so far, in flat columns: three numbers a row, and three a model where there are several.
+#[derive(Debug, Default)]
+pub(super) struct RoutingTally {
+    scores: Vec<f64>,
+    lengths: Vec<f64>,
+    pairs: Vec<(f64, f64)>,
+    models: Columns,
+    /// Row by row, how likely each model succeeds.
+    chances: Vec<f32>,
+}
+
+impl RoutingTally {
+    pub(super) fn add(&mut self, ranked: Ranked) {
+        self.scores.push(ranked.score);
+        self.lengths.push(ranked.chars as f64);
+        self.chances.extend(ranked.chances);
+        match ranked.truth {
+            Truth::Pair { strong, weak } => self.pairs.push((strong, weak)),
+            Truth::Models(answers) => self.models.add(&answers),
+            Truth::Label(_) => {}
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.scores.is_empty()
+    }
+
+    /// Returns whether every row told the same kind of outcome.
+    pub(super) fn is_uniform(&self) -> bool {
+        [self.pairs.len(), self.models.rows()].contains(&self.scores.len())
+    }
+
+    /// Returns whether every row has an outcome of each of `models`.
+    pub(super) fn suits(&self, models: &[(String, Name)]) -> bool {
+        models.is_empty()
+            || (self.pairs.is_empty() && models.iter().all(|(model, _)| self.models.model(model).is_some()))
+    }
+
+    pub(super) fn report(mut self, subject: Subject<'_>) -> RoutingReport {
+        let Subject { bundle, head, models: asked, data, seed, left_out } = subject;
+        let LeftOut { contaminated, blank, .. } = left_out;
+        let models = self.models.models();
+        self.rank_by_chances(asked, &models);
+        let (rows, [strong, weak]) = self.rows(&models);
+        let ranking = Ranking::of(self.scores.iter().copied(), seed);
+        let length = Ranking::of(self.lengths.iter().copied(), seed);
+        let curve = ranking.curve(&rows);
+        let claims: Vec<Claim> =
+            rows.iter().map(|row| Claim { probability: row.score, truth: row.strong > row.weak }).collect();
+        let probable = head.labels.len() == 2 && asked.is_empty();
+        let squares: Vec<f64> = claims.iter().map(Claim::square).collect();
+        let drawn =
+            Drawn { claims: probable.then_some(&claims[..]), squares: &squares, labels: vec![claims.clone()], seed };
+        RoutingReport {
+            bundle,
+            head: head.name.clone(),
+            data,
+            seed,
+            n: rows.len() as u64,
+            contaminated,
+            blank,
+            figures: curve.figures(),
+            intervals: RoutingIntervals::of(&rows, &ranking, &length, seed),
+            auc: auc(&claims),
+            calibration: probable.then(|| EventFigures::of(&claims)),
+            spread: Spread::of(claims.len(), &drawn),
+            curve: *curve.points(),
+            reliability: if probable { reliability(&claims) } else { Vec::new() },
+            baselines: RoutingBaselines {
+                random: Baseline::of(&Ranking::of(rows.iter().map(|_| 0.0), seed), &rows),
+                length: Baseline::of(&length, &rows),
+                oracle: Baseline::of(&Ranking::of(rows.iter().map(|row| row.strong - row.weak), seed), &rows),
+                best_single: if weak.quality > strong.quality { weak.clone() } else { strong.clone() },
+            },
+            success: self.success(asked),
+            models: (!models.is_empty()).then(|| {
+                let costs = self.costs(&strong.model, &weak.model);
+                self.models.figures(models, (&curve, costs.map(|costs| ranking.curve(&costs)).as_ref()))
+            }),
+            strong,
+            weak,
+        }
+    }
+
+    /// Ranks by how much more likely the strong model succeeds than the weak one.
+    fn rank_by_chances(&mut self, asked: &[(String, Name)], models: &[ModelFigures]) {
+        let place = |model: &str| asked.iter().position(|(name, _)| name == model);
+        let Some([strong, weak]) = Self::ends(models) else { return };
+        if let (Some(strong), Some(weak)) = (place(strong), place(weak)) {
+            let gain = |chances: &[f32]| f64::midpoint(1.0, f64::from(chances[strong] - chances[weak]));
+            self.scores = self.chances.chunks_exact(asked.len()).map(gain).collect();
+        }
+    }
+
+    fn success(&self, asked: &[(String, Name)]) -> Option<SuccessFigures> {
+        let answers: Vec<_> = asked.iter().map(|(model, _)| self.models.model(model)).collect::<Option<_>>()?;
+        (!asked.is_empty()).then(|| SuccessFigures::of(asked, &self.chances, answers))
+    }
+
+    /// Returns the rows between two models: the file's own, else the best of several and the cheapest of the others whose
+    /// cost is known; where none is, the worst.
+    fn rows(&self, models: &[ModelFigures]) -> (Vec<Routed>, [Single; 2]) {
+        let (pairs, names): (Vec<(f64, f64)>, _) = match Self::ends(models) {
+            None => (self.pairs.clone(), ["strong".to_owned(), "weak".to_owned()]),
+            Some([strong, weak]) => {
+                let scores = |model: &str| self.models.model(model).map_or(&[][..], |column| column.scores());
+                let pairs = scores(strong).iter().copied().zip(scores(weak).iter().copied());
+                (pairs.collect(), [strong.to_owned(), weak.to_owned()])
+            }
+        };
+        let row = |(score, (strong, weak)): (&f64, &(f64, f64))| Routed { score: *score, strong: *strong, weak: *weak };
+        let rows: Vec<Routed> = self.scores.iter().zip(&pairs).map(row).collect();
+        let n = rows.len().max(1) as f64;
+        let [strong, weak] = names;
+        let quality = |part: fn(&Routed) -> f64| rows.iter().map(part).sum::<f64>() / n;
+        let ends = [
+            Single { model: strong, quality: quality(|row| row.strong) },
+            Single { model: weak, quality: quality(|row| row.weak) },
+        ];
+        (rows, ends)
+    }
+
+    fn ends(models: &[ModelFigures]) -> Option<[&str; 2]> {
+        let strong = models.first()?;
+        let others = models.iter().filter(|model| model.model != strong.model);
+        let key = |model: &&ModelFigures| (model.cost.unwrap_or(f64::INFINITY), model.quality);
+        let weak = others.min_by(|a, b| {
+            let (a, b) = (key(a), key(b));
+            a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))
+        })?;
+        Some([&strong.model, &weak.model])
+    }
+
+    /// Returns the rows with costs in the place of quality, if every answer has one.
+    fn costs(&self, strong: &str, weak: &str) -> Option<Vec<Routed>> {
+        let (strong, weak) = (self.models.model(strong)?, self.models.model(weak)?);
+        let row = |(row, score): (usize, &f64)| {
+            Some(Routed { score: *score, strong: strong.cost(row)?, weak: weak.cost(row)? })
+        };
+        self.scores.iter().enumerate().map(row).collect()
+    }
+}
+
+impl Baseline {
+    fn of(ranking: &Ranking, rows: &[Routed]) -> Self {
+        let curve: Curve = ranking.curve(rows);
+        Self { figures: curve.figures(), curve: *curve.points() }
+    }
+}

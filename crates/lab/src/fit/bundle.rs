@@ -1,0 +1,124 @@
+//! The new bundle: the base's encoder, tokenizer and other heads, the fitted heads, golden scores, a card.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+
+use pointsman_classifier::{Blocks, Bundle, Embedder, Heads, Kind, Manifest, Ngrams, Runtime};
+use pointsman_core::config::Name;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::examples::Example;
+use super::heads::{Fitted, fitted};
+use super::keep::{Kept, Parts, heads_file, kept};
+use super::task::Learner;
+use super::tensors::tensors;
+use super::train::Trained;
+use super::{Fit, FitError, FitReport, card, file_error, scope};
+
+/// What is written besides what was learnt.
+pub(super) struct Content<'c> {
+    pub(super) base: &'c Bundle,
+    pub(super) learner: &'c Learner,
+    pub(super) trained: &'c Trained,
+    pub(super) report: &'c FitReport,
+    /// The features file, and how many of its features are the base's.
+    pub(super) features: (Vec<u8>, usize),
+    /// What the heads learnt from.
+    pub(super) rows: &'c [Example],
+    /// Loaded where the heads read embeddings.
+    pub(super) runtime: Option<Arc<Runtime>>,
+}
+
+/// Writes the bundle into the folder that `fit` names.
+pub(super) fn write(fit: &Fit, content: &Content<'_>) -> Result<(), FitError> {
+    let Content { base, learner, trained, report, features, .. } = content;
+    let heads_file = heads_file(fit, base)?;
+    let wider = learner.features.len() - features.1;
+    let parts = heads_file.as_deref().map(|bytes| Parts::new(base, bytes, wider));
+    let new = fitted(learner, trained, base.manifest(), parts.as_ref());
+    let kept = kept(base, parts.as_ref(), &new);
+    let tensors = tensors(new.iter().flat_map(|head| head.tensors.iter()).chain(&kept.tensors));
+    let mut manifest = manifest(fit, base, report, &new, &kept)?;
+    scope::widen(&mut manifest, content.rows);
+    let record = scope::record(fit, base, content.rows)?;
+    let heads_file = manifest.heads_file.clone().unwrap_or_default();
+    let parsed = Heads::parse(&manifest, &heads_file, &tensors, learner.features.len())?;
+    let golden = golden(content, &parsed, &kept)?;
+    let (model, tokenizer) = (manifest.encoder.file.clone(), manifest.tokenizer.file.clone());
+    let read = |file: &str| {
+        let path = fit.base.join(file);
+        fs::read(&path).map_err(file_error(&path))
+    };
+    let files = [
+        (model.clone(), read(&model)?),
+        (tokenizer.clone(), read(&tokenizer)?),
+        (heads_file, tensors),
+        (manifest.features_file.clone().unwrap_or_default(), features.0.clone()),
+        (manifest.golden_file.clone(), golden),
+        ("README.md".to_owned(), card::card(&manifest, report).into_bytes()),
+    ];
+    let files: Vec<_> = files.into_iter().chain(record).collect();
+    manifest.files = files.iter().map(|(name, bytes)| (name.clone(), sha256(bytes))).collect();
+    // JSON is YAML.
+    let manifest = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
+    fs::create_dir_all(&fit.out).map_err(file_error(&fit.out))?;
+    for (name, bytes) in files.iter().chain([&("bundle.yaml".to_owned(), manifest)]) {
+        let path = fit.out.join(name);
+        fs::write(&path, bytes).map_err(file_error(&path))?;
+    }
+    Ok(())
+}
+
+fn manifest(fit: &Fit, base: &Bundle, report: &FitReport, new: &[Fitted], kept: &Kept) -> Result<Manifest, FitError> {
+    let mut manifest = base.manifest().clone();
+    manifest.heads = kept.specs.iter().cloned().chain(new.iter().map(|head| head.spec.clone())).collect();
+    // The base may be a whole classifier: then its logits are the embedding, and it has neither file.
+    manifest.kind = Kind::Encoder;
+    manifest.heads_file.get_or_insert_with(|| "heads.safetensors".to_owned());
+    manifest.features_file.get_or_insert_with(|| "features.json".to_owned());
+    // What scores were like before says nothing of the new ones.
+    manifest.reference_file = None;
+    let suffix = fit.task.as_str().replace('_', "-");
+    if !manifest.name.as_str().ends_with(&suffix) {
+        manifest.name = Name::new(&format!("{}-{suffix}", manifest.name)).map_err(|message| fit.refuse(message))?;
+    }
+    manifest.description =
+        format!("{}, with {} fitted on {}", base.identity().name, fit.task.as_str(), report.data.file);
+    let value = |value: Value| BTreeMap::from_iter(value.as_object().cloned().unwrap_or_default());
+    manifest.training = value(json!({
+        "data": {report.data.file.as_str(): report.data.sha256}, "seed": fit.seed, "rows": report.n_train,
+        "base": {"name": base.identity().name, "sha256": base.identity().sha256, "training": base.manifest().training},
+        "members": report.members, "command": card::command(fit, report),
+    }));
+    manifest.metrics = value(json!({
+        "cross_validation": report.cross_validation, "base": base.manifest().metrics,
+    }));
+    Ok(manifest)
+}
+
+/// Scores the base's golden texts with the new heads; what the kept ones must say is known.
+fn golden(content: &Content<'_>, heads: &Heads, kept: &Kept) -> Result<Vec<u8>, FitError> {
+    let Content { base, learner, runtime, .. } = content;
+    let mut embedder = runtime.as_ref().map(|runtime| Embedder::new(base, runtime, 1)).transpose()?;
+    // The kept heads may read what nobody computes here.
+    let nothing = vec![0.0; base.manifest().encoder.dimension];
+    let mut inputs = Vec::new();
+    for (text, known) in base.golden_scores() {
+        let embedding = embedder.as_mut().map(|embedder| embedder.embed(text)).transpose()?;
+        let features = learner.features.scale(&super::examples::features(text));
+        let ngrams = Ngrams::of(&base.tokenizer().budget().excerpt(text));
+        let embedding = embedding.as_ref().unwrap_or(&nothing);
+        let scores = heads.score(Blocks { embedding, features: &features, ngrams: &ngrams })?;
+        let score = |head: &str| known.get(head).filter(|_| kept.has(head)).map(Vec::as_slice);
+        let scores: BTreeMap<&str, &[f32]> =
+            scores.iter().map(|head| (&*head.head, score(&head.head).unwrap_or(&head.probabilities))).collect();
+        inputs.push(json!({"text": text, "scores": scores}));
+    }
+    Ok(serde_json::to_vec_pretty(&inputs).expect("plain data"))
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

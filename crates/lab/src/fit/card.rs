@@ -1,0 +1,50 @@
+//! The model card of a fitted bundle.
+
+use pointsman_classifier::Manifest;
+
+use super::{Fit, FitReport};
+
+/// Returns the command that makes the bundle again.
+pub(super) fn command(fit: &Fit, report: &FitReport) -> String {
+    let limit = fit.limit.map_or_else(String::new, |limit| format!(" --limit {limit}"));
+    let inputs = serde_json::to_value(fit.inputs).expect("plain data");
+    let inputs = inputs.as_str().unwrap_or_default().to_owned();
+    format!(
+        "pointsman fit --task {} --inputs {inputs} --data {} --seed {}{limit}",
+        fit.task.as_str(),
+        report.data.file,
+        fit.seed
+    )
+}
+
+/// Returns the card as Markdown.
+pub(super) fn card(manifest: &Manifest, report: &FitReport) -> String {
+    let offered = manifest.heads.iter().filter(|head| !head.hidden);
+    let heads: Vec<&str> = offered.map(|head| head.name.as_str()).collect();
+    let metrics = serde_json::to_string_pretty(&report.cross_validation).expect("plain data");
+    let members = report.members.iter().fold(String::new(), |text, member| {
+        format!("{text}| `{}` | {} | {:.3} |\n", member.head, member.learner, member.weight)
+    });
+    let warning = if report.base_saw_data {
+        "\n**The base's own training saw these rows: the figures below are too good.** Measure on rows that neither saw.\n"
+    } else {
+        ""
+    };
+    format!(
+        "# {} {}\n\n{}. Heads: {}.\n\nFitted on {} rows of `{}` (sha256 `{}`; {} rows left out), over the frozen encoder of the \
+         bundle with the manifest sha256 `{}`, seed {}; heads of the base that the task does not name are the base's.\n\n\
+         Probabilities are calibrated on this data: elsewhere they promise nothing.\n\n## Members\n\nEach head is a weighted \
+         product of its members' probabilities; rows that they did not learn from chose the weights.\n\n\
+         | head | learner | weight |\n|---|---|---|\n{members}\n## Cross-validation\n{warning}\n```json\n{metrics}\n```\n",
+        manifest.name,
+        manifest.version,
+        manifest.description,
+        heads.join(", "),
+        report.n_train,
+        report.data.file,
+        report.data.sha256,
+        report.left_out,
+        report.base_sha256,
+        report.seed,
+    )
+}

@@ -1,0 +1,149 @@
+//! Prompts as heads will read them: features, n-grams, embeddings that are computed once and kept on disk.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use pointsman_classifier::{Bundle, Embedder, Ngrams};
+use pointsman_core::features::{Features, TextStructure, TokenCounter};
+use pointsman_core::prompt::{Dialect, Prompt};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::{FitError, Task};
+use crate::evaluate::{Dataset, Prefer, Truth};
+
+/// One prompt that may be learnt from.
+#[derive(Debug)]
+pub(super) struct Example {
+    pub(super) text: String,
+    pub(super) truth: Truth,
+    /// Same for prompts that differ in case, spaces and punctuation only: they stay on one side of every split.
+    pub(super) group: u64,
+    pub(super) features: Features,
+    pub(super) ngrams: Ngrams,
+    /// Empty when the head reads none.
+    pub(super) embedding: Vec<f32>,
+}
+
+/// Embeddings by text, in one file for each encoder; records are appended as they are computed.
+struct Cache {
+    known: HashMap<[u8; 32], Vec<f32>>,
+    file: BufWriter<File>,
+}
+
+/// What was read of a file.
+pub(super) struct Examples {
+    pub(super) rows: Vec<Example>,
+    pub(super) left_out: u64,
+    pub(super) sha256: String,
+}
+
+impl Examples {
+    /// Reads every row that may be learnt from.
+    pub(super) fn read(path: &Path, task: Task, bundle: &Bundle) -> Result<Self, FitError> {
+        let labels = matches!(task, Task::Tier | Task::Domain);
+        let mut dataset = Dataset::open(path)?.preferring(if labels { Prefer::Labels } else { Prefer::Outcomes });
+        let (mut rows, mut left_out) = (Vec::new(), 0);
+        for row in &mut dataset {
+            let row = row?;
+            let is_blank = row.prompt.trim().is_empty();
+            // A reply in a conversation is judged by what it answers: nothing is to be learnt from its own words.
+            let is_reply = !row.history.is_empty();
+            if row.contaminated || row.overlaps_heldout || is_reply || (is_blank && row.features.is_none()) {
+                left_out += 1;
+                continue;
+            }
+            rows.push(Example {
+                // Rows of a decision log without text are one for each prompt already.
+                group: if is_blank { row.line } else { group(&row.prompt) },
+                features: row.features.unwrap_or_else(|| features(&row.prompt)),
+                ngrams: Ngrams::of(&bundle.tokenizer().budget().excerpt(&row.prompt)),
+                embedding: Vec::new(),
+                text: row.prompt,
+                truth: row.truth,
+            });
+        }
+        if rows.is_empty() {
+            return Err(FitError::Empty { path: path.to_owned() });
+        }
+        Ok(Self { rows, left_out, sha256: dataset.sha256() })
+    }
+
+    /// Fills in the embeddings; `progress` hears of each row.
+    pub(super) fn embed(
+        &mut self,
+        cache: &Path,
+        bundle: &Bundle,
+        embedder: &mut Embedder,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<(), FitError> {
+        let manifest = bundle.manifest();
+        let key = [&manifest.encoder.file, &manifest.tokenizer.file].map(|file| &manifest.files[file][..16]).join("-");
+        let budget = format!("{}-{}", manifest.tokenizer.max_tokens, manifest.tokenizer.head_tokens);
+        let path = cache.join(format!("embeddings-{key}-{budget}.bin"));
+        let mut cache = Cache::open(&path, manifest.encoder.dimension)
+            .map_err(|source| FitError::File { path: path.clone(), source })?;
+        let total = self.rows.len();
+        for (done, row) in self.rows.iter_mut().enumerate() {
+            row.embedding = cache.get(&row.text, embedder, &path)?;
+            progress(done + 1, total);
+        }
+        cache.file.flush().map_err(|source| FitError::File { path, source })
+    }
+}
+
+impl Cache {
+    fn open(path: &Path, dimension: usize) -> io::Result<Self> {
+        fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let bytes = fs::read(path)?;
+        let record = 32 + 4 * dimension;
+        // A run that was killed may have left half a record.
+        file.set_len((bytes.len() / record * record) as u64)?;
+        let known = bytes.chunks_exact(record).map(|record| {
+            let (key, values) = record.split_at(32);
+            let values = values.as_chunks().0.iter().map(|bytes: &[u8; 4]| f32::from_le_bytes(*bytes)).collect();
+            (<[u8; 32]>::try_from(key).expect("split at 32"), values)
+        });
+        Ok(Self { known: known.collect(), file: BufWriter::new(file) })
+    }
+
+    fn get(&mut self, text: &str, embedder: &mut Embedder, path: &Path) -> Result<Vec<f32>, FitError> {
+        let key: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+        if let Some(embedding) = self.known.get(&key) {
+            return Ok(embedding.clone());
+        }
+        let embedding = embedder.embed(text)?;
+        let bytes: Vec<u8> = key.into_iter().chain(embedding.iter().flat_map(|value| value.to_le_bytes())).collect();
+        self.file.write_all(&bytes).map_err(|source| FitError::File { path: PathBuf::from(path), source })?;
+        self.known.insert(key, embedding.clone());
+        Ok(embedding)
+    }
+}
+
+/// Returns the features of a chat request whose one user turn is `text`, as golden inputs have them.
+pub(super) fn features(text: &str) -> Features {
+    let body = json!({"model": "fit", "messages": [{"role": "user", "content": text}]}).to_string();
+    let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a body of our own parses");
+    Features::of(&prompt, &TokenCounter::new()).with_text(TextStructure::of(text))
+}
+
+fn group(text: &str) -> u64 {
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let normal: String = words.flat_map(|word| word.chars().flat_map(char::to_lowercase).chain([' '])).collect();
+    let digest: [u8; 32] = Sha256::digest(normal.as_bytes()).into();
+    u64::from_le_bytes(*digest.first_chunk().expect("32 bytes hold 8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_duplicates_are_one_group() {
+        assert_eq!(group("What is DNA?"), group("what  is dna\n"));
+        assert_ne!(group("What is DNA?"), group("What is RNA?"));
+    }
+}

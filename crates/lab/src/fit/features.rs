@@ -1,0 +1,48 @@
+//! The features file of the new bundle: the base's, as its heads stay, and whatever else varies among the rows.
+
+use std::fs;
+
+use pointsman_classifier::Manifest;
+use pointsman_core::features::{Kind, Scope, TABLE};
+use serde_json::{Value, json};
+
+use super::examples::Example;
+use super::{Fit, FitError, file_error};
+
+/// The share of rows in which a feature must differ from its most frequent value: what is nearly constant here teaches
+/// nothing, and would speak up elsewhere.
+const VARYING: f64 = 0.005;
+
+/// Returns the bytes of the features file, and how many of its features are the base's.
+pub(super) fn specs(fit: &Fit, base: &Manifest, rows: &[Example]) -> Result<(Vec<u8>, usize), FitError> {
+    let mut specs: Vec<Value> = match &base.features_file {
+        None => Vec::new(),
+        Some(file) => {
+            let path = fit.base.join(file);
+            serde_json::from_slice(&fs::read(&path).map_err(file_error(&path))?).expect("the base was parsed before")
+        }
+    };
+    let known = specs.len();
+    for (index, spec) in TABLE.iter().enumerate() {
+        let stands = |other: &Value| other["name"] == spec.name;
+        if spec.scope == Scope::Prompt && spec.kind != Kind::Text && !specs[..known].iter().any(stands) {
+            specs.extend(feature(index, rows));
+        }
+    }
+    Ok((serde_json::to_vec_pretty(&specs).expect("plain data"), known))
+}
+
+/// Returns how the feature at `index` of the table is scaled, if it varies.
+fn feature(index: usize, rows: &[Example]) -> Option<Value> {
+    let n = rows.len() as f64;
+    let log = TABLE[index].kind == Kind::Int;
+    let values = rows.iter().map(|row| row.features.number(index).unwrap_or_default());
+    let mut values: Vec<f64> = values.map(|value| if log { value.ln_1p() } else { value }).collect();
+    let mean = values.iter().sum::<f64>() / n;
+    let std = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt();
+    values.sort_by(f64::total_cmp);
+    let constant = values.chunk_by(|a, b| a == b).map(<[f64]>::len).max().unwrap_or_default();
+    let transform = if log { "log1p" } else { "identity" };
+    let varies = std > 1e-6 && n - constant as f64 >= (VARYING * n).max(1.0);
+    varies.then(|| json!({"name": TABLE[index].name, "transform": transform, "mean": mean, "std": std}))
+}

@@ -1,0 +1,247 @@
+//! Labels by an LLM judge, offline: each prompt goes to an OpenAI-compatible model with structured output, and what it says
+//! becomes a row that `fit` reads.
+//!
+//! Resumable: rows that stand in the output are not asked again, and each new one is on the disk before the next is
+//! counted. Capped: a request starts only if its worst case still fits the budget. Answers that are not what the schema
+//! says are asked again, then left for the next run. Questions that are word for word the same are asked once. A prompt that
+//! the judge refuses is recorded and passed over; a judge that refuses or answers nobody ends the run.
+
+mod ask;
+mod budget;
+mod client;
+mod output;
+mod refusals;
+mod rubric;
+mod run;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use futures::{StreamExt, stream};
+use pointsman_core::usage::Usage;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+pub use self::client::{Client, ClientError, Endpoint};
+pub use self::rubric::{Rubric, RubricError, Verdict};
+use self::run::Run;
+use crate::evaluate::DatasetError;
+use crate::evaluate::log::{DecisionLogs, LogLine};
+
+/// Tokens that an answer may have; a verdict takes a tenth of them.
+const MAX_OUTPUT: u64 = 1024;
+
+/// How often one prompt is asked at most.
+const ATTEMPTS: u32 = 6;
+
+/// How often an answer may be malformed before the prompt is left for another run.
+const MALFORMED: u32 = 3;
+
+/// What to label, and how.
+#[derive(Debug)]
+pub struct Labelling {
+    /// Where the prompts are.
+    pub source: Source,
+    /// Where the labels go.
+    pub out: PathBuf,
+    /// What the judge is asked.
+    pub rubric: Rubric,
+    /// The judge.
+    pub client: Client,
+    /// US dollars that may be spent, by these prices; `None` for no cap.
+    pub max_cost: Option<f64>,
+    /// What the judge costs, in US dollars per million tokens.
+    pub price: Option<pointsman_core::config::Price>,
+    /// Requests at a time.
+    pub concurrency: usize,
+    /// The share of prompts that is labelled, 0 to 1, drawn by `seed`.
+    pub share: f64,
+    /// Decides the draw: the same prompts are drawn in every run.
+    pub seed: u64,
+    /// The most prompts to ask for in this run.
+    pub limit: Option<u64>,
+    /// Whether prompts that the judge refused in runs before are asked again.
+    pub retry_refused: bool,
+}
+
+/// Where prompts come from.
+#[derive(Debug)]
+pub enum Source {
+    /// JSON lines with a `prompt`, and what the rubric reads besides.
+    Prompts(PathBuf),
+    /// Decision logs with text.
+    Logs(DecisionLogs),
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Labelled {
+    /// Rows that were written.
+    pub written: u64,
+    /// Of them, those that share the answer to an equal question.
+    pub shared: u64,
+    /// Prompts that stood in the output already.
+    pub known: u64,
+    /// Prompts without an answer that could be used; another run asks again.
+    pub failed: u64,
+    /// Prompts that the judge refuses.
+    pub refused: u64,
+    /// Prompts that it refused in runs before.
+    pub refused_before: u64,
+    /// Prompts without text, or drawn by the other share.
+    pub skipped: u64,
+    /// US dollars that this run cost, where prices are known.
+    pub cost: f64,
+    /// Whether the budget ended the run.
+    pub stopped_by_budget: bool,
+}
+
+/// Why labelling ended.
+#[derive(Debug, thiserror::Error)]
+pub enum LabelError {
+    /// The prompts cannot be read.
+    #[error(transparent)]
+    Read(#[from] DatasetError),
+    /// The rubric needs what a row does not have.
+    #[error(transparent)]
+    Rubric(#[from] RubricError),
+    /// The output cannot be used.
+    #[error("cannot use `{}`", path.display())]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The judge refuses every request.
+    #[error(transparent)]
+    Judge(#[from] ClientError),
+    /// A cap without prices.
+    #[error("a cap on the cost needs the judge's prices")]
+    NoPrice,
+}
+
+/// A row to label.
+#[derive(Debug, Deserialize)]
+struct Row {
+    #[serde(default)]
+    prompt: String,
+    #[serde(default)]
+    id: Option<Value>,
+    /// What else the rubric may read.
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+impl Labelling {
+    /// Labels; `progress` hears of each row.
+    ///
+    /// # Errors
+    /// When a file cannot be used, a row lacks what the rubric reads, or the judge refuses or is silent for good. What was
+    /// written stays, and another run goes on from there.
+    pub async fn run(&self, mut progress: impl FnMut(&Labelled)) -> Result<Labelled, LabelError> {
+        if self.max_cost.is_some() && self.price.is_none() {
+            return Err(LabelError::NoPrice);
+        }
+        let run = Run::open(self)?;
+        let mut rows = self.rows()?;
+        let mut left = self.limit.unwrap_or(u64::MAX);
+        let tasks = std::iter::from_fn(|| {
+            loop {
+                if run.done.borrow().stopped_by_budget {
+                    return None;
+                }
+                match rows.next()?.and_then(|row| run.task(row)) {
+                    Ok(Some(task)) if run.is_news(&task) && left == 0 => return None,
+                    Ok(Some(task)) => {
+                        left -= u64::from(run.is_news(&task));
+                        return Some(Ok(task));
+                    }
+                    Ok(None) => {}
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+        });
+        let settled = stream::iter(tasks).map(async |task| run.settle(task?).await);
+        let mut settled = Box::pin(settled.buffer_unordered(self.concurrency.max(1)));
+        while let Some(settled) = settled.next().await {
+            settled?;
+            progress(&run.done.borrow());
+            if run.done.borrow().stopped_by_budget && run.budget.is_idle() {
+                break;
+            }
+        }
+        drop(settled);
+        Ok(run.done.into_inner())
+    }
+
+    fn rows(&self) -> Result<Box<dyn Iterator<Item = Result<Row, LabelError>> + '_>, LabelError> {
+        match &self.source {
+            Source::Prompts(path) => {
+                let unreadable = |source| DatasetError::Read { path: path.clone(), source };
+                let reader = BufReader::new(File::open(path).map_err(unreadable)?);
+                Ok(Box::new((1..).zip(reader.lines()).map(move |(line, text)| {
+                    let text = text.map_err(unreadable)?;
+                    serde_json::from_str(&text).map_err(|error| misshapen(path, line, &error).into())
+                })))
+            }
+            Source::Logs(logs) => Ok(Box::new(logs.lines().filter_map(|line| match line {
+                Ok(LogLine::Decision(logged)) => {
+                    let prompt = logged.whole_text().unwrap_or_default().to_owned();
+                    Some(Ok(Row { prompt, id: None, rest: Map::new() }))
+                }
+                Ok(LogLine::Denial | LogLine::Feedback(_)) => None,
+                Err(error) => Some(Err(error.into())),
+            }))),
+        }
+    }
+
+    /// Returns the row's own id, else one of its text under this rubric.
+    fn id(&self, row: &Row) -> String {
+        match &row.id {
+            Some(Value::String(id)) => id.clone(),
+            Some(id) if !id.is_null() => id.to_string(),
+            _ => {
+                let text = format!("{}\0{}\0{}", self.rubric.name(), row.prompt, json!(row.rest));
+                hex(&Sha256::digest(text.as_bytes())[..12])
+            }
+        }
+    }
+
+    /// Draws by the id, so that every run draws the same.
+    fn is_drawn(&self, id: &str) -> bool {
+        let digest: [u8; 32] = Sha256::digest(format!("{}\0{id}", self.seed).as_bytes()).into();
+        let place = u64::from_le_bytes(*digest.first_chunk().expect("32 bytes hold 8"));
+        place as f64 / u64::MAX as f64 <= self.share
+    }
+
+    /// Returns the keys that an answer gives to its row.
+    fn said(&self, verdict: &Verdict, usage: Option<Usage>) -> Value {
+        let mut said = json!({
+            "input_tokens": usage.map(|usage| usage.input),
+            "output_tokens": usage.map(|usage| usage.output),
+        });
+        for (key, value) in verdict.keys() {
+            said[key] = value;
+        }
+        said
+    }
+}
+
+impl LabelError {
+    /// Returns what makes an error of a file out of the system's.
+    fn output(path: &Path) -> impl Fn(std::io::Error) -> Self {
+        move |source| Self::Output { path: path.to_owned(), source }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn misshapen(path: &Path, line: u64, error: &serde_json::Error) -> DatasetError {
+    let message = error.to_string().split(" at line ").next().unwrap_or_default().to_owned();
+    DatasetError::Shape { path: path.to_owned(), line, column: error.column(), message }
+}

@@ -1,0 +1,87 @@
+//! One question to the judge: asked until there is a verdict, within the budget.
+
+use std::time::Duration;
+
+use pointsman_core::features::TokenCounter;
+use pointsman_core::usage::Usage;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::budget::Budget;
+use super::client::{Refusal, Reply, backoff};
+use super::{ATTEMPTS, LabelError, Labelling, MALFORMED, MAX_OUTPUT, Row};
+
+/// What the judge is asked about a row. Rows of one question get one answer.
+pub(super) struct Question {
+    pub(super) key: Key,
+    body: String,
+}
+
+/// What questions that are word for word the same have in common.
+pub(super) type Key = [u8; 16];
+
+/// What became of a question.
+pub(super) enum Asked {
+    /// An answer: the keys that rows get.
+    Verdict(Value),
+    /// Answers that are none; another run asks again.
+    Malformed(String),
+    /// No answer in all attempts.
+    Silent(String),
+    /// The judge will never answer.
+    Refused(Refusal),
+    /// The question was not asked, or not again.
+    OutOfBudget,
+}
+
+impl Labelling {
+    /// Puts the question of a row.
+    pub(super) fn question(&self, row: &Row) -> Result<Question, LabelError> {
+        let mut values = row.rest.clone();
+        values.insert("prompt".into(), json!(row.prompt));
+        let body = self.client.body(&self.rubric.messages(&values)?, &self.rubric, MAX_OUTPUT);
+        let digest: [u8; 32] = Sha256::digest(body.as_bytes()).into();
+        Ok(Question { key: *digest.first_chunk().expect("32 bytes hold 16"), body })
+    }
+
+    /// Asks until there is a verdict; returns what came of it and what it cost.
+    ///
+    /// # Errors
+    /// When the judge refuses for good, whatever it is asked.
+    pub(super) async fn ask(&self, question: &Question, budget: &Budget) -> Result<(Asked, f64), LabelError> {
+        let counted = TokenCounter::new().count([question.body.as_str()]).tokens;
+        let cost = |usage: Usage| self.price.map_or(0.0, |price| usage.cost(&price));
+        let worst = cost(Usage { input: counted, output: MAX_OUTPUT, ..Usage::default() });
+        let (mut spent, mut malformed) = (0.0, 0);
+        for attempt in 1..=ATTEMPTS {
+            let Some(reserved) = budget.reserve(worst) else { return Ok((Asked::OutOfBudget, spent)) };
+            let wait = match self.client.ask(&question.body).await? {
+                Reply::Answer { content, usage } => {
+                    // An upstream that does not say what it used is taken at its worst.
+                    let paid = usage.map_or(worst, cost);
+                    reserved.settle(paid);
+                    spent += paid;
+                    match self.rubric.verdict(&content) {
+                        Ok(verdict) => return Ok((Asked::Verdict(self.said(&verdict, usage)), spent)),
+                        Err(reason) if malformed + 1 == MALFORMED => return Ok((Asked::Malformed(reason), spent)),
+                        Err(_) => malformed += 1,
+                    }
+                    Duration::ZERO
+                }
+                Reply::Refused(refusal) => {
+                    reserved.settle(0.0);
+                    return Ok((Asked::Refused(refusal), spent));
+                }
+                Reply::Later { after, reason } => {
+                    reserved.settle(0.0);
+                    if attempt == ATTEMPTS {
+                        return Ok((Asked::Silent(reason), spent));
+                    }
+                    after.unwrap_or_else(|| backoff(attempt))
+                }
+            };
+            tokio::time::sleep(wait).await;
+        }
+        Ok((Asked::Malformed("asked too often".into()), spent))
+    }
+}

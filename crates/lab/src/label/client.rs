@@ -1,0 +1,285 @@
+//! The judge over HTTP: Pingora's own connector, with the same TLS and certificate authorities as the proxy.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{StatusCode, Uri, header};
+use pingora::connectors::http::Connector;
+use pingora::http::RequestHeader;
+use pingora::protocols::http::client::HttpSession;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, OrErr, Result};
+use pointsman_core::config::Secret;
+use pointsman_core::judgement::text_of;
+use pointsman_core::usage::Usage;
+use pointsman_http_client::retry_after;
+use serde_json::{Value, json};
+
+use super::rubric::Rubric;
+
+const USER_AGENT: &str = concat!("pointsman/", env!("CARGO_PKG_VERSION"), " (label)");
+const CONNECT: Duration = Duration::from_secs(10);
+/// A reasoning model may think for minutes.
+const ANSWER: Duration = Duration::from_secs(300);
+/// The largest answer that is read.
+const MAX_BYTES: usize = 1 << 20;
+/// Where the judge is, and what it is called.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// `http(s)://host[:port][/prefix]`; `/chat/completions` comes after it.
+    pub base_url: String,
+    /// What the provider calls the model.
+    pub model: String,
+    /// The key that goes as `Authorization: Bearer`.
+    pub key: Option<Secret>,
+    /// Whether the temperature is left to the model, because it takes no other.
+    pub own_temperature: bool,
+}
+
+/// A judge.
+pub struct Client {
+    endpoint: Endpoint,
+    tls: bool,
+    host: String,
+    port: u16,
+    authority: String,
+    path: String,
+    connector: Connector,
+}
+
+/// What came of a request.
+pub(super) enum Reply {
+    /// An answer, whatever it says.
+    Answer { content: String, usage: Option<Usage> },
+    /// No answer now: too many requests, a fault of the server, a broken connection.
+    Later { after: Option<Duration>, reason: String },
+    /// No answer to this prompt, now or later: it is too long, or not what the judge takes.
+    Refused(Refusal),
+}
+
+/// What a judge says that refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    pub(super) message: String,
+}
+
+/// Why the judge cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The URL is none.
+    #[error("`{url}` is not a URL of a judge (allowed: http(s)://host[:port][/prefix])")]
+    Url {
+        /// What was given, without what may be secret.
+        url: String,
+    },
+    /// The judge refuses, and would refuse every prompt.
+    #[error("the judge refuses with {status}: {message}")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// What it says.
+        message: String,
+    },
+    /// The judge gives no answers, however often it is asked.
+    #[error(
+        "the judge answers none of {prompts} prompts in a row, each asked {attempts} times: {reason} (run it again to go on)"
+    )]
+    Silent {
+        /// Prompts in a row.
+        prompts: u32,
+        /// How often each was asked.
+        attempts: u32,
+        /// What came of the last attempt.
+        reason: String,
+    },
+}
+
+impl Client {
+    /// Takes a judge; no connection is made yet.
+    ///
+    /// # Errors
+    /// When the URL is none.
+    pub fn new(endpoint: Endpoint) -> Result<Self, ClientError> {
+        let wrong = || ClientError::Url { url: endpoint.base_url.rsplit('@').next().unwrap_or_default().to_owned() };
+        let uri: Uri = endpoint.base_url.parse().map_err(|_| wrong())?;
+        let tls = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(wrong()),
+        };
+        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or_else(wrong)?;
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        let path = format!("{}/chat/completions", uri.path().trim_end_matches('/'));
+        let authority = authority.to_string();
+        Ok(Self { tls, host, port, authority, path, connector: Connector::new(None), endpoint })
+    }
+
+    /// Returns what the provider calls the model.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        &self.endpoint.model
+    }
+
+    /// Returns the request's body.
+    pub(super) fn body(&self, messages: &Value, rubric: &Rubric, max_output: u64) -> String {
+        let name: String = rubric.name().chars().filter(|c| c.is_ascii_alphanumeric() || "_-".contains(*c)).collect();
+        let mut body = json!({
+            "model": self.endpoint.model,
+            "messages": messages,
+            "max_completion_tokens": max_output,
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": format!("pointsman_{name}"), "strict": true, "schema": rubric.schema()},
+            },
+        });
+        if !self.endpoint.own_temperature {
+            body["temperature"] = json!(0);
+        }
+        body.to_string()
+    }
+
+    /// Asks once.
+    ///
+    /// # Errors
+    /// When the judge refuses for good, whatever it is asked.
+    pub(super) async fn ask(&self, body: &str) -> Result<Reply, ClientError> {
+        let exchanged = tokio::time::timeout(CONNECT + ANSWER, self.exchange(body)).await;
+        let (status, retry_after, answer) = match exchanged {
+            Ok(Ok(exchanged)) => exchanged,
+            Ok(Err(error)) => return Ok(Reply::Later { after: None, reason: error.etype().as_str().to_owned() }),
+            Err(_) => return Ok(Reply::Later { after: None, reason: "no answer in time".into() }),
+        };
+        match status {
+            StatusCode::OK => Ok(read(&answer)),
+            StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => {
+                Ok(Reply::Later { after: retry_after, reason: format!("status {status}") })
+            }
+            status if status.is_server_error() => {
+                Ok(Reply::Later { after: retry_after, reason: format!("status {status}") })
+            }
+            StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
+                Ok(Reply::Refused(Refusal { status: status.as_u16(), message: message(&answer) }))
+            }
+            status => Err(ClientError::Refused { status: status.as_u16(), message: message(&answer) }),
+        }
+    }
+
+    async fn exchange(&self, body: &str) -> Result<(StatusCode, Option<Duration>, Vec<u8>)> {
+        let mut addresses = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
+        let address = addresses.as_mut().ok().and_then(Iterator::next);
+        let unresolved = || Error::explain(ErrorType::ConnectNoRoute, "the judge has no address");
+        let address = address.ok_or_else(unresolved)?;
+        let mut peer = HttpPeer::new(address, self.tls, self.host.clone());
+        peer.options.connection_timeout = Some(CONNECT);
+        peer.options.total_connection_timeout = Some(CONNECT);
+        peer.options.read_timeout = Some(ANSWER);
+        peer.options.set_http_version(1, 1);
+        let (mut session, _) = self.connector.get_http_session(&peer).await?;
+        session.write_request_header(Box::new(self.header(body.len())?)).await?;
+        session.write_request_body(Bytes::copy_from_slice(body.as_bytes()), true).await?;
+        session.finish_request_body().await?;
+        session.read_response_header().await?;
+        let (status, wait) = session.response_header().map_or((StatusCode::BAD_GATEWAY, None), |answer| {
+            (answer.status, answer.headers.get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?)))
+        });
+        let answer = read_body(&mut session).await?;
+        // Closed rather than kept: a kept connection may be closed by the other side just as it is used again.
+        session.shutdown().await;
+        Ok((status, wait, answer))
+    }
+
+    fn header(&self, length: usize) -> Result<RequestHeader> {
+        let mut header = RequestHeader::build("POST", self.path.as_bytes(), Some(6))?;
+        header.insert_header(header::HOST, self.authority.as_str())?;
+        header.insert_header(header::CONTENT_TYPE, "application/json")?;
+        header.insert_header(header::CONTENT_LENGTH, length)?;
+        header.insert_header(header::USER_AGENT, USER_AGENT)?;
+        header.insert_header(header::ACCEPT, "application/json")?;
+        if let Some(key) = &self.endpoint.key {
+            let mut value = http::HeaderValue::from_str(&format!("Bearer {}", key.expose()))
+                .or_err(ErrorType::InvalidHTTPHeader, "the key")?;
+            value.set_sensitive(true);
+            header.insert_header(header::AUTHORIZATION, value)?;
+        }
+        Ok(header)
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
+
+/// Returns how long to wait after the `attempt`th attempt when the judge does not say: 1 s, doubled each time.
+pub(super) fn backoff(attempt: u32) -> Duration {
+    Duration::from_secs(1 << attempt.saturating_sub(1).min(6))
+}
+
+async fn read_body(session: &mut HttpSession) -> Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = session.read_response_body().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_BYTES {
+            return Error::e_explain(ErrorType::ReadError, "the judge's answer is too long");
+        }
+    }
+    Ok(body)
+}
+
+fn read(answer: &[u8]) -> Reply {
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    let content = text_of(&answer["choices"][0]["message"]);
+    let (input, output) = (answer["usage"]["prompt_tokens"].as_u64(), answer["usage"]["completion_tokens"].as_u64());
+    let cached = answer["usage"]["prompt_tokens_details"]["cached_tokens"].as_u64().unwrap_or_default();
+    let usage = input.zip(output).map(|(input, output)| Usage { input, output, cached, ..Usage::default() });
+    Reply::Answer { content, usage }
+}
+
+/// Returns what an error says, on one line and not too long.
+fn message(answer: &[u8]) -> String {
+    let parsed: Value = serde_json::from_slice(answer).unwrap_or_default();
+    let text =
+        parsed["error"]["message"].as_str().map_or_else(|| String::from_utf8_lossy(answer).into_owned(), str::to_owned);
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(base_url: &str) -> Result<Client, ClientError> {
+        Client::new(Endpoint { base_url: base_url.into(), model: "m".into(), key: None, own_temperature: false })
+    }
+
+    #[test]
+    fn the_judge_s_path_follows_its_base_url() {
+        let client = client("https://judge.example/v1/").expect("a URL");
+
+        assert_eq!((client.path.as_str(), client.port, client.tls), ("/v1/chat/completions", 443, true));
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_without_its_password() {
+        for wrong in ["judge.example/v1", "ftp://judge.example", "https://user:planted@judge.example/v1"] {
+            let error = client(wrong).expect_err(wrong).to_string();
+
+            assert!(!error.contains("planted"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_request_asks_for_the_rubric_s_schema_strictly() {
+        let rubric = Rubric::built_in("choice").expect("built in");
+
+        let body: Value =
+            serde_json::from_str(&client("http://j/v1").expect("a URL").body(&json!([]), &rubric, 9)).expect("JSON");
+
+        let format = &body["response_format"];
+        assert_eq!((&format["type"], &format["json_schema"]["strict"]), (&json!("json_schema"), &json!(true)));
+        assert_eq!(format["json_schema"]["schema"], rubric.schema());
+        assert_eq!((&body["temperature"], &body["max_completion_tokens"]), (&json!(0), &json!(9)));
+    }
+}
