@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup build quick demo observe run test bench fuzz fmt lint doc book models eval clients clients-python clients-node \
+.PHONY: help setup build quick demo observe run test bench fuzz fmt lint doc models eval clients clients-python clients-node \
 	clients-agents dashboards pictures
 
 CARGO ?= cargo
@@ -81,6 +81,7 @@ doc: setup ## Build the documentation, private items included
 MDBOOK = 0.5.4
 PAGES = README.md CONTRIBUTING.md CHANGELOG.md docs models/pointsman-mini models/train
 
+.PHONY: book
 book: .venv/book ## Build the book of docs/ in target/book, every relative link and anchor checked
 	.venv/bin/rumdl check --no-config --no-cache --enable MD051,MD057 $(PAGES)
 	@# Not optimised: that would take two and a half times as long, and the book is built in a second either way.
