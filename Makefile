@@ -77,6 +77,18 @@ lint: setup ## Check format and lints as CI does
 doc: setup ## Build the documentation, private items included
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --locked --no-deps --document-private-items
 
+# What `make book` is built with, and the pages whose links it checks.
+MDBOOK = 0.5.4
+PAGES = README.md CONTRIBUTING.md CHANGELOG.md docs models/pointsman-mini models/train
+
+.PHONY: book
+book: .venv/book ## Build the book of docs/ in target/book, every relative link and anchor checked
+	.venv/bin/rumdl check --no-config --no-cache --enable MD051,MD057 $(PAGES)
+	@# Not optimised: that would take two and a half times as long, and the book is built in a second either way.
+	@[ "$$(mdbook --version 2>/dev/null)" = "mdbook v$(MDBOOK)" ] || { set -x; CARGO_PROFILE_RELEASE_OPT_LEVEL=0 \
+		$(CARGO) install --quiet --locked --force --root .tools mdbook --version $(MDBOOK) --no-default-features --features search; }
+	@bash .ci/book
+
 clients: clients-python ## Talk to the proxy with the public SDKs and coding agents
 	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory clients-node clients-agents; \
 	else echo "skipped: the openai Node SDK and the coding agents, because there is no node or no npm here" >&2; fi
@@ -115,6 +127,12 @@ dashboards: setup .venv/observe ## Run every dashboard's query, every rule, and 
 pictures: quick .venv/pictures ## Draw the dashboards from scraped data into docs/ (six minutes)
 	@bash .ci/setup prometheus
 	POINTSMAN=$(QUICK_BINARY) .venv/bin/python tests/observe/draw.py
+
+.venv/book: .ci/book.txt
+	@bash .ci/setup python
+	[ -x .venv/bin/python ] || python3 -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 .venv/observe .venv/pictures: .venv/%: tests/observe/%.txt
 	@bash .ci/setup python
