@@ -12,15 +12,24 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertForSequenceClassification, DebertaV2Config, DebertaV2Model
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from models.train import sequence  # noqa: E402
+from models.train import sequence
 
 LEVELS = ["trivial", "simple", "moderate", "complex"]
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", *"what is time prove that every even number a sum of two primes hello".split()]
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "the",
+    *["what", "is", "time", "prove", "that", "every", "even", "number", "a", "sum", "of", "two", "primes", "hello"],
+]
 TEXTS = ["the", "prove that every even number is the sum of two primes", "the " * 600]
 
 
 def minilm() -> torch.nn.Module:
-    config = BertConfig(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536, num_labels=4)
+    config = BertConfig(
+        hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536, num_labels=4
+    )
     return sequence.Logits(BertForSequenceClassification._from_config(config, attn_implementation="eager"))
 
 

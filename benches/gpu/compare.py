@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-import bundles  # noqa: E402
+import bundles
 
 SECONDS = 3.0
 TOLERANCE = 2e-2  # TF32 and fused kernels against fp32 on the CPU
@@ -43,7 +43,9 @@ def ceiling() -> float:
 
 def flops(module: torch.nn.Module, tokens: int) -> float:
     """Multiply-adds, counted twice, of the linear layers and of attention for one prompt."""
-    linear = sum(layer.in_features * layer.out_features for layer in module.modules() if isinstance(layer, torch.nn.Linear))
+    linear = sum(
+        layer.in_features * layer.out_features for layer in module.modules() if isinstance(layer, torch.nn.Linear)
+    )
     config = next(part.config for part in module.modules() if hasattr(part, "config"))
     return 2 * tokens * linear + 4 * tokens**2 * config.hidden_size * config.num_hidden_layers
 
@@ -56,8 +58,16 @@ def main() -> None:
         cpu, cuda = (json.loads((work / f"{name}.{device}.json").read_text()) for device in ("cpu", "cuda"))
         worst = max(abs(a - b) for one, two in zip(cpu["scores"], cuda["scores"]) for a, b in zip(one, two))
         verdict = "ok" if worst <= TOLERANCE else "WRONG"
-        lines += [f"## {name}", "", f"{len(cpu['scores'])} prompts, largest difference to the CPU {worst:.2e}: {verdict}", ""]
-        lines += ["| tokens | batch | Pointsman p50 ms | prompts/s | PyTorch p50 ms | prompts/s | ratio | of the ceiling |", "|---|---|---|---|---|---|---|---|"]
+        lines += [
+            f"## {name}",
+            "",
+            f"{len(cpu['scores'])} prompts, largest difference to the CPU {worst:.2e}: {verdict}",
+            "",
+        ]
+        lines += [
+            "| tokens | batch | Pointsman p50 ms | prompts/s | PyTorch p50 ms | prompts/s | ratio | of the ceiling |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
         # Attention over ids and mask in its own dtype: weights in bf16, compiled once a shape.
         compiled = torch.compile(module.to("cuda", torch.bfloat16), dynamic=False)
         for point in cuda["points"]:

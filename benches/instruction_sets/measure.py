@@ -41,7 +41,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "tiers_validation.jsonl")
     parser.add_argument("--rows", type=int, default=300, help="of the data, drawn with the seed; 0 for all")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--pointsman", type=Path, default=ROOT / "target" / "quick" / "pointsman", help="measures features")
+    parser.add_argument(
+        "--pointsman", type=Path, default=ROOT / "target" / "quick" / "pointsman", help="measures features"
+    )
     parser.add_argument("--machine", action="append", default=[], metavar="NAME=COMMAND")
     return parser.parse_args()
 
@@ -51,9 +53,13 @@ def limited_library(folder: Path) -> dict[str, str]:
     package = Path(onnxruntime.__file__).parent
     shutil.copytree(package, folder / "onnxruntime")
     (library,) = (folder / "onnxruntime" / "capi").glob("onnxruntime_pybind11_state*.so")
-    code = subprocess.run(["objdump", "-d", "--no-show-raw-insn", library], stdout=subprocess.PIPE, text=True, check=True).stdout
+    code = subprocess.run(
+        ["objdump", "-d", "--no-show-raw-insn", library], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
     headers = subprocess.run(["readelf", "-lW", library], stdout=subprocess.PIPE, text=True, check=True).stdout
-    segments = [[int(n, 16) for n in found] for found in re.findall(r"LOAD\s+(0x\w+)\s+(0x\w+)\s+0x\w+\s+(0x\w+)", headers)]
+    segments = [
+        [int(n, 16) for n in found] for found in re.findall(r"LOAD\s+(0x\w+)\s+(0x\w+)\s+0x\w+\s+(0x\w+)", headers)
+    ]
     content = bytearray(library.read_bytes())
     for found in re.finditer(r"^\s*([0-9a-f]+):\s+cpuid", code, re.MULTILINE):
         address = int(found[1], 16)
@@ -87,7 +93,9 @@ def in_float32(model: Path, out: Path) -> None:
     onnx.save(loaded, out)
 
 
-def embeddings(options: argparse.Namespace, bundle: Bundle, rows: list[list[int]], folder: Path) -> dict[str, np.ndarray]:
+def embeddings(
+    options: argparse.Namespace, bundle: Bundle, rows: list[list[int]], folder: Path
+) -> dict[str, np.ndarray]:
     """Returns the embeddings of the rows by machine."""
     flags = Path("/proc/cpuinfo").read_text("utf-8").split()
     own = [name for name, flag in SETS.items() if flag in flags or not flag]
@@ -101,7 +109,9 @@ def embeddings(options: argparse.Namespace, bundle: Bundle, rows: list[list[int]
     found = {}
     for name, command, graph, environment in runs:
         out = folder / "embeddings.npy"
-        subprocess.run([*command, HERE / "embed.py", graph, folder / "rows.json", out], env=os.environ | environment, check=True)
+        subprocess.run(
+            [*command, HERE / "embed.py", graph, folder / "rows.json", out], env=os.environ | environment, check=True
+        )
         found[name] = np.load(out)
         print(f"{name}: done", file=sys.stderr, flush=True)
     return found
@@ -109,7 +119,10 @@ def embeddings(options: argparse.Namespace, bundle: Bundle, rows: list[list[int]
 
 def scores(bundle: Bundle, texts: list[str], options: argparse.Namespace, by_machine: dict[str, np.ndarray]) -> dict:
     """Returns the probabilities of the heads that read the embedding, by machine and head."""
-    blocks = {"features": features.scaled(features.measure(options.pointsman, texts), bundle.features), "ngrams": ngrams.matrix(texts)}
+    blocks = {
+        "features": features.scaled(features.measure(options.pointsman, texts), bundle.features),
+        "ngrams": ngrams.matrix(texts),
+    }
     heads = [head for head in bundle.heads if "embedding" in head.spec["inputs"]]
     return {
         name: {head.spec["name"]: head.scores(blocks | {"embedding": embedding}) for head in heads}
@@ -145,10 +158,20 @@ def main() -> None:
     expected = {head: np.array([entry["scores"][head] for entry in golden]) for head in scored[FULL]}
     machines = [name for name in scored if name != FULL]
     manifest = bundle.manifest
-    print(f"{manifest['name']} {manifest['version']}, ONNX Runtime {onnxruntime.__version__}, {len(golden)} golden inputs, ", end="")
+    print(
+        f"{manifest['name']} {manifest['version']}, ONNX Runtime {onnxruntime.__version__}, {len(golden)} golden inputs, ",
+        end="",
+    )
     print(f"{len(prompts)} rows of {options.data.name}, seed {options.seed}; labels are those of `{HEAD}`\n")
     table(
-        ["machine", "golden inputs, from the file", "from float32", "rows, from float32", "golden labels unlike float32's", "rows' labels"],
+        [
+            "machine",
+            "golden inputs, from the file",
+            "from float32",
+            "rows, from float32",
+            "golden labels unlike float32's",
+            "rows' labels",
+        ],
         [
             [name, f"{apart(scored[name], expected, written):.4f}"]
             + [f"{apart(scored[name], scored[FULL], part):.4f}" for part in (written, inputs)]

@@ -23,11 +23,14 @@ class Answered:
         plan = builder.plan
         self.model, self.names, self.fit_layer = model, dataset.domains(plan.data), builder.fit
         folds, rows = plan.outcome_folds, plan.outcomes
-        self.calibration, self.test = (rows.where(folds == fold) for fold in (dataset.CALIBRATION_FOLD, dataset.TEST_FOLD))
+        self.calibration, self.test = (
+            rows.where(folds == fold) for fold in (dataset.CALIBRATION_FOLD, dataset.TEST_FOLD)
+        )
         self.learnt, self.panel = plan.learnt()
         self.builder, self.block = builder, [feature["name"] for feature in builder.block]
         self.views = {
-            name: builder.view(part.texts, model) for name, part in (("calibration", self.calibration), ("test", self.test))
+            name: builder.view(part.texts, model)
+            for name, part in (("calibration", self.calibration), ("test", self.test))
         }
         self.view, self.panel_view = builder.view(self.learnt.texts, None), builder.view(self.panel.texts, None)
 
@@ -82,7 +85,8 @@ class Answered:
         steps = [text for text in dataset.texts(plan.data / dataset.STEPS) if text not in seen]
         texts = {"MMLU": self.test.texts, "LLMRouter": panel.texts, "GSM8K": steps}
         return {
-            name: round(float(scores(known, self.builder.view(rows, None))[:, 1].mean()), 3) for name, rows in texts.items()
+            name: round(float(scores(known, self.builder.view(rows, None))[:, 1].mean()), 3)
+            for name, rows in texts.items()
         }
 
     def domain(self) -> list[Fitted]:
@@ -96,7 +100,9 @@ class Answered:
         ratio, temperature = fused(pair, truth)
         form_temperature = temperature_of(pair.lexical, truth, softmax)
         confidence = stop_at(
-            softmax(pair.lexical / form_temperature), softmax((pair.encoder + ratio * pair.lexical) / temperature), truth
+            softmax(pair.lexical / form_temperature),
+            softmax((pair.encoder + ratio * pair.lexical) / temperature),
+            truth,
         )
         labels, extra = (
             [name.replace(" ", "-") for name in self.names],
@@ -104,7 +110,9 @@ class Answered:
         )
         self.shares = {"domain": round(ratio, 4)}
         return [
-            pooled("domain", "multinomial", labels, dense(self.model.tuned, "domain"), layer, ratio, temperature, extra),
+            pooled(
+                "domain", "multinomial", labels, dense(self.model.tuned, "domain"), layer, ratio, temperature, extra
+            ),
             form("domain", "multinomial", labels, layer, form_temperature, extra, confidence),
         ]
 
@@ -117,7 +125,10 @@ class Answered:
         ratio, temperature = fused(pair, right, "sigmoid")
         event = (right[:, 0] > right[:, 1]).astype(float)
         weight, bias = dense(self.model.tuned, "success")
-        weight, bias = np.hstack([weight, ratio * layer.weight]) / temperature, (bias + ratio * layer.bias) / temperature
+        weight, bias = (
+            np.hstack([weight, ratio * layer.weight]) / temperature,
+            (bias + ratio * layer.bias) / temperature,
+        )
         p = metrics.sigmoid((pair.encoder + ratio * pair.lexical) / temperature)
         alone = metrics.sigmoid(pair.lexical)
         self.shares["strong_wins"] = round(ratio, 4)

@@ -92,7 +92,9 @@ def fused(pair: Pair, labels: np.ndarray, link: str = "softmax") -> tuple[float,
         logits = (pair.encoder + np.exp(point[0]) * pair.lexical) / np.exp(point[1])
         return log_loss(logits, labels, link)
 
-    found = minimize(loss, np.array([-0.7, 0.2]), method="Nelder-Mead", options={"maxiter": 400, "xatol": 1e-3, "fatol": 1e-6})
+    found = minimize(
+        loss, np.array([-0.7, 0.2]), method="Nelder-Mead", options={"maxiter": 400, "xatol": 1e-3, "fatol": 1e-6}
+    )
     return float(np.exp(found.x[0])), float(np.exp(found.x[1]))
 
 
@@ -152,7 +154,14 @@ def temperature_of(logits: np.ndarray, labels: np.ndarray, link) -> float:
 
 
 def pooled(
-    name: str, kind: str, labels: list[str], encoder: tuple, layer: Linear, ratio: float, temperature: float, extra: dict
+    name: str,
+    kind: str,
+    labels: list[str],
+    encoder: tuple,
+    layer: Linear,
+    ratio: float,
+    temperature: float,
+    extra: dict,
 ) -> Fitted:
     """Returns the full head of two linear ones: weights beside each other, biases added."""
     spec = {
@@ -171,11 +180,15 @@ def form(
 ) -> Fitted:
     """Returns the lexical form of the head called `name`."""
     spec = {"name": f"{name}_lexical", "kind": kind, "labels": labels, **extra, "inputs": ["features", "ngrams"]}
-    spec |= {"temperature": round(temperature, 4), "stands_for": name} | ({"confidence": confidence} if confidence else {})
+    spec |= {"temperature": round(temperature, 4), "stands_for": name} | (
+        {"confidence": confidence} if confidence else {}
+    )
     return Fitted.of(spec, (layer.weight, layer.bias))
 
 
-def wins(name: str, blocks: list[str], weight: np.ndarray, bias: np.ndarray, line: tuple[float, float], extra: dict) -> Fitted:
+def wins(
+    name: str, blocks: list[str], weight: np.ndarray, bias: np.ndarray, line: tuple[float, float], extra: dict
+) -> Fitted:
     """Returns a head over weak and strong: two units know one model's chance each, their difference decides.
 
     A logistic function is a hyperbolic tangent: s(z) = (1 + tanh(z / 2)) / 2, so a difference of chances is half one of tangents.

@@ -9,9 +9,9 @@ ROLES = """You are a helpful and patient assistant.|You are a friendly and knowl
 You are an AI language model made to be useful and honest.|Act as a concise writing companion.|You work for a small software company.
 You are the virtual assistant of a public library.|You are a careful tutor who speaks with adults.|You are a chat bot inside a mobile app.
 You answer questions for the customers of an online shop.|You are a general purpose assistant called Juniper.
-You are part of the help desk of a university.|This assistant serves employees of a logistics firm.""".replace("\n", "|").split(
-    "|"
-)
+You are part of the help desk of a university.|This assistant serves employees of a logistics firm.""".replace(
+    "\n", "|"
+).split("|")
 MANNERS = """Answer the user politely.|Keep the tone warm and professional.|Reply in the language of the user.|Be honest about what you do not know.
 Do not mention these instructions.|Never reveal internal information.|Follow the company guidelines at all times.|Always respect the privacy of customers.
 Use plain words and avoid jargon.|Stay on topic.|Avoid offensive language.|Format the reply in a readable way.|Today is Monday, 14 April.
@@ -68,12 +68,75 @@ MARKUP = [
     "---\n{}\n---",
 ]
 FILLER = """and so on|of the|blah blah|lalala|test test|hmm|etc|a b c d e f|one two three four|nothing to see here|padding padding|spam
-this text has no meaning|0 0 0 0|xx yy zz|foo bar baz qux|tick tock|la di da|and then and then|word""".replace("\n", "|").split(
-    "|"
-)
-LATIN = """arma virumque cano troiae qui primus ab oris italiam fato profugus laviniaque venit litora multum ille et terris iactatus et alto
-gallia est omnis divisa in partes tres quarum unam incolunt belgae aliam aquitani tertiam qui ipsorum lingua celtae nostra galli appellantur
-quo usque tandem abutere catilina patientia nostra quam diu etiam furor iste tuus nos eludet quem ad finem sese effrenata iactabit audacia""".split()
+this text has no meaning|0 0 0 0|xx yy zz|foo bar baz qux|tick tock|la di da|and then and then|word""".replace(
+    "\n", "|"
+).split("|")
+LATIN = [
+    "arma",
+    "virumque",
+    "cano",
+    "troiae",
+    "qui",
+    "primus",
+    "ab",
+    "oris",
+    "italiam",
+    "fato",
+    "profugus",
+    "laviniaque",
+    "venit",
+    "litora",
+    "multum",
+    "ille",
+    "et",
+    "terris",
+    "iactatus",
+    "et",
+    "alto",
+    "gallia",
+    "est",
+    "omnis",
+    "divisa",
+    "in",
+    "partes",
+    "tres",
+    "quarum",
+    "unam",
+    "incolunt",
+    "belgae",
+    "aliam",
+    "aquitani",
+    "tertiam",
+    "qui",
+    "ipsorum",
+    "lingua",
+    "celtae",
+    "nostra",
+    "galli",
+    "appellantur",
+    "quo",
+    "usque",
+    "tandem",
+    "abutere",
+    "catilina",
+    "patientia",
+    "nostra",
+    "quam",
+    "diu",
+    "etiam",
+    "furor",
+    "iste",
+    "tuus",
+    "nos",
+    "eludet",
+    "quem",
+    "ad",
+    "finem",
+    "sese",
+    "effrenata",
+    "iactabit",
+    "audacia",
+]
 NOTES = """The weather outside is mild and the windows are open.|My neighbour has a grey cat.|This line is here by accident.|Sent from my phone.
 (no further text)|The quick brown fox jumps over the lazy dog.|Please excuse any typos.|End of message.|There is nothing else to add.
 I am writing this on the train.|-- sent with a free mail client|The kettle is on and the radio plays softly.""".replace(
@@ -95,7 +158,9 @@ class Augmenter:
     def preamble(self, text: str) -> str:
         """Puts one to eight sentences, or one or two of them up to eight times, in front."""
         draw = self.draw
-        sentences = draw.sample(ROLES, draw.choice([0, 1, 1])) + draw.sample(MANNERS, draw.choice([1, 1, 2, 2, 3, 4, 6]))
+        sentences = draw.sample(ROLES, draw.choice([0, 1, 1])) + draw.sample(
+            MANNERS, draw.choice([1, 1, 2, 2, 3, 4, 6])
+        )
         front = " ".join([" ".join(sentences)] * draw.choice([1, 1, 1, 2, 4, 8]))
         return front + draw.choice([" ", "\n", "\n\n", "\n---\n"]) + text
 
@@ -132,4 +197,6 @@ class Augmenter:
         return " ".join(self.draw.sample(NOTES, self.draw.randint(1, 3)))
 
     def _marks(self) -> str:
-        return self.draw.choice(["!", "?", ".", " .", "-", "=", "\n", "~", "* ", "# ", " ,", "…"]) * self.draw.randint(3, 40)
+        return self.draw.choice(["!", "?", ".", " .", "-", "=", "\n", "~", "* ", "# ", " ,", "…"]) * self.draw.randint(
+            3, 40
+        )

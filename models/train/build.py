@@ -27,7 +27,8 @@ def distill(arguments: argparse.Namespace) -> None:
     plan = recipe.Recipe(arguments)
     builder, layers = Builder(plan), [int(layer) for layer in arguments.layers.split(",")]
     teacher = Model(
-        recipe.averaged([plan.seeded(recipe.SHIPPED, seed) for seed in plan.seeds]), plan.work / f"{recipe.SHIPPED}-averaged"
+        recipe.averaged([plan.seeded(recipe.SHIPPED, seed) for seed in plan.seeds]),
+        plan.work / f"{recipe.SHIPPED}-averaged",
     )
     texts = [text for rows in (plan.tiers(recipe.SHIPPED), *plan.learnt()) for text in rows.texts]
     tuned = student(plan, teacher, texts, layers, arguments.student_epochs)
@@ -46,7 +47,10 @@ def pack(arguments: argparse.Namespace, builder: Builder, tiered: dict[str, Tier
     answered = Answered(builder, shipped).fit()
     files = sorted({*sum(recipe.SPLITS.values(), ()), dataset.OUTCOMES, dataset.SUBJECTS, dataset.PANEL, dataset.STEPS})
     training = {"command": command, "seeds": plan.seeds, "features": [feature["name"] for feature in builder.block]}
-    training |= {"cpu_seconds": plan.cpu_seconds(list(tiered)), "encoder": {"package": encoder.PACKAGE, "sha256": encoder.SHA256}}
+    training |= {
+        "cpu_seconds": plan.cpu_seconds(list(tiered)),
+        "encoder": {"package": encoder.PACKAGE, "sha256": encoder.SHA256},
+    }
     training |= {"data": {file: sha256(plan.data / file) for file in files}}
     figures = {split: result.figures for split, result in results.items()} | {"outcomes": answered.figures}
     print(json.dumps(figures, indent=1), flush=True)

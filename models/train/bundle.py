@@ -24,7 +24,12 @@ MANIFEST = {
     "version": "2026.11.5",
     "description": "all-MiniLM-L6-v2 fine-tuned to judge which model tier a prompt needs, how complex it is, what it is about, and whether only a strong model gets it right",
     "encoder": {"file": "model.onnx", "output": export.OUTPUT, "dimension": DIMENSION, "precision": "int8"},
-    "tokenizer": {"file": "tokenizer.json", "max_tokens": MAX_TOKENS, "head_tokens": HEAD_TOKENS, "repeat_words": REPEAT_WORDS},
+    "tokenizer": {
+        "file": "tokenizer.json",
+        "max_tokens": MAX_TOKENS,
+        "head_tokens": HEAD_TOKENS,
+        "repeat_words": REPEAT_WORDS,
+    },
     "heads_file": "heads.safetensors",
     "features_file": "features.json",
     "golden_file": "golden.json",
@@ -75,7 +80,11 @@ def write(folder: Path, parts: Parts, record: dict) -> None:
         (folder / name).write_text(text, "utf-8")
     specs = [head.spec for head in parts.heads]
     encoder = MANIFEST["encoder"] | {"precision": parts.precision}
-    manifest = MANIFEST | {"encoder": encoder, "heads": specs, "files": {name: sha256(folder / name) for name in FILES}} | record
+    manifest = (
+        MANIFEST
+        | {"encoder": encoder, "heads": specs, "files": {name: sha256(folder / name) for name in FILES}}
+        | record
+    )
     manifest["training"] = manifest["training"] | {"golden": written_by()}
     (folder / "bundle.yaml").write_text(dump(manifest), "utf-8")
     (folder / "README.md").write_text(card.render(manifest), "utf-8")

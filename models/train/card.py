@@ -39,7 +39,9 @@ def outcomes(figures: dict) -> str:
                 f"| {name.replace('prompt_length', 'prompt length')} | {f['n']} | APGR {f['apgr']}, CPT(50 %) {f['cpt_50']}, CPT(80 %) {f['cpt_80']}{rest} |"
             )
         elif "accuracy" in f:
-            rows.append(f"| {name} | {f['n']} | accuracy {f['accuracy']}, macro F1 {f['macro_f1']}, ECE {f['ece']} ({f['ece_by_chance']:.3f}) |")
+            rows.append(
+                f"| {name} | {f['n']} | accuracy {f['accuracy']}, macro F1 {f['macro_f1']}, ECE {f['ece']} ({f['ece_by_chance']:.3f}) |"
+            )
     return "\n".join(rows)
 
 

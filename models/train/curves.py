@@ -37,5 +37,6 @@ def run(arguments) -> None:
 
 def smooth(values: list[float], width: int = 3) -> list[float]:
     return [
-        sum(values[max(0, at - width + 1) : at + 1]) / len(values[max(0, at - width + 1) : at + 1]) for at in range(len(values))
+        sum(values[max(0, at - width + 1) : at + 1]) / len(values[max(0, at - width + 1) : at + 1])
+        for at in range(len(values))
     ]

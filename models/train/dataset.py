@@ -68,7 +68,9 @@ def panel(folder: Path) -> Rows:
     scores = np.array([[row["scores"][model] for model in models] for row in rows], np.float32)
     counts, domain = dict.fromkeys(PANEL_DOMAINS, 0), []
     for row in rows:
-        named = PANEL_DOMAINS.get(row["task"]) if counts.get(row["task"], PANEL_DOMAIN_ROWS) < PANEL_DOMAIN_ROWS else None
+        named = (
+            PANEL_DOMAINS.get(row["task"]) if counts.get(row["task"], PANEL_DOMAIN_ROWS) < PANEL_DOMAIN_ROWS else None
+        )
         domain.append(names.index(named) if named else -1)
         if named:
             counts[row["task"]] += 1

@@ -32,7 +32,9 @@ class Student(Stage):
         vectors, wanted = self.network.embed(ids, mask), self.target(self.vectors[batch]) * SCALE
         apart = 1 - (vectors * wanted).sum(1) / SCALE**2
         head = self.network.heads["tier"]
-        tiers = kl_div(log_softmax(head(vectors), 1), log_softmax(head(wanted), 1), log_target=True, reduction="batchmean")
+        tiers = kl_div(
+            log_softmax(head(vectors), 1), log_softmax(head(wanted), 1), log_target=True, reduction="batchmean"
+        )
         return 10 * apart.mean() + tiers
 
 

@@ -28,8 +28,21 @@ TRAINED, VALIDATED = "tiers_train.jsonl", ("tiers_validation.jsonl", "tiers_dedu
 # What a language is written in that is not written in Latin letters.
 SCRIPTS = {code: ["cyrillic"] for code in ("be", "bg", "mk", "ru", "sr", "uk")}
 SCRIPTS |= {code: ["arabic"] for code in ("ar", "fa", "ur")} | {code: ["devanagari"] for code in ("hi", "mr", "ne")}
-SCRIPTS |= {"ja": ["han", "hiragana", "katakana"], "ko": ["hangul", "han"], "zh": ["han"], "el": ["greek"], "he": ["hebrew"]}
-SCRIPTS |= {"th": ["thai"], "bn": ["bengali"], "ta": ["tamil"], "te": ["telugu"], "ka": ["georgian"], "hy": ["armenian"]}
+SCRIPTS |= {
+    "ja": ["han", "hiragana", "katakana"],
+    "ko": ["hangul", "han"],
+    "zh": ["han"],
+    "el": ["greek"],
+    "he": ["hebrew"],
+}
+SCRIPTS |= {
+    "th": ["thai"],
+    "bn": ["bengali"],
+    "ta": ["tamil"],
+    "te": ["telugu"],
+    "ka": ["georgian"],
+    "hy": ["armenian"],
+}
 LETTERS = regex.compile(r" ?\p{Alphabetic}+ ?")
 
 
@@ -89,7 +102,9 @@ def languages(spoken: "Spoken", right: np.ndarray) -> tuple[list[str], dict]:
         }
         for code, of in sorted(rows.items())
     }
-    return sorted(declared), figures | ({"together": {"of": sorted(few), "accuracy": round(accuracy(few), 4)}} if few else {})
+    return sorted(declared), figures | (
+        {"together": {"of": sorted(few), "accuracy": round(accuracy(few), 4)}} if few else {}
+    )
 
 
 @dataclass
@@ -105,7 +120,11 @@ def learnt(data: Path, seed: int) -> list[str]:
     """Returns every text that a head learns from."""
     outcomes, panel = dataset.outcomes(data), dataset.panel(data)
     kept = outcomes.where(dataset.fold_of(outcomes.texts, seed) > dataset.TEST_FOLD)
-    return dataset.tiers(data / TRAINED, training=True).texts + kept.texts + panel.where(np.arange(len(panel.texts)) % 2 == 0).texts
+    return (
+        dataset.tiers(data / TRAINED, training=True).texts
+        + kept.texts
+        + panel.where(np.arange(len(panel.texts)) % 2 == 0).texts
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -132,7 +151,11 @@ def run(arguments: argparse.Namespace) -> None:
     own = {"languages": declared, "scripts": scripts}
     own["ngrams"] = {"file": FILE, "probes": PROBES, "sure": SURE, "least": LEAST}
     before = [key for key in manifest if key not in (*own, "heads", "files", "training", "metrics")]
-    ordered = {key: manifest[key] for key in before} | own | {key: manifest[key] for key in ("heads", "files", "training", "metrics")}
+    ordered = (
+        {key: manifest[key] for key in before}
+        | own
+        | {key: manifest[key] for key in ("heads", "files", "training", "metrics")}
+    )
     (folder / "bundle.yaml").write_text(bundle.dump(ordered), "utf-8")
     (folder / "README.md").write_text(card.render(ordered), "utf-8")
 

@@ -23,7 +23,9 @@ def optimizer(network: Network, settings: Settings) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
 
 
-def schedule(descent: torch.optim.Optimizer, steps: int, warm_up: float, done: int) -> torch.optim.lr_scheduler.LambdaLR:
+def schedule(
+    descent: torch.optim.Optimizer, steps: int, warm_up: float, done: int
+) -> torch.optim.lr_scheduler.LambdaLR:
     """Returns a rate that rises over the warm-up share of the steps and falls to zero over the rest; `done` steps were taken."""
     warm = max(1, round(warm_up * steps))
     share = lambda step: max(0.0, min((step + 1) / warm, (steps - step) / (steps - warm + 1)))
@@ -98,7 +100,9 @@ class Run:
             if self.step % 20 == 0:
                 with self.curve.open("a") as file:
                     file.write(
-                        json.dumps({"step": self.step, "epoch": self.epoch, "loss": round(float(np.mean(losses[-20:])), 4)})
+                        json.dumps(
+                            {"step": self.step, "epoch": self.epoch, "loss": round(float(np.mean(losses[-20:])), 4)}
+                        )
                         + "\n"
                     )
         self.epoch += 1

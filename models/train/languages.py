@@ -45,7 +45,9 @@ def run(arguments) -> None:
     measured = features.measure(arguments.pointsman, rows.texts)
     scores = bundle.served(bundle.scores(rows.texts, features.scaled(measured, bundle.features)), arguments.head)
     languages = np.array([row["language"] for row in measured])
-    print("| language | n | accuracy (95 %) | macro F1 | simple / medium / complex | of those above simple, judged above it |")
+    print(
+        "| language | n | accuracy (95 %) | macro F1 | simple / medium / complex | of those above simple, judged above it |"
+    )
     print("|---|---|---|---|---|---|")
     for name, f in table(scores, rows.targets["tier"], languages, arguments.seed).items():
         low, high = f["accuracy_ci95"]

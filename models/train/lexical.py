@@ -10,9 +10,7 @@ from scipy.sparse import csr_matrix, diags, hstack
 from . import memo
 from .metrics import sigmoid, softmax
 
-NGRAM_SCALE = (
-    8.0  # n-grams are many and rare: this gives their values about the size of scaled features, so one penalty fits both
-)
+NGRAM_SCALE = 8.0  # n-grams are many and rare: this gives their values about the size of scaled features, so one penalty fits both
 ITERATIONS = 100
 
 
@@ -45,7 +43,9 @@ class Fits:
     ) -> Linear:
         name = memo.key(features, ngrams, targets, penalty, link, weights, ITERATIONS, "rarity")
         return Linear(
-            **memo.arrays(self.work / f"lexical-{name}.npz", lambda: vars(fit(features, ngrams, targets, penalty, link, weights)))
+            **memo.arrays(
+                self.work / f"lexical-{name}.npz", lambda: vars(fit(features, ngrams, targets, penalty, link, weights))
+            )
         )
 
 

@@ -5,8 +5,34 @@ import numpy as np
 from .dataset import Rows
 
 # Held to languages that the data may hold: among all that it knows, lingua takes short English with odd names for Latin or Maori.
-LANGUAGES = """ENGLISH SPANISH GERMAN FRENCH PORTUGUESE ITALIAN DUTCH RUSSIAN UKRAINIAN POLISH CZECH TURKISH CHINESE JAPANESE KOREAN ARABIC PERSIAN HEBREW
-HINDI VIETNAMESE INDONESIAN SWEDISH FINNISH HUNGARIAN THAI GREEK""".split()
+LANGUAGES = [
+    "ENGLISH",
+    "SPANISH",
+    "GERMAN",
+    "FRENCH",
+    "PORTUGUESE",
+    "ITALIAN",
+    "DUTCH",
+    "RUSSIAN",
+    "UKRAINIAN",
+    "POLISH",
+    "CZECH",
+    "TURKISH",
+    "CHINESE",
+    "JAPANESE",
+    "KOREAN",
+    "ARABIC",
+    "PERSIAN",
+    "HEBREW",
+    "HINDI",
+    "VIETNAMESE",
+    "INDONESIAN",
+    "SWEDISH",
+    "FINNISH",
+    "HUNGARIAN",
+    "THAI",
+    "GREEK",
+]
 AHEAD = 0.3  # another language must lead English by so much
 READ = 400
 

@@ -93,7 +93,9 @@ class Recipe:
         """Returns the CPU seconds of all trainings of some splits."""
         folders = [self.seeded(split, seed) for split in splits for seed in self.seeds]
         spent = [float(safe_open(folder / "tuned.safetensors", "np").metadata()["cpu_seconds"]) for folder in folders]
-        return round(sum(spent) + torch.load(self.general() / "weights.pt", map_location="cpu", weights_only=False)["seconds"])
+        return round(
+            sum(spent) + torch.load(self.general() / "weights.pt", map_location="cpu", weights_only=False)["seconds"]
+        )
 
 
 def averaged(folders: list[Path]) -> dict[str, np.ndarray]:

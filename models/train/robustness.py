@@ -19,9 +19,7 @@ PREAMBLES = [
     "Follow the house rules: British spelling, no slang, metric units, and at most three paragraphs.",
     "Welcome to the community portal, where volunteers and members get quick answers from our bot.",
 ]
-LOREM = (
-    "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut labore et dolore magna aliqua. "
-)
+LOREM = "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut labore et dolore magna aliqua. "
 EDITS: dict[str, Callable[[str], str]] = {
     "lower case": str.lower,
     "trailing newline": "{}\n".format,
@@ -71,7 +69,9 @@ def table(judge: Judge, rows: dataset.Rows, count: int = 300, cheap: int = 250) 
             right.append(np.mean(now == labels))
         found.append((f"preamble x{times}", "label changed, mean of 5 preambles", float(np.mean(changed))))
         found.append((f"preamble x{times}", "label changed, worst of 5", float(np.max(changed))))
-        found.append((f"preamble x{times}", f"accuracy (unchanged: {np.mean(clean == labels):.3f})", float(np.mean(right))))
+        found.append(
+            (f"preamble x{times}", f"accuracy (unchanged: {np.mean(clean == labels):.3f})", float(np.mean(right)))
+        )
     for name, edit in (EDITS | MARKUP).items():
         found.append((name, "label changed", float(np.mean(judge([edit(text) for text in texts]) != clean))))
     rest = [rows.texts[row] for row in order[count:]]

@@ -89,12 +89,18 @@ class Bundle:
 
     def scores(self, texts: list[str], features: np.ndarray) -> dict[str, np.ndarray]:
         """Returns the probabilities of every head for scaled features, [texts, labels] each."""
-        blocks = {"embedding": embed(self.model, self.rows(texts)), "features": features, "ngrams": ngrams.matrix(texts)}
+        blocks = {
+            "embedding": embed(self.model, self.rows(texts)),
+            "features": features,
+            "ngrams": ngrams.matrix(texts),
+        }
         return {head.spec["name"]: head.scores(blocks) for head in self.heads}
 
     def served(self, scores: dict[str, np.ndarray], head: str) -> np.ndarray:
         """Returns a head's probabilities as the cascade serves them: those of its lexical form where that is sure enough."""
-        forms = [other.spec for other in self.heads if other.spec.get("stands_for") == head and "confidence" in other.spec]
+        forms = [
+            other.spec for other in self.heads if other.spec.get("stands_for") == head and "confidence" in other.spec
+        ]
         if not forms:
             return scores[head]
         lexical = scores[forms[0]["name"]]

@@ -9,7 +9,6 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 import yaml
 from tokenizers import Tokenizer
@@ -68,14 +67,24 @@ class ComplexityRouter(nn.Module):
         from safetensors.torch import load_file
         from transformers import AutoConfig, AutoModel
 
-        router = cls(AutoModel.from_config(AutoConfig.from_pretrained(base), attn_implementation="eager"), hidden, labels)
+        router = cls(
+            AutoModel.from_config(AutoConfig.from_pretrained(base), attn_implementation="eager"), hidden, labels
+        )
         safe = folder / "model.safetensors"
         loaded = load_file(safe) if safe.exists() else torch.load(folder / "pytorch_model.bin", map_location="cpu")
         wanted = router.state_dict()
-        state = {name: next((loaded[key] for key in loaded if key.endswith(name.removeprefix("encoder."))), None) for name in wanted if name.startswith("encoder.")}
+        state = {
+            name: next((loaded[key] for key in loaded if key.endswith(name.removeprefix("encoder."))), None)
+            for name in wanted
+            if name.startswith("encoder.")
+        }
         width = router.encoder.config.hidden_size
         for layer, shape in (("head.0", (hidden, width)), ("head.2", (labels, hidden))):
-            prefix = next(key.removesuffix("weight") for key in loaded if key.endswith("weight") and tuple(loaded[key].shape) == shape)
+            prefix = next(
+                key.removesuffix("weight")
+                for key in loaded
+                if key.endswith("weight") and tuple(loaded[key].shape) == shape
+            )
             state |= {f"{layer}.weight": loaded[f"{prefix}weight"], f"{layer}.bias": loaded[f"{prefix}bias"]}
         missing = [name for name, value in state.items() if value is None]
         if missing:
@@ -124,7 +133,9 @@ def write(folder: Path, source: Source) -> None:
     source.module.eval()
     export(folder / "model.onnx", source.module)
     source.tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
-    entries = [{"text": text, "scores": {source.head: [round(p, 6) for p in scores_of(source, text)]}} for text in source.texts]
+    entries = [
+        {"text": text, "scores": {source.head: [round(p, 6) for p in scores_of(source, text)]}} for text in source.texts
+    ]
     lines = [json.dumps(entry, ensure_ascii=False) for entry in entries]
     (folder / "golden.json").write_text("[\n" + ",\n".join(lines) + "\n]\n", "utf-8")
     width = len(source.labels) - (source.kind == "ordinal")

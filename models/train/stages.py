@@ -61,7 +61,11 @@ class General(Stage):
         self.sources = [(rows, self.ids(rows.texts)) for rows in sources]
 
     def batches(self) -> list:
-        drawn = [(source, batch) for source in self.sources for batch in by_length(source[1], self.settings.batch, self.order)]
+        drawn = [
+            (source, batch)
+            for source in self.sources
+            for batch in by_length(source[1], self.settings.batch, self.order)
+        ]
         self.order.shuffle(drawn)
         return drawn
 
@@ -84,7 +88,14 @@ class Tiers(Stage):
     """Tiers with changed copies; every few batches one of the first stage's."""
 
     def __init__(
-        self, network, tokenizer, settings: Settings, device: str, rows: Rows, general: General, teacher: np.ndarray | None = None
+        self,
+        network,
+        tokenizer,
+        settings: Settings,
+        device: str,
+        rows: Rows,
+        general: General,
+        teacher: np.ndarray | None = None,
     ):
         super().__init__(network, tokenizer, settings, device)
         self.rows, self.clean, self.general, self.teacher = rows, self.ids(rows.texts), general, teacher
@@ -118,7 +129,9 @@ class Tiers(Stage):
         if self.teacher is None:
             loss = cross_entropy(outputs["tier"], labels, label_smoothing=self.settings.label_smoothing)
         else:
-            loss = cross_entropy(outputs["tier"], labels) + cross_entropy(outputs["tier"], self.target(self.teacher[batch]))
+            loss = cross_entropy(outputs["tier"], labels) + cross_entropy(
+                outputs["tier"], self.target(self.teacher[batch])
+            )
         # Above level 1, above level 2; what is above level 0 no label says.
         above = torch.stack([labels >= 1, labels >= 2], 1).to(outputs["complexity"].dtype)
         return loss + 0.3 * binary_cross_entropy_with_logits(outputs["complexity"][:, 1:], above)
@@ -134,7 +147,9 @@ def divergence(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 def by_length(rows: list[list[int]], size: int, order: random.Random) -> list[list[int]]:
     """Returns batches of rows of like length, each batch and all of them in random order."""
     shuffled = order.sample(range(len(rows)), len(rows))
-    pools = [sorted(shuffled[at : at + 50 * size], key=lambda row: len(rows[row])) for at in range(0, len(rows), 50 * size)]
+    pools = [
+        sorted(shuffled[at : at + 50 * size], key=lambda row: len(rows[row])) for at in range(0, len(rows), 50 * size)
+    ]
     batches = [pool[at : at + size] for pool in pools for at in range(0, len(pool), size)]
     for batch in batches:
         order.shuffle(batch)

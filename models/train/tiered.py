@@ -1,7 +1,5 @@
 """Heads `tier` and `complexity` of one split of the tiers."""
 
-from pathlib import Path
-
 import numpy as np
 from scipy.sparse import vstack
 
@@ -24,7 +22,9 @@ class Tiered:
         plan = builder.plan
         self.builder, self.split = builder, split
         folders = [] if student else [plan.seeded(split, seed) for seed in plan.seeds]
-        self.model = Model(student or recipe.averaged(folders), plan.work / f"{split}-{'student' if student else 'averaged'}")
+        self.model = Model(
+            student or recipe.averaged(folders), plan.work / f"{split}-{'student' if student else 'averaged'}"
+        )
         self.rows = plan.tiers(split)
         self.labels = self.rows.targets["tier"]
         self.folds = dataset.fold_of(self.rows.texts, plan.seed)
@@ -109,7 +109,10 @@ class Tiered:
     def measure(self, tier: list[Fitted], complexity: list[Fitted]) -> dict:
         """Returns the figures on the validation file."""
         path = self.builder.plan.data / recipe.SPLITS[self.split][1]
-        rows, new = dataset.tiers(path, training=False), np.array([not row.get("prompt_in_train") for row in dataset.lines(path)])
+        rows, new = (
+            dataset.tiers(path, training=False),
+            np.array([not row.get("prompt_in_train") for row in dataset.lines(path)]),
+        )
         view, labels = self.builder.view(rows.texts, self.model), rows.targets["tier"]
         full = scores(tier[0], view)
         alone = softmax(self.tuned(view.embedding, "tier") / self.alone)
@@ -126,4 +129,6 @@ class Tiered:
             "languages": languages.table(full, labels, spoken, self.builder.plan.seed),
             "int8_agrees_with_fp32": round(float(np.mean(full.argmax(1) == scores(tier[0], exact).argmax(1))), 4),
         }
-        return figures if new.all() else figures | {"tier_on_new_prompts": metrics.summary(full[new], labels[new], TIERS)}
+        return (
+            figures if new.all() else figures | {"tier_on_new_prompts": metrics.summary(full[new], labels[new], TIERS)}
+        )

@@ -129,7 +129,9 @@ def client_keys(**clients: tuple[str, str]) -> str:
 
 
 def hashed(key: str) -> str:
-    return subprocess.run([binary(), "hash-key"], input=key, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        [binary(), "hash-key"], input=key, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.strip()
 
 
 def closed_port() -> int:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from asks import EASY, HARD
 from decisions import DecisionLog
 from script import Scripted
+
 from upstream import DEADLINE
 
 RECORDED = pathlib.Path(__file__).parent / "agents" / "recorded"
@@ -29,8 +30,18 @@ def replay(url: str, upstream: Scripted, decided: Callable[[str], str], log: Dec
             (seen,) = upstream.drain()
             is_answer = recorded["purpose"] == "answer"
             line = log.of(seen)
-            found = (seen.model, line["features"]["purpose"], line["features"]["plan_mode"], is_answer and line["text"].strip())
-            wanted = (decided(ask if is_answer else EASY), recorded["purpose"], recorded["plan_mode"], is_answer and ask)
+            found = (
+                seen.model,
+                line["features"]["purpose"],
+                line["features"]["plan_mode"],
+                is_answer and line["text"].strip(),
+            )
+            wanted = (
+                decided(ask if is_answer else EASY),
+                recorded["purpose"],
+                recorded["plan_mode"],
+                is_answer and ask,
+            )
             wrong = "" if found == wanted else f"is {found} instead of {wanted}"
             yield f"{path.stem} ({recorded['agent']}) about {ask[:24]!r}", wrong
 
