@@ -38,7 +38,7 @@ HEAD = "tier"
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, default=ROOT / "models" / "pointsman-mini")
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "tiers_validation.jsonl")
+    parser.add_argument("--data", type=Path, default=ROOT / "models" / "data" / "tiers_validation.jsonl")
     parser.add_argument("--rows", type=int, default=300, help="of the data, drawn with the seed; 0 for all")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument(

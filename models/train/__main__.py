@@ -6,6 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = ROOT / "models" / "pointsman-mini"
+# What figures are measured on; what training reads besides is not in the repository: models/data/README.md.
+DATA = ROOT / "models" / "data"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,14 +48,14 @@ def parser() -> argparse.ArgumentParser:
     curves.add_argument("--work", type=Path, default=ROOT / ".tools" / "train")
     curves.add_argument("--out", type=Path, default=ROOT / "models" / "train" / "curves.svg")
     held_out = verbs.add_parser("held-out", help="write the outcomes that nothing learnt from, for `pointsman eval`")
-    held_out.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data files")
+    held_out.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
     held_out.add_argument("--seed", type=int, default=7)
     held_out.add_argument(
         "--out", type=Path, required=True, help="folder to write outcomes_test.jsonl and domain_test.jsonl to"
     )
     followups = verbs.add_parser("followups", help="write conversations that end in a reply, for `pointsman eval`")
     followups.add_argument(
-        "--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data files"
+        "--data", type=Path, default=DATA, help="folder of the data files"
     )
     followups.add_argument(
         "--part", choices=["development", "test"], default="test", help="prompts and wordings that teach, or the others"
@@ -72,13 +74,13 @@ def parser() -> argparse.ArgumentParser:
         verbs.add_parser("sequence", help="export a sequence-classification model as a bundle without heads file")
     )
     familiar.add_argument("--bundle", type=Path, default=BUNDLE)
-    familiar.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data files")
+    familiar.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
     for verb in (check, robustness, languages):
         verb.add_argument("--bundle", type=Path, default=BUNDLE)
         verb.add_argument(
             "--data",
             type=Path,
-            default=ROOT.parent / "shared" / "data" / "tiers_validation.jsonl",
+            default=DATA / "tiers_validation.jsonl",
             help="JSONL of prompt and label",
         )
     for verb in (build, distill, check, familiar, robustness, languages, followups):
@@ -89,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def recipe_options(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data files")
+    verb.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
     verb.add_argument(
         "--work", type=Path, default=ROOT / ".tools" / "train", help="wheel, checkpoints, curves, float32 models"
     )

@@ -32,6 +32,8 @@ class Rows:
 
 def lines(path: Path) -> list[dict]:
     """Returns the rows of a file, less those that also stand in a held-out set."""
+    if not path.exists():
+        raise SystemExit(f"there is no {path}: models/data/README.md says where it comes from, --data names where it is")
     with path.open(encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     return [row for row in rows if not row.get("contaminated")]
