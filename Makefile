@@ -74,11 +74,11 @@ lint: setup ## Check format and lints as CI does
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 
-# What runs, and what runs together: mypy takes the folders one by one, since two of them have a module of the same name.
+# mypy runs three times: two folders of scripts have modules of the same names.
 lint-python: .venv/lint ## Check format, lints and types of all Python as CI does
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
-	.venv/bin/mypy .ci/wheel.py benches/gpu benches/instruction_sets models tests/fixtures
+	MYPYPATH=benches/gpu .venv/bin/mypy .ci/wheel.py benches/gpu benches/instruction_sets models tests/fixtures
 	MYPYPATH=tests/clients .venv/bin/mypy tests/clients
 	MYPYPATH=tests/observe:config/grafana .venv/bin/mypy config/grafana tests/observe
 

@@ -3,8 +3,9 @@
     .venv/bin/python benches/instruction_sets/measure.py --bundle models/pointsman-mini --rows 0
     ... --machine "arm64, NEON=benches/instruction_sets/arm64.sh cortex-a76" --rows 300
 
-ONNX Runtime chooses its kernels by `cpuid` and no option of it changes that, so a copy of the library is told less (`limit.c`;
-needs gcc, binutils, an x86-64 processor). `--machine NAME=COMMAND` adds one: the command is given `embed.py` and its arguments.
+ONNX Runtime chooses its kernels by `cpuid` and no option of it changes that, so a copy of the library is told less
+(`limit.c`; needs gcc, binutils, an x86-64 processor). `--machine NAME=COMMAND` adds one: the command is given
+`embed.py` and its arguments.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +30,15 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT))
 
 from models.train import features, ngrams  # noqa: E402
+from models.train.arrays import Embeddings, Probabilities  # noqa: E402
 from models.train.scorer import Bundle  # noqa: E402
 
 SETS = {"sse": "", "avx": "avx", "avx2": "fma", "avx512f": "avx512f", "avx512_vnni": "avx512_vnni"}
 FULL = "float32"
 HEAD = "tier"
+
+Scores = dict[str, Probabilities]  # by head
+MachineRun = tuple[str, list[str], Path, dict[str, str]]  # name, command, graph, environment
 
 
 def arguments() -> argparse.Namespace:
@@ -49,7 +55,10 @@ def arguments() -> argparse.Namespace:
 
 
 def limited_library(folder: Path) -> dict[str, str]:
-    """Copies onnxruntime into the folder without its `cpuid`, builds what answers instead, and returns the environment of both."""
+    """Copies onnxruntime into the folder without its `cpuid`, and builds what answers instead.
+
+    Returns the environment of both.
+    """
     package = Path(onnxruntime.__file__).parent
     shutil.copytree(package, folder / "onnxruntime")
     (library,) = (folder / "onnxruntime" / "capi").glob("onnxruntime_pybind11_state*.so")
@@ -75,7 +84,7 @@ def in_float32(model: Path, out: Path) -> None:
     graph = (loaded := onnx.load(model)).graph
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     made = {name: node for node in graph.node for name in node.output}
-    used = {}
+    used: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
         for name in node.input:
             used.setdefault(name, []).append(node)
@@ -95,7 +104,7 @@ def in_float32(model: Path, out: Path) -> None:
 
 def embeddings(
     options: argparse.Namespace, bundle: Bundle, rows: list[list[int]], folder: Path
-) -> dict[str, np.ndarray]:
+) -> dict[str, Embeddings]:
     """Returns the embeddings of the rows by machine."""
     flags = Path("/proc/cpuinfo").read_text("utf-8").split()
     own = [name for name, flag in SETS.items() if flag in flags or not flag]
@@ -103,7 +112,7 @@ def embeddings(
     model = options.bundle / bundle.manifest["encoder"]["file"]
     in_float32(model, folder / "float32.onnx")
     (folder / "rows.json").write_text(json.dumps(rows), "utf-8")
-    runs = [(FULL, [sys.executable], folder / "float32.onnx", {})]
+    runs: list[MachineRun] = [(FULL, [sys.executable], folder / "float32.onnx", {})]
     runs += [(name, [sys.executable], model, limited | {"INSTRUCTION_SET": name}) for name in own]
     runs += [(name, command.split(), model, {}) for name, command in (each.split("=", 1) for each in options.machine)]
     found = {}
@@ -117,7 +126,9 @@ def embeddings(
     return found
 
 
-def scores(bundle: Bundle, texts: list[str], options: argparse.Namespace, by_machine: dict[str, np.ndarray]) -> dict:
+def scores(
+    bundle: Bundle, texts: list[str], options: argparse.Namespace, by_machine: dict[str, Embeddings]
+) -> dict[str, Scores]:
     """Returns the probabilities of the heads that read the embedding, by machine and head."""
     blocks = {
         "features": features.scaled(features.measure(options.pointsman, texts), bundle.features),
@@ -130,16 +141,16 @@ def scores(bundle: Bundle, texts: list[str], options: argparse.Namespace, by_mac
     }
 
 
-def apart(a: dict[str, np.ndarray], b: dict[str, np.ndarray], rows: slice) -> float:
+def apart(a: Scores, b: Scores, rows: slice) -> float:
     return max(float(np.abs(a[head][rows] - b[head][rows]).max()) for head in a)
 
 
-def flips(a: dict[str, np.ndarray], b: dict[str, np.ndarray], rows: slice) -> int:
+def flips(a: Scores, b: Scores, rows: slice) -> int:
     return int((a[HEAD][rows].argmax(1) != b[HEAD][rows].argmax(1)).sum())
 
 
-def table(head: list[str], rows: list[list]) -> None:
-    for cells in [head, ["---", *["---:"] * (len(head) - 1)], *rows]:
+def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> None:
+    for cells in (head, ["---", *["---:"] * (len(head) - 1)], *rows):
         print(f"| {' | '.join(map(str, cells))} |")
 
 
@@ -159,7 +170,8 @@ def main() -> None:
     machines = [name for name in scored if name != FULL]
     manifest = bundle.manifest
     print(
-        f"{manifest['name']} {manifest['version']}, ONNX Runtime {onnxruntime.__version__}, {len(golden)} golden inputs, ",
+        f"{manifest['name']} {manifest['version']}, ONNX Runtime {onnxruntime.__version__}, "
+        f"{len(golden)} golden inputs, ",
         end="",
     )
     print(f"{len(prompts)} rows of {options.data.name}, seed {options.seed}; labels are those of `{HEAD}`\n")
@@ -179,11 +191,12 @@ def main() -> None:
             for name in machines
         ],
     )
-    for title, compare in {
+    comparisons: dict[str, Callable[[Scores, Scores], object]] = {
         f"largest difference of a probability, {len(prompts)} rows": lambda a, b: f"{apart(a, b, inputs):.4f}",
         f"labels that flip, of {len(prompts)} rows": lambda a, b: flips(a, b, inputs),
         f"labels that flip, of {len(golden)} golden inputs": lambda a, b: flips(a, b, written),
-    }.items():
+    }
+    for title, compare in comparisons.items():
         print(f"\n{title}:\n")
         table(["", *machines], [[a, *[compare(scored[a], scored[b]) for b in machines]] for a in machines])
 

@@ -1,4 +1,7 @@
-"""The parts that dashboards are made of, and Grafana's JSON for them (schema 39: Grafana 11, which 12 takes as it is)."""
+"""The parts that dashboards are made of, and Grafana's JSON for them (schema 39.
+
+Grafana 11, which 12 takes as it is).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Command line of the recipe: `python -m models.train <verb>`, from the repository root. README.md beside this file explains the verbs."""
+"""Command line of the recipe: `python -m models.train <verb>`, from the repository root.
+
+README.md beside this file explains the verbs.
+"""
 
 import argparse
 import json
@@ -54,9 +57,7 @@ def parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, help="folder to write outcomes_test.jsonl and domain_test.jsonl to"
     )
     followups = verbs.add_parser("followups", help="write conversations that end in a reply, for `pointsman eval`")
-    followups.add_argument(
-        "--data", type=Path, default=DATA, help="folder of the data files"
-    )
+    followups.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
     followups.add_argument(
         "--part", choices=["development", "test"], default="test", help="prompts and wordings that teach, or the others"
     )
@@ -128,10 +129,12 @@ def sequence_options(sequence: argparse.ArgumentParser) -> None:
 def check(arguments: argparse.Namespace) -> None:
     from . import parity
 
-    figures = parity.python(arguments.bundle, arguments.data, arguments.head, arguments.pointsman)
+    figures = parity.python_figures(arguments.bundle, arguments.data, arguments.head, arguments.pointsman)
     print(json.dumps(figures, indent=2))
     if arguments.parity:
-        parity.compare(figures, parity.rust(arguments.bundle, arguments.data, arguments.head, arguments.pointsman))
+        parity.compare(
+            figures, parity.rust_figures(arguments.bundle, arguments.data, arguments.head, arguments.pointsman)
+        )
 
 
 def main() -> None:
@@ -145,9 +148,9 @@ def main() -> None:
 
             robustness.run(arguments)
         case "familiar":
-            from . import familiar
+            from . import scope
 
-            familiar.run(arguments)
+            scope.run(arguments)
         case "curves":
             from . import curves
 
@@ -159,7 +162,7 @@ def main() -> None:
             dataset.write_held_out(
                 arguments.data,
                 arguments.out,
-                rows.where(dataset.fold_of(rows.texts, arguments.seed) == dataset.TEST_FOLD),
+                rows.where(dataset.folds_of(rows.texts, arguments.seed) == dataset.TEST_FOLD),
             )
         case "followups":
             from . import followups

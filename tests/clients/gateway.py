@@ -123,7 +123,10 @@ def follow(process: subprocess.Popen[str], log: list[str], ready: queue.Queue[di
 
 
 def client_keys(**clients: tuple[str, str]) -> str:
-    """Returns the section `clients`: for each name a key, hashed as operators do it, and more of the client's section."""
+    """Returns the section `clients`.
+
+    For each name a key, hashed as operators do it, and more of the client's section.
+    """
     lines = [f"  {name}: {{keys: [{{sha256: {hashed(key)}}}]{more}}}" for name, (key, more) in clients.items()]
     return "\n".join(["clients:", *lines])
 

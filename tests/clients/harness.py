@@ -212,7 +212,10 @@ trust_level = "trusted"
 
 
 def answer_terminal(screen: int, over: threading.Event) -> None:
-    """Reads what a terminal interface draws, and answers what it asks a terminal: where the cursor is, and what it can do."""
+    """Reads what a terminal interface draws, and answers what it asks a terminal.
+
+    Where the cursor is, and what it can do.
+    """
     while not over.is_set():
         if not select.select([screen], [], [], 0.2)[0]:
             continue

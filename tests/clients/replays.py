@@ -1,8 +1,10 @@
-"""Requests of agents as they were recorded: what cannot be provoked without a person, and agents that do not install everywhere.
+"""Requests of agents as they were recorded.
 
-A file under `agents/recorded` holds a request with `@ASK@` where the person's words stood; long texts are cut. It is sent with
-easy words there and with hard ones: a turn goes where the words belong, and what an agent asks for itself goes to the cheapest
-model both times.
+What cannot be provoked without a person, and agents that do not install everywhere.
+
+A file under `agents/recorded` holds a request with `@ASK@` where the person's words stood; long texts are cut. It is
+sent with easy words there and with hard ones: a turn goes where the words belong, and what an agent asks for itself
+goes to the cheapest model both times.
 """
 
 from __future__ import annotations

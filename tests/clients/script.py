@@ -39,7 +39,10 @@ class Seen:
 
 
 class Scripted(ThreadingHTTPServer):
-    """Answers by `script`, from an ask to its steps; the same request always gets the same answer, whatever else is under way."""
+    """Answers by `script`, from an ask to its steps.
+
+    The same request always gets the same answer, whatever else is under way.
+    """
 
     daemon_threads = True
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs every query of the dashboards, every recording rule and every alert against a real Prometheus over a real fleet.
 
-A query that fails, or finds nothing where something must be, ends the check with its panel's name. What cannot have data here is
-listed below with the reason, and must really have none.
+A query that fails, or finds nothing where something must be, ends the check with its panel's name. What cannot have
+data here is listed below with the reason, and must really have none.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs what the images and compose.yaml say, without an engine for images: the same paths, commands, ports and probes.
 
-The final stage's files are laid out in a folder as COPY says, and its CMD is run there with its ENV; the health check's own command has
-to fail before that and to succeed then. Prometheus gets compose.yaml's own arguments. Only ports and the places of mounts differ.
+The final stage's files are laid out in a folder as COPY says, and its CMD is run there with its ENV; the health check's
+own command has to fail before that and to succeed then. Prometheus gets compose.yaml's own arguments. Only ports and
+the places of mounts differ.
 """
 
 from __future__ import annotations

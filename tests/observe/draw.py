@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""Draws the dashboards' panels from data that a real Prometheus scraped: docs/dashboard-*.png, by the panels' own queries.
+"""Draws the dashboards' panels from data that a real Prometheus scraped.
 
-Needs matplotlib (`make pictures` installs it). Runs the stack for some minutes first, since Grafana itself is not part of the tests.
+Docs/dashboard-*.png, by the panels' own queries.
+
+Needs matplotlib (`make pictures` installs it). Runs the stack for some minutes first, since Grafana itself is not part
+of the tests.
 """
 
 from __future__ import annotations
@@ -260,7 +263,10 @@ def finish(axes, panel: Panel, seconds: float) -> None:
 
 
 def name_series(own: Card, axes, names: list[str], is_area: bool) -> None:
-    """Writes the legend below the axes, in as many lines as there is room for; series that are always zero are not named."""
+    """Writes the legend below the axes, in as many lines as there is room for.
+
+    Series that are always zero are not named.
+    """
     handles = dict(zip(*reversed(axes.get_legend_handles_labels())))
     x, line = 0.12, 0
     for name in names:

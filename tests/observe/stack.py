@@ -1,5 +1,6 @@
-"""A fleet of two real Pointsmans in front of scripted upstreams with a real Redis behind, and a real Prometheus that scrapes it; free
-ports throughout.
+"""A fleet of two real Pointsmans in front of scripted upstreams with a real Redis behind, and a real Prometheus that scrapes it.
+
+Free ports throughout.
 """
 
 from __future__ import annotations

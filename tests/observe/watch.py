@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""`make observe`: a fleet under demo traffic and a real Prometheus, until Ctrl-C; `--once` ends after the first figures."""
+"""`make observe`: a fleet under demo traffic and a real Prometheus, until Ctrl-C.
+
+`--once` ends after the first figures.
+"""
 
 from __future__ import annotations
 
