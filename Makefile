@@ -3,8 +3,8 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup build quick demo observe run test bench fuzz fmt lint doc models eval clients clients-python clients-node \
-	clients-agents dashboards pictures
+.PHONY: help setup build quick demo observe run test bench fuzz fmt lint lint-python doc models training-data eval clients \
+	clients-python clients-node clients-agents dashboards pictures
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -74,6 +74,14 @@ lint: setup ## Check format and lints as CI does
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --locked --all-targets -- -D warnings
 
+# mypy runs three times: two folders of scripts have modules of the same names.
+lint-python: .venv/lint ## Check format, lints and types of all Python as CI does
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	MYPYPATH=benches/gpu .venv/bin/mypy .ci/wheel.py benches/gpu benches/instruction_sets models tests/fixtures
+	MYPYPATH=tests/clients .venv/bin/mypy tests/clients
+	MYPYPATH=tests/observe:config/grafana .venv/bin/mypy config/grafana tests/observe
+
 doc: setup ## Build the documentation, private items included
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --locked --no-deps --document-private-items
 
@@ -140,16 +148,29 @@ pictures: quick .venv/pictures ## Draw the dashboards from scraped data into doc
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-models: quick .venv/models ## Train the default bundle again (an hour of CPU time; needs ../shared/data) and check it
+models: training-data quick .venv/models ## Train the default bundle again (an hour of CPU time; DATA=... has the training data) and check it
 	@binary=$(QUICK_BINARY); set -ex; \
-	.venv/bin/python -m models.train build --pointsman "$$binary"; \
-	"$$binary" bundle reference models/pointsman-mini --data ../shared/data/tiers_validation.jsonl; \
-	.venv/bin/python -m models.train check --parity --pointsman "$$binary"; \
+	.venv/bin/python -m models.train build --data $(DATA) --pointsman "$$binary"; \
+	"$$binary" bundle reference models/pointsman-mini --data $(DATA)/tiers_validation.jsonl; \
+	.venv/bin/python -m models.train check --parity --data $(DATA)/tiers_validation.jsonl --pointsman "$$binary"; \
 	.venv/bin/python -m models.train curves
 
-eval: quick .venv/models ## Print every quality table of the README, draw its plots (needs ../shared/data, or DATA=...)
-	PICTURES=docs/quality models/evaluate $(QUICK_BINARY) \
-		$(or $(DATA),../shared/data) .venv/bin/python
+# What training reads is not in the repository: this says so before an hour is spent.
+training-data:
+	@[ -n "$(DATA)" ] || { echo "make models: say DATA=FOLDER; models/data/README.md lists the training data and its sources" >&2; exit 66; }
+	@for file in tiers_train tiers_validation tiers_dedup_train tiers_dedup_validation outcomes_mmlu llmrouter_outcomes_train \
+		gsm8k_train_questions; do \
+		[ -e "$(DATA)/$$file.jsonl" ] || { echo "make models: $(DATA) has no $$file.jsonl; models/data/README.md says where it comes from" >&2; exit 66; }; \
+	done
+
+eval: quick .venv/models ## Print every quality table, draw the plots of docs/ (DATA=... for those whose data is not in models/data)
+	PICTURES=docs/quality models/evaluate $(QUICK_BINARY) $(or $(DATA),models/data) .venv/bin/python
+
+.venv/lint: .ci/python.txt
+	@bash .ci/setup python
+	[ -x .venv/bin/python ] || python3 -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 .venv/models: models/train/requirements.txt
 	[ -x .venv/bin/python ] || python3 -m venv .venv

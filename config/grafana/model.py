@@ -1,4 +1,7 @@
-"""The parts that dashboards are made of, and Grafana's JSON for them (schema 39: Grafana 11, which 12 takes as it is)."""
+"""The parts that dashboards are made of, and Grafana's JSON for them (schema 39.
+
+Grafana 11, which 12 takes as it is).
+"""
 
 from __future__ import annotations
 
@@ -78,16 +81,33 @@ class Dashboard:
             "timepicker": {},
             "timezone": "browser",
             "annotations": {"list": []},
-            "links": [{"type": "dashboards", "title": "Pointsman", "tags": ["pointsman"], "asDropdown": True, "keepTime": True, "includeVars": True, "icon": "external link", "targetBlank": False, "tooltip": "", "url": ""}],
+            "links": [
+                {
+                    "type": "dashboards",
+                    "title": "Pointsman",
+                    "tags": ["pointsman"],
+                    "asDropdown": True,
+                    "keepTime": True,
+                    "includeVars": True,
+                    "icon": "external link",
+                    "targetBlank": False,
+                    "tooltip": "",
+                    "url": "",
+                }
+            ],
             "templating": {"list": [source(), *map(variable, self.variables)]},
             "panels": laid_out(self.items),
         }
 
 
 def panel(kind: str):
-    def make(title: str, queries: Q | list[Q], unit: str, description: str, thresholds: Thresholds | None = None, **more) -> Panel:
+    def make(
+        title: str, queries: Q | list[Q], unit: str, description: str, thresholds: Thresholds | None = None, **more
+    ) -> Panel:
         queries = queries if isinstance(queries, list) else [queries]
-        return Panel(kind, title, queries, unit, description, **({"thresholds": thresholds} if thresholds else {}), **more)
+        return Panel(
+            kind, title, queries, unit, description, **({"thresholds": thresholds} if thresholds else {}), **more
+        )
 
     return make
 
@@ -96,7 +116,20 @@ lines, stat, table, heat, state = map(panel, ("timeseries", "stat", "table", "he
 
 
 def source() -> dict:
-    return {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "current": {}, "hide": 0, "includeAll": False, "multi": False, "options": [], "refresh": 1, "regex": "", "skipUrlSync": False}
+    return {
+        "name": "datasource",
+        "label": "Data source",
+        "type": "datasource",
+        "query": "prometheus",
+        "current": {},
+        "hide": 0,
+        "includeAll": False,
+        "multi": False,
+        "options": [],
+        "refresh": 1,
+        "regex": "",
+        "skipUrlSync": False,
+    }
 
 
 def variable(name: str) -> dict:
@@ -104,9 +137,25 @@ def variable(name: str) -> dict:
     # Scores of different heads do not belong into one picture.
     all_at_once = name != "head"
     return {
-        "name": name, "label": label, "type": "query", "datasource": DATASOURCE, "definition": query,
-        "query": {"query": query, "refId": name, "qryType": 1}, **({"allValue": ".*", "current": {"selected": True, "text": ["All"], "value": ["$__all"]}} if all_at_once else {"current": {}}),
-        "hide": 0, "includeAll": all_at_once, "multi": all_at_once, "options": [], "refresh": 2, "regex": "", "skipUrlSync": False, "sort": 1,
+        "name": name,
+        "label": label,
+        "type": "query",
+        "datasource": DATASOURCE,
+        "definition": query,
+        "query": {"query": query, "refId": name, "qryType": 1},
+        **(
+            {"allValue": ".*", "current": {"selected": True, "text": ["All"], "value": ["$__all"]}}
+            if all_at_once
+            else {"current": {}}
+        ),
+        "hide": 0,
+        "includeAll": all_at_once,
+        "multi": all_at_once,
+        "options": [],
+        "refresh": 2,
+        "regex": "",
+        "skipUrlSync": False,
+        "sort": 1,
     }
 
 
@@ -115,7 +164,16 @@ def laid_out(items: list[Panel | Row]) -> list[dict]:
     placed, top, number = [], 0, 0
     for row, panels in sections(items):
         number += 1
-        placed.append({"id": number, "type": "row", "title": row.title, "collapsed": False, "gridPos": {"x": 0, "y": top, "w": COLUMNS, "h": 1}, "panels": []})
+        placed.append(
+            {
+                "id": number,
+                "type": "row",
+                "title": row.title,
+                "collapsed": False,
+                "gridPos": {"x": 0, "y": top, "w": COLUMNS, "h": 1},
+                "panels": [],
+            }
+        )
         top += 1
         for line in broken(panels):
             x, height = 0, max(HEIGHT[panel.kind] for panel in line)
@@ -168,37 +226,115 @@ def shown(panel: Panel) -> dict:
 def target(panel: Panel, index: int, query: Q) -> dict:
     instant = panel.kind == "table"
     form = {"table": "table", "heatmap": "heatmap"}.get(panel.kind, "time_series")
-    return {"refId": chr(ord("A") + index), "datasource": DATASOURCE, "editorMode": "code", "expr": query.expr, "legendFormat": query.legend or "__auto", "instant": instant, "range": not instant, "format": form}
+    return {
+        "refId": chr(ord("A") + index),
+        "datasource": DATASOURCE,
+        "editorMode": "code",
+        "expr": query.expr,
+        "legendFormat": query.legend or "__auto",
+        "instant": instant,
+        "range": not instant,
+        "format": form,
+    }
 
 
 def defaults(panel: Panel) -> dict:
     steps = [{"value": value, "color": color} for value, color in panel.thresholds]
-    found = {"unit": panel.unit, "thresholds": {"mode": "absolute", "steps": steps}, "color": {"mode": "thresholds" if panel.kind in ("stat", "state-timeline") else "palette-classic"}, "mappings": []}
+    found = {
+        "unit": panel.unit,
+        "thresholds": {"mode": "absolute", "steps": steps},
+        "color": {"mode": "thresholds" if panel.kind in ("stat", "state-timeline") else "palette-classic"},
+        "mappings": [],
+    }
     if panel.unit == "percentunit" and panel.kind == "timeseries":
         found["min"] = 0
     if panel.kind == "timeseries":
         found["custom"] = {
-            "drawStyle": "line", "lineInterpolation": "stepAfter" if panel.step else "linear", "lineWidth": 1 if panel.stack != "none" else 2,
-            "fillOpacity": 25 if panel.stack != "none" else 8, "gradientMode": "none", "showPoints": "never", "pointSize": 5, "spanNulls": False,
-            "stacking": {"mode": panel.stack, "group": "A"}, "axisPlacement": "auto", "axisLabel": "", "axisColorMode": "text",
+            "drawStyle": "line",
+            "lineInterpolation": "stepAfter" if panel.step else "linear",
+            "lineWidth": 1 if panel.stack != "none" else 2,
+            "fillOpacity": 25 if panel.stack != "none" else 8,
+            "gradientMode": "none",
+            "showPoints": "never",
+            "pointSize": 5,
+            "spanNulls": False,
+            "stacking": {"mode": panel.stack, "group": "A"},
+            "axisPlacement": "auto",
+            "axisLabel": "",
+            "axisColorMode": "text",
             "scaleDistribution": {"type": "log", "log": 10} if panel.log else {"type": "linear"},
-            "thresholdsStyle": {"mode": "dashed" if len(panel.thresholds) > 1 else "off"}, "hideFrom": {"tooltip": False, "viz": False, "legend": False},
+            "thresholdsStyle": {"mode": "dashed" if len(panel.thresholds) > 1 else "off"},
+            "hideFrom": {"tooltip": False, "viz": False, "legend": False},
         }
     if panel.kind == "state-timeline":
         found["thresholds"]["steps"] = [{"value": None, "color": "red"}, {"value": 1, "color": "green"}]
-        found["mappings"] = [{"type": "value", "options": {"0": {"text": "no", "index": 0}, "1": {"text": "yes", "index": 1}}}]
+        found["mappings"] = [
+            {"type": "value", "options": {"0": {"text": "no", "index": 0}, "1": {"text": "yes", "index": 1}}}
+        ]
         found["custom"] = {"fillOpacity": 70, "lineWidth": 0}
     return found
 
 
 OPTIONS = {
-    "timeseries": {"legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}, "tooltip": {"mode": "multi", "sort": "desc"}},
-    "stat": {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}, "colorMode": "value", "graphMode": "area", "justifyMode": "auto", "orientation": "auto", "textMode": "auto", "wideLayout": True, "showPercentChange": False, "percentChangeColorMode": "standard"},
-    "table": {"showHeader": True, "cellHeight": "sm", "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""}},
-    "heatmap": {"calculate": False, "cellGap": 1, "color": {"mode": "scheme", "scheme": "Blues", "fill": "dark-blue", "scale": "exponential", "exponent": 0.5, "steps": 64, "reverse": False}, "exemplars": {"color": "rgba(255,0,255,0.7)"}, "filterValues": {"le": 1e-9}, "legend": {"show": True}, "rowsFrame": {"layout": "auto"}, "showValue": "never", "tooltip": {"mode": "single", "yHistogram": False, "showColorScale": False}, "yAxis": {"axisPlacement": "left", "reverse": False}},
-    "state-timeline": {"mergeValues": True, "showValue": "never", "alignValue": "left", "rowHeight": 0.9, "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True}, "tooltip": {"mode": "single", "sort": "none"}},
+    "timeseries": {
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []},
+        "tooltip": {"mode": "multi", "sort": "desc"},
+    },
+    "stat": {
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        "colorMode": "value",
+        "graphMode": "area",
+        "justifyMode": "auto",
+        "orientation": "auto",
+        "textMode": "auto",
+        "wideLayout": True,
+        "showPercentChange": False,
+        "percentChangeColorMode": "standard",
+    },
+    "table": {
+        "showHeader": True,
+        "cellHeight": "sm",
+        "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""},
+    },
+    "heatmap": {
+        "calculate": False,
+        "cellGap": 1,
+        "color": {
+            "mode": "scheme",
+            "scheme": "Blues",
+            "fill": "dark-blue",
+            "scale": "exponential",
+            "exponent": 0.5,
+            "steps": 64,
+            "reverse": False,
+        },
+        "exemplars": {"color": "rgba(255,0,255,0.7)"},
+        "filterValues": {"le": 1e-9},
+        "legend": {"show": True},
+        "rowsFrame": {"layout": "auto"},
+        "showValue": "never",
+        "tooltip": {"mode": "single", "yHistogram": False, "showColorScale": False},
+        "yAxis": {"axisPlacement": "left", "reverse": False},
+    },
+    "state-timeline": {
+        "mergeValues": True,
+        "showValue": "never",
+        "alignValue": "left",
+        "rowHeight": 0.9,
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+        "tooltip": {"mode": "single", "sort": "none"},
+    },
 }
 
 TRANSFORMATIONS = {
-    "table": [{"id": "organize", "options": {"excludeByName": {"Time": True, "__name__": True, "job": True}, "indexByName": {}, "renameByName": {"Value": "count"}}}],
+    "table": [
+        {
+            "id": "organize",
+            "options": {
+                "excludeByName": {"Time": True, "__name__": True, "job": True},
+                "indexByName": {},
+                "renameByName": {"Value": "count"},
+            },
+        }
+    ],
 }

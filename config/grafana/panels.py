@@ -1,7 +1,7 @@
 """What the dashboards show: every panel's title, query, unit and meaning. `generate.py` makes Grafana's JSON of it.
 
-`$instance`, `$policy` and so on are the dashboards' variables. A panel is a line or two here, so that a review of a dashboard is a
-review of this file.
+`$instance`, `$policy` and so on are the dashboards' variables. A panel is a line or two here, so that a review of a
+dashboard is a review of this file.
 """
 
 from model import Dashboard, Q, Row, heat, lines, stat, state, table
@@ -13,8 +13,8 @@ M = f'{I}, model=~"$model"'
 C = f'{I}, classifier=~"$classifier"'
 U = f'{I}, provider=~"$provider"'
 RATE = "[$__rate_interval]"
-# Every reason is in one of three classes, which tests/dashboards.rs checks: what a policy chose, what it could not choose (`otherwise`
-# serves), and what moved its choice.
+# Every reason is in one of three classes, which tests/dashboards.rs checks: what a policy chose, what it could not
+# choose (`otherwise` serves), and what moved its choice.
 CHOSEN = 'reason=~"rule|tier|rounded_up|threshold|utility|similarity|judge|split|random|override|affinity|affinity_tool_loop|affinity_cache|housekeeping"'
 ABSTAINED = 'reason=~"low_confidence|no_ask|unfamiliar|truncated|not_similar|unmapped_label|kill_switch|not_rolled_out|classifier_.+|judge_.+"'
 CONSTRAINED = 'reason=~"context|images|audio|files|tools|json_schema|max_output|region|not_allowed|unhealthy|saturated"'

@@ -1,4 +1,7 @@
-"""Command line of the recipe: `python -m models.train <verb>`, from the repository root. README.md beside this file explains the verbs."""
+"""Command line of the recipe: `python -m models.train <verb>`, from the repository root.
+
+README.md beside this file explains the verbs.
+"""
 
 import argparse
 import json
@@ -6,26 +9,40 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = ROOT / "models" / "pointsman-mini"
+# What figures are measured on; what training reads besides is not in the repository: models/data/README.md.
+DATA = ROOT / "models" / "data"
 
 
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m models.train", description=__doc__)
     verbs = top.add_subparsers(dest="verb", required=True)
-    build = verbs.add_parser("build", help="fine-tune on both splits and write the bundle; resumes after the last epoch")
-    distill = verbs.add_parser("distill", help="write a bundle whose encoder keeps a few layers and learnt from the built one")
+    build = verbs.add_parser(
+        "build", help="fine-tune on both splits and write the bundle; resumes after the last epoch"
+    )
+    distill = verbs.add_parser(
+        "distill", help="write a bundle whose encoder keeps a few layers and learnt from the built one"
+    )
     for verb in (build, distill):
         recipe_options(verb)
-    build.add_argument("--splits", default="published,dedup", help="of the tiers; the first ships, the others are measured")
+    build.add_argument(
+        "--splits", default="published,dedup", help="of the tiers; the first ships, the others are measured"
+    )
     build.add_argument("--out", type=Path, default=BUNDLE, help="bundle folder to write")
     distill.add_argument("--layers", default="0,2,5", help="the teacher's layers that the student starts from")
     distill.add_argument("--student-epochs", type=int, default=4)
     distill.add_argument("--out", type=Path, required=True, help="bundle folder to write")
-    check = verbs.add_parser("check", help="score a file of tiers with onnxruntime and numpy; with --parity, ask Rust as well")
+    check = verbs.add_parser(
+        "check", help="score a file of tiers with onnxruntime and numpy; with --parity, ask Rust as well"
+    )
     check.add_argument("--head", default="tier")
-    check.add_argument("--parity", action="store_true", help="compare with `pointsman bundle verify` and `pointsman eval --json`")
+    check.add_argument(
+        "--parity", action="store_true", help="compare with `pointsman bundle verify` and `pointsman eval --json`"
+    )
     robustness = verbs.add_parser("robustness", help="print how often harmless changes change a label")
     robustness.add_argument("--head", default="tier")
-    familiar = verbs.add_parser("familiar", help="write into a bundle which n-grams training saw, and its languages and scripts")
+    familiar = verbs.add_parser(
+        "familiar", help="write into a bundle which n-grams training saw, and its languages and scripts"
+    )
     familiar.add_argument("--seed", type=int, default=7)
     languages = verbs.add_parser("languages", help="print how good the tiers are by language")
     languages.add_argument("--head", default="tier")
@@ -34,47 +51,65 @@ def parser() -> argparse.ArgumentParser:
     curves.add_argument("--work", type=Path, default=ROOT / ".tools" / "train")
     curves.add_argument("--out", type=Path, default=ROOT / "models" / "train" / "curves.svg")
     held_out = verbs.add_parser("held-out", help="write the outcomes that nothing learnt from, for `pointsman eval`")
-    held_out.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data files")
+    held_out.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
     held_out.add_argument("--seed", type=int, default=7)
-    held_out.add_argument("--out", type=Path, required=True, help="folder to write outcomes_test.jsonl and domain_test.jsonl to")
+    held_out.add_argument(
+        "--out", type=Path, required=True, help="folder to write outcomes_test.jsonl and domain_test.jsonl to"
+    )
     followups = verbs.add_parser("followups", help="write conversations that end in a reply, for `pointsman eval`")
-    followups.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data files")
-    followups.add_argument("--part", choices=["development", "test"], default="test", help="prompts and wordings that teach, or the others")
-    followups.add_argument("--bundle", type=Path, default=BUNDLE, help="says which tier the asks have, which their replies are to keep")
+    followups.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
+    followups.add_argument(
+        "--part", choices=["development", "test"], default="test", help="prompts and wordings that teach, or the others"
+    )
+    followups.add_argument(
+        "--bundle", type=Path, default=BUNDLE, help="says which tier the asks have, which their replies are to keep"
+    )
     followups.add_argument("--head", default="tier")
     followups.add_argument("--asks", type=int, default=100, help="asks of each tier")
     followups.add_argument("--replies", type=int, default=10, help="kinds of replies to each ask, at most")
     followups.add_argument("--seed", type=int, default=7)
-    followups.add_argument("--out", type=Path, required=True, help="folder to write inherit.jsonl, hard.jsonl and trivial.jsonl to")
-    sequence_options(verbs.add_parser("sequence", help="export a sequence-classification model as a bundle without heads file"))
+    followups.add_argument(
+        "--out", type=Path, required=True, help="folder to write inherit.jsonl, hard.jsonl and trivial.jsonl to"
+    )
+    sequence_options(
+        verbs.add_parser("sequence", help="export a sequence-classification model as a bundle without heads file")
+    )
     familiar.add_argument("--bundle", type=Path, default=BUNDLE)
-    familiar.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data files")
+    familiar.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
     for verb in (check, robustness, languages):
         verb.add_argument("--bundle", type=Path, default=BUNDLE)
         verb.add_argument(
             "--data",
             type=Path,
-            default=ROOT.parent / "shared" / "data" / "tiers_validation.jsonl",
+            default=DATA / "tiers_validation.jsonl",
             help="JSONL of prompt and label",
         )
     for verb in (build, distill, check, familiar, robustness, languages, followups):
-        verb.add_argument("--pointsman", type=Path, default=ROOT / "target" / "release" / "pointsman", help="measures features")
+        verb.add_argument(
+            "--pointsman", type=Path, default=ROOT / "target" / "release" / "pointsman", help="measures features"
+        )
     return top
 
 
 def recipe_options(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the data files")
-    verb.add_argument("--work", type=Path, default=ROOT / ".tools" / "train", help="wheel, checkpoints, curves, float32 models")
+    verb.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
+    verb.add_argument(
+        "--work", type=Path, default=ROOT / ".tools" / "train", help="wheel, checkpoints, curves, float32 models"
+    )
     verb.add_argument("--seed", type=int, default=7)
     verb.add_argument("--seeds", type=int, default=1, help="trainings on each split whose weights are averaged")
     verb.add_argument("--epochs", type=int, default=3, help="passes over the tiers")
     verb.add_argument("--general-epochs", type=int, default=1, help="passes over outcomes and domains before that")
     verb.add_argument("--device", default="auto", help="cpu, cuda, or auto: cuda where there is one")
-    verb.add_argument("--threads", type=int, default=1, help="threads of torch; figures repeat only with the same number")
+    verb.add_argument(
+        "--threads", type=int, default=1, help="threads of torch; figures repeat only with the same number"
+    )
     verb.add_argument(
         "--precision", choices=["int8", "fp16", "fp32"], default="int8", help="what the bundle's encoder is stored as"
     )
-    verb.add_argument("--others", type=int, default=1, help="times that tier rows of other languages are taken that are not simple")
+    verb.add_argument(
+        "--others", type=int, default=1, help="times that tier rows of other languages are taken that are not simple"
+    )
     verb.add_argument("--limit", type=int, default=0, help="rows of each file, to try the recipe out; 0 for all")
 
 
@@ -94,10 +129,12 @@ def sequence_options(sequence: argparse.ArgumentParser) -> None:
 def check(arguments: argparse.Namespace) -> None:
     from . import parity
 
-    figures = parity.python(arguments.bundle, arguments.data, arguments.head, arguments.pointsman)
+    figures = parity.python_figures(arguments.bundle, arguments.data, arguments.head, arguments.pointsman)
     print(json.dumps(figures, indent=2))
     if arguments.parity:
-        parity.compare(figures, parity.rust(arguments.bundle, arguments.data, arguments.head, arguments.pointsman))
+        parity.compare(
+            figures, parity.rust_figures(arguments.bundle, arguments.data, arguments.head, arguments.pointsman)
+        )
 
 
 def main() -> None:
@@ -111,9 +148,9 @@ def main() -> None:
 
             robustness.run(arguments)
         case "familiar":
-            from . import familiar
+            from . import scope
 
-            familiar.run(arguments)
+            scope.run(arguments)
         case "curves":
             from . import curves
 
@@ -123,7 +160,9 @@ def main() -> None:
 
             rows = dataset.outcomes(arguments.data)
             dataset.write_held_out(
-                arguments.data, arguments.out, rows.where(dataset.fold_of(rows.texts, arguments.seed) == dataset.TEST_FOLD)
+                arguments.data,
+                arguments.out,
+                rows.where(dataset.folds_of(rows.texts, arguments.seed) == dataset.TEST_FOLD),
             )
         case "followups":
             from . import followups

@@ -2,22 +2,24 @@
 
 import argparse
 import json
+from typing import Any
 
-from . import bundle, dataset, encoder, familiar, recipe, robustness
-from .answered import Answered
+from . import bundle, dataset, encoder, recipe, robustness, scope
+from .assemble import BundleHead
 from .encoder import sha256
-from .evaluate import Model
-from .tiered import Tiered
-from .views import Builder
+from .inputs import HeadResults, InputBuilder
+from .onnx_encoder import OnnxEncoder
+from .outcome_heads import OutcomeHeads
+from .tier_heads import TierHeads
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes the default bundle."""
     plan = recipe.Recipe(arguments)
-    builder = Builder(plan)
-    tiered = {split: Tiered(builder, split) for split in arguments.splits.split(",")}
+    builder = InputBuilder(plan)
+    splits = {split: TierHeads(builder, split) for split in arguments.splits.split(",")}
     command = f"python -m models.train build --seed {plan.seed} --seeds {len(plan.seeds)}"
-    pack(arguments, builder, tiered, command + (f" --others {plan.others}" if plan.others > 1 else ""))
+    pack(arguments, builder, splits, command + (f" --others {plan.others}" if plan.others > 1 else ""))
 
 
 def distill(arguments: argparse.Namespace) -> None:
@@ -25,38 +27,51 @@ def distill(arguments: argparse.Namespace) -> None:
     from .distill import student
 
     plan = recipe.Recipe(arguments)
-    builder, layers = Builder(plan), [int(layer) for layer in arguments.layers.split(",")]
-    teacher = Model(
-        recipe.averaged([plan.seeded(recipe.SHIPPED, seed) for seed in plan.seeds]), plan.work / f"{recipe.SHIPPED}-averaged"
-    )
+    builder, layers = InputBuilder(plan), [int(layer) for layer in arguments.layers.split(",")]
+    folders = [plan.seeded(recipe.SHIPPED, seed) for seed in plan.seeds]
+    teacher = OnnxEncoder(recipe.averaged(folders), plan.work / f"{recipe.SHIPPED}-averaged")
     texts = [text for rows in (plan.tiers(recipe.SHIPPED), *plan.learnt()) for text in rows.texts]
     tuned = student(plan, teacher, texts, layers, arguments.student_epochs)
-    pack(
-        arguments,
-        builder,
-        {recipe.SHIPPED: Tiered(builder, recipe.SHIPPED, tuned)},
-        f"python -m models.train distill --layers {arguments.layers}",
-    )
+    splits = {recipe.SHIPPED: TierHeads(builder, recipe.SHIPPED, tuned)}
+    pack(arguments, builder, splits, f"python -m models.train distill --layers {arguments.layers}")
 
 
-def pack(arguments: argparse.Namespace, builder: Builder, tiered: dict[str, Tiered], command: str) -> None:
+def pack(arguments: argparse.Namespace, builder: InputBuilder, splits: dict[str, TierHeads], command: str) -> None:
     """Fits and measures all heads, and writes the bundle of the shipped split."""
-    plan, shipped = builder.plan, tiered[recipe.SHIPPED].model
-    results = {split: part.fit() for split, part in tiered.items()}
-    answered = Answered(builder, shipped).fit()
-    files = sorted({*sum(recipe.SPLITS.values(), ()), dataset.OUTCOMES, dataset.SUBJECTS, dataset.PANEL, dataset.STEPS})
-    training = {"command": command, "seeds": plan.seeds, "features": [feature["name"] for feature in builder.block]}
-    training |= {"cpu_seconds": plan.cpu_seconds(list(tiered)), "encoder": {"package": encoder.PACKAGE, "sha256": encoder.SHA256}}
-    training |= {"data": {file: sha256(plan.data / file) for file in files}}
-    figures = {split: result.figures for split, result in results.items()} | {"outcomes": answered.figures}
+    plan, shipped = builder.plan, splits[recipe.SHIPPED].model
+    results = {split: part.fit() for split, part in splits.items()}
+    outcomes = OutcomeHeads(builder, shipped).fit()
+    figures: dict[str, Any] = {split: result.figures for split, result in results.items()}
+    figures |= {"outcomes": outcomes.figures}
     print(json.dumps(figures, indent=1), flush=True)
-    heads = results[recipe.SHIPPED].heads + answered.heads
-    parts = bundle.Parts(shipped, plan.tokenizer, builder.block, heads, plan.binary, arguments.precision)
-    bundle.write(arguments.out, parts, {"training": training, "metrics": figures})
-    scored = robustness.Judge(arguments.out, plan.binary)
+    record = {"training": training(builder, list(splits), command), "metrics": figures}
+    heads = joined(results[recipe.SHIPPED], outcomes)
+    parts = bundle.BundleParts(shipped, plan.tokenizer, builder.block, heads, plan.binary, arguments.precision)
+    bundle.write(arguments.out, parts, record)
+    predict = robustness.TierPredictor(arguments.out, plan.binary)
     validation = dataset.tiers(plan.data / recipe.SPLITS[recipe.SHIPPED][1], training=False)
     figures["robustness"] = [
-        {"change": a, "counted": b, "share": round(c, 4)} for a, b, c in robustness.table(scored, validation)
+        {"change": row.change, "counted": row.counted, "share": round(row.share, 4)}
+        for row in robustness.table(predict, validation)
     ]
-    bundle.write(arguments.out, parts, {"training": training, "metrics": figures})
-    familiar.run(argparse.Namespace(**vars(arguments) | {"bundle": arguments.out}))
+    bundle.write(arguments.out, parts, record)
+    scope.run(argparse.Namespace(**vars(arguments) | {"bundle": arguments.out}))
+
+
+def joined(*results: HeadResults) -> list[BundleHead]:
+    return [head for result in results for head in result.heads]
+
+
+def training(builder: InputBuilder, splits: list[str], command: str) -> dict[str, Any]:
+    """Returns what the manifest says of the training."""
+    plan = builder.plan
+    files = {file for pair in recipe.SPLITS.values() for file in pair}
+    files |= {dataset.OUTCOMES, dataset.SUBJECTS, dataset.PANEL, dataset.STEPS}
+    return {
+        "command": command,
+        "seeds": plan.seeds,
+        "features": [feature["name"] for feature in builder.block],
+        "cpu_seconds": plan.cpu_seconds(splits),
+        "encoder": {"package": encoder.PACKAGE, "sha256": encoder.SHA256},
+        "data": {file: sha256(plan.data / file) for file in sorted(files)},
+    }

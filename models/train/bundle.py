@@ -4,27 +4,35 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import onnxruntime
 import yaml
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
 from . import card, export, features, golden, ngrams, processor, scorer
-from .assemble import Fitted
+from .arrays import Tensors
+from .assemble import BundleHead
 from .encoder import DIMENSION, sha256
-from .evaluate import Model
+from .features import FeatureScale
+from .onnx_encoder import OnnxEncoder
 from .tokens import HEAD_TOKENS, MAX_TOKENS, REPEAT_WORDS, token_ids
 
 FILES = ["model.onnx", "tokenizer.json", "heads.safetensors", "features.json", "golden.json"]
-MANIFEST = {
+MANIFEST: dict[str, Any] = {
     "format": 1,
     "name": "pointsman-mini",
     "version": "2026.11.5",
-    "description": "all-MiniLM-L6-v2 fine-tuned to judge which model tier a prompt needs, how complex it is, what it is about, and whether only a strong model gets it right",
+    "description": "all-MiniLM-L6-v2 fine-tuned to judge which model tier a prompt needs, how complex it is, "
+    "what it is about, and whether only a strong model gets it right",
     "encoder": {"file": "model.onnx", "output": export.OUTPUT, "dimension": DIMENSION, "precision": "int8"},
-    "tokenizer": {"file": "tokenizer.json", "max_tokens": MAX_TOKENS, "head_tokens": HEAD_TOKENS, "repeat_words": REPEAT_WORDS},
+    "tokenizer": {
+        "file": "tokenizer.json",
+        "max_tokens": MAX_TOKENS,
+        "head_tokens": HEAD_TOKENS,
+        "repeat_words": REPEAT_WORDS,
+    },
     "heads_file": "heads.safetensors",
     "features_file": "features.json",
     "golden_file": "golden.json",
@@ -32,17 +40,17 @@ MANIFEST = {
 
 
 @dataclass
-class Parts:
-    """What a bundle is made of."""
+class BundleParts:
+    """The parts that a bundle is written from."""
 
-    model: Model
+    model: OnnxEncoder
     tokenizer: Tokenizer
-    block: list[dict]
-    heads: list[Fitted]
+    block: list[FeatureScale]
+    heads: list[BundleHead]
     binary: Path
     precision: str = "int8"
 
-    def tensors(self) -> dict[str, np.ndarray]:
+    def tensors(self) -> Tensors:
         return {name: tensor for head in self.heads for name, tensor in head.tensors.items()}
 
     def golden(self) -> str:
@@ -60,7 +68,7 @@ class Parts:
         return "[\n" + ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries) + "\n]\n"
 
 
-def write(folder: Path, parts: Parts, record: dict) -> None:
+def write(folder: Path, parts: BundleParts, record: dict[str, Any]) -> None:
     """Writes the folder; `record` is the manifest's `training` and `metrics`."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(parts.model.file(parts.precision), folder / "model.onnx")
@@ -75,24 +83,29 @@ def write(folder: Path, parts: Parts, record: dict) -> None:
         (folder / name).write_text(text, "utf-8")
     specs = [head.spec for head in parts.heads]
     encoder = MANIFEST["encoder"] | {"precision": parts.precision}
-    manifest = MANIFEST | {"encoder": encoder, "heads": specs, "files": {name: sha256(folder / name) for name in FILES}} | record
+    manifest = (
+        MANIFEST
+        | {"encoder": encoder, "heads": specs, "files": {name: sha256(folder / name) for name in FILES}}
+        | record
+    )
     manifest["training"] = manifest["training"] | {"golden": written_by()}
     (folder / "bundle.yaml").write_text(dump(manifest), "utf-8")
     (folder / "README.md").write_text(card.render(manifest), "utf-8")
 
 
-def written_by() -> dict:
+def written_by() -> dict[str, Any]:
     """Returns what wrote the golden scores: elsewhere an int8 encoder gives others, within `golden_tolerance`."""
     return {"onnxruntime": onnxruntime.__version__, "instruction_sets": processor.alike()}
 
 
-def dump(manifest: dict) -> str:
+def dump(manifest: dict[str, Any]) -> str:
     """Returns the manifest as YAML, keys in their order."""
-    return yaml.dump(manifest, Dumper=Plain, sort_keys=False, width=120)
+    text: str = yaml.dump(manifest, Dumper=PlainDumper, sort_keys=False, width=120)
+    return text
 
 
-class Plain(yaml.SafeDumper):
+class PlainDumper(yaml.SafeDumper):
     """Writes a list that stands in two places twice, without anchors."""
 
-    def ignore_aliases(self, data) -> bool:
+    def ignore_aliases(self, _data: object) -> bool:
         return True

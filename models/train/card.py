@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import onnxruntime
 
@@ -16,7 +17,7 @@ HEADS = {
 }
 
 
-def results(figures: dict) -> str:
+def results(figures: dict[str, Any]) -> str:
     """Returns the rows of the table of tiers."""
     rows = []
     for split, title in SPLITS.items():
@@ -29,21 +30,25 @@ def results(figures: dict) -> str:
     return "\n".join(rows)
 
 
-def outcomes(figures: dict) -> str:
+def outcomes(figures: dict[str, Any]) -> str:
     """Returns the rows of the table of outcomes."""
     rows = []
     for name, f in figures.items():
         if "apgr" in f:
             rest = f", ECE {f['ece']}, Brier {f['brier']}" if "ece" in f else ""
             rows.append(
-                f"| {name.replace('prompt_length', 'prompt length')} | {f['n']} | APGR {f['apgr']}, CPT(50 %) {f['cpt_50']}, CPT(80 %) {f['cpt_80']}{rest} |"
+                f"| {name.replace('prompt_length', 'prompt length')} | {f['n']} "
+                f"| APGR {f['apgr']}, CPT(50 %) {f['cpt_50']}, CPT(80 %) {f['cpt_80']}{rest} |"
             )
         elif "accuracy" in f:
-            rows.append(f"| {name} | {f['n']} | accuracy {f['accuracy']}, macro F1 {f['macro_f1']}, ECE {f['ece']} ({f['ece_by_chance']:.3f}) |")
+            rows.append(
+                f"| {name} | {f['n']} "
+                f"| accuracy {f['accuracy']}, macro F1 {f['macro_f1']}, ECE {f['ece']} ({f['ece_by_chance']:.3f}) |"
+            )
     return "\n".join(rows)
 
 
-def spoken(figures: dict) -> str:
+def spoken(figures: dict[str, Any]) -> str:
     """Returns the rows of the table of languages."""
     rows = []
     for code, f in figures.items():
@@ -53,12 +58,13 @@ def spoken(figures: dict) -> str:
         accuracy = "-" if f["accuracy"] is None else f"{f['accuracy']:.3f}"
         declared = "yes" if f["declared"] else "no"
         rows.append(
-            f"| `{code}` | {f['training_rows']} | {f['validation_rows']} | {accuracy} | {f['known_ngrams']:.2f} | {declared} |"
+            f"| `{code}` | {f['training_rows']} | {f['validation_rows']} "
+            f"| {accuracy} | {f['known_ngrams']:.2f} | {declared} |"
         )
     return "\n".join(rows)
 
 
-def render(manifest: dict) -> str:
+def render(manifest: dict[str, Any]) -> str:
     training, figures = manifest["training"], manifest["metrics"]
     return Template(TEMPLATE.read_text("utf-8")).substitute(
         name=manifest["name"],

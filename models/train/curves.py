@@ -1,10 +1,12 @@
 """Draws the loss of every training in the work folder: one SVG."""
 
+import argparse
 import json
+from itertools import pairwise
 from pathlib import Path
 
 
-def run(arguments) -> None:
+def run(arguments: argparse.Namespace) -> None:
     import matplotlib
 
     matplotlib.use("svg")
@@ -21,7 +23,7 @@ def run(arguments) -> None:
                 label=path.parent.name.rsplit("-", 1)[0],
                 linewidth=1.4,
             )
-            for before, after in zip(points, points[1:]):
+            for before, after in pairwise(points):
                 if after["epoch"] != before["epoch"]:
                     axes.axvline(after["step"], color="0.85", linewidth=0.8, zorder=0)
     axes.set(
@@ -36,6 +38,6 @@ def run(arguments) -> None:
 
 
 def smooth(values: list[float], width: int = 3) -> list[float]:
-    return [
-        sum(values[max(0, at - width + 1) : at + 1]) / len(values[max(0, at - width + 1) : at + 1]) for at in range(len(values))
-    ]
+    """Returns the mean of each value and the ones before it, `width` in all where there are so many."""
+    windows = [values[max(0, at - width + 1) : at + 1] for at in range(len(values))]
+    return [sum(window) / len(window) for window in windows]

@@ -1,16 +1,22 @@
-"""Writes the encoder's weights as ONNX graphs (opset 20): float32, float16 and int8. No torch: the graph is spelled out.
+"""Writes the encoder's weights as ONNX graphs (opset 20): float32, float16 and int8.
 
-The int8 graph scales activations token by token. ONNX Runtime's own dynamic quantisation takes one scale for a whole run, so
-that a prompt's probabilities moved by up to 0.2 with its neighbours in the batch; here they do not move. Nor do they move from
-one x86-64 processor with AVX2 to another: `docs/bundles.md` has the table, `benches/instruction_sets` measures it.
+No torch: the graph is spelled out.
+
+The int8 graph scales activations token by token. ONNX Runtime's own dynamic quantisation takes one scale for a whole
+run, so that a prompt's probabilities moved by up to 0.2 with its neighbours in the batch; here they do not move. Nor do
+they move from one x86-64 processor with AVX2 to another: `docs/bundles.md` has the table, `benches/instruction_sets`
+measures it.
 """
 
 from pathlib import Path
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from .arrays import Floats, Tensors
 from .encoder import DIMENSION
 
 OPSET = 20
@@ -20,20 +26,26 @@ OUTPUT = "sentence_embedding"
 INPUTS = ["input_ids", "attention_mask", "token_type_ids"]
 
 
+Int8Matrix: TypeAlias = Annotated[NDArray[np.int8], "[rows of a table or outputs of a layer, numbers]"]
+RowScales: TypeAlias = Annotated[Floats, "[rows, 1]"]
+
+
 class Graph:
     """Collects nodes and constants of a float32 encoder; every method returns the name of the value it made."""
 
     FLOAT, HIDDEN = TensorProto.FLOAT, -1e9  # what numbers are, and what is added to the score of a padding token
 
-    def __init__(self, weights: dict[str, np.ndarray]):
-        self.weights, self.nodes, self.constants = weights, [], {}
+    def __init__(self, weights: Tensors):
+        self.weights = weights
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, onnx.TensorProto] = {}
         self.mask = self.add("Cast", "attention_mask", to=self.FLOAT)
 
     def layers(self) -> int:
         """Returns how many layers the encoder has: a student has fewer."""
         return 1 + max(int(name.split(".")[2]) for name in self.weights if name.startswith("encoder.layer."))
 
-    def constant(self, name: str, value: np.ndarray) -> str:
+    def constant(self, name: str, value: NDArray[Any]) -> str:
         self.constants.setdefault(name, numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
@@ -46,7 +58,7 @@ class Graph:
     def weight(self, name: str) -> str:
         return self.constant(name, self.weights[name])
 
-    def add(self, op: str, *inputs: str, name: str = "", **attributes) -> str:
+    def add(self, op: str, *inputs: str, name: str = "", **attributes: float | str | list[int]) -> str:
         name = name or f"{op.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, list(inputs), [name], name=name, **attributes))
         return name
@@ -77,33 +89,37 @@ class Graph:
 
 
 class HalfGraph(Graph):
-    """The same encoder in float16, for GPUs; inputs and the embedding are as ever. A CPU casts back and forth and gains nothing."""
+    """The same encoder in float16, for GPUs; inputs and the embedding are as ever.
+
+    A CPU casts back and forth and gains nothing.
+    """
 
     FLOAT, HIDDEN = TensorProto.FLOAT16, -6e4
 
-    def constant(self, name: str, value: np.ndarray) -> str:
+    def constant(self, name: str, value: NDArray[Any]) -> str:
         return super().constant(name, value.astype(np.float16) if value.dtype == np.float32 else value)
 
 
 class Int8Graph(Graph):
     """The same encoder with int8 tables and products: one scale a table row, a weight column, and an activation token.
 
-    Scores must not depend on the machine, so two things that ONNX Runtime offers are left out. Weights keep 7 bits: a CPU
-    without VNNI adds pairs of 8-bit products in 16 bits and would saturate. And there is no `Softmax`: its sum is added up in
-    another order with AVX-512 than with AVX2, the last bit of a sum tips activations that are about to be rounded to 8 bits, and
-    a probability moves by up to 0.02. A product adds in the same order with both, and padding does not change it.
+    Scores must not depend on the machine, so two things that ONNX Runtime offers are left out. Weights keep 7 bits: a
+    CPU without VNNI adds pairs of 8-bit products in 16 bits and would saturate. And there is no `Softmax`: its sum is
+    added up in another order with AVX-512 than with AVX2, the last bit of a sum tips activations that are about to be
+    rounded to 8 bits, and a probability moves by up to 0.02. A product adds in the same order with both, and padding
+    does not change it.
     """
 
     TABLE_LIMIT, WEIGHT_LIMIT, ACTIVATION_LIMIT = 127, 63, 127
 
-    def __init__(self, weights: dict[str, np.ndarray]):
+    def __init__(self, weights: Tensors):
         super().__init__(weights)
         # One where there is a token: the product with it is a sum over tokens, once for each number of a head.
         column = self.add("Unsqueeze", self.mask, self.integers(1, 3))
         self.tokens = self.add("Expand", column, self.integers(1, 1, 1, HEAD_WIDTH))
 
     def lookup(self, table: str, ids: str) -> str:
-        values, scales = quantised(self.weights[table], self.TABLE_LIMIT)
+        values, scales = quantise_rows(self.weights[table], self.TABLE_LIMIT)
         row = self.add("Cast", self.add("Gather", self.constant(table, values), ids), to=TensorProto.FLOAT)
         return self.add("Mul", row, self.add("Gather", self.constant(f"{table}.scale", scales), ids))
 
@@ -115,18 +131,18 @@ class Int8Graph(Graph):
     def prepared(self, x: str) -> tuple[str, ...]:
         largest = self.add("ReduceMax", self.add("Abs", x), self.integers(-1), keepdims=1)
         scale = self.add("Mul", self.add("Max", largest, self.scalar(1e-9)), self.scalar(1 / self.ACTIVATION_LIMIT))
-        zero = self.constant("zero_point", np.uint8(128))
+        zero = self.constant("zero_point", np.array(128, np.uint8))
         return self.add("QuantizeLinear", self.add("Div", x, scale), self.scalar(1), zero), scale
 
     def product(self, x: tuple[str, ...], layer: str) -> str:
-        values, scales = quantised(self.weights[f"{layer}.weight"], self.WEIGHT_LIMIT)
+        values, scales = quantise_rows(self.weights[f"{layer}.weight"], self.WEIGHT_LIMIT)
         activations, scale = x
         matrix = self.constant(f"{layer}.weight", values.T)
         sums = self.add("Cast", self.add("MatMulInteger", activations, matrix, "zero_point"), to=TensorProto.FLOAT)
         return self.add("Mul", self.add("Mul", sums, scale), self.constant(f"{layer}.scale", scales.T))
 
 
-def quantised(weights: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+def quantise_rows(weights: Floats, limit: int) -> tuple[Int8Matrix, RowScales]:
     """Returns int8 values and the float32 scale of each row."""
     scales = np.abs(weights).max(axis=1, keepdims=True) / limit
     return np.round(weights / np.maximum(scales, 1e-12)).astype(np.int8), scales.astype(np.float32)
@@ -156,7 +172,7 @@ def feed_forward(g: Graph, x: str, layer: str) -> str:
     return g.norm(g.add("Add", g.linear(g.prepared(wide), f"{layer}.output.dense"), x), f"{layer}.output.LayerNorm")
 
 
-def pooled(g: Graph, x: str) -> None:
+def mean_pooling(g: Graph, x: str) -> None:
     weights = g.add("Unsqueeze", g.mask, g.integers(-1))
     total = g.add("ReduceSum", g.add("Mul", x, weights), g.integers(1), keepdims=0)
     mean = g.add("Div", total, g.add("ReduceSum", weights, g.integers(1), keepdims=0))
@@ -171,7 +187,7 @@ def write(g: Graph, path: Path) -> None:
     for layer in range(g.layers()):
         x = attention(g, x, bias, f"encoder.layer.{layer}.attention")
         x = feed_forward(g, x, f"encoder.layer.{layer}")
-    pooled(g, x)
+    mean_pooling(g, x)
     inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "seq"]) for name in INPUTS]
     output = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", DIMENSION])
     graph = helper.make_graph(g.nodes, "encoder", inputs, [output], list(g.constants.values()))

@@ -6,12 +6,16 @@ The Rust implementation is the only one; the recipe asks the binary instead of c
 import json
 import subprocess
 from pathlib import Path
+from typing import Any, TypedDict
 
 import numpy as np
 
-# Few, and each of them varies in the data and means there what it means in production. The prompts were stripped of newlines
-# and of < > { } = ` * |, so lines, code blocks, markup and maths are constant and steps miss the lists: a head would carry
-# untrained weights for them. Case is left out too: the encoder reads lower case only, and the shift key should not route.
+from .arrays import FeatureRows, RowValues
+
+# Few, and each of them varies in the data and means there what it means in production. The prompts were stripped of
+# newlines and of < > { } = ` * |, so lines, code blocks, markup and maths are constant and steps miss the lists: a head
+# would carry untrained weights for them. Case is left out too: the encoder reads lower case only, and the shift key
+# should not route.
 TRANSFORMS = {
     "text_chars": "log1p",
     "text_words": "log1p",
@@ -24,7 +28,20 @@ LIMIT = 5.0
 MIN_VARYING_SHARE = 0.05
 
 
-def measure(binary: Path, texts: list[str]) -> list[dict]:
+# What the binary prints of one text: numbers by their names, and the language.
+FeatureValues = dict[str, Any]
+
+
+class FeatureScale(TypedDict):
+    """An entry of features.json: a feature, and what scales it."""
+
+    name: str
+    transform: str
+    mean: float
+    std: float
+
+
+def measure(binary: Path, texts: list[str]) -> list[FeatureValues]:
     """Returns the features of each text as the one user turn of a chat body."""
     requests = "".join(json.dumps({"prompt": text}) + "\n" for text in texts)
     run = subprocess.run([binary, "features"], input=requests.encode(), stdout=subprocess.PIPE, check=True)
@@ -34,14 +51,16 @@ def measure(binary: Path, texts: list[str]) -> list[dict]:
     return rows
 
 
-def column(rows: list[dict], name: str, transform: str) -> np.ndarray:
-    values = np.array([row[name] for row in rows], np.float64)
-    return np.log1p(values) if transform == "log1p" else values
+def column(rows: list[FeatureValues], name: str, transform: str) -> RowValues:
+    values: RowValues = np.array([row[name] for row in rows], np.float64)
+    if transform == "log1p":
+        values = np.log1p(values)
+    return values
 
 
-def fit(rows: list[dict]) -> list[dict]:
+def fit(rows: list[FeatureValues]) -> list[FeatureScale]:
     """Returns the content of features.json: one entry with mean and deviation for each feature of the block."""
-    block = []
+    block: list[FeatureScale] = []
     for name, transform in TRANSFORMS.items():
         values = column(rows, name, transform)
         if (varying := np.mean(values != np.median(values))) < MIN_VARYING_SHARE:
@@ -50,7 +69,7 @@ def fit(rows: list[dict]) -> list[dict]:
     return block
 
 
-def scaled(rows: list[dict], block: list[dict]) -> np.ndarray:
+def scaled(rows: list[FeatureValues], block: list[FeatureScale]) -> FeatureRows:
     """Returns [rows, features] in the order of the block."""
-    columns = [(column(rows, f["name"], f["transform"]) - f["mean"]) / f["std"] for f in block]
+    columns = [(column(rows, scale["name"], scale["transform"]) - scale["mean"]) / scale["std"] for scale in block]
     return np.clip(np.stack(columns, axis=1), -LIMIT, LIMIT).astype(np.float32)

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from .network import Network
-from .stages import Settings, Stage
+from .stages import Batch, Stage, StageSettings
 
 
-def optimizer(network: Network, settings: Settings) -> torch.optim.AdamW:
+def optimizer(network: Network, settings: StageSettings) -> torch.optim.AdamW:
     tuned = [p for p in network.encoder.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in tuned if p.ndim > 1], "lr": settings.encoder_rate},
@@ -23,14 +23,22 @@ def optimizer(network: Network, settings: Settings) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
 
 
-def schedule(descent: torch.optim.Optimizer, steps: int, warm_up: float, done: int) -> torch.optim.lr_scheduler.LambdaLR:
-    """Returns a rate that rises over the warm-up share of the steps and falls to zero over the rest; `done` steps were taken."""
+def schedule(
+    descent: torch.optim.Optimizer, steps: int, warm_up: float, done: int
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """Returns a rate that rises over the warm-up share of the steps and falls to zero over the rest.
+
+    `done` steps were taken already.
+    """
     warm = max(1, round(warm_up * steps))
-    share = lambda step: max(0.0, min((step + 1) / warm, (steps - step) / (steps - warm + 1)))
+
+    def share(step: int) -> float:
+        return max(0.0, min((step + 1) / warm, (steps - step) / (steps - warm + 1)))
+
     return torch.optim.lr_scheduler.LambdaLR(descent, lambda step: share(step + done))
 
 
-class Run:
+class TrainingRun:
     """One stage's training, with a checkpoint after every epoch and a line of its curve for every 20 batches."""
 
     def __init__(self, stage: Stage, folder: Path):
@@ -84,7 +92,7 @@ class Run:
             self._epoch(batches, rate)
         return self.seconds
 
-    def _epoch(self, batches: list, rate) -> None:
+    def _epoch(self, batches: list[Batch], rate: torch.optim.lr_scheduler.LambdaLR) -> None:
         started, clock, losses = time.process_time(), time.monotonic(), []
         for batch in batches:
             loss = self.stage.loss(batch)
@@ -96,18 +104,20 @@ class Run:
             self.step += 1
             losses.append(loss.item())
             if self.step % 20 == 0:
-                with self.curve.open("a") as file:
-                    file.write(
-                        json.dumps({"step": self.step, "epoch": self.epoch, "loss": round(float(np.mean(losses[-20:])), 4)})
-                        + "\n"
-                    )
+                self._draw(float(np.mean(losses[-20:])))
         self.epoch += 1
         self.seconds += time.process_time() - started
-        print(
-            f"epoch {self.epoch}/{self.settings.epochs}: loss {np.mean(losses):.4f}, {time.monotonic() - clock:.0f} s, CPU {self.seconds:.0f} s",
-            flush=True,
+        of, took = (
+            f"epoch {self.epoch}/{self.settings.epochs}",
+            f"{time.monotonic() - clock:.0f} s, CPU {self.seconds:.0f} s",
         )
+        print(f"{of}: loss {np.mean(losses):.4f}, {took}", flush=True)
         self.save()
+
+    def _draw(self, loss: float) -> None:
+        """Adds a line to the curve."""
+        with self.curve.open("a") as file:
+            file.write(json.dumps({"step": self.step, "epoch": self.epoch, "loss": round(loss, 4)}) + "\n")
 
 
 def device_of(wanted: str) -> str:

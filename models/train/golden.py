@@ -5,6 +5,27 @@ _PARAGRAPH = (
     "When a keeper falls ill the entries are made by the pilot, in pencil, and inked later. "
 )
 
+_RATE_LIMITER = (
+    "Design a rate limiter for 40 regions with at most 5 % overshoot. First compare token buckets with sliding "
+    "windows, then derive the error bound, and finally sketch the failover protocol."
+)
+_CODE = (
+    "```rust\nfn main() {\n    let xs = vec![1, 2, 3];\n"
+    '    println!("{:?}", xs.iter().map(|x| x * x).sum::<i32>());\n}\n```\n'
+    "Why does this print a single number?"
+)
+# The kind of question that `strong_wins` knows: without these its gate would leave all of its weights untested.
+_DRAUGHT = (
+    "A pilot boards a vessel whose draught is 6.2 m at low water, and the tide rises by 3.1 m. Which of the following "
+    "is the least depth over the bar at high water that leaves one metre under the keel?\n"
+    "A. 4.1 m\nB. 7.2 m\nC. 9.3 m\nD. 10.3 m\nAnswer:"
+)
+_HARBOUR_MASTER = (
+    "Which of the following best describes the duty of a harbour master under a charter of free trade?\n"
+    "A. To levy tolls on foreign goods\nB. To keep the fairway open to all\nC. To favour local vessels\n"
+    "D. To inspect cargo for the crown\nAnswer:"
+)
+
 TEXTS = [
     "Hi",
     "What is the tallest lighthouse in Norway?",
@@ -15,10 +36,8 @@ TEXTS = [
     "Draft an email to a landlord asking to repair a leaking roof before winter, polite but firm, about 150 words.",
     "Write a Python function that merges two sorted lists in linear time and explain why it is stable.",
     "Prove that every finite integral domain is a field, then show step by step where finiteness is used.",
-    "Design a rate limiter for 40 regions with at most 5 % overshoot. First compare token buckets with sliding windows, "
-    "then derive the error bound, and finally sketch the failover protocol.",
-    '```rust\nfn main() {\n    let xs = vec![1, 2, 3];\n    println!("{:?}", xs.iter().map(|x| x * x).sum::<i32>());\n}\n```\n'
-    "Why does this print a single number?",
+    _RATE_LIMITER,
+    _CODE,
     '<order id="17"><item sku="A-9" qty="3"/><item sku="B-2" qty="1"/></order>\nTurn this into JSON.',
     '{"name": "Ada", "roles": ["admin", "ops"], "active": true}\nIs this valid JSON?',
     "Evaluate \\int_0^1 x^2 e^{-x} dx and give the result to 6 digits; then check: 2 - 5/e = 0.160603?",
@@ -32,11 +51,8 @@ TEXTS = [
     "...",
     " \n\t ",
     "3.14159 2.71828 1.41421 0.57721 1.61803",
-    # The kind of question that `strong_wins` knows: without these its gate would leave all of its weights untested.
-    "A pilot boards a vessel whose draught is 6.2 m at low water, and the tide rises by 3.1 m. Which of the following is the "
-    "least depth over the bar at high water that leaves one metre under the keel?\nA. 4.1 m\nB. 7.2 m\nC. 9.3 m\nD. 10.3 m\nAnswer:",
-    "Which of the following best describes the duty of a harbour master under a charter of free trade?\nA. To levy tolls on foreign "
-    "goods\nB. To keep the fairway open to all\nC. To favour local vessels\nD. To inspect cargo for the crown\nAnswer:",
+    _DRAUGHT,
+    _HARBOUR_MASTER,
     "Compare the ledger below with modern port systems and list three risks. " + 3 * _PARAGRAPH + "Answer in a table.",
     "Read the ledger notes.\n\n" + 16 * _PARAGRAPH + "\n\nNow prove that no two entries can share an hour and a berth.",
 ]

@@ -1,54 +1,70 @@
-"""The figures of probabilities against labels and outcomes, with numpy alone; `pointsman eval` computes the same in Rust."""
+"""The figures of probabilities against labels and outcomes, with numpy alone.
+
+`pointsman eval` computes the same in Rust.
+"""
+
+from typing import Any
 
 import numpy as np
 
+from .arrays import Floats, Logits, Probabilities, RowLabels, RowMask, RowValues
+
 BINS = 15
+CALL_SHARES = 11  # 0, 10, ..., 100 % of the calls go to the strong model
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+def softmax(logits: Logits) -> Probabilities:
+    powers: Floats = np.exp(logits - logits.max(axis=1, keepdims=True))
+    totals: Floats = powers.sum(axis=1, keepdims=True)
+    return powers / totals
 
 
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-logits))
+def sigmoid(logits: Floats) -> Floats:
+    inverse_odds: Floats = np.exp(-logits)
+    return 1 / (1 + inverse_odds)
 
 
-def ordinal(logits: np.ndarray) -> np.ndarray:
-    """Returns the probabilities of levels from logits of being above each: one that is larger than the one before counts as equal."""
-    above = np.minimum.accumulate(sigmoid(logits), axis=1)
+def ordinal(logits: Logits) -> Probabilities:
+    """Returns [rows, levels] from logits of being above each level but the last.
+
+    A logit that is larger than the one before counts as equal to it.
+    """
+    above: Floats = np.minimum.accumulate(sigmoid(logits), axis=1)
     edges = np.hstack([np.ones((len(above), 1)), above, np.zeros((len(above), 1))])
     return edges[:, :-1] - edges[:, 1:]
 
 
-def negative_log_likelihood(probabilities: np.ndarray, labels: np.ndarray) -> float:
+def negative_log_likelihood(probabilities: Probabilities, labels: RowLabels) -> float:
     return float(-np.log(probabilities[np.arange(len(labels)), labels] + 1e-12).mean())
 
 
-def f1(predicted: np.ndarray, labels: np.ndarray, label: int) -> float:
+def f1(predicted: RowLabels, labels: RowLabels, label: int) -> float:
     hits = np.sum((predicted == label) & (labels == label))
     return float(2 * hits / max(1, np.sum(predicted == label) + np.sum(labels == label)))
 
 
-def gap(claimed: np.ndarray, truth: np.ndarray) -> float:
+def gap(claimed: RowValues, truth: RowMask | RowValues) -> float:
     """Returns the expected calibration error of claimed probabilities over equal-width bins."""
     bin_of = np.minimum((claimed * BINS).astype(int), BINS - 1)
     gaps = [abs(np.sum(truth[bin_of == b]) - np.sum(claimed[bin_of == b])) for b in range(BINS)]
     return float(sum(gaps) / len(truth))
 
 
-def calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
+def calibration_error(probabilities: Probabilities, labels: RowLabels) -> float:
     """Returns the expected calibration error of the winning label."""
     return gap(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels)
 
 
-def chance_gap(claimed: np.ndarray, draws: int = 200) -> float:
-    """Returns the mean calibration error of claims that are exactly right, on so few rows: nothing can be expected below it."""
+def chance_gap(claimed: RowValues, draws: int = 200) -> float:
+    """Returns the mean calibration error of claims that are exactly right, on so few rows.
+
+    Nothing can be expected below it.
+    """
     draw = np.random.default_rng(0)
     return float(np.mean([gap(claimed, draw.random(len(claimed)) < claimed) for _ in range(draws)]))
 
 
-def summary(probabilities: np.ndarray, labels: np.ndarray, names: list[str]) -> dict:
+def summary(probabilities: Probabilities, labels: RowLabels, names: list[str]) -> dict[str, Any]:
     predicted = probabilities.argmax(axis=1)
     by_label = {name: round(f1(predicted, labels, label), 4) for label, name in enumerate(names)}
     return {
@@ -63,25 +79,23 @@ def summary(probabilities: np.ndarray, labels: np.ndarray, names: list[str]) -> 
     }
 
 
-def routing(scores: np.ndarray, strong: np.ndarray, weak: np.ndarray) -> dict:
-    """Returns APGR and CPT as RouteLLM defines them: eleven thresholds at 0, 10, ..., 100 % calls to the strong model."""
+def routing(scores: RowValues, strong: RowValues, weak: RowValues) -> dict[str, Any]:
+    """Returns APGR and CPT as RouteLLM defines them.
+
+    Eleven thresholds at 0, 10, ..., 100 % calls to the strong model.
+    """
     order, n = np.argsort(-scores, kind="stable"), len(scores)
     gain = np.concatenate([[0.0], np.cumsum((strong - weak)[order])])
-    shares = np.linspace(0, 1, 11)
+    shares = np.linspace(0, 1, CALL_SHARES)
     recovered = gain[np.round(shares * n).astype(int)] / gain[-1]
-    cpt = lambda wanted: next(
-        (
-            float(np.interp(wanted, recovered[at - 1 : at + 1], shares[at - 1 : at + 1]))
-            for at in range(1, 11)
-            if recovered[at] >= wanted
-        ),
-        1.0,
-    )
+
+    def call_share(wanted: float) -> float:
+        """Returns the smallest share of strong calls that recovers so much of the gain, interpolated."""
+        for at in range(1, CALL_SHARES):
+            if recovered[at] >= wanted:
+                return float(np.interp(wanted, recovered[at - 1 : at + 1], shares[at - 1 : at + 1]))
+        return 1.0
+
     apgr = float(np.mean((recovered[1:] + recovered[:-1]) / 2))
-    return {"n": n, "apgr": round(apgr, 4), "cpt_50": round(100 * cpt(0.5), 2), "cpt_80": round(100 * cpt(0.8), 2)}
-
-
-def best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Returns the temperature with the smallest negative log likelihood."""
-    grid = np.geomspace(0.25, 8, 1001)
-    return float(min(grid, key=lambda t: negative_log_likelihood(softmax(logits / t), labels)))
+    halves = {f"cpt_{round(100 * wanted)}": round(100 * call_share(wanted), 2) for wanted in (0.5, 0.8)}
+    return {"n": n, "apgr": round(apgr, 4)} | halves

@@ -1,6 +1,7 @@
 """The network that all heads share: BERT, mean pooling, L2 norm, one linear head a task."""
 
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
 import torch
 from torch import nn
@@ -13,9 +14,17 @@ SCALE = DIMENSION**0.5  # a unit vector's components are small; this brings them
 OUTPUTS = {"tier": 3, "complexity": 3, "success": 2, "domain": 14, "panel": 9}
 
 
+IdTensor: TypeAlias = Annotated[torch.Tensor, "[batch, longest row]"]  # token ids, and their attention mask
+VectorTensor: TypeAlias = Annotated[torch.Tensor, "[batch, encoder.DIMENSION]"]
+LogitTensor: TypeAlias = Annotated[torch.Tensor, "[batch, outputs of a head]"]
+
+
 def has_bfloat16(device: torch.device) -> bool:
-    """Returns whether torch has kernels for products of bfloat16, which save a third: elsewhere it is forty times slower."""
-    return device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    """Returns whether torch has kernels for products of bfloat16, which save a third.
+
+    Elsewhere it is forty times slower.
+    """
+    return device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 class Network(nn.Module):
@@ -33,13 +42,13 @@ class Network(nn.Module):
             nn.init.zeros_(head.bias)
         self.dropout = nn.Dropout(0.1)
 
-    def embed(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def embed(self, ids: IdTensor, mask: IdTensor) -> VectorTensor:
         with torch.autocast(ids.device.type, torch.bfloat16, enabled=has_bfloat16(ids.device)):
             states = self.encoder(input_ids=ids, attention_mask=mask).last_hidden_state.float()
         weights = mask.unsqueeze(-1).to(states.dtype)
         return normalize((states * weights).sum(1) / weights.sum(1)) * SCALE
 
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor, names: tuple[str, ...]) -> dict[str, torch.Tensor]:
+    def forward(self, ids: IdTensor, mask: IdTensor, names: tuple[str, ...]) -> dict[str, LogitTensor]:
         vectors = self.embed(ids, mask)
         return {name: self.heads[name](self.dropout(vectors)) for name in names}
 

@@ -1,6 +1,10 @@
-"""Hashed n-grams of words and of pieces of words: `src/classifier/ngrams.rs` again, golden inputs check that they agree."""
+"""Hashed n-grams of words and of pieces of words.
+
+`src/classifier/ngrams.rs` again, golden inputs check that they agree.
+"""
 
 import functools
+import itertools
 import math
 from collections import Counter
 
@@ -8,6 +12,7 @@ import numpy as np
 import regex
 from scipy.sparse import csr_matrix
 
+from .arrays import NgramRows
 from .repeats import WORD
 from .tokens import excerpt
 
@@ -36,10 +41,11 @@ def entries(text: str) -> dict[int, float]:
 def _entries(text: str) -> dict[int, float]:
     """Counts. Words and pieces weigh the same in sum, however long the text is."""
     read = "".join(character.lower() for character in text)
-    words, pieces = Counter(), Counter()
+    words: Counter[int] = Counter()
+    pieces: Counter[int] = Counter()
     apart = [word for word in APART.split(read) if word]
     words.update(hashed(1, word) for word in apart)
-    words.update(hashed(2, f"{a} {b}") for a, b in zip(apart, apart[1:]))
+    words.update(hashed(2, f"{a} {b}") for a, b in itertools.pairwise(apart))
     for word in WORD.findall(read):
         padded = f" {word} "
         for length in PIECES:
@@ -54,8 +60,8 @@ def _entries(text: str) -> dict[int, float]:
     return found
 
 
-def matrix(texts: list[str]) -> csr_matrix:
-    """Returns [texts, WIDTH]."""
+def matrix(texts: list[str]) -> NgramRows:
+    """Returns a row of [WIDTH] values for each text."""
     rows = [entries(text) for text in texts]
     starts = np.cumsum([0, *map(len, rows)])
     places = np.fromiter((place for row in rows for place in row), np.int32, starts[-1])

@@ -1,8 +1,9 @@
-"""Whether Rust and Python judge alike: golden inputs, and the figures of a whole file."""
+"""The comparison of Rust and Python: golden inputs, and the figures of a whole file."""
 
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from . import dataset, features, metrics
 from .scorer import Bundle
@@ -11,21 +12,22 @@ from .scorer import Bundle
 TOLERANCE = {"accuracy": 0.002, "macro_f1": 0.003, "ece": 0.005}
 
 
-def python(folder: Path, data: Path, head: str, binary: Path) -> dict:
+def python_figures(folder: Path, data: Path, head: str, binary: Path) -> dict[str, Any]:
     """Returns the figures by onnxruntime and numpy, with the cascade, as `pointsman eval` has them."""
     bundle, rows = Bundle(folder), dataset.tiers(data, training=False)
     vectors = features.scaled(features.measure(binary, rows.texts), bundle.features)
     return metrics.summary(bundle.served(bundle.scores(rows.texts, vectors), head), rows.targets["tier"], dataset.TIERS)
 
 
-def rust(folder: Path, data: Path, head: str, binary: Path) -> dict:
+def rust_figures(folder: Path, data: Path, head: str, binary: Path) -> dict[str, Any]:
     """Verifies the bundle and returns the figures of `pointsman eval`."""
     subprocess.run([binary, "bundle", "verify", folder], check=True)
-    command = [binary, "eval", "--bundle", folder, "--head", head, "--data", data, "--json"]
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    command: list[str | Path] = [binary, "eval", "--bundle", folder, "--head", head, "--data", data, "--json"]
+    figures: dict[str, Any] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    return figures
 
 
-def compare(ours: dict, theirs: dict) -> None:
+def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     """Prints both, and exits with an error when a figure differs by more than rounding explains."""
     apart = {name: abs(ours[name] - theirs[name]) for name in TOLERANCE}
     for name, distance in apart.items():

@@ -1,4 +1,7 @@
-"""Which processors score as this one does: ONNX Runtime chooses its kernels by instruction set, and they round differently."""
+"""The processors that score as this one does.
+
+ONNX Runtime chooses its kernels by instruction set, and they round differently.
+"""
 
 import platform
 from pathlib import Path
@@ -10,7 +13,10 @@ ALIKE = ["avx2", "avx512f"]
 
 
 def instruction_set() -> str:
-    """Returns the richest set of float kernels that ONNX Runtime finds here, by the names of `tests/default_bundle.rs`."""
+    """Returns the richest set of float kernels that ONNX Runtime finds here.
+
+    Names are those of `tests/default_bundle.rs`.
+    """
     if platform.machine() != "x86_64":
         return platform.machine()
     flags = Path("/proc/cpuinfo").read_text("utf-8").split()

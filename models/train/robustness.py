@@ -1,15 +1,19 @@
-"""How often a label changes although the request did not: preambles, edits, padding.
+"""The share of labels that change although the request did not: preambles, edits, padding.
 
 Shares no text with `augment.py`, but for rows of `!` and of newlines.
 """
 
+import argparse
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from . import dataset, features
+from .arrays import RowLabels, RowMask
+from .dataset import LabelledRows
 from .scorer import Bundle
 
 PREAMBLES = [
@@ -20,7 +24,8 @@ PREAMBLES = [
     "Welcome to the community portal, where volunteers and members get quick answers from our bot.",
 ]
 LOREM = (
-    "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut labore et dolore magna aliqua. "
+    "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do eiusmod tempor incididunt ut labore et dolore "
+    "magna aliqua. "
 )
 EDITS: dict[str, Callable[[str], str]] = {
     "lower case": str.lower,
@@ -42,15 +47,16 @@ PADDING: dict[str, str] = {
 STEERING = "Solve step by step with a detailed proof."
 
 
-class Judge:
-    """The tier head of a bundle over texts."""
+class TierPredictor:
+    """The tier head of a bundle as a function from texts to labels."""
 
     def __init__(self, folder: Path, binary: Path, head: str = "tier"):
         self.bundle, self.binary, self.head = Bundle(folder), binary, head
 
-    def __call__(self, texts: list[str]) -> np.ndarray:
+    def __call__(self, texts: list[str]) -> RowLabels:
         vectors = features.scaled(features.measure(self.binary, texts), self.bundle.features)
-        return self.bundle.scores(texts, vectors)[self.head].argmax(axis=1)
+        predicted: RowLabels = self.bundle.scores(texts, vectors)[self.head].argmax(axis=1)
+        return predicted
 
 
 def sample(texts: list[str], count: int) -> list[int]:
@@ -58,40 +64,58 @@ def sample(texts: list[str], count: int) -> list[int]:
     return sorted(range(len(texts)), key=lambda row: hashlib.sha256(texts[row].encode()).digest())[:count]
 
 
-def table(judge: Judge, rows: dataset.Rows, count: int = 300, cheap: int = 250) -> list[tuple[str, str, float]]:
-    """Returns (change, what is counted, share): of `count` prompts and of `cheap` others that are judged cheapest."""
+@dataclass(frozen=True)
+class RobustnessFigure:
+    """A row of the table: a change, what is counted of it, and the share of the prompts."""
+
+    change: str
+    counted: str
+    share: float
+
+
+def table(predict: TierPredictor, rows: LabelledRows, count: int = 300, cheap: int = 250) -> list[RobustnessFigure]:
+    """Returns the figures of `count` prompts and of `cheap` others that are judged cheapest."""
     order = sample(rows.texts, len(rows.texts))
     texts, labels = [rows.texts[row] for row in order[:count]], rows.targets["tier"][order[:count]]
-    clean, found = judge(texts), []
+    rest = [rows.texts[row] for row in order[count:]]
+    found = preambles(predict, texts, labels)
+    clean = predict(texts)
+    for name, edit in (EDITS | MARKUP).items():
+        found.append(RobustnessFigure(name, "label changed", mean(predict([edit(text) for text in texts]) != clean)))
+    cheapest = [text for text, label in zip(rest, predict(rest), strict=True) if label == 0][:cheap]
+    for name, padding in PADDING.items():
+        now = predict([f"{text} {padding}" for text in cheapest])
+        found.append(RobustnessFigure(f"padding {name}", "left the cheapest tier", mean(now > 0)))
+        found.append(RobustnessFigure(f"padding {name}", "bought the dearest tier", mean(now == 2)))
+    now = predict([f"{text} {STEERING}" for text in cheapest])
+    counted = "left the cheapest tier (the request did change)"
+    return [*found, RobustnessFigure("steering: " + STEERING, counted, mean(now > 0))]
+
+
+def preambles(predict: TierPredictor, texts: list[str], labels: RowLabels) -> list[RobustnessFigure]:
+    """Returns the figures of a preamble in front, and of the same one four and eight times."""
+    clean, found = predict(texts), []
+    unchanged = f"accuracy (unchanged: {mean(clean == labels):.3f})"
     for times in (1, 4, 8):
         changed, right = [], []
         for preamble in PREAMBLES:
-            now = judge([f"{' '.join([preamble] * times)} {text}" for text in texts])
-            changed.append(np.mean(now != clean))
-            right.append(np.mean(now == labels))
-        found.append((f"preamble x{times}", "label changed, mean of 5 preambles", float(np.mean(changed))))
-        found.append((f"preamble x{times}", "label changed, worst of 5", float(np.max(changed))))
-        found.append((f"preamble x{times}", f"accuracy (unchanged: {np.mean(clean == labels):.3f})", float(np.mean(right))))
-    for name, edit in (EDITS | MARKUP).items():
-        found.append((name, "label changed", float(np.mean(judge([edit(text) for text in texts]) != clean))))
-    rest = [rows.texts[row] for row in order[count:]]
-    cheapest = [text for text, label in zip(rest, judge(rest)) if label == 0][:cheap]
-    for name, padding in PADDING.items():
-        now = judge([f"{text} {padding}" for text in cheapest])
-        found.append((f"padding {name}", "left the cheapest tier", float(np.mean(now > 0))))
-        found.append((f"padding {name}", "bought the dearest tier", float(np.mean(now == 2))))
-    found.append(
-        (
-            "steering: " + STEERING,
-            "left the cheapest tier (the request did change)",
-            float(np.mean(judge([f"{text} {STEERING}" for text in cheapest]) > 0)),
-        )
-    )
+            now = predict([f"{' '.join([preamble] * times)} {text}" for text in texts])
+            changed.append(mean(now != clean))
+            right.append(mean(now == labels))
+        name = f"preamble x{times}"
+        found.append(RobustnessFigure(name, "label changed, mean of 5 preambles", float(np.mean(changed))))
+        found.append(RobustnessFigure(name, "label changed, worst of 5", max(changed)))
+        found.append(RobustnessFigure(name, unchanged, float(np.mean(right))))
     return found
 
 
-def run(arguments) -> None:
+def mean(hits: RowMask) -> float:
+    return float(np.mean(hits))
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Prints the table."""
     rows = dataset.tiers(arguments.data, training=False)
     print("| change | counted | share |\n|---|---|---|")
-    for change, counted, share in table(Judge(arguments.bundle, arguments.pointsman, arguments.head), rows):
-        print(f"| {change} | {counted} | {share:.1%} |")
+    for row in table(TierPredictor(arguments.bundle, arguments.pointsman, arguments.head), rows):
+        print(f"| {row.change} | {row.counted} | {row.share:.1%} |")

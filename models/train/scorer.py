@@ -1,19 +1,27 @@
 """Reads a bundle and scores text with onnxruntime and numpy alone, as the Rust classifier does. No torch."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import yaml
 from safetensors.numpy import load_file
-from scipy.sparse import csr_matrix
 from tokenizers import Tokenizer
 
 from . import ngrams
+from .arrays import Embeddings, FeatureRows, Floats, LayerBias, LayerWeight, NgramRows, Probabilities, Tensors
+from .features import FeatureScale
 from .metrics import ordinal, softmax
 from .tokens import padded, token_ids
 
-ACTIVATIONS = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh}
+
+def relu(x: Floats) -> Floats:
+    return np.maximum(x, 0)
+
+
+ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {"relu": relu, "tanh": np.tanh}
 
 
 def session(model: Path) -> onnxruntime.InferenceSession:
@@ -22,14 +30,17 @@ def session(model: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def embed(model: onnxruntime.InferenceSession, rows: list[list[int]], batch: int = 16) -> np.ndarray:
-    """Returns [rows, dimension]. Equal rows run once, those of like length together: that moves no vector of a graph of ours."""
+def embed(model: onnxruntime.InferenceSession, rows: Sequence[Sequence[int]], batch: int = 16) -> Embeddings:
+    """Returns the embeddings of rows of token ids.
+
+    Equal rows run once, those of like length together: that moves no vector of a graph of ours.
+    """
     different = sorted({tuple(row) for row in rows}, key=len)
-    vectors: dict[tuple[int, ...], np.ndarray] = {}
+    vectors: dict[tuple[int, ...], Floats] = {}
     for at in range(0, len(different), batch):
         ids, mask = padded(different[at : at + batch])
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        vectors |= zip(different[at : at + batch], model.run(["sentence_embedding"], inputs)[0])
+        vectors |= zip(different[at : at + batch], model.run(["sentence_embedding"], inputs)[0], strict=True)
     return np.stack([vectors[tuple(row)] for row in rows])
 
 
@@ -38,12 +49,13 @@ class Head:
 
     gate: "tuple[Head, Head] | None" = None
 
-    def __init__(self, spec: dict, tensors: dict[str, np.ndarray]):
-        self.spec, self.layers = spec, []
+    def __init__(self, spec: dict[str, Any], tensors: Tensors):
+        self.spec = spec
+        self.layers: list[tuple[LayerWeight, LayerBias]] = []
         while (prefix := f"{spec['name']}.{len(self.layers)}") + ".weight" in tensors:
             self.layers.append((tensors[f"{prefix}.weight"], tensors[f"{prefix}.bias"]))
 
-    def scores(self, blocks: dict[str, np.ndarray | csr_matrix]) -> np.ndarray:
+    def scores(self, blocks: dict[str, Embeddings | FeatureRows | NgramRows]) -> Probabilities:
         (weight, bias), *others = self.layers
         values, start = bias, 0
         for block in self.spec["inputs"]:
@@ -60,7 +72,7 @@ class Head:
         return by[:, 1:] * own + by[:, :1] * otherwise
 
 
-def heads(specs: list[dict], tensors: dict[str, np.ndarray]) -> dict[str, Head]:
+def heads(specs: list[dict[str, Any]], tensors: Tensors) -> dict[str, Head]:
     """Returns heads by name; gates are linked to the heads that they ask."""
     made = {spec["name"]: Head(spec, tensors) for spec in specs}
     for head in made.values():
@@ -73,12 +85,12 @@ class Bundle:
     """A bundle folder, loaded."""
 
     def __init__(self, folder: Path):
-        self.manifest = yaml.safe_load((folder / "bundle.yaml").read_text("utf-8"))
+        self.manifest: dict[str, Any] = yaml.safe_load((folder / "bundle.yaml").read_text("utf-8"))
         self.model = session(folder / self.manifest["encoder"]["file"])
         self.tokenizer = Tokenizer.from_file(str(folder / self.manifest["tokenizer"]["file"]))
         tensors = load_file(folder / self.manifest["heads_file"])
         self.heads = [head for head in heads(self.manifest["heads"], tensors).values() if not head.spec.get("hidden")]
-        self.features = yaml.safe_load((folder / self.manifest["features_file"]).read_text("utf-8"))
+        self.features: list[FeatureScale] = yaml.safe_load((folder / self.manifest["features_file"]).read_text("utf-8"))
 
     def rows(self, texts: list[str]) -> list[list[int]]:
         limits = self.manifest["tokenizer"]
@@ -87,14 +99,23 @@ class Bundle:
             for text in texts
         ]
 
-    def scores(self, texts: list[str], features: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns the probabilities of every head for scaled features, [texts, labels] each."""
-        blocks = {"embedding": embed(self.model, self.rows(texts)), "features": features, "ngrams": ngrams.matrix(texts)}
+    def scores(self, texts: list[str], features: FeatureRows) -> dict[str, Probabilities]:
+        """Returns the probabilities of every head for scaled features."""
+        blocks = {
+            "embedding": embed(self.model, self.rows(texts)),
+            "features": features,
+            "ngrams": ngrams.matrix(texts),
+        }
         return {head.spec["name"]: head.scores(blocks) for head in self.heads}
 
-    def served(self, scores: dict[str, np.ndarray], head: str) -> np.ndarray:
-        """Returns a head's probabilities as the cascade serves them: those of its lexical form where that is sure enough."""
-        forms = [other.spec for other in self.heads if other.spec.get("stands_for") == head and "confidence" in other.spec]
+    def served(self, scores: dict[str, Probabilities], head: str) -> Probabilities:
+        """Returns a head's probabilities as the cascade serves them.
+
+        They are those of its lexical form where that is sure enough.
+        """
+        forms = [
+            other.spec for other in self.heads if other.spec.get("stands_for") == head and "confidence" in other.spec
+        ]
         if not forms:
             return scores[head]
         lexical = scores[forms[0]["name"]]

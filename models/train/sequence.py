@@ -1,15 +1,16 @@
 """Exports a whole sequence-classification model as a bundle: one graph from tokens to logits, no heads file.
 
-Any Hugging Face model for sequence classification goes through `AutoModelForSequenceClassification`. A `complexity-router`
-is an encoder whose first token's state goes through Linear, GELU and Linear; its weights are found by their shapes.
+Any Hugging Face model for sequence classification goes through `AutoModelForSequenceClassification`. A
+`complexity-router` is an encoder whose first token's state goes through Linear, GELU and Linear; its weights are found
+by their shapes.
 """
 
 import argparse
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
-import numpy as np
 import torch
 import yaml
 from tokenizers import Tokenizer
@@ -21,9 +22,13 @@ from .encoder import sha256
 FILES = ["model.onnx", "tokenizer.json", "golden.json"]
 OPSET = 17
 
+IdTensor: TypeAlias = Annotated[torch.Tensor, "[batch, tokens]"]  # token ids, and their attention mask
+LogitTensor: TypeAlias = Annotated[torch.Tensor, "[batch, labels]"]
+State = dict[str, torch.Tensor]
+
 
 @dataclass
-class Source:
+class SequenceSource:
     """What is exported: a module from ids and mask to logits, its tokenizer, and what its outputs mean."""
 
     module: nn.Module
@@ -39,14 +44,14 @@ class Source:
     texts: list[str] = field(default_factory=lambda: list(golden.TEXTS))
 
 
-class Logits(nn.Module):
+class LogitsModule(nn.Module):
     """A Hugging Face classifier as a function from tensors to a tensor."""
 
     def __init__(self, model: nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, input_ids, attention_mask):
+    def forward(self, input_ids: IdTensor, attention_mask: IdTensor) -> LogitTensor:
         return self.model(input_ids=input_ids, attention_mask=attention_mask, return_dict=False)[0]
 
 
@@ -58,24 +63,21 @@ class ComplexityRouter(nn.Module):
         self.encoder = encoder
         self.head = nn.Sequential(nn.Linear(encoder.config.hidden_size, hidden), nn.GELU(), nn.Linear(hidden, labels))
 
-    def forward(self, input_ids, attention_mask):
+    def forward(self, input_ids: IdTensor, attention_mask: IdTensor) -> LogitTensor:
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask, return_dict=False)[0]
         return self.head(states[:, 0])
 
     @classmethod
     def load(cls, folder: Path, base: str, hidden: int, labels: int) -> "ComplexityRouter":
         """Reads a checkpoint whose layers may be called anything: the head's are those of the head's shapes."""
-        from safetensors.torch import load_file
         from transformers import AutoConfig, AutoModel
 
-        router = cls(AutoModel.from_config(AutoConfig.from_pretrained(base), attn_implementation="eager"), hidden, labels)
-        safe = folder / "model.safetensors"
-        loaded = load_file(safe) if safe.exists() else torch.load(folder / "pytorch_model.bin", map_location="cpu")
-        wanted = router.state_dict()
-        state = {name: next((loaded[key] for key in loaded if key.endswith(name.removeprefix("encoder."))), None) for name in wanted if name.startswith("encoder.")}
+        encoder = AutoModel.from_config(AutoConfig.from_pretrained(base), attn_implementation="eager")
+        router, loaded = cls(encoder, hidden, labels), checkpoint(folder)
+        state = {name: with_suffix(loaded, name.removeprefix("encoder.")) for name in router.encoder_names()}
         width = router.encoder.config.hidden_size
         for layer, shape in (("head.0", (hidden, width)), ("head.2", (labels, hidden))):
-            prefix = next(key.removesuffix("weight") for key in loaded if key.endswith("weight") and tuple(loaded[key].shape) == shape)
+            prefix = layer_of_shape(loaded, shape)
             state |= {f"{layer}.weight": loaded[f"{prefix}weight"], f"{layer}.bias": loaded[f"{prefix}bias"]}
         missing = [name for name, value in state.items() if value is None]
         if missing:
@@ -83,8 +85,31 @@ class ComplexityRouter(nn.Module):
         router.load_state_dict(state, strict=False)
         return router
 
+    def encoder_names(self) -> list[str]:
+        return [name for name in self.state_dict() if name.startswith("encoder.")]
 
-def ids_of(source: Source, text: str) -> list[int]:
+
+def checkpoint(folder: Path) -> State:
+    """Returns the tensors of a checkpoint, whichever of the two formats it has."""
+    from safetensors.torch import load_file
+
+    safe = folder / "model.safetensors"
+    loaded: State = load_file(safe) if safe.exists() else torch.load(folder / "pytorch_model.bin", map_location="cpu")
+    return loaded
+
+
+def with_suffix(tensors: State, suffix: str) -> torch.Tensor | None:
+    """Returns the first tensor whose name ends so, if there is one: checkpoints differ in what stands before it."""
+    return next((tensor for name, tensor in tensors.items() if name.endswith(suffix)), None)
+
+
+def layer_of_shape(tensors: State, shape: tuple[int, int]) -> str:
+    """Returns what stands before `weight` and `bias` in the names of the first layer whose weight has this shape."""
+    weights = (name for name, tensor in tensors.items() if name.endswith("weight") and tuple(tensor.shape) == shape)
+    return next(name.removesuffix("weight") for name in weights)
+
+
+def ids_of(source: SequenceSource, text: str) -> list[int]:
     """Returns the tokens that Pointsman feeds: the text's two ends within the budget, specials around them."""
     half, empty = 16 * source.max_tokens, source.tokenizer.encode("a").ids
     bare = source.tokenizer.encode("a", add_special_tokens=False).ids
@@ -93,7 +118,7 @@ def ids_of(source: Source, text: str) -> list[int]:
     if not before and not after:
         before, after = ([source.tokenizer.token_to_id(token)] for token in ("[CLS]", "[SEP]"))
     parts = [text] if len(text) <= 2 * half else [text[:half], text[-half:]]
-    ids = [id for part in parts for id in source.tokenizer.encode(part, add_special_tokens=False).ids]
+    ids = [token for part in parts for token in source.tokenizer.encode(part, add_special_tokens=False).ids]
     budget = source.max_tokens - len(before) - len(after)
     if len(ids) > budget:
         head = head_tokens(source)
@@ -101,22 +126,22 @@ def ids_of(source: Source, text: str) -> list[int]:
     return [*before, *ids, *after]
 
 
-def head_tokens(source: Source) -> int:
+def head_tokens(source: SequenceSource) -> int:
     return (source.max_tokens - 2) * 2 // 3
 
 
-def scores_of(source: Source, text: str) -> list[float]:
+def scores_of(source: SequenceSource, text: str) -> list[float]:
     """Returns PyTorch's probabilities."""
     ids = torch.tensor([ids_of(source, text)])
     with torch.no_grad():
         logits = source.module(ids, torch.ones_like(ids))[0].double()
     if source.kind == "multinomial":
-        return logits.softmax(-1).tolist()
+        return list(map(float, logits.softmax(-1)))
     above = torch.cat([torch.ones(1), logits.sigmoid().cummin(-1).values, torch.zeros(1)])
-    return (above[:-1] - above[1:]).tolist()
+    return list(map(float, above[:-1] - above[1:]))
 
 
-def write(folder: Path, source: Source) -> None:
+def write(folder: Path, source: SequenceSource) -> None:
     """Writes the bundle."""
     folder.mkdir(parents=True, exist_ok=True)
     source.tokenizer.no_padding()
@@ -124,7 +149,9 @@ def write(folder: Path, source: Source) -> None:
     source.module.eval()
     export(folder / "model.onnx", source.module)
     source.tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
-    entries = [{"text": text, "scores": {source.head: [round(p, 6) for p in scores_of(source, text)]}} for text in source.texts]
+    entries = [
+        {"text": text, "scores": {source.head: [round(p, 6) for p in scores_of(source, text)]}} for text in source.texts
+    ]
     lines = [json.dumps(entry, ensure_ascii=False) for entry in entries]
     (folder / "golden.json").write_text("[\n" + ",\n".join(lines) + "\n]\n", "utf-8")
     width = len(source.labels) - (source.kind == "ordinal")
@@ -172,9 +199,9 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         model = AutoModelForSequenceClassification.from_pretrained(arguments.model, attn_implementation="eager")
         labels = labels or [model.config.id2label[index] for index in range(model.config.num_labels)]
-        module, tokenizer = Logits(model), AutoTokenizer.from_pretrained(arguments.model)
+        module, tokenizer = LogitsModule(model), AutoTokenizer.from_pretrained(arguments.model)
     command = f"python -m models.train sequence --model {arguments.model} --architecture {arguments.architecture}"
-    source = Source(module, tokenizer.backend_tokenizer, labels, arguments.name, command=command)
+    source = SequenceSource(module, tokenizer.backend_tokenizer, labels, arguments.name, command=command)
     source.version, source.head, source.kind = arguments.version, arguments.head, arguments.kind
     source.max_tokens = arguments.max_tokens
     write(arguments.out, source)

@@ -1,25 +1,30 @@
-"""What the two stages learn from, batch by batch, and their losses.
+"""The two stages of the fine-tuning: what each learns from, batch by batch, and its loss.
 
-Stage `General` sees outcomes and domains; it knows no tier, so both splits of the tiers start from it. Stage `Tiers` sees mostly tiers,
-some rows with changed copies that must be judged alike, and now and then a batch of the first stage so that nothing is forgotten.
+Stage `GeneralStage` sees outcomes and domains; it knows no tier, so both splits of the tiers start from it. Stage
+`TierStage` sees mostly tiers, some rows with changed copies that must be judged alike, and now and then a batch of the
+first stage so that nothing is forgotten.
 """
 
 import random
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias
 
-import numpy as np
 import torch
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, kl_div, log_softmax
 
 from .augment import Augmenter
-from .dataset import Rows
-from .network import Network
+from .dataset import LabelledRows
+from .network import LogitTensor, Network
 from .tokens import padded, token_ids
+
+LossTensor: TypeAlias = Annotated[torch.Tensor, "[]"]
 
 
 @dataclass(frozen=True)
-class Settings:
+class StageSettings:
     """How one stage learns."""
 
     seed: int
@@ -35,43 +40,84 @@ class Settings:
     rehearsal: int = 4  # one batch of the first stage after so many batches of tiers; 0 for none
 
 
-class Stage:
+@dataclass
+class StageContext:
+    """What every stage works with."""
+
+    network: Network
+    tokenizer: Tokenizer
+    settings: StageSettings
+    device: str
+
+
+@dataclass
+class Source:
+    """Rows that a stage learns from, and their token ids."""
+
+    rows: LabelledRows
+    ids: list[list[int]]
+
+
+@dataclass
+class Batch:
+    """Rows by their places; with a source they are rows of the first stage."""
+
+    rows: list[int]
+    source: Source | None = None
+
+
+class Stage(ABC):
     """What a stage learns from: batches and their loss."""
 
-    def __init__(self, network: Network, tokenizer: Tokenizer, settings: Settings, device: str):
-        self.network, self.settings, self.device = network, settings, device
-        self.tokenizer, self.order = tokenizer, random.Random(settings.seed)
+    def __init__(self, context: StageContext):
+        self.context, self.network, self.device = context, context.network, context.device
+        self.settings, self.order = context.settings, random.Random(context.settings.seed)
+
+    @abstractmethod
+    def batches(self) -> list[Batch]:
+        """Returns the batches of one epoch, in their order."""
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> LossTensor:
+        """Returns the loss of one batch."""
 
     def ids(self, texts: list[str]) -> list[list[int]]:
-        return [token_ids(self.tokenizer, text) for text in texts]
+        return [token_ids(self.context.tokenizer, text) for text in texts]
 
-    def outputs(self, rows: list[list[int]], names: tuple[str, ...]) -> dict[str, torch.Tensor]:
+    def outputs(self, rows: list[list[int]], names: tuple[str, ...]) -> dict[str, LogitTensor]:
         ids, mask = (torch.from_numpy(array).to(self.device) for array in padded(rows))
-        return self.network(ids, mask, names)
+        outputs: dict[str, LogitTensor] = self.network(ids, mask, names)
+        return outputs
 
-    def target(self, values: np.ndarray) -> torch.Tensor:
+    def target(self, values: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(values).to(self.device)
 
 
-class General(Stage):
+class GeneralStage(Stage):
     """Outcomes, domains and a panel of models: batches of one file, files in turn by size."""
 
-    def __init__(self, network: Network, tokenizer: Tokenizer, settings: Settings, device: str, sources: list[Rows]):
-        super().__init__(network, tokenizer, settings, device)
-        self.sources = [(rows, self.ids(rows.texts)) for rows in sources]
+    def __init__(self, context: StageContext, sources: list[LabelledRows]):
+        super().__init__(context)
+        self.sources = [Source(rows, self.ids(rows.texts)) for rows in sources]
 
-    def batches(self) -> list:
-        drawn = [(source, batch) for source in self.sources for batch in by_length(source[1], self.settings.batch, self.order)]
+    def batches(self) -> list[Batch]:
+        drawn = [
+            Batch(rows, source)
+            for source in self.sources
+            for rows in length_batches(source.ids, self.settings.batch, self.order)
+        ]
         self.order.shuffle(drawn)
         return drawn
 
-    def loss(self, batch) -> torch.Tensor:
-        (rows, ids), chosen = batch
-        names = tuple(name for name in ("success", "domain", "panel") if name in rows.targets)
-        outputs = self.outputs([ids[row] for row in chosen], names)
+    def loss(self, batch: Batch) -> LossTensor:
+        source, chosen = batch.source, batch.rows
+        assert source, "a batch of the first stage has a source"
+        targets = source.rows.targets
+        names = tuple(name for name in ("success", "domain", "panel") if name in targets)
+        outputs = self.outputs([source.ids[row] for row in chosen], names)
         total = torch.zeros((), device=self.device)
         for name in names:
-            target = self.target(rows.targets[name][chosen])
+            target = self.target(targets[name][chosen])
             if name == "domain":
                 if (target >= 0).any():
                     total = total + cross_entropy(outputs[name], target, ignore_index=-1)
@@ -80,61 +126,59 @@ class General(Stage):
         return total
 
 
-class Tiers(Stage):
+class TierStage(Stage):
     """Tiers with changed copies; every few batches one of the first stage's."""
 
-    def __init__(
-        self, network, tokenizer, settings: Settings, device: str, rows: Rows, general: General, teacher: np.ndarray | None = None
-    ):
-        super().__init__(network, tokenizer, settings, device)
-        self.rows, self.clean, self.general, self.teacher = rows, self.ids(rows.texts), general, teacher
+    def __init__(self, context: StageContext, rows: LabelledRows, general: GeneralStage):
+        super().__init__(context)
+        self.rows, self.clean, self.general = rows, self.ids(rows.texts), general
+        self.augmenter = Augmenter(0)
         general.order = self.order  # one state to save
 
-    def batches(self) -> list:
+    def batches(self) -> list[Batch]:
         settings, rehearsed = self.settings, iter(self.general.batches())
         self.augmenter = Augmenter(self.order.randrange(2**32))
         drawn = []
-        for count, chosen in enumerate(by_length(self.clean, settings.batch, self.order), start=1):
-            drawn.append(chosen)
+        for count, rows in enumerate(length_batches(self.clean, settings.batch, self.order), start=1):
+            drawn.append(Batch(rows))
             if settings.rehearsal and count % settings.rehearsal == 0:
                 drawn.append(next(rehearsed))
         return drawn
 
-    def loss(self, batch) -> torch.Tensor:
-        if isinstance(batch, tuple):
+    def loss(self, batch: Batch) -> LossTensor:
+        if batch.source:
             return self.general.loss(batch)
-        changed = batch[: round(self.settings.changed * len(batch))]
-        clean = self.outputs([self.clean[row] for row in batch], ("tier", "complexity"))
-        total = self.judged(clean, batch)
+        rows = batch.rows
+        changed = rows[: round(self.settings.changed * len(rows))]
+        clean = self.outputs([self.clean[row] for row in rows], ("tier", "complexity"))
+        total = self.label_loss(clean, rows)
         if changed:
             copies = self.ids([self.augmenter(self.rows.texts[row]) for row in changed])
             copied = self.outputs(copies, ("tier", "complexity"))
-            total = total + 0.5 * self.judged(copied, changed)
+            total = total + 0.5 * self.label_loss(copied, changed)
             total = total + self.settings.consistency * divergence(clean["tier"][: len(changed)], copied["tier"])
         return total
 
-    def judged(self, outputs: dict[str, torch.Tensor], batch: list[int]) -> torch.Tensor:
-        labels = self.target(self.rows.targets["tier"][batch])
-        if self.teacher is None:
-            loss = cross_entropy(outputs["tier"], labels, label_smoothing=self.settings.label_smoothing)
-        else:
-            loss = cross_entropy(outputs["tier"], labels) + cross_entropy(outputs["tier"], self.target(self.teacher[batch]))
+    def label_loss(self, outputs: dict[str, LogitTensor], rows: list[int]) -> LossTensor:
+        labels = self.target(self.rows.targets["tier"][rows])
+        loss = cross_entropy(outputs["tier"], labels, label_smoothing=self.settings.label_smoothing)
         # Above level 1, above level 2; what is above level 0 no label says.
         above = torch.stack([labels >= 1, labels >= 2], 1).to(outputs["complexity"].dtype)
         return loss + 0.3 * binary_cross_entropy_with_logits(outputs["complexity"][:, 1:], above)
 
 
-def divergence(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def divergence(a: LogitTensor, b: LogitTensor) -> LossTensor:
     """Returns the mean of both Kullback-Leibler divergences."""
     a, b = log_softmax(a, 1), log_softmax(b, 1)
     both = kl_div(a, b, log_target=True, reduction="batchmean"), kl_div(b, a, log_target=True, reduction="batchmean")
     return 0.5 * (both[0] + both[1])
 
 
-def by_length(rows: list[list[int]], size: int, order: random.Random) -> list[list[int]]:
+def length_batches(rows: list[list[int]], size: int, order: random.Random) -> list[list[int]]:
     """Returns batches of rows of like length, each batch and all of them in random order."""
-    shuffled = order.sample(range(len(rows)), len(rows))
-    pools = [sorted(shuffled[at : at + 50 * size], key=lambda row: len(rows[row])) for at in range(0, len(rows), 50 * size)]
+    shuffled, pool_size = order.sample(range(len(rows)), len(rows)), 50 * size
+    pools = [shuffled[at : at + pool_size] for at in range(0, len(rows), pool_size)]
+    pools = [sorted(pool, key=lambda row: len(rows[row])) for pool in pools]
     batches = [pool[at : at + size] for pool in pools for at in range(0, len(pool), size)]
     for batch in batches:
         order.shuffle(batch)

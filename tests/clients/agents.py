@@ -20,6 +20,7 @@ from conversations import CONVERSATIONS
 from decisions import DecisionLog
 from harness import Agent, ClaudeCode, Codex, wait_for_the_agent
 from script import Scripted, Seen, Step
+
 from upstream import DEADLINE
 
 AFFINITY = "    affinity: {key: conversation}\n"
@@ -41,7 +42,9 @@ def check(affinity: str, named: list[str]) -> Iterator[str]:
     with log, gateway.started(log.section, upstream=upstream, policies=affinity + CLAUDE + affinity) as (url, admin, _):
         decided = functools.cache(functools.partial(decide, admin))
         far_apart = [decided(ask) for ask in (EASY, AGAIN, HARD, TASK)]
-        assert far_apart == ["small-1", "small-1", "frontier-1", "frontier-1"], f"the asks do not lie far apart: {far_apart}"
+        assert far_apart == ["small-1", "small-1", "frontier-1", "frontier-1"], (
+            f"the asks do not lie far apart: {far_apart}"
+        )
         for play in (*AGENTS, *CONVERSATIONS):
             if named and play.__name__ not in named:
                 continue

@@ -85,7 +85,10 @@ def response_events(body: dict) -> list[Event]:
         {"type": "response.created", "response": response_object(body, "in_progress", [])},
         {"type": "response.output_item.added", "output_index": 0, "item": item},
         {"type": "response.content_part.added", **place, "content_index": 0, "part": part},
-        *({"type": "response.output_text.delta", **place, "content_index": 0, "delta": half} for half in halves(text_for(body))),
+        *(
+            {"type": "response.output_text.delta", **place, "content_index": 0, "delta": half}
+            for half in halves(text_for(body))
+        ),
         {"type": "response.completed", "response": response(body)},
     ]
     return named({**event, "sequence_number": number} for number, event in enumerate(events))
@@ -105,7 +108,12 @@ def output_message(text: str) -> dict:
 
 def embeddings(body: dict) -> dict:
     vector = {"object": "embedding", "index": 0, "embedding": [0.5, -0.5]}
-    return {"object": "list", "model": body["model"], "data": [vector], "usage": {"prompt_tokens": 5, "total_tokens": 5}}
+    return {
+        "object": "list",
+        "model": body["model"],
+        "data": [vector],
+        "usage": {"prompt_tokens": 5, "total_tokens": 5},
+    }
 
 
 # Anthropic: messages
@@ -128,7 +136,12 @@ def message_events(body: dict) -> list[Event]:
         block = {"type": "text", "text": ""}
         deltas = [{"type": "text_delta", "text": half} for half in halves(text_for(body))]
     end = {"stop_reason": "tool_use" if body.get("tools") else "end_turn", "stop_sequence": None}
-    start = {**message_object(body), "content": [], "stop_reason": None, "usage": {"input_tokens": 5, "output_tokens": 1}}
+    start = {
+        **message_object(body),
+        "content": [],
+        "stop_reason": None,
+        "usage": {"input_tokens": 5, "output_tokens": 1},
+    }
     return named([
         {"type": "message_start", "message": start},
         {"type": "content_block_start", "index": 0, "content_block": block},

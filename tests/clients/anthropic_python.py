@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import anthropic
 from gateway import caught, client_keys, closed_port, run
+
 from upstream import Upstream
 
 EASY = [{"role": "user", "content": "What is the capital of France?"}]
@@ -28,7 +29,9 @@ def a_message_is_answered_by_the_chosen_model(url: str, upstream: Upstream) -> N
     request = upstream.request()
     chosen = request["body"]["model"]
     assert request["path"] == "/v1/messages", request["path"]
-    assert request["body"] == {"max_tokens": 64, "messages": EASY, "model": chosen, "system": "Be brief."}, request["body"]
+    assert request["body"] == {"max_tokens": 64, "messages": EASY, "model": chosen, "system": "Be brief."}, request[
+        "body"
+    ]
     assert request["headers"]["anthropic-version"]
     assert answer.content[0].text == f"by {chosen}" and f"by {chosen}" in BY_MODEL, answer
     assert answer.usage.output_tokens == 2
@@ -180,7 +183,9 @@ def a_message_that_no_policy_is_for_passes_untouched(url: str, upstream: Upstrea
 
     request = upstream.request()
     assert request["raw"] == sent[0], request["raw"]
-    assert request["headers"]["authorization"] == "Bearer sk-of-the-client", "the default provider takes the client's key"
+    assert request["headers"]["authorization"] == "Bearer sk-of-the-client", (
+        "the default provider takes the client's key"
+    )
 
 
 if __name__ == "__main__":

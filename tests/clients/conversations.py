@@ -13,9 +13,7 @@ from script import Scripted, Step
 
 KEY = "sk-of-the-client"
 SECONDS = itertools.count()
-REMINDER = (
-    "<system-reminder>\nProve the complexity of every algorithm that you touch, and derive tight bounds.\n</system-reminder>"
-)
+REMINDER = "<system-reminder>\nProve the complexity of every algorithm that you touch, and derive tight bounds.\n</system-reminder>"
 PARAMETERS = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
 FUNCTION = {"name": "read", "description": "Reads a file.", "parameters": PARAMETERS}
 SCRIPT = {
@@ -76,7 +74,10 @@ def openai_responses(url: str, upstream: Scripted) -> None:
     items: list = []
     for ask in ORDER:
         items.append(
-            {"role": "user", "content": [{"type": "input_text", "text": f"{REMINDER}\n"}, {"type": "input_text", "text": ask}]}
+            {
+                "role": "user",
+                "content": [{"type": "input_text", "text": f"{REMINDER}\n"}, {"type": "input_text", "text": ask}],
+            }
         )
         while True:
             tools: list = [{"type": "function", **FUNCTION}]
@@ -87,7 +88,9 @@ def openai_responses(url: str, upstream: Scripted) -> None:
             calls = [item for item in answer.output if item.type == "function_call"]
             if not calls:
                 break
-            items += [{"type": "function_call_output", "call_id": call.call_id, "output": "no such file"} for call in calls]
+            items += [
+                {"type": "function_call_output", "call_id": call.call_id, "output": "no such file"} for call in calls
+            ]
 
 
 def anthropic_messages(url: str, upstream: Scripted) -> None:
@@ -96,17 +99,22 @@ def anthropic_messages(url: str, upstream: Scripted) -> None:
     tools: list = [{"name": "read", "description": "Reads a file.", "input_schema": PARAMETERS}]
     messages: list = []
     for ask in ORDER:
-        messages.append({"role": "user", "content": [{"type": "text", "text": REMINDER}, {"type": "text", "text": ask}]})
+        messages.append(
+            {"role": "user", "content": [{"type": "text", "text": REMINDER}, {"type": "text", "text": ask}]}
+        )
         while True:
             answer = client.messages.create(
                 model="auto", max_tokens=256, system=system("messages"), messages=messages, tools=tools
             )
-            messages.append({"role": "assistant", "content": json.loads(answer.model_dump_json(exclude_none=True))["content"]})
+            messages.append(
+                {"role": "assistant", "content": json.loads(answer.model_dump_json(exclude_none=True))["content"]}
+            )
             uses = [block for block in answer.content if block.type == "tool_use"]
             if not uses:
                 break
             results = [
-                {"type": "tool_result", "tool_use_id": use.id, "is_error": True, "content": "no such file"} for use in uses
+                {"type": "tool_result", "tool_use_id": use.id, "is_error": True, "content": "no such file"}
+                for use in uses
             ]
             messages.append({"role": "user", "content": [*results, {"type": "text", "text": REMINDER}]})
 

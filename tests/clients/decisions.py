@@ -8,6 +8,7 @@ import tempfile
 import time
 
 from script import Seen
+
 from upstream import DEADLINE
 
 

@@ -123,13 +123,18 @@ def follow(process: subprocess.Popen[str], log: list[str], ready: queue.Queue[di
 
 
 def client_keys(**clients: tuple[str, str]) -> str:
-    """Returns the section `clients`: for each name a key, hashed as operators do it, and more of the client's section."""
+    """Returns the section `clients`.
+
+    For each name a key, hashed as operators do it, and more of the client's section.
+    """
     lines = [f"  {name}: {{keys: [{{sha256: {hashed(key)}}}]{more}}}" for name, (key, more) in clients.items()]
     return "\n".join(["clients:", *lines])
 
 
 def hashed(key: str) -> str:
-    return subprocess.run([binary(), "hash-key"], input=key, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        [binary(), "hash-key"], input=key, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.strip()
 
 
 def closed_port() -> int:

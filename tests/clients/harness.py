@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from script import Call
+
 from upstream import DEADLINE
 
 PACKAGES = pathlib.Path(__file__).parent / "agents" / "node_modules"
@@ -29,7 +30,11 @@ FILES = {
     "AGENTS.md": "Prove the complexity of every algorithm that you touch, and derive tight bounds before you change it.\n",
     ".claude/commands/review-file.md": "Which bugs are in the file $ARGUMENTS?\n",
     ".claude/settings.json": json.dumps(
-        {"hooks": {"UserPromptSubmit": [{"hooks": [{"type": "command", "command": "echo derive the asymptotic bound"}]}]}}
+        {
+            "hooks": {
+                "UserPromptSubmit": [{"hooks": [{"type": "command", "command": "echo derive the asymptotic bound"}]}]
+            }
+        }
     ),
 }
 
@@ -89,7 +94,9 @@ class ClaudeCode(Agent):
 
     def say(self, text: str) -> None:
         """Types a prompt and waits until the turn is over."""
-        self.write({"type": "user", "message": {"role": "user", "content": text}, "parent_tool_use_id": None, "session_id": ""})
+        self.write(
+            {"type": "user", "message": {"role": "user", "content": text}, "parent_tool_use_id": None, "session_id": ""}
+        )
         self.until(lambda line: line["type"] == "result")
 
     def control(self, subtype: str, **arguments: object) -> None:
@@ -125,7 +132,12 @@ class ClaudeCode(Agent):
         return "Bash", {"command": command, "description": "runs a command"}
 
     def delegate(self, task: str) -> Call:
-        return "Agent", {"description": "a task", "prompt": task, "subagent_type": "Explore", "run_in_background": False}
+        return "Agent", {
+            "description": "a task",
+            "prompt": task,
+            "subagent_type": "Explore",
+            "run_in_background": False,
+        }
 
 
 class Codex(Agent):
@@ -200,7 +212,10 @@ trust_level = "trusted"
 
 
 def answer_terminal(screen: int, over: threading.Event) -> None:
-    """Reads what a terminal interface draws, and answers what it asks a terminal: where the cursor is, and what it can do."""
+    """Reads what a terminal interface draws, and answers what it asks a terminal.
+
+    Where the cursor is, and what it can do.
+    """
     while not over.is_set():
         if not select.select([screen], [], [], 0.2)[0]:
             continue
@@ -217,4 +232,6 @@ def answer_terminal(screen: int, over: threading.Event) -> None:
 def wait_for_the_agent(body: dict) -> tuple[Call, ...]:
     """Returns Codex's call that waits for the agent which the last call spawned."""
     spawned = next(item for item in reversed(body["input"]) if item.get("type") == "function_call_output")
-    return (("multi_agent_v1.wait_agent", {"targets": [json.loads(spawned["output"])["agent_id"]], "timeout_ms": 20000}),)
+    return (
+        ("multi_agent_v1.wait_agent", {"targets": [json.loads(spawned["output"])["agent_id"]], "timeout_ms": 20000}),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import openai
 from gateway import caught, client_keys, closed_port, run
 from openai_python import EASY, sdk
+
 from upstream import Upstream
 
 KEYS = client_keys(team=("pk-team", ""), hasty=("pk-hasty", ", rate_limit: {requests_per_minute: 1}"))

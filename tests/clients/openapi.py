@@ -1,4 +1,7 @@
-"""The admin plane keeps what its OpenAPI document promises: schemathesis tries every operation. `make clients` runs this."""
+"""The admin plane keeps what its OpenAPI document promises: schemathesis tries every operation.
+
+`make clients` runs this.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ import sys
 from gateway import running_admin
 
 EXAMPLES = 25
-# Reloading in the middle of another operation is what /reload is for; its 422 needs a broken file, which nobody writes here.
+# Reloading in the middle of another operation is what /reload is for; its 422 needs a broken file, which nobody writes
+# here.
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 

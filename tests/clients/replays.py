@@ -1,8 +1,10 @@
-"""Requests of agents as they were recorded: what cannot be provoked without a person, and agents that do not install everywhere.
+"""Requests of agents as they were recorded.
 
-A file under `agents/recorded` holds a request with `@ASK@` where the person's words stood; long texts are cut. It is sent with
-easy words there and with hard ones: a turn goes where the words belong, and what an agent asks for itself goes to the cheapest
-model both times.
+What cannot be provoked without a person, and agents that do not install everywhere.
+
+A file under `agents/recorded` holds a request with `@ASK@` where the person's words stood; long texts are cut. It is
+sent with easy words there and with hard ones: a turn goes where the words belong, and what an agent asks for itself
+goes to the cheapest model both times.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections.abc import Callable, Iterator
 from asks import EASY, HARD
 from decisions import DecisionLog
 from script import Scripted
+
 from upstream import DEADLINE
 
 RECORDED = pathlib.Path(__file__).parent / "agents" / "recorded"
@@ -29,8 +32,18 @@ def replay(url: str, upstream: Scripted, decided: Callable[[str], str], log: Dec
             (seen,) = upstream.drain()
             is_answer = recorded["purpose"] == "answer"
             line = log.of(seen)
-            found = (seen.model, line["features"]["purpose"], line["features"]["plan_mode"], is_answer and line["text"].strip())
-            wanted = (decided(ask if is_answer else EASY), recorded["purpose"], recorded["plan_mode"], is_answer and ask)
+            found = (
+                seen.model,
+                line["features"]["purpose"],
+                line["features"]["plan_mode"],
+                is_answer and line["text"].strip(),
+            )
+            wanted = (
+                decided(ask if is_answer else EASY),
+                recorded["purpose"],
+                recorded["plan_mode"],
+                is_answer and ask,
+            )
             wrong = "" if found == wanted else f"is {found} instead of {wanted}"
             yield f"{path.stem} ({recorded['agent']}) about {ask[:24]!r}", wrong
 

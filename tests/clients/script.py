@@ -39,7 +39,10 @@ class Seen:
 
 
 class Scripted(ThreadingHTTPServer):
-    """Answers by `script`, from an ask to its steps; the same request always gets the same answer, whatever else is under way."""
+    """Answers by `script`, from an ask to its steps.
+
+    The same request always gets the same answer, whatever else is under way.
+    """
 
     daemon_threads = True
 
@@ -146,7 +149,8 @@ def event(data: dict | str) -> str:
 
 def messages(model: str, step: Step, calls: tuple[Call, ...], number: int) -> tuple[dict, list]:
     uses = [
-        {"type": "tool_use", "id": f"toolu_{number}_{n}", "name": name, "input": given} for n, (name, given) in enumerate(calls)
+        {"type": "tool_use", "id": f"toolu_{number}_{n}", "name": name, "input": given}
+        for n, (name, given) in enumerate(calls)
     ]
     content = [{"type": "text", "text": step.text}, *uses]
     end = {"stop_reason": "tool_use" if calls else "end_turn", "stop_sequence": None}

@@ -13,8 +13,8 @@ import answers
 DEADLINE = 30
 
 # By the request's `user` (Anthropic: `metadata.user_id`). Besides there are, for streams, after the first event:
-# `paused`: waits until the client has seen it; `endless`: nothing more comes; `broken`: the connection closes, as it does
-# amid other answers. And `silent`: no answer at all.
+# `paused`: waits until the client has seen it; `endless`: nothing more comes; `broken`: the connection closes, as it
+# does amid other answers. And `silent`: no answer at all.
 FAILURES = {
     "picky": (400, "string_above_max_length"),
     "busy": (429, "rate_limit_exceeded"),

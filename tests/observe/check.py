@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs every query of the dashboards, every recording rule and every alert against a real Prometheus over a real fleet.
 
-A query that fails, or finds nothing where something must be, ends the check with its panel's name. What cannot have data here is
-listed below with the reason, and must really have none.
+A query that fails, or finds nothing where something must be, ends the check with its panel's name. What cannot have
+data here is listed below with the reason, and must really have none.
 """
 
 from __future__ import annotations
@@ -46,7 +46,16 @@ CHANCE = {
     "Retries refused": "the budget allows ten retries a second, and a slow machine wants fewer",
 }
 # What Grafana puts in place of its variables when all is chosen; rates need a few scrapes.
-VARIABLES = {"$__rate_interval": "30s", "$__range": "5m", "$instance": ".*", "$policy": ".*", "$model": ".*", "$classifier": ".*", "$head": ".*", "$provider": ".*"}
+VARIABLES = {
+    "$__rate_interval": "30s",
+    "$__range": "5m",
+    "$instance": ".*",
+    "$policy": ".*",
+    "$model": ".*",
+    "$classifier": ".*",
+    "$head": ".*",
+    "$provider": ".*",
+}
 
 
 def main() -> None:
@@ -91,7 +100,9 @@ def queries(prometheus: Prometheus, started: float) -> list[str]:
         if panel.title in EMPTY:
             problems += [f"{name} has data, but is listed as empty"] if any(found) else []
             continue
-        problems += [f"{name} finds nothing: {filled(query.expr)}" for query, values in zip(panel.queries, found) if not values]
+        problems += [
+            f"{name} finds nothing: {filled(query.expr)}" for query, values in zip(panel.queries, found) if not values
+        ]
         if panel.title not in CHANCE and any(map(any, found)) == (panel.title in CALM):
             problems.append(f"{name} {'is not calm' if panel.title in CALM else 'shows nothing but zero'}")
     print(f"{sum(len(panel.queries) for _, panel in panels)} queries of {len(panels)} panels")

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs what the images and compose.yaml say, without an engine for images: the same paths, commands, ports and probes.
 
-The final stage's files are laid out in a folder as COPY says, and its CMD is run there with its ENV; the health check's own command has
-to fail before that and to succeed then. Prometheus gets compose.yaml's own arguments. Only ports and the places of mounts differ.
+The final stage's files are laid out in a folder as COPY says, and its CMD is run there with its ENV; the health check's
+own command has to fail before that and to succeed then. Prometheus gets compose.yaml's own arguments. Only ports and
+the places of mounts differ.
 """
 
 from __future__ import annotations
@@ -49,7 +50,18 @@ def main() -> None:
 def lint() -> None:
     tools = pathlib.Path(sys.executable).parent
     run([str(tools / "hadolint"), "Dockerfile", "Dockerfile.cuda"])
-    run([str(tools / "yamllint"), "--strict", "-c", "tests/observe/yamllint.yaml", "compose.yaml", "config/prometheus", "config/grafana/provisioning", "config/container.yaml"])
+    run(
+        [
+            str(tools / "yamllint"),
+            "--strict",
+            "-c",
+            "tests/observe/yamllint.yaml",
+            "compose.yaml",
+            "config/prometheus",
+            "config/grafana/provisioning",
+            "config/container.yaml",
+        ]
+    )
 
 
 def run(command: list[str]) -> None:
@@ -82,19 +94,32 @@ def sources_exist(name: str, stages: list[list[Instruction]]) -> None:
             *sources, target = arguments.split()
             for source in sources:
                 assert (ROOT / source).exists(), f"{name} copies {source}, which is not there"
-                assert any(source == entry or source.startswith(f"{entry}/") for entry in allowed), f".dockerignore keeps {source} from {name}"
+                assert any(source == entry or source.startswith(f"{entry}/") for entry in allowed), (
+                    f".dockerignore keeps {source} from {name}"
+                )
         for arguments in of(build, "COPY"):
             *sources, target = arguments.split()
             for source in sources:
                 place(ROOT / source, pathlib.Path(folder, target, "" if target != "./" else source))
-        metadata = subprocess.run(["cargo", "metadata", "--offline", "--locked", "--format-version=1", "--no-deps"], cwd=folder, stdout=subprocess.PIPE, check=True)
+        metadata = subprocess.run(
+            ["cargo", "metadata", "--offline", "--locked", "--format-version=1", "--no-deps"],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            check=True,
+        )
         targets = json.loads(metadata.stdout)["packages"][0]["targets"]
         assert all(pathlib.Path(target["src_path"]).exists() for target in targets), targets
         for file in (file for file in pathlib.Path(folder, "src").rglob("*.rs") if file.name != "tests.rs"):
             shipped = file.read_text().split("#[cfg(test)]\nmod tests", 1)[0]
             for included in re.findall(r'include_(?:str|bytes)!\("([^"]+)"\)', shipped):
                 assert (file.parent / included).exists(), f"{file} includes {included}, which {name} does not copy"
-    run(["make", "--dry-run", *next(command for command in of(build, "RUN") if command.startswith("make")).split(" && ")[0].split()[1:]])
+    run(
+        [
+            "make",
+            "--dry-run",
+            *next(command for command in of(build, "RUN") if command.startswith("make")).split(" && ")[0].split()[1:],
+        ]
+    )
 
 
 def place(source: pathlib.Path, target: pathlib.Path) -> None:
@@ -145,15 +170,21 @@ def serves(stages: list[list[Instruction]]) -> None:
         executable = shutil.which(command[0], path=path)
         assert executable == f"{root}/usr/local/bin/pointsman", executable
         log = end.enter_context(tempfile.TemporaryFile("w+"))
-        process = subprocess.Popen([executable, *command[1:]], cwd=root / HOME.lstrip("/"), env=environment | {"PATH": path}, stderr=log)
+        process = subprocess.Popen(
+            [executable, *command[1:]], cwd=root / HOME.lstrip("/"), env=environment | {"PATH": path}, stderr=log
+        )
         end.callback(stop, process)
         deadline = time.monotonic() + PATIENCE
         while not healthy():
             assert process.poll() is None and time.monotonic() < deadline, (log.seek(0), log.read())
             time.sleep(0.1)
         admin = f"http://127.0.0.1:{ports['9090']}"
-        body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "What is the capital of France?"}]}).encode()
-        with urllib.request.urlopen(urllib.request.Request(f"{admin}/v1/decide", body, {"content-type": "application/json"})) as answer:
+        body = json.dumps(
+            {"model": "auto", "messages": [{"role": "user", "content": "What is the capital of France?"}]}
+        ).encode()
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{admin}/v1/decide", body, {"content-type": "application/json"})
+        ) as answer:
             decision = json.load(answer)
         assert decision["model"] == "small" and decision["degraded"] is None, decision
         with urllib.request.urlopen(f"{admin}/readyz") as answer:
@@ -166,7 +197,9 @@ def same_but_for_the_device() -> None:
     cpu, gpu = (read(ROOT / name) for name in ("Dockerfile", "Dockerfile.cuda"))
     for word in ("RUN", "WORKDIR", "USER", "EXPOSE", "ENTRYPOINT", "CMD"):
         assert of(cpu[-1], word) == of(gpu[-1], word), word
-    assert [probe.split("CMD ")[1] for probe in of(cpu[-1], "HEALTHCHECK")] == [probe.split("CMD ")[1] for probe in of(gpu[-1], "HEALTHCHECK")]
+    assert [probe.split("CMD ")[1] for probe in of(cpu[-1], "HEALTHCHECK")] == [
+        probe.split("CMD ")[1] for probe in of(gpu[-1], "HEALTHCHECK")
+    ]
     differing = set(of(cpu[-1], "COPY")) ^ set(of(gpu[-1], "COPY"))
     assert all(".tools" in copy for copy in differing), differing
     fetch = next(command for command in of(gpu[0], "RUN") if "wheel.py" in command).split(" && ")[1]
@@ -195,7 +228,11 @@ def mounts_exist(compose: dict) -> None:
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), f"{name} is open to the network"
         build = service.get("build")
         if build:
-            assert (ROOT / (build if isinstance(build, str) else build["context"]) / (build.get("dockerfile", "Dockerfile") if isinstance(build, dict) else "Dockerfile")).exists()
+            assert (
+                ROOT
+                / (build if isinstance(build, str) else build["context"])
+                / (build.get("dockerfile", "Dockerfile") if isinstance(build, dict) else "Dockerfile")
+            ).exists()
 
 
 def prometheus_runs(compose: dict) -> None:
@@ -230,7 +267,10 @@ def names_agree(compose: dict) -> None:
     grafana = mounts(services["grafana"])
     provisioning = ROOT / grafana["/etc/grafana/provisioning"]
     source = yaml.safe_load((provisioning / "datasources/prometheus.yaml").read_text())["datasources"][0]
-    assert source["url"] == "http://prometheus:9090" and source["jsonData"]["timeInterval"] == config["global"]["scrape_interval"]
+    assert (
+        source["url"] == "http://prometheus:9090"
+        and source["jsonData"]["timeInterval"] == config["global"]["scrape_interval"]
+    )
     provider = yaml.safe_load((provisioning / "dashboards/pointsman.yaml").read_text())["providers"][0]
     dashboards = list((ROOT / grafana[provider["options"]["path"]]).glob("*.json"))
     assert len({json.loads(file.read_text())["uid"] for file in dashboards}) == 5, dashboards

@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""Draws the dashboards' panels from data that a real Prometheus scraped: docs/dashboard-*.png, by the panels' own queries.
+"""Draws the dashboards' panels from data that a real Prometheus scraped.
 
-Needs matplotlib (`make pictures` installs it). Runs the stack for some minutes first, since Grafana itself is not part of the tests.
+Docs/dashboard-*.png, by the panels' own queries.
+
+Needs matplotlib (`make pictures` installs it). Runs the stack for some minutes first, since Grafana itself is not part
+of the tests.
 """
 
 from __future__ import annotations
@@ -20,10 +23,9 @@ import matplotlib  # noqa: E402
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
-from matplotlib.ticker import FuncFormatter, NullLocator  # noqa: E402
-
 from check import EMPTY, filled  # noqa: E402
 from load import Load, troubles  # noqa: E402
+from matplotlib.ticker import FuncFormatter, NullLocator  # noqa: E402
 from model import Dashboard, Panel, broken, sections  # noqa: E402
 from panels import DASHBOARDS  # noqa: E402
 from stack import Prometheus, Stack, running  # noqa: E402
@@ -35,11 +37,34 @@ HEAD_SHOWN = "tier"
 # What addresses of this run are called in the pictures.
 PLACES: dict[str, str] = {}
 INK, FAINT, GRID, CARD, PAPER = "#1f2933", "#6b7785", "#e6e9ee", "#ffffff", "#f4f6f8"
-COLORS = ["#3274d9", "#e0752d", "#1f9e77", "#b8457a", "#8f5bd0", "#c8a415", "#4cb5c9", "#d1493f", "#6d7f8c", "#7fb239", "#a0622d", "#2f4f8f"]
+COLORS = [
+    "#3274d9",
+    "#e0752d",
+    "#1f9e77",
+    "#b8457a",
+    "#8f5bd0",
+    "#c8a415",
+    "#4cb5c9",
+    "#d1493f",
+    "#6d7f8c",
+    "#7fb239",
+    "#a0622d",
+    "#2f4f8f",
+]
 NAMED = {"green": "#1f9e5a", "yellow": "#c98a00", "red": "#cf3a33"}
 LIMIT = 8  # series of a panel that are drawn and named; the smallest of the rest are left out
 
-plt.rcParams.update({"font.family": "DejaVu Sans", "font.size": 7, "axes.edgecolor": GRID, "text.color": INK, "axes.labelcolor": FAINT, "xtick.color": FAINT, "ytick.color": FAINT})
+plt.rcParams.update(
+    {
+        "font.family": "DejaVu Sans",
+        "font.size": 7,
+        "axes.edgecolor": GRID,
+        "text.color": INK,
+        "axes.labelcolor": FAINT,
+        "xtick.color": FAINT,
+        "ytick.color": FAINT,
+    }
+)
 
 
 def main() -> None:
@@ -55,11 +80,18 @@ def main() -> None:
 
 def draw(dashboard: Dashboard, prometheus: Prometheus, start: float, end: float) -> None:
     """Lays the panels out as on the dashboard; all lengths are in inches from the top left corner."""
-    lines = [line for _, panels in sections(dashboard.items) for line in broken([panel for panel in panels if panel.title not in EMPTY]) if line]
+    lines = [
+        line
+        for _, panels in sections(dashboard.items)
+        for line in broken([panel for panel in panels if panel.title not in EMPTY])
+        if line
+    ]
     heights = [STAT if all(panel.kind == "stat" for panel in line) else CHART for line in lines]
     height = HEAD + sum(heights) + GAP * len(lines)
     figure = plt.figure(figsize=(WIDTH, height), facecolor=PAPER)
-    figure.text(GAP / WIDTH, 1 - 0.5 * HEAD / height, f"Pointsman: {dashboard.title}", fontsize=12, weight="bold", va="center")
+    figure.text(
+        GAP / WIDTH, 1 - 0.5 * HEAD / height, f"Pointsman: {dashboard.title}", fontsize=12, weight="bold", va="center"
+    )
     top = HEAD
     for line, tall in zip(lines, heights):
         wide = (WIDTH - GAP) / len(line) - GAP
@@ -103,7 +135,18 @@ def shrink(path: pathlib.Path) -> None:
 
 def card(own: Card, panel: Panel, prometheus: Prometheus, start: float, end: float) -> None:
     x, y, width, height = own.box(0, 0, 0, 0)
-    own.figure.patches.append(plt.Rectangle((x, y), width, height, transform=own.figure.transFigure, facecolor=CARD, edgecolor=GRID, linewidth=0.8, zorder=-1))
+    own.figure.patches.append(
+        plt.Rectangle(
+            (x, y),
+            width,
+            height,
+            transform=own.figure.transFigure,
+            facecolor=CARD,
+            edgecolor=GRID,
+            linewidth=0.8,
+            zorder=-1,
+        )
+    )
     own.text(0.09, 0.08, panel.title.replace("$head", HEAD_SHOWN), fontsize=7.5, weight="bold", va="top")
     if panel.kind == "stat":
         figure_of(own, panel, prometheus, end)
@@ -123,7 +166,9 @@ def figure_of(own: Card, panel: Panel, prometheus: Prometheus, end: float) -> No
     own.text(0.09, 0.30 + 0.5 * (own.height - 0.34), text, fontsize=15, weight="bold", color=NAMED[color], va="center")
 
 
-def series(panel: Panel, prometheus: Prometheus, start: float, end: float) -> list[tuple[str, list[float], list[float]]]:
+def series(
+    panel: Panel, prometheus: Prometheus, start: float, end: float
+) -> list[tuple[str, list[float], list[float]]]:
     """Returns every series with its legend, seconds since the start, and values."""
     found = []
     for query in panel.queries:
@@ -131,7 +176,9 @@ def series(panel: Panel, prometheus: Prometheus, start: float, end: float) -> li
             points = [(float(at) - start, float(value)) for at, value in one["values"]]
             points = [(at, value if math.isfinite(value) else math.nan) for at, value in points]
             if any(not math.isnan(value) for _, value in points):
-                found.append((legend(query.legend, one["metric"]), [at for at, _ in points], [value for _, value in points]))
+                found.append(
+                    (legend(query.legend, one["metric"]), [at for at, _ in points], [value for _, value in points])
+                )
     weight = lambda one: sum(value for value in one[2] if not math.isnan(value))  # noqa: E731
     return sorted(sorted(found, key=weight, reverse=True)[:LIMIT], key=lambda one: one[0])
 
@@ -162,7 +209,9 @@ def timeseries(own: Card, axes, panel: Panel, prometheus: Prometheus, start: flo
     found = series(panel, prometheus, start, end)
     if panel.stack == "none":
         for color, (name, at, values) in zip(COLORS, found):
-            axes.plot(at, values, color=color, linewidth=1.2, label=name, drawstyle="steps-post" if panel.step else "default")
+            axes.plot(
+                at, values, color=color, linewidth=1.2, label=name, drawstyle="steps-post" if panel.step else "default"
+            )
             axes.fill_between(at, values, color=color, alpha=0.05, linewidth=0, step="post" if panel.step else None)
     else:
         stacked(axes, found, panel.stack == "percent")
@@ -171,7 +220,12 @@ def timeseries(own: Card, axes, panel: Panel, prometheus: Prometheus, start: flo
         if bound is not None and bound <= 1.6 * top:
             axes.axhline(bound, color=NAMED[color], linewidth=0.8, linestyle=(0, (4, 3)))
     finish(axes, panel, end - start)
-    name_series(own, axes, [name for name, _, values in found if any(value > 0 for value in values if not math.isnan(value))], panel.stack != "none")
+    name_series(
+        own,
+        axes,
+        [name for name, _, values in found if any(value > 0 for value in values if not math.isnan(value))],
+        panel.stack != "none",
+    )
 
 
 def stacked(axes, found, is_share: bool) -> None:
@@ -184,7 +238,14 @@ def stacked(axes, found, is_share: bool) -> None:
         totals = [sum(column[index] for column in columns) or 1 for index in range(len(moments))]
         columns = [[value / total for value, total in zip(column, totals)] for column in columns]
     if columns:
-        axes.stackplot([moment * STEP for moment in moments], columns, colors=COLORS, labels=[name for name, _, _ in found], alpha=0.78, linewidth=0)
+        axes.stackplot(
+            [moment * STEP for moment in moments],
+            columns,
+            colors=COLORS,
+            labels=[name for name, _, _ in found],
+            alpha=0.78,
+            linewidth=0,
+        )
 
 
 def finish(axes, panel: Panel, seconds: float) -> None:
@@ -202,7 +263,10 @@ def finish(axes, panel: Panel, seconds: float) -> None:
 
 
 def name_series(own: Card, axes, names: list[str], is_area: bool) -> None:
-    """Writes the legend below the axes, in as many lines as there is room for; series that are always zero are not named."""
+    """Writes the legend below the axes, in as many lines as there is room for.
+
+    Series that are always zero are not named.
+    """
     handles = dict(zip(*reversed(axes.get_legend_handles_labels())))
     x, line = 0.12, 0
     for name in names:
@@ -233,7 +297,13 @@ def heatmap(own: Card, axes, panel: Panel, prometheus: Prometheus, start: float,
     rows = [{float(at): float(value) for at, value in one["values"]} for one in found]
     below = [[0.0] * len(moments), *([row.get(at, 0) for at in moments] for row in rows)]
     cells = [[max(0, high - low) for low, high in zip(*pair)] for pair in zip(below, below[1:])]
-    axes.imshow([[math.sqrt(cell) for cell in row] for row in cells], aspect="auto", origin="lower", cmap="Blues", interpolation="nearest")
+    axes.imshow(
+        [[math.sqrt(cell) for cell in row] for row in cells],
+        aspect="auto",
+        origin="lower",
+        cmap="Blues",
+        interpolation="nearest",
+    )
     axes.set_yticks(range(0, len(found), 2), [found[index]["metric"]["le"] for index in range(0, len(found), 2)])
     axes.set_xticks([])
 
@@ -242,7 +312,15 @@ def states(own: Card, axes, panel: Panel, prometheus: Prometheus, start: float, 
     found = series(panel, prometheus, start, end)
     for row, (_, at, values) in enumerate(found):
         for moment, value in zip(at, values):
-            axes.barh(row, STEP, left=moment, height=0.62, color=NAMED["green" if value >= 1 else "red"], linewidth=0, alpha=0.8)
+            axes.barh(
+                row,
+                STEP,
+                left=moment,
+                height=0.62,
+                color=NAMED["green" if value >= 1 else "red"],
+                linewidth=0,
+                alpha=0.8,
+            )
     axes.set_yticks(range(len(found)), [name for name, _, _ in found])
     axes.tick_params(axis="y", labelsize=6)
     axes.set_ylim(-0.6, len(found) - 0.4)
@@ -257,7 +335,16 @@ def cells(own: Card, axes, panel: Panel, prometheus: Prometheus, start: float, e
     numbers = {one["value"][1] for one in found}
     head = [*columns, "count"] if numbers != {"1"} else columns
     found.sort(key=lambda one: -float(one["value"][1]))
-    rows = [[*(short(value)[:18] if name == "instance" else value[:18] for name, value in ((name, one["metric"].get(name, "")) for name in columns)), one["value"][1]][: len(head)] for one in found[:8]]
+    rows = [
+        [
+            *(
+                short(value)[:18] if name == "instance" else value[:18]
+                for name, value in ((name, one["metric"].get(name, "")) for name in columns)
+            ),
+            one["value"][1],
+        ][: len(head)]
+        for one in found[:8]
+    ]
     axes.axis("off")
     if not rows:
         return

@@ -100,8 +100,10 @@ def burst(stack: Stack, size: int = 64, rounds: int = 5) -> None:
 
 
 def troubles(stack: Stack, seconds: float) -> None:
-    """Lets a day's troubles happen, evenly over `seconds`: limits, a sick peer, broken streams, a store that hangs, reloads good
-    and bad."""
+    """Lets a day's troubles happen, evenly over `seconds`.
+
+    Limits, a sick peer, broken streams, a store that hangs, reloads good and bad.
+    """
     first, second = stack.gateways
     economy, premium, local = (stack.upstreams[name] for name in ("economy", "premium", "local"))
     machines = [economy, stack.upstreams["economy_too"]]

@@ -1,5 +1,7 @@
-"""A fleet of two real Pointsmans in front of scripted upstreams with a real Redis behind, and a real Prometheus that scrapes it; free
-ports throughout."""
+"""A fleet of two real Pointsmans in front of scripted upstreams with a real Redis behind, and a real Prometheus that scrapes it.
+
+Free ports throughout.
+"""
 
 from __future__ import annotations
 
@@ -157,8 +159,13 @@ def start_gateway(end: contextlib.ExitStack, folder: pathlib.Path, text: str) ->
     folder.mkdir()
     config = folder / "pointsman.yaml"
     config.write_text(text)
-    environment = os.environ | {"LOG_HASH_KEY": "hash-key-of-this-run", "RUST_LOG": os.environ.get("RUST_LOG", "warn,access=off")}
-    process = subprocess.Popen([binary(), "serve", "-c", str(config)], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    environment = os.environ | {
+        "LOG_HASH_KEY": "hash-key-of-this-run",
+        "RUST_LOG": os.environ.get("RUST_LOG", "warn,access=off"),
+    }
+    process = subprocess.Popen(
+        [binary(), "serve", "-c", str(config)], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+    )
     end.callback(stop, process)
     ready: queue.Queue[dict | None] = queue.Queue()
     gateway = Gateway(process, config, "", "")
@@ -171,12 +178,24 @@ def start_gateway(end: contextlib.ExitStack, folder: pathlib.Path, text: str) ->
 
 def start_store(end: contextlib.ExitStack, folder: pathlib.Path) -> subprocess.Popen:
     """Starts the Redis that the fleet shares pins and thresholds through; it keeps nothing on disk."""
-    command = ["redis-server", "--port", "0", "--unixsocket", str(folder / "redis.sock"), "--save", "", "--appendonly", "no"]
+    command = [
+        "redis-server",
+        "--port",
+        "0",
+        "--unixsocket",
+        str(folder / "redis.sock"),
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     end.callback(stop, process)
     assert process.stdout
     assert any("eady to accept connections" in line for line in process.stdout), "redis-server does not start"
-    threading.Thread(target=lambda: [None for _ in process.stdout], daemon=True).start()  # what else it says must not stop it
+    threading.Thread(
+        target=lambda: [None for _ in process.stdout], daemon=True
+    ).start()  # what else it says must not stop it
     return process
 
 
@@ -189,7 +208,9 @@ def follow(gateway: Gateway, ready: queue.Queue) -> None:
     ready.put(None)
 
 
-def start_prometheus(end: contextlib.ExitStack, folder: pathlib.Path, targets: list[str], scrape_seconds: int) -> Prometheus:
+def start_prometheus(
+    end: contextlib.ExitStack, folder: pathlib.Path, targets: list[str], scrape_seconds: int
+) -> Prometheus:
     """Starts Prometheus with the committed configuration, in which targets and intervals are those of this run."""
     shipped = ROOT / "config" / "prometheus"
     own = folder / "prometheus"
@@ -201,8 +222,13 @@ def start_prometheus(end: contextlib.ExitStack, folder: pathlib.Path, targets: l
     (own / "prometheus.yaml").write_text(text)
     for _ in range(5):  # a free port may be taken before Prometheus binds it
         port = closed_port()
-        command = ["prometheus", f"--config.file={own}/prometheus.yaml", f"--storage.tsdb.path={folder}/data-{port}",
-                   f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
+        command = [
+            "prometheus",
+            f"--config.file={own}/prometheus.yaml",
+            f"--storage.tsdb.path={folder}/data-{port}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--log.level=warn",
+        ]
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         end.callback(stop, process)
         url = f"http://127.0.0.1:{port}"
@@ -230,7 +256,9 @@ def stop(process: subprocess.Popen) -> None:
 
 
 def hashed(key: str) -> str:
-    return subprocess.run([binary(), "hash-key"], input=key, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        [binary(), "hash-key"], input=key, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.strip()
 
 
 def closed_port() -> int:

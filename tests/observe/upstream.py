@@ -10,7 +10,12 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 # Seconds to the first byte and between chunks, and answer tokens, by what the provider calls the model.
-PACE = {"nano": (0.02, 0.03, 60), "standard": (0.05, 0.05, 120), "frontier": (0.12, 0.08, 200), "local": (0.03, 0.06, 80)}
+PACE = {
+    "nano": (0.02, 0.03, 60),
+    "standard": (0.05, 0.05, 120),
+    "frontier": (0.12, 0.08, 200),
+    "local": (0.03, 0.06, 80),
+}
 CHUNKS = 6
 
 
@@ -79,11 +84,19 @@ class Answers(BaseHTTPRequestHandler):
             if body.get("stream"):
                 self.stream(model, usage if fault != "silent" else None, gap, rng, is_cut=fault == "cut")
             else:
-                self.answer(model, usage if fault != "silent" else None, zipped=fault == "zipped", content=verdict(body, rng))
+                self.answer(
+                    model, usage if fault != "silent" else None, zipped=fault == "zipped", content=verdict(body, rng)
+                )
 
     def answer(self, model: str, usage: dict | None, zipped: bool, content: str | None) -> None:
         message = {"role": "assistant", "content": content or f"This is {model} speaking."}
-        body = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model, "choices": [{"index": 0, "finish_reason": "stop", "message": message}]}
+        body = {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 1,
+            "model": model,
+            "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+        }
         content = json.dumps(body | ({"usage": usage} if usage else {})).encode()
         self.send(200, gzip.compress(content) if zipped else content, {"content-encoding": "gzip"} if zipped else {})
 
@@ -93,7 +106,9 @@ class Answers(BaseHTTPRequestHandler):
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         for index in range(CHUNKS):
-            self.event({"choices": [{"index": 0, "delta": {"content": f"word {index} "}, "finish_reason": None}]}, model)
+            self.event(
+                {"choices": [{"index": 0, "delta": {"content": f"word {index} "}, "finish_reason": None}]}, model
+            )
             time.sleep(gap * rng.lognormvariate(0, 0.5))
             if is_cut and index == CHUNKS // 2:
                 self.close_connection = True
@@ -104,7 +119,9 @@ class Answers(BaseHTTPRequestHandler):
         self.wfile.write(b"0\r\n\r\n")
 
     def event(self, more: dict, model: str) -> None:
-        self.chunk(f"data: {json.dumps({'id': 'chatcmpl-1', 'object': 'chat.completion.chunk', 'created': 1, 'model': model} | more)}\n\n".encode())
+        self.chunk(
+            f"data: {json.dumps({'id': 'chatcmpl-1', 'object': 'chat.completion.chunk', 'created': 1, 'model': model} | more)}\n\n".encode()
+        )
 
     def chunk(self, content: bytes) -> None:
         self.wfile.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""`make observe`: a fleet under demo traffic and a real Prometheus, until Ctrl-C; `--once` ends after the first figures."""
+"""`make observe`: a fleet under demo traffic and a real Prometheus, until Ctrl-C.
+
+`--once` ends after the first figures.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,9 @@ def greet(stack: Stack) -> None:
     for name, gateway in zip("ab", stack.gateways):
         print(f"  Pointsman {name}   http://{gateway.listen}/v1   admin http://{gateway.admin}/")
     print(f"  Prometheus    {stack.prometheus.url}/graph   alerts {stack.prometheus.url}/alerts")
-    print("  Dashboards    config/grafana (docker compose up shows them in Grafana); panels as pictures: docs/observability.md")
+    print(
+        "  Dashboards    config/grafana (docker compose up shows them in Grafana); panels as pictures: docs/observability.md"
+    )
     print(f"\n  First figures in {WARM_UP} s; Ctrl-C ends it.", flush=True)
 
 

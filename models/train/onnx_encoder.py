@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from . import export, scorer
+from .arrays import Embeddings, Tensors
 
 
-class Model:
-    """A tuned encoder, exported as float32 and as int8, with its tensors."""
+class OnnxEncoder:
+    """A tuned encoder, exported as float32, float16 and int8, with its tensors."""
 
-    def __init__(self, tuned: dict[str, np.ndarray], folder: Path):
+    def __init__(self, tuned: Tensors, folder: Path):
         prefix = "encoder."
         self.tuned, self.folder = tuned, folder
         self.weights = {name.removeprefix(prefix): value for name, value in tuned.items() if name.startswith(prefix)}
@@ -24,11 +25,12 @@ class Model:
     def file(self, precision: str) -> Path:
         return {"fp32": self.full, "fp16": self.half, "int8": self.int8}[precision]
 
-    def embed(self, rows: list[list[int]], file: Path | None = None) -> np.ndarray:
-        """Returns the embeddings of the int8 graph, or of another."""
+    def embed(self, rows: list[list[int]], file: Path | None = None) -> Embeddings:
+        """Returns the embeddings of rows of token ids by the int8 graph, or by another."""
         file = file or self.int8
         key = hashlib.sha256(file.read_bytes() + str(rows).encode()).hexdigest()[:16]
         kept = self.folder / f"embeddings-{key}.npy"
         if not kept.exists():
             np.save(kept, scorer.embed(scorer.session(file), rows))
-        return np.load(kept)
+        embeddings: Embeddings = np.load(kept)
+        return embeddings
