@@ -4,20 +4,15 @@
 //! configuration. Results go to stdout, everything else to stderr.
 
 mod bundle;
-mod calibrate;
 mod check;
 mod decide;
 mod demo;
-mod diff;
-mod eval;
 mod features;
-mod fit;
-mod from_log;
 mod gateway;
 mod hash_key;
-mod label;
+#[cfg(feature = "lab")]
+mod lab;
 mod promote;
-mod replay;
 mod report;
 mod serve;
 mod table;
@@ -33,8 +28,6 @@ use pointsman_telemetry::logging::Format;
 const REFUSED: u8 = 1;
 /// The exit code for bad usage (`EX_USAGE`).
 const USAGE: u8 = 64;
-/// The exit code for bad data (`EX_DATAERR`).
-const DATA: u8 = 65;
 /// The exit code when something needed is not available (`EX_UNAVAILABLE`).
 const UNAVAILABLE: u8 = 69;
 /// The exit code for a bad configuration (`EX_CONFIG`).
@@ -66,18 +59,22 @@ enum Command {
     /// Prints the features of prompts: JSON lines with a `prompt` on stdin, one JSON object a line on stdout.
     Features,
     /// Measures a bundle's head on labelled prompts, beside what prompt length would get.
-    Eval(eval::Arguments),
+    #[cfg(feature = "lab")]
+    Eval(lab::eval::Arguments),
     /// Prints the hash of a client's key, read from stdin, for `clients.<name>.keys`.
     HashKey,
     /// Fits heads to labels or outcomes, over the encoder of a bundle, and writes a new bundle.
-    Fit(fit::Arguments),
+    #[cfg(feature = "lab")]
+    Fit(lab::fit::Arguments),
     /// Finds a policy's threshold for a share, a cost or a quality, and shows the change as a diff.
-    Calibrate(calibrate::Arguments),
+    #[cfg(feature = "lab")]
+    Calibrate(lab::calibrate::Arguments),
     /// Shows what another configuration would have done with logged requests; exits with 1 when it moves too much.
-    Replay(replay::Arguments),
+    #[cfg(feature = "lab")]
+    Replay(lab::replay::Arguments),
     /// Asks an LLM judge for labels of prompts, offline, resumable and within a budget.
-    Label(label::Arguments),
-
+    #[cfg(feature = "lab")]
+    Label(lab::label::Arguments),
     /// Makes the bundle of a classifier's shadow its own in the configuration file, and shows the change.
     Promote(promote::Arguments),
     /// Shows routing at work with built-in upstreams: no keys, no configuration.
@@ -107,23 +104,20 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Bundle(command) => bundle::run(&command),
         Command::Decide(command) => decide::run(&command),
         Command::Features => features::run(),
-        Command::Eval(command) => eval::run(&command),
+        #[cfg(feature = "lab")]
+        Command::Eval(command) => lab::eval::run(&command),
         Command::HashKey => hash_key::run(),
-        Command::Fit(command) => fit::run(&command),
-        Command::Calibrate(command) => calibrate::run(&command),
-        Command::Replay(command) => replay::run(&command),
-        Command::Label(command) => label::run(&command),
-
+        #[cfg(feature = "lab")]
+        Command::Fit(command) => lab::fit::run(&command),
+        #[cfg(feature = "lab")]
+        Command::Calibrate(command) => lab::calibrate::run(&command),
+        #[cfg(feature = "lab")]
+        Command::Replay(command) => lab::replay::run(&command),
+        #[cfg(feature = "lab")]
+        Command::Label(command) => lab::label::run(&command),
         Command::Promote(command) => promote::run(&command),
         Command::Demo(command) => demo::run(&command),
     }
-}
-
-/// Reads a share: `25%` or `0.25`.
-fn share(text: &str) -> Result<f64, String> {
-    let (number, scale) = text.strip_suffix('%').map_or((text, 1.0), |number| (number.trim_end(), 100.0));
-    let share = number.parse::<f64>().map(|number| number / scale).ok().filter(|share| (0.0..=1.0).contains(share));
-    share.ok_or_else(|| format!("`{text}` is not a share (allowed: 0% to 100%, or 0 to 1)"))
 }
 
 /// Prints an error and its causes to stderr and returns `code`.

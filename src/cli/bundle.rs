@@ -5,14 +5,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Subcommand;
-use pointsman_classifier::{Bundle, BundleError, Classifier, Host, Manifest, NgramsSpec, Runtime, RuntimeError};
+use pointsman_classifier::{Bundle, BundleError, Classifier, Host, Manifest, NgramsSpec, Runtime};
 use pointsman_core::config;
-use pointsman_lab::evaluate;
-use pointsman_lab::evaluate::EvaluateError;
 use pointsman_telemetry::Metrics;
 
 use super::table::{Align, Table};
-use super::{CONFIG, DATA, UNAVAILABLE, fail};
+use super::{CONFIG, UNAVAILABLE, fail};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -21,18 +19,8 @@ pub(super) enum Command {
     /// Checks a bundle as `serve` would: every file, the graph, a warm-up, the golden inputs; exits with 78 if it is bad.
     Verify(Folder),
     /// Judges rows and writes what scores, labels and features were like into the bundle, for drift to be measured against.
-    Reference(Rows),
-}
-
-/// The bundle to write into, and the rows to judge.
-#[derive(Debug, clap::Args)]
-pub(super) struct Rows {
-    /// The bundle's folder.
-    #[arg(value_name = "DIR")]
-    folder: PathBuf,
-    /// JSON lines with `prompt` and a `label` or outcomes, as `eval` takes them: rows that the heads did not learn from.
-    #[arg(long, value_name = "FILE")]
-    data: PathBuf,
+    #[cfg(feature = "lab")]
+    Reference(super::lab::reference::Arguments),
 }
 
 /// The bundle to use.
@@ -52,13 +40,8 @@ pub(super) fn run(command: &Command) -> ExitCode {
             }
             Err(error) => fail(&error, CONFIG),
         },
-        Command::Reference(rows) => match reference(rows) {
-            Ok(line) => {
-                println!("{line}");
-                ExitCode::SUCCESS
-            }
-            Err(error) => fail(&error, error.code()),
-        },
+        #[cfg(feature = "lab")]
+        Command::Reference(command) => super::lab::reference::run(command),
         Command::Verify(Folder { folder }) => {
             let runtime = match Runtime::load() {
                 Ok(runtime) => runtime,
@@ -91,39 +74,6 @@ fn verify(folder: &Path, runtime: Arc<Runtime>) -> Result<String, BundleError> {
         identity.version,
         classifier.device(),
     ))
-}
-
-/// Why there is no reference.
-#[derive(Debug, thiserror::Error)]
-enum ReferenceFailure {
-    #[error("ONNX Runtime is missing")]
-    OnnxRuntime(#[from] RuntimeError),
-    #[error("cannot start a runtime")]
-    Runtime(#[source] std::io::Error),
-    #[error(transparent)]
-    Evaluate(#[from] EvaluateError),
-    #[error(transparent)]
-    Bundle(#[from] BundleError),
-}
-
-impl ReferenceFailure {
-    const fn code(&self) -> u8 {
-        match self {
-            Self::OnnxRuntime(_) | Self::Runtime(_) => UNAVAILABLE,
-            Self::Evaluate(EvaluateError::Bundle(_)) | Self::Bundle(_) => CONFIG,
-            Self::Evaluate(_) => DATA,
-        }
-    }
-}
-
-fn reference(rows: &Rows) -> Result<String, ReferenceFailure> {
-    let host = Host { base_dir: PathBuf::new(), runtime: Runtime::load()?, metrics: Arc::new(Metrics::new()) };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(ReferenceFailure::Runtime)?;
-    let reference = runtime.block_on(evaluate::reference(&rows.folder, &rows.data, &host))?;
-    reference.write(&rows.folder)?;
-    let (folder, signals) = (rows.folder.display(), reference.signals.len());
-    Ok(format!("{folder}: reference.json holds {signals} signals of {} rows", reference.rows))
 }
 
 fn describe(bundle: &Bundle) -> String {

@@ -10,6 +10,9 @@ use crate::upstream::Trust;
 impl Builder {
     pub(super) fn store_url(&self, config: &Config) -> Result<Option<String>, Problem> {
         let Some(config::Store::Redis(redis)) = &config.store else { return Ok(None) };
+        if cfg!(not(feature = "redis")) {
+            return Err(at(config, &["store", "redis"], StoreError::Absent.to_string()));
+        }
         redis
             .url
             .resolve(&*self.environment, self.base_dir())
@@ -30,6 +33,9 @@ impl Builder {
         match Store::start(&url, authorities, redis, self.metrics.store()) {
             Ok(store) => Ok(Some(store)),
             Err(StoreError::Thread(error)) => Err(error.into()),
+            Err(error @ StoreError::Absent) => {
+                Err(self.problems(vec![at(config, &["store", "redis"], error.to_string())]).into())
+            }
             Err(error @ StoreError::Url) => Err(self.problems(vec![at_store_url(config, error.to_string())]).into()),
             Err(error @ StoreError::Tls) => {
                 Err(self.problems(vec![at(config, &["store", "redis", "tls"], error.to_string())]).into())

@@ -10,7 +10,7 @@ use pointsman_lab::evaluate::log::rows::{ExportError, Exported, Wanted, export};
 
 /// Decision logs in the place of `--data`.
 #[derive(Debug, clap::Args)]
-pub(super) struct FromLog {
+pub(in crate::cli) struct FromLog {
     /// Decision logs with feedback, in the place of `--data`, in any order: equal prompts become one row, what clients said
     /// the outcome.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "data")]
@@ -25,19 +25,19 @@ pub(super) struct FromLog {
 
 /// A file of rows; one that was made of logs goes with the value.
 #[derive(Debug)]
-pub(super) struct Rows {
+pub(in crate::cli) struct Rows {
     path: PathBuf,
     folder: Option<PathBuf>,
 }
 
 impl FromLog {
     /// Returns whether there are logs.
-    pub(super) const fn is_given(&self) -> bool {
+    pub(in crate::cli) const fn is_given(&self) -> bool {
         !self.from_log.is_empty()
     }
 
     /// Returns what the rows are to tell.
-    pub(super) fn wanted(&self) -> Wanted {
+    pub(in crate::cli) fn wanted(&self) -> Wanted {
         match (&self.strong, &self.weak) {
             (Some(strong), Some(weak)) => Wanted::Pair { strong: strong.clone(), weak: weak.clone() },
             _ => Wanted::Models,
@@ -45,7 +45,7 @@ impl FromLog {
     }
 
     /// Returns the file of rows: `data`, or what the logs hold, which is said on stderr.
-    pub(super) fn rows(&self, data: Option<&Path>, wanted: &Wanted) -> Result<Rows, ExportError> {
+    pub(in crate::cli) fn rows(&self, data: Option<&Path>, wanted: &Wanted) -> Result<Rows, ExportError> {
         if let Some(data) = data {
             return Ok(Rows { path: data.to_owned(), folder: None });
         }
@@ -60,7 +60,7 @@ impl FromLog {
 
 impl Rows {
     /// Returns where they stand.
-    pub(super) fn path(&self) -> &Path {
+    pub(in crate::cli) fn path(&self) -> &Path {
         &self.path
     }
 

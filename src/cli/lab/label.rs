@@ -10,12 +10,13 @@ use pointsman_lab::label::{
     Client, ClientError, Endpoint, LabelError, Labelled, Labelling, Rubric, RubricError, Source,
 };
 
-use super::{CONFIG, DATA, UNAVAILABLE, USAGE, fail};
+use super::DATA;
+use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};
 
 /// What `label` can be asked for.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["prompts", "log"]))]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     /// The judge's API, OpenAI-compatible: `http(s)://host[:port][/prefix]`.
     #[arg(long, value_name = "URL")]
     base_url: String,
@@ -82,7 +83,7 @@ enum Failure {
     Runtime(#[source] io::Error),
 }
 
-pub(super) fn run(arguments: &Arguments) -> ExitCode {
+pub(in crate::cli) fn run(arguments: &Arguments) -> ExitCode {
     match label(arguments) {
         Ok(done) => {
             say(&done);

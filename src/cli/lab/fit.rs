@@ -8,12 +8,13 @@ use std::process::ExitCode;
 use pointsman_lab::evaluate::log::rows::{ExportError, Wanted};
 use pointsman_lab::fit::{Fit, FitError, FitReport, Inputs, Stage, Task};
 
+use super::DATA;
 use super::from_log::{FromLog, Rows};
-use super::{CONFIG, DATA, UNAVAILABLE, USAGE, fail};
+use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};
 
 /// What `fit` can be asked for.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     /// The bundle whose encoder is used.
     #[arg(long, value_name = "DIR")]
     base: PathBuf,
@@ -87,7 +88,7 @@ enum Failure {
     NoPair,
 }
 
-pub(super) fn run(arguments: &Arguments) -> ExitCode {
+pub(in crate::cli) fn run(arguments: &Arguments) -> ExitCode {
     match fit(arguments) {
         Ok(report) => {
             // Whoever closed stdout has read enough.

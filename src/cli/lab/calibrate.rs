@@ -13,15 +13,16 @@ use pointsman_lab::evaluate::engine::{Engine, EngineError};
 use pointsman_lab::evaluate::log::DecisionLogs;
 use serde_json::json;
 
-use super::{CONFIG, DATA, UNAVAILABLE, USAGE, diff, fail};
+use super::{DATA, diff};
+use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};
 
 /// What `calibrate` can be asked for.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("sample").required(true).args(["prompts", "log"]))]
 #[command(group = clap::ArgGroup::new("target").required(true).args(["strong_share", "cost_per_1k", "quality"]))]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     #[command(flatten)]
-    file: super::ConfigFile,
+    file: crate::cli::ConfigFile,
     /// The policy; left out when there is only one.
     #[arg(long, value_name = "NAME")]
     policy: Option<String>,
@@ -75,7 +76,7 @@ enum Failure {
     Runtime(#[source] io::Error),
 }
 
-pub(super) fn run(arguments: &Arguments) -> ExitCode {
+pub(in crate::cli) fn run(arguments: &Arguments) -> ExitCode {
     match change(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, error.code()),

@@ -14,12 +14,13 @@ use pointsman_lab::evaluate::log::rows::ExportError;
 use pointsman_lab::evaluate::{EnvelopeReport, EvaluateError, Evaluation, Prices, Progress, Report};
 use pointsman_telemetry::Metrics;
 
+use super::DATA;
 use super::from_log::FromLog;
-use super::{CONFIG, DATA, UNAVAILABLE, USAGE, fail};
+use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};
 
 /// What `eval` can be asked for.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     /// The bundle's folder.
     #[arg(long, value_name = "DIR")]
     bundle: PathBuf,
@@ -71,7 +72,7 @@ struct ProgressLine {
     percent: Option<u64>,
 }
 
-pub(super) fn run(arguments: &Arguments) -> ExitCode {
+pub(in crate::cli) fn run(arguments: &Arguments) -> ExitCode {
     if let Some(rows) = arguments.envelopes {
         return match envelopes(arguments, rows) {
             Ok(report) if arguments.json => {

@@ -10,17 +10,18 @@ use pointsman_lab::evaluate::engine::{Engine, EngineError};
 use pointsman_lab::evaluate::log::DecisionLogs;
 use pointsman_lab::evaluate::replay::{Part, ReplayError, ReplayReport, replay};
 
-use super::table::{Align, Table};
-use super::{CONFIG, DATA, REFUSED, UNAVAILABLE, fail};
+use super::DATA;
+use crate::cli::table::{Align, Table};
+use crate::cli::{CONFIG, REFUSED, UNAVAILABLE, fail};
 
 /// The share of the requests that a gate must rest on, unless `--min-coverage` says another.
 const MIN_COVERAGE: f64 = 0.9;
 
 /// What `replay` can be asked for.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     #[command(flatten)]
-    file: super::ConfigFile,
+    file: crate::cli::ConfigFile,
     /// The configuration to compare with.
     #[arg(long, value_name = "FILE")]
     against: PathBuf,
@@ -60,7 +61,7 @@ enum Failure {
     Write { path: PathBuf, source: io::Error },
 }
 
-pub(super) fn run(arguments: &Arguments) -> ExitCode {
+pub(in crate::cli) fn run(arguments: &Arguments) -> ExitCode {
     match compare(arguments) {
         Ok(report) => {
             if arguments.json {

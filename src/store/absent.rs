@@ -1,0 +1,66 @@
+//! The store of a build without the feature `redis`: there is none.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pointsman_core::config;
+use pointsman_telemetry::metrics::StoreMetrics;
+
+use super::{StoreError, Unavailable};
+
+/// A store that no build without the feature `redis` can make.
+#[derive(Debug, Clone)]
+pub enum Store {}
+
+impl Store {
+    /// Refuses to make a store.
+    ///
+    /// # Errors
+    /// Always [`StoreError::Absent`].
+    pub fn start(
+        _url: &str,
+        _authorities: Option<&[u8]>,
+        _section: &config::Redis,
+        _metrics: StoreMetrics,
+    ) -> Result<Self, StoreError> {
+        Err(StoreError::Absent)
+    }
+
+    /// Returns the value of a key.
+    ///
+    /// # Errors
+    /// Never: there is no store.
+    pub async fn get(&self, _key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
+        match *self {}
+    }
+
+    /// Sets a key.
+    pub fn put(&self, _key: &str, _value: Vec<u8>, _keep: Duration) {
+        match *self {}
+    }
+
+    /// Replaces a value.
+    ///
+    /// # Errors
+    /// Never: there is no store.
+    pub async fn replace(
+        &self,
+        _key: &str,
+        _before: Option<Vec<u8>>,
+        _value: Vec<u8>,
+        _keep: Duration,
+    ) -> Result<bool, Unavailable> {
+        match *self {}
+    }
+
+    /// Returns the store's trouble.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        match *self {}
+    }
+
+    /// Looks for the server.
+    pub fn look(&self) {
+        match *self {}
+    }
+}

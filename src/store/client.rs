@@ -1,0 +1,127 @@
+//! The store over Redis or Valkey.
+//!
+//! One thread of its own speaks to the server; callers hand it commands over a bounded queue and wait no longer than the
+//! configured timeout. A server that is slow or gone fails no request: every answer may be [`Unavailable`], at once while
+//! the server is known to be away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pointsman_core::config;
+use pointsman_telemetry::metrics::StoreMetrics;
+use redis::TlsCertificates;
+use tokio::sync::{mpsc, oneshot};
+
+use super::worker::{self, Command, Operation, State};
+use super::{StoreError, Unavailable};
+
+/// Commands that may wait for the thread; one more is refused at once.
+const QUEUE: usize = 1024;
+
+/// A store that replicas share. Cheap to clone; its thread ends with the last clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    commands: mpsc::Sender<Command>,
+    state: Arc<State>,
+    timeout: Duration,
+    prefix: Arc<str>,
+}
+
+impl Store {
+    /// Makes the store at `url`. It connects when it is first used; until the connection stands it is unavailable.
+    /// `authorities` is a PEM text with those to trust instead of the system's.
+    ///
+    /// # Errors
+    /// When `url` is none, or the thread does not start. Never repeats the URL, which may hold a password.
+    pub fn start(
+        url: &str,
+        authorities: Option<&[u8]>,
+        section: &config::Redis,
+        metrics: StoreMetrics,
+    ) -> Result<Self, StoreError> {
+        let client = match authorities {
+            None => redis::Client::open(url).map_err(|_| StoreError::Url)?,
+            Some(pem) => {
+                let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem.to_vec()) };
+                redis::Client::build_with_tls(url, certificates).map_err(|_| StoreError::Tls)?
+            }
+        };
+        let (commands, queue) = mpsc::channel(QUEUE);
+        let state = Arc::new(State::new(metrics));
+        let timeout = section.timeout.0;
+        worker::start(client, queue, Arc::clone(&state), timeout)?;
+        Ok(Self { commands, state, timeout, prefix: section.prefix.as_str().into() })
+    }
+
+    /// Returns the value of `key`; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the server does not answer within the timeout.
+    pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Command::Get { key: self.key(key), answer }, answered, Operation::Get).await
+    }
+
+    /// Sets `key` for so long. Does not wait: what fails is counted, and the next write says the same anew.
+    pub fn put(&self, key: &str, value: Vec<u8>, keep: Duration) {
+        self.wake();
+        let command = Command::Put { key: self.key(key), value, keep };
+        if self.state.trouble().is_some() || self.commands.try_send(command).is_err() {
+            self.state.failed(Operation::Put);
+        }
+    }
+
+    /// Sets `key` for so long if its value is still `before`; returns whether it was.
+    ///
+    /// # Errors
+    /// When the server does not answer within the timeout; it may have done so or not.
+    pub async fn replace(
+        &self,
+        key: &str,
+        before: Option<Vec<u8>>,
+        value: Vec<u8>,
+        keep: Duration,
+    ) -> Result<bool, Unavailable> {
+        let (answer, answered) = oneshot::channel();
+        let command = Command::Replace { key: self.key(key), before, value, keep, answer };
+        self.ask(command, answered, Operation::Replace).await
+    }
+
+    /// Returns what is wrong with the server, if anything is.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        self.state.trouble()
+    }
+
+    /// Asks the server for a sign of life, so that [`Self::trouble`] is true of it. Does not wait.
+    pub fn look(&self) {
+        self.wake();
+        let _ = self.commands.try_send(Command::Look); // a full queue is a look of its own
+    }
+
+    fn wake(&self) {
+        if self.state.is_first_use() {
+            let _ = self.commands.try_send(Command::Look); // nothing else is in the queue
+        }
+    }
+
+    async fn ask<T>(
+        &self,
+        command: Command,
+        answered: oneshot::Receiver<T>,
+        what: Operation,
+    ) -> Result<T, Unavailable> {
+        self.wake();
+        let asked = self.state.trouble().is_none() && self.commands.try_send(command).is_ok();
+        let answer = async { tokio::time::timeout(self.timeout, answered).await.ok()?.ok() };
+        let answer = if asked { answer.await } else { None };
+        answer.ok_or_else(|| {
+            self.state.failed(what);
+            Unavailable
+        })
+    }
+
+    fn key(&self, key: &str) -> String {
+        format!("{}:{key}", self.prefix)
+    }
+}
