@@ -1,4 +1,4 @@
-"""What the scripted upstream answers: each API's objects and events, always in the name of the model that was asked."""
+"""The answers of the scripted upstream: each API's objects and events, in the name of the model that was asked."""
 
 from __future__ import annotations
 

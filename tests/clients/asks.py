@@ -1,4 +1,4 @@
-"""What people ask in the conversations with agents: easy things, hard ones, and short replies to them."""
+"""The asks of people in the conversations with agents: easy things, hard ones, and short replies to them."""
 
 EASY = "What does main.rs print?"
 AGAIN = "How many lines does main.rs have?"

@@ -50,7 +50,7 @@ FILES = {
 
 
 class Agent(ABC):
-    """What all agents have: a project, a home, an environment without the caller's, and tools by their own names."""
+    """An agent: a project, a home, an environment without the caller's, and tools by their own names."""
 
     name: str
 

@@ -1,4 +1,4 @@
-"""What the openai SDK raises when something goes wrong at the proxy or behind it: `make clients` runs this."""
+"""The errors of the openai SDK when something goes wrong at the proxy or behind it: `make clients` runs this."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the openai SDK can do, through the proxy: `make clients` runs this."""
+"""The openai SDK through the proxy, call by call: `make clients` runs this."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PIXEL = (
 
 
 class Place(pydantic.BaseModel):
-    """What structured output is to be."""
+    """A place, as structured output is to describe it."""
 
     city: str
 
