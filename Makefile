@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup build quick demo observe run test bench fuzz fmt lint lint-python doc models training-data eval clients \
+.PHONY: help setup build quick demo observe run test bench fuzz fmt fmt-python lint lint-python doc models training-data eval clients \
 	clients-python clients-node clients-agents dashboards pictures
 
 CARGO ?= cargo
@@ -69,6 +69,10 @@ fuzz: setup ## Run every fuzz target for FUZZ_SECONDS (600), one after another
 
 fmt: ## Format the sources
 	$(CARGO) fmt --all
+
+fmt-python: .venv/lint ## Format all Python
+	.venv/bin/ruff check --quiet --select I --fix .
+	.venv/bin/ruff format .
 
 lint: setup ## Check format and lints as CI does
 	$(CARGO) fmt --all --check

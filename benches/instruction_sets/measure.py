@@ -1,4 +1,4 @@
-"""What a bundle scores with each instruction set, and how many labels flip between machines of one fleet.
+"""Scores a bundle with each instruction set, and counts the labels that flip between machines of one fleet.
 
     .venv/bin/python benches/instruction_sets/measure.py --bundle models/pointsman-mini --rows 0
     ... --machine "arm64, NEON=benches/instruction_sets/arm64.sh cortex-a76" --rows 300

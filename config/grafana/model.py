@@ -1,23 +1,28 @@
-"""The parts that dashboards are made of, and Grafana's JSON for them (schema 39.
+"""The parts that dashboards are made of, and Grafana's JSON for them.
 
-Grafana 11, which 12 takes as it is).
+The schema is 39, that of Grafana 11, which 12 takes as it is.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:  # Python 3.10 has no Unpack, and runs this for `make observe`
+    from typing import Unpack
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 COLUMNS = 24
 HEIGHT = {"stat": 4, "timeseries": 8, "heatmap": 8, "state-timeline": 8, "table": 8}
 
-# Which values a variable can have.
+POLICY_METRICS = "pointsman_request_duration_seconds_count|pointsman_shadow_decisions_total"
+# The values that a variable can have.
 VARIABLES = {
     "instance": ("Instance", "label_values(pointsman_build_info, instance)"),
     # Policies that only watch have decisions and no requests of their own.
     "policy": (
         "Policy",
-        'label_values({__name__=~"pointsman_request_duration_seconds_count|pointsman_shadow_decisions_total", instance=~"$instance"}, policy)',
+        f'label_values({{__name__=~"{POLICY_METRICS}", instance=~"$instance"}}, policy)',
     ),
     "model": ("Model", 'label_values(pointsman_tokens_total{instance=~"$instance", model!="passthrough"}, model)'),
     "classifier": ("Classifier", 'label_values(pointsman_classifier_queue_depth{instance=~"$instance"}, classifier)'),
@@ -25,6 +30,7 @@ VARIABLES = {
     "provider": ("Provider", 'label_values(pointsman_upstream_attempts_total{instance=~"$instance"}, provider)'),
 }
 
+Json = dict[str, Any]
 Thresholds = list[tuple[float | None, str]]
 
 
@@ -38,6 +44,8 @@ class Q:
 
 @dataclass
 class Panel:
+    """One picture: its queries, and how they are shown."""
+
     kind: str
     title: str
     queries: list[Q]
@@ -51,11 +59,15 @@ class Panel:
 
 @dataclass
 class Row:
+    """The head of a section: the panels up to the next row."""
+
     title: str
 
 
 @dataclass
 class Dashboard:
+    """A page of panels with its variables."""
+
     name: str
     title: str
     description: str
@@ -66,7 +78,7 @@ class Dashboard:
     def panels(self) -> list[Panel]:
         return [item for item in self.items if isinstance(item, Panel)]
 
-    def json(self) -> dict:
+    def json(self) -> Json:
         return {
             "uid": f"pointsman-{self.name}",
             "title": f"Pointsman: {self.title}",
@@ -100,22 +112,38 @@ class Dashboard:
         }
 
 
-def panel(kind: str):
-    def make(
-        title: str, queries: Q | list[Q], unit: str, description: str, thresholds: Thresholds | None = None, **more
+class PanelOptions(TypedDict, total=False):
+    """The options of a time series that differ from the usual ones."""
+
+    stack: str
+    log: bool
+    step: bool
+
+
+@dataclass(frozen=True)
+class PanelKind:
+    """Makes panels of one kind."""
+
+    kind: str
+
+    def __call__(
+        self,
+        title: str,
+        queries: Q | list[Q],
+        unit: str,
+        description: str,
+        thresholds: Thresholds | None = None,
+        **options: Unpack[PanelOptions],
     ) -> Panel:
         queries = queries if isinstance(queries, list) else [queries]
-        return Panel(
-            kind, title, queries, unit, description, **({"thresholds": thresholds} if thresholds else {}), **more
-        )
-
-    return make
+        made = Panel(self.kind, title, queries, unit, description, **options)
+        return replace(made, thresholds=thresholds) if thresholds else made
 
 
-lines, stat, table, heat, state = map(panel, ("timeseries", "stat", "table", "heatmap", "state-timeline"))
+lines, stat, table, heat, state = map(PanelKind, ("timeseries", "stat", "table", "heatmap", "state-timeline"))
 
 
-def source() -> dict:
+def source() -> Json:
     return {
         "name": "datasource",
         "label": "Data source",
@@ -132,7 +160,7 @@ def source() -> dict:
     }
 
 
-def variable(name: str) -> dict:
+def variable(name: str) -> Json:
     label, query = VARIABLES[name]
     # Scores of different heads do not belong into one picture.
     all_at_once = name != "head"
@@ -159,9 +187,10 @@ def variable(name: str) -> dict:
     }
 
 
-def laid_out(items: list[Panel | Row]) -> list[dict]:
+def laid_out(items: list[Panel | Row]) -> list[Json]:
     """Places panels from left to right, and a row's last panels wider where there is room."""
-    placed, top, number = [], 0, 0
+    placed: list[Json] = []
+    top, number = 0, 0
     for row, panels in sections(items):
         number += 1
         placed.append(
@@ -177,7 +206,7 @@ def laid_out(items: list[Panel | Row]) -> list[dict]:
         top += 1
         for line in broken(panels):
             x, height = 0, max(HEIGHT[panel.kind] for panel in line)
-            for panel, width in zip(line, widths(line)):
+            for panel, width in zip(line, widths(line), strict=True):
                 number += 1
                 placed.append({"id": number, "gridPos": {"x": x, "y": top, "w": width, "h": height}, **shown(panel)})
                 x += width
@@ -209,7 +238,7 @@ def widths(line: list[Panel]) -> list[int]:
     return [width + (1 if index < rest else 0) for index in range(len(line))]
 
 
-def shown(panel: Panel) -> dict:
+def shown(panel: Panel) -> Json:
     return {
         "type": panel.kind,
         "title": panel.title,
@@ -223,7 +252,7 @@ def shown(panel: Panel) -> dict:
     }
 
 
-def target(panel: Panel, index: int, query: Q) -> dict:
+def target(panel: Panel, index: int, query: Q) -> Json:
     instant = panel.kind == "table"
     form = {"table": "table", "heatmap": "heatmap"}.get(panel.kind, "time_series")
     return {
@@ -238,9 +267,9 @@ def target(panel: Panel, index: int, query: Q) -> dict:
     }
 
 
-def defaults(panel: Panel) -> dict:
+def defaults(panel: Panel) -> Json:
     steps = [{"value": value, "color": color} for value, color in panel.thresholds]
-    found = {
+    found: Json = {
         "unit": panel.unit,
         "thresholds": {"mode": "absolute", "steps": steps},
         "color": {"mode": "thresholds" if panel.kind in ("stat", "state-timeline") else "palette-classic"},

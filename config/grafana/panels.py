@@ -1,4 +1,4 @@
-"""What the dashboards show: every panel's title, query, unit and meaning. `generate.py` makes Grafana's JSON of it.
+"""The panels of the dashboards: every panel's title, query, unit and meaning. `generate.py` makes Grafana's JSON of it.
 
 `$instance`, `$policy` and so on are the dashboards' variables. A panel is a line or two here, so that a review of a
 dashboard is a review of this file.
@@ -7,11 +7,11 @@ dashboard is a review of this file.
 from model import Dashboard, Q, Row, heat, lines, stat, state, table
 
 # Selectors that most queries share.
-I = 'instance=~"$instance"'
-P = f'{I}, policy=~"$policy"'
-M = f'{I}, model=~"$model"'
-C = f'{I}, classifier=~"$classifier"'
-U = f'{I}, provider=~"$provider"'
+N = 'instance=~"$instance"'
+P = f'{N}, policy=~"$policy"'
+M = f'{N}, model=~"$model"'
+C = f'{N}, classifier=~"$classifier"'
+U = f'{N}, provider=~"$provider"'
 RATE = "[$__rate_interval]"
 # Every reason is in one of three classes, which tests/dashboards.rs checks: what a policy chose, what it could not
 # choose (`otherwise` serves), and what moved its choice.
@@ -39,10 +39,10 @@ def share(part: str, whole: str) -> str:
 
 
 # What answers cost, and the judges that chose who gives them.
-SPENT = f"(sum(increase(pointsman_cost_usd_total{{{I}}}[$__range])) + (sum(increase(pointsman_judge_cost_usd_total{{{I}}}[$__range])) or vector(0)))"
-SPENDING = f"(sum(rate(pointsman_cost_usd_total{{{I}}}{RATE})) + (sum(rate(pointsman_judge_cost_usd_total{{{I}}}{RATE})) or vector(0)))"
-KEPT = f"sum(increase(pointsman_baseline_cost_usd_total{{{I}}}[$__range])) - {SPENT}"
-SAVED = share(KEPT, f"sum(increase(pointsman_baseline_cost_usd_total{{{I}}}[$__range]))")
+SPENT = f"(sum(increase(pointsman_cost_usd_total{{{N}}}[$__range])) + (sum(increase(pointsman_judge_cost_usd_total{{{N}}}[$__range])) or vector(0)))"
+SPENDING = f"(sum(rate(pointsman_cost_usd_total{{{N}}}{RATE})) + (sum(rate(pointsman_judge_cost_usd_total{{{N}}}{RATE})) or vector(0)))"
+KEPT = f"sum(increase(pointsman_baseline_cost_usd_total{{{N}}}[$__range])) - {SPENT}"
+SAVED = share(KEPT, f"sum(increase(pointsman_baseline_cost_usd_total{{{N}}}[$__range]))")
 ALL_DECISIONS = f"sum(rate(pointsman_decisions_total{{{P}}}{RATE}))"
 SHARES = f"{rate('decisions_total', P, 'policy, model')} / on (policy) group_left () {rate('decisions_total', P, 'policy')}"
 
@@ -50,17 +50,17 @@ TRAFFIC = Dashboard(
     "traffic", "Traffic and savings", "Who asks, which model answers, and what that saves.", ["instance", "policy", "model"],
     [
         Row("At a glance"),
-        stat("Requests", Q(f"sum(rate(pointsman_request_duration_seconds_count{{{I}}}{RATE}))"), "reqps",
+        stat("Requests", Q(f"sum(rate(pointsman_request_duration_seconds_count{{{N}}}{RATE}))"), "reqps",
              "Requests a second, those that pass through unrouted included."),
         stat("Saved, share of the bill", Q(SAVED), "percentunit",
              "Over the chosen time: 1 - cost / baseline. The baseline is what the same tokens would have cost with each policy's most "
              "expensive model, by the catalog's prices.", [(None, "red"), (0.05, "yellow"), (0.2, "green")]),
         stat("Saved", Q(KEPT), "currencyUSD", "US dollars over the chosen time, baseline minus cost, judges included in the cost."),
-        stat("Failed requests", Q(share(f'sum(rate(pointsman_request_duration_seconds_count{{{I}, status_class="5xx"}}{RATE})) or vector(0)',
-                                        f"sum(rate(pointsman_request_duration_seconds_count{{{I}}}{RATE}))")), "percentunit",
+        stat("Failed requests", Q(share(f'sum(rate(pointsman_request_duration_seconds_count{{{N}, status_class="5xx"}}{RATE})) or vector(0)',
+                                        f"sum(rate(pointsman_request_duration_seconds_count{{{N}}}{RATE}))")), "percentunit",
              "Share of the requests whose clients got a status of 500 or above.", [(None, "green"), (0.01, "yellow"), (0.05, "red")]),
         stat("First byte, p95", Q(quantile(0.95, "first_byte_seconds", M)), "s", "From a request's first byte to its answer's first."),
-        stat("Own overhead, p99", Q(quantile(0.99, "overhead_seconds", f'{I}, stage!="classify"')), "s",
+        stat("Own overhead, p99", Q(quantile(0.99, "overhead_seconds", f'{N}, stage!="classify"')), "s",
              "The slowest of Pointsman's own stages, the classifier aside.", [(None, "green"), (0.001, "yellow"), (0.02, "red")]),
         Row("Traffic"),
         lines("Requests by policy", Q(rate("request_duration_seconds_count", P, "policy"), "{{policy}}"), "reqps",
@@ -74,23 +74,23 @@ TRAFFIC = Dashboard(
         Row("Money"),
         lines("Cost against the best single model", [
             Q(f"3600 * {SPENDING}", "cost"),
-            Q(f"3600 * sum(rate(pointsman_baseline_cost_usd_total{{{I}}}{RATE}))", "with each policy's most expensive model"),
+            Q(f"3600 * sum(rate(pointsman_baseline_cost_usd_total{{{N}}}{RATE}))", "with each policy's most expensive model"),
         ], "currencyUSD", "US dollars an hour. The gap between the lines is what routing saves."),
-        lines("Saved, share of the bill", Q(f"1 - {SPENDING} / sum(rate(pointsman_baseline_cost_usd_total{{{I}}}{RATE}))", "saved"),
+        lines("Saved, share of the bill", Q(f"1 - {SPENDING} / sum(rate(pointsman_baseline_cost_usd_total{{{N}}}{RATE}))", "saved"),
               "percentunit", "1 - cost / baseline. Falls when classifiers abstain or constraints force strong models.", [(None, "red"), (0.05, "yellow"), (0.2, "green")]),
         lines("Cost by model", Q("3600 * " + rate("cost_usd_total", M, "model"), "{{model}}"), "currencyUSD", "US dollars an hour by the catalog's prices.", stack="normal"),
-        lines("Tokens", Q(rate("tokens_total", f'{I}, model=~"$model|passthrough"', "direction"), "{{direction}}"), "short",
+        lines("Tokens", Q(rate("tokens_total", f'{N}, model=~"$model|passthrough"', "direction"), "{{direction}}"), "short",
               "Tokens a second. Cached ones are part of the input, reasoning ones part of the output."),
         lines("Tokens by model", Q(rate("tokens_total", M + ', direction=~"input|output"', "model"), "{{model}}"), "short", "Input and output tokens a second.", stack="normal"),
         lines("Answers without exact usage", [
             Q(f"sum(rate(pointsman_usage_estimated_total{{{M}}}{RATE}))", "estimated"), Q(f"sum(rate(pointsman_usage_unknown_total{{{M}}}{RATE}))", "unknown"),
         ], "reqps", "Estimated: the upstream did not say. Unknown: compressed or of another shape; their cost is missing above."),
         Row("Errors and fallbacks"),
-        lines("Fallbacks", Q(rate("fallbacks_total", I, "from, to"), "{{from}} → {{to}}"), "reqps", "Requests that went on to another model because the provider of the one before failed them.", stack="normal"),
-        lines("Fallbacks by cause", Q(rate("fallbacks_total", I, "cause"), "{{cause}}"), "reqps", "Why the first model did not answer.", stack="normal"),
-        lines("Errors of Pointsman's own", Q(f"sum by (code) (rate(pointsman_rejections_total{{{I}}}{RATE})) > 0", "{{code}}"), "reqps",
+        lines("Fallbacks", Q(rate("fallbacks_total", N, "from, to"), "{{from}} → {{to}}"), "reqps", "Requests that went on to another model because the provider of the one before failed them.", stack="normal"),
+        lines("Fallbacks by cause", Q(rate("fallbacks_total", N, "cause"), "{{cause}}"), "reqps", "Why the first model did not answer.", stack="normal"),
+        lines("Errors of Pointsman's own", Q(f"sum by (code) (rate(pointsman_rejections_total{{{N}}}{RATE})) > 0", "{{code}}"), "reqps",
               "Answers that no upstream gave, by the error's code.", stack="normal"),
-        lines("Clients", Q(rate("client_requests_total", I, "client, outcome"), "{{client}} {{outcome}}"), "reqps", "Requests by the client whose key they came with, where `clients` is configured.", stack="normal"),
+        lines("Clients", Q(rate("client_requests_total", N, "client, outcome"), "{{client}} {{outcome}}"), "reqps", "Requests by the client whose key they came with, where `clients` is configured.", stack="normal"),
     ],
 )
 
@@ -158,8 +158,8 @@ QUALITY = Dashboard(
         ], "currencyUSD", "US dollars an hour, beside the cost of the answers."),
         lines("Tokens of judges", Q(rate("judge_tokens_total", P, "policy, direction"), "{{policy}}: {{direction}}"), "short", "Tokens a second."),
         Row("Feedback"),
-        lines("Feedback", Q(rate("feedback_total", I, "kind"), "{{kind}}"), "reqps", "What clients say of answers on `POST /v1/feedback`.", stack="normal"),
-        lines("Decision log", [Q(f"sum(rate(pointsman_decision_log_lines_total{{{I}}}{RATE}))", "written"), Q(rate("decision_log_dropped_total", I, "cause"), "lost: {{cause}}")], "short", "Lines a second; lost ones are missing from training and replay."),
+        lines("Feedback", Q(rate("feedback_total", N, "kind"), "{{kind}}"), "reqps", "What clients say of answers on `POST /v1/feedback`.", stack="normal"),
+        lines("Decision log", [Q(f"sum(rate(pointsman_decision_log_lines_total{{{N}}}{RATE}))", "written"), Q(rate("decision_log_dropped_total", N, "cause"), "lost: {{cause}}")], "short", "Lines a second; lost ones are missing from training and replay."),
     ],
 )
 
@@ -167,14 +167,14 @@ SERVING = Dashboard(
     "serving", "Classifier serving", "Where the milliseconds go, and what happens when there are too few of them.", ["instance", "classifier"],
     [
         Row("At a glance"),
-        stat("Degraded", Q("sum(rate(pointsman_classifier_degraded_total{%s}%s)) / (sum(rate(pointsman_classifier_answers_total{%s, source!=\"lexical_fallback\"}%s)) + sum(rate(pointsman_classifier_degraded_total{%s}%s)))" % (C, RATE, C, RATE, C, RATE)),
+        stat("Degraded", Q(f'sum(rate(pointsman_classifier_degraded_total{{{C}}}{RATE})) / (sum(rate(pointsman_classifier_answers_total{{{C}, source!="lexical_fallback"}}{RATE})) + sum(rate(pointsman_classifier_degraded_total{{{C}}}{RATE})))'),
              "percentunit", "Share of the prompts that the encoder should have judged and did not.", [(None, "green"), (0.01, "yellow"), (0.1, "red")]),
         stat("Prompts that wait", Q(f"sum(pointsman_classifier_queue_depth{{{C}}})"), "short", "In the queues now.", [(None, "green"), (16, "yellow"), (64, "red")]),
-        stat("Wait for scores, p99", Q(quantile(0.99, "overhead_seconds", f'{I}, stage="classify"')), "s", "What a request waits for its classifier, queue included.", [(None, "green"), (0.02, "yellow"), (0.1, "red")]),
+        stat("Wait for scores, p99", Q(quantile(0.99, "overhead_seconds", f'{N}, stage="classify"')), "s", "What a request waits for its classifier, queue included.", [(None, "green"), (0.02, "yellow"), (0.1, "red")]),
         stat("Cache hits", Q(share(f'sum(rate(pointsman_classifier_cache_total{{{C}, outcome!="miss"}}{RATE}))', f"sum(rate(pointsman_classifier_cache_total{{{C}}}{RATE}))")), "percentunit", "Share of the prompts whose scores were known, or just being computed for another request."),
         Row("Stages"),
-        lines("Stages, p50", Q(quantile(0.5, "overhead_seconds", I, "stage"), "{{stage}}"), "s", "Pointsman's own work on a request. `classify` is the wait for scores, `features` the reading of the text for it.", log=True),
-        lines("Stages, p99", Q(quantile(0.99, "overhead_seconds", I, "stage"), "{{stage}}"), "s", "The same at the tail.", log=True),
+        lines("Stages, p50", Q(quantile(0.5, "overhead_seconds", N, "stage"), "{{stage}}"), "s", "Pointsman's own work on a request. `classify` is the wait for scores, `features` the reading of the text for it.", log=True),
+        lines("Stages, p99", Q(quantile(0.99, "overhead_seconds", N, "stage"), "{{stage}}"), "s", "The same at the tail.", log=True),
         Row("Encoder"),
         lines("Runs", [Q(quantile(q, "classifier_run_seconds", C, "classifier"), f"{{{{classifier}}}} p{q * 100:g}") for q in (0.5, 0.99)], "s", "One run of the model over one batch."),
         lines("Queue wait", [Q(quantile(q, "classifier_queue_wait_seconds", C, "classifier"), f"{{{{classifier}}}} p{q * 100:g}") for q in (0.5, 0.99)], "s", "Time a prompt waited for a worker.", log=True),
@@ -201,7 +201,7 @@ UPSTREAMS = Dashboard(
         stat("Attempts that fail", Q(share(f"sum(rate(pointsman_upstream_attempts_total{{{U}, {FAILED}}}{RATE})) or vector(0)", f"sum(rate(pointsman_upstream_attempts_total{{{U}}}{RATE}))")), "percentunit",
              "Rate limits, server errors, timeouts, no connection, broken answers; before retries and fallbacks.", [(None, "green"), (0.05, "yellow"), (0.2, "red")]),
         stat("In flight", Q(f"sum(pointsman_upstream_in_flight{{{U}}})"), "short", "Requests that providers are answering now."),
-        stat("Retries refused", Q(f"sum(increase(pointsman_retries_refused_total{{{I}}}[$__range]))"), "short", "Failed attempts that were not tried again because `retry.budget` was spent.", [(None, "green"), (1, "red")]),
+        stat("Retries refused", Q(f"sum(increase(pointsman_retries_refused_total{{{N}}}[$__range]))"), "short", "Failed attempts that were not tried again because `retry.budget` was spent.", [(None, "green"), (1, "red")]),
         Row("Health and breaker"),
         state("Health of peers", Q(f"min by (provider, peer) (pointsman_upstream_healthy{{{U}}})", "{{provider}} {{peer}}"), "short", "1 while a peer gets requests, 0 while health checks or its failures eject it."),
         lines("Ejections", Q(rate("upstream_ejections_total", U, "provider, cause"), "{{provider}}: {{cause}}"), "short", "Times a second that the breaker or a health check took a peer out.", stack="normal"),
@@ -209,7 +209,7 @@ UPSTREAMS = Dashboard(
         Row("Attempts"),
         lines("Attempts by outcome", Q(rate("upstream_attempts_total", U, "provider, outcome"), "{{provider}}: {{outcome}}"), "reqps", "Requests sent to providers, retries and fallbacks included.", stack="normal"),
         lines("Share that fails", Q(share(rate("upstream_attempts_total", f"{U}, {FAILED}", "provider"), rate("upstream_attempts_total", U, "provider")), "{{provider}}"), "percentunit", "Of the attempts at a provider, those that failed through no fault of the client's.", [(None, "green"), (0.05, "yellow"), (0.2, "red")]),
-        lines("Attempts for each request", Q(share(f"sum(rate(pointsman_upstream_attempts_total{{{U}}}{RATE}))", f"sum(rate(pointsman_request_duration_seconds_count{{{I}}}{RATE}))"), "attempts"), "short", "1 when nothing is tried again."),
+        lines("Attempts for each request", Q(share(f"sum(rate(pointsman_upstream_attempts_total{{{U}}}{RATE}))", f"sum(rate(pointsman_request_duration_seconds_count{{{N}}}{RATE}))"), "attempts"), "short", "1 when nothing is tried again."),
         Row("Pace"),
         lines("First byte", [Q(quantile(q, "first_byte_seconds", M, "model"), f"{{{{model}}}} p{q * 100:g}") for q in (0.5, 0.95)], "s", "From a request's first byte to its answer's first, by the model that answered.", log=True),
         lines("Between chunks", [Q(quantile(q, "inter_chunk_seconds", M, "model"), f"{{{{model}}}} p{q * 100:g}") for q in (0.5, 0.95)], "s", "Time between two chunks of a streamed answer: what readers feel.", log=True),
@@ -222,28 +222,28 @@ FLEET = Dashboard(
     "fleet", "Reloads and fleet", "What each instance runs, and whether they agree.", ["instance"],
     [
         Row("At a glance"),
-        stat("Instances", Q(f"count(pointsman_build_info{{{I}}})"), "short", "Instances that are scraped."),
-        stat("Configurations", Q(f"count(count by (sha256) (pointsman_config_info{{{I}}}))"), "short", "Mixed generations: more than one for longer than a rollout takes is a fault.", [(None, "green"), (2, "red")]),
-        stat("Bundles of a classifier", Q(f"max(count by (classifier) (count by (classifier, sha256) (pointsman_model_info{{{I}}})))"), "short", "Mixed weights: more than one for longer than a rollout takes is a fault.", [(None, "green"), (2, "red")]),
-        stat("Reload refused", Q(f"sum(1 - pointsman_config_last_reload_successful{{{I}}})"), "short", "Instances whose last reload was refused; what served before keeps serving there.", [(None, "green"), (1, "red")]),
+        stat("Instances", Q(f"count(pointsman_build_info{{{N}}})"), "short", "Instances that are scraped."),
+        stat("Configurations", Q(f"count(count by (sha256) (pointsman_config_info{{{N}}}))"), "short", "Mixed generations: more than one for longer than a rollout takes is a fault.", [(None, "green"), (2, "red")]),
+        stat("Bundles of a classifier", Q(f"max(count by (classifier) (count by (classifier, sha256) (pointsman_model_info{{{N}}})))"), "short", "Mixed weights: more than one for longer than a rollout takes is a fault.", [(None, "green"), (2, "red")]),
+        stat("Reload refused", Q(f"sum(1 - pointsman_config_last_reload_successful{{{N}}})"), "short", "Instances whose last reload was refused; what served before keeps serving there.", [(None, "green"), (1, "red")]),
         Row("Generations"),
-        lines("Generations", Q(f"pointsman_generation{{{I}}}", "{{instance}}"), "short", "Counts the configurations and weights that served in a process, from 1; a restart starts again.", step=True),
+        lines("Generations", Q(f"pointsman_generation{{{N}}}", "{{instance}}"), "short", "Counts the configurations and weights that served in a process, from 1; a restart starts again.", step=True),
         lines("Mixed generations", [
-            Q(f"count(count by (sha256) (pointsman_config_info{{{I}}}))", "configurations"),
-            Q(f"count by (classifier) (count by (classifier, sha256) (pointsman_model_info{{{I}}}))", "bundles of {{classifier}}"),
+            Q(f"count(count by (sha256) (pointsman_config_info{{{N}}}))", "configurations"),
+            Q(f"count by (classifier) (count by (classifier, sha256) (pointsman_model_info{{{N}}}))", "bundles of {{classifier}}"),
         ], "short", "More than one for longer than a rollout takes raises `PointsmanMixedConfigurations` or `PointsmanMixedWeights`.", [(None, "green"), (2, "red")], step=True),
-        lines("Reloads", Q(f"sum by (outcome) (increase(pointsman_config_reloads_total{{{I}}}{RATE}))", "{{outcome}}"), "short", "By outcome. `rejected`: the file or a bundle was bad and the old state serves on.", stack="normal"),
-        state("Last reload", Q(f"pointsman_config_last_reload_successful{{{I}}}", "{{instance}}"), "short", "1 if the last attempt to load the configuration succeeded."),
-        lines("Age of the configuration", Q(f"time() - pointsman_config_last_reload_success_timestamp_seconds{{{I}}}", "{{instance}}"), "s", "Since the last successful load."),
-        lines("Shared store", [Q(f"pointsman_store_available{{{I}}}", "{{instance}}: available"), Q(rate("store_errors_total", I, "operation"), "errors: {{operation}}")], "short", "1 while the store that replicas share answers; commands a second that failed."),
+        lines("Reloads", Q(f"sum by (outcome) (increase(pointsman_config_reloads_total{{{N}}}{RATE}))", "{{outcome}}"), "short", "By outcome. `rejected`: the file or a bundle was bad and the old state serves on.", stack="normal"),
+        state("Last reload", Q(f"pointsman_config_last_reload_successful{{{N}}}", "{{instance}}"), "short", "1 if the last attempt to load the configuration succeeded."),
+        lines("Age of the configuration", Q(f"time() - pointsman_config_last_reload_success_timestamp_seconds{{{N}}}", "{{instance}}"), "s", "Since the last successful load."),
+        lines("Shared store", [Q(f"pointsman_store_available{{{N}}}", "{{instance}}: available"), Q(rate("store_errors_total", N, "operation"), "errors: {{operation}}")], "short", "1 while the store that replicas share answers; commands a second that failed."),
         Row("Who runs what"),
-        table("Configurations", Q(f"pointsman_config_info{{{I}}}"), "short", "By the beginning of the file's SHA-256."),
-        table("Bundles", Q(f"pointsman_model_info{{{I}}}"), "short", "Version and checksum of what each classifier runs."),
-        table("Binaries", Q(f"pointsman_build_info{{{I}}}"), "short", "Versions of Pointsman."),
+        table("Configurations", Q(f"pointsman_config_info{{{N}}}"), "short", "By the beginning of the file's SHA-256."),
+        table("Bundles", Q(f"pointsman_model_info{{{N}}}"), "short", "Version and checksum of what each classifier runs."),
+        table("Binaries", Q(f"pointsman_build_info{{{N}}}"), "short", "Versions of Pointsman."),
         Row("Load"),
-        lines("Connections", Q(f"pointsman_downstream_connections{{{I}}}", "{{instance}}"), "short", "Of clients, open now; `limits.max_connections` bounds them."),
-        lines("Bodies in flight", Q(f"pointsman_request_body_bytes_in_flight{{{I}}}", "{{instance}}"), "bytes", "Memory that request bodies take; `limits.max_bytes_in_flight` bounds it."),
-        lines("Requests by instance", Q(rate("request_duration_seconds_count", I, "instance"), "{{instance}}"), "reqps", "Whether load is spread evenly.", stack="normal"),
+        lines("Connections", Q(f"pointsman_downstream_connections{{{N}}}", "{{instance}}"), "short", "Of clients, open now; `limits.max_connections` bounds them."),
+        lines("Bodies in flight", Q(f"pointsman_request_body_bytes_in_flight{{{N}}}", "{{instance}}"), "bytes", "Memory that request bodies take; `limits.max_bytes_in_flight` bounds it."),
+        lines("Requests by instance", Q(rate("request_duration_seconds_count", N, "instance"), "{{instance}}"), "reqps", "Whether load is spread evenly.", stack="normal"),
     ],
 )
 

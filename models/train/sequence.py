@@ -29,7 +29,7 @@ State = dict[str, torch.Tensor]
 
 @dataclass
 class SequenceSource:
-    """What is exported: a module from ids and mask to logits, its tokenizer, and what its outputs mean."""
+    """A model to export: a module from ids and mask to logits, its tokenizer, and what its outputs mean."""
 
     module: nn.Module
     tokenizer: Tokenizer

@@ -25,7 +25,7 @@ LossTensor: TypeAlias = Annotated[torch.Tensor, "[]"]
 
 @dataclass(frozen=True)
 class StageSettings:
-    """How one stage learns."""
+    """The settings of one stage's training."""
 
     seed: int
     epochs: int
@@ -42,7 +42,7 @@ class StageSettings:
 
 @dataclass
 class StageContext:
-    """What every stage works with."""
+    """The network, the tokenizer, the settings and the device of a stage."""
 
     network: Network
     tokenizer: Tokenizer
@@ -67,7 +67,7 @@ class Batch:
 
 
 class Stage(ABC):
-    """What a stage learns from: batches and their loss."""
+    """A stage of the fine-tuning: batches to learn from, and their loss."""
 
     def __init__(self, context: StageContext):
         self.context, self.network, self.device = context, context.network, context.device

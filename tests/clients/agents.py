@@ -19,8 +19,7 @@ from asks import AGAIN, EASY, HARD, PLAN, REPLIES, REVIEW, TASK
 from conversations import CONVERSATIONS
 from decisions import DecisionLog
 from harness import Agent, ClaudeCode, Codex, wait_for_the_agent
-from script import Scripted, Seen, Step
-
+from script import ScriptedModel, ScriptedRequest, Step
 from upstream import DEADLINE
 
 AFFINITY = "    affinity: {key: conversation}\n"
@@ -38,7 +37,7 @@ def main() -> int:
 
 def check(affinity: str, named: list[str]) -> Iterator[str]:
     """Plays scenarios through one proxy, and yields what went to another model than it should."""
-    upstream, log = Scripted({}), DecisionLog()
+    upstream, log = ScriptedModel({}), DecisionLog()
     with log, gateway.started(log.section, upstream=upstream, policies=affinity + CLAUDE + affinity) as (url, admin, _):
         decided = functools.cache(functools.partial(decide, admin))
         far_apart = [decided(ask) for ask in (EASY, AGAIN, HARD, TASK)]
@@ -64,9 +63,12 @@ def tell(name: str, wrong: list[str], count: int) -> Iterator[str]:
     yield from (f"{name}: {each}" for each in wrong)
 
 
-def misrouted(seen: list[Seen], decided: Callable[[str], str], held: bool) -> Iterator[str]:
-    """Yields what did not go where its ask belongs or, in a conversation that is held, where a harder one went before."""
-    pins: dict[tuple, str] = {}
+def misrouted(seen: list[ScriptedRequest], decided: Callable[[str], str], held: bool) -> Iterator[str]:
+    """Yields what did not go where its ask belongs.
+
+    In a conversation that is `held` it belongs where a harder one went before.
+    """
+    pins: dict[tuple[str | None, bool], str] = {}
     for each in seen:
         if each.purpose == "answer":
             wanted = decided(REPLIES.get(each.ask, each.ask))
@@ -79,7 +81,7 @@ def misrouted(seen: list[Seen], decided: Callable[[str], str], held: bool) -> It
             yield f"{each} went to {each.model} instead of {wanted}"
 
 
-def misread(seen: list[Seen], log: DecisionLog) -> Iterator[str]:
+def misread(seen: list[ScriptedRequest], log: DecisionLog) -> Iterator[str]:
     """Yields each request whose purpose or whose ask was taken for another than it is."""
     for each in seen:
         line = log.of(each)
@@ -93,7 +95,7 @@ def misread(seen: list[Seen], log: DecisionLog) -> Iterator[str]:
             yield f"{each} has plan_mode {line['features']['plan_mode']}"
 
 
-def is_claude_code(seen: Seen) -> bool:
+def is_claude_code(seen: ScriptedRequest) -> bool:
     return "x-claude-code-session-id" in seen.headers
 
 
@@ -107,15 +109,15 @@ def decide(admin: str, ask: str) -> str:
 # The agents
 
 
-def claude_code_with_a_name_that_it_does_not_know(url: str, upstream: Scripted) -> None:
+def claude_code_with_a_name_that_it_does_not_know(url: str, upstream: ScriptedModel) -> None:
     play_claude_code(url, upstream, "auto")
 
 
-def claude_code_with_a_name_that_it_knows(url: str, upstream: Scripted) -> None:
+def claude_code_with_a_name_that_it_knows(url: str, upstream: ScriptedModel) -> None:
     play_claude_code(url, upstream, "claude-sonnet-4-5")
 
 
-def play_claude_code(url: str, upstream: Scripted, model: str) -> None:
+def play_claude_code(url: str, upstream: ScriptedModel, model: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         agent = ClaudeCode(url, pathlib.Path(folder), model)
         upstream.script = {
@@ -138,7 +140,7 @@ def play_claude_code(url: str, upstream: Scripted, model: str) -> None:
             agent.close()
 
 
-def codex(url: str, upstream: Scripted) -> None:
+def codex(url: str, upstream: ScriptedModel) -> None:
     with tempfile.TemporaryDirectory() as folder:
         agent = Codex(url, pathlib.Path(folder), "auto")
         script = steps(agent)

@@ -1,17 +1,18 @@
-"""What the scripted upstream answers: each API's objects and events, always in the name of the model that was asked."""
+"""The answers of the scripted upstream: each API's objects and events, in the name of the model that was asked."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+
+from wire import JsonObject, ServerEvent
 
 TOOL_ARGUMENTS = '{"city":"Paris"}'
 USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
 INPUT_OUTPUT = {"input_tokens": 5, "output_tokens": 2}
 
-Event = tuple[str | None, str]
 
-
-def text_for(body: dict) -> str:
+def text_for(body: JsonObject) -> str:
     """Returns the answer's text: JSON if that was asked for, and the model's name otherwise."""
     wanted = body.get("response_format") or (body.get("text") or {}).get("format") or {}
     return TOOL_ARGUMENTS if wanted.get("type") == "json_schema" else f"by {body['model']}"
@@ -24,7 +25,7 @@ def halves(text: str) -> list[str]:
 # OpenAI: chat completions
 
 
-def completion(body: dict) -> dict:
+def completion(body: JsonObject) -> JsonObject:
     if body.get("tools"):
         call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": TOOL_ARGUMENTS}}
         message, reason = {"role": "assistant", "content": None, "tool_calls": [call]}, "tool_calls"
@@ -34,54 +35,52 @@ def completion(body: dict) -> dict:
     return {**chat_object(body, "chat.completion"), "choices": [choice], "usage": USAGE}
 
 
-def chunks(body: dict) -> list[Event]:
+def chunks(body: JsonObject) -> list[ServerEvent]:
     if body.get("tools"):
         head = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "weather", "arguments": ""}}
         parts = [{"index": 0, "function": {"arguments": part}} for part in halves(TOOL_ARGUMENTS)]
-        deltas = [{"role": "assistant", "tool_calls": [head]}, *({"tool_calls": [part]} for part in parts)]
+        deltas: list[JsonObject] = [
+            {"role": "assistant", "tool_calls": [head]},
+            *({"tool_calls": [part]} for part in parts),
+        ]
     else:
         deltas = [{"role": "assistant", "content": ""}, *({"content": part} for part in halves(text_for(body)))]
-    events = [(delta, None) for delta in deltas] + [({}, "tool_calls" if body.get("tools") else "stop")]
+    objects = [chunk(body, delta, None) for delta in deltas]
+    objects.append(chunk(body, {}, "tool_calls" if body.get("tools") else "stop"))
     asked = (body.get("stream_options") or {}).get("include_usage")
-    usage = [{**chat_object(body, "chat.completion.chunk"), "choices": [], "usage": USAGE}] if asked else []
-    objects = [*(chunk(body, *event) for event in events), *usage]
-    return [(None, json.dumps(each)) for each in objects] + [(None, "[DONE]")]
+    if asked:
+        objects.append({**chat_object(body, "chat.completion.chunk"), "choices": [], "usage": USAGE})
+    return [(None, data) for data in [*map(json.dumps, objects), "[DONE]"]]
 
 
-def chunk(body: dict, delta: dict, finish_reason: str | None) -> dict:
+def chunk(body: JsonObject, delta: JsonObject, finish_reason: str | None) -> JsonObject:
     choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
     return {**chat_object(body, "chat.completion.chunk"), "choices": [choice]}
 
 
-def chat_object(body: dict, kind: str) -> dict:
+def chat_object(body: JsonObject, kind: str) -> JsonObject:
     return {"id": "chatcmpl-1", "object": kind, "created": 1, "model": body["model"]}
 
 
 # OpenAI: legacy completions, responses, embeddings
 
 
-def text_completion(body: dict) -> dict:
+def text_completion(body: JsonObject) -> JsonObject:
     choice = {"index": 0, "finish_reason": "stop", "text": text_for(body), "logprobs": None}
     return {**chat_object(body, "text_completion"), "choices": [choice], "usage": USAGE}
 
 
-def response(body: dict) -> dict:
-    return {
-        **response_object(body, "completed", [output_message(text_for(body))]),
-        "usage": {
-            **INPUT_OUTPUT,
-            "total_tokens": 7,
-            "input_tokens_details": {"cached_tokens": 0},
-            "output_tokens_details": {"reasoning_tokens": 0},
-        },
-    }
+def response(body: JsonObject) -> JsonObject:
+    details = {"input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
+    usage = {**INPUT_OUTPUT, "total_tokens": 7, **details}
+    return {**response_object(body, "completed", [output_message(text_for(body))]), "usage": usage}
 
 
-def response_events(body: dict) -> list[Event]:
+def response_events(body: JsonObject) -> list[ServerEvent]:
     place = {"item_id": "msg_1", "output_index": 0}
     part = {"type": "output_text", "text": "", "annotations": []}
     item = {**output_message(""), "status": "in_progress", "content": []}
-    events = [
+    events: list[JsonObject] = [
         {"type": "response.created", "response": response_object(body, "in_progress", [])},
         {"type": "response.output_item.added", "output_index": 0, "item": item},
         {"type": "response.content_part.added", **place, "content_index": 0, "part": part},
@@ -94,19 +93,26 @@ def response_events(body: dict) -> list[Event]:
     return named({**event, "sequence_number": number} for number, event in enumerate(events))
 
 
-def response_object(body: dict, status: str, output: list) -> dict:
+def response_object(body: JsonObject, status: str, output: list[JsonObject]) -> JsonObject:
     return {
-        "id": "resp_1", "object": "response", "created_at": 1, "model": body["model"], "status": status, "output": output,
-        "parallel_tool_calls": True, "tool_choice": "auto", "tools": [],
-    }  # fmt: skip
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 1,
+        "model": body["model"],
+        "status": status,
+        "output": output,
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+    }
 
 
-def output_message(text: str) -> dict:
+def output_message(text: str) -> JsonObject:
     content = [{"type": "output_text", "text": text, "annotations": []}]
     return {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": content}
 
 
-def embeddings(body: dict) -> dict:
+def embeddings(body: JsonObject) -> JsonObject:
     vector = {"object": "embedding", "index": 0, "embedding": [0.5, -0.5]}
     return {
         "object": "list",
@@ -119,7 +125,7 @@ def embeddings(body: dict) -> dict:
 # Anthropic: messages
 
 
-def message(body: dict) -> dict:
+def message(body: JsonObject) -> JsonObject:
     if body.get("tools"):
         content = [{"type": "tool_use", "id": "toolu_1", "name": "weather", "input": json.loads(TOOL_ARGUMENTS)}]
     else:
@@ -128,7 +134,7 @@ def message(body: dict) -> dict:
     return {**message_object(body), "content": content, "stop_reason": reason, "usage": INPUT_OUTPUT}
 
 
-def message_events(body: dict) -> list[Event]:
+def message_events(body: JsonObject) -> list[ServerEvent]:
     if body.get("tools"):
         block = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {}}
         deltas = [{"type": "input_json_delta", "partial_json": half} for half in halves(TOOL_ARGUMENTS)]
@@ -153,18 +159,18 @@ def message_events(body: dict) -> list[Event]:
     ])  # fmt: skip
 
 
-def message_object(body: dict) -> dict:
+def message_object(body: JsonObject) -> JsonObject:
     return {"id": "msg_1", "type": "message", "role": "assistant", "model": body["model"], "stop_sequence": None}
 
 
-def named(events) -> list[Event]:
+def named(events: Iterable[JsonObject]) -> list[ServerEvent]:
     return [(event["type"], json.dumps(event)) for event in events]
 
 
 # Errors
 
 
-def error(path: str, status: int, code: str) -> dict:
+def error(path: str, status: int, code: str) -> JsonObject:
     if "/messages" in path:
         kind = {400: "invalid_request_error", 429: "rate_limit_error", 529: "overloaded_error"}.get(status, "api_error")
         return {"type": "error", "error": {"type": kind, "message": f"the upstream says {code}"}}

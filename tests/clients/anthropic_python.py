@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import anthropic
-from gateway import caught, client_keys, closed_port, run
+from collections.abc import Callable
+from typing import Any
 
+import anthropic
+
+from gateway import caught, client_keys, closed_port, run
 from upstream import Upstream
 
 EASY = [{"role": "user", "content": "What is the capital of France?"}]
@@ -12,11 +15,11 @@ WEATHER = {"name": "weather", "input_schema": {"type": "object", "properties": {
 BY_MODEL = ("by small-1", "by frontier-1")
 
 
-def sdk(url: str, key: str = "sk-of-the-client", **options) -> anthropic.Anthropic:
+def sdk(url: str, key: str = "sk-of-the-client", **options: Any) -> anthropic.Anthropic:
     return anthropic.Anthropic(base_url=url, api_key=key, **{"max_retries": 0, "timeout": 30, **options})
 
 
-def ask(url: str, user: str | None = None, **options):
+def ask(url: str, user: str | None = None, **options: Any) -> Callable[[], Any]:
     """Returns a call that asks for a message."""
     metadata = {"metadata": {"user_id": user}} if user else {}
     arguments = {"model": "auto", "max_tokens": 64, "messages": EASY, **metadata, **options}

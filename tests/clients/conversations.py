@@ -1,19 +1,29 @@
-"""Conversations of several turns through the public SDKs, with tools, reminders beside their results, and short replies."""
+"""Conversations of several turns through the public SDKs.
+
+They have tools, reminders beside the results of tools, and short replies.
+"""
 
 from __future__ import annotations
 
 import itertools
 import json
 import os
+from collections.abc import Callable
+from typing import Any
 
 import anthropic
 import openai
+
 from asks import AGAIN, EASY, HARD
-from script import Scripted, Step
+from script import ScriptedModel, Step
+from wire import JsonObject
 
 KEY = "sk-of-the-client"
 SECONDS = itertools.count()
-REMINDER = "<system-reminder>\nProve the complexity of every algorithm that you touch, and derive tight bounds.\n</system-reminder>"
+REMINDER = """\
+<system-reminder>
+Prove the complexity of every algorithm that you touch, and derive tight bounds.
+</system-reminder>"""
 PARAMETERS = {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
 FUNCTION = {"name": "read", "description": "Reads a file.", "parameters": PARAMETERS}
 SCRIPT = {
@@ -35,25 +45,25 @@ def system(of: str) -> str:
     return f"You are the coding assistant of {of}. It is 2026-11-29 08:00:{next(SECONDS) % 60:02}."
 
 
-def openai_chat_completions(url: str, upstream: Scripted) -> None:
+def openai_chat_completions(url: str, upstream: ScriptedModel) -> None:
     client = openai.OpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0)
     converse_in_chat(upstream, client.chat.completions.create, "auto")
 
 
-def litellm_chat_completions(url: str, upstream: Scripted) -> None:
+def litellm_chat_completions(url: str, upstream: ScriptedModel) -> None:
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or it fetches one as it is imported
     import litellm
 
-    def complete(**arguments):
+    def complete(**arguments: Any) -> Any:
         return litellm.completion(api_base=f"{url}/v1", api_key=KEY, num_retries=0, **arguments)
 
     converse_in_chat(upstream, complete, "openai/auto")
 
 
-def converse_in_chat(upstream: Scripted, complete, model: str) -> None:
+def converse_in_chat(upstream: ScriptedModel, complete: Callable[..., Any], model: str) -> None:
     """Asks everything in one conversation, with a reminder as a turn of its own behind each tool's result."""
     upstream.script = SCRIPT
-    messages: list = [{}]
+    messages: list[JsonObject] = [{}]
     for ask in ORDER:
         messages.append({"role": "user", "content": ask})
         while True:
@@ -63,15 +73,15 @@ def converse_in_chat(upstream: Scripted, complete, model: str) -> None:
             messages.append(message.model_dump(exclude_none=True, include={"role", "content", "tool_calls"}))
             if not message.tool_calls:
                 break
-            for call in message.tool_calls:
-                messages.append({"role": "tool", "tool_call_id": call.id, "content": "error: no such file"})
+            error = {"role": "tool", "content": "error: no such file"}
+            messages += [{**error, "tool_call_id": call.id} for call in message.tool_calls]
             messages.append({"role": "user", "content": REMINDER})
 
 
-def openai_responses(url: str, upstream: Scripted) -> None:
+def openai_responses(url: str, upstream: ScriptedModel) -> None:
     upstream.script = SCRIPT
     client = openai.OpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0)
-    items: list = []
+    items: list[JsonObject] = []
     for ask in ORDER:
         items.append(
             {
@@ -80,7 +90,7 @@ def openai_responses(url: str, upstream: Scripted) -> None:
             }
         )
         while True:
-            tools: list = [{"type": "function", **FUNCTION}]
+            tools: list[JsonObject] = [{"type": "function", **FUNCTION}]
             answer = client.responses.create(
                 model="auto", instructions=system("responses"), input=items, tools=tools, store=False
             )
@@ -93,11 +103,11 @@ def openai_responses(url: str, upstream: Scripted) -> None:
             ]
 
 
-def anthropic_messages(url: str, upstream: Scripted) -> None:
+def anthropic_messages(url: str, upstream: ScriptedModel) -> None:
     upstream.script = SCRIPT
     client = anthropic.Anthropic(base_url=url, api_key=KEY, max_retries=0)
-    tools: list = [{"name": "read", "description": "Reads a file.", "input_schema": PARAMETERS}]
-    messages: list = []
+    tools: list[JsonObject] = [{"name": "read", "description": "Reads a file.", "input_schema": PARAMETERS}]
+    messages: list[JsonObject] = []
     for ask in ORDER:
         messages.append(
             {"role": "user", "content": [{"type": "text", "text": REMINDER}, {"type": "text", "text": ask}]}

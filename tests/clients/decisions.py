@@ -7,9 +7,9 @@ import pathlib
 import tempfile
 import time
 
-from script import Seen
-
+from script import ScriptedRequest
 from upstream import DEADLINE
+from wire import JsonObject
 
 
 class DecisionLog:
@@ -19,7 +19,7 @@ class DecisionLog:
         self.folder = tempfile.TemporaryDirectory()
         self.path = pathlib.Path(self.folder.name, "decisions.jsonl")
         self.section = "decision_log: " + json.dumps({"path": str(self.path), "text": True})
-        self.lines: dict[str, dict] = {}
+        self.lines: dict[str, JsonObject] = {}
 
     def __enter__(self) -> DecisionLog:
         return self
@@ -27,7 +27,7 @@ class DecisionLog:
     def __exit__(self, *_: object) -> None:
         self.folder.cleanup()
 
-    def of(self, seen: Seen) -> dict:
+    def of(self, seen: ScriptedRequest) -> JsonObject:
         """Returns a request's line; it is written a little after the answer."""
         request_id = seen.headers["x-request-id"]
         end = time.monotonic() + DEADLINE

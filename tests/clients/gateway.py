@@ -12,45 +12,14 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from string import Template
 from typing import Any
 
 from upstream import DEADLINE, Upstream
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-CONFIG = """\
-version: 1
-listen: {{address: 127.0.0.1:0}}
-admin: {{address: 127.0.0.1:0}}
-{sections}
-providers:
-  upstream: {{base_url: "http://127.0.0.1:{port}/v1", credential: {credential}}}
-  nobody: {{base_url: "http://127.0.0.1:{closed_port}/v1"}}
-  sluggish: {{base_url: "http://127.0.0.1:{port}/v1", timeouts: {{first_byte: 200ms}}}}
-models:
-  small: {{provider: upstream, name: small-1}}
-  frontier: {{provider: upstream, name: frontier-1}}
-  gone: {{provider: nobody, name: gone-1}}
-  late: {{provider: sluggish, name: late-1}}
-classifiers:
-  default: {{bundle: "{bundle}", deadline: 5s}}
-policies:
-  - name: gone
-    match: {{model: [gone]}}
-    rules: [{{when: 'true', use: gone}}]
-    strategy: &strategy
-      kind: tiers
-      classifier: default
-      tiers: {{simple: small, medium: frontier, complex: frontier}}
-      otherwise: frontier
-  - name: late
-    match: {{model: [late]}}
-    rules: [{{when: 'true', use: late}}]
-    strategy: *strategy
-  - name: auto
-    match: {{model: [auto]}}
-    strategy: *strategy
-"""
+CONFIG = Template(pathlib.Path(__file__).with_suffix(".yaml").read_text("utf-8"))
 
 
 @contextlib.contextmanager
@@ -66,7 +35,7 @@ def started(
     with tempfile.TemporaryDirectory() as folder:
         config = pathlib.Path(folder, "pointsman.yaml")
         config.write_text(
-            CONFIG.format(
+            CONFIG.substitute(
                 port=upstream.server_port,
                 closed_port=closed_port(),
                 bundle=ROOT / "models" / "pointsman-mini",
@@ -140,7 +109,8 @@ def hashed(key: str) -> str:
 def closed_port() -> int:
     """Returns a port that refuses connections."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+        port: int = server.getsockname()[1]
+        return port
 
 
 def binary() -> str:
@@ -162,7 +132,7 @@ def caught(kind: type[Exception], call: Callable[[], object]) -> Any:
     raise AssertionError(f"no {kind.__name__}")
 
 
-def run(checks: list, sections: str = "", credential: str = "passthrough") -> None:
+def run(checks: list[Callable[[str, Upstream], None]], sections: str = "", credential: str = "passthrough") -> None:
     """Runs every check against one proxy; an error ends the script, and so fails it."""
     with running(sections, credential) as (url, upstream):
         for check in checks:

@@ -1,4 +1,7 @@
-"""Real coding agents, each in a home and a project of its own, pointed at a base URL and told what a person would type."""
+"""Real coding agents, pointed at a base URL and told what a person would type.
+
+Each has a home and a project of its own.
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,27 @@ import signal
 import subprocess
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
 from script import Call
-
 from upstream import DEADLINE
+from wire import JsonObject
 
 PACKAGES = pathlib.Path(__file__).parent / "agents" / "node_modules"
 KEY = "sk-of-the-client"
 
+CLAUDE_MD = """\
+Every lock-free structure needs a proof of linearizability and a model check of its memory orderings.
+"""
+AGENTS_MD = """\
+Prove the complexity of every algorithm that you touch, and derive tight bounds before you change it.
+"""
 # What lies in the project: instructions and a hook whose words are about harder things than what is asked.
 FILES = {
     "main.rs": 'fn main() {\n    println!("hello");\n}\n',
-    "CLAUDE.md": "Every lock-free structure needs a proof of linearizability and a model check of its memory orderings.\n",
-    "AGENTS.md": "Prove the complexity of every algorithm that you touch, and derive tight bounds before you change it.\n",
+    "CLAUDE.md": CLAUDE_MD,
+    "AGENTS.md": AGENTS_MD,
     ".claude/commands/review-file.md": "Which bugs are in the file $ARGUMENTS?\n",
     ".claude/settings.json": json.dumps(
         {
@@ -39,8 +49,8 @@ FILES = {
 }
 
 
-class Agent:
-    """What all agents have: a project, a home, an environment without the caller's, and tools by their own names."""
+class Agent(ABC):
+    """An agent: a project, a home, an environment without the caller's, and tools by their own names."""
 
     name: str
 
@@ -57,6 +67,18 @@ class Agent:
     def environment(self, **more: str) -> dict[str, str]:
         return {"PATH": os.environ["PATH"], "HOME": str(self.home), "TERM": "xterm-256color", "TZ": "UTC", **more}
 
+    @abstractmethod
+    def read(self) -> Call:
+        """Returns the call of a tool that reads main.rs."""
+
+    @abstractmethod
+    def shell(self, command: str) -> Call:
+        """Returns the call of a tool that runs a command."""
+
+    @abstractmethod
+    def delegate(self, task: str) -> Call:
+        """Returns the call of a tool that hands a task to another agent."""
+
 
 class ClaudeCode(Agent):
     """Claude Code, one process for a whole conversation, as the Agent SDK runs it: lines of JSON in and out."""
@@ -65,7 +87,7 @@ class ClaudeCode(Agent):
 
     def __init__(self, url: str, folder: pathlib.Path, model: str) -> None:
         super().__init__(url, folder)
-        self.lines: queue.Queue[dict | None] = queue.Queue()
+        self.lines: queue.Queue[JsonObject | None] = queue.Queue()
         machine = "arm64" if os.uname().machine in ("aarch64", "arm64") else "x64"
         program = PACKAGES / "@anthropic-ai" / f"claude-agent-sdk-{sys.platform}-{machine}" / "claude"
         quiet = (
@@ -105,12 +127,12 @@ class ClaudeCode(Agent):
         answer = self.until(lambda line: line["type"] == "control_response")
         assert answer["response"]["subtype"] == "success", answer
 
-    def write(self, message: dict) -> None:
+    def write(self, message: JsonObject) -> None:
         assert self.process.stdin
         self.process.stdin.write(json.dumps(message) + "\n")
         self.process.stdin.flush()
 
-    def until(self, wanted: Callable[[dict], bool]) -> dict:
+    def until(self, wanted: Callable[[JsonObject], bool]) -> JsonObject:
         while True:
             line = self.lines.get(timeout=2 * DEADLINE)
             assert line, "Claude Code ended early"
@@ -174,7 +196,14 @@ trust_level = "trusted"
         """Types a prompt and waits until the turn is over."""
         last = ["resume", "--last"] if self.started else []
         self.started = True
-        command = [PACKAGES / ".bin" / "codex", "exec", "--skip-git-repo-check", *options, *last, text]
+        command: list[str | pathlib.Path] = [
+            PACKAGES / ".bin" / "codex",
+            "exec",
+            "--skip-git-repo-check",
+            *options,
+            *last,
+            text,
+        ]
         done = subprocess.run(
             command, cwd=self.project, env=self.environment(POINTSMAN_KEY=KEY), timeout=2 * DEADLINE,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
@@ -229,7 +258,7 @@ def answer_terminal(screen: int, over: threading.Event) -> None:
             os.write(screen, b"\x1b[?62;c")
 
 
-def wait_for_the_agent(body: dict) -> tuple[Call, ...]:
+def wait_for_the_agent(body: JsonObject) -> tuple[Call, ...]:
     """Returns Codex's call that waits for the agent which the last call spawned."""
     spawned = next(item for item in reversed(body["input"]) if item.get("type") == "function_call_output")
     return (

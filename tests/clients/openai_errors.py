@@ -1,17 +1,20 @@
-"""What the openai SDK raises when something goes wrong at the proxy or behind it: `make clients` runs this."""
+"""The errors of the openai SDK when something goes wrong at the proxy or behind it: `make clients` runs this."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import openai
+
 from gateway import caught, client_keys, closed_port, run
 from openai_python import EASY, sdk
-
 from upstream import Upstream
 
 KEYS = client_keys(team=("pk-team", ""), hasty=("pk-hasty", ", rate_limit: {requests_per_minute: 1}"))
 
 
-def ask(url: str, **options):
+def ask(url: str, **options: Any) -> Callable[[], Any]:
     """Returns a call that asks for a completion."""
     arguments = {"model": "auto", "messages": EASY, **options}
     return lambda: sdk(url).chat.completions.create(**arguments)
@@ -122,7 +125,7 @@ def a_known_key_is_let_in_and_goes_no_further(url: str, upstream: Upstream) -> N
 
 
 def an_unknown_key_is_an_authentication_error(url: str, _: Upstream) -> None:
-    for call in (ask(url), lambda: sdk(url).models.list()):
+    for call in (ask(url), sdk(url).models.list):
         error = caught(openai.AuthenticationError, call)
 
         assert error.code == "invalid_api_key", error.body

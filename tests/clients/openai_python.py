@@ -1,14 +1,16 @@
-"""What the openai SDK can do, through the proxy: `make clients` runs this."""
+"""The openai SDK through the proxy, call by call: `make clients` runs this."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import openai
 import pydantic
-from gateway import run
 
+from gateway import run
 from upstream import Upstream
+from wire import JsonObject
 
 EASY = [{"role": "user", "content": "What is the capital of France?"}]
 PARAMETERS = {
@@ -18,18 +20,23 @@ PARAMETERS = {
     "additionalProperties": False,
 }
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": PARAMETERS}}
-PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAA"
+    "AABJRU5ErkJggg=="
+)
 
 
 class Place(pydantic.BaseModel):
+    """A place, as structured output is to describe it."""
+
     city: str
 
 
-def sdk(url: str, key: str = "sk-of-the-client", **options) -> openai.OpenAI:
+def sdk(url: str, key: str = "sk-of-the-client", **options: Any) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"{url}/v1", api_key=key, **{"max_retries": 0, "timeout": 30, **options})
 
 
-def was_routed(request: dict, path: str) -> None:
+def was_routed(request: JsonObject, path: str) -> None:
     assert request["path"] == path, request["path"]
     assert request["body"]["model"] in ("small-1", "frontier-1"), request["body"]
 

@@ -20,7 +20,7 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 def main() -> int:
     schemathesis = pathlib.Path(sys.executable).with_name("schemathesis")
     with running_admin() as admin:
-        command = [schemathesis, "run", f"{admin}/openapi.json", "--checks", CHECKS]
+        command: list[str | pathlib.Path] = [schemathesis, "run", f"{admin}/openapi.json", "--checks", CHECKS]
         command += ["--max-examples", str(EXAMPLES), "--seed", "7", "--no-color"]
         return subprocess.run(command, check=False).returncode
 

@@ -16,14 +16,16 @@ from collections.abc import Callable, Iterator
 
 from asks import EASY, HARD
 from decisions import DecisionLog
-from script import Scripted
-
+from script import ScriptedModel
 from upstream import DEADLINE
+from wire import JsonObject
 
 RECORDED = pathlib.Path(__file__).parent / "agents" / "recorded"
 
 
-def replay(url: str, upstream: Scripted, decided: Callable[[str], str], log: DecisionLog) -> Iterator[tuple[str, str]]:
+def replay(
+    url: str, upstream: ScriptedModel, decided: Callable[[str], str], log: DecisionLog
+) -> Iterator[tuple[str, str]]:
     """Yields what each request was, and, where it was not read or did not go as it should, that."""
     for path in sorted(RECORDED.glob("*.json")):
         for ask in (EASY, HARD):
@@ -48,7 +50,7 @@ def replay(url: str, upstream: Scripted, decided: Callable[[str], str], log: Dec
             yield f"{path.stem} ({recorded['agent']}) about {ask[:24]!r}", wrong
 
 
-def send(url: str, recorded: dict) -> None:
+def send(url: str, recorded: JsonObject) -> None:
     """Sends a recorded request as it was, but for the ask, and reads the answer."""
     headers = {**recorded["headers"], "content-type": "application/json", "authorization": "Bearer sk-of-the-client"}
     request = urllib.request.Request(url + recorded["path"], json.dumps(recorded["body"]).encode(), headers)

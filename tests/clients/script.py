@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-Call = tuple[str, dict]
+from wire import JsonObject
+
+Call = tuple[str, JsonObject]
 USAGE = {"input_tokens": 50, "output_tokens": 5}
 # How agents begin the request that has a conversation summed up.
 COMPACTIONS = ("CRITICAL: Respond with TEXT ONLY", "You are performing a CONTEXT CHECKPOINT COMPACTION")
@@ -19,26 +21,26 @@ class Step:
     """One answer: a text, and the tools that it calls, which may depend on what the request holds."""
 
     text: str
-    calls: tuple[Call, ...] | Callable[[dict], tuple[Call, ...]] = ()
+    calls: tuple[Call, ...] | Callable[[JsonObject], tuple[Call, ...]] = ()
     input_tokens: int = 50
 
 
 @dataclasses.dataclass(frozen=True)
-class Seen:
+class ScriptedRequest:
     """One request as it arrived: what it was for, whose ask it goes on with, and the model that it was sent to."""
 
     purpose: str  # answer | title | summary
     ask: str
     step: int
     model: str
-    headers: dict
-    body: dict
+    headers: dict[str, str]
+    body: JsonObject
 
     def __str__(self) -> str:
         return f"{self.purpose} {self.step} of {self.ask[:48]!r}"
 
 
-class Scripted(ThreadingHTTPServer):
+class ScriptedModel(ThreadingHTTPServer):
     """Answers by `script`, from an ask to its steps.
 
     The same request always gets the same answer, whatever else is under way.
@@ -47,12 +49,12 @@ class Scripted(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, script: dict[str, list[Step]]) -> None:
-        super().__init__(("127.0.0.1", 0), Answers)
+        super().__init__(("127.0.0.1", 0), ScriptHandler)
         self.script = script
-        self.seen: list[Seen] = []
+        self.seen: list[ScriptedRequest] = []
         self.changed = threading.Condition()
 
-    def take(self, headers: dict, body: dict) -> Step:
+    def take(self, headers: dict[str, str], body: JsonObject) -> Step:
         """Remembers a request and returns its answer."""
         seen = read(body, self.script, headers)
         with self.changed:
@@ -70,14 +72,14 @@ class Scripted(ThreadingHTTPServer):
         with self.changed:
             return self.changed.wait_for(lambda: any(seen.purpose == purpose for seen in self.seen), deadline)
 
-    def drain(self) -> list[Seen]:
+    def drain(self) -> list[ScriptedRequest]:
         """Takes everything that was seen."""
         with self.changed:
             seen, self.seen = self.seen, []
         return seen
 
 
-def read(body: dict, script: dict, headers: dict) -> Seen:
+def read(body: JsonObject, script: dict[str, list[Step]], headers: dict[str, str]) -> ScriptedRequest:
     """Finds, by what the script knows, what a request is for."""
     texts = [(role, text) for role, parts in turns(body) for text in parts]
     people = [text for role, text in texts if role == "user"]
@@ -92,10 +94,10 @@ def read(body: dict, script: dict, headers: dict) -> Seen:
         purpose = "summary"
     elif not body.get("tools") and "title" in json.dumps(body):
         purpose = "title"
-    return Seen(purpose, ask, step, body["model"], headers, body)
+    return ScriptedRequest(purpose, ask, step, body["model"], headers, body)
 
 
-def turns(body: dict) -> list[tuple[str, list[str]]]:
+def turns(body: JsonObject) -> list[tuple[str, list[str]]]:
     """Returns each turn's role and texts; items without a text, such as tool calls, have none."""
     found = []
     for turn in body.get("messages") or body.get("input") or []:
@@ -105,9 +107,11 @@ def turns(body: dict) -> list[tuple[str, list[str]]]:
     return found
 
 
-class Answers(BaseHTTPRequestHandler):
+class ScriptHandler(BaseHTTPRequestHandler):
+    """Answers one connection's requests by the script."""
+
     protocol_version = "HTTP/1.1"
-    server: Scripted
+    server: ScriptedModel
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers["content-length"]))
@@ -138,22 +142,24 @@ class Answers(BaseHTTPRequestHandler):
         pass
 
 
-def event(data: dict | str) -> str:
+def event(data: JsonObject | str) -> str:
     if isinstance(data, str):
         return f"data: {data}\n\n"
     return (f"event: {data['type']}\n" if "type" in data else "") + f"data: {json.dumps(data)}\n\n"
 
 
+Answer = tuple[JsonObject, Sequence[JsonObject | str]]
+
 # The dialects: each returns a whole answer and the events of a stream.
 
 
-def messages(model: str, step: Step, calls: tuple[Call, ...], number: int) -> tuple[dict, list]:
+def messages(model: str, step: Step, calls: tuple[Call, ...], number: int) -> Answer:
     uses = [
         {"type": "tool_use", "id": f"toolu_{number}_{n}", "name": name, "input": given}
         for n, (name, given) in enumerate(calls)
     ]
-    content = [{"type": "text", "text": step.text}, *uses]
-    end = {"stop_reason": "tool_use" if calls else "end_turn", "stop_sequence": None}
+    content: list[JsonObject] = [{"type": "text", "text": step.text}, *uses]
+    end: JsonObject = {"stop_reason": "tool_use" if calls else "end_turn", "stop_sequence": None}
     usage = {**USAGE, "input_tokens": step.input_tokens}
     whole = {
         "id": f"msg_{number}",
@@ -164,9 +170,9 @@ def messages(model: str, step: Step, calls: tuple[Call, ...], number: int) -> tu
         **end,
         "usage": usage,
     }
-    events: list = [{"type": "message_start", "message": {**whole, "content": [], "stop_reason": None}}]
+    events: list[JsonObject] = [{"type": "message_start", "message": {**whole, "content": [], "stop_reason": None}}]
     for index, block in enumerate(content):
-        empty = {"text": ""} if block["type"] == "text" else {"input": {}}
+        empty: JsonObject = {"text": ""} if block["type"] == "text" else {"input": {}}
         delta = {"type": "text_delta", "text": step.text}
         if block["type"] == "tool_use":
             delta = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
@@ -178,32 +184,42 @@ def messages(model: str, step: Step, calls: tuple[Call, ...], number: int) -> tu
     return whole, [*events, {"type": "message_delta", "delta": end, "usage": usage}, {"type": "message_stop"}]
 
 
-def responses(model: str, step: Step, calls: tuple[Call, ...], number: int) -> tuple[dict, list]:
+def responses(model: str, step: Step, calls: tuple[Call, ...], number: int) -> Answer:
     text = {"type": "output_text", "text": step.text, "annotations": []}
     said = {"type": "message", "id": f"msg_{number}", "role": "assistant", "status": "completed", "content": [text]}
-    output = [said, *(function_call(f"{number}_{n}", *call) for n, call in enumerate(calls))]
+    output: list[JsonObject] = [said, *(function_call(f"{number}_{n}", *call) for n, call in enumerate(calls))]
     details = {"input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
     usage = {"input_tokens": step.input_tokens, "output_tokens": 5, "total_tokens": step.input_tokens + 5, **details}
     whole = {
-        "id": f"resp_{number}", "object": "response", "created_at": 1, "model": model, "status": "completed",
-        "output": output, "usage": usage, "parallel_tool_calls": True, "tool_choice": "auto", "tools": [],
-    }  # fmt: skip
-    events: list = [{"type": "response.created", "response": {**whole, "status": "in_progress", "output": []}}]
+        "id": f"resp_{number}",
+        "object": "response",
+        "created_at": 1,
+        "model": model,
+        "status": "completed",
+        "output": output,
+        "usage": usage,
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+    }
+    events: list[JsonObject] = [
+        {"type": "response.created", "response": {**whole, "status": "in_progress", "output": []}}
+    ]
     for index, item in enumerate(output):
         events.append({"type": "response.output_item.added", "output_index": index, "item": item})
         events.append({"type": "response.output_item.done", "output_index": index, "item": item})
     return whole, [*events, {"type": "response.completed", "response": whole}]
 
 
-def function_call(number: str, name: str, given: dict) -> dict:
+def function_call(number: str, name: str, given: JsonObject) -> JsonObject:
     space, _, short = name.rpartition(".")
     names = {"namespace": space, "name": short} if space else {"name": name}
     call = {"type": "function_call", "id": f"fc_{number}", "call_id": f"call_{number}", "status": "completed"}
     return {**call, **names, "arguments": json.dumps(given)}
 
 
-def chat(model: str, step: Step, calls: tuple[Call, ...], number: int) -> tuple[dict, list]:
-    message: dict = {"role": "assistant", "content": step.text}
+def chat(model: str, step: Step, calls: tuple[Call, ...], number: int) -> Answer:
+    message: JsonObject = {"role": "assistant", "content": step.text}
     if calls:
         message["tool_calls"] = [
             {
@@ -218,13 +234,15 @@ def chat(model: str, step: Step, calls: tuple[Call, ...], number: int) -> tuple[
     frame = {"id": f"chatcmpl-{number}", "created": 1, "model": model}
     usage = {"prompt_tokens": 50, "completion_tokens": 5, "total_tokens": 55}
     choices = [{"index": 0, "message": message, "finish_reason": reason}]
-    parts: list = [
-        [{"index": 0, "delta": message, "finish_reason": None}],
-        [{"index": 0, "delta": {}, "finish_reason": reason}],
-    ]
-    chunks = [{**frame, "object": "chat.completion.chunk", "choices": part} for part in parts]
-    last = {**frame, "object": "chat.completion.chunk", "choices": [], "usage": usage}
+    parts: list[JsonObject] = [{"delta": message, "finish_reason": None}, {"delta": {}, "finish_reason": reason}]
+    chunk: JsonObject = {**frame, "object": "chat.completion.chunk"}
+    chunks = [{**chunk, "choices": [{"index": 0, **part}]} for part in parts]
+    last = {**chunk, "choices": [], "usage": usage}
     return {**frame, "object": "chat.completion", "choices": choices, "usage": usage}, [*chunks, last, "[DONE]"]
 
 
-WRITERS = {"/messages": messages, "/responses": responses, "/chat/completions": chat}
+WRITERS: dict[str, Callable[[str, Step, tuple[Call, ...], int], Answer]] = {
+    "/messages": messages,
+    "/responses": responses,
+    "/chat/completions": chat,
+}

@@ -1,4 +1,7 @@
-"""A scripted upstream that speaks OpenAI's and Anthropic's APIs, and misbehaves when a request's user is a plight's name."""
+"""A scripted upstream that speaks OpenAI's and Anthropic's APIs.
+
+It misbehaves when a request's user is a plight's name.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,11 @@ import base64
 import json
 import queue
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import answers
+from wire import JsonObject, ServerEvent
 
 DEADLINE = 30
 
@@ -23,13 +28,16 @@ FAILURES = {
     "crowded": (529, "overloaded"),
 }
 
-ANSWERS = {
+Answer = Callable[[JsonObject], JsonObject]
+AnswerEvents = Callable[[JsonObject], list[ServerEvent]]
+# By path: the whole answer, and the events of its stream where the API has one.
+ANSWERS: dict[str, tuple[Answer, AnswerEvents | None]] = {
     "/v1/chat/completions": (answers.completion, answers.chunks),
     "/v1/completions": (answers.text_completion, None),
     "/v1/responses": (answers.response, answers.response_events),
     "/v1/embeddings": (answers.embeddings, None),
     "/v1/messages": (answers.message, answers.message_events),
-    "/v1/messages/count_tokens": (lambda body: {"input_tokens": 5}, None),
+    "/v1/messages/count_tokens": (lambda _: {"input_tokens": 5}, None),
 }
 
 
@@ -39,12 +47,12 @@ class Upstream(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Answers)
-        self.requests: queue.Queue[dict] = queue.Queue()
+        super().__init__(("127.0.0.1", 0), UpstreamHandler)
+        self.requests: queue.Queue[JsonObject] = queue.Queue()
         self.first_event_seen = threading.Event()
         self.disconnected = threading.Event()
 
-    def request(self) -> dict:
+    def request(self) -> JsonObject:
         """Takes the one request that came."""
         request = self.requests.get(timeout=DEADLINE)
         assert self.requests.empty(), "more than one request came"
@@ -62,7 +70,9 @@ class Upstream(ThreadingHTTPServer):
         return left
 
 
-class Answers(BaseHTTPRequestHandler):
+class UpstreamHandler(BaseHTTPRequestHandler):
+    """Answers one connection's requests as the API does, or as the plight wants it."""
+
     protocol_version = "HTTP/1.1"
     server: Upstream
 
@@ -80,6 +90,7 @@ class Answers(BaseHTTPRequestHandler):
         elif plight == "silent":
             self.wait_for_the_client_to_leave()
         elif body.get("stream"):
+            assert events, f"{path} has no streams"
             self.stream(events(body), plight)
         elif plight == "broken":
             self.cut(answer(body))
@@ -100,7 +111,7 @@ class Answers(BaseHTTPRequestHandler):
         else:
             self.send(200, {"left": self.server.saw_the_client_leave()})
 
-    def send(self, status: int, body: dict) -> None:
+    def send(self, status: int, body: JsonObject) -> None:
         content = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
@@ -110,7 +121,7 @@ class Answers(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def cut(self, body: dict) -> None:
+    def cut(self, body: JsonObject) -> None:
         """Sends half an answer."""
         content = json.dumps(body).encode()
         self.send_response(200)
@@ -120,7 +131,7 @@ class Answers(BaseHTTPRequestHandler):
         self.wfile.write(content[: len(content) // 2])
         self.close_connection = True
 
-    def stream(self, events: list[answers.Event], plight: str | None) -> None:
+    def stream(self, events: list[ServerEvent], plight: str | None) -> None:
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")

@@ -81,7 +81,7 @@ def check_files() -> None:
 
 
 def run(command: list[str]) -> None:
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)}:\n{done.stdout}")
 
@@ -100,9 +100,8 @@ def queries(prometheus: Prometheus, started: float) -> list[str]:
         if panel.title in EMPTY:
             problems += [f"{name} has data, but is listed as empty"] if any(found) else []
             continue
-        problems += [
-            f"{name} finds nothing: {filled(query.expr)}" for query, values in zip(panel.queries, found) if not values
-        ]
+        for query, values in zip(panel.queries, found, strict=True):
+            problems += [] if values else [f"{name} finds nothing: {filled(query.expr)}"]
         if panel.title not in CHANCE and any(map(any, found)) == (panel.title in CALM):
             problems.append(f"{name} {'is not calm' if panel.title in CALM else 'shows nothing but zero'}")
     print(f"{sum(len(panel.queries) for _, panel in panels)} queries of {len(panels)} panels")
@@ -133,7 +132,9 @@ def variables(prometheus: Prometheus) -> list[str]:
 
 
 def values(prometheus: Prometheus, query: str) -> set[str]:
-    selector, label = re.fullmatch(r"label_values\((.+), (\w+)\)", filled(query)).groups()
+    match = re.fullmatch(r"label_values\((.+), (\w+)\)", filled(query))
+    assert match, query
+    selector, label = match.groups()
     return set(prometheus.ask(f"/api/v1/label/{label}/values", **{"match[]": selector}))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import functools
 import json
 import os
 import pathlib
@@ -22,14 +23,17 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from typing import Any
 
 sys.dont_write_bytecode = True
 
 import yaml  # noqa: E402
+
 from stack import PATIENCE, ROOT, binary, closed_port, stop, until_ready  # noqa: E402
 
 HOME = "/opt/pointsman"
 Instruction = tuple[str, str]
+YamlObject = dict[str, Any]
 
 
 def main() -> None:
@@ -65,7 +69,7 @@ def lint() -> None:
 
 
 def run(command: list[str]) -> None:
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}"
 
 
@@ -153,6 +157,10 @@ def image(final: list[Instruction]) -> Iterator[tuple[pathlib.Path, dict[str, st
         yield root, free
 
 
+def succeeds(command: list[str]) -> bool:
+    return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
 def serves(stages: list[list[Instruction]]) -> None:
     """Runs ENTRYPOINT and CMD as the image would, and its health check."""
     final = stages[-1]
@@ -162,7 +170,7 @@ def serves(stages: list[list[Instruction]]) -> None:
         assert pathlib.Path(environment["ORT_DYLIB_PATH"]).exists()
         probe = json.loads(of(final, "HEALTHCHECK")[0].split("CMD ", 1)[1])
         probe[-1] = probe[-1].replace("/9090", f"/{ports['9090']}")
-        healthy = lambda: subprocess.run(probe, stderr=subprocess.DEVNULL).returncode == 0  # noqa: E731
+        healthy = functools.partial(succeeds, probe)
         assert not healthy(), "the health check succeeds where nothing runs"
 
         command = json.loads(of(final, "ENTRYPOINT")[0]) + json.loads(of(final, "CMD")[0])
@@ -215,13 +223,13 @@ def same_but_for_the_device() -> None:
             print("ok: the GPU's libraries were fetched")
 
 
-def mounts(service: dict) -> dict[str, str]:
+def mounts(service: YamlObject) -> dict[str, str]:
     """Returns what is mounted from the repository: place in the container to place here."""
     parts = [volume.split(":") for volume in service.get("volumes", [])]
     return {target: source for source, target, *_ in parts if source.startswith("./")}
 
 
-def mounts_exist(compose: dict) -> None:
+def mounts_exist(compose: YamlObject) -> None:
     for name, service in compose["services"].items():
         for source in mounts(service).values():
             assert (ROOT / source).exists(), f"{name} mounts {source}, which is not there"
@@ -235,7 +243,7 @@ def mounts_exist(compose: dict) -> None:
             ).exists()
 
 
-def prometheus_runs(compose: dict) -> None:
+def prometheus_runs(compose: YamlObject) -> None:
     """Runs Prometheus with the service's own arguments, its mounts where they are here."""
     service = compose["services"]["prometheus"]
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as end:
@@ -256,7 +264,7 @@ def mapped(argument: str, places: dict[str, str]) -> str:
     return f"{option}={places[inside]}{path.removeprefix(inside)}" if inside else argument
 
 
-def names_agree(compose: dict) -> None:
+def names_agree(compose: YamlObject) -> None:
     """Checks that hosts, ports and folders that configurations name are those of compose.yaml."""
     services = compose["services"]
     config = yaml.safe_load((ROOT / "config/prometheus/prometheus.yaml").read_text())

@@ -1,7 +1,5 @@
 #!/usr/bin/env python3
-"""Draws the dashboards' panels from data that a real Prometheus scraped.
-
-Docs/dashboard-*.png, by the panels' own queries.
+"""Draws the dashboards' panels from data that a real Prometheus scraped, by the panels' own queries.
 
 Needs matplotlib (`make pictures` installs it). Runs the stack for some minutes first, since Grafana itself is not part
 of the tests.
@@ -9,11 +7,14 @@ of the tests.
 
 from __future__ import annotations
 
+import itertools
 import math
 import pathlib
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 sys.dont_write_bytecode = True
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -23,12 +24,14 @@ import matplotlib  # noqa: E402
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
+from matplotlib.axes import Axes  # noqa: E402
+from matplotlib.ticker import FuncFormatter, NullLocator  # noqa: E402
+
 from check import EMPTY, filled  # noqa: E402
 from load import Load, troubles  # noqa: E402
-from matplotlib.ticker import FuncFormatter, NullLocator  # noqa: E402
 from model import Dashboard, Panel, broken, sections  # noqa: E402
 from panels import DASHBOARDS  # noqa: E402
-from stack import Prometheus, Stack, running  # noqa: E402
+from stack import Prometheus, Series, Stack, running  # noqa: E402
 
 SECONDS = int(sys.argv[1]) if len(sys.argv) > 1 else 300
 STEP = 3
@@ -67,36 +70,62 @@ plt.rcParams.update(
 )
 
 
+@dataclass
+class Scrapes:
+    """The series that a Prometheus scraped from one moment to another, in seconds since the epoch."""
+
+    prometheus: Prometheus
+    start: float
+    end: float
+
+    def latest(self, expr: str) -> list[Series]:
+        return self.prometheus.query(filled(expr.replace("$head", HEAD_SHOWN)), self.end)
+
+    def all(self, expr: str) -> list[Series]:
+        return self.prometheus.range(filled(expr.replace("$head", HEAD_SHOWN)), self.start, self.end, STEP)
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
+
+
+@dataclass
+class Line:
+    """One series of a panel: its legend, seconds since the start, and a value for each of them."""
+
+    name: str
+    at: list[float]
+    values: list[float]
+
+    def known(self) -> list[float]:
+        return [value for value in self.values if not math.isnan(value)]
+
+
 def main() -> None:
     with running() as stack, Load(stack):
         time.sleep(15)
         name_places(stack)
         started = time.time()
         troubles(stack, SECONDS)
-        ended = time.time()
+        scrapes = Scrapes(stack.prometheus, started, time.time())
         for dashboard in DASHBOARDS:
-            draw(dashboard, stack.prometheus, started, ended)
+            draw(dashboard, scrapes)
 
 
-def draw(dashboard: Dashboard, prometheus: Prometheus, start: float, end: float) -> None:
+def draw(dashboard: Dashboard, scrapes: Scrapes) -> None:
     """Lays the panels out as on the dashboard; all lengths are in inches from the top left corner."""
-    lines = [
-        line
-        for _, panels in sections(dashboard.items)
-        for line in broken([panel for panel in panels if panel.title not in EMPTY])
-        if line
-    ]
+    drawn = [[panel for panel in panels if panel.title not in EMPTY] for _, panels in sections(dashboard.items)]
+    lines = [line for panels in drawn for line in broken(panels) if line]
     heights = [STAT if all(panel.kind == "stat" for panel in line) else CHART for line in lines]
     height = HEAD + sum(heights) + GAP * len(lines)
     figure = plt.figure(figsize=(WIDTH, height), facecolor=PAPER)
-    figure.text(
-        GAP / WIDTH, 1 - 0.5 * HEAD / height, f"Pointsman: {dashboard.title}", fontsize=12, weight="bold", va="center"
-    )
+    title = f"Pointsman: {dashboard.title}"
+    figure.text(GAP / WIDTH, 1 - 0.5 * HEAD / height, title, fontsize=12, weight="bold", va="center")
     top = HEAD
-    for line, tall in zip(lines, heights):
+    for line, tall in zip(lines, heights, strict=True):
         wide = (WIDTH - GAP) / len(line) - GAP
         for column, panel in enumerate(line):
-            card(Card(figure, GAP + column * (wide + GAP), top, wide, tall), panel, prometheus, start, end)
+            draw_panel(panel, Card(figure, GAP + column * (wide + GAP), top, wide, tall), scrapes)
         top += tall + GAP
     path = ROOT / "docs" / f"dashboard-{dashboard.name}.png"
     figure.savefig(path, dpi=DPI, facecolor=PAPER)
@@ -121,66 +150,65 @@ class Card:
         low = 1 - (self.y + self.height - bottom) / tall
         return ((self.x + left) / WIDTH, low, (self.width - left - right) / WIDTH, (self.height - top - bottom) / tall)
 
-    def text(self, x: float, y: float, text: str, **style) -> None:
+    def text(self, x: float, y: float, text: str, **style: Any) -> None:
         self.figure.text((self.x + x) / WIDTH, 1 - (self.y + y) / self.figure.get_figheight(), text, **style)
 
 
 def shrink(path: pathlib.Path) -> None:
-    """A dashboard has few colours: a palette takes a third of the bytes."""
+    """Gives the picture a palette: it has few colours, and takes a third of the bytes."""
     from PIL import Image
 
     with Image.open(path) as image:
         image.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
-def card(own: Card, panel: Panel, prometheus: Prometheus, start: float, end: float) -> None:
-    x, y, width, height = own.box(0, 0, 0, 0)
-    own.figure.patches.append(
-        plt.Rectangle(
-            (x, y),
-            width,
-            height,
-            transform=own.figure.transFigure,
-            facecolor=CARD,
-            edgecolor=GRID,
-            linewidth=0.8,
-            zorder=-1,
-        )
-    )
-    own.text(0.09, 0.08, panel.title.replace("$head", HEAD_SHOWN), fontsize=7.5, weight="bold", va="top")
+@dataclass
+class Plot:
+    """A panel that is drawn: its card, the axes on it, and what was scraped."""
+
+    panel: Panel
+    card: Card
+    axes: Axes
+    scrapes: Scrapes
+
+    def lines(self) -> list[Line]:
+        """Returns the largest series of the panel, in the order of their legends."""
+        found = []
+        for query in self.panel.queries:
+            for one in self.scrapes.all(query.expr):
+                at = [float(moment) - self.scrapes.start for moment, _ in one["values"]]
+                values = [finite_or_nan(float(value)) for _, value in one["values"]]
+                found.append(Line(legend(query.legend, one["metric"]), at, values))
+        known = [line for line in found if line.known()]
+        largest = sorted(known, key=lambda line: sum(line.known()), reverse=True)[:LIMIT]
+        return sorted(largest, key=lambda line: line.name)
+
+
+def finite_or_nan(value: float) -> float:
+    return value if math.isfinite(value) else math.nan
+
+
+def draw_panel(panel: Panel, card: Card, scrapes: Scrapes) -> None:
+    x, y, width, height = card.box(0, 0, 0, 0)
+    style = {"facecolor": CARD, "edgecolor": GRID, "linewidth": 0.8, "zorder": -1}
+    card.figure.patches.append(plt.Rectangle((x, y), width, height, transform=card.figure.transFigure, **style))
+    card.text(0.09, 0.08, panel.title.replace("$head", HEAD_SHOWN), fontsize=7.5, weight="bold", va="top")
     if panel.kind == "stat":
-        figure_of(own, panel, prometheus, end)
+        stat(panel, card, scrapes)
         return
-    axes = own.figure.add_axes(own.box(0.52, 0.34, 0.12, 0.46), facecolor=CARD)
+    axes = card.figure.add_axes(card.box(0.52, 0.34, 0.12, 0.46), facecolor=CARD)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.tick_params(length=0, pad=2)
-    DRAWERS[panel.kind](own, axes, panel, prometheus, start, end)
+    DRAWERS[panel.kind](Plot(panel, card, axes, scrapes))
 
 
-def figure_of(own: Card, panel: Panel, prometheus: Prometheus, end: float) -> None:
-    found = prometheus.query(asked(panel.queries[0].expr), end)
+def stat(panel: Panel, card: Card, scrapes: Scrapes) -> None:
+    found = scrapes.latest(panel.queries[0].expr)
     value = float(found[0]["value"][1]) if found else math.nan
     color = next((color for bound, color in reversed(panel.thresholds) if bound is None or value >= bound), "green")
-    text = "-" if math.isnan(value) else shown(value, panel.unit)
-    own.text(0.09, 0.30 + 0.5 * (own.height - 0.34), text, fontsize=15, weight="bold", color=NAMED[color], va="center")
-
-
-def series(
-    panel: Panel, prometheus: Prometheus, start: float, end: float
-) -> list[tuple[str, list[float], list[float]]]:
-    """Returns every series with its legend, seconds since the start, and values."""
-    found = []
-    for query in panel.queries:
-        for one in prometheus.range(asked(query.expr), start, end, STEP):
-            points = [(float(at) - start, float(value)) for at, value in one["values"]]
-            points = [(at, value if math.isfinite(value) else math.nan) for at, value in points]
-            if any(not math.isnan(value) for _, value in points):
-                found.append(
-                    (legend(query.legend, one["metric"]), [at for at, _ in points], [value for _, value in points])
-                )
-    weight = lambda one: sum(value for value in one[2] if not math.isnan(value))  # noqa: E731
-    return sorted(sorted(found, key=weight, reverse=True)[:LIMIT], key=lambda one: one[0])
+    text, middle = "-" if math.isnan(value) else shown(value, panel.unit), 0.30 + 0.5 * (card.height - 0.34)
+    card.text(0.09, middle, text, fontsize=15, weight="bold", color=NAMED[color], va="center")
 
 
 def legend(template: str, labels: dict[str, str]) -> str:
@@ -190,65 +218,54 @@ def legend(template: str, labels: dict[str, str]) -> str:
 
 
 def short(value: str) -> str:
-    """Ports of a run mean nothing to a reader."""
+    """Returns the name of an address: ports of a run mean nothing to a reader."""
     return PLACES.get(value, value)
 
 
 def name_places(stack: Stack) -> None:
-    PLACES.update({gateway.admin: name for name, gateway in zip("ab", stack.gateways)})
+    PLACES.update({gateway.admin: name for name, gateway in zip("ab", stack.gateways, strict=True)})
     PLACES.update({upstream.address: name.removeprefix("economy_") for name, upstream in stack.upstreams.items()})
     peers = stack.prometheus.query("pointsman_upstream_healthy")
     PLACES.update({peer: "nobody" for one in peers if (peer := one["metric"]["peer"]) not in PLACES})
 
 
-def asked(expr: str) -> str:
-    return filled(expr.replace("$head", HEAD_SHOWN))
-
-
-def timeseries(own: Card, axes, panel: Panel, prometheus: Prometheus, start: float, end: float) -> None:
-    found = series(panel, prometheus, start, end)
+def timeseries(plot: Plot) -> None:
+    panel, axes, found = plot.panel, plot.axes, plot.lines()
     if panel.stack == "none":
-        for color, (name, at, values) in zip(COLORS, found):
-            axes.plot(
-                at, values, color=color, linewidth=1.2, label=name, drawstyle="steps-post" if panel.step else "default"
-            )
-            axes.fill_between(at, values, color=color, alpha=0.05, linewidth=0, step="post" if panel.step else None)
+        style = "steps-post" if panel.step else "default"
+        for color, line in zip(COLORS, found, strict=False):
+            axes.plot(line.at, line.values, color=color, linewidth=1.2, label=line.name, drawstyle=style)
+            step = "post" if panel.step else None
+            axes.fill_between(line.at, line.values, color=color, alpha=0.05, linewidth=0, step=step)
     else:
         stacked(axes, found, panel.stack == "percent")
-    top = max((value for _, _, values in found for value in values if not math.isnan(value)), default=1)
+    top = max((value for line in found for value in line.known()), default=1)
     for bound, color in panel.thresholds:
         if bound is not None and bound <= 1.6 * top:
             axes.axhline(bound, color=NAMED[color], linewidth=0.8, linestyle=(0, (4, 3)))
-    finish(axes, panel, end - start)
-    name_series(
-        own,
-        axes,
-        [name for name, _, values in found if any(value > 0 for value in values if not math.isnan(value))],
-        panel.stack != "none",
-    )
+    finish(axes, panel, plot.scrapes.seconds)
+    names = [line.name for line in found if any(value > 0 for value in line.known())]
+    name_series(plot.card, axes, names, panel.stack != "none")
 
 
-def stacked(axes, found, is_share: bool) -> None:
-    moments = sorted({round(moment / STEP) for _, at, _ in found for moment in at})
+def stacked(axes: Axes, found: list[Line], is_share: bool) -> None:
+    moments = sorted({round(moment / STEP) for line in found for moment in line.at})
     columns = []
-    for _, at, values in found:
-        known = {round(moment / STEP): value for moment, value in zip(at, values)}
-        columns.append([0 if math.isnan(known.get(moment, 0)) else known.get(moment, 0) for moment in moments])
+    for line in found:
+        known = {
+            round(moment / STEP): 0 if math.isnan(value) else value
+            for moment, value in zip(line.at, line.values, strict=True)
+        }
+        columns.append([known.get(moment, 0) for moment in moments])
     if is_share:
         totals = [sum(column[index] for column in columns) or 1 for index in range(len(moments))]
-        columns = [[value / total for value, total in zip(column, totals)] for column in columns]
+        columns = [[value / total for value, total in zip(column, totals, strict=True)] for column in columns]
     if columns:
-        axes.stackplot(
-            [moment * STEP for moment in moments],
-            columns,
-            colors=COLORS,
-            labels=[name for name, _, _ in found],
-            alpha=0.78,
-            linewidth=0,
-        )
+        at, names = [moment * STEP for moment in moments], [line.name for line in found]
+        axes.stackplot(at, columns, colors=COLORS, labels=names, alpha=0.78, linewidth=0)
 
 
-def finish(axes, panel: Panel, seconds: float) -> None:
+def finish(axes: Axes, panel: Panel, seconds: float) -> None:
     if panel.log:
         axes.set_yscale("log")
         axes.yaxis.set_minor_locator(NullLocator())
@@ -262,12 +279,13 @@ def finish(axes, panel: Panel, seconds: float) -> None:
     minutes(axes, seconds)
 
 
-def name_series(own: Card, axes, names: list[str], is_area: bool) -> None:
+def name_series(own: Card, axes: Axes, names: list[str], is_area: bool) -> None:
     """Writes the legend below the axes, in as many lines as there is room for.
 
     Series that are always zero are not named.
     """
-    handles = dict(zip(*reversed(axes.get_legend_handles_labels())))
+    shown_handles, labels = axes.get_legend_handles_labels()
+    handles = dict(zip(labels, shown_handles, strict=True))
     x, line = 0.12, 0
     for name in names:
         width = 0.20 + 0.047 * len(name)
@@ -282,70 +300,50 @@ def name_series(own: Card, axes, names: list[str], is_area: bool) -> None:
         x += width
 
 
-def minutes(axes, seconds: float) -> None:
+def minutes(axes: Axes, seconds: float) -> None:
     axes.set_xlim(0, seconds)
     axes.set_xticks([60 * minute for minute in range(1, int(seconds // 60) + 1)])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at / 60:.0f} min" if at else ""))
     axes.tick_params(axis="x", labelsize=5.5, pad=1.5)
 
 
-def heatmap(own: Card, axes, panel: Panel, prometheus: Prometheus, start: float, end: float) -> None:
-    found = prometheus.range(asked(panel.queries[0].expr), start, end, STEP)
+def heatmap(plot: Plot) -> None:
+    found = plot.scrapes.all(plot.panel.queries[0].expr)
     found.sort(key=lambda one: float(one["metric"]["le"].replace("+Inf", "inf")))
     found = [one for one in found if one["metric"]["le"] != "+Inf"]
     moments = sorted({float(at) for one in found for at, _ in one["values"]})
     rows = [{float(at): float(value) for at, value in one["values"]} for one in found]
     below = [[0.0] * len(moments), *([row.get(at, 0) for at in moments] for row in rows)]
-    cells = [[max(0, high - low) for low, high in zip(*pair)] for pair in zip(below, below[1:])]
-    axes.imshow(
-        [[math.sqrt(cell) for cell in row] for row in cells],
-        aspect="auto",
-        origin="lower",
-        cmap="Blues",
-        interpolation="nearest",
-    )
-    axes.set_yticks(range(0, len(found), 2), [found[index]["metric"]["le"] for index in range(0, len(found), 2)])
-    axes.set_xticks([])
+    squares = [
+        [math.sqrt(max(0, high - low)) for low, high in zip(*pair, strict=True)] for pair in itertools.pairwise(below)
+    ]
+    plot.axes.imshow(squares, aspect="auto", origin="lower", cmap="Blues", interpolation="nearest")
+    ticks = range(0, len(found), 2)
+    plot.axes.set_yticks(ticks, [found[index]["metric"]["le"] for index in ticks])
+    plot.axes.set_xticks([])
 
 
-def states(own: Card, axes, panel: Panel, prometheus: Prometheus, start: float, end: float) -> None:
-    found = series(panel, prometheus, start, end)
-    for row, (_, at, values) in enumerate(found):
-        for moment, value in zip(at, values):
-            axes.barh(
-                row,
-                STEP,
-                left=moment,
-                height=0.62,
-                color=NAMED["green" if value >= 1 else "red"],
-                linewidth=0,
-                alpha=0.8,
-            )
-    axes.set_yticks(range(len(found)), [name for name, _, _ in found])
+def states(plot: Plot) -> None:
+    axes, found = plot.axes, plot.lines()
+    for row, line in enumerate(found):
+        for moment, value in zip(line.at, line.values, strict=True):
+            color = NAMED["green" if value >= 1 else "red"]
+            axes.barh(row, STEP, left=moment, height=0.62, color=color, linewidth=0, alpha=0.8)
+    axes.set_yticks(range(len(found)), [line.name for line in found])
     axes.tick_params(axis="y", labelsize=6)
     axes.set_ylim(-0.6, len(found) - 0.4)
-    minutes(axes, end - start)
-    axes.set_position(own.box(0.24 + 0.048 * max(len(name) for name, _, _ in found), 0.34, 0.12, 0.30))
+    minutes(axes, plot.scrapes.seconds)
+    axes.set_position(plot.card.box(0.24 + 0.048 * max(len(line.name) for line in found), 0.34, 0.12, 0.30))
 
 
-def cells(own: Card, axes, panel: Panel, prometheus: Prometheus, start: float, end: float) -> None:
-    found = prometheus.query(asked(panel.queries[0].expr), end)
-    hidden = {"__name__", "job"}
-    columns = sorted({name for one in found for name in one["metric"]} - hidden)
-    numbers = {one["value"][1] for one in found}
-    head = [*columns, "count"] if numbers != {"1"} else columns
+def cells(plot: Plot) -> None:
+    found, own = plot.scrapes.latest(plot.panel.queries[0].expr), plot.card
+    columns = sorted({name for one in found for name in one["metric"]} - {"__name__", "job"})
+    counts = {one["value"][1] for one in found}
+    head = [*columns, "count"] if counts != {"1"} else columns
     found.sort(key=lambda one: -float(one["value"][1]))
-    rows = [
-        [
-            *(
-                short(value)[:18] if name == "instance" else value[:18]
-                for name, value in ((name, one["metric"].get(name, "")) for name in columns)
-            ),
-            one["value"][1],
-        ][: len(head)]
-        for one in found[:8]
-    ]
-    axes.axis("off")
+    rows = [[*labels_of(one, columns), one["value"][1]][: len(head)] for one in found[:8]]
+    plot.axes.axis("off")
     if not rows:
         return
     wide = [max(len(row[column]) for row in [head, *rows]) + 2 for column in range(len(head))]
@@ -357,7 +355,18 @@ def cells(own: Card, axes, panel: Panel, prometheus: Prometheus, start: float, e
             own.text(x, 0.52 + 0.16 * row, values[column], fontsize=6.3, va="top")
 
 
-DRAWERS = {"timeseries": timeseries, "heatmap": heatmap, "state-timeline": states, "table": cells}
+def labels_of(one: Series, columns: list[str]) -> list[str]:
+    """Returns the labels of a series in the order of the columns, cut to what fits."""
+    labels = [(name, one["metric"].get(name, "")) for name in columns]
+    return [(short(value) if name == "instance" else value)[:18] for name, value in labels]
+
+
+DRAWERS: dict[str, Callable[[Plot], None]] = {
+    "timeseries": timeseries,
+    "heatmap": heatmap,
+    "state-timeline": states,
+    "table": cells,
+}
 
 
 def shown(value: float, unit: str) -> str:

@@ -9,10 +9,11 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from prompts import prompt
-from stack import KEYS, Gateway, Stack
+from stack import KEYS, Gateway, JsonObject, Stack
 
 WORKERS = 16
 
@@ -51,7 +52,7 @@ class Load:
                 self.failed += status >= 500
 
 
-def request(rng: random.Random) -> tuple[str, dict, str | None]:
+def request(rng: random.Random) -> tuple[str, JsonObject, str | None]:
     """Draws a path, a body and a key."""
     drawn = rng.random()
     client = rng.choices(["search", "chat", "batch"], [5, 4, 1])[0]
@@ -59,12 +60,16 @@ def request(rng: random.Random) -> tuple[str, dict, str | None]:
     if drawn < 0.02:
         return "/v1/chat/completions", {"messages": [{"role": "user", "content": "to whom?"}]}, key
     if drawn < 0.06:
-        kinds = [{"rating": "up"}, {"correct": False}, {"comment": "fine"}]
+        kinds: list[JsonObject] = [{"rating": "up"}, {"correct": False}, {"comment": "fine"}]
         return "/v1/feedback", {"request_id": f"r-{rng.randrange(10**6)}", **rng.choice(kinds)}, key
     if drawn < 0.10:
         return "/v1/chat/completions", {"model": "nano", "messages": [{"role": "user", "content": "hello"}]}, key
     model = rng.choices(["auto", "pair", "hurried", "watched", "judged"], [16, 6, 2, 1, 1])[0]
-    body: dict = {"model": model, "messages": [{"role": "user", "content": prompt(rng)}], "stream": rng.random() < 0.5}
+    body: JsonObject = {
+        "model": model,
+        "messages": [{"role": "user", "content": prompt(rng)}],
+        "stream": rng.random() < 0.5,
+    }
     if drawn > 0.96:
         image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
         body["messages"][0]["content"] = [{"type": "text", "text": "What is on this picture?"}, image]
@@ -73,7 +78,7 @@ def request(rng: random.Random) -> tuple[str, dict, str | None]:
     return "/v1/chat/completions", body, key
 
 
-def ask(gateway: Gateway, path: str, body: dict, key: str | None) -> int:
+def ask(gateway: Gateway, path: str, body: JsonObject, key: str | None) -> int:
     """Sends one request, reads the answer to its end and returns its status; 0 when the answer broke."""
     host, port = gateway.listen.split(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=30)
@@ -108,7 +113,7 @@ def troubles(stack: Stack, seconds: float) -> None:
     economy, premium, local = (stack.upstreams[name] for name in ("economy", "premium", "local"))
     machines = [economy, stack.upstreams["economy_too"]]
     good = first.config.read_text()
-    steps = [
+    steps: list[Callable[[], object]] = [
         lambda: economy.faults.update(silent=0.05, zipped=0.05),
         lambda: burst(stack),
         lambda: premium.faults.update(limited=0.4, failing=0.1),
@@ -120,13 +125,13 @@ def troubles(stack: Stack, seconds: float) -> None:
         lambda: burst(stack),
         lambda: reload(first, good.replace("otherwise: standard", "otherwise: nobody")),
         lambda: stack.store.send_signal(signal.SIGSTOP),
-        lambda: premium.faults.clear(),
+        premium.faults.clear,
         lambda: stack.store.send_signal(signal.SIGCONT),
         lambda: reload(first, good + "# a third generation\n"),
         lambda: setattr(economy, "healthy", True),
         lambda: first.post("/rollback"),
         lambda: second.post("/reload"),
-        lambda: local.faults.clear(),
+        local.faults.clear,
         lambda: reload(second, good + "# a new generation\n"),
     ]
     for step in steps:

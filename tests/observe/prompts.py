@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 PLACES = [
     "Australia",
@@ -58,47 +59,68 @@ SYSTEMS = [
     "a feed for 50 million readers",
 ]
 
-KINDS = [
-    (2, lambda r: f"日本の憲法と比較して、{r.choice(PLACES)}の憲法を説明してください。{r.randrange(10**6)}"),
-    (30, lambda r: f"What is the capital of {r.choice(PLACES)}? Question {r.randrange(10**6)}."),
-    (12, lambda r: f"hi, how are you today? ({r.randrange(10**4)})"),
-    (10, lambda r: f"Translate to French: {r.choice(THINGS)} near {r.choice(PLACES)}, number {r.randrange(10**5)}."),
-    (
-        10,
-        lambda r: (
-            f"Write a polite email about {r.choice(THINGS)} to a landlord in {r.choice(PLACES)}, ticket {r.randrange(10**5)}."
-        ),
-    ),
-    (
-        12,
-        lambda r: (
-            f"Explain the difference between {r.choice(TOPICS)} to someone who is {r.randrange(10, 60)} years old, in {r.randrange(3, 9)} sentences."
-        ),
-    ),
-    (
-        12,
-        lambda r: (
-            f"Write a Python function that {r.choice(TASKS)}, with type hints and tests for {r.randrange(3, 12)} edge cases."
-        ),
-    ),
-    (6, lambda r: f"Prove that {r.choice(PROOFS)}, then say where the argument fails modulo {r.randrange(3, 99)}."),
-    (
-        6,
-        lambda r: (
-            f"Design {r.choice(SYSTEMS)}: compare {r.randrange(2, 6)} approaches, derive the error bound of each and recommend one."
-        ),
-    ),
-    # Longer than the classifier reads.
-    (
-        4,
-        lambda r: (
-            "Summarise, and argue against: "
-            + " ".join(f"{r.choice(THINGS)} of {r.choice(PLACES)} costs {r.randrange(999)}," for _ in range(60))
-        ),
-    ),
-]
+
+def constitution(r: random.Random) -> str:
+    return f"日本の憲法と比較して、{r.choice(PLACES)}の憲法を説明してください。{r.randrange(10**6)}"
+
+
+def capital(r: random.Random) -> str:
+    return f"What is the capital of {r.choice(PLACES)}? Question {r.randrange(10**6)}."
+
+
+def greeting(r: random.Random) -> str:
+    return f"hi, how are you today? ({r.randrange(10**4)})"
+
+
+def translation(r: random.Random) -> str:
+    return f"Translate to French: {r.choice(THINGS)} near {r.choice(PLACES)}, number {r.randrange(10**5)}."
+
+
+def email(r: random.Random) -> str:
+    about = f"{r.choice(THINGS)} to a landlord in {r.choice(PLACES)}"
+    return f"Write a polite email about {about}, ticket {r.randrange(10**5)}."
+
+
+def explanation(r: random.Random) -> str:
+    about = f"{r.choice(TOPICS)} to someone who is {r.randrange(10, 60)} years old"
+    return f"Explain the difference between {about}, in {r.randrange(3, 9)} sentences."
+
+
+def program(r: random.Random) -> str:
+    task = f"Write a Python function that {r.choice(TASKS)}"
+    return f"{task}, with type hints and tests for {r.randrange(3, 12)} edge cases."
+
+
+def proof(r: random.Random) -> str:
+    return f"Prove that {r.choice(PROOFS)}, then say where the argument fails modulo {r.randrange(3, 99)}."
+
+
+def design(r: random.Random) -> str:
+    task = f"Design {r.choice(SYSTEMS)}: compare {r.randrange(2, 6)} approaches"
+    return f"{task}, derive the error bound of each and recommend one."
+
+
+def price_list(r: random.Random) -> str:
+    """Returns a prompt that is longer than the classifier reads."""
+    prices = (f"{r.choice(THINGS)} of {r.choice(PLACES)} costs {r.randrange(999)}," for _ in range(60))
+    return "Summarise, and argue against: " + " ".join(prices)
+
+
+# How often each kind comes, in parts of their sum.
+KINDS: dict[Callable[[random.Random], str], int] = {
+    constitution: 2,
+    capital: 30,
+    greeting: 12,
+    translation: 10,
+    email: 10,
+    explanation: 12,
+    program: 12,
+    proof: 6,
+    design: 6,
+    price_list: 4,
+}
 
 
 def prompt(rng: random.Random) -> str:
-    weights, makers = zip(*KINDS)
-    return rng.choices(makers, weights)[0](rng)
+    kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
+    return kind(rng)

@@ -1,6 +1,6 @@
-"""A fleet of two real Pointsmans in front of scripted upstreams with a real Redis behind, and a real Prometheus that scrapes it.
+"""A fleet of two real Pointsmans in front of scripted upstreams, with a real Redis behind.
 
-Free ports throughout.
+A real Prometheus scrapes it. All ports are free ones.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from string import Template
+from typing import Any
 
 from upstream import Upstream
 
@@ -29,83 +31,37 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PATIENCE = 60
 KEYS = {"search": "key-of-the-search-team", "chat": "key-of-the-chat-team", "batch": "key-of-the-batch-jobs"}
 
-CONFIG = """\
-version: 1
-listen: {{address: 127.0.0.1:0}}
-admin: {{address: 127.0.0.1:0}}
-clients:
-  search: {{keys: [{{sha256: {search}}}]}}
-  chat: {{keys: [{{sha256: {chat}}}]}}
-  batch: {{keys: [{{sha256: {batch}}}], rate_limit: {{requests_per_minute: 60}}}}
-decision_log: {{path: logs/decisions.jsonl, hash_key: {{env: LOG_HASH_KEY}}}}
-store: {{redis: {{url: 'unix://{store}', timeout: 50ms}}}}
-default_provider: economy
-providers:
-  economy:
-    base_url: http://{economy}/v1
-    peers: [{economy}, {economy_too}]
-    health_check: {{path: /health, interval: 1s, timeout: 500ms, healthy_after: 1, unhealthy_after: 2}}
-  premium: {{base_url: http://{premium}/v1}}
-  local: {{base_url: http://{local}/v1, peers: [{local}, {closed}], breaker: {{consecutive_failures: 2}}}}
-models:
-  small: {{provider: economy, name: nano, price: {{input: 0.10, output: 0.40}}, context: 128000, supports: [tools]}}
-  standard: {{provider: economy, name: standard, price: {{input: 0.40, output: 1.60}}, context: 128000}}
-  frontier: {{provider: premium, name: frontier, price: {{input: 2.00, output: 8.00, cached_input: 0.50}}, context: 200000}}
-  local: {{provider: local, name: local, price: {{input: 0.02, output: 0.02}}, context: 600}}
-classifiers:
-  default: {{bundle: {bundles}/default, deadline: 250ms, shadow: {{bundle: {shadow}, sample: 0.5}}}}
-  careful: {{bundle: {bundles}/default, deadline: 5s, cascade: {{enabled: false}}}}
-  hurried: {{bundle: {bundles}/default, deadline: 1ms, cascade: {{enabled: false}}}}
-policies:
-  - name: auto
-    match: {{model: [auto]}}
-    rules: [{{when: 'prompt.tool_errors > 1', use: frontier}}]
-    strategy: {{kind: tiers, classifier: default, tiers: {{simple: small, medium: standard, complex: frontier}}, min_confidence: 0.5, otherwise: standard}}
-    fallback: [standard, small]
-  - name: pair
-    match: {{model: [pair]}}
-    strategy: {{kind: threshold, classifier: careful, head: tier, strong: frontier, weak: local, threshold: 0.5, otherwise: frontier}}
-    fallback: [small]
-    target: {{strong: [frontier], share: 0.4, max_drift: 0.2}}
-  - name: judged
-    match: {{model: [judged]}}
-    strategy:
-      kind: judge
-      judge: small
-      choices: [{{model: small, description: facts and small talk}}, {{model: frontier, description: proofs and designs}}]
-      otherwise: standard
-    affinity: {{hold: 1h, move: up_only}}
-  - name: watch
-    match: {{model: [watched]}}
-    mode: shadow
-    strategy: {{kind: tiers, classifier: default, tiers: {{simple: small, medium: standard, complex: frontier}}, otherwise: standard}}
-  - name: hurried
-    match: {{model: [hurried]}}
-    strategy: {{kind: tiers, classifier: hurried, tiers: {{simple: small, medium: standard, complex: frontier}}, otherwise: standard}}
-"""
+CONFIG = Template(pathlib.Path(__file__).with_suffix(".yaml").read_text("utf-8"))
+
+
+JsonObject = dict[str, Any]
+Series = dict[str, Any]  # of a query's result: its `metric`, and its `value` or `values`
 
 
 @dataclass
 class Gateway:
     """A running Pointsman."""
 
-    process: subprocess.Popen
+    process: subprocess.Popen[str]
     config: pathlib.Path
     listen: str
     admin: str
     log: list[str] = field(default_factory=list)
 
-    def post(self, path: str) -> dict:
+    def post(self, path: str) -> JsonObject:
         request = urllib.request.Request(f"http://{self.admin}{path}", method="POST", data=b"")
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-            return json.load(answer)
+            found: JsonObject = json.load(answer)
+        return found
 
 
 @dataclass
 class Stack:
+    """The fleet, and everything around it that runs."""
+
     gateways: list[Gateway]
     upstreams: dict[str, Upstream]
-    store: subprocess.Popen
+    store: subprocess.Popen[str]
     prometheus: Prometheus
 
 
@@ -113,17 +69,21 @@ class Stack:
 class Prometheus:
     """A running Prometheus."""
 
-    process: subprocess.Popen
+    process: subprocess.Popen[bytes]
     url: str
 
-    def query(self, expr: str, at: float | None = None) -> list[dict]:
+    def query(self, expr: str, at: float | None = None) -> list[Series]:
         """Returns an instant query's result; raises with Prometheus' own words when it fails."""
-        return self.ask("/api/v1/query", query=expr, **({"time": at} if at else {}))["result"]
+        parameters = {"query": expr} | ({"time": str(at)} if at else {})
+        found: list[Series] = self.ask("/api/v1/query", **parameters)["result"]
+        return found
 
-    def range(self, expr: str, start: float, end: float, step: float) -> list[dict]:
-        return self.ask("/api/v1/query_range", query=expr, start=start, end=end, step=step)["result"]
+    def range(self, expr: str, start: float, end: float, step: float) -> list[Series]:
+        found: list[Series] = self.ask("/api/v1/query_range", query=expr, start=start, end=end, step=step)["result"]
+        return found
 
-    def ask(self, path: str, **parameters: object) -> dict:
+    def ask(self, path: str, **parameters: object) -> Any:
+        """Returns the `data` of an answer, which is an object or, for a label's values, a list."""
         url = f"{self.url}{path}?{urllib.parse.urlencode(parameters)}"
         try:
             with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
@@ -141,7 +101,7 @@ def running(scrape_seconds: int = 1) -> Iterator[Stack]:
         upstreams = {name: Upstream(seed) for seed, name in enumerate(["economy", "economy_too", "premium", "local"])}
         for upstream in upstreams.values():
             end.callback(upstream.shutdown)
-        text = CONFIG.format(
+        text = CONFIG.substitute(
             **{name: upstream.address for name, upstream in upstreams.items()},
             **{name: hashed(key) for name, key in KEYS.items()},
             closed=f"127.0.0.1:{closed_port()}",
@@ -167,7 +127,7 @@ def start_gateway(end: contextlib.ExitStack, folder: pathlib.Path, text: str) ->
         [binary(), "serve", "-c", str(config)], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
     )
     end.callback(stop, process)
-    ready: queue.Queue[dict | None] = queue.Queue()
+    ready: queue.Queue[dict[str, str] | None] = queue.Queue()
     gateway = Gateway(process, config, "", "")
     threading.Thread(target=follow, args=(gateway, ready), daemon=True).start()
     addresses = ready.get(timeout=PATIENCE)
@@ -176,30 +136,20 @@ def start_gateway(end: contextlib.ExitStack, folder: pathlib.Path, text: str) ->
     return gateway
 
 
-def start_store(end: contextlib.ExitStack, folder: pathlib.Path) -> subprocess.Popen:
+def start_store(end: contextlib.ExitStack, folder: pathlib.Path) -> subprocess.Popen[str]:
     """Starts the Redis that the fleet shares pins and thresholds through; it keeps nothing on disk."""
-    command = [
-        "redis-server",
-        "--port",
-        "0",
-        "--unixsocket",
-        str(folder / "redis.sock"),
-        "--save",
-        "",
-        "--appendonly",
-        "no",
-    ]
+    socket_file = str(folder / "redis.sock")
+    command = ["redis-server", "--port", "0", "--unixsocket", socket_file, "--save", "", "--appendonly", "no"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     end.callback(stop, process)
-    assert process.stdout
-    assert any("eady to accept connections" in line for line in process.stdout), "redis-server does not start"
-    threading.Thread(
-        target=lambda: [None for _ in process.stdout], daemon=True
-    ).start()  # what else it says must not stop it
+    output = process.stdout
+    assert output
+    assert any("eady to accept connections" in line for line in output), "redis-server does not start"
+    threading.Thread(target=lambda: list(output), daemon=True).start()  # what else it says must not stop it
     return process
 
 
-def follow(gateway: Gateway, ready: queue.Queue) -> None:
+def follow(gateway: Gateway, ready: queue.Queue[dict[str, str] | None]) -> None:
     assert gateway.process.stderr
     for line in gateway.process.stderr:
         gateway.log.append(line.rstrip())
@@ -237,16 +187,16 @@ def start_prometheus(
     raise RuntimeError("Prometheus does not start")
 
 
-def until_ready(process: subprocess.Popen, url: str) -> bool:
+def until_ready(process: subprocess.Popen[bytes], url: str) -> bool:
     deadline = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < deadline:
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1) as answer:
-            return answer.status == 200
+            return int(answer.status) == 200
         time.sleep(0.1)
     return False
 
 
-def stop(process: subprocess.Popen) -> None:
+def stop(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
         process.wait(10)
@@ -264,7 +214,8 @@ def hashed(key: str) -> str:
 def closed_port() -> int:
     """Returns a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+        port: int = server.getsockname()[1]
+        return port
 
 
 def binary() -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import random
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 # Seconds to the first byte and between chunks, and answer tokens, by what the provider calls the model.
 PACE = {
@@ -18,6 +21,8 @@ PACE = {
 }
 CHUNKS = 6
 
+JsonObject = dict[str, Any]
+
 
 class Upstream(ThreadingHTTPServer):
     """One provider's machine; `faults` are the shares of requests that it fails, by kind."""
@@ -26,7 +31,7 @@ class Upstream(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, seed: int = 7) -> None:
-        super().__init__(("127.0.0.1", 0), Answers)
+        super().__init__(("127.0.0.1", 0), UpstreamHandler)
         self.faults: dict[str, float] = {}
         self.healthy = True
         self.rng = random.Random(seed)
@@ -48,14 +53,21 @@ class Upstream(ThreadingHTTPServer):
         return None, own
 
 
-def verdict(body: dict, rng: random.Random) -> str | None:
+def verdict(body: JsonObject, rng: random.Random) -> str | None:
     """Answers a judge's question by any of the labels that its schema allows."""
     schema = (body.get("response_format") or {}).get("json_schema", {}).get("schema", {})
     labels = schema.get("properties", {}).get("label", {}).get("enum")
     return json.dumps({"label": rng.choice(labels)}) if labels else None
 
 
-class Answers(BaseHTTPRequestHandler):
+def usage_of(prompt: int, completion: int) -> JsonObject:
+    tokens = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+    return {**tokens, "prompt_tokens_details": {"cached_tokens": prompt // 3}}
+
+
+class UpstreamHandler(BaseHTTPRequestHandler):
+    """Answers one connection's requests as a provider does, at its pace and with its faults."""
+
     protocol_version = "HTTP/1.1"
     server: Upstream
 
@@ -77,30 +89,21 @@ class Answers(BaseHTTPRequestHandler):
         elif fault == "failing":
             self.send(500, json.dumps({"error": {"code": "internal_error", "message": "oops"}}).encode())
         else:
-            prompt = len(content) // 4
-            usage = {"prompt_tokens": prompt, "completion_tokens": max(1, int(tokens * rng.lognormvariate(0, 0.3)))}
-            usage["total_tokens"] = sum(usage.values())
-            usage["prompt_tokens_details"] = {"cached_tokens": prompt // 3}
+            usage = usage_of(len(content) // 4, max(1, int(tokens * rng.lognormvariate(0, 0.3))))
+            told = None if fault == "silent" else usage
             if body.get("stream"):
-                self.stream(model, usage if fault != "silent" else None, gap, rng, is_cut=fault == "cut")
+                self.stream(model, told, lambda: time.sleep(gap * rng.lognormvariate(0, 0.5)), is_cut=fault == "cut")
             else:
-                self.answer(
-                    model, usage if fault != "silent" else None, zipped=fault == "zipped", content=verdict(body, rng)
-                )
+                self.answer(model, told, verdict(body, rng), zipped=fault == "zipped")
 
-    def answer(self, model: str, usage: dict | None, zipped: bool, content: str | None) -> None:
-        message = {"role": "assistant", "content": content or f"This is {model} speaking."}
-        body = {
-            "id": "chatcmpl-1",
-            "object": "chat.completion",
-            "created": 1,
-            "model": model,
-            "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
-        }
+    def answer(self, model: str, usage: JsonObject | None, text: str | None, zipped: bool) -> None:
+        message = {"role": "assistant", "content": text or f"This is {model} speaking."}
+        choice = {"index": 0, "finish_reason": "stop", "message": message}
+        body = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model, "choices": [choice]}
         content = json.dumps(body | ({"usage": usage} if usage else {})).encode()
         self.send(200, gzip.compress(content) if zipped else content, {"content-encoding": "gzip"} if zipped else {})
 
-    def stream(self, model: str, usage: dict | None, gap: float, rng: random.Random, is_cut: bool) -> None:
+    def stream(self, model: str, usage: JsonObject | None, pause: Callable[[], None], is_cut: bool) -> None:
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
@@ -109,7 +112,7 @@ class Answers(BaseHTTPRequestHandler):
             self.event(
                 {"choices": [{"index": 0, "delta": {"content": f"word {index} "}, "finish_reason": None}]}, model
             )
-            time.sleep(gap * rng.lognormvariate(0, 0.5))
+            pause()
             if is_cut and index == CHUNKS // 2:
                 self.close_connection = True
                 return
@@ -118,10 +121,9 @@ class Answers(BaseHTTPRequestHandler):
         self.chunk(b"data: [DONE]\n\n")
         self.wfile.write(b"0\r\n\r\n")
 
-    def event(self, more: dict, model: str) -> None:
-        self.chunk(
-            f"data: {json.dumps({'id': 'chatcmpl-1', 'object': 'chat.completion.chunk', 'created': 1, 'model': model} | more)}\n\n".encode()
-        )
+    def event(self, more: JsonObject, model: str) -> None:
+        head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model}
+        self.chunk(f"data: {json.dumps(head | more)}\n\n".encode())
 
     def chunk(self, content: bytes) -> None:
         self.wfile.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")
@@ -142,7 +144,5 @@ class Answers(BaseHTTPRequestHandler):
         pass
 
     def handle(self) -> None:
-        try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the proxy leaves when its client does
             super().handle()
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # the proxy left, as it does when its client does

@@ -53,11 +53,12 @@ def main() -> None:
 
 
 def greet(stack: Stack) -> None:
-    for name, gateway in zip("ab", stack.gateways):
+    for name, gateway in zip("ab", stack.gateways, strict=True):
         print(f"  Pointsman {name}   http://{gateway.listen}/v1   admin http://{gateway.admin}/")
     print(f"  Prometheus    {stack.prometheus.url}/graph   alerts {stack.prometheus.url}/alerts")
     print(
-        "  Dashboards    config/grafana (docker compose up shows them in Grafana); panels as pictures: docs/observability.md"
+        "  Dashboards    config/grafana (docker compose up shows them in Grafana); "
+        "panels as pictures: docs/observability.md"
     )
     print(f"\n  First figures in {WARM_UP} s; Ctrl-C ends it.", flush=True)
 
