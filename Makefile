@@ -18,8 +18,10 @@ FUZZ_SANITIZER ?= none
 # Flags for the test runner, such as TEST_FLAGS=bodies to run the tests of that name.
 TEST_FLAGS ?=
 
-# What every target but `build` runs: optimised, without the slow link over all crates that a release has.
+# What every target but `build` runs: optimised enough, and built for the wait. The demo leaves out what it does not show: the lab,
+# Redis and OTLP.
 QUICK = --profile quick --locked
+DEMO = $(QUICK) --no-default-features
 QUICK_BINARY = "$$($(CARGO) metadata --format-version=1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/quick/pointsman"
 
 # cmake and cargo-deny live there where the machine has none.
@@ -38,7 +40,8 @@ quick: setup
 	$(CARGO) build $(QUICK)
 
 demo: setup ## Route eight prompts through a proxy in front of two built-in upstreams (DEMO_FLAGS=--once ends it)
-	$(CARGO) run $(QUICK) -- demo $(DEMO_FLAGS)
+	@[ -x $(QUICK_BINARY) ] || echo "make demo: the first build compiles some 300 crates, about @@DEMO_TIME@@ on two cores; later ones take seconds"
+	$(CARGO) run $(DEMO) -- demo $(DEMO_FLAGS)
 
 observe: quick ## Run a fleet under demo traffic with a real Prometheus (OBSERVE_FLAGS=--once ends it)
 	@bash .ci/setup prometheus
