@@ -5,6 +5,7 @@
 //! to cost more for a hostile prompt than for a friendly one: token counting and the structure scan have fixed bounds.
 //! They and the language wait until somebody asks: a rule about images pays for none of them.
 
+mod feature;
 mod language;
 mod logged;
 mod table;
@@ -14,10 +15,10 @@ mod tokens;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use serde::ser::{Serialize, SerializeMap, Serializer};
 
+pub use self::feature::{Kind, Scope, Spec, Value};
 pub use self::language::{Language, MAX_LANGUAGE_BYTES};
-pub use self::table::{Kind, Scope, Spec, TABLE, Value, index_of, table_markdown};
+pub use self::table::{TABLE, index_of, table_markdown};
 pub use self::text::{MAX_SCANNED_BYTES, TextStructure};
 use self::tokens::MediaTokens;
 pub use self::tokens::{Tally, TokenCount, TokenCounter, Tokenizer};
@@ -251,43 +252,6 @@ impl Features {
             Prompt::parse_with(source.dialect, &source.body, &source.envelopes).ok().map(|prompt| measure(&prompt))
         };
         self.source.as_ref().and_then(read).unwrap_or_default()
-    }
-
-    /// Returns the feature at `index` of [`TABLE`].
-    ///
-    /// # Panics
-    ///
-    /// When `index` is not one of the table's.
-    #[must_use]
-    pub fn value(&self, index: usize) -> Value<'_> {
-        TABLE[index].read(self)
-    }
-
-    /// Returns the feature called `name`, or `None` when the table has none.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<Value<'_>> {
-        index_of(name).map(|index| self.value(index))
-    }
-
-    /// Returns the feature at `index` as a number, a `bool` as 0 or 1; `None` for text.
-    ///
-    /// # Panics
-    ///
-    /// When `index` is not one of the table's.
-    #[must_use]
-    pub fn number(&self, index: usize) -> Option<f64> {
-        self.value(index).number()
-    }
-}
-
-impl Serialize for Features {
-    /// Writes a flat object in the table's order.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(TABLE.len()))?;
-        for spec in TABLE {
-            map.serialize_entry(spec.name, &spec.read(self))?;
-        }
-        map.end()
     }
 }
 
