@@ -68,6 +68,25 @@ pub struct AttachedFiles {
     pub types: String,
 }
 
+/// Counts of what is attached to a conversation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Attachments {
+    /// Parts that are an [`AttachmentKind::Image`].
+    pub images: u32,
+    /// Parts that are [`AttachmentKind::Audio`].
+    pub audio: u32,
+    /// Parts that are an [`AttachmentKind::File`].
+    pub files: u32,
+}
+
+impl Attachments {
+    pub(super) fn add(&mut self, other: Self) {
+        self.images = self.images.saturating_add(other.images);
+        self.audio = self.audio.saturating_add(other.audio);
+        self.files = self.files.saturating_add(other.files);
+    }
+}
+
 impl AttachmentKind {
     /// Returns what a part of this type attaches, if it attaches anything.
     #[must_use]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::de::SeqAccess;
 
-use super::conversation::join;
+use super::text::join;
 use super::tolerant::{Shape, Tolerant};
 
 /// A `prompt` or `input`: its texts joined with `\n`.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::ParseError;
+use super::parse_error::ParseError;
 use super::tolerant::{Text, Tolerant};
 
 /// The model that a body names.

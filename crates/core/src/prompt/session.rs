@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::parameters::{member, text};
+use super::text::owned;
 
 /// The longest name of a session that is one; what is longer says something else.
 const MAX_BYTES: usize = 512;
@@ -48,7 +49,7 @@ impl<'b> RawSession<'b> {
 
 impl Session<'_> {
     pub(super) fn into_owned(self) -> Session<'static> {
-        Session { id: self.id.map(super::owned), cache_key: self.cache_key.map(super::owned) }
+        Session { id: self.id.map(owned), cache_key: self.cache_key.map(owned) }
     }
 }
 

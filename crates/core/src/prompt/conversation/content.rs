@@ -6,8 +6,8 @@ use serde::de::{MapAccess, SeqAccess};
 
 use super::call::Calls;
 use super::part::Part;
-use super::{error_text, starts_like_an_error};
-use crate::prompt::Attachments;
+use super::tool_error::{error_text, starts_like_an_error};
+use crate::prompt::attached::Attachments;
 use crate::prompt::material::Material;
 use crate::prompt::pieces::PieceKind;
 use crate::prompt::tolerant::{Shape, Tolerant};
@@ -36,18 +36,6 @@ pub(super) struct Results<'b> {
     pub(super) errors: Vec<Fingerprint>,
     pub(super) text: Option<Cow<'b, str>>,
     pub(super) attachments: Attachments,
-}
-
-/// Adds `part` to `text`, after a `\n` unless there is nothing before it.
-pub(in crate::prompt) fn join<'b>(text: &mut Option<Cow<'b, str>>, part: Cow<'b, str>) {
-    match text {
-        Some(text) if !text.is_empty() => {
-            let joined = text.to_mut();
-            joined.push('\n');
-            joined.push_str(&part);
-        }
-        _ => *text = Some(part),
-    }
 }
 
 impl<'b> Shape<'b> for Content<'b> {

@@ -7,11 +7,11 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
 use super::call::Call;
-use super::content::join;
+use crate::prompt::attached::{AttachmentKind, Attachments};
 use crate::prompt::material::{Material, Source};
 use crate::prompt::pieces::PieceKind;
+use crate::prompt::text::join;
 use crate::prompt::tolerant::{Flag, Shape, Text, Tolerant};
-use crate::prompt::{AttachmentKind, Attachments};
 
 /// One part of a turn.
 pub(super) enum Part<'b> {

@@ -70,7 +70,7 @@ pub enum Mark {
 
 impl Mark {
     /// Returns the form and what it holds, in Markdown.
-    pub(super) fn words(self) -> (String, &'static str) {
+    pub(in crate::prompt) fn words(self) -> (String, &'static str) {
         match self {
             Self::Tag(name) => (format!("`<{name}>` … `</{name}>`"), "the harness's"),
             Self::AskTag(name) => (format!("`<{name}>` … `</{name}>`"), "the ask: only the tags go"),
