@@ -1,24 +1,25 @@
-//! The shape of the configuration file, version 1: serde types and nothing else.
+//! The whole file, version 1: its sections, and the place of each key in its text.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
+use super::catalog::Model;
 use super::classifier::Classifier;
 use super::decision_log::DecisionLog;
 use super::edge::{Clients, Limits, Listeners, Upgrade};
-use super::load::Source;
 use super::policy::Policy;
 use super::policy_test::PolicyTest;
-use super::pool::{Balance, Breaker, HealthCheck, Http, Tls};
-use super::problem::KeyPath;
+use super::problem::{KeyPath, Problem};
 use super::prompt::PromptSection;
+use super::provider::Provider;
+use super::source::Source;
 use super::store::Store;
 use super::strategy::Strategy;
-use super::tokenizer::Tokenizer;
 use super::tracing::Tracing;
 use super::values::{self, Glob, Name, Ratio, Span};
 
@@ -115,182 +116,6 @@ pub struct Retry {
     pub statuses: Vec<u16>,
 }
 
-/// A service that answers prompts over an OpenAI-compatible API.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Provider {
-    /// `http(s)://host[:port][/prefix]`; the client's `/v1` is replaced by the prefix.
-    pub base_url: String,
-    /// `host:port` addresses to connect to instead of `base_url`'s.
-    #[serde(default)]
-    pub peers: Vec<String>,
-    /// How a request's peer is chosen.
-    #[serde(default)]
-    pub balance: Balance,
-    /// The HTTP version to speak.
-    #[serde(default)]
-    pub http: Http,
-    /// How peers prove who they are.
-    #[serde(default)]
-    pub tls: Option<Tls>,
-    /// How to find out whether a peer serves.
-    #[serde(default)]
-    pub health_check: Option<HealthCheck>,
-    /// When a peer that fails requests is ejected.
-    #[serde(default)]
-    pub breaker: Breaker,
-    /// Requests that may be in flight to all peers together; one more is refused at once.
-    #[serde(default)]
-    pub max_concurrent: Option<usize>,
-    /// Whose key goes upstream.
-    #[serde(default)]
-    pub credential: Credential,
-    /// The field that an own key goes in. By default `x-api-key` to `api.anthropic.com`, `api-key` to hosts of Azure's
-    /// (`*.openai.azure.com`, `*.cognitiveservices.azure.com`), `authorization` to all others.
-    #[serde(default)]
-    pub key_header: Option<KeyHeader>,
-    /// How long to wait for what.
-    #[serde(default)]
-    pub timeouts: Timeouts,
-    /// Globs over header names of its answers that clients may see although they tell of the operator's account.
-    #[serde(default)]
-    pub expose_headers: Vec<Glob>,
-}
-
-/// The header field in which a provider looks for a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KeyHeader {
-    /// `Authorization: Bearer KEY`, as OpenAI and most others want it.
-    Authorization,
-    /// `x-api-key: KEY`, as Anthropic wants it.
-    XApiKey,
-    /// `api-key: KEY`, as Azure wants it.
-    ApiKey,
-}
-
-/// Whose key goes upstream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Credential {
-    /// No key: the client's own is removed, so that it does not leak to another provider.
-    #[default]
-    None,
-    /// The client's own key goes upstream.
-    Passthrough,
-    /// The value of an environment variable.
-    Env(String),
-    /// The trimmed content of a file.
-    File(PathBuf),
-}
-
-/// How long to wait for a provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Timeouts {
-    /// For the TCP and TLS handshakes. Default 2s.
-    pub connect: Span,
-    /// From the request's last byte to the answer's first. Default 60s.
-    pub first_byte: Span,
-    /// The longest pause within an answer. Default 120s. For requests that are not read but passed on, it is no shorter than
-    /// `first_byte`.
-    pub idle: Span,
-    /// From the beginning of an attempt to the end of its answer. None by default. Not for requests that are passed on
-    /// unread.
-    pub total: Option<Span>,
-}
-
-/// A model that a decision may choose.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Model {
-    /// The provider that serves it.
-    pub provider: Name,
-    /// What the provider calls it; by default its name in the catalog.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// US dollars per million tokens.
-    #[serde(default)]
-    pub price: Option<Price>,
-    /// The context window in tokens: prompt and answer together.
-    #[serde(default)]
-    pub context: Option<u64>,
-    /// The longest answer that it gives, in tokens; a request for more goes elsewhere.
-    #[serde(default)]
-    pub max_output: Option<u64>,
-    /// Where it runs, such as `eu`; policies may allow only some.
-    #[serde(default)]
-    pub region: Option<Name>,
-    /// What the model can take; absent means everything.
-    #[serde(default)]
-    pub supports: Option<Vec<Capability>>,
-    /// The family of its tokenizer, by which its window, its price and limits of tokens are reckoned; by default guessed from
-    /// what the provider calls it.
-    #[serde(default)]
-    pub tokenizer: Option<Tokenizer>,
-    /// How a request is changed before the model gets it.
-    #[serde(default)]
-    pub adapt: Adapt,
-}
-
-impl Model {
-    /// Returns what the provider calls the model that is `name` in the catalog.
-    #[must_use]
-    pub fn upstream_name<'m>(&'m self, name: &'m Name) -> &'m str {
-        self.name.as_deref().unwrap_or(name)
-    }
-
-    /// Returns the name of the family of its tokenizer, if the catalog says.
-    #[must_use]
-    pub fn tokenizer_name(&self) -> Option<&'static str> {
-        self.tokenizer.map(Tokenizer::as_str)
-    }
-}
-
-/// How a request is changed before a model gets it: by top-level keys, each in one of the three parts at most.
-///
-/// Applies where the model generates; embeddings and token counts stay as they are.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Adapt {
-    /// Keys that are left out.
-    pub drop: Vec<String>,
-    /// Keys by other names, such as `max_tokens: max_completion_tokens`; both stay when the new one is there already.
-    pub rename: BTreeMap<String, String>,
-    /// Keys with the values that they are to have, there or not; `stream_options.include_usage` leads into an object.
-    /// `stream_options` is only set in requests that stream and know it.
-    pub set: BTreeMap<String, Value>,
-}
-
-/// US dollars per million tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Price {
-    /// For tokens of the prompt.
-    pub input: f64,
-    /// For tokens of the answer.
-    pub output: f64,
-    /// For tokens of the prompt that the provider had in its cache; by default as `input`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cached_input: Option<f64>,
-}
-
-/// Something a request may need and a model may lack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Capability {
-    /// Function calling.
-    Tools,
-    /// Image parts.
-    Images,
-    /// Audio parts.
-    Audio,
-    /// File parts.
-    Files,
-    /// `response_format` with a JSON schema.
-    JsonSchema,
-}
-
 impl Admin {
     fn default_address() -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], 9090))
@@ -303,16 +128,6 @@ impl Default for Admin {
     }
 }
 
-impl Price {
-    /// Returns what so many tokens cost in US dollars: of the prompt, of the prompt in the provider's cache, of the answer.
-    #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^52")]
-    pub fn of(&self, input: u64, cached: u64, output: u64) -> f64 {
-        let cached_price = self.cached_input.unwrap_or(self.input);
-        (input as f64 * self.input + cached as f64 * cached_price + output as f64 * self.output) / 1e6
-    }
-}
-
 impl Default for Retry {
     fn default() -> Self {
         Self {
@@ -321,12 +136,6 @@ impl Default for Retry {
             budget: Ratio::new(0.2).expect("a fifth is a ratio"),
             statuses: Vec::new(),
         }
-    }
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self { connect: Span::from_secs(2), first_byte: Span::from_secs(60), idle: Span::from_secs(120), total: None }
     }
 }
 
@@ -343,6 +152,59 @@ impl Config {
             });
         }
         self
+    }
+
+    /// Makes a problem that points at the value of `path`, or at the nearest key above it that exists.
+    ///
+    /// `None` when the value is a stand-in for one that has been reported already.
+    #[must_use]
+    pub fn problem(&self, path: &KeyPath, message: impl Into<String>) -> Option<Problem> {
+        self.source.problem(path, message.into(), None)
+    }
+
+    /// Like [`Config::problem`], and points at some `characters` of the value's text.
+    ///
+    /// Where the file spells the text differently (escapes, folded lines) it points at the whole value and says the
+    /// first character's number instead.
+    #[must_use]
+    pub fn problem_within(
+        &self,
+        path: &KeyPath,
+        message: impl Into<String>,
+        characters: Range<usize>,
+    ) -> Option<Problem> {
+        self.source.problem(path, message.into(), Some(characters))
+    }
+
+    /// Returns the bytes of the file that spell the scalar value of `path`; `None` when the key is not in the file.
+    #[must_use]
+    pub fn span_of(&self, path: &KeyPath) -> Option<Range<usize>> {
+        self.source.span_of(path)
+    }
+
+    /// Returns the text that the configuration was read from.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.source.text().unwrap_or_default()
+    }
+
+    /// Returns whether both configurations were read from the same text.
+    #[must_use]
+    pub fn same_text(&self, other: &Self) -> bool {
+        self.source.text().is_some_and(|text| other.source.text() == Some(text))
+    }
+
+    /// Returns a fingerprint that tells this configuration from others across a fleet: 16 hexadecimal digits of its text's
+    /// SHA-256, comments included. Empty when it was read from no text.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let digest = self.source.text().map(|text| Sha256::digest(text.as_bytes()));
+        digest.iter().flat_map(|digest| &digest[..8]).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Returns the names declared in `section`, also those whose values are wrong.
+    pub(super) fn declared(&self, section: &str) -> Vec<&str> {
+        self.source.keys_of(section)
     }
 
     /// Returns the models that clients can ask for by an exact name, in the order of the policies.

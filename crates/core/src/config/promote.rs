@@ -1,7 +1,6 @@
 //! Promotion: the file's text with a shadow's bundle in the classifier's place, every other byte as it was.
 
-use super::load::yaml_tree;
-use super::tree::{Kind, Node};
+use super::tree::{self, Kind, Node};
 use super::{Config, KeyPath};
 
 /// Why a file cannot be edited.
@@ -41,7 +40,7 @@ impl Config {
             let allowed = if allowed.is_empty() { "no classifier has one".to_owned() } else { allowed };
             return Err(PromoteError::NoShadow { classifier: classifier.to_owned(), allowed });
         };
-        let root = yaml_tree(text).ok_or_else(spelling)?;
+        let root = tree::parse(text).0.ok_or_else(spelling)?;
         let path = KeyPath::root().key("classifiers").key(classifier);
         let edited = edit(text, root.locate(&path).node).ok_or_else(spelling)?;
         let says_so = |promoted: &Self| {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::Credential;
-use super::pool::ServerTls;
+use super::peers::ServerTls;
+use super::secret::Credential;
 use super::values::{Name, Span};
 
 /// Where replicas keep what they share.

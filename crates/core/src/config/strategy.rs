@@ -171,6 +171,19 @@ impl Strategy {
             _ => {}
         }
     }
+
+    /// Returns the `threshold` strategies among it and those within it.
+    #[must_use]
+    pub fn thresholds(&self) -> Vec<&Threshold> {
+        let mut found = Vec::new();
+        self.visit(&KeyPath::root(), &mut |_, strategy| {
+            if let Self::Threshold(threshold) = strategy {
+                found.push(threshold);
+            }
+        });
+        found
+    }
+
     /// Returns the strategy within it, or itself, that `steps` lead to.
     pub fn at_mut(&mut self, steps: &[Step]) -> Option<&mut Self> {
         let is = |step: &Step, wanted: &str| matches!(step, Step::Key(key) if key == wanted);

@@ -6,9 +6,8 @@ use std::path::Path;
 use http::{HeaderName, Uri};
 use serde::{Deserialize, Serialize};
 
-use super::KeySource;
-use super::pool::ServerTls;
-use super::secret::Secret;
+use super::peers::ServerTls;
+use super::secret::{KeySource, Secret};
 use super::values::{Ratio, Span};
 
 /// Where the spans of requests go.
@@ -77,13 +76,6 @@ impl Otlp {
             Err(message) => Err((name, message)),
         };
         credential.chain(headers).map(read).collect()
-    }
-
-    /// Returns whether a value or an authority comes from a file, which may hold another by now.
-    #[must_use]
-    pub fn has_files(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.ca.is_some())
-            || self.credential.iter().chain(self.headers.values()).any(|source| matches!(source, KeySource::File(_)))
     }
 
     /// Returns whether `name` can be one of `headers`.

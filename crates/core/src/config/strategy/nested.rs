@@ -1,4 +1,6 @@
-//! The shapes of the strategies that hold others: `cascade` and `hierarchy`.
+//! The strategies that hold others: `cascade` and `hierarchy`.
+//!
+//! This file and [`strategy`](super) name each other, because strategies nest.
 
 use serde::{Deserialize, Serialize};
 

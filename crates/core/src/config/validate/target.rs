@@ -1,62 +1,13 @@
-//! What policies hold: conversations to models, thresholds to targets, and the store that replicas share it through.
+//! Targets: thresholds that are moved for a share or a cost.
 
 use std::ops::RangeInclusive;
-use std::time::Duration;
 
-use super::{Checker, KeyPath, is_variable, root};
-use crate::config::{Affinity, AffinityKey, Name, Policy, Redis, Store, StoreUrl, Strategy, Target, Threshold};
+use super::{Checker, KeyPath};
+use crate::config::{Name, Policy, Target, Threshold};
 
-const HOLD: [Duration; 2] = [Duration::from_secs(1), Duration::from_hours(168)];
-const CACHE: [Duration; 2] = [Duration::ZERO, Duration::from_hours(24)];
-const ENTRIES: RangeInclusive<usize> = 1..=10_000_000;
-const STORE_TIMEOUT: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(1)];
 const DRIFT: RangeInclusive<f64> = 0.01..=100.0;
 
 impl Checker<'_> {
-    pub(super) fn store(&mut self, Store::Redis(redis): &Store) {
-        let path = root("store").key("redis");
-        self.span(&path.key("timeout"), redis.timeout, STORE_TIMEOUT);
-        if matches!(&redis.url, StoreUrl::Plain(url) if redis.tls.is_some() && !StoreUrl::has_tls(url)) {
-            self.wrong(&path.key("tls"), "has no meaning for this url (allowed: with rediss:// or valkeys:// only)");
-        }
-        let path = path.key("url");
-        match &redis.url {
-            // Never repeats the value: it may hold a password, put here by mistake.
-            StoreUrl::Plain(url) if url.split_once("://").is_some_and(|(_, rest)| rest.contains('@')) => {
-                self.wrong(
-                    &path,
-                    "must not hold a user or password (allowed: {env: VARIABLE} or {file: PATH} for such a URL)",
-                );
-            }
-            StoreUrl::Plain(url) if !StoreUrl::has_scheme(url) => {
-                let allowed = Redis::SCHEMES.map(|scheme| format!("{scheme}://")).join(", ");
-                self.wrong(&path, format!("is not the URL of a store (allowed: {allowed})"));
-            }
-            StoreUrl::Env { env } if !is_variable(env) => {
-                self.wrong(&path.key("env"), "must be the name of an environment variable, never the URL itself");
-            }
-            StoreUrl::File { file } if file.as_os_str().is_empty() => {
-                self.wrong(&path.key("file"), "must be the path of a file, never the URL itself");
-            }
-            _ => {}
-        }
-    }
-
-    pub(super) fn affinity(&mut self, path: &KeyPath, affinity: &Affinity) {
-        self.span(&path.key("hold"), affinity.hold, HOLD);
-        self.span(&path.key("cache"), affinity.cache, CACHE);
-        self.within(&path.key("max_entries"), &affinity.max_entries, &ENTRIES);
-        match &affinity.key {
-            AffinityKey::Header(name) if name.parse::<http::HeaderName>().is_err() => {
-                self.wrong(&path.key("key").key("header"), format!("`{name}` is not a header's name"));
-            }
-            AffinityKey::Client if self.config.clients.is_none() => {
-                self.wrong(&path.key("key"), "`client` needs `clients`, whose keys tell them apart");
-            }
-            _ => {}
-        }
-    }
-
     pub(super) fn target(&mut self, path: &KeyPath, policy: &Policy, target: &Target) {
         let aims = [
             ("share", target.share.is_some()),
@@ -118,40 +69,24 @@ impl Checker<'_> {
             self.wrong(&path.key("min"), message);
         }
         if target.share.is_none() {
-            self.priced(path, [&below.model, &top.model]);
+            self.priced(path, &below.model, &top.model);
         }
     }
 
-    fn priced(&mut self, path: &KeyPath, models: [&Name; 2]) {
+    /// Checks that moving the threshold between the models moves the cost.
+    fn priced(&mut self, path: &KeyPath, below: &Name, top: &Name) {
         let price = |model: &Name| self.config.models.get(model).map(|model| model.price);
-        match models.map(price) {
-            [Some(Some(below)), Some(Some(top))] if top.input + top.output <= below.input + below.output => {
-                let message = format!(
-                    "`{}` does not cost more than `{}`, so its share does not move the cost",
-                    models[1], models[0]
-                );
+        match (price(below), price(top)) {
+            (Some(Some(lower)), Some(Some(upper))) if upper.input + upper.output <= lower.input + lower.output => {
+                let message = format!("`{top}` does not cost more than `{below}`, so its share does not move the cost");
                 self.wrong(path, message);
             }
-            prices => {
-                let unpriced = models.iter().zip(prices).find(|(_, price)| *price == Some(None));
+            (lower, upper) => {
+                let unpriced = [(below, lower), (top, upper)].into_iter().find(|(_, price)| *price == Some(None));
                 if let Some((model, _)) = unpriced {
                     self.wrong(path, format!("`{model}` has no `price` under `models`, so its cost is not known"));
                 }
             }
         }
-    }
-}
-
-impl Strategy {
-    /// Returns the `threshold` strategies among it and those within it.
-    #[must_use]
-    pub fn thresholds(&self) -> Vec<&Threshold> {
-        let mut found = Vec::new();
-        self.visit(&KeyPath::root(), &mut |_, strategy| {
-            if let Self::Threshold(threshold) = strategy {
-                found.push(threshold);
-            }
-        });
-        found
     }
 }
