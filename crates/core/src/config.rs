@@ -1,9 +1,9 @@
 //! The configuration file: its sections, its validation, its errors.
 //!
-//! [`Config`] is the whole file as serde reads it, one module for each kind of section; `values` holds the newtypes that make bad
-//! values unrepresentable. Loading ([`Config::load`]) goes text -> tree of located values -> sections -> `validate`; every
-//! stage reports all it finds, each problem with its path, line, column and a snippet. [`NamesFiles`] lists the files that a
-//! configuration names. This module imports nothing of ours.
+//! [`Config`] is the whole file as serde reads it, one module for each kind of section; `values` holds the newtypes
+//! that make bad values unrepresentable. Loading ([`Config::load`]) goes text -> tree of located values -> sections ->
+//! `validate`; every stage reports all it finds, each problem with its path, line, column and a snippet. [`NamesFiles`]
+//! lists the files that a configuration names. This module imports nothing of ours.
 
 mod affinity;
 mod catalog;

@@ -5,11 +5,11 @@
 //! measures the view. Refuses to judge: a body that is JSON and names one model is read, and whatever has an unexpected
 //! shape inside it is read as empty, because the upstream is the judge of it.
 //!
-//! A person's words are told from what harnesses put around them: [`Ask`] is the newest thing that was asked, [`Purpose`] says
-//! whether anybody asked at all, [`Envelopes`] are what does not count as asked.
+//! A person's words are told from what harnesses put around them: [`Ask`] is the newest thing that was asked,
+//! [`Purpose`] says whether anybody asked at all, [`Envelopes`] are what does not count as asked.
 //!
-//! One file per dialect, each a grammar of the top level; `parse` reads by them. [`model_field()`] works on any JSON body.
-//! [`splice()`] and [`Edits`] are the only ways a body is changed.
+//! One file per dialect, each a grammar of the top level; `parse` reads by them. [`model_field()`] works on any JSON
+//! body. [`splice()`] and [`Edits`] are the only ways a body is changed.
 
 mod ask;
 mod attached;
@@ -68,14 +68,14 @@ pub use self::text_scope::TextScope;
 pub use self::turn::Role;
 use self::turn::Turn;
 
-/// What a request body says, borrowed from it wherever its strings hold no escapes.
+/// The content of a request body, borrowed from it wherever its strings hold no escapes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prompt<'b> {
     /// The dialect the body was read in.
     pub dialect: Dialect,
     /// The model that the client names.
     pub model: Cow<'b, str>,
-    /// Where the body holds the model: the bytes of its JSON string, quotes included.
+    /// The place of the model in the body: the bytes of its JSON string, quotes included.
     pub model_span: Range<usize>,
     /// Turns of the conversation, of any role; an element of an unknown shape is a turn too.
     pub turns: u32,
@@ -85,33 +85,35 @@ pub struct Prompt<'b> {
     pub assistant_turns: u32,
     /// Unicode characters in system and developer turns.
     pub system_chars: u64,
-    /// What is attached, over all turns.
+    /// Counts of attachments over all turns.
     pub attachments: Attachments,
     /// Tools on offer: `tools` and the legacy `functions`.
     pub tools: u32,
-    /// Tool calls in progress: those of the tool loop, which begins after the newest ask without tool results beside it.
+    /// Tool calls in progress: those of the tool loop, which begins after the newest ask without tool results beside
+    /// it.
     pub tool_calls: u32,
-    /// Those of them that had been made before with the same arguments.
+    /// Tool calls in progress that had been made before with the same arguments.
     pub repeated_calls: u32,
-    /// Whether the tool loop makes no headway: the same calls three times in a row, or the same error three times.
+    /// True where the tool loop makes no headway: the same calls three times in a row, or the same error three times.
     pub is_stalled: bool,
-    /// Tool results of the tool loop that say `is_error`, or whose text starts like an error: after white space
-    /// and in any case with `error`, `exception`, `traceback`, `fatal`, `failed`, `failure`, or a JSON object whose first
-    /// key is `error`.
+    /// Tool results of the tool loop that say `is_error`, or whose text starts like an error: after white space and in
+    /// any case with `error`, `exception`, `traceback`, `fatal`, `failed`, `failure`, or a JSON object whose first key
+    /// is `error`.
     pub tool_errors: u32,
-    /// Tool results that the model has not seen yet: those after the newest assistant turn, with or without text of the user's.
+    /// Tool results that the model has not seen yet: those after the newest assistant turn, with or without text of the
+    /// user's.
     pub tool_results: u32,
     /// Tokens that the client sent as their ids instead of text.
     pub token_ids: u64,
     /// Sampling and output parameters.
     pub parameters: Parameters<'b>,
-    /// What the client calls the conversation.
+    /// The client's names for the conversation.
     pub session: Session<'b>,
-    /// What the request is for.
+    /// The purpose of the request.
     pub purpose: Purpose,
-    /// Whether the harness has told the model to plan and change nothing.
+    /// True where the harness has told the model to plan and change nothing.
     pub is_planning: bool,
-    /// What is attached, as vendors charge it.
+    /// Attachments as vendors charge them.
     pub media: Media,
     pieces: Vec<Piece<'b>>,
     texts: Vec<Cow<'b, str>>,
@@ -146,8 +148,8 @@ impl<'b> Prompt<'b> {
         &self.ask
     }
 
-    /// Returns the newest ask behind what it answers, where it does not stand by itself; empty where nobody asked anything in
-    /// words. Copies only where it joins.
+    /// Returns the newest ask behind what it answers, where it does not stand by itself; empty where nobody asked
+    /// anything in words. Copies only where it joins.
     #[must_use]
     pub fn ask_text(&self) -> Cow<'_, str> {
         self.ask.text(&self.texts)

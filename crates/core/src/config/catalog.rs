@@ -14,7 +14,7 @@ use super::values::Name;
 pub struct Model {
     /// The provider that serves it.
     pub provider: Name,
-    /// What the provider calls it; by default its name in the catalog.
+    /// The provider's name for the model; by default its name in the catalog.
     #[serde(default)]
     pub name: Option<String>,
     /// US dollars per million tokens.
@@ -26,17 +26,17 @@ pub struct Model {
     /// The longest answer that it gives, in tokens; a request for more goes elsewhere.
     #[serde(default)]
     pub max_output: Option<u64>,
-    /// Where it runs, such as `eu`; policies may allow only some.
+    /// The region that the model runs in, such as `eu`; policies may allow only some.
     #[serde(default)]
     pub region: Option<Name>,
-    /// What the model can take; absent means everything.
+    /// The capabilities of the model; absent means all.
     #[serde(default)]
     pub supports: Option<Vec<Capability>>,
-    /// The family of its tokenizer, by which its window, its price and limits of tokens are reckoned; by default guessed from
-    /// what the provider calls it.
+    /// The family of its tokenizer, by which its window, its price and limits of tokens are reckoned; by default
+    /// guessed from what the provider calls it.
     #[serde(default)]
     pub tokenizer: Option<Tokenizer>,
-    /// How a request is changed before the model gets it.
+    /// Changes that are made to a request before the model gets it.
     #[serde(default)]
     pub adapt: Adapt,
 }
@@ -55,7 +55,8 @@ impl Model {
     }
 }
 
-/// How a request is changed before a model gets it: by top-level keys, each in one of the three parts at most.
+/// Changes that are made to a request before a model gets it: by top-level keys, each in one of the three parts at
+/// most.
 ///
 /// Applies where the model generates; embeddings and token counts stay as they are.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
@@ -74,11 +75,11 @@ pub struct Adapt {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
-    /// For tokens of the prompt.
+    /// The price of the prompt's tokens.
     pub input: f64,
-    /// For tokens of the answer.
+    /// The price of the answer's tokens.
     pub output: f64,
-    /// For tokens of the prompt that the provider had in its cache; by default as `input`.
+    /// The price of the prompt's tokens that the provider had in its cache; by default as `input`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_input: Option<f64>,
 }
@@ -100,7 +101,8 @@ pub enum Capability {
 }
 
 impl Price {
-    /// Returns what so many tokens cost in US dollars: of the prompt, of the prompt in the provider's cache, of the answer.
+    /// Returns what so many tokens cost in US dollars: of the prompt, of the prompt in the provider's cache, of the
+    /// answer.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts are below 2^52")]
     pub fn of(&self, input: u64, cached: u64, output: u64) -> f64 {

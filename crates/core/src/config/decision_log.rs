@@ -1,4 +1,4 @@
-//! The shape of the decision log's section.
+//! The `decision_log` section: where decisions and feedback are written.
 
 use std::path::{Path, PathBuf};
 
@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::secret::{KeySource, Secret};
 use super::values::Span;
 
-/// Where decisions and the feedback on them are written, one JSON object a line: what `fit`, `calibrate` and `replay` read.
+/// The log of decisions and of feedback on them, one JSON object a line: `fit`, `calibrate` and `replay` read it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DecisionLog {
     /// The file, relative to the configuration file's folder. Its folder is made; full files stand beside it.
     pub path: PathBuf,
-    /// Writes the newest ask, with what it answers where it does not stand by itself. Default false: only `hash_key`'s hash of it and its features.
+    /// Writes the newest ask, with what it answers where it does not stand by itself. Default false: only `hash_key`'s
+    /// hash of it and its features.
     #[serde(default)]
     pub text: bool,
     /// The most bytes of a text that are written; its end is cut. Default 32 KiB.

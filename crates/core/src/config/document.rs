@@ -29,36 +29,36 @@ use super::values::{self, Glob, Name, Ratio, Span};
 pub struct Config {
     /// The file format's version; only 1 exists.
     pub version: u32,
-    /// Where clients connect: one listener, or a list.
+    /// The listeners that clients connect to: one, or a list.
     pub listen: Listeners,
-    /// Where operators and Prometheus connect.
+    /// The listener that operators and Prometheus connect to.
     #[serde(default)]
     pub admin: Admin,
     /// Bounds on what one request, or all of them together, may cost.
     #[serde(default)]
     pub limits: Limits,
-    /// How one process hands its listeners to the next.
+    /// The way that one process hands its listeners to the next.
     #[serde(default)]
     pub upgrade: Option<Upgrade>,
-    /// Who may send requests; without this key anyone who can connect.
+    /// The clients that may send requests; without this key anyone who can connect.
     #[serde(default)]
     pub clients: Option<Clients>,
-    /// How far a request is tried again when an upstream fails it.
+    /// Limits of trying a request again when an upstream fails it.
     #[serde(default)]
     pub retry: Retry,
-    /// How prompts are read.
+    /// Settings for reading prompts.
     #[serde(default)]
     pub prompt: PromptSection,
-    /// Where decisions and feedback are written; without this key nowhere.
+    /// The log of decisions and feedback; without this key none is written.
     #[serde(default)]
     pub decision_log: Option<DecisionLog>,
-    /// Where replicas keep what they share; without it each process keeps its own.
+    /// The store of what replicas share; without it each process keeps its own.
     #[serde(default)]
     pub store: Option<Store>,
-    /// Where the spans of requests go; without this key nowhere.
+    /// The collector that the spans of requests go to; without this key none.
     #[serde(default)]
     pub tracing: Option<Tracing>,
-    /// Where requests go that no policy matches; without it they get a 404.
+    /// The provider of requests that no policy matches; without it they get a 404.
     #[serde(default)]
     pub default_provider: Option<Name>,
     /// The services that answer prompts.
@@ -81,7 +81,7 @@ pub struct Config {
     /// First policy whose `match` fits the request decides.
     #[serde(default)]
     pub policies: Vec<Policy>,
-    /// What is to become of which prompts: `pointsman check` tries them.
+    /// Tests of the policies: `pointsman check` runs them.
     #[serde(default)]
     pub tests: Vec<PolicyTest>,
     /// The file that this was read from, so that later stages can point into it.
@@ -98,7 +98,7 @@ pub struct Admin {
     pub address: SocketAddr,
 }
 
-/// How far a request is tried again when an upstream fails it, before the first byte of an answer.
+/// Limits of trying a request again when an upstream fails it, before the first byte of an answer.
 ///
 /// Connect and TLS errors, timeouts, broken connections, 408, 429 and 5xx go to the provider's next peer, then along
 /// the policy's `fallback`. The last attempt's own error reaches the client.
@@ -107,7 +107,7 @@ pub struct Admin {
 pub struct Retry {
     /// Attempts in all, the first included. Default 4; 1 never tries again.
     pub max_attempts: u32,
-    /// From the request's last byte: no attempt starts or waits for its first byte beyond it. Default 120s.
+    /// The time from the request's last byte: no attempt starts or waits for its first byte beyond it. Default 120s.
     pub deadline: Span,
     /// The share of live requests that may be retries, so that an outage does not multiply the load. Default 0.2; ten
     /// retries a second are always allowed.
@@ -194,8 +194,8 @@ impl Config {
         self.source.text().is_some_and(|text| other.source.text() == Some(text))
     }
 
-    /// Returns a fingerprint that tells this configuration from others across a fleet: 16 hexadecimal digits of its text's
-    /// SHA-256, comments included. Empty when it was read from no text.
+    /// Returns a fingerprint that tells this configuration from others across a fleet: 16 hexadecimal digits of its
+    /// text's SHA-256, comments included. Empty when it was read from no text.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let digest = self.source.text().map(|text| Sha256::digest(text.as_bytes()));

@@ -1,8 +1,8 @@
 //! Files that a configuration names, and the part that each has in the process.
 //!
-//! Every section that can name a file implements [`NamesFiles`] here, and takes itself apart field by field: a new field of such a
-//! section does not compile until somebody has said whether it names a file. Reloads go by this list alone, so that no file is
-//! forgotten by them. A test looks for sections that hold a path and stand outside the list.
+//! Every section that can name a file implements [`NamesFiles`] here, and takes itself apart field by field: a new
+//! field of such a section does not compile until somebody has said whether it names a file. Reloads go by this list
+//! alone, so that no file is forgotten by them. A test looks for sections that hold a path and stand outside the list.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -72,8 +72,8 @@ impl FileRole {
         matches!(self, Self::BundleFolder | Self::Certificate | Self::Examples)
     }
 
-    /// Returns whether the file is read at every load and not watched: it may hold something else each time, so whatever was
-    /// made of it is made again.
+    /// Returns whether the file is read at every load and not watched: it may hold something else each time, so
+    /// whatever was made of it is made again.
     #[must_use]
     pub const fn read_unwatched(self) -> bool {
         matches!(self, Self::Secret | Self::Authorities)

@@ -1,9 +1,9 @@
 //! From a file's text to a [`Config`], with every problem in it.
 //!
-//! serde stops at the first error, so the file is read again and again: each error is noted and repaired in the tree, until
-//! the rest reads. A wrong value is cut out, a mistyped key gets the name that was meant, a required value that is missing
-//! or cut is replaced by a stand-in. The repaired configuration serves only to find more problems: a file with any problem
-//! is refused.
+//! serde stops at the first error, so the file is read again and again: each error is noted and repaired in the tree,
+//! until the rest reads. A wrong value is cut out, a mistyped key gets the name that was meant, a required value that
+//! is missing or cut is replaced by a stand-in. The repaired configuration serves only to find more problems: a file
+//! with any problem is refused.
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -19,7 +19,7 @@ use super::validate;
 
 /// The largest file that is read.
 const MAX_FILE_BYTES: usize = 1 << 20;
-/// Problems of shape after which reading stops: a file with more is not a configuration.
+/// The most faults that are repaired; then reading stops: a file with more is not a configuration.
 const MAX_REPAIRS: usize = 100;
 
 /// A valid value for each key that is required somewhere, so that one missing value does not hide other problems.
@@ -53,7 +53,8 @@ impl Config {
 
     /// Like [`Config::parse`], and returns what could be read of a bad file: for stages that look for more problems.
     ///
-    /// Such a configuration holds stand-ins for what was wrong; [`Config::problem`] drops problems about them. Never serve it.
+    /// Such a configuration holds stand-ins for what was wrong; [`Config::problem`] drops problems about them. Never
+    /// serve it.
     #[must_use]
     pub fn inspect(text: &str, file_name: &str) -> (Option<Self>, Problems) {
         let name: Arc<str> = file_name.into();

@@ -3,23 +3,20 @@
 use super::tree::{self, Kind, Node};
 use super::{Config, KeyPath};
 
-/// Why a file cannot be edited.
+/// A reason why a file cannot be edited.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum PromoteError {
     /// The classifier is not there, or has no shadow.
     #[error("classifiers.{classifier}.shadow: there is none (allowed: {allowed})")]
     NoShadow {
-        /// The classifier.
         classifier: String,
         /// The classifiers that have one.
         allowed: String,
     },
     /// The section is spelt in a way that cannot be edited safely, such as by an alias.
     #[error("classifiers.{classifier}: cannot be edited safely, so change it by hand")]
-    Spelling {
-        /// The classifier.
-        classifier: String,
-    },
+    Spelling { classifier: String },
 }
 
 /// A node's bytes in the text.

@@ -15,32 +15,32 @@ pub struct Provider {
     /// `host:port` addresses to connect to instead of `base_url`'s.
     #[serde(default)]
     pub peers: Vec<String>,
-    /// How a request's peer is chosen.
+    /// The rule that chooses a request's peer.
     #[serde(default)]
     pub balance: Balance,
     /// The HTTP version to speak.
     #[serde(default)]
     pub http: Http,
-    /// How peers prove who they are.
+    /// The proof of identity that peers must give.
     #[serde(default)]
     pub tls: Option<Tls>,
-    /// How to find out whether a peer serves.
+    /// Requests that find out whether a peer serves.
     #[serde(default)]
     pub health_check: Option<HealthCheck>,
-    /// When a peer that fails requests is ejected.
+    /// The rule by which a peer that fails requests is ejected.
     #[serde(default)]
     pub breaker: Breaker,
     /// Requests that may be in flight to all peers together; one more is refused at once.
     #[serde(default)]
     pub max_concurrent: Option<usize>,
-    /// Whose key goes upstream.
+    /// The key that goes upstream.
     #[serde(default)]
     pub credential: Credential,
     /// The field that an own key goes in. By default `x-api-key` to `api.anthropic.com`, `api-key` to hosts of Azure's
     /// (`*.openai.azure.com`, `*.cognitiveservices.azure.com`), `authorization` to all others.
     #[serde(default)]
     pub key_header: Option<KeyHeader>,
-    /// How long to wait for what.
+    /// The longest waits for the provider.
     #[serde(default)]
     pub timeouts: Timeouts,
     /// Globs over header names of its answers that clients may see although they tell of the operator's account.
@@ -60,19 +60,19 @@ pub enum KeyHeader {
     ApiKey,
 }
 
-/// How long to wait for a provider.
+/// The longest waits for a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Timeouts {
-    /// For the TCP and TLS handshakes. Default 2s.
+    /// The longest time for the TCP and TLS handshakes. Default 2s.
     pub connect: Span,
-    /// From the request's last byte to the answer's first. Default 60s.
+    /// The longest time from the request's last byte to the answer's first. Default 60s.
     pub first_byte: Span,
-    /// The longest pause within an answer. Default 120s. For requests that are not read but passed on, it is no shorter than
-    /// `first_byte`.
+    /// The longest pause within an answer. Default 120s. For requests that are not read but passed on, it is no shorter
+    /// than `first_byte`.
     pub idle: Span,
-    /// From the beginning of an attempt to the end of its answer. None by default. Not for requests that are passed on
-    /// unread.
+    /// The longest time from the beginning of an attempt to the end of its answer. None by default. Not for requests
+    /// that are passed on unread.
     pub total: Option<Span>,
 }
 

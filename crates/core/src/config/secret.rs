@@ -12,7 +12,7 @@ const MAX_FILE_BYTES: u64 = 64 << 10;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
-/// Whose key goes upstream.
+/// The key that goes upstream.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Credential {
@@ -27,7 +27,7 @@ pub enum Credential {
     File(PathBuf),
 }
 
-/// Where a secret comes from; never the secret itself.
+/// The place that a secret comes from; never the secret itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeySource {

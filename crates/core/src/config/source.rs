@@ -10,7 +10,7 @@ use super::tree::{Flaw, Kind, Mark, Node};
 /// Keys below which a secret could stand that somebody wrote into the file.
 const SECRETS: [&str; 4] = ["credential", "hash_key", "otlp", "redis"];
 
-/// The file that a [`Config`] was read from: its name, text and the places of its keys.
+/// The file that a [`Config`](super::Config) was read from: its name, text and the places of its keys.
 #[derive(Clone, Default)]
 pub(super) struct Source(Option<Arc<File>>);
 

@@ -1,4 +1,4 @@
-//! What the shape cannot say: references, bounds, addresses. Finds every problem, stops at none.
+//! Rules that types cannot express: references, bounds, addresses. Finds every problem, stops at none.
 
 mod affinity;
 mod decision_log;
@@ -43,7 +43,7 @@ const UNADAPTABLE: [&str; 2] = ["model", "stream"];
 const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(10);
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(1);
 
-/// Finds everything that is wrong with a configuration whose shape is right.
+/// Finds everything that is wrong with a configuration that could be read.
 pub(super) fn check(config: &Config) -> Vec<Problem> {
     let mut checker = Checker { config, found: Vec::new() };
     checker.top_level();
@@ -130,10 +130,10 @@ impl Checker<'_> {
             self.span(&path.key("timeouts").key(key), span, &TIMEOUT);
         }
         self.credential(&path.key("credential"), &provider.credential);
-        self.pool(path, provider);
+        self.peers(path, provider);
     }
 
-    /// Never repeats the value: it may be the key itself, put here by mistake.
+    /// Checks a credential, and never repeats the value: it may be the key itself, put here by mistake.
     fn credential(&mut self, path: &KeyPath, credential: &Credential) {
         let (key, allowed) = match credential {
             Credential::Env(name) if !is_variable(name) => ("env", "the name of an environment variable"),

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Features;
 
-/// What a feature is measured on, and the CEL object it belongs to.
+/// The part of a request that a feature is measured on, and the CEL object it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// The conversation: `prompt.<name>`.
@@ -83,7 +83,7 @@ impl Value<'_> {
 pub struct Spec {
     /// The stable name.
     pub name: &'static str,
-    /// What it is measured on.
+    /// The part of a request that it is measured on.
     pub scope: Scope,
     /// The type of its value.
     pub kind: Kind,

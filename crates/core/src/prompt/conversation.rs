@@ -1,8 +1,8 @@
 //! The conversation: turns by role, their text, and what is attached to them.
 //!
 //! One reader for all dialects, because their words do not contradict each other: chat has messages with `content` and
-//! `tool_calls`, responses have items whose `type` may say that they are a call or its `output`, Anthropic has calls and
-//! results among a message's blocks ([`content`]).
+//! `tool_calls`, responses have items whose `type` may say that they are a call or its `output`, Anthropic has calls
+//! and results among a message's blocks ([`content`]).
 
 mod call;
 mod content;
@@ -26,7 +26,7 @@ use super::pieces::PieceKind;
 use super::tolerant::{Shape, Text, Tolerant};
 use super::turn::{Fingerprint, Role, Turn};
 
-/// What `messages` holds, or the items of `input`.
+/// The content of `messages`, or of `input`.
 #[derive(Default)]
 pub(super) struct Conversation<'b> {
     pub(super) turns: Vec<Turn>,
@@ -148,12 +148,12 @@ enum MessageKey {
     Name,
     #[serde(alias = "input", alias = "action")]
     Arguments,
-    /// What open models thought, in chat.
+    /// The thoughts of open models, in chat.
     #[serde(alias = "reasoning", alias = "thinking")]
     ReasoningContent,
     #[serde(rename = "encrypted_content")]
     Sealed,
-    /// What says nothing to a model.
+    /// Keys that say nothing to a model.
     #[serde(rename = "id", alias = "status", alias = "call_id", alias = "tool_call_id", alias = "cache_control")]
     #[serde(alias = "phase", alias = "annotations")]
     Reference,

@@ -1,4 +1,4 @@
-//! What every dialect's reader fills, and the one way all of them read a body.
+//! The draft that every dialect's reader fills, and the one way all of them read a body.
 //!
 //! One pass over the body without a JSON tree. What that pass cannot represent although it is grammatical JSON (half of
 //! a surrogate pair, a number beyond `f64` where text is due, bytes that are no UTF-8) is met by a second, slower one.
@@ -24,7 +24,8 @@ use super::tools::Tools;
 use super::turn::Role;
 use super::{Prompt, ask};
 
-/// A top-level key of one dialect, and the place of its value in the draft. Keys that are not read are [`serde(other)`](serde).
+/// A top-level key of one dialect, and the place of its value in the draft. Keys that are not read are
+/// [`serde(other)`](serde).
 pub(super) trait Grammar: DeserializeOwned {
     /// Reads the value of the key, which `map` stands before.
     fn read<'b, A: MapAccess<'b>>(self, draft: &mut Draft<'b>, map: &mut A) -> Result<(), A::Error>;
@@ -37,7 +38,7 @@ pub(super) struct Draft<'b> {
     /// A system text beside the conversation.
     pub(super) system: Content<'b>,
     pub(super) conversation: Conversation<'b>,
-    /// What stands in the place of a conversation.
+    /// The text in the place of a conversation.
     pub(super) input: Input<'b>,
     pub(super) tools: Tools<'b>,
     pub(super) functions: Tools<'b>,

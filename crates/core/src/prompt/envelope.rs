@@ -1,8 +1,9 @@
-//! Envelopes: what the harness of an agent or an editor puts into a person's turns.
+//! Envelopes: text that the harness of an agent or an editor puts into a person's turns.
 //!
-//! Owns the list of them, [`TABLE`] and what the operator adds, and the scan that finds them in a text. A block counts only as
-//! a whole: its tag opens on a line of its own and closes again, outside fenced code. What a person quotes in a sentence,
-//! shows in code or leaves open stays the person's. Refuses to say what is left of a turn: that is [`ask`](super::ask).
+//! Owns the list of them, [`TABLE`] and what the operator adds, and the scan that finds them in a text. A block counts
+//! only as a whole: its tag opens on a line of its own and closes again, outside fenced code. What a person quotes in a
+//! sentence, shows in code or leaves open stays the person's. Refuses to say what is left of a turn: that is
+//! [`ask`](super::ask).
 
 mod scan;
 mod table;
@@ -22,7 +23,7 @@ pub struct Envelopes(Arc<Known>);
 #[derive(Debug)]
 struct Known {
     tags: FxHashMap<Arc<str>, Tag>,
-    /// Which beginnings of three letters tags have: most of a text's own markup is told by them.
+    /// Beginnings of three letters that tags have: most of a text's own markup is told by them.
     beginnings: Beginnings,
     openings: Vec<Opening>,
 }
@@ -49,7 +50,7 @@ impl PartialEq for Known {
     }
 }
 
-/// How a part of a turn begins that is no person's.
+/// The beginning of a part of a turn that is no person's.
 #[derive(Debug, PartialEq)]
 struct Opening {
     name: Arc<str>,
@@ -57,7 +58,7 @@ struct Opening {
     extent: Extent,
 }
 
-/// What a block holds.
+/// The content of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
     /// The harness's words.
@@ -68,20 +69,22 @@ enum Content {
     BesideAsk,
 }
 
-/// How far an opening reaches.
+/// The reach of an opening.
 #[derive(Debug, Clone, PartialEq)]
 enum Extent {
-    /// To the end of its part of the turn.
+    /// The opening reaches to the end of its part of the turn.
     Part,
-    /// To the end of the turn, but for tags around the person's words.
+    /// The opening reaches to the end of the turn, but for tags around the person's words.
     Turn,
-    /// To the end of its part, if that holds nothing else.
+    /// The opening reaches to the end of its part, if that holds nothing else.
     Whole,
-    /// To the first tag around the person's words that stands first on a line, else to the end of its part.
+    /// The opening reaches to the first tag around the person's words that stands first on a line, else to the end of
+    /// its part.
     ToAskTag,
-    /// To the end of its line.
+    /// The opening reaches to the end of its line.
     Line,
-    /// Through the line that begins with this, after which the person's words stand; without one it is no envelope.
+    /// The opening reaches through the line that begins with this, after which the person's words stand; without one it
+    /// is no envelope.
     Until(Arc<str>),
 }
 
@@ -92,14 +95,14 @@ pub enum OwnEnvelope {
     Tag {
         /// The tag's name, without brackets.
         name: String,
-        /// Whether the block holds the person's own words, so that only its tags are left out.
+        /// True where the block holds the person's own words, so that only its tags are left out.
         holds_ask: bool,
     },
     /// A part of a turn that begins with a text.
     Opening {
         /// The text.
         begins: String,
-        /// How the line begins after which the person's own words stand; without it the whole part is left out.
+        /// The beginning of the line after which the person's own words stand; without it the whole part is left out.
         ask_after: Option<String>,
     },
 }
@@ -109,7 +112,7 @@ pub enum OwnEnvelope {
 pub struct LeftOut {
     /// The envelope's tag, or what the table calls it.
     pub envelope: Arc<str>,
-    /// Its bytes in the turn's text, tags included.
+    /// The bytes of the turn's text that the envelope takes up, tags included.
     pub bytes: usize,
 }
 

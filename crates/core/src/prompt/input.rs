@@ -1,4 +1,4 @@
-//! What stands in the place of a conversation: text, several texts, or their token ids.
+//! The text in the place of a conversation: one text, several texts, or their token ids.
 
 use std::borrow::Cow;
 

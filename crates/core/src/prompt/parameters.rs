@@ -15,14 +15,14 @@ pub struct Parameters<'b> {
     pub temperature: Option<f64>,
     /// Nucleus sampling mass.
     pub top_p: Option<f64>,
-    /// The most tokens the answer may have: `max_completion_tokens`, else the older `max_tokens`; `max_output_tokens` in
-    /// responses.
+    /// The most tokens the answer may have: `max_completion_tokens`, else the older `max_tokens`; `max_output_tokens`
+    /// in responses.
     pub max_output_tokens: Option<u64>,
-    /// Whether the answer is streamed.
+    /// Asks for a streamed answer.
     pub stream: bool,
-    /// Whether the client asked for a chunk with the token usage: `stream_options.include_usage`.
+    /// Asks for a chunk with the token usage: `stream_options.include_usage`.
     pub include_usage: bool,
-    /// How long the model may think, in the client's words: an effort, else Anthropic's type of `thinking`.
+    /// The effort of thinking in the client's words: an effort, else Anthropic's type of `thinking`.
     pub reasoning_effort: Option<Cow<'b, str>>,
     /// The shape that the answer must have.
     pub response_format: ResponseFormat,
@@ -57,21 +57,21 @@ impl ResponseFormat {
 pub(super) struct RawParameters<'b> {
     pub(super) temperature: Option<&'b RawValue>,
     pub(super) top_p: Option<&'b RawValue>,
-    /// Also `max_output_tokens`.
+    /// The value of `max_tokens` or `max_output_tokens`.
     pub(super) max_tokens: Option<&'b RawValue>,
     pub(super) max_completion_tokens: Option<&'b RawValue>,
     pub(super) stream: Option<&'b RawValue>,
     pub(super) stream_options: Option<&'b RawValue>,
     pub(super) reasoning_effort: Option<&'b RawValue>,
-    /// Holds `effort`.
+    /// The object that holds `effort`.
     pub(super) reasoning: Option<&'b RawValue>,
-    /// Holds `type`, such as `enabled`.
+    /// The object that holds `type`, such as `enabled`.
     pub(super) thinking: Option<&'b RawValue>,
-    /// Holds `effort` and `format`.
+    /// The object that holds `effort` and `format`.
     pub(super) output_config: Option<&'b RawValue>,
-    /// Also `output_format`.
+    /// The value of `response_format` or `output_format`.
     pub(super) response_format: Option<&'b RawValue>,
-    /// Holds `format`.
+    /// The object that holds `format`.
     pub(super) text: Option<&'b RawValue>,
 }
 

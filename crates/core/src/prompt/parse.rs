@@ -8,8 +8,9 @@ use super::{Prompt, chat, completions, draft, embeddings, messages, responses};
 impl<'b> Prompt<'b> {
     /// Reads `body` as a request of `dialect`.
     ///
-    /// Fails exactly when [`model_field()`](super::model_field()) does. A value of an unexpected shape or type is read as absent; half of a
-    /// surrogate pair and bytes that are no UTF-8 are read as replacement characters. Nesting of any depth is safe.
+    /// Fails exactly when [`model_field()`](super::model_field()) does. A value of an unexpected shape or type is read
+    /// as absent; half of a surrogate pair and bytes that are no UTF-8 are read as replacement characters. Nesting of
+    /// any depth is safe.
     ///
     /// # Errors
     ///

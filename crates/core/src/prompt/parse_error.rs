@@ -2,13 +2,13 @@
 
 use thiserror::Error;
 
-/// Why a body cannot be routed.
+/// A reason why a body cannot be routed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ParseError {
     /// The body is not JSON.
     #[error("the body is not valid JSON: {message} at line {line} column {column}")]
     InvalidJson {
-        /// What the parser met or missed.
+        /// The text that the parser met or missed.
         message: String,
         /// The line it happened on, from 1.
         line: usize,

@@ -9,7 +9,7 @@ mod signs;
 pub(super) use self::detection::is_planning;
 pub(super) use self::signs::add_markdown;
 
-/// What a request is for.
+/// The purpose of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// The answer to what was asked, or a step on the way to it.
@@ -19,11 +19,11 @@ pub enum Purpose {
     Title,
     /// A summary of a conversation, such as one that has become too long.
     Summary,
-    /// What a conversation or a command is about: a new topic, tags, the paths that a command touches.
+    /// The subject of a conversation or a command: a new topic, tags, the paths that a command touches.
     Topic,
-    /// Whether the account and the connection work.
+    /// A test of the account and the connection.
     Probe,
-    /// What the person may want to ask next.
+    /// Questions that the person may want to ask next.
     Suggestion,
 }
 

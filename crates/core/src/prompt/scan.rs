@@ -11,7 +11,7 @@ use memchr::memchr2;
 /// One member of an object: the bytes of its key and of its value, as places in the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Member {
-    /// Quotes included.
+    /// The bytes of the key, quotes included.
     pub(super) key: Range<usize>,
     pub(super) value: Range<usize>,
 }

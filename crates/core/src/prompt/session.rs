@@ -1,4 +1,4 @@
-//! Where clients say in the body which conversation a request belongs to.
+//! Names that clients give in the body to the conversation that a request belongs to.
 
 use std::borrow::Cow;
 
@@ -23,7 +23,7 @@ pub(super) struct RawSession<'b> {
     pub(super) metadata: Option<&'b RawValue>,
 }
 
-/// What the client calls the conversation; `None` where it does not say.
+/// The client's names for the conversation; `None` where it gives none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Session<'b> {
     /// A name of this conversation alone: `session_id`, `conversation`, or the session in Claude Code's

@@ -51,7 +51,7 @@ impl<'b> Shape<'b> for Text<'b> {
     }
 }
 
-/// Whether `true` stands there.
+/// A switch that is on where `true` stands.
 #[derive(Default)]
 pub(super) struct Flag(pub(super) bool);
 

@@ -15,7 +15,7 @@ const STATUS: RangeInclusive<u16> = 200..=599;
 const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(1);
 
 impl Checker<'_> {
-    pub(super) fn pool(&mut self, path: &KeyPath, provider: &Provider) {
+    pub(super) fn peers(&mut self, path: &KeyPath, provider: &Provider) {
         for (index, peer) in provider.peers.iter().enumerate() {
             if provider.peers[..index].contains(peer) {
                 self.wrong(&path.key("peers").index(index), format!("`{peer}` appears twice"));

@@ -8,7 +8,7 @@ use crate::config::{
     Hierarchy, Judge, Name, Random, Similarity, SimilarityRoute, Split, Stages, Strategy, Tiers, Utility,
 };
 
-/// How deep strategies may stand within each other.
+/// The deepest nesting of strategies.
 const MAX_DEPTH: usize = 4;
 const TOP_K: RangeInclusive<usize> = 1..=1000;
 const OUTPUT_TOKENS: RangeInclusive<u64> = 1..=1_000_000;
@@ -26,7 +26,7 @@ const JUDGE_REST: RangeInclusive<Duration> = Duration::from_millis(100)..=Durati
 struct Nesting {
     /// True where one of them says which model serves where the strategy abstains.
     has_stand_in: bool,
-    /// Their number, the strategy itself included.
+    /// The number of nested strategies, this one included.
     depth: usize,
 }
 

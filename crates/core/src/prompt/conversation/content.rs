@@ -1,4 +1,4 @@
-//! What one turn holds: text parts, attachments, calls of tools and their results.
+//! The content of one turn: text parts, attachments, calls of tools and their results.
 
 use std::borrow::Cow;
 
@@ -18,13 +18,13 @@ use crate::prompt::turn::Fingerprint;
 pub(in crate::prompt) struct Content<'b> {
     /// `None` when no part is text.
     pub(in crate::prompt) text: Option<Cow<'b, str>>,
-    /// Where text parts after the first begin.
+    /// The bytes where text parts after the first begin.
     pub(super) breaks: Vec<usize>,
     pub(super) attachments: Attachments,
     /// Blocks that call a tool.
     pub(super) calls: Calls<'b>,
     pub(super) results: Results<'b>,
-    /// What a provider counts beside the text, results included.
+    /// Material that a provider counts beside the text, results included.
     pub(super) material: Material<'b>,
 }
 
@@ -32,7 +32,7 @@ pub(in crate::prompt) struct Content<'b> {
 #[derive(Default)]
 pub(super) struct Results<'b> {
     pub(super) count: u32,
-    /// Those that say that they failed, or start like an error.
+    /// Errors of the results that say that they failed, or start like an error.
     pub(super) errors: Vec<Fingerprint>,
     pub(super) text: Option<Cow<'b, str>>,
     pub(super) attachments: Attachments,

@@ -39,21 +39,21 @@ enum PartKey {
     IsError,
     Name,
     Input,
-    /// Where an image, a sound or a document comes from.
+    /// The source of an image, a sound or a document.
     #[serde(alias = "image_url", alias = "input_audio", alias = "audio", alias = "file", alias = "file_data")]
     Source,
     Detail,
     Thinking,
     #[serde(rename = "signature", alias = "data", alias = "encrypted_content")]
     Sealed,
-    /// What says nothing to a model.
+    /// Keys that say nothing to a model.
     #[serde(rename = "id", alias = "tool_use_id", alias = "cache_control", alias = "citations", alias = "annotations")]
     Reference,
     #[serde(other)]
     Other,
 }
 
-/// Where a part stands. What is nested deeper is not read but kept whole: no depth of nesting may exhaust the stack.
+/// The place of a part. What is nested deeper is not read but kept whole: no depth of nesting may exhaust the stack.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Within {
     Turn,

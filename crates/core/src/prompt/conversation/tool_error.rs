@@ -1,9 +1,9 @@
 //! Failures of tools, told by how the text of their results begins.
 
-/// How a tool says that it failed, in lower case, at the start of its text.
+/// Words by which a tool says that it failed, in lower case, at the start of its text.
 const ERROR_STARTS: [&str; 6] = ["error", "exception", "traceback", "fatal", "failed", "failure"];
 
-/// How the line begins in which Codex says how a command ended.
+/// Beginnings of the line in which Codex says how a command ended.
 const EXIT_LINES: [&str; 2] = ["Process exited with code ", "Exit code: "];
 
 /// The lines of a result that may say so.

@@ -11,7 +11,7 @@ use crate::prompt::turn::Role;
 /// The lines of a system text that its sign may begin: harnesses put a line or two of their own first.
 const SYSTEM_LINES: usize = 6;
 
-/// How Cline's and its descendants' command begins that sums a conversation up.
+/// The beginning of the command of Cline and its descendants that sums a conversation up.
 const CONDENSE: &str = "<explicit_instructions type=\"condense\"";
 
 /// The envelope of harnesses that describe their tools in the system text.
@@ -23,11 +23,11 @@ const PROBE_BYTES: usize = 16;
 /// The turns that are looked at for the newest mode marker, from the newest on.
 const MODE_TURNS: usize = 256;
 
-/// What every mode marker holds a part of: a text without is told at once.
+/// Fragments, one of which every mode marker holds: a text without is told at once.
 const MODE_PARTS: [&str; 3] = ["lan ", " Mode", "MODE\n"];
 
-/// Texts of harnesses that put a model into plan mode, and those that end it: whole ones, as project instructions have headings
-/// of the kind too.
+/// Texts of harnesses that put a model into plan mode, and those that end it: whole ones, as project instructions have
+/// headings of the kind too.
 const PLAN_ON: [&str; 5] = [
     "\nPlan mode is active",
     "\nPlan mode still active",
@@ -70,8 +70,9 @@ fn system_begins(prompt: &Prompt<'_>, sign: &str) -> bool {
     prompt.leading_system_texts().any(lines)
 }
 
-/// Tells whether the harness has told the model to plan and change nothing: by the newest marker in what is not a person's.
-/// Only agents have modes, and agents have tools, or envelopes where they describe their tools in the system text.
+/// Tells whether the harness has told the model to plan and change nothing: by the newest marker in what is not a
+/// person's. Only agents have modes, and agents have tools, or envelopes where they describe their tools in the system
+/// text.
 pub(in crate::prompt) fn is_planning(prompt: &Prompt<'_>) -> bool {
     let describes_tools = || prompt.ask().left_out().iter().any(|left_out| &*left_out.envelope == TEXT_TOOLS);
     if prompt.tools == 0 && !describes_tools() {

@@ -7,9 +7,9 @@ use super::Purpose;
 /// One sign's entry in [`SIGNS`].
 #[derive(Debug)]
 pub(super) struct Sign {
-    /// What a request with the sign is for.
+    /// The purpose of a request with the sign.
     pub(super) purpose: Purpose,
-    /// Where it stands.
+    /// The place of the sign in a request.
     pub(super) place: Place,
     /// The text that it begins with.
     pub(super) begins: &'static str,
@@ -26,12 +26,12 @@ pub(super) struct Sighting {
     source: &'static str,
 }
 
-/// Where a sign stands.
+/// The place of a sign in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// At the beginning of the newest ask, envelopes apart.
+    /// The beginning of the newest ask, envelopes apart.
     Ask,
-    /// At the beginning of one of the first lines of a system text at the front.
+    /// The beginning of one of the first lines of a system text at the front.
     System,
 }
 
