@@ -61,7 +61,7 @@ pub struct Features {
     pub is_stalled: bool,
     /// True where the harness has told the model to plan and change nothing.
     pub is_planning: bool,
-    /// The source of the text that the request is judged by.
+    /// The source of the text that a model is chosen by.
     pub ask_source: AskSource,
     /// Bytes of envelopes around the newest ask.
     pub envelope_bytes: u64,

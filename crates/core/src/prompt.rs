@@ -2,8 +2,8 @@
 //!
 //! Owns reading: which model the client names and where in the body it does, the conversation's text, what is attached
 //! to it and the parameters beside it. Sits between intake, which hands over the whole body, and `features`, which
-//! measures the view. Refuses to judge: a body that is JSON and names one model is read, and whatever has an unexpected
-//! shape inside it is read as empty, because the upstream is the judge of it.
+//! measures the view. Refuses no more than it must: a body that is JSON and names one model is read, and whatever has
+//! an unexpected form inside it is read as empty, because the upstream decides about it.
 //!
 //! A person's words are told from what harnesses put around them: [`Ask`] is the newest thing that was asked,
 //! [`Purpose`] says whether anybody asked at all, [`Envelopes`] are what does not count as asked.

@@ -10,7 +10,7 @@ use super::values::Span;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Affinity {
-    /// The trait that requests of one conversation share. Default `conversation`.
+    /// The property that requests of one conversation share. Default `conversation`.
     #[serde(default)]
     pub key: AffinityKey,
     /// The time after its last request for which a conversation is remembered. Default 1h.
@@ -28,7 +28,7 @@ pub struct Affinity {
     pub max_entries: usize,
 }
 
-/// The trait that requests of one conversation share.
+/// The property that requests of one conversation share.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AffinityKey {

@@ -42,7 +42,7 @@ pub struct Classifier {
     /// The most memory that a GPU's sessions may take, in bytes each; by default what the device has.
     #[serde(default)]
     pub memory_limit: Option<usize>,
-    /// Another bundle that judges some of the same prompts, for comparison only.
+    /// Another bundle that scores some of the same prompts, for comparison only.
     #[serde(default)]
     pub shadow: Option<Shadow>,
     /// The window over which live traffic is compared with the bundle's reference, if there is one.
@@ -53,13 +53,13 @@ pub struct Classifier {
     pub embeds: bool,
 }
 
-/// Another bundle that judges some of a classifier's prompts after they were decided, and decides nothing.
+/// Another bundle that scores some of a classifier's prompts after they were decided, and decides nothing.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shadow {
     /// The bundle's folder, relative to the configuration file's.
     pub bundle: PathBuf,
-    /// The share of the prompts that it judges, above 0. Default 0.1.
+    /// The share of the prompts that it scores, above 0. Default 0.1.
     #[serde(default = "Shadow::default_sample")]
     pub sample: Ratio,
 }

@@ -66,7 +66,7 @@ pub struct Config {
     /// The catalog: what a decision may choose.
     #[serde(default)]
     pub models: BTreeMap<Name, Model>,
-    /// The models that judge prompts.
+    /// The classifiers that score prompts.
     #[serde(default)]
     pub classifiers: BTreeMap<Name, Classifier>,
     /// Values that rules may use, as `constants.<name>`: numbers, texts, booleans, and lists of them.

@@ -48,7 +48,7 @@ pub enum Forwarded {
     Append,
     /// The client's address alone.
     Replace,
-    /// No header says it.
+    /// Upstreams learn nothing of the address.
     Off,
 }
 

@@ -78,7 +78,7 @@ impl Value<'_> {
     }
 }
 
-/// One feature's entry in the [`TABLE`].
+/// One feature's entry in the [`TABLE`](super::TABLE).
 #[derive(Debug)]
 pub struct Spec {
     /// The stable name.

@@ -34,7 +34,7 @@ pub struct Ask {
     turn: Option<usize>,
 }
 
-/// The source of the text that a request is judged by.
+/// The source of the text that a model is chosen by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AskSource {
     /// Nobody asked anything.
@@ -252,7 +252,7 @@ impl Words {
 }
 
 impl Ask {
-    /// Returns where the text comes from that the request is judged by.
+    /// Returns where the text comes from that a model is chosen by.
     #[must_use]
     pub const fn source(&self) -> AskSource {
         self.source

@@ -1,6 +1,6 @@
 //! The APIs whose request bodies can be read, and the paths that they are spoken on.
 
-/// An API whose request bodies can be read into a [`Prompt`].
+/// An API whose request bodies can be read into a [`Prompt`](super::Prompt).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// OpenAI's `POST /v1/chat/completions`.

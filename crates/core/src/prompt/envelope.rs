@@ -176,18 +176,18 @@ impl Known {
 
 impl Beginnings {
     fn add(&mut self, name: &str) {
-        let place = Self::place(name.as_bytes());
-        self.0[place / 64] |= 1 << (place % 64);
+        let bit = Self::bit_of(name.as_bytes());
+        self.0[bit / 64] |= 1 << (bit % 64);
     }
 
     /// Tells whether a tag may begin as `name` does, which may be longer.
     fn may_begin(&self, name: &[u8]) -> bool {
-        let place = Self::place(name);
-        self.0[place / 64] & (1 << (place % 64)) != 0
+        let bit = Self::bit_of(name);
+        self.0[bit / 64] & (1 << (bit % 64)) != 0
     }
 
     /// Hashes the first three letters of a name, or those that it has.
-    fn place(name: &[u8]) -> usize {
+    fn bit_of(name: &[u8]) -> usize {
         let letters = name.iter().take(3).take_while(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte));
         letters.fold(0, |hash, byte| hash * 31 + usize::from(*byte)) % 4096
     }

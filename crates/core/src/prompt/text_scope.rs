@@ -14,7 +14,7 @@ pub enum TextScope {
     All,
     /// The text of the user's turns, without tool results.
     User,
-    /// The text that the request is judged by: the newest ask, behind what it answers where it does not stand by
+    /// The text that a model is chosen by: the newest ask, behind what it answers where it does not stand by
     /// itself.
     Ask,
 }

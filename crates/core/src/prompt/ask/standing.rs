@@ -12,7 +12,7 @@ use self::classes::{
     classes,
 };
 
-/// The longest reply that may depend on what it answers: longer ones hold enough to judge.
+/// The longest reply that may depend on what it answers: longer ones hold enough to go by.
 const MAX_CHARS: usize = 160;
 
 /// The same in words, phrases counted as one.
@@ -32,9 +32,9 @@ const FRAGMENT_CONTENT: usize = 2;
 /// The relation of an ask to what was said before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// The ask can be judged alone.
+    /// The ask can be understood alone.
     Alone,
-    /// The ask asks for nothing (thanks, a farewell), and is judged alone.
+    /// The ask asks for nothing (thanks, a farewell), and is taken alone.
     Courtesy,
     /// The ask cannot be understood without what it answers, and has words of its own: it may ask for more than that
     /// did.
