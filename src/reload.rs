@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use pointsman_core::config::{Config, KeyPath, Strategy};
+use pointsman_core::config::{Config, FileRole, NamesFiles as _};
 use pointsman_telemetry::metrics::ModelInfo;
 use pointsman_telemetry::{Metrics, ReloadOutcome};
 pub use watcher::{WatchError, Watcher};
@@ -148,35 +148,21 @@ impl Reloader {
     }
 
     /// Returns the folders of the bundles that serve, shadows included.
-    #[must_use]
-    pub fn bundle_folders(&self) -> Vec<PathBuf> {
-        let snapshot = self.router.snapshot();
-        let sections = snapshot.config.classifiers.values();
-        let folders = sections.flat_map(|one| [Some(&one.bundle), one.shadow.as_ref().map(|shadow| &shadow.bundle)]);
-        folders.flatten().map(|folder| self.builder.base_dir().join(folder)).collect()
+    fn bundle_folders(&self) -> Vec<PathBuf> {
+        self.named_files(|role| role == FileRole::BundleFolder)
     }
 
-    /// Returns the certificates and keys of the listeners that serve.
-    #[must_use]
-    pub fn certificate_files(&self) -> Vec<PathBuf> {
-        let snapshot = self.router.snapshot();
-        let files = snapshot.config.listen.iter().filter_map(|listen| listen.tls.as_ref());
-        files.flat_map(|tls| [&tls.cert, &tls.key]).map(|file| self.builder.base_dir().join(file)).collect()
-    }
-
-    /// Returns the files of examples of the strategies that serve.
-    #[must_use]
-    pub fn example_files(&self) -> Vec<PathBuf> {
-        let (snapshot, mut files) = (self.router.snapshot(), Vec::new());
-        for policy in &snapshot.config.policies {
-            policy.strategy.visit(&KeyPath::root(), &mut |_, strategy| {
-                if let Strategy::Similarity(similarity) = strategy {
-                    let named = similarity.routes.iter().filter_map(|route| route.examples_file.as_ref());
-                    files.extend(named.map(|file| self.builder.base_dir().join(file)));
-                }
-            });
-        }
+    /// Returns the files whose change starts a reload: the configuration and those that it names, bundles apart.
+    fn watched_files(&self) -> Vec<PathBuf> {
+        let mut files = self.named_files(|role| role.is_watched() && role != FileRole::BundleFolder);
+        files.push(self.path().to_owned());
         files
+    }
+
+    fn named_files(&self, is_wanted: impl Fn(FileRole) -> bool) -> Vec<PathBuf> {
+        let snapshot = self.router.snapshot();
+        let files = snapshot.config.files().into_iter().filter(|file| is_wanted(file.role));
+        files.map(|file| self.builder.base_dir().join(file.path)).collect()
     }
 
     fn prepare(&self, serving: &Snapshot) -> Result<Snapshot, ReloadError> {

@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use pointsman_classifier::{BundleError, Classifier, Runtime};
 pub use pointsman_classifier::{Decided, Exemplars, Shadow, Ticket};
 use pointsman_core::config;
-use pointsman_core::config::{Config, Credential, KeyPath, KeySource, Name, Problem, Problems};
+use pointsman_core::config::{Config, KeyPath, Name, NamesFiles as _, Problem, Problems};
 use pointsman_core::policy::PolicySet;
 use pointsman_core::prompt::{Dialect, Envelopes, OwnEnvelope, ParseError, Prompt};
 use pointsman_core::scores::Degraded;
@@ -122,20 +122,12 @@ pub enum BuildError {
 }
 
 impl Snapshot {
-    /// Returns whether `next` would serve exactly as this one does: the same text, the same weights, and no keys or
-    /// authorities in files, which may hold others by now.
+    /// Returns whether `next` would serve exactly as this snapshot does: the same text, the same weights and certificates, and
+    /// no file that is read without a watch, which may hold another key by now.
     #[must_use]
     pub fn serves_like(&self, next: &Self) -> bool {
-        let has_key_file = |config: &Config| {
-            config.providers.values().any(|provider| {
-                let has_authorities = provider.tls.as_ref().is_some_and(|tls| tls.ca.is_some());
-                has_authorities || matches!(provider.credential, Credential::File(_))
-            }) || shared::has_store_file(config)
-                || config.decision_log.as_ref().is_some_and(|log| matches!(log.hash_key, Some(KeySource::File(_))))
-                || config.tracing.as_ref().is_some_and(|tracing| tracing.otlp.has_files())
-        };
         self.config.same_text(&next.config)
-            && !has_key_file(&next.config)
+            && !next.config.reads_unwatched_files()
             && self.certificates == next.certificates
             && next.classifiers.iter().all(|(name, state)| match (state, self.classifiers.get(name)) {
                 (ClassifierState::Ready(next), Some(ClassifierState::Ready(serving))) => next.serves_like(serving),

@@ -131,14 +131,12 @@ impl Watch {
     }
 
     fn folders_read(&self) -> Vec<PathBuf> {
-        let mut files = self.reloader.certificate_files();
-        files.extend(self.reloader.example_files());
-        files.push(self.reloader.path().to_owned());
         let parent = |file: PathBuf| match file.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => ".".into(),
         };
-        self.reloader.bundle_folders().into_iter().chain(files.into_iter().map(parent)).collect()
+        let folders = self.reloader.watched_files().into_iter().map(parent);
+        self.reloader.bundle_folders().into_iter().chain(folders).collect()
     }
 
     /// Returns whether the files that are read are those of `stamp`: a change that came while they were being read is
@@ -148,9 +146,7 @@ impl Watch {
     }
 
     fn stamp(&self) -> Stamp {
-        let mut files = self.reloader.certificate_files();
-        files.extend(self.reloader.example_files());
-        files.push(self.reloader.path().to_owned());
+        let mut files = self.reloader.watched_files();
         for folder in self.reloader.bundle_folders() {
             files.extend(fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()));
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pointsman_core::config::{Config, KeyPath, KeySource, Problem, Secret};
+use pointsman_core::config::{Config, KeyPath, NamesFiles as _, Problem, Secret};
 use pointsman_telemetry::{DecisionLog, Tracer};
 
 use super::{BuildError, Builder, Snapshot};
@@ -25,7 +25,7 @@ impl Builder {
         let Some(section) = &config.decision_log else { return Ok(None) };
         let same = previous.filter(|snapshot| snapshot.config.decision_log.as_ref() == Some(section));
         if let Some(log) = same.and_then(|snapshot| snapshot.decision_log.clone())
-            && !matches!(section.hash_key, Some(KeySource::File(_)))
+            && !section.reads_unwatched_files()
         {
             return Ok(Some(log));
         }
@@ -48,7 +48,7 @@ impl Builder {
         let Some(section) = &config.tracing else { return Ok(None) };
         let same = previous.filter(|snapshot| snapshot.config.tracing.as_ref() == Some(section));
         if let Some(tracer) = same.and_then(|snapshot| snapshot.tracer.clone())
-            && !section.otlp.has_files()
+            && !section.reads_unwatched_files()
         {
             return Ok(Some(tracer));
         }

@@ -1,7 +1,7 @@
 //! The store that a snapshot's replicas share: taken over from the one before when nothing about it changed.
 
 use pointsman_core::config;
-use pointsman_core::config::{Config, KeyPath, Problem, ServerTls, StoreUrl};
+use pointsman_core::config::{Config, KeyPath, NamesFiles as _, Problem, ServerTls};
 
 use super::{BuildError, Builder, Snapshot};
 use crate::store::{Store, StoreError};
@@ -23,7 +23,8 @@ impl Builder {
     /// Takes the store over that is the same; a URL in a file may have become another.
     pub(super) fn store(&self, config: &Config, previous: Option<&Snapshot>) -> Result<Option<Store>, BuildError> {
         let Some(config::Store::Redis(redis)) = &config.store else { return Ok(None) };
-        let same = previous.filter(|snapshot| snapshot.config.store == config.store && !has_store_file(config));
+        let same =
+            previous.filter(|snapshot| snapshot.config.store == config.store && !config.store.reads_unwatched_files());
         if let Some(store) = same.and_then(|snapshot| snapshot.store.clone()) {
             return Ok(Some(store));
         }
@@ -59,12 +60,6 @@ impl Builder {
         let ca = tls.and_then(|tls| tls.ca.as_ref());
         ca.map(|file| Trust::read(&self.base_dir().join(file))).transpose()
     }
-}
-
-/// Returns whether the store's URL or its authorities are in a file, which may hold others by now.
-pub(super) fn has_store_file(config: &Config) -> bool {
-    let Some(config::Store::Redis(redis)) = &config.store else { return false };
-    matches!(redis.url, StoreUrl::File { .. }) || redis.tls.as_ref().is_some_and(|tls| tls.ca.is_some())
 }
 
 fn at_store_url(config: &Config, message: String) -> Problem {

@@ -1,50 +1,64 @@
-//! The YAML file: its shape, its validation, its errors.
+//! The configuration file: its sections, its validation, its errors.
 //!
-//! [`shape`] is what serde reads, [`values`] the newtypes that make bad values unrepresentable. Loading ([`Config::load`])
-//! goes text -> tree of located values -> shape -> `validate`; every stage reports all it finds, each problem with its
-//! path, line, column and a snippet. This module imports nothing of ours.
+//! [`Config`] is the whole file as serde reads it, one module for each kind of section; `values` holds the newtypes
+//! that make bad values unrepresentable. Loading ([`Config::load`]) goes text -> tree of located values -> sections ->
+//! `validate`; every stage reports all it finds, each problem with its path, line, column and a snippet. [`NamesFiles`]
+//! lists the files that a configuration names. This module imports nothing of ours.
 
-pub mod affinity;
-pub mod classifier;
-pub mod decision_log;
-pub mod edge;
+mod affinity;
+mod catalog;
+mod classifier;
+mod decision_log;
+mod document;
+mod edge;
+mod files;
 mod load;
-pub mod policy;
-pub mod policy_test;
-pub mod pool;
+mod peers;
+mod policy;
+mod policy_test;
 mod problem;
 mod promote;
 mod prompt;
+mod provider;
 mod read;
 mod secret;
-pub mod shape;
-pub mod store;
-pub mod strategy;
-pub mod target;
+mod source;
+mod store;
+mod strategy;
+mod target;
 mod tokenizer;
-pub mod tracing;
+mod tracing;
 mod tree;
 mod validate;
-pub mod values;
+mod values;
 
-pub use affinity::*;
-pub use classifier::*;
-pub use decision_log::{DecisionLog, KeySource};
-pub use edge::*;
-pub use policy::*;
-pub use policy_test::{Expect, Moment, PolicyTest};
-pub use pool::*;
-pub use problem::{KeyPath, Place, Problem, Problems, Step};
-pub use promote::PromoteError;
-pub use prompt::{Envelope, PromptSection};
-pub use secret::Secret;
-pub use shape::*;
-pub use store::*;
-pub use strategy::*;
-pub use target::*;
-pub use tokenizer::Tokenizer;
-pub use tracing::{Otlp, Tracing};
-pub use values::*;
+pub use self::affinity::{Affinity, AffinityKey, Moves};
+pub use self::catalog::{Adapt, Capability, Model, Price};
+pub use self::classifier::{Batch, Cache, Cascade, Classifier, Device, Drift, Shadow};
+pub use self::decision_log::DecisionLog;
+pub use self::document::{Admin, Config, Retry};
+pub use self::edge::{
+    Client, ClientKey, ClientModels, Clients, Forwarded, KeyHash, Limits, Listen, ListenTls, Listeners, RateLimit,
+    Upgrade,
+};
+pub use self::files::{FileRole, NamedFile, NamesFiles};
+pub use self::peers::{Balance, Breaker, HealthCheck, Http, ServerTls, Tls};
+pub use self::policy::{Deny, Housekeeping, Match, Mode, Overrides, Policy, Rule};
+pub use self::policy_test::{Expect, Given, Moment, PolicyTest};
+pub use self::problem::{KeyPath, Place, Problem, Problems, Step};
+pub use self::promote::PromoteError;
+pub use self::prompt::{Envelope, PromptSection};
+pub use self::provider::{KeyHeader, Provider, Timeouts};
+pub use self::secret::{Credential, KeySource, Secret};
+pub use self::store::{Redis, Store, StoreUrl};
+pub use self::strategy::{
+    Background, Branch, Choice, Hierarchy, Judge, JudgeBreaker, JudgeCache, OnUnfamiliar, Random, Round, Rung,
+    Similarity, SimilarityRoute, Split, SplitBy, Stages, Strategy, Success, Threshold, Tiers, Utility,
+};
+pub use self::target::{Aim, Target};
+pub use self::tokenizer::Tokenizer;
+pub use self::tracing::{Otlp, Tracing};
+pub use self::values::{Glob, Ladder, Name, Ratio, Span};
 
 /// Returns the one of `names` that `name` is probably a misspelling of.
 pub(crate) fn nearest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {

@@ -1,10 +1,11 @@
 //! Measures of a prompt: what rules, heads and logs may ask of it.
 //!
-//! Owns the names: [`TABLE`] is the one list of features, and its order is their index everywhere (`docs/features.md` is
-//! rendered from it). Sits between `prompt` and both classifier and policy. Refuses to read bodies, to guess meaning, and
-//! to cost more for a hostile prompt than for a friendly one: token counting and the structure scan have fixed bounds.
-//! They and the language wait until somebody asks: a rule about images pays for none of them.
+//! Owns the names: [`TABLE`] is the one list of features, and its order is their index everywhere (`docs/features.md`
+//! is rendered from it). Sits between `prompt` and both classifier and policy. Refuses to read bodies, to guess
+//! meaning, and to cost more for a hostile prompt than for a friendly one: token counting and the structure scan have
+//! fixed bounds. They and the language wait until somebody asks: a rule about images pays for none of them.
 
+mod feature;
 mod language;
 mod logged;
 mod table;
@@ -14,10 +15,10 @@ mod tokens;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use serde::ser::{Serialize, SerializeMap, Serializer};
 
+pub use self::feature::{Kind, Scope, Spec, Value};
 pub use self::language::{Language, MAX_LANGUAGE_BYTES};
-pub use self::table::{Kind, Scope, Spec, TABLE, Value, index_of, table_markdown};
+pub use self::table::{TABLE, index_of, table_markdown};
 pub use self::text::{MAX_SCANNED_BYTES, TextStructure};
 use self::tokens::MediaTokens;
 pub use self::tokens::{Tally, TokenCount, TokenCounter, Tokenizer};
@@ -32,7 +33,7 @@ pub struct Features {
     text: OnceLock<TextStructure>,
     attached: OnceLock<Box<AttachedFiles>>,
     language: OnceLock<Language>,
-    /// What those above are measured on when they are first asked for.
+    /// The body that the features above are measured on when they are first asked for.
     source: Option<Source>,
     /// The most tokens that any tokenizer makes of the texts, known without counting.
     bytes_of_text: u64,
@@ -44,7 +45,7 @@ pub struct Features {
     pub user_turns: u32,
     /// Characters in system and developer turns.
     pub system_chars: u64,
-    /// What is attached, over all turns.
+    /// Counts of attachments over all turns.
     pub attachments: Attachments,
     /// Tools on offer.
     pub tools: u32,
@@ -56,15 +57,15 @@ pub struct Features {
     pub tool_results: u32,
     /// Tool calls in progress that had been made before with the same arguments.
     pub repeated_calls: u32,
-    /// Whether the tool loop makes no headway.
+    /// True where the tool loop makes no headway.
     pub is_stalled: bool,
-    /// Whether the harness has told the model to plan and change nothing.
+    /// True where the harness has told the model to plan and change nothing.
     pub is_planning: bool,
-    /// Where the text comes from that the request is judged by.
+    /// The source of the text that a model is chosen by.
     pub ask_source: AskSource,
     /// Bytes of envelopes around the newest ask.
     pub envelope_bytes: u64,
-    /// What the request is for.
+    /// The purpose of the request.
     pub purpose: Purpose,
     /// The request's parameters.
     pub request: RequestParameters,
@@ -87,9 +88,9 @@ pub struct RequestParameters {
     pub top_p: f64,
     /// The most tokens the answer may have; 0 if absent.
     pub max_output_tokens: u64,
-    /// Whether the answer is streamed.
+    /// Asks for a streamed answer.
     pub stream: bool,
-    /// How long the model may think; empty if absent.
+    /// The effort of thinking; empty if absent.
     pub reasoning_effort: String,
     /// The shape that the answer must have.
     pub response_format: ResponseFormat,
@@ -151,8 +152,8 @@ impl Features {
         self.text.get_or_init(|| TextStructure::of(prompt.newest_ask()));
     }
 
-    /// Measures now what was deferred, and lets go of the body if it has more than `limit` bytes: for those who keep features
-    /// for long.
+    /// Measures now what was deferred, and lets go of the body if it has more than `limit` bytes: for those who keep
+    /// features for long.
     pub fn settle(&mut self, limit: usize) {
         if self.source.as_ref().is_some_and(|source| source.body.len() > limit) {
             let _measured = (self.tokens(), self.text(), self.attached(), self.language());
@@ -184,7 +185,8 @@ impl Features {
         Self { language: OnceLock::from(language), ..self }
     }
 
-    /// Returns the tokens by OpenAI's `o200k_base` and its rules for what is attached; counts them if nobody asked before.
+    /// Returns the tokens by OpenAI's `o200k_base` and its rules for what is attached; counts them if nobody asked
+    /// before.
     #[must_use]
     pub fn tokens(&self) -> TokenCount {
         self.tally().count().plus(self.media.get(Tokenizer::Openai))
@@ -223,8 +225,8 @@ impl Features {
         self.text.get_or_init(|| self.read_again(|prompt| TextStructure::of(prompt.newest_ask())))
     }
 
-    /// Returns names, types and sizes of what is attached; reads the body for them if nobody asked before. Features that were
-    /// measured without a body know of none.
+    /// Returns names, types and sizes of what is attached; reads the body for them if nobody asked before. Features
+    /// that were measured without a body know of none.
     #[must_use]
     pub fn attached(&self) -> &AttachedFiles {
         static NONE: AttachedFiles =
@@ -251,43 +253,6 @@ impl Features {
             Prompt::parse_with(source.dialect, &source.body, &source.envelopes).ok().map(|prompt| measure(&prompt))
         };
         self.source.as_ref().and_then(read).unwrap_or_default()
-    }
-
-    /// Returns the feature at `index` of [`TABLE`].
-    ///
-    /// # Panics
-    ///
-    /// When `index` is not one of the table's.
-    #[must_use]
-    pub fn value(&self, index: usize) -> Value<'_> {
-        TABLE[index].read(self)
-    }
-
-    /// Returns the feature called `name`, or `None` when the table has none.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<Value<'_>> {
-        index_of(name).map(|index| self.value(index))
-    }
-
-    /// Returns the feature at `index` as a number, a `bool` as 0 or 1; `None` for text.
-    ///
-    /// # Panics
-    ///
-    /// When `index` is not one of the table's.
-    #[must_use]
-    pub fn number(&self, index: usize) -> Option<f64> {
-        self.value(index).number()
-    }
-}
-
-impl Serialize for Features {
-    /// Writes a flat object in the table's order.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(TABLE.len()))?;
-        for spec in TABLE {
-            map.serialize_entry(spec.name, &spec.read(self))?;
-        }
-        map.end()
     }
 }
 

@@ -2,14 +2,14 @@
 //!
 //! Owns reading: which model the client names and where in the body it does, the conversation's text, what is attached
 //! to it and the parameters beside it. Sits between intake, which hands over the whole body, and `features`, which
-//! measures the view. Refuses to judge: a body that is JSON and names one model is read, and whatever has an unexpected
-//! shape inside it is read as empty, because the upstream is the judge of it.
+//! measures the view. Refuses no more than it must: a body that is JSON and names one model is read, and whatever has
+//! an unexpected form inside it is read as empty, because the upstream decides about it.
 //!
-//! A person's words are told from what harnesses put around them: [`Ask`] is the newest thing that was asked, [`Purpose`] says
-//! whether anybody asked at all, [`Envelopes`] are what does not count as asked.
+//! A person's words are told from what harnesses put around them: [`Ask`] is the newest thing that was asked,
+//! [`Purpose`] says whether anybody asked at all, [`Envelopes`] are what does not count as asked.
 //!
-//! One file per dialect, each a grammar of the top level; `draft` reads by them. [`model_field()`] works on any JSON body.
-//! [`splice()`] and [`Edits`] are the only ways a body is changed.
+//! One file per dialect, each a grammar of the top level; `parse` reads by them. [`model_field()`] works on any JSON
+//! body. [`splice()`] and [`Edits`] are the only ways a body is changed.
 
 mod ask;
 mod attached;
@@ -17,24 +17,29 @@ mod chat;
 mod completions;
 mod conversation;
 pub mod conversation_key;
+mod dialect;
 mod draft;
 mod edit;
 mod embeddings;
 mod envelope;
 mod every_text;
 mod input;
+mod markdown;
 mod material;
 mod media;
 mod mend;
 mod messages;
 mod model_field;
 mod parameters;
+mod parse;
+mod parse_error;
 mod pieces;
 mod purpose;
 mod responses;
 mod scan;
 mod session;
 mod splice;
+mod text;
 mod text_scope;
 mod tolerant;
 mod tool_loop;
@@ -44,90 +49,33 @@ mod turn;
 use std::borrow::Cow;
 use std::ops::Range;
 
-use thiserror::Error;
-
 pub use self::ask::{Ask, AskSource};
-pub use self::attached::{AttachedFile, AttachedFiles, AttachmentKind};
+pub use self::attached::{AttachedFile, AttachedFiles, AttachmentKind, Attachments};
+pub use self::dialect::Dialect;
 pub use self::edit::Edits;
-pub use self::envelope::{Envelopes, LeftOut, Mark, OwnEnvelope, Spec, TABLE, table_markdown};
+pub use self::envelope::{Envelopes, LeftOut, Mark, OwnEnvelope, Spec, TABLE};
+pub use self::markdown::table_markdown;
 pub use self::media::{Image, ImageDetail, Media};
 pub use self::model_field::{ModelField, model_field};
+pub use self::parameters::{Parameters, ResponseFormat};
+pub use self::parse_error::ParseError;
 pub use self::pieces::{Escapes, Piece, PieceKind, unescaped};
 pub use self::purpose::Purpose;
 pub use self::session::Session;
 pub use self::splice::splice;
+use self::text::owned;
 pub use self::text_scope::TextScope;
 pub use self::turn::Role;
 use self::turn::Turn;
 
-/// An API whose request bodies can be read into a [`Prompt`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
-    /// OpenAI's `POST /v1/chat/completions`.
-    ChatCompletions,
-    /// OpenAI's legacy `POST /v1/completions`.
-    Completions,
-    /// OpenAI's `POST /v1/responses`.
-    Responses,
-    /// OpenAI's `POST /v1/embeddings`.
-    Embeddings,
-    /// Anthropic's `POST /v1/messages`.
-    Messages,
-    /// Anthropic's `POST /v1/messages/count_tokens`: a message's body that is measured, not answered.
-    CountTokens,
-}
-
-impl Dialect {
-    /// Every dialect.
-    pub const ALL: [Self; 6] = [
-        Self::ChatCompletions,
-        Self::Completions,
-        Self::Responses,
-        Self::Embeddings,
-        Self::Messages,
-        Self::CountTokens,
-    ];
-
-    /// Returns the path that the dialect is spoken on.
-    #[must_use]
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::ChatCompletions => "/v1/chat/completions",
-            Self::Completions => "/v1/completions",
-            Self::Responses => "/v1/responses",
-            Self::Embeddings => "/v1/embeddings",
-            Self::Messages => "/v1/messages",
-            Self::CountTokens => "/v1/messages/count_tokens",
-        }
-    }
-
-    /// Returns the dialect spoken on `path` (without a query), or `None` for a path whose bodies are not read.
-    #[must_use]
-    pub fn of_path(path: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|dialect| dialect.path() == path)
-    }
-
-    /// Tells whether a model writes an answer to such a request; otherwise it only embeds or counts.
-    #[must_use]
-    pub const fn generates(self) -> bool {
-        !matches!(self, Self::Embeddings | Self::CountTokens)
-    }
-
-    /// Tells whether `stream_options` with `include_usage` belong to the dialect.
-    #[must_use]
-    pub const fn has_stream_options(self) -> bool {
-        matches!(self, Self::ChatCompletions | Self::Completions)
-    }
-}
-
-/// What a request body says, borrowed from it wherever its strings hold no escapes.
+/// The content of a request body, borrowed from it wherever its strings hold no escapes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prompt<'b> {
     /// The dialect the body was read in.
     pub dialect: Dialect,
     /// The model that the client names.
     pub model: Cow<'b, str>,
-    /// Where the body holds the model: the bytes of its JSON string, quotes included.
+    /// The place of the model in the body: the bytes of its JSON string, quotes included.
     pub model_span: Range<usize>,
     /// Turns of the conversation, of any role; an element of an unknown shape is a turn too.
     pub turns: u32,
@@ -137,33 +85,35 @@ pub struct Prompt<'b> {
     pub assistant_turns: u32,
     /// Unicode characters in system and developer turns.
     pub system_chars: u64,
-    /// What is attached, over all turns.
+    /// Counts of attachments over all turns.
     pub attachments: Attachments,
     /// Tools on offer: `tools` and the legacy `functions`.
     pub tools: u32,
-    /// Tool calls in progress: those of the tool loop, which begins after the newest ask without tool results beside it.
+    /// Tool calls in progress: those of the tool loop, which begins after the newest ask without tool results beside
+    /// it.
     pub tool_calls: u32,
-    /// Those of them that had been made before with the same arguments.
+    /// Tool calls in progress that had been made before with the same arguments.
     pub repeated_calls: u32,
-    /// Whether the tool loop makes no headway: the same calls three times in a row, or the same error three times.
+    /// True where the tool loop makes no headway: the same calls three times in a row, or the same error three times.
     pub is_stalled: bool,
-    /// Tool results of the tool loop that say `is_error`, or whose text starts like an error: after white space
-    /// and in any case with `error`, `exception`, `traceback`, `fatal`, `failed`, `failure`, or a JSON object whose first
-    /// key is `error`.
+    /// Tool results of the tool loop that say `is_error`, or whose text starts like an error: after white space and in
+    /// any case with `error`, `exception`, `traceback`, `fatal`, `failed`, `failure`, or a JSON object whose first key
+    /// is `error`.
     pub tool_errors: u32,
-    /// Tool results that the model has not seen yet: those after the newest assistant turn, with or without text of the user's.
+    /// Tool results that the model has not seen yet: those after the newest assistant turn, with or without text of the
+    /// user's.
     pub tool_results: u32,
     /// Tokens that the client sent as their ids instead of text.
     pub token_ids: u64,
     /// Sampling and output parameters.
     pub parameters: Parameters<'b>,
-    /// What the client calls the conversation.
+    /// The client's names for the conversation.
     pub session: Session<'b>,
-    /// What the request is for.
+    /// The purpose of the request.
     pub purpose: Purpose,
-    /// Whether the harness has told the model to plan and change nothing.
+    /// True where the harness has told the model to plan and change nothing.
     pub is_planning: bool,
-    /// What is attached, as vendors charge it.
+    /// Attachments as vendors charge them.
     pub media: Media,
     pieces: Vec<Piece<'b>>,
     texts: Vec<Cow<'b, str>>,
@@ -173,32 +123,6 @@ pub struct Prompt<'b> {
 }
 
 impl<'b> Prompt<'b> {
-    /// Reads `body` as a request of `dialect`.
-    ///
-    /// Fails exactly when [`model_field()`] does. A value of an unexpected shape or type is read as absent; half of a
-    /// surrogate pair and bytes that are no UTF-8 are read as replacement characters. Nesting of any depth is safe.
-    ///
-    /// # Errors
-    ///
-    /// When the body is not a JSON object, or does not name exactly one model at its top level.
-    pub fn parse(dialect: Dialect, body: &'b [u8]) -> Result<Self, ParseError> {
-        Self::parse_with(dialect, body, &Envelopes::standard())
-    }
-
-    /// Reads `body` as [`Self::parse`] does, with the envelopes of a configuration.
-    ///
-    /// # Errors
-    /// As [`Self::parse`].
-    pub fn parse_with(dialect: Dialect, body: &'b [u8], envelopes: &Envelopes) -> Result<Self, ParseError> {
-        match dialect {
-            Dialect::ChatCompletions => draft::parse::<chat::Chat>(dialect, body, envelopes),
-            Dialect::Completions => draft::parse::<completions::Completions>(dialect, body, envelopes),
-            Dialect::Responses => draft::parse::<responses::Responses>(dialect, body, envelopes),
-            Dialect::Embeddings => draft::parse::<embeddings::Embeddings>(dialect, body, envelopes),
-            Dialect::Messages | Dialect::CountTokens => draft::parse::<messages::Messages>(dialect, body, envelopes),
-        }
-    }
-
     /// Returns the text of each turn that has any, in the order of the conversation, a turn's parts joined with `\n`.
     /// Tool results inside a turn are a text of their own before it.
     pub fn texts(&self) -> impl Iterator<Item = &str> + Clone {
@@ -224,8 +148,8 @@ impl<'b> Prompt<'b> {
         &self.ask
     }
 
-    /// Returns the newest ask behind what it answers, where it does not stand by itself; empty where nobody asked anything in
-    /// words. Copies only where it joins.
+    /// Returns the newest ask behind what it answers, where it does not stand by itself; empty where nobody asked
+    /// anything in words. Copies only where it joins.
     #[must_use]
     pub fn ask_text(&self) -> Cow<'_, str> {
         self.ask.text(&self.texts)
@@ -279,120 +203,6 @@ impl<'b> Prompt<'b> {
             pieces: self.pieces.into_iter().map(Piece::into_owned).collect(),
             ..self
         }
-    }
-}
-
-fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
-    Cow::Owned(text.into_owned())
-}
-
-/// Counts of what is attached to a conversation.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Attachments {
-    /// Parts that are an [`AttachmentKind::Image`].
-    pub images: u32,
-    /// Parts that are [`AttachmentKind::Audio`].
-    pub audio: u32,
-    /// Parts that are an [`AttachmentKind::File`].
-    pub files: u32,
-}
-
-/// The parameters beside the conversation; `None` where the client leaves the choice to the API.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Parameters<'b> {
-    /// Sampling temperature.
-    pub temperature: Option<f64>,
-    /// Nucleus sampling mass.
-    pub top_p: Option<f64>,
-    /// The most tokens the answer may have: `max_completion_tokens`, else the older `max_tokens`; `max_output_tokens` in
-    /// responses.
-    pub max_output_tokens: Option<u64>,
-    /// Whether the answer is streamed.
-    pub stream: bool,
-    /// Whether the client asked for a chunk with the token usage: `stream_options.include_usage`.
-    pub include_usage: bool,
-    /// How long the model may think, in the client's words: an effort, else Anthropic's type of `thinking`.
-    pub reasoning_effort: Option<Cow<'b, str>>,
-    /// The shape that the answer must have.
-    pub response_format: ResponseFormat,
-}
-
-/// The shape that the answer must have.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ResponseFormat {
-    /// Free text; also any format this version does not know.
-    #[default]
-    Text,
-    /// Any JSON object.
-    JsonObject,
-    /// JSON that matches the client's schema.
-    JsonSchema,
-}
-
-impl ResponseFormat {
-    /// Returns the name that the API uses.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::JsonObject => "json_object",
-            Self::JsonSchema => "json_schema",
-        }
-    }
-}
-
-/// Why a body cannot be routed.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ParseError {
-    /// The body is not JSON.
-    #[error("the body is not valid JSON: {message} at line {line} column {column}")]
-    InvalidJson {
-        /// What the parser met or missed.
-        message: String,
-        /// The line it happened on, from 1.
-        line: usize,
-        /// The byte of the line, from 1; 0 where the line has none.
-        column: usize,
-    },
-    /// The body is JSON of another type.
-    #[error("the body must be a JSON object")]
-    NotAnObject,
-    /// No top-level `model`.
-    #[error("`model` is missing")]
-    ModelMissing,
-    /// The top-level `model` is of another type.
-    #[error("`model` must be a string")]
-    ModelNotAString,
-    /// Two top-level `model` keys: parsers differ in which one they believe.
-    #[error("`model` is given more than once")]
-    ModelTwice,
-}
-
-impl ParseError {
-    /// Returns the stable code for answers, metrics and logs.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::InvalidJson { .. } => "invalid_json",
-            Self::NotAnObject => "invalid_body",
-            Self::ModelMissing => "model_missing",
-            Self::ModelNotAString => "model_not_a_string",
-            Self::ModelTwice => "model_twice",
-        }
-    }
-}
-
-impl From<serde_json::Error> for ParseError {
-    /// Tells malformed JSON from JSON that is no object: reading is tolerant below the top level, so a type error can
-    /// only mean the latter.
-    fn from(error: serde_json::Error) -> Self {
-        if error.is_data() {
-            return Self::NotAnObject;
-        }
-        let (line, column) = (error.line(), error.column());
-        let text = error.to_string();
-        let message = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text).to_owned();
-        Self::InvalidJson { message, line, column }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The shape of a policy's `affinity`: how requests that belong together stay with one model.
+//! A policy's `affinity`: how requests that belong together stay with one model.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use super::values::Span;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Affinity {
-    /// What requests that belong together have in common. Default `conversation`.
+    /// The property that requests of one conversation share. Default `conversation`.
     #[serde(default)]
     pub key: AffinityKey,
-    /// How long after its last request a conversation is forgotten. Default 1h.
+    /// The time after its last request for which a conversation is remembered. Default 1h.
     #[serde(default = "Affinity::default_hold")]
     pub hold: Span,
-    /// When a conversation goes on with another model. Default `up_only`.
+    /// The rule by which a conversation goes on with another model. Default `up_only`.
     #[serde(default, rename = "move")]
     pub moves: Moves,
-    /// How long after a request providers still have its prompt in their caches; later a move costs nothing extra.
+    /// The time after a request for which providers have its prompt in their caches; later a move costs nothing extra.
     /// Default 5m.
     #[serde(default = "Affinity::default_cache")]
     pub cache: Span,
@@ -28,7 +28,7 @@ pub struct Affinity {
     pub max_entries: usize,
 }
 
-/// What requests that belong together have in common.
+/// The property that requests of one conversation share.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AffinityKey {
@@ -37,20 +37,21 @@ pub enum AffinityKey {
     Conversation,
     /// The client whose key came with the request.
     Client,
-    /// The value of this header; requests without it are held to nothing.
+    /// The value of this header; requests without it belong to no conversation.
     Header(String),
 }
 
-/// When a conversation goes on with another model.
+/// A rule by which a conversation goes on with another model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Moves {
-    /// When the strategy chooses one that stands higher in its order.
+    /// A model that stands higher in the strategy's order is taken.
     #[default]
     UpOnly,
-    /// When the strategy chooses another one, unless a lower one does not make up for the broken prompt cache.
+    /// Any other model that the strategy chooses is taken, unless a lower one does not make up for the broken prompt
+    /// cache.
     Free,
-    /// Never, and the strategy is not asked again.
+    /// The model stays, and the strategy is not asked again.
     Never,
 }
 

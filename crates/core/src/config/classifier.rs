@@ -1,4 +1,4 @@
-//! The shape of `classifiers`: bundles and how to run them.
+//! The `classifiers` section: bundles and how to run them.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use super::values::{Ratio, Span};
 pub struct Classifier {
     /// The bundle's folder, relative to the configuration file's.
     pub bundle: PathBuf,
-    /// How long a request waits for its scores. Default 20ms.
+    /// The longest that a request waits for its scores. Default 20ms.
     #[serde(default = "Classifier::default_deadline")]
     pub deadline: Span,
     /// Requests that may wait for the worker; one more is not scored. Default 128.
@@ -24,16 +24,16 @@ pub struct Classifier {
     /// Sessions that share the queue, each with a thread and a copy of the weights of its own. Default 1.
     #[serde(default = "Classifier::default_workers")]
     pub workers: usize,
-    /// How prompts are put together into one run.
+    /// Limits by which prompts are put together into one run.
     #[serde(default)]
     pub batch: Batch,
-    /// How many judgements are remembered.
+    /// Limits of the cache of scores.
     #[serde(default)]
     pub cache: Cache,
-    /// When the lexical heads are enough.
+    /// The rule by which lexical heads are enough.
     #[serde(default)]
     pub cascade: Cascade,
-    /// What the model runs on. Default `auto`.
+    /// The device that the model runs on. Default `auto`.
     #[serde(default)]
     pub device: Device,
     /// Refuses to start, or to reload, when the model cannot run on exactly that device. Default false.
@@ -42,24 +42,24 @@ pub struct Classifier {
     /// The most memory that a GPU's sessions may take, in bytes each; by default what the device has.
     #[serde(default)]
     pub memory_limit: Option<usize>,
-    /// Another bundle that judges some of the same prompts, for comparison only.
+    /// Another bundle that scores some of the same prompts, for comparison only.
     #[serde(default)]
     pub shadow: Option<Shadow>,
-    /// How live traffic is compared with the bundle's reference, if it brings one.
+    /// The window over which live traffic is compared with the bundle's reference, if there is one.
     #[serde(default)]
     pub drift: Drift,
-    /// Whether a strategy compares its embeddings; follows from the policies.
+    /// Set where a strategy compares the classifier's embeddings; follows from the policies.
     #[serde(skip)]
     pub embeds: bool,
 }
 
-/// Another bundle that judges some of a classifier's prompts after they were decided, and decides nothing.
+/// Another bundle that scores some of a classifier's prompts after they were decided, and decides nothing.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shadow {
     /// The bundle's folder, relative to the configuration file's.
     pub bundle: PathBuf,
-    /// The share of the prompts that it judges, above 0. Default 0.1.
+    /// The share of the prompts that it scores, above 0. Default 0.1.
     #[serde(default = "Shadow::default_sample")]
     pub sample: Ratio,
 }
@@ -74,17 +74,18 @@ pub struct Drift {
     pub max_prompts: u64,
 }
 
-/// When the heads that need no encoder are enough, so that it does not run.
+/// The rule by which the heads that need no encoder are enough, so that it does not run.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cascade {
-    /// Whether they ever are. Default true; they always answer when the encoder cannot.
+    /// Lets lexical heads answer alone where they are sure. Default true; they always answer when the encoder cannot.
     pub enabled: bool,
-    /// The probability of the best label from which on they are, above 0.5; by default what the bundle says of each head.
+    /// The probability of the best label from which on lexical heads are enough, above 0.5; by default the bundle's for
+    /// each head.
     pub confidence: Option<Ratio>,
 }
 
-/// What a model runs on.
+/// A device that a model runs on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Device {
@@ -99,30 +100,31 @@ pub enum Device {
     Tensorrt,
 }
 
-/// How prompts are put together into one run.
+/// Limits by which prompts are put together into one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Batch {
-    /// The most prompts of one run. Default 32; the oldest prompt's deadline often allows fewer, and on a device where company
-    /// gains nothing, as on the CPUs that were measured, a start finds out and prompts run alone.
+    /// The most prompts of one run. Default 32; the oldest prompt's deadline often allows fewer, and on a device where
+    /// company gains nothing, as on the CPUs that were measured, a start finds out and prompts run alone.
     pub max_size: usize,
-    /// How old the oldest prompt may get while a run that is not full waits for more; only prompts that had to wait for
-    /// a busy worker anyway wait for that. Default 1ms.
+    /// The age that the oldest prompt may reach while a run that is not full waits for more; only prompts that had to
+    /// wait for a busy worker anyway wait for that. Default 1ms.
     pub max_wait: Span,
 }
 
-/// How many judgements are remembered, so that a text that comes again is not judged again.
+/// The cache of scores, so that a text that comes again is not scored again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Cache {
-    /// The most judgements; 0 turns the cache off. Default 10000.
+    /// The most texts whose scores are kept; 0 turns the cache off. Default 10000.
     pub max_entries: usize,
-    /// The most memory that they take. Default 8 MiB.
+    /// The most memory that the cache takes. Default 8 MiB.
     pub max_bytes: usize,
 }
 
 impl Batch {
-    /// Runs prompts alone: what a float sum comes to depends on its company, and an evaluation must not depend on the moment.
+    /// Runs prompts alone: what a float sum comes to depends on its company, and an evaluation must not depend on the
+    /// moment.
     #[must_use]
     pub fn of_one() -> Self {
         Self { max_size: 1, ..Self::default() }

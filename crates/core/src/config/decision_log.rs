@@ -1,20 +1,20 @@
-//! The shape of the decision log's section.
+//! The `decision_log` section: where decisions and feedback are written.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Credential;
-use super::secret::Secret;
+use super::secret::{KeySource, Secret};
 use super::values::Span;
 
-/// Where decisions and the feedback on them are written, one JSON object a line: what `fit`, `calibrate` and `replay` read.
+/// The log of decisions and of feedback on them, one JSON object a line: `fit`, `calibrate` and `replay` read it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DecisionLog {
     /// The file, relative to the configuration file's folder. Its folder is made; full files stand beside it.
     pub path: PathBuf,
-    /// Writes the newest ask, with what it answers where it does not stand by itself. Default false: only `hash_key`'s hash of it and its features.
+    /// Writes the newest ask, with what it answers where it does not stand by itself. Default false: only `hash_key`'s
+    /// hash of it and its features.
     #[serde(default)]
     pub text: bool,
     /// The most bytes of a text that are written; its end is cut. Default 32 KiB.
@@ -36,36 +36,6 @@ pub struct DecisionLog {
     /// Lines that may wait for the writer; one more is dropped and counted. Default 4096.
     #[serde(default = "DecisionLog::default_queue")]
     pub queue: usize,
-}
-
-/// Where a secret comes from; never the secret itself.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KeySource {
-    /// The value of an environment variable.
-    Env(String),
-    /// The trimmed content of a file.
-    File(PathBuf),
-}
-
-impl KeySource {
-    /// Reads the secret; `lookup` reads the environment, relative files are taken from `base_dir`.
-    ///
-    /// # Errors
-    /// Names the variable or file that is missing, empty or not a key. Never repeats its content.
-    pub fn resolve(&self, lookup: &dyn Fn(&str) -> Option<String>, base_dir: &Path) -> Result<Secret, String> {
-        let resolved = self.as_credential().resolve(lookup, base_dir)?;
-        resolved.ok_or_else(|| "is not there".to_owned())
-    }
-
-    /// Returns the same source as a provider's credential.
-    #[must_use]
-    pub fn as_credential(&self) -> Credential {
-        match self {
-            Self::Env(variable) => Credential::Env(variable.clone()),
-            Self::File(path) => Credential::File(path.clone()),
-        }
-    }
 }
 
 impl DecisionLog {

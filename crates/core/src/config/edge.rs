@@ -1,4 +1,4 @@
-//! The shape of what stands between clients and the proxy: listeners, limits, clients and their keys.
+//! The sections `listen`, `limits`, `upgrade` and `clients`: everything between clients and the proxy.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,7 +24,7 @@ pub struct Listen {
     /// Speaks TLS; without it HTTP/1.1 and HTTP/2 in the clear.
     #[serde(default)]
     pub tls: Option<ListenTls>,
-    /// What upstreams are told of the client's address.
+    /// The headers by which upstreams learn the client's address.
     #[serde(default)]
     pub forwarded: Forwarded,
 }
@@ -39,20 +39,21 @@ pub struct ListenTls {
     pub key: PathBuf,
 }
 
-/// What upstreams are told of the client's address.
+/// The headers by which upstreams learn the client's address.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Forwarded {
-    /// What the client says, and the client's address after it: for clients that are trusted proxies themselves.
+    /// The client's own headers, and its address after them: for clients that are trusted proxies themselves.
     #[default]
     Append,
     /// The client's address alone.
     Replace,
-    /// Nothing.
+    /// Upstreams learn nothing of the address.
     Off,
 }
 
-/// Bounds on what requests may cost. All but `max_header_bytes` count from the next connection or request after a reload.
+/// Bounds on what requests may cost. All but `max_header_bytes` count from the next connection or request after a
+/// reload.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -66,21 +67,21 @@ pub struct Limits {
     pub max_connections: usize,
     /// Open requests; one more gets a 503. Default 8192.
     pub max_requests: usize,
-    /// How long a client may take over a request's header. Default 15s.
+    /// The longest that a client may take over a request's header. Default 15s.
     pub header: Span,
-    /// How long a client may take over a request's body. Default 10m.
+    /// The longest that a client may take over a request's body. Default 10m.
     pub body: Span,
-    /// How long a client may pause while it sends its body. Default 30s.
+    /// The longest that a client may pause while it sends its body. Default 30s.
     pub body_idle: Span,
-    /// How long a client may leave an answer unread. Default 60s.
+    /// The longest that a client may leave an answer unread. Default 60s.
     pub write_idle: Span,
-    /// How long a connection may wait for its next request. Default 60s.
+    /// The longest that a connection may wait for its next request. Default 60s.
     pub keep_alive: Span,
-    /// How long open requests may go on after a shutdown was asked for. Default 30s.
+    /// The longest that open requests may go on after a shutdown was asked for. Default 30s.
     pub drain: Span,
 }
 
-/// How one process hands its listeners to the next, so that no connection is refused in between.
+/// The way that one process hands its listeners to the next, so that no connection is refused in between.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Upgrade {
@@ -100,7 +101,7 @@ pub struct Client {
     /// The models of the catalog that may serve it.
     #[serde(default)]
     pub models: ClientModels,
-    /// How much it may ask for.
+    /// Limits of requests and tokens.
     #[serde(default)]
     pub rate_limit: RateLimit,
 }
@@ -132,7 +133,7 @@ pub struct ClientKey {
     pub sha256: KeyHash,
 }
 
-/// How much a client may ask for. What is absent is not limited.
+/// Limits of a client's requests and tokens. An absent one does not limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RateLimit {

@@ -1,51 +1,32 @@
 //! From a file's text to a [`Config`], with every problem in it.
 //!
-//! serde stops at the first error, so the file is read again and again: each error is noted and repaired in the tree, until
-//! the rest reads. A wrong value is cut out, a mistyped key gets the name that was meant, a required value that is missing
-//! or cut is replaced by a stand-in. The repaired configuration serves only to find more problems: a file with any problem
-//! is refused.
+//! serde stops at the first error, so the file is read again and again: each error is noted and repaired in the tree,
+//! until the rest reads. A wrong value is cut out, a mistyped key gets the name that was meant, a required value that
+//! is missing or cut is replaced by a stand-in. The repaired configuration serves only to find more problems: a file
+//! with any problem is refused.
 
-use std::fmt;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
-use super::problem::{KeyPath, Place, Problem, Problems, Step};
+use super::document::Config;
+use super::problem::{KeyPath, Problem, Problems, Step};
 use super::read::{Aim, Fault, Reader};
+use super::source::Source;
 use super::tree::{self, Entry, Flaw, Kind, Mark, Node};
-use super::{Config, validate};
+use super::validate;
 
 /// The largest file that is read.
 const MAX_FILE_BYTES: usize = 1 << 20;
-/// Problems of shape after which reading stops: a file with more is not a configuration.
+/// The most faults that are repaired; then reading stops: a file with more is not a configuration.
 const MAX_REPAIRS: usize = 100;
-
-/// Keys below which a secret could stand that somebody wrote into the file.
-const SECRETS: [&str; 4] = ["credential", "hash_key", "otlp", "redis"];
 
 /// A valid value for each key that is required somewhere, so that one missing value does not hide other problems.
 static STAND_INS: LazyLock<Node> = LazyLock::new(|| {
-    let text =
-        "{version: 1, listen: {address: '127.0.0.1:0'}, providers: {}, address: '127.0.0.1:0', base_url: 'http://x', url: 'redis://x',
-        provider: x, input: 0, output: 0, bundle: x, name: x, when: 'true', use: x, kind: tiers, classifier: x,
-        tiers: {x: x}, otherwise: x, path: x, strong: x, weak: x, threshold: 0, at_least: 0, model: x, message: x, expect: {model: x}, cert: x, key: x, socket: x, endpoint: 'http://x', otlp: {endpoint: 'http://x'}, keys: [], sha256: 
-        '0000000000000000000000000000000000000000000000000000000000000000', strategy: {kind: tiers, classifier: x, tiers: {x: x}, otherwise: x}}";
-    let (root, _) = tree::parse(text);
-    root.expect("a literal that a test reads").stand_in()
+    let (root, _) = tree::parse(include_str!("stand_ins.yaml"));
+    root.expect("a file of ours that a test reads").stand_in()
 });
-
-/// The file that a [`Config`] was read from: its name, text and the places of its keys.
-#[derive(Clone, Default)]
-pub(super) struct Source(Option<Arc<File>>);
-
-struct File {
-    name: Arc<str>,
-    text: Box<str>,
-    root: Node,
-}
 
 impl Config {
     /// Reads and checks the file at `path`.
@@ -72,7 +53,8 @@ impl Config {
 
     /// Like [`Config::parse`], and returns what could be read of a bad file: for stages that look for more problems.
     ///
-    /// Such a configuration holds stand-ins for what was wrong; [`Config::problem`] drops problems about them. Never serve it.
+    /// Such a configuration holds stand-ins for what was wrong; [`Config::problem`] drops problems about them. Never
+    /// serve it.
     #[must_use]
     pub fn inspect(text: &str, file_name: &str) -> (Option<Self>, Problems) {
         let name: Arc<str> = file_name.into();
@@ -90,114 +72,14 @@ impl Config {
         };
         let config = repair(&mut root, |flaw| found.push(flaw.into_problem(text, &name)));
         let config = config.map(|config| {
-            let file = File { name: Arc::clone(&name), text: text.into(), root };
-            Self { source: Source(Some(Arc::new(file))), ..config }.with_embedders()
+            let source = Source::new(Arc::clone(&name), text, root);
+            Self { source, ..config }.with_embedders()
         });
         if let Some(config) = &config {
             found.extend(validate::check(config));
         }
         (config, Problems::new(file_name, found))
     }
-
-    /// Makes a problem that points at the value of `path`, or at the nearest key above it that exists.
-    ///
-    /// `None` when the value is a stand-in for one that has been reported already.
-    #[must_use]
-    pub fn problem(&self, path: &KeyPath, message: impl Into<String>) -> Option<Problem> {
-        self.source.problem(path, message.into(), None)
-    }
-
-    /// Like [`Config::problem`], and points at `width` characters from character `offset` of the value's text.
-    ///
-    /// Where the file spells the text differently (escapes, folded lines) it points at the whole value and says the
-    /// character's number instead.
-    #[must_use]
-    pub fn problem_within(
-        &self,
-        path: &KeyPath,
-        message: impl Into<String>,
-        offset: usize,
-        width: usize,
-    ) -> Option<Problem> {
-        self.source.problem(path, message.into(), Some((offset, width)))
-    }
-
-    /// Returns the bytes of the file that spell the scalar value of `path`; `None` when the key is not in the file.
-    #[must_use]
-    pub fn span_of(&self, path: &KeyPath) -> Option<Range<usize>> {
-        let found = self.source.0.as_ref()?.root.locate(path);
-        let is_scalar = matches!(found.node.kind, Kind::Scalar { .. });
-        (is_scalar && found.path == *path).then_some(found.node.at.start..found.node.at.end)
-    }
-
-    /// Returns the text that it was read from.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        self.source.0.as_ref().map_or("", |file| &file.text)
-    }
-
-    /// Returns whether both were read from the same text.
-    #[must_use]
-    pub fn same_text(&self, other: &Self) -> bool {
-        let text = |config: &Self| config.source.0.as_ref().map(|file| file.text.clone());
-        text(self).is_some_and(|mine| text(other) == Some(mine))
-    }
-
-    /// Returns what tells this configuration from others across a fleet: 16 hexadecimal digits of its text's SHA-256, comments
-    /// included. Empty when it was read from no text.
-    #[must_use]
-    pub fn fingerprint(&self) -> String {
-        let digest = self.source.0.as_ref().map(|file| Sha256::digest(file.text.as_bytes()));
-        digest.iter().flat_map(|digest| &digest[..8]).map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    /// Returns the names declared in `section`, also those whose values are wrong.
-    pub(super) fn declared(&self, section: &str) -> Vec<&str> {
-        self.source.0.as_ref().map_or_else(Vec::new, |file| file.root.keys_of(section))
-    }
-}
-
-/// Returns the places of everything in `text`, if it is YAML.
-pub(super) fn yaml_tree(text: &str) -> Option<Node> {
-    tree::parse(text).0
-}
-
-impl Source {
-    fn problem(&self, path: &KeyPath, message: String, within: Option<(usize, usize)>) -> Option<Problem> {
-        let Some(file) = &self.0 else { return Some(Problem::new(path, message)) };
-        let found = file.root.locate(path);
-        if found.node.is_stand_in() {
-            return None;
-        }
-        // A mapping is best shown by its key.
-        let whole = matches!(found.node.kind, Kind::Map(_) | Kind::List(_)).then_some(found.key).flatten();
-        let mark = whole.unwrap_or(found.node.at);
-        let mut flaw = Flaw { path: found.path, at: mark, message };
-        if let (Some((offset, width)), Kind::Scalar { text, .. }) = (within, &found.node.kind) {
-            match inner_mark(&file.text, mark, text, offset, width) {
-                Some(inner) => flaw.at = inner,
-                None => flaw.message = format!("{} (at character {})", flaw.message, offset + 1),
-            }
-        }
-        Some(flaw.into_problem(&file.text, &file.name))
-    }
-}
-
-/// Finds the mark of `width` characters at `offset` of a value that the file may spell in quotes.
-fn inner_mark(source: &str, mark: Mark, value: &str, offset: usize, width: usize) -> Option<Mark> {
-    let written = source.get(mark.start..mark.end)?;
-    let quote = usize::from(written.starts_with(['\'', '"']));
-    let spelled = |chars: usize| {
-        let text: String = value.chars().take(chars).collect();
-        if written.starts_with('\'') { text.replace('\'', "''") } else { text }
-    };
-    let (before, whole) = (spelled(offset), spelled(offset + width));
-    if whole.contains('\n') || !written.get(quote..)?.starts_with(&whole) {
-        return None;
-    }
-    let start = mark.start + quote;
-    let column = mark.column + quote + before.chars().count();
-    Some(Mark { line: mark.line, column, start: start + before.len(), end: start + whole.len() })
 }
 
 /// Reads the tree, reporting and repairing one fault after another.
@@ -282,42 +164,4 @@ fn rename(entries: &mut Vec<Entry>, key: &str, meant: Option<&str>) {
 
 fn first_line(mark: Mark) -> Mark {
     Mark { end: mark.start, ..mark }
-}
-
-impl Flaw {
-    fn into_problem(self, text: &str, file: &Arc<str>) -> Problem {
-        let line = text.lines().nth(self.at.line.saturating_sub(1)).unwrap_or_default();
-        let marked = text.get(self.at.start..self.at.end).unwrap_or_default();
-        let width = marked.lines().next().unwrap_or_default().trim_end().chars().count().max(1);
-        let place = Place {
-            file: Arc::clone(file),
-            line: self.at.line,
-            column: self.at.column,
-            snippet: self.presentable(line, width),
-            width,
-        };
-        Problem { path: self.path.to_string(), message: self.message, place: Some(place) }
-    }
-
-    /// Cuts `line` where a secret could stand that somebody wrote into the file: problems are logged.
-    fn presentable(&self, line: &str, width: usize) -> String {
-        let is_credential = |step: &Step| matches!(step, Step::Key(key) if SECRETS.contains(&key.as_str()));
-        let shown = if self.path.steps().iter().any(is_credential) {
-            self.at.column - 1
-        } else if self.message.starts_with("unknown key") {
-            self.at.column - 1 + width
-        } else {
-            // In a mapping on one line a credential may follow what is wrong.
-            let places = SECRETS.iter().filter_map(|key| Some(line.find(key)? + key.len()));
-            places.min().map_or(usize::MAX, |end| line[..end].chars().count())
-        };
-        let cut = line.chars().count() > shown;
-        line.chars().take(shown).chain(if cut { "..." } else { "" }.chars()).collect()
-    }
-}
-
-impl fmt::Debug for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.as_ref().map_or("unknown", |file| &file.name))
-    }
 }

@@ -1,4 +1,4 @@
-//! The shape of `policies`: which requests, what rules say of them, and how their model is chosen.
+//! The `policies` section: which requests, what rules say of them, and how their model is chosen.
 
 use std::collections::BTreeMap;
 
@@ -16,16 +16,16 @@ use super::values::{Glob, Name, Ratio};
 pub struct Policy {
     /// Shown in headers, metrics and logs.
     pub name: Name,
-    /// Which requests it is for; every part that is present must fit.
+    /// The requests that the policy is for; every part that is present must fit.
     #[serde(default, rename = "match")]
     pub matches: Match,
-    /// What it does with them.
+    /// The policy's effect on the requests.
     #[serde(default)]
     pub mode: Mode,
     /// The share of conversations that it decides; the others get `otherwise`. Default 1.
     #[serde(default = "Policy::default_rollout")]
     pub rollout: Ratio,
-    /// What clients may choose themselves.
+    /// The choices that clients may make themselves.
     #[serde(default)]
     pub overrides: Overrides,
     /// Tried in order, until one that is true ends them.
@@ -42,29 +42,29 @@ pub struct Policy {
     /// Tokens that must be left of a context window, since providers count otherwise than Pointsman. Default 0.
     #[serde(default)]
     pub context_margin: u64,
-    /// Who answers what agents send for themselves: titles, summaries of a conversation, topics, probes, suggestions
-    /// (`request.purpose`). Default `cheapest`.
+    /// The model for requests that agents send for themselves: titles, summaries of a conversation, topics, probes,
+    /// suggestions (`request.purpose`). Default `cheapest`.
     #[serde(default)]
     pub housekeeping: Housekeeping,
-    /// How requests that belong together stay with one model; without it each is decided on its own.
+    /// The rule by which the requests of a conversation stay with one model; without it each is decided on its own.
     #[serde(default)]
     pub affinity: Option<Affinity>,
-    /// What the strategy's threshold is moved for; without it the threshold stays where it is.
+    /// The goal that the strategy's threshold is moved for; without it the threshold stays where it is.
     #[serde(default)]
     pub target: Option<Target>,
 }
 
-/// What clients may choose themselves, by request headers.
+/// The choices that clients may make themselves, by request headers.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Overrides {
     /// Globs over the models of the catalog that `x-pointsman-model` may name.
     pub models: Vec<Glob>,
-    /// Whether `x-pointsman-policy` may name this policy, in place of the first whose `match` fits.
+    /// Lets `x-pointsman-policy` name this policy, in place of the first whose `match` fits.
     pub policy: bool,
 }
 
-/// Which requests a policy is for. An empty match fits every request.
+/// The requests that a policy is for. An empty match fits every request.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Match {
@@ -76,7 +76,7 @@ pub struct Match {
     pub header: BTreeMap<String, Glob>,
 }
 
-/// What a policy does.
+/// The effect of a policy on requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
@@ -89,12 +89,12 @@ pub enum Mode {
     Off,
 }
 
-/// Who answers what agents send for themselves.
+/// The model for requests that agents send for themselves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Housekeeping {
-    /// The cheapest model of the strategy that can serve the request, by the prices for input and output together, else its
-    /// lowest tier. Neither held to a conversation's model nor remembered of it.
+    /// The cheapest model of the strategy that can serve the request, by the prices for input and output together, else
+    /// its lowest tier. The conversation's model neither binds it nor follows it.
     #[default]
     Cheapest,
     /// Whoever the strategy chooses, as for every other request.
@@ -122,19 +122,19 @@ pub struct Rule {
     /// Top-level keys of the request, with the values that they are to have; `object.key` leads into an object.
     #[serde(default)]
     pub set: BTreeMap<String, Value>,
-    /// Whether the rules after it are tried too. By default only after a rule that does nothing but `set`.
+    /// Tries the rules after it too. By default only after a rule that does nothing but `set`.
     #[serde(default, rename = "continue")]
     pub goes_on: Option<bool>,
 }
 
-/// How a rule refuses a request.
+/// The answer by which a rule refuses a request.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Deny {
     /// The answer's status, 400 to 499. Default 403.
     #[serde(default = "Deny::default_status")]
     pub status: u16,
-    /// What the client is told.
+    /// The message to the client.
     pub message: String,
 }
 

@@ -1,4 +1,4 @@
-//! The shape of `tests`: prompts, and what is to become of them.
+//! The `tests` section: prompts, and the outcome that each must have.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -13,7 +13,7 @@ use super::values::Name;
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyTest {
-    /// What reports call it; by default the prompt's beginning.
+    /// The test's name in reports; by default the prompt's beginning.
     #[serde(default)]
     pub name: Option<String>,
     /// The prompt, as one user turn; either this or `body`.
@@ -22,7 +22,8 @@ pub struct PolicyTest {
     /// The whole request body.
     #[serde(default)]
     pub body: Option<Value>,
-    /// The model that is asked for, where `body` does not say it. By default the first exact name that a policy matches.
+    /// The model that is asked for, where `body` does not say it. By default the first exact name that a policy
+    /// matches.
     #[serde(default)]
     pub model: Option<String>,
     /// The request's path.
@@ -31,20 +32,20 @@ pub struct PolicyTest {
     /// The request's headers.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// Who asks, by the name in `clients`; nobody in particular by default.
+    /// The client that asks, by its name in `clients`; nobody in particular by default.
     #[serde(default)]
     pub client: Option<Name>,
-    /// When the request comes, so that the outcome never depends on when the test runs.
+    /// The time at which the request comes, so that the outcome never depends on when the test runs.
     #[serde(default)]
     pub now: Moment,
-    /// What others are taken to say.
+    /// Answers that the test takes for given.
     #[serde(default)]
     pub given: Given,
-    /// What is to become of it.
+    /// The outcome that the test demands.
     pub expect: Expect,
 }
 
-/// What others are taken to say in a test, which asks nobody who costs money.
+/// Answers that a test takes for given, so that it asks nobody who costs money.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Given {
@@ -52,7 +53,7 @@ pub struct Given {
     pub judgement: Option<String>,
 }
 
-/// What is to become of a request; every part that is present must be so.
+/// The outcome that a test demands; every part that is present must be so.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Expect {
@@ -62,7 +63,7 @@ pub struct Expect {
     pub policy: Option<Name>,
     /// The position of the rule that chooses or denies, from 0.
     pub rule: Option<usize>,
-    /// Why the model was chosen, as decisions show it.
+    /// The reason for the model, as decisions show it.
     pub reason: Option<String>,
     /// The status that a rule denies it with.
     pub denied: Option<u16>,

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration file, said so that an operator can fix it without looking anything up.
+//! Problems of a configuration file, said so that an operator can fix them without looking anything up.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use std::sync::Arc;
 pub struct Problem {
     /// The key's path, such as `policies[0].rules[1].use`; empty for the file as a whole.
     pub path: String,
-    /// What is wrong and what is allowed.
+    /// The fault, and what is allowed instead.
     pub message: String,
-    /// Where in the file; `None` when it is about something that is not there or about no file.
+    /// The place in the file; `None` when the problem is about something that is not there or about no file.
     pub place: Option<Place>,
 }
 
@@ -25,7 +25,7 @@ pub struct Place {
     pub column: usize,
     /// The line's text; what may be a secret is cut off.
     pub snippet: String,
-    /// How many characters to underline, at least 1.
+    /// The number of characters to underline, at least 1.
     pub width: usize,
 }
 

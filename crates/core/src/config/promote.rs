@@ -1,26 +1,22 @@
 //! Promotion: the file's text with a shadow's bundle in the classifier's place, every other byte as it was.
 
-use super::load::yaml_tree;
-use super::tree::{Kind, Node};
+use super::tree::{self, Kind, Node};
 use super::{Config, KeyPath};
 
-/// Why a file cannot be edited.
+/// A reason why a file cannot be edited.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum PromoteError {
     /// The classifier is not there, or has no shadow.
     #[error("classifiers.{classifier}.shadow: there is none (allowed: {allowed})")]
     NoShadow {
-        /// The classifier.
         classifier: String,
         /// The classifiers that have one.
         allowed: String,
     },
     /// The section is spelt in a way that cannot be edited safely, such as by an alias.
     #[error("classifiers.{classifier}: cannot be edited safely, so change it by hand")]
-    Spelling {
-        /// The classifier.
-        classifier: String,
-    },
+    Spelling { classifier: String },
 }
 
 /// A node's bytes in the text.
@@ -41,7 +37,7 @@ impl Config {
             let allowed = if allowed.is_empty() { "no classifier has one".to_owned() } else { allowed };
             return Err(PromoteError::NoShadow { classifier: classifier.to_owned(), allowed });
         };
-        let root = yaml_tree(text).ok_or_else(spelling)?;
+        let root = tree::parse(text).0.ok_or_else(spelling)?;
         let path = KeyPath::root().key("classifiers").key(classifier);
         let edited = edit(text, root.locate(&path).node).ok_or_else(spelling)?;
         let says_so = |promoted: &Self| {

@@ -1,8 +1,8 @@
-//! The shape of `prompt`: how the person's words are told from what harnesses put around them.
+//! The `prompt` section: how the person's words are told from what harnesses put around them.
 
 use serde::{Deserialize, Serialize};
 
-/// How prompts are read.
+/// Settings for reading prompts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PromptSection {
@@ -10,17 +10,19 @@ pub struct PromptSection {
     pub envelopes: Vec<Envelope>,
 }
 
-/// Text in a person's turn that is not the person's: a block between tags, or a part of the turn that begins with a text.
+/// Text in a person's turn that is not the person's: a block between tags, or a part of the turn that begins with a
+/// text.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Envelope {
     /// The name of the block's tag, without brackets.
     pub tag: Option<String>,
-    /// Whether the block holds the person's own words, so that only its tags are left out. Default false; with `tag` only.
+    /// Keeps the block's content as the person's own words, so that only its tags are left out. Default false; with
+    /// `tag` only.
     pub holds_ask: bool,
     /// The text that a part of a turn begins with, in place of `tag`.
     pub begins_with: Option<String>,
-    /// How the line begins after which the person's own words stand; with `begins_with` only. Without it the whole part is
-    /// left out.
+    /// The beginning of the line after which the person's own words stand; with `begins_with` only. Without it the
+    /// whole part is left out.
     pub ask_after: Option<String>,
 }

@@ -24,7 +24,7 @@ pub(super) struct Fault {
     pub(super) steps: Vec<Step>,
 }
 
-/// What a [`Fault`]'s path points at.
+/// The object that a [`Fault`]'s path points at.
 #[derive(Debug)]
 pub(super) enum Aim {
     /// A value that is wrong.
@@ -233,7 +233,7 @@ impl<'t, I: Iterator<Item = (usize, &'t Node)>> de::SeqAccess<'t> for List<I> {
 struct Variant<'t> {
     name: &'t str,
     content: Option<Reader<'t>>,
-    /// Whether the variant's name is the key of its content.
+    /// True where the variant's name is the key of its content.
     keyed: bool,
 }
 

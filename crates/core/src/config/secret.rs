@@ -1,9 +1,9 @@
 //! Keys of providers: resolved from the environment or a file, never printed.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::Credential;
+use serde::{Deserialize, Serialize};
 
 /// The largest credential file that is read.
 const MAX_FILE_BYTES: u64 = 64 << 10;
@@ -11,6 +11,31 @@ const MAX_FILE_BYTES: u64 = 64 << 10;
 /// A key. `Debug` prints `***`; it cannot be serialised.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
+
+/// The key that goes upstream.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Credential {
+    /// No key: the client's own is removed, so that it does not leak to another provider.
+    #[default]
+    None,
+    /// The client's own key goes upstream.
+    Passthrough,
+    /// The value of an environment variable.
+    Env(String),
+    /// The trimmed content of a file.
+    File(PathBuf),
+}
+
+/// The place that a secret comes from; never the secret itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeySource {
+    /// The value of an environment variable.
+    Env(String),
+    /// The trimmed content of a file.
+    File(PathBuf),
+}
 
 impl Secret {
     /// Checks and wraps `text`, the value of `what`.
@@ -62,6 +87,26 @@ impl Credential {
                 let text = read_bounded(&path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
                 Secret::new(&text, &format!("file `{}`", path.display())).map(Some)
             }
+        }
+    }
+}
+
+impl KeySource {
+    /// Reads the secret; `lookup` reads the environment, relative files are taken from `base_dir`.
+    ///
+    /// # Errors
+    /// Names the variable or file that is missing, empty or not a key. Never repeats its content.
+    pub fn resolve(&self, lookup: &dyn Fn(&str) -> Option<String>, base_dir: &Path) -> Result<Secret, String> {
+        let resolved = self.as_credential().resolve(lookup, base_dir)?;
+        resolved.ok_or_else(|| "is not there".to_owned())
+    }
+
+    /// Returns the same source as a provider's credential.
+    #[must_use]
+    pub fn as_credential(&self) -> Credential {
+        match self {
+            Self::Env(variable) => Credential::Env(variable.clone()),
+            Self::File(path) => Credential::File(path.clone()),
         }
     }
 }

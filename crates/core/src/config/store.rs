@@ -1,15 +1,15 @@
-//! The shape of `store`: what replicas share.
+//! The `store` section: the server that replicas share pins and thresholds through.
 
 use std::path::{Path, PathBuf};
 
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::Credential;
-use super::pool::ServerTls;
+use super::peers::ServerTls;
+use super::secret::Credential;
 use super::values::{Name, Span};
 
-/// Where replicas keep what they share.
+/// The store of what replicas share.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Store {
@@ -21,15 +21,16 @@ pub enum Store {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Redis {
-    /// Where it is: `redis://`, `rediss://` (TLS), `valkey://`, `valkeys://` or `unix://`.
+    /// The server's URL: `redis://`, `rediss://` (TLS), `valkey://`, `valkeys://` or `unix://`.
     pub url: StoreUrl,
-    /// Whom it is trusted by, where the URL is `rediss://` or `valkeys://`.
+    /// The authorities that it is trusted by, where the URL is `rediss://` or `valkeys://`.
     #[serde(default)]
     pub tls: Option<ServerTls>,
     /// The longest that a request waits for it; then the process's own memory answers. Default 5ms.
     #[serde(default = "Redis::default_timeout")]
     pub timeout: Span,
-    /// What its keys begin with. Replicas with the same prefix, policies and keys share. Default `pointsman`.
+    /// The beginning of every key in the store. Replicas with the same prefix, policies and keys share. Default
+    /// `pointsman`.
     #[serde(default = "Redis::default_prefix")]
     pub prefix: Name,
 }
@@ -53,7 +54,7 @@ pub enum StoreUrl {
 }
 
 impl Redis {
-    /// How its URLs may begin.
+    /// The schemes of its URLs.
     pub const SCHEMES: [&'static str; 7] =
         ["redis", "rediss", "valkey", "valkeys", "unix", "redis+unix", "valkey+unix"];
 

@@ -1,7 +1,7 @@
-//! The shape of a policy's `strategy`: how a model is chosen when no rule did.
+//! A policy's `strategy`: how a model is chosen when no rule did.
 //!
-//! A strategy may hold others: `cascade` its stages, `hierarchy` its branches. [`Strategy::visit`] walks over all of them
-//! with the path of each, so that later stages can point into the file.
+//! A strategy may hold others: `cascade` its stages, `hierarchy` its branches. [`Strategy::visit`] walks over all of
+//! them with the path of each, so that later stages can point into the file.
 
 mod judge;
 mod merge;
@@ -25,27 +25,27 @@ pub use self::unfamiliar::OnUnfamiliar;
 pub use self::utility::{Success, Utility};
 use super::{KeyPath, Name, Step};
 
-/// How a model is chosen when no rule did.
+/// A way to choose a model when no rule did.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", from = "ReadStrategy")]
 pub enum Strategy {
-    /// By the label of a classifier's head.
+    /// Chooses by the label of a classifier's head.
     Tiers(Tiers),
-    /// By the score of a classifier's head.
+    /// Chooses by the score of a classifier's head.
     Threshold(Threshold),
-    /// By the chance of each model to succeed, its price and its latency.
+    /// Chooses by the chance of each model to succeed, its price and its latency.
     Utility(Utility),
-    /// By how near the prompt is to descriptions and examples.
+    /// Chooses by how near the prompt is to descriptions and examples.
     Similarity(Similarity),
-    /// By what another LLM says.
+    /// Chooses by what another LLM says.
     Judge(Judge),
-    /// By fixed shares; a conversation, client or request always falls on the same side.
+    /// Chooses by fixed shares; a conversation, client or request always falls on the same side.
     Split(Split),
-    /// By chance.
+    /// Chooses by chance.
     Random(Random),
-    /// By the first of several strategies that does not abstain.
+    /// Chooses by the first of several strategies that does not abstain.
     Cascade(Stages),
-    /// By another strategy for each group of labels.
+    /// Chooses by another strategy for each group of labels.
     Hierarchy(Hierarchy),
 }
 
@@ -97,8 +97,9 @@ impl Strategy {
         }
     }
 
-    /// Returns the models that it chooses between, from the lowest tier up; a model may stand there more than once. The order
-    /// of a strategy that holds others is one that theirs agree with, the first one's where they contradict each other.
+    /// Returns the models that it chooses between, from the lowest tier up; a model may stand there more than once. The
+    /// order of a strategy that holds others is one that theirs agree with, the first one's where they contradict each
+    /// other.
     #[must_use]
     pub fn ladder(&self) -> Vec<Name> {
         match self {
@@ -129,8 +130,9 @@ impl Strategy {
         }
     }
 
-    /// Returns the model that serves where a policy's whole strategy abstains or is not looked at: its `otherwise`, or that
-    /// of a strategy that need not say: the heaviest of a split, else the highest. `None` only where validation refuses.
+    /// Returns the model that serves where a policy's whole strategy abstains or is not looked at: its `otherwise`, or
+    /// that of a strategy that need not say: the heaviest of a split, else the highest. `None` only where validation
+    /// refuses.
     #[must_use]
     pub fn stand_in(&self) -> Option<Name> {
         self.otherwise().cloned().or_else(|| match self {
@@ -171,6 +173,19 @@ impl Strategy {
             _ => {}
         }
     }
+
+    /// Returns the `threshold` strategies among it and those within it.
+    #[must_use]
+    pub fn thresholds(&self) -> Vec<&Threshold> {
+        let mut found = Vec::new();
+        self.visit(&KeyPath::root(), &mut |_, strategy| {
+            if let Self::Threshold(threshold) = strategy {
+                found.push(threshold);
+            }
+        });
+        found
+    }
+
     /// Returns the strategy within it, or itself, that `steps` lead to.
     pub fn at_mut(&mut self, steps: &[Step]) -> Option<&mut Self> {
         let is = |step: &Step, wanted: &str| matches!(step, Step::Key(key) if key == wanted);

@@ -1,10 +1,10 @@
-//! The shape of a policy's `target`: what its threshold is moved for.
+//! A policy's `target`: the goal that its threshold is moved for.
 
 use serde::{Deserialize, Serialize};
 
 use super::values::{Name, Ratio};
 
-/// Moves the top threshold of the policy's `threshold` strategy, so that a share or a cost is held.
+/// Moves the top threshold of the policy's `threshold` strategy, so that a share or a cost stays steady.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
@@ -14,10 +14,10 @@ pub struct Target {
     /// The share of the policy's requests that they get.
     #[serde(default)]
     pub share: Option<Ratio>,
-    /// In place of `share`: US dollars that the policy's answers may cost in an hour.
+    /// US dollars that the policy's answers may cost in an hour, in place of `share`.
     #[serde(default)]
     pub cost_per_hour: Option<f64>,
-    /// In place of `share`: US dollars that a thousand of the policy's answers may cost.
+    /// US dollars that a thousand of the policy's answers may cost, in place of `share`.
     #[serde(default)]
     pub cost_per_1k: Option<f64>,
     /// The threshold never goes below. Default: the next lower threshold of the ladder.
@@ -26,13 +26,13 @@ pub struct Target {
     /// The threshold never goes above. Default 1.
     #[serde(default)]
     pub max: Option<Ratio>,
-    /// The threshold stays where it is while the scores have drifted further from those that the classifier was validated
-    /// with: the population stability index of its head. Default 0.25.
+    /// The threshold stays where it is while the scores have drifted further from those that the classifier was
+    /// validated with: the population stability index of its head. Default 0.25.
     #[serde(default = "Target::default_max_drift")]
     pub max_drift: f64,
 }
 
-/// What is held.
+/// The quantity that a target keeps steady.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Aim {
     /// A share of the requests for the strong models, 0 to 1.
@@ -44,7 +44,7 @@ pub enum Aim {
 }
 
 impl Target {
-    /// Returns what is held; `None` only where validation refuses.
+    /// Returns the quantity that is kept steady; `None` only where validation refuses.
     #[must_use]
     pub fn aim(&self) -> Option<Aim> {
         let share = self.share.map(|share| Aim::Share(share.get()));

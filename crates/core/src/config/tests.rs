@@ -1,4 +1,4 @@
-mod held;
+mod affinity;
 mod models;
 mod providers;
 mod rules;
@@ -264,7 +264,7 @@ fn a_problem_can_point_into_a_value() {
     let config = Config::parse(GOOD, "p.yaml").expect("a good file");
     let when = KeyPath::root().key("policies").index(0).key("rules").index(0).key("when");
 
-    let place = config.problem_within(&when, "no", 7, 6).and_then(|problem| problem.place).expect("a place");
+    let place = config.problem_within(&when, "no", 7..13).and_then(|problem| problem.place).expect("a place");
 
     assert_eq!(place.snippet.chars().skip(place.column - 1).take(place.width).collect::<String>(), "images");
 }

@@ -1,4 +1,4 @@
-//! The shape of `tracing`: where spans go.
+//! The `tracing` section: the collector that spans go to.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,12 +6,11 @@ use std::path::Path;
 use http::{HeaderName, Uri};
 use serde::{Deserialize, Serialize};
 
-use super::KeySource;
-use super::pool::ServerTls;
-use super::secret::Secret;
+use super::peers::ServerTls;
+use super::secret::{KeySource, Secret};
 use super::values::{Ratio, Span};
 
-/// Where the spans of requests go.
+/// The collector that the spans of requests go to.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tracing {
@@ -28,8 +27,8 @@ pub struct Otlp {
     /// Whom the collector is trusted by, where the endpoint is `https://`.
     #[serde(default)]
     pub tls: Option<ServerTls>,
-    /// The share of the traces that begin here which are kept. Default 0.1. A request that comes with a `traceparent` does
-    /// as that says.
+    /// The share of the traces that begin here which are kept. Default 0.1. A request that comes with a `traceparent`
+    /// does as that says.
     #[serde(default = "Otlp::default_sample")]
     pub sample: Ratio,
     /// The key that goes as `Authorization: Bearer`.
@@ -38,7 +37,7 @@ pub struct Otlp {
     /// More header fields, such as a tenant's, and where their values come from.
     #[serde(default)]
     pub headers: BTreeMap<String, KeySource>,
-    /// How long one export may take. Default 10s.
+    /// The longest that one export may take. Default 10s.
     #[serde(default = "Otlp::default_timeout")]
     pub timeout: Span,
 }
@@ -77,13 +76,6 @@ impl Otlp {
             Err(message) => Err((name, message)),
         };
         credential.chain(headers).map(read).collect()
-    }
-
-    /// Returns whether a value or an authority comes from a file, which may hold another by now.
-    #[must_use]
-    pub fn has_files(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.ca.is_some())
-            || self.credential.iter().chain(self.headers.values()).any(|source| matches!(source, KeySource::File(_)))
     }
 
     /// Returns whether `name` can be one of `headers`.

@@ -1,8 +1,8 @@
 //! The file as a tree that knows where each key and value stands.
 //!
-//! Built from the YAML parser's events, before any type is known: so a problem in one section hides none in another, and
-//! every later stage, the policies' compiler included, can point into the file. Scalars keep their text; what it means is
-//! the reader's affair ([`super::read`]).
+//! Built from the YAML parser's events, before any type is known: so a problem in one section hides none in another,
+//! and every later stage, the policies' compiler included, can point into the file. Scalars keep their text; what it
+//! means is the reader's affair ([`super::read`]).
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use super::problem::{KeyPath, Step};
 
 /// Nodes in one file, those that aliases repeat included: a bound on "billion laughs".
 const MAX_NODES: usize = 100_000;
-/// How deep mappings and lists may nest: readers recurse.
+/// The deepest nesting of mappings and lists: readers recurse.
 const MAX_DEPTH: usize = 32;
 
 /// A value and where it stands.
@@ -22,7 +22,7 @@ pub(super) struct Node {
     pub(super) kind: Kind,
 }
 
-/// What a [`Node`] is.
+/// The content of a [`Node`].
 #[derive(Debug, Clone)]
 pub(super) enum Kind {
     Scalar {
@@ -69,7 +69,7 @@ pub(super) struct Found<'t> {
     pub(super) node: &'t Node,
 }
 
-/// Reads `text`. No tree when it is not YAML, or not one document.
+/// Reads `text` into a tree. No tree when it is not YAML, or not one document.
 pub(super) fn parse(text: &str) -> (Option<Node>, Vec<Flaw>) {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {

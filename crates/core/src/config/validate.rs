@@ -1,12 +1,14 @@
-//! What the shape cannot say: references, bounds, addresses. Finds every problem, stops at none.
+//! Rules that types cannot express: references, bounds, addresses. Finds every problem, stops at none.
 
+mod affinity;
 mod decision_log;
 mod edge;
-mod held;
-mod pool;
+mod peers;
 mod prompt;
 mod rules;
+mod store;
 mod strategy;
+mod target;
 mod threshold;
 mod tracing;
 
@@ -28,20 +30,20 @@ const QUEUE: RangeInclusive<usize> = 1..=65_536;
 const THREADS: RangeInclusive<usize> = 1..=64;
 const WORKERS: RangeInclusive<usize> = 1..=64;
 const BATCH_SIZE: RangeInclusive<usize> = 1..=1024;
-const BATCH_WAIT: [Duration; 2] = [Duration::ZERO, Duration::from_secs(1)];
+const BATCH_WAIT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(1);
 const CACHE_ENTRIES: RangeInclusive<usize> = 0..=10_000_000;
 const CACHE_BYTES: RangeInclusive<usize> = 0..=1 << 30;
 const MEMORY: RangeInclusive<usize> = 64 << 20..=1 << 40;
-const DRIFT_WINDOW: [Duration; 2] = [Duration::from_mins(1), Duration::from_hours(168)];
+const DRIFT_WINDOW: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(168);
 const DRIFT_PROMPTS: RangeInclusive<u64> = 1000..=1_000_000;
 const CUDA_DEVICES: RangeInclusive<u32> = 0..=255;
 const CONTEXT: RangeInclusive<u64> = 1..=1_000_000_000;
 /// Keys that Pointsman itself relies on: what is asked for, and how the answer comes.
 const UNADAPTABLE: [&str; 2] = ["model", "stream"];
-const DEADLINE: [Duration; 2] = [Duration::from_millis(1), Duration::from_secs(10)];
-const TIMEOUT: [Duration; 2] = [Duration::from_millis(1), Duration::from_hours(1)];
+const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(10);
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(1);
 
-/// Finds everything that is wrong with a configuration whose shape is right.
+/// Finds everything that is wrong with a configuration that could be read.
 pub(super) fn check(config: &Config) -> Vec<Problem> {
     let mut checker = Checker { config, found: Vec::new() };
     checker.top_level();
@@ -106,7 +108,7 @@ impl Checker<'_> {
 
     fn retry(&mut self, path: &KeyPath, retry: &Retry) {
         self.within(&path.key("max_attempts"), &retry.max_attempts, &ATTEMPTS);
-        self.span(&path.key("deadline"), retry.deadline, TIMEOUT);
+        self.span(&path.key("deadline"), retry.deadline, &TIMEOUT);
         for (index, status) in retry.statuses.iter().enumerate() {
             self.within(&path.key("statuses").index(index), status, &ERROR_STATUS);
         }
@@ -125,13 +127,13 @@ impl Checker<'_> {
         let Timeouts { connect, first_byte, idle, total } = provider.timeouts;
         let timeouts = [("connect", connect), ("first_byte", first_byte), ("idle", idle)];
         for (key, span) in timeouts.into_iter().chain(total.map(|total| ("total", total))) {
-            self.span(&path.key("timeouts").key(key), span, TIMEOUT);
+            self.span(&path.key("timeouts").key(key), span, &TIMEOUT);
         }
         self.credential(&path.key("credential"), &provider.credential);
-        self.pool(path, provider);
+        self.peers(path, provider);
     }
 
-    /// Never repeats the value: it may be the key itself, put here by mistake.
+    /// Checks a credential, and never repeats the value: it may be the key itself, put here by mistake.
     fn credential(&mut self, path: &KeyPath, credential: &Credential) {
         let (key, allowed) = match credential {
             Credential::Env(name) if !is_variable(name) => ("env", "the name of an environment variable"),
@@ -218,13 +220,13 @@ impl Checker<'_> {
         if classifier.bundle.as_os_str().is_empty() {
             self.wrong(&path.key("bundle"), "must be the path of a folder");
         }
-        self.span(&path.key("deadline"), classifier.deadline, DEADLINE);
+        self.span(&path.key("deadline"), classifier.deadline, &DEADLINE);
         self.within(&path.key("queue"), &classifier.queue, &QUEUE);
         self.within(&path.key("threads"), &classifier.threads, &THREADS);
         self.within(&path.key("workers"), &classifier.workers, &WORKERS);
         let (batch, cache) = (path.key("batch"), path.key("cache"));
         self.within(&batch.key("max_size"), &classifier.batch.max_size, &BATCH_SIZE);
-        self.span(&batch.key("max_wait"), classifier.batch.max_wait, BATCH_WAIT);
+        self.span(&batch.key("max_wait"), classifier.batch.max_wait, &BATCH_WAIT);
         self.within(&cache.key("max_entries"), &classifier.cache.max_entries, &CACHE_ENTRIES);
         if classifier.require && classifier.device == Device::Auto {
             self.wrong(&path.key("require"), "needs a `device` by name (allowed: cpu, {cuda: N}, tensorrt)");
@@ -256,7 +258,7 @@ impl Checker<'_> {
             }
         }
         let drift = path.key("drift");
-        self.span(&drift.key("window"), classifier.drift.window, DRIFT_WINDOW);
+        self.span(&drift.key("window"), classifier.drift.window, &DRIFT_WINDOW);
         self.within(&drift.key("max_prompts"), &classifier.drift.max_prompts, &DRIFT_PROMPTS);
     }
 
@@ -314,9 +316,9 @@ impl Checker<'_> {
         }
     }
 
-    fn span(&mut self, path: &KeyPath, span: Span, [least, most]: [Duration; 2]) {
-        if span.0 < least || span.0 > most {
-            let [got, least, most] = [span.0, least, most].map(humantime::format_duration);
+    fn span(&mut self, path: &KeyPath, span: Span, range: &RangeInclusive<Duration>) {
+        if !range.contains(&span.0) {
+            let [got, least, most] = [span.0, *range.start(), *range.end()].map(humantime::format_duration);
             self.wrong(path, format!("{got} is out of bounds (allowed: {least} to {most})"));
         }
     }

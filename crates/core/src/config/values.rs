@@ -10,7 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// A name that operators give to a provider, model, classifier, policy or label.
 ///
-/// 1 to 128 characters out of letters, digits and `._:/-`: safe as a header value and as a metric label. Cheap to clone.
+/// 1 to 128 characters out of letters, digits and `._:/-`: safe as a header value and as a metric label. Cheap to
+/// clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Name(Arc<str>);
 

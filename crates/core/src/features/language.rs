@@ -1,14 +1,14 @@
 //! The language of a prompt: which one, where a short text lets one be sure of it.
 //!
-//! Trigrams and alphabets decide (`whatlang`), among languages that people write to models in: languages that are rare there
-//! would only be mistaken for others. A text of a few words often is in no one language for sure; then none is said, as a
-//! wrong one would mislead more than none.
+//! Trigrams and alphabets decide (`whatlang`), among languages that people write to models in: languages that are rare
+//! there would only be mistaken for others. A text of a few words often is in no one language for sure; then none is
+//! said, as a wrong one would mislead more than none.
 
 use std::sync::LazyLock;
 
 use whatlang::{Detector, Lang};
 
-/// How many bytes of a text are looked at, at most.
+/// The most bytes of a text that are looked at.
 pub const MAX_LANGUAGE_BYTES: usize = 512;
 
 /// The confidence from which on a language is told: below it one text in a dozen would be of another language.

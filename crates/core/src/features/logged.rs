@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{Features, Language, TextStructure, TokenCount};
 use crate::prompt::{AskSource, AttachedFiles, Purpose, ResponseFormat};
 
-/// What is otherwise measured on a text.
+/// Features that are otherwise measured on a text.
 #[derive(Default)]
 struct Measured {
     tokens: TokenCount,
@@ -15,8 +15,8 @@ struct Measured {
 }
 
 impl Features {
-    /// Returns the features of a flat object of names and values, as serialisation writes them. What is missing, unknown or
-    /// of another type is as in an empty conversation.
+    /// Returns the features of a flat object of names and values, as serialisation writes them. What is missing,
+    /// unknown or of another type is as in an empty conversation.
     #[must_use]
     pub fn from_logged(values: &Map<String, Value>) -> Self {
         let (mut features, mut measured) = (Self::default(), Measured::default());

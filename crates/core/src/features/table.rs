@@ -2,103 +2,10 @@
 
 use std::fmt::Write;
 
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::Features;
-
-/// What a feature is measured on, and the CEL object it belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// The conversation: `prompt.<name>`.
-    Prompt,
-    /// The parameters beside it: `request.<name>`.
-    Request,
-}
-
-impl Scope {
-    /// Returns the scope's name in rules.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Prompt => "prompt",
-            Self::Request => "request",
-        }
-    }
-}
-
-/// The type of a feature's value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A whole number, never negative.
-    Int,
-    /// A finite number.
-    Float,
-    /// Yes or no.
-    Bool,
-    /// A short string of the client's.
-    Text,
-}
-
-impl Kind {
-    /// Returns the kind's name in the documentation.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Int => "int",
-            Self::Float => "float",
-            Self::Bool => "bool",
-            Self::Text => "text",
-        }
-    }
-}
-
-/// A feature's value.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Value<'a> {
-    /// A whole number.
-    Int(i64),
-    /// A number.
-    Float(f64),
-    /// Yes or no.
-    Bool(bool),
-    /// Text.
-    Text(&'a str),
-}
-
-impl Value<'_> {
-    /// Returns the value as a number, a `bool` as 0 or 1; `None` for text.
-    #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "no count of anything in a body comes near 2^52")]
-    pub fn number(self) -> Option<f64> {
-        match self {
-            Self::Int(value) => Some(value as f64),
-            Self::Float(value) => Some(value),
-            Self::Bool(value) => Some(value.into()),
-            Self::Text(_) => None,
-        }
-    }
-}
-
-/// One feature's entry in the [`TABLE`].
-#[derive(Debug)]
-pub struct Spec {
-    /// The stable name.
-    pub name: &'static str,
-    /// What it is measured on.
-    pub scope: Scope,
-    /// The type of its value.
-    pub kind: Kind,
-    /// The definition, with unit and limits, in one line of Markdown.
-    pub doc: &'static str,
-    read: fn(&Features) -> Value<'_>,
-}
-
-impl Spec {
-    pub(super) fn read<'f>(&self, features: &'f Features) -> Value<'f> {
-        (self.read)(features)
-    }
-}
+use super::feature::{Kind, Scope, Spec, Value};
 
 /// Every feature; the order is the index.
 pub const TABLE: &[Spec] = &[
@@ -106,13 +13,17 @@ pub const TABLE: &[Spec] = &[
         "tokens",
         Kind::Int,
         |f| int(f.tokens().tokens),
-        "Tokens (tiktoken `o200k_base`) of what a provider counts: the text of all turns, tools, the JSON schema of the answer, tool calls, thoughts, documents, each as it stands in the request; images, audio and PDF by OpenAI's rules; tokens sent as ids. Without the chat template's own. An estimate when `tokens_estimated`.",
+        "Tokens (tiktoken `o200k_base`) of what a provider counts: the text of all turns, tools, the JSON schema of \
+         the answer, tool calls, thoughts, documents, each as it stands in the request; images, audio and PDF by \
+         OpenAI's rules; tokens sent as ids. Without the chat template's own. An estimate when `tokens_estimated`.",
     ),
     prompt(
         "tokens_estimated",
         Kind::Bool,
         |f| Value::Bool(f.tokens().estimated),
-        "Whether `tokens` was extrapolated from 32 samples spread over the conversation because an exact count would take too long: more than 16 KiB of words, or 4 KiB of anything else (digits, punctuation, runs of white space, words beyond 16 bytes), or a mix of both.",
+        "Whether `tokens` was extrapolated from 32 samples spread over the conversation because an exact count would \
+         take too long: more than 16 KiB of words, or 4 KiB of anything else (digits, punctuation, runs of white \
+         space, words beyond 16 bytes), or a mix of both.",
     ),
     prompt("turns", Kind::Int, |f| int(f.turns), "Messages of any role."),
     prompt(
@@ -131,7 +42,8 @@ pub const TABLE: &[Spec] = &[
         "text_chars",
         Kind::Int,
         |f| int(f.text().chars),
-        "Unicode characters in the newest ask: a person's words in the newest turn that has any, its text parts joined with a line feed, without the envelopes of harnesses (docs/envelopes.md). Always of the whole ask.",
+        "Unicode characters in the newest ask: a person's words in the newest turn that has any, its text parts \
+         joined with a line feed, without the envelopes of harnesses (docs/envelopes.md). Always of the whole ask.",
     ),
     prompt(
         "text_words",
@@ -144,7 +56,8 @@ pub const TABLE: &[Spec] = &[
         "code_blocks",
         Kind::Int,
         |f| int(f.text().code_blocks),
-        "Fenced code blocks: opened by a line that starts, after blanks, with three backticks or tildes, and closed by the next line that starts with the same three; one that never closes counts.",
+        "Fenced code blocks: opened by a line that starts, after blanks, with three backticks or tildes, and closed \
+         by the next line that starts with the same three; one that never closes counts.",
     ),
     prompt(
         "code_lines",
@@ -156,19 +69,23 @@ pub const TABLE: &[Spec] = &[
         "xml_tags",
         Kind::Int,
         |f| int(f.text().xml_tags),
-        "Opening XML or HTML tags outside fenced code: `<`, an ASCII letter, then letters, digits, `-`, `_`, `.` or `:`, then `>`, `/>`, or white space and attributes up to a `>` on the same line.",
+        "Opening XML or HTML tags outside fenced code: `<`, an ASCII letter, then letters, digits, `-`, `_`, `.` or \
+         `:`, then `>`, `/>`, or white space and attributes up to a `>` on the same line.",
     ),
     prompt(
         "json_blocks",
         Kind::Int,
         |f| int(f.text().json_blocks),
-        "Outermost JSON-like blocks, also in fenced code: `{` followed by `\"`, or `[` followed by `{`, white space between them allowed, up to the bracket that balances it; brackets in double quotes do not count. One that never closes is not counted and hides those inside it.",
+        "Outermost JSON-like blocks, also in fenced code: `{` followed by `\"`, or `[` followed by `{`, white space \
+         between them allowed, up to the bracket that balances it; brackets in double quotes do not count. One that \
+         never closes is not counted and hides those inside it.",
     ),
     prompt(
         "math",
         Kind::Int,
         |f| int(f.text().math),
-        "Mathematical marks outside fenced code: LaTeX commands (a backslash and an ASCII letter), pairs of `$`, and each of `= ^ ± × ÷ √ ∑ ∏ ∫ ∂ ∞ ≈ ≠ ≤ ≥`.",
+        "Mathematical marks outside fenced code: LaTeX commands (a backslash and an ASCII letter), pairs of `$`, and \
+         each of `= ^ ± × ÷ √ ∑ ∏ ∫ ∂ ∞ ≈ ≠ ≤ ≥`.",
     ),
     prompt("digits_ratio", Kind::Float, |f| Value::Float(f.text().digits_ratio), "ASCII digits per character, 0 to 1."),
     prompt(
@@ -187,14 +104,17 @@ pub const TABLE: &[Spec] = &[
         "question_words",
         Kind::Int,
         |f| int(f.text().question_words),
-        "Words that, in any case and without ASCII punctuation around them, are one of who, whom, whose, what, which, when, where, why, how.",
+        "Words that, in any case and without ASCII punctuation around them, are one of who, whom, whose, what, \
+         which, when, where, why, how.",
     ),
     prompt("question_marks", Kind::Int, |f| int(f.text().question_marks), "Question marks: `?`, `？` and `؟`."),
     prompt(
         "steps",
         Kind::Int,
         |f| int(f.text().steps),
-        "Marks of a task in several steps, outside fenced code: list items (a line that starts, after blanks, with one to three ASCII digits, `.` or `)`, and white space), the phrase step by step (also hyphenated), and, once first or firstly has been said, each then, next, afterwards, finally or lastly.",
+        "Marks of a task in several steps, outside fenced code: list items (a line that starts, after blanks, with \
+         one to three ASCII digits, `.` or `)`, and white space), the phrase step by step (also hyphenated), and, \
+         once first or firstly has been said, each then, next, afterwards, finally or lastly.",
     ),
     prompt(
         "images",
@@ -214,19 +134,25 @@ pub const TABLE: &[Spec] = &[
         "tool_calls",
         Kind::Int,
         |f| int(f.tool_calls),
-        "Tool calls in progress: those that assistant turns made in the tool loop, as messages, items or blocks. The loop begins after the newest ask without tool results beside it; what harnesses or the person write beside results does not end it.",
+        "Tool calls in progress: those that assistant turns made in the tool loop, as messages, items or blocks. The \
+         loop begins after the newest ask without tool results beside it; what harnesses or the person write beside \
+         results does not end it.",
     ),
     prompt(
         "tool_errors",
         Kind::Int,
         |f| int(f.tool_errors),
-        "Tool results of the tool loop that say `is_error`, or whose text starts, after white space and in any case, with `error`, `exception`, `traceback`, `fatal`, `failed` or `failure`, or is a JSON object whose first key is `error`, or says in its first six lines that a command ended with another code than 0, as Codex writes it.",
+        "Tool results of the tool loop that say `is_error`, or whose text starts, after white space and in any case, \
+         with `error`, `exception`, `traceback`, `fatal`, `failed` or `failure`, or is a JSON object whose first key \
+         is `error`, or says in its first six lines that a command ended with another code than 0, as Codex writes \
+         it.",
     ),
     prompt(
         "tool_results",
         Kind::Int,
         |f| int(f.tool_results),
-        "Tool results that the model has not seen yet: those after the newest assistant turn, as messages, items or blocks, also where the user wrote beside them.",
+        "Tool results that the model has not seen yet: those after the newest assistant turn, as messages, items or \
+         blocks, also where the user wrote beside them.",
     ),
     request(
         "temperature",
@@ -244,20 +170,23 @@ pub const TABLE: &[Spec] = &[
         "max_output_tokens",
         Kind::Int,
         |f| int(f.request.max_output_tokens),
-        "The most tokens that the answer may have: `max_completion_tokens`, else `max_tokens`, or `max_output_tokens` of responses; 0 if absent.",
+        "The most tokens that the answer may have: `max_completion_tokens`, else `max_tokens`, or \
+         `max_output_tokens` of responses; 0 if absent.",
     ),
     request("stream", Kind::Bool, |f| Value::Bool(f.request.stream), "Whether the answer is streamed."),
     request(
         "reasoning_effort",
         Kind::Text,
         |f| Value::Text(&f.request.reasoning_effort),
-        "The effort as given: `reasoning_effort`, `reasoning.effort` of responses, Anthropic's `output_config.effort` or else the type of its `thinking`; empty if absent.",
+        "The effort as given: `reasoning_effort`, `reasoning.effort` of responses, Anthropic's \
+         `output_config.effort` or else the type of its `thinking`; empty if absent.",
     ),
     request(
         "response_format",
         Kind::Text,
         |f| Value::Text(f.request.response_format.as_str()),
-        "`text`, `json_object` or `json_schema`: the type of `response_format`, of `text.format` in responses, or of Anthropic's output format; `text` if absent or unknown.",
+        "`text`, `json_object` or `json_schema`: the type of `response_format`, of `text.format` in responses, or of \
+         Anthropic's output format; `text` if absent or unknown.",
     ),
     prompt(
         "repeated_calls",
@@ -269,37 +198,43 @@ pub const TABLE: &[Spec] = &[
         "stalled",
         Kind::Bool,
         |f| Value::Bool(f.is_stalled),
-        "Whether the tool loop makes no headway: its newest three steps made the same calls, or the same error (its first 512 bytes, digits apart) came three times among the newest twelve results.",
+        "Whether the tool loop makes no headway: its newest three steps made the same calls, or the same error (its \
+         first 512 bytes, digits apart) came three times among the newest twelve results.",
     ),
     prompt(
         "plan_mode",
         Kind::Bool,
         |f| Value::Bool(f.is_planning),
-        "Whether the harness has told the model to plan and change nothing: the newest mode marker of Claude Code, Codex, OpenCode or Cline.",
+        "Whether the harness has told the model to plan and change nothing: the newest mode marker of Claude Code, \
+         Codex, OpenCode or Cline.",
     ),
     prompt(
         "ask_source",
         Kind::Text,
         |f| Value::Text(f.ask_source.as_str()),
-        "What the request is judged by: `ask` (the newest ask stands by itself), `earlier_ask` (it is read with the last ask that does), `answer` (it is read with the answer before it), or `nothing` (nobody asked anything).",
+        "What the request is judged by: `ask` (the newest ask stands by itself), `earlier_ask` (it is read with the \
+         last ask that does), `answer` (it is read with the answer before it), or `nothing` (nobody asked anything).",
     ),
     prompt(
         "envelope_bytes",
         Kind::Int,
         |f| int(f.envelope_bytes),
-        "Bytes of harnesses' envelopes around the newest ask, which is judged without them; where nobody asked anything, in the newest user turn.",
+        "Bytes of harnesses' envelopes around the newest ask, which is judged without them; where nobody asked \
+         anything, in the newest user turn.",
     ),
     request(
         "purpose",
         Kind::Text,
         |f| Value::Text(f.purpose.as_str()),
-        "What the request is for: `answer`, or what an agent keeps house by: `title`, `summary` (of a conversation), `topic`, `probe` (of the account or connection), `suggestion` (of what to ask next).",
+        "What the request is for: `answer`, or what an agent keeps house by: `title`, `summary` (of a conversation), \
+         `topic`, `probe` (of the account or connection), `suggestion` (of what to ask next).",
     ),
     prompt(
         "file_bytes",
         Kind::Int,
         |f| int(f.attached().bytes),
-        "Bytes of all that is attached (images, audio, files), decoded: about as many as the body holds. What is attached by a URL or an id has none.",
+        "Bytes of all that is attached (images, audio, files), decoded: about as many as the body holds. What is \
+         attached by a URL or an id has none.",
     ),
     prompt(
         "largest_file_bytes",
@@ -311,15 +246,57 @@ pub const TABLE: &[Spec] = &[
         "file_types",
         Kind::Text,
         |f| Value::Text(&f.attached().types),
-        "The different media types of what is attached, as the client or its data URL says, in lower case; where none is said, the extension of the name, such as `pdf`. In alphabetical order with commas between them, at most 16; empty if nothing is attached or no type is said.",
+        "The different media types of what is attached, as the client or its data URL says, in lower case; where \
+         none is said, the extension of the name, such as `pdf`. In alphabetical order with commas between them, at \
+         most 16; empty if nothing is attached or no type is said.",
     ),
     prompt(
         "language",
         Kind::Text,
         |f| Value::Text(f.language().code()),
-        "The language of the newest ask, by its first 512 bytes: a code of ISO 639-1 such as `en`, `de`, `zh` (58 languages), empty where it is not sure, as it is for most texts of one or two words and for code.",
+        "The language of the newest ask, by its first 512 bytes: a code of ISO 639-1 such as `en`, `de`, `zh` (58 \
+         languages), empty where it is not sure, as it is for most texts of one or two words and for code.",
     ),
 ];
+
+impl Features {
+    /// Returns the feature at `index` of [`TABLE`].
+    ///
+    /// # Panics
+    ///
+    /// When `index` is not one of the table's.
+    #[must_use]
+    pub fn value(&self, index: usize) -> Value<'_> {
+        TABLE[index].read(self)
+    }
+
+    /// Returns the feature called `name`, or `None` when the table has none.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Value<'_>> {
+        index_of(name).map(|index| self.value(index))
+    }
+
+    /// Returns the feature at `index` as a number, a `bool` as 0 or 1; `None` for text.
+    ///
+    /// # Panics
+    ///
+    /// When `index` is not one of the table's.
+    #[must_use]
+    pub fn number(&self, index: usize) -> Option<f64> {
+        self.value(index).number()
+    }
+}
+
+impl Serialize for Features {
+    /// Writes a flat object in the table's order.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(TABLE.len()))?;
+        for spec in TABLE {
+            map.serialize_entry(spec.name, &spec.read(self))?;
+        }
+        map.end()
+    }
+}
 
 /// Returns the index of the feature called `name` in the [`TABLE`].
 #[must_use]

@@ -1,12 +1,13 @@
 //! Counting tokens within a bounded time.
 //!
-//! The tokenizer takes 0.03 us a byte for prose, but up to 0.45 us for text without words (one letter repeated, long runs
-//! of spaces, line noise), so a limit in bytes would be either too low for prose or too high for an attacker. The limit
-//! is in units of effort instead: a letter of a short word and the space after it cost one, any other byte
-//! [`DENSE_COST`]. Short pieces also keep the tokenizer's regular expression from its backtracking limit, where it panics.
+//! The tokenizer takes 0.03 us a byte for prose, but up to 0.45 us for text without words (one letter repeated, long
+//! runs of spaces, line noise), so a limit in bytes would be either too low for prose or too high for an attacker. The
+//! limit is in units of effort instead: a letter of a short word and the space after it cost one, any other byte
+//! [`DENSE_COST`]. Short pieces also keep the tokenizer's regular expression from its backtracking limit, where it
+//! panics.
 //!
-//! One tokenizer is in memory. What others would make of a text is bounded by what it is made of ([`makeup`], [`family`]);
-//! what is attached counts by its vendor's rule ([`media`]).
+//! One tokenizer is in memory. What others would make of a text is bounded by what it is made of ([`makeup`],
+//! [`family`]); what is attached counts by its vendor's rule ([`media`]).
 
 mod family;
 mod makeup;
@@ -34,16 +35,17 @@ const TEXT_COST: usize = 8;
 /// The equal parts that a long conversation is sampled in, each from its beginning.
 const PARTS: usize = 32;
 
-/// The share of an extrapolated count that is added where it must not be too low, a sixteenth: over 60 made-up requests of agents
-/// (60 to 400 KB of runs of prose, code, JSON and logs) an estimate was 3.4 % too low at worst, and 2.2 % in one of twenty.
+/// The share of an extrapolated count that is added where it must not be too low, a sixteenth: over 60 made-up requests
+/// of agents (60 to 400 KB of runs of prose, code, JSON and logs) an estimate was 3.4 % too low at worst, and 2.2 % in
+/// one of twenty.
 const ESTIMATE_MARGIN: u64 = 16;
 
 /// Tokens in some text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TokenCount {
-    /// How many.
+    /// The number of tokens.
     pub tokens: u64,
-    /// Whether that was extrapolated from samples.
+    /// True where the number was extrapolated from samples.
     pub estimated: bool,
 }
 
@@ -58,10 +60,10 @@ impl TokenCount {
 /// Tokens of a prompt's texts, and what other tokenizers would make of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// By o200k, without those that were sent as ids.
+    /// Tokens by o200k, without those that were sent as ids.
     count: TokenCount,
     makeup: Makeup,
-    /// Those that were sent as ids.
+    /// Tokens that were sent as ids.
     ids: u64,
     /// Bytes of the texts: no tokenizer makes more tokens of them.
     bytes: u64,

@@ -83,7 +83,7 @@ impl Rules {
                 Ok(when) => list.push(Rule::new(when, rule)),
                 Err(mistakes) => {
                     let path = path.index(index).key("when");
-                    let place = |m: Mistake| config.problem_within(&path, m.message, m.offset, m.width);
+                    let place = |m: Mistake| config.problem_within(&path, m.message, m.offset..m.offset + m.width);
                     problems.extend(mistakes.into_iter().filter_map(place));
                 }
             }

@@ -1,9 +1,9 @@
 //! The ask: the newest thing that a person asked, and what of the request was not asked by a person.
 //!
-//! Owns the way from turns to the text that classifiers, judges and similarity are given. Harnesses' [envelopes](super::envelope)
-//! are left out; a turn that holds nothing else, or brings tool results with nothing of a person's beside them, is not the
-//! person's. A reply that does not [stand by itself](standing) is read together with what it answers. Refuses to guess what
-//! an ask needs: that is the classifier's.
+//! Owns the way from turns to the text that classifiers, judges and similarity are given. Harnesses'
+//! [envelopes](super::envelope) are left out; a turn that holds nothing else, or brings tool results with nothing of a
+//! person's beside them, is not the person's. A reply that does not [stand by itself](standing) is read together with
+//! what it answers. Refuses to guess what an ask needs: that is the classifier's.
 
 mod standing;
 
@@ -14,10 +14,10 @@ use self::standing::{Before, Standing};
 use super::envelope::{Cut, Envelopes, LeftOut};
 use super::turn::{Role, Turn};
 
-/// How many asks before the newest are looked at for one that stands by itself.
+/// The number of asks before the newest that are searched for one that stands by itself.
 const MAX_LOOKS: usize = 64;
 
-/// How much of what a reply answers is put before it, of each end. Judges read less.
+/// The bytes of what a reply answers that are put before it, of each end. Judges read less.
 const MAX_BEFORE: usize = 8 << 10;
 
 /// The newest thing that a person asked.
@@ -26,7 +26,7 @@ pub struct Ask {
     newest: Words,
     /// The words that the newest ask answers; only where it does not stand by itself.
     answered: Words,
-    /// Whether the newest ask has words that what it answers has not.
+    /// True where the newest ask has words that what it answers has not.
     adds: bool,
     source: AskSource,
     left_out: Vec<LeftOut>,
@@ -34,7 +34,7 @@ pub struct Ask {
     turn: Option<usize>,
 }
 
-/// Where the text comes from that a request is judged by.
+/// The source of the text that a model is chosen by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AskSource {
     /// Nobody asked anything.
@@ -114,8 +114,8 @@ impl<'c> Conversation<'c, '_> {
         }
     }
 
-    /// Returns what the reply in the turn at `index` answers: the newest ask before it that stands by itself, or with which the
-    /// conversation begins; else the assistant's words.
+    /// Returns what the reply in the turn at `index` answers: the newest ask before it that stands by itself, or with
+    /// which the conversation begins; else the assistant's words.
     fn answered_by(self, index: usize) -> (Words, AskSource) {
         // Whether a fragment of long ago answered a question matters little: it is not the ask that is looked for.
         let standing = |words: &Words| Standing::of(words.text(self.texts), Before::Question);
@@ -173,7 +173,8 @@ impl<'c> Conversation<'c, '_> {
         }
     }
 
-    /// Returns where the newest turn stands that begins a tool loop, an ask without tool results beside it; `ask` is the newest.
+    /// Returns where the newest turn stands that begins a tool loop, an ask without tool results beside it; `ask` is
+    /// the newest.
     pub(super) fn loop_start(self, ask: &Ask) -> Option<usize> {
         let newest = ask.turn?;
         let begins = |turn: &Turn| turn.role == Role::User && turn.results == 0 && self.words(turn).is_some();
@@ -186,7 +187,8 @@ impl<'c> Conversation<'c, '_> {
         turns.filter_map(move |(index, turn)| self.words(turn).map(|(words, cut)| (index, words, cut)))
     }
 
-    /// Returns a person's words in a turn; empty where something is attached without a word, `None` where nothing is a person's.
+    /// Returns a person's words in a turn; empty where something is attached without a word, `None` where nothing is a
+    /// person's.
     fn words(self, turn: &Turn) -> Option<(Words, Cut)> {
         let Some(place) = turn.text else { return turn.has_attachments.then(Default::default) };
         let text = self.texts[place].as_ref();
@@ -206,8 +208,8 @@ impl<'c> Conversation<'c, '_> {
     }
 }
 
-/// Returns the stretches that are a person's: the whole text where it holds no envelope, else what is left without the white
-/// space around it.
+/// Returns the stretches that are a person's: the whole text where it holds no envelope, else what is left without the
+/// white space around it.
 fn stretches(text: &str, cut: &Cut) -> Vec<Range<usize>> {
     if cut.taken.is_empty() {
         return std::iter::once(0..text.len()).filter(|_| !text.trim().is_empty()).collect();
@@ -250,7 +252,7 @@ impl Words {
 }
 
 impl Ask {
-    /// Returns where the text comes from that the request is judged by.
+    /// Returns where the text comes from that a model is chosen by.
     #[must_use]
     pub const fn source(&self) -> AskSource {
         self.source

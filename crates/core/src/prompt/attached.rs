@@ -1,8 +1,9 @@
 //! The files that are attached to a conversation: their names, types and sizes.
 //!
-//! A reader of its own beside that of the conversation, for the few who ask: a judge that is told what a request carries, rules about
-//! sizes and types. It reads the body once more, copies no data of a file and keeps facts of a bounded number of files. Sizes are
-//! those of what the body holds; a file that it only points to, by a URL or an id, has none.
+//! A reader of its own beside that of the conversation, for the few who ask: a judge that is told what a request
+//! carries, rules about sizes and types. It reads the body once more, copies no data of a file and keeps facts of a
+//! bounded number of files. Sizes are those of what the body holds; a file that it only points to, by a URL or an id,
+//! has none.
 
 use std::borrow::Cow;
 
@@ -26,10 +27,10 @@ const MOST_NAME: usize = 80;
 const MOST_TYPE: usize = 80;
 const MOST_EXTENSION: usize = 8;
 
-/// How the beginning of a data URL is bounded: a media type with parameters.
+/// The longest beginning of a data URL: a media type with parameters.
 const MOST_HEAD: usize = 256;
 
-/// What is attached: an image, audio, or any other file.
+/// The kind of an attachment: an image, audio, or any other file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttachmentKind {
     /// Parts of type `image_url`, `input_image` or `image`.
@@ -43,17 +44,17 @@ pub enum AttachmentKind {
 /// A file that is attached to a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttachedFile {
-    /// Its kind, by the type of its part.
+    /// The file's kind, by the type of its part.
     pub kind: AttachmentKind,
     /// The client's name for it, or the last segment of its URL.
     pub name: Option<String>,
-    /// Its media type in lower case, as the client says.
+    /// The file's media type in lower case, as the client says.
     pub media_type: Option<String>,
     /// About how many bytes of it the body holds, decoded; `None` where it only points to the file.
     pub bytes: Option<u64>,
 }
 
-/// What is attached over all turns, tool results included.
+/// The files that are attached over all turns, tool results included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AttachedFiles {
     /// The first 16, in the order of the conversation.
@@ -64,8 +65,27 @@ pub struct AttachedFiles {
     pub bytes: u64,
     /// The bytes of the largest.
     pub largest: u64,
-    /// Their different media types, or else the extensions of their names, in alphabetical order with commas between them.
+    /// The different media types, or else the extensions of the names, in alphabetical order with commas between them.
     pub types: String,
+}
+
+/// Counts of what is attached to a conversation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Attachments {
+    /// Parts that are an [`AttachmentKind::Image`].
+    pub images: u32,
+    /// Parts that are [`AttachmentKind::Audio`].
+    pub audio: u32,
+    /// Parts that are an [`AttachmentKind::File`].
+    pub files: u32,
+}
+
+impl Attachments {
+    pub(super) fn add(&mut self, other: Self) {
+        self.images = self.images.saturating_add(other.images);
+        self.audio = self.audio.saturating_add(other.audio);
+        self.files = self.files.saturating_add(other.files);
+    }
 }
 
 impl AttachmentKind {
@@ -184,7 +204,7 @@ enum PartKey {
     Type,
     Content,
     Output,
-    /// Where the file is: an object, or a URL.
+    /// The place of the file: an object, or a URL.
     #[serde(alias = "input_audio", alias = "file", alias = "source")]
     ImageUrl,
     #[serde(alias = "title")]
@@ -220,7 +240,7 @@ impl<'b> Shape<'b> for Part {
     }
 }
 
-/// What a part says of its file, before it is looked at closely.
+/// A part's claims about its file, before it is looked at closely.
 #[derive(Default)]
 struct Facts<'b> {
     name: Text<'b>,
@@ -311,8 +331,8 @@ impl Data<'_> {
         (!media_type.is_empty()).then_some(media_type)
     }
 
-    /// Returns about how many bytes it stands for. Escapes are counted as they stand, which makes base64 that some clients write with
-    /// `\/` a sixty-fourth longer.
+    /// Returns about how many bytes it stands for. Escapes are counted as they stand, which makes base64 that some
+    /// clients write with `\/` a sixty-fourth longer.
     fn bytes(&self, is_text: bool) -> u64 {
         let (head, data) = self.split();
         let length = data.len() as u64;

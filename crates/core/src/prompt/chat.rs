@@ -6,9 +6,7 @@ use serde::de::{IgnoredAny, MapAccess};
 use super::draft::{Draft, Grammar};
 use super::tolerant::Tolerant;
 
-/// The grammar of `POST /v1/chat/completions`.
-pub(super) struct Chat;
-
+/// The top-level keys of `POST /v1/chat/completions`.
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 pub(super) enum Key {
@@ -31,27 +29,25 @@ pub(super) enum Key {
     Other,
 }
 
-impl Grammar for Chat {
-    type Key = Key;
-
-    fn read<'b, A: MapAccess<'b>>(draft: &mut Draft<'b>, key: Key, map: &mut A) -> Result<(), A::Error> {
+impl Grammar for Key {
+    fn read<'b, A: MapAccess<'b>>(self, draft: &mut Draft<'b>, map: &mut A) -> Result<(), A::Error> {
         let parameters = &mut draft.parameters;
-        match key {
-            Key::Model => draft.model.put(map.next_value()?),
-            Key::Messages => Tolerant(draft.conversation) = map.next_value()?,
-            Key::Tools => Tolerant(draft.tools) = map.next_value()?,
-            Key::Functions => Tolerant(draft.functions) = map.next_value()?,
-            Key::Temperature => parameters.temperature = map.next_value()?,
-            Key::TopP => parameters.top_p = map.next_value()?,
-            Key::MaxTokens => parameters.max_tokens = map.next_value()?,
-            Key::MaxCompletionTokens => parameters.max_completion_tokens = map.next_value()?,
-            Key::Stream => parameters.stream = map.next_value()?,
-            Key::StreamOptions => parameters.stream_options = map.next_value()?,
-            Key::ReasoningEffort => parameters.reasoning_effort = map.next_value()?,
-            Key::ResponseFormat => parameters.response_format = map.next_value()?,
-            Key::SessionId => draft.session.session_id = map.next_value()?,
-            Key::CacheScope => draft.session.prompt_cache_key = map.next_value()?,
-            Key::Other => drop(map.next_value::<IgnoredAny>()?),
+        match self {
+            Self::Model => draft.model.put(map.next_value()?),
+            Self::Messages => Tolerant(draft.conversation) = map.next_value()?,
+            Self::Tools => Tolerant(draft.tools) = map.next_value()?,
+            Self::Functions => Tolerant(draft.functions) = map.next_value()?,
+            Self::Temperature => parameters.temperature = map.next_value()?,
+            Self::TopP => parameters.top_p = map.next_value()?,
+            Self::MaxTokens => parameters.max_tokens = map.next_value()?,
+            Self::MaxCompletionTokens => parameters.max_completion_tokens = map.next_value()?,
+            Self::Stream => parameters.stream = map.next_value()?,
+            Self::StreamOptions => parameters.stream_options = map.next_value()?,
+            Self::ReasoningEffort => parameters.reasoning_effort = map.next_value()?,
+            Self::ResponseFormat => parameters.response_format = map.next_value()?,
+            Self::SessionId => draft.session.session_id = map.next_value()?,
+            Self::CacheScope => draft.session.prompt_cache_key = map.next_value()?,
+            Self::Other => drop(map.next_value::<IgnoredAny>()?),
         }
         Ok(())
     }

@@ -8,9 +8,7 @@ use serde::de::{IgnoredAny, MapAccess};
 use super::draft::{Draft, Grammar};
 use super::tolerant::Tolerant;
 
-/// The grammar of `POST /v1/completions`.
-pub(super) struct Completions;
-
+/// The top-level keys of `POST /v1/completions`.
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 pub(super) enum Key {
@@ -26,21 +24,19 @@ pub(super) enum Key {
     Other,
 }
 
-impl Grammar for Completions {
-    type Key = Key;
-
-    fn read<'b, A: MapAccess<'b>>(draft: &mut Draft<'b>, key: Key, map: &mut A) -> Result<(), A::Error> {
+impl Grammar for Key {
+    fn read<'b, A: MapAccess<'b>>(self, draft: &mut Draft<'b>, map: &mut A) -> Result<(), A::Error> {
         let parameters = &mut draft.parameters;
-        match key {
-            Key::Model => draft.model.put(map.next_value()?),
-            Key::Prompt => Tolerant(draft.input) = map.next_value()?,
-            Key::Temperature => parameters.temperature = map.next_value()?,
-            Key::TopP => parameters.top_p = map.next_value()?,
-            Key::MaxTokens => parameters.max_tokens = map.next_value()?,
-            Key::Stream => parameters.stream = map.next_value()?,
-            Key::StreamOptions => parameters.stream_options = map.next_value()?,
-            Key::SessionId => draft.session.session_id = map.next_value()?,
-            Key::Other => drop(map.next_value::<IgnoredAny>()?),
+        match self {
+            Self::Model => draft.model.put(map.next_value()?),
+            Self::Prompt => Tolerant(draft.input) = map.next_value()?,
+            Self::Temperature => parameters.temperature = map.next_value()?,
+            Self::TopP => parameters.top_p = map.next_value()?,
+            Self::MaxTokens => parameters.max_tokens = map.next_value()?,
+            Self::Stream => parameters.stream = map.next_value()?,
+            Self::StreamOptions => parameters.stream_options = map.next_value()?,
+            Self::SessionId => draft.session.session_id = map.next_value()?,
+            Self::Other => drop(map.next_value::<IgnoredAny>()?),
         }
         Ok(())
     }

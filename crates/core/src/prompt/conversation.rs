@@ -1,12 +1,13 @@
 //! The conversation: turns by role, their text, and what is attached to them.
 //!
 //! One reader for all dialects, because their words do not contradict each other: chat has messages with `content` and
-//! `tool_calls`, responses have items whose `type` may say that they are a call or its `output`, Anthropic has calls and
-//! results among a message's blocks ([`content`]).
+//! `tool_calls`, responses have items whose `type` may say that they are a call or its `output`, Anthropic has calls
+//! and results among a message's blocks ([`content`]).
 
 mod call;
 mod content;
 mod part;
+mod tool_error;
 
 use std::borrow::Cow;
 
@@ -14,8 +15,9 @@ use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 
 use self::call::{Call, Calls, LegacyCall};
-pub(super) use self::content::{Content, join};
-use super::Attachments;
+pub(super) use self::content::Content;
+use self::tool_error::{error_text, starts_like_an_error};
+use super::attached::Attachments;
 use super::envelope::Envelopes;
 use super::input::Input;
 use super::material::Material;
@@ -24,10 +26,7 @@ use super::pieces::PieceKind;
 use super::tolerant::{Shape, Text, Tolerant};
 use super::turn::{Fingerprint, Role, Turn};
 
-/// How a tool says that it failed, in lower case, at the start of its text.
-const ERROR_STARTS: [&str; 6] = ["error", "exception", "traceback", "fatal", "failed", "failure"];
-
-/// What `messages` holds, or the items of `input`.
+/// The content of `messages`, or of `input`.
 #[derive(Default)]
 pub(super) struct Conversation<'b> {
     pub(super) turns: Vec<Turn>,
@@ -124,44 +123,6 @@ impl<'b> Conversation<'b> {
     }
 }
 
-/// How the line begins in which Codex says how a command ended.
-const EXIT_LINES: [&str; 2] = ["Process exited with code ", "Exit code: "];
-
-/// The lines of a result that may say so.
-const HEADER_LINES: usize = 6;
-
-/// Returns the text of an error without the header that Codex puts before it, whose numbers differ each time.
-pub(super) fn error_text(text: &str) -> &str {
-    let output = if is_failed_command(text) { text.split_once("Output:\n") } else { None };
-    output.map_or(text, |(_, output)| output)
-}
-
-fn is_failed_command(text: &str) -> bool {
-    let code =
-        |line: &str| EXIT_LINES.iter().find_map(|begins| line.strip_prefix(begins)).map(|code| code.trim() != "0");
-    text.lines().take(HEADER_LINES).find_map(code).unwrap_or_default()
-}
-
-fn starts_like_an_error(text: &str) -> bool {
-    let text = text.trim_start();
-    if is_failed_command(text) {
-        return true;
-    }
-    if let Some(object) = text.strip_prefix('{') {
-        return object.trim_start().starts_with("\"error\"");
-    }
-    let starts_with = |word: &&str| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
-    ERROR_STARTS.iter().any(starts_with)
-}
-
-impl Attachments {
-    pub(super) fn add(&mut self, other: Self) {
-        self.images = self.images.saturating_add(other.images);
-        self.audio = self.audio.saturating_add(other.audio);
-        self.files = self.files.saturating_add(other.files);
-    }
-}
-
 #[derive(Default)]
 struct Message<'b> {
     role: Role,
@@ -187,12 +148,12 @@ enum MessageKey {
     Name,
     #[serde(alias = "input", alias = "action")]
     Arguments,
-    /// What open models thought, in chat.
+    /// The thoughts of open models, in chat.
     #[serde(alias = "reasoning", alias = "thinking")]
     ReasoningContent,
     #[serde(rename = "encrypted_content")]
     Sealed,
-    /// What says nothing to a model.
+    /// Keys that say nothing to a model.
     #[serde(rename = "id", alias = "status", alias = "call_id", alias = "tool_call_id", alias = "cache_control")]
     #[serde(alias = "phase", alias = "annotations")]
     Reference,

@@ -27,10 +27,11 @@ pub const SESSION_HEADERS: [&str; 17] = [
     "x-chat-id",                // in wide use
 ];
 
-/// How much of each turn counts. Conversations that agree on more than that share most of their KV cache anyway.
+/// The bytes of each turn that count. Conversations that agree on more than that share most of their KV cache anyway.
 const TURN: usize = 16 << 10;
 
-/// The headers that name the agent of a session: a sub-agent's conversation is one of its own. Recorded from the clients.
+/// The headers that name the agent of a session: a sub-agent's conversation is one of its own. Recorded from the
+/// clients.
 pub const AGENT_HEADERS: [&str; 2] = [
     "x-claude-code-agent-id", // Claude Code 2.1.332, absent on the main agent
     "thread-id",              // Codex 0.171.0, equal to `session-id` on the main thread
@@ -39,16 +40,17 @@ pub const AGENT_HEADERS: [&str; 2] = [
 /// A part of Claude Code's first system line on requests of sub-agents, whose session is the main agent's.
 const SUB_AGENT: &str = "cc_is_subagent=true";
 
-/// How a line begins that Claude Code puts first into the system text, with a nonce that changes within a session.
+/// The beginning of the line that Claude Code puts first into the system text, with a nonce that changes within a
+/// session.
 const BILLING_LINE: &str = "x-anthropic-billing-header:";
 
-/// How much of a system text is read for what of it stays.
+/// The bytes of a system text that are read for what of it stays.
 const READ: usize = 4 * TURN;
 
-/// Returns the key of the conversation that a request belongs to: `session` is what a header of [`SESSION_HEADERS`] says,
-/// the body's own word comes next, then how the conversation begins. A sub-agent, by the `agent` that a header of
-/// [`AGENT_HEADERS`] names, has a conversation of its own within the session. A `prompt_cache_key` only sets beginnings apart:
-/// some clients send one for all their prompts of a kind.
+/// Returns the key of the conversation that a request belongs to: `session` is what a header of [`SESSION_HEADERS`]
+/// says, the body's own word comes next, then how the conversation begins. A sub-agent, by the `agent` that a header of
+/// [`AGENT_HEADERS`] names, has a conversation of its own within the session. A `prompt_cache_key` only sets beginnings
+/// apart: some clients send one for all their prompts of a kind.
 pub fn key(session: Option<&str>, agent: Option<&str>, prompt: &Prompt<'_>) -> u64 {
     match (session.or(prompt.session.id.as_deref()), prompt.session.cache_key.as_deref()) {
         (Some(session), _) => {
@@ -68,8 +70,8 @@ pub fn key(session: Option<&str>, agent: Option<&str>, prompt: &Prompt<'_>) -> u
     }
 }
 
-/// Returns a key of how the conversation begins: all system and developer texts at its front without what changes in them
-/// from turn to turn, and the first ask. They stay the same while the conversation grows.
+/// Returns a key of how the conversation begins: all system and developer texts at its front without what changes in
+/// them from turn to turn, and the first ask. They stay the same while the conversation grows.
 #[must_use]
 pub fn beginning(prompt: &Prompt<'_>) -> u64 {
     let mut hasher = Sha256::new();
@@ -92,8 +94,8 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// Hashes a system text without its volatile parts: clocks, nonces and whatever else has digits, names of days and months,
-/// and lines that are known to change.
+/// Hashes a system text without its volatile parts: clocks, nonces and whatever else has digits, names of days and
+/// months, and lines that are known to change.
 ///
 /// So much as [`TURN`] of what stays counts: a cut before that would part conversations by the length of their clocks.
 fn hash_what_stays(text: &str, hasher: &mut Sha256) {

@@ -1,4 +1,4 @@
-//! What every dialect's reader fills, and the one way all of them read a body.
+//! The draft that every dialect's reader fills, and the one way all of them read a body.
 //!
 //! One pass over the body without a JSON tree. What that pass cannot represent although it is grammatical JSON (half of
 //! a surrogate pair, a number beyond `f64` where text is due, bytes that are no UTF-8) is met by a second, slower one.
@@ -9,23 +9,26 @@ use std::{fmt, mem};
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 
 use super::conversation::{Content, Conversation};
+use super::dialect::Dialect;
+use super::envelope::Envelopes;
 use super::input::Input;
 use super::mend::mend;
-use super::model_field::ModelSlot;
+use super::model_field::{ModelField, ModelSlot, model_field};
 use super::parameters::RawParameters;
+use super::parse_error::ParseError;
 use super::pieces::{Piece, PieceKind};
+use super::purpose::{Purpose, is_planning};
 use super::session::RawSession;
 use super::tool_loop::ToolLoop;
 use super::tools::Tools;
-use super::{Dialect, Envelopes, ModelField, ParseError, Prompt, Purpose, Role, ask, model_field, purpose};
+use super::turn::Role;
+use super::{Prompt, ask};
 
-/// The top-level keys of one dialect and where their values belong.
-pub(super) trait Grammar {
-    /// The keys that are read; every other one is [`serde(other)`](serde).
-    type Key: DeserializeOwned;
-
-    /// Reads the value of `key`, which the map stands before.
-    fn read<'b, A: MapAccess<'b>>(draft: &mut Draft<'b>, key: Self::Key, map: &mut A) -> Result<(), A::Error>;
+/// A top-level key of one dialect, and the place of its value in the draft. Keys that are not read are
+/// [`serde(other)`](serde).
+pub(super) trait Grammar: DeserializeOwned {
+    /// Reads the value of the key, which `map` stands before.
+    fn read<'b, A: MapAccess<'b>>(self, draft: &mut Draft<'b>, map: &mut A) -> Result<(), A::Error>;
 }
 
 /// The top level of a request, as read so far; of a key that comes twice the last value counts.
@@ -35,7 +38,7 @@ pub(super) struct Draft<'b> {
     /// A system text beside the conversation.
     pub(super) system: Content<'b>,
     pub(super) conversation: Conversation<'b>,
-    /// What stands in the place of a conversation.
+    /// The text in the place of a conversation.
     pub(super) input: Input<'b>,
     pub(super) tools: Tools<'b>,
     pub(super) functions: Tools<'b>,
@@ -45,7 +48,7 @@ pub(super) struct Draft<'b> {
     pub(super) session: RawSession<'b>,
 }
 
-/// Reads `body` by the grammar `G`.
+/// Reads `body` by the grammar of the keys `G`.
 pub(super) fn parse<'b, G: Grammar>(
     dialect: Dialect,
     body: &'b [u8],
@@ -80,8 +83,8 @@ impl<'b, G: Grammar> Visitor<'b> for DraftVisitor<G> {
 
     fn visit_map<A: MapAccess<'b>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut draft = Draft::default();
-        while let Some(key) = map.next_key()? {
-            G::read(&mut draft, key, &mut map)?;
+        while let Some(key) = map.next_key::<G>()? {
+            key.read(&mut draft, &mut map)?;
         }
         Ok(draft)
     }
@@ -132,7 +135,7 @@ impl<'b> Draft<'b> {
             envelopes: envelopes.clone(),
         };
         prompt.purpose = Purpose::of(&prompt);
-        prompt.is_planning = purpose::is_planning(&prompt);
+        prompt.is_planning = is_planning(&prompt);
         prompt
     }
 }

@@ -1,7 +1,7 @@
 //! A model's rules for a body: keys that it does not know are dropped, those it calls otherwise renamed, others set.
 //!
-//! All of them, and the model's name, are spliced in one copy; every byte that no rule is about stays the client's. Keys
-//! are the body's top-level ones, however they are escaped; a key that comes twice is treated twice.
+//! All of them, and the model's name, are spliced in one copy; every byte that no rule is about stays the client's.
+//! Keys are the body's top-level ones, however they are escaped; a key that comes twice is treated twice.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::scan::{self, Member};
 
-/// What to change in a body's top level. A key has one role at most; the configuration makes sure of it.
+/// Changes to a body's top level. A key has one role at most; the configuration makes sure of it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Edits {
     drop: Vec<String>,
@@ -19,7 +19,7 @@ pub struct Edits {
     set: Vec<(String, Setting)>,
 }
 
-/// What a key is set to, as JSON.
+/// The JSON that a key is set to.
 #[derive(Debug, Clone, PartialEq)]
 enum Setting {
     /// The whole value.

@@ -6,9 +6,7 @@ use serde::de::{IgnoredAny, MapAccess};
 use super::draft::{Draft, Grammar};
 use super::tolerant::Tolerant;
 
-/// The grammar of `POST /v1/embeddings`.
-pub(super) struct Embeddings;
-
+/// The top-level keys of `POST /v1/embeddings`.
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 pub(super) enum Key {
@@ -18,14 +16,12 @@ pub(super) enum Key {
     Other,
 }
 
-impl Grammar for Embeddings {
-    type Key = Key;
-
-    fn read<'b, A: MapAccess<'b>>(draft: &mut Draft<'b>, key: Key, map: &mut A) -> Result<(), A::Error> {
-        match key {
-            Key::Model => draft.model.put(map.next_value()?),
-            Key::Input => Tolerant(draft.input) = map.next_value()?,
-            Key::Other => drop(map.next_value::<IgnoredAny>()?),
+impl Grammar for Key {
+    fn read<'b, A: MapAccess<'b>>(self, draft: &mut Draft<'b>, map: &mut A) -> Result<(), A::Error> {
+        match self {
+            Self::Model => draft.model.put(map.next_value()?),
+            Self::Input => Tolerant(draft.input) = map.next_value()?,
+            Self::Other => drop(map.next_value::<IgnoredAny>()?),
         }
         Ok(())
     }

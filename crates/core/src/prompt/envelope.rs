@@ -1,13 +1,13 @@
-//! Envelopes: what the harness of an agent or an editor puts into a person's turns.
+//! Envelopes: text that the harness of an agent or an editor puts into a person's turns.
 //!
-//! Owns the list of them, [`TABLE`] and what the operator adds, and the scan that finds them in a text. A block counts only as
-//! a whole: its tag opens on a line of its own and closes again, outside fenced code. What a person quotes in a sentence,
-//! shows in code or leaves open stays the person's. Refuses to say what is left of a turn: that is [`ask`](super::ask).
+//! Owns the list of them, [`TABLE`] and what the operator adds, and the scan that finds them in a text. A block counts
+//! only as a whole: its tag opens on a line of its own and closes again, outside fenced code. What a person quotes in a
+//! sentence, shows in code or leaves open stays the person's. Refuses to say what is left of a turn: that is
+//! [`ask`](super::ask).
 
 mod scan;
 mod table;
 
-use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
 
 use memchr::memmem::Finder;
@@ -23,7 +23,7 @@ pub struct Envelopes(Arc<Known>);
 #[derive(Debug)]
 struct Known {
     tags: FxHashMap<Arc<str>, Tag>,
-    /// Which beginnings of three letters tags have: most of a text's own markup is told by them.
+    /// Beginnings of three letters that tags have: most of a text's own markup is told by them.
     beginnings: Beginnings,
     openings: Vec<Opening>,
 }
@@ -50,7 +50,7 @@ impl PartialEq for Known {
     }
 }
 
-/// How a part of a turn begins that is no person's.
+/// The beginning of a part of a turn that is no person's.
 #[derive(Debug, PartialEq)]
 struct Opening {
     name: Arc<str>,
@@ -58,7 +58,7 @@ struct Opening {
     extent: Extent,
 }
 
-/// What a block holds.
+/// The content of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
     /// The harness's words.
@@ -69,20 +69,22 @@ enum Content {
     BesideAsk,
 }
 
-/// How far an opening reaches.
+/// The reach of an opening.
 #[derive(Debug, Clone, PartialEq)]
 enum Extent {
-    /// To the end of its part of the turn.
+    /// The opening reaches to the end of its part of the turn.
     Part,
-    /// To the end of the turn, but for tags around the person's words.
+    /// The opening reaches to the end of the turn, but for tags around the person's words.
     Turn,
-    /// To the end of its part, if that holds nothing else.
+    /// The opening reaches to the end of its part, if that holds nothing else.
     Whole,
-    /// To the first tag around the person's words that stands first on a line, else to the end of its part.
+    /// The opening reaches to the first tag around the person's words that stands first on a line, else to the end of
+    /// its part.
     ToAskTag,
-    /// To the end of its line.
+    /// The opening reaches to the end of its line.
     Line,
-    /// Through the line that begins with this, after which the person's words stand; without one it is no envelope.
+    /// The opening reaches through the line that begins with this, after which the person's words stand; without one it
+    /// is no envelope.
     Until(Arc<str>),
 }
 
@@ -93,14 +95,14 @@ pub enum OwnEnvelope {
     Tag {
         /// The tag's name, without brackets.
         name: String,
-        /// Whether the block holds the person's own words, so that only its tags are left out.
+        /// True where the block holds the person's own words, so that only its tags are left out.
         holds_ask: bool,
     },
     /// A part of a turn that begins with a text.
     Opening {
         /// The text.
         begins: String,
-        /// How the line begins after which the person's own words stand; without it the whole part is left out.
+        /// The beginning of the line after which the person's own words stand; without it the whole part is left out.
         ask_after: Option<String>,
     },
 }
@@ -110,7 +112,7 @@ pub enum OwnEnvelope {
 pub struct LeftOut {
     /// The envelope's tag, or what the table calls it.
     pub envelope: Arc<str>,
-    /// Its bytes in the turn's text, tags included.
+    /// The bytes of the turn's text that the envelope takes up, tags included.
     pub bytes: usize,
 }
 
@@ -174,48 +176,22 @@ impl Known {
 
 impl Beginnings {
     fn add(&mut self, name: &str) {
-        let place = Self::place(name.as_bytes());
-        self.0[place / 64] |= 1 << (place % 64);
+        let bit = Self::bit_of(name.as_bytes());
+        self.0[bit / 64] |= 1 << (bit % 64);
     }
 
     /// Tells whether a tag may begin as `name` does, which may be longer.
     fn may_begin(&self, name: &[u8]) -> bool {
-        let place = Self::place(name);
-        self.0[place / 64] & (1 << (place % 64)) != 0
+        let bit = Self::bit_of(name);
+        self.0[bit / 64] & (1 << (bit % 64)) != 0
     }
 
     /// Hashes the first three letters of a name, or those that it has.
-    fn place(name: &[u8]) -> usize {
+    fn bit_of(name: &[u8]) -> usize {
         let letters = name.iter().take(3).take_while(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte));
         letters.fold(0, |hash, byte| hash * 31 + usize::from(*byte)) % 4096
     }
 }
-
-/// Renders the [`TABLE`] as the page `docs/envelopes.md`.
-#[must_use]
-pub fn table_markdown() -> String {
-    let mut page = String::from(INTRODUCTION);
-    for Spec { mark, harness, seen, source } in TABLE {
-        let (form, content) = mark.words();
-        writeln!(page, "| {form} | {content} | {harness} | {seen} | {source} |")
-            .expect("a String takes all that is written");
-    }
-    super::purpose::add_markdown(&mut page);
-    page
-}
-
-const INTRODUCTION: &str = "\
-# Envelopes
-
-What harnesses put into a person's turns, and Pointsman does not take for the ask. Rendered from
-`src/prompt/envelope/table.rs`; docs/agents.md says what is done with them, and how to add your own (`prompt.envelopes`).
-
-A block counts only as a whole: its tag opens on a line of its own (or right after another block) and closes again, outside
-fenced code. What is left out still counts as tokens, and text rules read it.
-
-| form | content | harness | seen in | source |
-|---|---|---|---|---|
-";
 
 #[cfg(test)]
 mod tests;

@@ -1,23 +1,24 @@
 //! Every text of a body that a model may read, wherever it stands.
 //!
-//! For guards, which must miss nothing: not by the dialect's grammar, which knows what counts as the conversation, but by
-//! what the JSON holds. All strings are read, decoded, tools' schemas and the arguments of their calls included, and of the
-//! latter the keys too. A text that is JSON itself, or holds `\u`, is read a second time without escapes, so that `\u0061`
-//! hides no letter there either. Left out is what only the API reads: the keys of its objects, one-word values of keys such
-//! as `role` and `id`, and base64. One pass, without a tree; only strings with escapes are copied, one at a time.
+//! For guards, which must miss nothing: not by the dialect's grammar, which knows what counts as the conversation, but
+//! by what the JSON holds. All strings are read, decoded, tools' schemas and the arguments of their calls included, and
+//! of the latter the keys too. A text that is JSON itself, or holds `\u`, is read a second time without escapes, so
+//! that `\u0061` hides no letter there either. Left out is what only the API reads: the keys of its objects, one-word
+//! values of keys such as `role` and `id`, and base64. One pass, without a tree; only strings with escapes are copied,
+//! one at a time.
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use memchr::{memchr, memchr2, memmem};
 
-/// How often escapes are taken out of a text: JSON stands within strings within JSON.
+/// The number of times that escapes are taken out of a text: JSON stands within strings within JSON.
 const MAX_LAYERS: u8 = 3;
 /// Objects and arrays deeper than this are read as free JSON.
 const MAX_DEPTH: usize = 256;
 /// Strings at least so long may be base64.
 const MIN_BASE64: usize = 64;
-/// How much of a data URL may stand before its base64.
+/// The longest head of a data URL, before its base64.
 const MAX_DATA_URL_HEAD: usize = 256;
 /// The longest value that is one word of the API's.
 const MAX_WORD: usize = 128;
@@ -72,7 +73,7 @@ const SAMPLES: [&[u8]; 5] = [b"default", b"const", b"enum", b"examples", b"examp
 /// Keys of a JSON schema whose one-word values are the schema's own.
 const SCHEMA_WORDS: [&[u8]; 5] = [b"type", b"format", b"$ref", b"$schema", b"$id"];
 
-/// What the keys and strings of an object or array mean.
+/// The meaning of the keys and strings of an object or array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum JsonRegion {
     /// Something of the API's.
@@ -85,7 +86,7 @@ enum JsonRegion {
     Names,
 }
 
-/// What a key says of its value.
+/// The meaning that a key gives to its value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum KeyMeaning {
     #[default]
@@ -103,16 +104,17 @@ enum KeyMeaning {
 struct OpenContainer {
     region: JsonRegion,
     is_object: bool,
-    /// Whether the next string of an object is a key.
+    /// True where the next string of an object is a key.
     expects_key: bool,
     /// The key that the next value belongs to; an array's elements belong to the array's.
     key: KeyMeaning,
 }
 
-/// Who is shown texts, and may have seen enough.
+/// A visitor of texts, who may have seen enough.
 type TextVisitor<'s> = &'s mut dyn FnMut(&str) -> ControlFlow<()>;
 
-/// Calls `see` with every text of `body` that a model may read, until it breaks; `body` is JSON, or is read as far as it is.
+/// Calls `see` with every text of `body` that a model may read, until it breaks; `body` is JSON, or is read as far as
+/// it is.
 pub(super) fn every_text(body: &[u8], see: TextVisitor<'_>) -> ControlFlow<()> {
     TextReader { body, at: 0, open: Vec::new(), deeper: 0 }.read(see)
 }

@@ -1,10 +1,10 @@
-//! What stands in the place of a conversation: text, several texts, or their token ids.
+//! The text in the place of a conversation: one text, several texts, or their token ids.
 
 use std::borrow::Cow;
 
 use serde::de::SeqAccess;
 
-use super::conversation::join;
+use super::text::join;
 use super::tolerant::{Shape, Tolerant};
 
 /// A `prompt` or `input`: its texts joined with `\n`.

@@ -10,7 +10,7 @@ use super::media::{ImageDetail, Media};
 use super::pieces::{Piece, PieceKind};
 use super::tolerant::{Shape, Text, Tolerant};
 
-/// What a provider counts of a part beside its turn's text.
+/// The parts of a request that a provider counts beside the text of turns.
 #[derive(Debug, Default)]
 pub(super) struct Material<'b> {
     pub(super) pieces: Vec<Piece<'b>>,
@@ -47,7 +47,7 @@ impl<'b> Material<'b> {
     }
 }
 
-/// Where a part's image, sound or document comes from, in whatever dialect: a URL, an id, base64, or its text.
+/// The source of a part's image, sound or document, in whatever dialect: a URL, an id, base64, or its text.
 #[derive(Default)]
 pub(super) struct Source<'b> {
     /// Anthropic's: `text`, `content`, `base64`, `url`, `file`.
@@ -96,7 +96,8 @@ impl<'b> Shape<'b> for Source<'b> {
 }
 
 impl<'b> Source<'b> {
-    /// Returns what stands there in place of base64 too: a URL. Escapes in it make it unreadable, which makes it unknown.
+    /// Returns what stands there in place of base64 too: a URL. Escapes in it make it unreadable, which makes it
+    /// unknown.
     fn data(&self) -> Option<&str> {
         let data = self.data.and_then(|raw| raw.get().strip_prefix('"')?.strip_suffix('"'));
         data.or(self.bare.as_deref())

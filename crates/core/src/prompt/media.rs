@@ -1,7 +1,7 @@
 //! What is attached and is no text: the facts that vendors charge it by.
 //!
-//! Read from the first bytes of what a body carries, within a fixed effort; what a body only names (a URL, an id) is unknown.
-//! The rules themselves are not here: they differ by vendor (`features`).
+//! Read from the first bytes of what a body carries, within a fixed effort; what a body only names (a URL, an id) is
+//! unknown. The rules themselves are not here: they differ by vendor (`features`).
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -10,17 +10,17 @@ use memchr::memmem;
 
 /// Images that are looked into, one by one; the others count as unknown.
 const MOST_IMAGES: usize = 32;
-/// How far into an image its size is looked for: a JPEG may have a page of metadata before it.
+/// The bytes of an image that are searched for its size: a JPEG may have a page of metadata before it.
 const IMAGE_BYTES: usize = 24 * 1024;
-/// What the formats that say their size at once are told by.
+/// The bytes that tell the formats which say their size at once.
 const FIRST_BYTES: usize = 48;
-/// How far from its ends a PDF's number of pages is looked for.
+/// The bytes at each end of a PDF that are searched for its number of pages.
 const PDF_BYTES: usize = 6 * 1024;
-/// What a page of a PDF takes that does not say how many it has.
+/// The bytes of a page, for a PDF that does not say how many it has.
 const PAGE_BYTES: u64 = 32 * 1024;
 /// The most pages that a vendor takes in one request.
 const MOST_PAGES: u64 = 600;
-/// What a second of audio takes at least, unless its header says more: speech in MP3 at 16 kbit/s.
+/// The bytes of a second of audio at least, unless its header says more: speech in MP3 at 16 kbit/s.
 const AUDIO_BYTES: u64 = 2000;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -30,7 +30,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What is attached to a prompt, over all turns, as far as the body shows it.
+/// Attachments of a prompt over all turns, as far as the body shows them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Media {
     /// The first images.
@@ -50,17 +50,17 @@ pub struct Media {
 pub struct Image {
     /// Width and height in pixels, unless the body does not show them.
     pub size: Option<(u32, u32)>,
-    /// How closely it is to be looked at.
+    /// The detail in which the image is to be looked at.
     pub detail: ImageDetail,
 }
 
-/// How closely an image is to be looked at, in OpenAI's words.
+/// The detail in which an image is to be looked at, in OpenAI's words.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ImageDetail {
-    /// As the model likes.
+    /// The detail that the model likes.
     #[default]
     Auto,
-    /// At a glance: `low`.
+    /// The least detail: `low`.
     Low,
     /// Pixel by pixel: `original`.
     Original,

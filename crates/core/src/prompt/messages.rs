@@ -8,9 +8,7 @@ use serde::de::{IgnoredAny, MapAccess};
 use super::draft::{Draft, Grammar};
 use super::tolerant::Tolerant;
 
-/// The grammar of `POST /v1/messages` and `/v1/messages/count_tokens`.
-pub(super) struct Messages;
-
+/// The top-level keys of `POST /v1/messages` and `/v1/messages/count_tokens`.
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 pub(super) enum Key {
@@ -31,26 +29,24 @@ pub(super) enum Key {
     Other,
 }
 
-impl Grammar for Messages {
-    type Key = Key;
-
-    fn read<'b, A: MapAccess<'b>>(draft: &mut Draft<'b>, key: Key, map: &mut A) -> Result<(), A::Error> {
+impl Grammar for Key {
+    fn read<'b, A: MapAccess<'b>>(self, draft: &mut Draft<'b>, map: &mut A) -> Result<(), A::Error> {
         let parameters = &mut draft.parameters;
-        match key {
-            Key::Model => draft.model.put(map.next_value()?),
-            Key::System => Tolerant(draft.system) = map.next_value()?,
-            Key::Messages => Tolerant(draft.conversation) = map.next_value()?,
-            Key::Tools => Tolerant(draft.tools) = map.next_value()?,
-            Key::Temperature => parameters.temperature = map.next_value()?,
-            Key::TopP => parameters.top_p = map.next_value()?,
-            Key::MaxTokens => parameters.max_tokens = map.next_value()?,
-            Key::Stream => parameters.stream = map.next_value()?,
-            Key::Thinking => parameters.thinking = map.next_value()?,
-            Key::OutputConfig => parameters.output_config = map.next_value()?,
-            Key::OutputFormat => parameters.response_format = map.next_value()?,
-            Key::SessionId => draft.session.session_id = map.next_value()?,
-            Key::Metadata => draft.session.metadata = map.next_value()?,
-            Key::Other => drop(map.next_value::<IgnoredAny>()?),
+        match self {
+            Self::Model => draft.model.put(map.next_value()?),
+            Self::System => Tolerant(draft.system) = map.next_value()?,
+            Self::Messages => Tolerant(draft.conversation) = map.next_value()?,
+            Self::Tools => Tolerant(draft.tools) = map.next_value()?,
+            Self::Temperature => parameters.temperature = map.next_value()?,
+            Self::TopP => parameters.top_p = map.next_value()?,
+            Self::MaxTokens => parameters.max_tokens = map.next_value()?,
+            Self::Stream => parameters.stream = map.next_value()?,
+            Self::Thinking => parameters.thinking = map.next_value()?,
+            Self::OutputConfig => parameters.output_config = map.next_value()?,
+            Self::OutputFormat => parameters.response_format = map.next_value()?,
+            Self::SessionId => draft.session.session_id = map.next_value()?,
+            Self::Metadata => draft.session.metadata = map.next_value()?,
+            Self::Other => drop(map.next_value::<IgnoredAny>()?),
         }
         Ok(())
     }

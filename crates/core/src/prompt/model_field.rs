@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::ParseError;
+use super::parse_error::ParseError;
 use super::tolerant::{Text, Tolerant};
 
 /// The model that a body names.
@@ -34,7 +34,7 @@ pub fn model_field(body: &[u8]) -> Result<ModelField<'_>, ParseError> {
     slot.into_field(body)
 }
 
-/// Where a reader of the top level puts each `model` it meets.
+/// The slot in which a reader of the top level puts each `model` it meets.
 #[derive(Default)]
 pub(super) struct ModelSlot<'b> {
     value: Option<&'b RawValue>,

@@ -7,28 +7,71 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::tolerant::{Text, Tolerant};
-use super::{Parameters, ResponseFormat};
+
+/// The parameters beside the conversation; `None` where the client leaves the choice to the API.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Parameters<'b> {
+    /// Sampling temperature.
+    pub temperature: Option<f64>,
+    /// Nucleus sampling mass.
+    pub top_p: Option<f64>,
+    /// The most tokens the answer may have: `max_completion_tokens`, else the older `max_tokens`; `max_output_tokens`
+    /// in responses.
+    pub max_output_tokens: Option<u64>,
+    /// Asks for a streamed answer.
+    pub stream: bool,
+    /// Asks for a chunk with the token usage: `stream_options.include_usage`.
+    pub include_usage: bool,
+    /// The effort of thinking in the client's words: an effort, else Anthropic's type of `thinking`.
+    pub reasoning_effort: Option<Cow<'b, str>>,
+    /// The shape that the answer must have.
+    pub response_format: ResponseFormat,
+}
+
+/// The shape that the answer must have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ResponseFormat {
+    /// Free text; also any format this version does not know.
+    #[default]
+    Text,
+    /// Any JSON object.
+    JsonObject,
+    /// JSON that matches the client's schema.
+    JsonSchema,
+}
+
+impl ResponseFormat {
+    /// Returns the name that the API uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::JsonObject => "json_object",
+            Self::JsonSchema => "json_schema",
+        }
+    }
+}
 
 /// The values as they stand in the body; each dialect fills those that it knows.
 #[derive(Default)]
 pub(super) struct RawParameters<'b> {
     pub(super) temperature: Option<&'b RawValue>,
     pub(super) top_p: Option<&'b RawValue>,
-    /// Also `max_output_tokens`.
+    /// The value of `max_tokens` or `max_output_tokens`.
     pub(super) max_tokens: Option<&'b RawValue>,
     pub(super) max_completion_tokens: Option<&'b RawValue>,
     pub(super) stream: Option<&'b RawValue>,
     pub(super) stream_options: Option<&'b RawValue>,
     pub(super) reasoning_effort: Option<&'b RawValue>,
-    /// Holds `effort`.
+    /// The object that holds `effort`.
     pub(super) reasoning: Option<&'b RawValue>,
-    /// Holds `type`, such as `enabled`.
+    /// The object that holds `type`, such as `enabled`.
     pub(super) thinking: Option<&'b RawValue>,
-    /// Holds `effort` and `format`.
+    /// The object that holds `effort` and `format`.
     pub(super) output_config: Option<&'b RawValue>,
-    /// Also `output_format`.
+    /// The value of `response_format` or `output_format`.
     pub(super) response_format: Option<&'b RawValue>,
-    /// Holds `format`.
+    /// The object that holds `format`.
     pub(super) text: Option<&'b RawValue>,
 }
 

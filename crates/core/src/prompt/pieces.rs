@@ -1,14 +1,15 @@
-//! What a provider counts beside the text of turns: tools, schemas, calls, thoughts, documents, as they stand in the body.
+//! What a provider counts beside the text of turns: tools, schemas, calls, thoughts, documents, as they stand in the
+//! body.
 //!
-//! Nothing is copied or decoded when a body is read; who wants the text of a piece decodes it, and who counts decodes what
-//! it samples.
+//! Nothing is copied or decoded when a body is read; who wants the text of a piece decodes it, and who counts decodes
+//! what it samples.
 
 use std::borrow::Cow;
 
 use memchr::memchr;
 use serde_json::value::RawValue;
 
-/// What a piece is.
+/// The kind of a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PieceKind {
     /// The tools on offer.
@@ -17,29 +18,29 @@ pub enum PieceKind {
     Schema,
     /// The name of a tool that is called, or what it is called with.
     Call,
-    /// What a model thought.
+    /// Thoughts of a model.
     Thought,
     /// The text of a document.
     Document,
-    /// What no part of this version knows.
+    /// Parts that this version does not know.
     Other,
 }
 
 /// Something that a provider counts: JSON as it stands in the body, or a text that was read already.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Piece<'b> {
-    /// What it is.
+    /// The piece's kind.
     pub kind: PieceKind,
     written: Cow<'b, str>,
     escapes: Option<Escapes>,
 }
 
-/// Which escapes of JSON are taken off.
+/// The escapes of JSON that are taken off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Escapes {
-    /// All: of a string, whose text the provider reads.
+    /// All escapes: of a string, whose text the provider reads.
     All,
-    /// Those of characters beyond ASCII: of a JSON value that the provider reads as JSON.
+    /// Escapes of characters beyond ASCII: of a JSON value that the provider reads as JSON.
     Unicode,
 }
 

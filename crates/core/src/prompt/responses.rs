@@ -9,9 +9,7 @@ use serde::de::{IgnoredAny, MapAccess};
 use super::draft::{Draft, Grammar};
 use super::tolerant::Tolerant;
 
-/// The grammar of `POST /v1/responses`.
-pub(super) struct Responses;
-
+/// The top-level keys of `POST /v1/responses`.
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 pub(super) enum Key {
@@ -33,26 +31,24 @@ pub(super) enum Key {
     Other,
 }
 
-impl Grammar for Responses {
-    type Key = Key;
-
-    fn read<'b, A: MapAccess<'b>>(draft: &mut Draft<'b>, key: Key, map: &mut A) -> Result<(), A::Error> {
+impl Grammar for Key {
+    fn read<'b, A: MapAccess<'b>>(self, draft: &mut Draft<'b>, map: &mut A) -> Result<(), A::Error> {
         let parameters = &mut draft.parameters;
-        match key {
-            Key::Model => draft.model.put(map.next_value()?),
-            Key::Instructions => Tolerant(draft.system) = map.next_value()?,
-            Key::Input => Tolerant(draft.conversation) = map.next_value()?,
-            Key::Tools => Tolerant(draft.tools) = map.next_value()?,
-            Key::Temperature => parameters.temperature = map.next_value()?,
-            Key::TopP => parameters.top_p = map.next_value()?,
-            Key::MaxOutputTokens => parameters.max_tokens = map.next_value()?,
-            Key::Stream => parameters.stream = map.next_value()?,
-            Key::Reasoning => parameters.reasoning = map.next_value()?,
-            Key::Text => parameters.text = map.next_value()?,
-            Key::SessionId => draft.session.session_id = map.next_value()?,
-            Key::CacheScope => draft.session.prompt_cache_key = map.next_value()?,
-            Key::Conversation => draft.session.conversation = map.next_value()?,
-            Key::Other => drop(map.next_value::<IgnoredAny>()?),
+        match self {
+            Self::Model => draft.model.put(map.next_value()?),
+            Self::Instructions => Tolerant(draft.system) = map.next_value()?,
+            Self::Input => Tolerant(draft.conversation) = map.next_value()?,
+            Self::Tools => Tolerant(draft.tools) = map.next_value()?,
+            Self::Temperature => parameters.temperature = map.next_value()?,
+            Self::TopP => parameters.top_p = map.next_value()?,
+            Self::MaxOutputTokens => parameters.max_tokens = map.next_value()?,
+            Self::Stream => parameters.stream = map.next_value()?,
+            Self::Reasoning => parameters.reasoning = map.next_value()?,
+            Self::Text => parameters.text = map.next_value()?,
+            Self::SessionId => draft.session.session_id = map.next_value()?,
+            Self::CacheScope => draft.session.prompt_cache_key = map.next_value()?,
+            Self::Conversation => draft.session.conversation = map.next_value()?,
+            Self::Other => drop(map.next_value::<IgnoredAny>()?),
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Where the members of a JSON object stand in its bytes.
 //!
-//! Only for bodies that were read before: what is no JSON is cut short here, never judged. Works on bytes, so that text
+//! Only for bodies that were read before: what is no JSON is cut short here, never refused. Works on bytes, so that text
 //! that is no UTF-8 is stepped over like any other, and without recursion.
 
 use std::borrow::Cow;
@@ -11,7 +11,7 @@ use memchr::memchr2;
 /// One member of an object: the bytes of its key and of its value, as places in the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Member {
-    /// Quotes included.
+    /// The bytes of the key, quotes included.
     pub(super) key: Range<usize>,
     pub(super) value: Range<usize>,
 }

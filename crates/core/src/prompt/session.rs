@@ -1,10 +1,11 @@
-//! Where clients say in the body which conversation a request belongs to.
+//! Names that clients give in the body to the conversation that a request belongs to.
 
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
 use super::parameters::{member, text};
+use super::text::owned;
 
 /// The longest name of a session that is one; what is longer says something else.
 const MAX_BYTES: usize = 512;
@@ -22,7 +23,7 @@ pub(super) struct RawSession<'b> {
     pub(super) metadata: Option<&'b RawValue>,
 }
 
-/// What the client calls the conversation; `None` where it does not say.
+/// The client's names for the conversation; `None` where it gives none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Session<'b> {
     /// A name of this conversation alone: `session_id`, `conversation`, or the session in Claude Code's
@@ -48,7 +49,7 @@ impl<'b> RawSession<'b> {
 
 impl Session<'_> {
     pub(super) fn into_owned(self) -> Session<'static> {
-        Session { id: self.id.map(super::owned), cache_key: self.cache_key.map(super::owned) }
+        Session { id: self.id.map(owned), cache_key: self.cache_key.map(owned) }
     }
 }
 

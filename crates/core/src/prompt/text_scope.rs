@@ -1,19 +1,21 @@
-//! Which texts of a request are looked through.
+//! The texts of a request that rules look through.
 
 use std::ops::ControlFlow;
 
 use super::Prompt;
 use super::every_text::every_text;
 
-/// Which texts of a request are looked through.
+/// A choice among the texts of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TextScope {
-    /// Every text that a model may read: all turns of all roles, what tools are called, given and answer, their schemas.
+    /// Every text that a model may read: all turns of all roles, what tools are called, given and answer, their
+    /// schemas.
     #[default]
     All,
     /// The text of the user's turns, without tool results.
     User,
-    /// What the request is judged by: the newest ask, behind what it answers where it does not stand by itself.
+    /// The text that a model is chosen by: the newest ask, behind what it answers where it does not stand by
+    /// itself.
     Ask,
 }
 

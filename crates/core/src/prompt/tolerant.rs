@@ -1,4 +1,4 @@
-//! Reading JSON whose shape is not ours to judge: a value of an unexpected type is the type's default, never an error.
+//! Reading JSON whose form is the upstream's affair: a value of an unexpected type is the type's default, never an error.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -51,7 +51,7 @@ impl<'b> Shape<'b> for Text<'b> {
     }
 }
 
-/// Whether `true` stands there.
+/// A switch that is on where `true` stands.
 #[derive(Default)]
 pub(super) struct Flag(pub(super) bool);
 

@@ -1,5 +1,5 @@
-//! The tool loop that a request is in: what was called, and what failed, since the person last asked without a tool's result
-//! beside the words.
+//! The tool loop that a request is in: what was called, and what failed, since the person last asked without a tool's
+//! result beside the words.
 
 use rustc_hash::FxHashMap;
 
@@ -8,7 +8,7 @@ use super::turn::{Fingerprint, Role, Turn};
 /// The newest results among which one error may come again: one that was overcome long ago holds nobody up.
 const RECENT: usize = 12;
 
-/// How often in a row the same step, or how often the same error, makes a loop stalled.
+/// The number of equal steps in a row, or of equal errors, that makes a loop stalled.
 const STALLED: u32 = 3;
 
 /// Counts over a tool loop.
@@ -20,7 +20,7 @@ pub(super) struct ToolLoop {
     pub(super) errors: u32,
     /// Calls that had been made before with the same arguments.
     pub(super) repeated_calls: u32,
-    /// Whether the newest steps make the same calls three times in a row, or one error came three times of late.
+    /// True where the newest steps make the same calls three times in a row, or one error came three times of late.
     pub(super) is_stalled: bool,
 }
 

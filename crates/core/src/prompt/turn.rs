@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 
 use rustc_hash::FxHasher;
 
-/// Who a turn is from.
+/// The author of a turn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Role {
     /// The user's side: a person, or the harness that speaks for one.
@@ -24,19 +24,19 @@ pub enum Role {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Turn {
     pub(super) role: Role,
-    /// Whether the body says that it is the user's, also where nothing in it is.
+    /// True where the body says that the turn is the user's, also where nothing in it is.
     pub(super) is_user_message: bool,
-    /// Its entry among the prompt's texts, if it has text.
+    /// The turn's entry among the prompt's texts, if it has text.
     pub(super) text: Option<usize>,
-    /// Where its text parts after the first begin in that text.
+    /// The bytes where text parts after the first begin in that text.
     pub(super) breaks: Vec<usize>,
-    /// Whether an image, a sound or a file is attached, tool results apart.
+    /// True where an image, a sound or a file is attached, tool results apart.
     pub(super) has_attachments: bool,
     /// The tool calls that it makes; equal numbers are equal calls.
     pub(super) calls: Vec<Fingerprint>,
     /// The tool results that it brings.
     pub(super) results: u32,
-    /// Those of them that failed; equal numbers are equal errors.
+    /// Errors of the tool results that failed; equal numbers are equal errors.
     pub(super) errors: Vec<Fingerprint>,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Turn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Fingerprint(u64);
 
-/// How much of an error's text counts: what follows is a trace whose lines differ.
+/// The bytes of an error's text that count: what follows is a trace whose lines differ.
 const ERROR_BYTES: usize = 512;
 
 impl Fingerprint {

@@ -2,8 +2,9 @@
 
 use crate::config::Name;
 
-/// Returns every model of `ladders` once, each above those that it stands above in its own ladder; where two ladders contradict
-/// each other, the earlier one is right. Models of ladders that have nothing in common stand above all before them.
+/// Returns every model of `ladders` once, each above those that it stands above in its own ladder; where two ladders
+/// contradict each other, the earlier one is right. Models of ladders that have nothing in common stand above all
+/// before them.
 pub(super) fn ladders(ladders: impl Iterator<Item = Vec<Name>>) -> Vec<Name> {
     let mut merged: Vec<Name> = Vec::new();
     for ladder in ladders {

@@ -1,4 +1,6 @@
-//! The shapes of the strategies that hold others: `cascade` and `hierarchy`.
+//! The strategies that hold others: `cascade` and `hierarchy`.
+//!
+//! This file and [`strategy`](super) name each other, because strategies nest.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,14 +27,14 @@ pub struct Hierarchy {
     /// The head that is read. Default `domain`.
     #[serde(default = "Hierarchy::default_head")]
     pub head: Name,
-    /// Below this probability of the best label, `default` decides. Default 0.
+    /// The probability of the best label below which `default` decides. Default 0.
     #[serde(default)]
     pub min_confidence: Ratio,
-    /// When more tokens than these did not fit the classifier and were cut, `default` decides. Default: however many.
+    /// The most tokens that may be cut because they did not fit the classifier; beyond it `default` decides. Default:
+    /// however many.
     #[serde(default)]
     pub max_truncated_tokens: Option<u32>,
-    /// What happens when the classifier never learnt from texts like the prompt. Default `abstain`: `default`
-    /// decides.
+    /// The handling of prompts unlike any that the classifier learnt from. Default `abstain`: `default` decides.
     #[serde(default)]
     pub unfamiliar: OnUnfamiliar,
     /// Groups of labels and their strategies.
@@ -50,7 +52,7 @@ pub struct Hierarchy {
 pub struct Branch {
     /// The labels.
     pub labels: Vec<String>,
-    /// How the model is chosen for them.
+    /// The strategy for prompts with these labels.
     pub strategy: Strategy,
 }
 

@@ -1,4 +1,4 @@
-//! The shape of the strategy `similarity`: the model whose description or examples the prompt is nearest to.
+//! The strategy `similarity`: the model whose description or examples the prompt is nearest to.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ pub struct Similarity {
     /// A route's similarity is the mean of its this many nearest texts. Default 3.
     #[serde(default = "Similarity::default_top_k")]
     pub top_k: usize,
-    /// Below this similarity of the best route it abstains; a route may have its own. Default 0.3.
+    /// The similarity of the best route below which the strategy abstains; a route may have its own. Default 0.3.
     #[serde(default = "Similarity::default_threshold")]
     pub threshold: Ratio,
     /// Texts about no route: a prompt that is nearer to them than to every route is near to none. Default `none`.
@@ -39,7 +39,7 @@ pub enum Background {
     Everyday,
 }
 
-/// What prompts for one model look like.
+/// One model, and the prompts that are for it.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SimilarityRoute {
@@ -48,17 +48,17 @@ pub struct SimilarityRoute {
     pub name: Option<Name>,
     /// The model.
     pub model: Name,
-    /// What the model is for, in a sentence or two.
+    /// A description of the model's purpose, in a sentence or two.
     #[serde(default)]
     pub description: Option<String>,
     /// Prompts that are for it.
     #[serde(default)]
     pub examples: Vec<String>,
-    /// A file with more of them, relative to the configuration file's folder: one a line, or JSONL with `text` or `prompt`.
-    /// Read again at every reload.
+    /// A file with more of them, relative to the configuration file's folder: one a line, or JSONL with `text` or
+    /// `prompt`. Read again at every reload.
     #[serde(default)]
     pub examples_file: Option<PathBuf>,
-    /// Its own threshold.
+    /// The route's own threshold.
     #[serde(default)]
     pub threshold: Option<Ratio>,
 }

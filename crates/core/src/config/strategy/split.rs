@@ -1,4 +1,4 @@
-//! The shapes of the strategies `split` and `random`: models by shares, without looking at the prompt.
+//! The strategies `split` and `random`: models by shares, without looking at the prompt.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::config::Name;
 pub struct Split {
     /// Models and their weights: `{small: 9, frontier: 1}` gives `frontier` a tenth.
     pub models: BTreeMap<Name, f64>,
-    /// What always falls on the same side. Default `conversation`.
+    /// The unit that always falls on the same side. Default `conversation`.
     #[serde(default)]
     pub by: SplitBy,
-    /// Told apart from other splits: with another seed the same conversation may fall on another side. By default the
-    /// policy's name.
+    /// The seed of the draw: with another one the same conversation may fall on another side. By default the policy's
+    /// name.
     #[serde(default)]
     pub seed: Option<String>,
 }
@@ -30,7 +30,7 @@ impl Split {
     }
 }
 
-/// What always falls on the same side of a split.
+/// The unit that always falls on the same side of a split.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SplitBy {

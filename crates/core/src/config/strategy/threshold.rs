@@ -1,4 +1,4 @@
-//! The shape of the strategy `threshold`: models by the score of one head.
+//! The strategy `threshold`: models by the score of one head.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,8 +10,8 @@ use crate::config::{Name, OnUnfamiliar, Ratio};
 pub struct Threshold {
     /// The classifier that is asked.
     pub classifier: Name,
-    /// The head that is read. Default `strong_wins`. Its score is where the prompt stands on the scale of its labels, 0 for
-    /// the first and 1 for the last: with two labels the probability of the second.
+    /// The head that is read. Default `strong_wins`. Its score is where the prompt stands on the scale of its labels, 0
+    /// for the first and 1 for the last: with two labels the probability of the second.
     #[serde(default = "Threshold::default_head")]
     pub head: Name,
     /// The model from `threshold` on.
@@ -23,13 +23,14 @@ pub struct Threshold {
     /// The least score that `strong` gets.
     #[serde(default)]
     pub threshold: Option<Ratio>,
-    /// In place of `strong`, `weak` and `threshold`: models and the least scores that they get, one of them 0.
+    /// The models and the least scores that they get, one of them 0; in place of `strong`, `weak` and `threshold`.
     #[serde(default)]
     pub ladder: Vec<Rung>,
-    /// When more tokens than these did not fit the classifier and were cut, it abstains. Default: however many.
+    /// The most tokens that may be cut because they did not fit the classifier; beyond it the strategy abstains.
+    /// Default: however many.
     #[serde(default)]
     pub max_truncated_tokens: Option<u32>,
-    /// What happens when the classifier never learnt from texts like the prompt. Default `abstain`.
+    /// The handling of prompts unlike any that the classifier learnt from. Default `abstain`.
     #[serde(default)]
     pub unfamiliar: OnUnfamiliar,
     /// The model when the classifier abstains, fails or is late; by default the strongest.

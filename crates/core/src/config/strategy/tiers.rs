@@ -1,4 +1,4 @@
-//! The shape of the strategy `tiers`: models by the label of one head.
+//! The strategy `tiers`: models by the label of one head.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,16 +17,17 @@ pub struct Tiers {
     pub head: Name,
     /// Label to model, lowest tier first; must cover the head's labels.
     pub tiers: Ladder,
-    /// Below this probability of the best tier it abstains, or rounds up. Default 0.
+    /// The probability of the best tier below which the strategy abstains, or rounds up. Default 0.
     #[serde(default)]
     pub min_confidence: Ratio,
-    /// What happens below `min_confidence`. Default `none`.
+    /// The handling of tiers below `min_confidence`. Default `none`.
     #[serde(default)]
     pub round: Round,
-    /// When more tokens than these did not fit the classifier and were cut, it abstains. Default: however many.
+    /// The most tokens that may be cut because they did not fit the classifier; beyond it the strategy abstains.
+    /// Default: however many.
     #[serde(default)]
     pub max_truncated_tokens: Option<u32>,
-    /// What happens when the classifier never learnt from texts like the prompt. Default `abstain`.
+    /// The handling of prompts unlike any that the classifier learnt from. Default `abstain`.
     #[serde(default)]
     pub unfamiliar: OnUnfamiliar,
     /// The model when the classifier abstains, fails or is late; a strategy within another may leave it to that.
@@ -34,14 +35,14 @@ pub struct Tiers {
     pub otherwise: Option<Name>,
 }
 
-/// What a strategy does with a tier that it is not sure of.
+/// The handling of a tier that a strategy is not sure of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Round {
-    /// It abstains.
+    /// The strategy abstains.
     #[default]
     None,
-    /// It takes the next tier above; the highest stays.
+    /// The strategy takes the next tier above; the highest stays.
     Up,
 }
 

@@ -1,4 +1,4 @@
-//! The shape of the strategy `utility`: success against cost and latency.
+//! The strategy `utility`: success against cost and latency.
 
 use std::collections::BTreeMap;
 
@@ -12,29 +12,30 @@ use crate::config::{Name, OnUnfamiliar, Ratio};
 pub struct Utility {
     /// The classifier that is asked.
     pub classifier: Name,
-    /// What stands before the model in the names of its heads, as `fit --task success` writes them: the chance that `small`
+    /// The prefix of the model in the names of its heads, as `fit --task success` writes them: the chance that `small`
     /// succeeds is the second label of `success/small`. Default `success`.
     #[serde(default = "Utility::default_heads")]
     pub heads: Name,
     /// The models, from the weakest up; each needs a price.
     pub models: Vec<Name>,
-    /// Where the chances of some models come from instead.
+    /// Other sources of some models' chances to succeed.
     #[serde(default)]
     pub success: BTreeMap<Name, Success>,
-    /// What a US dollar is worth, in chances to succeed: with 10, a cent more must bring 0.1 more. Default 10.
+    /// The worth of a US dollar in chances to succeed: with 10, a cent more must bring 0.1 more. Default 10.
     #[serde(default = "Utility::default_lambda")]
     pub lambda: f64,
-    /// What a second until the answer's first byte is worth, in chances to succeed. Default 0.
+    /// The worth of a second until the answer's first byte, in chances to succeed. Default 0.
     #[serde(default)]
     pub mu: f64,
-    /// How long an answer is taken to be where no answers were seen yet, in tokens; never more than a request asks for.
-    /// Default 400.
+    /// The length of an answer that is assumed where no answers were seen yet, in tokens; never more than a request
+    /// asks for. Default 400.
     #[serde(default = "Utility::default_output_tokens")]
     pub output_tokens: u64,
-    /// When more tokens than these did not fit the classifier and were cut, it abstains. Default: however many.
+    /// The most tokens that may be cut because they did not fit the classifier; beyond it the strategy abstains.
+    /// Default: however many.
     #[serde(default)]
     pub max_truncated_tokens: Option<u32>,
-    /// What happens when the classifier never learnt from texts like the prompt. Default `abstain`.
+    /// The handling of prompts unlike any that the classifier learnt from. Default `abstain`.
     #[serde(default)]
     pub unfamiliar: OnUnfamiliar,
     /// The model when the classifier abstains, fails or is late; a strategy within another may leave it to that.
@@ -42,7 +43,7 @@ pub struct Utility {
     pub otherwise: Option<Name>,
 }
 
-/// Where a model's chance to succeed comes from: `label` of `head`, or the same `chance` always.
+/// The source of a model's chance to succeed: `label` of `head`, or the same `chance` always.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Success {

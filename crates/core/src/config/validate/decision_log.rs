@@ -10,7 +10,7 @@ const FILE_BYTES: RangeInclusive<u64> = 1 << 10..=1 << 40;
 const FILES: RangeInclusive<usize> = 1..=10_000;
 const QUEUE: RangeInclusive<usize> = 1..=65_536;
 const TEXT_BYTES: RangeInclusive<usize> = 1..=1 << 20;
-const AGE: [Duration; 2] = [Duration::from_secs(1), Duration::from_hours(24 * 366)];
+const AGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24 * 366);
 
 impl Checker<'_> {
     pub(super) fn decision_log(&mut self, log: &DecisionLog) {
@@ -20,7 +20,7 @@ impl Checker<'_> {
         }
         self.within(&path.key("max_text_bytes"), &log.max_text_bytes, &TEXT_BYTES);
         self.within(&path.key("max_bytes"), &log.max_bytes, &FILE_BYTES);
-        self.span(&path.key("max_age"), log.max_age, AGE);
+        self.span(&path.key("max_age"), log.max_age, &AGE);
         self.within(&path.key("max_files"), &log.max_files, &FILES);
         self.within(&path.key("queue"), &log.queue, &QUEUE);
         match &log.hash_key {

@@ -13,7 +13,7 @@ const HEADER_BYTES: RangeInclusive<usize> = 1 << 10..=1 << 20;
 const BYTES_IN_FLIGHT: RangeInclusive<usize> = 1..=1 << 40;
 const COUNT: RangeInclusive<usize> = 1..=1 << 20;
 const RATE: RangeInclusive<u64> = 1..=1_000_000_000;
-const KEEP_ALIVE: [Duration; 2] = [Duration::from_secs(1), Duration::from_hours(1)];
+const KEEP_ALIVE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
 
 impl Checker<'_> {
     pub(super) fn listeners(&mut self) {
@@ -54,10 +54,10 @@ impl Checker<'_> {
             ("body_idle", limits.body_idle),
             ("write_idle", limits.write_idle),
         ] {
-            self.span(&path.key(key), span, TIMEOUT);
+            self.span(&path.key(key), span, &TIMEOUT);
         }
-        self.span(&path.key("keep_alive"), limits.keep_alive, KEEP_ALIVE);
-        self.span(&path.key("drain"), limits.drain, [Duration::ZERO, TIMEOUT[1]]);
+        self.span(&path.key("keep_alive"), limits.keep_alive, &KEEP_ALIVE);
+        self.span(&path.key("drain"), limits.drain, &(Duration::ZERO..=*TIMEOUT.end()));
     }
 
     pub(super) fn clients(&mut self) {

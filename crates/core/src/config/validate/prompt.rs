@@ -4,7 +4,7 @@ use super::{Checker, root};
 use crate::config::Envelope;
 use crate::config::problem::KeyPath;
 
-/// As many envelopes as anybody has harnesses.
+/// The most envelopes: as many as anybody has harnesses.
 const MAX_ENVELOPES: usize = 256;
 
 /// The longest text of a mark.

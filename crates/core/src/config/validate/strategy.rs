@@ -8,33 +8,47 @@ use crate::config::{
     Hierarchy, Judge, Name, Random, Similarity, SimilarityRoute, Split, Stages, Strategy, Tiers, Utility,
 };
 
-/// How deep strategies may stand within each other.
+/// The deepest nesting of strategies.
 const MAX_DEPTH: usize = 4;
 const TOP_K: RangeInclusive<usize> = 1..=1000;
 const OUTPUT_TOKENS: RangeInclusive<u64> = 1..=1_000_000;
-const JUDGE_TIMEOUT: [Duration; 2] = [Duration::from_millis(1), Duration::from_mins(1)];
+const JUDGE_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_mins(1);
 const JUDGE_CHARS: RangeInclusive<usize> = 100..=1_000_000;
 const JUDGE_TOKENS: RangeInclusive<u32> = 16..=65_536;
 const JUDGE_CONCURRENT: RangeInclusive<usize> = 1..=10_000;
 const JUDGE_ENTRIES: RangeInclusive<usize> = 0..=1_000_000;
-const JUDGE_HOLD: [Duration; 2] = [Duration::from_secs(1), Duration::from_hours(168)];
+const JUDGE_HOLD: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(168);
 const JUDGE_FAILURES: RangeInclusive<u32> = 1..=1000;
-const JUDGE_REST: [Duration; 2] = [Duration::from_millis(100), Duration::from_hours(1)];
+const JUDGE_REST: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(1);
+
+/// The strategies that a strategy stands within.
+#[derive(Clone, Copy)]
+struct Nesting {
+    /// True where one of them says which model serves where the strategy abstains.
+    has_stand_in: bool,
+    /// The number of nested strategies, this one included.
+    depth: usize,
+}
+
+impl Nesting {
+    const fn deeper(self) -> Self {
+        Self { depth: self.depth + 1, ..self }
+    }
+}
 
 impl Checker<'_> {
     /// Checks a policy's whole strategy.
     pub(super) fn strategy(&mut self, path: &KeyPath, strategy: &Strategy) {
-        self.nested(path, strategy, false, 1);
+        self.nested(path, strategy, Nesting { has_stand_in: false, depth: 1 });
     }
 
-    /// `has_stand_in`: what it stands in says which model serves where it abstains.
-    fn nested(&mut self, path: &KeyPath, strategy: &Strategy, has_stand_in: bool, depth: usize) {
-        if depth > MAX_DEPTH {
+    fn nested(&mut self, path: &KeyPath, strategy: &Strategy, nesting: Nesting) {
+        if nesting.depth > MAX_DEPTH {
             return self.wrong(path, format!("strategies stand too deep within each other (allowed: {MAX_DEPTH})"));
         }
         match strategy.otherwise() {
             Some(model) => self.reference(&path.key("otherwise"), model, "models", "model"),
-            None if has_stand_in || matches!(strategy, Strategy::Threshold(_)) || never_abstains(strategy) => {}
+            None if nesting.has_stand_in || matches!(strategy, Strategy::Threshold(_)) || never_abstains(strategy) => {}
             None => self.wrong(
                 &path.key("otherwise"),
                 format!("is required: `{}` may abstain (allowed: a model of the catalog)", strategy.kind()),
@@ -48,8 +62,8 @@ impl Checker<'_> {
             Strategy::Judge(judge) => self.judge(path, judge),
             Strategy::Split(split) => self.split(path, split),
             Strategy::Random(random) => self.random(path, random),
-            Strategy::Cascade(stages) => self.stages(path, stages, depth),
-            Strategy::Hierarchy(hierarchy) => self.hierarchy(path, hierarchy, has_stand_in, depth),
+            Strategy::Cascade(stages) => self.stages(path, stages, nesting),
+            Strategy::Hierarchy(hierarchy) => self.hierarchy(path, hierarchy, nesting),
         }
     }
 
@@ -140,15 +154,15 @@ impl Checker<'_> {
             }
         }
         self.distinct(&path.key("choices"), strategy.choices.iter().map(super::super::Choice::label), "label");
-        self.span(&path.key("timeout"), strategy.timeout, JUDGE_TIMEOUT);
+        self.span(&path.key("timeout"), strategy.timeout, &JUDGE_TIMEOUT);
         self.within(&path.key("max_chars"), &strategy.max_chars, &JUDGE_CHARS);
         self.within(&path.key("max_tokens"), &strategy.max_tokens, &JUDGE_TOKENS);
         self.within(&path.key("max_concurrent"), &strategy.max_concurrent, &JUDGE_CONCURRENT);
         let (cache, breaker) = (path.key("cache"), path.key("breaker"));
         self.within(&cache.key("max_entries"), &strategy.cache.max_entries, &JUDGE_ENTRIES);
-        self.span(&cache.key("hold"), strategy.cache.hold, JUDGE_HOLD);
+        self.span(&cache.key("hold"), strategy.cache.hold, &JUDGE_HOLD);
         self.within(&breaker.key("failures"), &strategy.breaker.failures, &JUDGE_FAILURES);
-        self.span(&breaker.key("rest"), strategy.breaker.rest, JUDGE_REST);
+        self.span(&breaker.key("rest"), strategy.breaker.rest, &JUDGE_REST);
     }
 
     /// Rules know a judge by its name alone, whatever policy it stands in.
@@ -184,7 +198,7 @@ impl Checker<'_> {
         self.models(&path.key("models"), &strategy.models);
     }
 
-    fn stages(&mut self, path: &KeyPath, strategy: &Stages, depth: usize) {
+    fn stages(&mut self, path: &KeyPath, strategy: &Stages, nesting: Nesting) {
         let path = path.key("stages");
         if strategy.stages.is_empty() {
             self.wrong(&path, "must hold at least one strategy");
@@ -199,13 +213,14 @@ impl Checker<'_> {
                 let message = format!("`{}` never abstains, so the stages after it are never asked", stage.kind());
                 self.wrong(&path, message);
             }
-            self.nested(&path, stage, true, depth + 1);
+            self.nested(&path, stage, Nesting { has_stand_in: true, ..nesting.deeper() });
         }
     }
 
-    fn hierarchy(&mut self, path: &KeyPath, strategy: &Hierarchy, has_stand_in: bool, depth: usize) {
+    fn hierarchy(&mut self, path: &KeyPath, strategy: &Hierarchy, nesting: Nesting) {
         self.reference(&path.key("classifier"), &strategy.classifier, "classifiers", "classifier");
-        let has_stand_in = has_stand_in || strategy.otherwise.is_some();
+        let has_stand_in = nesting.has_stand_in || strategy.otherwise.is_some();
+        let within = Nesting { has_stand_in, ..nesting.deeper() };
         let mut seen: Vec<&str> = Vec::new();
         for (index, branch) in strategy.branches.iter().enumerate() {
             let path = path.key("branches").index(index);
@@ -219,9 +234,9 @@ impl Checker<'_> {
                 }
                 seen.push(label);
             }
-            self.nested(&path.key("strategy"), &branch.strategy, has_stand_in, depth + 1);
+            self.nested(&path.key("strategy"), &branch.strategy, within);
         }
-        self.nested(&path.key("default"), &strategy.default, has_stand_in, depth + 1);
+        self.nested(&path.key("default"), &strategy.default, within);
     }
 
     fn models(&mut self, path: &KeyPath, models: &[Name]) {

@@ -1,11 +1,12 @@
 //! Traces: a URL without a password, header fields that exist, patience.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::{Checker, root};
 use crate::config::{Otlp, Tracing};
 
-const TIMEOUT: [Duration; 2] = [Duration::from_millis(100), Duration::from_mins(1)];
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_mins(1);
 
 impl Checker<'_> {
     pub(super) fn tracing(&mut self, tracing: &Tracing) {
@@ -17,7 +18,7 @@ impl Checker<'_> {
         if otlp.tls.is_some() && !otlp.endpoint.starts_with("https:") {
             self.wrong(&path.key("tls"), "has no meaning for this endpoint (allowed: with https:// only)");
         }
-        self.span(&path.key("timeout"), otlp.timeout, TIMEOUT);
+        self.span(&path.key("timeout"), otlp.timeout, &TIMEOUT);
         if let Some(source) = &otlp.credential {
             self.credential(&path.key("credential"), &source.as_credential());
         }

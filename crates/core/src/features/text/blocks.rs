@@ -13,7 +13,7 @@ pub(super) struct JsonBlocks {
 enum State {
     #[default]
     Outside,
-    /// After a bracket that starts a block if this character follows.
+    /// The state after a bracket that starts a block if this character follows.
     Opened(char),
     Inside,
     Quoted,

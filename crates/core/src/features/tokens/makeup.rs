@@ -1,7 +1,7 @@
 //! What a text is made of, as far as tokenizers differ over it.
 //!
-//! One look at each character of the pieces that were counted anyway. Classes, not languages: a class has one rate in each
-//! family of tokenizers ([`super::family`]).
+//! One look at each character of the pieces that were counted anyway. Classes, not languages: a class has one rate in
+//! each family of tokenizers ([`super::family`]).
 
 use std::ops::{Add, AddAssign};
 
@@ -34,7 +34,7 @@ pub(super) enum Class {
     Symbol,
 }
 
-/// How many characters of each [`Class`] there are; ASCII letters are in none.
+/// The number of characters of each [`Class`]; ASCII letters are in none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Makeup([u64; Class::COUNT]);
 

@@ -1,6 +1,7 @@
 //! What vendors charge for images, audio and documents, by the rules that they publish.
 //!
-//! Where a family has several rules, the largest; where the body does not show a size, the vendor's most. Read on 2026-11-29:
+//! Where a family has several rules, the largest; where the body does not show a size, the vendor's most. Read on
+//! 2026-11-29:
 //!
 //! | family | an image | its most | a page of a PDF |
 //! |---|---|---|---|
@@ -12,8 +13,9 @@
 //! | `qwen` | 28 px patches | 16,384 | 3,000 |
 //! | others | 28 px patches | 4,784 | 3,000 |
 //!
-//! Not covered: GPT-4o mini and the nano models, which are charged 2.46 to 33 times the tokens that they see. A second of audio is 32
-//! tokens at most (Gemini; OpenAI 10). What only the vendor can read (sealed thoughts and results) is a token in four bytes.
+//! Not covered: GPT-4o mini and the nano models, which are charged 2.46 to 33 times the tokens that they see. A second
+//! of audio is 32 tokens at most (Gemini; OpenAI 10). What only the vendor can read (sealed thoughts and results) is a
+//! token in four bytes.
 
 use super::tokenizer::Tokenizer;
 use crate::prompt::{Image, ImageDetail, Media};

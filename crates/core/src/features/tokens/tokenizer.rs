@@ -126,7 +126,8 @@ impl Tokenizer {
     }
 }
 
-/// Reads `-3-5-sonnet-20241022` and `-opus-4-7` alike. A Claude without a number is taken for a new one, which counts more.
+/// Reads `-3-5-sonnet-20241022` and `-opus-4-7` alike. A Claude without a number is taken for a new one, which counts
+/// more.
 fn is_new_claude(version: &str) -> bool {
     let mut numbers = version.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse::<u32>().ok());
     let Some(major) = numbers.next() else { return !version.starts_with("-instant") };

@@ -60,7 +60,7 @@ pub(super) fn score_problems(
                 format!("head `{head}`: {missing}")
             }
         };
-        config.problem_within(path, message, place.offset, place.width)
+        config.problem_within(path, message, place.offset..place.offset + place.width)
     };
     places.filter_map(problem).collect()
 }

@@ -87,7 +87,7 @@ impl<'c> Compiler<'c> {
                 (kind, depth)
             }
             Err(mistakes) => {
-                let place = |m: Mistake| self.config.problem_within(&path, m.message, m.offset, m.width);
+                let place = |m: Mistake| self.config.problem_within(&path, m.message, m.offset..m.offset + m.width);
                 self.problems.extend(mistakes.into_iter().filter_map(place));
                 (Type::Any, 1) // has been reported; whoever uses it is not to blame
             }

@@ -1,8 +1,9 @@
 //! Whether an ask stands by itself, or can only be understood by what it answers.
 //!
-//! A pure rule over classes of words (`words.txt`, 25 languages): consent, calls to go on, revisions, pointing words and
-//! courtesies carry no request of their own; what is in no class is content. Measured in docs/agents.md. No language is
-//! detected: the lists are looked up all at once, and where two languages spell a word alike the English meaning counts.
+//! A pure rule over classes of words (`words.txt`, 25 languages): consent, calls to go on, revisions, pointing words
+//! and courtesies carry no request of their own; what is in no class is content. Measured in docs/agents.md. No
+//! language is detected: the lists are looked up all at once, and where two languages spell a word alike the English
+//! meaning counts.
 
 mod classes;
 
@@ -11,7 +12,7 @@ use self::classes::{
     classes,
 };
 
-/// The longest reply that may depend on what it answers: longer ones hold enough to judge.
+/// The longest reply that may depend on what it answers: longer ones hold enough to go by.
 const MAX_CHARS: usize = 160;
 
 /// The same in words, phrases counted as one.
@@ -28,20 +29,21 @@ const REVISION_CONTENT: usize = 1;
 const FRAGMENT_ITEMS: usize = 4;
 const FRAGMENT_CONTENT: usize = 2;
 
-/// How an ask stands to what was said before it.
+/// The relation of an ask to what was said before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// It can be judged alone.
+    /// The ask can be understood alone.
     Alone,
-    /// It asks for nothing (thanks, a farewell), and is judged alone.
+    /// The ask asks for nothing (thanks, a farewell), and is taken alone.
     Courtesy,
-    /// It cannot be understood without what it answers, and has words of its own: it may ask for more than that did.
+    /// The ask cannot be understood without what it answers, and has words of its own: it may ask for more than that
+    /// did.
     Dependent,
-    /// It says nothing beyond what it answers ("continue", "why?", "now in French").
+    /// The ask says nothing beyond what it answers ("continue", "why?", "now in French").
     Empty,
 }
 
-/// What the assistant said last before an ask.
+/// The assistant's last words before an ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Before {
     /// Something that asks: a fragment may be the answer to it.
@@ -50,7 +52,7 @@ pub(super) enum Before {
     Statement,
 }
 
-/// How much of the end of an answer may hold the question that it closes with, in bytes.
+/// The end of an answer that may hold the question that it closes with, in bytes.
 const CLOSE: usize = 240;
 
 impl Before {

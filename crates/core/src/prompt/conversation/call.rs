@@ -9,7 +9,7 @@ use crate::prompt::pieces::PieceKind;
 use crate::prompt::tolerant::{Shape, Tolerant};
 use crate::prompt::turn::Fingerprint;
 
-/// What a call is told apart by, as the body spells it.
+/// The name and the arguments that a call is told apart by, as the body spells them.
 #[derive(Default, Clone, Copy)]
 pub(super) struct Call<'b> {
     pub(super) name: Option<&'b RawValue>,

@@ -1,4 +1,4 @@
-//! What one turn holds: text parts, attachments, calls of tools and their results.
+//! The content of one turn: text parts, attachments, calls of tools and their results.
 
 use std::borrow::Cow;
 
@@ -6,8 +6,8 @@ use serde::de::{MapAccess, SeqAccess};
 
 use super::call::Calls;
 use super::part::Part;
-use super::{error_text, starts_like_an_error};
-use crate::prompt::Attachments;
+use super::tool_error::{error_text, starts_like_an_error};
+use crate::prompt::attached::Attachments;
 use crate::prompt::material::Material;
 use crate::prompt::pieces::PieceKind;
 use crate::prompt::tolerant::{Shape, Tolerant};
@@ -18,13 +18,13 @@ use crate::prompt::turn::Fingerprint;
 pub(in crate::prompt) struct Content<'b> {
     /// `None` when no part is text.
     pub(in crate::prompt) text: Option<Cow<'b, str>>,
-    /// Where text parts after the first begin.
+    /// The bytes where text parts after the first begin.
     pub(super) breaks: Vec<usize>,
     pub(super) attachments: Attachments,
     /// Blocks that call a tool.
     pub(super) calls: Calls<'b>,
     pub(super) results: Results<'b>,
-    /// What a provider counts beside the text, results included.
+    /// Material that a provider counts beside the text, results included.
     pub(super) material: Material<'b>,
 }
 
@@ -32,22 +32,10 @@ pub(in crate::prompt) struct Content<'b> {
 #[derive(Default)]
 pub(super) struct Results<'b> {
     pub(super) count: u32,
-    /// Those that say that they failed, or start like an error.
+    /// Errors of the results that say that they failed, or start like an error.
     pub(super) errors: Vec<Fingerprint>,
     pub(super) text: Option<Cow<'b, str>>,
     pub(super) attachments: Attachments,
-}
-
-/// Adds `part` to `text`, after a `\n` unless there is nothing before it.
-pub(in crate::prompt) fn join<'b>(text: &mut Option<Cow<'b, str>>, part: Cow<'b, str>) {
-    match text {
-        Some(text) if !text.is_empty() => {
-            let joined = text.to_mut();
-            joined.push('\n');
-            joined.push_str(&part);
-        }
-        _ => *text = Some(part),
-    }
 }
 
 impl<'b> Shape<'b> for Content<'b> {

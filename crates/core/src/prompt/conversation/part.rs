@@ -7,11 +7,11 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
 use super::call::Call;
-use super::content::join;
+use crate::prompt::attached::{AttachmentKind, Attachments};
 use crate::prompt::material::{Material, Source};
 use crate::prompt::pieces::PieceKind;
+use crate::prompt::text::join;
 use crate::prompt::tolerant::{Flag, Shape, Text, Tolerant};
-use crate::prompt::{AttachmentKind, Attachments};
 
 /// One part of a turn.
 pub(super) enum Part<'b> {
@@ -39,21 +39,21 @@ enum PartKey {
     IsError,
     Name,
     Input,
-    /// Where an image, a sound or a document comes from.
+    /// The source of an image, a sound or a document.
     #[serde(alias = "image_url", alias = "input_audio", alias = "audio", alias = "file", alias = "file_data")]
     Source,
     Detail,
     Thinking,
     #[serde(rename = "signature", alias = "data", alias = "encrypted_content")]
     Sealed,
-    /// What says nothing to a model.
+    /// Keys that say nothing to a model.
     #[serde(rename = "id", alias = "tool_use_id", alias = "cache_control", alias = "citations", alias = "annotations")]
     Reference,
     #[serde(other)]
     Other,
 }
 
-/// Where a part stands. What is nested deeper is not read but kept whole: no depth of nesting may exhaust the stack.
+/// The place of a part. What is nested deeper is not read but kept whole: no depth of nesting may exhaust the stack.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Within {
     Turn,

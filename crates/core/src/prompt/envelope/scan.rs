@@ -1,6 +1,7 @@
 //! The scan of one turn's text for envelopes.
 //!
-//! One pass at memory speed over the bytes that can begin a tag; a text without any is told in a few microseconds for 100 KB.
+//! One pass at memory speed over the bytes that can begin a tag; a text without any is told in a few microseconds for
+//! 100 KB.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,23 +19,24 @@ const MAX_TAG: usize = 512;
 /// Blanks before a tag from which on Markdown reads code.
 const CODE_INDENT: usize = 4;
 
-/// How many closing tags are looked at for the one that balances a block; a text of many is not read again for each.
+/// The number of closing tags that are looked at for the one that balances a block; a text of many is not read again
+/// for each.
 const MAX_CLOSINGS: usize = 16;
 
-/// How the first line of a tool's result ends where it comes as plain text.
+/// The end of the first line of a tool's result that comes as plain text.
 const RESULT: &str = "Result:";
 
-/// How deep tags around the person's words may stand within each other.
+/// The deepest nesting of tags around the person's words.
 const MAX_DEPTH: usize = 4;
 
-/// What a scan found.
+/// The outcome of a scan.
 #[derive(Debug, Default)]
 pub(in crate::prompt) struct Cut {
     /// Stretches of the text that no envelope takes up, in order; may be blank.
     pub(in crate::prompt) kept: Vec<Range<usize>>,
     /// Stretches that envelopes take up, in order.
     pub(in crate::prompt) taken: Vec<Range<usize>>,
-    /// Their names, one for each stretch.
+    /// Names of the envelopes, one for each stretch that they take up.
     pub(in crate::prompt) names: Vec<Arc<str>>,
 }
 
@@ -54,7 +56,7 @@ struct ClosingTag {
     is_balanced: bool,
 }
 
-/// Where a closing tag must stand.
+/// The place where a closing tag must stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Placement {
     Anywhere,
@@ -64,22 +66,22 @@ enum Placement {
 /// One part of a turn's text, and how far it has been read.
 struct Part<'t> {
     text: &'t str,
-    /// Where the part begins and ends in the text.
+    /// The bytes of the part in the text.
     range: Range<usize>,
-    /// Where the newest envelope ended.
+    /// The end of the newest envelope.
     read: usize,
-    /// Where the first character after it stands that is no white space.
+    /// The first character after the newest envelope that is no white space.
     content: usize,
     fences: Fences<'t>,
     /// Tags that do not close any more, so that a text full of them is not read again for each.
     unclosed: Vec<&'t str>,
-    /// How many tags around the person's words it stands within.
+    /// The number of tags around the person's words that the part stands within.
     depth: usize,
-    /// Whether it holds a tag around the person's words, once somebody asked.
+    /// True where the part holds a tag around the person's words; `None` before somebody asked.
     has_ask: Option<bool>,
 }
 
-/// Whether a place is within fenced code; asked for places in ascending order.
+/// Fenced code up to a place; asked for places in ascending order.
 struct Fences<'t> {
     text: &'t str,
     read: usize,
@@ -104,7 +106,8 @@ impl Envelopes {
         cut
     }
 
-    /// Tells whether a turn's text holds nothing but envelopes. Reads no further than the first word that is no envelope's.
+    /// Tells whether a turn's text holds nothing but envelopes. Reads no further than the first word that is no
+    /// envelope's.
     pub(in crate::prompt) fn take_all(&self, text: &str, breaks: &[usize]) -> bool {
         if self.0.turn_opening(text).is_some() {
             return self.cut(text, breaks).kept.iter().all(|range| text[range.clone()].trim().is_empty());
@@ -299,8 +302,8 @@ impl<'t> Part<'t> {
         found
     }
 
-    /// Returns where the opening tag at `at` ends, if nothing but a few blanks stands before it on its line, an envelope apart,
-    /// and it is not the first word of a sentence.
+    /// Returns where the opening tag at `at` ends, if nothing but a few blanks stands before it on its line, an
+    /// envelope apart, and it is not the first word of a sentence.
     fn opens_alone(&self, at: usize) -> Option<usize> {
         let bytes = self.text.as_bytes();
         let before = &bytes[self.read.max(at.saturating_sub(CODE_INDENT))..at];
@@ -317,8 +320,8 @@ impl<'t> Part<'t> {
         (is_whole && bytes.get(end) != Some(&b' ')).then_some(end)
     }
 
-    /// Returns where the tag's closing counterpart begins and ends. Of a block that begins with a line of its own it closes on
-    /// one, where there is one: what the block quotes within a line does not end it.
+    /// Returns where the tag's closing counterpart begins and ends. Of a block that begins with a line of its own it
+    /// closes on one, where there is one: what the block quotes within a line does not end it.
     fn close(&self, tag: &Tag, from: usize) -> Option<(usize, usize)> {
         let is_block = self.text.as_bytes().get(from) == Some(&b'\n');
         let on_its_line = if is_block { self.closing_tag(tag, from, Placement::FirstOnLine) } else { None };
@@ -327,8 +330,8 @@ impl<'t> Part<'t> {
         Some((closing.start, closing.end))
     }
 
-    /// Returns the closing tag that balances a block, else the first there is: blocks of the same name may stand within each
-    /// other, and one within that never closes, such as one that is quoted, keeps none open.
+    /// Returns the closing tag that balances a block, else the first there is: blocks of the same name may stand within
+    /// each other, and one within that never closes, such as one that is quoted, keeps none open.
     fn closing_tag(&self, tag: &Tag, from: usize, placement: Placement) -> Option<ClosingTag> {
         let within = &self.text.as_bytes()[from..self.range.end];
         let Tag { open, close, .. } = tag;
@@ -365,8 +368,8 @@ impl Fences<'_> {
         self.open.is_some()
     }
 
-    /// Follows CommonMark: a fence is closed by one of the same mark that is no shorter and stands alone on its line, and a line
-    /// that goes on with a backtick opens none.
+    /// Follows CommonMark: a fence is closed by one of the same mark that is no shorter and stands alone on its line,
+    /// and a line that goes on with a backtick opens none.
     fn read_line(&mut self, line: &str) {
         let start = line.trim_start_matches([' ', '\t']);
         let Some(mark) = start.bytes().next().filter(|byte| matches!(byte, b'`' | b'~')) else { return };

@@ -5,11 +5,11 @@
 pub struct Spec {
     /// The form by which it is told.
     pub mark: Mark,
-    /// Who writes it.
+    /// The harness that writes it.
     pub harness: &'static str,
     /// The version of the harness that it was seen in.
     pub seen: &'static str,
-    /// Where that can be looked up.
+    /// The place where the sighting can be looked up.
     pub source: &'static str,
 }
 
@@ -20,7 +20,8 @@ pub enum Mark {
     Tag(&'static str),
     /// A tag around the person's own words: only the tags are left out.
     AskTag(&'static str),
-    /// A block of the harness's where a tag around the person's words stands in the same part, else a person's own; the name.
+    /// A block of the harness's where a tag around the person's words stands in the same part, else a person's own; the
+    /// name.
     BesideAskTag(&'static str),
     /// A part of a turn that is a text and nothing more.
     Whole {
@@ -63,14 +64,14 @@ pub enum Mark {
         name: &'static str,
         /// The text that it begins with.
         begins: &'static str,
-        /// How that line begins.
+        /// The beginning of that line.
         ask: &'static str,
     },
 }
 
 impl Mark {
     /// Returns the form and what it holds, in Markdown.
-    pub(super) fn words(self) -> (String, &'static str) {
+    pub(in crate::prompt) fn words(self) -> (String, &'static str) {
         match self {
             Self::Tag(name) => (format!("`<{name}>` … `</{name}>`"), "the harness's"),
             Self::AskTag(name) => (format!("`<{name}>` … `</{name}>`"), "the ask: only the tags go"),

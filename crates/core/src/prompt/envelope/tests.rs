@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::prompt::table_markdown;
 
 fn kept(text: &str) -> String {
     kept_of(&Envelopes::standard(), text, &[])

@@ -7,26 +7,31 @@ use super::Purpose;
 /// One sign's entry in [`SIGNS`].
 #[derive(Debug)]
 pub(super) struct Sign {
-    /// What a request with the sign is for.
+    /// The purpose of a request with the sign.
     pub(super) purpose: Purpose,
-    /// Where it stands.
+    /// The place of the sign in a request.
     pub(super) place: Place,
     /// The text that it begins with.
     pub(super) begins: &'static str,
-    /// Who writes it.
-    pub(super) harness: &'static str,
-    /// The version of the harness that it was seen in.
-    pub(super) seen: &'static str,
-    /// Where that can be looked up.
-    pub(super) source: &'static str,
+    /// The harness that writes it.
+    pub(super) sighting: Sighting,
 }
 
-/// Where a sign stands.
+/// The harness that a sign was seen in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sighting {
+    harness: &'static str,
+    version: &'static str,
+    /// The place where the sighting can be looked up.
+    source: &'static str,
+}
+
+/// The place of a sign in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// At the beginning of the newest ask, envelopes apart.
+    /// The beginning of the newest ask, envelopes apart.
     Ask,
-    /// At the beginning of one of the first lines of a system text at the front.
+    /// The beginning of one of the first lines of a system text at the front.
     System,
 }
 
@@ -39,29 +44,32 @@ impl Place {
     }
 }
 
-const fn ask(purpose: Purpose, begins: &'static str, harness: [&'static str; 3]) -> Sign {
-    let [harness, seen, source] = harness;
-    Sign { purpose, place: Place::Ask, begins, harness, seen, source }
+const fn ask(purpose: Purpose, begins: &'static str, sighting: Sighting) -> Sign {
+    Sign { purpose, place: Place::Ask, begins, sighting }
 }
 
-const fn system(purpose: Purpose, begins: &'static str, harness: [&'static str; 3]) -> Sign {
-    Sign { place: Place::System, ..ask(purpose, begins, harness) }
+const fn system(purpose: Purpose, begins: &'static str, sighting: Sighting) -> Sign {
+    Sign { place: Place::System, ..ask(purpose, begins, sighting) }
 }
 
-const CLAUDE_CODE: [&str; 3] = ["Claude Code", "2.1.332", "recorded"];
-const CLAUDE_CODE_STRINGS: [&str; 3] = ["Claude Code", "2.1.332", "the package"];
-const CLAUDE_CODE_OLD: [&str; 3] = ["Claude Code", "1.x, 2.0", "public copies of the package"];
-const CODEX: [&str; 3] = ["Codex", "0.171.0", "recorded"];
-const CODEX_STRINGS: [&str; 3] = ["Codex", "0.171.0", "the package"];
-const OPENCODE: [&str; 3] = ["OpenCode", "1.18.33", "recorded"];
-const OPENCODE_STRINGS: [&str; 3] = ["OpenCode", "1.18.33", "the package"];
-const COPILOT: [&str; 3] = ["VS Code Copilot Chat", "2026", "microsoft/vscode-copilot-chat title.tsx"];
-const GEMINI: [&str; 3] = ["Gemini CLI", "2026", "google-gemini/gemini-cli packages/core"];
-const AIDER: [&str; 3] = ["Aider", "2026", "Aider-AI/aider aider/prompts.py @03243e35"];
-const CONTINUE: [&str; 3] = ["Continue", "2026", "continuedev/continue core/util/chatDescriber.ts @02f40d04"];
-const OPEN_WEBUI: [&str; 3] = ["Open WebUI", "2026", "open-webui documentation, task prompts"];
-const LIBRECHAT: [&str; 3] = ["LibreChat", "2026", "danny-avila/agents src/utils/title.ts @d8751a6a"];
-const N8N: [&str; 3] = ["n8n", "2026", "n8n-io/n8n chat-hub.constants.ts"];
+const fn seen(harness: &'static str, version: &'static str, source: &'static str) -> Sighting {
+    Sighting { harness, version, source }
+}
+
+const CLAUDE_CODE: Sighting = seen("Claude Code", "2.1.332", "recorded");
+const CLAUDE_CODE_STRINGS: Sighting = seen("Claude Code", "2.1.332", "the package");
+const CLAUDE_CODE_OLD: Sighting = seen("Claude Code", "1.x, 2.0", "public copies of the package");
+const CODEX: Sighting = seen("Codex", "0.171.0", "recorded");
+const CODEX_STRINGS: Sighting = seen("Codex", "0.171.0", "the package");
+const OPENCODE: Sighting = seen("OpenCode", "1.18.33", "recorded");
+const OPENCODE_STRINGS: Sighting = seen("OpenCode", "1.18.33", "the package");
+const COPILOT: Sighting = seen("VS Code Copilot Chat", "2026", "microsoft/vscode-copilot-chat title.tsx");
+const GEMINI: Sighting = seen("Gemini CLI", "2026", "google-gemini/gemini-cli packages/core");
+const AIDER: Sighting = seen("Aider", "2026", "Aider-AI/aider aider/prompts.py @03243e35");
+const CONTINUE: Sighting = seen("Continue", "2026", "continuedev/continue core/util/chatDescriber.ts @02f40d04");
+const OPEN_WEBUI: Sighting = seen("Open WebUI", "2026", "open-webui documentation, task prompts");
+const LIBRECHAT: Sighting = seen("LibreChat", "2026", "danny-avila/agents src/utils/title.ts @d8751a6a");
+const N8N: Sighting = seen("n8n", "2026", "n8n-io/n8n chat-hub.constants.ts");
 
 /// Every sign of housekeeping.
 pub(super) const SIGNS: &[Sign] = &[
@@ -128,9 +136,10 @@ pub(super) const SIGNS: &[Sign] = &[
 /// Renders [`SIGNS`] as a section of `docs/envelopes.md`.
 pub(in crate::prompt) fn add_markdown(page: &mut String) {
     page.push_str(INTRODUCTION);
-    for Sign { purpose, place, begins, harness, seen, source } in SIGNS {
+    for Sign { purpose, place, begins, sighting } in SIGNS {
+        let Sighting { harness, version, source } = sighting;
         let (purpose, place, begins) = (purpose.as_str(), place.as_str(), begins.replace('\n', " ⏎ "));
-        writeln!(page, "| `{purpose}` | {place} | {begins} | {harness} | {seen} | {source} |")
+        writeln!(page, "| `{purpose}` | {place} | {begins} | {harness} | {version} | {source} |")
             .expect("a String takes all");
     }
 }

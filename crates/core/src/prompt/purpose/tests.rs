@@ -1,7 +1,8 @@
 use serde_json::{Value, json};
 
+use super::signs::{Place, SIGNS};
 use super::*;
-use crate::prompt::Dialect;
+use crate::prompt::{Dialect, Prompt};
 
 fn read(body: &Value) -> (Purpose, bool) {
     let body = body.to_string();

@@ -12,10 +12,10 @@ const CHECKS: RangeInclusive<u32> = 1..=100;
 const FAILURES: RangeInclusive<u32> = 1..=1000;
 const REQUESTS: RangeInclusive<u32> = 1..=1_000_000;
 const STATUS: RangeInclusive<u16> = 200..=599;
-const INTERVAL: [Duration; 2] = [Duration::from_millis(10), Duration::from_hours(1)];
+const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(1);
 
 impl Checker<'_> {
-    pub(super) fn pool(&mut self, path: &KeyPath, provider: &Provider) {
+    pub(super) fn peers(&mut self, path: &KeyPath, provider: &Provider) {
         for (index, peer) in provider.peers.iter().enumerate() {
             if provider.peers[..index].contains(peer) {
                 self.wrong(&path.key("peers").index(index), format!("`{peer}` appears twice"));
@@ -42,8 +42,8 @@ impl Checker<'_> {
         if !check.path.starts_with('/') || check.path.parse::<http::uri::PathAndQuery>().is_err() {
             self.wrong(&path.key("path"), format!("`{}` is not a path (allowed: begins with /)", check.path));
         }
-        self.span(&path.key("interval"), check.interval, INTERVAL);
-        self.span(&path.key("timeout"), check.timeout, TIMEOUT);
+        self.span(&path.key("interval"), check.interval, &INTERVAL);
+        self.span(&path.key("timeout"), check.timeout, &TIMEOUT);
         self.within(&path.key("healthy_after"), &check.healthy_after, &CHECKS);
         self.within(&path.key("unhealthy_after"), &check.unhealthy_after, &CHECKS);
         for (index, status) in check.expected_status.iter().enumerate() {
@@ -59,9 +59,10 @@ impl Checker<'_> {
             self.wrong(&path.key("failure_ratio"), "must be above 0: a peer that never fails would be ejected");
         }
         for (key, span) in [("window", breaker.window), ("backoff", breaker.backoff)] {
-            self.span(&path.key(key), span, TIMEOUT);
+            self.span(&path.key(key), span, &TIMEOUT);
         }
-        self.span(&path.key("max_backoff"), breaker.max_backoff, [breaker.backoff.0.max(TIMEOUT[0]), TIMEOUT[1]]);
+        let longest = breaker.backoff.0.max(*TIMEOUT.start())..=*TIMEOUT.end();
+        self.span(&path.key("max_backoff"), breaker.max_backoff, &longest);
     }
 }
 

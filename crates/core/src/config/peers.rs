@@ -1,4 +1,4 @@
-//! The shape of what a provider's section says about its peers: how they are chosen, reached and judged.
+//! The peers of a provider: how they are chosen, reached and ejected.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::values::{Ratio, Span};
 
-/// How a request's peer is chosen among those that can be used.
+/// The rule that chooses a request's peer among those that can be used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Balance {
@@ -15,8 +15,8 @@ pub enum Balance {
     RoundRobin,
     /// The one with the fewest requests in flight.
     LeastRequests,
-    /// The same one for requests that begin with the same conversation, so that its KV cache is warm; the next one while
-    /// that has more than 1.25 times its share of the requests in flight.
+    /// The same one for requests that begin with the same conversation, so that its KV cache is warm; the next one
+    /// while that has more than 1.25 times its share of the requests in flight.
     PrefixHash,
 }
 
@@ -33,7 +33,7 @@ pub enum Http {
     Auto,
 }
 
-/// How peers prove who they are; for `https://` only.
+/// The proof of identity that peers must give; for `https://` only.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tls {
@@ -41,7 +41,7 @@ pub struct Tls {
     pub ca: Option<PathBuf>,
     /// The name to ask for and to check; by default `base_url`'s host.
     pub sni: Option<String>,
-    /// Whether the certificate is checked. Default true; false trusts whoever answers.
+    /// Checks the certificate. Default true; false trusts whoever answers.
     pub verify: bool,
 }
 
@@ -51,10 +51,10 @@ pub struct Tls {
 pub struct HealthCheck {
     /// The path to get from the peer as it is, without `base_url`'s prefix.
     pub path: String,
-    /// From the start of one check to the start of the next. Default 5s.
+    /// The time from the start of one check to the start of the next. Default 5s.
     #[serde(default = "HealthCheck::default_interval")]
     pub interval: Span,
-    /// How long a check may take, connecting included. Default 2s.
+    /// The longest that a check may take, connecting included. Default 2s.
     #[serde(default = "HealthCheck::default_timeout")]
     pub timeout: Span,
     /// Checks in a row that must pass before a peer is used again. Default 2.
@@ -66,12 +66,12 @@ pub struct HealthCheck {
     /// The statuses that pass; by default every 2xx.
     #[serde(default)]
     pub expected_status: Vec<u16>,
-    /// Whether peers are tried although checks say that all of them are down. Default true.
+    /// Tries peers although checks say that all of them are down. Default true.
     #[serde(default = "HealthCheck::default_fail_open")]
     pub fail_open: bool,
 }
 
-/// When a peer that fails requests is ejected, and how it comes back.
+/// The rule by which a peer that fails requests is ejected and comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Breaker {
@@ -83,7 +83,7 @@ pub struct Breaker {
     pub min_requests: u32,
     /// The time over which the share is taken. Default 10s.
     pub window: Span,
-    /// How long a peer is ejected the first time; doubles each time that it fails again at once. Default 1s.
+    /// The time for which a peer is ejected first; doubles each time that it fails again at once. Default 1s.
     pub backoff: Span,
     /// The longest that a peer is ejected. Default 60s.
     pub max_backoff: Span,
@@ -123,7 +123,7 @@ impl HealthCheck {
     }
 }
 
-/// Whom a server that is no provider is trusted by.
+/// Certificate authorities that a server which is no provider is trusted by.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerTls {

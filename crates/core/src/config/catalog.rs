@@ -1,0 +1,112 @@
+//! The `models` section: the catalog of models that a decision may choose.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::tokenizer::Tokenizer;
+use super::values::Name;
+
+/// A model that a decision may choose.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// The provider that serves it.
+    pub provider: Name,
+    /// The provider's name for the model; by default its name in the catalog.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// US dollars per million tokens.
+    #[serde(default)]
+    pub price: Option<Price>,
+    /// The context window in tokens: prompt and answer together.
+    #[serde(default)]
+    pub context: Option<u64>,
+    /// The longest answer that it gives, in tokens; a request for more goes elsewhere.
+    #[serde(default)]
+    pub max_output: Option<u64>,
+    /// The region that the model runs in, such as `eu`; policies may allow only some.
+    #[serde(default)]
+    pub region: Option<Name>,
+    /// The capabilities of the model; absent means all.
+    #[serde(default)]
+    pub supports: Option<Vec<Capability>>,
+    /// The family of its tokenizer, by which its window, its price and limits of tokens are reckoned; by default
+    /// guessed from what the provider calls it.
+    #[serde(default)]
+    pub tokenizer: Option<Tokenizer>,
+    /// Changes that are made to a request before the model gets it.
+    #[serde(default)]
+    pub adapt: Adapt,
+}
+
+impl Model {
+    /// Returns what the provider calls the model that is `name` in the catalog.
+    #[must_use]
+    pub fn upstream_name<'m>(&'m self, name: &'m Name) -> &'m str {
+        self.name.as_deref().unwrap_or(name)
+    }
+
+    /// Returns the name of the family of its tokenizer, if the catalog says.
+    #[must_use]
+    pub fn tokenizer_name(&self) -> Option<&'static str> {
+        self.tokenizer.map(Tokenizer::as_str)
+    }
+}
+
+/// Changes that are made to a request before a model gets it: by top-level keys, each in one of the three parts at
+/// most.
+///
+/// Applies where the model generates; embeddings and token counts stay as they are.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Adapt {
+    /// Keys that are left out.
+    pub drop: Vec<String>,
+    /// Keys by other names, such as `max_tokens: max_completion_tokens`; both stay when the new one is there already.
+    pub rename: BTreeMap<String, String>,
+    /// Keys with the values that they are to have, there or not; `stream_options.include_usage` leads into an object.
+    /// `stream_options` is only set in requests that stream and know it.
+    pub set: BTreeMap<String, Value>,
+}
+
+/// US dollars per million tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// The price of the prompt's tokens.
+    pub input: f64,
+    /// The price of the answer's tokens.
+    pub output: f64,
+    /// The price of the prompt's tokens that the provider had in its cache; by default as `input`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_input: Option<f64>,
+}
+
+/// Something a request may need and a model may lack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Capability {
+    /// Function calling.
+    Tools,
+    /// Image parts.
+    Images,
+    /// Audio parts.
+    Audio,
+    /// File parts.
+    Files,
+    /// `response_format` with a JSON schema.
+    JsonSchema,
+}
+
+impl Price {
+    /// Returns what so many tokens cost in US dollars: of the prompt, of the prompt in the provider's cache, of the
+    /// answer.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^52")]
+    pub fn of(&self, input: u64, cached: u64, output: u64) -> f64 {
+        let cached_price = self.cached_input.unwrap_or(self.input);
+        (input as f64 * self.input + cached as f64 * cached_price + output as f64 * self.output) / 1e6
+    }
+}

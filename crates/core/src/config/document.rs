@@ -1,0 +1,215 @@
+//! The whole file, version 1: its sections, and the place of each key in its text.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::catalog::Model;
+use super::classifier::Classifier;
+use super::decision_log::DecisionLog;
+use super::edge::{Clients, Limits, Listeners, Upgrade};
+use super::policy::Policy;
+use super::policy_test::PolicyTest;
+use super::problem::{KeyPath, Problem};
+use super::prompt::PromptSection;
+use super::provider::Provider;
+use super::source::Source;
+use super::store::Store;
+use super::strategy::Strategy;
+use super::tracing::Tracing;
+use super::values::{self, Glob, Name, Ratio, Span};
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The file format's version; only 1 exists.
+    pub version: u32,
+    /// The listeners that clients connect to: one, or a list.
+    pub listen: Listeners,
+    /// The listener that operators and Prometheus connect to.
+    #[serde(default)]
+    pub admin: Admin,
+    /// Bounds on what one request, or all of them together, may cost.
+    #[serde(default)]
+    pub limits: Limits,
+    /// The way that one process hands its listeners to the next.
+    #[serde(default)]
+    pub upgrade: Option<Upgrade>,
+    /// The clients that may send requests; without this key anyone who can connect.
+    #[serde(default)]
+    pub clients: Option<Clients>,
+    /// Limits of trying a request again when an upstream fails it.
+    #[serde(default)]
+    pub retry: Retry,
+    /// Settings for reading prompts.
+    #[serde(default)]
+    pub prompt: PromptSection,
+    /// The log of decisions and feedback; without this key none is written.
+    #[serde(default)]
+    pub decision_log: Option<DecisionLog>,
+    /// The store of what replicas share; without it each process keeps its own.
+    #[serde(default)]
+    pub store: Option<Store>,
+    /// The collector that the spans of requests go to; without this key none.
+    #[serde(default)]
+    pub tracing: Option<Tracing>,
+    /// The provider of requests that no policy matches; without it they get a 404.
+    #[serde(default)]
+    pub default_provider: Option<Name>,
+    /// The services that answer prompts.
+    pub providers: BTreeMap<Name, Provider>,
+    /// The catalog: what a decision may choose.
+    #[serde(default)]
+    pub models: BTreeMap<Name, Model>,
+    /// The classifiers that score prompts.
+    #[serde(default)]
+    pub classifiers: BTreeMap<Name, Classifier>,
+    /// Values that rules may use, as `constants.<name>`: numbers, texts, booleans, and lists of them.
+    #[serde(default)]
+    pub constants: BTreeMap<String, Value>,
+    /// Expressions that rules may use, as `macros.<name>`.
+    #[serde(default)]
+    pub macros: BTreeMap<String, String>,
+    /// The request headers that rules may read, as `headers['<name>']`.
+    #[serde(default)]
+    pub rule_headers: Vec<String>,
+    /// First policy whose `match` fits the request decides.
+    #[serde(default)]
+    pub policies: Vec<Policy>,
+    /// Tests of the policies: `pointsman check` runs them.
+    #[serde(default)]
+    pub tests: Vec<PolicyTest>,
+    /// The file that this was read from, so that later stages can point into it.
+    #[serde(skip)]
+    pub(super) source: Source,
+}
+
+/// The admin plane's listener.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// Address and port; never the same as `listen`.
+    #[serde(default = "Admin::default_address", deserialize_with = "values::address")]
+    pub address: SocketAddr,
+}
+
+/// Limits of trying a request again when an upstream fails it, before the first byte of an answer.
+///
+/// Connect and TLS errors, timeouts, broken connections, 408, 429 and 5xx go to the provider's next peer, then along
+/// the policy's `fallback`. The last attempt's own error reaches the client.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retry {
+    /// Attempts in all, the first included. Default 4; 1 never tries again.
+    pub max_attempts: u32,
+    /// The time from the request's last byte: no attempt starts or waits for its first byte beyond it. Default 120s.
+    pub deadline: Span,
+    /// The share of live requests that may be retries, so that an outage does not multiply the load. Default 0.2; ten
+    /// retries a second are always allowed.
+    pub budget: Ratio,
+    /// More statuses that are tried again.
+    pub statuses: Vec<u16>,
+}
+
+impl Admin {
+    fn default_address() -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 9090))
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { address: Self::default_address() }
+    }
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            max_attempts: 4,
+            deadline: Span::from_secs(120),
+            budget: Ratio::new(0.2).expect("a fifth is a ratio"),
+            statuses: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Notes at each classifier whether a strategy compares its embeddings.
+    pub(super) fn with_embedders(mut self) -> Self {
+        for policy in &self.policies {
+            policy.strategy.visit(&KeyPath::root(), &mut |_, strategy| {
+                if let Strategy::Similarity(similarity) = strategy
+                    && let Some(classifier) = self.classifiers.get_mut(&similarity.classifier)
+                {
+                    classifier.embeds = true;
+                }
+            });
+        }
+        self
+    }
+
+    /// Makes a problem that points at the value of `path`, or at the nearest key above it that exists.
+    ///
+    /// `None` when the value is a stand-in for one that has been reported already.
+    #[must_use]
+    pub fn problem(&self, path: &KeyPath, message: impl Into<String>) -> Option<Problem> {
+        self.source.problem(path, message.into(), None)
+    }
+
+    /// Like [`Config::problem`], and points at some `characters` of the value's text.
+    ///
+    /// Where the file spells the text differently (escapes, folded lines) it points at the whole value and says the
+    /// first character's number instead.
+    #[must_use]
+    pub fn problem_within(
+        &self,
+        path: &KeyPath,
+        message: impl Into<String>,
+        characters: Range<usize>,
+    ) -> Option<Problem> {
+        self.source.problem(path, message.into(), Some(characters))
+    }
+
+    /// Returns the bytes of the file that spell the scalar value of `path`; `None` when the key is not in the file.
+    #[must_use]
+    pub fn span_of(&self, path: &KeyPath) -> Option<Range<usize>> {
+        self.source.span_of(path)
+    }
+
+    /// Returns the text that the configuration was read from.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.source.text().unwrap_or_default()
+    }
+
+    /// Returns whether both configurations were read from the same text.
+    #[must_use]
+    pub fn same_text(&self, other: &Self) -> bool {
+        self.source.text().is_some_and(|text| other.source.text() == Some(text))
+    }
+
+    /// Returns a fingerprint that tells this configuration from others across a fleet: 16 hexadecimal digits of its
+    /// text's SHA-256, comments included. Empty when it was read from no text.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let digest = self.source.text().map(|text| Sha256::digest(text.as_bytes()));
+        digest.iter().flat_map(|digest| &digest[..8]).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Returns the names declared in `section`, also those whose values are wrong.
+    pub(super) fn declared(&self, section: &str) -> Vec<&str> {
+        self.source.keys_of(section)
+    }
+
+    /// Returns the models that clients can ask for by an exact name, in the order of the policies.
+    pub fn virtual_models(&self) -> impl Iterator<Item = &str> {
+        let globs = self.policies.iter().flat_map(|policy| &policy.matches.model);
+        globs.filter_map(Glob::exact)
+    }
+}

@@ -1,0 +1,385 @@
+//! Files that a configuration names, and the part that each has in the process.
+//!
+//! Every section that can name a file implements [`NamesFiles`] here, and takes itself apart field by field: a new
+//! field of such a section does not compile until somebody has said whether it names a file. Reloads go by this list
+//! alone, so that no file is forgotten by them. A test looks for sections that hold a path and stand outside the list.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::classifier::{Classifier, Shadow};
+use super::decision_log::DecisionLog;
+use super::document::Config;
+use super::edge::{Listen, ListenTls, Listeners, Upgrade};
+use super::peers::{ServerTls, Tls};
+use super::policy::Policy;
+use super::provider::Provider;
+use super::secret::{Credential, KeySource};
+use super::store::{Redis, Store, StoreUrl};
+use super::strategy::{Branch, Hierarchy, Similarity, SimilarityRoute, Stages, Strategy};
+use super::tracing::{Otlp, Tracing};
+
+/// A file that a configuration names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NamedFile<'c> {
+    /// The path as the configuration spells it; a relative one starts at the configuration file's folder.
+    pub path: &'c Path,
+    /// The file's part in the process.
+    pub role: FileRole,
+}
+
+/// The part that a file has in the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileRole {
+    /// The folder of a classifier's or a shadow's bundle.
+    BundleFolder,
+    /// The certificate of a listener, or its private key.
+    Certificate,
+    /// Examples of a `similarity` strategy.
+    Examples,
+    /// A secret: a provider's key, the key of hashes, a URL with a password.
+    Secret,
+    /// Certificate authorities that a server is trusted by.
+    Authorities,
+    /// The decision log or the socket of an upgrade, which the process makes itself.
+    Output,
+}
+
+/// A part of the configuration that can name files.
+pub trait NamesFiles {
+    /// Adds every file that the part names to `files`.
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>);
+
+    /// Returns every file that the part names, in the order of its fields.
+    #[must_use]
+    fn files(&self) -> Vec<NamedFile<'_>> {
+        let mut files = Vec::new();
+        self.add_files(&mut files);
+        files
+    }
+
+    /// Returns whether the part names a file that is [`FileRole::read_unwatched`].
+    #[must_use]
+    fn reads_unwatched_files(&self) -> bool {
+        self.files().iter().any(|file| file.role.read_unwatched())
+    }
+}
+
+impl FileRole {
+    /// Returns whether a change of the file starts a reload.
+    #[must_use]
+    pub const fn is_watched(self) -> bool {
+        matches!(self, Self::BundleFolder | Self::Certificate | Self::Examples)
+    }
+
+    /// Returns whether the file is read at every load and not watched: it may hold something else each time, so
+    /// whatever was made of it is made again.
+    #[must_use]
+    pub const fn read_unwatched(self) -> bool {
+        matches!(self, Self::Secret | Self::Authorities)
+    }
+
+    const fn of(self, path: &Path) -> NamedFile<'_> {
+        NamedFile { path, role: self }
+    }
+}
+
+impl<T: NamesFiles> NamesFiles for Option<T> {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        self.iter().for_each(|part| part.add_files(files));
+    }
+}
+
+impl<T: NamesFiles> NamesFiles for [T] {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        self.iter().for_each(|part| part.add_files(files));
+    }
+}
+
+impl<K, T: NamesFiles> NamesFiles for BTreeMap<K, T> {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        self.values().for_each(|part| part.add_files(files));
+    }
+}
+
+impl NamesFiles for Config {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self {
+            version: _,
+            listen,
+            admin: _,
+            limits: _,
+            upgrade,
+            clients: _,
+            retry: _,
+            prompt: _,
+            decision_log,
+            store,
+            tracing,
+            default_provider: _,
+            providers,
+            models: _,
+            classifiers,
+            constants: _,
+            macros: _,
+            rule_headers: _,
+            policies,
+            tests: _,
+            source: _,
+        } = self;
+        listen.add_files(files);
+        upgrade.add_files(files);
+        decision_log.add_files(files);
+        store.add_files(files);
+        tracing.add_files(files);
+        providers.add_files(files);
+        classifiers.add_files(files);
+        policies.add_files(files);
+    }
+}
+
+impl NamesFiles for Listeners {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        (**self).add_files(files);
+    }
+}
+
+impl NamesFiles for Listen {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { address: _, tls, forwarded: _ } = self;
+        tls.add_files(files);
+    }
+}
+
+impl NamesFiles for ListenTls {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { cert, key } = self;
+        files.push(FileRole::Certificate.of(cert));
+        files.push(FileRole::Certificate.of(key));
+    }
+}
+
+impl NamesFiles for Upgrade {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { socket } = self;
+        files.push(FileRole::Output.of(socket));
+    }
+}
+
+impl NamesFiles for DecisionLog {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { path, text: _, max_text_bytes: _, hash_key, max_bytes: _, max_age: _, max_files: _, queue: _ } =
+            self;
+        files.push(FileRole::Output.of(path));
+        hash_key.add_files(files);
+    }
+}
+
+impl NamesFiles for Store {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        match self {
+            Self::Redis(redis) => redis.add_files(files),
+        }
+    }
+}
+
+impl NamesFiles for Redis {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { url, tls, timeout: _, prefix: _ } = self;
+        url.add_files(files);
+        tls.add_files(files);
+    }
+}
+
+impl NamesFiles for StoreUrl {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        match self {
+            Self::Plain(_) | Self::Env { env: _ } => {}
+            Self::File { file } => files.push(FileRole::Secret.of(file)),
+        }
+    }
+}
+
+impl NamesFiles for ServerTls {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { ca } = self;
+        files.extend(ca.iter().map(|path| FileRole::Authorities.of(path)));
+    }
+}
+
+impl NamesFiles for Tracing {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { otlp } = self;
+        otlp.add_files(files);
+    }
+}
+
+impl NamesFiles for Otlp {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { endpoint: _, tls, sample: _, credential, headers, timeout: _ } = self;
+        tls.add_files(files);
+        credential.add_files(files);
+        headers.add_files(files);
+    }
+}
+
+impl NamesFiles for KeySource {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        match self {
+            Self::Env(_) => {}
+            Self::File(file) => files.push(FileRole::Secret.of(file)),
+        }
+    }
+}
+
+impl NamesFiles for Provider {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self {
+            base_url: _,
+            peers: _,
+            balance: _,
+            http: _,
+            tls,
+            health_check: _,
+            breaker: _,
+            max_concurrent: _,
+            credential,
+            key_header: _,
+            timeouts: _,
+            expose_headers: _,
+        } = self;
+        tls.add_files(files);
+        credential.add_files(files);
+    }
+}
+
+impl NamesFiles for Tls {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { ca, sni: _, verify: _ } = self;
+        files.extend(ca.iter().map(|path| FileRole::Authorities.of(path)));
+    }
+}
+
+impl NamesFiles for Credential {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        match self {
+            Self::None | Self::Passthrough | Self::Env(_) => {}
+            Self::File(file) => files.push(FileRole::Secret.of(file)),
+        }
+    }
+}
+
+impl NamesFiles for Classifier {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self {
+            bundle,
+            deadline: _,
+            queue: _,
+            threads: _,
+            workers: _,
+            batch: _,
+            cache: _,
+            cascade: _,
+            device: _,
+            require: _,
+            memory_limit: _,
+            shadow,
+            drift: _,
+            embeds: _,
+        } = self;
+        files.push(FileRole::BundleFolder.of(bundle));
+        shadow.add_files(files);
+    }
+}
+
+impl NamesFiles for Shadow {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { bundle, sample: _ } = self;
+        files.push(FileRole::BundleFolder.of(bundle));
+    }
+}
+
+impl NamesFiles for Policy {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self {
+            name: _,
+            matches: _,
+            mode: _,
+            rollout: _,
+            overrides: _,
+            rules: _,
+            strategy,
+            fallback: _,
+            regions: _,
+            context_margin: _,
+            housekeeping: _,
+            affinity: _,
+            target: _,
+        } = self;
+        strategy.add_files(files);
+    }
+}
+
+impl NamesFiles for Strategy {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        match self {
+            Self::Similarity(similarity) => similarity.add_files(files),
+            Self::Cascade(stages) => stages.add_files(files),
+            Self::Hierarchy(hierarchy) => hierarchy.add_files(files),
+            Self::Tiers(_)
+            | Self::Threshold(_)
+            | Self::Utility(_)
+            | Self::Judge(_)
+            | Self::Split(_)
+            | Self::Random(_) => {}
+        }
+    }
+}
+
+impl NamesFiles for Similarity {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { classifier: _, routes, top_k: _, threshold: _, background: _, otherwise: _ } = self;
+        routes.add_files(files);
+    }
+}
+
+impl NamesFiles for SimilarityRoute {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { name: _, model: _, description: _, examples: _, examples_file, threshold: _ } = self;
+        files.extend(examples_file.iter().map(|path| FileRole::Examples.of(path)));
+    }
+}
+
+impl NamesFiles for Stages {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { stages, otherwise: _ } = self;
+        stages.add_files(files);
+    }
+}
+
+impl NamesFiles for Hierarchy {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self {
+            classifier: _,
+            head: _,
+            min_confidence: _,
+            max_truncated_tokens: _,
+            unfamiliar: _,
+            branches,
+            default,
+            otherwise: _,
+        } = self;
+        branches.add_files(files);
+        default.add_files(files);
+    }
+}
+
+impl NamesFiles for Branch {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { labels: _, strategy } = self;
+        strategy.add_files(files);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! Every section that holds a path is on the list, and every place of a configuration that names a file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+/// A configuration that names a file wherever one can be named.
+const EVERY_FILE: &str = include_str!("every_file.yaml");
+
+fn named(config: &Config, is_wanted: impl Fn(FileRole) -> bool) -> Vec<&str> {
+    let files = config.files().into_iter().filter(|file| is_wanted(file.role));
+    files.map(|file| file.path.to_str().expect("UTF-8")).collect()
+}
+
+fn every_file() -> Config {
+    Config::parse(EVERY_FILE, "every_file.yaml").unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+#[test]
+fn every_place_that_names_a_file_is_listed() {
+    let words = EVERY_FILE.split(|c: char| !(c.is_ascii_alphanumeric() || "-.".contains(c)));
+    let written: BTreeSet<&str> = words.filter(|word| word.starts_with("file-")).collect();
+
+    let config = every_file();
+
+    assert_eq!(BTreeSet::from_iter(named(&config, |_| true)), written);
+    assert_eq!(named(&config, |_| true).len(), written.len());
+}
+
+#[test]
+fn files_without_a_watch_are_those_with_secrets_and_authorities() {
+    let config = every_file();
+
+    assert_eq!(
+        named(&config, FileRole::is_watched),
+        [
+            "file-cert.pem",
+            "file-key.pem",
+            "file-bundle",
+            "file-shadow",
+            "file-route.txt",
+            "file-stage.txt",
+            "file-branch.txt",
+            "file-default.txt",
+        ]
+    );
+    assert_eq!(
+        named(&config, FileRole::read_unwatched),
+        [
+            "file-hash-key",
+            "file-store-url",
+            "file-store-ca.pem",
+            "file-otlp-ca.pem",
+            "file-otlp-token",
+            "file-otlp-tenant",
+            "file-provider-ca.pem",
+            "file-provider-key",
+        ]
+    );
+    assert_eq!(named(&config, |role| role == FileRole::Output), ["file-upgrade.sock", "file-decisions.jsonl"]);
+}
+
+#[test]
+fn a_type_that_holds_a_path_lists_its_files_and_passes_no_field_over() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config");
+    let mut definitions = BTreeMap::new();
+    for file in rust_files(&folder) {
+        definitions.extend(public_types(&std::fs::read_to_string(&file).expect("a source")));
+    }
+    let listed = std::fs::read_to_string(folder.join("files.rs")).expect("a source");
+    let mut holders = BTreeSet::from(["PathBuf".to_owned()]);
+    loop {
+        let holds = |words: &BTreeSet<String>| !words.is_disjoint(&holders);
+        let more: Vec<_> = definitions.iter().filter(|(_, words)| holds(words)).map(|(name, _)| name.clone()).collect();
+        let before = holders.len();
+        holders.extend(more);
+        if holders.len() == before {
+            break;
+        }
+    }
+    holders.remove("PathBuf");
+
+    assert!(holders.contains("Config") && holders.contains("SimilarityRoute"), "{holders:?}");
+    for holder in holders {
+        assert!(listed.contains(&format!("impl NamesFiles for {holder} {{")), "{holder} names files, see NamesFiles");
+    }
+    assert!(!listed.contains(".. }") && !listed.contains("_ =>"), "a section passes fields or variants over");
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let mut files = Vec::new();
+    for path in entries {
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// Returns the public structs and enums of a source by name, each with the words of its definition, comments apart.
+fn public_types(source: &str) -> Vec<(String, BTreeSet<String>)> {
+    let words = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    };
+    let mut types = Vec::new();
+    let mut lines = source.lines().filter(|line| !line.trim_start().starts_with("//"));
+    while let Some(line) = lines.next() {
+        let Some(rest) = line.strip_prefix("pub struct ").or_else(|| line.strip_prefix("pub enum ")) else { continue };
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        let (name, mut definition) = (rest[..end].to_owned(), rest[end..].to_owned());
+        if line.ends_with(['{', '(']) {
+            for row in lines.by_ref().take_while(|row| !row.starts_with(['}', ')'])) {
+                // The name of a field or a variant says nothing of the types that it holds; fields of a tuple have none.
+                let is_named = line.ends_with('{');
+                let own_name = |c: char| is_named && (c.is_ascii_alphanumeric() || c == '_');
+                definition.push_str(row.trim_start().trim_start_matches("pub ").trim_start_matches(own_name));
+                definition.push('\n');
+            }
+        }
+        types.push((name, words(&definition)));
+    }
+    types
+}
