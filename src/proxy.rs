@@ -1,73 +1,68 @@
-//! The data plane: a request's life in Pingora's phases. Each phase delegates; the work is in the files beside.
+//! The data plane: a request's life in Pingora's phases. Each phase delegates; the work is in four folders.
+//!
+//! | folder | owns |
+//! |---|---|
+//! | `downstream` | the client's side: connection, limits, key, body |
+//! | `attempt` | the upstream's side: peers, bodies, retries, fallbacks |
+//! | `answer` | the way back: headers, the meter, rejections, the list of models |
+//! | `record` | the end: metrics, access line, traces, decision log, feedback |
 //!
 //! ```text
-//! early_request_filter     timeouts and the request's id               (connection.rs, headers.rs)
-//! request_filter           admission: load, header size, client key    (admission.rs, clients.rs)
-//!                          intake -> prompt -> router -> rewrite       (intake.rs, decode.rs, plan.rs, original.rs)
-//!                          or the list of models, or feedback          (models.rs, feedback.rs)
-//! upstream_peer            an address of the chosen provider           (forward.rs)
-//! upstream_request_filter  path, host, credential, Content-Length      (forward.rs, headers.rs, body_adapter.rs)
+//! early_request_filter     timeouts and the request's id            downstream::connection, answer::headers
+//! request_filter           admission: load, header size, client key downstream::{admission, clients}
+//!                          intake -> prompt -> router -> rewrite    downstream::{intake, decode}, plan, attempt::original
+//!                          or the list of models, or feedback       answer::models, record::feedback
+//! upstream_peer            an address of the chosen provider        attempt::forward
+//! upstream_request_filter  path, host, credential, Content-Length   attempt::{forward, body_adapter}, answer::headers
 //! request_body_filter      Pingora sends the rewritten body
-//! upstream_response_filter the answer has started                      (meter.rs)
-//! response_filter          decision headers instead of the account's   (answer.rs, headers.rs)
-//! response_body_filter     usage and pace of the answer as it passes   (meter.rs)
-//! fail_to_proxy            what failed becomes a Rejection             (answer.rs, rejection.rs)
-//! logging                  one access line, all request metrics        (account.rs)
-//!                          the spans of its trace                      (traced.rs)
-//!                          and a line in the decision log              (decided.rs)
+//! upstream_response_filter the answer has started                   attempt::fallback, answer::meter
+//! response_filter          decision headers, not the account's      answer, answer::headers
+//! response_body_filter     usage and pace of the answer             answer::meter
+//! fail_to_proxy            what failed becomes a Rejection          answer, answer::rejection
+//! logging                  request metrics, one access line         record::account
+//!                          the spans of its trace                   record::traced
+//!                          a line in the decision log               record::decided
 //! ```
 //!
 //! Requests that no [`Dialect`](pointsman_core::prompt::Dialect) reads pass through to the default provider without being
 //! buffered.
 
-mod account;
-mod admission;
 mod answer;
-mod body_adapter;
-mod clients;
-mod connection;
+mod attempt;
 mod context;
-mod decided;
-mod decode;
-mod drain;
-mod fallback;
-pub mod feedback;
-mod forward;
-mod headers;
+mod downstream;
 pub mod health;
-mod held_answer;
-mod intake;
-mod meter;
-mod models;
-mod original;
 mod plan;
-pub mod rejection;
-mod retry_budget;
+mod record;
 mod server;
-mod tls;
-mod traced;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use admission::Admission;
 use async_trait::async_trait;
 use bytes::Bytes;
-pub use context::RequestContext;
-use drain::OpenRequests;
-use fallback::Cause;
 use http::{StatusCode, Version};
-use meter::Meter;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
-use plan::Plan;
 use pointsman_telemetry::Metrics;
-use rejection::Rejection;
-use retry_budget::RetryBudget;
-pub use server::{BindError, Draining, Listeners, Served, TakeOverError};
 
+use self::answer::meter::Meter;
+pub use self::answer::rejection;
+use self::answer::rejection::Rejection;
+use self::answer::{headers, models};
+use self::attempt::fallback::Cause;
+use self::attempt::retry_budget::RetryBudget;
+use self::attempt::{body_adapter, fallback, forward, withheld_answer};
+pub use self::context::RequestContext;
+use self::downstream::admission::Admission;
+use self::downstream::drain::OpenRequests;
+use self::downstream::{connection, intake};
+use self::plan::Plan;
+pub use self::record::feedback;
+use self::record::{account, traced};
+pub use self::server::{BindError, Draining, Listeners, Served, TakeOverError};
 use crate::router::Router;
 
 /// The proxy: give it to a Pingora service, or let [`Listeners`] serve it.
@@ -265,7 +260,7 @@ impl ProxyHttp for Proxy {
             return error; // `upstream_response_filter` has decided
         }
         let error = if *error.etype() == body_adapter::SILENT { error.into_up() } else { error };
-        if *error.etype() == held_answer::CONTEXT_LENGTH {
+        if *error.etype() == withheld_answer::CONTEXT_LENGTH {
             return self.widen(ctx, error);
         }
         let mut error = error.more_context(format!("peer: {peer}"));

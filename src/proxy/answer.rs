@@ -1,18 +1,23 @@
 //! What the client gets: the upstream's answer with the decision on top, or Pointsman's own error.
 
+pub(super) mod headers;
+pub(super) mod meter;
+pub(super) mod models;
+pub mod rejection;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::{FailToProxy, Session};
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
-use super::body_adapter::{CUT_OFF, SILENT};
+use self::headers::{REQUEST_ID, value};
+use self::rejection::{Rejection, Shape};
+use super::attempt::body_adapter::{CUT_OFF, SILENT};
+use super::attempt::forward::PROVIDER_BUSY;
+use super::attempt::withheld_answer::CONTEXT_LENGTH;
 use super::context::RequestContext;
-use super::forward::PROVIDER_BUSY;
-use super::headers::{self, REQUEST_ID, value};
-use super::held_answer::CONTEXT_LENGTH;
-use super::rejection::{Rejection, Shape};
-use super::{clients, meter};
+use super::downstream::clients;
 
 /// Names of fields, parsed once: a dozen of them go on every answer.
 macro_rules! fields {

@@ -18,7 +18,8 @@ use pointsman_core::config::HealthCheck;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{forward, headers};
+use super::answer::headers;
+use super::attempt::forward;
 use crate::router::Router;
 use crate::upstream::{Peer, PeerId, Provider};
 

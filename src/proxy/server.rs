@@ -29,10 +29,11 @@ use pointsman_core::config::Listen;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::admission::Admission;
+use super::Proxy;
 use super::context::MAX_TRIES;
-use super::drain::OpenRequests;
-use super::{Proxy, connection, tls};
+use super::downstream::admission::Admission;
+use super::downstream::drain::OpenRequests;
+use super::downstream::{connection, tls};
 use crate::router::Router;
 
 /// How long a connection that was accepted last may take to be counted: its TLS handshake, above all. And how long one

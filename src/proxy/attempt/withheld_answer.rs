@@ -7,14 +7,14 @@ use pingora::{Error, ErrorType, Result};
 use serde::Deserialize;
 
 /// The error type of an attempt whose model has too small a window for the prompt.
-pub(super) const CONTEXT_LENGTH: ErrorType = ErrorType::Custom("ContextLengthExceeded");
+pub(in crate::proxy) const CONTEXT_LENGTH: ErrorType = ErrorType::Custom("ContextLengthExceeded");
 
 /// The largest error body that is held; a larger one is no error of this kind.
 const MOST: usize = 64 * 1024;
 
 /// What has come of an answer so far.
 #[derive(Default)]
-pub(super) struct HeldAnswer {
+pub(in crate::proxy) struct HeldAnswer {
     tasks: Vec<HttpTask>,
     body: BytesMut,
 }
@@ -74,7 +74,7 @@ impl HeldAnswer {
     ///
     /// # Errors
     /// [`CONTEXT_LENGTH`] when it is whole and says that the prompt is too long; nothing of it has gone out then.
-    pub(super) fn push(&mut self, tasks: Vec<HttpTask>) -> Result<Option<Vec<HttpTask>>> {
+    pub(in crate::proxy) fn push(&mut self, tasks: Vec<HttpTask>) -> Result<Option<Vec<HttpTask>>> {
         let mut ended = false;
         for task in &tasks {
             if let HttpTask::Body(Some(bytes), _) = task {

@@ -10,15 +10,15 @@ use http::{HeaderMap, StatusCode, header};
 use pingora::{Error, ErrorSource, ErrorType};
 use tokio::time::Instant;
 
-use super::Proxy;
 use super::body_adapter::SILENT;
-use super::context::{RequestContext, Route};
 use super::forward::PROVIDER_BUSY;
+use crate::proxy::Proxy;
+use crate::proxy::context::{RequestContext, Route};
 use crate::upstream::Target;
 
 /// Why an attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cause {
+pub(in crate::proxy) enum Cause {
     /// No connection: refused, unreachable, TLS.
     Connect,
     /// No answer in time.
@@ -37,7 +37,7 @@ pub(super) enum Cause {
 
 impl Cause {
     /// Returns the stable name used in metrics.
-    pub(super) const fn as_str(self) -> &'static str {
+    pub(in crate::proxy) const fn as_str(self) -> &'static str {
         match self {
             Self::Connect => "connect",
             Self::Timeout => "timeout",
@@ -53,7 +53,7 @@ impl Cause {
     }
 
     /// Returns the cause of an error, if another upstream could do better: nobody helps a client that left.
-    pub(super) fn of(error: &Error) -> Option<Self> {
+    pub(in crate::proxy) fn of(error: &Error) -> Option<Self> {
         use ErrorType::{ConnectTimedout, ReadTimedout, TLSHandshakeTimedout, WriteTimedout};
         match error.etype() {
             etype if *etype == SILENT => Some(Self::Timeout),
@@ -74,13 +74,13 @@ impl Cause {
 
 impl Proxy {
     /// Returns whether an answer with `status` is to be tried elsewhere.
-    pub(super) fn is_retried(ctx: &RequestContext, status: StatusCode) -> bool {
+    pub(in crate::proxy) fn is_retried(ctx: &RequestContext, status: StatusCode) -> bool {
         let code = status.as_u16();
         matches!(code, 408 | 429 | 500..) || ctx.snapshot.config.retry.statuses.contains(&code)
     }
 
     /// Prepares the next attempt, or says that there is none: then the last one's error stands.
-    pub(super) fn try_again(&self, ctx: &mut RequestContext, cause: Cause) -> bool {
+    pub(in crate::proxy) fn try_again(&self, ctx: &mut RequestContext, cause: Cause) -> bool {
         if !ctx.may_try_again() {
             return false;
         }
@@ -102,7 +102,7 @@ impl Proxy {
     }
 
     /// Goes on to a model with a larger window. The answer that said so was held back, so the client has seen nothing.
-    pub(super) fn widen(&self, ctx: &mut RequestContext, mut error: Box<Error>) -> Box<Error> {
+    pub(in crate::proxy) fn widen(&self, ctx: &mut RequestContext, mut error: Box<Error>) -> Box<Error> {
         ctx.first_byte = None;
         ctx.drop_smaller_windows();
         error.set_retry(self.try_again(ctx, Cause::ContextLength));
@@ -110,7 +110,7 @@ impl Proxy {
     }
 
     /// Leaves a model that asked to be left alone for now, if another one is ready.
-    pub(super) fn avoid_resting(&self, ctx: &mut RequestContext) {
+    pub(in crate::proxy) fn avoid_resting(&self, ctx: &mut RequestContext) {
         let rests = matches!(&ctx.route, Some(Route::Model { target, .. }) if target.is_resting());
         if rests && ctx.fallbacks.iter().any(|target| !target.is_resting()) {
             self.fall_back(ctx, Cause::Resting);
@@ -131,7 +131,7 @@ impl Proxy {
 
 /// Remembers how long the model asked to be left alone, a minute at most: it may be back sooner than it fears. What one peer
 /// of several says is only its own word: the others are asked first.
-pub(super) fn let_rest(ctx: &RequestContext, status: StatusCode, headers: &HeaderMap) {
+pub(in crate::proxy) fn let_rest(ctx: &RequestContext, status: StatusCode, headers: &HeaderMap) {
     const MOST: Duration = Duration::from_secs(60);
     let Some(target) = ctx.target().filter(|target| !target.provider.has_untried(&ctx.tried)) else { return };
     if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
@@ -152,14 +152,14 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 }
 
 /// Returns the models to fall back on, in order.
-pub(super) fn fallbacks(ctx: &RequestContext) -> impl Iterator<Item = Arc<Target>> {
+pub(in crate::proxy) fn fallbacks(ctx: &RequestContext) -> impl Iterator<Item = Arc<Target>> {
     let names = ctx.routing().map(|routing| routing.decision.fallback.as_slice()).unwrap_or_default();
     names.iter().filter_map(|name| ctx.snapshot.upstreams.model(name).cloned())
 }
 
 /// Returns the policy's models with a larger window than the chosen one, from the smallest, for a prompt that may turn out to
 /// be too long: none for one that cannot, whose body need not be kept.
-pub(super) fn wider(ctx: &RequestContext) -> Vec<Arc<Target>> {
+pub(in crate::proxy) fn wider(ctx: &RequestContext) -> Vec<Arc<Target>> {
     let Some(Route::Model { target, routing }) = &ctx.route else { return Vec::new() };
     let most = routing.features.tokens_at_most(target.tokenizer);
     let most = most.saturating_add(routing.features.request.max_output_tokens);

@@ -15,26 +15,27 @@ use pointsman_telemetry::metrics::ClientOutcome;
 use pointsman_telemetry::{AccessLine, AttemptOutcome, BrokenStream, Direction};
 use tokio::time::Instant;
 
-use super::answer::begun;
-use super::body_adapter::SILENT;
-use super::context::RequestContext;
 use super::decided::{self, Over};
-use super::fallback::Cause;
-use super::forward::PROVIDER_BUSY;
-use super::meter::Meter;
-use super::{Proxy, traced};
+use super::traced;
+use crate::proxy::Proxy;
+use crate::proxy::answer::begun;
+use crate::proxy::answer::meter::Meter;
+use crate::proxy::attempt::body_adapter::SILENT;
+use crate::proxy::attempt::fallback::Cause;
+use crate::proxy::attempt::forward::PROVIDER_BUSY;
+use crate::proxy::context::RequestContext;
 use crate::router::Routing;
 use crate::upstream::Outcome;
 
 /// Makes ids for requests: unique in this process, and very likely so among all.
-pub(super) struct RequestIds {
+pub(in crate::proxy) struct RequestIds {
     process: u64,
     next: AtomicU64,
 }
 
 impl RequestIds {
     /// Returns the next id: 16 random hexadecimal digits of the process, and a count.
-    pub(super) fn next(&self) -> String {
+    pub(in crate::proxy) fn next(&self) -> String {
         format!("{:016x}-{:x}", self.process, self.next.fetch_add(1, Ordering::Relaxed))
     }
 }
@@ -47,7 +48,7 @@ impl Default for RequestIds {
 
 impl Proxy {
     /// Counts an attempt that was answered, by the answer's status.
-    pub(super) fn attempt_answered(&self, ctx: &mut RequestContext, status: StatusCode) {
+    pub(in crate::proxy) fn attempt_answered(&self, ctx: &mut RequestContext, status: StatusCode) {
         if let Some(trace) = &mut ctx.trace {
             trace.attempt_answered(status.as_u16());
         }
@@ -56,14 +57,14 @@ impl Proxy {
     }
 
     /// Marks the first byte of the answer that the client gets.
-    pub(super) fn first_byte_arrived(&self, ctx: &mut RequestContext) {
+    pub(in crate::proxy) fn first_byte_arrived(&self, ctx: &mut RequestContext) {
         ctx.first_byte = Some(Instant::now());
         self.metrics.first_byte_arrived(ctx.model(), ctx.started.elapsed());
     }
 
     /// Remembers which model answers, before the client can send what follows on the answer, and how long it took to begin, an
     /// error apart.
-    pub(super) fn remember_beginning(&self, ctx: &RequestContext, status: StatusCode) {
+    pub(in crate::proxy) fn remember_beginning(&self, ctx: &RequestContext, status: StatusCode) {
         let is_answer = !status.is_client_error() && !status.is_server_error();
         if let (Some(routing), Some(model), true) = (ctx.routing(), ctx.model(), is_answer) {
             self.router.answered(&ctx.snapshot, routing, model);
@@ -75,13 +76,13 @@ impl Proxy {
     }
 
     /// Counts and logs an attempt that failed before it was answered, and prepares the next; false when there is none.
-    pub(super) fn attempt_failed(&self, ctx: &mut RequestContext, error: &Error) -> bool {
+    pub(in crate::proxy) fn attempt_failed(&self, ctx: &mut RequestContext, error: &Error) -> bool {
         self.attempt_broke(ctx, error);
         Cause::of(error).is_some_and(|cause| self.try_again(ctx, cause))
     }
 
     /// Counts and logs an attempt that broke; one that was answered first was counted by its status.
-    pub(super) fn attempt_broke(&self, ctx: &mut RequestContext, error: &Error) {
+    pub(in crate::proxy) fn attempt_broke(&self, ctx: &mut RequestContext, error: &Error) {
         if let Some(trace) = &mut ctx.trace {
             trace.attempt_broke(outcome_of(error).as_str());
         }
@@ -103,7 +104,7 @@ impl Proxy {
     }
 
     /// Counts and logs a request that is over.
-    pub(super) fn account(&self, session: &Session, error: Option<&Error>, ctx: &mut RequestContext) {
+    pub(in crate::proxy) fn account(&self, session: &Session, error: Option<&Error>, ctx: &mut RequestContext) {
         let status = begun(session).map(|header| header.status.as_u16());
         let decision = ctx.routing().map(|routing| &routing.decision);
         let took = ctx.started.elapsed();

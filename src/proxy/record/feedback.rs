@@ -14,10 +14,12 @@ use pointsman_telemetry::{Entry, FeedbackKind, Metrics};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::admission::Held;
-use super::context::RequestContext;
-use super::rejection::Rejection;
-use super::{Proxy, headers, intake};
+use crate::proxy::Proxy;
+use crate::proxy::answer::headers;
+use crate::proxy::answer::rejection::Rejection;
+use crate::proxy::context::RequestContext;
+use crate::proxy::downstream::admission::Held;
+use crate::proxy::downstream::intake;
 use crate::snapshot::Snapshot;
 
 /// Where clients send feedback.
@@ -137,7 +139,7 @@ impl Entry for Line {
 impl Proxy {
     /// Takes feedback and returns the answer's body; `None` when the request brings none. A client that may ask anything
     /// may say how the answer was.
-    pub(super) async fn feedback(
+    pub(in crate::proxy) async fn feedback(
         &self,
         session: &mut Session,
         ctx: &mut RequestContext,

@@ -11,15 +11,15 @@ use crate::upstream::Target;
 
 /// A body that was read, and what must be known of it to send it to one model or another.
 #[derive(Debug, Clone)]
-pub(super) struct Original {
+pub(in crate::proxy) struct Original {
     /// The whole body, decoded and otherwise untouched.
-    pub(super) body: Bytes,
+    pub(in crate::proxy) body: Bytes,
     /// The API that it is written for.
-    pub(super) dialect: Dialect,
+    pub(in crate::proxy) dialect: Dialect,
     /// Where it names its model.
-    pub(super) model_span: Range<usize>,
+    pub(in crate::proxy) model_span: Range<usize>,
     /// Whether the client wants a stream.
-    pub(super) stream: bool,
+    pub(in crate::proxy) stream: bool,
     /// Whether the client itself asked for an event with the usage.
     include_usage: bool,
     /// Whether a rule asks for one.
@@ -28,7 +28,7 @@ pub(super) struct Original {
 
 impl Original {
     /// Keeps `body`, which `prompt` was read from.
-    pub(super) fn new(body: &Bytes, prompt: &Prompt<'_>) -> Self {
+    pub(in crate::proxy) fn new(body: &Bytes, prompt: &Prompt<'_>) -> Self {
         Self {
             body: body.clone(),
             dialect: prompt.dialect,
@@ -41,7 +41,7 @@ impl Original {
 
     /// Sets top-level parameters, before any model's own rules; whatever the client sent for them. `stream_options` only
     /// where they are known.
-    pub(super) fn set(&mut self, parameters: &BTreeMap<String, Value>) {
+    pub(in crate::proxy) fn set(&mut self, parameters: &BTreeMap<String, Value>) {
         if parameters.is_empty() || !self.dialect.generates() {
             return;
         }
@@ -54,7 +54,7 @@ impl Original {
     }
 
     /// Returns whether `target`'s stream will hold an event with the usage only because we ask for it.
-    pub(super) fn gets_usage_unasked(&self, target: &Target) -> bool {
+    pub(in crate::proxy) fn gets_usage_unasked(&self, target: &Target) -> bool {
         self.stream
             && !self.include_usage
             && self.dialect.has_stream_options()
@@ -62,7 +62,7 @@ impl Original {
     }
 
     /// Returns the body for `target`: with its model's name, and adapted by its rules. One copy at most.
-    pub(super) fn body_for(&self, target: &Target) -> Bytes {
+    pub(in crate::proxy) fn body_for(&self, target: &Target) -> Bytes {
         target.edits(self.dialect, self.stream).apply(&self.body, self.model_span.clone(), &target.upstream_name)
     }
 }

@@ -14,8 +14,8 @@ use pingora::proxy::Session;
 use pingora::{ErrorType, OrErr, Result};
 use pointsman_core::config::{Config, Forwarded, Glob};
 
-use super::clients::KEY_FIELDS;
-use super::context::RequestContext;
+use crate::proxy::context::RequestContext;
+use crate::proxy::downstream::clients::KEY_FIELDS;
 use crate::upstream::Credential;
 
 /// Ours: neither forwarded from clients nor believed of upstreams.
@@ -72,7 +72,7 @@ const ACCOUNT_PREFIXES: [&str; 10] = [
 ];
 
 /// Tells a request apart, for clients and upstreams.
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(in crate::proxy) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-pointsman-upstream-request-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -100,19 +100,19 @@ struct Origin {
 }
 
 /// Returns the client's own id for its request, if it is 1 to 128 visible ASCII characters.
-pub(super) fn request_id(header: &RequestHeader) -> Option<String> {
+pub(in crate::proxy) fn request_id(header: &RequestHeader) -> Option<String> {
     let id = header.headers.get(REQUEST_ID)?.to_str().ok()?;
     is_request_id(id).then(|| id.to_owned())
 }
 
 /// Tells whether `text` could be an id.
-pub(super) fn is_request_id(text: &str) -> bool {
+pub(in crate::proxy) fn is_request_id(text: &str) -> bool {
     (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Removes what is not for upstreams and says who asks. Client keys are removed with the credential; with
 /// `passthrough`, the one that Pointsman knows goes only when it is the client's only one.
-pub(super) fn clean_request(upstream: &mut HeaderMap, session: &Session, ctx: &RequestContext) -> Result<()> {
+pub(in crate::proxy) fn clean_request(upstream: &mut HeaderMap, session: &Session, ctx: &RequestContext) -> Result<()> {
     for name in named(upstream, is_ours) {
         upstream.remove(&name);
     }
@@ -131,7 +131,7 @@ pub(super) fn clean_request(upstream: &mut HeaderMap, session: &Session, ctx: &R
 }
 
 /// Removes what is not for clients: the connection's fields, the account's, and what only we may say.
-pub(super) fn clean_answer(answer: &mut HeaderMap, status: StatusCode, ctx: &RequestContext) {
+pub(in crate::proxy) fn clean_answer(answer: &mut HeaderMap, status: StatusCode, ctx: &RequestContext) {
     if status != StatusCode::SWITCHING_PROTOCOLS {
         remove_hop_by_hop(answer);
     }
@@ -159,7 +159,7 @@ pub(super) fn clean_answer(answer: &mut HeaderMap, status: StatusCode, ctx: &Req
 ///
 /// Pingora's own setters parse a field's name again on every call and keep two maps, one for the spelling of names, which
 /// no client and no upstream may rely on (RFC 9110, 5.1).
-pub(super) fn edit_request(
+pub(in crate::proxy) fn edit_request(
     header: &mut RequestHeader,
     change: impl FnOnce(&mut request::Parts) -> Result<()>,
 ) -> Result<()> {
@@ -172,7 +172,7 @@ pub(super) fn edit_request(
 }
 
 /// Changes the fields of an answer, as [`edit_request`] does; its reason phrase stays.
-pub(super) fn edit_answer(
+pub(in crate::proxy) fn edit_answer(
     header: &mut ResponseHeader,
     change: impl FnOnce(&mut HeaderMap) -> Result<()>,
 ) -> Result<()> {
@@ -189,7 +189,7 @@ pub(super) fn edit_answer(
 }
 
 /// Returns `text` as a field's value.
-pub(super) fn value(text: &str) -> Result<HeaderValue> {
+pub(in crate::proxy) fn value(text: &str) -> Result<HeaderValue> {
     HeaderValue::from_str(text).or_err(ErrorType::InvalidHTTPHeader, "while writing a header field")
 }
 

@@ -16,8 +16,8 @@ use pointsman_core::prompt::ParseError;
 
 use self::shape::anthropic_type;
 pub use self::shape::{ErrorObject, Shape, error_type};
-use super::feedback::FeedbackError;
 use crate::clients::Limited;
+use crate::proxy::record::feedback::FeedbackError;
 
 /// Models that a [`Rejection::ModelNotFound`] names at most.
 const MAX_MODELS: usize = 20;

@@ -44,20 +44,20 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use tokio::time::Instant;
 
-use super::drain::Cut;
-use super::held_answer::HeldAnswer;
+use super::withheld_answer::HeldAnswer;
+use crate::proxy::downstream::drain::Cut;
 
 /// The error type of an upstream that was silent for too long. It surfaces on the client's side, where the adapter is.
-pub(super) const SILENT: ErrorType = ErrorType::Custom("UpstreamSilent");
+pub(in crate::proxy) const SILENT: ErrorType = ErrorType::Custom("UpstreamSilent");
 
 /// The error type of a request that outstayed a shutdown's drain.
-pub(super) const CUT_OFF: ErrorType = ErrorType::Custom("CutOff");
+pub(in crate::proxy) const CUT_OFF: ErrorType = ErrorType::Custom("CutOff");
 
 /// Where a dropped [`Replay`] leaves the real session: `Box<dyn CustomSession>` cannot be downcast to take it back.
 type Slot = Arc<Mutex<Option<Box<HttpSession>>>>;
 
 /// Swaps the downstream session for a [`Replay`] and back. Lives in the request context.
-pub(super) struct Swap {
+pub(in crate::proxy) struct Swap {
     cut: Cut,
     slot: Slot,
     installed: bool,
@@ -86,13 +86,13 @@ struct Patience {
 
 impl Swap {
     /// Makes the swap of a request that ends when `cut` says so.
-    pub(super) fn new(cut: Cut) -> Self {
+    pub(in crate::proxy) fn new(cut: Cut) -> Self {
         Self { cut, slot: Slot::default(), installed: false, ends: None }
     }
 
     /// Makes `body` what Pingora sends upstream in this attempt, which fails if no answer starts within `first_byte`, or if
     /// it is not over within `total`.
-    pub(super) fn install(
+    pub(in crate::proxy) fn install(
         &mut self,
         session: &mut Session,
         body: Bytes,
@@ -108,13 +108,13 @@ impl Swap {
 
     /// Keeps the answer that has just begun from the client until it is whole. Then it fails the attempt with
     /// [`HeldAnswer`]'s error, or goes out as it came.
-    pub(super) fn hold(&mut self, session: &mut Session) {
+    pub(in crate::proxy) fn hold(&mut self, session: &mut Session) {
         self.stand_in(session, Bytes::new(), Patience::default(), Some(HeldAnswer::default()));
     }
 
     /// Fails the attempt, whose answer has just begun, when the upstream pauses for longer than `idle`, or is not done in
     /// time. What `may_last` is watched for the end of a drain alone.
-    pub(super) fn watch(&mut self, session: &mut Session, idle: Option<Duration>, may_last: bool) {
+    pub(in crate::proxy) fn watch(&mut self, session: &mut Session, idle: Option<Duration>, may_last: bool) {
         let patience = Patience { until: self.ends, pause: idle.map(|idle| (idle, Instant::now())) };
         if may_last || patience.deadline().is_some() {
             self.stand_in(session, Bytes::new(), patience, None);
@@ -130,7 +130,7 @@ impl Swap {
     }
 
     /// Puts the real session back, if it is not there already.
-    pub(super) fn restore(&mut self, session: &mut Session) {
+    pub(in crate::proxy) fn restore(&mut self, session: &mut Session) {
         if !std::mem::take(&mut self.installed) {
             return;
         }

@@ -56,7 +56,7 @@ struct Timed {
 }
 
 /// Runs `serve` on the stream, which gives a request's header `limit` to arrive.
-pub(super) async fn timed<F: Future>(
+pub(in crate::proxy) async fn timed<F: Future>(
     inner: Stream,
     limit: Duration,
     admission: &Arc<Admission>,
@@ -71,7 +71,7 @@ pub(super) async fn timed<F: Future>(
 }
 
 /// Stops the header's clock and sets the timeouts of what follows.
-pub(super) fn request_began(session: &mut Session, limits: &Limits) {
+pub(in crate::proxy) fn request_began(session: &mut Session, limits: &Limits) {
     let _ = STATE.try_with(|state| state.has_request.store(true, Ordering::Relaxed)); // HTTP/2 has none
     let downstream = session.as_downstream_mut();
     downstream.set_read_timeout(Some(limits.body_idle.0));
@@ -82,7 +82,7 @@ pub(super) fn request_began(session: &mut Session, limits: &Limits) {
 }
 
 /// Lets the clock start at the next request's first byte.
-pub(super) fn request_ended() {
+pub(in crate::proxy) fn request_ended() {
     let _ = STATE.try_with(|state| state.has_request.store(false, Ordering::Relaxed)); // HTTP/2 has none
 }
 

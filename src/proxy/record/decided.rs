@@ -15,7 +15,7 @@ use pointsman_core::usage::Usage;
 use pointsman_telemetry::{Entry, Kept};
 use serde::{Serialize, Serializer};
 
-use super::context::{RequestContext, Route};
+use crate::proxy::context::{RequestContext, Route};
 use crate::router::{Refusal, Routing};
 use crate::snapshot::{ClassifierState, Snapshot};
 
@@ -27,12 +27,12 @@ const MAX_KEPT_BODY: usize = 16 << 10;
 
 /// What is known of a request once it is over.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Over {
-    pub(super) status: Option<u16>,
-    pub(super) usage: Option<Usage>,
-    pub(super) cost: Option<f64>,
-    pub(super) baseline: Option<f64>,
-    pub(super) duration: Duration,
+pub(in crate::proxy) struct Over {
+    pub(in crate::proxy) status: Option<u16>,
+    pub(in crate::proxy) usage: Option<Usage>,
+    pub(in crate::proxy) cost: Option<f64>,
+    pub(in crate::proxy) baseline: Option<f64>,
+    pub(in crate::proxy) duration: Duration,
 }
 
 /// What a policy made of a request.
@@ -154,7 +154,7 @@ struct LoggedPin<'d> {
 struct LoggedFeatures<'d>(&'d Features);
 
 /// Hands the request's line over, if a policy decided or refused it and there is a log; the route leaves `ctx`.
-pub(super) fn log(ctx: &mut RequestContext, over: Over) {
+pub(in crate::proxy) fn log(ctx: &mut RequestContext, over: Over) {
     let Some(log) = ctx.snapshot.decision_log.clone() else { return };
     let (route, refusal) = (ctx.route.take(), ctx.refusal.take());
     let passes = matches!(route, Some(Route::Pass { .. }));

@@ -8,13 +8,14 @@ use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use pointsman_core::config::Name;
 
-use super::context::RequestContext;
-use super::rejection::Rejection;
-use super::{Proxy, headers};
 use crate::clients::{Client, Clients, Unit};
+use crate::proxy::Proxy;
+use crate::proxy::answer::headers;
+use crate::proxy::answer::rejection::Rejection;
+use crate::proxy::context::RequestContext;
 
 /// The fields in which clients send keys.
-pub(super) const KEY_FIELDS: [HeaderName; 3] =
+pub(in crate::proxy) const KEY_FIELDS: [HeaderName; 3] =
     [header::AUTHORIZATION, HeaderName::from_static("x-api-key"), HeaderName::from_static("api-key")];
 
 /// What the headers of an allowance are called, by [`Unit`]: limit, remaining, reset.
@@ -24,28 +25,28 @@ const TOKENS: [&str; 3] = ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-to
 
 /// The client of one request.
 #[derive(Debug)]
-pub(super) struct ClientUse {
+pub(in crate::proxy) struct ClientUse {
     client: Arc<Client>,
     /// The field that its key came in.
-    pub(super) key_field: HeaderName,
+    pub(in crate::proxy) key_field: HeaderName,
     /// Tokens that were taken for the prompt.
     debited: u64,
 }
 
 impl ClientUse {
     /// Returns the client.
-    pub(super) const fn client(&self) -> &Arc<Client> {
+    pub(in crate::proxy) const fn client(&self) -> &Arc<Client> {
         &self.client
     }
 
     /// Returns the client's name in the configuration.
-    pub(super) fn name(&self) -> &Name {
+    pub(in crate::proxy) fn name(&self) -> &Name {
         self.client.name()
     }
 
     /// Corrects what was taken from the allowance, once it is known how many tokens the request took: prompt and answer
     /// together. A second call corrects the first.
-    pub(super) fn settle(&mut self, actual: u64) {
+    pub(in crate::proxy) fn settle(&mut self, actual: u64) {
         self.client.settle(self.debited, actual);
         self.debited = actual;
     }
@@ -53,7 +54,7 @@ impl ClientUse {
 
 impl Proxy {
     /// Lets a request in, or says why not: load first, then the header's size, then the client's key.
-    pub(super) fn admit(&self, session: &Session, ctx: &mut RequestContext) -> Result<(), Rejection> {
+    pub(in crate::proxy) fn admit(&self, session: &Session, ctx: &mut RequestContext) -> Result<(), Rejection> {
         let limits = &ctx.snapshot.config.limits;
         if self.open.count() > limits.max_requests {
             return Err(Rejection::Overloaded);
@@ -72,17 +73,17 @@ impl Proxy {
 }
 
 /// Refuses a request that `policy` serves, or none, when its client may not use that.
-pub(super) fn authorize(ctx: &RequestContext, policy: Option<&Name>) -> Result<(), Rejection> {
+pub(in crate::proxy) fn authorize(ctx: &RequestContext, policy: Option<&Name>) -> Result<(), Rejection> {
     if may_use(ctx, policy) { Ok(()) } else { Err(Rejection::NotAllowed) }
 }
 
 /// Returns whether a request's client may use `policy`; `None` stands for passing through.
-pub(super) fn may_use(ctx: &RequestContext, policy: Option<&Name>) -> bool {
+pub(in crate::proxy) fn may_use(ctx: &RequestContext, policy: Option<&Name>) -> bool {
     ctx.client.as_ref().is_none_or(|used| used.client.may_use(policy))
 }
 
 /// Takes the prompt's tokens from the client's allowance; they are counted only if it has one.
-pub(super) fn debit(ctx: &mut RequestContext, tokens: impl FnOnce() -> u64) -> Result<(), Rejection> {
+pub(in crate::proxy) fn debit(ctx: &mut RequestContext, tokens: impl FnOnce() -> u64) -> Result<(), Rejection> {
     let Some(used) = ctx.client.as_mut().filter(|used| used.client.counts_tokens()) else { return Ok(()) };
     let tokens = tokens();
     used.client.debit(tokens).map_err(|limited| Rejection::RateLimited { limited })?;
@@ -91,7 +92,7 @@ pub(super) fn debit(ctx: &mut RequestContext, tokens: impl FnOnce() -> u64) -> R
 }
 
 /// Writes what the client has left, in OpenAI's header names.
-pub(super) fn show(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<()> {
+pub(in crate::proxy) fn show(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<()> {
     let Some(used) = &ctx.client else { return Ok(()) };
     for left in used.client.allowances() {
         let [limit, remaining, reset] = match left.unit {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::admission::Held;
 use super::decode::{Decoder, Encoding};
-use super::rejection::Rejection;
+use crate::proxy::answer::rejection::Rejection;
 
 /// How long a client may take to stop sending a body that was refused.
 const LINGER: Duration = Duration::from_secs(2);
@@ -26,7 +26,11 @@ const LINGER_BYTES: usize = 16 << 20;
 ///
 /// # Errors
 /// Too large, too slow, encoded in a way that cannot be read, or gone: [`Rejection`]s for the client.
-pub(super) async fn read_body(session: &mut Session, limits: &Limits, held: &mut Held) -> Result<Bytes, Rejection> {
+pub(in crate::proxy) async fn read_body(
+    session: &mut Session,
+    limits: &Limits,
+    held: &mut Held,
+) -> Result<Bytes, Rejection> {
     let limit = limits.max_body_bytes;
     let header = session.req_header();
     let encoding = Encoding::of(&header.headers)?;
@@ -57,7 +61,7 @@ pub(super) async fn read_body(session: &mut Session, limits: &Limits, held: &mut
 }
 
 /// Tells whether a body is JSON by its `Content-Type`; one that has none is taken at its word.
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
+pub(in crate::proxy) fn is_json(headers: &HeaderMap) -> bool {
     let Some(given) = headers.get(header::CONTENT_TYPE) else { return true };
     let essence = given.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     let essence = essence.to_ascii_lowercase();
@@ -74,7 +78,7 @@ async fn next_chunk(session: &mut Session, deadline: Instant) -> Result<Option<B
 
 /// Reads and drops what a client still sends of a body that was refused, within bounds: closing the socket on unread
 /// bytes would reset the connection, and the client would never see why.
-pub(super) async fn discard_body(session: &mut Session) {
+pub(in crate::proxy) async fn discard_body(session: &mut Session) {
     let discard = async {
         let mut left = LINGER_BYTES;
         while let Ok(Some(chunk)) = session.read_request_body().await {

@@ -7,8 +7,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, OrErr, Result};
 
-use super::context::RequestContext;
-use super::headers;
+use crate::proxy::answer::headers;
+use crate::proxy::context::RequestContext;
 use crate::upstream::{Credential, NoPeer, Provider};
 
 /// The fields in which clients send keys: none of them may reach a provider that it is not for.
@@ -16,10 +16,10 @@ const KEY_FIELDS: [HeaderName; 3] =
     [header::AUTHORIZATION, HeaderName::from_static("x-api-key"), HeaderName::from_static("api-key")];
 
 /// The error type of a request that found as many others in flight as its provider takes.
-pub(super) const PROVIDER_BUSY: ErrorType = ErrorType::Custom("ProviderBusy");
+pub(in crate::proxy) const PROVIDER_BUSY: ErrorType = ErrorType::Custom("ProviderBusy");
 
 /// Returns the peer to try now, and leaves the request's place at it in `ctx`.
-pub(super) async fn peer(ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
+pub(in crate::proxy) async fn peer(ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
     ctx.lease = None; // a retry does not compete with the place that its own request held
     let Some(provider) = ctx.provider().cloned() else {
         return Error::e_explain(ErrorType::InternalError, "no route");
@@ -47,20 +47,20 @@ fn no_peer(reason: NoPeer) -> Box<Error> {
 
 /// Returns how long an answer that has begun may pause, where Pingora would wait longer: where the first byte may take
 /// longer, see [`Provider::http_peer`].
-pub(super) fn shorter_idle(ctx: &RequestContext) -> Option<Duration> {
+pub(in crate::proxy) fn shorter_idle(ctx: &RequestContext) -> Option<Duration> {
     let timeouts = ctx.provider()?.timeouts;
     (timeouts.idle.0 < timeouts.first_byte.0).then_some(timeouts.idle.0)
 }
 
 /// Asks the provider, under its own host and path.
-pub(super) fn set_target(upstream: &mut Parts, provider: &Provider) -> Result<()> {
+pub(in crate::proxy) fn set_target(upstream: &mut Parts, provider: &Provider) -> Result<()> {
     let asked = upstream.uri.path_and_query().map_or("/", |path| path.as_str());
     let path = provider.base.rebase(asked);
     set_authority(upstream, provider, &path)
 }
 
 /// Asks the provider for `path`.
-pub(super) fn set_authority(upstream: &mut Parts, provider: &Provider, path: &str) -> Result<()> {
+pub(in crate::proxy) fn set_authority(upstream: &mut Parts, provider: &Provider, path: &str) -> Result<()> {
     let uri = if upstream.version == http::Version::HTTP_2 {
         let scheme = if provider.base.tls { "https" } else { "http" };
         format!("{scheme}://{}{path}", provider.base.authority)
@@ -73,7 +73,7 @@ pub(super) fn set_authority(upstream: &mut Parts, provider: &Provider, path: &st
 }
 
 /// Puts the provider's key in place of the client's.
-pub(super) fn set_credential(upstream: &mut HeaderMap, credential: &Credential) {
+pub(in crate::proxy) fn set_credential(upstream: &mut HeaderMap, credential: &Credential) {
     if matches!(credential, Credential::Passthrough) {
         return;
     }
@@ -87,12 +87,12 @@ pub(super) fn set_credential(upstream: &mut HeaderMap, credential: &Credential) 
 
 /// Asks for an answer that can be read: what is compressed could be neither counted, nor ended by an error event, nor rid of the
 /// usage chunk that only Pointsman asked for.
-pub(super) fn want_plain(upstream: &mut HeaderMap) {
+pub(in crate::proxy) fn want_plain(upstream: &mut HeaderMap) {
     upstream.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 }
 
 /// Says how long the rewritten body is, and that it comes at once.
-pub(super) fn set_length(upstream: &mut HeaderMap, length: usize) {
+pub(in crate::proxy) fn set_length(upstream: &mut HeaderMap, length: usize) {
     upstream.remove(header::TRANSFER_ENCODING);
     upstream.remove(header::EXPECT);
     upstream.insert(header::CONTENT_LENGTH, HeaderValue::from(length));

@@ -6,11 +6,11 @@ use pointsman_core::prompt::Dialect;
 use pointsman_core::usage::Usage;
 use pointsman_telemetry::traces::{Answered, Asked, Attempt, Decided, RequestTrace};
 
-use super::context::{RequestContext, Route};
+use crate::proxy::context::{RequestContext, Route};
 use crate::router::Routing;
 
 /// Starts the request's trace, if there is a tracer.
-pub(super) fn begin(header: &RequestHeader, ctx: &RequestContext) -> Option<Box<RequestTrace>> {
+pub(in crate::proxy) fn begin(header: &RequestHeader, ctx: &RequestContext) -> Option<Box<RequestTrace>> {
     let tracer = ctx.snapshot.tracer.as_ref()?;
     let path = header.uri.path();
     let asked = Asked {
@@ -24,7 +24,7 @@ pub(super) fn begin(header: &RequestHeader, ctx: &RequestContext) -> Option<Box<
 }
 
 /// Adds the decision.
-pub(super) fn decided(trace: &mut Option<Box<RequestTrace>>, routing: &Routing) {
+pub(in crate::proxy) fn decided(trace: &mut Option<Box<RequestTrace>>, routing: &Routing) {
     let Some(trace) = trace else { return };
     let (decision, timings) = (&routing.decision, routing.timings);
     let scores = routing.scores().and_then(|scores| scores.as_ref().ok());
@@ -44,7 +44,7 @@ pub(super) fn decided(trace: &mut Option<Box<RequestTrace>>, routing: &Routing) 
 }
 
 /// Starts the span of the next attempt.
-pub(super) fn attempted(header: &RequestHeader, ctx: &mut RequestContext) {
+pub(in crate::proxy) fn attempted(header: &RequestHeader, ctx: &mut RequestContext) {
     let Some(mut trace) = ctx.trace.take() else { return };
     if let Some(provider) = ctx.provider() {
         let target = ctx.target();
@@ -61,7 +61,7 @@ pub(super) fn attempted(header: &RequestHeader, ctx: &mut RequestContext) {
 }
 
 /// Ends the request's trace.
-pub(super) fn ended(ctx: &mut RequestContext, status: Option<u16>, usage: Option<Usage>, cost: Option<f64>) {
+pub(in crate::proxy) fn ended(ctx: &mut RequestContext, status: Option<u16>, usage: Option<Usage>, cost: Option<f64>) {
     let Some(trace) = ctx.trace.take() else { return };
     let model = match &ctx.route {
         Some(Route::Model { target, .. }) => Some(Name::as_str(&target.model)),

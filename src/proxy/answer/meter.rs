@@ -12,16 +12,16 @@ use pingora::proxy::Session;
 use pointsman_core::usage::{Framing, Reader, Shape, UsageEvent, UsageFilter};
 use tokio::time::{Instant, timeout};
 
-use super::Proxy;
-use super::answer::begun;
-use super::context::RequestContext;
+use super::begun;
 use super::rejection::Rejection;
+use crate::proxy::Proxy;
+use crate::proxy::context::RequestContext;
 
 /// How long a client may take to read the event that says its stream broke.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// What is measured of one successful answer.
-pub(super) struct Meter {
+pub(in crate::proxy) struct Meter {
     /// Reads the body; absent when it is compressed, or neither JSON nor a stream of events.
     filter: Option<UsageFilter>,
     framing: Option<Framing>,
@@ -38,17 +38,17 @@ impl Meter {
     }
 
     /// Returns what was read of the body, if it could be.
-    pub(super) fn reader(&self) -> Option<&Reader> {
+    pub(in crate::proxy) fn reader(&self) -> Option<&Reader> {
         self.filter.as_ref().map(UsageFilter::reader)
     }
 
     /// Returns whether the answer is a stream of events that can be read.
-    pub(super) fn is_stream(&self) -> bool {
+    pub(in crate::proxy) fn is_stream(&self) -> bool {
         self.framing == Some(Framing::Events)
     }
 
     /// Returns the time from the first chunk to the last; `None` when all came at once.
-    pub(super) fn streamed_for(&self) -> Option<Duration> {
+    pub(in crate::proxy) fn streamed_for(&self) -> Option<Duration> {
         Some(self.last?.duration_since(self.first?)).filter(|time| !time.is_zero())
     }
 
@@ -76,7 +76,7 @@ impl Meter {
 
 impl Proxy {
     /// Begins to measure a successful answer.
-    pub(super) fn begin_answer(session: &Session, answer: &mut ResponseHeader, ctx: &mut RequestContext) {
+    pub(in crate::proxy) fn begin_answer(session: &Session, answer: &mut ResponseHeader, ctx: &mut RequestContext) {
         ctx.meter = None;
         if !answer.status.is_success() {
             return;
@@ -90,7 +90,12 @@ impl Proxy {
     }
 
     /// Reads a chunk of the answer and leaves in `body` what the client gets now.
-    pub(super) fn pass_answer(&self, body: &mut Option<Bytes>, end_of_stream: bool, ctx: &mut RequestContext) {
+    pub(in crate::proxy) fn pass_answer(
+        &self,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut RequestContext,
+    ) {
         let Some(mut meter) = ctx.meter.take() else { return };
         if meter.is_stream()
             && body.as_ref().is_some_and(|chunk| !chunk.is_empty())
@@ -108,7 +113,7 @@ impl Proxy {
 /// The end is a proper one, as it is when a provider itself fails amid a stream: HTTP/1 clients throw away what they have
 /// not read yet when a connection breaks, and h2 (0.4.20, `pop_frame`) what it has not sent yet when a stream is reset, so
 /// that the error event would be lost. What cannot hold such an event stays without an end: it is seen to be cut.
-pub(super) async fn break_off(session: &mut Session, ctx: &mut RequestContext, rejection: &Rejection) {
+pub(in crate::proxy) async fn break_off(session: &mut Session, ctx: &mut RequestContext, rejection: &Rejection) {
     let Some(written) = begun(session) else { return };
     if matches!(rejection, Rejection::ClientGone) || written.headers.contains_key(header::CONTENT_LENGTH) {
         return;
