@@ -4,21 +4,17 @@
 //! whose key is for some policies only sees what those serve.
 
 use bytes::Bytes;
-use pingora::Result;
-use pingora::proxy::Session;
 use pointsman_core::config::{Config, Glob, Name, Policy};
 use serde_json::{Value, json};
 
 use super::rejection::{Rejection, Shape};
-use crate::proxy::answer;
-use crate::proxy::context::RequestContext;
 
 const PATH: &str = "/v1/models";
 
 /// When models of ours were made: what Anthropic's API says of a model whose date is not known.
 const CREATED_AT: &str = "1970-01-01T00:00:00Z";
 
-/// What a client wants to know of the models.
+/// A client's question about the models.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::proxy) enum Question {
     /// All of them.
@@ -52,14 +48,6 @@ impl Question {
 /// Tells whether there is no model to speak of, so that only the default provider has an answer.
 pub(in crate::proxy) fn has_none(config: &Config) -> bool {
     config.models.is_empty() && config.virtual_models().next().is_none()
-}
-
-/// Sends `body` as the whole answer.
-pub(in crate::proxy) async fn send(session: &mut Session, ctx: &RequestContext, body: Bytes) -> Result<()> {
-    if !session.as_downstream_mut().is_body_done() {
-        session.set_keepalive(None); // what is left of a body must not be read as the next request
-    }
-    answer::send(session, ctx, http::StatusCode::OK, [], body).await
 }
 
 /// Returns the refusal of a model that is not there.

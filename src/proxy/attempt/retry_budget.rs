@@ -1,4 +1,4 @@
-//! How many retries live traffic can bear: a share of its requests, so that an outage does not multiply its load.
+//! The retries that live traffic can bear: a share of its requests, so that an outage does not multiply its load.
 //!
 //! A token bucket, as in Finagle's `RetryBudget` (<https://twitter.github.io/finagle/guide/Clients.html#retries>): each request
 //! deposits a share of a token, each retry takes a whole one; a trickle lets quiet traffic retry too.
@@ -14,7 +14,7 @@ const TRICKLE: f64 = 10.0;
 /// Tokens that can be saved up: what a burst of failures may spend at once.
 const MOST: f64 = 100.0;
 
-/// What is left to retry with.
+/// The tokens that are left for retries.
 #[derive(Debug)]
 pub(in crate::proxy) struct RetryBudget(Mutex<Balance>);
 

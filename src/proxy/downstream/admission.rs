@@ -1,4 +1,4 @@
-//! How much may be open at once: connections, requests, and bytes of request bodies in memory.
+//! The limits of what may be open at once: connections, requests, and bytes of request bodies in memory.
 //!
 //! Counters without locks; who holds a share gives it back by dropping it. What is over a limit is refused at once: a
 //! queue in front of an overloaded proxy only adds its length to every answer.
@@ -11,7 +11,7 @@ use pointsman_telemetry::EdgeMetrics;
 use super::drain::Tally;
 use crate::proxy::answer::rejection::Rejection;
 
-/// What is open now.
+/// The count of what is open now: connections, and bytes of bodies.
 #[derive(Debug)]
 pub(in crate::proxy) struct Admission {
     connections: Tally,
@@ -72,7 +72,7 @@ impl Admission {
 }
 
 impl Held {
-    /// Holds nothing yet, and never more than all requests together may: `limit` bytes.
+    /// Reserves nothing yet, and never more than all requests together may: `limit` bytes.
     pub(in crate::proxy) fn new(admission: &Arc<Admission>, limit: usize) -> Self {
         Self { admission: Arc::clone(admission), limit, bytes: 0 }
     }
@@ -86,7 +86,7 @@ impl Held {
         if after > self.limit { Err(Rejection::Overloaded) } else { Ok(()) }
     }
 
-    /// Holds `bytes` in all; less than are held already changes nothing.
+    /// Reserves `bytes` in all; less than are reserved already changes nothing.
     ///
     /// # Errors
     /// [`Rejection::Overloaded`] when they do not fit.
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_held_up_to_the_limit_of_all_and_given_back() {
+    fn bytes_are_reserved_up_to_the_limit_of_all_and_given_back() {
         let admission = admission();
         let (mut one, mut other) = (Held::new(&admission, 10), Held::new(&admission, 10));
         one.cover(6).expect("room");

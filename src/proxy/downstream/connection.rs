@@ -29,7 +29,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::admission::{Admission, OpenH2};
 
-/// How an HTTP/2 connection without TLS begins.
+/// The first bytes of an HTTP/2 connection without TLS.
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
 
 tokio::task_local! {
@@ -37,7 +37,7 @@ tokio::task_local! {
     static STATE: Arc<State>;
 }
 
-/// What the requests of a connection tell its stream.
+/// The state of a connection that its requests share with its stream.
 #[derive(Debug, Default)]
 struct State {
     has_request: AtomicBool,
@@ -51,7 +51,7 @@ struct Timed {
     limit: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
     admission: Arc<Admission>,
-    /// Whether it speaks HTTP/2; counted, then.
+    /// The connection's place in the count of those that speak HTTP/2.
     h2: Option<OpenH2>,
 }
 

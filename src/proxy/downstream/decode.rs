@@ -14,13 +14,13 @@ use crate::proxy::answer::rejection::Rejection;
 /// The window that RFC 9659 allows zstd over HTTP: 8 MiB.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// What brotli's decoder is given to work with at a time.
+/// The buffer that brotli's decoder works with, in bytes.
 const BROTLI_BUFFER: usize = 16 << 10;
 
-/// How a brotli stream begins that asks for a window of up to 1 GiB; RFC 7932 has no such streams, but the decoder does.
+/// The first byte of a brotli stream that asks for a window of up to 1 GiB; RFC 7932 has no such streams, but the decoder does.
 const BROTLI_LARGE_WINDOW: u8 = 0b001_0001;
 
-/// How a body is encoded.
+/// The encoding of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::proxy) enum Encoding {
     /// Not at all.

@@ -14,10 +14,10 @@ use super::admission::Held;
 use super::decode::{Decoder, Encoding};
 use crate::proxy::answer::rejection::Rejection;
 
-/// How long a client may take to stop sending a body that was refused.
+/// The time that a client may take to stop sending a body that was refused.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// How much of a refused body is read and thrown away, so that the client gets to read the answer.
+/// The bytes of a refused body that are read and thrown away, so that the client gets to read the answer.
 const LINGER_BYTES: usize = 16 << 20;
 
 /// Reads the body and decodes it, within the limits of its size, before and after, and of time.
@@ -29,7 +29,7 @@ const LINGER_BYTES: usize = 16 << 20;
 pub(in crate::proxy) async fn read_body(
     session: &mut Session,
     limits: &Limits,
-    held: &mut Held,
+    memory: &mut Held,
 ) -> Result<Bytes, Rejection> {
     let limit = limits.max_body_bytes;
     let header = session.req_header();
@@ -38,7 +38,7 @@ pub(in crate::proxy) async fn read_body(
     if announced.is_some_and(|length| length > limit) {
         return Err(Rejection::BodyTooLarge { limit });
     }
-    held.fits(announced.unwrap_or(0))?;
+    memory.fits(announced.unwrap_or(0))?;
     if expects_continue(header) {
         // Pingora does not answer by itself, and curl would wait a second before it sends the body anyway.
         let answered = session.as_downstream_mut().write_continue_response().await;
@@ -54,7 +54,7 @@ pub(in crate::proxy) async fn read_body(
             return Err(Rejection::BodyTooLarge { limit });
         }
         decoder.push(&chunk)?;
-        held.cover(decoder.decoded())?;
+        memory.cover(decoder.decoded())?;
     }
     session.req_header_mut().remove_header(&header::CONTENT_ENCODING);
     decoder.finish()

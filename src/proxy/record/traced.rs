@@ -6,7 +6,8 @@ use pointsman_core::prompt::Dialect;
 use pointsman_core::usage::Usage;
 use pointsman_telemetry::traces::{Answered, Asked, Attempt, Decided, RequestTrace};
 
-use crate::proxy::context::{RequestContext, Route};
+use crate::proxy::answer::rejection::RejectionCode;
+use crate::proxy::context::RequestContext;
 use crate::router::Routing;
 
 /// Starts the request's trace, if there is a tracer.
@@ -46,15 +47,15 @@ pub(in crate::proxy) fn decided(trace: &mut Option<Box<RequestTrace>>, routing: 
 /// Starts the span of the next attempt.
 pub(in crate::proxy) fn attempted(header: &RequestHeader, ctx: &mut RequestContext) {
     let Some(mut trace) = ctx.trace.take() else { return };
-    if let Some(provider) = ctx.provider() {
-        let target = ctx.target();
+    if let Some(provider) = ctx.attempts.provider() {
+        let target = ctx.attempts.target();
         trace.attempted(&Attempt {
             operation: target.and_then(|_| Dialect::of_path(header.uri.path())).map(operation),
             provider: &provider.name,
             model: target.map(|target| &*target.upstream_name),
             host: &provider.base.address.host,
             port: provider.base.address.port,
-            number: ctx.attempts,
+            number: ctx.attempts.count(),
         });
     }
     ctx.trace = Some(trace);
@@ -63,17 +64,13 @@ pub(in crate::proxy) fn attempted(header: &RequestHeader, ctx: &mut RequestConte
 /// Ends the request's trace.
 pub(in crate::proxy) fn ended(ctx: &mut RequestContext, status: Option<u16>, usage: Option<Usage>, cost: Option<f64>) {
     let Some(trace) = ctx.trace.take() else { return };
-    let model = match &ctx.route {
-        Some(Route::Model { target, .. }) => Some(Name::as_str(&target.model)),
-        _ => None,
-    };
     trace.ended(&Answered {
         status,
-        code: ctx.rejected,
-        model,
+        code: ctx.rejected.map(RejectionCode::as_str),
+        model: ctx.attempts.model().map(Name::as_str),
         tokens: usage.map(|usage| [usage.input, usage.output, usage.cached, usage.reasoning]),
         cost,
-        first_byte: ctx.first_byte.map(|at| at.duration_since(ctx.started)),
+        first_byte: ctx.clock.first_byte(),
     });
 }
 
