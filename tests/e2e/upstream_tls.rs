@@ -66,6 +66,23 @@ async fn a_handshake_that_fails_or_never_ends_leaves_the_request_to_the_next_mod
 }
 
 #[tokio::test]
+async fn a_handshake_that_never_ends_is_a_timeout_to_the_client_and_a_connect_timeout_to_the_operator() {
+    let (silent, frontier) = (TcpListener::bind("127.0.0.1:0").await.expect("a free port"), Origin::start().await);
+    let small = silent.local_addr().expect("a bound listener has an address");
+    let config = Config { small, scheme: "https", timeouts: ", connect: 100ms", ..Config::new(&frontier, &frontier) };
+    let gateway = Gateway::start(&config).await;
+
+    let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+    assert_eq!(
+        (reply.status, &reply.json()["error"]["code"]),
+        (StatusCode::GATEWAY_TIMEOUT, &"upstream_timeout".into())
+    );
+    let series = "{outcome=\"connect_timeout\",provider=\"one\"} 1";
+    until_metric(&gateway, &format!("pointsman_upstream_attempts_total{series}")).await;
+}
+
+#[tokio::test]
 async fn whoever_answers_is_trusted_when_the_operator_says_so() {
     let answered = (StatusCode::OK, None, Some(Version::HTTP_11));
 
