@@ -1,83 +1,80 @@
-//! The data plane: a request's life in Pingora's phases. Each phase delegates; the work is in the files beside.
+//! The data plane: a request's life in Pingora's phases. Each phase delegates; the work is in four folders.
+//!
+//! | folder | owns |
+//! |---|---|
+//! | `downstream` | the client's side: connection, limits, key, body |
+//! | `attempt` | the upstream's side: peers, bodies, retries, fallbacks |
+//! | `answer` | the way back: headers, the meter, rejections, the list of models |
+//! | `record` | the end: metrics, access line, traces, decision log, feedback |
 //!
 //! ```text
-//! early_request_filter     timeouts and the request's id               (connection.rs, headers.rs)
-//! request_filter           admission: load, header size, client key    (admission.rs, clients.rs)
-//!                          intake -> prompt -> router -> rewrite       (intake.rs, decode.rs, plan.rs, original.rs)
-//!                          or the list of models, or feedback          (models.rs, feedback.rs)
-//! upstream_peer            an address of the chosen provider           (forward.rs)
-//! upstream_request_filter  path, host, credential, Content-Length      (forward.rs, headers.rs, body_adapter.rs)
+//! early_request_filter     timeouts and the request's id            downstream::connection, answer::headers
+//! request_filter           admission: load, header size, client key downstream::{admission, clients}
+//!                          intake -> prompt -> router -> rewrite    downstream::{intake, decode}, plan, attempt::original
+//!                          or the list of models, or feedback       answer::models, record::feedback
+//! upstream_peer            an address of the chosen provider        attempt::forward
+//! upstream_request_filter  path, host, credential, Content-Length   attempt::{forward, body_adapter}, answer::headers
 //! request_body_filter      Pingora sends the rewritten body
-//! upstream_response_filter the answer has started                      (meter.rs)
-//! response_filter          decision headers instead of the account's   (answer.rs, headers.rs)
-//! response_body_filter     usage and pace of the answer as it passes   (meter.rs)
-//! fail_to_proxy            what failed becomes a Rejection             (answer.rs, rejection.rs)
-//! logging                  one access line, all request metrics        (account.rs)
-//!                          the spans of its trace                      (traced.rs)
-//!                          and a line in the decision log              (decided.rs)
+//! upstream_response_filter the answer has started                   attempt::fallback, answer::meter
+//! response_filter          decision headers, not the account's      answer, answer::headers
+//! response_body_filter     usage and pace of the answer             answer::meter
+//! fail_to_proxy            what failed becomes a Rejection          answer, answer::rejection
+//! logging                  request metrics, one access line         record::account
+//!                          the spans of its trace                   record::traced
+//!                          a line in the decision log               record::decided
 //! ```
 //!
 //! Requests that no [`Dialect`](pointsman_core::prompt::Dialect) reads pass through to the default provider without being
 //! buffered.
 
-mod account;
-mod admission;
 mod answer;
-mod body_adapter;
-mod clients;
-mod connection;
+mod attempt;
+mod clock;
 mod context;
-mod decided;
-mod decode;
-mod drain;
-mod fallback;
-pub mod feedback;
-mod forward;
-mod headers;
+mod downstream;
 pub mod health;
-mod held_answer;
-mod intake;
-mod meter;
-mod models;
-mod original;
 mod plan;
-pub mod rejection;
-mod retry_budget;
+mod record;
 mod server;
-mod tls;
-mod traced;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use admission::Admission;
 use async_trait::async_trait;
 use bytes::Bytes;
-pub use context::RequestContext;
-use drain::OpenRequests;
-use fallback::Cause;
-use http::{StatusCode, Version};
-use meter::Meter;
+use http::Version;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
-use plan::Plan;
 use pointsman_telemetry::Metrics;
-use rejection::Rejection;
-use retry_budget::RetryBudget;
-pub use server::{BindError, Draining, Listeners, Served, TakeOverError};
 
+use self::answer::headers;
+use self::answer::meter::Meter;
+pub use self::answer::rejection;
+use self::answer::rejection::Rejection;
+use self::attempt::fallback::{self, Retries};
+use self::attempt::forward;
+pub use self::context::RequestContext;
+use self::downstream::admission::Admission;
+use self::downstream::drain::OpenRequests;
+use self::downstream::{connection, intake};
+use self::plan::Plan;
+pub use self::record::feedback;
+use self::record::{Recorder, RequestIds, traced};
+pub use self::server::{BindError, Draining, Listeners, Served, TakeOverError};
 use crate::router::Router;
+use crate::upstream::{AttemptFailure, CONTEXT_LENGTH, SILENT};
 
 /// The proxy: give it to a Pingora service, or let [`Listeners`] serve it.
 pub struct Proxy {
     router: Arc<Router>,
     metrics: Arc<Metrics>,
-    request_ids: account::RequestIds,
+    recorder: Recorder,
+    request_ids: RequestIds,
     open: Arc<OpenRequests>,
     admission: Arc<Admission>,
-    retry_budget: RetryBudget,
+    retries: Retries,
 }
 
 impl Proxy {
@@ -86,12 +83,13 @@ impl Proxy {
     pub fn new(router: Arc<Router>, metrics: Arc<Metrics>) -> Self {
         let admission = Arc::new(Admission::new(metrics.edge()));
         Self {
+            recorder: Recorder::new(Arc::clone(&router), Arc::clone(&metrics)),
+            retries: Retries::new(Arc::clone(&metrics)),
             router,
             metrics,
-            request_ids: account::RequestIds::default(),
+            request_ids: RequestIds::default(),
             open: Arc::default(),
             admission,
-            retry_budget: RetryBudget::new(),
         }
     }
 }
@@ -119,17 +117,17 @@ impl ProxyHttp for Proxy {
             session.set_keepalive(None);
         }
         let cut = ctx.open.cut();
-        let planned = match self.admit(session, ctx) {
+        let planned = match plan::admit(self, session, ctx) {
             Ok(()) => tokio::select! {
                 biased;
-                planned = self.plan(session, ctx) => planned,
+                planned = plan::plan(self, session, ctx) => planned,
                 () = cut.fell() => Err(Rejection::ShuttingDown),
             },
             Err(rejection) => Err(rejection),
         };
         match planned {
             Ok(Plan::Forward) => Ok(false),
-            Ok(Plan::Answer(body)) => models::send(session, ctx, body).await.map(|()| true),
+            Ok(Plan::Answer(body)) => answer::send_own(session, ctx, body).await.map(|()| true),
             Err(rejection) => {
                 answer::reject(session, ctx, &rejection).await;
                 intake::discard_body(session).await;
@@ -139,11 +137,11 @@ impl ProxyHttp for Proxy {
     }
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<Box<HttpPeer>> {
-        ctx.attempt_begins();
+        ctx.attempts.begin();
         traced::attempted(session.req_header(), ctx);
-        let peer = forward::peer(ctx).await;
+        let peer = ctx.attempts.pick_peer().await;
         peer.map_err(|mut error| {
-            error.set_retry(self.attempt_failed(ctx, &error));
+            error.set_retry(self.recorder.attempt_failed(ctx, &error, &self.retries));
             error
         })
     }
@@ -154,32 +152,29 @@ impl ProxyHttp for Proxy {
         upstream: &mut RequestHeader,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
-        let Some(provider) = ctx.provider().cloned() else {
+        let Some(provider) = ctx.attempts.provider().cloned() else {
             return Error::e_explain(ErrorType::InternalError, "no route");
         };
-        ctx.upstream_is_h2 = upstream.version == Version::HTTP_2;
+        ctx.attempts.upstream_is_h2 = upstream.version == Version::HTTP_2;
         headers::edit_request(upstream, |upstream| {
             forward::set_target(upstream, &provider)?;
-            headers::clean_request(&mut upstream.headers, session, ctx)?;
-            forward::set_credential(&mut upstream.headers, &provider.credential);
+            let fields = &mut upstream.headers;
+            headers::clean_request(fields, &ctx.request_id)?;
+            headers::set_forwarded(fields, session, &ctx.snapshot.config)?;
+            let known_by = ctx.client.as_ref().map(|client| &client.key_field);
+            forward::set_credential(fields, &provider.credential, known_by);
             if let Some(trace) = &ctx.trace {
-                trace.pass_on(&mut upstream.headers);
+                trace.pass_on(fields);
             }
-            if ctx.target().is_some() {
-                forward::want_plain(&mut upstream.headers);
+            if ctx.attempts.target().is_some() {
+                forward::want_plain(fields);
             }
-            if let Some(body) = &ctx.body {
-                forward::set_length(&mut upstream.headers, body.len());
+            if let Some(body) = ctx.attempts.body.bytes() {
+                forward::set_length(fields, body.len());
             }
             Ok(())
         })?;
-        if let Some(body) = ctx.body.clone() {
-            let timeouts = provider.timeouts;
-            let total = timeouts.total.map(|total| total.0);
-            let patience = ctx.patience();
-            ctx.is_hurried = ctx.attempts > 1 && patience < timeouts.first_byte.0;
-            ctx.swap.install(session, body, timeouts.first_byte.0.min(patience), total);
-        }
+        ctx.attempts.install_body(session);
         Ok(())
     }
 
@@ -192,8 +187,8 @@ impl ProxyHttp for Proxy {
     ) -> Result<()> {
         // An HTTP/2 upstream that gives no window is left at once when an HTTP/2 client leaves, but Pingora watches the
         // client only through its real session.
-        if ctx.upstream_is_h2 && session.req_header().version == Version::HTTP_2 {
-            ctx.swap.restore(session);
+        if ctx.attempts.upstream_is_h2 && session.req_header().version == Version::HTTP_2 {
+            ctx.attempts.adapter.restore(session);
         }
         Ok(())
     }
@@ -204,29 +199,27 @@ impl ProxyHttp for Proxy {
         upstream: &mut ResponseHeader,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
-        ctx.swap.restore(session); // an informational answer may be the first, and the deadline was kept
+        ctx.attempts.adapter.restore(session); // an informational answer may be the first, and the deadline was kept
         if upstream.status.is_informational() {
             return Ok(());
         }
-        self.attempt_answered(ctx, upstream.status);
-        fallback::let_rest(ctx, upstream.status, &upstream.headers);
-        if Self::is_retried(ctx, upstream.status)
-            && can_resend(session, ctx)
-            && self.try_again(ctx, Cause::Status(upstream.status))
+        let status = upstream.status;
+        self.recorder.attempt_answered(ctx, status);
+        ctx.attempts.heed_retry_after(status, &upstream.headers);
+        if fallback::is_retried(status, &ctx.snapshot.config.retry)
+            && ctx.attempts.can_resend(session)
+            && ctx.attempts.try_again(AttemptFailure::Status(status.as_u16()), &self.retries)
         {
-            let mut error = Error::new(ErrorType::HTTPStatus(upstream.status.as_u16())).into_up();
+            let mut error = Error::new(ErrorType::HTTPStatus(status.as_u16())).into_up();
             error.set_retry(true);
             return Err(error);
         }
-        self.remember_beginning(ctx, upstream.status);
-        self.first_byte_arrived(ctx);
-        Self::begin_answer(session, upstream, ctx);
-        if upstream.status == StatusCode::BAD_REQUEST && ctx.may_try_again() && ctx.has_larger_window() {
-            ctx.swap.hold(session);
-        } else if ctx.body.is_some() {
-            let is_stream = ctx.meter.as_ref().is_some_and(Meter::is_stream);
-            ctx.swap.watch(session, forward::shorter_idle(ctx), is_stream);
-        }
+        self.recorder.remember_beginning(ctx, status);
+        self.recorder.first_byte_arrived(ctx);
+        let path = session.req_header().uri.path();
+        ctx.meter = Meter::begin(upstream, path, ctx.attempts.body.usage_event());
+        let is_stream = ctx.meter.as_ref().is_some_and(Meter::is_stream);
+        ctx.attempts.watch_answer(session, status, is_stream);
         Ok(())
     }
 
@@ -237,7 +230,10 @@ impl ProxyHttp for Proxy {
         end_of_stream: bool,
         ctx: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
-        self.pass_answer(body, end_of_stream, ctx);
+        let gap = ctx.meter.as_mut().and_then(|meter| meter.pass(body, end_of_stream));
+        if let Some(gap) = gap {
+            self.metrics.chunk_followed(ctx.attempts.model(), gap);
+        }
         Ok(None)
     }
 
@@ -260,23 +256,30 @@ impl ProxyHttp for Proxy {
         ctx: &mut Self::CTX,
         reused: bool,
     ) -> Box<Error> {
-        ctx.swap.restore(session);
+        ctx.attempts.adapter.restore(session);
         if matches!(error.etype(), ErrorType::HTTPStatus(_)) && error.retry() {
             return error; // `upstream_response_filter` has decided
         }
-        let error = if *error.etype() == body_adapter::SILENT { error.into_up() } else { error };
-        if *error.etype() == held_answer::CONTEXT_LENGTH {
-            return self.widen(ctx, error);
+        let error = if *error.etype() == SILENT { error.into_up() } else { error };
+        if *error.etype() == CONTEXT_LENGTH {
+            let mut error = error;
+            ctx.clock.answer_withdrawn();
+            error.set_retry(ctx.attempts.widen(&self.retries));
+            return error;
         }
         let mut error = error.more_context(format!("peer: {peer}"));
-        if !can_resend(session, ctx) || answer::begun(session).is_some() {
+        if !ctx.attempts.can_resend(session) || answer::begun(session).is_some() {
             error.set_retry(false);
-            self.attempt_broke(ctx, &error);
+            self.recorder.attempt_broke(ctx, &error);
             return error;
         }
         // A kept connection that turns out to be closed says nothing about the upstream: the same one is asked again.
         let is_stale = reused && matches!(error.retry, RetryType::ReusedOnly | RetryType::Decided(true));
-        let again = if is_stale { ctx.again_after_stale() } else { self.attempt_failed(ctx, &error) };
+        let again = if is_stale {
+            ctx.attempts.again_after_stale()
+        } else {
+            self.recorder.attempt_failed(ctx, &error, &self.retries)
+        };
         error.set_retry(again);
         error
     }
@@ -288,12 +291,12 @@ impl ProxyHttp for Proxy {
         ctx: &mut Self::CTX,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        error.set_retry(self.attempt_failed(ctx, &error));
+        error.set_retry(self.recorder.attempt_failed(ctx, &error, &self.retries));
         error
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Self::CTX) -> FailToProxy {
-        ctx.swap.restore(session);
+        ctx.attempts.adapter.restore(session);
         answer::fail(session, error, ctx).await
     }
 
@@ -308,13 +311,8 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Self::CTX) {
-        ctx.swap.restore(session); // Pingora calls `finish` next: without the real session there is no keep-alive
-        self.account(session, error, ctx);
+        ctx.attempts.adapter.restore(session); // Pingora calls `finish` next: without the real session there is no keep-alive
+        self.recorder.account(session, error, ctx);
         connection::request_ended();
     }
-}
-
-/// Returns whether another attempt could send the whole body: what was passed on unread is gone.
-fn can_resend(session: &mut Session, ctx: &RequestContext) -> bool {
-    ctx.body.is_some() || session.as_downstream_mut().is_body_empty()
 }

@@ -13,6 +13,7 @@ mod seen;
 mod simple;
 mod switch;
 mod targets;
+mod verdict;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -42,6 +43,7 @@ pub use self::simple::Undecided;
 pub use self::switch::{Killed, Switch};
 pub use self::targets::TargetState;
 use self::targets::Targets;
+pub use self::verdict::PolicyFinding;
 use crate::clients::Client;
 use crate::snapshot::{Snapshot, Ticket};
 

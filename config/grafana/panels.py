@@ -18,7 +18,7 @@ RATE = "[$__rate_interval]"
 CHOSEN = 'reason=~"rule|tier|rounded_up|threshold|utility|similarity|judge|split|random|override|affinity|affinity_tool_loop|affinity_cache|housekeeping"'
 ABSTAINED = 'reason=~"low_confidence|no_ask|unfamiliar|truncated|not_similar|unmapped_label|kill_switch|not_rolled_out|classifier_.+|judge_.+"'
 CONSTRAINED = 'reason=~"context|images|audio|files|tools|json_schema|max_output|region|not_allowed|unhealthy|saturated"'
-FAILED = 'outcome!~"success|client_error|cancelled|shed"'
+FAILED = 'outcome!~"success|client_error|cancelled|shed|internal"'
 
 
 def rate(metric: str, where: str, by: str) -> str:

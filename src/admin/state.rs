@@ -226,7 +226,7 @@ impl From<Rejection> for AdminError {
     fn from(rejection: Rejection) -> Self {
         Self {
             status: rejection.status(),
-            code: rejection.code(),
+            code: rejection.code().as_str(),
             param: rejection.param(),
             message: rejection.to_string(),
         }

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::admin::{self, Process};
-use crate::proxy::rejection::Rejection;
+use crate::proxy::rejection::RejectionCode;
 use crate::proxy::{BindError, Listeners, Proxy, Served, TakeOverError, health};
 use crate::reload::{Reloader, Watcher};
 use crate::router::Router;
@@ -231,7 +231,7 @@ fn watch(reloader: &Arc<Reloader>) -> Option<Watcher> {
 
 /// Makes counters start at zero instead of at their first event, so that a rate over them sees that event.
 fn expect(metrics: &Metrics, snapshot: &Snapshot) {
-    metrics.expect_rejections(&Rejection::CODES);
+    metrics.expect_rejections(&RejectionCode::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>());
     for provider in snapshot.upstreams.providers() {
         metrics.expect_provider(&provider.name);
     }

@@ -1,18 +1,26 @@
 //! What the client gets: the upstream's answer with the decision on top, or Pointsman's own error.
 
+pub(super) mod headers;
+pub(super) mod meter;
+pub(super) mod models;
+pub mod rejection;
+
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::{FailToProxy, Session};
-use pingora::{Error, ErrorSource, ErrorType, Result};
+use pingora::{Error, Result};
+use tokio::time::timeout;
 
-use super::body_adapter::{CUT_OFF, SILENT};
+use self::headers::{REQUEST_ID, value};
+use self::rejection::{Rejection, Shape};
 use super::context::RequestContext;
-use super::forward::PROVIDER_BUSY;
-use super::headers::{self, REQUEST_ID, value};
-use super::held_answer::CONTEXT_LENGTH;
-use super::rejection::{Rejection, Shape};
-use super::{clients, meter};
+use crate::upstream::AttemptFailure;
+
+/// The time that a client may take to read the event that says its stream broke.
+const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// Names of fields, parsed once: a dozen of them go on every answer.
 macro_rules! fields {
@@ -40,7 +48,13 @@ fields! {
 pub(super) fn dress(answer: &mut ResponseHeader, ctx: &RequestContext) -> Result<()> {
     let status = answer.status;
     headers::edit_answer(answer, |fields| {
-        headers::clean_answer(fields, status, ctx);
+        let provider = ctx.attempts.provider();
+        let section = provider.and_then(|provider| ctx.snapshot.config.providers.get(&provider.name));
+        headers::clean_answer(fields, status, section.map_or(&[][..], |section| &section.expose_headers));
+        if let Some(provider) = provider {
+            headers::relocate(fields, &provider.base);
+        }
+        headers::rename_upstream_id(fields, &ctx.request_id);
         decorate(fields, ctx)
     })
 }
@@ -50,10 +64,12 @@ fn decorate(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<()> {
     let id = value(&ctx.request_id)?;
     answer.insert(OUR_REQUEST_ID, id.clone());
     answer.insert(REQUEST_ID, id);
-    clients::show(answer, ctx)?;
+    if let Some(client) = &ctx.client {
+        client.show(answer)?;
+    }
     let Some(routing) = ctx.routing() else { return Ok(()) };
     let decision = &routing.decision;
-    let model = ctx.model().unwrap_or(&decision.model);
+    let model = ctx.attempts.model().unwrap_or(&decision.model);
     answer.insert(MODEL, value(model.as_str())?);
     if *model != decision.model {
         answer.insert(FALLBACK_FROM, value(decision.model.as_str())?);
@@ -77,8 +93,8 @@ fn decorate(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<()> {
         answer.insert(DEGRADED, HeaderValue::from_static(reason.as_str()));
     }
     answer.insert(GENERATION, HeaderValue::from(ctx.snapshot.generation));
-    answer.insert(ATTEMPTS, HeaderValue::from(ctx.attempts));
-    answer.insert(OVERHEAD, HeaderValue::from(u64::try_from(ctx.overhead.as_micros()).unwrap_or(u64::MAX)));
+    answer.insert(ATTEMPTS, HeaderValue::from(ctx.attempts.count()));
+    answer.insert(OVERHEAD, HeaderValue::from(u64::try_from(ctx.clock.overhead().as_micros()).unwrap_or(u64::MAX)));
     Ok(())
 }
 
@@ -88,8 +104,16 @@ pub(super) fn begun(session: &Session) -> Option<&ResponseHeader> {
     session.response_written().filter(|written| is_answer(written.status))
 }
 
+/// Answers with `body`: what Pointsman itself knows.
+pub(super) async fn send_own(session: &mut Session, ctx: &RequestContext, body: Bytes) -> Result<()> {
+    if !session.as_downstream_mut().is_body_done() {
+        session.set_keepalive(None); // what is left of a body must not be read as the next request
+    }
+    send(session, ctx, StatusCode::OK, [], body).await
+}
+
 /// Sends an answer of Pointsman's own: JSON, with the decision on top.
-pub(super) async fn send(
+async fn send(
     session: &mut Session,
     ctx: &RequestContext,
     status: StatusCode,
@@ -109,7 +133,7 @@ pub(super) async fn send(
 
 /// Answers with Pointsman's own error, unless an answer was started or the client is gone.
 pub(super) async fn reject(session: &mut Session, ctx: &mut RequestContext, rejection: &Rejection) {
-    ctx.reject(rejection);
+    ctx.rejected = Some(rejection.code());
     if begun(session).is_some() || matches!(rejection, Rejection::ClientGone) {
         return;
     }
@@ -130,37 +154,26 @@ async fn write(session: &mut Session, ctx: &RequestContext, rejection: &Rejectio
 
 /// Turns what Pingora says went wrong into an answer.
 pub(super) async fn fail(session: &mut Session, error: &Error, ctx: &mut RequestContext) -> FailToProxy {
-    let rejection = rejection_of(error, ctx);
-    meter::break_off(session, ctx, &rejection).await;
+    let provider = ctx.attempts.provider().map(|provider| provider.name.clone());
+    let failure = AttemptFailure::of(error);
+    let rejection = provider.map_or(Rejection::Internal, |provider| Rejection::of_attempt(failure, provider));
+    break_off(session, ctx, &rejection).await;
     reject(session, ctx, &rejection).await;
     let status = begun(session).map_or_else(|| rejection.status(), |written| written.status);
     FailToProxy { error_code: status.as_u16(), can_reuse_downstream: false }
 }
 
-fn rejection_of(error: &Error, ctx: &RequestContext) -> Rejection {
-    use ErrorType::{
-        ConnectError, ConnectNoRoute, ConnectRefused, ConnectTimedout, InvalidCert, ReadTimedout, SocketError,
-        TLSHandshakeFailure, TLSHandshakeTimedout, TLSWantX509Lookup, WriteTimedout,
-    };
-    let Some(provider) = ctx.provider().map(|provider| provider.name.clone()) else { return Rejection::Internal };
-    if *error.etype() == CONTEXT_LENGTH {
-        return Rejection::ContextLength;
+/// Tells the client of a stream that the upstream broke off, and ends the answer.
+///
+/// The end is a proper one, as it is when a provider itself fails amid a stream: HTTP/1 clients throw away what they have
+/// not read yet when a connection breaks, and h2 (0.4.20, `pop_frame`) what it has not sent yet when a stream is reset, so
+/// that the error event would be lost. What cannot hold such an event stays without an end: it is seen to be cut.
+async fn break_off(session: &mut Session, ctx: &mut RequestContext, rejection: &Rejection) {
+    let Some(written) = begun(session) else { return };
+    if matches!(rejection, Rejection::ClientGone) || written.headers.contains_key(header::CONTENT_LENGTH) {
+        return;
     }
-    if *error.etype() == CUT_OFF {
-        return Rejection::ShuttingDown;
-    }
-    if *error.esource() == ErrorSource::Downstream {
-        return Rejection::ClientGone;
-    }
-    match error.etype() {
-        ConnectTimedout | TLSHandshakeTimedout | ReadTimedout | WriteTimedout => {
-            Rejection::UpstreamTimeout { provider }
-        }
-        other if *other == PROVIDER_BUSY => Rejection::ProviderBusy { provider },
-        other if *other == SILENT => Rejection::UpstreamTimeout { provider },
-        ConnectRefused | ConnectNoRoute | ConnectError | SocketError | TLSHandshakeFailure | TLSWantX509Lookup
-        | InvalidCert => Rejection::UpstreamUnreachable { provider },
-        _ if *error.esource() == ErrorSource::Internal => Rejection::Internal,
-        _ => Rejection::UpstreamError { provider },
-    }
+    let Some(words) = ctx.meter.as_mut().and_then(|meter| meter.break_off(rejection)) else { return };
+    // A client that left, or does not read, is told nothing.
+    let _ = timeout(LAST_WORD, session.write_response_body(Some(words), true)).await;
 }

@@ -18,14 +18,15 @@ use pointsman_core::config::HealthCheck;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{forward, headers};
+use super::answer::headers;
+use super::attempt::forward;
 use crate::router::Router;
 use crate::upstream::{Peer, PeerId, Provider};
 
-/// How soon peers of a new configuration are noticed.
+/// The pause between two looks at the configuration for new peers.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Who asks, for the logs of those who are asked.
+/// The `User-Agent` of checks, for the logs of providers.
 const USER_AGENT: &str = concat!("pointsman/", env!("CARGO_PKG_VERSION"), " (health check)");
 
 /// The checks that run, and when the next ones are due.

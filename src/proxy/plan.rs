@@ -1,4 +1,5 @@
-//! `request_filter`: reads the request, decides where it goes, and prepares the body that goes there.
+//! The plan of a request, for `request_filter`: admits and reads the request, decides where it goes, and prepares the body that
+//! goes there.
 
 use std::sync::Arc;
 
@@ -6,32 +7,42 @@ use bytes::Bytes;
 use http::{Method, header};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
+use pointsman_core::config::Limits;
 use pointsman_core::features::{Features, TokenCounter, Tokenizer};
 use pointsman_core::policy::Detail;
 use pointsman_core::prompt::{Dialect, Prompt};
 use pointsman_telemetry::Stage;
 use tokio::time::Instant;
 
-use super::admission::Held;
-use super::context::{RequestContext, Route};
-use super::models::{self, Question};
-use super::original::Original;
-use super::rejection::{Rejection, Shape};
-use super::{Proxy, clients, fallback, intake, traced};
+use super::Proxy;
+use super::answer::models::{self, Question};
+use super::answer::rejection::{Rejection, Shape};
+use super::attempt::original::Original;
+use super::context::RequestContext;
+use super::downstream::admission::Held;
+use super::downstream::clients::{self, ClientUse};
+use super::downstream::intake;
+use super::record::{feedback, traced};
 use crate::clients::Client;
-use crate::router::{self, Incoming, Judging, Routing, Verdict, header_text};
+use crate::router::{self, Incoming, Judging, Router, Routing, Verdict, header_text};
 use crate::snapshot::Snapshot;
 use crate::upstream::Provider;
 
-/// What is to happen with a request.
+/// The plan of a request: forward it, or answer it here.
 pub(super) enum Plan {
-    /// It goes where the context says.
+    /// The request goes to the destination in its context.
     Forward,
-    /// Pointsman itself answers, with this.
+    /// Pointsman itself answers, with this body.
     Answer(Bytes),
 }
 
-/// What is asked of the router, the header apart.
+/// A body that was read, and the API that it is written for.
+struct Intake {
+    dialect: Dialect,
+    body: Bytes,
+}
+
+/// A question to the router, the header apart.
 #[derive(Clone, Copy)]
 struct Asked<'a> {
     snapshot: &'a Snapshot,
@@ -40,127 +51,169 @@ struct Asked<'a> {
     body: &'a Bytes,
 }
 
-impl Proxy {
-    /// Decides where the request goes, and leaves the route and the body in `ctx`.
-    pub(super) async fn plan(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<Plan, Rejection> {
-        if let Some(body) = self.feedback(session, ctx).await? {
-            return Ok(Plan::Answer(body));
-        }
-        let header = session.req_header();
-        if let Some(body) = answer(header, ctx)? {
-            return Ok(Plan::Answer(body));
-        }
-        let dialect = Dialect::of_path(header.uri.path()).filter(|_| header.method == Method::POST);
-        let Some(dialect) = dialect.filter(|_| intake::is_json(&header.headers)) else {
-            clients::authorize(ctx, None)?;
-            let provider = default_provider(ctx).ok_or_else(|| unreadable(header, dialect))?;
-            ctx.route = Some(Route::Pass { provider, shadow: None });
-            return Ok(Plan::Forward);
-        };
-        let limits = &ctx.snapshot.config.limits;
-        let held = ctx.held.insert(Held::new(&self.admission, limits.max_bytes_in_flight));
-        let body = intake::read_body(session, limits, held).await?;
-        let received = *ctx.received.insert(Instant::now());
-        self.route(session, ctx, dialect, body).await?;
-        ctx.overhead = received.elapsed();
-        Ok(Plan::Forward)
+/// Lets a request in, or says why not: load first, then the header's size, then the client's key.
+///
+/// # Errors
+/// The first of these that fails.
+pub(super) fn admit(proxy: &Proxy, session: &Session, ctx: &mut RequestContext) -> Result<(), Rejection> {
+    let limits = &ctx.snapshot.config.limits;
+    if proxy.open.count() > limits.max_requests {
+        return Err(Rejection::Overloaded);
     }
-
-    async fn route(
-        &self,
-        session: &mut Session,
-        ctx: &mut RequestContext,
-        dialect: Dialect,
-        body: Bytes,
-    ) -> Result<(), Rejection> {
-        let started = Instant::now();
-        let snapshot = Arc::clone(&ctx.snapshot);
-        let prompt = snapshot.read(dialect, &body)?;
-        self.metrics.stage_ended(Stage::Intake, started.elapsed());
-        ctx.prefix = snapshot.upstreams.want_key().then(|| router::beginning(&prompt));
-        let client = ctx.client.as_ref().map(|used| Arc::clone(used.client()));
-        let asked = Asked { snapshot: &snapshot, client: client.as_deref(), prompt: &prompt, body: &body };
-        ctx.original = Some(Original::new(&body, &prompt));
-        let verdict = if snapshot.advisers.have_judges() {
-            // A judge takes its time: a client that leaves meanwhile is noticed.
-            let header = session.req_header().clone();
-            tokio::select! {
-                biased;
-                verdict = Box::pin(self.verdict(&header, asked)) => verdict,
-                _ = session.as_downstream_mut().read_body_or_idle(true) => return Err(Rejection::ClientGone),
-            }
-        } else {
-            self.verdict(session.req_header(), asked).await
-        };
-        match verdict {
-            Verdict::Route(routing) => self.take(ctx, &snapshot, &prompt, routing),
-            Verdict::Deny(refusal) => {
-                let rejection = Rejection::denied(&refusal.denial);
-                keep(ctx, &prompt);
-                ctx.refusal = Some(refusal);
-                Err(rejection)
-            }
-            Verdict::Pass { shadow, denied, .. } => {
-                clients::debit(ctx, || {
-                    Features::counted(&prompt, &TokenCounter::new()).tokens_of(Tokenizer::of_model(&prompt.model))
-                })?;
-                let unknown = || models::not_found(&snapshot.config, &prompt.model);
-                let provider = default_provider(ctx).ok_or_else(unknown)?;
-                if let Some(refusal) = denied {
-                    self.router.count_shadow_denial(&refusal.denial);
-                    keep(ctx, &prompt);
-                    ctx.refusal = Some(refusal);
-                }
-                if let Some(routing) = &shadow {
-                    self.router.count_shadow(&snapshot, routing);
-                    keep(ctx, &prompt);
-                }
-                ctx.route = Some(Route::Pass { provider, shadow });
-                ctx.body = Some(body.clone());
-                Ok(())
-            }
-        }
+    let header = session.req_header();
+    if header_bytes(header) > limits.max_header_bytes {
+        return Err(Rejection::HeaderTooLarge { limit: limits.max_header_bytes });
     }
-
-    async fn verdict(&self, header: &RequestHeader, asked: Asked<'_>) -> Verdict {
-        let Asked { snapshot, client, prompt, body } = asked;
-        let field = |name: &str| header_text(&header.headers, name);
-        let path = header.uri.path();
-        let (judging, detail) = (Judging::Ask, Detail::Decision);
-        let incoming = Incoming { path, header: &field, client, prompt, body, at: None, judging, detail };
-        self.router.route(snapshot, &incoming).await
+    if !ctx.snapshot.clients.are_required() {
+        return Ok(());
     }
+    let client = ClientUse::identify(&ctx.snapshot.clients, header);
+    ctx.client.insert(client.ok_or(Rejection::InvalidApiKey)?).admit()
+}
 
-    /// Sends a request to the model that a policy chose.
-    fn take(
-        &self,
-        ctx: &mut RequestContext,
-        snapshot: &Snapshot,
-        prompt: &Prompt<'_>,
-        routing: Box<Routing>,
-    ) -> Result<(), Rejection> {
-        let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
-        clients::debit(ctx, || routing.features.tokens_of(target.tokenizer))?;
-        self.router.count(snapshot, &routing);
-        traced::decided(&mut ctx.trace, &routing);
-        keep(ctx, prompt);
-        let started = Instant::now();
-        if let Some(original) = &mut ctx.original {
-            original.set(&routing.decision.set);
+/// Decides where the request goes, and leaves the verdict and the body in `ctx`.
+///
+/// # Errors
+/// When the request cannot be read, is refused, or has nowhere to go.
+pub(super) async fn plan(proxy: &Proxy, session: &mut Session, ctx: &mut RequestContext) -> Result<Plan, Rejection> {
+    if feedback::is_feedback(session.req_header()) {
+        return take_feedback(proxy, session, ctx).await.map(Plan::Answer);
+    }
+    let header = session.req_header();
+    if let Some(body) = list_models(header, ctx)? {
+        return Ok(Plan::Answer(body));
+    }
+    let dialect = Dialect::of_path(header.uri.path()).filter(|_| header.method == Method::POST);
+    let Some(dialect) = dialect.filter(|_| intake::is_json(&header.headers)) else {
+        if !clients::may_use(ctx.client.as_ref(), None) {
+            return Err(Rejection::NotAllowed);
         }
-        ctx.prepare_for(target);
-        self.metrics.stage_ended(Stage::Rewrite, started.elapsed());
-        ctx.route = Some(Route::Model { target: Arc::clone(target), routing });
-        ctx.fallbacks = fallback::fallbacks(ctx).collect();
-        ctx.wider = fallback::wider(ctx);
-        ctx.hold_bodies()?;
-        self.retry_budget.deposit(snapshot.config.retry.budget);
-        self.avoid_resting(ctx);
-        Ok(())
+        let provider = default_provider(ctx).ok_or_else(|| unreadable(header, dialect))?;
+        ctx.attempts.pass_to(provider);
+        return Ok(Plan::Forward);
+    };
+    let limits = &ctx.snapshot.config.limits;
+    let memory = ctx.body_memory.insert(Held::new(&proxy.admission, limits.max_bytes_in_flight));
+    let body = intake::read_body(session, limits, memory).await?;
+    ctx.attempts.start_retry_time(ctx.clock.body_received());
+    route(proxy, session, ctx, Intake { dialect, body }).await?;
+    ctx.clock.decided();
+    Ok(Plan::Forward)
+}
+
+/// Takes a client's word on an answer. A client that may ask anything may say how the answer was.
+async fn take_feedback(proxy: &Proxy, session: &mut Session, ctx: &mut RequestContext) -> Result<Bytes, Rejection> {
+    let limits = &ctx.snapshot.config.limits;
+    let memory = ctx.body_memory.insert(Held::new(&proxy.admission, limits.max_bytes_in_flight));
+    let max_body_bytes = limits.max_body_bytes.min(feedback::MAX_BYTES);
+    let body = intake::read_body(session, &Limits { max_body_bytes, ..limits.clone() }, memory).await?;
+    let answer = feedback::take(&body, &ctx.snapshot, ctx.client_name(), &proxy.metrics)?;
+    Ok(answer.to_string().into())
+}
+
+/// Asks the router about a request whose body has come, and prepares what the verdict wants.
+async fn route(
+    proxy: &Proxy,
+    session: &mut Session,
+    ctx: &mut RequestContext,
+    intake: Intake,
+) -> Result<(), Rejection> {
+    let started = Instant::now();
+    let Intake { dialect, body } = intake;
+    let snapshot = Arc::clone(&ctx.snapshot);
+    let prompt = snapshot.read(dialect, &body)?;
+    proxy.metrics.stage_ended(Stage::Intake, started.elapsed());
+    ctx.attempts.peer_key = snapshot.upstreams.want_key().then(|| router::beginning(&prompt));
+    let client = ctx.client.as_ref().map(|used| Arc::clone(used.client()));
+    let asked = Asked { snapshot: &snapshot, client: client.as_deref(), prompt: &prompt, body: &body };
+    ctx.attempts.body.read(Original::new(&body, &prompt));
+    let verdict = if snapshot.advisers.have_judges() {
+        // A judge takes its time: a client that leaves meanwhile is noticed.
+        let header = session.req_header().clone();
+        tokio::select! {
+            biased;
+            verdict = Box::pin(ask(&proxy.router, &header, asked)) => verdict,
+            _ = session.as_downstream_mut().read_body_or_idle(true) => return Err(Rejection::ClientGone),
+        }
+    } else {
+        ask(&proxy.router, session.req_header(), asked).await
+    };
+    match verdict {
+        Verdict::Route(routing) => send_to_model(proxy, ctx, &prompt, routing),
+        Verdict::Pass { .. } => pass(proxy, ctx, asked, verdict),
+        Verdict::Deny(ref refusal) => {
+            let rejection = Rejection::denied(&refusal.denial);
+            keep(ctx, &prompt);
+            ctx.verdict = Some(verdict);
+            Err(rejection)
+        }
     }
 }
 
-/// Keeps of a prompt what the decision log writes, if there is one.
+async fn ask(router: &Router, header: &RequestHeader, asked: Asked<'_>) -> Verdict {
+    let Asked { snapshot, client, prompt, body } = asked;
+    let field = |name: &str| header_text(&header.headers, name);
+    let path = header.uri.path();
+    let (judging, detail) = (Judging::Ask, Detail::Decision);
+    let incoming = Incoming { path, header: &field, client, prompt, body, at: None, judging, detail };
+    router.route(snapshot, &incoming).await
+}
+
+/// Sends a request to the default provider, as it is, and counts what a policy that only watches found.
+fn pass(proxy: &Proxy, ctx: &mut RequestContext, asked: Asked<'_>, verdict: Verdict) -> Result<(), Rejection> {
+    let Asked { snapshot, prompt, body, .. } = asked;
+    debit(ctx, || Features::counted(prompt, &TokenCounter::new()).tokens_of(Tokenizer::of_model(&prompt.model)))?;
+    let provider = default_provider(ctx).ok_or_else(|| models::not_found(&snapshot.config, &prompt.model))?;
+    if let Verdict::Pass { shadow, denied, .. } = &verdict {
+        if let Some(refusal) = denied {
+            proxy.router.count_shadow_denial(&refusal.denial);
+        }
+        if let Some(routing) = shadow {
+            proxy.router.count_shadow(snapshot, routing);
+        }
+    }
+    if verdict.finding().is_some() {
+        keep(ctx, prompt);
+    }
+    ctx.verdict = Some(verdict);
+    ctx.attempts.pass_to(provider);
+    ctx.attempts.body.pass(body.clone());
+    Ok(())
+}
+
+/// Sends a request to the model that a policy chose.
+fn send_to_model(
+    proxy: &Proxy,
+    ctx: &mut RequestContext,
+    prompt: &Prompt<'_>,
+    routing: Box<Routing>,
+) -> Result<(), Rejection> {
+    let snapshot = Arc::clone(&ctx.snapshot);
+    let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
+    debit(ctx, || routing.features.tokens_of(target.tokenizer))?;
+    proxy.router.count(&snapshot, &routing);
+    traced::decided(&mut ctx.trace, &routing);
+    keep(ctx, prompt);
+    let started = Instant::now();
+    ctx.attempts.body.set(&routing.decision.set);
+    ctx.attempts.body.prepare_for(target);
+    proxy.metrics.stage_ended(Stage::Rewrite, started.elapsed());
+    ctx.attempts.route_to(target, &routing, &snapshot.upstreams);
+    ctx.verdict = Some(Verdict::Route(routing));
+    if let (Some(bytes), Some(memory)) = (ctx.attempts.body.memory_of_both(), &mut ctx.body_memory) {
+        memory.cover(bytes)?;
+    }
+    proxy.retries.deposit(snapshot.config.retry.budget);
+    ctx.attempts.avoid_resting(&proxy.retries);
+    Ok(())
+}
+
+/// Takes the prompt's tokens from the allowance of the client, when clients have keys.
+fn debit(ctx: &mut RequestContext, tokens: impl FnOnce() -> u64) -> Result<(), Rejection> {
+    ctx.client.as_mut().map_or(Ok(()), |client| client.debit(tokens))
+}
+
+/// Keeps the part of a prompt that the decision log writes, if there is one.
 fn keep(ctx: &mut RequestContext, prompt: &Prompt<'_>) {
     if let Some(log) = &ctx.snapshot.decision_log {
         ctx.kept = log.keep(&prompt.ask_text());
@@ -169,13 +222,13 @@ fn keep(ctx: &mut RequestContext, prompt: &Prompt<'_>) {
 
 /// Returns what Pointsman itself answers, if it is asked for its models. What it does not know may be the default
 /// provider's.
-fn answer(header: &RequestHeader, ctx: &RequestContext) -> Result<Option<Bytes>, Rejection> {
+fn list_models(header: &RequestHeader, ctx: &RequestContext) -> Result<Option<Bytes>, Rejection> {
     let config = &ctx.snapshot.config;
     let path = header.uri.path();
     let asked = Question::of_path(path).filter(|_| header.method == Method::GET);
     let has_default = default_provider(ctx).is_some();
     let Some(question) = asked.filter(|_| !(has_default && models::has_none(config))) else { return Ok(None) };
-    let visible = models::visible(config, |policy| clients::may_use(ctx, policy));
+    let visible = models::visible(config, |policy| clients::may_use(ctx.client.as_ref(), policy));
     match (question.answer(&visible, Shape::of(path, &header.headers)), question) {
         (None, Question::One(model)) if !has_default => Err(models::not_found(config, &model)),
         (answer, _) => Ok(answer),
@@ -189,6 +242,11 @@ fn unreadable(header: &RequestHeader, dialect: Option<Dialect>) -> Rejection {
         (Some(_), Some(given)) => Rejection::UnsupportedMediaType { content_type: given.into_owned() },
         _ => Rejection::PathNotFound,
     }
+}
+
+fn header_bytes(header: &RequestHeader) -> usize {
+    let fields: usize = header.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    header.raw_path().len() + fields
 }
 
 fn default_provider(ctx: &RequestContext) -> Option<Arc<Provider>> {

@@ -29,17 +29,18 @@ use pointsman_core::config::Listen;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::admission::Admission;
-use super::context::MAX_TRIES;
-use super::drain::OpenRequests;
-use super::{Proxy, connection, tls};
+use super::Proxy;
+use super::attempt::MAX_TRIES;
+use super::downstream::admission::Admission;
+use super::downstream::drain::OpenRequests;
+use super::downstream::{connection, tls};
 use crate::router::Router;
 
-/// How long a connection that was accepted last may take to be counted: its TLS handshake, above all. And how long one
+/// The time that a connection that was accepted last may take to be counted: its TLS handshake, above all. And the time that one
 /// that speaks HTTP/2 may take to end, once its requests are over.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// How long requests that are cut off may take over their last words.
+/// The time that requests that are cut off may take over their last words.
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// An address in use, or not ours to use.
@@ -84,7 +85,7 @@ struct Endpoint {
     has_tls: bool,
 }
 
-/// What was asked for.
+/// The end that a proxy was told to come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     NotYet,

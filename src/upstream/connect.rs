@@ -10,11 +10,11 @@ use pingora::connectors::http::Connector;
 use pingora::http::RequestHeader;
 use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorSource, ErrorType, OrErr, Result};
+use pingora::{Error, ErrorType, OrErr, Result};
 use pointsman_core::config::Http;
 use pointsman_http_client::retry_after;
 
-use super::{Lease, Outcome, Provider};
+use super::{AttemptFailure, Lease, Outcome, Provider};
 
 /// How long an idle connection to a provider is kept for reuse; providers close theirs after 60 s and more.
 const KEEP_IDLE: Duration = Duration::from_secs(50);
@@ -184,11 +184,6 @@ fn request(provider: &Provider, call: Call<'_>, is_h2: bool) -> Result<RequestHe
 fn report(lease: &Lease, answered: &Result<Answer>) {
     lease.report(match answered {
         Ok(answer) => Outcome::Answered(answer.status.as_u16()),
-        Err(error) if *error.esource() == ErrorSource::Internal => Outcome::Cancelled,
-        Err(error) => match error.etype() {
-            ErrorType::ReadTimedout | ErrorType::WriteTimedout => Outcome::Timeout,
-            ErrorType::ReadError | ErrorType::WriteError | ErrorType::ConnectionClosed => Outcome::Broken,
-            _ => Outcome::ConnectFailed,
-        },
+        Err(error) => AttemptFailure::of(error).peer_outcome(),
     });
 }

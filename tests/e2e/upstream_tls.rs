@@ -45,9 +45,10 @@ async fn an_upstream_that_cannot_prove_who_it_is_gets_no_request() {
 async fn a_handshake_that_fails_or_never_ends_leaves_the_request_to_the_next_model() {
     let (stranger, silent) = (Origin::with_tls().await, TcpListener::bind("127.0.0.1:0").await.expect("a free port"));
     let silent_address = silent.local_addr().expect("a bound listener has an address");
-    for (small, timeouts, cause) in
-        [(stranger.address(), "", "connect"), (silent_address, ", connect: 100ms", "timeout")]
-    {
+    for (small, timeouts, cause, outcome) in [
+        (stranger.address(), "", "connect", "connect_failed"),
+        (silent_address, ", connect: 100ms", "connect_timeout", "connect_timeout"),
+    ] {
         let frontier = Origin::start().await;
         let config =
             Config { small, scheme: "https", timeouts, fallback: "[frontier]", ..Config::new(&frontier, &frontier) };
@@ -58,10 +59,27 @@ async fn a_handshake_that_fails_or_never_ends_leaves_the_request_to_the_next_mod
         assert_eq!((reply.status, &reply.json()["model"]), (StatusCode::OK, &"frontier-1".into()), "{cause}");
         let series = format!("{{cause=\"{cause}\",from=\"small\",to=\"frontier\"}} 1");
         until_metric(&gateway, &format!("pointsman_fallbacks_total{series}")).await;
-        until_metric(&gateway, "pointsman_upstream_attempts_total{outcome=\"connect_failed\",provider=\"one\"} 1")
-            .await;
+        let series = format!("{{outcome=\"{outcome}\",provider=\"one\"}} 1");
+        until_metric(&gateway, &format!("pointsman_upstream_attempts_total{series}")).await;
     }
     assert!(stranger.take().is_none());
+}
+
+#[tokio::test]
+async fn a_handshake_that_never_ends_is_a_timeout_to_the_client_and_a_connect_timeout_to_the_operator() {
+    let (silent, frontier) = (TcpListener::bind("127.0.0.1:0").await.expect("a free port"), Origin::start().await);
+    let small = silent.local_addr().expect("a bound listener has an address");
+    let config = Config { small, scheme: "https", timeouts: ", connect: 100ms", ..Config::new(&frontier, &frontier) };
+    let gateway = Gateway::start(&config).await;
+
+    let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+    assert_eq!(
+        (reply.status, &reply.json()["error"]["code"]),
+        (StatusCode::GATEWAY_TIMEOUT, &"upstream_timeout".into())
+    );
+    let series = "{outcome=\"connect_timeout\",provider=\"one\"} 1";
+    until_metric(&gateway, &format!("pointsman_upstream_attempts_total{series}")).await;
 }
 
 #[tokio::test]

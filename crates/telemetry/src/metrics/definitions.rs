@@ -116,7 +116,7 @@ pub(super) const BROKEN_STREAMS: Definition<2> = Definition {
 
 pub(super) const ATTEMPTS: Definition<2> = Definition {
     name: "pointsman_upstream_attempts_total",
-    help: "Requests sent to a provider, retries and fallbacks included, by how they ended.",
+    help: "Requests sent to a provider, retries and fallbacks included, by how they ended: success, an error answer, or a failure.",
     labels: ["provider", "outcome"],
     buckets: &[],
 };

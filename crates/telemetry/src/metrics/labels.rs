@@ -28,8 +28,10 @@ pub enum AttemptOutcome {
     RateLimited,
     /// It answered with a status of 500 or above.
     ServerError,
-    /// No connection: refused, unreachable, TLS failed, or the handshakes took too long.
+    /// No connection: refused, unreachable, or TLS failed.
     ConnectFailed,
+    /// No connection, or no end of its TLS handshake, in time.
+    ConnectTimeout,
     /// Connected, but it stayed silent for longer than its timeout.
     Timeout,
     /// The connection broke before the answer was complete.
@@ -38,6 +40,8 @@ pub enum AttemptOutcome {
     Cancelled,
     /// Nothing was sent: as many requests are in flight as the provider takes.
     Shed,
+    /// Pointsman itself failed.
+    Internal,
 }
 
 /// What tokens were for.
@@ -181,16 +185,18 @@ impl Stage {
 
 impl AttemptOutcome {
     /// Every outcome.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Success,
         Self::ClientError,
         Self::RateLimited,
         Self::ServerError,
         Self::ConnectFailed,
+        Self::ConnectTimeout,
         Self::Timeout,
         Self::Broken,
         Self::Cancelled,
         Self::Shed,
+        Self::Internal,
     ];
 
     /// Returns the outcome of an answer with this status.
@@ -213,7 +219,9 @@ impl AttemptOutcome {
             Self::RateLimited => "rate_limited",
             Self::ServerError => "server_error",
             Self::ConnectFailed => "connect_failed",
+            Self::ConnectTimeout => "connect_timeout",
             Self::Shed => "shed",
+            Self::Internal => "internal",
             Self::Timeout => "timeout",
             Self::Broken => "broken",
             Self::Cancelled => "cancelled",

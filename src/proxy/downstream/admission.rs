@@ -1,4 +1,4 @@
-//! How much may be open at once: connections, requests, and bytes of request bodies in memory.
+//! The limits of what may be open at once: connections, requests, and bytes of request bodies in memory.
 //!
 //! Counters without locks; who holds a share gives it back by dropping it. What is over a limit is refused at once: a
 //! queue in front of an overloaded proxy only adds its length to every answer.
@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use pointsman_telemetry::EdgeMetrics;
 
 use super::drain::Tally;
-use super::rejection::Rejection;
+use crate::proxy::answer::rejection::Rejection;
 
-/// What is open now.
+/// The count of what is open now: connections, and bytes of bodies.
 #[derive(Debug)]
-pub(super) struct Admission {
+pub(in crate::proxy) struct Admission {
     connections: Tally,
     h2_connections: Tally,
     bytes: AtomicUsize,
@@ -22,58 +22,58 @@ pub(super) struct Admission {
 
 /// One open connection; dropping it closes it.
 #[derive(Debug)]
-pub(super) struct OpenConnection(Arc<Admission>);
+pub(in crate::proxy) struct OpenConnection(Arc<Admission>);
 
 /// One open connection that speaks HTTP/2; dropping it closes it.
 #[derive(Debug)]
-pub(super) struct OpenH2(Arc<Admission>);
+pub(in crate::proxy) struct OpenH2(Arc<Admission>);
 
 /// Memory that a request's body takes; dropping it gives it back.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(in crate::proxy) struct Held {
     admission: Arc<Admission>,
     limit: usize,
     bytes: usize,
 }
 
 impl Admission {
-    pub(super) fn new(metrics: EdgeMetrics) -> Self {
+    pub(in crate::proxy) fn new(metrics: EdgeMetrics) -> Self {
         Self { connections: Tally::default(), h2_connections: Tally::default(), bytes: AtomicUsize::new(0), metrics }
     }
 
     /// Counts a connection, unless `limit` are open already.
-    pub(super) fn connect(self: &Arc<Self>, limit: usize) -> Option<OpenConnection> {
+    pub(in crate::proxy) fn connect(self: &Arc<Self>, limit: usize) -> Option<OpenConnection> {
         self.connections.enter(limit)?;
         self.metrics.connected();
         Some(OpenConnection(Arc::clone(self)))
     }
 
     /// Counts a connection as one that speaks HTTP/2.
-    pub(super) fn speaks_h2(self: &Arc<Self>) -> OpenH2 {
+    pub(in crate::proxy) fn speaks_h2(self: &Arc<Self>) -> OpenH2 {
         self.h2_connections.enter(usize::MAX);
         OpenH2(Arc::clone(self))
     }
 
     /// Returns how many connections are open.
-    pub(super) fn connections(&self) -> usize {
+    pub(in crate::proxy) fn connections(&self) -> usize {
         self.connections.count()
     }
 
     /// Waits until no connection is open.
-    pub(super) async fn drained(&self) {
+    pub(in crate::proxy) async fn drained(&self) {
         self.connections.none().await;
     }
 
     /// Waits until no connection that speaks HTTP/2 is open: what the last requests were answered is sent by then. Over
     /// HTTP/1 it is when a request is over.
-    pub(super) async fn h2_drained(&self) {
+    pub(in crate::proxy) async fn h2_drained(&self) {
         self.h2_connections.none().await;
     }
 }
 
 impl Held {
-    /// Holds nothing yet, and never more than all requests together may: `limit` bytes.
-    pub(super) fn new(admission: &Arc<Admission>, limit: usize) -> Self {
+    /// Reserves nothing yet, and never more than all requests together may: `limit` bytes.
+    pub(in crate::proxy) fn new(admission: &Arc<Admission>, limit: usize) -> Self {
         Self { admission: Arc::clone(admission), limit, bytes: 0 }
     }
 
@@ -81,16 +81,16 @@ impl Held {
     ///
     /// # Errors
     /// [`Rejection::Overloaded`] when they would not.
-    pub(super) fn fits(&self, bytes: usize) -> Result<(), Rejection> {
+    pub(in crate::proxy) fn fits(&self, bytes: usize) -> Result<(), Rejection> {
         let after = self.admission.bytes.load(Ordering::Relaxed).saturating_add(bytes);
         if after > self.limit { Err(Rejection::Overloaded) } else { Ok(()) }
     }
 
-    /// Holds `bytes` in all; less than are held already changes nothing.
+    /// Reserves `bytes` in all; less than are reserved already changes nothing.
     ///
     /// # Errors
     /// [`Rejection::Overloaded`] when they do not fit.
-    pub(super) fn cover(&mut self, bytes: usize) -> Result<(), Rejection> {
+    pub(in crate::proxy) fn cover(&mut self, bytes: usize) -> Result<(), Rejection> {
         let more = bytes.saturating_sub(self.bytes);
         if !reserve(&self.admission.bytes, more, self.limit) {
             return Err(Rejection::Overloaded);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_held_up_to_the_limit_of_all_and_given_back() {
+    fn bytes_are_reserved_up_to_the_limit_of_all_and_given_back() {
         let admission = admission();
         let (mut one, mut other) = (Held::new(&admission, 10), Held::new(&admission, 10));
         one.cover(6).expect("room");

@@ -9,20 +9,20 @@ use bytes::{Bytes, BytesMut};
 use flate2::write::{MultiGzDecoder, ZlibDecoder};
 use http::{HeaderMap, HeaderValue, header};
 
-use super::rejection::Rejection;
+use crate::proxy::answer::rejection::Rejection;
 
 /// The window that RFC 9659 allows zstd over HTTP: 8 MiB.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// What brotli's decoder is given to work with at a time.
+/// The buffer that brotli's decoder works with, in bytes.
 const BROTLI_BUFFER: usize = 16 << 10;
 
-/// How a brotli stream begins that asks for a window of up to 1 GiB; RFC 7932 has no such streams, but the decoder does.
+/// The first byte of a brotli stream that asks for a window of up to 1 GiB; RFC 7932 has no such streams, but the decoder does.
 const BROTLI_LARGE_WINDOW: u8 = 0b001_0001;
 
-/// How a body is encoded.
+/// The encoding of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(in crate::proxy) enum Encoding {
     /// Not at all.
     Identity,
     /// `gzip`, also under its old name `x-gzip`.
@@ -36,7 +36,7 @@ pub(super) enum Encoding {
 }
 
 /// Takes a body's encoded bytes and keeps the decoded ones.
-pub(super) struct Decoder {
+pub(in crate::proxy) struct Decoder {
     encoding: Encoding,
     limit: usize,
     started: bool,
@@ -63,7 +63,7 @@ impl Encoding {
     ///
     /// # Errors
     /// [`Rejection::UnsupportedEncoding`] for any other.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Rejection> {
+    pub(in crate::proxy) fn of(headers: &HeaderMap) -> Result<Self, Rejection> {
         let values: Vec<_> = headers.get_all(header::CONTENT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
         let given = values.join(&b", "[..]).trim_ascii().to_ascii_lowercase();
         match &given[..] {
@@ -92,7 +92,7 @@ impl Decoder {
     ///
     /// # Errors
     /// When the memory for the decoder's state cannot be had.
-    pub(super) fn new(encoding: Encoding, limit: usize, capacity: usize) -> Result<Self, Rejection> {
+    pub(in crate::proxy) fn new(encoding: Encoding, limit: usize, capacity: usize) -> Result<Self, Rejection> {
         let kept = Kept { bytes: BytesMut::with_capacity(capacity), limit, is_over: false };
         let stream = match encoding {
             Encoding::Identity => Stream::Identity(kept),
@@ -108,7 +108,7 @@ impl Decoder {
     ///
     /// # Errors
     /// When the body is larger than the limit once decoded, or not what its encoding says.
-    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), Rejection> {
+    pub(in crate::proxy) fn push(&mut self, chunk: &[u8]) -> Result<(), Rejection> {
         if let (Encoding::Brotli, false, Some(first)) = (self.encoding, self.started, chunk.first())
             && first & 0x7f == BROTLI_LARGE_WINDOW
         {
@@ -129,7 +129,7 @@ impl Decoder {
     ///
     /// # Errors
     /// As [`Decoder::push`], and when the encoded stream was cut off.
-    pub(super) fn finish(mut self) -> Result<Bytes, Rejection> {
+    pub(in crate::proxy) fn finish(mut self) -> Result<Bytes, Rejection> {
         let finished = match &mut self.stream {
             Stream::Identity(_) => Ok(()),
             Stream::Gzip(decoder) => decoder.try_finish(),
@@ -142,7 +142,7 @@ impl Decoder {
     }
 
     /// Returns how many bytes are decoded.
-    pub(super) fn decoded(&mut self) -> usize {
+    pub(in crate::proxy) fn decoded(&mut self) -> usize {
         self.kept_mut().bytes.len()
     }
 

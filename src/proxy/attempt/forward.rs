@@ -7,34 +7,29 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, OrErr, Result};
 
-use super::context::RequestContext;
-use super::headers;
-use crate::upstream::{Credential, NoPeer, Provider};
+use super::Attempts;
+use crate::proxy::answer::headers::{self, KEY_FIELDS};
+use crate::upstream::{Credential, NoPeer, PROVIDER_BUSY, Provider};
 
-/// The fields in which clients send keys: none of them may reach a provider that it is not for.
-const KEY_FIELDS: [HeaderName; 3] =
-    [header::AUTHORIZATION, HeaderName::from_static("x-api-key"), HeaderName::from_static("api-key")];
-
-/// The error type of a request that found as many others in flight as its provider takes.
-pub(super) const PROVIDER_BUSY: ErrorType = ErrorType::Custom("ProviderBusy");
-
-/// Returns the peer to try now, and leaves the request's place at it in `ctx`.
-pub(super) async fn peer(ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
-    ctx.lease = None; // a retry does not compete with the place that its own request held
-    let Some(provider) = ctx.provider().cloned() else {
-        return Error::e_explain(ErrorType::InternalError, "no route");
-    };
-    let lease = match provider.pick(ctx.prefix, &ctx.tried).await {
-        Ok(lease) => lease,
-        Err(reason) => {
-            ctx.tried.extend(provider.peers().map(|peer| peer.id())); // none of them is worth another attempt
-            return Err(no_peer(reason));
-        }
-    };
-    ctx.tried.push(lease.peer());
-    let peer = provider.http_peer(lease.endpoint.address);
-    ctx.lease = Some(lease);
-    Ok(Box::new(peer))
+impl Attempts {
+    /// Returns the peer to try now, and takes a place at it.
+    pub(in crate::proxy) async fn pick_peer(&mut self) -> Result<Box<HttpPeer>> {
+        self.lease = None; // a retry does not compete with the place that its own request held
+        let Some(provider) = self.provider().cloned() else {
+            return Error::e_explain(ErrorType::InternalError, "no route");
+        };
+        let lease = match provider.pick(self.peer_key, &self.tried).await {
+            Ok(lease) => lease,
+            Err(reason) => {
+                self.tried.extend(provider.peers().map(|peer| peer.id())); // none of them is worth another attempt
+                return Err(no_peer(reason));
+            }
+        };
+        self.tried.push(lease.peer());
+        let peer = provider.http_peer(lease.endpoint.address);
+        self.lease = Some(lease);
+        Ok(Box::new(peer))
+    }
 }
 
 fn no_peer(reason: NoPeer) -> Box<Error> {
@@ -47,20 +42,20 @@ fn no_peer(reason: NoPeer) -> Box<Error> {
 
 /// Returns how long an answer that has begun may pause, where Pingora would wait longer: where the first byte may take
 /// longer, see [`Provider::http_peer`].
-pub(super) fn shorter_idle(ctx: &RequestContext) -> Option<Duration> {
-    let timeouts = ctx.provider()?.timeouts;
+pub(super) fn shorter_idle(provider: &Provider) -> Option<Duration> {
+    let timeouts = provider.timeouts;
     (timeouts.idle.0 < timeouts.first_byte.0).then_some(timeouts.idle.0)
 }
 
 /// Asks the provider, under its own host and path.
-pub(super) fn set_target(upstream: &mut Parts, provider: &Provider) -> Result<()> {
+pub(in crate::proxy) fn set_target(upstream: &mut Parts, provider: &Provider) -> Result<()> {
     let asked = upstream.uri.path_and_query().map_or("/", |path| path.as_str());
     let path = provider.base.rebase(asked);
     set_authority(upstream, provider, &path)
 }
 
 /// Asks the provider for `path`.
-pub(super) fn set_authority(upstream: &mut Parts, provider: &Provider, path: &str) -> Result<()> {
+pub(in crate::proxy) fn set_authority(upstream: &mut Parts, provider: &Provider, path: &str) -> Result<()> {
     let uri = if upstream.version == http::Version::HTTP_2 {
         let scheme = if provider.base.tls { "https" } else { "http" };
         format!("{scheme}://{}{path}", provider.base.authority)
@@ -72,9 +67,19 @@ pub(super) fn set_authority(upstream: &mut Parts, provider: &Provider, path: &st
     Ok(())
 }
 
-/// Puts the provider's key in place of the client's.
-pub(super) fn set_credential(upstream: &mut HeaderMap, credential: &Credential) {
+/// Puts the provider's key in place of the client's. With `passthrough` the client's own goes on; of a client that
+/// Pointsman knows by a key in `known_by`, that key goes only when it is the client's only one.
+pub(in crate::proxy) fn set_credential(
+    upstream: &mut HeaderMap,
+    credential: &Credential,
+    known_by: Option<&HeaderName>,
+) {
     if matches!(credential, Credential::Passthrough) {
+        if let Some(known_by) = known_by
+            && KEY_FIELDS.iter().any(|field| field != known_by && upstream.contains_key(field))
+        {
+            upstream.remove(known_by);
+        }
         return;
     }
     for field in &KEY_FIELDS {
@@ -87,12 +92,12 @@ pub(super) fn set_credential(upstream: &mut HeaderMap, credential: &Credential) 
 
 /// Asks for an answer that can be read: what is compressed could be neither counted, nor ended by an error event, nor rid of the
 /// usage chunk that only Pointsman asked for.
-pub(super) fn want_plain(upstream: &mut HeaderMap) {
+pub(in crate::proxy) fn want_plain(upstream: &mut HeaderMap) {
     upstream.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 }
 
 /// Says how long the rewritten body is, and that it comes at once.
-pub(super) fn set_length(upstream: &mut HeaderMap, length: usize) {
+pub(in crate::proxy) fn set_length(upstream: &mut HeaderMap, length: usize) {
     upstream.remove(header::TRANSFER_ENCODING);
     upstream.remove(header::EXPECT);
     upstream.insert(header::CONTENT_LENGTH, HeaderValue::from(length));

@@ -12,12 +12,12 @@ use tokio::time::Instant;
 
 use super::admission::Held;
 use super::decode::{Decoder, Encoding};
-use super::rejection::Rejection;
+use crate::proxy::answer::rejection::Rejection;
 
-/// How long a client may take to stop sending a body that was refused.
+/// The time that a client may take to stop sending a body that was refused.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// How much of a refused body is read and thrown away, so that the client gets to read the answer.
+/// The bytes of a refused body that are read and thrown away, so that the client gets to read the answer.
 const LINGER_BYTES: usize = 16 << 20;
 
 /// Reads the body and decodes it, within the limits of its size, before and after, and of time.
@@ -26,7 +26,11 @@ const LINGER_BYTES: usize = 16 << 20;
 ///
 /// # Errors
 /// Too large, too slow, encoded in a way that cannot be read, or gone: [`Rejection`]s for the client.
-pub(super) async fn read_body(session: &mut Session, limits: &Limits, held: &mut Held) -> Result<Bytes, Rejection> {
+pub(in crate::proxy) async fn read_body(
+    session: &mut Session,
+    limits: &Limits,
+    memory: &mut Held,
+) -> Result<Bytes, Rejection> {
     let limit = limits.max_body_bytes;
     let header = session.req_header();
     let encoding = Encoding::of(&header.headers)?;
@@ -34,7 +38,7 @@ pub(super) async fn read_body(session: &mut Session, limits: &Limits, held: &mut
     if announced.is_some_and(|length| length > limit) {
         return Err(Rejection::BodyTooLarge { limit });
     }
-    held.fits(announced.unwrap_or(0))?;
+    memory.fits(announced.unwrap_or(0))?;
     if expects_continue(header) {
         // Pingora does not answer by itself, and curl would wait a second before it sends the body anyway.
         let answered = session.as_downstream_mut().write_continue_response().await;
@@ -50,14 +54,14 @@ pub(super) async fn read_body(session: &mut Session, limits: &Limits, held: &mut
             return Err(Rejection::BodyTooLarge { limit });
         }
         decoder.push(&chunk)?;
-        held.cover(decoder.decoded())?;
+        memory.cover(decoder.decoded())?;
     }
     session.req_header_mut().remove_header(&header::CONTENT_ENCODING);
     decoder.finish()
 }
 
 /// Tells whether a body is JSON by its `Content-Type`; one that has none is taken at its word.
-pub(super) fn is_json(headers: &HeaderMap) -> bool {
+pub(in crate::proxy) fn is_json(headers: &HeaderMap) -> bool {
     let Some(given) = headers.get(header::CONTENT_TYPE) else { return true };
     let essence = given.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     let essence = essence.to_ascii_lowercase();
@@ -74,7 +78,7 @@ async fn next_chunk(session: &mut Session, deadline: Instant) -> Result<Option<B
 
 /// Reads and drops what a client still sends of a body that was refused, within bounds: closing the socket on unread
 /// bytes would reset the connection, and the client would never see why.
-pub(super) async fn discard_body(session: &mut Session) {
+pub(in crate::proxy) async fn discard_body(session: &mut Session) {
     let discard = async {
         let mut left = LINGER_BYTES;
         while let Ok(Some(chunk)) = session.read_request_body().await {

@@ -5,7 +5,7 @@ use http::{HeaderMap, StatusCode};
 use pointsman_core::prompt::Dialect;
 use serde::Serialize;
 
-/// Whose SDK is to understand an answer of ours.
+/// The shape of an answer of ours, by the SDK that is to understand it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// `{"error": {"message", "type", "param", "code"}}`.

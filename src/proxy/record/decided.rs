@@ -10,13 +10,15 @@ use pointsman_classifier::Classifier;
 use pointsman_core::config::Name;
 use pointsman_core::features::{Features, TABLE, Value};
 use pointsman_core::policy::{Asked, By, Constraint, Decision, Denial, PinTrace};
+use pointsman_core::prompt::AskSource;
 use pointsman_core::scores::{Scores, Unfamiliar};
 use pointsman_core::usage::Usage;
 use pointsman_telemetry::{Entry, Kept};
 use serde::{Serialize, Serializer};
 
-use super::context::{RequestContext, Route};
-use crate::router::{Refusal, Routing};
+use crate::proxy::answer::rejection::RejectionCode;
+use crate::proxy::context::RequestContext;
+use crate::router::{PolicyFinding, Verdict};
 use crate::snapshot::{ClassifierState, Snapshot};
 
 /// The longest text feature that is written; a client's own words do not belong into the log.
@@ -25,20 +27,14 @@ const MAX_WORD: usize = 16;
 /// The largest body that waits in the log's queue to be measured there, in bytes.
 const MAX_KEPT_BODY: usize = 16 << 10;
 
-/// What is known of a request once it is over.
+/// The totals of a request that is over.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Over {
-    pub(super) status: Option<u16>,
-    pub(super) usage: Option<Usage>,
-    pub(super) cost: Option<f64>,
-    pub(super) baseline: Option<f64>,
-    pub(super) duration: Duration,
-}
-
-/// What a policy made of a request.
-enum Outcome {
-    Chosen(Box<Routing>),
-    Refused(Box<Refusal>),
+pub(in crate::proxy) struct Over {
+    pub(in crate::proxy) status: Option<u16>,
+    pub(in crate::proxy) usage: Option<Usage>,
+    pub(in crate::proxy) cost: Option<f64>,
+    pub(in crate::proxy) baseline: Option<f64>,
+    pub(in crate::proxy) duration: Duration,
 }
 
 /// A decided request that is over.
@@ -47,10 +43,11 @@ struct Decided {
     request_id: String,
     client: Option<Name>,
     snapshot: Arc<Snapshot>,
-    outcome: Outcome,
+    /// The verdict, which has a finding of a policy.
+    verdict: Verdict,
     /// `None` when the policy refused the request, or only watched.
     answered_by: Option<Name>,
-    /// Whether what the policy made of it is what happened.
+    /// True when the policy's finding is what happened.
     applied: bool,
     code: Option<&'static str>,
     attempts: u32,
@@ -153,36 +150,33 @@ struct LoggedPin<'d> {
 
 struct LoggedFeatures<'d>(&'d Features);
 
-/// Hands the request's line over, if a policy decided or refused it and there is a log; the route leaves `ctx`.
+/// Hands the request's line over, if a policy decided or refused it and there is a log; the verdict leaves `ctx`.
 pub(super) fn log(ctx: &mut RequestContext, over: Over) {
     let Some(log) = ctx.snapshot.decision_log.clone() else { return };
-    let (route, refusal) = (ctx.route.take(), ctx.refusal.take());
-    let passes = matches!(route, Some(Route::Pass { .. }));
-    let (answered_by, mut outcome) = match (route, refusal) {
-        (Some(Route::Model { target, routing }), _) => (Some(target.model.clone()), Outcome::Chosen(routing)),
-        (Some(Route::Pass { shadow: Some(routing), .. }), _) => (None, Outcome::Chosen(routing)),
-        (_, Some(refusal)) if refusal.denial.policy.is_some() => (None, Outcome::Refused(refusal)),
-        _ => return,
-    };
-    match &mut outcome {
-        Outcome::Chosen(routing) => routing.features.settle(MAX_KEPT_BODY),
-        Outcome::Refused(refusal) => refusal.features.settle(MAX_KEPT_BODY),
+    let Some(mut verdict) = ctx.verdict.take().filter(is_of_policy) else { return };
+    if let Some(features) = verdict.features_mut() {
+        features.settle(MAX_KEPT_BODY);
     }
     log.write(Box::new(Decided {
         ended: SystemTime::now(),
         request_id: std::mem::take(&mut ctx.request_id),
-        client: ctx.client.as_ref().map(|client| client.name().clone()),
+        client: ctx.client_name().cloned(),
         snapshot: Arc::clone(&ctx.snapshot),
-        outcome,
-        answered_by,
-        applied: !passes,
-        code: ctx.rejected,
-        attempts: ctx.attempts,
-        first_byte: ctx.first_byte.map(|at| at.duration_since(ctx.started)),
-        overhead: ctx.overhead,
+        answered_by: ctx.attempts.model().cloned(),
+        applied: verdict.is_applied(),
+        verdict,
+        code: ctx.rejected.map(RejectionCode::as_str),
+        attempts: ctx.attempts.count(),
+        first_byte: ctx.clock.first_byte(),
+        overhead: ctx.clock.overhead(),
         over,
         kept: std::mem::take(&mut ctx.kept),
     }));
+}
+
+/// Returns whether a policy decided or refused a request.
+fn is_of_policy(verdict: &Verdict) -> bool {
+    verdict.finding().is_some_and(|finding| finding.policy().is_some())
 }
 
 impl Entry for Decided {
@@ -253,54 +247,37 @@ impl Decided {
         }
     }
 
+    fn finding(&self) -> PolicyFinding<'_> {
+        self.verdict.finding().expect("only the verdict of a policy is logged")
+    }
+
     fn decision(&self) -> Option<&Decision> {
-        match &self.outcome {
-            Outcome::Chosen(routing) => Some(&routing.decision),
-            Outcome::Refused(_) => None,
-        }
+        self.finding().result.ok()
     }
 
     fn label_from(&self) -> Option<&'static str> {
-        match &self.outcome {
-            Outcome::Chosen(routing) => Some(routing.label_from.as_str()),
-            Outcome::Refused(_) => None,
-        }
+        self.finding().label_from.map(AskSource::as_str)
     }
 
     fn denial(&self) -> Option<&Denial> {
-        match &self.outcome {
-            Outcome::Chosen(_) => None,
-            Outcome::Refused(refusal) => Some(&refusal.denial),
-        }
+        self.finding().result.err()
     }
 
     fn judges_cost(&self) -> Option<f64> {
-        match &self.outcome {
-            Outcome::Chosen(routing) => routing.decision.cost_usd,
-            Outcome::Refused(refusal) => refusal.cost_usd,
-        }
+        self.finding().judge_cost_usd
     }
 
     fn features(&self) -> &Features {
-        match &self.outcome {
-            Outcome::Chosen(routing) => &routing.features,
-            Outcome::Refused(refusal) => &refusal.features,
-        }
+        self.finding().features
     }
 
     fn conversation(&self) -> Option<u64> {
-        match &self.outcome {
-            Outcome::Chosen(routing) => routing.conversation,
-            Outcome::Refused(refusal) => refusal.conversation,
-        }
+        self.finding().conversation
     }
 
     /// Returns the classifier that was asked last, with its answer.
     fn asked(&self) -> Option<&Asked> {
-        match &self.outcome {
-            Outcome::Chosen(routing) => routing.asked.last(),
-            Outcome::Refused(refusal) => refusal.asked.last(),
-        }
+        self.finding().asked.last()
     }
 
     fn classifier(&self) -> Option<&Classifier> {
@@ -311,10 +288,8 @@ impl Decided {
     }
 
     fn candidates(&self) -> Vec<Candidate<'_>> {
-        let candidates = match &self.outcome {
-            Outcome::Chosen(routing) => &routing.decision.candidates,
-            Outcome::Refused(refusal) => &refusal.denial.candidates,
-        };
+        let candidates =
+            self.finding().result.map_or_else(|denial| &denial.candidates, |decision| &decision.candidates);
         let shown = candidates.iter().map(|candidate| Candidate {
             model: &candidate.model,
             lacks: candidate.fits.err().map(Constraint::as_str),

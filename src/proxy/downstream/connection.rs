@@ -29,7 +29,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::admission::{Admission, OpenH2};
 
-/// How an HTTP/2 connection without TLS begins.
+/// The first bytes of an HTTP/2 connection without TLS.
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
 
 tokio::task_local! {
@@ -37,7 +37,7 @@ tokio::task_local! {
     static STATE: Arc<State>;
 }
 
-/// What the requests of a connection tell its stream.
+/// The state of a connection that its requests share with its stream.
 #[derive(Debug, Default)]
 struct State {
     has_request: AtomicBool,
@@ -51,12 +51,12 @@ struct Timed {
     limit: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
     admission: Arc<Admission>,
-    /// Whether it speaks HTTP/2; counted, then.
+    /// The connection's place in the count of those that speak HTTP/2.
     h2: Option<OpenH2>,
 }
 
 /// Runs `serve` on the stream, which gives a request's header `limit` to arrive.
-pub(super) async fn timed<F: Future>(
+pub(in crate::proxy) async fn timed<F: Future>(
     inner: Stream,
     limit: Duration,
     admission: &Arc<Admission>,
@@ -71,7 +71,7 @@ pub(super) async fn timed<F: Future>(
 }
 
 /// Stops the header's clock and sets the timeouts of what follows.
-pub(super) fn request_began(session: &mut Session, limits: &Limits) {
+pub(in crate::proxy) fn request_began(session: &mut Session, limits: &Limits) {
     let _ = STATE.try_with(|state| state.has_request.store(true, Ordering::Relaxed)); // HTTP/2 has none
     let downstream = session.as_downstream_mut();
     downstream.set_read_timeout(Some(limits.body_idle.0));
@@ -82,7 +82,7 @@ pub(super) fn request_began(session: &mut Session, limits: &Limits) {
 }
 
 /// Lets the clock start at the next request's first byte.
-pub(super) fn request_ended() {
+pub(in crate::proxy) fn request_ended() {
     let _ = STATE.try_with(|state| state.has_request.store(false, Ordering::Relaxed)); // HTTP/2 has none
 }
 

@@ -5,22 +5,18 @@
 
 use std::time::SystemTime;
 
-use bytes::Bytes;
 use http::Method;
 use pingora::http::RequestHeader;
-use pingora::proxy::Session;
-use pointsman_core::config::{Limits, Name};
+use pointsman_core::config::Name;
 use pointsman_telemetry::{Entry, FeedbackKind, Metrics};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::admission::Held;
-use super::context::RequestContext;
-use super::rejection::Rejection;
-use super::{Proxy, headers, intake};
+use crate::proxy::answer::headers;
+use crate::proxy::answer::rejection::Rejection;
 use crate::snapshot::Snapshot;
 
-/// Where clients send feedback.
+/// The path to which clients send feedback.
 pub const PATH: &str = "/v1/feedback";
 
 /// The largest body.
@@ -32,12 +28,12 @@ const MAX_COMMENT: usize = 4096;
 /// Ratings by number, from the worst to the best.
 const RATINGS: std::ops::RangeInclusive<f64> = 1.0..=5.0;
 
-/// What is wrong with a word of feedback.
+/// The fault of feedback that cannot be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeedbackError {
     /// The key at fault; `None` for the object as a whole.
     pub param: Option<&'static str>,
-    /// What is wrong and what is allowed. Repeats nothing of the client's.
+    /// The fault and what is allowed. Repeats nothing of the client's.
     pub message: &'static str,
 }
 
@@ -46,11 +42,11 @@ pub struct FeedbackError {
 pub struct Feedback {
     /// The answer's `x-request-id`.
     pub request_id: String,
-    /// How good it was, from 0 to 1: thumbs, or 1 to 5.
+    /// The rating, from 0 to 1: thumbs, or 1 to 5.
     pub rating: Option<f64>,
-    /// Whether it was right, from 0 to 1.
+    /// The correctness, from 0 to 1.
     pub correct: Option<f64>,
-    /// Words.
+    /// The client's comment.
     pub comment: Option<String>,
 }
 
@@ -134,30 +130,9 @@ impl Entry for Line {
     }
 }
 
-impl Proxy {
-    /// Takes feedback and returns the answer's body; `None` when the request brings none. A client that may ask anything
-    /// may say how the answer was.
-    pub(super) async fn feedback(
-        &self,
-        session: &mut Session,
-        ctx: &mut RequestContext,
-    ) -> Result<Option<Bytes>, Rejection> {
-        if !is_feedback(session.req_header()) {
-            return Ok(None);
-        }
-        let limits = &ctx.snapshot.config.limits;
-        let held = ctx.held.insert(Held::new(&self.admission, limits.max_bytes_in_flight));
-        let limits = &Limits { max_body_bytes: limits.max_body_bytes.min(MAX_BYTES), ..limits.clone() };
-        let body = intake::read_body(session, limits, held).await?;
-        let client = ctx.client.as_ref().map(|client| client.name().clone());
-        let answer = take(&body, &ctx.snapshot, client.as_ref(), &self.metrics)?;
-        Ok(Some(answer.to_string().into()))
-    }
-}
-
 impl From<FeedbackError> for Rejection {
     fn from(error: FeedbackError) -> Self {
-        Self::InvalidFeedback { error }
+        Self::InvalidFeedback { param: error.param, message: error.message }
     }
 }
 
@@ -172,7 +147,8 @@ pub fn take(body: &[u8], snapshot: &Snapshot, client: Option<&Name>, metrics: &M
     Ok(answer)
 }
 
-fn is_feedback(header: &RequestHeader) -> bool {
+/// Returns whether a request brings feedback.
+pub(in crate::proxy) fn is_feedback(header: &RequestHeader) -> bool {
     header.method == Method::POST && header.uri.path() == PATH
 }
 

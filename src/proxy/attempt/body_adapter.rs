@@ -15,7 +15,7 @@
 //! `error_while_proxy`, `fail_to_proxy`, `logging`. Swapping for the whole request is worse: keep-alive setters,
 //! the authority policy and HTTP/2 stall watching stop working on a custom session.
 //!
-//! [`Swap::hold`] uses the same stand-in on the way back: it keeps an error answer from the client until its body has
+//! [`Swap::withhold`] uses the same stand-in on the way back: it keeps an error answer from the client until its body has
 //! shown whether another model could do better, which a phase cannot see, because the header leaves before the body comes.
 //!
 //! While it stands in, the adapter also keeps the time to the first byte: Pingora has one read timeout for the header
@@ -41,27 +41,22 @@ use pingora::protocols::http::custom::server::Session as CustomSession;
 use pingora::protocols::http::{HttpTask, ServerSession as HttpSession};
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::proxy::Session;
-use pingora::{Error, ErrorType, Result};
+use pingora::{Error, Result};
 use tokio::time::Instant;
 
-use super::drain::Cut;
-use super::held_answer::HeldAnswer;
+use super::withheld_answer::HeldAnswer;
+use crate::proxy::downstream::drain::Cut;
+use crate::upstream::{CUT_OFF, SILENT};
 
-/// The error type of an upstream that was silent for too long. It surfaces on the client's side, where the adapter is.
-pub(super) const SILENT: ErrorType = ErrorType::Custom("UpstreamSilent");
-
-/// The error type of a request that outstayed a shutdown's drain.
-pub(super) const CUT_OFF: ErrorType = ErrorType::Custom("CutOff");
-
-/// Where a dropped [`Replay`] leaves the real session: `Box<dyn CustomSession>` cannot be downcast to take it back.
+/// The slot in which a dropped [`Replay`] leaves the real session: `Box<dyn CustomSession>` cannot be downcast to take it back.
 type Slot = Arc<Mutex<Option<Box<HttpSession>>>>;
 
 /// Swaps the downstream session for a [`Replay`] and back. Lives in the request context.
-pub(super) struct Swap {
+pub(in crate::proxy) struct Swap {
     cut: Cut,
     slot: Slot,
     installed: bool,
-    /// When the attempt has to be over.
+    /// The moment in which the attempt has to be over.
     ends: Option<Instant>,
 }
 
@@ -73,26 +68,26 @@ struct Replay {
     cut: Cut,
     body: Bytes,
     patience: Patience,
-    held: Option<HeldAnswer>,
+    withheld: Option<HeldAnswer>,
 }
 
-/// How long the upstream may be silent, where that is less than Pingora's own timeout.
+/// The deadlines of a silent upstream, where they are earlier than Pingora's own timeout.
 #[derive(Debug, Clone, Copy, Default)]
 struct Patience {
     until: Option<Instant>,
-    /// How long it may pause, and since when it does: since the client got the last part of the answer.
+    /// The longest pause, and its start: the moment in which the client got the last part of the answer.
     pause: Option<(Duration, Instant)>,
 }
 
 impl Swap {
     /// Makes the swap of a request that ends when `cut` says so.
-    pub(super) fn new(cut: Cut) -> Self {
+    pub(in crate::proxy) fn new(cut: Cut) -> Self {
         Self { cut, slot: Slot::default(), installed: false, ends: None }
     }
 
     /// Makes `body` what Pingora sends upstream in this attempt, which fails if no answer starts within `first_byte`, or if
     /// it is not over within `total`.
-    pub(super) fn install(
+    pub(in crate::proxy) fn install(
         &mut self,
         session: &mut Session,
         body: Bytes,
@@ -108,29 +103,29 @@ impl Swap {
 
     /// Keeps the answer that has just begun from the client until it is whole. Then it fails the attempt with
     /// [`HeldAnswer`]'s error, or goes out as it came.
-    pub(super) fn hold(&mut self, session: &mut Session) {
+    pub(in crate::proxy) fn withhold(&mut self, session: &mut Session) {
         self.stand_in(session, Bytes::new(), Patience::default(), Some(HeldAnswer::default()));
     }
 
     /// Fails the attempt, whose answer has just begun, when the upstream pauses for longer than `idle`, or is not done in
     /// time. What `may_last` is watched for the end of a drain alone.
-    pub(super) fn watch(&mut self, session: &mut Session, idle: Option<Duration>, may_last: bool) {
+    pub(in crate::proxy) fn watch(&mut self, session: &mut Session, idle: Option<Duration>, may_last: bool) {
         let patience = Patience { until: self.ends, pause: idle.map(|idle| (idle, Instant::now())) };
         if may_last || patience.deadline().is_some() {
             self.stand_in(session, Bytes::new(), patience, None);
         }
     }
 
-    fn stand_in(&mut self, session: &mut Session, body: Bytes, patience: Patience, held: Option<HeldAnswer>) {
+    fn stand_in(&mut self, session: &mut Session, body: Bytes, patience: Patience, withheld: Option<HeldAnswer>) {
         self.restore(session);
         let inner = Some(std::mem::replace(&mut session.downstream_session, vacant()));
-        let replay = Replay { inner, slot: Arc::clone(&self.slot), cut: self.cut.clone(), body, patience, held };
+        let replay = Replay { inner, slot: Arc::clone(&self.slot), cut: self.cut.clone(), body, patience, withheld };
         *session.downstream_session = HttpSession::Custom(Box::new(replay));
         self.installed = true;
     }
 
     /// Puts the real session back, if it is not there already.
-    pub(super) fn restore(&mut self, session: &mut Session) {
+    pub(in crate::proxy) fn restore(&mut self, session: &mut Session) {
         if !std::mem::take(&mut self.installed) {
             return;
         }
@@ -277,12 +272,12 @@ impl CustomSession for Replay {
     }
 
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
-        let tasks = match &mut self.held {
+        let tasks = match &mut self.withheld {
             None => tasks,
-            Some(held) => match held.push(tasks)? {
+            Some(withheld) => match withheld.push(tasks)? {
                 None => return Ok(false), // there is more to come
                 Some(tasks) => {
-                    self.held = None;
+                    self.withheld = None;
                     tasks
                 }
             },
@@ -292,9 +287,9 @@ impl CustomSession for Replay {
         Ok(is_over)
     }
 
-    /// A held answer takes the plain way out, where it can be seen.
+    /// A withheld answer takes the plain way out, where it can be seen.
     fn proxy_tasks_enabled(&self) -> bool {
-        self.held.is_none() && self.inner().supports_proxy_task_api()
+        self.withheld.is_none() && self.inner().supports_proxy_task_api()
     }
 
     fn set_proxy_tasks_enabled(&mut self, enabled: bool) {

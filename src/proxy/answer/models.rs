@@ -4,13 +4,9 @@
 //! whose key is for some policies only sees what those serve.
 
 use bytes::Bytes;
-use pingora::Result;
-use pingora::proxy::Session;
 use pointsman_core::config::{Config, Glob, Name, Policy};
 use serde_json::{Value, json};
 
-use super::answer;
-use super::context::RequestContext;
 use super::rejection::{Rejection, Shape};
 
 const PATH: &str = "/v1/models";
@@ -18,9 +14,9 @@ const PATH: &str = "/v1/models";
 /// When models of ours were made: what Anthropic's API says of a model whose date is not known.
 const CREATED_AT: &str = "1970-01-01T00:00:00Z";
 
-/// What a client wants to know of the models.
+/// A client's question about the models.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Question {
+pub(in crate::proxy) enum Question {
     /// All of them.
     List,
     /// The one of this name.
@@ -29,7 +25,7 @@ pub(super) enum Question {
 
 impl Question {
     /// Returns the question that a path asks, if any.
-    pub(super) fn of_path(path: &str) -> Option<Self> {
+    pub(in crate::proxy) fn of_path(path: &str) -> Option<Self> {
         let rest = path.strip_prefix(PATH)?;
         match rest.strip_prefix('/') {
             None if rest.is_empty() => Some(Self::List),
@@ -40,7 +36,7 @@ impl Question {
     }
 
     /// Returns the body of the answer, in which `ids` are all models; `None` when there is no such model.
-    pub(super) fn answer(&self, ids: &[&str], shape: Shape) -> Option<Bytes> {
+    pub(in crate::proxy) fn answer(&self, ids: &[&str], shape: Shape) -> Option<Bytes> {
         let body = match self {
             Self::One(wanted) => model(ids.iter().find(|id| *id == wanted)?, shape),
             Self::List => list(ids, shape),
@@ -50,20 +46,12 @@ impl Question {
 }
 
 /// Tells whether there is no model to speak of, so that only the default provider has an answer.
-pub(super) fn has_none(config: &Config) -> bool {
+pub(in crate::proxy) fn has_none(config: &Config) -> bool {
     config.models.is_empty() && config.virtual_models().next().is_none()
 }
 
-/// Sends `body` as the whole answer.
-pub(super) async fn send(session: &mut Session, ctx: &RequestContext, body: Bytes) -> Result<()> {
-    if !session.as_downstream_mut().is_body_done() {
-        session.set_keepalive(None); // what is left of a body must not be read as the next request
-    }
-    answer::send(session, ctx, http::StatusCode::OK, [], body).await
-}
-
 /// Returns the refusal of a model that is not there.
-pub(super) fn not_found(config: &Config, model: &str) -> Rejection {
+pub(in crate::proxy) fn not_found(config: &Config, model: &str) -> Rejection {
     let mut known: Vec<_> = config.virtual_models().map(str::to_owned).collect();
     known.dedup();
     Rejection::ModelNotFound { model: model.to_owned(), models: known }
@@ -71,7 +59,7 @@ pub(super) fn not_found(config: &Config, model: &str) -> Rejection {
 
 /// Returns the name of every model, once, for a client of whom `may_use` knows which policies may serve it; `None` stands
 /// for passing through.
-pub(super) fn visible(config: &Config, may_use: impl Fn(Option<&Name>) -> bool) -> Vec<&str> {
+pub(in crate::proxy) fn visible(config: &Config, may_use: impl Fn(Option<&Name>) -> bool) -> Vec<&str> {
     let usable: Vec<_> = config.policies.iter().filter(|policy| may_use(Some(&policy.name))).collect();
     let fits = |policy: &&Policy, id: &str| {
         let globs = &policy.matches.model;

@@ -1,25 +1,24 @@
-//! An error answer that is kept from the client until it is whole: one that says that the prompt is too long for the model
+//! An error answer that is withheld from the client until it is whole: one that says that the prompt is too long for the model
 //! may be answered by a model with a larger window.
 
 use bytes::{Bytes, BytesMut};
 use pingora::protocols::http::HttpTask;
-use pingora::{Error, ErrorType, Result};
+use pingora::{Error, Result};
 use serde::Deserialize;
 
-/// The error type of an attempt whose model has too small a window for the prompt.
-pub(super) const CONTEXT_LENGTH: ErrorType = ErrorType::Custom("ContextLengthExceeded");
+use crate::upstream::CONTEXT_LENGTH;
 
-/// The largest error body that is held; a larger one is no error of this kind.
+/// The largest error body that is withheld; a larger one is no error of this kind.
 const MOST: usize = 64 * 1024;
 
-/// What has come of an answer so far.
+/// The part of an answer that has come and that the client has not seen.
 #[derive(Default)]
-pub(super) struct HeldAnswer {
+pub(in crate::proxy) struct HeldAnswer {
     tasks: Vec<HttpTask>,
     body: BytesMut,
 }
 
-/// How providers say that a prompt is too long, in lower case.
+/// The words of providers for a prompt that is too long, in lower case.
 const TOO_LONG: [&str; 12] = [
     // OpenAI, vLLM, DeepSeek, Mistral.
     "maximum context length",
@@ -74,7 +73,7 @@ impl HeldAnswer {
     ///
     /// # Errors
     /// [`CONTEXT_LENGTH`] when it is whole and says that the prompt is too long; nothing of it has gone out then.
-    pub(super) fn push(&mut self, tasks: Vec<HttpTask>) -> Result<Option<Vec<HttpTask>>> {
+    pub(in crate::proxy) fn push(&mut self, tasks: Vec<HttpTask>) -> Result<Option<Vec<HttpTask>>> {
         let mut ended = false;
         for task in &tasks {
             if let HttpTask::Body(Some(bytes), _) = task {
@@ -148,28 +147,28 @@ mod tests {
 
     #[test]
     fn another_error_goes_out_whole_once_it_has_ended() {
-        let mut held = HeldAnswer::default();
+        let mut withheld = HeldAnswer::default();
 
-        assert!(held.push(vec![header(), body("{\"error\": {\"mess", false)]).expect("no verdict yet").is_none());
-        let tasks = held.push(vec![body("age\": \"bad\"}}", true)]).expect("another error").expect("it has ended");
+        assert!(withheld.push(vec![header(), body("{\"error\": {\"mess", false)]).expect("no verdict yet").is_none());
+        let tasks = withheld.push(vec![body("age\": \"bad\"}}", true)]).expect("another error").expect("it has ended");
 
         assert_eq!(tasks.len(), 3);
     }
 
     #[test]
     fn a_prompt_that_is_too_long_fails_the_attempt() {
-        let mut held = HeldAnswer::default();
+        let mut withheld = HeldAnswer::default();
 
-        let error = held.push(vec![header(), body(r#"{"error": {"code": "context_length_exceeded"}}"#, true)]);
+        let error = withheld.push(vec![header(), body(r#"{"error": {"code": "context_length_exceeded"}}"#, true)]);
 
         assert_eq!(*error.expect_err("too long").etype(), CONTEXT_LENGTH);
     }
 
     #[test]
-    fn a_body_that_is_too_large_to_be_an_error_is_not_held() {
-        let mut held = HeldAnswer::default();
+    fn a_body_that_is_too_large_to_be_an_error_is_not_withheld() {
+        let mut withheld = HeldAnswer::default();
 
-        assert!(held.push(vec![header(), body(&"x".repeat(MOST), false)]).expect("at the limit").is_none());
-        assert!(held.push(vec![body("x", false)]).expect("beyond it").is_some());
+        assert!(withheld.push(vec![header(), body(&"x".repeat(MOST), false)]).expect("at the limit").is_none());
+        assert!(withheld.push(vec![body("x", false)]).expect("beyond it").is_some());
     }
 }

@@ -3,6 +3,7 @@
 //! An upstream's own error answers are not here: they reach the client as they are. Messages name what the client sent
 //! and what it may send; never an upstream's address, a key or a prompt.
 
+mod code;
 mod shape;
 
 use std::iter;
@@ -14,19 +15,14 @@ use pointsman_core::config::Name;
 use pointsman_core::policy::{Denial, NOT_ALLOWED};
 use pointsman_core::prompt::ParseError;
 
+pub use self::code::RejectionCode;
 use self::shape::anthropic_type;
 pub use self::shape::{ErrorObject, Shape, error_type};
-use super::feedback::FeedbackError;
 use crate::clients::Limited;
+use crate::upstream::AttemptFailure;
 
 /// Models that a [`Rejection::ModelNotFound`] names at most.
 const MAX_MODELS: usize = 20;
-
-/// nginx's status for a client that left; shows in metrics only.
-const CLIENT_CLOSED_REQUEST: StatusCode = match StatusCode::from_u16(499) {
-    Ok(status) => status,
-    Err(_) => unreachable!(),
-};
 
 /// Characters of the client's own words that are repeated at most.
 const MAX_ECHO: usize = 64;
@@ -37,11 +33,11 @@ pub enum Rejection {
     /// The body is no JSON.
     #[error("The request body is not valid JSON: {message} at line {line} column {column}.")]
     InvalidJson {
-        /// What the parser expected; holds nothing of the body.
+        /// The parser's expectation; holds nothing of the body.
         message: String,
-        /// Counted from 1.
+        /// The line, counted from 1.
         line: usize,
-        /// Counted from 1.
+        /// The column, counted from 1.
         column: usize,
     },
     /// The body is JSON, but no object.
@@ -65,9 +61,9 @@ pub enum Rejection {
     /// No policy matches `model` and there is no default provider.
     #[error("The model `{}` does not exist here. {}", echo(model), known(models))]
     ModelNotFound {
-        /// What the client asked for.
+        /// The model that the client asked for.
         model: String,
-        /// What it may ask for; as many are named as fit a message.
+        /// The models that it may ask for; as many are named as fit a message.
         models: Vec<String>,
     },
     /// No connection to the provider, on any attempt.
@@ -100,29 +96,31 @@ pub enum Rejection {
     /// The body has a `Content-Encoding` that cannot be read.
     #[error("The content encoding `{}` is not supported.", echo(encoding))]
     UnsupportedEncoding {
-        /// What the client named.
+        /// The encoding that the client named.
         encoding: String,
     },
     /// The body is not what its `Content-Encoding` says.
     #[error("The request body is not valid {encoding}.")]
     InvalidEncoding {
-        /// What the client named.
+        /// The encoding that the client named.
         encoding: &'static str,
     },
     /// The body is no JSON by its `Content-Type`, and there is no default provider to pass it to.
     #[error("The content type `{}` is not supported here; it must be `application/json`.", echo(content_type))]
     UnsupportedMediaType {
-        /// What the client named.
+        /// The content type that the client named.
         content_type: String,
     },
     /// No policy reads requests to this path and there is no default provider.
     #[error("There is nothing at this path, and no default provider to pass it to.")]
     PathNotFound,
     /// Feedback that cannot be read.
-    #[error("{}", error.message)]
+    #[error("{message}")]
     InvalidFeedback {
-        /// What is wrong with it.
-        error: FeedbackError,
+        /// The key at fault; `None` for the object as a whole.
+        param: Option<&'static str>,
+        /// The fault and what is allowed. Repeats nothing of the client's.
+        message: &'static str,
     },
     /// Feedback, and no `decision_log` to write it to.
     #[error("Feedback is not collected here.")]
@@ -148,14 +146,14 @@ pub enum Rejection {
         /// The status, 400 to 499.
         status: u16,
         /// The error's code.
-        code: &'static str,
-        /// What the client is told.
+        code: RejectionCode,
+        /// The message to the client.
         message: String,
     },
     /// The client asks too much.
     #[error("Rate limit reached: {} {} a minute are allowed. Try again in {} s.", limited.per_minute, limited.unit.as_str(), seconds(limited.retry_after))]
     RateLimited {
-        /// Of what, and for how long.
+        /// The limit that was reached, and the wait until it allows more.
         limited: Limited,
     },
     /// Too many requests, or too many bytes of them, are open.
@@ -173,79 +171,24 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// Every code, for the metrics to register up front.
-    pub const CODES: [&'static str; 31] = [
-        "invalid_json",
-        "invalid_body",
-        "model_missing",
-        "model_not_a_string",
-        "model_twice",
-        "body_too_large",
-        "model_not_found",
-        "upstream_unreachable",
-        "upstream_timeout",
-        "upstream_error",
-        "provider_busy",
-        "request_timeout",
-        "unsupported_encoding",
-        "invalid_encoding",
-        "unsupported_media_type",
-        "path_not_found",
-        "invalid_feedback",
-        "feedback_disabled",
-        "client_gone",
-        "context_length_exceeded",
-        "internal",
-        "invalid_api_key",
-        "not_allowed",
-        "rate_limit_exceeded",
-        "overloaded",
-        "shutting_down",
-        "header_too_large",
-        "denied_by_policy",
-        "no_model_fits",
-        "model_not_allowed",
-        "override_not_allowed",
-    ];
-
     /// Makes the rejection of a request that a policy refuses.
     #[must_use]
     pub fn denied(denial: &Denial) -> Self {
-        Self::Denied { status: denial.status, code: denial.code, message: denial.message.clone() }
+        Self::Denied { status: denial.status, code: RejectionCode::of_denial(denial), message: denial.message.clone() }
     }
 
-    /// Returns the stable code that the answer, the metrics and the access line carry.
+    /// Makes the rejection of a request whose last attempt, at `provider`, failed.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::InvalidJson { .. } => "invalid_json",
-            Self::InvalidBody => "invalid_body",
-            Self::ModelMissing => "model_missing",
-            Self::ModelNotAString => "model_not_a_string",
-            Self::ModelTwice => "model_twice",
-            Self::BodyTooLarge { .. } => "body_too_large",
-            Self::ModelNotFound { .. } => "model_not_found",
-            Self::UpstreamUnreachable { .. } => "upstream_unreachable",
-            Self::UpstreamTimeout { .. } => "upstream_timeout",
-            Self::UpstreamError { .. } => "upstream_error",
-            Self::ProviderBusy { .. } => "provider_busy",
-            Self::RequestTimeout => "request_timeout",
-            Self::UnsupportedEncoding { .. } => "unsupported_encoding",
-            Self::InvalidEncoding { .. } => "invalid_encoding",
-            Self::UnsupportedMediaType { .. } => "unsupported_media_type",
-            Self::PathNotFound => "path_not_found",
-            Self::InvalidFeedback { .. } => "invalid_feedback",
-            Self::FeedbackDisabled => "feedback_disabled",
-            Self::ClientGone => "client_gone",
-            Self::ContextLength => "context_length_exceeded",
-            Self::Internal => "internal",
-            Self::InvalidApiKey => "invalid_api_key",
-            Self::NotAllowed => "not_allowed",
-            Self::RateLimited { .. } => "rate_limit_exceeded",
-            Self::Overloaded => "overloaded",
-            Self::ShuttingDown => "shutting_down",
-            Self::HeaderTooLarge { .. } => "header_too_large",
-            Self::Denied { code, .. } => code,
+    pub fn of_attempt(failure: AttemptFailure, provider: Name) -> Self {
+        match failure {
+            AttemptFailure::Connect => Self::UpstreamUnreachable { provider },
+            AttemptFailure::ConnectTimeout | AttemptFailure::Timeout => Self::UpstreamTimeout { provider },
+            AttemptFailure::Broken | AttemptFailure::Status(_) => Self::UpstreamError { provider },
+            AttemptFailure::Busy => Self::ProviderBusy { provider },
+            AttemptFailure::ContextLength => Self::ContextLength,
+            AttemptFailure::ClientGone => Self::ClientGone,
+            AttemptFailure::CutOff => Self::ShuttingDown,
+            AttemptFailure::Internal => Self::Internal,
         }
     }
 
@@ -253,31 +196,11 @@ impl Rejection {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         match self {
-            Self::InvalidJson { .. }
-            | Self::InvalidBody
-            | Self::ModelMissing
-            | Self::ModelNotAString
-            | Self::ModelTwice
-            | Self::InvalidEncoding { .. }
-            | Self::InvalidFeedback { .. }
-            | Self::ContextLength => StatusCode::BAD_REQUEST,
-            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::ModelNotFound { .. } | Self::PathNotFound | Self::FeedbackDisabled => StatusCode::NOT_FOUND,
-            Self::ClientGone => CLIENT_CLOSED_REQUEST,
-            Self::UpstreamUnreachable { .. } | Self::UpstreamError { .. } => StatusCode::BAD_GATEWAY,
-            Self::UpstreamTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
-            Self::ProviderBusy { .. } | Self::Overloaded | Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
-            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::UnsupportedEncoding { .. } | Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::InvalidApiKey => StatusCode::UNAUTHORIZED,
-            Self::NotAllowed => StatusCode::FORBIDDEN,
-            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::HeaderTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Denied { status, .. } => match StatusCode::from_u16(*status) {
                 Ok(status) => status,
                 Err(_) => StatusCode::FORBIDDEN, // validation lets no such status in
             },
+            other => other.code().status(),
         }
     }
 
@@ -296,7 +219,7 @@ impl Rejection {
     pub const fn param(&self) -> Option<&'static str> {
         match self {
             Self::ModelMissing | Self::ModelNotAString | Self::ModelTwice | Self::ModelNotFound { .. } => Some("model"),
-            Self::InvalidFeedback { error } => error.param,
+            Self::InvalidFeedback { param, .. } => *param,
             _ => None,
         }
     }
@@ -309,7 +232,7 @@ impl Rejection {
             Shape::OpenAi => error_type(status),
             Shape::Anthropic => anthropic_type(status),
         };
-        ErrorObject { message, kind, param: self.param(), code: self.code() }.body(shape)
+        ErrorObject { message, kind, param: self.param(), code: self.code().as_str() }.body(shape)
     }
 }
 

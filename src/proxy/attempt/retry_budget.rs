@@ -1,4 +1,4 @@
-//! How many retries live traffic can bear: a share of its requests, so that an outage does not multiply its load.
+//! The retries that live traffic can bear: a share of its requests, so that an outage does not multiply its load.
 //!
 //! A token bucket, as in Finagle's `RetryBudget` (<https://twitter.github.io/finagle/guide/Clients.html#retries>): each request
 //! deposits a share of a token, each retry takes a whole one; a trickle lets quiet traffic retry too.
@@ -14,9 +14,9 @@ const TRICKLE: f64 = 10.0;
 /// Tokens that can be saved up: what a burst of failures may spend at once.
 const MOST: f64 = 100.0;
 
-/// What is left to retry with.
+/// The tokens that are left for retries.
 #[derive(Debug)]
-pub(super) struct RetryBudget(Mutex<Balance>);
+pub(in crate::proxy) struct RetryBudget(Mutex<Balance>);
 
 #[derive(Debug)]
 struct Balance {
@@ -26,17 +26,17 @@ struct Balance {
 
 impl RetryBudget {
     /// Makes a budget that starts with one second's trickle.
-    pub(super) fn new() -> Self {
+    pub(in crate::proxy) fn new() -> Self {
         Self(Mutex::new(Balance { tokens: TRICKLE, at: Instant::now() }))
     }
 
     /// Counts a request that may be retried later.
-    pub(super) fn deposit(&self, share: Ratio) {
+    pub(in crate::proxy) fn deposit(&self, share: Ratio) {
         self.with(|balance| balance.tokens = (balance.tokens + share.get()).min(MOST));
     }
 
     /// Takes a retry out of the budget; false when there is none left.
-    pub(super) fn withdraw(&self) -> bool {
+    pub(in crate::proxy) fn withdraw(&self) -> bool {
         self.with(|balance| {
             let affordable = balance.tokens >= 1.0;
             if affordable {

@@ -18,7 +18,7 @@ struct Current {
 }
 
 /// Returns the settings of the listener at `listener` in the configuration: HTTP/2 and HTTP/1.1 by ALPN.
-pub(super) fn settings(router: Arc<Router>, listener: usize) -> Result<TlsSettings> {
+pub(in crate::proxy) fn settings(router: Arc<Router>, listener: usize) -> Result<TlsSettings> {
     let mut settings = TlsSettings::intermediate("", "")?; // the files that the resolver stands in for
     settings.set_cert_resolver(Arc::new(Current { router, listener }));
     settings.enable_h2();

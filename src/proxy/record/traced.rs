@@ -6,11 +6,12 @@ use pointsman_core::prompt::Dialect;
 use pointsman_core::usage::Usage;
 use pointsman_telemetry::traces::{Answered, Asked, Attempt, Decided, RequestTrace};
 
-use super::context::{RequestContext, Route};
+use crate::proxy::answer::rejection::RejectionCode;
+use crate::proxy::context::RequestContext;
 use crate::router::Routing;
 
 /// Starts the request's trace, if there is a tracer.
-pub(super) fn begin(header: &RequestHeader, ctx: &RequestContext) -> Option<Box<RequestTrace>> {
+pub(in crate::proxy) fn begin(header: &RequestHeader, ctx: &RequestContext) -> Option<Box<RequestTrace>> {
     let tracer = ctx.snapshot.tracer.as_ref()?;
     let path = header.uri.path();
     let asked = Asked {
@@ -24,7 +25,7 @@ pub(super) fn begin(header: &RequestHeader, ctx: &RequestContext) -> Option<Box<
 }
 
 /// Adds the decision.
-pub(super) fn decided(trace: &mut Option<Box<RequestTrace>>, routing: &Routing) {
+pub(in crate::proxy) fn decided(trace: &mut Option<Box<RequestTrace>>, routing: &Routing) {
     let Some(trace) = trace else { return };
     let (decision, timings) = (&routing.decision, routing.timings);
     let scores = routing.scores().and_then(|scores| scores.as_ref().ok());
@@ -44,36 +45,32 @@ pub(super) fn decided(trace: &mut Option<Box<RequestTrace>>, routing: &Routing) 
 }
 
 /// Starts the span of the next attempt.
-pub(super) fn attempted(header: &RequestHeader, ctx: &mut RequestContext) {
+pub(in crate::proxy) fn attempted(header: &RequestHeader, ctx: &mut RequestContext) {
     let Some(mut trace) = ctx.trace.take() else { return };
-    if let Some(provider) = ctx.provider() {
-        let target = ctx.target();
+    if let Some(provider) = ctx.attempts.provider() {
+        let target = ctx.attempts.target();
         trace.attempted(&Attempt {
             operation: target.and_then(|_| Dialect::of_path(header.uri.path())).map(operation),
             provider: &provider.name,
             model: target.map(|target| &*target.upstream_name),
             host: &provider.base.address.host,
             port: provider.base.address.port,
-            number: ctx.attempts,
+            number: ctx.attempts.count(),
         });
     }
     ctx.trace = Some(trace);
 }
 
 /// Ends the request's trace.
-pub(super) fn ended(ctx: &mut RequestContext, status: Option<u16>, usage: Option<Usage>, cost: Option<f64>) {
+pub(in crate::proxy) fn ended(ctx: &mut RequestContext, status: Option<u16>, usage: Option<Usage>, cost: Option<f64>) {
     let Some(trace) = ctx.trace.take() else { return };
-    let model = match &ctx.route {
-        Some(Route::Model { target, .. }) => Some(Name::as_str(&target.model)),
-        _ => None,
-    };
     trace.ended(&Answered {
         status,
-        code: ctx.rejected,
-        model,
+        code: ctx.rejected.map(RejectionCode::as_str),
+        model: ctx.attempts.model().map(Name::as_str),
         tokens: usage.map(|usage| [usage.input, usage.output, usage.cached, usage.reasoning]),
         cost,
-        first_byte: ctx.first_byte.map(|at| at.duration_since(ctx.started)),
+        first_byte: ctx.clock.first_byte(),
     });
 }
 

@@ -10,14 +10,14 @@ const LANES: usize = 16;
 
 /// Counts what is open, and tells when nothing is.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(in crate::proxy) struct Tally {
     count: AtomicUsize,
     none_left: Notify,
 }
 
 /// The requests that are open now.
 #[derive(Debug, Default)]
-pub(super) struct OpenRequests {
+pub(in crate::proxy) struct OpenRequests {
     tally: Tally,
     draining: AtomicBool,
     is_cut: AtomicBool,
@@ -26,36 +26,36 @@ pub(super) struct OpenRequests {
 
 /// One open request; dropping it closes it.
 #[derive(Debug)]
-pub(super) struct OpenRequest(Cut);
+pub(in crate::proxy) struct OpenRequest(Cut);
 
 /// Tells an open request when it has to end at once.
 #[derive(Debug, Clone)]
-pub(super) struct Cut {
+pub(in crate::proxy) struct Cut {
     open: Arc<OpenRequests>,
     lane: usize,
 }
 
 impl Tally {
     /// Counts one more, unless `limit` are open already; returns how many others are.
-    pub(super) fn enter(&self, limit: usize) -> Option<usize> {
+    pub(in crate::proxy) fn enter(&self, limit: usize) -> Option<usize> {
         let one_more = |count: usize| Some(count + 1).filter(|count| *count <= limit);
         self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()
     }
 
     /// Takes back what [`Tally::enter`] counted.
-    pub(super) fn leave(&self) {
+    pub(in crate::proxy) fn leave(&self) {
         if self.count.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.none_left.notify_waiters();
         }
     }
 
     /// Returns how many are open.
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::proxy) fn count(&self) -> usize {
         self.count.load(Ordering::Acquire)
     }
 
     /// Waits until none is open.
-    pub(super) async fn none(&self) {
+    pub(in crate::proxy) async fn none(&self) {
         loop {
             let ended = self.none_left.notified();
             tokio::pin!(ended);
@@ -70,34 +70,34 @@ impl Tally {
 
 impl OpenRequests {
     /// Counts a request until the returned guard is dropped.
-    pub(super) fn enter(self: &Arc<Self>) -> OpenRequest {
+    pub(in crate::proxy) fn enter(self: &Arc<Self>) -> OpenRequest {
         let others = self.tally.enter(usize::MAX).unwrap_or_default();
         OpenRequest(Cut { open: Arc::clone(self), lane: others % LANES })
     }
 
     /// Returns how many are open.
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::proxy) fn count(&self) -> usize {
         self.tally.count()
     }
 
     /// Returns whether connections are to be closed after their current request.
-    pub(super) fn is_draining(&self) -> bool {
+    pub(in crate::proxy) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
 
     /// From now on connections close after their current request.
-    pub(super) fn start_draining(&self) {
+    pub(in crate::proxy) fn start_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
     /// Tells every open request, and each that still comes, to end at once.
-    pub(super) fn cut_off(&self) {
+    pub(in crate::proxy) fn cut_off(&self) {
         self.is_cut.store(true, Ordering::SeqCst);
         self.cut.iter().for_each(Notify::notify_waiters);
     }
 
     /// Waits until none is open, after [`OpenRequests::start_draining`].
-    pub(super) async fn drain(&self) {
+    pub(in crate::proxy) async fn drain(&self) {
         self.start_draining();
         self.tally.none().await;
     }
@@ -105,14 +105,14 @@ impl OpenRequests {
 
 impl OpenRequest {
     /// Returns what tells when it has to end at once.
-    pub(super) fn cut(&self) -> Cut {
+    pub(in crate::proxy) fn cut(&self) -> Cut {
         self.0.clone()
     }
 }
 
 impl Cut {
     /// Waits until the request has to end.
-    pub(super) async fn fell(&self) {
+    pub(in crate::proxy) async fn fell(&self) {
         let told = self.open.cut[self.lane].notified();
         tokio::pin!(told);
         told.as_mut().enable(); // before the flag is read, so that the cut is not missed

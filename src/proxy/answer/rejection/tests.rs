@@ -33,7 +33,7 @@ fn all() -> [Rejection; 31] {
         Rejection::InvalidEncoding { encoding: "gzip" },
         Rejection::UnsupportedMediaType { content_type: "text/plain".into() },
         Rejection::PathNotFound,
-        Rejection::InvalidFeedback { error: FeedbackError { param: Some("rating"), message: "It is wrong." } },
+        Rejection::InvalidFeedback { param: Some("rating"), message: "It is wrong." },
         Rejection::FeedbackDisabled,
         Rejection::ClientGone,
         Rejection::ContextLength,
@@ -44,19 +44,36 @@ fn all() -> [Rejection; 31] {
         Rejection::Overloaded,
         Rejection::ShuttingDown,
         Rejection::HeaderTooLarge { limit: 64 << 10 },
-        denied(403, "denied_by_policy"),
-        denied(400, "no_model_fits"),
-        denied(403, "model_not_allowed"),
-        denied(403, "override_not_allowed"),
+        denied(403, RejectionCode::DeniedByPolicy),
+        denied(400, RejectionCode::NoModelFits),
+        denied(403, RejectionCode::ModelNotAllowed),
+        denied(403, RejectionCode::OverrideNotAllowed),
     ]
 }
 
-fn denied(status: u16, code: &'static str) -> Rejection {
+fn denied(status: u16, code: RejectionCode) -> Rejection {
     Rejection::Denied { status, code, message: "No.".into() }
 }
 
 fn rate_limited(retry_after: Duration) -> Rejection {
     Rejection::RateLimited { limited: Limited { unit: Unit::Requests, per_minute: 60, retry_after } }
+}
+
+#[test]
+fn every_failed_attempt_reaches_the_client_as_what_it_is() {
+    for (failure, code) in [
+        (AttemptFailure::Connect, RejectionCode::UpstreamUnreachable),
+        (AttemptFailure::ConnectTimeout, RejectionCode::UpstreamTimeout),
+        (AttemptFailure::Timeout, RejectionCode::UpstreamTimeout),
+        (AttemptFailure::Broken, RejectionCode::UpstreamError),
+        (AttemptFailure::Busy, RejectionCode::ProviderBusy),
+        (AttemptFailure::ContextLength, RejectionCode::ContextLength),
+        (AttemptFailure::ClientGone, RejectionCode::ClientGone),
+        (AttemptFailure::CutOff, RejectionCode::ShuttingDown),
+        (AttemptFailure::Internal, RejectionCode::Internal),
+    ] {
+        assert_eq!(Rejection::of_attempt(failure, provider()).code(), code, "{failure:?}");
+    }
 }
 
 #[test]
@@ -69,7 +86,7 @@ fn a_client_that_waits_as_long_as_it_was_told_is_not_too_early() {
 
 #[test]
 fn codes_and_statuses_are_those_that_clients_rely_on() {
-    assert_eq!(all().map(|rejection| rejection.code()), Rejection::CODES);
+    assert_eq!(all().map(|rejection| rejection.code()), *RejectionCode::ALL);
     assert_eq!(
         all().map(|rejection| rejection.status().as_u16()),
         [
@@ -86,7 +103,7 @@ fn every_body_is_the_openai_error_object() {
 
         let keys: Vec<_> = body["error"].as_object().expect("an object").keys().collect();
         assert_eq!(keys, ["code", "message", "param", "type"]);
-        assert_eq!(body["error"]["code"], rejection.code());
+        assert_eq!(body["error"]["code"], rejection.code().as_str());
         assert_eq!(body["error"]["message"], rejection.to_string());
     }
 }

@@ -1,5 +1,5 @@
-//! `upstream_response_filter`, `response_body_filter`: measures an answer while it passes, and ends a stream that the
-//! upstream cut in the stream's own shape.
+//! The meter of an answer: measures the answer while it passes, and ends a stream that the upstream cut in the stream's own
+//! shape.
 //!
 //! Nothing waits here: a chunk leaves as it came, see [`UsageFilter`] for the one exception.
 
@@ -8,20 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use pingora::http::ResponseHeader;
-use pingora::proxy::Session;
 use pointsman_core::usage::{Framing, Reader, Shape, UsageEvent, UsageFilter};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use super::Proxy;
-use super::answer::begun;
-use super::context::RequestContext;
 use super::rejection::Rejection;
 
-/// How long a client may take to read the event that says its stream broke.
-const LAST_WORD: Duration = Duration::from_secs(5);
-
-/// What is measured of one successful answer.
-pub(super) struct Meter {
+/// The measures of one successful answer, taken while it passes.
+pub(in crate::proxy) struct Meter {
     /// Reads the body; absent when it is compressed, or neither JSON nor a stream of events.
     filter: Option<UsageFilter>,
     framing: Option<Framing>,
@@ -30,6 +23,18 @@ pub(super) struct Meter {
 }
 
 impl Meter {
+    /// Begins to measure a successful answer to a request for `path`; returns `None` for any other.
+    pub(in crate::proxy) fn begin(answer: &mut ResponseHeader, path: &str, event: UsageEvent) -> Option<Self> {
+        if !answer.status.is_success() {
+            return None;
+        }
+        let meter = Self::new(&answer.headers, path, event);
+        if meter.filter.as_ref().is_some_and(UsageFilter::may_shorten) {
+            answer.remove_header(&header::CONTENT_LENGTH); // Pingora chunks an answer without
+        }
+        Some(meter)
+    }
+
     fn new(headers: &HeaderMap, path: &str, event: UsageEvent) -> Self {
         let framing = framing(headers).filter(|_| !is_encoded(headers));
         let reader = framing.map(|framing| Reader::new(Shape::of_path(path), framing));
@@ -38,84 +43,46 @@ impl Meter {
     }
 
     /// Returns what was read of the body, if it could be.
-    pub(super) fn reader(&self) -> Option<&Reader> {
+    pub(in crate::proxy) fn reader(&self) -> Option<&Reader> {
         self.filter.as_ref().map(UsageFilter::reader)
     }
 
     /// Returns whether the answer is a stream of events that can be read.
-    pub(super) fn is_stream(&self) -> bool {
+    pub(in crate::proxy) fn is_stream(&self) -> bool {
         self.framing == Some(Framing::Events)
     }
 
     /// Returns the time from the first chunk to the last; `None` when all came at once.
-    pub(super) fn streamed_for(&self) -> Option<Duration> {
+    pub(in crate::proxy) fn streamed_for(&self) -> Option<Duration> {
         Some(self.last?.duration_since(self.first?)).filter(|time| !time.is_zero())
     }
 
-    /// Notes that a chunk came; returns how long after the one before.
+    /// Reads a chunk of the answer and leaves in `body` what the client gets now. Returns how long after the chunk before it
+    /// came, in a stream.
+    pub(in crate::proxy) fn pass(&mut self, body: &mut Option<Bytes>, end_of_stream: bool) -> Option<Duration> {
+        let has_bytes = body.as_ref().is_some_and(|chunk| !chunk.is_empty());
+        let gap = if self.is_stream() && has_bytes { self.tick(Instant::now()) } else { None };
+        if let Some(filter) = &mut self.filter {
+            let passed = body.take().map_or_else(Bytes::new, |chunk| filter.push(chunk));
+            let rest = if end_of_stream { filter.finish() } else { Bytes::new() };
+            let out = if rest.is_empty() { passed } else { [passed, rest].concat().into() };
+            *body = Some(out).filter(|out| !out.is_empty());
+        }
+        gap
+    }
+
+    /// Marks that a chunk came; returns how long after the one before.
     fn tick(&mut self, now: Instant) -> Option<Duration> {
         self.first.get_or_insert(now);
         self.last.replace(now).map(|last| now.duration_since(last))
     }
 
-    fn pass(&mut self, body: &mut Option<Bytes>, end_of_stream: bool) {
-        let Some(filter) = &mut self.filter else { return };
-        let passed = body.take().map_or_else(Bytes::new, |chunk| filter.push(chunk));
-        let rest = if end_of_stream { filter.finish() } else { Bytes::new() };
-        let out = if rest.is_empty() { passed } else { [passed, rest].concat().into() };
-        *body = Some(out).filter(|out| !out.is_empty());
-    }
-
     /// Returns the last words of a stream that the upstream cut: none after its last event. `None` for other answers.
-    fn break_off(&mut self, rejection: &Rejection) -> Option<Bytes> {
+    pub(in crate::proxy) fn break_off(&mut self, rejection: &Rejection) -> Option<Bytes> {
         let filter = self.filter.as_mut().filter(|_| self.framing == Some(Framing::Events))?;
         let is_whole = filter.reader().has_ended();
-        Some(if is_whole { Bytes::new() } else { filter.break_off(rejection.code(), &rejection.to_string()) })
+        Some(if is_whole { Bytes::new() } else { filter.break_off(rejection.code().as_str(), &rejection.to_string()) })
     }
-}
-
-impl Proxy {
-    /// Begins to measure a successful answer.
-    pub(super) fn begin_answer(session: &Session, answer: &mut ResponseHeader, ctx: &mut RequestContext) {
-        ctx.meter = None;
-        if !answer.status.is_success() {
-            return;
-        }
-        let event = if ctx.usage_injected { UsageEvent::Remove } else { UsageEvent::Keep };
-        let meter = Meter::new(&answer.headers, session.req_header().uri.path(), event);
-        if meter.filter.as_ref().is_some_and(UsageFilter::may_shorten) {
-            answer.remove_header(&header::CONTENT_LENGTH); // Pingora chunks an answer without
-        }
-        ctx.meter = Some(meter);
-    }
-
-    /// Reads a chunk of the answer and leaves in `body` what the client gets now.
-    pub(super) fn pass_answer(&self, body: &mut Option<Bytes>, end_of_stream: bool, ctx: &mut RequestContext) {
-        let Some(mut meter) = ctx.meter.take() else { return };
-        if meter.is_stream()
-            && body.as_ref().is_some_and(|chunk| !chunk.is_empty())
-            && let Some(gap) = meter.tick(Instant::now())
-        {
-            self.metrics.chunk_followed(ctx.answering_model(), gap);
-        }
-        meter.pass(body, end_of_stream);
-        ctx.meter = Some(meter);
-    }
-}
-
-/// Tells the client of a stream that the upstream broke off, and ends the answer.
-///
-/// The end is a proper one, as it is when a provider itself fails amid a stream: HTTP/1 clients throw away what they have
-/// not read yet when a connection breaks, and h2 (0.4.20, `pop_frame`) what it has not sent yet when a stream is reset, so
-/// that the error event would be lost. What cannot hold such an event stays without an end: it is seen to be cut.
-pub(super) async fn break_off(session: &mut Session, ctx: &mut RequestContext, rejection: &Rejection) {
-    let Some(written) = begun(session) else { return };
-    if matches!(rejection, Rejection::ClientGone) || written.headers.contains_key(header::CONTENT_LENGTH) {
-        return;
-    }
-    let Some(words) = ctx.meter.as_mut().and_then(|meter| meter.break_off(rejection)) else { return };
-    // A client that left, or does not read, is told nothing.
-    let _ = timeout(LAST_WORD, session.write_response_body(Some(words), true)).await;
 }
 
 fn framing(headers: &HeaderMap) -> Option<Framing> {

@@ -14,12 +14,14 @@ use pingora::proxy::Session;
 use pingora::{ErrorType, OrErr, Result};
 use pointsman_core::config::{Config, Forwarded, Glob};
 
-use super::clients::KEY_FIELDS;
-use super::context::RequestContext;
-use crate::upstream::Credential;
+use crate::upstream::BaseUrl;
 
 /// Ours: neither forwarded from clients nor believed of upstreams.
 const OURS: &str = "x-pointsman-";
+
+/// The fields in which clients send keys: none of them may reach a provider that it is not for.
+pub(in crate::proxy) const KEY_FIELDS: [HeaderName; 3] =
+    [header::AUTHORIZATION, HeaderName::from_static("x-api-key"), HeaderName::from_static("api-key")];
 
 /// The longest id of a client's that is kept.
 const MAX_ID: usize = 128;
@@ -57,7 +59,7 @@ const ACCOUNT: [&str; 18] = [
     "x-vllm-host",
 ];
 
-/// How such fields begin that come in families.
+/// The prefixes of account fields that come in families.
 const ACCOUNT_PREFIXES: [&str; 10] = [
     "anthropic-ratelimit-",
     "apim-",
@@ -72,7 +74,7 @@ const ACCOUNT_PREFIXES: [&str; 10] = [
 ];
 
 /// Tells a request apart, for clients and upstreams.
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(in crate::proxy) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-pointsman-upstream-request-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -81,7 +83,7 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 /// Fields that are added to a header at most, but for rare ones.
 const ROOM: usize = 16;
 
-/// Everything that says where a request came from.
+/// The fields that say where a request came from.
 const FORWARDED: [HeaderName; 7] = [
     header::FORWARDED,
     FORWARDED_FOR,
@@ -92,7 +94,7 @@ const FORWARDED: [HeaderName; 7] = [
     HeaderName::from_static("true-client-ip"),
 ];
 
-/// Where a request came from.
+/// The origin of a request.
 #[derive(Debug, Clone, Copy)]
 struct Origin {
     address: IpAddr,
@@ -100,57 +102,57 @@ struct Origin {
 }
 
 /// Returns the client's own id for its request, if it is 1 to 128 visible ASCII characters.
-pub(super) fn request_id(header: &RequestHeader) -> Option<String> {
+pub(in crate::proxy) fn request_id(header: &RequestHeader) -> Option<String> {
     let id = header.headers.get(REQUEST_ID)?.to_str().ok()?;
     is_request_id(id).then(|| id.to_owned())
 }
 
 /// Tells whether `text` could be an id.
-pub(super) fn is_request_id(text: &str) -> bool {
+pub(in crate::proxy) fn is_request_id(text: &str) -> bool {
     (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Removes what is not for upstreams and says who asks. Client keys are removed with the credential; with
-/// `passthrough`, the one that Pointsman knows goes only when it is the client's only one.
-pub(super) fn clean_request(upstream: &mut HeaderMap, session: &Session, ctx: &RequestContext) -> Result<()> {
+/// Removes what is not for upstreams, and names the request.
+pub(in crate::proxy) fn clean_request(upstream: &mut HeaderMap, id: &str) -> Result<()> {
     for name in named(upstream, is_ours) {
         upstream.remove(&name);
     }
-    upstream.insert(REQUEST_ID, value(&ctx.request_id)?);
-    if let (Some(used), Some(Credential::Passthrough)) = (&ctx.client, ctx.provider().map(|p| &p.credential))
-        && KEY_FIELDS.iter().any(|field| *field != used.key_field && upstream.contains_key(field))
-    {
-        upstream.remove(&used.key_field);
-    }
+    upstream.insert(REQUEST_ID, value(id)?);
+    Ok(())
+}
+
+/// Says who asks, as the listener that the request came to wants it.
+pub(in crate::proxy) fn set_forwarded(upstream: &mut HeaderMap, session: &Session, config: &Config) -> Result<()> {
     let origin = session.client_addr().and_then(|address| address.as_inet()).map(|address| Origin {
         address: address.ip().to_canonical(),
         proto: if is_tls(session) { "https" } else { "http" },
     });
     let local = session.server_addr().and_then(|address| address.as_inet()).copied();
-    forward(upstream, forwarded_mode(&ctx.snapshot.config, local), origin)
+    forward(upstream, forwarded_mode(config, local), origin)
 }
 
-/// Removes what is not for clients: the connection's fields, the account's, and what only we may say.
-pub(super) fn clean_answer(answer: &mut HeaderMap, status: StatusCode, ctx: &RequestContext) {
+/// Removes what is not for clients: the connection's fields, the account's that are not `exposed`, and what only we may say.
+pub(in crate::proxy) fn clean_answer(answer: &mut HeaderMap, status: StatusCode, exposed: &[Glob]) {
     if status != StatusCode::SWITCHING_PROTOCOLS {
         remove_hop_by_hop(answer);
     }
-    let config = &ctx.snapshot.config;
-    let provider = ctx.provider().and_then(|provider| config.providers.get(&provider.name));
-    let exposed = provider.map_or(&[][..], |provider| &provider.expose_headers);
     let stops = |name: &HeaderName| is_ours(name) || (is_account(name.as_str()) && !is_exposed(name.as_str(), exposed));
     for name in named(answer, stops) {
         answer.remove(&name);
     }
+}
+
+/// Makes a `Location` below the provider's base one below Pointsman's own.
+pub(in crate::proxy) fn relocate(answer: &mut HeaderMap, base: &BaseUrl) {
     let location = answer.get(header::LOCATION).and_then(|value| value.to_str().ok());
-    let base = ctx.provider().map(|provider| &provider.base);
-    if let Some(here) =
-        location.zip(base).and_then(|(location, base)| base.unbase(location)).and_then(|here| value(&here).ok())
-    {
+    if let Some(here) = location.and_then(|location| base.unbase(location)).and_then(|here| value(&here).ok()) {
         answer.insert(header::LOCATION, here);
     }
-    // Ours goes back to the client, and the provider's is what its support asks for.
-    if let Some(theirs) = answer.remove(REQUEST_ID).filter(|theirs| *theirs != *ctx.request_id) {
+}
+
+/// Renames the provider's own id of the request, which its support asks for: ours, `id`, goes back to the client.
+pub(in crate::proxy) fn rename_upstream_id(answer: &mut HeaderMap, id: &str) {
+    if let Some(theirs) = answer.remove(REQUEST_ID).filter(|theirs| *theirs != *id) {
         answer.insert(UPSTREAM_REQUEST_ID, theirs);
     }
 }
@@ -159,7 +161,7 @@ pub(super) fn clean_answer(answer: &mut HeaderMap, status: StatusCode, ctx: &Req
 ///
 /// Pingora's own setters parse a field's name again on every call and keep two maps, one for the spelling of names, which
 /// no client and no upstream may rely on (RFC 9110, 5.1).
-pub(super) fn edit_request(
+pub(in crate::proxy) fn edit_request(
     header: &mut RequestHeader,
     change: impl FnOnce(&mut request::Parts) -> Result<()>,
 ) -> Result<()> {
@@ -172,7 +174,7 @@ pub(super) fn edit_request(
 }
 
 /// Changes the fields of an answer, as [`edit_request`] does; its reason phrase stays.
-pub(super) fn edit_answer(
+pub(in crate::proxy) fn edit_answer(
     header: &mut ResponseHeader,
     change: impl FnOnce(&mut HeaderMap) -> Result<()>,
 ) -> Result<()> {
@@ -189,7 +191,7 @@ pub(super) fn edit_answer(
 }
 
 /// Returns `text` as a field's value.
-pub(super) fn value(text: &str) -> Result<HeaderValue> {
+pub(in crate::proxy) fn value(text: &str) -> Result<HeaderValue> {
     HeaderValue::from_str(text).or_err(ErrorType::InvalidHTTPHeader, "while writing a header field")
 }
 

@@ -1,0 +1,214 @@
+//! The upstream's side of a request: one attempt after another, until an answer begins or nothing is left to try.
+//!
+//! [`Attempts`] owns where the request goes, the body that goes there, the place at a peer, and what is left to fall back
+//! on. It counts and logs nothing: `record` does.
+
+mod alternatives;
+pub(super) mod body_adapter;
+pub(super) mod fallback;
+pub(super) mod forward;
+pub(super) mod original;
+pub(super) mod retry_budget;
+mod withheld_answer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use pingora::proxy::Session;
+use pointsman_core::config::{Name, Retry};
+use tokio::time::Instant;
+
+use self::alternatives::Alternatives;
+use self::body_adapter::Swap;
+use self::original::AttemptBody;
+use super::downstream::drain::Cut;
+use crate::router::Routing;
+use crate::upstream::{Lease, Outcome, PeerId, Provider, Target, Upstreams};
+
+/// Tries that Pingora is allowed in all; `retry.max_attempts` is at most 16, and each may meet a closed connection first.
+pub(super) const MAX_TRIES: u32 = 32;
+
+/// The upstream's side of one request: where it goes, what is sent there, and what was tried.
+pub(super) struct Attempts {
+    /// The destination of the next attempt; `None` until it is known, and for a request that goes nowhere.
+    destination: Option<Destination>,
+    /// The key that requests of one conversation share, if a provider chooses its peers by it.
+    pub(super) peer_key: Option<u64>,
+    /// The place at the current attempt's peer.
+    lease: Option<Lease>,
+    /// The peers that were tried.
+    tried: Vec<PeerId>,
+    /// The number of attempts so far.
+    count: u32,
+    /// The start of the last attempt.
+    started: Instant,
+    /// True when earlier attempts left this one less time than its provider may take: silence is no fault then.
+    is_hurried: bool,
+    /// True while the current attempt speaks HTTP/2 to the upstream.
+    pub(super) upstream_is_h2: bool,
+    /// The body to send, when it was read; otherwise Pingora streams the client's.
+    pub(super) body: AttemptBody,
+    /// The stand-in for the downstream session that sends `body`.
+    pub(super) adapter: Swap,
+    /// The models that are left to try.
+    alternatives: Alternatives,
+    limit: RetryLimit,
+}
+
+/// The destination of an attempt.
+enum Destination {
+    /// A model that a policy chose, or one that it falls back on.
+    Model(Arc<Target>),
+    /// The default provider, which gets the request as the client sent it.
+    DefaultProvider(Arc<Provider>),
+}
+
+/// The limit of how often, and for how long, a request may be tried.
+struct RetryLimit {
+    attempts: u32,
+    time: Duration,
+    /// The start of that time: a client's slow upload is no upstream's fault.
+    since: Instant,
+}
+
+impl Attempts {
+    /// Makes those of a request that has just begun and that ends when `cut` says so.
+    pub(super) fn new(retry: &Retry, cut: Cut) -> Self {
+        let now = Instant::now();
+        Self {
+            destination: None,
+            peer_key: None,
+            lease: None,
+            tried: Vec::new(),
+            count: 0,
+            started: now,
+            is_hurried: false,
+            upstream_is_h2: false,
+            body: AttemptBody::default(),
+            adapter: Swap::new(cut),
+            alternatives: Alternatives::default(),
+            limit: RetryLimit { attempts: retry.max_attempts, time: retry.deadline.0, since: now },
+        }
+    }
+
+    /// Starts the time that the request may be tried for: its body has come.
+    pub(super) const fn start_retry_time(&mut self, now: Instant) {
+        self.limit.since = now;
+    }
+
+    /// Sends the request to the default provider, as it is.
+    pub(super) fn pass_to(&mut self, provider: Arc<Provider>) {
+        self.destination = Some(Destination::DefaultProvider(provider));
+    }
+
+    /// Sends the request, whose body is ready, to a model that `routing` chose, with the policy's other models to fall back
+    /// on.
+    pub(super) fn route_to(&mut self, target: &Arc<Target>, routing: &Routing, upstreams: &Upstreams) {
+        self.alternatives = Alternatives::new(target, routing, upstreams);
+        self.destination = Some(Destination::Model(Arc::clone(target)));
+        if self.alternatives.is_empty() {
+            self.body.forget_original();
+        }
+    }
+
+    /// Begins an attempt.
+    pub(super) fn begin(&mut self) {
+        self.count += 1;
+        self.started = Instant::now();
+    }
+
+    /// Returns how often an upstream was tried.
+    pub(super) const fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Returns the provider that is to answer.
+    pub(super) fn provider(&self) -> Option<&Arc<Provider>> {
+        self.destination.as_ref().map(|destination| match destination {
+            Destination::Model(target) => &target.provider,
+            Destination::DefaultProvider(provider) => provider,
+        })
+    }
+
+    /// Returns the model that is asked, unless the request passes through; a fallback may have made it another than the
+    /// decision's.
+    pub(super) fn target(&self) -> Option<&Arc<Target>> {
+        match &self.destination {
+            Some(Destination::Model(target)) => Some(target),
+            Some(Destination::DefaultProvider(_)) | None => None,
+        }
+    }
+
+    /// Returns the name of [`Self::target`].
+    pub(super) fn model(&self) -> Option<&Name> {
+        self.target().map(|target| &target.model)
+    }
+
+    /// Makes Pingora send the body, if it was read, and keep the provider's times.
+    pub(super) fn install_body(&mut self, session: &mut Session) {
+        let Some(body) = self.body.bytes().cloned() else { return };
+        let Some(timeouts) = self.provider().map(|provider| provider.timeouts) else { return };
+        let left = self.time_left();
+        self.is_hurried = self.count > 1 && left < timeouts.first_byte.0;
+        let total = timeouts.total.map(|total| total.0);
+        self.adapter.install(session, body, timeouts.first_byte.0.min(left), total);
+    }
+
+    /// Watches over the answer that has just begun: over its pauses and its end, or, where it may say that the prompt is too
+    /// long and another model has a larger window, over whether the client is to see it.
+    pub(super) fn watch_answer(&mut self, session: &mut Session, status: StatusCode, is_stream: bool) {
+        if status == StatusCode::BAD_REQUEST && self.may_try_again() && self.has_larger_window() {
+            self.adapter.withhold(session);
+        } else if self.body.bytes().is_some() {
+            let idle = self.provider().and_then(|provider| forward::shorter_idle(provider));
+            self.adapter.watch(session, idle, is_stream);
+        }
+    }
+
+    /// Returns whether another attempt could send the whole body: what was passed on unread is gone.
+    pub(super) fn can_resend(&self, session: &mut Session) -> bool {
+        self.body.bytes().is_some() || session.as_downstream_mut().is_body_empty()
+    }
+
+    /// Returns whether attempts and time are left for another try.
+    pub(super) fn may_try_again(&self) -> bool {
+        self.count < self.limit.attempts && !self.time_left().is_zero()
+    }
+
+    /// Goes back to the peer whose kept connection was closed; once for each of its attempts.
+    pub(super) fn again_after_stale(&mut self) -> bool {
+        self.tried.pop();
+        self.count < MAX_TRIES
+    }
+
+    /// Tells the peer's breaker what became of the attempt.
+    pub(super) fn report(&self, outcome: Outcome) {
+        if let Some(lease) = &self.lease {
+            lease.report(outcome);
+        }
+    }
+
+    /// Returns whether the attempt had less time than its provider may take.
+    pub(super) const fn is_hurried(&self) -> bool {
+        self.is_hurried
+    }
+
+    /// Remembers how long the model took to begin a successful answer.
+    pub(super) fn answer_began(&self) {
+        if let Some(target) = self.target() {
+            let now = Instant::now();
+            target.recent.began(now - self.started, now);
+        }
+    }
+
+    /// Returns whether a model that is left has a larger context window than the one that is asked.
+    fn has_larger_window(&self) -> bool {
+        self.target().is_some_and(|target| self.alternatives.have_wider_than(target))
+    }
+
+    /// Returns how much longer the request may be tried.
+    fn time_left(&self) -> Duration {
+        self.limit.time.saturating_sub(self.limit.since.elapsed())
+    }
+}

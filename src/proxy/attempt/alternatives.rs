@@ -1,0 +1,76 @@
+//! The models that a request may go to when the one that was chosen fails it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::router::Routing;
+use crate::upstream::{Target, Upstreams};
+
+/// The models that a request may go to when the one that was chosen fails it.
+#[derive(Default)]
+pub(super) struct Alternatives {
+    /// The models that the decision falls back on, in order.
+    fallback: VecDeque<Arc<Target>>,
+    /// Models of the policy with a larger window, from the smallest, for a prompt that may turn out to be too long where no
+    /// fallback is configured.
+    wider: Vec<Arc<Target>>,
+}
+
+impl Alternatives {
+    /// Makes those of a request that `routing` sends to `target`.
+    pub(super) fn new(target: &Target, routing: &Routing, upstreams: &Upstreams) -> Self {
+        let fallback = routing.decision.fallback.iter().filter_map(|name| upstreams.model(name).cloned());
+        Self { fallback: fallback.collect(), wider: wider(target, routing, upstreams) }
+    }
+
+    /// Returns whether there is no model of either kind.
+    pub(super) fn is_empty(&self) -> bool {
+        self.fallback.is_empty() && self.wider.is_empty()
+    }
+
+    /// Returns whether there is no model to fall back on after a failure of any kind.
+    pub(super) fn have_no_fallback(&self) -> bool {
+        self.fallback.is_empty()
+    }
+
+    /// Returns whether a model to fall back on is not resting.
+    pub(super) fn have_ready(&self) -> bool {
+        self.fallback.iter().any(|target| !target.is_resting())
+    }
+
+    /// Takes the next model to fall back on: the first that does not rest, or the first.
+    pub(super) fn take_next(&mut self) -> Option<Arc<Target>> {
+        let ready = self.fallback.iter().position(|target| !target.is_resting()).unwrap_or_default();
+        self.fallback.remove(ready)
+    }
+
+    /// Returns whether any of the models has a larger context window than `target`.
+    pub(super) fn have_wider_than(&self, target: &Target) -> bool {
+        self.fallback.iter().chain(&self.wider).any(|next| next.is_wider_than(target))
+    }
+
+    /// Leaves only models with a larger context window than `target` to fall back on: those of the fallback, or else any of
+    /// the policy's.
+    pub(super) fn keep_wider_than(&mut self, target: &Target) {
+        self.fallback.retain(|next| next.is_wider_than(target));
+        if self.fallback.is_empty() {
+            let wider = std::mem::take(&mut self.wider);
+            self.fallback.extend(wider.into_iter().filter(|next| next.is_wider_than(target)));
+        }
+    }
+}
+
+/// Returns the policy's models with a larger window than the chosen one, from the smallest, for a prompt that may turn out to
+/// be too long: none for one that cannot, whose body need not be kept.
+fn wider(target: &Target, routing: &Routing, upstreams: &Upstreams) -> Vec<Arc<Target>> {
+    let most = routing.features.tokens_at_most(target.tokenizer);
+    let most = most.saturating_add(routing.features.request.max_output_tokens);
+    if target.context.is_none_or(|context| most <= context / 2) {
+        return Vec::new();
+    }
+    let able = routing.decision.candidates.iter().filter(|candidate| candidate.fits.is_ok());
+    let models = able.filter_map(|candidate| upstreams.model(&candidate.model));
+    let mut wider: Vec<_> = models.filter(|model| model.is_wider_than(target)).cloned().collect();
+    wider.sort_by_key(|model| model.context);
+    wider
+}

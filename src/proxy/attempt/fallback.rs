@@ -1,0 +1,112 @@
+//! The way on when an upstream fails a request before the first byte of its answer: the next peer, then the next model.
+//!
+//! Bounded by `retry`: attempts, an overall deadline, and a budget. Each model is asked under its own name and with its
+//! provider's key. When nothing is left to try, the last attempt's own error reaches the client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode, header};
+use pointsman_core::config::{Ratio, Retry};
+use pointsman_http_client::retry_after;
+use pointsman_telemetry::Metrics;
+use tokio::time::Instant;
+
+use super::retry_budget::RetryBudget;
+use super::{Attempts, Destination};
+use crate::upstream::AttemptFailure;
+
+/// The longest that a model rests because of its `Retry-After`: it may be back sooner than it fears.
+const LONGEST_REST: Duration = Duration::from_secs(60);
+
+/// The cause of a fallback from a model that had said when it will take requests again, which is not yet.
+const RESTING: &str = "retry_after";
+
+/// The budget of all requests' retries, and the metrics that count them.
+pub(in crate::proxy) struct Retries {
+    budget: RetryBudget,
+    metrics: Arc<Metrics>,
+}
+
+impl Retries {
+    pub(in crate::proxy) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { budget: RetryBudget::new(), metrics }
+    }
+
+    /// Counts a request that may be retried later.
+    pub(in crate::proxy) fn deposit(&self, share: Ratio) {
+        self.budget.deposit(share);
+    }
+
+    /// Takes a retry out of the budget; counts one that is not affordable.
+    fn withdraw(&self) -> bool {
+        let affordable = self.budget.withdraw();
+        if !affordable {
+            self.metrics.retry_refused();
+        }
+        affordable
+    }
+}
+
+/// Returns whether an answer with `status` is to be tried elsewhere.
+pub(in crate::proxy) fn is_retried(status: StatusCode, retry: &Retry) -> bool {
+    let code = status.as_u16();
+    matches!(code, 408 | 429 | 500..) || retry.statuses.contains(&code)
+}
+
+impl Attempts {
+    /// Prepares the next attempt, or says that there is none: then the last one's error stands.
+    pub(in crate::proxy) fn try_again(&mut self, failure: AttemptFailure, retries: &Retries) -> bool {
+        let Some(cause) = failure.fallback_cause().filter(|_| self.may_try_again()) else { return false };
+        let has_peer =
+            failure.is_of_one_peer() && self.provider().is_some_and(|provider| provider.has_untried(&self.tried));
+        if !has_peer && self.alternatives.have_no_fallback() {
+            return false;
+        }
+        // Where nothing was sent, another try is no more load than the first.
+        if failure != AttemptFailure::Busy && !retries.withdraw() {
+            return false;
+        }
+        if !has_peer {
+            self.fall_back(cause, &retries.metrics);
+        }
+        true
+    }
+
+    /// Goes on to a model with a larger window. The answer that said so was withheld, so the client has seen nothing.
+    pub(in crate::proxy) fn widen(&mut self, retries: &Retries) -> bool {
+        if let Some(Destination::Model(target)) = &self.destination {
+            self.alternatives.keep_wider_than(target);
+        }
+        self.try_again(AttemptFailure::ContextLength, retries)
+    }
+
+    /// Leaves a model that asked to be left alone for now, if another one is ready.
+    pub(in crate::proxy) fn avoid_resting(&mut self, retries: &Retries) {
+        if self.target().is_some_and(|target| target.is_resting()) && self.alternatives.have_ready() {
+            self.fall_back(RESTING, &retries.metrics);
+        }
+    }
+
+    /// Remembers how long the model asked to be left alone, bounded. What one peer of several says is only its own word: the
+    /// others are asked first.
+    pub(in crate::proxy) fn heed_retry_after(&self, status: StatusCode, headers: &HeaderMap) {
+        let Some(target) = self.target().filter(|target| !target.provider.has_untried(&self.tried)) else { return };
+        if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            return;
+        }
+        if let Some(wait) = headers.get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?)) {
+            target.rest_until(Instant::now() + wait.min(LONGEST_REST));
+        }
+    }
+
+    /// Goes on to the next model.
+    fn fall_back(&mut self, cause: &'static str, metrics: &Metrics) {
+        let Some(next) = self.alternatives.take_next() else { return };
+        self.body.prepare_for(&next);
+        if let Some(Destination::Model(target)) = &mut self.destination {
+            metrics.fell_back(&target.model, &next.model, cause);
+            *target = next;
+        }
+    }
+}

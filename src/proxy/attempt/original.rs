@@ -1,0 +1,126 @@
+//! The body as the client meant it, from which every attempt's body is made.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use bytes::Bytes;
+use pointsman_core::prompt::{Dialect, Edits, Prompt};
+use pointsman_core::usage::UsageEvent;
+use serde_json::Value;
+
+use crate::upstream::Target;
+
+/// The body of the next attempt, and what that of another is made from. Empty for a request whose body is not read.
+#[derive(Debug, Default)]
+pub(in crate::proxy) struct AttemptBody {
+    original: Option<Original>,
+    /// The bytes to send.
+    bytes: Option<Bytes>,
+    /// True when Pointsman asks for the stream's usage event and the client did not.
+    asks_for_usage: bool,
+}
+
+/// A body that was read, and what must be known of it to send it to one model or another.
+#[derive(Debug, Clone)]
+pub(in crate::proxy) struct Original {
+    /// The whole body, decoded and otherwise untouched.
+    body: Bytes,
+    /// The API that it is written for.
+    dialect: Dialect,
+    /// The place of the model's name in it.
+    model_span: Range<usize>,
+    /// True when the client wants a stream.
+    stream: bool,
+    /// True when the client itself asked for an event with the usage.
+    include_usage: bool,
+    /// True when a rule asks for an event with the usage.
+    rule_includes_usage: bool,
+}
+
+impl AttemptBody {
+    /// Keeps the body that the client sent.
+    pub(in crate::proxy) fn read(&mut self, original: Original) {
+        self.original = Some(original);
+    }
+
+    /// Sets top-level parameters of every attempt, see [`Original::set`].
+    pub(in crate::proxy) fn set(&mut self, parameters: &BTreeMap<String, Value>) {
+        if let Some(original) = &mut self.original {
+            original.set(parameters);
+        }
+    }
+
+    /// Makes the next attempt's body the client's own, as it is.
+    pub(in crate::proxy) fn pass(&mut self, body: Bytes) {
+        self.bytes = Some(body);
+    }
+
+    /// Makes the next attempt's body the one that `target` is to get.
+    pub(in crate::proxy) fn prepare_for(&mut self, target: &Target) {
+        let Some(original) = &self.original else { return };
+        self.bytes = Some(original.body_for(target));
+        self.asks_for_usage = original.gets_usage_unasked(target);
+    }
+
+    /// Lets go of the client's own body, because no other attempt needs one.
+    pub(super) fn forget_original(&mut self) {
+        self.original = None;
+    }
+
+    /// Returns the bytes to send, when the body was read.
+    pub(in crate::proxy) const fn bytes(&self) -> Option<&Bytes> {
+        self.bytes.as_ref()
+    }
+
+    /// Returns what becomes of a usage event in the answer: one that the client did not ask for is not for it.
+    pub(in crate::proxy) const fn usage_event(&self) -> UsageEvent {
+        if self.asks_for_usage { UsageEvent::Remove } else { UsageEvent::Keep }
+    }
+
+    /// Returns the bytes of memory that the client's body and the one to send take, where they are two.
+    pub(in crate::proxy) fn memory_of_both(&self) -> Option<usize> {
+        let (original, bytes) = (&self.original.as_ref()?.body, self.bytes.as_ref()?);
+        (original.as_ptr() != bytes.as_ptr()).then(|| original.len() + bytes.len())
+    }
+}
+
+impl Original {
+    /// Keeps `body`, which `prompt` was read from.
+    pub(in crate::proxy) fn new(body: &Bytes, prompt: &Prompt<'_>) -> Self {
+        Self {
+            body: body.clone(),
+            dialect: prompt.dialect,
+            model_span: prompt.model_span.clone(),
+            stream: prompt.parameters.stream,
+            include_usage: prompt.parameters.include_usage,
+            rule_includes_usage: false,
+        }
+    }
+
+    /// Sets top-level parameters, before any model's own rules; whatever the client sent for them. `stream_options` only
+    /// where they are known.
+    fn set(&mut self, parameters: &BTreeMap<String, Value>) {
+        if parameters.is_empty() || !self.dialect.generates() {
+            return;
+        }
+        let edits = Edits::new(&[], &BTreeMap::new(), parameters);
+        let streams = self.stream && self.dialect.has_stream_options();
+        let edits = if streams { edits } else { edits.without("stream_options") };
+        self.rule_includes_usage = parameters.get("stream_options.include_usage") == Some(&Value::Bool(true));
+        let (body, model_span) = edits.apply_around(&self.body, self.model_span.clone());
+        (self.body, self.model_span) = (body, model_span);
+    }
+
+    /// Returns whether `target`'s stream will hold an event with the usage only because we ask for it.
+    fn gets_usage_unasked(&self, target: &Target) -> bool {
+        self.stream
+            && !self.include_usage
+            && self.dialect.has_stream_options()
+            && (target.asks_for_usage || self.rule_includes_usage)
+    }
+
+    /// Returns the body for `target`: with its model's name, and adapted by its rules. One copy at most.
+    fn body_for(&self, target: &Target) -> Bytes {
+        target.edits(self.dialect, self.stream).apply(&self.body, self.model_span.clone(), &target.upstream_name)
+    }
+}

@@ -1,0 +1,11 @@
+//! The client's side of a request: its connection, the limits that it is admitted by, its key, and its body.
+//!
+//! Owns what is open (connections, requests, memory of bodies) and knows nothing of upstreams.
+
+pub(super) mod admission;
+pub(super) mod clients;
+pub(super) mod connection;
+mod decode;
+pub(super) mod drain;
+pub(super) mod intake;
+pub(super) mod tls;

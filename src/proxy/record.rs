@@ -1,0 +1,30 @@
+//! The record of a request: metrics, the access line, its trace, the decision log, and clients' feedback.
+//!
+//! [`Recorder`] reads what the request's context knows and changes nothing of what happens to the request.
+
+mod account;
+mod attempts;
+mod decided;
+pub mod feedback;
+mod request_ids;
+pub(super) mod traced;
+
+use std::sync::Arc;
+
+use pointsman_telemetry::Metrics;
+
+pub(super) use self::request_ids::RequestIds;
+use crate::router::Router;
+
+/// Records attempts as they end, and requests when they are over.
+pub(super) struct Recorder {
+    router: Arc<Router>,
+    metrics: Arc<Metrics>,
+}
+
+impl Recorder {
+    /// Makes a recorder; `router` is told what its decisions came to.
+    pub(super) const fn new(router: Arc<Router>, metrics: Arc<Metrics>) -> Self {
+        Self { router, metrics }
+    }
+}

@@ -1,0 +1,191 @@
+//! The account of a request that is over: its metrics, what it used and cost, and one access line.
+
+use pingora::proxy::Session;
+use pingora::{Error, ErrorSource};
+use pointsman_core::config::Name;
+use pointsman_core::features::TokenCounter;
+use pointsman_core::policy::Decision;
+use pointsman_core::prompt::AskSource;
+use pointsman_core::scores::Degraded;
+use pointsman_core::usage::Usage;
+use pointsman_telemetry::metrics::ClientOutcome;
+use pointsman_telemetry::{AccessLine, BrokenStream, Direction};
+use tokio::time::Instant;
+
+use super::decided::{self, Over};
+use super::{Recorder, traced};
+use crate::proxy::answer::begun;
+use crate::proxy::answer::meter::Meter;
+use crate::proxy::answer::rejection::RejectionCode;
+use crate::proxy::context::RequestContext;
+use crate::router::{Routing, Verdict};
+
+impl Recorder {
+    /// Counts and logs a request that is over.
+    pub(in crate::proxy) fn account(&self, session: &Session, error: Option<&Error>, ctx: &mut RequestContext) {
+        let status = begun(session).map(|header| header.status.as_u16());
+        let duration = ctx.clock.elapsed();
+        let policy = ctx.routing().map(|routing| &routing.decision.policy);
+        self.metrics.request_ended(policy, ctx.attempts.model(), status, duration);
+        if let Some(client) = ctx.client_name() {
+            self.metrics.client_request_ended(client, client_outcome(ctx.rejected, status));
+        }
+        if let Some(code) = ctx.rejected {
+            self.metrics.rejected(code.as_str());
+        }
+        if let Some(error) = error {
+            tracing::debug!(request_id = %ctx.request_id, %error, "Request failed");
+        }
+        let Bill { usage, cost, baseline } = self.bill(error, ctx);
+        match (&mut ctx.client, usage, status) {
+            (Some(client), Some(usage), _) => client.correct(usage.input + usage.output),
+            // What was not answered used nothing: an outage is no reason to let a client wait afterwards.
+            (Some(client), None, None | Some(400..)) => client.correct(0),
+            _ => {}
+        }
+        let routing = ctx.verdict.as_mut().and_then(Verdict::routing_mut);
+        if let Some(ticket) = routing.and_then(|routing| routing.shadow.take()) {
+            ticket.send(usage);
+        }
+        let over = Over { status, usage, cost, baseline, duration };
+        write_access_line(session, ctx, over);
+        traced::ended(ctx, status, usage, cost);
+        decided::log(ctx, over);
+    }
+}
+
+/// Writes the access line of a request that is over.
+fn write_access_line(session: &Session, ctx: &RequestContext, over: Over) {
+    let verdict = ctx.verdict.as_ref();
+    let finding = verdict.and_then(Verdict::finding);
+    let (applied, watched) = if verdict.is_some_and(Verdict::is_applied) { (finding, None) } else { (None, finding) };
+    let decision = applied.and_then(|finding| finding.result.ok());
+    let label_from = applied.and_then(|finding| finding.label_from).filter(|_| decision.is_some_and(is_labelled));
+    let trace_id = ctx.trace.as_ref().map(|trace| trace.id());
+    let header = session.req_header();
+    AccessLine {
+        method: header.method.as_str(),
+        path: header.uri.path(),
+        status: over.status,
+        client: ctx.client_name().map(Name::as_str),
+        policy: applied.and_then(|finding| finding.policy()).map(Name::as_str),
+        model: ctx.attempts.model().map(Name::as_str),
+        rule: finding.and_then(|finding| finding.by().rule()),
+        reason: decision.map(|decision| decision.reason.as_str()),
+        label: decision.and_then(|decision| decision.label.as_deref()),
+        label_from: label_from.map(AskSource::as_str),
+        score: decision.and_then(|decision| decision.score),
+        degraded: ctx.routing().and_then(Routing::degraded).map(Degraded::as_str),
+        shadow_policy: watched.and_then(|finding| finding.policy()).map(Name::as_str),
+        shadow_model: watched.and_then(|finding| finding.result.ok()).map(|decision| decision.model.as_str()),
+        shadow_denied: watched.and_then(|finding| finding.result.err()).map(|denial| denial.code),
+        provider: ctx.attempts.provider().map(|provider| provider.name.as_str()),
+        code: ctx.rejected.map(RejectionCode::as_str),
+        attempts: ctx.attempts.count(),
+        input_tokens: over.usage.map(|usage| usage.input),
+        output_tokens: over.usage.map(|usage| usage.output),
+        cost_usd: over.cost,
+        first_byte: ctx.clock.first_byte(),
+        duration: over.duration,
+        overhead: ctx.clock.overhead(),
+        request_id: &ctx.request_id,
+        trace_id: trace_id.as_deref(),
+        generation: ctx.snapshot.generation,
+    }
+    .emit();
+}
+
+const fn is_labelled(decision: &Decision) -> bool {
+    decision.label.is_some()
+}
+
+/// The usage of an answer, and its cost; empty when nobody knows.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bill {
+    usage: Option<Usage>,
+    cost: Option<f64>,
+    /// The cost with the policy's most expensive model.
+    baseline: Option<f64>,
+}
+
+impl Recorder {
+    /// Counts what the answer used.
+    fn bill(&self, error: Option<&Error>, ctx: &RequestContext) -> Bill {
+        let Some(meter) = &ctx.meter else { return Bill::default() };
+        let model = ctx.attempts.model();
+        self.count_stream(meter, error, model);
+        let Some(usage) = usage_of(meter, ctx) else {
+            if model.is_some() {
+                self.metrics.usage_unknown(model);
+            }
+            return Bill::default();
+        };
+        self.count_tokens(&usage, model);
+        if let Some(target) = ctx.attempts.target() {
+            target.recent.ended(usage.output, Instant::now());
+        }
+        if let Some(time) = meter.streamed_for()
+            && usage.output > 0
+        {
+            #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 52 bits")]
+            self.metrics.streamed(model, usage.output as f64 / time.as_secs_f64());
+        }
+        let (cost, baseline) = self.count_cost(&usage, ctx).unzip();
+        Bill { usage: Some(usage), cost, baseline }
+    }
+
+    fn count_tokens(&self, usage: &Usage, model: Option<&Name>) {
+        self.metrics.tokens_used(model, Direction::Input, usage.input);
+        self.metrics.tokens_used(model, Direction::Output, usage.output);
+        self.metrics.tokens_used(model, Direction::Cached, usage.cached);
+        self.metrics.tokens_used(model, Direction::Reasoning, usage.reasoning);
+        if usage.estimated {
+            self.metrics.usage_estimated(model);
+        }
+    }
+
+    /// Counts the cost beside that of the policy's most expensive model; neither when the catalog has no price.
+    fn count_cost(&self, usage: &Usage, ctx: &RequestContext) -> Option<(f64, f64)> {
+        let (target, routing) = (ctx.attempts.target()?, ctx.routing()?);
+        let cost = usage.cost(&target.price?);
+        let prices = routing.decision.candidates.iter().filter_map(|candidate| candidate.price);
+        let baseline = prices.map(|price| usage.cost(&price)).fold(cost, f64::max);
+        self.metrics.paid(&target.model, cost, &routing.decision.policy, baseline);
+        let models = &ctx.snapshot.upstreams;
+        self.router.billed(routing, cost, |model| Some(usage.cost(&models.model(model)?.price?)));
+        Some((cost, baseline))
+    }
+
+    /// Counts a stream that did not end as it should, unless it was the client who left. What has no text in a shape that
+    /// is known here may well have an end that is not.
+    fn count_stream(&self, meter: &Meter, error: Option<&Error>, model: Option<&Name>) {
+        let Some(reader) = meter.reader().filter(|_| meter.is_stream()) else { return };
+        if reader.has_ended() || (reader.text_bytes() == 0 && model.is_none()) {
+            return;
+        }
+        match error.map(Error::esource) {
+            Some(ErrorSource::Downstream) => {}
+            Some(_) => self.metrics.stream_broke(model, BrokenStream::Cut),
+            None => self.metrics.stream_broke(model, BrokenStream::Unfinished),
+        }
+    }
+}
+
+/// Returns the usage of an answer. Only a routed request has a prompt that was counted; for any other the upstream's own
+/// figures count alone.
+fn usage_of(meter: &Meter, ctx: &RequestContext) -> Option<Usage> {
+    let features = ctx.routing().map(|routing| &routing.features);
+    let tokenizer = ctx.attempts.target().map(|target| target.tokenizer).unwrap_or_default();
+    let prompt_tokens = || features.map_or(0, |features| features.tokens_of(tokenizer));
+    let usage = meter.reader()?.usage(prompt_tokens, &TokenCounter::new())?;
+    (features.is_some() || !usage.estimated).then_some(usage)
+}
+
+fn client_outcome(code: Option<RejectionCode>, status: Option<u16>) -> ClientOutcome {
+    match (code, status) {
+        (Some(RejectionCode::RateLimited), _) => ClientOutcome::RateLimited,
+        (Some(RejectionCode::NotAllowed), _) => ClientOutcome::NotAllowed,
+        (_, Some(..400)) => ClientOutcome::Success,
+        _ => ClientOutcome::Failed,
+    }
+}

@@ -1,0 +1,68 @@
+//! The record of attempts, as they are answered or fail: metrics, the attempt's span, and the peer's breaker.
+
+use http::StatusCode;
+use pingora::{Error, ErrorSource};
+use pointsman_telemetry::AttemptOutcome;
+
+use super::Recorder;
+use crate::proxy::attempt::fallback::Retries;
+use crate::proxy::context::RequestContext;
+use crate::upstream::{AttemptFailure, Outcome, SILENT};
+
+impl Recorder {
+    /// Counts an attempt that was answered, by the answer's status.
+    pub(in crate::proxy) fn attempt_answered(&self, ctx: &mut RequestContext, status: StatusCode) {
+        if let Some(trace) = &mut ctx.trace {
+            trace.attempt_answered(status.as_u16());
+        }
+        self.attempt_ended(ctx, AttemptOutcome::of_status(status.as_u16()));
+        ctx.attempts.report(Outcome::Answered(status.as_u16()));
+    }
+
+    /// Marks the first byte of the answer that the client gets.
+    pub(in crate::proxy) fn first_byte_arrived(&self, ctx: &mut RequestContext) {
+        let took = ctx.clock.first_byte_arrived();
+        self.metrics.first_byte_arrived(ctx.attempts.model(), took);
+    }
+
+    /// Remembers which model answers, before the client can send what follows on the answer, and how long it took to begin, an
+    /// error apart.
+    pub(in crate::proxy) fn remember_beginning(&self, ctx: &RequestContext, status: StatusCode) {
+        let is_answer = !status.is_client_error() && !status.is_server_error();
+        if let (Some(routing), Some(model), true) = (ctx.routing(), ctx.attempts.model(), is_answer) {
+            self.router.answered(&ctx.snapshot, routing, model);
+        }
+        if status.is_success() {
+            ctx.attempts.answer_began();
+        }
+    }
+
+    /// Counts and logs an attempt that failed before it was answered, and prepares the next; false when there is none.
+    pub(in crate::proxy) fn attempt_failed(&self, ctx: &mut RequestContext, error: &Error, retries: &Retries) -> bool {
+        self.attempt_broke(ctx, error);
+        ctx.attempts.try_again(AttemptFailure::of(error), retries)
+    }
+
+    /// Counts and logs an attempt that broke; one that was answered first was counted by its status.
+    pub(in crate::proxy) fn attempt_broke(&self, ctx: &mut RequestContext, error: &Error) {
+        let failure = AttemptFailure::of(error);
+        if let Some(trace) = &mut ctx.trace {
+            trace.attempt_broke(failure.outcome().as_str());
+        }
+        let is_blameless = ctx.attempts.is_hurried() && *error.etype() == SILENT;
+        ctx.attempts.report(if is_blameless { Outcome::Cancelled } else { failure.peer_outcome() });
+        let provider = ctx.attempts.provider().map_or("", |provider| provider.name.as_str());
+        if *error.esource() != ErrorSource::Downstream {
+            tracing::warn!(provider, request_id = %ctx.request_id, attempt = ctx.attempts.count(), error = %error.etype().as_str(), "Attempt failed");
+        }
+        if ctx.clock.first_byte().is_none() {
+            self.attempt_ended(ctx, failure.outcome());
+        }
+    }
+
+    fn attempt_ended(&self, ctx: &RequestContext, outcome: AttemptOutcome) {
+        if let Some(provider) = ctx.attempts.provider() {
+            self.metrics.attempt_ended(&provider.name, outcome);
+        }
+    }
+}
