@@ -1,8 +1,7 @@
 //! Where a snapshot's decisions and spans go: taken over from the one before when nothing about them changed.
 
-use std::sync::Arc;
-
 use pointsman_core::config::{Config, KeyPath, KeySource, Problem, Secret};
+use pointsman_http_client::ServerTrust;
 use pointsman_telemetry::{DecisionLog, Tracer};
 
 use super::{BuildError, Builder, Snapshot};
@@ -54,7 +53,7 @@ impl Builder {
         }
         let secrets = self.trace_secrets(config).map_err(|problem| self.problems(vec![problem]))?;
         let trust = self.trace_trust(config).map_err(|problem| self.problems(vec![problem]))?;
-        let authorities = trust.map(|trust| Arc::clone(trust.authorities()));
-        Ok(Some(Tracer::start(&section.otlp, &secrets, authorities)?))
+        let trust = ServerTrust::in_authorities(trust.map(|trust| trust.authorities().clone()));
+        Ok(Some(Tracer::start(&section.otlp, &secrets, trust)?))
     }
 }

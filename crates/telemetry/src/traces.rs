@@ -19,8 +19,8 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
-use pingora::utils::tls::WrappedX509;
 use pointsman_core::config::{Otlp, Secret};
+use pointsman_http_client::ServerTrust;
 
 pub use self::request::{Answered, Asked, Attempt, Decided, RequestTrace};
 
@@ -40,16 +40,12 @@ struct Inner {
 
 impl Tracer {
     /// Starts the exporter's thread; nothing is connected yet. `secrets` are the header fields and their values, among them
-    /// `credential`; `authorities` are trusted instead of the system's.
+    /// `credential`; `trust` is in the collector.
     ///
     /// # Errors
     /// When the endpoint is none, or no thread starts.
-    pub fn start(
-        otlp: &Otlp,
-        secrets: &[(String, Secret)],
-        authorities: Option<Arc<[WrappedX509]>>,
-    ) -> Result<Self, TracerError> {
-        let client = client::Client::new(otlp.timeout.0, authorities);
+    pub fn start(otlp: &Otlp, secrets: &[(String, Secret)], trust: ServerTrust) -> Result<Self, TracerError> {
+        let client = client::Client::new(otlp.timeout.0, trust);
         let client = client.map_err(|error| TracerError(error.to_string()))?;
         let exporter = SpanExporter::builder()
             .with_http()
