@@ -2,7 +2,7 @@
 
 use pointsman_core::config::{Config, KeyPath, KeySource, Problem, Secret};
 use pointsman_http_client::ServerTrust;
-use pointsman_telemetry::{DecisionLog, Tracer};
+use pointsman_telemetry::{DecisionLog, Tracer, traces};
 
 use super::{BuildError, Builder, Snapshot};
 
@@ -35,6 +35,10 @@ impl Builder {
     /// Reads the header fields that go with every export of spans.
     pub(super) fn trace_secrets(&self, config: &Config) -> Result<Vec<(String, Secret)>, Problem> {
         let Some(tracing) = &config.tracing else { return Ok(Vec::new()) };
+        if let Some(reason) = traces::unavailable() {
+            let path = KeyPath::root().key("tracing").key("otlp");
+            return Err(config.problem(&path, reason).unwrap_or_else(|| Problem::new(&path, reason)));
+        }
         tracing.otlp.secrets(&*self.environment, self.base_dir()).map_err(|(key, message)| {
             let path = KeyPath::root().key("tracing").key("otlp");
             let path = if key == "credential" { path.key("credential") } else { path.key("headers").key(&key) };
