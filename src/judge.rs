@@ -204,7 +204,7 @@ impl Judge {
                 let cause = Cause { failure: JudgeFailure::Failed, status: Some(answer.status) };
                 Err(Silence { cause, answer: Some(answer), detail: String::new() })
             }
-            Ok(Err(error)) => Err(Silence::of(JudgeFailure::Failed, error.etype().as_str().to_owned())),
+            Ok(Err(error)) => Err(Silence::of(JudgeFailure::Failed, error.to_string())),
         }
     }
 

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 pub use address::{BaseUrl, HostPort};
-pub use connect::{Answer, Call, Caller};
+pub use connect::{Answer, Call, CallError, Caller};
 pub use credential::Credential;
 pub use failure::{AttemptFailure, CONTEXT_LENGTH, CUT_OFF, PROVIDER_BUSY, SILENT};
 pub use lease::{Endpoint, Lease, NoPeer, Outcome};

@@ -1,27 +1,23 @@
 //! Asks peers how they are: one task for all providers that have a `health_check`.
 //!
 //! It looks at the snapshot that serves, so a reload needs no word to it; a peer that stays keeps its schedule. Checks of
-//! one peer never overlap, and each has a deadline. They go to the peer by Pingora's own connector, on the terms on which
-//! requests go there: the same TLS, the same HTTP version, the provider's key.
+//! one peer never overlap, and each has a deadline. They go to the peer on the terms on which requests go there: the same
+//! TLS, the same HTTP version, the provider's key. Each check connects anew, so that it also finds out whether the peer still
+//! accepts connections.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header;
-use pingora::connectors::http::Connector;
-use pingora::http::RequestHeader;
-use pingora::protocols::http::client::HttpSession;
-use pingora::upstreams::peer::HttpPeer;
-use pingora::{ErrorType, OrErr, Result};
+use bytes::Bytes;
+use http::{Request, header};
 use pointsman_core::config::HealthCheck;
+use pointsman_http_client::{ExchangeLimits, HttpClient, HttpError};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::answer::headers;
-use super::attempt::forward;
 use crate::router::Router;
-use crate::upstream::{Peer, PeerId, Provider};
+use crate::upstream::{CallError, NoPeer, Peer, PeerId, Provider};
 
 /// The pause between two looks at the configuration for new peers.
 const LOOK: Duration = Duration::from_millis(250);
@@ -35,8 +31,6 @@ struct Schedule {
     due: HashMap<PeerId, Instant>,
     running: HashSet<PeerId>,
     checks: JoinSet<PeerId>,
-    /// Made for the first check: it loads the system's certificate authorities.
-    connector: Option<Arc<Connector>>,
 }
 
 /// Checks the peers of whatever snapshot serves, for as long as the future is polled. Dropping it ends every check.
@@ -64,8 +58,7 @@ impl Schedule {
                 let due = self.due.entry(peer.id()).or_insert(now);
                 if *due <= now && self.running.insert(peer.id()) {
                     *due = now + check.interval.0;
-                    let connector = Arc::clone(self.connector.get_or_insert_with(|| Arc::new(Connector::new(None))));
-                    self.checks.spawn(run(connector, Arc::clone(provider), Arc::clone(peer), check.clone()));
+                    self.checks.spawn(run(Arc::clone(provider), Arc::clone(peer), check.clone()));
                 }
                 if *due > now {
                     next = next.min(*due);
@@ -77,8 +70,8 @@ impl Schedule {
     }
 }
 
-async fn run(connector: Arc<Connector>, provider: Arc<Provider>, peer: Arc<Peer>, check: HealthCheck) -> PeerId {
-    let answered = tokio::time::timeout(check.timeout.0, ask(&connector, &provider, &peer, &check)).await;
+async fn run(provider: Arc<Provider>, peer: Arc<Peer>, check: HealthCheck) -> PeerId {
+    let answered = tokio::time::timeout(check.timeout.0, ask(&provider, &peer, &check)).await;
     let passed = match answered {
         Ok(Ok(status)) => check.expects(status),
         Ok(Err(error)) => {
@@ -91,51 +84,18 @@ async fn run(connector: Arc<Connector>, provider: Arc<Provider>, peer: Arc<Peer>
     peer.id()
 }
 
-/// Returns the status of the peer's answer. A connection that was kept may have been closed meanwhile: then once more.
-async fn ask(connector: &Connector, provider: &Provider, peer: &Peer, check: &HealthCheck) -> Result<u16> {
-    let address = peer.resolve(check.timeout.0).await.or_err(ErrorType::ConnectNoRoute, "while resolving the peer")?;
-    let target = provider.http_peer(address);
-    let (mut session, reused) = connector.get_http_session(&target).await?;
-    match exchange(&mut session, provider, check).await {
-        Err(_) if reused => {
-            drop(session);
-            let (mut session, _) = connector.get_http_session(&target).await?;
-            let status = exchange(&mut session, provider, check).await;
-            keep(connector, session, &target).await;
-            status
-        }
-        status => {
-            keep(connector, session, &target).await;
-            status
-        }
-    }
+/// Returns the status of the peer's answer.
+async fn ask(provider: &Provider, peer: &Peer, check: &HealthCheck) -> Result<u16, CallError> {
+    let address = peer.resolve(check.timeout.0).await.map_err(NoPeer::from)?;
+    let limits = ExchangeLimits { connect: provider.timeouts.connect.0, read: check.timeout.0, max_bytes: 0 };
+    let request = request(provider, check).map_err(HttpError::Request)?;
+    Ok(HttpClient::closing().status(&provider.destination(address), request, limits).await?.as_u16())
 }
 
-async fn exchange(session: &mut HttpSession, provider: &Provider, check: &HealthCheck) -> Result<u16> {
-    let is_h2 = matches!(session, HttpSession::H2(_));
-    let mut request = RequestHeader::build("GET", check.path.as_bytes(), Some(3))?;
-    if is_h2 {
-        request.set_version(http::Version::HTTP_2);
-    }
-    headers::edit_request(&mut request, |request| forward::set_authority(request, provider, &check.path))?;
-    request.insert_header(header::USER_AGENT, USER_AGENT)?;
+fn request(provider: &Provider, check: &HealthCheck) -> Result<Request<Bytes>, http::Error> {
+    let mut request = Request::get(&*check.path).header(header::USER_AGENT, USER_AGENT);
     if let Some((field, key)) = provider.credential.key() {
-        request.insert_header(field.clone(), key.clone())?;
+        request = request.header(field, key);
     }
-    if is_h2 {
-        request.remove_header(&header::HOST);
-    }
-    session.write_request_header(Box::new(request)).await?;
-    session.finish_request_body().await?;
-    session.read_response_header().await?;
-    Ok(session.response_header().map_or(0, |answer| answer.status.as_u16()))
-}
-
-/// Gives an HTTP/2 connection back, which the connector would not forget; an HTTP/1 connection is closed, so that the
-/// next check connects anew.
-async fn keep(connector: &Connector, mut session: HttpSession, target: &HttpPeer) {
-    session.shutdown().await;
-    if matches!(session, HttpSession::H2(_)) {
-        connector.release_http_session(session, target, None).await;
-    }
+    request.body(Bytes::new())
 }

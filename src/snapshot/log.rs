@@ -1,9 +1,8 @@
 //! Where a snapshot's decisions and spans go: taken over from the one before when nothing about them changed.
 
-use std::sync::Arc;
-
 use pointsman_core::config::{Config, KeyPath, NamesFiles as _, Problem, Secret};
-use pointsman_telemetry::{DecisionLog, Tracer};
+use pointsman_http_client::ServerTrust;
+use pointsman_telemetry::{DecisionLog, Tracer, traces};
 
 use super::{BuildError, Builder, Snapshot};
 
@@ -36,6 +35,10 @@ impl Builder {
     /// Reads the header fields that go with every export of spans.
     pub(super) fn trace_secrets(&self, config: &Config) -> Result<Vec<(String, Secret)>, Problem> {
         let Some(tracing) = &config.tracing else { return Ok(Vec::new()) };
+        if let Some(reason) = traces::unavailable() {
+            let path = KeyPath::root().key("tracing").key("otlp");
+            return Err(config.problem(&path, reason).unwrap_or_else(|| Problem::new(&path, reason)));
+        }
         tracing.otlp.secrets(&*self.environment, self.base_dir()).map_err(|(key, message)| {
             let path = KeyPath::root().key("tracing").key("otlp");
             let path = if key == "credential" { path.key("credential") } else { path.key("headers").key(&key) };
@@ -54,7 +57,7 @@ impl Builder {
         }
         let secrets = self.trace_secrets(config).map_err(|problem| self.problems(vec![problem]))?;
         let trust = self.trace_trust(config).map_err(|problem| self.problems(vec![problem]))?;
-        let authorities = trust.map(|trust| Arc::clone(trust.authorities()));
-        Ok(Some(Tracer::start(&section.otlp, &secrets, authorities)?))
+        let trust = ServerTrust::in_authorities(trust.map(|trust| trust.authorities().clone()));
+        Ok(Some(Tracer::start(&section.otlp, &secrets, trust)?))
     }
 }

@@ -1,20 +1,18 @@
-//! How Pingora is to connect to a provider, and a request of our own to one.
+//! How Pingora is to connect to a provider, and requests of our own to one.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode, Uri, Version, header};
-use pingora::connectors::http::Connector;
-use pingora::http::RequestHeader;
-use pingora::protocols::http::client::HttpSession;
+use http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorType, OrErr, Result};
 use pointsman_core::config::Http;
-use pointsman_http_client::retry_after;
+use pointsman_http_client::{
+    Destination, ExchangeLimits, HttpClient, HttpError, HttpVersion, ServerTrust, TlsTerms, retry_after,
+};
 
-use super::{AttemptFailure, Lease, Outcome, Provider};
+use super::{Lease, NoPeer, Outcome, Provider};
 
 /// How long an idle connection to a provider is kept for reuse; providers close theirs after 60 s and more.
 const KEEP_IDLE: Duration = Duration::from_secs(50);
@@ -26,8 +24,9 @@ const H2_STREAMS: usize = 100;
 const H2_PING: Duration = Duration::from_secs(20);
 
 /// Sends requests of our own to providers, over connections of its own.
+#[derive(Debug)]
 pub struct Caller {
-    connector: Connector,
+    client: HttpClient,
 }
 
 /// A whole answer to a request of our own.
@@ -38,7 +37,7 @@ pub struct Answer {
     /// When to ask again, if it says so.
     pub retry_after: Option<Duration>,
     /// Its body.
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 /// A request of our own: a JSON body for one path.
@@ -52,6 +51,17 @@ pub struct Call<'c> {
     pub body: &'c Bytes,
     /// The largest answer that is read, in bytes.
     pub max_bytes: usize,
+}
+
+/// The reason why a request of our own has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// There is no peer to ask.
+    #[error(transparent)]
+    NoPeer(#[from] NoPeer),
+    /// The peer gave no answer.
+    #[error(transparent)]
+    Http(#[from] HttpError),
 }
 
 impl Provider {
@@ -71,7 +81,7 @@ impl Provider {
         options.idle_timeout = Some(KEEP_IDLE);
         options.verify_cert = self.tls.verify;
         options.verify_hostname = self.tls.verify;
-        options.ca = self.trust.as_ref().map(|trust| Arc::clone(trust.authorities()));
+        options.ca = self.trust.as_ref().map(|trust| Arc::clone(trust.certificates()));
         match self.http {
             Http::H1 => options.set_http_version(1, 1),
             Http::H2 => options.set_http_version(2, 2),
@@ -84,13 +94,44 @@ impl Provider {
         }
         peer
     }
+
+    /// Returns how our own client is to speak to `address`, one of the provider's: on the terms of [`Self::http_peer`].
+    #[must_use]
+    pub fn destination(&self, address: SocketAddr) -> Destination {
+        let trust = match &self.trust {
+            _ if !self.tls.verify => ServerTrust::Unverified,
+            Some(trust) => ServerTrust::Authorities(trust.authorities().clone()),
+            None => ServerTrust::System,
+        };
+        let sni = self.tls.sni.as_ref().unwrap_or(&self.base.address.host);
+        let server_name = if self.tls.verify { without_underscore(sni) } else { sni.clone() };
+        Destination {
+            address,
+            authority: self.base.authority.parse().expect("the authority of a URL that was parsed"),
+            tls: self.base.tls.then_some(TlsTerms { server_name, trust }),
+            version: match self.http {
+                Http::H1 => HttpVersion::Http1,
+                Http::H2 => HttpVersion::Http2,
+                Http::Auto => HttpVersion::Negotiated,
+            },
+        }
+    }
+}
+
+/// Returns the name that Pingora verifies a certificate against: it takes underscores out of the first label of a name that has
+/// three or more.
+fn without_underscore(name: &str) -> String {
+    match name.split_once('.') {
+        Some((first, rest)) if rest.contains('.') => format!("{}.{rest}", first.replace('_', "-")),
+        _ => name.to_owned(),
+    }
 }
 
 impl Caller {
     /// Makes one; no connection is made yet.
     #[must_use]
-    pub fn new() -> Self {
-        Self { connector: Connector::new(None) }
+    pub const fn new() -> Self {
+        Self { client: HttpClient::keeping(KEEP_IDLE) }
     }
 
     /// Posts a JSON body to one of the provider's peers and reads the whole answer. A place at the provider is taken, and
@@ -100,29 +141,24 @@ impl Caller {
     ///
     /// # Errors
     /// When there is no peer, no connection, or no whole answer.
-    pub async fn post(&self, provider: &Provider, call: Call<'_>) -> Result<Answer> {
-        let lease = provider.pick(None, &[]).await.or_err(ErrorType::ConnectNoRoute, "while picking a peer")?;
-        let peer = provider.http_peer(lease.endpoint.address);
-        let answered = self.attempt(provider, &peer, call).await;
+    pub async fn post(&self, provider: &Provider, call: Call<'_>) -> Result<Answer, CallError> {
+        let lease = provider.pick(None, &[]).await?;
+        let answered = self.exchange(provider, lease.endpoint.address, call).await;
         report(&lease, &answered);
-        answered
+        Ok(answered?)
     }
 
-    /// A connection that was kept may have been closed meanwhile: then once more.
-    async fn attempt(&self, provider: &Provider, peer: &HttpPeer, call: Call<'_>) -> Result<Answer> {
-        let (mut session, reused) = self.connector.get_http_session(peer).await?;
-        let mut answered = exchange(&mut session, provider, call).await;
-        if answered.is_err() && reused {
-            drop(session);
-            (session, _) = self.connector.get_http_session(peer).await?;
-            answered = exchange(&mut session, provider, call).await;
-        }
-        if answered.is_ok() {
-            self.connector.release_http_session(session, peer, Some(KEEP_IDLE)).await;
-        } else {
-            session.shutdown().await;
-        }
-        answered
+    async fn exchange(&self, provider: &Provider, address: SocketAddr, call: Call<'_>) -> Result<Answer, HttpError> {
+        let timeouts = provider.timeouts;
+        let limits = ExchangeLimits {
+            connect: timeouts.connect.0,
+            read: timeouts.idle.0.max(timeouts.first_byte.0),
+            max_bytes: call.max_bytes,
+        };
+        let request = request(provider, call).map_err(HttpError::Request)?;
+        let (head, body) = self.client.send(&provider.destination(address), request, limits).await?.into_parts();
+        let retry_after = head.headers.get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
+        Ok(Answer { status: head.status, retry_after, body })
     }
 }
 
@@ -132,58 +168,37 @@ impl Default for Caller {
     }
 }
 
-impl std::fmt::Debug for Caller {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Caller").finish_non_exhaustive()
-    }
-}
-
-async fn exchange(session: &mut HttpSession, provider: &Provider, call: Call<'_>) -> Result<Answer> {
-    let is_h2 = matches!(session, HttpSession::H2(_));
-    session.write_request_header(Box::new(request(provider, call, is_h2)?)).await?;
-    session.write_request_body(call.body.clone(), true).await?;
-    session.finish_request_body().await?;
-    session.read_response_header().await?;
-    let (status, retry_after) = session.response_header().map_or((StatusCode::BAD_GATEWAY, None), |answer| {
-        let wait = answer.headers.get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
-        (answer.status, wait)
-    });
-    let mut body = Vec::new();
-    while let Some(chunk) = session.read_response_body().await? {
-        body.extend_from_slice(&chunk);
-        if body.len() > call.max_bytes {
-            return Error::e_explain(ErrorType::ReadError, "the answer is too long");
-        }
-    }
-    Ok(Answer { status, retry_after, body })
-}
-
-fn request(provider: &Provider, call: Call<'_>, is_h2: bool) -> Result<RequestHeader> {
-    let path = format!("{}{}", provider.base.prefix, call.path);
-    let mut request = RequestHeader::build("POST", path.as_bytes(), Some(8))?;
-    if is_h2 {
-        request.set_version(Version::HTTP_2);
-        let scheme = if provider.base.tls { "https" } else { "http" };
-        let uri = format!("{scheme}://{}{path}", provider.base.authority);
-        request.set_uri(uri.parse::<Uri>().or_err(ErrorType::InternalError, "while building the path")?);
-    } else {
-        request.insert_header(header::HOST, provider.base.authority.as_str())?;
-    }
-    request.insert_header(header::CONTENT_TYPE, "application/json")?;
-    request.insert_header(header::ACCEPT, "application/json")?;
-    request.insert_header(header::CONTENT_LENGTH, call.body.len())?;
+fn request(provider: &Provider, call: Call<'_>) -> Result<Request<Bytes>, http::Error> {
+    let mut request = Request::post(format!("{}{}", provider.base.prefix, call.path))
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::ACCEPT, "application/json");
     if let Some((field, key)) = provider.credential.key() {
-        request.insert_header(field.clone(), key.clone())?;
+        request = request.header(field, key);
     }
     for (name, value) in call.fields {
-        request.insert_header(name.clone(), value.clone())?;
+        request = request.header(name, value);
     }
-    Ok(request)
+    request.body(call.body.clone())
 }
 
-fn report(lease: &Lease, answered: &Result<Answer>) {
+fn report(lease: &Lease, answered: &Result<Answer, HttpError>) {
     lease.report(match answered {
         Ok(answer) => Outcome::Answered(answer.status.as_u16()),
-        Err(error) => AttemptFailure::of(error).peer_outcome(),
+        Err(HttpError::Request(_)) => Outcome::Cancelled,
+        Err(HttpError::ReadTimeout) => Outcome::Timeout,
+        Err(error) if error.is_connect() => Outcome::ConnectFailed,
+        Err(_) => Outcome::Broken,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_verified_as_pingora_verifies_them() {
+        for (name, verified) in [("a_b.c.example", "a-b.c.example"), ("a_b.example", "a_b.example"), ("a_b", "a_b")] {
+            assert_eq!(without_underscore(name), verified);
+        }
+    }
 }

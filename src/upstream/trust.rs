@@ -6,12 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pingora::utils::tls::{WrappedX509, parse_x509};
+use pointsman_http_client::CertificateAuthorities;
 use x509_parser::pem::Pem;
 
-/// Certificates of authorities, in the one form that Pingora takes: made once, because it is asked for by every request.
+/// Certificates of authorities, in the forms that Pingora and our own client take: made once, because every request asks.
 #[derive(Clone)]
 pub struct Trust {
     certificates: Arc<[WrappedX509]>,
+    authorities: CertificateAuthorities,
     pem: Arc<[u8]>,
 }
 
@@ -35,13 +37,22 @@ impl Trust {
         if certificates.is_empty() {
             return Err(format!("`{shown}` holds no certificate (allowed: certificates in PEM)"));
         }
-        Ok(Self { certificates: certificates.into(), pem: pem.into() })
+        let authorities =
+            CertificateAuthorities::from_der(certificates.iter().map(WrappedX509::borrow_raw_cert).map(Vec::as_slice));
+        let authorities = authorities.map_err(|error| format!("`{shown}` holds something that {error}"))?;
+        Ok(Self { certificates: certificates.into(), authorities, pem: pem.into() })
     }
 
-    /// Returns the certificates.
+    /// Returns the certificates for Pingora.
     #[must_use]
-    pub const fn authorities(&self) -> &Arc<[WrappedX509]> {
+    pub const fn certificates(&self) -> &Arc<[WrappedX509]> {
         &self.certificates
+    }
+
+    /// Returns the certificates for our own client.
+    #[must_use]
+    pub const fn authorities(&self) -> &CertificateAuthorities {
+        &self.authorities
     }
 
     /// Returns the file's text.
@@ -82,7 +93,7 @@ mod tests {
 
         let trust = read(&format!("{pem}{pem}")).expect("two certificates");
 
-        assert_eq!(trust.authorities().len(), 2);
+        assert_eq!(trust.certificates().len(), 2);
     }
 
     #[test]

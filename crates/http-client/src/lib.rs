@@ -1,5 +1,19 @@
-//! Requests of Pointsman's own over HTTP, and when a server says to ask again.
+//! The HTTP client of requests that Pointsman makes itself: exports of traces, labels, questions to judges, health checks.
+//!
+//! Built on hyper's connections and rustls. A caller names the [`Destination`]: the address, the name that a certificate must
+//! have, the authorities that are trusted, the HTTP version. Answers are read whole and up to a limit. Traffic of clients does
+//! not pass here: Pingora carries it.
 
+mod client;
+mod connection;
+mod destination;
+mod error;
+mod kept;
 mod retry_after;
+mod tls;
 
+pub use self::client::{ExchangeLimits, HttpClient};
+pub use self::destination::{Destination, HttpOrigin, HttpVersion, TlsTerms};
+pub use self::error::HttpError;
 pub use self::retry_after::retry_after;
+pub use self::tls::{CertificateAuthorities, CertificateError, ServerTrust};

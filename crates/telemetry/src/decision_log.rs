@@ -5,6 +5,7 @@
 //! unless the operator asked for their text.
 
 mod files;
+pub mod record;
 mod writer;
 
 use std::io;

@@ -4,105 +4,31 @@
 //! attributes of OpenTelemetry's conventions for generative AI (`gen_ai.*`). W3C trace context is taken from clients and passed on
 //! to upstreams. Spans say what the access line says: never prompts, bodies, headers, keys or query strings.
 //!
-//! The SDK samples, batches and drops: a request hands its spans to a bounded queue and never waits for a collector.
+//! A build without the feature `otlp` has no spans: [`Tracer`] and [`RequestTrace`] have no values there.
 
-mod client;
-mod request;
+#[cfg(not(feature = "otlp"))]
+mod absent;
+mod facts;
+#[cfg(feature = "otlp")]
+mod otlp;
 
-use std::collections::HashMap;
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+#[cfg(not(feature = "otlp"))]
+pub use self::absent::{RequestTrace, Tracer};
+pub use self::facts::{Answered, Asked, Attempt, Decided};
+#[cfg(feature = "otlp")]
+pub use self::otlp::{RequestTrace, Tracer};
 
-use opentelemetry::KeyValue;
-use opentelemetry::trace::TracerProvider;
-use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
-use pingora::utils::tls::WrappedX509;
-use pointsman_core::config::{Otlp, Secret};
-
-pub use self::request::{Answered, Asked, Attempt, Decided, RequestTrace};
-
-/// Makes spans and sends them to a collector. Clones share the queue; the last one sends what is left.
-#[derive(Clone)]
-pub struct Tracer(Arc<Inner>);
-
-/// Why no spans can be sent.
+/// The reason why no spans can be sent.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot send traces: {0}")]
 pub struct TracerError(String);
 
-struct Inner {
-    provider: SdkTracerProvider,
-    tracer: SdkTracer,
-}
-
-impl Tracer {
-    /// Starts the exporter's thread; nothing is connected yet. `secrets` are the header fields and their values, among them
-    /// `credential`; `authorities` are trusted instead of the system's.
-    ///
-    /// # Errors
-    /// When the endpoint is none, or no thread starts.
-    pub fn start(
-        otlp: &Otlp,
-        secrets: &[(String, Secret)],
-        authorities: Option<Arc<[WrappedX509]>>,
-    ) -> Result<Self, TracerError> {
-        let client = client::Client::new(otlp.timeout.0, authorities);
-        let client = client.map_err(|error| TracerError(error.to_string()))?;
-        let exporter = SpanExporter::builder()
-            .with_http()
-            .with_http_client(client)
-            .with_protocol(Protocol::HttpBinary)
-            .with_endpoint(otlp.url().map_err(TracerError)?.to_string())
-            .with_timeout(otlp.timeout.0)
-            .with_headers(headers(secrets))
-            .build()
-            .map_err(|error| TracerError(error.to_string()))?;
-        let resource = Resource::builder()
-            .with_service_name("pointsman")
-            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-            .build();
-        let provider = SdkTracerProvider::builder()
-            .with_batch_exporter(exporter)
-            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(otlp.sample.get()))))
-            .with_resource(resource)
-            .build();
-        let tracer = provider.tracer("pointsman");
-        Ok(Self(Arc::new(Inner { provider, tracer })))
-    }
-
-    /// Sends what is queued. Blocks, for as long as an export may take.
-    ///
-    /// # Errors
-    /// When the collector took it not, or not in time.
-    pub fn flush(&self) -> Result<(), TracerError> {
-        self.0.provider.force_flush().map_err(|error| TracerError(error.to_string()))
-    }
-}
-
-fn headers(secrets: &[(String, Secret)]) -> HashMap<String, String> {
-    let field = |(name, secret): &(String, Secret)| match &**name {
-        "credential" => ("authorization".to_owned(), format!("Bearer {}", secret.expose())),
-        name => (name.to_owned(), secret.expose().to_owned()),
-    };
-    secrets.iter().map(field).collect()
-}
-
-/// The provider's shutdown waits for the collector: not on the thread of the request that held the last snapshot.
-impl Drop for Inner {
-    fn drop(&mut self) {
-        const PATIENCE: Duration = Duration::from_secs(5);
-        let provider = self.provider.clone();
-        let shut_down = move || drop(provider.shutdown_with_timeout(PATIENCE));
-        // Without a thread the spans that are left are lost, and the process has other worries.
-        let _ = std::thread::Builder::new().name("traces-end".into()).spawn(shut_down);
-    }
-}
-
-impl fmt::Debug for Tracer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tracer").finish_non_exhaustive()
+/// Returns why this build can send no spans; `None` where it can.
+#[must_use]
+pub const fn unavailable() -> Option<&'static str> {
+    if cfg!(feature = "otlp") {
+        None
+    } else {
+        Some("this build sends no traces (allowed: with a build that has the feature `otlp`)")
     }
 }

@@ -1,15 +1,18 @@
 //! Asks the proxy over plain HTTP, as any client would.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, header};
-use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use pointsman_http_client::{Destination, ExchangeLimits, HttpClient};
 use serde::Deserialize;
 
 use crate::cli::features::chat_body;
+
+/// Generous: the demo's own proxy and upstream answer at once.
+const LIMITS: ExchangeLimits =
+    ExchangeLimits { connect: Duration::from_secs(10), read: Duration::from_secs(60), max_bytes: 1 << 20 };
 
 /// What came back.
 pub(super) struct Answer {
@@ -40,16 +43,12 @@ impl Answer {
 
 /// Sends `prompt` to the model `auto` at `address`. Errors are for a person to read.
 pub(super) async fn ask(address: SocketAddr, prompt: &str) -> Result<Answer, String> {
-    let stream = tokio::net::TcpStream::connect(address).await.map_err(|error| error.to_string())?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-    tokio::spawn(connection);
     let request = Request::post("/v1/chat/completions")
-        .header(header::HOST, address.to_string())
         .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::<Bytes>::from(chat_body("auto", prompt)))
+        .body(Bytes::from(chat_body("auto", prompt)))
         .map_err(|error| error.to_string())?;
-    let (head, body) = sender.send_request(request).await.map_err(|error| error.to_string())?.into_parts();
-    let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+    let answer = HttpClient::closing().send(&Destination::plain(address), request, LIMITS).await;
+    let (head, body) = answer.map_err(|error| error.to_string())?.into_parts();
     let completion: Completion =
         serde_json::from_slice(&body).map_err(|_| format!("{}: {}", head.status, String::from_utf8_lossy(&body)))?;
     Ok(Answer { model: completion.model, prompt_tokens: completion.usage.prompt_tokens, headers: head.headers })

@@ -2,27 +2,26 @@
 //!
 //! Handed over when the request is over and written on the log's own thread. `docs/decision-log.md` lists the fields.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use pointsman_classifier::Classifier;
+use pointsman_classifier::{Classifier, Identity};
 use pointsman_core::config::Name;
-use pointsman_core::features::{Features, TABLE, Value};
-use pointsman_core::policy::{Asked, By, Constraint, Decision, Denial, PinTrace};
+use pointsman_core::features::Features;
+use pointsman_core::policy::{Asked, By, Constraint, Decision, Denial};
 use pointsman_core::prompt::AskSource;
-use pointsman_core::scores::{Scores, Unfamiliar};
 use pointsman_core::usage::Usage;
+use pointsman_telemetry::decision_log::record::{
+    BundleRecord, CandidateRecord, DecisionRecord, DenialRecord, LoggedFeatures, PinRecord, RecordKind,
+    head_probabilities,
+};
 use pointsman_telemetry::{Entry, Kept};
-use serde::{Serialize, Serializer};
 
 use crate::proxy::answer::rejection::RejectionCode;
 use crate::proxy::context::RequestContext;
 use crate::router::{PolicyFinding, Verdict};
 use crate::snapshot::{ClassifierState, Snapshot};
-
-/// The longest text feature that is written; a client's own words do not belong into the log.
-const MAX_WORD: usize = 16;
 
 /// The largest body that waits in the log's queue to be measured there, in bytes.
 const MAX_KEPT_BODY: usize = 16 << 10;
@@ -57,99 +56,6 @@ struct Decided {
     kept: Kept,
 }
 
-/// The line's shape.
-#[derive(Serialize)]
-struct Line<'d> {
-    kind: &'static str,
-    time: String,
-    request_id: &'d str,
-    client: Option<&'d Name>,
-    policy: Option<&'d Name>,
-    generation: u64,
-    classifier: Option<&'d Name>,
-    bundle: Option<Bundle<'d>>,
-    rule: Option<usize>,
-    strategy: Option<&'static str>,
-    reason: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    denied: Option<Denied>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pin: Option<LoggedPin<'d>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    set: Option<&'d BTreeMap<String, serde_json::Value>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    judge_cost_usd: Option<f64>,
-    degraded: Option<&'static str>,
-    label: Option<&'d str>,
-    label_from: Option<&'static str>,
-    score: Option<f32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    judge_rationale: Option<&'d str>,
-    source: Option<pointsman_core::scores::Source>,
-    scores: Option<BTreeMap<&'d str, BTreeMap<&'d str, f32>>>,
-    truncated_tokens: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    known_ngrams: Option<f32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unfamiliar: Option<Unfamiliar>,
-    features: LoggedFeatures<'d>,
-    candidates: Vec<Candidate<'d>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    model: Option<&'d Name>,
-    answered_by: Option<&'d Name>,
-    applied: bool,
-    attempts: u32,
-    status: Option<u16>,
-    error: Option<&'static str>,
-    input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-    tokens_estimated: Option<bool>,
-    cost_usd: Option<f64>,
-    baseline_cost_usd: Option<f64>,
-    first_byte_ms: Option<f64>,
-    duration_ms: f64,
-    overhead_us: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    conversation: Option<String>,
-    text_hash: Option<&'d str>,
-    text_bytes: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<&'d str>,
-}
-
-#[derive(Serialize)]
-struct Bundle<'d> {
-    name: &'d str,
-    version: &'d str,
-    sha256: &'d str,
-}
-
-/// What a client got of a refusal, or would have got.
-#[derive(Serialize)]
-struct Denied {
-    status: u16,
-    code: &'static str,
-}
-
-#[derive(Serialize)]
-struct Candidate<'d> {
-    model: &'d Name,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lacks: Option<&'static str>,
-}
-
-/// What affinity did.
-#[derive(Serialize)]
-struct LoggedPin<'d> {
-    #[serde(flatten)]
-    trace: &'d PinTrace,
-    /// What the strategy had chosen, where the pin was stronger.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    instead_of: Option<&'d Name>,
-}
-
-struct LoggedFeatures<'d>(&'d Features);
-
 /// Hands the request's line over, if a policy decided or refused it and there is a log; the verdict leaves `ctx`.
 pub(super) fn log(ctx: &mut RequestContext, over: Over) {
     let Some(log) = ctx.snapshot.decision_log.clone() else { return };
@@ -182,56 +88,50 @@ fn is_of_policy(verdict: &Verdict) -> bool {
 impl Entry for Decided {
     fn write(&self, line: &mut Vec<u8>) {
         // Plain data with text for keys.
-        serde_json::to_writer(line, &self.line()).expect("a Vec takes what is written");
+        serde_json::to_writer(line, &self.record()).expect("a Vec takes what is written");
     }
 }
 
 impl Decided {
-    fn line(&self) -> Line<'_> {
+    fn record(&self) -> DecisionRecord<'_> {
         let Over { usage, .. } = self.over;
-        let (decision, denial) = (self.decision(), self.denial());
-        let asked = self.asked();
+        let (decision, denial, asked) = (self.decision(), self.denial(), self.asked());
         let scores = asked.and_then(|asked| asked.scores.as_ref().ok());
         let by = decision.map(|decision| decision.by).or(denial.map(|denial| denial.by));
-        Line {
-            kind: if denial.is_some() { "denial" } else { "decision" },
-            time: humantime::format_rfc3339_millis(self.ended).to_string(),
-            request_id: &self.request_id,
-            client: self.client.as_ref(),
-            policy: decision.map(|decision| &decision.policy).or(denial.and_then(|denial| denial.policy.as_ref())),
+        DecisionRecord {
+            kind: if denial.is_some() { RecordKind::Denial } else { RecordKind::Decision },
+            time: humantime::format_rfc3339_millis(self.ended).to_string().into(),
+            request_id: Cow::from(&self.request_id),
+            client: self.client.as_deref().map(Cow::from),
+            policy: Cow::from(self.policy()),
             generation: self.snapshot.generation,
-            classifier: asked.map(|asked| &asked.classifier),
-            bundle: self.classifier().map(Classifier::identity).map(|identity| Bundle {
-                name: &identity.name,
-                version: &identity.version,
-                sha256: &identity.sha256,
-            }),
+            classifier: asked.map(|asked| Cow::from(&*asked.classifier)),
+            bundle: self.classifier().map(Classifier::identity).map(bundle),
             rule: by.and_then(By::rule),
-            strategy: by.and_then(By::strategy),
-            reason: decision.map_or_else(|| denial.map_or("", |denial| denial.code), |it| it.reason.as_str()),
-            denied: denial.map(|denial| Denied { status: denial.status, code: denial.code }),
+            strategy: by.and_then(By::strategy).map(Cow::from),
+            reason: decision.map_or_else(|| denial.map_or("", |denial| denial.code), |it| it.reason.as_str()).into(),
+            denied: denial.map(|denial| DenialRecord { status: denial.status, code: denial.code.into() }),
             pin: decision.and_then(pin),
-            set: decision.map(|decision| &decision.set).filter(|set| !set.is_empty()),
+            set: decision.map(|decision| Cow::Borrowed(&decision.set)).unwrap_or_default(),
             judge_cost_usd: self.judges_cost(),
-            degraded: asked.and_then(|asked| asked.scores.as_ref().err()).map(|degraded| degraded.as_str()),
-            label: decision.and_then(|decision| decision.label.as_deref()),
-            label_from: decision.and_then(|decision| decision.label.as_ref()).and(self.label_from()),
+            degraded: asked.and_then(|asked| asked.scores.as_ref().err()).map(|degraded| degraded.as_str().into()),
+            label: decision.and_then(|decision| decision.label.as_deref()).map(Cow::from),
+            label_from: decision.and_then(|it| it.label.as_ref()).and(self.label_from()).map(Cow::from),
             score: decision.and_then(|decision| decision.score),
-            // It may quote the prompt, so it goes where the prompt may go.
-            judge_rationale: decision.and_then(|it| it.rationale.as_deref()).filter(|_| self.kept.text.is_some()),
-            source: scores.map(|scores| scores.source),
-            scores: scores.map(by_head),
+            judge_rationale: self.rationale().map(Cow::from),
+            source: scores.map(|scores| scores.source.as_str().into()),
+            scores: scores.map(head_probabilities),
             truncated_tokens: scores.map(|scores| scores.truncated_tokens),
             known_ngrams: scores.and_then(|scores| scores.familiarity.known_ngrams),
-            unfamiliar: scores.and_then(|scores| scores.familiarity.unfamiliar),
-            features: LoggedFeatures(self.features()),
+            unfamiliar: scores.and_then(|scores| scores.familiarity.unfamiliar).map(|it| it.as_str().into()),
+            features: LoggedFeatures::Measured(self.features()),
             candidates: self.candidates(),
-            model: decision.map(|decision| &decision.model),
-            answered_by: self.answered_by.as_ref(),
+            model: decision.map(|decision| Cow::from(&*decision.model)),
+            answered_by: self.answered_by.as_deref().map(Cow::from),
             applied: self.applied,
             attempts: self.attempts,
             status: self.over.status,
-            error: self.code,
+            error: self.code.map(Cow::from),
             input_tokens: usage.map(|usage| usage.input),
             output_tokens: usage.map(|usage| usage.output),
             tokens_estimated: usage.map(|usage| usage.estimated),
@@ -240,15 +140,26 @@ impl Decided {
             first_byte_ms: self.first_byte.map(milliseconds),
             duration_ms: milliseconds(self.over.duration),
             overhead_us: u64::try_from(self.overhead.as_micros()).unwrap_or(u64::MAX),
-            conversation: self.conversation().map(|key| format!("{key:016x}")),
-            text_hash: self.kept.hash.as_deref(),
+            conversation: self.conversation().map(|key| format!("{key:016x}").into()),
+            text_hash: self.kept.hash.as_deref().map(Cow::from),
             text_bytes: self.kept.bytes,
-            text: self.kept.text.as_deref(),
+            text: self.kept.text.as_deref().map(Cow::from),
         }
     }
 
     fn finding(&self) -> PolicyFinding<'_> {
         self.verdict.finding().expect("only the verdict of a policy is logged")
+    }
+
+    /// Returns the policy that decided or refused.
+    fn policy(&self) -> &str {
+        let decided = self.decision().map(|decision| &decision.policy);
+        decided.or_else(|| self.denial()?.policy.as_ref()).map_or("", Name::as_str)
+    }
+
+    /// Returns the judge's own words. They may quote the prompt, so they go where the prompt may go.
+    fn rationale(&self) -> Option<&str> {
+        self.decision()?.rationale.as_deref().filter(|_| self.kept.text.is_some())
     }
 
     fn decision(&self) -> Option<&Decision> {
@@ -287,46 +198,40 @@ impl Decided {
         }
     }
 
-    fn candidates(&self) -> Vec<Candidate<'_>> {
+    fn candidates(&self) -> Vec<CandidateRecord<'_>> {
         let candidates =
             self.finding().result.map_or_else(|denial| &denial.candidates, |decision| &decision.candidates);
-        let shown = candidates.iter().map(|candidate| Candidate {
-            model: &candidate.model,
-            lacks: candidate.fits.err().map(Constraint::as_str),
+        let shown = candidates.iter().map(|candidate| CandidateRecord {
+            model: Cow::from(&*candidate.model),
+            lacks: candidate.fits.err().map(|constraint| Constraint::as_str(constraint).into()),
         });
         shown.collect()
     }
 }
 
-fn pin(decision: &Decision) -> Option<LoggedPin<'_>> {
+fn pin(decision: &Decision) -> Option<PinRecord<'_>> {
     // What a pin held back is the last of the stages.
     let held_back = decision.stages.last().filter(|_| decision.by == By::Affinity);
-    let instead_of = held_back.and_then(|stage| stage.model.as_ref());
-    decision.pin.as_ref().map(|trace| LoggedPin { trace, instead_of })
+    let trace = decision.pin.as_ref()?;
+    Some(PinRecord {
+        model: trace.model.as_deref().map(Cow::from),
+        last: trace.last.as_deref().map(Cow::from),
+        age_seconds: trace.age_seconds,
+        idle_seconds: trace.idle_seconds,
+        in_tool_loop: trace.in_tool_loop,
+        outcome: trace.outcome.as_str().into(),
+        stay_usd: trace.stay_usd,
+        move_usd: trace.move_usd,
+        instead_of: held_back.and_then(|stage| stage.model.as_deref()).map(Cow::from),
+    })
 }
 
-impl Serialize for LoggedFeatures<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let shown = TABLE.iter().enumerate().map(|(index, spec)| (spec.name, bounded(self.0.value(index))));
-        serializer.collect_map(shown)
+fn bundle(identity: &Identity) -> BundleRecord<'_> {
+    BundleRecord {
+        name: Cow::from(&*identity.name),
+        version: Cow::from(&*identity.version),
+        sha256: Cow::from(&*identity.sha256),
     }
-}
-
-/// A text feature is the client's own string: only what could be one of the API's words is written.
-fn bounded(value: Value<'_>) -> Value<'_> {
-    let is_word = |text: &str| text.len() <= MAX_WORD && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    match value {
-        Value::Text(text) if !is_word(text) => Value::Text("other"),
-        other => other,
-    }
-}
-
-fn by_head(scores: &Scores) -> BTreeMap<&str, BTreeMap<&str, f32>> {
-    let heads = scores.heads.iter().map(|head| {
-        let labels = head.labels.iter().zip(&head.probabilities).map(|(label, probability)| (&**label, *probability));
-        (&*head.head, labels.collect())
-    });
-    heads.collect()
 }
 
 fn milliseconds(duration: Duration) -> f64 {

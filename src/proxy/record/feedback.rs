@@ -3,13 +3,15 @@
 //! The body is read strictly: what is not understood is refused, because a misspelt key would be lost without a trace. An
 //! id that is not known is taken: the decision may stand in a file that is full, or come from another replica.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use http::Method;
 use pingora::http::RequestHeader;
 use pointsman_core::config::Name;
+use pointsman_telemetry::decision_log::record::{FeedbackRecord, RecordKind};
 use pointsman_telemetry::{Entry, FeedbackKind, Metrics};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::proxy::answer::headers;
@@ -59,19 +61,11 @@ struct Body {
     comment: Option<Value>,
 }
 
-/// The line in the decision log.
-#[derive(Serialize)]
-struct Line {
-    kind: &'static str,
-    time: String,
-    request_id: String,
+/// Feedback on its way into the decision log.
+struct GivenFeedback {
+    time: SystemTime,
     client: Option<Name>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rating: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    correct: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    comment: Option<String>,
+    feedback: Feedback,
 }
 
 impl Feedback {
@@ -105,16 +99,14 @@ impl Feedback {
     /// When there is no log, or more lines wait than it takes.
     pub fn record(self, snapshot: &Snapshot, client: Option<&Name>, metrics: &Metrics) -> Result<(), Rejection> {
         let log = snapshot.decision_log.as_ref().ok_or(Rejection::FeedbackDisabled)?;
-        let Self { request_id, rating, correct, comment } = self;
         let kinds = [
-            (FeedbackKind::Rating, rating.is_some()),
-            (FeedbackKind::Correct, correct.is_some()),
-            (FeedbackKind::Comment, comment.is_some()),
+            (FeedbackKind::Rating, self.rating.is_some()),
+            (FeedbackKind::Correct, self.correct.is_some()),
+            (FeedbackKind::Comment, self.comment.is_some()),
         ];
-        let time = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
-        let comment = comment.filter(|_| log.keeps_text());
-        let line = Line { kind: "feedback", time, request_id, client: client.cloned(), rating, correct, comment };
-        if !log.write(Box::new(line)) {
+        let feedback = Self { comment: self.comment.filter(|_| log.keeps_text()), ..self };
+        let given = GivenFeedback { time: SystemTime::now(), client: client.cloned(), feedback };
+        if !log.write(Box::new(given)) {
             return Err(Rejection::Overloaded);
         }
         for (kind, _) in kinds.into_iter().filter(|(_, is_there)| *is_there) {
@@ -124,9 +116,19 @@ impl Feedback {
     }
 }
 
-impl Entry for Line {
+impl Entry for GivenFeedback {
     fn write(&self, line: &mut Vec<u8>) {
-        serde_json::to_writer(line, self).expect("a Vec takes what is written");
+        let Feedback { request_id, rating, correct, comment } = &self.feedback;
+        let record = FeedbackRecord {
+            kind: RecordKind::Feedback,
+            time: humantime::format_rfc3339_millis(self.time).to_string().into(),
+            request_id: request_id.into(),
+            client: self.client.as_deref().map(Cow::from),
+            rating: *rating,
+            correct: *correct,
+            comment: comment.as_deref().map(Cow::from),
+        };
+        serde_json::to_writer(line, &record).expect("a Vec takes what is written");
     }
 }
 

@@ -13,9 +13,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 
+use pointsman_telemetry::decision_log::record::RecordKind;
 use serde::Deserialize;
 
-pub use self::decision::{LoggedBundle, LoggedDecision, LoggedPin};
+pub use self::decision::{LoggedDecision, prompt_group};
 pub use self::outcomes::{LoggedFeedback, Outcomes};
 use super::dataset::DatasetError;
 
@@ -133,15 +134,18 @@ impl LogLine {
     #[must_use]
     pub fn parse(line: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
-        struct Kind<'l> {
-            #[serde(borrow)]
-            kind: std::borrow::Cow<'l, str>,
+        struct AnyRecord {
+            kind: RecordKind,
         }
-        match &*serde_json::from_slice::<Kind<'_>>(line).ok()?.kind {
-            "decision" => serde_json::from_slice(line).ok().map(|decision| Self::Decision(Box::new(decision))),
-            "denial" => Some(Self::Denial),
-            "feedback" => serde_json::from_slice(line).ok().map(Self::Feedback),
-            _ => None,
+        match serde_json::from_slice::<AnyRecord>(line).ok()?.kind {
+            RecordKind::Decision => {
+                let decision: LoggedDecision = serde_json::from_slice(line).ok()?;
+                let is_whole =
+                    !decision.request_id.is_empty() && !decision.policy.is_empty() && decision.model.is_some();
+                is_whole.then(|| Self::Decision(Box::new(decision)))
+            }
+            RecordKind::Denial => Some(Self::Denial),
+            RecordKind::Feedback => serde_json::from_slice(line).ok().map(Self::Feedback),
         }
     }
 }

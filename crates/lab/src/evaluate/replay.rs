@@ -135,7 +135,7 @@ impl Tally {
         let pair = Pair { logged, from, to, costs, gain: gain(before, after) };
         self.count(&pair);
         if let Some((quality, model)) = outcomes.of(&logged.request_id).zip(logged.answered_by.clone()) {
-            let rated = self.rated.entry((logged.label_or_none().to_owned(), model)).or_default();
+            let rated = self.rated.entry((logged.label_or_none().to_owned(), model.into_owned())).or_default();
             *rated = (rated.0 + quality, rated.1 + 1);
         }
         Some(pair)
@@ -146,7 +146,7 @@ impl Tally {
         let moved = pair.is_moved();
         let (now, then) = costs.unwrap_or_default();
         self.priced += u64::from(costs.is_some());
-        let policy = self.policies.entry(logged.policy.clone()).or_default();
+        let policy = self.policies.entry(logged.policy.to_string()).or_default();
         let label = self.labels.entry(logged.label_or_none().to_owned()).or_default();
         for part in [&mut self.all, policy, label] {
             part.n += 1;
@@ -160,7 +160,7 @@ impl Tally {
         if moved {
             let one = self.moves.entry((from.to_owned(), to.to_owned())).or_default();
             *one = (one.0 + 1, one.1 + then - now);
-            let (policy, label) = (logged.policy.clone(), logged.label_or_none().to_owned());
+            let (policy, label) = (logged.policy.to_string(), logged.label_or_none().to_owned());
             let (from, to) = (from.to_owned(), to.to_owned());
             *self.moved.entry(Moved { policy, label, from, to }).or_default() += 1;
         }

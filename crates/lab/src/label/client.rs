@@ -1,18 +1,13 @@
-//! The judge over HTTP: Pingora's own connector, with the same TLS and certificate authorities as the proxy.
+//! The judge over HTTP.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{StatusCode, Uri, header};
-use pingora::connectors::http::Connector;
-use pingora::http::RequestHeader;
-use pingora::protocols::http::client::HttpSession;
-use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorType, OrErr, Result};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use pointsman_core::config::Secret;
 use pointsman_core::judgement::text_of;
 use pointsman_core::usage::Usage;
-use pointsman_http_client::retry_after;
+use pointsman_http_client::{ExchangeLimits, HttpClient, HttpError, HttpOrigin, ServerTrust, retry_after};
 use serde_json::{Value, json};
 
 use super::rubric::Rubric;
@@ -23,6 +18,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(300);
 /// The largest answer that is read.
 const MAX_BYTES: usize = 1 << 20;
+const LIMITS: ExchangeLimits = ExchangeLimits { connect: CONNECT, read: ANSWER, max_bytes: MAX_BYTES };
+
 /// Where the judge is, and what it is called.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
@@ -39,12 +36,9 @@ pub struct Endpoint {
 /// A judge.
 pub struct Client {
     endpoint: Endpoint,
-    tls: bool,
-    host: String,
-    port: u16,
-    authority: String,
+    origin: HttpOrigin,
     path: String,
-    connector: Connector,
+    http: HttpClient,
 }
 
 /// What came of a request.
@@ -103,17 +97,10 @@ impl Client {
     pub fn new(endpoint: Endpoint) -> Result<Self, ClientError> {
         let wrong = || ClientError::Url { url: endpoint.base_url.rsplit('@').next().unwrap_or_default().to_owned() };
         let uri: Uri = endpoint.base_url.parse().map_err(|_| wrong())?;
-        let tls = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            _ => return Err(wrong()),
-        };
-        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or_else(wrong)?;
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
+        let origin = HttpOrigin::of(&uri).ok_or_else(wrong)?;
         let path = format!("{}/chat/completions", uri.path().trim_end_matches('/'));
-        let authority = authority.to_string();
-        Ok(Self { tls, host, port, authority, path, connector: Connector::new(None), endpoint })
+        // Closed rather than kept: a kept connection may be closed by the other side just as it is used again.
+        Ok(Self { origin, path, http: HttpClient::closing(), endpoint })
     }
 
     /// Returns what the provider calls the model.
@@ -146,11 +133,13 @@ impl Client {
     /// When the judge refuses for good, whatever it is asked.
     pub(super) async fn ask(&self, body: &str) -> Result<Reply, ClientError> {
         let exchanged = tokio::time::timeout(CONNECT + ANSWER, self.exchange(body)).await;
-        let (status, retry_after, answer) = match exchanged {
-            Ok(Ok(exchanged)) => exchanged,
-            Ok(Err(error)) => return Ok(Reply::Later { after: None, reason: error.etype().as_str().to_owned() }),
+        let answer = match exchanged {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Ok(Reply::Later { after: None, reason: error.to_string() }),
             Err(_) => return Ok(Reply::Later { after: None, reason: "no answer in time".into() }),
         };
+        let retry_after = answer.headers().get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
+        let (status, answer) = (answer.status(), answer.into_body());
         match status {
             StatusCode::OK => Ok(read(&answer)),
             StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => {
@@ -166,44 +155,23 @@ impl Client {
         }
     }
 
-    async fn exchange(&self, body: &str) -> Result<(StatusCode, Option<Duration>, Vec<u8>)> {
-        let mut addresses = tokio::net::lookup_host((self.host.as_str(), self.port)).await;
-        let address = addresses.as_mut().ok().and_then(Iterator::next);
-        let unresolved = || Error::explain(ErrorType::ConnectNoRoute, "the judge has no address");
-        let address = address.ok_or_else(unresolved)?;
-        let mut peer = HttpPeer::new(address, self.tls, self.host.clone());
-        peer.options.connection_timeout = Some(CONNECT);
-        peer.options.total_connection_timeout = Some(CONNECT);
-        peer.options.read_timeout = Some(ANSWER);
-        peer.options.set_http_version(1, 1);
-        let (mut session, _) = self.connector.get_http_session(&peer).await?;
-        session.write_request_header(Box::new(self.header(body.len())?)).await?;
-        session.write_request_body(Bytes::copy_from_slice(body.as_bytes()), true).await?;
-        session.finish_request_body().await?;
-        session.read_response_header().await?;
-        let (status, wait) = session.response_header().map_or((StatusCode::BAD_GATEWAY, None), |answer| {
-            (answer.status, answer.headers.get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?)))
-        });
-        let answer = read_body(&mut session).await?;
-        // Closed rather than kept: a kept connection may be closed by the other side just as it is used again.
-        session.shutdown().await;
-        Ok((status, wait, answer))
+    async fn exchange(&self, body: &str) -> Result<Response<Bytes>, HttpError> {
+        let destination = self.origin.destination(ServerTrust::System).await?;
+        let request = self.request(body).map_err(HttpError::Request)?;
+        self.http.send(&destination, request, LIMITS).await
     }
 
-    fn header(&self, length: usize) -> Result<RequestHeader> {
-        let mut header = RequestHeader::build("POST", self.path.as_bytes(), Some(6))?;
-        header.insert_header(header::HOST, self.authority.as_str())?;
-        header.insert_header(header::CONTENT_TYPE, "application/json")?;
-        header.insert_header(header::CONTENT_LENGTH, length)?;
-        header.insert_header(header::USER_AGENT, USER_AGENT)?;
-        header.insert_header(header::ACCEPT, "application/json")?;
+    fn request(&self, body: &str) -> Result<Request<Bytes>, http::Error> {
+        let mut request = Request::post(&self.path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::USER_AGENT, USER_AGENT)
+            .header(header::ACCEPT, "application/json");
         if let Some(key) = &self.endpoint.key {
-            let mut value = http::HeaderValue::from_str(&format!("Bearer {}", key.expose()))
-                .or_err(ErrorType::InvalidHTTPHeader, "the key")?;
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", key.expose()))?;
             value.set_sensitive(true);
-            header.insert_header(header::AUTHORIZATION, value)?;
+            request = request.header(header::AUTHORIZATION, value);
         }
-        Ok(header)
+        request.body(Bytes::copy_from_slice(body.as_bytes()))
     }
 }
 
@@ -216,17 +184,6 @@ impl std::fmt::Debug for Client {
 /// Returns how long to wait after the `attempt`th attempt when the judge does not say: 1 s, doubled each time.
 pub(super) fn backoff(attempt: u32) -> Duration {
     Duration::from_secs(1 << attempt.saturating_sub(1).min(6))
-}
-
-async fn read_body(session: &mut HttpSession) -> Result<Vec<u8>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = session.read_response_body().await? {
-        body.extend_from_slice(&chunk);
-        if body.len() > MAX_BYTES {
-            return Error::e_explain(ErrorType::ReadError, "the judge's answer is too long");
-        }
-    }
-    Ok(body)
 }
 
 fn read(answer: &[u8]) -> Reply {
@@ -258,7 +215,10 @@ mod tests {
     fn the_judge_s_path_follows_its_base_url() {
         let client = client("https://judge.example/v1/").expect("a URL");
 
-        assert_eq!((client.path.as_str(), client.port, client.tls), ("/v1/chat/completions", 443, true));
+        assert_eq!(
+            (client.path.as_str(), client.origin.port(), client.origin.is_tls()),
+            ("/v1/chat/completions", 443, true)
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use pointsman_core::config::{Name, Price};
 use pointsman_core::features::{Features, TokenCounter};
 use pointsman_core::prompt::{Dialect, Prompt};
 use pointsman_core::usage::Usage;
+use pointsman_telemetry::decision_log::record::LoggedFeatures;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -261,11 +262,11 @@ fn as_logged(policy: &Name, text: &str) -> LoggedDecision {
     let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a body of our own parses");
     let Value::Object(features) = json!(Features::of(&prompt, &TokenCounter::new())) else { unreachable!("a map") };
     LoggedDecision {
-        policy: policy.to_string(),
-        features,
-        conversation: Some(format!("{:016x}", pointsman_core::prompt::conversation_key::beginning(&prompt))),
+        policy: policy.to_string().into(),
+        features: LoggedFeatures::Read(features),
+        conversation: Some(format!("{:016x}", pointsman_core::prompt::conversation_key::beginning(&prompt)).into()),
         text_bytes: text.len(),
-        text: Some(text.to_owned()),
+        text: Some(text.to_owned().into()),
         ..LoggedDecision::default()
     }
 }

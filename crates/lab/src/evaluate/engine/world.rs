@@ -76,7 +76,7 @@ impl Usual {
 
     fn add(&mut self, logged: &LoggedDecision) {
         let Some(model) = &logged.answered_by else { return };
-        let means = self.0.entry(model.clone()).or_default();
+        let means = self.0.entry(model.to_string()).or_default();
         let seen = [logged.first_byte_ms.map(|ms| ms / 1e3), logged.output_tokens.map(|tokens| tokens as f64)];
         for (mean, value) in means.iter_mut().zip(seen) {
             mean.sum += value.unwrap_or_default();
@@ -99,7 +99,7 @@ impl LoggedWorld<'_> {
 impl Live for LoggedWorld<'_> {
     fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         if name == MODEL_HEADER {
-            return (self.logged.reason == OVERRIDE).then_some(Cow::Borrowed(&*self.logged.model));
+            return self.logged.model.as_deref().filter(|_| self.logged.reason == OVERRIDE).map(Cow::Borrowed);
         }
         if !self.is_prompt {
             self.lack(Lack::Header(name.to_owned()));

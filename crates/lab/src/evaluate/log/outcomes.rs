@@ -2,25 +2,12 @@
 
 use std::collections::HashMap;
 
-use serde::Deserialize;
+use pointsman_telemetry::decision_log::record::FeedbackRecord;
 
 use super::key;
 
-/// What a client said of an answer.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct LoggedFeedback {
-    /// The answer's `x-request-id`.
-    pub request_id: String,
-    /// When, as RFC 3339.
-    #[serde(default)]
-    pub time: String,
-    /// How good it was, 0 to 1.
-    #[serde(default)]
-    pub rating: Option<f64>,
-    /// How right it was, 0 to 1.
-    #[serde(default)]
-    pub correct: Option<f64>,
-}
+/// A client's word on an answer.
+pub type LoggedFeedback = FeedbackRecord<'static>;
 
 /// What clients said of answers: the last word on each request.
 #[derive(Debug, Default)]

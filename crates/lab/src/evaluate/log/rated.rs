@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{DecisionLogs, LogLine, LoggedDecision};
+use super::{DecisionLogs, LogLine, LoggedDecision, prompt_group};
 use crate::evaluate::DatasetError;
 
 /// Everything that was rated, about 100 bytes a prompt and model.
@@ -68,7 +68,7 @@ impl Rated {
         let Ok(key) = u16::try_from(place) else { return }; // no catalog has so many models
         #[expect(clippy::cast_possible_truncation, reason = "a rating has few digits")]
         let short = quality as f32;
-        let (sum, count) = self.by_prompt.entry(decision.group()).or_default().0.entry(key).or_default();
+        let (sum, count) = self.by_prompt.entry(prompt_group(decision)).or_default().0.entry(key).or_default();
         (*sum, *count) = (*sum + short, *count + 1);
         self.models[place].1.add(quality);
         self.by_label.entry((decision.label_or_none().to_owned(), key)).or_default().add(quality);
@@ -101,12 +101,12 @@ impl Rated {
 
     /// Takes out what was said of a decision's prompt, so that the next request of the same prompt finds nothing.
     pub(super) fn take(&mut self, decision: &LoggedDecision) -> Option<Sums> {
-        self.by_prompt.remove(&decision.group())
+        self.by_prompt.remove(&prompt_group(decision))
     }
 
     /// Returns what was said of a decision's prompt.
     pub(in crate::evaluate) fn of(&self, decision: &LoggedDecision) -> Option<&Sums> {
-        self.by_prompt.get(&decision.group())
+        self.by_prompt.get(&prompt_group(decision))
     }
 
     /// Returns how well `model` answers a decision's prompt, of which `said` was said; `None` when it was never rated.
@@ -149,7 +149,8 @@ mod tests {
     use super::*;
 
     fn decision(prompt: &str, label: &str) -> LoggedDecision {
-        LoggedDecision { text: Some(prompt.into()), label: Some(label.into()), ..LoggedDecision::default() }
+        let (text, label) = (Some(prompt.to_owned().into()), Some(label.to_owned().into()));
+        LoggedDecision { text, label, ..LoggedDecision::default() }
     }
 
     #[test]

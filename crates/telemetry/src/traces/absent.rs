@@ -1,0 +1,77 @@
+//! Traces of a build without the feature `otlp`: nothing makes a tracer, so that nothing makes spans.
+
+use http::HeaderMap;
+use pointsman_core::config::{Otlp, Secret};
+use pointsman_http_client::ServerTrust;
+
+use super::{Answered, Asked, Attempt, Decided, TracerError, unavailable};
+
+/// A tracer, of which this build has none.
+#[derive(Debug, Clone, Copy)]
+pub enum Tracer {}
+
+/// The spans of a request, of which this build has none.
+#[derive(Debug, Clone, Copy)]
+pub enum RequestTrace {}
+
+impl Tracer {
+    /// Makes no tracer.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn start(_otlp: &Otlp, _secrets: &[(String, Secret)], _trust: ServerTrust) -> Result<Self, TracerError> {
+        Err(TracerError(unavailable().unwrap_or_default().to_owned()))
+    }
+
+    /// Sends what is queued.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn flush(&self) -> Result<(), TracerError> {
+        match *self {}
+    }
+
+    /// Starts the span of a request.
+    #[must_use]
+    pub fn begin(&self, _headers: &HeaderMap, _asked: Asked<'_>) -> RequestTrace {
+        match *self {}
+    }
+}
+
+impl RequestTrace {
+    /// Returns the trace's id.
+    #[must_use]
+    pub fn id(&self) -> String {
+        match *self {}
+    }
+
+    /// Adds the span of a decision.
+    pub fn decided(&mut self, _decided: &Decided<'_>) {
+        match *self {}
+    }
+
+    /// Starts the span of an attempt.
+    pub fn attempted(&mut self, _attempt: &Attempt<'_>) {
+        match *self {}
+    }
+
+    /// Puts the attempt's trace context into the header that goes upstream.
+    pub fn pass_on(&self, _headers: &mut HeaderMap) {
+        match *self {}
+    }
+
+    /// Notes the status of the attempt's answer.
+    pub fn attempt_answered(&mut self, _status: u16) {
+        match *self {}
+    }
+
+    /// Ends the attempt, which broke.
+    pub fn attempt_broke(&mut self, _cause: &'static str) {
+        match *self {}
+    }
+
+    /// Ends all spans.
+    pub fn ended(self, _answered: &Answered<'_>) {
+        match self {}
+    }
+}
