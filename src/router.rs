@@ -10,6 +10,7 @@ mod header;
 mod live;
 mod pins;
 mod seen;
+mod signals;
 mod simple;
 mod switch;
 mod targets;
@@ -25,13 +26,12 @@ use bytes::Bytes;
 use pointsman_core::config::{Mode, Name};
 use pointsman_core::features::Features;
 use pointsman_core::policy::{
-    Asked, Decision, Denial, Detail, POLICY_HEADER, PinOutcome, Policy, Reason, RequestFacts, Signal, Signals, Step,
+    Asked, Decision, Denial, Detail, Participation, PinOutcome, Policy, Reason, RequestFacts, Signals,
 };
 pub use pointsman_core::prompt::conversation_key::beginning;
 use pointsman_core::prompt::{AskSource, Prompt};
 use pointsman_core::scores::{Degraded, Scores};
 use pointsman_telemetry::Metrics;
-use tokio::time::Instant;
 
 use self::explain::Details;
 pub use self::header::header_text;
@@ -39,6 +39,7 @@ use self::live::World;
 use self::pins::{PinKey, Pins};
 pub use self::seen::Refusal;
 use self::seen::Seen;
+use self::signals::{Served, ServedSignals};
 pub use self::simple::Undecided;
 pub use self::switch::{Killed, Switch};
 pub use self::targets::TargetState;
@@ -190,30 +191,25 @@ impl Router {
     ///
     /// Cancel-safe: dropping the future takes the prompt out of the classifier's queue.
     pub async fn route(&self, snapshot: &Snapshot, incoming: &Incoming<'_>) -> Verdict {
-        let Incoming { path, header, client, prompt, at, detail, .. } = *incoming;
-        let world = World::new(snapshot, incoming, &self.targets);
+        let Incoming { path, client, prompt, at, detail, .. } = *incoming;
+        let world = World::new(snapshot, incoming, &self.switch, &self.targets);
         let now = at.unwrap_or_else(seconds);
         let name = client.map(|client| client.name().as_str());
         let facts = RequestFacts { model: &prompt.model, path, client: name, now, live: &world, detail };
-        let policy = match header(POLICY_HEADER) {
-            Some(wanted) => match snapshot.policies.selected(&wanted) {
-                Some(policy) => Some(policy),
-                None => return Verdict::Deny(Box::new(Refusal::at_once(Denial::not_selectable(&wanted), incoming))),
-            },
-            None => snapshot.policies.find(&facts),
+        let policy = match snapshot.policies.select(&facts) {
+            Ok(policy) => policy,
+            Err(denial) => return Verdict::Deny(Box::new(Refusal::at_once(*denial, incoming))),
         };
         // A client may use a policy, or may pass through: what only watches lets it pass.
         let serves = policy.filter(|policy| policy.mode() == Mode::Route).map(Policy::name);
         if client.is_some_and(|client| !client.may_use(serves)) {
             return Verdict::Deny(Box::new(Refusal::at_once(Denial::not_for_client(serves), incoming)));
         }
-        let Some(policy) = policy.filter(|policy| policy.mode() != Mode::Off) else {
-            return Verdict::passed(policy.map(Policy::name));
-        };
-        let held_back = self.held_back(policy, &facts);
-        let mut verdict = match held_back {
-            Some(reason) => Self::stand_in(policy, reason, &facts, incoming),
-            None => self.step_through(snapshot, policy, &facts, incoming).await,
+        let Some(policy) = policy else { return Verdict::passed(None) };
+        let mut verdict = match policy.participation(&facts) {
+            Participation::None => return Verdict::passed(Some(policy.name())),
+            Participation::StandIn(reason) => Self::stand_in(policy, reason, &facts, incoming),
+            Participation::Decide => self.decide_by(snapshot, policy, &facts, incoming).await,
         };
         let conversation = match &mut verdict {
             Ok(routing) => &mut routing.conversation,
@@ -221,7 +217,6 @@ impl Router {
         };
         *conversation = world.logged_conversation();
         match (verdict, policy.mode()) {
-            (_, Mode::Shadow) if held_back.is_some() => Verdict::passed(Some(policy.name())),
             (Ok(routing), Mode::Shadow) => {
                 Verdict::Pass { policy: Some(policy.name().clone()), shadow: Some(Box::new(routing)), denied: None }
             }
@@ -233,17 +228,6 @@ impl Router {
         }
     }
 
-    /// Returns why a policy does not look at a request that it is for.
-    fn held_back(&self, policy: &Policy, facts: &RequestFacts<'_>) -> Option<Reason> {
-        if self.switch.is_killed(policy.name()) {
-            Some(Reason::KillSwitch)
-        } else if policy.mode() == Mode::Route && !policy.is_rolled_out_to(facts) {
-            Some(Reason::NotRolledOut)
-        } else {
-            None
-        }
-    }
-
     fn stand_in(
         policy: &Policy,
         reason: Reason,
@@ -251,62 +235,29 @@ impl Router {
         incoming: &Incoming<'_>,
     ) -> Result<Routing, Box<Refusal>> {
         let features = Features::deferred(incoming.prompt, incoming.body);
-        let step = policy.stand_in(reason, facts, &features);
-        Seen { features, ..Seen::default() }.conclude(step)
+        let outcome = policy.stand_in(reason, facts, &features);
+        Seen { features, ..Seen::default() }.conclude(outcome)
     }
 
-    /// Steps through a policy, and finds out what it wants to know.
-    async fn step_through(
+    /// Has a policy decide, with the signals of a request that is served.
+    async fn decide_by(
         &self,
         snapshot: &Snapshot,
         policy: &Policy,
         facts: &RequestFacts<'_>,
         incoming: &Incoming<'_>,
     ) -> Result<Routing, Box<Refusal>> {
-        let prompt = incoming.prompt;
-        let features = Features::deferred(prompt, incoming.body);
-        let mut timings = Timings::default();
+        let features = Features::deferred(incoming.prompt, incoming.body);
         let mut signals = Signals::default();
-        let pin = PinKey::of(policy, facts);
-        let mut label_from = prompt.ask().source();
-        loop {
-            let started = Instant::now();
-            let step = policy.step(facts, &features, &signals);
-            timings.decide += started.elapsed();
-            let Step::Need(signal) = step else {
-                let is_explained = facts.detail == Detail::Explanation;
-                let rules = is_explained.then(|| policy.rule_values(facts, &features, &signals));
-                let mut routing = Seen { features, signals, timings, pin, rules, label_from }.conclude(step)?;
-                routing.shadow = asking::ticket(snapshot, &routing, prompt);
-                return Ok(routing);
-            };
-            match signal {
-                Signal::Pin => signals.pin = self.pins.find(snapshot, policy, pin, facts).await,
-                Signal::Scores { classifier } => {
-                    let started = Instant::now();
-                    features.read_text(prompt);
-                    timings.features += started.elapsed();
-                    let started = Instant::now();
-                    let question = asking::Question { policy, classifier: &classifier, facts };
-                    let judged = asking::scores(snapshot, question, prompt, &features).await;
-                    label_from = judged.label_from;
-                    signals.add_scores(classifier, judged.scores);
-                    timings.classify += started.elapsed();
-                }
-                Signal::Similarities { strategy } => {
-                    let started = Instant::now();
-                    let similarities = asking::similarities(snapshot, &strategy, prompt, &features).await;
-                    signals.similarities.push((strategy, similarities));
-                    timings.classify += started.elapsed();
-                }
-                Signal::Judgement { strategy } => {
-                    let started = Instant::now();
-                    let judgement = asking::judgement(snapshot, &strategy, incoming, &features).await;
-                    signals.judgements.push((strategy, judgement));
-                    timings.judge += started.elapsed();
-                }
-            }
-        }
+        let served = Served { snapshot, policy, facts, incoming, features: &features };
+        let mut source = ServedSignals::new(served, &self.pins);
+        let Ok(outcome) = policy.decide(facts, &features, &mut signals, &mut source).await;
+        let ServedSignals { pin, timings, label_from, .. } = source.decided();
+        let is_explained = facts.detail == Detail::Explanation;
+        let rules = is_explained.then(|| policy.rule_values(facts, &features, &signals));
+        let mut routing = Seen { features, signals, timings, pin, rules, label_from }.conclude(outcome)?;
+        routing.shadow = asking::ticket(snapshot, &routing, incoming.prompt);
+        Ok(routing)
     }
 
     /// Remembers that another model answered than the one that was chosen: a conversation that is in the middle of its

@@ -10,22 +10,29 @@ use pointsman_core::policy::{Health, Live};
 use pointsman_core::prompt::{TextScope, conversation_key};
 use tokio::time::Instant;
 
+use super::Incoming;
+use super::switch::Switch;
 use super::targets::Targets;
-use crate::router::Incoming;
 use crate::snapshot::Snapshot;
 
 /// The world as the policies of one request see it.
 pub(super) struct World<'w, 'r> {
     pub(super) snapshot: &'w Snapshot,
     pub(super) incoming: &'w Incoming<'r>,
+    switch: &'w Switch,
     targets: &'w Targets,
     /// Made when it is asked for: most policies do not.
     conversation: OnceLock<u64>,
 }
 
 impl<'w, 'r> World<'w, 'r> {
-    pub(super) fn new(snapshot: &'w Snapshot, incoming: &'w Incoming<'r>, targets: &'w Targets) -> Self {
-        Self { snapshot, incoming, targets, conversation: OnceLock::new() }
+    pub(super) fn new(
+        snapshot: &'w Snapshot,
+        incoming: &'w Incoming<'r>,
+        switch: &'w Switch,
+        targets: &'w Targets,
+    ) -> Self {
+        Self { snapshot, incoming, switch, targets, conversation: OnceLock::new() }
     }
 
     /// Returns what the requests of the conversation have in common, if the decision log writes it: it is a hash without a
@@ -70,6 +77,10 @@ impl Live for World<'_, '_> {
 
     fn allows(&self, model: &Name) -> bool {
         self.incoming.client.is_none_or(|client| client.may_be_served_by(model))
+    }
+
+    fn is_killed(&self, policy: &Name) -> bool {
+        self.switch.is_killed(policy)
     }
 
     fn first_byte(&self, model: &Name) -> Option<f64> {

@@ -1,7 +1,7 @@
 //! What was seen of a request on the way to what became of it.
 
 use pointsman_core::features::Features;
-use pointsman_core::policy::{Asked, Denial, Signals, Step};
+use pointsman_core::policy::{Asked, Denial, PolicyOutcome, Signals};
 use pointsman_core::prompt::AskSource;
 
 use super::explain::Details;
@@ -39,21 +39,20 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Puts it beside the last step, which needs nothing more.
-    pub(super) fn conclude(self, step: Step) -> Result<Routing, Box<Refusal>> {
+    /// Puts it beside the outcome of the policy.
+    pub(super) fn conclude(self, outcome: PolicyOutcome) -> Result<Routing, Box<Refusal>> {
         let Self { features, signals, timings, pin, rules, label_from } = self;
         let cost_usd = signals.cost_usd();
         let Signals { scores: asked, similarities, judgements, .. } = signals;
         let details = rules.map(|rules| Box::new(Details { rules, similarities, judgements }));
         let (shadow, conversation) = (None, None);
-        match step {
-            Step::Decide(decision) => {
+        match outcome {
+            PolicyOutcome::Decided(decision) => {
                 Ok(Routing { decision, features, asked, label_from, timings, shadow, conversation, pin, details })
             }
-            Step::Deny(denial) => {
+            PolicyOutcome::Denied(denial) => {
                 Err(Box::new(Refusal { denial, features, asked, cost_usd, timings, conversation, details }))
             }
-            Step::Need(_) => unreachable!("whoever concludes has seen that nothing is needed"),
         }
     }
 }

@@ -35,23 +35,23 @@ const MOST_RATIONALE: usize = 300;
 #[derive(Debug)]
 pub struct Labels(Vec<Arc<str>>);
 
-/// What a judge said of a prompt.
+/// The answer of a judge, as its text was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Said {
     /// The label, as the judge was given it.
     pub label: Arc<str>,
-    /// How sure it is of it, 0 to 1.
+    /// The judge's confidence in the label, 0 to 1.
     pub confidence: Option<f32>,
-    /// Why, in its own words.
+    /// The judge's own words for the label.
     pub rationale: Option<Arc<str>>,
 }
 
-/// Whether an answer came to its own end.
+/// The end of an answer's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// It did, or the server says nothing of it.
+    /// The answer came to its own end, or the server says nothing of it.
     Whole,
-    /// Its tokens ran out.
+    /// The answer's tokens ran out.
     Cut,
 }
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-/// What a classifier said about one prompt: one entry for each head of its bundle.
+/// The scores of a classifier for one prompt: one entry for each head of its bundle.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores {
-    /// Which rung of the degrade ladder produced the scores.
+    /// The part of the classifier that produced the scores.
     pub source: Source,
     /// One entry a head, in the bundle's order.
     pub heads: Vec<HeadScores>,
@@ -18,32 +18,32 @@ pub struct Scores {
     pub tokens: u32,
     /// Tokens of the newest turn that did not fit the encoder's budget and were cut out of its middle.
     pub truncated_tokens: u32,
-    /// What the encoder made of the text, where something compares embeddings.
+    /// The embedding of the text, where something compares embeddings.
     pub embedding: Option<Arc<[f32]>>,
-    /// How far the classifier knows texts like this one.
+    /// The classifier's familiarity with texts like this one.
     pub familiarity: Familiarity,
-    /// Whether they were remembered from an earlier prompt that read the same.
+    /// Tells whether the scores were remembered from an earlier prompt that read the same.
     pub is_cached: bool,
 }
 
-/// How far a classifier knows texts like the one that it judged.
+/// The familiarity of a classifier with texts like the one that it scored.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Familiarity {
     /// The share of the text's n-grams that occurred in training; `None` where the bundle does not say, or the text has none.
     pub known_ngrams: Option<f32>,
-    /// What of the text lies beyond the training; `None` where nothing is known to.
+    /// The part of the text that lies beyond the training; `None` where none is known to.
     pub unfamiliar: Option<Unfamiliar>,
 }
 
-/// What of a text lies beyond a classifier's training, so that its scores are no evidence.
+/// The part of a text that lies beyond a classifier's training, so that its scores are no evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unfamiliar {
-    /// Most of its letters are of scripts that the bundle does not declare.
+    /// Most letters are of scripts that the bundle does not declare.
     Script,
-    /// It is in a language that the bundle does not declare, and training did not see many of its n-grams.
+    /// The text is in a language that the bundle does not declare, and training did not see many of its n-grams.
     Language,
-    /// Training saw hardly any of its n-grams.
+    /// Training saw hardly any of the text's n-grams.
     Ngrams,
 }
 
@@ -56,12 +56,12 @@ pub struct HeadScores {
     pub labels: Arc<[Arc<str>]>,
     /// One probability a label; they sum to one for a multinomial head.
     pub probabilities: Vec<f32>,
-    /// How probable it is that the head knows prompts like this one; `None` for a head without a gate, which does not say.
+    /// The probability that the head knows prompts like this one; `None` for a head without a gate, which does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub known: Option<f32>,
 }
 
-/// Which rung of the degrade ladder produced scores.
+/// The part of a classifier that produced scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The ONNX encoder and the heads over its embedding.
@@ -72,7 +72,7 @@ pub enum Source {
     Fallback(Degraded),
 }
 
-/// Why there are no scores. Never an error to the client: the policy's `otherwise` serves the request.
+/// The reason why there are no scores. Never an error to the client: the policy's `otherwise` serves the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Degraded {
@@ -88,7 +88,7 @@ pub enum Degraded {
     WorkerGone,
     /// The model ran and failed, or returned something that is not a number.
     Inference,
-    /// The prompt holds no text to judge.
+    /// The prompt holds no text to score.
     NoText,
     /// The prompt holds text, and none of it is a person's ask.
     NoAsk,
@@ -97,12 +97,12 @@ pub enum Degraded {
 }
 
 impl Familiarity {
-    /// Of a text that nothing is said of.
+    /// The familiarity of a text that nothing is known about.
     pub const UNKNOWN: Self = Self { known_ngrams: None, unfamiliar: None };
 }
 
 impl Unfamiliar {
-    /// Everything that can lie beyond a training.
+    /// Every part that can lie beyond a training.
     pub const ALL: [Self; 3] = [Self::Script, Self::Language, Self::Ngrams];
 
     /// Returns the stable name used in explanations and logs.
@@ -161,7 +161,7 @@ impl Source {
         }
     }
 
-    /// Returns why it is not the rung that should have answered.
+    /// Returns the reason why the encoder, which should have answered, did not.
     #[must_use]
     pub const fn degraded(self) -> Option<Degraded> {
         match self {
@@ -178,7 +178,7 @@ impl Serialize for Source {
 }
 
 impl Scores {
-    /// Returns what an encoder said that read all of a prompt; how many tokens that took is not known.
+    /// Returns the scores of an encoder that read all of a prompt, in a number of tokens that is not known.
     #[must_use]
     pub fn of(heads: Vec<HeadScores>) -> Self {
         Self {
@@ -200,7 +200,7 @@ impl Scores {
 }
 
 impl HeadScores {
-    /// Returns what a head without a gate said.
+    /// Returns the scores of a head without a gate.
     #[must_use]
     pub fn new(head: &str, labels: &[&str], probabilities: &[f32]) -> Self {
         let labels = labels.iter().copied().map(Arc::from).collect();

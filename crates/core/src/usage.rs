@@ -10,6 +10,7 @@
 //! Pure: the caller has the clock and the socket. What an upstream sends is not trusted here; nonsense is no usage.
 
 mod anthropic;
+mod counts;
 mod filter;
 mod openai;
 mod responses;
@@ -19,6 +20,7 @@ mod sse;
 
 use serde_json::Value;
 
+use self::counts::Counts;
 pub use self::filter::{UsageEvent, UsageFilter};
 use self::sample::Sample;
 use self::scan::{Choices, Scan};
@@ -32,19 +34,19 @@ const MAX_TOKENS: u64 = 1 << 30;
 /// Tokens that a request used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Of the prompt, `cached` ones included.
+    /// Tokens of the prompt, `cached` ones included.
     pub input: u64,
-    /// Of the answer, `reasoning` ones included.
+    /// Tokens of the answer, `reasoning` ones included.
     pub output: u64,
-    /// Of the prompt, those that the upstream had in its cache.
+    /// Tokens of the prompt that the upstream had in its cache.
     pub cached: u64,
-    /// Of the answer, those that nobody sees.
+    /// Tokens of the answer that nobody sees.
     pub reasoning: u64,
-    /// Whether `input` or `output` was estimated because the upstream did not say.
+    /// Tells whether `input` or `output` was estimated because the upstream did not say.
     pub estimated: bool,
 }
 
-/// How an API writes its answers.
+/// The form in which an API writes its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// OpenAI's chat completions, completions and embeddings.
@@ -55,7 +57,7 @@ pub enum Shape {
     Anthropic,
 }
 
-/// How an answer travels.
+/// The framing of an answer on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
     /// One JSON document.
@@ -72,15 +74,6 @@ pub struct Reader {
     state: State,
 }
 
-/// What an upstream said so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Counts {
-    input: Option<u64>,
-    output: Option<u64>,
-    cached: Option<u64>,
-    reasoning: Option<u64>,
-}
-
 #[derive(Debug)]
 struct State {
     shape: Shape,
@@ -89,7 +82,7 @@ struct State {
     counts: Counts,
     /// The number of the newest event, where the API numbers them.
     sequence: Option<u64>,
-    /// How much of `[DONE]` the current event's data is; `None` once it is something else.
+    /// The number of bytes of `[DONE]` that the current event's data is; `None` once it is something else.
     done: Option<usize>,
     ended: bool,
 }
@@ -97,13 +90,13 @@ struct State {
 /// An event that ended in the chunk at hand.
 #[derive(Debug, Clone, Copy)]
 struct Ended {
-    /// Where it began, unless that was in an earlier chunk.
+    /// The byte at which the event began, unless that was in an earlier chunk.
     start: Option<usize>,
     end: usize,
     verdict: Verdict,
 }
 
-/// Whether an event is the one that carries the usage and nothing else.
+/// The verdict on an event: the one that carries the usage and nothing else, or another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Usage,
@@ -210,7 +203,7 @@ impl Reader {
         input.is_none() || (output.is_none() && self.state.text.bytes() > 0)
     }
 
-    /// Of a whole document the last `usage` counts, of a stream what its events said together.
+    /// Returns the counts of the last `usage` of a whole document, or of all events of a stream together.
     fn counts(&self) -> Counts {
         let State { shape, scan, counts, .. } = &self.state;
         match self.framing {
@@ -286,11 +279,11 @@ impl State {
             Shape::Anthropic => self.scan.is_kind(anthropic::END),
         };
         self.sequence = self.scan.sequence().or(self.sequence);
-        self.settle();
+        self.add_usage();
     }
 
-    /// Adds what the event at hand says; the newest number counts, as streams count up.
-    fn settle(&mut self) {
+    /// Adds the usage of the event at hand; the newest number counts, as streams count up.
+    fn add_usage(&mut self) {
         let Some(usage) = self.scan.usage() else { return };
         let mut counts = self.shape.counts(usage);
         if self.shape == Shape::Anthropic && self.scan.is_kind(anthropic::START) {

@@ -1,56 +1,11 @@
-//! What a request needs and a model must have: applied after every choice, a rule's too.
+//! The hard constraints: what a request needs and a model must have. Applied after every choice, a rule's too.
 
-use serde::ser::{Serialize, SerializeStruct, Serializer};
-
-use super::decision::{Choice, Expected};
+use super::decision::{Candidate, Choice, Constraint, Reason};
 use super::estimate::Rate;
 use super::facts::{Health, Live};
-use super::reason::Reason;
 use crate::config::{self, Capability, Config, KeyPath, Name, Price};
 use crate::features::{Features, Tokenizer};
 use crate::prompt::ResponseFormat;
-
-/// Why a model cannot serve a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Constraint {
-    /// The prompt and the answer asked for do not fit the context window.
-    ContextExceeded,
-    /// The request has images and the model takes none.
-    LacksImages,
-    /// The request has audio and the model takes none.
-    LacksAudio,
-    /// The request has files and the model takes none.
-    LacksFiles,
-    /// The request has tools and the model calls none.
-    LacksTools,
-    /// The request wants an answer by a JSON schema and the model cannot.
-    LacksJsonSchema,
-    /// The request asks for a longer answer than the model gives.
-    MaxOutput,
-    /// The model runs in no region that the policy allows.
-    Region,
-    /// The client may not use the model.
-    NotAllowed,
-    /// None of the provider's peers can be used now.
-    Unhealthy,
-    /// As many requests are in flight to the provider as are allowed.
-    Saturated,
-}
-
-/// A model that a policy can choose, judged for one request.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Candidate {
-    /// The model's name in the catalog.
-    pub model: Name,
-    /// Whether it can serve the request, or the first thing it lacks.
-    pub fits: Result<(), Constraint>,
-    /// What it costs.
-    pub price: Option<Price>,
-    /// Whose tokens it counts.
-    pub tokenizer: Tokenizer,
-    /// What is expected of it; only in an explanation.
-    pub expected: Option<Expected>,
-}
 
 /// The models of a policy and the order in which they stand in for each other.
 #[derive(Debug)]
@@ -58,7 +13,7 @@ pub(super) struct Choices {
     /// Each model once: the ladder's from the lowest tier, then `otherwise`, the rules', the fallback's; last those that only
     /// clients choose.
     models: Vec<Limits>,
-    /// How many of them the policy chooses itself. What only clients may choose stands in for nothing.
+    /// The number of them, from the first, that the policy chooses itself; the rest stand in for nothing.
     own: usize,
     /// Indices into `models`, lowest tier first.
     ladder: Vec<usize>,
@@ -69,65 +24,24 @@ pub(super) struct Choices {
     margin: u64,
 }
 
-/// A choice after the constraints.
+/// The choice after the constraints, and every candidate.
 pub(super) struct Settled {
     pub(super) model: Name,
     pub(super) reason: Reason,
     pub(super) candidates: Vec<Candidate>,
 }
 
-/// What the catalog says about a model.
+/// The limits of a model, by the catalog.
 #[derive(Debug)]
 struct Limits {
     model: Name,
     tokenizer: Tokenizer,
     context: Option<u64>,
     max_output: Option<u64>,
-    /// Whether it runs where the policy allows.
+    /// Tells whether the model runs in a region that the policy allows.
     is_in_region: bool,
     supports: Option<Vec<Capability>>,
     price: Option<Price>,
-}
-
-impl Constraint {
-    /// Every constraint.
-    pub const ALL: [Self; 11] = [
-        Self::ContextExceeded,
-        Self::LacksImages,
-        Self::LacksAudio,
-        Self::LacksFiles,
-        Self::LacksTools,
-        Self::LacksJsonSchema,
-        Self::MaxOutput,
-        Self::Region,
-        Self::NotAllowed,
-        Self::Unhealthy,
-        Self::Saturated,
-    ];
-
-    /// Returns the stable name used in metrics, headers and logs.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ContextExceeded => "context",
-            Self::LacksImages => "images",
-            Self::LacksAudio => "audio",
-            Self::LacksFiles => "files",
-            Self::LacksTools => "tools",
-            Self::LacksJsonSchema => "json_schema",
-            Self::MaxOutput => "max_output",
-            Self::Region => "region",
-            Self::NotAllowed => "not_allowed",
-            Self::Unhealthy => "unhealthy",
-            Self::Saturated => "saturated",
-        }
-    }
-
-    /// Returns whether it may be gone in a moment: a model is better tried in spite of it than no model at all.
-    #[must_use]
-    pub const fn is_passing(self) -> bool {
-        matches!(self, Self::Unhealthy | Self::Saturated)
-    }
 }
 
 impl Choices {
@@ -193,22 +107,22 @@ impl Choices {
         choice.rung.or_else(|| height(&choice.model)) > height(model)
     }
 
-    /// Keeps the chosen model or moves to the nearest that can serve the request: the next tiers upward, `otherwise`, the
-    /// tiers below from the nearest down, then any other. What was drawn by shares is drawn again among those that can. Where the
-    /// only hindrances may pass in a moment, it stays.
+    /// Keeps the chosen model or moves to the nearest that can serve the request: the next tiers upward, `otherwise`,
+    /// the tiers below from the nearest down, then any other. What was drawn by shares is drawn again among those that
+    /// can. Where the only hindrances may pass in a moment, it stays.
     ///
     /// # Errors
     /// The candidates, when none can serve the request.
-    pub(super) fn settle(
+    pub(super) fn constrain(
         &self,
         choice: &mut Choice,
         features: &Features,
         live: &dyn Live,
     ) -> Result<Settled, Vec<Candidate>> {
-        let judge = |limits: &Limits| limits.judge(features, live, self.margin);
-        let mut candidates: Vec<Candidate> = self.models[..self.own].iter().map(judge).collect();
+        let candidate = |limits: &Limits| limits.candidate(features, live, self.margin);
+        let mut candidates: Vec<Candidate> = self.models[..self.own].iter().map(candidate).collect();
         let guest = self.models[self.own..].iter().find(|limits| limits.model == choice.model);
-        candidates.extend(guest.map(judge));
+        candidates.extend(guest.map(candidate));
         for (model, expected) in choice.expected.drain(..) {
             if let Some(candidate) = candidates.iter_mut().find(|candidate| candidate.model == model) {
                 candidate.expected = Some(expected);
@@ -241,8 +155,8 @@ impl Choices {
         Ok(Settled { model, reason, candidates })
     }
 
-    /// Returns the model with the largest window of those that only a bound keeps the prompt out of: that it may be too long is
-    /// no reason to refuse it.
+    /// Returns the model with the largest window of those that only a bound keeps the prompt out of: that it may be too
+    /// long is no reason to refuse it.
     fn roomiest(&self, candidates: &[Candidate], features: &Features, live: &dyn Live) -> Option<usize> {
         let likely = |limits: &Limits| {
             limits.fits(features, |context| fits_likely(features, context.saturating_sub(self.margin))).is_ok()
@@ -293,14 +207,15 @@ impl Limits {
         }
     }
 
-    fn judge(&self, features: &Features, live: &dyn Live, margin: u64) -> Candidate {
+    fn candidate(&self, features: &Features, live: &dyn Live, margin: u64) -> Candidate {
         let in_window = |context: u64| fits_surely(features, self.tokenizer, context.saturating_sub(margin));
         let fits = self.fits(features, in_window).and_then(|()| self.may_serve(live));
         let Self { price, tokenizer, .. } = *self;
         Candidate { model: self.model.clone(), fits, price, tokenizer, expected: None }
     }
 
-    /// What may pass comes last, so that a candidate shows it only if nothing else stands against it.
+    /// Checks what may change in a moment; it comes last, so that a candidate shows it only if nothing else stands
+    /// against it.
     fn may_serve(&self, live: &dyn Live) -> Result<(), Constraint> {
         if !live.allows(&self.model) {
             return Err(Constraint::NotAllowed);
@@ -336,8 +251,8 @@ impl Limits {
     }
 }
 
-/// Tells whether the prompt, in the family's own tokens, and the answer asked for are sure to fit `context` tokens. Counts only
-/// when the bytes alone do not tell.
+/// Tells whether the prompt, in the family's own tokens, and the answer asked for are sure to fit `context` tokens.
+/// Counts only when the bytes alone do not tell.
 fn fits_surely(features: &Features, tokenizer: Tokenizer, context: u64) -> bool {
     let with_answer = |tokens: u64| tokens.saturating_add(features.request.max_output_tokens);
     with_answer(features.tokens_at_most(tokenizer)) <= context || with_answer(features.tokens_of(tokenizer)) <= context
@@ -346,16 +261,4 @@ fn fits_surely(features: &Features, tokenizer: Tokenizer, context: u64) -> bool 
 /// Tells whether they fit as o200k counts, which may be too little.
 fn fits_likely(features: &Features, context: u64) -> bool {
     features.tokens().tokens.saturating_add(features.request.max_output_tokens) <= context
-}
-
-impl Serialize for Candidate {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut candidate = serializer.serialize_struct("Candidate", 5)?;
-        candidate.serialize_field("model", &self.model)?;
-        candidate.serialize_field("fits", &self.fits.is_ok())?;
-        candidate.serialize_field("lacks", &self.fits.err().map(Constraint::as_str))?;
-        candidate.serialize_field("price", &self.price)?;
-        candidate.serialize_field("expected", &self.expected)?;
-        candidate.end()
-    }
 }

@@ -17,7 +17,7 @@ mod tally;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::tally::Tally;
+pub use self::tally::{Bill, Tally};
 use super::target::{Observation, Target};
 use crate::config::Aim;
 
@@ -30,7 +30,7 @@ const HORIZON: f64 = 500.0;
 /// The largest share of the requests that pays a debt back.
 const MOST_DEBT: f64 = 0.1;
 
-/// How far the threshold moves at once.
+/// The largest step of the threshold.
 const STEP: f64 = 0.02;
 
 /// Requests after which the threshold moves.
@@ -39,37 +39,25 @@ const EVERY: f64 = 10.0;
 /// Scores that must be known before it moves.
 const LEAST: f64 = 100.0;
 
-/// The share of the scores in one bin of the histogram from which on a threshold within it splits nothing.
-const ATOM: f64 = 0.05;
-
 /// Seconds after which spending weighs 1/e in the rate of requests.
 const RATE_MEMORY: f64 = 600.0;
 
-/// What is known about the traffic of a policy, and where its threshold stands. Replicas may share it.
+/// The controller of a policy's threshold: the threshold itself, and the traffic that moves it. Replicas may share it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Control {
-    /// Where the threshold stands.
+    /// The threshold at present.
     pub threshold: f64,
     /// Requests for the strong models that are owed (above 0), or too many (below).
     debt: f64,
     known: Tally,
     /// Billed requests, and the seconds that they came in; of the last minutes, `RATE_MEMORY` seconds at most.
     rate: [f64; 2],
-    /// When `rate` was brought up to date, in seconds since 1970.
+    /// The time at which `rate` was brought up to date, in seconds since 1970.
     at: f64,
-    /// How many requests there were in all.
+    /// The number of requests in all.
     count: f64,
-    /// How many of them there are between two looks at what the other replicas know.
+    /// The number of requests between two looks at what the other replicas know.
     lag: f64,
-}
-
-/// What an answer cost, and what it would have cost with the models below and above the threshold, in US dollars.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Bill {
-    /// What it cost.
-    pub paid: f64,
-    /// With the models below and above.
-    pub with: [f64; 2],
 }
 
 impl Control {
@@ -186,8 +174,8 @@ impl Control {
         }
     }
 
-    /// Where requests of other replicas are seen late, debts are paid back more slowly: a loop must not be faster than
-    /// its delay.
+    /// Requests over which a debt is paid back. Where other replicas' requests are seen late there are more: a loop
+    /// must not be faster than its delay.
     fn horizon(&self) -> f64 {
         HORIZON.max(4.0 * self.lag)
     }

@@ -1,29 +1,48 @@
-//! What a request would cost with a model, before anybody has answered it.
+//! The estimate of a request's cost with a model, before anybody has answered it.
 
-use super::affinity::Warm;
-use super::constraints::Candidate;
-use super::decision::Expected;
+use super::decision::{Candidate, Expected};
 use super::facts::Live;
 use crate::config::{Name, Price};
 use crate::features::{Features, Tokenizer};
 
-/// How long an answer is taken to be where no answers were seen yet, in tokens.
+/// The length of an answer that is assumed where no answers were seen yet, in tokens.
 pub(super) const USUAL_OUTPUT: u64 = 400;
 
-/// What a model costs, and whose tokens it counts.
+/// The prices of a model, and the tokenizer by which it counts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rate {
     pub(super) price: Price,
     pub(super) tokenizer: Tokenizer,
 }
 
-/// What an estimate rests on.
+/// A model that has the beginning of a prompt in its cache.
+#[derive(Clone, Copy)]
+pub(super) struct Warm<'k> {
+    pub(super) model: &'k Name,
+    /// The part of the prompt that is in the cache, 0 to 1.
+    pub(super) share: f64,
+}
+
+/// The estimate of a request's cost, before a model has answered it.
 #[derive(Clone, Copy)]
 pub(super) struct Estimate<'e> {
     pub(super) features: &'e Features,
     pub(super) live: &'e dyn Live,
-    /// Whose cache holds the beginning of the prompt.
+    /// The model whose cache holds the beginning of the prompt.
     pub(super) warm: Option<Warm<'e>>,
+}
+
+impl Warm<'_> {
+    /// Returns how many of a prompt's `tokens` are in the cache of `model`.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a count below 2^52"
+    )]
+    pub(super) fn tokens_of(&self, model: &Name, tokens: u64) -> u64 {
+        if self.model == model { (tokens as f64 * self.share) as u64 } else { 0 }
+    }
 }
 
 impl Estimate<'_> {

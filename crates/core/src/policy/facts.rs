@@ -1,11 +1,11 @@
-//! What is known about a request besides its prompt, and about the world as it is now.
+//! The facts of a request besides its prompt, and the world as it is now.
 
 use std::borrow::Cow;
 
 use crate::config::Name;
 use crate::prompt::TextScope;
 
-/// What is known about a request besides its prompt.
+/// The facts of a request besides its prompt.
 #[derive(Clone, Copy)]
 pub struct RequestFacts<'r> {
     /// The model the client asked for.
@@ -16,23 +16,23 @@ pub struct RequestFacts<'r> {
     pub client: Option<&'r str>,
     /// Seconds since 1970-01-01 00:00 UTC.
     pub now: u64,
-    /// Its headers, and the world around it.
+    /// The request's headers, and the world around it.
     pub live: &'r (dyn Live + Sync),
-    /// How much the decision is to say about itself.
+    /// The detail in which the decision is to explain itself.
     pub detail: Detail,
 }
 
-/// How much a decision says about itself.
+/// The detail in which a decision explains itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Detail {
-    /// What serves the request, and nothing that is worked out for people alone.
+    /// The model that serves the request, and nothing that is worked out for people alone.
     #[default]
     Decision,
     /// Also what would have changed the choice, and what is expected of each model.
     Explanation,
 }
 
-/// The world as a policy sees it. What is not known does not matter to it: every method has an answer that changes nothing.
+/// The world as a policy sees it. Every method has an answer that changes nothing, for what is not known.
 pub trait Live {
     /// Returns the value of the request's header with this lower-case name; `None` only where there is no such header.
     fn header(&self, _name: &str) -> Option<Cow<'_, str>> {
@@ -52,6 +52,11 @@ pub trait Live {
     /// Returns whether the client may be served by `model`.
     fn allows(&self, _model: &Name) -> bool {
         true
+    }
+
+    /// Tells whether the kill switch has taken a policy out of service.
+    fn is_killed(&self, _policy: &Name) -> bool {
+        false
     }
 
     /// Returns how long answers of `model` take to begin lately, in seconds.
@@ -86,14 +91,14 @@ pub trait Live {
     }
 }
 
-/// How a provider fares.
+/// The health of a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
-    /// It serves.
+    /// The provider serves.
     Up,
-    /// None of its peers can be used.
+    /// The provider has no peer that can be used.
     Down,
-    /// As many requests are in flight as are allowed.
+    /// The provider has as many requests in flight as are allowed.
     Full,
 }
 

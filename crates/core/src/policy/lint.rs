@@ -1,4 +1,4 @@
-//! What is allowed but cannot be meant: rules that are never reached or never true, names that nothing uses.
+//! Warnings of what is allowed but cannot be meant: rules that are never reached or never true, names that nothing uses.
 //!
 //! Sound, not complete: what it says of a rule holds for every request ([`cases`]); what it cannot tell, it leaves out.
 
@@ -11,15 +11,16 @@ use std::collections::BTreeSet;
 
 use self::cases::Cases;
 use self::condition::Want;
+use super::paths::path_of;
 use super::rules::{Macros, Rule, Rules};
-use super::{PolicySet, path_of};
+use super::set::PolicySet;
 use crate::config::{Config, KeyPath, Mode, Problem};
 
-/// A rule, as far as it can be told when it is taken.
+/// The requests that take a rule and that pass it by, as far as they can be told.
 struct Known {
-    /// The requests for which it is true, and maybe more.
+    /// The requests for which the rule is true, and maybe more.
     taken: Option<Cases>,
-    /// The requests for which it is not true, and maybe more.
+    /// The requests for which the rule is not true, and maybe more.
     passed: Option<Cases>,
     ends: bool,
 }

@@ -1,4 +1,4 @@
-//! Which requests a policy is for.
+//! The match of a policy: the requests that it is for.
 
 use super::facts::RequestFacts;
 use crate::config::{Glob, Match};

@@ -1,7 +1,8 @@
-//! What a policy's strategy would come to by some scores, before they are the request's: for shadows, and for replies that two
-//! texts are judged for.
+//! The choice of a policy's strategy by scores that are not the request's yet: for shadows, and for replies that are scored
+//! together with what they answer.
 
 use super::Policy;
+use super::decision::Choice;
 use super::facts::RequestFacts;
 use super::signals::Signals;
 use super::strategy::Known;
@@ -10,16 +11,13 @@ use crate::features::Features;
 use crate::scores::Scores;
 
 impl Policy {
-    /// Returns the model that its strategy chooses when `classifier` says `scores`, after the constraints; `None` when it
-    /// needs to know more, or refuses.
+    /// Returns the model that its strategy chooses when `classifier` gives `scores`, after the constraints; `None` when the
+    /// strategy needs to know more, or no model can serve the request. Neither rules nor pins are looked at.
     #[must_use]
     pub fn model_by(&self, classifier: &Name, scores: Scores, features: &Features) -> Option<Name> {
-        let mut signals = Signals::default();
-        signals.add_scores(classifier.clone(), Ok(scores));
         let facts = RequestFacts::bare("", "");
-        let known = Known { policy: &self.name, facts: &facts, features, signals: &signals, warm: None };
-        let mut choice = self.strategy.choose(&known, self.choices.otherwise()).ok()?;
-        Some(self.choices.settle(&mut choice, features, facts.live).ok()?.model)
+        let mut choice = self.choice_by(classifier, scores, &facts, features)?;
+        Some(self.choices.constrain(&mut choice, features, facts.live).ok()?.model)
     }
 
     /// Tells whether a reply's scores of `classifier` lead to a higher model than those of what it answers; the reply's come
@@ -32,17 +30,25 @@ impl Policy {
         facts: &RequestFacts<'_>,
         features: &Features,
     ) -> bool {
-        let [reply, answered] = scores.map(|scores| {
-            let mut signals = Signals::default();
-            signals.add_scores(classifier.clone(), Ok(scores.clone()));
-            let known = Known { policy: &self.name, facts, features, signals: &signals, warm: None };
-            self.strategy.choose(&known, self.choices.otherwise()).ok()
-        });
-        match (reply, answered) {
-            (Some(reply), Some(answered)) => {
+        match scores.map(|scores| self.choice_by(classifier, scores.clone(), facts, features)) {
+            [Some(reply), Some(answered)] => {
                 reply.reason.is_verdict() && self.choices.is_above(&reply, &answered.model)
             }
             _ => false,
         }
+    }
+
+    /// Returns what the strategy chooses by nothing but the scores of one classifier.
+    fn choice_by(
+        &self,
+        classifier: &Name,
+        scores: Scores,
+        facts: &RequestFacts<'_>,
+        features: &Features,
+    ) -> Option<Choice> {
+        let mut signals = Signals::default();
+        signals.add_scores(classifier.clone(), Ok(scores));
+        let known = Known { policy: &self.name, facts, features, signals: &signals, warm: None };
+        self.strategy.choose(&known, self.choices.otherwise()).ok()
     }
 }

@@ -9,9 +9,12 @@ mod expression;
 mod language;
 mod macros;
 mod ordering;
+mod path;
 mod reading;
 mod text_test;
-mod tried;
+mod typecheck;
+mod types;
+mod verdict;
 mod vocabulary;
 
 use std::collections::BTreeMap;
@@ -26,29 +29,28 @@ pub(super) use self::language::Language;
 use self::language::score_problems;
 pub(super) use self::macros::Macros;
 pub(super) use self::ordering::operator_of;
-use self::reading::{Reading, Scope, Trouble, Values};
-pub(super) use self::text_test::{TextTestKind, UnusablePatterns};
-pub(super) use self::tried::{Memory, Ruled};
-use self::tried::{Tried, merge};
+use self::reading::{Reading, Scope, Trouble};
+use self::typecheck::Mistake;
+use self::types::Type;
+pub(super) use self::verdict::Ruled;
+use self::verdict::merge;
 use self::vocabulary::Score;
-pub(super) use self::vocabulary::{Clock, Named, NamedJudge, Slot, Vocabulary};
+pub(super) use self::vocabulary::{Clock, NamedJudge, Slot};
 use super::decision::{RuleOutcome, RuleTrace};
-use super::facts::RequestFacts;
 use super::heads::Heads;
-use super::typecheck::{Mistake, Type};
-use super::{Signal, Signals};
+use super::rule_memory::{Tried, Values};
+use super::signals::{RequestEvidence, Signal};
 use crate::config::{self, Config, Deny, KeyPath, Name, Problem};
-use crate::features::Features;
 
-/// A policy's rules.
+/// The rules of a policy, compiled.
 #[derive(Debug)]
 pub(super) struct Rules {
     list: Vec<Rule>,
     slots: Slots,
     macros: Arc<Macros>,
-    /// The scores that they read, by themselves and through macros.
+    /// The scores that the rules read, by themselves and through macros.
     scores: Vec<Score>,
-    /// How many tests of texts the configuration's expressions made until these were compiled.
+    /// The number of tests of texts that the configuration's expressions made until these were compiled.
     tests: usize,
 }
 
@@ -58,7 +60,7 @@ pub(super) struct Rule {
     pub(super) when: Expression,
     action: Option<Action>,
     set: BTreeMap<String, Json>,
-    /// Whether no rule is tried after it when it is true.
+    /// Tells whether no rule is tried after this one when it is true.
     pub(super) ends: bool,
 }
 
@@ -122,27 +124,22 @@ impl Rules {
     }
 
     /// Tries the rules until one ends them, or names the signal that one of them needs. One that fails counts as false.
-    pub(super) fn run(
-        &self,
-        policy: &Name,
-        facts: &RequestFacts<'_>,
-        features: &Features,
-        signals: &Signals,
-    ) -> Result<Ruled<'_>, Signal> {
+    pub(super) fn run(&self, policy: &Name, evidence: RequestEvidence<'_>) -> Result<Ruled<'_>, Signal> {
         if self.list.is_empty() {
             return Ok(Ruled::default());
         }
-        let mut tried = signals.tried.take(policy).unwrap_or_else(|| Arc::new(self.untried()));
-        let unasked = if tried.over { None } else { self.go_on(Arc::make_mut(&mut tried), facts, features, signals) };
-        signals.tried.keep(policy, &tried);
+        let memory = &evidence.signals.tried;
+        let mut tried = memory.take(policy).unwrap_or_else(|| Arc::new(self.untried()));
+        let unasked = if tried.over { None } else { self.go_on(Arc::make_mut(&mut tried), evidence) };
+        memory.store(policy, &tried);
         unasked.map_or_else(|| Ok(self.ruled(&tried)), Err)
     }
 
     /// Returns what each rule comes to by what is known, those included that no request gets to; `None` where one fails, or
     /// reads scores that nobody asked for.
-    pub(super) fn values(&self, facts: &RequestFacts<'_>, features: &Features, signals: &Signals) -> Vec<Option<bool>> {
+    pub(super) fn values(&self, evidence: RequestEvidence<'_>) -> Vec<Option<bool>> {
         let Tried { values, .. } = self.untried();
-        let reading = Reading::new(facts, features, signals, (&self.macros, &values));
+        let reading = Reading::new(evidence, &self.macros, &values);
         let scope = Scope { slots: &self.slots, reading: &reading };
         let mut context = context();
         context.set_variable_resolver(&scope);
@@ -187,16 +184,10 @@ impl Rules {
         Tried { values, traces: Vec::with_capacity(self.list.len()), ..Tried::default() }
     }
 
-    /// Returns what a rule needs and nobody asked yet.
-    fn go_on(
-        &self,
-        tried: &mut Tried,
-        facts: &RequestFacts<'_>,
-        features: &Features,
-        signals: &Signals,
-    ) -> Option<Signal> {
+    /// Tries the remaining rules; returns the signal that one of them needs and nobody asked for yet.
+    fn go_on(&self, tried: &mut Tried, evidence: RequestEvidence<'_>) -> Option<Signal> {
         let values = std::mem::take(&mut tried.values);
-        let reading = Reading::new(facts, features, signals, (&self.macros, &values));
+        let reading = Reading::new(evidence, &self.macros, &values);
         let scope = Scope { slots: &self.slots, reading: &reading };
         let mut context = context();
         context.set_variable_resolver(&scope);
@@ -212,7 +203,7 @@ impl Rules {
                     break;
                 }
             };
-            tried.take(rule, outcome);
+            rule.record(outcome, tried);
         }
         tried.over = unasked.is_none();
         drop(context);
@@ -244,6 +235,24 @@ impl Rule {
         let deny = rule.deny.clone().map(Action::Deny);
         let action = deny.or_else(|| rule.model.clone().map(Action::Use));
         Self { when, action, set: rule.set.clone(), ends: !rule.goes_on() }
+    }
+
+    /// Records in `tried` what evaluating this rule, the next one, came to.
+    fn record(&self, outcome: RuleOutcome, tried: &mut Tried) {
+        let index = tried.next;
+        tried.next += 1;
+        if outcome == RuleOutcome::Matched {
+            match &self.action {
+                Some(Action::Use(_)) => tried.chosen = Some(index),
+                Some(Action::Deny(_)) => tried.denied = Some(index),
+                None => {}
+            }
+            if !self.set.is_empty() {
+                tried.set.push(index);
+            }
+            tried.over = self.ends;
+        }
+        tried.traces.push(RuleTrace { rule: index, outcome });
     }
 
     const fn model(&self) -> Option<&Name> {

@@ -1,121 +1,111 @@
-//! What a policy may want to know before it decides, and how it is told.
+//! The signals that a policy may need before it decides, and those that are known for a request.
 
 use std::sync::Arc;
 
-use super::rules::Memory;
+use super::decision::JudgeFailure;
+use super::facts::RequestFacts;
+use super::rule_memory::Memory;
 use crate::config::Name;
+use crate::features::Features;
 use crate::scores::{Degraded, Scores};
 
-/// What is known so far about one request, besides its features: start with the default and add what [`Signal`] names.
+/// The signals that are known so far about one request: start with the default and add what [`Signal`] names.
 #[derive(Debug, Default)]
 pub struct Signals {
     /// The classifiers that were asked, in that order.
     pub scores: Vec<Asked>,
-    /// How near the prompt is to the routes of the strategies that wanted to know.
+    /// The prompt's similarities to the routes of strategies, by the strategies' paths.
     pub similarities: Vec<(Arc<str>, Result<Similarities, Degraded>)>,
-    /// What the judges of the strategies said that wanted to know.
+    /// The judges' answers, by the paths of the strategies that asked.
     pub judgements: Vec<(Arc<str>, Result<Judgement, JudgeFailure>)>,
-    /// What the request is held to, as far as it is known.
+    /// The pin of the request's conversation, as far as it is known.
     pub pin: Held,
-    /// What the rules of a policy came to, so that asking for a signal does not evaluate them twice.
+    /// The memory of what the rules of a policy came to.
     pub(super) tried: Memory,
 }
 
-/// What a request is held to.
+/// The evidence of one request: its facts, its features, and the signals that are known so far.
+#[derive(Clone, Copy)]
+pub(super) struct RequestEvidence<'e> {
+    pub(super) facts: &'e RequestFacts<'e>,
+    pub(super) features: &'e Features,
+    pub(super) signals: &'e Signals,
+}
+
+/// The pin of a request's conversation, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Held {
-    /// Nobody asked yet.
+    /// The pin was not looked up yet.
     #[default]
     Unknown,
-    /// Nothing: it is the first of its kind, or of no kind.
+    /// The conversation has no pin: the request is its first, or belongs to none.
     Nothing,
-    /// A model.
+    /// The conversation has this pin.
     To(Pin),
 }
 
-/// What is remembered of the requests that a request belongs with.
+/// The pin of a conversation: what is remembered of its requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pin {
-    /// The model that the policy's strategy chose for them; `None` while only others chose.
+    /// The pinned model, which the policy's strategy chose; `None` while only others chose.
     pub home: Option<Name>,
-    /// The model that answered the last of them.
+    /// The model that answered the last request.
     pub last: Name,
-    /// Seconds since the first of them.
+    /// Seconds since the first request.
     pub age: u64,
-    /// Seconds since the last of them.
+    /// Seconds since the last request.
     pub idle: u64,
-    /// How long the last of them was, in bytes.
+    /// The length of the last request, in bytes.
     pub bytes: u64,
 }
 
-/// A classifier that was asked.
+/// The answer of a classifier that was asked.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    /// Which.
+    /// The classifier's name.
     pub classifier: Name,
-    /// Its answer, or why there is none.
+    /// The scores, or the reason why there are none.
     pub scores: Result<Scores, Degraded>,
 }
 
-/// How near a prompt is to each route of a strategy, in their order, and to its background after them if it has one: the mean cosine of
-/// the nearest texts, -1 to 1.
+/// The similarities of a prompt to each route of a strategy, in their order, and to its background after them if it has
+/// one: the mean cosine of the nearest texts, -1 to 1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Similarities(pub Vec<f32>);
 
-/// What a judge said.
+/// The answer of a judge that a policy asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
     /// The label of one of the strategy's choices.
     pub label: Arc<str>,
-    /// How sure it is of the label, 0 to 1; `None` when it did not say.
+    /// The judge's confidence in the label, 0 to 1; `None` when it did not say.
     pub confidence: Option<f32>,
-    /// Why, in its own words; bounded, and as private as the prompt, which it may quote.
+    /// The judge's own words for the label; bounded, and as private as the prompt, which they may quote.
     pub rationale: Option<Arc<str>>,
-    /// What the question cost, in US dollars; 0 when the answer was remembered, `None` when the judge has no price.
+    /// The question's cost, in US dollars; 0 when the answer was remembered, `None` when the judge has no price.
     pub cost_usd: Option<f64>,
-    /// Whether the answer was remembered from an earlier question.
+    /// Tells whether the answer was remembered from an earlier question.
     pub is_cached: bool,
 }
 
-/// Why a judge said nothing. Never an error to the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum JudgeFailure {
-    /// It took too long.
-    Timeout,
-    /// It refused, failed, or could not be reached.
-    Failed,
-    /// Its answer was none of the choices.
-    BadAnswer,
-    /// Its tokens ran out before it answered.
-    Truncated,
-    /// It failed too often lately and is left alone.
-    Resting,
-    /// As many questions are open as are allowed.
-    Busy,
-    /// The prompt holds no text to judge.
-    NoText,
-    /// Nothing here can ask it: a replay, a test of the configuration.
-    Unavailable,
-}
-
-/// Something that a policy needs to know before it can decide. Strategies are named by their path in the configuration.
+/// A signal that a policy needs before it can decide. Strategies are named by their path in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signal {
-    /// What the request is held to.
+    /// The pin of the request's conversation.
     Pin,
     /// The scores of a classifier.
     Scores {
-        /// Which classifier.
+        /// The classifier's name.
         classifier: Name,
     },
-    /// How near the prompt is to a strategy's routes.
+    /// The prompt's similarities to a strategy's routes.
     Similarities {
-        /// Which strategy.
+        /// The strategy's path in the configuration.
         strategy: Arc<str>,
     },
-    /// What a strategy's judge says.
+    /// The answer of a strategy's judge.
     Judgement {
-        /// Which strategy.
+        /// The strategy's path in the configuration.
         strategy: Arc<str>,
     },
 }
@@ -154,34 +144,5 @@ impl Signals {
         let known = self.judgements.iter().find(|(own, _)| own == strategy);
         let known = known.map(|(_, judgement)| judgement.as_ref().map_err(|failure| *failure));
         known.ok_or_else(|| Signal::Judgement { strategy: Arc::clone(strategy) })
-    }
-}
-
-impl JudgeFailure {
-    /// Every failure.
-    pub const ALL: [Self; 8] = [
-        Self::Timeout,
-        Self::Failed,
-        Self::BadAnswer,
-        Self::Truncated,
-        Self::Resting,
-        Self::Busy,
-        Self::NoText,
-        Self::Unavailable,
-    ];
-
-    /// Returns the stable name used in metrics and decisions.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Timeout => "timeout",
-            Self::Failed => "failed",
-            Self::BadAnswer => "bad_answer",
-            Self::Truncated => "truncated",
-            Self::Resting => "resting",
-            Self::Busy => "busy",
-            Self::NoText => "no_text",
-            Self::Unavailable => "unavailable",
-        }
     }
 }

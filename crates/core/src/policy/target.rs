@@ -1,35 +1,34 @@
-//! What a policy's threshold is moved for, and what a decision says about it.
+//! The target that a policy's threshold is moved for, and the observations of it that decisions are.
 
-use super::decision::{By, Decision};
-use super::reason::Reason;
+use super::decision::{By, Decision, Reason};
 use crate::config::{self, Aim, Name};
 
 /// A policy's target, compiled.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {
-    /// What is held.
+    /// The quantity that is held.
     pub aim: Aim,
     /// The classifier whose scores the threshold is for.
     pub classifier: Name,
     /// The head whose score it is.
     pub head: Name,
-    /// Where the threshold stands in the configuration.
+    /// The threshold of the configuration.
     pub start: f64,
-    /// Where it may stand.
+    /// The least and the greatest threshold.
     pub bounds: [f64; 2],
-    /// The drift of the scores beyond which it stays where it is.
+    /// The drift of the scores beyond which the threshold stays where it is.
     pub max_drift: f64,
-    /// The models below and above it.
+    /// The models below and above the threshold.
     pub models: [Name; 2],
     strong: Vec<Name>,
 }
 
-/// What one decision says about the share of the strong models.
+/// The observation of one decision that a target's loop learns from.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Observation {
-    /// What the threshold was compared with; `None` when something else decided.
+    /// The score that was compared with the threshold; `None` when something else decided.
     pub score: Option<f64>,
-    /// Whether a strong model was chosen.
+    /// Tells whether a strong model was chosen.
     pub is_strong: bool,
 }
 
@@ -54,7 +53,7 @@ impl Target {
         })
     }
 
-    /// Returns what `decision` says; `None` when the policy was not asked.
+    /// Returns the observation of `decision`; `None` when the policy was not asked.
     #[must_use]
     pub fn observe(&self, decision: &Decision) -> Option<Observation> {
         if decision.by == By::Default {

@@ -1,7 +1,7 @@
 //! What the configuration's `tests` expect, as far as it can be told at load whether it can come.
 
-use super::{KeyPath, Problem, Reason};
-use crate::config::{Config, PolicyTest, nearest};
+use super::decision::Reason;
+use crate::config::{Config, KeyPath, PolicyTest, Problem, nearest};
 use crate::prompt::Dialect;
 
 /// Finds tests of paths that nobody reads, and expectations that nothing can meet.

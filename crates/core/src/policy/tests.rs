@@ -1,6 +1,7 @@
 //! Policies without a classifier: rules, strategies and constraints over made-up signals.
 
 mod affinity;
+mod drive;
 mod explained;
 mod housekeeping;
 mod strategies;
@@ -8,6 +9,7 @@ mod threshold;
 mod unfamiliar;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::*;
 use crate::features::{TextStructure, TokenCount};
@@ -348,4 +350,16 @@ fn every_wrong_rule_of_every_policy_is_reported_at_once() {
     let problems = PolicySet::compile(&config).expect_err("three mistakes");
 
     assert_eq!(problems.len(), 3, "{problems:#?}");
+}
+
+#[test]
+fn the_vocabulary_of_decisions_imports_nothing_else_of_the_room() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/policy/decision");
+    for entry in std::fs::read_dir(folder).expect("the folder of this crate") {
+        let path = entry.expect("a file").path();
+        let source = std::fs::read_to_string(&path).expect("a source file");
+        let above = |line: &&str| line.starts_with("use crate::policy") || line.starts_with("use super::super");
+
+        assert_eq!(source.lines().find(above), None, "{}", path.display());
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Counts;
+use super::counts::Counts;
 
 /// The keys of generated text, in whole answers and in streams.
 pub(super) const TEXT: &[&str] = &["text", "thinking", "partial_json"];

@@ -5,9 +5,9 @@ use bytes::{Bytes, BytesMut};
 use super::{Framing, Reader, Verdict};
 
 /// The largest event that is held back; most have a few hundred bytes.
-const MAX_HELD: usize = 64 * 1024;
+const MAX_PENDING: usize = 64 * 1024;
 
-/// Whether the usage event reaches the client.
+/// The fate of the usage event of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsageEvent {
     /// The client asked for it, or nobody did.
@@ -19,17 +19,17 @@ pub enum UsageEvent {
 /// Reads an answer as it passes and removes at most whole events from it.
 ///
 /// Every byte is passed on in the chunk that it came in, with one exception: of a stream, an event whose end is still to
-/// come is held back, `MAX_HELD` bytes at most. The client could not use half an event anyway, so no event is ever late;
+/// come is held back, `MAX_PENDING` bytes at most. The client could not use half an event anyway, so no event is ever late;
 /// and when the upstream breaks off, there is no half event before the one that says so.
 #[derive(Debug)]
 pub struct UsageFilter {
     pub(super) reader: Reader,
     event: UsageEvent,
     /// The beginning of the event that is open.
-    held: BytesMut,
-    /// Whether some of the open event was passed on.
+    pending: BytesMut,
+    /// Tells whether some of the open event was passed on.
     released: bool,
-    /// Whether the line feed that may come next belongs to a removed event.
+    /// Tells whether the line feed that may come next belongs to a removed event.
     half_removed: bool,
 }
 
@@ -38,10 +38,10 @@ impl UsageFilter {
     #[must_use]
     pub fn new(reader: Reader, event: UsageEvent) -> Self {
         let event = if reader.has_usage_events() { event } else { UsageEvent::Keep };
-        Self { reader, event, held: BytesMut::new(), released: false, half_removed: false }
+        Self { reader, event, pending: BytesMut::new(), released: false, half_removed: false }
     }
 
-    /// Returns what has been read.
+    /// Returns the reader of the answer so far.
     #[must_use]
     pub fn reader(&self) -> &Reader {
         &self.reader
@@ -67,47 +67,47 @@ impl UsageFilter {
 
     /// Returns what is left when the answer has ended.
     pub fn finish(&mut self) -> Bytes {
-        let held = self.held.split().freeze();
+        let rest = self.pending.split().freeze();
         if self.event == UsageEvent::Remove && self.reader.state.verdict() == Verdict::Usage {
             Bytes::new()
         } else {
-            held
+            rest
         }
     }
 
     /// Returns what to send when the upstream broke off amid a stream: the end of what is half sent, then an error event
     /// in the stream's own shape. Half an event that the client has seen nothing of is dropped.
     pub fn break_off(&mut self, code: &str, message: &str) -> Bytes {
-        let seen_half = self.reader.lines.is_amid() && self.held.is_empty();
-        self.held.clear();
+        let seen_half = self.reader.lines.is_amid() && self.pending.is_empty();
+        self.pending.clear();
         let end = if seen_half { "\n\n" } else { "" };
         format!("{end}{}", self.reader.state.error_event(code, message)).into()
     }
 
     fn sift(&mut self, chunk: Bytes) -> Bytes {
-        let Self { reader, event: policy, held, released, half_removed } = self;
+        let Self { reader, event: fate, pending, released, half_removed } = self;
         let mut from = usize::from(std::mem::take(half_removed) && chunk[0] == b'\n');
         let mut pieces: Vec<Bytes> = Vec::new();
         let opened = reader.read(&chunk, |event| {
-            if *policy == UsageEvent::Remove && event.verdict == Verdict::Usage && !*released {
+            if *fate == UsageEvent::Remove && event.verdict == Verdict::Usage && !*released {
                 pieces.extend(event.start.filter(|start| *start > from).map(|start| chunk.slice(from..start)));
-                held.clear();
+                pending.clear();
                 let is_cr = chunk[event.end - 1] == b'\r';
                 *half_removed = is_cr && event.end == chunk.len();
                 from = event.end + usize::from(is_cr && chunk.get(event.end) == Some(&b'\n'));
-            } else if !held.is_empty() {
-                pieces.insert(0, held.split().freeze()); // only the chunk's first event can have begun before it
+            } else if !pending.is_empty() {
+                pieces.insert(0, pending.split().freeze()); // only the chunk's first event can have begun before it
             }
             *released = false;
         });
-        let keep = self.hold_from(opened, from, chunk.len());
-        if pieces.is_empty() && self.held.is_empty() && (from, keep) == (0, chunk.len()) {
+        let keep = self.pending_from(opened, from, chunk.len());
+        if pieces.is_empty() && self.pending.is_empty() && (from, keep) == (0, chunk.len()) {
             return chunk; // nearly always: whole events
         }
-        if keep == chunk.len() && !self.held.is_empty() {
-            pieces.insert(0, self.held.split().freeze());
+        if keep == chunk.len() && !self.pending.is_empty() {
+            pieces.insert(0, self.pending.split().freeze());
         }
-        self.held.extend_from_slice(&chunk[keep..]);
+        self.pending.extend_from_slice(&chunk[keep..]);
         if from < keep {
             pieces.push(chunk.slice(from..keep));
         }
@@ -115,12 +115,12 @@ impl UsageFilter {
     }
 
     /// Returns from where on the chunk is held back.
-    fn hold_from(&mut self, opened: Option<usize>, from: usize, length: usize) -> usize {
+    fn pending_from(&mut self, opened: Option<usize>, from: usize, length: usize) -> usize {
         if self.released || !self.reader.lines.is_open() {
             return length;
         }
         let keep = opened.unwrap_or_default().max(from);
-        self.released = self.held.len() + length - keep > MAX_HELD;
+        self.released = self.pending.len() + length - keep > MAX_PENDING;
         if self.released { length } else { keep }
     }
 }

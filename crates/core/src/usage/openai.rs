@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::Counts;
+use super::counts::Counts;
 
-/// What the keys of generated text are called; the reasoning ones are other servers'.
+/// The keys of generated text; the reasoning ones are other servers'.
 pub(super) const TEXT: &[&str] = &["content", "text", "reasoning_content", "reasoning", "refusal", "arguments"];
 
 /// The data of the event that ends a stream.

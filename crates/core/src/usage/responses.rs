@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Counts;
+use super::counts::Counts;
 
 /// The keys of generated text in a whole answer.
 pub(super) const TEXT: &[&str] = &["text", "arguments"];

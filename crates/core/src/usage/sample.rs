@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::features::TokenCounter;
 
-/// How much text is kept: about 2000 tokens, which the counter takes well under a millisecond for.
+/// The text that is kept, in bytes: about 2000 tokens, which the counter takes well under a millisecond for.
 const MAX_SAMPLE: usize = 8 * 1024;
 
 /// The first [`MAX_SAMPLE`] bytes of a text, and its length.

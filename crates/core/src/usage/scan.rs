@@ -22,7 +22,7 @@ pub(super) struct Scan {
     string: Option<Purpose>,
     escape: Escape,
     name: Name,
-    /// Whose value comes next; `None` where a name may come.
+    /// The key whose value comes next; `None` where a name may come.
     key: Option<Key>,
     /// The key on the first level that leads here.
     outer: Option<Key>,
@@ -36,17 +36,17 @@ pub(super) struct Scan {
     alien: bool,
 }
 
-/// What is known of the top-level `choices`.
+/// The state of the top-level `choices`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Choices {
-    /// Not seen.
+    /// The key was not seen.
     #[default]
     Absent,
     /// An array whose first element or end is still to come.
     Opened,
-    /// An empty array.
+    /// The array is empty.
     Empty,
-    /// At least one.
+    /// The array has an element.
     Filled,
 }
 
@@ -61,7 +61,7 @@ enum Key {
     Other,
 }
 
-/// What the bytes of a string are for.
+/// The purpose of a string's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Name,
@@ -110,7 +110,7 @@ impl Scan {
                 None => self.structure(bytes),
             };
             if let Some(depth) = capture {
-                self.keep(depth, &bytes[..consumed]);
+                self.capture_piece(depth, &bytes[..consumed]);
             }
             bytes = &bytes[consumed..];
         }
@@ -276,7 +276,7 @@ impl Scan {
     }
 
     /// Keeps a piece of the `usage` object, and reads it when that was the last.
-    fn keep(&mut self, depth: u32, piece: &[u8]) {
+    fn capture_piece(&mut self, depth: u32, piece: &[u8]) {
         if self.captured.len() + piece.len() > MAX_USAGE {
             self.capture = None;
             return;

@@ -8,14 +8,14 @@ use memchr::memchr2;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 const DATA: &[u8] = b"data";
 
-/// Where in a stream the reader stands.
+/// The position of the reader in a stream's lines and events.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     line: Line,
     /// Bytes of the byte order mark that were seen; all of them once there can be none.
     bom: usize,
     after_cr: bool,
-    /// Whether an event has begun and not ended.
+    /// Tells whether an event has begun and not ended.
     open: bool,
     has_data: bool,
 }

@@ -8,18 +8,18 @@ mod signals;
 mod world;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use pointsman_classifier::{BundleError, Exemplars, RuntimeError};
-use pointsman_core::config::{Config, Mode, Name, Problems};
+use pointsman_classifier::{BundleError, RuntimeError};
+use pointsman_core::config::{self, Config, Name, Problems};
 use pointsman_core::features::Features;
 use pointsman_core::policy::{
-    Decision, Detail, Held, Policy, PolicySet, Reason, RequestFacts, RuleTrace, Signal, Signals, Step,
+    Decision, Detail, Participation, PolicyOutcome, PolicySet, RequestFacts, RuleTrace, Signals,
 };
 use pointsman_core::scores::{Degraded, Scores};
 
-use self::signals::Known;
+use self::signals::{Known, LoggedSignals, Scorers, Stop};
 use self::world::LoggedWorld;
 pub use self::world::{Lack, Usual};
 use super::log::LoggedDecision;
@@ -33,10 +33,8 @@ pub struct Engine {
     /// The configuration.
     pub config: Config,
     policies: Arc<PolicySet>,
-    bundles: BTreeMap<Name, Known>,
-    exemplars: BTreeMap<Arc<str>, Arc<Exemplars>>,
     usual: Usual,
-    base_dir: PathBuf,
+    scorers: Scorers,
 }
 
 /// A logged request that is decided anew, and what was found out for it so far.
@@ -124,8 +122,8 @@ impl Engine {
         if !problems.is_empty() {
             return Err(Problems::new(&file, problems).into());
         }
-        let (policies, exemplars, usual) = (Arc::new(policies), BTreeMap::new(), Usual::default());
-        Ok(Self { config, policies, bundles, exemplars, usual, base_dir })
+        let scorers = Scorers { bundles, exemplars: BTreeMap::new(), base_dir };
+        Ok(Self { config, policies: Arc::new(policies), usual: Usual::default(), scorers })
     }
 
     /// Takes in how models answer, which `utility` weighs.
@@ -166,63 +164,48 @@ impl Engine {
         policies: &PolicySet,
         trial: &mut Trial<'_>,
     ) -> Result<Replayed, EngineError> {
-        let named = |policy: &&Policy| policy.name().as_str() == trial.logged.policy && policy.mode() != Mode::Off;
-        let Some(policy) = policies.iter().find(named) else { return Ok(Replayed::Passed) };
-        loop {
-            let lack = match self.step(policy, trial) {
-                Err(lack) => Some(lack),
-                Ok(Step::Decide(decision)) => {
-                    let scores = trial.signals.scores.last().and_then(|asked| asked.scores.clone().ok());
-                    return Ok(Replayed::Chosen(Box::new(decision), scores));
-                }
-                Ok(Step::Deny(_)) => return Ok(Replayed::Refused),
-                Ok(Step::Need(Signal::Scores { classifier })) => self.find_scores(policy, classifier, trial).await?,
-                Ok(Step::Need(Signal::Similarities { strategy })) => self.find_similarities(strategy, trial).await?,
-                Ok(Step::Need(Signal::Judgement { strategy })) => Some(Lack::Judge(strategy)),
-                Ok(Step::Need(Signal::Pin)) => {
-                    trial.signals.pin = Held::Nothing;
-                    None
-                }
-            };
-            if let Some(lack) = lack {
-                return Ok(Replayed::Unknown(lack));
-            }
-        }
-    }
-
-    /// Takes one step. The policy is known by its name, so what the client asked for does not matter to its `match`.
-    fn step(&self, policy: &Policy, Trial { logged, features, signals, is_prompt }: &Trial<'_>) -> Result<Step, Lack> {
-        let clients = self.config.clients.as_ref();
-        let client = logged.client.as_deref().and_then(|name| clients?.iter().find(|(own, _)| *own.as_str() == *name));
-        let client = client.map(|(_, section)| section);
-        let is_prompt = *is_prompt;
-        let world = LoggedWorld { logged, is_prompt, usual: &self.usual, client, lacks: OnceLock::new() };
+        let named = policies.iter().find(|policy| policy.name().as_str() == trial.logged.policy);
+        let Some(policy) = named else { return Ok(Replayed::Passed) };
+        let Trial { logged, is_prompt, features, signals } = trial;
+        let world = LoggedWorld {
+            logged,
+            is_prompt: *is_prompt,
+            usual: &self.usual,
+            client: client_of(&self.config, logged),
+            lacks: OnceLock::new(),
+        };
+        // The policy is known by its name, so what the client asked for does not matter to its `match`.
         let (client, now) = (logged.client.as_deref(), logged.at());
         let facts = RequestFacts { model: "", path: "", client, now, live: &world, detail: Detail::Decision };
-        let step = if policy.mode() == Mode::Shadow || policy.is_rolled_out_to(&facts) {
-            policy.step(&facts, features, signals)
-        } else {
-            policy.stand_in(Reason::NotRolledOut, &facts, features)
+        let outcome = match policy.participation(&facts) {
+            Participation::None => return Ok(Replayed::Passed),
+            Participation::StandIn(reason) => policy.stand_in(reason, &facts, features),
+            Participation::Decide => {
+                let (config, heads_of) = (&self.config, &*self.policies);
+                let scorers = &mut self.scorers;
+                let mut source = LoggedSignals { config, heads_of, policy, world: &world, features, scorers };
+                match policy.decide(&facts, features, signals, &mut source).await {
+                    Ok(outcome) => outcome,
+                    Err(Stop::Lack(lack)) => return Ok(Replayed::Unknown(lack)),
+                    Err(Stop::Failed(error)) => return Err(error),
+                }
+            }
         };
-        let tried: &[RuleTrace] = match &step {
-            Step::Decide(decision) => &decision.rules,
-            Step::Deny(denial) => &denial.rules,
-            Step::Need(_) => &[],
+        let tried = match &outcome {
+            PolicyOutcome::Decided(decision) => &decision.rules,
+            PolicyOutcome::Denied(denial) => &denial.rules,
         };
-        let unlogged = || self.unlogged(policy.name(), tried).filter(|_| !is_prompt).map(Lack::Request);
-        world.lacks.into_inner().or_else(unlogged).map_or(Ok(step), Err)
-    }
-
-    /// Returns what the rules that were tried read of the request, themselves or through a macro, that no log holds.
-    fn unlogged(&self, policy: &Name, tried: &[RuleTrace]) -> Option<&'static str> {
-        let section = self.config.policies.iter().find(|own| own.name == *policy)?;
-        let mut whens = tried.iter().filter_map(|trace| section.rules.get(trace.rule)).map(|rule| &rule.when);
-        let reads = |when: &String, part: &str| {
-            let by_macro =
-                |(name, value): (&String, &String)| when.contains(&format!("macros.{name}")) && value.contains(part);
-            when.contains(part) || self.config.macros.iter().any(by_macro)
-        };
-        whens.find_map(|when| UNLOGGED.into_iter().find(|part| reads(when, part)))
+        let unlogged = || unlogged(&self.config, policy.name(), tried).filter(|_| !*is_prompt).map(Lack::Request);
+        if let Some(lack) = world.lacks.into_inner().or_else(unlogged) {
+            return Ok(Replayed::Unknown(lack));
+        }
+        Ok(match outcome {
+            PolicyOutcome::Decided(decision) => {
+                let scores = signals.scores.last().and_then(|asked| asked.scores.clone().ok());
+                Replayed::Chosen(Box::new(decision), scores)
+            }
+            PolicyOutcome::Denied(_) => Replayed::Refused,
+        })
     }
 }
 
@@ -236,4 +219,22 @@ impl<'l> Trial<'l> {
     pub(super) fn of_prompt(logged: &'l LoggedDecision) -> Self {
         Self { is_prompt: true, ..Self::of(logged) }
     }
+}
+
+/// Returns the client of a logged request, if the configuration knows it.
+fn client_of<'c>(config: &'c Config, logged: &LoggedDecision) -> Option<&'c config::Client> {
+    let (name, clients) = (logged.client.as_deref()?, config.clients.as_ref()?);
+    clients.iter().find(|(own, _)| *own.as_str() == *name).map(|(_, client)| client)
+}
+
+/// Returns what the rules that were tried read of the request, themselves or through a macro, that no log holds.
+fn unlogged(config: &Config, policy: &Name, tried: &[RuleTrace]) -> Option<&'static str> {
+    let section = config.policies.iter().find(|own| own.name == *policy)?;
+    let mut whens = tried.iter().filter_map(|trace| section.rules.get(trace.rule)).map(|rule| &rule.when);
+    let reads = |when: &String, part: &str| {
+        let by_macro =
+            |(name, value): (&String, &String)| when.contains(&format!("macros.{name}")) && value.contains(part);
+        when.contains(part) || config.macros.iter().any(by_macro)
+    };
+    whens.find_map(|when| UNLOGGED.into_iter().find(|part| reads(when, part)))
 }

@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ATOM;
-
-/// A threshold is found to a fifth of a hundredth, and within a bin by interpolation.
+/// Bins of the histogram: a threshold is found to a fifth of a hundredth, and within a bin by interpolation.
 const BINS: usize = 500;
 
-/// How many scores there are in each bin; none at all as long as there are none.
+/// The share of the scores in one bin of the histogram from which on a threshold within it splits nothing.
+const ATOM: f64 = 0.05;
+
+/// The number of scores in each bin; no bins as long as there are no scores.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Histogram(Vec<f32>);
 

@@ -1,26 +1,35 @@
-//! What requests add up to: counted by each replica, added to what all know.
+//! The tally of requests and bills: counted by each replica, added to what all know.
 
 use serde::{Deserialize, Serialize};
 
 use super::histogram::Histogram;
-use super::{Bill, Observation};
+use crate::policy::target::Observation;
+
+/// The cost of an answer, and the cost that it would have had with the models below and above the threshold, in US dollars.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bill {
+    /// The cost with the model that answered.
+    pub paid: f64,
+    /// The costs with the models below and above the threshold.
+    pub with: [f64; 2],
+}
 
 /// Counts of decisions and bills.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
     requests: f64,
-    /// Those for strong models, and those of them that the threshold did not send there.
+    /// Requests for strong models (`strong`), and those of them that the threshold did not send there (`fixed`).
     strong: f64,
     fixed: f64,
-    /// Those that the threshold decided.
+    /// Requests that the threshold decided.
     governed: f64,
-    /// Their scores. They fade by their own number, not by all requests: where rules and pins decide most, the few scores
-    /// there are must still come to enough to go by.
+    /// Scores of the governed requests. They fade by their own number, not by all requests: where rules and pins decide
+    /// most, the few scores there are must still come to enough to go by.
     scores: Histogram,
     /// Requests for the strong models that are owed.
     owed: f64,
     bills: f64,
-    /// What they would have cost with the models below and above the threshold.
+    /// The costs of the billed requests with the models below and above the threshold.
     costs: [f64; 2],
 }
 

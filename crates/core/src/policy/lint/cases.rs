@@ -18,12 +18,12 @@ pub(super) struct Cases(Vec<Facts>);
 type Facts = BTreeMap<String, Domain>;
 
 impl Cases {
-    /// Everything.
+    /// Returns the case of every request.
     pub(super) fn all() -> Self {
         Self(vec![Facts::new()])
     }
 
-    /// Nothing.
+    /// Returns no case at all.
     pub(super) const fn none() -> Self {
         Self(Vec::new())
     }

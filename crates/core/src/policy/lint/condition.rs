@@ -19,18 +19,18 @@ const MAX_PARTS: usize = 5000;
 /// Whole numbers are compared with others as `f64`, which holds them exactly below this.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// What is wanted of an expression.
+/// The truth that is wanted of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Want {
     True,
     False,
-    /// False or failing.
+    /// The expression is false, or fails.
     NotTrue,
-    /// True or failing.
+    /// The expression is true, or fails.
     NotFalse,
 }
 
-/// Reads expressions.
+/// The reader of expressions, which counts the parts that it looked into.
 pub(super) struct Reader<'m> {
     macros: &'m Macros,
     parts: usize,
@@ -49,7 +49,7 @@ pub(super) fn cases(expression: &Expression, slots: &Slots, macros: &Macros, wan
 }
 
 impl Want {
-    /// What is wanted of `x` where this is wanted of `!x`.
+    /// Returns the truth that is wanted of `x` where this one is wanted of `!x`.
     const fn negated(self) -> Self {
         match self {
             Self::True => Self::False,
@@ -322,12 +322,12 @@ fn number(constant: &Expr) -> Option<f64> {
     (number.abs() < EXACT).then_some(number)
 }
 
-/// What a variable can be at all.
+/// The values that a variable can have at all.
 enum Values<'s> {
     Whole(i64, i64),
     Number(f64, f64),
     Text,
-    /// One of these.
+    /// One of these labels.
     Label(&'s [Name]),
     Other,
 }

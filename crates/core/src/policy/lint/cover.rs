@@ -1,4 +1,4 @@
-//! Whether one `match` takes every request that another one does. No is never wrong.
+//! The test whether one `match` takes every request that another one does. No is never wrong.
 
 use crate::config::{Glob, Match};
 

@@ -5,14 +5,14 @@
 
 use std::collections::BTreeSet;
 
-/// What a variable or an expression may be.
+/// The values that a variable or an expression may have.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Domain {
     /// A whole number.
     Whole(Ranges<i64>),
     /// A number; `missing` when it may have no value at all, as a score without its classifier.
     Number { ranges: Ranges<Edge>, missing: bool },
-    /// One of these texts, or any but these; `missing` when it may have no value at all, as what a silent judge says.
+    /// A text: one of `listed`, or any but these; `missing` when it may have no value at all, as the label of a silent judge.
     Text { listed: BTreeSet<String>, only: bool, missing: bool },
     /// True, false, failing.
     Opaque(Truths),
@@ -34,11 +34,11 @@ pub(super) struct Ranges<T>(Vec<(T, T)>);
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub(super) struct Edge {
     number: f64,
-    /// -1, 0 or 1.
+    /// The side of the number, -1 or 1; 0 for the number itself.
     beside: i8,
 }
 
-/// How a variable is compared with a constant.
+/// The comparison of a variable with a constant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Comparison {
     Less,

@@ -8,6 +8,7 @@ use super::*;
 use crate::config::{self, Name};
 use crate::features::Features;
 use crate::policy::rules::Language;
+use crate::policy::signals::RequestEvidence;
 use crate::policy::{Live, RequestFacts, RuleOutcome, Signals};
 use crate::scores::{Degraded, HeadScores, Scores};
 
@@ -336,7 +337,12 @@ fn truths(rules: &Rules, request: &Request) -> Vec<bool> {
     });
     let mut signals = Signals::default();
     signals.add_scores(Name::new("default").expect("a name"), scores);
-    let ruled = rules.run(&Name::new("x").expect("a name"), &facts, &features, &signals).expect("it was asked");
+    let ruled = rules
+        .run(
+            &Name::new("x").expect("a name"),
+            RequestEvidence { facts: &facts, features: &features, signals: &signals },
+        )
+        .expect("it was asked");
     ruled.traces.iter().map(|trace| trace.outcome == RuleOutcome::Matched).collect()
 }
 

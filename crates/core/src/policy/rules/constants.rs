@@ -7,7 +7,7 @@ use cel::common::types::{CelBool, CelDouble, CelInt, CelString};
 use serde_json::Value;
 
 use crate::config::{Config, KeyPath, Problem};
-use crate::policy::typecheck::Type;
+use crate::policy::rules::types::Type;
 
 /// Words that CEL keeps to itself.
 const RESERVED: [&str; 22] = [

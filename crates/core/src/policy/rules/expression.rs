@@ -6,8 +6,10 @@ use cel::common::ast::{Expr, IdedExpr};
 use cel::{Context, Env, ParseError, Program};
 
 use super::ordering;
+use super::path::range_of;
+use super::typecheck::{self, Mistake};
+use super::types::Type;
 use super::vocabulary::{Named, Score, Slot, Vocabulary};
-use crate::policy::typecheck::{self, Mistake, Type};
 
 /// The longest expression that is compiled, in bytes.
 const MAX_EXPRESSION_BYTES: usize = 4096;
@@ -34,16 +36,16 @@ pub(in crate::policy) struct Expression {
     pub(super) scores: Vec<Place>,
 }
 
-/// Where an expression names a score.
+/// The place of a score in an expression.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) score: Score,
-    /// In characters.
+    /// The first character of the score's name, and the number of its characters.
     pub(super) offset: usize,
     pub(super) width: usize,
 }
 
-/// What the names of some expressions stand for, each once.
+/// The slots that the names of some expressions stand for, each once.
 #[derive(Debug, Default)]
 pub(in crate::policy) struct Slots(Vec<Slot>);
 
@@ -91,7 +93,7 @@ impl Expression {
         }
         visit(program.expression(), &mut |node| {
             if let Some(Named::Slot(Slot::Score(score))) = checked.names.get(&node.id) {
-                let (offset, width) = typecheck::range_of(program.source_info(), node);
+                let (offset, width) = range_of(program.source_info(), node);
                 expression.scores.push(Place { score: score.clone(), offset, width });
             }
         });

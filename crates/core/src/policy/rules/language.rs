@@ -1,4 +1,4 @@
-//! What the expressions of a configuration share: its names, constants and macros.
+//! The language that the expressions of a configuration share: its names, constants and macros.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::vocabulary::{Score, Vocabulary, missing};
 use crate::config::{Config, KeyPath, Name, Problem};
 use crate::policy::heads::Heads;
 
-/// What the expressions of a configuration share.
+/// The language of a configuration's expressions: their names, constants and macros.
 #[derive(Debug)]
 pub(in crate::policy) struct Language {
     pub(super) vocabulary: Vocabulary,
@@ -16,7 +16,7 @@ pub(in crate::policy) struct Language {
 }
 
 impl Language {
-    /// Reads what the expressions of `config` share; what is wrong with it does not keep the rules from being checked.
+    /// Reads the language of the expressions of `config`; a mistake in it does not keep the rules from being checked.
     pub(in crate::policy) fn read(config: &Config) -> (Self, Vec<Problem>) {
         let (mut vocabulary, mut problems) = Vocabulary::new(config);
         let (macros, more) = Macros::compile(config, &mut vocabulary);

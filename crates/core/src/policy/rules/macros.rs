@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use super::constants::check_name;
 use super::expression::{self, Expression, Slots};
+use super::path::{Path, range_of};
+use super::typecheck::Mistake;
+use super::types::Type;
 use super::vocabulary::{Score, Vocabulary};
 use crate::config::{Config, KeyPath, Problem};
-use crate::policy::typecheck::{self, Mistake, Path, Type};
 
-/// How deep macros may use macros: evaluation recurses.
+/// The depth to which macros may use macros: evaluation recurses.
 const MAX_DEPTH: usize = 16;
 
 /// The macros of a configuration; each stands after those that it uses.
@@ -18,19 +20,19 @@ pub(in crate::policy) struct Macros {
     pub(in crate::policy) slots: Slots,
 }
 
-/// One macro.
+/// A macro: an expression with a name.
 #[derive(Debug)]
 pub(in crate::policy) struct Macro {
     pub(in crate::policy) name: String,
     pub(in crate::policy) value: Expression,
 }
 
-/// Reads macros in the order in which they use each other.
+/// The compiler of macros, which reads them in the order in which they use each other.
 struct Compiler<'c> {
     config: &'c Config,
     vocabulary: &'c mut Vocabulary,
     macros: Macros,
-    /// How deep each macro that has been read uses others.
+    /// The depth to which each macro that has been read uses others.
     depths: BTreeMap<&'c str, usize>,
     problems: Vec<Problem>,
 }
@@ -104,7 +106,7 @@ impl<'c> Compiler<'c> {
             if let Some(["macros", own]) = Path::of(node).as_ref().map(|path| path.words.as_slice())
                 && let Some((own, _)) = self.config.macros.get_key_value(*own)
             {
-                used.push((own.as_str(), typecheck::range_of(program.source_info(), node)));
+                used.push((own.as_str(), range_of(program.source_info(), node)));
             }
         });
         trail.push(name);

@@ -1,7 +1,6 @@
-//! What expressions read while they are evaluated for one request.
+//! The reading of one request by expressions while they are evaluated.
 
-use std::iter;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use cel::common::types::{CelBool, CelDouble, CelInt, CelString, CelUInt};
 use cel::common::value::{CowVal, Val};
@@ -12,64 +11,41 @@ use super::expression::{Expression, Slots, context};
 use super::macros::Macros;
 use super::text_test::TextTest;
 use super::vocabulary::{Clock, NamedJudge, Score, Slot};
-use crate::features::{self, Features};
-use crate::policy::{Judgement, RequestFacts, Signal, Signals};
+use crate::features;
+use crate::policy::rule_memory::Values;
+use crate::policy::signals::{Judgement, RequestEvidence, Signal};
 
 /// The longest text of an error that is kept.
 const MAX_ERROR_CHARS: usize = 200;
 const DAY: i64 = 86_400;
 
-/// What was found out for one request so far, so that nothing is twice.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Values {
-    /// By the position of a macro.
-    macros: Vec<OnceLock<Result<Value, String>>>,
-    /// By the position of a test of texts.
-    tests: Vec<OnceLock<bool>>,
-}
-
-/// One request, as expressions see it.
-pub(super) struct Reading<'r, 'f> {
-    pub(super) facts: &'r RequestFacts<'f>,
-    pub(super) features: &'r Features,
-    pub(super) signals: &'r Signals,
-    pub(super) macros: &'r Macros,
-    pub(super) values: &'r Values,
-    /// Why a name had no value, since this was last looked at.
+/// One request, as expressions read it.
+pub(super) struct Reading<'r> {
+    evidence: RequestEvidence<'r>,
+    macros: &'r Macros,
+    values: &'r Values,
+    /// The trouble for which a name had no value, since this was last looked at.
     trouble: Mutex<Option<Trouble>>,
 }
 
-/// Why an expression has no value.
+/// The reason for which an expression has no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// Nobody asked for this yet.
+    /// A signal is needed that nobody asked for yet.
     Unasked(Signal),
-    /// It failed, such as by a division by zero.
+    /// The expression failed, such as by a division by zero.
     Failed(String),
 }
 
 /// A request, seen by expressions that were compiled with the same slots.
-pub(super) struct Scope<'r, 'f> {
+pub(super) struct Scope<'r> {
     pub(super) slots: &'r Slots,
-    pub(super) reading: &'r Reading<'r, 'f>,
+    pub(super) reading: &'r Reading<'r>,
 }
 
-impl Values {
-    /// Of as many macros and tests nothing is known.
-    pub(super) fn unknown(macros: usize, tests: usize) -> Self {
-        let macros = iter::repeat_with(OnceLock::new).take(macros).collect();
-        Self { macros, tests: iter::repeat_with(OnceLock::new).take(tests).collect() }
-    }
-}
-
-impl<'r, 'f> Reading<'r, 'f> {
-    pub(super) const fn new(
-        facts: &'r RequestFacts<'f>,
-        features: &'r Features,
-        signals: &'r Signals,
-        (macros, values): (&'r Macros, &'r Values),
-    ) -> Self {
-        Self { facts, features, signals, macros, values, trouble: Mutex::new(None) }
+impl<'r> Reading<'r> {
+    pub(super) const fn new(evidence: RequestEvidence<'r>, macros: &'r Macros, values: &'r Values) -> Self {
+        Self { evidence, macros, values, trouble: Mutex::new(None) }
     }
 
     /// Evaluates `expression` in `context`, whose resolver is a [`Scope`] of this reading.
@@ -94,22 +70,22 @@ impl<'r, 'f> Reading<'r, 'f> {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
-    /// Notes why a name has no value; what can still be asked for comes before what cannot be mended.
-    fn note<T>(&self, trouble: Trouble) -> Option<T> {
-        let mut noted = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        if !matches!(*noted, Some(Trouble::Unasked(_))) {
-            *noted = Some(trouble);
+    /// Records the trouble for which a name has no value; a signal that can still be asked for goes before a failure.
+    fn record<T>(&self, trouble: Trouble) -> Option<T> {
+        let mut recorded = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*recorded, Some(Trouble::Unasked(_))) {
+            *recorded = Some(trouble);
         }
         None
     }
 
     fn score(&self, score: &Score) -> Option<f64> {
         let Score { classifier, head, label } = score;
-        let scores = match self.signals.scores_of(classifier) {
-            None => return self.note(Trouble::Unasked(Signal::Scores { classifier: classifier.clone() })),
+        let scores = match self.evidence.signals.scores_of(classifier) {
+            None => return self.record(Trouble::Unasked(Signal::Scores { classifier: classifier.clone() })),
             Some(Err(degraded)) => {
                 let failed = format!("there are no scores of `{classifier}`: {}", degraded.as_str());
-                return self.note(Trouble::Failed(failed));
+                return self.record(Trouble::Failed(failed));
             }
             Some(Ok(scores)) => scores,
         };
@@ -118,24 +94,24 @@ impl<'r, 'f> Reading<'r, 'f> {
             head.probabilities.get(position).copied().filter(|probability| !probability.is_nan())
         });
         let failed = || Trouble::Failed(format!("`{classifier}` gave no score for `{head}.{label}`"));
-        probability.map(|probability| f64::from(probability).clamp(0.0, 1.0)).or_else(|| self.note(failed()))
+        probability.map(|probability| f64::from(probability).clamp(0.0, 1.0)).or_else(|| self.record(failed()))
     }
 
     fn judgement(&self, judge: &NamedJudge) -> Option<&Judgement> {
-        match self.signals.judgement(&judge.strategy) {
+        match self.evidence.signals.judgement(&judge.strategy) {
             Ok(Ok(judgement)) => Some(judgement),
             Ok(Err(failure)) => {
                 let failed = format!("the judge `{}` gave no answer: {}", judge.judge, failure.as_str());
-                self.note(Trouble::Failed(failed))
+                self.record(Trouble::Failed(failed))
             }
-            Err(signal) => self.note(Trouble::Unasked(signal)),
+            Err(signal) => self.record(Trouble::Unasked(signal)),
         }
     }
 
     fn confidence(&self, judge: &NamedJudge) -> Option<f64> {
         let said = self.judgement(judge)?.confidence.filter(|confidence| !confidence.is_nan());
         let failed = || Trouble::Failed(format!("the judge `{}` did not say how sure it is", judge.judge));
-        said.map(|confidence| f64::from(confidence).clamp(0.0, 1.0)).or_else(|| self.note(failed()))
+        said.map(|confidence| f64::from(confidence).clamp(0.0, 1.0)).or_else(|| self.record(failed()))
     }
 
     fn is_in_texts(&self, test: &TextTest) -> Option<bool> {
@@ -144,8 +120,8 @@ impl<'r, 'f> Reading<'r, 'f> {
             return Some(*known);
         }
         let mut search = test.begin();
-        let Some(found) = self.facts.live.any_text(test.scope, &mut |text: &str| search.is_in(text)) else {
-            return self.note(Trouble::Failed("the request's texts are not at hand".to_owned()));
+        let Some(found) = self.evidence.facts.live.any_text(test.scope, &mut |text: &str| search.is_in(text)) else {
+            return self.record(Trouble::Failed("the request's texts are not at hand".to_owned()));
         };
         Some(*cell.get_or_init(|| found))
     }
@@ -158,21 +134,21 @@ impl<'r, 'f> Reading<'r, 'f> {
             context.set_variable_resolver(&scope);
             let value = match self.evaluate(&used.value, &context) {
                 Ok(value) => Ok(value),
-                Err(unasked @ Trouble::Unasked(_)) => return self.note(unasked),
+                Err(unasked @ Trouble::Unasked(_)) => return self.record(unasked),
                 Err(Trouble::Failed(error)) => Err(format!("macros.{}: {error}", used.name)),
             };
             let _ = cell.set(value); // one thread evaluates
         }
         match cell.get()? {
             Ok(value) => Some(value),
-            Err(error) => self.note(Trouble::Failed(error.clone())),
+            Err(error) => self.record(Trouble::Failed(error.clone())),
         }
     }
 }
 
-impl VariableResolver for Scope<'_, '_> {
+impl VariableResolver for Scope<'_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
-        let Reading { facts, features, .. } = self.reading;
+        let RequestEvidence { facts, features, .. } = self.reading.evidence;
         match self.slots.find(variable)? {
             Slot::Feature(index) => Some(feature(features.value(*index))),
             Slot::Model => Some(text(facts.model)),

@@ -5,9 +5,10 @@ mod texts;
 
 use std::borrow::Cow;
 
+use super::vocabulary::Vocabulary;
 use super::*;
-use crate::features::TokenCount;
-use crate::policy::Live;
+use crate::features::{Features, TokenCount};
+use crate::policy::{Live, RequestFacts, Signals};
 use crate::scores::{Degraded, HeadScores, Scores};
 
 const FILE: &str = "version: 1
@@ -55,7 +56,7 @@ fn run<'r>(rules: &'r Rules, signals: &Signals) -> Result<Ruled<'r>, Signal> {
     let features = Features::default().with_tokens(TokenCount { tokens: 10, estimated: false });
     let facts =
         RequestFacts { client: Some("ada"), now: 1_704_112_440, live: &Red, ..RequestFacts::bare("auto", "/v1/x") };
-    rules.run(&name("auto"), &facts, &features, signals)
+    rules.run(&name("auto"), RequestEvidence { facts: &facts, features: &features, signals })
 }
 
 /// A request with `x-team: red`.

@@ -1,8 +1,8 @@
 //! Words and patterns that rules look for in a request's texts: `prompt.contains_any([...])`, `prompt.matches_any([...])`.
 //!
-//! Compiled when the file is loaded, by engines whose time is linear in the text and whose programs have a bound; what needs
-//! a larger one is refused there. So every text is read to its end. Only a text that was made to cost a pattern dear is not, and
-//! then the pattern counts as found: no guard passes for want of time.
+//! Compiled when the file is loaded, by engines whose time is linear in the text and whose programs have a bound; what
+//! needs a larger one is refused there. So every text is read to its end. Only a text that was made to cost a pattern
+//! dear is not, and then the pattern counts as found: no guard passes for want of time.
 
 mod bounded;
 mod keyword;
@@ -26,7 +26,7 @@ const MAX_WORDS_BYTES: usize = 16 << 20;
 /// The most memory for what a thread remembers of a search.
 const MAX_CACHE_BYTES: usize = 4 << 20;
 
-/// What a test looks for.
+/// The kind of pattern that a test looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::policy) enum TextTestKind {
     /// Whole words, in any case.
@@ -38,7 +38,7 @@ pub(in crate::policy) enum TextTestKind {
 /// One test of a request's texts. Tests that say the same are equal.
 #[derive(Clone)]
 pub(in crate::policy) struct TextTest {
-    /// Its position among the tests of a configuration.
+    /// The test's position among the tests of a configuration.
     pub(super) id: usize,
     kind: TextTestKind,
     pub(super) scope: TextScope,
@@ -53,13 +53,13 @@ enum Engine {
     Patterns { bounded: Box<BoundedSearch>, set: RegexSet },
 }
 
-/// A test's look through the texts of one request.
+/// The search of a test through the texts of one request.
 pub(super) enum TextSearch<'t> {
     Words { anywhere: &'t Regex, whole: &'t Regex },
     Patterns { bounded: Searching<'t>, set: &'t RegexSet },
 }
 
-/// What is wrong with a test: its pattern with this position, or all of them together.
+/// The mistake in a test: in the pattern with this position, or in all of them together.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::policy) struct UnusablePatterns {
     pub(in crate::policy) pattern: Option<usize>,
@@ -111,7 +111,7 @@ impl TextTest {
         Ok(Self { id: 0, kind, scope, patterns, engine: Arc::new(engine?) })
     }
 
-    /// Gives it its position among the tests of a configuration.
+    /// Gives the test its position among the tests of a configuration.
     pub(super) fn numbered(self, id: usize) -> Self {
         Self { id, ..self }
     }
@@ -153,7 +153,7 @@ impl PartialEq for TextTest {
 impl Eq for TextTest {}
 
 impl fmt::Debug for TextTest {
-    /// Its number says which it is; thousands of words would not.
+    /// Writes the test's number, which says which it is; thousands of words would not.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.kind.as_str(), self.id)
     }

@@ -9,17 +9,18 @@ use super::constants;
 use super::text_test::{TextTest, TextTestKind, UnusablePatterns};
 use crate::config::{Config, Name, Problem, Strategy, nearest};
 use crate::features::{Kind, Scope, TABLE};
-use crate::policy::path_of;
-use crate::policy::typecheck::{Path, Type};
+use crate::policy::paths::path_of;
+use crate::policy::rules::path::Path;
+use crate::policy::rules::types::Type;
 use crate::prompt::TextScope;
 
 const ROOTS: &str =
     "prompt.*, request.*, features.*, scores.*, judge.*, headers['...'], client.name, now.*, constants.*, macros.*";
 
-/// What a name stands for at run time.
+/// The value that a name stands for at run time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::policy) enum Slot {
-    /// The model that is asked for.
+    /// The model that the client asked for.
     Model,
     /// The request's path.
     Path,
@@ -35,22 +36,22 @@ pub(in crate::policy) enum Slot {
     Score(Score),
     /// The value of the macro with this position.
     Macro(usize),
-    /// Whether a word or pattern is in the request's texts.
+    /// The outcome of a test of the request's texts.
     Text(TextTest),
     /// The label that a judge answers.
     Judge(NamedJudge),
-    /// How sure a judge is of its label.
+    /// The confidence of a judge in its label.
     Confidence(NamedJudge),
 }
 
 /// A part of the time, UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::policy) enum Clock {
-    /// 0 to 23.
+    /// The hour, 0 to 23.
     Hour,
-    /// 0 to 59.
+    /// The minute, 0 to 59.
     Minute,
-    /// ISO: 1 is Monday, 7 Sunday.
+    /// The ISO day of the week: 1 is Monday, 7 Sunday.
     Weekday,
     /// Seconds since 1970.
     Timestamp,
@@ -67,20 +68,20 @@ pub(in crate::policy) struct Score {
 /// A judge that rules may ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::policy) struct NamedJudge {
-    /// Its name in rules.
+    /// The judge's name in rules.
     pub(in crate::policy) judge: Name,
-    /// Where its strategy stands in the configuration.
+    /// The path of the judge's strategy in the configuration.
     pub(in crate::policy) strategy: Arc<str>,
-    /// What it may answer.
+    /// The labels that the judge may answer.
     pub(in crate::policy) labels: Arc<[Name]>,
-    /// Whether it is asked how sure it is.
+    /// Tells whether the judge is asked for its confidence.
     says_how_sure: bool,
 }
 
-/// What a name in an expression is.
+/// The meaning of a name in an expression.
 #[derive(Debug, Clone)]
 pub(in crate::policy) enum Named {
-    /// Known when a request comes.
+    /// A value that is known when a request comes.
     Slot(Slot),
     /// A constant's name and value.
     Constant(String, Expr),
@@ -144,7 +145,7 @@ impl Vocabulary {
         self.macros.insert(name.to_owned(), (position, kind));
     }
 
-    /// Finds what `path` is.
+    /// Finds the meaning and type of `path`.
     ///
     /// # Errors
     /// Says that there is no such thing, and what was probably meant.
@@ -285,7 +286,7 @@ pub(super) fn missing<'n>(what: &str, name: &str, known: impl Iterator<Item = &'
 }
 
 impl Slot {
-    /// Tells whether it always has a value: scores and a judge's answer may be missing, a macro may fail.
+    /// Tells whether the slot always has a value: scores and a judge's answer may be missing, a macro may fail.
     pub(in crate::policy) const fn is_certain(&self) -> bool {
         !matches!(self, Self::Score(_) | Self::Judge(_) | Self::Confidence(_) | Self::Macro(_))
     }

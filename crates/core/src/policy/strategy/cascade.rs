@@ -1,9 +1,9 @@
 //! `cascade`: the first of several strategies that does not abstain.
 
-use super::{Known, Pick, Strategy, cost_of, follow};
+use super::pick::{Known, Pick, Strategy, StrategyKind, cost_of, follow};
 use crate::config::{self, KeyPath};
-use crate::policy::lever::Beyond;
-use crate::policy::reason::Reason;
+use crate::policy::decision::Reason;
+use crate::policy::flip::Beyond;
 use crate::policy::signals::Signal;
 
 #[derive(Debug)]
@@ -20,16 +20,18 @@ impl Cascade {
         let stages = config.stages.iter().enumerate();
         Self { stages: stages.map(|(index, stage)| nested(&path.key("stages").index(index), stage)).collect() }
     }
+}
 
+impl StrategyKind for Cascade {
     /// Asks stage after stage; only those that are reached ask for their signals.
-    pub(super) fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
+    fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
         let mut last = Pick::abstain("cascade", Reason::UnmappedLabel);
         let mut stages = Vec::with_capacity(self.stages.len());
         for (index, stage) in self.stages.iter().enumerate() {
             last = stage.pick(known)?;
-            if !last.levers.is_empty() && last.model.is_some() {
+            if !last.flips.is_empty() && last.model.is_some() {
                 let next = Self::first(&self.stages[index + 1..], known);
-                last.levers.iter_mut().for_each(|lever| lever.follow_abstention(&next));
+                last.flips.iter_mut().for_each(|flip| flip.follow_abstention(&next));
             }
             last.hand_over(&mut stages);
             if last.model.is_some() {
@@ -39,7 +41,9 @@ impl Cascade {
         // A position within a stage is none among all their models.
         Ok(Pick { rung: None, cost_usd: cost_of(&stages), stages, ..last })
     }
+}
 
+impl Cascade {
     /// Returns what the later stages come to by what is known already.
     fn first(stages: &[Strategy], known: &Known<'_>) -> Beyond {
         for stage in stages {

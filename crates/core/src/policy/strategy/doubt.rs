@@ -1,19 +1,19 @@
 //! Prompts whose scores a strategy does not go by: more was cut than it puts up with, or they lie beyond the training.
 
-use super::{Known, Pick};
+use super::pick::{Known, Pick};
 use crate::config::OnUnfamiliar;
-use crate::policy::lever::{Beyond, Lever};
-use crate::policy::reason::Reason;
+use crate::policy::decision::Reason;
+use crate::policy::flip::{Beyond, Lever};
 use crate::scores::Scores;
 
-/// What a strategy puts up with.
+/// The limits within which a strategy goes by scores.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ScoreLimits {
     pub(super) max_truncated_tokens: Option<u32>,
     pub(super) unfamiliar: OnUnfamiliar,
 }
 
-/// Why scores are no evidence.
+/// The reason for which a strategy does not go by scores.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum ScoreDoubt {
     /// More tokens were cut than may be: what was not read may be what matters.
@@ -23,7 +23,7 @@ pub(super) enum ScoreDoubt {
 }
 
 impl ScoreLimits {
-    /// Returns why a strategy does not go by `scores`, if it does not.
+    /// Returns the doubt for which a strategy does not go by `scores`, if there is one.
     pub(super) fn doubt(self, scores: &Scores) -> Option<ScoreDoubt> {
         if self.unfamiliar == OnUnfamiliar::Abstain && scores.familiarity.unfamiliar.is_some() {
             return Some(ScoreDoubt::Unfamiliar);
@@ -34,7 +34,7 @@ impl ScoreLimits {
 }
 
 impl ScoreDoubt {
-    /// Returns why a strategy abstains.
+    /// Returns the reason for which a strategy abstains.
     pub(super) const fn reason(self) -> Reason {
         match self {
             Self::Cut { .. } => Reason::Truncated,
@@ -48,11 +48,11 @@ impl ScoreDoubt {
         if !known.is_explained() {
             return none;
         }
-        Pick { levers: self.lever(Beyond::of(pick().model.as_ref())).into_iter().collect(), ..none }
+        Pick { flips: self.flip(Beyond::of(pick().model.as_ref())).into_iter().collect(), ..none }
     }
 
-    /// Returns what comes of it where no more was cut than may be; what is unfamiliar hangs on no one number.
-    pub(super) fn lever(self, beyond: Beyond) -> Option<Lever> {
+    /// Returns the flip of a prompt that was cut, which leads to `beyond`; what is unfamiliar hangs on no one number.
+    pub(super) fn flip(self, beyond: Beyond) -> Option<Lever> {
         let Self::Cut { tokens, most } = self else { return None };
         let (value, threshold) = (tokens.into(), most.into());
         Some(Lever { of: "max_truncated_tokens", label: None, value, threshold, beyond })

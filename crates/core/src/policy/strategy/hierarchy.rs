@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Known, Pick, ScoreLimits, Strategy, cost_of, follow};
+use super::doubt::ScoreLimits;
+use super::pick::{Known, Pick, Strategy, StrategyKind, cost_of, follow};
 use crate::config::{self, KeyPath, Name};
-use crate::policy::decision::Stage;
-use crate::policy::lever::{Lever, nearest};
-use crate::policy::reason::Reason;
+use crate::policy::decision::{Reason, Stage};
+use crate::policy::flip::{Lever, nearest};
 use crate::policy::signals::Signal;
 use crate::scores::{Degraded, HeadScores, Scores};
 
@@ -39,19 +39,23 @@ impl Hierarchy {
             default: Box::new(nested(&path.key("default"), &config.default)),
         }
     }
+}
 
-    pub(super) fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
+impl StrategyKind for Hierarchy {
+    fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
         let scores = known.signals.scores_or_ask(&self.classifier)?;
         let (strategy, mut stage) = self.branch(scores);
         let mut pick = strategy.pick(known)?;
         if let (true, Some(label), Ok(scores)) = (known.is_explained(), &stage.label, scores) {
-            stage.flip = nearest(&self.levers(label, scores, known), pick.model.as_ref());
+            stage.flip = nearest(&self.flips(label, scores, known), pick.model.as_ref());
         }
         let mut stages = vec![stage];
         pick.hand_over(&mut stages);
         Ok(Pick { rung: None, cost_usd: cost_of(&stages), stages, ..pick })
     }
+}
 
+impl Hierarchy {
     fn branch(&self, scores: Result<&Scores, Degraded>) -> (&Strategy, Stage) {
         let stage = |reason, top: Option<(&Arc<str>, f32)>| Stage {
             strategy: "hierarchy",
@@ -85,9 +89,9 @@ impl Hierarchy {
     }
 
     /// Returns what other branches come to by what is known, and how the labels' probabilities would have led there.
-    fn levers(&self, top: &Arc<str>, scores: &Scores, known: &Known<'_>) -> Vec<Lever> {
+    fn flips(&self, top: &Arc<str>, scores: &Scores, known: &Known<'_>) -> Vec<Lever> {
         if let Some(doubt) = self.limits.doubt(scores) {
-            return doubt.lever(follow(self.branch_of(top), known)).into_iter().collect();
+            return doubt.flip(follow(self.branch_of(top), known)).into_iter().collect();
         }
         let Some(head) = scores.head(&self.head) else { return Vec::new() };
         let seen = || head.labels.iter().zip(head.probabilities.iter().map(|p| f64::from(*p)));
@@ -100,12 +104,12 @@ impl Hierarchy {
             let sure = |(label, value)| confidence(label, value, follow(self.branch_of(label), known));
             return seen().map(sure).collect();
         }
-        let mut levers = vec![confidence(top, best, follow(&self.default, known))];
+        let mut flips = vec![confidence(top, best, follow(&self.default, known))];
         // What the one gains the best one loses, until they are alike.
-        levers.extend(seen().filter(|(label, _)| *label != top).map(|(label, value)| {
+        flips.extend(seen().filter(|(label, _)| *label != top).map(|(label, value)| {
             let (threshold, beyond) = (f64::midpoint(best, value), follow(self.branch_of(label), known));
             Lever { of: "probability", label: Some(Arc::clone(label)), value, threshold, beyond }
         }));
-        levers
+        flips
     }
 }

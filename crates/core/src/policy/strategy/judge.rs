@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Known, Pick};
+use super::pick::{Known, Pick, StrategyKind};
 use crate::config::{self, KeyPath, Name};
-use crate::policy::lever::{Beyond, Lever};
-use crate::policy::reason::Reason;
+use crate::policy::decision::Reason;
+use crate::policy::flip::{Beyond, Lever};
 use crate::policy::signals::{Judgement, Signal};
 
 const KIND: &str = "judge";
@@ -26,8 +26,10 @@ impl Judge {
         let min_confidence = config.min_confidence.map_or(0.0, config::Ratio::get) as f32;
         Self { path: path.to_string().into(), choices: choices.collect(), min_confidence }
     }
+}
 
-    pub(super) fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
+impl StrategyKind for Judge {
+    fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
         let judgement = match known.signals.judgement(&self.path)? {
             Ok(judgement) => judgement,
             Err(failure) => return Ok(Pick::abstain(KIND, Reason::JudgeFailed(failure))),
@@ -37,7 +39,7 @@ impl Judge {
         let mut pick = self.by_label(label, sure);
         if let Some(confidence) = confidence.filter(|_| known.is_explained() && self.min_confidence > 0.0) {
             let across = if sure >= self.min_confidence { f32::NEG_INFINITY } else { self.min_confidence };
-            pick.levers.push(Lever {
+            pick.flips.push(Lever {
                 of: "min_confidence",
                 label: Some(Arc::clone(label)),
                 value: confidence.into(),
@@ -48,7 +50,9 @@ impl Judge {
         let (label, rationale) = (Some(Arc::clone(label)), rationale.clone());
         Ok(Pick { label, score: *confidence, rationale, cost_usd: *cost_usd, ..pick })
     }
+}
 
+impl Judge {
     /// Picks by a label of which the judge is so sure.
     fn by_label(&self, said: &str, sure: f32) -> Pick {
         let Some(rung) = self.choices.iter().position(|(label, _)| **label == *said) else {

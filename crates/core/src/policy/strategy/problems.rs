@@ -1,4 +1,4 @@
-//! What is wrong with the heads and labels that a strategy reads, once the bundle is known.
+//! The problems with the heads and labels that a strategy reads, once the bundle is known.
 
 use std::sync::Arc;
 

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Known, Pick};
+use super::pick::{Known, Pick, StrategyKind};
 use crate::config::{self, KeyPath, Name};
-use crate::policy::decision::Expected;
-use crate::policy::lever::{Beyond, Lever};
-use crate::policy::reason::Reason;
+use crate::policy::decision::{Expected, Reason};
+use crate::policy::flip::{Beyond, Lever};
 use crate::policy::signals::{Signal, Similarities};
 
 const KIND: &str = "similarity";
@@ -33,14 +32,18 @@ impl Similarity {
         });
         Self { path: path.to_string().into(), routes: routes.collect() }
     }
+}
 
-    pub(super) fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
+impl StrategyKind for Similarity {
+    fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
         Ok(match known.signals.similarities(&self.path)? {
             Err(degraded) => Pick::abstain(KIND, Reason::Degraded(degraded)),
             Ok(similarities) => self.by_nearest(similarities, known),
         })
     }
+}
 
+impl Similarity {
     /// Takes the nearest of the routes that are near enough.
     fn by_nearest(&self, Similarities(similarities): &Similarities, known: &Known<'_>) -> Pick {
         let all = || (0..).zip(&self.routes).zip(similarities.iter().copied()).filter(|(_, score)| !score.is_nan());
@@ -73,7 +76,7 @@ impl Similarity {
         let background = self.background(similarities);
         let known: Vec<_> = known.enumerate().filter(|(_, (_, score))| !score.is_nan()).collect();
         let chosen = pick.rung.and_then(|rung| known.iter().find(|(own, _)| *own == rung));
-        let lever = |route: &Route, value: f64, threshold: f64, beyond: Beyond| Lever {
+        let flip = |route: &Route, value: f64, threshold: f64, beyond: Beyond| Lever {
             of: KIND,
             label: Some(Arc::clone(&route.label)),
             value,
@@ -81,16 +84,16 @@ impl Similarity {
             beyond,
         };
         let others = || known.iter().filter(|(rung, _)| Some(*rung) != pick.rung);
-        let mut levers: Vec<Lever> = others()
+        let mut flips: Vec<Lever> = others()
             .map(|(_, (route, score))| {
                 let best = chosen.map_or(f64::NEG_INFINITY, |(_, (_, best))| *best);
-                lever(route, *score, route.threshold.max(background).max(best), Beyond::Model(route.model.clone()))
+                flip(route, *score, route.threshold.max(background).max(best), Beyond::Model(route.model.clone()))
             })
             .collect();
         if let Some((_, (route, score))) = chosen {
             let near = others().filter(|(_, (other, score))| *score >= other.threshold.max(background));
             let next = near.max_by(|a, b| a.1.1.total_cmp(&b.1.1)).map(|(_, (other, _))| &other.model);
-            levers.push(lever(route, *score, route.threshold.max(background), Beyond::of(next)));
+            flips.push(flip(route, *score, route.threshold.max(background), Beyond::of(next)));
         }
         let mut expected: Vec<(Name, Expected)> = Vec::new();
         for (_, (route, score)) in &known {
@@ -105,6 +108,6 @@ impl Similarity {
                 None => expected.push((route.model.clone(), own)),
             }
         }
-        Pick { levers, expected, ..pick }
+        Pick { flips, expected, ..pick }
     }
 }

@@ -4,14 +4,14 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
-use super::{Known, Pick};
+use super::pick::{Known, Pick, StrategyKind};
 use crate::config::{self, Name, SplitBy};
-use crate::policy::draw::{Draw, Shares};
-use crate::policy::reason::Reason;
+use crate::policy::decision::{Draw, Reason, Shares};
+use crate::policy::signals::Signal;
 
 #[derive(Debug)]
 pub(super) struct Split {
-    /// Shares of 0 to 1.
+    /// The models' shares, 0 to 1 each.
     shares: Shares,
     by: SplitBy,
     seed: String,
@@ -19,7 +19,7 @@ pub(super) struct Split {
 
 #[derive(Debug)]
 pub(super) struct Random {
-    /// All alike; a model may have several.
+    /// The models' shares, all alike; a model may have several.
     shares: Shares,
 }
 
@@ -34,8 +34,10 @@ impl Split {
         };
         Self { shares: shares.collect(), by, seed: config.seed.clone().unwrap_or_else(|| policy.to_string()) }
     }
+}
 
-    pub(super) fn pick(&self, known: &Known<'_>) -> Pick {
+impl StrategyKind for Split {
+    fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
         let facts = known.facts;
         let own = match &self.by {
             SplitBy::Conversation => None,
@@ -46,7 +48,7 @@ impl Split {
             Some(own) => place(&self.seed, own.as_bytes()),
             None => place(&self.seed, &facts.live.conversation().to_le_bytes()),
         };
-        drawn("split", Reason::Split, &self.shares, place)
+        Ok(drawn("split", Reason::Split, &self.shares, place))
     }
 }
 
@@ -54,9 +56,11 @@ impl Random {
     pub(super) fn new(config: &config::Random) -> Self {
         Self { shares: config.models.iter().map(|model| (model.clone(), 1.0)).collect() }
     }
+}
 
-    pub(super) fn pick(&self, known: &Known<'_>) -> Pick {
-        drawn("random", Reason::Random, &self.shares, known.facts.live.draw())
+impl StrategyKind for Random {
+    fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
+        Ok(drawn("random", Reason::Random, &self.shares, known.facts.live.draw()))
     }
 }
 
@@ -67,7 +71,7 @@ fn drawn(kind: &'static str, reason: Reason, shares: &Shares, place: f64) -> Pic
     }
 }
 
-/// Returns where `key` falls between 0 and 1: the same in every process and version, and even over many keys.
+/// Returns the place of `key` between 0 and 1: the same in every process and version, and even over many keys.
 pub(in crate::policy) fn place(seed: &str, key: &[u8]) -> f64 {
     let digest = Sha256::new().chain_update(seed).chain_update([0xff]).chain_update(key).finalize();
     let first = u64::from_le_bytes(digest[..8].try_into().expect("a digest has 32 bytes"));

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Known, Pick, ScoreLimits};
+use super::doubt::ScoreLimits;
+use super::pick::{Known, Pick, StrategyKind};
 use crate::config::{self, Name};
-use crate::policy::decision::Expected;
-use crate::policy::lever::{Beyond, Lever};
-use crate::policy::reason::Reason;
+use crate::policy::decision::{Expected, Reason};
+use crate::policy::flip::{Beyond, Lever};
 use crate::policy::signals::Signal;
 use crate::scores::HeadScores;
 
@@ -29,8 +29,10 @@ impl Threshold {
         let limits = ScoreLimits { max_truncated_tokens: config.max_truncated_tokens, unfamiliar: config.unfamiliar };
         Self { classifier, head, rungs, limits }
     }
+}
 
-    pub(super) fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
+impl StrategyKind for Threshold {
+    fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
         Ok(match known.signals.scores_or_ask(&self.classifier)? {
             Err(degraded) => Pick::abstain(KIND, Reason::Degraded(degraded)),
             Ok(scores) => match self.limits.doubt(scores) {
@@ -39,7 +41,9 @@ impl Threshold {
             },
         })
     }
+}
 
+impl Threshold {
     fn by_score(&self, scores: Option<&HeadScores>, known: &Known<'_>) -> Pick {
         let read = scores.and_then(|scores| Some((scores, scores.level()?, scores.top()?.0)));
         let Some((scores, score, label)) = read else { return Pick::abstain(KIND, Reason::UnmappedLabel) };
@@ -64,20 +68,20 @@ impl Threshold {
         // On the way down a rung begins below the threshold of the next.
         let edge = |rung: usize| least(if rung > chosen { rung } else { rung + 1 });
         let others = (0..self.rungs.len()).filter(|rung| *rung != chosen);
-        let levers = others.map(|rung| Lever {
+        let flips = others.map(|rung| Lever {
             of: KIND,
             label: None,
             value: score,
             threshold: edge(rung),
             beyond: Beyond::Model(self.rungs[rung].1.clone()),
         });
-        let levers = levers.collect();
+        let flips = flips.collect();
         let expected = match (&*self.rungs, &*scores.labels) {
             ([weak, strong], [low, high]) => [(weak, low, 1.0 - score), (strong, high, score)]
                 .map(|((_, model), label, chance)| (model.clone(), Expected::probability(&[label], &self.head, chance)))
                 .into(),
             _ => Vec::new(),
         };
-        Pick { levers, expected, ..pick }
+        Pick { flips, expected, ..pick }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Known, Pick, ScoreLimits};
+use super::doubt::ScoreLimits;
+use super::pick::{Known, Pick, StrategyKind};
 use crate::config::{self, Name, Round};
-use crate::policy::decision::Expected;
-use crate::policy::lever::{Beyond, Lever};
-use crate::policy::reason::Reason;
+use crate::policy::decision::{Expected, Reason};
+use crate::policy::flip::{Beyond, Lever};
 use crate::policy::signals::Signal;
 use crate::scores::HeadScores;
 
@@ -58,8 +58,10 @@ impl Tiers {
             limits: ScoreLimits { max_truncated_tokens: config.max_truncated_tokens, unfamiliar: config.unfamiliar },
         }
     }
+}
 
-    pub(super) fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
+impl StrategyKind for Tiers {
+    fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
         Ok(match known.signals.scores_or_ask(&self.classifier)? {
             Err(degraded) => Pick::abstain(KIND, Reason::Degraded(degraded)),
             Ok(scores) => match self.limits.doubt(scores) {
@@ -68,7 +70,9 @@ impl Tiers {
             },
         })
     }
+}
 
+impl Tiers {
     fn by_label(&self, scores: Option<&HeadScores>, known: &Known<'_>) -> Pick {
         let Some((top, score)) = scores.and_then(HeadScores::top) else {
             return Pick::abstain(KIND, Reason::UnmappedLabel);
@@ -117,11 +121,11 @@ impl Tiers {
 
     /// Adds which probabilities would have met another model, and how probable each model's tiers are.
     fn explain(&self, pick: Pick, best: &Seen<'_>, scores: &HeadScores) -> Pick {
-        let mut levers = vec![self.confidence(best, best.probability)];
+        let mut flips = vec![self.confidence(best, best.probability)];
         for other in self.seen(scores).filter(|other| other.tier != best.tier) {
             // What the one gains the best one loses, until they are alike.
             let alike = f64::midpoint(best.probability, other.probability);
-            levers.push(Lever {
+            flips.push(Lever {
                 of: "probability",
                 label: Some(Arc::clone(other.label)),
                 value: other.probability,
@@ -130,7 +134,7 @@ impl Tiers {
             });
             // Both may be too small to be sure of.
             if alike < self.min_confidence {
-                levers.push(self.confidence(&other, other.probability));
+                flips.push(self.confidence(&other, other.probability));
             }
         }
         let mut models: Vec<(&Name, Vec<&str>, f64)> = Vec::new();
@@ -146,7 +150,7 @@ impl Tiers {
         let expected = models.into_iter().map(|(model, labels, probability)| {
             (model.clone(), Expected::probability(&labels, &self.head, probability))
         });
-        Pick { levers, expected: expected.collect(), ..pick }
+        Pick { flips, expected: expected.collect(), ..pick }
     }
 
     /// Returns what comes of it where `seen` crosses the confidence that is asked for.

@@ -3,13 +3,13 @@
 //! With a head for each model's chance to succeed, choosing the largest `success - lambda * cost` traces the best
 //! cost-quality curve that these chances allow as lambda goes from 0 up: the Lagrangian of the most success under a budget.
 
-use super::{Known, Pick, ScoreLimits};
+use super::doubt::ScoreLimits;
+use super::pick::{Known, Pick, StrategyKind};
 use crate::config::{self, Config, Name};
 use crate::features::Tokenizer;
-use crate::policy::decision::Expected;
+use crate::policy::decision::{Expected, Reason};
 use crate::policy::estimate::{Estimate, Rate};
-use crate::policy::lever::{Beyond, Lever};
-use crate::policy::reason::Reason;
+use crate::policy::flip::{Beyond, Lever};
 use crate::policy::signals::Signal;
 use crate::scores::Scores;
 
@@ -34,7 +34,7 @@ struct Contender {
     rate: Option<Rate>,
 }
 
-/// What one model promises for one request.
+/// The outlook of one model for one request: its success, its cost, its utility.
 #[derive(Clone, Copy)]
 struct Outlook<'u> {
     contender: &'u Contender,
@@ -45,7 +45,7 @@ struct Outlook<'u> {
     utility: f64,
 }
 
-/// Where a chance to succeed comes from.
+/// The source of a model's chance to succeed.
 #[derive(Debug)]
 enum Source {
     /// The probability of a head's label; without one where the prompt stands on the head's scale.
@@ -103,8 +103,10 @@ impl Utility {
             limits: ScoreLimits { max_truncated_tokens: section.max_truncated_tokens, unfamiliar: section.unfamiliar },
         }
     }
+}
 
-    pub(super) fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
+impl StrategyKind for Utility {
+    fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
         let scores = match known.signals.scores_or_ask(&self.classifier)? {
             Ok(scores) => scores,
             Err(degraded) => return Ok(Pick::abstain(KIND, Reason::Degraded(degraded))),
@@ -114,7 +116,9 @@ impl Utility {
             None => self.by_worth(scores, known),
         })
     }
+}
 
+impl Utility {
     fn by_worth(&self, scores: &Scores, known: &Known<'_>) -> Pick {
         let all: Vec<_> = self.models.iter().filter_map(|model| self.outlook(model, scores, known)).collect();
         // Of equals the first: the weakest is the cheapest as a rule.
@@ -129,7 +133,7 @@ impl Utility {
             return pick;
         }
         let expected = all.iter().map(|one| (one.contender.model.clone(), one.expected(scores)));
-        Pick { levers: self.levers(&all, best), expected: expected.collect(), ..pick }
+        Pick { flips: self.flips(&all, best), expected: expected.collect(), ..pick }
     }
 
     fn outlook<'u>(&self, contender: &'u Contender, scores: &Scores, known: &Known<'_>) -> Option<Outlook<'u>> {
@@ -146,16 +150,16 @@ impl Utility {
 
     /// Returns at which lambdas other models would have been better than the best; where none would, how likely they would
     /// have to succeed.
-    fn levers(&self, all: &[Outlook<'_>], best: &Outlook<'_>) -> Vec<Lever> {
+    fn flips(&self, all: &[Outlook<'_>], best: &Outlook<'_>) -> Vec<Lever> {
         let others = || all.iter().filter(|other| other.contender.model != best.contender.model);
-        let lever = |of, other: &Outlook<'_>, value, threshold| Lever {
+        let flip = |of, other: &Outlook<'_>, value, threshold| Lever {
             of,
             label: None,
             value,
             threshold,
             beyond: Beyond::Model(other.contender.model.clone()),
         };
-        let crossings = others().filter_map(|other| Some(lever("lambda", other, self.lambda, self.meet(other, best)?)));
+        let crossings = others().filter_map(|other| Some(flip("lambda", other, self.lambda, self.meet(other, best)?)));
         let crossings: Vec<_> = crossings.collect();
         if !crossings.is_empty() {
             return crossings;
@@ -163,9 +167,9 @@ impl Utility {
         let enough = |other: &Outlook<'_>| other.success + best.utility - other.utility;
         let likelier = others().map(|other| Lever {
             label: Some(other.contender.model.as_str().into()),
-            ..lever("success", other, other.success, enough(other))
+            ..flip("success", other, other.success, enough(other))
         });
-        likelier.filter(|lever| lever.threshold <= 1.0).collect() // nothing is more than certain
+        likelier.filter(|flip| flip.threshold <= 1.0).collect() // nothing is more than certain
     }
 
     /// Returns the lambda at which two models are worth the same: where their lines over lambda cross.

@@ -324,7 +324,8 @@ fn the_heaviest_model_stands_in_for_a_split_and_the_first_of_several() {
         ] {
             let set = set(&format!("{catalog}{strategy}\n"));
             let facts = facts("auto");
-            let Step::Decide(decision) = set.policies[0].stand_in(Reason::KillSwitch, &facts, &Features::default())
+            let PolicyOutcome::Decided(decision) =
+                set.policies[0].stand_in(Reason::KillSwitch, &facts, &Features::default())
             else {
                 panic!("a decision")
             };

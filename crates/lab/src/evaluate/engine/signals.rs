@@ -1,19 +1,20 @@
-//! What a policy wants to know of a logged request: out of the log, or out of its text.
+//! The signals of a logged request: out of the log, or out of its text.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_classifier::{Ask, Bundle, BundleError, Classifier, Exemplars, Host, Runtime};
-use pointsman_core::config::{Batch, Cache, KeyPath, Name, Similarity, Strategy};
+use pointsman_core::config::{Batch, Cache, Config, KeyPath, Name, Similarity, Strategy};
 use pointsman_core::features::Features;
-use pointsman_core::policy::Policy;
+use pointsman_core::policy::{Held, JudgeFailure, Judgement, Policy, PolicySet, SignalSource, Similarities};
 use pointsman_core::scores::{Degraded, Scores};
 use pointsman_telemetry::Metrics;
 use tokio::time::Instant;
 
-use super::{Engine, EngineError, Lack, Trial};
+use super::world::LoggedWorld;
+use super::{EngineError, Lack};
 
 /// How long a prompt may take; nobody is waiting behind a proxy here.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -26,100 +27,119 @@ pub(super) struct Known {
     running: Option<Classifier>,
 }
 
-impl Engine {
-    /// Finds the scores of a classifier: from the log where the same bundle gave all that the policy reads, else from the
-    /// text.
-    pub(super) async fn find_scores(
-        &mut self,
-        policy: &Policy,
-        classifier: Name,
-        trial: &mut Trial<'_>,
-    ) -> Result<Option<Lack>, EngineError> {
-        let logged = self.logged_scores(policy, &classifier, trial);
-        let scores = match (logged, trial.logged.whole_text()) {
-            (Some(scores), _) => scores,
-            (None, None) => return Ok(Some(Lack::Scores)),
-            (None, Some(text)) if text.trim().is_empty() => Err(Degraded::NoText),
-            (None, Some(text)) => Ok(self.classify(&classifier, text, &trial.features).await?),
-        };
-        trial.signals.add_scores(classifier, scores);
-        Ok(None)
+/// The classifiers of a configuration, each started when a text first needs it, and the examples that they embedded.
+#[derive(Debug)]
+pub(super) struct Scorers {
+    pub(super) bundles: BTreeMap<Name, Known>,
+    pub(super) exemplars: BTreeMap<Arc<str>, Arc<Exemplars>>,
+    pub(super) base_dir: PathBuf,
+}
+
+/// The source of the signals of a logged request.
+pub(super) struct LoggedSignals<'s> {
+    pub(super) config: &'s Config,
+    /// The policies whose heads say when a cascade of classifiers may stop.
+    pub(super) heads_of: &'s PolicySet,
+    pub(super) policy: &'s Policy,
+    pub(super) world: &'s LoggedWorld<'s>,
+    pub(super) features: &'s Features,
+    pub(super) scorers: &'s mut Scorers,
+}
+
+/// The end of a decision before its outcome.
+pub(super) enum Stop {
+    /// The decision rests on something that the log does not hold.
+    Lack(Lack),
+    /// A text had to be scored and was not.
+    Failed(EngineError),
+}
+
+impl SignalSource for LoggedSignals<'_> {
+    type Stop = Stop;
+
+    /// Every request is decided on its own.
+    async fn pin(&mut self) -> Result<Held, Stop> {
+        self.check()?;
+        Ok(Held::Nothing)
     }
 
-    fn logged_scores(
-        &self,
-        policy: &Policy,
-        classifier: &Name,
-        Trial { logged, .. }: &Trial<'_>,
-    ) -> Option<Result<Scores, Degraded>> {
-        let known = self.bundles.get(classifier)?;
+    /// Finds the scores in the log where the same bundle gave all that the policy reads, else scores the text.
+    async fn scores(&mut self, classifier: &Name) -> Result<Result<Scores, Degraded>, Stop> {
+        self.check()?;
+        match (self.logged_scores(classifier), self.world.logged.whole_text()) {
+            (Some(scores), _) => Ok(scores),
+            (None, None) => Err(Stop::Lack(Lack::Scores)),
+            (None, Some(text)) if text.trim().is_empty() => Ok(Err(Degraded::NoText)),
+            (None, Some(text)) => Ok(Ok(self.classify(classifier, text).await?)),
+        }
+    }
+
+    /// Compares the text with the examples of the strategy.
+    async fn similarities(&mut self, strategy: &str) -> Result<Result<Similarities, Degraded>, Stop> {
+        self.check()?;
+        let Some(text) = self.world.logged.whole_text() else { return Err(Stop::Lack(Lack::Text)) };
+        if text.trim().is_empty() {
+            return Ok(Err(Degraded::NoText));
+        }
+        let unscored = |reason| EngineError::Unscored { reason };
+        let section = similarity(self.config, strategy).ok_or(unscored(Degraded::BundleUnavailable))?;
+        let exemplars = self.scorers.exemplars(self.config, strategy, &section)?;
+        let classifier = self.scorers.running(self.config, &section.classifier)?;
+        let embedding = classifier.embed(text, self.features, Instant::now() + PATIENCE).await;
+        Ok(Ok(exemplars.similarities(&embedding.map_err(unscored)?)))
+    }
+
+    async fn judgement(&mut self, strategy: &str) -> Result<Result<Judgement, JudgeFailure>, Stop> {
+        self.check()?;
+        Err(Stop::Lack(Lack::Judge(strategy.into())))
+    }
+}
+
+impl LoggedSignals<'_> {
+    /// Gives up where the last step read something that the log does not hold.
+    fn check(&self) -> Result<(), Stop> {
+        self.world.lacks.get().map_or(Ok(()), |lack| Err(Stop::Lack(lack.clone())))
+    }
+
+    fn logged_scores(&self, classifier: &Name) -> Option<Result<Scores, Degraded>> {
+        let logged = self.world.logged;
+        let known = self.scorers.bundles.get(classifier)?;
         logged.bundle.as_ref().filter(|bundle| *known.sha256 == *bundle.sha256)?;
         if let Some(degraded) = logged.degraded() {
             return Some(Err(degraded));
         }
         // A head that nobody read then may be missing: the lexical heads were enough.
         let scores = logged.scores(|head| known.labels.get(head).cloned())?;
-        policy.heads_of(classifier).iter().all(|head| scores.head(head).is_some()).then_some(Ok(scores))
+        self.policy.heads_of(classifier).iter().all(|head| scores.head(head).is_some()).then_some(Ok(scores))
     }
 
-    /// Compares the text with the examples of the strategy at `path`.
-    pub(super) async fn find_similarities(
-        &mut self,
-        path: Arc<str>,
-        trial: &mut Trial<'_>,
-    ) -> Result<Option<Lack>, EngineError> {
-        let Some(text) = trial.logged.whole_text() else { return Ok(Some(Lack::Text)) };
-        let near = if text.trim().is_empty() {
-            Err(Degraded::NoText)
-        } else {
-            let unscored = |reason| EngineError::Unscored { reason };
-            let section = self.similarity(&path).ok_or(unscored(Degraded::BundleUnavailable))?;
-            let exemplars = self.exemplars(&path, &section)?;
-            let classifier = self.running(&section.classifier)?;
-            let embedding = classifier.embed(text, &trial.features, Instant::now() + PATIENCE).await;
-            Ok(exemplars.similarities(&embedding.map_err(unscored)?))
-        };
-        trial.signals.similarities.push((path, near));
-        Ok(None)
+    async fn classify(&mut self, name: &Name, text: &str) -> Result<Scores, EngineError> {
+        // The cascade stops where it would while serving: when the heads that policies read are sure.
+        let heads: Vec<Name> = self.heads_of.heads_of(name).cloned().collect();
+        let ask = Ask { text, features: self.features, deadline: Instant::now() + PATIENCE, heads: &heads };
+        let scores = self.scorers.running(self.config, name)?.judge(ask).await;
+        let scores = scores.and_then(|scores| scores.source.degraded().map_or(Ok(scores), Err));
+        scores.map_err(|reason| EngineError::Unscored { reason })
     }
+}
 
-    fn similarity(&self, wanted: &str) -> Option<Similarity> {
-        let mut found = None;
-        for (index, policy) in self.config.policies.iter().enumerate() {
-            let path = KeyPath::root().key("policies").index(index).key("strategy");
-            policy.strategy.visit(&path, &mut |path, strategy| match strategy {
-                Strategy::Similarity(similarity) if path.to_string() == wanted => found = Some(similarity.clone()),
-                _ => {}
-            });
-        }
-        found
-    }
-
-    fn exemplars(&mut self, path: &Arc<str>, section: &Similarity) -> Result<Arc<Exemplars>, EngineError> {
+impl Scorers {
+    fn exemplars(&mut self, config: &Config, path: &str, section: &Similarity) -> Result<Arc<Exemplars>, EngineError> {
         if let Some(known) = self.exemplars.get(path) {
             return Ok(Arc::clone(known));
         }
         let base_dir = self.base_dir.clone();
-        let made = Exemplars::of(section, &base_dir, self.running(&section.classifier)?);
-        let made = made.map_err(|message| EngineError::Exemplars { strategy: Arc::clone(path), message })?;
-        self.exemplars.insert(Arc::clone(path), Arc::clone(&made));
+        let made = Exemplars::of(section, &base_dir, self.running(config, &section.classifier)?);
+        let made = made.map_err(|message| EngineError::Exemplars { strategy: path.into(), message })?;
+        self.exemplars.insert(path.into(), Arc::clone(&made));
         Ok(made)
     }
 
-    async fn classify(&mut self, name: &Name, text: &str, features: &Features) -> Result<Scores, EngineError> {
-        // The cascade stops where it would while serving: when the heads that policies read are sure.
-        let heads: Vec<Name> = self.policies.heads_of(name).cloned().collect();
-        let ask = Ask { text, features, deadline: Instant::now() + PATIENCE, heads: &heads };
-        let scores = self.running(name)?.judge(ask).await;
-        let scores = scores.and_then(|scores| scores.source.degraded().map_or(Ok(scores), Err));
-        scores.map_err(|reason| EngineError::Unscored { reason })
-    }
-
     /// Returns a classifier, which is started when it is first needed.
-    fn running(&mut self, name: &Name) -> Result<&Classifier, EngineError> {
+    fn running(&mut self, config: &Config, name: &Name) -> Result<&Classifier, EngineError> {
         let known = self.bundles.get_mut(name).ok_or(EngineError::Unscored { reason: Degraded::BundleUnavailable })?;
         if known.running.is_none() {
-            let mut section = self.config.classifiers[name].clone();
+            let mut section = config.classifiers[name].clone();
             section.cache = Cache { max_entries: 0, max_bytes: 0 };
             section.batch = Batch::of_one();
             let (runtime, metrics) = (Runtime::load()?, Arc::new(Metrics::new()));
@@ -128,6 +148,12 @@ impl Engine {
             known.running = Some(started.map_err(|source| EngineError::Bundle { name: name.clone(), source })?);
         }
         known.running.as_ref().ok_or(EngineError::Unscored { reason: Degraded::WorkerGone })
+    }
+}
+
+impl From<EngineError> for Stop {
+    fn from(error: EngineError) -> Self {
+        Self::Failed(error)
     }
 }
 
@@ -143,4 +169,17 @@ impl Known {
         });
         Ok(Self { sha256: Arc::clone(&bundle.identity().sha256), labels: labels.collect(), running: None })
     }
+}
+
+/// Returns the section of the similarity strategy at the path `wanted`.
+fn similarity(config: &Config, wanted: &str) -> Option<Similarity> {
+    let mut found = None;
+    for (index, policy) in config.policies.iter().enumerate() {
+        let path = KeyPath::root().key("policies").index(index).key("strategy");
+        policy.strategy.visit(&path, &mut |path, strategy| match strategy {
+            Strategy::Similarity(similarity) if path.to_string() == wanted => found = Some(similarity.clone()),
+            _ => {}
+        });
+    }
+    found
 }

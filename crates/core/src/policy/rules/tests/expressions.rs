@@ -16,7 +16,9 @@ fn evaluate(expression: &str) -> Result<RuleOutcome, String> {
     let rules = Rules { list: vec![rule], slots, macros: Arc::default(), scores: Vec::new(), tests: 0 };
     let name = Name::new("x").expect("a name");
     let facts = RequestFacts::bare("auto-1", "/v1/chat/completions");
-    let ruled = rules.run(&name, &facts, &features, &Signals::default()).expect("needs no signal");
+    let ruled = rules
+        .run(&name, RequestEvidence { facts: &facts, features: &features, signals: &Signals::default() })
+        .expect("needs no signal");
     Ok(ruled.traces[0].outcome.clone())
 }
 

@@ -29,7 +29,7 @@ impl Live for Asked {
 fn tried(list: &[&str], signals: &Signals) -> (Result<Vec<RuleOutcome>, Signal>, u32) {
     let (rules, asked) = (rules(list), Asked::default());
     let facts = RequestFacts { live: &asked, ..RequestFacts::bare("auto", "/v1/x") };
-    let ruled = rules.run(&name("auto"), &facts, &Features::default(), signals);
+    let ruled = rules.run(&name("auto"), RequestEvidence { facts: &facts, features: &Features::default(), signals });
     let ruled = ruled.map(|ruled| outcomes(&ruled));
     (ruled, asked.0.load(Ordering::Relaxed))
 }
@@ -78,10 +78,12 @@ fn what_was_found_is_remembered_while_a_signal_is_asked_for() {
     let facts = RequestFacts { live: &asked, ..RequestFacts::bare("auto", "/v1/x") };
     let mut signals = Signals::default();
 
-    let first = rules.run(&name("auto"), &facts, &features, &signals);
+    let first = rules.run(&name("auto"), RequestEvidence { facts: &facts, features: &features, signals: &signals });
     assert_eq!(first.expect_err("scores are needed"), Signal::Scores { classifier: name("default") });
     signals.add_scores(name("default"), scored(0.9));
-    let ruled = rules.run(&name("auto"), &facts, &features, &signals).expect("no signal");
+    let ruled = rules
+        .run(&name("auto"), RequestEvidence { facts: &facts, features: &features, signals: &signals })
+        .expect("no signal");
 
     assert_eq!(outcomes(&ruled), [RuleOutcome::Matched]);
     assert_eq!(asked.0.load(Ordering::Relaxed), 1);

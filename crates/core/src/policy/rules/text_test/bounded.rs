@@ -13,7 +13,7 @@ use regex_automata::{Input, MatchErrorKind, MatchKind};
 
 /// The largest table, in bytes; each thread has its own.
 const MAX_TABLE_BYTES: usize = 2 << 20;
-/// How often a table may be full before the next full one ends the search, unless its states have served this many bytes each.
+/// The number of full tables before the next one ends the search, unless its states have served so many bytes each.
 const MAX_CLEARS: usize = 8;
 const MIN_BYTES_PER_STATE: usize = 10;
 
@@ -29,7 +29,7 @@ pub(in crate::policy::rules) struct Searching<'s> {
     table: PoolGuard<'s, Cache, MakeTable>,
 }
 
-/// What became of a search.
+/// The outcome of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
     Yes,

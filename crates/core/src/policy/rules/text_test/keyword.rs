@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-/// What may stand beside a word: no letter, digit or mark of a script that sets words apart. `_` may, as in `_emphasis_`.
+/// The characters that may stand beside a word: no letter, digit or mark of a script that sets words apart. `_` may, as
+/// in `_emphasis_`.
 const BESIDE: &str = r"[\W_\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]";
 
 /// Code points of scripts that do not set words apart, or hang particles onto them: a word of theirs is found within others.

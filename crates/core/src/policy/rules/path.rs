@@ -7,14 +7,14 @@ use cel::common::ast::{Expr, IdedExpr, LiteralValue, SourceInfo, operators};
 
 /// Roots below which a name may also stand in brackets, because headers and labels are not all words.
 const BRACKETED: [&str; 3] = ["headers", "judge", "scores"];
-/// What an operator may be written around.
+/// Marks around the names of operators.
 const OPERATOR_MARKS: [char; 2] = ['_', '@'];
 
 /// A name of one or more words.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::policy) struct Path<'e> {
+pub(super) struct Path<'e> {
     /// The words from the root, without dots and brackets.
-    pub(in crate::policy) words: Vec<&'e str>,
+    pub(super) words: Vec<&'e str>,
     root: &'e IdedExpr,
     /// The last name in brackets, if the path ends with one.
     last: Option<&'e IdedExpr>,
@@ -22,7 +22,7 @@ pub(in crate::policy) struct Path<'e> {
 
 impl<'e> Path<'e> {
     /// Reads `node` as a name, if it is one.
-    pub(in crate::policy) fn of(node: &'e IdedExpr) -> Option<Self> {
+    pub(super) fn of(node: &'e IdedExpr) -> Option<Self> {
         match &node.expr {
             Expr::Ident(name) => Some(Self { words: vec![name], root: node, last: None }),
             Expr::Select(select) if !select.test => Self::of(&select.operand).map(|mut path| {
@@ -63,7 +63,7 @@ impl fmt::Display for Path<'_> {
 /// Finds the characters that show a node best, as offset and width: a whole name, a function's name, an operator.
 ///
 /// The parser marks a selection by its dot and a call by its parenthesis, in bytes.
-pub(in crate::policy) fn range_of(source: &SourceInfo, node: &IdedExpr) -> (usize, usize) {
+pub(super) fn range_of(source: &SourceInfo, node: &IdedExpr) -> (usize, usize) {
     let text = source.source.as_str();
     let reads = |at: usize, part: &str| text.get(at..).is_some_and(|rest| rest.starts_with(part));
     let at = start_of(source, node);

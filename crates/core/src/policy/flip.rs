@@ -1,4 +1,4 @@
-//! What a choice hangs on: the numbers of a strategy, each with the value beyond which it would have chosen otherwise.
+//! The numbers that a strategy's choice hangs on, each with the value beyond which it would have chosen otherwise.
 //!
 //! Strategies name them only for an explanation; the nearest that leads to another model is the decision's [`Flip`].
 
@@ -7,33 +7,33 @@ use std::sync::Arc;
 use super::decision::Flip;
 use crate::config::Name;
 
-/// A number that a choice hangs on. Those of one strategy have one scale, so that they can be compared.
+/// A number that a choice hangs on. The numbers of one strategy have one scale, so that they can be compared.
 #[derive(Debug, Clone)]
 pub(super) struct Lever {
-    /// What it is, and whose.
+    /// The number's name, and the label that it is about.
     pub(super) of: &'static str,
     pub(super) label: Option<Arc<str>>,
-    /// Where it stands.
+    /// The number's value.
     pub(super) value: f64,
-    /// Where the choice becomes another.
+    /// The value at which the choice becomes another.
     pub(super) threshold: f64,
-    /// What comes of it there.
+    /// The outcome beyond `threshold`.
     pub(super) beyond: Beyond,
 }
 
-/// What a strategy comes to where a number is another.
+/// The outcome of a strategy where one of its numbers has another value.
 #[derive(Debug, Clone)]
 pub(super) enum Beyond {
-    /// It chooses this model.
+    /// The strategy chooses this model.
     Model(Name),
-    /// It abstains.
+    /// The strategy abstains.
     Abstention,
-    /// It abstains, and what a later stage would say nobody asked.
+    /// The strategy abstains, and a later stage would decide that nobody asked.
     Unasked,
 }
 
 impl Lever {
-    /// Says what comes of it where its strategy would abstain.
+    /// Replaces an abstention beyond the threshold by what serves then.
     pub(super) fn follow_abstention(&mut self, by: &Beyond) {
         if matches!(self.beyond, Beyond::Abstention) {
             self.beyond = by.clone();
@@ -54,16 +54,16 @@ impl Lever {
 }
 
 impl Beyond {
-    /// Returns what a strategy comes to that picks this, or abstains.
+    /// Returns the outcome of a strategy that picks `model`, or abstains.
     pub(super) fn of(model: Option<&Name>) -> Self {
         model.map_or(Self::Abstention, |model| Self::Model(model.clone()))
     }
 }
 
-/// Returns the nearest of the levers that lead to another model than `chosen`.
-pub(super) fn nearest(levers: &[Lever], chosen: Option<&Name>) -> Option<Box<Flip>> {
-    let leads = |lever: &&Lever| lever.distance().is_finite() && lever.leads_from(chosen);
-    let nearest = levers.iter().filter(leads).min_by(|a, b| a.distance().total_cmp(&b.distance()))?;
+/// Returns the nearest of the flips that lead to another model than `chosen`.
+pub(super) fn nearest(flips: &[Lever], chosen: Option<&Name>) -> Option<Box<Flip>> {
+    let leads = |flip: &&Lever| flip.distance().is_finite() && flip.leads_from(chosen);
+    let nearest = flips.iter().filter(leads).min_by(|a, b| a.distance().total_cmp(&b.distance()))?;
     let Lever { of, label, value, threshold, beyond } = nearest.clone();
     let model = if let Beyond::Model(model) = beyond { Some(model) } else { None };
     Some(Box::new(Flip { of, label, value, threshold, model }))

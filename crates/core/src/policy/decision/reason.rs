@@ -1,12 +1,12 @@
-//! Why a model was chosen: one of a bounded set, so that it can be a metric's label.
+//! The reason for which a model was chosen: one of a bounded set, so that it can be a metric's label.
 
 use serde::{Serialize, Serializer};
 
-use super::constraints::Constraint;
-use super::signals::JudgeFailure;
+use super::constraint::Constraint;
+use super::judge_failure::JudgeFailure;
 use crate::scores::Degraded;
 
-/// Why a model was chosen. Bounded: safe as a metric's label.
+/// The reason for which a model was chosen. Bounded: safe as a metric's label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// A rule was true.
@@ -21,11 +21,11 @@ pub enum Reason {
     Utility,
     /// The nearest description or examples.
     Similarity,
-    /// What the judge said.
+    /// The judge's label.
     Judge,
-    /// Its share of a split.
+    /// The model's share of a split.
     Split,
-    /// Chance.
+    /// A draw by chance.
     Random,
     /// The conversation's model stays.
     Affinity,
@@ -33,7 +33,7 @@ pub enum Reason {
     AffinityToolLoop,
     /// The conversation's model stays: a move would not make up for its broken prompt cache.
     AffinityCache,
-    /// The client asked for it by a header.
+    /// The client asked for the model by a header.
     Override,
     /// The policy is switched off: `otherwise`.
     KillSwitch,

@@ -5,25 +5,25 @@ use std::sync::Arc;
 use crate::config::Name;
 
 /// Models and their shares, each above 0.
-pub(super) type Shares = Arc<[(Name, f64)]>;
+pub(in crate::policy) type Shares = Arc<[(Name, f64)]>;
 
 /// A draw that was made.
 #[derive(Debug, Clone)]
-pub(super) struct Draw {
+pub(in crate::policy) struct Draw {
     shares: Shares,
-    /// Where the draw fell within the share that it fell on, 0 to 1: as even as the draw itself, and independent of it.
+    /// The place within the share that the draw fell on, 0 to 1: as even as the draw itself, and independent of it.
     within: f64,
 }
 
 impl Draw {
     /// Draws a model: `place` is from 0 to 1 and even over many draws. `None` when there are no models.
-    pub(super) fn new(shares: &Shares, place: f64) -> Option<(&Name, Self)> {
+    pub(in crate::policy) fn new(shares: &Shares, place: f64) -> Option<(&Name, Self)> {
         let (model, within) = fall(shares.iter(), place)?;
         Some((model, Self { shares: Arc::clone(shares), within }))
     }
 
     /// Draws again among the models that `fits`, by their shares. The same draw gives the same model again.
-    pub(super) fn among(&self, fits: impl Fn(&Name) -> bool) -> Option<&Name> {
+    pub(in crate::policy) fn among(&self, fits: impl Fn(&Name) -> bool) -> Option<&Name> {
         let left = self.shares.iter().filter(|(model, _)| fits(model));
         fall(left, self.within).map(|(model, _)| model)
     }

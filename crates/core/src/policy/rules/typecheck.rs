@@ -1,38 +1,36 @@
 //! Checks an expression's types before it ever runs.
 //!
 //! Knows the features' types, CEL's operators, and the functions that rules may call. What it accepts evaluates without a
-//! type error, numbers that are none (NaN) included: a test in [`super::rules`] runs every construct. `matches` is refused,
+//! type error, numbers that are none (NaN) included: a test in [`super`] runs every construct. `matches` is refused,
 //! because the interpreter compiles its pattern again for each request.
 
-mod path;
 mod texts;
-mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use cel::Program;
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators};
 
-pub(super) use self::path::{Path, range_of};
-use self::path::{is_operator, symbol};
-pub(super) use self::types::Type;
-use super::rules::{Named, Slot, TextTestKind, Vocabulary};
+use super::path::{Path, is_operator, range_of, symbol};
+use super::text_test::TextTestKind;
+use super::types::Type;
+use super::vocabulary::{Named, Slot, Vocabulary};
 use crate::config::nearest;
 
-/// One thing that is wrong with an expression.
+/// A mistake in an expression.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mistake {
     pub(super) message: String,
-    /// Where it begins, in characters.
+    /// The first character of the mistake.
     pub(super) offset: usize,
     pub(super) width: usize,
 }
 
-/// What is known of an expression without mistakes.
+/// The types and names of an expression without mistakes.
 #[derive(Debug)]
 pub(super) struct Checked {
     pub(super) kind: Type,
-    /// What the names in it are, by the ids of their nodes.
+    /// The meanings of the names in the expression, by the ids of their nodes.
     pub(super) names: BTreeMap<u64, Named>,
     /// The comparisons of which a side may be no number (NaN), by the ids of their nodes.
     pub(super) partial: BTreeSet<u64>,
@@ -60,8 +58,14 @@ const FUNCTIONS: [&str; 14] = [
 /// Finds every mistake in `program`, whose value must be of the type `wanted`.
 pub(super) fn check(program: &Program, vocabulary: &Vocabulary, wanted: &Type) -> Result<Checked, Vec<Mistake>> {
     let source = program.source_info();
-    let (locals, names, partial, mistakes) = Default::default();
-    let mut checker = Checker { source, vocabulary, locals, names, partial, mistakes };
+    let mut checker = Checker {
+        source,
+        vocabulary,
+        locals: Vec::new(),
+        names: BTreeMap::new(),
+        partial: BTreeSet::new(),
+        mistakes: Vec::new(),
+    };
     let kind = checker.infer(program.expression());
     if !kind.fits(wanted) {
         let width = source.source.chars().count().max(1);

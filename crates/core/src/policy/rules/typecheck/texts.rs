@@ -1,10 +1,13 @@
-//! What is compared with texts that are known when the file is loaded: words, patterns, and the labels of judges.
+//! Comparisons with texts that are known when the file is loaded: words, patterns, and the labels of judges.
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
 
-use super::{Checker, Path, Type};
-use crate::config::nearest;
-use crate::policy::rules::{Named, NamedJudge, Slot, TextTestKind, UnusablePatterns};
+use super::Checker;
+use crate::config::{Name, nearest};
+use crate::policy::rules::path::Path;
+use crate::policy::rules::text_test::{TextTestKind, UnusablePatterns};
+use crate::policy::rules::types::Type;
+use crate::policy::rules::vocabulary::{Named, NamedJudge, Slot};
 use crate::prompt::TextScope;
 
 /// The only thing that words and patterns are looked for in.
@@ -104,7 +107,7 @@ fn unknown_label(NamedJudge { judge, labels, .. }: &NamedJudge, label: &str) -> 
     if labels.iter().any(|own| own.as_str() == label) {
         return None;
     }
-    let known = labels.iter().map(crate::config::Name::as_str);
+    let known = labels.iter().map(Name::as_str);
     let hint = nearest(label, known.clone()).map_or(String::new(), |near| format!(", did you mean `{near}`?"));
     let known = known.collect::<Vec<_>>().join(", ");
     Some(format!("judge `{judge}`: there is no label `{label}`{hint} (allowed: {known})"))

@@ -6,7 +6,7 @@ use cel::common::ast::LiteralValue;
 
 /// The type of an expression's value.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::policy) enum Type {
+pub(super) enum Type {
     Int,
     Uint,
     Double,
@@ -19,7 +19,7 @@ pub(in crate::policy) enum Type {
 
 impl Type {
     /// Returns the type of a literal; `None` for those that rules have no use for.
-    pub(in crate::policy) const fn of(literal: &LiteralValue) -> Option<Self> {
+    pub(super) const fn of(literal: &LiteralValue) -> Option<Self> {
         match literal {
             LiteralValue::Boolean(_) => Some(Self::Bool),
             LiteralValue::Double(_) => Some(Self::Double),
@@ -36,7 +36,7 @@ impl Type {
     }
 
     /// Returns the type that both are, the more precise one of the two.
-    pub(in crate::policy) fn unify(&self, other: &Self) -> Option<Self> {
+    pub(super) fn unify(&self, other: &Self) -> Option<Self> {
         match (self, other) {
             (Self::Any, known) | (known, Self::Any) => Some(known.clone()),
             (Self::List(left), Self::List(right)) => left.unify(right).map(|element| Self::List(Box::new(element))),

@@ -1,0 +1,74 @@
+//! A choice before the constraints: the model that a rule, a client, a pin or a strategy names.
+
+use std::sync::Arc;
+
+use super::candidate::Expected;
+use super::draw::Draw;
+use super::pin::PinTrace;
+use super::reason::Reason;
+use super::trace::{By, Flip, Stage};
+use crate::config::Name;
+
+/// A model before the constraints.
+#[derive(Debug)]
+pub(in crate::policy) struct Choice {
+    pub(in crate::policy) model: Name,
+    /// The position of the model among the strategy's, from the lowest tier; `None` when no label chose it.
+    pub(in crate::policy) rung: Option<usize>,
+    pub(in crate::policy) by: By,
+    pub(in crate::policy) reason: Reason,
+    pub(in crate::policy) label: Option<Arc<str>>,
+    pub(in crate::policy) score: Option<f32>,
+    pub(in crate::policy) rationale: Option<Arc<str>>,
+    pub(in crate::policy) flip: Option<Box<Flip>>,
+    pub(in crate::policy) cost_usd: Option<f64>,
+    /// The draw to repeat among fewer models, where chance chose.
+    pub(in crate::policy) draw: Option<Draw>,
+    pub(in crate::policy) expected: Vec<(Name, Expected)>,
+    pub(in crate::policy) stages: Vec<Stage>,
+    pub(in crate::policy) pin: Option<PinTrace>,
+}
+
+impl Choice {
+    pub(in crate::policy) fn plain(by: By, model: &Name, reason: Reason) -> Self {
+        Self {
+            model: model.clone(),
+            rung: None,
+            by,
+            reason,
+            label: None,
+            score: None,
+            rationale: None,
+            flip: None,
+            cost_usd: None,
+            draw: None,
+            expected: Vec::new(),
+            stages: Vec::new(),
+            pin: None,
+        }
+    }
+
+    pub(in crate::policy) fn pinned(self, trace: PinTrace) -> Self {
+        Self { pin: Some(trace), ..self }
+    }
+
+    /// Keeps `home` in place of what the strategy chose, which becomes one of the stages.
+    pub(in crate::policy) fn held_to(self, home: &Name, reason: Reason, trace: PinTrace) -> Self {
+        let Self { model, by, label, score, rationale, cost_usd, flip, expected, mut stages, .. } = self;
+        let strategy = by.strategy().unwrap_or_default();
+        // What its own stages cost is theirs.
+        let own_cost = cost_usd.filter(|_| stages.is_empty());
+        stages.push(Stage {
+            strategy,
+            model: Some(model),
+            reason: self.reason,
+            label: label.clone(),
+            score,
+            rationale: rationale.clone(),
+            cost_usd: own_cost,
+            flip,
+        });
+        let plain = Self::plain(By::Affinity, home, reason);
+        Self { label, score, rationale, cost_usd, expected, stages, pin: Some(trace), ..plain }
+    }
+}

@@ -1,0 +1,86 @@
+//! The hard constraints of requests on models, each with its stable name.
+
+/// A hard constraint that a model does not meet for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Constraint {
+    /// The prompt and the answer asked for do not fit the context window.
+    ContextExceeded,
+    /// The request has images and the model takes none.
+    LacksImages,
+    /// The request has audio and the model takes none.
+    LacksAudio,
+    /// The request has files and the model takes none.
+    LacksFiles,
+    /// The request has tools and the model calls none.
+    LacksTools,
+    /// The request wants an answer by a JSON schema and the model cannot.
+    LacksJsonSchema,
+    /// The request asks for a longer answer than the model gives.
+    MaxOutput,
+    /// The model runs in no region that the policy allows.
+    Region,
+    /// The client may not use the model.
+    NotAllowed,
+    /// The provider has no peer that can be used now.
+    Unhealthy,
+    /// As many requests are in flight to the provider as are allowed.
+    Saturated,
+}
+
+impl Constraint {
+    /// Every constraint, for the metrics to register up front.
+    pub const ALL: [Self; 11] = [
+        Self::ContextExceeded,
+        Self::LacksImages,
+        Self::LacksAudio,
+        Self::LacksFiles,
+        Self::LacksTools,
+        Self::LacksJsonSchema,
+        Self::MaxOutput,
+        Self::Region,
+        Self::NotAllowed,
+        Self::Unhealthy,
+        Self::Saturated,
+    ];
+
+    /// Returns the stable name used in metrics, headers and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ContextExceeded => "context",
+            Self::LacksImages => "images",
+            Self::LacksAudio => "audio",
+            Self::LacksFiles => "files",
+            Self::LacksTools => "tools",
+            Self::LacksJsonSchema => "json_schema",
+            Self::MaxOutput => "max_output",
+            Self::Region => "region",
+            Self::NotAllowed => "not_allowed",
+            Self::Unhealthy => "unhealthy",
+            Self::Saturated => "saturated",
+        }
+    }
+
+    /// Returns whether the constraint may be met in a moment: a model is better tried in spite of it than no model at all.
+    #[must_use]
+    pub const fn is_passing(self) -> bool {
+        matches!(self, Self::Unhealthy | Self::Saturated)
+    }
+
+    /// Says what stands against a model, after its name.
+    pub(super) const fn in_words(self) -> &'static str {
+        match self {
+            Self::ContextExceeded => "has too small a context window",
+            Self::LacksImages => "takes no images",
+            Self::LacksAudio => "takes no audio",
+            Self::LacksFiles => "takes no files",
+            Self::LacksTools => "calls no tools",
+            Self::LacksJsonSchema => "knows no JSON schema",
+            Self::MaxOutput => "gives no answer as long as `max_tokens` asks for",
+            Self::Region => "runs in another region",
+            Self::NotAllowed => "is not open to this API key",
+            Self::Unhealthy => "is down",
+            Self::Saturated => "is at its limit",
+        }
+    }
+}

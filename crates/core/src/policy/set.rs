@@ -1,0 +1,99 @@
+//! Every policy of a configuration: the one that is for a request, and the heads that they read.
+
+use std::sync::Arc;
+
+use super::decision::{Denial, POLICY_HEADER};
+use super::facts::RequestFacts;
+use super::heads::Heads;
+use super::paths::path_of;
+use super::rules::{Language, Rules};
+use super::{Policy, strategy, tested};
+use crate::config::{Config, Name, Problem};
+
+/// Every policy of a configuration, compiled; the first that fits a request decides.
+#[derive(Debug)]
+pub struct PolicySet {
+    pub(super) policies: Vec<Policy>,
+    pub(super) language: Language,
+    /// The configuration, for the places of problems that are found later.
+    pub(super) config: Config,
+}
+
+impl PolicySet {
+    /// Compiles and type-checks every policy of `config`, whose references [`Config::parse`] has checked.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the rules, each problem pointing into its expression.
+    pub fn compile(config: &Config) -> Result<Self, Vec<Problem>> {
+        let (language, mut problems) = Language::read(config);
+        problems.extend(tested::problems(config));
+        let mut policies = Vec::with_capacity(config.policies.len());
+        for (index, policy) in config.policies.iter().enumerate() {
+            let rules = Rules::compile(config, &language, &path_of(index).key("rules"), &policy.rules);
+            match rules {
+                Ok(rules) => policies.push(Policy::new(config, index, policy, rules)),
+                Err(found) => problems.extend(found),
+            }
+        }
+        if problems.is_empty() { Ok(Self { policies, language, config: config.clone() }) } else { Err(problems) }
+    }
+
+    /// Returns the first policy that fits; `None` lets the request pass through.
+    #[must_use]
+    pub fn find(&self, facts: &RequestFacts<'_>) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.matcher.fits(facts))
+    }
+
+    /// Returns the policy called `name`.
+    #[must_use]
+    pub fn get(&self, name: &Name) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.name == *name)
+    }
+
+    /// Returns the policy for a request: the one that its client names by a header, else the first that fits; `None` lets the
+    /// request pass through.
+    ///
+    /// # Errors
+    /// A denial when the client names a policy that may not be named.
+    pub fn select(&self, facts: &RequestFacts<'_>) -> Result<Option<&Policy>, Box<Denial>> {
+        let Some(wanted) = facts.live.header(POLICY_HEADER) else { return Ok(self.find(facts)) };
+        let named = self.policies.iter().find(|policy| policy.is_selectable && *policy.name == *wanted);
+        named.map(Some).ok_or_else(|| Box::new(Denial::not_selectable(&wanted)))
+    }
+
+    /// Returns the heads of `classifier` that policies read.
+    pub fn heads_of(&self, classifier: &Name) -> impl Iterator<Item = &Name> {
+        self.policies.iter().flat_map(|policy| policy.heads_of(classifier))
+    }
+
+    /// Iterates over the policies in the file's order.
+    pub fn iter(&self) -> impl Iterator<Item = &Policy> {
+        self.policies.iter()
+    }
+
+    /// Checks that what policies read of `classifier` is there, and that tiers are exactly the labels of their head.
+    ///
+    /// `heads` are those of the classifier's bundle, with their labels.
+    pub fn check_labels<'b>(
+        &self,
+        classifier: &Name,
+        heads: impl IntoIterator<Item = (&'b str, &'b [Arc<str>])>,
+    ) -> Vec<Problem> {
+        let heads = Heads::from_iter(heads);
+        let config = &self.config;
+        let mut problems = self.language.check_labels(config, classifier, &heads);
+        for (index, policy) in self.policies.iter().enumerate() {
+            problems.extend(policy.rules.check_labels(config, &path_of(index).key("rules"), classifier, &heads));
+        }
+        let mut found = Vec::new();
+        for (index, policy) in config.policies.iter().enumerate() {
+            policy.strategy.visit(&path_of(index).key("strategy"), &mut |path, section| {
+                if section.reads().is_some_and(|(asked, _)| asked == classifier) {
+                    found.extend(strategy::problems(path, section, &heads));
+                }
+            });
+        }
+        problems.extend(found.into_iter().filter_map(|(path, message)| config.problem(&path, message)));
+        problems
+    }
+}
