@@ -4,7 +4,10 @@
 //! read cannot slip through. The ONNX graph and the golden inputs are checked when a session exists, by
 //! [`Classifier::start`](super::Classifier::start).
 
+mod edit;
 mod error;
+pub(crate) mod golden;
+pub(crate) mod reference;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -16,13 +19,13 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use self::error::BundleError;
-use super::golden::{self, GoldenInput};
-use super::heads::Heads;
-use super::inputs::FeatureInputs;
+use self::golden::GoldenInput;
 use super::manifest::{FILE, Manifest};
-use super::reference::{Probe, Reference};
-use super::scope::TrainingScope;
-use super::tokenize::Tokenizer;
+use crate::bundle::reference::{Probe, Reference};
+use crate::scoring::heads::Heads;
+use crate::scoring::inputs::FeatureInputs;
+use crate::scoring::scope::TrainingScope;
+use crate::scoring::tokenize::Tokenizer;
 
 /// The verified content of a bundle's folder.
 #[derive(Debug)]

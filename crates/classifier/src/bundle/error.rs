@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use pointsman_core::config::Name;
 
-use crate::encoder::InferenceError;
+use crate::bundle::reference::ReferenceError;
 use crate::manifest::{Block, FILE, FORMAT, FormError, GateError, MixError, ScopeError};
-use crate::reference::ReferenceError;
+use crate::scoring::encoder::InferenceError;
 
 /// What a library said; its own type stays behind the fence of the module that uses it.
 type Cause = Box<dyn std::error::Error + Send + Sync>;

@@ -6,7 +6,7 @@ use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 
 use super::*;
 use crate::Classifier;
-use crate::tests::{config, fixture, host, name};
+use crate::serving::tests::{config, fixture, host, name};
 
 /// A copy of the fixture that may be broken.
 struct Copy(tempfile::TempDir);

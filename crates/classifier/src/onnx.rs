@@ -1,0 +1,8 @@
+//! ONNX Runtime: the library that is loaded, the device that a session runs on, the session that is an encoder.
+//!
+//! `ort` is named in this folder only.
+
+pub(crate) mod device;
+pub(crate) mod embedder;
+pub(crate) mod runtime;
+pub(crate) mod session;

@@ -1,0 +1,167 @@
+//! Which device a model runs on: the wanted one, or the next one down, loudly.
+//!
+//! ONNX Runtime's providers are part of its library, which is loaded at run time; whether one works is known only when a
+//! session was created on it. So the choice is a ladder that is tried from the top.
+
+use std::fmt;
+
+use pointsman_core::config;
+use pointsman_core::config::Name;
+
+use crate::bundle::BundleError;
+
+/// What a session runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Device {
+    /// The CPU.
+    Cpu,
+    /// The CUDA device of that number.
+    Cuda(u32),
+    /// The first CUDA device by TensorRT.
+    TensorRt,
+}
+
+/// What was opened, and where.
+#[derive(Debug)]
+pub(crate) struct Opened<T> {
+    pub(crate) content: T,
+    pub(crate) device: Device,
+    /// Why it is not the wanted device.
+    pub(crate) fell_back: Option<String>,
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(number) => write!(f, "cuda:{number}"),
+            Self::TensorRt => f.write_str("tensorrt"),
+        }
+    }
+}
+
+/// Returns the devices that are tried, in order; `has_cuda` says whether the library was built with it.
+fn ladder(wanted: config::Device, has_cuda: bool) -> Vec<Device> {
+    match wanted {
+        // A library for CPUs only leaves nothing to fall back from.
+        config::Device::Auto if !has_cuda => vec![Device::Cpu],
+        config::Device::Auto => vec![Device::Cuda(0), Device::Cpu],
+        config::Device::Cpu => vec![Device::Cpu],
+        config::Device::Cuda(number) => vec![Device::Cuda(number), Device::Cpu],
+        config::Device::Tensorrt => vec![Device::TensorRt, Device::Cuda(0), Device::Cpu],
+    }
+}
+
+/// Opens something on the first device of the configuration's ladder that works; on the first one or not at all when
+/// that is required.
+pub(crate) fn open<T>(
+    name: &Name,
+    config: &config::Classifier,
+    has_cuda: bool,
+    mut open: impl FnMut(Device) -> Result<T, BundleError>,
+) -> Result<Opened<T>, BundleError> {
+    let ladder = ladder(config.device, has_cuda);
+    let mut fell_back: Option<String> = None;
+    for (index, device) in ladder.iter().copied().enumerate() {
+        let last = config.require || index + 1 == ladder.len();
+        match open(device) {
+            Ok(content) => return Ok(Opened { content, device, fell_back }),
+            Err(source) if config.require => {
+                return Err(BundleError::Device { device: device.to_string(), source: Box::new(source) });
+            }
+            Err(error) if last => return Err(error),
+            Err(error) => {
+                let cause = cause(&error);
+                tracing::warn!(classifier = %name, %device, next = %ladder[index + 1], "Device does not work: {cause}");
+                fell_back.get_or_insert_with(|| format!("{device} does not work: {cause}"));
+            }
+        }
+    }
+    unreachable!("a ladder has a step, and the last one returns")
+}
+
+/// Returns an error's text with what is below it, in one line.
+fn cause(error: &BundleError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text.lines().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fails(device: Device) -> BundleError {
+        BundleError::Session { file: "model.onnx".into(), source: format!("no {device} here").into() }
+    }
+
+    fn config(device: config::Device, require: bool) -> config::Classifier {
+        config::Classifier { device, require, ..config::Classifier::of("tiny") }
+    }
+
+    /// Opens with devices of which only `working` do.
+    fn choose(config: &config::Classifier, has_cuda: bool, working: &[Device]) -> Result<Opened<()>, BundleError> {
+        let name = Name::new("default").expect("a name");
+        open(&name, config, has_cuda, |device| if working.contains(&device) { Ok(()) } else { Err(fails(device)) })
+    }
+
+    #[test]
+    fn auto_takes_the_first_cuda_device() {
+        let opened = choose(&config(config::Device::Auto, false), true, &[Device::Cuda(0), Device::Cpu]).expect("cuda");
+
+        assert_eq!((opened.device, opened.fell_back), (Device::Cuda(0), None));
+    }
+
+    #[test]
+    fn auto_falls_back_to_the_cpu_and_says_why() {
+        let opened = choose(&config(config::Device::Auto, false), true, &[Device::Cpu]).expect("the CPU");
+
+        assert_eq!(opened.device, Device::Cpu);
+        let expected = "cuda:0 does not work: model.onnx cannot be loaded by ONNX Runtime: no cuda:0 here";
+        assert_eq!(opened.fell_back.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn auto_with_a_library_for_cpus_has_nothing_to_fall_back_from() {
+        let opened = choose(&config(config::Device::Auto, false), false, &[Device::Cpu]).expect("the CPU");
+
+        assert_eq!((opened.device, opened.fell_back), (Device::Cpu, None));
+    }
+
+    #[test]
+    fn a_named_device_falls_back_even_when_the_library_knows_none() {
+        let opened = choose(&config(config::Device::Cuda(1), false), false, &[Device::Cpu]).expect("the CPU");
+
+        assert_eq!(opened.device, Device::Cpu);
+        assert!(opened.fell_back.is_some());
+    }
+
+    #[test]
+    fn tensorrt_falls_back_to_cuda_before_the_cpu() {
+        let working = [Device::Cuda(0), Device::Cpu];
+
+        let opened = choose(&config(config::Device::Tensorrt, false), true, &working).expect("cuda");
+
+        assert_eq!(opened.device, Device::Cuda(0));
+        assert!(opened.fell_back.expect("a reason").starts_with("tensorrt does not work"));
+    }
+
+    #[test]
+    fn a_required_device_does_not_fall_back() {
+        let error = choose(&config(config::Device::Cuda(1), true), true, &[Device::Cpu]).expect_err("required");
+
+        assert_eq!(error.to_string(), "device cuda:1 is required and does not work");
+    }
+
+    #[test]
+    fn a_model_that_works_nowhere_is_the_model_s_fault() {
+        let error = choose(&config(config::Device::Auto, false), true, &[]).expect_err("nothing works");
+
+        assert_eq!(error.to_string(), "model.onnx cannot be loaded by ONNX Runtime");
+    }
+}

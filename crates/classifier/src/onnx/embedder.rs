@@ -1,0 +1,36 @@
+//! A bundle's encoder on its own, for training: the embedding that a worker would have computed.
+
+use std::sync::Arc;
+
+use super::device::Device;
+use super::runtime::Runtime;
+use super::session::{OnnxEncoder, Terms};
+use crate::bundle::{Bundle, BundleError};
+use crate::scoring::encoder::{Encoder, InferenceError};
+use crate::scoring::tokenize::Tokenizer;
+
+/// Turns texts into embeddings, one at a time: an int8 encoder may let the texts of a batch influence each other.
+pub struct Embedder {
+    tokenizer: Arc<Tokenizer>,
+    encoder: OnnxEncoder,
+}
+
+impl Embedder {
+    /// Starts the encoder of `bundle` on `threads` threads.
+    ///
+    /// # Errors
+    /// When the graph is not what the manifest says.
+    pub fn new(bundle: &Bundle, runtime: &Runtime, threads: usize) -> Result<Self, BundleError> {
+        let encoder = OnnxEncoder::new(runtime, bundle, Terms { device: Device::Cpu, threads, memory_limit: None })?;
+        Ok(Self { tokenizer: Arc::clone(&bundle.tokenizer), encoder })
+    }
+
+    /// Returns the embedding of `text`.
+    ///
+    /// # Errors
+    /// When the tokenizer or the encoder fails.
+    pub fn embed(&mut self, text: &str) -> Result<Vec<f32>, InferenceError> {
+        let tokens = self.tokenizer.tokens(&self.tokenizer.budget().excerpt(text))?;
+        Ok(self.encoder.embed(&[tokens])?.remove(0))
+    }
+}

@@ -1,0 +1,238 @@
+//! The encoder that runs: one ONNX Runtime session, owned by one worker because `run` takes it mutably.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{RunOptions, Session, SessionInputValue};
+use ort::value::{Outlet, Tensor, TensorElementType};
+
+use super::device::Device;
+use super::runtime::{Provider, Runtime};
+use crate::bundle::{Bundle, BundleError};
+use crate::manifest::EncoderSpec;
+use crate::scoring::encoder::{Encoder, InferenceError};
+use crate::scoring::tokenize::Tokens;
+use crate::serving::watchdog::Brake;
+
+/// What every encoder takes, int64 of shape [batch, sequence].
+const INPUTS: [&str; 2] = ["input_ids", "attention_mask"];
+
+/// What some encoders take besides: zeros, since there is one text.
+const TYPES: &str = "token_type_ids";
+
+/// An ONNX Runtime session whose inputs and outputs were checked.
+pub(crate) struct OnnxEncoder {
+    session: Session,
+    /// Ends the run that goes on, see [`Encoder::brake`].
+    run: Arc<RunOptions>,
+    output: String,
+    dimension: usize,
+    padding: Padding,
+}
+
+/// What a batch is filled up with.
+#[derive(Debug, Clone, Copy)]
+struct Padding {
+    /// The id in the places that the mask hides.
+    id: i64,
+    /// Whether the graph takes token types.
+    types: bool,
+}
+
+/// What a session runs on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) device: Device,
+    pub(crate) threads: usize,
+    /// The most bytes of a GPU's memory; nothing bounds the CPU's.
+    pub(crate) memory_limit: Option<usize>,
+}
+
+impl OnnxEncoder {
+    /// Creates the session from the model's bytes, the very ones whose hash was checked.
+    pub(crate) fn new(runtime: &Runtime, bundle: &Bundle, ground: Terms) -> Result<Self, BundleError> {
+        let (spec, model) = (&bundle.manifest.encoder, &bundle.model);
+        let session = session(runtime, model, ground)
+            .map_err(|source| BundleError::Session { file: spec.file.clone(), source: source.into() })?;
+        let contract = Contract { spec };
+        contract.check_inputs(session.inputs())?;
+        contract.check_output(session.outputs())?;
+        let types = session.inputs().iter().any(|input| input.name() == TYPES);
+        let padding = Padding { id: bundle.tokenizer.pad(), types };
+        let run = RunOptions::new()
+            .map_err(|source| BundleError::Session { file: spec.file.clone(), source: source.into() })?;
+        Ok(Self { session, run: Arc::new(run), output: spec.output.clone(), dimension: spec.dimension, padding })
+    }
+}
+
+impl Encoder for OnnxEncoder {
+    fn embed(&mut self, batch: &[Tokens]) -> Result<Vec<Vec<f32>>, InferenceError> {
+        let inputs = inputs(batch, self.padding).map_err(run_error)?;
+        self.run.unterminate().map_err(run_error)?; // the run before may have been ended
+        let outputs = self.session.run_with_options(inputs, &self.run).map_err(run_error)?;
+        let (shape, values) = outputs[self.output.as_str()].try_extract_tensor::<f32>().map_err(run_error)?;
+        let expected = [batch.len(), self.dimension].map(|size| i64::try_from(size).unwrap_or(i64::MAX));
+        if shape[..] != expected {
+            return Err(InferenceError::Shape { actual: shape.to_vec(), expected: expected.to_vec() });
+        }
+        Ok(values.chunks_exact(self.dimension).map(<[f32]>::to_vec).collect())
+    }
+
+    fn brake(&self) -> Brake {
+        let run = Arc::clone(&self.run);
+        Box::new(move || {
+            if let Err(error) = run.terminate() {
+                tracing::error!(%error, "ONNX Runtime does not end a run");
+            }
+        })
+    }
+}
+
+fn session(runtime: &Runtime, model: &[u8], terms: Terms) -> ort::Result<Session> {
+    let Terms { device, threads, .. } = terms;
+    let environment = runtime.environment();
+    for provider in providers(device) {
+        runtime.load_provider(*provider)?;
+    }
+    let mut devices = Vec::new();
+    for provider in providers(device) {
+        let number = if let Device::Cuda(number) = device { number } else { 0 };
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        let mut own = environment.devices().filter(|device| device.ep().is_ok_and(|name| name == provider.name));
+        let missing = || ort::Error::new(format!("{} finds no device {number}", provider.name));
+        devices.push(own.nth(number).ok_or_else(missing)?);
+    }
+    let mut builder = Session::builder(environment)?;
+    if !devices.is_empty() {
+        builder = builder.with_devices(devices, Some(&options(terms)))?;
+    }
+    builder
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(threads)?
+        .with_inter_threads(1)?
+        // A spinning pool takes up to twice the CPU, from the proxy's own threads.
+        .with_intra_op_spinning(false)?
+        .commit_from_memory(model)
+}
+
+/// Returns the providers that a device needs, the preferred one first; what none of them takes runs on the CPU.
+const fn providers(device: Device) -> &'static [Provider] {
+    match device {
+        Device::Cpu => &[],
+        Device::Cuda(_) => &[Provider::CUDA],
+        Device::TensorRt => &[Provider::TENSORRT, Provider::CUDA],
+    }
+}
+
+/// Returns what the providers of a device are told: how much of its memory their arena may take.
+fn options(terms: Terms) -> Vec<(String, String)> {
+    let Some(limit) = terms.memory_limit else { return Vec::new() };
+    let option = |provider: &Provider| {
+        let key = if *provider == Provider::TENSORRT { "trt_max_workspace_size" } else { "gpu_mem_limit" };
+        (format!("{}.{key}", provider.name), limit.to_string())
+    };
+    providers(terms.device).iter().map(option).collect()
+}
+
+/// Pads to the longest of the batch; the mask hides the padding.
+fn inputs(batch: &[Tokens], padding: Padding) -> ort::Result<Vec<(Cow<'static, str>, SessionInputValue<'static>)>> {
+    let width = batch.iter().map(|tokens| tokens.ids.len()).max().unwrap_or_default();
+    let shape = [batch.len(), width];
+    let (mut ids, mut mask) = (vec![padding.id; batch.len() * width], vec![0; batch.len() * width]);
+    for (row, tokens) in batch.iter().enumerate() {
+        let cells = row * width..row * width + tokens.ids.len();
+        ids[cells.clone()].copy_from_slice(&tokens.ids);
+        mask[cells].fill(1);
+    }
+    let tensor = |values: Vec<i64>| Tensor::from_array((shape, values));
+    let mut inputs = ort::inputs!["input_ids" => tensor(ids)?, "attention_mask" => tensor(mask)?];
+    if padding.types {
+        inputs.extend(ort::inputs![TYPES => tensor(vec![0; batch.len() * width])?]);
+    }
+    Ok(inputs)
+}
+
+fn run_error(error: ort::Error) -> InferenceError {
+    InferenceError::Run(error.into())
+}
+
+/// What the bundle contract says about the graph.
+struct Contract<'s> {
+    spec: &'s EncoderSpec,
+}
+
+impl Contract<'_> {
+    fn check_inputs(&self, inputs: &[Outlet]) -> Result<(), BundleError> {
+        let has_types = inputs.iter().any(|input| input.name() == TYPES);
+        for name in INPUTS.into_iter().chain(has_types.then_some(TYPES)) {
+            let input = inputs.iter().find(|input| input.name() == name);
+            let rank = |dimensions: &[i64]| dimensions.len() == 2;
+            self.check(&format!("input `{name}`"), input, (TensorElementType::Int64, "[batch, sequence]"), rank)?;
+        }
+        match inputs.iter().find(|input| input.name() != TYPES && !INPUTS.contains(&input.name())) {
+            Some(input) => {
+                let names = format!("only {}, {TYPES}", INPUTS.join(", "));
+                Err(self.refusal(format!("input `{}`", input.name()), "an input".into(), names))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn check_output(&self, outputs: &[Outlet]) -> Result<(), BundleError> {
+        let EncoderSpec { output: name, dimension, .. } = self.spec;
+        let output = outputs.iter().find(|output| output.name() == name);
+        let width = i64::try_from(*dimension).unwrap_or(i64::MAX);
+        let fits = |dimensions: &[i64]| matches!(dimensions, [_, last] if *last == width || *last == -1);
+        let shape = format!("[batch, {dimension}]");
+        self.check(&format!("output `{name}`"), output, (TensorElementType::Float32, &shape), fits)
+    }
+
+    /// Checks an input's or output's element type and shape; `shape` is the wanted one in words, `fits` decides.
+    fn check(
+        &self,
+        what: &str,
+        outlet: Option<&Outlet>,
+        (element, shape): (TensorElementType, &str),
+        fits: impl Fn(&[i64]) -> bool,
+    ) -> Result<(), BundleError> {
+        let expected = || format!("{element} {shape}");
+        let Some(outlet) = outlet else {
+            return Err(self.refusal(what.to_owned(), "missing".into(), expected()));
+        };
+        let dtype = outlet.dtype();
+        if dtype.tensor_type() == Some(element) && dtype.tensor_shape().is_some_and(|shape| fits(shape)) {
+            return Ok(());
+        }
+        Err(self.refusal(what.to_owned(), dtype.to_string(), expected()))
+    }
+
+    fn refusal(&self, what: String, actual: String, expected: String) -> BundleError {
+        BundleError::Graph { file: self.spec.file.clone(), what, actual, expected }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(device: Device, memory_limit: Option<usize>) -> Vec<String> {
+        let options = options(Terms { device, threads: 1, memory_limit });
+        options.into_iter().map(|(key, value)| format!("{key}={value}")).collect()
+    }
+
+    #[test]
+    fn a_memory_limit_is_told_to_the_providers_of_a_gpu() {
+        assert_eq!(told(Device::Cuda(1), Some(1 << 30)), ["CUDAExecutionProvider.gpu_mem_limit=1073741824"]);
+        assert_eq!(
+            told(Device::TensorRt, Some(64)),
+            ["TensorrtExecutionProvider.trt_max_workspace_size=64", "CUDAExecutionProvider.gpu_mem_limit=64"]
+        );
+    }
+
+    #[test]
+    fn nobody_is_told_what_there_is_no_limit_for() {
+        assert!(told(Device::Cuda(0), None).is_empty());
+        assert!(told(Device::Cpu, Some(64)).is_empty());
+    }
+}

@@ -1,0 +1,312 @@
+//! The small models on top of the encoder: dense layers, an activation between them, a softmax at the end.
+//!
+//! Three forms are no such stack: a vote of the nearest exemplars, whose first layer holds the exemplars' embeddings; trees;
+//! and a mixture, which pools the probabilities of other heads. A gate blends a head with another one.
+
+mod calibration;
+mod layer;
+mod maths;
+mod reader;
+mod trees;
+
+use std::sync::Arc;
+
+use pointsman_core::config::Name;
+use pointsman_core::scores::HeadScores;
+
+pub use self::calibration::Calibration;
+use self::layer::Layer;
+use self::maths::{nearest, ordinal, softmax};
+use self::reader::Reader;
+use self::trees::Forest;
+use super::encoder::InferenceError;
+use super::ngrams::{self, Ngrams};
+use crate::bundle::BundleError;
+use crate::manifest::{Activation, Block, Curve, HeadKind, HeadSpec, Manifest, Neighbours};
+
+/// The least probability that a mixture takes the logarithm of: one certain member must not outvote all others.
+const FLOOR: f32 = 1e-6;
+
+/// All heads of a bundle that are not hidden, in the manifest's order.
+#[derive(Debug, Clone)]
+pub struct Heads(Vec<Head>);
+
+#[derive(Debug, Clone)]
+struct Head {
+    name: Arc<str>,
+    kind: HeadKind,
+    labels: Arc<[Arc<str>]>,
+    inputs: Vec<Block>,
+    activation: Activation,
+    temperature: f32,
+    isotonic: Option<Curve>,
+    layers: Vec<Layer>,
+    neighbours: Option<Neighbours>,
+    forest: Option<Forest>,
+    /// As a mixture: the heads that it pools, with their weights. They are its own, so that it scores like any other head.
+    members: Vec<(Head, f32)>,
+    gate: Option<Box<Gated>>,
+}
+
+/// Who tells whether a head knows prompts of a kind, and who speaks for the others.
+#[derive(Debug, Clone)]
+struct Gated {
+    by: Head,
+    otherwise: Head,
+}
+
+/// What heads read of one prompt.
+#[derive(Debug, Clone, Copy)]
+pub struct Blocks<'p> {
+    /// The encoder's output.
+    pub embedding: &'p [f32],
+    /// The scaled dense features.
+    pub features: &'p [f32],
+    /// Hashed n-grams; may be empty when no head reads them.
+    pub ngrams: &'p Ngrams,
+}
+
+impl Heads {
+    /// Returns the heads of a checked manifest whose graph gives logits: there is nothing left to multiply.
+    pub(crate) fn of_logits(manifest: &Manifest) -> Self {
+        let head = |spec: &HeadSpec| Head { inputs: vec![Block::Embedding], ..Head::new(spec, Vec::new()) };
+        Self(manifest.heads.iter().map(head).collect())
+    }
+
+    /// Reads the heads of a checked manifest out of `file`; `features` is the number of dense features.
+    ///
+    /// # Errors
+    /// When a tensor is missing, has another shape, or holds what is no number.
+    pub fn parse(manifest: &Manifest, file: &str, bytes: &[u8], features: usize) -> Result<Self, BundleError> {
+        let mut reader = Reader::new(file, bytes)?;
+        let mut heads = Vec::with_capacity(manifest.heads.len());
+        for spec in manifest.heads.iter().filter(|spec| spec.mix.is_empty()) {
+            let width = |block: &Block| match block {
+                Block::Embedding => manifest.encoder.dimension,
+                Block::Features => features,
+                Block::Ngrams => ngrams::WIDTH,
+            };
+            let inputs = spec.inputs.iter().map(width).sum();
+            heads.push(match spec.trees {
+                Some(trees) => {
+                    let forest = Some(Forest::read(&mut reader, spec, trees, inputs)?);
+                    Head { forest, ..Head::new(spec, Vec::new()) }
+                }
+                None => Head::new(spec, reader.layers(spec, inputs)?),
+            });
+        }
+        reader.finish()?;
+        let offered = manifest.heads.iter().filter(|spec| !spec.hidden);
+        Ok(Self(offered.map(|spec| Head::assemble(spec, manifest, &heads)).collect()))
+    }
+
+    /// Returns the scores of every head for one prompt.
+    ///
+    /// # Errors
+    /// When a score is not a number.
+    pub fn score(&self, blocks: Blocks<'_>) -> Result<Vec<HeadScores>, InferenceError> {
+        self.0.iter().map(|head| head.score(blocks)).collect()
+    }
+
+    /// Returns the scores of the heads that need no encoder, for one prompt.
+    ///
+    /// # Errors
+    /// When a score is not a number.
+    pub fn score_lexical(&self, blocks: Blocks<'_>) -> Result<Vec<HeadScores>, InferenceError> {
+        self.0.iter().filter(|head| head.is_lexical()).map(|head| head.score(blocks)).collect()
+    }
+
+    /// Returns whether the head called `name` needs no encoder.
+    pub fn is_lexical(&self, name: &str) -> bool {
+        self.0.iter().any(|head| &*head.name == name && head.is_lexical())
+    }
+
+    /// Returns whether some head needs no encoder.
+    pub(crate) fn has_lexical(&self) -> bool {
+        self.0.iter().any(Head::is_lexical)
+    }
+
+    /// Returns whether some head needs the encoder.
+    pub(crate) fn need_encoder(&self) -> bool {
+        !self.0.iter().all(Head::is_lexical)
+    }
+
+    /// Returns whether some head that needs no encoder reads `block`.
+    pub(crate) fn read_lexically(&self, block: Block) -> bool {
+        self.0.iter().any(|head| head.is_lexical() && head.reads(block))
+    }
+
+    /// Returns whether some head reads `block`.
+    pub(crate) fn read(&self, block: Block) -> bool {
+        self.0.iter().any(|head| head.reads(block))
+    }
+
+    /// Returns the heads' names in the manifest's order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|head| &*head.name)
+    }
+
+    /// Iterates over the heads' names and labels.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[Arc<str>])> {
+        self.0.iter().map(|head| (&*head.name, &*head.labels))
+    }
+
+    /// Returns the labels of the head called `name`.
+    #[must_use]
+    pub fn labels(&self, name: &str) -> Option<&[Arc<str>]> {
+        self.0.iter().find(|head| &*head.name == name).map(|head| &*head.labels)
+    }
+}
+
+impl Head {
+    fn new(spec: &HeadSpec, layers: Vec<Layer>) -> Self {
+        Self {
+            name: spec.name.as_str().into(),
+            kind: spec.kind,
+            labels: spec.labels.iter().map(|label| Arc::from(label.as_str())).collect(),
+            inputs: spec.inputs.clone(),
+            activation: spec.activation,
+            temperature: spec.temperature,
+            isotonic: spec.isotonic.clone(),
+            layers,
+            neighbours: spec.neighbours,
+            forest: None,
+            members: Vec::new(),
+            gate: None,
+        }
+    }
+
+    /// Returns the head of a `spec` of a checked manifest; `heads` are those with weights of their own.
+    fn assemble(spec: &HeadSpec, manifest: &Manifest, heads: &[Self]) -> Self {
+        let part =
+            |name: &Name| Self::assemble(manifest.head(name.as_str()).expect("a checked manifest"), manifest, heads);
+        if !spec.mix.is_empty() {
+            let members = spec.mix.iter().map(|share| (part(&share.head), share.weight)).collect();
+            return Self { members, ..Self::new(spec, Vec::new()) };
+        }
+        let own = heads.iter().find(|head| *head.name == *spec.name.as_str()).expect("a checked manifest").clone();
+        let gate = spec.gate.as_ref();
+        let gate = gate.map(|gate| Box::new(Gated { by: part(&gate.head), otherwise: part(&gate.otherwise) }));
+        Self { gate, ..own }
+    }
+
+    fn reads(&self, block: Block) -> bool {
+        self.inputs.contains(&block)
+            || self.members.iter().any(|(member, _)| member.reads(block))
+            || self.gate.as_ref().is_some_and(|gate| gate.by.reads(block) || gate.otherwise.reads(block))
+    }
+
+    fn is_lexical(&self) -> bool {
+        !self.reads(Block::Embedding)
+    }
+
+    fn score(&self, blocks: Blocks<'_>) -> Result<HeadScores, InferenceError> {
+        let mut probabilities = self.probabilities(blocks)?;
+        let known = self.gate.as_ref().map(|gate| gate.blend(&mut probabilities, blocks)).transpose()?;
+        self.check(&probabilities)?;
+        Ok(HeadScores { head: Arc::clone(&self.name), labels: Arc::clone(&self.labels), probabilities, known })
+    }
+
+    fn probabilities(&self, blocks: Blocks<'_>) -> Result<Vec<f32>, InferenceError> {
+        let mut probabilities = self.uncalibrated(blocks)?;
+        if let Some(curve) = &self.isotonic {
+            curve.apply(&mut probabilities);
+        }
+        Ok(probabilities)
+    }
+
+    fn uncalibrated(&self, blocks: Blocks<'_>) -> Result<Vec<f32>, InferenceError> {
+        if !self.members.is_empty() {
+            return self.pooled(blocks);
+        }
+        let mut values = self.first(blocks);
+        // Checked here as well: an activation can turn what is not a number into a zero.
+        self.check(&values)?;
+        if let Some(neighbours) = self.neighbours {
+            return Ok(self.vote(&nearest(&values, neighbours)));
+        }
+        for layer in self.layers.iter().skip(1) {
+            let inputs: Vec<f32> = values.into_iter().map(|value| self.activation.apply(value)).collect();
+            values = layer.apply(&inputs);
+        }
+        // An activation of a number is a number, but a softmax hides one that is not.
+        self.check(&values)?;
+        Ok(match self.kind {
+            HeadKind::Multinomial => softmax(&values, self.temperature),
+            HeadKind::Ordinal => ordinal(&values, self.temperature),
+        })
+    }
+
+    /// The logarithmic opinion pool (Genest, Zidek 1986): the members' log probabilities, weighted and added, are logits.
+    fn pooled(&self, blocks: Blocks<'_>) -> Result<Vec<f32>, InferenceError> {
+        let mut logits = vec![0.0; self.labels.len()];
+        for (member, weight) in &self.members {
+            let probabilities = member.score(blocks)?.probabilities;
+            for (logit, p) in logits.iter_mut().zip(probabilities) {
+                *logit += weight * p.max(FLOOR).ln();
+            }
+        }
+        Ok(softmax(&logits, self.temperature))
+    }
+
+    /// The last layer holds what each exemplar speaks for, and as its bias what is said without any.
+    fn vote(&self, shares: &[f32]) -> Vec<f32> {
+        let votes = self.layers.last().map(|layer| layer.apply(shares)).unwrap_or_default();
+        let logits: Vec<f32> = votes.into_iter().map(|vote| vote.max(FLOOR).ln()).collect();
+        softmax(&logits, self.temperature)
+    }
+
+    /// Applies the layer that reads the blocks, without ever writing out the sparse one.
+    fn first(&self, blocks: Blocks<'_>) -> Vec<f32> {
+        if let Some(forest) = &self.forest {
+            return forest.logits(|place| self.input(blocks, place));
+        }
+        // A classifier that is one graph: what it puts out are the logits.
+        let Some(layer) = self.layers.first() else { return blocks.embedding.to_vec() };
+        let mut values = layer.bias.clone();
+        let mut from = 0;
+        for block in &self.inputs {
+            from += match block {
+                Block::Embedding => layer.add(&mut values, from, blocks.embedding),
+                Block::Features => layer.add(&mut values, from, blocks.features),
+                Block::Ngrams => layer.add_sparse(&mut values, from, blocks.ngrams),
+            };
+        }
+        values
+    }
+
+    /// Returns one of the dense inputs.
+    fn input(&self, blocks: Blocks<'_>, mut place: usize) -> f32 {
+        for block in &self.inputs {
+            let values = if *block == Block::Embedding { blocks.embedding } else { blocks.features };
+            match values.get(place) {
+                Some(value) => return *value,
+                None => place -= values.len(),
+            }
+        }
+        f32::NAN
+    }
+
+    fn check(&self, values: &[f32]) -> Result<(), InferenceError> {
+        if values.iter().all(|value| value.is_finite()) {
+            return Ok(());
+        }
+        Err(InferenceError::NotFinite { head: self.name.to_string() })
+    }
+}
+
+impl Gated {
+    /// A mixture of two experts (Jacobs, Jordan, Nowlan, Hinton 1991): chances are added, by how well the kind of prompt is
+    /// known, so that one that is sure of what it never saw does not outvote the other. Returns how well.
+    fn blend(&self, probabilities: &mut [f32], blocks: Blocks<'_>) -> Result<f32, InferenceError> {
+        let known = self.by.score(blocks)?.probabilities[1];
+        let otherwise = self.otherwise.score(blocks)?.probabilities;
+        for (p, other) in probabilities.iter_mut().zip(otherwise) {
+            *p = known * *p + (1.0 - known) * other;
+        }
+        Ok(known)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! The rung below the encoder: heads over features and n-grams, scored on the caller's own thread.
+//!
+//! Such a head answers in microseconds and needs neither queue nor ONNX Runtime. It answers for itself, and as a lexical
+//! form for the head that it stands for: when it is sure enough (the cascade), or when the encoder cannot.
+
+use std::sync::Arc;
+
+use pointsman_core::config;
+use pointsman_core::config::Name;
+use pointsman_core::scores::{Familiarity, HeadScores, Scores, Source};
+
+use super::encoder::InferenceError;
+use super::heads::{Blocks, Heads};
+use super::ngrams::{self, Ngrams};
+use super::scorer::Input;
+use crate::manifest::{Block, Manifest};
+
+/// About how many characters one token is, for what was cut of a text that no tokenizer has seen.
+const CHARS_PER_TOKEN: usize = 4;
+
+/// The heads of a bundle that need no encoder.
+#[derive(Debug)]
+pub(crate) struct Lexical {
+    heads: Arc<Heads>,
+    forms: Vec<Form>,
+    /// Every head that is no form of another: what a caller may want when it names none.
+    all: Vec<Name>,
+    reads_ngrams: bool,
+    cascade: bool,
+}
+
+/// A head that stands for another.
+#[derive(Debug)]
+struct Form {
+    stands_for: Arc<str>,
+    form: Arc<str>,
+    /// The probability of the best label from which on it is enough.
+    confidence: Option<f32>,
+}
+
+impl Lexical {
+    /// Returns the lexical heads of a bundle, if it has any.
+    pub(crate) fn new(manifest: &Manifest, heads: &Arc<Heads>, cascade: config::Cascade) -> Option<Self> {
+        if !heads.has_lexical() {
+            return None;
+        }
+        let forms = manifest.heads.iter().filter_map(|head| {
+            let stands_for = head.stands_for.as_ref()?.as_str().into();
+            #[expect(clippy::cast_possible_truncation, reason = "probabilities are f32")]
+            let confidence = cascade.confidence.map(|ratio| ratio.get() as f32).or(head.confidence);
+            Some(Form { stands_for, form: head.name.as_str().into(), confidence })
+        });
+        let all = manifest.heads.iter().filter(|head| head.stands_for.is_none());
+        Some(Self {
+            heads: Arc::clone(heads),
+            forms: forms.collect(),
+            all: all.map(|head| head.name.clone()).collect(),
+            reads_ngrams: heads.read_lexically(Block::Ngrams),
+            cascade: cascade.enabled,
+        })
+    }
+
+    /// Returns the scores of the lexical heads: under the names that they stand for, then under their own.
+    ///
+    /// # Errors
+    /// When a score is not a number.
+    pub(crate) fn score(&self, input: &Input) -> Result<Vec<HeadScores>, InferenceError> {
+        let none = Ngrams::default();
+        let ngrams = if self.reads_ngrams { input.ngrams() } else { &none };
+        let blocks = Blocks { embedding: &[], features: &input.features, ngrams };
+        let own = self.heads.score_lexical(blocks)?;
+        let stand_in = |form: &Form| {
+            let scores = own.iter().find(|scores| scores.head == form.form)?;
+            Some(HeadScores { head: Arc::clone(&form.stands_for), ..scores.clone() })
+        };
+        let mut scores: Vec<_> = self.forms.iter().filter_map(stand_in).collect();
+        scores.extend(own);
+        Ok(scores)
+    }
+
+    /// Returns whether the cascade may stop here for a caller that wants the heads `asked`; for none, every head.
+    pub(crate) fn may_be_enough(&self, asked: &[Name]) -> bool {
+        self.cascade && self.wanted(asked).iter().all(|head| self.is_lexical(head) || self.threshold(head).is_some())
+    }
+
+    /// Returns whether `scores` are sure enough for a caller that wants the heads `asked`.
+    pub(crate) fn are_enough(&self, scores: &[HeadScores], asked: &[Name]) -> bool {
+        self.wanted(asked).iter().all(|head| {
+            let scores = scores.iter().find(|scores| &*scores.head == head.as_str());
+            let top = scores.and_then(HeadScores::top).map(|(_, probability)| probability);
+            self.is_lexical(head) || top.zip(self.threshold(head)).is_some_and(|(top, threshold)| top >= threshold)
+        })
+    }
+
+    /// Returns whether it has something to say on the heads `asked`, or on any head when none is named.
+    pub(crate) fn answers(&self, asked: &[Name]) -> bool {
+        let knows = |head: &Name| self.is_lexical(head) || self.forms.iter().any(|form| *form.stands_for == **head);
+        if asked.is_empty() { self.all.iter().any(knows) } else { asked.iter().all(knows) }
+    }
+
+    /// Puts scores together that no encoder had a part in.
+    pub(crate) fn scores(input: &Input, heads: Vec<HeadScores>, source: Source) -> Scores {
+        let cut = input.excerpt.chars().saturating_sub(2 * ngrams::MAX_CHARS).div_ceil(CHARS_PER_TOKEN);
+        let truncated_tokens = u32::try_from(cut).unwrap_or(u32::MAX);
+        Scores {
+            source,
+            heads,
+            tokens: 0,
+            truncated_tokens,
+            embedding: None,
+            familiarity: Familiarity::UNKNOWN,
+            is_cached: false,
+        }
+    }
+
+    /// Returns the head that stands for `head`.
+    pub(crate) fn form_of(&self, head: &str) -> Option<&str> {
+        self.forms.iter().find(|form| &*form.stands_for == head).map(|form| &*form.form)
+    }
+
+    fn wanted<'a>(&'a self, asked: &'a [Name]) -> &'a [Name] {
+        if asked.is_empty() { &self.all } else { asked }
+    }
+
+    fn is_lexical(&self, head: &Name) -> bool {
+        self.heads.is_lexical(head)
+    }
+
+    fn threshold(&self, head: &Name) -> Option<f32> {
+        self.forms.iter().find(|form| *form.stands_for == **head)?.confidence
+    }
+}

@@ -1,0 +1,180 @@
+//! The texts that a bundle's training covers, and how far a text that is judged lies within them.
+//!
+//! Heads answer whatever they are given. Where they never saw a text's script, language or n-grams, what they say is no
+//! evidence, however sure it sounds: hashed n-grams that nobody saw fall on places of others, and a tokenizer that splits a
+//! text into single characters leaves the encoder little to read. So a judgement carries its [`Familiarity`], and a lexical
+//! form that does not know a text leaves it to the encoder.
+
+use pointsman_core::features::Language;
+use pointsman_core::scores::{Familiarity, Unfamiliar};
+use unicode_script::{Script, UnicodeScript};
+
+use super::ngrams;
+use super::scorer::Input;
+use crate::bundle::BundleError;
+use crate::manifest::{Manifest, NgramsSpec, ScopeError, script};
+
+/// The size of a record of n-grams, in bytes; a power of two, so that a place in it is found without division.
+const RECORD_BYTES: std::ops::RangeInclusive<usize> = 1 << 10..=1 << 18;
+
+/// Bits that a record has for each n-gram, at least, where it may still grow: with four probes one in 400 is found falsely.
+const BITS_OF_ONE: usize = 16;
+
+/// The fewest n-grams of which a small share says something: a name and a greeting have fewer.
+const MIN_NGRAMS: usize = 12;
+
+/// What a bundle was trained for. Each part that it does not declare excludes nothing.
+#[derive(Debug, Default)]
+pub(crate) struct TrainingScope {
+    languages: Vec<String>,
+    scripts: Vec<Script>,
+    record: Option<NgramRecord>,
+}
+
+/// The n-grams that training saw, as a Bloom filter (Bloom 1970): what was seen is always found, what was not hardly ever.
+#[derive(Debug)]
+pub struct NgramRecord {
+    bits: Vec<u8>,
+    probes: u32,
+    sure: f32,
+    least: f32,
+}
+
+/// What a scope makes of a text.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Acquaintance {
+    pub(crate) familiarity: Familiarity,
+    /// Whether lexical forms know the text: they read its n-grams and little else.
+    pub(crate) is_lexical: bool,
+}
+
+impl Acquaintance {
+    /// Of a text that nothing is said of.
+    pub(crate) const UNKNOWN: Self = Self { familiarity: Familiarity::UNKNOWN, is_lexical: true };
+}
+
+impl TrainingScope {
+    /// Reads the scope of a checked manifest; `record` holds the bytes of its file of n-grams.
+    pub(crate) fn parse(manifest: &Manifest, record: Option<Vec<u8>>) -> Result<Self, BundleError> {
+        let record = manifest.ngrams.as_ref().zip(record);
+        Ok(Self {
+            languages: manifest.languages.clone(),
+            scripts: manifest.scripts.iter().filter_map(|name| script(name)).collect(),
+            record: record.map(|(spec, bits)| NgramRecord::parse(spec, bits)).transpose()?,
+        })
+    }
+
+    /// Returns whether it says nothing that a text could lie beyond.
+    pub(crate) const fn is_silent(&self) -> bool {
+        self.languages.is_empty() && self.scripts.is_empty() && self.record.is_none()
+    }
+
+    /// Says how far a text is known; `language` is asked where its n-grams leave a doubt.
+    pub(crate) fn acquaintance(&self, input: &Input, language: impl FnOnce() -> Language) -> Acquaintance {
+        let is_strange = self.is_mostly_beyond(input);
+        let share = self.record.as_ref().and_then(|record| record.share(input.ngrams().hashes()));
+        let is_known = self.record.as_ref().map(|record| share.is_none_or(|share| share >= record.sure));
+        let unfamiliar = if is_strange && !self.scripts.is_empty() {
+            Some(Unfamiliar::Script)
+        } else if is_known == Some(true) {
+            None
+        } else {
+            self.doubt(input, share, language)
+        };
+        // Without a record, the script is all that tells what a lexical form does not know.
+        let is_lexical = unfamiliar.is_none() && is_known.unwrap_or(!is_strange);
+        Acquaintance { familiarity: Familiarity { known_ngrams: share, unfamiliar }, is_lexical }
+    }
+
+    /// Returns what is unfamiliar of a text that its n-grams do not speak for.
+    fn doubt(&self, input: &Input, share: Option<f32>, language: impl FnOnce() -> Language) -> Option<Unfamiliar> {
+        let language = if self.languages.is_empty() { Language::default() } else { language() };
+        if !language.is_unknown() {
+            let is_declared = self.languages.iter().any(|code| code == language.code());
+            return (!is_declared).then_some(Unfamiliar::Language);
+        }
+        let record = self.record.as_ref()?;
+        let is_enough = input.ngrams().hashes().len() >= MIN_NGRAMS;
+        (is_enough && share? < record.least).then_some(Unfamiliar::Ngrams)
+    }
+
+    /// Returns whether most letters are of scripts that are not declared; where none is, of others than Latin. Letters count
+    /// by their bytes: one that takes three says about as much as three that take one.
+    fn is_mostly_beyond(&self, input: &Input) -> bool {
+        let scripts = if self.scripts.is_empty() { &[Script::Latin] } else { &*self.scripts };
+        let (mut within, mut beyond) = (0, 0);
+        for letter in input.excerpt.parts(ngrams::MAX_CHARS).filter(|c| c.is_alphabetic()) {
+            let script = if letter.is_ascii() { Script::Latin } else { letter.script() };
+            // Marks and letters that several scripts share say nothing.
+            if scripts.contains(&script) {
+                within += letter.len_utf8();
+            } else if !matches!(script, Script::Common | Script::Inherited | Script::Unknown) {
+                beyond += letter.len_utf8();
+            }
+        }
+        beyond > within
+    }
+}
+
+impl NgramRecord {
+    /// Takes the bytes of its file.
+    ///
+    /// # Errors
+    /// When their number is not a power of two from 1 to 256 KiB.
+    pub fn parse(spec: &NgramsSpec, bits: Vec<u8>) -> Result<Self, BundleError> {
+        if !(RECORD_BYTES.contains(&bits.len()) && bits.len().is_power_of_two()) {
+            return Err(BundleError::Scope(ScopeError::Record { file: spec.file.clone(), bytes: bits.len() }));
+        }
+        Ok(Self { bits, probes: spec.probes, sure: spec.sure, least: spec.least })
+    }
+
+    /// Returns the share of n-grams that training saw; `None` of a text that has none, such as a number.
+    fn share(&self, hashes: &[u64]) -> Option<f32> {
+        let known = hashes.iter().filter(|hash| self.has(**hash)).count();
+        (!hashes.is_empty()).then(|| known as f32 / hashes.len() as f32)
+    }
+
+    fn has(&self, hash: u64) -> bool {
+        self.places(hash).all(|place| self.bits[place / 8] >> (place % 8) & 1 == 1)
+    }
+
+    /// Adds n-grams by their hashes. A record twice as long whose halves are alike holds the same, so it grows with them.
+    pub fn add(&mut self, hashes: Vec<u64>) {
+        while 8 * self.bits.len() < BITS_OF_ONE * hashes.len() && self.bits.len() < *RECORD_BYTES.end() {
+            self.bits.extend_from_within(..);
+        }
+        for hash in hashes {
+            let places: Vec<usize> = self.places(hash).collect();
+            places.into_iter().for_each(|place| self.bits[place / 8] |= 1 << (place % 8));
+        }
+    }
+
+    /// Returns the bytes of its file.
+    pub fn into_bits(self) -> Vec<u8> {
+        self.bits
+    }
+
+    /// Two halves of one hash give all probes (Kirsch, Mitzenmacher 2006).
+    fn places(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
+        // Of a power of two, so that places of a shorter record are those of a longer one less a multiple of its length.
+        let (mask, step) = (8 * self.bits.len() as u64 - 1, (hash >> 32) | 1);
+        (0..u64::from(self.probes)).map(move |probe| (hash.wrapping_add(probe.wrapping_mul(step)) & mask) as usize)
+    }
+}
+
+/// Returns the script that most letters of a text are of, by Unicode's name in lower case; `None` without letters.
+pub fn main_script(text: &str) -> Option<String> {
+    let mut bytes: Vec<(Script, usize)> = Vec::new();
+    for letter in text.chars().filter(|c| c.is_alphabetic()) {
+        let script = letter.script();
+        match bytes.iter_mut().find(|(own, _)| *own == script) {
+            Some((_, bytes)) => *bytes += letter.len_utf8(),
+            None => bytes.push((script, letter.len_utf8())),
+        }
+    }
+    let (script, _) = bytes.into_iter().max_by_key(|(_, bytes)| *bytes)?;
+    Some(script.full_name().to_ascii_lowercase()).filter(|name| crate::manifest::script(name).is_some())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,217 @@
+//! One prompt's way from text to scores: tokens, embedding, heads.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use pointsman_core::features::Features;
+use pointsman_core::scores::{Familiarity, Scores, Source};
+
+use super::encoder::{Encoder, InferenceError};
+use super::heads::{Blocks, Heads};
+use super::inputs::FeatureInputs;
+use super::ngrams::Ngrams;
+use super::tokenize::{Budget, Excerpt, Tokenizer, Tokens};
+use crate::bundle::Bundle;
+use crate::manifest::Block;
+use crate::serving::watchdog::Brake;
+
+/// How many lengths are told apart: up to 16 tokens, 32, 64, ..., 8192.
+pub(crate) const LENGTHS: usize = 10;
+
+/// The tokens of the shortest length, as a power of two.
+const SHORTEST: u32 = 4;
+
+/// The most prompts that are encoded together before the first request: more would cost start-up and memory.
+const WARM_BATCH: usize = 8;
+
+/// The longest prompts that batches are tried out with: where these gain nothing by company, longer ones gain less.
+const TRIED_TOKENS: usize = 64;
+
+/// How often a batch is tried out; the fastest run counts, as whatever else the machine does only slows one down.
+const TRIALS: usize = 2;
+
+/// What twice as many prompts a run must gain in throughput to be worth their waiting for each other.
+const GAIN: f64 = 1.05;
+
+/// What is judged: the text that was kept, and the scaled dense features.
+#[derive(Debug)]
+pub(crate) struct Input {
+    pub(crate) excerpt: Excerpt,
+    pub(crate) features: Vec<f32>,
+    /// Which of the [`LENGTHS`] the text probably has; batches are of one length.
+    pub(crate) length: usize,
+    /// Counted once, by whoever asks first.
+    ngrams: OnceLock<Ngrams>,
+}
+
+impl Input {
+    /// Keeps of a text and its features what a bundle reads.
+    pub(crate) fn new(text: &str, features: &Features, budget: Budget, inputs: &FeatureInputs) -> Self {
+        let excerpt = budget.excerpt(text);
+        let length = length(budget.estimate(&excerpt));
+        Self { excerpt, features: inputs.scale(features), length, ngrams: OnceLock::new() }
+    }
+
+    /// Returns the text's n-grams.
+    pub(crate) fn ngrams(&self) -> &Ngrams {
+        self.ngrams.get_or_init(|| Ngrams::of(&self.excerpt))
+    }
+}
+
+/// Returns the index of the first length that `tokens` tokens fit.
+fn length(tokens: usize) -> usize {
+    let power = tokens.next_power_of_two().trailing_zeros().max(SHORTEST);
+    usize::try_from(power - SHORTEST).unwrap_or(LENGTHS).min(LENGTHS - 1)
+}
+
+/// Everything that one worker needs to judge prompts.
+pub(crate) struct Scorer<E> {
+    tokenizer: Arc<Tokenizer>,
+    encoder: E,
+    heads: Arc<Heads>,
+    max_batch: usize,
+    /// How many prompts of each length are encoded together.
+    batches: [usize; LENGTHS],
+    keeps_embeddings: bool,
+}
+
+impl<E: Encoder> Scorer<E> {
+    /// Puts an encoder between a bundle's tokenizer and heads; it takes at most `max_batch` prompts a run.
+    pub(crate) fn new(bundle: &Bundle, encoder: E, max_batch: usize) -> Self {
+        let (tokenizer, heads) = (Arc::clone(&bundle.tokenizer), Arc::clone(&bundle.heads));
+        let batches = [max_batch; LENGTHS];
+        Self { tokenizer, encoder, heads, max_batch, batches, keeps_embeddings: false }
+    }
+
+    /// Returns what ends the run that goes on.
+    pub(crate) fn brake(&self) -> Brake {
+        self.encoder.brake()
+    }
+
+    /// Leaves the embeddings beside the scores from now on, where something compares them.
+    pub(crate) const fn keep_embeddings(&mut self, keep: bool) {
+        self.keeps_embeddings = keep;
+    }
+
+    /// Returns the scores of each input, in the same order.
+    pub(crate) fn score(&mut self, inputs: &[&Input]) -> Result<Vec<Scores>, InferenceError> {
+        let tokens = inputs.iter().map(|input| self.tokenizer.tokens(&input.excerpt)).collect::<Result<Vec<_>, _>>()?;
+        let embeddings = self.encoder.embed(&tokens)?;
+        let rows = inputs.iter().zip(&tokens).zip(&embeddings);
+        rows.map(|((input, tokens), embedding)| self.heads_of(input, tokens, embedding)).collect()
+    }
+
+    /// Runs an input of every length and the widest one, so that no request pays for the first allocation.
+    pub(crate) fn warm_up(&mut self) -> Result<(), InferenceError> {
+        let longest = self.tokenizer.budget().max_tokens();
+        let mut tokens = 1 << SHORTEST;
+        while tokens < longest {
+            self.encoder.embed(&[self.tokenizer.dummy(tokens)])?;
+            tokens *= 2;
+        }
+        let longest = self.tokenizer.dummy(longest);
+        self.encoder.embed(&vec![longest; self.max_batch.min(WARM_BATCH)])?;
+        Ok(())
+    }
+
+    /// Tries out how many prompts of each length a run serves best. Where twice as many take twice as long, as they do on the
+    /// CPUs measured, company would only make the first of a batch wait for the last.
+    pub(crate) fn tune(&mut self) -> Result<(), InferenceError> {
+        if self.max_batch == 1 {
+            return Ok(());
+        }
+        let (longest, mut best) = (self.tokenizer.budget().max_tokens(), self.max_batch);
+        for index in 0..LENGTHS {
+            let tokens = 1 << (index + SHORTEST as usize);
+            if index == 0 || tokens <= longest.min(TRIED_TOKENS) {
+                let prompt = self.tokenizer.dummy(tokens.min(longest));
+                best = best_batch(self.max_batch, |size| self.fastest(&vec![prompt.clone(); size]))?;
+            }
+            self.batches[index] = best;
+        }
+        Ok(())
+    }
+
+    fn fastest(&mut self, batch: &[Tokens]) -> Result<Duration, InferenceError> {
+        let mut least = Duration::MAX;
+        for _ in 0..TRIALS {
+            let started = Instant::now();
+            self.encoder.embed(batch)?;
+            least = least.min(started.elapsed());
+        }
+        Ok(least)
+    }
+
+    /// Returns how many prompts may be encoded in one run.
+    pub(crate) const fn max_batch(&self) -> usize {
+        self.max_batch
+    }
+
+    /// Returns how many prompts of one of the [`LENGTHS`] are encoded in one run.
+    pub(crate) const fn batch_of(&self, length: usize) -> usize {
+        self.batches[length]
+    }
+
+    /// Takes one prompt a run from now on, for encoders whose embeddings depend on what else is in the batch.
+    pub(crate) const fn encode_apart(&mut self) {
+        self.max_batch = 1;
+        self.batches = [1; LENGTHS];
+    }
+
+    fn heads_of(&self, input: &Input, tokens: &Tokens, embedding: &[f32]) -> Result<Scores, InferenceError> {
+        let none = Ngrams::default();
+        let ngrams = if self.heads.read(Block::Ngrams) { input.ngrams() } else { &none };
+        let blocks = Blocks { embedding, features: &input.features, ngrams };
+        Ok(Scores {
+            source: Source::Encoder,
+            heads: self.heads.score(blocks)?,
+            tokens: u32::try_from(tokens.ids.len()).unwrap_or(u32::MAX),
+            truncated_tokens: tokens.truncated,
+            embedding: self.keeps_embeddings.then(|| embedding.into()),
+            familiarity: Familiarity::UNKNOWN,
+            is_cached: false,
+        })
+    }
+}
+
+/// Doubles a batch for as long as that gains throughput; `took` says how long one of that size runs.
+fn best_batch(
+    most: usize,
+    mut took: impl FnMut(usize) -> Result<Duration, InferenceError>,
+) -> Result<usize, InferenceError> {
+    let (mut best, mut fastest) = (1, took(1)?.as_secs_f64());
+    while best < most {
+        let next = (best * 2).min(most);
+        let row = took(next)?.as_secs_f64() / next as f64;
+        if row * GAIN > fastest {
+            break;
+        }
+        (best, fastest) = (next, row);
+    }
+    Ok(best)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How large a batch is chosen where a run takes `fixed` and `row` for each prompt.
+    fn chosen(fixed: u64, row: u64) -> usize {
+        best_batch(24, |size| Ok(Duration::from_micros(fixed + row * size as u64))).expect("a size")
+    }
+
+    #[test]
+    fn a_batch_grows_for_as_long_as_company_is_cheap() {
+        assert_eq!(chosen(0, 1000), 1);
+        assert_eq!(chosen(50, 1000), 1);
+        assert_eq!(chosen(1000, 1000), 16);
+        assert_eq!(chosen(1000, 1), 24);
+    }
+
+    #[test]
+    fn a_length_holds_up_to_twice_the_tokens_of_the_one_before() {
+        let lengths = [0, 2, 16, 17, 32, 33, 64, 4097, 8192].map(length);
+
+        assert_eq!(lengths, [0, 0, 0, 1, 1, 2, 2, 9, 9]);
+    }
+}

@@ -1,0 +1,258 @@
+//! Text to token ids, within a budget, without ever reading more of a long text than can matter.
+//!
+//! Two cuts. [`Budget::excerpt`] cuts characters, before a text is queued, so that a 5 MiB prompt neither waits in memory
+//! nor is tokenised as a whole; where the bundle says so, what the ends repeat is cut as well. [`Tokenizer::tokens`] then
+//! cuts tokens out of the middle. Training cuts the same way.
+
+use std::borrow::Cow;
+
+use super::encoder::InferenceError;
+use super::repeats::Repeats;
+use crate::bundle::BundleError;
+use crate::manifest::TokenizerSpec;
+
+/// How many characters of each end of a long text are tokenised, a token of the budget.
+const CHARS_PER_TOKEN: usize = 16;
+
+/// About how much text is one token, to tell short prompts from long ones before they are tokenised.
+const BYTES_PER_TOKEN: usize = 4;
+
+/// How many tokens fit, and how many of them come from a long text's start.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    max_tokens: usize,
+    head_tokens: usize,
+    repeat_words: Option<usize>,
+}
+
+/// What is left of a text after the first cut: all of it, or its two ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excerpt {
+    head: String,
+    tail: String,
+    /// Characters of the whole text when some were cut.
+    cut_from: Option<usize>,
+}
+
+/// The ids that an encoder reads, specials included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tokens {
+    /// At least the specials.
+    pub ids: Vec<i64>,
+    /// Tokens that were cut out of the middle; estimated when characters were cut as well.
+    pub truncated: u32,
+}
+
+/// A bundle's tokenizer and its budget.
+#[derive(Debug)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    budget: Budget,
+    /// Before and after every text, such as `[CLS]` and `[SEP]`.
+    specials: [Vec<i64>; 2],
+    pad: i64,
+}
+
+impl Budget {
+    /// Takes the budget of a checked manifest.
+    pub(crate) const fn new(spec: &TokenizerSpec) -> Self {
+        Self { max_tokens: spec.max_tokens, head_tokens: spec.head_tokens, repeat_words: spec.repeat_words }
+    }
+
+    /// Takes a budget of `max_tokens`.
+    #[cfg(test)]
+    pub(crate) const fn of_tokens(max_tokens: usize) -> Self {
+        Self { max_tokens, head_tokens: max_tokens / 2, repeat_words: None }
+    }
+
+    /// Cuts the middle out of a text longer than 32 characters a token of the budget, and then what is said again.
+    #[must_use]
+    pub fn excerpt(self, text: &str) -> Excerpt {
+        let excerpt = self.ends(text);
+        match self.repeat_words {
+            Some(window) => excerpt.once(window),
+            None => excerpt,
+        }
+    }
+
+    fn ends(self, text: &str) -> Excerpt {
+        let end = CHARS_PER_TOKEN * self.max_tokens;
+        if text.char_indices().nth(2 * end).is_none() {
+            return Excerpt { head: text.to_owned(), tail: String::new(), cut_from: None };
+        }
+        let offset = |index: Option<(usize, char)>| index.map_or(0, |(offset, _)| offset);
+        let head = &text[..offset(text.char_indices().nth(end))];
+        let tail = &text[offset(text.char_indices().nth_back(end - 1))..];
+        Excerpt { head: head.to_owned(), tail: tail.to_owned(), cut_from: Some(text.chars().count()) }
+    }
+
+    /// Cuts the middle out of a long text; the excerpt of what is left holds the same words.
+    pub(crate) fn clip(self, text: &str) -> Cow<'_, str> {
+        let end = CHARS_PER_TOKEN * self.max_tokens + 1;
+        if text.char_indices().nth(2 * end).is_none() {
+            return Cow::Borrowed(text);
+        }
+        let head = text.char_indices().nth(end).map_or(text.len(), |(offset, _)| offset);
+        let tail = text.char_indices().nth_back(end - 1).map_or(0, |(offset, _)| offset);
+        Cow::Owned([&text[..head], &text[tail..]].concat())
+    }
+
+    /// Returns about how many tokens of the budget an excerpt takes: four bytes of text are one.
+    pub(crate) fn estimate(self, excerpt: &Excerpt) -> usize {
+        ((excerpt.head.len() + excerpt.tail.len()) / BYTES_PER_TOKEN + 2).min(self.max_tokens)
+    }
+
+    /// Returns the budget itself.
+    pub(crate) const fn max_tokens(self) -> usize {
+        self.max_tokens
+    }
+}
+
+impl Excerpt {
+    fn once(self, window: usize) -> Self {
+        let mut repeats = Repeats::new(window);
+        let (head, tail) = (repeats.once(&self.head).into_owned(), repeats.once(&self.tail).into_owned());
+        Self { head, tail, ..self }
+    }
+
+    /// Returns the text's start and end; the end is empty when the start is all of it.
+    pub(crate) fn ends(&self) -> [&str; 2] {
+        [&self.head, &self.tail]
+    }
+
+    /// Returns how many characters the whole text has.
+    pub(crate) fn chars(&self) -> usize {
+        self.cut_from.unwrap_or_else(|| self.head.chars().count())
+    }
+
+    /// Returns how many characters the whole text has when some were cut.
+    pub(crate) const fn cut_from(&self) -> Option<usize> {
+        self.cut_from
+    }
+}
+
+impl Excerpt {
+    /// Returns the first `limit` characters of the text and the last `limit` of the others, a space between them where
+    /// something was cut out.
+    pub(crate) fn parts(&self, limit: usize) -> impl Iterator<Item = char> {
+        let end = self.head.char_indices().nth(limit).map_or(self.head.len(), |(offset, _)| offset);
+        let (head, more) = self.head.split_at(end);
+        let rest = [more, &self.tail];
+        let skipped = rest.iter().map(|text| text.chars().count()).sum::<usize>().saturating_sub(limit);
+        let gap = (skipped > 0 || self.cut_from.is_some()).then_some(' ');
+        head.chars().chain(gap).chain(rest.into_iter().flat_map(str::chars).skip(skipped))
+    }
+}
+
+impl Tokenizer {
+    /// Builds the tokenizer of `bytes`, a `tokenizer.json`; its own padding and truncation are ignored.
+    pub(crate) fn parse(spec: &TokenizerSpec, bytes: &[u8]) -> Result<Self, BundleError> {
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
+            .map_err(|source| BundleError::Tokenizer { file: spec.file.clone(), source })?;
+        // A text is text: one that spells out `[SEP]` must not end the input for the encoder.
+        inner.set_encode_special_tokens(true);
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(|source| BundleError::Tokenizer { file: spec.file.clone(), source })?;
+        let specials = match specials(&inner) {
+            Some(specials) => specials,
+            None => named_specials(&inner, spec)?,
+        };
+        let pad = ["[PAD]", "<pad>"].into_iter().find_map(|token| inner.token_to_id(token));
+        let tokenizer = Self { specials, pad: pad.map_or(0, i64::from), budget: Budget::new(spec), inner };
+        let TokenizerSpec { max_tokens, head_tokens, .. } = *spec;
+        if max_tokens < tokenizer.surround() + head_tokens.max(1) {
+            return Err(BundleError::TokenBudget { max_tokens, head_tokens });
+        }
+        Ok(tokenizer)
+    }
+
+    /// Returns the id that fills a batch up.
+    pub(crate) const fn pad(&self) -> i64 {
+        self.pad
+    }
+
+    /// Returns the budget.
+    #[must_use]
+    pub const fn budget(&self) -> Budget {
+        self.budget
+    }
+
+    /// Returns the ids of an excerpt, within the budget.
+    ///
+    /// # Errors
+    /// When the tokenizer fails, which well-formed ones do not.
+    pub fn tokens(&self, excerpt: &Excerpt) -> Result<Tokens, InferenceError> {
+        let mut ids = self.encode(&excerpt.head)?;
+        if !excerpt.tail.is_empty() {
+            ids.extend(self.encode(&excerpt.tail)?);
+        }
+        let total = excerpt.cut_from.map_or(ids.len(), |chars| {
+            // As many tokens a character in the middle as at both ends.
+            let read: usize = excerpt.ends().iter().map(|text| text.chars().count()).sum();
+            (ids.len() * chars).div_ceil(read.max(1))
+        });
+        let kept = self.fit(&ids);
+        let truncated = u32::try_from(total.saturating_sub(kept.len() - self.surround())).unwrap_or(u32::MAX);
+        Ok(Tokens { ids: kept, truncated })
+    }
+
+    /// Returns an input of `tokens` tokens, to warm up with.
+    pub(crate) fn dummy(&self, tokens: usize) -> Tokens {
+        let room = tokens.min(self.budget.max_tokens).saturating_sub(self.surround());
+        // A special is an id that every vocabulary has.
+        let id = self.specials.concat().first().copied().unwrap_or_default();
+        Tokens { ids: self.fit(&vec![id; room]), truncated: 0 }
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn widen(&mut self, max_tokens: usize) {
+        self.budget.max_tokens = max_tokens;
+    }
+
+    fn encode(&self, text: &str) -> Result<Vec<i64>, InferenceError> {
+        let encoding = self.inner.encode_fast(text, false).map_err(InferenceError::Tokenize)?;
+        Ok(encoding.get_ids().iter().copied().map(i64::from).collect())
+    }
+
+    fn fit(&self, ids: &[i64]) -> Vec<i64> {
+        let room = self.budget.max_tokens - self.surround();
+        let (head, tail) = if ids.len() <= room {
+            (ids, &[][..])
+        } else {
+            (&ids[..self.budget.head_tokens], &ids[ids.len() - (room - self.budget.head_tokens)..])
+        };
+        let [before, after] = &self.specials;
+        [before, head, tail, after].concat()
+    }
+
+    /// Returns how many specials surround a text.
+    const fn surround(&self) -> usize {
+        self.specials[0].len() + self.specials[1].len()
+    }
+}
+
+/// Returns what the post-processor puts around a text, if it puts anything there.
+fn specials(tokenizer: &tokenizers::Tokenizer) -> Option<[Vec<i64>; 2]> {
+    let ids = |specials| {
+        let encoding = tokenizer.encode_fast("a", specials).ok()?;
+        Some(encoding.get_ids().iter().copied().map(i64::from).collect::<Vec<_>>())
+    };
+    let (bare, whole) = (ids(false)?, ids(true)?);
+    if bare.is_empty() || whole.len() == bare.len() {
+        return None;
+    }
+    let start = whole.windows(bare.len()).position(|window| window == bare)?;
+    Some([whole[..start].to_vec(), whole[start + bare.len()..].to_vec()])
+}
+
+/// Returns the specials of BERT and its descendants, which some of their tokenizers leave to the caller.
+fn named_specials(inner: &tokenizers::Tokenizer, spec: &TokenizerSpec) -> Result<[Vec<i64>; 2], BundleError> {
+    let id = |token| {
+        let missing = || BundleError::TokenMissing { file: spec.file.clone(), token };
+        inner.token_to_id(token).map(|id| vec![i64::from(id)]).ok_or_else(missing)
+    };
+    Ok([id("[CLS]")?, id("[SEP]")?])
+}
+
+#[cfg(test)]
+mod tests;

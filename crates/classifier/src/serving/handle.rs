@@ -1,0 +1,211 @@
+//! The handle to a running classifier: what it is, what it runs on and how it does.
+//!
+//! [`Classifier::score`] in `request` is the entry that asks it; `start` makes it out of a bundle.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use pointsman_core::config::Name;
+use pointsman_core::scores::{Degraded, Source};
+
+use super::drift::Drift;
+use super::queue::Queue;
+use super::worker::Record;
+use crate::bundle::{Bundle, Identity, Watched};
+use crate::manifest::Kind;
+use crate::onnx::device::Device;
+use crate::scoring::heads::{Calibration, Heads};
+use crate::scoring::inputs::FeatureInputs;
+use crate::scoring::lexical::Lexical;
+use crate::scoring::scope::TrainingScope;
+use crate::scoring::tokenize::Budget;
+
+/// A handle to a running classifier; clones share it. When the last one is dropped, the workers finish what is queued
+/// and end.
+#[derive(Debug, Clone)]
+pub struct Classifier(pub(super) Arc<Shared>);
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) identity: Identity,
+    pub(super) budget: Budget,
+    pub(super) inputs: FeatureInputs,
+    pub(super) heads: Arc<Heads>,
+    /// The heads that need no encoder, if the bundle has any.
+    pub(super) lexical: Option<Lexical>,
+    pub(super) engine: Engine,
+    pub(super) makes_embeddings: bool,
+    /// The texts that the bundle was trained for.
+    pub(super) scope: TrainingScope,
+    /// Compares live traffic with the bundle's reference, if it brings one.
+    pub(super) drift: Option<Drift>,
+    pub(super) record: Arc<Record>,
+}
+
+/// What runs the encoder.
+#[derive(Debug)]
+pub(super) enum Engine {
+    /// Workers behind a queue.
+    Workers(Queue),
+    /// Nothing: no head reads an embedding.
+    Unneeded,
+    /// Nothing, though there should be something.
+    Down {
+        /// What decisions say.
+        reason: Degraded,
+        /// What an operator has to mend.
+        detail: String,
+    },
+}
+
+/// What a classifier has been through since it started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stats {
+    /// Prompts that wait.
+    pub waiting: usize,
+    /// Prompts that were skipped: their caller had left, or their deadline had passed.
+    pub skipped: u64,
+    /// Runs that failed, panics included.
+    pub failures: u64,
+    /// Runs that panicked.
+    pub panics: u64,
+    /// Threads that run.
+    pub workers: usize,
+    /// Whether the last run failed.
+    pub failing: bool,
+}
+
+impl Classifier {
+    /// Iterates over the names of its heads and their labels, in the order of the scores.
+    pub fn heads(&self) -> impl Iterator<Item = (&str, &[Arc<str>])> {
+        self.0.heads.iter()
+    }
+
+    /// Returns the labels of the head called `head`, in the order of its scores.
+    #[must_use]
+    pub fn labels(&self, head: &str) -> Option<&[Arc<str>]> {
+        self.0.heads.labels(head)
+    }
+
+    /// Returns how the scores of `head` that came from `source` are calibrated.
+    #[must_use]
+    pub fn calibration(&self, head: &str, source: Source) -> Option<Calibration> {
+        let lexical = self.0.lexical.as_ref().filter(|_| source != Source::Encoder);
+        let form = lexical.and_then(|lexical| lexical.form_of(head));
+        self.0.heads.calibration(form.unwrap_or(head))
+    }
+
+    /// Returns what the configuration calls it.
+    #[must_use]
+    pub fn name(&self) -> &Name {
+        &self.0.record.name
+    }
+
+    /// Returns whether `other` is a handle to the same running classifier.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Returns whether replacing `other` by it would change nothing: it is the same, or neither gets its encoder to run.
+    #[must_use]
+    pub fn serves_like(&self, other: &Self) -> bool {
+        self.is(other) || (self.is_down() && other.is_down() && self.identity() == other.identity())
+    }
+
+    /// Returns which bundle it runs.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.0.identity
+    }
+
+    /// Returns whether its encoder runs, and makes embeddings rather than logits.
+    #[must_use]
+    pub fn can_embed(&self) -> bool {
+        self.0.makes_embeddings && matches!(self.0.engine, Engine::Workers(_))
+    }
+
+    /// Returns what it runs on.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.0.record.ground.device
+    }
+
+    /// Returns why it serves worse than it should: a lower device, a session that fails, threads that ended.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let Record { ground, counts, sessions, ladder, .. } = &*self.0.record;
+        if let Engine::Down { reason, detail } = &self.0.engine {
+            return Some(format!("{}: the lexical heads decide: {detail}", reason.as_str()));
+        }
+        let workers = counts.workers.load(Ordering::Relaxed);
+        if counts.failing.load(Ordering::Relaxed) {
+            return Some("inference: the last run failed".to_owned());
+        }
+        if workers < *sessions {
+            return Some(format!("worker_gone: {workers} of {sessions} workers run"));
+        }
+        if let stuck @ 1.. = counts.stuck.load(Ordering::Relaxed) {
+            return Some(format!("worker_stuck: {stuck} of {sessions} workers are in a run that does not end"));
+        }
+        let device = || ground.fell_back.as_ref().map(|cause| format!("device: runs on {}, {cause}", ground.device));
+        ladder.trouble().or_else(device)
+    }
+
+    /// Returns whether a fresh start could help: its sessions fail, or threads of it have ended.
+    #[must_use]
+    pub fn is_sick(&self) -> bool {
+        let Record { counts, sessions, .. } = &*self.0.record;
+        let able = counts.workers.load(Ordering::Relaxed).saturating_sub(counts.stuck.load(Ordering::Relaxed));
+        counts.failing.load(Ordering::Relaxed) || able < *sessions
+    }
+
+    /// Returns whether the encoder should run and does not, so that only the lexical heads answer.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        self.down().is_some()
+    }
+
+    /// Returns why the encoder does not run although it should.
+    #[must_use]
+    pub fn down(&self) -> Option<Degraded> {
+        match &self.0.engine {
+            Engine::Down { reason, .. } => Some(*reason),
+            Engine::Workers(_) | Engine::Unneeded => None,
+        }
+    }
+
+    /// Returns what it has been through.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let Shared { engine, record, .. } = &*self.0;
+        Stats {
+            waiting: if let Engine::Workers(queue) = engine { queue.waiting() } else { 0 },
+            skipped: record.counts.skipped.load(Ordering::Relaxed),
+            failures: record.counts.failures.load(Ordering::Relaxed),
+            panics: record.counts.panics.load(Ordering::Relaxed),
+            workers: record.counts.workers.load(Ordering::Relaxed),
+            failing: record.counts.failing.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn of(bundle: Bundle, lexical: Option<Lexical>, engine: Engine, record: Arc<Record>) -> Self {
+        let budget = bundle.tokenizer.budget();
+        let makes_embeddings = bundle.manifest.kind == Kind::Encoder;
+        let Bundle { identity, inputs, heads, reference, scope, .. } = bundle;
+        let drift = reference
+            .map(|Watched { reference, probe }| Drift::new(probe, &reference, record.drift, record.metrics.drift()));
+        Self(Arc::new(Shared {
+            identity,
+            budget,
+            inputs,
+            heads,
+            lexical,
+            engine,
+            makes_embeddings,
+            scope,
+            drift,
+            record,
+        }))
+    }
+}

@@ -1,0 +1,115 @@
+//! The bounded queue that the workers of a classifier share.
+//!
+//! A place is taken without a lock and without waiting: who finds none is told at once. Only workers lock the receiving
+//! end, for as long as they put a batch together; a worker that finds nothing waits there for the next entry, and the
+//! others behind it.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::cache::Key;
+use crate::scoring::scorer::Input;
+use crate::serving::single_flight::{Answer, Flight};
+
+/// How many entries of other lengths a worker puts aside while it looks for those that fit its batch.
+const ASIDE: usize = 256;
+
+/// A prompt that waits for its scores.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) key: Key,
+    pub(crate) input: Input,
+    pub(crate) queued: Instant,
+    /// Who waits for it.
+    pub(crate) flight: Arc<Flight>,
+    /// One of the queue's places; given back when a worker takes the entry out.
+    pub(crate) place: Option<OwnedSemaphorePermit>,
+}
+
+/// The callers' end.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    places: Arc<Semaphore>,
+    entries: mpsc::SyncSender<Entry>,
+    capacity: usize,
+}
+
+/// The workers' end.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    entries: mpsc::Receiver<Entry>,
+    /// Taken out of the channel, but not by the worker whose batch they fit; the oldest first.
+    aside: VecDeque<Entry>,
+}
+
+/// Makes a queue in which at most `capacity` entries wait.
+pub(crate) fn queue(capacity: usize) -> (Queue, Arc<Mutex<Intake>>) {
+    let capacity = capacity.max(1);
+    let (sender, receiver) = mpsc::sync_channel(capacity);
+    let queue = Queue { places: Arc::new(Semaphore::new(capacity)), entries: sender, capacity };
+    (queue, Arc::new(Mutex::new(Intake { entries: receiver, aside: VecDeque::new() })))
+}
+
+impl Queue {
+    /// Takes a place, if there is one.
+    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// Puts an entry into its place; the entry comes back when no worker is left.
+    pub(crate) fn send(&self, entry: Entry) -> Result<(), Box<Entry>> {
+        // Never full: there are as many slots as places.
+        self.entries.try_send(entry).map_err(|error| match error {
+            mpsc::TrySendError::Full(entry) | mpsc::TrySendError::Disconnected(entry) => Box::new(entry),
+        })
+    }
+
+    /// Returns how many entries wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.capacity - self.places.available_permits()
+    }
+}
+
+impl Intake {
+    /// Waits for the oldest entry; `None` when no caller can come any more and nothing waits.
+    pub(crate) fn first(&mut self) -> Option<Entry> {
+        self.aside.pop_front().or_else(|| self.entries.recv().ok()).map(Entry::taken)
+    }
+
+    /// Takes the oldest entry that `fits`, waiting at most `patience` for it.
+    pub(crate) fn next(&mut self, fits: impl Fn(&Entry) -> bool, patience: Duration) -> Option<Entry> {
+        if let Some(index) = self.aside.iter().position(&fits) {
+            return self.aside.remove(index).map(Entry::taken);
+        }
+        let until = std::time::Instant::now() + patience;
+        while self.aside.len() < ASIDE {
+            let entry = self.entries.try_recv().or_else(|_| {
+                let left = until.saturating_duration_since(std::time::Instant::now());
+                if left.is_zero() { Err(RecvTimeoutError::Timeout) } else { self.entries.recv_timeout(left) }
+            });
+            match entry {
+                Ok(entry) if fits(&entry) => return Some(entry.taken()),
+                Ok(entry) => self.aside.push_back(entry),
+                Err(_nothing_in_time) => return None,
+            }
+        }
+        None
+    }
+}
+
+impl Entry {
+    /// Answers everybody who waits for it.
+    pub(crate) fn answer(&self, answer: &Answer) {
+        self.flight.answer(answer);
+    }
+
+    fn taken(mut self) -> Self {
+        self.place = None;
+        self
+    }
+}

@@ -1,0 +1,421 @@
+//! The handle with encoders that are scripted.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pointsman_core::config;
+use pointsman_core::config::Name;
+use pointsman_core::features::Features;
+use pointsman_core::scores::{Degraded, Scores};
+use pointsman_telemetry::Metrics;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::cache::Key;
+use super::handle::{Classifier, Engine, Stats};
+use super::start::Host;
+use super::worker::{Ground, Record, Worker};
+use crate::bundle::{Bundle, BundleError};
+use crate::onnx::device::Device;
+use crate::onnx::runtime::Runtime;
+use crate::scoring::encoder::{Encoder, InferenceError};
+use crate::scoring::scorer::{Input, Scorer};
+use crate::scoring::tokenize::Tokens;
+use crate::serving::request::Place;
+use crate::serving::single_flight::Waiting;
+
+mod real;
+
+/// An encoder that does what a test says.
+pub(crate) struct Scripted(Script);
+
+type Script = Box<dyn FnMut(&[Tokens]) -> Embeddings + Send>;
+
+pub(crate) type Embeddings = Result<Vec<Vec<f32>>, InferenceError>;
+
+impl Scripted {
+    pub(crate) fn new(embed: impl FnMut(&[Tokens]) -> Embeddings + Send + 'static) -> Self {
+        Self(Box::new(embed))
+    }
+}
+
+impl Encoder for Scripted {
+    fn embed(&mut self, batch: &[Tokens]) -> Embeddings {
+        (self.0)(batch)
+    }
+}
+
+/// An encoder that says zero to everything.
+#[expect(clippy::unnecessary_wraps, reason = "encoders may fail")]
+pub(crate) fn zeros(batch: &[Tokens]) -> Embeddings {
+    Ok(vec![vec![0.0; 4]; batch.len()])
+}
+
+pub(crate) fn fixture() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/tiny"))
+}
+
+pub(crate) fn runtime() -> Arc<Runtime> {
+    Runtime::load().unwrap_or_else(|error| panic!("{error}"))
+}
+
+pub(crate) fn name() -> Name {
+    Name::new("default").expect("a name")
+}
+
+pub(crate) fn config(bundle: impl Into<PathBuf>) -> config::Classifier {
+    config::Classifier {
+        queue: 16,
+        cache: config::Cache { max_entries: 0, max_bytes: 0 },
+        ..config::Classifier::of(bundle)
+    }
+}
+
+/// An input and its key, as the handle makes them.
+pub(crate) fn input(text: &str) -> (Input, Key) {
+    static BUNDLE: std::sync::LazyLock<Bundle> =
+        std::sync::LazyLock::new(|| Bundle::open(&fixture()).expect("the fixture is sound"));
+    let input = Input::new(text, &Features::default(), BUNDLE.tokenizer.budget(), &BUNDLE.inputs);
+    let key = Key::of(&input, &BUNDLE.identity);
+    (input, key)
+}
+
+/// A handle without a cache and its worker, which does not run until it is spawned.
+pub(crate) fn scripted(
+    queue: usize,
+    embed: impl FnMut(&[Tokens]) -> Embeddings + Send + 'static,
+) -> (Classifier, Worker<Scripted>) {
+    scripted_as(&config::Classifier { queue, ..config("tiny") }, embed)
+}
+
+/// A handle and its worker, as a configuration says.
+pub(crate) fn scripted_as(
+    config: &config::Classifier,
+    embed: impl FnMut(&[Tokens]) -> Embeddings + Send + 'static,
+) -> (Classifier, Worker<Scripted>) {
+    let (classifier, mut workers) = pool(config, vec![Scripted::new(embed)]);
+    (classifier, workers.remove(0))
+}
+
+/// A handle and its worker with a budget of 64 tokens instead of 16.
+pub(crate) fn wide(embed: impl FnMut(&[Tokens]) -> Embeddings + Send + 'static) -> (Classifier, Worker<Scripted>) {
+    let mut bundle = Bundle::open(&fixture()).expect("the fixture is sound");
+    Arc::get_mut(&mut bundle.tokenizer).expect("not shared yet").widen(64);
+    let (classifier, mut workers) = pool_of(bundle, &config("tiny"), vec![Scripted::new(embed)]);
+    (classifier, workers.remove(0))
+}
+
+/// A handle over a bundle, and its worker.
+pub(crate) fn scripted_of(
+    bundle: Bundle,
+    config: &config::Classifier,
+    embed: impl FnMut(&[Tokens]) -> Embeddings + Send + 'static,
+) -> (Classifier, Worker<Scripted>) {
+    let (classifier, mut workers) = pool_of(bundle, config, vec![Scripted::new(embed)]);
+    (classifier, workers.remove(0))
+}
+
+fn pool(config: &config::Classifier, encoders: Vec<Scripted>) -> (Classifier, Vec<Worker<Scripted>>) {
+    pool_of(Bundle::open(&fixture()).expect("the fixture is sound"), config, encoders)
+}
+
+fn pool_of(
+    bundle: Bundle,
+    config: &config::Classifier,
+    encoders: Vec<Scripted>,
+) -> (Classifier, Vec<Worker<Scripted>>) {
+    let scorers = encoders.into_iter().map(|encoder| Scorer::new(&bundle, encoder, config.batch.max_size)).collect();
+    let record = Record::new(&name(), config, Metrics::new().classifier(&name()), cpu());
+    Classifier::assemble(bundle, scorers, config, record)
+}
+
+/// Queues a text that nobody has asked for.
+pub(crate) fn enqueue(classifier: &Classifier, text: &str, deadline: Instant) -> Waiting {
+    match place(classifier, text, deadline).expect("room") {
+        Place::Waiting(waiting) => waiting,
+        Place::Known(_) => panic!("{text:?} was judged before"),
+    }
+}
+
+fn place(classifier: &Classifier, text: &str, deadline: Instant) -> Result<Place, Degraded> {
+    let Engine::Workers(queue) = &classifier.0.engine else { panic!("a classifier with workers") };
+    let input = Input::new(text, &Features::default(), classifier.0.budget, &classifier.0.inputs);
+    classifier.ask(queue, input, deadline)
+}
+
+/// A record of a classifier that has done nothing yet.
+pub(crate) fn record() -> Record {
+    Record::new(&name(), &config("tiny"), Metrics::new().classifier(&name()), cpu())
+}
+
+fn cpu() -> Ground {
+    Ground { device: Device::Cpu, fell_back: None }
+}
+
+fn cached() -> config::Classifier {
+    config::Classifier { cache: config::Cache::default(), ..config("tiny") }
+}
+
+pub(crate) fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+pub(crate) fn host(base_dir: &Path) -> Host {
+    Host { base_dir: base_dir.to_owned(), runtime: runtime(), metrics: Arc::new(Metrics::new()) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_worker_costs_the_deadline_and_no_more() {
+    let (classifier, _worker) = scripted(1, zeros);
+    let started = Instant::now();
+
+    let scores = classifier.classify("hello", &Features::default(), started + Duration::from_millis(20)).await;
+
+    assert_eq!(scores, Err(Degraded::Deadline));
+    assert_eq!(started.elapsed(), Duration::from_millis(20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_is_refused_at_once() {
+    let (classifier, _worker) = scripted(2, zeros);
+    let _first = enqueue(&classifier, "one", soon());
+    let _second = enqueue(&classifier, "two", soon());
+    let started = Instant::now();
+
+    let scores = classifier.classify("three", &Features::default(), soon()).await;
+
+    assert_eq!(scores, Err(Degraded::QueueFull));
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    assert_eq!(classifier.stats().waiting, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_ended_is_told_apart_from_a_slow_one() {
+    let (classifier, worker) = scripted(1, zeros);
+    drop(worker);
+
+    let scores = classifier.classify("hello", &Features::default(), soon()).await;
+
+    assert_eq!(scores, Err(Degraded::WorkerGone));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_ends_while_a_prompt_waits_is_gone_at_once() {
+    let (classifier, worker) = scripted(1, zeros);
+    let waiting = enqueue(&classifier, "hello", soon());
+
+    drop(worker);
+
+    assert!(waiting.await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blank_text_is_not_queued() {
+    let (classifier, _worker) = scripted(1, zeros);
+
+    let scores = classifier.classify(" \n\t ", &Features::default(), soon()).await;
+
+    assert_eq!(scores, Err(Degraded::NoText));
+    assert_eq!(classifier.stats().waiting, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_has_passed_is_not_queued() {
+    let (classifier, _worker) = scripted(1, zeros);
+
+    let scores = classifier.classify("hello", &Features::default(), Instant::now()).await;
+
+    assert_eq!(scores, Err(Degraded::Deadline));
+    assert_eq!(classifier.stats().waiting, 0);
+}
+
+#[tokio::test]
+async fn a_panic_costs_one_prompt_its_scores_and_not_the_worker() {
+    let mut calls = 0;
+    let (classifier, worker) = scripted(4, move |batch| {
+        calls += 1;
+        assert!(calls > 1, "the first run panics on purpose");
+        zeros(batch)
+    });
+    worker.spawn().expect("a thread");
+
+    let first = classifier.classify("hello", &Features::default(), soon()).await;
+    let second = classifier.classify("hello", &Features::default(), soon()).await;
+
+    assert_eq!(first, Err(Degraded::Inference));
+    assert!(second.is_ok(), "{second:?}");
+    let expected = Stats { waiting: 0, skipped: 0, failures: 1, panics: 1, workers: 1, failing: false };
+    assert_eq!(classifier.stats(), expected);
+}
+
+#[tokio::test]
+async fn an_embedding_that_is_not_a_number_is_no_score() {
+    let (classifier, worker) = scripted(4, |_| Ok(vec![vec![f32::NAN; 4]]));
+    worker.spawn().expect("a thread");
+
+    let scores = classifier.classify("hello", &Features::default(), soon()).await;
+
+    assert_eq!(scores, Err(Degraded::Inference));
+}
+
+#[tokio::test]
+async fn the_last_handle_lets_the_worker_drain_and_end() {
+    let (gate, opened) = std::sync::mpsc::sync_channel::<()>(1);
+    let (ended, end) = oneshot::channel::<()>();
+    let mut ended = Some(ended);
+    let (classifier, worker) = scripted(4, move |batch| {
+        let _dropped_with_the_encoder = &mut ended;
+        opened.recv().ok();
+        zeros(batch)
+    });
+    worker.spawn().expect("a thread");
+    let queued = ["one", "two", "three"].map(|text| enqueue(&classifier, text, soon()));
+
+    drop(classifier);
+    drop(gate);
+
+    for scores in queued {
+        assert!(scores.await.expect("drained, not dropped").is_ok());
+    }
+    end.await.expect_err("the encoder is dropped when the thread ends");
+}
+
+/// An encoder that blocks in every run until the other end lets go, after saying that it runs.
+fn gated() -> (Scripted, std::sync::mpsc::Receiver<usize>, std::sync::mpsc::SyncSender<()>) {
+    let (says, runs) = std::sync::mpsc::sync_channel(64);
+    let (gate, opened) = std::sync::mpsc::sync_channel::<()>(64);
+    let encoder = Scripted::new(move |batch| {
+        says.send(batch.len()).ok();
+        opened.recv().ok();
+        zeros(batch)
+    });
+    (encoder, runs, gate)
+}
+
+#[tokio::test]
+async fn two_workers_run_two_prompts_at_once() {
+    let (first, first_runs, first_gate) = gated();
+    let (second, second_runs, second_gate) = gated();
+    let (classifier, workers) = pool(&config("tiny"), vec![first, second]);
+    workers.into_iter().for_each(|worker| worker.spawn().expect("a thread"));
+
+    // The first worker may only be freed once the second one runs as well.
+    let one = enqueue(&classifier, "one", soon());
+    let two = enqueue(&classifier, "two", soon());
+    let (first, second) = (first_runs.recv(), second_runs.recv());
+    drop((first_gate, second_gate));
+
+    assert_eq!((first, second), (Ok(1), Ok(1)));
+    assert!(one.await.expect("an answer").is_ok() && two.await.expect("an answer").is_ok());
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_leaves_the_others_to_serve() {
+    let (classifier, mut workers) = pool(&config("tiny"), vec![Scripted::new(zeros), Scripted::new(zeros)]);
+    drop(workers.remove(0));
+    workers.remove(0).spawn().expect("a thread");
+
+    let scores = classifier.classify("hello", &Features::default(), soon()).await;
+
+    assert!(scores.is_ok(), "{scores:?}");
+    assert_eq!(classifier.stats().workers, 1);
+}
+
+#[tokio::test]
+async fn a_text_that_was_judged_is_not_judged_again() {
+    let (says, runs) = std::sync::mpsc::sync_channel(8);
+    let (classifier, worker) = scripted_as(&cached(), move |batch| {
+        says.send(()).ok();
+        zeros(batch)
+    });
+    worker.spawn().expect("a thread");
+    let features = Features::default();
+
+    let first = classifier.classify("hello", &features, soon()).await;
+    let second = classifier.classify("hello", &features, soon()).await;
+    let other = classifier.classify("hello you", &features, soon()).await;
+
+    let remembered = first.clone().map(|scores| Scores { is_cached: true, ..scores });
+    assert_eq!(second, remembered);
+    assert!(other.is_ok(), "{other:?}");
+    assert_eq!(runs.try_iter().count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_that_was_judged_needs_no_place_in_a_full_queue() {
+    let config = config::Classifier { queue: 1, ..cached() };
+    let (classifier, mut worker) = scripted_as(&config, zeros);
+    let features = Features::default();
+    let waiting = enqueue(&classifier, "hello", soon());
+    worker.serve_once();
+    waiting.await.expect("an answer").expect("scores");
+
+    let waits = enqueue(&classifier, "something else", soon());
+
+    assert!(classifier.classify("hello", &features, soon()).await.is_ok());
+    assert!(matches!(place(&classifier, "something else", soon()), Ok(Place::Waiting(_))), "joins");
+    assert_eq!(classifier.classify("a third", &features, soon()).await, Err(Degraded::QueueFull));
+    drop(waits);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_leaves_does_not_take_its_followers_out_of_the_queue() {
+    let (classifier, mut worker) = scripted_as(&cached(), zeros);
+    let leader = enqueue(&classifier, "hello", soon());
+    let follower = enqueue(&classifier, "hello", soon());
+    assert_eq!(classifier.stats().waiting, 1);
+
+    drop(leader);
+    worker.serve_once();
+
+    assert!(follower.await.expect("an answer").is_ok());
+    assert_eq!(classifier.stats().skipped, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_waits_no_longer_than_its_own_deadline() {
+    let (classifier, _worker) = scripted_as(&cached(), zeros);
+    let _leader = enqueue(&classifier, "hello", soon());
+    let started = Instant::now();
+
+    let scores = classifier.classify("hello", &Features::default(), started + Duration::from_millis(5)).await;
+
+    assert_eq!((scores, started.elapsed()), (Err(Degraded::Deadline), Duration::from_millis(5)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_input_that_crashed_twice_is_not_tried_again() {
+    let (classifier, mut worker) = scripted_as(&cached(), |batch| {
+        assert!(batch.iter().all(|tokens| tokens.ids.len() != 4), "two words crash on purpose");
+        zeros(batch)
+    });
+    let features = Features::default();
+
+    for _ in 0..2 {
+        let waiting = enqueue(&classifier, "hello hello", soon());
+        worker.serve_once();
+        assert_eq!(waiting.await.expect("an answer"), Err(Degraded::Inference));
+    }
+
+    assert_eq!(classifier.classify("hello hello", &features, soon()).await, Err(Degraded::Poisoned));
+    let other = enqueue(&classifier, "hello", soon());
+    worker.serve_once();
+    assert!(other.await.expect("an answer").is_ok());
+    assert_eq!(classifier.stats().panics, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_always_fails_does_not_poison_every_input() {
+    let (classifier, mut worker) = scripted(4, |_| Err(InferenceError::Panicked));
+
+    for _ in 0..3 {
+        for text in ["one", "two", "three"] {
+            let waiting = enqueue(&classifier, text, soon());
+            worker.serve_once();
+            assert_eq!(waiting.await.expect("an answer"), Err(Degraded::Inference));
+        }
+    }
+
+    assert!(classifier.stats().failing);
+}
