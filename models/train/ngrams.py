@@ -1,6 +1,6 @@
 """Hashed n-grams of words and of pieces of words.
 
-`src/classifier/ngrams.rs` again, golden inputs check that they agree.
+`crates/classifier/src/scoring/ngrams.rs` again, golden inputs check that they agree.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Repeats in a text are read once: the same cut as `src/classifier/repeats.rs`, tested to be equal.
+"""Repeats in a text are read once: the same cut as `crates/classifier/src/scoring/repeats.rs`, tested to be equal.
 
 Padding and stacked preambles repeat themselves. Left in, they would fill the token budget, dilute a mean-pooled
 embedding and outweigh every other n-gram.

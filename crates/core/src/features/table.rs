@@ -318,7 +318,8 @@ pub fn table_markdown() -> String {
 const INTRODUCTION: &str = "\
 # Features
 
-What rules, heads and logs may ask of a prompt. Rendered from `src/features/table.rs`; the order is the index.
+What rules, heads and logs may ask of a prompt. Rendered from `crates/core/src/features/table.rs`; the
+order is the index.
 
 They mean the same in every dialect: chat completions, completions, responses, embeddings, Anthropic messages. A `system`
 or `instructions` beside the conversation is a system turn, a `prompt` or an `input` of text a user turn, and a user

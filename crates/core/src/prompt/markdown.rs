@@ -22,7 +22,8 @@ const INTRODUCTION: &str = "\
 # Envelopes
 
 What harnesses put into a person's turns, and Pointsman does not take for the ask. Rendered from
-`src/prompt/envelope/table.rs`; docs/agents.md says what is done with them, and how to add your own (`prompt.envelopes`).
+`crates/core/src/prompt/envelope/table.rs`; docs/agents.md says what is done with them, and how to add your own
+(`prompt.envelopes`).
 
 A block counts only as a whole: its tag opens on a line of its own (or right after another block) and closes again, outside
 fenced code. What is left out still counts as tokens, and text rules read it.

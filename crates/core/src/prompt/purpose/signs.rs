@@ -148,7 +148,8 @@ const INTRODUCTION: &str = "
 ## Housekeeping
 
 Signs by which requests are told that an agent sends for itself (`request.purpose`); rendered from
-`src/prompt/purpose/signs.rs`. A `probe` is told by its form: `max_tokens: 1`, one message of at most 16 bytes, no tools.
+`crates/core/src/prompt/purpose/signs.rs`. A `probe` is told by its form: `max_tokens: 1`, one message of at most 16
+bytes, no tools.
 
 | purpose | where | begins with | harness | seen in | source |
 |---|---|---|---|---|---|
