@@ -108,7 +108,7 @@ async fn scores(classifier: &Classifier, prompts: &[String]) -> Result<Value> {
 async fn judge(classifier: &Classifier, text: &str) -> Result<pointsman_core::scores::Scores> {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let ask = Ask { text, features: &Features::default(), deadline, heads: &[] };
-    classifier.judge(ask).await.map_err(|reason| anyhow!(reason.as_str()))
+    classifier.score(ask).await.map_err(|reason| anyhow!(reason.as_str()))
 }
 
 /// Lets `batch` callers ask together, again and again: each round is as many prompts as one run takes.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use ort::session::Session;
 use ort::value::Tensor;
-use pointsman_classifier::{Ask, Bundle, Classifier, Host, Runtime, Tokens};
+use pointsman_classifier::{Ask, Bundle, Classifier, EncoderOutage, Host, Runtime, Tokens};
 use pointsman_core::config;
 use pointsman_core::config::{Name, Span};
 use pointsman_core::features::{Features, TokenCounter};
@@ -141,8 +141,8 @@ fn start(host: &Host, bundle: Bundle) -> Result<Classifier> {
 /// Starts the lexical heads of a bundle, as they serve when the encoder cannot.
 fn lexical(host: &Host, folder: &Path) -> Option<Classifier> {
     let bundle = Bundle::open(&host.base_dir.join(folder)).ok()?;
-    let down = (Degraded::RuntimeMissing, "a benchmark".to_owned());
-    let started = Classifier::start_lexical(&Name::new("bench").ok()?, &section(), &host.metrics, bundle, Some(down));
+    let outage = EncoderOutage { reason: Degraded::RuntimeMissing, detail: "a benchmark".to_owned() };
+    let started = Classifier::start_lexical(&Name::new("bench").ok()?, &section(), &host.metrics, bundle, Some(outage));
     started.inspect_err(|error| eprintln!("lexical: left out: {error}")).ok()
 }
 
@@ -168,7 +168,7 @@ async fn point(classifier: &Classifier, questions: &Arc<Vec<Question>>, callers:
                     }
                     let deadline = tokio::time::Instant::from_std(asked + PATIENCE);
                     let ask = Ask { text: &question.text, features: &question.features, deadline, heads: &[] };
-                    classifier.judge(ask).await.map_err(|reason| anyhow!(reason.as_str()))?;
+                    classifier.score(ask).await.map_err(|reason| anyhow!(reason.as_str()))?;
                     times.push(asked.elapsed().as_secs_f64() * 1e3);
                 }
                 anyhow::Ok(times)

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use pointsman_classifier::{BundleError, Classifier, Runtime};
+use pointsman_classifier::{Classifier, ClassifierError, Runtime};
 pub use pointsman_classifier::{Decided, Exemplars, Shadow, Ticket};
 use pointsman_core::config;
 use pointsman_core::config::{Config, KeyPath, Name, NamesFiles as _, Problem, Problems};
@@ -117,7 +117,7 @@ pub enum BuildError {
         /// The classifier.
         name: Name,
         /// What is wrong with its bundle.
-        source: BundleError,
+        source: ClassifierError,
     },
 }
 

@@ -47,6 +47,11 @@ const HOUSES: &[House] = &[
         floors: &[&["client"], &["kept"], &["connection"], &["destination"], &["tls", "error", "retry_after"]],
         ground: &[],
     },
+    House {
+        folder: "crates/classifier/src",
+        floors: &[&["shadow", "similarity"], &["serving"], &["onnx"], &["bundle"], &["scoring"], &["manifest"]],
+        ground: &[],
+    },
     House { folder: "crates/lab/src", floors: &[&["fit", "label"], &["evaluate"]], ground: &[] },
 ];
 
@@ -65,7 +70,8 @@ const NO_EFFECT: &[&str] = &["std::time::Duration"];
 const FENCES: &[(&str, &[&str])] = &[
     ("pingora", &["src/proxy", "src/upstream", "src/certificates"]),
     ("notify", &["src/reload"]),
-    ("serde_saphyr", &["crates/core/src/config"]),
+    ("ort", &["crates/classifier/src/onnx"]),
+    ("serde_saphyr", &["crates/core/src/config", "crates/classifier/src/manifest"]),
     ("prometheus", &["crates/telemetry/src/metrics"]),
     ("redis", &["src/store"]),
 ];
@@ -166,6 +172,19 @@ fn a_room_that_the_map_does_not_know_is_reported() {
         violations("src/util.rs", ""),
         ["src/util.rs:1: `util` is not in the map of tests/layering.rs: give it a floor"]
     );
+}
+
+#[test]
+fn every_crate_of_the_workspace_has_a_house() {
+    let crates = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("crates")).expect("the crates");
+    let mut folders: Vec<_> =
+        crates.map(|entry| format!("crates/{}/src", entry.expect("an entry").file_name().to_string_lossy())).collect();
+    folders.push("src".to_owned());
+    folders.sort();
+
+    let mut known: Vec<_> = HOUSES.iter().map(|house| house.folder).collect();
+    known.sort_unstable();
+    assert_eq!(folders, known);
 }
 
 fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Subcommand;
-use pointsman_classifier::{Bundle, BundleError, Classifier, Host, Manifest, NgramsSpec, Runtime};
+use pointsman_classifier::{Bundle, Classifier, ClassifierError, Host, Manifest, NgramsSpec, Runtime};
 use pointsman_core::config;
 use pointsman_telemetry::Metrics;
 
@@ -59,7 +59,7 @@ pub(super) fn run(command: &Command) -> ExitCode {
 }
 
 /// Starts the bundle exactly as `serve` does, and stops it.
-fn verify(folder: &Path, runtime: Arc<Runtime>) -> Result<String, BundleError> {
+fn verify(folder: &Path, runtime: Arc<Runtime>) -> Result<String, ClassifierError> {
     let bundle = Bundle::open(folder)?;
     let (golden, tolerance) = (bundle.golden_inputs(), bundle.manifest().tolerance());
     let host = Host { base_dir: PathBuf::new(), runtime, metrics: Arc::new(Metrics::new()) };

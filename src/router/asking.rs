@@ -103,7 +103,7 @@ pub(super) async fn scores(
         Some(ClassifierState::Ready(classifier)) => {
             let patience = snapshot.config.classifiers.get(name).map(|section| section.deadline.0);
             let deadline = Instant::now() + patience.unwrap_or_default();
-            Box::pin(classifier.judge(Ask { text, features, deadline, heads: policy.heads_of(name) })).await
+            Box::pin(classifier.score(Ask { text, features, deadline, heads: policy.heads_of(name) })).await
         }
         Some(ClassifierState::Unavailable { reason, .. }) => Err(*reason),
         None => Err(Degraded::BundleUnavailable), // validation refuses a policy that names no classifier

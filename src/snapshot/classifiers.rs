@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pointsman_classifier::{Bundle, BundleError, Classifier, Host, Runtime};
+use pointsman_classifier::{Bundle, Classifier, ClassifierError, EncoderOutage, Host, Runtime};
 use pointsman_core::config;
 use pointsman_core::config::{Config, Name};
 use pointsman_core::policy::PolicySet;
@@ -27,7 +27,7 @@ impl Builder {
             ClassifierState::Unavailable { .. } => None,
         });
         let is_up = before.is_some_and(|(classifier, _)| !classifier.is_down());
-        let refuse = |source: BundleError| {
+        let refuse = |source: ClassifierError| {
             if before.is_some() {
                 return Err(BuildError::Classifier { name: name.clone(), source });
             }
@@ -36,7 +36,7 @@ impl Builder {
         // Read as a whole: a manifest that did not change says nothing about a file that rotted.
         let bundle = match Bundle::open(&self.base_dir().join(&section.bundle)) {
             Ok(bundle) => bundle,
-            Err(source) => return refuse(source),
+            Err(source) => return refuse(source.into()),
         };
         if let Some((classifier, terms)) = before
             && is_up
@@ -102,10 +102,10 @@ impl Builder {
         reason: Degraded,
         detail: String,
     ) -> ClassifierState {
-        let down = Some((reason, detail.clone()));
+        let outage = EncoderOutage { reason, detail: detail.clone() };
         let start = || {
             let bundle = Bundle::open(&self.base_dir().join(&section.bundle))?;
-            Classifier::start_lexical(name, section, &self.metrics, bundle, down)
+            Classifier::start_lexical(name, section, &self.metrics, bundle, Some(outage))
         };
         match section.require {
             false => start().map_or(ClassifierState::Unavailable { reason, detail }, ClassifierState::Ready),

@@ -20,8 +20,8 @@ use sha2::{Digest, Sha256};
 
 pub use self::error::BundleError;
 use self::golden::GoldenInput;
-use super::manifest::{FILE, Manifest};
 use crate::bundle::reference::{Probe, Reference};
+use crate::manifest::{FILE, Manifest, ManifestError};
 use crate::scoring::heads::Heads;
 use crate::scoring::inputs::FeatureInputs;
 use crate::scoring::scope::TrainingScope;
@@ -41,7 +41,7 @@ pub struct Bundle {
     pub(crate) model: Vec<u8>,
 }
 
-/// Which bundle it is.
+/// The identity of a bundle: its name, its version and the hash of its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Identity {
     /// The manifest's name.
@@ -52,7 +52,7 @@ pub struct Identity {
     pub sha256: Arc<str>,
 }
 
-/// A reference, and what reads its signals.
+/// The reference distributions of a bundle, and the probe that reads their signals.
 #[derive(Debug)]
 pub(crate) struct Watched {
     pub(crate) reference: Reference,
@@ -61,9 +61,9 @@ pub(crate) struct Watched {
 
 impl Watched {
     fn new(file: &str, bytes: &[u8], manifest: &Manifest) -> Result<Self, BundleError> {
-        let reference = Reference::parse(file, bytes)?;
-        let probe = Probe::new(&reference, manifest)
-            .map_err(|problem| BundleError::Reference { file: file.to_owned(), problem })?;
+        let error = |problem| BundleError::Reference { file: file.to_owned(), problem };
+        let reference = Reference::parse(bytes).map_err(error)?;
+        let probe = Probe::new(&reference, manifest).map_err(error)?;
         Ok(Self { reference, probe })
     }
 }
@@ -78,7 +78,7 @@ impl Bundle {
     /// The first thing that is wrong, by file and value.
     pub fn open(folder: &Path) -> Result<Self, BundleError> {
         let bytes = read(folder, FILE)?;
-        let text = str::from_utf8(&bytes).map_err(|error| BundleError::Manifest { message: error.to_string() })?;
+        let text = str::from_utf8(&bytes).map_err(|error| ManifestError::Syntax { message: error.to_string() })?;
         let manifest = Manifest::parse(text)?;
         let mut files = Files::read(folder, &manifest)?;
 

@@ -1,12 +1,18 @@
-//! Classifiers: bundles of weights that judge prompts, each behind a bounded queue on threads of its own.
+//! Classifiers: bundles of weights that score prompts, each behind a bounded queue on threads of its own.
 //!
-//! [`Classifier`] is the handle that the router keeps; behind it workers own a tokenizer, an ONNX Runtime session and heads
-//! each, and share one queue. What was judged before comes out of a cache, and what is being judged is judged once. No
-//! proxy thread ever runs an encoder or waits longer than its deadline; the heads that need none are scored at once, and
-//! answer when they are sure or when the encoder cannot. What goes wrong is a [`Degraded`], never an error to the client.
+//! [`Classifier`] is the handle that the router keeps, and [`Classifier::score`] the entry. Behind it workers own a
+//! tokenizer, an ONNX Runtime session and heads each, and share one queue. Scores that were computed before come out of
+//! a cache, and an input that several callers ask for at once is run once. No proxy thread ever runs an encoder or
+//! waits longer than its deadline; the heads that need none are scored at once, and answer when they are sure or when
+//! the encoder cannot. What goes wrong is a [`Degraded`](pointsman_core::scores::Degraded), never an error to the
+//! client.
 //!
-//! A [`Bundle`] is verified as a whole before it serves: hashes, shapes, the graph, a warm-up, the golden inputs. `ort` is
-//! used in `crate::onnx::runtime` and `crate::onnx::session` only.
+//! A [`Bundle`] is verified as a whole before it serves: hashes, shapes, the graph, a warm-up, the golden inputs.
+//!
+//! The folders use one another in one order, from the top: [`Shadow`] and [`Exemplars`] (`shadow`, `similarity`), the
+//! running classifier (`serving`), sessions (`onnx`), the verified folder (`bundle`), the way from text to
+//! probabilities (`scoring`), the fields of `bundle.yaml` (`manifest`). `ort` is named in `onnx` only, YAML in
+//! `manifest` only.
 
 mod bundle;
 mod manifest;
@@ -16,23 +22,27 @@ mod serving;
 mod shadow;
 mod similarity;
 
+pub use self::bundle::golden::GoldenError;
 pub use self::bundle::reference::{Collector, Reference, ReferenceError, Signal};
 pub use self::bundle::{Bundle, BundleError, Identity};
 pub use self::manifest::{
-    Activation, Block, Curve, EncoderSpec, FormError, Gate, GateError, HeadKind, HeadSpec, Kind, Manifest, MixError,
-    Neighbours, NgramsSpec, Precision, ScopeError, Share, TokenizerSpec, Trees,
+    Activation, Block, Curve, EncoderSpec, FilesError, FormError, Gate, GateError, HeadKind, HeadSpec, HeadSpecError,
+    Kind, Manifest, ManifestError, MixError, Neighbours, NgramsSpec, Precision, ScopeError,
+    SequenceClassificationError, Share, TokenizerSpec, TokenizerSpecError, Trees,
 };
 pub use self::onnx::device::Device;
 pub use self::onnx::embedder::Embedder;
+pub use self::onnx::error::SessionError;
 pub use self::onnx::runtime::{Runtime, RuntimeError};
-pub use self::scoring::encoder::InferenceError;
-pub use self::scoring::heads::{Blocks, Calibration, Heads};
-pub use self::scoring::inputs::FeatureInputs;
-pub use self::scoring::ngrams::{Ngrams, WIDTH as NGRAM_PLACES};
+pub use self::scoring::error::{InferenceError, ModelRunError};
+pub use self::scoring::heads::{Blocks, Calibration, Heads, HeadsError};
+pub use self::scoring::inputs::{FeatureInputs, FeatureInputsError};
+pub use self::scoring::ngrams::{Ngrams, WIDTH as NGRAM_BUCKETS};
 pub use self::scoring::scope::{NgramRecord, main_script};
-pub use self::scoring::tokenize::{Budget, Excerpt, Tokenizer, Tokens};
-pub use self::serving::handle::{Classifier, Stats};
+pub use self::scoring::tokenize::{Budget, Excerpt, Tokenizer, TokenizerError, Tokens};
+pub use self::serving::golden_check::GoldenCheckError;
+pub use self::serving::handle::{Classifier, EncoderOutage, Stats};
 pub use self::serving::request::Ask;
-pub use self::serving::start::Host;
+pub use self::serving::start::{ClassifierError, Host};
 pub use self::shadow::{Decided, Shadow, Ticket};
 pub use self::similarity::{Exemplars, Texts};

@@ -1,6 +1,10 @@
-//! The shape of `bundle.yaml`: serde types and the checks that need no other file.
+//! The fields of `bundle.yaml`: serde types and the checks that need no other file.
+//!
+//! A head's parts (mixture, gate, lexical form) are checked against the other heads, so their files read the
+//! [`Manifest`] that they are part of: the one circle of files in this folder.
 
 mod curve;
+mod error;
 mod forms;
 mod gate;
 mod head;
@@ -13,6 +17,7 @@ use pointsman_core::config::Name;
 use serde::{Deserialize, Serialize};
 
 pub use self::curve::Curve;
+pub use self::error::{FilesError, HeadSpecError, ManifestError, SequenceClassificationError, TokenizerSpecError};
 pub use self::forms::FormError;
 pub use self::gate::{Gate, GateError};
 use self::head::repeated;
@@ -20,7 +25,6 @@ pub use self::head::{Activation, Block, HeadKind, HeadSpec};
 pub use self::mix::{MixError, Neighbours, Share, Trees};
 pub(crate) use self::scope::script;
 pub use self::scope::{NgramsSpec, ScopeError};
-use super::bundle::BundleError;
 
 /// The only format that exists.
 pub(crate) const FORMAT: u32 = 1;
@@ -31,7 +35,7 @@ pub(crate) const FILE: &str = "bundle.yaml";
 /// The longest input, specials included, that a bundle may ask for.
 const MAX_TOKENS: usize = 8192;
 
-/// How long a run of words must be at least, and may be at most, to count as a repeat.
+/// The numbers of words of a run that may count as a repeat.
 const REPEAT_WORDS: std::ops::RangeInclusive<usize> = 2..=64;
 
 /// The whole of `bundle.yaml`.
@@ -40,18 +44,18 @@ const REPEAT_WORDS: std::ops::RangeInclusive<usize> = 2..=64;
 pub struct Manifest {
     /// The format's version; only 1 exists.
     pub format: u32,
-    /// What the graph is.
+    /// The kind of the graph.
     #[serde(default)]
     pub kind: Kind,
-    /// What the bundle is called.
+    /// The bundle's name.
     pub name: Name,
-    /// Which release of it this is.
+    /// The bundle's release.
     pub version: Name,
     /// One line for people.
     pub description: String,
     /// The network that turns tokens into an embedding, or into logits.
     pub encoder: EncoderSpec,
-    /// How text becomes tokens.
+    /// The tokenizer and its token budget.
     pub tokenizer: TokenizerSpec,
     /// The file with the heads' weights; a sequence classification has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,25 +74,25 @@ pub struct Manifest {
     /// The scripts that it was trained for, by Unicode's names in lower case; empty to say nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scripts: Vec<String>,
-    /// Which n-grams the training saw; without it nobody knows.
+    /// The record of the n-grams that training saw; without it no text counts as unfamiliar by its n-grams.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ngrams: Option<NgramsSpec>,
-    /// How far a golden score may be off; by default what the precision allows.
+    /// The most by which a golden score may be off; by default what the precision allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub golden_tolerance: Option<f32>,
     /// The small models on top, at least one.
     pub heads: Vec<HeadSpec>,
     /// The sha256 of every other file of the bundle.
     pub files: BTreeMap<String, String>,
-    /// How the bundle was made; free form.
+    /// Notes on how the bundle was made; free form.
     #[serde(default)]
     pub training: BTreeMap<String, serde_json::Value>,
-    /// How good it is; free form.
+    /// Figures of how good it is; free form.
     #[serde(default)]
     pub metrics: BTreeMap<String, serde_json::Value>,
 }
 
-/// What a bundle's graph is.
+/// The kind of a bundle's graph.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -110,11 +114,11 @@ pub struct EncoderSpec {
     pub output: String,
     /// Numbers in one embedding, or logits.
     pub dimension: usize,
-    /// What the weights are stored as.
+    /// The number format of the weights.
     pub precision: Precision,
 }
 
-/// What an encoder's weights are stored as.
+/// The number format of an encoder's weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
@@ -126,7 +130,7 @@ pub enum Precision {
     Int8,
 }
 
-/// How text becomes tokens.
+/// The tokenizer and its token budget.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenizerSpec {
@@ -134,9 +138,9 @@ pub struct TokenizerSpec {
     pub file: String,
     /// The most tokens of one input, `[CLS]` and `[SEP]` included; 3 to 8192.
     pub max_tokens: usize,
-    /// How many of them come from the text's start when it is too long; the others come from its end.
+    /// The tokens that come from a long text's start; the others come from its end.
     pub head_tokens: usize,
-    /// Words that stand in a run of so many which occurred before are not read; by default everything is.
+    /// The length, in words, of a run that is not read when it occurred before; by default everything is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat_words: Option<usize>,
 }
@@ -162,14 +166,14 @@ impl Manifest {
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub fn parse(text: &str) -> Result<Self, BundleError> {
+    pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let manifest: Self =
-            serde_saphyr::from_str(text).map_err(|error| BundleError::Manifest { message: error.to_string() })?;
+            serde_saphyr::from_str(text).map_err(|error| ManifestError::Syntax { message: error.to_string() })?;
         manifest.check_format()?;
         manifest.check_files()?;
         manifest.check_tokenizer()?;
         manifest.check_heads()?;
-        scope::check(&manifest)?;
+        scope::check(&manifest).map_err(ManifestError::Scope)?;
         Ok(manifest)
     }
 
@@ -185,82 +189,86 @@ impl Manifest {
         self.golden_tolerance.unwrap_or(self.encoder.precision.tolerance())
     }
 
-    fn check_format(&self) -> Result<(), BundleError> {
+    fn check_format(&self) -> Result<(), ManifestError> {
         if self.format != FORMAT {
-            return Err(BundleError::Format { found: self.format });
+            return Err(ManifestError::Format { found: self.format });
         }
         match self.golden_tolerance {
-            Some(value) if !(value > 0.0 && value <= 1.0) => Err(BundleError::Tolerance { value }),
+            Some(value) if !(value > 0.0 && value <= 1.0) => Err(ManifestError::Tolerance { value }),
             _ => Ok(()),
         }
     }
 
-    fn check_files(&self) -> Result<(), BundleError> {
+    fn check_files(&self) -> Result<(), ManifestError> {
         let ngrams = self.ngrams.as_ref().map(|ngrams| &ngrams.file);
         let optional = self.heads_file.iter().chain(&self.features_file).chain(&self.reference_file).chain(ngrams);
         for file in [&self.encoder.file, &self.tokenizer.file, &self.golden_file].into_iter().chain(optional) {
             if !self.files.contains_key(file) {
-                return Err(BundleError::Unlisted { file: file.clone() });
+                return Err(ManifestError::Files(FilesError::Unlisted { file: file.clone() }));
             }
         }
         // Plain names only, so that a manifest cannot make the process read files of others.
         match self.files.keys().find(|file| file.contains(['/', '\\']) || [".", "..", ""].contains(&file.as_str())) {
-            Some(file) => Err(BundleError::FileName { file: file.clone() }),
+            Some(file) => Err(ManifestError::Files(FilesError::Name { file: file.clone() })),
             None => Ok(()),
         }
     }
 
-    fn check_tokenizer(&self) -> Result<(), BundleError> {
+    fn check_tokenizer(&self) -> Result<(), ManifestError> {
         let TokenizerSpec { max_tokens, head_tokens, repeat_words, .. } = self.tokenizer;
         if let Some(value) = repeat_words.filter(|value| !REPEAT_WORDS.contains(value)) {
-            return Err(BundleError::RepeatWords { value });
+            return Err(ManifestError::Tokenizer(TokenizerSpecError::RepeatWords { value }));
         }
         if !(3..=MAX_TOKENS).contains(&max_tokens) || head_tokens > max_tokens - 2 {
-            return Err(BundleError::TokenBudget { max_tokens, head_tokens });
+            return Err(ManifestError::Tokenizer(TokenizerSpecError::Budget { max_tokens, head_tokens }));
         }
         Ok(())
     }
 
-    fn check_heads(&self) -> Result<(), BundleError> {
+    fn check_heads(&self) -> Result<(), ManifestError> {
         if self.heads.is_empty() {
-            return Err(BundleError::NoHeads);
+            return Err(ManifestError::NoHeads);
         }
         for (index, head) in self.heads.iter().enumerate() {
             if self.heads[..index].iter().any(|other| other.name == head.name) {
-                return Err(BundleError::HeadTwice { head: head.name.clone() });
+                return Err(head.error(HeadSpecError::Twice));
             }
-            head.check()?;
+            head.check().map_err(|problem| head.error(problem))?;
         }
         gate::check(self)?;
         mix::check(self)?;
         forms::check(self)?;
         match self.kind {
             Kind::Encoder => self.check_encoder(),
-            Kind::SequenceClassification => self.check_sequence_classification(),
+            Kind::SequenceClassification => {
+                self.check_sequence_classification().map_err(ManifestError::SequenceClassification)
+            }
         }
     }
 
-    fn check_encoder(&self) -> Result<(), BundleError> {
+    fn check_encoder(&self) -> Result<(), ManifestError> {
         let reads = |block: &Block| self.heads.iter().any(|head| head.inputs.contains(block));
         if self.heads_file.is_none() {
-            return Err(BundleError::Lacks { key: "heads_file" });
+            return Err(ManifestError::Files(FilesError::Missing { key: "heads_file" }));
         }
         if self.features_file.is_none() && reads(&Block::Features) {
-            return Err(BundleError::Lacks { key: "features_file" });
+            return Err(ManifestError::Files(FilesError::Missing { key: "features_file" }));
         }
         match self
             .heads
             .iter()
             .find(|head| head.mix.is_empty() && (head.inputs.is_empty() || repeated(&head.inputs).is_some()))
         {
-            Some(head) => Err(BundleError::HeadInputs { head: head.name.clone(), inputs: head.inputs.clone() }),
+            Some(head) => Err(head.error(HeadSpecError::Inputs { inputs: head.inputs.clone() })),
             None => Ok(()),
         }
     }
 
     /// The graph does everything, so whatever else the manifest wants would be ignored.
-    fn check_sequence_classification(&self) -> Result<(), BundleError> {
-        let [head] = &self.heads[..] else { return Err(BundleError::SequenceHeads { heads: self.heads.len() }) };
+    fn check_sequence_classification(&self) -> Result<(), SequenceClassificationError> {
+        let [head] = &self.heads[..] else {
+            return Err(SequenceClassificationError::Heads { heads: self.heads.len() });
+        };
         let extra = [
             ("heads_file", self.heads_file.is_some()),
             ("features_file", self.features_file.is_some()),
@@ -271,11 +279,11 @@ impl Manifest {
             ("hidden", head.hidden),
         ];
         if let Some((key, _)) = extra.into_iter().find(|(_, is_there)| *is_there) {
-            return Err(BundleError::SequenceExtra { key });
+            return Err(SequenceClassificationError::Extra { key });
         }
         let (dimension, logits) = (self.encoder.dimension, head.logits());
         if dimension != logits {
-            return Err(BundleError::SequenceWidth { head: head.name.clone(), dimension, logits });
+            return Err(SequenceClassificationError::Width { head: head.name.clone(), dimension, logits });
         }
         Ok(())
     }

@@ -4,5 +4,6 @@
 
 pub(crate) mod device;
 pub(crate) mod embedder;
+pub(crate) mod error;
 pub(crate) mod runtime;
 pub(crate) mod session;

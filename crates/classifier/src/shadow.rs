@@ -1,8 +1,8 @@
-//! Shadow classifiers: another bundle judges a sample of the prompts that were decided, and decides nothing.
+//! Shadow classifiers: another bundle scores a sample of the prompts that were decided, and decides nothing.
 //!
-//! A shadow has a session, a thread and a small queue of its own. A prompt comes to it when its request is over, is dropped
-//! when the queue is full, and waits for the classifier that serves to have nothing queued. A bundle that does not load
-//! leaves the shadow off and everything else as it is.
+//! A shadow has a session, a thread and a small queue of its own. A prompt comes to it when its request is over, is
+//! dropped when the queue is full, and waits for the classifier that serves to have nothing queued. A bundle that does
+//! not load leaves the shadow off and everything else as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -25,13 +25,13 @@ use crate::{Ask, Bundle, Classifier, Host, Identity};
 
 /// Prompts that may wait for a shadow.
 const QUEUE: usize = 16;
-/// How long a prompt waits for the classifier that serves to be idle before it is dropped.
+/// The time that a prompt waits for the serving classifier to be idle before it is dropped.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// How often it looks.
+/// The pause between two looks.
 const LOOK: Duration = Duration::from_millis(2);
 /// The longest body that a waiting prompt keeps in memory.
 const MAX_BODY: usize = 64 << 10;
-/// How long the shadow may take: nobody waits.
+/// The time that the shadow may take: nobody waits.
 const DEADLINE: Duration = Duration::from_secs(2);
 /// Pairs of labels that are told apart, over all heads; the others count as prompts only.
 const PAIRS: usize = 1024;
@@ -39,7 +39,7 @@ const PAIRS: usize = 1024;
 /// The shadow of one classifier.
 #[derive(Debug)]
 pub struct Shadow {
-    /// What the configuration says.
+    /// The shadow's section of the configuration.
     pub terms: config::Shadow,
     state: Result<Running, String>,
     seen: AtomicU64,
@@ -52,7 +52,7 @@ struct Running {
     metrics: ShadowMetrics,
 }
 
-/// A prompt that a shadow is to judge once its request is over. Dropping it leaves the shadow alone.
+/// A prompt that a shadow is to score once its request is over. Dropping it leaves the shadow alone.
 #[derive(Debug)]
 pub struct Ticket {
     jobs: SyncSender<Job>,
@@ -64,7 +64,7 @@ pub struct Ticket {
 struct Job {
     text: String,
     features: Features,
-    /// Who decided, what it is called, and what it said.
+    /// The classifier that decided, its name, and its scores.
     live: Classifier,
     name: Name,
     scores: Scores,
@@ -75,14 +75,14 @@ struct Job {
     usage: Option<Usage>,
 }
 
-/// What a decision rested on.
+/// A decided prompt, as the shadow compares with it.
 #[derive(Debug, Clone, Copy)]
 pub struct Decided<'r> {
-    /// The text that was judged.
+    /// The text that was scored.
     pub text: &'r str,
-    /// What it looks like.
+    /// The features of the prompt.
     pub features: &'r Features,
-    /// Who judged it.
+    /// The classifier that scored it.
     pub live: &'r Classifier,
     /// The scores.
     pub scores: &'r Scores,
@@ -143,7 +143,7 @@ impl Shadow {
 
     /// Returns a ticket for a decided prompt, if it is one of the sample.
     ///
-    /// Prompts that the encoder should have judged and did not are left out: what the shadow is compared with would be
+    /// Prompts that the encoder should have scored and did not are left out: what the shadow is compared with would be
     /// another classifier.
     #[must_use]
     pub fn ticket(&self, decided: Decided<'_>) -> Option<Ticket> {
@@ -199,11 +199,11 @@ impl Running {
         let (jobs, queue) = sync_channel(QUEUE);
         let metrics = host.metrics.shadow(name);
         let (tally, pairs) = Default::default();
-        let judge = Judge { classifier: classifier.clone(), metrics: metrics.clone(), tally, pairs };
+        let scorer = Judge { classifier: classifier.clone(), metrics: metrics.clone(), tally, pairs };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(|error| error.to_string())?;
         let thread = std::thread::Builder::new().name(format!("shd-{name}"));
-        thread.spawn(move || judge.run(&runtime, &queue)).map_err(|error| error.to_string())?;
+        thread.spawn(move || scorer.run(&runtime, &queue)).map_err(|error| error.to_string())?;
         Ok(Self { classifier, jobs, metrics })
     }
 }
@@ -222,11 +222,11 @@ impl Ticket {
 impl Judge {
     fn run(mut self, runtime: &tokio::runtime::Runtime, queue: &Receiver<Job>) {
         while let Ok(job) = queue.recv() {
-            runtime.block_on(self.judge(job));
+            runtime.block_on(self.score(job));
         }
     }
 
-    async fn judge(&mut self, job: Job) {
+    async fn score(&mut self, job: Job) {
         if !is_idle(&job.live).await {
             return self.metrics.dropped();
         }
@@ -234,7 +234,7 @@ impl Judge {
         let heads = policy.map(|policy| policy.heads_of(&job.name).to_vec()).unwrap_or_default();
         let deadline = Instant::now() + DEADLINE;
         let ask = Ask { text: &job.text, features: &job.features, deadline, heads: &heads };
-        match self.classifier.judge(ask).await {
+        match self.classifier.score(ask).await {
             Ok(scores) if scores.source.degraded().is_none() => self.compare(&job, &heads, scores),
             _ => self.metrics.failed(),
         }
@@ -286,116 +286,4 @@ async fn is_idle(live: &Classifier) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::PathBuf;
-
-    use pointsman_core::config::{Config, Ratio};
-    use pointsman_core::policy::{By, Reason};
-    use pointsman_core::scores::{Degraded, HeadScores};
-
-    use super::*;
-    use crate::Runtime;
-
-    fn name(text: &str) -> Name {
-        Name::new(text).expect("a name")
-    }
-
-    fn fixture() -> PathBuf {
-        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures"))
-    }
-
-    fn classifier() -> Classifier {
-        let runtime = Runtime::load().unwrap_or_else(|error| panic!("{error}"));
-        let host = Host { base_dir: fixture(), runtime, metrics: Arc::new(Metrics::new()) };
-        Classifier::start(&name("default"), &config::Classifier::of("tiny"), &host).expect("the fixture is sound")
-    }
-
-    /// A shadow whose thread never looks, and its queue.
-    fn silent(sample: f64, queue: usize) -> (Shadow, Receiver<Job>, Metrics) {
-        let (jobs, receiver) = sync_channel(queue);
-        let metrics = Metrics::new();
-        let running = Running { classifier: classifier(), jobs, metrics: metrics.shadow(&name("default")) };
-        let terms = config::Shadow { bundle: "tiny".into(), sample: Ratio::new(sample).expect("a ratio") };
-        (Shadow { terms, state: Ok(running), seen: AtomicU64::new(0) }, receiver, metrics)
-    }
-
-    fn scores(source: Source) -> Scores {
-        let labels: Arc<[Arc<str>]> = ["simple", "medium", "complex"].map(Arc::from).into();
-        let head = HeadScores { head: "tier".into(), labels, probabilities: vec![1.0, 0.0, 0.0], known: None };
-        Scores { source, tokens: 3, ..Scores::of(vec![head]) }
-    }
-
-    fn decision() -> Decision {
-        Decision {
-            model: name("small"),
-            policy: name("auto"),
-            pin: None,
-            keep: pointsman_core::policy::Keep::Nothing,
-            by: By::Strategy("tiers"),
-            reason: Reason::Tier,
-            label: None,
-            score: None,
-            rationale: None,
-            flip: None,
-            cost_usd: None,
-            candidates: Vec::new(),
-            fallback: Vec::new(),
-            rules: Vec::new(),
-            stages: Vec::new(),
-            set: BTreeMap::new(),
-        }
-    }
-
-    fn policies() -> Arc<PolicySet> {
-        let text = "version: 1\nlisten: {address: '127.0.0.1:0'}\nproviders: {}\n";
-        Arc::new(PolicySet::compile(&Config::parse(text, "p.yaml").expect("sound")).expect("no policies"))
-    }
-
-    fn tickets(shadow: &Shadow, source: Source, prompts: usize) -> Vec<Ticket> {
-        let (live, policies, decision, scores) = (classifier(), policies(), decision(), scores(source));
-        let features = Features::default();
-        let decided = Decided {
-            text: "hello",
-            features: &features,
-            live: &live,
-            scores: &scores,
-            policies: &policies,
-            decision: &decision,
-        };
-        (0..prompts).filter_map(|_| shadow.ticket(decided)).collect()
-    }
-
-    #[test]
-    fn the_sample_is_the_share_that_was_asked_for() {
-        let (shadow, _queue, _metrics) = silent(0.1, 1);
-
-        assert_eq!(tickets(&shadow, Source::Encoder, 1000).len(), 100);
-    }
-
-    #[test]
-    fn a_queue_that_is_full_drops_prompts_and_counts_them() {
-        let (shadow, queue, metrics) = silent(1.0, 1);
-
-        tickets(&shadow, Source::Encoder, 3).into_iter().for_each(|ticket| ticket.send(None));
-
-        assert_eq!(queue.try_iter().count(), 1);
-        let line = "pointsman_classifier_shadow_prompts_total{classifier=\"default\",outcome=\"dropped\"} 2";
-        assert!(metrics.render().lines().any(|found| found == line), "{}", metrics.render());
-    }
-
-    #[test]
-    fn what_stood_in_for_the_encoder_is_compared_with_nothing() {
-        let (shadow, _queue, _metrics) = silent(1.0, 1);
-
-        assert!(tickets(&shadow, Source::Fallback(Degraded::Deadline), 10).is_empty());
-    }
-
-    #[test]
-    fn a_shadow_that_is_off_takes_nothing() {
-        let (shadow, _queue, _metrics) = silent(1.0, 1);
-        let off = Shadow::off(&shadow.terms, "no library".to_owned());
-
-        assert!(tickets(&off, Source::Encoder, 10).is_empty());
-        assert_eq!(off.state(), Err("no library"));
-    }
-}
+mod tests;

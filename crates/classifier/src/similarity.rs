@@ -1,4 +1,5 @@
-//! The descriptions and examples that the strategy `similarity` compares prompts with, embedded when a snapshot is built.
+//! The descriptions and examples that the strategy `similarity` compares prompts with, embedded when a snapshot is
+//! built.
 
 mod everyday;
 mod separation;
@@ -19,7 +20,7 @@ use self::everyday::EVERYDAY;
 use self::separation::{MOST_OWN, Separation};
 use crate::Classifier;
 
-/// How long one text may take; the queue is also that of the requests.
+/// The time that one text may take; the queue is also that of the requests.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The most texts of a file of examples.
@@ -28,25 +29,29 @@ const MAX_EXAMPLES: usize = 10_000;
 /// A strategy's texts and their embeddings.
 #[derive(Debug)]
 pub struct Exemplars {
-    /// Which bundle embedded them.
+    /// The sha256 of the bundle that embedded them.
     bundle: Arc<str>,
     texts: Texts,
     space: Space,
-    /// How well the encoder tells the routes apart.
+    /// The figures of how well the encoder tells the routes apart.
     separation: Separation,
 }
 
 /// The texts of each route as directions, and how many of the nearest count.
 #[derive(Debug)]
 struct Space {
-    /// By route, of length one each.
-    embeddings: Vec<Vec<Box<[f32]>>>,
-    /// Texts about no route; empty where the threshold alone decides.
-    background: Vec<Box<[f32]>>,
+    /// The embeddings `[route][text][dimension]`, of length one each.
+    embeddings: Vec<Vec<UnitVector>>,
+    /// The background `[text][dimension]`: texts about no route; empty where the threshold alone decides.
+    background: Vec<UnitVector>,
     top_k: usize,
 }
 
-/// A strategy's texts by route, in their order.
+/// An embedding of length one.
+#[derive(Debug, Clone, PartialEq)]
+struct UnitVector(Box<[f32]>);
+
+/// A strategy's texts `[route][text]`, in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Texts(Vec<Vec<String>>);
 
@@ -75,7 +80,8 @@ impl Texts {
 }
 
 impl Exemplars {
-    /// Reads and embeds the texts of a strategy that stands in no snapshot; its files are relative to `base_dir`. Blocks.
+    /// Reads and embeds the texts of a strategy that stands in no snapshot; its files are relative to `base_dir`.
+    /// Blocks.
     ///
     /// # Errors
     /// Says which text cannot be read, or why none is embedded.
@@ -123,11 +129,11 @@ impl Exemplars {
         placed.collect()
     }
 
-    /// Returns how near an embedding is to each route, and to the background after them if there is one: the mean cosine of
-    /// its nearest texts.
+    /// Returns how near an embedding is to each route, and to the background after them if there is one: the mean
+    /// cosine of its nearest texts.
     #[must_use]
     pub fn similarities(&self, embedding: &[f32]) -> Similarities {
-        Similarities(self.space.near(&unit(embedding)))
+        Similarities(self.space.near(&UnitVector::of(embedding)))
     }
 
     /// Returns whether replacing `other` by it would change nothing.
@@ -142,23 +148,23 @@ impl Space {
         (self.top_k, !self.background.is_empty())
     }
 
-    fn near(&self, embedding: &[f32]) -> Vec<f32> {
+    fn near(&self, embedding: &UnitVector) -> Vec<f32> {
         let background = Some(&self.background).filter(|texts| !texts.is_empty());
         let all = self.embeddings.iter().chain(background);
         all.map(|texts| self.near_to(texts.iter(), embedding)).collect()
     }
 
     /// Returns the mean cosine of the nearest of some texts; of none it is not a number.
-    fn near_to<'t>(&self, texts: impl Iterator<Item = &'t Box<[f32]>>, embedding: &[f32]) -> f32 {
-        let mut cosines: Vec<f32> = texts.map(|text| dot(text, embedding)).collect();
+    fn near_to<'t>(&self, texts: impl Iterator<Item = &'t UnitVector>, embedding: &UnitVector) -> f32 {
+        let mut cosines: Vec<f32> = texts.map(|text| text.cosine(embedding)).collect();
         cosines.sort_by(|a, b| b.total_cmp(a));
         cosines.truncate(self.top_k);
         if cosines.is_empty() { f32::NAN } else { cosines.iter().sum::<f32>() / cosines.len() as f32 }
     }
 
-    fn separation(&self, everyday: &[Box<[f32]>]) -> Separation {
+    fn separation(&self, everyday: &[UnitVector]) -> Separation {
         // No text is compared with itself, be it a route's or the background's.
-        let without = |texts: &[Box<[f32]>], at: usize, group: usize| {
+        let without = |texts: &[UnitVector], at: usize, group: usize| {
             let mut near = self.near(&texts[at]);
             let others = texts.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, text)| text);
             if let Some(near) = near.get_mut(group) {
@@ -167,7 +173,7 @@ impl Space {
             near
         };
         let routes = self.embeddings.len();
-        let own = |(route, texts): (usize, &Vec<Box<[f32]>>)| {
+        let own = |(route, texts): (usize, &Vec<UnitVector>)| {
             (0..texts.len().min(MOST_OWN)).map(|at| without(texts, at, route)).collect()
         };
         Separation {
@@ -179,12 +185,13 @@ impl Space {
 
 /// Embeds the texts of every route, and the everyday asks after them.
 ///
-/// On a thread of its own, because snapshots are built on all sorts of threads and one that drives a runtime cannot wait.
-fn embed(classifier: &Classifier, texts: &Texts) -> Result<Vec<Vec<Box<[f32]>>>, Degraded> {
+/// On a thread of its own, because snapshots are built on all sorts of threads and one that drives a runtime cannot
+/// wait.
+fn embed(classifier: &Classifier, texts: &Texts) -> Result<Vec<Vec<UnitVector>>, Degraded> {
     let features = Features::default();
     let one = async |text: &str| {
         let embedding = classifier.embed(text, &features, Instant::now() + PATIENCE).await?;
-        Ok(unit(&embedding).into_boxed_slice())
+        Ok(UnitVector::of(&embedding))
     };
     let all = async {
         let mut routes = Vec::with_capacity(texts.0.len());
@@ -235,10 +242,16 @@ fn examples(file: &Path) -> Result<Vec<String>, String> {
     }
 }
 
-/// Returns a vector of length one in the same direction; one without a direction stays as it is.
-fn unit(vector: &[f32]) -> Vec<f32> {
-    let length = dot(vector, vector).sqrt();
-    if length > 0.0 { vector.iter().map(|value| value / length).collect() } else { vector.to_vec() }
+impl UnitVector {
+    /// Returns the direction of a vector; one without a direction stays as it is.
+    fn of(vector: &[f32]) -> Self {
+        let length = dot(vector, vector).sqrt();
+        if length > 0.0 { Self(vector.iter().map(|value| value / length).collect()) } else { Self(vector.into()) }
+    }
+
+    fn cosine(&self, other: &Self) -> f32 {
+        dot(&self.0, &other.0)
+    }
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
@@ -250,7 +263,7 @@ mod tests {
     use super::*;
 
     fn space(top_k: usize, embeddings: &[&[[f32; 2]]]) -> Space {
-        let route = |route: &&[[f32; 2]]| route.iter().map(|text| unit(text).into()).collect();
+        let route = |route: &&[[f32; 2]]| route.iter().map(|text| UnitVector::of(text)).collect();
         Space { embeddings: embeddings.iter().map(route).collect(), background: Vec::new(), top_k }
     }
 
@@ -258,7 +271,7 @@ mod tests {
     fn a_route_is_as_near_as_the_mean_of_its_nearest_texts_whatever_their_length() {
         let two = space(2, &[&[[2.0, 0.0], [0.0, 5.0], [-1.0, 0.0]], &[[0.0, 1.0]]]);
 
-        let near = two.near(&unit(&[10.0, 0.0]));
+        let near = two.near(&UnitVector::of(&[10.0, 0.0]));
 
         assert!((near[0] - 0.5).abs() < 1e-6 && near[1].abs() < 1e-6, "{near:?}");
     }
@@ -267,14 +280,14 @@ mod tests {
     fn an_embedding_without_a_direction_is_near_to_nothing() {
         let one = space(1, &[&[[1.0, 0.0]]]);
 
-        assert_eq!(one.near(&unit(&[0.0, 0.0])), [0.0]);
+        assert_eq!(one.near(&UnitVector::of(&[0.0, 0.0])), [0.0]);
     }
 
     #[test]
     fn a_text_is_not_compared_with_itself() {
         let two = space(3, &[&[[1.0, 0.0], [0.0, 1.0]], &[[1.0, 0.0]]]);
 
-        let separation = two.separation(&[vec![0.0, 1.0].into()]);
+        let separation = two.separation(&[UnitVector([0.0, 1.0].into())]);
 
         assert_eq!(separation.own[0], [[0.0, 1.0], [0.0, 0.0]]);
         assert!(separation.own[1][0][1].is_nan(), "{:?}", separation.own[1]);
@@ -283,10 +296,10 @@ mod tests {
 
     #[test]
     fn the_background_stands_after_the_routes_and_an_everyday_ask_is_not_its_own() {
-        let everyday: Vec<Box<[f32]>> = vec![vec![0.0, 1.0].into(), vec![0.6, 0.8].into()];
+        let everyday: Vec<UnitVector> = vec![UnitVector([0.0, 1.0].into()), UnitVector([0.6, 0.8].into())];
         let with = Space { background: everyday.clone(), ..space(1, &[&[[1.0, 0.0]]]) };
 
-        let near = with.near(&unit(&[0.0, 3.0]));
+        let near = with.near(&UnitVector::of(&[0.0, 3.0]));
 
         assert_eq!(near, [0.0, 1.0]);
         assert_eq!(with.separation(&everyday).everyday, [[0.0, 0.8], [0.6, 0.8]]);

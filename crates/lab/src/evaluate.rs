@@ -26,7 +26,7 @@ mod spread;
 use std::path::{Path, PathBuf};
 
 use futures::{StreamExt, stream};
-use pointsman_classifier::{Bundle, BundleError, Classifier, HeadSpec, Host, Manifest};
+use pointsman_classifier::{Bundle, Classifier, ClassifierError, HeadSpec, Host, Manifest};
 use pointsman_core::config;
 use pointsman_core::config::{Name, Span};
 
@@ -77,7 +77,7 @@ pub struct Progress {
 pub enum EvaluateError {
     /// The bundle cannot be used.
     #[error(transparent)]
-    Bundle(#[from] BundleError),
+    Bundle(#[from] ClassifierError),
     /// The bundle has no such head.
     #[error("the bundle `{}` has no head `{head}` (allowed: {allowed})", bundle.display())]
     UnknownHead {
@@ -131,7 +131,7 @@ impl Evaluation {
     /// # Errors
     /// When the bundle is unsound or has no head called `head`.
     pub fn new(bundle: &Path, head: &str, host: &Host) -> Result<Self, EvaluateError> {
-        let opened = Bundle::open(&host.base_dir.join(bundle))?;
+        let opened = Bundle::open(&host.base_dir.join(bundle)).map_err(ClassifierError::from)?;
         let manifest = opened.manifest();
         let Some((spec, models)) = asked(manifest, head) else {
             let offered = manifest.heads.iter().filter(|head| !head.hidden);

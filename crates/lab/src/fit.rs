@@ -35,7 +35,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pointsman_classifier::{Bundle, BundleError, Embedder, FeatureInputs, InferenceError, Runtime, RuntimeError};
+use pointsman_classifier::{
+    Bundle, BundleError, Embedder, FeatureInputs, InferenceError, Runtime, RuntimeError, SessionError,
+};
 
 use self::bundle::Content;
 use self::examples::Examples;
@@ -96,6 +98,9 @@ pub enum FitError {
     /// The base bundle, or the one that was written, cannot be used.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// The base bundle's encoder does not start.
+    #[error(transparent)]
+    Session(#[from] SessionError),
     /// The rows cannot be read.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
@@ -149,7 +154,7 @@ impl Fit {
             examples.embed(&self.cache, &base, &mut embedder, |done, all| progress(Stage::Embedded(done, all)))?;
         }
         let features = features::specs(self, base.manifest(), &examples.rows)?;
-        let inputs = FeatureInputs::parse("features.json", &features.0)?;
+        let inputs = FeatureInputs::parse("features.json", &features.0).map_err(BundleError::from)?;
         let mut learner = Learner::new(self, &base, &examples.rows, inputs)?;
         let reads_nothing_learnt = self.fresh && self.inputs == Inputs::Lexical;
         learner.knows_answers |= is_recorded && !reads_nothing_learnt;

@@ -162,7 +162,7 @@ impl Failure {
     const fn code(&self) -> u8 {
         match self {
             Self::Fit(FitError::OnnxRuntime(_) | FitError::File { .. }) => UNAVAILABLE,
-            Self::Fit(FitError::Bundle(_)) => CONFIG,
+            Self::Fit(FitError::Bundle(_) | FitError::Session(_)) => CONFIG,
             Self::NoPair => USAGE,
             Self::Fit(_) | Self::Log(_) | Self::NoLabels(_) => DATA,
         }

@@ -5,13 +5,14 @@ use std::path::Path;
 
 use crate::bundle::reference::Reference;
 use crate::bundle::{Bundle, BundleError, sha256};
-use crate::manifest::{FILE, Manifest};
+use crate::manifest::{FILE, Manifest, ManifestError};
 
-/// What the file is called.
+/// The name of the reference file.
 const NAME: &str = "reference.json";
 
 impl Reference {
-    /// Writes the reference into the bundle in `folder` and names it in the manifest, whose other lines stay as they are.
+    /// Writes the reference into the bundle in `folder` and names it in the manifest, whose other lines stay as they
+    /// are.
     ///
     /// # Errors
     /// When the folder holds no sound bundle or cannot be written; then the manifest is as it was.
@@ -27,7 +28,7 @@ impl Reference {
         let changed = with_reference(&text, &sha256(&bytes))?;
         let manifest = Manifest::parse(&changed)?;
         if manifest.reference_file.as_deref() != Some(NAME) || !manifest.files.contains_key(NAME) {
-            return Err(BundleError::Manifest { message: format!("cannot be edited to name {NAME}") });
+            return Err(ManifestError::Syntax { message: format!("cannot be edited to name {NAME}") }.into());
         }
         replace(folder, NAME, &bytes)?;
         replace(folder, FILE, changed.as_bytes())
@@ -35,7 +36,7 @@ impl Reference {
 }
 
 /// Returns the manifest with the reference's name and hash, instead of those that it may have had.
-fn with_reference(text: &str, hash: &str) -> Result<String, BundleError> {
+fn with_reference(text: &str, hash: &str) -> Result<String, ManifestError> {
     if text.trim_start().starts_with('{') {
         let mut manifest = Manifest::parse(text)?;
         manifest.reference_file = Some(NAME.to_owned());

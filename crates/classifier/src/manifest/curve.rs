@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Curve {
     /// Probabilities before, rising; at least two.
     pub from: Vec<f32>,
-    /// What becomes of each; never falling, above 0 and below 1.
+    /// The calibrated probability of each; never falling, above 0 and below 1.
     pub to: Vec<f32>,
 }
 
@@ -34,12 +34,12 @@ impl Curve {
         let best =
             (0..probabilities.len()).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]).then(b.cmp(a)));
         let Some(best) = best else { return };
-        let said = probabilities[best];
-        let others = (1.0 - said).max(f32::EPSILON);
+        let before = probabilities[best];
+        let others = (1.0 - before).max(f32::EPSILON);
         let next = probabilities.iter().enumerate().filter(|(label, _)| *label != best).map(|(_, p)| *p);
         let next = next.fold(0.0, f32::max) / others;
         // So that the next one, with its share of the rest, is at most as probable.
-        let becomes = self.at(said).max(next / (1.0 + next));
+        let becomes = self.at(before).max(next / (1.0 + next));
         probabilities.iter_mut().for_each(|p| *p *= (1.0 - becomes) / others);
         probabilities[best] = becomes;
     }

@@ -5,67 +5,34 @@
 
 use pointsman_core::config::Name;
 
-use super::{Block, HeadKind, HeadSpec, Manifest};
-use crate::bundle::BundleError;
+use super::{Block, HeadKind, HeadSpec, HeadSpecError, Manifest, ManifestError};
 
-/// Why a head cannot be the lexical form of another.
+/// An error of a head that claims to be the lexical form of another.
 #[derive(Debug, thiserror::Error, PartialEq)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum FormError {
-    /// It stands for nothing.
+    /// The head that it stands for does not exist.
     #[error("stands for `{stands_for}`, which is no head (heads: {})", list(.heads))]
-    Unknown {
-        /// What it stands for.
-        stands_for: Name,
-        /// The bundle's heads.
-        heads: Vec<Name>,
-    },
-    /// It stands for itself, or for another form.
+    Unknown { stands_for: Name, heads: Vec<Name> },
+    /// The head that it stands for is a form itself.
     #[error("stands for `{stands_for}`, which is a lexical form itself")]
-    OfForm {
-        /// What it stands for.
-        stands_for: Name,
-    },
-    /// Its labels are others, or in another order.
+    OfForm { stands_for: Name },
+    /// The labels of the two heads are not the same, in the same order.
     #[error("has the labels {}; `{stands_for}`, which it stands for, has {}", list(.labels), list(.expected))]
-    Labels {
-        /// What it stands for.
-        stands_for: Name,
-        /// Its labels.
-        labels: Vec<Name>,
-        /// The other's.
-        expected: Vec<Name>,
-    },
-    /// Its outputs mean something else.
+    Labels { stands_for: Name, labels: Vec<Name>, expected: Vec<Name> },
+    /// The kinds of the two heads differ.
     #[error("is {kind:?}; `{stands_for}`, which it stands for, is {expected:?}")]
-    Kind {
-        /// What it stands for.
-        stands_for: Name,
-        /// Its kind.
-        kind: HeadKind,
-        /// The other's.
-        expected: HeadKind,
-    },
-    /// It needs the encoder that it is to do without.
+    Kind { stands_for: Name, kind: HeadKind, expected: HeadKind },
+    /// The form reads the embedding that it is to do without.
     #[error("stands for `{stands_for}`, but reads the embedding")]
-    ReadsEmbedding {
-        /// What it stands for.
-        stands_for: Name,
-    },
-    /// Another head stands for the same one.
+    ReadsEmbedding { stands_for: Name },
+    /// A form of the same head exists already.
     #[error("stands for `{stands_for}`, as `{other}` does; a head has one lexical form")]
-    Twice {
-        /// What it stands for.
-        stands_for: Name,
-        /// The first form.
-        other: Name,
-    },
-    /// Its confidence is no probability that a best label could need.
+    Twice { stands_for: Name, other: Name },
+    /// The confidence is no probability that a best label could need.
     #[error("has confidence {value}, must be above 0.5 and at most 1")]
-    Confidence {
-        /// The manifest's value.
-        value: f32,
-    },
-    /// It has a confidence, but stands for nothing.
+    Confidence { value: f32 },
+    /// A confidence is set on a head that stands for no other.
     #[error("has a `confidence`, but no `stands_for`")]
     ConfidenceAlone,
 }
@@ -87,9 +54,9 @@ impl Manifest {
 }
 
 /// Checks every form against the head that it stands for.
-pub(super) fn check(manifest: &Manifest) -> Result<(), BundleError> {
+pub(super) fn check(manifest: &Manifest) -> Result<(), ManifestError> {
     for head in &manifest.heads {
-        check_form(manifest, head).map_err(|problem| BundleError::Form { head: head.name.clone(), problem })?;
+        check_form(manifest, head).map_err(|problem| head.error(HeadSpecError::Form(problem)))?;
     }
     Ok(())
 }
@@ -139,7 +106,7 @@ mod tests {
     const FORM: &str = "{name: quick, kind: multinomial, labels: [simple, complex], inputs: [features, ngrams], \
                         temperature: 1, stands_for: tier, confidence: 0.9}";
 
-    fn manifest(heads: &[&str]) -> Result<Manifest, BundleError> {
+    fn manifest(heads: &[&str]) -> Result<Manifest, ManifestError> {
         Manifest::parse(&format!(
             "format: 1\nname: tiny\nversion: v1\ndescription: d\n\
              encoder: {{file: m, output: o, dimension: 4, precision: fp32}}\n\

@@ -3,10 +3,10 @@
 use pointsman_core::config::Name;
 use serde::{Deserialize, Serialize};
 
-use super::{HeadSpec, Manifest};
-use crate::bundle::BundleError;
+use super::{HeadSpec, HeadSpecError, Manifest, ManifestError};
 
-/// Blends a head with another one, by how probable it is that the head knows prompts of this kind: a mixture of two experts.
+/// Blends a head with another one, by how probable it is that the head knows prompts of this kind: a mixture of two
+/// experts.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Gate {
@@ -16,44 +16,31 @@ pub struct Gate {
     pub otherwise: Name,
 }
 
-/// Why a head cannot be gated as it wants.
+/// An error of a head's gate.
 #[derive(Debug, thiserror::Error, PartialEq)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum GateError {
-    /// Its members may know different prompts.
+    /// A mixture has a gate; its members may know different prompts.
     #[error("is a mixture and has a `gate`; its members may have gates")]
     Mixture,
     /// A part does not exist.
     #[error("has a gate of `{part}`, which is no head")]
-    Unknown {
-        /// The part.
-        part: Name,
-    },
+    Unknown { part: Name },
     /// A part is a mixture or gated, or the head itself.
     #[error("has a gate of `{part}`, which is a mixture or has a gate itself")]
-    Nested {
-        /// The part.
-        part: Name,
-    },
+    Nested { part: Name },
     /// The head that tells must say yes or no.
     #[error("has a gate of `{part}`, which has {labels} labels and must have two")]
-    Labels {
-        /// The part.
-        part: Name,
-        /// How many labels it has.
-        labels: usize,
-    },
+    Labels { part: Name, labels: usize },
     /// Blending needs the same labels in the same order.
     #[error("has a gate that otherwise asks `{part}`, whose labels are others")]
-    Otherwise {
-        /// The part.
-        part: Name,
-    },
+    Otherwise { part: Name },
 }
 
 /// Checks the gate of every head that has one.
-pub(super) fn check(manifest: &Manifest) -> Result<(), BundleError> {
+pub(super) fn check(manifest: &Manifest) -> Result<(), ManifestError> {
     for head in &manifest.heads {
-        check_gate(manifest, head).map_err(|problem| BundleError::Gate { head: head.name.clone(), problem })?;
+        check_gate(manifest, head).map_err(|problem| head.error(HeadSpecError::Gate(problem)))?;
     }
     Ok(())
 }

@@ -5,31 +5,32 @@ use std::collections::BTreeMap;
 use pointsman_core::config::Name;
 use serde::{Deserialize, Serialize};
 
+use super::error::{HeadSpecError, ManifestError};
 use super::{Curve, Gate, Neighbours, Share, Trees};
-use crate::bundle::BundleError;
 
 /// A small model over the embedding and the features.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeadSpec {
-    /// What policies call it.
+    /// The name that policies use.
     pub name: Name,
-    /// What its outputs mean.
+    /// The meaning of the outputs.
     pub kind: HeadKind,
     /// The names of its outputs, at least two, each once.
     pub labels: Vec<Name>,
-    /// What data sets call its labels, such as the model that a label stands for; only evaluation and training ask.
+    /// Other names of the labels in data sets, such as the model that a label stands for; only evaluation and training
+    /// ask.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub aliases: BTreeMap<String, Name>,
-    /// What it reads, in this order; nothing but the logits in a sequence classification.
+    /// The blocks that it reads, in this order; none in a sequence classification, which reads the logits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<Block>,
-    /// What stands between its layers. Default `relu`.
+    /// The activation between its layers. Default `relu`.
     #[serde(default)]
     pub activation: Activation,
     /// Divides the logits before the softmax; above 0.
     pub temperature: f32,
-    /// What becomes of the probabilities after that, where a temperature alone does not make them honest.
+    /// A curve over the probabilities after that, where a temperature alone does not calibrate them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isotonic: Option<Curve>,
     /// As a vote of the nearest exemplars: the first layer holds their embeddings, the second what they speak for.
@@ -41,29 +42,29 @@ pub struct HeadSpec {
     /// As a mixture: the heads whose probabilities it pools, in place of inputs and weights of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mix: Vec<Share>,
-    /// For prompts unlike those that it was fitted on: who tells them, and what is said of them.
+    /// The gate for prompts unlike those that the head was fitted on: which head tells them, and which one scores them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
-    /// Whether it is scored for mixtures and gates only and offered to no policy.
+    /// True for a head that only mixtures and gates use; it is offered to no policy.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hidden: bool,
     /// The head whose lexical form it is: it reads no embedding and stands in when the encoder cannot or need not run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stands_for: Option<Name>,
-    /// As a lexical form: the probability of its best label from which on the encoder need not run. Without it, the form
-    /// only serves when the encoder cannot.
+    /// As a lexical form: the probability of its best label from which on the encoder need not run. Without it, the
+    /// form only serves when the encoder cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f32>,
 }
 
-/// What a head's outputs mean.
+/// The meaning of a head's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeadKind {
     /// One label holds: a logit a label, probabilities by softmax.
     Multinomial,
-    /// Labels from the lowest to the highest, a logit less than labels: the k-th says how probable a label above the k-th
-    /// is. Probabilities are the differences.
+    /// Labels from the lowest to the highest, a logit less than labels: the k-th says how probable a label above the
+    /// k-th is. Probabilities are the differences.
     Ordinal,
 }
 
@@ -79,7 +80,7 @@ pub enum Block {
     Ngrams,
 }
 
-/// What stands between a head's layers.
+/// The activation between a head's layers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
@@ -99,7 +100,7 @@ impl HeadSpec {
         self.mix.iter().map(|share| &share.head).chain(gate)
     }
 
-    /// Returns the place among the labels of the one that `text` names, itself or by an alias. Names have no spaces, so
+    /// Returns the index of the label that `text` names, itself or by an alias. Names have no spaces, so
     /// `-` and `_` stand for those of a data set.
     #[must_use]
     pub fn label(&self, text: &str) -> Option<usize> {
@@ -121,33 +122,34 @@ impl HeadSpec {
         }
     }
 
+    /// Returns the manifest's error for a problem of this head.
+    pub(super) fn error(&self, problem: HeadSpecError) -> ManifestError {
+        ManifestError::Head { head: self.name.clone(), problem }
+    }
+
     /// Checks what needs no other head.
-    pub(super) fn check(&self) -> Result<(), BundleError> {
-        let head = || self.name.clone();
+    pub(super) fn check(&self) -> Result<(), HeadSpecError> {
         if self.labels.len() < 2 {
-            return Err(BundleError::TooFewLabels { head: head(), labels: self.labels.len() });
+            return Err(HeadSpecError::TooFewLabels { labels: self.labels.len() });
         }
         if let Some(label) = repeated(&self.labels) {
-            return Err(BundleError::LabelTwice { head: head(), label: label.clone() });
+            return Err(HeadSpecError::LabelTwice { label: label.clone() });
         }
         self.check_aliases()?;
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
-            return Err(BundleError::Temperature { head: head(), value: self.temperature });
+            return Err(HeadSpecError::Temperature { value: self.temperature });
         }
         Ok(())
     }
 
-    fn check_aliases(&self) -> Result<(), BundleError> {
+    fn check_aliases(&self) -> Result<(), HeadSpecError> {
         let bad = |(alias, label): &(&String, &Name)| {
             !self.labels.contains(label) || self.labels.iter().any(|known| known.as_str() == alias.as_str())
         };
         match self.aliases.iter().find(bad) {
-            Some((alias, label)) => Err(BundleError::Alias {
-                head: self.name.clone(),
-                alias: alias.clone(),
-                label: label.clone(),
-                labels: self.labels.clone(),
-            }),
+            Some((alias, label)) => {
+                Err(HeadSpecError::Alias { alias: alias.clone(), label: label.clone(), labels: self.labels.clone() })
+            }
             None => Ok(()),
         }
     }

@@ -3,8 +3,7 @@
 use pointsman_core::config::Name;
 use serde::{Deserialize, Serialize};
 
-use super::{Block, HeadKind, HeadSpec, Manifest};
-use crate::bundle::BundleError;
+use super::{Block, HeadKind, HeadSpec, HeadSpecError, Manifest, ManifestError};
 
 /// A member of a mixture.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -12,18 +11,18 @@ use crate::bundle::BundleError;
 pub struct Share {
     /// The head.
     pub head: Name,
-    /// What its log probabilities are multiplied with; above 0.
+    /// The factor of its log probabilities; above 0.
     pub weight: f32,
 }
 
-/// How exemplars vote: the nearest ones, each with `exp(sharpness * (similarity - 1))`, where the similarity is the dot
-/// product of the inputs.
+/// The vote of exemplars: the nearest ones, each with `exp(sharpness * (similarity - 1))`, where the similarity is the
+/// dot product of the inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Neighbours {
-    /// How many vote; at least 1.
+    /// The number of exemplars that vote; at least 1.
     pub count: usize,
-    /// How much more the nearer ones say; at least 0.
+    /// The weight of nearness; at least 0.
     pub sharpness: f32,
 }
 
@@ -35,52 +34,34 @@ pub struct Trees {
     pub depth: usize,
 }
 
-/// Why a head cannot be a mixture, a member of one, or a vote.
+/// An error of a mixture, of a member of one, of a vote or of trees.
 #[derive(Debug, thiserror::Error, PartialEq)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum MixError {
-    /// It would not be what the mixture says.
+    /// A mixture has inputs, a vote or trees of its own, which it would not read.
     #[error("is a mixture and has `inputs`, `neighbours` or `trees` of its own")]
     Inputs,
     /// A member does not exist.
     #[error("mixes `{member}`, which is no head")]
-    Unknown {
-        /// The member.
-        member: Name,
-    },
+    Unknown { member: Name },
     /// A member is a mixture, or the mixture itself.
     #[error("mixes `{member}`, which is a mixture")]
-    Nested {
-        /// The member.
-        member: Name,
-    },
+    Nested { member: Name },
     /// A member has other labels, or in another order.
     #[error("mixes `{member}`, whose labels are others")]
-    Labels {
-        /// The member.
-        member: Name,
-    },
+    Labels { member: Name },
     /// A weight says nothing.
     #[error("mixes `{member}` with weight {weight}, must be above 0")]
-    Weight {
-        /// The member.
-        member: Name,
-        /// The manifest's value.
-        weight: f32,
-    },
-    /// It is hidden and no other head is made of it.
+    Weight { member: Name, weight: f32 },
+    /// A hidden head is part of no other.
     #[error("is hidden, and no mixture or gate has it")]
     Unused,
-    /// It is hidden, and a form or has one.
+    /// A hidden head is a lexical form.
     #[error("is hidden and stands for another head")]
     HiddenForm,
-    /// Nobody votes, or nobody's vote is a number.
+    /// The number of neighbours or their sharpness gives no vote.
     #[error("has {count} neighbours with sharpness {sharpness}, must be at least 1 and 0")]
-    Neighbours {
-        /// The manifest's value.
-        count: usize,
-        /// The manifest's value.
-        sharpness: f32,
-    },
+    Neighbours { count: usize, sharpness: f32 },
     /// A vote says which label, not which level.
     #[error("has `neighbours` and must be multinomial")]
     Ordinal,
@@ -91,21 +72,18 @@ pub enum MixError {
     Isotonic,
     /// Trees are asked nothing, too much, or about n-grams.
     #[error("has trees of depth {depth}, must be 1 to 8, over embedding and features only, and no `neighbours`")]
-    Trees {
-        /// The manifest's value.
-        depth: usize,
-    },
+    Trees { depth: usize },
 }
 
 /// Checks what a mixture, its members and votes need.
-pub(super) fn check(manifest: &Manifest) -> Result<(), BundleError> {
+pub(super) fn check(manifest: &Manifest) -> Result<(), ManifestError> {
     for head in &manifest.heads {
         let checked = check_hidden(manifest, head).and_then(|()| check_own(head));
         let checked = checked.and_then(|()| check_mix(manifest, head));
-        checked.map_err(|problem| BundleError::Mix { head: head.name.clone(), problem })?;
+        checked.map_err(|problem| head.error(HeadSpecError::Mix(problem)))?;
     }
     match manifest.heads.iter().all(|head| head.hidden) {
-        true => Err(BundleError::NoHeads),
+        true => Err(ManifestError::NoHeads),
         false => Ok(()),
     }
 }
@@ -159,7 +137,7 @@ fn check_mix(manifest: &Manifest, head: &HeadSpec) -> Result<(), MixError> {
 #[cfg(test)]
 impl Manifest {
     /// Reads the manifest of a bundle of which only the heads matter, as a list in YAML.
-    pub(crate) fn of_heads(heads: &str) -> Result<Self, BundleError> {
+    pub(crate) fn of_heads(heads: &str) -> Result<Self, ManifestError> {
         let rest = "format: 1
 name: n
 version: v

@@ -4,62 +4,43 @@ use serde::{Deserialize, Serialize};
 use unicode_script::Script;
 
 use super::Manifest;
-use crate::bundle::BundleError;
 
-/// How many bits of the record an n-gram may set.
+/// The numbers of bits of the record that an n-gram may set.
 const PROBES: std::ops::RangeInclusive<u32> = 1..=16;
 
-/// Which n-grams the training saw.
+/// The record of the n-grams that training saw.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct NgramsSpec {
     /// The file with a bit for each n-gram that was seen: a Bloom filter.
     pub file: String,
-    /// How many bits each n-gram sets; 1 to 16.
+    /// The bits that each n-gram sets; 1 to 16.
     pub probes: u32,
-    /// Below this share of a text's n-grams no lexical form is sure of it, nor stands in for the encoder.
+    /// The least share of known n-grams of a text that a lexical form is sure of, or stands in for the encoder on.
     pub sure: f32,
-    /// Below this share a text is unfamiliar, unless its language is declared; at most `sure`.
+    /// The least share of known n-grams of a familiar text, unless its language is declared; at most `sure`.
     pub least: f32,
 }
 
-/// Why what a bundle says of its training makes no sense.
+/// An error of the training scope that a bundle declares.
 #[derive(Debug, thiserror::Error, PartialEq)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum ScopeError {
     /// A script is not one of Unicode's.
     #[error("`scripts` has `{value}`, which is no script of Unicode (such as latin, cyrillic, han)")]
-    Script {
-        /// The manifest's value.
-        value: String,
-    },
+    Script { value: String },
     /// A language is no code.
     #[error("`languages` has `{value}`, must be a code of ISO 639 (such as en, de, zh)")]
-    Language {
-        /// The manifest's value.
-        value: String,
-    },
+    Language { value: String },
     /// The shares are no shares, or the wrong way round.
     #[error("`ngrams` has least {least} and sure {sure}, must be 0 <= least <= sure <= 1")]
-    Shares {
-        /// The manifest's value.
-        least: f32,
-        /// The manifest's value.
-        sure: f32,
-    },
-    /// The record of n-grams has a size that its places cannot be found in.
+    Shares { least: f32, sure: f32 },
+    /// The record of n-grams has a size that its bits cannot be found in.
     #[error("`ngrams` names {file} of {bytes} bytes, must have a power of two from 1024 to 262144")]
-    Record {
-        /// The file.
-        file: String,
-        /// Its size.
-        bytes: usize,
-    },
+    Record { file: String, bytes: usize },
     /// No n-gram sets so many bits.
     #[error("`ngrams` has {value} probes, must have {} to {}", PROBES.start(), PROBES.end())]
-    Probes {
-        /// The manifest's value.
-        value: u32,
-    },
+    Probes { value: u32 },
 }
 
 /// Returns the script with this name: Unicode's, in lower case and with `_` between words.
@@ -73,11 +54,7 @@ pub(crate) fn script(name: &str) -> Option<Script> {
 }
 
 /// Checks what needs no other file.
-pub(super) fn check(manifest: &Manifest) -> Result<(), BundleError> {
-    check_scope(manifest).map_err(BundleError::Scope)
-}
-
-fn check_scope(manifest: &Manifest) -> Result<(), ScopeError> {
+pub(super) fn check(manifest: &Manifest) -> Result<(), ScopeError> {
     let is_code = |code: &str| matches!(code.len(), 2 | 3) && code.bytes().all(|byte| byte.is_ascii_lowercase());
     if let Some(value) = manifest.scripts.iter().find(|name| script(name).is_none()) {
         return Err(ScopeError::Script { value: value.clone() });

@@ -1,16 +1,16 @@
 //! Which device a model runs on: the wanted one, or the next one down, loudly.
 //!
-//! ONNX Runtime's providers are part of its library, which is loaded at run time; whether one works is known only when a
-//! session was created on it. So the choice is a ladder that is tried from the top.
+//! ONNX Runtime's providers are part of its library, which is loaded at run time; whether one works is known only when
+//! a session was created on it. So the devices are tried in order.
 
 use std::fmt;
 
 use pointsman_core::config;
 use pointsman_core::config::Name;
 
-use crate::bundle::BundleError;
+use super::error::SessionError;
 
-/// What a session runs on.
+/// The device that a session runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Device {
     /// The CPU.
@@ -21,12 +21,10 @@ pub enum Device {
     TensorRt,
 }
 
-/// What was opened, and where.
+/// The device that the sessions of a classifier run on, and why it is not the wanted one.
 #[derive(Debug)]
-pub(crate) struct Opened<T> {
-    pub(crate) content: T,
+pub(crate) struct Ground {
     pub(crate) device: Device,
-    /// Why it is not the wanted device.
     pub(crate) fell_back: Option<String>,
 }
 
@@ -41,7 +39,7 @@ impl fmt::Display for Device {
 }
 
 /// Returns the devices that are tried, in order; `has_cuda` says whether the library was built with it.
-fn ladder(wanted: config::Device, has_cuda: bool) -> Vec<Device> {
+fn fallback_order(wanted: config::Device, has_cuda: bool) -> Vec<Device> {
     match wanted {
         // A library for CPUs only leaves nothing to fall back from.
         config::Device::Auto if !has_cuda => vec![Device::Cpu],
@@ -52,36 +50,36 @@ fn ladder(wanted: config::Device, has_cuda: bool) -> Vec<Device> {
     }
 }
 
-/// Opens something on the first device of the configuration's ladder that works; on the first one or not at all when
+/// Opens something on the first device of the configuration's order that works; on the first one or not at all when
 /// that is required.
 pub(crate) fn open<T>(
     name: &Name,
     config: &config::Classifier,
     has_cuda: bool,
-    mut open: impl FnMut(Device) -> Result<T, BundleError>,
-) -> Result<Opened<T>, BundleError> {
-    let ladder = ladder(config.device, has_cuda);
+    mut open: impl FnMut(Device) -> Result<T, SessionError>,
+) -> Result<(T, Ground), SessionError> {
+    let order = fallback_order(config.device, has_cuda);
     let mut fell_back: Option<String> = None;
-    for (index, device) in ladder.iter().copied().enumerate() {
-        let last = config.require || index + 1 == ladder.len();
+    for (index, device) in order.iter().copied().enumerate() {
+        let last = config.require || index + 1 == order.len();
         match open(device) {
-            Ok(content) => return Ok(Opened { content, device, fell_back }),
+            Ok(content) => return Ok((content, Ground { device, fell_back })),
             Err(source) if config.require => {
-                return Err(BundleError::Device { device: device.to_string(), source: Box::new(source) });
+                return Err(SessionError::Device { device: device.to_string(), source: Box::new(source) });
             }
             Err(error) if last => return Err(error),
             Err(error) => {
                 let cause = cause(&error);
-                tracing::warn!(classifier = %name, %device, next = %ladder[index + 1], "Device does not work: {cause}");
+                tracing::warn!(classifier = %name, %device, next = %order[index + 1], "Device does not work: {cause}");
                 fell_back.get_or_insert_with(|| format!("{device} does not work: {cause}"));
             }
         }
     }
-    unreachable!("a ladder has a step, and the last one returns")
+    unreachable!("an order has a device, and the last one returns")
 }
 
 /// Returns an error's text with what is below it, in one line.
-fn cause(error: &BundleError) -> String {
+fn cause(error: &SessionError) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
@@ -96,8 +94,8 @@ fn cause(error: &BundleError) -> String {
 mod tests {
     use super::*;
 
-    fn fails(device: Device) -> BundleError {
-        BundleError::Session { file: "model.onnx".into(), source: format!("no {device} here").into() }
+    fn fails(device: Device) -> SessionError {
+        SessionError::Load { file: "model.onnx".into(), source: format!("no {device} here").into() }
     }
 
     fn config(device: config::Device, require: bool) -> config::Classifier {
@@ -105,9 +103,11 @@ mod tests {
     }
 
     /// Opens with devices of which only `working` do.
-    fn choose(config: &config::Classifier, has_cuda: bool, working: &[Device]) -> Result<Opened<()>, BundleError> {
+    fn choose(config: &config::Classifier, has_cuda: bool, working: &[Device]) -> Result<Ground, SessionError> {
         let name = Name::new("default").expect("a name");
-        open(&name, config, has_cuda, |device| if working.contains(&device) { Ok(()) } else { Err(fails(device)) })
+        let opened =
+            open(&name, config, has_cuda, |device| if working.contains(&device) { Ok(()) } else { Err(fails(device)) });
+        opened.map(|((), placement)| placement)
     }
 
     #[test]

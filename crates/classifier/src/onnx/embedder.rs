@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::device::Device;
+use super::error::SessionError;
 use super::runtime::Runtime;
 use super::session::{OnnxEncoder, Terms};
-use crate::bundle::{Bundle, BundleError};
-use crate::scoring::encoder::{Encoder, InferenceError};
+use crate::bundle::Bundle;
+use crate::scoring::encoder::Encoder;
+use crate::scoring::error::InferenceError;
 use crate::scoring::tokenize::Tokenizer;
 
 /// Turns texts into embeddings, one at a time: an int8 encoder may let the texts of a batch influence each other.
@@ -20,7 +22,7 @@ impl Embedder {
     ///
     /// # Errors
     /// When the graph is not what the manifest says.
-    pub fn new(bundle: &Bundle, runtime: &Runtime, threads: usize) -> Result<Self, BundleError> {
+    pub fn new(bundle: &Bundle, runtime: &Runtime, threads: usize) -> Result<Self, SessionError> {
         let encoder = OnnxEncoder::new(runtime, bundle, Terms { device: Device::Cpu, threads, memory_limit: None })?;
         Ok(Self { tokenizer: Arc::clone(&bundle.tokenizer), encoder })
     }

@@ -1,7 +1,7 @@
 //! The ONNX Runtime library: where it is looked for, and the one environment a process may have.
 //!
-//! The library is loaded while the program runs, so a machine without it still serves every request: its classifiers are
-//! [`Degraded::RuntimeMissing`](pointsman_core::scores::Degraded::RuntimeMissing).
+//! The library is loaded while the program runs, so a machine without it still serves every request: its classifiers
+//! are [`Degraded::RuntimeMissing`](pointsman_core::scores::Degraded::RuntimeMissing).
 
 use std::any::Any;
 use std::env;
@@ -27,7 +27,7 @@ pub struct Runtime {
     path: PathBuf,
     version: String,
     environment: Environment,
-    /// Those that are loaded.
+    /// The plug-ins that are loaded.
     providers: Mutex<Vec<&'static str>>,
 }
 
@@ -36,34 +36,27 @@ pub struct Runtime {
 /// Plug-ins need no feature of ort, so a build needs no CUDA and knows nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Provider {
-    /// What its devices say they belong to.
+    /// The name that ONNX Runtime's devices give of their provider.
     pub(crate) name: &'static str,
-    /// Its library, without what the platform puts around a library's name.
+    /// The file of the library, without the platform's prefix and suffix.
     library: &'static str,
 }
 
-/// Why there is no ONNX Runtime.
+/// An error of loading ONNX Runtime.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum RuntimeError {
     /// None of the places holds the library.
     #[error("no ONNX Runtime library found; run `make setup` or set {VARIABLE} (looked for {})", listed(.looked))]
-    Missing {
-        /// Every file that was looked for, in order.
-        looked: Vec<PathBuf>,
-    },
+    Missing { looked: Vec<PathBuf> },
     /// A file is there, but it is no library, no ONNX Runtime, or too old.
     #[error("{} is not a usable ONNX Runtime library; run `make setup`: {message}", path.display())]
-    Unusable {
-        /// The file.
-        path: PathBuf,
-        /// What the loader said.
-        message: String,
-    },
+    Unusable { path: PathBuf, message: String },
 }
 
 impl Runtime {
-    /// Finds and loads the library: the file that `ORT_DYLIB_PATH` names and no other, else the first that exists beside
-    /// the executable, in `.tools/` of the current directory, or in `.tools/` of a folder above the executable.
+    /// Finds and loads the library: the file that `ORT_DYLIB_PATH` names and no other, else the first that exists
+    /// beside the executable, in `.tools/` of the current directory, or in `.tools/` of a folder above the executable.
     ///
     /// The second call returns what the first one loaded.
     ///

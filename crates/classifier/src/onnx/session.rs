@@ -1,6 +1,7 @@
 //! The encoder that runs: one ONNX Runtime session, owned by one worker because `run` takes it mutably.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use ort::session::builder::GraphOptimizationLevel;
@@ -8,17 +9,18 @@ use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::{Outlet, Tensor, TensorElementType};
 
 use super::device::Device;
+use super::error::SessionError;
 use super::runtime::{Provider, Runtime};
-use crate::bundle::{Bundle, BundleError};
+use crate::bundle::Bundle;
 use crate::manifest::EncoderSpec;
-use crate::scoring::encoder::{Encoder, InferenceError};
+use crate::scoring::encoder::{Brake, Encoder};
+use crate::scoring::error::InferenceError;
 use crate::scoring::tokenize::Tokens;
-use crate::serving::watchdog::Brake;
 
-/// What every encoder takes, int64 of shape [batch, sequence].
+/// The inputs of every encoder, int64 of shape [batch, sequence].
 const INPUTS: [&str; 2] = ["input_ids", "attention_mask"];
 
-/// What some encoders take besides: zeros, since there is one text.
+/// The input that some encoders take besides: zeros, since there is one text.
 const TYPES: &str = "token_type_ids";
 
 /// An ONNX Runtime session whose inputs and outputs were checked.
@@ -31,16 +33,16 @@ pub(crate) struct OnnxEncoder {
     padding: Padding,
 }
 
-/// What a batch is filled up with.
+/// The padding that fills the rows of a batch up to the longest.
 #[derive(Debug, Clone, Copy)]
 struct Padding {
     /// The id in the places that the mask hides.
     id: i64,
-    /// Whether the graph takes token types.
+    /// True where the graph takes token types.
     types: bool,
 }
 
-/// What a session runs on.
+/// The options of a session.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
     pub(crate) device: Device,
@@ -51,17 +53,17 @@ pub(crate) struct Terms {
 
 impl OnnxEncoder {
     /// Creates the session from the model's bytes, the very ones whose hash was checked.
-    pub(crate) fn new(runtime: &Runtime, bundle: &Bundle, ground: Terms) -> Result<Self, BundleError> {
+    pub(crate) fn new(runtime: &Runtime, bundle: &Bundle, options: Terms) -> Result<Self, SessionError> {
         let (spec, model) = (&bundle.manifest.encoder, &bundle.model);
-        let session = session(runtime, model, ground)
-            .map_err(|source| BundleError::Session { file: spec.file.clone(), source: source.into() })?;
+        let session = session(runtime, model, options)
+            .map_err(|source| SessionError::Load { file: spec.file.clone(), source: source.into() })?;
         let contract = Contract { spec };
         contract.check_inputs(session.inputs())?;
         contract.check_output(session.outputs())?;
         let types = session.inputs().iter().any(|input| input.name() == TYPES);
         let padding = Padding { id: bundle.tokenizer.pad(), types };
         let run = RunOptions::new()
-            .map_err(|source| BundleError::Session { file: spec.file.clone(), source: source.into() })?;
+            .map_err(|source| SessionError::Load { file: spec.file.clone(), source: source.into() })?;
         Ok(Self { session, run: Arc::new(run), output: spec.output.clone(), dimension: spec.dimension, padding })
     }
 }
@@ -89,8 +91,8 @@ impl Encoder for OnnxEncoder {
     }
 }
 
-fn session(runtime: &Runtime, model: &[u8], terms: Terms) -> ort::Result<Session> {
-    let Terms { device, threads, .. } = terms;
+fn session(runtime: &Runtime, model: &[u8], options: Terms) -> ort::Result<Session> {
+    let Terms { device, threads, .. } = options;
     let environment = runtime.environment();
     for provider in providers(device) {
         runtime.load_provider(*provider)?;
@@ -105,7 +107,7 @@ fn session(runtime: &Runtime, model: &[u8], terms: Terms) -> ort::Result<Session
     }
     let mut builder = Session::builder(environment)?;
     if !devices.is_empty() {
-        builder = builder.with_devices(devices, Some(&options(terms)))?;
+        builder = builder.with_devices(devices, Some(&provider_options(options)))?;
     }
     builder
         .with_optimization_level(GraphOptimizationLevel::All)?
@@ -126,13 +128,13 @@ const fn providers(device: Device) -> &'static [Provider] {
 }
 
 /// Returns what the providers of a device are told: how much of its memory their arena may take.
-fn options(terms: Terms) -> Vec<(String, String)> {
-    let Some(limit) = terms.memory_limit else { return Vec::new() };
+fn provider_options(options: Terms) -> Vec<(String, String)> {
+    let Some(limit) = options.memory_limit else { return Vec::new() };
     let option = |provider: &Provider| {
         let key = if *provider == Provider::TENSORRT { "trt_max_workspace_size" } else { "gpu_mem_limit" };
         (format!("{}.{key}", provider.name), limit.to_string())
     };
-    providers(terms.device).iter().map(option).collect()
+    providers(options.device).iter().map(option).collect()
 }
 
 /// Pads to the longest of the batch; the mask hides the padding.
@@ -157,18 +159,31 @@ fn run_error(error: ort::Error) -> InferenceError {
     InferenceError::Run(error.into())
 }
 
-/// What the bundle contract says about the graph.
+/// The bundle contract's demands on the graph.
 struct Contract<'s> {
     spec: &'s EncoderSpec,
 }
 
+/// The tensor that an input or output of the graph must be; its shape in words.
+struct Expected<'s> {
+    element: TensorElementType,
+    shape: &'s str,
+}
+
+impl fmt::Display for Expected<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.element, self.shape)
+    }
+}
+
 impl Contract<'_> {
-    fn check_inputs(&self, inputs: &[Outlet]) -> Result<(), BundleError> {
+    fn check_inputs(&self, inputs: &[Outlet]) -> Result<(), SessionError> {
         let has_types = inputs.iter().any(|input| input.name() == TYPES);
         for name in INPUTS.into_iter().chain(has_types.then_some(TYPES)) {
             let input = inputs.iter().find(|input| input.name() == name);
             let rank = |dimensions: &[i64]| dimensions.len() == 2;
-            self.check(&format!("input `{name}`"), input, (TensorElementType::Int64, "[batch, sequence]"), rank)?;
+            let expected = Expected { element: TensorElementType::Int64, shape: "[batch, sequence]" };
+            self.check(&format!("input `{name}`"), input, expected, rank)?;
         }
         match inputs.iter().find(|input| input.name() != TYPES && !INPUTS.contains(&input.name())) {
             Some(input) => {
@@ -179,36 +194,36 @@ impl Contract<'_> {
         }
     }
 
-    fn check_output(&self, outputs: &[Outlet]) -> Result<(), BundleError> {
+    fn check_output(&self, outputs: &[Outlet]) -> Result<(), SessionError> {
         let EncoderSpec { output: name, dimension, .. } = self.spec;
         let output = outputs.iter().find(|output| output.name() == name);
         let width = i64::try_from(*dimension).unwrap_or(i64::MAX);
         let fits = |dimensions: &[i64]| matches!(dimensions, [_, last] if *last == width || *last == -1);
         let shape = format!("[batch, {dimension}]");
-        self.check(&format!("output `{name}`"), output, (TensorElementType::Float32, &shape), fits)
+        let expected = Expected { element: TensorElementType::Float32, shape: &shape };
+        self.check(&format!("output `{name}`"), output, expected, fits)
     }
 
-    /// Checks an input's or output's element type and shape; `shape` is the wanted one in words, `fits` decides.
+    /// Checks the element type and the shape of an input or output; `fits` decides about the shape.
     fn check(
         &self,
-        what: &str,
+        part: &str,
         outlet: Option<&Outlet>,
-        (element, shape): (TensorElementType, &str),
+        expected: Expected<'_>,
         fits: impl Fn(&[i64]) -> bool,
-    ) -> Result<(), BundleError> {
-        let expected = || format!("{element} {shape}");
+    ) -> Result<(), SessionError> {
         let Some(outlet) = outlet else {
-            return Err(self.refusal(what.to_owned(), "missing".into(), expected()));
+            return Err(self.refusal(part.to_owned(), "missing".into(), expected.to_string()));
         };
         let dtype = outlet.dtype();
-        if dtype.tensor_type() == Some(element) && dtype.tensor_shape().is_some_and(|shape| fits(shape)) {
+        if dtype.tensor_type() == Some(expected.element) && dtype.tensor_shape().is_some_and(|shape| fits(shape)) {
             return Ok(());
         }
-        Err(self.refusal(what.to_owned(), dtype.to_string(), expected()))
+        Err(self.refusal(part.to_owned(), dtype.to_string(), expected.to_string()))
     }
 
-    fn refusal(&self, what: String, actual: String, expected: String) -> BundleError {
-        BundleError::Graph { file: self.spec.file.clone(), what, actual, expected }
+    fn refusal(&self, part: String, actual: String, expected: String) -> SessionError {
+        SessionError::Graph { file: self.spec.file.clone(), part, actual, expected }
     }
 }
 
@@ -217,7 +232,7 @@ mod tests {
     use super::*;
 
     fn told(device: Device, memory_limit: Option<usize>) -> Vec<String> {
-        let options = options(Terms { device, threads: 1, memory_limit });
+        let options = provider_options(Terms { device, threads: 1, memory_limit });
         options.into_iter().map(|(key, value)| format!("{key}={value}")).collect()
     }
 

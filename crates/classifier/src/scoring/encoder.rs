@@ -1,43 +1,18 @@
-//! The inference seam: what a worker needs from whatever turns tokens into embeddings.
+//! The inference seam: what scoring needs from whatever turns tokens into embeddings.
 
+use super::error::InferenceError;
 use super::tokenize::Tokens;
-use crate::serving::watchdog::Brake;
+
+/// A function that makes the encoder's current run end early, from any thread.
+pub(crate) type Brake = Box<dyn Fn() + Send + Sync>;
 
 /// Turns batches of tokens into embeddings. The one real implementation is an ONNX Runtime session.
 pub(crate) trait Encoder: Send + 'static {
-    /// Returns one embedding for each input, in the same order.
+    /// Returns the embeddings `[input][dimension]` of a batch, in the order of the inputs.
     fn embed(&mut self, batch: &[Tokens]) -> Result<Vec<Vec<f32>>, InferenceError>;
 
-    /// Returns what ends the run that goes on, if it can be ended.
+    /// Returns what ends the current run, if it can be ended.
     fn brake(&self) -> Brake {
         Box::new(|| ())
     }
-}
-
-/// Why a run gave no scores.
-#[derive(Debug, thiserror::Error)]
-pub enum InferenceError {
-    /// The tokenizer failed.
-    #[error("the tokenizer failed")]
-    Tokenize(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// ONNX Runtime failed.
-    #[error("ONNX Runtime failed")]
-    Run(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The output is not one embedding for each input.
-    #[error("the output has shape {actual:?}, expected {expected:?}")]
-    Shape {
-        /// What came out.
-        actual: Vec<i64>,
-        /// What should have.
-        expected: Vec<i64>,
-    },
-    /// An embedding, a feature or a score is infinite or not a number.
-    #[error("head `{head}` reads or gives something that is not a number")]
-    NotFinite {
-        /// The head.
-        head: String,
-    },
-    /// Something panicked; the worker lives on.
-    #[error("the classifier panicked")]
-    Panicked,
 }

@@ -1,9 +1,10 @@
 //! The small models on top of the encoder: dense layers, an activation between them, a softmax at the end.
 //!
-//! Three forms are no such stack: a vote of the nearest exemplars, whose first layer holds the exemplars' embeddings; trees;
-//! and a mixture, which pools the probabilities of other heads. A gate blends a head with another one.
+//! Three kinds are no such stack: a vote of the nearest exemplars, whose first layer holds the exemplars' embeddings;
+//! trees; and a mixture, a log-linear ensemble of other heads. A gate blends a head with another one.
 
 mod calibration;
+mod error;
 mod layer;
 mod maths;
 mod reader;
@@ -15,13 +16,13 @@ use pointsman_core::config::Name;
 use pointsman_core::scores::HeadScores;
 
 pub use self::calibration::Calibration;
+pub use self::error::HeadsError;
 use self::layer::Layer;
 use self::maths::{nearest, ordinal, softmax};
 use self::reader::Reader;
 use self::trees::Forest;
-use super::encoder::InferenceError;
+use super::error::InferenceError;
 use super::ngrams::{self, Ngrams};
-use crate::bundle::BundleError;
 use crate::manifest::{Activation, Block, Curve, HeadKind, HeadSpec, Manifest, Neighbours};
 
 /// The least probability that a mixture takes the logarithm of: one certain member must not outvote all others.
@@ -43,19 +44,26 @@ struct Head {
     layers: Vec<Layer>,
     neighbours: Option<Neighbours>,
     forest: Option<Forest>,
-    /// As a mixture: the heads that it pools, with their weights. They are its own, so that it scores like any other head.
-    members: Vec<(Head, f32)>,
+    /// The members of a mixture, empty for any other head.
+    members: Vec<WeightedHead>,
     gate: Option<Box<Gated>>,
 }
 
-/// Who tells whether a head knows prompts of a kind, and who speaks for the others.
+/// A member of a mixture, and the factor of its log probabilities.
+#[derive(Debug, Clone)]
+struct WeightedHead {
+    head: Head,
+    weight: f32,
+}
+
+/// The gate of a head: `by` tells whether the head knows prompts of a kind, `otherwise` scores the others.
 #[derive(Debug, Clone)]
 struct Gated {
     by: Head,
     otherwise: Head,
 }
 
-/// What heads read of one prompt.
+/// The input blocks of one prompt that heads read.
 #[derive(Debug, Clone, Copy)]
 pub struct Blocks<'p> {
     /// The encoder's output.
@@ -77,7 +85,7 @@ impl Heads {
     ///
     /// # Errors
     /// When a tensor is missing, has another shape, or holds what is no number.
-    pub fn parse(manifest: &Manifest, file: &str, bytes: &[u8], features: usize) -> Result<Self, BundleError> {
+    pub fn parse(manifest: &Manifest, file: &str, bytes: &[u8], features: usize) -> Result<Self, HeadsError> {
         let mut reader = Reader::new(file, bytes)?;
         let mut heads = Vec::with_capacity(manifest.heads.len());
         for spec in manifest.heads.iter().filter(|spec| spec.mix.is_empty()) {
@@ -181,7 +189,8 @@ impl Head {
         let part =
             |name: &Name| Self::assemble(manifest.head(name.as_str()).expect("a checked manifest"), manifest, heads);
         if !spec.mix.is_empty() {
-            let members = spec.mix.iter().map(|share| (part(&share.head), share.weight)).collect();
+            let members =
+                spec.mix.iter().map(|share| WeightedHead { head: part(&share.head), weight: share.weight }).collect();
             return Self { members, ..Self::new(spec, Vec::new()) };
         }
         let own = heads.iter().find(|head| *head.name == *spec.name.as_str()).expect("a checked manifest").clone();
@@ -192,7 +201,7 @@ impl Head {
 
     fn reads(&self, block: Block) -> bool {
         self.inputs.contains(&block)
-            || self.members.iter().any(|(member, _)| member.reads(block))
+            || self.members.iter().any(|member| member.head.reads(block))
             || self.gate.as_ref().is_some_and(|gate| gate.by.reads(block) || gate.otherwise.reads(block))
     }
 
@@ -217,7 +226,7 @@ impl Head {
 
     fn uncalibrated(&self, blocks: Blocks<'_>) -> Result<Vec<f32>, InferenceError> {
         if !self.members.is_empty() {
-            return self.pooled(blocks);
+            return self.mixture(blocks);
         }
         let mut values = self.first(blocks);
         // Checked here as well: an activation can turn what is not a number into a zero.
@@ -237,11 +246,12 @@ impl Head {
         })
     }
 
-    /// The logarithmic opinion pool (Genest, Zidek 1986): the members' log probabilities, weighted and added, are logits.
-    fn pooled(&self, blocks: Blocks<'_>) -> Result<Vec<f32>, InferenceError> {
+    /// Returns the probabilities of a log-linear ensemble (the logarithmic opinion pool of Genest, Zidek 1986): the
+    /// members' log probabilities, weighted and added, are logits.
+    fn mixture(&self, blocks: Blocks<'_>) -> Result<Vec<f32>, InferenceError> {
         let mut logits = vec![0.0; self.labels.len()];
-        for (member, weight) in &self.members {
-            let probabilities = member.score(blocks)?.probabilities;
+        for WeightedHead { head, weight } in &self.members {
+            let probabilities = head.score(blocks)?.probabilities;
             for (logit, p) in logits.iter_mut().zip(probabilities) {
                 *logit += weight * p.max(FLOOR).ln();
             }
@@ -249,7 +259,8 @@ impl Head {
         Ok(softmax(&logits, self.temperature))
     }
 
-    /// The last layer holds what each exemplar speaks for, and as its bias what is said without any.
+    /// Returns the probabilities of a vote: the last layer holds the label weights of each exemplar, and as its bias
+    /// those that count without any.
     fn vote(&self, shares: &[f32]) -> Vec<f32> {
         let votes = self.layers.last().map(|layer| layer.apply(shares)).unwrap_or_default();
         let logits: Vec<f32> = votes.into_iter().map(|vote| vote.max(FLOOR).ln()).collect();
@@ -259,7 +270,7 @@ impl Head {
     /// Applies the layer that reads the blocks, without ever writing out the sparse one.
     fn first(&self, blocks: Blocks<'_>) -> Vec<f32> {
         if let Some(forest) = &self.forest {
-            return forest.logits(|place| self.input(blocks, place));
+            return forest.logits(|index| self.input(blocks, index));
         }
         // A classifier that is one graph: what it puts out are the logits.
         let Some(layer) = self.layers.first() else { return blocks.embedding.to_vec() };
@@ -276,12 +287,12 @@ impl Head {
     }
 
     /// Returns one of the dense inputs.
-    fn input(&self, blocks: Blocks<'_>, mut place: usize) -> f32 {
+    fn input(&self, blocks: Blocks<'_>, mut index: usize) -> f32 {
         for block in &self.inputs {
             let values = if *block == Block::Embedding { blocks.embedding } else { blocks.features };
-            match values.get(place) {
+            match values.get(index) {
                 Some(value) => return *value,
-                None => place -= values.len(),
+                None => index -= values.len(),
             }
         }
         f32::NAN
@@ -296,8 +307,9 @@ impl Head {
 }
 
 impl Gated {
-    /// A mixture of two experts (Jacobs, Jordan, Nowlan, Hinton 1991): chances are added, by how well the kind of prompt is
-    /// known, so that one that is sure of what it never saw does not outvote the other. Returns how well.
+    /// Blends two heads as a mixture of two experts (Jacobs, Jordan, Nowlan, Hinton 1991): probabilities are added, by
+    /// how probable it is that the first head knows prompts of this kind, so that a head that is sure of what it never
+    /// saw does not outvote the other. Returns that probability.
     fn blend(&self, probabilities: &mut [f32], blocks: Blocks<'_>) -> Result<f32, InferenceError> {
         let known = self.by.score(blocks)?.probabilities[1];
         let otherwise = self.otherwise.score(blocks)?.probabilities;

@@ -4,14 +4,27 @@ use pointsman_core::features;
 use pointsman_core::features::{Features, Kind};
 use serde::Deserialize;
 
-use crate::bundle::BundleError;
-
-/// How far from its mean, in standard deviations, a feature may be; what is beyond says no more.
+/// The most standard deviations that a feature may be from its mean; what is beyond says no more.
 const BOUND: f64 = 5.0;
 
 /// The features of a bundle, in the order of its features file.
 #[derive(Debug, Clone, Default)]
 pub struct FeatureInputs(Vec<FeatureInput>);
+
+/// An error of a features file.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
+pub enum FeatureInputsError {
+    /// The text is not a JSON list of features.
+    #[error("{file} is not a list of features")]
+    Syntax { file: String, source: serde_json::Error },
+    /// A feature does not exist, or is not a number.
+    #[error("{file}: `{feature}` is not a numeric feature of this version")]
+    Unknown { file: String, feature: String },
+    /// A feature cannot be scaled.
+    #[error("{file}: `{feature}` has mean {mean} and std {std}; both must be finite, std above 0")]
+    Scale { file: String, feature: String, mean: f64, std: f64 },
+}
 
 #[derive(Debug, Clone)]
 struct FeatureInput {
@@ -42,9 +55,9 @@ impl FeatureInputs {
     ///
     /// # Errors
     /// When the file is no JSON of that form, or names a feature that the table does not have.
-    pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, BundleError> {
-        let specs: Vec<FeatureSpec> =
-            serde_json::from_slice(bytes).map_err(|source| BundleError::Features { file: file.to_owned(), source })?;
+    pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, FeatureInputsError> {
+        let specs: Vec<FeatureSpec> = serde_json::from_slice(bytes)
+            .map_err(|source| FeatureInputsError::Syntax { file: file.to_owned(), source })?;
         specs.into_iter().map(|spec| spec.resolve(file)).collect::<Result<_, _>>().map(Self)
     }
 
@@ -60,13 +73,13 @@ impl FeatureInputs {
         self.0.is_empty()
     }
 
-    /// Returns the place of the feature called `name`.
+    /// Returns the index of the feature called `name`.
     #[must_use]
     pub fn position(&self, name: &str) -> Option<usize> {
         self.0.iter().position(|input| features::TABLE[input.index].name == name)
     }
 
-    /// Returns the features' places in the table.
+    /// Returns the features' indices in the table.
     pub(crate) fn indices(&self) -> impl Iterator<Item = usize> {
         self.0.iter().map(|input| input.index)
     }
@@ -80,15 +93,15 @@ impl FeatureInputs {
 }
 
 impl FeatureSpec {
-    fn resolve(self, file: &str) -> Result<FeatureInput, BundleError> {
+    fn resolve(self, file: &str) -> Result<FeatureInput, FeatureInputsError> {
         let Self { name, transform, mean, std } = self;
         let file = file.to_owned();
         if !(mean.is_finite() && std.is_finite() && std > 0.0) {
-            return Err(BundleError::FeatureScale { file, feature: name, mean, std });
+            return Err(FeatureInputsError::Scale { file, feature: name, mean, std });
         }
         match features::index_of(&name).filter(|index| features::TABLE[*index].kind != Kind::Text) {
             Some(index) => Ok(FeatureInput { index, transform, mean, std }),
-            None => Err(BundleError::FeatureUnknown { file, feature: name }),
+            None => Err(FeatureInputsError::Unknown { file, feature: name }),
         }
     }
 }

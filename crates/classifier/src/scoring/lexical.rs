@@ -1,7 +1,7 @@
 //! The rung below the encoder: heads over features and n-grams, scored on the caller's own thread.
 //!
-//! Such a head answers in microseconds and needs neither queue nor ONNX Runtime. It answers for itself, and as a lexical
-//! form for the head that it stands for: when it is sure enough (the cascade), or when the encoder cannot.
+//! Such a head answers in microseconds and needs neither queue nor ONNX Runtime. It answers for itself, and as a
+//! lexical form for the head that it stands for: when it is sure enough (the cascade), or when the encoder cannot.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use pointsman_core::config;
 use pointsman_core::config::Name;
 use pointsman_core::scores::{Familiarity, HeadScores, Scores, Source};
 
-use super::encoder::InferenceError;
+use super::error::InferenceError;
 use super::heads::{Blocks, Heads};
 use super::ngrams::{self, Ngrams};
 use super::scorer::Input;

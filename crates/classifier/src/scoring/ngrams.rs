@@ -1,11 +1,12 @@
 //! Hashed n-grams: which words and pieces of words a text holds, as a sparse vector of fixed width.
 //!
-//! Words alone and in pairs, and characters in threes to fives, are hashed to [`WIDTH`] places with a sign each, so that
-//! collisions cancel on average (Weinberger et al. 2009). No vocabulary is stored, and training counts the same way.
+//! Words alone and in pairs, and characters in threes to fives, are hashed to [`WIDTH`] buckets with a sign each, so
+//! that collisions cancel on average (Weinberger et al. 2009). No vocabulary is stored, and training counts the same
+//! way.
 
 use super::tokenize::Excerpt;
 
-/// Places in the vector.
+/// The buckets of the vector.
 pub const WIDTH: usize = 1 << 15;
 
 /// Characters in a piece of a word.
@@ -14,14 +15,15 @@ const PIECES: std::ops::RangeInclusive<usize> = 3..=5;
 /// Characters of each end of a text that are read: an encoder's budget of 64 tokens, at least.
 pub(crate) const MAX_CHARS: usize = 1024;
 
-/// Characters in a piece that is looked up among those that training saw: three are in any language's texts, five are rare.
+/// Characters in a piece that is looked up among those that training saw: three are in any language's texts, five are
+/// rare.
 const RECORDED: usize = 4;
 
-/// The n-grams of one text: places in ascending order, and how much of each.
+/// The n-grams of one text: buckets in ascending order, and the value of each.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Ngrams {
     entries: Vec<(u32, f32)>,
-    /// Of the pieces of [`RECORDED`] letters, as often as they occur.
+    /// The hashes of the pieces of [`RECORDED`] letters, as often as they occur.
     hashes: Vec<u64>,
 }
 
@@ -65,8 +67,8 @@ impl Ngrams {
             }
         }
         let mut values: Vec<(u32, f32)> = words.scaled().chain(pieces.scaled()).collect();
-        // Stable: what falls on one place is added in one order, so that the sum is the same everywhere.
-        values.sort_by_key(|(place, _)| *place);
+        // Stable: what falls into one bucket is added in one order, so that the sum is the same everywhere.
+        values.sort_by_key(|(bucket, _)| *bucket);
         values.dedup_by(|next, kept| {
             let is_same = next.0 == kept.0;
             kept.1 += if is_same { next.1 } else { 0.0 };
@@ -75,13 +77,14 @@ impl Ngrams {
         Self { entries: values, hashes }
     }
 
-    /// Returns the places and their values.
+    /// Returns the buckets and their values.
     #[must_use]
     pub fn entries(&self) -> &[(u32, f32)] {
         &self.entries
     }
 
-    /// Returns the hashes of the pieces of four letters, as often as they occur: what a bundle's record of n-grams holds.
+    /// Returns the hashes of the pieces of four letters, as often as they occur: what a bundle's record of n-grams
+    /// holds.
     #[must_use]
     pub fn hashes(&self) -> &[u64] {
         &self.hashes
@@ -97,7 +100,7 @@ impl Hashes {
         self.0.push(hash);
     }
 
-    /// Returns signed places whose values, `1 + ln(count)`, have length 1 together.
+    /// Returns signed buckets whose values, `1 + ln(count)`, have length 1 together.
     fn scaled(&mut self) -> impl Iterator<Item = (u32, f32)> {
         self.0.sort_unstable();
         let runs = || self.0.chunk_by(|a, b| a == b);
@@ -141,8 +144,8 @@ mod tests {
     fn places_ascend_within_the_width_and_nothing_has_none() {
         let ngrams_of_text = ngrams("ein naïver Text — 你好 世界");
 
-        let places: Vec<u32> = ngrams_of_text.entries().iter().map(|(place, _)| *place).collect();
-        assert!(places.is_sorted_by(|a, b| a < b) && places.last().is_some_and(|last| (*last as usize) < WIDTH));
+        let buckets: Vec<u32> = ngrams_of_text.entries().iter().map(|(bucket, _)| *bucket).collect();
+        assert!(buckets.is_sorted_by(|a, b| a < b) && buckets.last().is_some_and(|last| (*last as usize) < WIDTH));
         assert_eq!(ngrams(" \n"), Ngrams::default());
     }
 
@@ -157,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_hash_never_changes() {
-        // Bundles hold weights by place.
+        // Bundles hold weights by bucket.
         assert_eq!(hash(1, [b"what".as_slice()]) % WIDTH as u64, 27981);
     }
 }

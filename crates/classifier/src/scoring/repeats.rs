@@ -1,8 +1,8 @@
 //! What a text says again is read once.
 //!
 //! Padding and stacked preambles repeat themselves. Left in, they would fill the token budget, dilute a mean-pooled
-//! embedding and outweigh every other n-gram: a hundred times "the" would buy a dearer model. A bundle that was trained on
-//! texts cut this way says so by `repeat_words`; training cuts by the same rule (`models/train/repeats.py`).
+//! embedding and outweigh every other n-gram: a hundred times "the" would buy a dearer model. A bundle that was trained
+//! on texts cut this way says so by `repeat_words`; training cuts by the same rule (`models/train/repeats.py`).
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -131,8 +131,8 @@ mod tests {
         let spec = TokenizerSpec { file: String::new(), max_tokens: 64, head_tokens: 42, repeat_words: Some(4) };
         for Counted { text, entries } in fixture.ngrams {
             let ngrams = Ngrams::of(&Budget::new(&spec).excerpt(&text));
-            let places = |entries: &[(u32, f32)]| entries.iter().map(|(place, _)| *place).collect::<Vec<_>>();
-            assert_eq!(places(ngrams.entries()), places(&entries), "{text}");
+            let buckets = |entries: &[(u32, f32)]| entries.iter().map(|(bucket, _)| *bucket).collect::<Vec<_>>();
+            assert_eq!(buckets(ngrams.entries()), buckets(&entries), "{text}");
             assert!(ngrams.entries().iter().zip(&entries).all(|(a, b)| (a.1 - b.1).abs() < 1e-4), "{text}");
         }
     }

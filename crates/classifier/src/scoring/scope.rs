@@ -1,9 +1,9 @@
-//! The texts that a bundle's training covers, and how far a text that is judged lies within them.
+//! The texts that a bundle's training covers, and how far a text lies within them.
 //!
 //! Heads answer whatever they are given. Where they never saw a text's script, language or n-grams, what they say is no
-//! evidence, however sure it sounds: hashed n-grams that nobody saw fall on places of others, and a tokenizer that splits a
-//! text into single characters leaves the encoder little to read. So a judgement carries its [`Familiarity`], and a lexical
-//! form that does not know a text leaves it to the encoder.
+//! evidence, however sure it sounds: hashed n-grams that nobody saw fall into buckets of others, and a tokenizer that
+//! splits a text into single characters leaves the encoder little to read. So scores carry their [`Familiarity`], and a
+//! lexical form that does not know a text leaves it to the encoder.
 
 use pointsman_core::features::Language;
 use pointsman_core::scores::{Familiarity, Unfamiliar};
@@ -11,19 +11,19 @@ use unicode_script::{Script, UnicodeScript};
 
 use super::ngrams;
 use super::scorer::Input;
-use crate::bundle::BundleError;
-use crate::manifest::{Manifest, NgramsSpec, ScopeError, script};
+use crate::manifest::{Manifest, ManifestError, NgramsSpec, ScopeError, script};
 
-/// The size of a record of n-grams, in bytes; a power of two, so that a place in it is found without division.
+/// The size of a record of n-grams, in bytes; a power of two, so that a bit in it is found without division.
 const RECORD_BYTES: std::ops::RangeInclusive<usize> = 1 << 10..=1 << 18;
 
-/// Bits that a record has for each n-gram, at least, where it may still grow: with four probes one in 400 is found falsely.
+/// Bits that a record has for each n-gram, at least, where it may still grow: with four probes one in 400 is found
+/// falsely.
 const BITS_OF_ONE: usize = 16;
 
 /// The fewest n-grams of which a small share says something: a name and a greeting have fewer.
 const MIN_NGRAMS: usize = 12;
 
-/// What a bundle was trained for. Each part that it does not declare excludes nothing.
+/// The texts that a bundle was trained for. A part that it does not declare excludes nothing.
 #[derive(Debug, Default)]
 pub(crate) struct TrainingScope {
     languages: Vec<String>,
@@ -31,7 +31,8 @@ pub(crate) struct TrainingScope {
     record: Option<NgramRecord>,
 }
 
-/// The n-grams that training saw, as a Bloom filter (Bloom 1970): what was seen is always found, what was not hardly ever.
+/// The n-grams that training saw, as a Bloom filter (Bloom 1970): what was seen is always found, what was not hardly
+/// ever.
 #[derive(Debug)]
 pub struct NgramRecord {
     bits: Vec<u8>,
@@ -40,22 +41,22 @@ pub struct NgramRecord {
     least: f32,
 }
 
-/// What a scope makes of a text.
+/// The verdict of a scope on one text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Acquaintance {
     pub(crate) familiarity: Familiarity,
-    /// Whether lexical forms know the text: they read its n-grams and little else.
+    /// True where lexical forms know the text: they read its n-grams and little else.
     pub(crate) is_lexical: bool,
 }
 
 impl Acquaintance {
-    /// Of a text that nothing is said of.
+    /// The verdict on a text where no scope is declared.
     pub(crate) const UNKNOWN: Self = Self { familiarity: Familiarity::UNKNOWN, is_lexical: true };
 }
 
 impl TrainingScope {
     /// Reads the scope of a checked manifest; `record` holds the bytes of its file of n-grams.
-    pub(crate) fn parse(manifest: &Manifest, record: Option<Vec<u8>>) -> Result<Self, BundleError> {
+    pub(crate) fn parse(manifest: &Manifest, record: Option<Vec<u8>>) -> Result<Self, ManifestError> {
         let record = manifest.ngrams.as_ref().zip(record);
         Ok(Self {
             languages: manifest.languages.clone(),
@@ -98,8 +99,8 @@ impl TrainingScope {
         (is_enough && share? < record.least).then_some(Unfamiliar::Ngrams)
     }
 
-    /// Returns whether most letters are of scripts that are not declared; where none is, of others than Latin. Letters count
-    /// by their bytes: one that takes three says about as much as three that take one.
+    /// Returns whether most letters are of scripts that are not declared; where none is, of others than Latin. Letters
+    /// count by their bytes: one that takes three says about as much as three that take one.
     fn is_mostly_beyond(&self, input: &Input) -> bool {
         let scripts = if self.scripts.is_empty() { &[Script::Latin] } else { &*self.scripts };
         let (mut within, mut beyond) = (0, 0);
@@ -121,9 +122,9 @@ impl NgramRecord {
     ///
     /// # Errors
     /// When their number is not a power of two from 1 to 256 KiB.
-    pub fn parse(spec: &NgramsSpec, bits: Vec<u8>) -> Result<Self, BundleError> {
+    pub fn parse(spec: &NgramsSpec, bits: Vec<u8>) -> Result<Self, ManifestError> {
         if !(RECORD_BYTES.contains(&bits.len()) && bits.len().is_power_of_two()) {
-            return Err(BundleError::Scope(ScopeError::Record { file: spec.file.clone(), bytes: bits.len() }));
+            return Err(ManifestError::Scope(ScopeError::Record { file: spec.file.clone(), bytes: bits.len() }));
         }
         Ok(Self { bits, probes: spec.probes, sure: spec.sure, least: spec.least })
     }
@@ -135,17 +136,18 @@ impl NgramRecord {
     }
 
     fn has(&self, hash: u64) -> bool {
-        self.places(hash).all(|place| self.bits[place / 8] >> (place % 8) & 1 == 1)
+        self.positions(hash).all(|bit| self.bits[bit / 8] >> (bit % 8) & 1 == 1)
     }
 
-    /// Adds n-grams by their hashes. A record twice as long whose halves are alike holds the same, so it grows with them.
+    /// Adds n-grams by their hashes. A record twice as long whose halves are alike holds the same, so it grows with
+    /// them.
     pub fn add(&mut self, hashes: Vec<u64>) {
         while 8 * self.bits.len() < BITS_OF_ONE * hashes.len() && self.bits.len() < *RECORD_BYTES.end() {
             self.bits.extend_from_within(..);
         }
         for hash in hashes {
-            let places: Vec<usize> = self.places(hash).collect();
-            places.into_iter().for_each(|place| self.bits[place / 8] |= 1 << (place % 8));
+            let bits: Vec<usize> = self.positions(hash).collect();
+            bits.into_iter().for_each(|bit| self.bits[bit / 8] |= 1 << (bit % 8));
         }
     }
 
@@ -154,9 +156,10 @@ impl NgramRecord {
         self.bits
     }
 
-    /// Two halves of one hash give all probes (Kirsch, Mitzenmacher 2006).
-    fn places(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
-        // Of a power of two, so that places of a shorter record are those of a longer one less a multiple of its length.
+    /// Returns the bits of an n-gram: two halves of one hash give all probes (Kirsch, Mitzenmacher 2006).
+    fn positions(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
+        // Of a power of two, so that positions in a shorter record are those of a longer one less a multiple of its
+        // length.
         let (mask, step) = (8 * self.bits.len() as u64 - 1, (hash >> 32) | 1);
         (0..u64::from(self.probes)).map(move |probe| (hash.wrapping_add(probe.wrapping_mul(step)) & mask) as usize)
     }

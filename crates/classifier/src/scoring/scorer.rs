@@ -6,16 +6,15 @@ use std::time::{Duration, Instant};
 use pointsman_core::features::Features;
 use pointsman_core::scores::{Familiarity, Scores, Source};
 
-use super::encoder::{Encoder, InferenceError};
+use super::encoder::{Brake, Encoder};
+use super::error::InferenceError;
 use super::heads::{Blocks, Heads};
 use super::inputs::FeatureInputs;
 use super::ngrams::Ngrams;
 use super::tokenize::{Budget, Excerpt, Tokenizer, Tokens};
-use crate::bundle::Bundle;
 use crate::manifest::Block;
-use crate::serving::watchdog::Brake;
 
-/// How many lengths are told apart: up to 16 tokens, 32, 64, ..., 8192.
+/// The number of length classes: up to 16 tokens, 32, 64, ..., 8192.
 pub(crate) const LENGTHS: usize = 10;
 
 /// The tokens of the shortest length, as a power of two.
@@ -27,20 +26,20 @@ const WARM_BATCH: usize = 8;
 /// The longest prompts that batches are tried out with: where these gain nothing by company, longer ones gain less.
 const TRIED_TOKENS: usize = 64;
 
-/// How often a batch is tried out; the fastest run counts, as whatever else the machine does only slows one down.
+/// The trials of each batch size; the fastest run counts, as whatever else the machine does only slows one down.
 const TRIALS: usize = 2;
 
-/// What twice as many prompts a run must gain in throughput to be worth their waiting for each other.
+/// The gain in throughput by twice as many prompts a run that is worth their waiting for each other.
 const GAIN: f64 = 1.05;
 
-/// What is judged: the text that was kept, and the scaled dense features.
+/// The input of one scoring: the text that was kept, and the scaled dense features.
 #[derive(Debug)]
 pub(crate) struct Input {
     pub(crate) excerpt: Excerpt,
     pub(crate) features: Vec<f32>,
-    /// Which of the [`LENGTHS`] the text probably has; batches are of one length.
+    /// The length class (below [`LENGTHS`]) that the text probably has; batches are of one class.
     pub(crate) length: usize,
-    /// Counted once, by whoever asks first.
+    /// The n-grams, counted when they are first read.
     ngrams: OnceLock<Ngrams>,
 }
 
@@ -64,23 +63,23 @@ fn length(tokens: usize) -> usize {
     usize::try_from(power - SHORTEST).unwrap_or(LENGTHS).min(LENGTHS - 1)
 }
 
-/// Everything that one worker needs to judge prompts.
+/// A tokenizer, an encoder and heads: everything that one worker needs to score prompts.
 pub(crate) struct Scorer<E> {
     tokenizer: Arc<Tokenizer>,
     encoder: E,
     heads: Arc<Heads>,
     max_batch: usize,
-    /// How many prompts of each length are encoded together.
+    /// The number of prompts that are encoded together, `[length class]`.
     batches: [usize; LENGTHS],
-    keeps_embeddings: bool,
+    returns_embeddings: bool,
 }
 
 impl<E: Encoder> Scorer<E> {
     /// Puts an encoder between a bundle's tokenizer and heads; it takes at most `max_batch` prompts a run.
-    pub(crate) fn new(bundle: &Bundle, encoder: E, max_batch: usize) -> Self {
-        let (tokenizer, heads) = (Arc::clone(&bundle.tokenizer), Arc::clone(&bundle.heads));
+    pub(crate) fn new(tokenizer: &Arc<Tokenizer>, heads: &Arc<Heads>, encoder: E, max_batch: usize) -> Self {
+        let (tokenizer, heads) = (Arc::clone(tokenizer), Arc::clone(heads));
         let batches = [max_batch; LENGTHS];
-        Self { tokenizer, encoder, heads, max_batch, batches, keeps_embeddings: false }
+        Self { tokenizer, encoder, heads, max_batch, batches, returns_embeddings: false }
     }
 
     /// Returns what ends the run that goes on.
@@ -88,9 +87,9 @@ impl<E: Encoder> Scorer<E> {
         self.encoder.brake()
     }
 
-    /// Leaves the embeddings beside the scores from now on, where something compares them.
-    pub(crate) const fn keep_embeddings(&mut self, keep: bool) {
-        self.keeps_embeddings = keep;
+    /// Returns the embeddings beside the scores from now on, where something compares them.
+    pub(crate) const fn return_embeddings(&mut self) {
+        self.returns_embeddings = true;
     }
 
     /// Returns the scores of each input, in the same order.
@@ -114,8 +113,8 @@ impl<E: Encoder> Scorer<E> {
         Ok(())
     }
 
-    /// Tries out how many prompts of each length a run serves best. Where twice as many take twice as long, as they do on the
-    /// CPUs measured, company would only make the first of a batch wait for the last.
+    /// Tries out how many prompts of each length a run serves best. Where twice as many take twice as long, as they do
+    /// on the CPUs measured, company would only make the first of a batch wait for the last.
     pub(crate) fn tune(&mut self) -> Result<(), InferenceError> {
         if self.max_batch == 1 {
             return Ok(());
@@ -167,7 +166,7 @@ impl<E: Encoder> Scorer<E> {
             heads: self.heads.score(blocks)?,
             tokens: u32::try_from(tokens.ids.len()).unwrap_or(u32::MAX),
             truncated_tokens: tokens.truncated,
-            embedding: self.keeps_embeddings.then(|| embedding.into()),
+            embedding: self.returns_embeddings.then(|| embedding.into()),
             familiarity: Familiarity::UNKNOWN,
             is_cached: false,
         })
@@ -195,7 +194,7 @@ fn best_batch(
 mod tests {
     use super::*;
 
-    /// How large a batch is chosen where a run takes `fixed` and `row` for each prompt.
+    /// Returns the batch that is chosen where a run takes `fixed` and `row` for each prompt.
     fn chosen(fixed: u64, row: u64) -> usize {
         best_batch(24, |size| Ok(Duration::from_micros(fixed + row * size as u64))).expect("a size")
     }

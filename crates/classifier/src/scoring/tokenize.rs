@@ -1,23 +1,22 @@
 //! Text to token ids, within a budget, without ever reading more of a long text than can matter.
 //!
-//! Two cuts. [`Budget::excerpt`] cuts characters, before a text is queued, so that a 5 MiB prompt neither waits in memory
-//! nor is tokenised as a whole; where the bundle says so, what the ends repeat is cut as well. [`Tokenizer::tokens`] then
-//! cuts tokens out of the middle. Training cuts the same way.
+//! Two cuts. [`Budget::excerpt`] cuts characters, before a text is queued, so that a 5 MiB prompt neither waits in
+//! memory nor is tokenised as a whole; where the bundle says so, what the ends repeat is cut as well.
+//! [`Tokenizer::tokens`] then cuts tokens out of the middle. Training cuts the same way.
 
 use std::borrow::Cow;
 
-use super::encoder::InferenceError;
+use super::error::InferenceError;
 use super::repeats::Repeats;
-use crate::bundle::BundleError;
-use crate::manifest::TokenizerSpec;
+use crate::manifest::{ManifestError, TokenizerSpec, TokenizerSpecError};
 
-/// How many characters of each end of a long text are tokenised, a token of the budget.
+/// The characters of each end of a long text that are tokenised, a token of the budget.
 const CHARS_PER_TOKEN: usize = 16;
 
 /// About how much text is one token, to tell short prompts from long ones before they are tokenised.
 const BYTES_PER_TOKEN: usize = 4;
 
-/// How many tokens fit, and how many of them come from a long text's start.
+/// The number of tokens that fit, and of those that come from a long text's start.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
     max_tokens: usize,
@@ -25,7 +24,7 @@ pub struct Budget {
     repeat_words: Option<usize>,
 }
 
-/// What is left of a text after the first cut: all of it, or its two ends.
+/// The rest of a text after the first cut: all of it, or its two ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Excerpt {
     head: String,
@@ -51,6 +50,21 @@ pub struct Tokenizer {
     /// Before and after every text, such as `[CLS]` and `[SEP]`.
     specials: [Vec<i64>; 2],
     pad: i64,
+}
+
+/// An error of a tokenizer file.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
+pub enum TokenizerError {
+    /// The tokenizer cannot be built.
+    #[error("{file} is not a tokenizer")]
+    Load { file: String, source: Box<dyn std::error::Error + Send + Sync> },
+    /// A token that every input needs is not in the vocabulary.
+    #[error("{file} has no post-processor that adds specials, and no token `{token}`")]
+    NoToken { file: String, token: &'static str },
+    /// The manifest's budget is too small for what this tokenizer adds to every text.
+    #[error(transparent)]
+    Budget(#[from] ManifestError),
 }
 
 impl Budget {
@@ -146,13 +160,13 @@ impl Excerpt {
 
 impl Tokenizer {
     /// Builds the tokenizer of `bytes`, a `tokenizer.json`; its own padding and truncation are ignored.
-    pub(crate) fn parse(spec: &TokenizerSpec, bytes: &[u8]) -> Result<Self, BundleError> {
+    pub(crate) fn parse(spec: &TokenizerSpec, bytes: &[u8]) -> Result<Self, TokenizerError> {
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
-            .map_err(|source| BundleError::Tokenizer { file: spec.file.clone(), source })?;
+            .map_err(|source| TokenizerError::Load { file: spec.file.clone(), source })?;
         // A text is text: one that spells out `[SEP]` must not end the input for the encoder.
         inner.set_encode_special_tokens(true);
         inner.with_padding(None);
-        inner.with_truncation(None).map_err(|source| BundleError::Tokenizer { file: spec.file.clone(), source })?;
+        inner.with_truncation(None).map_err(|source| TokenizerError::Load { file: spec.file.clone(), source })?;
         let specials = match specials(&inner) {
             Some(specials) => specials,
             None => named_specials(&inner, spec)?,
@@ -161,7 +175,7 @@ impl Tokenizer {
         let tokenizer = Self { specials, pad: pad.map_or(0, i64::from), budget: Budget::new(spec), inner };
         let TokenizerSpec { max_tokens, head_tokens, .. } = *spec;
         if max_tokens < tokenizer.surround() + head_tokens.max(1) {
-            return Err(BundleError::TokenBudget { max_tokens, head_tokens });
+            return Err(ManifestError::Tokenizer(TokenizerSpecError::Budget { max_tokens, head_tokens }).into());
         }
         Ok(tokenizer)
     }
@@ -246,9 +260,9 @@ fn specials(tokenizer: &tokenizers::Tokenizer) -> Option<[Vec<i64>; 2]> {
 }
 
 /// Returns the specials of BERT and its descendants, which some of their tokenizers leave to the caller.
-fn named_specials(inner: &tokenizers::Tokenizer, spec: &TokenizerSpec) -> Result<[Vec<i64>; 2], BundleError> {
+fn named_specials(inner: &tokenizers::Tokenizer, spec: &TokenizerSpec) -> Result<[Vec<i64>; 2], TokenizerError> {
     let id = |token| {
-        let missing = || BundleError::TokenMissing { file: spec.file.clone(), token };
+        let missing = || TokenizerError::NoToken { file: spec.file.clone(), token };
         inner.token_to_id(token).map(|id| vec![i64::from(id)]).ok_or_else(missing)
     };
     Ok([id("[CLS]")?, id("[SEP]")?])

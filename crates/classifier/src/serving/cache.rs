@@ -1,9 +1,9 @@
-//! Judgements that were made, and those under way, by what was judged.
+//! The score cache: scores that were computed, and runs under way, by a hash of the input.
 //!
 //! The key is a hash of all that a classifier reads, the bundle included, so nothing is ever out of date. A shard holds
-//! two generations: what is found in the old one moves to the young one, and when the young one is half of the bound, it
-//! becomes the old one. So what is asked for often stays, at the cost of two hash maps. The locks are held for a look-up,
-//! never across a wait.
+//! two generations: what is found in the old one moves to the young one, and when the young one is half of the bound,
+//! it becomes the old one. So what is asked for often stays, at the cost of two hash maps. The locks are held for a
+//! look-up, never across a wait.
 
 use std::collections::HashMap;
 use std::mem;
@@ -27,28 +27,28 @@ const SHARD_ENTRIES: usize = 64;
 /// The fewest bytes of a shard.
 const SHARD_BYTES: usize = 64 << 10;
 
-/// What an entry takes beside its scores: hash map, counters, key.
+/// The bytes of an entry beside its scores: hash map, counters, key.
 const ENTRY_BYTES: usize = 96;
 
 /// 128 bits of the sha256 over a classifier's input and its bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Key([u8; 16]);
 
-/// Judgements by key; bounded by entries and bytes.
+/// The scores by key; bounded by entries and bytes.
 #[derive(Debug)]
 pub(crate) struct Cache {
     /// None when the cache is off.
     shards: Vec<Mutex<Shard>>,
 }
 
-/// What a caller finds.
+/// The result of a look-up in the cache.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// The judgement itself.
+    /// The scores themselves.
     Hit(Arc<Scores>),
-    /// The judgement is under way.
+    /// A run for the same input is under way.
     Joined(Waiting),
-    /// Nothing, and nobody had a place to start it.
+    /// Nothing, and no permit to start it.
     Nothing,
     /// Nothing: the caller has to bring this flight to a worker.
     Lead(Arc<Flight>, Waiting),
@@ -102,7 +102,7 @@ impl Cache {
         Self { shards: std::iter::repeat_with(shard).take(count).collect() }
     }
 
-    /// Finds a judgement, or joins the one under way, or starts one if `may_lead`.
+    /// Finds scores, or joins the run under way, or starts one if `may_lead`.
     pub(crate) fn find(&self, key: Key, deadline: Instant, may_lead: bool) -> Found {
         let lead = || {
             let (flight, waiting) = Flight::new(deadline);
@@ -126,8 +126,8 @@ impl Cache {
         found
     }
 
-    /// Keeps the scores of a flight that has landed.
-    pub(crate) fn keep(&self, key: Key, scores: &Arc<Scores>) {
+    /// Inserts the scores of a flight that has landed.
+    pub(crate) fn insert(&self, key: Key, scores: &Arc<Scores>) {
         if let Some(mut shard) = self.shard(key) {
             shard.flights.remove(&key);
             shard.insert(key, scores);
@@ -231,10 +231,10 @@ mod tests {
         for bound in 1..=9_u8 {
             let cache = cache(bound.into(), 1 << 20);
 
-            (0..50).for_each(|number| cache.keep(key(number), &scores()));
+            (0..50).for_each(|number| cache.insert(key(number), &scores()));
 
-            let held = (0..50).filter(|number| holds(&cache, *number)).count();
-            assert!((1..=bound.into()).contains(&held), "{held} of {bound}");
+            let found = (0..50).filter(|number| holds(&cache, *number)).count();
+            assert!((1..=bound.into()).contains(&found), "{found} of {bound}");
             assert!(holds(&cache, 49), "the youngest of {bound} is there");
         }
     }
@@ -243,19 +243,19 @@ mod tests {
     fn no_more_than_the_bytes_of_the_bound_are_kept() {
         let cache = cache(1000, 10 * size(&scores()));
 
-        (0..50).for_each(|number| cache.keep(key(number), &scores()));
+        (0..50).for_each(|number| cache.insert(key(number), &scores()));
 
-        let held = (0..50).filter(|number| holds(&cache, *number)).count();
-        assert!((5..=10).contains(&held), "{held}");
+        let found = (0..50).filter(|number| holds(&cache, *number)).count();
+        assert!((5..=10).contains(&found), "{found}");
     }
 
     #[test]
     fn what_is_asked_for_stays_while_others_go() {
         let cache = cache(8, 1 << 20);
-        cache.keep(key(0), &scores());
+        cache.insert(key(0), &scores());
 
         for number in 1..50 {
-            cache.keep(key(number), &scores());
+            cache.insert(key(number), &scores());
             assert!(holds(&cache, 0), "after {number}");
         }
     }
@@ -265,7 +265,7 @@ mod tests {
         for cache in [cache(0, 1 << 20), cache(10, 0)] {
             let _first = lead(&cache, 1);
             let _second = lead(&cache, 1);
-            cache.keep(key(1), &scores());
+            cache.insert(key(1), &scores());
 
             assert!(!holds(&cache, 1));
         }

@@ -11,10 +11,10 @@ use pointsman_core::config::Name;
 use pointsman_core::scores::Degraded;
 use tokio::time::Instant;
 
-/// How long after the last step down a spell lasts.
+/// The time that a spell lasts after its last step down.
 const SPELL: Duration = Duration::from_secs(10);
 
-/// Where prompts that the encoder did not answer went.
+/// The rung that answered a prompt in place of the encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rung {
     /// To the lexical heads.
@@ -23,10 +23,10 @@ pub(crate) enum Rung {
     Otherwise,
 }
 
-/// The state of one classifier.
+/// The degrade ladder of one classifier, as a state.
 #[derive(Debug, Default)]
 pub(crate) struct Ladder {
-    /// Whether there is a spell: a look without a lock.
+    /// True while there is a spell: a look without a lock.
     is_down: AtomicBool,
     spell: Mutex<Option<Spell>>,
 }

@@ -1,10 +1,10 @@
 //! Drift: how far live traffic has moved from the rows that a bundle was validated with.
 //!
 //! A window of live prompts is counted into the bins of the bundle's reference, signal by signal, and compared by the
-//! population stability index: the sum over the bins of `(live - expected) * ln(live / expected)` of their shares, each share
-//! smoothed by [`EPSILON`] so that an empty bin is far but not infinitely far (Siddiqi 2006, *Credit Risk Scorecards*, where below
-//! 0.1 is stable and above 0.25 is a shift; Yurdakul 2018 on its distribution, about `(bins - 1) * (1/n + 1/m)` by chance).
-//! Only counts are kept: no text, no scores.
+//! population stability index: the sum over the bins of `(live - expected) * ln(live / expected)` of their shares, each
+//! share smoothed by [`EPSILON`] so that an empty bin is far but not infinitely far (Siddiqi 2006, *Credit Risk
+//! Scorecards*, where below 0.1 is stable and above 0.25 is a shift; Yurdakul 2018 on its distribution, about `(bins -
+//! 1) * (1/n + 1/m)` by chance). Only counts are kept: no text, no scores.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::bundle::reference::{Probe, Reference};
 
-/// What is added to every share.
+/// The number that is added to every share.
 const EPSILON: f64 = 1e-4;
 
 /// Parts of the window: the oldest goes as a whole.
@@ -35,10 +35,12 @@ const EVERY: u64 = 50;
 #[derive(Debug)]
 pub(crate) struct Drift {
     probe: Probe,
+    /// The names of the signals, `[signal]`.
     names: Vec<Arc<str>>,
+    /// The shares of the reference, `[signal][bin]`.
     expected: Vec<Vec<f64>>,
     window: Mutex<Window>,
-    /// The index of each signal, as bits of an `f64`; not a number until it is known.
+    /// The index `[signal]`, as bits of an `f64`; not a number until it is known.
     levels: Vec<AtomicU64>,
     metrics: DriftMetrics,
 }
@@ -55,7 +57,7 @@ struct Window {
 struct Slot {
     since: Instant,
     prompts: u64,
-    /// By signal and bin.
+    /// The prompts, `[signal][bin]`.
     counts: Vec<Vec<u32>>,
 }
 
@@ -99,7 +101,8 @@ impl Drift {
         self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Computes the indices again. What too few prompts of the window speak of is not known any more, whatever older ones said.
+    /// Computes the indices again. What too few prompts of the window speak of is not known any more, whatever older
+    /// ones said.
     fn update(&self, window: MutexGuard<'_, Window>) {
         let (prompts, counts) = window.sums(&self.expected);
         drop(window);
@@ -116,8 +119,8 @@ impl Drift {
         }
     }
 
-    /// Returns how far a signal, such as `score.tier`, has moved; `None` as long as that is not known. Traffic that has ended
-    /// says nothing of what is now.
+    /// Returns how far a signal, such as `score.tier`, has moved; `None` as long as that is not known. Traffic that has
+    /// ended says nothing of what is now.
     pub(crate) fn of(&self, signal: &str) -> Option<f64> {
         let mut window = self.window();
         if window.forget() {
@@ -140,11 +143,11 @@ impl Window {
         self.slots.len() < before
     }
 
-    fn count(&mut self, bins: &[Option<usize>], shape: &[Vec<f64>]) {
+    fn count(&mut self, bins: &[Option<usize>], expected: &[Vec<f64>]) {
         let now = Instant::now();
         let is_full = |slot: &Slot| slot.prompts >= self.slot_prompts || now - slot.since >= self.slot_time;
         if self.slots.back().is_none_or(is_full) {
-            let counts = shape.iter().map(|bins| vec![0; bins.len()]).collect();
+            let counts = expected.iter().map(|bins| vec![0; bins.len()]).collect();
             self.slots.push_back(Slot { since: now, prompts: 0, counts });
         }
         if self.slots.len() > SLOTS {
@@ -159,8 +162,9 @@ impl Window {
         }
     }
 
-    fn sums(&self, shape: &[Vec<f64>]) -> (u64, Vec<Vec<u64>>) {
-        let mut sums: Vec<Vec<u64>> = shape.iter().map(|bins| vec![0; bins.len()]).collect();
+    /// Returns the prompts of the window, and of these the counts `[signal][bin]`; `expected` has as many bins.
+    fn sums(&self, expected: &[Vec<f64>]) -> (u64, Vec<Vec<u64>>) {
+        let mut sums: Vec<Vec<u64>> = expected.iter().map(|bins| vec![0; bins.len()]).collect();
         for slot in &self.slots {
             for (sums, counts) in sums.iter_mut().zip(&slot.counts) {
                 sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += u64::from(*count));

@@ -10,7 +10,7 @@ use pointsman_core::scores::{Degraded, Source};
 
 use super::drift::Drift;
 use super::queue::Queue;
-use super::worker::Record;
+use super::state::Record;
 use crate::bundle::{Bundle, Identity, Watched};
 use crate::manifest::Kind;
 use crate::onnx::device::Device;
@@ -39,26 +39,30 @@ pub(super) struct Shared {
     pub(super) scope: TrainingScope,
     /// Compares live traffic with the bundle's reference, if it brings one.
     pub(super) drift: Option<Drift>,
-    pub(super) record: Arc<Record>,
+    pub(super) state: Arc<Record>,
 }
 
-/// What runs the encoder.
+/// The engine that runs the encoder, if any does.
 #[derive(Debug)]
 pub(super) enum Engine {
     /// Workers behind a queue.
     Workers(Queue),
-    /// Nothing: no head reads an embedding.
+    /// No engine: no head reads an embedding.
     Unneeded,
-    /// Nothing, though there should be something.
-    Down {
-        /// What decisions say.
-        reason: Degraded,
-        /// What an operator has to mend.
-        detail: String,
-    },
+    /// No engine, though some head needs one.
+    Down(EncoderOutage),
 }
 
-/// What a classifier has been through since it started.
+/// The reason for which an encoder does not run although it should.
+#[derive(Debug, Clone)]
+pub struct EncoderOutage {
+    /// The reason that decisions give.
+    pub reason: Degraded,
+    /// The cause that an operator has to mend.
+    pub detail: String,
+}
+
+/// The counts of a classifier since its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stats {
     /// Prompts that wait.
@@ -71,7 +75,7 @@ pub struct Stats {
     pub panics: u64,
     /// Threads that run.
     pub workers: usize,
-    /// Whether the last run failed.
+    /// True where the last run failed.
     pub failing: bool,
 }
 
@@ -95,10 +99,10 @@ impl Classifier {
         self.0.heads.calibration(form.unwrap_or(head))
     }
 
-    /// Returns what the configuration calls it.
+    /// Returns its name in the configuration.
     #[must_use]
     pub fn name(&self) -> &Name {
-        &self.0.record.name
+        &self.0.state.name
     }
 
     /// Returns whether `other` is a handle to the same running classifier.
@@ -107,7 +111,8 @@ impl Classifier {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Returns whether replacing `other` by it would change nothing: it is the same, or neither gets its encoder to run.
+    /// Returns whether replacing `other` by it would change nothing: it is the same, or neither gets its encoder to
+    /// run.
     #[must_use]
     pub fn serves_like(&self, other: &Self) -> bool {
         self.is(other) || (self.is_down() && other.is_down() && self.identity() == other.identity())
@@ -128,14 +133,14 @@ impl Classifier {
     /// Returns what it runs on.
     #[must_use]
     pub fn device(&self) -> Device {
-        self.0.record.ground.device
+        self.0.state.placement.device
     }
 
     /// Returns why it serves worse than it should: a lower device, a session that fails, threads that ended.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        let Record { ground, counts, sessions, ladder, .. } = &*self.0.record;
-        if let Engine::Down { reason, detail } = &self.0.engine {
+        let Record { placement, counts, sessions, degrade_ladder, .. } = &*self.0.state;
+        if let Engine::Down(EncoderOutage { reason, detail }) = &self.0.engine {
             return Some(format!("{}: the lexical heads decide: {detail}", reason.as_str()));
         }
         let workers = counts.workers.load(Ordering::Relaxed);
@@ -148,14 +153,15 @@ impl Classifier {
         if let stuck @ 1.. = counts.stuck.load(Ordering::Relaxed) {
             return Some(format!("worker_stuck: {stuck} of {sessions} workers are in a run that does not end"));
         }
-        let device = || ground.fell_back.as_ref().map(|cause| format!("device: runs on {}, {cause}", ground.device));
-        ladder.trouble().or_else(device)
+        let device =
+            || placement.fell_back.as_ref().map(|cause| format!("device: runs on {}, {cause}", placement.device));
+        degrade_ladder.trouble().or_else(device)
     }
 
     /// Returns whether a fresh start could help: its sessions fail, or threads of it have ended.
     #[must_use]
     pub fn is_sick(&self) -> bool {
-        let Record { counts, sessions, .. } = &*self.0.record;
+        let Record { counts, sessions, .. } = &*self.0.state;
         let able = counts.workers.load(Ordering::Relaxed).saturating_sub(counts.stuck.load(Ordering::Relaxed));
         counts.failing.load(Ordering::Relaxed) || able < *sessions
     }
@@ -170,7 +176,7 @@ impl Classifier {
     #[must_use]
     pub fn down(&self) -> Option<Degraded> {
         match &self.0.engine {
-            Engine::Down { reason, .. } => Some(*reason),
+            Engine::Down(outage) => Some(outage.reason),
             Engine::Workers(_) | Engine::Unneeded => None,
         }
     }
@@ -178,23 +184,23 @@ impl Classifier {
     /// Returns what it has been through.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let Shared { engine, record, .. } = &*self.0;
+        let Shared { engine, state, .. } = &*self.0;
         Stats {
             waiting: if let Engine::Workers(queue) = engine { queue.waiting() } else { 0 },
-            skipped: record.counts.skipped.load(Ordering::Relaxed),
-            failures: record.counts.failures.load(Ordering::Relaxed),
-            panics: record.counts.panics.load(Ordering::Relaxed),
-            workers: record.counts.workers.load(Ordering::Relaxed),
-            failing: record.counts.failing.load(Ordering::Relaxed),
+            skipped: state.counts.skipped.load(Ordering::Relaxed),
+            failures: state.counts.failures.load(Ordering::Relaxed),
+            panics: state.counts.panics.load(Ordering::Relaxed),
+            workers: state.counts.workers.load(Ordering::Relaxed),
+            failing: state.counts.failing.load(Ordering::Relaxed),
         }
     }
 
-    pub(super) fn of(bundle: Bundle, lexical: Option<Lexical>, engine: Engine, record: Arc<Record>) -> Self {
+    pub(super) fn of(bundle: Bundle, lexical: Option<Lexical>, engine: Engine, state: Arc<Record>) -> Self {
         let budget = bundle.tokenizer.budget();
         let makes_embeddings = bundle.manifest.kind == Kind::Encoder;
         let Bundle { identity, inputs, heads, reference, scope, .. } = bundle;
         let drift = reference
-            .map(|Watched { reference, probe }| Drift::new(probe, &reference, record.drift, record.metrics.drift()));
+            .map(|Watched { reference, probe }| Drift::new(probe, &reference, state.drift, state.metrics.drift()));
         Self(Arc::new(Shared {
             identity,
             budget,
@@ -205,7 +211,7 @@ impl Classifier {
             makes_embeddings,
             scope,
             drift,
-            record,
+            state,
         }))
     }
 }

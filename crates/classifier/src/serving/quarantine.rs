@@ -1,7 +1,8 @@
-//! Inputs that crashed or stalled a session, so that the same text does not take the workers down again and again.
+//! The quarantine: inputs that crashed or stalled a session, so that the same text does not take the workers down again
+//! and again.
 //!
-//! The first strike makes an input a suspect: it is run alone from then on, and a clean run clears it. The second one
-//! poisons it. The book is bounded and lives as long as the classifier: new weights get a new chance.
+//! The first failure makes an input a suspect: it is run alone from then on, and a clean run clears it. The second one
+//! poisons it. The list is bounded and lives as long as the classifier: new weights get a new chance.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,48 +13,48 @@ use super::cache::Key;
 /// The most inputs that are remembered; the oldest is forgotten first.
 const LIMIT: usize = 1024;
 
-/// Strikes that poison.
+/// The failures that poison an input.
 const POISONED: u8 = 2;
 
-/// The book of strikes, shared by the workers of a classifier.
+/// The failures of inputs, shared by the workers of a classifier.
 #[derive(Debug, Default)]
 pub(crate) struct Strikes {
-    /// How many are in the book: a look without a lock, since there is hardly ever one.
+    /// The number of suspects: a look without a lock, since there is hardly ever one.
     known: AtomicUsize,
-    book: Mutex<Book>,
+    suspects: Mutex<Book>,
 }
 
 #[derive(Debug, Default)]
 struct Book {
-    strikes: HashMap<Key, u8>,
+    failures: HashMap<Key, u8>,
     order: VecDeque<Key>,
 }
 
 impl Strikes {
     /// Returns whether an input is not to be tried again.
     pub(crate) fn is_poisoned(&self, key: Key) -> bool {
-        self.of(key) >= POISONED
+        self.failures(key) >= POISONED
     }
 
     /// Returns whether an input has to run alone.
     pub(crate) fn is_suspect(&self, key: Key) -> bool {
-        self.of(key) > 0
+        self.failures(key) > 0
     }
 
-    /// Notes that a run with this input crashed or stalled.
-    pub(crate) fn strike(&self, key: Key) {
-        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        let strikes = book.strikes.entry(key).or_default();
-        *strikes = strikes.saturating_add(1);
-        if *strikes == 1 {
-            book.order.push_back(key);
+    /// Records that a run with this input crashed or stalled.
+    pub(crate) fn record_failure(&self, key: Key) {
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        let failures = suspects.failures.entry(key).or_default();
+        *failures = failures.saturating_add(1);
+        if *failures == 1 {
+            suspects.order.push_back(key);
         }
-        if book.order.len() > LIMIT
-            && let Some(oldest) = book.order.pop_front()
+        if suspects.order.len() > LIMIT
+            && let Some(oldest) = suspects.order.pop_front()
         {
-            book.strikes.remove(&oldest);
+            suspects.failures.remove(&oldest);
         }
-        self.known.store(book.strikes.len(), Ordering::Release);
+        self.known.store(suspects.failures.len(), Ordering::Release);
     }
 
     /// Clears a suspect that ran well.
@@ -61,19 +62,19 @@ impl Strikes {
         if self.known.load(Ordering::Acquire) == 0 {
             return;
         }
-        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        if book.strikes.remove(&key).is_some() {
-            book.order.retain(|other| *other != key);
-            self.known.store(book.strikes.len(), Ordering::Release);
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        if suspects.failures.remove(&key).is_some() {
+            suspects.order.retain(|other| *other != key);
+            self.known.store(suspects.failures.len(), Ordering::Release);
         }
     }
 
-    fn of(&self, key: Key) -> u8 {
+    fn failures(&self, key: Key) -> u8 {
         if self.known.load(Ordering::Acquire) == 0 {
             return 0;
         }
-        let book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        book.strikes.get(&key).copied().unwrap_or_default()
+        let suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        suspects.failures.get(&key).copied().unwrap_or_default()
     }
 }
 
@@ -87,34 +88,34 @@ mod tests {
     }
 
     #[test]
-    fn the_first_strike_makes_a_suspect_and_the_second_poisons() {
-        let strikes = Strikes::default();
+    fn the_first_failure_makes_a_suspect_and_the_second_poisons() {
+        let quarantine = Strikes::default();
 
-        strikes.strike(key(1));
-        assert!(strikes.is_suspect(key(1)) && !strikes.is_poisoned(key(1)) && !strikes.is_suspect(key(2)));
+        quarantine.record_failure(key(1));
+        assert!(quarantine.is_suspect(key(1)) && !quarantine.is_poisoned(key(1)) && !quarantine.is_suspect(key(2)));
 
-        strikes.strike(key(1));
-        assert!(strikes.is_poisoned(key(1)) && !strikes.is_poisoned(key(2)));
+        quarantine.record_failure(key(1));
+        assert!(quarantine.is_poisoned(key(1)) && !quarantine.is_poisoned(key(2)));
     }
 
     #[test]
     fn a_clean_run_clears_a_suspect() {
-        let strikes = Strikes::default();
-        strikes.strike(key(1));
+        let quarantine = Strikes::default();
+        quarantine.record_failure(key(1));
 
-        strikes.clear(key(1));
-        strikes.strike(key(1));
+        quarantine.clear(key(1));
+        quarantine.record_failure(key(1));
 
-        assert!(!strikes.is_poisoned(key(1)));
+        assert!(!quarantine.is_poisoned(key(1)));
     }
 
     #[test]
-    fn the_oldest_is_forgotten_when_the_book_is_full() {
-        let strikes = Strikes::default();
+    fn the_oldest_is_forgotten_when_the_list_is_full() {
+        let quarantine = Strikes::default();
 
-        (0..=LIMIT).for_each(|number| strikes.strike(key(number)));
+        (0..=LIMIT).for_each(|number| quarantine.record_failure(key(number)));
 
-        assert!(!strikes.is_suspect(key(0)));
-        assert!(strikes.is_suspect(key(1)) && strikes.is_suspect(key(LIMIT)));
+        assert!(!quarantine.is_suspect(key(0)));
+        assert!(quarantine.is_suspect(key(1)) && quarantine.is_suspect(key(LIMIT)));
     }
 }

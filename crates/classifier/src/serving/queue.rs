@@ -1,8 +1,8 @@
 //! The bounded queue that the workers of a classifier share.
 //!
-//! A place is taken without a lock and without waiting: who finds none is told at once. Only workers lock the receiving
-//! end, for as long as they put a batch together; a worker that finds nothing waits there for the next entry, and the
-//! others behind it.
+//! A permit is taken without a lock and without waiting: a caller that gets none is told at once. Only workers lock the
+//! receiving end, for as long as they put a batch together; a worker that finds nothing waits there for the next entry,
+//! and the others behind it.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -16,7 +16,7 @@ use super::cache::Key;
 use crate::scoring::scorer::Input;
 use crate::serving::single_flight::{Answer, Flight};
 
-/// How many entries of other lengths a worker puts aside while it looks for those that fit its batch.
+/// The entries of other lengths that a worker puts aside while it looks for those that fit its batch.
 const ASIDE: usize = 256;
 
 /// A prompt that waits for its scores.
@@ -25,16 +25,16 @@ pub(crate) struct Entry {
     pub(crate) key: Key,
     pub(crate) input: Input,
     pub(crate) queued: Instant,
-    /// Who waits for it.
+    /// The callers that wait for it.
     pub(crate) flight: Arc<Flight>,
-    /// One of the queue's places; given back when a worker takes the entry out.
-    pub(crate) place: Option<OwnedSemaphorePermit>,
+    /// One of the queue's permits; given back when a worker takes the entry out.
+    pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
 /// The callers' end.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     entries: mpsc::SyncSender<Entry>,
     capacity: usize,
 }
@@ -51,19 +51,19 @@ pub(crate) struct Intake {
 pub(crate) fn queue(capacity: usize) -> (Queue, Arc<Mutex<Intake>>) {
     let capacity = capacity.max(1);
     let (sender, receiver) = mpsc::sync_channel(capacity);
-    let queue = Queue { places: Arc::new(Semaphore::new(capacity)), entries: sender, capacity };
+    let queue = Queue { permits: Arc::new(Semaphore::new(capacity)), entries: sender, capacity };
     (queue, Arc::new(Mutex::new(Intake { entries: receiver, aside: VecDeque::new() })))
 }
 
 impl Queue {
-    /// Takes a place, if there is one.
-    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.places).try_acquire_owned().ok()
+    /// Takes a permit to queue one entry, if there is one.
+    pub(crate) fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).try_acquire_owned().ok()
     }
 
-    /// Puts an entry into its place; the entry comes back when no worker is left.
+    /// Queues an entry that has a permit; the entry comes back when no worker is left.
     pub(crate) fn send(&self, entry: Entry) -> Result<(), Box<Entry>> {
-        // Never full: there are as many slots as places.
+        // Never full: there are as many slots as permits.
         self.entries.try_send(entry).map_err(|error| match error {
             mpsc::TrySendError::Full(entry) | mpsc::TrySendError::Disconnected(entry) => Box::new(entry),
         })
@@ -71,7 +71,7 @@ impl Queue {
 
     /// Returns how many entries wait.
     pub(crate) fn waiting(&self) -> usize {
-        self.capacity - self.places.available_permits()
+        self.capacity - self.permits.available_permits()
     }
 }
 
@@ -109,7 +109,7 @@ impl Entry {
     }
 
     fn taken(mut self) -> Self {
-        self.place = None;
+        self.permit = None;
         self
     }
 }

@@ -1,4 +1,7 @@
-//! One prompt's way down the rungs: lexical heads that are sure enough, the encoder, lexical heads again, nothing.
+//! The entry of a classifier: [`Classifier::score`] takes one text and returns the scores of its heads.
+//!
+//! The text is tried in the order of the degrade ladder: lexical heads that are sure enough, the encoder, lexical heads
+//! again, nothing.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,64 +21,64 @@ use crate::scoring::scorer::Input;
 use crate::serving::degrade_ladder::Rung;
 use crate::serving::single_flight::Waiting;
 
-/// What a caller wants to know.
+/// A request for the scores of one text.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
-    /// The text to judge.
+    /// The text to score.
     pub text: &'a str,
-    /// What it looks like.
+    /// The features of the text's prompt.
     pub features: &'a Features,
-    /// When an answer is of no use any more.
+    /// The instant from which on an answer is of no use.
     pub deadline: Instant,
     /// The heads that the caller reads, so that the others need not be sure; empty for all.
     pub heads: &'a [Name],
 }
 
-/// Where a caller's scores are.
+/// The place of a caller's scores: in the cache, or with a worker.
 pub(crate) enum Place {
-    /// There.
-    Known(Arc<Scores>),
-    /// With a worker.
+    /// Scores that were in the cache.
+    Cached(Arc<Scores>),
+    /// Scores that a worker is about to send.
     Waiting(Waiting),
 }
 
 impl Classifier {
-    /// Judges a text for a caller that may read any head.
+    /// Scores a text for a caller that may read any head.
     ///
     /// # Errors
-    /// As [`Self::judge`].
+    /// As [`Self::score`].
     pub async fn classify(&self, text: &str, features: &Features, deadline: Instant) -> Result<Scores, Degraded> {
-        self.judge(Ask { text, features, deadline, heads: &[] }).await
+        self.score(Ask { text, features, deadline, heads: &[] }).await
     }
 
-    /// Judges a text: the scores that are asked for, with their source, or why there are none; at the latest at the
-    /// deadline.
+    /// Scores a text: the entry. Returns the scores that are asked for, with their source, or why there are none; at
+    /// the latest at the deadline.
     ///
     /// Dropping the future takes the text out of the queue.
     ///
     /// # Errors
     /// `NoText` for a blank text. Else only when no lexical head can stand in: `Poisoned` and `QueueFull` at once,
     /// `Deadline` in time, `Inference` and `WorkerGone` as they happen.
-    pub async fn judge(&self, ask: Ask<'_>) -> Result<Scores, Degraded> {
+    pub async fn score(&self, ask: Ask<'_>) -> Result<Scores, Degraded> {
         if ask.text.trim_start().is_empty() {
             return Err(Degraded::NoText);
         }
         let input = self.input(&ask);
-        let known = self.acquaintance(&ask, &input);
+        let acquaintance = self.acquaintance(&ask, &input);
         let mut scores = match &self.0.engine {
-            Engine::Workers(queue) => self.ladder(queue, &ask, input, known).await?,
+            Engine::Workers(queue) => self.encode_or_degrade(queue, &ask, input, acquaintance).await?,
             Engine::Unneeded => self.lexical_scores(&input, Source::Lexical)?,
-            Engine::Down { reason, .. } => self.step_down(&ask, &input, known, *reason)?,
+            Engine::Down(outage) => self.step_down(&ask, &input, acquaintance, outage.reason)?,
         };
-        scores.familiarity = known.familiarity;
+        scores.familiarity = acquaintance.familiarity;
         Ok(scores)
     }
 
-    /// Returns what the encoder makes of a text, at the latest at the deadline. Only a classifier whose section says that
-    /// something compares embeddings keeps them.
+    /// Returns what the encoder makes of a text, at the latest at the deadline. Only a classifier whose section says
+    /// that something compares embeddings keeps them.
     ///
     /// # Errors
-    /// As [`Self::judge`]; no lexical head can stand in.
+    /// As [`Self::score`]; no lexical head can stand in.
     pub async fn embed(&self, text: &str, features: &Features, deadline: Instant) -> Result<Arc<[f32]>, Degraded> {
         if text.trim_start().is_empty() {
             return Err(Degraded::NoText);
@@ -83,13 +86,13 @@ impl Classifier {
         let queue = match &self.0.engine {
             Engine::Workers(queue) => queue,
             Engine::Unneeded => return Err(Degraded::BundleUnavailable),
-            Engine::Down { reason, .. } => return Err(*reason),
+            Engine::Down(outage) => return Err(outage.reason),
         };
         let input = Input::new(text, features, self.0.budget, &self.0.inputs);
         let scores = self.encode(queue, input, deadline).await.inspect_err(|reason| {
-            self.0.record.ladder.stepped_down(self.name(), *reason, Rung::Otherwise);
+            self.0.state.degrade_ladder.stepped_down(self.name(), *reason, Rung::Otherwise);
         })?;
-        self.0.record.ladder.answered(self.name());
+        self.0.state.degrade_ladder.answered(self.name());
         scores.embedding.ok_or(Degraded::BundleUnavailable)
     }
 
@@ -99,15 +102,15 @@ impl Classifier {
         self.0.budget.clip(text)
     }
 
-    /// Compares a judgement of live traffic with the bundle's reference, if it brings one.
+    /// Compares the scores of live traffic with the bundle's reference, if it brings one.
     pub fn observe(&self, scores: &Scores, features: &Features) {
         if let Some(drift) = &self.0.drift {
             drift.observe(scores, features);
         }
     }
 
-    /// Returns how far the scores of `head` have drifted from those that the bundle was validated with: their population
-    /// stability index. `None` as long as that is not known, or the bundle brings no reference.
+    /// Returns how far the scores of `head` have drifted from those that the bundle was validated with: their
+    /// population stability index. `None` as long as that is not known, or the bundle brings no reference.
     #[must_use]
     pub fn drift_of(&self, head: &str) -> Option<f64> {
         self.0.drift.as_ref()?.of(&format!("score.{head}"))
@@ -125,36 +128,36 @@ impl Classifier {
         if scope.is_silent() && (is_alone || lexical.is_none()) {
             return Acquaintance::UNKNOWN;
         }
-        let mut known = scope.acquaintance(input, || Language::of(ask.text));
-        if is_alone && !known.is_lexical {
-            known.familiarity.unfamiliar.get_or_insert(Unfamiliar::Ngrams);
+        let mut acquaintance = scope.acquaintance(input, || Language::of(ask.text));
+        if is_alone && !acquaintance.is_lexical {
+            acquaintance.familiarity.unfamiliar.get_or_insert(Unfamiliar::Ngrams);
         }
-        known
+        acquaintance
     }
 
     /// Asks the lexical heads, then the encoder, then the lexical heads again.
-    async fn ladder(
+    async fn encode_or_degrade(
         &self,
         queue: &Queue,
         ask: &Ask<'_>,
         input: Input,
-        known: Acquaintance,
+        acquaintance: Acquaintance,
     ) -> Result<Scores, Degraded> {
-        if let Some(scores) = self.sure_scores(ask, &input, known) {
+        if let Some(scores) = self.sure_scores(ask, &input, acquaintance) {
             return Ok(scores);
         }
         match self.encode(queue, input, ask.deadline).await {
             Ok(scores) => {
-                self.0.record.ladder.answered(self.name());
+                self.0.state.degrade_ladder.answered(self.name());
                 Ok(scores)
             }
-            Err(reason) => self.step_down(ask, &self.input(ask), known, reason),
+            Err(reason) => self.step_down(ask, &self.input(ask), acquaintance, reason),
         }
     }
 
     /// Returns the lexical scores, if the cascade may stop at them.
-    fn sure_scores(&self, ask: &Ask<'_>, input: &Input, known: Acquaintance) -> Option<Scores> {
-        if !known.is_lexical {
+    fn sure_scores(&self, ask: &Ask<'_>, input: &Input, acquaintance: Acquaintance) -> Option<Scores> {
+        if !acquaintance.is_lexical {
             return None;
         }
         let lexical = self.0.lexical.as_ref().filter(|lexical| lexical.may_be_enough(ask.heads))?;
@@ -168,12 +171,13 @@ impl Classifier {
         &self,
         ask: &Ask<'_>,
         input: &Input,
-        known: Acquaintance,
+        acquaintance: Acquaintance,
         reason: Degraded,
     ) -> Result<Scores, Degraded> {
-        let answers = known.is_lexical && self.0.lexical.as_ref().is_some_and(|lexical| lexical.answers(ask.heads));
+        let answers =
+            acquaintance.is_lexical && self.0.lexical.as_ref().is_some_and(|lexical| lexical.answers(ask.heads));
         let rung = if answers { Rung::Lexical } else { Rung::Otherwise };
-        self.0.record.ladder.stepped_down(self.name(), reason, rung);
+        self.0.state.degrade_ladder.stepped_down(self.name(), reason, rung);
         if !answers {
             return Err(reason);
         }
@@ -190,13 +194,13 @@ impl Classifier {
     }
 
     fn counted(&self, scores: Scores) -> Scores {
-        self.0.record.metrics.truncated(scores.truncated_tokens);
+        self.0.state.metrics.truncated(scores.truncated_tokens);
         scores
     }
 
     async fn encode(&self, queue: &Queue, input: Input, deadline: Instant) -> Result<Scores, Degraded> {
-        let waiting = match self.ask(queue, input, deadline)? {
-            Place::Known(scores) => return Ok(Scores { is_cached: true, ..Scores::clone(&scores) }),
+        let waiting = match self.find_or_queue(queue, input, deadline)? {
+            Place::Cached(scores) => return Ok(Scores { is_cached: true, ..Scores::clone(&scores) }),
             Place::Waiting(waiting) => waiting,
         };
         match timeout_at(deadline, waiting).await {
@@ -207,29 +211,29 @@ impl Classifier {
     }
 
     /// Finds the scores, or who is about to have them, or brings the text to the workers.
-    pub(crate) fn ask(&self, queue: &Queue, input: Input, deadline: Instant) -> Result<Place, Degraded> {
+    pub(crate) fn find_or_queue(&self, queue: &Queue, input: Input, deadline: Instant) -> Result<Place, Degraded> {
         let queued = Instant::now();
         if deadline <= queued {
             return Err(Degraded::Deadline);
         }
-        let record = &*self.0.record;
+        let state = &*self.0.state;
         let key = Key::of(&input, &self.0.identity);
-        if record.strikes.is_poisoned(key) {
+        if state.quarantine.is_poisoned(key) {
             return Err(Degraded::Poisoned);
         }
-        let place = queue.place();
-        match record.cache.find(key, deadline, place.is_some()) {
+        let permit = queue.permit();
+        match state.cache.find(key, deadline, permit.is_some()) {
             Found::Hit(scores) => {
-                record.metrics.cached(CacheOutcome::Hit);
-                Ok(Place::Known(scores))
+                state.metrics.cached(CacheOutcome::Hit);
+                Ok(Place::Cached(scores))
             }
             Found::Joined(waiting) => {
-                record.metrics.cached(CacheOutcome::Joined);
+                state.metrics.cached(CacheOutcome::Joined);
                 Ok(Place::Waiting(waiting))
             }
             Found::Lead(flight, waiting) => {
-                record.metrics.cached(CacheOutcome::Miss);
-                self.send(queue, Entry { key, input, queued, flight, place })?;
+                state.metrics.cached(CacheOutcome::Miss);
+                self.send(queue, Entry { key, input, queued, flight, permit })?;
                 Ok(Place::Waiting(waiting))
             }
             Found::Nothing => Err(Degraded::QueueFull),
@@ -237,12 +241,12 @@ impl Classifier {
     }
 
     fn send(&self, queue: &Queue, entry: Entry) -> Result<(), Degraded> {
-        let record = &*self.0.record;
+        let state = &*self.0.state;
         // Counted before it is sent, so that the depth never dips below zero.
-        record.metrics.queued();
+        state.metrics.queued();
         queue.send(entry).map_err(|entry| {
-            record.metrics.dequeued(entry.queued.elapsed());
-            record.cache.forget(entry.key, &entry.flight);
+            state.metrics.dequeued(entry.queued.elapsed());
+            state.cache.forget(entry.key, &entry.flight);
             Degraded::WorkerGone
         })
     }

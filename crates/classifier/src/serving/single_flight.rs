@@ -1,7 +1,7 @@
-//! One judgement, and everybody who waits for it.
+//! Single flight: one run for an input, and everybody who waits for it.
 //!
 //! Whoever asks first starts it; who asks for the same while it is under way joins. It belongs to nobody: a caller that
-//! leaves takes only its own place along, and the judgement is wanted for as long as one of them waits in time.
+//! leaves takes only itself out, and the run is wanted for as long as one of them waits in time.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,13 +9,13 @@ use pointsman_core::scores::{Degraded, Scores};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-/// What a caller gets.
+/// The answer that every caller gets.
 pub(crate) type Answer = Result<Arc<Scores>, Degraded>;
 
-/// Where a caller waits; an error means that the worker ended without an answer.
+/// The receiver that a caller waits on; an error means that the worker ended without an answer.
 pub(crate) type Waiting = oneshot::Receiver<Answer>;
 
-/// A judgement under way. Its callers are told that the worker is gone when the last handle is dropped unanswered.
+/// A run under way. Its callers are told that the worker is gone when the last handle is dropped unanswered.
 #[derive(Debug)]
 pub(crate) struct Flight(Mutex<Seats>);
 

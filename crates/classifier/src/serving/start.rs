@@ -1,43 +1,72 @@
 //! The start of a classifier: a verified bundle, its sessions, a warm-up, the golden inputs, the threads.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use pointsman_core::config;
 use pointsman_core::config::Name;
-use pointsman_core::scores::Degraded;
 use pointsman_telemetry::Metrics;
 
-use super::handle::{Classifier, Engine};
-use super::worker::{Ground, Record, Worker};
-use super::{queue, watchdog};
-use crate::bundle::{Bundle, BundleError, golden};
+use super::golden_check::GoldenCheckError;
+use super::handle::{Classifier, EncoderOutage, Engine};
+use super::state::Record;
+use super::worker::Worker;
+use super::{golden_check, queue, watchdog};
+use crate::bundle::{Bundle, BundleError};
+use crate::manifest::FILE;
 use crate::onnx::device;
-use crate::onnx::device::Device;
+use crate::onnx::device::{Device, Ground};
+use crate::onnx::error::SessionError;
 use crate::onnx::runtime::Runtime;
 use crate::onnx::session::{OnnxEncoder, Terms};
 use crate::scoring::encoder::Encoder;
+use crate::scoring::error::ModelRunError;
 use crate::scoring::lexical::Lexical;
 use crate::scoring::scorer::Scorer;
 
-/// What a process lends every classifier that it starts.
+/// The things that a process lends to every classifier that it starts.
 #[derive(Debug, Clone)]
 pub struct Host {
     /// The folder that bundles are relative to: the configuration file's.
     pub base_dir: PathBuf,
     /// The library that runs the models.
     pub runtime: Arc<Runtime>,
-    /// Where queues and runs are counted.
+    /// The metrics that queues and runs are counted in.
     pub metrics: Arc<Metrics>,
 }
 
+/// An error of starting a classifier.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
+pub enum ClassifierError {
+    /// The folder is no sound bundle.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The model gets no session on the configuration's device.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The model runs and is not the one that was trained.
+    #[error(transparent)]
+    Golden(#[from] GoldenCheckError),
+    /// The model fails while it is warmed up.
+    #[error(transparent)]
+    Run(#[from] ModelRunError),
+    /// Every head needs the encoder, which cannot run.
+    #[error("{FILE}: no head can do without the encoder")]
+    NoLexicalHead,
+    /// The system gives no thread.
+    #[error("cannot start the classifier's thread")]
+    Thread { source: io::Error },
+}
+
 impl Classifier {
-    /// Loads the bundle that `config` names and starts it: verify, create the sessions, warm up, check the golden inputs,
-    /// start the workers. Takes a good part of a second, so call it off the proxy's threads.
+    /// Loads the bundle that `config` names and starts it: verify, create the sessions, warm up, check the golden
+    /// inputs, start the workers. Takes a good part of a second, so call it off the proxy's threads.
     ///
     /// # Errors
     /// The first thing that is wrong with the bundle.
-    pub fn start(name: &Name, config: &config::Classifier, host: &Host) -> Result<Self, BundleError> {
+    pub fn start(name: &Name, config: &config::Classifier, host: &Host) -> Result<Self, ClassifierError> {
         let bundle = Bundle::open(&host.base_dir.join(&config.bundle))?;
         Self::start_bundle(name, config, host, bundle)
     }
@@ -51,34 +80,33 @@ impl Classifier {
         config: &config::Classifier,
         host: &Host,
         mut bundle: Bundle,
-    ) -> Result<Self, BundleError> {
+    ) -> Result<Self, ClassifierError> {
         if !(bundle.needs_encoder() || config.embeds) {
             return Self::start_lexical(name, config, &host.metrics, bundle, None);
         }
         let runtime = &host.runtime;
         let encoders = |device| {
-            let terms = Terms { device, threads: config.threads, memory_limit: config.memory_limit };
+            let options = Terms { device, threads: config.threads, memory_limit: config.memory_limit };
             let encoder = |_| {
-                let mut encoder = OnnxEncoder::new(runtime, &bundle, terms)?;
+                let mut encoder = OnnxEncoder::new(runtime, &bundle, options)?;
                 // Some devices fail only when they run.
                 let file = bundle.manifest.encoder.file.clone();
-                encoder.embed(&[bundle.tokenizer.dummy(1)]).map_err(|source| BundleError::Run { file, source })?;
+                encoder.embed(&[bundle.tokenizer.dummy(1)]).map_err(|source| ModelRunError { file, source })?;
                 Ok(encoder)
             };
-            (0..config.workers.max(1)).map(encoder).collect::<Result<Vec<_>, _>>()
+            (0..config.workers.max(1)).map(encoder).collect::<Result<Vec<_>, SessionError>>()
         };
-        let opened = device::open(name, config, runtime.has_cuda(), encoders)?;
+        let (encoders, placement) = device::open(name, config, runtime.has_cuda(), encoders)?;
         // Every session has its own copy.
         bundle.model = Vec::new();
         let metrics = host.metrics.classifier(name);
-        if opened.fell_back.is_some() {
+        if placement.fell_back.is_some() {
             metrics.fell_back();
         }
-        let ground = Ground { device: opened.device, fell_back: opened.fell_back };
-        Self::serve(bundle, opened.content, config, Record::new(name, config, metrics, ground))
+        Self::serve(bundle, encoders, config, Record::new(name, config, metrics, placement))
     }
 
-    /// Starts a bundle without its encoder: because no head needs it, or because it is `down` and the lexical heads
+    /// Starts a bundle without its encoder: because no head needs it, or because of an `outage`, and the lexical heads
     /// stand in. Needs no ONNX Runtime.
     ///
     /// # Errors
@@ -88,40 +116,41 @@ impl Classifier {
         config: &config::Classifier,
         metrics: &Metrics,
         bundle: Bundle,
-        down: Option<(Degraded, String)>,
-    ) -> Result<Self, BundleError> {
-        let lexical = Lexical::new(&bundle.manifest, &bundle.heads, config.cascade).ok_or(BundleError::NoLexical)?;
-        golden::check_lexical(&bundle, &lexical)?;
-        let engine = match down {
-            Some((reason, detail)) => Engine::Down { reason, detail },
-            None => Engine::Unneeded,
-        };
-        let ground = Ground { device: Device::Cpu, fell_back: None };
-        let record = Record::new(name, config, metrics.classifier(name), ground).without_sessions();
-        Ok(Self::of(bundle, Some(lexical), engine, Arc::new(record)))
+        outage: Option<EncoderOutage>,
+    ) -> Result<Self, ClassifierError> {
+        let lexical =
+            Lexical::new(&bundle.manifest, &bundle.heads, config.cascade).ok_or(ClassifierError::NoLexicalHead)?;
+        golden_check::check_lexical(&bundle, &lexical)?;
+        let engine = outage.map_or(Engine::Unneeded, Engine::Down);
+        let placement = Ground { device: Device::Cpu, fell_back: None };
+        let state = Record::new(name, config, metrics.classifier(name), placement).without_sessions();
+        Ok(Self::of(bundle, Some(lexical), engine, Arc::new(state)))
     }
 
     fn serve<E: Encoder>(
         bundle: Bundle,
         encoders: Vec<E>,
         config: &config::Classifier,
-        record: Record,
-    ) -> Result<Self, BundleError> {
-        let mut scorers: Vec<_> =
-            encoders.into_iter().map(|encoder| Scorer::new(&bundle, encoder, config.batch.max_size)).collect();
+        state: Record,
+    ) -> Result<Self, ClassifierError> {
+        let mut scorers: Vec<_> = encoders
+            .into_iter()
+            .map(|encoder| Scorer::new(&bundle.tokenizer, &bundle.heads, encoder, config.batch.max_size))
+            .collect();
         let file = &bundle.manifest.encoder.file;
         for scorer in &mut scorers {
-            scorer.warm_up().map_err(|source| BundleError::Run { file: file.clone(), source })?;
-            golden::check(&bundle, scorer)?;
-            scorer.tune().map_err(|source| BundleError::Run { file: file.clone(), source })?;
-            scorer.keep_embeddings(config.embeds);
+            scorer.warm_up().map_err(|source| ModelRunError { file: file.clone(), source })?;
+            golden_check::check(&bundle, scorer)?;
+            scorer.tune().map_err(|source| ModelRunError { file: file.clone(), source })?;
+            if config.embeds {
+                scorer.return_embeddings();
+            }
         }
-        let (classifier, workers) = Self::assemble(bundle, scorers, config, record);
+        let (classifier, workers) = Self::assemble(bundle, scorers, config, state);
         let watched = workers.iter().map(Worker::watched).collect();
-        watchdog::spawn(&classifier.0.record, watched)
-            .map_err(|source| BundleError::Thread { source })?;
+        watchdog::spawn(&classifier.0.state, watched).map_err(|source| ClassifierError::Thread { source })?;
         for worker in workers {
-            worker.spawn().map_err(|source| BundleError::Thread { source })?;
+            worker.spawn().map_err(|source| ClassifierError::Thread { source })?;
         }
         Ok(classifier)
     }
@@ -131,12 +160,12 @@ impl Classifier {
         bundle: Bundle,
         scorers: Vec<Scorer<E>>,
         config: &config::Classifier,
-        record: Record,
+        state: Record,
     ) -> (Self, Vec<Worker<E>>) {
-        let record = Arc::new(record);
+        let state = Arc::new(state);
         let (queue, intake) = queue::queue(config.queue);
-        let workers = scorers.into_iter().map(|scorer| Worker::new(scorer, &intake, &record)).collect();
+        let workers = scorers.into_iter().map(|scorer| Worker::new(scorer, &intake, &state)).collect();
         let lexical = Lexical::new(&bundle.manifest, &bundle.heads, config.cascade);
-        (Self::of(bundle, lexical, Engine::Workers(queue), record), workers)
+        (Self::of(bundle, lexical, Engine::Workers(queue), state), workers)
     }
 }

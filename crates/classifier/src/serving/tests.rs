@@ -15,11 +15,13 @@ use tokio::time::Instant;
 use super::cache::Key;
 use super::handle::{Classifier, Engine, Stats};
 use super::start::Host;
-use super::worker::{Ground, Record, Worker};
-use crate::bundle::{Bundle, BundleError};
-use crate::onnx::device::Device;
+use super::state::Record;
+use super::worker::Worker;
+use crate::bundle::Bundle;
+use crate::onnx::device::{Device, Ground};
 use crate::onnx::runtime::Runtime;
-use crate::scoring::encoder::{Encoder, InferenceError};
+use crate::scoring::encoder::Encoder;
+use crate::scoring::error::InferenceError;
 use crate::scoring::scorer::{Input, Scorer};
 use crate::scoring::tokenize::Tokens;
 use crate::serving::request::Place;
@@ -125,27 +127,30 @@ fn pool_of(
     config: &config::Classifier,
     encoders: Vec<Scripted>,
 ) -> (Classifier, Vec<Worker<Scripted>>) {
-    let scorers = encoders.into_iter().map(|encoder| Scorer::new(&bundle, encoder, config.batch.max_size)).collect();
-    let record = Record::new(&name(), config, Metrics::new().classifier(&name()), cpu());
-    Classifier::assemble(bundle, scorers, config, record)
+    let scorers = encoders
+        .into_iter()
+        .map(|encoder| Scorer::new(&bundle.tokenizer, &bundle.heads, encoder, config.batch.max_size))
+        .collect();
+    let state = Record::new(&name(), config, Metrics::new().classifier(&name()), cpu());
+    Classifier::assemble(bundle, scorers, config, state)
 }
 
 /// Queues a text that nobody has asked for.
 pub(crate) fn enqueue(classifier: &Classifier, text: &str, deadline: Instant) -> Waiting {
     match place(classifier, text, deadline).expect("room") {
         Place::Waiting(waiting) => waiting,
-        Place::Known(_) => panic!("{text:?} was judged before"),
+        Place::Cached(_) => panic!("{text:?} was judged before"),
     }
 }
 
 fn place(classifier: &Classifier, text: &str, deadline: Instant) -> Result<Place, Degraded> {
     let Engine::Workers(queue) = &classifier.0.engine else { panic!("a classifier with workers") };
     let input = Input::new(text, &Features::default(), classifier.0.budget, &classifier.0.inputs);
-    classifier.ask(queue, input, deadline)
+    classifier.find_or_queue(queue, input, deadline)
 }
 
-/// A record of a classifier that has done nothing yet.
-pub(crate) fn record() -> Record {
+/// A state of a classifier that has done nothing yet.
+pub(crate) fn state() -> Record {
     Record::new(&name(), &config("tiny"), Metrics::new().classifier(&name()), cpu())
 }
 

@@ -1,17 +1,15 @@
 //! Ends runs that stall: a session that never comes back would take its worker with it.
 //!
-//! ONNX Runtime looks at a flag between two nodes of the graph. A run that is told to end fails, which counts against its
-//! input; one that does not look, because it hangs within a node, leaves its worker stuck, and only a reload helps.
+//! ONNX Runtime looks at a flag between two nodes of the graph. A run that is told to end fails, which counts against
+//! its input; one that does not look, because it hangs within a node, leaves its worker stuck, and only a reload helps.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use super::worker::Record;
-
-/// Makes the run that goes on end early, from any thread.
-pub(crate) type Brake = Box<dyn Fn() + Send + Sync>;
+use super::state::Record;
+use crate::scoring::encoder::Brake;
 
 /// A run that was told to end and lasts this many times as long as it may is stuck.
 const STUCK: u32 = 5;
@@ -19,10 +17,10 @@ const STUCK: u32 = 5;
 /// Looks that are taken in the time that a run may last.
 const LOOKS: u32 = 4;
 
-/// What the watchdog knows of one worker.
+/// The watchdog's view of one worker.
 pub(crate) struct Watched {
     brake: Brake,
-    record: Arc<Record>,
+    state: Arc<Record>,
     run: Mutex<Option<Run>>,
 }
 
@@ -37,11 +35,11 @@ struct Run {
 pub(crate) struct Running<'w>(&'w Watched);
 
 impl Watched {
-    pub(crate) fn new(brake: Brake, record: &Arc<Record>) -> Self {
-        Self { brake, record: Arc::clone(record), run: Mutex::default() }
+    pub(crate) fn new(brake: Brake, state: &Arc<Record>) -> Self {
+        Self { brake, state: Arc::clone(state), run: Mutex::default() }
     }
 
-    /// Notes that a run begins.
+    /// Records that a run begins.
     pub(crate) fn begin(&self) -> Running<'_> {
         *self.run() = Some(Run { since: Instant::now(), was_told: false, is_stuck: false });
         Running(self)
@@ -50,9 +48,9 @@ impl Watched {
     /// Tells a run to end that takes too long. Under the lock, so that it never meets the next one.
     fn look(&self, now: Instant) {
         let mut run = self.run();
-        let (Some(run), stall) = (run.as_mut(), self.record.stall) else { return };
+        let (Some(run), stall) = (run.as_mut(), self.state.stall) else { return };
         let lasted = now.saturating_duration_since(run.since);
-        let classifier = &self.record.name;
+        let classifier = &self.state.name;
         if lasted >= stall && !run.was_told {
             run.was_told = true;
             (self.brake)();
@@ -60,7 +58,7 @@ impl Watched {
         }
         if lasted >= stall * STUCK && !run.is_stuck {
             run.is_stuck = true;
-            self.record.counts.stuck.fetch_add(1, Ordering::Relaxed);
+            self.state.counts.stuck.fetch_add(1, Ordering::Relaxed);
             tracing::error!(%classifier, after = ?lasted, "A run does not end: its worker is stuck, a reload replaces it");
         }
     }
@@ -73,15 +71,15 @@ impl Watched {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         if self.0.run().take().is_some_and(|run| run.is_stuck) {
-            self.0.record.counts.stuck.fetch_sub(1, Ordering::Relaxed);
+            self.0.state.counts.stuck.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
 
 /// Starts the thread that looks after some workers, until they have ended.
-pub(crate) fn spawn(record: &Record, mut watched: Vec<Arc<Watched>>) -> io::Result<()> {
-    let pause = (record.stall / LOOKS).max(Duration::from_millis(1));
-    let name = format!("dog-{}", record.name);
+pub(crate) fn spawn(state: &Record, mut watched: Vec<Arc<Watched>>) -> io::Result<()> {
+    let pause = (state.stall / LOOKS).max(Duration::from_millis(1));
+    let name = format!("dog-{}", state.name);
     let watch = move || {
         while !watched.is_empty() {
             thread::park_timeout(pause);
@@ -97,18 +95,18 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use super::*;
-    use crate::serving::tests::record;
+    use crate::serving::tests::state;
 
     fn watched() -> (Watched, Arc<AtomicUsize>) {
         let pulls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&pulls);
-        (Watched::new(Box::new(move || _ = counted.fetch_add(1, Ordering::Relaxed)), &Arc::new(record())), pulls)
+        (Watched::new(Box::new(move || _ = counted.fetch_add(1, Ordering::Relaxed)), &Arc::new(state())), pulls)
     }
 
     #[test]
     fn a_run_is_told_to_end_once_and_never_before_its_time() {
         let (watched, pulls) = watched();
-        let stall = watched.record.stall;
+        let stall = watched.state.stall;
         let after = |run: &Running<'_>, time: Duration| run.0.run().expect("it runs").since + time;
 
         watched.look(Instant::now() + stall * 2);
@@ -125,9 +123,9 @@ mod tests {
     #[test]
     fn a_run_that_does_not_end_leaves_its_worker_stuck_until_it_does() {
         let (watched, _) = watched();
-        let stuck = || watched.record.counts.stuck.load(Ordering::Relaxed);
+        let stuck = || watched.state.counts.stuck.load(Ordering::Relaxed);
         let run = watched.begin();
-        let late = run.0.run().expect("it runs").since + watched.record.stall * STUCK;
+        let late = run.0.run().expect("it runs").since + watched.state.stall * STUCK;
 
         watched.look(late);
         watched.look(late);

@@ -1,133 +1,57 @@
 //! The threads behind the queue: each owns a tokenizer, a session and heads.
 //!
-//! ONNX Runtime's `run` takes its session mutably, so a session has one owner and no lock. Entries that nobody waits for
-//! any more are skipped. What waits already and is about as long is encoded together, as far as the oldest entry's
+//! ONNX Runtime's `run` takes its session mutably, so a session has one owner and no lock. Entries that nobody waits
+//! for any more are skipped. What waits already and is about as long is encoded together, as far as the oldest entry's
 //! deadline allows. On an idle queue nothing waits for a batch to fill; a prompt that had to wait for a busy worker
 //! anyway waits until it is `max_wait` old.
 
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 
-use pointsman_core::config;
-use pointsman_core::config::Name;
 use pointsman_core::scores::{Degraded, Scores};
-use pointsman_telemetry::ClassifierMetrics;
 use tokio::time::Instant;
 
-use super::cache::{Cache, Key};
+use super::cache::Key;
 use super::queue::{Entry, Intake};
+use super::state::Record;
 use super::watchdog::Watched;
-use crate::onnx::device::Device;
-use crate::scoring::encoder::{Encoder, InferenceError};
+use crate::scoring::encoder::Encoder;
+use crate::scoring::error::InferenceError;
 use crate::scoring::scorer::{Input, LENGTHS, Scorer};
-use crate::serving::degrade_ladder::Ladder;
-use crate::serving::quarantine::Strikes;
-
-/// A run that takes this long has stalled, whatever the deadline was.
-const STALLED: Duration = Duration::from_secs(1);
-
-/// ... and so has one that takes this many deadlines.
-const STALLED_DEADLINES: u32 = 10;
-
-/// What the handle and all workers of a classifier share.
-#[derive(Debug)]
-pub(crate) struct Record {
-    pub(crate) name: Name,
-    pub(crate) cache: Cache,
-    pub(crate) strikes: Strikes,
-    pub(crate) counts: Counts,
-    pub(crate) metrics: ClassifierMetrics,
-    pub(crate) batch: config::Batch,
-    pub(crate) drift: config::Drift,
-    pub(crate) ground: Ground,
-    pub(crate) ladder: Ladder,
-    /// How many workers there should be.
-    pub(crate) sessions: usize,
-    /// A run that takes longer counts against its input.
-    pub(crate) stall: Duration,
-}
-
-/// What the sessions run on, and why it is not what was wanted.
-#[derive(Debug)]
-pub(crate) struct Ground {
-    pub(crate) device: Device,
-    pub(crate) fell_back: Option<String>,
-}
-
-/// What the workers have been through, counted since their start.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    /// Prompts that were skipped: their caller had left, or their deadline had passed.
-    pub(crate) skipped: AtomicU64,
-    /// Runs that failed, panics included.
-    pub(crate) failures: AtomicU64,
-    /// Runs that panicked.
-    pub(crate) panics: AtomicU64,
-    /// Threads whose run does not end.
-    pub(crate) stuck: AtomicUsize,
-    /// Threads that run.
-    pub(crate) workers: AtomicUsize,
-    /// Whether the last run failed.
-    pub(crate) failing: AtomicBool,
-}
 
 /// Owns a session; lives on its own thread until the last handle is gone and the queue is empty.
 pub(crate) struct Worker<E> {
     scorer: Scorer<E>,
     intake: Arc<Mutex<Intake>>,
-    record: Arc<Record>,
+    state: Arc<Record>,
     watched: Arc<Watched>,
     /// By length, since long prompts take longer.
     paces: [Pace; LENGTHS],
-    /// When the last run ended.
+    /// The instant at which the last run ended.
     free_since: Instant,
     /// The inputs of the last run, if it failed.
     failed: Vec<Key>,
 }
 
-/// How long one prompt took lately.
+/// The time that one prompt took lately, as a moving average.
 #[derive(Debug, Default)]
 struct Pace(Option<Duration>);
 
 /// Counts a thread for as long as it runs, however it ends.
 struct Alive(Arc<Record>);
 
-impl Record {
-    /// Starts a record of nothing.
-    pub(crate) fn new(name: &Name, config: &config::Classifier, metrics: ClassifierMetrics, ground: Ground) -> Self {
-        Self {
-            name: name.clone(),
-            cache: Cache::new(config.cache),
-            strikes: Strikes::default(),
-            counts: Counts::default(),
-            metrics,
-            batch: config.batch,
-            drift: config.drift,
-            ground,
-            ladder: Ladder::default(),
-            sessions: config.workers.max(1),
-            stall: STALLED.max(config.deadline.0 * STALLED_DEADLINES),
-        }
-    }
-
-    /// Expects no worker.
-    pub(crate) fn without_sessions(self) -> Self {
-        Self { sessions: 0, ..self }
-    }
-}
-
 impl<E: Encoder> Worker<E> {
     /// Puts a session behind a queue.
-    pub(crate) fn new(scorer: Scorer<E>, intake: &Arc<Mutex<Intake>>, record: &Arc<Record>) -> Self {
-        let (intake, record) = (Arc::clone(intake), Arc::clone(record));
-        let watched = Arc::new(Watched::new(scorer.brake(), &record));
+    pub(crate) fn new(scorer: Scorer<E>, intake: &Arc<Mutex<Intake>>, state: &Arc<Record>) -> Self {
+        let (intake, state) = (Arc::clone(intake), Arc::clone(state));
+        let watched = Arc::new(Watched::new(scorer.brake(), &state));
         Self {
             scorer,
             intake,
-            record,
+            state,
             watched,
             paces: Default::default(),
             free_since: Instant::now(),
@@ -143,18 +67,18 @@ impl<E: Encoder> Worker<E> {
     /// Starts the thread.
     pub(crate) fn spawn(self) -> io::Result<()> {
         // Linux shows 15 characters of a thread's name.
-        let name = format!("cls-{}", self.record.name);
-        let alive = Alive::new(&self.record);
+        let name = format!("cls-{}", self.state.name);
+        let alive = Alive::new(&self.state);
         thread::Builder::new().name(name).spawn(|| self.run(alive)).map(drop)
     }
 
     fn run(mut self, _alive: Alive) {
-        tracing::debug!(classifier = %self.record.name, "Worker started");
+        tracing::debug!(classifier = %self.state.name, "Worker started");
         while let Some(batch) = self.next_batch() {
-            self.settle(batch);
+            self.answer(batch);
             self.free_since = Instant::now();
         }
-        tracing::debug!(classifier = %self.record.name, "Worker ended");
+        tracing::debug!(classifier = %self.state.name, "Worker ended");
     }
 
     /// Takes the oldest entry and what can be done together with it; `None` at the end.
@@ -164,12 +88,12 @@ impl<E: Encoder> Worker<E> {
         let first = intake.first()?;
         let Some(deadline) = self.wanted(&first) else { return Some(Vec::new()) };
         let (length, oldest) = (first.input.length, first.queued);
-        let limit = if self.record.strikes.is_suspect(first.key) { 1 } else { self.limit(length, deadline) };
-        let (record, was_busy) = (Arc::clone(&self.record), oldest < self.free_since);
-        let fits = |entry: &Entry| entry.input.length == length && !record.strikes.is_suspect(entry.key);
+        let limit = if self.state.quarantine.is_suspect(first.key) { 1 } else { self.limit(length, deadline) };
+        let (state, was_busy) = (Arc::clone(&self.state), oldest < self.free_since);
+        let fits = |entry: &Entry| entry.input.length == length && !state.quarantine.is_suspect(entry.key);
         let mut batch = vec![first];
         while batch.len() < limit {
-            let patience = if was_busy { record.batch.max_wait.0 } else { Duration::ZERO };
+            let patience = if was_busy { state.batch.max_wait.0 } else { Duration::ZERO };
             let Some(entry) = intake.next(fits, patience.saturating_sub(oldest.elapsed())) else { break };
             if self.wanted(&entry).is_some() {
                 batch.push(entry);
@@ -185,20 +109,20 @@ impl<E: Encoder> Worker<E> {
 
     /// Returns the deadline of an entry that was taken out, unless its callers have left or are late.
     fn wanted(&self, entry: &Entry) -> Option<Instant> {
-        self.record.metrics.dequeued(entry.queued.elapsed());
+        self.state.metrics.dequeued(entry.queued.elapsed());
         self.still_wanted(entry)
     }
 
     fn still_wanted(&self, entry: &Entry) -> Option<Instant> {
         let deadline = entry.flight.deadline(Instant::now());
         if deadline.is_none() {
-            self.record.counts.skipped.fetch_add(1, Ordering::Relaxed);
+            self.state.counts.skipped.fetch_add(1, Ordering::Relaxed);
             self.give_up(entry, Degraded::Deadline);
         }
         deadline
     }
 
-    fn settle(&mut self, batch: Vec<Entry>) {
+    fn answer(&mut self, batch: Vec<Entry>) {
         if batch.is_empty() {
             return;
         }
@@ -206,31 +130,31 @@ impl<E: Encoder> Worker<E> {
             Ok(scores) => {
                 for (entry, scores) in batch.iter().zip(scores) {
                     let scores = Arc::new(scores);
-                    self.record.cache.keep(entry.key, &scores);
+                    self.state.cache.insert(entry.key, &scores);
                     entry.answer(&Ok(scores));
                 }
             }
             Err(error) => {
                 self.failed(&error, &batch);
-                self.settle_apart(batch);
+                self.answer_apart(batch);
             }
         }
     }
 
     /// Runs each entry of a failed batch alone, so that one bad prompt does not cost its neighbours their scores.
-    fn settle_apart(&mut self, mut batch: Vec<Entry>) {
+    fn answer_apart(&mut self, mut batch: Vec<Entry>) {
         if batch.len() == 1 {
             batch.drain(..).for_each(|entry| self.give_up(&entry, Degraded::Inference));
         }
         for entry in batch {
             if self.still_wanted(&entry).is_some() {
-                self.settle(vec![entry]);
+                self.answer(vec![entry]);
             }
         }
     }
 
     fn give_up(&self, entry: &Entry, reason: Degraded) {
-        self.record.cache.forget(entry.key, &entry.flight);
+        self.state.cache.forget(entry.key, &entry.flight);
         entry.answer(&Err(reason));
     }
 
@@ -241,48 +165,48 @@ impl<E: Encoder> Worker<E> {
         let run = watched.begin();
         let started = Instant::now();
         let scores = panic::catch_unwind(AssertUnwindSafe(|| self.scorer.score(&inputs))).unwrap_or_else(|_| {
-            self.record.counts.panics.fetch_add(1, Ordering::Relaxed);
+            self.state.counts.panics.fetch_add(1, Ordering::Relaxed);
             Err(InferenceError::Panicked)
         })?;
         drop(run);
         let took = started.elapsed();
         self.paces[batch[0].input.length].learn(took, batch.len());
         self.succeeded(batch, took);
-        self.record.metrics.padded(padding(&scores));
+        self.state.metrics.padded(padding(&scores));
         for scores in &scores {
-            self.record.metrics.truncated(scores.truncated_tokens);
+            self.state.metrics.truncated(scores.truncated_tokens);
         }
         Ok(scores)
     }
 
     fn succeeded(&mut self, batch: &[Entry], took: Duration) {
-        self.record.metrics.ran(batch.len(), took);
+        self.state.metrics.ran(batch.len(), took);
         for entry in batch {
-            if took >= self.record.stall {
-                self.record.strikes.strike(entry.key);
+            if took >= self.state.stall {
+                self.state.quarantine.record_failure(entry.key);
             } else {
-                self.record.strikes.clear(entry.key);
+                self.state.quarantine.clear(entry.key);
             }
         }
         self.failed.clear();
-        if self.record.counts.failing.swap(false, Ordering::Relaxed) {
-            tracing::info!(classifier = %self.record.name, "Inference works again");
+        if self.state.counts.failing.swap(false, Ordering::Relaxed) {
+            tracing::info!(classifier = %self.state.name, "Inference works again");
         }
     }
 
     /// Counts a failure and blames the inputs for it, unless the session fails whatever it is given. Logs the first
     /// failure of a row only; the counter has them all.
     fn failed(&mut self, error: &InferenceError, batch: &[Entry]) {
-        self.record.counts.failures.fetch_add(1, Ordering::Relaxed);
+        self.state.counts.failures.fetch_add(1, Ordering::Relaxed);
         for entry in batch {
             if self.failed.is_empty() || self.failed.contains(&entry.key) {
-                self.record.strikes.strike(entry.key);
+                self.state.quarantine.record_failure(entry.key);
             }
         }
         self.failed = batch.iter().map(|entry| entry.key).collect();
-        if !self.record.counts.failing.swap(true, Ordering::Relaxed) {
+        if !self.state.counts.failing.swap(true, Ordering::Relaxed) {
             let cause = std::error::Error::source(error).map(tracing::field::display);
-            tracing::warn!(classifier = %self.record.name, %error, cause, "Inference failed");
+            tracing::warn!(classifier = %self.state.name, %error, cause, "Inference failed");
         }
     }
 }
@@ -302,9 +226,9 @@ impl Pace {
 }
 
 impl Alive {
-    fn new(record: &Arc<Record>) -> Self {
-        record.counts.workers.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(record))
+    fn new(state: &Arc<Record>) -> Self {
+        state.counts.workers.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(state))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Everyday asks of all sorts, in several languages: what prompts look like that are about nothing in particular.
 //!
-//! A route that most of them are near to is near to everything. Each subject has few of them, so that a route about one subject is
-//! right to be near to those.
+//! A route that most of them are near to is near to everything. Each subject has few of them, so that a route about one
+//! subject is right to be near to those.
 
 /// The asks.
 pub(super) const EVERYDAY: [&str; 48] = [

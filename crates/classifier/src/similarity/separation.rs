@@ -1,7 +1,7 @@
 //! How well an encoder tells a strategy's routes from each other and from what is about none of them.
 //!
-//! Encoders that were tuned for something else than subjects put all short texts near each other. A threshold below what unrelated texts
-//! get sends every prompt to some route, and nothing else shows it.
+//! Encoders that were tuned for something else than subjects put all short texts near each other. A threshold below
+//! what unrelated texts get sends every prompt to some route, and nothing else shows it.
 
 use pointsman_core::config;
 use pointsman_core::config::Background;
@@ -11,7 +11,8 @@ use super::everyday::EVERYDAY;
 /// Texts of a route that are compared with the others.
 pub(super) const MOST_OWN: usize = 50;
 
-/// A threshold that more than this share of the everyday asks reach lets everything in; some of them may well be about a route.
+/// A threshold that more than this share of the everyday asks reach lets everything in; some of them may well be about
+/// a route.
 const LET_IN: f64 = 0.25;
 
 /// The share of them that a good threshold lets in.
@@ -20,12 +21,12 @@ const STRAY: f64 = 0.05;
 /// Routes overlap where more than this share of the one's texts are nearer to the other.
 const OVERLAP: f64 = 1.0 / 3.0;
 
-/// How near texts are to the routes of a strategy.
+/// The nearness of texts to the routes of a strategy, in cosines.
 #[derive(Debug, Default)]
 pub(super) struct Separation {
-    /// Of each everyday ask, by route, and to the rest of the background after them if there is one.
+    /// The nearness `[everyday ask][route]`; the rest of the background is after the routes, if there is one.
     pub(super) everyday: Vec<Vec<f32>>,
-    /// Of each route's own texts, by route; a text is not compared with itself.
+    /// The nearness `[own route][text][route]` of each route's own texts; a text is not compared with itself.
     pub(super) own: Vec<Vec<Vec<f32>>>,
 }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use pointsman_classifier::{BundleError, RuntimeError};
+use pointsman_classifier::{ClassifierError, RuntimeError};
 use pointsman_core::config::{self, Config, Name, Problems};
 use pointsman_core::features::Features;
 use pointsman_core::policy::{
@@ -71,7 +71,7 @@ pub enum EngineError {
         /// The classifier.
         name: Name,
         /// What is wrong.
-        source: BundleError,
+        source: ClassifierError,
     },
     /// ONNX Runtime is missing, and texts must be scored.
     #[error("ONNX Runtime is missing")]

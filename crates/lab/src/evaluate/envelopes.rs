@@ -111,7 +111,7 @@ impl Evaluation {
         let heads = [self.head.name.clone()];
         let ask = Ask { text, features, deadline: Instant::now() + PATIENCE, heads: &heads };
         let unscored = |reason| EvaluateError::Unscored { line: 0, reason };
-        let scores = self.classifier.judge(ask).await.map_err(|reason| unscored(reason.as_str()))?;
+        let scores = self.classifier.score(ask).await.map_err(|reason| unscored(reason.as_str()))?;
         let top = scores.head(self.head.name.as_str()).and_then(|head| self.head.label(head.top()?.0));
         top.map(Some).ok_or_else(|| unscored("no_scores"))
     }

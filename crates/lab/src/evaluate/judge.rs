@@ -147,7 +147,7 @@ impl Judge<'_> {
             models => models.iter().map(|(_, head)| head.clone()).collect(),
         };
         let ask = Ask { text, features, deadline: Instant::now() + PATIENCE, heads: &heads };
-        let scores = self.classifier.judge(ask).await?;
+        let scores = self.classifier.score(ask).await?;
         // Scores that stood in for the encoder's are not what is evaluated.
         scores.source.degraded().map_or(Ok(scores), Err)
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use futures::{StreamExt, stream};
-use pointsman_classifier::{Bundle, Classifier, Collector, Host, Reference};
+use pointsman_classifier::{Bundle, Classifier, ClassifierError, Collector, Host, Reference};
 use pointsman_core::config;
 use pointsman_core::config::Span;
 use pointsman_core::scores::Degraded;
@@ -19,8 +19,8 @@ use super::{EvaluateError, IN_FLIGHT};
 /// # Errors
 /// When the bundle is unsound, a row cannot be read or judged, or no row is left.
 pub async fn reference(bundle: &Path, data: &Path, host: &Host) -> Result<Reference, EvaluateError> {
-    let opened = Bundle::open(&host.base_dir.join(bundle))?;
-    let (name, mut collector) = (opened.manifest().name.clone(), Collector::new(&opened));
+    let opened = Bundle::open(&host.base_dir.join(bundle)).map_err(ClassifierError::from)?;
+    let (name, mut collector) = (opened.manifest().name.clone(), Collector::new(opened.manifest(), opened.inputs()));
     let config = config::Classifier {
         deadline: Span::from_secs(1),
         queue: IN_FLIGHT,

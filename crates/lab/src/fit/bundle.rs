@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
-use pointsman_classifier::{Blocks, Bundle, Embedder, Heads, Kind, Manifest, Ngrams, Runtime};
+use pointsman_classifier::{Blocks, Bundle, BundleError, Embedder, Heads, Kind, Manifest, Ngrams, Runtime};
 use pointsman_core::config::Name;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -44,7 +44,8 @@ pub(super) fn write(fit: &Fit, content: &Content<'_>) -> Result<(), FitError> {
     scope::widen(&mut manifest, content.rows);
     let record = scope::record(fit, base, content.rows)?;
     let heads_file = manifest.heads_file.clone().unwrap_or_default();
-    let parsed = Heads::parse(&manifest, &heads_file, &tensors, learner.features.len())?;
+    let parsed = Heads::parse(&manifest, &heads_file, &tensors, learner.features.len());
+    let parsed = parsed.map_err(BundleError::from)?;
     let golden = golden(content, &parsed, &kept)?;
     let (model, tokenizer) = (manifest.encoder.file.clone(), manifest.tokenizer.file.clone());
     let read = |file: &str| {

@@ -1,9 +1,9 @@
 //! Manifests for the tests of this room.
 
-use pointsman_classifier::{BundleError, Manifest};
+use pointsman_classifier::{Manifest, ManifestError};
 
 /// Reads the manifest of a bundle of which only the heads matter, as a list in YAML.
-pub(super) fn manifest_of_heads(heads: &str) -> Result<Manifest, BundleError> {
+pub(super) fn manifest_of_heads(heads: &str) -> Result<Manifest, ManifestError> {
     let rest = "format: 1
 name: n
 version: v

@@ -45,7 +45,7 @@ impl<'b> Parts<'b> {
         let width = |block: &Block| match block {
             Block::Embedding => self.base.manifest().encoder.dimension,
             Block::Features => self.base.inputs().len(),
-            Block::Ngrams => pointsman_classifier::NGRAM_PLACES,
+            Block::Ngrams => pointsman_classifier::NGRAM_BUCKETS,
         };
         let features = spec.inputs.iter().position(|block| *block == Block::Features);
         let end = features.map(|features| spec.inputs[..=features].iter().map(width).sum::<usize>());

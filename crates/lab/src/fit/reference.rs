@@ -14,7 +14,7 @@ use super::validate::Said;
 /// Opens the bundle in `folder` and adds its reference; `said` are the scores of cross-validation, where there was one.
 pub(super) fn write(folder: &Path, learner: &Learner, rows: &[Example], said: Option<&[Said]>) -> Result<(), FitError> {
     let bundle = Bundle::open(folder)?;
-    let mut collector = Collector::new(&bundle);
+    let mut collector = Collector::new(bundle.manifest(), bundle.inputs());
     let nothing = vec![0.0; bundle.manifest().encoder.dimension];
     for (index, row) in rows.iter().enumerate() {
         let embedded = !row.embedding.is_empty();

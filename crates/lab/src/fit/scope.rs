@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use pointsman_classifier::{Bundle, Manifest, NgramRecord, main_script};
+use pointsman_classifier::{Bundle, BundleError, Manifest, NgramRecord, main_script};
 use pointsman_core::features::Language;
 
 use super::examples::Example;
@@ -31,7 +31,7 @@ pub(super) fn record(fit: &Fit, base: &Bundle, rows: &[Example]) -> Result<Optio
     let Some(spec) = &base.manifest().ngrams else { return Ok(None) };
     let path = fit.base.join(&spec.file);
     let bits = fs::read(&path).map_err(file_error(&path))?;
-    let mut record = NgramRecord::parse(spec, bits)?;
+    let mut record = NgramRecord::parse(spec, bits).map_err(BundleError::from)?;
     let mut counts: BTreeMap<u64, usize> = BTreeMap::new();
     for row in rows {
         let mut hashes = row.ngrams.hashes().to_vec();

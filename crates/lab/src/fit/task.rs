@@ -1,6 +1,6 @@
 //! What rows teach: targets, labels, and the numbers that learners read.
 
-use pointsman_classifier::{Block, Bundle, FeatureInputs, HeadSpec, NGRAM_PLACES};
+use pointsman_classifier::{Block, Bundle, FeatureInputs, HeadSpec, NGRAM_BUCKETS};
 use pointsman_core::config::Name;
 use serde::Serialize;
 
@@ -289,7 +289,7 @@ fn plain(label: &str) -> String {
 
 impl Ngrams {
     fn among(rows: &[Example]) -> Self {
-        let mut counts = vec![0_u32; NGRAM_PLACES];
+        let mut counts = vec![0_u32; NGRAM_BUCKETS];
         for (place, _) in rows.iter().flat_map(|row| row.ngrams.entries()) {
             counts[*place as usize] += 1;
         }
@@ -308,7 +308,7 @@ impl Ngrams {
 
     /// Returns weights of the places that occur as weights of all.
     pub(super) fn spread(&self, weights: &[f32]) -> Vec<f32> {
-        let mut all = vec![0.0; NGRAM_PLACES];
+        let mut all = vec![0.0; NGRAM_BUCKETS];
         for ((place, rarity), weight) in self.places.iter().zip(&self.rarity).zip(weights) {
             all[*place as usize] = weight * rarity;
         }

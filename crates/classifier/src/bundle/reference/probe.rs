@@ -6,11 +6,10 @@ use pointsman_core::features::{Features, TABLE, index_of};
 use pointsman_core::scores::{HeadScores, Scores, Source};
 
 use super::{Reference, ReferenceError, Signal};
-use crate::bundle::Bundle;
 use crate::manifest::{HeadSpec, Manifest};
 use crate::scoring::inputs::FeatureInputs;
 
-/// Reads the signals of a reference, in its order.
+/// A reader of the signals of a reference, in its order.
 #[derive(Debug)]
 pub(crate) struct Probe(Vec<Sensor>);
 
@@ -30,7 +29,7 @@ enum What {
     Feature(usize),
 }
 
-/// A head as the bundle means it to be served: by its lexical form where that is sure, else by the encoder.
+/// A head as it is served: by its lexical form where that is sure, else by the encoder.
 #[derive(Debug)]
 struct View {
     head: Arc<str>,
@@ -124,11 +123,7 @@ impl View {
 impl Collector {
     /// Starts with the scores and labels of every head of a bundle, and the features that its heads read.
     #[must_use]
-    pub fn new(bundle: &Bundle) -> Self {
-        Self::of(&bundle.manifest, &bundle.inputs)
-    }
-
-    fn of(manifest: &Manifest, inputs: &FeatureInputs) -> Self {
+    pub fn new(manifest: &Manifest, inputs: &FeatureInputs) -> Self {
         let mut columns = Vec::new();
         for head in &manifest.heads {
             let view = || View::new(manifest, head);
@@ -142,7 +137,7 @@ impl Collector {
         Self { rows: 0, columns }
     }
 
-    /// Adds a prompt that the encoder has judged.
+    /// Adds a prompt that the encoder has scored.
     pub fn add(&mut self, scores: &Scores, features: &Features) {
         self.rows += 1;
         for column in &mut self.columns {

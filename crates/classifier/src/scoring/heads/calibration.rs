@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use super::Heads;
 
-/// How the probabilities of a head were calibrated.
+/// The calibration of a head's probabilities.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Calibration {
     /// The head that gave them: the lexical form, where that stood in for another.
     pub head: Arc<str>,
-    /// What logits are divided by; `None` where the head has none.
+    /// The divisor of the logits; `None` where the head has none.
     pub temperature: Option<f32>,
-    /// Whether an isotonic curve maps them afterwards.
+    /// True where an isotonic curve maps them afterwards.
     pub isotonic: bool,
 }
 

@@ -3,16 +3,18 @@
 use crate::scoring::ngrams;
 use crate::scoring::ngrams::Ngrams;
 
+/// A dense layer.
 #[derive(Debug, Clone)]
 pub(super) struct Layer {
-    /// Row by row: one row an output.
+    /// The weights `[output][input]`, row by row.
     pub(super) weight: Vec<f32>,
+    /// The summands `[output]`.
     pub(super) bias: Vec<f32>,
     pub(super) inputs: usize,
 }
 
 impl Layer {
-    /// Adds what the columns from `from` on make of `inputs`; returns how many columns that are.
+    /// Adds the product of `inputs` and the columns from `from` on to `values`; returns the number of these columns.
     pub(super) fn add(&self, values: &mut [f32], from: usize, inputs: &[f32]) -> usize {
         for (value, row) in values.iter_mut().zip(self.weight.chunks_exact(self.inputs)) {
             *value += dot(&row[from..from + inputs.len()], inputs);
@@ -20,19 +22,21 @@ impl Layer {
         inputs.len()
     }
 
+    /// Adds the product of sparse `inputs` and the columns from `from` on, as [`Self::add`] does.
     pub(super) fn add_sparse(&self, values: &mut [f32], from: usize, inputs: &Ngrams) -> usize {
         for (value, row) in values.iter_mut().zip(self.weight.chunks_exact(self.inputs)) {
-            *value += inputs.entries().iter().map(|(place, input)| row[from + *place as usize] * input).sum::<f32>();
+            *value += inputs.entries().iter().map(|(bucket, input)| row[from + *bucket as usize] * input).sum::<f32>();
         }
         ngrams::WIDTH
     }
 
+    /// Returns the outputs for all `inputs` of the layer.
     pub(super) fn apply(&self, inputs: &[f32]) -> Vec<f32> {
         self.weight.chunks_exact(self.inputs).zip(&self.bias).map(|(row, bias)| dot(row, inputs) + bias).collect()
     }
 }
 
-/// Eight sums at once, which is what lets the compiler use vector instructions.
+/// Returns the dot product, by eight sums at once: that lets the compiler use vector instructions.
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
     let mut sums = [0.0_f32; 8];

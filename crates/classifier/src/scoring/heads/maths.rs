@@ -43,7 +43,8 @@ fn erf(x: f32) -> f32 {
     (1.0 - polynomial * (-x * x).exp()).copysign(x)
 }
 
-/// Returns the shares that the nearest of `similarities` have in a vote: the others' are 0. Of equal ones the first counts.
+/// Returns the shares that the nearest of `similarities` have in a vote: the others' are 0. Of equal ones the first
+/// counts.
 pub(super) fn nearest(similarities: &[f32], neighbours: Neighbours) -> Vec<f32> {
     let mut order: Vec<usize> = (0..similarities.len()).collect();
     let count = neighbours.count.min(order.len());

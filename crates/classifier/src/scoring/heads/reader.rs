@@ -2,8 +2,8 @@
 
 use safetensors::{Dtype, SafeTensors};
 
+use super::error::HeadsError;
 use super::layer::Layer;
-use crate::bundle::BundleError;
 use crate::manifest::HeadSpec;
 
 /// Reads the tensors of a heads file and checks their shapes.
@@ -14,14 +14,14 @@ pub(super) struct Reader<'b> {
 }
 
 impl<'b> Reader<'b> {
-    pub(super) fn new(file: &'b str, bytes: &'b [u8]) -> Result<Self, BundleError> {
+    pub(super) fn new(file: &'b str, bytes: &'b [u8]) -> Result<Self, HeadsError> {
         let tensors =
-            SafeTensors::deserialize(bytes).map_err(|source| BundleError::Heads { file: file.to_owned(), source })?;
+            SafeTensors::deserialize(bytes).map_err(|source| HeadsError::Syntax { file: file.to_owned(), source })?;
         Ok(Self { file, tensors, read: Vec::new() })
     }
 
     /// Reads `<head>.0.weight`, `<head>.0.bias`, `<head>.1.weight`, ... from `inputs` numbers to one a label.
-    pub(super) fn layers(&mut self, spec: &HeadSpec, mut inputs: usize) -> Result<Vec<Layer>, BundleError> {
+    pub(super) fn layers(&mut self, spec: &HeadSpec, mut inputs: usize) -> Result<Vec<Layer>, HeadsError> {
         let mut layers = Vec::new();
         loop {
             let prefix = format!("{}.{}", spec.name, layers.len());
@@ -36,7 +36,7 @@ impl<'b> Reader<'b> {
         }
     }
 
-    fn layer(&mut self, prefix: &str, inputs: usize, outputs: Option<usize>) -> Result<Layer, BundleError> {
+    fn layer(&mut self, prefix: &str, inputs: usize, outputs: Option<usize>) -> Result<Layer, HeadsError> {
         let name = format!("{prefix}.weight");
         let (shape, weight) = self.tensor(&name)?;
         let fits =
@@ -54,25 +54,25 @@ impl<'b> Reader<'b> {
         Ok(Layer { weight, bias, inputs })
     }
 
-    pub(super) fn tensor(&mut self, name: &str) -> Result<(Vec<usize>, Vec<f32>), BundleError> {
+    pub(super) fn tensor(&mut self, name: &str) -> Result<(Vec<usize>, Vec<f32>), HeadsError> {
         let (file, tensor) = (self.file.to_owned(), name.to_owned());
         let Ok(view) = self.tensors.tensor(name) else {
-            return Err(BundleError::TensorMissing { file, tensor });
+            return Err(HeadsError::Missing { file, tensor });
         };
         if view.dtype() != Dtype::F32 {
-            return Err(BundleError::TensorType { file, tensor, actual: format!("{:?}", view.dtype()) });
+            return Err(HeadsError::Type { file, tensor, actual: format!("{:?}", view.dtype()) });
         }
         let values: Vec<f32> =
             view.data().as_chunks().0.iter().map(|bytes: &[u8; 4]| f32::from_le_bytes(*bytes)).collect();
         if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-            return Err(BundleError::TensorNotFinite { file, tensor, index, value: values[index] });
+            return Err(HeadsError::NotFinite { file, tensor, index, value: values[index] });
         }
         self.read.push(tensor);
         Ok((view.shape().to_vec(), values))
     }
 
     /// Reads the tensor called `name` and refuses another shape.
-    pub(super) fn shaped(&mut self, name: String, expected: &[usize]) -> Result<Vec<f32>, BundleError> {
+    pub(super) fn shaped(&mut self, name: String, expected: &[usize]) -> Result<Vec<f32>, HeadsError> {
         let (shape, values) = self.tensor(&name)?;
         if shape != expected {
             return Err(self.misshapen(name, shape, format!("{expected:?}")));
@@ -80,17 +80,15 @@ impl<'b> Reader<'b> {
         Ok(values)
     }
 
-    pub(super) fn misshapen(&self, tensor: String, actual: Vec<usize>, expected: String) -> BundleError {
-        BundleError::TensorShape { file: self.file.to_owned(), tensor, actual, expected }
+    pub(super) fn misshapen(&self, tensor: String, actual: Vec<usize>, expected: String) -> HeadsError {
+        HeadsError::Shape { file: self.file.to_owned(), tensor, actual, expected }
     }
 
     /// Refuses tensors that no head read: a name is wrong, or a layer is missing before them.
-    pub(super) fn finish(self) -> Result<(), BundleError> {
+    pub(super) fn finish(self) -> Result<(), HeadsError> {
         let unread = self.tensors.names().into_iter().find(|name| !self.read.iter().any(|read| read == name));
         match unread {
-            Some(tensor) => {
-                Err(BundleError::TensorUnexpected { file: self.file.to_owned(), tensor: tensor.to_owned() })
-            }
+            Some(tensor) => Err(HeadsError::Unexpected { file: self.file.to_owned(), tensor: tensor.to_owned() }),
             None => Ok(()),
         }
     }

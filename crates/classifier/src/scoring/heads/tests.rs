@@ -1,4 +1,5 @@
 use super::layer::dot;
+use super::trees::TreeQuestion;
 use super::*;
 
 fn layer(weight: &[f32], bias: &[f32]) -> Layer {
@@ -31,7 +32,8 @@ fn head(layers: Vec<Layer>, temperature: f32) -> Head {
 fn trees_add_the_leaf_that_their_questions_lead_to() {
     // Whether input 1 is above 0, then whether input 0 is above 2: 1 and 2 of 4 leaves.
     let leaves = [[0.0; 2], [1.0, 0.0], [0.0, 5.0], [0.0; 2]].concat();
-    let forest = Some(Forest::of(2, vec![(1, 0.0), (0, 2.0)], leaves, vec![0.5, 0.5]));
+    let questions = vec![TreeQuestion { input: 1, threshold: 0.0 }, TreeQuestion { input: 0, threshold: 2.0 }];
+    let forest = Some(Forest::of(2, questions, leaves, vec![0.5, 0.5]));
     let head = Head { forest, ..head(Vec::new(), 1.0) };
 
     let scores = head.score(blocks(&[1.0], &[0.0])).expect("finite");
@@ -43,7 +45,8 @@ fn trees_add_the_leaf_that_their_questions_lead_to() {
 #[test]
 fn a_mixture_adds_weighted_log_probabilities() {
     let logits = |bias: &[f32]| head(vec![layer(&[0.0; 4], bias)], 1.0);
-    let members = vec![(logits(&[3.0_f32.ln(), 0.0]), 1.0), (logits(&[0.0, 3.0_f32.ln()]), 2.0)];
+    let member = |head, weight| WeightedHead { head, weight };
+    let members = vec![member(logits(&[3.0_f32.ln(), 0.0]), 1.0), member(logits(&[0.0, 3.0_f32.ln()]), 2.0)];
     let mixture = Head { members, ..head(Vec::new(), 1.0) };
 
     let scores = mixture.score(blocks(&[0.0], &[0.0])).expect("finite");

@@ -1,19 +1,26 @@
 //! Symmetric trees: a few comparisons and a look-up each.
 
-use super::Reader;
-use crate::bundle::BundleError;
+use super::error::HeadsError;
+use super::reader::Reader;
 use crate::manifest::{HeadSpec, Trees};
 
 /// A sum of trees over a head's dense inputs.
 #[derive(Debug, Clone)]
 pub(super) struct Forest {
     depth: usize,
-    /// Tree by tree, what each level asks: whether an input is above a threshold. The first level decides the lowest bit of
-    /// the leaf.
-    questions: Vec<(usize, f32)>,
-    /// Tree by tree and leaf by leaf, what is added to each logit.
+    /// The questions `[tree][level]`; the first level decides the lowest bit of the leaf.
+    questions: Vec<TreeQuestion>,
+    /// The summands `[tree][leaf][logit]`.
     leaves: Vec<f32>,
+    /// The summands `[logit]` that no question decides.
     bias: Vec<f32>,
+}
+
+/// A question of a tree: whether an input is above a threshold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TreeQuestion {
+    pub(super) input: usize,
+    pub(super) threshold: f32,
 }
 
 impl Forest {
@@ -23,7 +30,7 @@ impl Forest {
         spec: &HeadSpec,
         trees: Trees,
         inputs: usize,
-    ) -> Result<Self, BundleError> {
+    ) -> Result<Self, HeadsError> {
         let (depth, logits) = (trees.depth, spec.logits());
         let name = |part: &str| format!("{}.trees.{part}", spec.name);
         let (shape, asked) = reader.tensor(&name("input"))?;
@@ -35,7 +42,8 @@ impl Forest {
         let thresholds = reader.shaped(name("threshold"), &[count, depth])?;
         let leaves = reader.shaped(name("leaf"), &[count, logits << depth])?;
         let bias = reader.shaped(name("bias"), &[logits])?;
-        let questions = asked.into_iter().map(|input| input as usize).zip(thresholds).collect();
+        let question = |(input, threshold): (f32, f32)| TreeQuestion { input: input as usize, threshold };
+        let questions = asked.into_iter().zip(thresholds).map(question).collect();
         Ok(Self { depth, questions, leaves, bias })
     }
 
@@ -44,9 +52,9 @@ impl Forest {
         let mut logits = self.bias.clone();
         let trees = self.questions.chunks_exact(self.depth);
         for (questions, leaves) in trees.zip(self.leaves.chunks_exact(logits.len() << self.depth)) {
-            let bit =
-                |(level, (place, threshold)): (usize, &(usize, f32))| usize::from(input(*place) > *threshold) << level;
-            let leaf: usize = questions.iter().enumerate().map(bit).sum();
+            let is_above = |question: &TreeQuestion| input(question.input) > question.threshold;
+            let bits = questions.iter().enumerate().map(|(level, question)| usize::from(is_above(question)) << level);
+            let leaf: usize = bits.sum();
             let added = &leaves[leaf * logits.len()..];
             logits.iter_mut().zip(added).for_each(|(logit, more)| *logit += more);
         }
@@ -54,7 +62,7 @@ impl Forest {
     }
 
     #[cfg(test)]
-    pub(super) fn of(depth: usize, questions: Vec<(usize, f32)>, leaves: Vec<f32>, bias: Vec<f32>) -> Self {
+    pub(super) fn of(depth: usize, questions: Vec<TreeQuestion>, leaves: Vec<f32>, bias: Vec<f32>) -> Self {
         Self { depth, questions, leaves, bias }
     }
 }

@@ -32,7 +32,7 @@ fn english() -> TrainingScope {
     scope(&["en", "de"], &["latin"], Some(record(LEARNT, 4)))
 }
 
-fn judged(scope: &TrainingScope, text: &str) -> (Option<Unfamiliar>, bool) {
+fn verdict(scope: &TrainingScope, text: &str) -> (Option<Unfamiliar>, bool) {
     let known = scope.acquaintance(&input(text), || Language::of(text));
     (known.familiarity.unfamiliar, known.is_lexical)
 }
@@ -42,7 +42,7 @@ fn what_training_saw_is_familiar_and_what_it_never_saw_is_not() {
     for (text, expected) in [
         ("Which lease do people need?", (None, true)),
         ("WHICH LEASE DO PEOPLE NEED?", (None, true)),
-        // A declared language is judged, though not by n-grams that nobody saw.
+        // A declared language decides, though not by n-grams that nobody saw.
         ("Was ist die Hauptstadt von Frankreich und wo liegt sie?", (None, false)),
         ("¿Cuáles son los pasos para renovar un pasaporte?", (Some(Unfamiliar::Language), false)),
         ("zxqj vwkp qqzx jjkw pvxz wqkz", (Some(Unfamiliar::Ngrams), false)),
@@ -50,7 +50,7 @@ fn what_training_saw_is_familiar_and_what_it_never_saw_is_not() {
         ("이 버그를 고쳐줘", (Some(Unfamiliar::Script), false)),
         ("Напиши стихотворение", (Some(Unfamiliar::Script), false)),
     ] {
-        assert_eq!(judged(&english(), text), expected, "{text}");
+        assert_eq!(verdict(&english(), text), expected, "{text}");
     }
 }
 
@@ -68,7 +68,7 @@ fn a_text_of_few_words_numbers_or_code_is_not_unfamiliar() {
         "x^2 + 3x - 4 = 0",
         "{\"a\": [1, 2]}",
     ] {
-        assert_eq!(judged(&english(), text).0, None, "{text}");
+        assert_eq!(verdict(&english(), text).0, None, "{text}");
     }
 }
 
@@ -77,7 +77,7 @@ fn a_foreign_name_or_quotation_does_not_make_a_text_unfamiliar() {
     for text in
         ["which people need a licence for the house of Александр", "what is the difference between 你好 and a lease"]
     {
-        assert_eq!(judged(&english(), text).0, None, "{text}");
+        assert_eq!(verdict(&english(), text).0, None, "{text}");
     }
 }
 
@@ -86,18 +86,18 @@ fn a_scope_that_declares_nothing_excludes_nothing_but_lexical_forms_know_latin_l
     let silent = TrainingScope::default();
 
     assert!(silent.is_silent() && !english().is_silent());
-    assert_eq!(judged(&silent, "zxqj vwkp qqzx jjkw pvxz wqkz"), (None, true));
-    assert_eq!(judged(&silent, "이 버그를 고쳐줘"), (None, false));
+    assert_eq!(verdict(&silent, "zxqj vwkp qqzx jjkw pvxz wqkz"), (None, true));
+    assert_eq!(verdict(&silent, "이 버그를 고쳐줘"), (None, false));
 }
 
 #[test]
 fn declared_scripts_and_languages_hold_without_a_record_of_n_grams() {
     let korean = scope(&["ko"], &["hangul"], None);
 
-    assert_eq!(judged(&korean, "이 버그를 고쳐줘"), (None, true));
-    assert_eq!(judged(&korean, "What is the difference between both?"), (Some(Unfamiliar::Script), false));
+    assert_eq!(verdict(&korean, "이 버그를 고쳐줘"), (None, true));
+    assert_eq!(verdict(&korean, "What is the difference between both?"), (Some(Unfamiliar::Script), false));
     assert_eq!(
-        judged(&scope(&["de"], &[], None), "What is the difference between both?"),
+        verdict(&scope(&["de"], &[], None), "What is the difference between both?"),
         (Some(Unfamiliar::Language), false)
     );
 }

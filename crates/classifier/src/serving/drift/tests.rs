@@ -27,7 +27,7 @@ fn scores(draws: &mut Draws, power: f64) -> Scores {
 
 fn drift(config: config::Drift) -> (Drift, Metrics) {
     let bundle = Bundle::open(&fixture()).expect("the fixture is sound");
-    let mut collector = Collector::new(&bundle);
+    let mut collector = Collector::new(&bundle.manifest, &bundle.inputs);
     let mut draws = Draws(1);
     for _ in 0..2000 {
         collector.add(&scores(&mut draws, 1.0), &Features::default());

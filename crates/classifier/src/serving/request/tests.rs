@@ -10,11 +10,11 @@ use pointsman_telemetry::Metrics;
 use super::*;
 use crate::scoring::scope::TrainingScope;
 use crate::serving::tests::{config, enqueue, fixture, host, name, scripted_of, soon, zeros};
-use crate::{Bundle, InferenceError};
+use crate::{Bundle, EncoderOutage, InferenceError};
 
 /// The form is sure of it.
 const SURE: &str = "hello";
-/// It is not.
+/// A text that the lexical form is not sure of.
 const UNSURE: &str = "what is the time";
 
 fn bundle(name: &str) -> Bundle {
@@ -30,22 +30,26 @@ fn tier() -> Vec<Name> {
     vec![Name::new("tier").expect("a name")]
 }
 
-async fn judge(classifier: &Classifier, text: &str) -> Result<Scores, Degraded> {
+async fn score(classifier: &Classifier, text: &str) -> Result<Scores, Degraded> {
     let (features, heads) = (features(text), tier());
     let deadline = Instant::now() + Duration::from_millis(20);
-    classifier.judge(Ask { text, features: &features, deadline, heads: &heads }).await
+    classifier.score(Ask { text, features: &features, deadline, heads: &heads }).await
+}
+
+fn outage() -> EncoderOutage {
+    EncoderOutage { reason: Degraded::RuntimeMissing, detail: "no library".to_owned() }
 }
 
 fn down(section: &Section, metrics: &Metrics) -> Classifier {
-    let reason = Some((Degraded::RuntimeMissing, "no library".to_owned()));
-    Classifier::start_lexical(&name(), section, metrics, bundle("cascade"), reason).expect("lexical heads")
+    let outage = Some(outage());
+    Classifier::start_lexical(&name(), section, metrics, bundle("cascade"), outage).expect("lexical heads")
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lexical_form_that_is_sure_spares_the_encoder() {
     let (classifier, _worker) = scripted_of(bundle("cascade"), &config("cascade"), zeros);
 
-    let scores = judge(&classifier, SURE).await.expect("scores");
+    let scores = score(&classifier, SURE).await.expect("scores");
 
     let head = scores.head("tier").and_then(|head| head.top()).expect("a label");
     assert_eq!((scores.source, &**head.0), (Source::Lexical, "simple"));
@@ -63,7 +67,7 @@ async fn a_lexical_form_that_is_not_sure_leaves_it_to_the_encoder() {
     worker.spawn().expect("a thread");
 
     let scores = classifier
-        .judge(Ask { text: UNSURE, features: &features(UNSURE), deadline: soon(), heads: &tier() })
+        .score(Ask { text: UNSURE, features: &features(UNSURE), deadline: soon(), heads: &tier() })
         .await
         .expect("scores");
 
@@ -87,7 +91,7 @@ async fn the_configuration_moves_the_threshold_and_turns_the_cascade_off() {
     ] {
         let (classifier, _silent_worker) = scripted_of(bundle("cascade"), &of(cascade), zeros);
 
-        let scores = judge(&classifier, text).await.expect("scores");
+        let scores = score(&classifier, text).await.expect("scores");
 
         assert_eq!(scores.source, expected, "{cascade:?} {text}");
     }
@@ -100,7 +104,7 @@ async fn a_caller_that_reads_another_head_is_not_served_by_the_one_that_is_sure(
     let features = features(SURE);
     let deadline = Instant::now() + Duration::from_millis(20);
 
-    let scores = classifier.judge(Ask { text: SURE, features: &features, deadline, heads: &mood }).await;
+    let scores = classifier.score(Ask { text: SURE, features: &features, deadline, heads: &mood }).await;
 
     assert_eq!(scores, Err(Degraded::Deadline));
 }
@@ -111,11 +115,11 @@ async fn a_full_queue_steps_down_to_the_lexical_heads_and_shows() {
     let _waits = enqueue(&classifier, "one", soon());
     let started = Instant::now();
 
-    let scores = judge(&classifier, UNSURE).await.expect("scores");
+    let scores = score(&classifier, UNSURE).await.expect("scores");
 
     assert_eq!(scores.source, Source::Fallback(Degraded::QueueFull));
     assert_eq!(started.elapsed(), Duration::ZERO);
-    let trouble = classifier.0.record.ladder.trouble().expect("a step down");
+    let trouble = classifier.0.state.degrade_ladder.trouble().expect("a step down");
     assert!(trouble.starts_with("queue_full: 1 prompts"), "{trouble}");
 }
 
@@ -125,7 +129,7 @@ async fn an_encoder_that_fails_steps_down_to_the_lexical_heads() {
     worker.spawn().expect("a thread");
     let (features, heads) = (features(UNSURE), tier());
 
-    let scores = classifier.judge(Ask { text: UNSURE, features: &features, deadline: soon(), heads: &heads }).await;
+    let scores = classifier.score(Ask { text: UNSURE, features: &features, deadline: soon(), heads: &heads }).await;
 
     assert_eq!(scores.expect("scores").source, Source::Fallback(Degraded::Inference));
 }
@@ -135,24 +139,24 @@ async fn a_worker_that_was_killed_steps_down_to_the_lexical_heads() {
     let (classifier, worker) = scripted_of(bundle("cascade"), &config("cascade"), zeros);
 
     drop(worker);
-    let scores = judge(&classifier, UNSURE).await.expect("scores");
+    let scores = score(&classifier, UNSURE).await.expect("scores");
 
     assert_eq!(scores.source, Source::Fallback(Degraded::WorkerGone));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_blank_prompt_has_nothing_that_lexical_heads_could_judge() {
+async fn a_blank_prompt_has_nothing_that_lexical_heads_could_score() {
     let (classifier, _worker) = scripted_of(bundle("cascade"), &config("cascade"), zeros);
 
-    assert_eq!(judge(&classifier, " \n").await, Err(Degraded::NoText));
-    assert_eq!(classifier.0.record.ladder.trouble(), None);
+    assert_eq!(score(&classifier, " \n").await, Err(Degraded::NoText));
+    assert_eq!(classifier.0.state.degrade_ladder.trouble(), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lexical_form_is_neither_sure_nor_stands_in_for_a_script_that_it_never_saw() {
     let (classifier, _silent_worker) = scripted_of(bundle("cascade"), &config("cascade"), zeros);
 
-    let [korean, english] = [judge(&classifier, "안녕").await, judge(&classifier, SURE).await];
+    let [korean, english] = [score(&classifier, "안녕").await, score(&classifier, SURE).await];
 
     assert_eq!(korean, Err(Degraded::Deadline));
     assert_eq!(english.expect("scores").source, Source::Lexical);
@@ -168,7 +172,7 @@ async fn scores_say_what_lies_beyond_a_declared_scope_whoever_gave_them() {
     worker.spawn().expect("a thread");
     let told = async |text: &str| {
         let (features, heads) = (features(text), tier());
-        let scores = classifier.judge(Ask { text, features: &features, deadline: soon(), heads: &heads }).await;
+        let scores = classifier.score(Ask { text, features: &features, deadline: soon(), heads: &heads }).await;
         scores.map(|scores| (scores.source, scores.is_cached, scores.familiarity.unfamiliar)).expect("scores")
     };
 
@@ -202,7 +206,7 @@ async fn without_onnx_runtime_the_lexical_heads_answer_and_it_shows() {
     let metrics = Metrics::new();
     let classifier = down(&config("cascade"), &metrics);
 
-    let [sure, unsure] = [judge(&classifier, SURE).await, judge(&classifier, UNSURE).await];
+    let [sure, unsure] = [score(&classifier, SURE).await, score(&classifier, UNSURE).await];
 
     let expected = Source::Fallback(Degraded::RuntimeMissing);
     assert_eq!([sure, unsure].map(|scores| scores.expect("scores").source), [expected; 2]);
@@ -223,9 +227,9 @@ async fn a_bundle_of_lexical_heads_alone_never_looks_at_its_model() {
 
 #[test]
 fn a_bundle_whose_heads_all_need_the_encoder_cannot_do_without_it() {
-    let reason = Some((Degraded::RuntimeMissing, "no library".to_owned()));
+    let outage = Some(outage());
 
-    let started = Classifier::start_lexical(&name(), &config("tiny"), &Metrics::new(), bundle("tiny"), reason);
+    let started = Classifier::start_lexical(&name(), &config("tiny"), &Metrics::new(), bundle("tiny"), outage);
 
     assert_eq!(started.expect_err("no lexical head").to_string(), "bundle.yaml: no head can do without the encoder");
 }
@@ -234,7 +238,7 @@ fn a_bundle_whose_heads_all_need_the_encoder_cannot_do_without_it() {
 async fn what_lexical_heads_do_not_read_of_a_long_text_is_counted_as_cut() {
     let classifier = down(&config("cascade"), &Metrics::new());
 
-    let scores = judge(&classifier, &"word ".repeat(1000)).await.expect("scores");
+    let scores = score(&classifier, &"word ".repeat(1000)).await.expect("scores");
 
     assert_eq!(scores.truncated_tokens, (5000 - 2048) / 4);
 }

@@ -3,7 +3,9 @@
 use pointsman_core::features::TokenCounter;
 
 use super::*;
+use crate::onnx::error::SessionError;
 use crate::onnx::session::{OnnxEncoder, Terms};
+use crate::serving::start::ClassifierError;
 
 fn start() -> Classifier {
     Classifier::start(&name(), &config("tiny"), &host(fixture().parent().expect("a parent")))
@@ -104,7 +106,7 @@ fn a_required_device_that_does_not_work_is_refused() {
 
     let error = Classifier::start(&name(), &config, &host(fixture().parent().expect("a parent"))).expect_err("no GPU");
 
-    assert!(matches!(error, BundleError::Device { .. }), "{error}");
+    assert!(matches!(error, ClassifierError::Session(SessionError::Device { .. })), "{error}");
 }
 
 #[test]
@@ -134,12 +136,12 @@ async fn a_run_that_stalls_is_ended_and_its_input_not_tried_a_third_time() {
 #[tokio::test]
 async fn a_worker_with_a_real_session_that_is_killed_is_gone_at_once_and_a_fresh_start_heals_it() {
     let bundle = Bundle::open(&fixture()).expect("the fixture is sound");
-    let terms = Terms { device: Device::Cpu, threads: 1, memory_limit: None };
-    let encoders = [(); 2].map(|()| OnnxEncoder::new(&runtime(), &bundle, terms).expect("a session"));
-    let scorers = encoders.map(|encoder| Scorer::new(&bundle, encoder, 8)).into();
+    let options = Terms { device: Device::Cpu, threads: 1, memory_limit: None };
+    let encoders = [(); 2].map(|()| OnnxEncoder::new(&runtime(), &bundle, options).expect("a session"));
+    let scorers = encoders.map(|encoder| Scorer::new(&bundle.tokenizer, &bundle.heads, encoder, 8)).into();
     let config = config::Classifier { workers: 2, ..config("tiny") };
-    let record = Record::new(&name(), &config, Metrics::new().classifier(&name()), cpu());
-    let (classifier, mut workers) = Classifier::assemble(bundle, scorers, &config, record);
+    let state = Record::new(&name(), &config, Metrics::new().classifier(&name()), cpu());
+    let (classifier, mut workers) = Classifier::assemble(bundle, scorers, &config, state);
     let features = Features::default();
     let (mut survivor, killed) = (workers.remove(0), workers.remove(0));
 

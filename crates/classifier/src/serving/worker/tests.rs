@@ -1,3 +1,5 @@
+use pointsman_core::config;
+
 use super::*;
 use crate::serving::tests::{config, enqueue, scripted, scripted_as, soon, wide, zeros};
 
@@ -5,7 +7,7 @@ impl<E: Encoder> Worker<E> {
     /// Does what a worker's thread does again and again.
     pub(crate) fn serve_once(&mut self) {
         let batch = self.next_batch().expect("a handle is left");
-        self.settle(batch);
+        self.answer(batch);
         self.free_since = Instant::now();
     }
 
@@ -77,7 +79,7 @@ async fn the_first_run_is_of_one_prompt_and_teaches_the_pace() {
     let _waiting: Vec<_> = (0..8).map(|_| enqueue(&classifier, "hello", soon())).collect();
 
     let first = worker.gather();
-    worker.settle(first);
+    worker.answer(first);
     let second = worker.gather();
 
     assert_eq!(second.len(), 7);
@@ -93,7 +95,7 @@ async fn a_bad_prompt_does_not_cost_its_neighbours_their_scores() {
     let waiting = ["hello", "hello hello", "hello"].map(|text| enqueue(&classifier, text, soon()));
 
     let batch = worker.gather();
-    worker.settle(batch);
+    worker.answer(batch);
 
     let mut answers = Vec::new();
     for scores in waiting {
@@ -160,7 +162,7 @@ async fn a_suspect_runs_alone() {
     let (classifier, mut worker) = scripted(16, zeros);
     worker.learn(1);
     let _waiting = ["hello", "what", "why"].map(|text| enqueue(&classifier, text, soon()));
-    worker.record.strikes.strike(crate::serving::tests::input("what").1);
+    worker.state.quarantine.record_failure(crate::serving::tests::input("what").1);
 
     let batches = [worker.gather(), worker.gather()].map(|batch| batch.len());
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman_classifier::{Ask, Bundle, BundleError, Classifier, Exemplars, Host, Runtime};
+use pointsman_classifier::{Ask, Bundle, Classifier, ClassifierError, Exemplars, Host, Runtime};
 use pointsman_core::config::{Batch, Cache, Config, KeyPath, Name, Similarity, Strategy};
 use pointsman_core::features::Features;
 use pointsman_core::policy::{Held, JudgeFailure, Judgement, Policy, PolicySet, SignalSource, Similarities};
@@ -117,7 +117,7 @@ impl LoggedSignals<'_> {
         // The cascade stops where it would while serving: when the heads that policies read are sure.
         let heads: Vec<Name> = self.heads_of.heads_of(name).cloned().collect();
         let ask = Ask { text, features: self.features, deadline: Instant::now() + PATIENCE, heads: &heads };
-        let scores = self.scorers.running(self.config, name)?.judge(ask).await;
+        let scores = self.scorers.running(self.config, name)?.score(ask).await;
         let scores = scores.and_then(|scores| scores.source.degraded().map_or(Ok(scores), Err));
         scores.map_err(|reason| EngineError::Unscored { reason })
     }
@@ -158,7 +158,7 @@ impl From<EngineError> for Stop {
 }
 
 impl Known {
-    pub(super) fn open(folder: &Path) -> Result<Self, BundleError> {
+    pub(super) fn open(folder: &Path) -> Result<Self, ClassifierError> {
         let bundle = Bundle::open(folder)?;
         let heads = bundle.manifest().heads.iter();
         let labels = heads.map(|head| {

@@ -1,0 +1,78 @@
+//! The state that the handle and all workers of a classifier share.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::time::Duration;
+
+use pointsman_core::config;
+use pointsman_core::config::Name;
+use pointsman_telemetry::ClassifierMetrics;
+
+use super::cache::Cache;
+use super::degrade_ladder::Ladder;
+use super::quarantine::Strikes;
+use crate::onnx::device::Ground;
+
+/// A run that takes this long has stalled, whatever the deadline was.
+const STALLED: Duration = Duration::from_secs(1);
+
+/// ... and so has one that takes this many deadlines.
+const STALLED_DEADLINES: u32 = 10;
+
+/// The state that the handle and all workers of a classifier share.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) name: Name,
+    pub(crate) cache: Cache,
+    pub(crate) quarantine: Strikes,
+    pub(crate) counts: Counts,
+    pub(crate) metrics: ClassifierMetrics,
+    pub(crate) batch: config::Batch,
+    pub(crate) drift: config::Drift,
+    pub(crate) placement: Ground,
+    pub(crate) degrade_ladder: Ladder,
+    /// The number of workers that should run.
+    pub(crate) sessions: usize,
+    /// A run that takes longer counts against its input.
+    pub(crate) stall: Duration,
+}
+
+/// The counts of all workers since their start.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// Prompts that were skipped: their caller had left, or their deadline had passed.
+    pub(crate) skipped: AtomicU64,
+    /// Runs that failed, panics included.
+    pub(crate) failures: AtomicU64,
+    /// Runs that panicked.
+    pub(crate) panics: AtomicU64,
+    /// Threads whose run does not end.
+    pub(crate) stuck: AtomicUsize,
+    /// Threads that run.
+    pub(crate) workers: AtomicUsize,
+    /// True where the last run failed.
+    pub(crate) failing: AtomicBool,
+}
+
+impl Record {
+    /// Returns the state of a classifier that has done nothing yet.
+    pub(crate) fn new(name: &Name, config: &config::Classifier, metrics: ClassifierMetrics, placement: Ground) -> Self {
+        Self {
+            name: name.clone(),
+            cache: Cache::new(config.cache),
+            quarantine: Strikes::default(),
+            counts: Counts::default(),
+            metrics,
+            batch: config.batch,
+            drift: config.drift,
+            placement,
+            degrade_ladder: Ladder::default(),
+            sessions: config.workers.max(1),
+            stall: STALLED.max(config.deadline.0 * STALLED_DEADLINES),
+        }
+    }
+
+    /// Expects no worker.
+    pub(crate) fn without_sessions(self) -> Self {
+        Self { sessions: 0, ..self }
+    }
+}
