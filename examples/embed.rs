@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let metrics = Arc::new(Metrics::new());
     let builder = Builder::new(file.as_ref(), Arc::clone(&metrics));
-    let snapshot = builder.build(builder.load()?, None)?;
+    let snapshot = builder.build(builder.prepare()?, None)?;
     let router = Arc::new(Router::new(snapshot, Arc::clone(&metrics)));
     let llm = Proxy::new(router, metrics);
 

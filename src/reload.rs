@@ -166,9 +166,9 @@ impl Reloader {
     }
 
     fn prepare(&self, serving: &Snapshot) -> Result<Snapshot, ReloadError> {
-        let config = self.builder.load().map_err(BuildError::from)?;
-        refuse_fixed(&serving.config, &config)?;
-        Ok(self.builder.build(config, Some(serving))?)
+        let prepared = self.builder.prepare().map_err(BuildError::from)?;
+        refuse_fixed(&serving.config, prepared.config())?;
+        Ok(self.builder.build(prepared, Some(serving))?)
     }
 }
 

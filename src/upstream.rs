@@ -49,6 +49,10 @@ pub struct Upstreams {
     default_provider: Option<Arc<Provider>>,
 }
 
+/// The providers of a configuration, with their addresses parsed and their keys and authorities read.
+#[derive(Debug)]
+pub struct ResolvedProviders(BTreeMap<Name, Resolved>);
+
 /// Where keys and files come from.
 pub struct Surroundings<'s> {
     /// Looks environment variables up.
@@ -86,37 +90,34 @@ pub struct Target {
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl Upstreams {
-    /// Finds what only the surroundings can tell to be wrong with `config`: its keys and files.
-    #[must_use]
-    pub fn check(config: &Config, place: &Surroundings<'_>) -> Vec<Problem> {
-        config.providers.keys().filter_map(|name| place.resolve(config, name).err().flatten()).collect()
-    }
-
-    /// Builds what `config` describes. What `previous` knows of peers that stay is taken over.
+    /// Parses the addresses of `config`'s providers and reads their keys and authorities.
     ///
     /// # Errors
     /// Every problem found, not only the first.
-    pub fn build(
-        config: &Config,
-        place: &Surroundings<'_>,
-        metrics: &Metrics,
-        previous: Option<&Self>,
-    ) -> Result<Self, Vec<Problem>> {
-        let mut problems = Vec::new();
-        let mut providers = BTreeMap::new();
+    pub fn resolve(config: &Config, place: &Surroundings<'_>) -> Result<ResolvedProviders, Vec<Problem>> {
+        let (mut providers, mut problems) = (BTreeMap::new(), Vec::new());
         for (name, section) in &config.providers {
-            let before = previous.and_then(|upstreams| upstreams.providers.get(name));
-            match place.resolve(config, name) {
-                Ok(resolved) => {
-                    let provider = Provider::new(name, section, resolved, before.map(|before| &**before), metrics);
-                    providers.insert(name.clone(), Arc::new(provider));
+            match Resolved::of(section, place.environment, place.base_dir) {
+                Ok(resolved) => drop(providers.insert(name.clone(), resolved)),
+                Err((key, message)) => {
+                    let path = KeyPath::root().key("providers").key(name).key(key);
+                    problems.extend(config.problem(&path, message));
                 }
-                Err(problem) => problems.extend(problem),
             }
         }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
+        if problems.is_empty() { Ok(ResolvedProviders(providers)) } else { Err(problems) }
+    }
+
+    /// Makes what `config` describes of its `resolved` providers. What `previous` knows of peers that stay is taken over.
+    #[must_use]
+    pub fn new(config: &Config, resolved: ResolvedProviders, metrics: &Metrics, previous: Option<&Self>) -> Self {
+        let provider = |(name, resolved): (Name, Resolved)| {
+            let section = config.providers.get(&name)?;
+            let before = previous.and_then(|upstreams| upstreams.providers.get(&name)).map(|before| &**before);
+            let provider = Arc::new(Provider::new(&name, section, resolved, before, metrics));
+            Some((name, provider))
+        };
+        let providers: BTreeMap<Name, Arc<Provider>> = resolved.0.into_iter().filter_map(provider).collect();
         // Validation has refused references to providers that do not exist.
         let models = config.models.iter().filter_map(|(name, model)| {
             let provider = Arc::clone(providers.get(&model.provider)?);
@@ -124,7 +125,7 @@ impl Upstreams {
             Some((name.clone(), Arc::new(Target::new(name, model, provider, before))))
         });
         let default_provider = config.default_provider.as_ref().and_then(|name| providers.get(name)).cloned();
-        Ok(Self { models: models.collect(), providers, default_provider })
+        Self { models: models.collect(), providers, default_provider }
     }
 
     /// Returns the model called `name` in the catalog.
@@ -159,14 +160,6 @@ impl Upstreams {
     pub fn announce(&self, metrics: &Metrics) {
         let peers = self.providers().flat_map(|provider| provider.peers().map(|peer| (&provider.name, peer.label())));
         metrics.set_peers(&peers.collect::<Vec<_>>());
-    }
-}
-
-impl Surroundings<'_> {
-    fn resolve(&self, config: &Config, name: &Name) -> Result<Resolved, Option<Problem>> {
-        let section = &config.providers[name];
-        Resolved::of(section, self.environment, self.base_dir)
-            .map_err(|(key, message)| config.problem(&KeyPath::root().key("providers").key(name).key(key), message))
     }
 }
 

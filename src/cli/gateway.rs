@@ -74,21 +74,22 @@ impl Gateway {
     pub(super) async fn start(path: &Path, start: Start) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
         let builder = Builder::new(path, Arc::clone(&metrics));
-        let config = builder.load().map_err(BuildError::from)?;
+        let prepared = builder.prepare().map_err(BuildError::from)?;
         // The token table takes a fifth of a second to load: beside the weights here, or in the first request.
         let warming = std::thread::Builder::new().name("warm".into()).spawn(|| TokenCounter::new().warm())?;
+        let config = prepared.config();
         let (listen, upgrade, address) = (config.listen.to_vec(), config.upgrade.clone(), config.admin.address);
         let (listeners, admin_listener, first) = match start {
             Start::Fresh => {
                 let listeners = Listeners::bind(&listen)?; // before the weights are loaded, which takes a while
                 let admin = bind_admin(address).await?;
-                let first = builder.build(config, None)?;
+                let first = builder.build(prepared, None)?;
                 let _ = warming.join(); // as below
                 (listeners, admin, first)
             }
             Start::Upgrade => {
                 let socket = upgrade.ok_or(StartError::NoUpgradeSocket)?.socket;
-                let first = builder.build(config, None)?;
+                let first = builder.build(prepared, None)?;
                 let _ = warming.join(); // a panic would show again, at the first count
                 let socket = builder.base_dir().join(socket);
                 let listeners = blocking(move || Listeners::take_over(&socket, &listen)).await???;

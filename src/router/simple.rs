@@ -42,7 +42,7 @@ impl Router {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, BuildError> {
         let metrics = Arc::new(Metrics::new());
         let builder = Builder::new(path.as_ref(), Arc::clone(&metrics));
-        let snapshot = builder.build(builder.load()?, None)?;
+        let snapshot = builder.build(builder.prepare()?, None)?;
         Ok(Self::new(snapshot, metrics))
     }
 

@@ -41,7 +41,8 @@ pub struct Provider {
     load: Arc<Load>,
 }
 
-/// What a section says once its addresses are parsed and its files are read.
+/// A provider's section with its addresses parsed and its files read.
+#[derive(Debug)]
 pub(super) struct Resolved {
     base: BaseUrl,
     peers: Vec<HostPort>,
