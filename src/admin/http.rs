@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::predict::{self, Prediction, Predictions};
-use super::state::{AdminError, Asked, Plane};
+use super::state::{AdminError, Asked, DECIDED_PATH, Plane};
 use crate::proxy::feedback;
 use crate::proxy::rejection::{ErrorObject, Rejection, Shape, error_type};
 
@@ -30,9 +30,6 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// The path whose policy decides when a body is sent to `/v1/decide`.
-pub(super) const DECIDED_PATH: &str = "/v1/chat/completions";
 
 /// Names the client that a decision is for, in place of `?client=`. Means nothing to the data plane, where keys say it.
 const CLIENT_HEADER: &str = "x-pointsman-client";

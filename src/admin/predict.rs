@@ -9,8 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::http::DECIDED_PATH;
-use super::state::{AdminError, Asked, Plane};
+use super::state::{AdminError, Asked, DECIDED_PATH, Plane};
 
 /// Texts that one batch may have.
 const MAX_TEXTS: usize = 1000;

@@ -15,6 +15,9 @@ use crate::clients::NoClient;
 use crate::proxy::rejection::Rejection;
 use crate::router::TargetState;
 
+/// The path whose policy decides when a body is sent to `/v1/decide`.
+pub(super) const DECIDED_PATH: &str = "/v1/chat/completions";
+
 /// The process as the admin plane sees it.
 #[async_trait]
 pub trait Plane: Send + Sync + 'static {

@@ -236,8 +236,8 @@ fn expect(metrics: &Metrics, snapshot: &Snapshot) {
     for provider in snapshot.upstreams.providers() {
         metrics.expect_provider(&provider.name);
     }
-    for target in snapshot.upstreams.models() {
-        metrics.expect_model(&target.model);
+    for deployment in snapshot.upstreams.models() {
+        metrics.expect_model(&deployment.model);
     }
     for client in snapshot.config.clients.iter().flatten().map(|(name, _)| name) {
         metrics.expect_client(client);

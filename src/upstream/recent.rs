@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::EPOCH;
+use super::clock::EPOCH;
 
 /// The most answers that a mean rests on: the newest counts for a twentieth at least.
 const MOST: f64 = 20.0;

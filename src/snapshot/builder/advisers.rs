@@ -36,12 +36,12 @@ impl Builder {
                 let key: Arc<str> = path.to_string().into();
                 match strategy {
                     Strategy::Judge(judge) => {
-                        let Some(target) = upstreams.model(&judge.judge) else { return };
+                        let Some(deployment) = upstreams.model(&judge.judge) else { return };
                         let caller = self.caller.get_or_init(|| Arc::new(Caller::new()));
                         let old = previous.and_then(|advisers| advisers.judges.get(&key)).map(|judge| &**judge);
                         let (policy, catalog) = (&policy.name, &config.models);
                         let asks = Asks { policy, catalog, caller, metrics: &self.metrics };
-                        let judge = Judge::new(judge, target, asks, old);
+                        let judge = Judge::new(judge, deployment, asks, old);
                         advisers.judges.insert(key, Arc::new(judge));
                     }
                     Strategy::Similarity(similarity) => {
