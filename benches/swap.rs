@@ -12,10 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use pointsman::Router;
-use pointsman::reload::Reloader;
-use pointsman::snapshot::Builder;
-use pointsman_telemetry::{Metrics, ReloadOutcome};
+use pointsman::{Builder, Metrics, ReloadOutcome, Reloader, Router};
 use tokio::task::JoinSet;
 
 struct Options {

@@ -13,10 +13,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session, http_proxy_service};
 use pingora::server::Server;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, Result};
-use pointsman::Router;
-use pointsman::proxy::Proxy;
-use pointsman::snapshot::Builder;
-use pointsman_telemetry::Metrics;
+use pointsman::{Builder, Metrics, Proxy, Router};
 
 /// Your service, with Pointsman as a part of it.
 struct Service {

@@ -30,31 +30,31 @@ use crate::upstream::Upstreams;
 #[derive(Debug)]
 pub struct Snapshot {
     /// Counts the snapshots that served in this process, from 1.
-    pub generation: u64,
+    pub(crate) generation: u64,
     /// The file it was built from.
-    pub config: Arc<Config>,
+    pub(crate) config: Arc<Config>,
     /// What is not a person's ask in a prompt.
-    pub envelopes: Envelopes,
+    pub(crate) envelopes: Envelopes,
     /// How models are chosen.
-    pub policies: Arc<PolicySet>,
+    pub(crate) policies: Arc<PolicySet>,
     /// Who answers.
-    pub upstreams: Arc<Upstreams>,
+    pub(crate) upstreams: Arc<Upstreams>,
     /// Who may ask.
-    pub clients: Arc<Clients>,
+    pub(crate) clients: Arc<Clients>,
     /// What the listeners with TLS show, by the listener's index.
-    pub certificates: Vec<Option<Certificate>>,
+    pub(crate) certificates: Vec<Option<Certificate>>,
     /// Where decisions are written, if anywhere.
-    pub decision_log: Option<DecisionLog>,
+    pub(crate) decision_log: Option<DecisionLog>,
     /// What replicas share, if they do.
-    pub store: Option<Store>,
+    pub(crate) store: Option<Store>,
     /// Where spans go, if anywhere.
-    pub tracer: Option<Tracer>,
+    pub(crate) tracer: Option<Tracer>,
     /// Who judges.
-    pub classifiers: BTreeMap<Name, ClassifierState>,
+    pub(crate) classifiers: BTreeMap<Name, ClassifierState>,
     /// Who judges beside them, for comparison.
-    pub shadows: BTreeMap<Name, Arc<Shadow>>,
+    pub(crate) shadows: BTreeMap<Name, Arc<Shadow>>,
     /// Who else knows something that strategies ask for.
-    pub advisers: Arc<Advisers>,
+    pub(crate) advisers: Arc<Advisers>,
 }
 
 impl Snapshot {
