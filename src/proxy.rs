@@ -32,7 +32,6 @@ mod attempt;
 mod clock;
 mod context;
 mod downstream;
-pub mod health;
 mod plan;
 mod record;
 mod server;

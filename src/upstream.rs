@@ -2,7 +2,7 @@
 //!
 //! Built with a snapshot and immutable, except for what must be remembered between requests: how each peer fares, what
 //! its name resolved to, and how much is in flight. That outlives the snapshot: the next one takes it over for every peer
-//! that is still called in the same way. `proxy` connects requests to an [`Endpoint`], and asks peers how they are; a
+//! that is still called in the same way. `proxy` connects requests to an [`Endpoint`]; [`health`] checks peers; a
 //! [`Caller`] sends requests of our own.
 
 mod address;
@@ -12,6 +12,7 @@ mod connect;
 mod credential;
 mod deployment;
 mod failure;
+pub mod health;
 mod lease;
 mod peer;
 mod pool;

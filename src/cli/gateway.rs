@@ -16,10 +16,11 @@ use tokio::time::Instant;
 
 use crate::admin::{self, Process};
 use crate::proxy::rejection::RejectionCode;
-use crate::proxy::{BindError, Listeners, Proxy, Served, TakeOverError, health};
+use crate::proxy::{BindError, Listeners, Proxy, Served, TakeOverError};
 use crate::reload::{Reloader, Watcher};
 use crate::router::Router;
 use crate::snapshot::{BuildError, Builder, Snapshot};
+use crate::upstream::health;
 
 /// How long the former process may take to let go of the admin address, which is not handed over.
 const ADMIN_RELEASE: Duration = Duration::from_secs(10);
@@ -99,7 +100,8 @@ impl Gateway {
         expect(&metrics, &first);
         let router = Arc::new(Router::new(first, Arc::clone(&metrics)));
         let reloader = Arc::new(Reloader::new(builder, Arc::clone(&router), Arc::clone(&metrics)));
-        let health_task = tokio::spawn(health::watch(Arc::clone(&router)));
+        let serving = Arc::clone(&router);
+        let health_task = tokio::spawn(health::watch(move || Arc::clone(&serving.snapshot().upstreams)));
         let sharing = Arc::clone(&router);
         let share_task = tokio::spawn(async move { sharing.share().await });
         let served = listeners.serve(Proxy::new(router, Arc::clone(&metrics)))?;

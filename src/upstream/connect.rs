@@ -8,9 +8,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use pingora::upstreams::peer::HttpPeer;
 use pointsman_core::config::Http;
-use pointsman_http_client::{
-    Destination, ExchangeLimits, HttpClient, HttpError, HttpVersion, ServerTrust, TlsTerms, retry_after,
-};
+use pointsman_http_client::{Destination, ExchangeLimits, HttpClient, HttpError, HttpVersion, ServerTrust, TlsTerms};
 
 use super::{Lease, NoPeer, Outcome, Provider};
 
@@ -34,8 +32,6 @@ pub struct Caller {
 pub struct Answer {
     /// Its status.
     pub status: StatusCode,
-    /// When to ask again, if it says so.
-    pub retry_after: Option<Duration>,
     /// Its body.
     pub body: Bytes,
 }
@@ -157,8 +153,7 @@ impl Caller {
         };
         let request = request(provider, call).map_err(HttpError::Request)?;
         let (head, body) = self.client.send(&provider.destination(address), request, limits).await?.into_parts();
-        let retry_after = head.headers.get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
-        Ok(Answer { status: head.status, retry_after, body })
+        Ok(Answer { status: head.status, body })
     }
 }
 

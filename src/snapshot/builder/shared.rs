@@ -4,8 +4,8 @@ use pointsman_core::config;
 use pointsman_core::config::{Config, KeyPath, NamesFiles as _, Problem, ServerTls};
 
 use super::{BuildError, Builder};
-use crate::snapshot::prepared::StoreSecrets;
 use crate::snapshot::Snapshot;
+use crate::snapshot::prepared::StoreSecrets;
 use crate::store::{Store, StoreError};
 use crate::upstream::Trust;
 

@@ -20,7 +20,6 @@ macro_rules! codes {
     ) => {
         /// The stable code that an answer, the metrics, the access line and the decision log carry.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[expect(missing_docs, reason = "each is the code of the rejection of the same name, or of a policy's refusal")]
         pub enum RejectionCode { $($rejection,)* $($denial,)* }
 
         impl RejectionCode {
