@@ -11,11 +11,11 @@ use pointsman_core::config::ListenTls;
 
 /// A certificate chain and its private key, which match.
 #[derive(Clone)]
-pub struct Certificate(Arc<CertifiedKey>);
+pub(crate) struct Certificate(Arc<CertifiedKey>);
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum CertificateError {
+pub(crate) enum CertificateError {
     /// A file is missing, or no PEM.
     #[error("cannot read `{}` and `{}`: {message}", cert.display(), key.display())]
     Unreadable {
@@ -47,7 +47,7 @@ impl Certificate {
     ///
     /// # Panics
     /// Never: the provider is installed first.
-    pub fn load(files: &ListenTls, base_dir: &Path) -> Result<Self, CertificateError> {
+    pub(crate) fn load(files: &ListenTls, base_dir: &Path) -> Result<Self, CertificateError> {
         install_default_crypto_provider();
         let (cert, key) = (base_dir.join(&files.cert), base_dir.join(&files.key));
         let loaded = load_certs_and_key_files(&cert.to_string_lossy(), &key.to_string_lossy());
@@ -64,7 +64,7 @@ impl Certificate {
 
     /// Returns it as the TLS stack wants it.
     #[must_use]
-    pub fn certified_key(&self) -> Arc<CertifiedKey> {
+    pub(crate) fn certified_key(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.0)
     }
 }

@@ -36,7 +36,7 @@ use self::words::Private;
 use crate::upstream::{Answer, Call, Caller, Target};
 
 /// Marks a judge's questions.
-pub const HEADER: &str = "x-pointsman-judge";
+pub(crate) const HEADER: &str = "x-pointsman-judge";
 
 const USER_AGENT: &str = concat!("pointsman/", env!("CARGO_PKG_VERSION"), " (judge)");
 
@@ -45,7 +45,7 @@ const MAX_BYTES: usize = 256 << 10;
 
 /// A strategy's judge.
 #[derive(Debug)]
-pub struct Judge {
+pub(crate) struct Judge {
     section: config::Judge,
     policy: Name,
     deployment: Arc<Target>,
@@ -67,7 +67,7 @@ struct Memory {
 
 /// For whom a judge is asked, and by what.
 #[derive(Clone, Copy)]
-pub struct Asks<'a> {
+pub(crate) struct Asks<'a> {
     /// The policy that its strategy is part of.
     pub policy: &'a Name,
     /// What the judge is told of the choices' models.
@@ -89,7 +89,12 @@ impl Judge {
     /// Makes the judge of a strategy; `deployment` is the model that judges. What `previous` remembers is taken over when it was
     /// asked the same.
     #[must_use]
-    pub fn new(section: &config::Judge, deployment: &Arc<Target>, asks: Asks<'_>, previous: Option<&Self>) -> Self {
+    pub(crate) fn new(
+        section: &config::Judge,
+        deployment: &Arc<Target>,
+        asks: Asks<'_>,
+        previous: Option<&Self>,
+    ) -> Self {
         let Asks { policy, catalog, caller, metrics } = asks;
         let question = Question::new(section, catalog);
         let is_same = |old: &&Self| {
@@ -121,7 +126,7 @@ impl Judge {
     ///
     /// # Errors
     /// Why there is no answer; counted.
-    pub async fn ask(&self, prompt: &Prompt<'_>, features: &Features) -> Result<Judgement, JudgeFailure> {
+    pub(crate) async fn ask(&self, prompt: &Prompt<'_>, features: &Features) -> Result<Judgement, JudgeFailure> {
         let started = Instant::now();
         let deadline = started + self.section.timeout.0;
         // One that only waited for another's question says nothing more about the judge.

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use pointsman_core::config::{Config, FileRole, NamesFiles as _};
 use pointsman_telemetry::metrics::ModelInfo;
 use pointsman_telemetry::{Metrics, ReloadOutcome};
-pub use watcher::{WatchError, Watcher};
+pub(crate) use watcher::Watcher;
 
 use crate::router::Router;
 use crate::snapshot::{BuildError, Builder, ClassifierState, Snapshot};

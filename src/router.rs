@@ -29,7 +29,7 @@ use pointsman_core::features::Features;
 use pointsman_core::policy::{
     Denial, Detail, Participation, PinOutcome, Policy, Reason, RequestFacts, Signals,
 };
-pub use pointsman_core::prompt::conversation_key::beginning;
+pub(crate) use pointsman_core::prompt::conversation_key::beginning;
 use pointsman_telemetry::Metrics;
 
 pub use self::control_loops::TargetState;
@@ -43,7 +43,7 @@ pub use self::routing::{Refusal, Routing, Timings, Verdict};
 use self::signals::{Served, ServedSignals};
 pub use self::simple::Undecided;
 pub use self::switch::{Killed, Switch};
-pub use self::verdict::PolicyFinding;
+pub(crate) use self::verdict::PolicyFinding;
 use crate::snapshot::Snapshot;
 
 /// What is counted where a policy holds conversations and a request has nothing to hold it by.

@@ -11,16 +11,16 @@ mod state;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use pointsman_classifier::{Decided, Exemplars, Shadow, Ticket};
+pub(crate) use pointsman_classifier::{Decided, Shadow, Ticket};
 use pointsman_core::config::{Config, Name, NamesFiles as _};
 use pointsman_core::policy::PolicySet;
 use pointsman_core::prompt::{Dialect, Envelopes, ParseError, Prompt};
 use pointsman_telemetry::{DecisionLog, Tracer};
 
-pub use self::advisers::Advisers;
+pub(crate) use self::advisers::Advisers;
 pub use self::builder::{BuildError, Builder, Environment};
 pub use self::prepared::PreparedConfig;
-pub use self::state::ClassifierState;
+pub(crate) use self::state::ClassifierState;
 use crate::certificates::Certificate;
 use crate::clients::Clients;
 use crate::store::Store;

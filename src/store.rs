@@ -16,16 +16,16 @@ use std::io;
 #[cfg(not(feature = "redis"))]
 pub use self::absent::Store;
 #[cfg(feature = "redis")]
-pub use self::client::Store;
+pub(crate) use self::client::Store;
 
 /// The store did not answer in time, or not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the store does not answer")]
-pub struct Unavailable;
+pub(crate) struct Unavailable;
 
 /// Why a store cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub(crate) enum StoreError {
     /// What should be its URL is none.
     #[error("is not the URL of a store")]
     Url,

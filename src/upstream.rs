@@ -2,7 +2,7 @@
 //!
 //! Built with a snapshot and immutable, except for what must be remembered between requests: how each peer fares, what
 //! its name resolved to, and how much is in flight. That outlives the snapshot: the next one takes it over for every peer
-//! that is still called in the same way. `proxy` connects requests to an [`Endpoint`]; [`health`] checks peers; a
+//! that is still called in the same way. `proxy` connects requests over a [`Lease`]; [`health`] checks peers; a
 //! [`Caller`] sends requests of our own.
 
 mod address;
@@ -12,7 +12,7 @@ mod connect;
 mod credential;
 mod deployment;
 mod failure;
-pub mod health;
+pub(crate) mod health;
 mod lease;
 mod peer;
 mod pool;
@@ -25,24 +25,23 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use address::{BaseUrl, HostPort};
-pub use connect::{Answer, Call, CallError, Caller};
-pub use credential::Credential;
-pub use deployment::Target;
-pub use failure::{AttemptFailure, CONTEXT_LENGTH, CUT_OFF, PROVIDER_BUSY, SILENT};
-pub use lease::{Endpoint, Lease, NoPeer, Outcome};
-pub use peer::{Peer, PeerId};
+pub(crate) use address::BaseUrl;
+pub(crate) use connect::{Answer, Call, CallError, Caller};
+pub(crate) use credential::Credential;
+pub(crate) use deployment::Target;
+pub(crate) use failure::{AttemptFailure, CONTEXT_LENGTH, CUT_OFF, PROVIDER_BUSY, SILENT};
+pub(crate) use lease::{Lease, NoPeer, Outcome};
+pub(crate) use peer::{Peer, PeerId};
 use pointsman_core::config::{Config, KeyPath, Name, Problem};
 use pointsman_telemetry::Metrics;
-pub use provider::Provider;
+pub(crate) use provider::Provider;
 use provider::Resolved;
-pub use recent::Recent;
-pub use resolver::ResolveError;
-pub use trust::Trust;
+pub(crate) use recent::Recent;
+pub(crate) use trust::Trust;
 
 /// Every provider, and every model of the catalog with the provider that serves it.
 #[derive(Debug)]
-pub struct Upstreams {
+pub(crate) struct Upstreams {
     providers: BTreeMap<Name, Arc<Provider>>,
     models: BTreeMap<Name, Arc<Target>>,
     default_provider: Option<Arc<Provider>>,
@@ -50,10 +49,10 @@ pub struct Upstreams {
 
 /// The providers of a configuration, with their addresses parsed and their keys and authorities read.
 #[derive(Debug)]
-pub struct ResolvedProviders(BTreeMap<Name, Resolved>);
+pub(crate) struct ResolvedProviders(BTreeMap<Name, Resolved>);
 
 /// Where keys and files come from.
-pub struct Surroundings<'s> {
+pub(crate) struct Surroundings<'s> {
     /// Looks environment variables up.
     pub environment: &'s dyn Fn(&str) -> Option<String>,
     /// Where relative paths start.
@@ -65,7 +64,7 @@ impl Upstreams {
     ///
     /// # Errors
     /// Every problem found, not only the first.
-    pub fn resolve(config: &Config, place: &Surroundings<'_>) -> Result<ResolvedProviders, Vec<Problem>> {
+    pub(crate) fn resolve(config: &Config, place: &Surroundings<'_>) -> Result<ResolvedProviders, Vec<Problem>> {
         let (mut providers, mut problems) = (BTreeMap::new(), Vec::new());
         for (name, section) in &config.providers {
             match Resolved::of(section, place.environment, place.base_dir) {
@@ -81,7 +80,12 @@ impl Upstreams {
 
     /// Makes what `config` describes of its `resolved` providers. What `previous` knows of peers that stay is taken over.
     #[must_use]
-    pub fn new(config: &Config, resolved: ResolvedProviders, metrics: &Metrics, previous: Option<&Self>) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        resolved: ResolvedProviders,
+        metrics: &Metrics,
+        previous: Option<&Self>,
+    ) -> Self {
         let provider = |(name, resolved): (Name, Resolved)| {
             let section = config.providers.get(&name)?;
             let before = previous.and_then(|upstreams| upstreams.providers.get(&name)).map(|before| &**before);
@@ -101,34 +105,34 @@ impl Upstreams {
 
     /// Returns the model called `name` in the catalog.
     #[must_use]
-    pub fn model(&self, name: &str) -> Option<&Arc<Target>> {
+    pub(crate) fn model(&self, name: &str) -> Option<&Arc<Target>> {
         self.models.get(name)
     }
 
     /// Returns where requests go that no policy matches.
     #[must_use]
-    pub fn default_provider(&self) -> Option<&Arc<Provider>> {
+    pub(crate) fn default_provider(&self) -> Option<&Arc<Provider>> {
         self.default_provider.as_ref()
     }
 
     /// Returns the catalog's models in the order of their names.
-    pub fn models(&self) -> impl Iterator<Item = &Arc<Target>> {
+    pub(crate) fn models(&self) -> impl Iterator<Item = &Arc<Target>> {
         self.models.values()
     }
 
     /// Returns the providers in the order of their names.
-    pub fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
+    pub(crate) fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
         self.providers.values()
     }
 
     /// Returns whether any provider chooses its peers by a key.
     #[must_use]
-    pub fn want_key(&self) -> bool {
+    pub(crate) fn want_key(&self) -> bool {
         self.providers().any(|provider| provider.wants_key())
     }
 
     /// Makes `metrics` show these peers and no others.
-    pub fn announce(&self, metrics: &Metrics) {
+    pub(crate) fn announce(&self, metrics: &Metrics) {
         let peers = self.providers().flat_map(|provider| provider.peers().map(|peer| (&provider.name, peer.label())));
         metrics.set_peers(&peers.collect::<Vec<_>>());
     }

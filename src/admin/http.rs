@@ -72,7 +72,7 @@ type Shared = State<Arc<dyn Plane>>;
 ///
 /// # Errors
 /// When the listener fails for good.
-pub async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     plane: Arc<dyn Plane>,
     shutdown: impl Future<Output = ()> + Send + 'static,

@@ -20,7 +20,7 @@ use crate::snapshot::{self, Snapshot};
 use crate::store::Store;
 
 /// A running process.
-pub struct Process {
+pub(crate) struct Process {
     /// Holds the router and knows the last reload.
     pub reloader: Arc<Reloader>,
     /// What is counted.

@@ -20,7 +20,7 @@ pub(super) const DECIDED_PATH: &str = "/v1/chat/completions";
 
 /// The process as the admin plane sees it.
 #[async_trait]
-pub trait Plane: Send + Sync + 'static {
+pub(crate) trait Plane: Send + Sync + 'static {
     /// Returns every metric in Prometheus' text format.
     fn metrics(&self) -> String;
 
@@ -75,7 +75,7 @@ pub trait Plane: Send + Sync + 'static {
 
 /// A request that is decided on and sent nowhere.
 #[derive(Debug, Clone)]
-pub struct Asked<'r> {
+pub(crate) struct Asked<'r> {
     /// The data plane's path that it is decided for, such as `/v1/chat/completions`.
     pub path: &'r str,
     /// Its header, as far as policies read it.
@@ -91,7 +91,7 @@ pub struct Asked<'r> {
 
 /// Whether requests can be served, and how well.
 #[derive(Debug, Clone, Serialize)]
-pub struct Readiness {
+pub(crate) struct Readiness {
     /// Whether traffic should come here. A degraded classifier does not change that: `otherwise` serves.
     pub ready: bool,
     /// The generation that serves.
@@ -110,7 +110,7 @@ pub struct Readiness {
 
 /// How the store is; whatever it is, requests are served.
 #[derive(Debug, Clone, Serialize)]
-pub struct StoreState {
+pub(crate) struct StoreState {
     /// Ready or unavailable.
     pub state: Phase,
     /// Why it is unavailable.
@@ -119,7 +119,7 @@ pub struct StoreState {
 
 /// How a classifier is.
 #[derive(Debug, Clone, Serialize)]
-pub struct ClassifierState {
+pub(crate) struct ClassifierState {
     /// In one word.
     pub state: Phase,
     /// Why it is not ready, or not as good as it should be.
@@ -135,7 +135,7 @@ pub struct ClassifierState {
 
 /// How a classifier's shadow is; whatever it is, it changes no decision.
 #[derive(Debug, Clone, Serialize)]
-pub struct ShadowState {
+pub(crate) struct ShadowState {
     /// Ready or unavailable.
     pub state: Phase,
     /// Why it is off.
@@ -147,7 +147,7 @@ pub struct ShadowState {
 /// What a classifier is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Phase {
+pub(crate) enum Phase {
     /// Scores prompts.
     Ready,
     /// Scores prompts on a lower rung of the degrade ladder.
@@ -158,7 +158,7 @@ pub enum Phase {
 
 /// How a reload ended.
 #[derive(Debug, Clone, Serialize)]
-pub struct LastReload {
+pub(crate) struct LastReload {
     /// When, in UTC.
     #[serde(serialize_with = "rfc3339")]
     pub at: SystemTime,
@@ -171,7 +171,7 @@ pub struct LastReload {
 /// An answer of the admin plane that is an error, in OpenAI's shape.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
-pub struct AdminError {
+pub(crate) struct AdminError {
     /// The status of the answer.
     pub status: StatusCode,
     /// For programs; stable.
@@ -185,41 +185,41 @@ pub struct AdminError {
 impl AdminError {
     /// Returns the error of a reload that was refused.
     #[must_use]
-    pub fn reload_rejected(message: String) -> Self {
+    pub(crate) fn reload_rejected(message: String) -> Self {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, code: "reload_rejected", param: None, message }
     }
 
     /// Returns the error of a body that is not what the route takes.
     #[must_use]
-    pub fn unreadable(error: &serde_json::Error) -> Self {
+    pub(crate) fn unreadable(error: &serde_json::Error) -> Self {
         let message = format!("The request body cannot be read: {error}.");
         Self { status: StatusCode::BAD_REQUEST, code: "invalid_request", param: None, message }
     }
 
     /// Returns the error of a query that says what cannot be.
     #[must_use]
-    pub fn invalid_query(key: &'static str, message: &str) -> Self {
+    pub(crate) fn invalid_query(key: &'static str, message: &str) -> Self {
         let message = format!("The query's `{key}` is wrong: {message}.");
         Self { status: StatusCode::BAD_REQUEST, code: "invalid_request", param: Some(key), message }
     }
 
     /// Returns the error of a client that is not there.
     #[must_use]
-    pub fn no_client(error: &NoClient) -> Self {
+    pub(crate) fn no_client(error: &NoClient) -> Self {
         let (status, message) = (StatusCode::NOT_FOUND, error.to_string());
         Self { status, code: "client_not_found", param: Some("client"), message }
     }
 
     /// Returns the error of a policy that is not there.
     #[must_use]
-    pub fn no_policy(policy: &Name, known: &str) -> Self {
+    pub(crate) fn no_policy(policy: &Name, known: &str) -> Self {
         let message = format!("There is no policy `{policy}` (allowed: {known}).");
         Self { status: StatusCode::NOT_FOUND, code: "policy_not_found", param: Some("policy"), message }
     }
 
     /// Returns the error of a rollback to before the first generation.
     #[must_use]
-    pub fn nothing_to_roll_back() -> Self {
+    pub(crate) fn nothing_to_roll_back() -> Self {
         let message = "Nothing served before this generation.".to_owned();
         Self { status: StatusCode::CONFLICT, code: "nothing_to_roll_back", param: None, message }
     }

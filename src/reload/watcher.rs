@@ -25,11 +25,11 @@ const EVENTS: usize = 64;
 /// Why files cannot be watched.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot watch files for changes")]
-pub struct WatchError(#[from] notify::Error);
+pub(crate) struct WatchError(#[from] notify::Error);
 
 /// Watches on a thread of its own until it is dropped.
 #[derive(Debug)]
-pub struct Watcher {
+pub(crate) struct Watcher {
     wake: SyncSender<Wake>,
     thread: Option<JoinHandle<()>>,
 }
@@ -58,7 +58,7 @@ impl Watcher {
     ///
     /// # Errors
     /// When the operating system gives no watch or no thread; SIGHUP and `POST /reload` work without.
-    pub fn start(reloader: Arc<Reloader>) -> Result<Self, WatchError> {
+    pub(crate) fn start(reloader: Arc<Reloader>) -> Result<Self, WatchError> {
         let (wake, events) = sync_channel(EVENTS);
         let sender = wake.clone();
         let watching = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {

@@ -11,7 +11,7 @@ use crate::judge::Judge;
 
 /// Judges and exemplars, by the path of the strategy that asks them.
 #[derive(Debug, Default)]
-pub struct Advisers {
+pub(crate) struct Advisers {
     pub(super) judges: BTreeMap<Arc<str>, Arc<Judge>>,
     pub(super) exemplars: BTreeMap<Arc<str>, Compared>,
     /// What cannot be meant, as far as only an encoder can tell.
@@ -28,13 +28,13 @@ pub(super) struct Compared {
 impl Advisers {
     /// Returns the judge of the strategy at `path`.
     #[must_use]
-    pub fn judge(&self, path: &str) -> Option<&Arc<Judge>> {
+    pub(crate) fn judge(&self, path: &str) -> Option<&Arc<Judge>> {
         self.judges.get(path)
     }
 
     /// Returns whether a decision may wait for another model's answer.
     #[must_use]
-    pub fn have_judges(&self) -> bool {
+    pub(crate) fn have_judges(&self) -> bool {
         !self.judges.is_empty()
     }
 
@@ -42,20 +42,20 @@ impl Advisers {
     ///
     /// # Errors
     /// Why there is nothing to compare with.
-    pub fn exemplars(&self, path: &str) -> Result<(&Name, &Arc<Exemplars>), Degraded> {
+    pub(crate) fn exemplars(&self, path: &str) -> Result<(&Name, &Arc<Exemplars>), Degraded> {
         let Compared { classifier, exemplars } = self.exemplars.get(path).ok_or(Degraded::BundleUnavailable)?;
         exemplars.as_ref().map(|exemplars| (classifier, exemplars)).map_err(|degraded| *degraded)
     }
 
     /// Returns what cannot be meant of routes and thresholds: those that the encoder does not tell apart.
     #[must_use]
-    pub fn warnings(&self) -> &[Problem] {
+    pub(crate) fn warnings(&self) -> &[Problem] {
         &self.warnings
     }
 
     /// Returns whether replacing `other` by it would change nothing that the configuration does not say.
     #[must_use]
-    pub fn serve_like(&self, other: &Self) -> bool {
+    pub(crate) fn serve_like(&self, other: &Self) -> bool {
         let same = |own: &Compared, other: &Compared| match (&own.exemplars, &other.exemplars) {
             (Ok(own), Ok(other)) => own.serves_like(other),
             (Err(own), Err(other)) => own == other,

@@ -5,7 +5,7 @@ use pointsman_core::scores::Degraded;
 
 /// A classifier that serves, or why it does not.
 #[derive(Debug, Clone)]
-pub enum ClassifierState {
+pub(crate) enum ClassifierState {
     /// It was verified, warmed up and scores.
     Ready(Classifier),
     /// It could not be loaded; policies fall to `otherwise`, and say so.

@@ -23,13 +23,13 @@ const H2_PING: Duration = Duration::from_secs(20);
 
 /// Sends requests of our own to providers, over connections of its own.
 #[derive(Debug)]
-pub struct Caller {
+pub(crate) struct Caller {
     client: HttpClient,
 }
 
 /// A whole answer to a request of our own.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Its status.
     pub status: StatusCode,
     /// Its body.
@@ -38,7 +38,7 @@ pub struct Answer {
 
 /// A request of our own: a JSON body for one path.
 #[derive(Debug, Clone, Copy)]
-pub struct Call<'c> {
+pub(crate) struct Call<'c> {
     /// Where, below the provider's prefix, such as `/chat/completions`.
     pub path: &'c str,
     /// More header fields.
@@ -51,7 +51,7 @@ pub struct Call<'c> {
 
 /// The reason why a request of our own has no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum CallError {
+pub(crate) enum CallError {
     /// There is no peer to ask.
     #[error(transparent)]
     NoPeer(#[from] NoPeer),
@@ -63,7 +63,7 @@ pub enum CallError {
 impl Provider {
     /// Returns how Pingora is to connect to `address`, one of its own.
     #[must_use]
-    pub fn http_peer(&self, address: SocketAddr) -> HttpPeer {
+    pub(crate) fn http_peer(&self, address: SocketAddr) -> HttpPeer {
         let timeouts = self.timeouts;
         let sni = self.tls.sni.as_ref().unwrap_or(&self.base.address.host);
         let mut peer = HttpPeer::new(address, self.base.tls, sni.clone());
@@ -93,7 +93,7 @@ impl Provider {
 
     /// Returns how our own client is to speak to `address`, one of the provider's: on the terms of [`Self::http_peer`].
     #[must_use]
-    pub fn destination(&self, address: SocketAddr) -> Destination {
+    pub(crate) fn destination(&self, address: SocketAddr) -> Destination {
         let trust = match &self.trust {
             _ if !self.tls.verify => ServerTrust::Unverified,
             Some(trust) => ServerTrust::Authorities(trust.authorities().clone()),
@@ -126,7 +126,7 @@ fn without_underscore(name: &str) -> String {
 impl Caller {
     /// Makes one; no connection is made yet.
     #[must_use]
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { client: HttpClient::keeping(KEEP_IDLE) }
     }
 
@@ -137,7 +137,7 @@ impl Caller {
     ///
     /// # Errors
     /// When there is no peer, no connection, or no whole answer.
-    pub async fn post(&self, provider: &Provider, call: Call<'_>) -> Result<Answer, CallError> {
+    pub(crate) async fn post(&self, provider: &Provider, call: Call<'_>) -> Result<Answer, CallError> {
         let lease = provider.pick(None, &[]).await?;
         let answered = self.exchange(provider, lease.endpoint.address, call).await;
         report(&lease, &answered);

@@ -16,7 +16,7 @@ const ANTHROPIC: &str = "api.anthropic.com";
 const AZURE: [&str; 2] = [".openai.azure.com", ".cognitiveservices.azure.com"];
 
 /// Whose key goes upstream, resolved.
-pub enum Credential {
+pub(crate) enum Credential {
     /// No key; the client's is removed.
     None,
     /// The client's own.
@@ -56,7 +56,7 @@ impl Credential {
 
     /// Returns the field that the operator's key goes in, and its value.
     #[must_use]
-    pub fn key(&self) -> Option<(&HeaderName, &HeaderValue)> {
+    pub(crate) fn key(&self) -> Option<(&HeaderName, &HeaderValue)> {
         match self {
             Self::Key { field, value } => Some((field, value)),
             Self::None | Self::Passthrough => None,

@@ -16,7 +16,7 @@ use super::{Provider, Recent};
 
 /// A model of the catalog, ready to be called.
 #[derive(Debug)]
-pub struct Target {
+pub(crate) struct Target {
     /// Its name in the catalog.
     pub model: Name,
     /// What its provider calls it.
@@ -43,7 +43,7 @@ impl Target {
     /// Returns what is changed in a request of `dialect`: nothing where no model answers, and nothing about streaming
     /// where there is none, because providers refuse both.
     #[must_use]
-    pub fn edits(&self, dialect: Dialect, stream: bool) -> &Edits {
+    pub(crate) fn edits(&self, dialect: Dialect, stream: bool) -> &Edits {
         const NONE: &Edits = &Edits::NONE;
         let [streaming, others] = &self.edits;
         match stream && dialect.has_stream_options() {
@@ -75,19 +75,19 @@ impl Target {
 
     /// Returns whether its context window is known to be larger than `other`'s.
     #[must_use]
-    pub fn is_wider_than(&self, other: &Self) -> bool {
+    pub(crate) fn is_wider_than(&self, other: &Self) -> bool {
         matches!((self.context, other.context), (Some(mine), Some(theirs)) if mine > theirs)
     }
 
     /// Remembers that it asked, with `Retry-After`, to be left alone until `until`.
-    pub fn rest_until(&self, until: Instant) {
+    pub(crate) fn rest_until(&self, until: Instant) {
         let until = u64::try_from(until.saturating_duration_since(*EPOCH).as_millis()).unwrap_or(u64::MAX);
         self.rests_until.fetch_max(until, Ordering::Relaxed);
     }
 
     /// Returns whether it asked to be left alone and that time is not over.
     #[must_use]
-    pub fn is_resting(&self) -> bool {
+    pub(crate) fn is_resting(&self) -> bool {
         let until = self.rests_until.load(Ordering::Relaxed);
         until > 0 && EPOCH.elapsed().as_millis() < u128::from(until)
     }

@@ -33,7 +33,7 @@ struct Schedule {
 }
 
 /// Checks the peers of the upstreams that `serving` returns, for as long as the future is polled. Dropping it ends every check.
-pub async fn watch(serving: impl Fn() -> Arc<Upstreams>) {
+pub(crate) async fn watch(serving: impl Fn() -> Arc<Upstreams>) {
     let mut schedule = Schedule::default();
     loop {
         let next = schedule.start_due(&serving());

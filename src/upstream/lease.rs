@@ -13,7 +13,7 @@ use super::resolver::ResolveError;
 
 /// An address to connect to now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     /// The peer, as the operator wrote it.
     pub peer: Arc<str>,
     /// What its name resolved to.
@@ -22,7 +22,7 @@ pub struct Endpoint {
 
 /// A request's place at a peer. Dropping it gives the place back; without a report it says nothing about the peer.
 #[derive(Debug)]
-pub struct Lease {
+pub(crate) struct Lease {
     /// Where to connect.
     pub endpoint: Endpoint,
     hold: Hold,
@@ -31,7 +31,7 @@ pub struct Lease {
 
 /// What became of a request, as far as its peer is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// It was answered with this status; 500 and above are failures of the peer.
     Answered(u16),
     /// No connection: refused, unreachable, or a handshake failed.
@@ -46,7 +46,7 @@ pub enum Outcome {
 
 /// Why there is no peer to ask.
 #[derive(Debug, thiserror::Error)]
-pub enum NoPeer {
+pub(crate) enum NoPeer {
     /// Health checks say that all are down, and `fail_open` is false.
     #[error("every peer is down")]
     AllEjected,
@@ -85,13 +85,13 @@ impl Lease {
 
     /// Returns the peer, to be passed to the next pick when it failed this request.
     #[must_use]
-    pub fn peer(&self) -> PeerId {
+    pub(crate) fn peer(&self) -> PeerId {
         self.hold.peer.id()
     }
 
     /// Tells the peer's breaker what became of the request. A failure counts although an answer had begun; anything else
     /// counts once.
-    pub fn report(&self, outcome: Outcome) {
+    pub(crate) fn report(&self, outcome: Outcome) {
         self.hold.report(outcome);
     }
 }

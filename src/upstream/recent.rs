@@ -21,7 +21,7 @@ const LEAST: f64 = 1.0 / 16.0;
 
 /// How a model answers lately.
 #[derive(Debug, Default)]
-pub struct Recent {
+pub(crate) struct Recent {
     first_byte: Mean,
     output_tokens: Mean,
 }
@@ -36,25 +36,25 @@ struct Mean {
 
 impl Recent {
     /// Takes how long an answer took to begin.
-    pub fn began(&self, after: Duration, now: Instant) {
+    pub(crate) fn began(&self, after: Duration, now: Instant) {
         self.first_byte.take(after.as_secs_f64(), now);
     }
 
     /// Takes how long an answer was.
-    pub fn ended(&self, output_tokens: u64, now: Instant) {
+    pub(crate) fn ended(&self, output_tokens: u64, now: Instant) {
         self.output_tokens.take(output_tokens as f64, now);
     }
 
     /// Returns how long answers take to begin, in seconds; `None` before the first. What rests on less than one answer, because
     /// the last ones are long ago, counts for so much less, and at last for nothing.
     #[must_use]
-    pub fn first_byte(&self, now: Instant) -> Option<f64> {
+    pub(crate) fn first_byte(&self, now: Instant) -> Option<f64> {
         self.first_byte.get(now).map(|(mean, weight)| mean * weight.min(1.0))
     }
 
     /// Returns how many tokens answers have; `None` before the first, and when the last ones are long ago.
     #[must_use]
-    pub fn output_tokens(&self, now: Instant) -> Option<f64> {
+    pub(crate) fn output_tokens(&self, now: Instant) -> Option<f64> {
         self.output_tokens.get(now).map(|(mean, _)| mean)
     }
 }

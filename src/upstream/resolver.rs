@@ -16,7 +16,7 @@ const RESOLVED_FOR: Duration = Duration::from_secs(30);
 /// Why a peer has no address.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot resolve `{host}`")]
-pub struct ResolveError {
+pub(crate) struct ResolveError {
     /// The name.
     host: String,
     /// What the resolver said.
