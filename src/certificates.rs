@@ -13,27 +13,15 @@ use pointsman_core::config::ListenTls;
 #[derive(Clone)]
 pub(crate) struct Certificate(Arc<CertifiedKey>);
 
-/// Why a certificate cannot be used.
+/// The reason why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CertificateError {
     /// A file is missing, or no PEM.
     #[error("cannot read `{}` and `{}`: {message}", cert.display(), key.display())]
-    Unreadable {
-        /// The chain's file.
-        cert: PathBuf,
-        /// The key's file.
-        key: PathBuf,
-        /// What went wrong.
-        message: String,
-    },
+    Unreadable { cert: PathBuf, key: PathBuf, message: String },
     /// The files hold no certificate, or no private key.
     #[error("`{}` holds no certificate or `{}` no private key", cert.display(), key.display())]
-    Empty {
-        /// The chain's file.
-        cert: PathBuf,
-        /// The key's file.
-        key: PathBuf,
-    },
+    Empty { cert: PathBuf, key: PathBuf },
     /// The key is of an unknown kind, or not the certificate's.
     #[error("the key does not fit the certificate: {0}")]
     Mismatch(RusTlsError),

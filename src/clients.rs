@@ -37,10 +37,10 @@ pub struct Client {
     tokens: Option<Meter>,
 }
 
-/// What a client asks too much of.
+/// The unit that a client's rate is limited in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// Requests.
+    /// Requests, whatever they hold.
     Requests,
     /// Tokens, of prompts and answers.
     Tokens,
@@ -49,11 +49,11 @@ pub enum Unit {
 /// A client that asks too much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limited {
-    /// Of what.
+    /// The unit of the limit.
     pub unit: Unit,
-    /// What it may have in a minute.
+    /// The limit in a minute.
     pub per_minute: u64,
-    /// When to ask again.
+    /// The time until the client may ask again.
     pub retry_after: Duration,
 }
 
@@ -63,20 +63,20 @@ pub struct Limited {
 pub struct NoClient {
     /// The name that was asked for.
     pub name: String,
-    /// Those that there are.
+    /// The names of those that are.
     pub known: Vec<String>,
 }
 
-/// How much a client has left.
+/// The rest of what a client may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
-    /// Of what.
+    /// The unit of the allowance.
     pub unit: Unit,
-    /// In a minute.
+    /// The limit in a minute.
     pub limit: u64,
-    /// Now.
+    /// The rest at this moment.
     pub remaining: u64,
-    /// Until it has everything again.
+    /// The time until the whole allowance is back.
     pub reset: Duration,
 }
 

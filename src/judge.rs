@@ -50,13 +50,13 @@ pub(crate) struct Judge {
     policy: Name,
     deployment: Arc<Target>,
     question: Question,
-    /// What outlives reloads.
+    /// The memory that outlives reloads.
     memory: Arc<Memory>,
     metrics: JudgeMetrics,
     caller: Arc<Caller>,
 }
 
-/// What a judge remembers, as long as its section stays the same.
+/// The memory of a judge, as long as the judge's section stays the same.
 #[derive(Debug)]
 struct Memory {
     answers: Option<Cache<Key, (Said, Instant)>>,
@@ -70,11 +70,11 @@ struct Memory {
 pub(crate) struct Asks<'a> {
     /// The policy that its strategy is part of.
     pub policy: &'a Name,
-    /// What the judge is told of the choices' models.
+    /// The catalog that describes the choices' models to the judge.
     pub catalog: &'a BTreeMap<Name, Model>,
-    /// What sends its questions.
+    /// The sender of the judge's questions.
     pub caller: &'a Arc<Caller>,
-    /// Where they are counted.
+    /// The metrics that questions are counted in.
     pub metrics: &'a Metrics,
 }
 

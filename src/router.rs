@@ -46,10 +46,10 @@ pub use self::switch::{Killed, Switch};
 pub(crate) use self::verdict::PolicyFinding;
 use crate::snapshot::Snapshot;
 
-/// What is counted where a policy holds conversations and a request has nothing to hold it by.
+/// The affinity outcome of a request that has nothing to be pinned by, where the policy has affinity.
 const NO_KEY: &str = "no_key";
 
-/// How often replicas share what their loops know.
+/// The pause between two exchanges of what the loops of replicas know.
 const SHARE: Duration = Duration::from_secs(1);
 
 /// Decides for requests, against the snapshot that serves.

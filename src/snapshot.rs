@@ -33,27 +33,27 @@ pub struct Snapshot {
     pub(crate) generation: u64,
     /// The file it was built from.
     pub(crate) config: Arc<Config>,
-    /// What is not a person's ask in a prompt.
+    /// The envelopes around a person's ask, which are no part of the ask.
     pub(crate) envelopes: Envelopes,
-    /// How models are chosen.
+    /// The policies that choose models.
     pub(crate) policies: Arc<PolicySet>,
-    /// Who answers.
+    /// The providers and models that answer.
     pub(crate) upstreams: Arc<Upstreams>,
-    /// Who may ask.
+    /// The clients that may ask.
     pub(crate) clients: Arc<Clients>,
-    /// What the listeners with TLS show, by the listener's index.
+    /// The certificates of the listeners with TLS, by the listener's index.
     pub(crate) certificates: Vec<Option<Certificate>>,
-    /// Where decisions are written, if anywhere.
+    /// The log that decisions are written to, if there is one.
     pub(crate) decision_log: Option<DecisionLog>,
-    /// What replicas share, if they do.
+    /// The store that replicas share, if they do.
     pub(crate) store: Option<Store>,
-    /// Where spans go, if anywhere.
+    /// The exporter of spans, if there is one.
     pub(crate) tracer: Option<Tracer>,
-    /// Who judges.
+    /// The classifiers that score prompts.
     pub(crate) classifiers: BTreeMap<Name, ClassifierState>,
-    /// Who judges beside them, for comparison.
+    /// The classifiers that score prompts a second time, for comparison.
     pub(crate) shadows: BTreeMap<Name, Arc<Shadow>>,
-    /// Who else knows something that strategies ask for.
+    /// The judges and exemplars that strategies ask.
     pub(crate) advisers: Arc<Advisers>,
 }
 

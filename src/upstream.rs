@@ -51,11 +51,11 @@ pub(crate) struct Upstreams {
 #[derive(Debug)]
 pub(crate) struct ResolvedProviders(BTreeMap<Name, Resolved>);
 
-/// Where keys and files come from.
+/// The environment variables and the folder that keys and files come from.
 pub(crate) struct Surroundings<'s> {
     /// Looks environment variables up.
     pub environment: &'s dyn Fn(&str) -> Option<String>,
-    /// Where relative paths start.
+    /// The folder that relative paths start at.
     pub base_dir: &'s Path,
 }
 

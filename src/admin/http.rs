@@ -22,10 +22,10 @@ use super::state::{AdminError, Asked, DECIDED_PATH, Plane};
 use crate::proxy::feedback;
 use crate::proxy::rejection::{ErrorObject, Rejection, Shape, error_type};
 
-/// How long a client may take to send a body.
+/// The time that a client may take to send a body.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
-/// How long answers that are on their way may take once the process stops.
+/// The time that answers on their way may take once the process stops.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Prometheus' text format.

@@ -78,21 +78,20 @@ pub(crate) trait Plane: Send + Sync + 'static {
 pub(crate) struct Asked<'r> {
     /// The data plane's path that it is decided for, such as `/v1/chat/completions`.
     pub path: &'r str,
-    /// Its header, as far as policies read it.
+    /// The request's header, as far as policies read it.
     pub headers: &'r HeaderMap,
     /// The client that it is decided for, by its name in the configuration; without one nothing that is a client's alone
     /// takes effect.
     pub client: Option<&'r str>,
     /// When it comes; by default now.
     pub now: Option<Moment>,
-    /// Its body.
     pub body: Bytes,
 }
 
-/// Whether requests can be served, and how well.
+/// The readiness to serve requests, and how well.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Readiness {
-    /// Whether traffic should come here. A degraded classifier does not change that: `otherwise` serves.
+    /// True when traffic should come here. A degraded classifier does not change that: `otherwise` serves.
     pub ready: bool,
     /// The generation that serves.
     pub generation: u64,
@@ -104,47 +103,47 @@ pub(crate) struct Readiness {
     /// The targets of the policies that have one.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub targets: BTreeMap<Name, TargetState>,
-    /// How the last reload ended; absent before the first.
+    /// The end of the last reload; absent before the first.
     pub last_reload: Option<LastReload>,
 }
 
-/// How the store is; whatever it is, requests are served.
+/// The state of the store; requests are served whatever it is.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct StoreState {
     /// Ready or unavailable.
     pub state: Phase,
-    /// Why it is unavailable.
+    /// The reason why the store is unavailable.
     pub detail: Option<String>,
 }
 
-/// How a classifier is.
+/// The state of a classifier.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ClassifierState {
-    /// In one word.
+    /// The state in one word.
     pub state: Phase,
-    /// Why it is not ready, or not as good as it should be.
+    /// The reason why the classifier is not ready, or not as good as it should be.
     pub detail: Option<String>,
-    /// What it runs on.
+    /// The device that the classifier runs on.
     pub device: Option<String>,
     /// The version of its bundle.
     pub version: Option<String>,
-    /// Its shadow, if it has one.
+    /// The classifier's shadow, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowState>,
 }
 
-/// How a classifier's shadow is; whatever it is, it changes no decision.
+/// The state of a classifier's shadow; no decision depends on it.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ShadowState {
     /// Ready or unavailable.
     pub state: Phase,
-    /// Why it is off.
+    /// The reason why the shadow is off.
     pub detail: Option<String>,
     /// The version of its bundle.
     pub version: Option<String>,
 }
 
-/// What a classifier is doing.
+/// The state of a classifier, a shadow or the store in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Phase {
@@ -156,15 +155,14 @@ pub(crate) enum Phase {
     Unavailable,
 }
 
-/// How a reload ended.
+/// The end of a reload.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct LastReload {
-    /// When, in UTC.
+    /// The time of the end, in UTC.
     #[serde(serialize_with = "rfc3339")]
     pub at: SystemTime,
-    /// How.
     pub outcome: ReloadOutcome,
-    /// Why it was rejected.
+    /// The reason why the reload was rejected.
     pub detail: Option<String>,
 }
 
@@ -178,7 +176,7 @@ pub(crate) struct AdminError {
     pub code: &'static str,
     /// The parameter at fault.
     pub param: Option<&'static str>,
-    /// For people.
+    /// The message for people.
     pub message: String,
 }
 

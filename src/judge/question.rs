@@ -30,7 +30,7 @@ pub(super) struct Question {
     max_tokens: u32,
 }
 
-/// What an answer holds besides the label.
+/// The parts of an answer besides the label.
 #[derive(Debug, Clone, Copy)]
 struct Form {
     has_rationale: bool,

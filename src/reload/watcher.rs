@@ -16,13 +16,13 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::Reloader;
 
-/// How long the folders must be quiet before a change is acted upon: a bundle is several files.
+/// The time that the folders must be quiet before a change is acted upon: a bundle is several files.
 const QUIET: Duration = Duration::from_millis(100);
 
 /// Events that may wait; when there are more, the thread is going to look anyway.
 const EVENTS: usize = 64;
 
-/// Why files cannot be watched.
+/// The reason why files cannot be watched.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot watch files for changes")]
 pub(crate) struct WatchError(#[from] notify::Error);
@@ -34,7 +34,7 @@ pub(crate) struct Watcher {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Why the thread wakes up.
+/// The reason why the thread wakes up.
 #[derive(Debug)]
 enum Wake {
     Changed,
@@ -50,7 +50,7 @@ struct Watch {
     reloader: Arc<Reloader>,
 }
 
-/// What the files looked like.
+/// The sizes and times of the files.
 type Stamp = Vec<(PathBuf, u64, Option<SystemTime>)>;
 
 impl Watcher {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use pointsman_core::policy::{JudgeFailure, Judgement, Similarities};
 use pointsman_core::scores::Degraded;
 
-/// What only an explanation shows of what was seen on the way to a decision.
+/// The part of a decision's evidence that only an explanation shows.
 #[derive(Debug, Default)]
 pub(super) struct Details {
-    /// What each rule comes to, whether it was tried or not.
+    /// The value of each rule, tried or not.
     pub(super) rules: Vec<Option<bool>>,
     /// By the path of the strategy that compared.
     pub(super) similarities: Vec<(Arc<str>, Result<Similarities, Degraded>)>,

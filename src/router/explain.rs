@@ -17,7 +17,7 @@ use super::{Incoming, Refusal, Routing, Timings, Verdict};
 use crate::clients::Client;
 use crate::snapshot::Snapshot;
 
-/// What a decision and a refusal have in common.
+/// The part of an explanation that decisions and refusals share.
 struct CommonGround<'s> {
     snapshot: &'s Snapshot,
     features: &'s Features,

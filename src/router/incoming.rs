@@ -11,32 +11,32 @@ use crate::clients::Client;
 /// A request that waits for a decision.
 #[derive(Clone, Copy)]
 pub struct Incoming<'r> {
-    /// Its path, without the query.
+    /// The path, without the query.
     pub path: &'r str,
     /// Returns the value of a header by its lower-case name, as [`header_text`](super::header_text) reads it.
     pub header: &'r (dyn Fn(&str) -> Option<Cow<'r, str>> + Sync),
-    /// Who asks, when clients have keys.
+    /// The client that asks, when clients have keys.
     pub client: Option<&'r Client>,
-    /// What it says.
+    /// The prompt that was read from the body.
     pub prompt: &'r Prompt<'r>,
-    /// What `prompt` was read from; kept to measure later what the decision did not need.
+    /// The body that `prompt` was read from; kept to measure later what the decision did not need.
     pub body: &'r Bytes,
     /// When it came, in seconds since 1970; `None` for now.
     pub at: Option<u64>,
-    /// How questions to judges are answered.
+    /// The way questions to judges are answered.
     pub judging: Judging<'r>,
-    /// Whether it is worked out what [`Verdict::explain`](super::Verdict::explain) shows beside the decision; costs a few microseconds.
+    /// The depth of what [`Verdict::explain`](super::Verdict::explain) can show beside the decision; all of it costs a few microseconds.
     pub detail: Detail,
 }
 
-/// How questions to judges are answered.
+/// The way questions to judges are answered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Judging<'r> {
-    /// By the judge.
+    /// The judge is asked.
     #[default]
     Ask,
-    /// Not at all.
+    /// No judge is asked.
     Never,
-    /// With this label.
+    /// Every judge is taken to answer with this label.
     Says(&'r str),
 }

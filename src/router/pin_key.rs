@@ -6,7 +6,7 @@ use pointsman_core::config::{AffinityKey, Mode, Name};
 use pointsman_core::policy::{Policy, RequestFacts};
 use sha2::{Digest, Sha256};
 
-/// What requests that belong together have in common: 128 bits of a SHA-256 over policy, client and key, the same in every
+/// The key of requests that belong together: 128 bits of a SHA-256 over policy, client and key, the same in every
 /// replica. Clients never share one, whatever they call their sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct PinKey(pub(super) [u8; 16]);

@@ -32,7 +32,7 @@ struct Memory {
     records: Arc<Cache<PinKey, Record>>,
 }
 
-/// What is remembered under a key. Times are in seconds since 1970.
+/// A conversation's pin, as it is remembered under its key. Times are in seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Record {
     since: u64,
@@ -122,7 +122,7 @@ impl Record {
         format!("{SPELLING} {} {} {} {} {home}", self.since, self.used, self.bytes, self.last)
     }
 
-    /// What another version wrote is as good as nothing.
+    /// Reads a record; one that another version wrote is as good as none.
     fn read(text: &[u8]) -> Option<Self> {
         let fields: Vec<&str> = str::from_utf8(text).ok()?.split(' ').collect();
         let [SPELLING, since, used, bytes, last, home] = fields.as_slice() else { return None };

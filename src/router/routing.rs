@@ -13,7 +13,7 @@ use super::incoming::Incoming;
 use super::pin_key::PinKey;
 use crate::snapshot::Ticket;
 
-/// What is to happen to a request.
+/// The verdict on a request.
 #[derive(Debug)]
 pub enum Verdict {
     /// A policy chose a model.
@@ -22,12 +22,12 @@ pub enum Verdict {
     Pass {
         /// The policy that matched, if one did.
         policy: Option<Name>,
-        /// What that policy would have done, if it only watches.
+        /// The decision of that policy, if the policy only watches.
         shadow: Option<Box<Routing>>,
-        /// Why that policy would have refused it, if it only watches.
+        /// The refusal of that policy, if the policy only watches.
         denied: Option<Box<Refusal>>,
     },
-    /// It is refused, by a policy as a rule.
+    /// A refusal, by a policy as a rule.
     Deny(Box<Refusal>),
 }
 
@@ -36,24 +36,24 @@ pub enum Verdict {
 pub struct Routing {
     /// The model, and why.
     pub decision: Decision,
-    /// What the prompt looks like.
+    /// The features of the prompt.
     pub features: Features,
     /// The classifiers that were asked, and what they said.
     pub asked: Vec<Asked>,
     /// By which text the prompt was judged.
     pub label_from: AskSource,
-    /// Where the time went.
+    /// The time that each part of deciding took.
     pub timings: Timings,
-    /// What the classifier's shadow is to judge once the request is over, if it is one of its sample.
+    /// The prompt for the classifier's shadow to score once the request is over, if the request is one of the shadow's sample.
     pub shadow: Option<Ticket>,
-    /// What the requests of its conversation have in common, where the decision log may say so.
+    /// The hash that the requests of a conversation share, where the decision log may write it.
     pub conversation: Option<u64>,
-    /// What it has in common with the requests that it belongs with.
+    /// The key of the request's pin, where the policy has affinity.
     pub(super) pin: Option<PinKey>,
     pub(super) details: Option<Box<Details>>,
 }
 
-/// Where a decision's time went.
+/// The time that each part of deciding took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timings {
     /// Reading the text's structure for the classifier; what rules ask for is measured while they decide.
@@ -69,17 +69,17 @@ pub struct Timings {
 /// A refusal and all that went into it.
 #[derive(Debug)]
 pub struct Refusal {
-    /// Why, and what the client is told.
+    /// The reason, and the words for the client.
     pub denial: Denial,
-    /// What the prompt looks like.
+    /// The features of the prompt.
     pub features: Features,
     /// The classifiers that were asked, and what they said.
     pub asked: Vec<Asked>,
-    /// What it cost to ask judges, in US dollars; `None` where nothing is paid for, or not known.
+    /// The cost of the judges that were asked, in US dollars; `None` where nothing is paid for, or not known.
     pub cost_usd: Option<f64>,
-    /// Where the time went.
+    /// The time that each part of deciding took.
     pub timings: Timings,
-    /// What the requests of its conversation have in common, where the decision log may say so.
+    /// The hash that the requests of a conversation share, where the decision log may write it.
     pub conversation: Option<u64>,
     pub(super) details: Option<Box<Details>>,
 }
@@ -91,7 +91,7 @@ pub(super) struct DecisionEvidence {
     pub(super) signals: Signals,
     pub(super) timings: Timings,
     pub(super) pin: Option<PinKey>,
-    /// What each rule comes to, for an explanation.
+    /// The value of each rule, for an explanation.
     pub(super) rules: Option<Vec<Option<bool>>>,
     pub(super) label_from: AskSource,
 }

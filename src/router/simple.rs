@@ -12,7 +12,7 @@ use pointsman_telemetry::Metrics;
 use super::{Incoming, Judging, Router, Verdict};
 use crate::snapshot::{BuildError, Builder};
 
-/// Why there is no decision.
+/// The reason why there is no decision.
 #[derive(Debug, thiserror::Error)]
 pub enum Undecided {
     /// The body is no chat completion.

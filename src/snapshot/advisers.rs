@@ -14,11 +14,11 @@ use crate::judge::Judge;
 pub(crate) struct Advisers {
     pub(super) judges: BTreeMap<Arc<str>, Arc<Judge>>,
     pub(super) exemplars: BTreeMap<Arc<str>, Compared>,
-    /// What cannot be meant, as far as only an encoder can tell.
+    /// The routes and thresholds that cannot be meant, as far as only an encoder can tell.
     pub(super) warnings: Vec<Problem>,
 }
 
-/// What one strategy compares prompts with.
+/// The exemplars that one strategy compares prompts with.
 #[derive(Debug)]
 pub(super) struct Compared {
     pub(super) classifier: Name,

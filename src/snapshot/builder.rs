@@ -29,13 +29,13 @@ use crate::upstream::{Caller, Surroundings, Upstreams};
 /// Looks an environment variable up.
 pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// What snapshots are built with; lives as long as the process.
+/// The builder of snapshots; lives as long as the process.
 pub struct Builder {
     /// The configuration file; relative paths in it start at its folder.
     pub path: PathBuf,
-    /// Where keys come from.
+    /// The variables that keys come from.
     pub environment: Environment,
-    /// Where classifiers count.
+    /// The metrics that classifiers, peers and sinks count in.
     pub metrics: Arc<Metrics>,
     /// ONNX Runtime, or why it did not load; loaded for the first classifier, not before.
     runtime: OnceLock<Result<Arc<Runtime>, String>>,
@@ -43,22 +43,16 @@ pub struct Builder {
     caller: OnceLock<Arc<Caller>>,
 }
 
-/// Why a snapshot cannot be built.
+/// The reason why a snapshot cannot be built.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum BuildError {
     /// The file holds mistakes.
     #[error(transparent)]
     Config(#[from] Problems),
     /// A classifier that must run on its device does not run.
     #[error("classifiers.{name}.require: {}: {detail}", reason.as_str())]
-    Required {
-        /// The classifier.
-        name: Name,
-        /// Why it does not.
-        reason: Degraded,
-        /// What an operator has to mend.
-        detail: String,
-    },
+    Required { name: Name, reason: Degraded, detail: String },
     /// Spans cannot be sent.
     #[error("tracing.otlp: {0}")]
     Tracer(#[from] TracerError),
@@ -67,12 +61,7 @@ pub enum BuildError {
     Thread(#[from] std::io::Error),
     /// A classifier that serves now would be lost.
     #[error("classifiers.{name}.bundle: {source}")]
-    Classifier {
-        /// The classifier.
-        name: Name,
-        /// What is wrong with its bundle.
-        source: BundleError,
-    },
+    Classifier { name: Name, source: BundleError },
 }
 
 /// The mistakes that were found so far.

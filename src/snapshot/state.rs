@@ -6,13 +6,13 @@ use pointsman_core::scores::Degraded;
 /// A classifier that serves, or why it does not.
 #[derive(Debug, Clone)]
 pub(crate) enum ClassifierState {
-    /// It was verified, warmed up and scores.
+    /// A classifier that was verified and warmed up, and scores.
     Ready(Classifier),
-    /// It could not be loaded; policies fall to `otherwise`, and say so.
+    /// A classifier that could not be loaded; policies fall to `otherwise`, and say so.
     Unavailable {
         /// The reason that decisions show.
         reason: Degraded,
-        /// What an operator has to mend.
+        /// The mistake that an operator has to mend.
         detail: String,
     },
 }

@@ -9,7 +9,7 @@ use http::Uri;
 /// `http(s)://host[:port][/prefix]`, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BaseUrl {
-    /// Whether to speak TLS.
+    /// True for TLS.
     pub tls: bool,
     /// Host and port to connect to.
     pub address: HostPort,
@@ -24,7 +24,6 @@ pub(crate) struct BaseUrl {
 pub(crate) struct HostPort {
     /// A DNS name or an IP address without brackets.
     pub host: String,
-    /// The TCP port.
     pub port: u16,
 }
 

@@ -12,13 +12,13 @@ use pointsman_http_client::{Destination, ExchangeLimits, HttpClient, HttpError, 
 
 use super::{Lease, NoPeer, Outcome, Provider};
 
-/// How long an idle connection to a provider is kept for reuse; providers close theirs after 60 s and more.
+/// The time that an idle connection to a provider is kept for reuse; providers close theirs after 60 s and more.
 const KEEP_IDLE: Duration = Duration::from_secs(50);
 
 /// HTTP/2 requests that share a connection.
 const H2_STREAMS: usize = 100;
 
-/// How often an HTTP/2 connection is asked whether it is still there: nothing else would notice between requests.
+/// The pause between two signs of life that an HTTP/2 connection is asked for: nothing else would notice between requests.
 const H2_PING: Duration = Duration::from_secs(20);
 
 /// Sends requests of our own to providers, over connections of its own.
@@ -30,20 +30,18 @@ pub(crate) struct Caller {
 /// A whole answer to a request of our own.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// Its status.
     pub status: StatusCode,
-    /// Its body.
     pub body: Bytes,
 }
 
 /// A request of our own: a JSON body for one path.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call<'c> {
-    /// Where, below the provider's prefix, such as `/chat/completions`.
+    /// The path below the provider's prefix, such as `/chat/completions`.
     pub path: &'c str,
     /// More header fields.
     pub fields: &'c [(HeaderName, HeaderValue)],
-    /// What is sent.
+    /// The JSON that is sent.
     pub body: &'c Bytes,
     /// The largest answer that is read, in bytes.
     pub max_bytes: usize,

@@ -17,25 +17,25 @@ use super::{Provider, Recent};
 /// A model of the catalog, ready to be called.
 #[derive(Debug)]
 pub(crate) struct Target {
-    /// Its name in the catalog.
+    /// The model's name in the catalog.
     pub model: Name,
-    /// What its provider calls it.
+    /// The model's name at the provider.
     pub upstream_name: String,
-    /// Who serves it.
+    /// The provider that serves the model.
     pub provider: Arc<Provider>,
     /// US dollars per million tokens, if the catalog says.
     pub price: Option<Price>,
-    /// Whose tokens it counts.
+    /// The tokenizer whose tokens the provider counts.
     pub tokenizer: Tokenizer,
     /// The context window in tokens; `None` when the catalog does not say.
     pub context: Option<u64>,
-    /// How it answers lately.
+    /// The pace and length of the latest answers.
     pub recent: Arc<Recent>,
     /// Milliseconds of the process's clock until which it asked to be left alone.
     rests_until: AtomicU64,
-    /// Whether its streams are made to end with their usage.
+    /// True when streams are made to end with their usage.
     pub asks_for_usage: bool,
-    /// What is changed in its requests that stream, and in the others.
+    /// The changes to requests that stream, and to the others.
     edits: [Edits; 2],
 }
 

@@ -20,7 +20,7 @@ pub(crate) const CONTEXT_LENGTH: ErrorType = ErrorType::Custom("ContextLengthExc
 /// The error type of a request that outstayed a shutdown's drain.
 pub(crate) const CUT_OFF: ErrorType = ErrorType::Custom("CutOff");
 
-/// Why an attempt at a provider failed.
+/// The reason why an attempt at a provider failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AttemptFailure {
     /// No connection: refused, unreachable, or the TLS handshake failed.

@@ -16,23 +16,23 @@ use super::resolver::ResolveError;
 pub(crate) struct Endpoint {
     /// The peer, as the operator wrote it.
     pub peer: Arc<str>,
-    /// What its name resolved to.
+    /// The address that the peer's name resolved to.
     pub address: SocketAddr,
 }
 
 /// A request's place at a peer. Dropping it gives the place back; without a report it says nothing about the peer.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    /// Where to connect.
+    /// The address to connect to.
     pub endpoint: Endpoint,
     hold: Hold,
     _place: Place,
 }
 
-/// What became of a request, as far as its peer is concerned.
+/// The end of a request, as far as its peer is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It was answered with this status; 500 and above are failures of the peer.
+    /// An answer with this status; 500 and above are failures of the peer.
     Answered(u16),
     /// No connection: refused, unreachable, or a handshake failed.
     ConnectFailed,
@@ -40,11 +40,11 @@ pub(crate) enum Outcome {
     Timeout,
     /// The connection broke, before the answer or within it.
     Broken,
-    /// It says nothing about the peer: the client left, or a reused connection had been closed meanwhile.
+    /// An end that says nothing about the peer: the client left, or a reused connection had been closed meanwhile.
     Cancelled,
 }
 
-/// Why there is no peer to ask.
+/// The reason why there is no peer to ask.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NoPeer {
     /// Health checks say that all are down, and `fail_open` is false.
@@ -67,7 +67,7 @@ pub(super) struct Hold {
     reported: AtomicBool,
 }
 
-/// How many requests a provider is answering.
+/// The count of requests that a provider is answering.
 #[derive(Debug)]
 pub(super) struct Load {
     in_flight: AtomicUsize,

@@ -33,7 +33,7 @@ pub(crate) struct Peer {
     checks: Mutex<Checks>,
     down: AtomicBool,
     breaker: Mutex<Breaker>,
-    /// Of the breaker: twice its epoch, and one more while it is closed.
+    /// Twice the breaker's epoch, and one more while the breaker is closed.
     phase: AtomicU64,
     metrics: PeerMetrics,
 }

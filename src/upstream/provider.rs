@@ -20,19 +20,18 @@ use super::trust::Trust;
 /// A service that answers prompts.
 #[derive(Debug)]
 pub(crate) struct Provider {
-    /// Its name in the configuration.
+    /// The provider's name in the configuration.
     pub name: Name,
-    /// Where it is.
+    /// The URL that paths are below.
     pub base: BaseUrl,
-    /// Whose key goes to it.
+    /// The key that goes to the provider.
     pub credential: Credential,
-    /// How long to wait for it.
     pub timeouts: Timeouts,
     /// The HTTP version to speak.
     pub http: Http,
-    /// How its peers prove who they are.
+    /// The TLS terms on which peers prove who they are.
     pub tls: Tls,
-    /// Who vouches for them; `None` for the system's authorities.
+    /// The authorities that vouch for peers; `None` for the system's.
     pub trust: Option<Trust>,
     /// Keeps its connections apart from those that were made under other terms.
     pub connection_group: u64,

@@ -19,7 +19,7 @@ const HALF_LIFE: f64 = 300.0;
 /// A mean that rests on less than this part of an answer is none.
 const LEAST: f64 = 1.0 / 16.0;
 
-/// How a model answers lately.
+/// The pace and length of a model's latest answers.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
     first_byte: Mean,
@@ -67,7 +67,7 @@ impl Mean {
         (weight >= LEAST).then(|| (read(&self.mean), weight))
     }
 
-    /// Of two at the same time one may be lost, or half of it, which no mean notices.
+    /// Takes a value into the mean. Of two at the same time one may be lost, or half of one, which no mean notices.
     fn take(&self, value: f64, now: Instant) {
         let (mean, weight) = self.get(now).unwrap_or((value, 0.0));
         let weight = (weight + 1.0).min(MOST);

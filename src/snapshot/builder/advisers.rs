@@ -13,7 +13,7 @@ use crate::snapshot::advisers::{Advisers, Compared};
 use crate::snapshot::state::ClassifierState;
 use crate::upstream::{Caller, Upstreams};
 
-/// Where a strategy stands.
+/// The place of a strategy in the configuration.
 #[derive(Clone, Copy)]
 struct Place<'p> {
     config: &'p Config,
