@@ -26,9 +26,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use pointsman_core::config::{Mode, Name};
 use pointsman_core::features::Features;
-use pointsman_core::policy::{
-    Denial, Detail, Participation, PinOutcome, Policy, Reason, RequestFacts, Signals,
-};
+use pointsman_core::policy::{Denial, Detail, Participation, PinOutcome, Policy, Reason, RequestFacts, Signals};
 pub(crate) use pointsman_core::prompt::conversation_key::beginning;
 use pointsman_telemetry::Metrics;
 
