@@ -8,6 +8,7 @@ COPY .ci .ci
 COPY benches benches
 COPY config config
 COPY crates crates
+COPY docs/architecture.md docs/architecture.md
 COPY src src
 # Compiles with cmake from Debian and fetches ONNX Runtime with its pinned hash.
 RUN make build

@@ -12,10 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use pointsman::Router;
-use pointsman::reload::Reloader;
-use pointsman::snapshot::Builder;
-use pointsman_telemetry::{Metrics, ReloadOutcome};
+use pointsman::{Builder, Metrics, ReloadOutcome, Reloader, Router};
 use tokio::task::JoinSet;
 
 struct Options {
@@ -41,7 +38,7 @@ fn main() -> Result<()> {
     fs::write(&file, configuration(&bundle))?;
     let metrics = Arc::new(Metrics::new());
     let builder = Builder::new(&file, Arc::clone(&metrics));
-    let snapshot = builder.build(builder.load()?, None)?;
+    let snapshot = builder.build(builder.prepare()?, None)?;
     let router = Arc::new(Router::new(snapshot, Arc::clone(&metrics)));
     let reloader = Arc::new(Reloader::new(builder, Arc::clone(&router), metrics));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

@@ -13,10 +13,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session, http_proxy_service};
 use pingora::server::Server;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, Result};
-use pointsman::Router;
-use pointsman::proxy::Proxy;
-use pointsman::snapshot::Builder;
-use pointsman_telemetry::Metrics;
+use pointsman::{Builder, Metrics, Proxy, Router};
 
 /// Your service, with Pointsman as a part of it.
 struct Service {
@@ -37,7 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let metrics = Arc::new(Metrics::new());
     let builder = Builder::new(file.as_ref(), Arc::clone(&metrics));
-    let snapshot = builder.build(builder.load()?, None)?;
+    let snapshot = builder.build(builder.prepare()?, None)?;
     let router = Arc::new(Router::new(snapshot, Arc::clone(&metrics)));
     let llm = Proxy::new(router, metrics);
 

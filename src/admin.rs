@@ -11,6 +11,5 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use self::http::serve;
-pub use self::plane::Process;
-pub use self::state::{AdminError, Asked, ClassifierState, LastReload, Phase, Plane, Readiness};
+pub(crate) use self::http::serve;
+pub(crate) use self::plane::Process;

@@ -11,29 +11,17 @@ use pointsman_core::config::ListenTls;
 
 /// A certificate chain and its private key, which match.
 #[derive(Clone)]
-pub struct Certificate(Arc<CertifiedKey>);
+pub(crate) struct Certificate(Arc<CertifiedKey>);
 
-/// Why a certificate cannot be used.
+/// The reason why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum CertificateError {
+pub(crate) enum CertificateError {
     /// A file is missing, or no PEM.
     #[error("cannot read `{}` and `{}`: {message}", cert.display(), key.display())]
-    Unreadable {
-        /// The chain's file.
-        cert: PathBuf,
-        /// The key's file.
-        key: PathBuf,
-        /// What went wrong.
-        message: String,
-    },
+    Unreadable { cert: PathBuf, key: PathBuf, message: String },
     /// The files hold no certificate, or no private key.
     #[error("`{}` holds no certificate or `{}` no private key", cert.display(), key.display())]
-    Empty {
-        /// The chain's file.
-        cert: PathBuf,
-        /// The key's file.
-        key: PathBuf,
-    },
+    Empty { cert: PathBuf, key: PathBuf },
     /// The key is of an unknown kind, or not the certificate's.
     #[error("the key does not fit the certificate: {0}")]
     Mismatch(RusTlsError),
@@ -47,7 +35,7 @@ impl Certificate {
     ///
     /// # Panics
     /// Never: the provider is installed first.
-    pub fn load(files: &ListenTls, base_dir: &Path) -> Result<Self, CertificateError> {
+    pub(crate) fn load(files: &ListenTls, base_dir: &Path) -> Result<Self, CertificateError> {
         install_default_crypto_provider();
         let (cert, key) = (base_dir.join(&files.cert), base_dir.join(&files.key));
         let loaded = load_certs_and_key_files(&cert.to_string_lossy(), &key.to_string_lossy());
@@ -64,7 +52,7 @@ impl Certificate {
 
     /// Returns it as the TLS stack wants it.
     #[must_use]
-    pub fn certified_key(&self) -> Arc<CertifiedKey> {
+    pub(crate) fn certified_key(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.0)
     }
 }

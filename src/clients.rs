@@ -23,7 +23,7 @@ const MAX_ECHO: usize = 64;
 
 /// Everyone who may send requests.
 #[derive(Debug, Default)]
-pub struct Clients {
+pub(crate) struct Clients {
     /// `None` when the configuration names no clients: then anyone may.
     keys: Option<Vec<(KeyHash, Arc<Client>)>>,
 }
@@ -37,10 +37,10 @@ pub struct Client {
     tokens: Option<Meter>,
 }
 
-/// What a client asks too much of.
+/// The unit that a client's rate is limited in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// Requests.
+    /// Requests, whatever they hold.
     Requests,
     /// Tokens, of prompts and answers.
     Tokens,
@@ -49,11 +49,11 @@ pub enum Unit {
 /// A client that asks too much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limited {
-    /// Of what.
+    /// The unit of the limit.
     pub unit: Unit,
-    /// What it may have in a minute.
+    /// The limit in a minute.
     pub per_minute: u64,
-    /// When to ask again.
+    /// The time until the client may ask again.
     pub retry_after: Duration,
 }
 
@@ -63,20 +63,20 @@ pub struct Limited {
 pub struct NoClient {
     /// The name that was asked for.
     pub name: String,
-    /// Those that there are.
+    /// The names of those that are.
     pub known: Vec<String>,
 }
 
-/// How much a client has left.
+/// The rest of what a client may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
-    /// Of what.
+    /// The unit of the allowance.
     pub unit: Unit,
-    /// In a minute.
+    /// The limit in a minute.
     pub limit: u64,
-    /// Now.
+    /// The rest at this moment.
     pub remaining: u64,
-    /// Until it has everything again.
+    /// The time until the whole allowance is back.
     pub reset: Duration,
 }
 
@@ -92,14 +92,14 @@ struct Meter {
 
 /// Returns the hash by which a client's key is known.
 #[must_use]
-pub fn hash_key(key: &[u8]) -> KeyHash {
+pub(crate) fn hash_key(key: &[u8]) -> KeyHash {
     KeyHash::new(Sha256::digest(key).into())
 }
 
 impl Clients {
     /// Builds what `sections` describe; clients of `previous` whose section is the same are taken over.
     #[must_use]
-    pub fn build(sections: Option<&config::Clients>, previous: Option<&Self>) -> Self {
+    pub(crate) fn build(sections: Option<&config::Clients>, previous: Option<&Self>) -> Self {
         let Some(sections) = sections else { return Self::default() };
         let known = |name: &Name, section: &config::Client| {
             let (_, client) = previous?.keys.as_ref()?.iter().find(|(_, client)| client.name == *name)?;
@@ -114,13 +114,13 @@ impl Clients {
 
     /// Returns whether requests need a key.
     #[must_use]
-    pub const fn are_required(&self) -> bool {
+    pub(crate) const fn are_required(&self) -> bool {
         self.keys.is_some()
     }
 
     /// Returns the client of this name.
     #[must_use]
-    pub fn named(&self, name: &str) -> Option<&Arc<Client>> {
+    pub(crate) fn named(&self, name: &str) -> Option<&Arc<Client>> {
         self.keys.iter().flatten().map(|(_, client)| client).find(|client| &*client.name == name)
     }
 
@@ -128,7 +128,7 @@ impl Clients {
     ///
     /// # Errors
     /// When there is none.
-    pub fn find(&self, name: &str) -> Result<&Arc<Client>, NoClient> {
+    pub(crate) fn find(&self, name: &str) -> Result<&Arc<Client>, NoClient> {
         self.named(name).ok_or_else(|| {
             let mut known: Vec<_> = self.keys.iter().flatten().map(|(_, client)| client.name.to_string()).collect();
             known.sort();
@@ -139,7 +139,7 @@ impl Clients {
 
     /// Returns whose key this is. Takes as long for a wrong key as for a right one.
     #[must_use]
-    pub fn identify(&self, key: &[u8]) -> Option<&Arc<Client>> {
+    pub(crate) fn identify(&self, key: &[u8]) -> Option<&Arc<Client>> {
         let hash = hash_key(key);
         let mut found = None;
         for (known, client) in self.keys.iter().flatten() {

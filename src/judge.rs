@@ -36,7 +36,7 @@ use self::words::Private;
 use crate::upstream::{Answer, Call, Caller, Target};
 
 /// Marks a judge's questions.
-pub const HEADER: &str = "x-pointsman-judge";
+pub(crate) const HEADER: &str = "x-pointsman-judge";
 
 const USER_AGENT: &str = concat!("pointsman/", env!("CARGO_PKG_VERSION"), " (judge)");
 
@@ -45,18 +45,18 @@ const MAX_BYTES: usize = 256 << 10;
 
 /// A strategy's judge.
 #[derive(Debug)]
-pub struct Judge {
+pub(crate) struct Judge {
     section: config::Judge,
     policy: Name,
-    target: Arc<Target>,
+    deployment: Arc<Target>,
     question: Question,
-    /// What outlives reloads.
+    /// The memory that outlives reloads.
     memory: Arc<Memory>,
     metrics: JudgeMetrics,
     caller: Arc<Caller>,
 }
 
-/// What a judge remembers, as long as its section stays the same.
+/// The memory of a judge, as long as the judge's section stays the same.
 #[derive(Debug)]
 struct Memory {
     answers: Option<Cache<Key, (Said, Instant)>>,
@@ -67,14 +67,14 @@ struct Memory {
 
 /// For whom a judge is asked, and by what.
 #[derive(Clone, Copy)]
-pub struct Asks<'a> {
+pub(crate) struct Asks<'a> {
     /// The policy that its strategy is part of.
     pub policy: &'a Name,
-    /// What the judge is told of the choices' models.
+    /// The catalog that describes the choices' models to the judge.
     pub catalog: &'a BTreeMap<Name, Model>,
-    /// What sends its questions.
+    /// The sender of the judge's questions.
     pub caller: &'a Arc<Caller>,
-    /// Where they are counted.
+    /// The metrics that questions are counted in.
     pub metrics: &'a Metrics,
 }
 
@@ -86,15 +86,20 @@ struct Silence {
 }
 
 impl Judge {
-    /// Makes the judge of a strategy; `target` is the model that judges. What `previous` remembers is taken over when it was
+    /// Makes the judge of a strategy; `deployment` is the model that judges. What `previous` remembers is taken over when it was
     /// asked the same.
     #[must_use]
-    pub fn new(section: &config::Judge, target: &Arc<Target>, asks: Asks<'_>, previous: Option<&Self>) -> Self {
+    pub(crate) fn new(
+        section: &config::Judge,
+        deployment: &Arc<Target>,
+        asks: Asks<'_>,
+        previous: Option<&Self>,
+    ) -> Self {
         let Asks { policy, catalog, caller, metrics } = asks;
         let question = Question::new(section, catalog);
         let is_same = |old: &&Self| {
             old.section == *section
-                && old.target.upstream_name == target.upstream_name
+                && old.deployment.upstream_name == deployment.upstream_name
                 && old.question.says_as(&question)
         };
         let memory = || Memory {
@@ -107,7 +112,7 @@ impl Judge {
         Self {
             section: section.clone(),
             policy: policy.clone(),
-            target: Arc::clone(target),
+            deployment: Arc::clone(deployment),
             question,
             memory,
             metrics: metrics.judge(policy),
@@ -121,7 +126,7 @@ impl Judge {
     ///
     /// # Errors
     /// Why there is no answer; counted.
-    pub async fn ask(&self, prompt: &Prompt<'_>, features: &Features) -> Result<Judgement, JudgeFailure> {
+    pub(crate) async fn ask(&self, prompt: &Prompt<'_>, features: &Features) -> Result<Judgement, JudgeFailure> {
         let started = Instant::now();
         let deadline = started + self.section.timeout.0;
         // One that only waited for another's question says nothing more about the judge.
@@ -178,7 +183,7 @@ impl Judge {
             Ok(judgement) => {
                 self.memory.breaker.succeeded();
                 if let Some(questions) = self.memory.spell.answered() {
-                    tracing::info!(policy = %self.policy, judge = %self.target.model, questions, "The judge answers again");
+                    tracing::info!(policy = %self.policy, judge = %self.deployment.model, questions, "The judge answers again");
                 }
                 Ok(judgement)
             }
@@ -191,13 +196,13 @@ impl Judge {
     }
 
     async fn exchange(&self, description: &Description, deadline: Instant) -> Result<Judgement, Silence> {
-        let body = self.question.body(description, &self.target);
+        let body = self.question.body(description, &self.deployment);
         let fields = [
             (header::USER_AGENT, HeaderValue::from_static(USER_AGENT)),
             (HeaderName::from_static(HEADER), HeaderValue::from_static("1")),
         ];
         let call = Call { path: "/chat/completions", fields: &fields, body: &body, max_bytes: MAX_BYTES };
-        match timeout_at(deadline, self.caller.post(&self.target.provider, call)).await {
+        match timeout_at(deadline, self.caller.post(&self.deployment.provider, call)).await {
             Err(_) => Err(Silence::of(JudgeFailure::Timeout, format!("no answer within {:?}", self.section.timeout.0))),
             Ok(Ok(answer)) if answer.status == StatusCode::OK => self.read(&answer),
             Ok(Ok(answer)) => {
@@ -217,7 +222,7 @@ impl Judge {
             let cached = count("/usage/prompt_tokens_details/cached_tokens").unwrap_or_default();
             Usage { input, output, cached, ..Usage::default() }
         });
-        let cost_usd = usage.zip(self.target.price).map(|(usage, price)| usage.cost(&price));
+        let cost_usd = usage.zip(self.deployment.price).map(|(usage, price)| usage.cost(&price));
         if let Some(usage) = usage {
             self.metrics.paid(usage.input, usage.output, cost_usd.unwrap_or_default());
         }
@@ -250,14 +255,14 @@ impl Judge {
         let detail = words.as_deref().unwrap_or(detail);
         let (reason, status) = (cause.failure.as_str(), cause.status.map(|status| status.as_u16()));
         tracing::warn!(
-            policy = %self.policy, judge = %self.target.model, reason, status, detail,
+            policy = %self.policy, judge = %self.deployment.model, reason, status, detail,
             "The judge does not answer, what follows it in the policy decides"
         );
     }
 
     /// Returns the operator's key at the judge's provider.
     fn key(&self) -> Option<&str> {
-        let (_, value) = self.target.provider.credential.key()?;
+        let (_, value) = self.deployment.provider.credential.key()?;
         let value = value.to_str().ok()?;
         Some(value.strip_prefix("Bearer ").unwrap_or(value))
     }

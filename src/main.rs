@@ -1,4 +1,4 @@
-//! The `pointsman` binary: arguments, then [`pointsman::cli`].
+//! The `pointsman` binary: arguments, then the command that they name.
 
 use std::process::ExitCode;
 
@@ -7,5 +7,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    pointsman::cli::run(std::env::args_os())
+    pointsman::run_command_line(std::env::args_os())
 }

@@ -32,7 +32,6 @@ mod attempt;
 mod clock;
 mod context;
 mod downstream;
-pub mod health;
 mod plan;
 mod record;
 mod server;
@@ -51,7 +50,7 @@ use pointsman_telemetry::Metrics;
 
 use self::answer::headers;
 use self::answer::meter::Meter;
-pub use self::answer::rejection;
+pub(crate) use self::answer::rejection;
 use self::answer::rejection::Rejection;
 use self::attempt::fallback::{self, Retries};
 use self::attempt::forward;
@@ -60,9 +59,9 @@ use self::downstream::admission::Admission;
 use self::downstream::drain::OpenRequests;
 use self::downstream::{connection, intake};
 use self::plan::Plan;
-pub use self::record::feedback;
+pub(crate) use self::record::feedback;
 use self::record::{Recorder, RequestIds, traced};
-pub use self::server::{BindError, Draining, Listeners, Served, TakeOverError};
+pub(crate) use self::server::{BindError, Draining, Listeners, Served, TakeOverError};
 use crate::router::Router;
 use crate::upstream::{AttemptFailure, CONTEXT_LENGTH, SILENT};
 

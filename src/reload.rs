@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use pointsman_core::config::{Config, FileRole, NamesFiles as _};
 use pointsman_telemetry::metrics::ModelInfo;
 use pointsman_telemetry::{Metrics, ReloadOutcome};
-pub use watcher::{WatchError, Watcher};
+pub(crate) use watcher::Watcher;
 
 use crate::router::Router;
 use crate::snapshot::{BuildError, Builder, ClassifierState, Snapshot};
@@ -24,25 +24,25 @@ pub struct Reloader {
     router: Arc<Router>,
     metrics: Arc<Metrics>,
     last: Mutex<Option<Reloaded>>,
-    /// What served before, kept whole and running, so that going back takes no loading.
+    /// The snapshot that served before, kept whole and running, so that going back takes no loading.
     previous: Mutex<Option<Arc<Snapshot>>>,
     turn: Mutex<()>,
 }
 
-/// How a reload ended.
+/// The end of a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reloaded {
-    /// Whether the new snapshot serves.
+    /// The outcome: applied, refused, rolled back or without a change.
     pub outcome: ReloadOutcome,
     /// The generation that serves after it.
     pub generation: u64,
-    /// Why the new snapshot was refused.
+    /// The reason why the new snapshot was refused.
     pub error: Option<String>,
-    /// When it ended.
+    /// The time of the reload's end.
     pub at: SystemTime,
 }
 
-/// Why a reload was refused.
+/// The reason why a reload was refused.
 #[derive(Debug, thiserror::Error)]
 enum ReloadError {
     #[error(transparent)]
@@ -166,9 +166,9 @@ impl Reloader {
     }
 
     fn prepare(&self, serving: &Snapshot) -> Result<Snapshot, ReloadError> {
-        let config = self.builder.load().map_err(BuildError::from)?;
-        refuse_fixed(&serving.config, &config)?;
-        Ok(self.builder.build(config, Some(serving))?)
+        let prepared = self.builder.prepare().map_err(BuildError::from)?;
+        refuse_fixed(&serving.config, prepared.config())?;
+        Ok(self.builder.build(prepared, Some(serving))?)
     }
 }
 

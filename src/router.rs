@@ -4,54 +4,50 @@
 //! a caller pins it once with [`Router::snapshot`] and decides against that.
 
 mod asking;
+mod control_loops;
 mod counting;
+mod details;
 mod explain;
 mod header;
+mod incoming;
 mod live;
+mod pin_key;
 mod pins;
-mod seen;
+mod routing;
 mod signals;
 mod simple;
 mod switch;
-mod targets;
 mod verdict;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use pointsman_core::config::{Mode, Name};
 use pointsman_core::features::Features;
-use pointsman_core::policy::{
-    Asked, Decision, Denial, Detail, Participation, PinOutcome, Policy, Reason, RequestFacts, Signals,
-};
-pub use pointsman_core::prompt::conversation_key::beginning;
-use pointsman_core::prompt::{AskSource, Prompt};
-use pointsman_core::scores::{Degraded, Scores};
+use pointsman_core::policy::{Denial, Detail, Participation, PinOutcome, Policy, Reason, RequestFacts, Signals};
+pub(crate) use pointsman_core::prompt::conversation_key::beginning;
 use pointsman_telemetry::Metrics;
 
-use self::explain::Details;
+pub use self::control_loops::TargetState;
+use self::control_loops::Targets;
 pub use self::header::header_text;
+pub use self::incoming::{Incoming, Judging};
 use self::live::World;
-use self::pins::{PinKey, Pins};
-pub use self::seen::Refusal;
-use self::seen::Seen;
+use self::pins::Pins;
+use self::routing::DecisionEvidence;
+pub use self::routing::{Refusal, Routing, Timings, Verdict};
 use self::signals::{Served, ServedSignals};
 pub use self::simple::Undecided;
 pub use self::switch::{Killed, Switch};
-pub use self::targets::TargetState;
-use self::targets::Targets;
-pub use self::verdict::PolicyFinding;
-use crate::clients::Client;
-use crate::snapshot::{Snapshot, Ticket};
+pub(crate) use self::verdict::PolicyFinding;
+use crate::snapshot::Snapshot;
 
-/// What is counted where a policy holds conversations and a request has nothing to hold it by.
+/// The affinity outcome of a request that has nothing to be pinned by, where the policy has affinity.
 const NO_KEY: &str = "no_key";
 
-/// How often replicas share what their loops know.
+/// The pause between two exchanges of what the loops of replicas know.
 const SHARE: Duration = Duration::from_secs(1);
 
 /// Decides for requests, against the snapshot that serves.
@@ -63,98 +59,17 @@ pub struct Router {
     metrics: Arc<Metrics>,
 }
 
-/// A request that waits for a decision.
-#[derive(Clone, Copy)]
-pub struct Incoming<'r> {
-    /// Its path, without the query.
-    pub path: &'r str,
-    /// Returns the value of a header by its lower-case name, as [`header_text()`] reads it.
-    pub header: &'r (dyn Fn(&str) -> Option<Cow<'r, str>> + Sync),
-    /// Who asks, when clients have keys.
-    pub client: Option<&'r Client>,
-    /// What it says.
-    pub prompt: &'r Prompt<'r>,
-    /// What `prompt` was read from; kept to measure later what the decision did not need.
-    pub body: &'r Bytes,
-    /// When it came, in seconds since 1970; `None` for now.
-    pub at: Option<u64>,
-    /// How questions to judges are answered.
-    pub judging: Judging<'r>,
-    /// Whether it is worked out what [`Verdict::explain`] shows beside the decision; costs a few microseconds.
-    pub detail: Detail,
-}
-
-/// How questions to judges are answered.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Judging<'r> {
-    /// By the judge.
-    #[default]
-    Ask,
-    /// Not at all.
-    Never,
-    /// With this label.
-    Says(&'r str),
-}
-
-/// What is to happen to a request.
-#[derive(Debug)]
-pub enum Verdict {
-    /// A policy chose a model.
-    Route(Box<Routing>),
-    /// No policy is for it, or the policy changes nothing: it passes through untouched.
-    Pass {
-        /// The policy that matched, if one did.
-        policy: Option<Name>,
-        /// What that policy would have done, if it only watches.
-        shadow: Option<Box<Routing>>,
-        /// Why that policy would have refused it, if it only watches.
-        denied: Option<Box<Refusal>>,
-    },
-    /// It is refused, by a policy as a rule.
-    Deny(Box<Refusal>),
-}
-
-/// A decision and all that went into it.
-#[derive(Debug)]
-pub struct Routing {
-    /// The model, and why.
-    pub decision: Decision,
-    /// What the prompt looks like.
-    pub features: Features,
-    /// The classifiers that were asked, and what they said.
-    pub asked: Vec<Asked>,
-    /// By which text the prompt was judged.
-    pub label_from: AskSource,
-    /// Where the time went.
-    pub timings: Timings,
-    /// What the classifier's shadow is to judge once the request is over, if it is one of its sample.
-    pub shadow: Option<Ticket>,
-    /// What the requests of its conversation have in common, where the decision log may say so.
-    pub conversation: Option<u64>,
-    /// What it has in common with the requests that it belongs with.
-    pin: Option<PinKey>,
-    details: Option<Box<Details>>,
-}
-
-/// Where a decision's time went.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Timings {
-    /// Reading the text's structure for the classifier; what rules ask for is measured while they decide.
-    pub features: Duration,
-    /// Waiting for scores, queue included.
-    pub classify: Duration,
-    /// Waiting for a judge.
-    pub judge: Duration,
-    /// Rules, strategy and constraints.
-    pub decide: Duration,
-}
-
 impl Router {
     /// Makes a router that serves `first`.
     #[must_use]
     pub fn new(first: Snapshot, metrics: Arc<Metrics>) -> Self {
-        let (switch, pins, targets) = Default::default();
-        let router = Self { current: ArcSwap::from_pointee(first), switch, pins, targets, metrics };
+        let router = Self {
+            current: ArcSwap::from_pointee(first),
+            switch: Switch::default(),
+            pins: Pins::default(),
+            targets: Targets::default(),
+            metrics,
+        };
         router.adopt(&router.snapshot());
         router
     }
@@ -236,7 +151,7 @@ impl Router {
     ) -> Result<Routing, Box<Refusal>> {
         let features = Features::deferred(incoming.prompt, incoming.body);
         let outcome = policy.stand_in(reason, facts, &features);
-        Seen { features, ..Seen::default() }.conclude(outcome)
+        DecisionEvidence { features, ..DecisionEvidence::default() }.conclude(outcome)
     }
 
     /// Has a policy decide, with the signals of a request that is served.
@@ -255,7 +170,7 @@ impl Router {
         let ServedSignals { pin, timings, label_from, .. } = source.decided();
         let is_explained = facts.detail == Detail::Explanation;
         let rules = is_explained.then(|| policy.rule_values(facts, &features, &signals));
-        let mut routing = Seen { features, signals, timings, pin, rules, label_from }.conclude(outcome)?;
+        let mut routing = DecisionEvidence { features, signals, timings, pin, rules, label_from }.conclude(outcome)?;
         routing.shadow = asking::ticket(snapshot, &routing, incoming.prompt);
         Ok(routing)
     }
@@ -291,26 +206,6 @@ impl Router {
             drop(snapshot);
             tokio::time::sleep(SHARE).await;
         }
-    }
-}
-
-impl Verdict {
-    fn passed(policy: Option<&Name>) -> Self {
-        Self::Pass { policy: policy.cloned(), shadow: None, denied: None }
-    }
-}
-
-impl Routing {
-    /// Returns the scores that the decision rests on, or why there are none: those of the classifier that was asked last.
-    #[must_use]
-    pub fn scores(&self) -> Option<&Result<Scores, Degraded>> {
-        self.asked.last().map(|asked| &asked.scores)
-    }
-
-    /// Returns the classifier of [`Self::scores`].
-    #[must_use]
-    pub fn classifier(&self) -> Option<&Name> {
-        self.asked.last().map(|asked| &asked.classifier)
     }
 }
 

@@ -16,26 +16,26 @@ use std::io;
 #[cfg(not(feature = "redis"))]
 pub use self::absent::Store;
 #[cfg(feature = "redis")]
-pub use self::client::Store;
+pub(crate) use self::client::Store;
 
 /// The store did not answer in time, or not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the store does not answer")]
-pub struct Unavailable;
+pub(crate) struct Unavailable;
 
-/// Why a store cannot be used.
+/// The reason why a store cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// What should be its URL is none.
+pub(crate) enum StoreError {
+    /// The text that should be the store's URL is none.
     #[error("is not the URL of a store")]
     Url,
-    /// It has no use for certificate authorities.
+    /// The store's URL has no use for certificate authorities.
     #[error("has no meaning for this url (allowed: with rediss:// or valkeys:// only)")]
     Tls,
     /// The binary was built without the feature `redis`.
     #[error("needs a build with the feature `redis`, which this one lacks")]
     Absent,
-    /// Its thread does not start.
+    /// The store's thread does not start.
     #[error("cannot start a thread")]
     Thread(#[from] io::Error),
 }

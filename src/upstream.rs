@@ -2,14 +2,17 @@
 //!
 //! Built with a snapshot and immutable, except for what must be remembered between requests: how each peer fares, what
 //! its name resolved to, and how much is in flight. That outlives the snapshot: the next one takes it over for every peer
-//! that is still called in the same way. `proxy` connects requests to an [`Endpoint`], and asks peers how they are; a
+//! that is still called in the same way. `proxy` connects requests over a [`Lease`]; [`health`] checks peers; a
 //! [`Caller`] sends requests of our own.
 
 mod address;
 mod breaker;
+mod clock;
 mod connect;
 mod credential;
+mod deployment;
 mod failure;
+pub(crate) mod health;
 mod lease;
 mod peer;
 mod pool;
@@ -20,103 +23,76 @@ mod trust;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-pub use address::{BaseUrl, HostPort};
-pub use connect::{Answer, Call, CallError, Caller};
-pub use credential::Credential;
-pub use failure::{AttemptFailure, CONTEXT_LENGTH, CUT_OFF, PROVIDER_BUSY, SILENT};
-pub use lease::{Endpoint, Lease, NoPeer, Outcome};
-pub use peer::{Peer, PeerId};
-use pointsman_core::config::{Config, KeyPath, Name, Price, Problem};
-use pointsman_core::features::Tokenizer;
-use pointsman_core::prompt::{Dialect, Edits};
+pub(crate) use address::BaseUrl;
+pub(crate) use connect::{Answer, Call, CallError, Caller};
+pub(crate) use credential::Credential;
+pub(crate) use deployment::Target;
+pub(crate) use failure::{AttemptFailure, CONTEXT_LENGTH, CUT_OFF, PROVIDER_BUSY, SILENT};
+pub(crate) use lease::{Lease, NoPeer, Outcome};
+pub(crate) use peer::{Peer, PeerId};
+use pointsman_core::config::{Config, KeyPath, Name, Problem};
 use pointsman_telemetry::Metrics;
-pub use provider::Provider;
+pub(crate) use provider::Provider;
 use provider::Resolved;
-pub use recent::Recent;
-pub use resolver::ResolveError;
-use serde_json::Value;
-use tokio::time::Instant;
-pub use trust::Trust;
+pub(crate) use recent::Recent;
+pub(crate) use trust::Trust;
 
 /// Every provider, and every model of the catalog with the provider that serves it.
 #[derive(Debug)]
-pub struct Upstreams {
+pub(crate) struct Upstreams {
     providers: BTreeMap<Name, Arc<Provider>>,
     models: BTreeMap<Name, Arc<Target>>,
     default_provider: Option<Arc<Provider>>,
 }
 
-/// Where keys and files come from.
-pub struct Surroundings<'s> {
+/// The providers of a configuration, with their addresses parsed and their keys and authorities read.
+#[derive(Debug)]
+pub(crate) struct ResolvedProviders(BTreeMap<Name, Resolved>);
+
+/// The environment variables and the folder that keys and files come from.
+pub(crate) struct Surroundings<'s> {
     /// Looks environment variables up.
     pub environment: &'s dyn Fn(&str) -> Option<String>,
-    /// Where relative paths start.
+    /// The folder that relative paths start at.
     pub base_dir: &'s Path,
 }
 
-/// A model of the catalog, ready to be called.
-#[derive(Debug)]
-pub struct Target {
-    /// Its name in the catalog.
-    pub model: Name,
-    /// What its provider calls it.
-    pub upstream_name: String,
-    /// Who serves it.
-    pub provider: Arc<Provider>,
-    /// US dollars per million tokens, if the catalog says.
-    pub price: Option<Price>,
-    /// Whose tokens it counts.
-    pub tokenizer: Tokenizer,
-    /// The context window in tokens; `None` when the catalog does not say.
-    pub context: Option<u64>,
-    /// How it answers lately.
-    pub recent: Arc<Recent>,
-    /// Milliseconds of the process's clock until which it asked to be left alone.
-    rests_until: AtomicU64,
-    /// Whether its streams are made to end with their usage.
-    pub asks_for_usage: bool,
-    /// What is changed in its requests that stream, and in the others.
-    edits: [Edits; 2],
-}
-
-/// The zero of the clock in [`Target`].
-static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
-
 impl Upstreams {
-    /// Finds what only the surroundings can tell to be wrong with `config`: its keys and files.
-    #[must_use]
-    pub fn check(config: &Config, place: &Surroundings<'_>) -> Vec<Problem> {
-        config.providers.keys().filter_map(|name| place.resolve(config, name).err().flatten()).collect()
-    }
-
-    /// Builds what `config` describes. What `previous` knows of peers that stay is taken over.
+    /// Parses the addresses of `config`'s providers and reads their keys and authorities.
     ///
     /// # Errors
     /// Every problem found, not only the first.
-    pub fn build(
-        config: &Config,
-        place: &Surroundings<'_>,
-        metrics: &Metrics,
-        previous: Option<&Self>,
-    ) -> Result<Self, Vec<Problem>> {
-        let mut problems = Vec::new();
-        let mut providers = BTreeMap::new();
+    pub(crate) fn resolve(config: &Config, place: &Surroundings<'_>) -> Result<ResolvedProviders, Vec<Problem>> {
+        let (mut providers, mut problems) = (BTreeMap::new(), Vec::new());
         for (name, section) in &config.providers {
-            let before = previous.and_then(|upstreams| upstreams.providers.get(name));
-            match place.resolve(config, name) {
-                Ok(resolved) => {
-                    let provider = Provider::new(name, section, resolved, before.map(|before| &**before), metrics);
-                    providers.insert(name.clone(), Arc::new(provider));
+            match Resolved::of(section, place.environment, place.base_dir) {
+                Ok(resolved) => drop(providers.insert(name.clone(), resolved)),
+                Err((key, message)) => {
+                    let path = KeyPath::root().key("providers").key(name).key(key);
+                    problems.extend(config.problem(&path, message));
                 }
-                Err(problem) => problems.extend(problem),
             }
         }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
+        if problems.is_empty() { Ok(ResolvedProviders(providers)) } else { Err(problems) }
+    }
+
+    /// Makes what `config` describes of its `resolved` providers. What `previous` knows of peers that stay is taken over.
+    #[must_use]
+    pub(crate) fn new(
+        config: &Config,
+        resolved: ResolvedProviders,
+        metrics: &Metrics,
+        previous: Option<&Self>,
+    ) -> Self {
+        let provider = |(name, resolved): (Name, Resolved)| {
+            let section = config.providers.get(&name)?;
+            let before = previous.and_then(|upstreams| upstreams.providers.get(&name)).map(|before| &**before);
+            let provider = Arc::new(Provider::new(&name, section, resolved, before, metrics));
+            Some((name, provider))
+        };
+        let providers: BTreeMap<Name, Arc<Provider>> = resolved.0.into_iter().filter_map(provider).collect();
         // Validation has refused references to providers that do not exist.
         let models = config.models.iter().filter_map(|(name, model)| {
             let provider = Arc::clone(providers.get(&model.provider)?);
@@ -124,102 +100,40 @@ impl Upstreams {
             Some((name.clone(), Arc::new(Target::new(name, model, provider, before))))
         });
         let default_provider = config.default_provider.as_ref().and_then(|name| providers.get(name)).cloned();
-        Ok(Self { models: models.collect(), providers, default_provider })
+        Self { models: models.collect(), providers, default_provider }
     }
 
     /// Returns the model called `name` in the catalog.
     #[must_use]
-    pub fn model(&self, name: &str) -> Option<&Arc<Target>> {
+    pub(crate) fn model(&self, name: &str) -> Option<&Arc<Target>> {
         self.models.get(name)
     }
 
     /// Returns where requests go that no policy matches.
     #[must_use]
-    pub fn default_provider(&self) -> Option<&Arc<Provider>> {
+    pub(crate) fn default_provider(&self) -> Option<&Arc<Provider>> {
         self.default_provider.as_ref()
     }
 
     /// Returns the catalog's models in the order of their names.
-    pub fn models(&self) -> impl Iterator<Item = &Arc<Target>> {
+    pub(crate) fn models(&self) -> impl Iterator<Item = &Arc<Target>> {
         self.models.values()
     }
 
     /// Returns the providers in the order of their names.
-    pub fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
+    pub(crate) fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
         self.providers.values()
     }
 
     /// Returns whether any provider chooses its peers by a key.
     #[must_use]
-    pub fn want_key(&self) -> bool {
+    pub(crate) fn want_key(&self) -> bool {
         self.providers().any(|provider| provider.wants_key())
     }
 
     /// Makes `metrics` show these peers and no others.
-    pub fn announce(&self, metrics: &Metrics) {
+    pub(crate) fn announce(&self, metrics: &Metrics) {
         let peers = self.providers().flat_map(|provider| provider.peers().map(|peer| (&provider.name, peer.label())));
         metrics.set_peers(&peers.collect::<Vec<_>>());
-    }
-}
-
-impl Surroundings<'_> {
-    fn resolve(&self, config: &Config, name: &Name) -> Result<Resolved, Option<Problem>> {
-        let section = &config.providers[name];
-        Resolved::of(section, self.environment, self.base_dir)
-            .map_err(|(key, message)| config.problem(&KeyPath::root().key("providers").key(name).key(key), message))
-    }
-}
-
-impl Target {
-    /// Returns what is changed in a request of `dialect`: nothing where no model answers, and nothing about streaming
-    /// where there is none, because providers refuse both.
-    #[must_use]
-    pub fn edits(&self, dialect: Dialect, stream: bool) -> &Edits {
-        const NONE: &Edits = &Edits::NONE;
-        let [streaming, others] = &self.edits;
-        match stream && dialect.has_stream_options() {
-            _ if !dialect.generates() => NONE,
-            true => streaming,
-            false => others,
-        }
-    }
-
-    fn new(name: &Name, model: &pointsman_core::config::Model, provider: Arc<Provider>, before: Option<&Self>) -> Self {
-        let upstream_name = model.upstream_name(name).to_owned();
-        let same = before.filter(|old| old.upstream_name == upstream_name && old.provider.name == provider.name);
-        let rests_until = same.map_or(0, |old| old.rests_until.load(Ordering::Relaxed));
-        let edits = Edits::new(&model.adapt.drop, &model.adapt.rename, &model.adapt.set);
-        let others = edits.without("stream_options");
-        Self {
-            edits: [edits, others],
-            asks_for_usage: model.adapt.set.get("stream_options.include_usage").and_then(Value::as_bool) == Some(true),
-            model: name.clone(),
-            upstream_name,
-            provider,
-            price: model.price,
-            tokenizer: Tokenizer::of(model.tokenizer_name(), model.upstream_name(name)),
-            context: model.context,
-            recent: same.map_or_else(Arc::default, |old| Arc::clone(&old.recent)),
-            rests_until: AtomicU64::new(rests_until),
-        }
-    }
-
-    /// Returns whether its context window is known to be larger than `other`'s.
-    #[must_use]
-    pub fn is_wider_than(&self, other: &Self) -> bool {
-        matches!((self.context, other.context), (Some(mine), Some(theirs)) if mine > theirs)
-    }
-
-    /// Remembers that it asked, with `Retry-After`, to be left alone until `until`.
-    pub fn rest_until(&self, until: Instant) {
-        let until = u64::try_from(until.saturating_duration_since(*EPOCH).as_millis()).unwrap_or(u64::MAX);
-        self.rests_until.fetch_max(until, Ordering::Relaxed);
-    }
-
-    /// Returns whether it asked to be left alone and that time is not over.
-    #[must_use]
-    pub fn is_resting(&self) -> bool {
-        let until = self.rests_until.load(Ordering::Relaxed);
-        until > 0 && EPOCH.elapsed().as_millis() < u128::from(until)
     }
 }

@@ -18,21 +18,18 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::predict::{self, Prediction, Predictions};
-use super::state::{AdminError, Asked, Plane};
+use super::state::{AdminError, Asked, DECIDED_PATH, Plane};
 use crate::proxy::feedback;
 use crate::proxy::rejection::{ErrorObject, Rejection, Shape, error_type};
 
-/// How long a client may take to send a body.
+/// The time that a client may take to send a body.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
-/// How long answers that are on their way may take once the process stops.
+/// The time that answers on their way may take once the process stops.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// The path whose policy decides when a body is sent to `/v1/decide`.
-pub(super) const DECIDED_PATH: &str = "/v1/chat/completions";
 
 /// Names the client that a decision is for, in place of `?client=`. Means nothing to the data plane, where keys say it.
 const CLIENT_HEADER: &str = "x-pointsman-client";
@@ -75,7 +72,7 @@ type Shared = State<Arc<dyn Plane>>;
 ///
 /// # Errors
 /// When the listener fails for good.
-pub async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     plane: Arc<dyn Plane>,
     shutdown: impl Future<Output = ()> + Send + 'static,

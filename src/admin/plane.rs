@@ -20,16 +20,15 @@ use crate::snapshot::{self, Snapshot};
 use crate::store::Store;
 
 /// A running process.
-pub struct Process {
+pub(crate) struct Process {
     /// Holds the router and knows the last reload.
     pub reloader: Arc<Reloader>,
-    /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// Whether the proxy is on its way out.
+    /// The state of the proxy's drain, once the proxy is on its way out.
     pub draining: Draining,
 }
 
-/// What `PUT /kill-switch` takes: without a policy it is about all of them.
+/// The body of `PUT /kill-switch`: without a policy it is about all of them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Turn {

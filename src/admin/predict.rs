@@ -9,8 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::http::DECIDED_PATH;
-use super::state::{AdminError, Asked, Plane};
+use super::state::{AdminError, Asked, DECIDED_PATH, Plane};
 
 /// Texts that one batch may have.
 const MAX_TEXTS: usize = 1000;
@@ -18,7 +17,7 @@ const MAX_TEXTS: usize = 1000;
 /// Texts of a batch that wait for the classifier at a time: as many as fill its batches.
 const CONCURRENCY: usize = 32;
 
-/// What `POST /predict` takes.
+/// The body of `POST /predict`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct One {
@@ -28,7 +27,7 @@ struct One {
     model: Option<String>,
 }
 
-/// What `POST /predict/batch` takes.
+/// The body of `POST /predict/batch`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Many {
@@ -37,11 +36,11 @@ struct Many {
     model: Option<String>,
 }
 
-/// Where a text goes.
+/// The route of a text.
 #[derive(Debug, Serialize)]
 pub(super) struct Prediction {
     text: String,
-    /// What the strategy went by: a probability, or of `similarity` a cosine; null when none was needed or to be had.
+    /// The value that the strategy went by: a probability, or of `similarity` a cosine; null when none was needed or to be had.
     score: Value,
     /// The model of the catalog that would answer; null when the policy is off.
     route_label: Value,
@@ -52,7 +51,7 @@ pub(super) struct Prediction {
     processing_time_ms: f64,
 }
 
-/// Where many texts go, in their order.
+/// The routes of many texts, in their order.
 #[derive(Debug, Serialize)]
 pub(super) struct Predictions {
     results: Vec<Prediction>,
@@ -118,7 +117,7 @@ fn milliseconds(started: Instant) -> f64 {
     rounded(started.elapsed().as_secs_f64() * 1e3)
 }
 
-/// To microseconds.
+/// Rounds to microseconds.
 fn rounded(milliseconds: f64) -> f64 {
     (milliseconds * 1e3).round() / 1e3
 }

@@ -15,9 +15,12 @@ use crate::clients::NoClient;
 use crate::proxy::rejection::Rejection;
 use crate::router::TargetState;
 
+/// The path whose policy decides when a body is sent to `/v1/decide`.
+pub(super) const DECIDED_PATH: &str = "/v1/chat/completions";
+
 /// The process as the admin plane sees it.
 #[async_trait]
-pub trait Plane: Send + Sync + 'static {
+pub(crate) trait Plane: Send + Sync + 'static {
     /// Returns every metric in Prometheus' text format.
     fn metrics(&self) -> String;
 
@@ -72,24 +75,23 @@ pub trait Plane: Send + Sync + 'static {
 
 /// A request that is decided on and sent nowhere.
 #[derive(Debug, Clone)]
-pub struct Asked<'r> {
+pub(crate) struct Asked<'r> {
     /// The data plane's path that it is decided for, such as `/v1/chat/completions`.
     pub path: &'r str,
-    /// Its header, as far as policies read it.
+    /// The request's header, as far as policies read it.
     pub headers: &'r HeaderMap,
     /// The client that it is decided for, by its name in the configuration; without one nothing that is a client's alone
     /// takes effect.
     pub client: Option<&'r str>,
     /// When it comes; by default now.
     pub now: Option<Moment>,
-    /// Its body.
     pub body: Bytes,
 }
 
-/// Whether requests can be served, and how well.
+/// The readiness to serve requests, and how well.
 #[derive(Debug, Clone, Serialize)]
-pub struct Readiness {
-    /// Whether traffic should come here. A degraded classifier does not change that: `otherwise` serves.
+pub(crate) struct Readiness {
+    /// True when traffic should come here. A degraded classifier does not change that: `otherwise` serves.
     pub ready: bool,
     /// The generation that serves.
     pub generation: u64,
@@ -101,50 +103,50 @@ pub struct Readiness {
     /// The targets of the policies that have one.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub targets: BTreeMap<Name, TargetState>,
-    /// How the last reload ended; absent before the first.
+    /// The end of the last reload; absent before the first.
     pub last_reload: Option<LastReload>,
 }
 
-/// How the store is; whatever it is, requests are served.
+/// The state of the store; requests are served whatever it is.
 #[derive(Debug, Clone, Serialize)]
-pub struct StoreState {
+pub(crate) struct StoreState {
     /// Ready or unavailable.
     pub state: Phase,
-    /// Why it is unavailable.
+    /// The reason why the store is unavailable.
     pub detail: Option<String>,
 }
 
-/// How a classifier is.
+/// The state of a classifier.
 #[derive(Debug, Clone, Serialize)]
-pub struct ClassifierState {
-    /// In one word.
+pub(crate) struct ClassifierState {
+    /// The state in one word.
     pub state: Phase,
-    /// Why it is not ready, or not as good as it should be.
+    /// The reason why the classifier is not ready, or not as good as it should be.
     pub detail: Option<String>,
-    /// What it runs on.
+    /// The device that the classifier runs on.
     pub device: Option<String>,
     /// The version of its bundle.
     pub version: Option<String>,
-    /// Its shadow, if it has one.
+    /// The classifier's shadow, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowState>,
 }
 
-/// How a classifier's shadow is; whatever it is, it changes no decision.
+/// The state of a classifier's shadow; no decision depends on it.
 #[derive(Debug, Clone, Serialize)]
-pub struct ShadowState {
+pub(crate) struct ShadowState {
     /// Ready or unavailable.
     pub state: Phase,
-    /// Why it is off.
+    /// The reason why the shadow is off.
     pub detail: Option<String>,
     /// The version of its bundle.
     pub version: Option<String>,
 }
 
-/// What a classifier is doing.
+/// The state of a classifier, a shadow or the store in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Phase {
+pub(crate) enum Phase {
     /// Scores prompts.
     Ready,
     /// Scores prompts on a lower rung of the degrade ladder.
@@ -153,70 +155,69 @@ pub enum Phase {
     Unavailable,
 }
 
-/// How a reload ended.
+/// The end of a reload.
 #[derive(Debug, Clone, Serialize)]
-pub struct LastReload {
-    /// When, in UTC.
+pub(crate) struct LastReload {
+    /// The time of the end, in UTC.
     #[serde(serialize_with = "rfc3339")]
     pub at: SystemTime,
-    /// How.
     pub outcome: ReloadOutcome,
-    /// Why it was rejected.
+    /// The reason why the reload was rejected.
     pub detail: Option<String>,
 }
 
 /// An answer of the admin plane that is an error, in OpenAI's shape.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
-pub struct AdminError {
+pub(crate) struct AdminError {
     /// The status of the answer.
     pub status: StatusCode,
     /// For programs; stable.
     pub code: &'static str,
     /// The parameter at fault.
     pub param: Option<&'static str>,
-    /// For people.
+    /// The message for people.
     pub message: String,
 }
 
 impl AdminError {
     /// Returns the error of a reload that was refused.
     #[must_use]
-    pub fn reload_rejected(message: String) -> Self {
+    pub(crate) fn reload_rejected(message: String) -> Self {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, code: "reload_rejected", param: None, message }
     }
 
     /// Returns the error of a body that is not what the route takes.
     #[must_use]
-    pub fn unreadable(error: &serde_json::Error) -> Self {
+    pub(crate) fn unreadable(error: &serde_json::Error) -> Self {
         let message = format!("The request body cannot be read: {error}.");
         Self { status: StatusCode::BAD_REQUEST, code: "invalid_request", param: None, message }
     }
 
     /// Returns the error of a query that says what cannot be.
     #[must_use]
-    pub fn invalid_query(key: &'static str, message: &str) -> Self {
+    pub(crate) fn invalid_query(key: &'static str, message: &str) -> Self {
         let message = format!("The query's `{key}` is wrong: {message}.");
         Self { status: StatusCode::BAD_REQUEST, code: "invalid_request", param: Some(key), message }
     }
 
     /// Returns the error of a client that is not there.
     #[must_use]
-    pub fn no_client(error: &NoClient) -> Self {
+    pub(crate) fn no_client(error: &NoClient) -> Self {
         let (status, message) = (StatusCode::NOT_FOUND, error.to_string());
         Self { status, code: "client_not_found", param: Some("client"), message }
     }
 
     /// Returns the error of a policy that is not there.
     #[must_use]
-    pub fn no_policy(policy: &Name, known: &str) -> Self {
+    pub(crate) fn no_policy(policy: &Name, known: &str) -> Self {
         let message = format!("There is no policy `{policy}` (allowed: {known}).");
         Self { status: StatusCode::NOT_FOUND, code: "policy_not_found", param: Some("policy"), message }
     }
 
     /// Returns the error of a rollback to before the first generation.
     #[must_use]
-    pub fn nothing_to_roll_back() -> Self {
+    pub(crate) fn nothing_to_roll_back() -> Self {
         let message = "Nothing served before this generation.".to_owned();
         Self { status: StatusCode::CONFLICT, code: "nothing_to_roll_back", param: None, message }
     }

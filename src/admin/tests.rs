@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
+use super::state::{AdminError, Asked, ClassifierState, LastReload, Phase, Plane, Readiness};
 use super::*;
 use crate::proxy::rejection::Rejection;
 

@@ -9,7 +9,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman_core::config::Span;
 use pointsman_telemetry::Metrics;
 
 use super::{CONFIG, ConfigFile, REFUSED};
@@ -62,13 +61,11 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 fn build(path: &Path, metrics: &Arc<Metrics>) -> Result<Snapshot, BuildError> {
     let builder = Builder::new(path, Arc::clone(metrics));
-    let mut config = builder.load()?;
-    if !config.tests.is_empty() {
-        for classifier in config.classifiers.values_mut() {
-            classifier.deadline = classifier.deadline.max(Span(PATIENCE));
-        }
+    let mut prepared = builder.prepare()?;
+    if !prepared.config().tests.is_empty() {
+        prepared.extend_deadlines(PATIENCE);
     }
-    builder.build(config, None)
+    builder.build(prepared, None)
 }
 
 /// Says which classifiers serve. One that would not score is a problem here, though a process that serves would go on

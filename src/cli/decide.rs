@@ -93,9 +93,9 @@ fn decide(arguments: &Arguments) -> Result<Value, DecideError> {
     let path = &arguments.file.config;
     let metrics = Arc::new(Metrics::new());
     let builder = Builder::new(path, Arc::clone(&metrics));
-    let config = builder.load().map_err(BuildError::from)?;
-    let body = Bytes::from(body(arguments, &config)?);
-    let router = Router::new(builder.build(config, None)?, metrics);
+    let prepared = builder.prepare().map_err(BuildError::from)?;
+    let body = Bytes::from(body(arguments, prepared.config())?);
+    let router = Router::new(builder.build(prepared, None)?, metrics);
     let snapshot = router.snapshot();
     let client = arguments.client.as_deref().map(|name| snapshot.clients.find(name)).transpose()?;
     let prompt = snapshot.read(Dialect::ChatCompletions, &body)?;

@@ -144,12 +144,12 @@ async fn stay(gateway: &Gateway, configuration: &Path) {
 }
 
 fn cost(snapshot: &Snapshot, model: &str, prompt_tokens: u32) -> f64 {
-    let price = snapshot.upstreams.model(model).and_then(|target| target.price);
+    let price = snapshot.upstreams.model(model).and_then(|deployment| deployment.price);
     price.map_or(0.0, |price| of_tokens(price, prompt_tokens))
 }
 
 fn cost_of_strongest(snapshot: &Snapshot, prompt_tokens: u32) -> f64 {
-    let costs = snapshot.upstreams.models().filter_map(|target| target.price);
+    let costs = snapshot.upstreams.models().filter_map(|deployment| deployment.price);
     costs.map(|price| of_tokens(price, prompt_tokens)).fold(0.0, f64::max)
 }
 

@@ -16,10 +16,11 @@ use tokio::time::Instant;
 
 use crate::admin::{self, Process};
 use crate::proxy::rejection::RejectionCode;
-use crate::proxy::{BindError, Listeners, Proxy, Served, TakeOverError, health};
+use crate::proxy::{BindError, Listeners, Proxy, Served, TakeOverError};
 use crate::reload::{Reloader, Watcher};
 use crate::router::Router;
 use crate::snapshot::{BuildError, Builder, Snapshot};
+use crate::upstream::health;
 
 /// How long the former process may take to let go of the admin address, which is not handed over.
 const ADMIN_RELEASE: Duration = Duration::from_secs(10);
@@ -74,21 +75,22 @@ impl Gateway {
     pub(super) async fn start(path: &Path, start: Start) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
         let builder = Builder::new(path, Arc::clone(&metrics));
-        let config = builder.load().map_err(BuildError::from)?;
+        let prepared = builder.prepare().map_err(BuildError::from)?;
         // The token table takes a fifth of a second to load: beside the weights here, or in the first request.
         let warming = std::thread::Builder::new().name("warm".into()).spawn(|| TokenCounter::new().warm())?;
+        let config = prepared.config();
         let (listen, upgrade, address) = (config.listen.to_vec(), config.upgrade.clone(), config.admin.address);
         let (listeners, admin_listener, first) = match start {
             Start::Fresh => {
                 let listeners = Listeners::bind(&listen)?; // before the weights are loaded, which takes a while
                 let admin = bind_admin(address).await?;
-                let first = builder.build(config, None)?;
+                let first = builder.build(prepared, None)?;
                 let _ = warming.join(); // as below
                 (listeners, admin, first)
             }
             Start::Upgrade => {
                 let socket = upgrade.ok_or(StartError::NoUpgradeSocket)?.socket;
-                let first = builder.build(config, None)?;
+                let first = builder.build(prepared, None)?;
                 let _ = warming.join(); // a panic would show again, at the first count
                 let socket = builder.base_dir().join(socket);
                 let listeners = blocking(move || Listeners::take_over(&socket, &listen)).await???;
@@ -98,7 +100,8 @@ impl Gateway {
         expect(&metrics, &first);
         let router = Arc::new(Router::new(first, Arc::clone(&metrics)));
         let reloader = Arc::new(Reloader::new(builder, Arc::clone(&router), Arc::clone(&metrics)));
-        let health_task = tokio::spawn(health::watch(Arc::clone(&router)));
+        let serving = Arc::clone(&router);
+        let health_task = tokio::spawn(health::watch(move || Arc::clone(&serving.snapshot().upstreams)));
         let sharing = Arc::clone(&router);
         let share_task = tokio::spawn(async move { sharing.share().await });
         let served = listeners.serve(Proxy::new(router, Arc::clone(&metrics)))?;
@@ -235,8 +238,8 @@ fn expect(metrics: &Metrics, snapshot: &Snapshot) {
     for provider in snapshot.upstreams.providers() {
         metrics.expect_provider(&provider.name);
     }
-    for target in snapshot.upstreams.models() {
-        metrics.expect_model(&target.model);
+    for deployment in snapshot.upstreams.models() {
+        metrics.expect_model(&deployment.model);
     }
     for client in snapshot.config.clients.iter().flatten().map(|(name, _)| name) {
         metrics.expect_client(client);

@@ -31,11 +31,11 @@ const SHOWN: [&str; 15] = [
 /// Characters of a text feature.
 const MOST_WORD: usize = 32;
 
-/// What a judge is told of a request.
+/// The description of a request for a judge.
 #[derive(Debug)]
 pub(super) struct Description {
     text: String,
-    /// Where the client's own words begin.
+    /// The byte where the client's own words begin.
     words: usize,
 }
 

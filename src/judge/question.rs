@@ -30,7 +30,7 @@ pub(super) struct Question {
     max_tokens: u32,
 }
 
-/// What an answer holds besides the label.
+/// The parts of an answer besides the label.
 #[derive(Debug, Clone, Copy)]
 struct Form {
     has_rationale: bool,
@@ -62,11 +62,11 @@ impl Question {
     }
 
     /// Returns the body of the question, adapted as every request to the model is.
-    pub(super) fn body(&self, description: &Description, target: &Target) -> Bytes {
+    pub(super) fn body(&self, description: &Description, deployment: &Target) -> Bytes {
         let format = json!({"name": "pointsman_choice", "strict": true, "schema": self.schema});
         let user = description.as_str();
         let body = json!({
-            "model": target.upstream_name,
+            "model": deployment.upstream_name,
             "messages": [{"role": "system", "content": self.system}, {"role": "user", "content": user}],
             "temperature": 0,
             "max_tokens": self.max_tokens,
@@ -75,8 +75,8 @@ impl Question {
         let body = Bytes::from(body.to_string());
         match Prompt::parse(Dialect::ChatCompletions, &body) {
             Ok(prompt) => {
-                let edits = target.edits(Dialect::ChatCompletions, false);
-                edits.apply(&body, prompt.model_span.clone(), &target.upstream_name)
+                let edits = deployment.edits(Dialect::ChatCompletions, false);
+                edits.apply(&body, prompt.model_span.clone(), &deployment.upstream_name)
             }
             Err(_) => body, // it is one of our own, and parses
         }

@@ -10,13 +10,13 @@ use http::StatusCode;
 use pointsman_core::policy::JudgeFailure;
 use tokio::time::Instant;
 
-/// How long after the last failure a spell lasts.
+/// The time that a spell lasts after its last failure.
 const SPELL: Duration = Duration::from_secs(10);
 
 /// Causes of one spell that are told apart.
 const MOST_CAUSES: usize = 16;
 
-/// Why a question has no answer, as far as spells tell causes apart.
+/// The reason why a question has no answer, as far as spells tell causes apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cause {
     pub(super) failure: JudgeFailure,
@@ -27,7 +27,7 @@ pub(super) struct Cause {
 /// The state of one judge.
 #[derive(Debug, Default)]
 pub(super) struct FailureSpell {
-    /// Whether there is a spell: a look without a lock.
+    /// True while there is a spell: a look without a lock.
     is_open: AtomicBool,
     spell: Mutex<Option<Spell>>,
 }

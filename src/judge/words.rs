@@ -14,12 +14,12 @@ const LEAST_PROMPT: usize = 4;
 /// So many characters in a row that stand in a key too are a part of it.
 const KEY_PART: usize = 6;
 
-/// What a provider's words must not show.
+/// The strings that a provider's words must not show.
 #[derive(Clone, Copy)]
 pub(super) struct Private<'p> {
     /// The operator's key at the provider.
     pub(super) key: Option<&'p str>,
-    /// What the client wrote, as the judge was told it.
+    /// The client's words, as the judge was told them.
     pub(super) words: &'p str,
     /// The text to judge.
     pub(super) prompt: &'p str,

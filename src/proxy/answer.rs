@@ -3,7 +3,7 @@
 pub(super) mod headers;
 pub(super) mod meter;
 pub(super) mod models;
-pub mod rejection;
+pub(crate) mod rejection;
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@
 mod account;
 mod attempts;
 mod decided;
-pub mod feedback;
+pub(crate) mod feedback;
 mod request_ids;
 pub(super) mod traced;
 

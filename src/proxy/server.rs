@@ -46,7 +46,7 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// An address in use, or not ours to use.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}")]
-pub struct BindError {
+pub(crate) struct BindError {
     address: SocketAddr,
     #[source]
     source: io::Error,
@@ -55,19 +55,19 @@ pub struct BindError {
 /// Listeners that did not change hands.
 #[derive(Debug, thiserror::Error)]
 #[error("no listeners came or went through `{}`: {message}", socket.display())]
-pub struct TakeOverError {
+pub(crate) struct TakeOverError {
     socket: PathBuf,
     message: String,
 }
 
 /// Bound sockets that nobody serves yet.
-pub struct Listeners {
+pub(crate) struct Listeners {
     fds: Fds,
     endpoints: Vec<Endpoint>,
 }
 
 /// A proxy that serves on threads of its own, until it is shut down.
-pub struct Served {
+pub(crate) struct Served {
     addresses: Vec<SocketAddr>,
     fds: ListenFds,
     ends: watch::Sender<End>,
@@ -77,7 +77,7 @@ pub struct Served {
 
 /// Tells whether a proxy is being shut down; it serves until then, and new traffic should go elsewhere.
 #[derive(Debug, Clone)]
-pub struct Draining(Arc<OpenRequests>);
+pub(crate) struct Draining(Arc<OpenRequests>);
 
 #[derive(Debug, Clone, Copy)]
 struct Endpoint {
@@ -123,7 +123,7 @@ impl Listeners {
     ///
     /// # Errors
     /// When an address is in use or not to be had.
-    pub fn bind(listen: &[Listen]) -> Result<Self, BindError> {
+    pub(crate) fn bind(listen: &[Listen]) -> Result<Self, BindError> {
         Self::complete(Fds::new(), listen)
     }
 
@@ -132,7 +132,7 @@ impl Listeners {
     ///
     /// # Errors
     /// When nothing came; what came is closed when an address is not to be had.
-    pub fn take_over(socket: &Path, listen: &[Listen]) -> Result<Result<Self, BindError>, TakeOverError> {
+    pub(crate) fn take_over(socket: &Path, listen: &[Listen]) -> Result<Result<Self, BindError>, TakeOverError> {
         let mut fds = Fds::new();
         let taken = fds.get_from_sock(&*socket.to_string_lossy());
         taken.map_err(|error| TakeOverError { socket: socket.to_owned(), message: error.to_string() })?;
@@ -159,7 +159,7 @@ impl Listeners {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn serve(self, proxy: Proxy) -> io::Result<Served> {
+    pub(crate) fn serve(self, proxy: Proxy) -> io::Result<Served> {
         let Self { fds, endpoints } = self;
         let addresses = endpoints.iter().map(|endpoint| endpoint.address).collect();
         let fds: ListenFds = Arc::new(fds.into());
@@ -226,18 +226,18 @@ fn configuration() -> ServerConf {
 impl Served {
     /// Returns where clients connect, in the order of the configuration.
     #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
     /// Returns what tells whether it is being shut down.
     #[must_use]
-    pub fn draining(&self) -> Draining {
+    pub(crate) fn draining(&self) -> Draining {
         Draining(Arc::clone(&self.open))
     }
 
     /// Lets open requests end, `limits.drain` at most, tells those that are left, and stops. Blocks.
-    pub fn shut_down(self) {
+    pub(crate) fn shut_down(self) {
         self.end(End::Shutdown);
     }
 
@@ -246,13 +246,13 @@ impl Served {
     ///
     /// # Errors
     /// When nobody waits there.
-    pub fn hand_over(&self, socket: &Path) -> Result<(), TakeOverError> {
+    pub(crate) fn hand_over(&self, socket: &Path) -> Result<(), TakeOverError> {
         let sent = self.fds.lock().send_to_sock(&*socket.to_string_lossy());
         sent.map(drop).map_err(|error| TakeOverError { socket: socket.to_owned(), message: error.to_string() })
     }
 
     /// Accepts no more connections, lets the open ones end, `limits.drain` at most, and stops. Blocks.
-    pub fn retire(self) {
+    pub(crate) fn retire(self) {
         self.end(End::Upgrade);
     }
 
@@ -268,7 +268,7 @@ impl Served {
 impl Draining {
     /// Returns whether the proxy is being shut down.
     #[must_use]
-    pub fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.0.is_draining()
     }
 }

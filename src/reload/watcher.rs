@@ -16,25 +16,25 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::Reloader;
 
-/// How long the folders must be quiet before a change is acted upon: a bundle is several files.
+/// The time that the folders must be quiet before a change is acted upon: a bundle is several files.
 const QUIET: Duration = Duration::from_millis(100);
 
 /// Events that may wait; when there are more, the thread is going to look anyway.
 const EVENTS: usize = 64;
 
-/// Why files cannot be watched.
+/// The reason why files cannot be watched.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot watch files for changes")]
-pub struct WatchError(#[from] notify::Error);
+pub(crate) struct WatchError(#[from] notify::Error);
 
 /// Watches on a thread of its own until it is dropped.
 #[derive(Debug)]
-pub struct Watcher {
+pub(crate) struct Watcher {
     wake: SyncSender<Wake>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Why the thread wakes up.
+/// The reason why the thread wakes up.
 #[derive(Debug)]
 enum Wake {
     Changed,
@@ -50,7 +50,7 @@ struct Watch {
     reloader: Arc<Reloader>,
 }
 
-/// What the files looked like.
+/// The sizes and times of the files.
 type Stamp = Vec<(PathBuf, u64, Option<SystemTime>)>;
 
 impl Watcher {
@@ -58,7 +58,7 @@ impl Watcher {
     ///
     /// # Errors
     /// When the operating system gives no watch or no thread; SIGHUP and `POST /reload` work without.
-    pub fn start(reloader: Arc<Reloader>) -> Result<Self, WatchError> {
+    pub(crate) fn start(reloader: Arc<Reloader>) -> Result<Self, WatchError> {
         let (wake, events) = sync_channel(EVENTS);
         let sender = wake.clone();
         let watching = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {

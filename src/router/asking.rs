@@ -75,7 +75,7 @@ pub(super) fn ticket(snapshot: &Snapshot, routing: &Routing, prompt: &Prompt<'_>
     shadow.ticket(Decided { text, features: &features, live, scores, policies, decision })
 }
 
-/// What a classifier said, and by which text of the prompt.
+/// The scores of a classifier, and the text of the prompt that they are of.
 pub(super) struct Judged {
     pub(super) scores: Result<Scores, Degraded>,
     pub(super) label_from: AskSource,

@@ -4,33 +4,21 @@
 
 mod asked;
 
-use std::sync::Arc;
-
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;
-use pointsman_core::policy::{Asked, JudgeFailure, Judgement, RuleTrace, Similarities};
+use pointsman_core::policy::{Asked, RuleTrace};
 use pointsman_core::prompt::{Ask, LeftOut};
 use pointsman_core::scores::{Degraded, Scores};
 use serde_json::{Map, Value, json};
 
 use self::asked::{by_head, classifiers, judges, similarities};
+use super::details::Details;
 use super::{Incoming, Refusal, Routing, Timings, Verdict};
 use crate::clients::Client;
 use crate::snapshot::Snapshot;
 
-/// What only an explanation shows of what was seen on the way to a decision.
-#[derive(Debug, Default)]
-pub(super) struct Details {
-    /// What each rule comes to, whether it was tried or not.
-    pub(super) rules: Vec<Option<bool>>,
-    /// By the path of the strategy that compared.
-    pub(super) similarities: Vec<(Arc<str>, Result<Similarities, Degraded>)>,
-    /// By the path of the strategy that asked.
-    pub(super) judgements: Vec<(Arc<str>, Result<Judgement, JudgeFailure>)>,
-}
-
-/// What a decision and a refusal have in common.
-struct Seen<'s> {
+/// The part of an explanation that decisions and refusals share.
+struct CommonGround<'s> {
     snapshot: &'s Snapshot,
     features: &'s Features,
     asked: &'s [Asked],
@@ -80,7 +68,7 @@ impl Routing {
     #[must_use]
     pub fn explain(&self, snapshot: &Snapshot) -> Value {
         let Self { decision, features, asked, timings, details, .. } = self;
-        let seen = Seen { snapshot, features, asked, timings: *timings, details: details.as_deref() };
+        let common = CommonGround { snapshot, features, asked, timings: *timings, details: details.as_deref() };
         let mut explanation = Map::from_iter([
             ("model".to_owned(), json!(decision.model)),
             ("rule".to_owned(), json!(decision.by.rule())),
@@ -98,7 +86,7 @@ impl Routing {
             ("candidates".to_owned(), json!(decision.candidates)),
             ("fallback".to_owned(), json!(decision.fallback)),
         ]);
-        explanation.extend(seen.explain(Some(&decision.policy), &decision.rules));
+        explanation.extend(common.explain(Some(&decision.policy), &decision.rules));
         Value::Object(explanation)
     }
 
@@ -115,7 +103,7 @@ impl Refusal {
     #[must_use]
     pub fn explain(&self, snapshot: &Snapshot) -> Value {
         let Self { denial, features, asked, cost_usd, timings, details, .. } = self;
-        let seen = Seen { snapshot, features, asked, timings: *timings, details: details.as_deref() };
+        let common = CommonGround { snapshot, features, asked, timings: *timings, details: details.as_deref() };
         let mut explanation = Map::from_iter([
             ("model".to_owned(), Value::Null),
             ("rule".to_owned(), json!(denial.by.rule())),
@@ -125,12 +113,12 @@ impl Refusal {
             ("cost_usd".to_owned(), json!(cost_usd)),
             ("candidates".to_owned(), json!(denial.candidates)),
         ]);
-        explanation.extend(seen.explain(denial.policy.as_ref(), &denial.rules));
+        explanation.extend(common.explain(denial.policy.as_ref(), &denial.rules));
         Value::Object(explanation)
     }
 }
 
-impl Seen<'_> {
+impl CommonGround<'_> {
     fn explain(&self, policy: Option<&Name>, traces: &[RuleTrace]) -> Map<String, Value> {
         let last = self.asked.last().and_then(|asked| asked.scores.as_ref().ok());
         let Timings { features, classify, judge, decide } = self.timings;

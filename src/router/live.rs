@@ -10,9 +10,9 @@ use pointsman_core::policy::{Health, Live};
 use pointsman_core::prompt::{TextScope, conversation_key};
 use tokio::time::Instant;
 
-use super::Incoming;
+use super::control_loops::Targets;
+use super::incoming::Incoming;
 use super::switch::Switch;
-use super::targets::Targets;
 use crate::snapshot::Snapshot;
 
 /// The world as the policies of one request see it.
@@ -68,7 +68,7 @@ impl Live for World<'_, '_> {
     }
 
     fn health(&self, model: &Name) -> Health {
-        match self.snapshot.upstreams.model(model).map(|target| &target.provider) {
+        match self.snapshot.upstreams.model(model).map(|deployment| &deployment.provider) {
             Some(provider) if !provider.is_up() => Health::Down,
             Some(provider) if provider.is_full() => Health::Full,
             _ => Health::Up,

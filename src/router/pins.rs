@@ -4,17 +4,16 @@
 //! is believed, so that what was decided while the store was away counts when it is back.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pointsman_core::config::{AffinityKey, Mode, Name};
+use pointsman_core::config::{AffinityKey, Name};
 use pointsman_core::policy::{Held, Keep, Pin, Policy, RequestFacts};
 use quick_cache::sync::Cache;
-use sha2::{Digest, Sha256};
 
 use super::Routing;
+use super::pin_key::PinKey;
 use crate::snapshot::Snapshot;
 
 /// The version of [`Record`]'s spelling.
@@ -22,11 +21,6 @@ const SPELLING: &str = "1";
 
 /// Stands for no model; no name holds it.
 const NONE: &str = "*";
-
-/// What requests that belong together have in common: 128 bits of a SHA-256 over policy, client and key, the same in every
-/// replica. Clients never share one, whatever they call their sessions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct PinKey([u8; 16]);
 
 /// The pins of every policy with affinity. Outlives reloads.
 #[derive(Default)]
@@ -38,7 +32,7 @@ struct Memory {
     records: Arc<Cache<PinKey, Record>>,
 }
 
-/// What is remembered under a key. Times are in seconds since 1970.
+/// A conversation's pin, as it is remembered under its key. Times are in seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Record {
     since: u64,
@@ -46,37 +40,6 @@ struct Record {
     bytes: u64,
     last: Name,
     home: Option<Name>,
-}
-
-impl PinKey {
-    /// Returns the key of a request; `None` when the policy holds nothing, or the request has nothing in common with others.
-    pub(super) fn of(policy: &Policy, facts: &RequestFacts<'_>) -> Option<Self> {
-        let affinity = policy.affinity()?;
-        let own = match &affinity.key {
-            AffinityKey::Conversation => facts.live.conversation().to_le_bytes().to_vec(),
-            AffinityKey::Client => facts.client?.as_bytes().to_vec(),
-            AffinityKey::Header(name) => {
-                let value = facts.live.header(&name.to_ascii_lowercase()).filter(|value| !value.is_empty());
-                value?.as_bytes().to_vec()
-            }
-        };
-        // What a policy that only watches would have done is no history once it routes.
-        let mode = if policy.mode() == Mode::Shadow { "shadow" } else { "route" };
-        let mut hash = Sha256::new();
-        for part in [policy.name().as_bytes(), mode.as_bytes(), facts.client.unwrap_or_default().as_bytes(), &own] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        let mut key = [0; 16];
-        key.copy_from_slice(&hash.finalize()[..16]);
-        Some(Self(key))
-    }
-
-    fn in_store(self, policy: &Name) -> String {
-        let mut text = format!("pin:{policy}:");
-        self.0.iter().for_each(|byte| write!(text, "{byte:02x}").expect("a String takes all that is written"));
-        text
-    }
 }
 
 impl Pins {
@@ -159,7 +122,7 @@ impl Record {
         format!("{SPELLING} {} {} {} {} {home}", self.since, self.used, self.bytes, self.last)
     }
 
-    /// What another version wrote is as good as nothing.
+    /// Reads a record; one that another version wrote is as good as none.
     fn read(text: &[u8]) -> Option<Self> {
         let fields: Vec<&str> = str::from_utf8(text).ok()?.split(' ').collect();
         let [SPELLING, since, used, bytes, last, home] = fields.as_slice() else { return None };

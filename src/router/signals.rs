@@ -10,8 +10,10 @@ use pointsman_core::scores::{Degraded, Scores};
 use tokio::time::Instant;
 
 use super::asking::{self, Question};
-use super::pins::{PinKey, Pins};
-use super::{Incoming, Timings};
+use super::incoming::Incoming;
+use super::pin_key::PinKey;
+use super::pins::Pins;
+use super::routing::Timings;
 use crate::snapshot::Snapshot;
 
 /// A request, and the policy of a snapshot that decides it.

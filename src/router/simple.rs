@@ -12,7 +12,7 @@ use pointsman_telemetry::Metrics;
 use super::{Incoming, Judging, Router, Verdict};
 use crate::snapshot::{BuildError, Builder};
 
-/// Why there is no decision.
+/// The reason why there is no decision.
 #[derive(Debug, thiserror::Error)]
 pub enum Undecided {
     /// The body is no chat completion.
@@ -42,7 +42,7 @@ impl Router {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, BuildError> {
         let metrics = Arc::new(Metrics::new());
         let builder = Builder::new(path.as_ref(), Arc::clone(&metrics));
-        let snapshot = builder.build(builder.load()?, None)?;
+        let snapshot = builder.build(builder.prepare()?, None)?;
         Ok(Self::new(snapshot, metrics))
     }
 

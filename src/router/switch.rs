@@ -16,7 +16,7 @@ pub struct Switch(ArcSwap<Killed>);
 pub struct Killed {
     /// All of them, also those that a reload brings.
     pub all: bool,
-    /// These.
+    /// The names of those that are.
     pub policies: BTreeSet<Name>,
 }
 

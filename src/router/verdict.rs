@@ -7,20 +7,20 @@ use pointsman_core::prompt::AskSource;
 
 use super::{Routing, Verdict};
 
-/// What a policy found for a request, applied or only watched: a decision or a refusal, and what both rest on.
+/// A policy's finding for a request, applied or only watched: a decision or a refusal, and what both rest on.
 #[derive(Debug, Clone, Copy)]
 pub struct PolicyFinding<'v> {
     /// The decision, or why the policy refuses.
     pub result: Result<&'v Decision, &'v Denial>,
-    /// What the prompt looks like.
+    /// The features of the prompt.
     pub features: &'v Features,
     /// The classifiers that were asked, in order.
     pub asked: &'v [Asked],
     /// The text that a decision's label is of; `None` for a refusal.
     pub label_from: Option<AskSource>,
-    /// What it cost to ask judges, in US dollars; `None` where nothing is paid for, or not known.
+    /// The cost of the judges that were asked, in US dollars; `None` where nothing is paid for, or not known.
     pub judge_cost_usd: Option<f64>,
-    /// What the requests of its conversation have in common, where the decision log may say so.
+    /// The hash that the requests of a conversation share, where the decision log may write it.
     pub conversation: Option<u64>,
 }
 

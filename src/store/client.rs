@@ -20,7 +20,7 @@ const QUEUE: usize = 1024;
 
 /// A store that replicas share. Cheap to clone; its thread ends with the last clone.
 #[derive(Debug, Clone)]
-pub struct Store {
+pub(crate) struct Store {
     commands: mpsc::Sender<Command>,
     state: Arc<State>,
     timeout: Duration,
@@ -33,7 +33,7 @@ impl Store {
     ///
     /// # Errors
     /// When `url` is none, or the thread does not start. Never repeats the URL, which may hold a password.
-    pub fn start(
+    pub(crate) fn start(
         url: &str,
         authorities: Option<&[u8]>,
         section: &config::Redis,
@@ -57,13 +57,13 @@ impl Store {
     ///
     /// # Errors
     /// When the server does not answer within the timeout.
-    pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
+    pub(crate) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
         let (answer, answered) = oneshot::channel();
         self.ask(Command::Get { key: self.key(key), answer }, answered, Operation::Get).await
     }
 
     /// Sets `key` for so long. Does not wait: what fails is counted, and the next write says the same anew.
-    pub fn put(&self, key: &str, value: Vec<u8>, keep: Duration) {
+    pub(crate) fn put(&self, key: &str, value: Vec<u8>, keep: Duration) {
         self.wake();
         let command = Command::Put { key: self.key(key), value, keep };
         if self.state.trouble().is_some() || self.commands.try_send(command).is_err() {
@@ -75,7 +75,7 @@ impl Store {
     ///
     /// # Errors
     /// When the server does not answer within the timeout; it may have done so or not.
-    pub async fn replace(
+    pub(crate) async fn replace(
         &self,
         key: &str,
         before: Option<Vec<u8>>,
@@ -89,12 +89,12 @@ impl Store {
 
     /// Returns what is wrong with the server, if anything is.
     #[must_use]
-    pub fn trouble(&self) -> Option<Arc<str>> {
+    pub(crate) fn trouble(&self) -> Option<Arc<str>> {
         self.state.trouble()
     }
 
     /// Asks the server for a sign of life, so that [`Self::trouble`] is true of it. Does not wait.
-    pub fn look(&self) {
+    pub(crate) fn look(&self) {
         self.wake();
         let _ = self.commands.try_send(Command::Look); // a full queue is a look of its own
     }

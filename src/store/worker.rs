@@ -16,10 +16,10 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// How long a connection may take to be made; nobody waits for it.
+/// The time that a connection may take to be made; nobody waits for it.
 const CONNECT: Duration = Duration::from_secs(1);
 
-/// How long a command may take that nobody waits for.
+/// The time that a command may take that nobody waits for.
 const UNHURRIED: Duration = Duration::from_millis(250);
 
 /// Between two attempts to connect: at first, and at most.
@@ -28,7 +28,7 @@ const PAUSE: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)
 /// Commands in a row that may fail before the connection is given up.
 const FAILURES: u32 = 3;
 
-/// What is wrong with a server that answers too late.
+/// The trouble with a server that answers too late.
 const SLOW: &str = "too slow";
 
 /// Sets a key if its value is the one that is expected, an empty one standing for none. Atomic, as every script is.
@@ -59,7 +59,7 @@ pub(super) enum Command {
     },
 }
 
-/// What a caller asked for.
+/// The kind of a caller's command.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Operation {
     Get,
@@ -67,12 +67,12 @@ pub(super) enum Operation {
     Replace,
 }
 
-/// How the server is, as callers see it without asking.
+/// The state of the server, as callers see it without asking.
 #[derive(Debug)]
 pub(super) struct State {
     trouble: ArcSwapOption<Box<str>>,
     is_used: AtomicBool,
-    /// Whether the log says so already.
+    /// True once the log says that the server is away.
     is_away: AtomicBool,
     metrics: StoreMetrics,
 }
@@ -81,7 +81,7 @@ pub(super) struct State {
 struct Link {
     connection: MultiplexedConnection,
     state: Arc<State>,
-    /// How long callers wait.
+    /// The time that callers wait.
     patience: Duration,
     failures: Cell<u32>,
     is_broken: Cell<bool>,

@@ -8,8 +8,8 @@ use http::Uri;
 
 /// `http(s)://host[:port][/prefix]`, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BaseUrl {
-    /// Whether to speak TLS.
+pub(crate) struct BaseUrl {
+    /// True for TLS.
     pub tls: bool,
     /// Host and port to connect to.
     pub address: HostPort,
@@ -21,10 +21,9 @@ pub struct BaseUrl {
 
 /// A host name or address, and a port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct HostPort {
+pub(crate) struct HostPort {
     /// A DNS name or an IP address without brackets.
     pub host: String,
-    /// The TCP port.
     pub port: u16,
 }
 
@@ -34,7 +33,7 @@ impl BaseUrl {
     /// The prefix stands in for the client's `/v1`, as in the base URLs of the OpenAI SDKs. A path outside `/v1`, or a
     /// base URL without a path, leaves it as it is.
     #[must_use]
-    pub fn rebase(&self, path_and_query: &str) -> String {
+    pub(crate) fn rebase(&self, path_and_query: &str) -> String {
         let below = path_and_query.strip_prefix("/v1").filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']));
         match below {
             Some(rest) if !self.prefix.is_empty() => format!("{}{rest}", self.prefix),
@@ -45,7 +44,7 @@ impl BaseUrl {
     /// Returns what a client is to see of a `Location` of this provider's own: the path that leads back here. `None` for what
     /// lies elsewhere, such as in a store of files.
     #[must_use]
-    pub fn unbase(&self, location: &str) -> Option<String> {
+    pub(crate) fn unbase(&self, location: &str) -> Option<String> {
         let path = match location.split_once("://") {
             Some((_, rest)) => rest.strip_prefix(&*self.authority)?,
             None => location,

@@ -23,7 +23,7 @@ pub(super) struct Breaker {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket {
     pub(super) epoch: u64,
-    /// Whether it holds one of the half-open state's places.
+    /// True when the request holds one of the half-open state's trials.
     pub(super) trial: bool,
 }
 

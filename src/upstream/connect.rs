@@ -8,46 +8,40 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use pingora::upstreams::peer::HttpPeer;
 use pointsman_core::config::Http;
-use pointsman_http_client::{
-    Destination, ExchangeLimits, HttpClient, HttpError, HttpVersion, ServerTrust, TlsTerms, retry_after,
-};
+use pointsman_http_client::{Destination, ExchangeLimits, HttpClient, HttpError, HttpVersion, ServerTrust, TlsTerms};
 
 use super::{Lease, NoPeer, Outcome, Provider};
 
-/// How long an idle connection to a provider is kept for reuse; providers close theirs after 60 s and more.
+/// The time that an idle connection to a provider is kept for reuse; providers close theirs after 60 s and more.
 const KEEP_IDLE: Duration = Duration::from_secs(50);
 
 /// HTTP/2 requests that share a connection.
 const H2_STREAMS: usize = 100;
 
-/// How often an HTTP/2 connection is asked whether it is still there: nothing else would notice between requests.
+/// The pause between two signs of life that an HTTP/2 connection is asked for: nothing else would notice between requests.
 const H2_PING: Duration = Duration::from_secs(20);
 
 /// Sends requests of our own to providers, over connections of its own.
 #[derive(Debug)]
-pub struct Caller {
+pub(crate) struct Caller {
     client: HttpClient,
 }
 
 /// A whole answer to a request of our own.
 #[derive(Debug)]
-pub struct Answer {
-    /// Its status.
+pub(crate) struct Answer {
     pub status: StatusCode,
-    /// When to ask again, if it says so.
-    pub retry_after: Option<Duration>,
-    /// Its body.
     pub body: Bytes,
 }
 
 /// A request of our own: a JSON body for one path.
 #[derive(Debug, Clone, Copy)]
-pub struct Call<'c> {
-    /// Where, below the provider's prefix, such as `/chat/completions`.
+pub(crate) struct Call<'c> {
+    /// The path below the provider's prefix, such as `/chat/completions`.
     pub path: &'c str,
     /// More header fields.
     pub fields: &'c [(HeaderName, HeaderValue)],
-    /// What is sent.
+    /// The JSON that is sent.
     pub body: &'c Bytes,
     /// The largest answer that is read, in bytes.
     pub max_bytes: usize,
@@ -55,7 +49,7 @@ pub struct Call<'c> {
 
 /// The reason why a request of our own has no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum CallError {
+pub(crate) enum CallError {
     /// There is no peer to ask.
     #[error(transparent)]
     NoPeer(#[from] NoPeer),
@@ -67,7 +61,7 @@ pub enum CallError {
 impl Provider {
     /// Returns how Pingora is to connect to `address`, one of its own.
     #[must_use]
-    pub fn http_peer(&self, address: SocketAddr) -> HttpPeer {
+    pub(crate) fn http_peer(&self, address: SocketAddr) -> HttpPeer {
         let timeouts = self.timeouts;
         let sni = self.tls.sni.as_ref().unwrap_or(&self.base.address.host);
         let mut peer = HttpPeer::new(address, self.base.tls, sni.clone());
@@ -97,7 +91,7 @@ impl Provider {
 
     /// Returns how our own client is to speak to `address`, one of the provider's: on the terms of [`Self::http_peer`].
     #[must_use]
-    pub fn destination(&self, address: SocketAddr) -> Destination {
+    pub(crate) fn destination(&self, address: SocketAddr) -> Destination {
         let trust = match &self.trust {
             _ if !self.tls.verify => ServerTrust::Unverified,
             Some(trust) => ServerTrust::Authorities(trust.authorities().clone()),
@@ -130,7 +124,7 @@ fn without_underscore(name: &str) -> String {
 impl Caller {
     /// Makes one; no connection is made yet.
     #[must_use]
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { client: HttpClient::keeping(KEEP_IDLE) }
     }
 
@@ -141,7 +135,7 @@ impl Caller {
     ///
     /// # Errors
     /// When there is no peer, no connection, or no whole answer.
-    pub async fn post(&self, provider: &Provider, call: Call<'_>) -> Result<Answer, CallError> {
+    pub(crate) async fn post(&self, provider: &Provider, call: Call<'_>) -> Result<Answer, CallError> {
         let lease = provider.pick(None, &[]).await?;
         let answered = self.exchange(provider, lease.endpoint.address, call).await;
         report(&lease, &answered);
@@ -157,8 +151,7 @@ impl Caller {
         };
         let request = request(provider, call).map_err(HttpError::Request)?;
         let (head, body) = self.client.send(&provider.destination(address), request, limits).await?.into_parts();
-        let retry_after = head.headers.get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
-        Ok(Answer { status: head.status, retry_after, body })
+        Ok(Answer { status: head.status, body })
     }
 }
 

@@ -12,16 +12,16 @@ use super::address::BaseUrl;
 /// The host that knows no `Authorization` with an API key.
 const ANTHROPIC: &str = "api.anthropic.com";
 
-/// How hosts end that want `api-key`.
+/// The ends of the hosts that want `api-key`.
 const AZURE: [&str; 2] = [".openai.azure.com", ".cognitiveservices.azure.com"];
 
-/// Whose key goes upstream, resolved.
-pub enum Credential {
+/// The key that goes upstream, resolved.
+pub(crate) enum Credential {
     /// No key; the client's is removed.
     None,
     /// The client's own.
     Passthrough,
-    /// The operator's.
+    /// The operator's key.
     Key {
         /// The field that it goes in.
         field: HeaderName,
@@ -56,7 +56,7 @@ impl Credential {
 
     /// Returns the field that the operator's key goes in, and its value.
     #[must_use]
-    pub fn key(&self) -> Option<(&HeaderName, &HeaderValue)> {
+    pub(crate) fn key(&self) -> Option<(&HeaderName, &HeaderValue)> {
         match self {
             Self::Key { field, value } => Some((field, value)),
             Self::None | Self::Passthrough => None,

@@ -9,20 +9,20 @@ use pointsman_telemetry::AttemptOutcome;
 use super::Outcome;
 
 /// The error type of an upstream that was silent for too long. It surfaces on the client's side, where the adapter is.
-pub const SILENT: ErrorType = ErrorType::Custom("UpstreamSilent");
+pub(crate) const SILENT: ErrorType = ErrorType::Custom("UpstreamSilent");
 
 /// The error type of a request that found as many others in flight as its provider takes.
-pub const PROVIDER_BUSY: ErrorType = ErrorType::Custom("ProviderBusy");
+pub(crate) const PROVIDER_BUSY: ErrorType = ErrorType::Custom("ProviderBusy");
 
 /// The error type of an attempt whose model has too small a window for the prompt.
-pub const CONTEXT_LENGTH: ErrorType = ErrorType::Custom("ContextLengthExceeded");
+pub(crate) const CONTEXT_LENGTH: ErrorType = ErrorType::Custom("ContextLengthExceeded");
 
 /// The error type of a request that outstayed a shutdown's drain.
-pub const CUT_OFF: ErrorType = ErrorType::Custom("CutOff");
+pub(crate) const CUT_OFF: ErrorType = ErrorType::Custom("CutOff");
 
-/// Why an attempt at a provider failed.
+/// The reason why an attempt at a provider failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AttemptFailure {
+pub(crate) enum AttemptFailure {
     /// No connection: refused, unreachable, or the TLS handshake failed.
     Connect,
     /// No connection, or no end of its TLS handshake, within `timeouts.connect`.
@@ -48,7 +48,7 @@ pub enum AttemptFailure {
 impl AttemptFailure {
     /// Returns what failed, by the error that Pingora or the body adapter reports.
     #[must_use]
-    pub fn of(error: &Error) -> Self {
+    pub(crate) fn of(error: &Error) -> Self {
         use ErrorType::{
             ConnectError, ConnectNoRoute, ConnectProxyFailure, ConnectRefused, ConnectTimedout, HandshakeError,
             InternalError, InvalidCert, ReadTimedout, SocketError, TLSHandshakeFailure, TLSHandshakeTimedout,
@@ -74,7 +74,7 @@ impl AttemptFailure {
 
     /// Returns how `pointsman_upstream_attempts_total` counts the attempt.
     #[must_use]
-    pub const fn outcome(self) -> AttemptOutcome {
+    pub(crate) const fn outcome(self) -> AttemptOutcome {
         match self {
             Self::Connect => AttemptOutcome::ConnectFailed,
             Self::ConnectTimeout => AttemptOutcome::ConnectTimeout,
@@ -91,7 +91,7 @@ impl AttemptFailure {
     /// Returns the cause by which `pointsman_fallbacks_total` counts what follows; `None` where nothing does, because
     /// another upstream could do no better.
     #[must_use]
-    pub const fn fallback_cause(self) -> Option<&'static str> {
+    pub(crate) const fn fallback_cause(self) -> Option<&'static str> {
         Some(match self {
             Self::Connect => "connect",
             Self::ConnectTimeout => "connect_timeout",
@@ -109,7 +109,7 @@ impl AttemptFailure {
 
     /// Returns what the peer's breaker is told. A client that left and a fault of our own say nothing about the peer.
     #[must_use]
-    pub const fn peer_outcome(self) -> Outcome {
+    pub(crate) const fn peer_outcome(self) -> Outcome {
         match self {
             Self::Connect | Self::ConnectTimeout => Outcome::ConnectFailed,
             Self::Timeout => Outcome::Timeout,
@@ -122,7 +122,7 @@ impl AttemptFailure {
 
     /// Returns whether another peer of the same provider could do better.
     #[must_use]
-    pub const fn is_of_one_peer(self) -> bool {
+    pub(crate) const fn is_of_one_peer(self) -> bool {
         !matches!(self, Self::Busy | Self::ContextLength)
     }
 }

@@ -13,26 +13,26 @@ use super::resolver::ResolveError;
 
 /// An address to connect to now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     /// The peer, as the operator wrote it.
     pub peer: Arc<str>,
-    /// What its name resolved to.
+    /// The address that the peer's name resolved to.
     pub address: SocketAddr,
 }
 
 /// A request's place at a peer. Dropping it gives the place back; without a report it says nothing about the peer.
 #[derive(Debug)]
-pub struct Lease {
-    /// Where to connect.
+pub(crate) struct Lease {
+    /// The address to connect to.
     pub endpoint: Endpoint,
     hold: Hold,
     _place: Place,
 }
 
-/// What became of a request, as far as its peer is concerned.
+/// The end of a request, as far as its peer is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was answered with this status; 500 and above are failures of the peer.
+pub(crate) enum Outcome {
+    /// An answer with this status; 500 and above are failures of the peer.
     Answered(u16),
     /// No connection: refused, unreachable, or a handshake failed.
     ConnectFailed,
@@ -40,13 +40,13 @@ pub enum Outcome {
     Timeout,
     /// The connection broke, before the answer or within it.
     Broken,
-    /// It says nothing about the peer: the client left, or a reused connection had been closed meanwhile.
+    /// An end that says nothing about the peer: the client left, or a reused connection had been closed meanwhile.
     Cancelled,
 }
 
-/// Why there is no peer to ask.
+/// The reason why there is no peer to ask.
 #[derive(Debug, thiserror::Error)]
-pub enum NoPeer {
+pub(crate) enum NoPeer {
     /// Health checks say that all are down, and `fail_open` is false.
     #[error("every peer is down")]
     AllEjected,
@@ -67,7 +67,7 @@ pub(super) struct Hold {
     reported: AtomicBool,
 }
 
-/// How many requests a provider is answering.
+/// The count of requests that a provider is answering.
 #[derive(Debug)]
 pub(super) struct Load {
     in_flight: AtomicUsize,
@@ -85,13 +85,13 @@ impl Lease {
 
     /// Returns the peer, to be passed to the next pick when it failed this request.
     #[must_use]
-    pub fn peer(&self) -> PeerId {
+    pub(crate) fn peer(&self) -> PeerId {
         self.hold.peer.id()
     }
 
     /// Tells the peer's breaker what became of the request. A failure counts although an answer had begun; anything else
     /// counts once.
-    pub fn report(&self, outcome: Outcome) {
+    pub(crate) fn report(&self, outcome: Outcome) {
         self.hold.report(outcome);
     }
 }

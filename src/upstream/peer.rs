@@ -21,10 +21,10 @@ use super::resolver::{ResolveError, Resolver};
 
 /// Tells a peer apart from every other of this process, those of other providers included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PeerId(u64);
+pub(crate) struct PeerId(u64);
 
 /// An address behind a provider.
-pub struct Peer {
+pub(crate) struct Peer {
     id: PeerId,
     provider: Name,
     label: Arc<str>,
@@ -33,7 +33,7 @@ pub struct Peer {
     checks: Mutex<Checks>,
     down: AtomicBool,
     breaker: Mutex<Breaker>,
-    /// Of the breaker: twice its epoch, and one more while it is closed.
+    /// Twice the breaker's epoch, and one more while the breaker is closed.
     phase: AtomicU64,
     metrics: PeerMetrics,
 }
@@ -73,30 +73,30 @@ impl Peer {
 
     /// Returns what tells it apart.
     #[must_use]
-    pub const fn id(&self) -> PeerId {
+    pub(crate) const fn id(&self) -> PeerId {
         self.id
     }
 
     /// Returns its host and port, as the operator wrote them.
     #[must_use]
-    pub const fn label(&self) -> &Arc<str> {
+    pub(crate) const fn label(&self) -> &Arc<str> {
         &self.label
     }
 
     /// Returns whether neither health checks nor the breaker eject it.
     #[must_use]
-    pub fn is_healthy(&self) -> bool {
+    pub(crate) fn is_healthy(&self) -> bool {
         !self.is_down() && self.closed_epoch().is_some()
     }
 
     /// Returns how many requests it is answering now.
     #[must_use]
-    pub fn in_flight(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
     }
 
     /// Notes the result of a health check.
-    pub fn checked(&self, passed: bool, check: &HealthCheck) {
+    pub(crate) fn checked(&self, passed: bool, check: &HealthCheck) {
         let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
         if passed != self.is_down() {
             checks.run = 0;
@@ -121,7 +121,7 @@ impl Peer {
     ///
     /// # Errors
     /// When the name does not resolve and never did.
-    pub async fn resolve(&self, patience: Duration) -> Result<SocketAddr, ResolveError> {
+    pub(crate) async fn resolve(&self, patience: Duration) -> Result<SocketAddr, ResolveError> {
         self.address(None, 0, patience).await
     }
 

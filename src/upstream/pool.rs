@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::breaker::Ticket;
 use super::peer::{Peer, PeerId, weight};
 
-/// How much more than its share of the requests in flight a peer may have before keys that want it go elsewhere, as a
+/// The most that a peer may have over its share of the requests in flight before keys that want it go elsewhere, as a
 /// ratio: 5/4. Consistent hashing with bounded loads, Mirrokni, Thorup and Zadimoghaddam, 2016 (arXiv:1608.01350).
 const BOUND: (usize, usize) = (5, 4);
 
@@ -31,7 +31,7 @@ pub(super) struct Pool {
     pub(super) turn: AtomicUsize,
 }
 
-/// What a request wants of its peer.
+/// The peer that a request would like to have.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wish<'w> {
     /// Requests with the same key want the same peer.

@@ -19,20 +19,19 @@ use super::trust::Trust;
 
 /// A service that answers prompts.
 #[derive(Debug)]
-pub struct Provider {
-    /// Its name in the configuration.
+pub(crate) struct Provider {
+    /// The provider's name in the configuration.
     pub name: Name,
-    /// Where it is.
+    /// The URL that paths are below.
     pub base: BaseUrl,
-    /// Whose key goes to it.
+    /// The key that goes to the provider.
     pub credential: Credential,
-    /// How long to wait for it.
     pub timeouts: Timeouts,
     /// The HTTP version to speak.
     pub http: Http,
-    /// How its peers prove who they are.
+    /// The TLS terms on which peers prove who they are.
     pub tls: Tls,
-    /// Who vouches for them; `None` for the system's authorities.
+    /// The authorities that vouch for peers; `None` for the system's.
     pub trust: Option<Trust>,
     /// Keeps its connections apart from those that were made under other terms.
     pub connection_group: u64,
@@ -41,7 +40,8 @@ pub struct Provider {
     load: Arc<Load>,
 }
 
-/// What a section says once its addresses are parsed and its files are read.
+/// A provider's section with its addresses parsed and its files read.
+#[derive(Debug)]
 pub(super) struct Resolved {
     base: BaseUrl,
     peers: Vec<HostPort>,
@@ -123,7 +123,7 @@ impl Provider {
     ///
     /// # Errors
     /// When there is no place or no peer; nothing was sent then.
-    pub async fn pick(&self, key: Option<u64>, tried: &[PeerId]) -> Result<Lease, NoPeer> {
+    pub(crate) async fn pick(&self, key: Option<u64>, tried: &[PeerId]) -> Result<Lease, NoPeer> {
         let limit = self.section.max_concurrent.unwrap_or(usize::MAX);
         let place = self.load.enter(limit).ok_or(NoPeer::AtLimit)?;
         let key = key.filter(|_| self.wants_key());
@@ -144,38 +144,38 @@ impl Provider {
 
     /// Returns whether its peers are chosen by a key.
     #[must_use]
-    pub fn wants_key(&self) -> bool {
+    pub(crate) fn wants_key(&self) -> bool {
         self.section.balance == Balance::PrefixHash
     }
 
     /// Returns whether it has a peer that is not among `tried`.
     #[must_use]
-    pub fn has_untried(&self, tried: &[PeerId]) -> bool {
+    pub(crate) fn has_untried(&self, tried: &[PeerId]) -> bool {
         self.peers().any(|peer| !tried.contains(&peer.id()))
     }
 
     /// Returns whether a peer can be used: it is well, or may be tried again after its backoff. Without those trials nobody
     /// would find out that it is well again.
     #[must_use]
-    pub fn is_up(&self) -> bool {
+    pub(crate) fn is_up(&self) -> bool {
         let now = Instant::now();
         self.peers().any(|peer| peer.is_usable(now, &self.pool.breaker))
     }
 
     /// Returns whether as many requests are in flight as are allowed.
     #[must_use]
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.section.max_concurrent.is_some_and(|limit| self.load.in_flight() >= limit)
     }
 
     /// Returns its peers, at least one, in the order of the configuration.
-    pub fn peers(&self) -> impl Iterator<Item = &Arc<Peer>> {
+    pub(crate) fn peers(&self) -> impl Iterator<Item = &Arc<Peer>> {
         self.pool.peers.iter()
     }
 
     /// Returns how its peers are checked.
     #[must_use]
-    pub const fn health_check(&self) -> Option<&HealthCheck> {
+    pub(crate) const fn health_check(&self) -> Option<&HealthCheck> {
         self.section.health_check.as_ref()
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::EPOCH;
+use super::clock::EPOCH;
 
 /// The most answers that a mean rests on: the newest counts for a twentieth at least.
 const MOST: f64 = 20.0;
@@ -19,9 +19,9 @@ const HALF_LIFE: f64 = 300.0;
 /// A mean that rests on less than this part of an answer is none.
 const LEAST: f64 = 1.0 / 16.0;
 
-/// How a model answers lately.
+/// The pace and length of a model's latest answers.
 #[derive(Debug, Default)]
-pub struct Recent {
+pub(crate) struct Recent {
     first_byte: Mean,
     output_tokens: Mean,
 }
@@ -36,25 +36,25 @@ struct Mean {
 
 impl Recent {
     /// Takes how long an answer took to begin.
-    pub fn began(&self, after: Duration, now: Instant) {
+    pub(crate) fn began(&self, after: Duration, now: Instant) {
         self.first_byte.take(after.as_secs_f64(), now);
     }
 
     /// Takes how long an answer was.
-    pub fn ended(&self, output_tokens: u64, now: Instant) {
+    pub(crate) fn ended(&self, output_tokens: u64, now: Instant) {
         self.output_tokens.take(output_tokens as f64, now);
     }
 
     /// Returns how long answers take to begin, in seconds; `None` before the first. What rests on less than one answer, because
     /// the last ones are long ago, counts for so much less, and at last for nothing.
     #[must_use]
-    pub fn first_byte(&self, now: Instant) -> Option<f64> {
+    pub(crate) fn first_byte(&self, now: Instant) -> Option<f64> {
         self.first_byte.get(now).map(|(mean, weight)| mean * weight.min(1.0))
     }
 
     /// Returns how many tokens answers have; `None` before the first, and when the last ones are long ago.
     #[must_use]
-    pub fn output_tokens(&self, now: Instant) -> Option<f64> {
+    pub(crate) fn output_tokens(&self, now: Instant) -> Option<f64> {
         self.output_tokens.get(now).map(|(mean, _)| mean)
     }
 }
@@ -67,7 +67,7 @@ impl Mean {
         (weight >= LEAST).then(|| (read(&self.mean), weight))
     }
 
-    /// Of two at the same time one may be lost, or half of it, which no mean notices.
+    /// Takes a value into the mean. Of two at the same time one may be lost, or half of one, which no mean notices.
     fn take(&self, value: f64, now: Instant) {
         let (mean, weight) = self.get(now).unwrap_or((value, 0.0));
         let weight = (weight + 1.0).min(MOST);

@@ -10,16 +10,14 @@ use tokio::time::Instant;
 
 use super::address::HostPort;
 
-/// How long a resolved name is used before it is asked for again.
+/// The time that a resolved name is used before it is asked for again.
 const RESOLVED_FOR: Duration = Duration::from_secs(30);
 
-/// Why a peer has no address.
+/// The reason why a peer has no address.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot resolve `{host}`")]
-pub struct ResolveError {
-    /// The name.
+pub(crate) struct ResolveError {
     host: String,
-    /// What the resolver said.
     #[source]
     source: io::Error,
 }

@@ -11,7 +11,7 @@ use x509_parser::pem::Pem;
 
 /// Certificates of authorities, in the forms that Pingora and our own client take: made once, because every request asks.
 #[derive(Clone)]
-pub struct Trust {
+pub(crate) struct Trust {
     certificates: Arc<[WrappedX509]>,
     authorities: CertificateAuthorities,
     pem: Arc<[u8]>,
@@ -22,7 +22,7 @@ impl Trust {
     ///
     /// # Errors
     /// When it cannot be read, or holds something else than certificates, or none.
-    pub fn read(path: &Path) -> Result<Self, String> {
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let shown = path.display();
         let pem = std::fs::read(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
         let mut certificates = Vec::new();
@@ -45,19 +45,19 @@ impl Trust {
 
     /// Returns the certificates for Pingora.
     #[must_use]
-    pub const fn certificates(&self) -> &Arc<[WrappedX509]> {
+    pub(crate) const fn certificates(&self) -> &Arc<[WrappedX509]> {
         &self.certificates
     }
 
     /// Returns the certificates for our own client.
     #[must_use]
-    pub const fn authorities(&self) -> &CertificateAuthorities {
+    pub(crate) const fn authorities(&self) -> &CertificateAuthorities {
         &self.authorities
     }
 
     /// Returns the file's text.
     #[must_use]
-    pub const fn pem(&self) -> &Arc<[u8]> {
+    pub(crate) const fn pem(&self) -> &Arc<[u8]> {
         &self.pem
     }
 }

@@ -15,9 +15,9 @@ use pointsman_core::config::Name;
 use pointsman_core::policy::{Denial, NOT_ALLOWED};
 use pointsman_core::prompt::ParseError;
 
-pub use self::code::RejectionCode;
+pub(crate) use self::code::RejectionCode;
 use self::shape::anthropic_type;
-pub use self::shape::{ErrorObject, Shape, error_type};
+pub(crate) use self::shape::{ErrorObject, Shape, error_type};
 use crate::clients::Limited;
 use crate::upstream::AttemptFailure;
 
@@ -29,7 +29,7 @@ const MAX_ECHO: usize = 64;
 
 /// An error that Pointsman answers a client with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
+pub(crate) enum Rejection {
     /// The body is no JSON.
     #[error("The request body is not valid JSON: {message} at line {line} column {column}.")]
     InvalidJson {
@@ -173,13 +173,13 @@ pub enum Rejection {
 impl Rejection {
     /// Makes the rejection of a request that a policy refuses.
     #[must_use]
-    pub fn denied(denial: &Denial) -> Self {
+    pub(crate) fn denied(denial: &Denial) -> Self {
         Self::Denied { status: denial.status, code: RejectionCode::of_denial(denial), message: denial.message.clone() }
     }
 
     /// Makes the rejection of a request whose last attempt, at `provider`, failed.
     #[must_use]
-    pub fn of_attempt(failure: AttemptFailure, provider: Name) -> Self {
+    pub(crate) fn of_attempt(failure: AttemptFailure, provider: Name) -> Self {
         match failure {
             AttemptFailure::Connect => Self::UpstreamUnreachable { provider },
             AttemptFailure::ConnectTimeout | AttemptFailure::Timeout => Self::UpstreamTimeout { provider },
@@ -194,7 +194,7 @@ impl Rejection {
 
     /// Returns the status of the answer.
     #[must_use]
-    pub const fn status(&self) -> StatusCode {
+    pub(crate) const fn status(&self) -> StatusCode {
         match self {
             Self::Denied { status, .. } => match StatusCode::from_u16(*status) {
                 Ok(status) => status,
@@ -206,7 +206,7 @@ impl Rejection {
 
     /// Returns when to try again, in whole seconds, for `Retry-After`.
     #[must_use]
-    pub const fn retry_after(&self) -> Option<u64> {
+    pub(crate) const fn retry_after(&self) -> Option<u64> {
         match self {
             Self::RateLimited { limited } => Some(seconds(limited.retry_after)),
             Self::Overloaded | Self::ShuttingDown | Self::ProviderBusy { .. } => Some(1),
@@ -216,7 +216,7 @@ impl Rejection {
 
     /// Returns the parameter at fault.
     #[must_use]
-    pub const fn param(&self) -> Option<&'static str> {
+    pub(crate) const fn param(&self) -> Option<&'static str> {
         match self {
             Self::ModelMissing | Self::ModelNotAString | Self::ModelTwice | Self::ModelNotFound { .. } => Some("model"),
             Self::InvalidFeedback { param, .. } => *param,
@@ -226,7 +226,7 @@ impl Rejection {
 
     /// Returns the body of the answer, which is `application/json`.
     #[must_use]
-    pub fn body(&self, shape: Shape) -> Bytes {
+    pub(crate) fn body(&self, shape: Shape) -> Bytes {
         let (message, status) = (&self.to_string(), self.status());
         let kind = match shape {
             Shape::OpenAi => error_type(status),

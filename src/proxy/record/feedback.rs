@@ -19,10 +19,10 @@ use crate::proxy::answer::rejection::Rejection;
 use crate::snapshot::Snapshot;
 
 /// The path to which clients send feedback.
-pub const PATH: &str = "/v1/feedback";
+pub(crate) const PATH: &str = "/v1/feedback";
 
 /// The largest body.
-pub const MAX_BYTES: usize = 16 << 10;
+pub(crate) const MAX_BYTES: usize = 16 << 10;
 
 /// The longest comment, in characters.
 const MAX_COMMENT: usize = 4096;
@@ -32,7 +32,7 @@ const RATINGS: std::ops::RangeInclusive<f64> = 1.0..=5.0;
 
 /// The fault of feedback that cannot be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FeedbackError {
+pub(crate) struct FeedbackError {
     /// The key at fault; `None` for the object as a whole.
     pub param: Option<&'static str>,
     /// The fault and what is allowed. Repeats nothing of the client's.
@@ -41,7 +41,7 @@ pub struct FeedbackError {
 
 /// A client's word on an answer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Feedback {
+pub(crate) struct Feedback {
     /// The answer's `x-request-id`.
     pub request_id: String,
     /// The rating, from 0 to 1: thumbs, or 1 to 5.
@@ -73,7 +73,7 @@ impl Feedback {
     ///
     /// # Errors
     /// The first key that is wrong.
-    pub fn parse(body: &[u8]) -> Result<Self, FeedbackError> {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, FeedbackError> {
         let whole = |message| FeedbackError { param: None, message };
         let value: Value = serde_json::from_slice(body).map_err(|_| whole("The request body is not valid JSON."))?;
         if !value.is_object() {
@@ -97,7 +97,7 @@ impl Feedback {
     ///
     /// # Errors
     /// When there is no log, or more lines wait than it takes.
-    pub fn record(self, snapshot: &Snapshot, client: Option<&Name>, metrics: &Metrics) -> Result<(), Rejection> {
+    pub(crate) fn record(self, snapshot: &Snapshot, client: Option<&Name>, metrics: &Metrics) -> Result<(), Rejection> {
         let log = snapshot.decision_log.as_ref().ok_or(Rejection::FeedbackDisabled)?;
         let kinds = [
             (FeedbackKind::Rating, self.rating.is_some()),
@@ -142,7 +142,12 @@ impl From<FeedbackError> for Rejection {
 ///
 /// # Errors
 /// When it cannot be read, or there is no log that takes it.
-pub fn take(body: &[u8], snapshot: &Snapshot, client: Option<&Name>, metrics: &Metrics) -> Result<Value, Rejection> {
+pub(crate) fn take(
+    body: &[u8],
+    snapshot: &Snapshot,
+    client: Option<&Name>,
+    metrics: &Metrics,
+) -> Result<Value, Rejection> {
     let feedback = Feedback::parse(body)?;
     let answer = json!({"object": "feedback", "request_id": feedback.request_id, "accepted": true});
     feedback.record(snapshot, client, metrics)?;

@@ -7,7 +7,7 @@ use pointsman_core::policy::Asked;
 use pointsman_core::scores::{HeadScores, Scores};
 use serde_json::{Map, Value, json};
 
-use super::Details;
+use crate::router::details::Details;
 use crate::snapshot::{ClassifierState, Snapshot};
 
 /// Returns each classifier that was asked, in that order, with its heads, and which of them `policy` reads.

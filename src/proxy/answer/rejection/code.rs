@@ -20,22 +20,21 @@ macro_rules! codes {
     ) => {
         /// The stable code that an answer, the metrics, the access line and the decision log carry.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[expect(missing_docs, reason = "each is the code of the rejection of the same name, or of a policy's refusal")]
-        pub enum RejectionCode { $($rejection,)* $($denial,)* }
+        pub(crate) enum RejectionCode { $($rejection,)* $($denial,)* }
 
         impl RejectionCode {
             /// Every code, for the metrics to register up front.
-            pub const ALL: &[Self] = &[$(Self::$rejection,)* $(Self::$denial,)*];
+            pub(crate) const ALL: &[Self] = &[$(Self::$rejection,)* $(Self::$denial,)*];
 
             /// Returns the code as clients and metrics know it.
             #[must_use]
-            pub const fn as_str(self) -> &'static str {
+            pub(crate) const fn as_str(self) -> &'static str {
                 match self { $(Self::$rejection => $name,)* $(Self::$denial => $denial_name,)* }
             }
 
             /// Returns the status of an answer with the code; a policy may set another one.
             #[must_use]
-            pub const fn status(self) -> StatusCode {
+            pub(crate) const fn status(self) -> StatusCode {
                 match self { $(Self::$rejection => $status,)* $(Self::$denial => $denial_status,)* }
             }
         }
@@ -43,7 +42,7 @@ macro_rules! codes {
         impl Rejection {
             /// Returns the stable code that the answer, the metrics and the access line carry.
             #[must_use]
-            pub const fn code(&self) -> RejectionCode {
+            pub(crate) const fn code(&self) -> RejectionCode {
                 match self {
                     $(Self::$rejection { .. } => RejectionCode::$rejection,)*
                     Self::Denied { code, .. } => *code,
@@ -94,7 +93,7 @@ codes! {
 impl RejectionCode {
     /// Returns the code of a policy's refusal.
     #[must_use]
-    pub fn of_denial(denial: &Denial) -> Self {
+    pub(crate) fn of_denial(denial: &Denial) -> Self {
         let known = Self::ALL.iter().find(|code| code.as_str() == denial.code);
         known.copied().unwrap_or(Self::DeniedByPolicy)
     }

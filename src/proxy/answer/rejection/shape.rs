@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// The shape of an answer of ours, by the SDK that is to understand it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// `{"error": {"message", "type", "param", "code"}}`.
     OpenAi,
     /// `{"type": "error", "error": {"type", "message"}}`, with `param` and `code` beside them as ours.
@@ -17,7 +17,7 @@ pub enum Shape {
 impl Shape {
     /// Returns the shape for a request: by its path, and elsewhere by the header that every Anthropic client sends.
     #[must_use]
-    pub fn of(path: &str, headers: &HeaderMap) -> Self {
+    pub(crate) fn of(path: &str, headers: &HeaderMap) -> Self {
         let is_anthropic = match Dialect::of_path(path) {
             Some(dialect) => matches!(dialect, Dialect::Messages | Dialect::CountTokens),
             None => path.starts_with("/v1/messages/") || headers.contains_key("anthropic-version"),
@@ -28,7 +28,7 @@ impl Shape {
 
 /// The OpenAI error object.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct ErrorObject<'e> {
+pub(crate) struct ErrorObject<'e> {
     /// For people.
     pub message: &'e str,
     /// The class of error, such as `invalid_request_error`.
@@ -43,7 +43,7 @@ pub struct ErrorObject<'e> {
 impl ErrorObject<'_> {
     /// Returns the object as JSON in its envelope.
     #[must_use]
-    pub fn body(&self, shape: Shape) -> Bytes {
+    pub(crate) fn body(&self, shape: Shape) -> Bytes {
         let body = match shape {
             Shape::OpenAi => serde_json::json!({ "error": self }),
             Shape::Anthropic => serde_json::json!({ "type": "error", "error": self }),
@@ -54,7 +54,7 @@ impl ErrorObject<'_> {
 
 /// Returns OpenAI's class of error for a status.
 #[must_use]
-pub fn error_type(status: StatusCode) -> &'static str {
+pub(crate) fn error_type(status: StatusCode) -> &'static str {
     if status.is_client_error() { "invalid_request_error" } else { "server_error" }
 }
 

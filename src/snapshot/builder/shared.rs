@@ -3,7 +3,9 @@
 use pointsman_core::config;
 use pointsman_core::config::{Config, KeyPath, NamesFiles as _, Problem, ServerTls};
 
-use super::{BuildError, Builder, Snapshot};
+use super::{BuildError, Builder};
+use crate::snapshot::Snapshot;
+use crate::snapshot::prepared::StoreSecrets;
 use crate::store::{Store, StoreError};
 use crate::upstream::Trust;
 
@@ -21,17 +23,21 @@ impl Builder {
     }
 
     /// Takes the store over that is the same; a URL in a file may have become another.
-    pub(super) fn store(&self, config: &Config, previous: Option<&Snapshot>) -> Result<Option<Store>, BuildError> {
+    pub(super) fn store(
+        &self,
+        config: &Config,
+        secrets: &StoreSecrets,
+        previous: Option<&Snapshot>,
+    ) -> Result<Option<Store>, BuildError> {
         let Some(config::Store::Redis(redis)) = &config.store else { return Ok(None) };
         let same =
             previous.filter(|snapshot| snapshot.config.store == config.store && !config.store.reads_unwatched_files());
         if let Some(store) = same.and_then(|snapshot| snapshot.store.clone()) {
             return Ok(Some(store));
         }
-        let url = self.store_url(config).map_err(|problem| self.problems(vec![problem]))?.unwrap_or_default();
-        let trust = self.store_trust(config).map_err(|problem| self.problems(vec![problem]))?;
-        let authorities = trust.as_ref().map(|trust| &**trust.pem());
-        match Store::start(&url, authorities, redis, self.metrics.store()) {
+        let url = secrets.url.as_deref().unwrap_or_default();
+        let authorities = secrets.trust.as_ref().map(|trust| &**trust.pem());
+        match Store::start(url, authorities, redis, self.metrics.store()) {
             Ok(store) => Ok(Some(store)),
             Err(StoreError::Thread(error)) => Err(error.into()),
             Err(error @ StoreError::Absent) => {

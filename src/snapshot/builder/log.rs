@@ -4,7 +4,9 @@ use pointsman_core::config::{Config, KeyPath, NamesFiles as _, Problem, Secret};
 use pointsman_http_client::ServerTrust;
 use pointsman_telemetry::{DecisionLog, Tracer, traces};
 
-use super::{BuildError, Builder, Snapshot};
+use super::{BuildError, Builder};
+use crate::snapshot::Snapshot;
+use crate::snapshot::prepared::CollectorSecrets;
 
 impl Builder {
     pub(super) fn log_secret(&self, config: &Config) -> Result<Option<Secret>, Problem> {
@@ -19,6 +21,7 @@ impl Builder {
     pub(super) fn decision_log(
         &self,
         config: &Config,
+        secret: Option<&Secret>,
         previous: Option<&Snapshot>,
     ) -> Result<Option<DecisionLog>, BuildError> {
         let Some(section) = &config.decision_log else { return Ok(None) };
@@ -28,8 +31,7 @@ impl Builder {
         {
             return Ok(Some(log));
         }
-        let secret = self.log_secret(config).map_err(|problem| self.problems(vec![problem]))?;
-        Ok(Some(DecisionLog::start(section, secret.as_ref(), self.base_dir(), &self.metrics)?))
+        Ok(Some(DecisionLog::start(section, secret, self.base_dir(), &self.metrics)?))
     }
 
     /// Reads the header fields that go with every export of spans.
@@ -47,7 +49,12 @@ impl Builder {
     }
 
     /// Takes the tracer over that sends to the same place; a key in a file may have become another.
-    pub(super) fn tracer(&self, config: &Config, previous: Option<&Snapshot>) -> Result<Option<Tracer>, BuildError> {
+    pub(super) fn tracer(
+        &self,
+        config: &Config,
+        collector: &CollectorSecrets,
+        previous: Option<&Snapshot>,
+    ) -> Result<Option<Tracer>, BuildError> {
         let Some(section) = &config.tracing else { return Ok(None) };
         let same = previous.filter(|snapshot| snapshot.config.tracing.as_ref() == Some(section));
         if let Some(tracer) = same.and_then(|snapshot| snapshot.tracer.clone())
@@ -55,9 +62,7 @@ impl Builder {
         {
             return Ok(Some(tracer));
         }
-        let secrets = self.trace_secrets(config).map_err(|problem| self.problems(vec![problem]))?;
-        let trust = self.trace_trust(config).map_err(|problem| self.problems(vec![problem]))?;
-        let trust = ServerTrust::in_authorities(trust.map(|trust| trust.authorities().clone()));
-        Ok(Some(Tracer::start(&section.otlp, &secrets, trust)?))
+        let trust = ServerTrust::in_authorities(collector.trust.as_ref().map(|trust| trust.authorities().clone()));
+        Ok(Some(Tracer::start(&section.otlp, &collector.headers, trust)?))
     }
 }

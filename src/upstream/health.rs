@@ -1,6 +1,6 @@
-//! Asks peers how they are: one task for all providers that have a `health_check`.
+//! Health checks of peers: one task for all providers that have a `health_check`.
 //!
-//! It looks at the snapshot that serves, so a reload needs no word to it; a peer that stays keeps its schedule. Checks of
+//! The task looks at the upstreams that serve, so that a reload need not tell it; a peer that stays keeps its schedule. Checks of
 //! one peer never overlap, and each has a deadline. They go to the peer on the terms on which requests go there: the same
 //! TLS, the same HTTP version, the provider's key. Each check connects anew, so that it also finds out whether the peer still
 //! accepts connections.
@@ -16,8 +16,7 @@ use pointsman_http_client::{ExchangeLimits, HttpClient, HttpError};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::router::Router;
-use crate::upstream::{CallError, NoPeer, Peer, PeerId, Provider};
+use super::{CallError, NoPeer, Peer, PeerId, Provider, Upstreams};
 
 /// The pause between two looks at the configuration for new peers.
 const LOOK: Duration = Duration::from_millis(250);
@@ -33,11 +32,11 @@ struct Schedule {
     checks: JoinSet<PeerId>,
 }
 
-/// Checks the peers of whatever snapshot serves, for as long as the future is polled. Dropping it ends every check.
-pub async fn watch(router: Arc<Router>) {
+/// Checks the peers of the upstreams that `serving` returns, for as long as the future is polled. Dropping it ends every check.
+pub(crate) async fn watch(serving: impl Fn() -> Arc<Upstreams>) {
     let mut schedule = Schedule::default();
     loop {
-        let next = schedule.start_due(&router);
+        let next = schedule.start_due(&serving());
         tokio::select! {
             () = tokio::time::sleep_until(next) => {}
             Some(Ok(peer)) = schedule.checks.join_next() => drop(schedule.running.remove(&peer)),
@@ -47,11 +46,11 @@ pub async fn watch(router: Arc<Router>) {
 
 impl Schedule {
     /// Starts every check that is due; returns when to look again.
-    fn start_due(&mut self, router: &Router) -> Instant {
+    fn start_due(&mut self, upstreams: &Upstreams) -> Instant {
         let now = Instant::now();
         let mut next = now + LOOK;
         let mut seen = HashSet::new();
-        for provider in router.snapshot().upstreams.providers() {
+        for provider in upstreams.providers() {
             let Some(check) = provider.health_check() else { continue };
             for peer in provider.peers() {
                 seen.insert(peer.id());

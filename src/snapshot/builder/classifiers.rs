@@ -3,20 +3,45 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pointsman_classifier::{Bundle, Classifier, ClassifierError, EncoderOutage, Host, Runtime};
+use pointsman_classifier::{Bundle, Classifier, ClassifierError, EncoderOutage, Host, Runtime, Shadow};
 use pointsman_core::config;
 use pointsman_core::config::{Config, Name};
 use pointsman_core::policy::PolicySet;
 use pointsman_core::scores::Degraded;
 
-use super::{BuildError, Builder, ClassifierState, Shadow, Snapshot};
+use super::{BuildError, Builder};
+use crate::snapshot::Snapshot;
+use crate::snapshot::state::ClassifierState;
 
 impl Builder {
+    /// Starts the configuration's classifiers, or takes over those that serve, and checks that their heads know the labels
+    /// that policies ask for.
+    pub(super) fn classifiers(
+        &self,
+        config: &Config,
+        policies: &PolicySet,
+        previous: Option<&Snapshot>,
+    ) -> Result<BTreeMap<Name, ClassifierState>, BuildError> {
+        let (mut classifiers, mut problems) = (BTreeMap::new(), Vec::new());
+        for (name, section) in &config.classifiers {
+            let state = self.classifier(name, section, previous)?;
+            if let (true, ClassifierState::Unavailable { reason, detail }) = (section.require, &state) {
+                let (name, reason, detail) = (name.clone(), *reason, detail.clone());
+                return Err(BuildError::Required { name, reason, detail });
+            }
+            if let ClassifierState::Ready(classifier) = &state {
+                problems.extend(policies.check_labels(name, classifier.heads()));
+            }
+            classifiers.insert(name.clone(), state);
+        }
+        if problems.is_empty() { Ok(classifiers) } else { Err(self.problems(problems).into()) }
+    }
+
     /// Starts a classifier, or takes the one over that serves the same bundle on the same terms.
     ///
     /// Where the encoder cannot run, the lexical heads stand in if the bundle has some. Weights that serve are not given
     /// up for weights that do not.
-    pub(super) fn classifier(
+    fn classifier(
         &self,
         name: &Name,
         section: &config::Classifier,

@@ -22,7 +22,7 @@ use super::Routing;
 use crate::snapshot::{ClassifierState, Snapshot};
 use crate::store::Store;
 
-/// How long the store keeps what is known of traffic that has ended.
+/// The time that the store keeps what is known of traffic that has ended.
 const KEEP: Duration = Duration::from_hours(24);
 
 /// Told apart from what versions keep that counted otherwise.
@@ -35,18 +35,18 @@ const THAW: f64 = 0.8;
 #[derive(Default)]
 pub(super) struct Targets(ArcSwap<BTreeMap<Name, Arc<Loop>>>);
 
-/// How the loop of one policy stands.
+/// The state of one policy's control loop.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct TargetState {
-    /// Where the threshold stands.
+    /// The threshold that the policy decides by now.
     pub threshold: f64,
     /// The share that the strong models got lately.
     pub strong_share: Option<f64>,
     /// The share that the target comes to at present.
     pub wanted_share: Option<f64>,
-    /// Whether the threshold stays where it is because the scores have drifted.
+    /// True while the threshold stays where it is because the scores have drifted.
     pub frozen: bool,
-    /// How far they have: the population stability index.
+    /// The drift of the scores: their population stability index.
     pub drift: Option<f64>,
 }
 
@@ -63,11 +63,11 @@ struct Loop {
 
 struct Inner {
     control: Control,
-    /// What is folded in next.
+    /// The observations that are folded in next.
     batch: Tally,
-    /// What other replicas do not know yet; stays empty without a store.
+    /// The observations that other replicas do not know yet; empty without a store.
     unshared: Tally,
-    /// How many requests the replicas knew together when this one last looked.
+    /// The count of requests that the replicas knew together when this one last looked.
     seen: f64,
 }
 

@@ -1,0 +1,42 @@
+//! A request that waits for a decision, as the router sees it.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use pointsman_core::policy::Detail;
+use pointsman_core::prompt::Prompt;
+
+use crate::clients::Client;
+
+/// A request that waits for a decision.
+#[derive(Clone, Copy)]
+pub struct Incoming<'r> {
+    /// The path, without the query.
+    pub path: &'r str,
+    /// Returns the value of a header by its lower-case name, as [`header_text`](super::header_text) reads it.
+    pub header: &'r (dyn Fn(&str) -> Option<Cow<'r, str>> + Sync),
+    /// The client that asks, when clients have keys.
+    pub client: Option<&'r Client>,
+    /// The prompt that was read from the body.
+    pub prompt: &'r Prompt<'r>,
+    /// The body that `prompt` was read from; kept to measure later what the decision did not need.
+    pub body: &'r Bytes,
+    /// When it came, in seconds since 1970; `None` for now.
+    pub at: Option<u64>,
+    /// The way questions to judges are answered.
+    pub judging: Judging<'r>,
+    /// The depth of what [`Verdict::explain`](super::Verdict::explain) can show beside the decision; all of it costs a few microseconds.
+    pub detail: Detail,
+}
+
+/// The way questions to judges are answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Judging<'r> {
+    /// The judge is asked.
+    #[default]
+    Ask,
+    /// No judge is asked.
+    Never,
+    /// Every judge is taken to answer with this label.
+    Says(&'r str),
+}

@@ -1,0 +1,209 @@
+//! The builder of snapshots: what lives as long as the process, and the way from a file to the next [`Snapshot`].
+//!
+//! Two steps: [`Builder::prepare`] reads and compiles the file and everything that it names, [`Builder::build`] loads weights
+//! and starts what serves. The second step takes what the first one made, so that a load compiles each policy once.
+
+mod advisers;
+mod classifiers;
+mod log;
+mod shared;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use pointsman_classifier::{ClassifierError, Runtime};
+use pointsman_core::config;
+use pointsman_core::config::{Config, KeyPath, Name, Problem, Problems};
+use pointsman_core::policy::PolicySet;
+use pointsman_core::prompt::{Envelopes, OwnEnvelope};
+use pointsman_core::scores::Degraded;
+use pointsman_telemetry::{Metrics, TracerError};
+
+use super::Snapshot;
+use super::advisers::check_judges;
+use super::prepared::{CollectorSecrets, PreparedConfig, SinkSecrets, StoreSecrets};
+use crate::certificates::Certificate;
+use crate::clients::Clients;
+use crate::upstream::{Caller, Surroundings, Upstreams};
+
+/// Looks an environment variable up.
+pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// The builder of snapshots; lives as long as the process.
+pub struct Builder {
+    /// The configuration file; relative paths in it start at its folder.
+    pub path: PathBuf,
+    /// The variables that keys come from.
+    pub environment: Environment,
+    /// The metrics that classifiers, peers and sinks count in.
+    pub metrics: Arc<Metrics>,
+    /// ONNX Runtime, or why it did not load; loaded for the first classifier, not before.
+    runtime: OnceLock<Result<Arc<Runtime>, String>>,
+    /// Asks judges; made for the first one, because it loads the system's certificate authorities.
+    caller: OnceLock<Arc<Caller>>,
+}
+
+/// The reason why a snapshot cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
+pub enum BuildError {
+    /// The file holds mistakes.
+    #[error(transparent)]
+    Config(#[from] Problems),
+    /// A classifier that must run on its device does not run.
+    #[error("classifiers.{name}.require: {}: {detail}", reason.as_str())]
+    Required { name: Name, reason: Degraded, detail: String },
+    /// Spans cannot be sent.
+    #[error("tracing.otlp: {0}")]
+    Tracer(#[from] TracerError),
+    /// The decision log's writer does not start.
+    #[error("cannot start a thread")]
+    Thread(#[from] std::io::Error),
+    /// A classifier that serves now would be lost.
+    #[error("classifiers.{name}.bundle: {source}")]
+    Classifier { name: Name, source: ClassifierError },
+}
+
+/// The mistakes that were found so far.
+#[derive(Default)]
+struct Mistakes(Vec<Problem>);
+
+impl Builder {
+    /// Makes a builder for the file at `path`, which takes keys from the process's environment.
+    #[must_use]
+    pub fn new(path: &Path, metrics: Arc<Metrics>) -> Self {
+        let environment = Box::new(|name: &str| std::env::var(name).ok());
+        Self { path: path.to_owned(), environment, metrics, runtime: OnceLock::new(), caller: OnceLock::new() }
+    }
+
+    /// Reads the file and everything that it names, and compiles its policies; reports whatever is wrong in one go.
+    ///
+    /// # Errors
+    /// Every problem, with its place.
+    pub fn prepare(&self) -> Result<PreparedConfig, Problems> {
+        let file = self.path.display().to_string();
+        let (config, problems) = match std::fs::read_to_string(&self.path) {
+            Ok(text) => Config::inspect(&text, &file),
+            Err(_) => (Some(Config::load(&self.path)?), Problems::new(&file, Vec::new())), // which says why
+        };
+        let Some(config) = config else { return Err(problems) };
+        let mut mistakes = Mistakes::default();
+        let policies = mistakes.collect(PolicySet::compile(&config));
+        let providers = mistakes.collect(Upstreams::resolve(&config, &self.surroundings()));
+        let certificates = mistakes.collect(self.certificates(&config));
+        let secrets = self.secrets(&config, &mut mistakes);
+        mistakes.0.extend(check_judges(&config));
+        // What validation found wrong with an address, resolving it finds again.
+        mistakes.0.retain(|mistake| problems.iter().all(|known| known.path != mistake.path));
+        let problems = problems.and(mistakes.0);
+        match (policies, providers, certificates, secrets) {
+            (Some(policies), Some(providers), Some(certificates), Some(secrets)) if problems.is_empty() => {
+                Ok(PreparedConfig { config, policies, providers, certificates, secrets })
+            }
+            _ => Err(problems),
+        }
+    }
+
+    /// Builds the snapshot that follows `previous` from a configuration that was prepared: loads and warms up classifiers,
+    /// and starts the threads that write.
+    ///
+    /// Takes as long as loading the weights does (about a tenth of a second), so it runs on a thread of its own. A
+    /// classifier whose bundle did not change is taken over from `previous`, queue and all. Without a `previous`, a
+    /// bundle that cannot be loaded leaves its classifier [unavailable](super::ClassifierState::Unavailable): requests are served by
+    /// `otherwise`. With one, weights that serve are not given up for weights that do not.
+    ///
+    /// # Errors
+    /// Says everything that is wrong; `previous` is not touched.
+    pub fn build(&self, prepared: PreparedConfig, previous: Option<&Snapshot>) -> Result<Snapshot, BuildError> {
+        let PreparedConfig { config, policies, providers, certificates, secrets } = prepared;
+        let classifiers = self.classifiers(&config, &policies, previous)?;
+        let clients = Clients::build(config.clients.as_ref(), previous.map(|snapshot| &*snapshot.clients));
+        let decision_log = self.decision_log(&config, secrets.decision_log.as_ref(), previous)?;
+        let store = self.store(&config, &secrets.store, previous)?;
+        let tracer = self.tracer(&config, &secrets.collector, previous)?;
+        let before = previous.map(|snapshot| &*snapshot.upstreams);
+        // Last, because new peers show in the metrics from here on.
+        let upstreams = Upstreams::new(&config, providers, &self.metrics, before);
+        let shadows = self.shadows(&config, &policies, &classifiers, previous);
+        let advisers = self.advisers(&config, &upstreams, &classifiers, previous.map(|snapshot| &*snapshot.advisers));
+        let advisers = Arc::new(advisers.map_err(|problems| self.problems(problems))?);
+        let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
+        let config = Arc::new(config);
+        let (policies, upstreams, clients) = (Arc::new(policies), Arc::new(upstreams), Arc::new(clients));
+        Ok(Snapshot {
+            generation,
+            envelopes: envelopes_of(&config),
+            config,
+            policies,
+            upstreams,
+            clients,
+            certificates,
+            decision_log,
+            store,
+            tracer,
+            classifiers,
+            shadows,
+            advisers,
+        })
+    }
+
+    /// Returns the folder that relative paths start at.
+    #[must_use]
+    pub fn base_dir(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings { environment: &*self.environment, base_dir: self.base_dir() }
+    }
+
+    fn secrets(&self, config: &Config, mistakes: &mut Mistakes) -> Option<SinkSecrets> {
+        let decision_log = mistakes.collect(self.log_secret(config).map_err(Some));
+        let url = mistakes.collect(self.store_url(config).map_err(Some));
+        let store_trust = mistakes.collect(self.store_trust(config).map_err(Some));
+        let headers = mistakes.collect(self.trace_secrets(config).map_err(Some));
+        let trace_trust = mistakes.collect(self.trace_trust(config).map_err(Some));
+        Some(SinkSecrets {
+            decision_log: decision_log?,
+            store: StoreSecrets { url: url?, trust: store_trust? },
+            collector: CollectorSecrets { headers: headers?, trust: trace_trust? },
+        })
+    }
+
+    fn certificates(&self, config: &Config) -> Result<Vec<Option<Certificate>>, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut certificates = Vec::new();
+        for (index, listen) in config.listen.iter().enumerate() {
+            let loaded = listen.tls.as_ref().map(|tls| Certificate::load(tls, self.base_dir())).transpose();
+            certificates.push(loaded.unwrap_or_else(|error| {
+                let path = KeyPath::root().key("listen").index(index).key("tls");
+                problems.extend(config.problem(&path, error.to_string()));
+                None
+            }));
+        }
+        if problems.is_empty() { Ok(certificates) } else { Err(problems) }
+    }
+
+    fn problems(&self, problems: Vec<Problem>) -> Problems {
+        Problems::new(&self.path.display().to_string(), problems)
+    }
+}
+
+impl Mistakes {
+    /// Returns the part, or remembers what is wrong with it.
+    fn collect<T>(&mut self, part: Result<T, impl IntoIterator<Item = Problem>>) -> Option<T> {
+        part.map_err(|mistakes| self.0.extend(mistakes)).ok()
+    }
+}
+
+/// Returns the envelopes that are known, and the configuration's. Of a tag and an opening validation lets one stand.
+fn envelopes_of(config: &Config) -> Envelopes {
+    let own = |envelope: &config::Envelope| match (&envelope.tag, &envelope.begins_with) {
+        (Some(tag), _) => Some(OwnEnvelope::Tag { name: tag.clone(), holds_ask: envelope.holds_ask }),
+        (None, Some(begins)) => {
+            Some(OwnEnvelope::Opening { begins: begins.clone(), ask_after: envelope.ask_after.clone() })
+        }
+        (None, None) => None,
+    };
+    Envelopes::new(&config.prompt.envelopes.iter().filter_map(own).collect::<Vec<_>>())
+}

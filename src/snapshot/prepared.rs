@@ -1,0 +1,67 @@
+//! A configuration whose parts are read and compiled: everything that a snapshot is built from, but for weights.
+//!
+//! Reports every mistake that the file, its rules and the files and variables that it names hold, in one go. Opens no
+//! connection and starts nothing.
+
+use std::fmt;
+use std::time::Duration;
+
+use pointsman_core::config::{Config, Secret, Span};
+use pointsman_core::policy::PolicySet;
+
+use crate::certificates::Certificate;
+use crate::upstream::{ResolvedProviders, Trust};
+
+/// A sound configuration and the parts that were read and compiled to find that out.
+#[derive(Debug)]
+pub struct PreparedConfig {
+    pub(super) config: Config,
+    pub(super) policies: PolicySet,
+    pub(super) providers: ResolvedProviders,
+    pub(super) certificates: Vec<Option<Certificate>>,
+    pub(super) secrets: SinkSecrets,
+}
+
+/// The keys and authorities of the servers and files that a process writes to.
+#[derive(Debug)]
+pub(super) struct SinkSecrets {
+    /// The key of the decision log's hashes.
+    pub(super) decision_log: Option<Secret>,
+    pub(super) store: StoreSecrets,
+    pub(super) collector: CollectorSecrets,
+}
+
+/// The address of the store, which may hold a password, and the authorities that the store is trusted by.
+pub(super) struct StoreSecrets {
+    pub(super) url: Option<String>,
+    pub(super) trust: Option<Trust>,
+}
+
+/// The keys that the collector of traces asks for, and the authorities that the collector is trusted by.
+#[derive(Debug)]
+pub(super) struct CollectorSecrets {
+    /// The header fields that go with every export.
+    pub(super) headers: Vec<(String, Secret)>,
+    pub(super) trust: Option<Trust>,
+}
+
+impl PreparedConfig {
+    /// Returns the configuration.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Gives every classifier at least `patience` for an answer: for programs that ask what is decided, not how fast.
+    pub fn extend_deadlines(&mut self, patience: Duration) {
+        for classifier in self.config.classifiers.values_mut() {
+            classifier.deadline = classifier.deadline.max(Span(patience));
+        }
+    }
+}
+
+impl fmt::Debug for StoreSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreSecrets").field("trust", &self.trust).finish_non_exhaustive()
+    }
+}

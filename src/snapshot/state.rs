@@ -1,0 +1,18 @@
+//! The state of one classifier of a snapshot.
+
+use pointsman_classifier::Classifier;
+use pointsman_core::scores::Degraded;
+
+/// A classifier that serves, or why it does not.
+#[derive(Debug, Clone)]
+pub(crate) enum ClassifierState {
+    /// A classifier that was verified and warmed up, and scores.
+    Ready(Classifier),
+    /// A classifier that could not be loaded; policies fall to `otherwise`, and say so.
+    Unavailable {
+        /// The reason that decisions show.
+        reason: Degraded,
+        /// The mistake that an operator has to mend.
+        detail: String,
+    },
+}

@@ -1,0 +1,94 @@
+//! A deployment: a model of the catalog at the provider that serves it.
+//!
+//! Says what its requests must look like, and remembers how it answers lately and how long it asked to be left alone.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pointsman_core::config::{self, Name, Price};
+use pointsman_core::features::Tokenizer;
+use pointsman_core::prompt::{Dialect, Edits};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::clock::EPOCH;
+use super::{Provider, Recent};
+
+/// A model of the catalog, ready to be called.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// The model's name in the catalog.
+    pub model: Name,
+    /// The model's name at the provider.
+    pub upstream_name: String,
+    /// The provider that serves the model.
+    pub provider: Arc<Provider>,
+    /// US dollars per million tokens, if the catalog says.
+    pub price: Option<Price>,
+    /// The tokenizer whose tokens the provider counts.
+    pub tokenizer: Tokenizer,
+    /// The context window in tokens; `None` when the catalog does not say.
+    pub context: Option<u64>,
+    /// The pace and length of the latest answers.
+    pub recent: Arc<Recent>,
+    /// Milliseconds of the process's clock until which it asked to be left alone.
+    rests_until: AtomicU64,
+    /// True when streams are made to end with their usage.
+    pub asks_for_usage: bool,
+    /// The changes to requests that stream, and to the others.
+    edits: [Edits; 2],
+}
+
+impl Target {
+    /// Returns what is changed in a request of `dialect`: nothing where no model answers, and nothing about streaming
+    /// where there is none, because providers refuse both.
+    #[must_use]
+    pub(crate) fn edits(&self, dialect: Dialect, stream: bool) -> &Edits {
+        const NONE: &Edits = &Edits::NONE;
+        let [streaming, others] = &self.edits;
+        match stream && dialect.has_stream_options() {
+            _ if !dialect.generates() => NONE,
+            true => streaming,
+            false => others,
+        }
+    }
+
+    pub(super) fn new(name: &Name, model: &config::Model, provider: Arc<Provider>, before: Option<&Self>) -> Self {
+        let upstream_name = model.upstream_name(name).to_owned();
+        let same = before.filter(|old| old.upstream_name == upstream_name && old.provider.name == provider.name);
+        let rests_until = same.map_or(0, |old| old.rests_until.load(Ordering::Relaxed));
+        let edits = Edits::new(&model.adapt.drop, &model.adapt.rename, &model.adapt.set);
+        let others = edits.without("stream_options");
+        Self {
+            edits: [edits, others],
+            asks_for_usage: model.adapt.set.get("stream_options.include_usage").and_then(Value::as_bool) == Some(true),
+            model: name.clone(),
+            upstream_name,
+            provider,
+            price: model.price,
+            tokenizer: Tokenizer::of(model.tokenizer_name(), model.upstream_name(name)),
+            context: model.context,
+            recent: same.map_or_else(Arc::default, |old| Arc::clone(&old.recent)),
+            rests_until: AtomicU64::new(rests_until),
+        }
+    }
+
+    /// Returns whether its context window is known to be larger than `other`'s.
+    #[must_use]
+    pub(crate) fn is_wider_than(&self, other: &Self) -> bool {
+        matches!((self.context, other.context), (Some(mine), Some(theirs)) if mine > theirs)
+    }
+
+    /// Remembers that it asked, with `Retry-After`, to be left alone until `until`.
+    pub(crate) fn rest_until(&self, until: Instant) {
+        let until = u64::try_from(until.saturating_duration_since(*EPOCH).as_millis()).unwrap_or(u64::MAX);
+        self.rests_until.fetch_max(until, Ordering::Relaxed);
+    }
+
+    /// Returns whether it asked to be left alone and that time is not over.
+    #[must_use]
+    pub(crate) fn is_resting(&self) -> bool {
+        let until = self.rests_until.load(Ordering::Relaxed);
+        until > 0 && EPOCH.elapsed().as_millis() < u128::from(until)
+    }
+}
