@@ -52,13 +52,24 @@ const HOUSES: &[House] = &[
         floors: &[&["shadow", "similarity"], &["serving"], &["onnx"], &["bundle"], &["scoring"], &["manifest"]],
         ground: &[],
     },
-    House { folder: "crates/lab/src", floors: &[&["fit", "label"], &["evaluate"]], ground: &[] },
+    House {
+        folder: "crates/lab/src",
+        floors: &[
+            &["evaluate", "fit", "label", "calibrate", "replay"],
+            &["engine"],
+            &["decision_log"],
+            &["dataset", "statistics"],
+        ],
+        ground: &[],
+    },
 ];
 
 /// Rooms without effects: what they return depends on their arguments alone. The manifest of their crate keeps out runtimes,
 /// sockets, inference, logs and metrics; the standard library's effects are left.
-const PURE: &[(&str, &[&str])] =
-    &[("crates/core/src", &["prompt", "features", "scores", "policy", "usage", "judgement"])];
+const PURE: &[(&str, &[&str])] = &[
+    ("crates/core/src", &["prompt", "features", "scores", "policy", "usage", "judgement"]),
+    ("crates/lab/src", &["statistics"]),
+];
 
 /// What a pure room never names.
 const EFFECTS: &[&str] = &["std::fs", "std::net", "std::env", "std::time"];

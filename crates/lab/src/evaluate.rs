@@ -5,23 +5,12 @@
 //! get. Several rows are in flight, but they are counted in the file's order, so the same file gives the same report.
 
 mod baselines;
-mod binary;
-mod bootstrap;
-pub mod calibrate;
-mod calibration;
-mod classification;
-mod dataset;
-pub mod engine;
 mod envelopes;
-mod judge;
-pub mod log;
 mod models;
 mod reference;
-pub mod replay;
 mod report;
-mod routing;
 mod routing_report;
-mod spread;
+mod scoring;
 
 use std::path::{Path, PathBuf};
 
@@ -31,22 +20,15 @@ use pointsman_core::config;
 use pointsman_core::config::{Name, Span};
 
 pub use self::baselines::{Baselines, LabelBaseline, Length, SingleLabel};
-pub use self::binary::{Claim, EventFigures, ReliabilityBin, auc, reliability};
-pub(crate) use self::bootstrap::Draws;
-pub use self::bootstrap::{Interval, Intervals, RESAMPLES};
-pub use self::calibration::{BINS, Calibration, CalibrationFigures};
-pub use self::classification::{ClassFigures, Confusion, Figures};
-pub use self::dataset::{Answer, Dataset, DatasetError, Prefer, Prices, Row, Truth};
 pub use self::envelopes::{EnvelopeFlips, EnvelopeReport};
-use self::judge::{Judge, Outcome, UnknownLabel};
 pub use self::models::{CostQuality, ModelFigures, ModelsFigures, SuccessFigures};
 pub use self::reference::reference;
-pub use self::report::{DataIdentity, LabelFigures, LabelReport, Report};
+pub use self::report::{LabelFigures, LabelReport, Report};
 use self::report::{LeftOut, Subject, Tally};
-pub use self::routing::{Curve, Point, Ranking, Routed, RoutingFigures, RoutingIntervals};
 use self::routing_report::RoutingTally;
 pub use self::routing_report::{Baseline, RoutingBaselines, RoutingReport, Single};
-pub use self::spread::{Honesty, Spread};
+use self::scoring::{Judge, Outcome, UnknownLabel};
+use crate::dataset::{DataIdentity, Dataset, DatasetError, Prices, Row};
 
 /// Rows that are judged at a time: enough to fill batches, and as many as the queue takes.
 const IN_FLIGHT: usize = 32;

@@ -46,7 +46,8 @@ use self::task::Learner;
 pub use self::task::{Inputs, Task};
 use self::validate::Said;
 pub use self::validate::{Cascade, Validation, Validations};
-use crate::evaluate::{DataIdentity, DatasetError, Draws};
+use crate::dataset::{DataIdentity, DatasetError};
+use crate::statistics::Draws;
 
 /// What is said of rows out of a decision log that holds no prompts.
 const NO_TEXT: &str = "the rows hold no text, so there is nothing to embed (allowed: --inputs lexical, which then learns from \

@@ -27,8 +27,8 @@ use sha2::{Digest, Sha256};
 pub use self::client::{Client, ClientError, Endpoint};
 pub use self::rubric::{Rubric, RubricError, Verdict};
 use self::run::Run;
-use crate::evaluate::DatasetError;
-use crate::evaluate::log::{DecisionLogs, LogLine};
+use crate::dataset::DatasetError;
+use crate::decision_log::{DecisionLogs, LogLine};
 
 /// Tokens that an answer may have; a verdict takes a tenth of them.
 const MAX_OUTPUT: u64 = 1024;
@@ -184,7 +184,7 @@ impl Labelling {
                 let reader = BufReader::new(File::open(path).map_err(unreadable)?);
                 Ok(Box::new((1..).zip(reader.lines()).map(move |(line, text)| {
                     let text = text.map_err(unreadable)?;
-                    serde_json::from_str(&text).map_err(|error| misshapen(path, line, &error).into())
+                    serde_json::from_str(&text).map_err(|error| DatasetError::of_line(path, line, &error).into())
                 })))
             }
             Source::Logs(logs) => Ok(Box::new(logs.lines().filter_map(|line| match line {
@@ -239,9 +239,4 @@ impl LabelError {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn misshapen(path: &Path, line: u64, error: &serde_json::Error) -> DatasetError {
-    let message = error.to_string().split(" at line ").next().unwrap_or_default().to_owned();
-    DatasetError::Shape { path: path.to_owned(), line, column: error.column(), message }
 }

@@ -1,12 +1,19 @@
 //! The laboratory of Pointsman: labels, evaluation, calibration, replay and fitting.
 //!
 //! ```text
-//! label ─► rows ─► fit ─► bundle          log ─► evaluate::{calibrate, replay}
-//!                   └──► evaluate ◄── the classifier that a proxy runs
+//! label ─► dataset ─► fit ─► bundle       decision_log ─► engine ─► calibrate, replay
+//!             └─────► evaluate ◄── the classifier that a proxy runs
 //! ```
 //!
-//! Everything here runs offline, over files. No request passes through, and the proxy is never seen.
+//! [`statistics`] is below them all: figures of predictions beside outcomes, with their intervals. Everything here runs offline,
+//! over files. No request passes through, and the proxy is never seen.
 
+pub mod calibrate;
+pub mod dataset;
+pub mod decision_log;
+pub mod engine;
 pub mod evaluate;
 pub mod fit;
 pub mod label;
+pub mod replay;
+pub mod statistics;

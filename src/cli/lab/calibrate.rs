@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use std::{fs, io};
 
 use pointsman_core::config::{Config, Name, Problems};
-use pointsman_lab::evaluate::Interval;
-use pointsman_lab::evaluate::calibrate::{
+use pointsman_lab::calibrate::{
     Achieved, CalibrateError, Calibrated, Knob, Sample, SampleError, SampleSource, Target, calibrate,
 };
-use pointsman_lab::evaluate::engine::{Engine, EngineError};
-use pointsman_lab::evaluate::log::DecisionLogs;
+use pointsman_lab::decision_log::DecisionLogs;
+use pointsman_lab::engine::{Engine, EngineError};
+use pointsman_lab::statistics::Interval;
 use serde_json::json;
 
 use super::{DATA, diff};

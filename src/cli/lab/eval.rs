@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use pointsman_classifier::{Host, Runtime, RuntimeError};
 use pointsman_core::config::{Config, Problems};
-use pointsman_lab::evaluate::log::rows::ExportError;
-use pointsman_lab::evaluate::{EnvelopeReport, EvaluateError, Evaluation, Prices, Progress, Report};
+use pointsman_lab::dataset::Prices;
+use pointsman_lab::decision_log::rows::ExportError;
+use pointsman_lab::evaluate::{EnvelopeReport, EvaluateError, Evaluation, Progress, Report};
 use pointsman_telemetry::Metrics;
 
 use super::DATA;

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use pointsman_lab::evaluate::log::rows::{ExportError, Wanted};
+use pointsman_lab::decision_log::rows::{ExportError, Wanted};
 use pointsman_lab::fit::{Fit, FitError, FitReport, Inputs, Stage, Task};
 
 use super::DATA;

@@ -5,8 +5,8 @@ use std::io::{self, BufWriter};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use pointsman_lab::evaluate::log::DecisionLogs;
-use pointsman_lab::evaluate::log::rows::{ExportError, Exported, Wanted, export};
+use pointsman_lab::decision_log::DecisionLogs;
+use pointsman_lab::decision_log::rows::{ExportError, Exported, Wanted, export};
 
 /// Decision logs in the place of `--data`.
 #[derive(Debug, clap::Args)]

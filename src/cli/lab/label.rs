@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use pointsman_core::config::{KeySource, Price};
-use pointsman_lab::evaluate::log::DecisionLogs;
+use pointsman_lab::decision_log::DecisionLogs;
 use pointsman_lab::label::{
     Client, ClientError, Endpoint, LabelError, Labelled, Labelling, Rubric, RubricError, Source,
 };

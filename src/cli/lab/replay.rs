@@ -6,9 +6,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use pointsman_lab::evaluate::engine::{Engine, EngineError};
-use pointsman_lab::evaluate::log::DecisionLogs;
-use pointsman_lab::evaluate::replay::{Part, ReplayError, ReplayReport, replay};
+use pointsman_lab::decision_log::DecisionLogs;
+use pointsman_lab::engine::{Engine, EngineError};
+use pointsman_lab::replay::{Part, ReplayError, ReplayReport, replay};
 
 use super::DATA;
 use crate::cli::table::{Align, Table};

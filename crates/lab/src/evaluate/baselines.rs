@@ -3,7 +3,7 @@
 use pointsman_core::config::Name;
 use serde::Serialize;
 
-use super::classification::{Confusion, Figures};
+use crate::statistics::{Confusion, Figures};
 
 /// The baselines that stand beside a head's figures.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -105,8 +105,8 @@ fn by_length(confusion: &Confusion, lengths: &mut [Length]) -> Confusion {
 
 #[cfg(test)]
 mod tests {
-    use super::super::classification::confusion;
     use super::*;
+    use crate::statistics::classification::confusion;
 
     fn lengths<const N: usize>(prompts: [(u32, u32); N]) -> [Length; N] {
         prompts.map(|(chars, truth)| Length { chars, truth })

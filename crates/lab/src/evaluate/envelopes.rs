@@ -17,8 +17,9 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use self::kinds::{KINDS, Kind};
-use super::judge::PATIENCE;
-use super::{DataIdentity, Dataset, EvaluateError, Evaluation};
+use super::scoring::PATIENCE;
+use super::{EvaluateError, Evaluation};
+use crate::dataset::{DataIdentity, Dataset};
 
 /// Where an envelope stands.
 const PLACES: [&str; 3] = ["before", "behind", "beside_tool_result"];

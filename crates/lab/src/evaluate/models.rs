@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use self::columns::Columns;
 pub use self::success::SuccessFigures;
-use super::routing::Curve;
+use crate::statistics::{Curve, Point};
 
 /// The part of the best model's quality that must be kept while saving.
 const KEPT: f64 = 0.95;
@@ -91,10 +91,7 @@ impl Columns {
         (quality, cost): (&Curve, Option<&Curve>),
     ) -> ModelsFigures {
         let n = self.rows().max(1) as f64;
-        let pair = |(quality, cost): (&super::Point, &super::Point)| CostQuality {
-            cost: cost.quality,
-            quality: quality.quality,
-        };
+        let pair = |(quality, cost): (&Point, &Point)| CostQuality { cost: cost.quality, quality: quality.quality };
         let cost_quality: Vec<CostQuality> =
             cost.map(|cost| quality.points().iter().zip(cost.points()).map(pair).collect()).unwrap_or_default();
         let single = models.first();
@@ -153,8 +150,8 @@ fn least_cost(points: &[CostQuality], quality: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate::dataset::Answer;
-    use crate::evaluate::{Ranking, Routed};
+    use crate::dataset::Answer;
+    use crate::statistics::{Ranking, Routed};
 
     fn columns(rows: &[&[(&str, f64, Option<f64>)]]) -> Columns {
         let mut columns = Columns::default();

@@ -9,9 +9,9 @@ use pointsman_core::config::Span;
 use pointsman_core::scores::Degraded;
 use tokio::time::Instant;
 
-use super::dataset::{Dataset, DatasetError, Row};
-use super::judge::{PATIENCE, features};
+use super::scoring::{PATIENCE, features};
 use super::{EvaluateError, IN_FLIGHT};
+use crate::dataset::{Dataset, DatasetError, Row};
 
 /// Judges every row of the file at `data` by the bundle in the folder `bundle`, encoder included, and returns the
 /// distributions. Rows without text, replies in a conversation and rows of held-out sets are left out.

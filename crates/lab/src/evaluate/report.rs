@@ -1,19 +1,17 @@
 //! What an evaluation found: one object, for `--json` and for people; this file has the part for labels.
 
-use std::path::Path;
-
 use pointsman_classifier::{HeadSpec, Identity};
 use pointsman_core::config::Name;
 use serde::Serialize;
 
 use super::baselines::{Baselines, Length};
-use super::binary::{Claim, ReliabilityBin, area};
-use super::bootstrap::Intervals;
-use super::calibration::{Calibration, CalibrationFigures, squares};
-use super::classification::{ClassFigures, Confusion, Figures, mean};
-use super::judge::Judgement;
 use super::routing_report::RoutingReport;
-use super::spread::{Drawn, Spread};
+use super::scoring::Judgement;
+use crate::dataset::DataIdentity;
+use crate::statistics::{
+    Calibration, CalibrationFigures, Claim, ClassFigures, Confusion, Drawn, Figures, Intervals, ReliabilityBin, Spread,
+    area, mean, squares,
+};
 
 /// The figures of one head on one file, with all that is needed to get them again.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -70,15 +68,6 @@ pub struct LabelReport {
     pub baselines: Baselines,
 }
 
-/// Which file it was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DataIdentity {
-    /// Its name without its folder.
-    pub file: String,
-    /// The sha256 of its bytes.
-    pub sha256: String,
-}
-
 /// The figures of one label, with its name.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LabelFigures {
@@ -119,13 +108,6 @@ pub(super) struct Tally {
     lengths: Vec<Length>,
     /// Row by row, one a label.
     probabilities: Vec<f32>,
-}
-
-impl DataIdentity {
-    pub(crate) fn new(path: &Path, sha256: String) -> Self {
-        let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        Self { file, sha256 }
-    }
 }
 
 impl Tally {

@@ -4,14 +4,15 @@ use pointsman_classifier::Identity;
 use pointsman_core::config::Name;
 use serde::Serialize;
 
-use super::binary::{Claim, EventFigures, ReliabilityBin, auc, reliability};
-use super::dataset::Truth;
-use super::judge::Ranked;
 use super::models::columns::Columns;
 use super::models::{ModelFigures, ModelsFigures, SuccessFigures};
-use super::report::{DataIdentity, LeftOut, Subject};
-use super::routing::{Curve, Point, Ranking, Routed, RoutingFigures, RoutingIntervals};
-use super::spread::{Drawn, Spread};
+use super::report::{LeftOut, Subject};
+use super::scoring::Ranked;
+use crate::dataset::{DataIdentity, Truth};
+use crate::statistics::{
+    Claim, Curve, Drawn, EventFigures, Point, Ranking, ReliabilityBin, Routed, RoutingFigures, RoutingIntervals,
+    Spread, auc, reliability,
+};
 
 /// How well a head routes between a weak and a strong model.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -12,7 +12,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{FitError, Task};
-use crate::evaluate::{Dataset, Prefer, Truth};
+use crate::dataset::{Dataset, Prefer, Truth};
 
 /// One prompt that may be learnt from.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::sample::Sample;
-use crate::evaluate::Draws;
+use crate::statistics::Draws;
 
 /// How many of five parts are held out in turn, by how many rows there are at least: more rows choose as well with fewer.
 const TRIED: [(usize, usize); 3] = [(6500, 1), (3000, 2), (0, 5)];

@@ -78,7 +78,7 @@ fn loss(p: f64, truth: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate::Draws;
+    use crate::statistics::Draws;
 
     /// Of rows that say `p`, so many hold as `true_of` says.
     fn rows(n: u32, true_of: fn(f64) -> f64) -> Vec<Said> {

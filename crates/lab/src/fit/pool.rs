@@ -7,7 +7,7 @@ use pointsman_classifier::Curve;
 use super::isotonic;
 use super::logistic::{Link, log_loss, probabilities};
 use super::task::Goal;
-use crate::evaluate::Confusion;
+use crate::statistics::Confusion;
 
 /// What a member's weight costs, so that one that does not help is left out.
 const WEIGHT_COST: f64 = 1e-3;

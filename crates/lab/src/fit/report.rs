@@ -10,7 +10,8 @@ use super::folds::Grouped;
 use super::task::{Inputs, Learner, Task};
 use super::train::{Form, Trained};
 use super::validate::Validations;
-use crate::evaluate::{DataIdentity, Interval};
+use crate::dataset::DataIdentity;
+use crate::statistics::Interval;
 
 /// What was fitted, and how good it is on rows that it did not see.
 #[derive(Debug, Clone, PartialEq, Serialize)]

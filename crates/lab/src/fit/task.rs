@@ -10,7 +10,7 @@ use super::own::{self, Own};
 use super::sample::{Sample, Span};
 use super::train::Form;
 use super::{Fit, FitError, beside};
-use crate::evaluate::Truth;
+use crate::dataset::Truth;
 
 /// Embeddings have length 1; this gives their numbers about the size of scaled features, so that one penalty fits both.
 pub(super) const EMBEDDING_NORM: f32 = 20.0;

@@ -6,7 +6,7 @@ use super::model::{Held, Model, Recipe};
 use super::pool::{Pool, Row, Start, logs, top};
 use super::sample::Sample;
 use super::task::{Goal, Learner};
-use crate::evaluate::{Ranking, Routed};
+use crate::statistics::{Ranking, Routed};
 
 /// What stopping at the lexical form may cost: this much accuracy, or APGR.
 const STOPPING_COST: f64 = 0.005;

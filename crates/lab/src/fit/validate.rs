@@ -11,7 +11,7 @@ use super::pool::top;
 use super::sample::Sample;
 use super::task::{Goal, Learner};
 use super::train::{Form, Trained, train};
-use crate::evaluate::{
+use crate::statistics::{
     Calibration, Claim, Confusion, EventFigures, Interval, Ranking, Routed, RoutingFigures, RoutingIntervals, auc,
 };
 

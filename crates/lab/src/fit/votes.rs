@@ -2,7 +2,7 @@
 
 use super::logistic::{Link, log_loss, probabilities};
 use super::sample::{Sample, Span};
-use crate::evaluate::Draws;
+use crate::statistics::Draws;
 
 /// The most exemplars that a bundle holds: 3 MB of embeddings, and a quarter of a millisecond to compare with.
 const MAX_EXEMPLARS: usize = 2048;

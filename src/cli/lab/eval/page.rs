@@ -9,7 +9,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use pointsman_lab::evaluate::{DataIdentity, RESAMPLES, Report};
+use pointsman_lab::dataset::DataIdentity;
+use pointsman_lab::evaluate::Report;
+use pointsman_lab::statistics::RESAMPLES;
 
 /// The page's file in the folder of a report.
 const FILE: &str = "index.html";

@@ -4,9 +4,8 @@ mod routing;
 
 use std::fmt::Write as _;
 
-use pointsman_lab::evaluate::{
-    BINS, EnvelopeFlips, EnvelopeReport, Figures, Honesty, Interval, LabelBaseline, LabelReport, RESAMPLES, Report,
-};
+use pointsman_lab::evaluate::{EnvelopeFlips, EnvelopeReport, LabelBaseline, LabelReport, Report};
+use pointsman_lab::statistics::{BINS, Figures, Honesty, Interval, RESAMPLES};
 
 use crate::cli::table::{Align, Table};
 

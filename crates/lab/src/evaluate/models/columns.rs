@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::evaluate::dataset::Answer;
+use crate::dataset::Answer;
 
 /// The answers of several models to the same prompts.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::columns::Column;
 use super::{CostQuality, KEPT, least_cost};
-use crate::evaluate::binary::{Claim, EventFigures, auc};
+use crate::statistics::{Claim, EventFigures, auc};
 
 /// Routing between several models by how likely each succeeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -143,7 +143,7 @@ mod tests {
 
     use super::super::columns::Columns;
     use super::*;
-    use crate::evaluate::Answer;
+    use crate::dataset::Answer;
 
     fn figures(costs: [Option<f64>; 2]) -> SuccessFigures {
         let row = |scores: [f64; 2]| {

@@ -1,6 +1,7 @@
 //! The page of an evaluation on labels.
 
-use pointsman_lab::evaluate::{Figures, Honesty, Interval, LabelBaseline, LabelReport};
+use pointsman_lab::evaluate::{LabelBaseline, LabelReport};
+use pointsman_lab::statistics::{Figures, Honesty, Interval};
 
 use super::plot::{Plot, Stroke, heat_map};
 use super::{Plots, card, escape, table, tiles};

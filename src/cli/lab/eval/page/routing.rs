@@ -1,8 +1,7 @@
 //! The page of an evaluation on models' outcomes.
 
-use pointsman_lab::evaluate::{
-    EventFigures, Honesty, Interval, ModelsFigures, Point, ReliabilityBin, RoutingFigures, RoutingReport,
-};
+use pointsman_lab::evaluate::{ModelsFigures, RoutingReport};
+use pointsman_lab::statistics::{EventFigures, Honesty, Interval, Point, ReliabilityBin, RoutingFigures};
 
 use super::plot::{Plot, Stroke};
 use super::{Plots, card, escape, table, tiles};

@@ -2,9 +2,8 @@
 
 use std::fmt::Write as _;
 
-use pointsman_lab::evaluate::{
-    Honesty, Interval, ModelsFigures, RESAMPLES, RoutingFigures, RoutingReport, Spread, SuccessFigures,
-};
+use pointsman_lab::evaluate::{ModelsFigures, RoutingReport, SuccessFigures};
+use pointsman_lab::statistics::{Honesty, Interval, RESAMPLES, RoutingFigures, Spread};
 
 use super::{interval, share};
 use crate::cli::table::{Align, Table};

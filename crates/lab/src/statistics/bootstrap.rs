@@ -51,7 +51,7 @@ impl Intervals {
 
 impl Interval {
     /// Returns the middle 95 % of `values`.
-    pub(super) fn of(mut values: Vec<f64>) -> Self {
+    pub(crate) fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
         Self { low: percentile(&values, 0.025), high: percentile(&values, 0.975) }
     }
@@ -110,12 +110,12 @@ impl Draws {
     }
 
     /// Draws a number from 0 to below 1.
-    pub(super) fn share(&mut self) -> f64 {
+    pub(crate) fn share(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// Draws `n` of `n` rows with replacement; returns how often each was drawn.
-    pub(super) fn counts(&mut self, n: usize) -> Vec<u32> {
+    pub(crate) fn counts(&mut self, n: usize) -> Vec<u32> {
         let mut counts = vec![0; n];
         for _ in 0..n {
             counts[self.below(n as u64) as usize] += 1;

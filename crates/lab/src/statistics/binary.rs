@@ -40,7 +40,7 @@ pub fn auc(claims: &[Claim]) -> f64 {
 }
 
 /// Returns the same, or `None` when one of them never occurs.
-pub(super) fn area(claims: &[Claim]) -> Option<f64> {
+pub(crate) fn area(claims: &[Claim]) -> Option<f64> {
     let mut sorted: Vec<&Claim> = claims.iter().collect();
     sorted.sort_by(|a, b| a.probability.total_cmp(&b.probability));
     let (mut wins, mut falses, mut trues) = (0.0, 0.0, 0.0);
@@ -70,7 +70,7 @@ pub fn reliability(claims: &[Claim]) -> Vec<ReliabilityBin> {
 
 impl Claim {
     /// Returns its part of the Brier score.
-    pub(super) fn square(&self) -> f64 {
+    pub(crate) fn square(&self) -> f64 {
         (self.probability - f64::from(u8::from(self.truth))).powi(2)
     }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use pointsman_core::config::Price;
 use pointsman_core::features::Features;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -125,6 +125,15 @@ pub enum DatasetError {
     },
 }
 
+/// A data file as reports name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DataIdentity {
+    /// Its name without its folder.
+    pub file: String,
+    /// The sha256 of its bytes.
+    pub sha256: String,
+}
+
 /// The keys that matter; others are ignored.
 #[derive(Deserialize)]
 struct Keys {
@@ -147,6 +156,22 @@ struct Keys {
     overlaps_heldout: bool,
     features: Option<Map<String, Value>>,
     logged_scores: Option<BTreeMap<String, BTreeMap<String, f32>>>,
+}
+
+impl DataIdentity {
+    pub(crate) fn new(path: &Path, sha256: String) -> Self {
+        let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        Self { file, sha256 }
+    }
+}
+
+impl DatasetError {
+    /// Names the place of what JSON refuses about a line.
+    pub(crate) fn of_line(path: &Path, line: u64, error: &serde_json::Error) -> Self {
+        // The parser saw one line, so the line that it names is always the first.
+        let message = error.to_string().split(" at line ").next().unwrap_or_default().to_owned();
+        Self::Shape { path: path.to_owned(), line, column: error.column(), message }
+    }
 }
 
 impl Row {
@@ -286,7 +311,8 @@ impl<R: BufRead> Dataset<R> {
         self.hash.update(&self.buffer);
         self.line += 1;
         self.bytes += read as u64;
-        let mut keys: Keys = serde_json::from_slice(&self.buffer).map_err(|error| self.misshapen(&error))?;
+        let mut keys: Keys = serde_json::from_slice(&self.buffer)
+            .map_err(|error| DatasetError::of_line(&self.path, self.line, &error))?;
         let (prompt, history) = keys.conversation().map_err(|message| self.incomplete(message))?;
         let truth = keys.truth(self.prefer, &self.prices).ok_or_else(|| self.incomplete("missing field `label`"))?;
         let Keys { contaminated, overlaps_heldout, features, logged_scores, .. } = keys;
@@ -298,13 +324,6 @@ impl<R: BufRead> Dataset<R> {
     fn incomplete(&self, message: &str) -> DatasetError {
         let column = self.buffer.trim_ascii_end().len();
         DatasetError::Shape { path: self.path.clone(), line: self.line, column, message: message.to_owned() }
-    }
-
-    /// The parser saw one line, so the line it names is always the first.
-    fn misshapen(&self, error: &serde_json::Error) -> DatasetError {
-        let message = error.to_string();
-        let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-        DatasetError::Shape { path: self.path.clone(), line: self.line, column: error.column(), message }
     }
 }
 

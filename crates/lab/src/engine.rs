@@ -22,7 +22,7 @@ use pointsman_core::scores::{Degraded, Scores};
 use self::signals::{Known, LoggedSignals, Scorers, Stop};
 use self::world::LoggedWorld;
 pub use self::world::{Lack, Usual};
-use super::log::LoggedDecision;
+use crate::decision_log::LoggedDecision;
 
 /// What rules can read of a request that is not in the log and is no header.
 const UNLOGGED: [&str; 2] = ["request.model", "request.path"];
@@ -38,12 +38,12 @@ pub struct Engine {
 }
 
 /// A logged request that is decided anew, and what was found out for it so far.
-pub(super) struct Trial<'l> {
+pub(crate) struct Trial<'l> {
     logged: &'l LoggedDecision,
     /// Whether nothing but a prompt is decided: it has no headers that could be missing.
     is_prompt: bool,
     features: Features,
-    pub(super) signals: Signals,
+    pub(crate) signals: Signals,
 }
 
 /// What a configuration makes of a logged request.
@@ -159,7 +159,7 @@ impl Engine {
     ///
     /// # Errors
     /// When a text had to be scored and was not.
-    pub(super) async fn decide(
+    pub(crate) async fn decide(
         &mut self,
         policies: &PolicySet,
         trial: &mut Trial<'_>,
@@ -211,12 +211,12 @@ impl Engine {
 
 impl<'l> Trial<'l> {
     /// Begins with nothing but what the line says.
-    pub(super) fn of(logged: &'l LoggedDecision) -> Self {
+    pub(crate) fn of(logged: &'l LoggedDecision) -> Self {
         Self { logged, is_prompt: false, features: logged.features(), signals: Signals::default() }
     }
 
     /// Begins with a prompt that was never sent.
-    pub(super) fn of_prompt(logged: &'l LoggedDecision) -> Self {
+    pub(crate) fn of_prompt(logged: &'l LoggedDecision) -> Self {
         Self { is_prompt: true, ..Self::of(logged) }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::EvaluateError;
-use super::dataset::{Row, Truth};
+use crate::dataset::{Row, Truth};
 
 /// How long a prompt may take, its wait for those before it included; nobody is waiting behind a proxy here.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);

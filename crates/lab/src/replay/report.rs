@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::evaluate::Interval;
+use crate::statistics::Interval;
 
 /// What two configurations make of the same requests.
 #[derive(Debug, Clone, PartialEq, Serialize)]

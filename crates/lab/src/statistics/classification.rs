@@ -61,7 +61,7 @@ impl Confusion {
     }
 
     /// Counts prompts in a cell, counted as [`cells`](Self::cells) lists them.
-    pub(super) fn add_to_cell(&mut self, cell: usize, prompts: u64) {
+    pub(crate) fn add_to_cell(&mut self, cell: usize, prompts: u64) {
         self.counts[cell] += prompts;
     }
 
@@ -140,7 +140,7 @@ impl Confusion {
 
     /// Returns the mean area under the curve of each label against the others, where it is given or not: nothing is known
     /// but the labels. `None` when no label has both rows that deserve it and rows that do not.
-    pub(super) fn auc(&self) -> Option<f64> {
+    pub(crate) fn auc(&self) -> Option<f64> {
         let area = |label: usize| {
             let (hits, support, predicted) = (self.count(label, label), self.support(label), self.predicted(label));
             let others = self.n() - support;
@@ -165,7 +165,7 @@ impl Confusion {
 }
 
 /// Returns the mean of `values`, if there are any.
-pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+pub(crate) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let (count, sum) = values.fold((0_u32, 0.0), |(count, sum), value| (count + 1, sum + value));
     (count > 0).then(|| sum / f64::from(count))
 }
@@ -175,7 +175,7 @@ fn ratio(part: u64, whole: u64) -> f64 {
 }
 
 #[cfg(test)]
-pub(super) fn confusion<const K: usize>(rows: [[u64; K]; K]) -> Confusion {
+pub(crate) fn confusion<const K: usize>(rows: [[u64; K]; K]) -> Confusion {
     Confusion { labels: K, counts: rows.concat() }
 }
 

@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 
 use super::CalibrateError;
 use super::knob::{Knob, Ruling, Turned};
-use crate::evaluate::DatasetError;
-use crate::evaluate::engine::{Engine, EngineError, Lack, Replayed, Trial, Usual};
-use crate::evaluate::log::rated::{Quality, Rated};
-use crate::evaluate::log::{DecisionLogs, LogLine, LoggedDecision};
+use crate::dataset::DatasetError;
+use crate::decision_log::rated::{Quality, Rated};
+use crate::decision_log::{DecisionLogs, LogLine, LoggedDecision};
+use crate::engine::{Engine, EngineError, Lack, Replayed, Trial, Usual};
 
 /// Where the sample comes from.
 #[derive(Debug, Clone)]
@@ -146,7 +146,7 @@ impl Sample {
         let reader = BufReader::new(File::open(path).map_err(unreadable)?);
         for (line, text) in (1..).zip(reader.lines()) {
             let text = text.map_err(unreadable)?;
-            let row: Line = serde_json::from_str(&text).map_err(|error| misshapen(path, line, &error))?;
+            let row: Line = serde_json::from_str(&text).map_err(|error| DatasetError::of_line(path, line, &error))?;
             let logged = as_logged(&name, &row.prompt);
             let found = sides(engine, knob, turned, &mut Trial::of_prompt(&logged)).await?;
             let Found::Sides { score, below, above } = found else {
@@ -285,9 +285,4 @@ fn item(engine: &Engine, strong: &str, (score, below, above): (f64, &Name, &Name
 
 fn usage(logged: &LoggedDecision) -> Option<Usage> {
     Some(Usage { input: logged.input_tokens?, output: logged.output_tokens?, ..Usage::default() })
-}
-
-fn misshapen(path: &Path, line: u64, error: &serde_json::Error) -> DatasetError {
-    let message = error.to_string().split(" at line ").next().unwrap_or_default().to_owned();
-    DatasetError::Shape { path: path.to_owned(), line, column: error.column(), message }
 }

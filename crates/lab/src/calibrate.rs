@@ -12,7 +12,7 @@ use serde::Serialize;
 
 pub use self::knob::Knob;
 pub use self::sample::{Item, Sample, SampleError, SampleSource};
-use super::Interval;
+use crate::statistics::Interval;
 
 /// A threshold's last digit: more would claim more than a sample knows.
 const DIGITS: f64 = 1e4;

@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{DecisionLogs, LogLine, LoggedDecision, prompt_group};
-use crate::evaluate::DatasetError;
+use crate::dataset::DatasetError;
 
 /// Everything that was rated, about 100 bytes a prompt and model.
 #[derive(Debug, Clone, Default)]
-pub(in crate::evaluate) struct Rated {
+pub(crate) struct Rated {
     /// Decisions in the logs.
-    pub(in crate::evaluate) decisions: u64,
+    pub(crate) decisions: u64,
     /// Decisions that nobody rated, or of which nobody knows which model answered.
-    pub(in crate::evaluate) unrated: u64,
+    pub(crate) unrated: u64,
     /// Lines that were passed over.
-    pub(in crate::evaluate) passed_over: u64,
+    pub(crate) passed_over: u64,
     models: Vec<(String, Sum)>,
     by_prompt: HashMap<u128, Sums>,
     by_label: BTreeMap<(String, u16), Sum>,
@@ -21,11 +21,11 @@ pub(in crate::evaluate) struct Rated {
 
 /// What was said of the answers to one prompt, by model.
 #[derive(Debug, Clone, Default)]
-pub(in crate::evaluate) struct Sums(BTreeMap<u16, (f32, u32)>);
+pub(crate) struct Sums(BTreeMap<u16, (f32, u32)>);
 
 /// A quality, and whether somebody spoke of that very prompt.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(in crate::evaluate) enum Quality {
+pub(crate) enum Quality {
     /// Clients rated the model's answers to the prompt.
     Known(f64),
     /// They did not: the mean of the model's answers to prompts of the label, or to all where there are none.
@@ -43,7 +43,7 @@ impl Rated {
     ///
     /// # Errors
     /// When a log cannot be read.
-    pub(in crate::evaluate) fn read(logs: &DecisionLogs) -> Result<Self, DatasetError> {
+    pub(crate) fn read(logs: &DecisionLogs) -> Result<Self, DatasetError> {
         let (outcomes, mut rated) = (logs.outcomes()?, Self::default());
         let passed_over = logs.each(|line| {
             let LogLine::Decision(decision) = line else { return Ok::<_, DatasetError>(()) };
@@ -75,17 +75,17 @@ impl Rated {
     }
 
     /// Returns whether nobody rated anything.
-    pub(in crate::evaluate) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.by_prompt.is_empty()
     }
 
     /// Iterates over the models that were rated, and how often.
-    pub(in crate::evaluate) fn models(&self) -> impl Iterator<Item = (&str, u64)> {
+    pub(crate) fn models(&self) -> impl Iterator<Item = (&str, u64)> {
         self.models.iter().map(|(model, sum)| (model.as_str(), sum.count))
     }
 
     /// Returns their names.
-    pub(in crate::evaluate) fn names(&self) -> String {
+    pub(crate) fn names(&self) -> String {
         self.models.iter().map(|(model, _)| model.as_str()).collect::<Vec<_>>().join(", ")
     }
 
@@ -105,12 +105,12 @@ impl Rated {
     }
 
     /// Returns what was said of a decision's prompt.
-    pub(in crate::evaluate) fn of(&self, decision: &LoggedDecision) -> Option<&Sums> {
+    pub(crate) fn of(&self, decision: &LoggedDecision) -> Option<&Sums> {
         self.by_prompt.get(&prompt_group(decision))
     }
 
     /// Returns how well `model` answers a decision's prompt, of which `said` was said; `None` when it was never rated.
-    pub(in crate::evaluate) fn quality(&self, decision: &LoggedDecision, said: &Sums, model: &str) -> Option<Quality> {
+    pub(crate) fn quality(&self, decision: &LoggedDecision, said: &Sums, model: &str) -> Option<Quality> {
         let place = self.place(model)?;
         let by_label = || self.by_label.get(&(decision.label_or_none().to_owned(), place)).and_then(|sum| sum.mean());
         let filled_in = || by_label().or_else(|| self.mean(place)).map(Quality::FilledIn);
@@ -127,7 +127,7 @@ impl Sums {
 
 impl Quality {
     /// Returns it, however it is known.
-    pub(in crate::evaluate) const fn value(self) -> f64 {
+    pub(crate) const fn value(self) -> f64 {
         match self {
             Self::Known(value) | Self::FilledIn(value) => value,
         }

@@ -75,7 +75,7 @@ impl Calibration {
 }
 
 /// Returns one prompt's part of the Brier score.
-pub(super) fn squares(probabilities: &[f32], truth: usize) -> f64 {
+pub(crate) fn squares(probabilities: &[f32], truth: usize) -> f64 {
     let target = |label: usize| f64::from(u8::from(label == truth));
     probabilities.iter().enumerate().map(|(label, p)| (f64::from(*p) - target(label)).powi(2)).sum()
 }

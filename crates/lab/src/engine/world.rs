@@ -10,8 +10,8 @@ use pointsman_core::config::Name;
 use pointsman_core::policy::{Live, MODEL_HEADER};
 use pointsman_core::prompt::TextScope;
 
-use crate::evaluate::DatasetError;
-use crate::evaluate::log::{DecisionLogs, LogLine, LoggedDecision};
+use crate::dataset::DatasetError;
+use crate::decision_log::{DecisionLogs, LogLine, LoggedDecision};
 
 /// What the reason is where the client chose.
 const OVERRIDE: &str = "override";

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::rated::Rated;
 use super::{DecisionLogs, LogLine, LoggedDecision};
-use crate::evaluate::DatasetError;
+use crate::dataset::DatasetError;
 
 /// What the rows are to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]

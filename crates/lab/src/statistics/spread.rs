@@ -37,15 +37,15 @@ pub struct Honesty {
 
 /// What is drawn anew: one entry a row everywhere.
 #[derive(Debug)]
-pub(super) struct Drawn<'d> {
+pub(crate) struct Drawn<'d> {
     /// How probable it was called that something is right, and whether it was; `None` where scores are no probabilities.
-    pub(super) claims: Option<&'d [Claim]>,
+    pub(crate) claims: Option<&'d [Claim]>,
     /// Each row's part of the Brier score.
-    pub(super) squares: &'d [f64],
+    pub(crate) squares: &'d [f64],
     /// For each label its score beside whether it is the truth.
-    pub(super) labels: Vec<Vec<Claim>>,
+    pub(crate) labels: Vec<Vec<Claim>>,
     /// Decides the draws.
-    pub(super) seed: u64,
+    pub(crate) seed: u64,
 }
 
 /// The claims of one label, the lowest first.
@@ -64,7 +64,7 @@ struct Entry {
 
 impl Spread {
     /// Draws `rows` rows with replacement, [`RESAMPLES`] times.
-    pub(super) fn of(rows: usize, drawn: &Drawn<'_>) -> Self {
+    pub(crate) fn of(rows: usize, drawn: &Drawn<'_>) -> Self {
         let mut draws = Draws::new(drawn.seed);
         let orders: Vec<Order> = drawn.labels.iter().filter_map(|claims| Order::of(claims)).collect();
         let (mut areas, mut gaps, mut squares) = (Vec::new(), Vec::new(), Vec::new());

@@ -5,7 +5,7 @@
 
 mod decision;
 mod outcomes;
-pub(super) mod rated;
+pub(crate) mod rated;
 pub mod rows;
 
 use std::fs::File;

@@ -17,8 +17,9 @@ use pointsman_core::usage::Usage;
 
 pub use self::report::{Move, MovedRequest, Part, ReplayReport};
 use super::engine::{Engine, EngineError, Lack, Replayed, Usual};
-use super::log::{DecisionLogs, LogLine, LoggedDecision, Outcomes};
-use super::{DatasetError, Interval};
+use crate::dataset::DatasetError;
+use crate::decision_log::{DecisionLogs, LogLine, LoggedDecision, Outcomes};
+use crate::statistics::Interval;
 
 /// The head that says how likely only the stronger model answers well.
 const STRONG_WINS: &str = "strong_wins";

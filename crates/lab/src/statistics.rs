@@ -1,0 +1,22 @@
+//! Statistics of predictions beside outcomes: classification, calibration, routing curves, and how sure each figure is.
+//!
+//! Pure functions of their arguments: no files, no clocks, no classifier. A seed decides every draw.
+
+mod binary;
+mod bootstrap;
+mod calibration;
+pub(crate) mod classification;
+mod routing;
+mod spread;
+
+pub(crate) use self::binary::area;
+pub use self::binary::{Claim, EventFigures, ReliabilityBin, auc, reliability};
+pub(crate) use self::bootstrap::Draws;
+pub use self::bootstrap::{Interval, Intervals, RESAMPLES};
+pub(crate) use self::calibration::squares;
+pub use self::calibration::{BINS, Calibration, CalibrationFigures};
+pub(crate) use self::classification::mean;
+pub use self::classification::{ClassFigures, Confusion, Figures};
+pub use self::routing::{Curve, Point, Ranking, Routed, RoutingFigures, RoutingIntervals};
+pub(crate) use self::spread::Drawn;
+pub use self::spread::{Honesty, Spread};
