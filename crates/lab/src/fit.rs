@@ -1,35 +1,34 @@
 //! Fitting: calibrated heads from an operator's own labels or outcomes, over the frozen encoder of a bundle.
 //!
+//! ```text
+//! data file ─► Examples ─► training set ─► learners, out-of-fold logits ─► mixtures ─► heads ─► bundle
+//!    rows       embedded     samples          cross-fitted                  calibrated
+//! ```
+//!
 //! [`Fit::run`] reads rows as `evaluate` does, embeds them once (kept on disk), cross-validates, fits on all rows and writes a
 //! whole bundle that the classifier loads like any other. Near-duplicates stay on one side of every split, and the same
 //! seed gives the same bytes. Refuses to learn from rows that stand in held-out sets.
 
-mod beside;
 mod bundle;
-mod card;
-mod examples;
+mod calibration;
+mod cross_validation;
+mod early_exit;
 mod features;
 #[cfg(test)]
 mod fixtures;
 mod folds;
-mod forest;
 mod heads;
-mod isotonic;
-mod keep;
-mod lbfgs;
-mod logistic;
-mod model;
-mod own;
-mod pool;
-mod reference;
+mod leakage;
+mod learners;
+mod loss;
+mod outputs;
 mod report;
+mod rows;
 mod sample;
-mod scope;
+mod stacking;
 mod task;
-mod tensors;
-mod train;
-mod validate;
-mod votes;
+mod training;
+mod training_set;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -39,40 +38,42 @@ use pointsman_classifier::{
     Bundle, BundleError, Embedder, FeatureInputs, InferenceError, Runtime, RuntimeError, SessionError,
 };
 
-use self::bundle::Content;
-use self::examples::Examples;
+use self::bundle::{Content, reference};
+pub use self::cross_validation::{Cascade, Validation, Validations};
+use self::cross_validation::{RowData, Said, validate};
+use self::features::{FeaturesFile, features_file};
 pub use self::report::{CurvePoint, FitReport, Member, Repeats};
-use self::task::Learner;
+use self::rows::Examples;
 pub use self::task::{Inputs, Task};
-use self::validate::Said;
-pub use self::validate::{Cascade, Validation, Validations};
+use self::training::train;
+use self::training_set::Learner;
 use crate::dataset::{DataIdentity, DatasetError};
 use crate::statistics::Draws;
 
-/// What is said of rows out of a decision log that holds no prompts.
+/// The refusal of rows out of a decision log that holds no prompts.
 const NO_TEXT: &str = "the rows hold no text, so there is nothing to embed (allowed: --inputs lexical, which then learns from \
      the logged features alone, or a log with `text: true`)";
 
-/// What to fit from what.
+/// A fit: the base, the rows, the task and the new bundle.
 #[derive(Debug, Clone)]
 pub struct Fit {
     /// The bundle whose encoder is used.
     pub base: PathBuf,
-    /// What the rows teach.
+    /// The task that the rows teach.
     pub task: Task,
-    /// What the heads read.
+    /// The inputs of the heads.
     pub inputs: Inputs,
-    /// Whether the base's own heads of the task are forgotten.
+    /// True to forget the base's own heads of the task.
     pub fresh: bool,
     /// The rows.
     pub data: PathBuf,
-    /// Where the new bundle goes.
+    /// The folder of the new bundle.
     pub out: PathBuf,
-    /// Where embeddings are kept.
+    /// The folder of the embeddings' cache.
     pub cache: PathBuf,
     /// Labels from the lowest to the highest, where they have an order that the base does not tell; empty for none.
     pub levels: Vec<String>,
-    /// Decides every draw.
+    /// The seed of every draw.
     pub seed: u64,
     /// The most rows to learn from, drawn at random; the others still serve cross-validation.
     pub limit: Option<usize>,
@@ -82,7 +83,7 @@ pub struct Fit {
     pub curve: Vec<usize>,
 }
 
-/// How far a fit has come.
+/// Progress of a fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Embedded so many rows of so many.
@@ -93,8 +94,9 @@ pub enum Stage {
     BaseSawData,
 }
 
-/// Why there is no new bundle.
+/// Errors that leave no new bundle.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum FitError {
     /// The base bundle, or the one that was written, cannot be used.
     #[error(transparent)]
@@ -113,28 +115,13 @@ pub enum FitError {
     Embed(#[from] InferenceError),
     /// A file cannot be read or written.
     #[error("cannot use `{}`", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    File { path: PathBuf, source: io::Error },
     /// There is nothing to learn from.
     #[error("`{}` holds no row to learn from", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
+    Empty { path: PathBuf },
     /// The rows do not teach the task.
     #[error("`{}` cannot teach `{}`: {message}", path.display(), task.as_str())]
-    Task {
-        /// The file.
-        path: PathBuf,
-        /// The task.
-        task: Task,
-        /// What is wrong.
-        message: String,
-    },
+    Task { path: PathBuf, task: Task, message: String },
 }
 
 impl Fit {
@@ -144,58 +131,66 @@ impl Fit {
     /// When a file cannot be used, or the rows do not teach the task.
     pub fn run(&self, mut progress: impl FnMut(Stage)) -> Result<FitReport, FitError> {
         let base = Bundle::open(&self.base)?;
-        let mut examples = Examples::read(&self.data, self.task, &base)?;
-        let is_recorded = report::mentions(&base.manifest().training, &examples.sha256);
-        if self.inputs != Inputs::Lexical && examples.rows.iter().any(|row| row.text.trim().is_empty()) {
-            return Err(self.refuse(NO_TEXT));
-        }
-        let runtime = self.inputs.embedding().then(Runtime::load).transpose()?;
-        if let Some(runtime) = &runtime {
-            let mut embedder = Embedder::new(&base, runtime, 1)?;
-            examples.embed(&self.cache, &base, &mut embedder, |done, all| progress(Stage::Embedded(done, all)))?;
-        }
-        let features = features::specs(self, base.manifest(), &examples.rows)?;
-        let inputs = FeatureInputs::parse("features.json", &features.0).map_err(BundleError::from)?;
-        let mut learner = Learner::new(self, &base, &examples.rows, inputs)?;
-        let reads_nothing_learnt = self.fresh && self.inputs == Inputs::Lexical;
-        learner.knows_answers |= is_recorded && !reads_nothing_learnt;
-        let base_saw_data = learner.knows_answers;
-        if base_saw_data {
+        let (examples, runtime) = self.read_rows(&base, &mut progress)?;
+        let features = features_file(self, base.manifest(), &examples.rows)?;
+        let set = self.training_set(&base, &examples, &features)?;
+        if set.knows_answers {
             progress(Stage::BaseSawData);
         }
-        let learner = learner;
-        let grouped: Vec<_> = learner.samples.iter().zip(&examples.rows).map(|(s, row)| (s, row.group)).collect();
-        let mut validated = |fit: &Self| {
-            validate::validate(fit, &learner, &grouped, &examples.rows, |done, all| {
-                progress(Stage::Validated(done, all));
-            })
-        };
-        let (cross_validation, said) = (self.folds > 1).then(|| validated(self)).unzip();
+        let grouped: Vec<_> = set.samples.iter().zip(&examples.rows).map(|(s, row)| (s, row.group)).collect();
+        let data = RowData { rows: &grouped, examples: &examples.rows };
+        let mut validated = |fit: &Self| validate(fit, &set, data, |done, all| progress(Stage::Validated(done, all)));
+        let (cross_validation, held_out) = (self.folds > 1).then(|| validated(self)).unzip();
         let learning_curve = self.learning_curve(&mut validated);
-        let repeats = Repeats::among(&grouped);
-        let chosen = self.drawn(grouped);
-        let trained = train::train(&learner, &chosen, self.seed);
+        let chosen = self.drawn(grouped.clone());
+        let trained = train(&set, &chosen, self.seed);
         let report = FitReport {
             task: self.task,
             inputs: self.inputs,
             data: DataIdentity::new(&self.data, examples.sha256),
             base_sha256: Arc::clone(&base.identity().sha256),
-            base_saw_data,
+            base_saw_data: set.knows_answers,
             seed: self.seed,
             n_train: chosen.len(),
             left_out: examples.left_out,
-            members: Member::of(&learner, &trained),
+            members: Member::of(&set, &trained),
             confidence: trained.confidence,
             cross_validation,
             learning_curve,
-            repeats,
+            repeats: Repeats::among(&grouped),
         };
         let rows = &*examples.rows;
-        let content =
-            Content { base: &base, learner: &learner, trained: &trained, report: &report, features, rows, runtime };
+        let content = Content { base: &base, set: &set, trained: &trained, report: &report, features, rows, runtime };
         bundle::write(self, &content)?;
-        reference::write(&self.out, &learner, &examples.rows, said.as_deref())?;
+        reference::write(&self.out, &set, rows, held_out.as_deref())?;
         Ok(report)
+    }
+
+    /// Reads the rows, and embeds them where heads read embeddings.
+    fn read_rows(
+        &self,
+        base: &Bundle,
+        progress: &mut impl FnMut(Stage),
+    ) -> Result<(Examples, Option<Arc<Runtime>>), FitError> {
+        let mut examples = Examples::read(&self.data, self.task, base)?;
+        if self.inputs != Inputs::Lexical && examples.rows.iter().any(|row| row.text.trim().is_empty()) {
+            return Err(self.refuse(NO_TEXT));
+        }
+        let runtime = self.inputs.embedding().then(Runtime::load).transpose()?;
+        if let Some(runtime) = &runtime {
+            let mut embedder = Embedder::new(base, runtime, 1)?;
+            examples.embed(&self.cache, base, &mut embedder, |done, all| progress(Stage::Embedded(done, all)))?;
+        }
+        Ok((examples, runtime))
+    }
+
+    fn training_set(&self, base: &Bundle, examples: &Examples, features: &FeaturesFile) -> Result<Learner, FitError> {
+        let inputs = FeatureInputs::parse("features.json", &features.bytes).map_err(BundleError::from)?;
+        let mut set = Learner::new(self, base, &examples.rows, inputs)?;
+        let is_recorded = leakage::mentions(&base.manifest().training, &examples.sha256);
+        let reads_nothing_learnt = self.fresh && self.inputs == Inputs::Lexical;
+        set.knows_answers |= is_recorded && !reads_nothing_learnt;
+        Ok(set)
     }
 
     fn learning_curve(&self, validated: &mut impl FnMut(&Self) -> (Validations, Vec<Said>)) -> Vec<CurvePoint> {

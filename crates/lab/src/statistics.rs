@@ -3,20 +3,26 @@
 //! Pure functions of their arguments: no files, no clocks, no classifier. A seed decides every draw.
 
 mod binary;
+mod bins;
 mod bootstrap;
 mod calibration;
 pub(crate) mod classification;
 mod routing;
+mod running_mean;
+mod sample_mean;
 mod spread;
 
 pub(crate) use self::binary::area;
-pub use self::binary::{Claim, EventFigures, ReliabilityBin, auc, reliability};
+pub use self::binary::{Claim, EventFigures, auc, reliability};
+pub use self::bins::{BINS, ReliabilityBin};
 pub(crate) use self::bootstrap::Draws;
 pub use self::bootstrap::{Interval, Intervals, RESAMPLES};
 pub(crate) use self::calibration::squares;
-pub use self::calibration::{BINS, Calibration, CalibrationFigures};
+pub use self::calibration::{Calibration, CalibrationFigures};
 pub(crate) use self::classification::mean;
 pub use self::classification::{ClassFigures, Confusion, Figures};
 pub use self::routing::{Curve, Point, Ranking, Routed, RoutingFigures, RoutingIntervals};
+pub(crate) use self::running_mean::RunningMean;
+pub(crate) use self::sample_mean::SampleMean;
 pub(crate) use self::spread::Drawn;
 pub use self::spread::{Honesty, Spread};

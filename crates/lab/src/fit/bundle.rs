@@ -1,50 +1,54 @@
 //! The new bundle: the base's encoder, tokenizer and other heads, the fitted heads, golden scores, a card.
 
+mod card;
+mod coverage;
+pub(super) mod reference;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
-use pointsman_classifier::{Blocks, Bundle, BundleError, Embedder, Heads, Kind, Manifest, Ngrams, Runtime};
+use pointsman_classifier::{Blocks, Bundle, BundleError, Embedder, HeadSpec, Heads, Kind, Manifest, Ngrams, Runtime};
 use pointsman_core::config::Name;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::examples::Example;
-use super::heads::{Fitted, fitted};
-use super::keep::{Kept, Parts, heads_file, kept};
-use super::task::Learner;
-use super::tensors::tensors;
-use super::train::Trained;
-use super::{Fit, FitError, FitReport, card, file_error, scope};
+use super::features::FeaturesFile;
+use super::heads::{Kept, Parts, exported, heads_file, heads_file_of, retained};
+use super::report::FitReport;
+use super::rows::{self, Example};
+use super::training::Trained;
+use super::training_set::Learner;
+use super::{Fit, FitError, file_error};
 
-/// What is written besides what was learnt.
+/// The contents of the new bundle.
 pub(super) struct Content<'c> {
     pub(super) base: &'c Bundle,
-    pub(super) learner: &'c Learner,
+    pub(super) set: &'c Learner,
     pub(super) trained: &'c Trained,
     pub(super) report: &'c FitReport,
-    /// The features file, and how many of its features are the base's.
-    pub(super) features: (Vec<u8>, usize),
-    /// What the heads learnt from.
+    pub(super) features: FeaturesFile,
+    /// The rows that the heads learnt from.
     pub(super) rows: &'c [Example],
-    /// Loaded where the heads read embeddings.
+    /// ONNX Runtime, loaded where the heads read embeddings.
     pub(super) runtime: Option<Arc<Runtime>>,
 }
 
 /// Writes the bundle into the folder that `fit` names.
 pub(super) fn write(fit: &Fit, content: &Content<'_>) -> Result<(), FitError> {
-    let Content { base, learner, trained, report, features, .. } = content;
+    let Content { base, set, trained, report, features, .. } = content;
     let heads_file = heads_file(fit, base)?;
-    let wider = learner.features.len() - features.1;
+    let wider = set.features.len() - features.of_base;
     let parts = heads_file.as_deref().map(|bytes| Parts::new(base, bytes, wider));
-    let new = fitted(learner, trained, base.manifest(), parts.as_ref());
-    let kept = kept(base, parts.as_ref(), &new);
-    let tensors = tensors(new.iter().flat_map(|head| head.tensors.iter()).chain(&kept.tensors));
-    let mut manifest = manifest(fit, base, report, &new, &kept)?;
-    scope::widen(&mut manifest, content.rows);
-    let record = scope::record(fit, base, content.rows)?;
+    let new = exported(set, trained, base.manifest(), parts.as_ref());
+    let kept = retained(base, parts.as_ref(), &new);
+    let tensors = heads_file_of(new.iter().flat_map(|head| head.tensors.iter()).chain(&kept.tensors));
+    let specs = kept.specs.iter().chain(new.iter().map(|head| &head.spec)).cloned().collect();
+    let mut manifest = manifest(fit, base, report, specs)?;
+    coverage::widen(&mut manifest, content.rows);
+    let record = coverage::record(fit, base, content.rows)?;
     let heads_file = manifest.heads_file.clone().unwrap_or_default();
-    let parsed = Heads::parse(&manifest, &heads_file, &tensors, learner.features.len());
+    let parsed = Heads::parse(&manifest, &heads_file, &tensors, set.features.len());
     let parsed = parsed.map_err(BundleError::from)?;
     let golden = golden(content, &parsed, &kept)?;
     let (model, tokenizer) = (manifest.encoder.file.clone(), manifest.tokenizer.file.clone());
@@ -56,7 +60,7 @@ pub(super) fn write(fit: &Fit, content: &Content<'_>) -> Result<(), FitError> {
         (model.clone(), read(&model)?),
         (tokenizer.clone(), read(&tokenizer)?),
         (heads_file, tensors),
-        (manifest.features_file.clone().unwrap_or_default(), features.0.clone()),
+        (manifest.features_file.clone().unwrap_or_default(), features.bytes.clone()),
         (manifest.golden_file.clone(), golden),
         ("README.md".to_owned(), card::card(&manifest, report).into_bytes()),
     ];
@@ -72,14 +76,14 @@ pub(super) fn write(fit: &Fit, content: &Content<'_>) -> Result<(), FitError> {
     Ok(())
 }
 
-fn manifest(fit: &Fit, base: &Bundle, report: &FitReport, new: &[Fitted], kept: &Kept) -> Result<Manifest, FitError> {
+fn manifest(fit: &Fit, base: &Bundle, report: &FitReport, heads: Vec<HeadSpec>) -> Result<Manifest, FitError> {
     let mut manifest = base.manifest().clone();
-    manifest.heads = kept.specs.iter().cloned().chain(new.iter().map(|head| head.spec.clone())).collect();
+    manifest.heads = heads;
     // The base may be a whole classifier: then its logits are the embedding, and it has neither file.
     manifest.kind = Kind::Encoder;
     manifest.heads_file.get_or_insert_with(|| "heads.safetensors".to_owned());
     manifest.features_file.get_or_insert_with(|| "features.json".to_owned());
-    // What scores were like before says nothing of the new ones.
+    // The old reference says nothing of the new heads' scores.
     manifest.reference_file = None;
     let suffix = fit.task.as_str().replace('_', "-");
     if !manifest.name.as_str().ends_with(&suffix) {
@@ -99,16 +103,16 @@ fn manifest(fit: &Fit, base: &Bundle, report: &FitReport, new: &[Fitted], kept: 
     Ok(manifest)
 }
 
-/// Scores the base's golden texts with the new heads; what the kept ones must say is known.
+/// Scores the base's golden texts with the new heads; the scores of retained heads are known.
 fn golden(content: &Content<'_>, heads: &Heads, kept: &Kept) -> Result<Vec<u8>, FitError> {
-    let Content { base, learner, runtime, .. } = content;
+    let Content { base, set, runtime, .. } = content;
     let mut embedder = runtime.as_ref().map(|runtime| Embedder::new(base, runtime, 1)).transpose()?;
-    // The kept heads may read what nobody computes here.
+    // Retained heads may read what nobody computes here.
     let nothing = vec![0.0; base.manifest().encoder.dimension];
     let mut inputs = Vec::new();
     for (text, known) in base.golden_scores() {
         let embedding = embedder.as_mut().map(|embedder| embedder.embed(text)).transpose()?;
-        let features = learner.features.scale(&super::examples::features(text));
+        let features = set.features.scale(&rows::features(text));
         let ngrams = Ngrams::of(&base.tokenizer().budget().excerpt(text));
         let embedding = embedding.as_ref().unwrap_or(&nothing);
         let scores = heads.score(Blocks { embedding, features: &features, ngrams: &ngrams })?;

@@ -6,15 +6,22 @@ use pointsman_classifier::Manifest;
 use pointsman_core::features::{Kind, Scope, TABLE};
 use serde_json::{Value, json};
 
-use super::examples::Example;
+use super::rows::Example;
 use super::{Fit, FitError, file_error};
 
-/// The share of rows in which a feature must differ from its most frequent value: what is nearly constant here teaches
-/// nothing, and would speak up elsewhere.
+/// The least share of rows in which a feature differs from its most frequent value: what is nearly constant here
+/// teaches nothing, and would speak up elsewhere.
 const VARYING: f64 = 0.005;
 
-/// Returns the bytes of the features file, and how many of its features are the base's.
-pub(super) fn specs(fit: &Fit, base: &Manifest, rows: &[Example]) -> Result<(Vec<u8>, usize), FitError> {
+/// The features file of the new bundle.
+pub(super) struct FeaturesFile {
+    pub(super) bytes: Vec<u8>,
+    /// The number of features that are the base's; they come first.
+    pub(super) of_base: usize,
+}
+
+/// Returns the features file.
+pub(super) fn features_file(fit: &Fit, base: &Manifest, rows: &[Example]) -> Result<FeaturesFile, FitError> {
     let mut specs: Vec<Value> = match &base.features_file {
         None => Vec::new(),
         Some(file) => {
@@ -22,17 +29,17 @@ pub(super) fn specs(fit: &Fit, base: &Manifest, rows: &[Example]) -> Result<(Vec
             serde_json::from_slice(&fs::read(&path).map_err(file_error(&path))?).expect("the base was parsed before")
         }
     };
-    let known = specs.len();
+    let of_base = specs.len();
     for (index, spec) in TABLE.iter().enumerate() {
         let stands = |other: &Value| other["name"] == spec.name;
-        if spec.scope == Scope::Prompt && spec.kind != Kind::Text && !specs[..known].iter().any(stands) {
+        if spec.scope == Scope::Prompt && spec.kind != Kind::Text && !specs[..of_base].iter().any(stands) {
             specs.extend(feature(index, rows));
         }
     }
-    Ok((serde_json::to_vec_pretty(&specs).expect("plain data"), known))
+    Ok(FeaturesFile { bytes: serde_json::to_vec_pretty(&specs).expect("plain data"), of_base })
 }
 
-/// Returns how the feature at `index` of the table is scaled, if it varies.
+/// Returns the scale of the feature at `index` of the table, if it varies.
 fn feature(index: usize, rows: &[Example]) -> Option<Value> {
     let n = rows.len() as f64;
     let log = TABLE[index].kind == Kind::Int;

@@ -1,12 +1,16 @@
-//! Which rows are judged by learners that saw the others: near-duplicates on one side, every kind of target on each.
+//! Folds: rows held out from learners that saw the others, near-duplicates on one side, every kind of target on each.
 
 use std::collections::HashMap;
 
 use super::sample::Sample;
+use super::task::Goal;
 use crate::statistics::Draws;
 
-/// How many of five parts are held out in turn, by how many rows there are at least: more rows choose as well with fewer.
-const TRIED: [(usize, usize); 3] = [(6500, 1), (3000, 2), (0, 5)];
+/// Parts of the rows that inner splits deal.
+const PARTS: usize = 5;
+
+/// Parts that are held out in turn, by the least number of rows: more rows choose as well with fewer.
+const HELD_OUT_PARTS: [(usize, usize); 3] = [(6500, 1), (3000, 2), (0, PARTS)];
 
 /// A sample with its group of near-duplicates.
 pub(super) type Grouped<'s> = (&'s Sample, u64);
@@ -18,6 +22,17 @@ pub(super) struct Split<'s> {
     pub(super) rest: Vec<&'s Sample>,
     /// The rows held out.
     pub(super) held: Vec<&'s Sample>,
+}
+
+/// The rows of a task as learners are fitted on them.
+pub(super) struct FitData<'s> {
+    pub(super) goal: Goal,
+    /// True when labels are levels, from the lowest to the highest.
+    pub(super) ordered: bool,
+    pub(super) rows: Vec<&'s Sample>,
+    /// The splits on which a learner chooses its strength.
+    pub(super) splits: &'s [Split<'s>],
+    pub(super) seed: u64,
 }
 
 /// Deals groups to `folds` folds, evenly within each kind of target; returns each row's fold.
@@ -41,15 +56,16 @@ pub(super) fn folds(samples: &[Grouped<'_>], folds: usize, seed: u64) -> Vec<usi
 
 /// Returns the splits that choose between learners and calibrate them: every row held out once, or of many rows a part.
 pub(super) fn inner<'s>(samples: &[Grouped<'s>], seed: u64) -> Vec<Split<'s>> {
-    let tried = TRIED.into_iter().find(|(least, _)| samples.len() >= *least).map_or(5, |(_, tried)| tried);
-    let fold_of = folds(samples, 5, seed);
+    let enough = |(least, _): &(usize, usize)| samples.len() >= *least;
+    let held_out = HELD_OUT_PARTS.into_iter().find(enough).map_or(PARTS, |(_, parts)| parts);
+    let fold_of = folds(samples, PARTS, seed);
     let split = |fold: usize| {
         let (held, rest): (Vec<_>, Vec<_>) = samples.iter().zip(&fold_of).partition(|(_, of)| **of == fold);
         let samples = |rows: Vec<(&Grouped<'s>, _)>| rows.into_iter().map(|(row, _)| row.0).collect();
         Split { rest: samples(rest), held: samples(held) }
     };
     // Few rows may be fewer groups than folds.
-    (0..tried).map(split).filter(|split| !split.held.is_empty() && !split.rest.is_empty()).collect()
+    (0..held_out).map(split).filter(|split| !split.held.is_empty() && !split.rest.is_empty()).collect()
 }
 
 #[cfg(test)]

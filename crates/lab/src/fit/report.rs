@@ -1,50 +1,50 @@
-//! What a fit found.
+//! The report of a fit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::Value;
 
+use super::cross_validation::Validations;
 use super::folds::Grouped;
-use super::task::{Inputs, Learner, Task};
-use super::train::{Form, Trained};
-use super::validate::Validations;
+use super::task::{Form, Inputs, Task};
+use super::training::Trained;
+use super::training_set::Learner;
 use crate::dataset::DataIdentity;
 use crate::statistics::Interval;
 
-/// What was fitted, and how good it is on rows that it did not see.
+/// The report of a fit: its inputs, its heads' members, and how good they are on rows that they did not see.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FitReport {
-    /// What the rows taught.
+    /// The task that the rows taught.
     pub task: Task,
-    /// What the heads read.
+    /// The inputs of the heads.
     pub inputs: Inputs,
     /// The rows' file.
     pub data: DataIdentity,
     /// The base bundle's manifest.
     pub base_sha256: Arc<str>,
-    /// Whether the base was trained on this very file, or its heads know the rows' answers: then cross-validation flatters
-    /// whatever reads its embedding.
+    /// True when the base was trained on this very file, or its heads know the rows' answers: then cross-validation
+    /// flatters whatever reads its embedding.
     pub base_saw_data: bool,
-    /// What decided every draw.
+    /// The seed of every draw.
     pub seed: u64,
     /// Rows that the heads learnt from.
     pub n_train: usize,
     /// Rows left out: in held-out sets, blank, or without what the task needs.
     pub left_out: u64,
-    /// What each head is made of.
+    /// The members of each head.
     pub members: Vec<Member>,
     /// The probability of the lexical form's best label from which on the encoder need not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
-    /// On rows of the other folds.
+    /// Figures on rows of the other folds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cross_validation: Option<Validations>,
     /// The same with fewer rows to learn from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub learning_curve: Vec<CurvePoint>,
-    /// How far near-duplicates agree: what noise in the targets leaves to be reached.
+    /// The agreement of near-duplicates: what noise in the targets leaves to be reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repeats: Option<Repeats>,
 }
@@ -56,9 +56,9 @@ pub struct Member {
     pub head: String,
     /// The learner.
     pub learner: &'static str,
-    /// What its log probabilities are multiplied with; of the length, what one standard deviation adds to the logit.
+    /// The factor of its log probabilities; of the length, what one standard deviation adds to the logit.
     pub weight: f64,
-    /// What was chosen for it: the penalty of a regression, how many trees there are, how many neighbours vote.
+    /// The strength that was chosen: the penalty of a regression, how many trees there are, how many neighbours vote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strength: Option<f64>,
 }
@@ -68,46 +68,47 @@ pub struct Member {
 pub struct CurvePoint {
     /// Rows to learn from.
     pub limit: usize,
-    /// How good that is.
+    /// Figures of heads that learnt from so many rows.
     #[serde(flatten)]
     pub cross_validation: Validations,
 }
 
-/// Prompts that occur more than once, with what was said of them.
+/// Prompts that occur more than once, with the agreement of their targets.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Repeats {
     /// Rows that have a near-duplicate.
     pub rows: usize,
     /// Different prompts among them.
     pub prompts: usize,
-    /// The share of the rows whose target is their prompt's most frequent one: on these very rows no head is more often right.
+    /// The share of the rows whose target is their prompt's most frequent one: on these very rows no head is more often
+    /// right.
     pub agreement: f64,
-    /// How likely two rows of one prompt have the same target; the mean over the prompts.
+    /// The chance that two rows of one prompt have the same target: the mean over the prompts.
     pub pair_agreement: f64,
-    /// Its 95 % interval, by the normal approximation.
+    /// The 95 % interval of the pair agreement, by the normal approximation.
     pub pair_agreement_ci95: Interval,
-    /// Between what the accuracy of the best possible head lies on new rows of such prompts. Where p are the chances of a
-    /// prompt's targets, two agree with chance sum p^2 and the best guess is right with chance max p: no less than that,
-    /// and no more than its root.
+    /// Bounds of the accuracy of the best possible head on new rows of such prompts. Where p are the chances of a
+    /// prompt's targets, two agree with chance sum p^2 and the best guess is right with chance max p: no less than
+    /// that, and no more than its root.
     pub ceiling: Interval,
 }
 
 impl Member {
-    pub(super) fn of(learner: &Learner, trained: &Trained) -> Vec<Self> {
+    pub(super) fn of(set: &Learner, trained: &Trained) -> Vec<Self> {
         let forms = if trained.lexical.is_empty() { &[Form::Full][..] } else { &[Form::Full, Form::Lexical] };
         let mut members = Vec::new();
         for form in forms {
             for (index, pool) in trained.pools(*form).iter().enumerate() {
                 let used = trained.models.iter().zip(&pool.weights).filter(|(_, weight)| **weight > 0.0);
                 members.extend(used.map(|((recipe, model), weight)| Self {
-                    head: learner.head(index, *form),
+                    head: set.head(index, *form),
                     learner: recipe.as_str(),
                     weight: *weight,
                     strength: model.strength(),
                 }));
                 if pool.length > 0.0 {
                     members.push(Self {
-                        head: learner.head(index, *form),
+                        head: set.head(index, *form),
                         learner: "length",
                         weight: pool.length,
                         strength: None,
@@ -150,33 +151,10 @@ impl Repeats {
     }
 }
 
-/// Returns whether a training record names a file's sha256, at any depth: a base may have a base.
-pub(super) fn mentions(training: &BTreeMap<String, Value>, sha256: &str) -> bool {
-    fn holds(value: &Value, sha256: &str) -> bool {
-        match value {
-            Value::String(text) => text.eq_ignore_ascii_case(sha256),
-            Value::Array(values) => values.iter().any(|value| holds(value, sha256)),
-            Value::Object(values) => values.values().any(|value| holds(value, sha256)),
-            _ => false,
-        }
-    }
-    training.values().any(|value| holds(value, sha256))
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
-    use super::super::sample::Sample;
     use super::*;
-
-    #[test]
-    fn a_hash_is_found_however_deep_it_stands() {
-        let training = json!({"seed": 7, "base": {"training": {"data": [{"rows.jsonl": "ABC"}]}}});
-        let training = training.as_object().cloned().expect("an object").into_iter().collect();
-
-        assert!(mentions(&training, "abc") && !mentions(&training, "abd"));
-    }
+    use crate::fit::sample::Sample;
 
     #[test]
     fn near_duplicates_that_disagree_bound_what_can_be_reached() {

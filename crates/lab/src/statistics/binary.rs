@@ -2,35 +2,24 @@
 
 use serde::Serialize;
 
-use super::calibration::BINS;
+use super::bins::{BINS, Bin, ReliabilityBin};
 
 /// A probability or score beside what came true.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Claim {
-    /// How likely it was called.
+    /// The probability, or a score.
     pub probability: f64,
-    /// Whether it came true.
+    /// The outcome.
     pub truth: bool,
 }
 
-/// How well calibrated probabilities of one event are; lower is better.
+/// Calibration of one event's probabilities; lower is better.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct EventFigures {
     /// Expected calibration error of the probability over [`BINS`] bins of equal width.
     pub ece: f64,
     /// The mean squared error, 0 to 1.
     pub brier: f64,
-}
-
-/// One bar of a reliability diagram.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct ReliabilityBin {
-    /// The mean probability.
-    pub predicted: f64,
-    /// How often it came true.
-    pub observed: f64,
-    /// Prompts in the bin.
-    pub n: u64,
 }
 
 /// Returns the chance that something true scores above something false, ties half; .5 when one of them never occurs.
@@ -57,15 +46,11 @@ pub(crate) fn area(claims: &[Claim]) -> Option<f64> {
 /// Returns the bins that hold anything, the lowest probability first.
 #[must_use]
 pub fn reliability(claims: &[Claim]) -> Vec<ReliabilityBin> {
-    let mut bins = [(0.0, 0.0, 0_u64); BINS];
+    let mut bins = [Bin::default(); BINS];
     for claim in claims {
-        let bin = &mut bins[((claim.probability * BINS as f64) as usize).min(BINS - 1)];
-        bin.0 += claim.probability;
-        bin.1 += f64::from(u8::from(claim.truth));
-        bin.2 += 1;
+        bins[Bin::of(claim.probability)].add(claim.probability, claim.truth);
     }
-    let full = bins.into_iter().filter(|bin| bin.2 > 0);
-    full.map(|(sum, hits, n)| ReliabilityBin { predicted: sum / n as f64, observed: hits / n as f64, n }).collect()
+    Bin::reliability(&bins)
 }
 
 impl Claim {

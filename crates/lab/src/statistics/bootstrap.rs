@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::classification::Confusion;
 
-/// How often the rows are drawn anew.
+/// The number of resamples.
 pub const RESAMPLES: usize = 1000;
 
 /// The middle 95 % of a figure over the resamples; serialises as `[low, high]`.
@@ -22,10 +22,10 @@ pub struct Interval {
 /// The intervals of the figures that reports quote.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Intervals {
-    /// Of the accuracy.
+    /// The interval of the accuracy.
     #[serde(rename = "accuracy_ci95")]
     pub accuracy: Interval,
-    /// Of the macro F1.
+    /// The interval of the macro F1.
     #[serde(rename = "macro_f1_ci95")]
     pub macro_f1: Interval,
 }
@@ -72,8 +72,8 @@ impl Interval {
         Self { low: (centre - half).max(0.0), high: (centre + half).min(1.0) }
     }
 
-    /// Returns the 95 % interval of the mean of numbers that sum to `sum` and whose squares sum to `squares`, by the normal
-    /// approximation.
+    /// Returns the 95 % interval of the mean of numbers that sum to `sum` and whose squares sum to `squares`, by the
+    /// normal approximation.
     #[must_use]
     pub fn of_mean(sum: f64, squares: f64, n: usize) -> Self {
         let n = n.max(1) as f64;

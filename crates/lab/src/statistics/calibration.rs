@@ -2,10 +2,7 @@
 
 use serde::Serialize;
 
-use super::binary::ReliabilityBin;
-
-/// Bins of equal width that the top probability is sorted into.
-pub const BINS: usize = 15;
+use super::bins::{BINS, Bin, ReliabilityBin};
 
 /// The least probability that the log likelihood is taken of: one certain mistake must not be infinite.
 const FLOOR: f64 = 1e-12;
@@ -19,7 +16,7 @@ pub struct Calibration {
     n: u64,
 }
 
-/// How well calibrated probabilities are; lower is better.
+/// Calibration of probabilities over labels; lower is better.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct CalibrationFigures {
     /// Expected calibration error of the top probability over [`BINS`] bins of equal width.
@@ -30,13 +27,6 @@ pub struct CalibrationFigures {
     pub nll: f64,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Bin {
-    confidence: f64,
-    hits: f64,
-    n: u64,
-}
-
 impl Calibration {
     /// Counts one prompt: its probabilities, the right label and the label it got, which has the top probability.
     ///
@@ -44,10 +34,7 @@ impl Calibration {
     /// When there is no probability for one of the labels.
     pub fn add(&mut self, probabilities: &[f32], truth: usize, predicted: usize) {
         let confidence = f64::from(probabilities[predicted]);
-        let bin = &mut self.bins[((confidence * BINS as f64) as usize).min(BINS - 1)];
-        bin.confidence += confidence;
-        bin.hits += f64::from(u8::from(truth == predicted));
-        bin.n += 1;
+        self.bins[Bin::of(confidence)].add(confidence, truth == predicted);
         self.squares += squares(probabilities, truth);
         self.surprise -= f64::from(probabilities[truth]).max(FLOOR).ln();
         self.n += 1;
@@ -56,20 +43,14 @@ impl Calibration {
     /// Returns the bins that hold anything, the lowest probability first.
     #[must_use]
     pub fn reliability(&self) -> Vec<ReliabilityBin> {
-        let full = self.bins.iter().filter(|bin| bin.n > 0);
-        full.map(|bin| ReliabilityBin {
-            predicted: bin.confidence / bin.n as f64,
-            observed: bin.hits / bin.n as f64,
-            n: bin.n,
-        })
-        .collect()
+        Bin::reliability(&self.bins)
     }
 
     /// Returns the figures; zeros when nothing was counted.
     #[must_use]
     pub fn figures(&self) -> CalibrationFigures {
         let n = self.n.max(1) as f64;
-        let gaps: f64 = self.bins.iter().map(|bin| (bin.hits - bin.confidence).abs()).sum();
+        let gaps: f64 = self.bins.iter().map(|bin| (bin.hits - bin.probabilities).abs()).sum();
         CalibrationFigures { ece: gaps / n, brier: self.squares / n, nll: self.surprise / n }
     }
 }

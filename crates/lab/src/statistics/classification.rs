@@ -4,8 +4,7 @@
 
 use serde::Serialize;
 
-/// How often each label was given where each was right: rows are the truth, columns what was predicted, both in the
-/// head's order.
+/// A confusion matrix: rows are the truth, columns the prediction, both in the head's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confusion {
     labels: usize,
@@ -28,13 +27,13 @@ pub struct Figures {
 /// The figures of one label.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ClassFigures {
-    /// How much of what got the label deserved it.
+    /// The share of prompts with the label that deserved it.
     pub precision: f64,
-    /// How much of what deserved the label got it.
+    /// The share of prompts that deserved the label and got it.
     pub recall: f64,
-    /// Their harmonic mean.
+    /// The harmonic mean of precision and recall.
     pub f1: f64,
-    /// How often it is the truth.
+    /// The number of prompts that deserve the label.
     pub support: u64,
 }
 
@@ -138,8 +137,8 @@ impl Confusion {
         (0..self.labels).map(weighted).sum()
     }
 
-    /// Returns the mean area under the curve of each label against the others, where it is given or not: nothing is known
-    /// but the labels. `None` when no label has both rows that deserve it and rows that do not.
+    /// Returns the mean area under the curve of each label against the others, where it is given or not: nothing is
+    /// known but the labels. `None` when no label has both rows that deserve it and rows that do not.
     pub(crate) fn auc(&self) -> Option<f64> {
         let area = |label: usize| {
             let (hits, support, predicted) = (self.count(label, label), self.support(label), self.predicted(label));

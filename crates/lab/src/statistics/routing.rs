@@ -36,16 +36,16 @@ pub struct RoutingFigures {
 /// The intervals of the figures that reports quote.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct RoutingIntervals {
-    /// Of the APGR.
+    /// The interval of the APGR.
     #[serde(rename = "apgr_ci95")]
     pub apgr: Interval,
-    /// Of the share that recovers half of the gap.
+    /// The interval of the share that recovers half of the gap.
     #[serde(rename = "cpt_50_ci95")]
     pub cpt_50: Interval,
-    /// Of the share that recovers 80 % of the gap.
+    /// The interval of the share that recovers 80 % of the gap.
     #[serde(rename = "cpt_80_ci95")]
     pub cpt_80: Interval,
-    /// Of the APGR's lead over prompt length on the same draws.
+    /// The interval of the APGR's lead over prompt length on the same draws.
     #[serde(rename = "apgr_over_length_ci95")]
     pub over_length: Interval,
 }

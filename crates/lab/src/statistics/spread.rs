@@ -2,43 +2,44 @@
 
 use serde::Serialize;
 
-use super::binary::{Claim, EventFigures, ReliabilityBin, area, reliability};
+use super::binary::{Claim, EventFigures, area, reliability};
+use super::bins::{BINS, Bin, ReliabilityBin};
 use super::bootstrap::{Draws, Interval, RESAMPLES};
-use super::calibration::BINS;
 use super::classification::mean;
 
-/// How often it is drawn what came true of claims that are exactly right.
+/// Draws of the outcomes of claims that are exactly right.
 const HONEST_DRAWS: usize = 200;
 
-/// How sure the figures of probabilities are.
+/// Intervals of figures of probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Spread {
-    /// Of the AUC, or of its mean over the labels; `None` where there is none.
+    /// The interval of the AUC, or of its mean over the labels; `None` where there is none.
     #[serde(rename = "auc_ci95", skip_serializing_if = "Option::is_none")]
     pub auc: Option<Interval>,
-    /// Of probabilities, where the scores are some.
+    /// Intervals of the calibration, where the scores are probabilities.
     #[serde(flatten)]
     pub honesty: Option<Honesty>,
 }
 
-/// How sure it is that probabilities mean what they say.
+/// Intervals of the calibration of probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Honesty {
-    /// Of the expected calibration error. A resample adds its own noise to every bin, so the draws are moved down until their
-    /// mean is the error itself, and are never below 0.
+    /// The interval of the expected calibration error. A resample adds its own noise to every bin, so the draws are
+    /// moved down until their mean is the error itself, and are never below 0.
     #[serde(rename = "ece_ci95")]
     pub ece: Interval,
-    /// The mean calibration error that so many claims have when each is exactly right: nothing can be expected below it.
+    /// The mean calibration error that so many claims have when each is exactly right: nothing can be expected below
+    /// it.
     pub ece_by_chance: f64,
-    /// Of the Brier score.
+    /// The interval of the Brier score.
     #[serde(rename = "brier_ci95")]
     pub brier: Interval,
 }
 
-/// What is drawn anew: one entry a row everywhere.
+/// The rows that a bootstrap draws anew: one entry a row everywhere.
 #[derive(Debug)]
 pub(crate) struct Drawn<'d> {
-    /// How probable it was called that something is right, and whether it was; `None` where scores are no probabilities.
+    /// Claims that the label is right; `None` where scores are no probabilities.
     pub(crate) claims: Option<&'d [Claim]>,
     /// Each row's part of the Brier score.
     pub(crate) squares: &'d [f64],
@@ -58,7 +59,7 @@ struct Order {
 struct Entry {
     row: u32,
     truth: bool,
-    /// Whether its score is above that of the entry before.
+    /// True when the score is above that of the entry before.
     rises: bool,
 }
 
@@ -122,8 +123,7 @@ impl Order {
 fn gap(claims: &[Claim], counts: &[u32]) -> f64 {
     let mut bins = [0.0; BINS];
     for (claim, n) in claims.iter().zip(counts) {
-        let bin = ((claim.probability * BINS as f64) as usize).min(BINS - 1);
-        bins[bin] += f64::from(*n) * (f64::from(u8::from(claim.truth)) - claim.probability);
+        bins[Bin::of(claim.probability)] += f64::from(*n) * (f64::from(u8::from(claim.truth)) - claim.probability);
     }
     bins.iter().map(|gap: &f64| gap.abs()).sum()
 }

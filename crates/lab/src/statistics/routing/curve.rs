@@ -27,8 +27,8 @@ pub struct Curve {
 impl Curve {
     /// Measures prompts that come in ascending order of score, each with how often it counts.
     ///
-    /// A threshold is an edge of `pandas.qcut(scores, 10)`, and scores at or above it go to the strong model; at the last
-    /// edge none does. With no score twice that is a matter of ranks: edge `k` lies at rank `k (n - 1) / 10`.
+    /// A threshold is an edge of `pandas.qcut(scores, 10)`, and scores at or above it go to the strong model; at the
+    /// last edge none does. With no score twice that is a matter of ranks: edge `k` lies at rank `k (n - 1) / 10`.
     pub(super) fn of<'r>(rows: impl Iterator<Item = (&'r Routed, u32)> + Clone) -> Self {
         let total: usize = rows.clone().map(|(_, count)| count as usize).sum();
         let strong: f64 = rows.clone().map(|(row, count)| row.strong * f64::from(count)).sum();

@@ -1,39 +1,70 @@
 //! A vote of the nearest exemplars (Cover, Hart 1967): prompts like this one, and what they speak for.
 
-use super::logistic::{Link, log_loss, probabilities};
-use super::sample::{Sample, Span};
+use super::labels::preference;
+use crate::fit::folds::FitData;
+use crate::fit::loss::{Link, log_loss, probabilities};
+use crate::fit::outputs::{CrossFitted, HeadOutputs, OutOfFold};
+use crate::fit::sample::{Sample, Span};
 use crate::statistics::Draws;
 
 /// The most exemplars that a bundle holds: 3 MB of embeddings, and a quarter of a millisecond to compare with.
 const MAX_EXEMPLARS: usize = 2048;
 
-/// How many may vote.
+/// Numbers of voters to choose from.
 const COUNTS: [usize; 4] = [10, 25, 60, 120];
 
-/// How much more the nearer ones say: at a cosine of .9 a third of what the prompt's own twin would.
-pub(super) const SHARPNESS: f64 = 10.0;
+/// The sharpness of votes by distance: at a cosine of .9 a vote counts a third of the prompt's own twin's.
+pub(in crate::fit) const SHARPNESS: f64 = 10.0;
 
 /// Exemplars with what each speaks for.
 #[derive(Debug, Clone)]
-pub(super) struct Votes {
-    pub(super) span: Span,
-    pub(super) count: usize,
-    pub(super) exemplars: Vec<Exemplar>,
+pub(in crate::fit) struct Votes {
+    pub(in crate::fit) span: Span,
+    pub(in crate::fit) count: usize,
+    pub(in crate::fit) exemplars: Vec<Exemplar>,
     /// The shares over all rows: the vote of one more exemplar that is as near as can be.
-    pub(super) prior: Vec<f64>,
+    pub(in crate::fit) prior: Vec<f64>,
 }
 
 /// A prompt that votes.
 #[derive(Debug, Clone)]
-pub(super) struct Exemplar {
-    /// Of length 1.
-    pub(super) embedding: Vec<f32>,
-    pub(super) target: Vec<f32>,
+pub(in crate::fit) struct Exemplar {
+    /// The embedding, of length 1.
+    pub(in crate::fit) embedding: Vec<f32>,
+    pub(in crate::fit) target: Vec<f32>,
+}
+
+/// The held-out rows under one number of voters: their loss, and the logits of each.
+#[derive(Default)]
+struct Count {
+    loss: f64,
+    out_of_fold: OutOfFold,
 }
 
 impl Votes {
+    /// Keeps exemplars of all rows, with the number of voters that was best on the splits.
+    pub(super) fn cross_fit(data: &FitData<'_>, span: Span) -> CrossFitted<Self> {
+        let FitData { goal, splits, ref rows, seed, .. } = *data;
+        let target = |sample: &Sample| preference(goal, sample);
+        let mut counts: Vec<Count> = COUNTS.iter().map(|_| Count::default()).collect();
+        for split in splits {
+            let votes = Self::of(span, &split.rest, target, seed);
+            let by_row: Vec<_> = split.held.iter().map(|sample| votes.by_count(sample)).collect();
+            for (index, count) in counts.iter_mut().enumerate() {
+                let logits = || by_row.iter().map(|by_count| &by_count[index]);
+                count.loss += loss(split.held.iter().copied().zip(logits()), target);
+                count.out_of_fold.extend(logits().map(|logits| HeadOutputs::of_one_head(logits.clone())));
+            }
+        }
+        let order = |a: &usize, b: &usize| counts[*a].loss.total_cmp(&counts[*b].loss);
+        let best = (0..counts.len()).min_by(order).unwrap_or_default();
+        let out_of_fold = counts.swap_remove(best).out_of_fold;
+        let votes = Self { count: COUNTS[best], ..Self::of(span, rows, target, seed) };
+        CrossFitted { model: votes, out_of_fold }
+    }
+
     /// Keeps at most [`MAX_EXEMPLARS`] of `samples`, drawn at random; `target` says what one speaks for.
-    pub(super) fn of(span: Span, samples: &[&Sample], target: impl Fn(&Sample) -> Vec<f32>, seed: u64) -> Self {
+    fn of(span: Span, samples: &[&Sample], target: impl Fn(&Sample) -> Vec<f32>, seed: u64) -> Self {
         let mut order: Vec<usize> = (0..samples.len()).collect();
         Draws::new(seed).shuffle(&mut order);
         order.truncate(MAX_EXEMPLARS);
@@ -53,7 +84,7 @@ impl Votes {
         Self { span, count: COUNTS[0], exemplars, prior }
     }
 
-    /// Returns the log probabilities with each of [`COUNTS`] voters.
+    /// Returns the log probabilities with each of [`COUNTS`] voters, `[count][label]`.
     fn by_count(&self, sample: &Sample) -> Vec<Vec<f64>> {
         let embedding = unit(self.span.dense(sample));
         let mut near: Vec<(f32, usize)> =
@@ -79,31 +110,17 @@ impl Votes {
         logits
     }
 
-    /// Returns the log probabilities of each of `samples`, by how many vote.
-    pub(super) fn all(&self, samples: &[&Sample]) -> Vec<Vec<Vec<f64>>> {
-        let by_row: Vec<_> = samples.iter().map(|sample| self.by_count(sample)).collect();
-        (0..COUNTS.len()).map(|count| by_row.iter().map(|row| row[count].clone()).collect()).collect()
-    }
-
-    /// Takes the [`COUNTS`] at `index` as the number of voters.
-    pub(super) fn with_count(mut self, index: usize) -> Self {
-        self.count = COUNTS[index];
-        self
-    }
-
     /// Returns the log probabilities.
-    pub(super) fn logits(&self, sample: &Sample) -> Vec<f64> {
+    pub(in crate::fit) fn logits(&self, sample: &Sample) -> Vec<f64> {
         let index = COUNTS.iter().position(|count| *count == self.count).unwrap_or_default();
         self.by_count(sample).swap_remove(index)
     }
 }
 
-/// Returns the loss of log probabilities, one row a sample.
-pub(super) fn loss(samples: &[&Sample], logits: &[Vec<f64>], target: impl Fn(&Sample) -> Vec<f32>) -> f64 {
-    let one = |(sample, logits): (&&Sample, &Vec<f64>)| {
-        log_loss(Link::Softmax, &probabilities(Link::Softmax, logits, 1.0), &target(sample))
-    };
-    samples.iter().zip(logits).map(one).sum()
+/// Returns the summed loss of samples beside their log probabilities.
+fn loss<'r>(rows: impl Iterator<Item = (&'r Sample, &'r Vec<f64>)>, target: impl Fn(&Sample) -> Vec<f32>) -> f64 {
+    rows.map(|(sample, logits)| log_loss(Link::Softmax, &probabilities(Link::Softmax, logits, 1.0), &target(sample)))
+        .sum()
 }
 
 fn unit(values: &[f32]) -> Vec<f32> {
@@ -111,7 +128,7 @@ fn unit(values: &[f32]) -> Vec<f32> {
     values.iter().map(|value| value / length).collect()
 }
 
-/// Eight sums at once, which is what lets the compiler use vector instructions.
+/// Returns the scalar product: eight sums at once, which is what lets the compiler use vector instructions.
 fn dot(a: &[f32], b: &[f32]) -> f32 {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
     let mut sums = [0.0_f32; 8];

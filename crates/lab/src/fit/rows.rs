@@ -1,9 +1,8 @@
-//! Prompts as heads will read them: features, n-grams, embeddings that are computed once and kept on disk.
+//! Training rows: prompts as heads will read them, with features, n-grams and embeddings.
 
-use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+mod embedding_cache;
+
+use std::path::Path;
 
 use pointsman_classifier::{Bundle, Embedder, Ngrams};
 use pointsman_core::features::{Features, TextStructure, TokenCounter};
@@ -11,7 +10,9 @@ use pointsman_core::prompt::{Dialect, Prompt};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{FitError, Task};
+use self::embedding_cache::Cache;
+use super::task::Task;
+use super::{FitError, file_error};
 use crate::dataset::{Dataset, Prefer, Truth};
 
 /// One prompt that may be learnt from.
@@ -19,7 +20,8 @@ use crate::dataset::{Dataset, Prefer, Truth};
 pub(super) struct Example {
     pub(super) text: String,
     pub(super) truth: Truth,
-    /// Same for prompts that differ in case, spaces and punctuation only: they stay on one side of every split.
+    /// The key of near-duplicates, which differ in case, spaces and punctuation only: they stay on one side of every
+    /// split.
     pub(super) group: u64,
     pub(super) features: Features,
     pub(super) ngrams: Ngrams,
@@ -27,13 +29,7 @@ pub(super) struct Example {
     pub(super) embedding: Vec<f32>,
 }
 
-/// Embeddings by text, in one file for each encoder; records are appended as they are computed.
-struct Cache {
-    known: HashMap<[u8; 32], Vec<f32>>,
-    file: BufWriter<File>,
-}
-
-/// What was read of a file.
+/// The rows of a file that may be learnt from.
 pub(super) struct Examples {
     pub(super) rows: Vec<Example>,
     pub(super) left_out: u64,
@@ -83,43 +79,13 @@ impl Examples {
         let key = [&manifest.encoder.file, &manifest.tokenizer.file].map(|file| &manifest.files[file][..16]).join("-");
         let budget = format!("{}-{}", manifest.tokenizer.max_tokens, manifest.tokenizer.head_tokens);
         let path = cache.join(format!("embeddings-{key}-{budget}.bin"));
-        let mut cache = Cache::open(&path, manifest.encoder.dimension)
-            .map_err(|source| FitError::File { path: path.clone(), source })?;
+        let mut cache = Cache::open(&path, manifest.encoder.dimension).map_err(file_error(&path))?;
         let total = self.rows.len();
         for (done, row) in self.rows.iter_mut().enumerate() {
-            row.embedding = cache.get(&row.text, embedder, &path)?;
+            row.embedding = cache.get(&row.text, embedder)?;
             progress(done + 1, total);
         }
-        cache.file.flush().map_err(|source| FitError::File { path, source })
-    }
-}
-
-impl Cache {
-    fn open(path: &Path, dimension: usize) -> io::Result<Self> {
-        fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
-        let bytes = fs::read(path)?;
-        let record = 32 + 4 * dimension;
-        // A run that was killed may have left half a record.
-        file.set_len((bytes.len() / record * record) as u64)?;
-        let known = bytes.chunks_exact(record).map(|record| {
-            let (key, values) = record.split_at(32);
-            let values = values.as_chunks().0.iter().map(|bytes: &[u8; 4]| f32::from_le_bytes(*bytes)).collect();
-            (<[u8; 32]>::try_from(key).expect("split at 32"), values)
-        });
-        Ok(Self { known: known.collect(), file: BufWriter::new(file) })
-    }
-
-    fn get(&mut self, text: &str, embedder: &mut Embedder, path: &Path) -> Result<Vec<f32>, FitError> {
-        let key: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-        if let Some(embedding) = self.known.get(&key) {
-            return Ok(embedding.clone());
-        }
-        let embedding = embedder.embed(text)?;
-        let bytes: Vec<u8> = key.into_iter().chain(embedding.iter().flat_map(|value| value.to_le_bytes())).collect();
-        self.file.write_all(&bytes).map_err(|source| FitError::File { path: PathBuf::from(path), source })?;
-        self.known.insert(key, embedding.clone());
-        Ok(embedding)
+        cache.flush()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the new bundle was trained for: what the base was, and what the rows hold besides.
+//! Coverage of the new bundle's training: the languages, scripts and n-grams of the base's, and those of the rows besides.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,13 +6,13 @@ use std::fs;
 use pointsman_classifier::{Bundle, BundleError, Manifest, NgramRecord, main_script};
 use pointsman_core::features::Language;
 
-use super::examples::Example;
-use super::{Fit, FitError, file_error};
+use crate::fit::rows::Example;
+use crate::fit::{Fit, FitError, file_error};
 
-/// From so many rows on, heads are taken to have learnt a language or a script.
+/// The least rows of a language or a script for heads to have learnt it.
 const LEAST_ROWS: usize = 20;
 
-/// An n-gram counts as seen that so many rows hold, so that a name makes nothing known.
+/// The least rows of an n-gram to count as seen, so that a name makes nothing known.
 const SEEN: usize = 2;
 
 /// Adds the languages and scripts of the rows to what the manifest declares; what it does not declare at all stays so.

@@ -1,62 +1,64 @@
-//! From several learners to one calibrated head: the weights of a mixture, a prior, and what makes probabilities honest.
+//! Stacking: several learners become one calibrated head, a log-linear mixture with a prior.
 //!
-//! Everything here is chosen on rows that the learners did not see.
+//! Weights, prior and calibration are chosen on rows that the learners did not see.
+
+mod discount;
+mod held_out;
 
 use pointsman_classifier::Curve;
 
-use super::isotonic;
-use super::logistic::{Link, log_loss, probabilities};
+pub(super) use self::discount::discounted;
+pub(super) use self::held_out::HeldOut;
+use super::calibration::{Event, Forecast, PlattScale, isotonic_curve, top_label_temperature};
+use super::loss::{Link, argmax, log_loss, probabilities};
 use super::task::Goal;
-use crate::statistics::Confusion;
+use crate::statistics::{Confusion, SampleMean};
 
-/// What a member's weight costs, so that one that does not help is left out.
+/// The cost of a member's weight, so that one that does not help is left out.
 const WEIGHT_COST: f64 = 1e-3;
 
-/// How many rows it takes to move weights away from equal shares.
+/// Rows that it takes to move weights away from equal shares.
 const WEIGHT_ROWS: f64 = 20.0;
 
 /// The least share of the largest weight that is worth a member.
 const LEAST: f64 = 0.05;
 
-/// How many rows it takes to move a slope away from what it was expected to be.
-const SLOPE_ROWS: f64 = 10.0;
-
 /// Steps by which weights are searched.
 const STEPS: [f64; 6] = [0.0, 0.5, 0.8, 0.95, 1.1, 1.5];
 
-/// How a head is made of learners: the weight of each one's log probabilities, and what is added to each label's logit.
+/// A log-linear mixture of learners: the weight of each one's log probabilities, and a bias on each label's logit.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Pool {
     /// One weight a learner; 0 for one that is left out.
     pub(super) weights: Vec<f64>,
     /// One number a label.
     pub(super) bias: Vec<f64>,
-    /// Of two labels: what one standard deviation of the prompt's length adds to the second.
+    /// The slope of the prompt's length: how much one standard deviation adds to the second of two labels.
     pub(super) length: f64,
-    /// What becomes of the probabilities after that, where held-out rows speak for more than a temperature.
+    /// The isotonic curve of the probabilities, where held-out rows speak for more than a temperature.
     pub(super) curve: Option<Curve>,
-    /// What the weights were before any row was seen.
+    /// The weights before any row was seen.
     expected: Vec<f64>,
 }
 
-/// What is known of a mixture before any row is seen.
+/// The expectation of a mixture before any row is seen.
 #[derive(Debug, Clone)]
 pub(super) struct Start {
     pub(super) goal: Goal,
     pub(super) labels: usize,
-    /// Of each learner.
+    /// One weight a learner.
     pub(super) weights: Vec<f64>,
     /// Rows that taught the learners.
     pub(super) learnt: usize,
-    /// Whether a member is a head that was good before.
+    /// True when a member is a head of the base, which was good before.
     pub(super) has_own: bool,
 }
 
-/// One held-out row.
+/// A held-out row of one head.
 pub(super) struct Row<'h> {
-    /// The log probabilities of each learner, label by label.
+    /// Log probabilities, `[learner][label]`.
     pub(super) logs: Vec<Vec<f64>>,
-    /// How likely each label should be.
+    /// The target of each label.
     pub(super) truth: &'h [f32],
     /// The prompt's length in standard deviations from the mean.
     pub(super) length: f64,
@@ -71,37 +73,42 @@ impl Pool {
         pool.search(rows);
         match start.goal {
             Goal::Choice(_) => {
-                pool.shift(rows);
-                pool.sharpen(top_temperature(&pool, rows));
+                pool.correct_prior(rows);
+                pool.temper(pool.temperature(rows));
             }
             Goal::Pair => {
                 pool.expect_length(rows, start);
-                pool.scale(rows);
+                pool.scale_as_platt(rows);
             }
-            Goal::Each(_) => pool.scale(rows),
+            Goal::Each(_) => pool.scale_as_platt(rows),
         }
-        pool.curve = isotonic::chosen(&pool.said(rows));
+        pool.curve = isotonic_curve(&pool.forecasts(rows));
         pool
     }
 
-    /// Returns the probabilities of a prompt's labels, from each learner's log probabilities.
+    /// Returns the probabilities of a prompt's labels, from log probabilities `[learner][label]`.
     pub(super) fn probabilities(&self, logs: &[Vec<f64>], length: f64) -> Vec<f64> {
-        let said = probabilities(Link::Softmax, &self.logits(logs, length), 1.0);
-        let Some(curve) = &self.curve else { return said };
-        let mut single: Vec<f32> = said.into_iter().map(|p| p as f32).collect();
+        let mixed = probabilities(Link::Softmax, &self.logits(logs, length), 1.0);
+        let Some(curve) = &self.curve else { return mixed };
+        let mut single: Vec<f32> = mixed.into_iter().map(|p| p as f32).collect();
         curve.apply(&mut single);
         single.into_iter().map(f64::from).collect()
     }
 
-    /// Returns what a calibration is judged by: of two labels how probable the second was and whether it held, of more the
-    /// same of the best label.
-    fn said(&self, rows: &[Row<'_>]) -> Vec<isotonic::Said> {
+    /// Returns the forecasts that a calibration curve is fitted on: of two labels the second's, of more the best
+    /// label's.
+    fn forecasts(&self, rows: &[Row<'_>]) -> Vec<Forecast> {
         let one = |row: &Row<'_>| {
-            let said = self.probabilities(&row.logs, row.length);
-            let label = if said.len() == 2 { 1 } else { top(&said) };
-            (said[label], f64::from(row.truth[label]))
+            let probabilities = self.probabilities(&row.logs, row.length);
+            let label = if probabilities.len() == 2 { 1 } else { argmax(&probabilities) };
+            Forecast { probability: probabilities[label], outcome: f64::from(row.truth[label]) }
         };
         rows.iter().map(one).collect()
+    }
+
+    fn temperature(&self, rows: &[Row<'_>]) -> f64 {
+        let rows: Vec<_> = rows.iter().map(|row| (self.logits(&row.logs, row.length), row.truth)).collect();
+        top_label_temperature(&rows)
     }
 
     fn logits(&self, logs: &[Vec<f64>], length: f64) -> Vec<f64> {
@@ -115,7 +122,7 @@ impl Pool {
         logits
     }
 
-    /// Coordinate search of the weights, from what is expected.
+    /// Searches the weights by coordinates, from what is expected.
     fn search(&mut self, rows: &[Row<'_>]) {
         let mut best = self.cost(rows);
         for _ in 0..12 {
@@ -151,8 +158,8 @@ impl Pool {
             + WEIGHT_ROWS / n * spread * share
     }
 
-    /// Speaks up for rare labels, as far as that gains more macro F1 than it costs accuracy.
-    fn shift(&mut self, rows: &[Row<'_>]) {
+    /// Corrects the prior: speaks up for rare labels, as far as that gains more macro F1 than it costs accuracy.
+    fn correct_prior(&mut self, rows: &[Row<'_>]) {
         let labels = self.bias.len();
         let share = |label: usize| {
             let sum: f64 = rows.iter().map(|row| f64::from(row.truth[label])).sum();
@@ -164,7 +171,7 @@ impl Pool {
             let pool = Self { bias: shifted(step), ..self.clone() };
             let mut confusion = Confusion::new(labels);
             for row in rows {
-                confusion.add(top(row.truth), top(&pool.probabilities(&row.logs, row.length)));
+                confusion.add(argmax(row.truth), argmax(&pool.probabilities(&row.logs, row.length)));
             }
             confusion.accuracy() + confusion.macro_f1()
         };
@@ -173,29 +180,28 @@ impl Pool {
         self.bias = shifted(best);
     }
 
-    /// Puts a member in front that has `share` of what all say.
-    pub(super) fn dilute(&mut self, share: f64) {
-        self.sharpen(1.0 / (1.0 - share).max(1e-9));
+    /// Puts a member in front that has `share` of all weight.
+    fn prepend(&mut self, share: f64) {
+        self.temper(1.0 / (1.0 - share).max(1e-9));
         self.weights.iter_mut().filter(|weight| **weight < 1e-3).for_each(|weight| *weight = 0.0);
         self.weights.insert(0, share);
         self.curve = None;
     }
 
     /// Divides all logits by `temperature`.
-    fn sharpen(&mut self, temperature: f64) {
+    fn temper(&mut self, temperature: f64) {
         let all = self.weights.iter_mut().chain(&mut self.bias).chain([&mut self.length]);
         all.for_each(|value| *value /= temperature);
     }
 
-    /// Before there are labels, prompt length ranks prompts better than most routers do (APGR .583 on MMLU, .597 on GSM8K),
-    /// so it counts as so many rows would: 300 of n + 200, against learners of the same spread. Both numbers are those of a
-    /// study on outcomes of GPT-4 and Mixtral. Where held-out rows speak against it, it counts for less, or for nothing; beside
-    /// a head that was good before only where they speak for it.
+    /// Sets the slope of the prompt's length. Before there are labels, prompt length ranks prompts better than most
+    /// routers do (APGR .583 on MMLU, .597 on GSM8K), so it counts as so many rows would: 300 of n + 200, against
+    /// learners of the same spread. Both numbers are those of a study on outcomes of GPT-4 and Mixtral. Where held-out
+    /// rows speak against it, it counts for less, or for nothing; beside a head that was good before only where they
+    /// speak for it.
     fn expect_length(&mut self, rows: &[Row<'_>], start: &Start) {
         let gains: Vec<f64> = rows.iter().map(|row| difference(&self.logits(&row.logs, row.length))).collect();
-        let n = gains.len().max(1) as f64;
-        let mean = gains.iter().sum::<f64>() / n;
-        let spread = (gains.iter().map(|gain| (gain - mean).powi(2)).sum::<f64>() / n).sqrt();
+        let spread = SampleMean::of(&gains).deviation;
         let expected = spread.max(0.05) * 300.0 / (start.learnt as f64 + 200.0);
         let without = self.scaled_losses(rows, 0.0);
         let parts = [1.0, 0.5, 0.25, 0.1].map(|part| part * expected);
@@ -210,79 +216,28 @@ impl Pool {
     /// Returns the loss of each row when length counts for so much, after Platt scaling.
     fn scaled_losses(&self, rows: &[Row<'_>], length: f64) -> Vec<f64> {
         let mut pool = Self { length, ..self.clone() };
-        pool.scale(rows);
+        pool.scale_as_platt(rows);
         let loss = |row: &Row<'_>| log_loss(Link::Softmax, &pool.probabilities(&row.logs, row.length), row.truth);
         rows.iter().map(loss).collect()
     }
 
-    /// Platt scaling of two labels.
-    fn scale(&mut self, rows: &[Row<'_>]) {
-        let event = |row: &Row<'_>| (difference(&self.logits(&row.logs, row.length)), f64::from(row.truth[1]));
-        let (slope, offset) = platt(&rows.iter().map(event).collect::<Vec<_>>(), 1.0);
-        self.sharpen(1.0 / slope);
+    /// Scales the logits of two labels as Platt does.
+    fn scale_as_platt(&mut self, rows: &[Row<'_>]) {
+        let event = |row: &Row<'_>| Event {
+            score: difference(&self.logits(&row.logs, row.length)),
+            truth: f64::from(row.truth[1]),
+        };
+        let PlattScale { slope, offset } = PlattScale::fit(&rows.iter().map(event).collect::<Vec<_>>(), 1.0);
+        self.temper(1.0 / slope);
         self.bias[1] += offset;
     }
 }
 
-/// Fits slope and offset of a logit (Platt 1999) to pairs of a number and how likely the event is; `expected` is the slope
-/// before any row was seen, and more must never mean less.
-pub(super) fn platt(rows: &[(f64, f64)], expected: f64) -> (f64, f64) {
-    let (mut slope, mut offset) = (expected, 0.0);
-    let ridge = SLOPE_ROWS / (expected * expected);
-    for _ in 0..50 {
-        let (mut a, mut b, mut aa, mut ab, mut bb) = (ridge * (slope - expected), 0.0, ridge, 0.0, 1e-6);
-        for (x, truth) in rows {
-            let p = 1.0 / (1.0 + (-(slope * x + offset)).exp());
-            let (error, curve) = (p - truth, (p * (1.0 - p)).max(1e-6));
-            (a, b) = (a + error * x, b + error);
-            (aa, ab, bb) = (aa + curve * x * x, ab + curve * x, bb + curve);
-        }
-        let determinant = (aa * bb - ab * ab).max(1e-12);
-        let step = ((bb * a - ab * b) / determinant, (aa * b - ab * a) / determinant);
-        let bounded = |step: f64, most: f64| step.clamp(-most, most);
-        (slope, offset) = (slope - bounded(step.0, expected), offset - bounded(step.1, 1.0));
-        if step.0.abs() + step.1.abs() < 1e-9 {
-            break;
-        }
-    }
-    (slope.max(0.02 * expected), offset)
-}
-
 /// Returns whether losses are larger than others of the same rows, by more than a standard error.
 fn is_worse(losses: &[f64], others: &[f64]) -> bool {
-    let n = losses.len().max(1) as f64;
     let more: Vec<f64> = losses.iter().zip(others).map(|(loss, other)| loss - other).collect();
-    let mean = more.iter().sum::<f64>() / n;
-    let variance = more.iter().map(|more| (more - mean).powi(2)).sum::<f64>() / n;
-    mean > (variance / n).sqrt()
-}
-
-/// Searches the temperature at which the top label is right as often as its probability says, in steps of 2 %.
-fn top_temperature(pool: &Pool, rows: &[Row<'_>]) -> f64 {
-    let logits: Vec<Vec<f64>> = rows.iter().map(|row| pool.logits(&row.logs, row.length)).collect();
-    let surprise = |temperature: f64| -> f64 {
-        let one = |(row, logits): (&Row<'_>, &Vec<f64>)| {
-            let probabilities = probabilities(Link::Softmax, logits, temperature);
-            let best = top(&probabilities);
-            let right = if top(row.truth) == best { probabilities[best] } else { 1.0 - probabilities[best] };
-            -right.max(1e-9).ln()
-        };
-        rows.iter().zip(&logits).map(one).sum()
-    };
-    let steps = (-35..=70).map(|step| 1.02_f64.powi(step));
-    let scored = steps.map(|step| (step, surprise(step)));
-    scored.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(1.0, |best| best.0)
-}
-
-/// Returns logits as log probabilities.
-pub(super) fn logs(logits: &[f64]) -> Vec<f64> {
-    // The floor is that of mixtures when they serve.
-    probabilities(Link::Softmax, logits, 1.0).into_iter().map(|p| p.max(1e-6).ln()).collect()
-}
-
-/// Returns the place of the largest value, of equal ones the first.
-pub(super) fn top<T: Copy + Into<f64>>(values: &[T]) -> usize {
-    (0..values.len()).rev().max_by(|a, b| values[*a].into().total_cmp(&values[*b].into())).unwrap_or_default()
+    let more = SampleMean::of(&more);
+    more.mean > more.standard_error
 }
 
 fn difference(logits: &[f64]) -> f64 {
@@ -292,6 +247,7 @@ fn difference(logits: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fit::loss::log_probabilities;
 
     const TRUTHS: [[f32; 2]; 2] = [[1.0, 0.0], [0.0, 1.0]];
 
@@ -305,7 +261,9 @@ mod tests {
             let truth = i % 2;
             let told = if i % 8 < 6 { truth } else { 1 - truth };
             let tossed = (i / 2) % 2;
-            let sure = |label: usize| logs(&[if label == 0 { 3.0 } else { 0.0 }, if label == 1 { 3.0 } else { 0.0 }]);
+            let sure = |label: usize| {
+                log_probabilities(&[if label == 0 { 3.0 } else { 0.0 }, if label == 1 { 3.0 } else { 0.0 }])
+            };
             Row { logs: vec![sure(told), sure(tossed)], truth: &TRUTHS[truth], length: 0.0 }
         };
         (0..n).map(row).collect()
@@ -343,30 +301,18 @@ mod tests {
     }
 
     #[test]
-    fn platt_scaling_finds_slope_and_offset_and_keeps_to_what_is_expected_of_few() {
-        let event = |x: f64| (x, 1.0 / (1.0 + (-(2.0 * x - 0.5)).exp()));
-        let rows: Vec<(f64, f64)> = (-10_000..10_000).map(|i| event(f64::from(i) / 3000.0)).collect();
-
-        let (slope, offset) = platt(&rows, 1.0);
-        let (few, _) = platt(&rows[10_000..10_001], 3.0);
-
-        assert!((slope - 2.0).abs() < 0.05 && (offset + 0.5).abs() < 0.05, "{slope}, {offset}");
-        assert!((few - 3.0).abs() < 0.1, "{few}");
-    }
-
-    #[test]
     fn rare_labels_are_spoken_up_for() {
         // One row in ten is of the second label, and is told only a little from the others.
         let row = |i: usize| {
             let rare = i.is_multiple_of(10);
             let told = rare || i % 10 == 1;
-            let logs = logs(&[if told { 0.3 } else { 3.0 }, 0.0]);
+            let logs = log_probabilities(&[if told { 0.3 } else { 3.0 }, 0.0]);
             Row { logs: vec![logs], truth: &TRUTHS[usize::from(rare)], length: 0.0 }
         };
         let rows: Vec<Row<'_>> = (0..1000).map(row).collect();
 
         let pool = Pool::fit(&start(Goal::Choice(2), 1, 1000), &rows);
 
-        assert_eq!(top(&pool.probabilities(&rows[0].logs, 0.0)), 1, "{pool:?}");
+        assert_eq!(argmax(&pool.probabilities(&rows[0].logs, 0.0)), 1, "{pool:?}");
     }
 }

@@ -1,19 +1,27 @@
-//! A heads file.
+//! Weights of heads, and the file that holds them.
 
+use pointsman_classifier::HeadSpec;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, serialize};
 
+/// A head with its weights.
+#[derive(Debug)]
+pub(in crate::fit) struct Fitted {
+    pub(in crate::fit) spec: HeadSpec,
+    pub(in crate::fit) tensors: Vec<Tensor>,
+}
+
 /// Numbers with a name and a shape.
 #[derive(Debug, Clone)]
-pub(super) struct Tensor {
-    pub(super) name: String,
-    pub(super) shape: Vec<usize>,
-    pub(super) values: Vec<f32>,
+pub(in crate::fit) struct Tensor {
+    pub(in crate::fit) name: String,
+    pub(in crate::fit) shape: Vec<usize>,
+    pub(in crate::fit) values: Vec<f32>,
 }
 
 impl Tensor {
     /// Returns the tensors of a head's layer: rows of weights, and their biases.
-    pub(super) fn layer(head: &str, index: usize, rows: &[Vec<f32>], biases: Vec<f32>) -> [Self; 2] {
+    pub(in crate::fit) fn layer(head: &str, index: usize, rows: &[Vec<f32>], biases: Vec<f32>) -> [Self; 2] {
         let shape = vec![rows.len(), rows.first().map_or(0, Vec::len)];
         [
             Self { name: format!("{head}.{index}.weight"), shape, values: rows.concat() },
@@ -22,8 +30,8 @@ impl Tensor {
     }
 }
 
-/// Returns the bytes of a file with `all`, in order of their names, so that the same weights are the same bytes.
-pub(super) fn tensors<'t>(all: impl Iterator<Item = &'t Tensor>) -> Vec<u8> {
+/// Returns the bytes of a heads file with `all`, in order of their names, so that the same weights are the same bytes.
+pub(in crate::fit) fn heads_file_of<'t>(all: impl Iterator<Item = &'t Tensor>) -> Vec<u8> {
     let mut all: Vec<&Tensor> = all.collect();
     all.sort_by(|a, b| a.name.cmp(&b.name));
     let bytes: Vec<Vec<u8>> =

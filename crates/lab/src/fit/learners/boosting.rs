@@ -3,11 +3,15 @@
 //! All nodes of a level ask the same question, so a tree of depth 3 is three comparisons and a look-up. Trees see that a prompt
 //! is long *and* full of digits, which no sum of features can.
 
-use super::logistic::{Link, log_loss, probabilities};
-use super::sample::{Sample, Span};
+use super::labels::{by_head, preference};
+use crate::fit::folds::FitData;
+use crate::fit::loss::{Link, log_loss, probabilities};
+use crate::fit::outputs::{CrossFitted, OutOfFold};
+use crate::fit::sample::{Sample, Span};
+use crate::fit::task::Goal;
 
 /// Questions on the way to a leaf.
-pub(super) const DEPTH: usize = 3;
+pub(in crate::fit) const DEPTH: usize = 3;
 
 const LEAVES: usize = 1 << DEPTH;
 
@@ -28,21 +32,42 @@ const CUTS: usize = 31;
 
 /// A sum of trees.
 #[derive(Debug, Clone)]
-pub(super) struct Forest {
-    pub(super) span: Span,
-    pub(super) link: Link,
+pub(in crate::fit) struct Forest {
+    pub(in crate::fit) span: Span,
+    pub(in crate::fit) link: Link,
     /// One number an output.
-    pub(super) bias: Vec<f64>,
-    pub(super) trees: Vec<Tree>,
+    pub(in crate::fit) bias: Vec<f64>,
+    pub(in crate::fit) trees: Vec<Tree>,
 }
 
 /// One question a level, and what each way of answering them adds.
 #[derive(Debug, Clone)]
-pub(super) struct Tree {
-    /// Whether an input is above a threshold; the first question decides the lowest bit of the leaf.
-    pub(super) questions: [(usize, f32); DEPTH],
+pub(in crate::fit) struct Tree {
+    /// The first question decides the lowest bit of the leaf.
+    pub(in crate::fit) questions: [Question; DEPTH],
     /// Leaf by leaf, one number an output.
-    pub(super) leaves: Vec<f64>,
+    pub(in crate::fit) leaves: Vec<f64>,
+}
+
+/// A question of a tree: whether an input is above a threshold.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::fit) struct Question {
+    pub(in crate::fit) input: usize,
+    pub(in crate::fit) threshold: f32,
+}
+
+/// The number of trees that was best on held-out rows, and the logits of these rows with so many, one row a sample.
+struct Search {
+    trees: usize,
+    loss: f64,
+    logits: Vec<Vec<f64>>,
+}
+
+/// First and second derivative of a loss, of one row or summed over some.
+#[derive(Debug, Clone, Copy, Default)]
+struct Derivatives {
+    slope: f64,
+    curvature: f64,
 }
 
 /// Rows with their inputs cut into bins, and where their outputs are.
@@ -57,26 +82,53 @@ struct Rows<'s> {
 }
 
 impl Forest {
-    /// Grows trees on `rest` while they help on `held`; returns how many were best, and the held-out logits with so many.
-    pub(super) fn search(link: Link, span: Span, rest: &[&Sample], held: &[&Sample]) -> (usize, Vec<Vec<f64>>) {
+    /// Fits trees on all rows, as many as were best on average over the splits.
+    pub(super) fn cross_fit(data: &FitData<'_>, span: Span) -> CrossFitted<Self> {
+        let FitData { goal, splits, ref rows, .. } = *data;
+        // The trees of a pair prefer one model; those of others learn the targets.
+        let link = if goal == Goal::Pair { Link::Softmax } else { goal.link() };
+        let preferred = |samples: &[&Sample]| -> Vec<Sample> {
+            let one = |sample: &&Sample| Sample {
+                dense: span.dense(sample).to_vec(),
+                target: preference(goal, sample),
+                ..Sample::default()
+            };
+            samples.iter().map(one).collect()
+        };
+        let dense = Span { from: 0, to: span.to - span.from, sparse: 0 };
+        let (mut trees, mut out_of_fold) = (0, OutOfFold::default());
+        for split in splits {
+            let (rest, held) = (preferred(&split.rest), preferred(&split.held));
+            let (rest, held): (Vec<&Sample>, Vec<&Sample>) = (rest.iter().collect(), held.iter().collect());
+            let best = Self::search(link, dense, &rest, &held);
+            trees += best.trees;
+            out_of_fold.extend(best.logits.into_iter().map(|logits| by_head(goal, logits)));
+        }
+        let rows = preferred(rows);
+        let forest = Self::fit(link, dense, &rows.iter().collect::<Vec<_>>(), trees / splits.len().max(1));
+        CrossFitted { model: Self { span, ..forest }, out_of_fold }
+    }
+
+    /// Grows trees on `rest` while they help on `held`.
+    fn search(link: Link, span: Span, rest: &[&Sample], held: &[&Sample]) -> Search {
         let mut forest = Self::empty(link, span, rest);
         let mut rows = Rows::new(&forest, rest);
         let mut logits: Vec<Vec<f64>> = held.iter().map(|_| forest.bias.clone()).collect();
-        let mut best = (loss(link, held, &logits), 0, logits.clone());
-        while forest.trees.len() < MAX_TREES && forest.trees.len() < best.1 + PATIENCE {
+        let mut best = Search { trees: 0, loss: loss(link, held, &logits), logits: logits.clone() };
+        while forest.trees.len() < MAX_TREES && forest.trees.len() < best.trees + PATIENCE {
             let tree = rows.grow();
             held.iter().zip(&mut logits).for_each(|(sample, logits)| tree.add(span.dense(sample), logits));
             forest.trees.push(tree);
             let now = loss(link, held, &logits);
-            if now < best.0 {
-                best = (now, forest.trees.len(), logits.clone());
+            if now < best.loss {
+                best = Search { trees: forest.trees.len(), loss: now, logits: logits.clone() };
             }
         }
-        (best.1, best.2)
+        best
     }
 
     /// Grows so many trees.
-    pub(super) fn fit(link: Link, span: Span, samples: &[&Sample], trees: usize) -> Self {
+    fn fit(link: Link, span: Span, samples: &[&Sample], trees: usize) -> Self {
         let mut forest = Self::empty(link, span, samples);
         let mut rows = Rows::new(&forest, samples);
         forest.trees = (0..trees).map(|_| rows.grow()).collect();
@@ -84,13 +136,13 @@ impl Forest {
     }
 
     /// Returns the outputs before the link.
-    pub(super) fn logits(&self, sample: &Sample) -> Vec<f64> {
+    pub(in crate::fit) fn logits(&self, sample: &Sample) -> Vec<f64> {
         let mut logits = self.bias.clone();
         self.trees.iter().for_each(|tree| tree.add(self.span.dense(sample), &mut logits));
         logits
     }
 
-    /// Knows how often each output holds, and no more.
+    /// Returns the forest without trees: it knows how often each output holds, and no more.
     fn empty(link: Link, span: Span, samples: &[&Sample]) -> Self {
         let outputs = samples.first().map_or(0, |sample| sample.target.len());
         let n = samples.len() as f64;
@@ -106,7 +158,7 @@ impl Forest {
 impl Tree {
     fn add(&self, inputs: &[f32], logits: &mut [f64]) {
         let bit =
-            |(level, (input, threshold)): (usize, &(usize, f32))| usize::from(inputs[*input] > *threshold) << level;
+            |(level, question): (usize, &Question)| usize::from(inputs[question.input] > question.threshold) << level;
         let leaf: usize = self.questions.iter().enumerate().map(bit).sum();
         let added = &self.leaves[leaf * logits.len()..];
         logits.iter_mut().zip(added).for_each(|(logit, more)| *logit += more);
@@ -127,77 +179,92 @@ impl<'s> Rows<'s> {
 
     /// Grows one tree and adds it to the rows' outputs.
     fn grow(&mut self) -> Tree {
-        let slopes = self.slopes();
+        let derivatives = self.derivatives();
         let mut leaf_of = vec![0_usize; self.samples.len()];
-        let mut questions = [(0, f32::INFINITY); DEPTH];
+        let mut questions = [Question { input: 0, threshold: f32::INFINITY }; DEPTH];
         for (level, question) in questions.iter_mut().enumerate() {
-            let Some((input, cut)) = self.best(&slopes, &leaf_of, 1 << level) else { continue };
-            *question = (input, self.cuts[input][cut]);
+            let Some((input, cut)) = self.best_cut(&derivatives, &leaf_of, 1 << level) else { continue };
+            *question = Question { input, threshold: self.cuts[input][cut] };
             for (leaf, bins) in leaf_of.iter_mut().zip(self.bins.chunks_exact(self.cuts.len())) {
                 *leaf |= usize::from(usize::from(bins[input]) > cut) << level;
             }
         }
-        let mut sums = vec![(0.0, 0.0); LEAVES * self.outputs];
-        for (leaf, slopes) in leaf_of.iter().zip(slopes.chunks_exact(self.outputs)) {
-            add(&mut sums[leaf * self.outputs..], slopes);
+        let mut sums = vec![Derivatives::default(); LEAVES * self.outputs];
+        for (leaf, row) in leaf_of.iter().zip(derivatives.chunks_exact(self.outputs)) {
+            add(&mut sums[leaf * self.outputs..], row);
         }
-        let leaves: Vec<f64> = sums.iter().map(|(slope, curve)| -RATE * slope / (curve + RIDGE)).collect();
+        let leaves: Vec<f64> = sums.iter().map(|sum| -RATE * sum.slope / (sum.curvature + RIDGE)).collect();
         for (leaf, logits) in leaf_of.iter().zip(self.logits.chunks_exact_mut(self.outputs)) {
             logits.iter_mut().zip(&leaves[leaf * self.outputs..]).for_each(|(logit, more)| *logit += more);
         }
         Tree { questions, leaves }
     }
 
-    /// Returns slope and curvature of the loss by output, row by row.
-    fn slopes(&self) -> Vec<(f64, f64)> {
+    /// Returns the derivatives of the loss by output, row by row.
+    fn derivatives(&self) -> Vec<Derivatives> {
         let one = |(sample, logits): (&&Sample, &[f64])| {
             let probabilities = probabilities(self.link, logits, 1.0);
-            let slope = |(p, target): (f64, &f32)| (p - f64::from(*target), p * (1.0 - p));
-            probabilities.into_iter().zip(&sample.target).map(slope).collect::<Vec<_>>()
+            let derivatives =
+                |(p, target): (f64, &f32)| Derivatives { slope: p - f64::from(*target), curvature: p * (1.0 - p) };
+            probabilities.into_iter().zip(&sample.target).map(derivatives).collect::<Vec<_>>()
         };
         self.samples.iter().zip(self.logits.chunks_exact(self.outputs.max(1))).flat_map(one).collect()
     }
 
     /// Returns the input and the cut whose question to all `leaves` gains most; of equal ones the first.
-    fn best(&self, slopes: &[(f64, f64)], leaf_of: &[usize], leaves: usize) -> Option<(usize, usize)> {
-        let mut best = (0.0, None);
+    fn best_cut(&self, derivatives: &[Derivatives], leaf_of: &[usize], leaves: usize) -> Option<(usize, usize)> {
+        let (mut most, mut best) = (0.0, None);
         for input in 0..self.cuts.len() {
             let bins = self.cuts[input].len() + 1;
-            let mut sums = vec![(0.0, 0.0); leaves * bins * self.outputs];
+            let mut sums = vec![Derivatives::default(); leaves * bins * self.outputs];
             let rows = self.bins.iter().skip(input).step_by(self.cuts.len()).zip(leaf_of);
-            for ((bin, leaf), slopes) in rows.zip(slopes.chunks_exact(self.outputs)) {
-                add(&mut sums[(leaf * bins + usize::from(*bin)) * self.outputs..], slopes);
+            for ((bin, leaf), row) in rows.zip(derivatives.chunks_exact(self.outputs)) {
+                add(&mut sums[(leaf * bins + usize::from(*bin)) * self.outputs..], row);
             }
             let mut gains = vec![0.0; bins - 1];
             for leaf in sums.chunks_exact(bins * self.outputs) {
-                self.gains(leaf, &mut gains);
+                self.add_gains(leaf, &mut gains);
             }
             for (cut, gain) in gains.into_iter().enumerate() {
-                if gain > best.0 + 1e-9 {
-                    best = (gain, Some((input, cut)));
+                if gain > most + 1e-9 {
+                    (most, best) = (gain, Some((input, cut)));
                 }
             }
         }
-        best.1
+        best
     }
 
     /// Adds what each cut of one leaf gains.
-    fn gains(&self, leaf: &[(f64, f64)], gains: &mut [f64]) {
-        let score = |(slope, curve): (f64, f64)| slope * slope / (curve + RIDGE);
+    fn add_gains(&self, leaf: &[Derivatives], gains: &mut [f64]) {
         for output in 0..self.outputs {
             let bins = || leaf.iter().skip(output).step_by(self.outputs);
-            let all = bins().fold((0.0, 0.0), |sum, bin| (sum.0 + bin.0, sum.1 + bin.1));
-            let mut below = (0.0, 0.0);
+            let all = bins().fold(Derivatives::default(), |sum, bin| sum.plus(*bin));
+            let mut below = Derivatives::default();
             for (gain, bin) in gains.iter_mut().zip(bins()) {
-                below = (below.0 + bin.0, below.1 + bin.1);
-                *gain += score(below) + score((all.0 - below.0, all.1 - below.1)) - score(all);
+                below = below.plus(*bin);
+                *gain += below.score() + all.minus(below).score() - all.score();
             }
         }
     }
 }
 
-fn add(sums: &mut [(f64, f64)], slopes: &[(f64, f64)]) {
-    sums.iter_mut().zip(slopes).for_each(|(sum, slope)| *sum = (sum.0 + slope.0, sum.1 + slope.1));
+impl Derivatives {
+    fn plus(self, other: Self) -> Self {
+        Self { slope: self.slope + other.slope, curvature: self.curvature + other.curvature }
+    }
+
+    fn minus(self, other: Self) -> Self {
+        Self { slope: self.slope - other.slope, curvature: self.curvature - other.curvature }
+    }
+
+    /// Returns twice the loss that the best value of a leaf with this sum saves.
+    fn score(self) -> f64 {
+        self.slope * self.slope / (self.curvature + RIDGE)
+    }
+}
+
+fn add(sums: &mut [Derivatives], row: &[Derivatives]) {
+    sums.iter_mut().zip(row).for_each(|(sum, derivatives)| *sum = sum.plus(*derivatives));
 }
 
 /// Returns thresholds between values, about as many rows between each two.
@@ -241,7 +308,7 @@ mod tests {
         let rows: Vec<&Sample> = samples.iter().collect();
         let span = Span { from: 0, to: 2, sparse: 0 };
 
-        let (trees, _) = Forest::search(Link::Sigmoid, span, &rows, &rows);
+        let trees = Forest::search(Link::Sigmoid, span, &rows, &rows).trees;
         let forest = Forest::fit(Link::Sigmoid, span, &rows, trees);
 
         for sample in &samples[..4] {

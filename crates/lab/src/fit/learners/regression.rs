@@ -1,48 +1,26 @@
 //! Logistic regression over dense numbers and hashed n-grams.
 
-use std::borrow::Cow;
-
 use super::lbfgs::minimise;
-use super::sample::{Sample, Span};
-
-/// How outputs become probabilities.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Link {
-    /// One of them holds.
-    Softmax,
-    /// Each holds or not.
-    Sigmoid,
-    /// The k-th says whether a label above the k-th holds, so there is one less than labels (Frank, Hall 2001).
-    Steps,
-}
+use crate::fit::loss::{Link, log_loss, probabilities};
+use crate::fit::sample::{Sample, Span};
 
 /// The shape of a regression.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shape {
-    pub(super) link: Link,
-    pub(super) outputs: usize,
-    /// What it reads.
-    pub(super) span: Span,
-}
-
-impl Link {
-    /// Returns what outputs should be, from how likely each label is.
-    pub(super) fn target(self, labels: &[f32]) -> Cow<'_, [f32]> {
-        if self != Self::Steps {
-            return Cow::Borrowed(labels);
-        }
-        Cow::Owned((1..labels.len()).map(|step| labels[step..].iter().sum()).collect())
-    }
+pub(in crate::fit) struct Shape {
+    pub(in crate::fit) link: Link,
+    pub(in crate::fit) outputs: usize,
+    /// The inputs that are read.
+    pub(in crate::fit) span: Span,
 }
 
 /// The weights of a fitted regression: for each input one weight an output, dense inputs first, at last the biases.
 #[derive(Debug, Clone)]
-pub(super) struct Regression {
-    pub(super) shape: Shape,
-    pub(super) weights: Vec<f64>,
+pub(in crate::fit) struct Regression {
+    pub(in crate::fit) shape: Shape,
+    pub(in crate::fit) weights: Vec<f64>,
 }
 
-/// What one evaluation of the loss needs besides the weights; kept between evaluations.
+/// The loss as a function of the weights; its buffers are kept between evaluations.
 struct Loss<'s> {
     shape: Shape,
     samples: &'s [&'s Sample],
@@ -54,12 +32,12 @@ struct Loss<'s> {
 
 impl Regression {
     /// Returns the regression that knows nothing.
-    pub(super) fn new(shape: Shape) -> Self {
+    pub(in crate::fit) fn new(shape: Shape) -> Self {
         Self { weights: vec![0.0; shape.outputs * (shape.span.width() + 1)], shape }
     }
 
     /// Minimises the mean log loss plus `penalty` times half the squared weights, from here on.
-    pub(super) fn fit(self, samples: &[&Sample], penalty: f64) -> Self {
+    pub(in crate::fit) fn fit(self, samples: &[&Sample], penalty: f64) -> Self {
         let shape = self.shape;
         let (weights, gradient) = (vec![0.0; self.weights.len()], vec![0.0; self.weights.len()]);
         let mut loss = Loss { shape, samples, penalty, weights, gradient };
@@ -67,7 +45,7 @@ impl Regression {
     }
 
     /// Returns the outputs before the link.
-    pub(super) fn logits(&self, sample: &Sample) -> Vec<f64> {
+    pub(in crate::fit) fn logits(&self, sample: &Sample) -> Vec<f64> {
         let weights: &[f64] = &self.weights;
         let mut logits = vec![0.0; self.shape.outputs];
         self.shape.span.each(sample, |input, value| {
@@ -78,7 +56,7 @@ impl Regression {
     }
 
     /// Returns the weights of one output, dense inputs first, and its bias.
-    pub(super) fn output(&self, output: usize) -> (Vec<f64>, f64) {
+    pub(in crate::fit) fn output(&self, output: usize) -> (Vec<f64>, f64) {
         let mut weights: Vec<f64> = self.weights.iter().skip(output).step_by(self.shape.outputs).copied().collect();
         let bias = weights.pop().unwrap_or_default();
         (weights, bias)
@@ -117,29 +95,6 @@ impl Loss<'_> {
         gradient[..free].iter_mut().zip(weights).for_each(|(slot, weight)| *slot += penalty * weight);
         sum / n + 0.5 * penalty * squares
     }
-}
-
-/// Returns the probabilities of `logits` at a temperature.
-pub(super) fn probabilities(link: Link, logits: &[f64], temperature: f64) -> Vec<f64> {
-    match link {
-        Link::Sigmoid | Link::Steps => logits.iter().map(|z| 1.0 / (1.0 + (-z / temperature).exp())).collect(),
-        Link::Softmax => {
-            let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let parts: Vec<f64> = logits.iter().map(|z| ((z - top) / temperature).exp()).collect();
-            let sum: f64 = parts.iter().sum();
-            parts.into_iter().map(|part| part / sum).collect()
-        }
-    }
-}
-
-/// Returns the log loss of one prompt.
-pub(super) fn log_loss(link: Link, probabilities: &[f64], target: &[f32]) -> f64 {
-    let log = |p: f64| p.max(1e-12).ln();
-    let term = |(p, t): (&f64, &f32)| match link {
-        Link::Softmax => -f64::from(*t) * log(*p),
-        Link::Sigmoid | Link::Steps => -f64::from(*t) * log(*p) - (1.0 - f64::from(*t)) * log(1.0 - p),
-    };
-    probabilities.iter().zip(target).map(term).sum()
 }
 
 #[cfg(test)]

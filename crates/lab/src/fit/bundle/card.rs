@@ -2,7 +2,8 @@
 
 use pointsman_classifier::Manifest;
 
-use super::{Fit, FitReport};
+use crate::fit::Fit;
+use crate::fit::report::FitReport;
 
 /// Returns the command that makes the bundle again.
 pub(super) fn command(fit: &Fit, report: &FitReport) -> String {

@@ -1,4 +1,4 @@
-//! The base's heads that stay: the encoder is the same, so they say what they said.
+//! Retained heads: those of the base that the new ones do not replace. The encoder is the same, so their scores are the same.
 
 use std::fs;
 
@@ -7,41 +7,40 @@ use pointsman_core::config::Name;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
-use super::heads::Fitted;
-use super::tensors::Tensor;
-use super::{Fit, FitError, file_error};
+use super::weights::{Fitted, Tensor};
+use crate::fit::{Fit, FitError, file_error};
 
 /// Heads with their weights, as the base has them.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
-    pub(super) specs: Vec<HeadSpec>,
-    pub(super) tensors: Vec<Tensor>,
+pub(in crate::fit) struct Kept {
+    pub(in crate::fit) specs: Vec<HeadSpec>,
+    pub(in crate::fit) tensors: Vec<Tensor>,
 }
 
 impl Kept {
     /// Returns whether it has a head called `name`.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(in crate::fit) fn has(&self, name: &str) -> bool {
         self.specs.iter().any(|spec| spec.name.as_str() == name)
     }
 }
 
 /// The base's heads file, and where features stand among the inputs of its layers.
-pub(super) struct Parts<'b> {
+pub(in crate::fit) struct Parts<'b> {
     tensors: SafeTensors<'b>,
     base: &'b Bundle,
-    /// How many features the new bundle has besides the base's.
+    /// The number of features that the new bundle has besides the base's.
     wider: usize,
 }
 
 impl<'b> Parts<'b> {
     /// Opens the bytes of the heads file of `base`.
-    pub(super) fn new(base: &'b Bundle, bytes: &'b [u8], wider: usize) -> Self {
+    pub(in crate::fit) fn new(base: &'b Bundle, bytes: &'b [u8], wider: usize) -> Self {
         Self { tensors: SafeTensors::deserialize(bytes).expect("the base was parsed before"), base, wider }
     }
 
     /// Returns the weights of a head, under the name that it will have; layers over features get columns that weigh
     /// nothing.
-    pub(super) fn of(&self, spec: &HeadSpec, name: &str) -> Vec<Tensor> {
+    pub(in crate::fit) fn of(&self, spec: &HeadSpec, name: &str) -> Vec<Tensor> {
         let width = |block: &Block| match block {
             Block::Embedding => self.base.manifest().encoder.dimension,
             Block::Features => self.base.inputs().len(),
@@ -63,7 +62,7 @@ impl<'b> Parts<'b> {
 }
 
 /// Returns the bytes of the heads file of `base`, where it has one.
-pub(super) fn heads_file(fit: &Fit, base: &Bundle) -> Result<Option<Vec<u8>>, FitError> {
+pub(in crate::fit) fn heads_file(fit: &Fit, base: &Bundle) -> Result<Option<Vec<u8>>, FitError> {
     let manifest = base.manifest();
     let Some(file) = manifest.heads_file.as_ref().filter(|_| manifest.kind == Kind::Encoder) else { return Ok(None) };
     let path = fit.base.join(file);
@@ -71,7 +70,7 @@ pub(super) fn heads_file(fit: &Fit, base: &Bundle) -> Result<Option<Vec<u8>>, Fi
 }
 
 /// Returns the heads of `base` that the `new` ones neither replace nor leave without use.
-pub(super) fn kept(base: &Bundle, parts: Option<&Parts<'_>>, new: &[Fitted]) -> Kept {
+pub(in crate::fit) fn retained(base: &Bundle, parts: Option<&Parts<'_>>, new: &[Fitted]) -> Kept {
     let Some(parts) = parts else { return Kept::default() };
     let specs = staying(&base.manifest().heads, new);
     let tensors = specs.iter().flat_map(|spec| parts.of(spec, spec.name.as_str())).collect();
@@ -84,7 +83,8 @@ fn is_part(rest: &str) -> bool {
     layer == "trees" || (layer.bytes().all(|byte| byte.is_ascii_digit()) && ["weight", "bias"].contains(&part))
 }
 
-/// Returns the heads that are not replaced, less those that miss a part, stand for what is gone, or are hidden and of no use.
+/// Returns the heads that are not replaced, less those that miss a part, stand for what is gone, or are hidden and of
+/// no use.
 fn staying(heads: &[HeadSpec], new: &[Fitted]) -> Vec<HeadSpec> {
     let replaced = |spec: &HeadSpec| new.iter().any(|head| head.spec.name == spec.name);
     let mut specs: Vec<HeadSpec> = heads.iter().filter(|spec| !replaced(spec)).cloned().collect();

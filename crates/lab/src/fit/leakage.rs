@@ -1,0 +1,83 @@
+//! Leakage: whether a base bundle was trained on the rows, as its record or its own surprise tells.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::loss::{Link, log_loss};
+use super::sample::Sample;
+use super::task::{Form, Goal};
+use crate::statistics::SampleMean;
+
+/// The least distance of a head's loss below what its own probabilities promise, in standard errors, to have seen the
+/// rows.
+const ERRORS: f64 = 4.0;
+
+/// Returns whether the base's own heads are right far more often than their own probabilities say, in any form.
+pub(super) fn knows_answers(goal: Goal, samples: &[Sample]) -> bool {
+    let surplus = |sample: &Sample, form: Form| -> f64 {
+        let heads = sample.base.of_form(form).heads().enumerate();
+        let surplus = |(head, logs): (usize, &[f64])| {
+            let probabilities: Vec<f64> = logs.iter().map(|log| log.exp()).collect();
+            let loss = log_loss(Link::Softmax, &probabilities, &goal.truth(&sample.target, head));
+            entropy(&probabilities) - loss
+        };
+        heads.map(surplus).sum()
+    };
+    [Form::Full, Form::Lexical].into_iter().any(|form| {
+        let surplus = SampleMean::of(&samples.iter().map(|sample| surplus(sample, form)).collect::<Vec<_>>());
+        surplus.mean > ERRORS * surplus.standard_error && surplus.mean > 1e-3
+    })
+}
+
+/// Returns the loss that probabilities promise of themselves.
+pub(super) fn entropy(probabilities: &[f64]) -> f64 {
+    probabilities.iter().map(|p| -p * p.max(1e-12).ln()).sum()
+}
+
+/// Returns whether a training record names a file's sha256, at any depth: a base may have a base.
+pub(super) fn mentions(training: &BTreeMap<String, Value>, sha256: &str) -> bool {
+    fn holds(value: &Value, sha256: &str) -> bool {
+        match value {
+            Value::String(text) => text.eq_ignore_ascii_case(sha256),
+            Value::Array(values) => values.iter().any(|value| holds(value, sha256)),
+            Value::Object(values) => values.values().any(|value| holds(value, sha256)),
+            _ => false,
+        }
+    }
+    training.values().any(|value| holds(value, sha256))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::fit::outputs::{BaseOutputs, HeadOutputs};
+
+    const TRUTHS: [[f32; 2]; 2] = [[1.0, 0.0], [0.0, 1.0]];
+
+    #[test]
+    fn a_head_that_is_always_right_and_never_sure_has_seen_the_rows() {
+        let sample = |i: usize, right: bool| {
+            let truth = i % 2;
+            let told = if right { truth } else { (i / 2) % 2 };
+            let p: f64 = if told == 1 { 0.7 } else { 0.3 };
+            let full = HeadOutputs::of_one_head(vec![(1.0 - p).ln(), p.ln()]);
+            let base = BaseOutputs { full, ..BaseOutputs::default() };
+            Sample { target: TRUTHS[truth].to_vec(), base, ..Sample::default() }
+        };
+        let samples = |right: bool| (0..400).map(|i| sample(i, right)).collect::<Vec<_>>();
+
+        assert!(knows_answers(Goal::Choice(2), &samples(true)));
+        assert!(!knows_answers(Goal::Choice(2), &samples(false)));
+    }
+
+    #[test]
+    fn a_hash_is_found_however_deep_it_stands() {
+        let training = json!({"seed": 7, "base": {"training": {"data": [{"rows.jsonl": "ABC"}]}}});
+        let training = training.as_object().cloned().expect("an object").into_iter().collect();
+
+        assert!(mentions(&training, "abc") && !mentions(&training, "abd"));
+    }
+}

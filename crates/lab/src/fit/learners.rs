@@ -1,0 +1,158 @@
+//! Learners that a head may be made of. Each is cross-fitted: it chooses its own strength on held-out rows, and leaves
+//! out-of-fold logits of them behind.
+
+mod boosting;
+mod labels;
+mod lbfgs;
+mod linear;
+mod neighbours;
+mod regression;
+
+use pointsman_classifier::Block;
+
+pub(super) use self::boosting::{DEPTH, Forest};
+pub(super) use self::linear::LinearLearner;
+pub(super) use self::neighbours::{SHARPNESS, Votes};
+use super::folds::FitData;
+use super::outputs::{CrossFitted, HeadOutputs};
+use super::sample::Sample;
+use super::task::{Form, Goal};
+use super::training_set::Learner;
+
+/// A kind of learner. The order is that of a mixture's members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Recipe {
+    /// The base's own head.
+    Own,
+    /// The base's own lexical form.
+    OwnLexical,
+    /// A regression over features and n-grams.
+    Words,
+    /// Trees over features.
+    Trees,
+    /// A regression over embedding and features.
+    Dense,
+    /// A vote of the nearest embeddings.
+    Near,
+}
+
+/// A fitted learner.
+#[derive(Debug, Clone)]
+pub(super) enum Model {
+    /// A head of the base in one form, whose outputs come with each row.
+    Own(Form),
+    /// A regression over words, or over dense numbers.
+    Linear(LinearLearner),
+    /// Boosted trees.
+    Forest(Forest),
+    /// A vote of the nearest exemplars.
+    Votes(Votes),
+}
+
+impl Recipe {
+    pub(super) const ALL: [Self; 6] = [Self::Own, Self::OwnLexical, Self::Words, Self::Trees, Self::Dense, Self::Near];
+
+    /// Returns the kind's name in bundles and reports.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Own => "base",
+            Self::OwnLexical => "base_lexical",
+            Self::Words => "words",
+            Self::Trees => "trees",
+            Self::Dense => "dense",
+            Self::Near => "near",
+        }
+    }
+
+    /// Returns the blocks of inputs that are read.
+    pub(super) const fn blocks(self) -> &'static [Block] {
+        match self {
+            Self::Own => &[Block::Embedding, Block::Features, Block::Ngrams],
+            Self::OwnLexical | Self::Words => &[Block::Features, Block::Ngrams],
+            Self::Trees => &[Block::Features],
+            Self::Dense => &[Block::Embedding, Block::Features],
+            Self::Near => &[Block::Embedding],
+        }
+    }
+
+    /// Returns the base's form that the kind stands for, if it is one of the base's heads.
+    pub(super) const fn base_form(self) -> Option<Form> {
+        match self {
+            Self::Own => Some(Form::Full),
+            Self::OwnLexical => Some(Form::Lexical),
+            _ => None,
+        }
+    }
+
+    /// Returns whether no encoder is needed.
+    pub(super) fn is_lexical(self) -> bool {
+        !self.blocks().contains(&Block::Embedding)
+    }
+
+    /// Returns whether the kind is a member of heads of `form`; the base's lexical form stands in for its full one only
+    /// where there is none.
+    pub(super) fn takes_part(self, form: Form, others: &[Self]) -> bool {
+        match form {
+            Form::Full => self != Self::OwnLexical || others.iter().all(|recipe| recipe.is_lexical()),
+            Form::Lexical => self.is_lexical(),
+        }
+    }
+
+    /// Returns whether `set` has what the kind reads. One vote for each of several models would store the exemplars as
+    /// often.
+    pub(super) fn suits(self, set: &Learner) -> bool {
+        let has_inputs = match self {
+            Self::Own => !set.own.names(Form::Full).is_empty(),
+            Self::OwnLexical => !set.own.names(Form::Lexical).is_empty(),
+            Self::Words => set.inputs.ngrams(),
+            Self::Trees => !set.features.is_empty(),
+            // Nothing tells how far to trust what reads an embedding that knows the answers; the base's head reads it too.
+            Self::Dense | Self::Near => {
+                let has_base_head = set.knows_answers && !set.own.names(Form::Full).is_empty();
+                set.inputs.embedding() && !has_base_head
+            }
+        };
+        has_inputs && !(self == Self::Near && matches!(set.goal, Goal::Each(_)))
+    }
+
+    /// Fits on all rows, as strongly as was best on the splits.
+    pub(super) fn cross_fit(self, set: &Learner, data: &FitData<'_>) -> CrossFitted<Model> {
+        let span = set.span(self.blocks());
+        match self {
+            Self::Own => base_head(Form::Full, data),
+            Self::OwnLexical => base_head(Form::Lexical, data),
+            Self::Words | Self::Dense => LinearLearner::cross_fit(data, span).map(Model::Linear),
+            Self::Trees => Forest::cross_fit(data, span).map(Model::Forest),
+            Self::Near => Votes::cross_fit(data, span).map(Model::Votes),
+        }
+    }
+}
+
+impl Model {
+    /// Returns the strength that was chosen on held-out rows: the penalty, the number of trees, the number of
+    /// neighbours.
+    pub(super) fn strength(&self) -> Option<f64> {
+        match self {
+            Self::Own(_) => None,
+            Self::Linear(linear) => Some(linear.penalty),
+            Self::Forest(forest) => Some(forest.trees.len() as f64),
+            Self::Votes(votes) => Some(votes.count as f64),
+        }
+    }
+
+    /// Returns one logit a label, for each head.
+    pub(super) fn logits(&self, goal: Goal, sample: &Sample) -> HeadOutputs {
+        match self {
+            Self::Own(form) => sample.base.of_form(*form).clone(),
+            Self::Linear(linear) => linear.logits(goal, sample),
+            Self::Forest(forest) => labels::by_head(goal, forest.logits(sample)),
+            Self::Votes(votes) => HeadOutputs::of_one_head(votes.logits(sample)),
+        }
+    }
+}
+
+fn base_head(form: Form, data: &FitData<'_>) -> CrossFitted<Model> {
+    let held = data.splits.iter().flat_map(|split| &split.held);
+    let out_of_fold = held.map(|sample| sample.base.of_form(form).clone()).collect();
+    CrossFitted { model: Model::Own(form), out_of_fold }
+}

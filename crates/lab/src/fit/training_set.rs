@@ -1,0 +1,187 @@
+//! The training set: samples of a task, with the labels of its heads and the meaning of its numbers.
+
+mod base_heads;
+mod vocabulary;
+
+use pointsman_classifier::{Block, Bundle, FeatureInputs, HeadSpec};
+use pointsman_core::config::Name;
+
+use self::base_heads::Own;
+use self::vocabulary::Ngrams;
+use super::rows::Example;
+use super::sample::{Sample, Span};
+use super::task::{Form, Goal, Inputs, Task};
+use super::{Fit, FitError, leakage};
+use crate::dataset::Truth;
+
+/// Embeddings have length 1; this gives their numbers about the size of scaled features, so that one penalty fits both.
+pub(super) const EMBEDDING_NORM: f32 = 20.0;
+
+/// The longest name of a model that heads have: theirs is at most `success/<model>/base_lexical/15/otherwise`, in 128
+/// characters.
+const MAX_MODEL: usize = 94;
+
+/// The samples of a task and what their numbers mean.
+pub(super) struct Learner {
+    pub(super) task: Task,
+    pub(super) samples: Vec<Sample>,
+    pub(super) goal: Goal,
+    pub(super) inputs: Inputs,
+    /// The dimension of an embedding; 0 when none is read.
+    pub(super) embedding: usize,
+    /// Labels of a head over labels, models of success heads.
+    pub(super) names: Vec<Name>,
+    /// The base's head of this name, whose order of labels and aliases are kept.
+    pub(super) template: Option<HeadSpec>,
+    /// The base's heads that the new ones replace.
+    pub(super) own: Own,
+    /// True when the base has learnt the rows' answers, so that nothing that reads its embedding can be measured on
+    /// them.
+    pub(super) knows_answers: bool,
+    /// True when the labels are levels, from the lowest to the highest.
+    pub(super) ordered: bool,
+    pub(super) features: FeatureInputs,
+    /// The index of the prompt's length among the features.
+    pub(super) length: Option<usize>,
+    /// The n-grams that occur.
+    pub(super) ngrams: Ngrams,
+}
+
+impl Learner {
+    /// Makes the samples of `rows` for the task of `fit`.
+    pub(super) fn new(fit: &Fit, base: &Bundle, rows: &[Example], features: FeatureInputs) -> Result<Self, FitError> {
+        let template = template(fit, base, rows);
+        let names = names(fit, template.as_ref(), rows)?;
+        let goal = match fit.task {
+            Task::Tier | Task::Domain => Goal::Choice(names.len()),
+            Task::StrongWeak => Goal::Pair,
+            Task::Success => Goal::Each(names.len()),
+        };
+        let mut learner = Self {
+            task: fit.task,
+            samples: Vec::new(),
+            goal,
+            inputs: fit.inputs,
+            embedding: if fit.inputs.embedding() { base.manifest().encoder.dimension } else { 0 },
+            ordered: !fit.levels.is_empty() || base_heads::ordered(fit.task, template.as_ref(), &names),
+            own: Own::default(),
+            knows_answers: false,
+            names,
+            template,
+            length: features.position("text_chars"),
+            features,
+            ngrams: if fit.inputs.ngrams() { Ngrams::among(rows) } else { Ngrams::default() },
+        };
+        let heads: Vec<String> = (0..goal.heads()).map(|head| learner.head(head, Form::Full)).collect();
+        learner.own = Own::find(fit, base.manifest(), &heads, &learner.labels());
+        let sample = |row| Ok(Sample { base: learner.own.log_probabilities(base, row)?, ..learner.sample(fit, row)? });
+        learner.samples = rows.iter().map(sample).collect::<Result<_, FitError>>()?;
+        learner.knows_answers = leakage::knows_answers(goal, &learner.samples);
+        Ok(learner)
+    }
+
+    /// Returns the name of a head in a form.
+    pub(super) fn head(&self, head: usize, form: Form) -> String {
+        let full = match self.goal {
+            Goal::Each(_) => format!("{}/{}", self.task.head(), self.names[head]),
+            Goal::Choice(_) | Goal::Pair => self.task.head().to_owned(),
+        };
+        if form == Form::Lexical { format!("{full}_lexical") } else { full }
+    }
+
+    /// Returns the labels of each head.
+    pub(super) fn labels(&self) -> Vec<Name> {
+        let named = |name| Name::new(name).expect("a name of our own");
+        match self.goal {
+            Goal::Each(_) => ["fails", "succeeds"].map(named).to_vec(),
+            Goal::Choice(_) | Goal::Pair => self.names.clone(),
+        }
+    }
+
+    /// Returns the span of a learner that reads these blocks.
+    pub(super) fn span(&self, blocks: &[Block]) -> Span {
+        let end = self.embedding + self.features.len();
+        let from = if blocks.contains(&Block::Embedding) { 0 } else { self.embedding };
+        let to = if blocks.contains(&Block::Features) { end } else { self.embedding };
+        Span { from, to, sparse: if blocks.contains(&Block::Ngrams) { self.ngrams.len() } else { 0 } }
+    }
+
+    /// Returns the index of the prompt's length among a sample's dense numbers.
+    pub(super) fn length_index(&self) -> Option<usize> {
+        self.length.map(|index| self.embedding + index)
+    }
+
+    fn sample(&self, fit: &Fit, row: &Example) -> Result<Sample, FitError> {
+        let embedding = row.embedding.iter().map(|value| value * EMBEDDING_NORM);
+        let dense = embedding.chain(self.features.scale(&row.features)).collect();
+        let sparse = row.ngrams.entries().iter().filter_map(|entry| self.ngrams.scaled(*entry)).collect();
+        Ok(Sample { dense, sparse, target: self.target(fit, row)?, ..Sample::default() })
+    }
+
+    fn target(&self, fit: &Fit, row: &Example) -> Result<Vec<f32>, FitError> {
+        match (&row.truth, fit.task) {
+            (Truth::Pair { strong, weak }, Task::StrongWeak) => Ok(vec![*strong as f32, *weak as f32]),
+            (Truth::Models(answers), Task::Success) => {
+                let score = |name: &Name| answers.get(name.as_str()).map(|answer| answer.score.clamp(0.0, 1.0) as f32);
+                let scores: Option<Vec<f32>> = self.names.iter().map(score).collect();
+                scores.ok_or_else(|| fit.refuse("not every row has a score of every model"))
+            }
+            (Truth::Label(label), Task::Tier | Task::Domain) => {
+                let right =
+                    self.label_index(label).ok_or_else(|| fit.refuse(format!("the label `{label}` is not known")))?;
+                Ok((0..self.names.len()).map(|index| f32::from(u8::from(index == right))).collect())
+            }
+            _ => Err(fit.refuse("the rows are of another kind")),
+        }
+    }
+
+    fn label_index(&self, label: &str) -> Option<usize> {
+        match &self.template {
+            Some(head) => head.label(label),
+            None => self.names.iter().position(|name| name.as_str() == plain(label)),
+        }
+    }
+}
+
+/// Returns the base's head of the task, if it knows every label that occurs.
+fn template(fit: &Fit, base: &Bundle, rows: &[Example]) -> Option<HeadSpec> {
+    let head = base.manifest().head(fit.task.head()).filter(|_| fit.levels.is_empty())?;
+    let known = |row: &Example| !matches!(&row.truth, Truth::Label(label) if head.label(label).is_none());
+    rows.iter().all(known).then(|| head.clone())
+}
+
+/// Returns the labels or models: those of the base's head, else what occurs in the rows, sorted.
+fn names(fit: &Fit, template: Option<&HeadSpec>, rows: &[Example]) -> Result<Vec<Name>, FitError> {
+    let name = |name: &str| match Name::new(name) {
+        Ok(name) if fit.task == Task::Success && name.as_str().len() > MAX_MODEL => {
+            Err(fit.refuse(format!("`{name}` is too long (allowed: {MAX_MODEL} characters)")))
+        }
+        checked => checked.map_err(|message| fit.refuse(message)),
+    };
+    if fit.task == Task::StrongWeak {
+        return ["weak", "strong"].into_iter().map(name).collect();
+    }
+    if !fit.levels.is_empty() {
+        return fit.levels.iter().map(|level| name(&plain(level))).collect();
+    }
+    if let Some(head) = template {
+        return Ok(head.labels.clone());
+    }
+    let mut found: Vec<String> = match (&rows[0].truth, fit.task) {
+        (Truth::Models(answers), Task::Success) => answers.keys().cloned().collect(),
+        _ => {
+            rows.iter().filter_map(|row| if let Truth::Label(l) = &row.truth { Some(plain(l)) } else { None }).collect()
+        }
+    };
+    found.sort_unstable();
+    found.dedup();
+    if found.len() < 2 && fit.task != Task::Success {
+        return Err(fit.refuse("fewer than two labels occur"));
+    }
+    found.iter().map(|found| name(found)).collect()
+}
+
+/// Spells a label so that it is a name.
+fn plain(label: &str) -> String {
+    label.replace(' ', "-")
+}
