@@ -4,23 +4,23 @@
 //! quantile of the scores on a sample of own prompts, interpolated. Cost and quality are searched over every place where
 //! the sample can be cut. What the rounded threshold achieves on the sample is counted anew, with an interval.
 
-mod knob;
 mod sample;
+mod sweep;
 
 use pointsman_core::config::Problem;
 use serde::Serialize;
 
-pub use self::knob::Knob;
-pub use self::sample::{Item, Sample, SampleError, SampleSource};
+pub use self::sample::{Item, Sample, SampleError, SampleSource, Sides};
+pub use self::sweep::Knob;
 use crate::statistics::Interval;
 
 /// A threshold's last digit: more would claim more than a sample knows.
 const DIGITS: f64 = 1e4;
 
-/// What rounding may do to a mean.
+/// The error of a mean by rounding.
 const SLACK: f64 = 1e-12;
 
-/// What a threshold is to achieve.
+/// The goal of a threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
@@ -32,20 +32,20 @@ pub enum Target {
     Quality(f64),
 }
 
-/// What a threshold does on a sample.
+/// The effect of a threshold on a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Achieved {
     /// The strong model's share.
     pub strong_share: f64,
-    /// Its 95 % interval (Wilson).
+    /// The 95 % interval of the share (Wilson).
     pub strong_share_ci95: Interval,
     /// US dollars for 1000 requests, by those whose tokens and prices are known; `None` where none is.
     pub cost_per_1k: Option<f64>,
-    /// Its 95 % interval.
+    /// The 95 % interval of the cost.
     pub cost_per_1k_ci95: Option<Interval>,
     /// Mean quality of the requests with outcomes; `None` where none has one.
     pub quality: Option<f64>,
-    /// Its 95 % interval.
+    /// The 95 % interval of the quality.
     pub quality_ci95: Option<Interval>,
 }
 
@@ -64,93 +64,56 @@ pub struct Calibrated {
     pub n: usize,
     /// Requests of the sample that rules or other strategies decide, or that got no scores.
     pub left_out: u64,
-    /// Of the `n` requests, those whose tokens and prices are known: costs are theirs.
+    /// Requests among the `n` whose tokens and prices are known: costs are theirs.
     pub priced: usize,
-    /// Of the `n` requests, those with outcomes: the quality is theirs.
+    /// Requests among the `n` with outcomes: the quality is theirs.
     pub with_quality: usize,
-    /// Of these, those of which one side is the mean of a model's rated answers to other prompts.
+    /// Requests among those with outcomes whose one side is the mean of a model's rated answers to other prompts.
     pub filled_in: u64,
-    /// What the present value does on the sample.
+    /// The effect of the present value on the sample.
     pub now: Achieved,
-    /// What the new value does.
+    /// The effect of the new value.
     pub achieved: Achieved,
 }
 
-/// Why there is no threshold.
+/// Errors that leave no threshold.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum CalibrateError {
     /// The sample cannot be had.
     #[error(transparent)]
     Sample(#[from] SampleError),
     /// The key is not written in the file.
     #[error("{key}: is not in the file, so there is no value to change (write it with any value first)")]
-    NoKey {
-        /// The key.
-        key: String,
-    },
+    NoKey { key: String },
     /// Neither the strategy nor one within it has a threshold.
     #[error("{path}: a strategy of the kind `{kind}` has no threshold to calibrate (allowed: tiers, threshold)")]
-    NoThreshold {
-        /// Where it stands.
-        path: String,
-        /// Its kind.
-        kind: &'static str,
-    },
+    NoThreshold { path: String, kind: &'static str },
     /// Several strategies within it have one.
     #[error("{path}: holds more than one threshold, name one with `--at` (allowed: {allowed})")]
-    Ambiguous {
-        /// Where it stands.
-        path: String,
-        /// The thresholds.
-        allowed: String,
-    },
+    Ambiguous { path: String, allowed: String },
     /// There is no strategy and no threshold at this place.
     #[error("{path}: is no threshold of the policy (allowed: {allowed})")]
-    NoSuch {
-        /// The place.
-        path: String,
-        /// The thresholds.
-        allowed: String,
-    },
+    NoSuch { path: String, allowed: String },
     /// The policies do not compile with the value at one of its ends.
     #[error("{key}: the policies do not compile with another value ({} problems)", problems.len())]
-    Turned {
-        /// The key.
-        key: String,
-        /// What is wrong.
-        problems: Vec<Problem>,
-    },
+    EndsDoNotCompile { key: String, problems: Vec<Problem> },
     /// Nothing to go by.
     #[error("the sample holds no request that the strategy of `{policy}` decides")]
-    Empty {
-        /// The policy.
-        policy: String,
-    },
+    Empty { policy: String },
     /// No request of the sample says what the target speaks of.
     #[error("the sample does not tell {what}")]
-    Untold {
-        /// What is missing.
-        what: String,
-    },
+    MissingData { what: String },
     /// No threshold achieves it.
     #[error("no threshold reaches {what} {wanted} (the sample reaches {least:.4} to {most:.4})")]
-    OutOfReach {
-        /// What was wanted.
-        what: &'static str,
-        /// How much of it.
-        wanted: f64,
-        /// The least that a threshold gives.
-        least: f64,
-        /// The most.
-        most: f64,
-    },
+    OutOfReach { what: &'static str, wanted: f64, least: f64, most: f64 },
 }
 
-/// Finds the value of `knob` that achieves `target` on `sample`.
+/// Finds the value of `swept` that achieves `target` on `sample`.
 ///
 /// # Errors
 /// When the sample is empty, none of its requests tells what the target speaks of, or no value achieves it.
-pub fn calibrate(policy: &str, knob: &Knob, sample: &Sample, target: Target) -> Result<Calibrated, CalibrateError> {
+pub fn calibrate(policy: &str, swept: &Knob, sample: &Sample, target: Target) -> Result<Calibrated, CalibrateError> {
     if sample.items.is_empty() {
         return Err(CalibrateError::Empty { policy: policy.to_owned() });
     }
@@ -166,19 +129,19 @@ pub fn calibrate(policy: &str, knob: &Knob, sample: &Sample, target: Target) -> 
         Target::Quality(least) => between(&items, cheapest_with(&items, least, sample.no_quality.as_deref())?),
     };
     let threshold = (cut * DIGITS).round() / DIGITS;
-    let threshold = threshold.clamp(knob.bounds.0, knob.bounds.1);
+    let threshold = threshold.clamp(*swept.bounds.start(), *swept.bounds.end());
     Ok(Calibrated {
-        key: knob.path.to_string(),
-        before: knob.value,
+        key: swept.path.to_string(),
+        before: swept.value,
         threshold,
-        strong: knob.strong.clone(),
+        strong: swept.strong.clone(),
         n: items.len(),
         left_out: sample.left_out,
         priced: items.iter().filter(|item| item.costs.is_some()).count(),
         with_quality: items.iter().filter(|item| item.qualities.is_some()).count(),
         filled_in: sample.filled_in,
-        now: achieved(&items, knob.value),
-        achieved: achieved(&items, threshold),
+        now: effect(&items, swept.value),
+        achieved: effect(&items, threshold),
     })
 }
 
@@ -210,12 +173,12 @@ struct Means(Vec<f64>);
 
 impl Means {
     /// Takes of each item its number below the cut and above; `None` when it is known of no item.
-    fn of(items: &[Item], of: impl Fn(&Item) -> Option<(f64, f64)>) -> Option<Self> {
+    fn of(items: &[Item], of: impl Fn(&Item) -> Option<Sides>) -> Option<Self> {
         let known = items.iter().filter(|item| of(item).is_some()).count();
-        let first: f64 = items.iter().filter_map(&of).map(|(_, above)| above).sum();
+        let first: f64 = items.iter().filter_map(&of).map(|sides| sides.above).sum();
         let mut sum = first;
         let after = items.iter().map(|item| {
-            sum += of(item).map_or(0.0, |(below, above)| below - above);
+            sum += of(item).map_or(0.0, |sides| sides.below - sides.above);
             sum
         });
         let sums: Vec<f64> = std::iter::once(first).chain(after).collect();
@@ -225,7 +188,9 @@ impl Means {
     /// Returns the strong model's share.
     fn of_strong(items: &[Item]) -> Self {
         let as_number = |is: bool| f64::from(u8::from(is));
-        let strong = |item: &Item| Some((as_number(item.below_is_strong), as_number(item.above_is_strong)));
+        let strong = |item: &Item| {
+            Some(Sides { below: as_number(item.below_is_strong), above: as_number(item.above_is_strong) })
+        };
         Self::of(items, strong).unwrap_or(Self(vec![0.0]))
     }
 
@@ -243,20 +208,22 @@ fn nearest(items: &[Item], share: f64) -> usize {
 }
 
 fn dearest_within(items: &[Item], dollars: f64) -> Result<usize, CalibrateError> {
-    let untold = || CalibrateError::Untold { what: "what requests cost (prices in `models`, and tokens)".to_owned() };
-    let costs = Means::of(items, |item| item.costs).ok_or_else(untold)?;
+    let missing_data =
+        || CalibrateError::MissingData { what: "what requests cost (prices in `models`, and tokens)".to_owned() };
+    let costs = Means::of(items, |item| item.costs).ok_or_else(missing_data)?;
     let fits = cuts(items).filter(|at| costs.0[*at] <= dollars + SLACK);
     let best = fits.max_by(|a, b| costs.0[*a].total_cmp(&costs.0[*b]));
     best.ok_or_else(|| costs.out_of_reach("the cost per 1k", dollars * 1000.0, 1000.0))
 }
 
-/// Of equally dear cuts the one with the fewest calls of the strong model is taken: not every request has a price.
+/// Returns the cheapest cut of at least a quality; of equally dear ones the one with the fewest calls of the strong
+/// model, as not every request has a price.
 fn cheapest_with(items: &[Item], least: f64, reason: Option<&str>) -> Result<usize, CalibrateError> {
-    let untold = || {
+    let missing_data = || {
         let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
-        CalibrateError::Untold { what: format!("how well either model answers{reason}") }
+        CalibrateError::MissingData { what: format!("how well either model answers{reason}") }
     };
-    let quality = Means::of(items, |item| item.qualities).ok_or_else(untold)?;
+    let quality = Means::of(items, |item| item.qualities).ok_or_else(missing_data)?;
     let strong = Means::of_strong(items);
     let price = Means::of(items, |item| item.costs);
     let price = price.as_ref().unwrap_or(&strong);
@@ -265,29 +232,39 @@ fn cheapest_with(items: &[Item], least: f64, reason: Option<&str>) -> Result<usi
     fits.min_by(order).ok_or_else(|| quality.out_of_reach("the quality", least, 1.0))
 }
 
-/// Counts what a threshold does, as the policy compares: at it and above it is above.
-fn achieved(items: &[Item], threshold: f64) -> Achieved {
+/// Counts the effect of a threshold, as the policy compares: at it and above it is above.
+fn effect(items: &[Item], threshold: f64) -> Achieved {
     let n = items.len();
     let strong =
         items.iter().filter(|item| if item.score >= threshold { item.above_is_strong } else { item.below_is_strong });
     let strong = strong.count() as u64;
-    let mean = |of: fn(&Item) -> Option<(f64, f64)>, scale: f64| {
-        let values = items.iter().filter_map(|item| {
-            let (below, above) = of(item)?;
-            Some(scale * if item.score >= threshold { above } else { below })
-        });
-        let (sum, squares, known) = values
-            .fold((0.0, 0.0, 0), |(sum, squares, known), value| (sum + value, squares + value * value, known + 1));
-        (known > 0).then(|| (sum / known as f64, Interval::of_mean(sum, squares, known)))
+    let mean = |of: fn(&Item) -> Option<Sides>, scale: f64| {
+        let values = items.iter().filter_map(|item| Some(scale * of(item)?.at(item.score, threshold)));
+        MeanWithInterval::of(values)
     };
     let (cost, quality) = (mean(|item| item.costs, 1000.0), mean(|item| item.qualities, 1.0));
     Achieved {
         strong_share: strong as f64 / n as f64,
         strong_share_ci95: Interval::wilson(strong, n as u64),
-        cost_per_1k: cost.map(|cost| cost.0),
-        cost_per_1k_ci95: cost.map(|cost| cost.1),
-        quality: quality.map(|quality| quality.0),
-        quality_ci95: quality.map(|quality| quality.1),
+        cost_per_1k: cost.map(|cost| cost.mean),
+        cost_per_1k_ci95: cost.map(|cost| cost.ci95),
+        quality: quality.map(|quality| quality.mean),
+        quality_ci95: quality.map(|quality| quality.ci95),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct MeanWithInterval {
+    mean: f64,
+    ci95: Interval,
+}
+
+impl MeanWithInterval {
+    /// Returns the mean of values, if there are any.
+    fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
+        let (sum, squares, n) =
+            values.fold((0.0, 0.0, 0), |(sum, squares, n), value| (sum + value, squares + value * value, n + 1));
+        (n > 0).then(|| Self { mean: sum / n as f64, ci95: Interval::of_mean(sum, squares, n) })
     }
 }
 

@@ -32,17 +32,17 @@ pub struct Dataset<R = BufReader<File>> {
 /// Which truth counts where a row tells several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Prefer {
-    /// What models made of the prompt.
+    /// Outcomes of models first.
     #[default]
     Outcomes,
-    /// Its label.
+    /// The label first.
     Labels,
 }
 
 /// One prompt with what is known of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// Where it stands, from 1.
+    /// The line, from 1.
     pub line: u64,
     /// Bytes of the file up to its end.
     pub end: u64,
@@ -50,40 +50,40 @@ pub struct Row {
     pub prompt: String,
     /// The turns before it, as a chat body has them; none where a file holds one prompt a row.
     pub history: Vec<Value>,
-    /// What is right.
+    /// The ground truth.
     pub truth: Truth,
     /// The features of the whole request, where a decision log kept them.
     pub features: Option<Features>,
-    /// What a classifier said then, head to label to probability, where a decision log kept it.
+    /// Probabilities by head and label that a classifier gave then, where a decision log kept them.
     pub logged_scores: Option<BTreeMap<String, BTreeMap<String, f32>>>,
-    /// Whether the row also stands in a held-out set and must not count.
+    /// True when the row also stands in a held-out set and must not count.
     pub contaminated: bool,
-    /// Whether the row shares text with a held-out set: it may be judged, but nothing may learn from it.
+    /// True when the row shares text with a held-out set: it may be measured, but nothing may learn from it.
     pub overlaps_heldout: bool,
 }
 
-/// What a file says of a prompt.
+/// The ground truth of a prompt, as its file spells it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Truth {
     /// The label as the file spells it: `label`, else `domain`, else `category`.
     Label(String),
-    /// How well a strong and a weak model answer it, 0 to 1: `strong_correct` and `weak_correct`.
+    /// Qualities of a strong and a weak model's answers, 0 to 1: `strong_correct` and `weak_correct`.
     Pair {
         /// The strong model's quality.
         strong: f64,
         /// The weak model's quality.
         weak: f64,
     },
-    /// How well each of several models answers it: `scores`, with `cost_usd` and `tokens` where known.
+    /// Qualities of several models' answers: `scores`, with `cost_usd` and `tokens` where known.
     Models(BTreeMap<String, Answer>),
 }
 
-/// What became of a prompt with one model.
+/// The outcome of a prompt with one model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Answer {
-    /// Its quality, 0 to 1.
+    /// The answer's quality, 0 to 1.
     pub score: f64,
-    /// What it cost, in US dollars.
+    /// The answer's cost, in US dollars.
     pub cost: Option<f64>,
     /// The tokens of the prompt and of the answer together.
     pub tokens: Option<u64>,
@@ -100,27 +100,21 @@ enum Tokens {
     Apart { input: u64, output: u64 },
 }
 
-/// Why a file of labelled prompts cannot be read.
+/// Errors of reading a file of labelled prompts.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum DatasetError {
     /// The file cannot be opened or read.
     #[error("cannot read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// A line is no labelled prompt.
     #[error("`{}` line {line}, column {column}: {message} (expected an object with a string `prompt` or the turns of a chat as `messages`, and `label`, `strong_correct` and `weak_correct`, or `scores`)", path.display())]
     Shape {
-        /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: u64,
         /// The column, from 1; 0 for a line that is empty.
         column: usize,
-        /// What is wrong.
         message: String,
     },
 }
@@ -128,7 +122,7 @@ pub enum DatasetError {
 /// A data file as reports name it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DataIdentity {
-    /// Its name without its folder.
+    /// The file's name without its folder.
     pub file: String,
     /// The sha256 of its bytes.
     pub sha256: String,

@@ -31,10 +31,10 @@ pub struct DecisionLogs {
 pub enum LogLine {
     /// A request that was decided.
     Decision(Box<LoggedDecision>),
-    /// A request that a policy refused, or would have if it did more than watch: no model answered it, so that nothing is
-    /// learned from it.
+    /// A request that a policy refused, or would have if it did more than watch: no model answered it, so that nothing
+    /// is learned from it.
     Denial,
-    /// What a client said of an answer.
+    /// A client's feedback on an answer.
     Feedback(LoggedFeedback),
 }
 

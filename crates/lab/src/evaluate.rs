@@ -43,7 +43,7 @@ pub struct Evaluation {
     prices: Prices,
 }
 
-/// How far an evaluation has come.
+/// The progress of an evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// Rows that are done.
@@ -54,22 +54,16 @@ pub struct Progress {
     pub size: u64,
 }
 
-/// Why there are no figures.
+/// Errors that leave no figures.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum EvaluateError {
     /// The bundle cannot be used.
     #[error(transparent)]
     Bundle(#[from] ClassifierError),
     /// The bundle has no such head.
     #[error("the bundle `{}` has no head `{head}` (allowed: {allowed})", bundle.display())]
-    UnknownHead {
-        /// The bundle's folder.
-        bundle: PathBuf,
-        /// The head that was asked for.
-        head: String,
-        /// The heads it has.
-        allowed: String,
-    },
+    UnknownHead { bundle: PathBuf, head: String, allowed: String },
     /// The data cannot be read.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
@@ -78,11 +72,8 @@ pub enum EvaluateError {
     UnknownLabel {
         /// The line, from 1.
         line: u64,
-        /// The label.
         label: String,
-        /// The head.
         head: String,
-        /// Its labels and aliases.
         allowed: String,
     },
     /// A row could not be judged.
@@ -90,21 +81,14 @@ pub enum EvaluateError {
     Unscored {
         /// The line, from 1.
         line: u64,
-        /// Why.
         reason: &'static str,
     },
     /// Some rows have labels and others outcomes, or outcomes of other models.
     #[error("`{}` mixes rows with labels, with `strong_correct` and with `scores`, or has scores of other models than the head", path.display())]
-    Mixed {
-        /// The file.
-        path: PathBuf,
-    },
+    Mixed { path: PathBuf },
     /// Nothing was judged.
     #[error("`{}` holds no row to judge", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
+    Empty { path: PathBuf },
 }
 
 impl Evaluation {
@@ -185,7 +169,7 @@ impl Evaluation {
     }
 }
 
-/// What was seen so far, by kind of row.
+/// Tallies of the rows so far, by kind.
 struct Tallies {
     labels: Tally,
     routing: RoutingTally,

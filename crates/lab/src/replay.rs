@@ -19,16 +19,16 @@ pub use self::report::{Move, MovedRequest, Part, ReplayReport};
 use super::engine::{Engine, EngineError, Lack, Replayed, Usual};
 use crate::dataset::DatasetError;
 use crate::decision_log::{DecisionLogs, LogLine, LoggedDecision, Outcomes};
-use crate::statistics::Interval;
+use crate::statistics::{Interval, RunningMean};
 
 /// The head that says how likely only the stronger model answers well.
 const STRONG_WINS: &str = "strong_wins";
 
-/// What a request is said to go to that passes through.
+/// The stand-in for the model of a request that passes through.
 const PASSED: &str = "(passes through)";
 const REFUSED: &str = "(refused)";
 
-/// Why there is no report.
+/// Errors that leave no report.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// A log cannot be read.
@@ -45,7 +45,7 @@ pub enum ReplayError {
     },
 }
 
-/// What was seen so far; grows with labels and models, not with requests.
+/// A tally of the requests so far; grows with labels and models, not with requests.
 #[derive(Default)]
 struct Tally {
     all: Part,
@@ -54,13 +54,20 @@ struct Tally {
     priced: u64,
     policies: BTreeMap<String, Part>,
     labels: BTreeMap<String, Part>,
-    moves: BTreeMap<(String, String), (u64, f64)>,
+    moves: BTreeMap<(String, String), MoveSum>,
     moved: BTreeMap<Moved, u64>,
-    /// Sums and numbers of ratings by label and model.
-    rated: BTreeMap<(String, String), (f64, u64)>,
+    /// Ratings by label and model.
+    rated: BTreeMap<(String, String), RunningMean>,
 }
 
-/// What requests that would move have in common.
+/// Requests that would move from one model to another.
+#[derive(Default)]
+struct MoveSum {
+    n: u64,
+    cost_usd: f64,
+}
+
+/// The key of requests that would move in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Moved {
     policy: String,
@@ -69,14 +76,28 @@ struct Moved {
     to: String,
 }
 
+/// A configuration, and its decision of a request.
+#[derive(Clone, Copy)]
+struct Side<'d> {
+    config: &'d Config,
+    replayed: &'d Replayed,
+}
+
 /// One request beside itself.
 struct Pair<'d> {
     logged: &'d LoggedDecision,
     from: &'d str,
     to: &'d str,
-    costs: Option<(f64, f64)>,
+    costs: Option<Costs>,
     /// The predicted change of quality by `strong_wins`.
     gain: Option<f64>,
+}
+
+/// Costs of a request with either configuration, in US dollars.
+#[derive(Clone, Copy, Default)]
+struct Costs {
+    before: f64,
+    after: f64,
 }
 
 /// Replays `logs` with `now` and with `against`; `moved` hears of every request that would move.
@@ -104,7 +125,9 @@ pub async fn replay(
             LogLine::Feedback(_) => continue,
         };
         let (before, after) = (now.replay(&logged).await?, against.replay(&logged).await?);
-        if let Some(pair) = tally.add(&logged, (&before, &after), (&now.config, &against.config), &outcomes)
+        let before = Side { config: &now.config, replayed: &before };
+        let after = Side { config: &against.config, replayed: &after };
+        if let Some(pair) = tally.add(&logged, before, after, &outcomes)
             && pair.is_moved()
         {
             moved(&pair.request());
@@ -121,23 +144,23 @@ impl Tally {
     fn add<'d>(
         &mut self,
         logged: &'d LoggedDecision,
-        (before, after): (&'d Replayed, &'d Replayed),
-        configs: (&Config, &Config),
+        before: Side<'d>,
+        after: Side<'d>,
         outcomes: &Outcomes,
     ) -> Option<Pair<'d>> {
-        let (from, to) = match (model_of(before), model_of(after)) {
+        let (from, to) = match (before.model(), after.model()) {
             (Ok(from), Ok(to)) => (from, to),
             (Err(lack), _) | (_, Err(lack)) => {
                 *self.not_replayed.entry(lack.clone()).or_default() += 1;
                 return None;
             }
         };
-        let costs = cost(logged, from, configs.0).zip(cost(logged, to, configs.1));
-        let pair = Pair { logged, from, to, costs, gain: gain(before, after) };
+        let costs = before.cost(logged, from).zip(after.cost(logged, to));
+        let costs = costs.map(|(before, after)| Costs { before, after });
+        let pair = Pair { logged, from, to, costs, gain: gain(before.replayed, after.replayed) };
         self.count(&pair);
         if let Some((quality, model)) = outcomes.of(&logged.request_id).zip(logged.answered_by.clone()) {
-            let rated = self.rated.entry((logged.label_or_none().to_owned(), model.into_owned())).or_default();
-            *rated = (rated.0 + quality, rated.1 + 1);
+            self.rated.entry((logged.label_or_none().to_owned(), model.into_owned())).or_default().add(quality);
         }
         Some(pair)
     }
@@ -145,22 +168,23 @@ impl Tally {
     fn count(&mut self, pair: &Pair<'_>) {
         let Pair { logged, from, to, costs, gain } = *pair;
         let moved = pair.is_moved();
-        let (now, then) = costs.unwrap_or_default();
+        let Costs { before, after } = costs.unwrap_or_default();
         self.priced += u64::from(costs.is_some());
         let policy = self.policies.entry(logged.policy.to_string()).or_default();
         let label = self.labels.entry(logged.label_or_none().to_owned()).or_default();
         for part in [&mut self.all, policy, label] {
             part.n += 1;
             part.moved += u64::from(moved);
-            part.cost_usd += now;
-            part.cost_against_usd += then;
+            part.cost_usd += before;
+            part.cost_against_usd += after;
             if moved {
                 part.gain.add(gain);
             }
         }
         if moved {
-            let one = self.moves.entry((from.to_owned(), to.to_owned())).or_default();
-            *one = (one.0 + 1, one.1 + then - now);
+            let moves = self.moves.entry((from.to_owned(), to.to_owned())).or_default();
+            moves.n += 1;
+            moves.cost_usd = moves.cost_usd + after - before;
             let (policy, label) = (logged.policy.to_string(), logged.label_or_none().to_owned());
             let (from, to) = (from.to_owned(), to.to_owned());
             *self.moved.entry(Moved { policy, label, from, to }).or_default() += 1;
@@ -177,8 +201,8 @@ impl Tally {
         };
         let policies = parts(&self.policies, |moved| &moved.policy);
         let labels = parts(&self.labels, |moved| &moved.label);
-        let mut moves: Vec<Move> =
-            self.moves.into_iter().map(|((from, to), (n, cost_usd))| Move { from, to, n, cost_usd }).collect();
+        let one = |((from, to), MoveSum { n, cost_usd })| Move { from, to, n, cost_usd };
+        let mut moves: Vec<Move> = self.moves.into_iter().map(one).collect();
         moves.sort_by_key(|one| std::cmp::Reverse(one.n));
         ReplayReport {
             requests,
@@ -208,19 +232,18 @@ impl Tally {
         let n = part.n as f64;
         Part {
             quality_by_feedback: self.by_feedback(of).map(|sum| sum / n),
-            quality_by_strong_wins: part.gain.0.map(|sum| sum / n),
+            quality_by_strong_wins: part.gain.sum().map(|sum| sum / n),
             ..part
         }
     }
 
-    /// Returns the sum over the moved requests that `of` chooses. Every one is expected to do as well as the other model's rated answers to prompts of its label, or to all
-    /// prompts where there are none.
+    /// Returns the sum over the moved requests that `of` chooses. Every one is expected to do as well as the other
+    /// model's rated answers to prompts of its label, or to all prompts where there are none.
     fn by_feedback(&self, of: impl Fn(&Moved) -> bool) -> Option<f64> {
         let mean = |label: Option<&str>, model: &str| {
             let rated =
                 self.rated.iter().filter(|((own, name), _)| label.is_none_or(|label| own == label) && name == model);
-            let (sum, count) = rated.fold((0.0, 0), |(sum, count), (_, (s, n))| (sum + s, count + n));
-            (count > 0).then(|| sum / count as f64)
+            rated.fold(RunningMean::default(), |all, (_, one)| all.plus(*one)).mean()
         };
         let quality = |label: &str, model: &str| mean(Some(label), model).or_else(|| mean(None, model));
         let mut sum = 0.0;
@@ -245,18 +268,27 @@ impl<'d> Pair<'d> {
             label: logged.label_or_none(),
             from,
             to,
-            cost_usd: costs.map(|(now, then)| then - now),
+            cost_usd: costs.map(|costs| costs.after - costs.before),
             quality_by_strong_wins: gain,
         }
     }
 }
 
-fn model_of(replayed: &Replayed) -> Result<&str, &Lack> {
-    match replayed {
-        Replayed::Chosen(decision, _) => Ok(decision.model.as_str()),
-        Replayed::Passed => Ok(PASSED),
-        Replayed::Refused => Ok(REFUSED),
-        Replayed::Unknown(lack) => Err(lack),
+impl<'d> Side<'d> {
+    /// Returns the model, or the place of one, that the configuration sends the request to.
+    fn model(&self) -> Result<&'d str, &'d Lack> {
+        match self.replayed {
+            Replayed::Chosen(decision, _) => Ok(decision.model.as_str()),
+            Replayed::Passed => Ok(PASSED),
+            Replayed::Refused => Ok(REFUSED),
+            Replayed::Unknown(lack) => Err(lack),
+        }
+    }
+
+    /// Returns the cost of a request's logged tokens at the price of `model`.
+    fn cost(&self, logged: &LoggedDecision, model: &str) -> Option<f64> {
+        let usage = Usage { input: logged.input_tokens?, output: logged.output_tokens?, ..Usage::default() };
+        Some(usage.cost(&self.config.models.get(model)?.price?))
     }
 }
 
@@ -269,13 +301,8 @@ fn missing(not_replayed: &BTreeMap<String, u64>) -> String {
     if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
 }
 
-fn cost(logged: &LoggedDecision, model: &str, config: &Config) -> Option<f64> {
-    let usage = Usage { input: logged.input_tokens?, output: logged.output_tokens?, ..Usage::default() };
-    Some(usage.cost(&config.models.get(model)?.price?))
-}
-
-/// The chance that only the stronger of the two models answers well is what a request gains on its way up and loses on its
-/// way down. The stronger one stands later in the order of the policy's models.
+/// Returns the predicted change of quality: the chance that only the stronger of the two models answers well is gained
+/// on the way up and lost on the way down. The stronger one stands later in the order of the policy's models.
 fn gain(before: &Replayed, after: &Replayed) -> Option<f64> {
     let (Replayed::Chosen(from, scores), Replayed::Chosen(to, others)) = (before, after) else { return None };
     let wins = scores.iter().chain(others).find_map(strong_wins)?;

@@ -14,24 +14,25 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::CalibrateError;
-use super::knob::{Knob, Ruling, Turned};
+use super::sweep::{Knob, Ruling, Turned};
 use crate::dataset::DatasetError;
 use crate::decision_log::rated::{Quality, Rated};
 use crate::decision_log::{DecisionLogs, LogLine, LoggedDecision};
 use crate::engine::{Engine, EngineError, Lack, Replayed, Trial, Usual};
 
-/// Where the sample comes from.
+/// The source of a sample.
 #[derive(Debug, Clone)]
 pub enum SampleSource {
-    /// JSON lines with a `prompt`, scored here. `strong_correct` and `weak_correct`, or `scores` by model, are outcomes.
+    /// JSON lines with a `prompt`, scored here. `strong_correct` and `weak_correct`, or `scores` by model, are
+    /// outcomes.
     Prompts {
         /// The file.
         path: PathBuf,
-        /// How long answers are taken to be.
+        /// The assumed length of answers.
         output_tokens: u64,
     },
-    /// Decision logs. Feedback in them is the outcome of the model that answered; what the other would have been worth is its
-    /// mean over rated answers to prompts of the same label.
+    /// Decision logs. Feedback in them is the outcome of the model that answered; what the other would have been worth
+    /// is its mean over rated answers to prompts of the same label.
     Logs(DecisionLogs),
 }
 
@@ -44,7 +45,7 @@ pub struct Sample {
     pub left_out: u64,
     /// Requests with a quality of which one side is a mean of other prompts.
     pub filled_in: u64,
-    /// Why no quality is known, where none is.
+    /// The reason for unknown qualities, where none is known.
     pub no_quality: Option<String>,
 }
 
@@ -53,18 +54,28 @@ pub struct Sample {
 pub struct Item {
     /// The head's score, or the best tier's probability: what the strategy itself compares.
     pub score: f64,
-    /// Whether the strong model serves below the threshold.
+    /// True when the strong model serves below the threshold.
     pub below_is_strong: bool,
-    /// Whether it serves from the threshold on.
+    /// True when the strong model serves from the threshold on.
     pub above_is_strong: bool,
-    /// What the request costs below and above, in US dollars.
-    pub costs: Option<(f64, f64)>,
-    /// How well it is answered below and above.
-    pub qualities: Option<(f64, f64)>,
+    /// The request's cost on either side, in US dollars.
+    pub costs: Option<Sides>,
+    /// The quality of its answer on either side.
+    pub qualities: Option<Sides>,
 }
 
-/// Why there is no sample.
+/// A number of a request on either side of the threshold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sides {
+    /// The number below the threshold.
+    pub below: f64,
+    /// The number from the threshold on.
+    pub above: f64,
+}
+
+/// Errors that leave no sample.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum SampleError {
     /// A file cannot be read.
     #[error(transparent)]
@@ -76,10 +87,7 @@ pub enum SampleError {
     #[error(
         "{count} logged requests have scores of another bundle and no whole text (log with `text: true`, or give `--prompts`)"
     )]
-    Unscored {
-        /// How many.
-        count: u64,
-    },
+    Unscored { count: u64 },
 }
 
 #[derive(Deserialize)]
@@ -91,7 +99,7 @@ struct Line {
     scores: BTreeMap<String, f64>,
 }
 
-/// What clients said of logged requests, and what they did not.
+/// Ratings of logged requests, and the models without any.
 struct Outcomes {
     rated: Rated,
     filled_in: u64,
@@ -99,18 +107,33 @@ struct Outcomes {
     silent: BTreeSet<String>,
 }
 
-/// What a threshold means for one request.
+/// The models on either side of the threshold, and the number that is compared with it.
+struct Split {
+    score: f64,
+    below: Name,
+    above: Name,
+}
+
+/// The meaning of a threshold for one request.
 enum Found {
-    /// It decides: the number that it is compared with, and the models below and above.
-    Sides { score: f64, below: Name, above: Name },
+    /// The threshold decides between two sides.
+    Sides(Split),
     /// The request does not get there, or has no such number.
     Elsewhere,
-    /// Its scores are not to be had.
+    /// The request's scores are not to be had.
     Unscored,
 }
 
+/// A policy's threshold to sample requests for, and the engine that decides them.
+struct Sampler<'s> {
+    engine: &'s mut Engine,
+    swept: &'s Knob,
+    sweep: Turned,
+    policy: Name,
+}
+
 impl Sample {
-    /// Reads the sample for the `knob` of the policy at `policy`.
+    /// Reads the sample for the `swept` of the policy at `policy`.
     ///
     /// # Errors
     /// When it cannot be read or scored.
@@ -118,80 +141,75 @@ impl Sample {
         source: &SampleSource,
         engine: &mut Engine,
         policy: usize,
-        knob: &Knob,
+        swept: &Knob,
     ) -> Result<Self, CalibrateError> {
         let sample = match source {
             SampleSource::Prompts { path, output_tokens } => {
-                let turned = knob.turn(&engine.config, policy, Ruling::Kept)?;
-                Self::of_prompts((path, *output_tokens), engine, policy, (knob, &turned)).await
+                let sweep = swept.policies_at_ends(&engine.config, policy, Ruling::Kept)?;
+                Sampler::new(engine, policy, swept, sweep).of_prompts(path, *output_tokens).await
             }
             SampleSource::Logs(logs) => {
-                let turned = knob.turn(&engine.config, policy, Ruling::Dropped)?;
+                let sweep = swept.policies_at_ends(&engine.config, policy, Ruling::Dropped)?;
                 engine.assume(Usual::of(logs).map_err(SampleError::from)?);
-                Self::of_logs(logs, engine, policy, (knob, &turned)).await
+                Sampler::new(engine, policy, swept, sweep).of_logs(logs).await
             }
         };
         Ok(sample?)
     }
+}
 
-    async fn of_prompts(
-        (path, output_tokens): (&Path, u64),
-        engine: &mut Engine,
-        policy: usize,
-        (knob, turned): (&Knob, &Turned),
-    ) -> Result<Self, SampleError> {
-        let mut sample = Self::default();
-        let name = engine.config.policies[policy].name.clone();
+impl<'s> Sampler<'s> {
+    fn new(engine: &'s mut Engine, policy: usize, swept: &'s Knob, sweep: Turned) -> Self {
+        let policy = engine.config.policies[policy].name.clone();
+        Self { engine, swept, sweep, policy }
+    }
+
+    async fn of_prompts(mut self, path: &Path, output_tokens: u64) -> Result<Sample, SampleError> {
+        let mut sample = Sample::default();
         let unreadable = |source| DatasetError::Read { path: path.to_owned(), source };
         let reader = BufReader::new(File::open(path).map_err(unreadable)?);
         for (line, text) in (1..).zip(reader.lines()) {
             let text = text.map_err(unreadable)?;
             let row: Line = serde_json::from_str(&text).map_err(|error| DatasetError::of_line(path, line, &error))?;
-            let logged = as_logged(&name, &row.prompt);
-            let found = sides(engine, knob, turned, &mut Trial::of_prompt(&logged)).await?;
-            let Found::Sides { score, below, above } = found else {
+            let logged = as_logged(&self.policy, &row.prompt);
+            let Found::Sides(split) = self.split(&mut Trial::of_prompt(&logged)).await? else {
                 sample.left_out += 1;
                 continue;
             };
             let input = logged.features().tokens().tokens;
             let usage = Usage { input, output: output_tokens, ..Usage::default() };
+            let strong = &*self.swept.strong;
             let quality = |model: &Name| {
                 let named = row.scores.get(model.as_str()).copied();
-                named.or(if *model.as_str() == *knob.strong { row.strong_correct } else { row.weak_correct })
+                named.or(if model.as_str() == strong { row.strong_correct } else { row.weak_correct })
             };
-            let qualities = quality(&below).zip(quality(&above));
-            let item = item(engine, &knob.strong, (score, &below, &above), Some(usage));
-            sample.items.push(Item { qualities, ..item });
+            let qualities = Sides::of(quality(&split.below), quality(&split.above));
+            sample.items.push(Item { qualities, ..self.item(&split, Some(usage)) });
         }
         if sample.items.iter().all(|item| item.qualities.is_none()) {
-            let told = "no row has outcomes of both models (`strong_correct` and `weak_correct`, or `scores` by model)";
-            sample.no_quality = Some(told.to_owned());
+            let reason =
+                "no row has outcomes of both models (`strong_correct` and `weak_correct`, or `scores` by model)";
+            sample.no_quality = Some(reason.to_owned());
         }
         Ok(sample)
     }
 
-    async fn of_logs(
-        logs: &DecisionLogs,
-        engine: &mut Engine,
-        policy: usize,
-        (knob, turned): (&Knob, &Turned),
-    ) -> Result<Self, SampleError> {
-        let (mut sample, mut unscored) = (Self::default(), 0);
+    async fn of_logs(mut self, logs: &DecisionLogs) -> Result<Sample, SampleError> {
+        let (mut sample, mut unscored) = (Sample::default(), 0);
         let mut outcomes = Outcomes::new(Rated::read(logs)?);
-        let name = engine.config.policies[policy].name.clone();
         for line in logs.lines() {
             let LogLine::Decision(logged) = line? else { continue };
-            if logged.policy != name.as_str() {
+            if logged.policy != self.policy.as_str() {
                 continue;
             }
             if logged.strategy.is_none() {
                 sample.left_out += 1;
                 continue;
             }
-            match sides(engine, knob, turned, &mut Trial::of(&logged)).await? {
-                Found::Sides { score, below, above } => {
-                    let item = item(engine, &knob.strong, (score, &below, &above), usage(&logged));
-                    sample.items.push(Item { qualities: outcomes.sides(&logged, &below, &above), ..item });
+            match self.split(&mut Trial::of(&logged)).await? {
+                Found::Sides(split) => {
+                    let qualities = outcomes.qualities(&logged, &split);
+                    sample.items.push(Item { qualities, ..self.item(&split, usage(&logged)) });
                 }
                 Found::Elsewhere => sample.left_out += 1,
                 Found::Unscored => unscored += 1,
@@ -204,6 +222,56 @@ impl Sample {
         (sample.filled_in, sample.no_quality) = (outcomes.filled_in, outcomes.reason(&sample.items));
         Ok(sample)
     }
+
+    /// Decides a request with the threshold at either end, if it gets as far as its strategy.
+    async fn split(&mut self, trial: &mut Trial<'_>) -> Result<Found, EngineError> {
+        match self.engine.decide(&self.sweep.asking, trial).await? {
+            Replayed::Unknown(Lack::Judge(at)) if *at == *self.swept.strategy.to_string() => {}
+            Replayed::Unknown(Lack::Scores) => return Ok(Found::Unscored),
+            _ => return Ok(Found::Elsewhere),
+        }
+        let low = self.engine.decide(&self.sweep.low, trial).await?;
+        let high = self.engine.decide(&self.sweep.high, trial).await?;
+        Ok(match (low, high) {
+            (Replayed::Unknown(Lack::Scores), _) | (_, Replayed::Unknown(Lack::Scores)) => Found::Unscored,
+            (Replayed::Chosen(low, _), Replayed::Chosen(high, _))
+                if self.swept.is_known(&self.engine.config, &trial.signals) =>
+            {
+                match low.score.map(f64::from).filter(|score| score.is_finite()) {
+                    Some(score) => Found::Sides(Split { score, below: high.model, above: low.model }),
+                    None => Found::Elsewhere,
+                }
+            }
+            _ => Found::Elsewhere,
+        })
+    }
+
+    /// Returns a request of the sample, without qualities.
+    fn item(&self, split: &Split, usage: Option<Usage>) -> Item {
+        let price = |model: &Name| -> Option<Price> { self.engine.config.models.get(model)?.price };
+        let cost = |model: &Name| Some(usage?.cost(&price(model)?));
+        let is_strong = |model: &Name| *model.as_str() == *self.swept.strong;
+        Item {
+            score: split.score,
+            below_is_strong: is_strong(&split.below),
+            above_is_strong: is_strong(&split.above),
+            costs: Sides::of(cost(&split.below), cost(&split.above)),
+            qualities: None,
+        }
+    }
+}
+
+impl Sides {
+    /// Returns both numbers, if both are known.
+    fn of(below: Option<f64>, above: Option<f64>) -> Option<Self> {
+        Some(Self { below: below?, above: above? })
+    }
+
+    /// Returns the number of the side that a threshold puts a score on, as the policy compares: at it and above it is
+    /// above.
+    pub(super) fn at(self, score: f64, threshold: f64) -> f64 {
+        if score >= threshold { self.above } else { self.below }
+    }
 }
 
 impl Outcomes {
@@ -211,15 +279,19 @@ impl Outcomes {
         Self { rated, filled_in: 0, silent: BTreeSet::new() }
     }
 
-    /// Returns how well a request is answered below and above; `None` when nobody rated its prompt, or one of the models.
-    fn sides(&mut self, logged: &LoggedDecision, below: &Name, above: &Name) -> Option<(f64, f64)> {
-        let said = self.rated.of(logged)?;
-        let sides = [below, above].map(|model| (model, self.rated.quality(logged, said, model.as_str())));
-        let silent = sides.iter().filter(|(_, quality)| quality.is_none()).map(|(model, _)| model.to_string());
-        self.silent.extend(silent);
-        let (below, above) = (sides[0].1?, sides[1].1?);
+    /// Returns the qualities on either side; `None` when nobody rated the request's prompt, or one of the models.
+    fn qualities(&mut self, logged: &LoggedDecision, split: &Split) -> Option<Sides> {
+        let ratings = self.rated.of(logged)?;
+        let quality = |model: &Name| self.rated.quality(logged, ratings, model.as_str());
+        let (below, above) = (quality(&split.below), quality(&split.above));
+        for (model, quality) in [(&split.below, below), (&split.above, above)] {
+            if quality.is_none() {
+                self.silent.insert(model.to_string());
+            }
+        }
+        let (below, above) = (below?, above?);
         self.filled_in += u64::from([below, above].iter().any(|side| matches!(side, Quality::FilledIn(_))));
-        Some((below.value(), above.value()))
+        Some(Sides { below: below.value(), above: above.value() })
     }
 
     /// Says why none of the `items` has a quality, where none has.
@@ -236,26 +308,6 @@ impl Outcomes {
     }
 }
 
-/// Decides a request with the threshold at either end, if it gets as far as its strategy.
-async fn sides(engine: &mut Engine, knob: &Knob, turned: &Turned, trial: &mut Trial<'_>) -> Result<Found, EngineError> {
-    match engine.decide(&turned.asking, trial).await? {
-        Replayed::Unknown(Lack::Judge(at)) if *at == *knob.strategy.to_string() => {}
-        Replayed::Unknown(Lack::Scores) => return Ok(Found::Unscored),
-        _ => return Ok(Found::Elsewhere),
-    }
-    let (low, high) = (engine.decide(&turned.low, trial).await?, engine.decide(&turned.high, trial).await?);
-    Ok(match (low, high) {
-        (Replayed::Unknown(Lack::Scores), _) | (_, Replayed::Unknown(Lack::Scores)) => Found::Unscored,
-        (Replayed::Chosen(low, _), Replayed::Chosen(high, _)) if knob.is_known(&engine.config, &trial.signals) => {
-            match low.score.map(f64::from).filter(|score| score.is_finite()) {
-                Some(score) => Found::Sides { score, below: high.model, above: low.model },
-                None => Found::Elsewhere,
-            }
-        }
-        _ => Found::Elsewhere,
-    })
-}
-
 /// Returns a prompt as a line that says all there is to know of it.
 fn as_logged(policy: &Name, text: &str) -> LoggedDecision {
     let body = json!({"model": "sample", "messages": [{"role": "user", "content": text}]}).to_string();
@@ -268,18 +320,6 @@ fn as_logged(policy: &Name, text: &str) -> LoggedDecision {
         text_bytes: text.len(),
         text: Some(text.to_owned().into()),
         ..LoggedDecision::default()
-    }
-}
-
-fn item(engine: &Engine, strong: &str, (score, below, above): (f64, &Name, &Name), usage: Option<Usage>) -> Item {
-    let price = |model: &Name| -> Option<Price> { engine.config.models.get(model)?.price };
-    let cost = |model: &Name| Some(usage?.cost(&price(model)?));
-    Item {
-        score,
-        below_is_strong: below.as_str() == strong,
-        above_is_strong: above.as_str() == strong,
-        costs: cost(below).zip(cost(above)),
-        qualities: None,
     }
 }
 

@@ -10,20 +10,20 @@ fn sample() -> Sample {
             score,
             below_is_strong: false,
             above_is_strong: true,
-            costs: Some((0.001, 0.01)),
-            qualities: Some((f64::from(u8::from(i <= 40)), 1.0)),
+            costs: Some(Sides { below: 0.001, above: 0.01 }),
+            qualities: Some(Sides { below: f64::from(u8::from(i <= 40)), above: 1.0 }),
         }
     };
     Sample { items: (1..=100).rev().map(item).collect(), left_out: 3, ..Sample::default() }
 }
 
-fn knob() -> Knob {
+fn swept() -> Knob {
     let strategy = KeyPath::root().key("policies").index(0).key("strategy");
-    Knob { path: strategy.key("threshold"), strategy, value: 0.5, bounds: (0.0, 1.0), strong: "big".into() }
+    Knob { path: strategy.key("threshold"), strategy, value: 0.5, bounds: 0.0..=1.0, strong: "big".into() }
 }
 
 fn calibrated(target: Target) -> Result<Calibrated, CalibrateError> {
-    calibrate("auto", &knob(), &sample(), target)
+    calibrate("auto", &swept(), &sample(), target)
 }
 
 #[test]
@@ -76,12 +76,12 @@ fn a_sample_without_outcomes_or_prices_says_so() {
     blind.no_quality = Some("nobody said".into());
 
     for target in [Target::Quality(0.5), Target::CostPer1k(5.0)] {
-        let refused = calibrate("auto", &knob(), &blind, target).expect_err("nothing told");
+        let refused = calibrate("auto", &swept(), &blind, target).expect_err("nothing told");
 
-        assert!(matches!(refused, CalibrateError::Untold { .. }), "{refused}");
+        assert!(matches!(refused, CalibrateError::MissingData { .. }), "{refused}");
         assert_eq!(refused.to_string().ends_with("either model answers: nobody said"), target == Target::Quality(0.5));
     }
-    let empty = calibrate("auto", &knob(), &Sample::default(), Target::StrongShare(0.5)).expect_err("empty");
+    let empty = calibrate("auto", &swept(), &Sample::default(), Target::StrongShare(0.5)).expect_err("empty");
     assert_eq!(empty.to_string(), "the sample holds no request that the strategy of `auto` decides");
 }
 
@@ -96,7 +96,7 @@ fn a_confidence_that_sends_the_unsure_up_is_searched_over_every_cut() {
     };
     let sample = Sample { items: (1..=10).map(item).collect(), ..Sample::default() };
 
-    let found = calibrate("auto", &knob(), &sample, Target::StrongShare(0.4)).expect("a threshold");
+    let found = calibrate("auto", &swept(), &sample, Target::StrongShare(0.4)).expect("a threshold");
 
     assert_eq!((found.threshold, found.achieved.strong_share), (0.35, 0.4));
 }
@@ -106,7 +106,7 @@ fn equal_scores_are_never_cut_apart() {
     let mut sample = sample();
     sample.items.iter_mut().for_each(|item| item.score = 0.3);
 
-    let found = calibrate("auto", &knob(), &sample, Target::CostPer1k(5.0)).expect("a threshold");
+    let found = calibrate("auto", &swept(), &sample, Target::CostPer1k(5.0)).expect("a threshold");
 
     assert_eq!((found.threshold, found.achieved.strong_share), (1.0, 0.0));
 }
@@ -119,8 +119,8 @@ fn requests_of_unknown_cost_or_quality_are_left_to_the_others() {
         item.qualities = item.qualities.filter(|_| index % 5 == 0);
     }
 
-    let cost = calibrate("auto", &knob(), &sparse, Target::CostPer1k(5.5)).expect("half have a price");
-    let quality = calibrate("auto", &knob(), &sparse, Target::Quality(0.9)).expect("a fifth has outcomes");
+    let cost = calibrate("auto", &swept(), &sparse, Target::CostPer1k(5.5)).expect("half have a price");
+    let quality = calibrate("auto", &swept(), &sparse, Target::Quality(0.9)).expect("a fifth has outcomes");
 
     assert_eq!((cost.n, cost.priced, cost.with_quality), (100, 50, 20));
     assert!((cost.achieved.cost_per_1k.expect("prices") - 5.5).abs() < 1e-9, "{cost:?}");

@@ -9,7 +9,7 @@ use super::key;
 /// A client's word on an answer.
 pub type LoggedFeedback = FeedbackRecord<'static>;
 
-/// What clients said of answers: the last word on each request.
+/// Outcomes by clients' feedback: the last word on each request.
 #[derive(Debug, Default)]
 pub struct Outcomes {
     by_request: HashMap<u128, (u64, f32)>,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{DecisionLogs, LogLine, LoggedDecision, prompt_group};
 use crate::dataset::DatasetError;
+use crate::statistics::RunningMean;
 
 /// Everything that was rated, about 100 bytes a prompt and model.
 #[derive(Debug, Clone, Default)]
@@ -14,28 +15,29 @@ pub(crate) struct Rated {
     pub(crate) unrated: u64,
     /// Lines that were passed over.
     pub(crate) passed_over: u64,
-    models: Vec<(String, Sum)>,
+    models: Vec<(String, RunningMean)>,
     by_prompt: HashMap<u128, Sums>,
-    by_label: BTreeMap<(String, u16), Sum>,
+    by_label: BTreeMap<(String, u16), RunningMean>,
 }
 
-/// What was said of the answers to one prompt, by model.
+/// Ratings of the answers to one prompt, by model.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Sums(BTreeMap<u16, (f32, u32)>);
+pub(crate) struct Sums(BTreeMap<u16, ShortSum>);
+
+/// Ratings of one prompt and model, in half the room of a [`RunningMean`]: there are as many as prompts.
+#[derive(Debug, Clone, Copy, Default)]
+struct ShortSum {
+    sum: f32,
+    count: u32,
+}
 
 /// A quality, and whether somebody spoke of that very prompt.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Quality {
     /// Clients rated the model's answers to the prompt.
     Known(f64),
-    /// They did not: the mean of the model's answers to prompts of the label, or to all where there are none.
+    /// Nobody rated them: the mean of the model's answers to prompts of the label, or to all where there are none.
     FilledIn(f64),
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Sum {
-    sum: f64,
-    count: u64,
 }
 
 impl Rated {
@@ -62,14 +64,14 @@ impl Rated {
     fn add(&mut self, decision: &LoggedDecision, model: &str, quality: f64) {
         let known = self.models.iter().position(|(own, _)| own == model);
         let place = known.unwrap_or_else(|| {
-            self.models.push((model.to_owned(), Sum::default()));
+            self.models.push((model.to_owned(), RunningMean::default()));
             self.models.len() - 1
         });
         let Ok(key) = u16::try_from(place) else { return }; // no catalog has so many models
         #[expect(clippy::cast_possible_truncation, reason = "a rating has few digits")]
         let short = quality as f32;
-        let (sum, count) = self.by_prompt.entry(prompt_group(decision)).or_default().0.entry(key).or_default();
-        (*sum, *count) = (*sum + short, *count + 1);
+        let ratings = self.by_prompt.entry(prompt_group(decision)).or_default().0.entry(key).or_default();
+        (ratings.sum, ratings.count) = (ratings.sum + short, ratings.count + 1);
         self.models[place].1.add(quality);
         self.by_label.entry((decision.label_or_none().to_owned(), key)).or_default().add(quality);
     }
@@ -81,7 +83,7 @@ impl Rated {
 
     /// Iterates over the models that were rated, and how often.
     pub(crate) fn models(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.models.iter().map(|(model, sum)| (model.as_str(), sum.count))
+        self.models.iter().map(|(model, mean)| (model.as_str(), mean.count()))
     }
 
     /// Returns their names.
@@ -109,19 +111,19 @@ impl Rated {
         self.by_prompt.get(&prompt_group(decision))
     }
 
-    /// Returns how well `model` answers a decision's prompt, of which `said` was said; `None` when it was never rated.
-    pub(crate) fn quality(&self, decision: &LoggedDecision, said: &Sums, model: &str) -> Option<Quality> {
+    /// Returns how well `model` answers a decision's prompt, of which `ratings` are known; `None` when it was never rated.
+    pub(crate) fn quality(&self, decision: &LoggedDecision, ratings: &Sums, model: &str) -> Option<Quality> {
         let place = self.place(model)?;
         let by_label = || self.by_label.get(&(decision.label_or_none().to_owned(), place)).and_then(|sum| sum.mean());
         let filled_in = || by_label().or_else(|| self.mean(place)).map(Quality::FilledIn);
-        said.mean(place).map(Quality::Known).or_else(filled_in)
+        ratings.mean(place).map(Quality::Known).or_else(filled_in)
     }
 }
 
 impl Sums {
     /// Returns the mean over the answers of a model, if one was rated.
     pub(super) fn mean(&self, place: u16) -> Option<f64> {
-        self.0.get(&place).map(|(sum, count)| f64::from(*sum) / f64::from(*count))
+        self.0.get(&place).map(|ratings| f64::from(ratings.sum) / f64::from(ratings.count))
     }
 }
 
@@ -131,16 +133,6 @@ impl Quality {
         match self {
             Self::Known(value) | Self::FilledIn(value) => value,
         }
-    }
-}
-
-impl Sum {
-    fn add(&mut self, value: f64) {
-        (self.sum, self.count) = (self.sum + value, self.count + 1);
-    }
-
-    fn mean(self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum / self.count as f64)
     }
 }
 

@@ -13,28 +13,28 @@ use super::rated::Rated;
 use super::{DecisionLogs, LogLine, LoggedDecision};
 use crate::dataset::DatasetError;
 
-/// What the rows are to tell.
+/// The kind of outcomes that rows are to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    /// How well a strong and a weak model answer.
+    /// Qualities of a strong and a weak model's answers.
     Pair {
         /// The strong model.
         strong: String,
         /// The weak model.
         weak: String,
     },
-    /// How well each model answers.
+    /// Qualities of each model's answers.
     Models,
 }
 
-/// What became of the logs.
+/// Counts of an export.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Exported {
     /// Rows that were written.
     pub rows: u64,
-    /// Of them, those with an outcome that was filled in.
+    /// Rows among them with an outcome that was filled in.
     pub filled_in: u64,
-    /// Of them, those without text.
+    /// Rows among them without text.
     pub without_text: u64,
     /// Decisions in the logs.
     pub decisions: u64,
@@ -46,8 +46,9 @@ pub struct Exported {
     pub models: BTreeMap<String, u64>,
 }
 
-/// Why there are no rows.
+/// Errors that leave no rows.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum ExportError {
     /// A log cannot be read.
     #[error(transparent)]
@@ -57,22 +58,14 @@ pub enum ExportError {
     Write(#[from] io::Error),
     /// Nobody rated anything.
     #[error("the logs hold {decisions} decisions and no feedback on any of them")]
-    NoFeedback {
-        /// Decisions in the logs.
-        decisions: u64,
-    },
+    NoFeedback { decisions: u64 },
     /// A model was never rated.
     #[error("no answer of `{model}` was rated (rated: {rated})")]
-    Unrated {
-        /// The model.
-        model: String,
-        /// Models that were.
-        rated: String,
-    },
+    Unrated { model: String, rated: String },
 }
 
-/// Writes the rows that the logs hold, one JSON object a line: `prompt` and the logged `features`, the outcomes, and the
-/// logged scores.
+/// Writes the rows that the logs hold, one JSON object a line: `prompt` and the logged `features`, the outcomes, and
+/// the logged scores.
 ///
 /// # Errors
 /// When a log cannot be read, nothing was rated, or a model that is wanted was not.

@@ -34,7 +34,7 @@ pub struct LabelBaseline {
 pub struct SingleLabel {
     /// The label.
     pub label: Name,
-    /// What it is worth.
+    /// The figures of giving it to all.
     #[serde(flatten)]
     pub figures: LabelBaseline,
 }
@@ -42,15 +42,15 @@ pub struct SingleLabel {
 /// A prompt as the length baseline sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Length {
-    /// Its characters; those beyond `u32::MAX` do not count.
+    /// The prompt's characters; those beyond `u32::MAX` do not count.
     pub chars: u32,
     /// The right label.
     pub truth: u32,
 }
 
 impl Baselines {
-    /// Returns the baselines for the prompts that `confusion` counts over `labels`; `lengths` has one entry for each, in
-    /// the file's order, which decides between prompts of one length.
+    /// Returns the baselines for the prompts that `confusion` counts over `labels`; `lengths` has one entry for each,
+    /// in the file's order, which decides between prompts of one length.
     ///
     /// # Panics
     /// When there is no label.

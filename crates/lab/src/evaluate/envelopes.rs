@@ -21,7 +21,7 @@ use super::scoring::PATIENCE;
 use super::{EvaluateError, Evaluation};
 use crate::dataset::{DataIdentity, Dataset};
 
-/// Where an envelope stands.
+/// Positions of an envelope.
 const PLACES: [&str; 3] = ["before", "behind", "beside_tool_result"];
 
 /// Label flips by kind and place of envelopes.
@@ -33,7 +33,7 @@ pub struct EnvelopeReport {
     pub head: String,
     /// The data.
     pub data: DataIdentity,
-    /// What decided the sample.
+    /// The seed of the sample.
     pub seed: u64,
     /// Prompts of the sample.
     pub rows: usize,
@@ -41,12 +41,12 @@ pub struct EnvelopeReport {
     pub flips: Vec<EnvelopeFlips>,
 }
 
-/// How many prompts of the sample get another label within one kind of envelope at one place.
+/// Label flips of the sample's prompts within one kind of envelope at one position.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EnvelopeFlips {
     /// The kind of envelope.
     pub envelope: &'static str,
-    /// Where it stands: `before`, `behind`, `beside_tool_result`.
+    /// The envelope's position: `before`, `behind`, `beside_tool_result`.
     pub place: &'static str,
     /// Prompts whose ask gets another label than the prompt alone.
     pub ask: usize,
@@ -55,7 +55,8 @@ pub struct EnvelopeFlips {
 }
 
 impl Evaluation {
-    /// Judges a sample of `rows` prompts of the file at `data` within every kind of envelope; `seed` decides the sample.
+    /// Judges a sample of `rows` prompts of the file at `data` within every kind of envelope; `seed` decides the
+    /// sample.
     ///
     /// # Errors
     /// When a row cannot be read or gets no scores, or the file holds none.

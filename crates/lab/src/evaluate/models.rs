@@ -27,7 +27,7 @@ pub struct ModelFigures {
     pub priced: u64,
     /// The mean number of tokens of prompt and answer together; `None` unless every answer's are known.
     pub tokens: Option<f64>,
-    /// Whether no other model of known cost is as good for less; `None` when its own cost is not known.
+    /// True when no other model of known cost is as good for less; `None` when the model's own cost is not known.
     pub pareto: Option<bool>,
 }
 
@@ -47,17 +47,18 @@ pub struct ModelsFigures {
     pub models: Vec<ModelFigures>,
     /// The quality of a model drawn at random for each prompt.
     pub random_quality: f64,
-    /// What it costs; `None` when the cost of one model is not known.
+    /// The mean cost of that; `None` when the cost of one model is not known.
     pub random_cost: Option<f64>,
     /// The quality of an oracle that knows the best model for each prompt.
     pub oracle_quality: f64,
-    /// What that oracle pays when it takes the cheapest of the best; `None` when the cost of one of the best is not known.
+    /// The mean cost of an oracle that takes the cheapest of the best; `None` when the cost of one of the best is not
+    /// known.
     pub oracle_cost: Option<f64>,
-    /// Why costs are left out, where some are.
+    /// The reason for costs that are left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_left_out: Option<String>,
-    /// Cost and quality along the router's thresholds, the fewest calls to the strong model first. Empty unless every cost
-    /// of its two models is known.
+    /// Cost and quality along the router's thresholds, the fewest calls to the strong model first. Empty unless every
+    /// cost of its two models is known.
     pub cost_quality: Vec<CostQuality>,
     /// The least cost at which the router keeps 95 % of the best single model's quality.
     pub cost_at_95: Option<f64>,
@@ -84,12 +85,8 @@ impl Columns {
         models
     }
 
-    /// Returns the figures of `models`, which are ours; `curves` are quality and cost along the router's thresholds.
-    pub(super) fn figures(
-        &self,
-        models: Vec<ModelFigures>,
-        (quality, cost): (&Curve, Option<&Curve>),
-    ) -> ModelsFigures {
+    /// Returns the figures of `models`, which are ours; `quality` and `cost` go along the router's thresholds.
+    pub(super) fn figures(&self, models: Vec<ModelFigures>, quality: &Curve, cost: Option<&Curve>) -> ModelsFigures {
         let n = self.rows().max(1) as f64;
         let pair = |(quality, cost): (&Point, &Point)| CostQuality { cost: cost.quality, quality: quality.quality };
         let cost_quality: Vec<CostQuality> =
@@ -186,7 +183,7 @@ mod tests {
         let note = left_out(&models, 2).expect("a reason");
         assert_eq!(note, "not every answer has a cost: priced are 1 of 2 of free");
         let quality = Ranking::of([0.0, 1.0], 7).curve(&[Routed { score: 0.0, strong: 1.0, weak: 0.5 }; 2]);
-        let figures = columns.figures(models, (&quality, None));
+        let figures = columns.figures(models, &quality, None);
         assert_eq!((figures.oracle_cost, figures.cost_at_95, figures.cost_quality.len()), (None, None, 0));
     }
 

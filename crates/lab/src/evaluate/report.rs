@@ -24,7 +24,7 @@ pub enum Report {
     Routing(RoutingReport),
 }
 
-/// How often a head finds the right label.
+/// The figures of a head over labels.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LabelReport {
     /// The bundle that was measured.
@@ -33,7 +33,7 @@ pub struct LabelReport {
     pub head: Name,
     /// The file that it was measured on.
     pub data: DataIdentity,
-    /// What decided the draws of the bootstrap.
+    /// The seed of the bootstrap's draws.
     pub seed: u64,
     /// The prompts that were judged.
     pub n: u64,
@@ -46,25 +46,25 @@ pub struct LabelReport {
     /// Accuracy, F1 and their kin.
     #[serde(flatten)]
     pub figures: Figures,
-    /// How sure the figures are.
+    /// Intervals of the figures.
     #[serde(flatten)]
     pub intervals: Intervals,
-    /// The mean over the labels of the chance that a prompt which deserves the label gets more of its probability than one
-    /// which does not (one against the rest); `None` when all prompts deserve one label.
+    /// The mean over the labels of the chance that a prompt which deserves the label gets more of its probability than
+    /// one which does not (one against the rest); `None` when all prompts deserve one label.
     pub auc: Option<f64>,
-    /// Whether the probabilities mean what they say.
+    /// Calibration of the probabilities.
     #[serde(flatten)]
     pub calibration: CalibrationFigures,
-    /// How sure AUC, ECE and Brier score are.
+    /// Intervals of AUC, ECE and Brier score.
     #[serde(flatten)]
     pub spread: Spread,
-    /// How often the label is right, by its probability.
+    /// The reliability diagram: how often the label is right, by its probability.
     pub reliability: Vec<ReliabilityBin>,
     /// One entry for each label, in the head's order.
     pub classes: Vec<LabelFigures>,
     /// Rows are the truth, columns what was predicted, both in the order of `classes`.
     pub confusion: Vec<Vec<u64>>,
-    /// What the head must beat.
+    /// Baselines that the head must beat.
     pub baselines: Baselines,
 }
 
@@ -73,14 +73,14 @@ pub struct LabelReport {
 pub struct LabelFigures {
     /// The label.
     pub label: Name,
-    /// Its figures.
+    /// The label's figures.
     #[serde(flatten)]
     pub figures: ClassFigures,
     /// The same chance for this label; `None` when none deserves it, or all do.
     pub auc: Option<f64>,
 }
 
-/// What was measured on what.
+/// The subject of a report: head, bundle and file.
 #[derive(Debug)]
 pub(super) struct Subject<'e> {
     pub(super) bundle: Identity,

@@ -14,7 +14,7 @@ use crate::statistics::{
     Spread, auc, reliability,
 };
 
-/// How well a head routes between a weak and a strong model.
+/// The figures of a head that routes between a weak and a strong model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RoutingReport {
     /// The bundle that was measured.
@@ -23,7 +23,7 @@ pub struct RoutingReport {
     pub head: Name,
     /// The file that it was measured on.
     pub data: DataIdentity,
-    /// What decided ties and the draws of the bootstrap.
+    /// The seed of ties and of the bootstrap's draws.
     pub seed: u64,
     /// The prompts that were judged.
     pub n: u64,
@@ -34,15 +34,15 @@ pub struct RoutingReport {
     /// APGR and CPT.
     #[serde(flatten)]
     pub figures: RoutingFigures,
-    /// How sure the figures are.
+    /// Intervals of the figures.
     #[serde(flatten)]
     pub intervals: RoutingIntervals,
     /// The chance that a prompt which only the strong model answers scores above another.
     pub auc: f64,
-    /// Whether the probability means what it says; only of heads with two labels.
+    /// Calibration of the probability; only of heads with two labels.
     #[serde(flatten)]
     pub calibration: Option<EventFigures>,
-    /// How sure AUC, ECE and Brier score are.
+    /// Intervals of AUC, ECE and Brier score.
     #[serde(flatten)]
     pub spread: Spread,
     /// The strong model.
@@ -53,12 +53,12 @@ pub struct RoutingReport {
     pub curve: [Point; 11],
     /// The reliability diagram; empty for heads with more than two labels.
     pub reliability: Vec<ReliabilityBin>,
-    /// What the head must beat, and what nothing can.
+    /// Baselines that the head must beat, and the oracle that nothing can.
     pub baselines: RoutingBaselines,
     /// Every model, where the file has more than a strong and a weak one.
     #[serde(flatten)]
     pub models: Option<ModelsFigures>,
-    /// What the heads of several models make of each other, where the bundle has them.
+    /// Routing by the success heads of several models, where the bundle has them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub success: Option<SuccessFigures>,
 }
@@ -78,7 +78,7 @@ pub struct Baseline {
     /// APGR and CPT.
     #[serde(flatten)]
     pub figures: RoutingFigures,
-    /// Its thresholds.
+    /// The ranking's thresholds.
     pub curve: [Point; 11],
 }
 
@@ -89,13 +89,13 @@ pub struct RoutingBaselines {
     pub random: Baseline,
     /// The longer, the sooner the strong model gets it.
     pub length: Baseline,
-    /// What the strong model gains on each prompt, known beforehand.
+    /// The ranking by the strong model's gain on each prompt, known beforehand.
     pub oracle: Baseline,
     /// The better of the two for every prompt.
     pub best_single: Single,
 }
 
-/// What was seen so far, in flat columns: three numbers a row, and three a model where there are several.
+/// A tally of rows with outcomes, in flat columns: three numbers a row, and three a model where there are several.
 #[derive(Debug, Default)]
 pub(super) struct RoutingTally {
     scores: Vec<f64>,
@@ -172,7 +172,8 @@ impl RoutingTally {
             success: self.success(asked),
             models: (!models.is_empty()).then(|| {
                 let costs = self.costs(&strong.model, &weak.model);
-                self.models.figures(models, (&curve, costs.map(|costs| ranking.curve(&costs)).as_ref()))
+                let costs = costs.map(|costs| ranking.curve(&costs));
+                self.models.figures(models, &curve, costs.as_ref())
             }),
             strong,
             weak,
@@ -194,8 +195,8 @@ impl RoutingTally {
         (!asked.is_empty()).then(|| SuccessFigures::of(asked, &self.chances, answers))
     }
 
-    /// Returns the rows between two models: the file's own, else the best of several and the cheapest of the others whose
-    /// cost is known; where none is, the worst.
+    /// Returns the rows between two models: the file's own, else the best of several and the cheapest of the others
+    /// whose cost is known; where none is, the worst.
     fn rows(&self, models: &[ModelFigures]) -> (Vec<Routed>, [Single; 2]) {
         let (pairs, names): (Vec<(f64, f64)>, _) = match Self::ends(models) {
             None => (self.pairs.clone(), ["strong".to_owned(), "weak".to_owned()]),

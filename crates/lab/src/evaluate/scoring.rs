@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::EvaluateError;
 use crate::dataset::{Row, Truth};
 
-/// How long a prompt may take, its wait for those before it included; nobody is waiting behind a proxy here.
+/// The deadline of a prompt, its wait for those before it included; nobody is waiting behind a proxy here.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Asks one head of a classifier about rows, or one for each of several models.
@@ -24,7 +24,7 @@ pub(super) struct Judge<'c> {
     pub(super) models: &'c [(String, Name)],
 }
 
-/// What became of one row.
+/// The outcome of scoring a row.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Outcome {
     /// Left out: the row says that it stands in a held-out set.
@@ -42,13 +42,13 @@ pub(super) enum Outcome {
 /// A prompt's place on a head's scale beside what models made of it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Ranked {
-    /// Where on the scale from the head's first label, 0, to its last, 1.
+    /// The prompt's place on the scale from the head's first label, 0, to its last, 1.
     pub(super) score: f64,
-    /// What the models made of it.
+    /// The outcomes of the models.
     pub(super) truth: Truth,
     /// Characters of the prompt.
     pub(super) chars: usize,
-    /// How likely each model succeeds, where models have heads of their own.
+    /// The chance of each model to succeed, where models have heads of their own.
     pub(super) chances: Vec<f32>,
 }
 
@@ -132,16 +132,16 @@ impl Judge<'_> {
         let body = body(&row.history, &row.prompt);
         let prompt = parsed(&body);
         let features = Features::of(&prompt, &TokenCounter::new());
-        let Some(before) = prompt.answered_text() else { return self.said(prompt.newest_ask(), &features).await };
-        let answered = self.said(before, &features.clone().with_text(TextStructure::of(before))).await?;
+        let Some(before) = prompt.answered_text() else { return self.classified(prompt.newest_ask(), &features).await };
+        let answered = self.classified(before, &features.clone().with_text(TextStructure::of(before))).await?;
         if !prompt.ask().adds() {
             return Ok(answered);
         }
-        let reply = self.said(prompt.newest_ask(), &features).await?;
+        let reply = self.classified(prompt.newest_ask(), &features).await?;
         Ok(self.higher(reply, answered))
     }
 
-    async fn said(&self, text: &str, features: &Features) -> Result<Scores, Degraded> {
+    async fn classified(&self, text: &str, features: &Features) -> Result<Scores, Degraded> {
         let heads: Vec<Name> = match self.models {
             [] => vec![self.head.name.clone()],
             models => models.iter().map(|(_, head)| head.clone()).collect(),

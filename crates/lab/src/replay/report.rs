@@ -6,20 +6,20 @@ use serde::Serialize;
 
 use crate::statistics::Interval;
 
-/// What two configurations make of the same requests.
+/// The report of a replay: the same requests under two configurations.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ReplayReport {
     /// Requests in the logs.
     pub requests: u64,
     /// Requests that both decided.
     pub n: u64,
-    /// Their share of the requests.
+    /// The share of requests that both decided.
     pub coverage: f64,
     /// Requests that would go to another model.
     pub moved: u64,
-    /// Their share.
+    /// The share of requests that would go to another model.
     pub moved_share: f64,
-    /// Its 95 % interval (Wilson).
+    /// The 95 % interval of that share (Wilson).
     pub moved_share_ci95: Interval,
     /// Requests whose scores are not to be had: another bundle and no whole text.
     pub unscored: u64,
@@ -31,9 +31,9 @@ pub struct ReplayReport {
     pub passed_over: u64,
     /// Requests with tokens and prices on both sides: costs are theirs.
     pub priced: u64,
-    /// What the priced ones cost with the one configuration, in US dollars.
+    /// The cost of the priced requests with the one configuration, in US dollars.
     pub cost_usd: f64,
-    /// What they would cost with the other.
+    /// The cost of the priced requests with the other.
     pub cost_against_usd: f64,
     /// The difference as a share of the one; `None` when that costs nothing or none is priced.
     pub cost_increase: Option<f64>,
@@ -52,13 +52,13 @@ pub struct ReplayReport {
 /// Some of the requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Part {
-    /// How many.
+    /// The number of requests.
     pub n: u64,
-    /// How many of them would move.
+    /// The number of requests that would move.
     pub moved: u64,
-    /// What the priced ones cost now.
+    /// The cost of the priced requests now.
     pub cost_usd: f64,
-    /// What they would cost.
+    /// The cost of the priced requests with the other configuration.
     pub cost_against_usd: f64,
     /// Change of their mean quality by feedback; `None` when a model was never rated.
     pub quality_by_feedback: Option<f64>,
@@ -92,7 +92,7 @@ pub struct MovedRequest<'r> {
 
 /// A sum that is not known once one part of it is not.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Gain(pub(super) Option<f64>);
+pub(super) struct Gain(Option<f64>);
 
 /// Requests that would move from one model to another.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -101,13 +101,17 @@ pub struct Move {
     pub from: String,
     /// The model then.
     pub to: String,
-    /// How many.
+    /// The number of requests.
     pub n: u64,
     /// The change of their cost.
     pub cost_usd: f64,
 }
 
 impl Gain {
+    pub(super) const fn sum(self) -> Option<f64> {
+        self.0
+    }
+
     pub(super) fn add(&mut self, gain: Option<f64>) {
         self.0 = self.0.zip(gain).map(|(sum, gain)| sum + gain);
     }

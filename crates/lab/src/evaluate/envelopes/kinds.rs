@@ -5,7 +5,7 @@ pub(super) struct Kind {
     pub(super) name: &'static str,
     /// The envelope, a part of a turn.
     pub(super) text: &'static str,
-    /// What the harness puts around the ask itself, `ASK` in its place.
+    /// The harness's frame around the ask itself, `ASK` in its place.
     pub(super) wrap: Option<&'static str>,
 }
 

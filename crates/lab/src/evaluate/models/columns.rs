@@ -20,8 +20,14 @@ pub(in crate::evaluate) struct Column {
     scores: Vec<f64>,
     /// Not a number where the cost is not known.
     costs: Vec<f64>,
-    /// All tokens of the answers whose tokens are known, and how many those are.
-    tokens: (u64, u64),
+    tokens: TokenSum,
+}
+
+/// Tokens of the answers whose tokens are known.
+#[derive(Debug, Default)]
+struct TokenSum {
+    tokens: u64,
+    answers: u64,
 }
 
 impl Columns {
@@ -34,8 +40,9 @@ impl Columns {
                 column.fill(self.rows);
                 column.scores.push(answer.score);
                 column.costs.push(answer.cost.unwrap_or(f64::NAN));
-                if let (Some(tokens), (sum, answers)) = (answer.tokens, &mut column.tokens) {
-                    (*sum, *answers) = (sum.saturating_add(tokens), *answers + 1);
+                if let Some(tokens) = answer.tokens {
+                    column.tokens.tokens = column.tokens.tokens.saturating_add(tokens);
+                    column.tokens.answers += 1;
                 }
             }
         }
@@ -99,8 +106,8 @@ impl Column {
 
     /// Returns the mean number of tokens, prompt and answer together, if all are known.
     pub(super) fn mean_tokens(&self) -> Option<f64> {
-        let (sum, answers) = self.tokens;
-        (answers > 0 && answers == self.scores.len() as u64).then(|| sum as f64 / answers as f64)
+        let TokenSum { tokens, answers } = self.tokens;
+        (answers > 0 && answers == self.scores.len() as u64).then(|| tokens as f64 / answers as f64)
     }
 
     fn is_whole(&self) -> bool {

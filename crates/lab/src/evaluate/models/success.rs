@@ -14,9 +14,9 @@ pub struct SuccessFigures {
     pub models: Vec<String>,
     /// The quality of always taking the model whose success is the most probable.
     pub quality: f64,
-    /// What that costs; `None` when the cost of one of these answers is not known.
+    /// The mean cost of those answers; `None` when the cost of one is not known.
     pub cost: Option<f64>,
-    /// How much of the prompts each model gets then.
+    /// The share of prompts of each model then.
     pub shares: Vec<f64>,
     /// Means over the models: AUC, expected calibration error, Brier score.
     pub auc: f64,
@@ -24,8 +24,8 @@ pub struct SuccessFigures {
     pub ece: f64,
     /// The same.
     pub brier: f64,
-    /// Cost and quality when a success is worth less and less, down to where cost alone decides: the cheapest first, and of
-    /// what is dominated nothing. Empty unless every answer's cost is known.
+    /// Cost and quality when a success is worth less and less, down to where cost alone decides: the cheapest first,
+    /// and of what is dominated nothing. Empty unless every answer's cost is known.
     pub frontier: Vec<CostQuality>,
     /// The least cost on that line at which 95 % of the best single model's quality is kept.
     pub cost_at_95: Option<f64>,
@@ -35,7 +35,7 @@ pub struct SuccessFigures {
 struct Routes<'r> {
     /// Row by row, how likely each model succeeds.
     chances: &'r [f32],
-    /// What became of the prompts with each model, in the same order.
+    /// The outcomes of each model, in the same order.
     answers: Vec<&'r Column>,
     /// The mean cost of each model; what one answer costs is not known before.
     prices: Option<Vec<f64>>,

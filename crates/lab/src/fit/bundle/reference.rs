@@ -20,7 +20,7 @@ pub(in crate::fit) fn write(
     held_out: Option<&[Said]>,
 ) -> Result<(), FitError> {
     let bundle = Bundle::open(folder)?;
-    let mut collector = Collector::new(&bundle);
+    let mut collector = Collector::new(bundle.manifest(), bundle.inputs());
     let nothing = vec![0.0; bundle.manifest().encoder.dimension];
     for (index, row) in rows.iter().enumerate() {
         let embedded = !row.embedding.is_empty();

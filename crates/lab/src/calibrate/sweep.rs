@@ -1,5 +1,7 @@
 //! The value that is moved: which key of which strategy, and what the policy does on either side of it.
 
+use std::ops::RangeInclusive;
+
 use pointsman_core::config::{
     Choice, Config, Judge, JudgeBreaker, JudgeCache, KeyPath, Mode, Name, OnUnfamiliar, Ratio, Rung, Span, Step,
     Strategy, Tiers,
@@ -8,55 +10,56 @@ use pointsman_core::policy::{PolicySet, Signals};
 
 use super::CalibrateError;
 
-/// Where the path within a policy's strategy begins: `policies`, its position and `strategy` lead there.
+/// The length of the path `policies`, position, `strategy`, below which a policy's own keys begin.
 const WITHIN: usize = 3;
 
 /// The value of a strategy that is moved.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Knob {
-    /// Where it stands.
+    /// The key's path.
     pub path: KeyPath,
-    /// Where its strategy stands.
+    /// The strategy's path.
     pub strategy: KeyPath,
-    /// What it is.
+    /// The present value.
     pub value: f64,
     /// The bounds that its neighbours set.
-    pub bounds: (f64, f64),
+    pub bounds: RangeInclusive<f64>,
     /// The model whose share is meant.
     pub strong: String,
 }
 
-/// Whether the rules of a policy have their say: what was logged says itself that none of them chose.
+/// Treatment of a policy's rules: a logged request says itself that none of them chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ruling {
     Kept,
     Dropped,
 }
 
-/// A configuration's policies with the knob turned.
+/// A configuration's policies at both ends of a threshold's sweep.
 pub(super) struct Turned {
     /// Something else stands in the strategy's place that asks a question, so that who reaches it is seen.
     pub(super) asking: PolicySet,
-    /// As low as the knob goes: everything is above.
+    /// The threshold as low as it goes: everything is above.
     pub(super) low: PolicySet,
-    /// As high as it goes.
+    /// The threshold as high as it goes.
     pub(super) high: PolicySet,
 }
 
 impl Knob {
-    /// Finds the value to move: `threshold`, a ladder's highest `at_least`, or the `min_confidence` of tiers. `at` names one
-    /// of several by the path of the key or of its strategy, from the root of the file or from the policy's strategy on.
+    /// Finds the value to move: `threshold`, a ladder's highest `at_least`, or the `min_confidence` of tiers. `at`
+    /// names one of several by the path of the key or of its strategy, from the root of the file or from the policy's
+    /// strategy on.
     ///
     /// # Errors
     /// When there is none, more than one to choose from, or the file does not spell it.
     pub fn of(config: &Config, policy: usize, at: Option<&str>) -> Result<Self, CalibrateError> {
         let root = KeyPath::root().key("policies").index(policy).key("strategy");
-        let (mut knobs, mut others) = (Vec::new(), Vec::new());
+        let (mut candidates, mut others) = (Vec::new(), Vec::new());
         config.policies[policy].strategy.visit(&root, &mut |path, section| match Self::at(path, section) {
-            Some(knob) => knobs.push(knob),
+            Some(swept) => candidates.push(swept),
             None => others.push((path.to_string(), section.kind())),
         });
-        let paths: Vec<_> = knobs.iter().map(|knob| knob.path.to_string()).collect();
+        let paths: Vec<_> = candidates.iter().map(|swept| swept.path.to_string()).collect();
         let allowed = if paths.is_empty() { "it has none".to_owned() } else { paths.join(", ") };
         let place = match at {
             None => root.to_string(),
@@ -65,35 +68,37 @@ impl Knob {
         };
         let other = others.iter().find(|(path, _)| *path == place).map(|(_, kind)| *kind);
         let mut named =
-            knobs.iter().filter(|knob| [&knob.path, &knob.strategy].iter().any(|own| own.to_string() == place));
-        let knob = match (named.next(), &*knobs, at) {
-            (Some(knob), ..) | (None, [knob], None) => knob.clone(),
+            candidates.iter().filter(|swept| [&swept.path, &swept.strategy].iter().any(|own| own.to_string() == place));
+        let swept = match (named.next(), &*candidates, at) {
+            (Some(swept), ..) | (None, [swept], None) => swept.clone(),
             _ => {
                 return Err(match other {
-                    Some(_) if at.is_none() && !knobs.is_empty() => CalibrateError::Ambiguous { path: place, allowed },
+                    Some(_) if at.is_none() && !candidates.is_empty() => {
+                        CalibrateError::Ambiguous { path: place, allowed }
+                    }
                     Some(kind) => CalibrateError::NoThreshold { path: place, kind },
                     None => CalibrateError::NoSuch { path: place, allowed },
                 });
             }
         };
-        match config.span_of(&knob.path) {
-            Some(_) => Ok(knob),
-            None => Err(CalibrateError::NoKey { key: knob.path.to_string() }),
+        match config.span_of(&swept.path) {
+            Some(_) => Ok(swept),
+            None => Err(CalibrateError::NoKey { key: swept.path.to_string() }),
         }
     }
 
     fn at(place: &KeyPath, section: &Strategy) -> Option<Self> {
         let (path, value, bounds) = match section {
-            Strategy::Tiers(tiers) => (place.key("min_confidence"), tiers.min_confidence.get(), (0.0, 1.0)),
+            Strategy::Tiers(tiers) => (place.key("min_confidence"), tiers.min_confidence.get(), 0.0..=1.0),
             Strategy::Threshold(threshold) if threshold.ladder.is_empty() => {
-                (place.key("threshold"), threshold.threshold.unwrap_or_default().get(), (0.0, 1.0))
+                (place.key("threshold"), threshold.threshold.unwrap_or_default().get(), 0.0..=1.0)
             }
             Strategy::Threshold(threshold) => {
                 let rungs = threshold.rungs();
                 let below = rungs.iter().rev().nth(1).map_or(0.0, |rung| rung.at_least.get());
                 let index = top(&threshold.ladder);
                 let value = threshold.ladder[index].at_least.get();
-                (place.key("ladder").index(index).key("at_least"), value, (below, 1.0))
+                (place.key("ladder").index(index).key("at_least"), value, below..=1.0)
             }
             _ => return None,
         };
@@ -101,8 +106,8 @@ impl Knob {
         Some(Self { path, strategy: place.clone(), value, bounds, strong })
     }
 
-    /// Returns whether its strategy chose by its number, and did not abstain for another reason: a classifier that failed,
-    /// or a prompt that it did not read to the end or never learnt from the like of.
+    /// Returns whether its strategy chose by its number, and did not abstain for another reason: a classifier that
+    /// failed, or a prompt that it did not read to the end or never learnt from the like of.
     pub(super) fn is_known(&self, config: &Config, signals: &Signals) -> bool {
         let Some(Step::Index(policy)) = self.strategy.steps().get(1) else { return false };
         let mut section = config.policies[*policy].strategy.clone();
@@ -118,11 +123,16 @@ impl Knob {
         is_familiar && most.is_none_or(|most| scores.truncated_tokens <= most)
     }
 
-    /// Compiles the policies of `config` with the knob turned to its ends. Everyone gets to the policy at `policy`.
+    /// Compiles the policies of `config` with the threshold at its ends. Everyone gets to the policy at `policy`.
     ///
     /// # Errors
     /// As [`PolicySet::compile`].
-    pub(super) fn turn(&self, config: &Config, policy: usize, ruling: Ruling) -> Result<Turned, CalibrateError> {
+    pub(super) fn policies_at_ends(
+        &self,
+        config: &Config,
+        policy: usize,
+        ruling: Ruling,
+    ) -> Result<Turned, CalibrateError> {
         let compile = |change: &dyn Fn(&mut Strategy)| {
             let mut config = config.clone();
             let own = &mut config.policies[policy];
@@ -132,7 +142,7 @@ impl Knob {
             }
             own.strategy.at_mut(&self.strategy.steps()[WITHIN..]).map(change);
             PolicySet::compile(&config)
-                .map_err(|problems| CalibrateError::Turned { key: self.path.to_string(), problems })
+                .map_err(|problems| CalibrateError::EndsDoNotCompile { key: self.path.to_string(), problems })
         };
         let judge = config.models.keys().next();
         let asking = |section: &mut Strategy| {
@@ -140,7 +150,7 @@ impl Knob {
                 *section = Strategy::Judge(stand_in(judge.clone(), section));
             }
         };
-        let (low, high) = self.bounds;
+        let (low, high) = (*self.bounds.start(), *self.bounds.end());
         Ok(Turned {
             asking: compile(&asking)?,
             low: compile(&|section| set(section, low))?,
