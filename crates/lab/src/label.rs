@@ -9,10 +9,12 @@
 mod ask;
 mod budget;
 mod client;
+mod ledger;
 mod output;
 mod refusals;
 mod rubric;
 mod run;
+mod turns;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -33,26 +35,26 @@ use crate::decision_log::{DecisionLogs, LogLine};
 /// Tokens that an answer may have; a verdict takes a tenth of them.
 const MAX_OUTPUT: u64 = 1024;
 
-/// How often one prompt is asked at most.
+/// The most attempts at one prompt.
 const ATTEMPTS: u32 = 6;
 
-/// How often an answer may be malformed before the prompt is left for another run.
+/// Malformed answers after which a prompt is left for another run.
 const MALFORMED: u32 = 3;
 
-/// What to label, and how.
+/// A labelling run: prompts, judge, rubric and limits.
 #[derive(Debug)]
 pub struct Labelling {
-    /// Where the prompts are.
+    /// The source of the prompts.
     pub source: Source,
-    /// Where the labels go.
+    /// The file of the labels.
     pub out: PathBuf,
-    /// What the judge is asked.
+    /// The rubric of the judge.
     pub rubric: Rubric,
     /// The judge.
     pub client: Client,
     /// US dollars that may be spent, by these prices; `None` for no cap.
     pub max_cost: Option<f64>,
-    /// What the judge costs, in US dollars per million tokens.
+    /// The judge's price, in US dollars per million tokens.
     pub price: Option<pointsman_core::config::Price>,
     /// Requests at a time.
     pub concurrency: usize,
@@ -62,11 +64,11 @@ pub struct Labelling {
     pub seed: u64,
     /// The most prompts to ask for in this run.
     pub limit: Option<u64>,
-    /// Whether prompts that the judge refused in runs before are asked again.
+    /// True to ask again for prompts that the judge refused in runs before.
     pub retry_refused: bool,
 }
 
-/// Where prompts come from.
+/// The source of prompts.
 #[derive(Debug)]
 pub enum Source {
     /// JSON lines with a `prompt`, and what the rubric reads besides.
@@ -75,12 +77,12 @@ pub enum Source {
     Logs(DecisionLogs),
 }
 
-/// What a run did.
+/// Counts of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Labelled {
     /// Rows that were written.
     pub written: u64,
-    /// Of them, those that share the answer to an equal question.
+    /// Rows among them that share the answer to an equal question.
     pub shared: u64,
     /// Prompts that stood in the output already.
     pub known: u64,
@@ -94,12 +96,13 @@ pub struct Labelled {
     pub skipped: u64,
     /// US dollars that this run cost, where prices are known.
     pub cost: f64,
-    /// Whether the budget ended the run.
+    /// True when the budget ended the run.
     pub stopped_by_budget: bool,
 }
 
-/// Why labelling ended.
+/// Errors that end a run.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum LabelError {
     /// The prompts cannot be read.
     #[error(transparent)]
@@ -109,12 +112,7 @@ pub enum LabelError {
     Rubric(#[from] RubricError),
     /// The output cannot be used.
     #[error("cannot use `{}`", path.display())]
-    Output {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    Output { path: PathBuf, source: std::io::Error },
     /// The judge refuses every request.
     #[error(transparent)]
     Judge(#[from] ClientError),
@@ -130,7 +128,7 @@ struct Row {
     prompt: String,
     #[serde(default)]
     id: Option<Value>,
-    /// What else the rubric may read.
+    /// The other values, which the rubric may read.
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -139,8 +137,8 @@ impl Labelling {
     /// Labels; `progress` hears of each row.
     ///
     /// # Errors
-    /// When a file cannot be used, a row lacks what the rubric reads, or the judge refuses or is silent for good. What was
-    /// written stays, and another run goes on from there.
+    /// When a file cannot be used, a row lacks what the rubric reads, or the judge refuses or is silent for good. What
+    /// was written stays, and another run goes on from there.
     pub async fn run(&self, mut progress: impl FnMut(&Labelled)) -> Result<Labelled, LabelError> {
         if self.max_cost.is_some() && self.price.is_none() {
             return Err(LabelError::NoPrice);
@@ -150,7 +148,7 @@ impl Labelling {
         let mut left = self.limit.unwrap_or(u64::MAX);
         let tasks = std::iter::from_fn(|| {
             loop {
-                if run.done.borrow().stopped_by_budget {
+                if run.done().stopped_by_budget {
                     return None;
                 }
                 match rows.next()?.and_then(|row| run.task(row)) {
@@ -168,13 +166,13 @@ impl Labelling {
         let mut settled = Box::pin(settled.buffer_unordered(self.concurrency.max(1)));
         while let Some(settled) = settled.next().await {
             settled?;
-            progress(&run.done.borrow());
-            if run.done.borrow().stopped_by_budget && run.budget.is_idle() {
+            progress(&run.done());
+            if run.done().stopped_by_budget && run.budget.is_idle() {
                 break;
             }
         }
         drop(settled);
-        Ok(run.done.into_inner())
+        Ok(run.into_done())
     }
 
     fn rows(&self) -> Result<Box<dyn Iterator<Item = Result<Row, LabelError>> + '_>, LabelError> {
@@ -218,15 +216,15 @@ impl Labelling {
     }
 
     /// Returns the keys that an answer gives to its row.
-    fn said(&self, verdict: &Verdict, usage: Option<Usage>) -> Value {
-        let mut said = json!({
+    fn answer_keys(&self, verdict: &Verdict, usage: Option<Usage>) -> Value {
+        let mut keys = json!({
             "input_tokens": usage.map(|usage| usage.input),
             "output_tokens": usage.map(|usage| usage.output),
         });
         for (key, value) in verdict.keys() {
-            said[key] = value;
+            keys[key] = value;
         }
-        said
+        keys
     }
 }
 

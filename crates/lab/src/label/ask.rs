@@ -11,16 +11,16 @@ use super::budget::Budget;
 use super::client::{Refusal, Reply, backoff};
 use super::{ATTEMPTS, LabelError, Labelling, MALFORMED, MAX_OUTPUT, Row};
 
-/// What the judge is asked about a row. Rows of one question get one answer.
+/// A question to the judge about a row. Rows of one question get one answer.
 pub(super) struct Question {
     pub(super) key: Key,
     body: String,
 }
 
-/// What questions that are word for word the same have in common.
+/// The digest of a question: the same for questions that are word for word the same.
 pub(super) type Key = [u8; 16];
 
-/// What became of a question.
+/// The outcome of a question.
 pub(super) enum Asked {
     /// An answer: the keys that rows get.
     Verdict(Value),
@@ -59,21 +59,21 @@ impl Labelling {
                 Reply::Answer { content, usage } => {
                     // An upstream that does not say what it used is taken at its worst.
                     let paid = usage.map_or(worst, cost);
-                    reserved.settle(paid);
+                    reserved.pay(paid);
                     spent += paid;
                     match self.rubric.verdict(&content) {
-                        Ok(verdict) => return Ok((Asked::Verdict(self.said(&verdict, usage)), spent)),
+                        Ok(verdict) => return Ok((Asked::Verdict(self.answer_keys(&verdict, usage)), spent)),
                         Err(reason) if malformed + 1 == MALFORMED => return Ok((Asked::Malformed(reason), spent)),
                         Err(_) => malformed += 1,
                     }
                     Duration::ZERO
                 }
                 Reply::Refused(refusal) => {
-                    reserved.settle(0.0);
+                    reserved.pay(0.0);
                     return Ok((Asked::Refused(refusal), spent));
                 }
                 Reply::Later { after, reason } => {
-                    reserved.settle(0.0);
+                    reserved.pay(0.0);
                     if attempt == ATTEMPTS {
                         return Ok((Asked::Silent(reason), spent));
                     }

@@ -3,14 +3,14 @@
 
 use std::cell::Cell;
 
-/// What may still be spent.
+/// The money that may still be spent.
 #[derive(Debug)]
 pub(super) struct Budget {
     left: Cell<f64>,
     under_way: Cell<usize>,
 }
 
-/// Money set aside; what is not settled stays spent.
+/// Money set aside; what is not paid back stays spent.
 #[derive(Debug)]
 pub(super) struct Reserved<'b> {
     budget: &'b Budget,
@@ -41,7 +41,7 @@ impl Budget {
 
 impl Reserved<'_> {
     /// Pays, and gives the rest back.
-    pub(super) fn settle(self, paid: f64) {
+    pub(super) fn pay(self, paid: f64) {
         self.budget.left.set(self.budget.left.get() + self.amount - paid);
     }
 }
@@ -62,10 +62,10 @@ mod tests {
 
         let first = budget.reserve(0.6).expect("enough");
         assert!(budget.reserve(0.6).is_none() && !budget.is_idle());
-        first.settle(0.25);
+        first.pay(0.25);
 
         assert!(budget.is_idle());
-        budget.reserve(0.75).expect("what was given back").settle(0.75);
+        budget.reserve(0.75).expect("what was given back").pay(0.75);
         assert!(budget.reserve(0.01).is_none());
     }
 

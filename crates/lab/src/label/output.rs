@@ -21,7 +21,7 @@ pub(super) struct Output {
     judge_answers: bool,
 }
 
-/// Where a row stands.
+/// The position of a row in the file.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     from: u64,

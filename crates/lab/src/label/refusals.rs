@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::LabelError;
 
-/// What the judge refused.
+/// The file of refused prompts.
 pub(super) struct Refusals {
     path: PathBuf,
     ids: HashSet<String>,

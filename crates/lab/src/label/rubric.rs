@@ -14,15 +14,15 @@ const MAX_SHOWN: usize = 24_000;
 #[serde(deny_unknown_fields)]
 pub struct Rubric {
     name: String,
-    /// What the judge is told first.
+    /// The system prompt.
     system: String,
-    /// What it is shown; `{key}` stands for the row's value of that key.
+    /// The user prompt; `{key}` stands for the row's value of that key.
     user: String,
     #[serde(flatten)]
     asks: Asks,
 }
 
-/// What a judge answers with.
+/// The form of a judge's answer.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Asks {
@@ -42,39 +42,25 @@ struct Scale {
     weak_suffices_from: i64,
 }
 
-/// What a judge said.
+/// A judge's verdict.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     keys: Vec<(&'static str, Value)>,
 }
 
-/// Why a rubric cannot be used.
+/// Errors of a rubric.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum RubricError {
     /// The file cannot be read.
     #[error("cannot read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     /// The file is no rubric.
     #[error("`{}` is no rubric: {message} (expected an object with `name`, `system`, `user`, and `labels` or `scale`)", path.display())]
-    Shape {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        message: String,
-    },
+    Shape { path: PathBuf, message: String },
     /// A row lacks what the rubric shows the judge.
     #[error("a row has no `{key}`, which the rubric `{rubric}` shows the judge")]
-    Lacks {
-        /// The key.
-        key: String,
-        /// The rubric.
-        rubric: String,
-    },
+    Lacks { key: String, rubric: String },
 }
 
 impl Rubric {
@@ -109,7 +95,8 @@ impl Rubric {
         }
     }
 
-    /// How well a weak model's answer matches the strong one's, 1 to 5; from 4 on the weak model suffices.
+    /// Returns the rubric of how well a weak model's answer matches the strong one's, 1 to 5; from 4 on the weak model
+    /// suffices.
     fn matching() -> Self {
         Self {
             name: "match".into(),
@@ -175,7 +162,8 @@ impl Rubric {
         Ok(json!([{"role": "system", "content": self.system}, {"role": "user", "content": user}]))
     }
 
-    /// Puts the values in, once: what looks like a key in a value stays as it is, what closes one of the rubric's tags does not.
+    /// Puts the values in, once: what looks like a key in a value stays as it is, what closes one of the rubric's tags
+    /// does not.
     fn fill(&self, values: &Map<String, Value>) -> Result<String, RubricError> {
         let mut text = String::new();
         let mut rest = self.user.as_str();

@@ -1,0 +1,153 @@
+//! The ledger of a run: which rows are settled, on the disk and in the run's counts.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::ask::{Asked, Key};
+use super::client::{ClientError, Refusal};
+use super::output::Output;
+use super::refusals::Refusals;
+use super::run::Task;
+use super::{ATTEMPTS, LabelError, Labelled, Labelling, Row};
+
+/// The number of prompts in a row without any answer after which the judge is taken to be down.
+const SILENT: u32 = 3;
+
+/// The number of refusals before the first answer after which it is not the prompts that are wrong.
+const REFUSED: usize = 8;
+
+/// Rows that are settled, and why.
+pub(super) struct Ledger<'l> {
+    labelling: &'l Labelling,
+    output: Output,
+    refusals: Refusals,
+    pub(super) done: Labelled,
+    /// Questions that got no answer in this run: rows that have the same share that, too.
+    unanswered: HashMap<Key, Option<Refusal>>,
+    /// Prompts in a row that got no reply.
+    silent: u32,
+}
+
+impl<'l> Ledger<'l> {
+    /// Opens the files of the labels and of the refusals.
+    pub(super) fn open(labelling: &'l Labelling) -> Result<Self, LabelError> {
+        let Labelling { out, client, rubric, .. } = labelling;
+        let output = Output::open(out, client.model(), rubric.name()).map_err(LabelError::output(out))?;
+        let refusals = Refusals::open(out, labelling.retry_refused)?;
+        let (done, unanswered) = (Labelled::default(), HashMap::new());
+        Ok(Self { labelling, output, refusals, done, unanswered, silent: 0 })
+    }
+
+    /// Returns whether a row is to be settled; counts why, if not.
+    pub(super) fn admits(&mut self, id: &str, row: &Row) -> bool {
+        let passed_over = if row.prompt.trim().is_empty() || !self.labelling.is_drawn(id) {
+            &mut self.done.skipped
+        } else if self.output.has(id) {
+            &mut self.done.known
+        } else if self.refusals.has(id) {
+            &mut self.done.refused_before
+        } else {
+            return true;
+        };
+        *passed_over += 1;
+        false
+    }
+
+    /// Returns whether the judge has to be asked a question.
+    pub(super) fn is_news(&self, question: &Key) -> bool {
+        !self.output.answers(question) && !self.unanswered.contains_key(question)
+    }
+
+    /// Settles a row without asking, if its id or its question is known; returns whether it did.
+    pub(super) fn settle_known(&mut self, task: &Task) -> Result<bool, LabelError> {
+        let Task { row, id, question } = task;
+        if self.output.has(id) {
+            self.done.known += 1; // an equal row without an id of its own
+            return Ok(true);
+        }
+        if self.output.answers(&question.key) {
+            let shared = self.output.share(&question.key, id, &row.prompt);
+            shared.map_err(LabelError::output(&self.labelling.out))?;
+            (self.done.written, self.done.shared) = (self.done.written + 1, self.done.shared + 1);
+            return Ok(true);
+        }
+        match self.unanswered.get(&question.key).cloned() {
+            Some(Some(refusal)) => self.refuse(id, question.key, refusal)?,
+            Some(None) => self.done.failed += 1,
+            None => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Settles a row by what came of its question.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or the judge refuses or is silent for good.
+    pub(super) fn settle(&mut self, task: &Task, asked: Asked) -> Result<(), LabelError> {
+        let Task { row, id, question } = task;
+        if !matches!(asked, Asked::Silent(_) | Asked::OutOfBudget) {
+            self.silent = 0;
+        }
+        match asked {
+            Asked::Verdict(keys) => {
+                let row = self.labelled(id, row, &keys);
+                self.output.append(&row, question.key).map_err(LabelError::output(&self.labelling.out))?;
+                self.refusals.record()?;
+                self.done.written += 1;
+            }
+            Asked::Refused(refusal) => return self.refuse(id, question.key, refusal),
+            Asked::Malformed(reason) => self.fail(question.key, &reason),
+            Asked::Silent(reason) => {
+                self.fail(question.key, &reason);
+                self.silent += 1;
+                if self.silent == SILENT {
+                    return Err(ClientError::Silent { prompts: SILENT, attempts: ATTEMPTS, reason }.into());
+                }
+            }
+            Asked::OutOfBudget => self.done.stopped_by_budget = true,
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, question: Key, reason: &str) {
+        tracing::warn!(reason, "A prompt got no label");
+        self.unanswered.insert(question, None);
+        self.done.failed += 1;
+    }
+
+    /// Takes a refusal. It is recorded once the judge is known to answer others; before that, a setting may be what is
+    /// refused.
+    fn refuse(&mut self, id: &str, question: Key, refusal: Refusal) -> Result<(), LabelError> {
+        tracing::warn!(status = refusal.status, reason = refusal.message, "The judge refuses a prompt");
+        self.refusals.note(json!({
+            "id": id,
+            "rubric": self.labelling.rubric.name(),
+            "judge": self.labelling.client.model(),
+            "status": refusal.status,
+            "error": refusal.message,
+        }));
+        self.done.refused += 1;
+        if self.output.judge_answers() {
+            self.refusals.record()?;
+        } else if self.refusals.noted() == REFUSED {
+            let Refusal { status, message } = refusal;
+            return Err(ClientError::Refused { status, message }.into());
+        }
+        self.unanswered.insert(question, Some(refusal));
+        Ok(())
+    }
+
+    fn labelled(&self, id: &str, row: &Row, keys: &Value) -> Value {
+        let mut labelled = json!({
+            "id": id,
+            "prompt": row.prompt,
+            "rubric": self.labelling.rubric.name(),
+            "judge": self.labelling.client.model(),
+        });
+        for (key, value) in keys.as_object().into_iter().flatten() {
+            labelled[key] = value.clone();
+        }
+        labelled
+    }
+}
