@@ -24,7 +24,7 @@ use self::world::LoggedWorld;
 pub use self::world::{Lack, Usual};
 use crate::decision_log::LoggedDecision;
 
-/// What rules can read of a request that is not in the log and is no header.
+/// Parts of a request that rules can read and that are neither in the log nor a header.
 const UNLOGGED: [&str; 2] = ["request.model", "request.path"];
 
 /// A configuration that decides without serving.
@@ -40,13 +40,13 @@ pub struct Engine {
 /// A logged request that is decided anew, and what was found out for it so far.
 pub(crate) struct Trial<'l> {
     logged: &'l LoggedDecision,
-    /// Whether nothing but a prompt is decided: it has no headers that could be missing.
+    /// True when nothing but a prompt is decided: it has no headers that could be missing.
     is_prompt: bool,
     features: Features,
     pub(crate) signals: Signals,
 }
 
-/// What a configuration makes of a logged request.
+/// A configuration's decision of a logged request.
 #[derive(Debug)]
 pub enum Replayed {
     /// A model, and the scores that it was chosen by.
@@ -59,45 +59,28 @@ pub enum Replayed {
     Unknown(Lack),
 }
 
-/// Why a configuration does not decide.
+/// Errors of a configuration that decides offline.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum EngineError {
     /// The file holds mistakes.
     #[error(transparent)]
     Config(#[from] Problems),
     /// A classifier's bundle cannot be used.
     #[error("classifiers.{name}.bundle: {source}")]
-    Bundle {
-        /// The classifier.
-        name: Name,
-        /// What is wrong.
-        source: ClassifierError,
-    },
+    Bundle { name: Name, source: ClassifierError },
     /// ONNX Runtime is missing, and texts must be scored.
     #[error("ONNX Runtime is missing")]
     OnnxRuntime(#[from] RuntimeError),
     /// A text got no scores.
     #[error("the classifier gave no scores ({})", reason.as_str())]
-    Unscored {
-        /// Why.
-        reason: Degraded,
-    },
+    Unscored { reason: Degraded },
     /// A strategy has nothing to compare prompts with.
     #[error("{strategy}: {message}")]
-    Exemplars {
-        /// Where it stands.
-        strategy: Arc<str>,
-        /// What is wrong.
-        message: String,
-    },
+    Exemplars { strategy: Arc<str>, message: String },
     /// There is no such policy.
     #[error("there is no policy `{name}` (allowed: {allowed})")]
-    NoPolicy {
-        /// The name that was asked for.
-        name: String,
-        /// Those that there are.
-        allowed: String,
-    },
+    NoPolicy { name: String, allowed: String },
 }
 
 impl Engine {

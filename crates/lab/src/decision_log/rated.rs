@@ -111,7 +111,8 @@ impl Rated {
         self.by_prompt.get(&prompt_group(decision))
     }
 
-    /// Returns how well `model` answers a decision's prompt, of which `ratings` are known; `None` when it was never rated.
+    /// Returns how well `model` answers a decision's prompt, of which `ratings` are known; `None` when it was never
+    /// rated.
     pub(crate) fn quality(&self, decision: &LoggedDecision, ratings: &Sums, model: &str) -> Option<Quality> {
         let place = self.place(model)?;
         let by_label = || self.by_label.get(&(decision.label_or_none().to_owned(), place)).and_then(|sum| sum.mean());

@@ -16,10 +16,10 @@ use tokio::time::Instant;
 use super::world::LoggedWorld;
 use super::{EngineError, Lack};
 
-/// How long a prompt may take; nobody is waiting behind a proxy here.
+/// The deadline of a prompt; nobody is waiting behind a proxy here.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What is known of a classifier's bundle, and the classifier once a text needed it.
+/// A classifier's bundle, and the classifier itself once a text needed it.
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) sha256: Arc<str>,

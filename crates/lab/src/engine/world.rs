@@ -13,21 +13,21 @@ use pointsman_core::prompt::TextScope;
 use crate::dataset::DatasetError;
 use crate::decision_log::{DecisionLogs, LogLine, LoggedDecision};
 
-/// What the reason is where the client chose.
+/// The reason of a decision where the client chose.
 const OVERRIDE: &str = "override";
 
-/// What a decision rests on that the log does not hold.
+/// Evidence that a decision rests on and the log does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lack {
     /// Scores of the bundle that is asked, and the whole text to score again.
     Scores,
     /// The whole text, to compare with a strategy's examples.
     Text,
-    /// What the judge of the strategy at this path would say: asking costs money, and may give another answer.
+    /// The answer of the judge of the strategy at this path: asking costs money, and may give another one.
     Judge(Arc<str>),
-    /// How a draw would fall.
+    /// The draw of a random strategy.
     Draw,
-    /// What the requests of the conversation have in common, for `split` and `rollout`.
+    /// The conversation's key, for `split` and `rollout`.
     Conversation,
     /// A header.
     Header(String),
@@ -37,7 +37,7 @@ pub enum Lack {
     Texts(TextScope),
 }
 
-/// How models answer, over whole logs: what `utility` knows of them while serving.
+/// Means of models' answers over whole logs, which `utility` knows while serving.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Usual(BTreeMap<String, [Mean; 2]>);
 
@@ -52,7 +52,7 @@ pub(super) struct LoggedWorld<'l> {
     pub(super) logged: &'l LoggedDecision,
     pub(super) is_prompt: bool,
     pub(super) usual: &'l Usual,
-    /// Who asked, if the configuration knows the client.
+    /// The client, if the configuration knows it.
     pub(super) client: Option<&'l config::Client>,
     /// The first thing that was asked in vain.
     pub(super) lacks: OnceLock<Lack>,

@@ -20,16 +20,16 @@ const ANSWER: Duration = Duration::from_secs(300);
 const MAX_BYTES: usize = 1 << 20;
 const LIMITS: ExchangeLimits = ExchangeLimits { connect: CONNECT, read: ANSWER, max_bytes: MAX_BYTES };
 
-/// Where the judge is, and what it is called.
+/// The judge's address, model and key.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     /// `http(s)://host[:port][/prefix]`; `/chat/completions` comes after it.
     pub base_url: String,
-    /// What the provider calls the model.
+    /// The provider's name of the model.
     pub model: String,
     /// The key that goes as `Authorization: Bearer`.
     pub key: Option<Secret>,
-    /// Whether the temperature is left to the model, because it takes no other.
+    /// True to leave the temperature to the model, because it takes no other.
     pub own_temperature: bool,
 }
 
@@ -41,7 +41,7 @@ pub struct Client {
     http: HttpClient,
 }
 
-/// What came of a request.
+/// The outcome of a request.
 pub(super) enum Reply {
     /// An answer, whatever it says.
     Answer { content: String, usage: Option<Usage> },
@@ -51,15 +51,16 @@ pub(super) enum Reply {
     Refused(Refusal),
 }
 
-/// What a judge says that refuses.
+/// A refusal of the judge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) status: u16,
     pub(super) message: String,
 }
 
-/// Why the judge cannot be asked.
+/// Errors that keep the judge from being asked.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum ClientError {
     /// The URL is none.
     #[error("`{url}` is not a URL of a judge (allowed: http(s)://host[:port][/prefix])")]
@@ -69,24 +70,12 @@ pub enum ClientError {
     },
     /// The judge refuses, and would refuse every prompt.
     #[error("the judge refuses with {status}: {message}")]
-    Refused {
-        /// The status.
-        status: u16,
-        /// What it says.
-        message: String,
-    },
+    Refused { status: u16, message: String },
     /// The judge gives no answers, however often it is asked.
     #[error(
         "the judge answers none of {prompts} prompts in a row, each asked {attempts} times: {reason} (run it again to go on)"
     )]
-    Silent {
-        /// Prompts in a row.
-        prompts: u32,
-        /// How often each was asked.
-        attempts: u32,
-        /// What came of the last attempt.
-        reason: String,
-    },
+    Silent { prompts: u32, attempts: u32, reason: String },
 }
 
 impl Client {
