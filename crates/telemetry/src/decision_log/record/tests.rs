@@ -76,7 +76,7 @@ fn whole<'l>(features: &'l Features, set: &'l BTreeMap<String, Value>) -> Decisi
 
 #[test]
 fn a_whole_line_is_what_it_always_was() {
-    let (features, set) = (features(r#"{"messages":[]}"#), BTreeMap::from([("seed".to_owned(), json!(7))]));
+    let (features, set) = (features(r#"{"model":"m","messages":[]}"#), BTreeMap::from([("seed".to_owned(), json!(7))]));
 
     let line = serde_json::to_string(&whole(&features, &set)).expect("JSON");
 
@@ -101,7 +101,7 @@ fn a_line_without_the_rest_says_what_is_not_known_and_leaves_out_what_was_not_do
 
 #[test]
 fn a_line_is_read_back_as_it_was_written() {
-    let body = r#"{"messages":[{"role":"user","content":"What is the capital of France?"}]}"#;
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"What is the capital of France?"}]}"#;
     let (features, set) = (features(body), BTreeMap::from([("seed".to_owned(), json!(7))]));
     let written = whole(&features, &set);
 
@@ -134,7 +134,7 @@ fn an_old_line_lacks_what_came_later() {
 
 #[test]
 fn the_client_s_own_words_are_not_written_as_features() {
-    let body = r#"{"messages":[{"role":"user","content":"x"}],"reasoning_effort":"My Planted Effort"}"#;
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"x"}],"reasoning_effort":"My Planted Effort"}"#;
     let features = features(body);
 
     let line = serde_json::to_string(&LoggedFeatures::Measured(&features)).expect("JSON");
