@@ -1,7 +1,7 @@
 //! The command line: one file for each subcommand.
 //!
-//! Exit codes: 1 when a gate refuses, else as in sysexits: 64 for bad usage, 65 for bad data, 69 for an address or a library that is not to be had, 78 for a bad
-//! configuration. Results go to stdout, everything else to stderr.
+//! Exit codes: 1 when a gate refuses, else as in sysexits: 64 for bad usage, 65 for bad data, 69 for an address or a library
+//! that is not to be had, 78 for a bad configuration. Results go to stdout, everything else to stderr.
 
 mod bundle;
 mod check;

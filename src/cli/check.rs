@@ -15,7 +15,7 @@ use super::{CONFIG, ConfigFile, REFUSED};
 use crate::router::Router;
 use crate::snapshot::{BuildError, Builder, ClassifierState, Snapshot};
 
-/// How long a classifier may take over a test's prompt: tests are about where prompts go, not about how fast this machine is.
+/// The longest time for a classifier over a test's prompt: tests are about where prompts go, not about how fast this machine is.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What `check` can be asked for.

@@ -27,7 +27,7 @@ pub(super) struct Arguments {
 /// The configuration, in which the places of the upstreams and of the bundle are filled in.
 const CONFIGURATION: &str = include_str!("../../config/demo.yaml");
 
-/// Where the bundle is, seen from the repository's root.
+/// The bundle's folder, seen from the repository's root.
 const BUNDLE: &str = "models/pointsman-mini";
 
 /// Eight prompts of the kinds that real traffic is made of.

@@ -22,19 +22,19 @@ use crate::router::Router;
 use crate::snapshot::{BuildError, Builder, Snapshot};
 use crate::upstream::health;
 
-/// How long the former process may take to let go of the admin address, which is not handed over.
+/// The longest time for the former process to let go of the admin address, which is not handed over.
 const ADMIN_RELEASE: Duration = Duration::from_secs(10);
 const ADMIN_RETRY: Duration = Duration::from_millis(20);
 
-/// How long the last lines of the decision log may take.
+/// The longest time for the last lines of the decision log.
 const LOG_FLUSH: Duration = Duration::from_secs(5);
 
-/// Where the listeners come from.
+/// The source of the listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
-    /// They are bound.
+    /// The listeners are bound.
     Fresh,
-    /// A running process hands them over.
+    /// A running process hands the listeners over.
     Upgrade,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Gateway {
     _watcher: Option<Watcher>,
 }
 
-/// Why it does not serve.
+/// The reason why the gateway does not serve.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StartError {
     #[error(transparent)]
@@ -124,7 +124,7 @@ impl Gateway {
         self.admin
     }
 
-    /// Returns what reloads it.
+    /// Returns the gateway's reloader.
     pub(super) const fn reloader(&self) -> &Arc<Reloader> {
         &self.reloader
     }

@@ -9,7 +9,7 @@ use crate::clients::hash_key;
 /// Longer than any key; a file that was piped in by mistake is not read whole.
 const MAX_KEY: u64 = 4096;
 
-/// Why there is no hash.
+/// The reason why there is no hash.
 #[derive(Debug, thiserror::Error)]
 enum KeyError {
     #[error("cannot read the key from stdin")]

@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use super::table::{Align, Table, shorten};
 
-/// How wide lines of features may be.
+/// The greatest width of a line of features, in characters.
 const WIDTH: usize = 110;
 
-/// How much of a condition a row shows.
+/// The longest part of a condition that a row shows, in characters.
 const WHEN_CHARS: usize = 60;
 
 /// Returns the decision `explanation` as lines of text.
@@ -28,7 +28,7 @@ pub(super) fn render(explanation: &Value) -> String {
     text
 }
 
-/// Writes what came of it, and what the choice hangs on.
+/// Writes the decision, and what the choice hangs on.
 fn head(text: &mut String, explanation: &Value) {
     let mut line = |key: &str, value: String| {
         let _ = writeln!(text, "{key:<10}{value}");
@@ -71,7 +71,7 @@ fn head(text: &mut String, explanation: &Value) {
     }
 }
 
-/// Says what became of the model that the request was held to.
+/// Says what the policy did with the model that the request was pinned to.
 fn pin(pin: &Value) -> Option<String> {
     let outcome = pin["outcome"].as_str()?;
     let mut said = outcome.replace('_', " ");

@@ -21,7 +21,7 @@ struct Signals {
     terminate: Signal,
 }
 
-/// What a signal asks for.
+/// The request that a signal makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
     Stop,

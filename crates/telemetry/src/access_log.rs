@@ -19,9 +19,9 @@ pub struct AccessLine<'r> {
     pub method: &'r str,
     /// The request's path; anything from `?` on is cut off before it is written.
     pub path: &'r str,
-    /// The status that the client got; absent when it left first.
+    /// The status that the client got; absent when the client left first.
     pub status: Option<u16>,
-    /// Whose key it came with, where clients have keys.
+    /// The client whose key the request had, where clients have keys.
     pub client: Option<&'r str>,
     /// The policy that matched.
     pub policy: Option<&'r str>,
@@ -29,7 +29,7 @@ pub struct AccessLine<'r> {
     pub model: Option<&'r str>,
     /// The position of the rule that chose or denied.
     pub rule: Option<usize>,
-    /// Why it was chosen.
+    /// The reason of the choice.
     pub reason: Option<&'static str>,
     /// The classifier's best label.
     pub label: Option<&'r str>,
@@ -37,13 +37,13 @@ pub struct AccessLine<'r> {
     pub label_from: Option<&'static str>,
     /// The score that the decision rests on.
     pub score: Option<f32>,
-    /// Why the classifier's encoder did not answer.
+    /// The reason why the classifier's encoder did not answer.
     pub degraded: Option<&'static str>,
     /// The policy that only watched.
     pub shadow_policy: Option<&'r str>,
-    /// The model that it would have chosen.
+    /// The model that the watching policy would have chosen.
     pub shadow_model: Option<&'r str>,
-    /// The code of the error that it would have answered.
+    /// The code of the error that the watching policy would have answered.
     pub shadow_denied: Option<&'static str>,
     /// The provider that was asked last.
     pub provider: Option<&'r str>,
@@ -55,17 +55,17 @@ pub struct AccessLine<'r> {
     pub input_tokens: Option<u64>,
     /// Tokens of the answer; absent when nobody knows.
     pub output_tokens: Option<u64>,
-    /// What they cost by the catalog's prices.
+    /// The cost of the tokens by the catalog's prices.
     pub cost_usd: Option<f64>,
-    /// From the request's first byte to the answer's first.
+    /// The time from the request's first byte to the answer's first.
     pub first_byte: Option<Duration>,
-    /// From the request's first byte to the answer's last.
+    /// The time from the request's first byte to the answer's last.
     pub duration: Duration,
-    /// Pointsman's own share of it.
+    /// Pointsman's own share of the duration.
     pub overhead: Duration,
-    /// Identifies the request in headers and logs.
+    /// The id of the request in headers and logs.
     pub request_id: &'r str,
-    /// The trace that it belongs to, where requests are traced.
+    /// The id of the request's trace, where requests are traced.
     pub trace_id: Option<&'r str>,
     /// The generation that decided.
     pub generation: u64,

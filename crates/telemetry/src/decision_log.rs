@@ -21,13 +21,13 @@ use writer::{Message, Writer};
 
 use super::{DroppedLine, Metrics};
 
-/// Of a text that is longer, so many bytes from each end are hashed, and its length: a request must not wait for more.
+/// Bytes of each end of a longer text that are hashed, with its length: a request must not wait for more.
 const HASHED_BYTES: usize = 32 << 10;
 
-/// How long a flush waits before it looks at a full queue again.
+/// The wait of a flush before it looks at a full queue again.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// Something that becomes a line.
+/// An entry that the writer's thread turns into a line.
 pub trait Entry: Send {
     /// Appends one JSON object without line breaks. Runs on the writer's thread.
     fn write(&self, line: &mut Vec<u8>);
@@ -44,13 +44,13 @@ struct Shared {
     metrics: Arc<Metrics>,
 }
 
-/// What is kept of a prompt.
+/// The part of a prompt that the decision log keeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kept {
     /// HMAC-SHA256 in hexadecimal digits, if there is a key: of the text, and of a text longer than 64 KiB of its first
     /// and last 32 KiB and its length.
     pub hash: Option<String>,
-    /// The text, if the operator asked for it; its end may be cut.
+    /// The text, if the operator wants texts; the end may be cut.
     pub text: Option<String>,
     /// Bytes of the whole text.
     pub bytes: usize,

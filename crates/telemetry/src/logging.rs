@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
-/// What is written unless `RUST_LOG`, whose directives are added, says otherwise.
+/// The directives of the filter; those of `RUST_LOG` are added and win.
 ///
 /// Pingora reports clients that leave, scan or speak no HTTP as errors. `pingora_proxy` has nothing else to say: what
 /// fails towards an upstream is logged, counted and answered by our own proxy, with the provider's name. From
@@ -31,7 +31,7 @@ pub enum Format {
     Json,
 }
 
-/// Why logging could not be set up.
+/// The reason why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LoggingError {
     /// `RUST_LOG` cannot be read.
@@ -39,7 +39,7 @@ pub enum LoggingError {
     Filter {
         /// The variable's value.
         value: String,
-        /// What is wrong with it.
+        /// The directive at fault.
         source: ParseError,
     },
     /// The process already has a logger.

@@ -14,7 +14,7 @@ use crate::snapshot::{ClassifierState, Snapshot};
 
 const NAME_CHARS: usize = 48;
 
-/// What became of a test's request.
+/// The result of a test's request.
 #[derive(Debug, Default)]
 struct Got {
     model: Option<String>,
@@ -22,9 +22,9 @@ struct Got {
     rule: Option<usize>,
     reason: Option<String>,
     denied: Option<u16>,
-    /// The policy only watches.
+    /// True when the policy only watches.
     watched: bool,
-    /// What went wrong before anything was decided.
+    /// The error that kept the router from a decision.
     error: Option<String>,
 }
 

@@ -14,9 +14,9 @@ use crate::cli::features::chat_body;
 const LIMITS: ExchangeLimits =
     ExchangeLimits { connect: Duration::from_secs(10), read: Duration::from_secs(60), max_bytes: 1 << 20 };
 
-/// What came back.
+/// The demo's answer from the proxy.
 pub(super) struct Answer {
-    /// The model that says it answered.
+    /// The model that the answer names.
     pub(super) model: String,
     /// The prompt's tokens, as the upstream counted them.
     pub(super) prompt_tokens: u32,

@@ -13,7 +13,7 @@ use pointsman_core::features::TokenCounter;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// What the upstream reads of a request.
+/// The part of a request that the upstream reads.
 #[derive(Deserialize)]
 struct Chat {
     model: String,

@@ -59,7 +59,7 @@ impl FromLog {
 }
 
 impl Rows {
-    /// Returns where they stand.
+    /// Returns the path of the rows.
     pub(in crate::cli) fn path(&self) -> &Path {
         &self.path
     }

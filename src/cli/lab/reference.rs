@@ -33,7 +33,7 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// Why there is no reference.
+/// The reason why there is no reference.
 #[derive(Debug, thiserror::Error)]
 enum ReferenceFailure {
     #[error("ONNX Runtime is missing")]

@@ -13,7 +13,7 @@ const BAR: usize = 24;
 /// Labels of a head that are shown; of one that has more, the most probable.
 const MOST_LABELS: usize = 5;
 
-/// Writes all that were asked.
+/// Writes every classifier and judge that was asked.
 pub(super) fn render(text: &mut String, explanation: &Value) {
     for classifier in list(&explanation["classifiers"]) {
         let _ = writeln!(text, "\nclassifier {}: {}", plain(&classifier["classifier"]), source(classifier));

@@ -12,10 +12,10 @@ use std::time::{Duration, SystemTime};
 
 use pointsman_core::config;
 
-/// What the times in names differ by at least.
+/// The least difference between the times in two files' names.
 const TICK: Duration = Duration::from_micros(1);
 
-/// How often the file may be found moved before a write is given up.
+/// The number of times that the file may be found moved before a write is given up.
 const MOST_MOVES: u32 = 100;
 
 /// The file that is written, and the full ones beside it.
@@ -33,16 +33,16 @@ pub(super) struct Files {
 struct Open {
     file: File,
     since: SystemTime,
-    /// Device and inode: what the path led to when it was opened.
+    /// Device and inode of the path's file at the time when it was opened.
     identity: (u64, u64),
 }
 
 /// The file with the right to write to it: another writer of the same path (the one before a reload, another process) waits.
 struct Turn {
     open: Open,
-    /// Where the next line begins.
+    /// The offset of the next line.
     end: u64,
-    /// Whether the right was granted; not every file system can.
+    /// True when the lock was granted: not every file system can.
     alone: bool,
 }
 

@@ -13,11 +13,11 @@ use crate::{DroppedLine, Metrics};
 /// Bytes that are written at once at most; fewer as soon as nothing waits.
 const CHUNK: usize = 64 << 10;
 
-/// What the writer is sent.
+/// A message to the writer's thread.
 pub(super) enum Message {
     /// A line to write.
     Line(Box<dyn Entry>),
-    /// Says that everything before it is on the disk.
+    /// A question that is answered once everything before it is on the disk.
     Flush(SyncSender<()>),
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Writer {
     chunk: usize,
     buffer: Vec<u8>,
     lines: u64,
-    /// Whether the last write failed; every change is logged, not every line.
+    /// True when the last write failed; every change is logged, not every line.
     failing: bool,
 }
 

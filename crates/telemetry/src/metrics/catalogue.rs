@@ -18,7 +18,7 @@ pub struct Described {
     pub buckets: &'static [f64],
 }
 
-/// What a metric's numbers count, which its name says.
+/// The unit of a metric's numbers, which the metric's name says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Seconds.

@@ -19,7 +19,7 @@ use rustc_hash::FxHashMap;
 
 use super::catalogue::Described;
 
-/// What a metric is called, what it says and which labels it has.
+/// The definition of a metric: name, help text, labels and buckets.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Definition<const N: usize> {
     /// The full name, unit and `_total` included.
@@ -32,7 +32,7 @@ pub(super) struct Definition<const N: usize> {
     pub(super) buckets: &'static [f64],
 }
 
-/// What is scraped, and what is known of it: the crate's registry does not tell what was registered.
+/// The registered families and their descriptions: the crate's registry does not tell what was registered.
 #[derive(Default)]
 pub(super) struct Registry {
     inner: prometheus::Registry,

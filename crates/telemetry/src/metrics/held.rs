@@ -8,7 +8,7 @@ use prometheus::{Gauge, IntCounter, IntGauge};
 use super::family::{Family, Registry};
 use super::{Metrics, definitions as define};
 
-/// The families of what is held.
+/// The metric families of pins, thresholds, targets and the store.
 pub(super) struct Holdings {
     affinity: Family<IntCounter, 2>,
     threshold: Family<Gauge, 1>,
@@ -53,7 +53,7 @@ impl Holdings {
 }
 
 impl Metrics {
-    /// Counts what became of the model that a request was held to.
+    /// Counts what a policy did with the model that a request was pinned to.
     pub fn held(&self, policy: &Name, outcome: &'static str) {
         self.held.affinity.with([policy.into(), outcome.into()]).inc();
     }
@@ -114,7 +114,7 @@ impl TargetMetrics {
         self.frozen.set(i64::from(frozen));
     }
 
-    /// Counts a time that it began to stay.
+    /// Counts one start of a freeze.
     pub fn froze(&self) {
         self.freezes.inc();
     }

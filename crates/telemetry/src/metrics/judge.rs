@@ -9,7 +9,7 @@ use prometheus::{Counter, Histogram, IntCounter};
 use super::family::{Family, Registry};
 use super::{Direction, Metrics, definitions as define};
 
-/// What judges are counted in, all policies together.
+/// The metric families of judges, all policies together.
 pub(super) struct Judges {
     questions: Family<IntCounter, 2>,
     seconds: Family<Histogram, 1>,

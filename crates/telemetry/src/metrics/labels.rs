@@ -17,22 +17,22 @@ pub enum Stage {
     Rewrite,
 }
 
-/// How one request to a provider ended.
+/// The outcome of one request to a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttemptOutcome {
     /// The provider answered with a status below 400.
     Success,
-    /// It answered with a status from 400 to 499, 429 excepted.
+    /// The provider answered with a status from 400 to 499, 429 excepted.
     ClientError,
-    /// It answered with 429.
+    /// The provider answered with 429.
     RateLimited,
-    /// It answered with a status of 500 or above.
+    /// The provider answered with a status of 500 or above.
     ServerError,
     /// No connection: refused, unreachable, or TLS failed.
     ConnectFailed,
-    /// No connection, or no end of its TLS handshake, in time.
+    /// No connection, or no end of the TLS handshake, in time.
     ConnectTimeout,
-    /// Connected, but it stayed silent for longer than its timeout.
+    /// A connected provider stayed silent for longer than its timeout.
     Timeout,
     /// The connection broke before the answer was complete.
     Broken,
@@ -44,7 +44,7 @@ pub enum AttemptOutcome {
     Internal,
 }
 
-/// What tokens were for.
+/// The part of a request or answer that tokens belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// The prompt, cached tokens included.
@@ -57,42 +57,42 @@ pub enum Direction {
     Reasoning,
 }
 
-/// Why a streamed answer did not end as it should.
+/// The reason why a streamed answer has no proper end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BrokenStream {
     /// The connection broke or fell silent.
     Cut,
-    /// It ended without the mark that its API ends streams with.
+    /// The stream ended without the mark that its API ends streams with.
     Unfinished,
 }
 
-/// How a client's request ended.
+/// The outcome of a client's request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientOutcome {
-    /// It got an answer with a status below 400.
+    /// The client got an answer with a status below 400.
     Success,
-    /// It got an error, or left before there was an answer.
+    /// The client got an error, or left before there was an answer.
     Failed,
-    /// It asks too much.
+    /// The client asks more than its limits allow.
     RateLimited,
-    /// It may not use what it asked for.
+    /// The client may not use the model or policy that it asked for.
     NotAllowed,
 }
 
-/// Why a peer gets no requests.
+/// The reason why a peer gets no requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EjectionCause {
-    /// It failed as many requests in a row as `breaker.consecutive_failures`.
+    /// The peer failed as many requests in a row as `breaker.consecutive_failures`.
     ConsecutiveFailures,
-    /// It failed a share of its requests of `breaker.failure_ratio` or more.
+    /// The peer failed a share of its requests of `breaker.failure_ratio` or more.
     FailureRatio,
-    /// It failed again when it was tried after its backoff.
+    /// The peer failed again when it was tried after its backoff.
     TrialFailed,
-    /// It failed as many health checks in a row as `health_check.unhealthy_after`.
+    /// The peer failed as many health checks in a row as `health_check.unhealthy_after`.
     HealthCheck,
 }
 
-/// Where a classifier's scores came from.
+/// The part that a cache of scores had in an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CacheOutcome {
     /// The text was judged before.
@@ -103,7 +103,7 @@ pub enum CacheOutcome {
     Joined,
 }
 
-/// Why the decision log lost a line.
+/// The reason why the decision log lost a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DroppedLine {
     /// As many lines as `decision_log.queue` were waiting.
@@ -112,18 +112,18 @@ pub enum DroppedLine {
     WriteFailed,
 }
 
-/// What a client said of an answer.
+/// The kind of a client's word on an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FeedbackKind {
-    /// How good it was.
+    /// The quality of the answer.
     Rating,
-    /// Whether it was right.
+    /// The correctness of the answer.
     Correct,
-    /// Words.
+    /// A comment in words.
     Comment,
 }
 
-/// How a reload ended.
+/// The outcome of a reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReloadOutcome {

@@ -32,7 +32,7 @@ pub struct ModelInfo {
     pub version: Arc<str>,
     /// The bundle's checksum.
     pub sha256: Arc<str>,
-    /// The device that it runs on.
+    /// The device that the model runs on.
     pub device: Arc<str>,
 }
 

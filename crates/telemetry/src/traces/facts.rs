@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What a client asked for.
+/// The request of a client.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'r> {
     /// The method.
@@ -17,22 +17,22 @@ pub struct Asked<'r> {
     pub generation: u64,
 }
 
-/// A decision and what it rests on.
+/// A decision and its grounds.
 #[derive(Debug, Clone, Copy)]
 pub struct Decided<'r> {
     /// The policy.
     pub policy: &'r str,
     /// The model, as the catalog names it.
     pub model: &'r str,
-    /// Why.
+    /// The reason of the choice.
     pub reason: &'static str,
-    /// The classifier that was asked, and which rung of its ladder answered.
+    /// The classifier that was asked, and the part of it that answered.
     pub classifier: Option<(&'r str, Option<&'static str>)>,
-    /// Why its encoder did not answer.
+    /// The reason why the classifier's encoder did not answer.
     pub degraded: Option<&'static str>,
     /// The best label.
     pub label: Option<&'r str>,
-    /// The text that it is about.
+    /// The text that the label is about.
     pub label_from: &'static str,
     /// The score that the decision rests on.
     pub score: Option<f32>,
@@ -40,7 +40,7 @@ pub struct Decided<'r> {
     pub truncated_tokens: u32,
     /// The wait for scores.
     pub classify: Duration,
-    /// All of it.
+    /// The time that the whole decision took.
     pub took: Duration,
 }
 
@@ -51,20 +51,20 @@ pub struct Attempt<'r> {
     pub operation: Option<&'static str>,
     /// The provider's name in the configuration.
     pub provider: &'r str,
-    /// What it calls the model; absent when the request passes through.
+    /// The provider's name for the model; absent when the request passes through.
     pub model: Option<&'r str>,
-    /// Its host.
+    /// The provider's host.
     pub host: &'r str,
-    /// Its port.
+    /// The provider's port.
     pub port: u16,
-    /// Counts the request's attempts, from 1.
+    /// The number of the attempt within its request, from 1.
     pub number: u32,
 }
 
-/// How a request ended.
+/// The end of a request.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Answered<'r> {
-    /// The status that the client got; absent when it left first.
+    /// The status that the client got; absent when the client left first.
     pub status: Option<u16>,
     /// The code of Pointsman's own error.
     pub code: Option<&'static str>,
@@ -72,8 +72,8 @@ pub struct Answered<'r> {
     pub model: Option<&'r str>,
     /// Tokens of prompt, answer, cache and reasoning, when they are known.
     pub tokens: Option<[u64; 4]>,
-    /// What they cost in US dollars.
+    /// The cost of the tokens in US dollars.
     pub cost: Option<f64>,
-    /// From the request's first byte to the answer's first.
+    /// The time from the request's first byte to the answer's first.
     pub first_byte: Option<Duration>,
 }

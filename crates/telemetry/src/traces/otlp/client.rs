@@ -17,7 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 /// The longest answer that is read: a collector has little to say.
 const MAX_ANSWER: usize = 1 << 20;
 
-/// Sends exports.
+/// The client of the collector.
 pub(super) struct Client {
     runtime: Runtime,
     http: HttpClient,

@@ -21,7 +21,7 @@ use crate::traces::{Answered, Asked, Attempt, Decided};
 /// The methods that a span names; another one is the client's own word.
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
-/// The spans of a request that is under way.
+/// The spans of a request in progress.
 pub struct RequestTrace {
     tracer: SdkTracer,
     server: Span,
@@ -158,7 +158,7 @@ impl RequestTrace {
     }
 }
 
-/// What [`Answered::tokens`] are called.
+/// The attributes of [`Answered::tokens`], in their order.
 const USAGE: [&str; 4] = [
     "gen_ai.usage.input_tokens",
     "gen_ai.usage.output_tokens",

@@ -20,7 +20,7 @@ pub(super) struct Plot {
     y: Range,
 }
 
-/// How a line looks.
+/// The look of a line: colour, width, dashes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stroke {
     pub(super) colour: &'static str,
