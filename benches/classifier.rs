@@ -11,9 +11,9 @@ use anyhow::{Context, Result};
 use criterion::{BatchSize, Criterion};
 use ort::session::Session;
 use ort::value::Tensor;
-use pointsman_classifier::{Blocks, Bundle, Classifier, Host, Ngrams, Runtime};
+use pointsman_classifier::{Bundle, Classifier, ClassifierHost, HeadInputs, Ngrams, OnnxRuntime};
 use pointsman_core::config;
-use pointsman_core::config::{Name, Span};
+use pointsman_core::config::{Name, TimeSpan};
 use pointsman_core::features::{Features, TokenCounter};
 use pointsman_core::prompt::{Dialect, Prompt};
 use pointsman_telemetry::Metrics;
@@ -28,9 +28,9 @@ const TEXT: &str = "Design a rate limiter for forty regions with at most five pe
 
 fn main() -> Result<()> {
     let mut criterion = Criterion::default().measurement_time(Duration::from_secs(8)).configure_from_args();
-    let host = Host {
+    let host = ClassifierHost {
         base_dir: PathBuf::from(env!("CARGO_MANIFEST_DIR")),
-        runtime: Runtime::load()?,
+        runtime: OnnxRuntime::load()?,
         metrics: Arc::new(Metrics::new()),
     };
     let bundle = Bundle::open(&host.base_dir.join(BUNDLE)).context("the default bundle")?;
@@ -43,7 +43,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn raw_session(criterion: &mut Criterion, runtime: &Runtime, bundle: &Bundle) -> Result<()> {
+fn raw_session(criterion: &mut Criterion, runtime: &OnnxRuntime, bundle: &Bundle) -> Result<()> {
     let mut session = session(runtime, bundle.model()).map_err(|error| anyhow::anyhow!("{error}"))?;
     let tokens = bundle.tokenizer().tokens(&bundle.tokenizer().budget().excerpt(TEXT))?;
     let shape = [1, tokens.ids.len()];
@@ -62,19 +62,19 @@ fn raw_session(criterion: &mut Criterion, runtime: &Runtime, bundle: &Bundle) ->
     Ok(())
 }
 
-fn session(runtime: &Runtime, model: &[u8]) -> ort::Result<Session> {
+fn session(runtime: &OnnxRuntime, model: &[u8]) -> ort::Result<Session> {
     let builder = Session::builder(runtime.environment())?.with_intra_threads(1)?.with_inter_threads(1)?;
     let mut builder = builder.with_intra_op_spinning(false)?;
     builder.commit_from_memory(model)
 }
 
-fn classify(criterion: &mut Criterion, host: &Host) -> Result<()> {
+fn classify(criterion: &mut Criterion, host: &ClassifierHost) -> Result<()> {
     let name = Name::new("default").map_err(anyhow::Error::msg)?;
-    let config = config::Classifier {
-        deadline: Span::from_secs(1),
+    let config = config::ClassifierConfig {
+        deadline: TimeSpan::from_secs(1),
         // The same text over and over: a cache would be all that is measured.
-        cache: config::Cache { max_entries: 0, max_bytes: 0 },
-        ..config::Classifier::of(BUNDLE)
+        cache: config::ScoreCacheLimits { max_entries: 0, max_bytes: 0 },
+        ..config::ClassifierConfig::of(BUNDLE)
     };
     let classifier = Classifier::start(&name, &config, host)?;
     let features = features(TEXT)?;
@@ -96,7 +96,7 @@ fn heads(criterion: &mut Criterion, bundle: &Bundle) {
         bencher.iter(|| {
             bundle
                 .heads()
-                .score(black_box(Blocks { embedding: &embedding, features: &features, ngrams: &ngrams }))
+                .score(black_box(HeadInputs { embedding: &embedding, features: &features, ngrams: &ngrams }))
                 .expect("scores")
         });
     });

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use futures::future::join_all;
-use pointsman_classifier::{Ask, Bundle, Classifier, Host, Runtime};
+use pointsman_classifier::{Bundle, Classifier, ClassifierHost, OnnxRuntime, ScoreRequest};
 use pointsman_core::config;
-use pointsman_core::config::{Device, Name, Span};
+use pointsman_core::config::{DeviceChoice, Name, TimeSpan};
 use pointsman_core::features::Features;
 use pointsman_telemetry::Metrics;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 struct Options {
     bundle: PathBuf,
-    device: Device,
+    device: DeviceChoice,
     tokens: Vec<usize>,
     batches: Vec<usize>,
     seconds: f64,
@@ -31,7 +31,8 @@ struct Options {
 fn main() -> Result<()> {
     let options = Options::parse()?;
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let host = Host { base_dir: root.clone(), runtime: Runtime::load()?, metrics: Arc::new(Metrics::new()) };
+    let host =
+        ClassifierHost { base_dir: root.clone(), runtime: OnnxRuntime::load()?, metrics: Arc::new(Metrics::new()) };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build()?;
     let prompts: Vec<String> = serde_json::from_slice(&fs::read(root.join("tests/fixtures/prompts.json"))?)?;
     let classifier = start(&host, &options, 32)?;
@@ -52,7 +53,7 @@ fn main() -> Result<()> {
 impl Options {
     fn parse() -> Result<Self> {
         let (tokens, batches) = (vec![64, 128, 512], vec![1, 4, 16, 64, 256]);
-        let mut options = Self { bundle: PathBuf::new(), device: Device::Cpu, tokens, batches, seconds: 5.0 };
+        let mut options = Self { bundle: PathBuf::new(), device: DeviceChoice::Cpu, tokens, batches, seconds: 5.0 };
         let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
         while let Some(key) = arguments.next() {
             let value = arguments.next().with_context(|| format!("{key} needs a value"))?;
@@ -70,26 +71,26 @@ impl Options {
     }
 }
 
-fn device(text: &str) -> Result<Device> {
+fn device(text: &str) -> Result<DeviceChoice> {
     match text.split_once(':') {
-        None if text == "cpu" => Ok(Device::Cpu),
-        None if text == "tensorrt" => Ok(Device::Tensorrt),
-        Some(("cuda", number)) => Ok(Device::Cuda(number.parse()?)),
+        None if text == "cpu" => Ok(DeviceChoice::Cpu),
+        None if text == "tensorrt" => Ok(DeviceChoice::Tensorrt),
+        Some(("cuda", number)) => Ok(DeviceChoice::Cuda(number.parse()?)),
         _ => bail!("{text} is no device (allowed: cpu, cuda:N, tensorrt)"),
     }
 }
 
 /// Starts the bundle on exactly that device; the golden inputs are checked there.
-fn start(host: &Host, options: &Options, batch: usize) -> Result<Classifier> {
-    let config = config::Classifier {
-        deadline: Span(PATIENCE),
+fn start(host: &ClassifierHost, options: &Options, batch: usize) -> Result<Classifier> {
+    let config = config::ClassifierConfig {
+        deadline: TimeSpan(PATIENCE),
         queue: 1024,
-        batch: config::Batch { max_size: batch, max_wait: Span::from_millis(2) },
-        cache: config::Cache { max_entries: 0, max_bytes: 0 },
-        cascade: config::Cascade { enabled: false, confidence: None },
+        batch: config::BatchLimits { max_size: batch, max_wait: TimeSpan::from_millis(2) },
+        cache: config::ScoreCacheLimits { max_entries: 0, max_bytes: 0 },
+        cascade: config::LexicalCascade { enabled: false, confidence: None },
         device: options.device,
         require: true,
-        ..config::Classifier::of(&options.bundle)
+        ..config::ClassifierConfig::of(&options.bundle)
     };
     let bundle = Bundle::open(&host.base_dir.join(&options.bundle))?;
     let name = Name::new("bench").map_err(|error| anyhow!(error))?;
@@ -107,7 +108,7 @@ async fn scores(classifier: &Classifier, prompts: &[String]) -> Result<Value> {
 
 async fn judge(classifier: &Classifier, text: &str) -> Result<pointsman_core::scores::Scores> {
     let deadline = tokio::time::Instant::now() + PATIENCE;
-    let ask = Ask { text, features: &Features::default(), deadline, heads: &[] };
+    let ask = ScoreRequest { text, features: &Features::default(), deadline, heads: &[] };
     classifier.score(ask).await.map_err(|reason| anyhow!(reason.as_str()))
 }
 

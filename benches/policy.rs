@@ -9,7 +9,7 @@ use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
 use pointsman_core::config::{Config, Name};
 use pointsman_core::features::{Features, TokenCount};
-use pointsman_core::policy::{Live, PolicySet, RequestFacts, Signals, Step};
+use pointsman_core::policy::{KnownSignals, PolicySet, PolicyStep, PolicyWorld, RequestFacts};
 use pointsman_core::prompt::{Dialect, Prompt, TextScope};
 use pointsman_core::scores::{HeadScores, Scores};
 
@@ -70,7 +70,7 @@ struct Asked<'b> {
     body: &'b Bytes,
 }
 
-impl Live for Asked<'_> {
+impl PolicyWorld for Asked<'_> {
     fn any_text(&self, scope: TextScope, is_wanted: &mut dyn FnMut(&str) -> bool) -> Option<bool> {
         Some(self.prompt.any_text(self.body, scope, is_wanted))
     }
@@ -108,7 +108,7 @@ fn text_rules(criterion: &mut Criterion) {
                     let asked = Asked { prompt, body: &body };
                     let facts = RequestFacts { live: &asked, ..RequestFacts::bare("auto", "/v1/chat/completions") };
                     let policy = set.find(&facts).expect("the model is auto");
-                    let mut signals = Signals::default();
+                    let mut signals = KnownSignals::default();
                     signals.add_scores(classifier.clone(), Ok(scores.clone()));
                     policy.step(&facts, &features, &signals)
                 });
@@ -131,9 +131,9 @@ fn decision(criterion: &mut Criterion) {
     let classifier = Name::new("default").expect("a name");
     criterion.bench_function("policy/decide_10_rules", |bencher| {
         bencher.iter(|| {
-            let mut signals = Signals::default();
+            let mut signals = KnownSignals::default();
             let asked = policy.step(&facts, black_box(&features), &signals);
-            assert!(matches!(asked, Step::Need(_)));
+            assert!(matches!(asked, PolicyStep::Need(_)));
             signals.add_scores(classifier.clone(), Ok(scores.clone()));
             policy.step(&facts, black_box(&features), &signals)
         });

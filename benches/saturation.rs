@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use ort::session::Session;
 use ort::value::Tensor;
-use pointsman_classifier::{Ask, Bundle, Classifier, EncoderOutage, Host, Runtime, Tokens};
+use pointsman_classifier::{Bundle, Classifier, ClassifierHost, EncoderOutage, OnnxRuntime, ScoreRequest, TokenIds};
 use pointsman_core::config;
-use pointsman_core::config::{Name, Span};
+use pointsman_core::config::{Name, TimeSpan};
 use pointsman_core::features::{Features, TokenCounter};
 use pointsman_core::prompt::{Dialect, Prompt};
-use pointsman_core::scores::Degraded;
+use pointsman_core::scores::ClassifierFailure;
 use pointsman_telemetry::Metrics;
 
 const CALLERS: [usize; 4] = [1, 8, 32, 128];
@@ -62,7 +62,8 @@ struct System {
 fn main() -> Result<()> {
     let options = Options::parse()?;
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let host = Host { base_dir: root.clone(), runtime: Runtime::load()?, metrics: Arc::new(Metrics::new()) };
+    let host =
+        ClassifierHost { base_dir: root.clone(), runtime: OnnxRuntime::load()?, metrics: Arc::new(Metrics::new()) };
     let questions = Arc::new(questions(&root)?);
     let mut systems = Vec::new();
     if let Some((_, folder)) = options.bundles.first()
@@ -123,25 +124,25 @@ fn questions(root: &Path) -> Result<Vec<Question>> {
         .collect()
 }
 
-fn section() -> config::Classifier {
-    config::Classifier {
-        deadline: Span(PATIENCE),
+fn section() -> config::ClassifierConfig {
+    config::ClassifierConfig {
+        deadline: TimeSpan(PATIENCE),
         queue: 256,
-        cache: config::Cache { max_entries: 0, max_bytes: 0 },
-        cascade: config::Cascade { enabled: false, confidence: None },
-        ..config::Classifier::of("unused")
+        cache: config::ScoreCacheLimits { max_entries: 0, max_bytes: 0 },
+        cascade: config::LexicalCascade { enabled: false, confidence: None },
+        ..config::ClassifierConfig::of("unused")
     }
 }
 
-fn start(host: &Host, bundle: Bundle) -> Result<Classifier> {
+fn start(host: &ClassifierHost, bundle: Bundle) -> Result<Classifier> {
     let name = Name::new("bench").map_err(|error| anyhow!(error))?;
     Ok(Classifier::start_bundle(&name, &section(), host, bundle)?)
 }
 
 /// Starts the lexical heads of a bundle, as they serve when the encoder cannot.
-fn lexical(host: &Host, folder: &Path) -> Option<Classifier> {
+fn lexical(host: &ClassifierHost, folder: &Path) -> Option<Classifier> {
     let bundle = Bundle::open(&host.base_dir.join(folder)).ok()?;
-    let outage = EncoderOutage { reason: Degraded::RuntimeMissing, detail: "a benchmark".to_owned() };
+    let outage = EncoderOutage { reason: ClassifierFailure::RuntimeMissing, detail: "a benchmark".to_owned() };
     let started = Classifier::start_lexical(&Name::new("bench").ok()?, &section(), &host.metrics, bundle, Some(outage));
     started.inspect_err(|error| eprintln!("lexical: left out: {error}")).ok()
 }
@@ -167,7 +168,7 @@ async fn point(classifier: &Classifier, questions: &Arc<Vec<Question>>, callers:
                         break;
                     }
                     let deadline = tokio::time::Instant::from_std(asked + PATIENCE);
-                    let ask = Ask { text: &question.text, features: &question.features, deadline, heads: &[] };
+                    let ask = ScoreRequest { text: &question.text, features: &question.features, deadline, heads: &[] };
                     classifier.score(ask).await.map_err(|reason| anyhow!(reason.as_str()))?;
                     times.push(asked.elapsed().as_secs_f64() * 1e3);
                 }
@@ -187,7 +188,7 @@ async fn point(classifier: &Classifier, questions: &Arc<Vec<Question>>, callers:
 }
 
 /// Runs the bare session in a loop: alone, then in batches of each size over texts in their order.
-fn raw(runtime: &Runtime, bundle: &Bundle, questions: &[Question], seconds: f64) -> Result<(f64, f64, usize)> {
+fn raw(runtime: &OnnxRuntime, bundle: &Bundle, questions: &[Question], seconds: f64) -> Result<(f64, f64, usize)> {
     let mut session = session(runtime, bundle.model()).map_err(|error| anyhow!("{error}"))?;
     let budget = bundle.tokenizer().budget();
     let tokens = questions.iter().map(|question| bundle.tokenizer().tokens(&budget.excerpt(&question.text)));
@@ -217,7 +218,7 @@ fn raw(runtime: &Runtime, bundle: &Bundle, questions: &[Question], seconds: f64)
     Ok((median, best.0, best.1))
 }
 
-fn session(runtime: &Runtime, model: &[u8]) -> ort::Result<Session> {
+fn session(runtime: &OnnxRuntime, model: &[u8]) -> ort::Result<Session> {
     Session::builder(runtime.environment())?
         .with_intra_threads(1)?
         .with_inter_threads(1)?
@@ -225,7 +226,7 @@ fn session(runtime: &Runtime, model: &[u8]) -> ort::Result<Session> {
         .commit_from_memory(model)
 }
 
-fn run_once(session: &mut Session, batch: &[Tokens], output: &str) -> Result<()> {
+fn run_once(session: &mut Session, batch: &[TokenIds], output: &str) -> Result<()> {
     let width = batch.iter().map(|tokens| tokens.ids.len()).max().unwrap_or_default();
     let (mut ids, mut mask) = (vec![0_i64; batch.len() * width], vec![0_i64; batch.len() * width]);
     for (row, tokens) in batch.iter().enumerate() {

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use pointsman::{Builder, Metrics, ReloadOutcome, Reloader, Router};
+use pointsman::{Metrics, ReloadOutcome, Reloader, Router, SnapshotBuilder};
 use tokio::task::JoinSet;
 
 struct Options {
@@ -37,7 +37,7 @@ fn main() -> Result<()> {
     let file = folder.path().join("pointsman.yaml");
     fs::write(&file, configuration(&bundle))?;
     let metrics = Arc::new(Metrics::new());
-    let builder = Builder::new(&file, Arc::clone(&metrics));
+    let builder = SnapshotBuilder::new(&file, Arc::clone(&metrics));
     let snapshot = builder.build(builder.prepare()?, None)?;
     let router = Arc::new(Router::new(snapshot, Arc::clone(&metrics)));
     let reloader = Arc::new(Reloader::new(builder, Arc::clone(&router), metrics));

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use pointsman_core::usage::{Framing, Reader, Shape, UsageEvent, UsageFilter};
+use pointsman_core::usage::{AnswerFormat, AnswerFraming, UsageEvent, UsageFilter, UsageReader};
 
 /// Events of a stream.
 const EVENTS: usize = 1000;
@@ -26,7 +26,7 @@ fn scanning(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("usage");
     group.throughput(Throughput::Bytes(bytes));
     for (name, event) in [("events/keep", UsageEvent::Keep), ("events/remove", UsageEvent::Remove)] {
-        let filter = || UsageFilter::new(Reader::new(Shape::OpenAi, Framing::Events), event);
+        let filter = || UsageFilter::new(UsageReader::new(AnswerFormat::OpenAi, AnswerFraming::Events), event);
         group.bench_function(name, |bencher| {
             bencher.iter_batched(
                 || (filter(), chunks.clone()),
@@ -44,7 +44,7 @@ fn scanning(criterion: &mut Criterion) {
     group.throughput(Throughput::Bytes(answer.len() as u64));
     group.bench_function("json", |bencher| {
         bencher.iter(|| {
-            let mut reader = Reader::new(Shape::OpenAi, Framing::Json);
+            let mut reader = UsageReader::new(AnswerFormat::OpenAi, AnswerFraming::Json);
             answer.as_bytes().chunks(16 << 10).for_each(|chunk| reader.push(chunk));
             reader
         });

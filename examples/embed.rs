@@ -13,7 +13,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, Session, http_proxy_service};
 use pingora::server::Server;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, Result};
-use pointsman::{Builder, Metrics, Proxy, Router};
+use pointsman::{Metrics, Proxy, Router, SnapshotBuilder};
 
 /// Your service, with Pointsman as a part of it.
 struct Service {
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (file, listen, rest) = (next("config/quickstart.yaml"), next("127.0.0.1:8081"), next("127.0.0.1:3000"));
 
     let metrics = Arc::new(Metrics::new());
-    let builder = Builder::new(file.as_ref(), Arc::clone(&metrics));
+    let builder = SnapshotBuilder::new(file.as_ref(), Arc::clone(&metrics));
     let snapshot = builder.build(builder.prepare()?, None)?;
     let router = Arc::new(Router::new(snapshot, Arc::clone(&metrics)));
     let llm = Proxy::new(router, metrics);

@@ -1,7 +1,7 @@
 //! The admin plane: a small HTTP server of its own for operators, Prometheus and probes.
 //!
 //! [`serve`] runs it on a listener that is already bound. What it shows comes from a [`Plane`]; the routes know neither the proxy
-//! nor how a reload works, [`Process`] does. It never shows secrets, because what it is given holds none, and it has no authentication: it
+//! nor how a reload works, [`GatewayProcess`] does. It never shows secrets, because what it is given holds none, and it has no authentication: it
 //! belongs on loopback or a private network.
 
 mod http;
@@ -12,4 +12,4 @@ mod state;
 mod tests;
 
 pub(crate) use self::http::serve;
-pub(crate) use self::plane::Process;
+pub(crate) use self::plane::GatewayProcess;

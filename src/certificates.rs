@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use pingora::tls::sign::CertifiedKey;
 use pingora::tls::{CryptoProvider, RusTlsError, install_default_crypto_provider, load_certs_and_key_files};
-use pointsman_core::config::ListenTls;
+use pointsman_core::config::ListenerTls;
 
 /// A certificate chain and its private key, which match.
 #[derive(Clone)]
-pub(crate) struct Certificate(Arc<CertifiedKey>);
+pub(crate) struct ListenerCertificate(Arc<CertifiedKey>);
 
 /// The reason why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ pub(crate) enum CertificateError {
     Mismatch(RusTlsError),
 }
 
-impl Certificate {
+impl ListenerCertificate {
     /// Loads what `files` name; relative paths start at `base_dir`.
     ///
     /// # Errors
@@ -35,7 +35,7 @@ impl Certificate {
     ///
     /// # Panics
     /// Never: the provider is installed first.
-    pub(crate) fn load(files: &ListenTls, base_dir: &Path) -> Result<Self, CertificateError> {
+    pub(crate) fn load(files: &ListenerTls, base_dir: &Path) -> Result<Self, CertificateError> {
         install_default_crypto_provider();
         let (cert, key) = (base_dir.join(&files.cert), base_dir.join(&files.key));
         let loaded = load_certs_and_key_files(&cert.to_string_lossy(), &key.to_string_lossy());
@@ -57,14 +57,14 @@ impl Certificate {
     }
 }
 
-impl PartialEq for Certificate {
+impl PartialEq for ListenerCertificate {
     /// The key belongs to the certificate, so the chain says it all.
     fn eq(&self, other: &Self) -> bool {
         self.0.cert == other.0.cert
     }
 }
 
-impl fmt::Debug for Certificate {
+impl fmt::Debug for ListenerCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Certificate({} in the chain)", self.0.cert.len())
     }

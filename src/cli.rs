@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use pointsman_telemetry::logging::Format;
+use pointsman_telemetry::logging::LogFormat;
 
 /// The exit code of a gate that a change does not pass.
 const REFUSED: u8 = 1;
@@ -36,49 +36,49 @@ const CONFIG: u8 = 78;
 /// Reads each LLM prompt, judges it in milliseconds, and sends it to the cheapest model that will answer it well.
 #[derive(Debug, Parser)]
 #[command(name = "pointsman", version, about, arg_required_else_help = true)]
-struct Arguments {
+struct CommandLine {
     /// How log records are written to stderr; RUST_LOG sets which.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
-    log_format: Format,
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     /// Proxies requests until SIGTERM; SIGHUP or a changed file reloads, SIGQUIT hands over to `serve --upgrade`.
-    Serve(serve::Arguments),
+    Serve(serve::ServeArguments),
     /// Checks a configuration with its bundles and keys, and runs its tests; exits with 78 and every problem if it is bad, with 1
     /// if a test fails.
-    Check(check::Arguments),
+    Check(check::CheckArguments),
     /// Shows or verifies a bundle of weights.
     #[command(subcommand)]
-    Bundle(bundle::Command),
+    Bundle(bundle::BundleCommand),
     /// Decides for one prompt and says why, without sending it anywhere.
-    Decide(decide::Arguments),
+    Decide(decide::DecideArguments),
     /// Prints the features of prompts: JSON lines with a `prompt` on stdin, one JSON object a line on stdout.
     Features,
     /// Measures a bundle's head on labelled prompts, beside what prompt length would get.
     #[cfg(feature = "lab")]
-    Eval(lab::eval::Arguments),
+    Eval(lab::eval::EvalArguments),
     /// Prints the hash of a client's key, read from stdin, for `clients.<name>.keys`.
     HashKey,
     /// Fits heads to labels or outcomes, over the encoder of a bundle, and writes a new bundle.
     #[cfg(feature = "lab")]
-    Fit(lab::fit::Arguments),
+    Fit(lab::fit::FitArguments),
     /// Finds a policy's threshold for a share, a cost or a quality, and shows the change as a diff.
     #[cfg(feature = "lab")]
-    Calibrate(lab::calibrate::Arguments),
+    Calibrate(lab::calibrate::CalibrateArguments),
     /// Shows what another configuration would have done with logged requests; exits with 1 when it moves too much.
     #[cfg(feature = "lab")]
-    Replay(lab::replay::Arguments),
+    Replay(lab::replay::ReplayArguments),
     /// Asks an LLM judge for labels of prompts, offline, resumable and within a budget.
     #[cfg(feature = "lab")]
-    Label(lab::label::Arguments),
+    Label(lab::label::LabelArguments),
     /// Makes the bundle of a classifier's shadow its own in the configuration file, and shows the change.
-    Promote(promote::Arguments),
+    Promote(promote::PromoteArguments),
     /// Shows routing at work with built-in upstreams: no keys, no configuration.
-    Demo(demo::Arguments),
+    Demo(demo::DemoArguments),
 }
 
 /// The configuration to use.
@@ -91,7 +91,7 @@ struct ConfigFile {
 
 /// Runs the command that `arguments` ask for and returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let arguments = match CommandLine::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             let _ = error.print(); // nowhere left to say so
@@ -99,24 +99,24 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match arguments.command {
-        Command::Serve(command) => serve::run(&command, arguments.log_format),
-        Command::Check(command) => check::run(&command),
-        Command::Bundle(command) => bundle::run(&command),
-        Command::Decide(command) => decide::run(&command),
-        Command::Features => features::run(),
+        CliCommand::Serve(command) => serve::run(&command, arguments.log_format),
+        CliCommand::Check(command) => check::run(&command),
+        CliCommand::Bundle(command) => bundle::run(&command),
+        CliCommand::Decide(command) => decide::run(&command),
+        CliCommand::Features => features::run(),
         #[cfg(feature = "lab")]
-        Command::Eval(command) => lab::eval::run(&command),
-        Command::HashKey => hash_key::run(),
+        CliCommand::Eval(command) => lab::eval::run(&command),
+        CliCommand::HashKey => hash_key::run(),
         #[cfg(feature = "lab")]
-        Command::Fit(command) => lab::fit::run(&command),
+        CliCommand::Fit(command) => lab::fit::run(&command),
         #[cfg(feature = "lab")]
-        Command::Calibrate(command) => lab::calibrate::run(&command),
+        CliCommand::Calibrate(command) => lab::calibrate::run(&command),
         #[cfg(feature = "lab")]
-        Command::Replay(command) => lab::replay::run(&command),
+        CliCommand::Replay(command) => lab::replay::run(&command),
         #[cfg(feature = "lab")]
-        Command::Label(command) => lab::label::run(&command),
-        Command::Promote(command) => promote::run(&command),
-        Command::Demo(command) => demo::run(&command),
+        CliCommand::Label(command) => lab::label::run(&command),
+        CliCommand::Promote(command) => promote::run(&command),
+        CliCommand::Demo(command) => demo::run(&command),
     }
 }
 

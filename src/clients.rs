@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 
-use self::bucket::Rate;
+use self::bucket::TokenBucket;
 
 /// Characters of a name that is not known that are repeated at most.
 const MAX_ECHO: usize = 64;
@@ -32,14 +32,14 @@ pub(crate) struct Clients {
 #[derive(Debug)]
 pub struct Client {
     name: Name,
-    section: config::Client,
-    requests: Option<Meter>,
-    tokens: Option<Meter>,
+    section: config::ClientConfig,
+    requests: Option<RateMeter>,
+    tokens: Option<RateMeter>,
 }
 
 /// The unit that a client's rate is limited in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
+pub enum RateUnit {
     /// Requests, whatever they hold.
     Requests,
     /// Tokens, of prompts and answers.
@@ -48,9 +48,9 @@ pub enum Unit {
 
 /// A client that asks too much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limited {
+pub struct RateLimitExceeded {
     /// The unit of the limit.
-    pub unit: Unit,
+    pub unit: RateUnit,
     /// The limit in a minute.
     pub per_minute: u64,
     /// The time until the client may ask again.
@@ -60,7 +60,7 @@ pub struct Limited {
 /// A client that is not in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("There is no client `{name}` ({}).", if known.is_empty() { "none is configured".to_owned() } else { format!("allowed: {}", known.join(", ")) })]
-pub struct NoClient {
+pub struct UnknownClient {
     /// The name that was asked for.
     pub name: String,
     /// The names of those that are.
@@ -69,9 +69,9 @@ pub struct NoClient {
 
 /// The rest of what a client may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Allowance {
+pub struct RateAllowance {
     /// The unit of the allowance.
-    pub unit: Unit,
+    pub unit: RateUnit,
     /// The limit in a minute.
     pub limit: u64,
     /// The rest at this moment.
@@ -82,9 +82,9 @@ pub struct Allowance {
 
 /// A rate and how much of it is used; changes without a lock.
 #[derive(Debug)]
-struct Meter {
-    unit: Unit,
-    rate: Rate,
+struct RateMeter {
+    unit: RateUnit,
+    rate: TokenBucket,
     epoch: Instant,
     /// When the bucket will be full again, in nanoseconds since `epoch`.
     full_at: AtomicU64,
@@ -99,9 +99,9 @@ pub(crate) fn hash_key(key: &[u8]) -> KeyHash {
 impl Clients {
     /// Builds what `sections` describe; clients of `previous` whose section is the same are taken over.
     #[must_use]
-    pub(crate) fn build(sections: Option<&config::Clients>, previous: Option<&Self>) -> Self {
+    pub(crate) fn build(sections: Option<&config::ClientConfigs>, previous: Option<&Self>) -> Self {
         let Some(sections) = sections else { return Self::default() };
-        let known = |name: &Name, section: &config::Client| {
+        let known = |name: &Name, section: &config::ClientConfig| {
             let (_, client) = previous?.keys.as_ref()?.iter().find(|(_, client)| client.name == *name)?;
             (client.section == *section).then(|| Arc::clone(client))
         };
@@ -128,12 +128,12 @@ impl Clients {
     ///
     /// # Errors
     /// When there is none.
-    pub(crate) fn find(&self, name: &str) -> Result<&Arc<Client>, NoClient> {
+    pub(crate) fn find(&self, name: &str) -> Result<&Arc<Client>, UnknownClient> {
         self.named(name).ok_or_else(|| {
             let mut known: Vec<_> = self.keys.iter().flatten().map(|(_, client)| client.name.to_string()).collect();
             known.sort();
             known.dedup();
-            NoClient { name: name.chars().take(MAX_ECHO).collect(), known }
+            UnknownClient { name: name.chars().take(MAX_ECHO).collect(), known }
         })
     }
 
@@ -152,13 +152,13 @@ impl Clients {
 }
 
 impl Client {
-    fn new(name: &Name, section: &config::Client) -> Self {
+    fn new(name: &Name, section: &config::ClientConfig) -> Self {
         let limit = section.rate_limit;
         Self {
             name: name.clone(),
             section: section.clone(),
-            requests: limit.requests_per_minute.map(|per_minute| Meter::new(Unit::Requests, per_minute)),
-            tokens: limit.tokens_per_minute.map(|per_minute| Meter::new(Unit::Tokens, per_minute)),
+            requests: limit.requests_per_minute.map(|per_minute| RateMeter::new(RateUnit::Requests, per_minute)),
+            tokens: limit.tokens_per_minute.map(|per_minute| RateMeter::new(RateUnit::Tokens, per_minute)),
         }
     }
 
@@ -191,7 +191,7 @@ impl Client {
     ///
     /// # Errors
     /// Says what is used up; then nothing is taken.
-    pub fn admit(&self) -> Result<(), Limited> {
+    pub fn admit(&self) -> Result<(), RateLimitExceeded> {
         if let Some(tokens) = &self.tokens {
             tokens.check(1)?;
         }
@@ -203,7 +203,7 @@ impl Client {
     ///
     /// # Errors
     /// When they are not there now; then nothing is taken.
-    pub fn debit(&self, tokens: u64) -> Result<(), Limited> {
+    pub fn debit(&self, tokens: u64) -> Result<(), RateLimitExceeded> {
         self.tokens.as_ref().map_or(Ok(()), |meter| meter.take(tokens))
     }
 
@@ -216,12 +216,12 @@ impl Client {
     }
 
     /// Returns how much it has left of what is limited.
-    pub fn allowances(&self) -> impl Iterator<Item = Allowance> {
-        self.requests.iter().chain(&self.tokens).map(Meter::allowance)
+    pub fn allowances(&self) -> impl Iterator<Item = RateAllowance> {
+        self.requests.iter().chain(&self.tokens).map(RateMeter::allowance)
     }
 }
 
-impl Unit {
+impl RateUnit {
     /// Returns the unit as header names spell it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -232,21 +232,21 @@ impl Unit {
     }
 }
 
-impl Meter {
-    fn new(unit: Unit, per_minute: u64) -> Self {
-        Self { unit, rate: Rate::per_minute(per_minute), epoch: Instant::now(), full_at: AtomicU64::new(0) }
+impl RateMeter {
+    fn new(unit: RateUnit, per_minute: u64) -> Self {
+        Self { unit, rate: TokenBucket::per_minute(per_minute), epoch: Instant::now(), full_at: AtomicU64::new(0) }
     }
 
     fn now(&self) -> u64 {
         u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    fn check(&self, amount: u64) -> Result<(), Limited> {
+    fn check(&self, amount: u64) -> Result<(), RateLimitExceeded> {
         let taken = self.rate.take(self.full_at.load(Ordering::Relaxed), self.now(), amount);
         taken.map(drop).map_err(|wait| self.limited(wait))
     }
 
-    fn take(&self, amount: u64) -> Result<(), Limited> {
+    fn take(&self, amount: u64) -> Result<(), RateLimitExceeded> {
         let now = self.now();
         let mut wait = 0;
         let take = |full_at| self.rate.take(full_at, now, amount).map_err(|nanos| wait = nanos).ok();
@@ -262,13 +262,13 @@ impl Meter {
         let _ = self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, correct); // always some
     }
 
-    fn limited(&self, wait: u64) -> Limited {
-        Limited { unit: self.unit, per_minute: self.rate.limit(), retry_after: Duration::from_nanos(wait) }
+    fn limited(&self, wait: u64) -> RateLimitExceeded {
+        RateLimitExceeded { unit: self.unit, per_minute: self.rate.limit(), retry_after: Duration::from_nanos(wait) }
     }
 
-    fn allowance(&self) -> Allowance {
+    fn allowance(&self) -> RateAllowance {
         let owed = self.full_at.load(Ordering::Relaxed).saturating_sub(self.now());
-        Allowance {
+        RateAllowance {
             unit: self.unit,
             limit: self.rate.limit(),
             remaining: self.rate.remaining(owed),

@@ -16,9 +16,9 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use pointsman_core::config;
-use pointsman_core::config::{Model, Name};
+use pointsman_core::config::{CatalogEntry, Name};
 use pointsman_core::features::Features;
-use pointsman_core::judgement::{Ending, Said, text_of};
+use pointsman_core::judgement::{AnswerEnding, JudgeAnswer, text_of};
 use pointsman_core::policy::{JudgeFailure, Judgement};
 use pointsman_core::prompt::Prompt;
 use pointsman_core::usage::Usage;
@@ -28,12 +28,12 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use self::breaker::Breaker;
-use self::description::Description;
-use self::question::{Key, Question};
-use self::spell::{Cause, FailureSpell};
-use self::words::Private;
-use crate::upstream::{Answer, Call, Caller, Target};
+use self::breaker::JudgeFailureBreaker;
+use self::description::RequestDescription;
+use self::question::{JudgeQuestion, QuestionKey};
+use self::spell::{FailureSpell, SilenceCause};
+use self::words::PrivateWords;
+use crate::upstream::{Deployment, ProviderAnswer, ProviderCall, ProviderCaller};
 
 /// Marks a judge's questions.
 pub(crate) const HEADER: &str = "x-pointsman-judge";
@@ -46,42 +46,42 @@ const MAX_BYTES: usize = 256 << 10;
 /// A strategy's judge.
 #[derive(Debug)]
 pub(crate) struct Judge {
-    section: config::Judge,
+    section: config::JudgeConfig,
     policy: Name,
-    deployment: Arc<Target>,
-    question: Question,
+    deployment: Arc<Deployment>,
+    question: JudgeQuestion,
     /// The memory that outlives reloads.
-    memory: Arc<Memory>,
+    memory: Arc<JudgeMemory>,
     metrics: JudgeMetrics,
-    caller: Arc<Caller>,
+    caller: Arc<ProviderCaller>,
 }
 
 /// The memory of a judge, as long as the judge's section stays the same.
 #[derive(Debug)]
-struct Memory {
-    answers: Option<Cache<Key, (Said, Instant)>>,
-    breaker: Breaker,
+struct JudgeMemory {
+    answers: Option<Cache<QuestionKey, (JudgeAnswer, Instant)>>,
+    breaker: JudgeFailureBreaker,
     spell: FailureSpell,
     places: Semaphore,
 }
 
 /// For whom a judge is asked, and by what.
 #[derive(Clone, Copy)]
-pub(crate) struct Asks<'a> {
+pub(crate) struct JudgeContext<'a> {
     /// The policy that its strategy is part of.
     pub policy: &'a Name,
     /// The catalog that describes the choices' models to the judge.
-    pub catalog: &'a BTreeMap<Name, Model>,
+    pub catalog: &'a BTreeMap<Name, CatalogEntry>,
     /// The sender of the judge's questions.
-    pub caller: &'a Arc<Caller>,
+    pub caller: &'a Arc<ProviderCaller>,
     /// The metrics that questions are counted in.
     pub metrics: &'a Metrics,
 }
 
 /// A question without an answer: why, and what there is to say of it.
-struct Silence {
-    cause: Cause,
-    answer: Option<Answer>,
+struct FailedQuestion {
+    cause: SilenceCause,
+    answer: Option<ProviderAnswer>,
     detail: String,
 }
 
@@ -90,21 +90,21 @@ impl Judge {
     /// asked the same.
     #[must_use]
     pub(crate) fn new(
-        section: &config::Judge,
-        deployment: &Arc<Target>,
-        asks: Asks<'_>,
+        section: &config::JudgeConfig,
+        deployment: &Arc<Deployment>,
+        asks: JudgeContext<'_>,
         previous: Option<&Self>,
     ) -> Self {
-        let Asks { policy, catalog, caller, metrics } = asks;
-        let question = Question::new(section, catalog);
+        let JudgeContext { policy, catalog, caller, metrics } = asks;
+        let question = JudgeQuestion::new(section, catalog);
         let is_same = |old: &&Self| {
             old.section == *section
                 && old.deployment.upstream_name == deployment.upstream_name
                 && old.question.says_as(&question)
         };
-        let memory = || Memory {
+        let memory = || JudgeMemory {
             answers: (section.cache.max_entries > 0).then(|| Cache::new(section.cache.max_entries)),
-            breaker: Breaker::new(section.breaker),
+            breaker: JudgeFailureBreaker::new(section.breaker),
             spell: FailureSpell::default(),
             places: Semaphore::new(section.max_concurrent),
         };
@@ -150,7 +150,7 @@ impl Judge {
         if prompt.newest_ask().trim().is_empty() {
             return Err(JudgeFailure::NoText);
         }
-        let description = Description::of(prompt, features, self.section.max_chars);
+        let description = RequestDescription::of(prompt, features, self.section.max_chars);
         let Some(answers) = &self.memory.answers else { return self.question(&description, &text, deadline).await };
         let key = self.question.key(&description);
         if answers.get(&key).is_some_and(|(_, until)| until <= Instant::now()) {
@@ -163,7 +163,7 @@ impl Judge {
                 let judgement = self.question(&description, &text, deadline).await?;
                 let Judgement { label, confidence, rationale, .. } = judgement.clone();
                 let until = Instant::now() + self.section.cache.hold.0;
-                let _ = guard.insert((Said { label, confidence, rationale }, until)); // fails when it was taken out meanwhile
+                let _ = guard.insert((JudgeAnswer { label, confidence, rationale }, until)); // fails when it was taken out meanwhile
                 Ok(judgement)
             }
         }
@@ -171,7 +171,7 @@ impl Judge {
 
     async fn question(
         &self,
-        description: &Description,
+        description: &RequestDescription,
         text: &str,
         deadline: Instant,
     ) -> Result<Judgement, JudgeFailure> {
@@ -189,34 +189,36 @@ impl Judge {
             }
             Err(silence) => {
                 self.memory.breaker.failed();
-                self.note(&silence, Private { key: self.key(), words: description.words(), prompt: text });
+                self.note(&silence, PrivateWords { key: self.key(), words: description.words(), prompt: text });
                 Err(silence.cause.failure)
             }
         }
     }
 
-    async fn exchange(&self, description: &Description, deadline: Instant) -> Result<Judgement, Silence> {
+    async fn exchange(&self, description: &RequestDescription, deadline: Instant) -> Result<Judgement, FailedQuestion> {
         let body = self.question.body(description, &self.deployment);
         let fields = [
             (header::USER_AGENT, HeaderValue::from_static(USER_AGENT)),
             (HeaderName::from_static(HEADER), HeaderValue::from_static("1")),
         ];
-        let call = Call { path: "/chat/completions", fields: &fields, body: &body, max_bytes: MAX_BYTES };
+        let call = ProviderCall { path: "/chat/completions", fields: &fields, body: &body, max_bytes: MAX_BYTES };
         match timeout_at(deadline, self.caller.post(&self.deployment.provider, call)).await {
-            Err(_) => Err(Silence::of(JudgeFailure::Timeout, format!("no answer within {:?}", self.section.timeout.0))),
+            Err(_) => {
+                Err(FailedQuestion::of(JudgeFailure::Timeout, format!("no answer within {:?}", self.section.timeout.0)))
+            }
             Ok(Ok(answer)) if answer.status == StatusCode::OK => self.read(&answer),
             Ok(Ok(answer)) => {
-                let cause = Cause { failure: JudgeFailure::Failed, status: Some(answer.status) };
-                Err(Silence { cause, answer: Some(answer), detail: String::new() })
+                let cause = SilenceCause { failure: JudgeFailure::Failed, status: Some(answer.status) };
+                Err(FailedQuestion { cause, answer: Some(answer), detail: String::new() })
             }
-            Ok(Err(error)) => Err(Silence::of(JudgeFailure::Failed, error.to_string())),
+            Ok(Err(error)) => Err(FailedQuestion::of(JudgeFailure::Failed, error.to_string())),
         }
     }
 
     /// Reads the label and what the answer cost, which is paid for whatever it says.
-    fn read(&self, answer: &Answer) -> Result<Judgement, Silence> {
+    fn read(&self, answer: &ProviderAnswer) -> Result<Judgement, FailedQuestion> {
         let answer: Value = serde_json::from_slice(&answer.body)
-            .map_err(|_| Silence::of(JudgeFailure::BadAnswer, "the body is no JSON".to_owned()))?;
+            .map_err(|_| FailedQuestion::of(JudgeFailure::BadAnswer, "the body is no JSON".to_owned()))?;
         let count = |path: &str| answer.pointer(path).and_then(Value::as_u64);
         let usage = count("/usage/prompt_tokens").zip(count("/usage/completion_tokens")).map(|(input, output)| {
             let cached = count("/usage/prompt_tokens_details/cached_tokens").unwrap_or_default();
@@ -227,27 +229,28 @@ impl Judge {
             self.metrics.paid(usage.input, usage.output, cost_usd.unwrap_or_default());
         }
         let choice = &answer["choices"][0];
-        let (ending, text) = (Ending::of(choice), text_of(&choice["message"]));
+        let (ending, text) = (AnswerEnding::of(choice), text_of(&choice["message"]));
         match (self.question.labels.read(&text, ending), ending) {
             (Some(said), _) => {
                 // One that nobody asked for may quote the prompt where nobody expects it.
                 let rationale = said.rationale.filter(|_| self.section.rationale);
-                Ok(judgement(Said { rationale, ..said }, cost_usd))
+                Ok(judgement(JudgeAnswer { rationale, ..said }, cost_usd))
             }
-            (None, Ending::Cut) => {
+            (None, AnswerEnding::Cut) => {
                 let detail =
                     format!("`max_tokens: {}` ran out after {} characters", self.section.max_tokens, text.len());
-                Err(Silence::of(JudgeFailure::Truncated, detail))
+                Err(FailedQuestion::of(JudgeFailure::Truncated, detail))
             }
-            (None, Ending::Whole) => {
-                Err(Silence::of(JudgeFailure::BadAnswer, format!("no single label in {} characters", text.len())))
-            }
+            (None, AnswerEnding::Whole) => Err(FailedQuestion::of(
+                JudgeFailure::BadAnswer,
+                format!("no single label in {} characters", text.len()),
+            )),
         }
     }
 
     /// Says why there is no answer, once a spell and cause.
-    fn note(&self, silence: &Silence, private: Private<'_>) {
-        let Silence { cause, answer, detail } = silence;
+    fn note(&self, silence: &FailedQuestion, private: PrivateWords<'_>) {
+        let FailedQuestion { cause, answer, detail } = silence;
         if !self.memory.spell.failed(*cause) {
             return;
         }
@@ -268,13 +271,13 @@ impl Judge {
     }
 }
 
-impl Silence {
+impl FailedQuestion {
     fn of(failure: JudgeFailure, detail: String) -> Self {
-        Self { cause: Cause { failure, status: None }, answer: None, detail }
+        Self { cause: SilenceCause { failure, status: None }, answer: None, detail }
     }
 }
 
-fn judgement(said: Said, cost_usd: Option<f64>) -> Judgement {
-    let Said { label, confidence, rationale } = said;
+fn judgement(said: JudgeAnswer, cost_usd: Option<f64>) -> Judgement {
+    let JudgeAnswer { label, confidence, rationale } = said;
     Judgement { label, confidence, rationale, cost_usd, is_cached: false }
 }

@@ -14,13 +14,14 @@ mod upstream;
 
 #[doc(hidden)]
 pub use cli::run as run_command_line;
-pub use clients::{Client, NoClient};
+pub use clients::{Client, UnknownClient};
 pub use pointsman_core as core;
 pub use pointsman_core::config::Config;
 pub use pointsman_telemetry::{Metrics, ReloadOutcome};
 pub use proxy::{Proxy, RequestContext};
-pub use reload::{Reloaded, Reloader};
+pub use reload::{ReloadResult, Reloader};
 pub use router::{
-    Incoming, Judging, Killed, Refusal, Router, Routing, Switch, TargetState, Timings, Undecided, Verdict, header_text,
+    ControlState, DecisionTimings, IncomingRequest, JudgeMode, KillSwitch, KilledPolicies, NoDecision, PolicyRefusal,
+    Router, Routing, Verdict, header_text,
 };
-pub use snapshot::{BuildError, Builder, Environment, PreparedConfig, Snapshot};
+pub use snapshot::{BuildError, EnvironmentLookup, PreparedConfig, Snapshot, SnapshotBuilder};

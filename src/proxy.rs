@@ -49,19 +49,19 @@ use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
 use pointsman_telemetry::Metrics;
 
 use self::answer::headers;
-use self::answer::meter::Meter;
+use self::answer::meter::AnswerMeter;
 pub(crate) use self::answer::rejection;
 use self::answer::rejection::Rejection;
-use self::attempt::fallback::{self, Retries};
+use self::attempt::fallback::{self, RetryLedger};
 use self::attempt::forward;
 pub use self::context::RequestContext;
 use self::downstream::admission::Admission;
 use self::downstream::drain::OpenRequests;
 use self::downstream::{connection, intake};
-use self::plan::Plan;
+use self::plan::RequestPlan;
 pub(crate) use self::record::feedback;
 use self::record::{Recorder, RequestIds, traced};
-pub(crate) use self::server::{BindError, Draining, Listeners, Served, TakeOverError};
+pub(crate) use self::server::{BindError, DrainState, Listeners, RunningProxy, TakeOverError};
 use crate::router::Router;
 use crate::upstream::{AttemptFailure, CONTEXT_LENGTH, SILENT};
 
@@ -73,7 +73,7 @@ pub struct Proxy {
     request_ids: RequestIds,
     open: Arc<OpenRequests>,
     admission: Arc<Admission>,
-    retries: Retries,
+    retries: RetryLedger,
 }
 
 impl Proxy {
@@ -83,7 +83,7 @@ impl Proxy {
         let admission = Arc::new(Admission::new(metrics.edge()));
         Self {
             recorder: Recorder::new(Arc::clone(&router), Arc::clone(&metrics)),
-            retries: Retries::new(Arc::clone(&metrics)),
+            retries: RetryLedger::new(Arc::clone(&metrics)),
             router,
             metrics,
             request_ids: RequestIds::default(),
@@ -125,8 +125,8 @@ impl ProxyHttp for Proxy {
             Err(rejection) => Err(rejection),
         };
         match planned {
-            Ok(Plan::Forward) => Ok(false),
-            Ok(Plan::Answer(body)) => answer::send_own(session, ctx, body).await.map(|()| true),
+            Ok(RequestPlan::Forward) => Ok(false),
+            Ok(RequestPlan::Answer(body)) => answer::send_own(session, ctx, body).await.map(|()| true),
             Err(rejection) => {
                 answer::reject(session, ctx, &rejection).await;
                 intake::discard_body(session).await;
@@ -216,8 +216,8 @@ impl ProxyHttp for Proxy {
         self.recorder.remember_beginning(ctx, status);
         self.recorder.first_byte_arrived(ctx);
         let path = session.req_header().uri.path();
-        ctx.meter = Meter::begin(upstream, path, ctx.attempts.body.usage_event());
-        let is_stream = ctx.meter.as_ref().is_some_and(Meter::is_stream);
+        ctx.meter = AnswerMeter::begin(upstream, path, ctx.attempts.body.usage_event());
+        let is_stream = ctx.meter.as_ref().is_some_and(AnswerMeter::is_stream);
         ctx.attempts.watch_answer(session, status, is_stream);
         Ok(())
     }

@@ -13,17 +13,17 @@ use std::time::SystemTime;
 use pointsman_core::config::{Config, FileRole, NamesFiles as _};
 use pointsman_telemetry::metrics::ModelInfo;
 use pointsman_telemetry::{Metrics, ReloadOutcome};
-pub(crate) use watcher::Watcher;
+pub(crate) use watcher::FileWatcher;
 
 use crate::router::Router;
-use crate::snapshot::{BuildError, Builder, ClassifierState, Snapshot};
+use crate::snapshot::{BuildError, ClassifierState, Snapshot, SnapshotBuilder};
 
 /// Replaces the snapshot that serves by one built from the configuration file as it is now.
 pub struct Reloader {
-    builder: Builder,
+    builder: SnapshotBuilder,
     router: Arc<Router>,
     metrics: Arc<Metrics>,
-    last: Mutex<Option<Reloaded>>,
+    last: Mutex<Option<ReloadResult>>,
     /// The snapshot that served before, kept whole and running, so that going back takes no loading.
     previous: Mutex<Option<Arc<Snapshot>>>,
     turn: Mutex<()>,
@@ -31,7 +31,7 @@ pub struct Reloader {
 
 /// The end of a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reloaded {
+pub struct ReloadResult {
     /// The outcome: applied, refused, rolled back or without a change.
     pub outcome: ReloadOutcome,
     /// The generation that serves after it.
@@ -54,7 +54,7 @@ enum ReloadError {
 impl Reloader {
     /// Makes a reloader of the builder's file for `router`.
     #[must_use]
-    pub fn new(builder: Builder, router: Arc<Router>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(builder: SnapshotBuilder, router: Arc<Router>, metrics: Arc<Metrics>) -> Self {
         let reloader =
             Self { builder, router, metrics, last: Mutex::new(None), previous: Mutex::new(None), turn: Mutex::new(()) };
         let snapshot = reloader.router.snapshot();
@@ -66,25 +66,25 @@ impl Reloader {
     /// Builds the next snapshot and makes it serve, or keeps the one that does and says why.
     ///
     /// Blocks for as long as loading takes; one reload runs at a time.
-    pub fn reload(&self, trigger: &'static str) -> Reloaded {
+    pub fn reload(&self, trigger: &'static str) -> ReloadResult {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let serving = self.router.snapshot();
         let result = self.prepare(&serving);
         let reloaded = match result {
             Ok(next) if serving.serves_like(&next) => {
                 tracing::info!(trigger, generation = serving.generation, "Nothing to reload");
-                Reloaded::new(ReloadOutcome::Unchanged, serving.generation, None)
+                ReloadResult::new(ReloadOutcome::Unchanged, serving.generation, None)
             }
             Ok(next) => {
                 let generation = next.generation;
                 self.swap(serving, next);
                 tracing::info!(trigger, generation, "Reloaded");
-                Reloaded::new(ReloadOutcome::Applied, generation, None)
+                ReloadResult::new(ReloadOutcome::Applied, generation, None)
             }
             Err(error) => {
                 let generation = serving.generation;
                 tracing::error!(trigger, generation, "Reload refused; generation {generation} keeps serving\n{error}");
-                Reloaded::new(ReloadOutcome::Rejected, generation, Some(error.to_string()))
+                ReloadResult::new(ReloadOutcome::Rejected, generation, Some(error.to_string()))
             }
         };
         self.ended(reloaded)
@@ -94,7 +94,7 @@ impl Reloader {
     ///
     /// Takes no time: the snapshot was kept, running classifiers included. The file is not touched, so the next reload
     /// applies whatever it holds then. `None` when nothing served before.
-    pub fn rollback(&self) -> Option<Reloaded> {
+    pub fn rollback(&self) -> Option<ReloadResult> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.previous.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         let serving = self.router.snapshot();
@@ -102,7 +102,7 @@ impl Reloader {
         let generation = next.generation;
         tracing::warn!(generation, from = serving.generation, to = before.generation, "Rolled back");
         self.swap(serving, next);
-        Some(self.ended(Reloaded::new(ReloadOutcome::RolledBack, generation, None)))
+        Some(self.ended(ReloadResult::new(ReloadOutcome::RolledBack, generation, None)))
     }
 
     fn swap(&self, serving: Arc<Snapshot>, next: Snapshot) {
@@ -111,7 +111,7 @@ impl Reloader {
         *self.previous.lock().unwrap_or_else(PoisonError::into_inner) = Some(serving);
     }
 
-    fn ended(&self, reloaded: Reloaded) -> Reloaded {
+    fn ended(&self, reloaded: ReloadResult) -> ReloadResult {
         self.metrics.reloaded(reloaded.outcome, reloaded.generation, reloaded.at);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(reloaded.clone());
         reloaded
@@ -120,7 +120,7 @@ impl Reloader {
     /// Like [`Reloader::reload`], without holding up the calling task's thread.
     ///
     /// Dropping the future does not stop the reload. `None` when the runtime is shutting down.
-    pub async fn reload_in_background(self: Arc<Self>, trigger: &'static str) -> Option<Reloaded> {
+    pub async fn reload_in_background(self: Arc<Self>, trigger: &'static str) -> Option<ReloadResult> {
         #[expect(
             clippy::disallowed_methods,
             reason = "a reload is no request, and takes a tenth of a second of a thread"
@@ -131,7 +131,7 @@ impl Reloader {
 
     /// Returns how the last reload ended, if there was one.
     #[must_use]
-    pub fn last(&self) -> Option<Reloaded> {
+    pub fn last(&self) -> Option<ReloadResult> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -172,7 +172,7 @@ impl Reloader {
     }
 }
 
-impl Reloaded {
+impl ReloadResult {
     fn new(outcome: ReloadOutcome, generation: u64, error: Option<String>) -> Self {
         Self { outcome, generation, error, at: SystemTime::now() }
     }

@@ -24,23 +24,25 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use pointsman_core::config::{Mode, Name};
+use pointsman_core::config::{Name, PolicyMode};
 use pointsman_core::features::Features;
-use pointsman_core::policy::{Denial, Detail, Participation, PinOutcome, Policy, Reason, RequestFacts, Signals};
+use pointsman_core::policy::{
+    DecisionDetail, Denial, KnownSignals, PinOutcome, Policy, PolicyParticipation, Reason, RequestFacts,
+};
 pub(crate) use pointsman_core::prompt::conversation_key::beginning;
 use pointsman_telemetry::Metrics;
 
-pub use self::control_loops::TargetState;
-use self::control_loops::Targets;
+use self::control_loops::ControlLoops;
+pub use self::control_loops::ControlState;
 pub use self::header::header_text;
-pub use self::incoming::{Incoming, Judging};
-use self::live::World;
-use self::pins::Pins;
+pub use self::incoming::{IncomingRequest, JudgeMode};
+use self::live::RequestWorld;
+use self::pins::PinMemory;
 use self::routing::DecisionEvidence;
-pub use self::routing::{Refusal, Routing, Timings, Verdict};
-use self::signals::{Served, ServedSignals};
-pub use self::simple::Undecided;
-pub use self::switch::{Killed, Switch};
+pub use self::routing::{DecisionTimings, PolicyRefusal, Routing, Verdict};
+use self::signals::{ServedRequest, ServedSignals};
+pub use self::simple::NoDecision;
+pub use self::switch::{KillSwitch, KilledPolicies};
 pub(crate) use self::verdict::PolicyFinding;
 use crate::snapshot::Snapshot;
 
@@ -53,9 +55,9 @@ const SHARE: Duration = Duration::from_secs(1);
 /// Decides for requests, against the snapshot that serves.
 pub struct Router {
     current: ArcSwap<Snapshot>,
-    switch: Switch,
-    pins: Pins,
-    targets: Targets,
+    switch: KillSwitch,
+    pins: PinMemory,
+    targets: ControlLoops,
     metrics: Arc<Metrics>,
 }
 
@@ -65,9 +67,9 @@ impl Router {
     pub fn new(first: Snapshot, metrics: Arc<Metrics>) -> Self {
         let router = Self {
             current: ArcSwap::from_pointee(first),
-            switch: Switch::default(),
-            pins: Pins::default(),
-            targets: Targets::default(),
+            switch: KillSwitch::default(),
+            pins: PinMemory::default(),
+            targets: ControlLoops::default(),
             metrics,
         };
         router.adopt(&router.snapshot());
@@ -98,33 +100,33 @@ impl Router {
 
     /// Returns the switch that takes policies out of service; it outlives reloads.
     #[must_use]
-    pub const fn switch(&self) -> &Switch {
+    pub const fn switch(&self) -> &KillSwitch {
         &self.switch
     }
 
     /// Decides what happens to a request. Never fails: a classifier that cannot answer is a reason, not an error.
     ///
     /// Cancel-safe: dropping the future takes the prompt out of the classifier's queue.
-    pub async fn route(&self, snapshot: &Snapshot, incoming: &Incoming<'_>) -> Verdict {
-        let Incoming { path, client, prompt, at, detail, .. } = *incoming;
-        let world = World::new(snapshot, incoming, &self.switch, &self.targets);
+    pub async fn route(&self, snapshot: &Snapshot, incoming: &IncomingRequest<'_>) -> Verdict {
+        let IncomingRequest { path, client, prompt, at, detail, .. } = *incoming;
+        let world = RequestWorld::new(snapshot, incoming, &self.switch, &self.targets);
         let now = at.unwrap_or_else(seconds);
         let name = client.map(|client| client.name().as_str());
         let facts = RequestFacts { model: &prompt.model, path, client: name, now, live: &world, detail };
         let policy = match snapshot.policies.select(&facts) {
             Ok(policy) => policy,
-            Err(denial) => return Verdict::Deny(Box::new(Refusal::at_once(*denial, incoming))),
+            Err(denial) => return Verdict::Deny(Box::new(PolicyRefusal::at_once(*denial, incoming))),
         };
         // A client may use a policy, or may pass through: what only watches lets it pass.
-        let serves = policy.filter(|policy| policy.mode() == Mode::Route).map(Policy::name);
+        let serves = policy.filter(|policy| policy.mode() == PolicyMode::Route).map(Policy::name);
         if client.is_some_and(|client| !client.may_use(serves)) {
-            return Verdict::Deny(Box::new(Refusal::at_once(Denial::not_for_client(serves), incoming)));
+            return Verdict::Deny(Box::new(PolicyRefusal::at_once(Denial::not_for_client(serves), incoming)));
         }
         let Some(policy) = policy else { return Verdict::passed(None) };
         let mut verdict = match policy.participation(&facts) {
-            Participation::None => return Verdict::passed(Some(policy.name())),
-            Participation::StandIn(reason) => Self::stand_in(policy, reason, &facts, incoming),
-            Participation::Decide => self.decide_by(snapshot, policy, &facts, incoming).await,
+            PolicyParticipation::None => return Verdict::passed(Some(policy.name())),
+            PolicyParticipation::StandIn(reason) => Self::stand_in(policy, reason, &facts, incoming),
+            PolicyParticipation::Decide => self.decide_by(snapshot, policy, &facts, incoming).await,
         };
         let conversation = match &mut verdict {
             Ok(routing) => &mut routing.conversation,
@@ -132,10 +134,10 @@ impl Router {
         };
         *conversation = world.logged_conversation();
         match (verdict, policy.mode()) {
-            (Ok(routing), Mode::Shadow) => {
+            (Ok(routing), PolicyMode::Shadow) => {
                 Verdict::Pass { policy: Some(policy.name().clone()), shadow: Some(Box::new(routing)), denied: None }
             }
-            (Err(denial), Mode::Shadow) => {
+            (Err(denial), PolicyMode::Shadow) => {
                 Verdict::Pass { policy: Some(policy.name().clone()), shadow: None, denied: Some(denial) }
             }
             (Ok(routing), _) => Verdict::Route(Box::new(routing)),
@@ -147,8 +149,8 @@ impl Router {
         policy: &Policy,
         reason: Reason,
         facts: &RequestFacts<'_>,
-        incoming: &Incoming<'_>,
-    ) -> Result<Routing, Box<Refusal>> {
+        incoming: &IncomingRequest<'_>,
+    ) -> Result<Routing, Box<PolicyRefusal>> {
         let features = Features::deferred(incoming.prompt, incoming.body);
         let outcome = policy.stand_in(reason, facts, &features);
         DecisionEvidence { features, ..DecisionEvidence::default() }.conclude(outcome)
@@ -160,15 +162,15 @@ impl Router {
         snapshot: &Snapshot,
         policy: &Policy,
         facts: &RequestFacts<'_>,
-        incoming: &Incoming<'_>,
-    ) -> Result<Routing, Box<Refusal>> {
+        incoming: &IncomingRequest<'_>,
+    ) -> Result<Routing, Box<PolicyRefusal>> {
         let features = Features::deferred(incoming.prompt, incoming.body);
-        let mut signals = Signals::default();
-        let served = Served { snapshot, policy, facts, incoming, features: &features };
+        let mut signals = KnownSignals::default();
+        let served = ServedRequest { snapshot, policy, facts, incoming, features: &features };
         let mut source = ServedSignals::new(served, &self.pins);
         let Ok(outcome) = policy.decide(facts, &features, &mut signals, &mut source).await;
         let ServedSignals { pin, timings, label_from, .. } = source.decided();
-        let is_explained = facts.detail == Detail::Explanation;
+        let is_explained = facts.detail == DecisionDetail::Explanation;
         let rules = is_explained.then(|| policy.rule_values(facts, &features, &signals));
         let mut routing = DecisionEvidence { features, signals, timings, pin, rules, label_from }.conclude(outcome)?;
         routing.shadow = asking::ticket(snapshot, &routing, incoming.prompt);
@@ -190,7 +192,7 @@ impl Router {
 
     /// Returns how the targets of the policies stand.
     #[must_use]
-    pub fn targets(&self) -> BTreeMap<Name, TargetState> {
+    pub fn targets(&self) -> BTreeMap<Name, ControlState> {
         self.targets.states(&self.snapshot())
     }
 

@@ -1,6 +1,6 @@
 //! Everything that a reload replaces, as one immutable value with one generation number.
 //!
-//! A request pins one [`Snapshot`] and never looks again, so it cannot see half of a reload. [`Builder`] prepares the
+//! A request pins one [`Snapshot`] and never looks again, so it cannot see half of a reload. [`SnapshotBuilder`] prepares the
 //! next one beside the one that serves; whoever holds the old one keeps it alive until its last request ends.
 
 mod advisers;
@@ -11,19 +11,19 @@ mod state;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub(crate) use pointsman_classifier::{Decided, Shadow, Ticket};
+pub(crate) use pointsman_classifier::{DecidedPrompt, ShadowClassifier, ShadowTicket};
 use pointsman_core::config::{Config, Name, NamesFiles as _};
 use pointsman_core::policy::PolicySet;
 use pointsman_core::prompt::{Dialect, Envelopes, ParseError, Prompt};
 use pointsman_telemetry::{DecisionLog, Tracer};
 
-pub(crate) use self::advisers::Advisers;
-pub use self::builder::{BuildError, Builder, Environment};
+pub(crate) use self::advisers::StrategyAdvisers;
+pub use self::builder::{BuildError, EnvironmentLookup, SnapshotBuilder};
 pub use self::prepared::PreparedConfig;
 pub(crate) use self::state::ClassifierState;
-use crate::certificates::Certificate;
+use crate::certificates::ListenerCertificate;
 use crate::clients::Clients;
-use crate::store::Store;
+use crate::store::SharedStore;
 use crate::upstream::Upstreams;
 
 /// Policies, upstreams and classifiers that belong together.
@@ -42,19 +42,19 @@ pub struct Snapshot {
     /// The clients that may ask.
     pub(crate) clients: Arc<Clients>,
     /// The certificates of the listeners with TLS, by the listener's index.
-    pub(crate) certificates: Vec<Option<Certificate>>,
+    pub(crate) certificates: Vec<Option<ListenerCertificate>>,
     /// The log that decisions are written to, if there is one.
     pub(crate) decision_log: Option<DecisionLog>,
     /// The store that replicas share, if they do.
-    pub(crate) store: Option<Store>,
+    pub(crate) store: Option<SharedStore>,
     /// The exporter of spans, if there is one.
     pub(crate) tracer: Option<Tracer>,
     /// The classifiers that score prompts.
     pub(crate) classifiers: BTreeMap<Name, ClassifierState>,
     /// The classifiers that score prompts a second time, for comparison.
-    pub(crate) shadows: BTreeMap<Name, Arc<Shadow>>,
+    pub(crate) shadows: BTreeMap<Name, Arc<ShadowClassifier>>,
     /// The judges and exemplars that strategies ask.
-    pub(crate) advisers: Arc<Advisers>,
+    pub(crate) advisers: Arc<StrategyAdvisers>,
 }
 
 impl Snapshot {

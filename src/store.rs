@@ -1,6 +1,6 @@
 //! The store that replicas share: a few keys in a Redis or Valkey server, or none.
 //!
-//! A store that does not answer fails no request: every answer may be [`Unavailable`], and the caller goes on with what this
+//! A store that does not answer fails no request: every answer may be [`StoreUnavailable`], and the caller goes on with what this
 //! process remembers. Knows nothing of pins or thresholds: keys, bytes and how long they are kept. A build without the feature
 //! `redis` has no store, and says so of a configuration that names one.
 
@@ -14,14 +14,14 @@ mod worker;
 use std::io;
 
 #[cfg(not(feature = "redis"))]
-pub use self::absent::Store;
+pub use self::absent::SharedStore;
 #[cfg(feature = "redis")]
-pub(crate) use self::client::Store;
+pub(crate) use self::client::SharedStore;
 
 /// The store did not answer in time, or not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the store does not answer")]
-pub(crate) struct Unavailable;
+pub(crate) struct StoreUnavailable;
 
 /// The reason why a store cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -2,8 +2,8 @@
 //!
 //! Built with a snapshot and immutable, except for what must be remembered between requests: how each peer fares, what
 //! its name resolved to, and how much is in flight. That outlives the snapshot: the next one takes it over for every peer
-//! that is still called in the same way. `proxy` connects requests over a [`Lease`]; [`health`] checks peers; a
-//! [`Caller`] sends requests of our own.
+//! that is still called in the same way. `proxy` connects requests over a [`PeerLease`]; [`health`] checks peers; a
+//! [`ProviderCaller`] sends requests of our own.
 
 mod address;
 mod breaker;
@@ -26,33 +26,33 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use address::BaseUrl;
-pub(crate) use connect::{Answer, Call, CallError, Caller};
-pub(crate) use credential::Credential;
-pub(crate) use deployment::Target;
+pub(crate) use connect::{CallError, ProviderAnswer, ProviderCall, ProviderCaller};
+pub(crate) use credential::UpstreamCredential;
+pub(crate) use deployment::Deployment;
 pub(crate) use failure::{AttemptFailure, CONTEXT_LENGTH, CUT_OFF, PROVIDER_BUSY, SILENT};
-pub(crate) use lease::{Lease, NoPeer, Outcome};
+pub(crate) use lease::{NoPeerError, PeerLease, PeerOutcome};
 pub(crate) use peer::{Peer, PeerId};
-use pointsman_core::config::{Config, KeyPath, Name, Problem};
+use pointsman_core::config::{Config, ConfigProblem, KeyPath, Name};
 use pointsman_telemetry::Metrics;
 pub(crate) use provider::Provider;
-use provider::Resolved;
-pub(crate) use recent::Recent;
-pub(crate) use trust::Trust;
+use provider::ResolvedProvider;
+pub(crate) use recent::RecentAnswers;
+pub(crate) use trust::TrustedAuthorities;
 
 /// Every provider, and every model of the catalog with the provider that serves it.
 #[derive(Debug)]
 pub(crate) struct Upstreams {
     providers: BTreeMap<Name, Arc<Provider>>,
-    models: BTreeMap<Name, Arc<Target>>,
+    models: BTreeMap<Name, Arc<Deployment>>,
     default_provider: Option<Arc<Provider>>,
 }
 
 /// The providers of a configuration, with their addresses parsed and their keys and authorities read.
 #[derive(Debug)]
-pub(crate) struct ResolvedProviders(BTreeMap<Name, Resolved>);
+pub(crate) struct ResolvedProviders(BTreeMap<Name, ResolvedProvider>);
 
 /// The environment variables and the folder that keys and files come from.
-pub(crate) struct Surroundings<'s> {
+pub(crate) struct ConfigSurroundings<'s> {
     /// Looks environment variables up.
     pub environment: &'s dyn Fn(&str) -> Option<String>,
     /// The folder that relative paths start at.
@@ -64,10 +64,13 @@ impl Upstreams {
     ///
     /// # Errors
     /// Every problem found, not only the first.
-    pub(crate) fn resolve(config: &Config, place: &Surroundings<'_>) -> Result<ResolvedProviders, Vec<Problem>> {
+    pub(crate) fn resolve(
+        config: &Config,
+        place: &ConfigSurroundings<'_>,
+    ) -> Result<ResolvedProviders, Vec<ConfigProblem>> {
         let (mut providers, mut problems) = (BTreeMap::new(), Vec::new());
         for (name, section) in &config.providers {
-            match Resolved::of(section, place.environment, place.base_dir) {
+            match ResolvedProvider::of(section, place.environment, place.base_dir) {
                 Ok(resolved) => drop(providers.insert(name.clone(), resolved)),
                 Err((key, message)) => {
                     let path = KeyPath::root().key("providers").key(name).key(key);
@@ -86,7 +89,7 @@ impl Upstreams {
         metrics: &Metrics,
         previous: Option<&Self>,
     ) -> Self {
-        let provider = |(name, resolved): (Name, Resolved)| {
+        let provider = |(name, resolved): (Name, ResolvedProvider)| {
             let section = config.providers.get(&name)?;
             let before = previous.and_then(|upstreams| upstreams.providers.get(&name)).map(|before| &**before);
             let provider = Arc::new(Provider::new(&name, section, resolved, before, metrics));
@@ -97,7 +100,7 @@ impl Upstreams {
         let models = config.models.iter().filter_map(|(name, model)| {
             let provider = Arc::clone(providers.get(&model.provider)?);
             let before = previous.and_then(|upstreams| upstreams.model(name)).map(|before| &**before);
-            Some((name.clone(), Arc::new(Target::new(name, model, provider, before))))
+            Some((name.clone(), Arc::new(Deployment::new(name, model, provider, before))))
         });
         let default_provider = config.default_provider.as_ref().and_then(|name| providers.get(name)).cloned();
         Self { models: models.collect(), providers, default_provider }
@@ -105,7 +108,7 @@ impl Upstreams {
 
     /// Returns the model called `name` in the catalog.
     #[must_use]
-    pub(crate) fn model(&self, name: &str) -> Option<&Arc<Target>> {
+    pub(crate) fn model(&self, name: &str) -> Option<&Arc<Deployment>> {
         self.models.get(name)
     }
 
@@ -116,7 +119,7 @@ impl Upstreams {
     }
 
     /// Returns the catalog's models in the order of their names.
-    pub(crate) fn models(&self) -> impl Iterator<Item = &Arc<Target>> {
+    pub(crate) fn models(&self) -> impl Iterator<Item = &Arc<Deployment>> {
         self.models.values()
     }
 

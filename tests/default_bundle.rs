@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman_classifier::{Bundle, Classifier, Host, Runtime};
+use pointsman_classifier::{Bundle, Classifier, ClassifierHost, OnnxRuntime};
 use pointsman_core::config;
-use pointsman_core::config::{Name, Span};
+use pointsman_core::config::{Name, TimeSpan};
 use pointsman_core::features::{Features, TokenCounter};
 use pointsman_core::prompt::{Dialect, Prompt};
-use pointsman_core::scores::{Scores, Source};
+use pointsman_core::scores::{ScoreSource, Scores};
 use pointsman_telemetry::Metrics;
 use tokio::time::Instant;
 
@@ -35,12 +35,12 @@ struct GoldenOrigin {
 }
 
 fn start() -> Classifier {
-    let host = Host {
+    let host = ClassifierHost {
         base_dir: PathBuf::from(env!("CARGO_MANIFEST_DIR")),
-        runtime: Runtime::load().unwrap_or_else(|error| panic!("{error}")),
+        runtime: OnnxRuntime::load().unwrap_or_else(|error| panic!("{error}")),
         metrics: Arc::new(Metrics::new()),
     };
-    let config = config::Classifier { deadline: Span::from_secs(60), ..config::Classifier::of(BUNDLE) };
+    let config = config::ClassifierConfig { deadline: TimeSpan::from_secs(60), ..config::ClassifierConfig::of(BUNDLE) };
     Classifier::start(&Name::new("default").expect("a name"), &config, &host).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -201,7 +201,7 @@ async fn prompts_beyond_the_training_are_unfamiliar_and_no_lexical_form_is_sure_
         let scores = scores(&classifier, text).await;
 
         assert!(scores.familiarity.unfamiliar.is_some(), "{text}: {:?}", scores.familiarity);
-        assert_eq!(scores.source, Source::Encoder, "{text}");
+        assert_eq!(scores.source, ScoreSource::Encoder, "{text}");
     }
 }
 

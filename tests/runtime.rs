@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use pointsman_classifier::{Runtime, RuntimeError};
+use pointsman_classifier::{OnnxRuntime, OnnxRuntimeError};
 
 fn refusal(path: &Path) -> String {
-    Runtime::load_from(&[path.to_owned()]).expect_err("no usable library").to_string()
+    OnnxRuntime::load_from(&[path.to_owned()]).expect_err("no usable library").to_string()
 }
 
 /// Builds a shared library out of C, with the compiler that `make setup` asks for.
@@ -24,9 +24,9 @@ fn library(folder: &Path, source: &str) -> PathBuf {
 fn no_file_at_all_lists_every_place_and_the_way_out() {
     let looked = ["/nowhere/libonnxruntime.so", "/nor/here/libonnxruntime.so"].map(PathBuf::from);
 
-    let error = Runtime::load_from(&looked).expect_err("no library");
+    let error = OnnxRuntime::load_from(&looked).expect_err("no library");
 
-    assert!(matches!(&error, RuntimeError::Missing { looked: named } if named[..] == looked));
+    assert!(matches!(&error, OnnxRuntimeError::Missing { looked: named } if named[..] == looked));
     assert_eq!(
         error.to_string(),
         "no ONNX Runtime library found; run `make setup` or set ORT_DYLIB_PATH \

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman_classifier::{Classifier, Host, Runtime};
+use pointsman_classifier::{Classifier, ClassifierHost, OnnxRuntime};
 use pointsman_core::config;
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;
@@ -24,12 +24,12 @@ fn read<T: DeserializeOwned>(file: &str) -> T {
 }
 
 fn start(bundle: &str) -> Classifier {
-    let host = Host {
+    let host = ClassifierHost {
         base_dir: fixtures(),
-        runtime: Runtime::load().unwrap_or_else(|error| panic!("{error}")),
+        runtime: OnnxRuntime::load().unwrap_or_else(|error| panic!("{error}")),
         metrics: Arc::new(Metrics::new()),
     };
-    let config = config::Classifier { queue: 256, workers: 2, ..config::Classifier::of(bundle) };
+    let config = config::ClassifierConfig { queue: 256, workers: 2, ..config::ClassifierConfig::of(bundle) };
     Classifier::start(&Name::new("default").expect("a name"), &config, &host).unwrap_or_else(|error| panic!("{error}"))
 }
 

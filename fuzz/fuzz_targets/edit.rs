@@ -6,14 +6,14 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use pointsman_core::prompt::Edits;
+use pointsman_core::prompt::BodyEdits;
 use pointsman_core::prompt::model_field;
 use serde_json::json;
 
-static EDITS: LazyLock<Edits> = LazyLock::new(|| {
+static EDITS: LazyLock<BodyEdits> = LazyLock::new(|| {
     let rename = [("max_tokens".to_owned(), "max_completion_tokens".to_owned())].into();
     let set = [("stream_options.include_usage".to_owned(), json!(true)), ("n".to_owned(), json!({"a": [1]}))].into();
-    Edits::new(&["temperature".to_owned()], &rename, &set)
+    BodyEdits::new(&["temperature".to_owned()], &rename, &set)
 });
 
 fuzz_target!(|body: &[u8]| {

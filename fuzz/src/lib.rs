@@ -8,9 +8,9 @@ use pointsman_core::prompt::Dialect;
 use pointsman_core::prompt::Prompt;
 use pointsman_core::prompt::TextScope;
 use pointsman_core::prompt::model_field;
-use pointsman_core::usage::Framing;
-use pointsman_core::usage::Reader;
-use pointsman_core::usage::Shape;
+use pointsman_core::usage::AnswerFraming;
+use pointsman_core::usage::UsageReader;
+use pointsman_core::usage::AnswerFormat;
 use pointsman_core::usage::Usage;
 use pointsman_core::usage::UsageEvent;
 use pointsman_core::usage::UsageFilter;
@@ -46,8 +46,8 @@ pub fn request(dialect: Dialect, body: &[u8]) {
 /// If a cut matters.
 pub fn answer(input: &[u8]) {
     let [options, count, rest @ ..] = input else { return };
-    let shape = [Shape::OpenAi, Shape::Responses, Shape::Anthropic][usize::from(options % 3)];
-    let framing = if options & 0x80 == 0 { Framing::Events } else { Framing::Json };
+    let shape = [AnswerFormat::OpenAi, AnswerFormat::Responses, AnswerFormat::Anthropic][usize::from(options % 3)];
+    let framing = if options & 0x80 == 0 { AnswerFraming::Events } else { AnswerFraming::Json };
     let Some((sizes, answer)) = rest.split_at_checked(usize::from(count & 0x0f)) else { return };
 
     for event in [UsageEvent::Keep, UsageEvent::Remove] {
@@ -73,8 +73,8 @@ struct Passed {
 }
 
 impl Passed {
-    fn new<'a>(shape: Shape, framing: Framing, event: UsageEvent, pieces: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let filter = || UsageFilter::new(Reader::new(shape, framing), event);
+    fn new<'a>(shape: AnswerFormat, framing: AnswerFraming, event: UsageEvent, pieces: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let filter = || UsageFilter::new(UsageReader::new(shape, framing), event);
         let (mut finishing, mut breaking) = (filter(), filter());
         let (mut finished, mut broken) = (Vec::new(), Vec::new());
         for piece in pieces {

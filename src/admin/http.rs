@@ -17,10 +17,10 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use super::predict::{self, Prediction, Predictions};
-use super::state::{AdminError, Asked, DECIDED_PATH, Plane};
+use super::predict::{self, BatchPrediction, TextPrediction};
+use super::state::{AdminError, AdminPlane, DECIDED_PATH, DecideRequest};
 use crate::proxy::feedback;
-use crate::proxy::rejection::{ErrorObject, Rejection, Shape, error_type};
+use crate::proxy::rejection::{AnswerShape, ErrorObject, Rejection, error_type};
 
 /// The time that a client may take to send a body.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
@@ -66,7 +66,7 @@ const OPENAPI: &str = include_str!("openapi.json");
 /// The largest body that turns the kill switch.
 const MAX_KILL_BYTES: usize = 4 << 10;
 
-type Shared = State<Arc<dyn Plane>>;
+type AdminState = State<Arc<dyn AdminPlane>>;
 
 /// Serves the admin plane until `shutdown` completes and answers on their way have ended, or five seconds have passed.
 ///
@@ -74,7 +74,7 @@ type Shared = State<Arc<dyn Plane>>;
 /// When the listener fails for good.
 pub(crate) async fn serve(
     listener: TcpListener,
-    plane: Arc<dyn Plane>,
+    plane: Arc<dyn AdminPlane>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let (stopping, stopped) = oneshot::channel();
@@ -92,7 +92,7 @@ pub(crate) async fn serve(
     }
 }
 
-fn router(plane: Arc<dyn Plane>) -> Router {
+fn router(plane: Arc<dyn AdminPlane>) -> Router {
     Router::new()
         .route("/", get(|| async { Html(INDEX) }))
         .route("/metrics", get(metrics))
@@ -115,17 +115,17 @@ fn router(plane: Arc<dyn Plane>) -> Router {
         .with_state(plane)
 }
 
-async fn metrics(State(plane): Shared) -> impl IntoResponse {
+async fn metrics(State(plane): AdminState) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, METRICS_TYPE)], plane.metrics())
 }
 
-async fn readyz(State(plane): Shared) -> impl IntoResponse {
+async fn readyz(State(plane): AdminState) -> impl IntoResponse {
     let readiness = plane.ready();
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness))
 }
 
-async fn health(State(plane): Shared) -> Json<Value> {
+async fn health(State(plane): AdminState) -> Json<Value> {
     let status = if plane.ready().ready { "ok" } else { "draining" };
     Json(json!({ "status": status, "generation": plane.generation(), "version": env!("CARGO_PKG_VERSION") }))
 }
@@ -135,37 +135,37 @@ async fn openapi() -> impl IntoResponse {
 }
 
 async fn predict_one(
-    State(plane): Shared,
+    State(plane): AdminState,
     headers: HeaderMap,
     request: Request,
-) -> Result<Json<Prediction>, AdminError> {
+) -> Result<Json<TextPrediction>, AdminError> {
     let body = read(&headers, request.into_body(), plane.max_body_bytes()).await?;
     predict::one(&*plane, &body).await.map(Json)
 }
 
 async fn predict_many(
-    State(plane): Shared,
+    State(plane): AdminState,
     headers: HeaderMap,
     request: Request,
-) -> Result<Json<Predictions>, AdminError> {
+) -> Result<Json<BatchPrediction>, AdminError> {
     let body = read(&headers, request.into_body(), plane.max_body_bytes()).await?;
     predict::many(&*plane, &body).await.map(Json)
 }
 
-async fn generation(State(plane): Shared) -> Json<Value> {
+async fn generation(State(plane): AdminState) -> Json<Value> {
     Json(json!({ "generation": plane.generation() }))
 }
 
-async fn config(State(plane): Shared) -> Json<Value> {
+async fn config(State(plane): AdminState) -> Json<Value> {
     Json(plane.config())
 }
 
-async fn decide(State(plane): Shared, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
+async fn decide(State(plane): AdminState, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
     let client = client(request.uri(), &headers);
     let now = query(request.uri(), "now").map(|now| now.parse()).transpose();
     let now = now.map_err(|message: String| AdminError::invalid_query("now", &message))?;
     let body = read(&headers, request.into_body(), plane.max_body_bytes()).await?;
-    let asked = Asked { path: DECIDED_PATH, headers: &headers, client: client.as_deref(), now, body };
+    let asked = DecideRequest { path: DECIDED_PATH, headers: &headers, client: client.as_deref(), now, body };
     plane.decide(asked).await.map(Json)
 }
 
@@ -180,24 +180,24 @@ fn query(uri: &Uri, wanted: &str) -> Option<String> {
     pairs.find(|(key, _)| key == wanted).map(|(_, value)| value.into_owned())
 }
 
-async fn feedback(State(plane): Shared, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
+async fn feedback(State(plane): AdminState, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
     let body = read(&headers, request.into_body(), feedback::MAX_BYTES).await?;
     plane.feedback(&body).map(Json)
 }
 
-async fn reload(State(plane): Shared) -> Result<Json<Value>, AdminError> {
+async fn reload(State(plane): AdminState) -> Result<Json<Value>, AdminError> {
     plane.reload().await.map(Json)
 }
 
-async fn rollback(State(plane): Shared) -> Result<Json<Value>, AdminError> {
+async fn rollback(State(plane): AdminState) -> Result<Json<Value>, AdminError> {
     plane.rollback().await.map(Json)
 }
 
-async fn killed(State(plane): Shared) -> Json<Value> {
+async fn killed(State(plane): AdminState) -> Json<Value> {
     Json(plane.killed())
 }
 
-async fn kill(State(plane): Shared, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
+async fn kill(State(plane): AdminState, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
     let body = read(&headers, request.into_body(), MAX_KILL_BYTES).await?;
     plane.kill(&body).map(Json)
 }
@@ -226,7 +226,8 @@ async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Re
 impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
         let kind = error_type(self.status);
-        let body = ErrorObject { message: &self.message, kind, param: self.param, code: self.code }.body(Shape::OpenAi);
+        let body =
+            ErrorObject { message: &self.message, kind, param: self.param, code: self.code }.body(AnswerShape::OpenAi);
         (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
     }
 }

@@ -5,40 +5,43 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pointsman_core::config::Name;
-use pointsman_core::policy::Detail;
+use pointsman_core::policy::DecisionDetail;
 use pointsman_core::prompt::Dialect;
 use pointsman_telemetry::Metrics;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::state::{AdminError, Asked, ClassifierState, LastReload, Phase, Plane, Readiness, ShadowState, StoreState};
+use super::state::{
+    AdminError, AdminPlane, ClassifierStatus, DecideRequest, LastReload, Readiness, ServingPhase, ShadowStatus,
+    StoreStatus,
+};
 use crate::proxy::rejection::Rejection;
-use crate::proxy::{Draining, feedback};
-use crate::reload::{Reloaded, Reloader};
-use crate::router::{Incoming, Judging, header_text};
+use crate::proxy::{DrainState, feedback};
+use crate::reload::{ReloadResult, Reloader};
+use crate::router::{IncomingRequest, JudgeMode, header_text};
 use crate::snapshot::{self, Snapshot};
-use crate::store::Store;
+use crate::store::SharedStore;
 
 /// A running process.
-pub(crate) struct Process {
+pub(crate) struct GatewayProcess {
     /// Holds the router and knows the last reload.
     pub reloader: Arc<Reloader>,
     pub metrics: Arc<Metrics>,
     /// The state of the proxy's drain, once the proxy is on its way out.
-    pub draining: Draining,
+    pub draining: DrainState,
 }
 
 /// The body of `PUT /kill-switch`: without a policy it is about all of them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Turn {
+struct KillSwitchChange {
     killed: bool,
     #[serde(default)]
     policy: Option<Name>,
 }
 
 #[async_trait]
-impl Plane for Process {
+impl AdminPlane for GatewayProcess {
     fn metrics(&self) -> String {
         self.metrics.render()
     }
@@ -71,7 +74,10 @@ impl Plane for Process {
         self.reloader.router().snapshot().config.limits.max_body_bytes
     }
 
-    async fn decide(&self, Asked { path, headers, client, now, body }: Asked<'_>) -> Result<Value, AdminError> {
+    async fn decide(
+        &self,
+        DecideRequest { path, headers, client, now, body }: DecideRequest<'_>,
+    ) -> Result<Value, AdminError> {
         let router = self.reloader.router();
         let snapshot = router.snapshot();
         let dialect = Dialect::of_path(path).ok_or(Rejection::PathNotFound)?;
@@ -79,15 +85,15 @@ impl Plane for Process {
         let client = client.map_err(|error| AdminError::no_client(&error))?;
         let prompt = snapshot.read(dialect, &body).map_err(Rejection::from)?;
         let header = |name: &str| header_text(headers, name);
-        let incoming = Incoming {
+        let incoming = IncomingRequest {
             path,
             header: &header,
             client: client.map(|client| &**client),
             prompt: &prompt,
             body: &body,
             at: now.map(|now| now.0),
-            judging: Judging::Ask,
-            detail: Detail::Explanation,
+            judging: JudgeMode::Ask,
+            detail: DecisionDetail::Explanation,
         };
         Ok(router.route(&snapshot, &incoming).await.explain(&snapshot, &incoming))
     }
@@ -102,7 +108,8 @@ impl Plane for Process {
 
     fn kill(&self, body: &[u8]) -> Result<Value, AdminError> {
         let router = self.reloader.router();
-        let Turn { killed, policy } = serde_json::from_slice(body).map_err(|error| AdminError::unreadable(&error))?;
+        let KillSwitchChange { killed, policy } =
+            serde_json::from_slice(body).map_err(|error| AdminError::unreadable(&error))?;
         let snapshot = router.snapshot();
         if let Some(policy) = &policy
             && snapshot.policies.get(policy).is_none()
@@ -131,17 +138,17 @@ impl Plane for Process {
     }
 }
 
-fn classifiers(snapshot: &Snapshot) -> BTreeMap<Name, ClassifierState> {
+fn classifiers(snapshot: &Snapshot) -> BTreeMap<Name, ClassifierStatus> {
     let show = |name: &Name, state: &snapshot::ClassifierState| match state {
-        snapshot::ClassifierState::Ready(classifier) => ClassifierState {
-            state: if classifier.trouble().is_some() { Phase::Degraded } else { Phase::Ready },
+        snapshot::ClassifierState::Ready(classifier) => ClassifierStatus {
+            state: if classifier.trouble().is_some() { ServingPhase::Degraded } else { ServingPhase::Ready },
             detail: classifier.trouble(),
             device: Some(classifier.device().to_string()),
             version: Some(classifier.identity().version.to_string()),
             shadow: snapshot.shadows.get(name).map(|shadow| shadow_state(shadow)),
         },
-        snapshot::ClassifierState::Unavailable { reason, detail } => ClassifierState {
-            state: Phase::Unavailable,
+        snapshot::ClassifierState::Unavailable { reason, detail } => ClassifierStatus {
+            state: ServingPhase::Unavailable,
             detail: Some(format!("{}: {detail}", reason.as_str())),
             device: None,
             version: None,
@@ -151,19 +158,23 @@ fn classifiers(snapshot: &Snapshot) -> BTreeMap<Name, ClassifierState> {
     snapshot.classifiers.iter().map(|(name, state)| (name.clone(), show(name, state))).collect()
 }
 
-fn shadow_state(shadow: &snapshot::Shadow) -> ShadowState {
+fn shadow_state(shadow: &snapshot::ShadowClassifier) -> ShadowStatus {
     match shadow.state() {
-        Ok(identity) => ShadowState { state: Phase::Ready, detail: None, version: Some(identity.version.to_string()) },
-        Err(detail) => ShadowState { state: Phase::Unavailable, detail: Some(detail.to_owned()), version: None },
+        Ok(identity) => {
+            ShadowStatus { state: ServingPhase::Ready, detail: None, version: Some(identity.version.to_string()) }
+        }
+        Err(detail) => {
+            ShadowStatus { state: ServingPhase::Unavailable, detail: Some(detail.to_owned()), version: None }
+        }
     }
 }
 
-fn store_state(store: &Store) -> StoreState {
+fn store_state(store: &SharedStore) -> StoreStatus {
     let trouble = store.trouble();
-    let state = if trouble.is_some() { Phase::Unavailable } else { Phase::Ready };
-    StoreState { state, detail: trouble.map(|trouble| trouble.to_string()) }
+    let state = if trouble.is_some() { ServingPhase::Unavailable } else { ServingPhase::Ready };
+    StoreStatus { state, detail: trouble.map(|trouble| trouble.to_string()) }
 }
 
-fn last_reload(reloaded: Reloaded) -> LastReload {
+fn last_reload(reloaded: ReloadResult) -> LastReload {
     LastReload { at: reloaded.at, outcome: reloaded.outcome, detail: reloaded.error }
 }

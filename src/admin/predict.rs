@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::state::{AdminError, Asked, DECIDED_PATH, Plane};
+use super::state::{AdminError, AdminPlane, DECIDED_PATH, DecideRequest};
 
 /// Texts that one batch may have.
 const MAX_TEXTS: usize = 1000;
@@ -20,7 +20,7 @@ const CONCURRENCY: usize = 32;
 /// The body of `POST /predict`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct One {
+struct PredictRequest {
     text: String,
     /// The virtual model that is asked for; by default the first of the configuration.
     #[serde(default)]
@@ -30,7 +30,7 @@ struct One {
 /// The body of `POST /predict/batch`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Many {
+struct BatchPredictRequest {
     texts: Vec<String>,
     #[serde(default)]
     model: Option<String>,
@@ -38,7 +38,7 @@ struct Many {
 
 /// The route of a text.
 #[derive(Debug, Serialize)]
-pub(super) struct Prediction {
+pub(super) struct TextPrediction {
     text: String,
     /// The value that the strategy went by: a probability, or of `similarity` a cosine; null when none was needed or to be had.
     score: Value,
@@ -53,22 +53,22 @@ pub(super) struct Prediction {
 
 /// The routes of many texts, in their order.
 #[derive(Debug, Serialize)]
-pub(super) struct Predictions {
-    results: Vec<Prediction>,
+pub(super) struct BatchPrediction {
+    results: Vec<TextPrediction>,
     total_processing_time_ms: f64,
     average_processing_time_ms: f64,
 }
 
 /// Answers `POST /predict`.
-pub(super) async fn one(plane: &dyn Plane, body: &Bytes) -> Result<Prediction, AdminError> {
-    let One { text, model } = read(body)?;
+pub(super) async fn one(plane: &dyn AdminPlane, body: &Bytes) -> Result<TextPrediction, AdminError> {
+    let PredictRequest { text, model } = read(body)?;
     predict(plane, &asked(plane, model)?, text).await
 }
 
 /// Answers `POST /predict/batch`.
-pub(super) async fn many(plane: &dyn Plane, body: &Bytes) -> Result<Predictions, AdminError> {
+pub(super) async fn many(plane: &dyn AdminPlane, body: &Bytes) -> Result<BatchPrediction, AdminError> {
     let started = Instant::now();
-    let Many { texts, model } = read(body)?;
+    let BatchPredictRequest { texts, model } = read(body)?;
     if texts.is_empty() || texts.len() > MAX_TEXTS {
         let message = format!("`texts` has {} texts (allowed: 1 to {MAX_TEXTS}).", texts.len());
         return Err(invalid(Some("texts"), message));
@@ -79,16 +79,16 @@ pub(super) async fn many(plane: &dyn Plane, body: &Bytes) -> Result<Predictions,
     let results = predictions.try_collect().await?;
     let total = milliseconds(started);
     let average = rounded(total / f64::from(count));
-    Ok(Predictions { results, total_processing_time_ms: total, average_processing_time_ms: average })
+    Ok(BatchPrediction { results, total_processing_time_ms: total, average_processing_time_ms: average })
 }
 
-async fn predict(plane: &dyn Plane, model: &str, text: String) -> Result<Prediction, AdminError> {
+async fn predict(plane: &dyn AdminPlane, model: &str, text: String) -> Result<TextPrediction, AdminError> {
     let started = Instant::now();
     let body = json!({"model": model, "messages": [{"role": "user", "content": &text}]});
     let (headers, body) = (HeaderMap::new(), body.to_string().into());
-    let asked = Asked { path: DECIDED_PATH, headers: &headers, client: None, now: None, body };
+    let asked = DecideRequest { path: DECIDED_PATH, headers: &headers, client: None, now: None, body };
     let mut decision = plane.decide(asked).await?;
-    Ok(Prediction {
+    Ok(TextPrediction {
         score: decision["score"].take(),
         route_label: decision["model"].take(),
         label: decision["label"].take(),
@@ -99,7 +99,7 @@ async fn predict(plane: &dyn Plane, model: &str, text: String) -> Result<Predict
     })
 }
 
-fn asked(plane: &dyn Plane, model: Option<String>) -> Result<String, AdminError> {
+fn asked(plane: &dyn AdminPlane, model: Option<String>) -> Result<String, AdminError> {
     let missing =
         || invalid(Some("model"), "No policy matches a model by name: say which `model` is asked for.".to_owned());
     model.or_else(|| plane.virtual_model()).ok_or_else(missing)

@@ -6,21 +6,21 @@ use std::time::SystemTime;
 use ::http::{HeaderMap, StatusCode};
 use async_trait::async_trait;
 use bytes::Bytes;
-use pointsman_core::config::{Moment, Name};
+use pointsman_core::config::{Name, UtcMoment};
 use pointsman_telemetry::ReloadOutcome;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use crate::clients::NoClient;
+use crate::clients::UnknownClient;
 use crate::proxy::rejection::Rejection;
-use crate::router::TargetState;
+use crate::router::ControlState;
 
 /// The path whose policy decides when a body is sent to `/v1/decide`.
 pub(super) const DECIDED_PATH: &str = "/v1/chat/completions";
 
 /// The process as the admin plane sees it.
 #[async_trait]
-pub(crate) trait Plane: Send + Sync + 'static {
+pub(crate) trait AdminPlane: Send + Sync + 'static {
     /// Returns every metric in Prometheus' text format.
     fn metrics(&self) -> String;
 
@@ -36,14 +36,14 @@ pub(crate) trait Plane: Send + Sync + 'static {
     /// Returns the generation of configuration and weights that serves.
     fn generation(&self) -> u64;
 
-    /// Returns the largest body that [`Plane::decide`] takes, in bytes.
+    /// Returns the largest body that [`AdminPlane::decide`] takes, in bytes.
     fn max_body_bytes(&self) -> usize;
 
     /// Decides on a request without sending it anywhere. Dropping the future abandons the decision.
     ///
     /// # Errors
     /// When the body cannot be read or there is no such client. A policy's refusal is no error: it is shown.
-    async fn decide(&self, asked: Asked<'_>) -> Result<Value, AdminError>;
+    async fn decide(&self, asked: DecideRequest<'_>) -> Result<Value, AdminError>;
 
     /// Takes a word on an answer into the decision log, as the data plane does.
     ///
@@ -75,7 +75,7 @@ pub(crate) trait Plane: Send + Sync + 'static {
 
 /// A request that is decided on and sent nowhere.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked<'r> {
+pub(crate) struct DecideRequest<'r> {
     /// The data plane's path that it is decided for, such as `/v1/chat/completions`.
     pub path: &'r str,
     /// The request's header, as far as policies read it.
@@ -84,7 +84,7 @@ pub(crate) struct Asked<'r> {
     /// takes effect.
     pub client: Option<&'r str>,
     /// When it comes; by default now.
-    pub now: Option<Moment>,
+    pub now: Option<UtcMoment>,
     pub body: Bytes,
 }
 
@@ -96,31 +96,31 @@ pub(crate) struct Readiness {
     /// The generation that serves.
     pub generation: u64,
     /// Each classifier of that generation.
-    pub classifiers: BTreeMap<Name, ClassifierState>,
+    pub classifiers: BTreeMap<Name, ClassifierStatus>,
     /// The store that replicas share, if they share one. Without it this process goes by its own memory.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub store: Option<StoreState>,
+    pub store: Option<StoreStatus>,
     /// The targets of the policies that have one.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub targets: BTreeMap<Name, TargetState>,
+    pub targets: BTreeMap<Name, ControlState>,
     /// The end of the last reload; absent before the first.
     pub last_reload: Option<LastReload>,
 }
 
 /// The state of the store; requests are served whatever it is.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct StoreState {
+pub(crate) struct StoreStatus {
     /// Ready or unavailable.
-    pub state: Phase,
+    pub state: ServingPhase,
     /// The reason why the store is unavailable.
     pub detail: Option<String>,
 }
 
 /// The state of a classifier.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct ClassifierState {
+pub(crate) struct ClassifierStatus {
     /// The state in one word.
-    pub state: Phase,
+    pub state: ServingPhase,
     /// The reason why the classifier is not ready, or not as good as it should be.
     pub detail: Option<String>,
     /// The device that the classifier runs on.
@@ -129,14 +129,14 @@ pub(crate) struct ClassifierState {
     pub version: Option<String>,
     /// The classifier's shadow, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub shadow: Option<ShadowState>,
+    pub shadow: Option<ShadowStatus>,
 }
 
 /// The state of a classifier's shadow; no decision depends on it.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct ShadowState {
+pub(crate) struct ShadowStatus {
     /// Ready or unavailable.
-    pub state: Phase,
+    pub state: ServingPhase,
     /// The reason why the shadow is off.
     pub detail: Option<String>,
     /// The version of its bundle.
@@ -146,7 +146,7 @@ pub(crate) struct ShadowState {
 /// The state of a classifier, a shadow or the store in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Phase {
+pub(crate) enum ServingPhase {
     /// Scores prompts.
     Ready,
     /// Scores prompts on a lower rung of the degrade ladder.
@@ -203,7 +203,7 @@ impl AdminError {
 
     /// Returns the error of a client that is not there.
     #[must_use]
-    pub(crate) fn no_client(error: &NoClient) -> Self {
+    pub(crate) fn no_client(error: &UnknownClient) -> Self {
         let (status, message) = (StatusCode::NOT_FOUND, error.to_string());
         Self { status, code: "client_not_found", param: Some("client"), message }
     }

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
-use super::state::{AdminError, Asked, ClassifierState, LastReload, Phase, Plane, Readiness};
+use super::state::{AdminError, AdminPlane, ClassifierStatus, DecideRequest, LastReload, Readiness, ServingPhase};
 use super::*;
 use crate::proxy::rejection::Rejection;
 
@@ -34,14 +34,14 @@ struct Scripted {
 }
 
 #[async_trait]
-impl Plane for Scripted {
+impl AdminPlane for Scripted {
     fn metrics(&self) -> String {
         "pointsman_generation 1\n".to_owned()
     }
 
     fn ready(&self) -> Readiness {
-        let missing = ClassifierState {
-            state: Phase::Unavailable,
+        let missing = ClassifierStatus {
+            state: ServingPhase::Unavailable,
             detail: Some("libonnxruntime was not found".to_owned()),
             device: None,
             version: None,
@@ -74,7 +74,10 @@ impl Plane for Scripted {
         LIMIT
     }
 
-    async fn decide(&self, Asked { path, headers, client, body, .. }: Asked<'_>) -> Result<Value, AdminError> {
+    async fn decide(
+        &self,
+        DecideRequest { path, headers, client, body, .. }: DecideRequest<'_>,
+    ) -> Result<Value, AdminError> {
         if body.is_empty() {
             return Err(Rejection::ModelMissing.into());
         }

@@ -5,35 +5,35 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Subcommand;
-use pointsman_classifier::{Bundle, Classifier, ClassifierError, Host, Manifest, NgramsSpec, Runtime};
+use pointsman_classifier::{Bundle, Classifier, ClassifierError, ClassifierHost, Manifest, NgramsSpec, OnnxRuntime};
 use pointsman_core::config;
 use pointsman_telemetry::Metrics;
 
-use super::table::{Align, Table};
+use super::table::{ColumnAlign, TextTable};
 use super::{CONFIG, UNAVAILABLE, fail};
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(super) enum BundleCommand {
     /// Shows what a bundle holds; reads and checks every file, but runs nothing.
-    Inspect(Folder),
+    Inspect(BundleFolder),
     /// Checks a bundle as `serve` would: every file, the graph, a warm-up, the golden inputs; exits with 78 if it is bad.
-    Verify(Folder),
+    Verify(BundleFolder),
     /// Judges rows and writes what scores, labels and features were like into the bundle, for drift to be measured against.
     #[cfg(feature = "lab")]
-    Reference(super::lab::reference::Arguments),
+    Reference(super::lab::reference::ReferenceArguments),
 }
 
 /// The bundle to use.
 #[derive(Debug, clap::Args)]
-pub(super) struct Folder {
+pub(super) struct BundleFolder {
     /// The bundle's folder.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
 
-pub(super) fn run(command: &Command) -> ExitCode {
+pub(super) fn run(command: &BundleCommand) -> ExitCode {
     match command {
-        Command::Inspect(Folder { folder }) => match Bundle::open(folder) {
+        BundleCommand::Inspect(BundleFolder { folder }) => match Bundle::open(folder) {
             Ok(bundle) => {
                 print!("{}", describe(&bundle));
                 ExitCode::SUCCESS
@@ -41,9 +41,9 @@ pub(super) fn run(command: &Command) -> ExitCode {
             Err(error) => fail(&error, CONFIG),
         },
         #[cfg(feature = "lab")]
-        Command::Reference(command) => super::lab::reference::run(command),
-        Command::Verify(Folder { folder }) => {
-            let runtime = match Runtime::load() {
+        BundleCommand::Reference(command) => super::lab::reference::run(command),
+        BundleCommand::Verify(BundleFolder { folder }) => {
+            let runtime = match OnnxRuntime::load() {
                 Ok(runtime) => runtime,
                 Err(error) => return fail(&error, UNAVAILABLE),
             };
@@ -59,12 +59,12 @@ pub(super) fn run(command: &Command) -> ExitCode {
 }
 
 /// Starts the bundle exactly as `serve` does, and stops it.
-fn verify(folder: &Path, runtime: Arc<Runtime>) -> Result<String, ClassifierError> {
+fn verify(folder: &Path, runtime: Arc<OnnxRuntime>) -> Result<String, ClassifierError> {
     let bundle = Bundle::open(folder)?;
     let (golden, tolerance) = (bundle.golden_inputs(), bundle.manifest().tolerance());
-    let host = Host { base_dir: PathBuf::new(), runtime, metrics: Arc::new(Metrics::new()) };
+    let host = ClassifierHost { base_dir: PathBuf::new(), runtime, metrics: Arc::new(Metrics::new()) };
     let name = bundle.manifest().name.clone();
-    let classifier = Classifier::start_bundle(&name, &config::Classifier::of(folder), &host, bundle)?;
+    let classifier = Classifier::start_bundle(&name, &config::ClassifierConfig::of(folder), &host, bundle)?;
     let identity = classifier.identity();
     let runtime = host.runtime.version();
     Ok(format!(
@@ -99,7 +99,7 @@ fn describe(bundle: &Bundle) -> String {
     text.push_str("\nheads\n");
     text.push_str(&heads(manifest));
     text.push_str("\nfiles\n");
-    let mut files = Table::new(["file", "sha256"], [Align::Left, Align::Left]);
+    let mut files = TextTable::new(["file", "sha256"], [ColumnAlign::Left, ColumnAlign::Left]);
     for (file, sha256) in &manifest.files {
         files.push([file.clone(), sha256.clone()]);
     }
@@ -129,9 +129,16 @@ fn scope(manifest: &Manifest) -> String {
 }
 
 fn heads(manifest: &Manifest) -> String {
-    let mut table = Table::new(
+    let mut table = TextTable::new(
         ["head", "kind", "labels", "reads", "temperature", "stands for"],
-        [Align::Left, Align::Left, Align::Left, Align::Left, Align::Right, Align::Left],
+        [
+            ColumnAlign::Left,
+            ColumnAlign::Left,
+            ColumnAlign::Left,
+            ColumnAlign::Left,
+            ColumnAlign::Right,
+            ColumnAlign::Left,
+        ],
     );
     for head in &manifest.heads {
         let labels = head.labels.iter().map(config::Name::as_str).collect::<Vec<_>>().join(", ");
@@ -189,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_verification_says_what_was_run_and_on_what() {
-        let runtime = Runtime::load().unwrap_or_else(|error| panic!("{error}"));
+        let runtime = OnnxRuntime::load().unwrap_or_else(|error| panic!("{error}"));
 
         let line = verify(&fixture("tiny"), runtime).expect("a sound bundle");
 
@@ -198,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_no_bundle_is_bad() {
-        let code = run(&Command::Inspect(Folder { folder: "/nowhere".into() }));
+        let code = run(&BundleCommand::Inspect(BundleFolder { folder: "/nowhere".into() }));
 
         assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(CONFIG)));
     }

@@ -13,14 +13,14 @@ use pointsman_telemetry::Metrics;
 
 use super::{CONFIG, ConfigFile, REFUSED};
 use crate::router::Router;
-use crate::snapshot::{BuildError, Builder, ClassifierState, Snapshot};
+use crate::snapshot::{BuildError, ClassifierState, Snapshot, SnapshotBuilder};
 
 /// The longest time for a classifier over a test's prompt: tests are about where prompts go, not about how fast this machine is.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What `check` can be asked for.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(super) struct CheckArguments {
     #[command(flatten)]
     file: ConfigFile,
     /// Treats warnings as problems.
@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     no_tests: bool,
 }
 
-pub(super) fn run(arguments: &Arguments) -> ExitCode {
+pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
     let path = &arguments.file.config;
     let metrics = Arc::new(Metrics::new());
     let snapshot = match build(path, &metrics) {
@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn build(path: &Path, metrics: &Arc<Metrics>) -> Result<Snapshot, BuildError> {
-    let builder = Builder::new(path, Arc::clone(metrics));
+    let builder = SnapshotBuilder::new(path, Arc::clone(metrics));
     let mut prepared = builder.prepare()?;
     if !prepared.config().tests.is_empty() {
         prepared.extend_deadlines(PATIENCE);

@@ -9,24 +9,24 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use pointsman_core::config::{Config, Moment};
-use pointsman_core::policy::Detail;
+use pointsman_core::config::{Config, UtcMoment};
+use pointsman_core::policy::DecisionDetail;
 use pointsman_core::prompt::{Dialect, ParseError};
 use pointsman_telemetry::Metrics;
 use serde_json::Value;
 
 use super::features::chat_body;
 use super::{CONFIG, USAGE, fail, report};
-use crate::clients::NoClient;
-use crate::router::{Incoming, Judging, Router, Verdict, header_text};
-use crate::snapshot::{BuildError, Builder};
+use crate::clients::UnknownClient;
+use crate::router::{IncomingRequest, JudgeMode, Router, Verdict, header_text};
+use crate::snapshot::{BuildError, SnapshotBuilder};
 
 /// The path that a prompt is decided for.
 const PATH: &str = "/v1/chat/completions";
 
 /// What `decide` can be asked for.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(super) struct DecideArguments {
     #[command(flatten)]
     file: super::ConfigFile,
     /// The prompt, as one user turn; with `--body`, left out.
@@ -43,10 +43,10 @@ pub(super) struct Arguments {
     client: Option<String>,
     /// A header of the request, such as `x-team: red`; may be given more than once.
     #[arg(long, value_name = "NAME: VALUE")]
-    header: Vec<Header>,
+    header: Vec<HeaderArgument>,
     /// When the request comes, UTC, such as 2026-11-23T09:30:00Z; by default now.
     #[arg(long, value_name = "TIME")]
-    now: Option<Moment>,
+    now: Option<UtcMoment>,
     /// Prints one JSON object, the same that `POST /v1/decide` answers.
     #[arg(long)]
     json: bool,
@@ -54,7 +54,7 @@ pub(super) struct Arguments {
 
 /// A header of the request.
 #[derive(Debug, Clone)]
-struct Header(HeaderName, HeaderValue);
+struct HeaderArgument(HeaderName, HeaderValue);
 
 #[derive(Debug, thiserror::Error)]
 enum DecideError {
@@ -65,7 +65,7 @@ enum DecideError {
     #[error("the body is no chat completion request")]
     Parse(#[from] ParseError),
     #[error("--client: {0}")]
-    Client(#[from] NoClient),
+    Client(#[from] UnknownClient),
     #[error("no policy matches the model `{model}` (allowed: {known})")]
     NoPolicy { model: String, known: String },
     #[error("the policy `{policy}` is off, and there is no `default_provider` to pass the request to")]
@@ -74,7 +74,7 @@ enum DecideError {
     Runtime(#[source] io::Error),
 }
 
-pub(super) fn run(arguments: &Arguments) -> ExitCode {
+pub(super) fn run(arguments: &DecideArguments) -> ExitCode {
     match decide(arguments) {
         Ok(explanation) if arguments.json => {
             println!("{explanation}");
@@ -89,27 +89,28 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn decide(arguments: &Arguments) -> Result<Value, DecideError> {
+fn decide(arguments: &DecideArguments) -> Result<Value, DecideError> {
     let path = &arguments.file.config;
     let metrics = Arc::new(Metrics::new());
-    let builder = Builder::new(path, Arc::clone(&metrics));
+    let builder = SnapshotBuilder::new(path, Arc::clone(&metrics));
     let prepared = builder.prepare().map_err(BuildError::from)?;
     let body = Bytes::from(body(arguments, prepared.config())?);
     let router = Router::new(builder.build(prepared, None)?, metrics);
     let snapshot = router.snapshot();
     let client = arguments.client.as_deref().map(|name| snapshot.clients.find(name)).transpose()?;
     let prompt = snapshot.read(Dialect::ChatCompletions, &body)?;
-    let headers: HeaderMap = arguments.header.iter().map(|Header(name, value)| (name.clone(), value.clone())).collect();
+    let headers: HeaderMap =
+        arguments.header.iter().map(|HeaderArgument(name, value)| (name.clone(), value.clone())).collect();
     let header = |name: &str| header_text(&headers, name);
-    let incoming = Incoming {
+    let incoming = IncomingRequest {
         path: PATH,
         header: &header,
         client: client.map(|client| &**client),
         prompt: &prompt,
         body: &body,
         at: arguments.now.map(|moment| moment.0),
-        judging: Judging::Ask,
-        detail: Detail::Explanation,
+        judging: JudgeMode::Ask,
+        detail: DecisionDetail::Explanation,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DecideError::Runtime)?;
     let verdict = runtime.block_on(router.route(&snapshot, &incoming));
@@ -128,7 +129,7 @@ fn decide(arguments: &Arguments) -> Result<Value, DecideError> {
     }
 }
 
-impl FromStr for Header {
+impl FromStr for HeaderArgument {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -140,7 +141,7 @@ impl FromStr for Header {
     }
 }
 
-fn body(arguments: &Arguments, config: &Config) -> Result<String, DecideError> {
+fn body(arguments: &DecideArguments, config: &Config) -> Result<String, DecideError> {
     if let Some(prompt) = &arguments.prompt {
         let model = arguments.model.as_deref().or_else(|| config.virtual_models().next()).unwrap_or("auto");
         return Ok(chat_body(model, prompt));

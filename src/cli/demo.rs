@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{fs, io};
 
-use pointsman_core::config::Price;
+use pointsman_core::config::TokenPrice;
 use pointsman_telemetry::logging;
-use pointsman_telemetry::logging::Format;
+use pointsman_telemetry::logging::LogFormat;
 
-use super::gateway::{Gateway, Start, StartError};
-use super::table::{Align, Table, shorten};
+use super::gateway::{Gateway, ListenerSource, StartError};
+use super::table::{ColumnAlign, TextTable, shorten};
 use super::{CONFIG, UNAVAILABLE, fail};
 use crate::snapshot::Snapshot;
 
 /// What `demo` can be asked for.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(super) struct DemoArguments {
     /// Ends after the table instead of staying up.
     #[arg(long)]
     once: bool,
@@ -58,9 +58,9 @@ enum DemoError {
     Answer(String),
 }
 
-pub(super) fn run(arguments: &Arguments) -> ExitCode {
+pub(super) fn run(arguments: &DemoArguments) -> ExitCode {
     // The table is the output; warnings are worth seeing all the same.
-    if let Err(error) = logging::init_with(Format::Text, "warn,access=off") {
+    if let Err(error) = logging::init_with(LogFormat::Text, "warn,access=off") {
         return fail(&error, super::USAGE);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
@@ -74,8 +74,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-async fn demo(arguments: &Arguments) -> Result<(), DemoError> {
-    let folder = Folder::create()?;
+async fn demo(arguments: &DemoArguments) -> Result<(), DemoError> {
+    let folder = DemoFolder::create()?;
     let economy = upstream::start().await?;
     let premium = upstream::start().await?;
     let path = folder.0.join("demo.yaml");
@@ -85,7 +85,7 @@ async fn demo(arguments: &Arguments) -> Result<(), DemoError> {
         .replace("127.0.0.1:9102", &premium.to_string())
         .replace("../models/pointsman-mini", &bundle.display().to_string());
     fs::write(&path, configuration)?;
-    let gateway = Gateway::start(&path, Start::Fresh).await?;
+    let gateway = Gateway::start(&path, ListenerSource::Fresh).await?;
     let snapshot = gateway.reloader().router().snapshot();
     println!("\nPointsman classifies eight prompts and proxies each to the cheapest model that should do:\n");
     print!("{}", ask_all(&gateway, &snapshot).await?);
@@ -97,8 +97,8 @@ async fn demo(arguments: &Arguments) -> Result<(), DemoError> {
 }
 
 async fn ask_all(gateway: &Gateway, snapshot: &Snapshot) -> Result<String, DemoError> {
-    use Align::{Left, Right};
-    let mut table = Table::new(
+    use ColumnAlign::{Left, Right};
+    let mut table = TextTable::new(
         ["prompt", "tier", "score", "answered by", "overhead us", "cost $/1k", "of frontier"],
         [Left, Left, Right, Left, Right, Right, Right],
     );
@@ -153,7 +153,7 @@ fn cost_of_strongest(snapshot: &Snapshot, prompt_tokens: u32) -> f64 {
     costs.map(|price| of_tokens(price, prompt_tokens)).fold(0.0, f64::max)
 }
 
-fn of_tokens(price: Price, prompt_tokens: u32) -> f64 {
+fn of_tokens(price: TokenPrice, prompt_tokens: u32) -> f64 {
     (price.input * f64::from(prompt_tokens) + price.output * f64::from(ANSWER_TOKENS)) / 1e6
 }
 
@@ -167,9 +167,9 @@ fn find_bundle() -> Result<PathBuf, DemoError> {
 }
 
 /// A folder for the configuration, removed at the end.
-struct Folder(PathBuf);
+struct DemoFolder(PathBuf);
 
-impl Folder {
+impl DemoFolder {
     fn create() -> io::Result<Self> {
         let folder = std::env::temp_dir().join(format!("pointsman-demo-{}", std::process::id()));
         fs::create_dir_all(&folder)?;
@@ -177,7 +177,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for DemoFolder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0); // what is left is a few hundred bytes of temporary files
     }

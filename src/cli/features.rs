@@ -12,12 +12,12 @@ use super::{USAGE, fail};
 
 /// One line of input; other keys are ignored.
 #[derive(Deserialize)]
-struct Line {
+struct PromptInput {
     prompt: String,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum LineError {
+enum FeaturesCommandError {
     #[error("line {line}: expected a JSON object with a string `prompt`")]
     Shape { line: usize, source: serde_json::Error },
     #[error("cannot read or write")]
@@ -27,17 +27,18 @@ enum LineError {
 pub(super) fn run() -> ExitCode {
     match print(io::stdin().lock(), &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(LineError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(FeaturesCommandError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => fail(&error, USAGE),
     }
 }
 
-fn print(input: impl BufRead, output: &mut impl Write) -> Result<(), LineError> {
+fn print(input: impl BufRead, output: &mut impl Write) -> Result<(), FeaturesCommandError> {
     let counter = TokenCounter::default();
     for (index, line) in input.lines().enumerate() {
         let line = line?;
         let parsed = serde_json::from_str(&line);
-        let Line { prompt } = parsed.map_err(|source| LineError::Shape { line: index + 1, source })?;
+        let PromptInput { prompt } =
+            parsed.map_err(|source| FeaturesCommandError::Shape { line: index + 1, source })?;
         let body = chat_body("features", &prompt);
         let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a body of our own parses");
         let features = Features::of(&prompt, &counter);

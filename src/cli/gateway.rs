@@ -7,19 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_core::features::TokenCounter;
-use pointsman_core::scores::Degraded;
+use pointsman_core::scores::ClassifierFailure;
 use pointsman_telemetry::Metrics;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::admin::{self, Process};
+use crate::admin::{self, GatewayProcess};
 use crate::proxy::rejection::RejectionCode;
-use crate::proxy::{BindError, Listeners, Proxy, Served, TakeOverError};
-use crate::reload::{Reloader, Watcher};
+use crate::proxy::{BindError, Listeners, Proxy, RunningProxy, TakeOverError};
+use crate::reload::{FileWatcher, Reloader};
 use crate::router::Router;
-use crate::snapshot::{BuildError, Builder, Snapshot};
+use crate::snapshot::{BuildError, Snapshot, SnapshotBuilder};
 use crate::upstream::health;
 
 /// The longest time for the former process to let go of the admin address, which is not handed over.
@@ -31,7 +31,7 @@ const LOG_FLUSH: Duration = Duration::from_secs(5);
 
 /// The source of the listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Start {
+pub(super) enum ListenerSource {
     /// The listeners are bound.
     Fresh,
     /// A running process hands the listeners over.
@@ -40,14 +40,14 @@ pub(super) enum Start {
 
 /// A proxy and its admin plane, serving.
 pub(super) struct Gateway {
-    served: Served,
+    served: RunningProxy,
     admin: SocketAddr,
     admin_task: JoinHandle<io::Result<()>>,
     stop_admin: oneshot::Sender<()>,
     health_task: JoinHandle<()>,
     share_task: JoinHandle<()>,
     reloader: Arc<Reloader>,
-    _watcher: Option<Watcher>,
+    _watcher: Option<FileWatcher>,
 }
 
 /// The reason why the gateway does not serve.
@@ -71,24 +71,24 @@ impl Gateway {
     /// Loads the file at `path`, binds the listeners and serves. The admin plane runs on the current runtime, the proxy
     /// on threads of its own.
     ///
-    /// [`Start::Upgrade`] takes the listeners of a running process when everything else is ready.
-    pub(super) async fn start(path: &Path, start: Start) -> Result<Self, StartError> {
+    /// [`ListenerSource::Upgrade`] takes the listeners of a running process when everything else is ready.
+    pub(super) async fn start(path: &Path, start: ListenerSource) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
-        let builder = Builder::new(path, Arc::clone(&metrics));
+        let builder = SnapshotBuilder::new(path, Arc::clone(&metrics));
         let prepared = builder.prepare().map_err(BuildError::from)?;
         // The token table takes a fifth of a second to load: beside the weights here, or in the first request.
         let warming = std::thread::Builder::new().name("warm".into()).spawn(|| TokenCounter::new().warm())?;
         let config = prepared.config();
         let (listen, upgrade, address) = (config.listen.to_vec(), config.upgrade.clone(), config.admin.address);
         let (listeners, admin_listener, first) = match start {
-            Start::Fresh => {
+            ListenerSource::Fresh => {
                 let listeners = Listeners::bind(&listen)?; // before the weights are loaded, which takes a while
                 let admin = bind_admin(address).await?;
                 let first = builder.build(prepared, None)?;
                 let _ = warming.join(); // as below
                 (listeners, admin, first)
             }
-            Start::Upgrade => {
+            ListenerSource::Upgrade => {
                 let socket = upgrade.ok_or(StartError::NoUpgradeSocket)?.socket;
                 let first = builder.build(prepared, None)?;
                 let _ = warming.join(); // a panic would show again, at the first count
@@ -107,7 +107,8 @@ impl Gateway {
         let served = listeners.serve(Proxy::new(router, Arc::clone(&metrics)))?;
         let (stop_admin, stopped) = oneshot::channel();
         let admin = admin_listener.local_addr()?;
-        let process = Arc::new(Process { reloader: Arc::clone(&reloader), metrics, draining: served.draining() });
+        let process =
+            Arc::new(GatewayProcess { reloader: Arc::clone(&reloader), metrics, draining: served.draining() });
         let stopped = async { drop(stopped.await) };
         let admin_task = tokio::spawn(admin::serve(admin_listener, process, stopped));
         let watcher = watch(&reloader);
@@ -222,8 +223,8 @@ async fn wait_for_admin(address: SocketAddr) -> Result<TcpListener, StartError> 
     }
 }
 
-fn watch(reloader: &Arc<Reloader>) -> Option<Watcher> {
-    match Watcher::start(Arc::clone(reloader)) {
+fn watch(reloader: &Arc<Reloader>) -> Option<FileWatcher> {
+    match FileWatcher::start(Arc::clone(reloader)) {
         Ok(watcher) => Some(watcher),
         Err(error) => {
             tracing::warn!(%error, "Files are not watched; reload with SIGHUP or POST /reload");
@@ -244,7 +245,7 @@ fn expect(metrics: &Metrics, snapshot: &Snapshot) {
     for client in snapshot.config.clients.iter().flatten().map(|(name, _)| name) {
         metrics.expect_client(client);
     }
-    let reasons = Degraded::ALL.map(Degraded::as_str);
+    let reasons = ClassifierFailure::ALL.map(ClassifierFailure::as_str);
     for classifier in snapshot.classifiers.keys() {
         metrics.expect_classifier(classifier, &reasons);
     }

@@ -10,7 +10,7 @@ use super::{CONFIG, USAGE, fail};
 
 /// What to promote.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(super) struct PromoteArguments {
     #[command(flatten)]
     file: super::ConfigFile,
     /// The classifier whose shadow takes over.
@@ -22,14 +22,14 @@ pub(super) struct Arguments {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum PromoteFailure {
     #[error(transparent)]
     Promote(#[from] PromoteError),
     #[error("cannot use `{}`", path.display())]
     File { path: PathBuf, source: io::Error },
 }
 
-pub(super) fn run(arguments: &Arguments) -> ExitCode {
+pub(super) fn run(arguments: &PromoteArguments) -> ExitCode {
     match promote(arguments) {
         Ok(diff) => {
             print!("{diff}");
@@ -38,13 +38,13 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        Err(error @ Failure::Promote(PromoteError::NoShadow { .. })) => fail(&error, USAGE),
+        Err(error @ PromoteFailure::Promote(PromoteError::NoShadow { .. })) => fail(&error, USAGE),
         Err(error) => fail(&error, CONFIG),
     }
 }
 
-fn promote(arguments: &Arguments) -> Result<String, Failure> {
-    let file = |source| Failure::File { path: arguments.file.config.clone(), source };
+fn promote(arguments: &PromoteArguments) -> Result<String, PromoteFailure> {
+    let file = |source| PromoteFailure::File { path: arguments.file.config.clone(), source };
     // The file itself, not a link to it.
     let path = arguments.file.config.canonicalize().map_err(file)?;
     let before = fs::read_to_string(&path).map_err(file)?;

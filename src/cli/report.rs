@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::table::{Align, Table, shorten};
+use super::table::{ColumnAlign, TextTable, shorten};
 
 /// The greatest width of a line of features, in characters.
 const WIDTH: usize = 110;
@@ -89,9 +89,17 @@ fn pin(pin: &Value) -> Option<String> {
 
 fn candidates(text: &mut String, explanation: &Value) {
     let Some(candidates) = explanation["candidates"].as_array().filter(|all| !all.is_empty()) else { return };
-    let mut table = Table::new(
+    let mut table = TextTable::new(
         ["", "candidate", "fits", "cost", "$/M in", "$/M out", "expected"],
-        [Align::Left, Align::Left, Align::Left, Align::Right, Align::Right, Align::Right, Align::Left],
+        [
+            ColumnAlign::Left,
+            ColumnAlign::Left,
+            ColumnAlign::Left,
+            ColumnAlign::Right,
+            ColumnAlign::Right,
+            ColumnAlign::Right,
+            ColumnAlign::Left,
+        ],
     );
     for candidate in candidates {
         let (price, expected) = (&candidate["price"], &candidate["expected"]);
@@ -130,9 +138,17 @@ fn outlook(expected: &Value) -> String {
 
 fn stages(text: &mut String, stages: &Value) {
     let Some(stages) = stages.as_array().filter(|stages| !stages.is_empty()) else { return };
-    let mut table = Table::new(
+    let mut table = TextTable::new(
         ["stage", "model", "reason", "label", "score", "cost", "flip"],
-        [Align::Left, Align::Left, Align::Left, Align::Left, Align::Right, Align::Right, Align::Left],
+        [
+            ColumnAlign::Left,
+            ColumnAlign::Left,
+            ColumnAlign::Left,
+            ColumnAlign::Left,
+            ColumnAlign::Right,
+            ColumnAlign::Right,
+            ColumnAlign::Left,
+        ],
     );
     for stage in stages {
         let score = stage["score"].as_f64().map_or_else(|| "-".to_owned(), |score| format!("{score:.4}"));
@@ -146,8 +162,8 @@ fn stages(text: &mut String, stages: &Value) {
 
 fn rules(text: &mut String, rules: &Value) {
     let Some(rules) = rules.as_array().filter(|rules| !rules.is_empty()) else { return };
-    let mut table = Table::new(["rule", "value", "when", "does", "outcome"], {
-        [Align::Right, Align::Left, Align::Left, Align::Left, Align::Left]
+    let mut table = TextTable::new(["rule", "value", "when", "does", "outcome"], {
+        [ColumnAlign::Right, ColumnAlign::Left, ColumnAlign::Left, ColumnAlign::Left, ColumnAlign::Left]
     });
     for rule in rules {
         let error = rule["error"].as_str().map_or(String::new(), |error| format!(": {error}"));

@@ -6,15 +6,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use pointsman_telemetry::logging;
-use pointsman_telemetry::logging::Format;
+use pointsman_telemetry::logging::LogFormat;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::gateway::{Gateway, Start, StartError};
+use super::gateway::{Gateway, ListenerSource, StartError};
 use super::{CONFIG, UNAVAILABLE, fail};
 use crate::reload::Reloader;
 
 /// The signals that a running process hears.
-struct Signals {
+struct ProcessSignals {
     hangup: Signal,
     interrupt: Signal,
     quit: Signal,
@@ -23,14 +23,14 @@ struct Signals {
 
 /// The request that a signal makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
+enum SignalRequest {
     Stop,
     HandOver,
 }
 
 /// What to serve, and where the listeners come from.
 #[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+pub(super) struct ServeArguments {
     #[command(flatten)]
     file: super::ConfigFile,
     /// Takes the listeners of the process that serves now, once it is sent SIGQUIT, without a connection refused; both
@@ -39,7 +39,7 @@ pub(super) struct Arguments {
     upgrade: bool,
 }
 
-pub(super) fn run(arguments: &Arguments, format: Format) -> ExitCode {
+pub(super) fn run(arguments: &ServeArguments, format: LogFormat) -> ExitCode {
     if let Err(error) = logging::init(format) {
         return fail(&error, super::USAGE);
     }
@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, UNAVAILABLE),
     };
-    let start = if arguments.upgrade { Start::Upgrade } else { Start::Fresh };
+    let start = if arguments.upgrade { ListenerSource::Upgrade } else { ListenerSource::Fresh };
     match runtime.block_on(serve(&arguments.file.config, start)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error @ StartError::Build(_)) => fail(&error, CONFIG),
@@ -55,12 +55,12 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> ExitCode {
     }
 }
 
-async fn serve(path: &Path, start: Start) -> Result<(), StartError> {
-    let mut signals = Signals::new()?;
+async fn serve(path: &Path, start: ListenerSource) -> Result<(), StartError> {
+    let mut signals = ProcessSignals::new()?;
     let mut gateway = Gateway::start(path, start).await?;
     let generation = gateway.reloader().router().snapshot().generation;
     eprintln!("ready listen={} admin={} generation={generation}", gateway.address(), gateway.admin_address());
-    while signals.next(gateway.reloader()).await == Asked::HandOver {
+    while signals.next(gateway.reloader()).await == SignalRequest::HandOver {
         tracing::info!("Handing over");
         match gateway.retire().await {
             Ok(()) => {
@@ -79,7 +79,7 @@ async fn serve(path: &Path, start: Start) -> Result<(), StartError> {
     Ok(())
 }
 
-impl Signals {
+impl ProcessSignals {
     fn new() -> io::Result<Self> {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
@@ -90,12 +90,12 @@ impl Signals {
     }
 
     /// Waits for a signal to end; a hangup meanwhile reloads.
-    async fn next(&mut self, reloader: &Arc<Reloader>) -> Asked {
+    async fn next(&mut self, reloader: &Arc<Reloader>) -> SignalRequest {
         loop {
             tokio::select! {
-                _ = self.terminate.recv() => return Asked::Stop,
-                _ = self.interrupt.recv() => return Asked::Stop,
-                _ = self.quit.recv() => return Asked::HandOver,
+                _ = self.terminate.recv() => return SignalRequest::Stop,
+                _ = self.interrupt.recv() => return SignalRequest::Stop,
+                _ = self.quit.recv() => return SignalRequest::HandOver,
                 // Reloads wait for one another, and each says by itself how it went.
                 _ = self.hangup.recv() => drop(tokio::spawn(Arc::clone(reloader).reload_in_background("signal"))),
             }

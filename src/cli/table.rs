@@ -4,21 +4,21 @@ use std::fmt::Write as _;
 
 /// The alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Align {
+pub(super) enum ColumnAlign {
     Left,
     Right,
 }
 
 /// A table whose columns are as wide as their widest cell.
-pub(super) struct Table<const N: usize> {
+pub(super) struct TextTable<const N: usize> {
     header: [&'static str; N],
-    align: [Align; N],
+    align: [ColumnAlign; N],
     rows: Vec<[String; N]>,
 }
 
-impl<const N: usize> Table<N> {
+impl<const N: usize> TextTable<N> {
     /// Makes a table without rows.
-    pub(super) const fn new(header: [&'static str; N], align: [Align; N]) -> Self {
+    pub(super) const fn new(header: [&'static str; N], align: [ColumnAlign; N]) -> Self {
         Self { header, align, rows: Vec::new() }
     }
 
@@ -49,8 +49,8 @@ impl<const N: usize> Table<N> {
         for ((cell, width_of_column), align) in row.iter().zip(widths).zip(self.align) {
             let padding = " ".repeat(width_of_column - width(cell));
             let _ = match align {
-                Align::Left => write!(line, "  {cell}{padding}"),
-                Align::Right => write!(line, "  {padding}{cell}"),
+                ColumnAlign::Left => write!(line, "  {cell}{padding}"),
+                ColumnAlign::Right => write!(line, "  {padding}{cell}"),
             };
         }
         format!("{}\n", line.trim_end())
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let mut table = Table::new(["model", "us"], [Align::Left, Align::Right]);
+        let mut table = TextTable::new(["model", "us"], [ColumnAlign::Left, ColumnAlign::Right]);
         table.push(["small".into(), "12345".into()]);
         table.push(["x".into(), "7".into()]);
 

@@ -6,11 +6,11 @@ const MINUTE: u64 = 60_000_000_000;
 
 /// A bucket's size and how fast it fills: empty to full in a minute.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rate {
+pub(super) struct TokenBucket {
     per_minute: u64,
 }
 
-impl Rate {
+impl TokenBucket {
     /// Makes a rate; `per_minute` is at least 1.
     pub(super) const fn per_minute(per_minute: u64) -> Self {
         Self { per_minute }
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_full_bucket_holds_a_minute_s_worth_and_no_more() {
-        let rate = Rate::per_minute(3);
+        let rate = TokenBucket::per_minute(3);
         let mut full_at = 0;
 
         for left in [2, 1, 0] {
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn more_than_the_bucket_holds_goes_through_when_it_is_full_and_is_owed() {
-        let rate = Rate::per_minute(60);
+        let rate = TokenBucket::per_minute(60);
 
         let full_at = rate.take(0, NOW, 180).expect("full");
 
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_correction_gives_back_and_takes_more() {
-        let rate = Rate::per_minute(60);
+        let rate = TokenBucket::per_minute(60);
         let full_at = rate.take(0, NOW, 10).expect("full");
 
         assert_eq!(rate.remaining(rate.correct(full_at, NOW, 10, 4) - NOW), 56);
@@ -100,7 +100,7 @@ mod tests {
         fn never_more_than_two_minutes_worth_goes_through_in_a_minute(
             per_minute in 1u64..1000, steps in prop::collection::vec((0u64..MINUTE / 50, 1u64..5), 1..200)
         ) {
-            let rate = Rate::per_minute(per_minute);
+            let rate = TokenBucket::per_minute(per_minute);
             let (mut now, mut full_at, mut taken) = (NOW, 0, 0);
             for (step, amount) in steps {
                 now += step;

@@ -2,11 +2,11 @@ use serde_json::json;
 
 use super::*;
 
-fn sections(value: serde_json::Value) -> config::Clients {
+fn sections(value: serde_json::Value) -> config::ClientConfigs {
     serde_json::from_value(value).expect("clients")
 }
 
-fn one(rate_limit: &serde_json::Value, policies: &serde_json::Value) -> config::Clients {
+fn one(rate_limit: &serde_json::Value, policies: &serde_json::Value) -> config::ClientConfigs {
     let keys = [json!({"sha256": hash_key(b"first").to_string()}), json!({"sha256": hash_key(b"second").to_string()})];
     sections(json!({"team": {"keys": keys, "rate_limit": rate_limit, "policies": policies}}))
 }
@@ -53,7 +53,7 @@ async fn requests_come_back_with_time() {
     let refused = client.admit().expect_err("used up");
     tokio::time::advance(refused.retry_after).await;
 
-    assert_eq!((refused.unit, refused.per_minute), (Unit::Requests, 2));
+    assert_eq!((refused.unit, refused.per_minute), (RateUnit::Requests, 2));
     assert_eq!(refused.retry_after, Duration::from_secs(30));
     assert_eq!(client.admit(), Ok(()));
 }
@@ -67,10 +67,13 @@ async fn tokens_that_were_guessed_are_corrected_by_those_that_were_used() {
     client.settle(40, 90);
 
     let left = client.allowances().next().expect("tokens are limited");
-    assert_eq!((left.unit, left.limit, left.remaining, left.reset), (Unit::Tokens, 100, 10, Duration::from_secs(54)));
-    assert_eq!(client.debit(11).expect_err("10 are left").unit, Unit::Tokens);
+    assert_eq!(
+        (left.unit, left.limit, left.remaining, left.reset),
+        (RateUnit::Tokens, 100, 10, Duration::from_secs(54))
+    );
+    assert_eq!(client.debit(11).expect_err("10 are left").unit, RateUnit::Tokens);
     client.settle(0, 50);
-    assert_eq!(client.admit().expect_err("in debt").unit, Unit::Tokens);
+    assert_eq!(client.admit().expect_err("in debt").unit, RateUnit::Tokens);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,18 +7,18 @@ use tokio::time::Instant;
 
 /// Counts failures in a row; from a bound on, one question in each rest finds out whether it is well again.
 #[derive(Debug)]
-pub(super) struct Breaker {
+pub(super) struct JudgeFailureBreaker {
     settings: JudgeBreaker,
-    state: Mutex<State>,
+    state: Mutex<FailureRun>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct FailureRun {
     failures: u32,
     rests_until: Option<Instant>,
 }
 
-impl Breaker {
+impl JudgeFailureBreaker {
     pub(super) fn new(settings: JudgeBreaker) -> Self {
         Self { settings, state: Mutex::default() }
     }
@@ -37,7 +37,7 @@ impl Breaker {
     }
 
     pub(super) fn succeeded(&self) {
-        *self.state() = State::default();
+        *self.state() = FailureRun::default();
     }
 
     pub(super) fn failed(&self) {
@@ -48,21 +48,21 @@ impl Breaker {
         }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self) -> std::sync::MutexGuard<'_, FailureRun> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use pointsman_core::config::Span;
+    use pointsman_core::config::TimeSpan;
 
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn after_its_failures_it_rests_and_then_one_question_tries_it() {
-        let rest = Span::from_secs(30);
-        let breaker = Breaker::new(JudgeBreaker { failures: 2, rest });
+        let rest = TimeSpan::from_secs(30);
+        let breaker = JudgeFailureBreaker::new(JudgeBreaker { failures: 2, rest });
         breaker.failed();
         assert!(breaker.admits());
 
@@ -77,7 +77,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn failures_count_only_in_a_row() {
-        let breaker = Breaker::new(JudgeBreaker { failures: 2, rest: Span::from_secs(30) });
+        let breaker = JudgeFailureBreaker::new(JudgeBreaker { failures: 2, rest: TimeSpan::from_secs(30) });
 
         for _ in 0..5 {
             breaker.failed();

@@ -18,7 +18,7 @@ const MOST_CAUSES: usize = 16;
 
 /// The reason why a question has no answer, as far as spells tell causes apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cause {
+pub(super) struct SilenceCause {
     pub(super) failure: JudgeFailure,
     /// The status of a refusal.
     pub(super) status: Option<StatusCode>,
@@ -29,22 +29,22 @@ pub(super) struct Cause {
 pub(super) struct FailureSpell {
     /// True while there is a spell: a look without a lock.
     is_open: AtomicBool,
-    spell: Mutex<Option<Spell>>,
+    spell: Mutex<Option<FailureSpellState>>,
 }
 
 #[derive(Debug)]
-struct Spell {
-    causes: Vec<Cause>,
+struct FailureSpellState {
+    causes: Vec<SilenceCause>,
     questions: u64,
     last: Instant,
 }
 
 impl FailureSpell {
     /// Notes a question without an answer; returns whether its cause is the first of its kind in this spell.
-    pub(super) fn failed(&self, cause: Cause) -> bool {
+    pub(super) fn failed(&self, cause: SilenceCause) -> bool {
         let mut spell = self.spell.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let spell = spell.get_or_insert_with(|| Spell { causes: Vec::new(), questions: 0, last: now });
+        let spell = spell.get_or_insert_with(|| FailureSpellState { causes: Vec::new(), questions: 0, last: now });
         spell.last = now;
         spell.questions += 1;
         self.is_open.store(true, Ordering::Release);
@@ -69,14 +69,14 @@ impl FailureSpell {
 mod tests {
     use super::*;
 
-    fn cause(failure: JudgeFailure) -> Cause {
-        Cause { failure, status: None }
+    fn cause(failure: JudgeFailure) -> SilenceCause {
+        SilenceCause { failure, status: None }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_cause_is_new_once_a_spell_and_a_spell_ends_a_while_after_its_last_failure() {
         let spell = FailureSpell::default();
-        let refusal = |status| Cause { status: Some(status), ..cause(JudgeFailure::Failed) };
+        let refusal = |status| SilenceCause { status: Some(status), ..cause(JudgeFailure::Failed) };
 
         let news = [
             cause(JudgeFailure::Truncated),

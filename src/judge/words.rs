@@ -16,7 +16,7 @@ const KEY_PART: usize = 6;
 
 /// The strings that a provider's words must not show.
 #[derive(Clone, Copy)]
-pub(super) struct Private<'p> {
+pub(super) struct PrivateWords<'p> {
     /// The operator's key at the provider.
     pub(super) key: Option<&'p str>,
     /// The client's words, as the judge was told them.
@@ -25,7 +25,7 @@ pub(super) struct Private<'p> {
     pub(super) prompt: &'p str,
 }
 
-impl Private<'_> {
+impl PrivateWords<'_> {
     /// Returns what an error's body says.
     pub(super) fn words_of(&self, body: &[u8]) -> String {
         let said = message(body);
@@ -78,7 +78,7 @@ mod tests {
 
     fn words(body: &Value, prompt: &str) -> String {
         let told = format!("<request-1>\n{prompt}\n</request-1>");
-        Private { key: Some(KEY), words: &told, prompt }.words_of(body.to_string().as_bytes())
+        PrivateWords { key: Some(KEY), words: &told, prompt }.words_of(body.to_string().as_bytes())
     }
 
     #[test]
@@ -93,7 +93,7 @@ mod tests {
         ] {
             assert_eq!(words(&body, PROMPT), refusal, "{body}");
         }
-        let plain = Private { key: None, words: "", prompt: "" };
+        let plain = PrivateWords { key: None, words: "", prompt: "" };
         assert_eq!(plain.words_of(b"upstream\n  connect error"), "upstream connect error");
         assert_eq!(plain.words_of(b""), "");
     }

@@ -15,7 +15,7 @@ use pingora::{Error, Result};
 use tokio::time::timeout;
 
 use self::headers::{REQUEST_ID, value};
-use self::rejection::{Rejection, Shape};
+use self::rejection::{AnswerShape, Rejection};
 use super::context::RequestContext;
 use crate::upstream::AttemptFailure;
 
@@ -146,7 +146,7 @@ pub(super) async fn reject(session: &mut Session, ctx: &mut RequestContext, reje
 
 async fn write(session: &mut Session, ctx: &RequestContext, rejection: &Rejection) -> Result<()> {
     let request = session.req_header();
-    let body = rejection.body(Shape::of(request.uri.path(), &request.headers));
+    let body = rejection.body(AnswerShape::of(request.uri.path(), &request.headers));
     let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let retry_after = rejection.retry_after().map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds)));
     send(session, ctx, rejection.status(), [no_store].into_iter().chain(retry_after), body).await

@@ -1,6 +1,6 @@
 //! The upstream's side of a request: one attempt after another, until an answer begins or nothing is left to try.
 //!
-//! [`Attempts`] owns where the request goes, the body that goes there, the place at a peer, and what is left to fall back
+//! [`UpstreamAttempts`] owns where the request goes, the body that goes there, the place at a peer, and what is left to fall back
 //! on. It counts and logs nothing: `record` does.
 
 mod alternatives;
@@ -16,27 +16,27 @@ use std::time::Duration;
 
 use http::StatusCode;
 use pingora::proxy::Session;
-use pointsman_core::config::{Name, Retry};
+use pointsman_core::config::{Name, RetryConfig};
 use tokio::time::Instant;
 
-use self::alternatives::Alternatives;
-use self::body_adapter::Swap;
+use self::alternatives::FallbackModels;
+use self::body_adapter::SessionSwap;
 use self::original::AttemptBody;
-use super::downstream::drain::Cut;
+use super::downstream::drain::CutSignal;
 use crate::router::Routing;
-use crate::upstream::{Lease, Outcome, PeerId, Provider, Target, Upstreams};
+use crate::upstream::{Deployment, PeerId, PeerLease, PeerOutcome, Provider, Upstreams};
 
 /// Tries that Pingora is allowed in all; `retry.max_attempts` is at most 16, and each may meet a closed connection first.
 pub(super) const MAX_TRIES: u32 = 32;
 
 /// The upstream's side of one request: where it goes, what is sent there, and what was tried.
-pub(super) struct Attempts {
+pub(super) struct UpstreamAttempts {
     /// The destination of the next attempt; `None` until it is known, and for a request that goes nowhere.
-    destination: Option<Destination>,
+    destination: Option<AttemptDestination>,
     /// The key that requests of one conversation share, if a provider chooses its peers by it.
     pub(super) peer_key: Option<u64>,
     /// The place at the current attempt's peer.
-    lease: Option<Lease>,
+    lease: Option<PeerLease>,
     /// The peers that were tried.
     tried: Vec<PeerId>,
     /// The number of attempts so far.
@@ -50,16 +50,16 @@ pub(super) struct Attempts {
     /// The body to send, when it was read; otherwise Pingora streams the client's.
     pub(super) body: AttemptBody,
     /// The stand-in for the downstream session that sends `body`.
-    pub(super) adapter: Swap,
+    pub(super) adapter: SessionSwap,
     /// The models that are left to try.
-    alternatives: Alternatives,
+    alternatives: FallbackModels,
     limit: RetryLimit,
 }
 
 /// The destination of an attempt.
-enum Destination {
+enum AttemptDestination {
     /// A model that a policy chose, or one that it falls back on.
-    Model(Arc<Target>),
+    Model(Arc<Deployment>),
     /// The default provider, which gets the request as the client sent it.
     DefaultProvider(Arc<Provider>),
 }
@@ -72,9 +72,9 @@ struct RetryLimit {
     since: Instant,
 }
 
-impl Attempts {
+impl UpstreamAttempts {
     /// Makes those of a request that has just begun and that ends when `cut` says so.
-    pub(super) fn new(retry: &Retry, cut: Cut) -> Self {
+    pub(super) fn new(retry: &RetryConfig, cut: CutSignal) -> Self {
         let now = Instant::now();
         Self {
             destination: None,
@@ -86,8 +86,8 @@ impl Attempts {
             is_hurried: false,
             upstream_is_h2: false,
             body: AttemptBody::default(),
-            adapter: Swap::new(cut),
-            alternatives: Alternatives::default(),
+            adapter: SessionSwap::new(cut),
+            alternatives: FallbackModels::default(),
             limit: RetryLimit { attempts: retry.max_attempts, time: retry.deadline.0, since: now },
         }
     }
@@ -99,14 +99,14 @@ impl Attempts {
 
     /// Sends the request to the default provider, as it is.
     pub(super) fn pass_to(&mut self, provider: Arc<Provider>) {
-        self.destination = Some(Destination::DefaultProvider(provider));
+        self.destination = Some(AttemptDestination::DefaultProvider(provider));
     }
 
     /// Sends the request, whose body is ready, to a model that `routing` chose, with the policy's other models to fall back
     /// on.
-    pub(super) fn route_to(&mut self, target: &Arc<Target>, routing: &Routing, upstreams: &Upstreams) {
-        self.alternatives = Alternatives::new(target, routing, upstreams);
-        self.destination = Some(Destination::Model(Arc::clone(target)));
+    pub(super) fn route_to(&mut self, target: &Arc<Deployment>, routing: &Routing, upstreams: &Upstreams) {
+        self.alternatives = FallbackModels::new(target, routing, upstreams);
+        self.destination = Some(AttemptDestination::Model(Arc::clone(target)));
         if self.alternatives.is_empty() {
             self.body.forget_original();
         }
@@ -126,17 +126,17 @@ impl Attempts {
     /// Returns the provider that is to answer.
     pub(super) fn provider(&self) -> Option<&Arc<Provider>> {
         self.destination.as_ref().map(|destination| match destination {
-            Destination::Model(target) => &target.provider,
-            Destination::DefaultProvider(provider) => provider,
+            AttemptDestination::Model(target) => &target.provider,
+            AttemptDestination::DefaultProvider(provider) => provider,
         })
     }
 
     /// Returns the model that is asked, unless the request passes through; a fallback may have made it another than the
     /// decision's.
-    pub(super) fn target(&self) -> Option<&Arc<Target>> {
+    pub(super) fn target(&self) -> Option<&Arc<Deployment>> {
         match &self.destination {
-            Some(Destination::Model(target)) => Some(target),
-            Some(Destination::DefaultProvider(_)) | None => None,
+            Some(AttemptDestination::Model(target)) => Some(target),
+            Some(AttemptDestination::DefaultProvider(_)) | None => None,
         }
     }
 
@@ -183,7 +183,7 @@ impl Attempts {
     }
 
     /// Tells the peer's breaker what became of the attempt.
-    pub(super) fn report(&self, outcome: Outcome) {
+    pub(super) fn report(&self, outcome: PeerOutcome) {
         if let Some(lease) = &self.lease {
             lease.report(outcome);
         }

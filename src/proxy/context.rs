@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use pointsman_core::config::Name;
-use pointsman_telemetry::{Kept, RequestTrace};
+use pointsman_telemetry::{LoggedText, RequestTrace};
 
-use super::answer::meter::Meter;
+use super::answer::meter::AnswerMeter;
 use super::answer::rejection::RejectionCode;
-use super::attempt::Attempts;
+use super::attempt::UpstreamAttempts;
 use super::clock::RequestClock;
-use super::downstream::admission::Held;
+use super::downstream::admission::BodyReservation;
 use super::downstream::clients::ClientUse;
 use super::downstream::drain::OpenRequest;
 use crate::router::{Routing, Verdict};
@@ -26,17 +26,17 @@ pub struct RequestContext {
     /// The client that asks, when clients have keys.
     pub(super) client: Option<ClientUse>,
     /// The memory that the request's body takes.
-    pub(super) body_memory: Option<Held>,
+    pub(super) body_memory: Option<BodyReservation>,
     /// The router's verdict; `None` until there is one, and for requests that the router is not asked about.
     pub(super) verdict: Option<Verdict>,
     /// The upstream's side: destination, body, and what was tried.
-    pub(super) attempts: Attempts,
+    pub(super) attempts: UpstreamAttempts,
     /// The meter of the answer; `None` until a successful one has begun.
-    pub(super) meter: Option<Meter>,
+    pub(super) meter: Option<AnswerMeter>,
     /// The code of the error that Pointsman itself answered with.
     pub(super) rejected: Option<RejectionCode>,
     /// The part of the prompt that the decision log keeps.
-    pub(super) kept: Kept,
+    pub(super) kept: LoggedText,
     /// The request's spans, where requests are traced.
     pub(super) trace: Option<Box<RequestTrace>>,
     /// The guard that keeps a shutdown waiting, for as long as it has time.
@@ -46,7 +46,7 @@ pub struct RequestContext {
 impl RequestContext {
     pub(super) fn new(snapshot: Arc<Snapshot>, request_id: String, open: OpenRequest) -> Self {
         Self {
-            attempts: Attempts::new(&snapshot.config.retry, open.cut()),
+            attempts: UpstreamAttempts::new(&snapshot.config.retry, open.cut()),
             snapshot,
             request_id,
             clock: RequestClock::start(),
@@ -55,7 +55,7 @@ impl RequestContext {
             verdict: None,
             meter: None,
             rejected: None,
-            kept: Kept::default(),
+            kept: LoggedText::default(),
             trace: None,
             open,
         }

@@ -7,29 +7,29 @@ use bytes::Bytes;
 use http::{Method, header};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
-use pointsman_core::config::Limits;
-use pointsman_core::features::{Features, TokenCounter, Tokenizer};
-use pointsman_core::policy::Detail;
+use pointsman_core::config::TrafficLimits;
+use pointsman_core::features::{Features, TokenCounter, TokenizerFamily};
+use pointsman_core::policy::DecisionDetail;
 use pointsman_core::prompt::{Dialect, Prompt};
-use pointsman_telemetry::Stage;
+use pointsman_telemetry::DecisionStage;
 use tokio::time::Instant;
 
 use super::Proxy;
-use super::answer::models::{self, Question};
-use super::answer::rejection::{Rejection, Shape};
-use super::attempt::original::Original;
+use super::answer::models::{self, ModelsQuestion};
+use super::answer::rejection::{AnswerShape, Rejection};
+use super::attempt::original::OriginalBody;
 use super::context::RequestContext;
-use super::downstream::admission::Held;
+use super::downstream::admission::BodyReservation;
 use super::downstream::clients::{self, ClientUse};
 use super::downstream::intake;
 use super::record::{feedback, traced};
 use crate::clients::Client;
-use crate::router::{self, Incoming, Judging, Router, Routing, Verdict, header_text};
+use crate::router::{self, IncomingRequest, JudgeMode, Router, Routing, Verdict, header_text};
 use crate::snapshot::Snapshot;
 use crate::upstream::Provider;
 
 /// The plan of a request: forward it, or answer it here.
-pub(super) enum Plan {
+pub(super) enum RequestPlan {
     /// The request goes to the destination in its context.
     Forward,
     /// Pointsman itself answers, with this body.
@@ -37,14 +37,14 @@ pub(super) enum Plan {
 }
 
 /// A body that was read, and the API that it is written for.
-struct Intake {
+struct ReceivedBody {
     dialect: Dialect,
     body: Bytes,
 }
 
 /// A question to the router, the header apart.
 #[derive(Clone, Copy)]
-struct Asked<'a> {
+struct RouterQuestion<'a> {
     snapshot: &'a Snapshot,
     client: Option<&'a Client>,
     prompt: &'a Prompt<'a>,
@@ -75,13 +75,17 @@ pub(super) fn admit(proxy: &Proxy, session: &Session, ctx: &mut RequestContext) 
 ///
 /// # Errors
 /// When the request cannot be read, is refused, or has nowhere to go.
-pub(super) async fn plan(proxy: &Proxy, session: &mut Session, ctx: &mut RequestContext) -> Result<Plan, Rejection> {
+pub(super) async fn plan(
+    proxy: &Proxy,
+    session: &mut Session,
+    ctx: &mut RequestContext,
+) -> Result<RequestPlan, Rejection> {
     if feedback::is_feedback(session.req_header()) {
-        return take_feedback(proxy, session, ctx).await.map(Plan::Answer);
+        return take_feedback(proxy, session, ctx).await.map(RequestPlan::Answer);
     }
     let header = session.req_header();
     if let Some(body) = list_models(header, ctx)? {
-        return Ok(Plan::Answer(body));
+        return Ok(RequestPlan::Answer(body));
     }
     let dialect = Dialect::of_path(header.uri.path()).filter(|_| header.method == Method::POST);
     let Some(dialect) = dialect.filter(|_| intake::is_json(&header.headers)) else {
@@ -90,23 +94,23 @@ pub(super) async fn plan(proxy: &Proxy, session: &mut Session, ctx: &mut Request
         }
         let provider = default_provider(ctx).ok_or_else(|| unreadable(header, dialect))?;
         ctx.attempts.pass_to(provider);
-        return Ok(Plan::Forward);
+        return Ok(RequestPlan::Forward);
     };
     let limits = &ctx.snapshot.config.limits;
-    let memory = ctx.body_memory.insert(Held::new(&proxy.admission, limits.max_bytes_in_flight));
+    let memory = ctx.body_memory.insert(BodyReservation::new(&proxy.admission, limits.max_bytes_in_flight));
     let body = intake::read_body(session, limits, memory).await?;
     ctx.attempts.start_retry_time(ctx.clock.body_received());
-    route(proxy, session, ctx, Intake { dialect, body }).await?;
+    route(proxy, session, ctx, ReceivedBody { dialect, body }).await?;
     ctx.clock.decided();
-    Ok(Plan::Forward)
+    Ok(RequestPlan::Forward)
 }
 
 /// Takes a client's word on an answer. A client that may ask anything may say how the answer was.
 async fn take_feedback(proxy: &Proxy, session: &mut Session, ctx: &mut RequestContext) -> Result<Bytes, Rejection> {
     let limits = &ctx.snapshot.config.limits;
-    let memory = ctx.body_memory.insert(Held::new(&proxy.admission, limits.max_bytes_in_flight));
+    let memory = ctx.body_memory.insert(BodyReservation::new(&proxy.admission, limits.max_bytes_in_flight));
     let max_body_bytes = limits.max_body_bytes.min(feedback::MAX_BYTES);
-    let body = intake::read_body(session, &Limits { max_body_bytes, ..limits.clone() }, memory).await?;
+    let body = intake::read_body(session, &TrafficLimits { max_body_bytes, ..limits.clone() }, memory).await?;
     let answer = feedback::take(&body, &ctx.snapshot, ctx.client_name(), &proxy.metrics)?;
     Ok(answer.to_string().into())
 }
@@ -116,17 +120,17 @@ async fn route(
     proxy: &Proxy,
     session: &mut Session,
     ctx: &mut RequestContext,
-    intake: Intake,
+    intake: ReceivedBody,
 ) -> Result<(), Rejection> {
     let started = Instant::now();
-    let Intake { dialect, body } = intake;
+    let ReceivedBody { dialect, body } = intake;
     let snapshot = Arc::clone(&ctx.snapshot);
     let prompt = snapshot.read(dialect, &body)?;
-    proxy.metrics.stage_ended(Stage::Intake, started.elapsed());
+    proxy.metrics.stage_ended(DecisionStage::Intake, started.elapsed());
     ctx.attempts.peer_key = snapshot.upstreams.want_key().then(|| router::beginning(&prompt));
     let client = ctx.client.as_ref().map(|used| Arc::clone(used.client()));
-    let asked = Asked { snapshot: &snapshot, client: client.as_deref(), prompt: &prompt, body: &body };
-    ctx.attempts.body.read(Original::new(&body, &prompt));
+    let asked = RouterQuestion { snapshot: &snapshot, client: client.as_deref(), prompt: &prompt, body: &body };
+    ctx.attempts.body.read(OriginalBody::new(&body, &prompt));
     let verdict = if snapshot.advisers.have_judges() {
         // A judge takes its time: a client that leaves meanwhile is noticed.
         let header = session.req_header().clone();
@@ -150,19 +154,19 @@ async fn route(
     }
 }
 
-async fn ask(router: &Router, header: &RequestHeader, asked: Asked<'_>) -> Verdict {
-    let Asked { snapshot, client, prompt, body } = asked;
+async fn ask(router: &Router, header: &RequestHeader, asked: RouterQuestion<'_>) -> Verdict {
+    let RouterQuestion { snapshot, client, prompt, body } = asked;
     let field = |name: &str| header_text(&header.headers, name);
     let path = header.uri.path();
-    let (judging, detail) = (Judging::Ask, Detail::Decision);
-    let incoming = Incoming { path, header: &field, client, prompt, body, at: None, judging, detail };
+    let (judging, detail) = (JudgeMode::Ask, DecisionDetail::Decision);
+    let incoming = IncomingRequest { path, header: &field, client, prompt, body, at: None, judging, detail };
     router.route(snapshot, &incoming).await
 }
 
 /// Sends a request to the default provider, as it is, and counts what a policy that only watches found.
-fn pass(proxy: &Proxy, ctx: &mut RequestContext, asked: Asked<'_>, verdict: Verdict) -> Result<(), Rejection> {
-    let Asked { snapshot, prompt, body, .. } = asked;
-    debit(ctx, || Features::counted(prompt, &TokenCounter::new()).tokens_of(Tokenizer::of_model(&prompt.model)))?;
+fn pass(proxy: &Proxy, ctx: &mut RequestContext, asked: RouterQuestion<'_>, verdict: Verdict) -> Result<(), Rejection> {
+    let RouterQuestion { snapshot, prompt, body, .. } = asked;
+    debit(ctx, || Features::counted(prompt, &TokenCounter::new()).tokens_of(TokenizerFamily::of_model(&prompt.model)))?;
     let provider = default_provider(ctx).ok_or_else(|| models::not_found(&snapshot.config, &prompt.model))?;
     if let Verdict::Pass { shadow, denied, .. } = &verdict {
         if let Some(refusal) = denied {
@@ -197,7 +201,7 @@ fn send_to_model(
     let started = Instant::now();
     ctx.attempts.body.set(&routing.decision.set);
     ctx.attempts.body.prepare_for(target);
-    proxy.metrics.stage_ended(Stage::Rewrite, started.elapsed());
+    proxy.metrics.stage_ended(DecisionStage::Rewrite, started.elapsed());
     ctx.attempts.route_to(target, &routing, &snapshot.upstreams);
     ctx.verdict = Some(Verdict::Route(routing));
     if let (Some(bytes), Some(memory)) = (ctx.attempts.body.memory_of_both(), &mut ctx.body_memory) {
@@ -225,12 +229,12 @@ fn keep(ctx: &mut RequestContext, prompt: &Prompt<'_>) {
 fn list_models(header: &RequestHeader, ctx: &RequestContext) -> Result<Option<Bytes>, Rejection> {
     let config = &ctx.snapshot.config;
     let path = header.uri.path();
-    let asked = Question::of_path(path).filter(|_| header.method == Method::GET);
+    let asked = ModelsQuestion::of_path(path).filter(|_| header.method == Method::GET);
     let has_default = default_provider(ctx).is_some();
     let Some(question) = asked.filter(|_| !(has_default && models::has_none(config))) else { return Ok(None) };
     let visible = models::visible(config, |policy| clients::may_use(ctx.client.as_ref(), policy));
-    match (question.answer(&visible, Shape::of(path, &header.headers)), question) {
-        (None, Question::One(model)) if !has_default => Err(models::not_found(config, &model)),
+    match (question.answer(&visible, AnswerShape::of(path, &header.headers)), question) {
+        (None, ModelsQuestion::One(model)) if !has_default => Err(models::not_found(config, &model)),
         (answer, _) => Ok(answer),
     }
 }

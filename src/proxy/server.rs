@@ -19,13 +19,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::apps::{HttpServerOptions, ServerApp};
-use pingora::listeners::ListenerConfig;
+use pingora::listeners;
 use pingora::protocols::Stream;
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
 use pingora::server::{Fds, ListenFds, RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
 use pingora::services::{Service, listening};
-use pointsman_core::config::Listen;
+use pointsman_core::config::ListenerConfig;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -63,38 +63,38 @@ pub(crate) struct TakeOverError {
 /// Bound sockets that nobody serves yet.
 pub(crate) struct Listeners {
     fds: Fds,
-    endpoints: Vec<Endpoint>,
+    endpoints: Vec<ListenEndpoint>,
 }
 
 /// A proxy that serves on threads of its own, until it is shut down.
-pub(crate) struct Served {
+pub(crate) struct RunningProxy {
     addresses: Vec<SocketAddr>,
     fds: ListenFds,
-    ends: watch::Sender<End>,
+    ends: watch::Sender<ServerEnd>,
     open: Arc<OpenRequests>,
     thread: JoinHandle<()>,
 }
 
 /// Tells whether a proxy is being shut down; it serves until then, and new traffic should go elsewhere.
 #[derive(Debug, Clone)]
-pub(crate) struct Draining(Arc<OpenRequests>);
+pub(crate) struct DrainState(Arc<OpenRequests>);
 
 #[derive(Debug, Clone, Copy)]
-struct Endpoint {
+struct ListenEndpoint {
     address: SocketAddr,
     has_tls: bool,
 }
 
 /// The end that a proxy was told to come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+enum ServerEnd {
     NotYet,
     Shutdown,
     Upgrade,
 }
 
 /// The proxy as Pingora's listeners see it: connections are counted and timed before it gets them.
-struct Edge {
+struct ListenerApp {
     proxy: Arc<HttpProxy<Proxy>>,
     router: Arc<Router>,
     admission: Arc<Admission>,
@@ -102,15 +102,15 @@ struct Edge {
 }
 
 /// Pingora's service with the sockets that were bound for it.
-struct Bound {
-    inner: listening::Service<Edge>,
+struct BoundService {
+    inner: listening::Service<ListenerApp>,
     fds: ListenFds,
     retired: ShutdownWatch,
 }
 
 /// Ends the server once it was told to and what is open is over.
-struct Drained {
-    asked: watch::Receiver<End>,
+struct DrainSignal {
+    asked: watch::Receiver<ServerEnd>,
     open: Arc<OpenRequests>,
     admission: Arc<Admission>,
     router: Arc<Router>,
@@ -123,7 +123,7 @@ impl Listeners {
     ///
     /// # Errors
     /// When an address is in use or not to be had.
-    pub(crate) fn bind(listen: &[Listen]) -> Result<Self, BindError> {
+    pub(crate) fn bind(listen: &[ListenerConfig]) -> Result<Self, BindError> {
         Self::complete(Fds::new(), listen)
     }
 
@@ -132,7 +132,10 @@ impl Listeners {
     ///
     /// # Errors
     /// When nothing came; what came is closed when an address is not to be had.
-    pub(crate) fn take_over(socket: &Path, listen: &[Listen]) -> Result<Result<Self, BindError>, TakeOverError> {
+    pub(crate) fn take_over(
+        socket: &Path,
+        listen: &[ListenerConfig],
+    ) -> Result<Result<Self, BindError>, TakeOverError> {
         let mut fds = Fds::new();
         let taken = fds.get_from_sock(&*socket.to_string_lossy());
         taken.map_err(|error| TakeOverError { socket: socket.to_owned(), message: error.to_string() })?;
@@ -143,14 +146,14 @@ impl Listeners {
         Ok(Self::complete(fds, listen))
     }
 
-    fn complete(mut fds: Fds, listen: &[Listen]) -> Result<Self, BindError> {
+    fn complete(mut fds: Fds, listen: &[ListenerConfig]) -> Result<Self, BindError> {
         let mut endpoints = Vec::new();
-        for Listen { address, tls, .. } in listen {
+        for ListenerConfig { address, tls, .. } in listen {
             let address = match fds.get(&address.to_string()) {
                 Some(_) => *address,
                 None => bind(*address, &mut fds).map_err(|source| BindError { address: *address, source })?,
             };
-            endpoints.push(Endpoint { address, has_tls: tls.is_some() });
+            endpoints.push(ListenEndpoint { address, has_tls: tls.is_some() });
         }
         Ok(Self { fds, endpoints })
     }
@@ -159,16 +162,16 @@ impl Listeners {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub(crate) fn serve(self, proxy: Proxy) -> io::Result<Served> {
+    pub(crate) fn serve(self, proxy: Proxy) -> io::Result<RunningProxy> {
         let Self { fds, endpoints } = self;
         let addresses = endpoints.iter().map(|endpoint| endpoint.address).collect();
         let fds: ListenFds = Arc::new(fds.into());
-        let (ends, asked) = watch::channel(End::NotYet);
+        let (ends, asked) = watch::channel(ServerEnd::NotYet);
         let open = Arc::clone(&proxy.open);
         let passed = Arc::clone(&fds);
         let run = move || run(proxy, &endpoints, passed, asked);
         let thread = std::thread::Builder::new().name("pingora".into()).spawn(run)?;
-        Ok(Served { addresses, fds, ends, open, thread })
+        Ok(RunningProxy { addresses, fds, ends, open, thread })
     }
 }
 
@@ -181,15 +184,15 @@ fn bind(address: SocketAddr, fds: &mut Fds) -> io::Result<SocketAddr> {
     Ok(address)
 }
 
-fn run(proxy: Proxy, endpoints: &[Endpoint], fds: ListenFds, asked: watch::Receiver<End>) {
+fn run(proxy: Proxy, endpoints: &[ListenEndpoint], fds: ListenFds, asked: watch::Receiver<ServerEnd>) {
     let (closing, is_closing) = watch::channel(false);
     let (retired, is_retired) = watch::channel(false);
     let (router, admission) = (Arc::clone(&proxy.router), Arc::clone(&proxy.admission));
     let open = Arc::clone(&proxy.open);
-    // `run` drops `Drained` before it ends the accept loops, and a loop whose channel closes logs an error.
+    // `run` drops `DrainSignal` before it ends the accept loops, and a loop whose channel closes logs an error.
     let channels = (closing.clone(), retired.clone());
     let drained =
-        Drained { asked, open, admission: Arc::clone(&admission), router: Arc::clone(&router), closing, retired };
+        DrainSignal { asked, open, admission: Arc::clone(&admission), router: Arc::clone(&router), closing, retired };
 
     let mut server = Server::new_with_opt_and_conf(None, configuration());
     server.bootstrap();
@@ -198,17 +201,17 @@ fn run(proxy: Proxy, endpoints: &[Endpoint], fds: ListenFds, asked: watch::Recei
     options.h2c = true; // where there is no TLS; with it, ALPN decides
     options.h2_idle_timeout = Some(router.snapshot().config.limits.keep_alive.0);
     http.server_options = Some(options);
-    let edge = Edge { proxy: Arc::new(http), router: Arc::clone(&router), admission, closing: is_closing };
+    let edge = ListenerApp { proxy: Arc::new(http), router: Arc::clone(&router), admission, closing: is_closing };
     let mut inner = listening::Service::new("proxy".to_owned(), edge);
     for (index, endpoint) in endpoints.iter().enumerate() {
-        let mut listener = ListenerConfig::tcp(endpoint.address.to_string());
+        let mut listener = listeners::ListenerConfig::tcp(endpoint.address.to_string());
         if endpoint.has_tls {
             let settings = tls::settings(Arc::clone(&router), index);
             listener = listener.tls(settings.expect("settings without files cannot fail"));
         }
         inner.add_listener(listener);
     }
-    server.add_service(Bound { inner, fds, retired: is_retired });
+    server.add_service(BoundService { inner, fds, retired: is_retired });
     server.run(RunArgs { shutdown_signal: Box::new(drained) });
     drop(channels);
 }
@@ -218,12 +221,12 @@ fn configuration() -> ServerConf {
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         max_retries: MAX_TRIES as usize, // `retry` bounds them
         grace_period_seconds: Some(0),
-        graceful_shutdown_timeout_seconds: Some(0), // `Drained` has waited already
+        graceful_shutdown_timeout_seconds: Some(0), // `DrainSignal` has waited already
         ..ServerConf::default()
     }
 }
 
-impl Served {
+impl RunningProxy {
     /// Returns where clients connect, in the order of the configuration.
     #[must_use]
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
@@ -232,17 +235,17 @@ impl Served {
 
     /// Returns what tells whether it is being shut down.
     #[must_use]
-    pub(crate) fn draining(&self) -> Draining {
-        Draining(Arc::clone(&self.open))
+    pub(crate) fn draining(&self) -> DrainState {
+        DrainState(Arc::clone(&self.open))
     }
 
     /// Lets open requests end, `limits.drain` at most, tells those that are left, and stops. Blocks.
     pub(crate) fn shut_down(self) {
-        self.end(End::Shutdown);
+        self.end(ServerEnd::Shutdown);
     }
 
     /// Sends the listeners to the process that waits for them at `socket`, a few seconds at most. Goes on serving: what
-    /// follows is [`Served::retire`]. Blocks.
+    /// follows is [`RunningProxy::retire`]. Blocks.
     ///
     /// # Errors
     /// When nobody waits there.
@@ -253,10 +256,10 @@ impl Served {
 
     /// Accepts no more connections, lets the open ones end, `limits.drain` at most, and stops. Blocks.
     pub(crate) fn retire(self) {
-        self.end(End::Upgrade);
+        self.end(ServerEnd::Upgrade);
     }
 
-    fn end(self, end: End) {
+    fn end(self, end: ServerEnd) {
         self.open.start_draining();
         let _ = self.ends.send(end); // a server that ended by itself hears nothing
         if self.thread.join().is_err() {
@@ -265,7 +268,7 @@ impl Served {
     }
 }
 
-impl Draining {
+impl DrainState {
     /// Returns whether the proxy is being shut down.
     #[must_use]
     pub(crate) fn is_draining(&self) -> bool {
@@ -274,7 +277,7 @@ impl Draining {
 }
 
 #[async_trait]
-impl ServerApp for Edge {
+impl ServerApp for ListenerApp {
     async fn process_new(self: &Arc<Self>, stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
         let snapshot = self.router.snapshot();
         let (limit, header) = (snapshot.config.limits.max_connections, snapshot.config.limits.header.0);
@@ -292,7 +295,7 @@ impl ServerApp for Edge {
 }
 
 #[async_trait]
-impl Service for Bound {
+impl Service for BoundService {
     async fn start_service(&mut self, _fds: Option<ListenFds>, _shutdown: ShutdownWatch, listeners_per_fd: usize) {
         self.inner.start_service(Some(Arc::clone(&self.fds)), self.retired.clone(), listeners_per_fd).await;
     }
@@ -303,11 +306,11 @@ impl Service for Bound {
 }
 
 #[async_trait]
-impl ShutdownSignalWatch for Drained {
+impl ShutdownSignalWatch for DrainSignal {
     async fn recv(&self) -> ShutdownSignal {
-        // An error means that `Served` was dropped, and nobody is left who could ask.
-        let asked = self.asked.clone().wait_for(|asked| *asked != End::NotYet).await.map(|end| *end);
-        let is_upgrade = matches!(asked, Ok(End::Upgrade));
+        // An error means that `RunningProxy` was dropped, and nobody is left who could ask.
+        let asked = self.asked.clone().wait_for(|asked| *asked != ServerEnd::NotYet).await.map(|end| *end);
+        let is_upgrade = matches!(asked, Ok(ServerEnd::Upgrade));
         let _ = self.closing.send(true); // nobody listens when no connection was ever made
         if is_upgrade {
             let _ = self.retired.send(true);

@@ -29,21 +29,21 @@ pub(crate) struct WatchError(#[from] notify::Error);
 
 /// Watches on a thread of its own until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Watcher {
-    wake: SyncSender<Wake>,
+pub(crate) struct FileWatcher {
+    wake: SyncSender<WatchEvent>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// The reason why the thread wakes up.
 #[derive(Debug)]
-enum Wake {
+enum WatchEvent {
     Changed,
     Stop,
 }
 
 /// The thread's side.
-struct Watch {
-    events: Receiver<Wake>,
+struct WatchThread {
+    events: Receiver<WatchEvent>,
     watching: RecommendedWatcher,
     folders: BTreeSet<PathBuf>,
     unwatched: BTreeSet<PathBuf>,
@@ -51,9 +51,9 @@ struct Watch {
 }
 
 /// The sizes and times of the files.
-type Stamp = Vec<(PathBuf, u64, Option<SystemTime>)>;
+type FileStamps = Vec<(PathBuf, u64, Option<SystemTime>)>;
 
-impl Watcher {
+impl FileWatcher {
     /// Starts to watch what `reloader` reads.
     ///
     /// # Errors
@@ -64,10 +64,11 @@ impl Watcher {
         let watching = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // Reading the files is an event too; answering it with a look at the files would never end.
             if event.is_ok_and(|event| !event.kind.is_access()) {
-                let _ = sender.try_send(Wake::Changed); // full: the thread will look anyway; closed: it has ended
+                let _ = sender.try_send(WatchEvent::Changed); // full: the thread will look anyway; closed: it has ended
             }
         })?;
-        let mut watch = Watch { events, watching, folders: BTreeSet::new(), unwatched: BTreeSet::new(), reloader };
+        let mut watch =
+            WatchThread { events, watching, folders: BTreeSet::new(), unwatched: BTreeSet::new(), reloader };
         watch.follow();
         let before = watch.stamp();
         let thread = std::thread::Builder::new().name("watch".into()).spawn(move || watch.run(before));
@@ -75,18 +76,18 @@ impl Watcher {
     }
 }
 
-impl Drop for Watcher {
+impl Drop for FileWatcher {
     fn drop(&mut self) {
-        let _ = self.wake.send(Wake::Stop); // fails when the thread has ended
+        let _ = self.wake.send(WatchEvent::Stop); // fails when the thread has ended
         if let Some(thread) = self.thread.take() {
             let _ = thread.join(); // its panic was reported when it happened
         }
     }
 }
 
-impl Watch {
-    fn run(mut self, mut before: Stamp) {
-        while let Ok(Wake::Changed) = self.events.recv() {
+impl WatchThread {
+    fn run(mut self, mut before: FileStamps) {
+        while let Ok(WatchEvent::Changed) = self.events.recv() {
             if !self.settle() {
                 return;
             }
@@ -103,9 +104,9 @@ impl Watch {
     fn settle(&self) -> bool {
         loop {
             match self.events.recv_timeout(QUIET) {
-                Ok(Wake::Changed) => {}
+                Ok(WatchEvent::Changed) => {}
                 Err(RecvTimeoutError::Timeout) => return true,
-                Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
+                Ok(WatchEvent::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
             }
         }
     }
@@ -141,11 +142,11 @@ impl Watch {
 
     /// Returns whether the files that are read are those of `stamp`: a change that came while they were being read is
     /// then still seen as one.
-    fn same_files(&self, stamp: &Stamp) -> bool {
+    fn same_files(&self, stamp: &FileStamps) -> bool {
         self.stamp().iter().map(|(path, ..)| path).eq(stamp.iter().map(|(path, ..)| path))
     }
 
-    fn stamp(&self) -> Stamp {
+    fn stamp(&self) -> FileStamps {
         let mut files = self.reloader.watched_files();
         for folder in self.reloader.bundle_folders() {
             files.extend(fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()));

@@ -5,27 +5,27 @@
 
 use std::borrow::Cow;
 
-use pointsman_classifier::Ask;
+use pointsman_classifier::ScoreRequest;
 use pointsman_core::config::Name;
 use pointsman_core::features::{Features, TextStructure};
-use pointsman_core::policy::{JudgeFailure, Judgement, Policy, RequestFacts, Similarities};
+use pointsman_core::policy::{JudgeFailure, Judgement, Policy, RequestFacts, RouteSimilarities};
 use pointsman_core::prompt::{AskSource, Prompt};
-use pointsman_core::scores::{Degraded, Scores};
+use pointsman_core::scores::{ClassifierFailure, Scores};
 use tokio::time::Instant;
 
-use super::{Incoming, Judging, Routing};
+use super::{IncomingRequest, JudgeMode, Routing};
 use crate::judge;
-use crate::snapshot::{ClassifierState, Decided, Snapshot, Ticket};
+use crate::snapshot::{ClassifierState, DecidedPrompt, ShadowTicket, Snapshot};
 
 pub(super) async fn similarities(
     snapshot: &Snapshot,
     strategy: &str,
     prompt: &Prompt<'_>,
     features: &Features,
-) -> Result<Similarities, Degraded> {
+) -> Result<RouteSimilarities, ClassifierFailure> {
     let (name, exemplars) = snapshot.advisers.exemplars(strategy)?;
     let Some(ClassifierState::Ready(classifier)) = snapshot.classifiers.get(name) else {
-        return Err(Degraded::BundleUnavailable);
+        return Err(ClassifierFailure::BundleUnavailable);
     };
     let patience = snapshot.config.classifiers.get(name).map(|section| section.deadline.0);
     let deadline = Instant::now() + patience.unwrap_or_default();
@@ -38,22 +38,22 @@ pub(super) async fn similarities(
 pub(super) async fn judgement(
     snapshot: &Snapshot,
     strategy: &str,
-    incoming: &Incoming<'_>,
+    incoming: &IncomingRequest<'_>,
     features: &Features,
 ) -> Result<Judgement, JudgeFailure> {
     match incoming.judging {
         // A test that says what the judge says leaves no doubt.
-        Judging::Says(label) => Ok(Judgement {
+        JudgeMode::Says(label) => Ok(Judgement {
             label: label.into(),
             confidence: Some(1.0),
             rationale: None,
             cost_usd: None,
             is_cached: false,
         }),
-        Judging::Never => Err(JudgeFailure::Unavailable),
+        JudgeMode::Never => Err(JudgeFailure::Unavailable),
         // A judge's own question asks no judge.
-        Judging::Ask if (incoming.header)(judge::HEADER).is_some() => Err(JudgeFailure::Unavailable),
-        Judging::Ask => match snapshot.advisers.judge(strategy) {
+        JudgeMode::Ask if (incoming.header)(judge::HEADER).is_some() => Err(JudgeFailure::Unavailable),
+        JudgeMode::Ask => match snapshot.advisers.judge(strategy) {
             Some(judge) => Box::pin(judge.ask(incoming.prompt, features)).await,
             None => Err(JudgeFailure::Unavailable),
         },
@@ -61,7 +61,7 @@ pub(super) async fn judgement(
 }
 
 /// Returns what the shadow of the classifier that was asked is to judge, if there is one and it wants this prompt.
-pub(super) fn ticket(snapshot: &Snapshot, routing: &Routing, prompt: &Prompt<'_>) -> Option<Ticket> {
+pub(super) fn ticket(snapshot: &Snapshot, routing: &Routing, prompt: &Prompt<'_>) -> Option<ShadowTicket> {
     let name = routing.classifier()?;
     let shadow = snapshot.shadows.get(name)?;
     let (Some(Ok(scores)), ClassifierState::Ready(live)) = (routing.scores(), snapshot.classifiers.get(name)?) else {
@@ -72,18 +72,18 @@ pub(super) fn ticket(snapshot: &Snapshot, routing: &Routing, prompt: &Prompt<'_>
         _ => (prompt.newest_ask(), Cow::Borrowed(&routing.features)),
     };
     let (policies, decision) = (&snapshot.policies, &routing.decision);
-    shadow.ticket(Decided { text, features: &features, live, scores, policies, decision })
+    shadow.ticket(DecidedPrompt { text, features: &features, live, scores, policies, decision })
 }
 
 /// The scores of a classifier, and the text of the prompt that they are of.
-pub(super) struct Judged {
-    pub(super) scores: Result<Scores, Degraded>,
+pub(super) struct ClassifiedAsk {
+    pub(super) scores: Result<Scores, ClassifierFailure>,
     pub(super) label_from: AskSource,
 }
 
 /// Whom a policy asks, and on whose behalf.
 #[derive(Clone, Copy)]
-pub(super) struct Question<'q> {
+pub(super) struct ClassifierQuestion<'q> {
     pub(super) policy: &'q Policy,
     pub(super) classifier: &'q Name,
     pub(super) facts: &'q RequestFacts<'q>,
@@ -94,30 +94,30 @@ pub(super) struct Question<'q> {
 /// own: it is judged by what it answers alone.
 pub(super) async fn scores(
     snapshot: &Snapshot,
-    question: Question<'_>,
+    question: ClassifierQuestion<'_>,
     prompt: &Prompt<'_>,
     features: &Features,
-) -> Judged {
-    let Question { policy, classifier: name, facts } = question;
+) -> ClassifiedAsk {
+    let ClassifierQuestion { policy, classifier: name, facts } = question;
     let judge = async |text, features: &Features| match snapshot.classifiers.get(name) {
         Some(ClassifierState::Ready(classifier)) => {
             let patience = snapshot.config.classifiers.get(name).map(|section| section.deadline.0);
             let deadline = Instant::now() + patience.unwrap_or_default();
-            Box::pin(classifier.score(Ask { text, features, deadline, heads: policy.heads_of(name) })).await
+            Box::pin(classifier.score(ScoreRequest { text, features, deadline, heads: policy.heads_of(name) })).await
         }
         Some(ClassifierState::Unavailable { reason, .. }) => Err(*reason),
-        None => Err(Degraded::BundleUnavailable), // validation refuses a policy that names no classifier
+        None => Err(ClassifierFailure::BundleUnavailable), // validation refuses a policy that names no classifier
     };
     let source = prompt.ask().source();
     if source == AskSource::Nothing && prompt.texts().next().is_some() {
-        return Judged { scores: Err(Degraded::NoAsk), label_from: source };
+        return ClassifiedAsk { scores: Err(ClassifierFailure::NoAsk), label_from: source };
     }
     let Some(before) = prompt.answered_text() else {
-        return Judged { scores: judge(prompt.newest_ask(), features).await, label_from: source };
+        return ClassifiedAsk { scores: judge(prompt.newest_ask(), features).await, label_from: source };
     };
     let features_before = reread(features, before);
     if !prompt.ask().adds() {
-        return Judged { scores: judge(before, &features_before).await, label_from: source };
+        return ClassifiedAsk { scores: judge(before, &features_before).await, label_from: source };
     }
     let (reply, answered) =
         Box::pin(async { tokio::join!(judge(prompt.newest_ask(), features), judge(before, &features_before)) }).await;
@@ -127,9 +127,9 @@ pub(super) async fn scores(
         (Err(_), _) => false,
     };
     if is_higher {
-        Judged { scores: reply, label_from: AskSource::Ask }
+        ClassifiedAsk { scores: reply, label_from: AskSource::Ask }
     } else {
-        Judged { scores: answered, label_from: source }
+        ClassifiedAsk { scores: answered, label_from: source }
     }
 }
 

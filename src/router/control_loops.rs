@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use pointsman_core::config::Name;
-use pointsman_core::policy::Target;
-use pointsman_core::policy::control::{Bill, Control, Tally};
+use pointsman_core::policy::ControlTarget;
+use pointsman_core::policy::control::{AnswerBill, ThresholdControl, TrafficTally};
 use pointsman_telemetry::Metrics;
 use pointsman_telemetry::metrics::TargetMetrics;
 use serde::Serialize;
@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::Routing;
 use crate::snapshot::{ClassifierState, Snapshot};
-use crate::store::Store;
+use crate::store::SharedStore;
 
 /// The time that the store keeps what is known of traffic that has ended.
 const KEEP: Duration = Duration::from_hours(24);
@@ -33,11 +33,11 @@ const THAW: f64 = 0.8;
 
 /// The loops, by policy.
 #[derive(Default)]
-pub(super) struct Targets(ArcSwap<BTreeMap<Name, Arc<Loop>>>);
+pub(super) struct ControlLoops(ArcSwap<BTreeMap<Name, Arc<PolicyLoop>>>);
 
 /// The state of one policy's control loop.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct TargetState {
+pub struct ControlState {
     /// The threshold that the policy decides by now.
     pub threshold: f64,
     /// The share that the strong models got lately.
@@ -50,28 +50,28 @@ pub struct TargetState {
     pub drift: Option<f64>,
 }
 
-struct Loop {
+struct PolicyLoop {
     policy: Name,
-    target: Target,
+    target: ControlTarget,
     identity: String,
     /// Bits of an `f64`.
     threshold: AtomicU64,
     is_frozen: AtomicBool,
-    inner: Mutex<Inner>,
+    inner: Mutex<LoopKnowledge>,
     metrics: TargetMetrics,
 }
 
-struct Inner {
-    control: Control,
+struct LoopKnowledge {
+    control: ThresholdControl,
     /// The observations that are folded in next.
-    batch: Tally,
+    batch: TrafficTally,
     /// The observations that other replicas do not know yet; empty without a store.
-    unshared: Tally,
+    unshared: TrafficTally,
     /// The count of requests that the replicas knew together when this one last looked.
     seen: f64,
 }
 
-impl Targets {
+impl ControlLoops {
     /// Starts the loops that `snapshot` has and this does not, and ends the others.
     pub(super) fn adopt(&self, snapshot: &Snapshot, metrics: &Metrics) {
         let before = self.0.load_full();
@@ -80,7 +80,7 @@ impl Targets {
             .map(|(name, target)| {
                 let identity = identity(snapshot, target);
                 let known = before.get(name).filter(|known| known.identity == identity).cloned();
-                (name.clone(), known.unwrap_or_else(|| Arc::new(Loop::new(name, target, identity, metrics))))
+                (name.clone(), known.unwrap_or_else(|| Arc::new(PolicyLoop::new(name, target, identity, metrics))))
             })
             .collect();
         metrics.set_targets(&next.keys().collect::<Vec<_>>());
@@ -100,9 +100,9 @@ impl Targets {
         let Some(observed) = own.target.observe(&routing.decision) else { return };
         own.watch(drift(snapshot, &own.target));
         let mut inner = own.inner();
-        let Inner { control, batch, .. } = &mut *inner;
+        let LoopKnowledge { control, batch, .. } = &mut *inner;
         control.observe(batch, &own.target, observed);
-        if Control::is_due(batch) {
+        if ThresholdControl::is_due(batch) {
             own.fold(&mut inner, snapshot.store.is_some());
         }
     }
@@ -113,15 +113,15 @@ impl Targets {
         let Some(own) = loops.get(policy) else { return };
         let [Some(below), Some(above)] = own.target.models.each_ref().map(price) else { return };
         let mut inner = own.inner();
-        let Inner { control, batch, .. } = &mut *inner;
-        control.bill(batch, &own.target, Bill { paid, with: [below, above] });
+        let LoopKnowledge { control, batch, .. } = &mut *inner;
+        control.bill(batch, &own.target, AnswerBill { paid, with: [below, above] });
     }
 
     /// Returns how every loop stands.
-    pub(super) fn states(&self, snapshot: &Snapshot) -> BTreeMap<Name, TargetState> {
-        let state = |own: &Loop| {
+    pub(super) fn states(&self, snapshot: &Snapshot) -> BTreeMap<Name, ControlState> {
+        let state = |own: &PolicyLoop| {
             let control = &own.inner().control;
-            TargetState {
+            ControlState {
                 threshold: control.threshold,
                 strong_share: control.share(),
                 wanted_share: control.wanted(&own.target),
@@ -133,28 +133,33 @@ impl Targets {
     }
 
     /// Tells the other replicas what this one has counted, and takes in what they have.
-    pub(super) async fn share(&self, store: &Store) {
+    pub(super) async fn share(&self, store: &SharedStore) {
         for own in self.0.load_full().values() {
             own.share(store).await;
         }
     }
 }
 
-impl Loop {
-    fn new(policy: &Name, target: &Target, identity: String, metrics: &Metrics) -> Self {
-        let control = Control::new(target, now());
+impl PolicyLoop {
+    fn new(policy: &Name, target: &ControlTarget, identity: String, metrics: &Metrics) -> Self {
+        let control = ThresholdControl::new(target, now());
         Self {
             policy: policy.clone(),
             target: target.clone(),
             identity,
             threshold: AtomicU64::new(control.threshold.to_bits()),
             is_frozen: AtomicBool::new(false),
-            inner: Mutex::new(Inner { control, batch: Tally::default(), unshared: Tally::default(), seen: 0.0 }),
+            inner: Mutex::new(LoopKnowledge {
+                control,
+                batch: TrafficTally::default(),
+                unshared: TrafficTally::default(),
+                seen: 0.0,
+            }),
             metrics: metrics.target(policy),
         }
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn inner(&self) -> MutexGuard<'_, LoopKnowledge> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -180,7 +185,7 @@ impl Loop {
         }
     }
 
-    fn fold(&self, inner: &mut Inner, is_shared: bool) {
+    fn fold(&self, inner: &mut LoopKnowledge, is_shared: bool) {
         let batch = mem::take(&mut inner.batch);
         inner.control.fold(&batch, now());
         if is_shared {
@@ -192,17 +197,17 @@ impl Loop {
         self.show(inner);
     }
 
-    fn show(&self, inner: &Inner) {
+    fn show(&self, inner: &LoopKnowledge) {
         let control = &inner.control;
         self.threshold.store(control.threshold.to_bits(), Ordering::Relaxed);
         self.metrics.stands_at(control.threshold);
         self.metrics.shares(control.share(), control.wanted(&self.target));
     }
 
-    async fn share(&self, store: &Store) {
+    async fn share(&self, store: &SharedStore) {
         let key = format!("target:{}:{}", self.policy, self.identity);
         let Ok(before) = store.get(&key).await else { return };
-        let shared: Option<Control> = before.as_deref().and_then(|text| serde_json::from_slice(text).ok());
+        let shared: Option<ThresholdControl> = before.as_deref().and_then(|text| serde_json::from_slice(text).ok());
         let (unshared, together) = {
             let mut inner = self.inner();
             if !inner.batch.is_empty() {
@@ -221,7 +226,7 @@ impl Loop {
     }
 
     /// Goes by what all know from now on; what could not be told is kept for the next time.
-    fn shared(&self, together: Control, unshared: &Tally, is_told: bool) {
+    fn shared(&self, together: ThresholdControl, unshared: &TrafficTally, is_told: bool) {
         let mut inner = self.inner();
         if !is_told {
             return inner.unshared.add(unshared);
@@ -230,7 +235,7 @@ impl Loop {
         let threshold = if inner.control.count() > 0.0 { inner.control.threshold } else { together.threshold };
         let [least, most] = self.target.bounds;
         inner.control = together.at(threshold.clamp(least, most));
-        let Inner { control, unshared, .. } = &mut *inner;
+        let LoopKnowledge { control, unshared, .. } = &mut *inner;
         if !unshared.is_empty() {
             control.fold(unshared, now()); // came in while the store was asked
         }
@@ -238,7 +243,7 @@ impl Loop {
     }
 }
 
-fn drift(snapshot: &Snapshot, target: &Target) -> Option<f64> {
+fn drift(snapshot: &Snapshot, target: &ControlTarget) -> Option<f64> {
     match snapshot.classifiers.get(&target.classifier)? {
         ClassifierState::Ready(classifier) => classifier.drift_of(&target.head),
         ClassifierState::Unavailable { .. } => None,
@@ -246,7 +251,7 @@ fn drift(snapshot: &Snapshot, target: &Target) -> Option<f64> {
 }
 
 /// Hashes what makes a loop this loop: the target, and the weights whose scores it reads.
-fn identity(snapshot: &Snapshot, target: &Target) -> String {
+fn identity(snapshot: &Snapshot, target: &ControlTarget) -> String {
     let bundle = match snapshot.classifiers.get(&target.classifier) {
         Some(ClassifierState::Ready(classifier)) => Arc::clone(&classifier.identity().sha256),
         _ => Arc::from(""),
@@ -264,7 +269,7 @@ fn now() -> f64 {
 #[cfg(test)]
 mod tests {
     use pointsman_core::config::Config;
-    use pointsman_core::policy::{Observation, PolicySet};
+    use pointsman_core::policy::{PolicySet, TargetObservation};
 
     use super::*;
 
@@ -279,20 +284,20 @@ policies:
     target: {share: 0.25}
 ";
 
-    fn own() -> Loop {
+    fn own() -> PolicyLoop {
         let config = Config::parse(FILE, "p.yaml").unwrap_or_else(|problems| panic!("{problems}"));
         let policies = PolicySet::compile(&config).expect("no rules");
         let policy = policies.iter().next().expect("a policy");
-        Loop::new(policy.name(), policy.target().expect("a target"), String::new(), &Metrics::new())
+        PolicyLoop::new(policy.name(), policy.target().expect("a target"), String::new(), &Metrics::new())
     }
 
     /// Takes in decisions whose scores are all above the threshold, so that it has to move up.
-    fn decide(own: &Loop, requests: usize) -> f64 {
+    fn decide(own: &PolicyLoop, requests: usize) -> f64 {
         let mut inner = own.inner();
         for _ in 0..requests {
-            let Inner { control, batch, .. } = &mut *inner;
-            control.observe(batch, &own.target, Observation { score: Some(0.9), is_strong: true });
-            if Control::is_due(batch) {
+            let LoopKnowledge { control, batch, .. } = &mut *inner;
+            control.observe(batch, &own.target, TargetObservation { score: Some(0.9), is_strong: true });
+            if ThresholdControl::is_due(batch) {
                 own.fold(&mut inner, false);
             }
         }
@@ -323,13 +328,13 @@ policies:
     #[test]
     fn what_could_not_be_told_to_the_others_is_told_the_next_time() {
         let own = own();
-        let (mut tally, together) = (Tally::default(), own.inner().control.clone());
-        together.observe(&mut tally, &own.target, Observation { score: Some(0.9), is_strong: true });
+        let (mut tally, together) = (TrafficTally::default(), own.inner().control.clone());
+        together.observe(&mut tally, &own.target, TargetObservation { score: Some(0.9), is_strong: true });
 
         own.shared(together.clone(), &tally, false);
         assert!(!own.inner().unshared.is_empty());
 
-        own.inner().unshared = Tally::default();
+        own.inner().unshared = TrafficTally::default();
         own.shared(together, &tally, true);
         assert!(own.inner().unshared.is_empty());
     }

@@ -1,9 +1,9 @@
 //! What is counted of a decision, and remembered for the next.
 
 use pointsman_core::config::Name;
-use pointsman_core::policy::{Asked, Denial};
+use pointsman_core::policy::{ClassifierAnswer, Denial};
 use pointsman_core::scores::Scores;
-use pointsman_telemetry::Stage;
+use pointsman_telemetry::DecisionStage;
 
 use super::{NO_KEY, Router, Routing, seconds};
 use crate::snapshot::{ClassifierState, Snapshot};
@@ -39,12 +39,12 @@ impl Router {
             self.pins.remember(snapshot, routing, None, seconds());
         }
         self.targets.observe(snapshot, routing);
-        self.metrics.stage_ended(Stage::Features, timings.features);
-        self.metrics.stage_ended(Stage::Decide, timings.decide);
+        self.metrics.stage_ended(DecisionStage::Features, timings.features);
+        self.metrics.stage_ended(DecisionStage::Decide, timings.decide);
         if !asked.is_empty() {
-            self.metrics.stage_ended(Stage::Classify, timings.classify);
+            self.metrics.stage_ended(DecisionStage::Classify, timings.classify);
         }
-        for Asked { classifier, scores } in asked {
+        for ClassifierAnswer { classifier, scores } in asked {
             match scores {
                 Ok(scores) => {
                     self.count_scores(classifier, scores);

@@ -6,32 +6,32 @@ mod asked;
 
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;
-use pointsman_core::policy::{Asked, RuleTrace};
-use pointsman_core::prompt::{Ask, LeftOut};
-use pointsman_core::scores::{Degraded, Scores};
+use pointsman_core::policy::{ClassifierAnswer, RuleTrace};
+use pointsman_core::prompt::{Ask, EnvelopeStretch};
+use pointsman_core::scores::{ClassifierFailure, Scores};
 use serde_json::{Map, Value, json};
 
 use self::asked::{by_head, classifiers, judges, similarities};
-use super::details::Details;
-use super::{Incoming, Refusal, Routing, Timings, Verdict};
+use super::details::ExplanationDetails;
+use super::{DecisionTimings, IncomingRequest, PolicyRefusal, Routing, Verdict};
 use crate::clients::Client;
 use crate::snapshot::Snapshot;
 
 /// The part of an explanation that decisions and refusals share.
-struct CommonGround<'s> {
+struct SharedExplanation<'s> {
     snapshot: &'s Snapshot,
     features: &'s Features,
-    asked: &'s [Asked],
-    timings: Timings,
-    details: Option<&'s Details>,
+    asked: &'s [ClassifierAnswer],
+    timings: DecisionTimings,
+    details: Option<&'s ExplanationDetails>,
 }
 
 impl Verdict {
     /// Returns what is to happen to a request and all that went into it, as one JSON object. The keys are those of
-    /// [`Routing::explain`] or [`Refusal::explain`], `ask` (how the newest ask was found) and `client`; of a request that passes through, `model` is null,
+    /// [`Routing::explain`] or [`PolicyRefusal::explain`], `ask` (how the newest ask was found) and `client`; of a request that passes through, `model` is null,
     /// `reason` is `pass` and `provider` says where to.
     #[must_use]
-    pub fn explain(&self, snapshot: &Snapshot, incoming: &Incoming<'_>) -> Value {
+    pub fn explain(&self, snapshot: &Snapshot, incoming: &IncomingRequest<'_>) -> Value {
         let (mut explanation, is_applied) = match self {
             Self::Route(routing) => (routing.explain(snapshot), true),
             Self::Deny(refusal) => (refusal.explain(snapshot), true),
@@ -48,7 +48,7 @@ impl Verdict {
 
 /// Says how the newest ask was found: without its words, which an explanation never shows.
 fn ask(ask: &Ask) -> Value {
-    let left_out = |left_out: &LeftOut| json!({"envelope": *left_out.envelope, "bytes": left_out.bytes});
+    let left_out = |left_out: &EnvelopeStretch| json!({"envelope": *left_out.envelope, "bytes": left_out.bytes});
     json!({"source": ask.source().as_str(), "left_out": ask.left_out().iter().map(left_out).collect::<Vec<_>>()})
 }
 
@@ -64,11 +64,11 @@ impl Routing {
     /// `classifiers` (all that were asked), `similarities`, `judges`, `features`, `rules`, `candidates`, `generation`,
     /// `timings_us`.
     ///
-    /// What [`Incoming::detail`] did not ask for is null or left out.
+    /// What [`IncomingRequest::detail`] did not ask for is null or left out.
     #[must_use]
     pub fn explain(&self, snapshot: &Snapshot) -> Value {
         let Self { decision, features, asked, timings, details, .. } = self;
-        let common = CommonGround { snapshot, features, asked, timings: *timings, details: details.as_deref() };
+        let common = SharedExplanation { snapshot, features, asked, timings: *timings, details: details.as_deref() };
         let mut explanation = Map::from_iter([
             ("model".to_owned(), json!(decision.model)),
             ("rule".to_owned(), json!(decision.by.rule())),
@@ -92,18 +92,18 @@ impl Routing {
 
     /// Returns why the encoder did not answer, if it was asked.
     #[must_use]
-    pub fn degraded(&self) -> Option<Degraded> {
+    pub fn degraded(&self) -> Option<ClassifierFailure> {
         degraded(&self.asked)
     }
 }
 
-impl Refusal {
+impl PolicyRefusal {
     /// Returns the refusal and all that went into it, as one JSON object: `model` is null, `denied` holds `status`, `code`
     /// and `message`; what was seen stands beside it as in [`Routing::explain`].
     #[must_use]
     pub fn explain(&self, snapshot: &Snapshot) -> Value {
         let Self { denial, features, asked, cost_usd, timings, details, .. } = self;
-        let common = CommonGround { snapshot, features, asked, timings: *timings, details: details.as_deref() };
+        let common = SharedExplanation { snapshot, features, asked, timings: *timings, details: details.as_deref() };
         let mut explanation = Map::from_iter([
             ("model".to_owned(), Value::Null),
             ("rule".to_owned(), json!(denial.by.rule())),
@@ -118,10 +118,10 @@ impl Refusal {
     }
 }
 
-impl CommonGround<'_> {
+impl SharedExplanation<'_> {
     fn explain(&self, policy: Option<&Name>, traces: &[RuleTrace]) -> Map<String, Value> {
         let last = self.asked.last().and_then(|asked| asked.scores.as_ref().ok());
-        let Timings { features, classify, judge, decide } = self.timings;
+        let DecisionTimings { features, classify, judge, decide } = self.timings;
         Map::from_iter([
             ("policy".to_owned(), json!(policy)),
             ("scores".to_owned(), json!(last.map(by_head))),
@@ -180,7 +180,7 @@ fn passed(policy: Option<&Name>, snapshot: &Snapshot) -> Value {
     })
 }
 
-fn degraded(asked: &[Asked]) -> Option<Degraded> {
+fn degraded(asked: &[ClassifierAnswer]) -> Option<ClassifierFailure> {
     match &asked.last()?.scores {
         Ok(scores) => scores.source.degraded(),
         Err(reason) => Some(*reason),

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use pointsman_core::policy::Detail;
+use pointsman_core::policy::DecisionDetail;
 use pointsman_core::prompt::Prompt;
 
 use crate::clients::Client;
 
 /// A request that waits for a decision.
 #[derive(Clone, Copy)]
-pub struct Incoming<'r> {
+pub struct IncomingRequest<'r> {
     /// The path, without the query.
     pub path: &'r str,
     /// Returns the value of a header by its lower-case name, as [`header_text`](super::header_text) reads it.
@@ -24,14 +24,14 @@ pub struct Incoming<'r> {
     /// When it came, in seconds since 1970; `None` for now.
     pub at: Option<u64>,
     /// The way questions to judges are answered.
-    pub judging: Judging<'r>,
+    pub judging: JudgeMode<'r>,
     /// The depth of what [`Verdict::explain`](super::Verdict::explain) can show beside the decision; all of it costs a few microseconds.
-    pub detail: Detail,
+    pub detail: DecisionDetail,
 }
 
 /// The way questions to judges are answered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Judging<'r> {
+pub enum JudgeMode<'r> {
     /// The judge is asked.
     #[default]
     Ask,

@@ -6,31 +6,31 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::OnceLock;
 
 use pointsman_core::config::Name;
-use pointsman_core::policy::{Health, Live};
+use pointsman_core::policy::{PolicyWorld, ProviderHealth};
 use pointsman_core::prompt::{TextScope, conversation_key};
 use tokio::time::Instant;
 
-use super::control_loops::Targets;
-use super::incoming::Incoming;
-use super::switch::Switch;
+use super::control_loops::ControlLoops;
+use super::incoming::IncomingRequest;
+use super::switch::KillSwitch;
 use crate::snapshot::Snapshot;
 
 /// The world as the policies of one request see it.
-pub(super) struct World<'w, 'r> {
+pub(super) struct RequestWorld<'w, 'r> {
     pub(super) snapshot: &'w Snapshot,
-    pub(super) incoming: &'w Incoming<'r>,
-    switch: &'w Switch,
-    targets: &'w Targets,
+    pub(super) incoming: &'w IncomingRequest<'r>,
+    switch: &'w KillSwitch,
+    targets: &'w ControlLoops,
     /// Made when it is asked for: most policies do not.
     conversation: OnceLock<u64>,
 }
 
-impl<'w, 'r> World<'w, 'r> {
+impl<'w, 'r> RequestWorld<'w, 'r> {
     pub(super) fn new(
         snapshot: &'w Snapshot,
-        incoming: &'w Incoming<'r>,
-        switch: &'w Switch,
-        targets: &'w Targets,
+        incoming: &'w IncomingRequest<'r>,
+        switch: &'w KillSwitch,
+        targets: &'w ControlLoops,
     ) -> Self {
         Self { snapshot, incoming, switch, targets, conversation: OnceLock::new() }
     }
@@ -43,7 +43,7 @@ impl<'w, 'r> World<'w, 'r> {
     }
 }
 
-impl World<'_, '_> {
+impl RequestWorld<'_, '_> {
     fn session(&self) -> Option<Cow<'_, str>> {
         conversation_key::SESSION_HEADERS
             .iter()
@@ -58,7 +58,7 @@ impl World<'_, '_> {
     }
 }
 
-impl Live for World<'_, '_> {
+impl PolicyWorld for RequestWorld<'_, '_> {
     fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         (self.incoming.header)(name)
     }
@@ -67,11 +67,11 @@ impl Live for World<'_, '_> {
         Some(self.incoming.prompt.any_text(self.incoming.body, scope, is_wanted))
     }
 
-    fn health(&self, model: &Name) -> Health {
+    fn health(&self, model: &Name) -> ProviderHealth {
         match self.snapshot.upstreams.model(model).map(|deployment| &deployment.provider) {
-            Some(provider) if !provider.is_up() => Health::Down,
-            Some(provider) if provider.is_full() => Health::Full,
-            _ => Health::Up,
+            Some(provider) if !provider.is_up() => ProviderHealth::Down,
+            Some(provider) if provider.is_full() => ProviderHealth::Full,
+            _ => ProviderHealth::Up,
         }
     }
 

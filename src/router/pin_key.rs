@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use pointsman_core::config::{AffinityKey, Mode, Name};
+use pointsman_core::config::{AffinityKey, Name, PolicyMode};
 use pointsman_core::policy::{Policy, RequestFacts};
 use sha2::{Digest, Sha256};
 
@@ -24,7 +24,7 @@ impl PinKey {
             }
         };
         // What a policy that only watches would have done is no history once it routes.
-        let mode = if policy.mode() == Mode::Shadow { "shadow" } else { "route" };
+        let mode = if policy.mode() == PolicyMode::Shadow { "shadow" } else { "route" };
         let mut hash = Sha256::new();
         for part in [policy.name().as_bytes(), mode.as_bytes(), facts.client.unwrap_or_default().as_bytes(), &own] {
             hash.update((part.len() as u64).to_le_bytes());

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pointsman_core::config::{AffinityKey, Name};
-use pointsman_core::policy::{Held, Keep, Pin, Policy, RequestFacts};
+use pointsman_core::policy::{ModelPin, PinLookup, PinUpdate, Policy, RequestFacts};
 use quick_cache::sync::Cache;
 
 use super::Routing;
 use super::pin_key::PinKey;
 use crate::snapshot::Snapshot;
 
-/// The version of [`Record`]'s spelling.
+/// The version of [`StoredPin`]'s spelling.
 const SPELLING: &str = "1";
 
 /// Stands for no model; no name holds it.
@@ -24,17 +24,17 @@ const NONE: &str = "*";
 
 /// The pins of every policy with affinity. Outlives reloads.
 #[derive(Default)]
-pub(super) struct Pins(ArcSwap<BTreeMap<Name, Memory>>);
+pub(super) struct PinMemory(ArcSwap<BTreeMap<Name, PolicyPins>>);
 
 #[derive(Clone)]
-struct Memory {
+struct PolicyPins {
     max_entries: usize,
-    records: Arc<Cache<PinKey, Record>>,
+    records: Arc<Cache<PinKey, StoredPin>>,
 }
 
 /// A conversation's pin, as it is remembered under its key. Times are in seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Record {
+struct StoredPin {
     since: u64,
     used: u64,
     bytes: u64,
@@ -42,7 +42,7 @@ struct Record {
     home: Option<Name>,
 }
 
-impl Pins {
+impl PinMemory {
     /// Makes room for the pins of the policies of `snapshot`. Those that had some keep them.
     pub(super) fn adopt(&self, snapshot: &Snapshot) {
         let before = self.0.load_full();
@@ -50,11 +50,12 @@ impl Pins {
             snapshot.policies.iter().filter_map(|policy| Some((policy.name(), policy.affinity()?.max_entries)));
         let next = policies.map(|(name, max_entries)| {
             let known = before.get(name).cloned();
-            let memory = known.unwrap_or_else(|| Memory { max_entries, records: Arc::new(Cache::new(max_entries)) });
+            let memory =
+                known.unwrap_or_else(|| PolicyPins { max_entries, records: Arc::new(Cache::new(max_entries)) });
             if memory.max_entries != max_entries {
                 memory.records.set_capacity(max_entries as u64);
             }
-            (name.clone(), Memory { max_entries, ..memory })
+            (name.clone(), PolicyPins { max_entries, ..memory })
         });
         self.0.store(Arc::new(next.collect()));
     }
@@ -67,10 +68,10 @@ impl Pins {
         policy: &Policy,
         key: Option<PinKey>,
         facts: &RequestFacts<'_>,
-    ) -> Held {
-        let (Some(key), Some(affinity)) = (key, policy.affinity()) else { return Held::Nothing };
+    ) -> PinLookup {
+        let (Some(key), Some(affinity)) = (key, policy.affinity()) else { return PinLookup::Nothing };
         if affinity.key == AffinityKey::Conversation && facts.live.only_begins() {
-            return Held::Nothing;
+            return PinLookup::Nothing;
         }
         let now = facts.now;
         let known = self.0.load().get(policy.name()).and_then(|memory| memory.records.get(&key));
@@ -78,10 +79,10 @@ impl Pins {
             Some(store) => Box::pin(store.get(&key.in_store(policy.name()))).await.ok().flatten(),
             None => None,
         };
-        let shared = shared.and_then(|text| Record::read(&text));
+        let shared = shared.and_then(|text| StoredPin::read(&text));
         let latest = [known, shared].into_iter().flatten().max_by_key(|record| record.used);
         let fresh = latest.filter(|record| now.saturating_sub(record.used) < affinity.hold.0.as_secs().max(1));
-        fresh.map_or(Held::Nothing, |record| Held::To(record.pin(now)))
+        fresh.map_or(PinLookup::Nothing, |record| PinLookup::To(record.pin(now)))
     }
 
     /// Remembers what a decision says is to be remembered; `answered` is the model that answered, if it is another one.
@@ -89,11 +90,11 @@ impl Pins {
         let decision = &routing.decision;
         let (Some(key), Some(trace)) = (routing.pin, &decision.pin) else { return };
         let home = match decision.keep {
-            Keep::Nothing => return,
-            Keep::Last => trace.model.clone(),
-            Keep::Home => Some(decision.model.clone()),
+            PinUpdate::Nothing => return,
+            PinUpdate::Last => trace.model.clone(),
+            PinUpdate::Home => Some(decision.model.clone()),
         };
-        let record = Record {
+        let record = StoredPin {
             since: now.saturating_sub(trace.age_seconds),
             used: now,
             bytes: routing.features.bytes(),
@@ -111,10 +112,10 @@ impl Pins {
     }
 }
 
-impl Record {
-    fn pin(self, now: u64) -> Pin {
+impl StoredPin {
+    fn pin(self, now: u64) -> ModelPin {
         let (age, idle) = (now.saturating_sub(self.since), now.saturating_sub(self.used));
-        Pin { home: self.home, last: self.last, age, idle, bytes: self.bytes }
+        ModelPin { home: self.home, last: self.last, age, idle, bytes: self.bytes }
     }
 
     fn text(&self) -> String {
@@ -137,15 +138,15 @@ impl Record {
 mod tests {
     use super::*;
 
-    fn record(home: Option<&str>) -> Record {
+    fn record(home: Option<&str>) -> StoredPin {
         let name = |text| Name::new(text).expect("a name");
-        Record { since: 10, used: 20, bytes: 300, last: name("small"), home: home.map(name) }
+        StoredPin { since: 10, used: 20, bytes: 300, last: name("small"), home: home.map(name) }
     }
 
     #[test]
     fn a_record_is_read_as_it_was_written() {
         for record in [record(Some("frontier")), record(None)] {
-            assert_eq!(Record::read(record.text().as_bytes()), Some(record));
+            assert_eq!(StoredPin::read(record.text().as_bytes()), Some(record));
         }
     }
 
@@ -153,15 +154,15 @@ mod tests {
     fn what_is_no_record_is_nothing() {
         for text in ["", "1", "2 10 20 300 small frontier", "1 10 20 300 small", "1 x 20 300 small *", "1 1 1 1 a b c"]
         {
-            assert_eq!(Record::read(text.as_bytes()), None, "{text:?}");
+            assert_eq!(StoredPin::read(text.as_bytes()), None, "{text:?}");
         }
-        assert_eq!(Record::read(&[0xff]), None);
+        assert_eq!(StoredPin::read(&[0xff]), None);
     }
 
     #[test]
     fn no_more_conversations_are_remembered_than_are_allowed() {
         for bound in [1, 10, 1000] {
-            let records = Cache::<PinKey, Record>::new(bound);
+            let records = Cache::<PinKey, StoredPin>::new(bound);
 
             (0..5000_u32).for_each(|number| {
                 let mut key = [0; 16];

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;
-use pointsman_core::policy::{Asked, Decision, Denial, PolicyOutcome, Signals};
+use pointsman_core::policy::{ClassifierAnswer, Decision, Denial, KnownSignals, PolicyOutcome};
 use pointsman_core::prompt::AskSource;
-use pointsman_core::scores::{Degraded, Scores};
+use pointsman_core::scores::{ClassifierFailure, Scores};
 
-use super::details::Details;
-use super::incoming::Incoming;
+use super::details::ExplanationDetails;
+use super::incoming::IncomingRequest;
 use super::pin_key::PinKey;
-use crate::snapshot::Ticket;
+use crate::snapshot::ShadowTicket;
 
 /// The verdict on a request.
 #[derive(Debug)]
@@ -25,10 +25,10 @@ pub enum Verdict {
         /// The decision of that policy, if the policy only watches.
         shadow: Option<Box<Routing>>,
         /// The refusal of that policy, if the policy only watches.
-        denied: Option<Box<Refusal>>,
+        denied: Option<Box<PolicyRefusal>>,
     },
     /// A refusal, by a policy as a rule.
-    Deny(Box<Refusal>),
+    Deny(Box<PolicyRefusal>),
 }
 
 /// A decision and all that went into it.
@@ -39,23 +39,23 @@ pub struct Routing {
     /// The features of the prompt.
     pub features: Features,
     /// The classifiers that were asked, and what they said.
-    pub asked: Vec<Asked>,
+    pub asked: Vec<ClassifierAnswer>,
     /// By which text the prompt was judged.
     pub label_from: AskSource,
     /// The time that each part of deciding took.
-    pub timings: Timings,
+    pub timings: DecisionTimings,
     /// The prompt for the classifier's shadow to score once the request is over, if the request is one of the shadow's sample.
-    pub shadow: Option<Ticket>,
+    pub shadow: Option<ShadowTicket>,
     /// The hash that the requests of a conversation share, where the decision log may write it.
     pub conversation: Option<u64>,
     /// The key of the request's pin, where the policy has affinity.
     pub(super) pin: Option<PinKey>,
-    pub(super) details: Option<Box<Details>>,
+    pub(super) details: Option<Box<ExplanationDetails>>,
 }
 
 /// The time that each part of deciding took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Timings {
+pub struct DecisionTimings {
     /// Reading the text's structure for the classifier; what rules ask for is measured while they decide.
     pub features: Duration,
     /// Waiting for scores, queue included.
@@ -68,28 +68,28 @@ pub struct Timings {
 
 /// A refusal and all that went into it.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct PolicyRefusal {
     /// The reason, and the words for the client.
     pub denial: Denial,
     /// The features of the prompt.
     pub features: Features,
     /// The classifiers that were asked, and what they said.
-    pub asked: Vec<Asked>,
+    pub asked: Vec<ClassifierAnswer>,
     /// The cost of the judges that were asked, in US dollars; `None` where nothing is paid for, or not known.
     pub cost_usd: Option<f64>,
     /// The time that each part of deciding took.
-    pub timings: Timings,
+    pub timings: DecisionTimings,
     /// The hash that the requests of a conversation share, where the decision log may write it.
     pub conversation: Option<u64>,
-    pub(super) details: Option<Box<Details>>,
+    pub(super) details: Option<Box<ExplanationDetails>>,
 }
 
 /// The evidence that a policy gathered about a request on the way to its decision.
 #[derive(Default)]
 pub(super) struct DecisionEvidence {
     pub(super) features: Features,
-    pub(super) signals: Signals,
-    pub(super) timings: Timings,
+    pub(super) signals: KnownSignals,
+    pub(super) timings: DecisionTimings,
     pub(super) pin: Option<PinKey>,
     /// The value of each rule, for an explanation.
     pub(super) rules: Option<Vec<Option<bool>>>,
@@ -105,7 +105,7 @@ impl Verdict {
 impl Routing {
     /// Returns the scores that the decision rests on, or why there are none: those of the classifier that was asked last.
     #[must_use]
-    pub fn scores(&self) -> Option<&Result<Scores, Degraded>> {
+    pub fn scores(&self) -> Option<&Result<Scores, ClassifierFailure>> {
         self.asked.last().map(|asked| &asked.scores)
     }
 
@@ -118,33 +118,33 @@ impl Routing {
 
 impl DecisionEvidence {
     /// Joins the evidence with the outcome of the policy.
-    pub(super) fn conclude(self, outcome: PolicyOutcome) -> Result<Routing, Box<Refusal>> {
+    pub(super) fn conclude(self, outcome: PolicyOutcome) -> Result<Routing, Box<PolicyRefusal>> {
         let Self { features, signals, timings, pin, rules, label_from } = self;
         let cost_usd = signals.cost_usd();
-        let Signals { scores: asked, similarities, judgements, .. } = signals;
-        let details = rules.map(|rules| Box::new(Details { rules, similarities, judgements }));
+        let KnownSignals { scores: asked, similarities, judgements, .. } = signals;
+        let details = rules.map(|rules| Box::new(ExplanationDetails { rules, similarities, judgements }));
         match outcome {
             PolicyOutcome::Decided(decision) => {
                 let (shadow, conversation) = (None, None); // the router fills them in
                 Ok(Routing { decision, features, asked, label_from, timings, shadow, conversation, pin, details })
             }
             PolicyOutcome::Denied(denial) => {
-                Err(Box::new(Refusal { denial, features, asked, cost_usd, timings, conversation: None, details }))
+                Err(Box::new(PolicyRefusal { denial, features, asked, cost_usd, timings, conversation: None, details }))
             }
         }
     }
 }
 
-impl Refusal {
+impl PolicyRefusal {
     /// Refuses a request that no policy has looked at.
-    pub(super) fn at_once(denial: Denial, incoming: &Incoming<'_>) -> Self {
+    pub(super) fn at_once(denial: Denial, incoming: &IncomingRequest<'_>) -> Self {
         let features = Features::deferred(incoming.prompt, incoming.body);
         Self {
             denial,
             features,
             asked: Vec::new(),
             cost_usd: None,
-            timings: Timings::default(),
+            timings: DecisionTimings::default(),
             conversation: None,
             details: None,
         }

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pointsman_core::config::Name;
-use pointsman_core::policy::{Decision, Denial, Detail};
+use pointsman_core::policy::{Decision, DecisionDetail, Denial};
 use pointsman_core::prompt::{Dialect, ParseError};
 use pointsman_telemetry::Metrics;
 
-use super::{Incoming, Judging, Router, Verdict};
-use crate::snapshot::{BuildError, Builder};
+use super::{IncomingRequest, JudgeMode, Router, Verdict};
+use crate::snapshot::{BuildError, SnapshotBuilder};
 
 /// The reason why there is no decision.
 #[derive(Debug, thiserror::Error)]
-pub enum Undecided {
+pub enum NoDecision {
     /// The body is no chat completion.
     #[error(transparent)]
     Unreadable(#[from] ParseError),
@@ -41,7 +41,7 @@ impl Router {
     /// Everything that is wrong with the file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, BuildError> {
         let metrics = Arc::new(Metrics::new());
-        let builder = Builder::new(path.as_ref(), Arc::clone(&metrics));
+        let builder = SnapshotBuilder::new(path.as_ref(), Arc::clone(&metrics));
         let snapshot = builder.build(builder.prepare()?, None)?;
         Ok(Self::new(snapshot, metrics))
     }
@@ -49,24 +49,32 @@ impl Router {
     /// Decides which model is to answer a chat completion, by its body alone: without headers and without a client.
     ///
     /// The same as a request to the proxy gets; it is not counted. [`Router::route`] takes everything else, and explains what
-    /// it decides when [`Incoming::detail`] says so.
+    /// it decides when [`IncomingRequest::detail`] says so.
     ///
     /// # Errors
     /// When the body cannot be read, no policy decides it, or one refuses it.
-    pub async fn decide(&self, body: &[u8]) -> Result<Decision, Undecided> {
+    pub async fn decide(&self, body: &[u8]) -> Result<Decision, NoDecision> {
         let body = Bytes::copy_from_slice(body);
         let snapshot = self.snapshot();
         let prompt = snapshot.read(Dialect::ChatCompletions, &body)?;
-        let (path, judging, detail) = (Dialect::ChatCompletions.path(), Judging::Ask, Detail::Decision);
-        let incoming =
-            Incoming { path, header: &|_| None, client: None, prompt: &prompt, body: &body, at: None, judging, detail };
+        let (path, judging, detail) = (Dialect::ChatCompletions.path(), JudgeMode::Ask, DecisionDetail::Decision);
+        let incoming = IncomingRequest {
+            path,
+            header: &|_| None,
+            client: None,
+            prompt: &prompt,
+            body: &body,
+            at: None,
+            judging,
+            detail,
+        };
         match self.route(&snapshot, &incoming).await {
             Verdict::Route(routing) => Ok(routing.decision),
             Verdict::Pass { shadow: Some(routing), .. } => Ok(routing.decision),
             Verdict::Pass { denied: Some(refusal), .. } | Verdict::Deny(refusal) => {
-                Err(Undecided::Denied { denial: Box::new(refusal.denial) })
+                Err(NoDecision::Denied { denial: Box::new(refusal.denial) })
             }
-            Verdict::Pass { policy, .. } => Err(Undecided::Passed { policy }),
+            Verdict::Pass { policy, .. } => Err(NoDecision::Passed { policy }),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;
-use pointsman_core::policy::{Asked, By, Decision, Denial};
+use pointsman_core::policy::{ClassifierAnswer, Decision, DecisionMaker, Denial};
 use pointsman_core::prompt::AskSource;
 
 use super::{Routing, Verdict};
@@ -15,7 +15,7 @@ pub struct PolicyFinding<'v> {
     /// The features of the prompt.
     pub features: &'v Features,
     /// The classifiers that were asked, in order.
-    pub asked: &'v [Asked],
+    pub asked: &'v [ClassifierAnswer],
     /// The text that a decision's label is of; `None` for a refusal.
     pub label_from: Option<AskSource>,
     /// The cost of the judges that were asked, in US dollars; `None` where nothing is paid for, or not known.
@@ -93,7 +93,7 @@ impl<'v> PolicyFinding<'v> {
 
     /// Returns what in the policy decided or refused.
     #[must_use]
-    pub fn by(&self) -> By {
+    pub fn by(&self) -> DecisionMaker {
         self.result.map_or_else(|denial| denial.by, |decision| decision.by)
     }
 }

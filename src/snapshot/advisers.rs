@@ -3,29 +3,29 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pointsman_classifier::Exemplars;
-use pointsman_core::config::{Config, Credential, KeyPath, Name, Problem, Strategy};
-use pointsman_core::scores::Degraded;
+use pointsman_classifier::ExemplarIndex;
+use pointsman_core::config::{Config, ConfigProblem, Credential, KeyPath, Name, StrategyConfig};
+use pointsman_core::scores::ClassifierFailure;
 
 use crate::judge::Judge;
 
 /// Judges and exemplars, by the path of the strategy that asks them.
 #[derive(Debug, Default)]
-pub(crate) struct Advisers {
+pub(crate) struct StrategyAdvisers {
     pub(super) judges: BTreeMap<Arc<str>, Arc<Judge>>,
-    pub(super) exemplars: BTreeMap<Arc<str>, Compared>,
+    pub(super) exemplars: BTreeMap<Arc<str>, StrategyExemplars>,
     /// The routes and thresholds that cannot be meant, as far as only an encoder can tell.
-    pub(super) warnings: Vec<Problem>,
+    pub(super) warnings: Vec<ConfigProblem>,
 }
 
 /// The exemplars that one strategy compares prompts with.
 #[derive(Debug)]
-pub(super) struct Compared {
+pub(super) struct StrategyExemplars {
     pub(super) classifier: Name,
-    pub(super) exemplars: Result<Arc<Exemplars>, Degraded>,
+    pub(super) exemplars: Result<Arc<ExemplarIndex>, ClassifierFailure>,
 }
 
-impl Advisers {
+impl StrategyAdvisers {
     /// Returns the judge of the strategy at `path`.
     #[must_use]
     pub(crate) fn judge(&self, path: &str) -> Option<&Arc<Judge>> {
@@ -42,21 +42,22 @@ impl Advisers {
     ///
     /// # Errors
     /// Why there is nothing to compare with.
-    pub(crate) fn exemplars(&self, path: &str) -> Result<(&Name, &Arc<Exemplars>), Degraded> {
-        let Compared { classifier, exemplars } = self.exemplars.get(path).ok_or(Degraded::BundleUnavailable)?;
+    pub(crate) fn exemplars(&self, path: &str) -> Result<(&Name, &Arc<ExemplarIndex>), ClassifierFailure> {
+        let StrategyExemplars { classifier, exemplars } =
+            self.exemplars.get(path).ok_or(ClassifierFailure::BundleUnavailable)?;
         exemplars.as_ref().map(|exemplars| (classifier, exemplars)).map_err(|degraded| *degraded)
     }
 
     /// Returns what cannot be meant of routes and thresholds: those that the encoder does not tell apart.
     #[must_use]
-    pub(crate) fn warnings(&self) -> &[Problem] {
+    pub(crate) fn warnings(&self) -> &[ConfigProblem] {
         &self.warnings
     }
 
     /// Returns whether replacing `other` by it would change nothing that the configuration does not say.
     #[must_use]
     pub(crate) fn serve_like(&self, other: &Self) -> bool {
-        let same = |own: &Compared, other: &Compared| match (&own.exemplars, &other.exemplars) {
+        let same = |own: &StrategyExemplars, other: &StrategyExemplars| match (&own.exemplars, &other.exemplars) {
             (Ok(own), Ok(other)) => own.serves_like(other),
             (Err(own), Err(other)) => own == other,
             _ => false,
@@ -67,12 +68,12 @@ impl Advisers {
 }
 
 /// Finds judges whose provider has no key of its own: nobody's request pays for a question.
-pub(super) fn check_judges(config: &Config) -> Vec<Problem> {
+pub(super) fn check_judges(config: &Config) -> Vec<ConfigProblem> {
     let mut problems = Vec::new();
     for (index, policy) in config.policies.iter().enumerate() {
         let path = KeyPath::root().key("policies").index(index).key("strategy");
         policy.strategy.visit(&path, &mut |path, strategy| {
-            let Strategy::Judge(judge) = strategy else { return };
+            let StrategyConfig::Judge(judge) = strategy else { return };
             let provider = config.models.get(&judge.judge).map(|model| &model.provider);
             let section = provider.and_then(|provider| config.providers.get(provider));
             if section.is_some_and(|section| section.credential == Credential::Passthrough) {

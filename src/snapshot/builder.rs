@@ -1,6 +1,6 @@
 //! The builder of snapshots: what lives as long as the process, and the way from a file to the next [`Snapshot`].
 //!
-//! Two steps: [`Builder::prepare`] reads and compiles the file and everything that it names, [`Builder::build`] loads weights
+//! Two steps: [`SnapshotBuilder::prepare`] reads and compiles the file and everything that it names, [`SnapshotBuilder::build`] loads weights
 //! and starts what serves. The second step takes what the first one made, so that a load compiles each policy once.
 
 mod advisers;
@@ -11,36 +11,36 @@ mod shared;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use pointsman_classifier::{ClassifierError, Runtime};
+use pointsman_classifier::{ClassifierError, OnnxRuntime};
 use pointsman_core::config;
-use pointsman_core::config::{Config, KeyPath, Name, Problem, Problems};
+use pointsman_core::config::{Config, ConfigProblem, ConfigProblems, KeyPath, Name};
 use pointsman_core::policy::PolicySet;
 use pointsman_core::prompt::{Envelopes, OwnEnvelope};
-use pointsman_core::scores::Degraded;
+use pointsman_core::scores::ClassifierFailure;
 use pointsman_telemetry::{Metrics, TracerError};
 
 use super::Snapshot;
 use super::advisers::check_judges;
 use super::prepared::{CollectorSecrets, PreparedConfig, SinkSecrets, StoreSecrets};
-use crate::certificates::Certificate;
+use crate::certificates::ListenerCertificate;
 use crate::clients::Clients;
-use crate::upstream::{Caller, Surroundings, Upstreams};
+use crate::upstream::{ConfigSurroundings, ProviderCaller, Upstreams};
 
 /// Looks an environment variable up.
-pub type Environment = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+pub type EnvironmentLookup = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// The builder of snapshots; lives as long as the process.
-pub struct Builder {
+pub struct SnapshotBuilder {
     /// The configuration file; relative paths in it start at its folder.
     pub path: PathBuf,
     /// The variables that keys come from.
-    pub environment: Environment,
+    pub environment: EnvironmentLookup,
     /// The metrics that classifiers, peers and sinks count in.
     pub metrics: Arc<Metrics>,
     /// ONNX Runtime, or why it did not load; loaded for the first classifier, not before.
-    runtime: OnceLock<Result<Arc<Runtime>, String>>,
+    runtime: OnceLock<Result<Arc<OnnxRuntime>, String>>,
     /// Asks judges; made for the first one, because it loads the system's certificate authorities.
-    caller: OnceLock<Arc<Caller>>,
+    caller: OnceLock<Arc<ProviderCaller>>,
 }
 
 /// The reason why a snapshot cannot be built.
@@ -49,10 +49,10 @@ pub struct Builder {
 pub enum BuildError {
     /// The file holds mistakes.
     #[error(transparent)]
-    Config(#[from] Problems),
+    Config(#[from] ConfigProblems),
     /// A classifier that must run on its device does not run.
     #[error("classifiers.{name}.require: {}: {detail}", reason.as_str())]
-    Required { name: Name, reason: Degraded, detail: String },
+    Required { name: Name, reason: ClassifierFailure, detail: String },
     /// Spans cannot be sent.
     #[error("tracing.otlp: {0}")]
     Tracer(#[from] TracerError),
@@ -66,9 +66,9 @@ pub enum BuildError {
 
 /// The mistakes that were found so far.
 #[derive(Default)]
-struct Mistakes(Vec<Problem>);
+struct ConfigMistakes(Vec<ConfigProblem>);
 
-impl Builder {
+impl SnapshotBuilder {
     /// Makes a builder for the file at `path`, which takes keys from the process's environment.
     #[must_use]
     pub fn new(path: &Path, metrics: Arc<Metrics>) -> Self {
@@ -80,14 +80,14 @@ impl Builder {
     ///
     /// # Errors
     /// Every problem, with its place.
-    pub fn prepare(&self) -> Result<PreparedConfig, Problems> {
+    pub fn prepare(&self) -> Result<PreparedConfig, ConfigProblems> {
         let file = self.path.display().to_string();
         let (config, problems) = match std::fs::read_to_string(&self.path) {
             Ok(text) => Config::inspect(&text, &file),
-            Err(_) => (Some(Config::load(&self.path)?), Problems::new(&file, Vec::new())), // which says why
+            Err(_) => (Some(Config::load(&self.path)?), ConfigProblems::new(&file, Vec::new())), // which says why
         };
         let Some(config) = config else { return Err(problems) };
-        let mut mistakes = Mistakes::default();
+        let mut mistakes = ConfigMistakes::default();
         let policies = mistakes.collect(PolicySet::compile(&config));
         let providers = mistakes.collect(Upstreams::resolve(&config, &self.surroundings()));
         let certificates = mistakes.collect(self.certificates(&config));
@@ -153,11 +153,11 @@ impl Builder {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
-    fn surroundings(&self) -> Surroundings<'_> {
-        Surroundings { environment: &*self.environment, base_dir: self.base_dir() }
+    fn surroundings(&self) -> ConfigSurroundings<'_> {
+        ConfigSurroundings { environment: &*self.environment, base_dir: self.base_dir() }
     }
 
-    fn secrets(&self, config: &Config, mistakes: &mut Mistakes) -> Option<SinkSecrets> {
+    fn secrets(&self, config: &Config, mistakes: &mut ConfigMistakes) -> Option<SinkSecrets> {
         let decision_log = mistakes.collect(self.log_secret(config).map_err(Some));
         let url = mistakes.collect(self.store_url(config).map_err(Some));
         let store_trust = mistakes.collect(self.store_trust(config).map_err(Some));
@@ -170,11 +170,11 @@ impl Builder {
         })
     }
 
-    fn certificates(&self, config: &Config) -> Result<Vec<Option<Certificate>>, Vec<Problem>> {
+    fn certificates(&self, config: &Config) -> Result<Vec<Option<ListenerCertificate>>, Vec<ConfigProblem>> {
         let mut problems = Vec::new();
         let mut certificates = Vec::new();
         for (index, listen) in config.listen.iter().enumerate() {
-            let loaded = listen.tls.as_ref().map(|tls| Certificate::load(tls, self.base_dir())).transpose();
+            let loaded = listen.tls.as_ref().map(|tls| ListenerCertificate::load(tls, self.base_dir())).transpose();
             certificates.push(loaded.unwrap_or_else(|error| {
                 let path = KeyPath::root().key("listen").index(index).key("tls");
                 problems.extend(config.problem(&path, error.to_string()));
@@ -184,21 +184,21 @@ impl Builder {
         if problems.is_empty() { Ok(certificates) } else { Err(problems) }
     }
 
-    fn problems(&self, problems: Vec<Problem>) -> Problems {
-        Problems::new(&self.path.display().to_string(), problems)
+    fn problems(&self, problems: Vec<ConfigProblem>) -> ConfigProblems {
+        ConfigProblems::new(&self.path.display().to_string(), problems)
     }
 }
 
-impl Mistakes {
+impl ConfigMistakes {
     /// Returns the part, or remembers what is wrong with it.
-    fn collect<T>(&mut self, part: Result<T, impl IntoIterator<Item = Problem>>) -> Option<T> {
+    fn collect<T>(&mut self, part: Result<T, impl IntoIterator<Item = ConfigProblem>>) -> Option<T> {
         part.map_err(|mistakes| self.0.extend(mistakes)).ok()
     }
 }
 
 /// Returns the envelopes that are known, and the configuration's. Of a tag and an opening validation lets one stand.
 fn envelopes_of(config: &Config) -> Envelopes {
-    let own = |envelope: &config::Envelope| match (&envelope.tag, &envelope.begins_with) {
+    let own = |envelope: &config::EnvelopeConfig| match (&envelope.tag, &envelope.begins_with) {
         (Some(tag), _) => Some(OwnEnvelope::Tag { name: tag.clone(), holds_ask: envelope.holds_ask }),
         (None, Some(begins)) => {
             Some(OwnEnvelope::Opening { begins: begins.clone(), ask_after: envelope.ask_after.clone() })

@@ -6,11 +6,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use pointsman_core::config::{Config, Secret, Span};
+use pointsman_core::config::{Config, Secret, TimeSpan};
 use pointsman_core::policy::PolicySet;
 
-use crate::certificates::Certificate;
-use crate::upstream::{ResolvedProviders, Trust};
+use crate::certificates::ListenerCertificate;
+use crate::upstream::{ResolvedProviders, TrustedAuthorities};
 
 /// A sound configuration and the parts that were read and compiled to find that out.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct PreparedConfig {
     pub(super) config: Config,
     pub(super) policies: PolicySet,
     pub(super) providers: ResolvedProviders,
-    pub(super) certificates: Vec<Option<Certificate>>,
+    pub(super) certificates: Vec<Option<ListenerCertificate>>,
     pub(super) secrets: SinkSecrets,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct SinkSecrets {
 /// The address of the store, which may hold a password, and the authorities that the store is trusted by.
 pub(super) struct StoreSecrets {
     pub(super) url: Option<String>,
-    pub(super) trust: Option<Trust>,
+    pub(super) trust: Option<TrustedAuthorities>,
 }
 
 /// The keys that the collector of traces asks for, and the authorities that the collector is trusted by.
@@ -42,7 +42,7 @@ pub(super) struct StoreSecrets {
 pub(super) struct CollectorSecrets {
     /// The header fields that go with every export.
     pub(super) headers: Vec<(String, Secret)>,
-    pub(super) trust: Option<Trust>,
+    pub(super) trust: Option<TrustedAuthorities>,
 }
 
 impl PreparedConfig {
@@ -55,7 +55,7 @@ impl PreparedConfig {
     /// Gives every classifier at least `patience` for an answer: for programs that ask what is decided, not how fast.
     pub fn extend_deadlines(&mut self, patience: Duration) {
         for classifier in self.config.classifiers.values_mut() {
-            classifier.deadline = classifier.deadline.max(Span(patience));
+            classifier.deadline = classifier.deadline.max(TimeSpan(patience));
         }
     }
 }

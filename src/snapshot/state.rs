@@ -1,7 +1,7 @@
 //! The state of one classifier of a snapshot.
 
 use pointsman_classifier::Classifier;
-use pointsman_core::scores::Degraded;
+use pointsman_core::scores::ClassifierFailure;
 
 /// A classifier that serves, or why it does not.
 #[derive(Debug, Clone)]
@@ -11,7 +11,7 @@ pub(crate) enum ClassifierState {
     /// A classifier that could not be loaded; policies fall to `otherwise`, and say so.
     Unavailable {
         /// The reason that decisions show.
-        reason: Degraded,
+        reason: ClassifierFailure,
         /// The mistake that an operator has to mend.
         detail: String,
     },

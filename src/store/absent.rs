@@ -6,13 +6,13 @@ use std::time::Duration;
 use pointsman_core::config;
 use pointsman_telemetry::metrics::StoreMetrics;
 
-use super::{StoreError, Unavailable};
+use super::{StoreError, StoreUnavailable};
 
 /// A store that no build without the feature `redis` can make.
 #[derive(Debug, Clone)]
-pub enum Store {}
+pub enum SharedStore {}
 
-impl Store {
+impl SharedStore {
     /// Refuses to make a store.
     ///
     /// # Errors
@@ -20,7 +20,7 @@ impl Store {
     pub fn start(
         _url: &str,
         _authorities: Option<&[u8]>,
-        _section: &config::Redis,
+        _section: &config::RedisConfig,
         _metrics: StoreMetrics,
     ) -> Result<Self, StoreError> {
         Err(StoreError::Absent)
@@ -30,7 +30,7 @@ impl Store {
     ///
     /// # Errors
     /// Never: there is no store.
-    pub async fn get(&self, _key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
+    pub async fn get(&self, _key: &str) -> Result<Option<Vec<u8>>, StoreUnavailable> {
         match *self {}
     }
 
@@ -49,7 +49,7 @@ impl Store {
         _before: Option<Vec<u8>>,
         _value: Vec<u8>,
         _keep: Duration,
-    ) -> Result<bool, Unavailable> {
+    ) -> Result<bool, StoreUnavailable> {
         match *self {}
     }
 

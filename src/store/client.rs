@@ -1,7 +1,7 @@
 //! The store over Redis or Valkey.
 //!
 //! One thread of its own speaks to the server; callers hand it commands over a bounded queue and wait no longer than the
-//! configured timeout. A server that is slow or gone fails no request: every answer may be [`Unavailable`], at once while
+//! configured timeout. A server that is slow or gone fails no request: every answer may be [`StoreUnavailable`], at once while
 //! the server is known to be away.
 
 use std::sync::Arc;
@@ -12,22 +12,22 @@ use pointsman_telemetry::metrics::StoreMetrics;
 use redis::TlsCertificates;
 use tokio::sync::{mpsc, oneshot};
 
-use super::worker::{self, Command, Operation, State};
-use super::{StoreError, Unavailable};
+use super::worker::{self, StoreCommand, StoreHealth, StoreOperation};
+use super::{StoreError, StoreUnavailable};
 
 /// Commands that may wait for the thread; one more is refused at once.
 const QUEUE: usize = 1024;
 
 /// A store that replicas share. Cheap to clone; its thread ends with the last clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Store {
-    commands: mpsc::Sender<Command>,
-    state: Arc<State>,
+pub(crate) struct SharedStore {
+    commands: mpsc::Sender<StoreCommand>,
+    state: Arc<StoreHealth>,
     timeout: Duration,
     prefix: Arc<str>,
 }
 
-impl Store {
+impl SharedStore {
     /// Makes the store at `url`. It connects when it is first used; until the connection stands it is unavailable.
     /// `authorities` is a PEM text with those to trust instead of the system's.
     ///
@@ -36,7 +36,7 @@ impl Store {
     pub(crate) fn start(
         url: &str,
         authorities: Option<&[u8]>,
-        section: &config::Redis,
+        section: &config::RedisConfig,
         metrics: StoreMetrics,
     ) -> Result<Self, StoreError> {
         let client = match authorities {
@@ -47,7 +47,7 @@ impl Store {
             }
         };
         let (commands, queue) = mpsc::channel(QUEUE);
-        let state = Arc::new(State::new(metrics));
+        let state = Arc::new(StoreHealth::new(metrics));
         let timeout = section.timeout.0;
         worker::start(client, queue, Arc::clone(&state), timeout)?;
         Ok(Self { commands, state, timeout, prefix: section.prefix.as_str().into() })
@@ -57,17 +57,17 @@ impl Store {
     ///
     /// # Errors
     /// When the server does not answer within the timeout.
-    pub(crate) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
+    pub(crate) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreUnavailable> {
         let (answer, answered) = oneshot::channel();
-        self.ask(Command::Get { key: self.key(key), answer }, answered, Operation::Get).await
+        self.ask(StoreCommand::Get { key: self.key(key), answer }, answered, StoreOperation::Get).await
     }
 
     /// Sets `key` for so long. Does not wait: what fails is counted, and the next write says the same anew.
     pub(crate) fn put(&self, key: &str, value: Vec<u8>, keep: Duration) {
         self.wake();
-        let command = Command::Put { key: self.key(key), value, keep };
+        let command = StoreCommand::Put { key: self.key(key), value, keep };
         if self.state.trouble().is_some() || self.commands.try_send(command).is_err() {
-            self.state.failed(Operation::Put);
+            self.state.failed(StoreOperation::Put);
         }
     }
 
@@ -81,10 +81,10 @@ impl Store {
         before: Option<Vec<u8>>,
         value: Vec<u8>,
         keep: Duration,
-    ) -> Result<bool, Unavailable> {
+    ) -> Result<bool, StoreUnavailable> {
         let (answer, answered) = oneshot::channel();
-        let command = Command::Replace { key: self.key(key), before, value, keep, answer };
-        self.ask(command, answered, Operation::Replace).await
+        let command = StoreCommand::Replace { key: self.key(key), before, value, keep, answer };
+        self.ask(command, answered, StoreOperation::Replace).await
     }
 
     /// Returns what is wrong with the server, if anything is.
@@ -96,28 +96,28 @@ impl Store {
     /// Asks the server for a sign of life, so that [`Self::trouble`] is true of it. Does not wait.
     pub(crate) fn look(&self) {
         self.wake();
-        let _ = self.commands.try_send(Command::Look); // a full queue is a look of its own
+        let _ = self.commands.try_send(StoreCommand::Look); // a full queue is a look of its own
     }
 
     fn wake(&self) {
         if self.state.is_first_use() {
-            let _ = self.commands.try_send(Command::Look); // nothing else is in the queue
+            let _ = self.commands.try_send(StoreCommand::Look); // nothing else is in the queue
         }
     }
 
     async fn ask<T>(
         &self,
-        command: Command,
+        command: StoreCommand,
         answered: oneshot::Receiver<T>,
-        what: Operation,
-    ) -> Result<T, Unavailable> {
+        what: StoreOperation,
+    ) -> Result<T, StoreUnavailable> {
         self.wake();
         let asked = self.state.trouble().is_none() && self.commands.try_send(command).is_ok();
         let answer = async { tokio::time::timeout(self.timeout, answered).await.ok()?.ok() };
         let answer = if asked { answer.await } else { None };
         answer.ok_or_else(|| {
             self.state.failed(what);
-            Unavailable
+            StoreUnavailable
         })
     }
 

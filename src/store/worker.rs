@@ -38,7 +38,7 @@ return 1";
 
 /// Something to be done for a caller. Keys are whole.
 #[derive(Debug)]
-pub(super) enum Command {
+pub(super) enum StoreCommand {
     /// For a sign of life.
     Look,
     Get {
@@ -61,7 +61,7 @@ pub(super) enum Command {
 
 /// The kind of a caller's command.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Operation {
+pub(super) enum StoreOperation {
     Get,
     Put,
     Replace,
@@ -69,7 +69,7 @@ pub(super) enum Operation {
 
 /// The state of the server, as callers see it without asking.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct StoreHealth {
     trouble: ArcSwapOption<Box<str>>,
     is_used: AtomicBool,
     /// True once the log says that the server is away.
@@ -78,9 +78,9 @@ pub(super) struct State {
 }
 
 /// A connection and how it fares.
-struct Link {
+struct StoreConnection {
     connection: MultiplexedConnection,
-    state: Arc<State>,
+    state: Arc<StoreHealth>,
     /// The time that callers wait.
     patience: Duration,
     failures: Cell<u32>,
@@ -88,7 +88,7 @@ struct Link {
     broken: Notify,
 }
 
-impl Operation {
+impl StoreOperation {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "get",
@@ -98,7 +98,7 @@ impl Operation {
     }
 }
 
-impl State {
+impl StoreHealth {
     pub(super) fn new(metrics: StoreMetrics) -> Self {
         metrics.available(false);
         let trouble = ArcSwapOption::from_pointee(Box::from("not connected yet"));
@@ -116,7 +116,7 @@ impl State {
     }
 
     /// Counts what a caller did not get.
-    pub(super) fn failed(&self, what: Operation) {
+    pub(super) fn failed(&self, what: StoreOperation) {
         self.metrics.failed(what.as_str());
     }
 
@@ -139,8 +139,8 @@ impl State {
 /// Starts the thread. It ends when no caller is left.
 pub(super) fn start(
     client: Client,
-    queue: mpsc::Receiver<Command>,
-    state: Arc<State>,
+    queue: mpsc::Receiver<StoreCommand>,
+    state: Arc<StoreHealth>,
     patience: Duration,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -148,7 +148,7 @@ pub(super) fn start(
     std::thread::Builder::new().name("store".into()).spawn(run).map(drop)
 }
 
-async fn run(client: Client, mut queue: mpsc::Receiver<Command>, state: Arc<State>, patience: Duration) {
+async fn run(client: Client, mut queue: mpsc::Receiver<StoreCommand>, state: Arc<StoreHealth>, patience: Duration) {
     let mut pause = PAUSE[0];
     // A process that only checks a configuration connects to nothing.
     if queue.recv().await.is_none() {
@@ -161,7 +161,7 @@ async fn run(client: Client, mut queue: mpsc::Receiver<Command>, state: Arc<Stat
                 state.up();
                 pause = PAUSE[0];
                 let (failures, is_broken, broken) = Default::default();
-                let link = Rc::new(Link { connection, state, patience, failures, is_broken, broken });
+                let link = Rc::new(StoreConnection { connection, state, patience, failures, is_broken, broken });
                 if serve(&link, &mut queue).await.is_break() {
                     return;
                 }
@@ -193,7 +193,7 @@ async fn connect(client: &Client, patience: Duration) -> Result<MultiplexedConne
 }
 
 /// Does what callers ask for until the connection is no good; breaks when no caller is left.
-async fn serve(link: &Rc<Link>, queue: &mut mpsc::Receiver<Command>) -> ControlFlow<()> {
+async fn serve(link: &Rc<StoreConnection>, queue: &mut mpsc::Receiver<StoreCommand>) -> ControlFlow<()> {
     loop {
         tokio::select! {
             () = link.broken.notified() => return ControlFlow::Continue(()),
@@ -207,7 +207,7 @@ async fn serve(link: &Rc<Link>, queue: &mut mpsc::Receiver<Command>) -> ControlF
 }
 
 /// Drops what callers ask for meanwhile, which tells them; breaks when no caller is left.
-async fn refuse_until(end: Instant, queue: &mut mpsc::Receiver<Command>) -> ControlFlow<()> {
+async fn refuse_until(end: Instant, queue: &mut mpsc::Receiver<StoreCommand>) -> ControlFlow<()> {
     loop {
         tokio::select! {
             () = sleep_until(end) => return ControlFlow::Continue(()),
@@ -216,22 +216,22 @@ async fn refuse_until(end: Instant, queue: &mut mpsc::Receiver<Command>) -> Cont
     }
 }
 
-async fn execute(command: Command, link: Rc<Link>) {
+async fn execute(command: StoreCommand, link: Rc<StoreConnection>) {
     match command {
-        Command::Look => drop(link.query::<()>(redis::cmd("PING"), UNHURRIED).await),
-        Command::Get { key, answer } => {
+        StoreCommand::Look => drop(link.query::<()>(redis::cmd("PING"), UNHURRIED).await),
+        StoreCommand::Get { key, answer } => {
             let get = redis::cmd("GET").arg(key).take();
             if let Some(value) = link.query(get, link.patience).await {
                 let _ = answer.send(value); // a caller that left does not need it
             }
         }
-        Command::Put { key, value, keep } => {
+        StoreCommand::Put { key, value, keep } => {
             let set = redis::cmd("SET").arg(key).arg(value).arg("PX").arg(milliseconds(keep)).take();
             if link.query::<()>(set, UNHURRIED).await.is_none() {
-                link.state.failed(Operation::Put);
+                link.state.failed(StoreOperation::Put);
             }
         }
-        Command::Replace { key, before, value, keep, answer } => {
+        StoreCommand::Replace { key, before, value, keep, answer } => {
             let mut replace = redis::cmd("EVAL");
             replace.arg(REPLACE).arg(1).arg(key).arg(before.unwrap_or_default()).arg(value).arg(milliseconds(keep));
             if let Some(replaced) = link.query(replace, UNHURRIED).await {
@@ -241,7 +241,7 @@ async fn execute(command: Command, link: Rc<Link>) {
     }
 }
 
-impl Link {
+impl StoreConnection {
     /// Runs one command; what breaks, or fails thrice in a row, makes the connection no good.
     async fn query<T: FromRedisValue>(&self, command: Cmd, patience: Duration) -> Option<T> {
         let mut connection = self.connection.clone();

@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use pointsman_core::config::Breaker as Settings;
+use pointsman_core::config::PeerBreaker as Settings;
 use pointsman_telemetry::EjectionCause;
 use tokio::time::Instant;
 
 /// The state of one peer's circuit.
 #[derive(Debug)]
-pub(super) struct Breaker {
-    state: State,
+pub(super) struct CircuitBreaker {
+    state: CircuitState,
     epoch: u64,
     /// Ejections since the peer was last well for long; the next backoff is doubled so often.
     trips: u32,
@@ -21,34 +21,34 @@ pub(super) struct Breaker {
 
 /// Lets one request through, and ties its report to the state that let it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ticket {
+pub(super) struct BreakerTicket {
     pub(super) epoch: u64,
     /// True when the request holds one of the half-open state's trials.
     pub(super) trial: bool,
 }
 
 #[derive(Debug)]
-enum State {
-    Closed { run: u32, window: Window },
+enum CircuitState {
+    Closed { run: u32, window: FailureWindow },
     Open { until: Instant },
     HalfOpen { trials: u32, passed: u32 },
 }
 
 /// Counts over a stretch of time that starts with a request; the next one starts when it has passed.
 #[derive(Debug, Default)]
-struct Window {
+struct FailureWindow {
     since: Option<Instant>,
     requests: u32,
     failures: u32,
 }
 
-impl Breaker {
+impl CircuitBreaker {
     pub(super) fn new() -> Self {
-        Self { state: State::closed(), epoch: 0, trips: 0, closed_at: None }
+        Self { state: CircuitState::closed(), epoch: 0, trips: 0, closed_at: None }
     }
 
     pub(super) const fn is_closed(&self) -> bool {
-        matches!(self.state, State::Closed { .. })
+        matches!(self.state, CircuitState::Closed { .. })
     }
 
     pub(super) const fn epoch(&self) -> u64 {
@@ -58,47 +58,47 @@ impl Breaker {
     /// Tells whether a request would be let through now.
     pub(super) fn would_admit(&self, now: Instant, settings: &Settings) -> bool {
         match self.state {
-            State::Closed { .. } => true,
-            State::Open { until } => now >= until,
-            State::HalfOpen { trials, passed } => trials + passed < settings.probes,
+            CircuitState::Closed { .. } => true,
+            CircuitState::Open { until } => now >= until,
+            CircuitState::HalfOpen { trials, passed } => trials + passed < settings.probes,
         }
     }
 
     /// Lets a request through, if the state allows it: any while closed, a bounded number of trials after the backoff.
-    pub(super) fn admit(&mut self, now: Instant, settings: &Settings) -> Option<Ticket> {
+    pub(super) fn admit(&mut self, now: Instant, settings: &Settings) -> Option<BreakerTicket> {
         if !self.would_admit(now, settings) {
             return None;
         }
-        if matches!(self.state, State::Open { .. }) {
-            self.enter(State::HalfOpen { trials: 0, passed: 0 });
+        if matches!(self.state, CircuitState::Open { .. }) {
+            self.enter(CircuitState::HalfOpen { trials: 0, passed: 0 });
         }
         let trial = match &mut self.state {
-            State::HalfOpen { trials, .. } => {
+            CircuitState::HalfOpen { trials, .. } => {
                 *trials += 1;
                 true
             }
             _ => false,
         };
-        Some(Ticket { epoch: self.epoch, trial })
+        Some(BreakerTicket { epoch: self.epoch, trial })
     }
 
     /// Lets a request through in any state, because there is nowhere else to go.
-    pub(super) const fn force(&self) -> Ticket {
-        Ticket { epoch: self.epoch, trial: false }
+    pub(super) const fn force(&self) -> BreakerTicket {
+        BreakerTicket { epoch: self.epoch, trial: false }
     }
 
     /// Notes a success; one that was forced through an open circuit closes it.
-    pub(super) fn succeeded(&mut self, ticket: Ticket, now: Instant, settings: &Settings) {
+    pub(super) fn succeeded(&mut self, ticket: BreakerTicket, now: Instant, settings: &Settings) {
         if ticket.epoch != self.epoch {
             return;
         }
         match &mut self.state {
-            State::Closed { run, window } => {
+            CircuitState::Closed { run, window } => {
                 *run = 0;
                 window.count(now, settings, 0);
             }
-            State::Open { .. } => self.close(now),
-            State::HalfOpen { trials, passed } => {
+            CircuitState::Open { .. } => self.close(now),
+            CircuitState::HalfOpen { trials, passed } => {
                 *trials -= u32::from(ticket.trial);
                 *passed += 1;
                 if *passed >= settings.probes {
@@ -109,12 +109,12 @@ impl Breaker {
     }
 
     /// Notes a failure; returns why the peer is ejected, when this one was too many.
-    pub(super) fn failed(&mut self, ticket: Ticket, now: Instant, settings: &Settings) -> Option<EjectionCause> {
+    pub(super) fn failed(&mut self, ticket: BreakerTicket, now: Instant, settings: &Settings) -> Option<EjectionCause> {
         if ticket.epoch != self.epoch {
             return None;
         }
         let cause = match &mut self.state {
-            State::Closed { run, window } => {
+            CircuitState::Closed { run, window } => {
                 *run += 1;
                 window.count(now, settings, 1);
                 if *run >= settings.consecutive_failures {
@@ -125,16 +125,16 @@ impl Breaker {
                     return None;
                 }
             }
-            State::Open { .. } => return None,
-            State::HalfOpen { .. } => EjectionCause::TrialFailed,
+            CircuitState::Open { .. } => return None,
+            CircuitState::HalfOpen { .. } => EjectionCause::TrialFailed,
         };
         self.open(now, settings);
         Some(cause)
     }
 
     /// Notes that a request ended without saying anything about the peer: its trial may be given to another.
-    pub(super) fn cancelled(&mut self, ticket: Ticket) {
-        if let State::HalfOpen { trials, .. } = &mut self.state
+    pub(super) fn cancelled(&mut self, ticket: BreakerTicket) {
+        if let CircuitState::HalfOpen { trials, .. } = &mut self.state
             && ticket.trial
             && ticket.epoch == self.epoch
         {
@@ -149,27 +149,27 @@ impl Breaker {
         let backoff = backoff(settings, self.trips);
         self.trips = self.trips.saturating_add(1);
         self.closed_at = None;
-        self.enter(State::Open { until: now + backoff });
+        self.enter(CircuitState::Open { until: now + backoff });
     }
 
     fn close(&mut self, now: Instant) {
         self.closed_at = Some(now);
-        self.enter(State::closed());
+        self.enter(CircuitState::closed());
     }
 
-    fn enter(&mut self, state: State) {
+    fn enter(&mut self, state: CircuitState) {
         self.state = state;
         self.epoch += 1;
     }
 }
 
-impl State {
+impl CircuitState {
     fn closed() -> Self {
-        Self::Closed { run: 0, window: Window::default() }
+        Self::Closed { run: 0, window: FailureWindow::default() }
     }
 }
 
-impl Window {
+impl FailureWindow {
     fn count(&mut self, now: Instant, settings: &Settings, failures: u32) {
         if self.since.is_none_or(|since| now - since >= settings.window.0) {
             *self = Self { since: Some(now), requests: 0, failures: 0 };
@@ -191,7 +191,7 @@ fn backoff(settings: &Settings, trips: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use pointsman_core::config::Span;
+    use pointsman_core::config::TimeSpan;
 
     use super::*;
 
@@ -202,8 +202,8 @@ mod tests {
     }
 
     /// Opens a breaker by failures in a row.
-    fn opened(now: Instant) -> Breaker {
-        let mut breaker = Breaker::new();
+    fn opened(now: Instant) -> CircuitBreaker {
+        let mut breaker = CircuitBreaker::new();
         for _ in 0..3 {
             breaker.failed(breaker.force(), now, &settings());
         }
@@ -212,14 +212,14 @@ mod tests {
     }
 
     /// Lets one trial through and fails it.
-    fn fail_trial(breaker: &mut Breaker, now: Instant, settings: &Settings) {
+    fn fail_trial(breaker: &mut CircuitBreaker, now: Instant, settings: &Settings) {
         let ticket = breaker.admit(now, settings).expect("the backoff is over");
         assert_eq!(breaker.failed(ticket, now, settings), Some(EjectionCause::TrialFailed));
     }
 
     #[test]
     fn failures_in_a_row_open_it_and_a_success_between_them_does_not() {
-        let (mut breaker, now) = (Breaker::new(), Instant::now());
+        let (mut breaker, now) = (CircuitBreaker::new(), Instant::now());
 
         for _ in 0..2 {
             assert_eq!(breaker.failed(breaker.force(), now, &settings()), None);
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_share_of_failures_opens_it_once_there_are_enough_requests() {
-        let (mut breaker, now) = (Breaker::new(), Instant::now());
+        let (mut breaker, now) = (CircuitBreaker::new(), Instant::now());
 
         let mut causes = Vec::new();
         for _ in 0..5 {
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn failures_of_a_window_that_has_passed_are_forgotten() {
-        let (mut breaker, mut now) = (Breaker::new(), Instant::now());
+        let (mut breaker, mut now) = (CircuitBreaker::new(), Instant::now());
 
         for _ in 0..20 {
             breaker.succeeded(breaker.force(), now, &settings());
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn each_trial_that_fails_doubles_the_backoff_up_to_its_cap() {
-        let settings = Settings { max_backoff: Span::from_secs(4), ..settings() };
+        let settings = Settings { max_backoff: TimeSpan::from_secs(4), ..settings() };
         let mut now = Instant::now();
         let mut breaker = opened(now);
 
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn a_report_of_a_request_from_before_the_ejection_changes_nothing() {
         let now = Instant::now();
-        let mut breaker = Breaker::new();
+        let mut breaker = CircuitBreaker::new();
         let before = breaker.force();
         for _ in 0..3 {
             breaker.failed(breaker.force(), now, &settings());

@@ -7,10 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use pingora::upstreams::peer::HttpPeer;
-use pointsman_core::config::Http;
+use pointsman_core::config::PeerProtocol;
 use pointsman_http_client::{Destination, ExchangeLimits, HttpClient, HttpError, HttpVersion, ServerTrust, TlsTerms};
 
-use super::{Lease, NoPeer, Outcome, Provider};
+use super::{NoPeerError, PeerLease, PeerOutcome, Provider};
 
 /// The time that an idle connection to a provider is kept for reuse; providers close theirs after 60 s and more.
 const KEEP_IDLE: Duration = Duration::from_secs(50);
@@ -23,20 +23,20 @@ const H2_PING: Duration = Duration::from_secs(20);
 
 /// Sends requests of our own to providers, over connections of its own.
 #[derive(Debug)]
-pub(crate) struct Caller {
+pub(crate) struct ProviderCaller {
     client: HttpClient,
 }
 
 /// A whole answer to a request of our own.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ProviderAnswer {
     pub status: StatusCode,
     pub body: Bytes,
 }
 
 /// A request of our own: a JSON body for one path.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Call<'c> {
+pub(crate) struct ProviderCall<'c> {
     /// The path below the provider's prefix, such as `/chat/completions`.
     pub path: &'c str,
     /// More header fields.
@@ -52,7 +52,7 @@ pub(crate) struct Call<'c> {
 pub(crate) enum CallError {
     /// There is no peer to ask.
     #[error(transparent)]
-    NoPeer(#[from] NoPeer),
+    NoPeer(#[from] NoPeerError),
     /// The peer gave no answer.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -77,10 +77,10 @@ impl Provider {
         options.verify_hostname = self.tls.verify;
         options.ca = self.trust.as_ref().map(|trust| Arc::clone(trust.certificates()));
         match self.http {
-            Http::H1 => options.set_http_version(1, 1),
-            Http::H2 => options.set_http_version(2, 2),
-            Http::Auto if self.base.tls => options.set_http_version(2, 1),
-            Http::Auto => options.set_http_version(1, 1),
+            PeerProtocol::H1 => options.set_http_version(1, 1),
+            PeerProtocol::H2 => options.set_http_version(2, 2),
+            PeerProtocol::Auto if self.base.tls => options.set_http_version(2, 1),
+            PeerProtocol::Auto => options.set_http_version(1, 1),
         }
         if options.alpn.get_max_http_version() == 2 {
             options.max_h2_streams = H2_STREAMS;
@@ -104,9 +104,9 @@ impl Provider {
             authority: self.base.authority.parse().expect("the authority of a URL that was parsed"),
             tls: self.base.tls.then_some(TlsTerms { server_name, trust }),
             version: match self.http {
-                Http::H1 => HttpVersion::Http1,
-                Http::H2 => HttpVersion::Http2,
-                Http::Auto => HttpVersion::Negotiated,
+                PeerProtocol::H1 => HttpVersion::Http1,
+                PeerProtocol::H2 => HttpVersion::Http2,
+                PeerProtocol::Auto => HttpVersion::Negotiated,
             },
         }
     }
@@ -121,7 +121,7 @@ fn without_underscore(name: &str) -> String {
     }
 }
 
-impl Caller {
+impl ProviderCaller {
     /// Makes one; no connection is made yet.
     #[must_use]
     pub(crate) const fn new() -> Self {
@@ -135,14 +135,19 @@ impl Caller {
     ///
     /// # Errors
     /// When there is no peer, no connection, or no whole answer.
-    pub(crate) async fn post(&self, provider: &Provider, call: Call<'_>) -> Result<Answer, CallError> {
+    pub(crate) async fn post(&self, provider: &Provider, call: ProviderCall<'_>) -> Result<ProviderAnswer, CallError> {
         let lease = provider.pick(None, &[]).await?;
         let answered = self.exchange(provider, lease.endpoint.address, call).await;
         report(&lease, &answered);
         Ok(answered?)
     }
 
-    async fn exchange(&self, provider: &Provider, address: SocketAddr, call: Call<'_>) -> Result<Answer, HttpError> {
+    async fn exchange(
+        &self,
+        provider: &Provider,
+        address: SocketAddr,
+        call: ProviderCall<'_>,
+    ) -> Result<ProviderAnswer, HttpError> {
         let timeouts = provider.timeouts;
         let limits = ExchangeLimits {
             connect: timeouts.connect.0,
@@ -151,17 +156,17 @@ impl Caller {
         };
         let request = request(provider, call).map_err(HttpError::Request)?;
         let (head, body) = self.client.send(&provider.destination(address), request, limits).await?.into_parts();
-        Ok(Answer { status: head.status, body })
+        Ok(ProviderAnswer { status: head.status, body })
     }
 }
 
-impl Default for Caller {
+impl Default for ProviderCaller {
     fn default() -> Self {
         Self::new()
     }
 }
 
-fn request(provider: &Provider, call: Call<'_>) -> Result<Request<Bytes>, http::Error> {
+fn request(provider: &Provider, call: ProviderCall<'_>) -> Result<Request<Bytes>, http::Error> {
     let mut request = Request::post(format!("{}{}", provider.base.prefix, call.path))
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::ACCEPT, "application/json");
@@ -174,13 +179,13 @@ fn request(provider: &Provider, call: Call<'_>) -> Result<Request<Bytes>, http::
     request.body(call.body.clone())
 }
 
-fn report(lease: &Lease, answered: &Result<Answer, HttpError>) {
+fn report(lease: &PeerLease, answered: &Result<ProviderAnswer, HttpError>) {
     lease.report(match answered {
-        Ok(answer) => Outcome::Answered(answer.status.as_u16()),
-        Err(HttpError::Request(_)) => Outcome::Cancelled,
-        Err(HttpError::ReadTimeout) => Outcome::Timeout,
-        Err(error) if error.is_connect() => Outcome::ConnectFailed,
-        Err(_) => Outcome::Broken,
+        Ok(answer) => PeerOutcome::Answered(answer.status.as_u16()),
+        Err(HttpError::Request(_)) => PeerOutcome::Cancelled,
+        Err(HttpError::ReadTimeout) => PeerOutcome::Timeout,
+        Err(error) if error.is_connect() => PeerOutcome::ConnectFailed,
+        Err(_) => PeerOutcome::Broken,
     });
 }
 

@@ -16,7 +16,7 @@ const ANTHROPIC: &str = "api.anthropic.com";
 const AZURE: [&str; 2] = [".openai.azure.com", ".cognitiveservices.azure.com"];
 
 /// The key that goes upstream, resolved.
-pub(crate) enum Credential {
+pub(crate) enum UpstreamCredential {
     /// No key; the client's is removed.
     None,
     /// The client's own.
@@ -30,9 +30,9 @@ pub(crate) enum Credential {
     },
 }
 
-impl Credential {
+impl UpstreamCredential {
     pub(super) fn resolve(
-        section: &config::Provider,
+        section: &config::ProviderConfig,
         base: &BaseUrl,
         environment: &dyn Fn(&str) -> Option<String>,
         base_dir: &Path,
@@ -76,7 +76,7 @@ fn wanted_by(host: &str) -> KeyHeader {
     }
 }
 
-impl fmt::Debug for Credential {
+impl fmt::Debug for UpstreamCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("None"),

@@ -5,18 +5,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pointsman_core::config::{self, Name, Price};
-use pointsman_core::features::Tokenizer;
-use pointsman_core::prompt::{Dialect, Edits};
+use pointsman_core::config::{self, Name, TokenPrice};
+use pointsman_core::features::TokenizerFamily;
+use pointsman_core::prompt::{BodyEdits, Dialect};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::clock::EPOCH;
-use super::{Provider, Recent};
+use super::{Provider, RecentAnswers};
 
 /// A model of the catalog, ready to be called.
 #[derive(Debug)]
-pub(crate) struct Target {
+pub(crate) struct Deployment {
     /// The model's name in the catalog.
     pub model: Name,
     /// The model's name at the provider.
@@ -24,27 +24,27 @@ pub(crate) struct Target {
     /// The provider that serves the model.
     pub provider: Arc<Provider>,
     /// US dollars per million tokens, if the catalog says.
-    pub price: Option<Price>,
+    pub price: Option<TokenPrice>,
     /// The tokenizer whose tokens the provider counts.
-    pub tokenizer: Tokenizer,
+    pub tokenizer: TokenizerFamily,
     /// The context window in tokens; `None` when the catalog does not say.
     pub context: Option<u64>,
     /// The pace and length of the latest answers.
-    pub recent: Arc<Recent>,
+    pub recent: Arc<RecentAnswers>,
     /// Milliseconds of the process's clock until which it asked to be left alone.
     rests_until: AtomicU64,
     /// True when streams are made to end with their usage.
     pub asks_for_usage: bool,
     /// The changes to requests that stream, and to the others.
-    edits: [Edits; 2],
+    edits: [BodyEdits; 2],
 }
 
-impl Target {
+impl Deployment {
     /// Returns what is changed in a request of `dialect`: nothing where no model answers, and nothing about streaming
     /// where there is none, because providers refuse both.
     #[must_use]
-    pub(crate) fn edits(&self, dialect: Dialect, stream: bool) -> &Edits {
-        const NONE: &Edits = &Edits::NONE;
+    pub(crate) fn edits(&self, dialect: Dialect, stream: bool) -> &BodyEdits {
+        const NONE: &BodyEdits = &BodyEdits::NONE;
         let [streaming, others] = &self.edits;
         match stream && dialect.has_stream_options() {
             _ if !dialect.generates() => NONE,
@@ -53,11 +53,16 @@ impl Target {
         }
     }
 
-    pub(super) fn new(name: &Name, model: &config::Model, provider: Arc<Provider>, before: Option<&Self>) -> Self {
+    pub(super) fn new(
+        name: &Name,
+        model: &config::CatalogEntry,
+        provider: Arc<Provider>,
+        before: Option<&Self>,
+    ) -> Self {
         let upstream_name = model.upstream_name(name).to_owned();
         let same = before.filter(|old| old.upstream_name == upstream_name && old.provider.name == provider.name);
         let rests_until = same.map_or(0, |old| old.rests_until.load(Ordering::Relaxed));
-        let edits = Edits::new(&model.adapt.drop, &model.adapt.rename, &model.adapt.set);
+        let edits = BodyEdits::new(&model.adapt.drop, &model.adapt.rename, &model.adapt.set);
         let others = edits.without("stream_options");
         Self {
             edits: [edits, others],
@@ -66,7 +71,7 @@ impl Target {
             upstream_name,
             provider,
             price: model.price,
-            tokenizer: Tokenizer::of(model.tokenizer_name(), model.upstream_name(name)),
+            tokenizer: TokenizerFamily::of(model.tokenizer_name(), model.upstream_name(name)),
             context: model.context,
             recent: same.map_or_else(Arc::default, |old| Arc::clone(&old.recent)),
             rests_until: AtomicU64::new(rests_until),

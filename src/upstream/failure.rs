@@ -6,7 +6,7 @@
 use pingora::{Error, ErrorSource, ErrorType};
 use pointsman_telemetry::AttemptOutcome;
 
-use super::Outcome;
+use super::PeerOutcome;
 
 /// The error type of an upstream that was silent for too long. It surfaces on the client's side, where the adapter is.
 pub(crate) const SILENT: ErrorType = ErrorType::Custom("UpstreamSilent");
@@ -109,14 +109,14 @@ impl AttemptFailure {
 
     /// Returns what the peer's breaker is told. A client that left and a fault of our own say nothing about the peer.
     #[must_use]
-    pub(crate) const fn peer_outcome(self) -> Outcome {
+    pub(crate) const fn peer_outcome(self) -> PeerOutcome {
         match self {
-            Self::Connect | Self::ConnectTimeout => Outcome::ConnectFailed,
-            Self::Timeout => Outcome::Timeout,
-            Self::Broken => Outcome::Broken,
-            Self::Status(status) => Outcome::Answered(status),
-            Self::ContextLength => Outcome::Answered(400),
-            Self::Busy | Self::ClientGone | Self::CutOff | Self::Internal => Outcome::Cancelled,
+            Self::Connect | Self::ConnectTimeout => PeerOutcome::ConnectFailed,
+            Self::Timeout => PeerOutcome::Timeout,
+            Self::Broken => PeerOutcome::Broken,
+            Self::Status(status) => PeerOutcome::Answered(status),
+            Self::ContextLength => PeerOutcome::Answered(400),
+            Self::Busy | Self::ClientGone | Self::CutOff | Self::Internal => PeerOutcome::Cancelled,
         }
     }
 
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     /// The names of a failure: how the attempt is counted, the cause of a fallback, and what the breaker is told.
-    fn names(error: &Error) -> (&'static str, Option<&'static str>, Outcome) {
+    fn names(error: &Error) -> (&'static str, Option<&'static str>, PeerOutcome) {
         let failure = AttemptFailure::of(error);
         (failure.outcome().as_str(), failure.fallback_cause(), failure.peer_outcome())
     }
@@ -156,7 +156,7 @@ mod tests {
 
             assert_eq!(
                 names(&of_upstream(etype)),
-                ("connect_failed", Some("connect"), Outcome::ConnectFailed),
+                ("connect_failed", Some("connect"), PeerOutcome::ConnectFailed),
                 "{name}"
             );
         }
@@ -169,7 +169,7 @@ mod tests {
 
             assert_eq!(
                 names(&of_upstream(etype)),
-                ("connect_timeout", Some("connect_timeout"), Outcome::ConnectFailed),
+                ("connect_timeout", Some("connect_timeout"), PeerOutcome::ConnectFailed),
                 "{name}"
             );
         }
@@ -182,7 +182,7 @@ mod tests {
             of_upstream(ErrorType::WriteTimedout),
             Error::new(SILENT).into_down(), // the adapter surfaces it on the client's side
         ] {
-            assert_eq!(names(&error), ("timeout", Some("timeout"), Outcome::Timeout), "{error}");
+            assert_eq!(names(&error), ("timeout", Some("timeout"), PeerOutcome::Timeout), "{error}");
         }
     }
 
@@ -193,7 +193,7 @@ mod tests {
         {
             let name = etype.as_str();
 
-            assert_eq!(names(&of_upstream(etype)), ("broken", Some("broken"), Outcome::Broken), "{name}");
+            assert_eq!(names(&of_upstream(etype)), ("broken", Some("broken"), PeerOutcome::Broken), "{name}");
         }
     }
 
@@ -201,7 +201,7 @@ mod tests {
     fn a_provider_that_takes_no_more_is_shed_and_no_fault_of_its_peers() {
         let busy = Error::new(PROVIDER_BUSY);
 
-        assert_eq!(names(&busy), ("shed", Some("provider_busy"), Outcome::Cancelled));
+        assert_eq!(names(&busy), ("shed", Some("provider_busy"), PeerOutcome::Cancelled));
         assert!(!AttemptFailure::Busy.is_of_one_peer());
     }
 
@@ -209,21 +209,21 @@ mod tests {
     fn a_prompt_that_is_too_long_is_an_answer_that_the_next_peer_would_give_too() {
         let too_long = Error::new(CONTEXT_LENGTH).into_down();
 
-        assert_eq!(names(&too_long), ("client_error", Some("context_length"), Outcome::Answered(400)));
+        assert_eq!(names(&too_long), ("client_error", Some("context_length"), PeerOutcome::Answered(400)));
         assert!(!AttemptFailure::ContextLength.is_of_one_peer());
     }
 
     #[test]
     fn a_client_that_left_and_a_drain_that_ended_are_nobody_s_fault_and_not_tried_again() {
         for error in [Error::new(ErrorType::ReadError).into_down(), Error::new(CUT_OFF).into_down()] {
-            assert_eq!(names(&error), ("cancelled", None, Outcome::Cancelled), "{error}");
+            assert_eq!(names(&error), ("cancelled", None, PeerOutcome::Cancelled), "{error}");
         }
     }
 
     #[test]
     fn a_fault_of_our_own_is_internal_to_all_and_not_the_provider_s() {
         for error in [Error::new(ErrorType::InvalidHTTPHeader).into_in(), Error::new(ErrorType::InternalError)] {
-            assert_eq!(names(&error), ("internal", None, Outcome::Cancelled), "{error}");
+            assert_eq!(names(&error), ("internal", None, PeerOutcome::Cancelled), "{error}");
         }
     }
 

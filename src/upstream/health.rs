@@ -16,7 +16,7 @@ use pointsman_http_client::{ExchangeLimits, HttpClient, HttpError};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{CallError, NoPeer, Peer, PeerId, Provider, Upstreams};
+use super::{CallError, NoPeerError, Peer, PeerId, Provider, Upstreams};
 
 /// The pause between two looks at the configuration for new peers.
 const LOOK: Duration = Duration::from_millis(250);
@@ -26,7 +26,7 @@ const USER_AGENT: &str = concat!("pointsman/", env!("CARGO_PKG_VERSION"), " (hea
 
 /// The checks that run, and when the next ones are due.
 #[derive(Default)]
-struct Schedule {
+struct CheckSchedule {
     due: HashMap<PeerId, Instant>,
     running: HashSet<PeerId>,
     checks: JoinSet<PeerId>,
@@ -34,7 +34,7 @@ struct Schedule {
 
 /// Checks the peers of the upstreams that `serving` returns, for as long as the future is polled. Dropping it ends every check.
 pub(crate) async fn watch(serving: impl Fn() -> Arc<Upstreams>) {
-    let mut schedule = Schedule::default();
+    let mut schedule = CheckSchedule::default();
     loop {
         let next = schedule.start_due(&serving());
         tokio::select! {
@@ -44,7 +44,7 @@ pub(crate) async fn watch(serving: impl Fn() -> Arc<Upstreams>) {
     }
 }
 
-impl Schedule {
+impl CheckSchedule {
     /// Starts every check that is due; returns when to look again.
     fn start_due(&mut self, upstreams: &Upstreams) -> Instant {
         let now = Instant::now();
@@ -85,7 +85,7 @@ async fn run(provider: Arc<Provider>, peer: Arc<Peer>, check: HealthCheck) -> Pe
 
 /// Returns the status of the peer's answer.
 async fn ask(provider: &Provider, peer: &Peer, check: &HealthCheck) -> Result<u16, CallError> {
-    let address = peer.resolve(check.timeout.0).await.map_err(NoPeer::from)?;
+    let address = peer.resolve(check.timeout.0).await.map_err(NoPeerError::from)?;
     let limits = ExchangeLimits { connect: provider.timeouts.connect.0, read: check.timeout.0, max_bytes: 0 };
     let request = request(provider, check).map_err(HttpError::Request)?;
     Ok(HttpClient::closing().status(&provider.destination(address), request, limits).await?.as_u16())

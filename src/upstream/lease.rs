@@ -4,16 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use pointsman_core::config::Breaker;
+use pointsman_core::config::PeerBreaker;
 use pointsman_telemetry::ProviderMetrics;
 
-use super::breaker::Ticket;
+use super::breaker::BreakerTicket;
 use super::peer::{Peer, PeerId};
 use super::resolver::ResolveError;
 
 /// An address to connect to now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Endpoint {
+pub(crate) struct PeerEndpoint {
     /// The peer, as the operator wrote it.
     pub peer: Arc<str>,
     /// The address that the peer's name resolved to.
@@ -22,16 +22,16 @@ pub(crate) struct Endpoint {
 
 /// A request's place at a peer. Dropping it gives the place back; without a report it says nothing about the peer.
 #[derive(Debug)]
-pub(crate) struct Lease {
+pub(crate) struct PeerLease {
     /// The address to connect to.
-    pub endpoint: Endpoint,
-    hold: Hold,
-    _place: Place,
+    pub endpoint: PeerEndpoint,
+    hold: PeerHold,
+    _place: RequestSlot,
 }
 
 /// The end of a request, as far as its peer is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum PeerOutcome {
     /// An answer with this status; 500 and above are failures of the peer.
     Answered(u16),
     /// No connection: refused, unreachable, or a handshake failed.
@@ -46,7 +46,7 @@ pub(crate) enum Outcome {
 
 /// The reason why there is no peer to ask.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NoPeer {
+pub(crate) enum NoPeerError {
     /// Health checks say that all are down, and `fail_open` is false.
     #[error("every peer is down")]
     AllEjected,
@@ -60,27 +60,27 @@ pub(crate) enum NoPeer {
 
 /// A request at a peer whose address may not be known yet.
 #[derive(Debug)]
-pub(super) struct Hold {
+pub(super) struct PeerHold {
     peer: Arc<Peer>,
-    ticket: Ticket,
-    breaker: Breaker,
+    ticket: BreakerTicket,
+    breaker: PeerBreaker,
     reported: AtomicBool,
 }
 
 /// The count of requests that a provider is answering.
 #[derive(Debug)]
-pub(super) struct Load {
+pub(super) struct ProviderLoad {
     in_flight: AtomicUsize,
     metrics: ProviderMetrics,
 }
 
 /// One of a provider's requests in flight.
 #[derive(Debug)]
-pub(super) struct Place(Arc<Load>);
+pub(super) struct RequestSlot(Arc<ProviderLoad>);
 
-impl Lease {
-    pub(super) fn new(address: SocketAddr, hold: Hold, place: Place) -> Self {
-        Self { endpoint: Endpoint { peer: Arc::clone(hold.peer.label()), address }, hold, _place: place }
+impl PeerLease {
+    pub(super) fn new(address: SocketAddr, hold: PeerHold, place: RequestSlot) -> Self {
+        Self { endpoint: PeerEndpoint { peer: Arc::clone(hold.peer.label()), address }, hold, _place: place }
     }
 
     /// Returns the peer, to be passed to the next pick when it failed this request.
@@ -91,13 +91,13 @@ impl Lease {
 
     /// Tells the peer's breaker what became of the request. A failure counts although an answer had begun; anything else
     /// counts once.
-    pub(crate) fn report(&self, outcome: Outcome) {
+    pub(crate) fn report(&self, outcome: PeerOutcome) {
         self.hold.report(outcome);
     }
 }
 
-impl Hold {
-    pub(super) fn new(peer: Arc<Peer>, ticket: Ticket, breaker: Breaker) -> Self {
+impl PeerHold {
+    pub(super) fn new(peer: Arc<Peer>, ticket: BreakerTicket, breaker: PeerBreaker) -> Self {
         peer.begin();
         Self { peer, ticket, breaker, reported: AtomicBool::new(false) }
     }
@@ -106,31 +106,31 @@ impl Hold {
         &self.peer
     }
 
-    pub(super) fn report(&self, outcome: Outcome) {
+    pub(super) fn report(&self, outcome: PeerOutcome) {
         let is_first = !self.reported.swap(true, Ordering::Relaxed);
         // The first report gives a trial's place back.
-        let ticket = Ticket { trial: self.ticket.trial && is_first, ..self.ticket };
+        let ticket = BreakerTicket { trial: self.ticket.trial && is_first, ..self.ticket };
         match outcome {
-            Outcome::Answered(..500) if is_first => self.peer.succeeded(ticket, &self.breaker),
-            Outcome::Cancelled if is_first => self.peer.cancelled(ticket),
-            Outcome::Answered(..500) | Outcome::Cancelled => {}
-            Outcome::Answered(_) | Outcome::ConnectFailed | Outcome::Timeout | Outcome::Broken => {
+            PeerOutcome::Answered(..500) if is_first => self.peer.succeeded(ticket, &self.breaker),
+            PeerOutcome::Cancelled if is_first => self.peer.cancelled(ticket),
+            PeerOutcome::Answered(..500) | PeerOutcome::Cancelled => {}
+            PeerOutcome::Answered(_) | PeerOutcome::ConnectFailed | PeerOutcome::Timeout | PeerOutcome::Broken => {
                 self.peer.failed(ticket, &self.breaker);
             }
         }
     }
 }
 
-impl Drop for Hold {
+impl Drop for PeerHold {
     fn drop(&mut self) {
         self.peer.end();
         if !*self.reported.get_mut() {
-            self.report(Outcome::Cancelled);
+            self.report(PeerOutcome::Cancelled);
         }
     }
 }
 
-impl Load {
+impl ProviderLoad {
     pub(super) fn new(metrics: ProviderMetrics) -> Self {
         Self { in_flight: AtomicUsize::new(0), metrics }
     }
@@ -140,17 +140,17 @@ impl Load {
     }
 
     /// Takes a place, unless `limit` places are taken.
-    pub(super) fn enter(self: &Arc<Self>, limit: usize) -> Option<Place> {
+    pub(super) fn enter(self: &Arc<Self>, limit: usize) -> Option<RequestSlot> {
         if self.in_flight.fetch_add(1, Ordering::Relaxed) >= limit {
             self.in_flight.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
         self.metrics.began();
-        Some(Place(Arc::clone(self)))
+        Some(RequestSlot(Arc::clone(self)))
     }
 }
 
-impl Drop for Place {
+impl Drop for RequestSlot {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.0.metrics.ended();

@@ -16,8 +16,8 @@ use pointsman_telemetry::{EjectionCause, Metrics, PeerMetrics};
 use tokio::time::Instant;
 
 use super::address::HostPort;
-use super::breaker::{Breaker, Ticket};
-use super::resolver::{ResolveError, Resolver};
+use super::breaker::{BreakerTicket, CircuitBreaker};
+use super::resolver::{PeerResolver, ResolveError};
 
 /// Tells a peer apart from every other of this process, those of other providers included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,11 +28,11 @@ pub(crate) struct Peer {
     id: PeerId,
     provider: Name,
     label: Arc<str>,
-    resolver: Resolver,
+    resolver: PeerResolver,
     in_flight: AtomicUsize,
-    checks: Mutex<Checks>,
+    checks: Mutex<HealthCheckRun>,
     down: AtomicBool,
-    breaker: Mutex<Breaker>,
+    breaker: Mutex<CircuitBreaker>,
     /// Twice the breaker's epoch, and one more while the breaker is closed.
     phase: AtomicU64,
     metrics: PeerMetrics,
@@ -40,7 +40,7 @@ pub(crate) struct Peer {
 
 /// Health checks in a row that contradicted the verdict.
 #[derive(Debug, Default)]
-struct Checks {
+struct HealthCheckRun {
     run: u32,
 }
 
@@ -56,12 +56,12 @@ impl Peer {
         let label: Arc<str> = address.to_string().into();
         let metrics = metrics.peer(provider, &label);
         metrics.usable(true);
-        let breaker = Breaker::new();
+        let breaker = CircuitBreaker::new();
         Self {
             id: PeerId::next(),
             provider: provider.clone(),
             label,
-            resolver: Resolver::new(address),
+            resolver: PeerResolver::new(address),
             in_flight: AtomicUsize::new(0),
             checks: Mutex::default(),
             down: AtomicBool::new(false),
@@ -142,33 +142,33 @@ impl Peer {
     }
 
     /// Tells whether a request may be sent to it now: it is well, or its backoff is over and a trial is left.
-    pub(super) fn is_usable(&self, now: Instant, settings: &config::Breaker) -> bool {
+    pub(super) fn is_usable(&self, now: Instant, settings: &config::PeerBreaker) -> bool {
         !self.is_down() && (self.closed_epoch().is_some() || self.breaker().would_admit(now, settings))
     }
 
-    pub(super) fn admit(&self, now: Instant, settings: &config::Breaker) -> Option<Ticket> {
+    pub(super) fn admit(&self, now: Instant, settings: &config::PeerBreaker) -> Option<BreakerTicket> {
         if let Some(epoch) = self.closed_epoch() {
-            return Some(Ticket { epoch, trial: false });
+            return Some(BreakerTicket { epoch, trial: false });
         }
         self.change(|breaker| breaker.admit(now, settings))
     }
 
-    pub(super) fn force(&self) -> Ticket {
+    pub(super) fn force(&self) -> BreakerTicket {
         self.breaker().force()
     }
 
-    pub(super) fn succeeded(&self, ticket: Ticket, settings: &config::Breaker) {
+    pub(super) fn succeeded(&self, ticket: BreakerTicket, settings: &config::PeerBreaker) {
         self.change(|breaker| breaker.succeeded(ticket, Instant::now(), settings));
     }
 
-    pub(super) fn failed(&self, ticket: Ticket, settings: &config::Breaker) {
+    pub(super) fn failed(&self, ticket: BreakerTicket, settings: &config::PeerBreaker) {
         let cause = self.change(|breaker| breaker.failed(ticket, Instant::now(), settings));
         if let Some(cause) = cause {
             self.note_ejection(cause);
         }
     }
 
-    pub(super) fn cancelled(&self, ticket: Ticket) {
+    pub(super) fn cancelled(&self, ticket: BreakerTicket) {
         self.change(|breaker| breaker.cancelled(ticket));
     }
 
@@ -186,11 +186,11 @@ impl Peer {
         (phase % 2 == 1).then_some(phase / 2)
     }
 
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+    fn breaker(&self) -> MutexGuard<'_, CircuitBreaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Breaker) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut CircuitBreaker) -> T) -> T {
         let mut breaker = self.breaker();
         let was_closed = breaker.is_closed();
         let result = change(&mut breaker);
@@ -218,7 +218,7 @@ impl Peer {
     }
 }
 
-fn phase(breaker: &Breaker) -> u64 {
+fn phase(breaker: &CircuitBreaker) -> u64 {
     breaker.epoch() * 2 + u64::from(breaker.is_closed())
 }
 

@@ -11,10 +11,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pointsman_core::config::{Balance, Breaker};
+use pointsman_core::config::{LoadBalancing, PeerBreaker};
 use tokio::time::Instant;
 
-use super::breaker::Ticket;
+use super::breaker::BreakerTicket;
 use super::peer::{Peer, PeerId, weight};
 
 /// The most that a peer may have over its share of the requests in flight before keys that want it go elsewhere, as a
@@ -23,17 +23,17 @@ const BOUND: (usize, usize) = (5, 4);
 
 /// A provider's peers and how one of them is chosen.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(super) struct PeerSet {
     pub(super) peers: Vec<Arc<Peer>>,
-    pub(super) balance: Balance,
-    pub(super) breaker: Breaker,
+    pub(super) balance: LoadBalancing,
+    pub(super) breaker: PeerBreaker,
     pub(super) fail_open: bool,
     pub(super) turn: AtomicUsize,
 }
 
 /// The peer that a request would like to have.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wish<'w> {
+pub(super) struct PeerPreference<'w> {
     /// Requests with the same key want the same peer.
     pub(super) key: Option<u64>,
     /// Peers that failed this request already.
@@ -44,16 +44,16 @@ pub(super) struct Wish<'w> {
 
 /// A peer, and what lets the request through to it.
 #[derive(Debug)]
-pub(super) struct Choice {
+pub(super) struct ChosenPeer {
     pub(super) peer: Arc<Peer>,
-    pub(super) ticket: Ticket,
+    pub(super) ticket: BreakerTicket,
     /// Counts the choices, to take addresses in turn.
     pub(super) turn: usize,
 }
 
-impl Pool {
+impl PeerSet {
     /// Chooses a peer; `None` when all were unreachable, or are down and must not be tried.
-    pub(super) fn choose(&self, wish: Wish<'_>) -> Option<Choice> {
+    pub(super) fn choose(&self, wish: PeerPreference<'_>) -> Option<ChosenPeer> {
         let now = Instant::now();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         for is_fresh in [true, false] {
@@ -63,7 +63,7 @@ impl Pool {
             // Another request may take the last trial in between; then the peer is no longer usable.
             while let Some(peer) = self.best(turn, wish.key, wanted) {
                 if let Some(ticket) = peer.admit(now, &self.breaker) {
-                    return Some(Choice { peer: Arc::clone(peer), ticket, turn });
+                    return Some(ChosenPeer { peer: Arc::clone(peer), ticket, turn });
                 }
             }
         }
@@ -77,8 +77,8 @@ impl Pool {
         wanted: impl Fn(&&'p Arc<Peer>) -> bool,
     ) -> Option<&'p Arc<Peer>> {
         match (self.balance, key) {
-            (Balance::PrefixHash, Some(key)) => self.nearest(key, wanted),
-            (Balance::LeastRequests, _) => self.from(turn).filter(wanted).min_by_key(|peer| peer.in_flight()),
+            (LoadBalancing::PrefixHash, Some(key)) => self.nearest(key, wanted),
+            (LoadBalancing::LeastRequests, _) => self.from(turn).filter(wanted).min_by_key(|peer| peer.in_flight()),
             _ => {
                 // Counted among those that are wanted, so that the neighbour of an ejected peer gets no double share.
                 let count = self.peers.iter().filter(&wanted).count();
@@ -97,14 +97,14 @@ impl Pool {
         has_room.max_by_key(|(peer, _)| weight(key, peer.label())).map(|(peer, _)| *peer)
     }
 
-    fn least_bad(&self, turn: usize, wish: Wish<'_>) -> Option<Choice> {
+    fn least_bad(&self, turn: usize, wish: PeerPreference<'_>) -> Option<ChosenPeer> {
         if !self.fail_open && self.peers.iter().all(|peer| peer.is_down()) {
             return None;
         }
         let candidates = self.from(turn).filter(|peer| wish.allows(peer));
         let badness = |peer: &&Arc<Peer>| (peer.is_down(), !wish.is_fresh(peer), peer.in_flight());
         let peer = candidates.min_by_key(badness)?;
-        Some(Choice { peer: Arc::clone(peer), ticket: peer.force(), turn })
+        Some(ChosenPeer { peer: Arc::clone(peer), ticket: peer.force(), turn })
     }
 
     /// Iterates over all peers, starting with the one in turn: ties go to the first.
@@ -121,7 +121,7 @@ fn share(load: usize, peers: usize) -> usize {
     load.saturating_add(1).saturating_mul(more).div_ceil(peers.max(1) * than)
 }
 
-impl Wish<'_> {
+impl PeerPreference<'_> {
     fn allows(&self, peer: &Peer) -> bool {
         !self.unreachable.contains(&peer.id())
     }

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pointsman_core::config;
-use pointsman_core::config::{Balance, HealthCheck, Http, Name, Timeouts, Tls};
+use pointsman_core::config::{HealthCheck, LoadBalancing, Name, PeerProtocol, PeerTls, ProviderTimeouts};
 use pointsman_telemetry::Metrics;
 use tokio::time::Instant;
 
 use super::address::{BaseUrl, HostPort};
-use super::credential::Credential;
-use super::lease::{Hold, Lease, Load, NoPeer, Outcome};
+use super::credential::UpstreamCredential;
+use super::lease::{NoPeerError, PeerHold, PeerLease, PeerOutcome, ProviderLoad};
 use super::peer::{Peer, PeerId};
-use super::pool::{Pool, Wish};
-use super::trust::Trust;
+use super::pool::{PeerPreference, PeerSet};
+use super::trust::TrustedAuthorities;
 
 /// A service that answers prompts.
 #[derive(Debug)]
@@ -25,49 +25,52 @@ pub(crate) struct Provider {
     /// The URL that paths are below.
     pub base: BaseUrl,
     /// The key that goes to the provider.
-    pub credential: Credential,
-    pub timeouts: Timeouts,
+    pub credential: UpstreamCredential,
+    pub timeouts: ProviderTimeouts,
     /// The HTTP version to speak.
-    pub http: Http,
+    pub http: PeerProtocol,
     /// The TLS terms on which peers prove who they are.
-    pub tls: Tls,
+    pub tls: PeerTls,
     /// The authorities that vouch for peers; `None` for the system's.
-    pub trust: Option<Trust>,
+    pub trust: Option<TrustedAuthorities>,
     /// Keeps its connections apart from those that were made under other terms.
     pub connection_group: u64,
-    section: config::Provider,
-    pool: Pool,
-    load: Arc<Load>,
+    section: config::ProviderConfig,
+    pool: PeerSet,
+    load: Arc<ProviderLoad>,
 }
 
 /// A provider's section with its addresses parsed and its files read.
 #[derive(Debug)]
-pub(super) struct Resolved {
+pub(super) struct ResolvedProvider {
     base: BaseUrl,
     peers: Vec<HostPort>,
-    credential: Credential,
-    trust: Option<Trust>,
+    credential: UpstreamCredential,
+    trust: Option<TrustedAuthorities>,
 }
 
 /// The key at fault and what is wrong with its value.
-pub(super) type Fault = (&'static str, String);
+pub(super) type ProviderFault = (&'static str, String);
 
-impl Resolved {
+impl ResolvedProvider {
     pub(super) fn of(
-        section: &config::Provider,
+        section: &config::ProviderConfig,
         environment: &dyn Fn(&str) -> Option<String>,
         base_dir: &Path,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, ProviderFault> {
         let base: BaseUrl = section.base_url.parse().map_err(|problem| ("base_url", problem))?;
         let peers: Result<Vec<HostPort>, _> = section.peers.iter().map(|peer| peer.parse()).collect();
         let mut peers = peers.map_err(|problem| ("peers", problem))?;
         if peers.is_empty() {
             peers.push(base.address.clone());
         }
-        let credential = Credential::resolve(section, &base, environment, base_dir);
+        let credential = UpstreamCredential::resolve(section, &base, environment, base_dir);
         let credential = credential.map_err(|problem| ("credential", problem))?;
         let ca = section.tls.as_ref().and_then(|tls| tls.ca.as_ref());
-        let trust = ca.map(|file| Trust::read(&base_dir.join(file))).transpose().map_err(|problem| ("tls", problem))?;
+        let trust = ca
+            .map(|file| TrustedAuthorities::read(&base_dir.join(file)))
+            .transpose()
+            .map_err(|problem| ("tls", problem))?;
         Ok(Self { base, peers, credential, trust })
     }
 }
@@ -77,13 +80,14 @@ impl Provider {
     /// what is known of them; requests in flight go on counting.
     pub(super) fn new(
         name: &Name,
-        section: &config::Provider,
-        resolved: Resolved,
+        section: &config::ProviderConfig,
+        resolved: ResolvedProvider,
         previous: Option<&Self>,
         metrics: &Metrics,
     ) -> Self {
-        let Resolved { base, peers, credential, trust } = resolved;
-        let load = previous.map_or_else(|| Arc::new(Load::new(metrics.provider(name))), |old| Arc::clone(&old.load));
+        let ResolvedProvider { base, peers, credential, trust } = resolved;
+        let load =
+            previous.map_or_else(|| Arc::new(ProviderLoad::new(metrics.provider(name))), |old| Arc::clone(&old.load));
         let similar = previous.filter(|old| is_called_alike(&old.section, section));
         let known = |address: &HostPort| {
             let label = address.to_string();
@@ -91,7 +95,7 @@ impl Provider {
         };
         let peers = peers.into_iter();
         let peers = peers.map(|address| known(&address).unwrap_or_else(|| Arc::new(Peer::new(name, address, metrics))));
-        let pool = Pool {
+        let pool = PeerSet {
             peers: peers.collect(),
             balance: section.balance,
             breaker: section.breaker,
@@ -123,17 +127,17 @@ impl Provider {
     ///
     /// # Errors
     /// When there is no place or no peer; nothing was sent then.
-    pub(crate) async fn pick(&self, key: Option<u64>, tried: &[PeerId]) -> Result<Lease, NoPeer> {
+    pub(crate) async fn pick(&self, key: Option<u64>, tried: &[PeerId]) -> Result<PeerLease, NoPeerError> {
         let limit = self.section.max_concurrent.unwrap_or(usize::MAX);
-        let place = self.load.enter(limit).ok_or(NoPeer::AtLimit)?;
+        let place = self.load.enter(limit).ok_or(NoPeerError::AtLimit)?;
         let key = key.filter(|_| self.wants_key());
-        let (mut unreachable, mut last) = (Vec::new(), NoPeer::AllEjected);
-        while let Some(choice) = self.pool.choose(Wish { key, tried, unreachable: &unreachable }) {
-            let hold = Hold::new(choice.peer, choice.ticket, self.pool.breaker);
+        let (mut unreachable, mut last) = (Vec::new(), NoPeerError::AllEjected);
+        while let Some(choice) = self.pool.choose(PeerPreference { key, tried, unreachable: &unreachable }) {
+            let hold = PeerHold::new(choice.peer, choice.ticket, self.pool.breaker);
             match hold.peer().address(key, choice.turn, self.timeouts.connect.0).await {
-                Ok(address) => return Ok(Lease::new(address, hold, place)),
+                Ok(address) => return Ok(PeerLease::new(address, hold, place)),
                 Err(error) => {
-                    hold.report(Outcome::ConnectFailed);
+                    hold.report(PeerOutcome::ConnectFailed);
                     unreachable.push(hold.peer().id());
                     last = error.into();
                 }
@@ -145,7 +149,7 @@ impl Provider {
     /// Returns whether its peers are chosen by a key.
     #[must_use]
     pub(crate) fn wants_key(&self) -> bool {
-        self.section.balance == Balance::PrefixHash
+        self.section.balance == LoadBalancing::PrefixHash
     }
 
     /// Returns whether it has a peer that is not among `tried`.
@@ -181,8 +185,8 @@ impl Provider {
 }
 
 /// Tells whether what was learnt about a peer under the one section still holds under the other.
-fn is_called_alike(old: &config::Provider, new: &config::Provider) -> bool {
-    let terms = |section: &config::Provider| {
+fn is_called_alike(old: &config::ProviderConfig, new: &config::ProviderConfig) -> bool {
+    let terms = |section: &config::ProviderConfig| {
         (section.base_url.clone(), section.http, section.tls.clone(), section.health_check.clone())
     };
     terms(old) == terms(new)
@@ -190,7 +194,7 @@ fn is_called_alike(old: &config::Provider, new: &config::Provider) -> bool {
 
 /// Pingora's own key for connections knows the address, the name and whether it is checked, but no authority and no HTTP
 /// version.
-fn connection_group(name: &Name, tls: &Tls, trust: Option<&Trust>, http: Http) -> u64 {
+fn connection_group(name: &Name, tls: &PeerTls, trust: Option<&TrustedAuthorities>, http: PeerProtocol) -> u64 {
     let mut hasher = DefaultHasher::new();
     (name, tls, trust, http).hash(&mut hasher);
     hasher.finish()

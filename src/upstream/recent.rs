@@ -21,20 +21,20 @@ const LEAST: f64 = 1.0 / 16.0;
 
 /// The pace and length of a model's latest answers.
 #[derive(Debug, Default)]
-pub(crate) struct Recent {
-    first_byte: Mean,
-    output_tokens: Mean,
+pub(crate) struct RecentAnswers {
+    first_byte: DecayingMean,
+    output_tokens: DecayingMean,
 }
 
 /// A mean, how many answers it rests on, and when the last of them came in seconds of the process's clock: bits of `f64`s.
 #[derive(Debug, Default)]
-struct Mean {
+struct DecayingMean {
     mean: AtomicU64,
     weight: AtomicU64,
     at: AtomicU64,
 }
 
-impl Recent {
+impl RecentAnswers {
     /// Takes how long an answer took to begin.
     pub(crate) fn began(&self, after: Duration, now: Instant) {
         self.first_byte.take(after.as_secs_f64(), now);
@@ -59,7 +59,7 @@ impl Recent {
     }
 }
 
-impl Mean {
+impl DecayingMean {
     /// Returns the mean and how many answers it rests on by now.
     fn get(&self, now: Instant) -> Option<(f64, f64)> {
         let idle = (seconds(now) - read(&self.at)).max(0.0);
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_mean_begins_with_the_first_answer_and_follows_the_later_ones() {
-        let (recent, now) = (Recent::default(), minutes(0));
+        let (recent, now) = (RecentAnswers::default(), minutes(0));
         assert_eq!((recent.first_byte(now), recent.output_tokens(now)), (None, None));
 
         recent.began(Duration::from_secs(1), now);
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_slow_answer_counts_less_and_less_until_it_is_forgotten() {
-        let recent = Recent::default();
+        let recent = RecentAnswers::default();
         recent.began(Duration::from_secs(60), minutes(0));
         recent.ended(900, minutes(0));
 
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn what_many_answers_say_is_believed_longer_and_overruled_by_newer_ones() {
-        let recent = Recent::default();
+        let recent = RecentAnswers::default();
         (0..50).for_each(|_| recent.began(Duration::from_secs(10), minutes(0)));
 
         assert_eq!(recent.first_byte(minutes(20)), Some(10.0));

@@ -24,20 +24,20 @@ pub(crate) struct ResolveError {
 
 /// The addresses of one name.
 #[derive(Debug)]
-pub(super) struct Resolver {
+pub(super) struct PeerResolver {
     name: HostPort,
     /// The address, when the name is one.
     literal: Option<Arc<[SocketAddr]>>,
-    known: ArcSwapOption<Known>,
+    known: ArcSwapOption<KnownAddresses>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct KnownAddresses {
     addresses: Arc<[SocketAddr]>,
     at: Instant,
 }
 
-impl Resolver {
+impl PeerResolver {
     pub(super) fn new(name: HostPort) -> Self {
         let literal = name.host.parse().ok().map(|address: IpAddr| [SocketAddr::new(address, name.port)].into());
         Self { name, literal, known: ArcSwapOption::empty() }
@@ -72,7 +72,7 @@ impl Resolver {
     }
 
     fn remember(&self, addresses: Arc<[SocketAddr]>) {
-        self.known.store(Some(Arc::new(Known { addresses, at: Instant::now() })));
+        self.known.store(Some(Arc::new(KnownAddresses { addresses, at: Instant::now() })));
     }
 
     /// Asks the resolver, off the runtime's threads. IPv4 addresses are preferred: many hosts publish IPv6 addresses
@@ -96,8 +96,8 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(5);
 
-    fn resolver(name: &str) -> Resolver {
-        Resolver::new(name.parse().expect("an address"))
+    fn resolver(name: &str) -> PeerResolver {
+        PeerResolver::new(name.parse().expect("an address"))
     }
 
     #[tokio::test]

@@ -11,13 +11,13 @@ use x509_parser::pem::Pem;
 
 /// Certificates of authorities, in the forms that Pingora and our own client take: made once, because every request asks.
 #[derive(Clone)]
-pub(crate) struct Trust {
+pub(crate) struct TrustedAuthorities {
     certificates: Arc<[WrappedX509]>,
     authorities: CertificateAuthorities,
     pem: Arc<[u8]>,
 }
 
-impl Trust {
+impl TrustedAuthorities {
     /// Reads every certificate of the PEM file at `path`.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl Trust {
     }
 }
 
-impl Hash for Trust {
+impl Hash for TrustedAuthorities {
     fn hash<H: Hasher>(&self, state: &mut H) {
         for certificate in &*self.certificates {
             certificate.borrow_raw_cert().hash(state);
@@ -70,7 +70,7 @@ impl Hash for Trust {
     }
 }
 
-impl fmt::Debug for Trust {
+impl fmt::Debug for TrustedAuthorities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Trust({} certificates)", self.certificates.len())
     }
@@ -80,11 +80,11 @@ impl fmt::Debug for Trust {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Trust, String> {
+    fn read(text: &str) -> Result<TrustedAuthorities, String> {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("ca.pem");
         std::fs::write(&file, text).expect("written");
-        Trust::read(&file)
+        TrustedAuthorities::read(&file)
     }
 
     #[test]
@@ -105,6 +105,6 @@ mod tests {
             let error = read(text).expect_err(text);
             assert!(error.contains("(allowed: certificates in PEM)"), "{error}");
         }
-        assert!(Trust::read(Path::new("/no/such/file")).expect_err("no file").starts_with("cannot read"));
+        assert!(TrustedAuthorities::read(Path::new("/no/such/file")).expect_err("no file").starts_with("cannot read"));
     }
 }

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::error::BundleError;
 use self::golden::GoldenInput;
-use crate::bundle::reference::{Probe, Reference};
+use crate::bundle::reference::{ReferenceDistributions, SignalReader};
 use crate::manifest::{FILE, Manifest, ManifestError};
 use crate::scoring::heads::Heads;
 use crate::scoring::inputs::FeatureInputs;
@@ -30,20 +30,20 @@ use crate::scoring::tokenize::Tokenizer;
 /// The verified content of a bundle's folder.
 #[derive(Debug)]
 pub struct Bundle {
-    pub(crate) identity: Identity,
+    pub(crate) identity: BundleIdentity,
     pub(crate) manifest: Manifest,
     pub(crate) tokenizer: Arc<Tokenizer>,
     pub(crate) inputs: FeatureInputs,
     pub(crate) heads: Arc<Heads>,
     pub(crate) golden: Vec<GoldenInput>,
-    pub(crate) reference: Option<Watched>,
+    pub(crate) reference: Option<DriftReference>,
     pub(crate) scope: TrainingScope,
     pub(crate) model: Vec<u8>,
 }
 
 /// The identity of a bundle: its name, its version and the hash of its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Identity {
+pub struct BundleIdentity {
     /// The manifest's name.
     pub name: Arc<str>,
     /// The manifest's version.
@@ -54,22 +54,22 @@ pub struct Identity {
 
 /// The reference distributions of a bundle, and the probe that reads their signals.
 #[derive(Debug)]
-pub(crate) struct Watched {
-    pub(crate) reference: Reference,
-    pub(crate) probe: Probe,
+pub(crate) struct DriftReference {
+    pub(crate) reference: ReferenceDistributions,
+    pub(crate) probe: SignalReader,
 }
 
-impl Watched {
+impl DriftReference {
     fn new(file: &str, bytes: &[u8], manifest: &Manifest) -> Result<Self, BundleError> {
         let error = |problem| BundleError::Reference { file: file.to_owned(), problem };
-        let reference = Reference::parse(bytes).map_err(error)?;
-        let probe = Probe::new(&reference, manifest).map_err(error)?;
+        let reference = ReferenceDistributions::parse(bytes).map_err(error)?;
+        let probe = SignalReader::new(&reference, manifest).map_err(error)?;
         Ok(Self { reference, probe })
     }
 }
 
 /// The bytes of every file of the manifest, hashes checked.
-struct Files(BTreeMap<String, Vec<u8>>);
+struct VerifiedFiles(BTreeMap<String, Vec<u8>>);
 
 impl Bundle {
     /// Reads a folder and checks everything that needs no ONNX Runtime.
@@ -80,7 +80,7 @@ impl Bundle {
         let bytes = read(folder, FILE)?;
         let text = str::from_utf8(&bytes).map_err(|error| ManifestError::Syntax { message: error.to_string() })?;
         let manifest = Manifest::parse(text)?;
-        let mut files = Files::read(folder, &manifest)?;
+        let mut files = VerifiedFiles::read(folder, &manifest)?;
 
         let tokenizer = Tokenizer::parse(&manifest.tokenizer, &files.take(&manifest.tokenizer.file))?;
         let inputs = match &manifest.features_file {
@@ -93,21 +93,21 @@ impl Bundle {
         };
         let golden = golden::parse(&manifest.golden_file, &files.take(&manifest.golden_file), &heads)?;
         let reference = match &manifest.reference_file {
-            Some(file) => Some(Watched::new(file, &files.take(file), &manifest)?),
+            Some(file) => Some(DriftReference::new(file, &files.take(file), &manifest)?),
             None => None,
         };
         let ngrams = manifest.ngrams.as_ref().map(|ngrams| files.take(&ngrams.file));
         let scope = TrainingScope::parse(&manifest, ngrams)?;
         let model = files.take(&manifest.encoder.file);
 
-        let identity = Identity::new(&manifest, &bytes);
+        let identity = BundleIdentity::new(&manifest, &bytes);
         let (tokenizer, heads) = (Arc::new(tokenizer), Arc::new(heads));
         Ok(Self { identity, manifest, tokenizer, inputs, heads, golden, reference, scope, model })
     }
 
     /// Returns which bundle it is.
     #[must_use]
-    pub const fn identity(&self) -> &Identity {
+    pub const fn identity(&self) -> &BundleIdentity {
         &self.identity
     }
 
@@ -154,7 +154,7 @@ impl Bundle {
 
     /// Returns the distributions that its scores were validated with, if it brings any.
     #[must_use]
-    pub fn reference(&self) -> Option<&Reference> {
+    pub fn reference(&self) -> Option<&ReferenceDistributions> {
         self.reference.as_ref().map(|watched| &watched.reference)
     }
 
@@ -165,7 +165,7 @@ impl Bundle {
     }
 }
 
-impl Identity {
+impl BundleIdentity {
     fn new(manifest: &Manifest, bytes: &[u8]) -> Self {
         Self {
             name: manifest.name.as_str().into(),
@@ -175,7 +175,7 @@ impl Identity {
     }
 }
 
-impl Files {
+impl VerifiedFiles {
     fn read(folder: &Path, manifest: &Manifest) -> Result<Self, BundleError> {
         let mut files = BTreeMap::new();
         for (file, expected) in &manifest.files {

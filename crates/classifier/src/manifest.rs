@@ -16,13 +16,13 @@ use std::collections::BTreeMap;
 use pointsman_core::config::Name;
 use serde::{Deserialize, Serialize};
 
-pub use self::curve::Curve;
+pub use self::curve::CalibrationCurve;
 pub use self::error::{FilesError, HeadSpecError, ManifestError, SequenceClassificationError, TokenizerSpecError};
-pub use self::forms::FormError;
-pub use self::gate::{Gate, GateError};
+pub use self::forms::LexicalFormError;
+pub use self::gate::{GateError, GateSpec};
 use self::head::repeated;
-pub use self::head::{Activation, Block, HeadKind, HeadSpec};
-pub use self::mix::{MixError, Neighbours, Share, Trees};
+pub use self::head::{Activation, HeadKind, HeadSpec, InputBlock};
+pub use self::mix::{MixtureError, MixtureMember, NeighbourVote, TreesSpec};
 pub(crate) use self::scope::script;
 pub use self::scope::{NgramsSpec, ScopeError};
 
@@ -46,7 +46,7 @@ pub struct Manifest {
     pub format: u32,
     /// The kind of the graph.
     #[serde(default)]
-    pub kind: Kind,
+    pub kind: BundleKind,
     /// The bundle's name.
     pub name: Name,
     /// The bundle's release.
@@ -95,7 +95,7 @@ pub struct Manifest {
 /// The kind of a bundle's graph.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum BundleKind {
     /// Gives an embedding that the heads of the heads file read.
     #[default]
     Encoder,
@@ -115,13 +115,13 @@ pub struct EncoderSpec {
     /// Numbers in one embedding, or logits.
     pub dimension: usize,
     /// The number format of the weights.
-    pub precision: Precision,
+    pub precision: WeightPrecision,
 }
 
 /// The number format of an encoder's weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Precision {
+pub enum WeightPrecision {
     /// 32-bit floats.
     Fp32,
     /// 16-bit floats; inputs and outputs as ever.
@@ -145,7 +145,7 @@ pub struct TokenizerSpec {
     pub repeat_words: Option<usize>,
 }
 
-impl Precision {
+impl WeightPrecision {
     /// Returns how far a golden score may be off when the manifest does not say.
     ///
     /// An int8 encoder rounds activations between float kernels that differ in the last bit from one instruction set to
@@ -239,19 +239,19 @@ impl Manifest {
         mix::check(self)?;
         forms::check(self)?;
         match self.kind {
-            Kind::Encoder => self.check_encoder(),
-            Kind::SequenceClassification => {
+            BundleKind::Encoder => self.check_encoder(),
+            BundleKind::SequenceClassification => {
                 self.check_sequence_classification().map_err(ManifestError::SequenceClassification)
             }
         }
     }
 
     fn check_encoder(&self) -> Result<(), ManifestError> {
-        let reads = |block: &Block| self.heads.iter().any(|head| head.inputs.contains(block));
+        let reads = |block: &InputBlock| self.heads.iter().any(|head| head.inputs.contains(block));
         if self.heads_file.is_none() {
             return Err(ManifestError::Files(FilesError::Missing { key: "heads_file" }));
         }
-        if self.features_file.is_none() && reads(&Block::Features) {
+        if self.features_file.is_none() && reads(&InputBlock::Features) {
             return Err(ManifestError::Files(FilesError::Missing { key: "features_file" }));
         }
         match self

@@ -12,16 +12,16 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use pointsman_core::config;
-use pointsman_core::config::{Name, Price};
+use pointsman_core::config::{Name, TokenPrice};
 use pointsman_core::features::Features;
 use pointsman_core::policy::{Decision, PolicySet};
-use pointsman_core::scores::{Scores, Source};
+use pointsman_core::scores::{ScoreSource, Scores};
 use pointsman_core::usage::Usage;
 use pointsman_telemetry::Metrics;
 use pointsman_telemetry::metrics::ShadowMetrics;
 use tokio::time::Instant;
 
-use crate::{Ask, Bundle, Classifier, Host, Identity};
+use crate::{Bundle, BundleIdentity, Classifier, ClassifierHost, ScoreRequest};
 
 /// Prompts that may wait for a shadow.
 const QUEUE: usize = 16;
@@ -38,30 +38,30 @@ const PAIRS: usize = 1024;
 
 /// The shadow of one classifier.
 #[derive(Debug)]
-pub struct Shadow {
+pub struct ShadowClassifier {
     /// The shadow's section of the configuration.
-    pub terms: config::Shadow,
-    state: Result<Running, String>,
+    pub terms: config::ShadowConfig,
+    state: Result<RunningShadow, String>,
     seen: AtomicU64,
 }
 
 #[derive(Debug)]
-struct Running {
+struct RunningShadow {
     classifier: Classifier,
-    jobs: SyncSender<Job>,
+    jobs: SyncSender<ShadowJob>,
     metrics: ShadowMetrics,
 }
 
 /// A prompt that a shadow is to score once its request is over. Dropping it leaves the shadow alone.
 #[derive(Debug)]
-pub struct Ticket {
-    jobs: SyncSender<Job>,
-    job: Box<Job>,
+pub struct ShadowTicket {
+    jobs: SyncSender<ShadowJob>,
+    job: Box<ShadowJob>,
     metrics: ShadowMetrics,
 }
 
 #[derive(Debug)]
-struct Job {
+struct ShadowJob {
     text: String,
     features: Features,
     /// The classifier that decided, its name, and its scores.
@@ -71,13 +71,13 @@ struct Job {
     policies: Arc<PolicySet>,
     policy: Name,
     model: Name,
-    prices: Vec<(Name, Option<Price>)>,
+    prices: Vec<(Name, Option<TokenPrice>)>,
     usage: Option<Usage>,
 }
 
 /// A decided prompt, as the shadow compares with it.
 #[derive(Debug, Clone, Copy)]
-pub struct Decided<'r> {
+pub struct DecidedPrompt<'r> {
     /// The text that was scored.
     pub text: &'r str,
     /// The features of the prompt.
@@ -93,7 +93,7 @@ pub struct Decided<'r> {
 }
 
 /// Owns the shadow's side of the comparison, on its own thread.
-struct Judge {
+struct ShadowScorer {
     classifier: Classifier,
     metrics: ShadowMetrics,
     /// Compared and agreed prompts by head.
@@ -101,22 +101,27 @@ struct Judge {
     pairs: BTreeSet<[Arc<str>; 3]>,
 }
 
-impl Shadow {
+impl ShadowClassifier {
     /// Starts the shadow that `terms` describe; `heads` are those that policies read, with their labels.
-    pub fn start(name: &Name, terms: &config::Shadow, host: &Host, heads: &[(Name, Vec<Arc<str>>)]) -> Self {
-        let state = Running::start(name, terms, host, heads).inspect_err(|detail| {
+    pub fn start(
+        name: &Name,
+        terms: &config::ShadowConfig,
+        host: &ClassifierHost,
+        heads: &[(Name, Vec<Arc<str>>)],
+    ) -> Self {
+        let state = RunningShadow::start(name, terms, host, heads).inspect_err(|detail| {
             tracing::error!(classifier = %name, "Shadow is off: {detail}");
         });
         Self { terms: terms.clone(), state, seen: AtomicU64::new(0) }
     }
 
     /// Makes a shadow that cannot run.
-    pub fn off(terms: &config::Shadow, detail: String) -> Self {
+    pub fn off(terms: &config::ShadowConfig, detail: String) -> Self {
         Self { terms: terms.clone(), state: Err(detail), seen: AtomicU64::new(0) }
     }
 
     /// Returns whether it is the one that a bundle and its terms describe, for a classifier with these heads.
-    pub fn is_current(&self, terms: &config::Shadow, base_dir: &Path, heads: &[(Name, Vec<Arc<str>>)]) -> bool {
+    pub fn is_current(&self, terms: &config::ShadowConfig, base_dir: &Path, heads: &[(Name, Vec<Arc<str>>)]) -> bool {
         let Ok(running) = &self.state else { return false };
         let opened = Bundle::open(&base_dir.join(&terms.bundle));
         self.terms == *terms
@@ -137,7 +142,7 @@ impl Shadow {
     ///
     /// # Errors
     /// Why it is off.
-    pub fn state(&self) -> Result<&Identity, &str> {
+    pub fn state(&self) -> Result<&BundleIdentity, &str> {
         self.state.as_ref().map(|running| running.classifier.identity()).map_err(String::as_str)
     }
 
@@ -146,13 +151,13 @@ impl Shadow {
     /// Prompts that the encoder should have scored and did not are left out: what the shadow is compared with would be
     /// another classifier.
     #[must_use]
-    pub fn ticket(&self, decided: Decided<'_>) -> Option<Ticket> {
+    pub fn ticket(&self, decided: DecidedPrompt<'_>) -> Option<ShadowTicket> {
         let running = self.state.as_ref().ok()?;
-        if matches!(decided.scores.source, Source::Fallback(_)) || !self.is_sampled() {
+        if matches!(decided.scores.source, ScoreSource::Fallback(_)) || !self.is_sampled() {
             return None;
         }
-        let Decided { text, features, live, scores, policies, decision } = decided;
-        let job = Job {
+        let DecidedPrompt { text, features, live, scores, policies, decision } = decided;
+        let job = ShadowJob {
             text: running.classifier.clip(text).into_owned(),
             features: features.clone(),
             live: live.clone(),
@@ -164,7 +169,7 @@ impl Shadow {
             prices: decision.candidates.iter().map(|one| (one.model.clone(), one.price)).collect(),
             usage: None,
         };
-        Some(Ticket { jobs: running.jobs.clone(), job: Box::new(job), metrics: running.metrics.clone() })
+        Some(ShadowTicket { jobs: running.jobs.clone(), job: Box::new(job), metrics: running.metrics.clone() })
     }
 
     /// Takes every n-th prompt, evenly spread.
@@ -175,20 +180,20 @@ impl Shadow {
     }
 }
 
-impl Running {
+impl RunningShadow {
     fn start(
         name: &Name,
-        terms: &config::Shadow,
-        host: &Host,
+        terms: &config::ShadowConfig,
+        host: &ClassifierHost,
         heads: &[(Name, Vec<Arc<str>>)],
     ) -> Result<Self, String> {
         // Metrics of its own, which nobody sees: those of the classifier are not for its shadow.
-        let own = Host { metrics: Arc::new(Metrics::new()), ..host.clone() };
-        let section = config::Classifier {
-            cache: config::Cache { max_entries: 0, max_bytes: 0 },
+        let own = ClassifierHost { metrics: Arc::new(Metrics::new()), ..host.clone() };
+        let section = config::ClassifierConfig {
+            cache: config::ScoreCacheLimits { max_entries: 0, max_bytes: 0 },
             queue: 1,
-            device: config::Device::Cpu,
-            ..config::Classifier::of(&terms.bundle)
+            device: config::DeviceChoice::Cpu,
+            ..config::ClassifierConfig::of(&terms.bundle)
         };
         let classifier = Classifier::start(name, &section, &own).map_err(|error| error.to_string())?;
         for (head, labels) in heads {
@@ -199,7 +204,7 @@ impl Running {
         let (jobs, queue) = sync_channel(QUEUE);
         let metrics = host.metrics.shadow(name);
         let (tally, pairs) = Default::default();
-        let scorer = Judge { classifier: classifier.clone(), metrics: metrics.clone(), tally, pairs };
+        let scorer = ShadowScorer { classifier: classifier.clone(), metrics: metrics.clone(), tally, pairs };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(|error| error.to_string())?;
         let thread = std::thread::Builder::new().name(format!("shd-{name}"));
@@ -208,7 +213,7 @@ impl Running {
     }
 }
 
-impl Ticket {
+impl ShadowTicket {
     /// Brings the prompt to the shadow, with what its answer used; drops it when the shadow is busy.
     pub fn send(mut self, usage: Option<Usage>) {
         self.job.usage = usage;
@@ -219,28 +224,28 @@ impl Ticket {
     }
 }
 
-impl Judge {
-    fn run(mut self, runtime: &tokio::runtime::Runtime, queue: &Receiver<Job>) {
+impl ShadowScorer {
+    fn run(mut self, runtime: &tokio::runtime::Runtime, queue: &Receiver<ShadowJob>) {
         while let Ok(job) = queue.recv() {
             runtime.block_on(self.score(job));
         }
     }
 
-    async fn score(&mut self, job: Job) {
+    async fn score(&mut self, job: ShadowJob) {
         if !is_idle(&job.live).await {
             return self.metrics.dropped();
         }
         let policy = job.policies.get(&job.policy);
         let heads = policy.map(|policy| policy.heads_of(&job.name).to_vec()).unwrap_or_default();
         let deadline = Instant::now() + DEADLINE;
-        let ask = Ask { text: &job.text, features: &job.features, deadline, heads: &heads };
+        let ask = ScoreRequest { text: &job.text, features: &job.features, deadline, heads: &heads };
         match self.classifier.score(ask).await {
             Ok(scores) if scores.source.degraded().is_none() => self.compare(&job, &heads, scores),
             _ => self.metrics.failed(),
         }
     }
 
-    fn compare(&mut self, job: &Job, heads: &[Name], scores: Scores) {
+    fn compare(&mut self, job: &ShadowJob, heads: &[Name], scores: Scores) {
         self.metrics.scored();
         for head in heads {
             let top = |scores: &Scores| Some(scores.head(head)?.top()?.0.clone());
@@ -262,7 +267,7 @@ impl Judge {
     }
 }
 
-impl Job {
+impl ShadowJob {
     /// Returns what the answer would have cost with the live decision's model, and with the one by these scores: both
     /// taken to use the tokens that the answer used.
     fn costs(&self, scores: Scores) -> Option<(f64, f64)> {

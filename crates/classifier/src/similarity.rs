@@ -9,15 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_core::config;
-use pointsman_core::config::{Background, KeyPath, SimilarityRoute};
+use pointsman_core::config::{BackgroundTexts, KeyPath, SimilarityRoute};
 use pointsman_core::features::Features;
-use pointsman_core::policy::Similarities;
-use pointsman_core::scores::Degraded;
+use pointsman_core::policy::RouteSimilarities;
+use pointsman_core::scores::ClassifierFailure;
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use self::everyday::EVERYDAY;
-use self::separation::{MOST_OWN, Separation};
+use self::separation::{MOST_OWN, RouteSeparation};
 use crate::Classifier;
 
 /// The time that one text may take; the queue is also that of the requests.
@@ -28,18 +28,18 @@ const MAX_EXAMPLES: usize = 10_000;
 
 /// A strategy's texts and their embeddings.
 #[derive(Debug)]
-pub struct Exemplars {
+pub struct ExemplarIndex {
     /// The sha256 of the bundle that embedded them.
     bundle: Arc<str>,
-    texts: Texts,
-    space: Space,
+    texts: ExemplarTexts,
+    space: EmbeddingSpace,
     /// The figures of how well the encoder tells the routes apart.
-    separation: Separation,
+    separation: RouteSeparation,
 }
 
 /// The texts of each route as directions, and how many of the nearest count.
 #[derive(Debug)]
-struct Space {
+struct EmbeddingSpace {
     /// The embeddings `[route][text][dimension]`, of length one each.
     embeddings: Vec<Vec<UnitVector>>,
     /// The background `[text][dimension]`: texts about no route; empty where the threshold alone decides.
@@ -53,21 +53,21 @@ struct UnitVector(Box<[f32]>);
 
 /// A strategy's texts `[route][text]`, in their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Texts(Vec<Vec<String>>);
+pub struct ExemplarTexts(Vec<Vec<String>>);
 
 /// A line of a JSONL file of examples.
 #[derive(Deserialize)]
-struct Line {
+struct ExampleLine {
     #[serde(alias = "prompt")]
     text: String,
 }
 
-impl Texts {
+impl ExemplarTexts {
     /// Collects what a strategy says and what its files hold.
     ///
     /// # Errors
     /// The position of the route whose file is at fault, and what is wrong with it.
-    pub fn read(section: &config::Similarity, base_dir: &Path) -> Result<Self, (usize, String)> {
+    pub fn read(section: &config::SimilarityConfig, base_dir: &Path) -> Result<Self, (usize, String)> {
         let of = |(index, route): (usize, &SimilarityRoute)| {
             let mut texts: Vec<String> = route.description.iter().chain(&route.examples).cloned().collect();
             if let Some(file) = &route.examples_file {
@@ -79,14 +79,18 @@ impl Texts {
     }
 }
 
-impl Exemplars {
+impl ExemplarIndex {
     /// Reads and embeds the texts of a strategy that stands in no snapshot; its files are relative to `base_dir`.
     /// Blocks.
     ///
     /// # Errors
     /// Says which text cannot be read, or why none is embedded.
-    pub fn of(section: &config::Similarity, base_dir: &Path, classifier: &Classifier) -> Result<Arc<Self>, String> {
-        let texts = Texts::read(section, base_dir).map_err(|(_, message)| message)?;
+    pub fn of(
+        section: &config::SimilarityConfig,
+        base_dir: &Path,
+        classifier: &Classifier,
+    ) -> Result<Arc<Self>, String> {
+        let texts = ExemplarTexts::read(section, base_dir).map_err(|(_, message)| message)?;
         if !classifier.can_embed() {
             return Err(format!("classifier `{}` makes no embeddings to compare", section.classifier));
         }
@@ -99,13 +103,13 @@ impl Exemplars {
     /// # Errors
     /// Why the encoder does not embed them.
     pub fn build(
-        section: &config::Similarity,
-        texts: Texts,
+        section: &config::SimilarityConfig,
+        texts: ExemplarTexts,
         classifier: &Classifier,
         previous: Option<&Arc<Self>>,
-    ) -> Result<Arc<Self>, Degraded> {
+    ) -> Result<Arc<Self>, ClassifierFailure> {
         let bundle = &classifier.identity().sha256;
-        let has_background = section.background == Background::Everyday;
+        let has_background = section.background == BackgroundTexts::Everyday;
         let form = (section.top_k, has_background);
         let same = |old: &&Arc<Self>| old.bundle == *bundle && old.texts == texts && old.space.form() == form;
         if let Some(old) = previous.filter(same) {
@@ -114,13 +118,13 @@ impl Exemplars {
         let mut embedded = embed(classifier, &texts)?;
         let everyday = embedded.pop().unwrap_or_default();
         let background = if has_background { everyday.clone() } else { Vec::new() };
-        let space = Space { embeddings: embedded, background, top_k: section.top_k };
+        let space = EmbeddingSpace { embeddings: embedded, background, top_k: section.top_k };
         let separation = space.separation(&everyday);
         Ok(Arc::new(Self { bundle: Arc::clone(bundle), texts, space, separation }))
     }
 
     /// Returns what cannot be meant of the strategy at `path`: thresholds that everything reaches, routes that overlap.
-    pub fn warnings(&self, section: &config::Similarity, path: &KeyPath) -> Vec<(KeyPath, String)> {
+    pub fn warnings(&self, section: &config::SimilarityConfig, path: &KeyPath) -> Vec<(KeyPath, String)> {
         let findings = self.separation.findings(section).into_iter();
         let placed = findings.map(|finding| {
             let place = finding.route.map_or_else(|| path.clone(), |route| path.key("routes").index(route));
@@ -132,8 +136,8 @@ impl Exemplars {
     /// Returns how near an embedding is to each route, and to the background after them if there is one: the mean
     /// cosine of its nearest texts.
     #[must_use]
-    pub fn similarities(&self, embedding: &[f32]) -> Similarities {
-        Similarities(self.space.near(&UnitVector::of(embedding)))
+    pub fn similarities(&self, embedding: &[f32]) -> RouteSimilarities {
+        RouteSimilarities(self.space.near(&UnitVector::of(embedding)))
     }
 
     /// Returns whether replacing `other` by it would change nothing.
@@ -142,7 +146,7 @@ impl Exemplars {
     }
 }
 
-impl Space {
+impl EmbeddingSpace {
     /// Returns what a strategy decides about it.
     fn form(&self) -> (usize, bool) {
         (self.top_k, !self.background.is_empty())
@@ -162,7 +166,7 @@ impl Space {
         if cosines.is_empty() { f32::NAN } else { cosines.iter().sum::<f32>() / cosines.len() as f32 }
     }
 
-    fn separation(&self, everyday: &[UnitVector]) -> Separation {
+    fn separation(&self, everyday: &[UnitVector]) -> RouteSeparation {
         // No text is compared with itself, be it a route's or the background's.
         let without = |texts: &[UnitVector], at: usize, group: usize| {
             let mut near = self.near(&texts[at]);
@@ -176,7 +180,7 @@ impl Space {
         let own = |(route, texts): (usize, &Vec<UnitVector>)| {
             (0..texts.len().min(MOST_OWN)).map(|at| without(texts, at, route)).collect()
         };
-        Separation {
+        RouteSeparation {
             everyday: (0..everyday.len()).map(|at| without(everyday, at, routes)).collect(),
             own: self.embeddings.iter().enumerate().map(own).collect(),
         }
@@ -187,7 +191,7 @@ impl Space {
 ///
 /// On a thread of its own, because snapshots are built on all sorts of threads and one that drives a runtime cannot
 /// wait.
-fn embed(classifier: &Classifier, texts: &Texts) -> Result<Vec<Vec<UnitVector>>, Degraded> {
+fn embed(classifier: &Classifier, texts: &ExemplarTexts) -> Result<Vec<Vec<UnitVector>>, ClassifierFailure> {
     let features = Features::default();
     let one = async |text: &str| {
         let embedding = classifier.embed(text, &features, Instant::now() + PATIENCE).await?;
@@ -212,9 +216,9 @@ fn embed(classifier: &Classifier, texts: &Texts) -> Result<Vec<Vec<UnitVector>>,
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-            runtime.map_err(|_| Degraded::WorkerGone)?.block_on(all)
+            runtime.map_err(|_| ClassifierFailure::WorkerGone)?.block_on(all)
         });
-        thread.join().unwrap_or(Err(Degraded::WorkerGone))
+        thread.join().unwrap_or(Err(ClassifierFailure::WorkerGone))
     })
 }
 
@@ -224,7 +228,7 @@ fn examples(file: &Path) -> Result<Vec<String>, String> {
     let mut examples = Vec::new();
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
         let example = if is_jsonl {
-            let parsed: Result<Line, _> = serde_json::from_str(line);
+            let parsed: Result<ExampleLine, _> = serde_json::from_str(line);
             parsed
                 .map_err(|error| format!("{} line {number}: {error} (allowed: objects with `text`)", file.display()))?
                 .text
@@ -262,9 +266,9 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 mod tests {
     use super::*;
 
-    fn space(top_k: usize, embeddings: &[&[[f32; 2]]]) -> Space {
+    fn space(top_k: usize, embeddings: &[&[[f32; 2]]]) -> EmbeddingSpace {
         let route = |route: &&[[f32; 2]]| route.iter().map(|text| UnitVector::of(text)).collect();
-        Space { embeddings: embeddings.iter().map(route).collect(), background: Vec::new(), top_k }
+        EmbeddingSpace { embeddings: embeddings.iter().map(route).collect(), background: Vec::new(), top_k }
     }
 
     #[test]
@@ -297,7 +301,7 @@ mod tests {
     #[test]
     fn the_background_stands_after_the_routes_and_an_everyday_ask_is_not_its_own() {
         let everyday: Vec<UnitVector> = vec![UnitVector([0.0, 1.0].into()), UnitVector([0.6, 0.8].into())];
-        let with = Space { background: everyday.clone(), ..space(1, &[&[[1.0, 0.0]]]) };
+        let with = EmbeddingSpace { background: everyday.clone(), ..space(1, &[&[[1.0, 0.0]]]) };
 
         let near = with.near(&UnitVector::of(&[0.0, 3.0]));
 

@@ -32,33 +32,38 @@ mod tree;
 mod validate;
 mod values;
 
-pub use self::affinity::{Affinity, AffinityKey, Moves};
-pub use self::catalog::{Adapt, Capability, Model, Price};
-pub use self::classifier::{Batch, Cache, Cascade, Classifier, Device, Drift, Shadow};
-pub use self::decision_log::DecisionLog;
-pub use self::document::{Admin, Config, Retry};
+pub use self::affinity::{AffinityConfig, AffinityKey, MoveRule};
+pub use self::catalog::{Capability, CatalogEntry, RequestAdaptation, TokenPrice};
+pub use self::classifier::{
+    BatchLimits, ClassifierConfig, DeviceChoice, DriftWindow, LexicalCascade, ScoreCacheLimits, ShadowConfig,
+};
+pub use self::decision_log::DecisionLogConfig;
+pub use self::document::{AdminConfig, Config, RetryConfig};
 pub use self::edge::{
-    Client, ClientKey, ClientModels, Clients, Forwarded, KeyHash, Limits, Listen, ListenTls, Listeners, RateLimit,
-    Upgrade,
+    ClientConfig, ClientConfigs, ClientKey, ClientModels, ForwardedHeaders, KeyHash, ListenerConfig, ListenerTls,
+    Listeners, RateLimit, TrafficLimits, UpgradeConfig,
 };
 pub use self::files::{FileRole, NamedFile, NamesFiles};
-pub use self::peers::{Balance, Breaker, HealthCheck, Http, ServerTls, Tls};
-pub use self::policy::{Deny, Housekeeping, Match, Mode, Overrides, Policy, Rule};
-pub use self::policy_test::{Expect, Given, Moment, PolicyTest};
-pub use self::problem::{KeyPath, Place, Problem, Problems, Step};
-pub use self::promote::PromoteError;
-pub use self::prompt::{Envelope, PromptSection};
-pub use self::provider::{KeyHeader, Provider, Timeouts};
-pub use self::secret::{Credential, KeySource, Secret};
-pub use self::store::{Redis, Store, StoreUrl};
-pub use self::strategy::{
-    Background, Branch, Choice, Hierarchy, Judge, JudgeBreaker, JudgeCache, OnUnfamiliar, Random, Round, Rung,
-    Similarity, SimilarityRoute, Split, SplitBy, Stages, Strategy, Success, Threshold, Tiers, Utility,
+pub use self::peers::{HealthCheck, LoadBalancing, PeerBreaker, PeerProtocol, PeerTls, ServerTls};
+pub use self::policy::{
+    ClientOverrides, DenyAction, HousekeepingModel, PolicyConfig, PolicyMode, RequestMatch, RuleConfig,
 };
-pub use self::target::{Aim, Target};
-pub use self::tokenizer::Tokenizer;
-pub use self::tracing::{Otlp, Tracing};
-pub use self::values::{Glob, Ladder, Name, Ratio, Span};
+pub use self::policy_test::{ExpectedOutcome, GivenAnswers, PolicyTest, UtcMoment};
+pub use self::problem::{ConfigProblem, ConfigProblems, KeyPath, KeyStep, SourceLocation};
+pub use self::promote::PromoteError;
+pub use self::prompt::{EnvelopeConfig, PromptSection};
+pub use self::provider::{KeyHeader, ProviderConfig, ProviderTimeouts};
+pub use self::secret::{Credential, Secret, SecretSource};
+pub use self::store::{RedisConfig, StoreConfig, StoreUrl};
+pub use self::strategy::{
+    BackgroundTexts, CascadeConfig, HierarchyBranch, HierarchyConfig, JudgeBreaker, JudgeCache, JudgeChoice,
+    JudgeConfig, OnUnfamiliar, RandomConfig, SimilarityConfig, SimilarityRoute, SplitBy, SplitConfig, StrategyConfig,
+    SuccessSource, ThresholdConfig, ThresholdStep, TierRounding, TiersConfig, UtilityConfig,
+};
+pub use self::target::{Target, TargetQuantity};
+pub use self::tokenizer::TokenizerName;
+pub use self::tracing::{OtlpConfig, TracingConfig};
+pub use self::values::{Glob, Name, Ratio, TierModels, TimeSpan};
 
 /// Returns the one of `names` that `name` is probably a misspelling of.
 pub(crate) fn nearest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {

@@ -1,6 +1,6 @@
 //! Measures of a prompt: what rules, heads and logs may ask of it.
 //!
-//! Owns the names: [`TABLE`] is the one list of features, and its order is their index everywhere (`docs/features.md`
+//! Owns the names: [`FEATURE_TABLE`] is the one list of features, and its order is their index everywhere (`docs/features.md`
 //! is rendered from it). Sits between `prompt` and both classifier and policy. Refuses to read bodies, to guess
 //! meaning, and to cost more for a hostile prompt than for a friendly one: token counting and the structure scan have
 //! fixed bounds. They and the language wait until somebody asks: a rule about images pays for none of them.
@@ -16,25 +16,25 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-pub use self::feature::{Kind, Scope, Spec, Value};
+pub use self::feature::{FeatureDefinition, FeatureKind, FeatureScope, FeatureValue};
 pub use self::language::{Language, MAX_LANGUAGE_BYTES};
-pub use self::table::{TABLE, index_of, table_markdown};
+pub use self::table::{FEATURE_TABLE, index_of, table_markdown};
 pub use self::text::{MAX_SCANNED_BYTES, TextStructure};
 use self::tokens::MediaTokens;
-pub use self::tokens::{Tally, TokenCount, TokenCounter, Tokenizer};
+pub use self::tokens::{TokenCount, TokenCounter, TokenTally, TokenizerFamily};
 use crate::prompt::{
-    AskSource, AttachedFiles, Attachments, Dialect, Envelopes, Parameters, Prompt, Purpose, ResponseFormat,
+    AskSource, AttachedFiles, Attachments, Dialect, Envelopes, Prompt, PromptParameters, Purpose, ResponseFormat,
 };
 
-/// The features of one prompt; [`TABLE`] defines each. The default is an empty conversation that leaves all to the API.
+/// The features of one prompt; [`FEATURE_TABLE`] defines each. The default is an empty conversation that leaves all to the API.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Features {
-    tokens: OnceLock<Tally>,
+    tokens: OnceLock<TokenTally>,
     text: OnceLock<TextStructure>,
     attached: OnceLock<Box<AttachedFiles>>,
     language: OnceLock<Language>,
     /// The body that the features above are measured on when they are first asked for.
-    source: Option<Source>,
+    source: Option<MeasuredBody>,
     /// The most tokens that any tokenizer makes of the texts, known without counting.
     bytes_of_text: u64,
     /// Tokens for what is attached.
@@ -73,7 +73,7 @@ pub struct Features {
 
 /// A body that was read once and can be read again.
 #[derive(Debug, Clone, PartialEq)]
-struct Source {
+struct MeasuredBody {
     dialect: Dialect,
     body: Bytes,
     envelopes: Envelopes,
@@ -117,10 +117,10 @@ impl Features {
     #[must_use]
     pub fn deferred(prompt: &Prompt<'_>, body: &Bytes) -> Self {
         let envelopes = prompt.envelopes().clone();
-        Self::counts(prompt, Some(Source { dialect: prompt.dialect, body: body.clone(), envelopes }))
+        Self::counts(prompt, Some(MeasuredBody { dialect: prompt.dialect, body: body.clone(), envelopes }))
     }
 
-    fn counts(prompt: &Prompt<'_>, source: Option<Source>) -> Self {
+    fn counts(prompt: &Prompt<'_>, source: Option<MeasuredBody>) -> Self {
         Self {
             tokens: OnceLock::new(),
             text: OnceLock::new(),
@@ -164,7 +164,7 @@ impl Features {
     /// Replaces the token count, what is attached included.
     #[must_use]
     pub fn with_tokens(self, tokens: TokenCount) -> Self {
-        Self { tokens: OnceLock::from(Tally::from(tokens)), media: MediaTokens::default(), ..self }
+        Self { tokens: OnceLock::from(TokenTally::from(tokens)), media: MediaTokens::default(), ..self }
     }
 
     /// Replaces the newest ask's structure.
@@ -189,27 +189,27 @@ impl Features {
     /// before.
     #[must_use]
     pub fn tokens(&self) -> TokenCount {
-        self.tally().count().plus(self.media.get(Tokenizer::Openai))
+        self.tally().count().plus(self.media.get(TokenizerFamily::Openai))
     }
 
     /// Returns the most tokens that a model of the family counts, its chat template included.
     #[must_use]
-    pub fn tokens_of(&self, tokenizer: Tokenizer) -> u64 {
+    pub fn tokens_of(&self, tokenizer: TokenizerFamily) -> u64 {
         self.tally().at_most(tokenizer).saturating_add(self.beside_text(tokenizer))
     }
 
     /// Returns a number that [`Features::tokens_of`] does not exceed, without counting: a token has one byte at least.
     #[must_use]
-    pub fn tokens_at_most(&self, tokenizer: Tokenizer) -> u64 {
+    pub fn tokens_at_most(&self, tokenizer: TokenizerFamily) -> u64 {
         let text = self.tokens.get().map_or(self.bytes_of_text, |tally| tally.at_most(tokenizer));
         text.saturating_add(self.beside_text(tokenizer))
     }
 
-    fn beside_text(&self, tokenizer: Tokenizer) -> u64 {
+    fn beside_text(&self, tokenizer: TokenizerFamily) -> u64 {
         self.media.get(tokenizer).saturating_add(tokens::template(self.turns, self.tools))
     }
 
-    fn tally(&self) -> &Tally {
+    fn tally(&self) -> &TokenTally {
         self.tokens.get_or_init(|| self.read_again(|prompt| TokenCounter::new().of(prompt)))
     }
 
@@ -231,7 +231,7 @@ impl Features {
     pub fn attached(&self) -> &AttachedFiles {
         static NONE: AttachedFiles =
             AttachedFiles { first: Vec::new(), count: 0, bytes: 0, largest: 0, types: String::new() };
-        let read = |source: &Source| Box::new(AttachedFiles::of(&source.body));
+        let read = |source: &MeasuredBody| Box::new(AttachedFiles::of(&source.body));
         match (self.attached.get(), &self.source) {
             (Some(known), _) => known,
             (None, Some(source)) if self.attachments != Attachments::default() => {
@@ -249,7 +249,7 @@ impl Features {
 
     /// Reads the body again; what cannot be read has nothing to measure.
     fn read_again<T: Default>(&self, measure: impl FnOnce(&Prompt<'_>) -> T) -> T {
-        let read = |source: &Source| {
+        let read = |source: &MeasuredBody| {
             Prompt::parse_with(source.dialect, &source.body, &source.envelopes).ok().map(|prompt| measure(&prompt))
         };
         self.source.as_ref().and_then(read).unwrap_or_default()
@@ -257,7 +257,7 @@ impl Features {
 }
 
 impl RequestParameters {
-    fn of(parameters: &Parameters<'_>) -> Self {
+    fn of(parameters: &PromptParameters<'_>) -> Self {
         Self {
             temperature: parameters.temperature.unwrap_or(1.0),
             top_p: parameters.top_p.unwrap_or(1.0),
@@ -271,7 +271,7 @@ impl RequestParameters {
 
 impl Default for RequestParameters {
     fn default() -> Self {
-        Self::of(&Parameters::default())
+        Self::of(&PromptParameters::default())
     }
 }
 

@@ -33,11 +33,11 @@ const MOST_RATIONALE: usize = 300;
 
 /// The labels that a judge may answer with.
 #[derive(Debug)]
-pub struct Labels(Vec<Arc<str>>);
+pub struct JudgeLabels(Vec<Arc<str>>);
 
 /// The answer of a judge, as its text was read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Said {
+pub struct JudgeAnswer {
     /// The label, as the judge was given it.
     pub label: Arc<str>,
     /// The judge's confidence in the label, 0 to 1.
@@ -48,14 +48,14 @@ pub struct Said {
 
 /// The end of an answer's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum AnswerEnding {
     /// The answer came to its own end, or the server says nothing of it.
     Whole,
     /// The answer's tokens ran out.
     Cut,
 }
 
-impl Ending {
+impl AnswerEnding {
     /// Reads a `finish_reason`, in the words of OpenAI and of those who translate for others.
     pub fn of(choice: &Value) -> Self {
         let word = choice["finish_reason"].as_str().unwrap_or_default().to_ascii_lowercase();
@@ -63,7 +63,7 @@ impl Ending {
     }
 }
 
-impl Labels {
+impl JudgeLabels {
     /// Collects the labels, in their order.
     pub fn new<'l>(labels: impl Iterator<Item = &'l str>) -> Self {
         Self(labels.map(Arc::from).collect())
@@ -76,21 +76,21 @@ impl Labels {
 
     /// Reads an answer's text: JSON with a `label`, or else prose that names exactly one. Of an answer that was cut only JSON counts,
     /// which is whole where it closes.
-    pub fn read(&self, text: &str, ending: Ending) -> Option<Said> {
+    pub fn read(&self, text: &str, ending: AnswerEnding) -> Option<JudgeAnswer> {
         let text = spoken(text);
         let objects = objects(&text);
         let mut labelled = Vec::new();
         objects.iter().for_each(|object| holders(object, "label", &mut labelled));
         let Some(last) = labelled.last() else {
-            let label = self.named_in(&text).filter(|_| ending == Ending::Whole)?;
-            return Some(Said { label, confidence: None, rationale: None });
+            let label = self.named_in(&text).filter(|_| ending == AnswerEnding::Whole)?;
+            return Some(JudgeAnswer { label, confidence: None, rationale: None });
         };
         let named: Vec<Arc<str>> =
             labelled.iter().filter_map(|object| self.of_word(object["label"].as_str()?)).collect();
         let label = named.first().filter(|first| named.iter().all(|label| label == *first))?;
         let holder = labelled.iter().rfind(|object| object["label"].as_str().and_then(|it| self.of_word(it)).is_some());
         let holder = holder.unwrap_or(last);
-        Some(Said {
+        Some(JudgeAnswer {
             label: Arc::clone(label),
             confidence: holder.get("confidence").and_then(share),
             rationale: holder.get("reason").and_then(Value::as_str).and_then(sentence),
@@ -224,12 +224,12 @@ mod tests {
 
     use super::*;
 
-    fn labels() -> Labels {
-        Labels::new(["easy", "hard", "gpt-4.1", "gpt-4.1-mini"].into_iter())
+    fn labels() -> JudgeLabels {
+        JudgeLabels::new(["easy", "hard", "gpt-4.1", "gpt-4.1-mini"].into_iter())
     }
 
     fn label(text: &str) -> Option<String> {
-        labels().read(text, Ending::Whole).map(|said| said.label.to_string())
+        labels().read(text, AnswerEnding::Whole).map(|said| said.label.to_string())
     }
 
     #[test]
@@ -301,15 +301,15 @@ mod tests {
 
     #[test]
     fn labels_that_differ_by_their_case_are_told_apart_or_not_read() {
-        let labels = Labels::new(["Pro", "pro"].into_iter());
-        let read = |text: &str| labels.read(text, Ending::Whole).map(|said| said.label.to_string());
+        let labels = JudgeLabels::new(["Pro", "pro"].into_iter());
+        let read = |text: &str| labels.read(text, AnswerEnding::Whole).map(|said| said.label.to_string());
 
         assert_eq!((read("Pro"), read("pro"), read("PRO")), (Some("Pro".into()), Some("pro".into()), None));
     }
 
     #[test]
     fn an_answer_that_was_cut_counts_where_its_json_is_whole() {
-        let read = |text: &str| labels().read(text, Ending::Cut).map(|said| said.label.to_string());
+        let read = |text: &str| labels().read(text, AnswerEnding::Cut).map(|said| said.label.to_string());
 
         assert_eq!(read("{\"label\": \"easy\"}\n\n\n").as_deref(), Some("easy"));
         assert_eq!((read("It is easy to see that"), read("{\"label\": \"easy\"")), (None, None));
@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn confidence_and_rationale_are_read_within_bounds() {
-        let said = |text: &str| labels().read(text, Ending::Whole).expect("a label");
+        let said = |text: &str| labels().read(text, AnswerEnding::Whole).expect("a label");
         let long = json!({"reason": format!("a\nproof {}", "x".repeat(900)), "label": "hard", "confidence": "0.5"});
 
         let (short, long) = (said(r#"{"label": "easy", "confidence": 7, "reason": " "}"#), said(&long.to_string()));
@@ -342,10 +342,10 @@ mod tests {
     #[test]
     fn the_end_of_an_answer_is_known_in_several_words() {
         for word in ["length", "max_tokens", "MAX_TOKENS"] {
-            assert_eq!(Ending::of(&json!({"finish_reason": word})), Ending::Cut);
+            assert_eq!(AnswerEnding::of(&json!({"finish_reason": word})), AnswerEnding::Cut);
         }
-        assert_eq!(Ending::of(&json!({"finish_reason": "stop"})), Ending::Whole);
-        assert_eq!(Ending::of(&json!({})), Ending::Whole);
+        assert_eq!(AnswerEnding::of(&json!({"finish_reason": "stop"})), AnswerEnding::Whole);
+        assert_eq!(AnswerEnding::of(&json!({})), AnswerEnding::Whole);
     }
 
     #[test]

@@ -27,49 +27,50 @@ mod tested;
 
 use std::collections::BTreeMap;
 
-use self::affinity::{Affinity, trace_of};
-use self::constraints::{Choices, Settled};
-use self::decision::Choice;
+use self::affinity::{SessionAffinity, trace_of};
+use self::constraints::{ConstrainedChoice, PolicyModels};
+use self::decision::ModelChoice;
 pub use self::decision::{
-    By, Candidate, Constraint, Decision, Denial, Expected, Flip, JudgeFailure, Keep, MODEL_HEADER, NOT_ALLOWED,
-    POLICY_HEADER, PinOutcome, PinTrace, PolicyOutcome, Reason, RuleOutcome, RuleTrace, Stage,
+    Candidate, Constraint, Decision, DecisionFlip, DecisionMaker, Denial, JudgeFailure, MODEL_HEADER, ModelExpectation,
+    NOT_ALLOWED, POLICY_HEADER, PinOutcome, PinTrace, PinUpdate, PolicyOutcome, Reason, RuleOutcome, RuleTrace,
+    StrategyStage,
 };
-pub use self::drive::{Participation, SignalSource};
-use self::estimate::Estimate;
-pub use self::facts::{Detail, Health, Live, RequestFacts, Unknown};
-use self::matching::Matcher;
+pub use self::drive::{PolicyParticipation, SignalSource};
+use self::estimate::CostEstimate;
+pub use self::facts::{DecisionDetail, PolicyWorld, ProviderHealth, RequestFacts, UnknownWorld};
+use self::matching::PolicyMatcher;
 use self::paths::path_of;
-use self::rules::{Ruled, Rules};
+use self::rules::{PolicyRules, RuleVerdict};
 pub use self::set::PolicySet;
 use self::signals::RequestEvidence;
-pub use self::signals::{Asked, Held, Judgement, Pin, Signal, Signals, Similarities};
-use self::strategy::{Known, Strategy};
-pub use self::target::{Observation, Target};
-use crate::config::{self, Config, Glob, Housekeeping, Mode, Name};
+pub use self::signals::{ClassifierAnswer, Judgement, KnownSignals, ModelPin, PinLookup, RouteSimilarities, Signal};
+use self::strategy::{ChoiceContext, Strategy};
+pub use self::target::{ControlTarget, TargetObservation};
+use crate::config::{self, Config, Glob, HousekeepingModel, Name, PolicyMode};
 use crate::features::Features;
 
 /// One policy, compiled.
 #[derive(Debug)]
 pub struct Policy {
     name: Name,
-    mode: Mode,
+    mode: PolicyMode,
     rollout: f64,
     overrides: Vec<Glob>,
     is_selectable: bool,
-    matcher: Matcher,
-    rules: Rules,
+    matcher: PolicyMatcher,
+    rules: PolicyRules,
     strategy: Strategy,
-    choices: Choices,
-    housekeeping: Housekeeping,
-    affinity: Option<Affinity>,
-    target: Option<Target>,
+    choices: PolicyModels,
+    housekeeping: HousekeepingModel,
+    affinity: Option<SessionAffinity>,
+    target: Option<ControlTarget>,
     /// The heads that the policy reads, by classifier.
     reads: BTreeMap<Name, Vec<Name>>,
 }
 
 /// The answer of a policy to the signals that are known.
 #[derive(Debug)]
-pub enum Step {
+pub enum PolicyStep {
     /// The signal to find before the policy is asked again.
     Need(Signal),
     /// The model to use, and the way to it.
@@ -79,7 +80,7 @@ pub enum Step {
 }
 
 impl Policy {
-    fn new(config: &Config, index: usize, policy: &config::Policy, rules: Rules) -> Self {
+    fn new(config: &Config, index: usize, policy: &config::PolicyConfig, rules: PolicyRules) -> Self {
         let path = path_of(index).key("strategy");
         let mut reads: BTreeMap<Name, Vec<Name>> = BTreeMap::new();
         let mut read = |classifier: &Name, head: &Name| {
@@ -100,12 +101,12 @@ impl Policy {
             rollout: policy.rollout.get(),
             overrides: policy.overrides.models.clone(),
             is_selectable: policy.overrides.policy,
-            matcher: Matcher::new(&policy.matches),
+            matcher: PolicyMatcher::new(&policy.matches),
             strategy: Strategy::new(config, &policy.name, &path, &policy.strategy),
-            choices: Choices::new(config, policy, rules.models()),
+            choices: PolicyModels::new(config, policy, rules.models()),
             housekeeping: policy.housekeeping,
-            affinity: policy.affinity.as_ref().map(Affinity::new),
-            target: Target::new(policy),
+            affinity: policy.affinity.as_ref().map(SessionAffinity::new),
+            target: ControlTarget::new(policy),
             rules,
             reads,
         }
@@ -119,19 +120,19 @@ impl Policy {
 
     /// Returns what the policy does with the requests that fit.
     #[must_use]
-    pub const fn mode(&self) -> Mode {
+    pub const fn mode(&self) -> PolicyMode {
         self.mode
     }
 
     /// Returns the affinity by which requests that belong together stay with one model.
     #[must_use]
-    pub fn affinity(&self) -> Option<&config::Affinity> {
+    pub fn affinity(&self) -> Option<&config::AffinityConfig> {
         self.affinity.as_ref().map(|affinity| &affinity.config)
     }
 
     /// Returns the target that the policy's threshold is moved for.
     #[must_use]
-    pub const fn target(&self) -> Option<&Target> {
+    pub const fn target(&self) -> Option<&ControlTarget> {
         self.target.as_ref()
     }
 
@@ -146,25 +147,27 @@ impl Policy {
     /// `signals` belong to one request: the rules are evaluated at the first step and remembered there. Whoever can find
     /// signals drives all the steps at once with [`Policy::decide`].
     #[must_use]
-    pub fn step(&self, facts: &RequestFacts<'_>, features: &Features, signals: &Signals) -> Step {
+    pub fn step(&self, facts: &RequestFacts<'_>, features: &Features, signals: &KnownSignals) -> PolicyStep {
         let outcome = self.outcome(&self.known(facts, features, signals));
-        outcome.map_or_else(Step::Need, |outcome| match outcome {
-            PolicyOutcome::Decided(decision) => Step::Decide(decision),
-            PolicyOutcome::Denied(denial) => Step::Deny(denial),
+        outcome.map_or_else(PolicyStep::Need, |outcome| match outcome {
+            PolicyOutcome::Decided(decision) => PolicyStep::Decide(decision),
+            PolicyOutcome::Denied(denial) => PolicyStep::Deny(denial),
         })
     }
 
     /// Decides by what is known, or names the signal that it needs.
-    fn outcome(&self, known: &Known<'_>) -> Result<PolicyOutcome, Signal> {
+    fn outcome(&self, known: &ChoiceContext<'_>) -> Result<PolicyOutcome, Signal> {
         let ruled = self.rules.run(&self.name, known.evidence())?;
         if let Some((index, deny)) = ruled.denied {
             return Ok(PolicyOutcome::Denied(Denial::by_rule(&self.name, index, deny, ruled.traces)));
         }
         let choice = match (self.overridden(known.facts), ruled.chosen) {
             (Some(Err(denial)), _) => return Ok(PolicyOutcome::Denied(denial)),
-            (Some(Ok(model)), _) => self.overruling(Choice::plain(By::Override, &model, Reason::Override), known)?,
+            (Some(Ok(model)), _) => {
+                self.overruling(ModelChoice::plain(DecisionMaker::Override, &model, Reason::Override), known)?
+            }
             (None, Some((index, model))) => {
-                let mut choice = Choice::plain(By::Rule(index), model, Reason::Rule);
+                let mut choice = ModelChoice::plain(DecisionMaker::Rule(index), model, Reason::Rule);
                 if known.is_explained() {
                     choice.flip = self.without_rule(index, &ruled, known);
                 }
@@ -176,7 +179,12 @@ impl Policy {
     }
 
     /// Returns the model that would serve if the rule at `index` were not true, where that is known without asking anybody.
-    fn without_rule(&self, index: usize, ruled: &Ruled<'_>, known: &Known<'_>) -> Option<Box<Flip>> {
+    fn without_rule(
+        &self,
+        index: usize,
+        ruled: &RuleVerdict<'_>,
+        known: &ChoiceContext<'_>,
+    ) -> Option<Box<DecisionFlip>> {
         let values = self.rules.values(known.evidence());
         let chosen = self.rules.choose_without(index, &ruled.traces, &values)?;
         let model = match chosen {
@@ -185,30 +193,40 @@ impl Policy {
         };
         let is_other = Some(&model) != ruled.chosen.map(|(_, model)| model);
         let label = Some(index.to_string().into());
-        is_other.then(|| Box::new(Flip { of: "rule", label, value: 1.0, threshold: 0.0, model: Some(model) }))
+        is_other.then(|| Box::new(DecisionFlip { of: "rule", label, value: 1.0, threshold: 0.0, model: Some(model) }))
     }
 
     /// Returns the value of each rule by what is known, whether it was tried or not; `None` where one fails, or reads what
     /// nobody asked.
     #[must_use]
-    pub fn rule_values(&self, facts: &RequestFacts<'_>, features: &Features, signals: &Signals) -> Vec<Option<bool>> {
+    pub fn rule_values(
+        &self,
+        facts: &RequestFacts<'_>,
+        features: &Features,
+        signals: &KnownSignals,
+    ) -> Vec<Option<bool>> {
         self.rules.values(RequestEvidence { facts, features, signals })
     }
 
-    fn known<'k>(&'k self, facts: &'k RequestFacts<'k>, features: &'k Features, signals: &'k Signals) -> Known<'k> {
+    fn known<'k>(
+        &'k self,
+        facts: &'k RequestFacts<'k>,
+        features: &'k Features,
+        signals: &'k KnownSignals,
+    ) -> ChoiceContext<'k> {
         let warm = self.affinity.as_ref().and_then(|affinity| affinity.warm(&signals.pin, features));
-        Known { policy: &self.name, facts, features, signals, warm }
+        ChoiceContext { policy: &self.name, facts, features, signals, warm }
     }
 
     /// Tells whether an agent sends the request for itself, and the policy does not look at such requests.
     fn keeps_house(&self, features: &Features) -> bool {
-        self.housekeeping == Housekeeping::Cheapest && features.purpose.is_housekeeping()
+        self.housekeeping == HousekeepingModel::Cheapest && features.purpose.is_housekeeping()
     }
 
     /// Chooses by the strategy, and by the pin of the request's conversation.
-    fn strategic(&self, known: &Known<'_>) -> Result<Choice, Signal> {
+    fn strategic(&self, known: &ChoiceContext<'_>) -> Result<ModelChoice, Signal> {
         if self.keeps_house(known.features) {
-            return Ok(Choice::plain(By::Default, self.choices.cheapest(), Reason::Housekeeping));
+            return Ok(ModelChoice::plain(DecisionMaker::Default, self.choices.cheapest(), Reason::Housekeeping));
         }
         match &self.affinity {
             Some(affinity) => affinity.choose(known, &self.choices, &self.strategy),
@@ -217,13 +235,13 @@ impl Policy {
     }
 
     /// Overrules the pin of the conversation, which must still be known for what is remembered of it.
-    fn overruling(&self, choice: Choice, known: &Known<'_>) -> Result<Choice, Signal> {
+    fn overruling(&self, choice: ModelChoice, known: &ChoiceContext<'_>) -> Result<ModelChoice, Signal> {
         let pin = match (&self.affinity, &known.signals.pin) {
             (None, _) => return Ok(choice),
             _ if self.keeps_house(known.features) => return Ok(choice),
-            (Some(_), Held::Unknown) => return Err(Signal::Pin),
-            (Some(_), Held::Nothing) => None,
-            (Some(_), Held::To(pin)) => Some(pin),
+            (Some(_), PinLookup::Unknown) => return Err(Signal::Pin),
+            (Some(_), PinLookup::Nothing) => None,
+            (Some(_), PinLookup::To(pin)) => Some(pin),
         };
         let outcome = if pin.is_some() { PinOutcome::Overruled } else { PinOutcome::New };
         Ok(choice.pinned(PinTrace { outcome, ..trace_of(pin, known.features) }))
@@ -232,31 +250,32 @@ impl Policy {
     /// Decides without looking at the request: `otherwise`, for `reason`.
     #[must_use]
     pub fn stand_in(&self, reason: Reason, facts: &RequestFacts<'_>, features: &Features) -> PolicyOutcome {
-        let choice = Choice::plain(By::Default, self.choices.otherwise(), reason);
-        self.conclude(choice, Ruled::default(), &self.known(facts, features, &Signals::default()))
+        let choice = ModelChoice::plain(DecisionMaker::Default, self.choices.otherwise(), reason);
+        self.conclude(choice, RuleVerdict::default(), &self.known(facts, features, &KnownSignals::default()))
     }
 
     /// Applies the constraints to a choice.
-    fn conclude(&self, mut choice: Choice, ruled: Ruled<'_>, known: &Known<'_>) -> PolicyOutcome {
+    fn conclude(&self, mut choice: ModelChoice, ruled: RuleVerdict<'_>, known: &ChoiceContext<'_>) -> PolicyOutcome {
         let (features, live) = (known.features, known.facts.live);
         let complete = |candidates: &mut [Candidate]| {
             if known.is_explained() {
-                Estimate { features, live, warm: known.warm }.complete(candidates);
+                CostEstimate { features, live, warm: known.warm }.complete(candidates);
             }
         };
-        let Settled { model, reason, mut candidates } = match self.choices.constrain(&mut choice, features, live) {
-            Ok(constrained) => constrained,
-            Err(mut candidates) => {
-                complete(&mut candidates);
-                return PolicyOutcome::Denied(Denial::no_model_fits(&self.name, candidates, ruled.traces));
-            }
-        };
+        let ConstrainedChoice { model, reason, mut candidates } =
+            match self.choices.constrain(&mut choice, features, live) {
+                Ok(constrained) => constrained,
+                Err(mut candidates) => {
+                    complete(&mut candidates);
+                    return PolicyOutcome::Denied(Denial::no_model_fits(&self.name, candidates, ruled.traces));
+                }
+            };
         complete(&mut candidates);
         let fallback = self.choices.fallback(&model, &candidates);
-        let Choice { by, label, score, rationale, flip, stages, pin, .. } = choice;
+        let ModelChoice { by, label, score, rationale, flip, stages, pin, .. } = choice;
         let is_held = self.affinity.is_some() && !self.keeps_house(features);
-        let keep = if is_held { Keep::of(by, reason) } else { Keep::Nothing };
-        let was_moved = by == By::Affinity && matches!(reason, Reason::Moved(_));
+        let keep = if is_held { PinUpdate::of(by, reason) } else { PinUpdate::Nothing };
+        let was_moved = by == DecisionMaker::Affinity && matches!(reason, Reason::Moved(_));
         let pin = pin.map(|pin| if was_moved { PinTrace { outcome: PinOutcome::Constrained, ..pin } } else { pin });
         PolicyOutcome::Decided(Decision {
             model,

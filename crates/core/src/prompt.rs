@@ -9,7 +9,7 @@
 //! [`Purpose`] says whether anybody asked at all, [`Envelopes`] are what does not count as asked.
 //!
 //! One file per dialect, each a grammar of the top level; `parse` reads by them. [`model_field()`] works on any JSON
-//! body. [`splice()`] and [`Edits`] are the only ways a body is changed.
+//! body. [`splice()`] and [`BodyEdits`] are the only ways a body is changed.
 
 mod ask;
 mod attached;
@@ -52,21 +52,21 @@ use std::ops::Range;
 pub use self::ask::{Ask, AskSource};
 pub use self::attached::{AttachedFile, AttachedFiles, AttachmentKind, Attachments};
 pub use self::dialect::Dialect;
-pub use self::edit::Edits;
-pub use self::envelope::{Envelopes, LeftOut, Mark, OwnEnvelope, Spec, TABLE};
+pub use self::edit::BodyEdits;
+pub use self::envelope::{ENVELOPE_TABLE, EnvelopeDefinition, EnvelopeForm, EnvelopeStretch, Envelopes, OwnEnvelope};
 pub use self::markdown::table_markdown;
-pub use self::media::{Image, ImageDetail, Media};
+pub use self::media::{AttachedImage, AttachedMedia, ImageDetail};
 pub use self::model_field::{ModelField, model_field};
-pub use self::parameters::{Parameters, ResponseFormat};
+pub use self::parameters::{PromptParameters, ResponseFormat};
 pub use self::parse_error::ParseError;
-pub use self::pieces::{Escapes, Piece, PieceKind, unescaped};
+pub use self::pieces::{JsonEscapes, PieceKind, PromptPiece, unescaped};
 pub use self::purpose::Purpose;
-pub use self::session::Session;
+pub use self::session::ClientSession;
 pub use self::splice::splice;
 use self::text::owned;
 pub use self::text_scope::TextScope;
-pub use self::turn::Role;
-use self::turn::Turn;
+use self::turn::ConversationTurn;
+pub use self::turn::TurnRole;
 
 /// The content of a request body, borrowed from it wherever its strings hold no escapes.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,18 +106,18 @@ pub struct Prompt<'b> {
     /// Tokens that the client sent as their ids instead of text.
     pub token_ids: u64,
     /// Sampling and output parameters.
-    pub parameters: Parameters<'b>,
+    pub parameters: PromptParameters<'b>,
     /// The client's names for the conversation.
-    pub session: Session<'b>,
+    pub session: ClientSession<'b>,
     /// The purpose of the request.
     pub purpose: Purpose,
     /// True where the harness has told the model to plan and change nothing.
     pub is_planning: bool,
     /// Attachments as vendors charge them.
-    pub media: Media,
-    pieces: Vec<Piece<'b>>,
+    pub media: AttachedMedia,
+    pieces: Vec<PromptPiece<'b>>,
     texts: Vec<Cow<'b, str>>,
-    turns_in_order: Vec<Turn>,
+    turns_in_order: Vec<ConversationTurn>,
     ask: Ask,
     envelopes: Envelopes,
 }
@@ -131,7 +131,7 @@ impl<'b> Prompt<'b> {
 
     /// Returns what a provider counts beside the texts of turns: tools, schemas, calls, thoughts, documents.
     #[must_use]
-    pub fn pieces(&self) -> &[Piece<'b>] {
+    pub fn pieces(&self) -> &[PromptPiece<'b>] {
         &self.pieces
     }
 
@@ -175,7 +175,7 @@ impl<'b> Prompt<'b> {
 
     /// Iterates over the texts of the system and developer turns that the conversation begins with.
     pub fn leading_system_texts(&self) -> impl Iterator<Item = &str> {
-        let leading = self.turns_in_order.iter().take_while(|turn| turn.role == Role::System);
+        let leading = self.turns_in_order.iter().take_while(|turn| turn.role == TurnRole::System);
         leading.filter_map(|turn| turn.text).map(|place| self.texts[place].as_ref())
     }
 
@@ -185,8 +185,8 @@ impl<'b> Prompt<'b> {
         &self.envelopes
     }
 
-    const fn conversation(&self) -> ask::Conversation<'_, 'b> {
-        ask::Conversation {
+    const fn conversation(&self) -> ask::AskSearch<'_, 'b> {
+        ask::AskSearch {
             turns: self.turns_in_order.as_slice(),
             texts: self.texts.as_slice(),
             envelopes: &self.envelopes,
@@ -197,10 +197,13 @@ impl<'b> Prompt<'b> {
     fn into_owned(self) -> Prompt<'static> {
         Prompt {
             model: owned(self.model),
-            parameters: Parameters { reasoning_effort: self.parameters.reasoning_effort.map(owned), ..self.parameters },
+            parameters: PromptParameters {
+                reasoning_effort: self.parameters.reasoning_effort.map(owned),
+                ..self.parameters
+            },
             session: self.session.into_owned(),
             texts: self.texts.into_iter().map(owned).collect(),
-            pieces: self.pieces.into_iter().map(Piece::into_owned).collect(),
+            pieces: self.pieces.into_iter().map(PromptPiece::into_owned).collect(),
             ..self
         }
     }

@@ -1,6 +1,6 @@
 //! The vocabulary between classifier and policy: heads, labels, calibrated probabilities.
 //!
-//! The classifier produces [`Scores`] or says why it could not ([`Degraded`]); the policy only ever sees these types, so
+//! The classifier produces [`Scores`] or says why it could not ([`ClassifierFailure`]); the policy only ever sees these types, so
 //! every strategy can be tested without a model.
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores {
     /// The part of the classifier that produced the scores.
-    pub source: Source,
+    pub source: ScoreSource,
     /// One entry a head, in the bundle's order.
     pub heads: Vec<HeadScores>,
     /// Tokens that the encoder read.
@@ -32,13 +32,13 @@ pub struct Familiarity {
     /// The share of the text's n-grams that occurred in training; `None` where the bundle does not say, or the text has none.
     pub known_ngrams: Option<f32>,
     /// The part of the text that lies beyond the training; `None` where none is known to.
-    pub unfamiliar: Option<Unfamiliar>,
+    pub unfamiliar: Option<UnfamiliarPart>,
 }
 
 /// The part of a text that lies beyond a classifier's training, so that its scores are no evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Unfamiliar {
+pub enum UnfamiliarPart {
     /// Most letters are of scripts that the bundle does not declare.
     Script,
     /// The text is in a language that the bundle does not declare, and training did not see many of its n-grams.
@@ -63,19 +63,19 @@ pub struct HeadScores {
 
 /// The part of a classifier that produced scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum ScoreSource {
     /// The ONNX encoder and the heads over its embedding.
     Encoder,
     /// The lexical heads alone, which were enough: sure of it, or all that the bundle has.
     Lexical,
     /// The lexical heads, because the encoder could not answer.
-    Fallback(Degraded),
+    Fallback(ClassifierFailure),
 }
 
 /// The reason why there are no scores. Never an error to the client: the policy's `otherwise` serves the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Degraded {
+pub enum ClassifierFailure {
     /// The ONNX Runtime library was not found or refused to load.
     RuntimeMissing,
     /// The bundle could not be loaded or verified.
@@ -101,7 +101,7 @@ impl Familiarity {
     pub const UNKNOWN: Self = Self { known_ngrams: None, unfamiliar: None };
 }
 
-impl Unfamiliar {
+impl UnfamiliarPart {
     /// Every part that can lie beyond a training.
     pub const ALL: [Self; 3] = [Self::Script, Self::Language, Self::Ngrams];
 
@@ -116,7 +116,7 @@ impl Unfamiliar {
     }
 }
 
-impl Degraded {
+impl ClassifierFailure {
     /// Every reason, for the metrics to register up front.
     pub const ALL: [Self; 9] = [
         Self::RuntimeMissing,
@@ -147,7 +147,7 @@ impl Degraded {
     }
 }
 
-impl Source {
+impl ScoreSource {
     /// Every name, for the metrics to register up front.
     pub const NAMES: [&str; 3] = ["encoder", "lexical", "lexical_fallback"];
 
@@ -163,7 +163,7 @@ impl Source {
 
     /// Returns the reason why the encoder, which should have answered, did not.
     #[must_use]
-    pub const fn degraded(self) -> Option<Degraded> {
+    pub const fn degraded(self) -> Option<ClassifierFailure> {
         match self {
             Self::Encoder | Self::Lexical => None,
             Self::Fallback(reason) => Some(reason),
@@ -171,7 +171,7 @@ impl Source {
     }
 }
 
-impl Serialize for Source {
+impl Serialize for ScoreSource {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
@@ -182,7 +182,7 @@ impl Scores {
     #[must_use]
     pub fn of(heads: Vec<HeadScores>) -> Self {
         Self {
-            source: Source::Encoder,
+            source: ScoreSource::Encoder,
             heads,
             tokens: 0,
             truncated_tokens: 0,

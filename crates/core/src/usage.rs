@@ -1,6 +1,6 @@
 //! Token usage out of answers as they pass, without keeping them.
 //!
-//! A [`Reader`] is fed an answer's chunks, cut anywhere, and knows afterwards what the upstream said it used, whether
+//! A [`UsageReader`] is fed an answer's chunks, cut anywhere, and knows afterwards what the upstream said it used, whether
 //! the answer ended as its API says, and enough of its text to estimate what the upstream did not say. Events and whole
 //! JSON answers go through the same scanner, which keeps the `usage` object (4 KiB at most) and a sample of the text
 //! (8 KiB at most), never an event or an answer: those of the responses API repeat the whole output.
@@ -20,12 +20,12 @@ mod sse;
 
 use serde_json::Value;
 
-use self::counts::Counts;
+use self::counts::ReportedCounts;
 pub use self::filter::{UsageEvent, UsageFilter};
-use self::sample::Sample;
-use self::scan::{Choices, Scan};
-use self::sse::{Lines, Piece};
-use crate::config::Price;
+use self::sample::AnswerSample;
+use self::scan::{ChoicesState, DocumentScan};
+use self::sse::{EventLines, EventPiece};
+use crate::config::TokenPrice;
 use crate::features::TokenCounter;
 
 /// More tokens than any answer has: a number above it is a mistake that must not spoil the counters.
@@ -48,7 +48,7 @@ pub struct Usage {
 
 /// The form in which an API writes its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
+pub enum AnswerFormat {
     /// OpenAI's chat completions, completions and embeddings.
     OpenAi,
     /// OpenAI's responses.
@@ -59,7 +59,7 @@ pub enum Shape {
 
 /// The framing of an answer on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Framing {
+pub enum AnswerFraming {
     /// One JSON document.
     Json,
     /// A `text/event-stream`.
@@ -68,18 +68,18 @@ pub enum Framing {
 
 /// Reads the usage out of one answer.
 #[derive(Debug)]
-pub struct Reader {
-    framing: Framing,
-    lines: Lines,
-    state: State,
+pub struct UsageReader {
+    framing: AnswerFraming,
+    lines: EventLines,
+    state: AnswerState,
 }
 
 #[derive(Debug)]
-struct State {
-    shape: Shape,
-    scan: Scan,
-    text: Sample,
-    counts: Counts,
+struct AnswerState {
+    shape: AnswerFormat,
+    scan: DocumentScan,
+    text: AnswerSample,
+    counts: ReportedCounts,
     /// The number of the newest event, where the API numbers them.
     sequence: Option<u64>,
     /// The number of bytes of `[DONE]` that the current event's data is; `None` once it is something else.
@@ -89,16 +89,16 @@ struct State {
 
 /// An event that ended in the chunk at hand.
 #[derive(Debug, Clone, Copy)]
-struct Ended {
+struct FinishedEvent {
     /// The byte at which the event began, unless that was in an earlier chunk.
     start: Option<usize>,
     end: usize,
-    verdict: Verdict,
+    verdict: EventVerdict,
 }
 
 /// The verdict on an event: the one that carries the usage and nothing else, or another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum EventVerdict {
     Usage,
     Other,
 }
@@ -106,13 +106,13 @@ enum Verdict {
 impl Usage {
     /// Returns what this costs in US dollars. Cached input without a price of its own costs as much as other input.
     #[must_use]
-    pub fn cost(&self, price: &Price) -> f64 {
+    pub fn cost(&self, price: &TokenPrice) -> f64 {
         let cached = self.cached.min(self.input);
         price.of(self.input - cached, cached, self.output)
     }
 }
 
-impl Shape {
+impl AnswerFormat {
     /// Returns the shape of the answers to requests for `path`.
     #[must_use]
     pub fn of_path(path: &str) -> Self {
@@ -123,16 +123,16 @@ impl Shape {
         }
     }
 
-    const fn text_keys(self, framing: Framing) -> &'static [&'static str] {
+    const fn text_keys(self, framing: AnswerFraming) -> &'static [&'static str] {
         match (self, framing) {
             (Self::OpenAi, _) => openai::TEXT,
-            (Self::Responses, Framing::Json) => responses::TEXT,
-            (Self::Responses, Framing::Events) => responses::TEXT_IN_STREAM,
+            (Self::Responses, AnswerFraming::Json) => responses::TEXT,
+            (Self::Responses, AnswerFraming::Events) => responses::TEXT_IN_STREAM,
             (Self::Anthropic, _) => anthropic::TEXT,
         }
     }
 
-    fn counts(self, usage: &Value) -> Counts {
+    fn counts(self, usage: &Value) -> ReportedCounts {
         match self {
             Self::OpenAi => openai::counts(usage),
             Self::Responses => responses::counts(usage),
@@ -141,20 +141,20 @@ impl Shape {
     }
 }
 
-impl Reader {
+impl UsageReader {
     /// Makes a reader for one answer.
     #[must_use]
-    pub fn new(shape: Shape, framing: Framing) -> Self {
-        let state = State {
+    pub fn new(shape: AnswerFormat, framing: AnswerFraming) -> Self {
+        let state = AnswerState {
             shape,
-            scan: Scan::new(shape.text_keys(framing)),
-            text: Sample::default(),
-            counts: Counts::default(),
+            scan: DocumentScan::new(shape.text_keys(framing)),
+            text: AnswerSample::default(),
+            counts: ReportedCounts::default(),
             sequence: None,
             done: None,
             ended: false,
         };
-        Self { framing, lines: Lines::default(), state }
+        Self { framing, lines: EventLines::default(), state }
     }
 
     /// Reads on.
@@ -167,8 +167,8 @@ impl Reader {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         match self.framing {
-            Framing::Json => self.state.scan.is_complete(),
-            Framing::Events => self.state.ended,
+            AnswerFraming::Json => self.state.scan.is_complete(),
+            AnswerFraming::Events => self.state.ended,
         }
     }
 
@@ -185,7 +185,7 @@ impl Reader {
     #[must_use]
     pub fn usage(&self, prompt_tokens: impl FnOnce() -> u64, counter: &TokenCounter) -> Option<Usage> {
         let counts = self.counts();
-        if counts == Counts::default() && self.state.text.bytes() == 0 {
+        if counts == ReportedCounts::default() && self.state.text.bytes() == 0 {
             return None;
         }
         Some(Usage {
@@ -199,50 +199,50 @@ impl Reader {
 
     /// An answer that names its input only has none to estimate: embeddings have no output.
     fn is_estimated(&self) -> bool {
-        let Counts { input, output, .. } = self.counts();
+        let ReportedCounts { input, output, .. } = self.counts();
         input.is_none() || (output.is_none() && self.state.text.bytes() > 0)
     }
 
     /// Returns the counts of the last `usage` of a whole document, or of all events of a stream together.
-    fn counts(&self) -> Counts {
-        let State { shape, scan, counts, .. } = &self.state;
+    fn counts(&self) -> ReportedCounts {
+        let AnswerState { shape, scan, counts, .. } = &self.state;
         match self.framing {
-            Framing::Json => scan.usage().map(|usage| shape.counts(usage)).unwrap_or_default(),
-            Framing::Events => *counts,
+            AnswerFraming::Json => scan.usage().map(|usage| shape.counts(usage)).unwrap_or_default(),
+            AnswerFraming::Events => *counts,
         }
     }
 
     /// Reads on and reports every event that ends; returns where the last one began, if it did so in this chunk.
-    fn read(&mut self, chunk: &[u8], mut ended: impl FnMut(Ended)) -> Option<usize> {
+    fn read(&mut self, chunk: &[u8], mut ended: impl FnMut(FinishedEvent)) -> Option<usize> {
         let Self { framing, lines, state } = self;
-        if *framing == Framing::Json {
+        if *framing == AnswerFraming::Json {
             state.feed(chunk);
             return None;
         }
         let mut start = None;
         lines.feed(chunk, |piece| match piece {
-            Piece::Opened(at) => {
+            EventPiece::Opened(at) => {
                 start = Some(at);
                 state.scan.reset();
                 state.done = Some(0);
             }
-            Piece::Data(bytes) => state.data(bytes),
-            Piece::Joined => state.feed(b"\n"),
-            Piece::Ended(end) => {
+            EventPiece::Data(bytes) => state.data(bytes),
+            EventPiece::Joined => state.feed(b"\n"),
+            EventPiece::Ended(end) => {
                 let verdict = state.verdict();
                 state.end_event();
-                ended(Ended { start: start.take(), end, verdict });
+                ended(FinishedEvent { start: start.take(), end, verdict });
             }
         });
         start
     }
 
     fn has_usage_events(&self) -> bool {
-        self.framing == Framing::Events && self.state.shape == Shape::OpenAi
+        self.framing == AnswerFraming::Events && self.state.shape == AnswerFormat::OpenAi
     }
 }
 
-impl State {
+impl AnswerState {
     fn data(&mut self, bytes: &[u8]) {
         let rest = self.done.map(|matched| &openai::DONE[matched..]);
         self.done =
@@ -257,26 +257,26 @@ impl State {
     /// Returns the event that tells a client its stream broke, as this API writes it.
     fn error_event(&self, code: &str, message: &str) -> String {
         match self.shape {
-            Shape::OpenAi => openai::error_event(code, message),
-            Shape::Responses => {
+            AnswerFormat::OpenAi => openai::error_event(code, message),
+            AnswerFormat::Responses => {
                 let next = self.sequence.map_or(0, |newest| newest.saturating_add(1));
                 responses::error_event(code, message, next)
             }
-            Shape::Anthropic => anthropic::error_event(code, message),
+            AnswerFormat::Anthropic => anthropic::error_event(code, message),
         }
     }
 
-    fn verdict(&self) -> Verdict {
+    fn verdict(&self) -> EventVerdict {
         let scan = &self.scan;
-        let only_usage = scan.is_complete() && scan.choices() == Choices::Empty && scan.usage().is_some();
-        if only_usage && self.shape == Shape::OpenAi { Verdict::Usage } else { Verdict::Other }
+        let only_usage = scan.is_complete() && scan.choices() == ChoicesState::Empty && scan.usage().is_some();
+        if only_usage && self.shape == AnswerFormat::OpenAi { EventVerdict::Usage } else { EventVerdict::Other }
     }
 
     fn end_event(&mut self) {
         self.ended |= match self.shape {
-            Shape::OpenAi => self.done == Some(openai::DONE.len()),
-            Shape::Responses => responses::ENDS.iter().any(|kind| self.scan.is_kind(kind)),
-            Shape::Anthropic => self.scan.is_kind(anthropic::END),
+            AnswerFormat::OpenAi => self.done == Some(openai::DONE.len()),
+            AnswerFormat::Responses => responses::ENDS.iter().any(|kind| self.scan.is_kind(kind)),
+            AnswerFormat::Anthropic => self.scan.is_kind(anthropic::END),
         };
         self.sequence = self.scan.sequence().or(self.sequence);
         self.add_usage();
@@ -286,10 +286,10 @@ impl State {
     fn add_usage(&mut self) {
         let Some(usage) = self.scan.usage() else { return };
         let mut counts = self.shape.counts(usage);
-        if self.shape == Shape::Anthropic && self.scan.is_kind(anthropic::START) {
+        if self.shape == AnswerFormat::Anthropic && self.scan.is_kind(anthropic::START) {
             counts.output = None;
         }
-        self.counts = Counts {
+        self.counts = ReportedCounts {
             input: counts.input.or(self.counts.input),
             output: counts.output.or(self.counts.output),
             cached: counts.cached.or(self.counts.cached),

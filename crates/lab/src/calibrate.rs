@@ -7,12 +7,12 @@
 mod sample;
 mod sweep;
 
-use pointsman_core::config::Problem;
+use pointsman_core::config::ConfigProblem;
 use serde::Serialize;
 
-pub use self::sample::{Item, Sample, SampleError, SampleSource, Sides};
-pub use self::sweep::Knob;
-use crate::statistics::Interval;
+pub use self::sample::{SampleError, SampleSource, SampledRequest, ThresholdSample, ThresholdSides};
+pub use self::sweep::SweptThreshold;
+use crate::statistics::ConfidenceInterval;
 
 /// A threshold's last digit: more would claim more than a sample knows.
 const DIGITS: f64 = 1e4;
@@ -23,7 +23,7 @@ const SLACK: f64 = 1e-12;
 /// The goal of a threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Target {
+pub enum CalibrationGoal {
     /// The strong model's share of the requests that the strategy decides, 0 to 1.
     StrongShare(f64),
     /// At most so many US dollars for 1000 requests.
@@ -34,24 +34,24 @@ pub enum Target {
 
 /// The effect of a threshold on a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Achieved {
+pub struct ThresholdEffect {
     /// The strong model's share.
     pub strong_share: f64,
     /// The 95 % interval of the share (Wilson).
-    pub strong_share_ci95: Interval,
+    pub strong_share_ci95: ConfidenceInterval,
     /// US dollars for 1000 requests, by those whose tokens and prices are known; `None` where none is.
     pub cost_per_1k: Option<f64>,
     /// The 95 % interval of the cost.
-    pub cost_per_1k_ci95: Option<Interval>,
+    pub cost_per_1k_ci95: Option<ConfidenceInterval>,
     /// Mean quality of the requests with outcomes; `None` where none has one.
     pub quality: Option<f64>,
     /// The 95 % interval of the quality.
-    pub quality_ci95: Option<Interval>,
+    pub quality_ci95: Option<ConfidenceInterval>,
 }
 
 /// A threshold, and what it does.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Calibrated {
+pub struct CalibratedThreshold {
     /// The key in the configuration.
     pub key: String,
     /// The value now.
@@ -71,9 +71,9 @@ pub struct Calibrated {
     /// Requests among those with outcomes whose one side is the mean of a model's rated answers to other prompts.
     pub filled_in: u64,
     /// The effect of the present value on the sample.
-    pub now: Achieved,
+    pub now: ThresholdEffect,
     /// The effect of the new value.
-    pub achieved: Achieved,
+    pub achieved: ThresholdEffect,
 }
 
 /// Errors that leave no threshold.
@@ -97,7 +97,7 @@ pub enum CalibrateError {
     NoSuch { path: String, allowed: String },
     /// The policies do not compile with the value at one of its ends.
     #[error("{key}: the policies do not compile with another value ({} problems)", problems.len())]
-    EndsDoNotCompile { key: String, problems: Vec<Problem> },
+    EndsDoNotCompile { key: String, problems: Vec<ConfigProblem> },
     /// Nothing to go by.
     #[error("the sample holds no request that the strategy of `{policy}` decides")]
     Empty { policy: String },
@@ -113,7 +113,12 @@ pub enum CalibrateError {
 ///
 /// # Errors
 /// When the sample is empty, none of its requests tells what the target speaks of, or no value achieves it.
-pub fn calibrate(policy: &str, swept: &Knob, sample: &Sample, target: Target) -> Result<Calibrated, CalibrateError> {
+pub fn calibrate(
+    policy: &str,
+    swept: &SweptThreshold,
+    sample: &ThresholdSample,
+    target: CalibrationGoal,
+) -> Result<CalibratedThreshold, CalibrateError> {
     if sample.items.is_empty() {
         return Err(CalibrateError::Empty { policy: policy.to_owned() });
     }
@@ -121,16 +126,18 @@ pub fn calibrate(policy: &str, swept: &Knob, sample: &Sample, target: Target) ->
     items.sort_by(|a, b| a.score.total_cmp(&b.score));
     let cut = match target {
         // Where only the strong model stands on one side, the share is the quantile.
-        Target::StrongShare(share) if items.iter().all(|item| item.above_is_strong && !item.below_is_strong) => {
+        CalibrationGoal::StrongShare(share)
+            if items.iter().all(|item| item.above_is_strong && !item.below_is_strong) =>
+        {
             quantile(&items, 1.0 - share)
         }
-        Target::StrongShare(share) => between(&items, nearest(&items, share)),
-        Target::CostPer1k(dollars) => between(&items, dearest_within(&items, dollars / 1000.0)?),
-        Target::Quality(least) => between(&items, cheapest_with(&items, least, sample.no_quality.as_deref())?),
+        CalibrationGoal::StrongShare(share) => between(&items, nearest(&items, share)),
+        CalibrationGoal::CostPer1k(dollars) => between(&items, dearest_within(&items, dollars / 1000.0)?),
+        CalibrationGoal::Quality(least) => between(&items, cheapest_with(&items, least, sample.no_quality.as_deref())?),
     };
     let threshold = (cut * DIGITS).round() / DIGITS;
     let threshold = threshold.clamp(*swept.bounds.start(), *swept.bounds.end());
-    Ok(Calibrated {
+    Ok(CalibratedThreshold {
         key: swept.path.to_string(),
         before: swept.value,
         threshold,
@@ -146,7 +153,7 @@ pub fn calibrate(policy: &str, swept: &Knob, sample: &Sample, target: Target) ->
 }
 
 /// Returns the quantile of sorted scores, interpolated between neighbours as pandas does.
-fn quantile(items: &[Item], share: f64) -> f64 {
+fn quantile(items: &[SampledRequest], share: f64) -> f64 {
     let place = share.clamp(0.0, 1.0) * (items.len() - 1) as f64;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the number of items")]
     let below = place.floor() as usize;
@@ -155,7 +162,7 @@ fn quantile(items: &[Item], share: f64) -> f64 {
 }
 
 /// Returns a threshold with `below` of the sorted items below it.
-fn between(items: &[Item], below: usize) -> f64 {
+fn between(items: &[SampledRequest], below: usize) -> f64 {
     match below {
         0 => 0.0,
         all if all == items.len() => 1.0,
@@ -164,16 +171,16 @@ fn between(items: &[Item], below: usize) -> f64 {
 }
 
 /// Returns the places where the items can be cut: between scores that differ.
-fn cuts(items: &[Item]) -> impl Iterator<Item = usize> + '_ {
+fn cuts(items: &[SampledRequest]) -> impl Iterator<Item = usize> + '_ {
     (0..=items.len()).filter(|at| *at == 0 || *at == items.len() || items[*at - 1].score < items[*at].score)
 }
 
 /// A number of the items over every cut: its mean over those of which it is known.
-struct Means(Vec<f64>);
+struct CutMeans(Vec<f64>);
 
-impl Means {
+impl CutMeans {
     /// Takes of each item its number below the cut and above; `None` when it is known of no item.
-    fn of(items: &[Item], of: impl Fn(&Item) -> Option<Sides>) -> Option<Self> {
+    fn of(items: &[SampledRequest], of: impl Fn(&SampledRequest) -> Option<ThresholdSides>) -> Option<Self> {
         let known = items.iter().filter(|item| of(item).is_some()).count();
         let first: f64 = items.iter().filter_map(&of).map(|sides| sides.above).sum();
         let mut sum = first;
@@ -186,10 +193,10 @@ impl Means {
     }
 
     /// Returns the strong model's share.
-    fn of_strong(items: &[Item]) -> Self {
+    fn of_strong(items: &[SampledRequest]) -> Self {
         let as_number = |is: bool| f64::from(u8::from(is));
-        let strong = |item: &Item| {
-            Some(Sides { below: as_number(item.below_is_strong), above: as_number(item.above_is_strong) })
+        let strong = |item: &SampledRequest| {
+            Some(ThresholdSides { below: as_number(item.below_is_strong), above: as_number(item.above_is_strong) })
         };
         Self::of(items, strong).unwrap_or(Self(vec![0.0]))
     }
@@ -201,16 +208,16 @@ impl Means {
     }
 }
 
-fn nearest(items: &[Item], share: f64) -> usize {
-    let Means(strong) = Means::of_strong(items);
+fn nearest(items: &[SampledRequest], share: f64) -> usize {
+    let CutMeans(strong) = CutMeans::of_strong(items);
     let off = |at: &usize| (strong[*at] - share).abs();
     cuts(items).min_by(|a, b| off(a).total_cmp(&off(b))).unwrap_or_default()
 }
 
-fn dearest_within(items: &[Item], dollars: f64) -> Result<usize, CalibrateError> {
+fn dearest_within(items: &[SampledRequest], dollars: f64) -> Result<usize, CalibrateError> {
     let missing_data =
         || CalibrateError::MissingData { what: "what requests cost (prices in `models`, and tokens)".to_owned() };
-    let costs = Means::of(items, |item| item.costs).ok_or_else(missing_data)?;
+    let costs = CutMeans::of(items, |item| item.costs).ok_or_else(missing_data)?;
     let fits = cuts(items).filter(|at| costs.0[*at] <= dollars + SLACK);
     let best = fits.max_by(|a, b| costs.0[*a].total_cmp(&costs.0[*b]));
     best.ok_or_else(|| costs.out_of_reach("the cost per 1k", dollars * 1000.0, 1000.0))
@@ -218,14 +225,14 @@ fn dearest_within(items: &[Item], dollars: f64) -> Result<usize, CalibrateError>
 
 /// Returns the cheapest cut of at least a quality; of equally dear ones the one with the fewest calls of the strong
 /// model, as not every request has a price.
-fn cheapest_with(items: &[Item], least: f64, reason: Option<&str>) -> Result<usize, CalibrateError> {
+fn cheapest_with(items: &[SampledRequest], least: f64, reason: Option<&str>) -> Result<usize, CalibrateError> {
     let missing_data = || {
         let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
         CalibrateError::MissingData { what: format!("how well either model answers{reason}") }
     };
-    let quality = Means::of(items, |item| item.qualities).ok_or_else(missing_data)?;
-    let strong = Means::of_strong(items);
-    let price = Means::of(items, |item| item.costs);
+    let quality = CutMeans::of(items, |item| item.qualities).ok_or_else(missing_data)?;
+    let strong = CutMeans::of_strong(items);
+    let price = CutMeans::of(items, |item| item.costs);
     let price = price.as_ref().unwrap_or(&strong);
     let fits = cuts(items).filter(|at| quality.0[*at] >= least - SLACK);
     let order = |a: &usize, b: &usize| price.0[*a].total_cmp(&price.0[*b]).then(strong.0[*a].total_cmp(&strong.0[*b]));
@@ -233,19 +240,19 @@ fn cheapest_with(items: &[Item], least: f64, reason: Option<&str>) -> Result<usi
 }
 
 /// Counts the effect of a threshold, as the policy compares: at it and above it is above.
-fn effect(items: &[Item], threshold: f64) -> Achieved {
+fn effect(items: &[SampledRequest], threshold: f64) -> ThresholdEffect {
     let n = items.len();
     let strong =
         items.iter().filter(|item| if item.score >= threshold { item.above_is_strong } else { item.below_is_strong });
     let strong = strong.count() as u64;
-    let mean = |of: fn(&Item) -> Option<Sides>, scale: f64| {
+    let mean = |of: fn(&SampledRequest) -> Option<ThresholdSides>, scale: f64| {
         let values = items.iter().filter_map(|item| Some(scale * of(item)?.at(item.score, threshold)));
         MeanWithInterval::of(values)
     };
     let (cost, quality) = (mean(|item| item.costs, 1000.0), mean(|item| item.qualities, 1.0));
-    Achieved {
+    ThresholdEffect {
         strong_share: strong as f64 / n as f64,
-        strong_share_ci95: Interval::wilson(strong, n as u64),
+        strong_share_ci95: ConfidenceInterval::wilson(strong, n as u64),
         cost_per_1k: cost.map(|cost| cost.mean),
         cost_per_1k_ci95: cost.map(|cost| cost.ci95),
         quality: quality.map(|quality| quality.mean),
@@ -256,7 +263,7 @@ fn effect(items: &[Item], threshold: f64) -> Achieved {
 #[derive(Clone, Copy)]
 struct MeanWithInterval {
     mean: f64,
-    ci95: Interval,
+    ci95: ConfidenceInterval,
 }
 
 impl MeanWithInterval {
@@ -264,7 +271,7 @@ impl MeanWithInterval {
     fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
         let (sum, squares, n) =
             values.fold((0.0, 0.0, 0), |(sum, squares, n), value| (sum + value, squares + value * value, n + 1));
-        (n > 0).then(|| Self { mean: sum / n as f64, ci95: Interval::of_mean(sum, squares, n) })
+        (n > 0).then(|| Self { mean: sum / n as f64, ci95: ConfidenceInterval::of_mean(sum, squares, n) })
     }
 }
 

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use pointsman_core::config::Price;
+use pointsman_core::config::TokenPrice;
 use pointsman_core::features::Features;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -25,13 +25,13 @@ pub struct Dataset<R = BufReader<File>> {
     line: u64,
     bytes: u64,
     ended: bool,
-    prefer: Prefer,
-    prices: Prices,
+    prefer: TruthPreference,
+    prices: ModelPrices,
 }
 
 /// Which truth counts where a row tells several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Prefer {
+pub enum TruthPreference {
     /// Outcomes of models first.
     #[default]
     Outcomes,
@@ -41,7 +41,7 @@ pub enum Prefer {
 
 /// One prompt with what is known of it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row {
+pub struct DatasetRow {
     /// The line, from 1.
     pub line: u64,
     /// Bytes of the file up to its end.
@@ -51,7 +51,7 @@ pub struct Row {
     /// The turns before it, as a chat body has them; none where a file holds one prompt a row.
     pub history: Vec<Value>,
     /// The ground truth.
-    pub truth: Truth,
+    pub truth: GroundTruth,
     /// The features of the whole request, where a decision log kept them.
     pub features: Option<Features>,
     /// Probabilities by head and label that a classifier gave then, where a decision log kept them.
@@ -64,7 +64,7 @@ pub struct Row {
 
 /// The ground truth of a prompt, as its file spells it.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Truth {
+pub enum GroundTruth {
     /// The label as the file spells it: `label`, else `domain`, else `category`.
     Label(String),
     /// Qualities of a strong and a weak model's answers, 0 to 1: `strong_correct` and `weak_correct`.
@@ -75,12 +75,12 @@ pub enum Truth {
         weak: f64,
     },
     /// Qualities of several models' answers: `scores`, with `cost_usd` and `tokens` where known.
-    Models(BTreeMap<String, Answer>),
+    Models(BTreeMap<String, ModelOutcome>),
 }
 
 /// The outcome of a prompt with one model.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Answer {
+pub struct ModelOutcome {
     /// The answer's quality, 0 to 1.
     pub score: f64,
     /// The answer's cost, in US dollars.
@@ -90,12 +90,12 @@ pub struct Answer {
 }
 
 /// Prices by model, for answers of which a file knows the tokens and not the cost.
-pub type Prices = BTreeMap<String, Price>;
+pub type ModelPrices = BTreeMap<String, TokenPrice>;
 
 /// The tokens of one answer: all together, or by what they are paid for.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(untagged)]
-enum Tokens {
+enum OutcomeTokens {
     All(u64),
     Apart { input: u64, output: u64 },
 }
@@ -130,7 +130,7 @@ pub struct DataIdentity {
 
 /// The keys that matter; others are ignored.
 #[derive(Deserialize)]
-struct Keys {
+struct RowKeys {
     prompt: Option<String>,
     /// A conversation that a user turn ends, instead of the one prompt.
     messages: Option<Vec<Value>>,
@@ -143,7 +143,7 @@ struct Keys {
     #[serde(default)]
     cost_usd: BTreeMap<String, f64>,
     #[serde(default)]
-    tokens: BTreeMap<String, Tokens>,
+    tokens: BTreeMap<String, OutcomeTokens>,
     #[serde(default)]
     contaminated: bool,
     #[serde(default)]
@@ -168,7 +168,7 @@ impl DatasetError {
     }
 }
 
-impl Row {
+impl DatasetRow {
     /// Counts the prompt's characters; where a log kept no text, as its features say.
     #[must_use]
     pub fn chars(&self) -> usize {
@@ -179,7 +179,7 @@ impl Row {
     }
 }
 
-impl Tokens {
+impl OutcomeTokens {
     const fn sum(self) -> u64 {
         match self {
             Self::All(tokens) => tokens,
@@ -188,7 +188,7 @@ impl Tokens {
     }
 
     /// Returns what they cost; `None` when nobody knows which of them are the answer's.
-    fn cost(self, price: &Price) -> Option<f64> {
+    fn cost(self, price: &TokenPrice) -> Option<f64> {
         match self {
             Self::All(_) => None,
             Self::Apart { input, output } => Some(price.of(input, 0, output)),
@@ -196,7 +196,7 @@ impl Tokens {
     }
 }
 
-impl Keys {
+impl RowKeys {
     /// Takes the text of the newest user turn, and the turns before it.
     fn conversation(&mut self) -> Result<(String, Vec<Value>), &'static str> {
         match (self.prompt.take(), self.messages.take()) {
@@ -212,29 +212,32 @@ impl Keys {
         }
     }
 
-    fn truth(&mut self, prefer: Prefer, prices: &Prices) -> Option<Truth> {
+    fn truth(&mut self, prefer: TruthPreference, prices: &ModelPrices) -> Option<GroundTruth> {
         match prefer {
-            Prefer::Outcomes => self.outcomes(prices).or_else(|| self.label()),
-            Prefer::Labels => self.label().or_else(|| self.outcomes(prices)),
+            TruthPreference::Outcomes => self.outcomes(prices).or_else(|| self.label()),
+            TruthPreference::Labels => self.label().or_else(|| self.outcomes(prices)),
         }
     }
 
-    fn label(&mut self) -> Option<Truth> {
-        [&mut self.label, &mut self.domain, &mut self.category].into_iter().find_map(Option::take).map(Truth::Label)
+    fn label(&mut self) -> Option<GroundTruth> {
+        [&mut self.label, &mut self.domain, &mut self.category]
+            .into_iter()
+            .find_map(Option::take)
+            .map(GroundTruth::Label)
     }
 
-    fn outcomes(&mut self, prices: &Prices) -> Option<Truth> {
+    fn outcomes(&mut self, prices: &ModelPrices) -> Option<GroundTruth> {
         if let (Some(strong), Some(weak)) = (self.strong_correct, self.weak_correct) {
-            return Some(Truth::Pair { strong, weak });
+            return Some(GroundTruth::Pair { strong, weak });
         }
         let scores = self.scores.take().filter(|scores| !scores.is_empty())?;
         let answer = |(model, score)| {
             let tokens = self.tokens.get(&model).copied();
             let known = self.cost_usd.get(&model).copied();
             let cost = known.or_else(|| tokens.zip(prices.get(&model)).and_then(|(tokens, price)| tokens.cost(price)));
-            (model, Answer { score, cost, tokens: tokens.map(Tokens::sum) })
+            (model, ModelOutcome { score, cost, tokens: tokens.map(OutcomeTokens::sum) })
         };
-        Some(Truth::Models(scores.into_iter().map(answer).collect()))
+        Some(GroundTruth::Models(scores.into_iter().map(answer).collect()))
     }
 }
 
@@ -267,21 +270,21 @@ impl<R: BufRead> Dataset<R> {
             line: 0,
             bytes: 0,
             ended: false,
-            prefer: Prefer::default(),
-            prices: Prices::new(),
+            prefer: TruthPreference::default(),
+            prices: ModelPrices::new(),
         }
     }
 
     /// Takes this truth first where a row tells several.
     #[must_use]
-    pub fn preferring(mut self, prefer: Prefer) -> Self {
+    pub fn preferring(mut self, prefer: TruthPreference) -> Self {
         self.prefer = prefer;
         self
     }
 
     /// Prices answers of which the file knows the tokens and not the cost.
     #[must_use]
-    pub fn priced_by(mut self, prices: Prices) -> Self {
+    pub fn priced_by(mut self, prices: ModelPrices) -> Self {
         self.prices = prices;
         self
     }
@@ -295,7 +298,7 @@ impl<R: BufRead> Dataset<R> {
         })
     }
 
-    fn read(&mut self) -> Result<Option<Row>, DatasetError> {
+    fn read(&mut self) -> Result<Option<DatasetRow>, DatasetError> {
         self.buffer.clear();
         let read = self.reader.read_until(b'\n', &mut self.buffer);
         let read = read.map_err(|source| DatasetError::Read { path: self.path.clone(), source })?;
@@ -305,14 +308,24 @@ impl<R: BufRead> Dataset<R> {
         self.hash.update(&self.buffer);
         self.line += 1;
         self.bytes += read as u64;
-        let mut keys: Keys = serde_json::from_slice(&self.buffer)
+        let mut keys: RowKeys = serde_json::from_slice(&self.buffer)
             .map_err(|error| DatasetError::of_line(&self.path, self.line, &error))?;
         let (prompt, history) = keys.conversation().map_err(|message| self.incomplete(message))?;
         let truth = keys.truth(self.prefer, &self.prices).ok_or_else(|| self.incomplete("missing field `label`"))?;
-        let Keys { contaminated, overlaps_heldout, features, logged_scores, .. } = keys;
+        let RowKeys { contaminated, overlaps_heldout, features, logged_scores, .. } = keys;
         let features = features.map(|features| Features::from_logged(&features));
         let (line, end) = (self.line, self.bytes);
-        Ok(Some(Row { line, end, prompt, history, truth, features, logged_scores, contaminated, overlaps_heldout }))
+        Ok(Some(DatasetRow {
+            line,
+            end,
+            prompt,
+            history,
+            truth,
+            features,
+            logged_scores,
+            contaminated,
+            overlaps_heldout,
+        }))
     }
 
     fn incomplete(&self, message: &str) -> DatasetError {
@@ -322,7 +335,7 @@ impl<R: BufRead> Dataset<R> {
 }
 
 impl<R: BufRead> Iterator for Dataset<R> {
-    type Item = Result<Row, DatasetError>;
+    type Item = Result<DatasetRow, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {

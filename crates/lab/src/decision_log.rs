@@ -17,7 +17,7 @@ use pointsman_telemetry::decision_log::record::RecordKind;
 use serde::Deserialize;
 
 pub use self::decision::{LoggedDecision, prompt_group};
-pub use self::outcomes::{LoggedFeedback, Outcomes};
+pub use self::outcomes::{FeedbackOutcomes, LoggedFeedback};
 use super::dataset::DatasetError;
 
 /// Decision logs: every file is read as often as needed, never as a whole.
@@ -76,8 +76,8 @@ impl DecisionLogs {
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn outcomes(&self) -> Result<Outcomes, DatasetError> {
-        let mut outcomes = Outcomes::default();
+    pub fn outcomes(&self) -> Result<FeedbackOutcomes, DatasetError> {
+        let mut outcomes = FeedbackOutcomes::default();
         self.each(|line| {
             if let LogLine::Feedback(feedback) = line {
                 outcomes.add(&feedback);

@@ -1,7 +1,7 @@
 //! A configuration that decides without serving: no listeners, no keys, no upstreams. What `calibrate` and `replay` ask.
 //!
 //! Scores come from the log where the same bundle gave them, else from the text, which starts the classifier. What a
-//! decision rests on and neither tells, is named instead of guessed ([`Lack`]). Every request is decided on its own, as the
+//! decision rests on and neither tells, is named instead of guessed ([`MissingEvidence`]). Every request is decided on its own, as the
 //! strategy sees it: pins and targets are left out.
 
 mod signals;
@@ -11,17 +11,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use pointsman_classifier::{ClassifierError, RuntimeError};
-use pointsman_core::config::{self, Config, Name, Problems};
+use pointsman_classifier::{ClassifierError, OnnxRuntimeError};
+use pointsman_core::config::{self, Config, ConfigProblems, Name};
 use pointsman_core::features::Features;
 use pointsman_core::policy::{
-    Decision, Detail, Participation, PolicyOutcome, PolicySet, RequestFacts, RuleTrace, Signals,
+    Decision, DecisionDetail, KnownSignals, PolicyOutcome, PolicyParticipation, PolicySet, RequestFacts, RuleTrace,
 };
-use pointsman_core::scores::{Degraded, Scores};
+use pointsman_core::scores::{ClassifierFailure, Scores};
 
-use self::signals::{Known, LoggedSignals, Scorers, Stop};
+use self::signals::{DecisionStop, LoggedSignals, OfflineClassifier, TextScorers};
 use self::world::LoggedWorld;
-pub use self::world::{Lack, Usual};
+pub use self::world::{MissingEvidence, UsualAnswers};
 use crate::decision_log::LoggedDecision;
 
 /// Parts of a request that rules can read and that are neither in the log nor a header.
@@ -29,26 +29,26 @@ const UNLOGGED: [&str; 2] = ["request.model", "request.path"];
 
 /// A configuration that decides without serving.
 #[derive(Debug)]
-pub struct Engine {
+pub struct OfflineEngine {
     /// The configuration.
     pub config: Config,
     policies: Arc<PolicySet>,
-    usual: Usual,
-    scorers: Scorers,
+    usual: UsualAnswers,
+    scorers: TextScorers,
 }
 
 /// A logged request that is decided anew, and what was found out for it so far.
-pub(crate) struct Trial<'l> {
+pub(crate) struct ReplayTrial<'l> {
     logged: &'l LoggedDecision,
     /// True when nothing but a prompt is decided: it has no headers that could be missing.
     is_prompt: bool,
     features: Features,
-    pub(crate) signals: Signals,
+    pub(crate) signals: KnownSignals,
 }
 
 /// A configuration's decision of a logged request.
 #[derive(Debug)]
-pub enum Replayed {
+pub enum ReplayedDecision {
     /// A model, and the scores that it was chosen by.
     Chosen(Box<Decision>, Option<Scores>),
     /// The configuration has no policy of that name: the request would pass through.
@@ -56,7 +56,7 @@ pub enum Replayed {
     /// The policy refuses the request.
     Refused,
     /// The log does not hold what the decision rests on.
-    Unknown(Lack),
+    Unknown(MissingEvidence),
 }
 
 /// Errors of a configuration that decides offline.
@@ -65,16 +65,16 @@ pub enum Replayed {
 pub enum EngineError {
     /// The file holds mistakes.
     #[error(transparent)]
-    Config(#[from] Problems),
+    Config(#[from] ConfigProblems),
     /// A classifier's bundle cannot be used.
     #[error("classifiers.{name}.bundle: {source}")]
     Bundle { name: Name, source: ClassifierError },
     /// ONNX Runtime is missing, and texts must be scored.
     #[error("ONNX Runtime is missing")]
-    OnnxRuntime(#[from] RuntimeError),
+    OnnxRuntime(#[from] OnnxRuntimeError),
     /// A text got no scores.
     #[error("the classifier gave no scores ({})", reason.as_str())]
-    Unscored { reason: Degraded },
+    Unscored { reason: ClassifierFailure },
     /// A strategy has nothing to compare prompts with.
     #[error("{strategy}: {message}")]
     Exemplars { strategy: Arc<str>, message: String },
@@ -83,7 +83,7 @@ pub enum EngineError {
     NoPolicy { name: String, allowed: String },
 }
 
-impl Engine {
+impl OfflineEngine {
     /// Reads the configuration at `path`, its rules and its bundles' manifests.
     ///
     /// # Errors
@@ -91,26 +91,26 @@ impl Engine {
     pub fn open(path: &Path) -> Result<Self, EngineError> {
         let config = Config::load(path)?;
         let file = path.display().to_string();
-        let policies = PolicySet::compile(&config).map_err(|problems| Problems::new(&file, problems))?;
+        let policies = PolicySet::compile(&config).map_err(|problems| ConfigProblems::new(&file, problems))?;
         let base_dir = path.parent().unwrap_or(Path::new("")).to_owned();
         let mut bundles = BTreeMap::new();
         let mut problems = Vec::new();
         for (name, section) in &config.classifiers {
-            let known = Known::open(&base_dir.join(&section.bundle));
+            let known = OfflineClassifier::open(&base_dir.join(&section.bundle));
             let known = known.map_err(|source| EngineError::Bundle { name: name.clone(), source })?;
             let heads = known.labels.iter().map(|(head, labels)| (head.as_str(), labels.as_slice()));
             problems.extend(policies.check_labels(name, heads));
             bundles.insert(name.clone(), known);
         }
         if !problems.is_empty() {
-            return Err(Problems::new(&file, problems).into());
+            return Err(ConfigProblems::new(&file, problems).into());
         }
-        let scorers = Scorers { bundles, exemplars: BTreeMap::new(), base_dir };
-        Ok(Self { config, policies: Arc::new(policies), usual: Usual::default(), scorers })
+        let scorers = TextScorers { bundles, exemplars: BTreeMap::new(), base_dir };
+        Ok(Self { config, policies: Arc::new(policies), usual: UsualAnswers::default(), scorers })
     }
 
     /// Takes in how models answer, which `utility` weighs.
-    pub fn assume(&mut self, usual: Usual) {
+    pub fn assume(&mut self, usual: UsualAnswers) {
         self.usual = usual;
     }
 
@@ -133,9 +133,9 @@ impl Engine {
     ///
     /// # Errors
     /// When a text had to be scored and was not.
-    pub async fn replay(&mut self, logged: &LoggedDecision) -> Result<Replayed, EngineError> {
+    pub async fn replay(&mut self, logged: &LoggedDecision) -> Result<ReplayedDecision, EngineError> {
         let policies = Arc::clone(&self.policies);
-        self.decide(&policies, &mut Trial::of(logged)).await
+        self.decide(&policies, &mut ReplayTrial::of(logged)).await
     }
 
     /// Decides a logged request by `policies`, which are ours or some that read the same.
@@ -145,11 +145,11 @@ impl Engine {
     pub(crate) async fn decide(
         &mut self,
         policies: &PolicySet,
-        trial: &mut Trial<'_>,
-    ) -> Result<Replayed, EngineError> {
+        trial: &mut ReplayTrial<'_>,
+    ) -> Result<ReplayedDecision, EngineError> {
         let named = policies.iter().find(|policy| policy.name().as_str() == trial.logged.policy);
-        let Some(policy) = named else { return Ok(Replayed::Passed) };
-        let Trial { logged, is_prompt, features, signals } = trial;
+        let Some(policy) = named else { return Ok(ReplayedDecision::Passed) };
+        let ReplayTrial { logged, is_prompt, features, signals } = trial;
         let world = LoggedWorld {
             logged,
             is_prompt: *is_prompt,
@@ -159,18 +159,18 @@ impl Engine {
         };
         // The policy is known by its name, so what the client asked for does not matter to its `match`.
         let (client, now) = (logged.client.as_deref(), logged.at());
-        let facts = RequestFacts { model: "", path: "", client, now, live: &world, detail: Detail::Decision };
+        let facts = RequestFacts { model: "", path: "", client, now, live: &world, detail: DecisionDetail::Decision };
         let outcome = match policy.participation(&facts) {
-            Participation::None => return Ok(Replayed::Passed),
-            Participation::StandIn(reason) => policy.stand_in(reason, &facts, features),
-            Participation::Decide => {
+            PolicyParticipation::None => return Ok(ReplayedDecision::Passed),
+            PolicyParticipation::StandIn(reason) => policy.stand_in(reason, &facts, features),
+            PolicyParticipation::Decide => {
                 let (config, heads_of) = (&self.config, &*self.policies);
                 let scorers = &mut self.scorers;
                 let mut source = LoggedSignals { config, heads_of, policy, world: &world, features, scorers };
                 match policy.decide(&facts, features, signals, &mut source).await {
                     Ok(outcome) => outcome,
-                    Err(Stop::Lack(lack)) => return Ok(Replayed::Unknown(lack)),
-                    Err(Stop::Failed(error)) => return Err(error),
+                    Err(DecisionStop::Lack(lack)) => return Ok(ReplayedDecision::Unknown(lack)),
+                    Err(DecisionStop::Failed(error)) => return Err(error),
                 }
             }
         };
@@ -178,24 +178,25 @@ impl Engine {
             PolicyOutcome::Decided(decision) => &decision.rules,
             PolicyOutcome::Denied(denial) => &denial.rules,
         };
-        let unlogged = || unlogged(&self.config, policy.name(), tried).filter(|_| !*is_prompt).map(Lack::Request);
+        let unlogged =
+            || unlogged(&self.config, policy.name(), tried).filter(|_| !*is_prompt).map(MissingEvidence::Request);
         if let Some(lack) = world.lacks.into_inner().or_else(unlogged) {
-            return Ok(Replayed::Unknown(lack));
+            return Ok(ReplayedDecision::Unknown(lack));
         }
         Ok(match outcome {
             PolicyOutcome::Decided(decision) => {
                 let scores = signals.scores.last().and_then(|asked| asked.scores.clone().ok());
-                Replayed::Chosen(Box::new(decision), scores)
+                ReplayedDecision::Chosen(Box::new(decision), scores)
             }
-            PolicyOutcome::Denied(_) => Replayed::Refused,
+            PolicyOutcome::Denied(_) => ReplayedDecision::Refused,
         })
     }
 }
 
-impl<'l> Trial<'l> {
+impl<'l> ReplayTrial<'l> {
     /// Begins with nothing but what the line says.
     pub(crate) fn of(logged: &'l LoggedDecision) -> Self {
-        Self { logged, is_prompt: false, features: logged.features(), signals: Signals::default() }
+        Self { logged, is_prompt: false, features: logged.features(), signals: KnownSignals::default() }
     }
 
     /// Begins with a prompt that was never sent.
@@ -205,7 +206,7 @@ impl<'l> Trial<'l> {
 }
 
 /// Returns the client of a logged request, if the configuration knows it.
-fn client_of<'c>(config: &'c Config, logged: &LoggedDecision) -> Option<&'c config::Client> {
+fn client_of<'c>(config: &'c Config, logged: &LoggedDecision) -> Option<&'c config::ClientConfig> {
     let (name, clients) = (logged.client.as_deref()?, config.clients.as_ref()?);
     clients.iter().find(|(own, _)| *own.as_str() == *name).map(|(_, client)| client)
 }

@@ -1,6 +1,6 @@
 //! Evaluation: how good a head of a bundle is on prompts with labels or outcomes, measured through the path that serves.
 //!
-//! [`Evaluation::run`] streams a file of prompts through [`Classifier`] and returns a [`Report`]. The metrics are pure functions
+//! [`Evaluation::run`] streams a file of prompts through [`Classifier`] and returns a [`EvaluationReport`]. The metrics are pure functions
 //! over a confusion matrix and probabilities; beside each figure stands what no judgement and the prompt's length would
 //! get. Several rows are in flight, but they are counted in the file's order, so the same file gives the same report.
 
@@ -15,20 +15,20 @@ mod scoring;
 use std::path::{Path, PathBuf};
 
 use futures::{StreamExt, stream};
-use pointsman_classifier::{Bundle, Classifier, ClassifierError, HeadSpec, Host, Manifest};
+use pointsman_classifier::{Bundle, Classifier, ClassifierError, ClassifierHost, HeadSpec, Manifest};
 use pointsman_core::config;
-use pointsman_core::config::{Name, Span};
+use pointsman_core::config::{Name, TimeSpan};
 
-pub use self::baselines::{Baselines, LabelBaseline, Length, SingleLabel};
+pub use self::baselines::{LabelBaseline, LabelBaselines, PromptLength, SingleLabel};
 pub use self::envelopes::{EnvelopeFlips, EnvelopeReport};
 pub use self::models::{CostQuality, ModelFigures, ModelsFigures, SuccessFigures};
 pub use self::reference::reference;
-pub use self::report::{LabelFigures, LabelReport, Report};
-use self::report::{LeftOut, Subject, Tally};
+pub use self::report::{EvaluationReport, LabelFigures, LabelReport};
+use self::report::{EvaluationSubject, LabelTally, LeftOutRows};
 use self::routing_report::RoutingTally;
-pub use self::routing_report::{Baseline, RoutingBaselines, RoutingReport, Single};
-use self::scoring::{Judge, Outcome, UnknownLabel};
-use crate::dataset::{DataIdentity, Dataset, DatasetError, Prices, Row};
+pub use self::routing_report::{RankingBaseline, RoutingBaselines, RoutingReport, SingleModel};
+use self::scoring::{RowOutcome, RowScorer, UnknownLabel};
+use crate::dataset::{DataIdentity, Dataset, DatasetError, DatasetRow, ModelPrices};
 
 /// Rows that are judged at a time: enough to fill batches, and as many as the queue takes.
 const IN_FLIGHT: usize = 32;
@@ -40,12 +40,12 @@ pub struct Evaluation {
     /// Models with heads of their own, where these are asked together.
     models: Vec<(String, Name)>,
     classifier: Classifier,
-    prices: Prices,
+    prices: ModelPrices,
 }
 
 /// The progress of an evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct EvaluationProgress {
     /// Rows that are done.
     pub rows: u64,
     /// Bytes that they take up.
@@ -96,7 +96,7 @@ impl Evaluation {
     ///
     /// # Errors
     /// When the bundle is unsound or has no head called `head`.
-    pub fn new(bundle: &Path, head: &str, host: &Host) -> Result<Self, EvaluateError> {
+    pub fn new(bundle: &Path, head: &str, host: &ClassifierHost) -> Result<Self, EvaluateError> {
         let opened = Bundle::open(&host.base_dir.join(bundle)).map_err(ClassifierError::from)?;
         let manifest = opened.manifest();
         let Some((spec, models)) = asked(manifest, head) else {
@@ -106,20 +106,20 @@ impl Evaluation {
         };
         let name = manifest.name.clone();
         // The deadline is each call's own. One thread and one prompt a run, so that float32 sums come in one order.
-        let config = config::Classifier {
-            deadline: Span::from_secs(1),
+        let config = config::ClassifierConfig {
+            deadline: TimeSpan::from_secs(1),
             queue: IN_FLIGHT,
-            batch: config::Batch::of_one(),
-            cache: config::Cache { max_entries: 0, max_bytes: 0 },
-            ..config::Classifier::of(bundle)
+            batch: config::BatchLimits::of_one(),
+            cache: config::ScoreCacheLimits { max_entries: 0, max_bytes: 0 },
+            ..config::ClassifierConfig::of(bundle)
         };
         let classifier = Classifier::start_bundle(&name, &config, host, opened)?;
-        Ok(Self { head: spec, models, classifier, prices: Prices::new() })
+        Ok(Self { head: spec, models, classifier, prices: ModelPrices::new() })
     }
 
     /// Prices answers of which the data knows the tokens and not the cost.
     #[must_use]
-    pub fn priced_by(self, prices: Prices) -> Self {
+    pub fn priced_by(self, prices: ModelPrices) -> Self {
         Self { prices, ..self }
     }
 
@@ -133,16 +133,16 @@ impl Evaluation {
         &self,
         data: &Path,
         seed: u64,
-        mut progress: impl FnMut(Progress),
-    ) -> Result<Report, EvaluateError> {
+        mut progress: impl FnMut(EvaluationProgress),
+    ) -> Result<EvaluationReport, EvaluateError> {
         let mut dataset = Dataset::open(data)?.priced_by(self.prices.clone());
         let size = dataset.size();
-        let mut tallies = Tallies::new(self.head.labels.len());
-        let judge = Judge { classifier: &self.classifier, head: &self.head, models: &self.models };
-        let judged = async |row: Result<Row, DatasetError>| {
+        let mut tallies = RowTallies::new(self.head.labels.len());
+        let judge = RowScorer { classifier: &self.classifier, head: &self.head, models: &self.models };
+        let judged = async |row: Result<DatasetRow, DatasetError>| {
             let row = row?;
             let outcome = judge.judge(&row).await?;
-            Ok::<_, EvaluateError>((outcome, Progress { rows: row.line, bytes: row.end, size }))
+            Ok::<_, EvaluateError>((outcome, EvaluationProgress { rows: row.line, bytes: row.end, size }))
         };
         let mut outcomes = Box::pin(stream::iter(&mut dataset).map(judged).buffered(IN_FLIGHT));
         while let Some(outcome) = outcomes.next().await {
@@ -152,17 +152,17 @@ impl Evaluation {
         }
         drop(outcomes);
         let (bundle, data_identity) = (self.classifier.identity().clone(), DataIdentity::new(data, dataset.sha256()));
-        let Tallies { labels, routing, left_out, unknown } = tallies;
+        let RowTallies { labels, routing, left_out, unknown } = tallies;
         let models = &self.models;
-        let subject = Subject { bundle, head: &self.head, models, data: data_identity, seed, left_out };
+        let subject = EvaluationSubject { bundle, head: &self.head, models, data: data_identity, seed, left_out };
         match (labels.is_empty(), routing.is_empty()) {
             (true, true) => {
                 Err(unknown
                     .map_or_else(|| EvaluateError::Empty { path: data.to_owned() }, |label| label.error(&self.head)))
             }
-            (false, true) => Ok(Report::Labels(labels.report(subject))),
+            (false, true) => Ok(EvaluationReport::Labels(labels.report(subject))),
             (true, false) if routing.is_uniform() && routing.suits(models) => {
-                Ok(Report::Routing(routing.report(subject)))
+                Ok(EvaluationReport::Routing(routing.report(subject)))
             }
             _ => Err(EvaluateError::Mixed { path: data.to_owned() }),
         }
@@ -170,34 +170,34 @@ impl Evaluation {
 }
 
 /// Tallies of the rows so far, by kind.
-struct Tallies {
-    labels: Tally,
+struct RowTallies {
+    labels: LabelTally,
     routing: RoutingTally,
-    left_out: LeftOut,
+    left_out: LeftOutRows,
     /// The first label that the head does not have.
     unknown: Option<UnknownLabel>,
 }
 
-impl Tallies {
+impl RowTallies {
     fn new(labels: usize) -> Self {
         Self {
-            labels: Tally::new(labels),
+            labels: LabelTally::new(labels),
             routing: RoutingTally::default(),
-            left_out: LeftOut::default(),
+            left_out: LeftOutRows::default(),
             unknown: None,
         }
     }
 
-    fn add(&mut self, outcome: Outcome) {
+    fn add(&mut self, outcome: RowOutcome) {
         match outcome {
-            Outcome::Contaminated => self.left_out.contaminated += 1,
-            Outcome::Blank => self.left_out.blank += 1,
-            Outcome::Unknown(label) => {
+            RowOutcome::Contaminated => self.left_out.contaminated += 1,
+            RowOutcome::Blank => self.left_out.blank += 1,
+            RowOutcome::Unknown(label) => {
                 self.left_out.unknown_label += 1;
                 self.unknown.get_or_insert(label);
             }
-            Outcome::Judged(judgement) => self.labels.add(&judgement),
-            Outcome::Ranked(ranked) => self.routing.add(ranked),
+            RowOutcome::Judged(judgement) => self.labels.add(&judgement),
+            RowOutcome::Ranked(ranked) => self.routing.add(ranked),
         }
     }
 }

@@ -5,7 +5,7 @@
 //!    rows       embedded     samples          cross-fitted                  calibrated
 //! ```
 //!
-//! [`Fit::run`] reads rows as `evaluate` does, embeds them once (kept on disk), cross-validates, fits on all rows and writes a
+//! [`FitRequest::run`] reads rows as `evaluate` does, embeds them once (kept on disk), cross-validates, fits on all rows and writes a
 //! whole bundle that the classifier loads like any other. Near-duplicates stay on one side of every split, and the same
 //! seed gives the same bytes. Refuses to learn from rows that stand in held-out sets.
 
@@ -35,20 +35,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pointsman_classifier::{
-    Bundle, BundleError, Embedder, FeatureInputs, InferenceError, Runtime, RuntimeError, SessionError,
+    Bundle, BundleError, Embedder, FeatureInputs, InferenceError, OnnxRuntime, OnnxRuntimeError, SessionError,
 };
 
-use self::bundle::{Content, reference};
-pub use self::cross_validation::{Cascade, Validation, Validations};
-use self::cross_validation::{RowData, Said, validate};
+use self::bundle::{BundleContents, reference};
+pub use self::cross_validation::{CascadeValidation, FormValidations, Validation};
+use self::cross_validation::{HeldOutScores, RowData, validate};
 use self::features::{FeaturesFile, features_file};
-pub use self::report::{CurvePoint, FitReport, Member, Repeats};
-use self::rows::Examples;
-pub use self::task::{Inputs, Task};
+pub use self::report::{DuplicateAgreement, FitReport, LearningCurvePoint, MixtureMemberReport};
+use self::rows::TrainingRows;
+pub use self::task::{FitInputs, FitTask};
 use self::training::train;
-use self::training_set::Learner;
+use self::training_set::TrainingSet;
 use crate::dataset::{DataIdentity, DatasetError};
-use crate::statistics::Draws;
+use crate::statistics::RandomDraws;
 
 /// The refusal of rows out of a decision log that holds no prompts.
 const NO_TEXT: &str = "the rows hold no text, so there is nothing to embed (allowed: --inputs lexical, which then learns from \
@@ -56,13 +56,13 @@ const NO_TEXT: &str = "the rows hold no text, so there is nothing to embed (allo
 
 /// A fit: the base, the rows, the task and the new bundle.
 #[derive(Debug, Clone)]
-pub struct Fit {
+pub struct FitRequest {
     /// The bundle whose encoder is used.
     pub base: PathBuf,
     /// The task that the rows teach.
-    pub task: Task,
+    pub task: FitTask,
     /// The inputs of the heads.
-    pub inputs: Inputs,
+    pub inputs: FitInputs,
     /// True to forget the base's own heads of the task.
     pub fresh: bool,
     /// The rows.
@@ -85,7 +85,7 @@ pub struct Fit {
 
 /// Progress of a fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum FitProgress {
     /// Embedded so many rows of so many.
     Embedded(usize, usize),
     /// Cross-validated so many folds of so many.
@@ -109,7 +109,7 @@ pub enum FitError {
     Dataset(#[from] DatasetError),
     /// The embeddings need a library that is not there.
     #[error("ONNX Runtime is missing (with `--inputs lexical` no encoder is needed)")]
-    OnnxRuntime(#[from] RuntimeError),
+    OnnxRuntime(#[from] OnnxRuntimeError),
     /// A text could not be embedded.
     #[error("a text could not be embedded")]
     Embed(#[from] InferenceError),
@@ -121,25 +121,26 @@ pub enum FitError {
     Empty { path: PathBuf },
     /// The rows do not teach the task.
     #[error("`{}` cannot teach `{}`: {message}", path.display(), task.as_str())]
-    Task { path: PathBuf, task: Task, message: String },
+    Task { path: PathBuf, task: FitTask, message: String },
 }
 
-impl Fit {
+impl FitRequest {
     /// Fits, validates and writes the new bundle.
     ///
     /// # Errors
     /// When a file cannot be used, or the rows do not teach the task.
-    pub fn run(&self, mut progress: impl FnMut(Stage)) -> Result<FitReport, FitError> {
+    pub fn run(&self, mut progress: impl FnMut(FitProgress)) -> Result<FitReport, FitError> {
         let base = Bundle::open(&self.base)?;
         let (examples, runtime) = self.read_rows(&base, &mut progress)?;
         let features = features_file(self, base.manifest(), &examples.rows)?;
         let set = self.training_set(&base, &examples, &features)?;
         if set.knows_answers {
-            progress(Stage::BaseSawData);
+            progress(FitProgress::BaseSawData);
         }
         let grouped: Vec<_> = set.samples.iter().zip(&examples.rows).map(|(s, row)| (s, row.group)).collect();
         let data = RowData { rows: &grouped, examples: &examples.rows };
-        let mut validated = |fit: &Self| validate(fit, &set, data, |done, all| progress(Stage::Validated(done, all)));
+        let mut validated =
+            |fit: &Self| validate(fit, &set, data, |done, all| progress(FitProgress::Validated(done, all)));
         let (cross_validation, held_out) = (self.folds > 1).then(|| validated(self)).unzip();
         let learning_curve = self.learning_curve(&mut validated);
         let chosen = self.drawn(grouped.clone());
@@ -153,14 +154,15 @@ impl Fit {
             seed: self.seed,
             n_train: chosen.len(),
             left_out: examples.left_out,
-            members: Member::of(&set, &trained),
+            members: MixtureMemberReport::of(&set, &trained),
             confidence: trained.confidence,
             cross_validation,
             learning_curve,
-            repeats: Repeats::among(&grouped),
+            repeats: DuplicateAgreement::among(&grouped),
         };
         let rows = &*examples.rows;
-        let content = Content { base: &base, set: &set, trained: &trained, report: &report, features, rows, runtime };
+        let content =
+            BundleContents { base: &base, set: &set, trained: &trained, report: &report, features, rows, runtime };
         bundle::write(self, &content)?;
         reference::write(&self.out, &set, rows, held_out.as_deref())?;
         Ok(report)
@@ -170,34 +172,42 @@ impl Fit {
     fn read_rows(
         &self,
         base: &Bundle,
-        progress: &mut impl FnMut(Stage),
-    ) -> Result<(Examples, Option<Arc<Runtime>>), FitError> {
-        let mut examples = Examples::read(&self.data, self.task, base)?;
-        if self.inputs != Inputs::Lexical && examples.rows.iter().any(|row| row.text.trim().is_empty()) {
+        progress: &mut impl FnMut(FitProgress),
+    ) -> Result<(TrainingRows, Option<Arc<OnnxRuntime>>), FitError> {
+        let mut examples = TrainingRows::read(&self.data, self.task, base)?;
+        if self.inputs != FitInputs::Lexical && examples.rows.iter().any(|row| row.text.trim().is_empty()) {
             return Err(self.refuse(NO_TEXT));
         }
-        let runtime = self.inputs.embedding().then(Runtime::load).transpose()?;
+        let runtime = self.inputs.embedding().then(OnnxRuntime::load).transpose()?;
         if let Some(runtime) = &runtime {
             let mut embedder = Embedder::new(base, runtime, 1)?;
-            examples.embed(&self.cache, base, &mut embedder, |done, all| progress(Stage::Embedded(done, all)))?;
+            examples.embed(&self.cache, base, &mut embedder, |done, all| progress(FitProgress::Embedded(done, all)))?;
         }
         Ok((examples, runtime))
     }
 
-    fn training_set(&self, base: &Bundle, examples: &Examples, features: &FeaturesFile) -> Result<Learner, FitError> {
+    fn training_set(
+        &self,
+        base: &Bundle,
+        examples: &TrainingRows,
+        features: &FeaturesFile,
+    ) -> Result<TrainingSet, FitError> {
         let inputs = FeatureInputs::parse("features.json", &features.bytes).map_err(BundleError::from)?;
-        let mut set = Learner::new(self, base, &examples.rows, inputs)?;
+        let mut set = TrainingSet::new(self, base, &examples.rows, inputs)?;
         let is_recorded = leakage::mentions(&base.manifest().training, &examples.sha256);
-        let reads_nothing_learnt = self.fresh && self.inputs == Inputs::Lexical;
+        let reads_nothing_learnt = self.fresh && self.inputs == FitInputs::Lexical;
         set.knows_answers |= is_recorded && !reads_nothing_learnt;
         Ok(set)
     }
 
-    fn learning_curve(&self, validated: &mut impl FnMut(&Self) -> (Validations, Vec<Said>)) -> Vec<CurvePoint> {
+    fn learning_curve(
+        &self,
+        validated: &mut impl FnMut(&Self) -> (FormValidations, Vec<HeldOutScores>),
+    ) -> Vec<LearningCurvePoint> {
         let folds = self.folds.max(2);
         let point = |limit: &usize| {
             let fit = Self { limit: Some(*limit), folds, ..self.clone() };
-            CurvePoint { limit: *limit, cross_validation: validated(&fit).0 }
+            LearningCurvePoint { limit: *limit, cross_validation: validated(&fit).0 }
         };
         self.curve.iter().map(point).collect()
     }
@@ -205,7 +215,7 @@ impl Fit {
     /// Draws the rows to learn from.
     fn drawn<T>(&self, mut rows: Vec<T>) -> Vec<T> {
         if let Some(limit) = self.limit.filter(|limit| *limit < rows.len()) {
-            Draws::new(self.seed).shuffle(&mut rows);
+            RandomDraws::new(self.seed).shuffle(&mut rows);
             rows.truncate(limit);
         }
         rows

@@ -26,9 +26,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-pub use self::client::{Client, ClientError, Endpoint};
-pub use self::rubric::{Rubric, RubricError, Verdict};
-use self::run::Run;
+pub use self::client::{JudgeClient, JudgeClientError, JudgeEndpoint};
+pub use self::rubric::{Rubric, RubricError, RubricVerdict};
+use self::run::RunState;
 use crate::dataset::DatasetError;
 use crate::decision_log::{DecisionLogs, LogLine};
 
@@ -43,19 +43,19 @@ const MALFORMED: u32 = 3;
 
 /// A labelling run: prompts, judge, rubric and limits.
 #[derive(Debug)]
-pub struct Labelling {
+pub struct LabelRun {
     /// The source of the prompts.
-    pub source: Source,
+    pub source: PromptSource,
     /// The file of the labels.
     pub out: PathBuf,
     /// The rubric of the judge.
     pub rubric: Rubric,
     /// The judge.
-    pub client: Client,
+    pub client: JudgeClient,
     /// US dollars that may be spent, by these prices; `None` for no cap.
     pub max_cost: Option<f64>,
     /// The judge's price, in US dollars per million tokens.
-    pub price: Option<pointsman_core::config::Price>,
+    pub price: Option<pointsman_core::config::TokenPrice>,
     /// Requests at a time.
     pub concurrency: usize,
     /// The share of prompts that is labelled, 0 to 1, drawn by `seed`.
@@ -70,7 +70,7 @@ pub struct Labelling {
 
 /// The source of prompts.
 #[derive(Debug)]
-pub enum Source {
+pub enum PromptSource {
     /// JSON lines with a `prompt`, and what the rubric reads besides.
     Prompts(PathBuf),
     /// Decision logs with text.
@@ -79,7 +79,7 @@ pub enum Source {
 
 /// Counts of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Labelled {
+pub struct LabelCounts {
     /// Rows that were written.
     pub written: u64,
     /// Rows among them that share the answer to an equal question.
@@ -115,7 +115,7 @@ pub enum LabelError {
     Output { path: PathBuf, source: std::io::Error },
     /// The judge refuses every request.
     #[error(transparent)]
-    Judge(#[from] ClientError),
+    Judge(#[from] JudgeClientError),
     /// A cap without prices.
     #[error("a cap on the cost needs the judge's prices")]
     NoPrice,
@@ -123,7 +123,7 @@ pub enum LabelError {
 
 /// A row to label.
 #[derive(Debug, Deserialize)]
-struct Row {
+struct UnlabelledRow {
     #[serde(default)]
     prompt: String,
     #[serde(default)]
@@ -133,17 +133,17 @@ struct Row {
     rest: Map<String, Value>,
 }
 
-impl Labelling {
+impl LabelRun {
     /// Labels; `progress` hears of each row.
     ///
     /// # Errors
     /// When a file cannot be used, a row lacks what the rubric reads, or the judge refuses or is silent for good. What
     /// was written stays, and another run goes on from there.
-    pub async fn run(&self, mut progress: impl FnMut(&Labelled)) -> Result<Labelled, LabelError> {
+    pub async fn run(&self, mut progress: impl FnMut(&LabelCounts)) -> Result<LabelCounts, LabelError> {
         if self.max_cost.is_some() && self.price.is_none() {
             return Err(LabelError::NoPrice);
         }
-        let run = Run::open(self)?;
+        let run = RunState::open(self)?;
         let mut rows = self.rows()?;
         let mut left = self.limit.unwrap_or(u64::MAX);
         let tasks = std::iter::from_fn(|| {
@@ -175,9 +175,9 @@ impl Labelling {
         Ok(run.into_done())
     }
 
-    fn rows(&self) -> Result<Box<dyn Iterator<Item = Result<Row, LabelError>> + '_>, LabelError> {
+    fn rows(&self) -> Result<Box<dyn Iterator<Item = Result<UnlabelledRow, LabelError>> + '_>, LabelError> {
         match &self.source {
-            Source::Prompts(path) => {
+            PromptSource::Prompts(path) => {
                 let unreadable = |source| DatasetError::Read { path: path.clone(), source };
                 let reader = BufReader::new(File::open(path).map_err(unreadable)?);
                 Ok(Box::new((1..).zip(reader.lines()).map(move |(line, text)| {
@@ -185,10 +185,10 @@ impl Labelling {
                     serde_json::from_str(&text).map_err(|error| DatasetError::of_line(path, line, &error).into())
                 })))
             }
-            Source::Logs(logs) => Ok(Box::new(logs.lines().filter_map(|line| match line {
+            PromptSource::Logs(logs) => Ok(Box::new(logs.lines().filter_map(|line| match line {
                 Ok(LogLine::Decision(logged)) => {
                     let prompt = logged.whole_text().unwrap_or_default().to_owned();
-                    Some(Ok(Row { prompt, id: None, rest: Map::new() }))
+                    Some(Ok(UnlabelledRow { prompt, id: None, rest: Map::new() }))
                 }
                 Ok(LogLine::Denial | LogLine::Feedback(_)) => None,
                 Err(error) => Some(Err(error.into())),
@@ -197,7 +197,7 @@ impl Labelling {
     }
 
     /// Returns the row's own id, else one of its text under this rubric.
-    fn id(&self, row: &Row) -> String {
+    fn id(&self, row: &UnlabelledRow) -> String {
         match &row.id {
             Some(Value::String(id)) => id.clone(),
             Some(id) if !id.is_null() => id.to_string(),
@@ -216,7 +216,7 @@ impl Labelling {
     }
 
     /// Returns the keys that an answer gives to its row.
-    fn answer_keys(&self, verdict: &Verdict, usage: Option<Usage>) -> Value {
+    fn answer_keys(&self, verdict: &RubricVerdict, usage: Option<Usage>) -> Value {
         let mut keys = json!({
             "input_tokens": usage.map(|usage| usage.input),
             "output_tokens": usage.map(|usage| usage.output),

@@ -15,11 +15,11 @@ use pointsman_core::policy::Decision;
 use pointsman_core::scores::{HeadScores, Scores};
 use pointsman_core::usage::Usage;
 
-pub use self::report::{Move, MovedRequest, Part, ReplayReport};
-use super::engine::{Engine, EngineError, Lack, Replayed, Usual};
+pub use self::report::{ModelMove, MovedRequest, ReplayPart, ReplayReport};
+use super::engine::{EngineError, MissingEvidence, OfflineEngine, ReplayedDecision, UsualAnswers};
 use crate::dataset::DatasetError;
-use crate::decision_log::{DecisionLogs, LogLine, LoggedDecision, Outcomes};
-use crate::statistics::{Interval, RunningMean};
+use crate::decision_log::{DecisionLogs, FeedbackOutcomes, LogLine, LoggedDecision};
+use crate::statistics::{ConfidenceInterval, RunningMean};
 
 /// The head that says how likely only the stronger model answers well.
 const STRONG_WINS: &str = "strong_wins";
@@ -47,15 +47,15 @@ pub enum ReplayError {
 
 /// A tally of the requests so far; grows with labels and models, not with requests.
 #[derive(Default)]
-struct Tally {
-    all: Part,
+struct ReplayTally {
+    all: ReplayPart,
     denied: u64,
-    not_replayed: BTreeMap<Lack, u64>,
+    not_replayed: BTreeMap<MissingEvidence, u64>,
     priced: u64,
-    policies: BTreeMap<String, Part>,
-    labels: BTreeMap<String, Part>,
+    policies: BTreeMap<String, ReplayPart>,
+    labels: BTreeMap<String, ReplayPart>,
     moves: BTreeMap<(String, String), MoveSum>,
-    moved: BTreeMap<Moved, u64>,
+    moved: BTreeMap<MoveKey, u64>,
     /// Ratings by label and model.
     rated: BTreeMap<(String, String), RunningMean>,
 }
@@ -69,7 +69,7 @@ struct MoveSum {
 
 /// The key of requests that would move in the same way.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Moved {
+struct MoveKey {
     policy: String,
     label: String,
     from: String,
@@ -78,24 +78,24 @@ struct Moved {
 
 /// A configuration, and its decision of a request.
 #[derive(Clone, Copy)]
-struct Side<'d> {
+struct ReplaySide<'d> {
     config: &'d Config,
-    replayed: &'d Replayed,
+    replayed: &'d ReplayedDecision,
 }
 
 /// One request beside itself.
-struct Pair<'d> {
+struct RequestPair<'d> {
     logged: &'d LoggedDecision,
     from: &'d str,
     to: &'d str,
-    costs: Option<Costs>,
+    costs: Option<CostPair>,
     /// The predicted change of quality by `strong_wins`.
     gain: Option<f64>,
 }
 
 /// Costs of a request with either configuration, in US dollars.
 #[derive(Clone, Copy, Default)]
-struct Costs {
+struct CostPair {
     before: f64,
     after: f64,
 }
@@ -106,14 +106,14 @@ struct Costs {
 /// When a log cannot be read, a text cannot be scored, or nothing is left.
 pub async fn replay(
     logs: &DecisionLogs,
-    now: &mut Engine,
-    against: &mut Engine,
+    now: &mut OfflineEngine,
+    against: &mut OfflineEngine,
     mut moved: impl FnMut(&MovedRequest<'_>),
 ) -> Result<ReplayReport, ReplayError> {
-    let (outcomes, usual) = (logs.outcomes()?, Usual::of(logs)?);
+    let (outcomes, usual) = (logs.outcomes()?, UsualAnswers::of(logs)?);
     now.assume(usual.clone());
     against.assume(usual);
-    let mut tally = Tally::default();
+    let mut tally = ReplayTally::default();
     let mut lines = logs.lines();
     for line in &mut lines {
         let logged = match line? {
@@ -125,8 +125,8 @@ pub async fn replay(
             LogLine::Feedback(_) => continue,
         };
         let (before, after) = (now.replay(&logged).await?, against.replay(&logged).await?);
-        let before = Side { config: &now.config, replayed: &before };
-        let after = Side { config: &against.config, replayed: &after };
+        let before = ReplaySide { config: &now.config, replayed: &before };
+        let after = ReplaySide { config: &against.config, replayed: &after };
         if let Some(pair) = tally.add(&logged, before, after, &outcomes)
             && pair.is_moved()
         {
@@ -139,15 +139,15 @@ pub async fn replay(
     Ok(tally.report(lines.passed_over()))
 }
 
-impl Tally {
+impl ReplayTally {
     /// Counts a request; `None` when it cannot be decided anew.
     fn add<'d>(
         &mut self,
         logged: &'d LoggedDecision,
-        before: Side<'d>,
-        after: Side<'d>,
-        outcomes: &Outcomes,
-    ) -> Option<Pair<'d>> {
+        before: ReplaySide<'d>,
+        after: ReplaySide<'d>,
+        outcomes: &FeedbackOutcomes,
+    ) -> Option<RequestPair<'d>> {
         let (from, to) = match (before.model(), after.model()) {
             (Ok(from), Ok(to)) => (from, to),
             (Err(lack), _) | (_, Err(lack)) => {
@@ -156,8 +156,8 @@ impl Tally {
             }
         };
         let costs = before.cost(logged, from).zip(after.cost(logged, to));
-        let costs = costs.map(|(before, after)| Costs { before, after });
-        let pair = Pair { logged, from, to, costs, gain: gain(before.replayed, after.replayed) };
+        let costs = costs.map(|(before, after)| CostPair { before, after });
+        let pair = RequestPair { logged, from, to, costs, gain: gain(before.replayed, after.replayed) };
         self.count(&pair);
         if let Some((quality, model)) = outcomes.of(&logged.request_id).zip(logged.answered_by.clone()) {
             self.rated.entry((logged.label_or_none().to_owned(), model.into_owned())).or_default().add(quality);
@@ -165,10 +165,10 @@ impl Tally {
         Some(pair)
     }
 
-    fn count(&mut self, pair: &Pair<'_>) {
-        let Pair { logged, from, to, costs, gain } = *pair;
+    fn count(&mut self, pair: &RequestPair<'_>) {
+        let RequestPair { logged, from, to, costs, gain } = *pair;
         let moved = pair.is_moved();
-        let Costs { before, after } = costs.unwrap_or_default();
+        let CostPair { before, after } = costs.unwrap_or_default();
         self.priced += u64::from(costs.is_some());
         let policy = self.policies.entry(logged.policy.to_string()).or_default();
         let label = self.labels.entry(logged.label_or_none().to_owned()).or_default();
@@ -187,7 +187,7 @@ impl Tally {
             moves.cost_usd = moves.cost_usd + after - before;
             let (policy, label) = (logged.policy.to_string(), logged.label_or_none().to_owned());
             let (from, to) = (from.to_owned(), to.to_owned());
-            *self.moved.entry(Moved { policy, label, from, to }).or_default() += 1;
+            *self.moved.entry(MoveKey { policy, label, from, to }).or_default() += 1;
         }
     }
 
@@ -195,14 +195,14 @@ impl Tally {
         let (n, moved) = (self.all.n, self.all.moved);
         let requests = n + self.not_replayed.values().sum::<u64>();
         let all = self.predicted(self.all, |_| true);
-        let Part { cost_usd, cost_against_usd, quality_by_feedback, quality_by_strong_wins, .. } = all;
-        let parts = |parts: &BTreeMap<String, Part>, of: fn(&Moved) -> &str| -> BTreeMap<String, Part> {
+        let ReplayPart { cost_usd, cost_against_usd, quality_by_feedback, quality_by_strong_wins, .. } = all;
+        let parts = |parts: &BTreeMap<String, ReplayPart>, of: fn(&MoveKey) -> &str| -> BTreeMap<String, ReplayPart> {
             parts.iter().map(|(key, part)| (key.clone(), self.predicted(*part, |moved| of(moved) == key))).collect()
         };
         let policies = parts(&self.policies, |moved| &moved.policy);
         let labels = parts(&self.labels, |moved| &moved.label);
-        let one = |((from, to), MoveSum { n, cost_usd })| Move { from, to, n, cost_usd };
-        let mut moves: Vec<Move> = self.moves.into_iter().map(one).collect();
+        let one = |((from, to), MoveSum { n, cost_usd })| ModelMove { from, to, n, cost_usd };
+        let mut moves: Vec<ModelMove> = self.moves.into_iter().map(one).collect();
         moves.sort_by_key(|one| std::cmp::Reverse(one.n));
         ReplayReport {
             requests,
@@ -210,8 +210,8 @@ impl Tally {
             coverage: n as f64 / requests as f64,
             moved,
             moved_share: moved as f64 / n as f64,
-            moved_share_ci95: Interval::wilson(moved, n),
-            unscored: self.not_replayed.get(&Lack::Scores).copied().unwrap_or_default(),
+            moved_share_ci95: ConfidenceInterval::wilson(moved, n),
+            unscored: self.not_replayed.get(&MissingEvidence::Scores).copied().unwrap_or_default(),
             not_replayed: by_name(&self.not_replayed),
             denied: self.denied,
             passed_over,
@@ -228,9 +228,9 @@ impl Tally {
     }
 
     /// Says of some of the requests what is predicted of their quality.
-    fn predicted(&self, part: Part, of: impl Fn(&Moved) -> bool) -> Part {
+    fn predicted(&self, part: ReplayPart, of: impl Fn(&MoveKey) -> bool) -> ReplayPart {
         let n = part.n as f64;
-        Part {
+        ReplayPart {
             quality_by_feedback: self.by_feedback(of).map(|sum| sum / n),
             quality_by_strong_wins: part.gain.sum().map(|sum| sum / n),
             ..part
@@ -239,7 +239,7 @@ impl Tally {
 
     /// Returns the sum over the moved requests that `of` chooses. Every one is expected to do as well as the other
     /// model's rated answers to prompts of its label, or to all prompts where there are none.
-    fn by_feedback(&self, of: impl Fn(&Moved) -> bool) -> Option<f64> {
+    fn by_feedback(&self, of: impl Fn(&MoveKey) -> bool) -> Option<f64> {
         let mean = |label: Option<&str>, model: &str| {
             let rated =
                 self.rated.iter().filter(|((own, name), _)| label.is_none_or(|label| own == label) && name == model);
@@ -247,14 +247,14 @@ impl Tally {
         };
         let quality = |label: &str, model: &str| mean(Some(label), model).or_else(|| mean(None, model));
         let mut sum = 0.0;
-        for (Moved { label, from, to, .. }, n) in self.moved.iter().filter(|(moved, _)| of(moved)) {
+        for (MoveKey { label, from, to, .. }, n) in self.moved.iter().filter(|(moved, _)| of(moved)) {
             sum += *n as f64 * (quality(label, to)? - quality(label, from)?);
         }
         Some(sum)
     }
 }
 
-impl<'d> Pair<'d> {
+impl<'d> RequestPair<'d> {
     fn is_moved(&self) -> bool {
         self.from != self.to
     }
@@ -274,14 +274,14 @@ impl<'d> Pair<'d> {
     }
 }
 
-impl<'d> Side<'d> {
+impl<'d> ReplaySide<'d> {
     /// Returns the model, or the place of one, that the configuration sends the request to.
-    fn model(&self) -> Result<&'d str, &'d Lack> {
+    fn model(&self) -> Result<&'d str, &'d MissingEvidence> {
         match self.replayed {
-            Replayed::Chosen(decision, _) => Ok(decision.model.as_str()),
-            Replayed::Passed => Ok(PASSED),
-            Replayed::Refused => Ok(REFUSED),
-            Replayed::Unknown(lack) => Err(lack),
+            ReplayedDecision::Chosen(decision, _) => Ok(decision.model.as_str()),
+            ReplayedDecision::Passed => Ok(PASSED),
+            ReplayedDecision::Refused => Ok(REFUSED),
+            ReplayedDecision::Unknown(lack) => Err(lack),
         }
     }
 
@@ -292,7 +292,7 @@ impl<'d> Side<'d> {
     }
 }
 
-fn by_name(lacks: &BTreeMap<Lack, u64>) -> BTreeMap<String, u64> {
+fn by_name(lacks: &BTreeMap<MissingEvidence, u64>) -> BTreeMap<String, u64> {
     lacks.iter().map(|(lack, n)| (lack.to_string(), *n)).collect()
 }
 
@@ -303,8 +303,10 @@ fn missing(not_replayed: &BTreeMap<String, u64>) -> String {
 
 /// Returns the predicted change of quality: the chance that only the stronger of the two models answers well is gained
 /// on the way up and lost on the way down. The stronger one stands later in the order of the policy's models.
-fn gain(before: &Replayed, after: &Replayed) -> Option<f64> {
-    let (Replayed::Chosen(from, scores), Replayed::Chosen(to, others)) = (before, after) else { return None };
+fn gain(before: &ReplayedDecision, after: &ReplayedDecision) -> Option<f64> {
+    let (ReplayedDecision::Chosen(from, scores), ReplayedDecision::Chosen(to, others)) = (before, after) else {
+        return None;
+    };
     let wins = scores.iter().chain(others).find_map(strong_wins)?;
     let (down, up) = (rank(to, from)?, rank(to, to)?);
     Some(if up > down { wins } else { -wins })

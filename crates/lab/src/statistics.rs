@@ -13,16 +13,18 @@ mod sample_mean;
 mod spread;
 
 pub(crate) use self::binary::area;
-pub use self::binary::{Claim, EventFigures, auc, reliability};
+pub use self::binary::{BinaryClaim, EventFigures, auc, reliability};
 pub use self::bins::{BINS, ReliabilityBin};
-pub(crate) use self::bootstrap::Draws;
-pub use self::bootstrap::{Interval, Intervals, RESAMPLES};
+pub(crate) use self::bootstrap::RandomDraws;
+pub use self::bootstrap::{ConfidenceInterval, LabelIntervals, RESAMPLES};
 pub(crate) use self::calibration::squares;
-pub use self::calibration::{Calibration, CalibrationFigures};
+pub use self::calibration::{CalibrationFigures, CalibrationTally};
 pub(crate) use self::classification::mean;
-pub use self::classification::{ClassFigures, Confusion, Figures};
-pub use self::routing::{Curve, Point, Ranking, Routed, RoutingFigures, RoutingIntervals};
+pub use self::classification::{ClassFigures, ClassificationFigures, ConfusionMatrix};
+pub use self::routing::{
+    PromptRanking, RoutedOutcome, RoutingCurve, RoutingCurvePoint, RoutingFigures, RoutingIntervals,
+};
 pub(crate) use self::running_mean::RunningMean;
 pub(crate) use self::sample_mean::SampleMean;
-pub(crate) use self::spread::Drawn;
-pub use self::spread::{Honesty, Spread};
+pub(crate) use self::spread::BootstrapRows;
+pub use self::spread::{CalibrationIntervals, ScoreIntervals};

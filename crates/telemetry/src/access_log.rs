@@ -127,7 +127,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::logging::Format;
+    use crate::logging::LogFormat;
     use crate::logging::capture::captured;
 
     const LINE: AccessLine<'_> = AccessLine {
@@ -161,7 +161,7 @@ mod tests {
     };
 
     fn written(line: AccessLine<'_>) -> Value {
-        let text = captured(Format::Json, "", || line.emit());
+        let text = captured(LogFormat::Json, "", || line.emit());
         let mut record: Value = serde_json::from_str(&text).expect("one JSON record");
         record.as_object_mut().expect("an object").remove("timestamp").expect("a timestamp");
         record
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_text_line_leaks_no_query_string_either() {
-        let text = captured(Format::Text, "", || LINE.emit());
+        let text = captured(LogFormat::Text, "", || LINE.emit());
 
         assert!(text.contains("path=\"/v1/chat/completions\""), "{text}");
         assert!(!text.contains("planted"), "{text}");

@@ -1,6 +1,6 @@
 //! The decision log: one JSON object a line for each decided request and each word of feedback.
 //!
-//! A request hands its line over as it is, unwritten ([`Entry`]), to one writer thread behind a bounded queue: it never
+//! A request hands its line over as it is, unwritten ([`DecisionLogEntry`]), to one writer thread behind a bounded queue: it never
 //! waits for a disk, and a line that finds the queue full is dropped and counted. Prompts are kept only as a keyed hash
 //! unless the operator asked for their text.
 
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use pointsman_core::config;
 use pointsman_core::config::Secret;
 use ring::hmac;
-use writer::{Message, Writer};
+use writer::{LogWriter, WriterMessage};
 
 use super::{DroppedLine, Metrics};
 
@@ -28,17 +28,17 @@ const HASHED_BYTES: usize = 32 << 10;
 const RETRY: Duration = Duration::from_millis(5);
 
 /// An entry that the writer's thread turns into a line.
-pub trait Entry: Send {
+pub trait DecisionLogEntry: Send {
     /// Appends one JSON object without line breaks. Runs on the writer's thread.
     fn write(&self, line: &mut Vec<u8>);
 }
 
 /// A handle to the writer; clones share it. The thread ends when the last one is dropped and all lines are written.
 #[derive(Debug, Clone)]
-pub struct DecisionLog(Arc<Shared>);
+pub struct DecisionLog(Arc<DecisionLogQueue>);
 
-struct Shared {
-    queue: SyncSender<Message>,
+struct DecisionLogQueue {
+    queue: SyncSender<WriterMessage>,
     key: Option<hmac::Key>,
     max_text: Option<usize>,
     metrics: Arc<Metrics>,
@@ -46,7 +46,7 @@ struct Shared {
 
 /// The part of a prompt that the decision log keeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Kept {
+pub struct LoggedText {
     /// HMAC-SHA256 in hexadecimal digits, if there is a key: of the text, and of a text longer than 64 KiB of its first
     /// and last 32 KiB and its length.
     pub hash: Option<String>,
@@ -62,25 +62,25 @@ impl DecisionLog {
     /// # Errors
     /// When no thread can be started.
     pub fn start(
-        section: &config::DecisionLog,
+        section: &config::DecisionLogConfig,
         secret: Option<&Secret>,
         base_dir: &Path,
         metrics: &Arc<Metrics>,
     ) -> io::Result<Self> {
         let (queue, lines) = sync_channel(section.queue);
-        let writer = Writer::new(section, base_dir, Arc::clone(metrics));
+        let writer = LogWriter::new(section, base_dir, Arc::clone(metrics));
         std::thread::Builder::new().name("decision-log".into()).spawn(move || writer.run(&lines))?;
         let key = secret.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()));
         let max_text = section.text.then_some(section.max_text_bytes);
-        Ok(Self(Arc::new(Shared { queue, key, max_text, metrics: Arc::clone(metrics) })))
+        Ok(Self(Arc::new(DecisionLogQueue { queue, key, max_text, metrics: Arc::clone(metrics) })))
     }
 
     /// Returns what may be kept of `text`. Takes microseconds for a few KiB and a tenth of a millisecond at most.
     #[must_use]
-    pub fn keep(&self, text: &str) -> Kept {
+    pub fn keep(&self, text: &str) -> LoggedText {
         let hash = self.0.key.as_ref().map(|key| hex(hash(key, text.as_bytes()).as_ref()));
         let kept = self.0.max_text.map(|max| text[..text.floor_char_boundary(max.min(text.len()))].to_owned());
-        Kept { hash, text: kept, bytes: text.len() }
+        LoggedText { hash, text: kept, bytes: text.len() }
     }
 
     /// Returns whether texts are written.
@@ -90,8 +90,8 @@ impl DecisionLog {
     }
 
     /// Hands a line over and returns at once; false when it was dropped, which is counted.
-    pub fn write(&self, entry: Box<dyn Entry>) -> bool {
-        match self.0.queue.try_send(Message::Line(entry)) {
+    pub fn write(&self, entry: Box<dyn DecisionLogEntry>) -> bool {
+        match self.0.queue.try_send(WriterMessage::Line(entry)) {
             Ok(()) => true,
             Err(TrySendError::Full(_)) => {
                 self.0.metrics.log_dropped(DroppedLine::QueueFull, 1);
@@ -108,7 +108,7 @@ impl DecisionLog {
     pub fn flush(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
         let (done, waits) = sync_channel(1);
-        let mut message = Message::Flush(done);
+        let mut message = WriterMessage::Flush(done);
         loop {
             match self.0.queue.try_send(message) {
                 Ok(()) => return waits.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok(),
@@ -122,9 +122,9 @@ impl DecisionLog {
     }
 }
 
-impl std::fmt::Debug for Shared {
+impl std::fmt::Debug for DecisionLogQueue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DecisionLog").field("max_text", &self.max_text).finish_non_exhaustive()
+        f.debug_struct("DecisionLogQueue").field("max_text", &self.max_text).finish_non_exhaustive()
     }
 }
 

@@ -11,9 +11,10 @@ pub mod metrics;
 pub mod traces;
 
 pub use access_log::AccessLine;
-pub use decision_log::{DecisionLog, Entry, Kept};
+pub use decision_log::{DecisionLog, DecisionLogEntry, LoggedText};
 pub use metrics::{
-    AttemptOutcome, BrokenStream, CacheOutcome, ClassifierMetrics, Direction, DroppedLine, EdgeMetrics, EjectionCause,
-    FeedbackKind, JudgeMetrics, Metrics, ModelInfo, PeerMetrics, ProviderMetrics, ReloadOutcome, Stage,
+    AttemptOutcome, BrokenStream, CacheOutcome, ClassifierMetrics, DecisionStage, DroppedLine, EdgeMetrics,
+    EjectionCause, FeedbackKind, JudgeMetrics, Metrics, ModelInfo, PeerMetrics, ProviderMetrics, ReloadOutcome,
+    TokenDirection,
 };
 pub use traces::{RequestTrace, Tracer, TracerError};

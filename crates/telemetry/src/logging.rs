@@ -23,7 +23,7 @@ pub const DEFAULT_FILTER: &str =
 
 /// How records are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub enum LogFormat {
     /// For people.
     #[default]
     Text,
@@ -51,7 +51,7 @@ pub enum LoggingError {
 ///
 /// # Errors
 /// When `RUST_LOG` cannot be read, or another logger is already set.
-pub fn init(format: Format) -> Result<(), LoggingError> {
+pub fn init(format: LogFormat) -> Result<(), LoggingError> {
     init_with(format, "")
 }
 
@@ -59,7 +59,7 @@ pub fn init(format: Format) -> Result<(), LoggingError> {
 ///
 /// # Errors
 /// When `RUST_LOG` cannot be read, or another logger is already set.
-pub fn init_with(format: Format, directives: &str) -> Result<(), LoggingError> {
+pub fn init_with(format: LogFormat, directives: &str) -> Result<(), LoggingError> {
     let directives = format!("{directives},{}", env::var("RUST_LOG").unwrap_or_default());
     let subscriber = subscriber(format, &directives, io::stderr, io::stderr().is_terminal())?;
     subscriber.try_init()?;
@@ -75,7 +75,7 @@ fn log_panic(panicked: &PanicHookInfo<'_>) {
 }
 
 fn subscriber<W>(
-    format: Format,
+    format: LogFormat,
     directives: &str,
     writer: W,
     ansi: bool,
@@ -99,15 +99,15 @@ fn keeps_secrets(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= LevelFilter::INFO || krate.is_some_and(|krate| OURS.contains(&krate))
 }
 
-fn writes<S, W>(format: Format, writer: W, ansi: bool) -> Box<dyn Layer<S> + Send + Sync>
+fn writes<S, W>(format: LogFormat, writer: W, ansi: bool) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'s> tracing_subscriber::registry::LookupSpan<'s>,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(ansi);
     match format {
-        Format::Text => layer.boxed(),
-        Format::Json => layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        LogFormat::Text => layer.boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
     }
 }
 
@@ -133,7 +133,7 @@ pub(crate) mod capture {
     }
 
     /// Returns what `act` logs on this thread when `RUST_LOG` is `directives`.
-    pub(crate) fn captured(format: Format, directives: &str, act: impl FnOnce()) -> String {
+    pub(crate) fn captured(format: LogFormat, directives: &str, act: impl FnOnce()) -> String {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let subscriber = subscriber(format, directives, move || writer.clone(), false).expect("valid directives");
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn pingora_s_complaints_about_clients_are_not_written() {
-        let text = captured(Format::Text, "", || {
+        let text = captured(LogFormat::Text, "", || {
             error!(target: "pingora_proxy", "reset");
             error!(target: "pingora_core::apps", "no h2");
             warn!(target: "pingora_core::protocols::http::v1::body", "extra");
@@ -168,14 +168,14 @@ mod tests {
 
     #[test]
     fn pingora_s_complaints_about_the_server_are_written() {
-        let text = captured(Format::Text, "", || error!(target: "pingora_core::services::listening", "accept"));
+        let text = captured(LogFormat::Text, "", || error!(target: "pingora_core::services::listening", "accept"));
 
         assert!(text.contains("ERROR pingora_core::services::listening: accept"), "{text}");
     }
 
     #[test]
     fn rust_log_is_added_to_the_default() {
-        let text = captured(Format::Text, "debug,pingora_core=info", || {
+        let text = captured(LogFormat::Text, "debug,pingora_core=info", || {
             debug!("ours");
             info!(target: "pingora_core::server", "starting");
             error!(target: "pingora_proxy", "reset");
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn another_crate_s_debug_records_are_never_written() {
-        let text = captured(Format::Text, "trace,pingora_proxy=trace", || {
+        let text = captured(LogFormat::Text, "trace,pingora_proxy=trace", || {
             debug!(target: "pingora_proxy::proxy_h1", "authorization: sk-planted");
             debug!(target: "pointsman_lookalike", "sk-planted");
         });
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn an_unreadable_rust_log_is_named() {
-        let error = subscriber(Format::Text, "a=b=c", io::sink, false).err().expect("refused");
+        let error = subscriber(LogFormat::Text, "a=b=c", io::sink, false).err().expect("refused");
 
         assert!(error.to_string().contains("RUST_LOG is `a=b=c`"), "{error}");
     }

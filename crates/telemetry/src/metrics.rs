@@ -26,17 +26,17 @@ use std::time::{Duration, SystemTime};
 use pointsman_core::config::Name;
 use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge, TextEncoder};
 
-pub use self::catalogue::{Described, Unit, markdown};
+pub use self::catalogue::{MetricDescription, MetricUnit, markdown};
 use self::definitions as define;
 pub use self::edge::EdgeMetrics;
 use self::family::{Family, Registry};
-use self::held::Holdings;
+use self::held::PolicyStateFamilies;
 pub use self::held::{StoreMetrics, TargetMetrics};
+use self::judge::JudgeFamilies;
 pub use self::judge::JudgeMetrics;
-use self::judge::Judges;
 pub use self::labels::{
-    AttemptOutcome, BrokenStream, CacheOutcome, ClientOutcome, Direction, DroppedLine, EjectionCause, FeedbackKind,
-    ReloadOutcome, Stage,
+    AttemptOutcome, BrokenStream, CacheOutcome, ClientOutcome, DecisionStage, DroppedLine, EjectionCause, FeedbackKind,
+    ReloadOutcome, TokenDirection,
 };
 pub use self::peers::{PeerMetrics, ProviderMetrics};
 pub use self::serving::{ClassifierMetrics, ModelInfo};
@@ -52,7 +52,7 @@ pub const PASSTHROUGH: &str = "passthrough";
 pub struct Metrics {
     registry: Registry,
     request_duration: Family<Histogram, 3>,
-    overhead: [Histogram; Stage::ALL.len()],
+    overhead: [Histogram; DecisionStage::ALL.len()],
     decisions: Family<IntCounter, 3>,
     shadow_decisions: Family<IntCounter, 3>,
     rejections: Family<IntCounter, 1>,
@@ -71,7 +71,7 @@ pub struct Metrics {
     ejections: Family<IntCounter, 3>,
     in_flight: Family<IntGauge, 1>,
     edge: EdgeMetrics,
-    judges: Judges,
+    judges: JudgeFamilies,
     queue_depth: Family<IntGauge, 1>,
     queue_wait: Family<Histogram, 1>,
     run: Family<Histogram, 1>,
@@ -93,7 +93,7 @@ pub struct Metrics {
     truncated_tokens: Family<Histogram, 1>,
     unfamiliar: Family<IntCounter, 2>,
     scores: Family<Histogram, 3>,
-    held: Holdings,
+    held: PolicyStateFamilies,
     log_lines: IntCounter,
     log_dropped: [IntCounter; DroppedLine::ALL.len()],
     feedback: [IntCounter; FeedbackKind::ALL.len()],
@@ -115,7 +115,7 @@ impl Metrics {
         build_info.with([env!("CARGO_PKG_VERSION").into()]).set(1);
         Self {
             request_duration: Family::register(r, define::REQUEST_DURATION),
-            overhead: each(r, define::OVERHEAD_TIME, Stage::ALL.map(Stage::as_str)),
+            overhead: each(r, define::OVERHEAD_TIME, DecisionStage::ALL.map(DecisionStage::as_str)),
             decisions: Family::register(r, define::DECISIONS),
             shadow_decisions: Family::register(r, define::SHADOW_DECISIONS),
             rejections: Family::register(r, define::REJECTIONS),
@@ -134,7 +134,7 @@ impl Metrics {
             ejections: Family::register(r, define::EJECTIONS),
             in_flight: Family::register(r, define::UPSTREAM_IN_FLIGHT),
             edge: EdgeMetrics::register(r),
-            judges: Judges::register(r),
+            judges: JudgeFamilies::register(r),
             queue_depth: Family::register(r, define::QUEUE_DEPTH),
             queue_wait: Family::register(r, define::QUEUE_WAIT),
             run: Family::register(r, define::RUN_TIME),
@@ -156,7 +156,7 @@ impl Metrics {
             truncated_tokens: Family::register(r, define::TRUNCATED_TOKENS),
             unfamiliar: Family::register(r, define::UNFAMILIAR),
             scores: Family::register(r, define::SCORES),
-            held: Holdings::register(r),
+            held: PolicyStateFamilies::register(r),
             log_lines: Family::register(r, define::LOG_LINES).with([]),
             log_dropped: each(r, define::LOG_DROPPED, DroppedLine::ALL.map(DroppedLine::as_str)),
             feedback: each(r, define::FEEDBACK, FeedbackKind::ALL.map(FeedbackKind::as_str)),
@@ -184,7 +184,7 @@ impl Metrics {
 
     /// Returns what every metric is called, what it says, and which labels and buckets it has, by name.
     #[must_use]
-    pub fn catalogue(&self) -> Vec<Described> {
+    pub fn catalogue(&self) -> Vec<MetricDescription> {
         self.registry.described()
     }
 
@@ -196,7 +196,7 @@ impl Metrics {
     }
 
     /// Notes how long a request spent in a stage.
-    pub fn stage_ended(&self, stage: Stage, took: Duration) {
+    pub fn stage_ended(&self, stage: DecisionStage, took: Duration) {
         self.overhead[stage as usize].observe(took.as_secs_f64());
     }
 
@@ -241,7 +241,7 @@ impl Metrics {
     }
 
     /// Counts tokens of an answered request.
-    pub fn tokens_used(&self, model: Option<&Name>, direction: Direction, tokens: u64) {
+    pub fn tokens_used(&self, model: Option<&Name>, direction: TokenDirection, tokens: u64) {
         self.tokens.with([model_label(model), direction.as_str().into()]).inc_by(tokens);
     }
 
@@ -348,16 +348,16 @@ impl Metrics {
 }
 
 /// Registers a metric with a child for each of its label's values.
-fn each<M: family::Kind, const N: usize>(
+fn each<M: family::MetricKind, const N: usize>(
     registry: &Registry,
-    definition: family::Definition<1>,
+    definition: family::MetricDefinition<1>,
     values: [&'static str; N],
 ) -> [M; N] {
     let family = Family::register(registry, definition);
     values.map(|value| family.with([value.into()]))
 }
 
-fn model_label(model: Option<&Name>) -> family::Label {
+fn model_label(model: Option<&Name>) -> family::LabelValue {
     model.map_or(PASSTHROUGH.into(), Into::into)
 }
 

@@ -14,7 +14,7 @@ mod otlp;
 
 #[cfg(not(feature = "otlp"))]
 pub use self::absent::{RequestTrace, Tracer};
-pub use self::facts::{Answered, Asked, Attempt, Decided};
+pub use self::facts::{TracedAnswer, TracedAttempt, TracedDecision, TracedRequest};
 #[cfg(feature = "otlp")]
 pub use self::otlp::{RequestTrace, Tracer};
 

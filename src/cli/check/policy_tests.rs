@@ -3,20 +3,20 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use pointsman_core::config::{Expect, KeyPath, Name, PolicyTest};
-use pointsman_core::policy::{Decision, Denial, Detail};
+use pointsman_core::config::{ExpectedOutcome, KeyPath, Name, PolicyTest};
+use pointsman_core::policy::{Decision, DecisionDetail, Denial};
 use pointsman_core::prompt::Dialect;
 use serde_json::{Value, json};
 
-use super::super::table::{Align, Table, shorten};
-use crate::router::{Incoming, Judging, Router, Verdict};
+use super::super::table::{ColumnAlign, TextTable, shorten};
+use crate::router::{IncomingRequest, JudgeMode, Router, Verdict};
 use crate::snapshot::{ClassifierState, Snapshot};
 
 const NAME_CHARS: usize = 48;
 
 /// The result of a test's request.
 #[derive(Debug, Default)]
-struct Got {
+struct PolicyTestResult {
     model: Option<String>,
     policy: Option<String>,
     rule: Option<usize>,
@@ -44,7 +44,7 @@ pub(super) fn run(router: &Router) -> bool {
     for name in stand_ins(&snapshot) {
         println!("tests: the encoder of `{name}` does not run: its lexical heads, or `otherwise`, decide");
     }
-    let mut table = Table::new(["test", "expected", "got", ""], [Align::Left; 4]);
+    let mut table = TextTable::new(["test", "expected", "got", ""], [ColumnAlign::Left; 4]);
     let mut failures = Vec::new();
     for (index, test) in snapshot.config.tests.iter().enumerate() {
         let got = runtime.block_on(got(router, &snapshot, test));
@@ -78,30 +78,35 @@ fn name(test: &PolicyTest) -> String {
     test.name.clone().unwrap_or_else(prompt)
 }
 
-async fn got(router: &Router, snapshot: &Snapshot, test: &PolicyTest) -> Got {
+async fn got(router: &Router, snapshot: &Snapshot, test: &PolicyTest) -> PolicyTestResult {
     let dialect = Dialect::of_path(&test.path).unwrap_or(Dialect::ChatCompletions); // others are refused at load
     let body =
         Bytes::from(body(test, dialect, snapshot.config.virtual_models().next().unwrap_or_default()).to_string());
     let prompt = match snapshot.read(dialect, &body) {
         Ok(prompt) => prompt,
-        Err(error) => return Got { error: Some(format!("the body cannot be read: {error}")), ..Got::default() },
+        Err(error) => {
+            return PolicyTestResult {
+                error: Some(format!("the body cannot be read: {error}")),
+                ..PolicyTestResult::default()
+            };
+        }
     };
     let header = |name: &str| {
         let own = test.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
         own.map(|(_, value)| Cow::Borrowed(value.as_str()))
     };
     let client = test.client.as_deref().and_then(|name| snapshot.clients.named(name));
-    let incoming = Incoming {
+    let incoming = IncomingRequest {
         path: &test.path,
         header: &header,
         client: client.map(|client| &**client),
         prompt: &prompt,
         body: &body,
         at: Some(test.now.0),
-        judging: test.given.judgement.as_deref().map_or(Judging::Never, Judging::Says),
-        detail: Detail::Decision,
+        judging: test.given.judgement.as_deref().map_or(JudgeMode::Never, JudgeMode::Says),
+        detail: DecisionDetail::Decision,
     };
-    Got::of(router.route(snapshot, &incoming).await)
+    PolicyTestResult::of(router.route(snapshot, &incoming).await)
 }
 
 /// Returns the test's body, or its prompt as one user turn in the dialect of its path.
@@ -121,7 +126,7 @@ fn body(test: &PolicyTest, dialect: Dialect, default_model: &str) -> Value {
     body
 }
 
-fn expected(expect: &Expect) -> String {
+fn expected(expect: &ExpectedOutcome) -> String {
     let parts = [
         expect.denied.map(|status| format!("denied {status}")),
         expect.model.as_ref().map(ToString::to_string),
@@ -132,7 +137,7 @@ fn expected(expect: &Expect) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-impl Got {
+impl PolicyTestResult {
     fn of(verdict: Verdict) -> Self {
         let text = |policy: Option<Name>| policy.map(|policy| policy.to_string());
         match verdict {
@@ -165,7 +170,7 @@ impl Got {
     }
 
     /// Returns each part that is not as expected, by its key, with what is said of it.
-    fn differs(&self, expect: &Expect) -> Vec<(&'static str, String)> {
+    fn differs(&self, expect: &ExpectedOutcome) -> Vec<(&'static str, String)> {
         let text = |value: &Option<u16>| value.map(|value| value.to_string());
         let number = |value: &Option<usize>| value.map(|value| value.to_string());
         let name = |value: &Option<Name>| value.as_ref().map(ToString::to_string);
@@ -182,7 +187,7 @@ impl Got {
     }
 }
 
-impl std::fmt::Display for Got {
+impl std::fmt::Display for PolicyTestResult {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let parts = [
             self.error.clone(),

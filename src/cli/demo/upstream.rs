@@ -15,15 +15,15 @@ use serde_json::{Value, json};
 
 /// The part of a request that the upstream reads.
 #[derive(Deserialize)]
-struct Chat {
+struct DemoRequest {
     model: String,
     #[serde(default)]
     stream: bool,
-    messages: Vec<Message>,
+    messages: Vec<DemoMessage>,
 }
 
 #[derive(Deserialize)]
-struct Message {
+struct DemoMessage {
     content: Value,
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn start() -> io::Result<SocketAddr> {
     Ok(address)
 }
 
-async fn complete(Json(chat): Json<Chat>) -> Response {
+async fn complete(Json(chat): Json<DemoRequest>) -> Response {
     let text = format!("This is {} speaking.", chat.model);
     if chat.stream {
         let mut events: Vec<_> =

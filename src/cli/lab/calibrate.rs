@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{fs, io};
 
-use pointsman_core::config::{Config, Name, Problems};
+use pointsman_core::config::{Config, ConfigProblems, Name};
 use pointsman_lab::calibrate::{
-    Achieved, CalibrateError, Calibrated, Knob, Sample, SampleError, SampleSource, Target, calibrate,
+    CalibrateError, CalibratedThreshold, CalibrationGoal, SampleError, SampleSource, SweptThreshold, ThresholdEffect,
+    ThresholdSample, calibrate,
 };
 use pointsman_lab::decision_log::DecisionLogs;
-use pointsman_lab::engine::{Engine, EngineError};
-use pointsman_lab::statistics::Interval;
+use pointsman_lab::engine::{EngineError, OfflineEngine};
+use pointsman_lab::statistics::ConfidenceInterval;
 use serde_json::json;
 
 use super::{DATA, diff};
@@ -20,7 +21,7 @@ use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("sample").required(true).args(["prompts", "log"]))]
 #[command(group = clap::ArgGroup::new("target").required(true).args(["strong_share", "cost_per_1k", "quality"]))]
-pub(in crate::cli) struct Arguments {
+pub(in crate::cli) struct CalibrateArguments {
     #[command(flatten)]
     file: crate::cli::ConfigFile,
     /// The policy; left out when there is only one.
@@ -61,7 +62,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum CalibrateFailure {
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error(transparent)]
@@ -69,44 +70,45 @@ enum Failure {
     #[error("there is no model `{model}` in the catalog (allowed: {allowed})")]
     NoModel { model: String, allowed: String },
     #[error("the change would break the file")]
-    Broken(#[from] Problems),
+    Broken(#[from] ConfigProblems),
     #[error("cannot write `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error("cannot start a runtime")]
     Runtime(#[source] io::Error),
 }
 
-pub(in crate::cli) fn run(arguments: &Arguments) -> ExitCode {
+pub(in crate::cli) fn run(arguments: &CalibrateArguments) -> ExitCode {
     match change(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, error.code()),
     }
 }
 
-fn change(arguments: &Arguments) -> Result<(), Failure> {
+fn change(arguments: &CalibrateArguments) -> Result<(), CalibrateFailure> {
     let path = &arguments.file.config;
-    let mut engine = Engine::open(path)?;
+    let mut engine = OfflineEngine::open(path)?;
     let index = engine.policy(arguments.policy.as_deref())?;
     let policy = engine.config.policies[index].name.clone();
-    let mut knob = Knob::of(&engine.config, index, arguments.at.as_deref())?;
+    let mut knob = SweptThreshold::of(&engine.config, index, arguments.at.as_deref())?;
     if let Some(strong) = &arguments.strong {
         strong.clone_into(&mut knob.strong);
         check_model(&engine.config, strong)?;
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
-    let sample = runtime.block_on(Sample::read(&arguments.source(), &mut engine, index, &knob))?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CalibrateFailure::Runtime)?;
+    let sample = runtime.block_on(ThresholdSample::read(&arguments.source(), &mut engine, index, &knob))?;
     let calibrated = calibrate(&policy, &knob, &sample, arguments.target())?;
     let edited = edit(&engine.config, &knob, calibrated.threshold, path)?;
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let diff = diff::unified(&name, engine.config.text(), &edited);
     if arguments.write && !diff.is_empty() {
-        replace(path, &edited).map_err(|source| Failure::Write { path: path.clone(), source })?;
+        replace(path, &edited).map_err(|source| CalibrateFailure::Write { path: path.clone(), source })?;
     }
     show(arguments, &calibrated, &diff);
     Ok(())
 }
 
-impl Arguments {
+impl CalibrateArguments {
     fn source(&self) -> SampleSource {
         match &self.prompts {
             Some(path) => SampleSource::Prompts { path: path.clone(), output_tokens: self.output_tokens },
@@ -114,25 +116,25 @@ impl Arguments {
         }
     }
 
-    fn target(&self) -> Target {
+    fn target(&self) -> CalibrationGoal {
         match (self.strong_share, self.cost_per_1k) {
-            (Some(share), _) => Target::StrongShare(share),
-            (None, Some(dollars)) => Target::CostPer1k(dollars),
-            (None, None) => Target::Quality(self.quality.unwrap_or_default()),
+            (Some(share), _) => CalibrationGoal::StrongShare(share),
+            (None, Some(dollars)) => CalibrationGoal::CostPer1k(dollars),
+            (None, None) => CalibrationGoal::Quality(self.quality.unwrap_or_default()),
         }
     }
 }
 
-fn check_model(config: &Config, model: &str) -> Result<(), Failure> {
+fn check_model(config: &Config, model: &str) -> Result<(), CalibrateFailure> {
     if config.models.contains_key(model) {
         return Ok(());
     }
     let allowed = config.models.keys().map(Name::as_str).collect::<Vec<_>>().join(", ");
-    Err(Failure::NoModel { model: model.to_owned(), allowed })
+    Err(CalibrateFailure::NoModel { model: model.to_owned(), allowed })
 }
 
 /// Puts the value into the text where the old one stands: comments, order and spelling stay. The result is read again.
-fn edit(config: &Config, knob: &Knob, value: f64, path: &Path) -> Result<String, Failure> {
+fn edit(config: &Config, knob: &SweptThreshold, value: f64, path: &Path) -> Result<String, CalibrateFailure> {
     let no_key = || CalibrateError::NoKey { key: knob.path.to_string() };
     let span = config.span_of(&knob.path).ok_or_else(no_key)?;
     let mut text = config.text().to_owned();
@@ -151,7 +153,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     fs::rename(next, path)
 }
 
-fn show(arguments: &Arguments, calibrated: &Calibrated, diff: &str) {
+fn show(arguments: &CalibrateArguments, calibrated: &CalibratedThreshold, diff: &str) {
     if arguments.json {
         let mut object = json!(calibrated);
         object["diff"] = json!(diff);
@@ -160,8 +162,19 @@ fn show(arguments: &Arguments, calibrated: &Calibrated, diff: &str) {
         return;
     }
     print!("{diff}");
-    let Calibrated { key, before, threshold, strong, n, left_out, priced, with_quality, filled_in, now, achieved } =
-        calibrated;
+    let CalibratedThreshold {
+        key,
+        before,
+        threshold,
+        strong,
+        n,
+        left_out,
+        priced,
+        with_quality,
+        filled_in,
+        now,
+        achieved,
+    } = calibrated;
     eprintln!("{key}: {before} -> {threshold}, on {n} requests ({left_out} left out)");
     eprintln!("  costs by {priced} of them, quality by {with_quality}");
     if *filled_in > 0 {
@@ -177,23 +190,23 @@ fn show(arguments: &Arguments, calibrated: &Calibrated, diff: &str) {
     }
 }
 
-fn describe(strong: &str, achieved: &Achieved) -> String {
+fn describe(strong: &str, achieved: &ThresholdEffect) -> String {
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
-    let Interval { low, high } = achieved.strong_share_ci95;
+    let ConfidenceInterval { low, high } = achieved.strong_share_ci95;
     let mut text = format!("{strong} {} [{}, {}]", percent(achieved.strong_share), percent(low), percent(high));
     let numbers = [
         ("$ per 1k", achieved.cost_per_1k.zip(achieved.cost_per_1k_ci95)),
         ("quality", achieved.quality.zip(achieved.quality_ci95)),
     ];
     for (name, number) in numbers {
-        if let Some((mean, Interval { low, high })) = number {
+        if let Some((mean, ConfidenceInterval { low, high })) = number {
             text.push_str(&format!("; {name} {mean:.4} [{low:.4}, {high:.4}]"));
         }
     }
     text
 }
 
-impl Failure {
+impl CalibrateFailure {
     const fn code(&self) -> u8 {
         match self {
             Self::Engine(EngineError::NoPolicy { .. })

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use pointsman_classifier::{Host, Runtime, RuntimeError};
-use pointsman_core::config::{Config, Problems};
-use pointsman_lab::dataset::Prices;
+use pointsman_classifier::{ClassifierHost, OnnxRuntime, OnnxRuntimeError};
+use pointsman_core::config::{Config, ConfigProblems};
+use pointsman_lab::dataset::ModelPrices;
 use pointsman_lab::decision_log::rows::ExportError;
-use pointsman_lab::evaluate::{EnvelopeReport, EvaluateError, Evaluation, Progress, Report};
+use pointsman_lab::evaluate::{EnvelopeReport, EvaluateError, Evaluation, EvaluationProgress, EvaluationReport};
 use pointsman_telemetry::Metrics;
 
 use super::DATA;
@@ -21,7 +21,7 @@ use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};
 
 /// What `eval` can be asked for.
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Arguments {
+pub(in crate::cli) struct EvalArguments {
     /// The bundle's folder.
     #[arg(long, value_name = "DIR")]
     bundle: PathBuf,
@@ -54,11 +54,11 @@ pub(in crate::cli) struct Arguments {
 #[derive(Debug, thiserror::Error)]
 enum EvalError {
     #[error("ONNX Runtime is missing")]
-    OnnxRuntime(#[from] RuntimeError),
+    OnnxRuntime(#[from] OnnxRuntimeError),
     #[error("cannot start a runtime")]
     Runtime(#[source] io::Error),
     #[error(transparent)]
-    Prices(#[from] Problems),
+    Prices(#[from] ConfigProblems),
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
     #[error(transparent)]
@@ -73,7 +73,7 @@ struct ProgressLine {
     percent: Option<u64>,
 }
 
-pub(in crate::cli) fn run(arguments: &Arguments) -> ExitCode {
+pub(in crate::cli) fn run(arguments: &EvalArguments) -> ExitCode {
     if let Some(rows) = arguments.envelopes {
         return match envelopes(arguments, rows) {
             Ok(report) if arguments.json => {
@@ -98,10 +98,11 @@ fn say(text: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn evaluate(arguments: &Arguments) -> Result<Report, EvalError> {
+fn evaluate(arguments: &EvalArguments) -> Result<EvaluationReport, EvalError> {
     let prices = arguments.prices.as_deref().map(prices).transpose()?.unwrap_or_default();
     let rows = arguments.log.rows(arguments.data.as_deref(), &arguments.log.wanted())?;
-    let host = Host { base_dir: PathBuf::new(), runtime: Runtime::load()?, metrics: Arc::new(Metrics::new()) };
+    let host =
+        ClassifierHost { base_dir: PathBuf::new(), runtime: OnnxRuntime::load()?, metrics: Arc::new(Metrics::new()) };
     let evaluation = Evaluation::new(&arguments.bundle, &arguments.head, &host)?.priced_by(prices);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(EvalError::Runtime)?;
     let mut line = ProgressLine { terminal: io::stderr().is_terminal(), percent: None };
@@ -110,8 +111,9 @@ fn evaluate(arguments: &Arguments) -> Result<Report, EvalError> {
     Ok(report?)
 }
 
-fn envelopes(arguments: &Arguments, rows: usize) -> Result<EnvelopeReport, EvalError> {
-    let host = Host { base_dir: PathBuf::new(), runtime: Runtime::load()?, metrics: Arc::new(Metrics::new()) };
+fn envelopes(arguments: &EvalArguments, rows: usize) -> Result<EnvelopeReport, EvalError> {
+    let host =
+        ClassifierHost { base_dir: PathBuf::new(), runtime: OnnxRuntime::load()?, metrics: Arc::new(Metrics::new()) };
     let evaluation = Evaluation::new(&arguments.bundle, &arguments.head, &host)?;
     let data = arguments.data.as_deref().unwrap_or(Path::new("")); // clap asks for it
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(EvalError::Runtime)?;
@@ -119,17 +121,17 @@ fn envelopes(arguments: &Arguments, rows: usize) -> Result<EnvelopeReport, EvalE
 }
 
 /// Reads the prices of a configuration's models. A provider may serve one model under several entries: the first counts.
-fn prices(path: &Path) -> Result<Prices, Problems> {
+fn prices(path: &Path) -> Result<ModelPrices, ConfigProblems> {
     let config = Config::load(path)?;
     let priced = || config.models.iter().filter_map(|(name, model)| Some((name, model, model.price?)));
-    let mut prices: Prices = priced().map(|(name, _, price)| (name.to_string(), price)).collect();
+    let mut prices: ModelPrices = priced().map(|(name, _, price)| (name.to_string(), price)).collect();
     for (name, model, price) in priced() {
         prices.entry(model.name.clone().unwrap_or_else(|| name.to_string())).or_insert(price);
     }
     Ok(prices)
 }
 
-fn page(arguments: &Arguments, report: Report) -> Result<Report, EvalError> {
+fn page(arguments: &EvalArguments, report: EvaluationReport) -> Result<EvaluationReport, EvalError> {
     if let Some(folder) = &arguments.report {
         let path = page::write(folder, &report).map_err(|source| EvalError::Page { folder: folder.clone(), source })?;
         eprintln!("report written to {}", path.display());
@@ -149,7 +151,7 @@ impl EvalError {
 }
 
 impl ProgressLine {
-    fn show(&mut self, Progress { rows, bytes, size }: Progress) {
+    fn show(&mut self, EvaluationProgress { rows, bytes, size }: EvaluationProgress) {
         let percent = (bytes * 100).checked_div(size);
         let news = percent != self.percent || (percent.is_none() && rows % 100 == 0);
         if self.terminal && news {

@@ -5,16 +5,16 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use pointsman_lab::decision_log::rows::{ExportError, Wanted};
-use pointsman_lab::fit::{Fit, FitError, FitReport, Inputs, Stage, Task};
+use pointsman_lab::decision_log::rows::{ExportError, ExportKind};
+use pointsman_lab::fit::{FitError, FitInputs, FitProgress, FitReport, FitRequest, FitTask};
 
 use super::DATA;
-use super::from_log::{FromLog, Rows};
+use super::from_log::{FromLog, RowFile};
 use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};
 
 /// What `fit` can be asked for.
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Arguments {
+pub(in crate::cli) struct FitArguments {
     /// The bundle whose encoder is used.
     #[arg(long, value_name = "DIR")]
     base: PathBuf,
@@ -77,18 +77,18 @@ enum InputsName {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum FitFailure {
     #[error(transparent)]
     Fit(#[from] FitError),
     #[error(transparent)]
     Log(#[from] ExportError),
     #[error("decision logs hold outcomes and no labels, so they cannot teach `{}` (allowed: strong_weak, success; `pointsman label` makes labels)", .0.as_str())]
-    NoLabels(Task),
+    NoLabels(FitTask),
     #[error("--from-log needs --strong and --weak for the task strong_weak")]
     NoPair,
 }
 
-pub(in crate::cli) fn run(arguments: &Arguments) -> ExitCode {
+pub(in crate::cli) fn run(arguments: &FitArguments) -> ExitCode {
     match fit(arguments) {
         Ok(report) => {
             // Whoever closed stdout has read enough.
@@ -100,9 +100,9 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn fit(arguments: &Arguments) -> Result<FitReport, Failure> {
+fn fit(arguments: &FitArguments) -> Result<FitReport, FitFailure> {
     let rows = rows(arguments)?;
-    let fit = Fit {
+    let fit = FitRequest {
         base: arguments.base.clone(),
         task: arguments.task.into(),
         inputs: arguments.inputs.into(),
@@ -118,7 +118,7 @@ fn fit(arguments: &Arguments) -> Result<FitReport, Failure> {
     };
     let terminal = io::stderr().is_terminal();
     let report = fit.run(|stage| {
-        if terminal || stage == Stage::BaseSawData {
+        if terminal || stage == FitProgress::BaseSawData {
             show(stage);
         }
     })?;
@@ -128,25 +128,27 @@ fn fit(arguments: &Arguments) -> Result<FitReport, Failure> {
     Ok(report)
 }
 
-fn rows(arguments: &Arguments) -> Result<Rows, Failure> {
-    let task = Task::from(arguments.task);
+fn rows(arguments: &FitArguments) -> Result<RowFile, FitFailure> {
+    let task = FitTask::from(arguments.task);
     let wanted = match (task, arguments.log.wanted()) {
-        (Task::StrongWeak, Wanted::Models) if arguments.log.is_given() => return Err(Failure::NoPair),
-        (Task::Tier | Task::Domain, _) if arguments.log.is_given() => return Err(Failure::NoLabels(task)),
-        (Task::Success, _) => Wanted::Models,
+        (FitTask::StrongWeak, ExportKind::Models) if arguments.log.is_given() => return Err(FitFailure::NoPair),
+        (FitTask::Tier | FitTask::Domain, _) if arguments.log.is_given() => return Err(FitFailure::NoLabels(task)),
+        (FitTask::Success, _) => ExportKind::Models,
         (_, wanted) => wanted,
     };
     Ok(arguments.log.rows(arguments.data.as_deref(), &wanted)?)
 }
 
-fn show(stage: Stage) {
+fn show(stage: FitProgress) {
     match stage {
-        Stage::Embedded(done, all) if done % 50 == 0 || done == all => eprint!("\r\x1b[K{done} of {all} rows embedded"),
-        Stage::Embedded(..) => {}
-        Stage::BaseSawData => eprintln!(
+        FitProgress::Embedded(done, all) if done % 50 == 0 || done == all => {
+            eprint!("\r\x1b[K{done} of {all} rows embedded")
+        }
+        FitProgress::Embedded(..) => {}
+        FitProgress::BaseSawData => eprintln!(
             "pointsman: warning: the base learnt from these rows, so cross-validation flatters it; measure on rows that neither saw"
         ),
-        Stage::Validated(done, all) => eprint!("\r\x1b[K{done} of {all} folds validated"),
+        FitProgress::Validated(done, all) => eprint!("\r\x1b[K{done} of {all} folds validated"),
     }
     let _ = io::stderr().flush(); // a line less on a broken terminal
 }
@@ -158,7 +160,7 @@ fn default_cache() -> PathBuf {
     base.unwrap_or_else(env::temp_dir).join("pointsman")
 }
 
-impl Failure {
+impl FitFailure {
     const fn code(&self) -> u8 {
         match self {
             Self::Fit(FitError::OnnxRuntime(_) | FitError::File { .. }) => UNAVAILABLE,
@@ -169,7 +171,7 @@ impl Failure {
     }
 }
 
-impl From<TaskName> for Task {
+impl From<TaskName> for FitTask {
     fn from(name: TaskName) -> Self {
         match name {
             TaskName::Tier => Self::Tier,
@@ -180,7 +182,7 @@ impl From<TaskName> for Task {
     }
 }
 
-impl From<InputsName> for Inputs {
+impl From<InputsName> for FitInputs {
     fn from(name: InputsName) -> Self {
         match name {
             InputsName::Full => Self::Full,

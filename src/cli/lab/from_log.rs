@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use pointsman_lab::decision_log::DecisionLogs;
-use pointsman_lab::decision_log::rows::{ExportError, Exported, Wanted, export};
+use pointsman_lab::decision_log::rows::{ExportCounts, ExportError, ExportKind, export};
 
 /// Decision logs in the place of `--data`.
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,7 @@ pub(in crate::cli) struct FromLog {
 
 /// A file of rows; one that was made of logs goes with the value.
 #[derive(Debug)]
-pub(in crate::cli) struct Rows {
+pub(in crate::cli) struct RowFile {
     path: PathBuf,
     folder: Option<PathBuf>,
 }
@@ -37,19 +37,19 @@ impl FromLog {
     }
 
     /// Returns what the rows are to tell.
-    pub(in crate::cli) fn wanted(&self) -> Wanted {
+    pub(in crate::cli) fn wanted(&self) -> ExportKind {
         match (&self.strong, &self.weak) {
-            (Some(strong), Some(weak)) => Wanted::Pair { strong: strong.clone(), weak: weak.clone() },
-            _ => Wanted::Models,
+            (Some(strong), Some(weak)) => ExportKind::Pair { strong: strong.clone(), weak: weak.clone() },
+            _ => ExportKind::Models,
         }
     }
 
     /// Returns the file of rows: `data`, or what the logs hold, which is said on stderr.
-    pub(in crate::cli) fn rows(&self, data: Option<&Path>, wanted: &Wanted) -> Result<Rows, ExportError> {
+    pub(in crate::cli) fn rows(&self, data: Option<&Path>, wanted: &ExportKind) -> Result<RowFile, ExportError> {
         if let Some(data) = data {
-            return Ok(Rows { path: data.to_owned(), folder: None });
+            return Ok(RowFile { path: data.to_owned(), folder: None });
         }
-        let rows = Rows::temporary()?;
+        let rows = RowFile::temporary()?;
         // Prompts may stand in it: nobody else may read it.
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&rows.path)?;
         let exported = export(&DecisionLogs::new(self.from_log.clone()), wanted, BufWriter::new(file))?;
@@ -58,7 +58,7 @@ impl FromLog {
     }
 }
 
-impl Rows {
+impl RowFile {
     /// Returns the path of the rows.
     pub(in crate::cli) fn path(&self) -> &Path {
         &self.path
@@ -77,7 +77,7 @@ impl Rows {
     }
 }
 
-impl Drop for Rows {
+impl Drop for RowFile {
     fn drop(&mut self) {
         if let Some(folder) = &self.folder {
             let _ = fs::remove_dir_all(folder); // what is left is readable by its owner alone
@@ -85,8 +85,8 @@ impl Drop for Rows {
     }
 }
 
-fn say(exported: &Exported) {
-    let Exported { rows, filled_in, without_text, decisions, unrated, passed_over, models } = exported;
+fn say(exported: &ExportCounts) {
+    let ExportCounts { rows, filled_in, without_text, decisions, unrated, passed_over, models } = exported;
     let models = models.iter().map(|(model, n)| format!("{model} {n}")).collect::<Vec<_>>().join(", ");
     eprintln!("{rows} rows of {decisions} decisions ({unrated} without feedback, {passed_over} lines passed over)");
     eprintln!("outcomes: {models}; {filled_in} rows have one that is filled in with its model's mean");

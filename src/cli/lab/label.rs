@@ -4,10 +4,10 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use pointsman_core::config::{KeySource, Price};
+use pointsman_core::config::{SecretSource, TokenPrice};
 use pointsman_lab::decision_log::DecisionLogs;
 use pointsman_lab::label::{
-    Client, ClientError, Endpoint, LabelError, Labelled, Labelling, Rubric, RubricError, Source,
+    JudgeClient, JudgeClientError, JudgeEndpoint, LabelCounts, LabelError, LabelRun, PromptSource, Rubric, RubricError,
 };
 
 use super::DATA;
@@ -16,7 +16,7 @@ use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};
 /// What `label` can be asked for.
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["prompts", "log"]))]
-pub(in crate::cli) struct Arguments {
+pub(in crate::cli) struct LabelArguments {
     /// The judge's API, OpenAI-compatible: `http(s)://host[:port][/prefix]`.
     #[arg(long, value_name = "URL")]
     base_url: String,
@@ -70,11 +70,11 @@ pub(in crate::cli) struct Arguments {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum LabelFailure {
     #[error(transparent)]
     Rubric(#[from] RubricError),
     #[error(transparent)]
-    Client(#[from] ClientError),
+    Client(#[from] JudgeClientError),
     #[error("{0}")]
     Key(String),
     #[error(transparent)]
@@ -83,7 +83,7 @@ enum Failure {
     Runtime(#[source] io::Error),
 }
 
-pub(in crate::cli) fn run(arguments: &Arguments) -> ExitCode {
+pub(in crate::cli) fn run(arguments: &LabelArguments) -> ExitCode {
     match label(arguments) {
         Ok(done) => {
             say(&done);
@@ -93,41 +93,41 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn label(arguments: &Arguments) -> Result<Labelled, Failure> {
+fn label(arguments: &LabelArguments) -> Result<LabelCounts, LabelFailure> {
     let rubric = match Rubric::built_in(&arguments.rubric) {
         Some(rubric) => rubric,
         None => Rubric::load(Path::new(&arguments.rubric))?,
     };
     let lookup = |name: &str| std::env::var(name).ok();
-    let key = arguments.key_env.clone().map(|name| KeySource::Env(name).resolve(&lookup, Path::new("")));
-    let client = Client::new(Endpoint {
+    let key = arguments.key_env.clone().map(|name| SecretSource::Env(name).resolve(&lookup, Path::new("")));
+    let client = JudgeClient::new(JudgeEndpoint {
         base_url: arguments.base_url.clone(),
         model: arguments.model.clone(),
-        key: key.transpose().map_err(Failure::Key)?,
+        key: key.transpose().map_err(LabelFailure::Key)?,
         own_temperature: arguments.own_temperature,
     })?;
     let price = arguments.price_input.zip(arguments.price_output);
-    let labelling = Labelling {
+    let labelling = LabelRun {
         source: match &arguments.prompts {
-            Some(path) => Source::Prompts(path.clone()),
-            None => Source::Logs(DecisionLogs::new(arguments.log.clone())),
+            Some(path) => PromptSource::Prompts(path.clone()),
+            None => PromptSource::Logs(DecisionLogs::new(arguments.log.clone())),
         },
         out: arguments.out.clone(),
         rubric,
         client,
         max_cost: arguments.max_cost,
-        price: price.map(|(input, output)| Price { input, output, cached_input: None }),
+        price: price.map(|(input, output)| TokenPrice { input, output, cached_input: None }),
         concurrency: usize::from(arguments.concurrency),
         share: arguments.sample,
         seed: arguments.seed,
         limit: arguments.limit,
         retry_refused: arguments.retry_refused,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(LabelFailure::Runtime)?;
     let terminal = io::stderr().is_terminal();
     let done = runtime.block_on(labelling.run(|done| {
         if terminal {
-            let Labelled { written, failed, refused, cost, .. } = done;
+            let LabelCounts { written, failed, refused, cost, .. } = done;
             eprint!("\r\x1b[K{written} labelled, {failed} failed, {refused} refused, ${cost:.4}");
             let _ = io::stderr().flush(); // a line less on a broken terminal
         }
@@ -138,8 +138,9 @@ fn label(arguments: &Arguments) -> Result<Labelled, Failure> {
     Ok(done)
 }
 
-fn say(done: &Labelled) {
-    let Labelled { written, shared, known, failed, refused, refused_before, skipped, cost, stopped_by_budget } = done;
+fn say(done: &LabelCounts) {
+    let LabelCounts { written, shared, known, failed, refused, refused_before, skipped, cost, stopped_by_budget } =
+        done;
     eprintln!("{written} labelled for ${cost:.6}; {known} were known, {failed} failed, {skipped} skipped");
     if *shared > 0 {
         eprintln!("{shared} of them share the answer to an equal prompt");
@@ -152,10 +153,10 @@ fn say(done: &Labelled) {
     }
 }
 
-impl Failure {
+impl LabelFailure {
     const fn code(&self) -> u8 {
         match self {
-            Self::Client(ClientError::Url { .. }) => USAGE,
+            Self::Client(JudgeClientError::Url { .. }) => USAGE,
             Self::Rubric(_) | Self::Key(_) => CONFIG,
             Self::Label(LabelError::Judge(_) | LabelError::Output { .. }) | Self::Client(_) | Self::Runtime(_) => {
                 UNAVAILABLE

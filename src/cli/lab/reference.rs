@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use pointsman_classifier::{BundleError, Host, Runtime, RuntimeError};
+use pointsman_classifier::{BundleError, ClassifierHost, OnnxRuntime, OnnxRuntimeError};
 use pointsman_lab::evaluate;
 use pointsman_lab::evaluate::EvaluateError;
 use pointsman_telemetry::Metrics;
@@ -14,7 +14,7 @@ use crate::cli::{CONFIG, UNAVAILABLE, fail};
 
 /// The bundle to write into, and the rows to judge.
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Arguments {
+pub(in crate::cli) struct ReferenceArguments {
     /// The bundle's folder.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
@@ -23,7 +23,7 @@ pub(in crate::cli) struct Arguments {
     data: PathBuf,
 }
 
-pub(in crate::cli) fn run(arguments: &Arguments) -> ExitCode {
+pub(in crate::cli) fn run(arguments: &ReferenceArguments) -> ExitCode {
     match reference(arguments) {
         Ok(line) => {
             println!("{line}");
@@ -37,7 +37,7 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> ExitCode {
 #[derive(Debug, thiserror::Error)]
 enum ReferenceFailure {
     #[error("ONNX Runtime is missing")]
-    OnnxRuntime(#[from] RuntimeError),
+    OnnxRuntime(#[from] OnnxRuntimeError),
     #[error("cannot start a runtime")]
     Runtime(#[source] std::io::Error),
     #[error(transparent)]
@@ -56,8 +56,9 @@ impl ReferenceFailure {
     }
 }
 
-fn reference(rows: &Arguments) -> Result<String, ReferenceFailure> {
-    let host = Host { base_dir: PathBuf::new(), runtime: Runtime::load()?, metrics: Arc::new(Metrics::new()) };
+fn reference(rows: &ReferenceArguments) -> Result<String, ReferenceFailure> {
+    let host =
+        ClassifierHost { base_dir: PathBuf::new(), runtime: OnnxRuntime::load()?, metrics: Arc::new(Metrics::new()) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(ReferenceFailure::Runtime)?;
     let reference = runtime.block_on(evaluate::reference(&rows.folder, &rows.data, &host))?;

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use pointsman_lab::decision_log::DecisionLogs;
-use pointsman_lab::engine::{Engine, EngineError};
-use pointsman_lab::replay::{Part, ReplayError, ReplayReport, replay};
+use pointsman_lab::engine::{EngineError, OfflineEngine};
+use pointsman_lab::replay::{ReplayError, ReplayPart, ReplayReport, replay};
 
 use super::DATA;
-use crate::cli::table::{Align, Table};
+use crate::cli::table::{ColumnAlign, TextTable};
 use crate::cli::{CONFIG, REFUSED, UNAVAILABLE, fail};
 
 /// The share of the requests that a gate must rest on, unless `--min-coverage` says another.
@@ -19,7 +19,7 @@ const MIN_COVERAGE: f64 = 0.9;
 
 /// What `replay` can be asked for.
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Arguments {
+pub(in crate::cli) struct ReplayArguments {
     #[command(flatten)]
     file: crate::cli::ConfigFile,
     /// The configuration to compare with.
@@ -50,7 +50,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+enum ReplayFailure {
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error(transparent)]
@@ -61,7 +61,7 @@ enum Failure {
     Write { path: PathBuf, source: io::Error },
 }
 
-pub(in crate::cli) fn run(arguments: &Arguments) -> ExitCode {
+pub(in crate::cli) fn run(arguments: &ReplayArguments) -> ExitCode {
     match compare(arguments) {
         Ok(report) => {
             if arguments.json {
@@ -77,15 +77,15 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn compare(arguments: &Arguments) -> Result<ReplayReport, Failure> {
-    let mut now = Engine::open(&arguments.file.config)?;
-    let mut against = Engine::open(&arguments.against)?;
+fn compare(arguments: &ReplayArguments) -> Result<ReplayReport, ReplayFailure> {
+    let mut now = OfflineEngine::open(&arguments.file.config)?;
+    let mut against = OfflineEngine::open(&arguments.against)?;
     let logs = DecisionLogs::new(arguments.logs.clone());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::Runtime)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ReplayFailure::Runtime)?;
     let Some(path) = &arguments.moved else {
         return Ok(runtime.block_on(replay(&logs, &mut now, &mut against, |_| {}))?);
     };
-    let unwritable = |source| Failure::Write { path: path.clone(), source };
+    let unwritable = |source| ReplayFailure::Write { path: path.clone(), source };
     let mut list = BufWriter::new(File::create(path).map_err(unwritable)?);
     let mut written = Ok(());
     let report = runtime.block_on(replay(&logs, &mut now, &mut against, |request| {
@@ -98,19 +98,19 @@ fn compare(arguments: &Arguments) -> Result<ReplayReport, Failure> {
     Ok(report)
 }
 
-impl Arguments {
+impl ReplayArguments {
     /// Returns what is more than is allowed, and what rests on too little.
     fn refusals(&self, report: &ReplayReport) -> Vec<String> {
         let quality = report.quality_by_feedback.or(report.quality_by_strong_wins);
         let gates = [
-            Gate { what: "moved", value: Some(report.moved_share), most: self.max_moved, rests_on: report.n },
-            Gate {
+            ReplayGate { what: "moved", value: Some(report.moved_share), most: self.max_moved, rests_on: report.n },
+            ReplayGate {
                 what: "the cost increase",
                 value: report.cost_increase,
                 most: self.max_cost_increase,
                 rests_on: report.priced,
             },
-            Gate {
+            ReplayGate {
                 what: "the quality drop",
                 value: quality.map(|change| -change),
                 most: self.max_quality_drop,
@@ -127,7 +127,7 @@ impl Arguments {
 }
 
 /// A limit on what a replay may find.
-struct Gate {
+struct ReplayGate {
     what: &'static str,
     value: Option<f64>,
     most: Option<f64>,
@@ -135,7 +135,7 @@ struct Gate {
     rests_on: u64,
 }
 
-impl Gate {
+impl ReplayGate {
     fn refusal(&self, requests: u64, least: f64) -> Option<String> {
         let (what, most) = (self.what, self.most?);
         let coverage = self.rests_on as f64 / requests as f64;
@@ -178,8 +178,10 @@ fn render(report: &ReplayReport) -> String {
     text += &parts("policy", &report.policies);
     text += &parts("label", &report.labels);
     if !report.moves.is_empty() {
-        let mut table =
-            Table::new(["from", "to", "requests", "cost"], [Align::Left, Align::Left, Align::Right, Align::Right]);
+        let mut table = TextTable::new(
+            ["from", "to", "requests", "cost"],
+            [ColumnAlign::Left, ColumnAlign::Left, ColumnAlign::Right, ColumnAlign::Right],
+        );
         for one in &report.moves {
             table.push([one.from.clone(), one.to.clone(), one.n.to_string(), format!("${:+.6}", one.cost_usd)]);
         }
@@ -188,11 +190,11 @@ fn render(report: &ReplayReport) -> String {
     text
 }
 
-fn parts(name: &'static str, parts: &BTreeMap<String, Part>) -> String {
-    let right = Align::Right;
-    let align = [Align::Left, right, right, right, right, right, right, right];
+fn parts(name: &'static str, parts: &BTreeMap<String, ReplayPart>) -> String {
+    let right = ColumnAlign::Right;
+    let align = [ColumnAlign::Left, right, right, right, right, right, right, right];
     let header = [name, "requests", "moved", "share", "cost", "against", "quality by feedback", "by strong_wins"];
-    let mut table = Table::new(header, align);
+    let mut table = TextTable::new(header, align);
     for (key, part) in parts {
         let share = percent(part.moved as f64 / part.n.max(1) as f64);
         let (cost, against) = (format!("${:.6}", part.cost_usd), format!("${:.6}", part.cost_against_usd));
@@ -214,7 +216,7 @@ fn signed(share: f64) -> String {
     format!("{:+.2} %", share * 100.0)
 }
 
-impl Failure {
+impl ReplayFailure {
     const fn code(&self) -> u8 {
         match self {
             Self::Engine(EngineError::OnnxRuntime(_))

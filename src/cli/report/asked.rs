@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::{dollars, plain, wrap};
-use crate::cli::table::{Align, Table};
+use crate::cli::table::{ColumnAlign, TextTable};
 
 /// Characters of a bar that shows a probability of one.
 const BAR: usize = 24;
@@ -104,9 +104,9 @@ fn similarities(text: &mut String, compared: &Value) {
     if !degraded.is_empty() {
         return;
     }
-    let mut table = Table::new(
+    let mut table = TextTable::new(
         ["route", "model", "similarity", "threshold"],
-        [Align::Left, Align::Left, Align::Right, Align::Right],
+        [ColumnAlign::Left, ColumnAlign::Left, ColumnAlign::Right, ColumnAlign::Right],
     );
     for route in list(&compared["routes"]) {
         let cell = |key: &str| plain(&route[key]);

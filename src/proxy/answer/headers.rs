@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, he
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{ErrorType, OrErr, Result};
-use pointsman_core::config::{Config, Forwarded, Glob};
+use pointsman_core::config::{Config, ForwardedHeaders, Glob};
 
 use crate::upstream::BaseUrl;
 
@@ -96,7 +96,7 @@ const FORWARDED: [HeaderName; 7] = [
 
 /// The origin of a request.
 #[derive(Debug, Clone, Copy)]
-struct Origin {
+struct RequestOrigin {
     address: IpAddr,
     proto: &'static str,
 }
@@ -123,7 +123,7 @@ pub(in crate::proxy) fn clean_request(upstream: &mut HeaderMap, id: &str) -> Res
 
 /// Says who asks, as the listener that the request came to wants it.
 pub(in crate::proxy) fn set_forwarded(upstream: &mut HeaderMap, session: &Session, config: &Config) -> Result<()> {
-    let origin = session.client_addr().and_then(|address| address.as_inet()).map(|address| Origin {
+    let origin = session.client_addr().and_then(|address| address.as_inet()).map(|address| RequestOrigin {
         address: address.ip().to_canonical(),
         proto: if is_tls(session) { "https" } else { "http" },
     });
@@ -233,19 +233,21 @@ fn is_tls(session: &Session) -> bool {
 }
 
 /// Returns what the listener at `local` says of clients; a listener is known by its port.
-fn forwarded_mode(config: &Config, local: Option<SocketAddr>) -> Forwarded {
+fn forwarded_mode(config: &Config, local: Option<SocketAddr>) -> ForwardedHeaders {
     let port = local.map(|local| local.port());
     let listen = config.listen.iter().find(|listen| Some(listen.address.port()) == port);
-    listen.or(config.listen.first()).map_or(Forwarded::default(), |listen| listen.forwarded)
+    listen.or(config.listen.first()).map_or(ForwardedHeaders::default(), |listen| listen.forwarded)
 }
 
-fn forward(upstream: &mut HeaderMap, mode: Forwarded, origin: Option<Origin>) -> Result<()> {
-    if mode != Forwarded::Append {
+fn forward(upstream: &mut HeaderMap, mode: ForwardedHeaders, origin: Option<RequestOrigin>) -> Result<()> {
+    if mode != ForwardedHeaders::Append {
         for name in &FORWARDED {
             upstream.remove(name);
         }
     }
-    let Some(Origin { address, proto }) = origin.filter(|_| mode != Forwarded::Off) else { return Ok(()) };
+    let Some(RequestOrigin { address, proto }) = origin.filter(|_| mode != ForwardedHeaders::Off) else {
+        return Ok(());
+    };
     let list = joined(upstream, &FORWARDED_FOR, &address.to_string());
     upstream.insert(FORWARDED_FOR, value(&list)?);
     if !upstream.contains_key(FORWARDED_PROTO) {
@@ -290,9 +292,9 @@ mod tests {
         fields
     }
 
-    fn forwarded(mode: Forwarded, address: &str, sent: &[(&'static str, &str)]) -> HeaderMap {
+    fn forwarded(mode: ForwardedHeaders, address: &str, sent: &[(&'static str, &str)]) -> HeaderMap {
         let mut header = request(sent);
-        let origin = Origin { address: address.parse().expect("an address"), proto: "https" };
+        let origin = RequestOrigin { address: address.parse().expect("an address"), proto: "https" };
         forward(&mut header, mode, Some(origin)).expect("valid fields");
         header
     }
@@ -308,7 +310,7 @@ mod tests {
     #[test]
     fn append_adds_the_client_to_what_it_says() {
         assert_eq!(
-            fields(&forwarded(Forwarded::Append, "2001:db8::1", &SENT)),
+            fields(&forwarded(ForwardedHeaders::Append, "2001:db8::1", &SENT)),
             [
                 ("forwarded", "for=10.0.0.1, for=\"[2001:db8::1]\";proto=https"),
                 ("x-forwarded-for", "10.0.0.1, 10.0.0.2, 2001:db8::1"),
@@ -321,10 +323,10 @@ mod tests {
     #[test]
     fn replace_believes_nothing_and_off_says_nothing() {
         assert_eq!(
-            fields(&forwarded(Forwarded::Replace, "10.9.9.9", &SENT)),
+            fields(&forwarded(ForwardedHeaders::Replace, "10.9.9.9", &SENT)),
             [("x-forwarded-for", "10.9.9.9"), ("x-forwarded-proto", "https")]
         );
-        assert_eq!(fields(&forwarded(Forwarded::Off, "10.9.9.9", &SENT)), []);
+        assert_eq!(fields(&forwarded(ForwardedHeaders::Off, "10.9.9.9", &SENT)), []);
     }
 
     fn id_in(id: &str) -> Option<String> {

@@ -8,21 +8,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use pingora::http::ResponseHeader;
-use pointsman_core::usage::{Framing, Reader, Shape, UsageEvent, UsageFilter};
+use pointsman_core::usage::{AnswerFormat, AnswerFraming, UsageEvent, UsageFilter, UsageReader};
 use tokio::time::Instant;
 
 use super::rejection::Rejection;
 
 /// The measures of one successful answer, taken while it passes.
-pub(in crate::proxy) struct Meter {
+pub(in crate::proxy) struct AnswerMeter {
     /// Reads the body; absent when it is compressed, or neither JSON nor a stream of events.
     filter: Option<UsageFilter>,
-    framing: Option<Framing>,
+    framing: Option<AnswerFraming>,
     first: Option<Instant>,
     last: Option<Instant>,
 }
 
-impl Meter {
+impl AnswerMeter {
     /// Begins to measure a successful answer to a request for `path`; returns `None` for any other.
     pub(in crate::proxy) fn begin(answer: &mut ResponseHeader, path: &str, event: UsageEvent) -> Option<Self> {
         if !answer.status.is_success() {
@@ -37,19 +37,19 @@ impl Meter {
 
     fn new(headers: &HeaderMap, path: &str, event: UsageEvent) -> Self {
         let framing = framing(headers).filter(|_| !is_encoded(headers));
-        let reader = framing.map(|framing| Reader::new(Shape::of_path(path), framing));
+        let reader = framing.map(|framing| UsageReader::new(AnswerFormat::of_path(path), framing));
         let filter = reader.map(|reader| UsageFilter::new(reader, event));
         Self { filter, framing, first: None, last: None }
     }
 
     /// Returns what was read of the body, if it could be.
-    pub(in crate::proxy) fn reader(&self) -> Option<&Reader> {
+    pub(in crate::proxy) fn reader(&self) -> Option<&UsageReader> {
         self.filter.as_ref().map(UsageFilter::reader)
     }
 
     /// Returns whether the answer is a stream of events that can be read.
     pub(in crate::proxy) fn is_stream(&self) -> bool {
-        self.framing == Some(Framing::Events)
+        self.framing == Some(AnswerFraming::Events)
     }
 
     /// Returns the time from the first chunk to the last; `None` when all came at once.
@@ -79,18 +79,18 @@ impl Meter {
 
     /// Returns the last words of a stream that the upstream cut: none after its last event. `None` for other answers.
     pub(in crate::proxy) fn break_off(&mut self, rejection: &Rejection) -> Option<Bytes> {
-        let filter = self.filter.as_mut().filter(|_| self.framing == Some(Framing::Events))?;
+        let filter = self.filter.as_mut().filter(|_| self.framing == Some(AnswerFraming::Events))?;
         let is_whole = filter.reader().has_ended();
         Some(if is_whole { Bytes::new() } else { filter.break_off(rejection.code().as_str(), &rejection.to_string()) })
     }
 }
 
-fn framing(headers: &HeaderMap) -> Option<Framing> {
+fn framing(headers: &HeaderMap) -> Option<AnswerFraming> {
     let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match &*kind {
-        "text/event-stream" => Some(Framing::Events),
-        kind if kind == "application/json" || kind.ends_with("+json") => Some(Framing::Json),
+        "text/event-stream" => Some(AnswerFraming::Events),
+        kind if kind == "application/json" || kind.ends_with("+json") => Some(AnswerFraming::Json),
         _ => None,
     }
 }
@@ -108,11 +108,11 @@ mod tests {
 
     use super::*;
 
-    fn meter(kind: &'static str, encoding: &'static str) -> Meter {
+    fn meter(kind: &'static str, encoding: &'static str) -> AnswerMeter {
         let headers = [(header::CONTENT_TYPE, kind), (header::CONTENT_ENCODING, encoding)];
         let headers = headers.into_iter().filter(|(_, value)| !value.is_empty());
         let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value))).collect();
-        Meter::new(&headers, "/v1/chat/completions", UsageEvent::Remove)
+        AnswerMeter::new(&headers, "/v1/chat/completions", UsageEvent::Remove)
     }
 
     #[test]

@@ -4,10 +4,10 @@
 //! whose key is for some policies only sees what those serve.
 
 use bytes::Bytes;
-use pointsman_core::config::{Config, Glob, Name, Policy};
+use pointsman_core::config::{Config, Glob, Name, PolicyConfig};
 use serde_json::{Value, json};
 
-use super::rejection::{Rejection, Shape};
+use super::rejection::{AnswerShape, Rejection};
 
 const PATH: &str = "/v1/models";
 
@@ -16,14 +16,14 @@ const CREATED_AT: &str = "1970-01-01T00:00:00Z";
 
 /// A client's question about the models.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::proxy) enum Question {
+pub(in crate::proxy) enum ModelsQuestion {
     /// All of them.
     List,
     /// The one of this name.
     One(String),
 }
 
-impl Question {
+impl ModelsQuestion {
     /// Returns the question that a path asks, if any.
     pub(in crate::proxy) fn of_path(path: &str) -> Option<Self> {
         let rest = path.strip_prefix(PATH)?;
@@ -36,7 +36,7 @@ impl Question {
     }
 
     /// Returns the body of the answer, in which `ids` are all models; `None` when there is no such model.
-    pub(in crate::proxy) fn answer(&self, ids: &[&str], shape: Shape) -> Option<Bytes> {
+    pub(in crate::proxy) fn answer(&self, ids: &[&str], shape: AnswerShape) -> Option<Bytes> {
         let body = match self {
             Self::One(wanted) => model(ids.iter().find(|id| *id == wanted)?, shape),
             Self::List => list(ids, shape),
@@ -61,7 +61,7 @@ pub(in crate::proxy) fn not_found(config: &Config, model: &str) -> Rejection {
 /// for passing through.
 pub(in crate::proxy) fn visible(config: &Config, may_use: impl Fn(Option<&Name>) -> bool) -> Vec<&str> {
     let usable: Vec<_> = config.policies.iter().filter(|policy| may_use(Some(&policy.name))).collect();
-    let fits = |policy: &&Policy, id: &str| {
+    let fits = |policy: &&PolicyConfig, id: &str| {
         let globs = &policy.matches.model;
         globs.is_empty() || globs.iter().any(|glob| glob.matches(id))
     };
@@ -78,20 +78,20 @@ pub(in crate::proxy) fn visible(config: &Config, may_use: impl Fn(Option<&Name>)
     ids
 }
 
-fn list(ids: &[&str], shape: Shape) -> Value {
+fn list(ids: &[&str], shape: AnswerShape) -> Value {
     let data: Vec<_> = ids.iter().map(|id| model(id, shape)).collect();
     match shape {
-        Shape::OpenAi => json!({"object": "list", "data": data}),
-        Shape::Anthropic => {
+        AnswerShape::OpenAi => json!({"object": "list", "data": data}),
+        AnswerShape::Anthropic => {
             json!({"data": data, "has_more": false, "first_id": ids.first(), "last_id": ids.last()})
         }
     }
 }
 
-fn model(id: &str, shape: Shape) -> Value {
+fn model(id: &str, shape: AnswerShape) -> Value {
     match shape {
-        Shape::OpenAi => json!({"id": id, "object": "model", "created": 0, "owned_by": "pointsman"}),
-        Shape::Anthropic => json!({"type": "model", "id": id, "display_name": id, "created_at": CREATED_AT}),
+        AnswerShape::OpenAi => json!({"id": id, "object": "model", "created": 0, "owned_by": "pointsman"}),
+        AnswerShape::Anthropic => json!({"type": "model", "id": id, "display_name": id, "created_at": CREATED_AT}),
     }
 }
 
@@ -132,15 +132,15 @@ policies:
         Config::parse(text, "p.yaml").expect("a good file")
     }
 
-    fn answer(path: &str, shape: Shape) -> Option<Value> {
+    fn answer(path: &str, shape: AnswerShape) -> Option<Value> {
         let config = config();
-        let body = Question::of_path(path).expect("a question").answer(&visible(&config, |_| true), shape)?;
+        let body = ModelsQuestion::of_path(path).expect("a question").answer(&visible(&config, |_| true), shape)?;
         Some(serde_json::from_slice(&body).expect("JSON"))
     }
 
     #[test]
     fn virtual_models_come_first_then_the_catalog_each_once() {
-        let list = answer("/v1/models", Shape::OpenAi).expect("a list");
+        let list = answer("/v1/models", AnswerShape::OpenAi).expect("a list");
 
         let ids: Vec<_> = list["data"].as_array().expect("models").iter().map(|model| &model["id"]).collect();
         assert_eq!(ids, ["auto", "big", "code", "org/small"]);
@@ -161,7 +161,7 @@ policies:
 
     #[test]
     fn anthropic_clients_get_their_page() {
-        let page = answer("/v1/models/", Shape::Anthropic).expect("a page");
+        let page = answer("/v1/models/", AnswerShape::Anthropic).expect("a page");
 
         assert_eq!(
             (&page["first_id"], &page["last_id"], &page["has_more"]),
@@ -176,15 +176,15 @@ policies:
     #[test]
     fn one_model_is_found_by_its_name_however_it_is_escaped() {
         for path in ["/v1/models/org/small", "/v1/models/org%2Fsmall", "/v1/models/org%2fsm%61ll"] {
-            assert_eq!(answer(path, Shape::OpenAi).expect("a model")["id"], "org/small", "{path}");
+            assert_eq!(answer(path, AnswerShape::OpenAi).expect("a model")["id"], "org/small", "{path}");
         }
-        assert_eq!(answer("/v1/models/gpt-4", Shape::OpenAi), None);
+        assert_eq!(answer("/v1/models/gpt-4", AnswerShape::OpenAi), None);
     }
 
     #[test]
     fn only_the_models_path_asks() {
         for path in ["/v1/modelsx", "/v1", "/models", "/v1/models/%zz", "/v1/models/%f", "/v1/models/%ff"] {
-            assert_eq!(Question::of_path(path), None, "{path}");
+            assert_eq!(ModelsQuestion::of_path(path), None, "{path}");
         }
     }
 }

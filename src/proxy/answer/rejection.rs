@@ -17,8 +17,8 @@ use pointsman_core::prompt::ParseError;
 
 pub(crate) use self::code::RejectionCode;
 use self::shape::anthropic_type;
-pub(crate) use self::shape::{ErrorObject, Shape, error_type};
-use crate::clients::Limited;
+pub(crate) use self::shape::{AnswerShape, ErrorObject, error_type};
+use crate::clients::RateLimitExceeded;
 use crate::upstream::AttemptFailure;
 
 /// Models that a [`Rejection::ModelNotFound`] names at most.
@@ -154,7 +154,7 @@ pub(crate) enum Rejection {
     #[error("Rate limit reached: {} {} a minute are allowed. Try again in {} s.", limited.per_minute, limited.unit.as_str(), seconds(limited.retry_after))]
     RateLimited {
         /// The limit that was reached, and the wait until it allows more.
-        limited: Limited,
+        limited: RateLimitExceeded,
     },
     /// Too many requests, or too many bytes of them, are open.
     #[error("The proxy is overloaded, try again soon.")]
@@ -226,11 +226,11 @@ impl Rejection {
 
     /// Returns the body of the answer, which is `application/json`.
     #[must_use]
-    pub(crate) fn body(&self, shape: Shape) -> Bytes {
+    pub(crate) fn body(&self, shape: AnswerShape) -> Bytes {
         let (message, status) = (&self.to_string(), self.status());
         let kind = match shape {
-            Shape::OpenAi => error_type(status),
-            Shape::Anthropic => anthropic_type(status),
+            AnswerShape::OpenAi => error_type(status),
+            AnswerShape::Anthropic => anthropic_type(status),
         };
         ErrorObject { message, kind, param: self.param(), code: self.code().as_str() }.body(shape)
     }

@@ -4,21 +4,21 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::router::Routing;
-use crate::upstream::{Target, Upstreams};
+use crate::upstream::{Deployment, Upstreams};
 
 /// The models that a request may go to when the one that was chosen fails it.
 #[derive(Default)]
-pub(super) struct Alternatives {
+pub(super) struct FallbackModels {
     /// The models that the decision falls back on, in order.
-    fallback: VecDeque<Arc<Target>>,
+    fallback: VecDeque<Arc<Deployment>>,
     /// Models of the policy with a larger window, from the smallest, for a prompt that may turn out to be too long where no
     /// fallback is configured.
-    wider: Vec<Arc<Target>>,
+    wider: Vec<Arc<Deployment>>,
 }
 
-impl Alternatives {
+impl FallbackModels {
     /// Makes those of a request that `routing` sends to `target`.
-    pub(super) fn new(target: &Target, routing: &Routing, upstreams: &Upstreams) -> Self {
+    pub(super) fn new(target: &Deployment, routing: &Routing, upstreams: &Upstreams) -> Self {
         let fallback = routing.decision.fallback.iter().filter_map(|name| upstreams.model(name).cloned());
         Self { fallback: fallback.collect(), wider: wider(target, routing, upstreams) }
     }
@@ -39,19 +39,19 @@ impl Alternatives {
     }
 
     /// Takes the next model to fall back on: the first that does not rest, or the first.
-    pub(super) fn take_next(&mut self) -> Option<Arc<Target>> {
+    pub(super) fn take_next(&mut self) -> Option<Arc<Deployment>> {
         let ready = self.fallback.iter().position(|target| !target.is_resting()).unwrap_or_default();
         self.fallback.remove(ready)
     }
 
     /// Returns whether any of the models has a larger context window than `target`.
-    pub(super) fn have_wider_than(&self, target: &Target) -> bool {
+    pub(super) fn have_wider_than(&self, target: &Deployment) -> bool {
         self.fallback.iter().chain(&self.wider).any(|next| next.is_wider_than(target))
     }
 
     /// Leaves only models with a larger context window than `target` to fall back on: those of the fallback, or else any of
     /// the policy's.
-    pub(super) fn keep_wider_than(&mut self, target: &Target) {
+    pub(super) fn keep_wider_than(&mut self, target: &Deployment) {
         self.fallback.retain(|next| next.is_wider_than(target));
         if self.fallback.is_empty() {
             let wider = std::mem::take(&mut self.wider);
@@ -62,7 +62,7 @@ impl Alternatives {
 
 /// Returns the policy's models with a larger window than the chosen one, from the smallest, for a prompt that may turn out to
 /// be too long: none for one that cannot, whose body need not be kept.
-fn wider(target: &Target, routing: &Routing, upstreams: &Upstreams) -> Vec<Arc<Target>> {
+fn wider(target: &Deployment, routing: &Routing, upstreams: &Upstreams) -> Vec<Arc<Deployment>> {
     let most = routing.features.tokens_at_most(target.tokenizer);
     let most = most.saturating_add(routing.features.request.max_output_tokens);
     if target.context.is_none_or(|context| most <= context / 2) {

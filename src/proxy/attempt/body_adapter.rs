@@ -6,21 +6,21 @@
 //! #575, #780, PR #816).
 //!
 //! `Session::downstream_session` is a public field and [`HttpSession::Custom`] exists. So, for a window inside each
-//! attempt, the real session is swapped for [`Replay`], which owns it, delegates everything, and claims that the body
+//! attempt, the real session is swapped for [`ReplaySession`], which owns it, delegates everything, and claims that the body
 //! was read and that the retry buffer is the whole rewritten body: Pingora's own retry machinery then sends it. The
 //! trait is `#[doc(hidden)]`: pingora is pinned, and `tests/e2e` holds the matrix of sizes, framings and protocols.
 //!
-//! [`Swap::install`] at the end of `upstream_request_filter`, on every attempt; [`Swap::restore`] is idempotent and
+//! [`SessionSwap::install`] at the end of `upstream_request_filter`, on every attempt; [`SessionSwap::restore`] is idempotent and
 //! called wherever the window may end: `request_body_filter` (HTTP/2 upstream), `upstream_response_filter`,
 //! `error_while_proxy`, `fail_to_proxy`, `logging`. Swapping for the whole request is worse: keep-alive setters,
 //! the authority policy and HTTP/2 stall watching stop working on a custom session.
 //!
-//! [`Swap::withhold`] uses the same stand-in on the way back: it keeps an error answer from the client until its body has
+//! [`SessionSwap::withhold`] uses the same stand-in on the way back: it keeps an error answer from the client until its body has
 //! shown whether another model could do better, which a phase cannot see, because the header leaves before the body comes.
 //!
 //! While it stands in, the adapter also keeps the time to the first byte: Pingora has one read timeout for the header
 //! and for the stream, but a model that thinks for a minute is normal and a stream that pauses that long is not. Where
-//! pauses are to be shorter than the wait for the first byte, or the whole answer has to end in time, [`Swap::watch`] lets
+//! pauses are to be shorter than the wait for the first byte, or the whole answer has to end in time, [`SessionSwap::watch`] lets
 //! it stand in once more and see to it.
 //!
 //! What is left to Pingora's one timeout, the longer of the two: the first byte of an HTTP/2 upstream for an HTTP/2
@@ -44,45 +44,45 @@ use pingora::proxy::Session;
 use pingora::{Error, Result};
 use tokio::time::Instant;
 
-use super::withheld_answer::HeldAnswer;
-use crate::proxy::downstream::drain::Cut;
+use super::withheld_answer::WithheldAnswer;
+use crate::proxy::downstream::drain::CutSignal;
 use crate::upstream::{CUT_OFF, SILENT};
 
-/// The slot in which a dropped [`Replay`] leaves the real session: `Box<dyn CustomSession>` cannot be downcast to take it back.
-type Slot = Arc<Mutex<Option<Box<HttpSession>>>>;
+/// The slot in which a dropped [`ReplaySession`] leaves the real session: `Box<dyn CustomSession>` cannot be downcast to take it back.
+type SessionSlot = Arc<Mutex<Option<Box<HttpSession>>>>;
 
-/// Swaps the downstream session for a [`Replay`] and back. Lives in the request context.
-pub(in crate::proxy) struct Swap {
-    cut: Cut,
-    slot: Slot,
+/// Swaps the downstream session for a [`ReplaySession`] and back. Lives in the request context.
+pub(in crate::proxy) struct SessionSwap {
+    cut: CutSignal,
+    slot: SessionSlot,
     installed: bool,
     /// The moment in which the attempt has to be over.
     ends: Option<Instant>,
 }
 
 /// A session whose request body was read already and can be sent any number of times.
-struct Replay {
+struct ReplaySession {
     /// The real session; taken only by `drop`.
     inner: Option<Box<HttpSession>>,
-    slot: Slot,
-    cut: Cut,
+    slot: SessionSlot,
+    cut: CutSignal,
     body: Bytes,
-    patience: Patience,
-    withheld: Option<HeldAnswer>,
+    patience: UpstreamDeadlines,
+    withheld: Option<WithheldAnswer>,
 }
 
 /// The deadlines of a silent upstream, where they are earlier than Pingora's own timeout.
 #[derive(Debug, Clone, Copy, Default)]
-struct Patience {
+struct UpstreamDeadlines {
     until: Option<Instant>,
     /// The longest pause, and its start: the moment in which the client got the last part of the answer.
     pause: Option<(Duration, Instant)>,
 }
 
-impl Swap {
+impl SessionSwap {
     /// Makes the swap of a request that ends when `cut` says so.
-    pub(in crate::proxy) fn new(cut: Cut) -> Self {
-        Self { cut, slot: Slot::default(), installed: false, ends: None }
+    pub(in crate::proxy) fn new(cut: CutSignal) -> Self {
+        Self { cut, slot: SessionSlot::default(), installed: false, ends: None }
     }
 
     /// Makes `body` what Pingora sends upstream in this attempt, which fails if no answer starts within `first_byte`, or if
@@ -97,29 +97,36 @@ impl Swap {
         let now = Instant::now();
         self.ends = total.map(|total| now + total);
         let until = total.map_or(first_byte, |total| total.min(first_byte));
-        let patience = Patience { until: Some(now + until), pause: None };
+        let patience = UpstreamDeadlines { until: Some(now + until), pause: None };
         self.stand_in(session, body, patience, None);
     }
 
     /// Keeps the answer that has just begun from the client until it is whole. Then it fails the attempt with
-    /// [`HeldAnswer`]'s error, or goes out as it came.
+    /// [`WithheldAnswer`]'s error, or goes out as it came.
     pub(in crate::proxy) fn withhold(&mut self, session: &mut Session) {
-        self.stand_in(session, Bytes::new(), Patience::default(), Some(HeldAnswer::default()));
+        self.stand_in(session, Bytes::new(), UpstreamDeadlines::default(), Some(WithheldAnswer::default()));
     }
 
     /// Fails the attempt, whose answer has just begun, when the upstream pauses for longer than `idle`, or is not done in
     /// time. What `may_last` is watched for the end of a drain alone.
     pub(in crate::proxy) fn watch(&mut self, session: &mut Session, idle: Option<Duration>, may_last: bool) {
-        let patience = Patience { until: self.ends, pause: idle.map(|idle| (idle, Instant::now())) };
+        let patience = UpstreamDeadlines { until: self.ends, pause: idle.map(|idle| (idle, Instant::now())) };
         if may_last || patience.deadline().is_some() {
             self.stand_in(session, Bytes::new(), patience, None);
         }
     }
 
-    fn stand_in(&mut self, session: &mut Session, body: Bytes, patience: Patience, withheld: Option<HeldAnswer>) {
+    fn stand_in(
+        &mut self,
+        session: &mut Session,
+        body: Bytes,
+        patience: UpstreamDeadlines,
+        withheld: Option<WithheldAnswer>,
+    ) {
         self.restore(session);
         let inner = Some(std::mem::replace(&mut session.downstream_session, vacant()));
-        let replay = Replay { inner, slot: Arc::clone(&self.slot), cut: self.cut.clone(), body, patience, withheld };
+        let replay =
+            ReplaySession { inner, slot: Arc::clone(&self.slot), cut: self.cut.clone(), body, patience, withheld };
         *session.downstream_session = HttpSession::Custom(Box::new(replay));
         self.installed = true;
     }
@@ -140,7 +147,7 @@ fn vacant() -> Box<HttpSession> {
     Box::new(HttpSession::Custom(Box::new(())))
 }
 
-impl Replay {
+impl ReplaySession {
     fn inner(&self) -> &HttpSession {
         self.inner.as_ref().expect("present until drop")
     }
@@ -150,7 +157,7 @@ impl Replay {
     }
 }
 
-impl Patience {
+impl UpstreamDeadlines {
     fn deadline(self) -> Option<Instant> {
         let pause = self.pause.map(|(idle, since)| since + idle);
         self.until.into_iter().chain(pause).min()
@@ -164,7 +171,7 @@ impl Patience {
     }
 }
 
-impl Drop for Replay {
+impl Drop for ReplaySession {
     fn drop(&mut self) {
         // A task that was cancelled drops the slot with its last owner, and so closes the connection.
         *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = self.inner.take();
@@ -172,7 +179,7 @@ impl Drop for Replay {
 }
 
 #[async_trait]
-impl CustomSession for Replay {
+impl CustomSession for ReplaySession {
     // The point of the adapter: the body was read, and all of it is in the retry buffer.
 
     fn is_body_done(&mut self) -> bool {

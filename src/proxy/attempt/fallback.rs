@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
-use pointsman_core::config::{Ratio, Retry};
+use pointsman_core::config::{Ratio, RetryConfig};
 use pointsman_http_client::retry_after;
 use pointsman_telemetry::Metrics;
 use tokio::time::Instant;
 
 use super::retry_budget::RetryBudget;
-use super::{Attempts, Destination};
+use super::{AttemptDestination, UpstreamAttempts};
 use crate::upstream::AttemptFailure;
 
 /// The longest that a model rests because of its `Retry-After`: it may be back sooner than it fears.
@@ -23,12 +23,12 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 const RESTING: &str = "retry_after";
 
 /// The budget of all requests' retries, and the metrics that count them.
-pub(in crate::proxy) struct Retries {
+pub(in crate::proxy) struct RetryLedger {
     budget: RetryBudget,
     metrics: Arc<Metrics>,
 }
 
-impl Retries {
+impl RetryLedger {
     pub(in crate::proxy) fn new(metrics: Arc<Metrics>) -> Self {
         Self { budget: RetryBudget::new(), metrics }
     }
@@ -49,14 +49,14 @@ impl Retries {
 }
 
 /// Returns whether an answer with `status` is to be tried elsewhere.
-pub(in crate::proxy) fn is_retried(status: StatusCode, retry: &Retry) -> bool {
+pub(in crate::proxy) fn is_retried(status: StatusCode, retry: &RetryConfig) -> bool {
     let code = status.as_u16();
     matches!(code, 408 | 429 | 500..) || retry.statuses.contains(&code)
 }
 
-impl Attempts {
+impl UpstreamAttempts {
     /// Prepares the next attempt, or says that there is none: then the last one's error stands.
-    pub(in crate::proxy) fn try_again(&mut self, failure: AttemptFailure, retries: &Retries) -> bool {
+    pub(in crate::proxy) fn try_again(&mut self, failure: AttemptFailure, retries: &RetryLedger) -> bool {
         let Some(cause) = failure.fallback_cause().filter(|_| self.may_try_again()) else { return false };
         let has_peer =
             failure.is_of_one_peer() && self.provider().is_some_and(|provider| provider.has_untried(&self.tried));
@@ -74,15 +74,15 @@ impl Attempts {
     }
 
     /// Goes on to a model with a larger window. The answer that said so was withheld, so the client has seen nothing.
-    pub(in crate::proxy) fn widen(&mut self, retries: &Retries) -> bool {
-        if let Some(Destination::Model(target)) = &self.destination {
+    pub(in crate::proxy) fn widen(&mut self, retries: &RetryLedger) -> bool {
+        if let Some(AttemptDestination::Model(target)) = &self.destination {
             self.alternatives.keep_wider_than(target);
         }
         self.try_again(AttemptFailure::ContextLength, retries)
     }
 
     /// Leaves a model that asked to be left alone for now, if another one is ready.
-    pub(in crate::proxy) fn avoid_resting(&mut self, retries: &Retries) {
+    pub(in crate::proxy) fn avoid_resting(&mut self, retries: &RetryLedger) {
         if self.target().is_some_and(|target| target.is_resting()) && self.alternatives.have_ready() {
             self.fall_back(RESTING, &retries.metrics);
         }
@@ -104,7 +104,7 @@ impl Attempts {
     fn fall_back(&mut self, cause: &'static str, metrics: &Metrics) {
         let Some(next) = self.alternatives.take_next() else { return };
         self.body.prepare_for(&next);
-        if let Some(Destination::Model(target)) = &mut self.destination {
+        if let Some(AttemptDestination::Model(target)) = &mut self.destination {
             metrics.fell_back(&target.model, &next.model, cause);
             *target = next;
         }

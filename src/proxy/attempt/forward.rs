@@ -7,11 +7,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, OrErr, Result};
 
-use super::Attempts;
+use super::UpstreamAttempts;
 use crate::proxy::answer::headers::{self, KEY_FIELDS};
-use crate::upstream::{Credential, NoPeer, PROVIDER_BUSY, Provider};
+use crate::upstream::{NoPeerError, PROVIDER_BUSY, Provider, UpstreamCredential};
 
-impl Attempts {
+impl UpstreamAttempts {
     /// Returns the peer to try now, and takes a place at it.
     pub(in crate::proxy) async fn pick_peer(&mut self) -> Result<Box<HttpPeer>> {
         self.lease = None; // a retry does not compete with the place that its own request held
@@ -32,10 +32,10 @@ impl Attempts {
     }
 }
 
-fn no_peer(reason: NoPeer) -> Box<Error> {
+fn no_peer(reason: NoPeerError) -> Box<Error> {
     let etype = match reason {
-        NoPeer::AtLimit => PROVIDER_BUSY,
-        NoPeer::AllEjected | NoPeer::Resolve(_) => ErrorType::ConnectNoRoute,
+        NoPeerError::AtLimit => PROVIDER_BUSY,
+        NoPeerError::AllEjected | NoPeerError::Resolve(_) => ErrorType::ConnectNoRoute,
     };
     Error::because(etype, "while picking a peer", reason)
 }
@@ -71,10 +71,10 @@ pub(in crate::proxy) fn set_authority(upstream: &mut Parts, provider: &Provider,
 /// Pointsman knows by a key in `known_by`, that key goes only when it is the client's only one.
 pub(in crate::proxy) fn set_credential(
     upstream: &mut HeaderMap,
-    credential: &Credential,
+    credential: &UpstreamCredential,
     known_by: Option<&HeaderName>,
 ) {
-    if matches!(credential, Credential::Passthrough) {
+    if matches!(credential, UpstreamCredential::Passthrough) {
         if let Some(known_by) = known_by
             && KEY_FIELDS.iter().any(|field| field != known_by && upstream.contains_key(field))
         {

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bytes::Bytes;
-use pointsman_core::prompt::{Dialect, Edits, Prompt};
+use pointsman_core::prompt::{BodyEdits, Dialect, Prompt};
 use pointsman_core::usage::UsageEvent;
 use serde_json::Value;
 
-use crate::upstream::Target;
+use crate::upstream::Deployment;
 
 /// The body of the next attempt, and what that of another is made from. Empty for a request whose body is not read.
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct AttemptBody {
-    original: Option<Original>,
+    original: Option<OriginalBody>,
     /// The bytes to send.
     bytes: Option<Bytes>,
     /// True when Pointsman asks for the stream's usage event and the client did not.
@@ -22,7 +22,7 @@ pub(in crate::proxy) struct AttemptBody {
 
 /// A body that was read, and what must be known of it to send it to one model or another.
 #[derive(Debug, Clone)]
-pub(in crate::proxy) struct Original {
+pub(in crate::proxy) struct OriginalBody {
     /// The whole body, decoded and otherwise untouched.
     body: Bytes,
     /// The API that it is written for.
@@ -39,11 +39,11 @@ pub(in crate::proxy) struct Original {
 
 impl AttemptBody {
     /// Keeps the body that the client sent.
-    pub(in crate::proxy) fn read(&mut self, original: Original) {
+    pub(in crate::proxy) fn read(&mut self, original: OriginalBody) {
         self.original = Some(original);
     }
 
-    /// Sets top-level parameters of every attempt, see [`Original::set`].
+    /// Sets top-level parameters of every attempt, see [`OriginalBody::set`].
     pub(in crate::proxy) fn set(&mut self, parameters: &BTreeMap<String, Value>) {
         if let Some(original) = &mut self.original {
             original.set(parameters);
@@ -56,7 +56,7 @@ impl AttemptBody {
     }
 
     /// Makes the next attempt's body the one that `target` is to get.
-    pub(in crate::proxy) fn prepare_for(&mut self, target: &Target) {
+    pub(in crate::proxy) fn prepare_for(&mut self, target: &Deployment) {
         let Some(original) = &self.original else { return };
         self.bytes = Some(original.body_for(target));
         self.asks_for_usage = original.gets_usage_unasked(target);
@@ -84,7 +84,7 @@ impl AttemptBody {
     }
 }
 
-impl Original {
+impl OriginalBody {
     /// Keeps `body`, which `prompt` was read from.
     pub(in crate::proxy) fn new(body: &Bytes, prompt: &Prompt<'_>) -> Self {
         Self {
@@ -103,7 +103,7 @@ impl Original {
         if parameters.is_empty() || !self.dialect.generates() {
             return;
         }
-        let edits = Edits::new(&[], &BTreeMap::new(), parameters);
+        let edits = BodyEdits::new(&[], &BTreeMap::new(), parameters);
         let streams = self.stream && self.dialect.has_stream_options();
         let edits = if streams { edits } else { edits.without("stream_options") };
         self.rule_includes_usage = parameters.get("stream_options.include_usage") == Some(&Value::Bool(true));
@@ -112,7 +112,7 @@ impl Original {
     }
 
     /// Returns whether `target`'s stream will hold an event with the usage only because we ask for it.
-    fn gets_usage_unasked(&self, target: &Target) -> bool {
+    fn gets_usage_unasked(&self, target: &Deployment) -> bool {
         self.stream
             && !self.include_usage
             && self.dialect.has_stream_options()
@@ -120,7 +120,7 @@ impl Original {
     }
 
     /// Returns the body for `target`: with its model's name, and adapted by its rules. One copy at most.
-    fn body_for(&self, target: &Target) -> Bytes {
+    fn body_for(&self, target: &Deployment) -> Bytes {
         target.edits(self.dialect, self.stream).apply(&self.body, self.model_span.clone(), &target.upstream_name)
     }
 }

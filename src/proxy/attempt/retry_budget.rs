@@ -16,10 +16,10 @@ const MOST: f64 = 100.0;
 
 /// The tokens that are left for retries.
 #[derive(Debug)]
-pub(in crate::proxy) struct RetryBudget(Mutex<Balance>);
+pub(in crate::proxy) struct RetryBudget(Mutex<RetryTokens>);
 
 #[derive(Debug)]
-struct Balance {
+struct RetryTokens {
     tokens: f64,
     at: Instant,
 }
@@ -27,7 +27,7 @@ struct Balance {
 impl RetryBudget {
     /// Makes a budget that starts with one second's trickle.
     pub(in crate::proxy) fn new() -> Self {
-        Self(Mutex::new(Balance { tokens: TRICKLE, at: Instant::now() }))
+        Self(Mutex::new(RetryTokens { tokens: TRICKLE, at: Instant::now() }))
     }
 
     /// Counts a request that may be retried later.
@@ -47,7 +47,7 @@ impl RetryBudget {
     }
 
     /// The lock is held for a few instructions and never across an await.
-    fn with<T>(&self, act: impl FnOnce(&mut Balance) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut RetryTokens) -> T) -> T {
         let mut balance = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let trickled = now.duration_since(balance.at).as_secs_f64() * TRICKLE;

@@ -13,7 +13,7 @@ const MOST: usize = 64 * 1024;
 
 /// The part of an answer that has come and that the client has not seen.
 #[derive(Default)]
-pub(in crate::proxy) struct HeldAnswer {
+pub(in crate::proxy) struct WithheldAnswer {
     tasks: Vec<HttpTask>,
     body: BytesMut,
 }
@@ -49,14 +49,14 @@ const TOO_LONG: [&str; 12] = [
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ErrorBody {
-    error: Option<Said>,
+    error: Option<ErrorDetail>,
     #[serde(flatten)]
     bare: ErrorFields,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Said {
+enum ErrorDetail {
     InFields(ErrorFields),
     InWords(String),
 }
@@ -68,7 +68,7 @@ struct ErrorFields {
     message: Option<String>,
 }
 
-impl HeldAnswer {
+impl WithheldAnswer {
     /// Takes more of the answer. Returns all of it when it may go out, and nothing while there is more to come.
     ///
     /// # Errors
@@ -96,8 +96,8 @@ impl HeldAnswer {
 fn says_too_long(body: &Bytes) -> bool {
     let Ok(parsed) = serde_json::from_slice::<ErrorBody>(body) else { return false };
     let ErrorFields { code, message } = match parsed.error {
-        Some(Said::InFields(fields)) => fields,
-        Some(Said::InWords(message)) => ErrorFields { message: Some(message), ..parsed.bare },
+        Some(ErrorDetail::InFields(fields)) => fields,
+        Some(ErrorDetail::InWords(message)) => ErrorFields { message: Some(message), ..parsed.bare },
         None => parsed.bare,
     };
     let known_code = code.as_ref().and_then(|code| code.as_str()) == Some("context_length_exceeded");
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn another_error_goes_out_whole_once_it_has_ended() {
-        let mut withheld = HeldAnswer::default();
+        let mut withheld = WithheldAnswer::default();
 
         assert!(withheld.push(vec![header(), body("{\"error\": {\"mess", false)]).expect("no verdict yet").is_none());
         let tasks = withheld.push(vec![body("age\": \"bad\"}}", true)]).expect("another error").expect("it has ended");
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_prompt_that_is_too_long_fails_the_attempt() {
-        let mut withheld = HeldAnswer::default();
+        let mut withheld = WithheldAnswer::default();
 
         let error = withheld.push(vec![header(), body(r#"{"error": {"code": "context_length_exceeded"}}"#, true)]);
 
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_body_that_is_too_large_to_be_an_error_is_not_withheld() {
-        let mut withheld = HeldAnswer::default();
+        let mut withheld = WithheldAnswer::default();
 
         assert!(withheld.push(vec![header(), body(&"x".repeat(MOST), false)]).expect("at the limit").is_none());
         assert!(withheld.push(vec![body("x", false)]).expect("beyond it").is_some());

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pointsman_telemetry::EdgeMetrics;
 
-use super::drain::Tally;
+use super::drain::OpenCount;
 use crate::proxy::answer::rejection::Rejection;
 
 /// The count of what is open now: connections, and bytes of bodies.
 #[derive(Debug)]
 pub(in crate::proxy) struct Admission {
-    connections: Tally,
-    h2_connections: Tally,
+    connections: OpenCount,
+    h2_connections: OpenCount,
     bytes: AtomicUsize,
     metrics: EdgeMetrics,
 }
@@ -26,11 +26,11 @@ pub(in crate::proxy) struct OpenConnection(Arc<Admission>);
 
 /// One open connection that speaks HTTP/2; dropping it closes it.
 #[derive(Debug)]
-pub(in crate::proxy) struct OpenH2(Arc<Admission>);
+pub(in crate::proxy) struct OpenH2Connection(Arc<Admission>);
 
 /// Memory that a request's body takes; dropping it gives it back.
 #[derive(Debug)]
-pub(in crate::proxy) struct Held {
+pub(in crate::proxy) struct BodyReservation {
     admission: Arc<Admission>,
     limit: usize,
     bytes: usize,
@@ -38,7 +38,12 @@ pub(in crate::proxy) struct Held {
 
 impl Admission {
     pub(in crate::proxy) fn new(metrics: EdgeMetrics) -> Self {
-        Self { connections: Tally::default(), h2_connections: Tally::default(), bytes: AtomicUsize::new(0), metrics }
+        Self {
+            connections: OpenCount::default(),
+            h2_connections: OpenCount::default(),
+            bytes: AtomicUsize::new(0),
+            metrics,
+        }
     }
 
     /// Counts a connection, unless `limit` are open already.
@@ -49,9 +54,9 @@ impl Admission {
     }
 
     /// Counts a connection as one that speaks HTTP/2.
-    pub(in crate::proxy) fn speaks_h2(self: &Arc<Self>) -> OpenH2 {
+    pub(in crate::proxy) fn speaks_h2(self: &Arc<Self>) -> OpenH2Connection {
         self.h2_connections.enter(usize::MAX);
-        OpenH2(Arc::clone(self))
+        OpenH2Connection(Arc::clone(self))
     }
 
     /// Returns how many connections are open.
@@ -71,7 +76,7 @@ impl Admission {
     }
 }
 
-impl Held {
+impl BodyReservation {
     /// Reserves nothing yet, and never more than all requests together may: `limit` bytes.
     pub(in crate::proxy) fn new(admission: &Arc<Admission>, limit: usize) -> Self {
         Self { admission: Arc::clone(admission), limit, bytes: 0 }
@@ -108,13 +113,13 @@ impl Drop for OpenConnection {
     }
 }
 
-impl Drop for OpenH2 {
+impl Drop for OpenH2Connection {
     fn drop(&mut self) {
         self.0.h2_connections.leave();
     }
 }
 
-impl Drop for Held {
+impl Drop for BodyReservation {
     fn drop(&mut self) {
         self.admission.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
         self.admission.metrics.released(self.bytes);
@@ -152,7 +157,7 @@ mod tests {
     #[test]
     fn bytes_are_reserved_up_to_the_limit_of_all_and_given_back() {
         let admission = admission();
-        let (mut one, mut other) = (Held::new(&admission, 10), Held::new(&admission, 10));
+        let (mut one, mut other) = (BodyReservation::new(&admission, 10), BodyReservation::new(&admission, 10));
         one.cover(6).expect("room");
 
         assert_eq!([other.fits(4), other.fits(5)], [Ok(()), Err(Rejection::Overloaded)]);

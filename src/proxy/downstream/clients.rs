@@ -6,11 +6,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora::http::RequestHeader;
 use pointsman_core::config::Name;
 
-use crate::clients::{Client, Clients, Unit};
+use crate::clients::{Client, Clients, RateUnit};
 use crate::proxy::answer::headers::{self, KEY_FIELDS};
 use crate::proxy::answer::rejection::Rejection;
 
-/// The names of the headers of an allowance, by [`Unit`]: limit, remaining, reset.
+/// The names of the headers of an allowance, by [`RateUnit`]: limit, remaining, reset.
 const REQUESTS: [&str; 3] =
     ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"];
 const TOKENS: [&str; 3] = ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"];
@@ -74,8 +74,8 @@ impl ClientUse {
     pub(in crate::proxy) fn show(&self, answer: &mut HeaderMap) -> pingora::Result<()> {
         for left in self.client.allowances() {
             let [limit, remaining, reset] = match left.unit {
-                Unit::Requests => REQUESTS,
-                Unit::Tokens => TOKENS,
+                RateUnit::Requests => REQUESTS,
+                RateUnit::Tokens => TOKENS,
             };
             answer.insert(limit, HeaderValue::from(left.limit));
             answer.insert(remaining, HeaderValue::from(left.remaining));

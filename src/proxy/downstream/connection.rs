@@ -23,36 +23,36 @@ use pingora::protocols::{
     UniqueID, UniqueIDType,
 };
 use pingora::proxy::Session;
-use pointsman_core::config::Limits;
+use pointsman_core::config::TrafficLimits;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use super::admission::{Admission, OpenH2};
+use super::admission::{Admission, OpenH2Connection};
 
 /// The first bytes of an HTTP/2 connection without TLS.
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
 
 tokio::task_local! {
     /// Set in the task of an HTTP/1 connection; requests of an HTTP/2 connection have tasks of their own.
-    static STATE: Arc<State>;
+    static STATE: Arc<HeaderState>;
 }
 
 /// The state of a connection that its requests share with its stream.
 #[derive(Debug, Default)]
-struct State {
+struct HeaderState {
     has_request: AtomicBool,
 }
 
 /// A stream whose reads end when a header takes too long.
 #[derive(Debug)]
-struct Timed {
+struct TimedStream {
     inner: Stream,
-    state: Arc<State>,
+    state: Arc<HeaderState>,
     limit: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
     admission: Arc<Admission>,
     /// The connection's place in the count of those that speak HTTP/2.
-    h2: Option<OpenH2>,
+    h2: Option<OpenH2Connection>,
 }
 
 /// Runs `serve` on the stream, which gives a request's header `limit` to arrive.
@@ -62,16 +62,16 @@ pub(in crate::proxy) async fn timed<F: Future>(
     admission: &Arc<Admission>,
     serve: impl FnOnce(Stream) -> F,
 ) -> F::Output {
-    let state = Arc::new(State::default());
+    let state = Arc::new(HeaderState::default());
     let is_h2 = matches!(inner.selected_alpn_proto(), Some(ALPN::H2));
     let h2 = is_h2.then(|| admission.speaks_h2());
     let admission = Arc::clone(admission);
-    let stream = Timed { inner, state: Arc::clone(&state), limit, deadline: Some(sleep(limit)), admission, h2 };
+    let stream = TimedStream { inner, state: Arc::clone(&state), limit, deadline: Some(sleep(limit)), admission, h2 };
     STATE.scope(state, serve(Box::new(stream))).await
 }
 
 /// Stops the header's clock and sets the timeouts of what follows.
-pub(in crate::proxy) fn request_began(session: &mut Session, limits: &Limits) {
+pub(in crate::proxy) fn request_began(session: &mut Session, limits: &TrafficLimits) {
     let _ = STATE.try_with(|state| state.has_request.store(true, Ordering::Relaxed)); // HTTP/2 has none
     let downstream = session.as_downstream_mut();
     downstream.set_read_timeout(Some(limits.body_idle.0));
@@ -90,7 +90,7 @@ fn sleep(limit: Duration) -> Pin<Box<Sleep>> {
     Box::pin(tokio::time::sleep_until(Instant::now() + limit))
 }
 
-impl AsyncRead for Timed {
+impl AsyncRead for TimedStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.h2.is_some() || this.state.has_request.load(Ordering::Relaxed) {
@@ -112,7 +112,7 @@ impl AsyncRead for Timed {
 }
 
 #[async_trait]
-impl Peek for Timed {
+impl Peek for TimedStream {
     /// Pingora looks for the HTTP/2 preface, once and before anything else, and would wait for it without end.
     async fn try_peek(&mut self, buf: &mut [u8]) -> io::Result<bool> {
         let peeked = tokio::time::timeout(self.limit, self.inner.try_peek(buf)).await;
@@ -124,7 +124,7 @@ impl Peek for Timed {
     }
 }
 
-impl AsyncWrite for Timed {
+impl AsyncWrite for TimedStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().inner).poll_write(cx, buf)
     }
@@ -151,19 +151,19 @@ impl AsyncWrite for Timed {
 }
 
 #[async_trait]
-impl Shutdown for Timed {
+impl Shutdown for TimedStream {
     async fn shutdown(&mut self) {
         Shutdown::shutdown(&mut *self.inner).await;
     }
 }
 
-impl UniqueID for Timed {
+impl UniqueID for TimedStream {
     fn id(&self) -> UniqueIDType {
         self.inner.id()
     }
 }
 
-impl Ssl for Timed {
+impl Ssl for TimedStream {
     fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
         self.inner.get_ssl_digest()
     }
@@ -173,19 +173,19 @@ impl Ssl for Timed {
     }
 }
 
-impl GetTimingDigest for Timed {
+impl GetTimingDigest for TimedStream {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
         self.inner.get_timing_digest()
     }
 }
 
-impl GetProxyDigest for Timed {
+impl GetProxyDigest for TimedStream {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
         self.inner.get_proxy_digest()
     }
 }
 
-impl GetSocketDigest for Timed {
+impl GetSocketDigest for TimedStream {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
         self.inner.get_socket_digest()
     }

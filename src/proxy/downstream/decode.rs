@@ -22,7 +22,7 @@ const BROTLI_LARGE_WINDOW: u8 = 0b001_0001;
 
 /// The encoding of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::proxy) enum Encoding {
+pub(in crate::proxy) enum BodyEncoding {
     /// Not at all.
     Identity,
     /// `gzip`, also under its old name `x-gzip`.
@@ -36,29 +36,29 @@ pub(in crate::proxy) enum Encoding {
 }
 
 /// Takes a body's encoded bytes and keeps the decoded ones.
-pub(in crate::proxy) struct Decoder {
-    encoding: Encoding,
+pub(in crate::proxy) struct BodyDecoder {
+    encoding: BodyEncoding,
     limit: usize,
     started: bool,
-    stream: Stream,
+    stream: DecoderStream,
 }
 
-enum Stream {
-    Identity(Kept),
-    Gzip(Box<MultiGzDecoder<Kept>>),
-    Deflate(Box<ZlibDecoder<Kept>>),
-    Brotli(Box<brotli::DecompressorWriter<Kept>>),
-    Zstd(Box<zstd::stream::write::Decoder<'static, Kept>>),
+enum DecoderStream {
+    Identity(DecodedBody),
+    Gzip(Box<MultiGzDecoder<DecodedBody>>),
+    Deflate(Box<ZlibDecoder<DecodedBody>>),
+    Brotli(Box<brotli::DecompressorWriter<DecodedBody>>),
+    Zstd(Box<zstd::stream::write::Decoder<'static, DecodedBody>>),
 }
 
 /// Decoded bytes, up to a limit.
-struct Kept {
+struct DecodedBody {
     bytes: BytesMut,
     limit: usize,
     is_over: bool,
 }
 
-impl Encoding {
+impl BodyEncoding {
     /// Returns the encoding that the header names; a body that was encoded more than once is refused.
     ///
     /// # Errors
@@ -87,19 +87,21 @@ impl Encoding {
     }
 }
 
-impl Decoder {
+impl BodyDecoder {
     /// Makes a decoder that keeps at most `limit` bytes and sets memory aside for `capacity`.
     ///
     /// # Errors
     /// When the memory for the decoder's state cannot be had.
-    pub(in crate::proxy) fn new(encoding: Encoding, limit: usize, capacity: usize) -> Result<Self, Rejection> {
-        let kept = Kept { bytes: BytesMut::with_capacity(capacity), limit, is_over: false };
+    pub(in crate::proxy) fn new(encoding: BodyEncoding, limit: usize, capacity: usize) -> Result<Self, Rejection> {
+        let kept = DecodedBody { bytes: BytesMut::with_capacity(capacity), limit, is_over: false };
         let stream = match encoding {
-            Encoding::Identity => Stream::Identity(kept),
-            Encoding::Gzip => Stream::Gzip(Box::new(MultiGzDecoder::new(kept))),
-            Encoding::Deflate => Stream::Deflate(Box::new(ZlibDecoder::new(kept))),
-            Encoding::Brotli => Stream::Brotli(Box::new(brotli::DecompressorWriter::new(kept, BROTLI_BUFFER))),
-            Encoding::Zstd => Stream::Zstd(Box::new(zstd_decoder(kept).map_err(|_| Rejection::Internal)?)),
+            BodyEncoding::Identity => DecoderStream::Identity(kept),
+            BodyEncoding::Gzip => DecoderStream::Gzip(Box::new(MultiGzDecoder::new(kept))),
+            BodyEncoding::Deflate => DecoderStream::Deflate(Box::new(ZlibDecoder::new(kept))),
+            BodyEncoding::Brotli => {
+                DecoderStream::Brotli(Box::new(brotli::DecompressorWriter::new(kept, BROTLI_BUFFER)))
+            }
+            BodyEncoding::Zstd => DecoderStream::Zstd(Box::new(zstd_decoder(kept).map_err(|_| Rejection::Internal)?)),
         };
         Ok(Self { encoding, limit, started: false, stream })
     }
@@ -109,18 +111,18 @@ impl Decoder {
     /// # Errors
     /// When the body is larger than the limit once decoded, or not what its encoding says.
     pub(in crate::proxy) fn push(&mut self, chunk: &[u8]) -> Result<(), Rejection> {
-        if let (Encoding::Brotli, false, Some(first)) = (self.encoding, self.started, chunk.first())
+        if let (BodyEncoding::Brotli, false, Some(first)) = (self.encoding, self.started, chunk.first())
             && first & 0x7f == BROTLI_LARGE_WINDOW
         {
             return Err(self.refusal());
         }
         self.started |= !chunk.is_empty();
         let written = match &mut self.stream {
-            Stream::Identity(kept) => kept.write_all(chunk),
-            Stream::Gzip(decoder) => decoder.write_all(chunk),
-            Stream::Deflate(decoder) => decoder.write_all(chunk),
-            Stream::Brotli(decoder) => decoder.write_all(chunk),
-            Stream::Zstd(decoder) => decoder.write_all(chunk),
+            DecoderStream::Identity(kept) => kept.write_all(chunk),
+            DecoderStream::Gzip(decoder) => decoder.write_all(chunk),
+            DecoderStream::Deflate(decoder) => decoder.write_all(chunk),
+            DecoderStream::Brotli(decoder) => decoder.write_all(chunk),
+            DecoderStream::Zstd(decoder) => decoder.write_all(chunk),
         };
         written.map_err(|_| self.refusal())
     }
@@ -128,14 +130,14 @@ impl Decoder {
     /// Returns the whole body.
     ///
     /// # Errors
-    /// As [`Decoder::push`], and when the encoded stream was cut off.
+    /// As [`BodyDecoder::push`], and when the encoded stream was cut off.
     pub(in crate::proxy) fn finish(mut self) -> Result<Bytes, Rejection> {
         let finished = match &mut self.stream {
-            Stream::Identity(_) => Ok(()),
-            Stream::Gzip(decoder) => decoder.try_finish(),
-            Stream::Deflate(decoder) => decoder.try_finish(),
-            Stream::Brotli(decoder) => decoder.close(),
-            Stream::Zstd(decoder) => decoder.do_finish(),
+            DecoderStream::Identity(_) => Ok(()),
+            DecoderStream::Gzip(decoder) => decoder.try_finish(),
+            DecoderStream::Deflate(decoder) => decoder.try_finish(),
+            DecoderStream::Brotli(decoder) => decoder.close(),
+            DecoderStream::Zstd(decoder) => decoder.do_finish(),
         };
         finished.map_err(|_| self.refusal())?;
         Ok(std::mem::take(&mut self.kept_mut().bytes).freeze())
@@ -153,24 +155,24 @@ impl Decoder {
         Rejection::InvalidEncoding { encoding: self.encoding.name() }
     }
 
-    fn kept_mut(&mut self) -> &mut Kept {
+    fn kept_mut(&mut self) -> &mut DecodedBody {
         match &mut self.stream {
-            Stream::Identity(kept) => kept,
-            Stream::Gzip(decoder) => decoder.get_mut(),
-            Stream::Deflate(decoder) => decoder.get_mut(),
-            Stream::Brotli(decoder) => decoder.get_mut(),
-            Stream::Zstd(decoder) => decoder.get_mut(),
+            DecoderStream::Identity(kept) => kept,
+            DecoderStream::Gzip(decoder) => decoder.get_mut(),
+            DecoderStream::Deflate(decoder) => decoder.get_mut(),
+            DecoderStream::Brotli(decoder) => decoder.get_mut(),
+            DecoderStream::Zstd(decoder) => decoder.get_mut(),
         }
     }
 }
 
-fn zstd_decoder(kept: Kept) -> io::Result<zstd::stream::write::Decoder<'static, Kept>> {
+fn zstd_decoder(kept: DecodedBody) -> io::Result<zstd::stream::write::Decoder<'static, DecodedBody>> {
     let mut decoder = zstd::stream::raw::Decoder::new()?;
     decoder.set_parameter(zstd::stream::raw::DParameter::WindowLogMax(ZSTD_WINDOW_LOG))?;
     Ok(zstd::stream::write::Decoder::with_decoder(kept, decoder))
 }
 
-impl Write for Kept {
+impl Write for DecodedBody {
     fn write(&mut self, chunk: &[u8]) -> io::Result<usize> {
         if self.bytes.len() + chunk.len() > self.limit {
             self.is_over = true;
@@ -189,50 +191,51 @@ impl Write for Kept {
 mod tests {
     use super::*;
 
-    const COMPRESSED: [Encoding; 4] = [Encoding::Gzip, Encoding::Deflate, Encoding::Brotli, Encoding::Zstd];
+    const COMPRESSED: [BodyEncoding; 4] =
+        [BodyEncoding::Gzip, BodyEncoding::Deflate, BodyEncoding::Brotli, BodyEncoding::Zstd];
 
-    fn encode(encoding: Encoding, body: &[u8]) -> Vec<u8> {
+    fn encode(encoding: BodyEncoding, body: &[u8]) -> Vec<u8> {
         let level = flate2::Compression::default();
         match encoding {
-            Encoding::Identity => body.to_vec(),
-            Encoding::Gzip => {
+            BodyEncoding::Identity => body.to_vec(),
+            BodyEncoding::Gzip => {
                 let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
                 encoder.write_all(body).and_then(|()| encoder.finish()).expect("memory takes all")
             }
-            Encoding::Deflate => {
+            BodyEncoding::Deflate => {
                 let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), level);
                 encoder.write_all(body).and_then(|()| encoder.finish()).expect("memory takes all")
             }
-            Encoding::Brotli => {
+            BodyEncoding::Brotli => {
                 let mut encoder = brotli::CompressorWriter::new(Vec::new(), 4096, 5, 22);
                 encoder.write_all(body).expect("memory takes all");
                 encoder.into_inner()
             }
-            Encoding::Zstd => zstd::encode_all(body, 3).expect("memory takes all"),
+            BodyEncoding::Zstd => zstd::encode_all(body, 3).expect("memory takes all"),
         }
     }
 
-    fn decode(encoding: Encoding, encoded: &[u8], limit: usize) -> Result<Bytes, Rejection> {
-        let mut decoder = Decoder::new(encoding, limit, 0)?;
+    fn decode(encoding: BodyEncoding, encoded: &[u8], limit: usize) -> Result<Bytes, Rejection> {
+        let mut decoder = BodyDecoder::new(encoding, limit, 0)?;
         for chunk in encoded.chunks(7) {
             decoder.push(chunk)?;
         }
         decoder.finish()
     }
 
-    fn of(values: &[&'static str]) -> Result<Encoding, Rejection> {
+    fn of(values: &[&'static str]) -> Result<BodyEncoding, Rejection> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(header::CONTENT_ENCODING, HeaderValue::from_static(value));
         }
-        Encoding::of(&headers)
+        BodyEncoding::of(&headers)
     }
 
     #[test]
     fn every_encoding_is_decoded_up_to_its_limit() {
         let body: Vec<u8> = (0..100_000_u32).flat_map(|i| i.wrapping_mul(i).to_le_bytes()).collect();
 
-        for encoding in COMPRESSED.into_iter().chain([Encoding::Identity]) {
+        for encoding in COMPRESSED.into_iter().chain([BodyEncoding::Identity]) {
             let encoded = encode(encoding, &body);
 
             assert_eq!(decode(encoding, &encoded, body.len()).expect("it fits"), body, "{encoding:?}");
@@ -261,7 +264,7 @@ mod tests {
             let refused = Err(Rejection::InvalidEncoding { encoding: encoding.name() });
 
             // flate2 does not tell a cut zlib stream from a whole one; the JSON in it does.
-            if encoding != Encoding::Deflate {
+            if encoding != BodyEncoding::Deflate {
                 assert_eq!(decode(encoding, &encoded[..encoded.len() / 2], 1000), refused, "{encoding:?}");
             }
             assert_eq!(decode(encoding, b"{\"model\": \"auto\"}", 1000), refused, "{encoding:?}");
@@ -275,18 +278,18 @@ mod tests {
         encoder.write_all(b"x").expect("memory takes all");
         let encoded = encoder.finish().expect("memory takes all");
 
-        assert!(decode(Encoding::Zstd, &encoded, 1000).is_err());
-        assert!(decode(Encoding::Brotli, &[BROTLI_LARGE_WINDOW, 30, 0, 0], 1000).is_err());
+        assert!(decode(BodyEncoding::Zstd, &encoded, 1000).is_err());
+        assert!(decode(BodyEncoding::Brotli, &[BROTLI_LARGE_WINDOW, 30, 0, 0], 1000).is_err());
     }
 
     #[test]
     fn one_known_encoding_is_read_and_several_are_not() {
-        assert_eq!(of(&[]), Ok(Encoding::Identity));
-        assert_eq!(of(&["identity"]), Ok(Encoding::Identity));
-        assert_eq!(of(&["GZip"]), Ok(Encoding::Gzip));
-        assert_eq!(of(&["x-gzip"]), Ok(Encoding::Gzip));
-        assert_eq!(of(&[" br "]), Ok(Encoding::Brotli));
-        assert_eq!(of(&["zstd"]), Ok(Encoding::Zstd));
+        assert_eq!(of(&[]), Ok(BodyEncoding::Identity));
+        assert_eq!(of(&["identity"]), Ok(BodyEncoding::Identity));
+        assert_eq!(of(&["GZip"]), Ok(BodyEncoding::Gzip));
+        assert_eq!(of(&["x-gzip"]), Ok(BodyEncoding::Gzip));
+        assert_eq!(of(&[" br "]), Ok(BodyEncoding::Brotli));
+        assert_eq!(of(&["zstd"]), Ok(BodyEncoding::Zstd));
         for stacked in [&["gzip, br"][..], &["gzip", "gzip"], &["compress"]] {
             assert!(matches!(of(stacked), Err(Rejection::UnsupportedEncoding { .. })), "{stacked:?}");
         }

@@ -10,7 +10,7 @@ const LANES: usize = 16;
 
 /// Counts what is open, and tells when nothing is.
 #[derive(Debug, Default)]
-pub(in crate::proxy) struct Tally {
+pub(in crate::proxy) struct OpenCount {
     count: AtomicUsize,
     none_left: Notify,
 }
@@ -18,7 +18,7 @@ pub(in crate::proxy) struct Tally {
 /// The requests that are open now.
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct OpenRequests {
-    tally: Tally,
+    tally: OpenCount,
     draining: AtomicBool,
     is_cut: AtomicBool,
     cut: [Notify; LANES],
@@ -26,23 +26,23 @@ pub(in crate::proxy) struct OpenRequests {
 
 /// One open request; dropping it closes it.
 #[derive(Debug)]
-pub(in crate::proxy) struct OpenRequest(Cut);
+pub(in crate::proxy) struct OpenRequest(CutSignal);
 
 /// Tells an open request when it has to end at once.
 #[derive(Debug, Clone)]
-pub(in crate::proxy) struct Cut {
+pub(in crate::proxy) struct CutSignal {
     open: Arc<OpenRequests>,
     lane: usize,
 }
 
-impl Tally {
+impl OpenCount {
     /// Counts one more, unless `limit` are open already; returns how many others are.
     pub(in crate::proxy) fn enter(&self, limit: usize) -> Option<usize> {
         let one_more = |count: usize| Some(count + 1).filter(|count| *count <= limit);
         self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()
     }
 
-    /// Takes back what [`Tally::enter`] counted.
+    /// Takes back what [`OpenCount::enter`] counted.
     pub(in crate::proxy) fn leave(&self) {
         if self.count.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.none_left.notify_waiters();
@@ -72,7 +72,7 @@ impl OpenRequests {
     /// Counts a request until the returned guard is dropped.
     pub(in crate::proxy) fn enter(self: &Arc<Self>) -> OpenRequest {
         let others = self.tally.enter(usize::MAX).unwrap_or_default();
-        OpenRequest(Cut { open: Arc::clone(self), lane: others % LANES })
+        OpenRequest(CutSignal { open: Arc::clone(self), lane: others % LANES })
     }
 
     /// Returns how many are open.
@@ -105,12 +105,12 @@ impl OpenRequests {
 
 impl OpenRequest {
     /// Returns what tells when it has to end at once.
-    pub(in crate::proxy) fn cut(&self) -> Cut {
+    pub(in crate::proxy) fn cut(&self) -> CutSignal {
         self.0.clone()
     }
 }
 
-impl Cut {
+impl CutSignal {
     /// Waits until the request has to end.
     pub(in crate::proxy) async fn fell(&self) {
         let told = self.open.cut[self.lane].notified();

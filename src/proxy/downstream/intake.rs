@@ -7,11 +7,11 @@ use http::{HeaderMap, Version, header};
 use pingora::ErrorType;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
-use pointsman_core::config::Limits;
+use pointsman_core::config::TrafficLimits;
 use tokio::time::Instant;
 
-use super::admission::Held;
-use super::decode::{Decoder, Encoding};
+use super::admission::BodyReservation;
+use super::decode::{BodyDecoder, BodyEncoding};
 use crate::proxy::answer::rejection::Rejection;
 
 /// The time that a client may take to stop sending a body that was refused.
@@ -28,12 +28,12 @@ const LINGER_BYTES: usize = 16 << 20;
 /// Too large, too slow, encoded in a way that cannot be read, or gone: [`Rejection`]s for the client.
 pub(in crate::proxy) async fn read_body(
     session: &mut Session,
-    limits: &Limits,
-    memory: &mut Held,
+    limits: &TrafficLimits,
+    memory: &mut BodyReservation,
 ) -> Result<Bytes, Rejection> {
     let limit = limits.max_body_bytes;
     let header = session.req_header();
-    let encoding = Encoding::of(&header.headers)?;
+    let encoding = BodyEncoding::of(&header.headers)?;
     let announced = content_length(header);
     if announced.is_some_and(|length| length > limit) {
         return Err(Rejection::BodyTooLarge { limit });
@@ -45,7 +45,7 @@ pub(in crate::proxy) async fn read_body(
         answered.map_err(|_| Rejection::ClientGone)?;
     }
     // A client can announce more than it will ever send: what it announced is no reason to set memory aside for it.
-    let mut decoder = Decoder::new(encoding, limit, announced.unwrap_or(0).min(1 << 20))?;
+    let mut decoder = BodyDecoder::new(encoding, limit, announced.unwrap_or(0).min(1 << 20))?;
     let mut received = 0;
     let deadline = Instant::now() + limits.body.0;
     while let Some(chunk) = next_chunk(session, deadline.min(Instant::now() + limits.body_idle.0)).await? {

@@ -12,7 +12,7 @@ use pingora::tls::{ClientHello, ResolvesServerCert};
 use crate::router::Router;
 
 /// Shows the serving snapshot's certificate of one listener.
-struct Current {
+struct CurrentCertificate {
     router: Arc<Router>,
     listener: usize,
 }
@@ -20,20 +20,20 @@ struct Current {
 /// Returns the settings of the listener at `listener` in the configuration: HTTP/2 and HTTP/1.1 by ALPN.
 pub(in crate::proxy) fn settings(router: Arc<Router>, listener: usize) -> Result<TlsSettings> {
     let mut settings = TlsSettings::intermediate("", "")?; // the files that the resolver stands in for
-    settings.set_cert_resolver(Arc::new(Current { router, listener }));
+    settings.set_cert_resolver(Arc::new(CurrentCertificate { router, listener }));
     settings.enable_h2();
     Ok(settings)
 }
 
-impl ResolvesServerCert for Current {
+impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let snapshot = self.router.snapshot();
         Some(snapshot.certificates.get(self.listener)?.as_ref()?.certified_key())
     }
 }
 
-impl fmt::Debug for Current {
+impl fmt::Debug for CurrentCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Current").field("listener", &self.listener).finish_non_exhaustive()
+        f.debug_struct("CurrentCertificate").field("listener", &self.listener).finish_non_exhaustive()
     }
 }

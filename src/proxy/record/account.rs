@@ -6,16 +6,16 @@ use pointsman_core::config::Name;
 use pointsman_core::features::TokenCounter;
 use pointsman_core::policy::Decision;
 use pointsman_core::prompt::AskSource;
-use pointsman_core::scores::Degraded;
+use pointsman_core::scores::ClassifierFailure;
 use pointsman_core::usage::Usage;
 use pointsman_telemetry::metrics::ClientOutcome;
-use pointsman_telemetry::{AccessLine, BrokenStream, Direction};
+use pointsman_telemetry::{AccessLine, BrokenStream, TokenDirection};
 use tokio::time::Instant;
 
-use super::decided::{self, Over};
+use super::decided::{self, RequestTotals};
 use super::{Recorder, traced};
 use crate::proxy::answer::begun;
-use crate::proxy::answer::meter::Meter;
+use crate::proxy::answer::meter::AnswerMeter;
 use crate::proxy::answer::rejection::RejectionCode;
 use crate::proxy::context::RequestContext;
 use crate::router::{Routing, Verdict};
@@ -36,7 +36,7 @@ impl Recorder {
         if let Some(error) = error {
             tracing::debug!(request_id = %ctx.request_id, %error, "Request failed");
         }
-        let Bill { usage, cost, baseline } = self.bill(error, ctx);
+        let UsageBill { usage, cost, baseline } = self.bill(error, ctx);
         match (&mut ctx.client, usage, status) {
             (Some(client), Some(usage), _) => client.correct(usage.input + usage.output),
             // What was not answered used nothing: an outage is no reason to let a client wait afterwards.
@@ -47,7 +47,7 @@ impl Recorder {
         if let Some(ticket) = routing.and_then(|routing| routing.shadow.take()) {
             ticket.send(usage);
         }
-        let over = Over { status, usage, cost, baseline, duration };
+        let over = RequestTotals { status, usage, cost, baseline, duration };
         write_access_line(session, ctx, over);
         traced::ended(ctx, status, usage, cost);
         decided::log(ctx, over);
@@ -55,7 +55,7 @@ impl Recorder {
 }
 
 /// Writes the access line of a request that is over.
-fn write_access_line(session: &Session, ctx: &RequestContext, over: Over) {
+fn write_access_line(session: &Session, ctx: &RequestContext, over: RequestTotals) {
     let verdict = ctx.verdict.as_ref();
     let finding = verdict.and_then(Verdict::finding);
     let (applied, watched) = if verdict.is_some_and(Verdict::is_applied) { (finding, None) } else { (None, finding) };
@@ -75,7 +75,7 @@ fn write_access_line(session: &Session, ctx: &RequestContext, over: Over) {
         label: decision.and_then(|decision| decision.label.as_deref()),
         label_from: label_from.map(AskSource::as_str),
         score: decision.and_then(|decision| decision.score),
-        degraded: ctx.routing().and_then(Routing::degraded).map(Degraded::as_str),
+        degraded: ctx.routing().and_then(Routing::degraded).map(ClassifierFailure::as_str),
         shadow_policy: watched.and_then(|finding| finding.policy()).map(Name::as_str),
         shadow_model: watched.and_then(|finding| finding.result.ok()).map(|decision| decision.model.as_str()),
         shadow_denied: watched.and_then(|finding| finding.result.err()).map(|denial| denial.code),
@@ -101,7 +101,7 @@ const fn is_labelled(decision: &Decision) -> bool {
 
 /// The usage of an answer, and its cost; empty when nobody knows.
 #[derive(Debug, Clone, Copy, Default)]
-struct Bill {
+struct UsageBill {
     usage: Option<Usage>,
     cost: Option<f64>,
     /// The cost with the policy's most expensive model.
@@ -110,15 +110,15 @@ struct Bill {
 
 impl Recorder {
     /// Counts what the answer used.
-    fn bill(&self, error: Option<&Error>, ctx: &RequestContext) -> Bill {
-        let Some(meter) = &ctx.meter else { return Bill::default() };
+    fn bill(&self, error: Option<&Error>, ctx: &RequestContext) -> UsageBill {
+        let Some(meter) = &ctx.meter else { return UsageBill::default() };
         let model = ctx.attempts.model();
         self.count_stream(meter, error, model);
         let Some(usage) = usage_of(meter, ctx) else {
             if model.is_some() {
                 self.metrics.usage_unknown(model);
             }
-            return Bill::default();
+            return UsageBill::default();
         };
         self.count_tokens(&usage, model);
         if let Some(target) = ctx.attempts.target() {
@@ -131,14 +131,14 @@ impl Recorder {
             self.metrics.streamed(model, usage.output as f64 / time.as_secs_f64());
         }
         let (cost, baseline) = self.count_cost(&usage, ctx).unzip();
-        Bill { usage: Some(usage), cost, baseline }
+        UsageBill { usage: Some(usage), cost, baseline }
     }
 
     fn count_tokens(&self, usage: &Usage, model: Option<&Name>) {
-        self.metrics.tokens_used(model, Direction::Input, usage.input);
-        self.metrics.tokens_used(model, Direction::Output, usage.output);
-        self.metrics.tokens_used(model, Direction::Cached, usage.cached);
-        self.metrics.tokens_used(model, Direction::Reasoning, usage.reasoning);
+        self.metrics.tokens_used(model, TokenDirection::Input, usage.input);
+        self.metrics.tokens_used(model, TokenDirection::Output, usage.output);
+        self.metrics.tokens_used(model, TokenDirection::Cached, usage.cached);
+        self.metrics.tokens_used(model, TokenDirection::Reasoning, usage.reasoning);
         if usage.estimated {
             self.metrics.usage_estimated(model);
         }
@@ -158,7 +158,7 @@ impl Recorder {
 
     /// Counts a stream that did not end as it should, unless it was the client who left. What has no text in a shape that
     /// is known here may well have an end that is not.
-    fn count_stream(&self, meter: &Meter, error: Option<&Error>, model: Option<&Name>) {
+    fn count_stream(&self, meter: &AnswerMeter, error: Option<&Error>, model: Option<&Name>) {
         let Some(reader) = meter.reader().filter(|_| meter.is_stream()) else { return };
         if reader.has_ended() || (reader.text_bytes() == 0 && model.is_none()) {
             return;
@@ -173,7 +173,7 @@ impl Recorder {
 
 /// Returns the usage of an answer. Only a routed request has a prompt that was counted; for any other the upstream's own
 /// figures count alone.
-fn usage_of(meter: &Meter, ctx: &RequestContext) -> Option<Usage> {
+fn usage_of(meter: &AnswerMeter, ctx: &RequestContext) -> Option<Usage> {
     let features = ctx.routing().map(|routing| &routing.features);
     let tokenizer = ctx.attempts.target().map(|target| target.tokenizer).unwrap_or_default();
     let prompt_tokens = || features.map_or(0, |features| features.tokens_of(tokenizer));

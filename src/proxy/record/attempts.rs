@@ -5,9 +5,9 @@ use pingora::{Error, ErrorSource};
 use pointsman_telemetry::AttemptOutcome;
 
 use super::Recorder;
-use crate::proxy::attempt::fallback::Retries;
+use crate::proxy::attempt::fallback::RetryLedger;
 use crate::proxy::context::RequestContext;
-use crate::upstream::{AttemptFailure, Outcome, SILENT};
+use crate::upstream::{AttemptFailure, PeerOutcome, SILENT};
 
 impl Recorder {
     /// Counts an attempt that was answered, by the answer's status.
@@ -16,7 +16,7 @@ impl Recorder {
             trace.attempt_answered(status.as_u16());
         }
         self.attempt_ended(ctx, AttemptOutcome::of_status(status.as_u16()));
-        ctx.attempts.report(Outcome::Answered(status.as_u16()));
+        ctx.attempts.report(PeerOutcome::Answered(status.as_u16()));
     }
 
     /// Marks the first byte of the answer that the client gets.
@@ -38,7 +38,12 @@ impl Recorder {
     }
 
     /// Counts and logs an attempt that failed before it was answered, and prepares the next; false when there is none.
-    pub(in crate::proxy) fn attempt_failed(&self, ctx: &mut RequestContext, error: &Error, retries: &Retries) -> bool {
+    pub(in crate::proxy) fn attempt_failed(
+        &self,
+        ctx: &mut RequestContext,
+        error: &Error,
+        retries: &RetryLedger,
+    ) -> bool {
         self.attempt_broke(ctx, error);
         ctx.attempts.try_again(AttemptFailure::of(error), retries)
     }
@@ -50,7 +55,7 @@ impl Recorder {
             trace.attempt_broke(failure.outcome().as_str());
         }
         let is_blameless = ctx.attempts.is_hurried() && *error.etype() == SILENT;
-        ctx.attempts.report(if is_blameless { Outcome::Cancelled } else { failure.peer_outcome() });
+        ctx.attempts.report(if is_blameless { PeerOutcome::Cancelled } else { failure.peer_outcome() });
         let provider = ctx.attempts.provider().map_or("", |provider| provider.name.as_str());
         if *error.esource() != ErrorSource::Downstream {
             tracing::warn!(provider, request_id = %ctx.request_id, attempt = ctx.attempts.count(), error = %error.etype().as_str(), "Attempt failed");

@@ -6,17 +6,17 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use pointsman_classifier::{Classifier, Identity};
+use pointsman_classifier::{BundleIdentity, Classifier};
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;
-use pointsman_core::policy::{Asked, By, Constraint, Decision, Denial};
+use pointsman_core::policy::{ClassifierAnswer, Constraint, Decision, DecisionMaker, Denial};
 use pointsman_core::prompt::AskSource;
 use pointsman_core::usage::Usage;
 use pointsman_telemetry::decision_log::record::{
     BundleRecord, CandidateRecord, DecisionRecord, DenialRecord, LoggedFeatures, PinRecord, RecordKind,
     head_probabilities,
 };
-use pointsman_telemetry::{Entry, Kept};
+use pointsman_telemetry::{DecisionLogEntry, LoggedText};
 
 use crate::proxy::answer::rejection::RejectionCode;
 use crate::proxy::context::RequestContext;
@@ -28,7 +28,7 @@ const MAX_KEPT_BODY: usize = 16 << 10;
 
 /// The totals of a request that is over.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::proxy) struct Over {
+pub(in crate::proxy) struct RequestTotals {
     pub(in crate::proxy) status: Option<u16>,
     pub(in crate::proxy) usage: Option<Usage>,
     pub(in crate::proxy) cost: Option<f64>,
@@ -37,7 +37,7 @@ pub(in crate::proxy) struct Over {
 }
 
 /// A decided request that is over.
-struct Decided {
+struct DecidedRequest {
     ended: SystemTime,
     request_id: String,
     client: Option<Name>,
@@ -52,18 +52,18 @@ struct Decided {
     attempts: u32,
     first_byte: Option<Duration>,
     overhead: Duration,
-    over: Over,
-    kept: Kept,
+    over: RequestTotals,
+    kept: LoggedText,
 }
 
 /// Hands the request's line over, if a policy decided or refused it and there is a log; the verdict leaves `ctx`.
-pub(super) fn log(ctx: &mut RequestContext, over: Over) {
+pub(super) fn log(ctx: &mut RequestContext, over: RequestTotals) {
     let Some(log) = ctx.snapshot.decision_log.clone() else { return };
     let Some(mut verdict) = ctx.verdict.take().filter(is_of_policy) else { return };
     if let Some(features) = verdict.features_mut() {
         features.settle(MAX_KEPT_BODY);
     }
-    log.write(Box::new(Decided {
+    log.write(Box::new(DecidedRequest {
         ended: SystemTime::now(),
         request_id: std::mem::take(&mut ctx.request_id),
         client: ctx.client_name().cloned(),
@@ -85,16 +85,16 @@ fn is_of_policy(verdict: &Verdict) -> bool {
     verdict.finding().is_some_and(|finding| finding.policy().is_some())
 }
 
-impl Entry for Decided {
+impl DecisionLogEntry for DecidedRequest {
     fn write(&self, line: &mut Vec<u8>) {
         // Plain data with text for keys.
         serde_json::to_writer(line, &self.record()).expect("a Vec takes what is written");
     }
 }
 
-impl Decided {
+impl DecidedRequest {
     fn record(&self) -> DecisionRecord<'_> {
-        let Over { usage, .. } = self.over;
+        let RequestTotals { usage, .. } = self.over;
         let (decision, denial, asked) = (self.decision(), self.denial(), self.asked());
         let scores = asked.and_then(|asked| asked.scores.as_ref().ok());
         let by = decision.map(|decision| decision.by).or(denial.map(|denial| denial.by));
@@ -107,8 +107,8 @@ impl Decided {
             generation: self.snapshot.generation,
             classifier: asked.map(|asked| Cow::from(&*asked.classifier)),
             bundle: self.classifier().map(Classifier::identity).map(bundle),
-            rule: by.and_then(By::rule),
-            strategy: by.and_then(By::strategy).map(Cow::from),
+            rule: by.and_then(DecisionMaker::rule),
+            strategy: by.and_then(DecisionMaker::strategy).map(Cow::from),
             reason: decision.map_or_else(|| denial.map_or("", |denial| denial.code), |it| it.reason.as_str()).into(),
             denied: denial.map(|denial| DenialRecord { status: denial.status, code: denial.code.into() }),
             pin: decision.and_then(pin),
@@ -187,7 +187,7 @@ impl Decided {
     }
 
     /// Returns the classifier that was asked last, with its answer.
-    fn asked(&self) -> Option<&Asked> {
+    fn asked(&self) -> Option<&ClassifierAnswer> {
         self.finding().asked.last()
     }
 
@@ -211,7 +211,7 @@ impl Decided {
 
 fn pin(decision: &Decision) -> Option<PinRecord<'_>> {
     // What a pin held back is the last of the stages.
-    let held_back = decision.stages.last().filter(|_| decision.by == By::Affinity);
+    let held_back = decision.stages.last().filter(|_| decision.by == DecisionMaker::Affinity);
     let trace = decision.pin.as_ref()?;
     Some(PinRecord {
         model: trace.model.as_deref().map(Cow::from),
@@ -226,7 +226,7 @@ fn pin(decision: &Decision) -> Option<PinRecord<'_>> {
     })
 }
 
-fn bundle(identity: &Identity) -> BundleRecord<'_> {
+fn bundle(identity: &BundleIdentity) -> BundleRecord<'_> {
     BundleRecord {
         name: Cow::from(&*identity.name),
         version: Cow::from(&*identity.version),

@@ -10,7 +10,7 @@ use http::Method;
 use pingora::http::RequestHeader;
 use pointsman_core::config::Name;
 use pointsman_telemetry::decision_log::record::{FeedbackRecord, RecordKind};
-use pointsman_telemetry::{Entry, FeedbackKind, Metrics};
+use pointsman_telemetry::{DecisionLogEntry, FeedbackKind, Metrics};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -54,7 +54,7 @@ pub(crate) struct Feedback {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Body {
+struct FeedbackBody {
     request_id: Option<Value>,
     rating: Option<Value>,
     correct: Option<Value>,
@@ -79,7 +79,7 @@ impl Feedback {
         if !value.is_object() {
             return Err(whole("The request body must be a JSON object."));
         }
-        let body = Body::deserialize(value)
+        let body = FeedbackBody::deserialize(value)
             .map_err(|_| whole("There is an unknown key (allowed: request_id, rating, correct, comment)."))?;
         let feedback = Self {
             request_id: request_id(body.request_id.as_ref())?,
@@ -116,7 +116,7 @@ impl Feedback {
     }
 }
 
-impl Entry for GivenFeedback {
+impl DecisionLogEntry for GivenFeedback {
     fn write(&self, line: &mut Vec<u8>) {
         let Feedback { request_id, rating, correct, comment } = &self.feedback;
         let record = FeedbackRecord {

@@ -4,7 +4,7 @@ use pingora::http::RequestHeader;
 use pointsman_core::config::Name;
 use pointsman_core::prompt::Dialect;
 use pointsman_core::usage::Usage;
-use pointsman_telemetry::traces::{Answered, Asked, Attempt, Decided, RequestTrace};
+use pointsman_telemetry::traces::{RequestTrace, TracedAnswer, TracedAttempt, TracedDecision, TracedRequest};
 
 use crate::proxy::answer::rejection::RejectionCode;
 use crate::proxy::context::RequestContext;
@@ -14,7 +14,7 @@ use crate::router::Routing;
 pub(in crate::proxy) fn begin(header: &RequestHeader, ctx: &RequestContext) -> Option<Box<RequestTrace>> {
     let tracer = ctx.snapshot.tracer.as_ref()?;
     let path = header.uri.path();
-    let asked = Asked {
+    let asked = TracedRequest {
         method: header.method.as_str(),
         path,
         route: Dialect::of_path(path).map(Dialect::path),
@@ -29,12 +29,12 @@ pub(in crate::proxy) fn decided(trace: &mut Option<Box<RequestTrace>>, routing: 
     let Some(trace) = trace else { return };
     let (decision, timings) = (&routing.decision, routing.timings);
     let scores = routing.scores().and_then(|scores| scores.as_ref().ok());
-    trace.decided(&Decided {
+    trace.decided(&TracedDecision {
         policy: &decision.policy,
         model: &decision.model,
         reason: decision.reason.as_str(),
         classifier: routing.classifier().map(|name| (name.as_str(), scores.map(|scores| scores.source.as_str()))),
-        degraded: routing.degraded().map(pointsman_core::scores::Degraded::as_str),
+        degraded: routing.degraded().map(pointsman_core::scores::ClassifierFailure::as_str),
         label: decision.label.as_deref(),
         label_from: routing.label_from.as_str(),
         score: decision.score,
@@ -49,7 +49,7 @@ pub(in crate::proxy) fn attempted(header: &RequestHeader, ctx: &mut RequestConte
     let Some(mut trace) = ctx.trace.take() else { return };
     if let Some(provider) = ctx.attempts.provider() {
         let target = ctx.attempts.target();
-        trace.attempted(&Attempt {
+        trace.attempted(&TracedAttempt {
             operation: target.and_then(|_| Dialect::of_path(header.uri.path())).map(operation),
             provider: &provider.name,
             model: target.map(|target| &*target.upstream_name),
@@ -64,7 +64,7 @@ pub(in crate::proxy) fn attempted(header: &RequestHeader, ctx: &mut RequestConte
 /// Ends the request's trace.
 pub(in crate::proxy) fn ended(ctx: &mut RequestContext, status: Option<u16>, usage: Option<Usage>, cost: Option<f64>) {
     let Some(trace) = ctx.trace.take() else { return };
-    trace.ended(&Answered {
+    trace.ended(&TracedAnswer {
         status,
         code: ctx.rejected.map(RejectionCode::as_str),
         model: ctx.attempts.model().map(Name::as_str),

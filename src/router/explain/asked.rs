@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use pointsman_core::config::{KeyPath, Name, Strategy};
-use pointsman_core::policy::Asked;
+use pointsman_core::config::{KeyPath, Name, StrategyConfig};
+use pointsman_core::policy::ClassifierAnswer;
 use pointsman_core::scores::{HeadScores, Scores};
 use serde_json::{Map, Value, json};
 
-use crate::router::details::Details;
+use crate::router::details::ExplanationDetails;
 use crate::snapshot::{ClassifierState, Snapshot};
 
 /// Returns each classifier that was asked, in that order, with its heads, and which of them `policy` reads.
-pub(super) fn classifiers(asked: &[Asked], policy: Option<&Name>, snapshot: &Snapshot) -> Value {
+pub(super) fn classifiers(asked: &[ClassifierAnswer], policy: Option<&Name>, snapshot: &Snapshot) -> Value {
     let policy = policy.and_then(|policy| snapshot.policies.get(policy));
     let heads = |classifier: &Name, scores: &Scores| -> Vec<Value> {
         let read = policy.map_or(&[][..], |policy| policy.heads_of(classifier));
@@ -23,7 +23,7 @@ pub(super) fn classifiers(asked: &[Asked], policy: Option<&Name>, snapshot: &Sna
         };
         scores.heads.iter().map(show).collect()
     };
-    let show = |Asked { classifier, scores }: &Asked| match scores {
+    let show = |ClassifierAnswer { classifier, scores }: &ClassifierAnswer| match scores {
         Ok(scores) => json!({
             "classifier": classifier,
             "source": scores.source,
@@ -57,10 +57,10 @@ pub(super) fn by_head(scores: &Scores) -> Value {
 }
 
 /// Returns how near the prompt is to the routes of each strategy that compared.
-pub(super) fn similarities(details: Option<&Details>, snapshot: &Snapshot) -> Value {
+pub(super) fn similarities(details: Option<&ExplanationDetails>, snapshot: &Snapshot) -> Value {
     let compared = details.into_iter().flat_map(|details| &details.similarities);
-    let show = |(path, near): &(Arc<str>, Result<pointsman_core::policy::Similarities, _>)| {
-        let Some(Strategy::Similarity(section)) = strategy(snapshot, path) else { return Value::Null };
+    let show = |(path, near): &(Arc<str>, Result<pointsman_core::policy::RouteSimilarities, _>)| {
+        let Some(StrategyConfig::Similarity(section)) = strategy(snapshot, path) else { return Value::Null };
         let known =
             |index: usize| near.as_ref().ok().and_then(|near| near.0.get(index)).filter(|score| !score.is_nan());
         let routes = section.routes.iter().enumerate().map(|(index, route)| {
@@ -83,12 +83,12 @@ pub(super) fn similarities(details: Option<&Details>, snapshot: &Snapshot) -> Va
 }
 
 /// Returns what the judges said that were asked.
-pub(super) fn judges(details: Option<&Details>, snapshot: &Snapshot) -> Value {
+pub(super) fn judges(details: Option<&ExplanationDetails>, snapshot: &Snapshot) -> Value {
     let asked = details.into_iter().flat_map(|details| &details.judgements);
     asked
         .map(|(path, judgement)| {
             let judge = match strategy(snapshot, path) {
-                Some(Strategy::Judge(section)) => Some(&section.judge),
+                Some(StrategyConfig::Judge(section)) => Some(&section.judge),
                 _ => None,
             };
             let said = judgement.as_ref().ok();
@@ -131,7 +131,7 @@ fn by_label(head: &HeadScores) -> Value {
 }
 
 /// Returns the strategy that stands at a path of the configuration.
-fn strategy<'s>(snapshot: &'s Snapshot, wanted: &str) -> Option<&'s Strategy> {
+fn strategy<'s>(snapshot: &'s Snapshot, wanted: &str) -> Option<&'s StrategyConfig> {
     let mut found = None;
     for (index, policy) in snapshot.config.policies.iter().enumerate() {
         let path = KeyPath::root().key("policies").index(index).key("strategy");

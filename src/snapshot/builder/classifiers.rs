@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pointsman_classifier::{Bundle, Classifier, ClassifierError, EncoderOutage, Host, Runtime, Shadow};
+use pointsman_classifier::{
+    Bundle, Classifier, ClassifierError, ClassifierHost, EncoderOutage, OnnxRuntime, ShadowClassifier,
+};
 use pointsman_core::config;
 use pointsman_core::config::{Config, Name};
 use pointsman_core::policy::PolicySet;
-use pointsman_core::scores::Degraded;
+use pointsman_core::scores::ClassifierFailure;
 
-use super::{BuildError, Builder};
+use super::{BuildError, SnapshotBuilder};
 use crate::snapshot::Snapshot;
 use crate::snapshot::state::ClassifierState;
 
-impl Builder {
+impl SnapshotBuilder {
     /// Starts the configuration's classifiers, or takes over those that serve, and checks that their heads know the labels
     /// that policies ask for.
     pub(super) fn classifiers(
@@ -44,7 +46,7 @@ impl Builder {
     fn classifier(
         &self,
         name: &Name,
-        section: &config::Classifier,
+        section: &config::ClassifierConfig,
         previous: Option<&Snapshot>,
     ) -> Result<ClassifierState, BuildError> {
         let before = previous.and_then(|snapshot| match snapshot.classifiers.get(name)? {
@@ -56,7 +58,10 @@ impl Builder {
             if before.is_some() {
                 return Err(BuildError::Classifier { name: name.clone(), source });
             }
-            Ok(ClassifierState::Unavailable { reason: Degraded::BundleUnavailable, detail: source.to_string() })
+            Ok(ClassifierState::Unavailable {
+                reason: ClassifierFailure::BundleUnavailable,
+                detail: source.to_string(),
+            })
         };
         // Read as a whole: a manifest that did not change says nothing about a file that rotted.
         let bundle = match Bundle::open(&self.base_dir().join(&section.bundle)) {
@@ -77,12 +82,16 @@ impl Builder {
         }
         let runtime = match self.runtime.get_or_init(load_runtime) {
             Ok(runtime) => runtime,
-            Err(detail) => return Ok(self.without_encoder(name, section, Degraded::RuntimeMissing, detail.clone())),
+            Err(detail) => {
+                return Ok(self.without_encoder(name, section, ClassifierFailure::RuntimeMissing, detail.clone()));
+            }
         };
         match Classifier::start_bundle(name, section, &self.host(runtime), bundle) {
             Ok(classifier) => Ok(ClassifierState::Ready(classifier)),
             Err(source) if is_up => refuse(source),
-            Err(error) => Ok(self.without_encoder(name, section, Degraded::BundleUnavailable, error.to_string())),
+            Err(error) => {
+                Ok(self.without_encoder(name, section, ClassifierFailure::BundleUnavailable, error.to_string()))
+            }
         }
     }
 
@@ -93,11 +102,14 @@ impl Builder {
         policies: &PolicySet,
         classifiers: &BTreeMap<Name, ClassifierState>,
         previous: Option<&Snapshot>,
-    ) -> BTreeMap<Name, Arc<Shadow>> {
-        let start = |(name, section): (&Name, &config::Classifier)| {
+    ) -> BTreeMap<Name, Arc<ShadowClassifier>> {
+        let start = |(name, section): (&Name, &config::ClassifierConfig)| {
             let terms = section.shadow.as_ref()?;
             let Some(ClassifierState::Ready(live)) = classifiers.get(name) else {
-                return Some((name.clone(), Arc::new(Shadow::off(terms, "the classifier does not serve".to_owned()))));
+                return Some((
+                    name.clone(),
+                    Arc::new(ShadowClassifier::off(terms, "the classifier does not serve".to_owned())),
+                ));
             };
             let labels = |head: &Name| Some((head.clone(), live.labels(head)?.to_vec()));
             let heads: Vec<_> = policies.heads_of(name).filter_map(labels).collect();
@@ -106,25 +118,25 @@ impl Builder {
                 return Some((name.clone(), Arc::clone(before)));
             }
             let shadow = match self.runtime.get_or_init(load_runtime) {
-                Ok(runtime) => Shadow::start(name, terms, &self.host(runtime), &heads),
-                Err(detail) => Shadow::off(terms, detail.clone()),
+                Ok(runtime) => ShadowClassifier::start(name, terms, &self.host(runtime), &heads),
+                Err(detail) => ShadowClassifier::off(terms, detail.clone()),
             };
             Some((name.clone(), Arc::new(shadow)))
         };
         config.classifiers.iter().filter_map(start).collect()
     }
 
-    fn host(&self, runtime: &Arc<Runtime>) -> Host {
+    fn host(&self, runtime: &Arc<OnnxRuntime>) -> ClassifierHost {
         let metrics = Arc::clone(&self.metrics);
-        Host { base_dir: self.base_dir().to_owned(), runtime: Arc::clone(runtime), metrics }
+        ClassifierHost { base_dir: self.base_dir().to_owned(), runtime: Arc::clone(runtime), metrics }
     }
 
     /// Starts the lexical heads of a bundle whose encoder cannot run, unless the configuration insists on the encoder.
     fn without_encoder(
         &self,
         name: &Name,
-        section: &config::Classifier,
-        reason: Degraded,
+        section: &config::ClassifierConfig,
+        reason: ClassifierFailure,
         detail: String,
     ) -> ClassifierState {
         let outage = EncoderOutage { reason, detail: detail.clone() };
@@ -139,8 +151,8 @@ impl Builder {
     }
 }
 
-fn load_runtime() -> Result<Arc<Runtime>, String> {
-    let runtime = Runtime::load();
+fn load_runtime() -> Result<Arc<OnnxRuntime>, String> {
+    let runtime = OnnxRuntime::load();
     match &runtime {
         Ok(runtime) => {
             tracing::info!(path = %runtime.path().display(), version = runtime.version(), "ONNX Runtime loaded");

@@ -1,19 +1,19 @@
 //! Where a snapshot's decisions and spans go: taken over from the one before when nothing about them changed.
 
-use pointsman_core::config::{Config, KeyPath, NamesFiles as _, Problem, Secret};
+use pointsman_core::config::{Config, ConfigProblem, KeyPath, NamesFiles as _, Secret};
 use pointsman_http_client::ServerTrust;
 use pointsman_telemetry::{DecisionLog, Tracer, traces};
 
-use super::{BuildError, Builder};
+use super::{BuildError, SnapshotBuilder};
 use crate::snapshot::Snapshot;
 use crate::snapshot::prepared::CollectorSecrets;
 
-impl Builder {
-    pub(super) fn log_secret(&self, config: &Config) -> Result<Option<Secret>, Problem> {
+impl SnapshotBuilder {
+    pub(super) fn log_secret(&self, config: &Config) -> Result<Option<Secret>, ConfigProblem> {
         let Some(log) = &config.decision_log else { return Ok(None) };
         log.secret(&*self.environment, self.base_dir()).map_err(|message| {
             let path = KeyPath::root().key("decision_log").key("hash_key");
-            config.problem(&path, message.as_str()).unwrap_or_else(|| Problem::new(&path, message))
+            config.problem(&path, message.as_str()).unwrap_or_else(|| ConfigProblem::new(&path, message))
         })
     }
 
@@ -35,16 +35,16 @@ impl Builder {
     }
 
     /// Reads the header fields that go with every export of spans.
-    pub(super) fn trace_secrets(&self, config: &Config) -> Result<Vec<(String, Secret)>, Problem> {
+    pub(super) fn trace_secrets(&self, config: &Config) -> Result<Vec<(String, Secret)>, ConfigProblem> {
         let Some(tracing) = &config.tracing else { return Ok(Vec::new()) };
         if let Some(reason) = traces::unavailable() {
             let path = KeyPath::root().key("tracing").key("otlp");
-            return Err(config.problem(&path, reason).unwrap_or_else(|| Problem::new(&path, reason)));
+            return Err(config.problem(&path, reason).unwrap_or_else(|| ConfigProblem::new(&path, reason)));
         }
         tracing.otlp.secrets(&*self.environment, self.base_dir()).map_err(|(key, message)| {
             let path = KeyPath::root().key("tracing").key("otlp");
             let path = if key == "credential" { path.key("credential") } else { path.key("headers").key(&key) };
-            config.problem(&path, message.as_str()).unwrap_or_else(|| Problem::new(&path, message))
+            config.problem(&path, message.as_str()).unwrap_or_else(|| ConfigProblem::new(&path, message))
         })
     }
 

@@ -1,17 +1,17 @@
 //! The store that a snapshot's replicas share: taken over from the one before when nothing about it changed.
 
 use pointsman_core::config;
-use pointsman_core::config::{Config, KeyPath, NamesFiles as _, Problem, ServerTls};
+use pointsman_core::config::{Config, ConfigProblem, KeyPath, NamesFiles as _, ServerTls};
 
-use super::{BuildError, Builder};
+use super::{BuildError, SnapshotBuilder};
 use crate::snapshot::Snapshot;
 use crate::snapshot::prepared::StoreSecrets;
-use crate::store::{Store, StoreError};
-use crate::upstream::Trust;
+use crate::store::{SharedStore, StoreError};
+use crate::upstream::TrustedAuthorities;
 
-impl Builder {
-    pub(super) fn store_url(&self, config: &Config) -> Result<Option<String>, Problem> {
-        let Some(config::Store::Redis(redis)) = &config.store else { return Ok(None) };
+impl SnapshotBuilder {
+    pub(super) fn store_url(&self, config: &Config) -> Result<Option<String>, ConfigProblem> {
+        let Some(config::StoreConfig::Redis(redis)) = &config.store else { return Ok(None) };
         if cfg!(not(feature = "redis")) {
             return Err(at(config, &["store", "redis"], StoreError::Absent.to_string()));
         }
@@ -28,8 +28,8 @@ impl Builder {
         config: &Config,
         secrets: &StoreSecrets,
         previous: Option<&Snapshot>,
-    ) -> Result<Option<Store>, BuildError> {
-        let Some(config::Store::Redis(redis)) = &config.store else { return Ok(None) };
+    ) -> Result<Option<SharedStore>, BuildError> {
+        let Some(config::StoreConfig::Redis(redis)) = &config.store else { return Ok(None) };
         let same =
             previous.filter(|snapshot| snapshot.config.store == config.store && !config.store.reads_unwatched_files());
         if let Some(store) = same.and_then(|snapshot| snapshot.store.clone()) {
@@ -37,7 +37,7 @@ impl Builder {
         }
         let url = secrets.url.as_deref().unwrap_or_default();
         let authorities = secrets.trust.as_ref().map(|trust| &**trust.pem());
-        match Store::start(url, authorities, redis, self.metrics.store()) {
+        match SharedStore::start(url, authorities, redis, self.metrics.store()) {
             Ok(store) => Ok(Some(store)),
             Err(StoreError::Thread(error)) => Err(error.into()),
             Err(error @ StoreError::Absent) => {
@@ -51,28 +51,28 @@ impl Builder {
     }
 
     /// Reads the authorities that the store is trusted by.
-    pub(super) fn store_trust(&self, config: &Config) -> Result<Option<Trust>, Problem> {
-        let Some(config::Store::Redis(redis)) = &config.store else { return Ok(None) };
+    pub(super) fn store_trust(&self, config: &Config) -> Result<Option<TrustedAuthorities>, ConfigProblem> {
+        let Some(config::StoreConfig::Redis(redis)) = &config.store else { return Ok(None) };
         self.trust(redis.tls.as_ref()).map_err(|message| at(config, &["store", "redis", "tls", "ca"], message))
     }
 
     /// Reads the authorities that the collector of traces is trusted by.
-    pub(super) fn trace_trust(&self, config: &Config) -> Result<Option<Trust>, Problem> {
+    pub(super) fn trace_trust(&self, config: &Config) -> Result<Option<TrustedAuthorities>, ConfigProblem> {
         let Some(tracing) = &config.tracing else { return Ok(None) };
         self.trust(tracing.otlp.tls.as_ref()).map_err(|message| at(config, &["tracing", "otlp", "tls", "ca"], message))
     }
 
-    fn trust(&self, tls: Option<&ServerTls>) -> Result<Option<Trust>, String> {
+    fn trust(&self, tls: Option<&ServerTls>) -> Result<Option<TrustedAuthorities>, String> {
         let ca = tls.and_then(|tls| tls.ca.as_ref());
-        ca.map(|file| Trust::read(&self.base_dir().join(file))).transpose()
+        ca.map(|file| TrustedAuthorities::read(&self.base_dir().join(file))).transpose()
     }
 }
 
-fn at_store_url(config: &Config, message: String) -> Problem {
+fn at_store_url(config: &Config, message: String) -> ConfigProblem {
     at(config, &["store", "redis", "url"], message)
 }
 
-fn at(config: &Config, keys: &[&str], message: String) -> Problem {
+fn at(config: &Config, keys: &[&str], message: String) -> ConfigProblem {
     let path = keys.iter().fold(KeyPath::root(), |path, key| path.key(key));
-    config.problem(&path, message.as_str()).unwrap_or_else(|| Problem::new(&path, message))
+    config.problem(&path, message.as_str()).unwrap_or_else(|| ConfigProblem::new(&path, message))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pointsman_core::config::Span;
+use pointsman_core::config::TimeSpan;
 use serde_json::{Value, json};
 
 use super::*;
@@ -11,10 +11,10 @@ fn name() -> Name {
     Name::new("vllm").expect("a name")
 }
 
-fn next_of(section: Value, previous: Option<&Provider>) -> Result<Provider, Fault> {
-    let section: config::Provider = serde_json::from_value(section).expect("a provider");
+fn next_of(section: Value, previous: Option<&Provider>) -> Result<Provider, ProviderFault> {
+    let section: config::ProviderConfig = serde_json::from_value(section).expect("a provider");
     let environment = |variable: &str| (variable == "KEY").then(|| "s3cret".to_owned());
-    let resolved = Resolved::of(&section, &environment, Path::new("."))?;
+    let resolved = ResolvedProvider::of(&section, &environment, Path::new("."))?;
     Ok(Provider::new(&name(), &section, resolved, previous, &Metrics::new()))
 }
 
@@ -30,7 +30,7 @@ fn provider(peers: usize, more: &Value) -> Provider {
     next_of(section(peers, more), None).expect("builds")
 }
 
-async fn pick(provider: &Provider, key: Option<u64>, tried: &[PeerId]) -> Lease {
+async fn pick(provider: &Provider, key: Option<u64>, tried: &[PeerId]) -> PeerLease {
     provider.pick(key, tried).await.expect("a peer")
 }
 
@@ -48,7 +48,7 @@ async fn eject(provider: &Provider, port: u16) {
     for _ in 0..provider.peers().count() {
         let lease = pick(provider, None, &[]).await;
         if lease.endpoint.address.port() == port {
-            lease.report(Outcome::ConnectFailed);
+            lease.report(PeerOutcome::ConnectFailed);
         }
     }
     assert!(!peer(provider, port).is_healthy(), "port {port} is ejected");
@@ -172,7 +172,7 @@ async fn the_limit_of_requests_in_flight_holds_to_the_request() {
     drop(first);
     let after = provider.pick(None, &[]).await;
 
-    assert!(matches!(refused, Err(NoPeer::AtLimit)), "{refused:?}");
+    assert!(matches!(refused, Err(NoPeerError::AtLimit)), "{refused:?}");
     assert!(after.is_ok(), "a place was given back");
 }
 
@@ -189,7 +189,7 @@ async fn an_ejected_peer_is_left_alone_for_its_backoff_and_then_tried_once() {
     }
     let trials: Vec<_> = held.iter().filter(|lease| lease.endpoint.address.port() == 1).collect();
     assert_eq!(trials.len(), 1, "one trial at a time");
-    trials[0].report(Outcome::Answered(200));
+    trials[0].report(PeerOutcome::Answered(200));
 
     assert!(peer(&provider, 1).is_healthy());
 }
@@ -212,13 +212,13 @@ async fn a_trial_whose_client_left_is_given_to_another() {
 async fn answers_below_500_and_clients_that_leave_are_no_failures() {
     let provider = provider(1, &json!({}));
 
-    for outcome in [200, 400, 429, 499].map(Outcome::Answered).into_iter().chain([Outcome::Cancelled]) {
+    for outcome in [200, 400, 429, 499].map(PeerOutcome::Answered).into_iter().chain([PeerOutcome::Cancelled]) {
         pick(&provider, None, &[]).await.report(outcome);
         assert!(peer(&provider, 1).is_healthy(), "{outcome:?}");
     }
     let lease = pick(&provider, None, &[]).await;
-    lease.report(Outcome::Answered(200));
-    lease.report(Outcome::Broken);
+    lease.report(PeerOutcome::Answered(200));
+    lease.report(PeerOutcome::Broken);
 
     assert!(!peer(&provider, 1).is_healthy(), "an answer that breaks off is a failure, although it began well");
 }
@@ -231,7 +231,7 @@ async fn when_all_are_ejected_all_are_tried() {
 
     let (first, second) = (pick(&provider, None, &[]).await, pick(&provider, None, &[]).await);
     assert_ne!(first.peer(), second.peer());
-    first.report(Outcome::Answered(200));
+    first.report(PeerOutcome::Answered(200));
 
     assert_eq!(provider.peers().filter(|peer| peer.is_healthy()).count(), 1, "a success brings its peer back");
 }
@@ -262,7 +262,7 @@ async fn peers_that_checks_found_down_are_tried_only_when_the_configuration_says
         let picked = provider.pick(None, &[]).await;
 
         assert_eq!(picked.is_ok(), expected, "fail_open: {fail_open}");
-        assert!(expected || matches!(picked, Err(NoPeer::AllEjected)), "{picked:?}");
+        assert!(expected || matches!(picked, Err(NoPeerError::AllEjected)), "{picked:?}");
     }
 }
 
@@ -294,7 +294,7 @@ async fn a_provider_of_which_no_name_resolves_says_so_and_keeps_no_place() {
     let provider = provider(0, &json!({"peers": ["no-such-host.invalid:1"], "max_concurrent": 1}));
 
     for _ in 0..2 {
-        assert!(matches!(provider.pick(None, &[]).await, Err(NoPeer::Resolve(_))));
+        assert!(matches!(provider.pick(None, &[]).await, Err(NoPeerError::Resolve(_))));
     }
 }
 
@@ -310,7 +310,7 @@ async fn a_reload_keeps_what_is_known_of_the_peers_that_stay() {
     assert_eq!(healthy, [true, false, true]);
     assert_eq!(peer(&after, 1).in_flight(), 1, "the request that began before counts on");
     let _second = pick(&after, None, &[]).await;
-    assert!(matches!(after.pick(None, &[]).await, Err(NoPeer::AtLimit)));
+    assert!(matches!(after.pick(None, &[]).await, Err(NoPeerError::AtLimit)));
     drop(held);
     assert_eq!(peer(&after, 1).in_flight() + peer(&after, 3).in_flight(), 1);
 }
@@ -326,7 +326,7 @@ async fn a_reload_that_calls_peers_in_another_way_forgets_how_they_fared() {
     }
     let patient = next_of(section(2, &json!({"timeouts": {"idle": "5s"}})), Some(&before)).expect("builds");
     assert!(!peer(&patient, 2).is_healthy(), "patience has nothing to do with it");
-    assert_eq!(patient.timeouts.idle, Span::from_secs(5));
+    assert_eq!(patient.timeouts.idle, TimeSpan::from_secs(5));
 }
 
 #[test]

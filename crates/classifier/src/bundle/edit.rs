@@ -3,14 +3,14 @@
 use std::fs;
 use std::path::Path;
 
-use crate::bundle::reference::Reference;
+use crate::bundle::reference::ReferenceDistributions;
 use crate::bundle::{Bundle, BundleError, sha256};
 use crate::manifest::{FILE, Manifest, ManifestError};
 
 /// The name of the reference file.
 const NAME: &str = "reference.json";
 
-impl Reference {
+impl ReferenceDistributions {
     /// Writes the reference into the bundle in `folder` and names it in the manifest, whose other lines stay as they
     /// are.
     ///
@@ -70,13 +70,17 @@ fn replace(folder: &Path, file: &str, bytes: &[u8]) -> Result<(), BundleError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::reference::Signal;
+    use crate::bundle::reference::SignalDistribution;
     use crate::serving::tests::fixture;
 
-    fn reference(edge: f64) -> Reference {
-        let signal =
-            Signal { name: "score.tier".into(), edges: vec![edge], labels: Vec::new(), shares: vec![0.5, 0.5] };
-        Reference { rows: 2, signals: vec![signal] }
+    fn reference(edge: f64) -> ReferenceDistributions {
+        let signal = SignalDistribution {
+            name: "score.tier".into(),
+            edges: vec![edge],
+            labels: Vec::new(),
+            shares: vec![0.5, 0.5],
+        };
+        ReferenceDistributions { rows: 2, signals: vec![signal] }
     }
 
     fn copy() -> tempfile::TempDir {

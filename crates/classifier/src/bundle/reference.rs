@@ -7,8 +7,8 @@ mod probe;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::probe::Collector;
-pub(crate) use self::probe::Probe;
+pub use self::probe::ReferenceCollector;
+pub(crate) use self::probe::SignalReader;
 
 /// The most by which the sum of a signal's shares may differ from one.
 const SUM_TOLERANCE: f64 = 1e-3;
@@ -16,17 +16,17 @@ const SUM_TOLERANCE: f64 = 1e-3;
 /// The distributions of a bundle's scores and features on the rows that it was validated with.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Reference {
+pub struct ReferenceDistributions {
     /// The rows that were counted.
     pub rows: u64,
     /// The signals, at least one, each once.
-    pub signals: Vec<Signal>,
+    pub signals: Vec<SignalDistribution>,
 }
 
 /// The distribution of one signal.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Signal {
+pub struct SignalDistribution {
     /// `score.<head>`, `label.<head>` or `feature.<name>`.
     pub name: String,
     /// The upper edges of a number's bins but the last, which has none; ascending. A value on an edge is below it.
@@ -66,7 +66,7 @@ pub enum ReferenceError {
     Shares { signal: String, shares: usize, sum: f64, bins: usize },
 }
 
-impl Reference {
+impl ReferenceDistributions {
     /// Reads a reference file and checks every distribution.
     ///
     /// # Errors
@@ -90,7 +90,7 @@ impl Reference {
     }
 }
 
-impl Signal {
+impl SignalDistribution {
     /// Returns the number of bins.
     #[must_use]
     pub const fn bins(&self) -> usize {
@@ -131,9 +131,9 @@ mod tests {
 
     #[test]
     fn a_sound_reference_is_read() {
-        let reference = Reference::parse(SOUND.as_bytes()).expect("sound");
+        let reference = ReferenceDistributions::parse(SOUND.as_bytes()).expect("sound");
 
-        assert_eq!(reference.signals.iter().map(Signal::bins).collect::<Vec<_>>(), [3, 2]);
+        assert_eq!(reference.signals.iter().map(SignalDistribution::bins).collect::<Vec<_>>(), [3, 2]);
     }
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
         for (from, to, expected) in cases {
             assert!(SOUND.contains(from), "{from}");
 
-            let error = Reference::parse(SOUND.replacen(from, to, 1).as_bytes()).expect_err("wrong");
+            let error = ReferenceDistributions::parse(SOUND.replacen(from, to, 1).as_bytes()).expect_err("wrong");
 
             let error = error.to_string();
             assert!(error.contains(expected), "{to}: {error}");

@@ -9,9 +9,9 @@ use crate::Classifier;
 use crate::serving::tests::{config, fixture, host, name};
 
 /// A copy of the fixture that may be broken.
-struct Copy(tempfile::TempDir);
+struct BundleCopy(tempfile::TempDir);
 
-impl Copy {
+impl BundleCopy {
     fn new() -> Self {
         let copy = Self(tempfile::tempdir().expect("a temporary folder"));
         for entry in fs::read_dir(fixture()).expect("the fixture") {
@@ -87,7 +87,7 @@ fn floats(values: &[f32]) -> Vec<u8> {
 
 #[test]
 fn the_unbroken_copy_starts() {
-    let copy = Copy::new();
+    let copy = BundleCopy::new();
 
     let started = Classifier::start(&name(), &config("."), &host(copy.0.path()));
 
@@ -97,7 +97,7 @@ fn the_unbroken_copy_starts() {
 #[test]
 fn a_flipped_bit_in_any_file_is_found() {
     for file in ["model.onnx", "tokenizer.json", "heads.safetensors", "features.json", "golden.json"] {
-        let copy = Copy::new().damage(file, |bytes| bytes[40] ^= 1);
+        let copy = BundleCopy::new().damage(file, |bytes| bytes[40] ^= 1);
 
         let refusal = copy.refusal();
 
@@ -107,7 +107,7 @@ fn a_flipped_bit_in_any_file_is_found() {
 
 #[test]
 fn a_truncated_file_is_found_and_its_size_told() {
-    let copy = Copy::new().damage("heads.safetensors", |bytes| bytes.truncate(100));
+    let copy = BundleCopy::new().damage("heads.safetensors", |bytes| bytes.truncate(100));
 
     let refusal = copy.refusal();
 
@@ -116,7 +116,7 @@ fn a_truncated_file_is_found_and_its_size_told() {
 
 #[test]
 fn a_missing_file_is_named() {
-    let copy = Copy::new();
+    let copy = BundleCopy::new();
     fs::remove_file(copy.path("golden.json")).expect("removed");
 
     let error = Bundle::open(copy.0.path()).expect_err("a broken bundle");
@@ -158,7 +158,7 @@ fn what_the_manifest_says_is_checked() {
         ("format: 1", "format: 1\nkind: sequence_classification", "a sequence_classification has no `heads_file`"),
     ];
     for (from, to, expected) in cases {
-        let refusal = Copy::new().replace(FILE, from, to).refusal();
+        let refusal = BundleCopy::new().replace(FILE, from, to).refusal();
 
         assert!(refusal.starts_with("bundle.yaml: ") && refusal.contains(expected), "{to}: {refusal}");
     }
@@ -185,7 +185,8 @@ fn a_sequence_classification_has_one_head_of_as_many_logits_as_its_labels_need()
 
 #[test]
 fn a_label_is_found_by_its_name_and_by_its_aliases() {
-    let copy = Copy::new().replace(FILE, "activation: relu", "activation: relu, aliases: {nano: simple, o4: complex}");
+    let copy =
+        BundleCopy::new().replace(FILE, "activation: relu", "activation: relu, aliases: {nano: simple, o4: complex}");
     let bundle = Bundle::open(copy.0.path()).expect("a sound bundle");
 
     let head = bundle.manifest().head("tier").expect("the head");
@@ -198,28 +199,28 @@ fn a_head_that_is_there_twice_is_refused() {
     let manifest = fs::read_to_string(fixture().join(FILE)).expect("the manifest");
     let head = manifest.lines().find(|line| line.contains("name: tier")).expect("the head");
 
-    let refusal = Copy::new().replace(FILE, head, &format!("{head}\n{head}")).refusal();
+    let refusal = BundleCopy::new().replace(FILE, head, &format!("{head}\n{head}")).refusal();
 
     assert_eq!(refusal, "bundle.yaml: head `tier` is there twice");
 }
 
 #[test]
 fn one_label_more_than_the_weights_have_is_refused() {
-    let refusal = Copy::new().replace(FILE, "medium, complex", "medium, complex, expert").refusal();
+    let refusal = BundleCopy::new().replace(FILE, "medium, complex", "medium, complex, expert").refusal();
 
     assert_eq!(refusal, "heads.safetensors: tensor `tier.1.weight` has shape [3, 5], expected [4 labels, 5 inputs]");
 }
 
 #[test]
 fn a_head_without_weights_is_refused() {
-    let refusal = Copy::new().replace(FILE, "name: tier", "name: mood").refusal();
+    let refusal = BundleCopy::new().replace(FILE, "name: tier", "name: mood").refusal();
 
     assert_eq!(refusal, "heads.safetensors has no tensor `mood.0.weight`");
 }
 
 #[test]
 fn a_tensor_that_no_head_reads_is_refused() {
-    let refusal = Copy::new()
+    let refusal = BundleCopy::new()
         .tensors(|tensors| drop(tensors.insert("tier.2.bias".into(), (Dtype::F32, vec![1], floats(&[0.0])))))
         .refusal();
 
@@ -228,21 +229,21 @@ fn a_tensor_that_no_head_reads_is_refused() {
 
 #[test]
 fn a_missing_bias_is_refused() {
-    let refusal = Copy::new().tensors(|tensors| drop(tensors.remove("tier.1.bias"))).refusal();
+    let refusal = BundleCopy::new().tensors(|tensors| drop(tensors.remove("tier.1.bias"))).refusal();
 
     assert_eq!(refusal, "heads.safetensors has no tensor `tier.1.bias`");
 }
 
 #[test]
 fn weights_for_another_number_of_inputs_are_refused() {
-    let refusal = Copy::new().replace(FILE, "inputs: [embedding, features]", "inputs: [embedding]").refusal();
+    let refusal = BundleCopy::new().replace(FILE, "inputs: [embedding, features]", "inputs: [embedding]").refusal();
 
     assert_eq!(refusal, "heads.safetensors: tensor `tier.0.weight` has shape [5, 6], expected [any, 4 inputs]");
 }
 
 #[test]
 fn weights_of_another_type_are_refused() {
-    let refusal = Copy::new()
+    let refusal = BundleCopy::new()
         .tensors(|tensors| drop(tensors.insert("tier.1.bias".into(), (Dtype::F16, vec![3], vec![0; 6]))))
         .refusal();
 
@@ -251,7 +252,7 @@ fn weights_of_another_type_are_refused() {
 
 #[test]
 fn a_weight_that_is_not_a_number_is_refused() {
-    let refusal = Copy::new()
+    let refusal = BundleCopy::new()
         .tensors(|tensors| {
             tensors.insert("tier.1.bias".into(), (Dtype::F32, vec![3], floats(&[0.0, f32::NAN, 0.0])));
         })
@@ -269,25 +270,25 @@ fn files_that_are_something_else_are_refused() {
         ("golden.json", "golden.json is not a list of golden inputs"),
     ];
     for (file, expected) in cases {
-        assert_eq!(Copy::new().write(file, b"{\"a\": 1}").refusal(), expected);
+        assert_eq!(BundleCopy::new().write(file, b"{\"a\": 1}").refusal(), expected);
     }
 }
 
 #[test]
 fn a_bundle_without_golden_inputs_is_refused() {
-    assert_eq!(Copy::new().write("golden.json", b"[]").refusal(), "golden.json holds no golden inputs");
+    assert_eq!(BundleCopy::new().write("golden.json", b"[]").refusal(), "golden.json holds no golden inputs");
 }
 
 #[test]
 fn golden_scores_for_other_heads_are_refused() {
-    let refusal = Copy::new().replace("golden.json", "\"tier\"", "\"mood\"").refusal();
+    let refusal = BundleCopy::new().replace("golden.json", "\"tier\"", "\"mood\"").refusal();
 
     assert_eq!(refusal, "golden.json: input 0 has mood: 3 scores, the bundle has tier: 3 scores");
 }
 
 #[test]
 fn a_golden_score_that_is_off_is_refused_with_both_values() {
-    let refusal = Copy::new().replace("golden.json", "0.437", "0.537").start_refusal();
+    let refusal = BundleCopy::new().replace("golden.json", "0.437", "0.537").start_refusal();
 
     assert!(refusal.starts_with("golden.json: input 0 scores 0.437"), "{refusal}");
     assert!(refusal.contains("for tier `simple`, expected 0.537"), "{refusal}");
@@ -296,7 +297,7 @@ fn a_golden_score_that_is_off_is_refused_with_both_values() {
 
 #[test]
 fn the_manifest_may_allow_a_golden_score_to_be_off() {
-    let copy = Copy::new().replace("golden.json", "0.437", "0.537").replace(
+    let copy = BundleCopy::new().replace("golden.json", "0.437", "0.537").replace(
         FILE,
         "metrics:",
         "golden_tolerance: 0.2\nmetrics:",
@@ -309,21 +310,21 @@ fn the_manifest_may_allow_a_golden_score_to_be_off() {
 
 #[test]
 fn a_model_that_is_no_model_is_refused() {
-    let refusal = Copy::new().write("model.onnx", b"not a model").start_refusal();
+    let refusal = BundleCopy::new().write("model.onnx", b"not a model").start_refusal();
 
     assert_eq!(refusal, "model.onnx cannot be loaded by ONNX Runtime");
 }
 
 #[test]
 fn an_output_that_the_model_does_not_have_is_refused() {
-    let refusal = Copy::new().replace(FILE, "output: sentence_embedding", "output: logits").start_refusal();
+    let refusal = BundleCopy::new().replace(FILE, "output: sentence_embedding", "output: logits").start_refusal();
 
     assert_eq!(refusal, "model.onnx: output `logits` is missing, expected f32 [batch, 4]");
 }
 
 #[test]
 fn an_output_of_another_width_is_refused() {
-    let copy = Copy::new().replace(FILE, "dimension: 4", "dimension: 3").tensors(|tensors| {
+    let copy = BundleCopy::new().replace(FILE, "dimension: 4", "dimension: 3").tensors(|tensors| {
         tensors.insert("tier.0.weight".into(), (Dtype::F32, vec![5, 5], floats(&[0.0; 25])));
     });
 
@@ -343,7 +344,7 @@ fn an_input_that_the_model_does_not_take_is_refused() {
     let mut model = fs::read(fixture().join("model.onnx")).expect("the model");
     rename(&mut model);
 
-    let refusal = Copy::new().write("model.onnx", &model).start_refusal();
+    let refusal = BundleCopy::new().write("model.onnx", &model).start_refusal();
 
     assert_eq!(
         refusal,
@@ -353,7 +354,7 @@ fn an_input_that_the_model_does_not_take_is_refused() {
 
 #[test]
 fn other_weights_of_the_same_shape_fail_the_golden_check() {
-    let refusal = Copy::new()
+    let refusal = BundleCopy::new()
         .tensors(|tensors| {
             tensors.insert("tier.1.bias".into(), (Dtype::F32, vec![3], floats(&[9.0, 0.0, 0.0])));
         })

@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 /// others share what is left as before.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Curve {
+pub struct CalibrationCurve {
     /// Probabilities before, rising; at least two.
     pub from: Vec<f32>,
     /// The calibrated probability of each; never falling, above 0 and below 1.
     pub to: Vec<f32>,
 }
 
-impl Curve {
+impl CalibrationCurve {
     /// Returns whether it is a curve at all.
     pub(super) fn is_sound(&self) -> bool {
         let probabilities = self.from.iter().all(|p| (0.0..=1.0).contains(p));
@@ -61,8 +61,8 @@ impl Curve {
 mod tests {
     use super::*;
 
-    fn curve() -> Curve {
-        Curve { from: vec![0.2, 0.6], to: vec![0.1, 0.9] }
+    fn curve() -> CalibrationCurve {
+        CalibrationCurve { from: vec![0.2, 0.6], to: vec![0.1, 0.9] }
     }
 
     #[test]
@@ -81,7 +81,7 @@ mod tests {
     fn of_more_labels_the_best_stays_the_best_and_the_sum_is_one() {
         let mut sure = [0.2, 0.2, 0.6];
         let mut torn = [0.25, 0.35, 0.4];
-        let doubt = Curve { from: vec![0.0, 1.0], to: vec![0.1, 0.2] };
+        let doubt = CalibrationCurve { from: vec![0.0, 1.0], to: vec![0.1, 0.2] };
 
         curve().apply(&mut sure);
         doubt.apply(&mut torn);
@@ -93,9 +93,9 @@ mod tests {
     #[test]
     fn a_curve_that_falls_or_is_cut_short_is_none() {
         assert!(curve().is_sound());
-        assert!(!Curve { to: vec![0.9, 0.1], ..curve() }.is_sound());
-        assert!(!Curve { to: vec![0.1], ..curve() }.is_sound());
-        assert!(!Curve { from: vec![0.2, 0.2], ..curve() }.is_sound());
-        assert!(!Curve { to: vec![0.0, 0.5], ..curve() }.is_sound());
+        assert!(!CalibrationCurve { to: vec![0.9, 0.1], ..curve() }.is_sound());
+        assert!(!CalibrationCurve { to: vec![0.1], ..curve() }.is_sound());
+        assert!(!CalibrationCurve { from: vec![0.2, 0.2], ..curve() }.is_sound());
+        assert!(!CalibrationCurve { to: vec![0.0, 0.5], ..curve() }.is_sound());
     }
 }

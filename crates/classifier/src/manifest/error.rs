@@ -2,7 +2,7 @@
 
 use pointsman_core::config::Name;
 
-use super::{Block, FILE, FORMAT, FormError, GateError, MixError, ScopeError};
+use super::{FILE, FORMAT, GateError, InputBlock, LexicalFormError, MixtureError, ScopeError};
 
 /// An error of a manifest. Every message names the file and the value.
 #[derive(Debug, thiserror::Error)]
@@ -84,19 +84,19 @@ pub enum HeadSpecError {
     Alias { alias: String, label: Name, labels: Vec<Name> },
     /// The inputs are none, or hold a block twice.
     #[error("reads {inputs:?}; needs at least one block, each once")]
-    Inputs { inputs: Vec<Block> },
+    Inputs { inputs: Vec<InputBlock> },
     /// The temperature is no positive number.
     #[error("has temperature {value}, must be above 0")]
     Temperature { value: f32 },
     /// The head is no sound mixture, member of one, vote or forest.
     #[error("{0}")]
-    Mix(MixError),
+    Mix(MixtureError),
     /// The gate cannot blend.
     #[error("{0}")]
     Gate(GateError),
     /// The head cannot be the lexical form of another.
     #[error("{0}")]
-    Form(FormError),
+    Form(LexicalFormError),
 }
 
 /// An error of a manifest whose graph is a sequence classification, which does everything itself.

@@ -5,12 +5,12 @@
 
 use pointsman_core::config::Name;
 
-use super::{Block, HeadKind, HeadSpec, HeadSpecError, Manifest, ManifestError};
+use super::{HeadKind, HeadSpec, HeadSpecError, InputBlock, Manifest, ManifestError};
 
 /// An error of a head that claims to be the lexical form of another.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[expect(missing_docs, reason = "each field is named for what it holds")]
-pub enum FormError {
+pub enum LexicalFormError {
     /// The head that it stands for does not exist.
     #[error("stands for `{stands_for}`, which is no head (heads: {})", list(.heads))]
     Unknown { stands_for: Name, heads: Vec<Name> },
@@ -42,7 +42,7 @@ impl Manifest {
     #[must_use]
     pub fn reads_embedding(&self, head: &HeadSpec) -> bool {
         // The head of a sequence classification reads the logits, which are the encoder's.
-        let own = head.mix.is_empty() && (head.inputs.is_empty() || head.inputs.contains(&Block::Embedding));
+        let own = head.mix.is_empty() && (head.inputs.is_empty() || head.inputs.contains(&InputBlock::Embedding));
         own || head.parts().filter_map(|part| self.head(part.as_str())).any(|part| self.reads_embedding(part))
     }
 
@@ -61,34 +61,34 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), ManifestError> {
     Ok(())
 }
 
-fn check_form(manifest: &Manifest, head: &HeadSpec) -> Result<(), FormError> {
+fn check_form(manifest: &Manifest, head: &HeadSpec) -> Result<(), LexicalFormError> {
     let Some(stands_for) = &head.stands_for else {
-        return if head.confidence.is_some() { Err(FormError::ConfidenceAlone) } else { Ok(()) };
+        return if head.confidence.is_some() { Err(LexicalFormError::ConfidenceAlone) } else { Ok(()) };
     };
     let stands_for = || stands_for.clone();
     let Some(full) = manifest.head(stands_for().as_str()) else {
         let heads = manifest.heads.iter().map(|head| head.name.clone()).collect();
-        return Err(FormError::Unknown { stands_for: stands_for(), heads });
+        return Err(LexicalFormError::Unknown { stands_for: stands_for(), heads });
     };
     if full.stands_for.is_some() {
-        return Err(FormError::OfForm { stands_for: stands_for() });
+        return Err(LexicalFormError::OfForm { stands_for: stands_for() });
     }
     if head.labels != full.labels {
         let (labels, expected) = (head.labels.clone(), full.labels.clone());
-        return Err(FormError::Labels { stands_for: stands_for(), labels, expected });
+        return Err(LexicalFormError::Labels { stands_for: stands_for(), labels, expected });
     }
     if head.kind != full.kind {
-        return Err(FormError::Kind { stands_for: stands_for(), kind: head.kind, expected: full.kind });
+        return Err(LexicalFormError::Kind { stands_for: stands_for(), kind: head.kind, expected: full.kind });
     }
     if manifest.reads_embedding(head) {
-        return Err(FormError::ReadsEmbedding { stands_for: stands_for() });
+        return Err(LexicalFormError::ReadsEmbedding { stands_for: stands_for() });
     }
     let first = manifest.lexical_form(full.name.as_str()).unwrap_or(head);
     if first.name != head.name {
-        return Err(FormError::Twice { stands_for: stands_for(), other: first.name.clone() });
+        return Err(LexicalFormError::Twice { stands_for: stands_for(), other: first.name.clone() });
     }
     match head.confidence {
-        Some(value) if !(value > 0.5 && value <= 1.0) => Err(FormError::Confidence { value }),
+        Some(value) if !(value > 0.5 && value <= 1.0) => Err(LexicalFormError::Confidence { value }),
         _ => Ok(()),
     }
 }

@@ -9,7 +9,7 @@ use super::{HeadSpec, HeadSpecError, Manifest, ManifestError};
 /// experts.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Gate {
+pub struct GateSpec {
     /// A head of two labels; the second says that the prompt is like those that the gated head was fitted on.
     pub head: Name,
     /// The head, with the same labels, that speaks for all other prompts.

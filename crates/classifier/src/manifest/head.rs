@@ -6,7 +6,7 @@ use pointsman_core::config::Name;
 use serde::{Deserialize, Serialize};
 
 use super::error::{HeadSpecError, ManifestError};
-use super::{Curve, Gate, Neighbours, Share, Trees};
+use super::{CalibrationCurve, GateSpec, MixtureMember, NeighbourVote, TreesSpec};
 
 /// A small model over the embedding and the features.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -24,7 +24,7 @@ pub struct HeadSpec {
     pub aliases: BTreeMap<String, Name>,
     /// The blocks that it reads, in this order; none in a sequence classification, which reads the logits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub inputs: Vec<Block>,
+    pub inputs: Vec<InputBlock>,
     /// The activation between its layers. Default `relu`.
     #[serde(default)]
     pub activation: Activation,
@@ -32,19 +32,19 @@ pub struct HeadSpec {
     pub temperature: f32,
     /// A curve over the probabilities after that, where a temperature alone does not calibrate them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub isotonic: Option<Curve>,
+    pub isotonic: Option<CalibrationCurve>,
     /// As a vote of the nearest exemplars: the first layer holds their embeddings, the second what they speak for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub neighbours: Option<Neighbours>,
+    pub neighbours: Option<NeighbourVote>,
     /// As trees: they stand in the heads file in place of layers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trees: Option<Trees>,
+    pub trees: Option<TreesSpec>,
     /// As a mixture: the heads whose probabilities it pools, in place of inputs and weights of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub mix: Vec<Share>,
+    pub mix: Vec<MixtureMember>,
     /// The gate for prompts unlike those that the head was fitted on: which head tells them, and which one scores them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gate: Option<Gate>,
+    pub gate: Option<GateSpec>,
     /// True for a head that only mixtures and gates use; it is offered to no policy.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hidden: bool,
@@ -71,7 +71,7 @@ pub enum HeadKind {
 /// A block of a head's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Block {
+pub enum InputBlock {
     /// The encoder's output.
     Embedding,
     /// The dense features of the bundle's features file.

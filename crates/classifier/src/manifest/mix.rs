@@ -3,12 +3,12 @@
 use pointsman_core::config::Name;
 use serde::{Deserialize, Serialize};
 
-use super::{Block, HeadKind, HeadSpec, HeadSpecError, Manifest, ManifestError};
+use super::{HeadKind, HeadSpec, HeadSpecError, InputBlock, Manifest, ManifestError};
 
 /// A member of a mixture.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Share {
+pub struct MixtureMember {
     /// The head.
     pub head: Name,
     /// The factor of its log probabilities; above 0.
@@ -19,7 +19,7 @@ pub struct Share {
 /// dot product of the inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Neighbours {
+pub struct NeighbourVote {
     /// The number of exemplars that vote; at least 1.
     pub count: usize,
     /// The weight of nearness; at least 0.
@@ -29,7 +29,7 @@ pub struct Neighbours {
 /// Symmetric trees over embedding and features, in place of layers: all nodes of a level ask the same question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Trees {
+pub struct TreesSpec {
     /// Questions on the way to a leaf; 1 to 8.
     pub depth: usize,
 }
@@ -37,7 +37,7 @@ pub struct Trees {
 /// An error of a mixture, of a member of one, of a vote or of trees.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[expect(missing_docs, reason = "each field is named for what it holds")]
-pub enum MixError {
+pub enum MixtureError {
     /// A mixture has inputs, a vote or trees of its own, which it would not read.
     #[error("is a mixture and has `inputs`, `neighbours` or `trees` of its own")]
     Inputs,
@@ -88,47 +88,49 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), ManifestError> {
     }
 }
 
-fn check_hidden(manifest: &Manifest, head: &HeadSpec) -> Result<(), MixError> {
+fn check_hidden(manifest: &Manifest, head: &HeadSpec) -> Result<(), MixtureError> {
     let used = || manifest.heads.iter().flat_map(HeadSpec::parts).any(|part| *part == head.name);
     match head {
-        HeadSpec { hidden: true, stands_for: Some(_), .. } => Err(MixError::HiddenForm),
-        HeadSpec { hidden: true, .. } if !used() => Err(MixError::Unused),
+        HeadSpec { hidden: true, stands_for: Some(_), .. } => Err(MixtureError::HiddenForm),
+        HeadSpec { hidden: true, .. } if !used() => Err(MixtureError::Unused),
         _ => Ok(()),
     }
 }
 
 /// Checks votes, trees and curves.
-fn check_own(head: &HeadSpec) -> Result<(), MixError> {
+fn check_own(head: &HeadSpec) -> Result<(), MixtureError> {
     if head.isotonic.as_ref().is_some_and(|curve| !curve.is_sound()) {
-        return Err(MixError::Isotonic);
+        return Err(MixtureError::Isotonic);
     }
-    if let Some(Trees { depth }) = head.trees {
-        let fits = (1..=8).contains(&depth) && !head.inputs.contains(&Block::Ngrams) && head.neighbours.is_none();
-        return if fits { Ok(()) } else { Err(MixError::Trees { depth }) };
+    if let Some(TreesSpec { depth }) = head.trees {
+        let fits = (1..=8).contains(&depth) && !head.inputs.contains(&InputBlock::Ngrams) && head.neighbours.is_none();
+        return if fits { Ok(()) } else { Err(MixtureError::Trees { depth }) };
     }
-    let Some(Neighbours { count, sharpness }) = head.neighbours else { return Ok(()) };
+    let Some(NeighbourVote { count, sharpness }) = head.neighbours else { return Ok(()) };
     if count == 0 || !(sharpness.is_finite() && sharpness >= 0.0) {
-        return Err(MixError::Neighbours { count, sharpness });
+        return Err(MixtureError::Neighbours { count, sharpness });
     }
-    if head.kind == HeadKind::Ordinal { Err(MixError::Ordinal) } else { Ok(()) }
+    if head.kind == HeadKind::Ordinal { Err(MixtureError::Ordinal) } else { Ok(()) }
 }
 
-fn check_mix(manifest: &Manifest, head: &HeadSpec) -> Result<(), MixError> {
+fn check_mix(manifest: &Manifest, head: &HeadSpec) -> Result<(), MixtureError> {
     let reads = !head.inputs.is_empty() || head.neighbours.is_some() || head.trees.is_some();
     if reads && !head.mix.is_empty() {
-        return Err(MixError::Inputs);
+        return Err(MixtureError::Inputs);
     }
-    for Share { head: member, weight } in &head.mix {
+    for MixtureMember { head: member, weight } in &head.mix {
         let member = || member.clone();
-        let Some(found) = manifest.head(member().as_str()) else { return Err(MixError::Unknown { member: member() }) };
+        let Some(found) = manifest.head(member().as_str()) else {
+            return Err(MixtureError::Unknown { member: member() });
+        };
         if !found.mix.is_empty() {
-            return Err(MixError::Nested { member: member() });
+            return Err(MixtureError::Nested { member: member() });
         }
         if found.labels != head.labels {
-            return Err(MixError::Labels { member: member() });
+            return Err(MixtureError::Labels { member: member() });
         }
         if !(weight.is_finite() && *weight > 0.0) {
-            return Err(MixError::Weight { member: member(), weight: *weight });
+            return Err(MixtureError::Weight { member: member(), weight: *weight });
         }
     }
     Ok(())

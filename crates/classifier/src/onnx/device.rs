@@ -12,7 +12,7 @@ use super::error::SessionError;
 
 /// The device that a session runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Device {
+pub enum SessionDevice {
     /// The CPU.
     Cpu,
     /// The CUDA device of that number.
@@ -23,12 +23,12 @@ pub enum Device {
 
 /// The device that the sessions of a classifier run on, and why it is not the wanted one.
 #[derive(Debug)]
-pub(crate) struct Ground {
-    pub(crate) device: Device,
+pub(crate) struct DevicePlacement {
+    pub(crate) device: SessionDevice,
     pub(crate) fell_back: Option<String>,
 }
 
-impl fmt::Display for Device {
+impl fmt::Display for SessionDevice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cpu => f.write_str("cpu"),
@@ -39,14 +39,14 @@ impl fmt::Display for Device {
 }
 
 /// Returns the devices that are tried, in order; `has_cuda` says whether the library was built with it.
-fn fallback_order(wanted: config::Device, has_cuda: bool) -> Vec<Device> {
+fn fallback_order(wanted: config::DeviceChoice, has_cuda: bool) -> Vec<SessionDevice> {
     match wanted {
         // A library for CPUs only leaves nothing to fall back from.
-        config::Device::Auto if !has_cuda => vec![Device::Cpu],
-        config::Device::Auto => vec![Device::Cuda(0), Device::Cpu],
-        config::Device::Cpu => vec![Device::Cpu],
-        config::Device::Cuda(number) => vec![Device::Cuda(number), Device::Cpu],
-        config::Device::Tensorrt => vec![Device::TensorRt, Device::Cuda(0), Device::Cpu],
+        config::DeviceChoice::Auto if !has_cuda => vec![SessionDevice::Cpu],
+        config::DeviceChoice::Auto => vec![SessionDevice::Cuda(0), SessionDevice::Cpu],
+        config::DeviceChoice::Cpu => vec![SessionDevice::Cpu],
+        config::DeviceChoice::Cuda(number) => vec![SessionDevice::Cuda(number), SessionDevice::Cpu],
+        config::DeviceChoice::Tensorrt => vec![SessionDevice::TensorRt, SessionDevice::Cuda(0), SessionDevice::Cpu],
     }
 }
 
@@ -54,16 +54,16 @@ fn fallback_order(wanted: config::Device, has_cuda: bool) -> Vec<Device> {
 /// that is required.
 pub(crate) fn open<T>(
     name: &Name,
-    config: &config::Classifier,
+    config: &config::ClassifierConfig,
     has_cuda: bool,
-    mut open: impl FnMut(Device) -> Result<T, SessionError>,
-) -> Result<(T, Ground), SessionError> {
+    mut open: impl FnMut(SessionDevice) -> Result<T, SessionError>,
+) -> Result<(T, DevicePlacement), SessionError> {
     let order = fallback_order(config.device, has_cuda);
     let mut fell_back: Option<String> = None;
     for (index, device) in order.iter().copied().enumerate() {
         let last = config.require || index + 1 == order.len();
         match open(device) {
-            Ok(content) => return Ok((content, Ground { device, fell_back })),
+            Ok(content) => return Ok((content, DevicePlacement { device, fell_back })),
             Err(source) if config.require => {
                 return Err(SessionError::Device { device: device.to_string(), source: Box::new(source) });
             }
@@ -94,16 +94,20 @@ fn cause(error: &SessionError) -> String {
 mod tests {
     use super::*;
 
-    fn fails(device: Device) -> SessionError {
+    fn fails(device: SessionDevice) -> SessionError {
         SessionError::Load { file: "model.onnx".into(), source: format!("no {device} here").into() }
     }
 
-    fn config(device: config::Device, require: bool) -> config::Classifier {
-        config::Classifier { device, require, ..config::Classifier::of("tiny") }
+    fn config(device: config::DeviceChoice, require: bool) -> config::ClassifierConfig {
+        config::ClassifierConfig { device, require, ..config::ClassifierConfig::of("tiny") }
     }
 
     /// Opens with devices of which only `working` do.
-    fn choose(config: &config::Classifier, has_cuda: bool, working: &[Device]) -> Result<Ground, SessionError> {
+    fn choose(
+        config: &config::ClassifierConfig,
+        has_cuda: bool,
+        working: &[SessionDevice],
+    ) -> Result<DevicePlacement, SessionError> {
         let name = Name::new("default").expect("a name");
         let opened =
             open(&name, config, has_cuda, |device| if working.contains(&device) { Ok(()) } else { Err(fails(device)) });
@@ -112,55 +116,59 @@ mod tests {
 
     #[test]
     fn auto_takes_the_first_cuda_device() {
-        let opened = choose(&config(config::Device::Auto, false), true, &[Device::Cuda(0), Device::Cpu]).expect("cuda");
+        let opened =
+            choose(&config(config::DeviceChoice::Auto, false), true, &[SessionDevice::Cuda(0), SessionDevice::Cpu])
+                .expect("cuda");
 
-        assert_eq!((opened.device, opened.fell_back), (Device::Cuda(0), None));
+        assert_eq!((opened.device, opened.fell_back), (SessionDevice::Cuda(0), None));
     }
 
     #[test]
     fn auto_falls_back_to_the_cpu_and_says_why() {
-        let opened = choose(&config(config::Device::Auto, false), true, &[Device::Cpu]).expect("the CPU");
+        let opened = choose(&config(config::DeviceChoice::Auto, false), true, &[SessionDevice::Cpu]).expect("the CPU");
 
-        assert_eq!(opened.device, Device::Cpu);
+        assert_eq!(opened.device, SessionDevice::Cpu);
         let expected = "cuda:0 does not work: model.onnx cannot be loaded by ONNX Runtime: no cuda:0 here";
         assert_eq!(opened.fell_back.as_deref(), Some(expected));
     }
 
     #[test]
     fn auto_with_a_library_for_cpus_has_nothing_to_fall_back_from() {
-        let opened = choose(&config(config::Device::Auto, false), false, &[Device::Cpu]).expect("the CPU");
+        let opened = choose(&config(config::DeviceChoice::Auto, false), false, &[SessionDevice::Cpu]).expect("the CPU");
 
-        assert_eq!((opened.device, opened.fell_back), (Device::Cpu, None));
+        assert_eq!((opened.device, opened.fell_back), (SessionDevice::Cpu, None));
     }
 
     #[test]
     fn a_named_device_falls_back_even_when_the_library_knows_none() {
-        let opened = choose(&config(config::Device::Cuda(1), false), false, &[Device::Cpu]).expect("the CPU");
+        let opened =
+            choose(&config(config::DeviceChoice::Cuda(1), false), false, &[SessionDevice::Cpu]).expect("the CPU");
 
-        assert_eq!(opened.device, Device::Cpu);
+        assert_eq!(opened.device, SessionDevice::Cpu);
         assert!(opened.fell_back.is_some());
     }
 
     #[test]
     fn tensorrt_falls_back_to_cuda_before_the_cpu() {
-        let working = [Device::Cuda(0), Device::Cpu];
+        let working = [SessionDevice::Cuda(0), SessionDevice::Cpu];
 
-        let opened = choose(&config(config::Device::Tensorrt, false), true, &working).expect("cuda");
+        let opened = choose(&config(config::DeviceChoice::Tensorrt, false), true, &working).expect("cuda");
 
-        assert_eq!(opened.device, Device::Cuda(0));
+        assert_eq!(opened.device, SessionDevice::Cuda(0));
         assert!(opened.fell_back.expect("a reason").starts_with("tensorrt does not work"));
     }
 
     #[test]
     fn a_required_device_does_not_fall_back() {
-        let error = choose(&config(config::Device::Cuda(1), true), true, &[Device::Cpu]).expect_err("required");
+        let error =
+            choose(&config(config::DeviceChoice::Cuda(1), true), true, &[SessionDevice::Cpu]).expect_err("required");
 
         assert_eq!(error.to_string(), "device cuda:1 is required and does not work");
     }
 
     #[test]
     fn a_model_that_works_nowhere_is_the_model_s_fault() {
-        let error = choose(&config(config::Device::Auto, false), true, &[]).expect_err("nothing works");
+        let error = choose(&config(config::DeviceChoice::Auto, false), true, &[]).expect_err("nothing works");
 
         assert_eq!(error.to_string(), "model.onnx cannot be loaded by ONNX Runtime");
     }

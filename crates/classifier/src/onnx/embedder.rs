@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::device::Device;
+use super::device::SessionDevice;
 use super::error::SessionError;
-use super::runtime::Runtime;
-use super::session::{OnnxEncoder, Terms};
+use super::runtime::OnnxRuntime;
+use super::session::{OnnxEncoder, SessionOptions};
 use crate::bundle::Bundle;
 use crate::scoring::encoder::Encoder;
 use crate::scoring::error::InferenceError;
@@ -22,8 +22,12 @@ impl Embedder {
     ///
     /// # Errors
     /// When the graph is not what the manifest says.
-    pub fn new(bundle: &Bundle, runtime: &Runtime, threads: usize) -> Result<Self, SessionError> {
-        let encoder = OnnxEncoder::new(runtime, bundle, Terms { device: Device::Cpu, threads, memory_limit: None })?;
+    pub fn new(bundle: &Bundle, runtime: &OnnxRuntime, threads: usize) -> Result<Self, SessionError> {
+        let encoder = OnnxEncoder::new(
+            runtime,
+            bundle,
+            SessionOptions { device: SessionDevice::Cpu, threads, memory_limit: None },
+        )?;
         Ok(Self { tokenizer: Arc::clone(&bundle.tokenizer), encoder })
     }
 

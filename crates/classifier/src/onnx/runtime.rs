@@ -1,7 +1,7 @@
 //! The ONNX Runtime library: where it is looked for, and the one environment a process may have.
 //!
 //! The library is loaded while the program runs, so a machine without it still serves every request: its classifiers
-//! are [`Degraded::RuntimeMissing`](pointsman_core::scores::Degraded::RuntimeMissing).
+//! are [`Degraded::RuntimeMissing`](pointsman_core::scores::ClassifierFailure::RuntimeMissing).
 
 use std::any::Any;
 use std::env;
@@ -19,11 +19,11 @@ const PINNED: &str = "1.31.1";
 const VARIABLE: &str = "ORT_DYLIB_PATH";
 
 /// ONNX Runtime allows one library and one environment a process; whoever loads second gets the first one's.
-static LOADED: Mutex<Option<Arc<Runtime>>> = Mutex::new(None);
+static LOADED: Mutex<Option<Arc<OnnxRuntime>>> = Mutex::new(None);
 
 /// The loaded ONNX Runtime library and its environment.
 #[derive(Debug)]
-pub struct Runtime {
+pub struct OnnxRuntime {
     path: PathBuf,
     version: String,
     environment: Environment,
@@ -35,7 +35,7 @@ pub struct Runtime {
 ///
 /// Plug-ins need no feature of ort, so a build needs no CUDA and knows nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Provider {
+pub(crate) struct ExecutionProvider {
     /// The name that ONNX Runtime's devices give of their provider.
     pub(crate) name: &'static str,
     /// The file of the library, without the platform's prefix and suffix.
@@ -45,7 +45,7 @@ pub(crate) struct Provider {
 /// An error of loading ONNX Runtime.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each field is named for what it holds")]
-pub enum RuntimeError {
+pub enum OnnxRuntimeError {
     /// None of the places holds the library.
     #[error("no ONNX Runtime library found; run `make setup` or set {VARIABLE} (looked for {})", listed(.looked))]
     Missing { looked: Vec<PathBuf> },
@@ -54,7 +54,7 @@ pub enum RuntimeError {
     Unusable { path: PathBuf, message: String },
 }
 
-impl Runtime {
+impl OnnxRuntime {
     /// Finds and loads the library: the file that `ORT_DYLIB_PATH` names and no other, else the first that exists
     /// beside the executable, in `.tools/` of the current directory, or in `.tools/` of a folder above the executable.
     ///
@@ -62,7 +62,7 @@ impl Runtime {
     ///
     /// # Errors
     /// When no file is found, or when the one found does not load; a later call tries again.
-    pub fn load() -> Result<Arc<Self>, RuntimeError> {
+    pub fn load() -> Result<Arc<Self>, OnnxRuntimeError> {
         let named = env::var_os(VARIABLE).filter(|path| !path.is_empty());
         Self::load_from(&candidates(named, env::current_exe().ok().as_deref(), env::current_dir().ok().as_deref()))
     }
@@ -70,8 +70,8 @@ impl Runtime {
     /// Loads the first of `candidates` that exists, unless a library is loaded already.
     ///
     /// # Errors
-    /// As [`Runtime::load`].
-    pub fn load_from(candidates: &[PathBuf]) -> Result<Arc<Self>, RuntimeError> {
+    /// As [`OnnxRuntime::load`].
+    pub fn load_from(candidates: &[PathBuf]) -> Result<Arc<Self>, OnnxRuntimeError> {
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(runtime) = &*loaded {
             return Ok(Arc::clone(runtime));
@@ -79,7 +79,7 @@ impl Runtime {
         let path = candidates
             .iter()
             .find(|path| path.is_file())
-            .ok_or_else(|| RuntimeError::Missing { looked: candidates.to_vec() })?;
+            .ok_or_else(|| OnnxRuntimeError::Missing { looked: candidates.to_vec() })?;
         let runtime = Arc::new(Self::open(path)?);
         *loaded = Some(Arc::clone(&runtime));
         Ok(runtime)
@@ -105,11 +105,11 @@ impl Runtime {
 
     /// Returns whether there is a CUDA plug-in; whether it works, only a session tells.
     pub(crate) fn has_cuda(&self) -> bool {
-        self.provider_path(Provider::CUDA).is_file()
+        self.provider_path(ExecutionProvider::CUDA).is_file()
     }
 
     /// Loads a plug-in, once.
-    pub(crate) fn load_provider(&self, provider: Provider) -> ort::Result<()> {
+    pub(crate) fn load_provider(&self, provider: ExecutionProvider) -> ort::Result<()> {
         let path = self.provider_path(provider);
         if !path.is_file() {
             return Err(ort::Error::new(format!("there is no {}", path.display())));
@@ -122,12 +122,12 @@ impl Runtime {
         Ok(())
     }
 
-    fn provider_path(&self, provider: Provider) -> PathBuf {
+    fn provider_path(&self, provider: ExecutionProvider) -> PathBuf {
         self.path.with_file_name(format!("{}{}{}", env::consts::DLL_PREFIX, provider.library, env::consts::DLL_SUFFIX))
     }
 
-    fn open(path: &Path) -> Result<Self, RuntimeError> {
-        let unusable = |message| RuntimeError::Unusable { path: path.to_owned(), message };
+    fn open(path: &Path) -> Result<Self, OnnxRuntimeError> {
+        let unusable = |message| OnnxRuntimeError::Unusable { path: path.to_owned(), message };
         // The real path: ort takes a relative one as relative to the executable, and the real name tells the version.
         let path = path.canonicalize().map_err(|error| unusable(error.to_string()))?;
         // ort asserts that the library's tables are there, so a strange library panics.
@@ -139,7 +139,7 @@ impl Runtime {
     }
 }
 
-impl Provider {
+impl ExecutionProvider {
     /// NVIDIA GPUs.
     pub(crate) const CUDA: Self = Self { name: "CUDAExecutionProvider", library: "onnxruntime_providers_cuda" };
     /// NVIDIA GPUs, by engines that are built for a model and a GPU.

@@ -8,14 +8,14 @@ use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::{Outlet, Tensor, TensorElementType};
 
-use super::device::Device;
+use super::device::SessionDevice;
 use super::error::SessionError;
-use super::runtime::{Provider, Runtime};
+use super::runtime::{ExecutionProvider, OnnxRuntime};
 use crate::bundle::Bundle;
 use crate::manifest::EncoderSpec;
-use crate::scoring::encoder::{Brake, Encoder};
+use crate::scoring::encoder::{Encoder, RunTerminator};
 use crate::scoring::error::InferenceError;
-use crate::scoring::tokenize::Tokens;
+use crate::scoring::tokenize::TokenIds;
 
 /// The inputs of every encoder, int64 of shape [batch, sequence].
 const INPUTS: [&str; 2] = ["input_ids", "attention_mask"];
@@ -30,12 +30,12 @@ pub(crate) struct OnnxEncoder {
     run: Arc<RunOptions>,
     output: String,
     dimension: usize,
-    padding: Padding,
+    padding: BatchPadding,
 }
 
 /// The padding that fills the rows of a batch up to the longest.
 #[derive(Debug, Clone, Copy)]
-struct Padding {
+struct BatchPadding {
     /// The id in the places that the mask hides.
     id: i64,
     /// True where the graph takes token types.
@@ -44,8 +44,8 @@ struct Padding {
 
 /// The options of a session.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Terms {
-    pub(crate) device: Device,
+pub(crate) struct SessionOptions {
+    pub(crate) device: SessionDevice,
     pub(crate) threads: usize,
     /// The most bytes of a GPU's memory; nothing bounds the CPU's.
     pub(crate) memory_limit: Option<usize>,
@@ -53,15 +53,15 @@ pub(crate) struct Terms {
 
 impl OnnxEncoder {
     /// Creates the session from the model's bytes, the very ones whose hash was checked.
-    pub(crate) fn new(runtime: &Runtime, bundle: &Bundle, options: Terms) -> Result<Self, SessionError> {
+    pub(crate) fn new(runtime: &OnnxRuntime, bundle: &Bundle, options: SessionOptions) -> Result<Self, SessionError> {
         let (spec, model) = (&bundle.manifest.encoder, &bundle.model);
         let session = session(runtime, model, options)
             .map_err(|source| SessionError::Load { file: spec.file.clone(), source: source.into() })?;
-        let contract = Contract { spec };
+        let contract = GraphContract { spec };
         contract.check_inputs(session.inputs())?;
         contract.check_output(session.outputs())?;
         let types = session.inputs().iter().any(|input| input.name() == TYPES);
-        let padding = Padding { id: bundle.tokenizer.pad(), types };
+        let padding = BatchPadding { id: bundle.tokenizer.pad(), types };
         let run = RunOptions::new()
             .map_err(|source| SessionError::Load { file: spec.file.clone(), source: source.into() })?;
         Ok(Self { session, run: Arc::new(run), output: spec.output.clone(), dimension: spec.dimension, padding })
@@ -69,7 +69,7 @@ impl OnnxEncoder {
 }
 
 impl Encoder for OnnxEncoder {
-    fn embed(&mut self, batch: &[Tokens]) -> Result<Vec<Vec<f32>>, InferenceError> {
+    fn embed(&mut self, batch: &[TokenIds]) -> Result<Vec<Vec<f32>>, InferenceError> {
         let inputs = inputs(batch, self.padding).map_err(run_error)?;
         self.run.unterminate().map_err(run_error)?; // the run before may have been ended
         let outputs = self.session.run_with_options(inputs, &self.run).map_err(run_error)?;
@@ -81,7 +81,7 @@ impl Encoder for OnnxEncoder {
         Ok(values.chunks_exact(self.dimension).map(<[f32]>::to_vec).collect())
     }
 
-    fn brake(&self) -> Brake {
+    fn brake(&self) -> RunTerminator {
         let run = Arc::clone(&self.run);
         Box::new(move || {
             if let Err(error) = run.terminate() {
@@ -91,15 +91,15 @@ impl Encoder for OnnxEncoder {
     }
 }
 
-fn session(runtime: &Runtime, model: &[u8], options: Terms) -> ort::Result<Session> {
-    let Terms { device, threads, .. } = options;
+fn session(runtime: &OnnxRuntime, model: &[u8], options: SessionOptions) -> ort::Result<Session> {
+    let SessionOptions { device, threads, .. } = options;
     let environment = runtime.environment();
     for provider in providers(device) {
         runtime.load_provider(*provider)?;
     }
     let mut devices = Vec::new();
     for provider in providers(device) {
-        let number = if let Device::Cuda(number) = device { number } else { 0 };
+        let number = if let SessionDevice::Cuda(number) = device { number } else { 0 };
         let number = usize::try_from(number).unwrap_or(usize::MAX);
         let mut own = environment.devices().filter(|device| device.ep().is_ok_and(|name| name == provider.name));
         let missing = || ort::Error::new(format!("{} finds no device {number}", provider.name));
@@ -119,26 +119,29 @@ fn session(runtime: &Runtime, model: &[u8], options: Terms) -> ort::Result<Sessi
 }
 
 /// Returns the providers that a device needs, the preferred one first; what none of them takes runs on the CPU.
-const fn providers(device: Device) -> &'static [Provider] {
+const fn providers(device: SessionDevice) -> &'static [ExecutionProvider] {
     match device {
-        Device::Cpu => &[],
-        Device::Cuda(_) => &[Provider::CUDA],
-        Device::TensorRt => &[Provider::TENSORRT, Provider::CUDA],
+        SessionDevice::Cpu => &[],
+        SessionDevice::Cuda(_) => &[ExecutionProvider::CUDA],
+        SessionDevice::TensorRt => &[ExecutionProvider::TENSORRT, ExecutionProvider::CUDA],
     }
 }
 
 /// Returns what the providers of a device are told: how much of its memory their arena may take.
-fn provider_options(options: Terms) -> Vec<(String, String)> {
+fn provider_options(options: SessionOptions) -> Vec<(String, String)> {
     let Some(limit) = options.memory_limit else { return Vec::new() };
-    let option = |provider: &Provider| {
-        let key = if *provider == Provider::TENSORRT { "trt_max_workspace_size" } else { "gpu_mem_limit" };
+    let option = |provider: &ExecutionProvider| {
+        let key = if *provider == ExecutionProvider::TENSORRT { "trt_max_workspace_size" } else { "gpu_mem_limit" };
         (format!("{}.{key}", provider.name), limit.to_string())
     };
     providers(options.device).iter().map(option).collect()
 }
 
 /// Pads to the longest of the batch; the mask hides the padding.
-fn inputs(batch: &[Tokens], padding: Padding) -> ort::Result<Vec<(Cow<'static, str>, SessionInputValue<'static>)>> {
+fn inputs(
+    batch: &[TokenIds],
+    padding: BatchPadding,
+) -> ort::Result<Vec<(Cow<'static, str>, SessionInputValue<'static>)>> {
     let width = batch.iter().map(|tokens| tokens.ids.len()).max().unwrap_or_default();
     let shape = [batch.len(), width];
     let (mut ids, mut mask) = (vec![padding.id; batch.len() * width], vec![0; batch.len() * width]);
@@ -160,29 +163,29 @@ fn run_error(error: ort::Error) -> InferenceError {
 }
 
 /// The bundle contract's demands on the graph.
-struct Contract<'s> {
+struct GraphContract<'s> {
     spec: &'s EncoderSpec,
 }
 
 /// The tensor that an input or output of the graph must be; its shape in words.
-struct Expected<'s> {
+struct ExpectedTensor<'s> {
     element: TensorElementType,
     shape: &'s str,
 }
 
-impl fmt::Display for Expected<'_> {
+impl fmt::Display for ExpectedTensor<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.element, self.shape)
     }
 }
 
-impl Contract<'_> {
+impl GraphContract<'_> {
     fn check_inputs(&self, inputs: &[Outlet]) -> Result<(), SessionError> {
         let has_types = inputs.iter().any(|input| input.name() == TYPES);
         for name in INPUTS.into_iter().chain(has_types.then_some(TYPES)) {
             let input = inputs.iter().find(|input| input.name() == name);
             let rank = |dimensions: &[i64]| dimensions.len() == 2;
-            let expected = Expected { element: TensorElementType::Int64, shape: "[batch, sequence]" };
+            let expected = ExpectedTensor { element: TensorElementType::Int64, shape: "[batch, sequence]" };
             self.check(&format!("input `{name}`"), input, expected, rank)?;
         }
         match inputs.iter().find(|input| input.name() != TYPES && !INPUTS.contains(&input.name())) {
@@ -200,7 +203,7 @@ impl Contract<'_> {
         let width = i64::try_from(*dimension).unwrap_or(i64::MAX);
         let fits = |dimensions: &[i64]| matches!(dimensions, [_, last] if *last == width || *last == -1);
         let shape = format!("[batch, {dimension}]");
-        let expected = Expected { element: TensorElementType::Float32, shape: &shape };
+        let expected = ExpectedTensor { element: TensorElementType::Float32, shape: &shape };
         self.check(&format!("output `{name}`"), output, expected, fits)
     }
 
@@ -209,7 +212,7 @@ impl Contract<'_> {
         &self,
         part: &str,
         outlet: Option<&Outlet>,
-        expected: Expected<'_>,
+        expected: ExpectedTensor<'_>,
         fits: impl Fn(&[i64]) -> bool,
     ) -> Result<(), SessionError> {
         let Some(outlet) = outlet else {
@@ -231,23 +234,23 @@ impl Contract<'_> {
 mod tests {
     use super::*;
 
-    fn told(device: Device, memory_limit: Option<usize>) -> Vec<String> {
-        let options = provider_options(Terms { device, threads: 1, memory_limit });
+    fn told(device: SessionDevice, memory_limit: Option<usize>) -> Vec<String> {
+        let options = provider_options(SessionOptions { device, threads: 1, memory_limit });
         options.into_iter().map(|(key, value)| format!("{key}={value}")).collect()
     }
 
     #[test]
     fn a_memory_limit_is_told_to_the_providers_of_a_gpu() {
-        assert_eq!(told(Device::Cuda(1), Some(1 << 30)), ["CUDAExecutionProvider.gpu_mem_limit=1073741824"]);
+        assert_eq!(told(SessionDevice::Cuda(1), Some(1 << 30)), ["CUDAExecutionProvider.gpu_mem_limit=1073741824"]);
         assert_eq!(
-            told(Device::TensorRt, Some(64)),
+            told(SessionDevice::TensorRt, Some(64)),
             ["TensorrtExecutionProvider.trt_max_workspace_size=64", "CUDAExecutionProvider.gpu_mem_limit=64"]
         );
     }
 
     #[test]
     fn nobody_is_told_what_there_is_no_limit_for() {
-        assert!(told(Device::Cuda(0), None).is_empty());
-        assert!(told(Device::Cpu, Some(64)).is_empty());
+        assert!(told(SessionDevice::Cuda(0), None).is_empty());
+        assert!(told(SessionDevice::Cpu, Some(64)).is_empty());
     }
 }

@@ -15,15 +15,15 @@ use std::sync::Arc;
 use pointsman_core::config::Name;
 use pointsman_core::scores::HeadScores;
 
-pub use self::calibration::Calibration;
+pub use self::calibration::HeadCalibration;
 pub use self::error::HeadsError;
-use self::layer::Layer;
+use self::layer::DenseLayer;
 use self::maths::{nearest, ordinal, softmax};
-use self::reader::Reader;
-use self::trees::Forest;
+use self::reader::TensorReader;
+use self::trees::TreeEnsemble;
 use super::error::InferenceError;
 use super::ngrams::{self, Ngrams};
-use crate::manifest::{Activation, Block, Curve, HeadKind, HeadSpec, Manifest, Neighbours};
+use crate::manifest::{Activation, CalibrationCurve, HeadKind, HeadSpec, InputBlock, Manifest, NeighbourVote};
 
 /// The least probability that a mixture takes the logarithm of: one certain member must not outvote all others.
 const FLOOR: f32 = 1e-6;
@@ -37,16 +37,16 @@ struct Head {
     name: Arc<str>,
     kind: HeadKind,
     labels: Arc<[Arc<str>]>,
-    inputs: Vec<Block>,
+    inputs: Vec<InputBlock>,
     activation: Activation,
     temperature: f32,
-    isotonic: Option<Curve>,
-    layers: Vec<Layer>,
-    neighbours: Option<Neighbours>,
-    forest: Option<Forest>,
+    isotonic: Option<CalibrationCurve>,
+    layers: Vec<DenseLayer>,
+    neighbours: Option<NeighbourVote>,
+    forest: Option<TreeEnsemble>,
     /// The members of a mixture, empty for any other head.
     members: Vec<WeightedHead>,
-    gate: Option<Box<Gated>>,
+    gate: Option<Box<HeadGate>>,
 }
 
 /// A member of a mixture, and the factor of its log probabilities.
@@ -58,14 +58,14 @@ struct WeightedHead {
 
 /// The gate of a head: `by` tells whether the head knows prompts of a kind, `otherwise` scores the others.
 #[derive(Debug, Clone)]
-struct Gated {
+struct HeadGate {
     by: Head,
     otherwise: Head,
 }
 
 /// The input blocks of one prompt that heads read.
 #[derive(Debug, Clone, Copy)]
-pub struct Blocks<'p> {
+pub struct HeadInputs<'p> {
     /// The encoder's output.
     pub embedding: &'p [f32],
     /// The scaled dense features.
@@ -77,7 +77,7 @@ pub struct Blocks<'p> {
 impl Heads {
     /// Returns the heads of a checked manifest whose graph gives logits: there is nothing left to multiply.
     pub(crate) fn of_logits(manifest: &Manifest) -> Self {
-        let head = |spec: &HeadSpec| Head { inputs: vec![Block::Embedding], ..Head::new(spec, Vec::new()) };
+        let head = |spec: &HeadSpec| Head { inputs: vec![InputBlock::Embedding], ..Head::new(spec, Vec::new()) };
         Self(manifest.heads.iter().map(head).collect())
     }
 
@@ -86,18 +86,18 @@ impl Heads {
     /// # Errors
     /// When a tensor is missing, has another shape, or holds what is no number.
     pub fn parse(manifest: &Manifest, file: &str, bytes: &[u8], features: usize) -> Result<Self, HeadsError> {
-        let mut reader = Reader::new(file, bytes)?;
+        let mut reader = TensorReader::new(file, bytes)?;
         let mut heads = Vec::with_capacity(manifest.heads.len());
         for spec in manifest.heads.iter().filter(|spec| spec.mix.is_empty()) {
-            let width = |block: &Block| match block {
-                Block::Embedding => manifest.encoder.dimension,
-                Block::Features => features,
-                Block::Ngrams => ngrams::WIDTH,
+            let width = |block: &InputBlock| match block {
+                InputBlock::Embedding => manifest.encoder.dimension,
+                InputBlock::Features => features,
+                InputBlock::Ngrams => ngrams::WIDTH,
             };
             let inputs = spec.inputs.iter().map(width).sum();
             heads.push(match spec.trees {
                 Some(trees) => {
-                    let forest = Some(Forest::read(&mut reader, spec, trees, inputs)?);
+                    let forest = Some(TreeEnsemble::read(&mut reader, spec, trees, inputs)?);
                     Head { forest, ..Head::new(spec, Vec::new()) }
                 }
                 None => Head::new(spec, reader.layers(spec, inputs)?),
@@ -112,7 +112,7 @@ impl Heads {
     ///
     /// # Errors
     /// When a score is not a number.
-    pub fn score(&self, blocks: Blocks<'_>) -> Result<Vec<HeadScores>, InferenceError> {
+    pub fn score(&self, blocks: HeadInputs<'_>) -> Result<Vec<HeadScores>, InferenceError> {
         self.0.iter().map(|head| head.score(blocks)).collect()
     }
 
@@ -120,7 +120,7 @@ impl Heads {
     ///
     /// # Errors
     /// When a score is not a number.
-    pub fn score_lexical(&self, blocks: Blocks<'_>) -> Result<Vec<HeadScores>, InferenceError> {
+    pub fn score_lexical(&self, blocks: HeadInputs<'_>) -> Result<Vec<HeadScores>, InferenceError> {
         self.0.iter().filter(|head| head.is_lexical()).map(|head| head.score(blocks)).collect()
     }
 
@@ -140,12 +140,12 @@ impl Heads {
     }
 
     /// Returns whether some head that needs no encoder reads `block`.
-    pub(crate) fn read_lexically(&self, block: Block) -> bool {
+    pub(crate) fn read_lexically(&self, block: InputBlock) -> bool {
         self.0.iter().any(|head| head.is_lexical() && head.reads(block))
     }
 
     /// Returns whether some head reads `block`.
-    pub(crate) fn read(&self, block: Block) -> bool {
+    pub(crate) fn read(&self, block: InputBlock) -> bool {
         self.0.iter().any(|head| head.reads(block))
     }
 
@@ -167,7 +167,7 @@ impl Heads {
 }
 
 impl Head {
-    fn new(spec: &HeadSpec, layers: Vec<Layer>) -> Self {
+    fn new(spec: &HeadSpec, layers: Vec<DenseLayer>) -> Self {
         Self {
             name: spec.name.as_str().into(),
             kind: spec.kind,
@@ -195,28 +195,28 @@ impl Head {
         }
         let own = heads.iter().find(|head| *head.name == *spec.name.as_str()).expect("a checked manifest").clone();
         let gate = spec.gate.as_ref();
-        let gate = gate.map(|gate| Box::new(Gated { by: part(&gate.head), otherwise: part(&gate.otherwise) }));
+        let gate = gate.map(|gate| Box::new(HeadGate { by: part(&gate.head), otherwise: part(&gate.otherwise) }));
         Self { gate, ..own }
     }
 
-    fn reads(&self, block: Block) -> bool {
+    fn reads(&self, block: InputBlock) -> bool {
         self.inputs.contains(&block)
             || self.members.iter().any(|member| member.head.reads(block))
             || self.gate.as_ref().is_some_and(|gate| gate.by.reads(block) || gate.otherwise.reads(block))
     }
 
     fn is_lexical(&self) -> bool {
-        !self.reads(Block::Embedding)
+        !self.reads(InputBlock::Embedding)
     }
 
-    fn score(&self, blocks: Blocks<'_>) -> Result<HeadScores, InferenceError> {
+    fn score(&self, blocks: HeadInputs<'_>) -> Result<HeadScores, InferenceError> {
         let mut probabilities = self.probabilities(blocks)?;
         let known = self.gate.as_ref().map(|gate| gate.blend(&mut probabilities, blocks)).transpose()?;
         self.check(&probabilities)?;
         Ok(HeadScores { head: Arc::clone(&self.name), labels: Arc::clone(&self.labels), probabilities, known })
     }
 
-    fn probabilities(&self, blocks: Blocks<'_>) -> Result<Vec<f32>, InferenceError> {
+    fn probabilities(&self, blocks: HeadInputs<'_>) -> Result<Vec<f32>, InferenceError> {
         let mut probabilities = self.uncalibrated(blocks)?;
         if let Some(curve) = &self.isotonic {
             curve.apply(&mut probabilities);
@@ -224,7 +224,7 @@ impl Head {
         Ok(probabilities)
     }
 
-    fn uncalibrated(&self, blocks: Blocks<'_>) -> Result<Vec<f32>, InferenceError> {
+    fn uncalibrated(&self, blocks: HeadInputs<'_>) -> Result<Vec<f32>, InferenceError> {
         if !self.members.is_empty() {
             return self.mixture(blocks);
         }
@@ -248,7 +248,7 @@ impl Head {
 
     /// Returns the probabilities of a log-linear ensemble (the logarithmic opinion pool of Genest, Zidek 1986): the
     /// members' log probabilities, weighted and added, are logits.
-    fn mixture(&self, blocks: Blocks<'_>) -> Result<Vec<f32>, InferenceError> {
+    fn mixture(&self, blocks: HeadInputs<'_>) -> Result<Vec<f32>, InferenceError> {
         let mut logits = vec![0.0; self.labels.len()];
         for WeightedHead { head, weight } in &self.members {
             let probabilities = head.score(blocks)?.probabilities;
@@ -268,7 +268,7 @@ impl Head {
     }
 
     /// Applies the layer that reads the blocks, without ever writing out the sparse one.
-    fn first(&self, blocks: Blocks<'_>) -> Vec<f32> {
+    fn first(&self, blocks: HeadInputs<'_>) -> Vec<f32> {
         if let Some(forest) = &self.forest {
             return forest.logits(|index| self.input(blocks, index));
         }
@@ -278,18 +278,18 @@ impl Head {
         let mut from = 0;
         for block in &self.inputs {
             from += match block {
-                Block::Embedding => layer.add(&mut values, from, blocks.embedding),
-                Block::Features => layer.add(&mut values, from, blocks.features),
-                Block::Ngrams => layer.add_sparse(&mut values, from, blocks.ngrams),
+                InputBlock::Embedding => layer.add(&mut values, from, blocks.embedding),
+                InputBlock::Features => layer.add(&mut values, from, blocks.features),
+                InputBlock::Ngrams => layer.add_sparse(&mut values, from, blocks.ngrams),
             };
         }
         values
     }
 
     /// Returns one of the dense inputs.
-    fn input(&self, blocks: Blocks<'_>, mut index: usize) -> f32 {
+    fn input(&self, blocks: HeadInputs<'_>, mut index: usize) -> f32 {
         for block in &self.inputs {
-            let values = if *block == Block::Embedding { blocks.embedding } else { blocks.features };
+            let values = if *block == InputBlock::Embedding { blocks.embedding } else { blocks.features };
             match values.get(index) {
                 Some(value) => return *value,
                 None => index -= values.len(),
@@ -306,11 +306,11 @@ impl Head {
     }
 }
 
-impl Gated {
+impl HeadGate {
     /// Blends two heads as a mixture of two experts (Jacobs, Jordan, Nowlan, Hinton 1991): probabilities are added, by
     /// how probable it is that the first head knows prompts of this kind, so that a head that is sure of what it never
     /// saw does not outvote the other. Returns that probability.
-    fn blend(&self, probabilities: &mut [f32], blocks: Blocks<'_>) -> Result<f32, InferenceError> {
+    fn blend(&self, probabilities: &mut [f32], blocks: HeadInputs<'_>) -> Result<f32, InferenceError> {
         let known = self.by.score(blocks)?.probabilities[1];
         let otherwise = self.otherwise.score(blocks)?.probabilities;
         for (p, other) in probabilities.iter_mut().zip(otherwise) {

@@ -1,7 +1,7 @@
 //! The dense features that heads read: which ones, and how each is scaled.
 
 use pointsman_core::features;
-use pointsman_core::features::{Features, Kind};
+use pointsman_core::features::{FeatureKind, Features};
 use serde::Deserialize;
 
 /// The most standard deviations that a feature may be from its mean; what is beyond says no more.
@@ -29,7 +29,7 @@ pub enum FeatureInputsError {
 #[derive(Debug, Clone)]
 struct FeatureInput {
     index: usize,
-    transform: Transform,
+    transform: FeatureTransform,
     mean: f64,
     std: f64,
 }
@@ -38,14 +38,14 @@ struct FeatureInput {
 #[serde(deny_unknown_fields)]
 struct FeatureSpec {
     name: String,
-    transform: Transform,
+    transform: FeatureTransform,
     mean: f64,
     std: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Transform {
+enum FeatureTransform {
     Identity,
     Log1p,
 }
@@ -76,7 +76,7 @@ impl FeatureInputs {
     /// Returns the index of the feature called `name`.
     #[must_use]
     pub fn position(&self, name: &str) -> Option<usize> {
-        self.0.iter().position(|input| features::TABLE[input.index].name == name)
+        self.0.iter().position(|input| features::FEATURE_TABLE[input.index].name == name)
     }
 
     /// Returns the features' indices in the table.
@@ -99,7 +99,7 @@ impl FeatureSpec {
         if !(mean.is_finite() && std.is_finite() && std > 0.0) {
             return Err(FeatureInputsError::Scale { file, feature: name, mean, std });
         }
-        match features::index_of(&name).filter(|index| features::TABLE[*index].kind != Kind::Text) {
+        match features::index_of(&name).filter(|index| features::FEATURE_TABLE[*index].kind != FeatureKind::Text) {
             Some(index) => Ok(FeatureInput { index, transform, mean, std }),
             None => Err(FeatureInputsError::Unknown { file, feature: name }),
         }
@@ -110,8 +110,8 @@ impl FeatureInput {
     #[expect(clippy::cast_possible_truncation, reason = "heads are f32")]
     fn scale(&self, value: f64) -> f32 {
         let value = match self.transform {
-            Transform::Identity => value,
-            Transform::Log1p => value.ln_1p(),
+            FeatureTransform::Identity => value,
+            FeatureTransform::Log1p => value.ln_1p(),
         };
         ((value - self.mean) / self.std).clamp(-BOUND, BOUND) as f32
     }
@@ -121,7 +121,7 @@ impl FeatureInput {
 mod tests {
     use super::*;
 
-    fn input(transform: Transform) -> FeatureInput {
+    fn input(transform: FeatureTransform) -> FeatureInput {
         FeatureInput { index: 0, transform, mean: 1.0, std: 2.0 }
     }
 
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_number_is_centred_scaled_and_bounded() {
-        let input = input(Transform::Identity);
+        let input = input(FeatureTransform::Identity);
 
         assert_eq!([5.0, 1e9, -1e9].map(|value| input.scale(value)), [2.0, 5.0, -5.0]);
     }
@@ -140,7 +140,7 @@ mod tests {
     fn a_logarithm_is_taken_before_scaling() {
         let expected = (3.0_f32.ln_1p() - 1.0) / 2.0;
 
-        assert!((input(Transform::Log1p).scale(3.0) - expected).abs() < 1e-6);
+        assert!((input(FeatureTransform::Log1p).scale(3.0) - expected).abs() < 1e-6);
     }
 
     #[test]

@@ -7,22 +7,22 @@ use std::sync::Arc;
 
 use pointsman_core::config;
 use pointsman_core::config::Name;
-use pointsman_core::scores::{Familiarity, HeadScores, Scores, Source};
+use pointsman_core::scores::{Familiarity, HeadScores, ScoreSource, Scores};
 
 use super::error::InferenceError;
-use super::heads::{Blocks, Heads};
+use super::heads::{HeadInputs, Heads};
 use super::ngrams::{self, Ngrams};
-use super::scorer::Input;
-use crate::manifest::{Block, Manifest};
+use super::scorer::ScorerInput;
+use crate::manifest::{InputBlock, Manifest};
 
 /// About how many characters one token is, for what was cut of a text that no tokenizer has seen.
 const CHARS_PER_TOKEN: usize = 4;
 
 /// The heads of a bundle that need no encoder.
 #[derive(Debug)]
-pub(crate) struct Lexical {
+pub(crate) struct LexicalHeads {
     heads: Arc<Heads>,
-    forms: Vec<Form>,
+    forms: Vec<LexicalForm>,
     /// Every head that is no form of another: what a caller may want when it names none.
     all: Vec<Name>,
     reads_ngrams: bool,
@@ -31,16 +31,16 @@ pub(crate) struct Lexical {
 
 /// A head that stands for another.
 #[derive(Debug)]
-struct Form {
+struct LexicalForm {
     stands_for: Arc<str>,
     form: Arc<str>,
     /// The probability of the best label from which on it is enough.
     confidence: Option<f32>,
 }
 
-impl Lexical {
+impl LexicalHeads {
     /// Returns the lexical heads of a bundle, if it has any.
-    pub(crate) fn new(manifest: &Manifest, heads: &Arc<Heads>, cascade: config::Cascade) -> Option<Self> {
+    pub(crate) fn new(manifest: &Manifest, heads: &Arc<Heads>, cascade: config::LexicalCascade) -> Option<Self> {
         if !heads.has_lexical() {
             return None;
         }
@@ -48,14 +48,14 @@ impl Lexical {
             let stands_for = head.stands_for.as_ref()?.as_str().into();
             #[expect(clippy::cast_possible_truncation, reason = "probabilities are f32")]
             let confidence = cascade.confidence.map(|ratio| ratio.get() as f32).or(head.confidence);
-            Some(Form { stands_for, form: head.name.as_str().into(), confidence })
+            Some(LexicalForm { stands_for, form: head.name.as_str().into(), confidence })
         });
         let all = manifest.heads.iter().filter(|head| head.stands_for.is_none());
         Some(Self {
             heads: Arc::clone(heads),
             forms: forms.collect(),
             all: all.map(|head| head.name.clone()).collect(),
-            reads_ngrams: heads.read_lexically(Block::Ngrams),
+            reads_ngrams: heads.read_lexically(InputBlock::Ngrams),
             cascade: cascade.enabled,
         })
     }
@@ -64,12 +64,12 @@ impl Lexical {
     ///
     /// # Errors
     /// When a score is not a number.
-    pub(crate) fn score(&self, input: &Input) -> Result<Vec<HeadScores>, InferenceError> {
+    pub(crate) fn score(&self, input: &ScorerInput) -> Result<Vec<HeadScores>, InferenceError> {
         let none = Ngrams::default();
         let ngrams = if self.reads_ngrams { input.ngrams() } else { &none };
-        let blocks = Blocks { embedding: &[], features: &input.features, ngrams };
+        let blocks = HeadInputs { embedding: &[], features: &input.features, ngrams };
         let own = self.heads.score_lexical(blocks)?;
-        let stand_in = |form: &Form| {
+        let stand_in = |form: &LexicalForm| {
             let scores = own.iter().find(|scores| scores.head == form.form)?;
             Some(HeadScores { head: Arc::clone(&form.stands_for), ..scores.clone() })
         };
@@ -99,7 +99,7 @@ impl Lexical {
     }
 
     /// Puts scores together that no encoder had a part in.
-    pub(crate) fn scores(input: &Input, heads: Vec<HeadScores>, source: Source) -> Scores {
+    pub(crate) fn scores(input: &ScorerInput, heads: Vec<HeadScores>, source: ScoreSource) -> Scores {
         let cut = input.excerpt.chars().saturating_sub(2 * ngrams::MAX_CHARS).div_ceil(CHARS_PER_TOKEN);
         let truncated_tokens = u32::try_from(cut).unwrap_or(u32::MAX);
         Scores {

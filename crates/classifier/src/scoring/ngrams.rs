@@ -4,7 +4,7 @@
 //! that collisions cancel on average (Weinberger et al. 2009). No vocabulary is stored, and training counts the same
 //! way.
 
-use super::tokenize::Excerpt;
+use super::tokenize::TextExcerpt;
 
 /// The buckets of the vector.
 pub const WIDTH: usize = 1 << 15;
@@ -30,9 +30,9 @@ pub struct Ngrams {
 impl Ngrams {
     /// Counts the n-grams of what is left of a text. Words and pieces weigh the same in sum, however long the text is.
     #[must_use]
-    pub fn of(excerpt: &Excerpt) -> Self {
+    pub fn of(excerpt: &TextExcerpt) -> Self {
         let text: String = excerpt.parts(MAX_CHARS).flat_map(char::to_lowercase).collect();
-        let (mut words, mut pieces) = (Hashes::default(), Hashes::default());
+        let (mut words, mut pieces) = (NgramHashes::default(), NgramHashes::default());
         let mut before: Option<&str> = None;
         for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
             words.add(hash(1, [word.as_bytes()]));
@@ -93,9 +93,9 @@ impl Ngrams {
 
 /// The hashes that occurred. Sorting them at the end counts them several times faster than a map would.
 #[derive(Default)]
-struct Hashes(Vec<u64>);
+struct NgramHashes(Vec<u64>);
 
-impl Hashes {
+impl NgramHashes {
     fn add(&mut self, hash: u64) {
         self.0.push(hash);
     }
@@ -125,10 +125,10 @@ fn hash<const N: usize>(kind: u64, parts: [&[u8]; N]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scoring::tokenize::Budget;
+    use crate::scoring::tokenize::TokenBudget;
 
     fn ngrams(text: &str) -> Ngrams {
-        Ngrams::of(&Budget::of_tokens(64).excerpt(text))
+        Ngrams::of(&TokenBudget::of_tokens(64).excerpt(text))
     }
 
     #[test]

@@ -9,12 +9,12 @@ use std::collections::HashSet;
 
 /// The runs of words that a text has held so far, each by its bytes with single spaces between the words.
 #[derive(Debug)]
-pub(crate) struct Repeats {
+pub(crate) struct RepeatFilter {
     window: usize,
     seen: HashSet<String>,
 }
 
-impl Repeats {
+impl RepeatFilter {
     /// Looks for runs of `window` words; at least one.
     pub(crate) fn new(window: usize) -> Self {
         Self { window: window.max(1), seen: HashSet::new() }
@@ -66,36 +66,36 @@ mod tests {
     use super::*;
     use crate::manifest::TokenizerSpec;
     use crate::scoring::ngrams::Ngrams;
-    use crate::scoring::tokenize::Budget;
+    use crate::scoring::tokenize::TokenBudget;
 
     #[derive(Deserialize)]
     struct Fixture {
-        repeats: Vec<Cut>,
-        ngrams: Vec<Counted>,
+        repeats: Vec<RepeatCase>,
+        ngrams: Vec<CountedNgrams>,
     }
 
     #[derive(Deserialize)]
-    struct Cut {
+    struct RepeatCase {
         window: usize,
         parts: [String; 2],
         once: [String; 2],
     }
 
     #[derive(Deserialize)]
-    struct Counted {
+    struct CountedNgrams {
         text: String,
         entries: Vec<(u32, f32)>,
     }
 
     fn once(text: &str) -> String {
-        Repeats::new(4).once(text).into_owned()
+        RepeatFilter::new(4).once(text).into_owned()
     }
 
     #[test]
     fn a_text_without_repeats_is_left_alone() {
         let text = " To be, or not to be:\nthat is the question. ";
 
-        assert!(matches!(Repeats::new(4).once(text), Cow::Borrowed(same) if same == text));
+        assert!(matches!(RepeatFilter::new(4).once(text), Cow::Borrowed(same) if same == text));
     }
 
     #[test]
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn what_an_earlier_text_held_is_a_repeat_as_well() {
-        let mut repeats = Repeats::new(2);
+        let mut repeats = RepeatFilter::new(2);
         repeats.once("one two three");
 
         assert_eq!(repeats.once("zero one two four"), "zero four");
@@ -125,12 +125,12 @@ mod tests {
         let fixture: Fixture = serde_json::from_slice(&fs::read(path).expect("a fixture")).expect("JSON");
 
         for case in fixture.repeats {
-            let mut repeats = Repeats::new(case.window);
+            let mut repeats = RepeatFilter::new(case.window);
             assert_eq!(case.parts.map(|part| repeats.once(&part).into_owned()), case.once);
         }
         let spec = TokenizerSpec { file: String::new(), max_tokens: 64, head_tokens: 42, repeat_words: Some(4) };
-        for Counted { text, entries } in fixture.ngrams {
-            let ngrams = Ngrams::of(&Budget::new(&spec).excerpt(&text));
+        for CountedNgrams { text, entries } in fixture.ngrams {
+            let ngrams = Ngrams::of(&TokenBudget::new(&spec).excerpt(&text));
             let buckets = |entries: &[(u32, f32)]| entries.iter().map(|(bucket, _)| *bucket).collect::<Vec<_>>();
             assert_eq!(buckets(ngrams.entries()), buckets(&entries), "{text}");
             assert!(ngrams.entries().iter().zip(&entries).all(|(a, b)| (a.1 - b.1).abs() < 1e-4), "{text}");
@@ -151,12 +151,12 @@ mod tests {
     proptest! {
         #[test]
         fn the_rule_is_followed(text in "([ab]{1,2}[ \n\u{85}\u{1f}]{1,2}){0,40}", window in 1_usize..6) {
-            prop_assert_eq!(Repeats::new(window).once(&text), plainly(&text, window));
+            prop_assert_eq!(RepeatFilter::new(window).once(&text), plainly(&text, window));
         }
 
         #[test]
         fn nothing_new_is_said(text in "(\\PC{0,6} ){0,30}", window in 1_usize..6) {
-            let once = Repeats::new(window).once(&text).into_owned();
+            let once = RepeatFilter::new(window).once(&text).into_owned();
             let mut words = text.split_whitespace();
             prop_assert!(once.split_whitespace().all(|word| words.any(|other| other == word)));
         }

@@ -6,11 +6,11 @@
 //! lexical form that does not know a text leaves it to the encoder.
 
 use pointsman_core::features::Language;
-use pointsman_core::scores::{Familiarity, Unfamiliar};
+use pointsman_core::scores::{Familiarity, UnfamiliarPart};
 use unicode_script::{Script, UnicodeScript};
 
 use super::ngrams;
-use super::scorer::Input;
+use super::scorer::ScorerInput;
 use crate::manifest::{Manifest, ManifestError, NgramsSpec, ScopeError, script};
 
 /// The size of a record of n-grams, in bytes; a power of two, so that a bit in it is found without division.
@@ -28,13 +28,13 @@ const MIN_NGRAMS: usize = 12;
 pub(crate) struct TrainingScope {
     languages: Vec<String>,
     scripts: Vec<Script>,
-    record: Option<NgramRecord>,
+    record: Option<NgramFilter>,
 }
 
 /// The n-grams that training saw, as a Bloom filter (Bloom 1970): what was seen is always found, what was not hardly
 /// ever.
 #[derive(Debug)]
-pub struct NgramRecord {
+pub struct NgramFilter {
     bits: Vec<u8>,
     probes: u32,
     sure: f32,
@@ -43,13 +43,13 @@ pub struct NgramRecord {
 
 /// The verdict of a scope on one text.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Acquaintance {
+pub(crate) struct ScopeVerdict {
     pub(crate) familiarity: Familiarity,
     /// True where lexical forms know the text: they read its n-grams and little else.
     pub(crate) is_lexical: bool,
 }
 
-impl Acquaintance {
+impl ScopeVerdict {
     /// The verdict on a text where no scope is declared.
     pub(crate) const UNKNOWN: Self = Self { familiarity: Familiarity::UNKNOWN, is_lexical: true };
 }
@@ -61,7 +61,7 @@ impl TrainingScope {
         Ok(Self {
             languages: manifest.languages.clone(),
             scripts: manifest.scripts.iter().filter_map(|name| script(name)).collect(),
-            record: record.map(|(spec, bits)| NgramRecord::parse(spec, bits)).transpose()?,
+            record: record.map(|(spec, bits)| NgramFilter::parse(spec, bits)).transpose()?,
         })
     }
 
@@ -71,12 +71,12 @@ impl TrainingScope {
     }
 
     /// Says how far a text is known; `language` is asked where its n-grams leave a doubt.
-    pub(crate) fn acquaintance(&self, input: &Input, language: impl FnOnce() -> Language) -> Acquaintance {
+    pub(crate) fn acquaintance(&self, input: &ScorerInput, language: impl FnOnce() -> Language) -> ScopeVerdict {
         let is_strange = self.is_mostly_beyond(input);
         let share = self.record.as_ref().and_then(|record| record.share(input.ngrams().hashes()));
         let is_known = self.record.as_ref().map(|record| share.is_none_or(|share| share >= record.sure));
         let unfamiliar = if is_strange && !self.scripts.is_empty() {
-            Some(Unfamiliar::Script)
+            Some(UnfamiliarPart::Script)
         } else if is_known == Some(true) {
             None
         } else {
@@ -84,24 +84,29 @@ impl TrainingScope {
         };
         // Without a record, the script is all that tells what a lexical form does not know.
         let is_lexical = unfamiliar.is_none() && is_known.unwrap_or(!is_strange);
-        Acquaintance { familiarity: Familiarity { known_ngrams: share, unfamiliar }, is_lexical }
+        ScopeVerdict { familiarity: Familiarity { known_ngrams: share, unfamiliar }, is_lexical }
     }
 
     /// Returns what is unfamiliar of a text that its n-grams do not speak for.
-    fn doubt(&self, input: &Input, share: Option<f32>, language: impl FnOnce() -> Language) -> Option<Unfamiliar> {
+    fn doubt(
+        &self,
+        input: &ScorerInput,
+        share: Option<f32>,
+        language: impl FnOnce() -> Language,
+    ) -> Option<UnfamiliarPart> {
         let language = if self.languages.is_empty() { Language::default() } else { language() };
         if !language.is_unknown() {
             let is_declared = self.languages.iter().any(|code| code == language.code());
-            return (!is_declared).then_some(Unfamiliar::Language);
+            return (!is_declared).then_some(UnfamiliarPart::Language);
         }
         let record = self.record.as_ref()?;
         let is_enough = input.ngrams().hashes().len() >= MIN_NGRAMS;
-        (is_enough && share? < record.least).then_some(Unfamiliar::Ngrams)
+        (is_enough && share? < record.least).then_some(UnfamiliarPart::Ngrams)
     }
 
     /// Returns whether most letters are of scripts that are not declared; where none is, of others than Latin. Letters
     /// count by their bytes: one that takes three says about as much as three that take one.
-    fn is_mostly_beyond(&self, input: &Input) -> bool {
+    fn is_mostly_beyond(&self, input: &ScorerInput) -> bool {
         let scripts = if self.scripts.is_empty() { &[Script::Latin] } else { &*self.scripts };
         let (mut within, mut beyond) = (0, 0);
         for letter in input.excerpt.parts(ngrams::MAX_CHARS).filter(|c| c.is_alphabetic()) {
@@ -117,7 +122,7 @@ impl TrainingScope {
     }
 }
 
-impl NgramRecord {
+impl NgramFilter {
     /// Takes the bytes of its file.
     ///
     /// # Errors

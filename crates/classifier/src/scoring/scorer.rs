@@ -4,15 +4,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use pointsman_core::features::Features;
-use pointsman_core::scores::{Familiarity, Scores, Source};
+use pointsman_core::scores::{Familiarity, ScoreSource, Scores};
 
-use super::encoder::{Brake, Encoder};
+use super::encoder::{Encoder, RunTerminator};
 use super::error::InferenceError;
-use super::heads::{Blocks, Heads};
+use super::heads::{HeadInputs, Heads};
 use super::inputs::FeatureInputs;
 use super::ngrams::Ngrams;
-use super::tokenize::{Budget, Excerpt, Tokenizer, Tokens};
-use crate::manifest::Block;
+use super::tokenize::{TextExcerpt, TokenBudget, TokenIds, Tokenizer};
+use crate::manifest::InputBlock;
 
 /// The number of length classes: up to 16 tokens, 32, 64, ..., 8192.
 pub(crate) const LENGTHS: usize = 10;
@@ -34,8 +34,8 @@ const GAIN: f64 = 1.05;
 
 /// The input of one scoring: the text that was kept, and the scaled dense features.
 #[derive(Debug)]
-pub(crate) struct Input {
-    pub(crate) excerpt: Excerpt,
+pub(crate) struct ScorerInput {
+    pub(crate) excerpt: TextExcerpt,
     pub(crate) features: Vec<f32>,
     /// The length class (below [`LENGTHS`]) that the text probably has; batches are of one class.
     pub(crate) length: usize,
@@ -43,9 +43,9 @@ pub(crate) struct Input {
     ngrams: OnceLock<Ngrams>,
 }
 
-impl Input {
+impl ScorerInput {
     /// Keeps of a text and its features what a bundle reads.
-    pub(crate) fn new(text: &str, features: &Features, budget: Budget, inputs: &FeatureInputs) -> Self {
+    pub(crate) fn new(text: &str, features: &Features, budget: TokenBudget, inputs: &FeatureInputs) -> Self {
         let excerpt = budget.excerpt(text);
         let length = length(budget.estimate(&excerpt));
         Self { excerpt, features: inputs.scale(features), length, ngrams: OnceLock::new() }
@@ -83,7 +83,7 @@ impl<E: Encoder> Scorer<E> {
     }
 
     /// Returns what ends the run that goes on.
-    pub(crate) fn brake(&self) -> Brake {
+    pub(crate) fn brake(&self) -> RunTerminator {
         self.encoder.brake()
     }
 
@@ -93,7 +93,7 @@ impl<E: Encoder> Scorer<E> {
     }
 
     /// Returns the scores of each input, in the same order.
-    pub(crate) fn score(&mut self, inputs: &[&Input]) -> Result<Vec<Scores>, InferenceError> {
+    pub(crate) fn score(&mut self, inputs: &[&ScorerInput]) -> Result<Vec<Scores>, InferenceError> {
         let tokens = inputs.iter().map(|input| self.tokenizer.tokens(&input.excerpt)).collect::<Result<Vec<_>, _>>()?;
         let embeddings = self.encoder.embed(&tokens)?;
         let rows = inputs.iter().zip(&tokens).zip(&embeddings);
@@ -131,7 +131,7 @@ impl<E: Encoder> Scorer<E> {
         Ok(())
     }
 
-    fn fastest(&mut self, batch: &[Tokens]) -> Result<Duration, InferenceError> {
+    fn fastest(&mut self, batch: &[TokenIds]) -> Result<Duration, InferenceError> {
         let mut least = Duration::MAX;
         for _ in 0..TRIALS {
             let started = Instant::now();
@@ -157,12 +157,12 @@ impl<E: Encoder> Scorer<E> {
         self.batches = [1; LENGTHS];
     }
 
-    fn heads_of(&self, input: &Input, tokens: &Tokens, embedding: &[f32]) -> Result<Scores, InferenceError> {
+    fn heads_of(&self, input: &ScorerInput, tokens: &TokenIds, embedding: &[f32]) -> Result<Scores, InferenceError> {
         let none = Ngrams::default();
-        let ngrams = if self.heads.read(Block::Ngrams) { input.ngrams() } else { &none };
-        let blocks = Blocks { embedding, features: &input.features, ngrams };
+        let ngrams = if self.heads.read(InputBlock::Ngrams) { input.ngrams() } else { &none };
+        let blocks = HeadInputs { embedding, features: &input.features, ngrams };
         Ok(Scores {
-            source: Source::Encoder,
+            source: ScoreSource::Encoder,
             heads: self.heads.score(blocks)?,
             tokens: u32::try_from(tokens.ids.len()).unwrap_or(u32::MAX),
             truncated_tokens: tokens.truncated,

@@ -1,13 +1,13 @@
 //! Text to token ids, within a budget, without ever reading more of a long text than can matter.
 //!
-//! Two cuts. [`Budget::excerpt`] cuts characters, before a text is queued, so that a 5 MiB prompt neither waits in
+//! Two cuts. [`TokenBudget::excerpt`] cuts characters, before a text is queued, so that a 5 MiB prompt neither waits in
 //! memory nor is tokenised as a whole; where the bundle says so, what the ends repeat is cut as well.
 //! [`Tokenizer::tokens`] then cuts tokens out of the middle. Training cuts the same way.
 
 use std::borrow::Cow;
 
 use super::error::InferenceError;
-use super::repeats::Repeats;
+use super::repeats::RepeatFilter;
 use crate::manifest::{ManifestError, TokenizerSpec, TokenizerSpecError};
 
 /// The characters of each end of a long text that are tokenised, a token of the budget.
@@ -18,7 +18,7 @@ const BYTES_PER_TOKEN: usize = 4;
 
 /// The number of tokens that fit, and of those that come from a long text's start.
 #[derive(Debug, Clone, Copy)]
-pub struct Budget {
+pub struct TokenBudget {
     max_tokens: usize,
     head_tokens: usize,
     repeat_words: Option<usize>,
@@ -26,7 +26,7 @@ pub struct Budget {
 
 /// The rest of a text after the first cut: all of it, or its two ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Excerpt {
+pub struct TextExcerpt {
     head: String,
     tail: String,
     /// Characters of the whole text when some were cut.
@@ -35,7 +35,7 @@ pub struct Excerpt {
 
 /// The ids that an encoder reads, specials included.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tokens {
+pub struct TokenIds {
     /// At least the specials.
     pub ids: Vec<i64>,
     /// Tokens that were cut out of the middle; estimated when characters were cut as well.
@@ -46,7 +46,7 @@ pub struct Tokens {
 #[derive(Debug)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
-    budget: Budget,
+    budget: TokenBudget,
     /// Before and after every text, such as `[CLS]` and `[SEP]`.
     specials: [Vec<i64>; 2],
     pad: i64,
@@ -67,7 +67,7 @@ pub enum TokenizerError {
     Budget(#[from] ManifestError),
 }
 
-impl Budget {
+impl TokenBudget {
     /// Takes the budget of a checked manifest.
     pub(crate) const fn new(spec: &TokenizerSpec) -> Self {
         Self { max_tokens: spec.max_tokens, head_tokens: spec.head_tokens, repeat_words: spec.repeat_words }
@@ -81,7 +81,7 @@ impl Budget {
 
     /// Cuts the middle out of a text longer than 32 characters a token of the budget, and then what is said again.
     #[must_use]
-    pub fn excerpt(self, text: &str) -> Excerpt {
+    pub fn excerpt(self, text: &str) -> TextExcerpt {
         let excerpt = self.ends(text);
         match self.repeat_words {
             Some(window) => excerpt.once(window),
@@ -89,15 +89,15 @@ impl Budget {
         }
     }
 
-    fn ends(self, text: &str) -> Excerpt {
+    fn ends(self, text: &str) -> TextExcerpt {
         let end = CHARS_PER_TOKEN * self.max_tokens;
         if text.char_indices().nth(2 * end).is_none() {
-            return Excerpt { head: text.to_owned(), tail: String::new(), cut_from: None };
+            return TextExcerpt { head: text.to_owned(), tail: String::new(), cut_from: None };
         }
         let offset = |index: Option<(usize, char)>| index.map_or(0, |(offset, _)| offset);
         let head = &text[..offset(text.char_indices().nth(end))];
         let tail = &text[offset(text.char_indices().nth_back(end - 1))..];
-        Excerpt { head: head.to_owned(), tail: tail.to_owned(), cut_from: Some(text.chars().count()) }
+        TextExcerpt { head: head.to_owned(), tail: tail.to_owned(), cut_from: Some(text.chars().count()) }
     }
 
     /// Cuts the middle out of a long text; the excerpt of what is left holds the same words.
@@ -112,7 +112,7 @@ impl Budget {
     }
 
     /// Returns about how many tokens of the budget an excerpt takes: four bytes of text are one.
-    pub(crate) fn estimate(self, excerpt: &Excerpt) -> usize {
+    pub(crate) fn estimate(self, excerpt: &TextExcerpt) -> usize {
         ((excerpt.head.len() + excerpt.tail.len()) / BYTES_PER_TOKEN + 2).min(self.max_tokens)
     }
 
@@ -122,9 +122,9 @@ impl Budget {
     }
 }
 
-impl Excerpt {
+impl TextExcerpt {
     fn once(self, window: usize) -> Self {
-        let mut repeats = Repeats::new(window);
+        let mut repeats = RepeatFilter::new(window);
         let (head, tail) = (repeats.once(&self.head).into_owned(), repeats.once(&self.tail).into_owned());
         Self { head, tail, ..self }
     }
@@ -145,7 +145,7 @@ impl Excerpt {
     }
 }
 
-impl Excerpt {
+impl TextExcerpt {
     /// Returns the first `limit` characters of the text and the last `limit` of the others, a space between them where
     /// something was cut out.
     pub(crate) fn parts(&self, limit: usize) -> impl Iterator<Item = char> {
@@ -172,7 +172,7 @@ impl Tokenizer {
             None => named_specials(&inner, spec)?,
         };
         let pad = ["[PAD]", "<pad>"].into_iter().find_map(|token| inner.token_to_id(token));
-        let tokenizer = Self { specials, pad: pad.map_or(0, i64::from), budget: Budget::new(spec), inner };
+        let tokenizer = Self { specials, pad: pad.map_or(0, i64::from), budget: TokenBudget::new(spec), inner };
         let TokenizerSpec { max_tokens, head_tokens, .. } = *spec;
         if max_tokens < tokenizer.surround() + head_tokens.max(1) {
             return Err(ManifestError::Tokenizer(TokenizerSpecError::Budget { max_tokens, head_tokens }).into());
@@ -187,7 +187,7 @@ impl Tokenizer {
 
     /// Returns the budget.
     #[must_use]
-    pub const fn budget(&self) -> Budget {
+    pub const fn budget(&self) -> TokenBudget {
         self.budget
     }
 
@@ -195,7 +195,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// When the tokenizer fails, which well-formed ones do not.
-    pub fn tokens(&self, excerpt: &Excerpt) -> Result<Tokens, InferenceError> {
+    pub fn tokens(&self, excerpt: &TextExcerpt) -> Result<TokenIds, InferenceError> {
         let mut ids = self.encode(&excerpt.head)?;
         if !excerpt.tail.is_empty() {
             ids.extend(self.encode(&excerpt.tail)?);
@@ -207,15 +207,15 @@ impl Tokenizer {
         });
         let kept = self.fit(&ids);
         let truncated = u32::try_from(total.saturating_sub(kept.len() - self.surround())).unwrap_or(u32::MAX);
-        Ok(Tokens { ids: kept, truncated })
+        Ok(TokenIds { ids: kept, truncated })
     }
 
     /// Returns an input of `tokens` tokens, to warm up with.
-    pub(crate) fn dummy(&self, tokens: usize) -> Tokens {
+    pub(crate) fn dummy(&self, tokens: usize) -> TokenIds {
         let room = tokens.min(self.budget.max_tokens).saturating_sub(self.surround());
         // A special is an id that every vocabulary has.
         let id = self.specials.concat().first().copied().unwrap_or_default();
-        Tokens { ids: self.fit(&vec![id; room]), truncated: 0 }
+        TokenIds { ids: self.fit(&vec![id; room]), truncated: 0 }
     }
 
     #[cfg(test)]

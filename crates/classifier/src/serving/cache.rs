@@ -14,9 +14,9 @@ use pointsman_core::scores::{HeadScores, Scores};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use crate::bundle::Identity;
-use crate::scoring::scorer::Input;
-use crate::serving::single_flight::{Flight, Waiting};
+use crate::bundle::BundleIdentity;
+use crate::scoring::scorer::ScorerInput;
+use crate::serving::single_flight::{FlightReceiver, SingleFlight};
 
 /// Shards of a cache that is large enough to be split.
 const SHARDS: usize = 16;
@@ -32,47 +32,47 @@ const ENTRY_BYTES: usize = 96;
 
 /// 128 bits of the sha256 over a classifier's input and its bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Key([u8; 16]);
+pub(crate) struct ScoreCacheKey([u8; 16]);
 
 /// The scores by key; bounded by entries and bytes.
 #[derive(Debug)]
-pub(crate) struct Cache {
+pub(crate) struct ScoreCache {
     /// None when the cache is off.
-    shards: Vec<Mutex<Shard>>,
+    shards: Vec<Mutex<CacheShard>>,
 }
 
 /// The result of a look-up in the cache.
 #[derive(Debug)]
-pub(crate) enum Found {
+pub(crate) enum CacheLookup {
     /// The scores themselves.
     Hit(Arc<Scores>),
     /// A run for the same input is under way.
-    Joined(Waiting),
+    Joined(FlightReceiver),
     /// Nothing, and no permit to start it.
     Nothing,
     /// Nothing: the caller has to bring this flight to a worker.
-    Lead(Arc<Flight>, Waiting),
+    Lead(Arc<SingleFlight>, FlightReceiver),
 }
 
 #[derive(Debug)]
-struct Shard {
+struct CacheShard {
     max_entries: usize,
     max_bytes: usize,
-    young: Generation,
-    old: Generation,
+    young: CacheGeneration,
+    old: CacheGeneration,
     /// A flight that no worker holds any more is as good as none.
-    flights: HashMap<Key, Weak<Flight>>,
+    flights: HashMap<ScoreCacheKey, Weak<SingleFlight>>,
 }
 
 #[derive(Debug, Default)]
-struct Generation {
-    scores: HashMap<Key, Arc<Scores>>,
+struct CacheGeneration {
+    scores: HashMap<ScoreCacheKey, Arc<Scores>>,
     bytes: usize,
 }
 
-impl Key {
+impl ScoreCacheKey {
     /// Hashes everything that decides what a bundle says about an input.
-    pub(crate) fn of(input: &Input, bundle: &Identity) -> Self {
+    pub(crate) fn of(input: &ScorerInput, bundle: &BundleIdentity) -> Self {
         let mut hash = Sha256::new();
         hash.update(bundle.sha256.as_bytes());
         let [head, tail] = input.excerpt.ends();
@@ -90,44 +90,44 @@ impl Key {
     }
 }
 
-impl Cache {
+impl ScoreCache {
     /// Makes an empty cache; one that may hold nothing also joins nobody.
-    pub(crate) fn new(bounds: config::Cache) -> Self {
-        let config::Cache { max_entries, max_bytes } = bounds;
+    pub(crate) fn new(bounds: config::ScoreCacheLimits) -> Self {
+        let config::ScoreCacheLimits { max_entries, max_bytes } = bounds;
         if max_entries == 0 || max_bytes == 0 {
             return Self { shards: Vec::new() };
         }
         let count = (max_entries / SHARD_ENTRIES).min(max_bytes / SHARD_BYTES).clamp(1, SHARDS);
-        let shard = || Mutex::new(Shard::new(max_entries / count, max_bytes / count));
+        let shard = || Mutex::new(CacheShard::new(max_entries / count, max_bytes / count));
         Self { shards: std::iter::repeat_with(shard).take(count).collect() }
     }
 
     /// Finds scores, or joins the run under way, or starts one if `may_lead`.
-    pub(crate) fn find(&self, key: Key, deadline: Instant, may_lead: bool) -> Found {
+    pub(crate) fn find(&self, key: ScoreCacheKey, deadline: Instant, may_lead: bool) -> CacheLookup {
         let lead = || {
-            let (flight, waiting) = Flight::new(deadline);
-            Found::Lead(flight, waiting)
+            let (flight, waiting) = SingleFlight::new(deadline);
+            CacheLookup::Lead(flight, waiting)
         };
-        let Some(mut shard) = self.shard(key) else { return if may_lead { lead() } else { Found::Nothing } };
+        let Some(mut shard) = self.shard(key) else { return if may_lead { lead() } else { CacheLookup::Nothing } };
         if let Some(scores) = shard.get(key) {
-            return Found::Hit(scores);
+            return CacheLookup::Hit(scores);
         }
         let flight = shard.flights.get(&key).and_then(Weak::upgrade);
         if let Some(waiting) = flight.and_then(|flight| flight.join(deadline)) {
-            return Found::Joined(waiting);
+            return CacheLookup::Joined(waiting);
         }
         if !may_lead {
-            return Found::Nothing;
+            return CacheLookup::Nothing;
         }
         let found = lead();
-        if let Found::Lead(flight, _) = &found {
+        if let CacheLookup::Lead(flight, _) = &found {
             shard.flights.insert(key, Arc::downgrade(flight));
         }
         found
     }
 
     /// Inserts the scores of a flight that has landed.
-    pub(crate) fn insert(&self, key: Key, scores: &Arc<Scores>) {
+    pub(crate) fn insert(&self, key: ScoreCacheKey, scores: &Arc<Scores>) {
         if let Some(mut shard) = self.shard(key) {
             shard.flights.remove(&key);
             shard.insert(key, scores);
@@ -135,7 +135,7 @@ impl Cache {
     }
 
     /// Forgets a flight that brings no scores, unless another one has started since.
-    pub(crate) fn forget(&self, key: Key, flight: &Arc<Flight>) {
+    pub(crate) fn forget(&self, key: ScoreCacheKey, flight: &Arc<SingleFlight>) {
         if let Some(mut shard) = self.shard(key)
             && shard.flights.get(&key).is_some_and(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(flight)))
         {
@@ -143,19 +143,19 @@ impl Cache {
         }
     }
 
-    fn shard(&self, key: Key) -> Option<MutexGuard<'_, Shard>> {
+    fn shard(&self, key: ScoreCacheKey) -> Option<MutexGuard<'_, CacheShard>> {
         let index = usize::from(key.0[0]) % self.shards.len().max(1);
         self.shards.get(index).map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Shard {
+impl CacheShard {
     fn new(max_entries: usize, max_bytes: usize) -> Self {
         let (young, old) = Default::default();
         Self { max_entries, max_bytes, young, old, flights: HashMap::new() }
     }
 
-    fn get(&mut self, key: Key) -> Option<Arc<Scores>> {
+    fn get(&mut self, key: ScoreCacheKey) -> Option<Arc<Scores>> {
         if let Some(scores) = self.young.scores.get(&key) {
             return Some(Arc::clone(scores));
         }
@@ -165,7 +165,7 @@ impl Shard {
         Some(scores)
     }
 
-    fn insert(&mut self, key: Key, scores: &Arc<Scores>) {
+    fn insert(&mut self, key: ScoreCacheKey, scores: &Arc<Scores>) {
         let bytes = size(scores);
         if bytes > self.max_bytes {
             return;
@@ -176,7 +176,7 @@ impl Shard {
         }
         let entries = self.young.scores.len() + self.old.scores.len();
         if entries >= self.max_entries || self.young.bytes + self.old.bytes + bytes > self.max_bytes {
-            self.old = Generation::default();
+            self.old = CacheGeneration::default();
         }
         if self.young.scores.insert(key, Arc::clone(scores)).is_none() {
             self.young.bytes += bytes;
@@ -195,33 +195,33 @@ fn size(scores: &Scores) -> usize {
 mod tests {
     use std::time::Duration;
 
-    use pointsman_core::scores::Degraded;
+    use pointsman_core::scores::ClassifierFailure;
 
     use super::*;
 
-    fn key(number: u8) -> Key {
-        Key([number; 16])
+    fn key(number: u8) -> ScoreCacheKey {
+        ScoreCacheKey([number; 16])
     }
 
     fn scores() -> Arc<Scores> {
         Arc::new(Scores { tokens: 3, ..Scores::of(Vec::new()) })
     }
 
-    fn cache(max_entries: usize, max_bytes: usize) -> Cache {
-        Cache::new(config::Cache { max_entries, max_bytes })
+    fn cache(max_entries: usize, max_bytes: usize) -> ScoreCache {
+        ScoreCache::new(config::ScoreCacheLimits { max_entries, max_bytes })
     }
 
     fn soon() -> Instant {
         Instant::now() + Duration::from_secs(1)
     }
 
-    fn holds(cache: &Cache, number: u8) -> bool {
-        matches!(cache.find(key(number), soon(), false), Found::Hit(_))
+    fn holds(cache: &ScoreCache, number: u8) -> bool {
+        matches!(cache.find(key(number), soon(), false), CacheLookup::Hit(_))
     }
 
-    fn lead(cache: &Cache, number: u8) -> (Arc<Flight>, Waiting) {
+    fn lead(cache: &ScoreCache, number: u8) -> (Arc<SingleFlight>, FlightReceiver) {
         match cache.find(key(number), soon(), true) {
-            Found::Lead(flight, waiting) => (flight, waiting),
+            CacheLookup::Lead(flight, waiting) => (flight, waiting),
             found => panic!("{found:?}"),
         }
     }
@@ -276,7 +276,7 @@ mod tests {
         let cache = cache(8, 1 << 20);
         let (flight, first) = lead(&cache, 1);
 
-        let Found::Joined(second) = cache.find(key(1), soon(), true) else { panic!("under way") };
+        let CacheLookup::Joined(second) = cache.find(key(1), soon(), true) else { panic!("under way") };
         flight.answer(&Ok(scores()));
 
         assert_eq!(first.await.expect("an answer"), Ok(scores()));
@@ -287,7 +287,7 @@ mod tests {
     async fn a_leader_that_leaves_does_not_lose_its_followers() {
         let cache = cache(8, 1 << 20);
         let (flight, first) = lead(&cache, 1);
-        let Found::Joined(second) = cache.find(key(1), soon(), true) else { panic!("under way") };
+        let CacheLookup::Joined(second) = cache.find(key(1), soon(), true) else { panic!("under way") };
 
         drop(first);
 
@@ -306,7 +306,10 @@ mod tests {
 
         let (second, _waiting) = lead(&cache, 1);
         cache.forget(key(1), &flight);
-        assert!(matches!(cache.find(key(1), soon(), true), Found::Joined(_)), "the second flight is not forgotten");
+        assert!(
+            matches!(cache.find(key(1), soon(), true), CacheLookup::Joined(_)),
+            "the second flight is not forgotten"
+        );
         drop(second);
     }
 
@@ -314,7 +317,7 @@ mod tests {
     async fn a_worker_that_drops_a_flight_tells_all_and_another_one_may_start() {
         let cache = cache(8, 1 << 20);
         let (flight, first) = lead(&cache, 1);
-        let Found::Joined(second) = cache.find(key(1), soon(), true) else { panic!("under way") };
+        let CacheLookup::Joined(second) = cache.find(key(1), soon(), true) else { panic!("under way") };
 
         drop(flight);
 
@@ -328,7 +331,7 @@ mod tests {
         let (flight, _waiting) = lead(&cache, 1);
 
         cache.forget(key(1), &flight);
-        flight.answer(&Err(Degraded::Inference));
+        flight.answer(&Err(ClassifierFailure::Inference));
 
         let _again = lead(&cache, 1);
     }

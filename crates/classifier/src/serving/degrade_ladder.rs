@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use pointsman_core::config::Name;
-use pointsman_core::scores::Degraded;
+use pointsman_core::scores::ClassifierFailure;
 use tokio::time::Instant;
 
 /// The time that a spell lasts after its last step down.
@@ -16,7 +16,7 @@ const SPELL: Duration = Duration::from_secs(10);
 
 /// The rung that answered a prompt in place of the encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rung {
+pub(crate) enum DegradeRung {
     /// To the lexical heads.
     Lexical,
     /// To the policy's `otherwise`.
@@ -25,21 +25,21 @@ pub(crate) enum Rung {
 
 /// The degrade ladder of one classifier, as a state.
 #[derive(Debug, Default)]
-pub(crate) struct Ladder {
+pub(crate) struct DegradeLadder {
     /// True while there is a spell: a look without a lock.
     is_down: AtomicBool,
-    spell: Mutex<Option<Spell>>,
+    spell: Mutex<Option<DegradedSpell>>,
 }
 
 #[derive(Debug)]
-struct Spell {
-    reasons: Vec<Degraded>,
-    rung: Rung,
+struct DegradedSpell {
+    reasons: Vec<ClassifierFailure>,
+    rung: DegradeRung,
     prompts: u64,
     last: Instant,
 }
 
-impl Rung {
+impl DegradeRung {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Lexical => "the lexical heads",
@@ -48,17 +48,17 @@ impl Rung {
     }
 }
 
-impl Ladder {
+impl DegradeLadder {
     /// Notes a prompt that the encoder should have answered, and who did instead; says so once a spell and reason.
     ///
     /// A prompt without text, or one that is poisoned, says nothing about the classifier.
-    pub(crate) fn stepped_down(&self, classifier: &Name, reason: Degraded, rung: Rung) {
-        if matches!(reason, Degraded::NoText | Degraded::NoAsk | Degraded::Poisoned) {
+    pub(crate) fn stepped_down(&self, classifier: &Name, reason: ClassifierFailure, rung: DegradeRung) {
+        if matches!(reason, ClassifierFailure::NoText | ClassifierFailure::NoAsk | ClassifierFailure::Poisoned) {
             return;
         }
         let mut spell = self.spell.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let spell = spell.get_or_insert_with(|| Spell { reasons: Vec::new(), rung, prompts: 0, last: now });
+        let spell = spell.get_or_insert_with(|| DegradedSpell { reasons: Vec::new(), rung, prompts: 0, last: now });
         (spell.rung, spell.last) = (rung, now);
         spell.prompts += 1;
         if !spell.reasons.contains(&reason) {
@@ -101,11 +101,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_spell_lasts_until_nothing_has_stepped_down_for_a_while() {
-        let ladder = Ladder::default();
+        let ladder = DegradeLadder::default();
         assert_eq!(ladder.trouble(), None);
 
-        ladder.stepped_down(&name(), Degraded::QueueFull, Rung::Lexical);
-        ladder.stepped_down(&name(), Degraded::Deadline, Rung::Lexical);
+        ladder.stepped_down(&name(), ClassifierFailure::QueueFull, DegradeRung::Lexical);
+        ladder.stepped_down(&name(), ClassifierFailure::Deadline, DegradeRung::Lexical);
         ladder.answered(&name());
         let trouble = ladder.trouble();
         tokio::time::advance(SPELL).await;
@@ -118,12 +118,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_new_spell_starts_counting_afresh() {
-        let ladder = Ladder::default();
-        ladder.stepped_down(&name(), Degraded::Deadline, Rung::Otherwise);
+        let ladder = DegradeLadder::default();
+        ladder.stepped_down(&name(), ClassifierFailure::Deadline, DegradeRung::Otherwise);
         tokio::time::advance(SPELL).await;
         ladder.answered(&name());
 
-        ladder.stepped_down(&name(), Degraded::Inference, Rung::Otherwise);
+        ladder.stepped_down(&name(), ClassifierFailure::Inference, DegradeRung::Otherwise);
 
         let expected = "inference: 1 prompts were not answered by the encoder lately, `otherwise` decided";
         assert_eq!(ladder.trouble().as_deref(), Some(expected));
@@ -131,10 +131,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_prompt_that_is_to_blame_itself_is_no_trouble_of_the_classifier() {
-        let ladder = Ladder::default();
+        let ladder = DegradeLadder::default();
 
-        ladder.stepped_down(&name(), Degraded::NoText, Rung::Otherwise);
-        ladder.stepped_down(&name(), Degraded::Poisoned, Rung::Lexical);
+        ladder.stepped_down(&name(), ClassifierFailure::NoText, DegradeRung::Otherwise);
+        ladder.stepped_down(&name(), ClassifierFailure::Poisoned, DegradeRung::Lexical);
 
         assert_eq!(ladder.trouble(), None);
     }

@@ -17,7 +17,7 @@ use pointsman_core::scores::Scores;
 use pointsman_telemetry::metrics::DriftMetrics;
 use tokio::time::Instant;
 
-use crate::bundle::reference::{Probe, Reference};
+use crate::bundle::reference::{ReferenceDistributions, SignalReader};
 
 /// The number that is added to every share.
 const EPSILON: f64 = 1e-4;
@@ -33,39 +33,44 @@ const EVERY: u64 = 50;
 
 /// Compares live traffic with a reference.
 #[derive(Debug)]
-pub(crate) struct Drift {
-    probe: Probe,
+pub(crate) struct DriftMonitor {
+    probe: SignalReader,
     /// The names of the signals, `[signal]`.
     names: Vec<Arc<str>>,
     /// The shares of the reference, `[signal][bin]`.
     expected: Vec<Vec<f64>>,
-    window: Mutex<Window>,
+    window: Mutex<DriftCounts>,
     /// The index `[signal]`, as bits of an `f64`; not a number until it is known.
     levels: Vec<AtomicU64>,
     metrics: DriftMetrics,
 }
 
 #[derive(Debug)]
-struct Window {
-    slots: VecDeque<Slot>,
+struct DriftCounts {
+    slots: VecDeque<WindowSlot>,
     slot_time: Duration,
     slot_prompts: u64,
     since_update: u64,
 }
 
 #[derive(Debug)]
-struct Slot {
+struct WindowSlot {
     since: Instant,
     prompts: u64,
     /// The prompts, `[signal][bin]`.
     counts: Vec<Vec<u32>>,
 }
 
-impl Drift {
+impl DriftMonitor {
     /// Starts with an empty window.
-    pub(crate) fn new(probe: Probe, reference: &Reference, config: config::Drift, metrics: DriftMetrics) -> Self {
+    pub(crate) fn new(
+        probe: SignalReader,
+        reference: &ReferenceDistributions,
+        config: config::DriftWindow,
+        metrics: DriftMetrics,
+    ) -> Self {
         let slots = u32::try_from(SLOTS).unwrap_or(u32::MAX);
-        let window = Window {
+        let window = DriftCounts {
             slots: VecDeque::new(),
             slot_time: config.window.0 / slots,
             slot_prompts: config.max_prompts.div_ceil(u64::from(slots)),
@@ -97,13 +102,13 @@ impl Drift {
         }
     }
 
-    fn window(&self) -> MutexGuard<'_, Window> {
+    fn window(&self) -> MutexGuard<'_, DriftCounts> {
         self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Computes the indices again. What too few prompts of the window speak of is not known any more, whatever older
     /// ones said.
-    fn update(&self, window: MutexGuard<'_, Window>) {
+    fn update(&self, window: MutexGuard<'_, DriftCounts>) {
         let (prompts, counts) = window.sums(&self.expected);
         drop(window);
         self.metrics.prompts(prompts);
@@ -131,7 +136,7 @@ impl Drift {
     }
 }
 
-impl Window {
+impl DriftCounts {
     /// Forgets what is too old, and returns whether anything was.
     fn forget(&mut self) -> bool {
         let now = Instant::now();
@@ -145,10 +150,10 @@ impl Window {
 
     fn count(&mut self, bins: &[Option<usize>], expected: &[Vec<f64>]) {
         let now = Instant::now();
-        let is_full = |slot: &Slot| slot.prompts >= self.slot_prompts || now - slot.since >= self.slot_time;
+        let is_full = |slot: &WindowSlot| slot.prompts >= self.slot_prompts || now - slot.since >= self.slot_time;
         if self.slots.back().is_none_or(is_full) {
             let counts = expected.iter().map(|bins| vec![0; bins.len()]).collect();
-            self.slots.push_back(Slot { since: now, prompts: 0, counts });
+            self.slots.push_back(WindowSlot { since: now, prompts: 0, counts });
         }
         if self.slots.len() > SLOTS {
             self.slots.pop_front();

@@ -10,8 +10,8 @@ use crate::bundle::Bundle;
 use crate::bundle::golden::GoldenInput;
 use crate::scoring::encoder::Encoder;
 use crate::scoring::error::ModelRunError;
-use crate::scoring::lexical::Lexical;
-use crate::scoring::scorer::{Input, Scorer};
+use crate::scoring::lexical::LexicalHeads;
+use crate::scoring::scorer::{Scorer, ScorerInput};
 
 /// An error of scoring the golden inputs.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ pub enum GoldenCheckError {
 /// refused: it encodes one prompt at a time.
 pub(super) fn check<E: Encoder>(bundle: &Bundle, scorer: &mut Scorer<E>) -> Result<(), GoldenCheckError> {
     let counter = TokenCounter::new();
-    let inputs: Vec<Input> = bundle.golden.iter().map(|golden| input(golden, bundle, counter)).collect();
+    let inputs: Vec<ScorerInput> = bundle.golden.iter().map(|golden| input(golden, bundle, counter)).collect();
     compare_all(bundle, scorer, &inputs, 1)?;
     match compare_all(bundle, scorer, &inputs, scorer.max_batch()) {
         Err(GoldenCheckError::Mismatch { .. }) => {
@@ -46,7 +46,7 @@ pub(super) fn check<E: Encoder>(bundle: &Bundle, scorer: &mut Scorer<E>) -> Resu
 }
 
 /// Scores every golden input with the heads that need no encoder.
-pub(super) fn check_lexical(bundle: &Bundle, lexical: &Lexical) -> Result<(), GoldenCheckError> {
+pub(super) fn check_lexical(bundle: &Bundle, lexical: &LexicalHeads) -> Result<(), GoldenCheckError> {
     let counter = TokenCounter::new();
     for (index, golden) in bundle.golden.iter().enumerate() {
         let file = || bundle.manifest.golden_file.clone();
@@ -59,19 +59,19 @@ pub(super) fn check_lexical(bundle: &Bundle, lexical: &Lexical) -> Result<(), Go
     Ok(())
 }
 
-fn input(golden: &GoldenInput, bundle: &Bundle, counter: TokenCounter) -> Input {
-    Input::new(&golden.text, &golden.features(counter), bundle.tokenizer.budget(), &bundle.inputs)
+fn input(golden: &GoldenInput, bundle: &Bundle, counter: TokenCounter) -> ScorerInput {
+    ScorerInput::new(&golden.text, &golden.features(counter), bundle.tokenizer.budget(), &bundle.inputs)
 }
 
 fn compare_all<E: Encoder>(
     bundle: &Bundle,
     scorer: &mut Scorer<E>,
-    inputs: &[Input],
+    inputs: &[ScorerInput],
     batch: usize,
 ) -> Result<(), GoldenCheckError> {
     let mut golden = bundle.golden.iter().enumerate();
     for inputs in inputs.chunks(batch) {
-        let inputs: Vec<&Input> = inputs.iter().collect();
+        let inputs: Vec<&ScorerInput> = inputs.iter().collect();
         let file = || bundle.manifest.encoder.file.clone();
         let rows = scorer.score(&inputs).map_err(|source| ModelRunError { file: file(), source })?;
         for (scores, (index, golden)) in rows.iter().zip(&mut golden) {
@@ -104,14 +104,14 @@ fn compare(bundle: &Bundle, index: usize, head: &HeadScores, expected: &[f32]) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scoring::tokenize::Tokens;
-    use crate::serving::tests::{Embeddings, Scripted, fixture};
+    use crate::scoring::tokenize::TokenIds;
+    use crate::serving::tests::{Embeddings, ScriptedEncoder, fixture};
 
     /// The fixture with an encoder of its own, and golden scores that are right for one prompt a run.
-    fn golden_for(embed: fn(&[Tokens]) -> Embeddings) -> (Bundle, Scorer<Scripted>) {
+    fn golden_for(embed: fn(&[TokenIds]) -> Embeddings) -> (Bundle, Scorer<ScriptedEncoder>) {
         let mut bundle = Bundle::open(&fixture()).expect("the fixture is sound");
-        let mut scorer = Scorer::new(&bundle.tokenizer, &bundle.heads, Scripted::new(embed), 8);
-        let inputs: Vec<Input> =
+        let mut scorer = Scorer::new(&bundle.tokenizer, &bundle.heads, ScriptedEncoder::new(embed), 8);
+        let inputs: Vec<ScorerInput> =
             bundle.golden.iter().map(|golden| input(golden, &bundle, TokenCounter::new())).collect();
         for (golden, input) in bundle.golden.iter_mut().zip(&inputs) {
             let scores = scorer.score(&[input]).expect("scores").remove(0);

@@ -6,47 +6,47 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pointsman_core::config::Name;
-use pointsman_core::scores::{Degraded, Source};
+use pointsman_core::scores::{ClassifierFailure, ScoreSource};
 
-use super::drift::Drift;
-use super::queue::Queue;
-use super::state::Record;
-use crate::bundle::{Bundle, Identity, Watched};
-use crate::manifest::Kind;
-use crate::onnx::device::Device;
-use crate::scoring::heads::{Calibration, Heads};
+use super::drift::DriftMonitor;
+use super::queue::PromptQueue;
+use super::state::ServingState;
+use crate::bundle::{Bundle, BundleIdentity, DriftReference};
+use crate::manifest::BundleKind;
+use crate::onnx::device::SessionDevice;
+use crate::scoring::heads::{HeadCalibration, Heads};
 use crate::scoring::inputs::FeatureInputs;
-use crate::scoring::lexical::Lexical;
+use crate::scoring::lexical::LexicalHeads;
 use crate::scoring::scope::TrainingScope;
-use crate::scoring::tokenize::Budget;
+use crate::scoring::tokenize::TokenBudget;
 
 /// A handle to a running classifier; clones share it. When the last one is dropped, the workers finish what is queued
 /// and end.
 #[derive(Debug, Clone)]
-pub struct Classifier(pub(super) Arc<Shared>);
+pub struct Classifier(pub(super) Arc<ClassifierInner>);
 
 #[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) identity: Identity,
-    pub(super) budget: Budget,
+pub(super) struct ClassifierInner {
+    pub(super) identity: BundleIdentity,
+    pub(super) budget: TokenBudget,
     pub(super) inputs: FeatureInputs,
     pub(super) heads: Arc<Heads>,
     /// The heads that need no encoder, if the bundle has any.
-    pub(super) lexical: Option<Lexical>,
-    pub(super) engine: Engine,
+    pub(super) lexical: Option<LexicalHeads>,
+    pub(super) engine: EncoderState,
     pub(super) makes_embeddings: bool,
     /// The texts that the bundle was trained for.
     pub(super) scope: TrainingScope,
     /// Compares live traffic with the bundle's reference, if it brings one.
-    pub(super) drift: Option<Drift>,
-    pub(super) state: Arc<Record>,
+    pub(super) drift: Option<DriftMonitor>,
+    pub(super) state: Arc<ServingState>,
 }
 
 /// The engine that runs the encoder, if any does.
 #[derive(Debug)]
-pub(super) enum Engine {
+pub(super) enum EncoderState {
     /// Workers behind a queue.
-    Workers(Queue),
+    Workers(PromptQueue),
     /// No engine: no head reads an embedding.
     Unneeded,
     /// No engine, though some head needs one.
@@ -57,14 +57,14 @@ pub(super) enum Engine {
 #[derive(Debug, Clone)]
 pub struct EncoderOutage {
     /// The reason that decisions give.
-    pub reason: Degraded,
+    pub reason: ClassifierFailure,
     /// The cause that an operator has to mend.
     pub detail: String,
 }
 
 /// The counts of a classifier since its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stats {
+pub struct ClassifierStats {
     /// Prompts that wait.
     pub waiting: usize,
     /// Prompts that were skipped: their caller had left, or their deadline had passed.
@@ -93,8 +93,8 @@ impl Classifier {
 
     /// Returns how the scores of `head` that came from `source` are calibrated.
     #[must_use]
-    pub fn calibration(&self, head: &str, source: Source) -> Option<Calibration> {
-        let lexical = self.0.lexical.as_ref().filter(|_| source != Source::Encoder);
+    pub fn calibration(&self, head: &str, source: ScoreSource) -> Option<HeadCalibration> {
+        let lexical = self.0.lexical.as_ref().filter(|_| source != ScoreSource::Encoder);
         let form = lexical.and_then(|lexical| lexical.form_of(head));
         self.0.heads.calibration(form.unwrap_or(head))
     }
@@ -120,27 +120,27 @@ impl Classifier {
 
     /// Returns which bundle it runs.
     #[must_use]
-    pub fn identity(&self) -> &Identity {
+    pub fn identity(&self) -> &BundleIdentity {
         &self.0.identity
     }
 
     /// Returns whether its encoder runs, and makes embeddings rather than logits.
     #[must_use]
     pub fn can_embed(&self) -> bool {
-        self.0.makes_embeddings && matches!(self.0.engine, Engine::Workers(_))
+        self.0.makes_embeddings && matches!(self.0.engine, EncoderState::Workers(_))
     }
 
     /// Returns what it runs on.
     #[must_use]
-    pub fn device(&self) -> Device {
+    pub fn device(&self) -> SessionDevice {
         self.0.state.placement.device
     }
 
     /// Returns why it serves worse than it should: a lower device, a session that fails, threads that ended.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        let Record { placement, counts, sessions, degrade_ladder, .. } = &*self.0.state;
-        if let Engine::Down(EncoderOutage { reason, detail }) = &self.0.engine {
+        let ServingState { placement, counts, sessions, degrade_ladder, .. } = &*self.0.state;
+        if let EncoderState::Down(EncoderOutage { reason, detail }) = &self.0.engine {
             return Some(format!("{}: the lexical heads decide: {detail}", reason.as_str()));
         }
         let workers = counts.workers.load(Ordering::Relaxed);
@@ -161,7 +161,7 @@ impl Classifier {
     /// Returns whether a fresh start could help: its sessions fail, or threads of it have ended.
     #[must_use]
     pub fn is_sick(&self) -> bool {
-        let Record { counts, sessions, .. } = &*self.0.state;
+        let ServingState { counts, sessions, .. } = &*self.0.state;
         let able = counts.workers.load(Ordering::Relaxed).saturating_sub(counts.stuck.load(Ordering::Relaxed));
         counts.failing.load(Ordering::Relaxed) || able < *sessions
     }
@@ -174,19 +174,19 @@ impl Classifier {
 
     /// Returns why the encoder does not run although it should.
     #[must_use]
-    pub fn down(&self) -> Option<Degraded> {
+    pub fn down(&self) -> Option<ClassifierFailure> {
         match &self.0.engine {
-            Engine::Down(outage) => Some(outage.reason),
-            Engine::Workers(_) | Engine::Unneeded => None,
+            EncoderState::Down(outage) => Some(outage.reason),
+            EncoderState::Workers(_) | EncoderState::Unneeded => None,
         }
     }
 
     /// Returns what it has been through.
     #[must_use]
-    pub fn stats(&self) -> Stats {
-        let Shared { engine, state, .. } = &*self.0;
-        Stats {
-            waiting: if let Engine::Workers(queue) = engine { queue.waiting() } else { 0 },
+    pub fn stats(&self) -> ClassifierStats {
+        let ClassifierInner { engine, state, .. } = &*self.0;
+        ClassifierStats {
+            waiting: if let EncoderState::Workers(queue) = engine { queue.waiting() } else { 0 },
             skipped: state.counts.skipped.load(Ordering::Relaxed),
             failures: state.counts.failures.load(Ordering::Relaxed),
             panics: state.counts.panics.load(Ordering::Relaxed),
@@ -195,13 +195,19 @@ impl Classifier {
         }
     }
 
-    pub(super) fn of(bundle: Bundle, lexical: Option<Lexical>, engine: Engine, state: Arc<Record>) -> Self {
+    pub(super) fn of(
+        bundle: Bundle,
+        lexical: Option<LexicalHeads>,
+        engine: EncoderState,
+        state: Arc<ServingState>,
+    ) -> Self {
         let budget = bundle.tokenizer.budget();
-        let makes_embeddings = bundle.manifest.kind == Kind::Encoder;
+        let makes_embeddings = bundle.manifest.kind == BundleKind::Encoder;
         let Bundle { identity, inputs, heads, reference, scope, .. } = bundle;
-        let drift = reference
-            .map(|Watched { reference, probe }| Drift::new(probe, &reference, state.drift, state.metrics.drift()));
-        Self(Arc::new(Shared {
+        let drift = reference.map(|DriftReference { reference, probe }| {
+            DriftMonitor::new(probe, &reference, state.drift, state.metrics.drift())
+        });
+        Self(Arc::new(ClassifierInner {
             identity,
             budget,
             inputs,

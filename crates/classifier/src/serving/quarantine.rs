@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::cache::Key;
+use super::cache::ScoreCacheKey;
 
 /// The most inputs that are remembered; the oldest is forgotten first.
 const LIMIT: usize = 1024;
@@ -18,31 +18,31 @@ const POISONED: u8 = 2;
 
 /// The failures of inputs, shared by the workers of a classifier.
 #[derive(Debug, Default)]
-pub(crate) struct Strikes {
+pub(crate) struct InputQuarantine {
     /// The number of suspects: a look without a lock, since there is hardly ever one.
     known: AtomicUsize,
-    suspects: Mutex<Book>,
+    suspects: Mutex<SuspectList>,
 }
 
 #[derive(Debug, Default)]
-struct Book {
-    failures: HashMap<Key, u8>,
-    order: VecDeque<Key>,
+struct SuspectList {
+    failures: HashMap<ScoreCacheKey, u8>,
+    order: VecDeque<ScoreCacheKey>,
 }
 
-impl Strikes {
+impl InputQuarantine {
     /// Returns whether an input is not to be tried again.
-    pub(crate) fn is_poisoned(&self, key: Key) -> bool {
+    pub(crate) fn is_poisoned(&self, key: ScoreCacheKey) -> bool {
         self.failures(key) >= POISONED
     }
 
     /// Returns whether an input has to run alone.
-    pub(crate) fn is_suspect(&self, key: Key) -> bool {
+    pub(crate) fn is_suspect(&self, key: ScoreCacheKey) -> bool {
         self.failures(key) > 0
     }
 
     /// Records that a run with this input crashed or stalled.
-    pub(crate) fn record_failure(&self, key: Key) {
+    pub(crate) fn record_failure(&self, key: ScoreCacheKey) {
         let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
         let failures = suspects.failures.entry(key).or_default();
         *failures = failures.saturating_add(1);
@@ -58,7 +58,7 @@ impl Strikes {
     }
 
     /// Clears a suspect that ran well.
-    pub(crate) fn clear(&self, key: Key) {
+    pub(crate) fn clear(&self, key: ScoreCacheKey) {
         if self.known.load(Ordering::Acquire) == 0 {
             return;
         }
@@ -69,7 +69,7 @@ impl Strikes {
         }
     }
 
-    fn failures(&self, key: Key) -> u8 {
+    fn failures(&self, key: ScoreCacheKey) -> u8 {
         if self.known.load(Ordering::Acquire) == 0 {
             return 0;
         }
@@ -83,13 +83,13 @@ mod tests {
     use super::*;
     use crate::serving::tests::input;
 
-    fn key(number: usize) -> Key {
+    fn key(number: usize) -> ScoreCacheKey {
         input(&format!("text {number}")).1
     }
 
     #[test]
     fn the_first_failure_makes_a_suspect_and_the_second_poisons() {
-        let quarantine = Strikes::default();
+        let quarantine = InputQuarantine::default();
 
         quarantine.record_failure(key(1));
         assert!(quarantine.is_suspect(key(1)) && !quarantine.is_poisoned(key(1)) && !quarantine.is_suspect(key(2)));
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_clean_run_clears_a_suspect() {
-        let quarantine = Strikes::default();
+        let quarantine = InputQuarantine::default();
         quarantine.record_failure(key(1));
 
         quarantine.clear(key(1));
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_oldest_is_forgotten_when_the_list_is_full() {
-        let quarantine = Strikes::default();
+        let quarantine = InputQuarantine::default();
 
         (0..=LIMIT).for_each(|number| quarantine.record_failure(key(number)));
 

@@ -12,57 +12,57 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::cache::Key;
-use crate::scoring::scorer::Input;
-use crate::serving::single_flight::{Answer, Flight};
+use super::cache::ScoreCacheKey;
+use crate::scoring::scorer::ScorerInput;
+use crate::serving::single_flight::{FlightAnswer, SingleFlight};
 
 /// The entries of other lengths that a worker puts aside while it looks for those that fit its batch.
 const ASIDE: usize = 256;
 
 /// A prompt that waits for its scores.
 #[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) key: Key,
-    pub(crate) input: Input,
+pub(crate) struct QueueEntry {
+    pub(crate) key: ScoreCacheKey,
+    pub(crate) input: ScorerInput,
     pub(crate) queued: Instant,
     /// The callers that wait for it.
-    pub(crate) flight: Arc<Flight>,
+    pub(crate) flight: Arc<SingleFlight>,
     /// One of the queue's permits; given back when a worker takes the entry out.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
 /// The callers' end.
 #[derive(Debug)]
-pub(crate) struct Queue {
+pub(crate) struct PromptQueue {
     permits: Arc<Semaphore>,
-    entries: mpsc::SyncSender<Entry>,
+    entries: mpsc::SyncSender<QueueEntry>,
     capacity: usize,
 }
 
 /// The workers' end.
 #[derive(Debug)]
-pub(crate) struct Intake {
-    entries: mpsc::Receiver<Entry>,
+pub(crate) struct QueueReceiver {
+    entries: mpsc::Receiver<QueueEntry>,
     /// Taken out of the channel, but not by the worker whose batch they fit; the oldest first.
-    aside: VecDeque<Entry>,
+    aside: VecDeque<QueueEntry>,
 }
 
 /// Makes a queue in which at most `capacity` entries wait.
-pub(crate) fn queue(capacity: usize) -> (Queue, Arc<Mutex<Intake>>) {
+pub(crate) fn queue(capacity: usize) -> (PromptQueue, Arc<Mutex<QueueReceiver>>) {
     let capacity = capacity.max(1);
     let (sender, receiver) = mpsc::sync_channel(capacity);
-    let queue = Queue { permits: Arc::new(Semaphore::new(capacity)), entries: sender, capacity };
-    (queue, Arc::new(Mutex::new(Intake { entries: receiver, aside: VecDeque::new() })))
+    let queue = PromptQueue { permits: Arc::new(Semaphore::new(capacity)), entries: sender, capacity };
+    (queue, Arc::new(Mutex::new(QueueReceiver { entries: receiver, aside: VecDeque::new() })))
 }
 
-impl Queue {
+impl PromptQueue {
     /// Takes a permit to queue one entry, if there is one.
     pub(crate) fn permit(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.permits).try_acquire_owned().ok()
     }
 
     /// Queues an entry that has a permit; the entry comes back when no worker is left.
-    pub(crate) fn send(&self, entry: Entry) -> Result<(), Box<Entry>> {
+    pub(crate) fn send(&self, entry: QueueEntry) -> Result<(), Box<QueueEntry>> {
         // Never full: there are as many slots as permits.
         self.entries.try_send(entry).map_err(|error| match error {
             mpsc::TrySendError::Full(entry) | mpsc::TrySendError::Disconnected(entry) => Box::new(entry),
@@ -75,16 +75,16 @@ impl Queue {
     }
 }
 
-impl Intake {
+impl QueueReceiver {
     /// Waits for the oldest entry; `None` when no caller can come any more and nothing waits.
-    pub(crate) fn first(&mut self) -> Option<Entry> {
-        self.aside.pop_front().or_else(|| self.entries.recv().ok()).map(Entry::taken)
+    pub(crate) fn first(&mut self) -> Option<QueueEntry> {
+        self.aside.pop_front().or_else(|| self.entries.recv().ok()).map(QueueEntry::taken)
     }
 
     /// Takes the oldest entry that `fits`, waiting at most `patience` for it.
-    pub(crate) fn next(&mut self, fits: impl Fn(&Entry) -> bool, patience: Duration) -> Option<Entry> {
+    pub(crate) fn next(&mut self, fits: impl Fn(&QueueEntry) -> bool, patience: Duration) -> Option<QueueEntry> {
         if let Some(index) = self.aside.iter().position(&fits) {
-            return self.aside.remove(index).map(Entry::taken);
+            return self.aside.remove(index).map(QueueEntry::taken);
         }
         let until = std::time::Instant::now() + patience;
         while self.aside.len() < ASIDE {
@@ -102,9 +102,9 @@ impl Intake {
     }
 }
 
-impl Entry {
+impl QueueEntry {
     /// Answers everybody who waits for it.
-    pub(crate) fn answer(&self, answer: &Answer) {
+    pub(crate) fn answer(&self, answer: &FlightAnswer) {
         self.flight.answer(answer);
     }
 

@@ -8,22 +8,22 @@ use std::sync::Arc;
 
 use pointsman_core::config::Name;
 use pointsman_core::features::{Features, Language};
-use pointsman_core::scores::{Degraded, Scores, Source, Unfamiliar};
+use pointsman_core::scores::{ClassifierFailure, ScoreSource, Scores, UnfamiliarPart};
 use pointsman_telemetry::CacheOutcome;
 use tokio::time::{Instant, timeout_at};
 
-use super::cache::{Found, Key};
-use super::handle::{Classifier, Engine, Shared};
-use super::queue::{Entry, Queue};
-use crate::scoring::lexical::Lexical;
-use crate::scoring::scope::Acquaintance;
-use crate::scoring::scorer::Input;
-use crate::serving::degrade_ladder::Rung;
-use crate::serving::single_flight::Waiting;
+use super::cache::{CacheLookup, ScoreCacheKey};
+use super::handle::{Classifier, ClassifierInner, EncoderState};
+use super::queue::{PromptQueue, QueueEntry};
+use crate::scoring::lexical::LexicalHeads;
+use crate::scoring::scope::ScopeVerdict;
+use crate::scoring::scorer::ScorerInput;
+use crate::serving::degrade_ladder::DegradeRung;
+use crate::serving::single_flight::FlightReceiver;
 
 /// A request for the scores of one text.
 #[derive(Debug, Clone, Copy)]
-pub struct Ask<'a> {
+pub struct ScoreRequest<'a> {
     /// The text to score.
     pub text: &'a str,
     /// The features of the text's prompt.
@@ -35,11 +35,11 @@ pub struct Ask<'a> {
 }
 
 /// The place of a caller's scores: in the cache, or with a worker.
-pub(crate) enum Place {
+pub(crate) enum PendingScores {
     /// Scores that were in the cache.
     Cached(Arc<Scores>),
     /// Scores that a worker is about to send.
-    Waiting(Waiting),
+    Waiting(FlightReceiver),
 }
 
 impl Classifier {
@@ -47,8 +47,13 @@ impl Classifier {
     ///
     /// # Errors
     /// As [`Self::score`].
-    pub async fn classify(&self, text: &str, features: &Features, deadline: Instant) -> Result<Scores, Degraded> {
-        self.score(Ask { text, features, deadline, heads: &[] }).await
+    pub async fn classify(
+        &self,
+        text: &str,
+        features: &Features,
+        deadline: Instant,
+    ) -> Result<Scores, ClassifierFailure> {
+        self.score(ScoreRequest { text, features, deadline, heads: &[] }).await
     }
 
     /// Scores a text: the entry. Returns the scores that are asked for, with their source, or why there are none; at
@@ -59,16 +64,16 @@ impl Classifier {
     /// # Errors
     /// `NoText` for a blank text. Else only when no lexical head can stand in: `Poisoned` and `QueueFull` at once,
     /// `Deadline` in time, `Inference` and `WorkerGone` as they happen.
-    pub async fn score(&self, ask: Ask<'_>) -> Result<Scores, Degraded> {
+    pub async fn score(&self, ask: ScoreRequest<'_>) -> Result<Scores, ClassifierFailure> {
         if ask.text.trim_start().is_empty() {
-            return Err(Degraded::NoText);
+            return Err(ClassifierFailure::NoText);
         }
         let input = self.input(&ask);
         let acquaintance = self.acquaintance(&ask, &input);
         let mut scores = match &self.0.engine {
-            Engine::Workers(queue) => self.encode_or_degrade(queue, &ask, input, acquaintance).await?,
-            Engine::Unneeded => self.lexical_scores(&input, Source::Lexical)?,
-            Engine::Down(outage) => self.step_down(&ask, &input, acquaintance, outage.reason)?,
+            EncoderState::Workers(queue) => self.encode_or_degrade(queue, &ask, input, acquaintance).await?,
+            EncoderState::Unneeded => self.lexical_scores(&input, ScoreSource::Lexical)?,
+            EncoderState::Down(outage) => self.step_down(&ask, &input, acquaintance, outage.reason)?,
         };
         scores.familiarity = acquaintance.familiarity;
         Ok(scores)
@@ -79,21 +84,26 @@ impl Classifier {
     ///
     /// # Errors
     /// As [`Self::score`]; no lexical head can stand in.
-    pub async fn embed(&self, text: &str, features: &Features, deadline: Instant) -> Result<Arc<[f32]>, Degraded> {
+    pub async fn embed(
+        &self,
+        text: &str,
+        features: &Features,
+        deadline: Instant,
+    ) -> Result<Arc<[f32]>, ClassifierFailure> {
         if text.trim_start().is_empty() {
-            return Err(Degraded::NoText);
+            return Err(ClassifierFailure::NoText);
         }
         let queue = match &self.0.engine {
-            Engine::Workers(queue) => queue,
-            Engine::Unneeded => return Err(Degraded::BundleUnavailable),
-            Engine::Down(outage) => return Err(outage.reason),
+            EncoderState::Workers(queue) => queue,
+            EncoderState::Unneeded => return Err(ClassifierFailure::BundleUnavailable),
+            EncoderState::Down(outage) => return Err(outage.reason),
         };
-        let input = Input::new(text, features, self.0.budget, &self.0.inputs);
+        let input = ScorerInput::new(text, features, self.0.budget, &self.0.inputs);
         let scores = self.encode(queue, input, deadline).await.inspect_err(|reason| {
-            self.0.state.degrade_ladder.stepped_down(self.name(), *reason, Rung::Otherwise);
+            self.0.state.degrade_ladder.stepped_down(self.name(), *reason, DegradeRung::Otherwise);
         })?;
         self.0.state.degrade_ladder.answered(self.name());
-        scores.embedding.ok_or(Degraded::BundleUnavailable)
+        scores.embedding.ok_or(ClassifierFailure::BundleUnavailable)
     }
 
     /// Cuts what no classifier of this bundle reads out of the middle of a text, so that keeping it costs little.
@@ -116,21 +126,21 @@ impl Classifier {
         self.0.drift.as_ref()?.of(&format!("score.{head}"))
     }
 
-    fn input(&self, ask: &Ask<'_>) -> Input {
-        Input::new(ask.text, ask.features, self.0.budget, &self.0.inputs)
+    fn input(&self, ask: &ScoreRequest<'_>) -> ScorerInput {
+        ScorerInput::new(ask.text, ask.features, self.0.budget, &self.0.inputs)
     }
 
     /// Says how far the bundle's training covers a text.
-    fn acquaintance(&self, ask: &Ask<'_>, input: &Input) -> Acquaintance {
-        let Shared { scope, lexical, engine, .. } = &*self.0;
-        let is_alone = matches!(engine, Engine::Unneeded);
+    fn acquaintance(&self, ask: &ScoreRequest<'_>, input: &ScorerInput) -> ScopeVerdict {
+        let ClassifierInner { scope, lexical, engine, .. } = &*self.0;
+        let is_alone = matches!(engine, EncoderState::Unneeded);
         // Lexical heads alone that declare nothing answer everything: nobody else would.
         if scope.is_silent() && (is_alone || lexical.is_none()) {
-            return Acquaintance::UNKNOWN;
+            return ScopeVerdict::UNKNOWN;
         }
         let mut acquaintance = scope.acquaintance(input, || Language::of(ask.text));
         if is_alone && !acquaintance.is_lexical {
-            acquaintance.familiarity.unfamiliar.get_or_insert(Unfamiliar::Ngrams);
+            acquaintance.familiarity.unfamiliar.get_or_insert(UnfamiliarPart::Ngrams);
         }
         acquaintance
     }
@@ -138,11 +148,11 @@ impl Classifier {
     /// Asks the lexical heads, then the encoder, then the lexical heads again.
     async fn encode_or_degrade(
         &self,
-        queue: &Queue,
-        ask: &Ask<'_>,
-        input: Input,
-        acquaintance: Acquaintance,
-    ) -> Result<Scores, Degraded> {
+        queue: &PromptQueue,
+        ask: &ScoreRequest<'_>,
+        input: ScorerInput,
+        acquaintance: ScopeVerdict,
+    ) -> Result<Scores, ClassifierFailure> {
         if let Some(scores) = self.sure_scores(ask, &input, acquaintance) {
             return Ok(scores);
         }
@@ -156,41 +166,43 @@ impl Classifier {
     }
 
     /// Returns the lexical scores, if the cascade may stop at them.
-    fn sure_scores(&self, ask: &Ask<'_>, input: &Input, acquaintance: Acquaintance) -> Option<Scores> {
+    fn sure_scores(&self, ask: &ScoreRequest<'_>, input: &ScorerInput, acquaintance: ScopeVerdict) -> Option<Scores> {
         if !acquaintance.is_lexical {
             return None;
         }
         let lexical = self.0.lexical.as_ref().filter(|lexical| lexical.may_be_enough(ask.heads))?;
         // One that is not a number leaves the answer to the encoder.
         let heads = lexical.score(input).ok()?;
-        lexical.are_enough(&heads, ask.heads).then(|| self.counted(Lexical::scores(input, heads, Source::Lexical)))
+        lexical
+            .are_enough(&heads, ask.heads)
+            .then(|| self.counted(LexicalHeads::scores(input, heads, ScoreSource::Lexical)))
     }
 
     /// Answers by the lexical heads, or not at all: neither where they do not know the text.
     fn step_down(
         &self,
-        ask: &Ask<'_>,
-        input: &Input,
-        acquaintance: Acquaintance,
-        reason: Degraded,
-    ) -> Result<Scores, Degraded> {
+        ask: &ScoreRequest<'_>,
+        input: &ScorerInput,
+        acquaintance: ScopeVerdict,
+        reason: ClassifierFailure,
+    ) -> Result<Scores, ClassifierFailure> {
         let answers =
             acquaintance.is_lexical && self.0.lexical.as_ref().is_some_and(|lexical| lexical.answers(ask.heads));
-        let rung = if answers { Rung::Lexical } else { Rung::Otherwise };
+        let rung = if answers { DegradeRung::Lexical } else { DegradeRung::Otherwise };
         self.0.state.degrade_ladder.stepped_down(self.name(), reason, rung);
         if !answers {
             return Err(reason);
         }
-        self.lexical_scores(input, Source::Fallback(reason))
+        self.lexical_scores(input, ScoreSource::Fallback(reason))
     }
 
-    fn lexical_scores(&self, input: &Input, source: Source) -> Result<Scores, Degraded> {
-        let lexical = self.0.lexical.as_ref().ok_or(Degraded::BundleUnavailable)?;
+    fn lexical_scores(&self, input: &ScorerInput, source: ScoreSource) -> Result<Scores, ClassifierFailure> {
+        let lexical = self.0.lexical.as_ref().ok_or(ClassifierFailure::BundleUnavailable)?;
         let heads = lexical.score(input).map_err(|error| {
             tracing::debug!(classifier = %self.name(), %error, "The lexical heads failed");
-            Degraded::Inference
+            ClassifierFailure::Inference
         })?;
-        Ok(self.counted(Lexical::scores(input, heads, source)))
+        Ok(self.counted(LexicalHeads::scores(input, heads, source)))
     }
 
     fn counted(&self, scores: Scores) -> Scores {
@@ -198,56 +210,66 @@ impl Classifier {
         scores
     }
 
-    async fn encode(&self, queue: &Queue, input: Input, deadline: Instant) -> Result<Scores, Degraded> {
+    async fn encode(
+        &self,
+        queue: &PromptQueue,
+        input: ScorerInput,
+        deadline: Instant,
+    ) -> Result<Scores, ClassifierFailure> {
         let waiting = match self.find_or_queue(queue, input, deadline)? {
-            Place::Cached(scores) => return Ok(Scores { is_cached: true, ..Scores::clone(&scores) }),
-            Place::Waiting(waiting) => waiting,
+            PendingScores::Cached(scores) => return Ok(Scores { is_cached: true, ..Scores::clone(&scores) }),
+            PendingScores::Waiting(waiting) => waiting,
         };
         match timeout_at(deadline, waiting).await {
             Ok(Ok(scores)) => scores.map(Arc::unwrap_or_clone),
-            Ok(Err(_worker_dropped_the_entry)) => Err(Degraded::WorkerGone),
-            Err(_elapsed) => Err(Degraded::Deadline),
+            Ok(Err(_worker_dropped_the_entry)) => Err(ClassifierFailure::WorkerGone),
+            Err(_elapsed) => Err(ClassifierFailure::Deadline),
         }
     }
 
     /// Finds the scores, or who is about to have them, or brings the text to the workers.
-    pub(crate) fn find_or_queue(&self, queue: &Queue, input: Input, deadline: Instant) -> Result<Place, Degraded> {
+    pub(crate) fn find_or_queue(
+        &self,
+        queue: &PromptQueue,
+        input: ScorerInput,
+        deadline: Instant,
+    ) -> Result<PendingScores, ClassifierFailure> {
         let queued = Instant::now();
         if deadline <= queued {
-            return Err(Degraded::Deadline);
+            return Err(ClassifierFailure::Deadline);
         }
         let state = &*self.0.state;
-        let key = Key::of(&input, &self.0.identity);
+        let key = ScoreCacheKey::of(&input, &self.0.identity);
         if state.quarantine.is_poisoned(key) {
-            return Err(Degraded::Poisoned);
+            return Err(ClassifierFailure::Poisoned);
         }
         let permit = queue.permit();
         match state.cache.find(key, deadline, permit.is_some()) {
-            Found::Hit(scores) => {
+            CacheLookup::Hit(scores) => {
                 state.metrics.cached(CacheOutcome::Hit);
-                Ok(Place::Cached(scores))
+                Ok(PendingScores::Cached(scores))
             }
-            Found::Joined(waiting) => {
+            CacheLookup::Joined(waiting) => {
                 state.metrics.cached(CacheOutcome::Joined);
-                Ok(Place::Waiting(waiting))
+                Ok(PendingScores::Waiting(waiting))
             }
-            Found::Lead(flight, waiting) => {
+            CacheLookup::Lead(flight, waiting) => {
                 state.metrics.cached(CacheOutcome::Miss);
-                self.send(queue, Entry { key, input, queued, flight, permit })?;
-                Ok(Place::Waiting(waiting))
+                self.send(queue, QueueEntry { key, input, queued, flight, permit })?;
+                Ok(PendingScores::Waiting(waiting))
             }
-            Found::Nothing => Err(Degraded::QueueFull),
+            CacheLookup::Nothing => Err(ClassifierFailure::QueueFull),
         }
     }
 
-    fn send(&self, queue: &Queue, entry: Entry) -> Result<(), Degraded> {
+    fn send(&self, queue: &PromptQueue, entry: QueueEntry) -> Result<(), ClassifierFailure> {
         let state = &*self.0.state;
         // Counted before it is sent, so that the depth never dips below zero.
         state.metrics.queued();
         queue.send(entry).map_err(|entry| {
             state.metrics.dequeued(entry.queued.elapsed());
             state.cache.forget(entry.key, &entry.flight);
-            Degraded::WorkerGone
+            ClassifierFailure::WorkerGone
         })
     }
 }

@@ -9,29 +9,29 @@ use pointsman_core::config::Name;
 use pointsman_telemetry::Metrics;
 
 use super::golden_check::GoldenCheckError;
-use super::handle::{Classifier, EncoderOutage, Engine};
-use super::state::Record;
+use super::handle::{Classifier, EncoderOutage, EncoderState};
+use super::state::ServingState;
 use super::worker::Worker;
 use super::{golden_check, queue, watchdog};
 use crate::bundle::{Bundle, BundleError};
 use crate::manifest::FILE;
 use crate::onnx::device;
-use crate::onnx::device::{Device, Ground};
+use crate::onnx::device::{DevicePlacement, SessionDevice};
 use crate::onnx::error::SessionError;
-use crate::onnx::runtime::Runtime;
-use crate::onnx::session::{OnnxEncoder, Terms};
+use crate::onnx::runtime::OnnxRuntime;
+use crate::onnx::session::{OnnxEncoder, SessionOptions};
 use crate::scoring::encoder::Encoder;
 use crate::scoring::error::ModelRunError;
-use crate::scoring::lexical::Lexical;
+use crate::scoring::lexical::LexicalHeads;
 use crate::scoring::scorer::Scorer;
 
 /// The things that a process lends to every classifier that it starts.
 #[derive(Debug, Clone)]
-pub struct Host {
+pub struct ClassifierHost {
     /// The folder that bundles are relative to: the configuration file's.
     pub base_dir: PathBuf,
     /// The library that runs the models.
-    pub runtime: Arc<Runtime>,
+    pub runtime: Arc<OnnxRuntime>,
     /// The metrics that queues and runs are counted in.
     pub metrics: Arc<Metrics>,
 }
@@ -66,7 +66,11 @@ impl Classifier {
     ///
     /// # Errors
     /// The first thing that is wrong with the bundle.
-    pub fn start(name: &Name, config: &config::Classifier, host: &Host) -> Result<Self, ClassifierError> {
+    pub fn start(
+        name: &Name,
+        config: &config::ClassifierConfig,
+        host: &ClassifierHost,
+    ) -> Result<Self, ClassifierError> {
         let bundle = Bundle::open(&host.base_dir.join(&config.bundle))?;
         Self::start_bundle(name, config, host, bundle)
     }
@@ -77,8 +81,8 @@ impl Classifier {
     /// When the graph is not what the manifest says, the first runs fail, or golden inputs score differently.
     pub fn start_bundle(
         name: &Name,
-        config: &config::Classifier,
-        host: &Host,
+        config: &config::ClassifierConfig,
+        host: &ClassifierHost,
         mut bundle: Bundle,
     ) -> Result<Self, ClassifierError> {
         if !(bundle.needs_encoder() || config.embeds) {
@@ -86,7 +90,7 @@ impl Classifier {
         }
         let runtime = &host.runtime;
         let encoders = |device| {
-            let options = Terms { device, threads: config.threads, memory_limit: config.memory_limit };
+            let options = SessionOptions { device, threads: config.threads, memory_limit: config.memory_limit };
             let encoder = |_| {
                 let mut encoder = OnnxEncoder::new(runtime, &bundle, options)?;
                 // Some devices fail only when they run.
@@ -103,7 +107,7 @@ impl Classifier {
         if placement.fell_back.is_some() {
             metrics.fell_back();
         }
-        Self::serve(bundle, encoders, config, Record::new(name, config, metrics, placement))
+        Self::serve(bundle, encoders, config, ServingState::new(name, config, metrics, placement))
     }
 
     /// Starts a bundle without its encoder: because no head needs it, or because of an `outage`, and the lexical heads
@@ -113,25 +117,25 @@ impl Classifier {
     /// When golden inputs score differently, or no head can do without the encoder.
     pub fn start_lexical(
         name: &Name,
-        config: &config::Classifier,
+        config: &config::ClassifierConfig,
         metrics: &Metrics,
         bundle: Bundle,
         outage: Option<EncoderOutage>,
     ) -> Result<Self, ClassifierError> {
         let lexical =
-            Lexical::new(&bundle.manifest, &bundle.heads, config.cascade).ok_or(ClassifierError::NoLexicalHead)?;
+            LexicalHeads::new(&bundle.manifest, &bundle.heads, config.cascade).ok_or(ClassifierError::NoLexicalHead)?;
         golden_check::check_lexical(&bundle, &lexical)?;
-        let engine = outage.map_or(Engine::Unneeded, Engine::Down);
-        let placement = Ground { device: Device::Cpu, fell_back: None };
-        let state = Record::new(name, config, metrics.classifier(name), placement).without_sessions();
+        let engine = outage.map_or(EncoderState::Unneeded, EncoderState::Down);
+        let placement = DevicePlacement { device: SessionDevice::Cpu, fell_back: None };
+        let state = ServingState::new(name, config, metrics.classifier(name), placement).without_sessions();
         Ok(Self::of(bundle, Some(lexical), engine, Arc::new(state)))
     }
 
     fn serve<E: Encoder>(
         bundle: Bundle,
         encoders: Vec<E>,
-        config: &config::Classifier,
-        state: Record,
+        config: &config::ClassifierConfig,
+        state: ServingState,
     ) -> Result<Self, ClassifierError> {
         let mut scorers: Vec<_> = encoders
             .into_iter()
@@ -159,13 +163,13 @@ impl Classifier {
     pub(super) fn assemble<E: Encoder>(
         bundle: Bundle,
         scorers: Vec<Scorer<E>>,
-        config: &config::Classifier,
-        state: Record,
+        config: &config::ClassifierConfig,
+        state: ServingState,
     ) -> (Self, Vec<Worker<E>>) {
         let state = Arc::new(state);
         let (queue, intake) = queue::queue(config.queue);
         let workers = scorers.into_iter().map(|scorer| Worker::new(scorer, &intake, &state)).collect();
-        let lexical = Lexical::new(&bundle.manifest, &bundle.heads, config.cascade);
-        (Self::of(bundle, lexical, Engine::Workers(queue), state), workers)
+        let lexical = LexicalHeads::new(&bundle.manifest, &bundle.heads, config.cascade);
+        (Self::of(bundle, lexical, EncoderState::Workers(queue), state), workers)
     }
 }

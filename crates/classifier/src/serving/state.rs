@@ -7,10 +7,10 @@ use pointsman_core::config;
 use pointsman_core::config::Name;
 use pointsman_telemetry::ClassifierMetrics;
 
-use super::cache::Cache;
-use super::degrade_ladder::Ladder;
-use super::quarantine::Strikes;
-use crate::onnx::device::Ground;
+use super::cache::ScoreCache;
+use super::degrade_ladder::DegradeLadder;
+use super::quarantine::InputQuarantine;
+use crate::onnx::device::DevicePlacement;
 
 /// A run that takes this long has stalled, whatever the deadline was.
 const STALLED: Duration = Duration::from_secs(1);
@@ -20,16 +20,16 @@ const STALLED_DEADLINES: u32 = 10;
 
 /// The state that the handle and all workers of a classifier share.
 #[derive(Debug)]
-pub(crate) struct Record {
+pub(crate) struct ServingState {
     pub(crate) name: Name,
-    pub(crate) cache: Cache,
-    pub(crate) quarantine: Strikes,
-    pub(crate) counts: Counts,
+    pub(crate) cache: ScoreCache,
+    pub(crate) quarantine: InputQuarantine,
+    pub(crate) counts: ServingCounts,
     pub(crate) metrics: ClassifierMetrics,
-    pub(crate) batch: config::Batch,
-    pub(crate) drift: config::Drift,
-    pub(crate) placement: Ground,
-    pub(crate) degrade_ladder: Ladder,
+    pub(crate) batch: config::BatchLimits,
+    pub(crate) drift: config::DriftWindow,
+    pub(crate) placement: DevicePlacement,
+    pub(crate) degrade_ladder: DegradeLadder,
     /// The number of workers that should run.
     pub(crate) sessions: usize,
     /// A run that takes longer counts against its input.
@@ -38,7 +38,7 @@ pub(crate) struct Record {
 
 /// The counts of all workers since their start.
 #[derive(Debug, Default)]
-pub(crate) struct Counts {
+pub(crate) struct ServingCounts {
     /// Prompts that were skipped: their caller had left, or their deadline had passed.
     pub(crate) skipped: AtomicU64,
     /// Runs that failed, panics included.
@@ -53,19 +53,24 @@ pub(crate) struct Counts {
     pub(crate) failing: AtomicBool,
 }
 
-impl Record {
+impl ServingState {
     /// Returns the state of a classifier that has done nothing yet.
-    pub(crate) fn new(name: &Name, config: &config::Classifier, metrics: ClassifierMetrics, placement: Ground) -> Self {
+    pub(crate) fn new(
+        name: &Name,
+        config: &config::ClassifierConfig,
+        metrics: ClassifierMetrics,
+        placement: DevicePlacement,
+    ) -> Self {
         Self {
             name: name.clone(),
-            cache: Cache::new(config.cache),
-            quarantine: Strikes::default(),
-            counts: Counts::default(),
+            cache: ScoreCache::new(config.cache),
+            quarantine: InputQuarantine::default(),
+            counts: ServingCounts::default(),
             metrics,
             batch: config.batch,
             drift: config.drift,
             placement,
-            degrade_ladder: Ladder::default(),
+            degrade_ladder: DegradeLadder::default(),
             sessions: config.workers.max(1),
             stall: STALLED.max(config.deadline.0 * STALLED_DEADLINES),
         }

@@ -7,50 +7,50 @@ use std::time::Duration;
 use pointsman_core::config;
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;
-use pointsman_core::scores::{Degraded, Scores};
+use pointsman_core::scores::{ClassifierFailure, Scores};
 use pointsman_telemetry::Metrics;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::cache::Key;
-use super::handle::{Classifier, Engine, Stats};
-use super::start::Host;
-use super::state::Record;
+use super::cache::ScoreCacheKey;
+use super::handle::{Classifier, ClassifierStats, EncoderState};
+use super::start::ClassifierHost;
+use super::state::ServingState;
 use super::worker::Worker;
 use crate::bundle::Bundle;
-use crate::onnx::device::{Device, Ground};
-use crate::onnx::runtime::Runtime;
+use crate::onnx::device::{DevicePlacement, SessionDevice};
+use crate::onnx::runtime::OnnxRuntime;
 use crate::scoring::encoder::Encoder;
 use crate::scoring::error::InferenceError;
-use crate::scoring::scorer::{Input, Scorer};
-use crate::scoring::tokenize::Tokens;
-use crate::serving::request::Place;
-use crate::serving::single_flight::Waiting;
+use crate::scoring::scorer::{Scorer, ScorerInput};
+use crate::scoring::tokenize::TokenIds;
+use crate::serving::request::PendingScores;
+use crate::serving::single_flight::FlightReceiver;
 
 mod real;
 
 /// An encoder that does what a test says.
-pub(crate) struct Scripted(Script);
+pub(crate) struct ScriptedEncoder(EncoderScript);
 
-type Script = Box<dyn FnMut(&[Tokens]) -> Embeddings + Send>;
+type EncoderScript = Box<dyn FnMut(&[TokenIds]) -> Embeddings + Send>;
 
 pub(crate) type Embeddings = Result<Vec<Vec<f32>>, InferenceError>;
 
-impl Scripted {
-    pub(crate) fn new(embed: impl FnMut(&[Tokens]) -> Embeddings + Send + 'static) -> Self {
+impl ScriptedEncoder {
+    pub(crate) fn new(embed: impl FnMut(&[TokenIds]) -> Embeddings + Send + 'static) -> Self {
         Self(Box::new(embed))
     }
 }
 
-impl Encoder for Scripted {
-    fn embed(&mut self, batch: &[Tokens]) -> Embeddings {
+impl Encoder for ScriptedEncoder {
+    fn embed(&mut self, batch: &[TokenIds]) -> Embeddings {
         (self.0)(batch)
     }
 }
 
 /// An encoder that says zero to everything.
 #[expect(clippy::unnecessary_wraps, reason = "encoders may fail")]
-pub(crate) fn zeros(batch: &[Tokens]) -> Embeddings {
+pub(crate) fn zeros(batch: &[TokenIds]) -> Embeddings {
     Ok(vec![vec![0.0; 4]; batch.len()])
 }
 
@@ -58,116 +58,121 @@ pub(crate) fn fixture() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/tiny"))
 }
 
-pub(crate) fn runtime() -> Arc<Runtime> {
-    Runtime::load().unwrap_or_else(|error| panic!("{error}"))
+pub(crate) fn runtime() -> Arc<OnnxRuntime> {
+    OnnxRuntime::load().unwrap_or_else(|error| panic!("{error}"))
 }
 
 pub(crate) fn name() -> Name {
     Name::new("default").expect("a name")
 }
 
-pub(crate) fn config(bundle: impl Into<PathBuf>) -> config::Classifier {
-    config::Classifier {
+pub(crate) fn config(bundle: impl Into<PathBuf>) -> config::ClassifierConfig {
+    config::ClassifierConfig {
         queue: 16,
-        cache: config::Cache { max_entries: 0, max_bytes: 0 },
-        ..config::Classifier::of(bundle)
+        cache: config::ScoreCacheLimits { max_entries: 0, max_bytes: 0 },
+        ..config::ClassifierConfig::of(bundle)
     }
 }
 
 /// An input and its key, as the handle makes them.
-pub(crate) fn input(text: &str) -> (Input, Key) {
+pub(crate) fn input(text: &str) -> (ScorerInput, ScoreCacheKey) {
     static BUNDLE: std::sync::LazyLock<Bundle> =
         std::sync::LazyLock::new(|| Bundle::open(&fixture()).expect("the fixture is sound"));
-    let input = Input::new(text, &Features::default(), BUNDLE.tokenizer.budget(), &BUNDLE.inputs);
-    let key = Key::of(&input, &BUNDLE.identity);
+    let input = ScorerInput::new(text, &Features::default(), BUNDLE.tokenizer.budget(), &BUNDLE.inputs);
+    let key = ScoreCacheKey::of(&input, &BUNDLE.identity);
     (input, key)
 }
 
 /// A handle without a cache and its worker, which does not run until it is spawned.
 pub(crate) fn scripted(
     queue: usize,
-    embed: impl FnMut(&[Tokens]) -> Embeddings + Send + 'static,
-) -> (Classifier, Worker<Scripted>) {
-    scripted_as(&config::Classifier { queue, ..config("tiny") }, embed)
+    embed: impl FnMut(&[TokenIds]) -> Embeddings + Send + 'static,
+) -> (Classifier, Worker<ScriptedEncoder>) {
+    scripted_as(&config::ClassifierConfig { queue, ..config("tiny") }, embed)
 }
 
 /// A handle and its worker, as a configuration says.
 pub(crate) fn scripted_as(
-    config: &config::Classifier,
-    embed: impl FnMut(&[Tokens]) -> Embeddings + Send + 'static,
-) -> (Classifier, Worker<Scripted>) {
-    let (classifier, mut workers) = pool(config, vec![Scripted::new(embed)]);
+    config: &config::ClassifierConfig,
+    embed: impl FnMut(&[TokenIds]) -> Embeddings + Send + 'static,
+) -> (Classifier, Worker<ScriptedEncoder>) {
+    let (classifier, mut workers) = pool(config, vec![ScriptedEncoder::new(embed)]);
     (classifier, workers.remove(0))
 }
 
 /// A handle and its worker with a budget of 64 tokens instead of 16.
-pub(crate) fn wide(embed: impl FnMut(&[Tokens]) -> Embeddings + Send + 'static) -> (Classifier, Worker<Scripted>) {
+pub(crate) fn wide(
+    embed: impl FnMut(&[TokenIds]) -> Embeddings + Send + 'static,
+) -> (Classifier, Worker<ScriptedEncoder>) {
     let mut bundle = Bundle::open(&fixture()).expect("the fixture is sound");
     Arc::get_mut(&mut bundle.tokenizer).expect("not shared yet").widen(64);
-    let (classifier, mut workers) = pool_of(bundle, &config("tiny"), vec![Scripted::new(embed)]);
+    let (classifier, mut workers) = pool_of(bundle, &config("tiny"), vec![ScriptedEncoder::new(embed)]);
     (classifier, workers.remove(0))
 }
 
 /// A handle over a bundle, and its worker.
 pub(crate) fn scripted_of(
     bundle: Bundle,
-    config: &config::Classifier,
-    embed: impl FnMut(&[Tokens]) -> Embeddings + Send + 'static,
-) -> (Classifier, Worker<Scripted>) {
-    let (classifier, mut workers) = pool_of(bundle, config, vec![Scripted::new(embed)]);
+    config: &config::ClassifierConfig,
+    embed: impl FnMut(&[TokenIds]) -> Embeddings + Send + 'static,
+) -> (Classifier, Worker<ScriptedEncoder>) {
+    let (classifier, mut workers) = pool_of(bundle, config, vec![ScriptedEncoder::new(embed)]);
     (classifier, workers.remove(0))
 }
 
-fn pool(config: &config::Classifier, encoders: Vec<Scripted>) -> (Classifier, Vec<Worker<Scripted>>) {
+fn pool(
+    config: &config::ClassifierConfig,
+    encoders: Vec<ScriptedEncoder>,
+) -> (Classifier, Vec<Worker<ScriptedEncoder>>) {
     pool_of(Bundle::open(&fixture()).expect("the fixture is sound"), config, encoders)
 }
 
 fn pool_of(
     bundle: Bundle,
-    config: &config::Classifier,
-    encoders: Vec<Scripted>,
-) -> (Classifier, Vec<Worker<Scripted>>) {
+    config: &config::ClassifierConfig,
+    encoders: Vec<ScriptedEncoder>,
+) -> (Classifier, Vec<Worker<ScriptedEncoder>>) {
     let scorers = encoders
         .into_iter()
         .map(|encoder| Scorer::new(&bundle.tokenizer, &bundle.heads, encoder, config.batch.max_size))
         .collect();
-    let state = Record::new(&name(), config, Metrics::new().classifier(&name()), cpu());
+    let state = ServingState::new(&name(), config, Metrics::new().classifier(&name()), cpu());
     Classifier::assemble(bundle, scorers, config, state)
 }
 
 /// Queues a text that nobody has asked for.
-pub(crate) fn enqueue(classifier: &Classifier, text: &str, deadline: Instant) -> Waiting {
+pub(crate) fn enqueue(classifier: &Classifier, text: &str, deadline: Instant) -> FlightReceiver {
     match place(classifier, text, deadline).expect("room") {
-        Place::Waiting(waiting) => waiting,
-        Place::Cached(_) => panic!("{text:?} was judged before"),
+        PendingScores::Waiting(waiting) => waiting,
+        PendingScores::Cached(_) => panic!("{text:?} was judged before"),
     }
 }
 
-fn place(classifier: &Classifier, text: &str, deadline: Instant) -> Result<Place, Degraded> {
-    let Engine::Workers(queue) = &classifier.0.engine else { panic!("a classifier with workers") };
-    let input = Input::new(text, &Features::default(), classifier.0.budget, &classifier.0.inputs);
+fn place(classifier: &Classifier, text: &str, deadline: Instant) -> Result<PendingScores, ClassifierFailure> {
+    let EncoderState::Workers(queue) = &classifier.0.engine else { panic!("a classifier with workers") };
+    let input = ScorerInput::new(text, &Features::default(), classifier.0.budget, &classifier.0.inputs);
     classifier.find_or_queue(queue, input, deadline)
 }
 
 /// A state of a classifier that has done nothing yet.
-pub(crate) fn state() -> Record {
-    Record::new(&name(), &config("tiny"), Metrics::new().classifier(&name()), cpu())
+pub(crate) fn state() -> ServingState {
+    ServingState::new(&name(), &config("tiny"), Metrics::new().classifier(&name()), cpu())
 }
 
-fn cpu() -> Ground {
-    Ground { device: Device::Cpu, fell_back: None }
+fn cpu() -> DevicePlacement {
+    DevicePlacement { device: SessionDevice::Cpu, fell_back: None }
 }
 
-fn cached() -> config::Classifier {
-    config::Classifier { cache: config::Cache::default(), ..config("tiny") }
+fn cached() -> config::ClassifierConfig {
+    config::ClassifierConfig { cache: config::ScoreCacheLimits::default(), ..config("tiny") }
 }
 
 pub(crate) fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
-pub(crate) fn host(base_dir: &Path) -> Host {
-    Host { base_dir: base_dir.to_owned(), runtime: runtime(), metrics: Arc::new(Metrics::new()) }
+pub(crate) fn host(base_dir: &Path) -> ClassifierHost {
+    ClassifierHost { base_dir: base_dir.to_owned(), runtime: runtime(), metrics: Arc::new(Metrics::new()) }
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,7 +182,7 @@ async fn a_silent_worker_costs_the_deadline_and_no_more() {
 
     let scores = classifier.classify("hello", &Features::default(), started + Duration::from_millis(20)).await;
 
-    assert_eq!(scores, Err(Degraded::Deadline));
+    assert_eq!(scores, Err(ClassifierFailure::Deadline));
     assert_eq!(started.elapsed(), Duration::from_millis(20));
 }
 
@@ -190,7 +195,7 @@ async fn a_full_queue_is_refused_at_once() {
 
     let scores = classifier.classify("three", &Features::default(), soon()).await;
 
-    assert_eq!(scores, Err(Degraded::QueueFull));
+    assert_eq!(scores, Err(ClassifierFailure::QueueFull));
     assert_eq!(started.elapsed(), Duration::ZERO);
     assert_eq!(classifier.stats().waiting, 2);
 }
@@ -202,7 +207,7 @@ async fn a_worker_that_ended_is_told_apart_from_a_slow_one() {
 
     let scores = classifier.classify("hello", &Features::default(), soon()).await;
 
-    assert_eq!(scores, Err(Degraded::WorkerGone));
+    assert_eq!(scores, Err(ClassifierFailure::WorkerGone));
 }
 
 #[tokio::test(start_paused = true)]
@@ -221,7 +226,7 @@ async fn a_blank_text_is_not_queued() {
 
     let scores = classifier.classify(" \n\t ", &Features::default(), soon()).await;
 
-    assert_eq!(scores, Err(Degraded::NoText));
+    assert_eq!(scores, Err(ClassifierFailure::NoText));
     assert_eq!(classifier.stats().waiting, 0);
 }
 
@@ -231,7 +236,7 @@ async fn a_deadline_that_has_passed_is_not_queued() {
 
     let scores = classifier.classify("hello", &Features::default(), Instant::now()).await;
 
-    assert_eq!(scores, Err(Degraded::Deadline));
+    assert_eq!(scores, Err(ClassifierFailure::Deadline));
     assert_eq!(classifier.stats().waiting, 0);
 }
 
@@ -248,9 +253,9 @@ async fn a_panic_costs_one_prompt_its_scores_and_not_the_worker() {
     let first = classifier.classify("hello", &Features::default(), soon()).await;
     let second = classifier.classify("hello", &Features::default(), soon()).await;
 
-    assert_eq!(first, Err(Degraded::Inference));
+    assert_eq!(first, Err(ClassifierFailure::Inference));
     assert!(second.is_ok(), "{second:?}");
-    let expected = Stats { waiting: 0, skipped: 0, failures: 1, panics: 1, workers: 1, failing: false };
+    let expected = ClassifierStats { waiting: 0, skipped: 0, failures: 1, panics: 1, workers: 1, failing: false };
     assert_eq!(classifier.stats(), expected);
 }
 
@@ -261,7 +266,7 @@ async fn an_embedding_that_is_not_a_number_is_no_score() {
 
     let scores = classifier.classify("hello", &Features::default(), soon()).await;
 
-    assert_eq!(scores, Err(Degraded::Inference));
+    assert_eq!(scores, Err(ClassifierFailure::Inference));
 }
 
 #[tokio::test]
@@ -287,10 +292,10 @@ async fn the_last_handle_lets_the_worker_drain_and_end() {
 }
 
 /// An encoder that blocks in every run until the other end lets go, after saying that it runs.
-fn gated() -> (Scripted, std::sync::mpsc::Receiver<usize>, std::sync::mpsc::SyncSender<()>) {
+fn gated() -> (ScriptedEncoder, std::sync::mpsc::Receiver<usize>, std::sync::mpsc::SyncSender<()>) {
     let (says, runs) = std::sync::mpsc::sync_channel(64);
     let (gate, opened) = std::sync::mpsc::sync_channel::<()>(64);
-    let encoder = Scripted::new(move |batch| {
+    let encoder = ScriptedEncoder::new(move |batch| {
         says.send(batch.len()).ok();
         opened.recv().ok();
         zeros(batch)
@@ -317,7 +322,8 @@ async fn two_workers_run_two_prompts_at_once() {
 
 #[tokio::test]
 async fn a_worker_that_dies_leaves_the_others_to_serve() {
-    let (classifier, mut workers) = pool(&config("tiny"), vec![Scripted::new(zeros), Scripted::new(zeros)]);
+    let (classifier, mut workers) =
+        pool(&config("tiny"), vec![ScriptedEncoder::new(zeros), ScriptedEncoder::new(zeros)]);
     drop(workers.remove(0));
     workers.remove(0).spawn().expect("a thread");
 
@@ -349,7 +355,7 @@ async fn a_text_that_was_judged_is_not_judged_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_text_that_was_judged_needs_no_place_in_a_full_queue() {
-    let config = config::Classifier { queue: 1, ..cached() };
+    let config = config::ClassifierConfig { queue: 1, ..cached() };
     let (classifier, mut worker) = scripted_as(&config, zeros);
     let features = Features::default();
     let waiting = enqueue(&classifier, "hello", soon());
@@ -359,8 +365,8 @@ async fn a_text_that_was_judged_needs_no_place_in_a_full_queue() {
     let waits = enqueue(&classifier, "something else", soon());
 
     assert!(classifier.classify("hello", &features, soon()).await.is_ok());
-    assert!(matches!(place(&classifier, "something else", soon()), Ok(Place::Waiting(_))), "joins");
-    assert_eq!(classifier.classify("a third", &features, soon()).await, Err(Degraded::QueueFull));
+    assert!(matches!(place(&classifier, "something else", soon()), Ok(PendingScores::Waiting(_))), "joins");
+    assert_eq!(classifier.classify("a third", &features, soon()).await, Err(ClassifierFailure::QueueFull));
     drop(waits);
 }
 
@@ -386,7 +392,7 @@ async fn a_follower_waits_no_longer_than_its_own_deadline() {
 
     let scores = classifier.classify("hello", &Features::default(), started + Duration::from_millis(5)).await;
 
-    assert_eq!((scores, started.elapsed()), (Err(Degraded::Deadline), Duration::from_millis(5)));
+    assert_eq!((scores, started.elapsed()), (Err(ClassifierFailure::Deadline), Duration::from_millis(5)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -400,10 +406,10 @@ async fn an_input_that_crashed_twice_is_not_tried_again() {
     for _ in 0..2 {
         let waiting = enqueue(&classifier, "hello hello", soon());
         worker.serve_once();
-        assert_eq!(waiting.await.expect("an answer"), Err(Degraded::Inference));
+        assert_eq!(waiting.await.expect("an answer"), Err(ClassifierFailure::Inference));
     }
 
-    assert_eq!(classifier.classify("hello hello", &features, soon()).await, Err(Degraded::Poisoned));
+    assert_eq!(classifier.classify("hello hello", &features, soon()).await, Err(ClassifierFailure::Poisoned));
     let other = enqueue(&classifier, "hello", soon());
     worker.serve_once();
     assert!(other.await.expect("an answer").is_ok());
@@ -418,7 +424,7 @@ async fn a_session_that_always_fails_does_not_poison_every_input() {
         for text in ["one", "two", "three"] {
             let waiting = enqueue(&classifier, text, soon());
             worker.serve_once();
-            assert_eq!(waiting.await.expect("an answer"), Err(Degraded::Inference));
+            assert_eq!(waiting.await.expect("an answer"), Err(ClassifierFailure::Inference));
         }
     }
 

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use super::state::Record;
-use crate::scoring::encoder::Brake;
+use super::state::ServingState;
+use crate::scoring::encoder::RunTerminator;
 
 /// A run that was told to end and lasts this many times as long as it may is stuck.
 const STUCK: u32 = 5;
@@ -18,31 +18,31 @@ const STUCK: u32 = 5;
 const LOOKS: u32 = 4;
 
 /// The watchdog's view of one worker.
-pub(crate) struct Watched {
-    brake: Brake,
-    state: Arc<Record>,
-    run: Mutex<Option<Run>>,
+pub(crate) struct WatchedWorker {
+    brake: RunTerminator,
+    state: Arc<ServingState>,
+    run: Mutex<Option<WatchedRun>>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Run {
+struct WatchedRun {
     since: Instant,
     was_told: bool,
     is_stuck: bool,
 }
 
 /// A run that goes on; dropping it ends it.
-pub(crate) struct Running<'w>(&'w Watched);
+pub(crate) struct RunGuard<'w>(&'w WatchedWorker);
 
-impl Watched {
-    pub(crate) fn new(brake: Brake, state: &Arc<Record>) -> Self {
+impl WatchedWorker {
+    pub(crate) fn new(brake: RunTerminator, state: &Arc<ServingState>) -> Self {
         Self { brake, state: Arc::clone(state), run: Mutex::default() }
     }
 
     /// Records that a run begins.
-    pub(crate) fn begin(&self) -> Running<'_> {
-        *self.run() = Some(Run { since: Instant::now(), was_told: false, is_stuck: false });
-        Running(self)
+    pub(crate) fn begin(&self) -> RunGuard<'_> {
+        *self.run() = Some(WatchedRun { since: Instant::now(), was_told: false, is_stuck: false });
+        RunGuard(self)
     }
 
     /// Tells a run to end that takes too long. Under the lock, so that it never meets the next one.
@@ -63,12 +63,12 @@ impl Watched {
         }
     }
 
-    fn run(&self) -> MutexGuard<'_, Option<Run>> {
+    fn run(&self) -> MutexGuard<'_, Option<WatchedRun>> {
         self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Running<'_> {
+impl Drop for RunGuard<'_> {
     fn drop(&mut self) {
         if self.0.run().take().is_some_and(|run| run.is_stuck) {
             self.0.state.counts.stuck.fetch_sub(1, Ordering::Relaxed);
@@ -77,7 +77,7 @@ impl Drop for Running<'_> {
 }
 
 /// Starts the thread that looks after some workers, until they have ended.
-pub(crate) fn spawn(state: &Record, mut watched: Vec<Arc<Watched>>) -> io::Result<()> {
+pub(crate) fn spawn(state: &ServingState, mut watched: Vec<Arc<WatchedWorker>>) -> io::Result<()> {
     let pause = (state.stall / LOOKS).max(Duration::from_millis(1));
     let name = format!("dog-{}", state.name);
     let watch = move || {
@@ -97,17 +97,17 @@ mod tests {
     use super::*;
     use crate::serving::tests::state;
 
-    fn watched() -> (Watched, Arc<AtomicUsize>) {
+    fn watched() -> (WatchedWorker, Arc<AtomicUsize>) {
         let pulls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&pulls);
-        (Watched::new(Box::new(move || _ = counted.fetch_add(1, Ordering::Relaxed)), &Arc::new(state())), pulls)
+        (WatchedWorker::new(Box::new(move || _ = counted.fetch_add(1, Ordering::Relaxed)), &Arc::new(state())), pulls)
     }
 
     #[test]
     fn a_run_is_told_to_end_once_and_never_before_its_time() {
         let (watched, pulls) = watched();
         let stall = watched.state.stall;
-        let after = |run: &Running<'_>, time: Duration| run.0.run().expect("it runs").since + time;
+        let after = |run: &RunGuard<'_>, time: Duration| run.0.run().expect("it runs").since + time;
 
         watched.look(Instant::now() + stall * 2);
         assert_eq!(pulls.load(Ordering::Relaxed), 0, "nothing runs");

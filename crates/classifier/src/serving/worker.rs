@@ -11,43 +11,43 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 
-use pointsman_core::scores::{Degraded, Scores};
+use pointsman_core::scores::{ClassifierFailure, Scores};
 use tokio::time::Instant;
 
-use super::cache::Key;
-use super::queue::{Entry, Intake};
-use super::state::Record;
-use super::watchdog::Watched;
+use super::cache::ScoreCacheKey;
+use super::queue::{QueueEntry, QueueReceiver};
+use super::state::ServingState;
+use super::watchdog::WatchedWorker;
 use crate::scoring::encoder::Encoder;
 use crate::scoring::error::InferenceError;
-use crate::scoring::scorer::{Input, LENGTHS, Scorer};
+use crate::scoring::scorer::{LENGTHS, Scorer, ScorerInput};
 
 /// Owns a session; lives on its own thread until the last handle is gone and the queue is empty.
 pub(crate) struct Worker<E> {
     scorer: Scorer<E>,
-    intake: Arc<Mutex<Intake>>,
-    state: Arc<Record>,
-    watched: Arc<Watched>,
+    intake: Arc<Mutex<QueueReceiver>>,
+    state: Arc<ServingState>,
+    watched: Arc<WatchedWorker>,
     /// By length, since long prompts take longer.
-    paces: [Pace; LENGTHS],
+    paces: [RowPace; LENGTHS],
     /// The instant at which the last run ended.
     free_since: Instant,
     /// The inputs of the last run, if it failed.
-    failed: Vec<Key>,
+    failed: Vec<ScoreCacheKey>,
 }
 
 /// The time that one prompt took lately, as a moving average.
 #[derive(Debug, Default)]
-struct Pace(Option<Duration>);
+struct RowPace(Option<Duration>);
 
 /// Counts a thread for as long as it runs, however it ends.
-struct Alive(Arc<Record>);
+struct WorkerGuard(Arc<ServingState>);
 
 impl<E: Encoder> Worker<E> {
     /// Puts a session behind a queue.
-    pub(crate) fn new(scorer: Scorer<E>, intake: &Arc<Mutex<Intake>>, state: &Arc<Record>) -> Self {
+    pub(crate) fn new(scorer: Scorer<E>, intake: &Arc<Mutex<QueueReceiver>>, state: &Arc<ServingState>) -> Self {
         let (intake, state) = (Arc::clone(intake), Arc::clone(state));
-        let watched = Arc::new(Watched::new(scorer.brake(), &state));
+        let watched = Arc::new(WatchedWorker::new(scorer.brake(), &state));
         Self {
             scorer,
             intake,
@@ -60,7 +60,7 @@ impl<E: Encoder> Worker<E> {
     }
 
     /// Returns what a watchdog has to know.
-    pub(crate) fn watched(&self) -> Arc<Watched> {
+    pub(crate) fn watched(&self) -> Arc<WatchedWorker> {
         Arc::clone(&self.watched)
     }
 
@@ -68,11 +68,11 @@ impl<E: Encoder> Worker<E> {
     pub(crate) fn spawn(self) -> io::Result<()> {
         // Linux shows 15 characters of a thread's name.
         let name = format!("cls-{}", self.state.name);
-        let alive = Alive::new(&self.state);
+        let alive = WorkerGuard::new(&self.state);
         thread::Builder::new().name(name).spawn(|| self.run(alive)).map(drop)
     }
 
-    fn run(mut self, _alive: Alive) {
+    fn run(mut self, _alive: WorkerGuard) {
         tracing::debug!(classifier = %self.state.name, "Worker started");
         while let Some(batch) = self.next_batch() {
             self.answer(batch);
@@ -82,7 +82,7 @@ impl<E: Encoder> Worker<E> {
     }
 
     /// Takes the oldest entry and what can be done together with it; `None` at the end.
-    fn next_batch(&mut self) -> Option<Vec<Entry>> {
+    fn next_batch(&mut self) -> Option<Vec<QueueEntry>> {
         let intake = Arc::clone(&self.intake);
         let mut intake = intake.lock().unwrap_or_else(PoisonError::into_inner);
         let first = intake.first()?;
@@ -90,7 +90,7 @@ impl<E: Encoder> Worker<E> {
         let (length, oldest) = (first.input.length, first.queued);
         let limit = if self.state.quarantine.is_suspect(first.key) { 1 } else { self.limit(length, deadline) };
         let (state, was_busy) = (Arc::clone(&self.state), oldest < self.free_since);
-        let fits = |entry: &Entry| entry.input.length == length && !state.quarantine.is_suspect(entry.key);
+        let fits = |entry: &QueueEntry| entry.input.length == length && !state.quarantine.is_suspect(entry.key);
         let mut batch = vec![first];
         while batch.len() < limit {
             let patience = if was_busy { state.batch.max_wait.0 } else { Duration::ZERO };
@@ -108,21 +108,21 @@ impl<E: Encoder> Worker<E> {
     }
 
     /// Returns the deadline of an entry that was taken out, unless its callers have left or are late.
-    fn wanted(&self, entry: &Entry) -> Option<Instant> {
+    fn wanted(&self, entry: &QueueEntry) -> Option<Instant> {
         self.state.metrics.dequeued(entry.queued.elapsed());
         self.still_wanted(entry)
     }
 
-    fn still_wanted(&self, entry: &Entry) -> Option<Instant> {
+    fn still_wanted(&self, entry: &QueueEntry) -> Option<Instant> {
         let deadline = entry.flight.deadline(Instant::now());
         if deadline.is_none() {
             self.state.counts.skipped.fetch_add(1, Ordering::Relaxed);
-            self.give_up(entry, Degraded::Deadline);
+            self.give_up(entry, ClassifierFailure::Deadline);
         }
         deadline
     }
 
-    fn answer(&mut self, batch: Vec<Entry>) {
+    fn answer(&mut self, batch: Vec<QueueEntry>) {
         if batch.is_empty() {
             return;
         }
@@ -142,9 +142,9 @@ impl<E: Encoder> Worker<E> {
     }
 
     /// Runs each entry of a failed batch alone, so that one bad prompt does not cost its neighbours their scores.
-    fn answer_apart(&mut self, mut batch: Vec<Entry>) {
+    fn answer_apart(&mut self, mut batch: Vec<QueueEntry>) {
         if batch.len() == 1 {
-            batch.drain(..).for_each(|entry| self.give_up(&entry, Degraded::Inference));
+            batch.drain(..).for_each(|entry| self.give_up(&entry, ClassifierFailure::Inference));
         }
         for entry in batch {
             if self.still_wanted(&entry).is_some() {
@@ -153,14 +153,14 @@ impl<E: Encoder> Worker<E> {
         }
     }
 
-    fn give_up(&self, entry: &Entry, reason: Degraded) {
+    fn give_up(&self, entry: &QueueEntry, reason: ClassifierFailure) {
         self.state.cache.forget(entry.key, &entry.flight);
         entry.answer(&Err(reason));
     }
 
     /// Scores a batch; a panic becomes an error and leaves the thread alive.
-    fn score(&mut self, batch: &[Entry]) -> Result<Vec<Scores>, InferenceError> {
-        let inputs: Vec<&Input> = batch.iter().map(|entry| &entry.input).collect();
+    fn score(&mut self, batch: &[QueueEntry]) -> Result<Vec<Scores>, InferenceError> {
+        let inputs: Vec<&ScorerInput> = batch.iter().map(|entry| &entry.input).collect();
         let watched = Arc::clone(&self.watched);
         let run = watched.begin();
         let started = Instant::now();
@@ -179,7 +179,7 @@ impl<E: Encoder> Worker<E> {
         Ok(scores)
     }
 
-    fn succeeded(&mut self, batch: &[Entry], took: Duration) {
+    fn succeeded(&mut self, batch: &[QueueEntry], took: Duration) {
         self.state.metrics.ran(batch.len(), took);
         for entry in batch {
             if took >= self.state.stall {
@@ -196,7 +196,7 @@ impl<E: Encoder> Worker<E> {
 
     /// Counts a failure and blames the inputs for it, unless the session fails whatever it is given. Logs the first
     /// failure of a row only; the counter has them all.
-    fn failed(&mut self, error: &InferenceError, batch: &[Entry]) {
+    fn failed(&mut self, error: &InferenceError, batch: &[QueueEntry]) {
         self.state.counts.failures.fetch_add(1, Ordering::Relaxed);
         for entry in batch {
             if self.failed.is_empty() || self.failed.contains(&entry.key) {
@@ -211,7 +211,7 @@ impl<E: Encoder> Worker<E> {
     }
 }
 
-impl Pace {
+impl RowPace {
     /// Returns how many prompts can be encoded before `deadline`; one while nothing is known.
     fn rows_until(&self, deadline: Instant) -> usize {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -225,14 +225,14 @@ impl Pace {
     }
 }
 
-impl Alive {
-    fn new(state: &Arc<Record>) -> Self {
+impl WorkerGuard {
+    fn new(state: &Arc<ServingState>) -> Self {
         state.counts.workers.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(state))
     }
 }
 
-impl Drop for Alive {
+impl Drop for WorkerGuard {
     fn drop(&mut self) {
         self.0.counts.workers.fetch_sub(1, Ordering::Relaxed);
     }

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use pointsman_core::config::{Config, Ratio};
-use pointsman_core::policy::{By, Reason};
-use pointsman_core::scores::{Degraded, HeadScores};
+use pointsman_core::policy::{DecisionMaker, Reason};
+use pointsman_core::scores::{ClassifierFailure, HeadScores};
 
 use super::*;
-use crate::Runtime;
+use crate::OnnxRuntime;
 
 fn name(text: &str) -> Name {
     Name::new(text).expect("a name")
@@ -18,21 +18,21 @@ fn fixture() -> PathBuf {
 }
 
 fn classifier() -> Classifier {
-    let runtime = Runtime::load().unwrap_or_else(|error| panic!("{error}"));
-    let host = Host { base_dir: fixture(), runtime, metrics: Arc::new(Metrics::new()) };
-    Classifier::start(&name("default"), &config::Classifier::of("tiny"), &host).expect("the fixture is sound")
+    let runtime = OnnxRuntime::load().unwrap_or_else(|error| panic!("{error}"));
+    let host = ClassifierHost { base_dir: fixture(), runtime, metrics: Arc::new(Metrics::new()) };
+    Classifier::start(&name("default"), &config::ClassifierConfig::of("tiny"), &host).expect("the fixture is sound")
 }
 
 /// A shadow whose thread never looks, and its queue.
-fn silent(sample: f64, queue: usize) -> (Shadow, Receiver<Job>, Metrics) {
+fn silent(sample: f64, queue: usize) -> (ShadowClassifier, Receiver<ShadowJob>, Metrics) {
     let (jobs, receiver) = sync_channel(queue);
     let metrics = Metrics::new();
-    let running = Running { classifier: classifier(), jobs, metrics: metrics.shadow(&name("default")) };
-    let terms = config::Shadow { bundle: "tiny".into(), sample: Ratio::new(sample).expect("a ratio") };
-    (Shadow { terms, state: Ok(running), seen: AtomicU64::new(0) }, receiver, metrics)
+    let running = RunningShadow { classifier: classifier(), jobs, metrics: metrics.shadow(&name("default")) };
+    let terms = config::ShadowConfig { bundle: "tiny".into(), sample: Ratio::new(sample).expect("a ratio") };
+    (ShadowClassifier { terms, state: Ok(running), seen: AtomicU64::new(0) }, receiver, metrics)
 }
 
-fn scores(source: Source) -> Scores {
+fn scores(source: ScoreSource) -> Scores {
     let labels: Arc<[Arc<str>]> = ["simple", "medium", "complex"].map(Arc::from).into();
     let head = HeadScores { head: "tier".into(), labels, probabilities: vec![1.0, 0.0, 0.0], known: None };
     Scores { source, tokens: 3, ..Scores::of(vec![head]) }
@@ -43,8 +43,8 @@ fn decision() -> Decision {
         model: name("small"),
         policy: name("auto"),
         pin: None,
-        keep: pointsman_core::policy::Keep::Nothing,
-        by: By::Strategy("tiers"),
+        keep: pointsman_core::policy::PinUpdate::Nothing,
+        by: DecisionMaker::Strategy("tiers"),
         reason: Reason::Tier,
         label: None,
         score: None,
@@ -64,10 +64,10 @@ fn policies() -> Arc<PolicySet> {
     Arc::new(PolicySet::compile(&Config::parse(text, "p.yaml").expect("sound")).expect("no policies"))
 }
 
-fn tickets(shadow: &Shadow, source: Source, prompts: usize) -> Vec<Ticket> {
+fn tickets(shadow: &ShadowClassifier, source: ScoreSource, prompts: usize) -> Vec<ShadowTicket> {
     let (live, policies, decision, scores) = (classifier(), policies(), decision(), scores(source));
     let features = Features::default();
-    let decided = Decided {
+    let decided = DecidedPrompt {
         text: "hello",
         features: &features,
         live: &live,
@@ -82,14 +82,14 @@ fn tickets(shadow: &Shadow, source: Source, prompts: usize) -> Vec<Ticket> {
 fn the_sample_is_the_share_that_was_asked_for() {
     let (shadow, _queue, _metrics) = silent(0.1, 1);
 
-    assert_eq!(tickets(&shadow, Source::Encoder, 1000).len(), 100);
+    assert_eq!(tickets(&shadow, ScoreSource::Encoder, 1000).len(), 100);
 }
 
 #[test]
 fn a_queue_that_is_full_drops_prompts_and_counts_them() {
     let (shadow, queue, metrics) = silent(1.0, 1);
 
-    tickets(&shadow, Source::Encoder, 3).into_iter().for_each(|ticket| ticket.send(None));
+    tickets(&shadow, ScoreSource::Encoder, 3).into_iter().for_each(|ticket| ticket.send(None));
 
     assert_eq!(queue.try_iter().count(), 1);
     let line = "pointsman_classifier_shadow_prompts_total{classifier=\"default\",outcome=\"dropped\"} 2";
@@ -100,14 +100,14 @@ fn a_queue_that_is_full_drops_prompts_and_counts_them() {
 fn what_stood_in_for_the_encoder_is_compared_with_nothing() {
     let (shadow, _queue, _metrics) = silent(1.0, 1);
 
-    assert!(tickets(&shadow, Source::Fallback(Degraded::Deadline), 10).is_empty());
+    assert!(tickets(&shadow, ScoreSource::Fallback(ClassifierFailure::Deadline), 10).is_empty());
 }
 
 #[test]
 fn a_shadow_that_is_off_takes_nothing() {
     let (shadow, _queue, _metrics) = silent(1.0, 1);
-    let off = Shadow::off(&shadow.terms, "no library".to_owned());
+    let off = ShadowClassifier::off(&shadow.terms, "no library".to_owned());
 
-    assert!(tickets(&off, Source::Encoder, 10).is_empty());
+    assert!(tickets(&off, ScoreSource::Encoder, 10).is_empty());
     assert_eq!(off.state(), Err("no library"));
 }

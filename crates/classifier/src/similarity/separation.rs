@@ -4,7 +4,7 @@
 //! what unrelated texts get sends every prompt to some route, and nothing else shows it.
 
 use pointsman_core::config;
-use pointsman_core::config::Background;
+use pointsman_core::config::BackgroundTexts;
 
 use super::everyday::EVERYDAY;
 
@@ -23,7 +23,7 @@ const OVERLAP: f64 = 1.0 / 3.0;
 
 /// The nearness of texts to the routes of a strategy, in cosines.
 #[derive(Debug, Default)]
-pub(super) struct Separation {
+pub(super) struct RouteSeparation {
     /// The nearness `[everyday ask][route]`; the rest of the background is after the routes, if there is one.
     pub(super) everyday: Vec<Vec<f32>>,
     /// The nearness `[own route][text][route]` of each route's own texts; a text is not compared with itself.
@@ -32,15 +32,15 @@ pub(super) struct Separation {
 
 /// Something that cannot be meant: of a route, or of the strategy's threshold.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Finding {
+pub(super) struct SeparationFinding {
     pub(super) route: Option<usize>,
     pub(super) is_threshold: bool,
     pub(super) message: String,
 }
 
-impl Separation {
+impl RouteSeparation {
     /// Returns what is wrong with a strategy's routes and thresholds to its encoder.
-    pub(super) fn findings(&self, section: &config::Similarity) -> Vec<Finding> {
+    pub(super) fn findings(&self, section: &config::SimilarityConfig) -> Vec<SeparationFinding> {
         let (own, shared): (Vec<usize>, Vec<usize>) =
             (0..section.routes.len()).partition(|index| section.routes[*index].threshold.is_some());
         let shared = Some((None, section.threshold.get(), shared)).filter(|(.., routes)| !routes.is_empty());
@@ -50,17 +50,17 @@ impl Separation {
         });
         let thresholds = shared.into_iter().chain(own).filter_map(|(route, threshold, routes)| {
             let message = self.lets_in(threshold, &routes, section)?;
-            Some(Finding { route, is_threshold: true, message })
+            Some(SeparationFinding { route, is_threshold: true, message })
         });
         let overlaps = (0..section.routes.len()).filter_map(|route| {
             let message = self.overlaps(route, section)?;
-            Some(Finding { route: Some(route), is_threshold: false, message })
+            Some(SeparationFinding { route: Some(route), is_threshold: false, message })
         });
         thresholds.chain(overlaps).collect()
     }
 
     /// Says how many everyday asks a threshold of some routes lets in, if they are too many, and which would be better.
-    fn lets_in(&self, threshold: f64, routes: &[usize], section: &config::Similarity) -> Option<String> {
+    fn lets_in(&self, threshold: f64, routes: &[usize], section: &config::SimilarityConfig) -> Option<String> {
         let best = |near: &Vec<f32>| routes.iter().map(|route| near[*route]).fold(f32::NEG_INFINITY, f32::max);
         let is_let_in = |near: &&Vec<f32>| {
             let background = near.get(self.own.len()).copied().unwrap_or(f32::NEG_INFINITY);
@@ -79,8 +79,8 @@ impl Separation {
         let known = own.iter().filter(|near| near.is_finite()).count();
         let reach = own.iter().filter(|near| f64::from(**near) > stray).count();
         let background = match section.background {
-            Background::None => ", `background: everyday`",
-            Background::Everyday => "",
+            BackgroundTexts::None => ", `background: everyday`",
+            BackgroundTexts::Everyday => "",
         };
         let advice = if known > 0 && 2 * reach > known {
             format!("above {stray:.2} one in twenty would, and {reach} of {known} of the routes' own texts")
@@ -97,7 +97,7 @@ impl Separation {
     }
 
     /// Says which route of another model is nearer to a route's texts than their own.
-    fn overlaps(&self, route: usize, section: &config::Similarity) -> Option<String> {
+    fn overlaps(&self, route: usize, section: &config::SimilarityConfig) -> Option<String> {
         let own: Vec<&Vec<f32>> = self.own[route].iter().filter(|near| near[route].is_finite()).collect();
         let is_other = |other: &usize| section.routes[*other].model != section.routes[route].model;
         let nearer = |other: usize| own.iter().filter(|near| near[other] >= near[route]).count();
@@ -115,11 +115,11 @@ impl Separation {
 
 #[cfg(test)]
 mod tests {
-    use pointsman_core::config::{Config, Strategy};
+    use pointsman_core::config::{Config, StrategyConfig};
 
     use super::*;
 
-    fn section(more: &str) -> config::Similarity {
+    fn section(more: &str) -> config::SimilarityConfig {
         let text = format!(
             "version: 1
 listen: {{address: 127.0.0.1:8080}}
@@ -134,14 +134,17 @@ policies:
         );
         let config = Config::parse(&text, "p.yaml").unwrap_or_else(|problems| panic!("{problems}"));
         match &config.policies[0].strategy {
-            Strategy::Similarity(similarity) => similarity.clone(),
+            StrategyConfig::Similarity(similarity) => similarity.clone(),
             other => panic!("{other:?}"),
         }
     }
 
-    fn separation(everyday: f32, own: f32, other: f32) -> Separation {
+    fn separation(everyday: f32, own: f32, other: f32) -> RouteSeparation {
         let texts = |own: f32, other: f32| vec![vec![own, other]; 4];
-        Separation { everyday: vec![vec![everyday, everyday]; 48], own: vec![texts(own, other), texts(other, own)] }
+        RouteSeparation {
+            everyday: vec![vec![everyday, everyday]; 48],
+            own: vec![texts(own, other), texts(other, own)],
+        }
     }
 
     #[test]
@@ -153,7 +156,9 @@ policies:
     fn a_threshold_that_everyday_asks_reach_is_warned_of_with_a_better_one() {
         let findings = separation(0.5, 0.8, 0.2).findings(&section(""));
 
-        let [Finding { route: None, is_threshold: true, message }] = &findings[..] else { panic!("{findings:?}") };
+        let [SeparationFinding { route: None, is_threshold: true, message }] = &findings[..] else {
+            panic!("{findings:?}")
+        };
         assert!(message.starts_with("48 of 48 everyday asks"), "{message}");
         assert!(message.contains("above 0.50 one in twenty would, and 8 of 8 of the routes' own texts"), "{message}");
     }

@@ -4,27 +4,27 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::values::Span;
+use super::values::TimeSpan;
 
 /// Keeps requests that belong together with the model that served the first of them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Affinity {
+pub struct AffinityConfig {
     /// The property that requests of one conversation share. Default `conversation`.
     #[serde(default)]
     pub key: AffinityKey,
     /// The time after its last request for which a conversation is remembered. Default 1h.
-    #[serde(default = "Affinity::default_hold")]
-    pub hold: Span,
+    #[serde(default = "AffinityConfig::default_hold")]
+    pub hold: TimeSpan,
     /// The rule by which a conversation goes on with another model. Default `up_only`.
     #[serde(default, rename = "move")]
-    pub moves: Moves,
+    pub moves: MoveRule,
     /// The time after a request for which providers have its prompt in their caches; later a move costs nothing extra.
     /// Default 5m.
-    #[serde(default = "Affinity::default_cache")]
-    pub cache: Span,
+    #[serde(default = "AffinityConfig::default_cache")]
+    pub cache: TimeSpan,
     /// Conversations that this process remembers; the least used ones go. Default 100000.
-    #[serde(default = "Affinity::default_max_entries")]
+    #[serde(default = "AffinityConfig::default_max_entries")]
     pub max_entries: usize,
 }
 
@@ -44,7 +44,7 @@ pub enum AffinityKey {
 /// A rule by which a conversation goes on with another model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Moves {
+pub enum MoveRule {
     /// A model that stands higher in the strategy's order is taken.
     #[default]
     UpOnly,
@@ -55,13 +55,13 @@ pub enum Moves {
     Never,
 }
 
-impl Affinity {
-    const fn default_hold() -> Span {
-        Span::from_secs(60 * 60)
+impl AffinityConfig {
+    const fn default_hold() -> TimeSpan {
+        TimeSpan::from_secs(60 * 60)
     }
 
-    const fn default_cache() -> Span {
-        Span(Duration::from_mins(5))
+    const fn default_cache() -> TimeSpan {
+        TimeSpan(Duration::from_mins(5))
     }
 
     const fn default_max_entries() -> usize {

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::tokenizer::Tokenizer;
+use super::tokenizer::TokenizerName;
 use super::values::Name;
 
 /// A model that a decision may choose.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Model {
+pub struct CatalogEntry {
     /// The provider that serves it.
     pub provider: Name,
     /// The provider's name for the model; by default its name in the catalog.
@@ -19,7 +19,7 @@ pub struct Model {
     pub name: Option<String>,
     /// US dollars per million tokens.
     #[serde(default)]
-    pub price: Option<Price>,
+    pub price: Option<TokenPrice>,
     /// The context window in tokens: prompt and answer together.
     #[serde(default)]
     pub context: Option<u64>,
@@ -35,13 +35,13 @@ pub struct Model {
     /// The family of its tokenizer, by which its window, its price and limits of tokens are reckoned; by default
     /// guessed from what the provider calls it.
     #[serde(default)]
-    pub tokenizer: Option<Tokenizer>,
+    pub tokenizer: Option<TokenizerName>,
     /// Changes that are made to a request before the model gets it.
     #[serde(default)]
-    pub adapt: Adapt,
+    pub adapt: RequestAdaptation,
 }
 
-impl Model {
+impl CatalogEntry {
     /// Returns what the provider calls the model that is `name` in the catalog.
     #[must_use]
     pub fn upstream_name<'m>(&'m self, name: &'m Name) -> &'m str {
@@ -51,7 +51,7 @@ impl Model {
     /// Returns the name of the family of its tokenizer, if the catalog says.
     #[must_use]
     pub fn tokenizer_name(&self) -> Option<&'static str> {
-        self.tokenizer.map(Tokenizer::as_str)
+        self.tokenizer.map(TokenizerName::as_str)
     }
 }
 
@@ -61,7 +61,7 @@ impl Model {
 /// Applies where the model generates; embeddings and token counts stay as they are.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Adapt {
+pub struct RequestAdaptation {
     /// Keys that are left out.
     pub drop: Vec<String>,
     /// Keys by other names, such as `max_tokens: max_completion_tokens`; both stay when the new one is there already.
@@ -74,7 +74,7 @@ pub struct Adapt {
 /// US dollars per million tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Price {
+pub struct TokenPrice {
     /// The price of the prompt's tokens.
     pub input: f64,
     /// The price of the answer's tokens.
@@ -100,7 +100,7 @@ pub enum Capability {
     JsonSchema,
 }
 
-impl Price {
+impl TokenPrice {
     /// Returns what so many tokens cost in US dollars: of the prompt, of the prompt in the provider's cache, of the
     /// answer.
     #[must_use]

@@ -4,38 +4,38 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::values::{Ratio, Span};
+use super::values::{Ratio, TimeSpan};
 
 /// A classifier: a bundle and how to run it.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Classifier {
+pub struct ClassifierConfig {
     /// The bundle's folder, relative to the configuration file's.
     pub bundle: PathBuf,
     /// The longest that a request waits for its scores. Default 20ms.
-    #[serde(default = "Classifier::default_deadline")]
-    pub deadline: Span,
+    #[serde(default = "ClassifierConfig::default_deadline")]
+    pub deadline: TimeSpan,
     /// Requests that may wait for the worker; one more is not scored. Default 128.
-    #[serde(default = "Classifier::default_queue")]
+    #[serde(default = "ClassifierConfig::default_queue")]
     pub queue: usize,
     /// Threads that ONNX Runtime uses for one run. Default 1.
-    #[serde(default = "Classifier::default_threads")]
+    #[serde(default = "ClassifierConfig::default_threads")]
     pub threads: usize,
     /// Sessions that share the queue, each with a thread and a copy of the weights of its own. Default 1.
-    #[serde(default = "Classifier::default_workers")]
+    #[serde(default = "ClassifierConfig::default_workers")]
     pub workers: usize,
     /// Limits by which prompts are put together into one run.
     #[serde(default)]
-    pub batch: Batch,
+    pub batch: BatchLimits,
     /// Limits of the cache of scores.
     #[serde(default)]
-    pub cache: Cache,
+    pub cache: ScoreCacheLimits,
     /// The rule by which lexical heads are enough.
     #[serde(default)]
-    pub cascade: Cascade,
+    pub cascade: LexicalCascade,
     /// The device that the model runs on. Default `auto`.
     #[serde(default)]
-    pub device: Device,
+    pub device: DeviceChoice,
     /// Refuses to start, or to reload, when the model cannot run on exactly that device. Default false.
     #[serde(default)]
     pub require: bool,
@@ -44,10 +44,10 @@ pub struct Classifier {
     pub memory_limit: Option<usize>,
     /// Another bundle that scores some of the same prompts, for comparison only.
     #[serde(default)]
-    pub shadow: Option<Shadow>,
+    pub shadow: Option<ShadowConfig>,
     /// The window over which live traffic is compared with the bundle's reference, if there is one.
     #[serde(default)]
-    pub drift: Drift,
+    pub drift: DriftWindow,
     /// Set where a strategy compares the classifier's embeddings; follows from the policies.
     #[serde(skip)]
     pub embeds: bool,
@@ -56,20 +56,20 @@ pub struct Classifier {
 /// Another bundle that scores some of a classifier's prompts after they were decided, and decides nothing.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Shadow {
+pub struct ShadowConfig {
     /// The bundle's folder, relative to the configuration file's.
     pub bundle: PathBuf,
     /// The share of the prompts that it scores, above 0. Default 0.1.
-    #[serde(default = "Shadow::default_sample")]
+    #[serde(default = "ShadowConfig::default_sample")]
     pub sample: Ratio,
 }
 
 /// The window over which live traffic is compared with a bundle's reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Drift {
+pub struct DriftWindow {
     /// Prompts older than this do not count. Default 1h.
-    pub window: Span,
+    pub window: TimeSpan,
     /// The most prompts that count. Default 10000.
     pub max_prompts: u64,
 }
@@ -77,7 +77,7 @@ pub struct Drift {
 /// The rule by which the heads that need no encoder are enough, so that it does not run.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Cascade {
+pub struct LexicalCascade {
     /// Lets lexical heads answer alone where they are sure. Default true; they always answer when the encoder cannot.
     pub enabled: bool,
     /// The probability of the best label from which on lexical heads are enough, above 0.5; by default the bundle's for
@@ -88,7 +88,7 @@ pub struct Cascade {
 /// A device that a model runs on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Device {
+pub enum DeviceChoice {
     /// The first CUDA device if there is one that works, else the CPU.
     #[default]
     Auto,
@@ -103,26 +103,26 @@ pub enum Device {
 /// Limits by which prompts are put together into one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Batch {
+pub struct BatchLimits {
     /// The most prompts of one run. Default 32; the oldest prompt's deadline often allows fewer, and on a device where
     /// company gains nothing, as on the CPUs that were measured, a start finds out and prompts run alone.
     pub max_size: usize,
     /// The age that the oldest prompt may reach while a run that is not full waits for more; only prompts that had to
     /// wait for a busy worker anyway wait for that. Default 1ms.
-    pub max_wait: Span,
+    pub max_wait: TimeSpan,
 }
 
 /// The cache of scores, so that a text that comes again is not scored again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Cache {
+pub struct ScoreCacheLimits {
     /// The most texts whose scores are kept; 0 turns the cache off. Default 10000.
     pub max_entries: usize,
     /// The most memory that the cache takes. Default 8 MiB.
     pub max_bytes: usize,
 }
 
-impl Batch {
+impl BatchLimits {
     /// Runs prompts alone: what a float sum comes to depends on its company, and an evaluation must not depend on the
     /// moment.
     #[must_use]
@@ -131,37 +131,37 @@ impl Batch {
     }
 }
 
-impl Default for Batch {
+impl Default for BatchLimits {
     fn default() -> Self {
-        Self { max_size: 32, max_wait: Span::from_millis(1) }
+        Self { max_size: 32, max_wait: TimeSpan::from_millis(1) }
     }
 }
 
-impl Shadow {
+impl ShadowConfig {
     fn default_sample() -> Ratio {
         Ratio::new(0.1).expect("a tenth is a ratio")
     }
 }
 
-impl Default for Drift {
+impl Default for DriftWindow {
     fn default() -> Self {
-        Self { window: Span::from_secs(3600), max_prompts: 10_000 }
+        Self { window: TimeSpan::from_secs(3600), max_prompts: 10_000 }
     }
 }
 
-impl Default for Cascade {
+impl Default for LexicalCascade {
     fn default() -> Self {
         Self { enabled: true, confidence: None }
     }
 }
 
-impl Default for Cache {
+impl Default for ScoreCacheLimits {
     fn default() -> Self {
         Self { max_entries: 10_000, max_bytes: 8 << 20 }
     }
 }
 
-impl Classifier {
+impl ClassifierConfig {
     /// Returns the section that names only the bundle's folder.
     #[must_use]
     pub fn of(bundle: impl Into<PathBuf>) -> Self {
@@ -171,14 +171,14 @@ impl Classifier {
             queue: Self::default_queue(),
             threads: Self::default_threads(),
             workers: Self::default_workers(),
-            batch: Batch::default(),
-            cache: Cache::default(),
-            cascade: Cascade::default(),
-            device: Device::default(),
+            batch: BatchLimits::default(),
+            cache: ScoreCacheLimits::default(),
+            cascade: LexicalCascade::default(),
+            device: DeviceChoice::default(),
             require: false,
             memory_limit: None,
             shadow: None,
-            drift: Drift::default(),
+            drift: DriftWindow::default(),
             embeds: false,
         }
     }
@@ -189,8 +189,8 @@ impl Classifier {
         Self { shadow: None, ..self.clone() } == Self { shadow: None, ..other.clone() }
     }
 
-    fn default_deadline() -> Span {
-        Span::from_millis(20)
+    fn default_deadline() -> TimeSpan {
+        TimeSpan::from_millis(20)
     }
 
     fn default_queue() -> usize {

@@ -8,20 +8,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::catalog::Model;
-use super::classifier::Classifier;
-use super::decision_log::DecisionLog;
-use super::edge::{Clients, Limits, Listeners, Upgrade};
-use super::policy::Policy;
+use super::catalog::CatalogEntry;
+use super::classifier::ClassifierConfig;
+use super::decision_log::DecisionLogConfig;
+use super::edge::{ClientConfigs, Listeners, TrafficLimits, UpgradeConfig};
+use super::policy::PolicyConfig;
 use super::policy_test::PolicyTest;
-use super::problem::{KeyPath, Problem};
+use super::problem::{ConfigProblem, KeyPath};
 use super::prompt::PromptSection;
-use super::provider::Provider;
-use super::source::Source;
-use super::store::Store;
-use super::strategy::Strategy;
-use super::tracing::Tracing;
-use super::values::{self, Glob, Name, Ratio, Span};
+use super::provider::ProviderConfig;
+use super::source::ConfigSource;
+use super::store::StoreConfig;
+use super::strategy::StrategyConfig;
+use super::tracing::TracingConfig;
+use super::values::{self, Glob, Name, Ratio, TimeSpan};
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -33,42 +33,42 @@ pub struct Config {
     pub listen: Listeners,
     /// The listener that operators and Prometheus connect to.
     #[serde(default)]
-    pub admin: Admin,
+    pub admin: AdminConfig,
     /// Bounds on what one request, or all of them together, may cost.
     #[serde(default)]
-    pub limits: Limits,
+    pub limits: TrafficLimits,
     /// The way that one process hands its listeners to the next.
     #[serde(default)]
-    pub upgrade: Option<Upgrade>,
+    pub upgrade: Option<UpgradeConfig>,
     /// The clients that may send requests; without this key anyone who can connect.
     #[serde(default)]
-    pub clients: Option<Clients>,
+    pub clients: Option<ClientConfigs>,
     /// Limits of trying a request again when an upstream fails it.
     #[serde(default)]
-    pub retry: Retry,
+    pub retry: RetryConfig,
     /// Settings for reading prompts.
     #[serde(default)]
     pub prompt: PromptSection,
     /// The log of decisions and feedback; without this key none is written.
     #[serde(default)]
-    pub decision_log: Option<DecisionLog>,
+    pub decision_log: Option<DecisionLogConfig>,
     /// The store of what replicas share; without it each process keeps its own.
     #[serde(default)]
-    pub store: Option<Store>,
+    pub store: Option<StoreConfig>,
     /// The collector that the spans of requests go to; without this key none.
     #[serde(default)]
-    pub tracing: Option<Tracing>,
+    pub tracing: Option<TracingConfig>,
     /// The provider of requests that no policy matches; without it they get a 404.
     #[serde(default)]
     pub default_provider: Option<Name>,
     /// The services that answer prompts.
-    pub providers: BTreeMap<Name, Provider>,
+    pub providers: BTreeMap<Name, ProviderConfig>,
     /// The catalog: what a decision may choose.
     #[serde(default)]
-    pub models: BTreeMap<Name, Model>,
+    pub models: BTreeMap<Name, CatalogEntry>,
     /// The classifiers that score prompts.
     #[serde(default)]
-    pub classifiers: BTreeMap<Name, Classifier>,
+    pub classifiers: BTreeMap<Name, ClassifierConfig>,
     /// Values that rules may use, as `constants.<name>`: numbers, texts, booleans, and lists of them.
     #[serde(default)]
     pub constants: BTreeMap<String, Value>,
@@ -80,21 +80,21 @@ pub struct Config {
     pub rule_headers: Vec<String>,
     /// First policy whose `match` fits the request decides.
     #[serde(default)]
-    pub policies: Vec<Policy>,
+    pub policies: Vec<PolicyConfig>,
     /// Tests of the policies: `pointsman check` runs them.
     #[serde(default)]
     pub tests: Vec<PolicyTest>,
     /// The file that this was read from, so that later stages can point into it.
     #[serde(skip)]
-    pub(super) source: Source,
+    pub(super) source: ConfigSource,
 }
 
 /// The admin plane's listener.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Admin {
+pub struct AdminConfig {
     /// Address and port; never the same as `listen`.
-    #[serde(default = "Admin::default_address", deserialize_with = "values::address")]
+    #[serde(default = "AdminConfig::default_address", deserialize_with = "values::address")]
     pub address: SocketAddr,
 }
 
@@ -104,11 +104,11 @@ pub struct Admin {
 /// the policy's `fallback`. The last attempt's own error reaches the client.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Retry {
+pub struct RetryConfig {
     /// Attempts in all, the first included. Default 4; 1 never tries again.
     pub max_attempts: u32,
     /// The time from the request's last byte: no attempt starts or waits for its first byte beyond it. Default 120s.
-    pub deadline: Span,
+    pub deadline: TimeSpan,
     /// The share of live requests that may be retries, so that an outage does not multiply the load. Default 0.2; ten
     /// retries a second are always allowed.
     pub budget: Ratio,
@@ -116,23 +116,23 @@ pub struct Retry {
     pub statuses: Vec<u16>,
 }
 
-impl Admin {
+impl AdminConfig {
     fn default_address() -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], 9090))
     }
 }
 
-impl Default for Admin {
+impl Default for AdminConfig {
     fn default() -> Self {
         Self { address: Self::default_address() }
     }
 }
 
-impl Default for Retry {
+impl Default for RetryConfig {
     fn default() -> Self {
         Self {
             max_attempts: 4,
-            deadline: Span::from_secs(120),
+            deadline: TimeSpan::from_secs(120),
             budget: Ratio::new(0.2).expect("a fifth is a ratio"),
             statuses: Vec::new(),
         }
@@ -144,7 +144,7 @@ impl Config {
     pub(super) fn with_embedders(mut self) -> Self {
         for policy in &self.policies {
             policy.strategy.visit(&KeyPath::root(), &mut |_, strategy| {
-                if let Strategy::Similarity(similarity) = strategy
+                if let StrategyConfig::Similarity(similarity) = strategy
                     && let Some(classifier) = self.classifiers.get_mut(&similarity.classifier)
                 {
                     classifier.embeds = true;
@@ -158,7 +158,7 @@ impl Config {
     ///
     /// `None` when the value is a stand-in for one that has been reported already.
     #[must_use]
-    pub fn problem(&self, path: &KeyPath, message: impl Into<String>) -> Option<Problem> {
+    pub fn problem(&self, path: &KeyPath, message: impl Into<String>) -> Option<ConfigProblem> {
         self.source.problem(path, message.into(), None)
     }
 
@@ -172,7 +172,7 @@ impl Config {
         path: &KeyPath,
         message: impl Into<String>,
         characters: Range<usize>,
-    ) -> Option<Problem> {
+    ) -> Option<ConfigProblem> {
         self.source.problem(path, message.into(), Some(characters))
     }
 

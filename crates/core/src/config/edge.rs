@@ -8,31 +8,31 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::values::{self, Glob, Name, Span};
+use super::values::{self, Glob, Name, TimeSpan};
 
 /// The data plane's listeners: one, or a list of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Listeners(Vec<Listen>);
+pub struct Listeners(Vec<ListenerConfig>);
 
 /// A listener of the data plane.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Listen {
+pub struct ListenerConfig {
     /// Address and port; port 0 takes a free one.
     #[serde(deserialize_with = "values::address")]
     pub address: SocketAddr,
     /// Speaks TLS; without it HTTP/1.1 and HTTP/2 in the clear.
     #[serde(default)]
-    pub tls: Option<ListenTls>,
+    pub tls: Option<ListenerTls>,
     /// The headers by which upstreams learn the client's address.
     #[serde(default)]
-    pub forwarded: Forwarded,
+    pub forwarded: ForwardedHeaders,
 }
 
 /// The certificate of a listener; read again when the files change.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct ListenTls {
+pub struct ListenerTls {
     /// The certificate chain in PEM, the leaf first; relative to the configuration file's folder.
     pub cert: PathBuf,
     /// The private key in PEM.
@@ -42,7 +42,7 @@ pub struct ListenTls {
 /// The headers by which upstreams learn the client's address.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Forwarded {
+pub enum ForwardedHeaders {
     /// The client's own headers, and its address after them: for clients that are trusted proxies themselves.
     #[default]
     Append,
@@ -56,7 +56,7 @@ pub enum Forwarded {
 /// reload.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Limits {
+pub struct TrafficLimits {
     /// The largest request body that is read; larger ones get a 413. Default 32 MiB, at most 1 GiB.
     pub max_body_bytes: usize,
     /// The largest request header, names and values; larger ones get a 431. Default 64 KiB, at most 1 MiB.
@@ -68,23 +68,23 @@ pub struct Limits {
     /// Open requests; one more gets a 503. Default 8192.
     pub max_requests: usize,
     /// The longest that a client may take over a request's header. Default 15s.
-    pub header: Span,
+    pub header: TimeSpan,
     /// The longest that a client may take over a request's body. Default 10m.
-    pub body: Span,
+    pub body: TimeSpan,
     /// The longest that a client may pause while it sends its body. Default 30s.
-    pub body_idle: Span,
+    pub body_idle: TimeSpan,
     /// The longest that a client may leave an answer unread. Default 60s.
-    pub write_idle: Span,
+    pub write_idle: TimeSpan,
     /// The longest that a connection may wait for its next request. Default 60s.
-    pub keep_alive: Span,
+    pub keep_alive: TimeSpan,
     /// The longest that open requests may go on after a shutdown was asked for. Default 30s.
-    pub drain: Span,
+    pub drain: TimeSpan,
 }
 
 /// The way that one process hands its listeners to the next, so that no connection is refused in between.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Upgrade {
+pub struct UpgradeConfig {
     /// The Unix socket over which the listeners go; in a folder that only the operator may write to.
     pub socket: PathBuf,
 }
@@ -92,7 +92,7 @@ pub struct Upgrade {
 /// Someone who may send requests.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Client {
+pub struct ClientConfig {
     /// The keys that it may use; several, so that they can be rotated.
     pub keys: Vec<ClientKey>,
     /// The policies that may serve it, by name; absent means all, and requests that pass through.
@@ -148,11 +148,11 @@ pub struct RateLimit {
 pub struct KeyHash([u8; 32]);
 
 /// The clients by name.
-pub type Clients = BTreeMap<Name, Client>;
+pub type ClientConfigs = BTreeMap<Name, ClientConfig>;
 
 impl Deref for Listeners {
-    type Target = [Listen];
-    fn deref(&self) -> &[Listen] {
+    type Target = [ListenerConfig];
+    fn deref(&self) -> &[ListenerConfig] {
         &self.0
     }
 }
@@ -222,7 +222,7 @@ impl<'de> Deserialize<'de> for Listeners {
                 f.write_str("a listener with an `address`, or a list of them")
             }
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Listeners, A::Error> {
-                let listen = Listen::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                let listen = ListenerConfig::deserialize(de::value::MapAccessDeserializer::new(map))?;
                 Ok(Listeners(vec![listen]))
             }
             fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Listeners, A::Error> {
@@ -233,7 +233,7 @@ impl<'de> Deserialize<'de> for Listeners {
     }
 }
 
-impl Default for Limits {
+impl Default for TrafficLimits {
     fn default() -> Self {
         Self {
             max_body_bytes: 32 << 20,
@@ -241,12 +241,12 @@ impl Default for Limits {
             max_bytes_in_flight: 1 << 30,
             max_connections: 16_384,
             max_requests: 8192,
-            header: Span::from_secs(15),
-            body: Span::from_secs(600),
-            body_idle: Span::from_secs(30),
-            write_idle: Span::from_secs(60),
-            keep_alive: Span::from_secs(60),
-            drain: Span::from_secs(30),
+            header: TimeSpan::from_secs(15),
+            body: TimeSpan::from_secs(600),
+            body_idle: TimeSpan::from_secs(30),
+            write_idle: TimeSpan::from_secs(60),
+            keep_alive: TimeSpan::from_secs(60),
+            drain: TimeSpan::from_secs(30),
         }
     }
 }

@@ -7,17 +7,19 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::classifier::{Classifier, Shadow};
-use super::decision_log::DecisionLog;
+use super::classifier::{ClassifierConfig, ShadowConfig};
+use super::decision_log::DecisionLogConfig;
 use super::document::Config;
-use super::edge::{Listen, ListenTls, Listeners, Upgrade};
-use super::peers::{ServerTls, Tls};
-use super::policy::Policy;
-use super::provider::Provider;
-use super::secret::{Credential, KeySource};
-use super::store::{Redis, Store, StoreUrl};
-use super::strategy::{Branch, Hierarchy, Similarity, SimilarityRoute, Stages, Strategy};
-use super::tracing::{Otlp, Tracing};
+use super::edge::{ListenerConfig, ListenerTls, Listeners, UpgradeConfig};
+use super::peers::{PeerTls, ServerTls};
+use super::policy::PolicyConfig;
+use super::provider::ProviderConfig;
+use super::secret::{Credential, SecretSource};
+use super::store::{RedisConfig, StoreConfig, StoreUrl};
+use super::strategy::{
+    CascadeConfig, HierarchyBranch, HierarchyConfig, SimilarityConfig, SimilarityRoute, StrategyConfig,
+};
+use super::tracing::{OtlpConfig, TracingConfig};
 
 /// A file that a configuration names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,14 +146,14 @@ impl NamesFiles for Listeners {
     }
 }
 
-impl NamesFiles for Listen {
+impl NamesFiles for ListenerConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self { address: _, tls, forwarded: _ } = self;
         tls.add_files(files);
     }
 }
 
-impl NamesFiles for ListenTls {
+impl NamesFiles for ListenerTls {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self { cert, key } = self;
         files.push(FileRole::Certificate.of(cert));
@@ -159,14 +161,14 @@ impl NamesFiles for ListenTls {
     }
 }
 
-impl NamesFiles for Upgrade {
+impl NamesFiles for UpgradeConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self { socket } = self;
         files.push(FileRole::Output.of(socket));
     }
 }
 
-impl NamesFiles for DecisionLog {
+impl NamesFiles for DecisionLogConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self { path, text: _, max_text_bytes: _, hash_key, max_bytes: _, max_age: _, max_files: _, queue: _ } =
             self;
@@ -175,7 +177,7 @@ impl NamesFiles for DecisionLog {
     }
 }
 
-impl NamesFiles for Store {
+impl NamesFiles for StoreConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         match self {
             Self::Redis(redis) => redis.add_files(files),
@@ -183,7 +185,7 @@ impl NamesFiles for Store {
     }
 }
 
-impl NamesFiles for Redis {
+impl NamesFiles for RedisConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self { url, tls, timeout: _, prefix: _ } = self;
         url.add_files(files);
@@ -207,14 +209,14 @@ impl NamesFiles for ServerTls {
     }
 }
 
-impl NamesFiles for Tracing {
+impl NamesFiles for TracingConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self { otlp } = self;
         otlp.add_files(files);
     }
 }
 
-impl NamesFiles for Otlp {
+impl NamesFiles for OtlpConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self { endpoint: _, tls, sample: _, credential, headers, timeout: _ } = self;
         tls.add_files(files);
@@ -223,7 +225,7 @@ impl NamesFiles for Otlp {
     }
 }
 
-impl NamesFiles for KeySource {
+impl NamesFiles for SecretSource {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         match self {
             Self::Env(_) => {}
@@ -232,7 +234,7 @@ impl NamesFiles for KeySource {
     }
 }
 
-impl NamesFiles for Provider {
+impl NamesFiles for ProviderConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self {
             base_url: _,
@@ -253,7 +255,7 @@ impl NamesFiles for Provider {
     }
 }
 
-impl NamesFiles for Tls {
+impl NamesFiles for PeerTls {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self { ca, sni: _, verify: _ } = self;
         files.extend(ca.iter().map(|path| FileRole::Authorities.of(path)));
@@ -269,7 +271,7 @@ impl NamesFiles for Credential {
     }
 }
 
-impl NamesFiles for Classifier {
+impl NamesFiles for ClassifierConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self {
             bundle,
@@ -292,14 +294,14 @@ impl NamesFiles for Classifier {
     }
 }
 
-impl NamesFiles for Shadow {
+impl NamesFiles for ShadowConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self { bundle, sample: _ } = self;
         files.push(FileRole::BundleFolder.of(bundle));
     }
 }
 
-impl NamesFiles for Policy {
+impl NamesFiles for PolicyConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self {
             name: _,
@@ -320,7 +322,7 @@ impl NamesFiles for Policy {
     }
 }
 
-impl NamesFiles for Strategy {
+impl NamesFiles for StrategyConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         match self {
             Self::Similarity(similarity) => similarity.add_files(files),
@@ -336,7 +338,7 @@ impl NamesFiles for Strategy {
     }
 }
 
-impl NamesFiles for Similarity {
+impl NamesFiles for SimilarityConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self { classifier: _, routes, top_k: _, threshold: _, background: _, otherwise: _ } = self;
         routes.add_files(files);
@@ -350,14 +352,14 @@ impl NamesFiles for SimilarityRoute {
     }
 }
 
-impl NamesFiles for Stages {
+impl NamesFiles for CascadeConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self { stages, otherwise: _ } = self;
         stages.add_files(files);
     }
 }
 
-impl NamesFiles for Hierarchy {
+impl NamesFiles for HierarchyConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self {
             classifier: _,
@@ -374,7 +376,7 @@ impl NamesFiles for Hierarchy {
     }
 }
 
-impl NamesFiles for Branch {
+impl NamesFiles for HierarchyBranch {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self { labels: _, strategy } = self;
         strategy.add_files(files);

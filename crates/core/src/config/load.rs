@@ -11,10 +11,10 @@ use std::sync::{Arc, LazyLock};
 use serde::Deserialize;
 
 use super::document::Config;
-use super::problem::{KeyPath, Problem, Problems, Step};
-use super::read::{Aim, Fault, Reader};
-use super::source::Source;
-use super::tree::{self, Entry, Flaw, Kind, Mark, Node};
+use super::problem::{ConfigProblem, ConfigProblems, KeyPath, KeyStep};
+use super::read::{FaultAim, NodeReader, ReadFault};
+use super::source::ConfigSource;
+use super::tree::{self, MapEntry, NodeContent, SourceFlaw, SourceMark, YamlNode};
 use super::validate;
 
 /// The largest file that is read.
@@ -23,7 +23,7 @@ const MAX_FILE_BYTES: usize = 1 << 20;
 const MAX_REPAIRS: usize = 100;
 
 /// A valid value for each key that is required somewhere, so that one missing value does not hide other problems.
-static STAND_INS: LazyLock<Node> = LazyLock::new(|| {
+static STAND_INS: LazyLock<YamlNode> = LazyLock::new(|| {
     let (root, _) = tree::parse(include_str!("stand_ins.yaml"));
     root.expect("a file of ours that a test reads").stand_in()
 });
@@ -33,9 +33,9 @@ impl Config {
     ///
     /// # Errors
     /// Everything that is wrong with the file, at once.
-    pub fn load(path: &Path) -> Result<Self, Problems> {
+    pub fn load(path: &Path) -> Result<Self, ConfigProblems> {
         let name = path.display().to_string();
-        let refuse = |message: String| Problems::new(&name, vec![Problem::new(&KeyPath::root(), message)]);
+        let refuse = |message: String| ConfigProblems::new(&name, vec![ConfigProblem::new(&KeyPath::root(), message)]);
         let text = std::fs::read_to_string(path).map_err(|error| refuse(format!("cannot read {name}: {error}")))?;
         Self::parse(&text, &name)
     }
@@ -44,7 +44,7 @@ impl Config {
     ///
     /// # Errors
     /// Everything that is wrong with the text, at once.
-    pub fn parse(text: &str, file_name: &str) -> Result<Self, Problems> {
+    pub fn parse(text: &str, file_name: &str) -> Result<Self, ConfigProblems> {
         match Self::inspect(text, file_name) {
             (Some(config), problems) if problems.is_empty() => Ok(config),
             (_, problems) => Err(problems),
@@ -56,53 +56,53 @@ impl Config {
     /// Such a configuration holds stand-ins for what was wrong; [`Config::problem`] drops problems about them. Never
     /// serve it.
     #[must_use]
-    pub fn inspect(text: &str, file_name: &str) -> (Option<Self>, Problems) {
+    pub fn inspect(text: &str, file_name: &str) -> (Option<Self>, ConfigProblems) {
         let name: Arc<str> = file_name.into();
         if text.len() > MAX_FILE_BYTES {
             let message = format!("the file has {} bytes (allowed: {MAX_FILE_BYTES})", text.len());
-            return (None, Problems::new(file_name, vec![Problem::new(&KeyPath::root(), message)]));
+            return (None, ConfigProblems::new(file_name, vec![ConfigProblem::new(&KeyPath::root(), message)]));
         }
         let (root, flaws) = tree::parse(text);
-        let mut found: Vec<Problem> = flaws.into_iter().map(|flaw| flaw.into_problem(text, &name)).collect();
+        let mut found: Vec<ConfigProblem> = flaws.into_iter().map(|flaw| flaw.into_problem(text, &name)).collect();
         let Some(mut root) = root else {
             if found.is_empty() {
-                found.push(Problem::new(&KeyPath::root(), "the file is empty"));
+                found.push(ConfigProblem::new(&KeyPath::root(), "the file is empty"));
             }
-            return (None, Problems::new(file_name, found));
+            return (None, ConfigProblems::new(file_name, found));
         };
         let config = repair(&mut root, |flaw| found.push(flaw.into_problem(text, &name)));
         let config = config.map(|config| {
-            let source = Source::new(Arc::clone(&name), text, root);
+            let source = ConfigSource::new(Arc::clone(&name), text, root);
             Self { source, ..config }.with_embedders()
         });
         if let Some(config) = &config {
             found.extend(validate::check(config));
         }
-        (config, Problems::new(file_name, found))
+        (config, ConfigProblems::new(file_name, found))
     }
 }
 
 /// Reads the tree, reporting and repairing one fault after another.
-fn repair(root: &mut Node, mut report: impl FnMut(Flaw)) -> Option<Config> {
+fn repair(root: &mut YamlNode, mut report: impl FnMut(SourceFlaw)) -> Option<Config> {
     for _ in 0..MAX_REPAIRS {
-        let fault = match Config::deserialize(Reader::new(root)) {
+        let fault = match Config::deserialize(NodeReader::new(root)) {
             Ok(config) => return Some(config),
             Err(fault) => fault,
         };
-        let Fault { message, aim, mut steps } = fault;
+        let ReadFault { message, aim, mut steps } = fault;
         steps.reverse();
         let path: KeyPath = steps.iter().cloned().collect();
         let found = root.locate(&path);
         let flaw = match &aim {
-            Aim::Value => Flaw { path: found.path, at: found.node.at, message },
-            Aim::Key { .. } => Flaw { path: found.path, at: found.key.unwrap_or(found.node.at), message },
-            Aim::Missing(key) => {
+            FaultAim::Value => SourceFlaw { path: found.path, at: found.node.at, message },
+            FaultAim::Key { .. } => SourceFlaw { path: found.path, at: found.key.unwrap_or(found.node.at), message },
+            FaultAim::Missing(key) => {
                 let at = found.key.unwrap_or_else(|| first_line(found.node.at));
-                Flaw { path: found.path.key(key), at, message: "is required".into() }
+                SourceFlaw { path: found.path.key(key), at, message: "is required".into() }
             }
         };
         // What was cut out has been reported; so has everything about a stand-in.
-        let known = matches!((&aim, &found.node.kind), (Aim::Missing(key), Kind::Map(entries))
+        let known = matches!((&aim, &found.node.kind), (FaultAim::Missing(key), NodeContent::Map(entries))
             if entries.iter().any(|entry| entry.key == *key && entry.value.is_hole()));
         if !known && !found.node.is_stand_in() {
             report(flaw);
@@ -115,23 +115,23 @@ fn repair(root: &mut Node, mut report: impl FnMut(Flaw)) -> Option<Config> {
 }
 
 /// Changes the tree so that the same fault cannot come again. False when nothing is left to change.
-fn mend(root: &mut Node, steps: &[Step], aim: &Aim) -> bool {
+fn mend(root: &mut YamlNode, steps: &[KeyStep], aim: &FaultAim) -> bool {
     match (aim, steps.split_last()) {
-        (Aim::Missing(key), _) => {
+        (FaultAim::Missing(key), _) => {
             let supplied = match root.get_mut(steps) {
-                Some(Node { kind: Kind::Map(entries), .. }) => supply(entries, key),
+                Some(YamlNode { kind: NodeContent::Map(entries), .. }) => supply(entries, key),
                 _ => false,
             };
-            supplied || mend(root, steps, &Aim::Value)
+            supplied || mend(root, steps, &FaultAim::Value)
         }
-        (Aim::Key { meant }, Some((Step::Key(key), above))) => {
-            let Some(Node { kind: Kind::Map(entries), .. }) = root.get_mut(above) else { return false };
+        (FaultAim::Key { meant }, Some((KeyStep::Key(key), above))) => {
+            let Some(YamlNode { kind: NodeContent::Map(entries), .. }) = root.get_mut(above) else { return false };
             rename(entries, key, meant.as_deref());
             true
         }
         (_, Some(_)) => root.get_mut(steps).is_some_and(|node| {
             let fresh = !node.is_hole();
-            node.kind = Kind::Hole;
+            node.kind = NodeContent::Hole;
             fresh
         }),
         (_, None) => false,
@@ -139,8 +139,8 @@ fn mend(root: &mut Node, steps: &[Step], aim: &Aim) -> bool {
 }
 
 /// Puts a stand-in under `key`. False when there is none, or one is there already.
-fn supply(entries: &mut Vec<Entry>, key: &str) -> bool {
-    let Kind::Map(known) = &STAND_INS.kind else { return false };
+fn supply(entries: &mut Vec<MapEntry>, key: &str) -> bool {
+    let NodeContent::Map(known) = &STAND_INS.kind else { return false };
     let Some(stand_in) = known.iter().find(|entry| entry.key == key) else { return false };
     if entries.iter().any(|entry| entry.key == key && !entry.value.is_hole()) {
         return false;
@@ -151,7 +151,7 @@ fn supply(entries: &mut Vec<Entry>, key: &str) -> bool {
 }
 
 /// Gives the entry `key` the name that was `meant`, or removes it.
-fn rename(entries: &mut Vec<Entry>, key: &str, meant: Option<&str>) {
+fn rename(entries: &mut Vec<MapEntry>, key: &str, meant: Option<&str>) {
     match meant.filter(|meant| !entries.iter().any(|entry| entry.key == **meant)) {
         Some(meant) => {
             for entry in entries.iter_mut().filter(|entry| entry.key == key) {
@@ -162,6 +162,6 @@ fn rename(entries: &mut Vec<Entry>, key: &str, meant: Option<&str>) {
     }
 }
 
-fn first_line(mark: Mark) -> Mark {
-    Mark { end: mark.start, ..mark }
+fn first_line(mark: SourceMark) -> SourceMark {
+    SourceMark { end: mark.start, ..mark }
 }

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::values::{Ratio, Span};
+use super::values::{Ratio, TimeSpan};
 
 /// The rule that chooses a request's peer among those that can be used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Balance {
+pub enum LoadBalancing {
     /// One after another.
     #[default]
     RoundRobin,
@@ -23,7 +23,7 @@ pub enum Balance {
 /// The HTTP version that peers are spoken to in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Http {
+pub enum PeerProtocol {
     /// HTTP/1.1.
     #[default]
     H1,
@@ -36,7 +36,7 @@ pub enum Http {
 /// The proof of identity that peers must give; for `https://` only.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Tls {
+pub struct PeerTls {
     /// A PEM file with the certificate authorities to trust instead of the system's; read again on every reload.
     pub ca: Option<PathBuf>,
     /// The name to ask for and to check; by default `base_url`'s host.
@@ -53,10 +53,10 @@ pub struct HealthCheck {
     pub path: String,
     /// The time from the start of one check to the start of the next. Default 5s.
     #[serde(default = "HealthCheck::default_interval")]
-    pub interval: Span,
+    pub interval: TimeSpan,
     /// The longest that a check may take, connecting included. Default 2s.
     #[serde(default = "HealthCheck::default_timeout")]
-    pub timeout: Span,
+    pub timeout: TimeSpan,
     /// Checks in a row that must pass before a peer is used again. Default 2.
     #[serde(default = "HealthCheck::default_healthy_after")]
     pub healthy_after: u32,
@@ -74,7 +74,7 @@ pub struct HealthCheck {
 /// The rule by which a peer that fails requests is ejected and comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Breaker {
+pub struct PeerBreaker {
     /// Failures in a row that eject a peer. Default 5.
     pub consecutive_failures: u32,
     /// The share of failures within `window` that ejects a peer. Default 0.5.
@@ -82,11 +82,11 @@ pub struct Breaker {
     /// Requests within `window` before the share counts. Default 20.
     pub min_requests: u32,
     /// The time over which the share is taken. Default 10s.
-    pub window: Span,
+    pub window: TimeSpan,
     /// The time for which a peer is ejected first; doubles each time that it fails again at once. Default 1s.
-    pub backoff: Span,
+    pub backoff: TimeSpan,
     /// The longest that a peer is ejected. Default 60s.
-    pub max_backoff: Span,
+    pub max_backoff: TimeSpan,
     /// Requests let through to find out whether an ejected peer is well; all must succeed. Default 1.
     pub probes: u32,
 }
@@ -102,12 +102,12 @@ impl HealthCheck {
         }
     }
 
-    fn default_interval() -> Span {
-        Span::from_secs(5)
+    fn default_interval() -> TimeSpan {
+        TimeSpan::from_secs(5)
     }
 
-    fn default_timeout() -> Span {
-        Span::from_secs(2)
+    fn default_timeout() -> TimeSpan {
+        TimeSpan::from_secs(2)
     }
 
     fn default_healthy_after() -> u32 {
@@ -131,21 +131,21 @@ pub struct ServerTls {
     pub ca: Option<PathBuf>,
 }
 
-impl Default for Tls {
+impl Default for PeerTls {
     fn default() -> Self {
         Self { ca: None, sni: None, verify: true }
     }
 }
 
-impl Default for Breaker {
+impl Default for PeerBreaker {
     fn default() -> Self {
         Self {
             consecutive_failures: 5,
             failure_ratio: Ratio::new(0.5).expect("a half is a ratio"),
             min_requests: 20,
-            window: Span::from_secs(10),
-            backoff: Span::from_secs(1),
-            max_backoff: Span::from_secs(60),
+            window: TimeSpan::from_secs(10),
+            backoff: TimeSpan::from_secs(1),
+            max_backoff: TimeSpan::from_secs(60),
             probes: 1,
         }
     }

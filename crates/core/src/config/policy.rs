@@ -5,34 +5,34 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::affinity::Affinity;
-use super::strategy::Strategy;
+use super::affinity::AffinityConfig;
+use super::strategy::StrategyConfig;
 use super::target::Target;
 use super::values::{Glob, Name, Ratio};
 
 /// A policy: which requests, and how their model is chosen.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Policy {
+pub struct PolicyConfig {
     /// Shown in headers, metrics and logs.
     pub name: Name,
     /// The requests that the policy is for; every part that is present must fit.
     #[serde(default, rename = "match")]
-    pub matches: Match,
+    pub matches: RequestMatch,
     /// The policy's effect on the requests.
     #[serde(default)]
-    pub mode: Mode,
+    pub mode: PolicyMode,
     /// The share of conversations that it decides; the others get `otherwise`. Default 1.
-    #[serde(default = "Policy::default_rollout")]
+    #[serde(default = "PolicyConfig::default_rollout")]
     pub rollout: Ratio,
     /// The choices that clients may make themselves.
     #[serde(default)]
-    pub overrides: Overrides,
+    pub overrides: ClientOverrides,
     /// Tried in order, until one that is true ends them.
     #[serde(default)]
-    pub rules: Vec<Rule>,
+    pub rules: Vec<RuleConfig>,
     /// Decides when no rule did.
-    pub strategy: Strategy,
+    pub strategy: StrategyConfig,
     /// The models that are tried next, in order, when the chosen one's provider fails.
     #[serde(default)]
     pub fallback: Vec<Name>,
@@ -45,10 +45,10 @@ pub struct Policy {
     /// The model for requests that agents send for themselves: titles, summaries of a conversation, topics, probes,
     /// suggestions (`request.purpose`). Default `cheapest`.
     #[serde(default)]
-    pub housekeeping: Housekeeping,
+    pub housekeeping: HousekeepingModel,
     /// The rule by which the requests of a conversation stay with one model; without it each is decided on its own.
     #[serde(default)]
-    pub affinity: Option<Affinity>,
+    pub affinity: Option<AffinityConfig>,
     /// The goal that the strategy's threshold is moved for; without it the threshold stays where it is.
     #[serde(default)]
     pub target: Option<Target>,
@@ -57,7 +57,7 @@ pub struct Policy {
 /// The choices that clients may make themselves, by request headers.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Overrides {
+pub struct ClientOverrides {
     /// Globs over the models of the catalog that `x-pointsman-model` may name.
     pub models: Vec<Glob>,
     /// Lets `x-pointsman-policy` name this policy, in place of the first whose `match` fits.
@@ -67,7 +67,7 @@ pub struct Overrides {
 /// The requests that a policy is for. An empty match fits every request.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Match {
+pub struct RequestMatch {
     /// Globs over the request's `model`, such as `auto` or `gpt-*`.
     pub model: Vec<Glob>,
     /// Globs over the request's path.
@@ -79,7 +79,7 @@ pub struct Match {
 /// The effect of a policy on requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Mode {
+pub enum PolicyMode {
     /// Chooses the model.
     #[default]
     Route,
@@ -92,7 +92,7 @@ pub enum Mode {
 /// The model for requests that agents send for themselves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Housekeeping {
+pub enum HousekeepingModel {
     /// The cheapest model of the strategy that can serve the request, by the prices for input and output together, else
     /// its lowest tier. The conversation's model neither binds it nor follows it.
     #[default]
@@ -101,7 +101,7 @@ pub enum Housekeeping {
     Strategy,
 }
 
-impl Policy {
+impl PolicyConfig {
     fn default_rollout() -> Ratio {
         Ratio::new(1.0).expect("one is a ratio")
     }
@@ -110,7 +110,7 @@ impl Policy {
 /// A condition, and what happens to the requests that meet it.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rule {
+pub struct RuleConfig {
     /// A CEL expression that yields a boolean.
     pub when: String,
     /// The model that it chooses.
@@ -118,7 +118,7 @@ pub struct Rule {
     pub model: Option<Name>,
     /// Refuses the request; never beside `use`.
     #[serde(default)]
-    pub deny: Option<Deny>,
+    pub deny: Option<DenyAction>,
     /// Top-level keys of the request, with the values that they are to have; `object.key` leads into an object.
     #[serde(default)]
     pub set: BTreeMap<String, Value>,
@@ -130,15 +130,15 @@ pub struct Rule {
 /// The answer by which a rule refuses a request.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Deny {
+pub struct DenyAction {
     /// The answer's status, 400 to 499. Default 403.
-    #[serde(default = "Deny::default_status")]
+    #[serde(default = "DenyAction::default_status")]
     pub status: u16,
     /// The message to the client.
     pub message: String,
 }
 
-impl Rule {
+impl RuleConfig {
     /// Tells whether the rules after it are tried too when it is true.
     #[must_use]
     pub fn goes_on(&self) -> bool {
@@ -146,7 +146,7 @@ impl Rule {
     }
 }
 
-impl Deny {
+impl DenyAction {
     const fn default_status() -> u16 {
         403
     }

@@ -37,18 +37,18 @@ pub struct PolicyTest {
     pub client: Option<Name>,
     /// The time at which the request comes, so that the outcome never depends on when the test runs.
     #[serde(default)]
-    pub now: Moment,
+    pub now: UtcMoment,
     /// Answers that the test takes for given.
     #[serde(default)]
-    pub given: Given,
+    pub given: GivenAnswers,
     /// The outcome that the test demands.
-    pub expect: Expect,
+    pub expect: ExpectedOutcome,
 }
 
 /// Answers that a test takes for given, so that it asks nobody who costs money.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Given {
+pub struct GivenAnswers {
     /// The label that every judge answers; without it judges do not answer.
     pub judgement: Option<String>,
 }
@@ -56,7 +56,7 @@ pub struct Given {
 /// The outcome that a test demands; every part that is present must be so.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Expect {
+pub struct ExpectedOutcome {
     /// The model that is chosen, by its name in the catalog.
     pub model: Option<Name>,
     /// The policy that decides.
@@ -71,7 +71,7 @@ pub struct Expect {
 
 /// A moment, written as in RFC 3339: `2026-11-23T09:30:00Z`. By default noon of a Monday, 1 January 2024.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment(
+pub struct UtcMoment(
     /// Seconds since 1970, UTC.
     pub u64,
 );
@@ -82,19 +82,19 @@ impl PolicyTest {
     }
 }
 
-impl Default for Moment {
+impl Default for UtcMoment {
     fn default() -> Self {
         Self(1_704_110_400)
     }
 }
 
-impl<'de> Deserialize<'de> for Moment {
+impl<'de> Deserialize<'de> for UtcMoment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 
-impl FromStr for Moment {
+impl FromStr for UtcMoment {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -106,7 +106,7 @@ impl FromStr for Moment {
     }
 }
 
-impl Serialize for Moment {
+impl Serialize for UtcMoment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + Duration::from_secs(self.0)))
     }

@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 /// One thing that is wrong: where in the configuration, what, and what is allowed instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ConfigProblem {
     /// The key's path, such as `policies[0].rules[1].use`; empty for the file as a whole.
     pub path: String,
     /// The fault, and what is allowed instead.
     pub message: String,
     /// The place in the file; `None` when the problem is about something that is not there or about no file.
-    pub place: Option<Place>,
+    pub place: Option<SourceLocation>,
 }
 
 /// A place in a file, with the line that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct SourceLocation {
     /// The file's name as the operator gave it.
     pub file: Arc<str>,
     /// The line, from 1.
@@ -31,25 +31,25 @@ pub struct Place {
 
 /// Everything that is wrong with one file, in the order of its lines. Never empty as an error.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Problems {
+pub struct ConfigProblems {
     file: Arc<str>,
-    list: Vec<Problem>,
+    list: Vec<ConfigProblem>,
 }
 
 /// A path of keys and list positions from the file's root.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KeyPath(Vec<Step>);
+pub struct KeyPath(Vec<KeyStep>);
 
 /// One step of a [`KeyPath`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum KeyStep {
     /// Into a mapping's value.
     Key(String),
     /// Into a list's element, from 0.
     Index(usize),
 }
 
-impl Problem {
+impl ConfigProblem {
     /// Makes a problem that has no place in a file.
     #[must_use]
     pub fn new(path: &KeyPath, message: impl Into<String>) -> Self {
@@ -57,10 +57,10 @@ impl Problem {
     }
 }
 
-impl Problems {
+impl ConfigProblems {
     /// Sorts `list` by place and wraps it as the problems of `file`.
     #[must_use]
-    pub fn new(file: &str, mut list: Vec<Problem>) -> Self {
+    pub fn new(file: &str, mut list: Vec<ConfigProblem>) -> Self {
         list.sort_by_key(|problem| problem.place.as_ref().map_or((0, 0), |place| (place.line, place.column)));
         Self { file: file.into(), list }
     }
@@ -78,13 +78,13 @@ impl Problems {
     }
 
     /// Iterates in the order of the file's lines.
-    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
+    pub fn iter(&self) -> std::slice::Iter<'_, ConfigProblem> {
         self.list.iter()
     }
 
     /// Adds problems that a later stage found in the same file, such as the policies' rules.
     #[must_use]
-    pub fn and(mut self, more: Vec<Problem>) -> Self {
+    pub fn and(mut self, more: Vec<ConfigProblem>) -> Self {
         self.list.extend(more);
         Self::new(&self.file, self.list)
     }
@@ -100,51 +100,51 @@ impl KeyPath {
     /// Returns the path of the value of `key` under this one.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
-        self.join(Step::Key(key.to_owned()))
+        self.join(KeyStep::Key(key.to_owned()))
     }
 
     /// Returns the path of the element `index` under this one.
     #[must_use]
     pub fn index(&self, index: usize) -> Self {
-        self.join(Step::Index(index))
+        self.join(KeyStep::Index(index))
     }
 
     /// Returns the steps from the root.
     #[must_use]
-    pub fn steps(&self) -> &[Step] {
+    pub fn steps(&self) -> &[KeyStep] {
         &self.0
     }
 
-    fn join(&self, step: Step) -> Self {
+    fn join(&self, step: KeyStep) -> Self {
         Self(self.0.iter().cloned().chain([step]).collect())
     }
 }
 
-impl FromIterator<Step> for KeyPath {
-    fn from_iter<I: IntoIterator<Item = Step>>(steps: I) -> Self {
+impl FromIterator<KeyStep> for KeyPath {
+    fn from_iter<I: IntoIterator<Item = KeyStep>>(steps: I) -> Self {
         Self(steps.into_iter().collect())
     }
 }
 
-impl<'p> IntoIterator for &'p Problems {
-    type Item = &'p Problem;
-    type IntoIter = std::slice::Iter<'p, Problem>;
+impl<'p> IntoIterator for &'p ConfigProblems {
+    type Item = &'p ConfigProblem;
+    type IntoIter = std::slice::Iter<'p, ConfigProblem>;
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
 
-impl std::error::Error for Problem {}
+impl std::error::Error for ConfigProblem {}
 
-impl std::error::Error for Problems {}
+impl std::error::Error for ConfigProblems {}
 
 impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, step) in self.0.iter().enumerate() {
             match step {
-                Step::Key(key) if position == 0 => f.write_str(key)?,
-                Step::Key(key) => write!(f, ".{key}")?,
-                Step::Index(index) => write!(f, "[{index}]")?,
+                KeyStep::Key(key) if position == 0 => f.write_str(key)?,
+                KeyStep::Key(key) => write!(f, ".{key}")?,
+                KeyStep::Index(index) => write!(f, "[{index}]")?,
             }
         }
         Ok(())
@@ -158,7 +158,7 @@ impl fmt::Display for KeyPath {
 /// 12 |     price: {input: -1, output: 0}
 ///    |                    ^^
 /// ```
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
@@ -168,7 +168,7 @@ impl fmt::Display for Problem {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SourceLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let gutter = self.line.to_string().len();
         // Tabs stay tabs, so that the caret lands under what it points at.
@@ -181,7 +181,7 @@ impl fmt::Display for Place {
     }
 }
 
-impl fmt::Display for Problems {
+impl fmt::Display for ConfigProblems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for problem in &self.list {
             writeln!(f, "{problem}\n")?;

@@ -1,6 +1,6 @@
 //! Promotion: the file's text with a shadow's bundle in the classifier's place, every other byte as it was.
 
-use super::tree::{self, Kind, Node};
+use super::tree::{self, NodeContent, YamlNode};
 use super::{Config, KeyPath};
 
 /// A reason why a file cannot be edited.
@@ -20,7 +20,7 @@ pub enum PromoteError {
 }
 
 /// A node's bytes in the text.
-type Range = std::ops::Range<usize>;
+type NodeBytes = std::ops::Range<usize>;
 
 impl Config {
     /// Returns `text` with the bundle of `classifier`'s shadow as its own, and without the shadow.
@@ -55,11 +55,11 @@ impl Config {
     }
 }
 
-fn edit(text: &str, section: &Node) -> Option<String> {
-    let Kind::Map(entries) = &section.kind else { return None };
+fn edit(text: &str, section: &YamlNode) -> Option<String> {
+    let NodeContent::Map(entries) = &section.kind else { return None };
     let find = |key: &str| entries.iter().find(|entry| entry.key == key);
     let (own, shadow) = (find("bundle")?, find("shadow")?);
-    let Kind::Map(inner) = &shadow.value.kind else { return None };
+    let NodeContent::Map(inner) = &shadow.value.kind else { return None };
     let new = inner.iter().find(|entry| entry.key == "bundle")?;
     let is_flow = text.get(section.at.start..)?.starts_with('{');
     let whole = shadow.at.start..end(text, &shadow.value)?;
@@ -78,8 +78,8 @@ fn edit(text: &str, section: &Node) -> Option<String> {
 }
 
 /// Returns where a value ends, the bracket that closes it included.
-fn end(text: &str, node: &Node) -> Option<usize> {
-    let Kind::Map(entries) = &node.kind else { return Some(node.at.end) };
+fn end(text: &str, node: &YamlNode) -> Option<usize> {
+    let NodeContent::Map(entries) = &node.kind else { return Some(node.at.end) };
     let last = entries.iter().map(|entry| end(text, &entry.value)).max()??;
     if !text.get(node.at.start..)?.starts_with('{') {
         return Some(last);
@@ -88,7 +88,7 @@ fn end(text: &str, node: &Node) -> Option<usize> {
 }
 
 /// Adds the comma that an entry of `{...}` has behind it, or else before it.
-fn flow_entry(text: &str, entry: Range) -> Range {
+fn flow_entry(text: &str, entry: NodeBytes) -> NodeBytes {
     let behind = &text[entry.end..];
     if let Some(rest) = behind.trim_start().strip_prefix(',') {
         return entry.start..text.len() - rest.trim_start().len();
@@ -98,7 +98,7 @@ fn flow_entry(text: &str, entry: Range) -> Range {
 }
 
 /// Takes the whole lines of an entry, a comment behind its value included.
-fn block_entry(text: &str, entry: Range) -> Range {
+fn block_entry(text: &str, entry: NodeBytes) -> NodeBytes {
     let start = text[..entry.start].rfind('\n').map_or(0, |newline| newline + 1);
     let end = text[entry.end..].find('\n').map_or(text.len(), |newline| entry.end + newline + 1);
     start..end

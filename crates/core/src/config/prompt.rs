@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct PromptSection {
     /// Envelopes of your own harnesses, beside those of `docs/envelopes.md`.
-    pub envelopes: Vec<Envelope>,
+    pub envelopes: Vec<EnvelopeConfig>,
 }
 
 /// Text in a person's turn that is not the person's: a block between tags, or a part of the turn that begins with a
 /// text.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Envelope {
+pub struct EnvelopeConfig {
     /// The name of the block's tag, without brackets.
     pub tag: Option<String>,
     /// Keeps the block's content as the person's own words, so that only its tags are left out. Default false; with

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::peers::{Balance, Breaker, HealthCheck, Http, Tls};
+use super::peers::{HealthCheck, LoadBalancing, PeerBreaker, PeerProtocol, PeerTls};
 use super::secret::Credential;
-use super::values::{Glob, Span};
+use super::values::{Glob, TimeSpan};
 
 /// A service that answers prompts over an OpenAI-compatible API.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Provider {
+pub struct ProviderConfig {
     /// `http(s)://host[:port][/prefix]`; the client's `/v1` is replaced by the prefix.
     pub base_url: String,
     /// `host:port` addresses to connect to instead of `base_url`'s.
@@ -17,19 +17,19 @@ pub struct Provider {
     pub peers: Vec<String>,
     /// The rule that chooses a request's peer.
     #[serde(default)]
-    pub balance: Balance,
+    pub balance: LoadBalancing,
     /// The HTTP version to speak.
     #[serde(default)]
-    pub http: Http,
+    pub http: PeerProtocol,
     /// The proof of identity that peers must give.
     #[serde(default)]
-    pub tls: Option<Tls>,
+    pub tls: Option<PeerTls>,
     /// Requests that find out whether a peer serves.
     #[serde(default)]
     pub health_check: Option<HealthCheck>,
     /// The rule by which a peer that fails requests is ejected.
     #[serde(default)]
-    pub breaker: Breaker,
+    pub breaker: PeerBreaker,
     /// Requests that may be in flight to all peers together; one more is refused at once.
     #[serde(default)]
     pub max_concurrent: Option<usize>,
@@ -42,7 +42,7 @@ pub struct Provider {
     pub key_header: Option<KeyHeader>,
     /// The longest waits for the provider.
     #[serde(default)]
-    pub timeouts: Timeouts,
+    pub timeouts: ProviderTimeouts,
     /// Globs over header names of its answers that clients may see although they tell of the operator's account.
     #[serde(default)]
     pub expose_headers: Vec<Glob>,
@@ -63,21 +63,26 @@ pub enum KeyHeader {
 /// The longest waits for a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Timeouts {
+pub struct ProviderTimeouts {
     /// The longest time for the TCP and TLS handshakes. Default 2s.
-    pub connect: Span,
+    pub connect: TimeSpan,
     /// The longest time from the request's last byte to the answer's first. Default 60s.
-    pub first_byte: Span,
+    pub first_byte: TimeSpan,
     /// The longest pause within an answer. Default 120s. For requests that are not read but passed on, it is no shorter
     /// than `first_byte`.
-    pub idle: Span,
+    pub idle: TimeSpan,
     /// The longest time from the beginning of an attempt to the end of its answer. None by default. Not for requests
     /// that are passed on unread.
-    pub total: Option<Span>,
+    pub total: Option<TimeSpan>,
 }
 
-impl Default for Timeouts {
+impl Default for ProviderTimeouts {
     fn default() -> Self {
-        Self { connect: Span::from_secs(2), first_byte: Span::from_secs(60), idle: Span::from_secs(120), total: None }
+        Self {
+            connect: TimeSpan::from_secs(2),
+            first_byte: TimeSpan::from_secs(60),
+            idle: TimeSpan::from_secs(120),
+            total: None,
+        }
     }
 }

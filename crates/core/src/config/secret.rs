@@ -30,7 +30,7 @@ pub enum Credential {
 /// The place that a secret comes from; never the secret itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum KeySource {
+pub enum SecretSource {
     /// The value of an environment variable.
     Env(String),
     /// The trimmed content of a file.
@@ -91,7 +91,7 @@ impl Credential {
     }
 }
 
-impl KeySource {
+impl SecretSource {
     /// Reads the secret; `lookup` reads the environment, relative files are taken from `base_dir`.
     ///
     /// # Errors

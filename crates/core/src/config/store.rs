@@ -7,31 +7,31 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::peers::ServerTls;
 use super::secret::Credential;
-use super::values::{Name, Span};
+use super::values::{Name, TimeSpan};
 
 /// The store of what replicas share.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Store {
+pub enum StoreConfig {
     /// A Redis or Valkey server.
-    Redis(Redis),
+    Redis(RedisConfig),
 }
 
 /// A Redis or Valkey server that replicas share pins and thresholds through.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Redis {
+pub struct RedisConfig {
     /// The server's URL: `redis://`, `rediss://` (TLS), `valkey://`, `valkeys://` or `unix://`.
     pub url: StoreUrl,
     /// The authorities that it is trusted by, where the URL is `rediss://` or `valkeys://`.
     #[serde(default)]
     pub tls: Option<ServerTls>,
     /// The longest that a request waits for it; then the process's own memory answers. Default 5ms.
-    #[serde(default = "Redis::default_timeout")]
-    pub timeout: Span,
+    #[serde(default = "RedisConfig::default_timeout")]
+    pub timeout: TimeSpan,
     /// The beginning of every key in the store. Replicas with the same prefix, policies and keys share. Default
     /// `pointsman`.
-    #[serde(default = "Redis::default_prefix")]
+    #[serde(default = "RedisConfig::default_prefix")]
     pub prefix: Name,
 }
 
@@ -53,13 +53,13 @@ pub enum StoreUrl {
     },
 }
 
-impl Redis {
+impl RedisConfig {
     /// The schemes of its URLs.
     pub const SCHEMES: [&'static str; 7] =
         ["redis", "rediss", "valkey", "valkeys", "unix", "redis+unix", "valkey+unix"];
 
-    const fn default_timeout() -> Span {
-        Span::from_millis(5)
+    const fn default_timeout() -> TimeSpan {
+        TimeSpan::from_millis(5)
     }
 
     fn default_prefix() -> Name {
@@ -95,7 +95,7 @@ impl StoreUrl {
     /// Returns whether `url` begins as the URL of a store does.
     #[must_use]
     pub fn has_scheme(url: &str) -> bool {
-        url.split_once("://").is_some_and(|(scheme, rest)| Redis::SCHEMES.contains(&scheme) && !rest.is_empty())
+        url.split_once("://").is_some_and(|(scheme, rest)| RedisConfig::SCHEMES.contains(&scheme) && !rest.is_empty())
     }
 }
 

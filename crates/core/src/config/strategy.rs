@@ -1,6 +1,6 @@
 //! A policy's `strategy`: how a model is chosen when no rule did.
 //!
-//! A strategy may hold others: `cascade` its stages, `hierarchy` its branches. [`Strategy::visit`] walks over all of
+//! A strategy may hold others: `cascade` its stages, `hierarchy` its branches. [`StrategyConfig::visit`] walks over all of
 //! them with the path of each, so that later stages can point into the file.
 
 mod judge;
@@ -15,56 +15,56 @@ mod utility;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::judge::{Choice, Judge, JudgeBreaker, JudgeCache};
-pub use self::nested::{Branch, Hierarchy, Stages};
-pub use self::similarity::{Background, Similarity, SimilarityRoute};
-pub use self::split::{Random, Split, SplitBy};
-pub use self::threshold::{Rung, Threshold};
-pub use self::tiers::{Round, Tiers};
+pub use self::judge::{JudgeBreaker, JudgeCache, JudgeChoice, JudgeConfig};
+pub use self::nested::{CascadeConfig, HierarchyBranch, HierarchyConfig};
+pub use self::similarity::{BackgroundTexts, SimilarityConfig, SimilarityRoute};
+pub use self::split::{RandomConfig, SplitBy, SplitConfig};
+pub use self::threshold::{ThresholdConfig, ThresholdStep};
+pub use self::tiers::{TierRounding, TiersConfig};
 pub use self::unfamiliar::OnUnfamiliar;
-pub use self::utility::{Success, Utility};
-use super::{KeyPath, Name, Step};
+pub use self::utility::{SuccessSource, UtilityConfig};
+use super::{KeyPath, KeyStep, Name};
 
 /// A way to choose a model when no rule did.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", from = "ReadStrategy")]
-pub enum Strategy {
+pub enum StrategyConfig {
     /// Chooses by the label of a classifier's head.
-    Tiers(Tiers),
+    Tiers(TiersConfig),
     /// Chooses by the score of a classifier's head.
-    Threshold(Threshold),
+    Threshold(ThresholdConfig),
     /// Chooses by the chance of each model to succeed, its price and its latency.
-    Utility(Utility),
+    Utility(UtilityConfig),
     /// Chooses by how near the prompt is to descriptions and examples.
-    Similarity(Similarity),
+    Similarity(SimilarityConfig),
     /// Chooses by what another LLM says.
-    Judge(Judge),
+    Judge(JudgeConfig),
     /// Chooses by fixed shares; a conversation, client or request always falls on the same side.
-    Split(Split),
+    Split(SplitConfig),
     /// Chooses by chance.
-    Random(Random),
+    Random(RandomConfig),
     /// Chooses by the first of several strategies that does not abstain.
-    Cascade(Stages),
+    Cascade(CascadeConfig),
     /// Chooses by another strategy for each group of labels.
-    Hierarchy(Hierarchy),
+    Hierarchy(HierarchyConfig),
 }
 
-/// [`Strategy`] as it is read: serde's `tag` would lose the places of everything in it, see [`super::read`].
+/// [`StrategyConfig`] as it is read: serde's `tag` would lose the places of everything in it, see [`super::read`].
 #[derive(Deserialize)]
 #[serde(rename = "kind", rename_all = "snake_case")]
 enum ReadStrategy {
-    Tiers(Tiers),
-    Threshold(Threshold),
-    Utility(Utility),
-    Similarity(Similarity),
-    Judge(Judge),
-    Split(Split),
-    Random(Random),
-    Cascade(Stages),
-    Hierarchy(Hierarchy),
+    Tiers(TiersConfig),
+    Threshold(ThresholdConfig),
+    Utility(UtilityConfig),
+    Similarity(SimilarityConfig),
+    Judge(JudgeConfig),
+    Split(SplitConfig),
+    Random(RandomConfig),
+    Cascade(CascadeConfig),
+    Hierarchy(HierarchyConfig),
 }
 
-impl From<ReadStrategy> for Strategy {
+impl From<ReadStrategy> for StrategyConfig {
     fn from(strategy: ReadStrategy) -> Self {
         match strategy {
             ReadStrategy::Tiers(tiers) => Self::Tiers(tiers),
@@ -80,7 +80,7 @@ impl From<ReadStrategy> for Strategy {
     }
 }
 
-impl Strategy {
+impl StrategyConfig {
     /// Returns its `kind`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -119,13 +119,13 @@ impl Strategy {
     #[must_use]
     pub const fn otherwise(&self) -> Option<&Name> {
         match self {
-            Self::Tiers(Tiers { otherwise, .. })
-            | Self::Threshold(Threshold { otherwise, .. })
-            | Self::Utility(Utility { otherwise, .. })
-            | Self::Similarity(Similarity { otherwise, .. })
-            | Self::Judge(Judge { otherwise, .. })
-            | Self::Cascade(Stages { otherwise, .. })
-            | Self::Hierarchy(Hierarchy { otherwise, .. }) => otherwise.as_ref(),
+            Self::Tiers(TiersConfig { otherwise, .. })
+            | Self::Threshold(ThresholdConfig { otherwise, .. })
+            | Self::Utility(UtilityConfig { otherwise, .. })
+            | Self::Similarity(SimilarityConfig { otherwise, .. })
+            | Self::Judge(JudgeConfig { otherwise, .. })
+            | Self::Cascade(CascadeConfig { otherwise, .. })
+            | Self::Hierarchy(HierarchyConfig { otherwise, .. }) => otherwise.as_ref(),
             Self::Split(_) | Self::Random(_) => None,
         }
     }
@@ -147,9 +147,9 @@ impl Strategy {
     #[must_use]
     pub fn reads(&self) -> Option<(&Name, Vec<Name>)> {
         match self {
-            Self::Tiers(Tiers { classifier, head, .. })
-            | Self::Threshold(Threshold { classifier, head, .. })
-            | Self::Hierarchy(Hierarchy { classifier, head, .. }) => Some((classifier, vec![head.clone()])),
+            Self::Tiers(TiersConfig { classifier, head, .. })
+            | Self::Threshold(ThresholdConfig { classifier, head, .. })
+            | Self::Hierarchy(HierarchyConfig { classifier, head, .. }) => Some((classifier, vec![head.clone()])),
             Self::Utility(utility) => Some((&utility.classifier, utility.heads())),
             Self::Similarity(_) | Self::Judge(_) | Self::Split(_) | Self::Random(_) | Self::Cascade(_) => None,
         }
@@ -176,7 +176,7 @@ impl Strategy {
 
     /// Returns the `threshold` strategies among it and those within it.
     #[must_use]
-    pub fn thresholds(&self) -> Vec<&Threshold> {
+    pub fn thresholds(&self) -> Vec<&ThresholdConfig> {
         let mut found = Vec::new();
         self.visit(&KeyPath::root(), &mut |_, strategy| {
             if let Self::Threshold(threshold) = strategy {
@@ -187,17 +187,17 @@ impl Strategy {
     }
 
     /// Returns the strategy within it, or itself, that `steps` lead to.
-    pub fn at_mut(&mut self, steps: &[Step]) -> Option<&mut Self> {
-        let is = |step: &Step, wanted: &str| matches!(step, Step::Key(key) if key == wanted);
+    pub fn at_mut(&mut self, steps: &[KeyStep]) -> Option<&mut Self> {
+        let is = |step: &KeyStep, wanted: &str| matches!(step, KeyStep::Key(key) if key == wanted);
         let Some((first, rest)) = steps.split_first() else { return Some(self) };
         match self {
             Self::Cascade(stages) => {
-                let (Step::Index(index), rest) = rest.split_first()? else { return None };
+                let (KeyStep::Index(index), rest) = rest.split_first()? else { return None };
                 stages.stages.get_mut(*index)?.at_mut(rest)
             }
-            Self::Hierarchy(Hierarchy { branches, default, .. }) => match rest {
+            Self::Hierarchy(HierarchyConfig { branches, default, .. }) => match rest {
                 rest if is(first, "default") => default.at_mut(rest),
-                [Step::Index(index), _, rest @ ..] => branches.get_mut(*index)?.strategy.at_mut(rest),
+                [KeyStep::Index(index), _, rest @ ..] => branches.get_mut(*index)?.strategy.at_mut(rest),
                 _ => None,
             },
             _ => None,

@@ -34,7 +34,7 @@ pub struct Target {
 
 /// The quantity that a target keeps steady.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Aim {
+pub enum TargetQuantity {
     /// A share of the requests for the strong models, 0 to 1.
     Share(f64),
     /// US dollars in an hour.
@@ -46,9 +46,11 @@ pub enum Aim {
 impl Target {
     /// Returns the quantity that is kept steady; `None` only where validation refuses.
     #[must_use]
-    pub fn aim(&self) -> Option<Aim> {
-        let share = self.share.map(|share| Aim::Share(share.get()));
-        share.or_else(|| self.cost_per_hour.map(Aim::CostPerHour)).or_else(|| self.cost_per_1k.map(Aim::CostPer1k))
+    pub fn aim(&self) -> Option<TargetQuantity> {
+        let share = self.share.map(|share| TargetQuantity::Share(share.get()));
+        share
+            .or_else(|| self.cost_per_hour.map(TargetQuantity::CostPerHour))
+            .or_else(|| self.cost_per_1k.map(TargetQuantity::CostPer1k))
     }
 
     const fn default_max_drift() -> f64 {

@@ -6,7 +6,7 @@ mod strategies;
 
 use proptest::prelude::*;
 
-use super::{Strategy, *};
+use super::{StrategyConfig, *};
 
 const GOOD: &str = "version: 1
 listen: {address: 127.0.0.1:8080}
@@ -49,7 +49,7 @@ fn problems_with(old: &str, new: &str) -> Vec<String> {
 fn a_good_file_is_read() {
     let config = Config::parse(GOOD, "p.yaml").expect("a good file");
 
-    let Strategy::Tiers(tiers) = &config.policies[0].strategy else { panic!("not tiers") };
+    let StrategyConfig::Tiers(tiers) = &config.policies[0].strategy else { panic!("not tiers") };
     assert_eq!(tiers.tiers.iter().map(|(label, _)| label.as_str()).collect::<Vec<_>>(), ["simple", "medium"]);
     assert_eq!(tiers.min_confidence.get(), 0.45);
     assert_eq!(config.providers["openai"].credential, Credential::Env("OPENAI_API_KEY".into()));
@@ -318,7 +318,7 @@ fn traces_go_to_a_url_without_a_password_and_with_fields_that_can_be_added() {
 #[test]
 fn a_collector_s_path_follows_its_endpoint() {
     let url = |endpoint: &str| {
-        let otlp: Otlp = serde_json::from_value(serde_json::json!({"endpoint": endpoint})).expect("a section");
+        let otlp: OtlpConfig = serde_json::from_value(serde_json::json!({"endpoint": endpoint})).expect("a section");
         otlp.url().map(|url| url.to_string())
     };
 

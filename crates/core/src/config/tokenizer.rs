@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A family of tokenizers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Tokenizer {
+pub enum TokenizerName {
     /// OpenAI's `o200k_base`: GPT-4o, o1, gpt-oss and what came after them.
     Openai,
     /// OpenAI's `cl100k_base`: GPT-4, GPT-3.5, embeddings.
@@ -30,7 +30,7 @@ pub enum Tokenizer {
     Unknown,
 }
 
-impl Tokenizer {
+impl TokenizerName {
     /// Every family.
     pub const ALL: [Self; 11] = [
         Self::Openai,
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_family_is_written_as_it_is_named() {
-        for tokenizer in Tokenizer::ALL {
+        for tokenizer in TokenizerName::ALL {
             assert_eq!(serde_json::json!(tokenizer), tokenizer.as_str());
         }
     }

@@ -7,21 +7,21 @@ use http::{HeaderName, Uri};
 use serde::{Deserialize, Serialize};
 
 use super::peers::ServerTls;
-use super::secret::{KeySource, Secret};
-use super::values::{Ratio, Span};
+use super::secret::{Secret, SecretSource};
+use super::values::{Ratio, TimeSpan};
 
 /// The collector that the spans of requests go to.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Tracing {
+pub struct TracingConfig {
     /// An OpenTelemetry collector.
-    pub otlp: Otlp,
+    pub otlp: OtlpConfig,
 }
 
 /// A collector that speaks OTLP over HTTP with protobuf.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Otlp {
+pub struct OtlpConfig {
     /// `http(s)://host[:port][/prefix]`; `/v1/traces` comes after it.
     pub endpoint: String,
     /// Whom the collector is trusted by, where the endpoint is `https://`.
@@ -29,20 +29,20 @@ pub struct Otlp {
     pub tls: Option<ServerTls>,
     /// The share of the traces that begin here which are kept. Default 0.1. A request that comes with a `traceparent`
     /// does as that says.
-    #[serde(default = "Otlp::default_sample")]
+    #[serde(default = "OtlpConfig::default_sample")]
     pub sample: Ratio,
     /// The key that goes as `Authorization: Bearer`.
     #[serde(default)]
-    pub credential: Option<KeySource>,
+    pub credential: Option<SecretSource>,
     /// More header fields, such as a tenant's, and where their values come from.
     #[serde(default)]
-    pub headers: BTreeMap<String, KeySource>,
+    pub headers: BTreeMap<String, SecretSource>,
     /// The longest that one export may take. Default 10s.
-    #[serde(default = "Otlp::default_timeout")]
-    pub timeout: Span,
+    #[serde(default = "OtlpConfig::default_timeout")]
+    pub timeout: TimeSpan,
 }
 
-impl Otlp {
+impl OtlpConfig {
     /// Returns where spans are sent.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Otlp {
     ) -> Result<Vec<(String, Secret)>, (String, String)> {
         let credential = self.credential.iter().map(|source| ("credential".to_owned(), source));
         let headers = self.headers.iter().map(|(name, source)| (name.clone(), source));
-        let read = |(name, source): (String, &KeySource)| match source.resolve(lookup, base_dir) {
+        let read = |(name, source): (String, &SecretSource)| match source.resolve(lookup, base_dir) {
             Ok(secret) => Ok((name, secret)),
             Err(message) => Err((name, message)),
         };
@@ -88,7 +88,7 @@ impl Otlp {
         Ratio::new(0.1).expect("a tenth is a ratio")
     }
 
-    const fn default_timeout() -> Span {
-        Span::from_secs(10)
+    const fn default_timeout() -> TimeSpan {
+        TimeSpan::from_secs(10)
     }
 }

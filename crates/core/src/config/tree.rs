@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
 
-use super::problem::{KeyPath, Step};
+use super::problem::{KeyPath, KeyStep};
 
 /// Nodes in one file, those that aliases repeat included: a bound on "billion laughs".
 const MAX_NODES: usize = 100_000;
@@ -17,35 +17,35 @@ const MAX_DEPTH: usize = 32;
 
 /// A value and where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
-    pub(super) at: Mark,
-    pub(super) kind: Kind,
+pub(super) struct YamlNode {
+    pub(super) at: SourceMark,
+    pub(super) kind: NodeContent,
 }
 
-/// The content of a [`Node`].
+/// The content of a [`YamlNode`].
 #[derive(Debug, Clone)]
-pub(super) enum Kind {
+pub(super) enum NodeContent {
     Scalar {
         text: String,
         plain: bool,
     },
-    Map(Vec<Entry>),
-    List(Vec<Node>),
+    Map(Vec<MapEntry>),
+    List(Vec<YamlNode>),
     /// A value that was wrong, has been reported and is no longer looked at.
     Hole,
 }
 
 /// One key of a mapping.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
+pub(super) struct MapEntry {
     pub(super) key: String,
-    pub(super) at: Mark,
-    pub(super) value: Node,
+    pub(super) at: SourceMark,
+    pub(super) value: YamlNode,
 }
 
 /// A range of the source: bytes, and the line and column (from 1, in characters) of its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(super) struct SourceMark {
     pub(super) line: usize,
     pub(super) column: usize,
     pub(super) start: usize,
@@ -54,32 +54,32 @@ pub(super) struct Mark {
 
 /// Something wrong with the file before any type is known.
 #[derive(Debug)]
-pub(super) struct Flaw {
+pub(super) struct SourceFlaw {
     pub(super) path: KeyPath,
-    pub(super) at: Mark,
+    pub(super) at: SourceMark,
     pub(super) message: String,
 }
 
 /// A node found by its path.
-pub(super) struct Found<'t> {
+pub(super) struct FoundNode<'t> {
     /// The path with the list positions of the file, which holes do not shift.
     pub(super) path: KeyPath,
     /// The key that holds the node; `None` for the root and for elements of lists.
-    pub(super) key: Option<Mark>,
-    pub(super) node: &'t Node,
+    pub(super) key: Option<SourceMark>,
+    pub(super) node: &'t YamlNode,
 }
 
 /// Reads `text` into a tree. No tree when it is not YAML, or not one document.
-pub(super) fn parse(text: &str) -> (Option<Node>, Vec<Flaw>) {
-    let mut builder = Builder::default();
+pub(super) fn parse(text: &str) -> (Option<YamlNode>, Vec<SourceFlaw>) {
+    let mut builder = TreeBuilder::default();
     for event in Parser::new_from_str(text) {
         let outcome = match event {
-            Ok((event, span)) => builder.take(event, Mark::from(span)),
+            Ok((event, span)) => builder.take(event, SourceMark::from(span)),
             Err(error) => {
                 let at = *error.marker();
                 let start = at.byte_offset().unwrap_or(text.len()).min(text.len());
-                let at = Mark { line: at.line(), column: at.col() + 1, start, end: start };
-                Err(Flaw { path: KeyPath::root(), at, message: format!("not valid YAML: {}", error.info()) })
+                let at = SourceMark { line: at.line(), column: at.col() + 1, start, end: start };
+                Err(SourceFlaw { path: KeyPath::root(), at, message: format!("not valid YAML: {}", error.info()) })
             }
         };
         if let Err(flaw) = outcome {
@@ -91,32 +91,32 @@ pub(super) fn parse(text: &str) -> (Option<Node>, Vec<Flaw>) {
 }
 
 #[derive(Default)]
-struct Builder {
-    open: Vec<Open>,
-    anchors: HashMap<usize, (Node, usize)>,
+struct TreeBuilder {
+    open: Vec<OpenNode>,
+    anchors: HashMap<usize, (YamlNode, usize)>,
     nodes: usize,
-    root: Option<Node>,
-    flaws: Vec<Flaw>,
+    root: Option<YamlNode>,
+    flaws: Vec<SourceFlaw>,
 }
 
 /// A mapping or list whose end has not come yet.
-struct Open {
-    at: Mark,
+struct OpenNode {
+    at: SourceMark,
     anchor: usize,
     nodes_before: usize,
-    kind: Kind,
-    key: Option<(String, Mark)>,
+    kind: NodeContent,
+    key: Option<(String, SourceMark)>,
 }
 
-impl Builder {
-    fn take(&mut self, event: Event<'_>, at: Mark) -> Result<(), Flaw> {
+impl TreeBuilder {
+    fn take(&mut self, event: Event<'_>, at: SourceMark) -> Result<(), SourceFlaw> {
         match event {
             Event::Scalar(text, style, anchor, _) => {
-                let kind = Kind::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain };
-                self.add(Node { at, kind }, anchor, 1)
+                let kind = NodeContent::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain };
+                self.add(YamlNode { at, kind }, anchor, 1)
             }
-            Event::MappingStart(_, anchor, _) => self.start(Kind::Map(Vec::new()), anchor, at),
-            Event::SequenceStart(_, anchor, _) => self.start(Kind::List(Vec::new()), anchor, at),
+            Event::MappingStart(_, anchor, _) => self.start(NodeContent::Map(Vec::new()), anchor, at),
+            Event::SequenceStart(_, anchor, _) => self.start(NodeContent::List(Vec::new()), anchor, at),
             Event::MappingEnd | Event::SequenceEnd => self.end(),
             Event::Alias(id) => match self.anchors.get(&id).cloned() {
                 Some((node, count)) => self.add(node, 0, count),
@@ -127,26 +127,26 @@ impl Builder {
         }
     }
 
-    fn start(&mut self, kind: Kind, anchor: usize, at: Mark) -> Result<(), Flaw> {
-        if self.open.last().is_some_and(Open::awaits_key) {
+    fn start(&mut self, kind: NodeContent, anchor: usize, at: SourceMark) -> Result<(), SourceFlaw> {
+        if self.open.last().is_some_and(OpenNode::awaits_key) {
             return Err(self.flaw(at, "keys must be plain text"));
         }
         if self.open.len() == MAX_DEPTH {
             return Err(self.flaw(at, &format!("nested too deeply (allowed: {MAX_DEPTH} levels)")));
         }
-        self.open.push(Open { at, anchor, nodes_before: self.nodes, kind, key: None });
+        self.open.push(OpenNode { at, anchor, nodes_before: self.nodes, kind, key: None });
         Ok(())
     }
 
-    fn end(&mut self) -> Result<(), Flaw> {
+    fn end(&mut self) -> Result<(), SourceFlaw> {
         let Some(open) = self.open.pop() else { return Ok(()) };
         let inner = self.nodes - open.nodes_before;
         self.nodes = open.nodes_before;
-        self.add(Node { at: open.at, kind: merged(open.kind) }, open.anchor, inner + 1)
+        self.add(YamlNode { at: open.at, kind: merged(open.kind) }, open.anchor, inner + 1)
     }
 
     /// Puts a finished `node`, which with its children counts `count` nodes, where it belongs.
-    fn add(&mut self, node: Node, anchor: usize, count: usize) -> Result<(), Flaw> {
+    fn add(&mut self, node: YamlNode, anchor: usize, count: usize) -> Result<(), SourceFlaw> {
         self.nodes += count;
         if self.nodes > MAX_NODES {
             return Err(self.flaw(node.at, &format!("too many values (allowed: {MAX_NODES}, aliases counted)")));
@@ -159,77 +159,81 @@ impl Builder {
             return Ok(());
         };
         match (&mut open.kind, open.key.take(), node.kind) {
-            (Kind::Map(entries), Some((key, at)), kind) => {
-                let value = Node { at: node.at, kind };
+            (NodeContent::Map(entries), Some((key, at)), kind) => {
+                let value = YamlNode { at: node.at, kind };
                 match entries.iter().find(|entry| entry.key == key) {
-                    None => entries.push(Entry { key, at, value }),
+                    None => entries.push(MapEntry { key, at, value }),
                     Some(first) => {
                         let message = format!("appears twice (first on line {})", first.at.line);
                         let path = self.path().key(&key);
-                        self.flaws.push(Flaw { path, at, message });
+                        self.flaws.push(SourceFlaw { path, at, message });
                     }
                 }
             }
-            (Kind::Map(_), None, Kind::Scalar { text, .. }) => open.key = Some((text, node.at)),
-            (Kind::Map(_), None, _) => return Err(self.flaw(node.at, "keys must be plain text")),
-            (Kind::List(nodes), _, kind) => nodes.push(Node { at: node.at, kind }),
-            (Kind::Scalar { .. } | Kind::Hole, ..) => {}
+            (NodeContent::Map(_), None, NodeContent::Scalar { text, .. }) => open.key = Some((text, node.at)),
+            (NodeContent::Map(_), None, _) => return Err(self.flaw(node.at, "keys must be plain text")),
+            (NodeContent::List(nodes), _, kind) => nodes.push(YamlNode { at: node.at, kind }),
+            (NodeContent::Scalar { .. } | NodeContent::Hole, ..) => {}
         }
         Ok(())
     }
 
-    fn flaw(&self, at: Mark, message: &str) -> Flaw {
-        Flaw { path: self.path(), at, message: message.to_owned() }
+    fn flaw(&self, at: SourceMark, message: &str) -> SourceFlaw {
+        SourceFlaw { path: self.path(), at, message: message.to_owned() }
     }
 
     fn path(&self) -> KeyPath {
-        let step = |open: &Open| match (&open.kind, &open.key) {
-            (Kind::Map(_), Some((key, _))) => Some(Step::Key(key.clone())),
-            (Kind::List(nodes), _) => Some(Step::Index(nodes.len())),
+        let step = |open: &OpenNode| match (&open.kind, &open.key) {
+            (NodeContent::Map(_), Some((key, _))) => Some(KeyStep::Key(key.clone())),
+            (NodeContent::List(nodes), _) => Some(KeyStep::Index(nodes.len())),
             _ => None,
         };
         self.open.iter().filter_map(step).collect()
     }
 }
 
-impl Open {
+impl OpenNode {
     fn awaits_key(&self) -> bool {
-        matches!(self.kind, Kind::Map(_)) && self.key.is_none()
+        matches!(self.kind, NodeContent::Map(_)) && self.key.is_none()
     }
 }
 
 /// Resolves `<<: *defaults`: keys of the mapping itself win over merged ones.
-fn merged(kind: Kind) -> Kind {
-    let Kind::Map(mut entries) = kind else { return kind };
-    let Some(position) = entries.iter().position(|entry| entry.key == "<<") else { return Kind::Map(entries) };
+fn merged(kind: NodeContent) -> NodeContent {
+    let NodeContent::Map(mut entries) = kind else { return kind };
+    let Some(position) = entries.iter().position(|entry| entry.key == "<<") else { return NodeContent::Map(entries) };
     let sources = match entries[position].value.kind.clone() {
-        Kind::List(nodes) => nodes,
-        kind @ Kind::Map(_) => vec![Node { at: entries[position].value.at, kind }],
-        _ => return Kind::Map(entries),
+        NodeContent::List(nodes) => nodes,
+        kind @ NodeContent::Map(_) => vec![YamlNode { at: entries[position].value.at, kind }],
+        _ => return NodeContent::Map(entries),
     };
     entries.remove(position);
-    for entry in
-        sources.into_iter().filter_map(|node| if let Kind::Map(e) = node.kind { Some(e) } else { None }).flatten()
+    for entry in sources
+        .into_iter()
+        .filter_map(|node| if let NodeContent::Map(e) = node.kind { Some(e) } else { None })
+        .flatten()
     {
         if !entries.iter().any(|own| own.key == entry.key) {
             entries.push(entry);
         }
     }
-    Kind::Map(entries)
+    NodeContent::Map(entries)
 }
 
-impl Node {
+impl YamlNode {
     /// Follows `path`, whose list positions count what is left of the lists, to its node or the last one on the way.
-    pub(super) fn locate(&self, path: &KeyPath) -> Found<'_> {
-        let mut found = Found { path: KeyPath::root(), key: None, node: self };
+    pub(super) fn locate(&self, path: &KeyPath) -> FoundNode<'_> {
+        let mut found = FoundNode { path: KeyPath::root(), key: None, node: self };
         for step in path.steps() {
             found = match (step, &found.node.kind) {
-                (Step::Key(key), Kind::Map(entries)) => match entries.iter().find(|entry| entry.key == *key) {
-                    Some(entry) => Found { path: found.path.key(key), key: Some(entry.at), node: &entry.value },
-                    None => return Found { path: found.path.key(key), ..found },
-                },
-                (Step::Index(index), Kind::List(nodes)) => match live(nodes).nth(*index) {
-                    Some((position, node)) => Found { path: found.path.index(position), key: None, node },
+                (KeyStep::Key(key), NodeContent::Map(entries)) => {
+                    match entries.iter().find(|entry| entry.key == *key) {
+                        Some(entry) => FoundNode { path: found.path.key(key), key: Some(entry.at), node: &entry.value },
+                        None => return FoundNode { path: found.path.key(key), ..found },
+                    }
+                }
+                (KeyStep::Index(index), NodeContent::List(nodes)) => match live(nodes).nth(*index) {
+                    Some((position, node)) => FoundNode { path: found.path.index(position), key: None, node },
                     None => return found,
                 },
                 _ => return found,
@@ -238,13 +242,15 @@ impl Node {
         found
     }
 
-    /// Like [`Node::locate`], for repairs; `None` when there is no such node.
-    pub(super) fn get_mut(&mut self, path: &[Step]) -> Option<&mut Self> {
+    /// Like [`YamlNode::locate`], for repairs; `None` when there is no such node.
+    pub(super) fn get_mut(&mut self, path: &[KeyStep]) -> Option<&mut Self> {
         path.iter().try_fold(self, |node, step| match (step, &mut node.kind) {
-            (Step::Key(key), Kind::Map(entries)) => {
+            (KeyStep::Key(key), NodeContent::Map(entries)) => {
                 entries.iter_mut().find(|entry| entry.key == *key).map(|entry| &mut entry.value)
             }
-            (Step::Index(index), Kind::List(nodes)) => nodes.iter_mut().filter(|node| !node.is_hole()).nth(*index),
+            (KeyStep::Index(index), NodeContent::List(nodes)) => {
+                nodes.iter_mut().filter(|node| !node.is_hole()).nth(*index)
+            }
             _ => None,
         })
     }
@@ -253,26 +259,29 @@ impl Node {
     pub(super) fn keys_of(&self, section: &str) -> Vec<&str> {
         let found = self.locate(&KeyPath::root().key(section));
         match (&found.node.kind, found.key) {
-            (Kind::Map(entries), Some(_)) => entries.iter().map(|entry| entry.key.as_str()).collect(),
+            (NodeContent::Map(entries), Some(_)) => entries.iter().map(|entry| entry.key.as_str()).collect(),
             _ => Vec::new(),
         }
     }
 
     pub(super) const fn is_hole(&self) -> bool {
-        matches!(self.kind, Kind::Hole)
+        matches!(self.kind, NodeContent::Hole)
     }
 
     /// Tells whether the value is not the operator's: see [`super::load`].
     pub(super) fn is_stand_in(&self) -> bool {
-        self.at == Mark::default()
+        self.at == SourceMark::default()
     }
 
     /// Makes this node and all below it stand-ins.
     pub(super) fn stand_in(mut self) -> Self {
-        self.at = Mark::default();
+        self.at = SourceMark::default();
         self.kind = match self.kind {
-            Kind::Map(entries) => Kind::Map(
-                entries.into_iter().map(|e| Entry { at: Mark::default(), value: e.value.stand_in(), ..e }).collect(),
+            NodeContent::Map(entries) => NodeContent::Map(
+                entries
+                    .into_iter()
+                    .map(|e| MapEntry { at: SourceMark::default(), value: e.value.stand_in(), ..e })
+                    .collect(),
             ),
             kind => kind,
         };
@@ -281,11 +290,11 @@ impl Node {
 }
 
 /// The elements that are no holes, with their positions in the file.
-pub(super) fn live(nodes: &[Node]) -> impl Iterator<Item = (usize, &Node)> {
+pub(super) fn live(nodes: &[YamlNode]) -> impl Iterator<Item = (usize, &YamlNode)> {
     nodes.iter().enumerate().filter(|(_, node)| !node.is_hole())
 }
 
-impl From<Span> for Mark {
+impl From<Span> for SourceMark {
     fn from(span: Span) -> Self {
         let range = span.byte_range().unwrap_or_default();
         Self { line: span.start.line(), column: span.start.col() + 1, start: range.start, end: range.end }

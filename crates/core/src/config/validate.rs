@@ -18,10 +18,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::problem::{KeyPath, Problem};
+use super::problem::{ConfigProblem, KeyPath};
 use super::{
-    Adapt, Classifier, Config, Credential, Device, Mode, Model, Name, Policy, Provider, Ratio, Retry, Span, Timeouts,
-    nearest,
+    CatalogEntry, ClassifierConfig, Config, Credential, DeviceChoice, Name, PolicyConfig, PolicyMode, ProviderConfig,
+    ProviderTimeouts, Ratio, RequestAdaptation, RetryConfig, TimeSpan, nearest,
 };
 
 const ATTEMPTS: RangeInclusive<u32> = 1..=16;
@@ -44,8 +44,8 @@ const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(1);
 
 /// Finds everything that is wrong with a configuration that could be read.
-pub(super) fn check(config: &Config) -> Vec<Problem> {
-    let mut checker = Checker { config, found: Vec::new() };
+pub(super) fn check(config: &Config) -> Vec<ConfigProblem> {
+    let mut checker = ConfigChecker { config, found: Vec::new() };
     checker.top_level();
     checker.prompt();
     for (name, provider) in &config.providers {
@@ -73,12 +73,12 @@ pub(super) fn check(config: &Config) -> Vec<Problem> {
     checker.found
 }
 
-struct Checker<'c> {
+struct ConfigChecker<'c> {
     config: &'c Config,
-    found: Vec<Problem>,
+    found: Vec<ConfigProblem>,
 }
 
-impl Checker<'_> {
+impl ConfigChecker<'_> {
     fn wrong(&mut self, path: &KeyPath, message: impl Into<String>) {
         self.found.extend(self.config.problem(path, message));
     }
@@ -106,7 +106,7 @@ impl Checker<'_> {
         }
     }
 
-    fn retry(&mut self, path: &KeyPath, retry: &Retry) {
+    fn retry(&mut self, path: &KeyPath, retry: &RetryConfig) {
         self.within(&path.key("max_attempts"), &retry.max_attempts, &ATTEMPTS);
         self.span(&path.key("deadline"), retry.deadline, &TIMEOUT);
         for (index, status) in retry.statuses.iter().enumerate() {
@@ -114,7 +114,7 @@ impl Checker<'_> {
         }
     }
 
-    fn provider(&mut self, path: &KeyPath, provider: &Provider) {
+    fn provider(&mut self, path: &KeyPath, provider: &ProviderConfig) {
         if let Err(message) = check_base_url(&provider.base_url) {
             self.wrong(&path.key("base_url"), message);
         }
@@ -124,7 +124,7 @@ impl Checker<'_> {
                 self.wrong(&path.key("peers").index(index), message);
             }
         }
-        let Timeouts { connect, first_byte, idle, total } = provider.timeouts;
+        let ProviderTimeouts { connect, first_byte, idle, total } = provider.timeouts;
         let timeouts = [("connect", connect), ("first_byte", first_byte), ("idle", idle)];
         for (key, span) in timeouts.into_iter().chain(total.map(|total| ("total", total))) {
             self.span(&path.key("timeouts").key(key), span, &TIMEOUT);
@@ -143,7 +143,7 @@ impl Checker<'_> {
         self.wrong(&path.key(key), format!("must be {allowed}, never the key itself"));
     }
 
-    fn model(&mut self, path: &KeyPath, model: &Model) {
+    fn model(&mut self, path: &KeyPath, model: &CatalogEntry) {
         self.reference(&path.key("provider"), &model.provider, "providers", "provider");
         if let Some(name) = &model.name
             && (name.is_empty() || name.len() > 256 || name.contains(char::is_control))
@@ -168,7 +168,7 @@ impl Checker<'_> {
         self.adapt(&path.key("adapt"), &model.adapt);
     }
 
-    fn adapt(&mut self, path: &KeyPath, adapt: &Adapt) {
+    fn adapt(&mut self, path: &KeyPath, adapt: &RequestAdaptation) {
         let mut roles: BTreeMap<&str, &str> = BTreeMap::new();
         for (index, key) in adapt.drop.iter().enumerate() {
             self.adapted(&mut roles, &path.key("drop").index(index), key, "drop");
@@ -216,7 +216,7 @@ impl Checker<'_> {
         }
     }
 
-    fn classifier(&mut self, path: &KeyPath, classifier: &Classifier) {
+    fn classifier(&mut self, path: &KeyPath, classifier: &ClassifierConfig) {
         if classifier.bundle.as_os_str().is_empty() {
             self.wrong(&path.key("bundle"), "must be the path of a folder");
         }
@@ -228,10 +228,10 @@ impl Checker<'_> {
         self.within(&batch.key("max_size"), &classifier.batch.max_size, &BATCH_SIZE);
         self.span(&batch.key("max_wait"), classifier.batch.max_wait, &BATCH_WAIT);
         self.within(&cache.key("max_entries"), &classifier.cache.max_entries, &CACHE_ENTRIES);
-        if classifier.require && classifier.device == Device::Auto {
+        if classifier.require && classifier.device == DeviceChoice::Auto {
             self.wrong(&path.key("require"), "needs a `device` by name (allowed: cpu, {cuda: N}, tensorrt)");
         }
-        if let Device::Cuda(number) = classifier.device {
+        if let DeviceChoice::Cuda(number) = classifier.device {
             self.within(&path.key("device").key("cuda"), &number, &CUDA_DEVICES);
         }
         self.within(&cache.key("max_bytes"), &classifier.cache.max_bytes, &CACHE_BYTES);
@@ -241,7 +241,7 @@ impl Checker<'_> {
         self.observers(path, classifier);
     }
 
-    fn observers(&mut self, path: &KeyPath, classifier: &Classifier) {
+    fn observers(&mut self, path: &KeyPath, classifier: &ClassifierConfig) {
         if let Some(confidence) = classifier.cascade.confidence.map(Ratio::get)
             && confidence <= 0.5
         {
@@ -262,7 +262,7 @@ impl Checker<'_> {
         self.within(&drift.key("max_prompts"), &classifier.drift.max_prompts, &DRIFT_PROMPTS);
     }
 
-    fn policy(&mut self, path: &KeyPath, policy: &Policy) {
+    fn policy(&mut self, path: &KeyPath, policy: &PolicyConfig) {
         for name in policy.matches.header.keys() {
             if name.parse::<http::HeaderName>().is_err() {
                 self.wrong(&path.key("match").key("header").key(name), "is not a header's name");
@@ -277,7 +277,7 @@ impl Checker<'_> {
         for (index, region) in policy.regions.iter().enumerate() {
             self.region(&path.key("regions").index(index), region);
         }
-        if policy.mode == Mode::Shadow && policy.rollout.get() < 1.0 {
+        if policy.mode == PolicyMode::Shadow && policy.rollout.get() < 1.0 {
             self.wrong(&path.key("rollout"), "has no meaning with `mode: shadow`, which changes no request");
         }
         self.strategy(&path.key("strategy"), &policy.strategy);
@@ -316,7 +316,7 @@ impl Checker<'_> {
         }
     }
 
-    fn span(&mut self, path: &KeyPath, span: Span, range: &RangeInclusive<Duration>) {
+    fn span(&mut self, path: &KeyPath, span: TimeSpan, range: &RangeInclusive<Duration>) {
         if !range.contains(&span.0) {
             let [got, least, most] = [span.0, *range.start(), *range.end()].map(humantime::format_duration);
             self.wrong(path, format!("{got} is out of bounds (allowed: {least} to {most})"));

@@ -21,7 +21,7 @@ pub struct Ratio(f64);
 
 /// A length of time, written as a number with a unit: `20ms`, `2s`, `1h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Span(pub Duration);
+pub struct TimeSpan(pub Duration);
 
 /// A pattern over a whole text: `*` stands for any characters, `?` for one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,7 +29,7 @@ pub struct Glob(Box<str>);
 
 /// Labels and their models in the file's order: the lowest tier first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ladder(Vec<(Name, Name)>);
+pub struct TierModels(Vec<(Name, Name)>);
 
 impl Name {
     /// Checks and wraps `text`.
@@ -71,7 +71,7 @@ impl Ratio {
     }
 }
 
-impl Span {
+impl TimeSpan {
     /// Wraps whole seconds.
     #[must_use]
     pub const fn from_secs(seconds: u64) -> Self {
@@ -142,7 +142,7 @@ impl Glob {
     }
 }
 
-impl Ladder {
+impl TierModels {
     /// Returns the model of `label`.
     #[must_use]
     pub fn get(&self, label: &str) -> Option<&Name> {
@@ -209,7 +209,7 @@ impl<'de> Deserialize<'de> for Ratio {
     }
 }
 
-impl<'de> Deserialize<'de> for Span {
+impl<'de> Deserialize<'de> for TimeSpan {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         humantime::parse_duration(&text).map(Self).map_err(|_| {
@@ -226,21 +226,21 @@ impl<'de> Deserialize<'de> for Glob {
     }
 }
 
-impl FromIterator<(Name, Name)> for Ladder {
+impl FromIterator<(Name, Name)> for TierModels {
     fn from_iter<I: IntoIterator<Item = (Name, Name)>>(tiers: I) -> Self {
         Self(tiers.into_iter().collect())
     }
 }
 
-impl<'de> Deserialize<'de> for Ladder {
+impl<'de> Deserialize<'de> for TierModels {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct InOrder;
         impl<'de> de::Visitor<'de> for InOrder {
-            type Value = Ladder;
+            type Value = TierModels;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a mapping of labels to models")
             }
-            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Ladder, A::Error> {
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<TierModels, A::Error> {
                 std::iter::from_fn(|| map.next_entry().transpose()).collect::<Result<_, _>>()
             }
         }
@@ -248,13 +248,13 @@ impl<'de> Deserialize<'de> for Ladder {
     }
 }
 
-impl Serialize for Ladder {
+impl Serialize for TierModels {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
     }
 }
 
-impl Serialize for Span {
+impl Serialize for TimeSpan {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&humantime::format_duration(self.0))
     }

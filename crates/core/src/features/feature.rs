@@ -6,14 +6,14 @@ use super::Features;
 
 /// The part of a request that a feature is measured on, and the CEL object it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
+pub enum FeatureScope {
     /// The conversation: `prompt.<name>`.
     Prompt,
     /// The parameters beside it: `request.<name>`.
     Request,
 }
 
-impl Scope {
+impl FeatureScope {
     /// Returns the scope's name in rules.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -26,7 +26,7 @@ impl Scope {
 
 /// The type of a feature's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FeatureKind {
     /// A whole number, never negative.
     Int,
     /// A finite number.
@@ -37,7 +37,7 @@ pub enum Kind {
     Text,
 }
 
-impl Kind {
+impl FeatureKind {
     /// Returns the kind's name in the documentation.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -53,7 +53,7 @@ impl Kind {
 /// A feature's value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(untagged)]
-pub enum Value<'a> {
+pub enum FeatureValue<'a> {
     /// A whole number.
     Int(i64),
     /// A number.
@@ -64,7 +64,7 @@ pub enum Value<'a> {
     Text(&'a str),
 }
 
-impl Value<'_> {
+impl FeatureValue<'_> {
     /// Returns the value as a number, a `bool` as 0 or 1; `None` for text.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "no count of anything in a body comes near 2^52")]
@@ -78,23 +78,23 @@ impl Value<'_> {
     }
 }
 
-/// One feature's entry in the [`TABLE`](super::TABLE).
+/// One feature's entry in the [`TABLE`](super::FEATURE_TABLE).
 #[derive(Debug)]
-pub struct Spec {
+pub struct FeatureDefinition {
     /// The stable name.
     pub name: &'static str,
     /// The part of a request that it is measured on.
-    pub scope: Scope,
+    pub scope: FeatureScope,
     /// The type of its value.
-    pub kind: Kind,
+    pub kind: FeatureKind,
     /// The definition, with unit and limits, in one line of Markdown.
     pub doc: &'static str,
     /// Reads the value.
-    pub(super) read: fn(&Features) -> Value<'_>,
+    pub(super) read: fn(&Features) -> FeatureValue<'_>,
 }
 
-impl Spec {
-    pub(super) fn read<'f>(&self, features: &'f Features) -> Value<'f> {
+impl FeatureDefinition {
+    pub(super) fn read<'f>(&self, features: &'f Features) -> FeatureValue<'f> {
         (self.read)(features)
     }
 }

@@ -7,7 +7,7 @@ use crate::prompt::{AskSource, AttachedFiles, Purpose, ResponseFormat};
 
 /// Features that are otherwise measured on a text.
 #[derive(Default)]
-struct Measured {
+struct LoggedMeasures {
     tokens: TokenCount,
     text: TextStructure,
     attached: AttachedFiles,
@@ -19,19 +19,19 @@ impl Features {
     /// unknown or of another type is as in an empty conversation.
     #[must_use]
     pub fn from_logged(values: &Map<String, Value>) -> Self {
-        let (mut features, mut measured) = (Self::default(), Measured::default());
+        let (mut features, mut measured) = (Self::default(), LoggedMeasures::default());
         for (name, value) in values {
             features.set(&mut measured, name, value);
         }
-        let Measured { tokens, text, attached, language } = measured;
+        let LoggedMeasures { tokens, text, attached, language } = measured;
         features.with_tokens(tokens).with_text(text).with_attached(attached).with_language(language)
     }
 
-    fn set(&mut self, measured: &mut Measured, name: &str, value: &Value) {
+    fn set(&mut self, measured: &mut LoggedMeasures, name: &str, value: &Value) {
         let long = value.as_u64().unwrap_or_default();
         let count = u32::try_from(long).unwrap_or(u32::MAX);
         let (number, flag) = (value.as_f64().unwrap_or_default(), value.as_bool().unwrap_or_default());
-        let Measured { tokens, text, attached, language } = measured;
+        let LoggedMeasures { tokens, text, attached, language } = measured;
         let (attachments, request) = (&mut self.attachments, &mut self.request);
         match name {
             "tokens" => tokens.tokens = long,
@@ -91,7 +91,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::features::{Kind, TABLE, TokenCounter};
+    use crate::features::{FEATURE_TABLE, FeatureKind, TokenCounter};
     use crate::prompt::{Dialect, Prompt};
 
     #[test]
@@ -120,12 +120,12 @@ mod tests {
 
     #[test]
     fn every_name_of_the_table_is_known() {
-        for spec in TABLE {
+        for spec in FEATURE_TABLE {
             let value = match spec.kind {
-                Kind::Int => json!(3),
-                Kind::Float => json!(0.25),
-                Kind::Bool => json!(true),
-                Kind::Text => json!(match spec.name {
+                FeatureKind::Int => json!(3),
+                FeatureKind::Float => json!(0.25),
+                FeatureKind::Bool => json!(true),
+                FeatureKind::Text => json!(match spec.name {
                     "response_format" => "json_object",
                     "ask_source" => "earlier_ask",
                     "purpose" => "title",

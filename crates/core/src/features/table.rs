@@ -5,13 +5,13 @@ use std::fmt::Write;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::Features;
-use super::feature::{Kind, Scope, Spec, Value};
+use super::feature::{FeatureDefinition, FeatureKind, FeatureScope, FeatureValue};
 
 /// Every feature; the order is the index.
-pub const TABLE: &[Spec] = &[
+pub const FEATURE_TABLE: &[FeatureDefinition] = &[
     prompt(
         "tokens",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.tokens().tokens),
         "Tokens (tiktoken `o200k_base`) of what a provider counts: the text of all turns, tools, the JSON schema of \
          the answer, tool calls, thoughts, documents, each as it stands in the request; images, audio and PDF by \
@@ -19,62 +19,62 @@ pub const TABLE: &[Spec] = &[
     ),
     prompt(
         "tokens_estimated",
-        Kind::Bool,
-        |f| Value::Bool(f.tokens().estimated),
+        FeatureKind::Bool,
+        |f| FeatureValue::Bool(f.tokens().estimated),
         "Whether `tokens` was extrapolated from 32 samples spread over the conversation because an exact count would \
          take too long: more than 16 KiB of words, or 4 KiB of anything else (digits, punctuation, runs of white \
          space, words beyond 16 bytes), or a mix of both.",
     ),
-    prompt("turns", Kind::Int, |f| int(f.turns), "Messages of any role."),
+    prompt("turns", FeatureKind::Int, |f| int(f.turns), "Messages of any role."),
     prompt(
         "user_turns",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.user_turns),
         "Messages of the role `user`, without those that bring tool results and nothing of a person's beside them.",
     ),
     prompt(
         "system_chars",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.system_chars),
         "Unicode characters in the text of `system` and `developer` messages.",
     ),
     prompt(
         "text_chars",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.text().chars),
         "Unicode characters in the newest ask: a person's words in the newest turn that has any, its text parts \
          joined with a line feed, without the envelopes of harnesses (docs/envelopes.md). Always of the whole ask.",
     ),
     prompt(
         "text_words",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.text().words),
         "Words: longest runs of characters that are not white space.",
     ),
-    prompt("text_lines", Kind::Int, |f| int(f.text().lines), "Lines: line feeds plus one; 0 for an empty ask."),
+    prompt("text_lines", FeatureKind::Int, |f| int(f.text().lines), "Lines: line feeds plus one; 0 for an empty ask."),
     prompt(
         "code_blocks",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.text().code_blocks),
         "Fenced code blocks: opened by a line that starts, after blanks, with three backticks or tildes, and closed \
          by the next line that starts with the same three; one that never closes counts.",
     ),
     prompt(
         "code_lines",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.text().code_lines),
         "Lines inside fenced code blocks, the fences not counted.",
     ),
     prompt(
         "xml_tags",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.text().xml_tags),
         "Opening XML or HTML tags outside fenced code: `<`, an ASCII letter, then letters, digits, `-`, `_`, `.` or \
          `:`, then `>`, `/>`, or white space and attributes up to a `>` on the same line.",
     ),
     prompt(
         "json_blocks",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.text().json_blocks),
         "Outermost JSON-like blocks, also in fenced code: `{` followed by `\"`, or `[` followed by `{`, white space \
          between them allowed, up to the bracket that balances it; brackets in double quotes do not count. One that \
@@ -82,35 +82,40 @@ pub const TABLE: &[Spec] = &[
     ),
     prompt(
         "math",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.text().math),
         "Mathematical marks outside fenced code: LaTeX commands (a backslash and an ASCII letter), pairs of `$`, and \
          each of `= ^ ± × ÷ √ ∑ ∏ ∫ ∂ ∞ ≈ ≠ ≤ ≥`.",
     ),
-    prompt("digits_ratio", Kind::Float, |f| Value::Float(f.text().digits_ratio), "ASCII digits per character, 0 to 1."),
+    prompt(
+        "digits_ratio",
+        FeatureKind::Float,
+        |f| FeatureValue::Float(f.text().digits_ratio),
+        "ASCII digits per character, 0 to 1.",
+    ),
     prompt(
         "upper_ratio",
-        Kind::Float,
-        |f| Value::Float(f.text().upper_ratio),
+        FeatureKind::Float,
+        |f| FeatureValue::Float(f.text().upper_ratio),
         "Upper-case letters per letter, 0 to 1; 0 without letters.",
     ),
     prompt(
         "non_ascii_ratio",
-        Kind::Float,
-        |f| Value::Float(f.text().non_ascii_ratio),
+        FeatureKind::Float,
+        |f| FeatureValue::Float(f.text().non_ascii_ratio),
         "Characters beyond ASCII per character, 0 to 1.",
     ),
     prompt(
         "question_words",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.text().question_words),
         "Words that, in any case and without ASCII punctuation around them, are one of who, whom, whose, what, \
          which, when, where, why, how.",
     ),
-    prompt("question_marks", Kind::Int, |f| int(f.text().question_marks), "Question marks: `?`, `？` and `؟`."),
+    prompt("question_marks", FeatureKind::Int, |f| int(f.text().question_marks), "Question marks: `?`, `？` and `؟`."),
     prompt(
         "steps",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.text().steps),
         "Marks of a task in several steps, outside fenced code: list items (a line that starts, after blanks, with \
          one to three ASCII digits, `.` or `)`, and white space), the phrase step by step (also hyphenated), and, \
@@ -118,21 +123,31 @@ pub const TABLE: &[Spec] = &[
     ),
     prompt(
         "images",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.attachments.images),
         "Image parts over all turns: `image_url`, `input_image`, `image`, also in tool results.",
     ),
-    prompt("audio", Kind::Int, |f| int(f.attachments.audio), "Audio parts over all turns: `input_audio`, `audio`."),
+    prompt(
+        "audio",
+        FeatureKind::Int,
+        |f| int(f.attachments.audio),
+        "Audio parts over all turns: `input_audio`, `audio`.",
+    ),
     prompt(
         "files",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.attachments.files),
         "File parts over all turns: `file`, `input_file`, `document`.",
     ),
-    prompt("tools", Kind::Int, |f| int(f.tools), "Tools on offer: entries of `tools` and of the legacy `functions`."),
+    prompt(
+        "tools",
+        FeatureKind::Int,
+        |f| int(f.tools),
+        "Tools on offer: entries of `tools` and of the legacy `functions`.",
+    ),
     prompt(
         "tool_calls",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.tool_calls),
         "Tool calls in progress: those that assistant turns made in the tool loop, as messages, items or blocks. The \
          loop begins after the newest ask without tool results beside it; what harnesses or the person write beside \
@@ -140,7 +155,7 @@ pub const TABLE: &[Spec] = &[
     ),
     prompt(
         "tool_errors",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.tool_errors),
         "Tool results of the tool loop that say `is_error`, or whose text starts, after white space and in any case, \
          with `error`, `exception`, `traceback`, `fatal`, `failed` or `failure`, or is a JSON object whose first key \
@@ -149,130 +164,130 @@ pub const TABLE: &[Spec] = &[
     ),
     prompt(
         "tool_results",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.tool_results),
         "Tool results that the model has not seen yet: those after the newest assistant turn, as messages, items or \
          blocks, also where the user wrote beside them.",
     ),
     request(
         "temperature",
-        Kind::Float,
-        |f| Value::Float(f.request.temperature),
+        FeatureKind::Float,
+        |f| FeatureValue::Float(f.request.temperature),
         "Sampling temperature; 1 if absent, as in the API.",
     ),
     request(
         "top_p",
-        Kind::Float,
-        |f| Value::Float(f.request.top_p),
+        FeatureKind::Float,
+        |f| FeatureValue::Float(f.request.top_p),
         "Nucleus sampling mass; 1 if absent, as in the API.",
     ),
     request(
         "max_output_tokens",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.request.max_output_tokens),
         "The most tokens that the answer may have: `max_completion_tokens`, else `max_tokens`, or \
          `max_output_tokens` of responses; 0 if absent.",
     ),
-    request("stream", Kind::Bool, |f| Value::Bool(f.request.stream), "Whether the answer is streamed."),
+    request("stream", FeatureKind::Bool, |f| FeatureValue::Bool(f.request.stream), "Whether the answer is streamed."),
     request(
         "reasoning_effort",
-        Kind::Text,
-        |f| Value::Text(&f.request.reasoning_effort),
+        FeatureKind::Text,
+        |f| FeatureValue::Text(&f.request.reasoning_effort),
         "The effort as given: `reasoning_effort`, `reasoning.effort` of responses, Anthropic's \
          `output_config.effort` or else the type of its `thinking`; empty if absent.",
     ),
     request(
         "response_format",
-        Kind::Text,
-        |f| Value::Text(f.request.response_format.as_str()),
+        FeatureKind::Text,
+        |f| FeatureValue::Text(f.request.response_format.as_str()),
         "`text`, `json_object` or `json_schema`: the type of `response_format`, of `text.format` in responses, or of \
          Anthropic's output format; `text` if absent or unknown.",
     ),
     prompt(
         "repeated_calls",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.repeated_calls),
         "Tool calls of the tool loop that had been made before in it, with the same arguments to the byte.",
     ),
     prompt(
         "stalled",
-        Kind::Bool,
-        |f| Value::Bool(f.is_stalled),
+        FeatureKind::Bool,
+        |f| FeatureValue::Bool(f.is_stalled),
         "Whether the tool loop makes no headway: its newest three steps made the same calls, or the same error (its \
          first 512 bytes, digits apart) came three times among the newest twelve results.",
     ),
     prompt(
         "plan_mode",
-        Kind::Bool,
-        |f| Value::Bool(f.is_planning),
+        FeatureKind::Bool,
+        |f| FeatureValue::Bool(f.is_planning),
         "Whether the harness has told the model to plan and change nothing: the newest mode marker of Claude Code, \
          Codex, OpenCode or Cline.",
     ),
     prompt(
         "ask_source",
-        Kind::Text,
-        |f| Value::Text(f.ask_source.as_str()),
+        FeatureKind::Text,
+        |f| FeatureValue::Text(f.ask_source.as_str()),
         "What the request is judged by: `ask` (the newest ask stands by itself), `earlier_ask` (it is read with the \
          last ask that does), `answer` (it is read with the answer before it), or `nothing` (nobody asked anything).",
     ),
     prompt(
         "envelope_bytes",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.envelope_bytes),
         "Bytes of harnesses' envelopes around the newest ask, which is judged without them; where nobody asked \
          anything, in the newest user turn.",
     ),
     request(
         "purpose",
-        Kind::Text,
-        |f| Value::Text(f.purpose.as_str()),
+        FeatureKind::Text,
+        |f| FeatureValue::Text(f.purpose.as_str()),
         "What the request is for: `answer`, or what an agent keeps house by: `title`, `summary` (of a conversation), \
          `topic`, `probe` (of the account or connection), `suggestion` (of what to ask next).",
     ),
     prompt(
         "file_bytes",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.attached().bytes),
         "Bytes of all that is attached (images, audio, files), decoded: about as many as the body holds. What is \
          attached by a URL or an id has none.",
     ),
     prompt(
         "largest_file_bytes",
-        Kind::Int,
+        FeatureKind::Int,
         |f| int(f.attached().largest),
         "Bytes of the largest image, audio or file, as in `file_bytes`.",
     ),
     prompt(
         "file_types",
-        Kind::Text,
-        |f| Value::Text(&f.attached().types),
+        FeatureKind::Text,
+        |f| FeatureValue::Text(&f.attached().types),
         "The different media types of what is attached, as the client or its data URL says, in lower case; where \
          none is said, the extension of the name, such as `pdf`. In alphabetical order with commas between them, at \
          most 16; empty if nothing is attached or no type is said.",
     ),
     prompt(
         "language",
-        Kind::Text,
-        |f| Value::Text(f.language().code()),
+        FeatureKind::Text,
+        |f| FeatureValue::Text(f.language().code()),
         "The language of the newest ask, by its first 512 bytes: a code of ISO 639-1 such as `en`, `de`, `zh` (58 \
          languages), empty where it is not sure, as it is for most texts of one or two words and for code.",
     ),
 ];
 
 impl Features {
-    /// Returns the feature at `index` of [`TABLE`].
+    /// Returns the feature at `index` of [`FEATURE_TABLE`].
     ///
     /// # Panics
     ///
     /// When `index` is not one of the table's.
     #[must_use]
-    pub fn value(&self, index: usize) -> Value<'_> {
-        TABLE[index].read(self)
+    pub fn value(&self, index: usize) -> FeatureValue<'_> {
+        FEATURE_TABLE[index].read(self)
     }
 
     /// Returns the feature called `name`, or `None` when the table has none.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<Value<'_>> {
+    pub fn get(&self, name: &str) -> Option<FeatureValue<'_>> {
         index_of(name).map(|index| self.value(index))
     }
 
@@ -290,25 +305,25 @@ impl Features {
 impl Serialize for Features {
     /// Writes a flat object in the table's order.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(TABLE.len()))?;
-        for spec in TABLE {
+        let mut map = serializer.serialize_map(Some(FEATURE_TABLE.len()))?;
+        for spec in FEATURE_TABLE {
             map.serialize_entry(spec.name, &spec.read(self))?;
         }
         map.end()
     }
 }
 
-/// Returns the index of the feature called `name` in the [`TABLE`].
+/// Returns the index of the feature called `name` in the [`FEATURE_TABLE`].
 #[must_use]
 pub fn index_of(name: &str) -> Option<usize> {
-    TABLE.iter().position(|spec| spec.name == name)
+    FEATURE_TABLE.iter().position(|spec| spec.name == name)
 }
 
-/// Renders the [`TABLE`] as the page `docs/features.md`.
+/// Renders the [`FEATURE_TABLE`] as the page `docs/features.md`.
 #[must_use]
 pub fn table_markdown() -> String {
     let mut page = String::from(INTRODUCTION);
-    for Spec { name, scope, kind, doc, .. } in TABLE {
+    for FeatureDefinition { name, scope, kind, doc, .. } in FEATURE_TABLE {
         let (scope, kind) = (scope.as_str(), kind.as_str());
         writeln!(page, "| `{name}` | `{scope}.{name}` | {kind} | {doc} |").expect("a String takes all that is written");
     }
@@ -332,14 +347,24 @@ prompts is in [languages.md](languages.md).
 |---|---|---|---|
 ";
 
-const fn prompt(name: &'static str, kind: Kind, read: fn(&Features) -> Value<'_>, doc: &'static str) -> Spec {
-    Spec { name, scope: Scope::Prompt, kind, doc, read }
+const fn prompt(
+    name: &'static str,
+    kind: FeatureKind,
+    read: fn(&Features) -> FeatureValue<'_>,
+    doc: &'static str,
+) -> FeatureDefinition {
+    FeatureDefinition { name, scope: FeatureScope::Prompt, kind, doc, read }
 }
 
-const fn request(name: &'static str, kind: Kind, read: fn(&Features) -> Value<'_>, doc: &'static str) -> Spec {
-    Spec { name, scope: Scope::Request, kind, doc, read }
+const fn request(
+    name: &'static str,
+    kind: FeatureKind,
+    read: fn(&Features) -> FeatureValue<'_>,
+    doc: &'static str,
+) -> FeatureDefinition {
+    FeatureDefinition { name, scope: FeatureScope::Request, kind, doc, read }
 }
 
-fn int(count: impl Into<u64>) -> Value<'static> {
-    Value::Int(i64::try_from(count.into()).unwrap_or(i64::MAX))
+fn int(count: impl Into<u64>) -> FeatureValue<'static> {
+    FeatureValue::Int(i64::try_from(count.into()).unwrap_or(i64::MAX))
 }

@@ -13,10 +13,10 @@ fn features(body: &serde_json::Value) -> Features {
 
 #[test]
 fn names_are_unique_and_found_at_their_index() {
-    let names: HashSet<_> = TABLE.iter().map(|spec| spec.name).collect();
+    let names: HashSet<_> = FEATURE_TABLE.iter().map(|spec| spec.name).collect();
 
-    assert_eq!(names.len(), TABLE.len());
-    for (index, spec) in TABLE.iter().enumerate() {
+    assert_eq!(names.len(), FEATURE_TABLE.len());
+    for (index, spec) in FEATURE_TABLE.iter().enumerate() {
         assert_eq!(index_of(spec.name), Some(index));
     }
     assert_eq!(index_of("nonsense"), None);
@@ -26,15 +26,15 @@ fn names_are_unique_and_found_at_their_index() {
 fn every_value_is_of_its_kind_and_text_alone_is_no_number() {
     let features = Features::default();
 
-    for (index, spec) in TABLE.iter().enumerate() {
+    for (index, spec) in FEATURE_TABLE.iter().enumerate() {
         let kind = match features.value(index) {
-            Value::Int(_) => Kind::Int,
-            Value::Float(_) => Kind::Float,
-            Value::Bool(_) => Kind::Bool,
-            Value::Text(_) => Kind::Text,
+            FeatureValue::Int(_) => FeatureKind::Int,
+            FeatureValue::Float(_) => FeatureKind::Float,
+            FeatureValue::Bool(_) => FeatureKind::Bool,
+            FeatureValue::Text(_) => FeatureKind::Text,
         };
         assert_eq!(kind, spec.kind, "{}", spec.name);
-        assert_eq!(features.number(index).is_none(), kind == Kind::Text, "{}", spec.name);
+        assert_eq!(features.number(index).is_none(), kind == FeatureKind::Text, "{}", spec.name);
     }
 }
 
@@ -54,21 +54,21 @@ fn the_newest_ask_is_measured_and_all_turns_are_counted() {
     }));
 
     let expected = [
-        ("turns", Value::Int(4)),
-        ("user_turns", Value::Int(2)),
-        ("system_chars", Value::Int(9)),
-        ("text_chars", Value::Int(9)),
-        ("text_words", Value::Int(2)),
-        ("question_words", Value::Int(1)),
-        ("question_marks", Value::Int(1)),
-        ("tokens", Value::Int(2653)),
-        ("tokens_estimated", Value::Bool(false)),
-        ("images", Value::Int(1)),
-        ("tools", Value::Int(1)),
-        ("max_output_tokens", Value::Int(5)),
-        ("reasoning_effort", Value::Text("high")),
-        ("temperature", Value::Float(1.0)),
-        ("response_format", Value::Text("text")),
+        ("turns", FeatureValue::Int(4)),
+        ("user_turns", FeatureValue::Int(2)),
+        ("system_chars", FeatureValue::Int(9)),
+        ("text_chars", FeatureValue::Int(9)),
+        ("text_words", FeatureValue::Int(2)),
+        ("question_words", FeatureValue::Int(1)),
+        ("question_marks", FeatureValue::Int(1)),
+        ("tokens", FeatureValue::Int(2653)),
+        ("tokens_estimated", FeatureValue::Bool(false)),
+        ("images", FeatureValue::Int(1)),
+        ("tools", FeatureValue::Int(1)),
+        ("max_output_tokens", FeatureValue::Int(5)),
+        ("reasoning_effort", FeatureValue::Text("high")),
+        ("temperature", FeatureValue::Float(1.0)),
+        ("response_format", FeatureValue::Text("text")),
     ];
     for (name, value) in expected {
         assert_eq!(features.get(name), Some(value), "{name}");
@@ -79,7 +79,7 @@ fn the_newest_ask_is_measured_and_all_turns_are_counted() {
 fn features_are_written_flat_and_in_the_order_of_the_table() {
     let written = serde_json::to_string(&Features::default()).expect("features are representable in JSON");
 
-    let positions: Vec<_> = TABLE.iter().map(|spec| written.find(&format!("\"{}\":", spec.name))).collect();
+    let positions: Vec<_> = FEATURE_TABLE.iter().map(|spec| written.find(&format!("\"{}\":", spec.name))).collect();
     assert!(positions.iter().all(Option::is_some));
     assert!(positions.is_sorted());
     assert!(written.starts_with(r#"{"tokens":0,"tokens_estimated":false,"#));
@@ -111,14 +111,14 @@ fn what_is_deferred_is_measured_as_if_at_once_and_never_exceeds_the_bytes() {
     let body = Bytes::from(body.to_string());
     let prompt = Prompt::parse(Dialect::ChatCompletions, &body).expect("the body should be readable");
     let deferred = Features::deferred(&prompt, &body);
-    let bound = deferred.tokens_at_most(Tokenizer::Openai);
+    let bound = deferred.tokens_at_most(TokenizerFamily::Openai);
 
     let at_once = Features::of(&prompt, &TokenCounter::new());
 
     assert!(bound <= body.len() as u64, "{bound}");
     assert_eq!((deferred.tokens(), deferred.text()), (at_once.tokens(), at_once.text()));
     assert!(deferred.tokens().tokens <= bound);
-    for tokenizer in Tokenizer::ALL {
+    for tokenizer in TokenizerFamily::ALL {
         assert_eq!(deferred.tokens_at_most(tokenizer), at_once.tokens_of(tokenizer));
     }
 }
@@ -201,12 +201,12 @@ fn a_long_text_counts_wherever_it_stands() {
         let body = Bytes::from(body.to_string());
         let prompt = Prompt::parse(dialect, &body).expect("a readable body");
         let features = Features::deferred(&prompt, &body);
-        let bound = features.tokens_at_most(Tokenizer::Anthropic);
+        let bound = features.tokens_at_most(TokenizerFamily::Anthropic);
 
         let counted = features.tokens().tokens;
 
         assert!(counted.abs_diff(expected) * 12 < expected, "{place} {dialect:?}: {counted} of {expected}");
-        assert!(features.tokens_of(Tokenizer::Anthropic) <= bound, "{place} {dialect:?}");
+        assert!(features.tokens_of(TokenizerFamily::Anthropic) <= bound, "{place} {dialect:?}");
     }
 }
 
@@ -237,8 +237,8 @@ fn images_count_by_their_vendor_s_rule_without_being_text() {
 
     let template = 6;
     assert_eq!(features.tokens().tokens, 2642);
-    assert_eq!(features.tokens_at_most(Tokenizer::Anthropic), 69 * 39 + template);
-    assert_eq!(features.tokens_of(Tokenizer::AnthropicLegacy), 1568 + template);
+    assert_eq!(features.tokens_at_most(TokenizerFamily::Anthropic), 69 * 39 + template);
+    assert_eq!(features.tokens_of(TokenizerFamily::AnthropicLegacy), 1568 + template);
 }
 
 #[test]
@@ -256,13 +256,13 @@ fn attached_files_are_measured_where_there_is_a_body_to_read() {
     features.settle(0);
 
     for (name, value) in [
-        ("file_bytes", Value::Int(7)),
-        ("largest_file_bytes", Value::Int(4)),
-        ("file_types", Value::Text("application/pdf,image/png,png")),
+        ("file_bytes", FeatureValue::Int(7)),
+        ("largest_file_bytes", FeatureValue::Int(4)),
+        ("file_types", FeatureValue::Text("application/pdf,image/png,png")),
     ] {
         assert_eq!(features.get(name), Some(value), "{name}");
     }
-    assert_eq!(Features::of(&prompt, &TokenCounter::new()).get("file_bytes"), Some(Value::Int(0)));
+    assert_eq!(Features::of(&prompt, &TokenCounter::new()).get("file_bytes"), Some(FeatureValue::Int(0)));
 }
 
 #[test]

@@ -5,15 +5,15 @@ mod steps;
 mod tags;
 
 use self::blocks::JsonBlocks;
-use self::steps::Steps;
-use self::tags::Tags;
+use self::steps::StepMarks;
+use self::tags::TagScan;
 
 /// The bytes of a text whose structure is read; the rest counts only towards [`TextStructure::chars`].
 pub const MAX_SCANNED_BYTES: usize = 64 * 1024;
 
 const QUESTION_WORDS: [&str; 9] = ["who", "whom", "whose", "what", "which", "when", "where", "why", "how"];
 
-/// The structure of a text; [`TABLE`](super::TABLE) defines each measure.
+/// The structure of a text; [`TABLE`](super::FEATURE_TABLE) defines each measure.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TextStructure {
     /// `text_chars`, of the whole text.
@@ -50,7 +50,7 @@ impl TextStructure {
     /// Reads the structure of the first [`MAX_SCANNED_BYTES`] of `text`.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        let mut scan = Scan::default();
+        let mut scan = TextScan::default();
         let head = &text[..text.floor_char_boundary(MAX_SCANNED_BYTES)];
         if !head.is_empty() {
             head.split('\n').for_each(|line| scan.line(line));
@@ -62,14 +62,14 @@ impl TextStructure {
 }
 
 #[derive(Default)]
-struct Scan {
+struct TextScan {
     found: TextStructure,
-    chars: Chars,
+    chars: CharCounts,
     /// The fence that opened the block the scan is in.
     fence: Option<&'static str>,
     json: JsonBlocks,
-    tags: Tags,
-    steps: Steps,
+    tags: TagScan,
+    steps: StepMarks,
     latex_commands: u32,
     dollars: u32,
     operators: u32,
@@ -77,7 +77,7 @@ struct Scan {
 
 /// Characters by class.
 #[derive(Default)]
-struct Chars {
+struct CharCounts {
     all: u32,
     letters: u32,
     upper: u32,
@@ -85,7 +85,7 @@ struct Chars {
     non_ascii: u32,
 }
 
-impl Scan {
+impl TextScan {
     fn line(&mut self, line: &str) {
         self.found.lines += 1;
         let prose = !self.is_code(line);
@@ -167,7 +167,7 @@ impl Scan {
     }
 }
 
-impl Chars {
+impl CharCounts {
     fn push(&mut self, c: char) {
         self.all += 1;
         if c.is_ascii() {

@@ -19,10 +19,10 @@ use std::ops::{Add, Range};
 use tiktoken_rs::{CoreBPE, o200k_base_singleton};
 
 pub(super) use self::family::template;
-use self::makeup::Makeup;
+use self::makeup::TextMakeup;
 pub(super) use self::media::MediaTokens;
-pub use self::tokenizer::Tokenizer;
-use crate::prompt::{Escapes, Prompt, unescaped};
+pub use self::tokenizer::TokenizerFamily;
+use crate::prompt::{JsonEscapes, Prompt, unescaped};
 
 /// Effort that one count may spend: 16 KiB of words, or 4 KiB of anything else.
 const MAX_EFFORT: usize = 16 * 1024;
@@ -59,17 +59,17 @@ impl TokenCount {
 
 /// Tokens of a prompt's texts, and what other tokenizers would make of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct TokenTally {
     /// Tokens by o200k, without those that were sent as ids.
     count: TokenCount,
-    makeup: Makeup,
+    makeup: TextMakeup,
     /// Tokens that were sent as ids.
     ids: u64,
     /// Bytes of the texts: no tokenizer makes more tokens of them.
     bytes: u64,
 }
 
-impl Tally {
+impl TokenTally {
     /// Returns the tokens by o200k, those that were sent as ids included.
     #[must_use]
     pub const fn count(&self) -> TokenCount {
@@ -78,14 +78,14 @@ impl Tally {
 
     /// Returns the most tokens that a model of the family counts.
     #[must_use]
-    pub fn at_most(&self, tokenizer: Tokenizer) -> u64 {
+    pub fn at_most(&self, tokenizer: TokenizerFamily) -> u64 {
         let rated = family::rated(tokenizer, self.count.tokens, &self.makeup);
         let sure = if self.count.estimated { rated.saturating_add(rated / ESTIMATE_MARGIN) } else { rated };
         sure.min(self.bytes).max(self.count.tokens).saturating_add(self.ids)
     }
 }
 
-impl From<TokenCount> for Tally {
+impl From<TokenCount> for TokenTally {
     /// Tokens of a text that is not known.
     fn from(count: TokenCount) -> Self {
         Self { count, bytes: u64::MAX, ..Self::default() }
@@ -113,11 +113,12 @@ impl TokenCounter {
     /// Counts the tokens of all turns of `prompt` and of the pieces beside them, those that were sent as ids included.
     /// What is attached is not in it.
     #[must_use]
-    pub fn of(&self, prompt: &Prompt<'_>) -> Tally {
-        let pieces = prompt.pieces().iter().map(|piece| Text { written: piece.written(), escapes: piece.escapes() });
-        let conversation = Conversation::of(prompt.texts().map(Text::plain).chain(pieces));
+    pub fn of(&self, prompt: &Prompt<'_>) -> TokenTally {
+        let pieces =
+            prompt.pieces().iter().map(|piece| CountedText { written: piece.written(), escapes: piece.escapes() });
+        let conversation = TextSequence::of(prompt.texts().map(CountedText::plain).chain(pieces));
         let (count, makeup) = conversation.measure(|sample| (sample.tokens(), sample.makeup()));
-        Tally { count, makeup, ids: prompt.token_ids, bytes: conversation.bytes as u64 }
+        TokenTally { count, makeup, ids: prompt.token_ids, bytes: conversation.bytes as u64 }
     }
 
     /// Counts the tokens of `texts`, each encoded on its own.
@@ -126,19 +127,19 @@ impl TokenCounter {
     /// from how each of 32 parts of the conversation begins, so that no input takes more than about 2 ms.
     #[must_use]
     pub fn count<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> TokenCount {
-        let conversation = Conversation::of(texts.into_iter().map(Text::plain));
-        conversation.measure(|sample| (sample.tokens(), Makeup::default())).0
+        let conversation = TextSequence::of(texts.into_iter().map(CountedText::plain));
+        conversation.measure(|sample| (sample.tokens(), TextMakeup::default())).0
     }
 }
 
 /// A text as it is written, and what is to be taken off before it is counted.
 #[derive(Clone, Copy)]
-struct Text<'t> {
+struct CountedText<'t> {
     written: &'t str,
-    escapes: Option<Escapes>,
+    escapes: Option<JsonEscapes>,
 }
 
-impl<'t> Text<'t> {
+impl<'t> CountedText<'t> {
     const fn plain(written: &'t str) -> Self {
         Self { written, escapes: None }
     }
@@ -152,13 +153,13 @@ impl<'t> Text<'t> {
 }
 
 /// Texts in a row, each with the byte that it starts at.
-struct Conversation<'t> {
-    texts: Vec<(usize, Text<'t>)>,
+struct TextSequence<'t> {
+    texts: Vec<(usize, CountedText<'t>)>,
     bytes: usize,
 }
 
-impl<'t> Conversation<'t> {
-    fn of(texts: impl IntoIterator<Item = Text<'t>>) -> Self {
+impl<'t> TextSequence<'t> {
+    fn of(texts: impl IntoIterator<Item = CountedText<'t>>) -> Self {
         let mut bytes = 0;
         let located = texts.into_iter().map(|text| {
             bytes += text.written.len();
@@ -168,7 +169,7 @@ impl<'t> Conversation<'t> {
     }
 
     /// Measures all of it, or extrapolates each part from its beginning.
-    fn measure(&self, measure: impl Fn(&Sample<'_>) -> (u64, Makeup)) -> (TokenCount, Makeup) {
+    fn measure(&self, measure: impl Fn(&TextSample<'_>) -> (u64, TextMakeup)) -> (TokenCount, TextMakeup) {
         let whole = self.sample(0..self.bytes, MAX_EFFORT);
         if whole.bytes == self.bytes {
             let (tokens, makeup) = measure(&whole);
@@ -181,14 +182,14 @@ impl<'t> Conversation<'t> {
             let (whole, part) = (range.len() as u64, sample.bytes.max(1) as u64);
             (tokens * whole / part, makeup.scaled(whole, part))
         };
-        let add = |(tokens, makeup): (u64, Makeup), (more, other)| (tokens + more, makeup + other);
-        let (tokens, makeup) = (0..PARTS).map(part).fold((0, Makeup::default()), add);
+        let add = |(tokens, makeup): (u64, TextMakeup), (more, other)| (tokens + more, makeup + other);
+        let (tokens, makeup) = (0..PARTS).map(part).fold((0, TextMakeup::default()), add);
         (TokenCount { tokens, estimated: true }, makeup)
     }
 
     /// Takes as much from the start of `range` as `effort` pays for.
-    fn sample(&self, range: Range<usize>, mut effort: usize) -> Sample<'t> {
-        let mut sample = Sample::default();
+    fn sample(&self, range: Range<usize>, mut effort: usize) -> TextSample<'t> {
+        let mut sample = TextSample::default();
         let first = self.texts.partition_point(|(start, text)| start + text.written.len() <= range.start);
         for (start, text) in &self.texts[first..] {
             if range.end <= *start {
@@ -198,7 +199,7 @@ impl<'t> Conversation<'t> {
             let to = text.written.floor_char_boundary(range.end - start).max(from);
             let written = affordable(&text.written[from..to], &mut effort);
             sample.bytes += written.len();
-            sample.pieces.push(Text { written, ..*text });
+            sample.pieces.push(CountedText { written, ..*text });
             if written.len() < to - from {
                 break;
             }
@@ -209,18 +210,18 @@ impl<'t> Conversation<'t> {
 
 /// Pieces of a conversation, and their bytes.
 #[derive(Default)]
-struct Sample<'t> {
-    pieces: Vec<Text<'t>>,
+struct TextSample<'t> {
+    pieces: Vec<CountedText<'t>>,
     bytes: usize,
 }
 
-impl Sample<'_> {
+impl TextSample<'_> {
     fn tokens(&self) -> u64 {
         self.pieces.iter().map(|piece| piece.read(|text| encoding().count_ordinary(text)) as u64).sum()
     }
 
-    fn makeup(&self) -> Makeup {
-        self.pieces.iter().map(|piece| piece.read(Makeup::of)).fold(Makeup::default(), Makeup::add)
+    fn makeup(&self) -> TextMakeup {
+        self.pieces.iter().map(|piece| piece.read(TextMakeup::of)).fold(TextMakeup::default(), TextMakeup::add)
     }
 }
 
@@ -315,7 +316,7 @@ mod tests {
         for hostile in ["a", " ", "\n", "模", "/", "aA", "\t "] {
             let hostile = hostile.repeat(1 << 20);
 
-            let sample = Conversation::of([Text::plain(&hostile)]).sample(0..hostile.len(), MAX_EFFORT);
+            let sample = TextSequence::of([CountedText::plain(&hostile)]).sample(0..hostile.len(), MAX_EFFORT);
 
             assert!(
                 sample.bytes <= MAX_EFFORT / DENSE_COST + WORD_BYTES,
@@ -330,9 +331,9 @@ mod tests {
     fn escapes_buy_no_more_text_than_the_characters_they_stand_for() {
         for escape in ["\\u0061", "\\n", "\\\\", "\\ud83d\\ude00", "\\u6a21", "\\"] {
             let hostile = escape.repeat(1 << 18);
-            let text = Text { written: &hostile, escapes: Some(Escapes::All) };
+            let text = CountedText { written: &hostile, escapes: Some(JsonEscapes::All) };
 
-            let sample = Conversation::of([text]).sample(0..hostile.len(), MAX_EFFORT);
+            let sample = TextSequence::of([text]).sample(0..hostile.len(), MAX_EFFORT);
 
             let read: usize = sample.pieces.iter().map(|piece| piece.read(str::len)).sum();
             assert!(read <= MAX_EFFORT / DENSE_COST + WORD_BYTES, "{read} bytes of {escape}");
@@ -343,7 +344,7 @@ mod tests {
     fn many_tiny_turns_cost_their_number() {
         let turns = vec!["a"; 1 << 20];
 
-        let sample = Conversation::of(turns.iter().copied().map(Text::plain)).sample(0..turns.len(), MAX_EFFORT);
+        let sample = TextSequence::of(turns.iter().copied().map(CountedText::plain)).sample(0..turns.len(), MAX_EFFORT);
 
         assert!(sample.pieces.len() <= MAX_EFFORT / TEXT_COST);
     }
@@ -356,8 +357,8 @@ mod tests {
 
             let tally = TokenCounter::new().of(&prompt);
 
-            prop_assert_eq!(tally.at_most(Tokenizer::Openai), tally.count().tokens);
-            for tokenizer in Tokenizer::ALL {
+            prop_assert_eq!(tally.at_most(TokenizerFamily::Openai), tally.count().tokens);
+            for tokenizer in TokenizerFamily::ALL {
                 let most = tally.at_most(tokenizer);
                 prop_assert!((tally.count().tokens..=text.len() as u64).contains(&most), "{}: {}", tokenizer.as_str(), most);
             }
@@ -365,7 +366,7 @@ mod tests {
 
         #[test]
         fn samples_are_cut_at_characters(texts in prop::collection::vec("\\PC{0,40}", 0..6), effort in 0_usize..400, part in 0_usize..PARTS) {
-            let conversation = Conversation::of(texts.iter().map(|text| Text::plain(text)));
+            let conversation = TextSequence::of(texts.iter().map(|text| CountedText::plain(text)));
             let range = conversation.bytes * part / PARTS..conversation.bytes * (part + 1) / PARTS;
 
             let sample = conversation.sample(range.clone(), effort);

@@ -1,18 +1,18 @@
 //! The hard constraints: what a request needs and a model must have. Applied after every choice, a rule's too.
 
-use super::decision::{Candidate, Choice, Constraint, Reason};
-use super::estimate::Rate;
-use super::facts::{Health, Live};
-use crate::config::{self, Capability, Config, KeyPath, Name, Price};
-use crate::features::{Features, Tokenizer};
+use super::decision::{Candidate, Constraint, ModelChoice, Reason};
+use super::estimate::ModelRate;
+use super::facts::{PolicyWorld, ProviderHealth};
+use crate::config::{self, Capability, Config, KeyPath, Name, TokenPrice};
+use crate::features::{Features, TokenizerFamily};
 use crate::prompt::ResponseFormat;
 
 /// The models of a policy and the order in which they stand in for each other.
 #[derive(Debug)]
-pub(super) struct Choices {
+pub(super) struct PolicyModels {
     /// Each model once: the ladder's from the lowest tier, then `otherwise`, the rules', the fallback's; last those that only
     /// clients choose.
-    models: Vec<Limits>,
+    models: Vec<ModelLimits>,
     /// The number of them, from the first, that the policy chooses itself; the rest stand in for nothing.
     own: usize,
     /// Indices into `models`, lowest tier first.
@@ -25,7 +25,7 @@ pub(super) struct Choices {
 }
 
 /// The choice after the constraints, and every candidate.
-pub(super) struct Settled {
+pub(super) struct ConstrainedChoice {
     pub(super) model: Name,
     pub(super) reason: Reason,
     pub(super) candidates: Vec<Candidate>,
@@ -33,23 +33,27 @@ pub(super) struct Settled {
 
 /// The limits of a model, by the catalog.
 #[derive(Debug)]
-struct Limits {
+struct ModelLimits {
     model: Name,
-    tokenizer: Tokenizer,
+    tokenizer: TokenizerFamily,
     context: Option<u64>,
     max_output: Option<u64>,
     /// Tells whether the model runs in a region that the policy allows.
     is_in_region: bool,
     supports: Option<Vec<Capability>>,
-    price: Option<Price>,
+    price: Option<TokenPrice>,
 }
 
-impl Choices {
-    pub(super) fn new<'n>(config: &Config, policy: &config::Policy, rules: impl Iterator<Item = &'n Name>) -> Self {
-        let mut models: Vec<Limits> = Vec::new();
+impl PolicyModels {
+    pub(super) fn new<'n>(
+        config: &Config,
+        policy: &config::PolicyConfig,
+        rules: impl Iterator<Item = &'n Name>,
+    ) -> Self {
+        let mut models: Vec<ModelLimits> = Vec::new();
         let mut index_of = |name: &Name| {
             models.iter().position(|known| known.model == *name).unwrap_or_else(|| {
-                models.push(Limits::new(config, policy, name));
+                models.push(ModelLimits::new(config, policy, name));
                 models.len() - 1
             })
         };
@@ -68,7 +72,7 @@ impl Choices {
         let may_override = |name: &&Name| policy.overrides.models.iter().any(|glob| glob.matches(name));
         for name in config.models.keys().filter(may_override) {
             if models.iter().all(|known| known.model != *name) {
-                models.push(Limits::new(config, policy, name));
+                models.push(ModelLimits::new(config, policy, name));
             }
         }
         Self { models, own, ladder, otherwise, fallback, margin: policy.context_margin }
@@ -96,13 +100,13 @@ impl Choices {
     }
 
     /// Returns what `model` costs, and what it counts by.
-    pub(super) fn rate(&self, model: &Name) -> Option<Rate> {
+    pub(super) fn rate(&self, model: &Name) -> Option<ModelRate> {
         let limits = self.models.iter().find(|limits| limits.model == *model)?;
-        Some(Rate { price: limits.price?, tokenizer: limits.tokenizer })
+        Some(ModelRate { price: limits.price?, tokenizer: limits.tokenizer })
     }
 
     /// Returns whether a choice stands higher than `model` in the policy's order. What is not in it stands lowest.
-    pub(super) fn is_above(&self, choice: &Choice, model: &Name) -> bool {
+    pub(super) fn is_above(&self, choice: &ModelChoice, model: &Name) -> bool {
         let height = |model: &Name| self.ladder.iter().rposition(|index| self.models[*index].model == *model);
         choice.rung.or_else(|| height(&choice.model)) > height(model)
     }
@@ -115,11 +119,11 @@ impl Choices {
     /// The candidates, when none can serve the request.
     pub(super) fn constrain(
         &self,
-        choice: &mut Choice,
+        choice: &mut ModelChoice,
         features: &Features,
-        live: &dyn Live,
-    ) -> Result<Settled, Vec<Candidate>> {
-        let candidate = |limits: &Limits| limits.candidate(features, live, self.margin);
+        live: &dyn PolicyWorld,
+    ) -> Result<ConstrainedChoice, Vec<Candidate>> {
+        let candidate = |limits: &ModelLimits| limits.candidate(features, live, self.margin);
         let mut candidates: Vec<Candidate> = self.models[..self.own].iter().map(candidate).collect();
         let guest = self.models[self.own..].iter().find(|limits| limits.model == choice.model);
         candidates.extend(guest.map(candidate));
@@ -131,7 +135,7 @@ impl Choices {
         let chosen = candidates.iter().position(|candidate| candidate.model == choice.model);
         let lacks = chosen.and_then(|index| candidates[index].fits.err());
         let Some(constraint) = lacks else {
-            return Ok(Settled { model: choice.model.clone(), reason: choice.reason, candidates });
+            return Ok(ConstrainedChoice { model: choice.model.clone(), reason: choice.reason, candidates });
         };
         let find = |fits: &dyn Fn(&Candidate) -> bool| {
             let position = |model: &Name| candidates.iter().position(|one| one.model == *model);
@@ -152,13 +156,13 @@ impl Choices {
                 None => return Err(candidates),
             },
         };
-        Ok(Settled { model, reason, candidates })
+        Ok(ConstrainedChoice { model, reason, candidates })
     }
 
     /// Returns the model with the largest window of those that only a bound keeps the prompt out of: that it may be too
     /// long is no reason to refuse it.
-    fn roomiest(&self, candidates: &[Candidate], features: &Features, live: &dyn Live) -> Option<usize> {
-        let likely = |limits: &Limits| {
+    fn roomiest(&self, candidates: &[Candidate], features: &Features, live: &dyn PolicyWorld) -> Option<usize> {
+        let likely = |limits: &ModelLimits| {
             limits.fits(features, |context| fits_likely(features, context.saturating_sub(self.margin))).is_ok()
                 && limits.may_serve(live).is_ok()
         };
@@ -188,15 +192,15 @@ impl Choices {
     }
 }
 
-impl Limits {
+impl ModelLimits {
     /// A model that the catalog does not have is without limits: [`Config::parse`] has reported it.
-    fn new(config: &Config, policy: &config::Policy, name: &Name) -> Self {
+    fn new(config: &Config, policy: &config::PolicyConfig, name: &Name) -> Self {
         let model = config.models.get(name);
         let region = model.and_then(|model| model.region.as_ref());
         Self {
             model: name.clone(),
-            tokenizer: Tokenizer::of(
-                model.and_then(config::Model::tokenizer_name),
+            tokenizer: TokenizerFamily::of(
+                model.and_then(config::CatalogEntry::tokenizer_name),
                 model.map_or(name.as_str(), |model| model.upstream_name(name)),
             ),
             context: model.and_then(|model| model.context),
@@ -207,7 +211,7 @@ impl Limits {
         }
     }
 
-    fn candidate(&self, features: &Features, live: &dyn Live, margin: u64) -> Candidate {
+    fn candidate(&self, features: &Features, live: &dyn PolicyWorld, margin: u64) -> Candidate {
         let in_window = |context: u64| fits_surely(features, self.tokenizer, context.saturating_sub(margin));
         let fits = self.fits(features, in_window).and_then(|()| self.may_serve(live));
         let Self { price, tokenizer, .. } = *self;
@@ -216,14 +220,14 @@ impl Limits {
 
     /// Checks what may change in a moment; it comes last, so that a candidate shows it only if nothing else stands
     /// against it.
-    fn may_serve(&self, live: &dyn Live) -> Result<(), Constraint> {
+    fn may_serve(&self, live: &dyn PolicyWorld) -> Result<(), Constraint> {
         if !live.allows(&self.model) {
             return Err(Constraint::NotAllowed);
         }
         match live.health(&self.model) {
-            Health::Up => Ok(()),
-            Health::Down => Err(Constraint::Unhealthy),
-            Health::Full => Err(Constraint::Saturated),
+            ProviderHealth::Up => Ok(()),
+            ProviderHealth::Down => Err(Constraint::Unhealthy),
+            ProviderHealth::Full => Err(Constraint::Saturated),
         }
     }
 
@@ -253,7 +257,7 @@ impl Limits {
 
 /// Tells whether the prompt, in the family's own tokens, and the answer asked for are sure to fit `context` tokens.
 /// Counts only when the bytes alone do not tell.
-fn fits_surely(features: &Features, tokenizer: Tokenizer, context: u64) -> bool {
+fn fits_surely(features: &Features, tokenizer: TokenizerFamily, context: u64) -> bool {
     let with_answer = |tokens: u64| tokens.saturating_add(features.request.max_output_tokens);
     with_answer(features.tokens_at_most(tokenizer)) <= context || with_answer(features.tokens_of(tokenizer)) <= context
 }

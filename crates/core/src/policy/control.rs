@@ -17,9 +17,9 @@ mod tally;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::tally::{Bill, Tally};
-use super::target::{Observation, Target};
-use crate::config::Aim;
+pub use self::tally::{AnswerBill, TrafficTally};
+use super::target::{ControlTarget, TargetObservation};
+use crate::config::TargetQuantity;
 
 /// Requests after which a request weighs 1/e, and scores after which a score does.
 const MEMORY: f64 = 400.0;
@@ -44,12 +44,12 @@ const RATE_MEMORY: f64 = 600.0;
 
 /// The controller of a policy's threshold: the threshold itself, and the traffic that moves it. Replicas may share it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Control {
+pub struct ThresholdControl {
     /// The threshold at present.
     pub threshold: f64,
     /// Requests for the strong models that are owed (above 0), or too many (below).
     debt: f64,
-    known: Tally,
+    known: TrafficTally,
     /// Billed requests, and the seconds that they came in; of the last minutes, `RATE_MEMORY` seconds at most.
     rate: [f64; 2],
     /// The time at which `rate` was brought up to date, in seconds since 1970.
@@ -60,24 +60,24 @@ pub struct Control {
     lag: f64,
 }
 
-impl Control {
+impl ThresholdControl {
     /// Starts at the configured threshold, knowing nothing.
     #[must_use]
-    pub fn new(target: &Target, now: f64) -> Self {
+    pub fn new(target: &ControlTarget, now: f64) -> Self {
         let threshold = target.start.clamp(target.bounds[0], target.bounds[1]);
-        Self { threshold, debt: 0.0, known: Tally::default(), rate: [0.0; 2], at: now, count: 0.0, lag: 0.0 }
+        Self { threshold, debt: 0.0, known: TrafficTally::default(), rate: [0.0; 2], at: now, count: 0.0, lag: 0.0 }
     }
 
     /// Adds a decision to `tally`, which is folded in later.
-    pub fn observe(&self, tally: &mut Tally, target: &Target, observed: Observation) {
+    pub fn observe(&self, tally: &mut TrafficTally, target: &ControlTarget, observed: TargetObservation) {
         tally.decided(observed);
-        if let Aim::Share(share) = target.aim {
+        if let TargetQuantity::Share(share) = target.aim {
             tally.owe(share - f64::from(u8::from(observed.is_strong)));
         }
     }
 
     /// Adds what an answer cost to `tally`, which is folded in later.
-    pub fn bill(&self, tally: &mut Tally, target: &Target, bill: Bill) {
+    pub fn bill(&self, tally: &mut TrafficTally, target: &ControlTarget, bill: AnswerBill) {
         tally.billed(bill);
         if let (Some(wanted), Some([below, above])) = (self.cost_per_request(target), self.known.costs()) {
             tally.owe(((wanted - bill.paid) / (above - below)).clamp(-HORIZON, HORIZON));
@@ -86,12 +86,12 @@ impl Control {
 
     /// Returns whether so much has come together in `tally` that it is to be folded in.
     #[must_use]
-    pub fn is_due(tally: &Tally) -> bool {
+    pub fn is_due(tally: &TrafficTally) -> bool {
         tally.requests() >= EVERY
     }
 
     /// Takes a tally in, what was known before weighing less by it.
-    pub fn fold(&mut self, tally: &Tally, now: f64) {
+    pub fn fold(&mut self, tally: &TrafficTally, now: f64) {
         self.known.fade(tally, MEMORY);
         self.known.add(tally);
         self.count += tally.requests();
@@ -105,7 +105,7 @@ impl Control {
     }
 
     /// Moves the threshold one step towards where it holds the target.
-    pub fn step(&mut self, target: &Target) {
+    pub fn step(&mut self, target: &ControlTarget) {
         let Some(goal) = self.goal(target) else { return };
         let goal = goal.clamp(target.bounds[0], target.bounds[1]);
         let way = goal - self.threshold;
@@ -121,8 +121,8 @@ impl Control {
 
     /// Returns the share that the target comes to at present; `None` as long as costs are not known.
     #[must_use]
-    pub fn wanted(&self, target: &Target) -> Option<f64> {
-        if let Aim::Share(share) = target.aim {
+    pub fn wanted(&self, target: &ControlTarget) -> Option<f64> {
+        if let TargetQuantity::Share(share) = target.aim {
             return Some(share);
         }
         let ([below, above], wanted) = (self.known.costs()?, self.cost_per_request(target)?);
@@ -132,7 +132,7 @@ impl Control {
     /// Returns what all replicas know together: what is `shared`, and what this one has counted since it last looked.
     /// Its own threshold stays, if it ever stood elsewhere than at the start; the loop moves it to where the others' are.
     #[must_use]
-    pub fn joined(&self, shared: Option<Self>, unshared: &Tally, seen: f64, now: f64) -> Self {
+    pub fn joined(&self, shared: Option<Self>, unshared: &TrafficTally, seen: f64, now: f64) -> Self {
         let Some(mut together) = shared else { return self.clone() };
         if self.count > 0.0 {
             together.threshold = self.threshold;
@@ -154,7 +154,7 @@ impl Control {
         self.count
     }
 
-    fn goal(&self, target: &Target) -> Option<f64> {
+    fn goal(&self, target: &ControlTarget) -> Option<f64> {
         if self.known.scores() < LEAST {
             return None;
         }
@@ -163,11 +163,11 @@ impl Control {
         Some(self.known.histogram().cut(((wanted - fixed) / governed).clamp(0.0, 1.0), self.debt > 0.0))
     }
 
-    fn cost_per_request(&self, target: &Target) -> Option<f64> {
+    fn cost_per_request(&self, target: &ControlTarget) -> Option<f64> {
         match target.aim {
-            Aim::Share(_) => None,
-            Aim::CostPer1k(dollars) => Some(dollars / 1000.0),
-            Aim::CostPerHour(dollars) => {
+            TargetQuantity::Share(_) => None,
+            TargetQuantity::CostPer1k(dollars) => Some(dollars / 1000.0),
+            TargetQuantity::CostPerHour(dollars) => {
                 let [bills, seconds] = self.rate;
                 (bills > 0.0 && seconds > 0.0).then(|| dollars / 3600.0 * seconds / bills)
             }

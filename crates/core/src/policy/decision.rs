@@ -19,15 +19,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use self::candidate::{Candidate, Expected};
-pub(super) use self::choice::Choice;
+pub use self::candidate::{Candidate, ModelExpectation};
+pub(super) use self::choice::ModelChoice;
 pub use self::constraint::Constraint;
 pub use self::denial::{Denial, MODEL_HEADER, NOT_ALLOWED, POLICY_HEADER};
-pub(super) use self::draw::{Draw, Shares};
+pub(super) use self::draw::{ModelDraw, ModelShares};
 pub use self::judge_failure::JudgeFailure;
-pub use self::pin::{Keep, PinOutcome, PinTrace};
+pub use self::pin::{PinOutcome, PinTrace, PinUpdate};
 pub use self::reason::Reason;
-pub use self::trace::{By, Flip, RuleOutcome, RuleTrace, Stage};
+pub use self::trace::{DecisionFlip, DecisionMaker, RuleOutcome, RuleTrace, StrategyStage};
 use crate::config::Name;
 
 /// The model that a policy chose for a request, and everything that led to it.
@@ -38,7 +38,7 @@ pub struct Decision {
     /// The policy that chose.
     pub policy: Name,
     /// The part of the policy that chose.
-    pub by: By,
+    pub by: DecisionMaker,
     /// The reason for this model.
     pub reason: Reason,
     /// The classifier's best label, when it was asked and answered.
@@ -50,7 +50,7 @@ pub struct Decision {
     pub rationale: Option<Arc<str>>,
     /// The nearest number that would have changed the strategy's choice; only in an explanation, and `None` where no number
     /// decided.
-    pub flip: Option<Box<Flip>>,
+    pub flip: Option<Box<DecisionFlip>>,
     /// The cost of asking judges, in US dollars; `None` where nothing is paid for, or not known.
     pub cost_usd: Option<f64>,
     /// Every model the policy can choose, in its order.
@@ -61,13 +61,13 @@ pub struct Decision {
     /// The rules that were tried, up to the one that matched.
     pub rules: Vec<RuleTrace>,
     /// The strategies within a strategy that were asked, in that order.
-    pub stages: Vec<Stage>,
+    pub stages: Vec<StrategyStage>,
     /// Top-level parameters of the request that rules set.
     pub set: BTreeMap<String, Value>,
     /// The trace of the conversation's pin; `None` when the policy has no affinity.
     pub pin: Option<PinTrace>,
     /// The part that is to be remembered for the later requests of the conversation.
-    pub keep: Keep,
+    pub keep: PinUpdate,
 }
 
 /// The outcome of a policy for one request.

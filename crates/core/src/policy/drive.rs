@@ -5,15 +5,15 @@
 
 use super::decision::{JudgeFailure, MODEL_HEADER, PolicyOutcome, Reason};
 use super::facts::RequestFacts;
-use super::signals::{Held, Judgement, Signal, Signals, Similarities};
+use super::signals::{Judgement, KnownSignals, PinLookup, RouteSimilarities, Signal};
 use super::{Policy, strategy};
-use crate::config::{Mode, Name};
+use crate::config::{Name, PolicyMode};
 use crate::features::Features;
-use crate::scores::{Degraded, Scores};
+use crate::scores::{ClassifierFailure, Scores};
 
 /// The part that a policy takes in a request that it is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Participation {
+pub enum PolicyParticipation {
     /// The policy leaves the request alone: it is off, or only watches what it would not decide anyway.
     None,
     /// The policy's `otherwise` serves the request, for this reason: see [`Policy::stand_in`].
@@ -29,19 +29,19 @@ pub trait SignalSource {
     type Stop;
 
     /// Finds the pin of the request's conversation.
-    fn pin(&mut self) -> impl Future<Output = Result<Held, Self::Stop>> + Send;
+    fn pin(&mut self) -> impl Future<Output = Result<PinLookup, Self::Stop>> + Send;
 
     /// Finds the scores of `classifier`.
     fn scores(
         &mut self,
         classifier: &Name,
-    ) -> impl Future<Output = Result<Result<Scores, Degraded>, Self::Stop>> + Send;
+    ) -> impl Future<Output = Result<Result<Scores, ClassifierFailure>, Self::Stop>> + Send;
 
     /// Finds how near the prompt is to the routes of the strategy at this path of the configuration.
     fn similarities(
         &mut self,
         strategy: &str,
-    ) -> impl Future<Output = Result<Result<Similarities, Degraded>, Self::Stop>> + Send;
+    ) -> impl Future<Output = Result<Result<RouteSimilarities, ClassifierFailure>, Self::Stop>> + Send;
 
     /// Asks the judge of the strategy at this path of the configuration.
     fn judgement(
@@ -53,15 +53,15 @@ pub trait SignalSource {
 impl Policy {
     /// Returns the part that the policy takes in a request that it is for, by its mode, the kill switch and its rollout.
     #[must_use]
-    pub fn participation(&self, facts: &RequestFacts<'_>) -> Participation {
+    pub fn participation(&self, facts: &RequestFacts<'_>) -> PolicyParticipation {
         let is_killed = facts.live.is_killed(&self.name);
         match self.mode {
-            Mode::Off => Participation::None,
-            Mode::Shadow if is_killed => Participation::None,
-            Mode::Shadow => Participation::Decide,
-            Mode::Route if is_killed => Participation::StandIn(Reason::KillSwitch),
-            Mode::Route if !self.is_rolled_out_to(facts) => Participation::StandIn(Reason::NotRolledOut),
-            Mode::Route => Participation::Decide,
+            PolicyMode::Off => PolicyParticipation::None,
+            PolicyMode::Shadow if is_killed => PolicyParticipation::None,
+            PolicyMode::Shadow => PolicyParticipation::Decide,
+            PolicyMode::Route if is_killed => PolicyParticipation::StandIn(Reason::KillSwitch),
+            PolicyMode::Route if !self.is_rolled_out_to(facts) => PolicyParticipation::StandIn(Reason::NotRolledOut),
+            PolicyMode::Route => PolicyParticipation::Decide,
         }
     }
 
@@ -83,7 +83,7 @@ impl Policy {
         &self,
         facts: &RequestFacts<'_>,
         features: &Features,
-        signals: &mut Signals,
+        signals: &mut KnownSignals,
         source: &mut S,
     ) -> Result<PolicyOutcome, S::Stop> {
         loop {

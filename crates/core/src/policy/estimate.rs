@@ -1,23 +1,23 @@
 //! The estimate of a request's cost with a model, before anybody has answered it.
 
-use super::decision::{Candidate, Expected};
-use super::facts::Live;
-use crate::config::{Name, Price};
-use crate::features::{Features, Tokenizer};
+use super::decision::{Candidate, ModelExpectation};
+use super::facts::PolicyWorld;
+use crate::config::{Name, TokenPrice};
+use crate::features::{Features, TokenizerFamily};
 
 /// The length of an answer that is assumed where no answers were seen yet, in tokens.
 pub(super) const USUAL_OUTPUT: u64 = 400;
 
 /// The prices of a model, and the tokenizer by which it counts.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rate {
-    pub(super) price: Price,
-    pub(super) tokenizer: Tokenizer,
+pub(super) struct ModelRate {
+    pub(super) price: TokenPrice,
+    pub(super) tokenizer: TokenizerFamily,
 }
 
 /// A model that has the beginning of a prompt in its cache.
 #[derive(Clone, Copy)]
-pub(super) struct Warm<'k> {
+pub(super) struct WarmCache<'k> {
     pub(super) model: &'k Name,
     /// The part of the prompt that is in the cache, 0 to 1.
     pub(super) share: f64,
@@ -25,14 +25,14 @@ pub(super) struct Warm<'k> {
 
 /// The estimate of a request's cost, before a model has answered it.
 #[derive(Clone, Copy)]
-pub(super) struct Estimate<'e> {
+pub(super) struct CostEstimate<'e> {
     pub(super) features: &'e Features,
-    pub(super) live: &'e dyn Live,
+    pub(super) live: &'e dyn PolicyWorld,
     /// The model whose cache holds the beginning of the prompt.
-    pub(super) warm: Option<Warm<'e>>,
+    pub(super) warm: Option<WarmCache<'e>>,
 }
 
-impl Warm<'_> {
+impl WarmCache<'_> {
     /// Returns how many of a prompt's `tokens` are in the cache of `model`.
     #[expect(
         clippy::cast_precision_loss,
@@ -45,7 +45,7 @@ impl Warm<'_> {
     }
 }
 
-impl Estimate<'_> {
+impl CostEstimate<'_> {
     /// Returns how long an answer of `model` is likely to be, in tokens: as lately, or `usual`, and no longer than was asked
     /// for.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be a count, saturates")]
@@ -59,7 +59,7 @@ impl Estimate<'_> {
     }
 
     /// Returns what the prompt, in the model's own tokens, and an answer of `output_tokens` cost at most, in US dollars.
-    pub(super) fn cost(&self, model: &Name, rate: Rate, output_tokens: u64) -> f64 {
+    pub(super) fn cost(&self, model: &Name, rate: ModelRate, output_tokens: u64) -> f64 {
         let tokens = self.features.tokens_of(rate.tokenizer);
         let cached = self.warm.map_or(0, |warm| warm.tokens_of(model, tokens));
         rate.price.of(tokens.saturating_sub(cached), cached, output_tokens)
@@ -70,15 +70,15 @@ impl Estimate<'_> {
         for Candidate { model, price, tokenizer, expected, .. } in candidates {
             let known = expected.take().unwrap_or_default();
             let output = self.output_tokens(model, USUAL_OUTPUT);
-            let rate = price.map(|price| Rate { price, tokenizer: *tokenizer });
+            let rate = price.map(|price| ModelRate { price, tokenizer: *tokenizer });
             let priced = rate.map(|rate| (self.cost(model, rate, output), output));
-            let expects = Expected {
+            let expects = ModelExpectation {
                 cost_usd: known.cost_usd.or(priced.map(|(cost, _)| cost)),
                 output_tokens: known.output_tokens.or(priced.map(|(_, output)| output)),
                 first_byte_seconds: known.first_byte_seconds.or_else(|| self.live.first_byte(model)),
                 ..known
             };
-            *expected = Some(expects).filter(|expects| *expects != Expected::default());
+            *expected = Some(expects).filter(|expects| *expects != ModelExpectation::default());
         }
     }
 }

@@ -17,14 +17,14 @@ pub struct RequestFacts<'r> {
     /// Seconds since 1970-01-01 00:00 UTC.
     pub now: u64,
     /// The request's headers, and the world around it.
-    pub live: &'r (dyn Live + Sync),
+    pub live: &'r (dyn PolicyWorld + Sync),
     /// The detail in which the decision is to explain itself.
-    pub detail: Detail,
+    pub detail: DecisionDetail,
 }
 
 /// The detail in which a decision explains itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Detail {
+pub enum DecisionDetail {
     /// The model that serves the request, and nothing that is worked out for people alone.
     #[default]
     Decision,
@@ -33,7 +33,7 @@ pub enum Detail {
 }
 
 /// The world as a policy sees it. Every method has an answer that changes nothing, for what is not known.
-pub trait Live {
+pub trait PolicyWorld {
     /// Returns the value of the request's header with this lower-case name; `None` only where there is no such header.
     fn header(&self, _name: &str) -> Option<Cow<'_, str>> {
         None
@@ -45,8 +45,8 @@ pub trait Live {
     }
 
     /// Returns how the provider of `model` fares.
-    fn health(&self, _model: &Name) -> Health {
-        Health::Up
+    fn health(&self, _model: &Name) -> ProviderHealth {
+        ProviderHealth::Up
     }
 
     /// Returns whether the client may be served by `model`.
@@ -93,7 +93,7 @@ pub trait Live {
 
 /// The health of a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Health {
+pub enum ProviderHealth {
     /// The provider serves.
     Up,
     /// The provider has no peer that can be used.
@@ -104,15 +104,15 @@ pub enum Health {
 
 /// A world of which nothing is known.
 #[derive(Debug, Clone, Copy)]
-pub struct Unknown;
+pub struct UnknownWorld;
 
-impl Live for Unknown {}
+impl PolicyWorld for UnknownWorld {}
 
 impl<'r> RequestFacts<'r> {
     /// Returns the facts of a request for `model` on `path`, of which nothing else is known.
     #[must_use]
     pub fn bare(model: &'r str, path: &'r str) -> Self {
-        Self { model, path, client: None, now: 0, live: &Unknown, detail: Detail::Decision }
+        Self { model, path, client: None, now: 0, live: &UnknownWorld, detail: DecisionDetail::Decision }
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::config::{Name, nearest};
 
 /// The heads of a classifier's bundle, and their labels.
-pub(super) struct Heads<'b>(Vec<(&'b str, &'b [Arc<str>])>);
+pub(super) struct BundleHeads<'b>(Vec<(&'b str, &'b [Arc<str>])>);
 
-impl<'b> Heads<'b> {
+impl<'b> BundleHeads<'b> {
     /// Returns the labels of the head called `name`.
     pub(super) fn labels(&self, name: &str) -> Option<&'b [Arc<str>]> {
         self.0.iter().find(|(own, _)| *own == name).map(|(_, labels)| *labels)
@@ -23,7 +23,7 @@ impl<'b> Heads<'b> {
     }
 }
 
-impl<'b> FromIterator<(&'b str, &'b [Arc<str>])> for Heads<'b> {
+impl<'b> FromIterator<(&'b str, &'b [Arc<str>])> for BundleHeads<'b> {
     fn from_iter<I: IntoIterator<Item = (&'b str, &'b [Arc<str>])>>(heads: I) -> Self {
         Self(heads.into_iter().collect())
     }

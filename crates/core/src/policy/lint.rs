@@ -9,28 +9,28 @@ mod domain;
 
 use std::collections::BTreeSet;
 
-use self::cases::Cases;
-use self::condition::Want;
+use self::cases::ConditionCases;
+use self::condition::WantedTruth;
 use super::paths::path_of;
-use super::rules::{Macros, Rule, Rules};
+use super::rules::{MacroTable, PolicyRules, Rule};
 use super::set::PolicySet;
-use crate::config::{Config, KeyPath, Mode, Problem};
+use crate::config::{Config, ConfigProblem, KeyPath, PolicyMode};
 
 /// The requests that take a rule and that pass it by, as far as they can be told.
-struct Known {
+struct RuleReach {
     /// The requests for which the rule is true, and maybe more.
-    taken: Option<Cases>,
+    taken: Option<ConditionCases>,
     /// The requests for which the rule is not true, and maybe more.
-    passed: Option<Cases>,
+    passed: Option<ConditionCases>,
     ends: bool,
 }
 
 impl PolicySet {
     /// Finds what the file's author cannot have meant, in the file's order.
     #[must_use]
-    pub fn lint(&self) -> Vec<Problem> {
+    pub fn lint(&self) -> Vec<ConfigProblem> {
         let config = &self.config;
-        let mut found: Vec<Problem> = Vec::new();
+        let mut found: Vec<ConfigProblem> = Vec::new();
         for (index, policy) in self.policies.iter().enumerate() {
             let path = path_of(index).key("rules");
             let warnings = rules(&policy.rules, &self.language.macros);
@@ -42,7 +42,7 @@ impl PolicySet {
         found
     }
 
-    fn unused(&self) -> Vec<Problem> {
+    fn unused(&self) -> Vec<ConfigProblem> {
         let (config, macros) = (&self.config, &self.language.macros);
         let mut constants: BTreeSet<&String> = BTreeSet::new();
         let mut used: BTreeSet<usize> = BTreeSet::new();
@@ -63,22 +63,22 @@ impl PolicySet {
 }
 
 /// Finds rules that are never true, never reached, or always true before others.
-fn rules(rules: &Rules, macros: &Macros) -> Vec<(usize, String)> {
+fn rules(rules: &PolicyRules, macros: &MacroTable) -> Vec<(usize, String)> {
     let cases = |rule: &Rule, want| condition::cases(&rule.when, rules.slots(), macros, want);
-    let known = rules.iter().map(|rule| Known {
-        taken: cases(rule, Want::True),
-        passed: cases(rule, Want::NotTrue),
+    let known = rules.iter().map(|rule| RuleReach {
+        taken: cases(rule, WantedTruth::True),
+        passed: cases(rule, WantedTruth::NotTrue),
         ends: rule.ends,
     });
-    let known: Vec<Known> = known.collect();
+    let known: Vec<RuleReach> = known.collect();
     let mut found = Vec::new();
     for (index, rule) in known.iter().enumerate() {
         let after = known.len() - index - 1;
-        if rule.taken.as_ref().is_some_and(Cases::is_empty) {
+        if rule.taken.as_ref().is_some_and(ConditionCases::is_empty) {
             found.push((index, "can never be true".to_owned()));
         } else if let Some(message) = unreachable(rules, &known[..=index]) {
             found.push((index, message));
-        } else if rule.ends && after > 0 && rule.passed.as_ref().is_some_and(Cases::is_empty) {
+        } else if rule.ends && after > 0 && rule.passed.as_ref().is_some_and(ConditionCases::is_empty) {
             let rules = if after == 1 { "the rule after it is" } else { "the rules after it are" };
             found.push((index, format!("is always true: {rules} never reached")));
             break;
@@ -88,7 +88,7 @@ fn rules(rules: &Rules, macros: &Macros) -> Vec<(usize, String)> {
 }
 
 /// Says why the last of `known` is never reached.
-fn unreachable(rules: &Rules, known: &[Known]) -> Option<String> {
+fn unreachable(rules: &PolicyRules, known: &[RuleReach]) -> Option<String> {
     let (last, before) = known.split_last()?;
     let taken = last.taken.as_ref()?;
     let ending = || before.iter().enumerate().filter(|(_, rule)| rule.ends);
@@ -112,7 +112,7 @@ fn unreachable(rules: &Rules, known: &[Known]) -> Option<String> {
 }
 
 /// Finds policies that are never reached, and those that leave requests to nobody.
-fn policies(config: &Config) -> Vec<Problem> {
+fn policies(config: &Config) -> Vec<ConfigProblem> {
     let mut found = Vec::new();
     for (index, policy) in config.policies.iter().enumerate() {
         let before = config.policies[..index].iter().find(|before| cover::covers(&before.matches, &policy.matches));
@@ -122,7 +122,7 @@ fn policies(config: &Config) -> Vec<Problem> {
                 format!("is never reached: every request that it matches is matched by `{}` before", before.name);
             found.extend(config.problem(&path_of(index).key("name"), message));
         }
-        if policy.mode != Mode::Route && config.default_provider.is_none() {
+        if policy.mode != PolicyMode::Route && config.default_provider.is_none() {
             let message = "leaves its requests alone, and without a `default_provider` they get a 404";
             found.extend(config.problem(&path_of(index).key("mode"), message));
         }

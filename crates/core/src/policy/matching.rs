@@ -1,19 +1,19 @@
 //! The match of a policy: the requests that it is for.
 
 use super::facts::RequestFacts;
-use crate::config::{Glob, Match};
+use crate::config::{Glob, RequestMatch};
 
 /// A policy's `match`; every part that is present must fit.
 #[derive(Debug)]
-pub(super) struct Matcher {
+pub(super) struct PolicyMatcher {
     model: Vec<Glob>,
     path: Vec<Glob>,
     /// Lower-case names and patterns.
     header: Vec<(Box<str>, Glob)>,
 }
 
-impl Matcher {
-    pub(super) fn new(matches: &Match) -> Self {
+impl PolicyMatcher {
+    pub(super) fn new(matches: &RequestMatch) -> Self {
         let header = matches.header.iter().map(|(name, glob)| (name.to_ascii_lowercase().into(), glob.clone()));
         Self { model: matches.model.clone(), path: matches.path.clone(), header: header.collect() }
     }

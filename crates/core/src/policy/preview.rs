@@ -2,10 +2,10 @@
 //! together with what they answer.
 
 use super::Policy;
-use super::decision::Choice;
+use super::decision::ModelChoice;
 use super::facts::RequestFacts;
-use super::signals::Signals;
-use super::strategy::Known;
+use super::signals::KnownSignals;
+use super::strategy::ChoiceContext;
 use crate::config::Name;
 use crate::features::Features;
 use crate::scores::Scores;
@@ -45,10 +45,10 @@ impl Policy {
         scores: Scores,
         facts: &RequestFacts<'_>,
         features: &Features,
-    ) -> Option<Choice> {
-        let mut signals = Signals::default();
+    ) -> Option<ModelChoice> {
+        let mut signals = KnownSignals::default();
         signals.add_scores(classifier.clone(), Ok(scores));
-        let known = Known { policy: &self.name, facts, features, signals: &signals, warm: None };
+        let known = ChoiceContext { policy: &self.name, facts, features, signals: &signals, warm: None };
         self.strategy.choose(&known, self.choices.otherwise()).ok()
     }
 }

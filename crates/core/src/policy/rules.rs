@@ -24,32 +24,32 @@ use cel::Value;
 use serde_json::Value as Json;
 
 use self::expression::context;
-pub(super) use self::expression::{Expression, Slots};
-pub(super) use self::language::Language;
+pub(super) use self::expression::{CelExpression, SlotTable};
+pub(super) use self::language::RuleLanguage;
 use self::language::score_problems;
-pub(super) use self::macros::Macros;
+pub(super) use self::macros::MacroTable;
 pub(super) use self::ordering::operator_of;
-use self::reading::{Reading, Scope, Trouble};
-use self::typecheck::Mistake;
-use self::types::Type;
-pub(super) use self::verdict::Ruled;
+use self::reading::{EvaluationTrouble, RequestReading, SlotScope};
+use self::typecheck::ExpressionMistake;
+use self::types::ExpressionType;
+pub(super) use self::verdict::RuleVerdict;
 use self::verdict::merge;
-use self::vocabulary::Score;
-pub(super) use self::vocabulary::{Clock, NamedJudge, Slot};
+use self::vocabulary::ScoreName;
+pub(super) use self::vocabulary::{ClockPart, NamedJudge, ValueSlot};
 use super::decision::{RuleOutcome, RuleTrace};
-use super::heads::Heads;
-use super::rule_memory::{Tried, Values};
+use super::heads::BundleHeads;
+use super::rule_memory::{ExpressionValues, RuleProgress};
 use super::signals::{RequestEvidence, Signal};
-use crate::config::{self, Config, Deny, KeyPath, Name, Problem};
+use crate::config::{self, Config, ConfigProblem, DenyAction, KeyPath, Name};
 
 /// The rules of a policy, compiled.
 #[derive(Debug)]
-pub(super) struct Rules {
+pub(super) struct PolicyRules {
     list: Vec<Rule>,
-    slots: Slots,
-    macros: Arc<Macros>,
+    slots: SlotTable,
+    macros: Arc<MacroTable>,
     /// The scores that the rules read, by themselves and through macros.
-    scores: Vec<Score>,
+    scores: Vec<ScoreName>,
     /// The number of tests of texts that the configuration's expressions made until these were compiled.
     tests: usize,
 }
@@ -57,35 +57,36 @@ pub(super) struct Rules {
 /// A rule, compiled.
 #[derive(Debug)]
 pub(super) struct Rule {
-    pub(super) when: Expression,
-    action: Option<Action>,
+    pub(super) when: CelExpression,
+    action: Option<RuleAction>,
     set: BTreeMap<String, Json>,
     /// Tells whether no rule is tried after this one when it is true.
     pub(super) ends: bool,
 }
 
 #[derive(Debug)]
-enum Action {
+enum RuleAction {
     Use(Name),
-    Deny(Deny),
+    Deny(DenyAction),
 }
 
-impl Rules {
+impl PolicyRules {
     pub(super) fn compile(
         config: &Config,
-        language: &Language,
+        language: &RuleLanguage,
         path: &KeyPath,
-        rules: &[config::Rule],
-    ) -> Result<Self, Vec<Problem>> {
+        rules: &[config::RuleConfig],
+    ) -> Result<Self, Vec<ConfigProblem>> {
         let mut problems = Vec::new();
         let mut list = Vec::with_capacity(rules.len());
-        let mut slots = Slots::default();
+        let mut slots = SlotTable::default();
         for (index, rule) in rules.iter().enumerate() {
-            match Expression::compile(&rule.when, &Type::Bool, &language.vocabulary, &mut slots) {
+            match CelExpression::compile(&rule.when, &ExpressionType::Bool, &language.vocabulary, &mut slots) {
                 Ok(when) => list.push(Rule::new(when, rule)),
                 Err(mistakes) => {
                     let path = path.index(index).key("when");
-                    let place = |m: Mistake| config.problem_within(&path, m.message, m.offset..m.offset + m.width);
+                    let place =
+                        |m: ExpressionMistake| config.problem_within(&path, m.message, m.offset..m.offset + m.width);
                     problems.extend(mistakes.into_iter().filter_map(place));
                 }
             }
@@ -114,8 +115,8 @@ impl Rules {
         config: &Config,
         path: &KeyPath,
         classifier: &Name,
-        heads: &Heads<'_>,
-    ) -> Vec<Problem> {
+        heads: &BundleHeads<'_>,
+    ) -> Vec<ConfigProblem> {
         let rules = self.list.iter().enumerate();
         let of = |(index, rule): (usize, &Rule)| {
             score_problems(config, &path.index(index).key("when"), &rule.when, classifier, heads)
@@ -124,9 +125,9 @@ impl Rules {
     }
 
     /// Tries the rules until one ends them, or names the signal that one of them needs. One that fails counts as false.
-    pub(super) fn run(&self, policy: &Name, evidence: RequestEvidence<'_>) -> Result<Ruled<'_>, Signal> {
+    pub(super) fn run(&self, policy: &Name, evidence: RequestEvidence<'_>) -> Result<RuleVerdict<'_>, Signal> {
         if self.list.is_empty() {
-            return Ok(Ruled::default());
+            return Ok(RuleVerdict::default());
         }
         let memory = &evidence.signals.tried;
         let mut tried = memory.take(policy).unwrap_or_else(|| Arc::new(self.untried()));
@@ -138,9 +139,9 @@ impl Rules {
     /// Returns what each rule comes to by what is known, those included that no request gets to; `None` where one fails, or
     /// reads scores that nobody asked for.
     pub(super) fn values(&self, evidence: RequestEvidence<'_>) -> Vec<Option<bool>> {
-        let Tried { values, .. } = self.untried();
-        let reading = Reading::new(evidence, &self.macros, &values);
-        let scope = Scope { slots: &self.slots, reading: &reading };
+        let RuleProgress { values, .. } = self.untried();
+        let reading = RequestReading::new(evidence, &self.macros, &values);
+        let scope = SlotScope { slots: &self.slots, reading: &reading };
         let mut context = context();
         context.set_variable_resolver(&scope);
         let value = |rule: &Rule| match reading.evaluate(&rule.when, &context) {
@@ -179,16 +180,16 @@ impl Rules {
         Some(chosen)
     }
 
-    fn untried(&self) -> Tried {
-        let values = Values::unknown(self.macros.len(), self.tests);
-        Tried { values, traces: Vec::with_capacity(self.list.len()), ..Tried::default() }
+    fn untried(&self) -> RuleProgress {
+        let values = ExpressionValues::unknown(self.macros.len(), self.tests);
+        RuleProgress { values, traces: Vec::with_capacity(self.list.len()), ..RuleProgress::default() }
     }
 
     /// Tries the remaining rules; returns the signal that one of them needs and nobody asked for yet.
-    fn go_on(&self, tried: &mut Tried, evidence: RequestEvidence<'_>) -> Option<Signal> {
+    fn go_on(&self, tried: &mut RuleProgress, evidence: RequestEvidence<'_>) -> Option<Signal> {
         let values = std::mem::take(&mut tried.values);
-        let reading = Reading::new(evidence, &self.macros, &values);
-        let scope = Scope { slots: &self.slots, reading: &reading };
+        let reading = RequestReading::new(evidence, &self.macros, &values);
+        let scope = SlotScope { slots: &self.slots, reading: &reading };
         let mut context = context();
         context.set_variable_resolver(&scope);
         let mut unasked = None;
@@ -197,8 +198,8 @@ impl Rules {
                 Ok(Value::Bool(true)) => RuleOutcome::Matched,
                 Ok(Value::Bool(false)) => RuleOutcome::NotMatched,
                 Ok(_) => RuleOutcome::Failed("is not true or false".into()),
-                Err(Trouble::Failed(error)) => RuleOutcome::Failed(error),
-                Err(Trouble::Unasked(signal)) => {
+                Err(EvaluationTrouble::Failed(error)) => RuleOutcome::Failed(error),
+                Err(EvaluationTrouble::Unasked(signal)) => {
                     unasked = Some(signal);
                     break;
                 }
@@ -211,40 +212,40 @@ impl Rules {
         unasked
     }
 
-    fn ruled(&self, tried: &Tried) -> Ruled<'_> {
+    fn ruled(&self, tried: &RuleProgress) -> RuleVerdict<'_> {
         let mut set = BTreeMap::new();
         for (key, value) in tried.set.iter().flat_map(|index| &self.list[*index].set) {
             merge(&mut set, key, value);
         }
         let chosen = tried.chosen.and_then(|index| Some((index, self.list[index].model()?)));
         let denied = tried.denied.and_then(|index| Some((index, self.list[index].deny()?)));
-        Ruled { chosen, denied, set, traces: tried.traces.clone() }
+        RuleVerdict { chosen, denied, set, traces: tried.traces.clone() }
     }
 
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &Rule> + Clone {
         self.list.iter()
     }
 
-    pub(super) const fn slots(&self) -> &Slots {
+    pub(super) const fn slots(&self) -> &SlotTable {
         &self.slots
     }
 }
 
 impl Rule {
-    fn new(when: Expression, rule: &config::Rule) -> Self {
-        let deny = rule.deny.clone().map(Action::Deny);
-        let action = deny.or_else(|| rule.model.clone().map(Action::Use));
+    fn new(when: CelExpression, rule: &config::RuleConfig) -> Self {
+        let deny = rule.deny.clone().map(RuleAction::Deny);
+        let action = deny.or_else(|| rule.model.clone().map(RuleAction::Use));
         Self { when, action, set: rule.set.clone(), ends: !rule.goes_on() }
     }
 
     /// Records in `tried` what evaluating this rule, the next one, came to.
-    fn record(&self, outcome: RuleOutcome, tried: &mut Tried) {
+    fn record(&self, outcome: RuleOutcome, tried: &mut RuleProgress) {
         let index = tried.next;
         tried.next += 1;
         if outcome == RuleOutcome::Matched {
             match &self.action {
-                Some(Action::Use(_)) => tried.chosen = Some(index),
-                Some(Action::Deny(_)) => tried.denied = Some(index),
+                Some(RuleAction::Use(_)) => tried.chosen = Some(index),
+                Some(RuleAction::Deny(_)) => tried.denied = Some(index),
                 None => {}
             }
             if !self.set.is_empty() {
@@ -257,14 +258,14 @@ impl Rule {
 
     const fn model(&self) -> Option<&Name> {
         match &self.action {
-            Some(Action::Use(model)) => Some(model),
+            Some(RuleAction::Use(model)) => Some(model),
             _ => None,
         }
     }
 
-    const fn deny(&self) -> Option<&Deny> {
+    const fn deny(&self) -> Option<&DenyAction> {
         match &self.action {
-            Some(Action::Deny(deny)) => Some(deny),
+            Some(RuleAction::Deny(deny)) => Some(deny),
             _ => None,
         }
     }

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use super::decision::{Denial, POLICY_HEADER};
 use super::facts::RequestFacts;
-use super::heads::Heads;
+use super::heads::BundleHeads;
 use super::paths::path_of;
-use super::rules::{Language, Rules};
+use super::rules::{PolicyRules, RuleLanguage};
 use super::{Policy, strategy, tested};
-use crate::config::{Config, Name, Problem};
+use crate::config::{Config, ConfigProblem, Name};
 
 /// Every policy of a configuration, compiled; the first that fits a request decides.
 #[derive(Debug)]
 pub struct PolicySet {
     pub(super) policies: Vec<Policy>,
-    pub(super) language: Language,
+    pub(super) language: RuleLanguage,
     /// The configuration, for the places of problems that are found later.
     pub(super) config: Config,
 }
@@ -24,12 +24,12 @@ impl PolicySet {
     ///
     /// # Errors
     /// Everything that is wrong with the rules, each problem pointing into its expression.
-    pub fn compile(config: &Config) -> Result<Self, Vec<Problem>> {
-        let (language, mut problems) = Language::read(config);
+    pub fn compile(config: &Config) -> Result<Self, Vec<ConfigProblem>> {
+        let (language, mut problems) = RuleLanguage::read(config);
         problems.extend(tested::problems(config));
         let mut policies = Vec::with_capacity(config.policies.len());
         for (index, policy) in config.policies.iter().enumerate() {
-            let rules = Rules::compile(config, &language, &path_of(index).key("rules"), &policy.rules);
+            let rules = PolicyRules::compile(config, &language, &path_of(index).key("rules"), &policy.rules);
             match rules {
                 Ok(rules) => policies.push(Policy::new(config, index, policy, rules)),
                 Err(found) => problems.extend(found),
@@ -78,8 +78,8 @@ impl PolicySet {
         &self,
         classifier: &Name,
         heads: impl IntoIterator<Item = (&'b str, &'b [Arc<str>])>,
-    ) -> Vec<Problem> {
-        let heads = Heads::from_iter(heads);
+    ) -> Vec<ConfigProblem> {
+        let heads = BundleHeads::from_iter(heads);
         let config = &self.config;
         let mut problems = self.language.check_labels(config, classifier, &heads);
         for (index, policy) in self.policies.iter().enumerate() {

@@ -4,24 +4,24 @@ use std::sync::Arc;
 
 use super::decision::JudgeFailure;
 use super::facts::RequestFacts;
-use super::rule_memory::Memory;
+use super::rule_memory::RuleMemory;
 use crate::config::Name;
 use crate::features::Features;
-use crate::scores::{Degraded, Scores};
+use crate::scores::{ClassifierFailure, Scores};
 
 /// The signals that are known so far about one request: start with the default and add what [`Signal`] names.
 #[derive(Debug, Default)]
-pub struct Signals {
+pub struct KnownSignals {
     /// The classifiers that were asked, in that order.
-    pub scores: Vec<Asked>,
+    pub scores: Vec<ClassifierAnswer>,
     /// The prompt's similarities to the routes of strategies, by the strategies' paths.
-    pub similarities: Vec<(Arc<str>, Result<Similarities, Degraded>)>,
+    pub similarities: Vec<(Arc<str>, Result<RouteSimilarities, ClassifierFailure>)>,
     /// The judges' answers, by the paths of the strategies that asked.
     pub judgements: Vec<(Arc<str>, Result<Judgement, JudgeFailure>)>,
     /// The pin of the request's conversation, as far as it is known.
-    pub pin: Held,
+    pub pin: PinLookup,
     /// The memory of what the rules of a policy came to.
-    pub(super) tried: Memory,
+    pub(super) tried: RuleMemory,
 }
 
 /// The evidence of one request: its facts, its features, and the signals that are known so far.
@@ -29,24 +29,24 @@ pub struct Signals {
 pub(super) struct RequestEvidence<'e> {
     pub(super) facts: &'e RequestFacts<'e>,
     pub(super) features: &'e Features,
-    pub(super) signals: &'e Signals,
+    pub(super) signals: &'e KnownSignals,
 }
 
 /// The pin of a request's conversation, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Held {
+pub enum PinLookup {
     /// The pin was not looked up yet.
     #[default]
     Unknown,
     /// The conversation has no pin: the request is its first, or belongs to none.
     Nothing,
     /// The conversation has this pin.
-    To(Pin),
+    To(ModelPin),
 }
 
 /// The pin of a conversation: what is remembered of its requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pin {
+pub struct ModelPin {
     /// The pinned model, which the policy's strategy chose; `None` while only others chose.
     pub home: Option<Name>,
     /// The model that answered the last request.
@@ -61,17 +61,17 @@ pub struct Pin {
 
 /// The answer of a classifier that was asked.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct ClassifierAnswer {
     /// The classifier's name.
     pub classifier: Name,
     /// The scores, or the reason why there are none.
-    pub scores: Result<Scores, Degraded>,
+    pub scores: Result<Scores, ClassifierFailure>,
 }
 
 /// The similarities of a prompt to each route of a strategy, in their order, and to its background after them if it has
 /// one: the mean cosine of the nearest texts, -1 to 1.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Similarities(pub Vec<f32>);
+pub struct RouteSimilarities(pub Vec<f32>);
 
 /// The answer of a judge that a policy asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,17 +110,17 @@ pub enum Signal {
     },
 }
 
-impl Signals {
+impl KnownSignals {
     /// Returns what `classifier` answered; `None` until it was asked.
     #[must_use]
-    pub fn scores_of(&self, classifier: &Name) -> Option<Result<&Scores, Degraded>> {
+    pub fn scores_of(&self, classifier: &Name) -> Option<Result<&Scores, ClassifierFailure>> {
         let asked = self.scores.iter().find(|asked| asked.classifier == *classifier)?;
         Some(asked.scores.as_ref().map_err(|degraded| *degraded))
     }
 
     /// Takes what `classifier` answered.
-    pub fn add_scores(&mut self, classifier: Name, scores: Result<Scores, Degraded>) {
-        self.scores.push(Asked { classifier, scores });
+    pub fn add_scores(&mut self, classifier: Name, scores: Result<Scores, ClassifierFailure>) {
+        self.scores.push(ClassifierAnswer { classifier, scores });
     }
 
     /// Returns what judges cost so far, in US dollars; `None` where nothing is paid for, or not known.
@@ -130,11 +130,14 @@ impl Signals {
         costs.reduce(|sum, cost| sum + cost)
     }
 
-    pub(super) fn scores_or_ask(&self, classifier: &Name) -> Result<Result<&Scores, Degraded>, Signal> {
+    pub(super) fn scores_or_ask(&self, classifier: &Name) -> Result<Result<&Scores, ClassifierFailure>, Signal> {
         self.scores_of(classifier).ok_or_else(|| Signal::Scores { classifier: classifier.clone() })
     }
 
-    pub(super) fn similarities(&self, strategy: &Arc<str>) -> Result<Result<&Similarities, Degraded>, Signal> {
+    pub(super) fn similarities(
+        &self,
+        strategy: &Arc<str>,
+    ) -> Result<Result<&RouteSimilarities, ClassifierFailure>, Signal> {
         let known = self.similarities.iter().find(|(own, _)| own == strategy);
         let known = known.map(|(_, similarities)| similarities.as_ref().map_err(|degraded| *degraded));
         known.ok_or_else(|| Signal::Similarities { strategy: Arc::clone(strategy) })

@@ -15,34 +15,34 @@ mod threshold;
 mod tiers;
 mod utility;
 
-use self::cascade::Cascade;
-use self::hierarchy::Hierarchy;
-use self::judge::Judge;
+use self::cascade::CascadeStrategy;
+use self::hierarchy::HierarchyStrategy;
+use self::judge::JudgeStrategy;
 use self::pick::StrategyKind;
-pub(super) use self::pick::{Known, Strategy};
+pub(super) use self::pick::{ChoiceContext, Strategy};
 pub(super) use self::problems::problems;
-use self::similarity::Similarity;
+use self::similarity::SimilarityStrategy;
 pub(super) use self::split::place;
-use self::split::{Random, Split};
-use self::threshold::Threshold;
-use self::tiers::Tiers;
-use self::utility::Utility;
+use self::split::{RandomStrategy, SplitStrategy};
+use self::threshold::ThresholdStrategy;
+use self::tiers::TiersStrategy;
+use self::utility::UtilityStrategy;
 use crate::config::{self, Config, KeyPath, Name};
 
 impl Strategy {
     /// Compiles the strategy that stands at `path` in a policy.
-    pub(super) fn new(config: &Config, policy: &Name, path: &KeyPath, section: &config::Strategy) -> Self {
-        let nested = |path: &KeyPath, section: &config::Strategy| Self::new(config, policy, path, section);
+    pub(super) fn new(config: &Config, policy: &Name, path: &KeyPath, section: &config::StrategyConfig) -> Self {
+        let nested = |path: &KeyPath, section: &config::StrategyConfig| Self::new(config, policy, path, section);
         let kind: Box<dyn StrategyKind> = match section {
-            config::Strategy::Tiers(tiers) => Box::new(Tiers::new(tiers)),
-            config::Strategy::Threshold(threshold) => Box::new(Threshold::new(threshold)),
-            config::Strategy::Utility(utility) => Box::new(Utility::new(config, utility)),
-            config::Strategy::Similarity(similarity) => Box::new(Similarity::new(path, similarity)),
-            config::Strategy::Judge(judge) => Box::new(Judge::new(path, judge)),
-            config::Strategy::Split(split) => Box::new(Split::new(policy, split)),
-            config::Strategy::Random(random) => Box::new(Random::new(random)),
-            config::Strategy::Cascade(stages) => Box::new(Cascade::new(path, stages, nested)),
-            config::Strategy::Hierarchy(hierarchy) => Box::new(Hierarchy::new(path, hierarchy, nested)),
+            config::StrategyConfig::Tiers(tiers) => Box::new(TiersStrategy::new(tiers)),
+            config::StrategyConfig::Threshold(threshold) => Box::new(ThresholdStrategy::new(threshold)),
+            config::StrategyConfig::Utility(utility) => Box::new(UtilityStrategy::new(config, utility)),
+            config::StrategyConfig::Similarity(similarity) => Box::new(SimilarityStrategy::new(path, similarity)),
+            config::StrategyConfig::Judge(judge) => Box::new(JudgeStrategy::new(path, judge)),
+            config::StrategyConfig::Split(split) => Box::new(SplitStrategy::new(policy, split)),
+            config::StrategyConfig::Random(random) => Box::new(RandomStrategy::new(random)),
+            config::StrategyConfig::Cascade(stages) => Box::new(CascadeStrategy::new(path, stages, nested)),
+            config::StrategyConfig::Hierarchy(hierarchy) => Box::new(HierarchyStrategy::new(path, hierarchy, nested)),
         };
         Self { kind, otherwise: section.otherwise().cloned() }
     }

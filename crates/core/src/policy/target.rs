@@ -1,13 +1,13 @@
 //! The target that a policy's threshold is moved for, and the observations of it that decisions are.
 
-use super::decision::{By, Decision, Reason};
-use crate::config::{self, Aim, Name};
+use super::decision::{Decision, DecisionMaker, Reason};
+use crate::config::{self, Name, TargetQuantity};
 
 /// A policy's target, compiled.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Target {
+pub struct ControlTarget {
     /// The quantity that is held.
-    pub aim: Aim,
+    pub aim: TargetQuantity,
     /// The classifier whose scores the threshold is for.
     pub classifier: Name,
     /// The head whose score it is.
@@ -25,16 +25,16 @@ pub struct Target {
 
 /// The observation of one decision that a target's loop learns from.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Observation {
+pub struct TargetObservation {
     /// The score that was compared with the threshold; `None` when something else decided.
     pub score: Option<f64>,
     /// Tells whether a strong model was chosen.
     pub is_strong: bool,
 }
 
-impl Target {
+impl ControlTarget {
     /// Compiles the target of a policy; `None` when it has none, or one that validation refuses.
-    pub(super) fn new(policy: &config::Policy) -> Option<Self> {
+    pub(super) fn new(policy: &config::PolicyConfig) -> Option<Self> {
         let (target, thresholds) = (policy.target.as_ref()?, policy.strategy.thresholds());
         let [threshold] = thresholds.as_slice() else { return None };
         let rungs = threshold.rungs();
@@ -55,12 +55,12 @@ impl Target {
 
     /// Returns the observation of `decision`; `None` when the policy was not asked.
     #[must_use]
-    pub fn observe(&self, decision: &Decision) -> Option<Observation> {
-        if decision.by == By::Default {
+    pub fn observe(&self, decision: &Decision) -> Option<TargetObservation> {
+        if decision.by == DecisionMaker::Default {
             return None;
         }
         let by_threshold = decision.by.strategy() == Some("threshold") && decision.reason == Reason::Threshold;
         let score = decision.score.map(f64::from).filter(|score| by_threshold && score.is_finite());
-        Some(Observation { score, is_strong: self.strong.contains(&decision.model) })
+        Some(TargetObservation { score, is_strong: self.strong.contains(&decision.model) })
     }
 }

@@ -1,11 +1,11 @@
 //! What the configuration's `tests` expect, as far as it can be told at load whether it can come.
 
 use super::decision::Reason;
-use crate::config::{Config, KeyPath, PolicyTest, Problem, nearest};
+use crate::config::{Config, ConfigProblem, KeyPath, PolicyTest, nearest};
 use crate::prompt::Dialect;
 
 /// Finds tests of paths that nobody reads, and expectations that nothing can meet.
-pub(super) fn problems(config: &Config) -> Vec<Problem> {
+pub(super) fn problems(config: &Config) -> Vec<ConfigProblem> {
     let tests = config.tests.iter().enumerate();
     let of = |(index, test): (usize, &PolicyTest)| {
         let path = KeyPath::root().key("tests").index(index);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::features::{TextStructure, TokenCount};
-use crate::scores::{Degraded, HeadScores, Scores};
+use crate::scores::{ClassifierFailure, HeadScores, Scores};
 
 const FILE: &str = "version: 1
 listen: {address: 127.0.0.1:8080}
@@ -46,14 +46,14 @@ fn set(text: &str) -> PolicySet {
 /// A request of the team that `FILE` is for.
 struct Team;
 
-impl Live for Team {
+impl PolicyWorld for Team {
     fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         (name == "x-team").then_some("research".into())
     }
 }
 
 fn facts(model: &str) -> RequestFacts<'_> {
-    let detail = Detail::Explanation;
+    let detail = DecisionDetail::Explanation;
     RequestFacts { detail, ..RequestFacts::bare(model, "/v1/chat/completions") }
 }
 
@@ -67,28 +67,28 @@ fn with_code(features: Features) -> Features {
     features.with_text(TextStructure { code_blocks: 3, ..TextStructure::default() })
 }
 
-fn scores(probabilities: [f32; 3]) -> Signals {
+fn scores(probabilities: [f32; 3]) -> KnownSignals {
     asked(Ok(Scores::of(vec![HeadScores::new("tier", &["simple", "medium", "complex"], &probabilities)])))
 }
 
-fn asked(scores: Result<Scores, Degraded>) -> Signals {
-    let mut signals = Signals::default();
+fn asked(scores: Result<Scores, ClassifierFailure>) -> KnownSignals {
+    let mut signals = KnownSignals::default();
     signals.add_scores(Name::new("default").expect("a name"), scores);
     signals
 }
 
-fn step(features: &Features, signals: &Signals) -> Step {
+fn step(features: &Features, signals: &KnownSignals) -> PolicyStep {
     set(FILE).policies[0].step(&facts("auto"), features, signals)
 }
 
-fn decide(features: &Features, signals: &Signals) -> Decision {
+fn decide(features: &Features, signals: &KnownSignals) -> Decision {
     match step(features, signals) {
-        Step::Decide(decision) => decision,
+        PolicyStep::Decide(decision) => decision,
         other => panic!("{other:?}"),
     }
 }
 
-fn outcome(features: &Features, signals: &Signals) -> (String, &'static str) {
+fn outcome(features: &Features, signals: &KnownSignals) -> (String, &'static str) {
     let decision = decide(features, signals);
     (decision.model.to_string(), decision.reason.as_str())
 }
@@ -112,28 +112,28 @@ fn the_first_policy_whose_match_fits_in_every_part_decides() {
     assert_eq!(name(&of_team("gpt-4")).as_deref(), Some("auto"));
     assert_eq!(name(&of_team("claude")).as_deref(), Some("rest"));
     assert_eq!(name(&facts("auto")).as_deref(), Some("rest"));
-    assert_eq!(set.policies[1].mode(), Mode::Off);
+    assert_eq!(set.policies[1].mode(), PolicyMode::Off);
 }
 
 #[test]
 fn without_scores_the_classifier_is_asked_for() {
-    let step = set(FILE).policies[0].step(&facts("auto"), &Features::default(), &Signals::default());
+    let step = set(FILE).policies[0].step(&facts("auto"), &Features::default(), &KnownSignals::default());
 
-    assert!(matches!(step, Step::Need(Signal::Scores { classifier }) if classifier.as_str() == "default"));
+    assert!(matches!(step, PolicyStep::Need(Signal::Scores { classifier }) if classifier.as_str() == "default"));
 }
 
 #[test]
 fn what_one_policys_rules_came_to_is_not_taken_for_another_policys() {
     let set = set(FILE);
     let features = features(|f| (f.turns, f.tools) = (1, 2));
-    let signals = Signals::default();
+    let signals = KnownSignals::default();
     let facts = facts("auto");
 
     let first = set.policies[0].step(&facts, &features, &signals);
     let second = set.policies[1].step(&facts, &features, &signals);
 
-    assert!(matches!(first, Step::Decide(decision) if decision.by == By::Rule(0)));
-    assert!(matches!(second, Step::Need(_)));
+    assert!(matches!(first, PolicyStep::Decide(decision) if decision.by == DecisionMaker::Rule(0)));
+    assert!(matches!(second, PolicyStep::Need(_)));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn the_best_label_chooses_from_the_minimum_confidence_on() {
 
 #[test]
 fn a_classifier_that_fails_is_replaced_by_otherwise() {
-    for degraded in Degraded::ALL {
+    for degraded in ClassifierFailure::ALL {
         let decision = decide(&Features::default(), &asked(Err(degraded)));
 
         assert_eq!((decision.model.as_str(), decision.reason), ("standard", Reason::Degraded(degraded)));
@@ -160,9 +160,12 @@ fn a_classifier_that_fails_is_replaced_by_otherwise() {
 fn the_first_true_rule_decides_without_asking_the_classifier() {
     let features = with_code(features(|f| f.turns = 1));
 
-    let decision = decide(&features, &Signals::default());
+    let decision = decide(&features, &KnownSignals::default());
 
-    assert_eq!((decision.model.as_str(), decision.by, decision.reason), ("small", By::Rule(1), Reason::Rule));
+    assert_eq!(
+        (decision.model.as_str(), decision.by, decision.reason),
+        ("small", DecisionMaker::Rule(1), Reason::Rule)
+    );
     assert_eq!(
         decision.rules.iter().map(|trace| &trace.outcome).collect::<Vec<_>>(),
         [&RuleOutcome::NotMatched, &RuleOutcome::Matched]
@@ -185,7 +188,8 @@ fn a_context_window_counts_prompt_and_answer_and_holds_at_its_limit() {
         features.request.max_output_tokens = max_output_tokens;
         features
     };
-    let refused = |features: &Features| matches!(step(features, &simple), Step::Deny(denial) if denial.status == 400);
+    let refused =
+        |features: &Features| matches!(step(features, &simple), PolicyStep::Deny(denial) if denial.status == 400);
     let with = |tokens, max_output_tokens| outcome(&of(tokens, max_output_tokens), &simple);
 
     assert_eq!(with(400, 599), chosen("small", "tier"));
@@ -215,9 +219,9 @@ fn a_model_that_lacks_something_is_replaced_by_the_next_tier_up() {
 fn a_rules_model_is_constrained_too_and_moves_up_from_its_tier() {
     let features = with_code(features(|f| (f.turns, f.tools) = (1, 1)));
 
-    let decision = decide(&features, &Signals::default());
+    let decision = decide(&features, &KnownSignals::default());
 
-    assert_eq!((decision.model.as_str(), decision.by), ("standard", By::Rule(1)));
+    assert_eq!((decision.model.as_str(), decision.by), ("standard", DecisionMaker::Rule(1)));
     assert_eq!(decision.reason, Reason::Moved(Constraint::LacksTools));
 }
 
@@ -230,7 +234,7 @@ fn the_top_tier_moves_to_otherwise_and_then_down() {
     let set = set(&small_on_top.replace("otherwise: standard", "otherwise: small"));
     let features = features(|f| (f.turns, f.tools) = (1, 1));
 
-    let Step::Decide(decision) = set.policies[0].step(&facts("auto"), &features, &scores([0.0, 0.0, 1.0])) else {
+    let PolicyStep::Decide(decision) = set.policies[0].step(&facts("auto"), &features, &scores([0.0, 0.0, 1.0])) else {
         panic!("the scores are there")
     };
 

@@ -10,9 +10,9 @@ mod standing;
 use std::borrow::Cow;
 use std::ops::Range;
 
-use self::standing::{Before, Standing};
-use super::envelope::{Cut, Envelopes, LeftOut};
-use super::turn::{Role, Turn};
+use self::standing::{AskStanding, PrecedingWords};
+use super::envelope::{EnvelopeCut, EnvelopeStretch, Envelopes};
+use super::turn::{ConversationTurn, TurnRole};
 
 /// The number of asks before the newest that are searched for one that stands by itself.
 const MAX_LOOKS: usize = 64;
@@ -23,13 +23,13 @@ const MAX_BEFORE: usize = 8 << 10;
 /// The newest thing that a person asked.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ask {
-    newest: Words,
+    newest: AskWords,
     /// The words that the newest ask answers; only where it does not stand by itself.
-    answered: Words,
+    answered: AskWords,
     /// True where the newest ask has words that what it answers has not.
     adds: bool,
     source: AskSource,
-    left_out: Vec<LeftOut>,
+    left_out: Vec<EnvelopeStretch>,
     /// The turn that holds the newest ask.
     turn: Option<usize>,
 }
@@ -50,7 +50,7 @@ pub enum AskSource {
 
 /// A person's words in one turn.
 #[derive(Debug, Clone, Default, PartialEq)]
-enum Words {
+enum AskWords {
     #[default]
     None,
     /// A stretch of the turn's text; the text's place, and the bytes.
@@ -80,13 +80,13 @@ impl AskSource {
 
 /// A conversation as the search for its ask sees it.
 #[derive(Clone, Copy)]
-pub(super) struct Conversation<'c, 'b> {
-    pub(super) turns: &'c [Turn],
+pub(super) struct AskSearch<'c, 'b> {
+    pub(super) turns: &'c [ConversationTurn],
     pub(super) texts: &'c [Cow<'b, str>],
     pub(super) envelopes: &'c Envelopes,
 }
 
-impl<'c> Conversation<'c, '_> {
+impl<'c> AskSearch<'c, '_> {
     /// Finds the newest ask, and what it answers where it does not stand by itself.
     pub(super) fn ask(self) -> Ask {
         let Some((index, newest, cut)) = self.asks().next() else {
@@ -94,82 +94,84 @@ impl<'c> Conversation<'c, '_> {
         };
         let reply = newest.text(self.texts);
         let before = self.answer_before(index).map_or("", |place| self.texts[place].as_ref());
-        let standing = match Standing::of(reply, Before::of(before)) {
-            _ if !self.follows_something(index) => Standing::Alone,
+        let standing = match AskStanding::of(reply, PrecedingWords::of(before)) {
+            _ if !self.follows_something(index) => AskStanding::Alone,
             // Thanks in advance take nothing from what was asked.
-            Standing::Courtesy if self.follows_unanswered(index) => Standing::Empty,
+            AskStanding::Courtesy if self.follows_unanswered(index) => AskStanding::Empty,
             standing => standing,
         };
         let (answered, source) = match standing {
-            Standing::Dependent | Standing::Empty if !reply.is_empty() => self.answered_by(index),
-            _ => (Words::None, AskSource::Ask),
+            AskStanding::Dependent | AskStanding::Empty if !reply.is_empty() => self.answered_by(index),
+            _ => (AskWords::None, AskSource::Ask),
         };
         Ask {
             newest,
             answered,
-            adds: standing != Standing::Empty,
+            adds: standing != AskStanding::Empty,
             source,
-            left_out: LeftOut::of(&cut),
+            left_out: EnvelopeStretch::of(&cut),
             turn: Some(index),
         }
     }
 
     /// Returns what the reply in the turn at `index` answers: the newest ask before it that stands by itself, or with
     /// which the conversation begins; else the assistant's words.
-    fn answered_by(self, index: usize) -> (Words, AskSource) {
+    fn answered_by(self, index: usize) -> (AskWords, AskSource) {
         // Whether a fragment of long ago answered a question matters little: it is not the ask that is looked for.
-        let standing = |words: &Words| Standing::of(words.text(self.texts), Before::Question);
-        let answer = self.turns.iter().position(|turn| turn.role == Role::Assistant && turn.text.is_some());
+        let standing = |words: &AskWords| AskStanding::of(words.text(self.texts), PrecedingWords::Question);
+        let answer = self.turns.iter().position(|turn| turn.role == TurnRole::Assistant && turn.text.is_some());
         let mut first = None;
         for (turn, words, _) in self.asks().skip(1).take(MAX_LOOKS) {
             match standing(&words) {
-                Standing::Alone => return (words, AskSource::EarlierAsk),
+                AskStanding::Alone => return (words, AskSource::EarlierAsk),
                 // It points to nothing that was said: nothing was.
-                Standing::Dependent if answer.is_none_or(|answer| turn < answer) => first = Some(words),
-                Standing::Dependent | Standing::Empty | Standing::Courtesy => {}
+                AskStanding::Dependent if answer.is_none_or(|answer| turn < answer) => first = Some(words),
+                AskStanding::Dependent | AskStanding::Empty | AskStanding::Courtesy => {}
             }
         }
         if let Some(words) = first {
             return (words, AskSource::EarlierAsk);
         }
         match self.answer_before(index) {
-            Some(place) => (Words::Stretch(place, 0..self.texts[place].len()), AskSource::Answer),
-            None => (Words::None, AskSource::Ask),
+            Some(place) => (AskWords::Stretch(place, 0..self.texts[place].len()), AskSource::Answer),
+            None => (AskWords::None, AskSource::Ask),
         }
     }
 
     /// Tells whether anybody spoke before the turn at `index`: the first ask answers nothing, however it is put.
     fn follows_something(self, index: usize) -> bool {
-        self.turns[..index].iter().any(|turn| matches!(turn.role, Role::User | Role::Assistant) && turn.text.is_some())
+        self.turns[..index]
+            .iter()
+            .any(|turn| matches!(turn.role, TurnRole::User | TurnRole::Assistant) && turn.text.is_some())
     }
 
     /// Tells whether an ask stands before the turn at `index` that nobody has answered.
     fn follows_unanswered(self, index: usize) -> bool {
-        let spoke = |turn: &&Turn| matches!(turn.role, Role::User | Role::Assistant);
+        let spoke = |turn: &&ConversationTurn| matches!(turn.role, TurnRole::User | TurnRole::Assistant);
         let before = self.turns[..index].iter().rev().find(spoke);
-        before.is_some_and(|turn| turn.role == Role::User && self.words(turn).is_some())
+        before.is_some_and(|turn| turn.role == TurnRole::User && self.words(turn).is_some())
     }
 
     /// Returns the place of the assistant's newest text before the turn at `index`.
     fn answer_before(self, index: usize) -> Option<usize> {
-        let mut before = self.turns[..index].iter().rev().filter(|turn| turn.role == Role::Assistant);
+        let mut before = self.turns[..index].iter().rev().filter(|turn| turn.role == TurnRole::Assistant);
         before.find_map(|turn| turn.text)
     }
 
     /// Returns how many system turns the conversation begins with.
     pub(super) fn leading_system_turns(self) -> usize {
-        self.turns.iter().take_while(|turn| turn.role == Role::System).count()
+        self.turns.iter().take_while(|turn| turn.role == TurnRole::System).count()
     }
 
     /// Returns the first ask, by which conversations are told apart; empty where none has words.
     pub(super) fn first_ask(self) -> Cow<'c, str> {
-        let turns = self.turns.iter().filter(|turn| turn.role == Role::User);
+        let turns = self.turns.iter().filter(|turn| turn.role == TurnRole::User);
         let first =
-            turns.filter_map(|turn| self.words(turn)).map(|(words, _)| words).find(|words| *words != Words::None);
+            turns.filter_map(|turn| self.words(turn)).map(|(words, _)| words).find(|words| *words != AskWords::None);
         match first {
-            Some(Words::Stretch(place, range)) => Cow::Borrowed(&self.texts[place][range]),
-            Some(Words::Joined(text)) => Cow::Owned(text),
-            Some(Words::None) | None => Cow::Borrowed(""),
+            Some(AskWords::Stretch(place, range)) => Cow::Borrowed(&self.texts[place][range]),
+            Some(AskWords::Joined(text)) => Cow::Owned(text),
+            Some(AskWords::None) | None => Cow::Borrowed(""),
         }
     }
 
@@ -177,40 +179,43 @@ impl<'c> Conversation<'c, '_> {
     /// the newest.
     pub(super) fn loop_start(self, ask: &Ask) -> Option<usize> {
         let newest = ask.turn?;
-        let begins = |turn: &Turn| turn.role == Role::User && turn.results == 0 && self.words(turn).is_some();
+        let begins =
+            |turn: &ConversationTurn| turn.role == TurnRole::User && turn.results == 0 && self.words(turn).is_some();
         if self.turns[newest].results == 0 { Some(newest) } else { self.turns[..newest].iter().rposition(begins) }
     }
 
     /// Iterates over what people asked, the newest first: its turn, the words, and what stands around them.
-    fn asks(self) -> impl Iterator<Item = (usize, Words, Cut)> {
-        let turns = self.turns.iter().enumerate().rev().filter(|(_, turn)| turn.role == Role::User);
+    fn asks(self) -> impl Iterator<Item = (usize, AskWords, EnvelopeCut)> {
+        let turns = self.turns.iter().enumerate().rev().filter(|(_, turn)| turn.role == TurnRole::User);
         turns.filter_map(move |(index, turn)| self.words(turn).map(|(words, cut)| (index, words, cut)))
     }
 
     /// Returns a person's words in a turn; empty where something is attached without a word, `None` where nothing is a
     /// person's.
-    fn words(self, turn: &Turn) -> Option<(Words, Cut)> {
+    fn words(self, turn: &ConversationTurn) -> Option<(AskWords, EnvelopeCut)> {
         let Some(place) = turn.text else { return turn.has_attachments.then(Default::default) };
         let text = self.texts[place].as_ref();
         let cut = self.envelopes.cut(text, &turn.breaks);
         let words = match &*stretches(text, &cut) {
-            [] => Words::None,
-            [only] => Words::Stretch(place, only.clone()),
-            several => Words::Joined(several.iter().map(|range| &text[range.clone()]).collect::<Vec<_>>().join("\n")),
+            [] => AskWords::None,
+            [only] => AskWords::Stretch(place, only.clone()),
+            several => {
+                AskWords::Joined(several.iter().map(|range| &text[range.clone()]).collect::<Vec<_>>().join("\n"))
+            }
         };
-        (words != Words::None || turn.has_attachments).then_some((words, cut))
+        (words != AskWords::None || turn.has_attachments).then_some((words, cut))
     }
 
-    fn left_out_of_all(self) -> Vec<LeftOut> {
-        let newest = self.turns.iter().rev().find(|turn| turn.role == Role::User && turn.text.is_some());
+    fn left_out_of_all(self) -> Vec<EnvelopeStretch> {
+        let newest = self.turns.iter().rev().find(|turn| turn.role == TurnRole::User && turn.text.is_some());
         let cut = newest.and_then(|turn| Some(self.envelopes.cut(self.texts[turn.text?].as_ref(), &turn.breaks)));
-        cut.map(|cut| LeftOut::of(&cut)).unwrap_or_default()
+        cut.map(|cut| EnvelopeStretch::of(&cut)).unwrap_or_default()
     }
 }
 
 /// Returns the stretches that are a person's: the whole text where it holds no envelope, else what is left without the
 /// white space around it.
-fn stretches(text: &str, cut: &Cut) -> Vec<Range<usize>> {
+fn stretches(text: &str, cut: &EnvelopeCut) -> Vec<Range<usize>> {
     if cut.taken.is_empty() {
         return std::iter::once(0..text.len()).filter(|_| !text.trim().is_empty()).collect();
     }
@@ -241,7 +246,7 @@ fn together(before: &str, reply: &str) -> String {
     format!("{head}\n{tail}\n{reply}")
 }
 
-impl Words {
+impl AskWords {
     fn text<'t>(&'t self, texts: &'t [Cow<'_, str>]) -> &'t str {
         match self {
             Self::None => "",
@@ -265,7 +270,7 @@ impl Ask {
     }
 
     /// Returns the envelopes that stand around the newest ask.
-    pub fn left_out(&self) -> &[LeftOut] {
+    pub fn left_out(&self) -> &[EnvelopeStretch] {
         &self.left_out
     }
 
@@ -274,7 +279,7 @@ impl Ask {
     }
 
     pub(super) fn answered<'t>(&'t self, texts: &'t [Cow<'_, str>]) -> Option<&'t str> {
-        (self.answered != Words::None).then(|| self.answered.text(texts))
+        (self.answered != AskWords::None).then(|| self.answered.text(texts))
     }
 
     /// Returns the newest ask behind what it answers.

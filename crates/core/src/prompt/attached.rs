@@ -12,7 +12,7 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
 use super::mend::mend;
-use super::tolerant::{Shape, Text, Tolerant};
+use super::tolerant::{FromJson, Tolerant, TolerantText};
 
 /// Files of which more is known than what they add to the sums.
 const MOST_FILES: usize = 16;
@@ -129,7 +129,9 @@ impl AttachedFiles {
     /// Reads what is attached in a request body of any dialect; one that cannot be read has nothing attached.
     #[must_use]
     pub fn of(body: &[u8]) -> Self {
-        let read = |body: &str| serde_json::from_str(body).ok().map(|Tolerant(Request(Parts(files)))| files);
+        let read = |body: &str| {
+            serde_json::from_str(body).ok().map(|Tolerant(AttachmentRequest(AttachmentParts(files)))| files)
+        };
         let files = str::from_utf8(body).ok().and_then(read);
         let files = files.or_else(|| read(&mend(body))).unwrap_or_default();
         let mut types: Vec<String> = Vec::new();
@@ -152,38 +154,40 @@ impl AttachedFiles {
 
 /// The top level: `messages`, or the items of `input`.
 #[derive(Default)]
-struct Request(Parts);
+struct AttachmentRequest(AttachmentParts);
 
 /// Files in an array of turns, of parts, or of what a tool returned.
 #[derive(Default)]
-struct Parts(Vec<AttachedFile>);
+struct AttachmentParts(Vec<AttachedFile>);
 
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
-enum RequestKey {
+enum AttachmentRequestKey {
     Messages,
     Input,
     #[serde(other)]
     Other,
 }
 
-impl<'b> Shape<'b> for Request {
+impl<'b> FromJson<'b> for AttachmentRequest {
     fn from_object<A: MapAccess<'b>>(mut object: A) -> Result<Self, A::Error> {
-        let mut parts = Parts::default();
+        let mut parts = AttachmentParts::default();
         while let Some(key) = object.next_key()? {
             match key {
-                RequestKey::Messages | RequestKey::Input => Tolerant(parts) = object.next_value()?,
-                RequestKey::Other => drop(object.next_value::<IgnoredAny>()?),
+                AttachmentRequestKey::Messages | AttachmentRequestKey::Input => {
+                    Tolerant(parts) = object.next_value()?
+                }
+                AttachmentRequestKey::Other => drop(object.next_value::<IgnoredAny>()?),
             }
         }
         Ok(Self(parts))
     }
 }
 
-impl<'b> Shape<'b> for Parts {
+impl<'b> FromJson<'b> for AttachmentParts {
     fn from_array<A: SeqAccess<'b>>(mut array: A) -> Result<Self, A::Error> {
         let mut parts = Self::default();
-        while let Some(Tolerant(Part { mut within, own })) = array.next_element()? {
+        while let Some(Tolerant(AttachmentPart { mut within, own })) = array.next_element()? {
             parts.0.append(&mut within.0);
             parts.0.extend(own);
         }
@@ -193,14 +197,14 @@ impl<'b> Shape<'b> for Parts {
 
 /// A turn or a part of one: what it attaches itself, and what stands within it.
 #[derive(Default)]
-struct Part {
+struct AttachmentPart {
     own: Option<AttachedFile>,
-    within: Parts,
+    within: AttachmentParts,
 }
 
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
-enum PartKey {
+enum AttachmentPartKey {
     Type,
     Content,
     Output,
@@ -215,24 +219,24 @@ enum PartKey {
     Other,
 }
 
-impl<'b> Shape<'b> for Part {
+impl<'b> FromJson<'b> for AttachmentPart {
     fn from_object<A: MapAccess<'b>>(mut object: A) -> Result<Self, A::Error> {
-        let (mut kind, mut within, mut facts) = (Text(None), Parts::default(), Facts::default());
+        let (mut kind, mut within, mut facts) = (TolerantText(None), AttachmentParts::default(), FileFacts::default());
         while let Some(key) = object.next_key()? {
             match key {
-                PartKey::Type => Tolerant(kind) = object.next_value()?,
-                PartKey::Content | PartKey::Output => {
-                    let Tolerant(Parts(mut more)) = object.next_value()?;
+                AttachmentPartKey::Type => Tolerant(kind) = object.next_value()?,
+                AttachmentPartKey::Content | AttachmentPartKey::Output => {
+                    let Tolerant(AttachmentParts(mut more)) = object.next_value()?;
                     within.0.append(&mut more);
                 }
-                PartKey::ImageUrl => {
-                    let Tolerant(place) = object.next_value::<Tolerant<Facts>>()?;
+                AttachmentPartKey::ImageUrl => {
+                    let Tolerant(place) = object.next_value::<Tolerant<FileFacts>>()?;
                     facts.add(place);
                 }
-                PartKey::Filename => Tolerant(facts.name) = object.next_value()?,
-                PartKey::FileData => facts.add_data(object.next_value()?),
-                PartKey::FileUrl => Tolerant(facts.url) = object.next_value()?,
-                PartKey::Other => drop(object.next_value::<IgnoredAny>()?),
+                AttachmentPartKey::Filename => Tolerant(facts.name) = object.next_value()?,
+                AttachmentPartKey::FileData => facts.add_data(object.next_value()?),
+                AttachmentPartKey::FileUrl => Tolerant(facts.url) = object.next_value()?,
+                AttachmentPartKey::Other => drop(object.next_value::<IgnoredAny>()?),
             }
         }
         let kind = kind.0.as_deref().and_then(AttachmentKind::of_part);
@@ -242,20 +246,20 @@ impl<'b> Shape<'b> for Part {
 
 /// A part's claims about its file, before it is looked at closely.
 #[derive(Default)]
-struct Facts<'b> {
-    name: Text<'b>,
-    media_type: Text<'b>,
-    url: Text<'b>,
-    data: Option<Data<'b>>,
+struct FileFacts<'b> {
+    name: TolerantText<'b>,
+    media_type: TolerantText<'b>,
+    url: TolerantText<'b>,
+    data: Option<EncodedFile<'b>>,
 }
 
 /// The text that holds a file, as it stands in the body, escapes included.
 #[derive(Clone, Copy)]
-struct Data<'b>(&'b str);
+struct EncodedFile<'b>(&'b str);
 
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
-enum FactKey {
+enum FileFactKey {
     #[serde(alias = "file_url")]
     Url,
     #[serde(alias = "file_data")]
@@ -267,30 +271,30 @@ enum FactKey {
     Other,
 }
 
-impl<'b> Shape<'b> for Facts<'b> {
+impl<'b> FromJson<'b> for FileFacts<'b> {
     fn from_text(text: Cow<'b, str>) -> Self {
-        Self { url: Text(Some(text)), ..Self::default() }
+        Self { url: TolerantText(Some(text)), ..Self::default() }
     }
 
     fn from_object<A: MapAccess<'b>>(mut object: A) -> Result<Self, A::Error> {
         let mut facts = Self::default();
         while let Some(key) = object.next_key()? {
             match key {
-                FactKey::Url => Tolerant(facts.url) = object.next_value()?,
-                FactKey::Data => facts.add_data(object.next_value()?),
-                FactKey::MediaType => Tolerant(facts.media_type) = object.next_value()?,
-                FactKey::Filename => Tolerant(facts.name) = object.next_value()?,
-                FactKey::Other => drop(object.next_value::<IgnoredAny>()?),
+                FileFactKey::Url => Tolerant(facts.url) = object.next_value()?,
+                FileFactKey::Data => facts.add_data(object.next_value()?),
+                FileFactKey::MediaType => Tolerant(facts.media_type) = object.next_value()?,
+                FileFactKey::Filename => Tolerant(facts.name) = object.next_value()?,
+                FileFactKey::Other => drop(object.next_value::<IgnoredAny>()?),
             }
         }
         Ok(facts)
     }
 }
 
-impl<'b> Facts<'b> {
+impl<'b> FileFacts<'b> {
     fn add_data(&mut self, raw: &'b RawValue) {
         let text = raw.get().strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-        self.data = text.map(Data).or(self.data);
+        self.data = text.map(EncodedFile).or(self.data);
     }
 
     fn add(&mut self, other: Self) {
@@ -303,7 +307,7 @@ impl<'b> Facts<'b> {
     fn into_file(self, kind: AttachmentKind) -> AttachedFile {
         let url = self.url.0.as_deref().unwrap_or_default();
         let is_data_url = url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
-        let data = self.data.or(is_data_url.then_some(Data(url)));
+        let data = self.data.or(is_data_url.then_some(EncodedFile(url)));
         let segment = || last_segment(url).filter(|_| !is_data_url);
         let name = self.name.0.as_deref().or_else(segment).map(printable).filter(|name| !name.is_empty());
         let said = self.media_type.0.as_deref().map(|said| match kind {
@@ -317,7 +321,7 @@ impl<'b> Facts<'b> {
     }
 }
 
-impl Data<'_> {
+impl EncodedFile<'_> {
     /// Splits a data URL before its data; what is none is all data.
     fn split(&self) -> (&str, &str) {
         let head = self.0.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));

@@ -14,34 +14,34 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 
-use self::call::{Call, Calls, LegacyCall};
-pub(super) use self::content::Content;
+use self::call::{LegacyToolCall, ToolCall, ToolCalls};
+pub(super) use self::content::TurnContent;
 use self::tool_error::{error_text, starts_like_an_error};
 use super::attached::Attachments;
 use super::envelope::Envelopes;
-use super::input::Input;
-use super::material::Material;
-use super::media::{ImageDetail, Media};
+use super::input::PlainInput;
+use super::material::CountedMaterial;
+use super::media::{AttachedMedia, ImageDetail};
 use super::pieces::PieceKind;
-use super::tolerant::{Shape, Text, Tolerant};
-use super::turn::{Fingerprint, Role, Turn};
+use super::tolerant::{FromJson, Tolerant, TolerantText};
+use super::turn::{ConversationTurn, TurnFingerprint, TurnRole};
 
 /// The content of `messages`, or of `input`.
 #[derive(Default)]
-pub(super) struct Conversation<'b> {
-    pub(super) turns: Vec<Turn>,
+pub(super) struct ConversationDraft<'b> {
+    pub(super) turns: Vec<ConversationTurn>,
     pub(super) system_chars: u64,
     pub(super) attachments: Attachments,
-    pub(super) material: Material<'b>,
+    pub(super) material: CountedMaterial<'b>,
     /// One entry for each turn that has text, and one for the tool results in it.
     pub(super) texts: Vec<Cow<'b, str>>,
 }
 
-impl<'b> Shape<'b> for Conversation<'b> {
+impl<'b> FromJson<'b> for ConversationDraft<'b> {
     /// A text alone is the user's.
     fn from_text(text: Cow<'b, str>) -> Self {
         let mut conversation = Self::default();
-        conversation.push(Message::of_user(text));
+        conversation.push(MessageDraft::of_user(text));
         conversation
     }
 
@@ -54,9 +54,9 @@ impl<'b> Shape<'b> for Conversation<'b> {
     }
 }
 
-impl<'b> Conversation<'b> {
+impl<'b> ConversationDraft<'b> {
     /// Puts a system text before the first turn, unless it is empty; it is a turn too, as it is in chat.
-    pub(super) fn begin_with(&mut self, system: Content<'b>) {
+    pub(super) fn begin_with(&mut self, system: TurnContent<'b>) {
         self.material.add(system.material);
         let text = system.text.unwrap_or_default();
         if text.is_empty() {
@@ -67,33 +67,38 @@ impl<'b> Conversation<'b> {
         for turn in &mut self.turns {
             turn.text = turn.text.map(|index| index + 1);
         }
-        let turn = Turn { role: Role::System, text: Some(0), breaks: system.breaks, ..Turn::default() };
+        let turn = ConversationTurn {
+            role: TurnRole::System,
+            text: Some(0),
+            breaks: system.breaks,
+            ..ConversationTurn::default()
+        };
         self.turns.insert(0, turn);
     }
 
     /// Adds what stands in the place of a conversation, if it is there, as the user's turn.
-    pub(super) fn end_with(&mut self, input: Input<'b>) {
+    pub(super) fn end_with(&mut self, input: PlainInput<'b>) {
         if let Some(text) = input.text {
-            self.push(Message::of_user(text));
+            self.push(MessageDraft::of_user(text));
         }
     }
 
     /// Makes tool turns of the user's turns that bring tool results and nothing of a person's beside them.
     pub(super) fn give_results_to_tools(&mut self, envelopes: &Envelopes) {
-        let bring_results = self.turns.iter_mut().filter(|turn| turn.role == Role::User && turn.results > 0);
+        let bring_results = self.turns.iter_mut().filter(|turn| turn.role == TurnRole::User && turn.results > 0);
         for turn in bring_results {
             let is_the_tool_s = turn.text.is_none_or(|place| envelopes.take_all(&self.texts[place], &turn.breaks));
             if is_the_tool_s {
-                turn.role = Role::Tool;
+                turn.role = TurnRole::Tool;
             }
         }
     }
 
-    fn push(&mut self, message: Message<'b>) {
-        let Message { role, content, mut calls } = message;
-        let Content { text, breaks, attachments, results, calls: blocks, material } = content;
+    fn push(&mut self, message: MessageDraft<'b>) {
+        let MessageDraft { role, content, mut calls } = message;
+        let TurnContent { text, breaks, attachments, results, calls: blocks, material } = content;
         calls.add(blocks);
-        let Calls { made: calls, material: of_calls } = calls;
+        let ToolCalls { made: calls, material: of_calls } = calls;
         self.material.add(of_calls);
         self.material.add(material);
         self.attachments.add(attachments);
@@ -102,17 +107,26 @@ impl<'b> Conversation<'b> {
         let text = text.unwrap_or_default();
         let (mut errors, mut count) = (results.errors, results.count);
         match role {
-            Role::System => self.system_chars += text.chars().count() as u64,
-            Role::Tool => {
+            TurnRole::System => self.system_chars += text.chars().count() as u64,
+            TurnRole::Tool => {
                 count = count.max(1);
-                errors.extend(starts_like_an_error(&text).then(|| Fingerprint::of_error(error_text(&text))));
+                errors.extend(starts_like_an_error(&text).then(|| TurnFingerprint::of_error(error_text(&text))));
             }
-            Role::User | Role::Assistant | Role::Other => {}
+            TurnRole::User | TurnRole::Assistant | TurnRole::Other => {}
         }
         let has_attachments = attachments != Attachments::default();
         let text = self.add_text(Some(text));
-        let is_user_message = role == Role::User;
-        self.turns.push(Turn { role, is_user_message, text, breaks, has_attachments, calls, results: count, errors });
+        let is_user_message = role == TurnRole::User;
+        self.turns.push(ConversationTurn {
+            role,
+            is_user_message,
+            text,
+            breaks,
+            has_attachments,
+            calls,
+            results: count,
+            errors,
+        });
     }
 
     /// Adds a text that is not empty, and returns its place.
@@ -124,15 +138,15 @@ impl<'b> Conversation<'b> {
 }
 
 #[derive(Default)]
-struct Message<'b> {
-    role: Role,
-    content: Content<'b>,
-    calls: Calls<'b>,
+struct MessageDraft<'b> {
+    role: TurnRole,
+    content: TurnContent<'b>,
+    calls: ToolCalls<'b>,
 }
 
-impl<'b> Message<'b> {
+impl<'b> MessageDraft<'b> {
     fn of_user(text: Cow<'b, str>) -> Self {
-        Self { role: Role::User, content: Content::from_text(text), calls: Calls::default() }
+        Self { role: TurnRole::User, content: TurnContent::from_text(text), calls: ToolCalls::default() }
     }
 }
 
@@ -161,11 +175,12 @@ enum MessageKey {
     Other,
 }
 
-impl<'b> Shape<'b> for Message<'b> {
+impl<'b> FromJson<'b> for MessageDraft<'b> {
     fn from_object<A: MapAccess<'b>>(mut object: A) -> Result<Self, A::Error> {
         let (mut kind, mut role, mut content, mut output) =
-            (Text(None), Role::default(), Content::default(), Content::default());
-        let (mut calls, mut legacy_call, mut call) = (Calls::default(), LegacyCall::default(), Call::default());
+            (TolerantText(None), TurnRole::default(), TurnContent::default(), TurnContent::default());
+        let (mut calls, mut legacy_call, mut call) =
+            (ToolCalls::default(), LegacyToolCall::default(), ToolCall::default());
         let (mut thought, mut sealed, mut others) = (None, None, Vec::new());
         while let Some(key) = object.next_key()? {
             match key {
@@ -190,25 +205,25 @@ impl<'b> Shape<'b> for Message<'b> {
         match kind {
             "" | "message" => {}
             "reasoning" => beside.push_all(PieceKind::Thought, others),
-            "image_generation_call" => beside.media.add(Media::of_image(None, ImageDetail::Auto)),
+            "image_generation_call" => beside.media.add(AttachedMedia::of_image(None, ImageDetail::Auto)),
             _ => beside.push_all(PieceKind::Other, others),
         }
         if kind.ends_with("_call_output") {
-            return Ok(Self { role: Role::Tool, content: output, calls });
+            return Ok(Self { role: TurnRole::Tool, content: output, calls });
         }
         // A provider's own tool puts its output into the call.
         beside.add(output.material);
         beside.push_text(PieceKind::Other, output.text);
         if kind.ends_with("_call") {
             calls.push(call);
-            return Ok(Self { role: Role::Assistant, content, calls });
+            return Ok(Self { role: TurnRole::Assistant, content, calls });
         }
         legacy_call.0.into_iter().for_each(|call| calls.push(call));
         Ok(Self { role, content, calls })
     }
 }
 
-impl<'b> Shape<'b> for Role {
+impl<'b> FromJson<'b> for TurnRole {
     fn from_text(text: Cow<'b, str>) -> Self {
         match text.as_ref() {
             "user" => Self::User,

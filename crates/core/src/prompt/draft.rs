@@ -8,48 +8,48 @@ use std::{fmt, mem};
 
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 
-use super::conversation::{Content, Conversation};
+use super::conversation::{ConversationDraft, TurnContent};
 use super::dialect::Dialect;
 use super::envelope::Envelopes;
-use super::input::Input;
+use super::input::PlainInput;
 use super::mend::mend;
 use super::model_field::{ModelField, ModelSlot, model_field};
 use super::parameters::RawParameters;
 use super::parse_error::ParseError;
-use super::pieces::{Piece, PieceKind};
+use super::pieces::{PieceKind, PromptPiece};
 use super::purpose::{Purpose, is_planning};
 use super::session::RawSession;
 use super::tool_loop::ToolLoop;
-use super::tools::Tools;
-use super::turn::Role;
+use super::tools::OfferedTools;
+use super::turn::TurnRole;
 use super::{Prompt, ask};
 
 /// A top-level key of one dialect, and the place of its value in the draft. Keys that are not read are
 /// [`serde(other)`](serde).
-pub(super) trait Grammar: DeserializeOwned {
+pub(super) trait RequestKey: DeserializeOwned {
     /// Reads the value of the key, which `map` stands before.
-    fn read<'b, A: MapAccess<'b>>(self, draft: &mut Draft<'b>, map: &mut A) -> Result<(), A::Error>;
+    fn read<'b, A: MapAccess<'b>>(self, draft: &mut PromptDraft<'b>, map: &mut A) -> Result<(), A::Error>;
 }
 
 /// The top level of a request, as read so far; of a key that comes twice the last value counts.
 #[derive(Default)]
-pub(super) struct Draft<'b> {
+pub(super) struct PromptDraft<'b> {
     pub(super) model: ModelSlot<'b>,
     /// A system text beside the conversation.
-    pub(super) system: Content<'b>,
-    pub(super) conversation: Conversation<'b>,
+    pub(super) system: TurnContent<'b>,
+    pub(super) conversation: ConversationDraft<'b>,
     /// The text in the place of a conversation.
-    pub(super) input: Input<'b>,
-    pub(super) tools: Tools<'b>,
-    pub(super) functions: Tools<'b>,
+    pub(super) input: PlainInput<'b>,
+    pub(super) tools: OfferedTools<'b>,
+    pub(super) functions: OfferedTools<'b>,
     /// The tools as they stand in the body.
-    tools_on_offer: Vec<Piece<'b>>,
+    tools_on_offer: Vec<PromptPiece<'b>>,
     pub(super) parameters: RawParameters<'b>,
     pub(super) session: RawSession<'b>,
 }
 
 /// Reads `body` by the grammar of the keys `G`.
-pub(super) fn parse<'b, G: Grammar>(
+pub(super) fn parse<'b, G: RequestKey>(
     dialect: Dialect,
     body: &'b [u8],
     envelopes: &Envelopes,
@@ -64,7 +64,7 @@ pub(super) fn parse<'b, G: Grammar>(
 }
 
 /// Reads a body that is UTF-8; checked once for all of it, which is cheaper than for each of its strings.
-fn read<G: Grammar>(body: &str) -> Result<Draft<'_>, serde_json::Error> {
+fn read<G: RequestKey>(body: &str) -> Result<PromptDraft<'_>, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_str(body);
     let mut draft = json.deserialize_map(DraftVisitor::<G>(PhantomData))?;
     json.end()?;
@@ -74,15 +74,15 @@ fn read<G: Grammar>(body: &str) -> Result<Draft<'_>, serde_json::Error> {
 
 struct DraftVisitor<G>(PhantomData<G>);
 
-impl<'b, G: Grammar> Visitor<'b> for DraftVisitor<G> {
-    type Value = Draft<'b>;
+impl<'b, G: RequestKey> Visitor<'b> for DraftVisitor<G> {
+    type Value = PromptDraft<'b>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'b>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut draft = Draft::default();
+        let mut draft = PromptDraft::default();
         while let Some(key) = map.next_key::<G>()? {
             key.read(&mut draft, &mut map)?;
         }
@@ -90,21 +90,21 @@ impl<'b, G: Grammar> Visitor<'b> for DraftVisitor<G> {
     }
 }
 
-impl<'b> Draft<'b> {
+impl<'b> PromptDraft<'b> {
     fn into_prompt(self, dialect: Dialect, model: ModelField<'b>, envelopes: &Envelopes) -> Prompt<'b> {
         let Self { system, mut conversation, input, tools, functions, tools_on_offer, parameters, session, .. } = self;
         conversation.begin_with(system);
         let token_ids = input.ids;
         conversation.end_with(input);
         conversation.give_results_to_tools(envelopes);
-        let Conversation { turns, system_chars, attachments, mut material, texts } = conversation;
+        let ConversationDraft { turns, system_chars, attachments, mut material, texts } = conversation;
         material.pieces.extend(tools_on_offer);
         material.push(PieceKind::Schema, parameters.schema());
-        let found = ask::Conversation { turns: &turns, texts: &texts, envelopes };
+        let found = ask::AskSearch { turns: &turns, texts: &texts, envelopes };
         let ask = found.ask();
         let start = found.loop_start(&ask);
         let tool_loop = ToolLoop::over(&turns[start.map_or(0, |start| start + 1)..]);
-        let since_answer = turns.iter().rev().take_while(|turn| turn.role != Role::Assistant);
+        let since_answer = turns.iter().rev().take_while(|turn| turn.role != TurnRole::Assistant);
         let tool_results = since_answer.fold(0_u32, |sum, turn| sum.saturating_add(turn.results));
         let count = |role| u32::try_from(turns.iter().filter(|turn| turn.role == role).count()).unwrap_or(u32::MAX);
         let mut prompt = Prompt {
@@ -112,8 +112,8 @@ impl<'b> Draft<'b> {
             model: model.name,
             model_span: model.span,
             turns: u32::try_from(turns.len()).unwrap_or(u32::MAX),
-            user_turns: count(Role::User),
-            assistant_turns: count(Role::Assistant),
+            user_turns: count(TurnRole::User),
+            assistant_turns: count(TurnRole::Assistant),
             system_chars,
             attachments,
             tools: tools.count.saturating_add(functions.count),

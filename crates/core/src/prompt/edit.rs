@@ -9,19 +9,19 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::scan::{self, Member};
+use super::scan::{self, JsonMember};
 
 /// Changes to a body's top level. A key has one role at most; the configuration makes sure of it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Edits {
+pub struct BodyEdits {
     drop: Vec<String>,
     rename: Vec<(String, String)>,
-    set: Vec<(String, Setting)>,
+    set: Vec<(String, KeySetting)>,
 }
 
 /// The JSON that a key is set to.
 #[derive(Debug, Clone, PartialEq)]
-enum Setting {
+enum KeySetting {
     /// The whole value.
     Whole(Vec<u8>),
     /// Members of the object that it is, or becomes.
@@ -29,9 +29,9 @@ enum Setting {
 }
 
 /// Bytes of the body and what stands there instead.
-type Patch = (Range<usize>, Vec<u8>);
+type BodyPatch = (Range<usize>, Vec<u8>);
 
-impl Edits {
+impl BodyEdits {
     /// No rules.
     pub const NONE: Self = Self { drop: Vec::new(), rename: Vec::new(), set: Vec::new() };
 
@@ -54,13 +54,13 @@ impl Edits {
 
     fn set(&mut self, path: &str, value: Vec<u8>) {
         let Some((key, member)) = path.split_once('.') else {
-            self.set.push((path.to_owned(), Setting::Whole(value)));
+            self.set.push((path.to_owned(), KeySetting::Whole(value)));
             return;
         };
         let member = (member.to_owned(), value);
         match self.set.iter_mut().find(|(known, _)| known == key) {
-            Some((_, Setting::Members(members))) => members.push(member),
-            _ => self.set.push((key.to_owned(), Setting::Members(vec![member]))),
+            Some((_, KeySetting::Members(members))) => members.push(member),
+            _ => self.set.push((key.to_owned(), KeySetting::Members(vec![member]))),
         }
     }
 
@@ -112,7 +112,7 @@ impl Edits {
     }
 
     /// Goes over the members twice instead of listing them: a body can be nothing but millions of them.
-    fn patches(&self, body: &[u8]) -> Vec<Patch> {
+    fn patches(&self, body: &[u8]) -> Vec<BodyPatch> {
         let Some(open) = scan::object_at(body, 0).filter(|_| !self.is_empty()) else { return Vec::new() };
         let present = self.present(body, open);
         let mut patches = Vec::new();
@@ -150,7 +150,7 @@ impl Edits {
     }
 
     /// Returns what changes in a member that stays: its key, its value, or nothing.
-    fn edits_of(&self, body: &[u8], member: &Member, name: &str, present: &[&str]) -> Vec<Patch> {
+    fn edits_of(&self, body: &[u8], member: &JsonMember, name: &str, present: &[&str]) -> Vec<BodyPatch> {
         let mut patches = Vec::new();
         if let Some((_, new)) = self.rename.iter().find(|(old, _)| old == name)
             && !present.contains(&new.as_str())
@@ -164,7 +164,7 @@ impl Edits {
     }
 }
 
-impl Setting {
+impl KeySetting {
     /// Returns the value of a key that was not there.
     fn rendered(&self) -> Vec<u8> {
         match self {
@@ -177,7 +177,7 @@ impl Setting {
     }
 
     /// Replaces the value of a `member` that is there; what is to have members and is no object becomes one.
-    fn replace(&self, body: &[u8], member: &Member, patches: &mut Vec<Patch>) {
+    fn replace(&self, body: &[u8], member: &JsonMember, patches: &mut Vec<BodyPatch>) {
         let (Self::Members(settings), Some(open)) = (self, scan::object_at(body, member.value.start)) else {
             patches.push((member.value.clone(), self.rendered()));
             return;
@@ -198,7 +198,7 @@ impl Setting {
 }
 
 /// Returns the patch that adds `entries` to the object at `open`, after the last member that stays.
-fn added(open: usize, last: Option<usize>, entries: impl Iterator<Item = Vec<u8>>) -> Option<Patch> {
+fn added(open: usize, last: Option<usize>, entries: impl Iterator<Item = Vec<u8>>) -> Option<BodyPatch> {
     let entries: Vec<_> = entries.collect();
     let at = last.unwrap_or(open + 1);
     let comma: &[u8] = if last.is_some() { b"," } else { b"" };
@@ -214,7 +214,7 @@ fn quoted(text: &str) -> Vec<u8> {
 }
 
 /// Returns a copy of `body` with the patches, which are in order and do not overlap.
-fn patched(body: &[u8], patches: &[Patch]) -> Bytes {
+fn patched(body: &[u8], patches: &[BodyPatch]) -> Bytes {
     let added: usize = patches.iter().map(|(_, new)| new.len()).sum();
     let mut copy = Vec::with_capacity(body.len() + added);
     let mut done = 0;

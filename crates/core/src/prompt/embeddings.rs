@@ -3,21 +3,21 @@
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess};
 
-use super::draft::{Draft, Grammar};
+use super::draft::{PromptDraft, RequestKey};
 use super::tolerant::Tolerant;
 
 /// The top-level keys of `POST /v1/embeddings`.
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
-pub(super) enum Key {
+pub(super) enum EmbeddingsRequestKey {
     Model,
     Input,
     #[serde(other)]
     Other,
 }
 
-impl Grammar for Key {
-    fn read<'b, A: MapAccess<'b>>(self, draft: &mut Draft<'b>, map: &mut A) -> Result<(), A::Error> {
+impl RequestKey for EmbeddingsRequestKey {
+    fn read<'b, A: MapAccess<'b>>(self, draft: &mut PromptDraft<'b>, map: &mut A) -> Result<(), A::Error> {
         match self {
             Self::Model => draft.model.put(map.next_value()?),
             Self::Input => Tolerant(draft.input) = map.next_value()?,

@@ -1,6 +1,6 @@
 //! Envelopes: text that the harness of an agent or an editor puts into a person's turns.
 //!
-//! Owns the list of them, [`TABLE`] and what the operator adds, and the scan that finds them in a text. A block counts
+//! Owns the list of them, [`ENVELOPE_TABLE`] and what the operator adds, and the scan that finds them in a text. A block counts
 //! only as a whole: its tag opens on a line of its own and closes again, outside fenced code. What a person quotes in a
 //! sentence, shows in code or leaves open stays the person's. Refuses to say what is left of a turn: that is
 //! [`ask`](super::ask).
@@ -13,25 +13,25 @@ use std::sync::{Arc, LazyLock};
 use memchr::memmem::Finder;
 use rustc_hash::FxHashMap;
 
-pub(super) use self::scan::Cut;
-pub use self::table::{Mark, Spec, TABLE};
+pub(super) use self::scan::EnvelopeCut;
+pub use self::table::{ENVELOPE_TABLE, EnvelopeDefinition, EnvelopeForm};
 
 /// The envelopes that are known to one configuration; clones share them.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Envelopes(Arc<Known>);
+pub struct Envelopes(Arc<EnvelopeIndex>);
 
 #[derive(Debug)]
-struct Known {
-    tags: FxHashMap<Arc<str>, Tag>,
+struct EnvelopeIndex {
+    tags: FxHashMap<Arc<str>, EnvelopeTag>,
     /// Beginnings of three letters that tags have: most of a text's own markup is told by them.
-    beginnings: Beginnings,
-    openings: Vec<Opening>,
+    beginnings: TagBeginnings,
+    openings: Vec<EnvelopeOpening>,
 }
 
 /// A tag, and what finds it.
 #[derive(Debug)]
-struct Tag {
-    content: Content,
+struct EnvelopeTag {
+    content: BlockContent,
     /// Finds it where it opens first on a line.
     open: Finder<'static>,
     /// Finds its closing counterpart.
@@ -40,27 +40,27 @@ struct Tag {
 
 /// A set of beginnings of tags, as bits by a hash: what is not in it begins no tag.
 #[derive(Debug)]
-struct Beginnings([u64; 64]);
+struct TagBeginnings([u64; 64]);
 
-impl PartialEq for Known {
+impl PartialEq for EnvelopeIndex {
     fn eq(&self, other: &Self) -> bool {
         let contents = |known: &Self| known.tags.iter().map(|(name, tag)| (Arc::clone(name), tag.content)).collect();
-        let [own, theirs]: [FxHashMap<Arc<str>, Content>; 2] = [self, other].map(contents);
+        let [own, theirs]: [FxHashMap<Arc<str>, BlockContent>; 2] = [self, other].map(contents);
         own == theirs && self.openings == other.openings
     }
 }
 
 /// The beginning of a part of a turn that is no person's.
 #[derive(Debug, PartialEq)]
-struct Opening {
+struct EnvelopeOpening {
     name: Arc<str>,
     begins: Arc<str>,
-    extent: Extent,
+    extent: OpeningExtent,
 }
 
 /// The content of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Content {
+enum BlockContent {
     /// The harness's words.
     Harness,
     /// The person's: the tags are left out and the words stay.
@@ -71,7 +71,7 @@ enum Content {
 
 /// The reach of an opening.
 #[derive(Debug, Clone, PartialEq)]
-enum Extent {
+enum OpeningExtent {
     /// The opening reaches to the end of its part of the turn.
     Part,
     /// The opening reaches to the end of the turn, but for tags around the person's words.
@@ -109,7 +109,7 @@ pub enum OwnEnvelope {
 
 /// A stretch of a text that an envelope takes up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOut {
+pub struct EnvelopeStretch {
     /// The envelope's tag, or what the table calls it.
     pub envelope: Arc<str>,
     /// The bytes of the turn's text that the envelope takes up, tags included.
@@ -119,62 +119,69 @@ pub struct LeftOut {
 static STANDARD: LazyLock<Envelopes> = LazyLock::new(|| Envelopes::new(&[]));
 
 impl Envelopes {
-    /// Returns those of the [`TABLE`].
+    /// Returns those of the [`ENVELOPE_TABLE`].
     #[must_use]
     pub fn standard() -> Self {
         STANDARD.clone()
     }
 
-    /// Returns those of the [`TABLE`] and the operator's.
+    /// Returns those of the [`ENVELOPE_TABLE`] and the operator's.
     #[must_use]
     pub fn new(own: &[OwnEnvelope]) -> Self {
-        let beginnings = Beginnings([0; 64]);
-        let mut known = Known { tags: FxHashMap::default(), beginnings, openings: Vec::new() };
-        TABLE.iter().for_each(|spec| known.add(spec.mark));
+        let beginnings = TagBeginnings([0; 64]);
+        let mut known = EnvelopeIndex { tags: FxHashMap::default(), beginnings, openings: Vec::new() };
+        ENVELOPE_TABLE.iter().for_each(|spec| known.add(spec.mark));
         own.iter().for_each(|envelope| known.add_own(envelope));
         Self(Arc::new(known))
     }
 }
 
-impl Known {
-    fn add(&mut self, mark: Mark) {
-        let opening = |name: &str, begins: &str, extent| Opening { name: name.into(), begins: begins.into(), extent };
+impl EnvelopeIndex {
+    fn add(&mut self, mark: EnvelopeForm) {
+        let opening =
+            |name: &str, begins: &str, extent| EnvelopeOpening { name: name.into(), begins: begins.into(), extent };
         match mark {
-            Mark::Tag(name) => self.add_tag(name, Content::Harness),
-            Mark::AskTag(name) => self.add_tag(name, Content::Ask),
-            Mark::BesideAskTag(name) => self.add_tag(name, Content::BesideAsk),
-            Mark::Whole { name, text } => self.openings.push(opening(name, text, Extent::Whole)),
-            Mark::ToAskTag { name, begins } => self.openings.push(opening(name, begins, Extent::ToAskTag)),
-            Mark::Part { name, begins } => self.openings.push(opening(name, begins, Extent::Part)),
-            Mark::Turn { name, begins } => self.openings.push(opening(name, begins, Extent::Turn)),
-            Mark::Line { name, begins } => self.openings.push(opening(name, begins, Extent::Line)),
-            Mark::Before { name, begins, ask } => {
-                self.openings.push(opening(name, begins, Extent::Until(ask.into())));
+            EnvelopeForm::Tag(name) => self.add_tag(name, BlockContent::Harness),
+            EnvelopeForm::AskTag(name) => self.add_tag(name, BlockContent::Ask),
+            EnvelopeForm::BesideAskTag(name) => self.add_tag(name, BlockContent::BesideAsk),
+            EnvelopeForm::Whole { name, text } => self.openings.push(opening(name, text, OpeningExtent::Whole)),
+            EnvelopeForm::ToAskTag { name, begins } => {
+                self.openings.push(opening(name, begins, OpeningExtent::ToAskTag))
+            }
+            EnvelopeForm::Part { name, begins } => self.openings.push(opening(name, begins, OpeningExtent::Part)),
+            EnvelopeForm::Turn { name, begins } => self.openings.push(opening(name, begins, OpeningExtent::Turn)),
+            EnvelopeForm::Line { name, begins } => self.openings.push(opening(name, begins, OpeningExtent::Line)),
+            EnvelopeForm::Before { name, begins, ask } => {
+                self.openings.push(opening(name, begins, OpeningExtent::Until(ask.into())));
             }
         }
     }
 
-    fn add_tag(&mut self, name: &str, content: Content) {
+    fn add_tag(&mut self, name: &str, content: BlockContent) {
         let open = Finder::new(&format!("\n<{name}")).into_owned();
         let close = Finder::new(&format!("</{name}")).into_owned();
         self.beginnings.add(name);
-        self.tags.insert(name.into(), Tag { content, open, close });
+        self.tags.insert(name.into(), EnvelopeTag { content, open, close });
     }
 
     fn add_own(&mut self, envelope: &OwnEnvelope) {
         match envelope {
             OwnEnvelope::Tag { name, holds_ask } => {
-                self.add_tag(name, if *holds_ask { Content::Ask } else { Content::Harness });
+                self.add_tag(name, if *holds_ask { BlockContent::Ask } else { BlockContent::Harness });
             }
             OwnEnvelope::Opening { begins, ask_after } => {
-                let extent = ask_after.as_deref().map_or(Extent::Part, |ask| Extent::Until(ask.into()));
-                self.openings.push(Opening { name: begins.as_str().into(), begins: begins.as_str().into(), extent });
+                let extent = ask_after.as_deref().map_or(OpeningExtent::Part, |ask| OpeningExtent::Until(ask.into()));
+                self.openings.push(EnvelopeOpening {
+                    name: begins.as_str().into(),
+                    begins: begins.as_str().into(),
+                    extent,
+                });
             }
         }
     }
 }
 
-impl Beginnings {
+impl TagBeginnings {
     fn add(&mut self, name: &str) {
         let bit = Self::bit_of(name.as_bytes());
         self.0[bit / 64] |= 1 << (bit % 64);

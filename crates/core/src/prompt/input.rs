@@ -5,18 +5,18 @@ use std::borrow::Cow;
 use serde::de::SeqAccess;
 
 use super::text::join;
-use super::tolerant::{Shape, Tolerant};
+use super::tolerant::{FromJson, Tolerant};
 
 /// A `prompt` or `input`: its texts joined with `\n`.
 #[derive(Default)]
-pub(super) struct Input<'b> {
+pub(super) struct PlainInput<'b> {
     /// `None` when there is neither text nor a token id.
     pub(super) text: Option<Cow<'b, str>>,
     /// Tokens that the client sent as their ids.
     pub(super) ids: u64,
 }
 
-impl<'b> Shape<'b> for Input<'b> {
+impl<'b> FromJson<'b> for PlainInput<'b> {
     fn from_text(text: Cow<'b, str>) -> Self {
         Self { text: Some(text), ids: 0 }
     }
@@ -25,12 +25,12 @@ impl<'b> Shape<'b> for Input<'b> {
         let mut input = Self::default();
         while let Some(Tolerant(element)) = array.next_element()? {
             match element {
-                Element::Text(text) => join(&mut input.text, text),
-                Element::Ids(ids) => {
+                InputElement::Text(text) => join(&mut input.text, text),
+                InputElement::Ids(ids) => {
                     input.ids = input.ids.saturating_add(ids);
                     input.text.get_or_insert_default();
                 }
-                Element::Other => {}
+                InputElement::Other => {}
             }
         }
         Ok(input)
@@ -38,7 +38,7 @@ impl<'b> Shape<'b> for Input<'b> {
 }
 
 #[derive(Default)]
-enum Element<'b> {
+enum InputElement<'b> {
     Text(Cow<'b, str>),
     /// One id, or an array of them.
     Ids(u64),
@@ -46,7 +46,7 @@ enum Element<'b> {
     Other,
 }
 
-impl<'b> Shape<'b> for Element<'b> {
+impl<'b> FromJson<'b> for InputElement<'b> {
     fn from_text(text: Cow<'b, str>) -> Self {
         Self::Text(text)
     }
@@ -67,7 +67,7 @@ impl<'b> Shape<'b> for Element<'b> {
 #[derive(Default)]
 struct IsNumber(bool);
 
-impl Shape<'_> for IsNumber {
+impl FromJson<'_> for IsNumber {
     fn from_number() -> Self {
         Self(true)
     }

@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use super::envelope::{Spec, TABLE};
+use super::envelope::{ENVELOPE_TABLE, EnvelopeDefinition};
 use super::purpose;
 
 /// Renders the tables as the page `docs/envelopes.md`.
 #[must_use]
 pub fn table_markdown() -> String {
     let mut page = String::from(INTRODUCTION);
-    for Spec { mark, harness, seen, source } in TABLE {
+    for EnvelopeDefinition { mark, harness, seen, source } in ENVELOPE_TABLE {
         let (form, content) = mark.words();
         writeln!(page, "| {form} | {content} | {harness} | {seen} | {source} |")
             .expect("a String takes all that is written");

@@ -6,18 +6,18 @@ use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess};
 use serde_json::value::RawValue;
 
-use super::media::{ImageDetail, Media};
-use super::pieces::{Piece, PieceKind};
-use super::tolerant::{Shape, Text, Tolerant};
+use super::media::{AttachedMedia, ImageDetail};
+use super::pieces::{PieceKind, PromptPiece};
+use super::tolerant::{FromJson, Tolerant, TolerantText};
 
 /// The parts of a request that a provider counts beside the text of turns.
 #[derive(Debug, Default)]
-pub(super) struct Material<'b> {
-    pub(super) pieces: Vec<Piece<'b>>,
-    pub(super) media: Media,
+pub(super) struct CountedMaterial<'b> {
+    pub(super) pieces: Vec<PromptPiece<'b>>,
+    pub(super) media: AttachedMedia,
 }
 
-impl<'b> Material<'b> {
+impl<'b> CountedMaterial<'b> {
     pub(super) fn add(&mut self, other: Self) {
         if self.pieces.is_empty() {
             self.pieces = other.pieces;
@@ -30,11 +30,11 @@ impl<'b> Material<'b> {
     /// Adds a value as it stands in the body, unless it says nothing.
     pub(super) fn push(&mut self, kind: PieceKind, raw: Option<&'b RawValue>) {
         let says_something = |raw: &&RawValue| !matches!(raw.get(), "null" | "\"\"" | "[]" | "{}");
-        self.pieces.extend(raw.filter(says_something).map(|raw| Piece::new(kind, raw)));
+        self.pieces.extend(raw.filter(says_something).map(|raw| PromptPiece::new(kind, raw)));
     }
 
     pub(super) fn push_text(&mut self, kind: PieceKind, text: Option<Cow<'b, str>>) {
-        self.pieces.extend(text.filter(|text| !text.is_empty()).map(|text| Piece::of_text(kind, text)));
+        self.pieces.extend(text.filter(|text| !text.is_empty()).map(|text| PromptPiece::of_text(kind, text)));
     }
 
     pub(super) fn push_all(&mut self, kind: PieceKind, raws: Vec<&'b RawValue>) {
@@ -43,27 +43,27 @@ impl<'b> Material<'b> {
 
     /// Adds what only the vendor can read.
     pub(super) fn push_sealed(&mut self, raw: Option<&'b RawValue>) {
-        self.media.add(Media::of_sealed(raw.map_or(0, |raw| raw.get().len())));
+        self.media.add(AttachedMedia::of_sealed(raw.map_or(0, |raw| raw.get().len())));
     }
 }
 
 /// The source of a part's image, sound or document, in whatever dialect: a URL, an id, base64, or its text.
 #[derive(Default)]
-pub(super) struct Source<'b> {
+pub(super) struct AttachmentSource<'b> {
     /// Anthropic's: `text`, `content`, `base64`, `url`, `file`.
-    kind: Text<'b>,
-    media_type: Text<'b>,
+    kind: TolerantText<'b>,
+    media_type: TolerantText<'b>,
     /// Base64, a URL, or text.
     data: Option<&'b RawValue>,
     /// A text that stands in place of an object.
     bare: Option<Cow<'b, str>>,
     content: Option<&'b RawValue>,
-    detail: Text<'b>,
+    detail: TolerantText<'b>,
 }
 
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
-enum SourceKey {
+enum AttachmentSourceKey {
     Type,
     MediaType,
     #[serde(alias = "url", alias = "file_data")]
@@ -74,7 +74,7 @@ enum SourceKey {
     Other,
 }
 
-impl<'b> Shape<'b> for Source<'b> {
+impl<'b> FromJson<'b> for AttachmentSource<'b> {
     fn from_text(text: Cow<'b, str>) -> Self {
         Self { bare: Some(text), ..Self::default() }
     }
@@ -83,19 +83,19 @@ impl<'b> Shape<'b> for Source<'b> {
         let mut source = Self::default();
         while let Some(key) = object.next_key()? {
             match key {
-                SourceKey::Type => Tolerant(source.kind) = object.next_value()?,
-                SourceKey::MediaType => Tolerant(source.media_type) = object.next_value()?,
-                SourceKey::Data => source.data = object.next_value()?,
-                SourceKey::Content => source.content = object.next_value()?,
-                SourceKey::Detail => Tolerant(source.detail) = object.next_value()?,
-                SourceKey::Other => drop(object.next_value::<IgnoredAny>()?),
+                AttachmentSourceKey::Type => Tolerant(source.kind) = object.next_value()?,
+                AttachmentSourceKey::MediaType => Tolerant(source.media_type) = object.next_value()?,
+                AttachmentSourceKey::Data => source.data = object.next_value()?,
+                AttachmentSourceKey::Content => source.content = object.next_value()?,
+                AttachmentSourceKey::Detail => Tolerant(source.detail) = object.next_value()?,
+                AttachmentSourceKey::Other => drop(object.next_value::<IgnoredAny>()?),
             }
         }
         Ok(source)
     }
 }
 
-impl<'b> Source<'b> {
+impl<'b> AttachmentSource<'b> {
     /// Returns what stands there in place of base64 too: a URL. Escapes in it make it unreadable, which makes it
     /// unknown.
     fn data(&self) -> Option<&str> {
@@ -104,22 +104,22 @@ impl<'b> Source<'b> {
     }
 
     /// An image; `detail` is what the part itself says of it.
-    pub(super) fn image(&self, detail: &Text<'_>) -> Media {
+    pub(super) fn image(&self, detail: &TolerantText<'_>) -> AttachedMedia {
         let detail = self.detail.0.as_deref().or(detail.0.as_deref());
-        Media::of_image(self.data(), ImageDetail::of(detail))
+        AttachedMedia::of_image(self.data(), ImageDetail::of(detail))
     }
 
-    pub(super) fn audio(&self) -> Media {
-        Media::of_audio(self.data())
+    pub(super) fn audio(&self) -> AttachedMedia {
+        AttachedMedia::of_audio(self.data())
     }
 
     /// A document: text where it is text, pages where it is not.
-    pub(super) fn document(self) -> Material<'b> {
-        let mut material = Material::default();
+    pub(super) fn document(self) -> CountedMaterial<'b> {
+        let mut material = CountedMaterial::default();
         match self.kind.0.as_deref() {
             Some("text") => material.push(PieceKind::Document, self.data),
             Some("content") => material.push(PieceKind::Document, self.content),
-            _ => material.media = Media::of_file(self.data()),
+            _ => material.media = AttachedMedia::of_file(self.data()),
         }
         material
     }

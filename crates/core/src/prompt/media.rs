@@ -32,9 +32,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 /// Attachments of a prompt over all turns, as far as the body shows them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Media {
+pub struct AttachedMedia {
     /// The first images.
-    pub images: Vec<Image>,
+    pub images: Vec<AttachedImage>,
     /// Further images.
     pub more_images: u32,
     /// Seconds of audio, at most; a clip begins one.
@@ -47,7 +47,7 @@ pub struct Media {
 
 /// An image.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Image {
+pub struct AttachedImage {
     /// Width and height in pixels, unless the body does not show them.
     pub size: Option<(u32, u32)>,
     /// The detail in which the image is to be looked at.
@@ -66,7 +66,7 @@ pub enum ImageDetail {
     Original,
 }
 
-impl Media {
+impl AttachedMedia {
     pub(super) fn add(&mut self, other: Self) {
         self.more_images = self.more_images.saturating_add(other.more_images);
         other.images.into_iter().for_each(|image| self.add_image(image));
@@ -75,7 +75,7 @@ impl Media {
         self.sealed_bytes = self.sealed_bytes.saturating_add(other.sealed_bytes);
     }
 
-    fn add_image(&mut self, image: Image) {
+    fn add_image(&mut self, image: AttachedImage) {
         if self.images.len() < MOST_IMAGES {
             self.images.push(image);
         } else {
@@ -86,7 +86,7 @@ impl Media {
     /// An image whose source is a URL, perhaps one that holds it, or its base64.
     pub(super) fn of_image(source: Option<&str>, detail: ImageDetail) -> Self {
         let size = source.map(payload).and_then(image_size);
-        Self { images: vec![Image { size, detail }], ..Self::default() }
+        Self { images: vec![AttachedImage { size, detail }], ..Self::default() }
     }
 
     /// Audio as base64.
@@ -203,7 +203,7 @@ mod tests {
     }
 
     fn size(source: &str) -> Option<(u32, u32)> {
-        Media::of_image(Some(source), ImageDetail::Auto).images[0].size
+        AttachedMedia::of_image(Some(source), ImageDetail::Auto).images[0].size
     }
 
     #[test]
@@ -226,15 +226,18 @@ mod tests {
         for source in ["https://example.com/a.png", "", "data:image/png,abc", "é", &base64(&png(0, 9)), &far] {
             assert_eq!(size(source), None, "{source:.30}");
         }
-        assert_eq!(Media::of_image(None, ImageDetail::Low).images, [Image { size: None, detail: ImageDetail::Low }]);
+        assert_eq!(
+            AttachedMedia::of_image(None, ImageDetail::Low).images,
+            [AttachedImage { size: None, detail: ImageDetail::Low }]
+        );
     }
 
     #[test]
     fn only_the_first_images_are_kept_one_by_one() {
-        let mut media = Media::default();
+        let mut media = AttachedMedia::default();
 
         for _ in 0..100 {
-            media.add(Media::of_image(None, ImageDetail::Auto));
+            media.add(AttachedMedia::of_image(None, ImageDetail::Auto));
         }
 
         assert_eq!((media.images.len(), media.more_images), (MOST_IMAGES, 100 - MOST_IMAGES as u32));
@@ -243,13 +246,13 @@ mod tests {
     #[test]
     fn pages_are_those_that_a_pdf_says_or_its_length_makes_likely() {
         let filling = "x".repeat(200_000);
-        let pages = |text: &str| Media::of_file(Some(&base64(text.as_bytes()))).pages;
+        let pages = |text: &str| AttachedMedia::of_file(Some(&base64(text.as_bytes()))).pages;
 
         assert_eq!(pages(&format!("%PDF-1.4 1 0 obj <</Linearized 1 /L 9 /N 12 >> {filling}")), 12);
         assert_eq!(pages(&format!("%PDF-1.4 {filling} <</Type /Pages /Count 3 /Kids [<</Count 2>>]>> %%EOF")), 3);
         assert_eq!(pages(&format!("%PDF-1.7 {filling} %%EOF")), 7);
         assert_eq!(pages("%PDF-1.7 /Count 99999999 "), MOST_PAGES);
-        assert_eq!(Media::of_file(None).pages, 1);
+        assert_eq!(AttachedMedia::of_file(None).pages, 1);
     }
 
     #[test]
@@ -261,8 +264,8 @@ mod tests {
         ];
         let wave = base64(&[&wave.concat(), &vec![0; 480_000][..]].concat());
 
-        assert_eq!(Media::of_audio(Some(&wave)).audio_seconds, 11);
-        assert_eq!(Media::of_audio(Some(&base64(&[1; 20_000]))).audio_seconds, 11);
-        assert_eq!(Media::of_audio(None).audio_seconds, 1);
+        assert_eq!(AttachedMedia::of_audio(Some(&wave)).audio_seconds, 11);
+        assert_eq!(AttachedMedia::of_audio(Some(&base64(&[1; 20_000]))).audio_seconds, 11);
+        assert_eq!(AttachedMedia::of_audio(None).audio_seconds, 1);
     }
 }

@@ -9,7 +9,7 @@ pub(super) fn mend(body: &[u8]) -> String {
         mended.push_str(&rest[..at]);
         rest = &rest[at..];
         let (escape, length) = match (surrogate(rest), rest.get(6..).and_then(surrogate)) {
-            (Some(Half::High), Some(Half::Low)) => (&rest[..12], 12),
+            (Some(SurrogateHalf::High), Some(SurrogateHalf::Low)) => (&rest[..12], 12),
             (Some(_), _) => ("\\ufffd", 6),
             (None, _) => {
                 let length = 1 + rest[1..].chars().next().map_or(0, char::len_utf8);
@@ -22,17 +22,17 @@ pub(super) fn mend(body: &[u8]) -> String {
     mended + rest
 }
 
-enum Half {
+enum SurrogateHalf {
     High,
     Low,
 }
 
 /// Returns which half of a surrogate pair `text` starts with the escape of, if any.
-fn surrogate(text: &str) -> Option<Half> {
+fn surrogate(text: &str) -> Option<SurrogateHalf> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     match u16::from_str_radix(digits, 16).ok()? {
-        0xD800..=0xDBFF => Some(Half::High),
-        0xDC00..=0xDFFF => Some(Half::Low),
+        0xD800..=0xDBFF => Some(SurrogateHalf::High),
+        0xDC00..=0xDFFF => Some(SurrogateHalf::Low),
         _ => None,
     }
 }

@@ -9,7 +9,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::parse_error::ParseError;
-use super::tolerant::{Text, Tolerant};
+use super::tolerant::{Tolerant, TolerantText};
 
 /// The model that a body names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct ModelField<'b> {
 /// When the body is not a JSON object, or does not name exactly one model at its top level.
 pub fn model_field(body: &[u8]) -> Result<ModelField<'_>, ParseError> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let slot = json.deserialize_map(TopLevel)?;
+    let slot = json.deserialize_map(ModelFieldVisitor)?;
     json.end()?;
     slot.into_field(body)
 }
@@ -56,7 +56,7 @@ impl<'b> ModelSlot<'b> {
             return Err(ParseError::ModelNotAString);
         }
         // Half of a surrogate pair is grammatical JSON, but no string.
-        let Tolerant(Text(name)) = serde_json::from_str(raw).map_err(|_| ParseError::ModelNotAString)?;
+        let Tolerant(TolerantText(name)) = serde_json::from_str(raw).map_err(|_| ParseError::ModelNotAString)?;
         let start = raw.as_ptr().addr() - body.as_ptr().addr();
         Ok(ModelField { name: name.unwrap_or_default(), span: start..start + raw.len() })
     }
@@ -64,15 +64,15 @@ impl<'b> ModelSlot<'b> {
 
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
-enum Key {
+enum ModelFieldKey {
     Model,
     #[serde(other)]
     Other,
 }
 
-struct TopLevel;
+struct ModelFieldVisitor;
 
-impl<'b> Visitor<'b> for TopLevel {
+impl<'b> Visitor<'b> for ModelFieldVisitor {
     type Value = ModelSlot<'b>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,8 +83,8 @@ impl<'b> Visitor<'b> for TopLevel {
         let mut slot = ModelSlot::default();
         while let Some(key) = map.next_key()? {
             match key {
-                Key::Model => slot.put(map.next_value()?),
-                Key::Other => drop(map.next_value::<IgnoredAny>()?),
+                ModelFieldKey::Model => slot.put(map.next_value()?),
+                ModelFieldKey::Other => drop(map.next_value::<IgnoredAny>()?),
             }
         }
         Ok(slot)

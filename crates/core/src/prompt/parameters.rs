@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::tolerant::{Text, Tolerant};
+use super::tolerant::{Tolerant, TolerantText};
 
 /// The parameters beside the conversation; `None` where the client leaves the choice to the API.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Parameters<'b> {
+pub struct PromptParameters<'b> {
     /// Sampling temperature.
     pub temperature: Option<f64>,
     /// Nucleus sampling mass.
@@ -77,8 +77,8 @@ pub(super) struct RawParameters<'b> {
 
 impl<'b> RawParameters<'b> {
     /// Reads each value; one of another type than the parameter's is as if it were not there.
-    pub(super) fn read(self) -> Parameters<'b> {
-        Parameters {
+    pub(super) fn read(self) -> PromptParameters<'b> {
+        PromptParameters {
             temperature: self.temperature.and_then(value),
             top_p: self.top_p.and_then(value),
             max_output_tokens: self.max_completion_tokens.and_then(value).or_else(|| self.max_tokens.and_then(value)),
@@ -119,7 +119,7 @@ fn value<'b, T: Deserialize<'b>>(raw: &'b RawValue) -> Option<T> {
 }
 
 pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
-    value(raw).and_then(|Tolerant(Text(text))| text)
+    value(raw).and_then(|Tolerant(TolerantText(text))| text)
 }
 
 /// Returns the value of `key` when `raw` is an object that has it.

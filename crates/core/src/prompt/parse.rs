@@ -25,11 +25,13 @@ impl<'b> Prompt<'b> {
     /// As [`Self::parse`].
     pub fn parse_with(dialect: Dialect, body: &'b [u8], envelopes: &Envelopes) -> Result<Self, ParseError> {
         match dialect {
-            Dialect::ChatCompletions => draft::parse::<chat::Key>(dialect, body, envelopes),
-            Dialect::Completions => draft::parse::<completions::Key>(dialect, body, envelopes),
-            Dialect::Responses => draft::parse::<responses::Key>(dialect, body, envelopes),
-            Dialect::Embeddings => draft::parse::<embeddings::Key>(dialect, body, envelopes),
-            Dialect::Messages | Dialect::CountTokens => draft::parse::<messages::Key>(dialect, body, envelopes),
+            Dialect::ChatCompletions => draft::parse::<chat::ChatRequestKey>(dialect, body, envelopes),
+            Dialect::Completions => draft::parse::<completions::CompletionsRequestKey>(dialect, body, envelopes),
+            Dialect::Responses => draft::parse::<responses::ResponsesRequestKey>(dialect, body, envelopes),
+            Dialect::Embeddings => draft::parse::<embeddings::EmbeddingsRequestKey>(dialect, body, envelopes),
+            Dialect::Messages | Dialect::CountTokens => {
+                draft::parse::<messages::MessagesRequestKey>(dialect, body, envelopes)
+            }
         }
     }
 }

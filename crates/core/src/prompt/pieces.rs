@@ -28,29 +28,29 @@ pub enum PieceKind {
 
 /// Something that a provider counts: JSON as it stands in the body, or a text that was read already.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Piece<'b> {
+pub struct PromptPiece<'b> {
     /// The piece's kind.
     pub kind: PieceKind,
     written: Cow<'b, str>,
-    escapes: Option<Escapes>,
+    escapes: Option<JsonEscapes>,
 }
 
 /// The escapes of JSON that are taken off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Escapes {
+pub enum JsonEscapes {
     /// All escapes: of a string, whose text the provider reads.
     All,
     /// Escapes of characters beyond ASCII: of a JSON value that the provider reads as JSON.
     Unicode,
 }
 
-impl<'b> Piece<'b> {
+impl<'b> PromptPiece<'b> {
     pub(super) fn new(kind: PieceKind, raw: &'b RawValue) -> Self {
         Self::of_json(kind, raw.get())
     }
 
     pub(super) fn of_json(kind: PieceKind, json: &'b str) -> Self {
-        let escapes = if json.starts_with('"') { Escapes::All } else { Escapes::Unicode };
+        let escapes = if json.starts_with('"') { JsonEscapes::All } else { JsonEscapes::Unicode };
         Self { kind, written: Cow::Borrowed(json), escapes: Some(escapes) }
     }
 
@@ -58,8 +58,8 @@ impl<'b> Piece<'b> {
         Self { kind, written: text, escapes: None }
     }
 
-    pub(super) fn into_owned(self) -> Piece<'static> {
-        Piece { kind: self.kind, written: Cow::Owned(self.written.into_owned()), escapes: self.escapes }
+    pub(super) fn into_owned(self) -> PromptPiece<'static> {
+        PromptPiece { kind: self.kind, written: Cow::Owned(self.written.into_owned()), escapes: self.escapes }
     }
 
     #[cfg(test)]
@@ -75,7 +75,7 @@ impl<'b> Piece<'b> {
 
     /// Returns what is to be taken off [`Self::written`], or any part of it, to read it as the provider does.
     #[must_use]
-    pub const fn escapes(&self) -> Option<Escapes> {
+    pub const fn escapes(&self) -> Option<JsonEscapes> {
         self.escapes
     }
 
@@ -90,14 +90,14 @@ impl<'b> Piece<'b> {
 
 /// Takes the escapes off a part of some JSON; what is cut or no escape stays as it is.
 #[must_use]
-pub fn unescaped(json: &str, escapes: Escapes) -> Cow<'_, str> {
+pub fn unescaped(json: &str, escapes: JsonEscapes) -> Cow<'_, str> {
     let Some(mut at) = memchr(b'\\', json.as_bytes()) else { return Cow::Borrowed(json) };
     let (mut text, mut rest) = (String::with_capacity(json.len()), json);
     loop {
         text.push_str(&rest[..at]);
         rest = &rest[at..];
         let (read, length) = escape(rest);
-        let keeps = escapes == Escapes::Unicode && read.is_none_or(|c| c.is_ascii());
+        let keeps = escapes == JsonEscapes::Unicode && read.is_none_or(|c| c.is_ascii());
         match read.filter(|_| !keeps) {
             Some(c) => text.push(c),
             None => text.push_str(&rest[..length]),
@@ -149,17 +149,17 @@ mod tests {
     use super::*;
 
     fn all(json: &str) -> Cow<'_, str> {
-        unescaped(json, Escapes::All)
+        unescaped(json, JsonEscapes::All)
     }
 
     #[test]
     fn a_string_is_read_as_what_it_says_and_other_json_stays_json() {
-        let string = Piece::of_json(PieceKind::Call, r#""{\"a\": \"\u6a21\n\"}""#);
-        let object = Piece::of_json(PieceKind::Call, r#"{"a": "\u6a21\n\u0041\\n"}"#);
+        let string = PromptPiece::of_json(PieceKind::Call, r#""{\"a\": \"\u6a21\n\"}""#);
+        let object = PromptPiece::of_json(PieceKind::Call, r#"{"a": "\u6a21\n\u0041\\n"}"#);
 
         assert_eq!(string.text(), "{\"a\": \"模\n\"}");
         assert_eq!(object.text(), r#"{"a": "模\n\u0041\\n"}"#);
-        assert_eq!(Piece::of_json(PieceKind::Tools, "[1]").text(), "[1]");
+        assert_eq!(PromptPiece::of_json(PieceKind::Tools, "[1]").text(), "[1]");
     }
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
         fn every_string_comes_back_from_its_json(text in "\\PC{0,40}[\n\t\"\\\\]?") {
             let json = serde_json::to_string(&text).expect("a string is JSON");
 
-            let piece = Piece::of_json(PieceKind::Call, &json);
+            let piece = PromptPiece::of_json(PieceKind::Call, &json);
 
             prop_assert_eq!(piece.text(), text);
         }
@@ -184,7 +184,7 @@ mod tests {
         #[test]
         fn no_part_of_json_grows(json in "[\\\\unt\"0-9a-fdD8 é模]{0,40}") {
             prop_assert!(all(&json).len() <= json.len());
-            prop_assert!(unescaped(&json, Escapes::Unicode).len() <= json.len());
+            prop_assert!(unescaped(&json, JsonEscapes::Unicode).len() <= json.len());
         }
     }
 }

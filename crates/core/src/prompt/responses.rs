@@ -6,13 +6,13 @@
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess};
 
-use super::draft::{Draft, Grammar};
+use super::draft::{PromptDraft, RequestKey};
 use super::tolerant::Tolerant;
 
 /// The top-level keys of `POST /v1/responses`.
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
-pub(super) enum Key {
+pub(super) enum ResponsesRequestKey {
     Model,
     Instructions,
     Input,
@@ -31,8 +31,8 @@ pub(super) enum Key {
     Other,
 }
 
-impl Grammar for Key {
-    fn read<'b, A: MapAccess<'b>>(self, draft: &mut Draft<'b>, map: &mut A) -> Result<(), A::Error> {
+impl RequestKey for ResponsesRequestKey {
+    fn read<'b, A: MapAccess<'b>>(self, draft: &mut PromptDraft<'b>, map: &mut A) -> Result<(), A::Error> {
         let parameters = &mut draft.parameters;
         match self {
             Self::Model => draft.model.put(map.next_value()?),

@@ -10,13 +10,13 @@ use memchr::memchr2;
 
 /// One member of an object: the bytes of its key and of its value, as places in the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member {
+pub(super) struct JsonMember {
     /// The bytes of the key, quotes included.
     pub(super) key: Range<usize>,
     pub(super) value: Range<usize>,
 }
 
-impl Member {
+impl JsonMember {
     /// Returns the key with its escapes resolved; `None` when it is no text.
     pub(super) fn name<'b>(&self, body: &'b [u8]) -> Option<Cow<'b, str>> {
         let quoted = &body[self.key.clone()];
@@ -35,7 +35,7 @@ pub(super) fn object_at(body: &[u8], start: usize) -> Option<usize> {
 }
 
 /// Returns the members of the object whose `{` stands at `open`, in their order.
-pub(super) fn members(body: &[u8], open: usize) -> impl Iterator<Item = Member> {
+pub(super) fn members(body: &[u8], open: usize) -> impl Iterator<Item = JsonMember> {
     let mut next = open + 1;
     std::iter::from_fn(move || {
         let key_start = skip_space(body, next);
@@ -46,7 +46,7 @@ pub(super) fn members(body: &[u8], open: usize) -> impl Iterator<Item = Member> 
         let comma = skip_space(body, value.end);
         // Without a comma the object ends, and the next call finds no key.
         next = if body.get(comma) == Some(&b',') { comma + 1 } else { comma };
-        Some(Member { key, value })
+        Some(JsonMember { key, value })
     })
 }
 
@@ -109,7 +109,7 @@ mod tests {
 
     fn found(body: &str) -> Vec<(String, &str)> {
         let open = object_at(body.as_bytes(), 0).expect("an object");
-        let member = |member: Member| {
+        let member = |member: JsonMember| {
             let name = member.name(body.as_bytes()).expect("text").into_owned();
             (name, &body[member.value])
         };

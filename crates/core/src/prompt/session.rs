@@ -25,7 +25,7 @@ pub(super) struct RawSession<'b> {
 
 /// The client's names for the conversation; `None` where it gives none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Session<'b> {
+pub struct ClientSession<'b> {
     /// A name of this conversation alone: `session_id`, `conversation`, or the session in Claude Code's
     /// `metadata.user_id`.
     pub id: Option<Cow<'b, str>>,
@@ -34,22 +34,22 @@ pub struct Session<'b> {
 }
 
 impl<'b> RawSession<'b> {
-    pub(super) fn read(self) -> Session<'b> {
+    pub(super) fn read(self) -> ClientSession<'b> {
         let conversation = || {
             let id = self.conversation.and_then(text);
             id.or_else(|| member(self.conversation, "id").and_then(text)).and_then(sane)
         };
         let claude_code = || member(self.metadata, "user_id").and_then(text).and_then(|user| claude_code(&user));
-        Session {
+        ClientSession {
             id: self.session_id.and_then(text).and_then(sane).or_else(conversation).or_else(claude_code),
             cache_key: self.prompt_cache_key.and_then(text).and_then(sane),
         }
     }
 }
 
-impl Session<'_> {
-    pub(super) fn into_owned(self) -> Session<'static> {
-        Session { id: self.id.map(owned), cache_key: self.cache_key.map(owned) }
+impl ClientSession<'_> {
+    pub(super) fn into_owned(self) -> ClientSession<'static> {
+        ClientSession { id: self.id.map(owned), cache_key: self.cache_key.map(owned) }
     }
 }
 

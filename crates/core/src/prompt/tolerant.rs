@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// A value that is made from the JSON types it knows and is empty for all others.
-pub(super) trait Shape<'b>: Default {
+pub(super) trait FromJson<'b>: Default {
     fn from_text(_text: Cow<'b, str>) -> Self {
         Self::default()
     }
@@ -32,20 +32,20 @@ pub(super) trait Shape<'b>: Default {
     }
 }
 
-/// Deserialises any JSON value into a [`Shape`].
+/// Deserialises any JSON value into a [`FromJson`].
 pub(super) struct Tolerant<T>(pub(super) T);
 
-impl<'b, T: Shape<'b>> Deserialize<'b> for Tolerant<T> {
+impl<'b, T: FromJson<'b>> Deserialize<'b> for Tolerant<T> {
     fn deserialize<D: Deserializer<'b>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ShapeVisitor(PhantomData)).map(Self)
+        deserializer.deserialize_any(FromJsonVisitor(PhantomData)).map(Self)
     }
 }
 
 /// A string, borrowed where it holds no escapes.
 #[derive(Default)]
-pub(super) struct Text<'b>(pub(super) Option<Cow<'b, str>>);
+pub(super) struct TolerantText<'b>(pub(super) Option<Cow<'b, str>>);
 
-impl<'b> Shape<'b> for Text<'b> {
+impl<'b> FromJson<'b> for TolerantText<'b> {
     fn from_text(text: Cow<'b, str>) -> Self {
         Self(Some(text))
     }
@@ -53,17 +53,17 @@ impl<'b> Shape<'b> for Text<'b> {
 
 /// A switch that is on where `true` stands.
 #[derive(Default)]
-pub(super) struct Flag(pub(super) bool);
+pub(super) struct TolerantFlag(pub(super) bool);
 
-impl Shape<'_> for Flag {
+impl FromJson<'_> for TolerantFlag {
     fn from_bool(value: bool) -> Self {
         Self(value)
     }
 }
 
-struct ShapeVisitor<T>(PhantomData<T>);
+struct FromJsonVisitor<T>(PhantomData<T>);
 
-impl<'b, T: Shape<'b>> Visitor<'b> for ShapeVisitor<T> {
+impl<'b, T: FromJson<'b>> Visitor<'b> for FromJsonVisitor<T> {
     type Value = T;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::turn::{Fingerprint, Role, Turn};
+use super::turn::{ConversationTurn, TurnFingerprint, TurnRole};
 
 /// The newest results among which one error may come again: one that was overcome long ago holds nobody up.
 const RECENT: usize = 12;
@@ -26,9 +26,9 @@ pub(super) struct ToolLoop {
 
 impl ToolLoop {
     /// Counts over `turns`: those after the ask that began the loop.
-    pub(super) fn over(turns: &[Turn]) -> Self {
-        let calls: Vec<Fingerprint> = turns.iter().flat_map(|turn| &turn.calls).copied().collect();
-        let errors: Vec<Fingerprint> = turns.iter().flat_map(|turn| &turn.errors).copied().collect();
+    pub(super) fn over(turns: &[ConversationTurn]) -> Self {
+        let calls: Vec<TurnFingerprint> = turns.iter().flat_map(|turn| &turn.calls).copied().collect();
+        let errors: Vec<TurnFingerprint> = turns.iter().flat_map(|turn| &turn.errors).copied().collect();
         let (distinct, _) = tally(&calls);
         let recent = turns.iter().rev().filter(|turn| turn.results > 0).take(RECENT);
         let (_, most_errors) = tally(&recent.flat_map(|turn| &turn.errors).copied().collect::<Vec<_>>());
@@ -39,8 +39,8 @@ impl ToolLoop {
 }
 
 /// Returns how many different fingerprints there are, and how often the most frequent one came.
-fn tally(fingerprints: &[Fingerprint]) -> (usize, u32) {
-    let mut counts: FxHashMap<Fingerprint, u32> = FxHashMap::default();
+fn tally(fingerprints: &[TurnFingerprint]) -> (usize, u32) {
+    let mut counts: FxHashMap<TurnFingerprint, u32> = FxHashMap::default();
     for fingerprint in fingerprints {
         *counts.entry(*fingerprint).or_default() += 1;
     }
@@ -48,8 +48,8 @@ fn tally(fingerprints: &[Fingerprint]) -> (usize, u32) {
 }
 
 /// Returns how many of the newest steps are the same. A step is all calls that are made before the next result.
-fn row(turns: &[Turn]) -> u32 {
-    let mut steps: Vec<Vec<Fingerprint>> = Vec::new();
+fn row(turns: &[ConversationTurn]) -> u32 {
+    let mut steps: Vec<Vec<TurnFingerprint>> = Vec::new();
     let mut is_open = false;
     for turn in turns {
         if !turn.calls.is_empty() {
@@ -58,7 +58,7 @@ fn row(turns: &[Turn]) -> u32 {
                 None => steps.push(turn.calls.clone()),
             }
             is_open = true;
-        } else if turn.role == Role::Tool || turn.results > 0 {
+        } else if turn.role == TurnRole::Tool || turn.results > 0 {
             is_open = false;
         }
     }
@@ -74,14 +74,19 @@ fn count(number: usize) -> u32 {
 mod tests {
     use super::*;
 
-    fn step(call: &str) -> [Turn; 2] {
-        let calls = vec![Fingerprint::of_call(&[call])];
-        let called = Turn { role: Role::Assistant, calls, ..Turn::default() };
-        [called, Turn { role: Role::Tool, results: 1, ..Turn::default() }]
+    fn step(call: &str) -> [ConversationTurn; 2] {
+        let calls = vec![TurnFingerprint::of_call(&[call])];
+        let called = ConversationTurn { role: TurnRole::Assistant, calls, ..ConversationTurn::default() };
+        [called, ConversationTurn { role: TurnRole::Tool, results: 1, ..ConversationTurn::default() }]
     }
 
-    fn failure(text: &str) -> Turn {
-        Turn { role: Role::Tool, results: 1, errors: vec![Fingerprint::of_error(text)], ..Turn::default() }
+    fn failure(text: &str) -> ConversationTurn {
+        ConversationTurn {
+            role: TurnRole::Tool,
+            results: 1,
+            errors: vec![TurnFingerprint::of_error(text)],
+            ..ConversationTurn::default()
+        }
     }
 
     fn over(steps: &[&str]) -> ToolLoop {
@@ -106,7 +111,7 @@ mod tests {
         let [called, result] = step("a");
         let both = [called.clone(), step("b")[0].clone(), result.clone(), result];
 
-        let turns: Vec<Turn> = both.iter().cycle().take(12).cloned().collect();
+        let turns: Vec<ConversationTurn> = both.iter().cycle().take(12).cloned().collect();
 
         assert!(ToolLoop::over(&turns).is_stalled);
         assert!(!ToolLoop::over(&turns[..8]).is_stalled);
@@ -123,7 +128,7 @@ mod tests {
 
     #[test]
     fn an_error_that_was_overcome_long_ago_stalls_no_loop() {
-        let mut turns: Vec<Turn> = ["Error: no match"; 3].map(failure).to_vec();
+        let mut turns: Vec<ConversationTurn> = ["Error: no match"; 3].map(failure).to_vec();
         assert!(ToolLoop::over(&turns).is_stalled);
 
         for number in 0..40 {

@@ -3,18 +3,18 @@
 use serde::de::SeqAccess;
 use serde_json::value::RawValue;
 
-use super::pieces::{Piece, PieceKind};
-use super::tolerant::Shape;
+use super::pieces::{PieceKind, PromptPiece};
+use super::tolerant::FromJson;
 
 /// An array of tools.
 #[derive(Default)]
-pub(super) struct Tools<'b> {
+pub(super) struct OfferedTools<'b> {
     pub(super) count: u32,
     /// The first and the last of them.
     ends: Option<(&'b RawValue, &'b RawValue)>,
 }
 
-impl<'b> Shape<'b> for Tools<'b> {
+impl<'b> FromJson<'b> for OfferedTools<'b> {
     fn from_array<A: SeqAccess<'b>>(mut array: A) -> Result<Self, A::Error> {
         let mut tools = Self::default();
         while let Some(tool) = array.next_element::<&'b RawValue>()? {
@@ -25,12 +25,12 @@ impl<'b> Shape<'b> for Tools<'b> {
     }
 }
 
-impl<'b> Tools<'b> {
+impl<'b> OfferedTools<'b> {
     /// Returns the tools as one piece of the `body` that they were read from, without an entry for each.
-    pub(super) fn piece(&self, body: &'b str) -> Option<Piece<'b>> {
+    pub(super) fn piece(&self, body: &'b str) -> Option<PromptPiece<'b>> {
         let (first, last) = self.ends.map(|(first, last)| (first.get(), last.get()))?;
         let place = |part: &str| part.as_ptr().addr().checked_sub(body.as_ptr().addr());
         let json = body.get(place(first)?..place(last)? + last.len())?;
-        Some(Piece::of_json(PieceKind::Tools, json))
+        Some(PromptPiece::of_json(PieceKind::Tools, json))
     }
 }

@@ -6,7 +6,7 @@ use rustc_hash::FxHasher;
 
 /// The author of a turn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Role {
+pub enum TurnRole {
     /// The user's side: a person, or the harness that speaks for one.
     User,
     /// The application: `system` and `developer`.
@@ -22,8 +22,8 @@ pub enum Role {
 
 /// One turn of a conversation.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Turn {
-    pub(super) role: Role,
+pub(super) struct ConversationTurn {
+    pub(super) role: TurnRole,
     /// True where the body says that the turn is the user's, also where nothing in it is.
     pub(super) is_user_message: bool,
     /// The turn's entry among the prompt's texts, if it has text.
@@ -33,21 +33,21 @@ pub(super) struct Turn {
     /// True where an image, a sound or a file is attached, tool results apart.
     pub(super) has_attachments: bool,
     /// The tool calls that it makes; equal numbers are equal calls.
-    pub(super) calls: Vec<Fingerprint>,
+    pub(super) calls: Vec<TurnFingerprint>,
     /// The tool results that it brings.
     pub(super) results: u32,
     /// Errors of the tool results that failed; equal numbers are equal errors.
-    pub(super) errors: Vec<Fingerprint>,
+    pub(super) errors: Vec<TurnFingerprint>,
 }
 
 /// A hash that tells calls, or errors, of one conversation apart. Means nothing beyond the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Fingerprint(u64);
+pub(super) struct TurnFingerprint(u64);
 
 /// The bytes of an error's text that count: what follows is a trace whose lines differ.
 const ERROR_BYTES: usize = 512;
 
-impl Fingerprint {
+impl TurnFingerprint {
     /// Hashes a call: the tool's name and its arguments, as they are spelt.
     pub(super) fn of_call(parts: &[&str]) -> Self {
         let mut hasher = FxHasher::default();

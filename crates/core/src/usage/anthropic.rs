@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::counts::Counts;
+use super::counts::ReportedCounts;
 
 /// The keys of generated text, in whole answers and in streams.
 pub(super) const TEXT: &[&str] = &["text", "thinking", "partial_json"];
@@ -15,11 +15,11 @@ pub(super) const END: &str = "message_stop";
 
 /// Anthropic counts the tokens that it read from its cache, or wrote to it, beside the input; here they are part of it,
 /// as with everyone else.
-pub(super) fn counts(usage: &Value) -> Counts {
+pub(super) fn counts(usage: &Value) -> ReportedCounts {
     let cached = usage["cache_read_input_tokens"].as_u64();
     let written = usage["cache_creation_input_tokens"].as_u64().unwrap_or_default();
     let beside = cached.unwrap_or_default().saturating_add(written);
-    Counts {
+    ReportedCounts {
         input: usage["input_tokens"].as_u64().map(|input| input.saturating_add(beside)),
         output: usage["output_tokens"].as_u64(),
         cached,

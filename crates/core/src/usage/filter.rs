@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Framing, Reader, Verdict};
+use super::{AnswerFraming, EventVerdict, UsageReader};
 
 /// The largest event that is held back; most have a few hundred bytes.
 const MAX_PENDING: usize = 64 * 1024;
@@ -23,7 +23,7 @@ pub enum UsageEvent {
 /// and when the upstream breaks off, there is no half event before the one that says so.
 #[derive(Debug)]
 pub struct UsageFilter {
-    pub(super) reader: Reader,
+    pub(super) reader: UsageReader,
     event: UsageEvent,
     /// The beginning of the event that is open.
     pending: BytesMut,
@@ -36,14 +36,14 @@ pub struct UsageFilter {
 impl UsageFilter {
     /// Makes a filter for the answer that `reader` reads. Only streams of OpenAI's shape have usage events.
     #[must_use]
-    pub fn new(reader: Reader, event: UsageEvent) -> Self {
+    pub fn new(reader: UsageReader, event: UsageEvent) -> Self {
         let event = if reader.has_usage_events() { event } else { UsageEvent::Keep };
         Self { reader, event, pending: BytesMut::new(), released: false, half_removed: false }
     }
 
     /// Returns the reader of the answer so far.
     #[must_use]
-    pub fn reader(&self) -> &Reader {
+    pub fn reader(&self) -> &UsageReader {
         &self.reader
     }
 
@@ -57,18 +57,18 @@ impl UsageFilter {
     pub fn push(&mut self, chunk: Bytes) -> Bytes {
         match self.reader.framing {
             _ if chunk.is_empty() => chunk,
-            Framing::Json => {
+            AnswerFraming::Json => {
                 self.reader.push(&chunk);
                 chunk
             }
-            Framing::Events => self.sift(chunk),
+            AnswerFraming::Events => self.sift(chunk),
         }
     }
 
     /// Returns what is left when the answer has ended.
     pub fn finish(&mut self) -> Bytes {
         let rest = self.pending.split().freeze();
-        if self.event == UsageEvent::Remove && self.reader.state.verdict() == Verdict::Usage {
+        if self.event == UsageEvent::Remove && self.reader.state.verdict() == EventVerdict::Usage {
             Bytes::new()
         } else {
             rest
@@ -89,7 +89,7 @@ impl UsageFilter {
         let mut from = usize::from(std::mem::take(half_removed) && chunk[0] == b'\n');
         let mut pieces: Vec<Bytes> = Vec::new();
         let opened = reader.read(&chunk, |event| {
-            if *fate == UsageEvent::Remove && event.verdict == Verdict::Usage && !*released {
+            if *fate == UsageEvent::Remove && event.verdict == EventVerdict::Usage && !*released {
                 pieces.extend(event.start.filter(|start| *start > from).map(|start| chunk.slice(from..start)));
                 pending.clear();
                 let is_cr = chunk[event.end - 1] == b'\r';

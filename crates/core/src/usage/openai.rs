@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::counts::Counts;
+use super::counts::ReportedCounts;
 
 /// The keys of generated text; the reasoning ones are other servers'.
 pub(super) const TEXT: &[&str] = &["content", "text", "reasoning_content", "reasoning", "refusal", "arguments"];
@@ -10,8 +10,8 @@ pub(super) const TEXT: &[&str] = &["content", "text", "reasoning_content", "reas
 /// The data of the event that ends a stream.
 pub(super) const DONE: &[u8] = b"[DONE]";
 
-pub(super) fn counts(usage: &Value) -> Counts {
-    Counts {
+pub(super) fn counts(usage: &Value) -> ReportedCounts {
+    ReportedCounts {
         input: usage["prompt_tokens"].as_u64(),
         output: usage["completion_tokens"].as_u64(),
         cached: usage["prompt_tokens_details"]["cached_tokens"].as_u64(),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::counts::Counts;
+use super::counts::ReportedCounts;
 
 /// The keys of generated text in a whole answer.
 pub(super) const TEXT: &[&str] = &["text", "arguments"];
@@ -13,8 +13,8 @@ pub(super) const TEXT_IN_STREAM: &[&str] = &["delta"];
 /// The types of the event that ends a stream.
 pub(super) const ENDS: &[&str] = &["response.completed", "response.incomplete", "response.failed"];
 
-pub(super) fn counts(usage: &Value) -> Counts {
-    Counts {
+pub(super) fn counts(usage: &Value) -> ReportedCounts {
+    ReportedCounts {
         input: usage["input_tokens"].as_u64(),
         output: usage["output_tokens"].as_u64(),
         cached: usage["input_tokens_details"]["cached_tokens"].as_u64(),

@@ -9,12 +9,12 @@ const MAX_SAMPLE: usize = 8 * 1024;
 
 /// The first [`MAX_SAMPLE`] bytes of a text, and its length.
 #[derive(Debug, Default)]
-pub(super) struct Sample {
+pub(super) struct AnswerSample {
     kept: Vec<u8>,
     bytes: u64,
 }
 
-impl Sample {
+impl AnswerSample {
     pub(super) fn extend(&mut self, bytes: &[u8]) {
         let room = (MAX_SAMPLE - self.kept.len()).min(bytes.len());
         self.kept.extend_from_slice(&bytes[..room]);
@@ -46,8 +46,8 @@ impl Sample {
 mod tests {
     use super::*;
 
-    fn sample(text: &str) -> Sample {
-        let mut sample = Sample::default();
+    fn sample(text: &str) -> AnswerSample {
+        let mut sample = AnswerSample::default();
         text.as_bytes().chunks(1000).for_each(|piece| sample.extend(piece));
         sample
     }

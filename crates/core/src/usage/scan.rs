@@ -7,7 +7,7 @@
 use memchr::memchr2;
 use serde_json::Value;
 
-use super::sample::Sample;
+use super::sample::AnswerSample;
 
 /// The largest `usage` object that is read; the largest of today's has 600 bytes.
 const MAX_USAGE: usize = 4096;
@@ -16,29 +16,29 @@ const MAX_NAME: usize = 24;
 
 /// The state of reading one document.
 #[derive(Debug, Default)]
-pub(super) struct Scan {
+pub(super) struct DocumentScan {
     text_keys: &'static [&'static str],
     depth: u32,
-    string: Option<Purpose>,
-    escape: Escape,
-    name: Name,
+    string: Option<StringPurpose>,
+    escape: StringEscape,
+    name: ShortString,
     /// The key whose value comes next; `None` where a name may come.
-    key: Option<Key>,
+    key: Option<ScannedKey>,
     /// The key on the first level that leads here.
-    outer: Option<Key>,
+    outer: Option<ScannedKey>,
     capture: Option<u32>,
     captured: Vec<u8>,
     usage: Option<Value>,
-    kind: Name,
+    kind: ShortString,
     sequence: Option<u64>,
-    choices: Choices,
+    choices: ChoicesState,
     opened: bool,
     alien: bool,
 }
 
 /// The state of the top-level `choices`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Choices {
+pub(super) enum ChoicesState {
     /// The key was not seen.
     #[default]
     Absent,
@@ -51,7 +51,7 @@ pub(super) enum Choices {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Key {
+enum ScannedKey {
     Type,
     Choices,
     Usage,
@@ -63,7 +63,7 @@ enum Key {
 
 /// The purpose of a string's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
+enum StringPurpose {
     Name,
     Kind,
     Text,
@@ -71,7 +71,7 @@ enum Purpose {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-enum Escape {
+enum StringEscape {
     #[default]
     None,
     Begun,
@@ -83,13 +83,13 @@ enum Escape {
 
 /// A short string; a longer one, or one with escapes, equals nothing.
 #[derive(Debug, Clone, Copy, Default)]
-struct Name {
+struct ShortString {
     bytes: [u8; MAX_NAME],
     length: usize,
     spoilt: bool,
 }
 
-impl Scan {
+impl DocumentScan {
     pub(super) fn new(text_keys: &'static [&'static str]) -> Self {
         Self { text_keys, ..Self::default() }
     }
@@ -102,7 +102,7 @@ impl Scan {
     }
 
     /// Reads on.
-    pub(super) fn feed(&mut self, mut bytes: &[u8], text: &mut Sample) {
+    pub(super) fn feed(&mut self, mut bytes: &[u8], text: &mut AnswerSample) {
         while !bytes.is_empty() {
             let capture = self.capture;
             let consumed = match self.string {
@@ -121,7 +121,7 @@ impl Scan {
         self.usage.as_ref()
     }
 
-    pub(super) fn choices(&self) -> Choices {
+    pub(super) fn choices(&self) -> ChoicesState {
         self.choices
     }
 
@@ -149,10 +149,10 @@ impl Scan {
         if self.depth == 0 {
             self.alien |= !blank || byte.is_some_and(|byte| byte != b'{' || self.opened);
         }
-        if self.choices == Choices::Opened && (!blank || byte.is_some()) {
-            self.choices = if blank && byte == Some(b']') { Choices::Empty } else { Choices::Filled };
+        if self.choices == ChoicesState::Opened && (!blank || byte.is_some()) {
+            self.choices = if blank && byte == Some(b']') { ChoicesState::Empty } else { ChoicesState::Filled };
         }
-        if self.key == Some(Key::Sequence) {
+        if self.key == Some(ScannedKey::Sequence) {
             self.count(run);
         }
         if let Some(byte) = byte {
@@ -191,13 +191,13 @@ impl Scan {
         self.opened = true;
         self.depth = self.depth.saturating_add(1);
         match self.key.take() {
-            Some(Key::Usage) if byte == b'{' && self.capture.is_none() => {
+            Some(ScannedKey::Usage) if byte == b'{' && self.capture.is_none() => {
                 self.capture = Some(self.depth);
                 self.captured.clear();
                 self.captured.push(byte);
             }
-            Some(Key::Choices) => {
-                self.choices = if byte == b'[' { Choices::Opened } else { Choices::Filled };
+            Some(ScannedKey::Choices) => {
+                self.choices = if byte == b'[' { ChoicesState::Opened } else { ChoicesState::Filled };
             }
             _ => {}
         }
@@ -205,71 +205,71 @@ impl Scan {
 
     fn open_string(&mut self) {
         let purpose = match self.key {
-            None => Purpose::Name,
-            Some(Key::Type) => Purpose::Kind,
-            Some(Key::Text) => Purpose::Text,
-            Some(_) => Purpose::Nothing,
+            None => StringPurpose::Name,
+            Some(ScannedKey::Type) => StringPurpose::Kind,
+            Some(ScannedKey::Text) => StringPurpose::Text,
+            Some(_) => StringPurpose::Nothing,
         };
         self.string = Some(purpose);
-        self.name = Name::default();
+        self.name = ShortString::default();
     }
 
-    fn classify(&self) -> Key {
-        let inside = self.depth == 2 && self.outer == Some(Key::Envelope);
+    fn classify(&self) -> ScannedKey {
+        let inside = self.depth == 2 && self.outer == Some(ScannedKey::Envelope);
         match self.depth {
-            1 if self.name.is("type") => Key::Type,
-            1 if self.name.is("choices") => Key::Choices,
-            1 if self.name.is("sequence_number") => Key::Sequence,
-            1 if self.name.is("message") || self.name.is("response") => Key::Envelope,
-            _ if (self.depth == 1 || inside) && self.name.is("usage") => Key::Usage,
-            _ if self.text_keys.iter().any(|key| self.name.is(key)) => Key::Text,
-            _ => Key::Other,
+            1 if self.name.is("type") => ScannedKey::Type,
+            1 if self.name.is("choices") => ScannedKey::Choices,
+            1 if self.name.is("sequence_number") => ScannedKey::Sequence,
+            1 if self.name.is("message") || self.name.is("response") => ScannedKey::Envelope,
+            _ if (self.depth == 1 || inside) && self.name.is("usage") => ScannedKey::Usage,
+            _ if self.text_keys.iter().any(|key| self.name.is(key)) => ScannedKey::Text,
+            _ => ScannedKey::Other,
         }
     }
 
     /// Reads up to the next escape or the string's end.
-    fn quoted(&mut self, purpose: Purpose, bytes: &[u8], text: &mut Sample) -> usize {
-        if !matches!(self.escape, Escape::None) {
+    fn quoted(&mut self, purpose: StringPurpose, bytes: &[u8], text: &mut AnswerSample) -> usize {
+        if !matches!(self.escape, StringEscape::None) {
             self.escaped(purpose, bytes[0], text);
             return 1;
         }
         let end = memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
         match purpose {
-            Purpose::Name | Purpose::Kind => self.name.extend(&bytes[..end]),
-            Purpose::Text => text.extend(&bytes[..end]),
-            Purpose::Nothing => {}
+            StringPurpose::Name | StringPurpose::Kind => self.name.extend(&bytes[..end]),
+            StringPurpose::Text => text.extend(&bytes[..end]),
+            StringPurpose::Nothing => {}
         }
         match bytes.get(end) {
             Some(b'"') => {
                 self.string = None;
-                if purpose == Purpose::Kind {
+                if purpose == StringPurpose::Kind {
                     self.kind = self.name;
                 }
             }
-            Some(_) => self.escape = Escape::Begun,
+            Some(_) => self.escape = StringEscape::Begun,
             None => return end,
         }
         end + 1
     }
 
-    fn escaped(&mut self, purpose: Purpose, byte: u8, text: &mut Sample) {
+    fn escaped(&mut self, purpose: StringPurpose, byte: u8, text: &mut AnswerSample) {
         self.name.spoilt = true;
         let (escape, character) = match self.escape {
-            Escape::Hex { digits, value } => {
+            StringEscape::Hex { digits, value } => {
                 let value = value << 4 | char::from(byte).to_digit(16).unwrap_or_default();
                 if digits == 3 {
-                    (Escape::None, Some(value))
+                    (StringEscape::None, Some(value))
                 } else {
-                    (Escape::Hex { digits: digits + 1, value }, None)
+                    (StringEscape::Hex { digits: digits + 1, value }, None)
                 }
             }
-            _ if byte == b'u' => (Escape::Hex { digits: 0, value: 0 }, None),
-            _ => (Escape::None, Some(u32::from(unescaped(byte)))),
+            _ if byte == b'u' => (StringEscape::Hex { digits: 0, value: 0 }, None),
+            _ => (StringEscape::None, Some(u32::from(unescaped(byte)))),
         };
         self.escape = escape;
         // Of a surrogate pair the second half counts, as one character that is not the right one.
         let character = character.filter(|value| !(0xd800..0xdc00).contains(value));
-        if let (Purpose::Text, Some(value)) = (purpose, character) {
+        if let (StringPurpose::Text, Some(value)) = (purpose, character) {
             let character = char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER);
             text.extend(character.encode_utf8(&mut [0; 4]).as_bytes());
         }
@@ -289,7 +289,7 @@ impl Scan {
     }
 }
 
-impl Name {
+impl ShortString {
     fn extend(&mut self, bytes: &[u8]) {
         match self.bytes.get_mut(self.length..self.length + bytes.len()) {
             Some(room) => {

@@ -10,8 +10,8 @@ const DATA: &[u8] = b"data";
 
 /// The position of the reader in a stream's lines and events.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
-    line: Line,
+pub(super) struct EventLines {
+    line: LineState,
     /// Bytes of the byte order mark that were seen; all of them once there can be none.
     bom: usize,
     after_cr: bool,
@@ -22,7 +22,7 @@ pub(super) struct Lines {
 
 /// Something that was found in a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Piece<'c> {
+pub(super) enum EventPiece<'c> {
     /// An event begins at this byte.
     Opened(usize),
     /// Bytes of its data, in order.
@@ -34,7 +34,7 @@ pub(super) enum Piece<'c> {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Line {
+enum LineState {
     #[default]
     Start,
     /// In a field's name, which so far is this much of `data`.
@@ -45,9 +45,9 @@ enum Line {
     Skipped,
 }
 
-impl Lines {
+impl EventLines {
     /// Reads on, and tells `found` what there is.
-    pub(super) fn feed<'c>(&mut self, chunk: &'c [u8], mut found: impl FnMut(Piece<'c>)) {
+    pub(super) fn feed<'c>(&mut self, chunk: &'c [u8], mut found: impl FnMut(EventPiece<'c>)) {
         let mut at = self.skip_bom(chunk);
         while let Some(byte) = chunk.get(at) {
             if std::mem::take(&mut self.after_cr) && *byte == b'\n' {
@@ -55,13 +55,13 @@ impl Lines {
                 continue;
             }
             at += match self.line {
-                Line::Start => self.start(*byte, at, &mut found),
-                Line::Name(length) => self.name(*byte, length, &mut found),
-                Line::Space => {
-                    self.line = Line::Data;
+                LineState::Start => self.start(*byte, at, &mut found),
+                LineState::Name(length) => self.name(*byte, length, &mut found),
+                LineState::Space => {
+                    self.line = LineState::Data;
                     usize::from(*byte == b' ')
                 }
-                Line::Data | Line::Skipped => self.rest(&chunk[at..], &mut found),
+                LineState::Data | LineState::Skipped => self.rest(&chunk[at..], &mut found),
             };
         }
     }
@@ -73,7 +73,7 @@ impl Lines {
 
     /// Returns whether a line or an event has begun and not ended: what is appended now would become part of it.
     pub(super) fn is_amid(&self) -> bool {
-        self.open || self.line != Line::Start
+        self.open || self.line != LineState::Start
     }
 
     fn skip_bom(&mut self, chunk: &[u8]) -> usize {
@@ -81,7 +81,7 @@ impl Lines {
         let matching = chunk.iter().zip(rest).take_while(|(byte, expected)| byte == expected).count();
         if matching < chunk.len() && matching < rest.len() {
             if self.bom + matching > 0 {
-                self.line = Line::Skipped; // half a mark: a field's name that nobody knows
+                self.line = LineState::Skipped; // half a mark: a field's name that nobody knows
             }
             self.bom = BOM.len();
         } else {
@@ -90,36 +90,36 @@ impl Lines {
         matching
     }
 
-    fn start<'c>(&mut self, byte: u8, at: usize, found: &mut impl FnMut(Piece<'c>)) -> usize {
+    fn start<'c>(&mut self, byte: u8, at: usize, found: &mut impl FnMut(EventPiece<'c>)) -> usize {
         match byte {
             b'\r' | b'\n' => {
                 self.after_cr = byte == b'\r';
                 self.has_data = false;
                 if std::mem::take(&mut self.open) {
-                    found(Piece::Ended(at + 1));
+                    found(EventPiece::Ended(at + 1));
                 }
                 1
             }
             b':' => {
-                self.line = Line::Skipped;
+                self.line = LineState::Skipped;
                 1
             }
             _ => {
-                self.line = Line::Name(0);
+                self.line = LineState::Name(0);
                 if !std::mem::replace(&mut self.open, true) {
-                    found(Piece::Opened(at));
+                    found(EventPiece::Opened(at));
                 }
                 0
             }
         }
     }
 
-    fn name<'c>(&mut self, byte: u8, length: usize, found: &mut impl FnMut(Piece<'c>)) -> usize {
+    fn name<'c>(&mut self, byte: u8, length: usize, found: &mut impl FnMut(EventPiece<'c>)) -> usize {
         let is_data = length == DATA.len();
         match byte {
             b':' if is_data => {
                 self.begin_data(found);
-                self.line = Line::Space;
+                self.line = LineState::Space;
             }
             b'\r' | b'\n' => {
                 if is_data {
@@ -127,30 +127,30 @@ impl Lines {
                 }
                 self.end_line(byte);
             }
-            _ if DATA.get(length) == Some(&byte) => self.line = Line::Name(length + 1),
-            _ => self.line = Line::Skipped,
+            _ if DATA.get(length) == Some(&byte) => self.line = LineState::Name(length + 1),
+            _ => self.line = LineState::Skipped,
         }
         1
     }
 
-    fn rest<'c>(&mut self, bytes: &'c [u8], found: &mut impl FnMut(Piece<'c>)) -> usize {
+    fn rest<'c>(&mut self, bytes: &'c [u8], found: &mut impl FnMut(EventPiece<'c>)) -> usize {
         let end = memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len());
-        if self.line == Line::Data && end > 0 {
-            found(Piece::Data(&bytes[..end]));
+        if self.line == LineState::Data && end > 0 {
+            found(EventPiece::Data(&bytes[..end]));
         }
         let Some(byte) = bytes.get(end) else { return end };
         self.end_line(*byte);
         end + 1
     }
 
-    fn begin_data<'c>(&mut self, found: &mut impl FnMut(Piece<'c>)) {
+    fn begin_data<'c>(&mut self, found: &mut impl FnMut(EventPiece<'c>)) {
         if std::mem::replace(&mut self.has_data, true) {
-            found(Piece::Joined);
+            found(EventPiece::Joined);
         }
     }
 
     fn end_line(&mut self, byte: u8) {
-        self.line = Line::Start;
+        self.line = LineState::Start;
         self.after_cr = byte == b'\r';
     }
 }
@@ -163,13 +163,13 @@ mod tests {
 
     /// Returns the data of every event, as read in pieces of `size` bytes.
     fn events(stream: &[u8], size: usize) -> Vec<String> {
-        let (mut lines, mut events, mut data) = (Lines::default(), Vec::new(), Vec::new());
+        let (mut lines, mut events, mut data) = (EventLines::default(), Vec::new(), Vec::new());
         for chunk in stream.chunks(size) {
             lines.feed(chunk, |piece| match piece {
-                Piece::Opened(_) => data.clear(),
-                Piece::Data(bytes) => data.extend_from_slice(bytes),
-                Piece::Joined => data.push(b'\n'),
-                Piece::Ended(_) => events.push(String::from_utf8_lossy(&data).into_owned()),
+                EventPiece::Opened(_) => data.clear(),
+                EventPiece::Data(bytes) => data.extend_from_slice(bytes),
+                EventPiece::Joined => data.push(b'\n'),
+                EventPiece::Ended(_) => events.push(String::from_utf8_lossy(&data).into_owned()),
             });
         }
         events
@@ -193,17 +193,17 @@ mod tests {
     fn an_event_is_from_its_first_field_to_after_its_empty_line() {
         let mut found = Vec::new();
 
-        Lines::default().feed(b": c\ndata: 1\n\ndata: 2\r\n\r\n", |piece| found.push(piece));
+        EventLines::default().feed(b": c\ndata: 1\n\ndata: 2\r\n\r\n", |piece| found.push(piece));
 
         assert_eq!(
             found,
             [
-                Piece::Opened(4),
-                Piece::Data(b"1"),
-                Piece::Ended(13),
-                Piece::Opened(13),
-                Piece::Data(b"2"),
-                Piece::Ended(23),
+                EventPiece::Opened(4),
+                EventPiece::Data(b"1"),
+                EventPiece::Ended(13),
+                EventPiece::Opened(13),
+                EventPiece::Data(b"2"),
+                EventPiece::Ended(23),
             ]
         );
     }
@@ -212,7 +212,7 @@ mod tests {
     fn a_stream_is_amid_something_until_its_empty_line() {
         for (stream, amid) in [("", false), ("data: 1\n\n", false), ("data: 1\n", true), ("data", true), (": c", true)]
         {
-            let mut lines = Lines::default();
+            let mut lines = EventLines::default();
             lines.feed(stream.as_bytes(), |_| {});
 
             assert_eq!(lines.is_amid(), amid, "{stream:?}");

@@ -30,19 +30,20 @@ const RESPONSES: &str = concat!(
 const RESPONSES_END: &str = "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"output\":[{\"type\":\"message\"}],\"usage\":{\"input_tokens\":100,\"input_tokens_details\":{\"cached_tokens\":64},\"output_tokens\":20,\"output_tokens_details\":{\"reasoning_tokens\":8}}}}\n\n";
 
 /// Reads `answer` in pieces of `size` bytes.
-fn read(shape: Shape, framing: Framing, answer: &str, size: usize) -> Reader {
-    let mut reader = Reader::new(shape, framing);
+fn read(shape: AnswerFormat, framing: AnswerFraming, answer: &str, size: usize) -> UsageReader {
+    let mut reader = UsageReader::new(shape, framing);
     answer.as_bytes().chunks(size).for_each(|piece| reader.push(piece));
     reader
 }
 
-fn usage(reader: &Reader) -> Option<Usage> {
+fn usage(reader: &UsageReader) -> Option<Usage> {
     reader.usage(|| 7, &TokenCounter::new())
 }
 
 /// Passes `answer` through a filter that removes, in pieces that end at `cuts`.
-fn filtered(answer: &str, cuts: &[usize]) -> (String, Reader) {
-    let mut filter = UsageFilter::new(Reader::new(Shape::OpenAi, Framing::Events), UsageEvent::Remove);
+fn filtered(answer: &str, cuts: &[usize]) -> (String, UsageReader) {
+    let mut filter =
+        UsageFilter::new(UsageReader::new(AnswerFormat::OpenAi, AnswerFraming::Events), UsageEvent::Remove);
     let (mut passed, mut from) = (Vec::new(), 0);
     for cut in cuts.iter().copied().chain([answer.len()]) {
         let chunk = Bytes::copy_from_slice(&answer.as_bytes()[from..cut]);
@@ -57,12 +58,12 @@ fn filtered(answer: &str, cuts: &[usize]) -> (String, Reader) {
 fn a_stream_of_every_api_says_its_usage_wherever_it_is_cut() {
     let anthropic = Usage { reasoning: 0, ..SAID };
     for (shape, stream, expected) in [
-        (Shape::OpenAi, [CHAT, USAGE, DONE].concat(), SAID),
-        (Shape::Anthropic, [MESSAGES, MESSAGES_END].concat(), anthropic),
-        (Shape::Responses, [RESPONSES, RESPONSES_END].concat(), SAID),
+        (AnswerFormat::OpenAi, [CHAT, USAGE, DONE].concat(), SAID),
+        (AnswerFormat::Anthropic, [MESSAGES, MESSAGES_END].concat(), anthropic),
+        (AnswerFormat::Responses, [RESPONSES, RESPONSES_END].concat(), SAID),
     ] {
         for size in (1..64).chain([stream.len()]) {
-            let reader = read(shape, Framing::Events, &stream, size);
+            let reader = read(shape, AnswerFraming::Events, &stream, size);
 
             assert_eq!(usage(&reader), Some(expected), "{shape:?} in pieces of {size}");
             assert!(reader.has_ended(), "{shape:?} in pieces of {size}");
@@ -74,14 +75,17 @@ fn a_stream_of_every_api_says_its_usage_wherever_it_is_cut() {
 fn a_json_answer_of_every_api_says_its_usage() {
     for (shape, answer) in [
         (
-            Shape::OpenAi,
+            AnswerFormat::OpenAi,
             r#"{"choices":[{"message":{"content":"hi"}}],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}"#,
         ),
-        (Shape::Responses, r#"{"usage":{"input_tokens":9,"output_tokens":2},"output":[{"content":[{"text":"hi"}]}]}"#),
-        (Shape::Anthropic, r#"{"content":[{"text":"hi"}],"usage":{"input_tokens":9,"output_tokens":2}}"#),
+        (
+            AnswerFormat::Responses,
+            r#"{"usage":{"input_tokens":9,"output_tokens":2},"output":[{"content":[{"text":"hi"}]}]}"#,
+        ),
+        (AnswerFormat::Anthropic, r#"{"content":[{"text":"hi"}],"usage":{"input_tokens":9,"output_tokens":2}}"#),
     ] {
         for size in 1..=answer.len() {
-            let reader = read(shape, Framing::Json, answer, size);
+            let reader = read(shape, AnswerFraming::Json, answer, size);
 
             let expected = Usage { input: 9, output: 2, ..Usage::default() };
             assert_eq!(usage(&reader), Some(expected), "{shape:?} in pieces of {size}");
@@ -94,7 +98,7 @@ fn a_json_answer_of_every_api_says_its_usage() {
 fn of_several_usage_objects_in_a_document_the_last_one_counts_wherever_it_is_cut() {
     let answer = r#"{"usage":{"prompt_tokens":9,"completion_tokens":2},"usage":{"prompt_tokens":3}}"#;
     for size in 1..=answer.len() {
-        let reader = read(Shape::OpenAi, Framing::Json, answer, size);
+        let reader = read(AnswerFormat::OpenAi, AnswerFraming::Json, answer, size);
 
         assert_eq!(usage(&reader), Some(Usage { input: 3, ..Usage::default() }), "in pieces of {size}");
     }
@@ -102,7 +106,12 @@ fn of_several_usage_objects_in_a_document_the_last_one_counts_wherever_it_is_cut
 
 #[test]
 fn an_embedding_has_input_only_and_nothing_to_estimate() {
-    let reader = read(Shape::OpenAi, Framing::Json, r#"{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":9}}"#, 5);
+    let reader = read(
+        AnswerFormat::OpenAi,
+        AnswerFraming::Json,
+        r#"{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":9}}"#,
+        5,
+    );
 
     assert_eq!(usage(&reader), Some(Usage { input: 9, ..Usage::default() }));
 }
@@ -114,15 +123,15 @@ fn usage_with_every_chunk_counts_once_by_its_newest_numbers() {
             "data: {{\"choices\":[{{\"delta\":{{\"content\":\"x\"}}}}],\"usage\":{{\"prompt_tokens\":5,\"completion_tokens\":{output}}}}}\n\n"
         )
     };
-    let reader = read(Shape::OpenAi, Framing::Events, &[chunk(1), chunk(2), chunk(3)].concat(), 10);
+    let reader = read(AnswerFormat::OpenAi, AnswerFraming::Events, &[chunk(1), chunk(2), chunk(3)].concat(), 10);
 
     assert_eq!(usage(&reader), Some(Usage { input: 5, output: 3, ..Usage::default() }));
 }
 
 #[test]
 fn a_stream_without_usage_is_estimated_from_its_text_and_says_so() {
-    for (shape, stream) in [(Shape::OpenAi, CHAT), (Shape::Responses, RESPONSES)] {
-        let reader = read(shape, Framing::Events, stream, 9);
+    for (shape, stream) in [(AnswerFormat::OpenAi, CHAT), (AnswerFormat::Responses, RESPONSES)] {
+        let reader = read(shape, AnswerFraming::Events, stream, 9);
 
         let usage = usage(&reader).expect("there is text");
         assert!(usage.estimated && usage.input == 7, "{shape:?}: {usage:?}");
@@ -133,7 +142,7 @@ fn a_stream_without_usage_is_estimated_from_its_text_and_says_so() {
 
 #[test]
 fn a_message_that_breaks_off_is_not_counted_by_its_first_number() {
-    let reader = read(Shape::Anthropic, Framing::Events, MESSAGES, 50);
+    let reader = read(AnswerFormat::Anthropic, AnswerFraming::Events, MESSAGES, 50);
 
     assert_eq!(usage(&reader), Some(Usage { input: 100, output: 2, cached: 64, reasoning: 0, estimated: true }));
     assert!(!reader.has_ended());
@@ -142,14 +151,14 @@ fn a_message_that_breaks_off_is_not_counted_by_its_first_number() {
 #[test]
 fn an_answer_without_text_and_usage_has_none() {
     for answer in ["", "not json", "{\"error\":{\"message\":\"no\"}}", "{\"usage\":null}", "{\"usage\":[1]}"] {
-        assert_eq!(usage(&read(Shape::OpenAi, Framing::Json, answer, 3)), None, "{answer}");
+        assert_eq!(usage(&read(AnswerFormat::OpenAi, AnswerFraming::Json, answer, 3)), None, "{answer}");
     }
 }
 
 #[test]
 fn absurd_numbers_are_capped_and_other_types_ignored() {
     let absurd = r#"{"usage":{"prompt_tokens":18446744073709551615,"completion_tokens":-1}}"#;
-    let reader = read(Shape::OpenAi, Framing::Json, absurd, 8);
+    let reader = read(AnswerFormat::OpenAi, AnswerFraming::Json, absurd, 8);
 
     assert_eq!(usage(&reader), Some(Usage { input: MAX_TOKENS, ..Usage::default() }));
 }
@@ -187,7 +196,7 @@ fn a_usage_event_that_nothing_ends_is_removed_all_the_same() {
 #[test]
 fn an_event_is_passed_on_when_it_is_whole() {
     for event in [UsageEvent::Keep, UsageEvent::Remove] {
-        let mut filter = UsageFilter::new(Reader::new(Shape::OpenAi, Framing::Events), event);
+        let mut filter = UsageFilter::new(UsageReader::new(AnswerFormat::OpenAi, AnswerFraming::Events), event);
 
         let chunks = [": note\n", "data: {\"id\":1,", "\"choices\":[{}]}\n", "\ndata: 2"].map(Bytes::from);
         let passed = chunks.map(|chunk| filter.push(chunk));
@@ -200,7 +209,7 @@ fn an_event_is_passed_on_when_it_is_whole() {
 #[test]
 fn whole_events_pass_in_the_chunk_they_came_in() {
     for event in [UsageEvent::Keep, UsageEvent::Remove] {
-        let mut filter = UsageFilter::new(Reader::new(Shape::OpenAi, Framing::Events), event);
+        let mut filter = UsageFilter::new(UsageReader::new(AnswerFormat::OpenAi, AnswerFraming::Events), event);
         let chunk = Bytes::from_static(CHAT.as_bytes());
 
         let passed = filter.push(chunk.clone());
@@ -212,7 +221,8 @@ fn whole_events_pass_in_the_chunk_they_came_in() {
 
 #[test]
 fn no_more_than_the_limit_is_held_back() {
-    let mut filter = UsageFilter::new(Reader::new(Shape::OpenAi, Framing::Events), UsageEvent::Remove);
+    let mut filter =
+        UsageFilter::new(UsageReader::new(AnswerFormat::OpenAi, AnswerFraming::Events), UsageEvent::Remove);
     let endless = Bytes::from(format!("data: {{\"x\":\"{}", "y".repeat(1012)));
     let held = std::iter::repeat_with(|| filter.push(endless.clone())).take_while(Bytes::is_empty).count();
 
@@ -221,7 +231,8 @@ fn no_more_than_the_limit_is_held_back() {
 
 #[test]
 fn other_apis_have_no_usage_event_to_remove() {
-    let mut filter = UsageFilter::new(Reader::new(Shape::Anthropic, Framing::Events), UsageEvent::Remove);
+    let mut filter =
+        UsageFilter::new(UsageReader::new(AnswerFormat::Anthropic, AnswerFraming::Events), UsageEvent::Remove);
 
     assert!(!filter.may_shorten());
     assert_eq!(filter.push(Bytes::from_static(USAGE.as_bytes())), USAGE);
@@ -230,28 +241,29 @@ fn other_apis_have_no_usage_event_to_remove() {
 #[test]
 fn a_broken_stream_ends_in_its_own_shape() {
     let broken = |shape, event, part: &'static str| {
-        let mut filter = UsageFilter::new(Reader::new(shape, Framing::Events), event);
+        let mut filter = UsageFilter::new(UsageReader::new(shape, AnswerFraming::Events), event);
         filter.push(Bytes::from_static(part.as_bytes()));
         String::from_utf8(filter.break_off("upstream_error", "gone").to_vec()).expect("text")
     };
     let openai = "data: {\"error\":{\"code\":\"upstream_error\",\"message\":\"gone\",\"param\":null,\"type\":\"server_error\"}}\n\n";
 
-    assert_eq!(broken(Shape::OpenAi, UsageEvent::Keep, CHAT), openai);
-    assert_eq!(broken(Shape::OpenAi, UsageEvent::Keep, "data: {\"half"), openai, "nobody saw the half");
-    assert_eq!(broken(Shape::OpenAi, UsageEvent::Keep, ": half a comment"), format!("\n\n{openai}"));
+    assert_eq!(broken(AnswerFormat::OpenAi, UsageEvent::Keep, CHAT), openai);
+    assert_eq!(broken(AnswerFormat::OpenAi, UsageEvent::Keep, "data: {\"half"), openai, "nobody saw the half");
+    assert_eq!(broken(AnswerFormat::OpenAi, UsageEvent::Keep, ": half a comment"), format!("\n\n{openai}"));
     assert_eq!(
-        broken(Shape::Anthropic, UsageEvent::Keep, MESSAGES),
+        broken(AnswerFormat::Anthropic, UsageEvent::Keep, MESSAGES),
         "event: error\ndata: {\"error\":{\"code\":\"upstream_error\",\"message\":\"gone\",\"type\":\"api_error\"},\"type\":\"error\"}\n\n"
     );
     assert_eq!(
-        broken(Shape::Responses, UsageEvent::Keep, RESPONSES),
+        broken(AnswerFormat::Responses, UsageEvent::Keep, RESPONSES),
         "event: error\ndata: {\"code\":\"upstream_error\",\"message\":\"gone\",\"param\":null,\"sequence_number\":0,\"type\":\"error\"}\n\n"
     );
 }
 
 #[test]
 fn the_error_of_a_broken_response_has_the_number_after_the_newest_whole_event() {
-    let mut filter = UsageFilter::new(Reader::new(Shape::Responses, Framing::Events), UsageEvent::Keep);
+    let mut filter =
+        UsageFilter::new(UsageReader::new(AnswerFormat::Responses, AnswerFraming::Events), UsageEvent::Keep);
     for event in [
         "data: {\"sequence_number\":8}\n\n",
         "data: {\"sequence_number\":9,\"x\":1}\n\n",
@@ -269,17 +281,27 @@ fn the_error_of_a_broken_response_has_the_number_after_the_newest_whole_event() 
 #[test]
 fn cost_is_by_million_tokens_and_cached_input_may_be_cheaper() {
     let usage = Usage { input: 1_000_000, output: 500_000, cached: 400_000, reasoning: 0, estimated: false };
-    let price = Price { input: 2.0, output: 8.0, cached_input: None };
+    let price = TokenPrice { input: 2.0, output: 8.0, cached_input: None };
 
     assert!((usage.cost(&price) - 6.0).abs() < 1e-9);
-    assert!((usage.cost(&Price { cached_input: Some(0.5), ..price }) - 5.4).abs() < 1e-9);
+    assert!((usage.cost(&TokenPrice { cached_input: Some(0.5), ..price }) - 5.4).abs() < 1e-9);
 }
 
 #[test]
 fn the_path_says_the_shape() {
-    let shapes = ["/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/responses/", "/"].map(Shape::of_path);
+    let shapes =
+        ["/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/responses/", "/"].map(AnswerFormat::of_path);
 
-    assert_eq!(shapes, [Shape::OpenAi, Shape::Anthropic, Shape::Responses, Shape::Responses, Shape::OpenAi]);
+    assert_eq!(
+        shapes,
+        [
+            AnswerFormat::OpenAi,
+            AnswerFormat::Anthropic,
+            AnswerFormat::Responses,
+            AnswerFormat::Responses,
+            AnswerFormat::OpenAi
+        ]
+    );
 }
 
 /// Pieces of streams, whole and broken.

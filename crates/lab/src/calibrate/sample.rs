@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use pointsman_core::config::{Name, Price};
+use pointsman_core::config::{Name, TokenPrice};
 use pointsman_core::features::{Features, TokenCounter};
 use pointsman_core::prompt::{Dialect, Prompt};
 use pointsman_core::usage::Usage;
@@ -14,11 +14,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::CalibrateError;
-use super::sweep::{Knob, Ruling, Turned};
+use super::sweep::{RuleTreatment, SweepPolicies, SweptThreshold};
 use crate::dataset::DatasetError;
-use crate::decision_log::rated::{Quality, Rated};
+use crate::decision_log::rated::{RatedQuality, RatingTable};
 use crate::decision_log::{DecisionLogs, LogLine, LoggedDecision};
-use crate::engine::{Engine, EngineError, Lack, Replayed, Trial, Usual};
+use crate::engine::{EngineError, MissingEvidence, OfflineEngine, ReplayTrial, ReplayedDecision, UsualAnswers};
 
 /// The source of a sample.
 #[derive(Debug, Clone)]
@@ -38,9 +38,9 @@ pub enum SampleSource {
 
 /// Requests that a strategy decides by one number.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Sample {
+pub struct ThresholdSample {
     /// The requests.
-    pub items: Vec<Item>,
+    pub items: Vec<SampledRequest>,
     /// Requests that rules or other strategies decide, or that got no scores.
     pub left_out: u64,
     /// Requests with a quality of which one side is a mean of other prompts.
@@ -51,7 +51,7 @@ pub struct Sample {
 
 /// A request: the number that the threshold is compared with, and what either side of it means.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Item {
+pub struct SampledRequest {
     /// The head's score, or the best tier's probability: what the strategy itself compares.
     pub score: f64,
     /// True when the strong model serves below the threshold.
@@ -59,14 +59,14 @@ pub struct Item {
     /// True when the strong model serves from the threshold on.
     pub above_is_strong: bool,
     /// The request's cost on either side, in US dollars.
-    pub costs: Option<Sides>,
+    pub costs: Option<ThresholdSides>,
     /// The quality of its answer on either side.
-    pub qualities: Option<Sides>,
+    pub qualities: Option<ThresholdSides>,
 }
 
 /// A number of a request on either side of the threshold.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sides {
+pub struct ThresholdSides {
     /// The number below the threshold.
     pub below: f64,
     /// The number from the threshold on.
@@ -91,7 +91,7 @@ pub enum SampleError {
 }
 
 #[derive(Deserialize)]
-struct Line {
+struct SampleLine {
     prompt: String,
     strong_correct: Option<f64>,
     weak_correct: Option<f64>,
@@ -100,24 +100,24 @@ struct Line {
 }
 
 /// Ratings of logged requests, and the models without any.
-struct Outcomes {
-    rated: Rated,
+struct RatedOutcomes {
+    rated: RatingTable,
     filled_in: u64,
     /// Models on either side that nobody rated.
     silent: BTreeSet<String>,
 }
 
 /// The models on either side of the threshold, and the number that is compared with it.
-struct Split {
+struct ThresholdSplit {
     score: f64,
     below: Name,
     above: Name,
 }
 
 /// The meaning of a threshold for one request.
-enum Found {
+enum ThresholdRole {
     /// The threshold decides between two sides.
-    Sides(Split),
+    Sides(ThresholdSplit),
     /// The request does not get there, or has no such number.
     Elsewhere,
     /// The request's scores are not to be had.
@@ -125,54 +125,55 @@ enum Found {
 }
 
 /// A policy's threshold to sample requests for, and the engine that decides them.
-struct Sampler<'s> {
-    engine: &'s mut Engine,
-    swept: &'s Knob,
-    sweep: Turned,
+struct ThresholdSampler<'s> {
+    engine: &'s mut OfflineEngine,
+    swept: &'s SweptThreshold,
+    sweep: SweepPolicies,
     policy: Name,
 }
 
-impl Sample {
+impl ThresholdSample {
     /// Reads the sample for the `swept` of the policy at `policy`.
     ///
     /// # Errors
     /// When it cannot be read or scored.
     pub async fn read(
         source: &SampleSource,
-        engine: &mut Engine,
+        engine: &mut OfflineEngine,
         policy: usize,
-        swept: &Knob,
+        swept: &SweptThreshold,
     ) -> Result<Self, CalibrateError> {
         let sample = match source {
             SampleSource::Prompts { path, output_tokens } => {
-                let sweep = swept.policies_at_ends(&engine.config, policy, Ruling::Kept)?;
-                Sampler::new(engine, policy, swept, sweep).of_prompts(path, *output_tokens).await
+                let sweep = swept.policies_at_ends(&engine.config, policy, RuleTreatment::Kept)?;
+                ThresholdSampler::new(engine, policy, swept, sweep).of_prompts(path, *output_tokens).await
             }
             SampleSource::Logs(logs) => {
-                let sweep = swept.policies_at_ends(&engine.config, policy, Ruling::Dropped)?;
-                engine.assume(Usual::of(logs).map_err(SampleError::from)?);
-                Sampler::new(engine, policy, swept, sweep).of_logs(logs).await
+                let sweep = swept.policies_at_ends(&engine.config, policy, RuleTreatment::Dropped)?;
+                engine.assume(UsualAnswers::of(logs).map_err(SampleError::from)?);
+                ThresholdSampler::new(engine, policy, swept, sweep).of_logs(logs).await
             }
         };
         Ok(sample?)
     }
 }
 
-impl<'s> Sampler<'s> {
-    fn new(engine: &'s mut Engine, policy: usize, swept: &'s Knob, sweep: Turned) -> Self {
+impl<'s> ThresholdSampler<'s> {
+    fn new(engine: &'s mut OfflineEngine, policy: usize, swept: &'s SweptThreshold, sweep: SweepPolicies) -> Self {
         let policy = engine.config.policies[policy].name.clone();
         Self { engine, swept, sweep, policy }
     }
 
-    async fn of_prompts(mut self, path: &Path, output_tokens: u64) -> Result<Sample, SampleError> {
-        let mut sample = Sample::default();
+    async fn of_prompts(mut self, path: &Path, output_tokens: u64) -> Result<ThresholdSample, SampleError> {
+        let mut sample = ThresholdSample::default();
         let unreadable = |source| DatasetError::Read { path: path.to_owned(), source };
         let reader = BufReader::new(File::open(path).map_err(unreadable)?);
         for (line, text) in (1..).zip(reader.lines()) {
             let text = text.map_err(unreadable)?;
-            let row: Line = serde_json::from_str(&text).map_err(|error| DatasetError::of_line(path, line, &error))?;
+            let row: SampleLine =
+                serde_json::from_str(&text).map_err(|error| DatasetError::of_line(path, line, &error))?;
             let logged = as_logged(&self.policy, &row.prompt);
-            let Found::Sides(split) = self.split(&mut Trial::of_prompt(&logged)).await? else {
+            let ThresholdRole::Sides(split) = self.split(&mut ReplayTrial::of_prompt(&logged)).await? else {
                 sample.left_out += 1;
                 continue;
             };
@@ -183,8 +184,8 @@ impl<'s> Sampler<'s> {
                 let named = row.scores.get(model.as_str()).copied();
                 named.or(if model.as_str() == strong { row.strong_correct } else { row.weak_correct })
             };
-            let qualities = Sides::of(quality(&split.below), quality(&split.above));
-            sample.items.push(Item { qualities, ..self.item(&split, Some(usage)) });
+            let qualities = ThresholdSides::of(quality(&split.below), quality(&split.above));
+            sample.items.push(SampledRequest { qualities, ..self.item(&split, Some(usage)) });
         }
         if sample.items.iter().all(|item| item.qualities.is_none()) {
             let reason =
@@ -194,9 +195,9 @@ impl<'s> Sampler<'s> {
         Ok(sample)
     }
 
-    async fn of_logs(mut self, logs: &DecisionLogs) -> Result<Sample, SampleError> {
-        let (mut sample, mut unscored) = (Sample::default(), 0);
-        let mut outcomes = Outcomes::new(Rated::read(logs)?);
+    async fn of_logs(mut self, logs: &DecisionLogs) -> Result<ThresholdSample, SampleError> {
+        let (mut sample, mut unscored) = (ThresholdSample::default(), 0);
+        let mut outcomes = RatedOutcomes::new(RatingTable::read(logs)?);
         for line in logs.lines() {
             let LogLine::Decision(logged) = line? else { continue };
             if logged.policy != self.policy.as_str() {
@@ -206,13 +207,13 @@ impl<'s> Sampler<'s> {
                 sample.left_out += 1;
                 continue;
             }
-            match self.split(&mut Trial::of(&logged)).await? {
-                Found::Sides(split) => {
+            match self.split(&mut ReplayTrial::of(&logged)).await? {
+                ThresholdRole::Sides(split) => {
                     let qualities = outcomes.qualities(&logged, &split);
-                    sample.items.push(Item { qualities, ..self.item(&split, usage(&logged)) });
+                    sample.items.push(SampledRequest { qualities, ..self.item(&split, usage(&logged)) });
                 }
-                Found::Elsewhere => sample.left_out += 1,
-                Found::Unscored => unscored += 1,
+                ThresholdRole::Elsewhere => sample.left_out += 1,
+                ThresholdRole::Unscored => unscored += 1,
             }
         }
         if unscored > 0 && sample.items.is_empty() {
@@ -224,44 +225,45 @@ impl<'s> Sampler<'s> {
     }
 
     /// Decides a request with the threshold at either end, if it gets as far as its strategy.
-    async fn split(&mut self, trial: &mut Trial<'_>) -> Result<Found, EngineError> {
+    async fn split(&mut self, trial: &mut ReplayTrial<'_>) -> Result<ThresholdRole, EngineError> {
         match self.engine.decide(&self.sweep.asking, trial).await? {
-            Replayed::Unknown(Lack::Judge(at)) if *at == *self.swept.strategy.to_string() => {}
-            Replayed::Unknown(Lack::Scores) => return Ok(Found::Unscored),
-            _ => return Ok(Found::Elsewhere),
+            ReplayedDecision::Unknown(MissingEvidence::Judge(at)) if *at == *self.swept.strategy.to_string() => {}
+            ReplayedDecision::Unknown(MissingEvidence::Scores) => return Ok(ThresholdRole::Unscored),
+            _ => return Ok(ThresholdRole::Elsewhere),
         }
         let low = self.engine.decide(&self.sweep.low, trial).await?;
         let high = self.engine.decide(&self.sweep.high, trial).await?;
         Ok(match (low, high) {
-            (Replayed::Unknown(Lack::Scores), _) | (_, Replayed::Unknown(Lack::Scores)) => Found::Unscored,
-            (Replayed::Chosen(low, _), Replayed::Chosen(high, _))
+            (ReplayedDecision::Unknown(MissingEvidence::Scores), _)
+            | (_, ReplayedDecision::Unknown(MissingEvidence::Scores)) => ThresholdRole::Unscored,
+            (ReplayedDecision::Chosen(low, _), ReplayedDecision::Chosen(high, _))
                 if self.swept.is_known(&self.engine.config, &trial.signals) =>
             {
                 match low.score.map(f64::from).filter(|score| score.is_finite()) {
-                    Some(score) => Found::Sides(Split { score, below: high.model, above: low.model }),
-                    None => Found::Elsewhere,
+                    Some(score) => ThresholdRole::Sides(ThresholdSplit { score, below: high.model, above: low.model }),
+                    None => ThresholdRole::Elsewhere,
                 }
             }
-            _ => Found::Elsewhere,
+            _ => ThresholdRole::Elsewhere,
         })
     }
 
     /// Returns a request of the sample, without qualities.
-    fn item(&self, split: &Split, usage: Option<Usage>) -> Item {
-        let price = |model: &Name| -> Option<Price> { self.engine.config.models.get(model)?.price };
+    fn item(&self, split: &ThresholdSplit, usage: Option<Usage>) -> SampledRequest {
+        let price = |model: &Name| -> Option<TokenPrice> { self.engine.config.models.get(model)?.price };
         let cost = |model: &Name| Some(usage?.cost(&price(model)?));
         let is_strong = |model: &Name| *model.as_str() == *self.swept.strong;
-        Item {
+        SampledRequest {
             score: split.score,
             below_is_strong: is_strong(&split.below),
             above_is_strong: is_strong(&split.above),
-            costs: Sides::of(cost(&split.below), cost(&split.above)),
+            costs: ThresholdSides::of(cost(&split.below), cost(&split.above)),
             qualities: None,
         }
     }
 }
 
-impl Sides {
+impl ThresholdSides {
     /// Returns both numbers, if both are known.
     fn of(below: Option<f64>, above: Option<f64>) -> Option<Self> {
         Some(Self { below: below?, above: above? })
@@ -274,13 +276,13 @@ impl Sides {
     }
 }
 
-impl Outcomes {
-    const fn new(rated: Rated) -> Self {
+impl RatedOutcomes {
+    const fn new(rated: RatingTable) -> Self {
         Self { rated, filled_in: 0, silent: BTreeSet::new() }
     }
 
     /// Returns the qualities on either side; `None` when nobody rated the request's prompt, or one of the models.
-    fn qualities(&mut self, logged: &LoggedDecision, split: &Split) -> Option<Sides> {
+    fn qualities(&mut self, logged: &LoggedDecision, split: &ThresholdSplit) -> Option<ThresholdSides> {
         let ratings = self.rated.of(logged)?;
         let quality = |model: &Name| self.rated.quality(logged, ratings, model.as_str());
         let (below, above) = (quality(&split.below), quality(&split.above));
@@ -290,12 +292,12 @@ impl Outcomes {
             }
         }
         let (below, above) = (below?, above?);
-        self.filled_in += u64::from([below, above].iter().any(|side| matches!(side, Quality::FilledIn(_))));
-        Some(Sides { below: below.value(), above: above.value() })
+        self.filled_in += u64::from([below, above].iter().any(|side| matches!(side, RatedQuality::FilledIn(_))));
+        Some(ThresholdSides { below: below.value(), above: above.value() })
     }
 
     /// Says why none of the `items` has a quality, where none has.
-    fn reason(&self, items: &[Item]) -> Option<String> {
+    fn reason(&self, items: &[SampledRequest]) -> Option<String> {
         if items.iter().any(|item| item.qualities.is_some()) {
             return None;
         }

@@ -3,10 +3,10 @@
 use std::ops::RangeInclusive;
 
 use pointsman_core::config::{
-    Choice, Config, Judge, JudgeBreaker, JudgeCache, KeyPath, Mode, Name, OnUnfamiliar, Ratio, Rung, Span, Step,
-    Strategy, Tiers,
+    Config, JudgeBreaker, JudgeCache, JudgeChoice, JudgeConfig, KeyPath, KeyStep, Name, OnUnfamiliar, PolicyMode,
+    Ratio, StrategyConfig, ThresholdStep, TiersConfig, TimeSpan,
 };
-use pointsman_core::policy::{PolicySet, Signals};
+use pointsman_core::policy::{KnownSignals, PolicySet};
 
 use super::CalibrateError;
 
@@ -15,7 +15,7 @@ const WITHIN: usize = 3;
 
 /// The value of a strategy that is moved.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Knob {
+pub struct SweptThreshold {
     /// The key's path.
     pub path: KeyPath,
     /// The strategy's path.
@@ -30,13 +30,13 @@ pub struct Knob {
 
 /// Treatment of a policy's rules: a logged request says itself that none of them chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ruling {
+pub(super) enum RuleTreatment {
     Kept,
     Dropped,
 }
 
 /// A configuration's policies at both ends of a threshold's sweep.
-pub(super) struct Turned {
+pub(super) struct SweepPolicies {
     /// Something else stands in the strategy's place that asks a question, so that who reaches it is seen.
     pub(super) asking: PolicySet,
     /// The threshold as low as it goes: everything is above.
@@ -45,7 +45,7 @@ pub(super) struct Turned {
     pub(super) high: PolicySet,
 }
 
-impl Knob {
+impl SweptThreshold {
     /// Finds the value to move: `threshold`, a ladder's highest `at_least`, or the `min_confidence` of tiers. `at`
     /// names one of several by the path of the key or of its strategy, from the root of the file or from the policy's
     /// strategy on.
@@ -87,13 +87,13 @@ impl Knob {
         }
     }
 
-    fn at(place: &KeyPath, section: &Strategy) -> Option<Self> {
+    fn at(place: &KeyPath, section: &StrategyConfig) -> Option<Self> {
         let (path, value, bounds) = match section {
-            Strategy::Tiers(tiers) => (place.key("min_confidence"), tiers.min_confidence.get(), 0.0..=1.0),
-            Strategy::Threshold(threshold) if threshold.ladder.is_empty() => {
+            StrategyConfig::Tiers(tiers) => (place.key("min_confidence"), tiers.min_confidence.get(), 0.0..=1.0),
+            StrategyConfig::Threshold(threshold) if threshold.ladder.is_empty() => {
                 (place.key("threshold"), threshold.threshold.unwrap_or_default().get(), 0.0..=1.0)
             }
-            Strategy::Threshold(threshold) => {
+            StrategyConfig::Threshold(threshold) => {
                 let rungs = threshold.rungs();
                 let below = rungs.iter().rev().nth(1).map_or(0.0, |rung| rung.at_least.get());
                 let index = top(&threshold.ladder);
@@ -108,15 +108,15 @@ impl Knob {
 
     /// Returns whether its strategy chose by its number, and did not abstain for another reason: a classifier that
     /// failed, or a prompt that it did not read to the end or never learnt from the like of.
-    pub(super) fn is_known(&self, config: &Config, signals: &Signals) -> bool {
-        let Some(Step::Index(policy)) = self.strategy.steps().get(1) else { return false };
+    pub(super) fn is_known(&self, config: &Config, signals: &KnownSignals) -> bool {
+        let Some(KeyStep::Index(policy)) = self.strategy.steps().get(1) else { return false };
         let mut section = config.policies[*policy].strategy.clone();
         let Some(section) = section.at_mut(&self.strategy.steps()[WITHIN..]) else { return false };
         let scores = section.reads().and_then(|(classifier, _)| signals.scores_of(classifier));
         let Some(Ok(scores)) = scores else { return false };
         let (most, unfamiliar) = match section {
-            Strategy::Tiers(tiers) => (tiers.max_truncated_tokens, tiers.unfamiliar),
-            Strategy::Threshold(threshold) => (threshold.max_truncated_tokens, threshold.unfamiliar),
+            StrategyConfig::Tiers(tiers) => (tiers.max_truncated_tokens, tiers.unfamiliar),
+            StrategyConfig::Threshold(threshold) => (threshold.max_truncated_tokens, threshold.unfamiliar),
             _ => (None, OnUnfamiliar::default()),
         };
         let is_familiar = scores.familiarity.unfamiliar.is_none() || unfamiliar == OnUnfamiliar::Judge;
@@ -131,13 +131,13 @@ impl Knob {
         &self,
         config: &Config,
         policy: usize,
-        ruling: Ruling,
-    ) -> Result<Turned, CalibrateError> {
-        let compile = |change: &dyn Fn(&mut Strategy)| {
+        ruling: RuleTreatment,
+    ) -> Result<SweepPolicies, CalibrateError> {
+        let compile = |change: &dyn Fn(&mut StrategyConfig)| {
             let mut config = config.clone();
             let own = &mut config.policies[policy];
-            (own.mode, own.rollout) = (Mode::Route, Ratio::new(1.0).expect("one is a ratio"));
-            if ruling == Ruling::Dropped {
+            (own.mode, own.rollout) = (PolicyMode::Route, Ratio::new(1.0).expect("one is a ratio"));
+            if ruling == RuleTreatment::Dropped {
                 own.rules.clear();
             }
             own.strategy.at_mut(&self.strategy.steps()[WITHIN..]).map(change);
@@ -145,13 +145,13 @@ impl Knob {
                 .map_err(|problems| CalibrateError::EndsDoNotCompile { key: self.path.to_string(), problems })
         };
         let judge = config.models.keys().next();
-        let asking = |section: &mut Strategy| {
+        let asking = |section: &mut StrategyConfig| {
             if let Some(judge) = judge {
-                *section = Strategy::Judge(stand_in(judge.clone(), section));
+                *section = StrategyConfig::Judge(stand_in(judge.clone(), section));
             }
         };
         let (low, high) = (*self.bounds.start(), *self.bounds.end());
-        Ok(Turned {
+        Ok(SweepPolicies {
             asking: compile(&asking)?,
             low: compile(&|section| set(section, low))?,
             high: compile(&|section| set(section, high))?,
@@ -160,33 +160,33 @@ impl Knob {
 }
 
 /// Returns the position of a ladder's highest rung.
-fn top(ladder: &[Rung]) -> usize {
+fn top(ladder: &[ThresholdStep]) -> usize {
     let highest = ladder.iter().map(|rung| rung.at_least.get()).fold(0.0, f64::max);
     ladder.iter().position(|rung| rung.at_least.get() >= highest).unwrap_or_default()
 }
 
-fn set(section: &mut Strategy, value: f64) {
+fn set(section: &mut StrategyConfig, value: f64) {
     let value = Ratio::new(value).expect("the bounds of a ratio are ratios");
     match section {
-        Strategy::Tiers(Tiers { min_confidence, .. }) => *min_confidence = value,
-        Strategy::Threshold(threshold) if threshold.ladder.is_empty() => threshold.threshold = Some(value),
-        Strategy::Threshold(threshold) => {
+        StrategyConfig::Tiers(TiersConfig { min_confidence, .. }) => *min_confidence = value,
+        StrategyConfig::Threshold(threshold) if threshold.ladder.is_empty() => threshold.threshold = Some(value),
+        StrategyConfig::Threshold(threshold) => {
             let rung = threshold.ladder.remove(top(&threshold.ladder));
-            threshold.ladder.push(Rung { at_least: value, ..rung }); // of equals, the last one is the higher
+            threshold.ladder.push(ThresholdStep { at_least: value, ..rung }); // of equals, the last one is the higher
         }
         _ => {}
     }
 }
 
 /// Returns a judge in the place of a strategy. Nobody answers it.
-fn stand_in(judge: Name, section: &Strategy) -> Judge {
-    let choice = |model| Choice { label: None, model, description: String::new() };
-    Judge {
+fn stand_in(judge: Name, section: &StrategyConfig) -> JudgeConfig {
+    let choice = |model| JudgeChoice { label: None, model, description: String::new() };
+    JudgeConfig {
         name: None,
         judge,
         choices: section.ladder().into_iter().map(choice).collect(),
         instructions: None,
-        timeout: Span::from_secs(1),
+        timeout: TimeSpan::from_secs(1),
         max_chars: 1,
         max_tokens: 1,
         min_confidence: None,

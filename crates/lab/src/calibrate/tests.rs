@@ -3,32 +3,32 @@ use pointsman_core::config::KeyPath;
 use super::*;
 
 /// Scores 0.01, 0.02 ... 1.00: the strong model is right where the score is high, and costs ten times as much.
-fn sample() -> Sample {
+fn sample() -> ThresholdSample {
     let item = |i: u32| {
         let score = f64::from(i) / 100.0;
-        Item {
+        SampledRequest {
             score,
             below_is_strong: false,
             above_is_strong: true,
-            costs: Some(Sides { below: 0.001, above: 0.01 }),
-            qualities: Some(Sides { below: f64::from(u8::from(i <= 40)), above: 1.0 }),
+            costs: Some(ThresholdSides { below: 0.001, above: 0.01 }),
+            qualities: Some(ThresholdSides { below: f64::from(u8::from(i <= 40)), above: 1.0 }),
         }
     };
-    Sample { items: (1..=100).rev().map(item).collect(), left_out: 3, ..Sample::default() }
+    ThresholdSample { items: (1..=100).rev().map(item).collect(), left_out: 3, ..ThresholdSample::default() }
 }
 
-fn swept() -> Knob {
+fn swept() -> SweptThreshold {
     let strategy = KeyPath::root().key("policies").index(0).key("strategy");
-    Knob { path: strategy.key("threshold"), strategy, value: 0.5, bounds: 0.0..=1.0, strong: "big".into() }
+    SweptThreshold { path: strategy.key("threshold"), strategy, value: 0.5, bounds: 0.0..=1.0, strong: "big".into() }
 }
 
-fn calibrated(target: Target) -> Result<Calibrated, CalibrateError> {
+fn calibrated(target: CalibrationGoal) -> Result<CalibratedThreshold, CalibrateError> {
     calibrate("auto", &swept(), &sample(), target)
 }
 
 #[test]
 fn the_threshold_for_a_share_is_the_interpolated_quantile_of_the_scores() {
-    let found = calibrated(Target::StrongShare(0.25)).expect("a threshold");
+    let found = calibrated(CalibrationGoal::StrongShare(0.25)).expect("a threshold");
 
     // pandas: Series(i / 100 for i in 1..=100).quantile(0.75) == 0.7525
     assert_eq!(found.threshold, 0.7525);
@@ -39,13 +39,13 @@ fn the_threshold_for_a_share_is_the_interpolated_quantile_of_the_scores() {
 
 #[test]
 fn the_ends_of_the_share_send_nobody_or_all() {
-    assert_eq!(calibrated(Target::StrongShare(1.0)).expect("a threshold").achieved.strong_share, 1.0);
-    assert_eq!(calibrated(Target::StrongShare(0.0)).expect("a threshold").achieved.strong_share, 0.01);
+    assert_eq!(calibrated(CalibrationGoal::StrongShare(1.0)).expect("a threshold").achieved.strong_share, 1.0);
+    assert_eq!(calibrated(CalibrationGoal::StrongShare(0.0)).expect("a threshold").achieved.strong_share, 0.01);
 }
 
 #[test]
 fn a_cost_is_kept_and_used_up() {
-    let found = calibrated(Target::CostPer1k(5.5)).expect("a threshold");
+    let found = calibrated(CalibrationGoal::CostPer1k(5.5)).expect("a threshold");
 
     let cost = found.achieved.cost_per_1k.expect("prices");
     assert!((cost - 5.5).abs() < 1e-9, "{found:?}");
@@ -54,7 +54,7 @@ fn a_cost_is_kept_and_used_up() {
 
 #[test]
 fn a_quality_is_reached_as_cheaply_as_possible() {
-    let found = calibrated(Target::Quality(0.9)).expect("a threshold");
+    let found = calibrated(CalibrationGoal::Quality(0.9)).expect("a threshold");
 
     assert_eq!(found.achieved.quality, Some(0.9));
     assert_eq!(found.achieved.strong_share, 0.5);
@@ -62,8 +62,8 @@ fn a_quality_is_reached_as_cheaply_as_possible() {
 
 #[test]
 fn what_no_threshold_reaches_is_refused_with_what_one_does() {
-    let cost = calibrated(Target::CostPer1k(0.5)).expect_err("too little").to_string();
-    let quality = calibrated(Target::Quality(1.1)).expect_err("too much").to_string();
+    let cost = calibrated(CalibrationGoal::CostPer1k(0.5)).expect_err("too little").to_string();
+    let quality = calibrated(CalibrationGoal::Quality(1.1)).expect_err("too much").to_string();
 
     assert_eq!(cost, "no threshold reaches the cost per 1k 0.5 (the sample reaches 1.0000 to 10.0000)");
     assert_eq!(quality, "no threshold reaches the quality 1.1 (the sample reaches 0.4000 to 1.0000)");
@@ -75,28 +75,32 @@ fn a_sample_without_outcomes_or_prices_says_so() {
     blind.items.iter_mut().for_each(|item| (item.qualities, item.costs) = (None, None));
     blind.no_quality = Some("nobody said".into());
 
-    for target in [Target::Quality(0.5), Target::CostPer1k(5.0)] {
+    for target in [CalibrationGoal::Quality(0.5), CalibrationGoal::CostPer1k(5.0)] {
         let refused = calibrate("auto", &swept(), &blind, target).expect_err("nothing told");
 
         assert!(matches!(refused, CalibrateError::MissingData { .. }), "{refused}");
-        assert_eq!(refused.to_string().ends_with("either model answers: nobody said"), target == Target::Quality(0.5));
+        assert_eq!(
+            refused.to_string().ends_with("either model answers: nobody said"),
+            target == CalibrationGoal::Quality(0.5)
+        );
     }
-    let empty = calibrate("auto", &swept(), &Sample::default(), Target::StrongShare(0.5)).expect_err("empty");
+    let empty =
+        calibrate("auto", &swept(), &ThresholdSample::default(), CalibrationGoal::StrongShare(0.5)).expect_err("empty");
     assert_eq!(empty.to_string(), "the sample holds no request that the strategy of `auto` decides");
 }
 
 #[test]
 fn a_confidence_that_sends_the_unsure_up_is_searched_over_every_cut() {
-    let item = |i: u32| Item {
+    let item = |i: u32| SampledRequest {
         score: f64::from(i) / 10.0,
         below_is_strong: true,
         above_is_strong: i == 10,
         costs: None,
         qualities: None,
     };
-    let sample = Sample { items: (1..=10).map(item).collect(), ..Sample::default() };
+    let sample = ThresholdSample { items: (1..=10).map(item).collect(), ..ThresholdSample::default() };
 
-    let found = calibrate("auto", &swept(), &sample, Target::StrongShare(0.4)).expect("a threshold");
+    let found = calibrate("auto", &swept(), &sample, CalibrationGoal::StrongShare(0.4)).expect("a threshold");
 
     assert_eq!((found.threshold, found.achieved.strong_share), (0.35, 0.4));
 }
@@ -106,7 +110,7 @@ fn equal_scores_are_never_cut_apart() {
     let mut sample = sample();
     sample.items.iter_mut().for_each(|item| item.score = 0.3);
 
-    let found = calibrate("auto", &swept(), &sample, Target::CostPer1k(5.0)).expect("a threshold");
+    let found = calibrate("auto", &swept(), &sample, CalibrationGoal::CostPer1k(5.0)).expect("a threshold");
 
     assert_eq!((found.threshold, found.achieved.strong_share), (1.0, 0.0));
 }
@@ -119,8 +123,8 @@ fn requests_of_unknown_cost_or_quality_are_left_to_the_others() {
         item.qualities = item.qualities.filter(|_| index % 5 == 0);
     }
 
-    let cost = calibrate("auto", &swept(), &sparse, Target::CostPer1k(5.5)).expect("half have a price");
-    let quality = calibrate("auto", &swept(), &sparse, Target::Quality(0.9)).expect("a fifth has outcomes");
+    let cost = calibrate("auto", &swept(), &sparse, CalibrationGoal::CostPer1k(5.5)).expect("half have a price");
+    let quality = calibrate("auto", &swept(), &sparse, CalibrationGoal::Quality(0.9)).expect("a fifth has outcomes");
 
     assert_eq!((cost.n, cost.priced, cost.with_quality), (100, 50, 20));
     assert!((cost.achieved.cost_per_1k.expect("prices") - 5.5).abs() < 1e-9, "{cost:?}");

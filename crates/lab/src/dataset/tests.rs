@@ -11,11 +11,11 @@ fn rows_come_with_their_place_and_other_keys_are_ignored() {
     let text =
         "{\"prompt\":\"a\",\"label\":\"x\",\"id\":[1]}\n{\"contaminated\":true,\"label\":\"y\",\"prompt\":\"b\"}";
 
-    let rows: Vec<Row> = dataset(text).collect::<Result<_, _>>().expect("two good rows");
+    let rows: Vec<DatasetRow> = dataset(text).collect::<Result<_, _>>().expect("two good rows");
 
     assert_eq!((rows[0].line, rows[0].end, rows[0].contaminated), (1, 36, false));
     assert_eq!((rows[1].line, rows[1].end, rows[1].contaminated), (2, text.len() as u64, true));
-    assert_eq!((&*rows[1].prompt, &rows[1].truth), ("b", &Truth::Label("y".into())));
+    assert_eq!((&*rows[1].prompt, &rows[1].truth), ("b", &GroundTruth::Label("y".into())));
 }
 
 #[test]
@@ -70,17 +70,17 @@ fn outcomes_of_two_models_and_of_many_are_told_from_labels() {
         r#"{"prompt":"c","domain":"law","task":"t"}"#,
     );
 
-    let truths: Vec<Truth> = dataset(text).map(|row| row.expect("a good row").truth).collect();
+    let truths: Vec<GroundTruth> = dataset(text).map(|row| row.expect("a good row").truth).collect();
 
-    let x = Answer { score: 1.0, cost: Some(0.25), tokens: Some(3) };
-    let y = Answer { score: 0.0, cost: None, tokens: None };
+    let x = ModelOutcome { score: 1.0, cost: Some(0.25), tokens: Some(3) };
+    let y = ModelOutcome { score: 0.0, cost: None, tokens: None };
     let models = [("x".to_owned(), x), ("y".to_owned(), y)];
     assert_eq!(
         truths,
         [
-            Truth::Pair { strong: 1.0, weak: 0.5 },
-            Truth::Models(models.into_iter().collect()),
-            Truth::Label("law".into())
+            GroundTruth::Pair { strong: 1.0, weak: 0.5 },
+            GroundTruth::Models(models.into_iter().collect()),
+            GroundTruth::Label("law".into())
         ]
     );
 }
@@ -91,12 +91,12 @@ fn tokens_are_priced_where_the_cost_is_not_known() {
         r#"{"prompt":"a","scores":{"x":1,"y":1,"z":1},"cost_usd":{"x":0.25},"#,
         r#""tokens":{"x":{"input":10,"output":2},"y":{"input":10,"output":2},"z":7}}"#
     );
-    let price = Price { input: 1e6, output: 1e7, cached_input: None };
+    let price = TokenPrice { input: 1e6, output: 1e7, cached_input: None };
     let prices = ["x", "y", "z"].map(|model| (model.to_owned(), price));
 
     let row = dataset(text).priced_by(prices.into()).next().expect("a row").expect("a good row");
 
-    let Truth::Models(answers) = row.truth else { panic!("outcomes of several models") };
+    let GroundTruth::Models(answers) = row.truth else { panic!("outcomes of several models") };
     let seen: Vec<_> = answers.values().map(|answer| (answer.cost, answer.tokens)).collect();
     assert_eq!(seen, [(Some(0.25), Some(12)), (Some(30.0), Some(12)), (None, Some(7))]);
 }

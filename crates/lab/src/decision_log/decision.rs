@@ -15,7 +15,7 @@ pub fn prompt_group(decision: &LoggedDecision) -> u128 {
 
 #[cfg(test)]
 mod tests {
-    use pointsman_core::scores::{Familiarity, Unfamiliar};
+    use pointsman_core::scores::{Familiarity, UnfamiliarPart};
     use serde_json::Value;
 
     use super::super::LogLine;
@@ -56,7 +56,7 @@ mod tests {
 
         let told = [r#""unfamiliar":"language","#, r#""unfamiliar":"mood","#, ""].map(read);
 
-        let expected = [Some(Unfamiliar::Language), None, None];
+        let expected = [Some(UnfamiliarPart::Language), None, None];
         assert_eq!(told, expected.map(|unfamiliar| Familiarity { known_ngrams: Some(0.25), unfamiliar }));
     }
 }

@@ -11,11 +11,11 @@ pub type LoggedFeedback = FeedbackRecord<'static>;
 
 /// Outcomes by clients' feedback: the last word on each request.
 #[derive(Debug, Default)]
-pub struct Outcomes {
+pub struct FeedbackOutcomes {
     by_request: HashMap<u128, (u64, f32)>,
 }
 
-impl Outcomes {
+impl FeedbackOutcomes {
     /// Notes a word; the last one counts, and correctness before ratings.
     pub fn add(&mut self, feedback: &LoggedFeedback) {
         let Some(quality) = feedback.correct.or(feedback.rating).filter(|quality| (0.0..=1.0).contains(quality)) else {
@@ -68,7 +68,7 @@ mod tests {
     fn the_last_word_counts_in_whatever_order_files_are_read() {
         let (early, late) = ("2026-11-21T10:00:00.000Z", "2026-11-21T11:00:00.000Z");
         for order in [[early, late], [late, early]] {
-            let mut outcomes = Outcomes::default();
+            let mut outcomes = FeedbackOutcomes::default();
             for time in order {
                 outcomes.add(&feedback(time, if time == late { "\"rating\":0.25" } else { "\"correct\":1.0" }));
             }
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn correctness_says_more_than_a_rating_and_a_comment_nothing() {
-        let mut outcomes = Outcomes::default();
+        let mut outcomes = FeedbackOutcomes::default();
 
         outcomes.add(&feedback("", "\"rating\":1.0,\"correct\":0.0"));
         outcomes.add(&feedback("", "\"comment\":\"fine\""));

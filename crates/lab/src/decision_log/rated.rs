@@ -8,7 +8,7 @@ use crate::statistics::RunningMean;
 
 /// Everything that was rated, about 100 bytes a prompt and model.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Rated {
+pub(crate) struct RatingTable {
     /// Decisions in the logs.
     pub(crate) decisions: u64,
     /// Decisions that nobody rated, or of which nobody knows which model answered.
@@ -16,13 +16,13 @@ pub(crate) struct Rated {
     /// Lines that were passed over.
     pub(crate) passed_over: u64,
     models: Vec<(String, RunningMean)>,
-    by_prompt: HashMap<u128, Sums>,
+    by_prompt: HashMap<u128, PromptRatings>,
     by_label: BTreeMap<(String, u16), RunningMean>,
 }
 
 /// Ratings of the answers to one prompt, by model.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Sums(BTreeMap<u16, ShortSum>);
+pub(crate) struct PromptRatings(BTreeMap<u16, ShortSum>);
 
 /// Ratings of one prompt and model, in half the room of a [`RunningMean`]: there are as many as prompts.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,14 +33,14 @@ struct ShortSum {
 
 /// A quality, and whether somebody spoke of that very prompt.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Quality {
+pub(crate) enum RatedQuality {
     /// Clients rated the model's answers to the prompt.
     Known(f64),
     /// Nobody rated them: the mean of the model's answers to prompts of the label, or to all where there are none.
     FilledIn(f64),
 }
 
-impl Rated {
+impl RatingTable {
     /// Reads what clients said, and of what.
     ///
     /// # Errors
@@ -102,33 +102,38 @@ impl Rated {
     }
 
     /// Takes out what was said of a decision's prompt, so that the next request of the same prompt finds nothing.
-    pub(super) fn take(&mut self, decision: &LoggedDecision) -> Option<Sums> {
+    pub(super) fn take(&mut self, decision: &LoggedDecision) -> Option<PromptRatings> {
         self.by_prompt.remove(&prompt_group(decision))
     }
 
     /// Returns what was said of a decision's prompt.
-    pub(crate) fn of(&self, decision: &LoggedDecision) -> Option<&Sums> {
+    pub(crate) fn of(&self, decision: &LoggedDecision) -> Option<&PromptRatings> {
         self.by_prompt.get(&prompt_group(decision))
     }
 
     /// Returns how well `model` answers a decision's prompt, of which `ratings` are known; `None` when it was never
     /// rated.
-    pub(crate) fn quality(&self, decision: &LoggedDecision, ratings: &Sums, model: &str) -> Option<Quality> {
+    pub(crate) fn quality(
+        &self,
+        decision: &LoggedDecision,
+        ratings: &PromptRatings,
+        model: &str,
+    ) -> Option<RatedQuality> {
         let place = self.place(model)?;
         let by_label = || self.by_label.get(&(decision.label_or_none().to_owned(), place)).and_then(|sum| sum.mean());
-        let filled_in = || by_label().or_else(|| self.mean(place)).map(Quality::FilledIn);
-        ratings.mean(place).map(Quality::Known).or_else(filled_in)
+        let filled_in = || by_label().or_else(|| self.mean(place)).map(RatedQuality::FilledIn);
+        ratings.mean(place).map(RatedQuality::Known).or_else(filled_in)
     }
 }
 
-impl Sums {
+impl PromptRatings {
     /// Returns the mean over the answers of a model, if one was rated.
     pub(super) fn mean(&self, place: u16) -> Option<f64> {
         self.0.get(&place).map(|ratings| f64::from(ratings.sum) / f64::from(ratings.count))
     }
 }
 
-impl Quality {
+impl RatedQuality {
     /// Returns it, however it is known.
     pub(crate) const fn value(self) -> f64 {
         match self {
@@ -148,7 +153,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_of_a_prompt_is_the_mean_of_its_label_and_else_of_the_model() {
-        let mut rated = Rated::default();
+        let mut rated = RatingTable::default();
         for (prompt, label, model, quality) in [
             ("a", "easy", "small", 1.0),
             ("a", "easy", "small", 0.0),
@@ -164,10 +169,10 @@ mod tests {
             rated.quality(&decision, rated.of(&decision).expect("rated"), model)
         };
 
-        assert_eq!(quality("a", "easy", "small"), Some(Quality::Known(0.5)));
-        assert_eq!(quality("c", "hard", "small"), Some(Quality::FilledIn(0.0)));
-        assert_eq!(quality("c", "odd", "small"), Some(Quality::FilledIn(0.5)));
-        assert_eq!(quality("a", "easy", "big"), Some(Quality::FilledIn(1.0)));
+        assert_eq!(quality("a", "easy", "small"), Some(RatedQuality::Known(0.5)));
+        assert_eq!(quality("c", "hard", "small"), Some(RatedQuality::FilledIn(0.0)));
+        assert_eq!(quality("c", "odd", "small"), Some(RatedQuality::FilledIn(0.5)));
+        assert_eq!(quality("a", "easy", "big"), Some(RatedQuality::FilledIn(1.0)));
         assert_eq!(quality("a", "easy", "never"), None);
     }
 }

@@ -9,13 +9,13 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::rated::Rated;
+use super::rated::RatingTable;
 use super::{DecisionLogs, LogLine, LoggedDecision};
 use crate::dataset::DatasetError;
 
 /// The kind of outcomes that rows are to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
+pub enum ExportKind {
     /// Qualities of a strong and a weak model's answers.
     Pair {
         /// The strong model.
@@ -29,7 +29,7 @@ pub enum Wanted {
 
 /// Counts of an export.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Exported {
+pub struct ExportCounts {
     /// Rows that were written.
     pub rows: u64,
     /// Rows among them with an outcome that was filled in.
@@ -69,11 +69,11 @@ pub enum ExportError {
 ///
 /// # Errors
 /// When a log cannot be read, nothing was rated, or a model that is wanted was not.
-pub fn export(logs: &DecisionLogs, wanted: &Wanted, mut to: impl Write) -> Result<Exported, ExportError> {
-    let mut rated = Rated::read(logs)?;
-    let Rated { decisions, unrated, passed_over, .. } = rated;
+pub fn export(logs: &DecisionLogs, wanted: &ExportKind, mut to: impl Write) -> Result<ExportCounts, ExportError> {
+    let mut rated = RatingTable::read(logs)?;
+    let RatingTable { decisions, unrated, passed_over, .. } = rated;
     let models = rated.models().map(|(model, rated)| (model.to_owned(), rated)).collect();
-    let mut exported = Exported { decisions, unrated, passed_over, models, ..Exported::default() };
+    let mut exported = ExportCounts { decisions, unrated, passed_over, models, ..ExportCounts::default() };
     if rated.is_empty() {
         return Err(ExportError::NoFeedback { decisions });
     }
@@ -97,8 +97,8 @@ pub fn export(logs: &DecisionLogs, wanted: &Wanted, mut to: impl Write) -> Resul
 }
 
 /// Returns the models that rows speak of, each with the key that it gets.
-fn places(rated: &Rated, wanted: &Wanted) -> Result<Vec<(u16, String)>, ExportError> {
-    let Wanted::Pair { strong, weak } = wanted else {
+fn places(rated: &RatingTable, wanted: &ExportKind) -> Result<Vec<(u16, String)>, ExportError> {
+    let ExportKind::Pair { strong, weak } = wanted else {
         let mut all: Vec<_> = rated
             .models()
             .enumerate()
@@ -152,7 +152,7 @@ mod tests {
         )
     }
 
-    fn exported(files: &[String], wanted: &Wanted) -> Result<(Exported, Vec<Value>), ExportError> {
+    fn exported(files: &[String], wanted: &ExportKind) -> Result<(ExportCounts, Vec<Value>), ExportError> {
         let folder = tempfile::tempdir().expect("a folder");
         let write = |(index, text): (usize, &String)| {
             let path = folder.path().join(format!("{index}.jsonl"));
@@ -166,8 +166,8 @@ mod tests {
         Ok((exported, rows.lines().map(|row| serde_json::from_str(row).expect("a row")).collect()))
     }
 
-    fn pair() -> Wanted {
-        Wanted::Pair { strong: "big".into(), weak: "small".into() }
+    fn pair() -> ExportKind {
+        ExportKind::Pair { strong: "big".into(), weak: "small".into() }
     }
 
     #[test]
@@ -200,7 +200,7 @@ mod tests {
             "text_hash": "x", "answered_by": null, "features": {}});
         let log = [format!("{denial}\n"), decision("2", "y", "big", "ask y"), word("1", 1.0), word("2", 1.0)].concat();
 
-        let (exported, rows) = exported(&[log], &Wanted::Models).expect("rows");
+        let (exported, rows) = exported(&[log], &ExportKind::Models).expect("rows");
 
         assert_eq!((exported.decisions, exported.passed_over, rows.len()), (1, 0, 1));
     }
@@ -210,7 +210,7 @@ mod tests {
         let cut = decision("1", "x", "small", "ask").replace("\"text_bytes\":3", "\"text_bytes\":9");
         let log = [cut, decision("2", "y", "big", "ask y"), word("1", 1.0), word("2", 0.0)].concat();
 
-        let (exported, rows) = exported(&[log], &Wanted::Models).expect("rows");
+        let (exported, rows) = exported(&[log], &ExportKind::Models).expect("rows");
 
         assert_eq!((exported.rows, exported.without_text), (2, 1));
         assert_eq!((&rows[0]["prompt"], &rows[0]["scores"]), (&json!(""), &json!({"big": 0.0, "small": 1.0})));

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use pointsman_core::config;
 use pointsman_core::config::Name;
-use pointsman_core::policy::{Live, MODEL_HEADER};
+use pointsman_core::policy::{MODEL_HEADER, PolicyWorld};
 use pointsman_core::prompt::TextScope;
 
 use crate::dataset::DatasetError;
@@ -18,7 +18,7 @@ const OVERRIDE: &str = "override";
 
 /// Evidence that a decision rests on and the log does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Lack {
+pub enum MissingEvidence {
     /// Scores of the bundle that is asked, and the whole text to score again.
     Scores,
     /// The whole text, to compare with a strategy's examples.
@@ -39,10 +39,10 @@ pub enum Lack {
 
 /// Means of models' answers over whole logs, which `utility` knows while serving.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Usual(BTreeMap<String, [Mean; 2]>);
+pub struct UsualAnswers(BTreeMap<String, [AnswerMean; 2]>);
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Mean {
+struct AnswerMean {
     sum: f64,
     count: u64,
 }
@@ -51,14 +51,14 @@ struct Mean {
 pub(super) struct LoggedWorld<'l> {
     pub(super) logged: &'l LoggedDecision,
     pub(super) is_prompt: bool,
-    pub(super) usual: &'l Usual,
+    pub(super) usual: &'l UsualAnswers,
     /// The client, if the configuration knows it.
-    pub(super) client: Option<&'l config::Client>,
+    pub(super) client: Option<&'l config::ClientConfig>,
     /// The first thing that was asked in vain.
-    pub(super) lacks: OnceLock<Lack>,
+    pub(super) lacks: OnceLock<MissingEvidence>,
 }
 
-impl Usual {
+impl UsualAnswers {
     /// Reads how the models of `logs` answered.
     ///
     /// # Errors
@@ -85,24 +85,24 @@ impl Usual {
     }
 
     fn mean(&self, model: &Name, which: usize) -> Option<f64> {
-        let Mean { sum, count } = self.0.get(model.as_str())?[which];
+        let AnswerMean { sum, count } = self.0.get(model.as_str())?[which];
         (count > 0).then(|| sum / count as f64)
     }
 }
 
 impl LoggedWorld<'_> {
-    fn lack(&self, what: Lack) {
+    fn lack(&self, what: MissingEvidence) {
         let _ = self.lacks.set(what); // the first one is told
     }
 }
 
-impl Live for LoggedWorld<'_> {
+impl PolicyWorld for LoggedWorld<'_> {
     fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         if name == MODEL_HEADER {
             return self.logged.model.as_deref().filter(|_| self.logged.reason == OVERRIDE).map(Cow::Borrowed);
         }
         if !self.is_prompt {
-            self.lack(Lack::Header(name.to_owned()));
+            self.lack(MissingEvidence::Header(name.to_owned()));
         }
         None
     }
@@ -112,7 +112,7 @@ impl Live for LoggedWorld<'_> {
         match self.logged.whole_text().filter(|_| self.is_prompt || scope == TextScope::Ask) {
             Some(text) => Some(is_wanted(text)),
             None => {
-                self.lack(Lack::Texts(scope));
+                self.lack(MissingEvidence::Texts(scope));
                 None
             }
         }
@@ -132,18 +132,18 @@ impl Live for LoggedWorld<'_> {
 
     fn conversation(&self) -> u64 {
         self.logged.conversation().unwrap_or_else(|| {
-            self.lack(Lack::Conversation);
+            self.lack(MissingEvidence::Conversation);
             0
         })
     }
 
     fn draw(&self) -> f64 {
-        self.lack(Lack::Draw);
+        self.lack(MissingEvidence::Draw);
         0.0
     }
 }
 
-impl fmt::Display for Lack {
+impl fmt::Display for MissingEvidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scores => f.write_str("scores (another bundle or head, and no whole text)"),

@@ -3,11 +3,11 @@
 use pointsman_core::config::Name;
 use serde::Serialize;
 
-use crate::statistics::{Confusion, Figures};
+use crate::statistics::{ClassificationFigures, ConfusionMatrix};
 
 /// The baselines that stand beside a head's figures.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Baselines {
+pub struct LabelBaselines {
     /// Labels drawn as often as each is right in this file: what is expected of it, not one draw.
     pub random: LabelBaseline,
     /// Prompts get labels by their length. Nothing is fitted: the shortest get the head's first label and so on, each
@@ -24,7 +24,7 @@ pub struct Baselines {
 pub struct LabelBaseline {
     /// Accuracy, F1 and their kin.
     #[serde(flatten)]
-    pub figures: Figures,
+    pub figures: ClassificationFigures,
     /// The mean over the labels of the area under a curve of one point: the label was given, or not.
     pub auc: Option<f64>,
 }
@@ -41,21 +41,21 @@ pub struct SingleLabel {
 
 /// A prompt as the length baseline sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Length {
+pub struct PromptLength {
     /// The prompt's characters; those beyond `u32::MAX` do not count.
     pub chars: u32,
     /// The right label.
     pub truth: u32,
 }
 
-impl Baselines {
+impl LabelBaselines {
     /// Returns the baselines for the prompts that `confusion` counts over `labels`; `lengths` has one entry for each,
     /// in the file's order, which decides between prompts of one length.
     ///
     /// # Panics
     /// When there is no label.
     #[must_use]
-    pub fn of(confusion: &Confusion, labels: &[Name], lengths: &mut [Length]) -> Self {
+    pub fn of(confusion: &ConfusionMatrix, labels: &[Name], lengths: &mut [PromptLength]) -> Self {
         let supports: Vec<u64> = confusion.rows().map(|row| row.iter().sum()).collect();
         let most = (0..supports.len()).rev().max_by_key(|label| supports[*label]).unwrap_or_default();
         Self {
@@ -71,20 +71,20 @@ impl Baselines {
 }
 
 impl LabelBaseline {
-    fn of(answers: &Confusion) -> Self {
+    fn of(answers: &ConfusionMatrix) -> Self {
         Self { figures: answers.figures(), auc: answers.auc() }
     }
 }
 
 /// Counts every prompt as often as there are prompts: in each cell stands then what chance expects, as a whole number.
-fn random(confusion: &Confusion, supports: &[u64]) -> Confusion {
+fn random(confusion: &ConfusionMatrix, supports: &[u64]) -> ConfusionMatrix {
     let mut answers = confusion.emptied();
     let cells = supports.iter().flat_map(|truth| supports.iter().map(move |given| truth * given));
     cells.enumerate().for_each(|(cell, count)| answers.add_to_cell(cell, count));
     answers
 }
 
-fn answering(confusion: &Confusion, supports: &[u64], given: impl Fn(usize) -> usize) -> Confusion {
+fn answering(confusion: &ConfusionMatrix, supports: &[u64], given: impl Fn(usize) -> usize) -> ConfusionMatrix {
     let mut answers = confusion.emptied();
     for (truth, support) in supports.iter().enumerate() {
         answers.add_to_cell(truth * supports.len() + given(truth), *support);
@@ -92,7 +92,7 @@ fn answering(confusion: &Confusion, supports: &[u64], given: impl Fn(usize) -> u
     answers
 }
 
-fn by_length(confusion: &Confusion, lengths: &mut [Length]) -> Confusion {
+fn by_length(confusion: &ConfusionMatrix, lengths: &mut [PromptLength]) -> ConfusionMatrix {
     lengths.sort_by_key(|length| length.chars); // stable
     let labels = confusion.rows().count();
     let given = (0..labels).flat_map(|label| (0..confusion.predicted(label)).map(move |_| label));
@@ -108,13 +108,13 @@ mod tests {
     use super::*;
     use crate::statistics::classification::confusion;
 
-    fn lengths<const N: usize>(prompts: [(u32, u32); N]) -> [Length; N] {
-        prompts.map(|(chars, truth)| Length { chars, truth })
+    fn lengths<const N: usize>(prompts: [(u32, u32); N]) -> [PromptLength; N] {
+        prompts.map(|(chars, truth)| PromptLength { chars, truth })
     }
 
-    fn baselines<const K: usize>(rows: [[u64; K]; K]) -> Baselines {
+    fn baselines<const K: usize>(rows: [[u64; K]; K]) -> LabelBaselines {
         let labels: Vec<Name> = (0..K).map(|label| Name::new(&format!("l{label}")).expect("a name")).collect();
-        Baselines::of(&confusion(rows), &labels, &mut [])
+        LabelBaselines::of(&confusion(rows), &labels, &mut [])
     }
 
     #[test]
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn chance_is_right_as_often_as_two_draws_agree_and_the_oracle_always() {
-        let Baselines { random, oracle, .. } = baselines([[1, 1, 0], [0, 4, 0], [1, 0, 1]]);
+        let LabelBaselines { random, oracle, .. } = baselines([[1, 1, 0], [0, 4, 0], [1, 0, 1]]);
 
         // Shares of a quarter, a half and a quarter; the F1 of each label is its share.
         assert_eq!((random.figures.accuracy, random.auc), (1.0 / 16.0 + 1.0 / 4.0 + 1.0 / 16.0, Some(0.5)));

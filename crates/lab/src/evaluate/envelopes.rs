@@ -8,7 +8,7 @@ mod kinds;
 
 use std::path::Path;
 
-use pointsman_classifier::{Ask, Identity};
+use pointsman_classifier::{BundleIdentity, ScoreRequest};
 use pointsman_core::features::{Features, TokenCounter};
 use pointsman_core::prompt::{Dialect, Prompt};
 use serde::Serialize;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use self::kinds::{KINDS, Kind};
+use self::kinds::{EnvelopeSample, KINDS};
 use super::scoring::PATIENCE;
 use super::{EvaluateError, Evaluation};
 use crate::dataset::{DataIdentity, Dataset};
@@ -28,7 +28,7 @@ const PLACES: [&str; 3] = ["before", "behind", "beside_tool_result"];
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EnvelopeReport {
     /// The bundle.
-    pub bundle: Identity,
+    pub bundle: BundleIdentity,
     /// The head whose label is compared.
     pub head: String,
     /// The data.
@@ -111,7 +111,7 @@ impl Evaluation {
             return Ok(None);
         }
         let heads = [self.head.name.clone()];
-        let ask = Ask { text, features, deadline: Instant::now() + PATIENCE, heads: &heads };
+        let ask = ScoreRequest { text, features, deadline: Instant::now() + PATIENCE, heads: &heads };
         let unscored = |reason| EvaluateError::Unscored { line: 0, reason };
         let scores = self.classifier.score(ask).await.map_err(|reason| unscored(reason.as_str()))?;
         let top = scores.head(self.head.name.as_str()).and_then(|head| self.head.label(head.top()?.0));
@@ -119,7 +119,7 @@ impl Evaluation {
     }
 }
 
-impl Kind {
+impl EnvelopeSample {
     /// Returns a request whose newest user turn, or the turn that it answers, is `prompt` with the envelope at `place`.
     fn around(&self, prompt: &str, place: &str) -> Value {
         let text = |text: &str| json!({"type": "text", "text": text});

@@ -7,9 +7,9 @@ mod success;
 
 use serde::Serialize;
 
-use self::columns::Columns;
+use self::columns::ModelColumns;
 pub use self::success::SuccessFigures;
-use crate::statistics::{Curve, Point};
+use crate::statistics::{RoutingCurve, RoutingCurvePoint};
 
 /// The part of the best model's quality that must be kept while saving.
 const KEPT: f64 = 0.95;
@@ -66,10 +66,10 @@ pub struct ModelsFigures {
     pub cost_at_95_share: Option<f64>,
 }
 
-impl Columns {
+impl ModelColumns {
     /// Returns every model that answers all prompts, the best first.
     pub(super) fn models(&self) -> Vec<ModelFigures> {
-        let figures = |(model, column): (&str, &columns::Column)| ModelFigures {
+        let figures = |(model, column): (&str, &columns::ModelColumn)| ModelFigures {
             model: model.to_owned(),
             quality: column.mean_score(),
             cost: column.mean_cost(),
@@ -86,9 +86,17 @@ impl Columns {
     }
 
     /// Returns the figures of `models`, which are ours; `quality` and `cost` go along the router's thresholds.
-    pub(super) fn figures(&self, models: Vec<ModelFigures>, quality: &Curve, cost: Option<&Curve>) -> ModelsFigures {
+    pub(super) fn figures(
+        &self,
+        models: Vec<ModelFigures>,
+        quality: &RoutingCurve,
+        cost: Option<&RoutingCurve>,
+    ) -> ModelsFigures {
         let n = self.rows().max(1) as f64;
-        let pair = |(quality, cost): (&Point, &Point)| CostQuality { cost: cost.quality, quality: quality.quality };
+        let pair = |(quality, cost): (&RoutingCurvePoint, &RoutingCurvePoint)| CostQuality {
+            cost: cost.quality,
+            quality: quality.quality,
+        };
         let cost_quality: Vec<CostQuality> =
             cost.map(|cost| quality.points().iter().zip(cost.points()).map(pair).collect()).unwrap_or_default();
         let single = models.first();
@@ -147,14 +155,14 @@ fn least_cost(points: &[CostQuality], quality: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::Answer;
-    use crate::statistics::{Ranking, Routed};
+    use crate::dataset::ModelOutcome;
+    use crate::statistics::{PromptRanking, RoutedOutcome};
 
-    fn columns(rows: &[&[(&str, f64, Option<f64>)]]) -> Columns {
-        let mut columns = Columns::default();
+    fn columns(rows: &[&[(&str, f64, Option<f64>)]]) -> ModelColumns {
+        let mut columns = ModelColumns::default();
         for row in rows {
             let answer = |(model, score, cost): &(&str, f64, Option<f64>)| {
-                ((*model).to_owned(), Answer { score: *score, cost: *cost, tokens: None })
+                ((*model).to_owned(), ModelOutcome { score: *score, cost: *cost, tokens: None })
             };
             columns.add(&row.iter().map(answer).collect());
         }
@@ -182,7 +190,8 @@ mod tests {
         assert_eq!(known, [("a", Some(3.0), 2, Some(true)), ("free", None, 1, None), ("b", Some(4.0), 2, Some(false))]);
         let note = left_out(&models, 2).expect("a reason");
         assert_eq!(note, "not every answer has a cost: priced are 1 of 2 of free");
-        let quality = Ranking::of([0.0, 1.0], 7).curve(&[Routed { score: 0.0, strong: 1.0, weak: 0.5 }; 2]);
+        let quality =
+            PromptRanking::of([0.0, 1.0], 7).curve(&[RoutedOutcome { score: 0.0, strong: 1.0, weak: 0.5 }; 2]);
         let figures = columns.figures(models, &quality, None);
         assert_eq!((figures.oracle_cost, figures.cost_at_95, figures.cost_quality.len()), (None, None, 0));
     }

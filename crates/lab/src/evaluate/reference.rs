@@ -3,41 +3,48 @@
 use std::path::Path;
 
 use futures::{StreamExt, stream};
-use pointsman_classifier::{Bundle, Classifier, ClassifierError, Collector, Host, Reference};
+use pointsman_classifier::{
+    Bundle, Classifier, ClassifierError, ClassifierHost, ReferenceCollector, ReferenceDistributions,
+};
 use pointsman_core::config;
-use pointsman_core::config::Span;
-use pointsman_core::scores::Degraded;
+use pointsman_core::config::TimeSpan;
+use pointsman_core::scores::ClassifierFailure;
 use tokio::time::Instant;
 
 use super::scoring::{PATIENCE, features};
 use super::{EvaluateError, IN_FLIGHT};
-use crate::dataset::{Dataset, DatasetError, Row};
+use crate::dataset::{Dataset, DatasetError, DatasetRow};
 
 /// Judges every row of the file at `data` by the bundle in the folder `bundle`, encoder included, and returns the
 /// distributions. Rows without text, replies in a conversation and rows of held-out sets are left out.
 ///
 /// # Errors
 /// When the bundle is unsound, a row cannot be read or judged, or no row is left.
-pub async fn reference(bundle: &Path, data: &Path, host: &Host) -> Result<Reference, EvaluateError> {
+pub async fn reference(
+    bundle: &Path,
+    data: &Path,
+    host: &ClassifierHost,
+) -> Result<ReferenceDistributions, EvaluateError> {
     let opened = Bundle::open(&host.base_dir.join(bundle)).map_err(ClassifierError::from)?;
-    let (name, mut collector) = (opened.manifest().name.clone(), Collector::new(opened.manifest(), opened.inputs()));
-    let config = config::Classifier {
-        deadline: Span::from_secs(1),
+    let (name, mut collector) =
+        (opened.manifest().name.clone(), ReferenceCollector::new(opened.manifest(), opened.inputs()));
+    let config = config::ClassifierConfig {
+        deadline: TimeSpan::from_secs(1),
         queue: IN_FLIGHT,
-        batch: config::Batch::of_one(),
-        cache: config::Cache { max_entries: 0, max_bytes: 0 },
-        cascade: config::Cascade { enabled: false, confidence: None },
-        ..config::Classifier::of(bundle)
+        batch: config::BatchLimits::of_one(),
+        cache: config::ScoreCacheLimits { max_entries: 0, max_bytes: 0 },
+        cascade: config::LexicalCascade { enabled: false, confidence: None },
+        ..config::ClassifierConfig::of(bundle)
     };
     let classifier = Classifier::start_bundle(&name, &config, host, opened)?;
     let mut dataset = Dataset::open(data)?;
-    let judged = async |row: Result<Row, DatasetError>| {
+    let judged = async |row: Result<DatasetRow, DatasetError>| {
         let row = row?;
         let features = features(&row.prompt);
         let scores = match classifier.classify(&row.prompt, &features, Instant::now() + PATIENCE).await {
             _ if row.contaminated || !row.history.is_empty() => None,
             Ok(scores) => Some(scores).filter(|scores| scores.source.degraded().is_none()),
-            Err(Degraded::NoText) => None,
+            Err(ClassifierFailure::NoText) => None,
             Err(reason) => return Err(EvaluateError::Unscored { line: row.line, reason: reason.as_str() }),
         };
         Ok((features, scores))

@@ -1,23 +1,23 @@
 //! What an evaluation found: one object, for `--json` and for people; this file has the part for labels.
 
-use pointsman_classifier::{HeadSpec, Identity};
+use pointsman_classifier::{BundleIdentity, HeadSpec};
 use pointsman_core::config::Name;
 use serde::Serialize;
 
-use super::baselines::{Baselines, Length};
+use super::baselines::{LabelBaselines, PromptLength};
 use super::routing_report::RoutingReport;
-use super::scoring::Judgement;
+use super::scoring::LabelPrediction;
 use crate::dataset::DataIdentity;
 use crate::statistics::{
-    Calibration, CalibrationFigures, Claim, ClassFigures, Confusion, Drawn, Figures, Intervals, ReliabilityBin, Spread,
-    area, mean, squares,
+    BinaryClaim, BootstrapRows, CalibrationFigures, CalibrationTally, ClassFigures, ClassificationFigures,
+    ConfusionMatrix, LabelIntervals, ReliabilityBin, ScoreIntervals, area, mean, squares,
 };
 
 /// The figures of one head on one file, with all that is needed to get them again.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 #[expect(clippy::large_enum_variant, reason = "there is one of them")]
-pub enum Report {
+pub enum EvaluationReport {
     /// On labels.
     Labels(LabelReport),
     /// On models' outcomes.
@@ -28,7 +28,7 @@ pub enum Report {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LabelReport {
     /// The bundle that was measured.
-    pub bundle: Identity,
+    pub bundle: BundleIdentity,
     /// Which of its heads.
     pub head: Name,
     /// The file that it was measured on.
@@ -45,10 +45,10 @@ pub struct LabelReport {
     pub unknown_label: u64,
     /// Accuracy, F1 and their kin.
     #[serde(flatten)]
-    pub figures: Figures,
+    pub figures: ClassificationFigures,
     /// Intervals of the figures.
     #[serde(flatten)]
-    pub intervals: Intervals,
+    pub intervals: LabelIntervals,
     /// The mean over the labels of the chance that a prompt which deserves the label gets more of its probability than
     /// one which does not (one against the rest); `None` when all prompts deserve one label.
     pub auc: Option<f64>,
@@ -57,7 +57,7 @@ pub struct LabelReport {
     pub calibration: CalibrationFigures,
     /// Intervals of AUC, ECE and Brier score.
     #[serde(flatten)]
-    pub spread: Spread,
+    pub spread: ScoreIntervals,
     /// The reliability diagram: how often the label is right, by its probability.
     pub reliability: Vec<ReliabilityBin>,
     /// One entry for each label, in the head's order.
@@ -65,7 +65,7 @@ pub struct LabelReport {
     /// Rows are the truth, columns what was predicted, both in the order of `classes`.
     pub confusion: Vec<Vec<u64>>,
     /// Baselines that the head must beat.
-    pub baselines: Baselines,
+    pub baselines: LabelBaselines,
 }
 
 /// The figures of one label, with its name.
@@ -82,19 +82,19 @@ pub struct LabelFigures {
 
 /// The subject of a report: head, bundle and file.
 #[derive(Debug)]
-pub(super) struct Subject<'e> {
-    pub(super) bundle: Identity,
+pub(super) struct EvaluationSubject<'e> {
+    pub(super) bundle: BundleIdentity,
     pub(super) head: &'e HeadSpec,
     /// Models with heads of their own.
     pub(super) models: &'e [(String, Name)],
     pub(super) data: DataIdentity,
     pub(super) seed: u64,
-    pub(super) left_out: LeftOut,
+    pub(super) left_out: LeftOutRows,
 }
 
 /// Rows that were not judged.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct LeftOut {
+pub(super) struct LeftOutRows {
     pub(super) contaminated: u64,
     pub(super) blank: u64,
     pub(super) unknown_label: u64,
@@ -102,17 +102,17 @@ pub(super) struct LeftOut {
 
 /// Sums over the rows seen so far: of each prompt only its length, its label and its probabilities are kept.
 #[derive(Debug)]
-pub(super) struct Tally {
-    confusion: Confusion,
-    calibration: Calibration,
-    lengths: Vec<Length>,
+pub(super) struct LabelTally {
+    confusion: ConfusionMatrix,
+    calibration: CalibrationTally,
+    lengths: Vec<PromptLength>,
     /// Row by row, one a label.
     probabilities: Vec<f32>,
 }
 
-impl Tally {
+impl LabelTally {
     pub(super) fn new(labels: usize) -> Self {
-        let (confusion, calibration) = (Confusion::new(labels), Calibration::default());
+        let (confusion, calibration) = (ConfusionMatrix::new(labels), CalibrationTally::default());
         Self { confusion, calibration, lengths: Vec::new(), probabilities: Vec::new() }
     }
 
@@ -120,9 +120,9 @@ impl Tally {
         self.lengths.is_empty()
     }
 
-    pub(super) fn report(mut self, subject: Subject<'_>) -> LabelReport {
-        let Subject { bundle, head, data, seed, left_out, .. } = subject;
-        let LeftOut { contaminated, blank, unknown_label } = left_out;
+    pub(super) fn report(mut self, subject: EvaluationSubject<'_>) -> LabelReport {
+        let EvaluationSubject { bundle, head, data, seed, left_out, .. } = subject;
+        let LeftOutRows { contaminated, blank, unknown_label } = left_out;
         let labelled = |(index, label): (usize, &Name)| LabelFigures {
             label: label.clone(),
             figures: self.confusion.class(index),
@@ -139,14 +139,14 @@ impl Tally {
             blank,
             unknown_label,
             figures: self.confusion.figures(),
-            intervals: Intervals::of(&self.confusion, seed),
+            intervals: LabelIntervals::of(&self.confusion, seed),
             auc: mean(classes.iter().filter_map(|class| class.auc)),
             calibration: self.calibration.figures(),
             spread: self.spread(seed),
             reliability: self.calibration.reliability(),
             classes,
             confusion: self.confusion.rows().map(<[u64]>::to_vec).collect(),
-            baselines: Baselines::of(&self.confusion, &head.labels, &mut self.lengths),
+            baselines: LabelBaselines::of(&self.confusion, &head.labels, &mut self.lengths),
         }
     }
 
@@ -156,8 +156,9 @@ impl Tally {
     }
 
     /// Returns what was claimed of one label, row by row.
-    fn claims(&self, label: usize) -> Vec<Claim> {
-        let claim = |(row, truth): (&[f32], usize)| Claim { probability: f64::from(row[label]), truth: truth == label };
+    fn claims(&self, label: usize) -> Vec<BinaryClaim> {
+        let claim =
+            |(row, truth): (&[f32], usize)| BinaryClaim { probability: f64::from(row[label]), truth: truth == label };
         self.rows().map(claim).collect()
     }
 
@@ -171,24 +172,24 @@ impl Tally {
         self.confusion.rows().count()
     }
 
-    fn spread(&self, seed: u64) -> Spread {
+    fn spread(&self, seed: u64) -> ScoreIntervals {
         let top = |(row, truth): (&[f32], usize)| {
             let (label, p) = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).unwrap_or((0, &0.0));
-            Claim { probability: f64::from(*p), truth: label == truth }
+            BinaryClaim { probability: f64::from(*p), truth: label == truth }
         };
-        let claims: Vec<Claim> = self.rows().map(top).collect();
+        let claims: Vec<BinaryClaim> = self.rows().map(top).collect();
         let squares: Vec<f64> = self.rows().map(|(row, truth)| squares(row, truth)).collect();
         let labels = (0..self.labels()).map(|label| self.claims(label)).collect();
-        Spread::of(claims.len(), &Drawn { claims: Some(&claims), squares: &squares, labels, seed })
+        ScoreIntervals::of(claims.len(), &BootstrapRows { claims: Some(&claims), squares: &squares, labels, seed })
     }
 
-    pub(super) fn add(&mut self, judgement: &Judgement) {
-        let Judgement { truth, predicted, ref probabilities, chars } = *judgement;
+    pub(super) fn add(&mut self, judgement: &LabelPrediction) {
+        let LabelPrediction { truth, predicted, ref probabilities, chars } = *judgement;
         self.confusion.add(truth, predicted);
         self.calibration.add(probabilities, truth, predicted);
         self.probabilities.extend_from_slice(probabilities);
         let saturated = |number| u32::try_from(number).unwrap_or(u32::MAX);
-        self.lengths.push(Length { chars: saturated(chars), truth: saturated(truth) });
+        self.lengths.push(PromptLength { chars: saturated(chars), truth: saturated(truth) });
     }
 }
 
@@ -198,11 +199,11 @@ mod tests {
 
     #[test]
     fn the_area_of_each_label_is_that_of_its_own_probability_against_the_rest() {
-        let mut tally = Tally::new(3);
+        let mut tally = LabelTally::new(3);
         for (truth, probabilities) in
             [(0, [0.75, 0.25, 0.0]), (0, [0.25, 0.5, 0.25]), (1, [0.5, 0.25, 0.25]), (1, [0.0, 1.0, 0.0])]
         {
-            tally.add(&Judgement { truth, predicted: 0, probabilities: probabilities.to_vec(), chars: 1 });
+            tally.add(&LabelPrediction { truth, predicted: 0, probabilities: probabilities.to_vec(), chars: 1 });
         }
 
         // Of 2 x 2 pairs each: .75 beats both, .25 beats one; 1 beats both, .25 ties one and loses to the other.

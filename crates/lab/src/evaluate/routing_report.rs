@@ -1,24 +1,24 @@
 //! What an evaluation on models' outcomes found.
 
-use pointsman_classifier::Identity;
+use pointsman_classifier::BundleIdentity;
 use pointsman_core::config::Name;
 use serde::Serialize;
 
-use super::models::columns::Columns;
+use super::models::columns::ModelColumns;
 use super::models::{ModelFigures, ModelsFigures, SuccessFigures};
-use super::report::{LeftOut, Subject};
-use super::scoring::Ranked;
-use crate::dataset::{DataIdentity, Truth};
+use super::report::{EvaluationSubject, LeftOutRows};
+use super::scoring::RankedRow;
+use crate::dataset::{DataIdentity, GroundTruth};
 use crate::statistics::{
-    Claim, Curve, Drawn, EventFigures, Point, Ranking, ReliabilityBin, Routed, RoutingFigures, RoutingIntervals,
-    Spread, auc, reliability,
+    BinaryClaim, BootstrapRows, EventFigures, PromptRanking, ReliabilityBin, RoutedOutcome, RoutingCurve,
+    RoutingCurvePoint, RoutingFigures, RoutingIntervals, ScoreIntervals, auc, reliability,
 };
 
 /// The figures of a head that routes between a weak and a strong model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RoutingReport {
     /// The bundle that was measured.
-    pub bundle: Identity,
+    pub bundle: BundleIdentity,
     /// Which of its heads.
     pub head: Name,
     /// The file that it was measured on.
@@ -44,13 +44,13 @@ pub struct RoutingReport {
     pub calibration: Option<EventFigures>,
     /// Intervals of AUC, ECE and Brier score.
     #[serde(flatten)]
-    pub spread: Spread,
+    pub spread: ScoreIntervals,
     /// The strong model.
-    pub strong: Single,
+    pub strong: SingleModel,
     /// The weak model.
-    pub weak: Single,
+    pub weak: SingleModel,
     /// The thresholds, the fewest calls to the strong model first.
-    pub curve: [Point; 11],
+    pub curve: [RoutingCurvePoint; 11],
     /// The reliability diagram; empty for heads with more than two labels.
     pub reliability: Vec<ReliabilityBin>,
     /// Baselines that the head must beat, and the oracle that nothing can.
@@ -65,7 +65,7 @@ pub struct RoutingReport {
 
 /// One model for every prompt.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Single {
+pub struct SingleModel {
     /// The model.
     pub model: String,
     /// The mean quality of its answers.
@@ -74,25 +74,25 @@ pub struct Single {
 
 /// One other way to rank the prompts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Baseline {
+pub struct RankingBaseline {
     /// APGR and CPT.
     #[serde(flatten)]
     pub figures: RoutingFigures,
     /// The ranking's thresholds.
-    pub curve: [Point; 11],
+    pub curve: [RoutingCurvePoint; 11],
 }
 
 /// The rankings that stand beside a head's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RoutingBaselines {
     /// One random order.
-    pub random: Baseline,
+    pub random: RankingBaseline,
     /// The longer, the sooner the strong model gets it.
-    pub length: Baseline,
+    pub length: RankingBaseline,
     /// The ranking by the strong model's gain on each prompt, known beforehand.
-    pub oracle: Baseline,
+    pub oracle: RankingBaseline,
     /// The better of the two for every prompt.
-    pub best_single: Single,
+    pub best_single: SingleModel,
 }
 
 /// A tally of rows with outcomes, in flat columns: three numbers a row, and three a model where there are several.
@@ -101,20 +101,20 @@ pub(super) struct RoutingTally {
     scores: Vec<f64>,
     lengths: Vec<f64>,
     pairs: Vec<(f64, f64)>,
-    models: Columns,
+    models: ModelColumns,
     /// Row by row, how likely each model succeeds.
     chances: Vec<f32>,
 }
 
 impl RoutingTally {
-    pub(super) fn add(&mut self, ranked: Ranked) {
+    pub(super) fn add(&mut self, ranked: RankedRow) {
         self.scores.push(ranked.score);
         self.lengths.push(ranked.chars as f64);
         self.chances.extend(ranked.chances);
         match ranked.truth {
-            Truth::Pair { strong, weak } => self.pairs.push((strong, weak)),
-            Truth::Models(answers) => self.models.add(&answers),
-            Truth::Label(_) => {}
+            GroundTruth::Pair { strong, weak } => self.pairs.push((strong, weak)),
+            GroundTruth::Models(answers) => self.models.add(&answers),
+            GroundTruth::Label(_) => {}
         }
     }
 
@@ -133,21 +133,25 @@ impl RoutingTally {
             || (self.pairs.is_empty() && models.iter().all(|(model, _)| self.models.model(model).is_some()))
     }
 
-    pub(super) fn report(mut self, subject: Subject<'_>) -> RoutingReport {
-        let Subject { bundle, head, models: asked, data, seed, left_out } = subject;
-        let LeftOut { contaminated, blank, .. } = left_out;
+    pub(super) fn report(mut self, subject: EvaluationSubject<'_>) -> RoutingReport {
+        let EvaluationSubject { bundle, head, models: asked, data, seed, left_out } = subject;
+        let LeftOutRows { contaminated, blank, .. } = left_out;
         let models = self.models.models();
         self.rank_by_chances(asked, &models);
         let (rows, [strong, weak]) = self.rows(&models);
-        let ranking = Ranking::of(self.scores.iter().copied(), seed);
-        let length = Ranking::of(self.lengths.iter().copied(), seed);
+        let ranking = PromptRanking::of(self.scores.iter().copied(), seed);
+        let length = PromptRanking::of(self.lengths.iter().copied(), seed);
         let curve = ranking.curve(&rows);
-        let claims: Vec<Claim> =
-            rows.iter().map(|row| Claim { probability: row.score, truth: row.strong > row.weak }).collect();
+        let claims: Vec<BinaryClaim> =
+            rows.iter().map(|row| BinaryClaim { probability: row.score, truth: row.strong > row.weak }).collect();
         let probable = head.labels.len() == 2 && asked.is_empty();
-        let squares: Vec<f64> = claims.iter().map(Claim::square).collect();
-        let drawn =
-            Drawn { claims: probable.then_some(&claims[..]), squares: &squares, labels: vec![claims.clone()], seed };
+        let squares: Vec<f64> = claims.iter().map(BinaryClaim::square).collect();
+        let drawn = BootstrapRows {
+            claims: probable.then_some(&claims[..]),
+            squares: &squares,
+            labels: vec![claims.clone()],
+            seed,
+        };
         RoutingReport {
             bundle,
             head: head.name.clone(),
@@ -160,13 +164,16 @@ impl RoutingTally {
             intervals: RoutingIntervals::of(&rows, &ranking, &length, seed),
             auc: auc(&claims),
             calibration: probable.then(|| EventFigures::of(&claims)),
-            spread: Spread::of(claims.len(), &drawn),
+            spread: ScoreIntervals::of(claims.len(), &drawn),
             curve: *curve.points(),
             reliability: if probable { reliability(&claims) } else { Vec::new() },
             baselines: RoutingBaselines {
-                random: Baseline::of(&Ranking::of(rows.iter().map(|_| 0.0), seed), &rows),
-                length: Baseline::of(&length, &rows),
-                oracle: Baseline::of(&Ranking::of(rows.iter().map(|row| row.strong - row.weak), seed), &rows),
+                random: RankingBaseline::of(&PromptRanking::of(rows.iter().map(|_| 0.0), seed), &rows),
+                length: RankingBaseline::of(&length, &rows),
+                oracle: RankingBaseline::of(
+                    &PromptRanking::of(rows.iter().map(|row| row.strong - row.weak), seed),
+                    &rows,
+                ),
                 best_single: if weak.quality > strong.quality { weak.clone() } else { strong.clone() },
             },
             success: self.success(asked),
@@ -197,7 +204,7 @@ impl RoutingTally {
 
     /// Returns the rows between two models: the file's own, else the best of several and the cheapest of the others
     /// whose cost is known; where none is, the worst.
-    fn rows(&self, models: &[ModelFigures]) -> (Vec<Routed>, [Single; 2]) {
+    fn rows(&self, models: &[ModelFigures]) -> (Vec<RoutedOutcome>, [SingleModel; 2]) {
         let (pairs, names): (Vec<(f64, f64)>, _) = match Self::ends(models) {
             None => (self.pairs.clone(), ["strong".to_owned(), "weak".to_owned()]),
             Some([strong, weak]) => {
@@ -206,14 +213,18 @@ impl RoutingTally {
                 (pairs.collect(), [strong.to_owned(), weak.to_owned()])
             }
         };
-        let row = |(score, (strong, weak)): (&f64, &(f64, f64))| Routed { score: *score, strong: *strong, weak: *weak };
-        let rows: Vec<Routed> = self.scores.iter().zip(&pairs).map(row).collect();
+        let row = |(score, (strong, weak)): (&f64, &(f64, f64))| RoutedOutcome {
+            score: *score,
+            strong: *strong,
+            weak: *weak,
+        };
+        let rows: Vec<RoutedOutcome> = self.scores.iter().zip(&pairs).map(row).collect();
         let n = rows.len().max(1) as f64;
         let [strong, weak] = names;
-        let quality = |part: fn(&Routed) -> f64| rows.iter().map(part).sum::<f64>() / n;
+        let quality = |part: fn(&RoutedOutcome) -> f64| rows.iter().map(part).sum::<f64>() / n;
         let ends = [
-            Single { model: strong, quality: quality(|row| row.strong) },
-            Single { model: weak, quality: quality(|row| row.weak) },
+            SingleModel { model: strong, quality: quality(|row| row.strong) },
+            SingleModel { model: weak, quality: quality(|row| row.weak) },
         ];
         (rows, ends)
     }
@@ -230,18 +241,18 @@ impl RoutingTally {
     }
 
     /// Returns the rows with costs in the place of quality, if every answer has one.
-    fn costs(&self, strong: &str, weak: &str) -> Option<Vec<Routed>> {
+    fn costs(&self, strong: &str, weak: &str) -> Option<Vec<RoutedOutcome>> {
         let (strong, weak) = (self.models.model(strong)?, self.models.model(weak)?);
         let row = |(row, score): (usize, &f64)| {
-            Some(Routed { score: *score, strong: strong.cost(row)?, weak: weak.cost(row)? })
+            Some(RoutedOutcome { score: *score, strong: strong.cost(row)?, weak: weak.cost(row)? })
         };
         self.scores.iter().enumerate().map(row).collect()
     }
 }
 
-impl Baseline {
-    fn of(ranking: &Ranking, rows: &[Routed]) -> Self {
-        let curve: Curve = ranking.curve(rows);
+impl RankingBaseline {
+    fn of(ranking: &PromptRanking, rows: &[RoutedOutcome]) -> Self {
+        let curve: RoutingCurve = ranking.curve(rows);
         Self { figures: curve.figures(), curve: *curve.points() }
     }
 }

@@ -2,22 +2,22 @@
 
 use std::time::Duration;
 
-use pointsman_classifier::{Ask, Classifier, HeadSpec};
+use pointsman_classifier::{Classifier, HeadSpec, ScoreRequest};
 use pointsman_core::config::Name;
 use pointsman_core::features::{Features, TextStructure, TokenCounter};
 use pointsman_core::prompt::{Dialect, Prompt};
-use pointsman_core::scores::{Degraded, HeadScores, Scores};
+use pointsman_core::scores::{ClassifierFailure, HeadScores, Scores};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::EvaluateError;
-use crate::dataset::{Row, Truth};
+use crate::dataset::{DatasetRow, GroundTruth};
 
 /// The deadline of a prompt, its wait for those before it included; nobody is waiting behind a proxy here.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Asks one head of a classifier about rows, or one for each of several models.
-pub(super) struct Judge<'c> {
+pub(super) struct RowScorer<'c> {
     pub(super) classifier: &'c Classifier,
     pub(super) head: &'c HeadSpec,
     /// Models with the heads that say how likely each succeeds; empty when one head is asked.
@@ -26,7 +26,7 @@ pub(super) struct Judge<'c> {
 
 /// The outcome of scoring a row.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Outcome {
+pub(super) enum RowOutcome {
     /// Left out: the row says that it stands in a held-out set.
     Contaminated,
     /// Left out: there is no text to judge, so that a policy would not ask either.
@@ -34,18 +34,18 @@ pub(super) enum Outcome {
     /// Left out: the row's label is none of the head's.
     Unknown(UnknownLabel),
     /// Judged, where the file says which label is right.
-    Judged(Judgement),
+    Judged(LabelPrediction),
     /// Ranked, where the file says how well models answer.
-    Ranked(Ranked),
+    Ranked(RankedRow),
 }
 
 /// A prompt's place on a head's scale beside what models made of it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Ranked {
+pub(super) struct RankedRow {
     /// The prompt's place on the scale from the head's first label, 0, to its last, 1.
     pub(super) score: f64,
     /// The outcomes of the models.
-    pub(super) truth: Truth,
+    pub(super) truth: GroundTruth,
     /// Characters of the prompt.
     pub(super) chars: usize,
     /// The chance of each model to succeed, where models have heads of their own.
@@ -63,7 +63,7 @@ pub(super) struct UnknownLabel {
 
 /// A label beside the truth.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Judgement {
+pub(super) struct LabelPrediction {
     /// The right label's place in the head's order.
     pub(super) truth: usize,
     /// The place of the label that the policy would see on top.
@@ -74,18 +74,18 @@ pub(super) struct Judgement {
     pub(super) chars: usize,
 }
 
-impl Judge<'_> {
+impl RowScorer<'_> {
     /// Judges one row.
-    pub(super) async fn judge(&self, row: &Row) -> Result<Outcome, EvaluateError> {
+    pub(super) async fn judge(&self, row: &DatasetRow) -> Result<RowOutcome, EvaluateError> {
         if row.contaminated {
-            return Ok(Outcome::Contaminated);
+            return Ok(RowOutcome::Contaminated);
         }
         let truth = match &row.truth {
-            Truth::Label(label) => match self.head.label(label) {
+            GroundTruth::Label(label) => match self.head.label(label) {
                 Some(place) => Some(place),
-                None => return Ok(Outcome::Unknown(UnknownLabel { line: row.line, label: label.clone() })),
+                None => return Ok(RowOutcome::Unknown(UnknownLabel { line: row.line, label: label.clone() })),
             },
-            Truth::Pair { .. } | Truth::Models(_) => None,
+            GroundTruth::Pair { .. } | GroundTruth::Models(_) => None,
         };
         let judged = match self.logged(row).filter(|_| row.prompt.is_empty()) {
             Some(scores) => Ok(scores),
@@ -93,17 +93,17 @@ impl Judge<'_> {
         };
         let scores = match judged {
             Ok(scores) => scores,
-            Err(Degraded::NoText) => return Ok(Outcome::Blank),
+            Err(ClassifierFailure::NoText) => return Ok(RowOutcome::Blank),
             Err(reason) => return Err(EvaluateError::Unscored { line: row.line, reason: reason.as_str() }),
         };
         match truth {
-            Some(truth) => self.judgement(&scores, truth, row).map(Outcome::Judged),
-            None => self.ranked(&scores, row).map(Outcome::Ranked),
+            Some(truth) => self.judgement(&scores, truth, row).map(RowOutcome::Judged),
+            None => self.ranked(&scores, row).map(RowOutcome::Ranked),
         }
     }
 
     /// Returns what the head said when the request was decided.
-    fn logged(&self, row: &Row) -> Option<Scores> {
+    fn logged(&self, row: &DatasetRow) -> Option<Scores> {
         let (name, probabilities) = row.logged_scores.as_ref()?.get_key_value(self.head.name.as_str())?;
         let in_order = self.head.labels.iter().map(|label| probabilities.get(label.as_str()).copied());
         let head = HeadScores {
@@ -115,7 +115,7 @@ impl Judge<'_> {
         Some(Scores::of(vec![head]))
     }
 
-    fn ranked(&self, scores: &Scores, row: &Row) -> Result<Ranked, EvaluateError> {
+    fn ranked(&self, scores: &Scores, row: &DatasetRow) -> Result<RankedRow, EvaluateError> {
         let unscored = || EvaluateError::Unscored { line: row.line, reason: "no_scores" };
         let chance = |(_, head): &(String, Name)| scores.head(head.as_str())?.probabilities.last().copied();
         let chances = self.models.iter().map(chance).collect::<Option<Vec<f32>>>().ok_or_else(unscored)?;
@@ -124,11 +124,11 @@ impl Judge<'_> {
             // Which two models are to be told apart is known once all rows are.
             _ => 0.0,
         };
-        Ok(Ranked { score, truth: row.truth.clone(), chars: row.chars(), chances })
+        Ok(RankedRow { score, truth: row.truth.clone(), chars: row.chars(), chances })
     }
 
     /// Judges the newest turn and, where it does not stand by itself, what it answers, as the router does.
-    async fn scores(&self, row: &Row) -> Result<Scores, Degraded> {
+    async fn scores(&self, row: &DatasetRow) -> Result<Scores, ClassifierFailure> {
         let body = body(&row.history, &row.prompt);
         let prompt = parsed(&body);
         let features = Features::of(&prompt, &TokenCounter::new());
@@ -141,12 +141,12 @@ impl Judge<'_> {
         Ok(self.higher(reply, answered))
     }
 
-    async fn classified(&self, text: &str, features: &Features) -> Result<Scores, Degraded> {
+    async fn classified(&self, text: &str, features: &Features) -> Result<Scores, ClassifierFailure> {
         let heads: Vec<Name> = match self.models {
             [] => vec![self.head.name.clone()],
             models => models.iter().map(|(_, head)| head.clone()).collect(),
         };
-        let ask = Ask { text, features, deadline: Instant::now() + PATIENCE, heads: &heads };
+        let ask = ScoreRequest { text, features, deadline: Instant::now() + PATIENCE, heads: &heads };
         let scores = self.classifier.score(ask).await?;
         // Scores that stood in for the encoder's are not what is evaluated.
         scores.source.degraded().map_or(Ok(scores), Err)
@@ -161,12 +161,12 @@ impl Judge<'_> {
         if place(&reply) > place(&answered) { reply } else { answered }
     }
 
-    fn judgement(&self, scores: &Scores, truth: usize, row: &Row) -> Result<Judgement, EvaluateError> {
+    fn judgement(&self, scores: &Scores, truth: usize, row: &DatasetRow) -> Result<LabelPrediction, EvaluateError> {
         let head = scores.head(self.head.name.as_str());
         let top = head.and_then(|head| Some((head, self.head.label(head.top()?.0)?)));
         let (head, predicted) = top.ok_or(EvaluateError::Unscored { line: row.line, reason: "no_scores" })?;
         let (probabilities, chars) = (head.probabilities.clone(), row.chars());
-        Ok(Judgement { truth, predicted, probabilities, chars })
+        Ok(LabelPrediction { truth, predicted, probabilities, chars })
     }
 }
 

@@ -8,38 +8,40 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
-use pointsman_classifier::{Blocks, Bundle, BundleError, Embedder, HeadSpec, Heads, Kind, Manifest, Ngrams, Runtime};
+use pointsman_classifier::{
+    Bundle, BundleError, BundleKind, Embedder, HeadInputs, HeadSpec, Heads, Manifest, Ngrams, OnnxRuntime,
+};
 use pointsman_core::config::Name;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::features::FeaturesFile;
-use super::heads::{Kept, Parts, exported, heads_file, heads_file_of, retained};
+use super::heads::{BaseHeadsFile, RetainedHeads, exported, heads_file, heads_file_of, retained};
 use super::report::FitReport;
-use super::rows::{self, Example};
-use super::training::Trained;
-use super::training_set::Learner;
-use super::{Fit, FitError, file_error};
+use super::rows::{self, TrainingRow};
+use super::training::TrainedHeads;
+use super::training_set::TrainingSet;
+use super::{FitError, FitRequest, file_error};
 
 /// The contents of the new bundle.
-pub(super) struct Content<'c> {
+pub(super) struct BundleContents<'c> {
     pub(super) base: &'c Bundle,
-    pub(super) set: &'c Learner,
-    pub(super) trained: &'c Trained,
+    pub(super) set: &'c TrainingSet,
+    pub(super) trained: &'c TrainedHeads,
     pub(super) report: &'c FitReport,
     pub(super) features: FeaturesFile,
     /// The rows that the heads learnt from.
-    pub(super) rows: &'c [Example],
+    pub(super) rows: &'c [TrainingRow],
     /// ONNX Runtime, loaded where the heads read embeddings.
-    pub(super) runtime: Option<Arc<Runtime>>,
+    pub(super) runtime: Option<Arc<OnnxRuntime>>,
 }
 
 /// Writes the bundle into the folder that `fit` names.
-pub(super) fn write(fit: &Fit, content: &Content<'_>) -> Result<(), FitError> {
-    let Content { base, set, trained, report, features, .. } = content;
+pub(super) fn write(fit: &FitRequest, content: &BundleContents<'_>) -> Result<(), FitError> {
+    let BundleContents { base, set, trained, report, features, .. } = content;
     let heads_file = heads_file(fit, base)?;
     let wider = set.features.len() - features.of_base;
-    let parts = heads_file.as_deref().map(|bytes| Parts::new(base, bytes, wider));
+    let parts = heads_file.as_deref().map(|bytes| BaseHeadsFile::new(base, bytes, wider));
     let new = exported(set, trained, base.manifest(), parts.as_ref());
     let kept = retained(base, parts.as_ref(), &new);
     let tensors = heads_file_of(new.iter().flat_map(|head| head.tensors.iter()).chain(&kept.tensors));
@@ -76,11 +78,11 @@ pub(super) fn write(fit: &Fit, content: &Content<'_>) -> Result<(), FitError> {
     Ok(())
 }
 
-fn manifest(fit: &Fit, base: &Bundle, report: &FitReport, heads: Vec<HeadSpec>) -> Result<Manifest, FitError> {
+fn manifest(fit: &FitRequest, base: &Bundle, report: &FitReport, heads: Vec<HeadSpec>) -> Result<Manifest, FitError> {
     let mut manifest = base.manifest().clone();
     manifest.heads = heads;
     // The base may be a whole classifier: then its logits are the embedding, and it has neither file.
-    manifest.kind = Kind::Encoder;
+    manifest.kind = BundleKind::Encoder;
     manifest.heads_file.get_or_insert_with(|| "heads.safetensors".to_owned());
     manifest.features_file.get_or_insert_with(|| "features.json".to_owned());
     // The old reference says nothing of the new heads' scores.
@@ -104,8 +106,8 @@ fn manifest(fit: &Fit, base: &Bundle, report: &FitReport, heads: Vec<HeadSpec>) 
 }
 
 /// Scores the base's golden texts with the new heads; the scores of retained heads are known.
-fn golden(content: &Content<'_>, heads: &Heads, kept: &Kept) -> Result<Vec<u8>, FitError> {
-    let Content { base, set, runtime, .. } = content;
+fn golden(content: &BundleContents<'_>, heads: &Heads, kept: &RetainedHeads) -> Result<Vec<u8>, FitError> {
+    let BundleContents { base, set, runtime, .. } = content;
     let mut embedder = runtime.as_ref().map(|runtime| Embedder::new(base, runtime, 1)).transpose()?;
     // Retained heads may read what nobody computes here.
     let nothing = vec![0.0; base.manifest().encoder.dimension];
@@ -115,7 +117,7 @@ fn golden(content: &Content<'_>, heads: &Heads, kept: &Kept) -> Result<Vec<u8>, 
         let features = set.features.scale(&rows::features(text));
         let ngrams = Ngrams::of(&base.tokenizer().budget().excerpt(text));
         let embedding = embedding.as_ref().unwrap_or(&nothing);
-        let scores = heads.score(Blocks { embedding, features: &features, ngrams: &ngrams })?;
+        let scores = heads.score(HeadInputs { embedding, features: &features, ngrams: &ngrams })?;
         let score = |head: &str| known.get(head).filter(|_| kept.has(head)).map(Vec::as_slice);
         let scores: BTreeMap<&str, &[f32]> =
             scores.iter().map(|head| (&*head.head, score(&head.head).unwrap_or(&head.probabilities))).collect();

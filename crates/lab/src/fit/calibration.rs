@@ -6,5 +6,5 @@ mod platt;
 mod temperature;
 
 pub(super) use self::isotonic::{Forecast, isotonic_curve};
-pub(super) use self::platt::{Event, PlattScale};
+pub(super) use self::platt::{PlattScale, ScoredEvent};
 pub(super) use self::temperature::top_label_temperature;

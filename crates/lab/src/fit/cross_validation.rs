@@ -4,17 +4,18 @@ use std::thread;
 
 use serde::Serialize;
 
-use super::Fit;
-use super::folds::{Grouped, folds};
+use super::FitRequest;
+use super::folds::{GroupedSample, folds};
 use super::loss::argmax;
 use super::outputs::HeadOutputs;
-use super::rows::Example;
-use super::sample::Sample;
-use super::task::{Form, Goal};
-use super::training::{Trained, train};
-use super::training_set::Learner;
+use super::rows::TrainingRow;
+use super::sample::TrainingSample;
+use super::task::{HeadForm, LearningGoal};
+use super::training::{TrainedHeads, train};
+use super::training_set::TrainingSet;
 use crate::statistics::{
-    Calibration, Claim, Confusion, EventFigures, Interval, Ranking, Routed, RoutingFigures, RoutingIntervals, auc, mean,
+    BinaryClaim, CalibrationTally, ConfidenceInterval, ConfusionMatrix, EventFigures, PromptRanking, RoutedOutcome,
+    RoutingFigures, RoutingIntervals, auc, mean,
 };
 
 /// Figures of heads on rows of the other folds.
@@ -40,9 +41,9 @@ pub enum Validation {
         #[serde(flatten)]
         figures: RoutingFigures,
         /// 95 % of the APGR over bootstrap resamples.
-        apgr_ci95: Interval,
+        apgr_ci95: ConfidenceInterval,
         /// The 95 % interval of its lead over prompt length.
-        apgr_over_length_ci95: Interval,
+        apgr_over_length_ci95: ConfidenceInterval,
         /// Figures of prompt length as the score.
         length: RoutingFigures,
         /// The APGR of each fold alone.
@@ -72,7 +73,7 @@ pub enum Validation {
 
 /// Cross-validation of each form.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Validations {
+pub struct FormValidations {
     /// The full form, or the only one.
     pub full: Validation,
     /// The lexical form beside it.
@@ -80,12 +81,12 @@ pub struct Validations {
     pub lexical: Option<Validation>,
     /// The cascade of both: the full form is asked only where the lexical one is not confident.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cascade: Option<Cascade>,
+    pub cascade: Option<CascadeValidation>,
 }
 
 /// Gain and cost of stopping at the lexical form.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Cascade {
+pub struct CascadeValidation {
     /// The share of rows for which the lexical form was enough.
     pub stopped: f64,
     /// Figures of the cascade's scores.
@@ -95,21 +96,21 @@ pub struct Cascade {
 
 /// Validates in folds, several at a time; `progress` hears of each. Returns as well the scores of every row.
 pub(super) fn validate(
-    fit: &Fit,
-    set: &Learner,
+    fit: &FitRequest,
+    set: &TrainingSet,
     data: RowData<'_>,
     mut progress: impl FnMut(usize, usize),
-) -> (Validations, Vec<Said>) {
+) -> (FormValidations, Vec<HeldOutScores>) {
     let rows = data.rows;
     let fold_of = folds(rows, fit.folds, fit.seed);
     let score_fold = |fold: usize| {
         let rest = rows.iter().zip(&fold_of).filter(|(_, of)| **of != fold).map(|(row, _)| *row).collect();
         let trained = train(set, &fit.drawn(rest), fit.seed);
         let held = rows.iter().zip(&fold_of).enumerate().filter(|(_, (_, of))| **of == fold);
-        held.map(|(index, ((sample, _), _))| (index, Said::of(&trained, sample))).collect::<Vec<_>>()
+        held.map(|(index, ((sample, _), _))| (index, HeldOutScores::of(&trained, sample))).collect::<Vec<_>>()
     };
     let all: Vec<usize> = (0..fit.folds).collect();
-    let mut scores: Vec<Option<Said>> = rows.iter().map(|_| None).collect();
+    let mut scores: Vec<Option<HeldOutScores>> = rows.iter().map(|_| None).collect();
     let threads = thread::available_parallelism().map_or(1, usize::from);
     for some in all.chunks(threads) {
         let scored = thread::scope(|scope| {
@@ -121,31 +122,31 @@ pub(super) fn validate(
         }
         progress(some.last().map_or(0, |fold| fold + 1), fit.folds);
     }
-    let scores: Vec<Said> = scores.into_iter().flatten().collect();
-    (validations(&Judged { set, data, fold_of: &fold_of, fit }, &scores), scores)
+    let scores: Vec<HeldOutScores> = scores.into_iter().flatten().collect();
+    (validations(&HeldOutEvaluation { set, data, fold_of: &fold_of, fit }, &scores), scores)
 }
 
 /// Samples, and the rows that they were made of, in the same order.
 #[derive(Clone, Copy)]
 pub(super) struct RowData<'r> {
-    pub(super) rows: &'r [Grouped<'r>],
-    pub(super) examples: &'r [Example],
+    pub(super) rows: &'r [GroupedSample<'r>],
+    pub(super) examples: &'r [TrainingRow],
 }
 
 /// Scores of a row by heads that did not see it.
-pub(super) struct Said {
+pub(super) struct HeldOutScores {
     pub(super) full: HeadOutputs,
     pub(super) lexical: Option<HeadOutputs>,
     /// True when the lexical form was confident enough.
     stops: bool,
 }
 
-impl Said {
-    fn of(trained: &Trained, sample: &Sample) -> Self {
-        let lexical = (!trained.lexical.is_empty()).then(|| trained.probabilities(sample, Form::Lexical));
+impl HeldOutScores {
+    fn of(trained: &TrainedHeads, sample: &TrainingSample) -> Self {
+        let lexical = (!trained.lexical.is_empty()).then(|| trained.probabilities(sample, HeadForm::Lexical));
         let top = |scores: &HeadOutputs| scores.of_head(0)[argmax(scores.of_head(0))];
         let stops = lexical.as_ref().zip(trained.confidence).is_some_and(|(scores, least)| top(scores) >= least);
-        Self { full: trained.probabilities(sample, Form::Full), lexical, stops }
+        Self { full: trained.probabilities(sample, HeadForm::Full), lexical, stops }
     }
 
     fn lexical_or_full(&self) -> &HeadOutputs {
@@ -158,41 +159,42 @@ impl Said {
     }
 }
 
-fn validations(judged: &Judged<'_>, scores: &[Said]) -> Validations {
+fn validations(judged: &HeldOutEvaluation<'_>, scores: &[HeldOutScores]) -> FormValidations {
     let has_lexical = scores.iter().any(|scores| scores.lexical.is_some());
     let stops = scores.iter().filter(|scores| scores.stops).count();
-    let validation = |form: fn(&Said) -> &HeadOutputs| judged.validation(&scores.iter().map(form).collect::<Vec<_>>());
-    Validations {
+    let validation =
+        |form: fn(&HeldOutScores) -> &HeadOutputs| judged.validation(&scores.iter().map(form).collect::<Vec<_>>());
+    FormValidations {
         full: validation(|scores| &scores.full),
-        lexical: has_lexical.then(|| validation(Said::lexical_or_full)),
-        cascade: (stops > 0).then(|| Cascade {
+        lexical: has_lexical.then(|| validation(HeldOutScores::lexical_or_full)),
+        cascade: (stops > 0).then(|| CascadeValidation {
             stopped: stops as f64 / scores.len().max(1) as f64,
-            validation: validation(Said::cascaded),
+            validation: validation(HeldOutScores::cascaded),
         }),
     }
 }
 
 /// Rows to measure scores on.
-struct Judged<'v> {
-    set: &'v Learner,
+struct HeldOutEvaluation<'v> {
+    set: &'v TrainingSet,
     data: RowData<'v>,
     fold_of: &'v [usize],
-    fit: &'v Fit,
+    fit: &'v FitRequest,
 }
 
-impl Judged<'_> {
+impl HeldOutEvaluation<'_> {
     /// Measures the scores of one form, one entry a row.
     fn validation(&self, scores: &[&HeadOutputs]) -> Validation {
         match self.set.goal {
-            Goal::Choice(labels) => self.labels(labels, scores),
-            Goal::Pair => self.routing(scores),
-            Goal::Each(models) => self.success(models, scores),
+            LearningGoal::Choice(labels) => self.labels(labels, scores),
+            LearningGoal::Pair => self.routing(scores),
+            LearningGoal::Each(models) => self.success(models, scores),
         }
     }
 
     fn labels(&self, labels: usize, scores: &[&HeadOutputs]) -> Validation {
-        let mut confusion = Confusion::new(labels);
-        let mut calibration = Calibration::default();
+        let mut confusion = ConfusionMatrix::new(labels);
+        let mut calibration = CalibrationTally::default();
         for ((sample, _), scores) in self.data.rows.iter().zip(scores) {
             let probabilities: Vec<f32> = scores.of_head(0).iter().map(|p| *p as f32).collect();
             let (truth, predicted) = (argmax(&sample.target), argmax(&probabilities));
@@ -209,22 +211,22 @@ impl Judged<'_> {
     }
 
     fn routing(&self, scores: &[&HeadOutputs]) -> Validation {
-        let routed = |((sample, _), scores): (&Grouped<'_>, &&HeadOutputs)| Routed {
+        let routed = |((sample, _), scores): (&GroupedSample<'_>, &&HeadOutputs)| RoutedOutcome {
             score: scores.of_head(0)[1],
             strong: f64::from(sample.target[0]),
             weak: f64::from(sample.target[1]),
         };
-        let rows: Vec<Routed> = self.data.rows.iter().zip(scores).map(routed).collect();
-        let claim = |row: &Routed| Claim { probability: row.score, truth: row.strong > row.weak };
-        let claims: Vec<Claim> = rows.iter().map(claim).collect();
+        let rows: Vec<RoutedOutcome> = self.data.rows.iter().zip(scores).map(routed).collect();
+        let claim = |row: &RoutedOutcome| BinaryClaim { probability: row.score, truth: row.strong > row.weak };
+        let claims: Vec<BinaryClaim> = rows.iter().map(claim).collect();
         let seed = self.fit.seed;
-        let ranking = Ranking::of(rows.iter().map(|row| row.score), seed);
-        let length = Ranking::of(self.data.examples.iter().map(|row| row.features.text().chars as f64), seed);
+        let ranking = PromptRanking::of(rows.iter().map(|row| row.score), seed);
+        let length = PromptRanking::of(self.data.examples.iter().map(|row| row.features.text().chars as f64), seed);
         let intervals = RoutingIntervals::of(&rows, &ranking, &length, seed);
         let apgr_of = |fold: usize| {
             let of = self.fold_of.iter().zip(&rows).filter(|(of, _)| **of == fold);
-            let rows: Vec<Routed> = of.map(|(_, row)| *row).collect();
-            Ranking::of(rows.iter().map(|row| row.score), seed).curve(&rows).figures().apgr
+            let rows: Vec<RoutedOutcome> = of.map(|(_, row)| *row).collect();
+            PromptRanking::of(rows.iter().map(|row| row.score), seed).curve(&rows).figures().apgr
         };
         Validation::Routing {
             n: rows.len(),
@@ -239,8 +241,8 @@ impl Judged<'_> {
     }
 
     fn success(&self, models: usize, scores: &[&HeadOutputs]) -> Validation {
-        let claims_of = |model: usize| -> Vec<Claim> {
-            let claim = |((sample, _), scores): (&Grouped<'_>, &&HeadOutputs)| Claim {
+        let claims_of = |model: usize| -> Vec<BinaryClaim> {
+            let claim = |((sample, _), scores): (&GroupedSample<'_>, &&HeadOutputs)| BinaryClaim {
                 probability: scores.of_head(model)[1],
                 truth: sample.target[model] >= 0.5,
             };
@@ -271,7 +273,7 @@ impl Judged<'_> {
 }
 
 /// Returns how well the model answers whose success is the most probable.
-fn quality_of_most_probable(sample: &Sample, scores: &HeadOutputs) -> f64 {
+fn quality_of_most_probable(sample: &TrainingSample, scores: &HeadOutputs) -> f64 {
     let chances: Vec<f64> = scores.heads().map(|labels| labels[1]).collect();
     f64::from(sample.target[argmax(&chances)])
 }

@@ -1,17 +1,17 @@
 //! Early exit: the confidence of the lexical form from which on the encoder need not run.
 
 use super::loss::argmax;
-use super::stacking::{HeldOut, Pool};
-use super::task::Goal;
-use crate::statistics::{Ranking, Routed};
+use super::stacking::{HeadMixture, HeldOutRows};
+use super::task::LearningGoal;
+use crate::statistics::{PromptRanking, RoutedOutcome};
 
 /// The accuracy, or APGR, that stopping at the lexical form may cost.
 const STOPPING_COST: f64 = 0.005;
 
 /// The two forms of a head.
-pub(super) struct Forms<'f> {
-    pub(super) lexical: &'f Pool,
-    pub(super) full: &'f Pool,
+pub(super) struct FormMixtures<'f> {
+    pub(super) lexical: &'f HeadMixture,
+    pub(super) full: &'f HeadMixture,
 }
 
 /// Probabilities of a held-out row in both forms.
@@ -21,10 +21,15 @@ struct BothForms {
 }
 
 /// Returns the least confidence of the lexical form at which stopping there costs next to nothing.
-pub(super) fn confidence(goal: Goal, held_out: &HeldOut<'_>, forms: &Forms<'_>, seed: u64) -> Option<f64> {
+pub(super) fn confidence(
+    goal: LearningGoal,
+    held_out: &HeldOutRows<'_>,
+    forms: &FormMixtures<'_>,
+    seed: u64,
+) -> Option<f64> {
     let both = |row: usize| {
         let logs: Vec<Vec<f64>> = held_out.logs(row, 0).collect();
-        let of = |pool: &Pool| pool.probabilities(&logs, held_out.lengths[row]);
+        let of = |pool: &HeadMixture| pool.probabilities(&logs, held_out.lengths[row]);
         BothForms { lexical: of(forms.lexical), full: of(forms.full) }
     };
     let rows: Vec<BothForms> = (0..held_out.len()).map(both).collect();
@@ -47,23 +52,23 @@ impl BothForms {
 }
 
 /// Returns accuracy, or for a pair the APGR; of heads for each of several models nothing that one number says.
-fn quality(goal: Goal, held_out: &HeldOut<'_>, probabilities: &[&[f64]], seed: u64) -> Option<f64> {
+fn quality(goal: LearningGoal, held_out: &HeldOutRows<'_>, probabilities: &[&[f64]], seed: u64) -> Option<f64> {
     let rows = held_out.samples.iter().zip(probabilities);
     match goal {
-        Goal::Choice(_) => {
+        LearningGoal::Choice(_) => {
             let right = rows.filter(|(sample, row)| argmax(&sample.target) == argmax(row)).count();
             Some(right as f64 / held_out.len().max(1) as f64)
         }
-        Goal::Pair => {
-            let routed: Vec<Routed> = rows
-                .map(|(sample, row)| Routed {
+        LearningGoal::Pair => {
+            let routed: Vec<RoutedOutcome> = rows
+                .map(|(sample, row)| RoutedOutcome {
                     score: row[1],
                     strong: f64::from(sample.target[0]),
                     weak: f64::from(sample.target[1]),
                 })
                 .collect();
-            Some(Ranking::of(routed.iter().map(|row| row.score), seed).curve(&routed).figures().apgr)
+            Some(PromptRanking::of(routed.iter().map(|row| row.score), seed).curve(&routed).figures().apgr)
         }
-        Goal::Each(_) => None,
+        LearningGoal::Each(_) => None,
     }
 }

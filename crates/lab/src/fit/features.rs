@@ -3,11 +3,11 @@
 use std::fs;
 
 use pointsman_classifier::Manifest;
-use pointsman_core::features::{Kind, Scope, TABLE};
+use pointsman_core::features::{FEATURE_TABLE, FeatureKind, FeatureScope};
 use serde_json::{Value, json};
 
-use super::rows::Example;
-use super::{Fit, FitError, file_error};
+use super::rows::TrainingRow;
+use super::{FitError, FitRequest, file_error};
 
 /// The least share of rows in which a feature differs from its most frequent value: what is nearly constant here
 /// teaches nothing, and would speak up elsewhere.
@@ -21,7 +21,7 @@ pub(super) struct FeaturesFile {
 }
 
 /// Returns the features file.
-pub(super) fn features_file(fit: &Fit, base: &Manifest, rows: &[Example]) -> Result<FeaturesFile, FitError> {
+pub(super) fn features_file(fit: &FitRequest, base: &Manifest, rows: &[TrainingRow]) -> Result<FeaturesFile, FitError> {
     let mut specs: Vec<Value> = match &base.features_file {
         None => Vec::new(),
         Some(file) => {
@@ -30,9 +30,10 @@ pub(super) fn features_file(fit: &Fit, base: &Manifest, rows: &[Example]) -> Res
         }
     };
     let of_base = specs.len();
-    for (index, spec) in TABLE.iter().enumerate() {
+    for (index, spec) in FEATURE_TABLE.iter().enumerate() {
         let stands = |other: &Value| other["name"] == spec.name;
-        if spec.scope == Scope::Prompt && spec.kind != Kind::Text && !specs[..of_base].iter().any(stands) {
+        if spec.scope == FeatureScope::Prompt && spec.kind != FeatureKind::Text && !specs[..of_base].iter().any(stands)
+        {
             specs.extend(feature(index, rows));
         }
     }
@@ -40,9 +41,9 @@ pub(super) fn features_file(fit: &Fit, base: &Manifest, rows: &[Example]) -> Res
 }
 
 /// Returns the scale of the feature at `index` of the table, if it varies.
-fn feature(index: usize, rows: &[Example]) -> Option<Value> {
+fn feature(index: usize, rows: &[TrainingRow]) -> Option<Value> {
     let n = rows.len() as f64;
-    let log = TABLE[index].kind == Kind::Int;
+    let log = FEATURE_TABLE[index].kind == FeatureKind::Int;
     let values = rows.iter().map(|row| row.features.number(index).unwrap_or_default());
     let mut values: Vec<f64> = values.map(|value| if log { value.ln_1p() } else { value }).collect();
     let mean = values.iter().sum::<f64>() / n;
@@ -51,5 +52,5 @@ fn feature(index: usize, rows: &[Example]) -> Option<Value> {
     let constant = values.chunk_by(|a, b| a == b).map(<[f64]>::len).max().unwrap_or_default();
     let transform = if log { "log1p" } else { "identity" };
     let varies = std > 1e-6 && n - constant as f64 >= (VARYING * n).max(1.0);
-    varies.then(|| json!({"name": TABLE[index].name, "transform": transform, "mean": mean, "std": std}))
+    varies.then(|| json!({"name": FEATURE_TABLE[index].name, "transform": transform, "mean": mean, "std": std}))
 }

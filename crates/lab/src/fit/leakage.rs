@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::loss::{Link, log_loss};
-use super::sample::Sample;
-use super::task::{Form, Goal};
+use super::loss::{LinkFunction, log_loss};
+use super::sample::TrainingSample;
+use super::task::{HeadForm, LearningGoal};
 use crate::statistics::SampleMean;
 
 /// The least distance of a head's loss below what its own probabilities promise, in standard errors, to have seen the
@@ -14,17 +14,17 @@ use crate::statistics::SampleMean;
 const ERRORS: f64 = 4.0;
 
 /// Returns whether the base's own heads are right far more often than their own probabilities say, in any form.
-pub(super) fn knows_answers(goal: Goal, samples: &[Sample]) -> bool {
-    let surplus = |sample: &Sample, form: Form| -> f64 {
+pub(super) fn knows_answers(goal: LearningGoal, samples: &[TrainingSample]) -> bool {
+    let surplus = |sample: &TrainingSample, form: HeadForm| -> f64 {
         let heads = sample.base.of_form(form).heads().enumerate();
         let surplus = |(head, logs): (usize, &[f64])| {
             let probabilities: Vec<f64> = logs.iter().map(|log| log.exp()).collect();
-            let loss = log_loss(Link::Softmax, &probabilities, &goal.truth(&sample.target, head));
+            let loss = log_loss(LinkFunction::Softmax, &probabilities, &goal.truth(&sample.target, head));
             entropy(&probabilities) - loss
         };
         heads.map(surplus).sum()
     };
-    [Form::Full, Form::Lexical].into_iter().any(|form| {
+    [HeadForm::Full, HeadForm::Lexical].into_iter().any(|form| {
         let surplus = SampleMean::of(&samples.iter().map(|sample| surplus(sample, form)).collect::<Vec<_>>());
         surplus.mean > ERRORS * surplus.standard_error && surplus.mean > 1e-3
     })
@@ -65,12 +65,12 @@ mod tests {
             let p: f64 = if told == 1 { 0.7 } else { 0.3 };
             let full = HeadOutputs::of_one_head(vec![(1.0 - p).ln(), p.ln()]);
             let base = BaseOutputs { full, ..BaseOutputs::default() };
-            Sample { target: TRUTHS[truth].to_vec(), base, ..Sample::default() }
+            TrainingSample { target: TRUTHS[truth].to_vec(), base, ..TrainingSample::default() }
         };
         let samples = |right: bool| (0..400).map(|i| sample(i, right)).collect::<Vec<_>>();
 
-        assert!(knows_answers(Goal::Choice(2), &samples(true)));
-        assert!(!knows_answers(Goal::Choice(2), &samples(false)));
+        assert!(knows_answers(LearningGoal::Choice(2), &samples(true)));
+        assert!(!knows_answers(LearningGoal::Choice(2), &samples(false)));
     }
 
     #[test]

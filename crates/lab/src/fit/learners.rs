@@ -8,20 +8,20 @@ mod linear;
 mod neighbours;
 mod regression;
 
-use pointsman_classifier::Block;
+use pointsman_classifier::InputBlock;
 
-pub(super) use self::boosting::{DEPTH, Forest};
+pub(super) use self::boosting::{BoostedTrees, DEPTH};
 pub(super) use self::linear::LinearLearner;
-pub(super) use self::neighbours::{SHARPNESS, Votes};
+pub(super) use self::neighbours::{NeighbourClassifier, SHARPNESS};
 use super::folds::FitData;
-use super::outputs::{CrossFitted, HeadOutputs};
-use super::sample::Sample;
-use super::task::{Form, Goal};
-use super::training_set::Learner;
+use super::outputs::{CrossFitting, HeadOutputs};
+use super::sample::TrainingSample;
+use super::task::{HeadForm, LearningGoal};
+use super::training_set::TrainingSet;
 
 /// A kind of learner. The order is that of a mixture's members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Recipe {
+pub(super) enum LearnerKind {
     /// The base's own head.
     Own,
     /// The base's own lexical form.
@@ -38,18 +38,18 @@ pub(super) enum Recipe {
 
 /// A fitted learner.
 #[derive(Debug, Clone)]
-pub(super) enum Model {
+pub(super) enum FittedLearner {
     /// A head of the base in one form, whose outputs come with each row.
-    Own(Form),
+    Own(HeadForm),
     /// A regression over words, or over dense numbers.
     Linear(LinearLearner),
     /// Boosted trees.
-    Forest(Forest),
+    Forest(BoostedTrees),
     /// A vote of the nearest exemplars.
-    Votes(Votes),
+    Votes(NeighbourClassifier),
 }
 
-impl Recipe {
+impl LearnerKind {
     pub(super) const ALL: [Self; 6] = [Self::Own, Self::OwnLexical, Self::Words, Self::Trees, Self::Dense, Self::Near];
 
     /// Returns the kind's name in bundles and reports.
@@ -65,70 +65,70 @@ impl Recipe {
     }
 
     /// Returns the blocks of inputs that are read.
-    pub(super) const fn blocks(self) -> &'static [Block] {
+    pub(super) const fn blocks(self) -> &'static [InputBlock] {
         match self {
-            Self::Own => &[Block::Embedding, Block::Features, Block::Ngrams],
-            Self::OwnLexical | Self::Words => &[Block::Features, Block::Ngrams],
-            Self::Trees => &[Block::Features],
-            Self::Dense => &[Block::Embedding, Block::Features],
-            Self::Near => &[Block::Embedding],
+            Self::Own => &[InputBlock::Embedding, InputBlock::Features, InputBlock::Ngrams],
+            Self::OwnLexical | Self::Words => &[InputBlock::Features, InputBlock::Ngrams],
+            Self::Trees => &[InputBlock::Features],
+            Self::Dense => &[InputBlock::Embedding, InputBlock::Features],
+            Self::Near => &[InputBlock::Embedding],
         }
     }
 
     /// Returns the base's form that the kind stands for, if it is one of the base's heads.
-    pub(super) const fn base_form(self) -> Option<Form> {
+    pub(super) const fn base_form(self) -> Option<HeadForm> {
         match self {
-            Self::Own => Some(Form::Full),
-            Self::OwnLexical => Some(Form::Lexical),
+            Self::Own => Some(HeadForm::Full),
+            Self::OwnLexical => Some(HeadForm::Lexical),
             _ => None,
         }
     }
 
     /// Returns whether no encoder is needed.
     pub(super) fn is_lexical(self) -> bool {
-        !self.blocks().contains(&Block::Embedding)
+        !self.blocks().contains(&InputBlock::Embedding)
     }
 
     /// Returns whether the kind is a member of heads of `form`; the base's lexical form stands in for its full one only
     /// where there is none.
-    pub(super) fn takes_part(self, form: Form, others: &[Self]) -> bool {
+    pub(super) fn takes_part(self, form: HeadForm, others: &[Self]) -> bool {
         match form {
-            Form::Full => self != Self::OwnLexical || others.iter().all(|recipe| recipe.is_lexical()),
-            Form::Lexical => self.is_lexical(),
+            HeadForm::Full => self != Self::OwnLexical || others.iter().all(|recipe| recipe.is_lexical()),
+            HeadForm::Lexical => self.is_lexical(),
         }
     }
 
     /// Returns whether `set` has what the kind reads. One vote for each of several models would store the exemplars as
     /// often.
-    pub(super) fn suits(self, set: &Learner) -> bool {
+    pub(super) fn suits(self, set: &TrainingSet) -> bool {
         let has_inputs = match self {
-            Self::Own => !set.own.names(Form::Full).is_empty(),
-            Self::OwnLexical => !set.own.names(Form::Lexical).is_empty(),
+            Self::Own => !set.own.names(HeadForm::Full).is_empty(),
+            Self::OwnLexical => !set.own.names(HeadForm::Lexical).is_empty(),
             Self::Words => set.inputs.ngrams(),
             Self::Trees => !set.features.is_empty(),
             // Nothing tells how far to trust what reads an embedding that knows the answers; the base's head reads it too.
             Self::Dense | Self::Near => {
-                let has_base_head = set.knows_answers && !set.own.names(Form::Full).is_empty();
+                let has_base_head = set.knows_answers && !set.own.names(HeadForm::Full).is_empty();
                 set.inputs.embedding() && !has_base_head
             }
         };
-        has_inputs && !(self == Self::Near && matches!(set.goal, Goal::Each(_)))
+        has_inputs && !(self == Self::Near && matches!(set.goal, LearningGoal::Each(_)))
     }
 
     /// Fits on all rows, as strongly as was best on the splits.
-    pub(super) fn cross_fit(self, set: &Learner, data: &FitData<'_>) -> CrossFitted<Model> {
+    pub(super) fn cross_fit(self, set: &TrainingSet, data: &FitData<'_>) -> CrossFitting<FittedLearner> {
         let span = set.span(self.blocks());
         match self {
-            Self::Own => base_head(Form::Full, data),
-            Self::OwnLexical => base_head(Form::Lexical, data),
-            Self::Words | Self::Dense => LinearLearner::cross_fit(data, span).map(Model::Linear),
-            Self::Trees => Forest::cross_fit(data, span).map(Model::Forest),
-            Self::Near => Votes::cross_fit(data, span).map(Model::Votes),
+            Self::Own => base_head(HeadForm::Full, data),
+            Self::OwnLexical => base_head(HeadForm::Lexical, data),
+            Self::Words | Self::Dense => LinearLearner::cross_fit(data, span).map(FittedLearner::Linear),
+            Self::Trees => BoostedTrees::cross_fit(data, span).map(FittedLearner::Forest),
+            Self::Near => NeighbourClassifier::cross_fit(data, span).map(FittedLearner::Votes),
         }
     }
 }
 
-impl Model {
+impl FittedLearner {
     /// Returns the strength that was chosen on held-out rows: the penalty, the number of trees, the number of
     /// neighbours.
     pub(super) fn strength(&self) -> Option<f64> {
@@ -141,7 +141,7 @@ impl Model {
     }
 
     /// Returns one logit a label, for each head.
-    pub(super) fn logits(&self, goal: Goal, sample: &Sample) -> HeadOutputs {
+    pub(super) fn logits(&self, goal: LearningGoal, sample: &TrainingSample) -> HeadOutputs {
         match self {
             Self::Own(form) => sample.base.of_form(*form).clone(),
             Self::Linear(linear) => linear.logits(goal, sample),
@@ -151,8 +151,8 @@ impl Model {
     }
 }
 
-fn base_head(form: Form, data: &FitData<'_>) -> CrossFitted<Model> {
+fn base_head(form: HeadForm, data: &FitData<'_>) -> CrossFitting<FittedLearner> {
     let held = data.splits.iter().flat_map(|split| &split.held);
     let out_of_fold = held.map(|sample| sample.base.of_form(form).clone()).collect();
-    CrossFitted { model: Model::Own(form), out_of_fold }
+    CrossFitting { model: FittedLearner::Own(form), out_of_fold }
 }

@@ -7,7 +7,7 @@ const FLOOR: f64 = 1e-6;
 
 /// The link from logits to probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Link {
+pub(super) enum LinkFunction {
     /// Exactly one of the outputs holds.
     Softmax,
     /// Each output holds or not.
@@ -17,7 +17,7 @@ pub(super) enum Link {
     Steps,
 }
 
-impl Link {
+impl LinkFunction {
     /// Returns the targets of the outputs, from how likely each label is.
     pub(super) fn target(self, labels: &[f32]) -> Cow<'_, [f32]> {
         if self != Self::Steps {
@@ -28,10 +28,12 @@ impl Link {
 }
 
 /// Returns the probabilities of `logits` at a temperature.
-pub(super) fn probabilities(link: Link, logits: &[f64], temperature: f64) -> Vec<f64> {
+pub(super) fn probabilities(link: LinkFunction, logits: &[f64], temperature: f64) -> Vec<f64> {
     match link {
-        Link::Sigmoid | Link::Steps => logits.iter().map(|z| 1.0 / (1.0 + (-z / temperature).exp())).collect(),
-        Link::Softmax => {
+        LinkFunction::Sigmoid | LinkFunction::Steps => {
+            logits.iter().map(|z| 1.0 / (1.0 + (-z / temperature).exp())).collect()
+        }
+        LinkFunction::Softmax => {
             let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let parts: Vec<f64> = logits.iter().map(|z| ((z - top) / temperature).exp()).collect();
             let sum: f64 = parts.iter().sum();
@@ -42,15 +44,15 @@ pub(super) fn probabilities(link: Link, logits: &[f64], temperature: f64) -> Vec
 
 /// Returns the softmax of logits as log probabilities, none below that of [`FLOOR`].
 pub(super) fn log_probabilities(logits: &[f64]) -> Vec<f64> {
-    probabilities(Link::Softmax, logits, 1.0).into_iter().map(|p| p.max(FLOOR).ln()).collect()
+    probabilities(LinkFunction::Softmax, logits, 1.0).into_iter().map(|p| p.max(FLOOR).ln()).collect()
 }
 
 /// Returns the log loss of one prompt.
-pub(super) fn log_loss(link: Link, probabilities: &[f64], target: &[f32]) -> f64 {
+pub(super) fn log_loss(link: LinkFunction, probabilities: &[f64], target: &[f32]) -> f64 {
     let log = |p: f64| p.max(1e-12).ln();
     let term = |(p, t): (&f64, &f32)| match link {
-        Link::Softmax => -f64::from(*t) * log(*p),
-        Link::Sigmoid | Link::Steps => -f64::from(*t) * log(*p) - (1.0 - f64::from(*t)) * log(1.0 - p),
+        LinkFunction::Softmax => -f64::from(*t) * log(*p),
+        LinkFunction::Sigmoid | LinkFunction::Steps => -f64::from(*t) * log(*p) - (1.0 - f64::from(*t)) * log(1.0 - p),
     };
     probabilities.iter().zip(target).map(term).sum()
 }

@@ -1,6 +1,6 @@
 //! Outputs of heads and learners with their axes: of one row by head and label, of held-out rows by row, head and label.
 
-use super::task::Form;
+use super::task::HeadForm;
 
 /// Outputs of one row, `[head][label]`: logits, log probabilities or probabilities, as their holder says.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -15,12 +15,12 @@ pub(super) struct BaseOutputs {
 
 /// Out-of-fold logits, `[row][head][label]`: each row's by a learner that was not fitted on it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct OutOfFold(Vec<HeadOutputs>);
+pub(super) struct OutOfFoldLogits(Vec<HeadOutputs>);
 
 /// Cross-fitting's result: a learner fitted on all rows, and the out-of-fold logits of its twins.
-pub(super) struct CrossFitted<M> {
+pub(super) struct CrossFitting<M> {
     pub(super) model: M,
-    pub(super) out_of_fold: OutOfFold,
+    pub(super) out_of_fold: OutOfFoldLogits,
 }
 
 impl HeadOutputs {
@@ -47,36 +47,36 @@ impl HeadOutputs {
 
 impl BaseOutputs {
     /// Returns the outputs of the heads of a form.
-    pub(super) const fn of_form(&self, form: Form) -> &HeadOutputs {
+    pub(super) const fn of_form(&self, form: HeadForm) -> &HeadOutputs {
         match form {
-            Form::Full => &self.full,
-            Form::Lexical => &self.lexical,
+            HeadForm::Full => &self.full,
+            HeadForm::Lexical => &self.lexical,
         }
     }
 }
 
-impl OutOfFold {
+impl OutOfFoldLogits {
     /// Returns the logits of a row's head, one a label.
     pub(super) fn of(&self, row: usize, head: usize) -> &[f64] {
         self.0[row].of_head(head)
     }
 }
 
-impl FromIterator<HeadOutputs> for OutOfFold {
+impl FromIterator<HeadOutputs> for OutOfFoldLogits {
     fn from_iter<I: IntoIterator<Item = HeadOutputs>>(rows: I) -> Self {
         Self(rows.into_iter().collect())
     }
 }
 
-impl Extend<HeadOutputs> for OutOfFold {
+impl Extend<HeadOutputs> for OutOfFoldLogits {
     fn extend<I: IntoIterator<Item = HeadOutputs>>(&mut self, rows: I) {
         self.0.extend(rows);
     }
 }
 
-impl<M> CrossFitted<M> {
+impl<M> CrossFitting<M> {
     /// Turns the learner into another type.
-    pub(super) fn map<N>(self, into: impl FnOnce(M) -> N) -> CrossFitted<N> {
-        CrossFitted { model: into(self.model), out_of_fold: self.out_of_fold }
+    pub(super) fn map<N>(self, into: impl FnOnce(M) -> N) -> CrossFitting<N> {
+        CrossFitting { model: into(self.model), out_of_fold: self.out_of_fold }
     }
 }

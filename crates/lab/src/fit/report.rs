@@ -5,21 +5,21 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::cross_validation::Validations;
-use super::folds::Grouped;
-use super::task::{Form, Inputs, Task};
-use super::training::Trained;
-use super::training_set::Learner;
+use super::cross_validation::FormValidations;
+use super::folds::GroupedSample;
+use super::task::{FitInputs, FitTask, HeadForm};
+use super::training::TrainedHeads;
+use super::training_set::TrainingSet;
 use crate::dataset::DataIdentity;
-use crate::statistics::Interval;
+use crate::statistics::ConfidenceInterval;
 
 /// The report of a fit: its inputs, its heads' members, and how good they are on rows that they did not see.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FitReport {
     /// The task that the rows taught.
-    pub task: Task,
+    pub task: FitTask,
     /// The inputs of the heads.
-    pub inputs: Inputs,
+    pub inputs: FitInputs,
     /// The rows' file.
     pub data: DataIdentity,
     /// The base bundle's manifest.
@@ -34,24 +34,24 @@ pub struct FitReport {
     /// Rows left out: in held-out sets, blank, or without what the task needs.
     pub left_out: u64,
     /// The members of each head.
-    pub members: Vec<Member>,
+    pub members: Vec<MixtureMemberReport>,
     /// The probability of the lexical form's best label from which on the encoder need not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f64>,
     /// Figures on rows of the other folds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cross_validation: Option<Validations>,
+    pub cross_validation: Option<FormValidations>,
     /// The same with fewer rows to learn from.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub learning_curve: Vec<CurvePoint>,
+    pub learning_curve: Vec<LearningCurvePoint>,
     /// The agreement of near-duplicates: what noise in the targets leaves to be reached.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub repeats: Option<Repeats>,
+    pub repeats: Option<DuplicateAgreement>,
 }
 
 /// A learner in a head.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Member {
+pub struct MixtureMemberReport {
     /// The head.
     pub head: String,
     /// The learner.
@@ -65,17 +65,17 @@ pub struct Member {
 
 /// A point of a learning curve.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CurvePoint {
+pub struct LearningCurvePoint {
     /// Rows to learn from.
     pub limit: usize,
     /// Figures of heads that learnt from so many rows.
     #[serde(flatten)]
-    pub cross_validation: Validations,
+    pub cross_validation: FormValidations,
 }
 
 /// Prompts that occur more than once, with the agreement of their targets.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Repeats {
+pub struct DuplicateAgreement {
     /// Rows that have a near-duplicate.
     pub rows: usize,
     /// Different prompts among them.
@@ -86,16 +86,17 @@ pub struct Repeats {
     /// The chance that two rows of one prompt have the same target: the mean over the prompts.
     pub pair_agreement: f64,
     /// The 95 % interval of the pair agreement, by the normal approximation.
-    pub pair_agreement_ci95: Interval,
+    pub pair_agreement_ci95: ConfidenceInterval,
     /// Bounds of the accuracy of the best possible head on new rows of such prompts. Where p are the chances of a
     /// prompt's targets, two agree with chance sum p^2 and the best guess is right with chance max p: no less than
     /// that, and no more than its root.
-    pub ceiling: Interval,
+    pub ceiling: ConfidenceInterval,
 }
 
-impl Member {
-    pub(super) fn of(set: &Learner, trained: &Trained) -> Vec<Self> {
-        let forms = if trained.lexical.is_empty() { &[Form::Full][..] } else { &[Form::Full, Form::Lexical] };
+impl MixtureMemberReport {
+    pub(super) fn of(set: &TrainingSet, trained: &TrainedHeads) -> Vec<Self> {
+        let forms =
+            if trained.lexical.is_empty() { &[HeadForm::Full][..] } else { &[HeadForm::Full, HeadForm::Lexical] };
         let mut members = Vec::new();
         for form in forms {
             for (index, pool) in trained.pools(*form).iter().enumerate() {
@@ -120,9 +121,9 @@ impl Member {
     }
 }
 
-impl Repeats {
+impl DuplicateAgreement {
     /// Counts near-duplicates.
-    pub(super) fn among(rows: &[Grouped<'_>]) -> Option<Self> {
+    pub(super) fn among(rows: &[GroupedSample<'_>]) -> Option<Self> {
         let mut groups: BTreeMap<u64, BTreeMap<Vec<u32>, usize>> = BTreeMap::new(); // ordered: sums are the same every time
         for (sample, group) in rows {
             let target = sample.target.iter().map(|value| value.to_bits()).collect();
@@ -145,8 +146,8 @@ impl Repeats {
             prompts: prompts as usize,
             agreement: agree as f64 / rows as f64,
             pair_agreement,
-            pair_agreement_ci95: Interval::of_mean(sum, squares, prompts as usize),
-            ceiling: Interval { low: pair_agreement, high: pair_agreement.sqrt() },
+            pair_agreement_ci95: ConfidenceInterval::of_mean(sum, squares, prompts as usize),
+            ceiling: ConfidenceInterval { low: pair_agreement, high: pair_agreement.sqrt() },
         })
     }
 }
@@ -154,15 +155,15 @@ impl Repeats {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fit::sample::Sample;
+    use crate::fit::sample::TrainingSample;
 
     #[test]
     fn near_duplicates_that_disagree_bound_what_can_be_reached() {
-        let sample = |target: f32| Sample { target: vec![target], ..Sample::default() };
+        let sample = |target: f32| TrainingSample { target: vec![target], ..TrainingSample::default() };
         let samples = [1.0, 1.0, 0.0, 1.0, 0.0, 0.0].map(sample);
-        let rows: Vec<Grouped<'_>> = samples.iter().zip([1, 1, 1, 2, 3, 3]).collect();
+        let rows: Vec<GroupedSample<'_>> = samples.iter().zip([1, 1, 1, 2, 3, 3]).collect();
 
-        let repeats = Repeats::among(&rows).expect("five rows of two prompts");
+        let repeats = DuplicateAgreement::among(&rows).expect("five rows of two prompts");
 
         assert_eq!((repeats.rows, repeats.prompts, repeats.agreement), (5, 2, 4.0 / 5.0));
         // One of three pairs agrees, and one of one.

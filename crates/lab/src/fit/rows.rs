@@ -10,16 +10,16 @@ use pointsman_core::prompt::{Dialect, Prompt};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use self::embedding_cache::Cache;
-use super::task::Task;
+use self::embedding_cache::EmbeddingCache;
+use super::task::FitTask;
 use super::{FitError, file_error};
-use crate::dataset::{Dataset, Prefer, Truth};
+use crate::dataset::{Dataset, GroundTruth, TruthPreference};
 
 /// One prompt that may be learnt from.
 #[derive(Debug)]
-pub(super) struct Example {
+pub(super) struct TrainingRow {
     pub(super) text: String,
-    pub(super) truth: Truth,
+    pub(super) truth: GroundTruth,
     /// The key of near-duplicates, which differ in case, spaces and punctuation only: they stay on one side of every
     /// split.
     pub(super) group: u64,
@@ -30,17 +30,18 @@ pub(super) struct Example {
 }
 
 /// The rows of a file that may be learnt from.
-pub(super) struct Examples {
-    pub(super) rows: Vec<Example>,
+pub(super) struct TrainingRows {
+    pub(super) rows: Vec<TrainingRow>,
     pub(super) left_out: u64,
     pub(super) sha256: String,
 }
 
-impl Examples {
+impl TrainingRows {
     /// Reads every row that may be learnt from.
-    pub(super) fn read(path: &Path, task: Task, bundle: &Bundle) -> Result<Self, FitError> {
-        let labels = matches!(task, Task::Tier | Task::Domain);
-        let mut dataset = Dataset::open(path)?.preferring(if labels { Prefer::Labels } else { Prefer::Outcomes });
+    pub(super) fn read(path: &Path, task: FitTask, bundle: &Bundle) -> Result<Self, FitError> {
+        let labels = matches!(task, FitTask::Tier | FitTask::Domain);
+        let mut dataset =
+            Dataset::open(path)?.preferring(if labels { TruthPreference::Labels } else { TruthPreference::Outcomes });
         let (mut rows, mut left_out) = (Vec::new(), 0);
         for row in &mut dataset {
             let row = row?;
@@ -51,7 +52,7 @@ impl Examples {
                 left_out += 1;
                 continue;
             }
-            rows.push(Example {
+            rows.push(TrainingRow {
                 // Rows of a decision log without text are one for each prompt already.
                 group: if is_blank { row.line } else { group(&row.prompt) },
                 features: row.features.unwrap_or_else(|| features(&row.prompt)),
@@ -79,7 +80,7 @@ impl Examples {
         let key = [&manifest.encoder.file, &manifest.tokenizer.file].map(|file| &manifest.files[file][..16]).join("-");
         let budget = format!("{}-{}", manifest.tokenizer.max_tokens, manifest.tokenizer.head_tokens);
         let path = cache.join(format!("embeddings-{key}-{budget}.bin"));
-        let mut cache = Cache::open(&path, manifest.encoder.dimension).map_err(file_error(&path))?;
+        let mut cache = EmbeddingCache::open(&path, manifest.encoder.dimension).map_err(file_error(&path))?;
         let total = self.rows.len();
         for (done, row) in self.rows.iter_mut().enumerate() {
             row.embedding = cache.get(&row.text, embedder)?;

@@ -4,7 +4,7 @@ use super::outputs::BaseOutputs;
 
 /// The numbers of one prompt, scaled for training, beside their target.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Sample {
+pub(super) struct TrainingSample {
     /// The embedding, where there is one, and the features after it.
     pub(super) dense: Vec<f32>,
     /// Indices of n-grams and their values.
@@ -17,7 +17,7 @@ pub(super) struct Sample {
 
 /// The part of a sample's numbers that a learner reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
+pub(super) struct InputSpan {
     /// The first dense number.
     pub(super) from: usize,
     /// The one after the last.
@@ -26,19 +26,19 @@ pub(super) struct Span {
     pub(super) sparse: usize,
 }
 
-impl Span {
+impl InputSpan {
     /// Returns the number of inputs.
     pub(super) const fn width(self) -> usize {
         self.to - self.from + self.sparse
     }
 
     /// Returns the dense numbers of a sample that are read.
-    pub(super) fn dense(self, sample: &Sample) -> &[f32] {
+    pub(super) fn dense(self, sample: &TrainingSample) -> &[f32] {
         &sample.dense[self.from..self.to]
     }
 
     /// Visits every input that is not zero, and at last the bias.
-    pub(super) fn each(self, sample: &Sample, mut visit: impl FnMut(usize, f32)) {
+    pub(super) fn each(self, sample: &TrainingSample, mut visit: impl FnMut(usize, f32)) {
         let dense = self.dense(sample);
         dense.iter().enumerate().for_each(|(input, value)| visit(input, *value));
         if self.sparse > 0 {

@@ -5,14 +5,14 @@
 mod discount;
 mod held_out;
 
-use pointsman_classifier::Curve;
+use pointsman_classifier::CalibrationCurve;
 
 pub(super) use self::discount::discounted;
-pub(super) use self::held_out::HeldOut;
-use super::calibration::{Event, Forecast, PlattScale, isotonic_curve, top_label_temperature};
-use super::loss::{Link, argmax, log_loss, probabilities};
-use super::task::Goal;
-use crate::statistics::{Confusion, SampleMean};
+pub(super) use self::held_out::HeldOutRows;
+use super::calibration::{Forecast, PlattScale, ScoredEvent, isotonic_curve, top_label_temperature};
+use super::loss::{LinkFunction, argmax, log_loss, probabilities};
+use super::task::LearningGoal;
+use crate::statistics::{ConfusionMatrix, SampleMean};
 
 /// The cost of a member's weight, so that one that does not help is left out.
 const WEIGHT_COST: f64 = 1e-3;
@@ -28,7 +28,7 @@ const STEPS: [f64; 6] = [0.0, 0.5, 0.8, 0.95, 1.1, 1.5];
 
 /// A log-linear mixture of learners: the weight of each one's log probabilities, and a bias on each label's logit.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Pool {
+pub(super) struct HeadMixture {
     /// One weight a learner; 0 for one that is left out.
     pub(super) weights: Vec<f64>,
     /// One number a label.
@@ -36,15 +36,15 @@ pub(super) struct Pool {
     /// The slope of the prompt's length: how much one standard deviation adds to the second of two labels.
     pub(super) length: f64,
     /// The isotonic curve of the probabilities, where held-out rows speak for more than a temperature.
-    pub(super) curve: Option<Curve>,
+    pub(super) curve: Option<CalibrationCurve>,
     /// The weights before any row was seen.
     expected: Vec<f64>,
 }
 
 /// The expectation of a mixture before any row is seen.
 #[derive(Debug, Clone)]
-pub(super) struct Start {
-    pub(super) goal: Goal,
+pub(super) struct MixturePrior {
+    pub(super) goal: LearningGoal,
     pub(super) labels: usize,
     /// One weight a learner.
     pub(super) weights: Vec<f64>,
@@ -55,7 +55,7 @@ pub(super) struct Start {
 }
 
 /// A held-out row of one head.
-pub(super) struct Row<'h> {
+pub(super) struct MixtureRow<'h> {
     /// Log probabilities, `[learner][label]`.
     pub(super) logs: Vec<Vec<f64>>,
     /// The target of each label.
@@ -64,23 +64,23 @@ pub(super) struct Row<'h> {
     pub(super) length: f64,
 }
 
-impl Pool {
+impl HeadMixture {
     /// Mixes learners and calibrates the mixture on `rows`.
-    pub(super) fn fit(start: &Start, rows: &[Row<'_>]) -> Self {
+    pub(super) fn fit(start: &MixturePrior, rows: &[MixtureRow<'_>]) -> Self {
         let expected = start.weights.clone();
         let bias = vec![0.0; start.labels];
         let mut pool = Self { weights: expected.clone(), bias, length: 0.0, curve: None, expected };
         pool.search(rows);
         match start.goal {
-            Goal::Choice(_) => {
+            LearningGoal::Choice(_) => {
                 pool.correct_prior(rows);
                 pool.temper(pool.temperature(rows));
             }
-            Goal::Pair => {
+            LearningGoal::Pair => {
                 pool.expect_length(rows, start);
                 pool.scale_as_platt(rows);
             }
-            Goal::Each(_) => pool.scale_as_platt(rows),
+            LearningGoal::Each(_) => pool.scale_as_platt(rows),
         }
         pool.curve = isotonic_curve(&pool.forecasts(rows));
         pool
@@ -88,7 +88,7 @@ impl Pool {
 
     /// Returns the probabilities of a prompt's labels, from log probabilities `[learner][label]`.
     pub(super) fn probabilities(&self, logs: &[Vec<f64>], length: f64) -> Vec<f64> {
-        let mixed = probabilities(Link::Softmax, &self.logits(logs, length), 1.0);
+        let mixed = probabilities(LinkFunction::Softmax, &self.logits(logs, length), 1.0);
         let Some(curve) = &self.curve else { return mixed };
         let mut single: Vec<f32> = mixed.into_iter().map(|p| p as f32).collect();
         curve.apply(&mut single);
@@ -97,8 +97,8 @@ impl Pool {
 
     /// Returns the forecasts that a calibration curve is fitted on: of two labels the second's, of more the best
     /// label's.
-    fn forecasts(&self, rows: &[Row<'_>]) -> Vec<Forecast> {
-        let one = |row: &Row<'_>| {
+    fn forecasts(&self, rows: &[MixtureRow<'_>]) -> Vec<Forecast> {
+        let one = |row: &MixtureRow<'_>| {
             let probabilities = self.probabilities(&row.logs, row.length);
             let label = if probabilities.len() == 2 { 1 } else { argmax(&probabilities) };
             Forecast { probability: probabilities[label], outcome: f64::from(row.truth[label]) }
@@ -106,7 +106,7 @@ impl Pool {
         rows.iter().map(one).collect()
     }
 
-    fn temperature(&self, rows: &[Row<'_>]) -> f64 {
+    fn temperature(&self, rows: &[MixtureRow<'_>]) -> f64 {
         let rows: Vec<_> = rows.iter().map(|row| (self.logits(&row.logs, row.length), row.truth)).collect();
         top_label_temperature(&rows)
     }
@@ -123,7 +123,7 @@ impl Pool {
     }
 
     /// Searches the weights by coordinates, from what is expected.
-    fn search(&mut self, rows: &[Row<'_>]) {
+    fn search(&mut self, rows: &[MixtureRow<'_>]) {
         let mut best = self.cost(rows);
         for _ in 0..12 {
             let before = best;
@@ -147,9 +147,11 @@ impl Pool {
         self.weights.iter_mut().filter(|weight| **weight < LEAST * most).for_each(|weight| *weight = 0.0);
     }
 
-    fn cost(&self, rows: &[Row<'_>]) -> f64 {
+    fn cost(&self, rows: &[MixtureRow<'_>]) -> f64 {
         let n = rows.len().max(1) as f64;
-        let loss = |row: &Row<'_>| log_loss(Link::Softmax, &self.probabilities(&row.logs, row.length), row.truth);
+        let loss = |row: &MixtureRow<'_>| {
+            log_loss(LinkFunction::Softmax, &self.probabilities(&row.logs, row.length), row.truth)
+        };
         let share = 1.0 / self.weights.len() as f64;
         let moved = |(weight, expected): (&f64, &f64)| (weight - expected).powi(2);
         let spread: f64 = self.weights.iter().zip(&self.expected).map(moved).sum();
@@ -159,7 +161,7 @@ impl Pool {
     }
 
     /// Corrects the prior: speaks up for rare labels, as far as that gains more macro F1 than it costs accuracy.
-    fn correct_prior(&mut self, rows: &[Row<'_>]) {
+    fn correct_prior(&mut self, rows: &[MixtureRow<'_>]) {
         let labels = self.bias.len();
         let share = |label: usize| {
             let sum: f64 = rows.iter().map(|row| f64::from(row.truth[label])).sum();
@@ -169,7 +171,7 @@ impl Pool {
         let shifted = |step: u8| -> Vec<f64> { prior.iter().map(|log| -f64::from(step) / 10.0 * log).collect() };
         let worth = |step: u8| {
             let pool = Self { bias: shifted(step), ..self.clone() };
-            let mut confusion = Confusion::new(labels);
+            let mut confusion = ConfusionMatrix::new(labels);
             for row in rows {
                 confusion.add(argmax(row.truth), argmax(&pool.probabilities(&row.logs, row.length)));
             }
@@ -199,7 +201,7 @@ impl Pool {
     /// learners of the same spread. Both numbers are those of a study on outcomes of GPT-4 and Mixtral. Where held-out
     /// rows speak against it, it counts for less, or for nothing; beside a head that was good before only where they
     /// speak for it.
-    fn expect_length(&mut self, rows: &[Row<'_>], start: &Start) {
+    fn expect_length(&mut self, rows: &[MixtureRow<'_>], start: &MixturePrior) {
         let gains: Vec<f64> = rows.iter().map(|row| difference(&self.logits(&row.logs, row.length))).collect();
         let spread = SampleMean::of(&gains).deviation;
         let expected = spread.max(0.05) * 300.0 / (start.learnt as f64 + 200.0);
@@ -214,16 +216,18 @@ impl Pool {
     }
 
     /// Returns the loss of each row when length counts for so much, after Platt scaling.
-    fn scaled_losses(&self, rows: &[Row<'_>], length: f64) -> Vec<f64> {
+    fn scaled_losses(&self, rows: &[MixtureRow<'_>], length: f64) -> Vec<f64> {
         let mut pool = Self { length, ..self.clone() };
         pool.scale_as_platt(rows);
-        let loss = |row: &Row<'_>| log_loss(Link::Softmax, &pool.probabilities(&row.logs, row.length), row.truth);
+        let loss = |row: &MixtureRow<'_>| {
+            log_loss(LinkFunction::Softmax, &pool.probabilities(&row.logs, row.length), row.truth)
+        };
         rows.iter().map(loss).collect()
     }
 
     /// Scales the logits of two labels as Platt does.
-    fn scale_as_platt(&mut self, rows: &[Row<'_>]) {
-        let event = |row: &Row<'_>| Event {
+    fn scale_as_platt(&mut self, rows: &[MixtureRow<'_>]) {
+        let event = |row: &MixtureRow<'_>| ScoredEvent {
             score: difference(&self.logits(&row.logs, row.length)),
             truth: f64::from(row.truth[1]),
         };
@@ -251,12 +255,12 @@ mod tests {
 
     const TRUTHS: [[f32; 2]; 2] = [[1.0, 0.0], [0.0, 1.0]];
 
-    fn start(goal: Goal, learners: usize, learnt: usize) -> Start {
-        Start { goal, labels: 2, weights: vec![1.0 / learners as f64; learners], learnt, has_own: false }
+    fn start(goal: LearningGoal, learners: usize, learnt: usize) -> MixturePrior {
+        MixturePrior { goal, labels: 2, weights: vec![1.0 / learners as f64; learners], learnt, has_own: false }
     }
 
     /// The first learner knows three rows of four, the second only tosses coins.
-    fn rows(n: usize) -> Vec<Row<'static>> {
+    fn rows(n: usize) -> Vec<MixtureRow<'static>> {
         let row = |i: usize| {
             let truth = i % 2;
             let told = if i % 8 < 6 { truth } else { 1 - truth };
@@ -264,7 +268,7 @@ mod tests {
             let sure = |label: usize| {
                 log_probabilities(&[if label == 0 { 3.0 } else { 0.0 }, if label == 1 { 3.0 } else { 0.0 }])
             };
-            Row { logs: vec![sure(told), sure(tossed)], truth: &TRUTHS[truth], length: 0.0 }
+            MixtureRow { logs: vec![sure(told), sure(tossed)], truth: &TRUTHS[truth], length: 0.0 }
         };
         (0..n).map(row).collect()
     }
@@ -273,7 +277,7 @@ mod tests {
     fn a_learner_that_tosses_coins_is_left_out_and_the_other_made_honest() {
         let rows = rows(2400);
 
-        let pool = Pool::fit(&start(Goal::Choice(2), 2, 2400), &rows);
+        let pool = HeadMixture::fit(&start(LearningGoal::Choice(2), 2, 2400), &rows);
 
         assert_eq!(pool.weights[1], 0.0, "{pool:?}");
         let sure = pool.probabilities(&rows[0].logs, 0.0)[0];
@@ -284,7 +288,8 @@ mod tests {
     fn length_counts_for_much_at_first_and_for_little_later() {
         let rows = rows(240);
 
-        let [few, many] = [100, 20_000].map(|learnt| Pool::fit(&start(Goal::Pair, 2, learnt), &rows).length);
+        let [few, many] =
+            [100, 20_000].map(|learnt| HeadMixture::fit(&start(LearningGoal::Pair, 2, learnt), &rows).length);
 
         assert!(few > 0.3 && many < 0.05 && many > 0.0, "{few} and {many}");
     }
@@ -295,7 +300,7 @@ mod tests {
         // The longer a prompt, the less it needs the strong model.
         rows.iter_mut().for_each(|row| row.length = f64::from(row.truth[0] - row.truth[1]));
 
-        let pool = Pool::fit(&start(Goal::Pair, 2, 100), &rows);
+        let pool = HeadMixture::fit(&start(LearningGoal::Pair, 2, 100), &rows);
 
         assert!(pool.length < 0.2, "{pool:?}");
     }
@@ -307,11 +312,11 @@ mod tests {
             let rare = i.is_multiple_of(10);
             let told = rare || i % 10 == 1;
             let logs = log_probabilities(&[if told { 0.3 } else { 3.0 }, 0.0]);
-            Row { logs: vec![logs], truth: &TRUTHS[usize::from(rare)], length: 0.0 }
+            MixtureRow { logs: vec![logs], truth: &TRUTHS[usize::from(rare)], length: 0.0 }
         };
-        let rows: Vec<Row<'_>> = (0..1000).map(row).collect();
+        let rows: Vec<MixtureRow<'_>> = (0..1000).map(row).collect();
 
-        let pool = Pool::fit(&start(Goal::Choice(2), 1, 1000), &rows);
+        let pool = HeadMixture::fit(&start(LearningGoal::Choice(2), 1, 1000), &rows);
 
         assert_eq!(argmax(&pool.probabilities(&rows[0].logs, 0.0)), 1, "{pool:?}");
     }

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use super::loss::Link;
+use super::loss::LinkFunction;
 
 /// The task that rows teach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Task {
+pub enum FitTask {
     /// The tier that a prompt needs.
     Tier,
     /// A choice between two models: whether only the strong one answers the prompt.
@@ -21,7 +21,7 @@ pub enum Task {
 /// The blocks of inputs that heads read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Inputs {
+pub enum FitInputs {
     /// Embedding, features and n-grams; a lexical form of each head beside it.
     Full,
     /// Features and n-grams: no encoder needed.
@@ -32,7 +32,7 @@ pub enum Inputs {
 
 /// The meaning of learners' outputs, and the heads that come of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Goal {
+pub(super) enum LearningGoal {
     /// One head over so many labels.
     Choice(usize),
     /// Chances of the strong and the weak model to be right: one head of two labels, whether only the strong one is.
@@ -43,14 +43,14 @@ pub(super) enum Goal {
 
 /// The form of a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum HeadForm {
     /// Reads all that there is.
     Full,
     /// Needs no encoder.
     Lexical,
 }
 
-impl Task {
+impl FitTask {
     /// Returns the task's name, as on the command line.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -71,7 +71,7 @@ impl Task {
     }
 }
 
-impl Inputs {
+impl FitInputs {
     /// Returns whether the encoder is needed.
     #[must_use]
     pub const fn embedding(self) -> bool {
@@ -84,10 +84,10 @@ impl Inputs {
     }
 }
 
-impl Goal {
+impl LearningGoal {
     /// Returns the link from outputs to probabilities.
-    pub(super) const fn link(self) -> Link {
-        if matches!(self, Self::Choice(_)) { Link::Softmax } else { Link::Sigmoid }
+    pub(super) const fn link(self) -> LinkFunction {
+        if matches!(self, Self::Choice(_)) { LinkFunction::Softmax } else { LinkFunction::Sigmoid }
     }
 
     /// Returns the number of outputs of a learner.

@@ -5,14 +5,14 @@
 //! ```
 
 use super::early_exit;
-use super::folds::{FitData, Grouped, inner};
-use super::learners::{Model, Recipe};
+use super::folds::{FitData, GroupedSample, inner};
+use super::learners::{FittedLearner, LearnerKind};
 use super::loss::log_probabilities;
-use super::outputs::{HeadOutputs, OutOfFold};
-use super::sample::Sample;
-use super::stacking::{HeldOut, Pool, Row, Start, discounted};
-use super::task::{Form, Goal};
-use super::training_set::Learner;
+use super::outputs::{HeadOutputs, OutOfFoldLogits};
+use super::sample::TrainingSample;
+use super::stacking::{HeadMixture, HeldOutRows, MixturePrior, MixtureRow, discounted};
+use super::task::{HeadForm, LearningGoal};
+use super::training_set::TrainingSet;
 use crate::statistics::SampleMean;
 
 /// The least held-out rows that can tell what stopping at the lexical form costs.
@@ -20,13 +20,13 @@ const STOPPING_ROWS: usize = 500;
 
 /// Fitted learners, and how each head is mixed of them.
 #[derive(Debug, Clone)]
-pub(super) struct Trained {
-    pub(super) goal: Goal,
-    pub(super) models: Vec<(Recipe, Model)>,
+pub(super) struct TrainedHeads {
+    pub(super) goal: LearningGoal,
+    pub(super) models: Vec<(LearnerKind, FittedLearner)>,
     /// One mixture a head, over all learners.
-    pub(super) full: Vec<Pool>,
+    pub(super) full: Vec<HeadMixture>,
     /// One mixture a head, over the learners that need no encoder; empty where that is the full form.
-    pub(super) lexical: Vec<Pool>,
+    pub(super) lexical: Vec<HeadMixture>,
     /// The probability of the lexical form's best label from which on the full form need not be asked.
     pub(super) confidence: Option<f64>,
     pub(super) length: LengthScale,
@@ -41,52 +41,52 @@ pub(super) struct LengthScale {
 }
 
 /// Fits and calibrates on `samples`.
-pub(super) fn train(set: &Learner, samples: &[Grouped<'_>], seed: u64) -> Trained {
+pub(super) fn train(set: &TrainingSet, samples: &[GroupedSample<'_>], seed: u64) -> TrainedHeads {
     let splits = inner(samples, seed);
     let rows = samples.iter().map(|(sample, _)| *sample).collect();
     let data = FitData { goal: set.goal, ordered: set.ordered, rows, splits: &splits, seed };
     let length = LengthScale::of(&data.rows, set.length_index());
-    let recipes: Vec<Recipe> = Recipe::ALL.into_iter().filter(|recipe| recipe.suits(set)).collect();
-    let cross_fit = |recipe: &Recipe| {
+    let recipes: Vec<LearnerKind> = LearnerKind::ALL.into_iter().filter(|recipe| recipe.suits(set)).collect();
+    let cross_fit = |recipe: &LearnerKind| {
         let fitted = recipe.cross_fit(set, &data);
         ((*recipe, fitted.model), fitted.out_of_fold)
     };
-    let (models, out_of_fold): (Vec<_>, Vec<OutOfFold>) = recipes.iter().map(cross_fit).unzip();
-    let held: Vec<&Sample> = splits.iter().flat_map(|split| split.held.iter().copied()).collect();
+    let (models, out_of_fold): (Vec<_>, Vec<OutOfFoldLogits>) = recipes.iter().map(cross_fit).unzip();
+    let held: Vec<&TrainingSample> = splits.iter().flat_map(|split| split.held.iter().copied()).collect();
     let lengths = held.iter().map(|sample| length.scaled(sample)).collect();
-    let held_out = HeldOut { samples: held, lengths, out_of_fold };
-    let stack = Stack { set, held_out: &held_out, recipes: &recipes, learnt: samples.len() };
-    let full = stack.mixtures(Form::Full);
+    let held_out = HeldOutRows { samples: held, lengths, out_of_fold };
+    let stack = StackingRun { set, held_out: &held_out, recipes: &recipes, learnt: samples.len() };
+    let full = stack.mixtures(HeadForm::Full);
     let lexical_recipes = recipes.iter().filter(|recipe| recipe.is_lexical()).count();
     let has_lexical_form = lexical_recipes > 0 && lexical_recipes < recipes.len();
-    let lexical = if has_lexical_form { stack.mixtures(Form::Lexical) } else { Vec::new() };
+    let lexical = if has_lexical_form { stack.mixtures(HeadForm::Lexical) } else { Vec::new() };
     // Where the base knows the answers, both forms are right too often to compare.
-    let confidence = match set.knows_answers && !set.own.names(Form::Full).is_empty() {
+    let confidence = match set.knows_answers && !set.own.names(HeadForm::Full).is_empty() {
         _ if !has_lexical_form => None,
         true => set.own.confidence(),
         false if held_out.len() >= STOPPING_ROWS => early_exit::confidence(
             set.goal,
             &held_out,
-            &early_exit::Forms { lexical: &lexical[0], full: &full[0] },
+            &early_exit::FormMixtures { lexical: &lexical[0], full: &full[0] },
             seed,
         ),
         false => None,
     };
-    Trained { goal: set.goal, models, full, lexical, confidence, length }
+    TrainedHeads { goal: set.goal, models, full, lexical, confidence, length }
 }
 
 /// Held-out rows and the learners that mixtures are made of.
-struct Stack<'b> {
-    set: &'b Learner,
-    held_out: &'b HeldOut<'b>,
-    recipes: &'b [Recipe],
+struct StackingRun<'b> {
+    set: &'b TrainingSet,
+    held_out: &'b HeldOutRows<'b>,
+    recipes: &'b [LearnerKind],
     /// Rows that the learners learnt from.
     learnt: usize,
 }
 
-impl Stack<'_> {
+impl StackingRun<'_> {
     /// Fits one mixture a head; learners that take no part in the form weigh nothing.
-    fn mixtures(&self, form: Form) -> Vec<Pool> {
+    fn mixtures(&self, form: HeadForm) -> Vec<HeadMixture> {
         let takes_part: Vec<bool> = self.recipes.iter().map(|recipe| recipe.takes_part(form, self.recipes)).collect();
         let start = self.start(&takes_part);
         (0..self.set.goal.heads()).map(|head| self.mixture(&start, &takes_part, head)).collect()
@@ -94,29 +94,35 @@ impl Stack<'_> {
 
     /// Returns what is expected of the members: whatever is new starts with nothing beside a head that was good before,
     /// else with equal shares.
-    fn start(&self, takes_part: &[bool]) -> Start {
+    fn start(&self, takes_part: &[bool]) -> MixturePrior {
         let members = || self.recipes.iter().zip(takes_part).filter(|(_, takes)| **takes).map(|(recipe, _)| recipe);
         let has_own = members().any(|recipe| recipe.base_form().is_some());
         let equal = 1.0 / members().count() as f64;
-        let weight = |recipe: &Recipe| {
+        let weight = |recipe: &LearnerKind| {
             if has_own { f64::from(u8::from(recipe.base_form().is_some())) } else { equal }
         };
         let goal = self.set.goal;
-        Start { goal, labels: goal.labels(), weights: members().map(weight).collect(), learnt: self.learnt, has_own }
+        MixturePrior {
+            goal,
+            labels: goal.labels(),
+            weights: members().map(weight).collect(),
+            learnt: self.learnt,
+            has_own,
+        }
     }
 
-    fn mixture(&self, start: &Start, takes_part: &[bool], head: usize) -> Pool {
+    fn mixture(&self, start: &MixturePrior, takes_part: &[bool], head: usize) -> HeadMixture {
         let goal = self.set.goal;
         let truths: Vec<Vec<f32>> =
             self.held_out.samples.iter().map(|sample| goal.truth(&sample.target, head)).collect();
         let row = |(index, truth)| {
             let logs = self.held_out.logs(index, head).zip(takes_part);
             let logs = logs.filter(|(_, takes)| **takes).map(|(logs, _)| logs).collect();
-            Row { logs, truth, length: self.held_out.lengths[index] }
+            MixtureRow { logs, truth, length: self.held_out.lengths[index] }
         };
-        let rows: Vec<Row<'_>> = truths.iter().map(Vec::as_slice).enumerate().map(row).collect();
+        let rows: Vec<MixtureRow<'_>> = truths.iter().map(Vec::as_slice).enumerate().map(row).collect();
         let base_is_overfitted = self.set.knows_answers && start.has_own && start.weights.len() > 1;
-        let mut pool = if base_is_overfitted { discounted(start, &rows) } else { Pool::fit(start, &rows) };
+        let mut pool = if base_is_overfitted { discounted(start, &rows) } else { HeadMixture::fit(start, &rows) };
         let mut weights = pool.weights.into_iter();
         let weight = |takes: &bool| if *takes { weights.next().unwrap_or_default() } else { 0.0 };
         pool.weights = takes_part.iter().map(weight).collect();
@@ -124,17 +130,17 @@ impl Stack<'_> {
     }
 }
 
-impl Trained {
+impl TrainedHeads {
     /// Returns the mixtures of a form, one a head.
-    pub(super) fn pools(&self, form: Form) -> &[Pool] {
-        if form == Form::Lexical && !self.lexical.is_empty() { &self.lexical } else { &self.full }
+    pub(super) fn pools(&self, form: HeadForm) -> &[HeadMixture] {
+        if form == HeadForm::Lexical && !self.lexical.is_empty() { &self.lexical } else { &self.full }
     }
 
     /// Returns the calibrated probabilities of each head's labels.
-    pub(super) fn probabilities(&self, sample: &Sample, form: Form) -> HeadOutputs {
+    pub(super) fn probabilities(&self, sample: &TrainingSample, form: HeadForm) -> HeadOutputs {
         let logits: Vec<HeadOutputs> = self.models.iter().map(|(_, model)| model.logits(self.goal, sample)).collect();
         let length = self.length.scaled(sample);
-        let one = |(head, pool): (usize, &Pool)| {
+        let one = |(head, pool): (usize, &HeadMixture)| {
             let logs: Vec<Vec<f64>> = logits.iter().map(|heads| log_probabilities(heads.of_head(head))).collect();
             pool.probabilities(&logs, length)
         };
@@ -143,7 +149,7 @@ impl Trained {
 }
 
 impl LengthScale {
-    fn of(samples: &[&Sample], index: Option<usize>) -> Self {
+    fn of(samples: &[&TrainingSample], index: Option<usize>) -> Self {
         let unscaled = Self { mean: 0.0, deviation: 1.0, index };
         let SampleMean { mean, deviation, .. } =
             SampleMean::of(&samples.iter().map(|sample| unscaled.length(sample)).collect::<Vec<_>>());
@@ -151,11 +157,11 @@ impl LengthScale {
     }
 
     /// Returns a prompt's length in standard deviations from the mean.
-    pub(super) fn scaled(&self, sample: &Sample) -> f64 {
+    pub(super) fn scaled(&self, sample: &TrainingSample) -> f64 {
         (self.length(sample) - self.mean) / self.deviation
     }
 
-    fn length(&self, sample: &Sample) -> f64 {
+    fn length(&self, sample: &TrainingSample) -> f64 {
         self.index.map_or(0.0, |index| f64::from(sample.dense[index]))
     }
 }

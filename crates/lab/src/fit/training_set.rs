@@ -3,16 +3,16 @@
 mod base_heads;
 mod vocabulary;
 
-use pointsman_classifier::{Block, Bundle, FeatureInputs, HeadSpec};
+use pointsman_classifier::{Bundle, FeatureInputs, HeadSpec, InputBlock};
 use pointsman_core::config::Name;
 
-use self::base_heads::Own;
-use self::vocabulary::Ngrams;
-use super::rows::Example;
-use super::sample::{Sample, Span};
-use super::task::{Form, Goal, Inputs, Task};
-use super::{Fit, FitError, leakage};
-use crate::dataset::Truth;
+use self::base_heads::BaseHeads;
+use self::vocabulary::NgramVocabulary;
+use super::rows::TrainingRow;
+use super::sample::{InputSpan, TrainingSample};
+use super::task::{FitInputs, FitTask, HeadForm, LearningGoal};
+use super::{FitError, FitRequest, leakage};
+use crate::dataset::GroundTruth;
 
 /// Embeddings have length 1; this gives their numbers about the size of scaled features, so that one penalty fits both.
 pub(super) const EMBEDDING_NORM: f32 = 20.0;
@@ -22,11 +22,11 @@ pub(super) const EMBEDDING_NORM: f32 = 20.0;
 const MAX_MODEL: usize = 94;
 
 /// The samples of a task and what their numbers mean.
-pub(super) struct Learner {
-    pub(super) task: Task,
-    pub(super) samples: Vec<Sample>,
-    pub(super) goal: Goal,
-    pub(super) inputs: Inputs,
+pub(super) struct TrainingSet {
+    pub(super) task: FitTask,
+    pub(super) samples: Vec<TrainingSample>,
+    pub(super) goal: LearningGoal,
+    pub(super) inputs: FitInputs,
     /// The dimension of an embedding; 0 when none is read.
     pub(super) embedding: usize,
     /// Labels of a head over labels, models of success heads.
@@ -34,7 +34,7 @@ pub(super) struct Learner {
     /// The base's head of this name, whose order of labels and aliases are kept.
     pub(super) template: Option<HeadSpec>,
     /// The base's heads that the new ones replace.
-    pub(super) own: Own,
+    pub(super) own: BaseHeads,
     /// True when the base has learnt the rows' answers, so that nothing that reads its embedding can be measured on
     /// them.
     pub(super) knows_answers: bool,
@@ -44,18 +44,23 @@ pub(super) struct Learner {
     /// The index of the prompt's length among the features.
     pub(super) length: Option<usize>,
     /// The n-grams that occur.
-    pub(super) ngrams: Ngrams,
+    pub(super) ngrams: NgramVocabulary,
 }
 
-impl Learner {
+impl TrainingSet {
     /// Makes the samples of `rows` for the task of `fit`.
-    pub(super) fn new(fit: &Fit, base: &Bundle, rows: &[Example], features: FeatureInputs) -> Result<Self, FitError> {
+    pub(super) fn new(
+        fit: &FitRequest,
+        base: &Bundle,
+        rows: &[TrainingRow],
+        features: FeatureInputs,
+    ) -> Result<Self, FitError> {
         let template = template(fit, base, rows);
         let names = names(fit, template.as_ref(), rows)?;
         let goal = match fit.task {
-            Task::Tier | Task::Domain => Goal::Choice(names.len()),
-            Task::StrongWeak => Goal::Pair,
-            Task::Success => Goal::Each(names.len()),
+            FitTask::Tier | FitTask::Domain => LearningGoal::Choice(names.len()),
+            FitTask::StrongWeak => LearningGoal::Pair,
+            FitTask::Success => LearningGoal::Each(names.len()),
         };
         let mut learner = Self {
             task: fit.task,
@@ -64,46 +69,47 @@ impl Learner {
             inputs: fit.inputs,
             embedding: if fit.inputs.embedding() { base.manifest().encoder.dimension } else { 0 },
             ordered: !fit.levels.is_empty() || base_heads::ordered(fit.task, template.as_ref(), &names),
-            own: Own::default(),
+            own: BaseHeads::default(),
             knows_answers: false,
             names,
             template,
             length: features.position("text_chars"),
             features,
-            ngrams: if fit.inputs.ngrams() { Ngrams::among(rows) } else { Ngrams::default() },
+            ngrams: if fit.inputs.ngrams() { NgramVocabulary::among(rows) } else { NgramVocabulary::default() },
         };
-        let heads: Vec<String> = (0..goal.heads()).map(|head| learner.head(head, Form::Full)).collect();
-        learner.own = Own::find(fit, base.manifest(), &heads, &learner.labels());
-        let sample = |row| Ok(Sample { base: learner.own.log_probabilities(base, row)?, ..learner.sample(fit, row)? });
+        let heads: Vec<String> = (0..goal.heads()).map(|head| learner.head(head, HeadForm::Full)).collect();
+        learner.own = BaseHeads::find(fit, base.manifest(), &heads, &learner.labels());
+        let sample =
+            |row| Ok(TrainingSample { base: learner.own.log_probabilities(base, row)?, ..learner.sample(fit, row)? });
         learner.samples = rows.iter().map(sample).collect::<Result<_, FitError>>()?;
         learner.knows_answers = leakage::knows_answers(goal, &learner.samples);
         Ok(learner)
     }
 
     /// Returns the name of a head in a form.
-    pub(super) fn head(&self, head: usize, form: Form) -> String {
+    pub(super) fn head(&self, head: usize, form: HeadForm) -> String {
         let full = match self.goal {
-            Goal::Each(_) => format!("{}/{}", self.task.head(), self.names[head]),
-            Goal::Choice(_) | Goal::Pair => self.task.head().to_owned(),
+            LearningGoal::Each(_) => format!("{}/{}", self.task.head(), self.names[head]),
+            LearningGoal::Choice(_) | LearningGoal::Pair => self.task.head().to_owned(),
         };
-        if form == Form::Lexical { format!("{full}_lexical") } else { full }
+        if form == HeadForm::Lexical { format!("{full}_lexical") } else { full }
     }
 
     /// Returns the labels of each head.
     pub(super) fn labels(&self) -> Vec<Name> {
         let named = |name| Name::new(name).expect("a name of our own");
         match self.goal {
-            Goal::Each(_) => ["fails", "succeeds"].map(named).to_vec(),
-            Goal::Choice(_) | Goal::Pair => self.names.clone(),
+            LearningGoal::Each(_) => ["fails", "succeeds"].map(named).to_vec(),
+            LearningGoal::Choice(_) | LearningGoal::Pair => self.names.clone(),
         }
     }
 
     /// Returns the span of a learner that reads these blocks.
-    pub(super) fn span(&self, blocks: &[Block]) -> Span {
+    pub(super) fn span(&self, blocks: &[InputBlock]) -> InputSpan {
         let end = self.embedding + self.features.len();
-        let from = if blocks.contains(&Block::Embedding) { 0 } else { self.embedding };
-        let to = if blocks.contains(&Block::Features) { end } else { self.embedding };
-        Span { from, to, sparse: if blocks.contains(&Block::Ngrams) { self.ngrams.len() } else { 0 } }
+        let from = if blocks.contains(&InputBlock::Embedding) { 0 } else { self.embedding };
+        let to = if blocks.contains(&InputBlock::Features) { end } else { self.embedding };
+        InputSpan { from, to, sparse: if blocks.contains(&InputBlock::Ngrams) { self.ngrams.len() } else { 0 } }
     }
 
     /// Returns the index of the prompt's length among a sample's dense numbers.
@@ -111,22 +117,22 @@ impl Learner {
         self.length.map(|index| self.embedding + index)
     }
 
-    fn sample(&self, fit: &Fit, row: &Example) -> Result<Sample, FitError> {
+    fn sample(&self, fit: &FitRequest, row: &TrainingRow) -> Result<TrainingSample, FitError> {
         let embedding = row.embedding.iter().map(|value| value * EMBEDDING_NORM);
         let dense = embedding.chain(self.features.scale(&row.features)).collect();
         let sparse = row.ngrams.entries().iter().filter_map(|entry| self.ngrams.scaled(*entry)).collect();
-        Ok(Sample { dense, sparse, target: self.target(fit, row)?, ..Sample::default() })
+        Ok(TrainingSample { dense, sparse, target: self.target(fit, row)?, ..TrainingSample::default() })
     }
 
-    fn target(&self, fit: &Fit, row: &Example) -> Result<Vec<f32>, FitError> {
+    fn target(&self, fit: &FitRequest, row: &TrainingRow) -> Result<Vec<f32>, FitError> {
         match (&row.truth, fit.task) {
-            (Truth::Pair { strong, weak }, Task::StrongWeak) => Ok(vec![*strong as f32, *weak as f32]),
-            (Truth::Models(answers), Task::Success) => {
+            (GroundTruth::Pair { strong, weak }, FitTask::StrongWeak) => Ok(vec![*strong as f32, *weak as f32]),
+            (GroundTruth::Models(answers), FitTask::Success) => {
                 let score = |name: &Name| answers.get(name.as_str()).map(|answer| answer.score.clamp(0.0, 1.0) as f32);
                 let scores: Option<Vec<f32>> = self.names.iter().map(score).collect();
                 scores.ok_or_else(|| fit.refuse("not every row has a score of every model"))
             }
-            (Truth::Label(label), Task::Tier | Task::Domain) => {
+            (GroundTruth::Label(label), FitTask::Tier | FitTask::Domain) => {
                 let right =
                     self.label_index(label).ok_or_else(|| fit.refuse(format!("the label `{label}` is not known")))?;
                 Ok((0..self.names.len()).map(|index| f32::from(u8::from(index == right))).collect())
@@ -144,21 +150,21 @@ impl Learner {
 }
 
 /// Returns the base's head of the task, if it knows every label that occurs.
-fn template(fit: &Fit, base: &Bundle, rows: &[Example]) -> Option<HeadSpec> {
+fn template(fit: &FitRequest, base: &Bundle, rows: &[TrainingRow]) -> Option<HeadSpec> {
     let head = base.manifest().head(fit.task.head()).filter(|_| fit.levels.is_empty())?;
-    let known = |row: &Example| !matches!(&row.truth, Truth::Label(label) if head.label(label).is_none());
+    let known = |row: &TrainingRow| !matches!(&row.truth, GroundTruth::Label(label) if head.label(label).is_none());
     rows.iter().all(known).then(|| head.clone())
 }
 
 /// Returns the labels or models: those of the base's head, else what occurs in the rows, sorted.
-fn names(fit: &Fit, template: Option<&HeadSpec>, rows: &[Example]) -> Result<Vec<Name>, FitError> {
+fn names(fit: &FitRequest, template: Option<&HeadSpec>, rows: &[TrainingRow]) -> Result<Vec<Name>, FitError> {
     let name = |name: &str| match Name::new(name) {
-        Ok(name) if fit.task == Task::Success && name.as_str().len() > MAX_MODEL => {
+        Ok(name) if fit.task == FitTask::Success && name.as_str().len() > MAX_MODEL => {
             Err(fit.refuse(format!("`{name}` is too long (allowed: {MAX_MODEL} characters)")))
         }
         checked => checked.map_err(|message| fit.refuse(message)),
     };
-    if fit.task == Task::StrongWeak {
+    if fit.task == FitTask::StrongWeak {
         return ["weak", "strong"].into_iter().map(name).collect();
     }
     if !fit.levels.is_empty() {
@@ -168,14 +174,15 @@ fn names(fit: &Fit, template: Option<&HeadSpec>, rows: &[Example]) -> Result<Vec
         return Ok(head.labels.clone());
     }
     let mut found: Vec<String> = match (&rows[0].truth, fit.task) {
-        (Truth::Models(answers), Task::Success) => answers.keys().cloned().collect(),
-        _ => {
-            rows.iter().filter_map(|row| if let Truth::Label(l) = &row.truth { Some(plain(l)) } else { None }).collect()
-        }
+        (GroundTruth::Models(answers), FitTask::Success) => answers.keys().cloned().collect(),
+        _ => rows
+            .iter()
+            .filter_map(|row| if let GroundTruth::Label(l) = &row.truth { Some(plain(l)) } else { None })
+            .collect(),
     };
     found.sort_unstable();
     found.dedup();
-    if found.len() < 2 && fit.task != Task::Success {
+    if found.len() < 2 && fit.task != FitTask::Success {
         return Err(fit.refuse("fewer than two labels occur"));
     }
     found.iter().map(|found| name(found)).collect()

@@ -5,32 +5,32 @@ use std::cell::Cell;
 
 /// The money that may still be spent.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct LabelBudget {
     left: Cell<f64>,
     under_way: Cell<usize>,
 }
 
 /// Money set aside; what is not paid back stays spent.
 #[derive(Debug)]
-pub(super) struct Reserved<'b> {
-    budget: &'b Budget,
+pub(super) struct BudgetReservation<'b> {
+    budget: &'b LabelBudget,
     amount: f64,
 }
 
-impl Budget {
+impl LabelBudget {
     /// Takes a cap in US dollars; `None` is no cap.
     pub(super) fn new(cap: Option<f64>) -> Self {
         Self { left: Cell::new(cap.unwrap_or(f64::INFINITY)), under_way: Cell::new(0) }
     }
 
     /// Sets `amount` aside; `None` when there is less.
-    pub(super) fn reserve(&self, amount: f64) -> Option<Reserved<'_>> {
+    pub(super) fn reserve(&self, amount: f64) -> Option<BudgetReservation<'_>> {
         if amount > self.left.get() {
             return None;
         }
         self.left.set(self.left.get() - amount);
         self.under_way.set(self.under_way.get() + 1);
-        Some(Reserved { budget: self, amount })
+        Some(BudgetReservation { budget: self, amount })
     }
 
     /// Returns whether nothing is set aside.
@@ -39,14 +39,14 @@ impl Budget {
     }
 }
 
-impl Reserved<'_> {
+impl BudgetReservation<'_> {
     /// Pays, and gives the rest back.
     pub(super) fn pay(self, paid: f64) {
         self.budget.left.set(self.budget.left.get() + self.amount - paid);
     }
 }
 
-impl Drop for Reserved<'_> {
+impl Drop for BudgetReservation<'_> {
     fn drop(&mut self) {
         self.budget.under_way.set(self.budget.under_way.get().saturating_sub(1));
     }
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn requests_under_way_cannot_overrun_the_cap_together() {
-        let budget = Budget::new(Some(1.0));
+        let budget = LabelBudget::new(Some(1.0));
 
         let first = budget.reserve(0.6).expect("enough");
         assert!(budget.reserve(0.6).is_none() && !budget.is_idle());
@@ -71,6 +71,6 @@ mod tests {
 
     #[test]
     fn without_a_cap_nothing_is_too_much() {
-        assert!(Budget::new(None).reserve(1e300).is_some());
+        assert!(LabelBudget::new(None).reserve(1e300).is_some());
     }
 }

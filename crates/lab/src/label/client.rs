@@ -22,7 +22,7 @@ const LIMITS: ExchangeLimits = ExchangeLimits { connect: CONNECT, read: ANSWER, 
 
 /// The judge's address, model and key.
 #[derive(Debug, Clone)]
-pub struct Endpoint {
+pub struct JudgeEndpoint {
     /// `http(s)://host[:port][/prefix]`; `/chat/completions` comes after it.
     pub base_url: String,
     /// The provider's name of the model.
@@ -34,26 +34,26 @@ pub struct Endpoint {
 }
 
 /// A judge.
-pub struct Client {
-    endpoint: Endpoint,
+pub struct JudgeClient {
+    endpoint: JudgeEndpoint,
     origin: HttpOrigin,
     path: String,
     http: HttpClient,
 }
 
 /// The outcome of a request.
-pub(super) enum Reply {
+pub(super) enum JudgeReply {
     /// An answer, whatever it says.
     Answer { content: String, usage: Option<Usage> },
     /// No answer now: too many requests, a fault of the server, a broken connection.
     Later { after: Option<Duration>, reason: String },
     /// No answer to this prompt, now or later: it is too long, or not what the judge takes.
-    Refused(Refusal),
+    Refused(JudgeRefusal),
 }
 
 /// A refusal of the judge.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct JudgeRefusal {
     pub(super) status: u16,
     pub(super) message: String,
 }
@@ -61,7 +61,7 @@ pub(super) struct Refusal {
 /// Errors that keep the judge from being asked.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each field is named for what it holds")]
-pub enum ClientError {
+pub enum JudgeClientError {
     /// The URL is none.
     #[error("`{url}` is not a URL of a judge (allowed: http(s)://host[:port][/prefix])")]
     Url {
@@ -78,13 +78,14 @@ pub enum ClientError {
     Silent { prompts: u32, attempts: u32, reason: String },
 }
 
-impl Client {
+impl JudgeClient {
     /// Takes a judge; no connection is made yet.
     ///
     /// # Errors
     /// When the URL is none.
-    pub fn new(endpoint: Endpoint) -> Result<Self, ClientError> {
-        let wrong = || ClientError::Url { url: endpoint.base_url.rsplit('@').next().unwrap_or_default().to_owned() };
+    pub fn new(endpoint: JudgeEndpoint) -> Result<Self, JudgeClientError> {
+        let wrong =
+            || JudgeClientError::Url { url: endpoint.base_url.rsplit('@').next().unwrap_or_default().to_owned() };
         let uri: Uri = endpoint.base_url.parse().map_err(|_| wrong())?;
         let origin = HttpOrigin::of(&uri).ok_or_else(wrong)?;
         let path = format!("{}/chat/completions", uri.path().trim_end_matches('/'));
@@ -120,27 +121,27 @@ impl Client {
     ///
     /// # Errors
     /// When the judge refuses for good, whatever it is asked.
-    pub(super) async fn ask(&self, body: &str) -> Result<Reply, ClientError> {
+    pub(super) async fn ask(&self, body: &str) -> Result<JudgeReply, JudgeClientError> {
         let exchanged = tokio::time::timeout(CONNECT + ANSWER, self.exchange(body)).await;
         let answer = match exchanged {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Ok(Reply::Later { after: None, reason: error.to_string() }),
-            Err(_) => return Ok(Reply::Later { after: None, reason: "no answer in time".into() }),
+            Ok(Err(error)) => return Ok(JudgeReply::Later { after: None, reason: error.to_string() }),
+            Err(_) => return Ok(JudgeReply::Later { after: None, reason: "no answer in time".into() }),
         };
         let retry_after = answer.headers().get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
         let (status, answer) = (answer.status(), answer.into_body());
         match status {
             StatusCode::OK => Ok(read(&answer)),
             StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => {
-                Ok(Reply::Later { after: retry_after, reason: format!("status {status}") })
+                Ok(JudgeReply::Later { after: retry_after, reason: format!("status {status}") })
             }
             status if status.is_server_error() => {
-                Ok(Reply::Later { after: retry_after, reason: format!("status {status}") })
+                Ok(JudgeReply::Later { after: retry_after, reason: format!("status {status}") })
             }
             StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
-                Ok(Reply::Refused(Refusal { status: status.as_u16(), message: message(&answer) }))
+                Ok(JudgeReply::Refused(JudgeRefusal { status: status.as_u16(), message: message(&answer) }))
             }
-            status => Err(ClientError::Refused { status: status.as_u16(), message: message(&answer) }),
+            status => Err(JudgeClientError::Refused { status: status.as_u16(), message: message(&answer) }),
         }
     }
 
@@ -164,9 +165,9 @@ impl Client {
     }
 }
 
-impl std::fmt::Debug for Client {
+impl std::fmt::Debug for JudgeClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("endpoint", &self.endpoint).finish_non_exhaustive()
+        f.debug_struct("JudgeClient").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }
 
@@ -175,13 +176,13 @@ pub(super) fn backoff(attempt: u32) -> Duration {
     Duration::from_secs(1 << attempt.saturating_sub(1).min(6))
 }
 
-fn read(answer: &[u8]) -> Reply {
+fn read(answer: &[u8]) -> JudgeReply {
     let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
     let content = text_of(&answer["choices"][0]["message"]);
     let (input, output) = (answer["usage"]["prompt_tokens"].as_u64(), answer["usage"]["completion_tokens"].as_u64());
     let cached = answer["usage"]["prompt_tokens_details"]["cached_tokens"].as_u64().unwrap_or_default();
     let usage = input.zip(output).map(|(input, output)| Usage { input, output, cached, ..Usage::default() });
-    Reply::Answer { content, usage }
+    JudgeReply::Answer { content, usage }
 }
 
 /// Returns what an error says, on one line and not too long.
@@ -196,8 +197,13 @@ fn message(answer: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn client(base_url: &str) -> Result<Client, ClientError> {
-        Client::new(Endpoint { base_url: base_url.into(), model: "m".into(), key: None, own_temperature: false })
+    fn client(base_url: &str) -> Result<JudgeClient, JudgeClientError> {
+        JudgeClient::new(JudgeEndpoint {
+            base_url: base_url.into(),
+            model: "m".into(),
+            key: None,
+            own_temperature: false,
+        })
     }
 
     #[test]

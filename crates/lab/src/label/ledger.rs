@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::ask::{Asked, Key};
-use super::client::{ClientError, Refusal};
-use super::output::Output;
-use super::refusals::Refusals;
-use super::run::Task;
-use super::{ATTEMPTS, LabelError, Labelled, Labelling, Row};
+use super::ask::{LabelQuestionKey, QuestionOutcome};
+use super::client::{JudgeClientError, JudgeRefusal};
+use super::output::LabelFile;
+use super::refusals::RefusalFile;
+use super::run::LabelTask;
+use super::{ATTEMPTS, LabelCounts, LabelError, LabelRun, UnlabelledRow};
 
 /// The number of prompts in a row without any answer after which the judge is taken to be down.
 const SILENT: u32 = 3;
@@ -18,29 +18,29 @@ const SILENT: u32 = 3;
 const REFUSED: usize = 8;
 
 /// Rows that are settled, and why.
-pub(super) struct Ledger<'l> {
-    labelling: &'l Labelling,
-    output: Output,
-    refusals: Refusals,
-    pub(super) done: Labelled,
+pub(super) struct LabelLedger<'l> {
+    labelling: &'l LabelRun,
+    output: LabelFile,
+    refusals: RefusalFile,
+    pub(super) done: LabelCounts,
     /// Questions that got no answer in this run: rows that have the same share that, too.
-    unanswered: HashMap<Key, Option<Refusal>>,
+    unanswered: HashMap<LabelQuestionKey, Option<JudgeRefusal>>,
     /// Prompts in a row that got no reply.
     silent: u32,
 }
 
-impl<'l> Ledger<'l> {
+impl<'l> LabelLedger<'l> {
     /// Opens the files of the labels and of the refusals.
-    pub(super) fn open(labelling: &'l Labelling) -> Result<Self, LabelError> {
-        let Labelling { out, client, rubric, .. } = labelling;
-        let output = Output::open(out, client.model(), rubric.name()).map_err(LabelError::output(out))?;
-        let refusals = Refusals::open(out, labelling.retry_refused)?;
-        let (done, unanswered) = (Labelled::default(), HashMap::new());
+    pub(super) fn open(labelling: &'l LabelRun) -> Result<Self, LabelError> {
+        let LabelRun { out, client, rubric, .. } = labelling;
+        let output = LabelFile::open(out, client.model(), rubric.name()).map_err(LabelError::output(out))?;
+        let refusals = RefusalFile::open(out, labelling.retry_refused)?;
+        let (done, unanswered) = (LabelCounts::default(), HashMap::new());
         Ok(Self { labelling, output, refusals, done, unanswered, silent: 0 })
     }
 
     /// Returns whether a row is to be settled; counts why, if not.
-    pub(super) fn admits(&mut self, id: &str, row: &Row) -> bool {
+    pub(super) fn admits(&mut self, id: &str, row: &UnlabelledRow) -> bool {
         let passed_over = if row.prompt.trim().is_empty() || !self.labelling.is_drawn(id) {
             &mut self.done.skipped
         } else if self.output.has(id) {
@@ -55,13 +55,13 @@ impl<'l> Ledger<'l> {
     }
 
     /// Returns whether the judge has to be asked a question.
-    pub(super) fn is_news(&self, question: &Key) -> bool {
+    pub(super) fn is_news(&self, question: &LabelQuestionKey) -> bool {
         !self.output.answers(question) && !self.unanswered.contains_key(question)
     }
 
     /// Settles a row without asking, if its id or its question is known; returns whether it did.
-    pub(super) fn settle_known(&mut self, task: &Task) -> Result<bool, LabelError> {
-        let Task { row, id, question } = task;
+    pub(super) fn settle_known(&mut self, task: &LabelTask) -> Result<bool, LabelError> {
+        let LabelTask { row, id, question } = task;
         if self.output.has(id) {
             self.done.known += 1; // an equal row without an id of its own
             return Ok(true);
@@ -84,33 +84,33 @@ impl<'l> Ledger<'l> {
     ///
     /// # Errors
     /// When a file cannot be written, or the judge refuses or is silent for good.
-    pub(super) fn settle(&mut self, task: &Task, asked: Asked) -> Result<(), LabelError> {
-        let Task { row, id, question } = task;
-        if !matches!(asked, Asked::Silent(_) | Asked::OutOfBudget) {
+    pub(super) fn settle(&mut self, task: &LabelTask, asked: QuestionOutcome) -> Result<(), LabelError> {
+        let LabelTask { row, id, question } = task;
+        if !matches!(asked, QuestionOutcome::Silent(_) | QuestionOutcome::OutOfBudget) {
             self.silent = 0;
         }
         match asked {
-            Asked::Verdict(keys) => {
+            QuestionOutcome::Verdict(keys) => {
                 let row = self.labelled(id, row, &keys);
                 self.output.append(&row, question.key).map_err(LabelError::output(&self.labelling.out))?;
                 self.refusals.record()?;
                 self.done.written += 1;
             }
-            Asked::Refused(refusal) => return self.refuse(id, question.key, refusal),
-            Asked::Malformed(reason) => self.fail(question.key, &reason),
-            Asked::Silent(reason) => {
+            QuestionOutcome::Refused(refusal) => return self.refuse(id, question.key, refusal),
+            QuestionOutcome::Malformed(reason) => self.fail(question.key, &reason),
+            QuestionOutcome::Silent(reason) => {
                 self.fail(question.key, &reason);
                 self.silent += 1;
                 if self.silent == SILENT {
-                    return Err(ClientError::Silent { prompts: SILENT, attempts: ATTEMPTS, reason }.into());
+                    return Err(JudgeClientError::Silent { prompts: SILENT, attempts: ATTEMPTS, reason }.into());
                 }
             }
-            Asked::OutOfBudget => self.done.stopped_by_budget = true,
+            QuestionOutcome::OutOfBudget => self.done.stopped_by_budget = true,
         }
         Ok(())
     }
 
-    fn fail(&mut self, question: Key, reason: &str) {
+    fn fail(&mut self, question: LabelQuestionKey, reason: &str) {
         tracing::warn!(reason, "A prompt got no label");
         self.unanswered.insert(question, None);
         self.done.failed += 1;
@@ -118,7 +118,7 @@ impl<'l> Ledger<'l> {
 
     /// Takes a refusal. It is recorded once the judge is known to answer others; before that, a setting may be what is
     /// refused.
-    fn refuse(&mut self, id: &str, question: Key, refusal: Refusal) -> Result<(), LabelError> {
+    fn refuse(&mut self, id: &str, question: LabelQuestionKey, refusal: JudgeRefusal) -> Result<(), LabelError> {
         tracing::warn!(status = refusal.status, reason = refusal.message, "The judge refuses a prompt");
         self.refusals.note(json!({
             "id": id,
@@ -131,14 +131,14 @@ impl<'l> Ledger<'l> {
         if self.output.judge_answers() {
             self.refusals.record()?;
         } else if self.refusals.noted() == REFUSED {
-            let Refusal { status, message } = refusal;
-            return Err(ClientError::Refused { status, message }.into());
+            let JudgeRefusal { status, message } = refusal;
+            return Err(JudgeClientError::Refused { status, message }.into());
         }
         self.unanswered.insert(question, Some(refusal));
         Ok(())
     }
 
-    fn labelled(&self, id: &str, row: &Row, keys: &Value) -> Value {
+    fn labelled(&self, id: &str, row: &UnlabelledRow, keys: &Value) -> Value {
         let mut labelled = json!({
             "id": id,
             "prompt": row.prompt,

@@ -9,27 +9,27 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::ask::Key;
+use super::ask::LabelQuestionKey;
 
 /// The labels' file. Of its rows only ids are kept, and where the answer to each question stands.
 #[derive(Debug)]
-pub(super) struct Output {
+pub(super) struct LabelFile {
     file: File,
     end: u64,
     ids: HashSet<String>,
-    answers: HashMap<Key, Place>,
+    answers: HashMap<LabelQuestionKey, RowPosition>,
     judge_answers: bool,
 }
 
 /// The position of a row in the file.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct RowPosition {
     from: u64,
     bytes: usize,
 }
 
 #[derive(Deserialize)]
-struct Known {
+struct LabelledRow {
     id: String,
     #[serde(default)]
     question: String,
@@ -39,7 +39,7 @@ struct Known {
     rubric: String,
 }
 
-impl Output {
+impl LabelFile {
     /// Opens or makes the file. A row that a killed run left half is cut off and asked again.
     pub(super) fn open(path: &Path, judge: &str, rubric: &str) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
@@ -51,9 +51,9 @@ impl Output {
             if read == 0 || line.last() != Some(&b'\n') {
                 break;
             }
-            if let Ok(known) = serde_json::from_slice::<Known>(&line) {
+            if let Ok(known) = serde_json::from_slice::<LabelledRow>(&line) {
                 if let Some(key) = parse(&known.question) {
-                    answers.entry(key).or_insert(Place { from: end, bytes: read });
+                    answers.entry(key).or_insert(RowPosition { from: end, bytes: read });
                 }
                 judge_answers |= known.judge == judge && known.rubric == rubric;
                 ids.insert(known.id);
@@ -70,7 +70,7 @@ impl Output {
     }
 
     /// Returns whether the answer to a question is known.
-    pub(super) fn answers(&self, question: &Key) -> bool {
+    pub(super) fn answers(&self, question: &LabelQuestionKey) -> bool {
         self.answers.contains_key(question)
     }
 
@@ -80,18 +80,18 @@ impl Output {
     }
 
     /// Appends the row that answers a question and waits until the disk has it: it was paid for.
-    pub(super) fn append(&mut self, row: &Value, question: Key) -> io::Result<()> {
+    pub(super) fn append(&mut self, row: &Value, question: LabelQuestionKey) -> io::Result<()> {
         let mut row = row.clone();
         row["question"] = json!(super::hex(&question));
         let bytes = self.write(&row)?;
-        self.answers.insert(question, Place { from: self.end - bytes as u64, bytes });
+        self.answers.insert(question, RowPosition { from: self.end - bytes as u64, bytes });
         self.judge_answers = true;
         Ok(())
     }
 
     /// Appends a row with the known answer to its question: it cost nothing, and says whose answer it is.
-    pub(super) fn share(&mut self, question: &Key, id: &str, prompt: &str) -> io::Result<()> {
-        let Place { from, bytes } = self.answers[question];
+    pub(super) fn share(&mut self, question: &LabelQuestionKey, id: &str, prompt: &str) -> io::Result<()> {
+        let RowPosition { from, bytes } = self.answers[question];
         let mut line = vec![0; bytes];
         self.file.read_exact_at(&mut line, from)?;
         let mut row: Value = serde_json::from_slice(&line)?;
@@ -112,7 +112,7 @@ impl Output {
 }
 
 /// Reads a key that stands in hexadecimal digits.
-fn parse(text: &str) -> Option<Key> {
+fn parse(text: &str) -> Option<LabelQuestionKey> {
     u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32).map(u128::to_be_bytes)
 }
 
@@ -130,7 +130,7 @@ mod tests {
         let path = folder.path().join("labels.jsonl");
         fs::write(&path, "{\"id\":\"a\"}\n{\"id\":\"b\",\"lab").expect("written");
 
-        let mut output = Output::open(&path, "judge", "rubric").expect("a file");
+        let mut output = LabelFile::open(&path, "judge", "rubric").expect("a file");
         output.append(&json!({"id": "c"}), [0; 16]).expect("written");
 
         assert!(output.has("a") && !output.has("b") && output.has("c"));
@@ -142,7 +142,7 @@ mod tests {
     fn an_answer_is_shared_with_rows_of_the_same_question_also_after_a_restart() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("labels.jsonl");
-        let open = || Output::open(&path, "judge", "rubric").expect("a file");
+        let open = || LabelFile::open(&path, "judge", "rubric").expect("a file");
         let row = json!({"id": "a", "prompt": "p", "judge": "judge", "rubric": "rubric", "label": "simple", "input_tokens": 9});
         let mut first = open();
         assert!(!first.judge_answers());

@@ -10,14 +10,14 @@ use serde_json::Value;
 use super::LabelError;
 
 /// The file of refused prompts.
-pub(super) struct Refusals {
+pub(super) struct RefusalFile {
     path: PathBuf,
     ids: HashSet<String>,
     /// Rows that are not in the file yet.
     noted: Vec<Value>,
 }
 
-impl Refusals {
+impl RefusalFile {
     /// Reads the file beside `out`, unless what was refused is to be asked again.
     pub(super) fn open(out: &Path, retry: bool) -> Result<Self, LabelError> {
         let path = out.with_extension("errors.jsonl");

@@ -19,23 +19,23 @@ pub struct Rubric {
     /// The user prompt; `{key}` stands for the row's value of that key.
     user: String,
     #[serde(flatten)]
-    asks: Asks,
+    asks: RubricAnswer,
 }
 
 /// The form of a judge's answer.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Asks {
+enum RubricAnswer {
     /// One of these labels, which becomes the row's `label`.
     Labels(Vec<String>),
     /// A whole number.
-    Scale(Scale),
+    Scale(ScoreScale),
 }
 
 /// A whole number from `from` to `to`, which says how well the weak model does beside the strong one.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Scale {
+struct ScoreScale {
     from: i64,
     to: i64,
     /// From here on the weak model suffices.
@@ -44,7 +44,7 @@ struct Scale {
 
 /// A judge's verdict.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Verdict {
+pub struct RubricVerdict {
     keys: Vec<(&'static str, Value)>,
 }
 
@@ -84,11 +84,11 @@ impl Rubric {
         let refuse = |message: String| RubricError::Shape { path: path.to_owned(), message };
         let rubric: Self = serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))?;
         match &rubric.asks {
-            Asks::Labels(labels) if labels.len() < 2 => Err(refuse("`labels` needs two or more".into())),
-            Asks::Scale(scale) if !(scale.from < scale.to && scale.to - scale.from < 100) => {
+            RubricAnswer::Labels(labels) if labels.len() < 2 => Err(refuse("`labels` needs two or more".into())),
+            RubricAnswer::Scale(scale) if !(scale.from < scale.to && scale.to - scale.from < 100) => {
                 Err(refuse("`scale` must rise by 1 to 99".into()))
             }
-            Asks::Scale(scale) if !(scale.from..=scale.to).contains(&scale.weak_suffices_from) => {
+            RubricAnswer::Scale(scale) if !(scale.from..=scale.to).contains(&scale.weak_suffices_from) => {
                 Err(refuse("`weak_suffices_from` must lie within the scale".into()))
             }
             _ => Ok(rubric),
@@ -108,7 +108,7 @@ impl Rubric {
                 .into(),
             user: "<request>\n{prompt}\n</request>\n\n<reference>\n{strong_answer}\n</reference>\n\n<candidate>\n{weak_answer}\n</candidate>"
                 .into(),
-            asks: Asks::Scale(Scale { from: 1, to: 5, weak_suffices_from: 4 }),
+            asks: RubricAnswer::Scale(ScoreScale { from: 1, to: 5, weak_suffices_from: 4 }),
         }
     }
 
@@ -125,7 +125,7 @@ impl Rubric {
                      then the label."
                 .into(),
             user: "<request>\n{prompt}\n</request>".into(),
-            asks: Asks::Labels(["simple", "medium", "complex"].map(str::to_owned).to_vec()),
+            asks: RubricAnswer::Labels(["simple", "medium", "complex"].map(str::to_owned).to_vec()),
         }
     }
 
@@ -139,9 +139,9 @@ impl Rubric {
     #[must_use]
     pub fn schema(&self) -> Value {
         let (key, verdict) = match &self.asks {
-            Asks::Labels(labels) => ("label", json!({"type": "string", "enum": labels})),
+            RubricAnswer::Labels(labels) => ("label", json!({"type": "string", "enum": labels})),
             // Not `minimum`: several servers of structured output do not know it.
-            Asks::Scale(scale) => {
+            RubricAnswer::Scale(scale) => {
                 ("score", json!({"type": "integer", "enum": (scale.from..=scale.to).collect::<Vec<_>>()}))
             }
         };
@@ -189,10 +189,10 @@ impl Rubric {
     ///
     /// # Errors
     /// Says what is malformed about it.
-    pub fn verdict(&self, content: &str) -> Result<Verdict, String> {
+    pub fn verdict(&self, content: &str) -> Result<RubricVerdict, String> {
         let key = match &self.asks {
-            Asks::Labels(_) => "label",
-            Asks::Scale(_) => "score",
+            RubricAnswer::Labels(_) => "label",
+            RubricAnswer::Scale(_) => "score",
         };
         // Models without structured output put fences, prose and thoughts around their JSON.
         let objects = objects(&spoken(content));
@@ -203,17 +203,17 @@ impl Rubric {
         }
         let reason = ("reason", answer.get("reason").cloned().unwrap_or_default());
         match &self.asks {
-            Asks::Labels(labels) => {
+            RubricAnswer::Labels(labels) => {
                 let label = answer["label"].as_str().filter(|label| labels.iter().any(|known| known == label));
                 let label = label.ok_or("the answer has no label of the rubric")?;
-                Ok(Verdict { keys: vec![("label", json!(label)), reason] })
+                Ok(RubricVerdict { keys: vec![("label", json!(label)), reason] })
             }
-            Asks::Scale(scale) => {
+            RubricAnswer::Scale(scale) => {
                 let score = answer["score"].as_i64().filter(|score| (scale.from..=scale.to).contains(score));
                 let score = score.ok_or("the answer has no score of the rubric")?;
                 let suffices = u8::from(score >= scale.weak_suffices_from);
                 let correct = [("strong_correct", json!(1)), ("weak_correct", json!(suffices))];
-                Ok(Verdict { keys: [("score", json!(score)), reason].into_iter().chain(correct).collect() })
+                Ok(RubricVerdict { keys: [("score", json!(score)), reason].into_iter().chain(correct).collect() })
             }
         }
     }
@@ -233,7 +233,7 @@ fn defused(text: &str, rubric: &str) -> String {
     defused + rest
 }
 
-impl Verdict {
+impl RubricVerdict {
     /// Returns the keys that the row gets.
     pub fn keys(&self) -> impl Iterator<Item = (&'static str, Value)> + '_ {
         self.keys.iter().cloned()

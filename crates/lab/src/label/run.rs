@@ -2,55 +2,55 @@
 
 use std::cell::{Ref, RefCell};
 
-use super::ask::Question;
-use super::budget::Budget;
-use super::ledger::Ledger;
-use super::turns::Turns;
-use super::{LabelError, Labelled, Labelling, Row};
+use super::ask::LabelQuestion;
+use super::budget::LabelBudget;
+use super::ledger::LabelLedger;
+use super::turns::QuestionTurns;
+use super::{LabelCounts, LabelError, LabelRun, UnlabelledRow};
 
 /// A run under way. One task drives it, so that the ledger is never borrowed while it waits.
-pub(super) struct Run<'l> {
-    labelling: &'l Labelling,
-    pub(super) budget: Budget,
-    ledger: RefCell<Ledger<'l>>,
-    turns: Turns,
+pub(super) struct RunState<'l> {
+    labelling: &'l LabelRun,
+    pub(super) budget: LabelBudget,
+    ledger: RefCell<LabelLedger<'l>>,
+    turns: QuestionTurns,
 }
 
 /// A row to settle.
-pub(super) struct Task {
-    pub(super) row: Row,
+pub(super) struct LabelTask {
+    pub(super) row: UnlabelledRow,
     pub(super) id: String,
-    pub(super) question: Question,
+    pub(super) question: LabelQuestion,
 }
 
-impl<'l> Run<'l> {
-    pub(super) fn open(labelling: &'l Labelling) -> Result<Self, LabelError> {
-        let ledger = Ledger::open(labelling)?.into();
-        Ok(Self { labelling, budget: Budget::new(labelling.max_cost), ledger, turns: Turns::default() })
+impl<'l> RunState<'l> {
+    pub(super) fn open(labelling: &'l LabelRun) -> Result<Self, LabelError> {
+        let ledger = LabelLedger::open(labelling)?.into();
+        Ok(Self { labelling, budget: LabelBudget::new(labelling.max_cost), ledger, turns: QuestionTurns::default() })
     }
 
     /// Returns the counts so far.
-    pub(super) fn done(&self) -> Ref<'_, Labelled> {
+    pub(super) fn done(&self) -> Ref<'_, LabelCounts> {
         Ref::map(self.ledger.borrow(), |ledger| &ledger.done)
     }
 
     /// Returns the counts of the whole run.
-    pub(super) fn into_done(self) -> Labelled {
+    pub(super) fn into_done(self) -> LabelCounts {
         self.ledger.into_inner().done
     }
 
     /// Returns a row's task, unless the row was settled before, is not drawn or has no text.
-    pub(super) fn task(&self, row: Row) -> Result<Option<Task>, LabelError> {
+    pub(super) fn task(&self, row: UnlabelledRow) -> Result<Option<LabelTask>, LabelError> {
         let id = self.labelling.id(&row);
         if !self.ledger.borrow_mut().admits(&id, &row) {
             return Ok(None);
         }
         let question = self.labelling.question(&row)?;
-        Ok(Some(Task { row, id, question }))
+        Ok(Some(LabelTask { row, id, question }))
     }
 
     /// Returns whether the judge has to be asked about a row.
-    pub(super) fn is_news(&self, task: &Task) -> bool {
+    pub(super) fn is_news(&self, task: &LabelTask) -> bool {
         self.ledger.borrow().is_news(&task.question.key)
     }
 
@@ -58,11 +58,11 @@ impl<'l> Run<'l> {
     ///
     /// # Errors
     /// When a file cannot be written, or the judge refuses or is silent for good.
-    pub(super) async fn settle(&self, task: Task) -> Result<(), LabelError> {
+    pub(super) async fn settle(&self, task: LabelTask) -> Result<(), LabelError> {
         self.turns.alone(task.question.key, Box::pin(self.settle_alone(&task))).await
     }
 
-    async fn settle_alone(&self, task: &Task) -> Result<(), LabelError> {
+    async fn settle_alone(&self, task: &LabelTask) -> Result<(), LabelError> {
         if self.ledger.borrow_mut().settle_known(task)? {
             return Ok(());
         }

@@ -6,45 +6,45 @@ use std::rc::Rc;
 
 use tokio::sync::Mutex;
 
-use super::ask::Key;
+use super::ask::LabelQuestionKey;
 
 /// Questions that rows are settled by at present.
 #[derive(Default)]
-pub(super) struct Turns {
-    by_question: RefCell<HashMap<Key, Queue>>,
+pub(super) struct QuestionTurns {
+    by_question: RefCell<HashMap<LabelQuestionKey, TurnQueue>>,
 }
 
 /// The rows of one question that are settled or wait for their turn.
 #[derive(Default)]
-struct Queue {
+struct TurnQueue {
     turn: Rc<Mutex<()>>,
     rows: usize,
 }
 
 /// A row's place in a queue; the last one that goes takes the queue along.
-struct Ticket<'t> {
-    turns: &'t Turns,
-    question: Key,
+struct TurnTicket<'t> {
+    turns: &'t QuestionTurns,
+    question: LabelQuestionKey,
     turn: Rc<Mutex<()>>,
 }
 
-impl Turns {
+impl QuestionTurns {
     /// Does `work` once no other row of the question is at work.
-    pub(super) async fn alone<T>(&self, question: Key, work: impl Future<Output = T>) -> T {
+    pub(super) async fn alone<T>(&self, question: LabelQuestionKey, work: impl Future<Output = T>) -> T {
         let ticket = self.enter(question);
         let _turn = ticket.turn.lock().await;
         work.await
     }
 
-    fn enter(&self, question: Key) -> Ticket<'_> {
+    fn enter(&self, question: LabelQuestionKey) -> TurnTicket<'_> {
         let mut queues = self.by_question.borrow_mut();
         let queue = queues.entry(question).or_default();
         queue.rows += 1;
-        Ticket { turns: self, question, turn: Rc::clone(&queue.turn) }
+        TurnTicket { turns: self, question, turn: Rc::clone(&queue.turn) }
     }
 }
 
-impl Drop for Ticket<'_> {
+impl Drop for TurnTicket<'_> {
     fn drop(&mut self) {
         let mut queues = self.turns.by_question.borrow_mut();
         if let Some(queue) = queues.get_mut(&self.question) {
@@ -66,7 +66,7 @@ mod tests {
 
     #[tokio::test]
     async fn rows_of_one_question_take_turns_and_leave_nothing_behind() {
-        let turns = Turns::default();
+        let turns = QuestionTurns::default();
         let (at_work, most) = (Cell::new(0_u32), Cell::new(0_u32));
         let work = |question: u8| {
             turns.alone([question; 16], async {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::statistics::Interval;
+use crate::statistics::ConfidenceInterval;
 
 /// The report of a replay: the same requests under two configurations.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,7 +20,7 @@ pub struct ReplayReport {
     /// The share of requests that would go to another model.
     pub moved_share: f64,
     /// The 95 % interval of that share (Wilson).
-    pub moved_share_ci95: Interval,
+    pub moved_share_ci95: ConfidenceInterval,
     /// Requests whose scores are not to be had: another bundle and no whole text.
     pub unscored: u64,
     /// Requests that cannot be decided anew, those without scores among them, by what the log does not hold.
@@ -42,16 +42,16 @@ pub struct ReplayReport {
     /// The same by the head `strong_wins`; `None` when a moved request has no such score.
     pub quality_by_strong_wins: Option<f64>,
     /// By policy.
-    pub policies: BTreeMap<String, Part>,
+    pub policies: BTreeMap<String, ReplayPart>,
     /// By label.
-    pub labels: BTreeMap<String, Part>,
+    pub labels: BTreeMap<String, ReplayPart>,
     /// From one model to another, the most first.
-    pub moves: Vec<Move>,
+    pub moves: Vec<ModelMove>,
 }
 
 /// Some of the requests.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct Part {
+pub struct ReplayPart {
     /// The number of requests.
     pub n: u64,
     /// The number of requests that would move.
@@ -66,7 +66,7 @@ pub struct Part {
     pub quality_by_strong_wins: Option<f64>,
     /// The sum of the latter.
     #[serde(skip)]
-    pub(super) gain: Gain,
+    pub(super) gain: QualityGain,
 }
 
 /// A request that would move.
@@ -92,11 +92,11 @@ pub struct MovedRequest<'r> {
 
 /// A sum that is not known once one part of it is not.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Gain(Option<f64>);
+pub(super) struct QualityGain(Option<f64>);
 
 /// Requests that would move from one model to another.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Move {
+pub struct ModelMove {
     /// The model now.
     pub from: String,
     /// The model then.
@@ -107,7 +107,7 @@ pub struct Move {
     pub cost_usd: f64,
 }
 
-impl Gain {
+impl QualityGain {
     pub(super) const fn sum(self) -> Option<f64> {
         self.0
     }
@@ -117,7 +117,7 @@ impl Gain {
     }
 }
 
-impl Default for Gain {
+impl Default for QualityGain {
     fn default() -> Self {
         Self(Some(0.0))
     }

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::bins::{BINS, Bin, ReliabilityBin};
+use super::bins::{BINS, CalibrationBin, ReliabilityBin};
 
 /// A probability or score beside what came true.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Claim {
+pub struct BinaryClaim {
     /// The probability, or a score.
     pub probability: f64,
     /// The outcome.
@@ -24,13 +24,13 @@ pub struct EventFigures {
 
 /// Returns the chance that something true scores above something false, ties half; .5 when one of them never occurs.
 #[must_use]
-pub fn auc(claims: &[Claim]) -> f64 {
+pub fn auc(claims: &[BinaryClaim]) -> f64 {
     area(claims).unwrap_or(0.5)
 }
 
 /// Returns the same, or `None` when one of them never occurs.
-pub(crate) fn area(claims: &[Claim]) -> Option<f64> {
-    let mut sorted: Vec<&Claim> = claims.iter().collect();
+pub(crate) fn area(claims: &[BinaryClaim]) -> Option<f64> {
+    let mut sorted: Vec<&BinaryClaim> = claims.iter().collect();
     sorted.sort_by(|a, b| a.probability.total_cmp(&b.probability));
     let (mut wins, mut falses, mut trues) = (0.0, 0.0, 0.0);
     for tied in sorted.chunk_by(|a, b| a.probability == b.probability) {
@@ -45,15 +45,15 @@ pub(crate) fn area(claims: &[Claim]) -> Option<f64> {
 
 /// Returns the bins that hold anything, the lowest probability first.
 #[must_use]
-pub fn reliability(claims: &[Claim]) -> Vec<ReliabilityBin> {
-    let mut bins = [Bin::default(); BINS];
+pub fn reliability(claims: &[BinaryClaim]) -> Vec<ReliabilityBin> {
+    let mut bins = [CalibrationBin::default(); BINS];
     for claim in claims {
-        bins[Bin::of(claim.probability)].add(claim.probability, claim.truth);
+        bins[CalibrationBin::of(claim.probability)].add(claim.probability, claim.truth);
     }
-    Bin::reliability(&bins)
+    CalibrationBin::reliability(&bins)
 }
 
-impl Claim {
+impl BinaryClaim {
     /// Returns its part of the Brier score.
     pub(crate) fn square(&self) -> f64 {
         (self.probability - f64::from(u8::from(self.truth))).powi(2)
@@ -63,11 +63,11 @@ impl Claim {
 impl EventFigures {
     /// Returns the figures; zeros when nothing was claimed.
     #[must_use]
-    pub fn of(claims: &[Claim]) -> Self {
+    pub fn of(claims: &[BinaryClaim]) -> Self {
         let n = claims.len().max(1) as f64;
         let gaps =
             reliability(claims).iter().map(|bin| (bin.observed - bin.predicted).abs() * bin.n as f64).sum::<f64>();
-        Self { ece: gaps / n, brier: claims.iter().map(Claim::square).sum::<f64>() / n }
+        Self { ece: gaps / n, brier: claims.iter().map(BinaryClaim::square).sum::<f64>() / n }
     }
 }
 
@@ -75,8 +75,8 @@ impl EventFigures {
 mod tests {
     use super::*;
 
-    fn claims<const N: usize>(claims: [(f64, bool); N]) -> [Claim; N] {
-        claims.map(|(probability, truth)| Claim { probability, truth })
+    fn claims<const N: usize>(claims: [(f64, bool); N]) -> [BinaryClaim; N] {
+        claims.map(|(probability, truth)| BinaryClaim { probability, truth })
     }
 
     #[test]

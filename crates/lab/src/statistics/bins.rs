@@ -18,13 +18,13 @@ pub struct ReliabilityBin {
 
 /// Sums over the events of a bin.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Bin {
+pub(super) struct CalibrationBin {
     pub(super) probabilities: f64,
     pub(super) hits: f64,
     n: u64,
 }
 
-impl Bin {
+impl CalibrationBin {
     /// Returns the index of a probability's bin.
     pub(super) fn of(probability: f64) -> usize {
         ((probability * BINS as f64) as usize).min(BINS - 1)

@@ -5,14 +5,14 @@
 
 use serde::{Serialize, Serializer};
 
-use super::classification::Confusion;
+use super::classification::ConfusionMatrix;
 
 /// The number of resamples.
 pub const RESAMPLES: usize = 1000;
 
 /// The middle 95 % of a figure over the resamples; serialises as `[low, high]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Interval {
+pub struct ConfidenceInterval {
     /// The 2.5th percentile.
     pub low: f64,
     /// The 97.5th percentile.
@@ -21,35 +21,35 @@ pub struct Interval {
 
 /// The intervals of the figures that reports quote.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Intervals {
+pub struct LabelIntervals {
     /// The interval of the accuracy.
     #[serde(rename = "accuracy_ci95")]
-    pub accuracy: Interval,
+    pub accuracy: ConfidenceInterval,
     /// The interval of the macro F1.
     #[serde(rename = "macro_f1_ci95")]
-    pub macro_f1: Interval,
+    pub macro_f1: ConfidenceInterval,
 }
 
 /// `SplitMix64` (Steele, Lea, Flood 2014): the same draws for the same seed on every machine and in every release.
 #[derive(Debug)]
-pub(crate) struct Draws(u64);
+pub(crate) struct RandomDraws(u64);
 
-impl Intervals {
+impl LabelIntervals {
     /// Draws the rows of `confusion` with replacement, [`RESAMPLES`] times.
     #[must_use]
-    pub fn of(confusion: &Confusion, seed: u64) -> Self {
-        let mut draws = Draws(seed);
+    pub fn of(confusion: &ConfusionMatrix, seed: u64) -> Self {
+        let mut draws = RandomDraws(seed);
         let (accuracy, macro_f1) = (0..RESAMPLES)
             .map(|_| {
                 let sample = draws.resample(confusion);
                 (sample.accuracy(), sample.macro_f1())
             })
             .unzip();
-        Self { accuracy: Interval::of(accuracy), macro_f1: Interval::of(macro_f1) }
+        Self { accuracy: ConfidenceInterval::of(accuracy), macro_f1: ConfidenceInterval::of(macro_f1) }
     }
 }
 
-impl Interval {
+impl ConfidenceInterval {
     /// Returns the middle 95 % of `values`.
     pub(crate) fn of(mut values: Vec<f64>) -> Self {
         values.sort_by(f64::total_cmp);
@@ -57,7 +57,7 @@ impl Interval {
     }
 }
 
-impl Interval {
+impl ConfidenceInterval {
     /// Returns the 95 % score interval of a share (Wilson 1927), `hits` of `n`; 0 to 1 when `n` is 0.
     #[must_use]
     pub fn wilson(hits: u64, n: u64) -> Self {
@@ -83,13 +83,13 @@ impl Interval {
     }
 }
 
-impl Serialize for Interval {
+impl Serialize for ConfidenceInterval {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         [self.low, self.high].serialize(serializer)
     }
 }
 
-impl Draws {
+impl RandomDraws {
     /// Starts the draws of `seed`.
     pub(crate) const fn new(seed: u64) -> Self {
         Self(seed)
@@ -130,7 +130,7 @@ impl Draws {
         }
     }
 
-    fn resample(&mut self, confusion: &Confusion) -> Confusion {
+    fn resample(&mut self, confusion: &ConfusionMatrix) -> ConfusionMatrix {
         let mut sample = confusion.emptied();
         let ends: Vec<u64> = confusion
             .cells()
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn draws_are_those_of_the_published_generator() {
-        let mut draws = Draws(1_234_567);
+        let mut draws = RandomDraws(1_234_567);
 
         let first = [draws.next(), draws.next(), draws.next()];
 
@@ -180,15 +180,15 @@ mod tests {
 
     #[test]
     fn what_is_always_right_stays_right() {
-        let intervals = Intervals::of(&confusion([[5, 0], [0, 9]]), 7);
+        let intervals = LabelIntervals::of(&confusion([[5, 0], [0, 9]]), 7);
 
-        assert_eq!(intervals.accuracy, Interval { low: 1.0, high: 1.0 });
-        assert_eq!(intervals.macro_f1, Interval { low: 1.0, high: 1.0 });
+        assert_eq!(intervals.accuracy, ConfidenceInterval { low: 1.0, high: 1.0 });
+        assert_eq!(intervals.macro_f1, ConfidenceInterval { low: 1.0, high: 1.0 });
     }
 
     #[test]
     fn the_interval_of_an_accuracy_is_about_two_standard_errors_wide() {
-        let Interval { low, high } = Intervals::of(&confusion([[320, 80], [80, 320]]), 7).accuracy;
+        let ConfidenceInterval { low, high } = LabelIntervals::of(&confusion([[320, 80], [80, 320]]), 7).accuracy;
 
         // sqrt(0.8 * 0.2 / 800) = 0.01414
         assert!((0.8 - low - 0.0277).abs() < 0.003 && (high - 0.8 - 0.0277).abs() < 0.003, "{low} to {high}");
@@ -198,7 +198,7 @@ mod tests {
     fn the_seed_decides_the_draws() {
         let confusion = confusion([[32, 8], [8, 32]]);
 
-        assert_eq!(Intervals::of(&confusion, 7), Intervals::of(&confusion, 7));
-        assert_ne!(Intervals::of(&confusion, 7), Intervals::of(&confusion, 8));
+        assert_eq!(LabelIntervals::of(&confusion, 7), LabelIntervals::of(&confusion, 7));
+        assert_ne!(LabelIntervals::of(&confusion, 7), LabelIntervals::of(&confusion, 8));
     }
 }

@@ -2,15 +2,15 @@
 
 use serde::Serialize;
 
-use super::bins::{BINS, Bin, ReliabilityBin};
+use super::bins::{BINS, CalibrationBin, ReliabilityBin};
 
 /// The least probability that the log likelihood is taken of: one certain mistake must not be infinite.
 const FLOOR: f64 = 1e-12;
 
 /// Sums over the prompts seen so far; constant in size.
 #[derive(Debug, Clone, Default)]
-pub struct Calibration {
-    bins: [Bin; BINS],
+pub struct CalibrationTally {
+    bins: [CalibrationBin; BINS],
     squares: f64,
     surprise: f64,
     n: u64,
@@ -27,14 +27,14 @@ pub struct CalibrationFigures {
     pub nll: f64,
 }
 
-impl Calibration {
+impl CalibrationTally {
     /// Counts one prompt: its probabilities, the right label and the label it got, which has the top probability.
     ///
     /// # Panics
     /// When there is no probability for one of the labels.
     pub fn add(&mut self, probabilities: &[f32], truth: usize, predicted: usize) {
         let confidence = f64::from(probabilities[predicted]);
-        self.bins[Bin::of(confidence)].add(confidence, truth == predicted);
+        self.bins[CalibrationBin::of(confidence)].add(confidence, truth == predicted);
         self.squares += squares(probabilities, truth);
         self.surprise -= f64::from(probabilities[truth]).max(FLOOR).ln();
         self.n += 1;
@@ -43,7 +43,7 @@ impl Calibration {
     /// Returns the bins that hold anything, the lowest probability first.
     #[must_use]
     pub fn reliability(&self) -> Vec<ReliabilityBin> {
-        Bin::reliability(&self.bins)
+        CalibrationBin::reliability(&self.bins)
     }
 
     /// Returns the figures; zeros when nothing was counted.
@@ -67,7 +67,7 @@ mod tests {
 
     /// Probabilities that a float holds exactly.
     fn figures(rows: &[([f32; 2], usize)]) -> CalibrationFigures {
-        let mut calibration = Calibration::default();
+        let mut calibration = CalibrationTally::default();
         for (probabilities, truth) in rows {
             calibration.add(probabilities, *truth, usize::from(probabilities[1] > probabilities[0]));
         }

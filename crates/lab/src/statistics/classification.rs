@@ -6,14 +6,14 @@ use serde::Serialize;
 
 /// A confusion matrix: rows are the truth, columns the prediction, both in the head's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Confusion {
+pub struct ConfusionMatrix {
     labels: usize,
     counts: Vec<u64>,
 }
 
 /// The figures of a classification as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Figures {
+pub struct ClassificationFigures {
     /// The share of right labels.
     pub accuracy: f64,
     /// The share of labels that are right or next to it in the head's order.
@@ -37,7 +37,7 @@ pub struct ClassFigures {
     pub support: u64,
 }
 
-impl Confusion {
+impl ConfusionMatrix {
     /// Makes the matrix of nothing, over `labels` labels.
     #[must_use]
     pub fn new(labels: usize) -> Self {
@@ -107,8 +107,8 @@ impl Confusion {
 
     /// Returns the figures of the whole.
     #[must_use]
-    pub fn figures(&self) -> Figures {
-        Figures {
+    pub fn figures(&self) -> ClassificationFigures {
+        ClassificationFigures {
             accuracy: self.accuracy(),
             adjacent_accuracy: self.within(1),
             macro_f1: self.macro_f1(),
@@ -174,8 +174,8 @@ fn ratio(part: u64, whole: u64) -> f64 {
 }
 
 #[cfg(test)]
-pub(crate) fn confusion<const K: usize>(rows: [[u64; K]; K]) -> Confusion {
-    Confusion { labels: K, counts: rows.concat() }
+pub(crate) fn confusion<const K: usize>(rows: [[u64; K]; K]) -> ConfusionMatrix {
+    ConfusionMatrix { labels: K, counts: rows.concat() }
 }
 
 #[cfg(test)]
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     /// 20 prompts: 14 right, 5 one step off, 1 two steps off.
-    fn example() -> Confusion {
+    fn example() -> ConfusionMatrix {
         confusion([[8, 1, 1], [2, 4, 0], [0, 2, 2]])
     }
 
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn nothing_counted_is_zero_and_not_nan() {
-        let figures = Confusion::new(3).figures();
+        let figures = ConfusionMatrix::new(3).figures();
 
         assert_eq!((figures.accuracy, figures.macro_f1, figures.weighted_f1), (0.0, 0.0, 0.0));
     }

@@ -8,12 +8,12 @@ mod curve;
 
 use serde::Serialize;
 
-pub use self::curve::{Curve, Point};
-use super::bootstrap::{Draws, Interval, RESAMPLES};
+pub use self::curve::{RoutingCurve, RoutingCurvePoint};
+use super::bootstrap::{ConfidenceInterval, RESAMPLES, RandomDraws};
 
 /// One prompt: where the score ranks it, and how well either model answers it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Routed {
+pub struct RoutedOutcome {
     /// The more, the sooner the strong model gets it.
     pub score: f64,
     /// The strong model's quality, 0 to 1.
@@ -38,30 +38,30 @@ pub struct RoutingFigures {
 pub struct RoutingIntervals {
     /// The interval of the APGR.
     #[serde(rename = "apgr_ci95")]
-    pub apgr: Interval,
+    pub apgr: ConfidenceInterval,
     /// The interval of the share that recovers half of the gap.
     #[serde(rename = "cpt_50_ci95")]
-    pub cpt_50: Interval,
+    pub cpt_50: ConfidenceInterval,
     /// The interval of the share that recovers 80 % of the gap.
     #[serde(rename = "cpt_80_ci95")]
-    pub cpt_80: Interval,
+    pub cpt_80: ConfidenceInterval,
     /// The interval of the APGR's lead over prompt length on the same draws.
     #[serde(rename = "apgr_over_length_ci95")]
-    pub over_length: Interval,
+    pub over_length: ConfidenceInterval,
 }
 
 /// Prompts in the order of their scores, the lowest first; what scores the same stands in random order.
 #[derive(Debug, Clone)]
-pub struct Ranking {
+pub struct PromptRanking {
     /// Each prompt's place in the file.
     order: Vec<usize>,
 }
 
-impl Ranking {
+impl PromptRanking {
     /// Ranks prompts by score; `seed` decides between equal ones.
     #[must_use]
     pub fn of(scores: impl IntoIterator<Item = f64>, seed: u64) -> Self {
-        let mut draws = Draws::new(seed);
+        let mut draws = RandomDraws::new(seed);
         let mut keys: Vec<(f64, u64, usize)> =
             scores.into_iter().enumerate().map(|(index, score)| (score, draws.next(), index)).collect();
         keys.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
@@ -70,21 +70,21 @@ impl Ranking {
 
     /// Returns the curve over all prompts.
     #[must_use]
-    pub fn curve(&self, rows: &[Routed]) -> Curve {
-        Curve::of(self.order.iter().map(|index| (&rows[*index], 1)))
+    pub fn curve(&self, rows: &[RoutedOutcome]) -> RoutingCurve {
+        RoutingCurve::of(self.order.iter().map(|index| (&rows[*index], 1)))
     }
 
     /// Returns the curve over prompts drawn with replacement: each `counts` times.
-    fn resampled(&self, rows: &[Routed], counts: &[u32]) -> Curve {
-        Curve::of(self.order.iter().map(|index| (&rows[*index], counts[*index])))
+    fn resampled(&self, rows: &[RoutedOutcome], counts: &[u32]) -> RoutingCurve {
+        RoutingCurve::of(self.order.iter().map(|index| (&rows[*index], counts[*index])))
     }
 }
 
 impl RoutingIntervals {
     /// Draws the rows with replacement, [`RESAMPLES`] times; both rankings are measured on the same draws.
     #[must_use]
-    pub fn of(rows: &[Routed], ranking: &Ranking, length: &Ranking, seed: u64) -> Self {
-        let mut draws = Draws::new(seed);
+    pub fn of(rows: &[RoutedOutcome], ranking: &PromptRanking, length: &PromptRanking, seed: u64) -> Self {
+        let mut draws = RandomDraws::new(seed);
         let mut values: [Vec<f64>; 4] = Default::default();
         for _ in 0..RESAMPLES {
             let counts = draws.counts(rows.len());
@@ -94,7 +94,7 @@ impl RoutingIntervals {
                 values.push(value);
             }
         }
-        let [apgr, cpt_50, cpt_80, over_length] = values.map(Interval::of);
+        let [apgr, cpt_50, cpt_80, over_length] = values.map(ConfidenceInterval::of);
         Self { apgr, cpt_50, cpt_80, over_length }
     }
 }

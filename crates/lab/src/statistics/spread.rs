@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::binary::{Claim, EventFigures, area, reliability};
-use super::bins::{BINS, Bin, ReliabilityBin};
-use super::bootstrap::{Draws, Interval, RESAMPLES};
+use super::binary::{BinaryClaim, EventFigures, area, reliability};
+use super::bins::{BINS, CalibrationBin, ReliabilityBin};
+use super::bootstrap::{ConfidenceInterval, RESAMPLES, RandomDraws};
 use super::classification::mean;
 
 /// Draws of the outcomes of claims that are exactly right.
@@ -12,62 +12,62 @@ const HONEST_DRAWS: usize = 200;
 
 /// Intervals of figures of probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Spread {
+pub struct ScoreIntervals {
     /// The interval of the AUC, or of its mean over the labels; `None` where there is none.
     #[serde(rename = "auc_ci95", skip_serializing_if = "Option::is_none")]
-    pub auc: Option<Interval>,
+    pub auc: Option<ConfidenceInterval>,
     /// Intervals of the calibration, where the scores are probabilities.
     #[serde(flatten)]
-    pub honesty: Option<Honesty>,
+    pub honesty: Option<CalibrationIntervals>,
 }
 
 /// Intervals of the calibration of probabilities.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Honesty {
+pub struct CalibrationIntervals {
     /// The interval of the expected calibration error. A resample adds its own noise to every bin, so the draws are
     /// moved down until their mean is the error itself, and are never below 0.
     #[serde(rename = "ece_ci95")]
-    pub ece: Interval,
+    pub ece: ConfidenceInterval,
     /// The mean calibration error that so many claims have when each is exactly right: nothing can be expected below
     /// it.
     pub ece_by_chance: f64,
     /// The interval of the Brier score.
     #[serde(rename = "brier_ci95")]
-    pub brier: Interval,
+    pub brier: ConfidenceInterval,
 }
 
 /// The rows that a bootstrap draws anew: one entry a row everywhere.
 #[derive(Debug)]
-pub(crate) struct Drawn<'d> {
+pub(crate) struct BootstrapRows<'d> {
     /// Claims that the label is right; `None` where scores are no probabilities.
-    pub(crate) claims: Option<&'d [Claim]>,
+    pub(crate) claims: Option<&'d [BinaryClaim]>,
     /// Each row's part of the Brier score.
     pub(crate) squares: &'d [f64],
     /// For each label its score beside whether it is the truth.
-    pub(crate) labels: Vec<Vec<Claim>>,
+    pub(crate) labels: Vec<Vec<BinaryClaim>>,
     /// Decides the draws.
     pub(crate) seed: u64,
 }
 
 /// The claims of one label, the lowest first.
-struct Order {
-    entries: Vec<Entry>,
+struct ScoreOrder {
+    entries: Vec<ScoredRow>,
     /// The area of all rows, for draws without a row that deserves the label, or without any other.
     whole: f64,
 }
 
-struct Entry {
+struct ScoredRow {
     row: u32,
     truth: bool,
     /// True when the score is above that of the entry before.
     rises: bool,
 }
 
-impl Spread {
+impl ScoreIntervals {
     /// Draws `rows` rows with replacement, [`RESAMPLES`] times.
-    pub(crate) fn of(rows: usize, drawn: &Drawn<'_>) -> Self {
-        let mut draws = Draws::new(drawn.seed);
-        let orders: Vec<Order> = drawn.labels.iter().filter_map(|claims| Order::of(claims)).collect();
+    pub(crate) fn of(rows: usize, drawn: &BootstrapRows<'_>) -> Self {
+        let mut draws = RandomDraws::new(drawn.seed);
+        let orders: Vec<ScoreOrder> = drawn.labels.iter().filter_map(|claims| ScoreOrder::of(claims)).collect();
         let (mut areas, mut gaps, mut squares) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..RESAMPLES {
             let counts = draws.counts(rows);
@@ -78,25 +78,28 @@ impl Spread {
                 squares.push(share(drawn.squares.iter().zip(&counts).map(|(square, n)| square * f64::from(*n)).sum()));
             }
         }
-        let honesty = drawn.claims.map(|claims| Honesty {
-            ece: Interval::of(centred(gaps, EventFigures::of(claims).ece)),
+        let honesty = drawn.claims.map(|claims| CalibrationIntervals {
+            ece: ConfidenceInterval::of(centred(gaps, EventFigures::of(claims).ece)),
             ece_by_chance: by_chance(claims, &mut draws),
-            brier: Interval::of(squares),
+            brier: ConfidenceInterval::of(squares),
         });
-        Self { auc: (!areas.is_empty()).then(|| Interval::of(areas)), honesty }
+        Self { auc: (!areas.is_empty()).then(|| ConfidenceInterval::of(areas)), honesty }
     }
 }
 
-impl Order {
+impl ScoreOrder {
     /// Returns the order of a label that some rows deserve and some do not.
-    fn of(claims: &[Claim]) -> Option<Self> {
+    fn of(claims: &[BinaryClaim]) -> Option<Self> {
         let whole = area(claims)?;
         let mut rows: Vec<u32> = (0..u32::try_from(claims.len()).unwrap_or(u32::MAX)).collect();
         let score = |row: u32| claims[row as usize].probability;
         rows.sort_by(|a, b| score(*a).total_cmp(&score(*b)));
         let rises = |place: usize| place > 0 && score(rows[place]) > score(rows[place - 1]);
-        let entry =
-            |(place, row): (usize, &u32)| Entry { row: *row, truth: claims[*row as usize].truth, rises: rises(place) };
+        let entry = |(place, row): (usize, &u32)| ScoredRow {
+            row: *row,
+            truth: claims[*row as usize].truth,
+            rises: rises(place),
+        };
         Some(Self { entries: rows.iter().enumerate().map(entry).collect(), whole })
     }
 
@@ -105,7 +108,7 @@ impl Order {
         let (mut wins, mut trues, mut falses) = (0.0, 0.0, 0.0);
         let (mut hits, mut misses) = (0.0, 0.0);
         let close = |(hits, misses): (f64, f64), falses: f64| hits * (falses + misses / 2.0);
-        for Entry { row, truth, rises } in &self.entries {
+        for ScoredRow { row, truth, rises } in &self.entries {
             if *rises {
                 wins += close((hits, misses), falses);
                 (trues, falses) = (trues + hits, falses + misses);
@@ -120,10 +123,11 @@ impl Order {
 }
 
 /// Returns the summed calibration gaps when each claim counts as often as it was drawn.
-fn gap(claims: &[Claim], counts: &[u32]) -> f64 {
+fn gap(claims: &[BinaryClaim], counts: &[u32]) -> f64 {
     let mut bins = [0.0; BINS];
     for (claim, n) in claims.iter().zip(counts) {
-        bins[Bin::of(claim.probability)] += f64::from(*n) * (f64::from(u8::from(claim.truth)) - claim.probability);
+        bins[CalibrationBin::of(claim.probability)] +=
+            f64::from(*n) * (f64::from(u8::from(claim.truth)) - claim.probability);
     }
     bins.iter().map(|gap: &f64| gap.abs()).sum()
 }
@@ -134,7 +138,7 @@ fn centred(draws: Vec<f64>, figure: f64) -> Vec<f64> {
     draws.into_iter().map(|draw| (draw - surplus).max(0.0)).collect()
 }
 
-fn by_chance(claims: &[Claim], draws: &mut Draws) -> f64 {
+fn by_chance(claims: &[BinaryClaim], draws: &mut RandomDraws) -> f64 {
     let mut honest = claims.to_vec();
     let mut sum = 0.0;
     for _ in 0..HONEST_DRAWS {
@@ -152,20 +156,20 @@ mod tests {
     use super::*;
 
     /// Claims that hold exactly as often as they say, and squares of their errors.
-    fn honest(n: usize) -> (Vec<Claim>, Vec<f64>) {
-        let mut draws = Draws::new(11);
+    fn honest(n: usize) -> (Vec<BinaryClaim>, Vec<f64>) {
+        let mut draws = RandomDraws::new(11);
         let claim = |_| {
             let probability = draws.share();
-            Claim { probability, truth: draws.share() < probability }
+            BinaryClaim { probability, truth: draws.share() < probability }
         };
-        let claims: Vec<Claim> = (0..n).map(claim).collect();
-        let squares = claims.iter().map(Claim::square).collect();
+        let claims: Vec<BinaryClaim> = (0..n).map(claim).collect();
+        let squares = claims.iter().map(BinaryClaim::square).collect();
         (claims, squares)
     }
 
-    fn spread(claims: &[Claim], squares: &[f64], seed: u64) -> Spread {
-        let drawn = Drawn { claims: Some(claims), squares, labels: vec![claims.to_vec()], seed };
-        Spread::of(claims.len(), &drawn)
+    fn spread(claims: &[BinaryClaim], squares: &[f64], seed: u64) -> ScoreIntervals {
+        let drawn = BootstrapRows { claims: Some(claims), squares, labels: vec![claims.to_vec()], seed };
+        ScoreIntervals::of(claims.len(), &drawn)
     }
 
     #[test]
@@ -173,15 +177,16 @@ mod tests {
         let (mut claims, _) = honest(200);
         claims.iter_mut().for_each(|claim| claim.probability = (claim.probability * 10.0).round());
 
-        let order = Order::of(&claims).expect("both outcomes");
+        let order = ScoreOrder::of(&claims).expect("both outcomes");
 
         assert_eq!((order.area(&[1; 200]), Some(order.whole)), (area(&claims), area(&claims)));
     }
 
     #[test]
     fn rows_that_were_not_drawn_do_not_count() {
-        let claims = [(0.1, true), (0.2, false), (0.3, true)].map(|(probability, truth)| Claim { probability, truth });
-        let order = Order::of(&claims).expect("both outcomes");
+        let claims =
+            [(0.1, true), (0.2, false), (0.3, true)].map(|(probability, truth)| BinaryClaim { probability, truth });
+        let order = ScoreOrder::of(&claims).expect("both outcomes");
         let area = |counts: [u32; 3]| order.area(&counts);
 
         assert_eq!(
@@ -194,11 +199,11 @@ mod tests {
     fn intervals_hold_what_many_more_rows_would_show() {
         let (claims, squares) = honest(2_000);
 
-        let Spread { auc, honesty } = spread(&claims, &squares, 7);
+        let ScoreIntervals { auc, honesty } = spread(&claims, &squares, 7);
         let (auc, honesty) = (auc.expect("both outcomes"), honesty.expect("probabilities"));
 
         // Of uniform honest claims the area is 5/6 and the Brier score 1/6.
-        let holds = |interval: Interval, value: f64| interval.low < value && value < interval.high;
+        let holds = |interval: ConfidenceInterval, value: f64| interval.low < value && value < interval.high;
         assert!(holds(auc, 5.0 / 6.0) && auc.high - auc.low < 0.05, "{auc:?}");
         assert!(holds(honesty.brier, 1.0 / 6.0) && honesty.brier.high - honesty.brier.low < 0.03, "{honesty:?}");
         // sqrt(2 / pi) standard errors a bin: 15 bins of 133 rows whose variance is 1/6 on average.
@@ -208,12 +213,12 @@ mod tests {
 
     #[test]
     fn a_draw_without_a_rare_label_takes_the_area_of_all_rows() {
-        let rare: Vec<Claim> =
-            (0_u8..40).map(|row| Claim { probability: f64::from(row % 7), truth: row == 3 }).collect();
-        let never: Vec<Claim> = rare.iter().map(|claim| Claim { truth: false, ..*claim }).collect();
+        let rare: Vec<BinaryClaim> =
+            (0_u8..40).map(|row| BinaryClaim { probability: f64::from(row % 7), truth: row == 3 }).collect();
+        let never: Vec<BinaryClaim> = rare.iter().map(|claim| BinaryClaim { truth: false, ..*claim }).collect();
 
-        let drawn = Drawn { claims: None, squares: &[], labels: vec![rare.clone(), never], seed: 7 };
-        let Interval { low, high } = Spread::of(40, &drawn).auc.expect("one label has an area");
+        let drawn = BootstrapRows { claims: None, squares: &[], labels: vec![rare.clone(), never], seed: 7 };
+        let ConfidenceInterval { low, high } = ScoreIntervals::of(40, &drawn).auc.expect("one label has an area");
 
         let whole = area(&rare).expect("both outcomes");
         assert!(low <= whole && whole <= high && low > 0.0, "{low} to {high}, not {whole}");
@@ -231,8 +236,8 @@ mod tests {
     fn scores_that_are_no_probabilities_have_an_area_only() {
         let (claims, _) = honest(100);
 
-        let drawn = Drawn { claims: None, squares: &[], labels: vec![claims], seed: 7 };
-        let spread = Spread::of(100, &drawn);
+        let drawn = BootstrapRows { claims: None, squares: &[], labels: vec![claims], seed: 7 };
+        let spread = ScoreIntervals::of(100, &drawn);
 
         assert!(spread.auc.is_some() && spread.honesty.is_none());
         assert_eq!(serde_json::to_value(spread).expect("plain data").as_object().map(serde_json::Map::len), Some(1));

@@ -19,18 +19,18 @@ const TICK: Duration = Duration::from_micros(1);
 const MOST_MOVES: u32 = 100;
 
 /// The file that is written, and the full ones beside it.
-pub(super) struct Files {
+pub(super) struct LogFiles {
     path: PathBuf,
     max_bytes: u64,
     max_age: Duration,
     max_files: usize,
-    open: Option<Open>,
+    open: Option<OpenLogFile>,
     /// The time in the newest full file's name.
     latest: SystemTime,
     now: fn() -> SystemTime,
 }
 
-struct Open {
+struct OpenLogFile {
     file: File,
     since: SystemTime,
     /// Device and inode of the path's file at the time when it was opened.
@@ -38,16 +38,16 @@ struct Open {
 }
 
 /// The file with the right to write to it: another writer of the same path (the one before a reload, another process) waits.
-struct Turn {
-    open: Open,
+struct AppendLock {
+    open: OpenLogFile,
     /// The offset of the next line.
     end: u64,
     /// True when the lock was granted: not every file system can.
     alone: bool,
 }
 
-impl Files {
-    pub(super) fn new(section: &config::DecisionLog, base_dir: &Path) -> Self {
+impl LogFiles {
+    pub(super) fn new(section: &config::DecisionLogConfig, base_dir: &Path) -> Self {
         Self {
             path: base_dir.join(&section.path),
             max_bytes: section.max_bytes,
@@ -88,7 +88,7 @@ impl Files {
     }
 
     /// Waits for the turn to write `more` bytes. What somebody else moved or removed is not written any more.
-    fn turn(&mut self, more: u64) -> io::Result<Turn> {
+    fn turn(&mut self, more: u64) -> io::Result<AppendLock> {
         for _ in 0..MOST_MOVES {
             let open = self.open.take().map_or_else(|| self.open(), Ok)?;
             let alone = open.file.lock().is_ok();
@@ -98,7 +98,7 @@ impl Files {
             let end = end_line(&open.file)?;
             let age = (self.now)().duration_since(open.since).unwrap_or_default();
             if end == 0 || (end + more <= self.max_bytes && age < self.max_age) {
-                return Ok(Turn { open, end, alone });
+                return Ok(AppendLock { open, end, alone });
             }
             let full = self.full_name();
             fs::rename(&self.path, full)?;
@@ -107,7 +107,7 @@ impl Files {
         Err(io::Error::other("the file is moved again and again"))
     }
 
-    fn open(&self) -> io::Result<Open> {
+    fn open(&self) -> io::Result<OpenLogFile> {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
         }
@@ -116,7 +116,7 @@ impl Files {
         let metadata = file.metadata()?;
         let since =
             if metadata.len() == 0 { (self.now)() } else { metadata.created().or_else(|_| metadata.modified())? };
-        Ok(Open { file, since, identity: (metadata.dev(), metadata.ino()) })
+        Ok(OpenLogFile { file, since, identity: (metadata.dev(), metadata.ino()) })
     }
 
     /// Returns a name that nobody has, by the time; of two files that fill at once the later one has the later name.
@@ -188,18 +188,18 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use pointsman_core::config::Span;
+    use pointsman_core::config::TimeSpan;
 
     use super::*;
 
-    fn section(path: &Path) -> config::DecisionLog {
-        config::DecisionLog {
+    fn section(path: &Path) -> config::DecisionLogConfig {
+        config::DecisionLogConfig {
             path: path.to_owned(),
             text: false,
             max_text_bytes: 100,
             hash_key: None,
             max_bytes: 10,
-            max_age: Span::from_secs(3600),
+            max_age: TimeSpan::from_secs(3600),
             max_files: 3,
             queue: 4,
         }
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn a_full_file_makes_way_and_the_oldest_goes() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut files = Files::new(&section(Path::new("logs/d.jsonl")), folder.path());
+        let mut files = LogFiles::new(&section(Path::new("logs/d.jsonl")), folder.path());
 
         for line in 0..6 {
             files.append(format!("line {line}\n").as_bytes()).expect("written");
@@ -234,7 +234,7 @@ mod tests {
         let mut section = section(Path::new("d.jsonl"));
         section.max_files = 1;
         fs::write(folder.path().join("d.notes.jsonl"), "mine").expect("written");
-        let mut files = Files::new(&section, folder.path());
+        let mut files = LogFiles::new(&section, folder.path());
 
         for line in ["1234\n", "6789\n", "x\n"] {
             files.append(line.as_bytes()).expect("written");
@@ -252,7 +252,7 @@ mod tests {
         NOW.store(start, Ordering::Relaxed);
         let mut section = section(Path::new("d.jsonl"));
         section.max_bytes = 1000;
-        let mut files = Files::new(&section, folder.path());
+        let mut files = LogFiles::new(&section, folder.path());
         files.now = || SystemTime::UNIX_EPOCH + Duration::from_secs(NOW.load(Ordering::Relaxed));
 
         files.append(b"a\n").expect("written");
@@ -273,7 +273,7 @@ mod tests {
         let mut section = section(Path::new("d.jsonl"));
         section.max_bytes = 1000;
 
-        Files::new(&section, folder.path()).append(b"{}\n").expect("written");
+        LogFiles::new(&section, folder.path()).append(b"{}\n").expect("written");
 
         assert_eq!(fs::read_to_string(path).expect("a file"), "{\"half\n{}\n");
     }
@@ -282,7 +282,7 @@ mod tests {
     fn a_folder_that_was_removed_is_made_again() {
         let folder = tempfile::tempdir().expect("a folder");
         let logs = folder.path().join("logs");
-        let mut files = Files::new(&section(Path::new("logs/d.jsonl")), folder.path());
+        let mut files = LogFiles::new(&section(Path::new("logs/d.jsonl")), folder.path());
         files.append(b"a\n").expect("written");
 
         fs::remove_dir_all(&logs).expect("removed");
@@ -295,7 +295,7 @@ mod tests {
     fn a_write_that_fails_takes_back_its_own_bytes_and_no_other_writer_s() {
         let folder = tempfile::tempdir().expect("a folder");
         let section = section(Path::new("d.jsonl"));
-        let [mut one, mut other] = [(); 2].map(|()| Files::new(&section, folder.path()));
+        let [mut one, mut other] = [(); 2].map(|()| LogFiles::new(&section, folder.path()));
         one.append(b"a\n").expect("written");
         other.append(b"b\n").expect("written");
 
@@ -312,10 +312,10 @@ mod tests {
     #[test]
     fn several_writers_lose_no_line_while_files_fill() {
         let folder = tempfile::tempdir().expect("a folder");
-        let section = config::DecisionLog { max_bytes: 100, max_files: 1000, ..section(Path::new("d.jsonl")) };
+        let section = config::DecisionLogConfig { max_bytes: 100, max_files: 1000, ..section(Path::new("d.jsonl")) };
         std::thread::scope(|scope| {
             for writer in 0..4 {
-                let mut files = Files::new(&section, folder.path());
+                let mut files = LogFiles::new(&section, folder.path());
                 scope.spawn(move || {
                     for line in 0..100 {
                         files.append(format!("{writer} {line:03}\n").as_bytes()).expect("written");

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use pointsman_core::features::{Features, TABLE, Value as FeatureValue};
-use pointsman_core::scores::{Degraded, Familiarity, HeadScores, Scores, Unfamiliar};
+use pointsman_core::features::{FEATURE_TABLE, FeatureValue, Features};
+use pointsman_core::scores::{ClassifierFailure, Familiarity, HeadScores, Scores, UnfamiliarPart};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -252,8 +252,8 @@ impl DecisionRecord<'_> {
 
     /// Returns the reason why the classifier gave no scores, if it was asked.
     #[must_use]
-    pub fn degraded(&self) -> Option<Degraded> {
-        Degraded::ALL.into_iter().find(|degraded| Some(degraded.as_str()) == self.degraded.as_deref())
+    pub fn degraded(&self) -> Option<ClassifierFailure> {
+        ClassifierFailure::ALL.into_iter().find(|degraded| Some(degraded.as_str()) == self.degraded.as_deref())
     }
 
     /// Returns the time when the request was over, in seconds since 1970; 0 where the line does not say.
@@ -291,8 +291,8 @@ impl DecisionRecord<'_> {
     }
 
     fn familiarity(&self) -> Familiarity {
-        let is = |unfamiliar: &Unfamiliar| Some(unfamiliar.as_str()) == self.unfamiliar.as_deref();
-        Familiarity { known_ngrams: self.known_ngrams, unfamiliar: Unfamiliar::ALL.into_iter().find(is) }
+        let is = |unfamiliar: &UnfamiliarPart| Some(unfamiliar.as_str()) == self.unfamiliar.as_deref();
+        Familiarity { known_ngrams: self.known_ngrams, unfamiliar: UnfamiliarPart::ALL.into_iter().find(is) }
     }
 }
 
@@ -316,7 +316,7 @@ impl Serialize for LoggedFeatures<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Measured(features) => {
-                let values = TABLE.iter().enumerate();
+                let values = FEATURE_TABLE.iter().enumerate();
                 serializer.collect_map(values.map(|(index, spec)| (spec.name, bounded(features.value(index)))))
             }
             Self::Read(values) => values.serialize(serializer),

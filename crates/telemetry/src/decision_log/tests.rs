@@ -2,17 +2,17 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender};
 
-use pointsman_core::config::{KeySource, Span};
+use pointsman_core::config::{SecretSource, TimeSpan};
 
 use super::*;
-use crate::logging::Format;
+use crate::logging::LogFormat;
 use crate::logging::capture::captured;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Line(&'static str);
 
-impl Entry for Line {
+impl DecisionLogEntry for Line {
     fn write(&self, line: &mut Vec<u8>) {
         line.extend_from_slice(self.0.as_bytes());
     }
@@ -24,7 +24,7 @@ struct Gate {
     open: std::sync::Mutex<Receiver<()>>,
 }
 
-impl Entry for Gate {
+impl DecisionLogEntry for Gate {
     fn write(&self, line: &mut Vec<u8>) {
         let _ = self.reached.send(());
         let _ = self.open.lock().expect("one writer").recv();
@@ -32,24 +32,24 @@ impl Entry for Gate {
     }
 }
 
-fn section() -> config::DecisionLog {
-    config::DecisionLog {
+fn section() -> config::DecisionLogConfig {
+    config::DecisionLogConfig {
         path: PathBuf::from("d.jsonl"),
         text: false,
         max_text_bytes: 5,
-        hash_key: Some(KeySource::Env("KEY".into())),
+        hash_key: Some(SecretSource::Env("KEY".into())),
         max_bytes: 1 << 20,
-        max_age: Span::from_secs(3600),
+        max_age: TimeSpan::from_secs(3600),
         max_files: 2,
         queue: 2,
     }
 }
 
-fn secret(section: &config::DecisionLog, key: &str) -> Option<Secret> {
+fn secret(section: &config::DecisionLogConfig, key: &str) -> Option<Secret> {
     section.secret(&|_| Some(key.to_owned()), Path::new("")).expect("a good key")
 }
 
-fn start(section: &config::DecisionLog, folder: &Path) -> (DecisionLog, Arc<Metrics>) {
+fn start(section: &config::DecisionLogConfig, folder: &Path) -> (DecisionLog, Arc<Metrics>) {
     let metrics = Arc::new(Metrics::new());
     let secret = secret(section, "a-key-of-sixteen-or-more");
     (DecisionLog::start(section, secret.as_ref(), folder, &metrics).expect("a thread"), metrics)
@@ -110,22 +110,22 @@ fn a_place_that_cannot_be_written_is_said_once_and_its_recovery_too() {
     fs::create_dir(&blocked).expect("a folder in the file's place");
     let (queue, lines) = sync_channel(8);
     for line in ["one", "two"] {
-        queue.send(Message::Line(Box::new(Line(line)))).expect("room");
+        queue.send(WriterMessage::Line(Box::new(Line(line)))).expect("room");
         let (done, _) = sync_channel(1);
-        queue.send(Message::Flush(done)).expect("room");
+        queue.send(WriterMessage::Flush(done)).expect("room");
     }
     struct Mend(PathBuf);
-    impl Entry for Mend {
+    impl DecisionLogEntry for Mend {
         fn write(&self, line: &mut Vec<u8>) {
             fs::remove_dir(&self.0).expect("removed");
             line.extend_from_slice(b"three");
         }
     }
-    queue.send(Message::Line(Box::new(Mend(blocked.clone())))).expect("room");
+    queue.send(WriterMessage::Line(Box::new(Mend(blocked.clone())))).expect("room");
     drop(queue);
 
-    let writer = Writer::new(&section(), folder.path(), Arc::clone(&metrics));
-    let text = captured(Format::Text, "", || writer.run(&lines));
+    let writer = LogWriter::new(&section(), folder.path(), Arc::clone(&metrics));
+    let text = captured(LogFormat::Text, "", || writer.run(&lines));
 
     assert_eq!(text.matches("cannot be written").count(), 1, "{text}");
     assert_eq!(text.matches("written again").count(), 1, "{text}");
@@ -171,7 +171,7 @@ fn a_long_text_is_hashed_by_its_ends_and_length() {
 #[test]
 fn text_that_was_asked_for_is_cut_between_characters() {
     let folder = tempfile::tempdir().expect("a folder");
-    let section = config::DecisionLog { text: true, hash_key: None, ..section() };
+    let section = config::DecisionLogConfig { text: true, hash_key: None, ..section() };
     let log = DecisionLog::start(&section, None, folder.path(), &Arc::new(Metrics::new())).expect("a thread");
 
     let kept = log.keep("abcdé");

@@ -6,24 +6,24 @@ use std::sync::mpsc::{Receiver, SyncSender};
 
 use pointsman_core::config;
 
-use super::Entry;
-use super::files::Files;
+use super::DecisionLogEntry;
+use super::files::LogFiles;
 use crate::{DroppedLine, Metrics};
 
 /// Bytes that are written at once at most; fewer as soon as nothing waits.
 const CHUNK: usize = 64 << 10;
 
 /// A message to the writer's thread.
-pub(super) enum Message {
+pub(super) enum WriterMessage {
     /// A line to write.
-    Line(Box<dyn Entry>),
+    Line(Box<dyn DecisionLogEntry>),
     /// A question that is answered once everything before it is on the disk.
     Flush(SyncSender<()>),
 }
 
 /// Turns entries into lines in files.
-pub(super) struct Writer {
-    files: Files,
+pub(super) struct LogWriter {
+    files: LogFiles,
     metrics: Arc<Metrics>,
     chunk: usize,
     buffer: Vec<u8>,
@@ -32,15 +32,15 @@ pub(super) struct Writer {
     failing: bool,
 }
 
-impl Writer {
-    pub(super) fn new(section: &config::DecisionLog, base_dir: &Path, metrics: Arc<Metrics>) -> Self {
+impl LogWriter {
+    pub(super) fn new(section: &config::DecisionLogConfig, base_dir: &Path, metrics: Arc<Metrics>) -> Self {
         let chunk = usize::try_from(section.max_bytes).unwrap_or(CHUNK).min(CHUNK);
-        let files = Files::new(section, base_dir);
+        let files = LogFiles::new(section, base_dir);
         Self { files, metrics, chunk, buffer: Vec::new(), lines: 0, failing: false }
     }
 
     /// Writes until the last handle is dropped.
-    pub(super) fn run(mut self, queue: &Receiver<Message>) {
+    pub(super) fn run(mut self, queue: &Receiver<WriterMessage>) {
         while let Ok(message) = queue.recv() {
             self.take(message);
             for message in queue.try_iter() {
@@ -50,9 +50,9 @@ impl Writer {
         }
     }
 
-    fn take(&mut self, message: Message) {
+    fn take(&mut self, message: WriterMessage) {
         match message {
-            Message::Line(entry) => {
+            WriterMessage::Line(entry) => {
                 let start = self.buffer.len();
                 entry.write(&mut self.buffer);
                 self.buffer.push(b'\n');
@@ -67,7 +67,7 @@ impl Writer {
                     self.write_out();
                 }
             }
-            Message::Flush(done) => {
+            WriterMessage::Flush(done) => {
                 self.write_out();
                 self.files.sync();
                 let _ = done.try_send(()); // whoever asked may have given up

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 /// A metric's name, type, meaning, labels and buckets.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Described {
+pub struct MetricDescription {
     /// The full name.
     pub name: &'static str,
     /// `counter`, `gauge` or `histogram`.
@@ -20,7 +20,7 @@ pub struct Described {
 
 /// The unit of a metric's numbers, which the metric's name says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
+pub enum MetricUnit {
     /// Seconds.
     Seconds,
     /// Bytes.
@@ -37,23 +37,23 @@ pub enum Unit {
     Count,
 }
 
-impl Described {
+impl MetricDescription {
     /// Returns the unit, which the end of the name says.
     #[must_use]
-    pub fn unit(&self) -> Unit {
+    pub fn unit(&self) -> MetricUnit {
         let base = self.name.strip_suffix("_total").unwrap_or(self.name);
         let ends = [
-            ("_tokens_per_second", Unit::TokensPerSecond),
-            ("_seconds", Unit::Seconds),
-            ("_bytes", Unit::Bytes),
-            ("_bytes_in_flight", Unit::Bytes),
-            ("_usd", Unit::Dollars),
-            ("_tokens", Unit::Tokens),
-            ("_ratio", Unit::Ratio),
-            ("_share", Unit::Ratio),
-            ("_score", Unit::Ratio),
+            ("_tokens_per_second", MetricUnit::TokensPerSecond),
+            ("_seconds", MetricUnit::Seconds),
+            ("_bytes", MetricUnit::Bytes),
+            ("_bytes_in_flight", MetricUnit::Bytes),
+            ("_usd", MetricUnit::Dollars),
+            ("_tokens", MetricUnit::Tokens),
+            ("_ratio", MetricUnit::Ratio),
+            ("_share", MetricUnit::Ratio),
+            ("_score", MetricUnit::Ratio),
         ];
-        ends.into_iter().find(|(end, _)| base.ends_with(end)).map_or(Unit::Count, |(_, unit)| unit)
+        ends.into_iter().find(|(end, _)| base.ends_with(end)).map_or(MetricUnit::Count, |(_, unit)| unit)
     }
 
     /// Returns `name type unit label,label`: one line of the golden test.
@@ -63,7 +63,7 @@ impl Described {
     }
 }
 
-impl fmt::Display for Unit {
+impl fmt::Display for MetricUnit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Seconds => "seconds",
@@ -79,16 +79,16 @@ impl fmt::Display for Unit {
 
 /// Returns the metrics as two tables of Markdown.
 #[must_use]
-pub fn markdown(metrics: &[Described]) -> String {
+pub fn markdown(metrics: &[MetricDescription]) -> String {
     let mut text = String::from("| metric | type | unit | labels | meaning |\n|---|---|---|---|---|\n");
     for metric in metrics {
-        let Described { name, kind, help, labels, .. } = metric;
+        let MetricDescription { name, kind, help, labels, .. } = metric;
         let labels: Vec<_> = labels.iter().map(|label| format!("`{label}`")).collect();
         let row = format!("| `{name}` | {kind} | {} | {} | {help} |", metric.unit(), labels.join(", "));
         let _ = writeln!(text, "{}", row.replace("|  |", "| |")); // a String takes what is written
     }
     text.push_str("\n| histogram | upper bounds |\n|---|---|\n");
-    for Described { name, buckets, .. } in metrics.iter().filter(|metric| !metric.buckets.is_empty()) {
+    for MetricDescription { name, buckets, .. } in metrics.iter().filter(|metric| !metric.buckets.is_empty()) {
         let bounds: Vec<_> = buckets.iter().map(ToString::to_string).collect();
         let _ = writeln!(text, "| `{name}` | {} |", bounds.join(", "));
     }
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn no_histogram_has_more_than_fifteen_bounds_and_all_ascend() {
-        for Described { name, buckets, .. } in Metrics::new().catalogue() {
+        for MetricDescription { name, buckets, .. } in Metrics::new().catalogue() {
             assert!(buckets.len() <= 15, "{name}");
             assert!(buckets.windows(2).all(|pair| pair[0] < pair[1]), "{name}");
         }

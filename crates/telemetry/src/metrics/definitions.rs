@@ -7,310 +7,310 @@ mod classifier;
 
 pub(super) use self::classifier::*;
 use super::buckets::{FIRST_BYTE, INTER_CHUNK, OVERHEAD, RATE, REQUEST};
-use super::family::Definition;
+use super::family::MetricDefinition;
 
-pub(super) const REQUEST_DURATION: Definition<3> = Definition {
+pub(super) const REQUEST_DURATION: MetricDefinition<3> = MetricDefinition {
     name: "pointsman_request_duration_seconds",
     help: "Time from a request's first byte to its answer's last; its count is the number of requests.",
     labels: ["policy", "model", "status_class"],
     buckets: REQUEST,
 };
 
-pub(super) const OVERHEAD_TIME: Definition<1> = Definition {
+pub(super) const OVERHEAD_TIME: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_overhead_seconds",
     help: "Time a request spent in one of Pointsman's own stages.",
     labels: ["stage"],
     buckets: OVERHEAD,
 };
 
-pub(super) const DECISIONS: Definition<3> = Definition {
+pub(super) const DECISIONS: MetricDefinition<3> = MetricDefinition {
     name: "pointsman_decisions_total",
     help: "Routing decisions by the model that was chosen and why.",
     labels: ["policy", "model", "reason"],
     buckets: &[],
 };
 
-pub(super) const SHADOW_DECISIONS: Definition<3> = Definition {
+pub(super) const SHADOW_DECISIONS: MetricDefinition<3> = MetricDefinition {
     name: "pointsman_shadow_decisions_total",
     help: "What policies that only watch (`mode: shadow`) would have chosen, and why; without a `model` what they would have refused, by the error's code.",
     labels: ["policy", "model", "reason"],
     buckets: &[],
 };
 
-pub(super) const REJECTIONS: Definition<1> = Definition {
+pub(super) const REJECTIONS: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_rejections_total",
     help: "Requests that Pointsman itself answered with an error, by the error's code.",
     labels: ["code"],
     buckets: &[],
 };
 
-pub(super) const CLIENT_REQUESTS: Definition<2> = Definition {
+pub(super) const CLIENT_REQUESTS: MetricDefinition<2> = MetricDefinition {
     name: "pointsman_client_requests_total",
     help: "Requests with a client's key, by how they ended.",
     labels: ["client", "outcome"],
     buckets: &[],
 };
 
-pub(super) const FIRST_BYTE_TIME: Definition<1> = Definition {
+pub(super) const FIRST_BYTE_TIME: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_first_byte_seconds",
     help: "Time from a request's first byte to the first byte of the upstream's answer.",
     labels: ["model"],
     buckets: FIRST_BYTE,
 };
 
-pub(super) const INTER_CHUNK_TIME: Definition<1> = Definition {
+pub(super) const INTER_CHUNK_TIME: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_inter_chunk_seconds",
     help: "Time between two chunks of a streamed answer.",
     labels: ["model"],
     buckets: INTER_CHUNK,
 };
 
-pub(super) const TOKEN_RATE: Definition<1> = Definition {
+pub(super) const TOKEN_RATE: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_tokens_per_second",
     help: "Output tokens of a streamed answer by the time from its first chunk to its last.",
     labels: ["model"],
     buckets: RATE,
 };
 
-pub(super) const TOKENS: Definition<2> = Definition {
+pub(super) const TOKENS: MetricDefinition<2> = MetricDefinition {
     name: "pointsman_tokens_total",
     help: "Tokens of answered requests; cached ones are part of the input, reasoning ones part of the output.",
     labels: ["model", "direction"],
     buckets: &[],
 };
 
-pub(super) const ESTIMATED: Definition<1> = Definition {
+pub(super) const ESTIMATED: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_usage_estimated_total",
     help: "Answers whose tokens were estimated because the upstream did not say.",
     labels: ["model"],
     buckets: &[],
 };
 
-pub(super) const UNKNOWN: Definition<1> = Definition {
+pub(super) const UNKNOWN: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_usage_unknown_total",
     help: "Answers whose tokens nobody knows: compressed, of another type, or empty.",
     labels: ["model"],
     buckets: &[],
 };
 
-pub(super) const COST: Definition<1> = Definition {
+pub(super) const COST: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_cost_usd_total",
     help: "What the answers of a model cost by the catalog's prices.",
     labels: ["model"],
     buckets: &[],
 };
 
-pub(super) const BASELINE_COST: Definition<1> = Definition {
+pub(super) const BASELINE_COST: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_baseline_cost_usd_total",
     help: "What the same tokens would have cost with the policy's most expensive model.",
     labels: ["policy"],
     buckets: &[],
 };
 
-pub(super) const BROKEN_STREAMS: Definition<2> = Definition {
+pub(super) const BROKEN_STREAMS: MetricDefinition<2> = MetricDefinition {
     name: "pointsman_broken_streams_total",
     help: "Streamed answers that the upstream cut, or ended without the mark of its API.",
     labels: ["model", "cause"],
     buckets: &[],
 };
 
-pub(super) const ATTEMPTS: Definition<2> = Definition {
+pub(super) const ATTEMPTS: MetricDefinition<2> = MetricDefinition {
     name: "pointsman_upstream_attempts_total",
     help: "Requests sent to a provider, retries and fallbacks included, by how they ended: success, an error answer, or a failure.",
     labels: ["provider", "outcome"],
     buckets: &[],
 };
 
-pub(super) const UPSTREAM_HEALTHY: Definition<2> = Definition {
+pub(super) const UPSTREAM_HEALTHY: MetricDefinition<2> = MetricDefinition {
     name: "pointsman_upstream_healthy",
     help: "1 while a provider's peer gets requests, 0 while health checks or its failures eject it.",
     labels: ["provider", "peer"],
     buckets: &[],
 };
 
-pub(super) const EJECTIONS: Definition<3> = Definition {
+pub(super) const EJECTIONS: MetricDefinition<3> = MetricDefinition {
     name: "pointsman_upstream_ejections_total",
     help: "Times that a provider's peer was ejected, by cause.",
     labels: ["provider", "peer", "cause"],
     buckets: &[],
 };
 
-pub(super) const UPSTREAM_IN_FLIGHT: Definition<1> = Definition {
+pub(super) const UPSTREAM_IN_FLIGHT: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_upstream_in_flight",
     help: "Requests that a provider is answering.",
     labels: ["provider"],
     buckets: &[],
 };
 
-pub(super) const CONNECTIONS: Definition<0> = Definition {
+pub(super) const CONNECTIONS: MetricDefinition<0> = MetricDefinition {
     name: "pointsman_downstream_connections",
     help: "Connections of clients that are open.",
     labels: [],
     buckets: &[],
 };
 
-pub(super) const BODY_BYTES: Definition<0> = Definition {
+pub(super) const BODY_BYTES: MetricDefinition<0> = MetricDefinition {
     name: "pointsman_request_body_bytes_in_flight",
     help: "Memory that request bodies take, of what `limits.max_bytes_in_flight` allows.",
     labels: [],
     buckets: &[],
 };
 
-pub(super) const FALLBACKS: Definition<3> = Definition {
+pub(super) const FALLBACKS: MetricDefinition<3> = MetricDefinition {
     name: "pointsman_fallbacks_total",
     help: "Requests that went on to another model because the provider of the one before failed them.",
     labels: ["from", "to", "cause"],
     buckets: &[],
 };
 
-pub(super) const RETRIES_REFUSED: Definition<0> = Definition {
+pub(super) const RETRIES_REFUSED: MetricDefinition<0> = MetricDefinition {
     name: "pointsman_retries_refused_total",
     help: "Failed attempts that were not tried again because the retry budget was spent.",
     labels: [],
     buckets: &[],
 };
 
-pub(super) const AFFINITY: Definition<2> = Definition {
+pub(super) const AFFINITY: MetricDefinition<2> = MetricDefinition {
     name: "pointsman_affinity_total",
     help: "Requests of policies with affinity, by what became of the model that they were held to.",
     labels: ["policy", "outcome"],
     buckets: &[],
 };
 
-pub(super) const THRESHOLD: Definition<1> = Definition {
+pub(super) const THRESHOLD: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_threshold",
     help: "Where the threshold of a policy with a target stands.",
     labels: ["policy"],
     buckets: &[],
 };
 
-pub(super) const STRONG_SHARE: Definition<1> = Definition {
+pub(super) const STRONG_SHARE: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_strong_share",
     help: "Share of the latest requests (a request weighs 1/e after 400 others) that a policy's strong models got.",
     labels: ["policy"],
     buckets: &[],
 };
 
-pub(super) const TARGET_SHARE: Definition<1> = Definition {
+pub(super) const TARGET_SHARE: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_target_share",
     help: "Share that a policy's target comes to at present; a cost's changes with prices and traffic.",
     labels: ["policy"],
     buckets: &[],
 };
 
-pub(super) const TARGET_FROZEN: Definition<1> = Definition {
+pub(super) const TARGET_FROZEN: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_target_frozen",
     help: "1 while a policy's threshold stays where it is because its scores have drifted, else 0.",
     labels: ["policy"],
     buckets: &[],
 };
 
-pub(super) const TARGET_FREEZES: Definition<1> = Definition {
+pub(super) const TARGET_FREEZES: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_target_freezes_total",
     help: "Times that a policy's threshold began to stay where it is because its scores had drifted.",
     labels: ["policy"],
     buckets: &[],
 };
 
-pub(super) const STORE_AVAILABLE: Definition<0> = Definition {
+pub(super) const STORE_AVAILABLE: MetricDefinition<0> = MetricDefinition {
     name: "pointsman_store_available",
     help: "1 while the store that replicas share answers, else 0.",
     labels: [],
     buckets: &[],
 };
 
-pub(super) const STORE_ERRORS: Definition<1> = Definition {
+pub(super) const STORE_ERRORS: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_store_errors_total",
     help: "Commands to the store that failed, came too late, or were not sent because it is away.",
     labels: ["operation"],
     buckets: &[],
 };
 
-pub(super) const LOG_LINES: Definition<0> = Definition {
+pub(super) const LOG_LINES: MetricDefinition<0> = MetricDefinition {
     name: "pointsman_decision_log_lines_total",
     help: "Lines that the decision log has written.",
     labels: [],
     buckets: &[],
 };
 
-pub(super) const LOG_DROPPED: Definition<1> = Definition {
+pub(super) const LOG_DROPPED: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_decision_log_dropped_total",
     help: "Lines that the decision log lost, by cause.",
     labels: ["cause"],
     buckets: &[],
 };
 
-pub(super) const FEEDBACK: Definition<1> = Definition {
+pub(super) const FEEDBACK: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_feedback_total",
     help: "Feedback of clients on answers, by kind; one message may be of several kinds.",
     labels: ["kind"],
     buckets: &[],
 };
 
-pub(super) const RELOADS: Definition<1> = Definition {
+pub(super) const RELOADS: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_config_reloads_total",
     help: "Configuration reloads after the start, by outcome.",
     labels: ["outcome"],
     buckets: &[],
 };
 
-pub(super) const LAST_RELOAD_SUCCESSFUL: Definition<0> = Definition {
+pub(super) const LAST_RELOAD_SUCCESSFUL: MetricDefinition<0> = MetricDefinition {
     name: "pointsman_config_last_reload_successful",
     help: "1 if the last attempt to load the configuration succeeded, else 0.",
     labels: [],
     buckets: &[],
 };
 
-pub(super) const LAST_RELOAD_SUCCESS_TIME: Definition<0> = Definition {
+pub(super) const LAST_RELOAD_SUCCESS_TIME: MetricDefinition<0> = MetricDefinition {
     name: "pointsman_config_last_reload_success_timestamp_seconds",
     help: "Unix time of the last successful load of the configuration.",
     labels: [],
     buckets: &[],
 };
 
-pub(super) const GENERATION: Definition<0> = Definition {
+pub(super) const GENERATION: MetricDefinition<0> = MetricDefinition {
     name: "pointsman_generation",
     help: "Generation of configuration and weights that serves requests.",
     labels: [],
     buckets: &[],
 };
 
-pub(super) const CONFIG_INFO: Definition<1> = Definition {
+pub(super) const CONFIG_INFO: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_config_info",
     help: "The configuration that serves, by the beginning of its text's SHA-256; always 1.",
     labels: ["sha256"],
     buckets: &[],
 };
 
-pub(super) const BUILD_INFO: Definition<1> = Definition {
+pub(super) const BUILD_INFO: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_build_info",
     help: "The version of this binary; always 1.",
     labels: ["version"],
     buckets: &[],
 };
 
-pub(super) const JUDGE_QUESTIONS: Definition<2> = Definition {
+pub(super) const JUDGE_QUESTIONS: MetricDefinition<2> = MetricDefinition {
     name: "pointsman_judge_questions_total",
     help: "Prompts that a policy's judge was to judge, by what came of it: answered, cached, or why there was no answer.",
     labels: ["policy", "outcome"],
     buckets: &[],
 };
 
-pub(super) const JUDGE_TIME: Definition<1> = Definition {
+pub(super) const JUDGE_TIME: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_judge_seconds",
     help: "Time that a judge took for an answer that was not cached.",
     labels: ["policy"],
     buckets: FIRST_BYTE,
 };
 
-pub(super) const JUDGE_TOKENS: Definition<2> = Definition {
+pub(super) const JUDGE_TOKENS: MetricDefinition<2> = MetricDefinition {
     name: "pointsman_judge_tokens_total",
     help: "Tokens that judges' answers used.",
     labels: ["policy", "direction"],
     buckets: &[],
 };
 
-pub(super) const JUDGE_COST: Definition<1> = Definition {
+pub(super) const JUDGE_COST: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_judge_cost_usd_total",
     help: "What judges' answers cost in US dollars, by the price of the model that judges; beside `pointsman_cost_usd_total`.",
     labels: ["policy"],

@@ -1,9 +1,9 @@
 //! Series that start at zero instead of at their first event, so that a rate over them sees that event.
 
 use pointsman_core::config::Name;
-use pointsman_core::scores::Source;
+use pointsman_core::scores::ScoreSource;
 
-use super::{AttemptOutcome, BrokenStream, ClientOutcome, Direction, Metrics};
+use super::{AttemptOutcome, BrokenStream, ClientOutcome, Metrics, TokenDirection};
 
 impl Metrics {
     /// Starts the counter of every rejection at zero.
@@ -22,7 +22,7 @@ impl Metrics {
 
     /// Starts the counters of a model at zero.
     pub fn expect_model(&self, model: &Name) {
-        for direction in Direction::ALL {
+        for direction in TokenDirection::ALL {
             self.tokens.with([model.into(), direction.as_str().into()]);
         }
         for cause in BrokenStream::ALL {
@@ -43,7 +43,7 @@ impl Metrics {
     /// Starts the counters of a classifier at zero.
     pub fn expect_classifier(&self, classifier: &Name, reasons: &[&'static str]) {
         self.queue_depth.with([classifier.into()]);
-        for source in Source::NAMES {
+        for source in ScoreSource::NAMES {
             self.answers.with([classifier.into(), source.into()]);
         }
         for reason in reasons {

@@ -17,11 +17,11 @@ use prometheus::proto::{MetricFamily, MetricType};
 use prometheus::{Counter, Gauge, Histogram, HistogramOpts, IntCounter, IntGauge, Opts};
 use rustc_hash::FxHashMap;
 
-use super::catalogue::Described;
+use super::catalogue::MetricDescription;
 
 /// The definition of a metric: name, help text, labels and buckets.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Definition<const N: usize> {
+pub(super) struct MetricDefinition<const N: usize> {
     /// The full name, unit and `_total` included.
     pub(super) name: &'static str,
     /// The text behind `# HELP`.
@@ -36,12 +36,12 @@ pub(super) struct Definition<const N: usize> {
 #[derive(Default)]
 pub(super) struct Registry {
     inner: prometheus::Registry,
-    described: Mutex<Vec<Described>>,
+    described: Mutex<Vec<MetricDescription>>,
 }
 
 /// A label's value. No variant can be built from a client's text; compares and hashes as its text.
 #[derive(Debug, Clone)]
-pub(super) enum Label {
+pub(super) enum LabelValue {
     /// A word of the program.
     Static(&'static str),
     /// A name from the configuration.
@@ -51,21 +51,21 @@ pub(super) enum Label {
 }
 
 /// A kind of metric that a [`Family`] can have as children.
-pub(super) trait Kind: Metric + 'static {
+pub(super) trait MetricKind: Metric + 'static {
     /// The type as Prometheus names it.
     const TYPE: MetricType;
     /// Creates one child with its label values.
-    fn child<const N: usize>(definition: &Definition<N>, labels: HashMap<String, String>) -> Self;
+    fn child<const N: usize>(definition: &MetricDefinition<N>, labels: HashMap<String, String>) -> Self;
 }
 
 /// No client chooses a label's value, so the hash need not be hard to guess.
-type Children<M, const N: usize> = FxHashMap<[Label; N], M>;
+type FamilyChildren<M, const N: usize> = FxHashMap<[LabelValue; N], M>;
 
 /// A metric with its children. Cheap to clone; clones share the children.
 pub(super) struct Family<M, const N: usize> {
-    definition: Definition<N>,
+    definition: MetricDefinition<N>,
     desc: Arc<Desc>,
-    children: Arc<ArcSwap<Children<M, N>>>,
+    children: Arc<ArcSwap<FamilyChildren<M, N>>>,
 }
 
 impl Registry {
@@ -75,22 +75,22 @@ impl Registry {
     }
 
     /// Returns what was registered, by name.
-    pub(super) fn described(&self) -> Vec<Described> {
+    pub(super) fn described(&self) -> Vec<MetricDescription> {
         let mut described = self.described.lock().unwrap_or_else(PoisonError::into_inner).clone();
         described.sort_by_key(|metric| metric.name);
         described
     }
 
-    fn add(&self, collector: Box<dyn Collector>, described: Described) {
+    fn add(&self, collector: Box<dyn Collector>, described: MetricDescription) {
         self.inner.register(collector).expect("every definition has its own name");
         self.described.lock().unwrap_or_else(PoisonError::into_inner).push(described);
     }
 }
 
-impl<const N: usize> Definition<N> {
-    fn describe(&self, kind: MetricType) -> Described {
+impl<const N: usize> MetricDefinition<N> {
+    fn describe(&self, kind: MetricType) -> MetricDescription {
         let Self { name, help, labels, buckets } = *self;
-        Described { name, kind: kind_name(kind), help, labels: labels.to_vec(), buckets }
+        MetricDescription { name, kind: kind_name(kind), help, labels: labels.to_vec(), buckets }
     }
 }
 
@@ -104,9 +104,9 @@ const fn kind_name(kind: MetricType) -> &'static str {
     }
 }
 
-impl<M: Kind, const N: usize> Family<M, N> {
+impl<M: MetricKind, const N: usize> Family<M, N> {
     /// Creates the family and registers it.
-    pub(super) fn register(registry: &Registry, definition: Definition<N>) -> Self {
+    pub(super) fn register(registry: &Registry, definition: MetricDefinition<N>) -> Self {
         let labels = definition.labels.iter().map(ToString::to_string).collect();
         let desc = Desc::new(definition.name.into(), definition.help.into(), labels, HashMap::new())
             .expect("definitions are literals with valid names");
@@ -117,7 +117,7 @@ impl<M: Kind, const N: usize> Family<M, N> {
 
     /// Returns the child with these label values, and creates it at zero the first time.
     #[expect(clippy::needless_pass_by_value, reason = "call sites write the labels as a literal")]
-    pub(super) fn with(&self, labels: [Label; N]) -> M {
+    pub(super) fn with(&self, labels: [LabelValue; N]) -> M {
         if let Some(child) = self.children.load().get(&labels) {
             return child.clone();
         }
@@ -125,19 +125,19 @@ impl<M: Kind, const N: usize> Family<M, N> {
     }
 
     /// Removes every child that `keep` does not want. Handles to a removed child still count, but nobody sees it.
-    pub(super) fn retain(&self, keep: impl Fn(&[Label; N]) -> bool) {
+    pub(super) fn retain(&self, keep: impl Fn(&[LabelValue; N]) -> bool) {
         self.children.rcu(|children| {
             let kept = children.iter().filter(|(labels, _)| keep(labels));
-            kept.map(|(labels, child)| (labels.clone(), child.clone())).collect::<Children<M, N>>()
+            kept.map(|(labels, child)| (labels.clone(), child.clone())).collect::<FamilyChildren<M, N>>()
         });
     }
 
     #[cold]
-    fn insert(&self, labels: &[Label; N]) -> M {
+    fn insert(&self, labels: &[LabelValue; N]) -> M {
         let named = self.definition.labels.iter().zip(labels).map(|(name, value)| ((*name).into(), (**value).into()));
         let child = M::child(&self.definition, named.collect());
         self.children.rcu(|children| {
-            let mut next = Children::clone(children);
+            let mut next = FamilyChildren::clone(children);
             next.entry(labels.clone()).or_insert_with(|| child.clone());
             next
         });
@@ -152,7 +152,7 @@ impl<M: Clone, const N: usize> Clone for Family<M, N> {
     }
 }
 
-impl<M: Kind, const N: usize> Collector for Family<M, N> {
+impl<M: MetricKind, const N: usize> Collector for Family<M, N> {
     fn desc(&self) -> Vec<&Desc> {
         vec![&self.desc]
     }
@@ -173,52 +173,52 @@ impl fmt::Debug for Registry {
     }
 }
 
-impl Kind for IntCounter {
+impl MetricKind for IntCounter {
     const TYPE: MetricType = MetricType::COUNTER;
 
-    fn child<const N: usize>(definition: &Definition<N>, labels: HashMap<String, String>) -> Self {
+    fn child<const N: usize>(definition: &MetricDefinition<N>, labels: HashMap<String, String>) -> Self {
         let options = Opts::new(definition.name, definition.help).const_labels(labels);
         Self::with_opts(options).expect("the family was registered with the same names")
     }
 }
 
-impl Kind for Counter {
+impl MetricKind for Counter {
     const TYPE: MetricType = MetricType::COUNTER;
 
-    fn child<const N: usize>(definition: &Definition<N>, labels: HashMap<String, String>) -> Self {
+    fn child<const N: usize>(definition: &MetricDefinition<N>, labels: HashMap<String, String>) -> Self {
         let options = Opts::new(definition.name, definition.help).const_labels(labels);
         Self::with_opts(options).expect("the family was registered with the same names")
     }
 }
 
-impl Kind for Gauge {
+impl MetricKind for Gauge {
     const TYPE: MetricType = MetricType::GAUGE;
 
-    fn child<const N: usize>(definition: &Definition<N>, labels: HashMap<String, String>) -> Self {
+    fn child<const N: usize>(definition: &MetricDefinition<N>, labels: HashMap<String, String>) -> Self {
         let options = Opts::new(definition.name, definition.help).const_labels(labels);
         Self::with_opts(options).expect("the family was registered with the same names")
     }
 }
 
-impl Kind for IntGauge {
+impl MetricKind for IntGauge {
     const TYPE: MetricType = MetricType::GAUGE;
 
-    fn child<const N: usize>(definition: &Definition<N>, labels: HashMap<String, String>) -> Self {
+    fn child<const N: usize>(definition: &MetricDefinition<N>, labels: HashMap<String, String>) -> Self {
         let options = Opts::new(definition.name, definition.help).const_labels(labels);
         Self::with_opts(options).expect("the family was registered with the same names")
     }
 }
 
-impl Kind for Histogram {
+impl MetricKind for Histogram {
     const TYPE: MetricType = MetricType::HISTOGRAM;
 
-    fn child<const N: usize>(definition: &Definition<N>, labels: HashMap<String, String>) -> Self {
+    fn child<const N: usize>(definition: &MetricDefinition<N>, labels: HashMap<String, String>) -> Self {
         let options = HistogramOpts::new(definition.name, definition.help).const_labels(labels);
         Self::with_opts(options.buckets(definition.buckets.to_vec())).expect("buckets are literals that ascend")
     }
 }
 
-impl Deref for Label {
+impl Deref for LabelValue {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -230,33 +230,33 @@ impl Deref for Label {
     }
 }
 
-impl PartialEq for Label {
+impl PartialEq for LabelValue {
     fn eq(&self, other: &Self) -> bool {
         **self == **other
     }
 }
 
-impl Eq for Label {}
+impl Eq for LabelValue {}
 
-impl Hash for Label {
+impl Hash for LabelValue {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (**self).hash(state);
     }
 }
 
-impl From<&'static str> for Label {
+impl From<&'static str> for LabelValue {
     fn from(text: &'static str) -> Self {
         Self::Static(text)
     }
 }
 
-impl From<&Name> for Label {
+impl From<&Name> for LabelValue {
     fn from(name: &Name) -> Self {
         Self::Name(name.clone())
     }
 }
 
-impl From<&Arc<str>> for Label {
+impl From<&Arc<str>> for LabelValue {
     fn from(text: &Arc<str>) -> Self {
         Self::Operator(Arc::clone(text))
     }
@@ -266,7 +266,8 @@ impl From<&Arc<str>> for Label {
 mod tests {
     use super::*;
 
-    const PAIRS: Definition<2> = Definition { name: "pairs_total", help: "Pairs.", labels: ["a", "b"], buckets: &[] };
+    const PAIRS: MetricDefinition<2> =
+        MetricDefinition { name: "pairs_total", help: "Pairs.", labels: ["a", "b"], buckets: &[] };
 
     fn family() -> Family<IntCounter, 2> {
         Family::register(&Registry::default(), PAIRS)

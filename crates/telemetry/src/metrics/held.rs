@@ -9,7 +9,7 @@ use super::family::{Family, Registry};
 use super::{Metrics, definitions as define};
 
 /// The metric families of pins, thresholds, targets and the store.
-pub(super) struct Holdings {
+pub(super) struct PolicyStateFamilies {
     affinity: Family<IntCounter, 2>,
     threshold: Family<Gauge, 1>,
     strong_share: Family<Gauge, 1>,
@@ -37,7 +37,7 @@ pub struct StoreMetrics {
     errors: Family<IntCounter, 1>,
 }
 
-impl Holdings {
+impl PolicyStateFamilies {
     pub(super) fn register(registry: &Registry) -> Self {
         Self {
             affinity: Family::register(registry, define::AFFINITY),
@@ -79,7 +79,7 @@ impl Metrics {
 
     /// Shows the targets of these policies only.
     pub fn set_targets(&self, policies: &[&Name]) {
-        let is_known = |[policy]: &[super::family::Label; 1]| policies.iter().any(|name| ***name == **policy);
+        let is_known = |[policy]: &[super::family::LabelValue; 1]| policies.iter().any(|name| ***name == **policy);
         self.held.threshold.retain(is_known);
         self.held.strong_share.retain(is_known);
         self.held.target_share.retain(is_known);

@@ -7,17 +7,17 @@ use pointsman_core::config::Name;
 use prometheus::{Counter, Histogram, IntCounter};
 
 use super::family::{Family, Registry};
-use super::{Direction, Metrics, definitions as define};
+use super::{Metrics, TokenDirection, definitions as define};
 
 /// The metric families of judges, all policies together.
-pub(super) struct Judges {
+pub(super) struct JudgeFamilies {
     questions: Family<IntCounter, 2>,
     seconds: Family<Histogram, 1>,
     tokens: Family<IntCounter, 2>,
     cost: Family<Counter, 1>,
 }
 
-impl Judges {
+impl JudgeFamilies {
     pub(super) fn register(registry: &Registry) -> Self {
         Self {
             questions: Family::register(registry, define::JUDGE_QUESTIONS),
@@ -43,12 +43,12 @@ impl Metrics {
     #[must_use]
     pub fn judge(&self, policy: &Name) -> JudgeMetrics {
         let judges = &self.judges;
-        let tokens = |direction: Direction| judges.tokens.with([policy.into(), direction.as_str().into()]);
+        let tokens = |direction: TokenDirection| judges.tokens.with([policy.into(), direction.as_str().into()]);
         JudgeMetrics {
             policy: policy.clone(),
             questions: judges.questions.clone(),
             seconds: judges.seconds.with([policy.into()]),
-            tokens: [tokens(Direction::Input), tokens(Direction::Output)],
+            tokens: [tokens(TokenDirection::Input), tokens(TokenDirection::Output)],
             cost: judges.cost.with([policy.into()]),
         }
     }

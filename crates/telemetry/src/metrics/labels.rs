@@ -4,10 +4,10 @@ use serde::Serialize;
 
 /// A part of Pointsman's own work on a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum DecisionStage {
     /// Reading the body and finding its `model`.
     Intake,
-    /// Reading the structure of the text, when a classifier is asked; what rules read of it counts as [`Stage::Decide`].
+    /// Reading the structure of the text, when a classifier is asked; what rules read of it counts as [`DecisionStage::Decide`].
     Features,
     /// Waiting for the classifier's scores.
     Classify,
@@ -46,7 +46,7 @@ pub enum AttemptOutcome {
 
 /// The part of a request or answer that tokens belong to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
+pub enum TokenDirection {
     /// The prompt, cached tokens included.
     Input,
     /// The answer, reasoning included.
@@ -166,7 +166,7 @@ impl FeedbackKind {
     }
 }
 
-impl Stage {
+impl DecisionStage {
     /// Every stage, in the order of a request.
     pub const ALL: [Self; 5] = [Self::Intake, Self::Features, Self::Classify, Self::Decide, Self::Rewrite];
 
@@ -229,7 +229,7 @@ impl AttemptOutcome {
     }
 }
 
-impl Direction {
+impl TokenDirection {
     /// Every direction.
     pub const ALL: [Self; 4] = [Self::Input, Self::Output, Self::Cached, Self::Reasoning];
 

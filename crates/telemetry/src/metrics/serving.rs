@@ -6,7 +6,7 @@ use std::time::Duration;
 use pointsman_core::config::Name;
 use prometheus::{Histogram, IntCounter, IntGauge};
 
-use super::family::Label;
+use super::family::LabelValue;
 use super::{CacheOutcome, DriftMetrics, Metrics};
 
 /// The metrics of one classifier, looked up once: its worker touches them without a look-up.
@@ -119,11 +119,11 @@ impl std::fmt::Debug for ClassifierMetrics {
 }
 
 impl ModelInfo {
-    fn labels(&self) -> [Label; 3] {
+    fn labels(&self) -> [LabelValue; 3] {
         [(&self.classifier).into(), (&self.version).into(), (&self.sha256).into()]
     }
 
-    fn device_labels(&self) -> [Label; 2] {
+    fn device_labels(&self) -> [LabelValue; 2] {
         [(&self.classifier).into(), (&self.device).into()]
     }
 }

@@ -18,7 +18,7 @@ fn touched() -> Metrics {
     metrics.first_byte_arrived(Some(&model), Duration::from_millis(10));
     metrics.chunk_followed(Some(&model), Duration::from_millis(10));
     metrics.streamed(Some(&model), 50.0);
-    metrics.tokens_used(Some(&model), Direction::Input, 10);
+    metrics.tokens_used(Some(&model), TokenDirection::Input, 10);
     metrics.usage_estimated(Some(&model));
     metrics.usage_unknown(Some(&model));
     metrics.paid(&model, 0.25, &policy, 0.5);
@@ -123,7 +123,7 @@ const GOLDEN: [&str; 64] = [
 
 #[test]
 fn the_names_types_units_and_labels_are_those_that_dashboards_rely_on() {
-    let lines: Vec<_> = Metrics::new().catalogue().iter().map(Described::line).collect();
+    let lines: Vec<_> = Metrics::new().catalogue().iter().map(MetricDescription::line).collect();
 
     assert_eq!(lines, GOLDEN);
 }
@@ -133,7 +133,7 @@ fn every_metric_shows_what_it_is_said_to_once_it_was_touched() {
     let metrics = touched();
     let text = metrics.render();
 
-    for Described { name, kind, labels, .. } in metrics.catalogue() {
+    for MetricDescription { name, kind, labels, .. } in metrics.catalogue() {
         assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "{name}");
         let sample = text.lines().find(|line| line.starts_with(name)).expect("a sample of every family");
         let mut shown: Vec<_> = keys(sample).filter(|key| *key != "le").collect();
@@ -181,7 +181,7 @@ fn series_with_known_labels_start_at_zero() {
 fn a_stage_and_an_outcome_are_counted_as_themselves() {
     let metrics = Metrics::new();
 
-    for (index, stage) in (1..).zip(Stage::ALL) {
+    for (index, stage) in (1..).zip(DecisionStage::ALL) {
         (0..index).for_each(|_| metrics.stage_ended(stage, Duration::from_micros(7)));
     }
     for (index, outcome) in (1..).zip(ReloadOutcome::ALL) {
@@ -189,7 +189,7 @@ fn a_stage_and_an_outcome_are_counted_as_themselves() {
     }
 
     let text = metrics.render();
-    for (index, stage) in (1..).zip(Stage::ALL) {
+    for (index, stage) in (1..).zip(DecisionStage::ALL) {
         assert!(text.contains(&format!("pointsman_overhead_seconds_count{{stage=\"{}\"}} {index}\n", stage.as_str())));
     }
     for (index, outcome) in (1..).zip(ReloadOutcome::ALL) {
@@ -279,10 +279,10 @@ fn tokens_and_dollars_add_up() {
     let metrics = Metrics::new();
     let (policy, model) = (name("auto"), name("small"));
 
-    for (index, direction) in (1..).zip(Direction::ALL) {
+    for (index, direction) in (1..).zip(TokenDirection::ALL) {
         metrics.tokens_used(Some(&model), direction, index);
     }
-    metrics.tokens_used(None, Direction::Input, 7);
+    metrics.tokens_used(None, TokenDirection::Input, 7);
     metrics.paid(&model, 0.25, &policy, 1.5);
     metrics.paid(&model, 0.25, &policy, 1.5);
 

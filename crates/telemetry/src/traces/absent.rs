@@ -1,10 +1,10 @@
 //! Traces of a build without the feature `otlp`: nothing makes a tracer, so that nothing makes spans.
 
 use http::HeaderMap;
-use pointsman_core::config::{Otlp, Secret};
+use pointsman_core::config::{OtlpConfig, Secret};
 use pointsman_http_client::ServerTrust;
 
-use super::{Answered, Asked, Attempt, Decided, TracerError, unavailable};
+use super::{TracedAnswer, TracedAttempt, TracedDecision, TracedRequest, TracerError, unavailable};
 
 /// A tracer, of which this build has none.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +19,7 @@ impl Tracer {
     ///
     /// # Errors
     /// Always.
-    pub fn start(_otlp: &Otlp, _secrets: &[(String, Secret)], _trust: ServerTrust) -> Result<Self, TracerError> {
+    pub fn start(_otlp: &OtlpConfig, _secrets: &[(String, Secret)], _trust: ServerTrust) -> Result<Self, TracerError> {
         Err(TracerError(unavailable().unwrap_or_default().to_owned()))
     }
 
@@ -33,7 +33,7 @@ impl Tracer {
 
     /// Starts the span of a request.
     #[must_use]
-    pub fn begin(&self, _headers: &HeaderMap, _asked: Asked<'_>) -> RequestTrace {
+    pub fn begin(&self, _headers: &HeaderMap, _asked: TracedRequest<'_>) -> RequestTrace {
         match *self {}
     }
 }
@@ -46,12 +46,12 @@ impl RequestTrace {
     }
 
     /// Adds the span of a decision.
-    pub fn decided(&mut self, _decided: &Decided<'_>) {
+    pub fn decided(&mut self, _decided: &TracedDecision<'_>) {
         match *self {}
     }
 
     /// Starts the span of an attempt.
-    pub fn attempted(&mut self, _attempt: &Attempt<'_>) {
+    pub fn attempted(&mut self, _attempt: &TracedAttempt<'_>) {
         match *self {}
     }
 
@@ -71,7 +71,7 @@ impl RequestTrace {
     }
 
     /// Ends all spans.
-    pub fn ended(self, _answered: &Answered<'_>) {
+    pub fn ended(self, _answered: &TracedAnswer<'_>) {
         match self {}
     }
 }

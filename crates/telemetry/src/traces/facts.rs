@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The request of a client.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'r> {
+pub struct TracedRequest<'r> {
     /// The method.
     pub method: &'r str,
     /// The path; anything from `?` on is cut off.
@@ -19,7 +19,7 @@ pub struct Asked<'r> {
 
 /// A decision and its grounds.
 #[derive(Debug, Clone, Copy)]
-pub struct Decided<'r> {
+pub struct TracedDecision<'r> {
     /// The policy.
     pub policy: &'r str,
     /// The model, as the catalog names it.
@@ -46,7 +46,7 @@ pub struct Decided<'r> {
 
 /// One request to a provider.
 #[derive(Debug, Clone, Copy)]
-pub struct Attempt<'r> {
+pub struct TracedAttempt<'r> {
     /// `chat`, `text_completion`, `embeddings`; absent when the request passes through unread.
     pub operation: Option<&'static str>,
     /// The provider's name in the configuration.
@@ -63,7 +63,7 @@ pub struct Attempt<'r> {
 
 /// The end of a request.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Answered<'r> {
+pub struct TracedAnswer<'r> {
     /// The status that the client got; absent when the client left first.
     pub status: Option<u16>,
     /// The code of Pointsman's own error.

@@ -14,7 +14,7 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
-use pointsman_core::config::{Otlp, Secret};
+use pointsman_core::config::{OtlpConfig, Secret};
 use pointsman_http_client::ServerTrust;
 
 pub use self::request::RequestTrace;
@@ -22,9 +22,9 @@ use super::TracerError;
 
 /// Makes spans and sends them to a collector. Clones share the queue; the last one sends what is left.
 #[derive(Clone)]
-pub struct Tracer(Arc<Inner>);
+pub struct Tracer(Arc<TracerState>);
 
-struct Inner {
+struct TracerState {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
 }
@@ -35,8 +35,8 @@ impl Tracer {
     ///
     /// # Errors
     /// When the endpoint is none, or no thread starts.
-    pub fn start(otlp: &Otlp, secrets: &[(String, Secret)], trust: ServerTrust) -> Result<Self, TracerError> {
-        let client = client::Client::new(otlp.timeout.0, trust);
+    pub fn start(otlp: &OtlpConfig, secrets: &[(String, Secret)], trust: ServerTrust) -> Result<Self, TracerError> {
+        let client = client::OtlpClient::new(otlp.timeout.0, trust);
         let client = client.map_err(|error| TracerError(error.to_string()))?;
         let exporter = SpanExporter::builder()
             .with_http()
@@ -57,7 +57,7 @@ impl Tracer {
             .with_resource(resource)
             .build();
         let tracer = provider.tracer("pointsman");
-        Ok(Self(Arc::new(Inner { provider, tracer })))
+        Ok(Self(Arc::new(TracerState { provider, tracer })))
     }
 
     /// Sends what is queued. Blocks, for as long as an export may take.
@@ -78,7 +78,7 @@ fn headers(secrets: &[(String, Secret)]) -> HashMap<String, String> {
 }
 
 /// The provider's shutdown waits for the collector: not on the thread of the request that held the last snapshot.
-impl Drop for Inner {
+impl Drop for TracerState {
     fn drop(&mut self) {
         const PATIENCE: Duration = Duration::from_secs(5);
         let provider = self.provider.clone();

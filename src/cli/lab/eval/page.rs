@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use pointsman_lab::dataset::DataIdentity;
-use pointsman_lab::evaluate::Report;
+use pointsman_lab::evaluate::EvaluationReport;
 use pointsman_lab::statistics::RESAMPLES;
 
 /// The page's file in the folder of a report.
@@ -23,12 +23,12 @@ const PLOT_STYLE: &str = include_str!("page/plot.css");
 
 /// The plots of a page, by the names of their files.
 #[derive(Default)]
-struct Plots(Vec<(&'static str, String)>);
+struct PagePlots(Vec<(&'static str, String)>);
 
 /// Writes the page into `folder`, which is made if need be, and returns its path; each plot lies beside it.
-pub(super) fn write(folder: &Path, report: &Report) -> io::Result<PathBuf> {
+pub(super) fn write(folder: &Path, report: &EvaluationReport) -> io::Result<PathBuf> {
     fs::create_dir_all(folder)?;
-    let (path, mut plots) = (folder.join(FILE), Plots::default());
+    let (path, mut plots) = (folder.join(FILE), PagePlots::default());
     fs::write(&path, render(report, &mut plots))?;
     for (name, svg) in &plots.0 {
         fs::write(folder.join(name).with_extension("svg"), alone(svg))?;
@@ -36,14 +36,14 @@ pub(super) fn write(folder: &Path, report: &Report) -> io::Result<PathBuf> {
     Ok(path)
 }
 
-fn render(report: &Report, plots: &mut Plots) -> String {
+fn render(report: &EvaluationReport, plots: &mut PagePlots) -> String {
     let (head, bundle, data, body) = match report {
-        Report::Labels(report) => (&report.head, &report.bundle, &report.data, labels::body(report, plots)),
-        Report::Routing(report) => (&report.head, &report.bundle, &report.data, routing::body(report, plots)),
+        EvaluationReport::Labels(report) => (&report.head, &report.bundle, &report.data, labels::body(report, plots)),
+        EvaluationReport::Routing(report) => (&report.head, &report.bundle, &report.data, routing::body(report, plots)),
     };
     let (n, contaminated, blank, seed) = match report {
-        Report::Labels(report) => (report.n, report.contaminated, report.blank, report.seed),
-        Report::Routing(report) => (report.n, report.contaminated, report.blank, report.seed),
+        EvaluationReport::Labels(report) => (report.n, report.contaminated, report.blank, report.seed),
+        EvaluationReport::Routing(report) => (report.n, report.contaminated, report.blank, report.seed),
     };
     let DataIdentity { file, sha256 } = data;
     let (head, file) = (escape(head.as_str()), escape(file));
@@ -60,7 +60,7 @@ fn render(report: &Report, plots: &mut Plots) -> String {
     )
 }
 
-impl Plots {
+impl PagePlots {
     /// Keeps a plot that the page shows.
     fn keep(&mut self, name: &'static str, svg: String) -> String {
         self.0.push((name, svg.clone()));

@@ -4,16 +4,16 @@ mod routing;
 
 use std::fmt::Write as _;
 
-use pointsman_lab::evaluate::{EnvelopeFlips, EnvelopeReport, LabelBaseline, LabelReport, Report};
-use pointsman_lab::statistics::{BINS, Figures, Honesty, Interval, RESAMPLES};
+use pointsman_lab::evaluate::{EnvelopeFlips, EnvelopeReport, EvaluationReport, LabelBaseline, LabelReport};
+use pointsman_lab::statistics::{BINS, CalibrationIntervals, ClassificationFigures, ConfidenceInterval, RESAMPLES};
 
-use crate::cli::table::{Align, Table};
+use crate::cli::table::{ColumnAlign, TextTable};
 
 /// Returns the report as lines of text.
-pub(super) fn render(report: &Report) -> String {
+pub(super) fn render(report: &EvaluationReport) -> String {
     match report {
-        Report::Labels(report) => labelled(report),
-        Report::Routing(report) => routing::render(report),
+        EvaluationReport::Labels(report) => labelled(report),
+        EvaluationReport::Routing(report) => routing::render(report),
     }
 }
 
@@ -25,9 +25,9 @@ pub(super) fn envelopes(report: &EnvelopeReport) -> String {
     let _ = writeln!(text, "data    {} (sha256 {})", data.file, data.sha256);
     let _ =
         writeln!(text, "rows    {rows} prompts, seed {seed}\n\nprompts whose label of the head {head} changes, in %");
-    let mut table = Table::new(
+    let mut table = TextTable::new(
         ["envelope", "place", "of the ask", "of the whole turn"],
-        [Align::Left, Align::Left, Align::Right, Align::Right],
+        [ColumnAlign::Left, ColumnAlign::Left, ColumnAlign::Right, ColumnAlign::Right],
     );
     let percent = |count: usize| format!("{:.1}", 100.0 * count as f64 / *rows as f64);
     for EnvelopeFlips { envelope, place, ask, whole_turn } in flips {
@@ -66,11 +66,20 @@ fn labelled(report: &LabelReport) -> String {
 }
 
 fn comparison(report: &LabelReport) -> String {
-    let mut table = Table::new(
+    let mut table = TextTable::new(
         ["", "accuracy", "95 %", "macro F1", "95 %", "weighted F1", "adjacent", "AUC"],
-        [Align::Left, Align::Right, Align::Left, Align::Right, Align::Left, Align::Right, Align::Right, Align::Right],
+        [
+            ColumnAlign::Left,
+            ColumnAlign::Right,
+            ColumnAlign::Left,
+            ColumnAlign::Right,
+            ColumnAlign::Left,
+            ColumnAlign::Right,
+            ColumnAlign::Right,
+            ColumnAlign::Right,
+        ],
     );
-    let mut push = |name: &str, (figures, auc): (&Figures, Option<f64>), intervals: [String; 2]| {
+    let mut push = |name: &str, (figures, auc): (&ClassificationFigures, Option<f64>), intervals: [String; 2]| {
         let [accuracy, macro_f1] = intervals;
         table.push([
             name.to_owned(),
@@ -100,12 +109,20 @@ fn comparison(report: &LabelReport) -> String {
 
 fn calibration(report: &LabelReport) -> String {
     let figures = report.calibration;
-    let mut table = Table::new(
+    let mut table = TextTable::new(
         ["ECE", "95 %", "by chance", "Brier", "95 %", "NLL", "bins"],
-        [Align::Right, Align::Left, Align::Right, Align::Right, Align::Left, Align::Right, Align::Right],
+        [
+            ColumnAlign::Right,
+            ColumnAlign::Left,
+            ColumnAlign::Right,
+            ColumnAlign::Right,
+            ColumnAlign::Left,
+            ColumnAlign::Right,
+            ColumnAlign::Right,
+        ],
     );
     let honesty = report.spread.honesty;
-    let of = |figure: fn(&Honesty) -> String| honesty.as_ref().map(figure).unwrap_or_default();
+    let of = |figure: fn(&CalibrationIntervals) -> String| honesty.as_ref().map(figure).unwrap_or_default();
     table.push([
         share(figures.ece),
         of(|honesty| interval(honesty.ece)),
@@ -119,9 +136,16 @@ fn calibration(report: &LabelReport) -> String {
 }
 
 fn labels(report: &LabelReport) -> String {
-    let mut table = Table::new(
+    let mut table = TextTable::new(
         ["label", "precision", "recall", "F1", "AUC", "support"],
-        [Align::Left, Align::Right, Align::Right, Align::Right, Align::Right, Align::Right],
+        [
+            ColumnAlign::Left,
+            ColumnAlign::Right,
+            ColumnAlign::Right,
+            ColumnAlign::Right,
+            ColumnAlign::Right,
+            ColumnAlign::Right,
+        ],
     );
     for class in &report.classes {
         let figures = class.figures;
@@ -139,7 +163,7 @@ fn labels(report: &LabelReport) -> String {
 
 /// One line for each true label: a head may have more labels than a terminal has columns.
 fn confusion(report: &LabelReport) -> String {
-    let mut table = Table::new(["truth", "judged as"], [Align::Left, Align::Left]);
+    let mut table = TextTable::new(["truth", "judged as"], [ColumnAlign::Left, ColumnAlign::Left]);
     for (class, row) in report.classes.iter().zip(&report.confusion) {
         let judged = report.classes.iter().zip(row).filter(|(_, count)| **count > 0);
         let judged: Vec<String> = judged.map(|(class, count)| format!("{} {count}", class.label)).collect();
@@ -157,6 +181,6 @@ fn known(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), share)
 }
 
-fn interval(Interval { low, high }: Interval) -> String {
+fn interval(ConfidenceInterval { low, high }: ConfidenceInterval) -> String {
     format!("{low:.4} to {high:.4}")
 }

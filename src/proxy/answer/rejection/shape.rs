@@ -7,14 +7,14 @@ use serde::Serialize;
 
 /// The shape of an answer of ours, by the SDK that is to understand it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum AnswerShape {
     /// `{"error": {"message", "type", "param", "code"}}`.
     OpenAi,
     /// `{"type": "error", "error": {"type", "message"}}`, with `param` and `code` beside them as ours.
     Anthropic,
 }
 
-impl Shape {
+impl AnswerShape {
     /// Returns the shape for a request: by its path, and elsewhere by the header that every Anthropic client sends.
     #[must_use]
     pub(crate) fn of(path: &str, headers: &HeaderMap) -> Self {
@@ -43,10 +43,10 @@ pub(crate) struct ErrorObject<'e> {
 impl ErrorObject<'_> {
     /// Returns the object as JSON in its envelope.
     #[must_use]
-    pub(crate) fn body(&self, shape: Shape) -> Bytes {
+    pub(crate) fn body(&self, shape: AnswerShape) -> Bytes {
         let body = match shape {
-            Shape::OpenAi => serde_json::json!({ "error": self }),
-            Shape::Anthropic => serde_json::json!({ "type": "error", "error": self }),
+            AnswerShape::OpenAi => serde_json::json!({ "error": self }),
+            AnswerShape::Anthropic => serde_json::json!({ "type": "error", "error": self }),
         };
         body.to_string().into()
     }

@@ -4,7 +4,7 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::clients::Unit;
+use crate::clients::RateUnit;
 
 fn provider() -> Name {
     Name::new("openai").expect("a valid name")
@@ -56,7 +56,7 @@ fn denied(status: u16, code: RejectionCode) -> Rejection {
 }
 
 fn rate_limited(retry_after: Duration) -> Rejection {
-    Rejection::RateLimited { limited: Limited { unit: Unit::Requests, per_minute: 60, retry_after } }
+    Rejection::RateLimited { limited: RateLimitExceeded { unit: RateUnit::Requests, per_minute: 60, retry_after } }
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn codes_and_statuses_are_those_that_clients_rely_on() {
 #[test]
 fn every_body_is_the_openai_error_object() {
     for rejection in all() {
-        let body: Value = serde_json::from_slice(&rejection.body(Shape::OpenAi)).expect("JSON");
+        let body: Value = serde_json::from_slice(&rejection.body(AnswerShape::OpenAi)).expect("JSON");
 
         let keys: Vec<_> = body["error"].as_object().expect("an object").keys().collect();
         assert_eq!(keys, ["code", "message", "param", "type"]);
@@ -110,7 +110,8 @@ fn every_body_is_the_openai_error_object() {
 
 #[test]
 fn an_anthropic_client_gets_anthropic_s_error_with_the_code_beside() {
-    let body = |rejection: Rejection| serde_json::from_slice::<Value>(&rejection.body(Shape::Anthropic)).expect("JSON");
+    let body =
+        |rejection: Rejection| serde_json::from_slice::<Value>(&rejection.body(AnswerShape::Anthropic)).expect("JSON");
 
     assert_eq!(
         body(Rejection::ModelMissing),
@@ -138,16 +139,17 @@ fn the_path_says_whose_error_it_is_and_elsewhere_the_header() {
             .collect();
 
     for path in ["/v1/messages", "/v1/messages/count_tokens", "/v1/messages/batches"] {
-        assert_eq!(Shape::of(path, &none), Shape::Anthropic, "{path}");
+        assert_eq!(AnswerShape::of(path, &none), AnswerShape::Anthropic, "{path}");
     }
-    assert_eq!(Shape::of("/v1/models", &none), Shape::OpenAi);
-    assert_eq!(Shape::of("/v1/models", &versioned), Shape::Anthropic);
-    assert_eq!(Shape::of("/v1/chat/completions", &versioned), Shape::OpenAi);
+    assert_eq!(AnswerShape::of("/v1/models", &none), AnswerShape::OpenAi);
+    assert_eq!(AnswerShape::of("/v1/models", &versioned), AnswerShape::Anthropic);
+    assert_eq!(AnswerShape::of("/v1/chat/completions", &versioned), AnswerShape::OpenAi);
 }
 
 #[test]
 fn a_client_s_fault_and_ours_have_different_types() {
-    let body = |rejection: Rejection| serde_json::from_slice::<Value>(&rejection.body(Shape::OpenAi)).expect("JSON");
+    let body =
+        |rejection: Rejection| serde_json::from_slice::<Value>(&rejection.body(AnswerShape::OpenAi)).expect("JSON");
 
     assert_eq!(
         body(Rejection::ModelMissing),

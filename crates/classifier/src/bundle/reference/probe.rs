@@ -2,36 +2,36 @@
 
 use std::sync::Arc;
 
-use pointsman_core::features::{Features, TABLE, index_of};
-use pointsman_core::scores::{HeadScores, Scores, Source};
+use pointsman_core::features::{FEATURE_TABLE, Features, index_of};
+use pointsman_core::scores::{HeadScores, ScoreSource, Scores};
 
-use super::{Reference, ReferenceError, Signal};
+use super::{ReferenceDistributions, ReferenceError, SignalDistribution};
 use crate::manifest::{HeadSpec, Manifest};
 use crate::scoring::inputs::FeatureInputs;
 
 /// A reader of the signals of a reference, in its order.
 #[derive(Debug)]
-pub(crate) struct Probe(Vec<Sensor>);
+pub(crate) struct SignalReader(Vec<BinnedSignal>);
 
 #[derive(Debug)]
-struct Sensor {
-    what: What,
-    signal: Signal,
+struct BinnedSignal {
+    what: SignalOrigin,
+    signal: SignalDistribution,
 }
 
 #[derive(Debug)]
-enum What {
+enum SignalOrigin {
     /// The probability of a head's best label; of the last one when there are two.
-    Score(View),
+    Score(ServedHead),
     /// A head's best label.
-    Label(View),
+    Label(ServedHead),
     /// A feature.
     Feature(usize),
 }
 
 /// A head as it is served: by its lexical form where that is sure, else by the encoder.
 #[derive(Debug)]
-struct View {
+struct ServedHead {
     head: Arc<str>,
     /// The form and the probability from which on it is enough.
     form: Option<(Arc<str>, f32)>,
@@ -40,41 +40,41 @@ struct View {
 
 /// Collects the values of a bundle's signals and makes a reference of them.
 #[derive(Debug)]
-pub struct Collector {
+pub struct ReferenceCollector {
     rows: u64,
-    columns: Vec<Column>,
+    columns: Vec<SignalColumn>,
 }
 
 #[derive(Debug)]
-struct Column {
+struct SignalColumn {
     name: String,
-    what: What,
+    what: SignalOrigin,
     labels: Vec<String>,
     values: Vec<f64>,
 }
 
-impl Probe {
+impl SignalReader {
     /// Finds every signal of `reference` among a bundle's heads and the features.
-    pub(crate) fn new(reference: &Reference, manifest: &Manifest) -> Result<Self, ReferenceError> {
-        let sensor = |signal: &Signal| {
+    pub(crate) fn new(reference: &ReferenceDistributions, manifest: &Manifest) -> Result<Self, ReferenceError> {
+        let sensor = |signal: &SignalDistribution| {
             let unknown = || ReferenceError::Unknown { signal: signal.name.clone() };
             let (kind, name) = signal.name.split_once('.').ok_or_else(unknown)?;
-            let view = || manifest.head(name).map(|head| View::new(manifest, head));
+            let view = || manifest.head(name).map(|head| ServedHead::new(manifest, head));
             let what = match kind {
-                "score" if signal.labels.is_empty() => view().map(What::Score),
-                "label" if !signal.labels.is_empty() => view().map(What::Label),
-                "feature" if signal.labels.is_empty() => index_of(name).map(What::Feature),
+                "score" if signal.labels.is_empty() => view().map(SignalOrigin::Score),
+                "label" if !signal.labels.is_empty() => view().map(SignalOrigin::Label),
+                "feature" if signal.labels.is_empty() => index_of(name).map(SignalOrigin::Feature),
                 _ => None,
             };
-            Ok(Sensor { what: what.ok_or_else(unknown)?, signal: signal.clone() })
+            Ok(BinnedSignal { what: what.ok_or_else(unknown)?, signal: signal.clone() })
         };
         reference.signals.iter().map(sensor).collect::<Result<_, _>>().map(Self)
     }
 
     /// Returns the bin of each signal; `None` where the prompt says nothing about it.
     pub(crate) fn bins(&self, scores: &Scores, features: &Features) -> Vec<Option<usize>> {
-        let bin = |sensor: &Sensor| match &sensor.what {
-            What::Label(view) => {
+        let bin = |sensor: &BinnedSignal| match &sensor.what {
+            SignalOrigin::Label(view) => {
                 let (label, _) = view.of(scores)?.top()?;
                 sensor.signal.labels.iter().position(|known| **known == **label)
             }
@@ -84,7 +84,7 @@ impl Probe {
     }
 }
 
-impl What {
+impl SignalOrigin {
     fn value(&self, scores: &Scores, features: &Features) -> Option<f64> {
         match self {
             Self::Score(view) => match &view.of(scores)?.probabilities[..] {
@@ -101,7 +101,7 @@ impl What {
     }
 }
 
-impl View {
+impl ServedHead {
     fn new(manifest: &Manifest, head: &HeadSpec) -> Self {
         let form = manifest.lexical_form(head.name.as_str());
         let form = form.and_then(|form| Some((form.name.as_str().into(), form.confidence?)));
@@ -116,23 +116,27 @@ impl View {
             return Some(sure);
         }
         // What stands in for the encoder's scores is not what was validated.
-        (!self.needs_encoder || scores.source == Source::Encoder).then(|| scores.head(&self.head)).flatten()
+        (!self.needs_encoder || scores.source == ScoreSource::Encoder).then(|| scores.head(&self.head)).flatten()
     }
 }
 
-impl Collector {
+impl ReferenceCollector {
     /// Starts with the scores and labels of every head of a bundle, and the features that its heads read.
     #[must_use]
     pub fn new(manifest: &Manifest, inputs: &FeatureInputs) -> Self {
         let mut columns = Vec::new();
         for head in &manifest.heads {
-            let view = || View::new(manifest, head);
+            let view = || ServedHead::new(manifest, head);
             let labels: Vec<_> = head.labels.iter().map(ToString::to_string).collect();
-            columns.push(Column::new(format!("score.{}", head.name), What::Score(view()), Vec::new()));
-            columns.push(Column::new(format!("label.{}", head.name), What::Label(view()), labels));
+            columns.push(SignalColumn::new(format!("score.{}", head.name), SignalOrigin::Score(view()), Vec::new()));
+            columns.push(SignalColumn::new(format!("label.{}", head.name), SignalOrigin::Label(view()), labels));
         }
         for index in inputs.indices() {
-            columns.push(Column::new(format!("feature.{}", TABLE[index].name), What::Feature(index), Vec::new()));
+            columns.push(SignalColumn::new(
+                format!("feature.{}", FEATURE_TABLE[index].name),
+                SignalOrigin::Feature(index),
+                Vec::new(),
+            ));
         }
         Self { rows: 0, columns }
     }
@@ -147,18 +151,18 @@ impl Collector {
 
     /// Returns the distributions; `None` when nothing was added.
     #[must_use]
-    pub fn finish(self) -> Option<Reference> {
-        let signals: Vec<_> = self.columns.into_iter().filter_map(Column::signal).collect();
-        (!signals.is_empty()).then_some(Reference { rows: self.rows, signals })
+    pub fn finish(self) -> Option<ReferenceDistributions> {
+        let signals: Vec<_> = self.columns.into_iter().filter_map(SignalColumn::signal).collect();
+        (!signals.is_empty()).then_some(ReferenceDistributions { rows: self.rows, signals })
     }
 }
 
-impl Column {
-    const fn new(name: String, what: What, labels: Vec<String>) -> Self {
+impl SignalColumn {
+    const fn new(name: String, what: SignalOrigin, labels: Vec<String>) -> Self {
         Self { name, what, labels, values: Vec::new() }
     }
 
-    fn signal(mut self) -> Option<Signal> {
+    fn signal(mut self) -> Option<SignalDistribution> {
         if self.values.is_empty() {
             return None;
         }
@@ -169,7 +173,7 @@ impl Column {
             edges = (1..10).map(|decile| self.values[(total * decile).div_ceil(10) - 1]).collect();
             edges.dedup();
         }
-        let mut signal = Signal { name: self.name, edges, labels: self.labels, shares: Vec::new() };
+        let mut signal = SignalDistribution { name: self.name, edges, labels: self.labels, shares: Vec::new() };
         let mut counts = vec![0_u32; signal.bins()];
         for value in &self.values {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index of a label")]

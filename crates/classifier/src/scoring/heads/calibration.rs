@@ -8,7 +8,7 @@ use super::Heads;
 
 /// The calibration of a head's probabilities.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Calibration {
+pub struct HeadCalibration {
     /// The head that gave them: the lexical form, where that stood in for another.
     pub head: Arc<str>,
     /// The divisor of the logits; `None` where the head has none.
@@ -19,10 +19,10 @@ pub struct Calibration {
 
 impl Heads {
     /// Returns how the head called `name` is calibrated.
-    pub(crate) fn calibration(&self, name: &str) -> Option<Calibration> {
+    pub(crate) fn calibration(&self, name: &str) -> Option<HeadCalibration> {
         let head = self.0.iter().find(|head| &*head.name == name)?;
         // Votes are shares already.
         let temperature = head.neighbours.is_none().then_some(head.temperature);
-        Some(Calibration { head: Arc::clone(&head.name), temperature, isotonic: head.isotonic.is_some() })
+        Some(HeadCalibration { head: Arc::clone(&head.name), temperature, isotonic: head.isotonic.is_some() })
     }
 }

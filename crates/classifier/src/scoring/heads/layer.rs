@@ -5,7 +5,7 @@ use crate::scoring::ngrams::Ngrams;
 
 /// A dense layer.
 #[derive(Debug, Clone)]
-pub(super) struct Layer {
+pub(super) struct DenseLayer {
     /// The weights `[output][input]`, row by row.
     pub(super) weight: Vec<f32>,
     /// The summands `[output]`.
@@ -13,7 +13,7 @@ pub(super) struct Layer {
     pub(super) inputs: usize,
 }
 
-impl Layer {
+impl DenseLayer {
     /// Adds the product of `inputs` and the columns from `from` on to `values`; returns the number of these columns.
     pub(super) fn add(&self, values: &mut [f32], from: usize, inputs: &[f32]) -> usize {
         for (value, row) in values.iter_mut().zip(self.weight.chunks_exact(self.inputs)) {

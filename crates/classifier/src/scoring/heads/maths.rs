@@ -1,6 +1,6 @@
 //! What stands between layers, and what makes probabilities of the last one's numbers.
 
-use crate::manifest::{Activation, Neighbours};
+use crate::manifest::{Activation, NeighbourVote};
 
 /// Similarities are at most 1 where embeddings have length 1; where they have not, this keeps votes finite.
 const MAX_EXPONENT: f32 = 60.0;
@@ -45,7 +45,7 @@ fn erf(x: f32) -> f32 {
 
 /// Returns the shares that the nearest of `similarities` have in a vote: the others' are 0. Of equal ones the first
 /// counts.
-pub(super) fn nearest(similarities: &[f32], neighbours: Neighbours) -> Vec<f32> {
+pub(super) fn nearest(similarities: &[f32], neighbours: NeighbourVote) -> Vec<f32> {
     let mut order: Vec<usize> = (0..similarities.len()).collect();
     let count = neighbours.count.min(order.len());
     if count < order.len() {

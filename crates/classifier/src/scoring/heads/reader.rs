@@ -3,17 +3,17 @@
 use safetensors::{Dtype, SafeTensors};
 
 use super::error::HeadsError;
-use super::layer::Layer;
+use super::layer::DenseLayer;
 use crate::manifest::HeadSpec;
 
 /// Reads the tensors of a heads file and checks their shapes.
-pub(super) struct Reader<'b> {
+pub(super) struct TensorReader<'b> {
     file: &'b str,
     tensors: SafeTensors<'b>,
     read: Vec<String>,
 }
 
-impl<'b> Reader<'b> {
+impl<'b> TensorReader<'b> {
     pub(super) fn new(file: &'b str, bytes: &'b [u8]) -> Result<Self, HeadsError> {
         let tensors =
             SafeTensors::deserialize(bytes).map_err(|source| HeadsError::Syntax { file: file.to_owned(), source })?;
@@ -21,7 +21,7 @@ impl<'b> Reader<'b> {
     }
 
     /// Reads `<head>.0.weight`, `<head>.0.bias`, `<head>.1.weight`, ... from `inputs` numbers to one a label.
-    pub(super) fn layers(&mut self, spec: &HeadSpec, mut inputs: usize) -> Result<Vec<Layer>, HeadsError> {
+    pub(super) fn layers(&mut self, spec: &HeadSpec, mut inputs: usize) -> Result<Vec<DenseLayer>, HeadsError> {
         let mut layers = Vec::new();
         loop {
             let prefix = format!("{}.{}", spec.name, layers.len());
@@ -36,7 +36,7 @@ impl<'b> Reader<'b> {
         }
     }
 
-    fn layer(&mut self, prefix: &str, inputs: usize, outputs: Option<usize>) -> Result<Layer, HeadsError> {
+    fn layer(&mut self, prefix: &str, inputs: usize, outputs: Option<usize>) -> Result<DenseLayer, HeadsError> {
         let name = format!("{prefix}.weight");
         let (shape, weight) = self.tensor(&name)?;
         let fits =
@@ -51,7 +51,7 @@ impl<'b> Reader<'b> {
         if shape != [rows] {
             return Err(self.misshapen(name, shape, format!("[{rows}]")));
         }
-        Ok(Layer { weight, bias, inputs })
+        Ok(DenseLayer { weight, bias, inputs })
     }
 
     pub(super) fn tensor(&mut self, name: &str) -> Result<(Vec<usize>, Vec<f32>), HeadsError> {

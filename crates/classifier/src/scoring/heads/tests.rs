@@ -2,21 +2,21 @@ use super::layer::dot;
 use super::trees::TreeQuestion;
 use super::*;
 
-fn layer(weight: &[f32], bias: &[f32]) -> Layer {
-    Layer { weight: weight.to_vec(), bias: bias.to_vec(), inputs: weight.len() / bias.len() }
+fn layer(weight: &[f32], bias: &[f32]) -> DenseLayer {
+    DenseLayer { weight: weight.to_vec(), bias: bias.to_vec(), inputs: weight.len() / bias.len() }
 }
 
-fn blocks<'p>(embedding: &'p [f32], features: &'p [f32]) -> Blocks<'p> {
+fn blocks<'p>(embedding: &'p [f32], features: &'p [f32]) -> HeadInputs<'p> {
     static NONE: std::sync::LazyLock<Ngrams> = std::sync::LazyLock::new(Ngrams::default);
-    Blocks { embedding, features, ngrams: &NONE }
+    HeadInputs { embedding, features, ngrams: &NONE }
 }
 
-fn head(layers: Vec<Layer>, temperature: f32) -> Head {
+fn head(layers: Vec<DenseLayer>, temperature: f32) -> Head {
     Head {
         name: "tier".into(),
         kind: HeadKind::Multinomial,
         labels: ["simple", "complex"].map(Arc::from).into(),
-        inputs: vec![Block::Features, Block::Embedding],
+        inputs: vec![InputBlock::Features, InputBlock::Embedding],
         activation: Activation::Relu,
         temperature,
         isotonic: None,
@@ -33,7 +33,7 @@ fn trees_add_the_leaf_that_their_questions_lead_to() {
     // Whether input 1 is above 0, then whether input 0 is above 2: 1 and 2 of 4 leaves.
     let leaves = [[0.0; 2], [1.0, 0.0], [0.0, 5.0], [0.0; 2]].concat();
     let questions = vec![TreeQuestion { input: 1, threshold: 0.0 }, TreeQuestion { input: 0, threshold: 2.0 }];
-    let forest = Some(Forest::of(2, questions, leaves, vec![0.5, 0.5]));
+    let forest = Some(TreeEnsemble::of(2, questions, leaves, vec![0.5, 0.5]));
     let head = Head { forest, ..head(Vec::new(), 1.0) };
 
     let scores = head.score(blocks(&[1.0], &[0.0])).expect("finite");
@@ -58,7 +58,7 @@ fn a_mixture_adds_weighted_log_probabilities() {
 #[test]
 fn a_gate_adds_the_chances_of_two_heads_by_how_known_the_prompt_is() {
     let of = |p: f32| head(vec![layer(&[0.0; 4], &[(1.0 - p).ln(), p.ln()])], 1.0);
-    let gate = Some(Box::new(Gated { by: of(0.75), otherwise: of(0.2) }));
+    let gate = Some(Box::new(HeadGate { by: of(0.75), otherwise: of(0.2) }));
     let gated = Head { gate, ..of(0.6) };
 
     let scores = gated.score(blocks(&[0.0], &[0.0])).expect("finite");
@@ -70,22 +70,22 @@ fn a_gate_adds_the_chances_of_two_heads_by_how_known_the_prompt_is() {
 
 #[test]
 fn a_gated_head_is_lexical_only_if_its_parts_are() {
-    let of = |inputs: Vec<Block>| Head { inputs, ..head(Vec::new(), 1.0) };
-    let gated = |by: Block| {
-        let gate = Gated { by: of(vec![by]), otherwise: of(vec![Block::Features]) };
-        Head { gate: Some(Box::new(gate)), ..of(vec![Block::Features]) }
+    let of = |inputs: Vec<InputBlock>| Head { inputs, ..head(Vec::new(), 1.0) };
+    let gated = |by: InputBlock| {
+        let gate = HeadGate { by: of(vec![by]), otherwise: of(vec![InputBlock::Features]) };
+        Head { gate: Some(Box::new(gate)), ..of(vec![InputBlock::Features]) }
     };
 
-    assert!(gated(Block::Ngrams).is_lexical() && gated(Block::Ngrams).reads(Block::Ngrams));
-    assert!(!gated(Block::Embedding).is_lexical());
+    assert!(gated(InputBlock::Ngrams).is_lexical() && gated(InputBlock::Ngrams).reads(InputBlock::Ngrams));
+    assert!(!gated(InputBlock::Embedding).is_lexical());
 }
 
 #[test]
 fn the_nearest_exemplars_vote_and_the_others_do_not() {
     let exemplars = layer(&[1.0, 0.0, 0.0, 1.0, 0.8, 0.6], &[0.0; 3]);
     let targets = layer(&[1.0, 0.0, 0.0, 0.0, 1.0, 1.0], &[0.5, 0.5]);
-    let neighbours = Some(Neighbours { count: 2, sharpness: 0.0 });
-    let head = Head { inputs: vec![Block::Embedding], neighbours, ..head(vec![exemplars, targets], 1.0) };
+    let neighbours = Some(NeighbourVote { count: 2, sharpness: 0.0 });
+    let head = Head { inputs: vec![InputBlock::Embedding], neighbours, ..head(vec![exemplars, targets], 1.0) };
 
     let scores = head.score(blocks(&[1.0, 0.0], &[])).expect("finite");
 

@@ -1,12 +1,12 @@
 //! Symmetric trees: a few comparisons and a look-up each.
 
 use super::error::HeadsError;
-use super::reader::Reader;
-use crate::manifest::{HeadSpec, Trees};
+use super::reader::TensorReader;
+use crate::manifest::{HeadSpec, TreesSpec};
 
 /// A sum of trees over a head's dense inputs.
 #[derive(Debug, Clone)]
-pub(super) struct Forest {
+pub(super) struct TreeEnsemble {
     depth: usize,
     /// The questions `[tree][level]`; the first level decides the lowest bit of the leaf.
     questions: Vec<TreeQuestion>,
@@ -23,12 +23,12 @@ pub(super) struct TreeQuestion {
     pub(super) threshold: f32,
 }
 
-impl Forest {
+impl TreeEnsemble {
     /// Reads `<head>.trees.input`, `.threshold`, `.leaf` and `.bias`.
     pub(super) fn read(
-        reader: &mut Reader<'_>,
+        reader: &mut TensorReader<'_>,
         spec: &HeadSpec,
-        trees: Trees,
+        trees: TreesSpec,
         inputs: usize,
     ) -> Result<Self, HeadsError> {
         let (depth, logits) = (trees.depth, spec.logits());

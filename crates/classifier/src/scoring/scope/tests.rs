@@ -2,16 +2,16 @@ use pointsman_core::features::Features;
 
 use super::*;
 use crate::scoring::inputs::FeatureInputs;
-use crate::scoring::tokenize::Budget;
+use crate::scoring::tokenize::TokenBudget;
 
 const LEARNT: &str =
     "what is the difference between a lease and a licence, and which one do people need for a house by the lake";
 
-fn input(text: &str) -> Input {
-    Input::new(text, &Features::default(), Budget::of_tokens(64), &FeatureInputs::default())
+fn input(text: &str) -> ScorerInput {
+    ScorerInput::new(text, &Features::default(), TokenBudget::of_tokens(64), &FeatureInputs::default())
 }
 
-fn record(text: &str, probes: u32) -> NgramRecord {
+fn record(text: &str, probes: u32) -> NgramFilter {
     let mut bits = vec![0; 1 << 12];
     for hash in input(text).ngrams().hashes() {
         for probe in 0..u64::from(probes) {
@@ -20,10 +20,10 @@ fn record(text: &str, probes: u32) -> NgramRecord {
         }
     }
     let spec = NgramsSpec { file: "n".into(), probes, sure: 0.8, least: 0.6 };
-    NgramRecord::parse(&spec, bits).expect("a power of two")
+    NgramFilter::parse(&spec, bits).expect("a power of two")
 }
 
-fn scope(languages: &[&str], scripts: &[&str], record: Option<NgramRecord>) -> TrainingScope {
+fn scope(languages: &[&str], scripts: &[&str], record: Option<NgramFilter>) -> TrainingScope {
     let scripts = scripts.iter().filter_map(|name| script(name)).collect();
     TrainingScope { languages: languages.iter().map(|&code| code.to_owned()).collect(), scripts, record }
 }
@@ -32,7 +32,7 @@ fn english() -> TrainingScope {
     scope(&["en", "de"], &["latin"], Some(record(LEARNT, 4)))
 }
 
-fn verdict(scope: &TrainingScope, text: &str) -> (Option<Unfamiliar>, bool) {
+fn verdict(scope: &TrainingScope, text: &str) -> (Option<UnfamiliarPart>, bool) {
     let known = scope.acquaintance(&input(text), || Language::of(text));
     (known.familiarity.unfamiliar, known.is_lexical)
 }
@@ -44,11 +44,11 @@ fn what_training_saw_is_familiar_and_what_it_never_saw_is_not() {
         ("WHICH LEASE DO PEOPLE NEED?", (None, true)),
         // A declared language decides, though not by n-grams that nobody saw.
         ("Was ist die Hauptstadt von Frankreich und wo liegt sie?", (None, false)),
-        ("¿Cuáles son los pasos para renovar un pasaporte?", (Some(Unfamiliar::Language), false)),
-        ("zxqj vwkp qqzx jjkw pvxz wqkz", (Some(Unfamiliar::Ngrams), false)),
-        ("请用三句话解释为什么海水是咸的。", (Some(Unfamiliar::Script), false)),
-        ("이 버그를 고쳐줘", (Some(Unfamiliar::Script), false)),
-        ("Напиши стихотворение", (Some(Unfamiliar::Script), false)),
+        ("¿Cuáles son los pasos para renovar un pasaporte?", (Some(UnfamiliarPart::Language), false)),
+        ("zxqj vwkp qqzx jjkw pvxz wqkz", (Some(UnfamiliarPart::Ngrams), false)),
+        ("请用三句话解释为什么海水是咸的。", (Some(UnfamiliarPart::Script), false)),
+        ("이 버그를 고쳐줘", (Some(UnfamiliarPart::Script), false)),
+        ("Напиши стихотворение", (Some(UnfamiliarPart::Script), false)),
     ] {
         assert_eq!(verdict(&english(), text), expected, "{text}");
     }
@@ -95,10 +95,10 @@ fn declared_scripts_and_languages_hold_without_a_record_of_n_grams() {
     let korean = scope(&["ko"], &["hangul"], None);
 
     assert_eq!(verdict(&korean, "이 버그를 고쳐줘"), (None, true));
-    assert_eq!(verdict(&korean, "What is the difference between both?"), (Some(Unfamiliar::Script), false));
+    assert_eq!(verdict(&korean, "What is the difference between both?"), (Some(UnfamiliarPart::Script), false));
     assert_eq!(
         verdict(&scope(&["de"], &[], None), "What is the difference between both?"),
-        (Some(Unfamiliar::Language), false)
+        (Some(UnfamiliarPart::Language), false)
     );
 }
 
@@ -154,9 +154,9 @@ fn a_record_of_another_size_is_refused() {
     let spec = NgramsSpec { file: "n.bloom".into(), probes: 4, sure: 0.8, least: 0.6 };
 
     for bytes in [0, 512, 1023, 1025, 3072, 1 << 19] {
-        let error = NgramRecord::parse(&spec, vec![0; bytes]).expect_err("a wrong size").to_string();
+        let error = NgramFilter::parse(&spec, vec![0; bytes]).expect_err("a wrong size").to_string();
 
         assert!(error.contains(&format!("n.bloom of {bytes} bytes")), "{error}");
     }
-    assert!(NgramRecord::parse(&spec, vec![0; 1 << 10]).is_ok() && NgramRecord::parse(&spec, vec![0; 1 << 18]).is_ok());
+    assert!(NgramFilter::parse(&spec, vec![0; 1 << 10]).is_ok() && NgramFilter::parse(&spec, vec![0; 1 << 18]).is_ok());
 }

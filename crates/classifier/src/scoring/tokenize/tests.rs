@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn a_clipped_text_has_the_same_excerpt_but_for_its_length() {
-    let budget = Budget::of_tokens(4);
+    let budget = TokenBudget::of_tokens(4);
     let text: String = ('a'..='z').cycle().take(1000).collect();
 
     let [whole, clipped] = [budget.excerpt(&text), budget.excerpt(&budget.clip(&text))];
@@ -35,29 +35,29 @@ fn words(count: usize) -> String {
     (0..count).map(|word| format!("w{word}")).collect::<Vec<_>>().join(" ")
 }
 
-fn tokens(text: &str) -> Tokens {
+fn tokens(text: &str) -> TokenIds {
     let tokenizer = tokenizer();
     tokenizer.tokens(&tokenizer.budget().excerpt(text)).expect("tokens")
 }
 
 #[test]
 fn one_token_less_than_the_budget_is_kept_whole() {
-    assert_eq!(tokens(&words(5)), Tokens { ids: vec![CLS, 4, 5, 6, 7, 8, SEP], truncated: 0 });
+    assert_eq!(tokens(&words(5)), TokenIds { ids: vec![CLS, 4, 5, 6, 7, 8, SEP], truncated: 0 });
 }
 
 #[test]
 fn a_text_of_exactly_the_budget_is_kept_whole() {
-    assert_eq!(tokens(&words(6)), Tokens { ids: vec![CLS, 4, 5, 6, 7, 8, 9, SEP], truncated: 0 });
+    assert_eq!(tokens(&words(6)), TokenIds { ids: vec![CLS, 4, 5, 6, 7, 8, 9, SEP], truncated: 0 });
 }
 
 #[test]
 fn one_token_more_than_the_budget_is_cut_out_of_the_middle() {
-    assert_eq!(tokens(&words(7)), Tokens { ids: vec![CLS, 4, 5, 6, 7, 9, 10, SEP], truncated: 1 });
+    assert_eq!(tokens(&words(7)), TokenIds { ids: vec![CLS, 4, 5, 6, 7, 9, 10, SEP], truncated: 1 });
 }
 
 #[test]
 fn a_text_without_words_is_two_specials() {
-    assert_eq!(tokens(" \n "), Tokens { ids: vec![CLS, SEP], truncated: 0 });
+    assert_eq!(tokens(" \n "), TokenIds { ids: vec![CLS, SEP], truncated: 0 });
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_text_of_32_characters_a_token_is_not_excerpted() {
 
         let excerpt = tokenizer().budget().excerpt(&text);
 
-        assert_eq!(excerpt, Excerpt { head: text, tail: String::new(), cut_from: None });
+        assert_eq!(excerpt, TextExcerpt { head: text, tail: String::new(), cut_from: None });
     }
 }
 
@@ -77,7 +77,7 @@ fn one_character_more_leaves_16_characters_a_token_of_each_end() {
 
     let excerpt = tokenizer().budget().excerpt(&text);
 
-    assert_eq!(excerpt, Excerpt { head: "é".repeat(128), tail: "日".repeat(128), cut_from: Some(257) });
+    assert_eq!(excerpt, TextExcerpt { head: "é".repeat(128), tail: "日".repeat(128), cut_from: Some(257) });
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn of_five_mebibytes_no_more_than_the_ends_is_kept_or_tokenised() {
 #[test]
 fn where_the_bundle_says_so_a_repeat_takes_no_room() {
     let spec = TokenizerSpec { repeat_words: Some(2), ..spec() };
-    let excerpt = Budget::new(&spec).excerpt(&format!("w0 {}w3", "w1 w2 ".repeat(20)));
+    let excerpt = TokenBudget::new(&spec).excerpt(&format!("w0 {}w3", "w1 w2 ".repeat(20)));
 
     assert_eq!(excerpt.ends(), ["w0 w1 w2 w3", ""]);
 }
@@ -120,7 +120,7 @@ fn where_the_bundle_says_so_a_repeat_takes_no_room() {
 #[test]
 fn a_repeat_across_the_cut_is_found() {
     let spec = TokenizerSpec { repeat_words: Some(2), ..spec() };
-    let excerpt = Budget::new(&spec).excerpt(&"w1 w2 ".repeat(600_000));
+    let excerpt = TokenBudget::new(&spec).excerpt(&"w1 w2 ".repeat(600_000));
 
     assert_eq!(excerpt.ends(), ["w1 w2", "2 "], "the tail begins in the middle of a word");
 }

@@ -1,12 +1,12 @@
-use pointsman_core::config::Span;
+use pointsman_core::config::TimeSpan;
 use pointsman_core::features::TokenCounter;
 use pointsman_core::prompt::{Dialect, Prompt};
-use pointsman_core::scores::{HeadScores, Source};
+use pointsman_core::scores::{HeadScores, ScoreSource};
 use pointsman_telemetry::Metrics;
 
 use super::*;
 use crate::serving::tests::{fixture, name};
-use crate::{Bundle, Collector};
+use crate::{Bundle, ReferenceCollector};
 
 /// Draws from a linear congruential generator (Knuth's MMIX): the same every time.
 struct Draws(u64);
@@ -25,17 +25,17 @@ fn scores(draws: &mut Draws, power: f64) -> Scores {
     Scores::of(vec![head])
 }
 
-fn drift(config: config::Drift) -> (Drift, Metrics) {
+fn drift(config: config::DriftWindow) -> (DriftMonitor, Metrics) {
     let bundle = Bundle::open(&fixture()).expect("the fixture is sound");
-    let mut collector = Collector::new(&bundle.manifest, &bundle.inputs);
+    let mut collector = ReferenceCollector::new(&bundle.manifest, &bundle.inputs);
     let mut draws = Draws(1);
     for _ in 0..2000 {
         collector.add(&scores(&mut draws, 1.0), &Features::default());
     }
     let reference = collector.finish().expect("rows");
-    let probe = Probe::new(&reference, &bundle.manifest).expect("the bundle's own signals");
+    let probe = SignalReader::new(&reference, &bundle.manifest).expect("the bundle's own signals");
     let metrics = Metrics::new();
-    (Drift::new(probe, &reference, config, metrics.drift(&name())), metrics)
+    (DriftMonitor::new(probe, &reference, config, metrics.drift(&name())), metrics)
 }
 
 /// Returns the index that `/metrics` shows of a signal.
@@ -46,7 +46,7 @@ fn shown(metrics: &Metrics, signal: &str) -> Option<f64> {
 
 #[test]
 fn the_same_distribution_is_stable() {
-    let (drift, metrics) = drift(config::Drift::default());
+    let (drift, metrics) = drift(config::DriftWindow::default());
     let mut draws = Draws(2);
 
     (0..2000).for_each(|_| drift.observe(&scores(&mut draws, 1.0), &Features::default()));
@@ -59,7 +59,7 @@ fn the_same_distribution_is_stable() {
 
 #[test]
 fn a_shifted_distribution_shows() {
-    let (drift, metrics) = drift(config::Drift::default());
+    let (drift, metrics) = drift(config::DriftWindow::default());
     let mut draws = Draws(2);
 
     (0..2000).for_each(|_| drift.observe(&scores(&mut draws, 4.0), &Features::default()));
@@ -72,7 +72,7 @@ fn a_shifted_distribution_shows() {
 
 #[test]
 fn a_feature_that_never_varied_and_now_does_shows() {
-    let (drift, metrics) = drift(config::Drift::default());
+    let (drift, metrics) = drift(config::DriftWindow::default());
     let mut draws = Draws(2);
     let body =
         br#"{"model": "auto", "messages": [{"role": "user", "content": "Not the empty text of all the others."}]}"#;
@@ -86,7 +86,7 @@ fn a_feature_that_never_varied_and_now_does_shows() {
 
 #[test]
 fn too_few_prompts_show_nothing() {
-    let (drift, metrics) = drift(config::Drift::default());
+    let (drift, metrics) = drift(config::DriftWindow::default());
     let mut draws = Draws(2);
 
     (0..LEAST - 1).for_each(|_| drift.observe(&scores(&mut draws, 4.0), &Features::default()));
@@ -96,12 +96,12 @@ fn too_few_prompts_show_nothing() {
 
 #[test]
 fn scores_that_stood_in_for_the_encoder_s_are_not_compared() {
-    let (drift, metrics) = drift(config::Drift::default());
+    let (drift, metrics) = drift(config::DriftWindow::default());
     let mut draws = Draws(2);
 
     for _ in 0..2000 {
         let scores = scores(&mut draws, 4.0);
-        let source = Source::Fallback(pointsman_core::scores::Degraded::Deadline);
+        let source = ScoreSource::Fallback(pointsman_core::scores::ClassifierFailure::Deadline);
         drift.observe(&Scores { source, ..scores }, &Features::default());
     }
 
@@ -111,7 +111,8 @@ fn scores_that_stood_in_for_the_encoder_s_are_not_compared() {
 
 #[tokio::test(start_paused = true)]
 async fn the_window_forgets_by_time() {
-    let (drift, metrics) = drift(config::Drift { window: Span::from_secs(60), ..config::Drift::default() });
+    let (drift, metrics) =
+        drift(config::DriftWindow { window: TimeSpan::from_secs(60), ..config::DriftWindow::default() });
     let mut draws = Draws(2);
     (0..2000).for_each(|_| drift.observe(&scores(&mut draws, 4.0), &Features::default()));
 
@@ -124,7 +125,8 @@ async fn the_window_forgets_by_time() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_window_has_forgotten_is_not_known_any_more() {
-    let (drift, metrics) = drift(config::Drift { window: Span::from_secs(60), ..config::Drift::default() });
+    let (drift, metrics) =
+        drift(config::DriftWindow { window: TimeSpan::from_secs(60), ..config::DriftWindow::default() });
     let mut draws = Draws(2);
     let mut shift = || (0..2000).for_each(|_| drift.observe(&scores(&mut draws, 4.0), &Features::default()));
 
@@ -142,7 +144,7 @@ async fn what_the_window_has_forgotten_is_not_known_any_more() {
 
 #[test]
 fn the_window_forgets_by_count_and_takes_no_more_memory_than_its_slots() {
-    let (drift, metrics) = drift(config::Drift { max_prompts: 1000, ..config::Drift::default() });
+    let (drift, metrics) = drift(config::DriftWindow { max_prompts: 1000, ..config::DriftWindow::default() });
     let mut draws = Draws(2);
 
     (0..3000).for_each(|_| drift.observe(&scores(&mut draws, 4.0), &Features::default()));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pointsman_core::config::{Cache, Cascade, Classifier as Section, Ratio};
+use pointsman_core::config::{ClassifierConfig as Section, LexicalCascade, Ratio, ScoreCacheLimits};
 use pointsman_core::features::TokenCounter;
 use pointsman_core::prompt::{Dialect, Prompt};
 use pointsman_telemetry::Metrics;
@@ -30,14 +30,14 @@ fn tier() -> Vec<Name> {
     vec![Name::new("tier").expect("a name")]
 }
 
-async fn score(classifier: &Classifier, text: &str) -> Result<Scores, Degraded> {
+async fn score(classifier: &Classifier, text: &str) -> Result<Scores, ClassifierFailure> {
     let (features, heads) = (features(text), tier());
     let deadline = Instant::now() + Duration::from_millis(20);
-    classifier.score(Ask { text, features: &features, deadline, heads: &heads }).await
+    classifier.score(ScoreRequest { text, features: &features, deadline, heads: &heads }).await
 }
 
 fn outage() -> EncoderOutage {
-    EncoderOutage { reason: Degraded::RuntimeMissing, detail: "no library".to_owned() }
+    EncoderOutage { reason: ClassifierFailure::RuntimeMissing, detail: "no library".to_owned() }
 }
 
 fn down(section: &Section, metrics: &Metrics) -> Classifier {
@@ -52,7 +52,7 @@ async fn a_lexical_form_that_is_sure_spares_the_encoder() {
     let scores = score(&classifier, SURE).await.expect("scores");
 
     let head = scores.head("tier").and_then(|head| head.top()).expect("a label");
-    assert_eq!((scores.source, &**head.0), (Source::Lexical, "simple"));
+    assert_eq!((scores.source, &**head.0), (ScoreSource::Lexical, "simple"));
     assert!(head.1 >= 0.9, "{head:?}");
     assert_eq!(
         scores.head("tier_lexical").map(|head| &head.probabilities),
@@ -67,11 +67,11 @@ async fn a_lexical_form_that_is_not_sure_leaves_it_to_the_encoder() {
     worker.spawn().expect("a thread");
 
     let scores = classifier
-        .score(Ask { text: UNSURE, features: &features(UNSURE), deadline: soon(), heads: &tier() })
+        .score(ScoreRequest { text: UNSURE, features: &features(UNSURE), deadline: soon(), heads: &tier() })
         .await
         .expect("scores");
 
-    assert_eq!(scores.source, Source::Encoder);
+    assert_eq!(scores.source, ScoreSource::Encoder);
     assert_eq!(classifier.trouble(), None);
 }
 
@@ -79,15 +79,15 @@ async fn a_lexical_form_that_is_not_sure_leaves_it_to_the_encoder() {
 async fn the_configuration_moves_the_threshold_and_turns_the_cascade_off() {
     let of = |cascade| Section { cascade, ..config("cascade") };
     let (low, strict, off) = (
-        Cascade { confidence: Some(Ratio::new(0.51).expect("a ratio")), enabled: true },
-        Cascade { confidence: Some(Ratio::new(0.999).expect("a ratio")), enabled: true },
-        Cascade { enabled: false, confidence: None },
+        LexicalCascade { confidence: Some(Ratio::new(0.51).expect("a ratio")), enabled: true },
+        LexicalCascade { confidence: Some(Ratio::new(0.999).expect("a ratio")), enabled: true },
+        LexicalCascade { enabled: false, confidence: None },
     );
     for (cascade, text, expected) in [
-        (low, UNSURE, Source::Fallback(Degraded::Deadline)),
-        (low, "fix this", Source::Lexical),
-        (strict, SURE, Source::Fallback(Degraded::Deadline)),
-        (off, SURE, Source::Fallback(Degraded::Deadline)),
+        (low, UNSURE, ScoreSource::Fallback(ClassifierFailure::Deadline)),
+        (low, "fix this", ScoreSource::Lexical),
+        (strict, SURE, ScoreSource::Fallback(ClassifierFailure::Deadline)),
+        (off, SURE, ScoreSource::Fallback(ClassifierFailure::Deadline)),
     ] {
         let (classifier, _silent_worker) = scripted_of(bundle("cascade"), &of(cascade), zeros);
 
@@ -104,9 +104,9 @@ async fn a_caller_that_reads_another_head_is_not_served_by_the_one_that_is_sure(
     let features = features(SURE);
     let deadline = Instant::now() + Duration::from_millis(20);
 
-    let scores = classifier.score(Ask { text: SURE, features: &features, deadline, heads: &mood }).await;
+    let scores = classifier.score(ScoreRequest { text: SURE, features: &features, deadline, heads: &mood }).await;
 
-    assert_eq!(scores, Err(Degraded::Deadline));
+    assert_eq!(scores, Err(ClassifierFailure::Deadline));
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,7 +117,7 @@ async fn a_full_queue_steps_down_to_the_lexical_heads_and_shows() {
 
     let scores = score(&classifier, UNSURE).await.expect("scores");
 
-    assert_eq!(scores.source, Source::Fallback(Degraded::QueueFull));
+    assert_eq!(scores.source, ScoreSource::Fallback(ClassifierFailure::QueueFull));
     assert_eq!(started.elapsed(), Duration::ZERO);
     let trouble = classifier.0.state.degrade_ladder.trouble().expect("a step down");
     assert!(trouble.starts_with("queue_full: 1 prompts"), "{trouble}");
@@ -129,9 +129,10 @@ async fn an_encoder_that_fails_steps_down_to_the_lexical_heads() {
     worker.spawn().expect("a thread");
     let (features, heads) = (features(UNSURE), tier());
 
-    let scores = classifier.score(Ask { text: UNSURE, features: &features, deadline: soon(), heads: &heads }).await;
+    let scores =
+        classifier.score(ScoreRequest { text: UNSURE, features: &features, deadline: soon(), heads: &heads }).await;
 
-    assert_eq!(scores.expect("scores").source, Source::Fallback(Degraded::Inference));
+    assert_eq!(scores.expect("scores").source, ScoreSource::Fallback(ClassifierFailure::Inference));
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,14 +142,14 @@ async fn a_worker_that_was_killed_steps_down_to_the_lexical_heads() {
     drop(worker);
     let scores = score(&classifier, UNSURE).await.expect("scores");
 
-    assert_eq!(scores.source, Source::Fallback(Degraded::WorkerGone));
+    assert_eq!(scores.source, ScoreSource::Fallback(ClassifierFailure::WorkerGone));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_blank_prompt_has_nothing_that_lexical_heads_could_score() {
     let (classifier, _worker) = scripted_of(bundle("cascade"), &config("cascade"), zeros);
 
-    assert_eq!(score(&classifier, " \n").await, Err(Degraded::NoText));
+    assert_eq!(score(&classifier, " \n").await, Err(ClassifierFailure::NoText));
     assert_eq!(classifier.0.state.degrade_ladder.trouble(), None);
 }
 
@@ -158,8 +159,8 @@ async fn a_lexical_form_is_neither_sure_nor_stands_in_for_a_script_that_it_never
 
     let [korean, english] = [score(&classifier, "안녕").await, score(&classifier, SURE).await];
 
-    assert_eq!(korean, Err(Degraded::Deadline));
-    assert_eq!(english.expect("scores").source, Source::Lexical);
+    assert_eq!(korean, Err(ClassifierFailure::Deadline));
+    assert_eq!(english.expect("scores").source, ScoreSource::Lexical);
 }
 
 #[tokio::test]
@@ -167,21 +168,22 @@ async fn scores_say_what_lies_beyond_a_declared_scope_whoever_gave_them() {
     let mut bundle = bundle("cascade");
     bundle.manifest.scripts = vec!["latin".to_owned()];
     bundle.scope = TrainingScope::parse(&bundle.manifest, None).expect("a script");
-    let section = Section { cache: Cache::default(), ..config("cascade") };
+    let section = Section { cache: ScoreCacheLimits::default(), ..config("cascade") };
     let (classifier, worker) = scripted_of(bundle, &section, zeros);
     worker.spawn().expect("a thread");
     let told = async |text: &str| {
         let (features, heads) = (features(text), tier());
-        let scores = classifier.score(Ask { text, features: &features, deadline: soon(), heads: &heads }).await;
+        let scores =
+            classifier.score(ScoreRequest { text, features: &features, deadline: soon(), heads: &heads }).await;
         scores.map(|scores| (scores.source, scores.is_cached, scores.familiarity.unfamiliar)).expect("scores")
     };
 
     let all = [told("안녕").await, told("안녕").await, told(UNSURE).await, told(SURE).await];
 
-    let (encoder, script) = (Source::Encoder, Some(Unfamiliar::Script));
+    let (encoder, script) = (ScoreSource::Encoder, Some(UnfamiliarPart::Script));
     let expected = [(encoder, false, script), (encoder, true, script), (encoder, false, None)];
     assert_eq!(all[..3], expected);
-    assert_eq!(all[3], (Source::Lexical, false, None));
+    assert_eq!(all[3], (ScoreSource::Lexical, false, None));
 }
 
 #[tokio::test]
@@ -198,7 +200,7 @@ async fn lexical_heads_alone_answer_everything_where_nothing_is_declared_and_say
         told.push((scores.source, scores.familiarity.unfamiliar));
     }
 
-    assert_eq!(told, [(Source::Lexical, None), (Source::Lexical, Some(Unfamiliar::Script))]);
+    assert_eq!(told, [(ScoreSource::Lexical, None), (ScoreSource::Lexical, Some(UnfamiliarPart::Script))]);
 }
 
 #[tokio::test]
@@ -208,7 +210,7 @@ async fn without_onnx_runtime_the_lexical_heads_answer_and_it_shows() {
 
     let [sure, unsure] = [score(&classifier, SURE).await, score(&classifier, UNSURE).await];
 
-    let expected = Source::Fallback(Degraded::RuntimeMissing);
+    let expected = ScoreSource::Fallback(ClassifierFailure::RuntimeMissing);
     assert_eq!([sure, unsure].map(|scores| scores.expect("scores").source), [expected; 2]);
     assert_eq!(classifier.trouble().as_deref(), Some("runtime_missing: the lexical heads decide: no library"));
 }
@@ -220,7 +222,7 @@ async fn a_bundle_of_lexical_heads_alone_never_looks_at_its_model() {
 
     let scores = classifier.classify(SURE, &features(SURE), soon()).await.expect("scores");
 
-    assert_eq!((scores.source, classifier.stats().workers), (Source::Lexical, 0));
+    assert_eq!((scores.source, classifier.stats().workers), (ScoreSource::Lexical, 0));
     assert_eq!((classifier.trouble(), classifier.is_down()), (None, false));
     assert!(scores.head("tier_lexical").is_some());
 }
@@ -251,6 +253,6 @@ async fn a_real_session_answers_what_the_form_is_not_sure_of_and_scores_both_hea
     let sure = classifier.classify(SURE, &features(SURE), soon()).await.expect("scores");
     let unsure = classifier.classify(UNSURE, &features(UNSURE), soon()).await.expect("scores");
 
-    assert_eq!([sure.source, unsure.source], [Source::Lexical, Source::Encoder]);
+    assert_eq!([sure.source, unsure.source], [ScoreSource::Lexical, ScoreSource::Encoder]);
     assert_eq!(unsure.heads.iter().map(|head| &*head.head).collect::<Vec<_>>(), ["tier", "tier_lexical"]);
 }

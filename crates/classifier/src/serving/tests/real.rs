@@ -4,7 +4,7 @@ use pointsman_core::features::TokenCounter;
 
 use super::*;
 use crate::onnx::error::SessionError;
-use crate::onnx::session::{OnnxEncoder, Terms};
+use crate::onnx::session::{OnnxEncoder, SessionOptions};
 use crate::serving::start::ClassifierError;
 
 fn start() -> Classifier {
@@ -89,11 +89,11 @@ async fn a_handle_knows_its_labels_and_its_bundle() {
 #[tokio::test]
 async fn a_device_that_does_not_work_is_told_and_counted() {
     let host = host(fixture().parent().expect("a parent"));
-    let config = config::Classifier { device: config::Device::Cuda(200), ..config("tiny") };
+    let config = config::ClassifierConfig { device: config::DeviceChoice::Cuda(200), ..config("tiny") };
 
     let classifier = Classifier::start(&name(), &config, &host).expect("the CPU works");
 
-    assert_eq!(classifier.device(), Device::Cpu);
+    assert_eq!(classifier.device(), SessionDevice::Cpu);
     let trouble = classifier.trouble().expect("a lower device");
     assert!(trouble.starts_with("device: runs on cpu, cuda:200 does not work: "), "{trouble}");
     let fallbacks = r#"pointsman_classifier_device_fallbacks_total{classifier="default"} 1"#;
@@ -102,7 +102,7 @@ async fn a_device_that_does_not_work_is_told_and_counted() {
 
 #[test]
 fn a_required_device_that_does_not_work_is_refused() {
-    let config = config::Classifier { device: config::Device::Cuda(200), require: true, ..config("tiny") };
+    let config = config::ClassifierConfig { device: config::DeviceChoice::Cuda(200), require: true, ..config("tiny") };
 
     let error = Classifier::start(&name(), &config, &host(fixture().parent().expect("a parent"))).expect_err("no GPU");
 
@@ -125,10 +125,10 @@ async fn a_run_that_stalls_is_ended_and_its_input_not_tried_a_third_time() {
     let ask = |text: &'static str| classifier.classify(text, &features, soon());
 
     for _ in 0..2 {
-        assert_eq!(ask("hello forever").await, Err(Degraded::Inference));
+        assert_eq!(ask("hello forever").await, Err(ClassifierFailure::Inference));
     }
 
-    assert_eq!(ask("hello forever").await, Err(Degraded::Poisoned));
+    assert_eq!(ask("hello forever").await, Err(ClassifierFailure::Poisoned));
     assert!(ask("hello").await.is_ok(), "the session serves on");
     assert_eq!((classifier.stats().failures, classifier.is_sick()), (2, false));
 }
@@ -136,11 +136,11 @@ async fn a_run_that_stalls_is_ended_and_its_input_not_tried_a_third_time() {
 #[tokio::test]
 async fn a_worker_with_a_real_session_that_is_killed_is_gone_at_once_and_a_fresh_start_heals_it() {
     let bundle = Bundle::open(&fixture()).expect("the fixture is sound");
-    let options = Terms { device: Device::Cpu, threads: 1, memory_limit: None };
+    let options = SessionOptions { device: SessionDevice::Cpu, threads: 1, memory_limit: None };
     let encoders = [(); 2].map(|()| OnnxEncoder::new(&runtime(), &bundle, options).expect("a session"));
     let scorers = encoders.map(|encoder| Scorer::new(&bundle.tokenizer, &bundle.heads, encoder, 8)).into();
-    let config = config::Classifier { workers: 2, ..config("tiny") };
-    let state = Record::new(&name(), &config, Metrics::new().classifier(&name()), cpu());
+    let config = config::ClassifierConfig { workers: 2, ..config("tiny") };
+    let state = ServingState::new(&name(), &config, Metrics::new().classifier(&name()), cpu());
     let (classifier, mut workers) = Classifier::assemble(bundle, scorers, &config, state);
     let features = Features::default();
     let (mut survivor, killed) = (workers.remove(0), workers.remove(0));
@@ -153,7 +153,7 @@ async fn a_worker_with_a_real_session_that_is_killed_is_gone_at_once_and_a_fresh
     drop(survivor);
 
     assert!(left_waiting.await.is_err(), "nobody will answer");
-    assert_eq!(classifier.classify("hello", &features, soon()).await, Err(Degraded::WorkerGone));
+    assert_eq!(classifier.classify("hello", &features, soon()).await, Err(ClassifierFailure::WorkerGone));
     assert!(classifier.is_sick());
     let fresh = start().classify("hello", &features, soon()).await.expect("scores");
     assert_eq!(fresh.head("tier").expect("a head").probabilities, served.head("tier").expect("a head").probabilities);

@@ -11,7 +11,7 @@ impl<E: Encoder> Worker<E> {
         self.free_since = Instant::now();
     }
 
-    fn gather(&mut self) -> Vec<Entry> {
+    fn gather(&mut self) -> Vec<QueueEntry> {
         self.next_batch().expect("a handle is left")
     }
 
@@ -42,14 +42,14 @@ async fn an_entry_past_its_deadline_is_skipped_and_told_why() {
     let batch = worker.gather();
 
     assert!(batch.is_empty());
-    assert_eq!(waiting.await.expect("an answer"), Err(Degraded::Deadline));
+    assert_eq!(waiting.await.expect("an answer"), Err(ClassifierFailure::Deadline));
     assert_eq!(classifier.stats().skipped, 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_waits_already_is_encoded_together_up_to_the_batch_s_size() {
-    let batch = config::Batch { max_size: 8, ..config::Batch::default() };
-    let (classifier, mut worker) = scripted_as(&config::Classifier { batch, ..config("tiny") }, zeros);
+    let batch = config::BatchLimits { max_size: 8, ..config::BatchLimits::default() };
+    let (classifier, mut worker) = scripted_as(&config::ClassifierConfig { batch, ..config("tiny") }, zeros);
     worker.learn(5);
     let _waiting: Vec<_> = (0..9).map(|_| enqueue(&classifier, "hello", soon())).collect();
 
@@ -101,7 +101,7 @@ async fn a_bad_prompt_does_not_cost_its_neighbours_their_scores() {
     for scores in waiting {
         answers.push(scores.await.expect("an answer").map(drop));
     }
-    assert_eq!(answers, [Ok(()), Err(Degraded::Inference), Ok(())]);
+    assert_eq!(answers, [Ok(()), Err(ClassifierFailure::Inference), Ok(())]);
     assert_eq!(classifier.stats().failures, 2);
 }
 
@@ -133,8 +133,8 @@ async fn a_short_prompt_s_pace_says_nothing_about_a_long_one() {
 
 #[tokio::test]
 async fn an_idle_queue_waits_for_nobody() {
-    let batch = config::Batch { max_wait: config::Span::from_secs(60), ..config::Batch::default() };
-    let (classifier, mut worker) = scripted_as(&config::Classifier { batch, ..config("tiny") }, zeros);
+    let batch = config::BatchLimits { max_wait: config::TimeSpan::from_secs(60), ..config::BatchLimits::default() };
+    let (classifier, mut worker) = scripted_as(&config::ClassifierConfig { batch, ..config("tiny") }, zeros);
     worker.learn(1);
     let _waiting = enqueue(&classifier, "hello", soon());
 
@@ -145,8 +145,8 @@ async fn an_idle_queue_waits_for_nobody() {
 
 #[tokio::test]
 async fn a_batch_that_is_not_full_waits_for_more_when_the_worker_was_busy() {
-    let batch = config::Batch { max_wait: config::Span::from_secs(60), max_size: 2 };
-    let (classifier, mut worker) = scripted_as(&config::Classifier { batch, ..config("tiny") }, zeros);
+    let batch = config::BatchLimits { max_wait: config::TimeSpan::from_secs(60), max_size: 2 };
+    let (classifier, mut worker) = scripted_as(&config::ClassifierConfig { batch, ..config("tiny") }, zeros);
     worker.learn(1);
     let _first = enqueue(&classifier, "hello", soon());
     worker.free_since = Instant::now() + Duration::from_millis(1);
@@ -181,12 +181,12 @@ async fn an_input_that_stalled_twice_is_not_tried_again() {
 
     let scores = classifier.classify("hello", &Default::default(), soon()).await;
 
-    assert_eq!(scores, Err(Degraded::Poisoned));
+    assert_eq!(scores, Err(ClassifierFailure::Poisoned));
 }
 
 #[test]
 fn the_pace_follows_slowly() {
-    let mut pace = Pace::default();
+    let mut pace = RowPace::default();
 
     pace.learn(Duration::from_millis(16), 2);
     pace.learn(Duration::from_millis(16), 1);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Name, Ratio, Span};
+use crate::config::{Name, Ratio, TimeSpan};
 
 /// The model that another LLM chooses, by an answer whose JSON schema allows nothing but the choices' labels.
 ///
@@ -10,25 +10,25 @@ use crate::config::{Name, Ratio, Span};
 /// types and sizes, XML) and what the choices' models cost and hold.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Judge {
+pub struct JudgeConfig {
     /// The name by which rules read its label: `judge.<name>.label`.
     #[serde(default)]
     pub name: Option<Name>,
     /// The model of the catalog that judges; asked at its provider over `/chat/completions`, never through Pointsman.
     pub judge: Name,
     /// The choices, from the lowest tier up.
-    pub choices: Vec<Choice>,
+    pub choices: Vec<JudgeChoice>,
     /// Rules of yours that it is told beside the choices.
     #[serde(default)]
     pub instructions: Option<String>,
     /// The longest that a request waits for the judge. Default 2s.
-    #[serde(default = "Judge::default_timeout")]
-    pub timeout: Span,
+    #[serde(default = "JudgeConfig::default_timeout")]
+    pub timeout: TimeSpan,
     /// The most characters of the prompt that it reads; more are cut out of the middle. Default 4000.
-    #[serde(default = "Judge::default_max_chars")]
+    #[serde(default = "JudgeConfig::default_max_chars")]
     pub max_chars: usize,
     /// The most tokens that its answer may have: a label takes ten, a reasoning model thinks before. Default 512.
-    #[serde(default = "Judge::default_max_tokens")]
+    #[serde(default = "JudgeConfig::default_max_tokens")]
     pub max_tokens: u32,
     /// Asks how sure it is, from 0 to 1; where it is less sure than this, or does not say, the strategy abstains.
     #[serde(default)]
@@ -37,7 +37,7 @@ pub struct Judge {
     #[serde(default)]
     pub rationale: bool,
     /// Questions that may be open at once; one more is not asked. Default 32.
-    #[serde(default = "Judge::default_max_concurrent")]
+    #[serde(default = "JudgeConfig::default_max_concurrent")]
     pub max_concurrent: usize,
     /// Limits of the cache of answers.
     #[serde(default)]
@@ -53,7 +53,7 @@ pub struct Judge {
 /// A choice that a judge can make.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Choice {
+pub struct JudgeChoice {
     /// The judge's answer for it; by default the model's name.
     #[serde(default)]
     pub label: Option<Name>,
@@ -70,7 +70,7 @@ pub struct JudgeCache {
     /// The most answers; 0 remembers none. Default 10000.
     pub max_entries: usize,
     /// The longest that an answer is remembered. Default 1h.
-    pub hold: Span,
+    pub hold: TimeSpan,
 }
 
 /// The failures after which a judge is left alone.
@@ -80,10 +80,10 @@ pub struct JudgeBreaker {
     /// The number of failures in a row, late answers included. Default 5.
     pub failures: u32,
     /// The rest; then one request tries the judge. Default 30s.
-    pub rest: Span,
+    pub rest: TimeSpan,
 }
 
-impl Choice {
+impl JudgeChoice {
     /// Returns what the judge answers to choose it.
     #[must_use]
     pub fn label(&self) -> &Name {
@@ -91,9 +91,9 @@ impl Choice {
     }
 }
 
-impl Judge {
-    fn default_timeout() -> Span {
-        Span::from_secs(2)
+impl JudgeConfig {
+    fn default_timeout() -> TimeSpan {
+        TimeSpan::from_secs(2)
     }
 
     fn default_max_chars() -> usize {
@@ -111,12 +111,12 @@ impl Judge {
 
 impl Default for JudgeCache {
     fn default() -> Self {
-        Self { max_entries: 10_000, hold: Span::from_secs(3600) }
+        Self { max_entries: 10_000, hold: TimeSpan::from_secs(3600) }
     }
 }
 
 impl Default for JudgeBreaker {
     fn default() -> Self {
-        Self { failures: 5, rest: Span::from_secs(30) }
+        Self { failures: 5, rest: TimeSpan::from_secs(30) }
     }
 }

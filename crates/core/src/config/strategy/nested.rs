@@ -4,15 +4,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Strategy;
+use super::StrategyConfig;
 use crate::config::{Name, OnUnfamiliar, Ratio};
 
 /// Strategies that are asked one after the other, until one does not abstain.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Stages {
+pub struct CascadeConfig {
     /// The strategies, the cheapest first; their own `otherwise` has no meaning here.
-    pub stages: Vec<Strategy>,
+    pub stages: Vec<StrategyConfig>,
     /// The model when all abstain; a strategy within another may leave it to that.
     #[serde(default)]
     pub otherwise: Option<Name>,
@@ -21,11 +21,11 @@ pub struct Stages {
 /// A strategy for each group of a head's labels, such as domains.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Hierarchy {
+pub struct HierarchyConfig {
     /// The classifier that is asked.
     pub classifier: Name,
     /// The head that is read. Default `domain`.
-    #[serde(default = "Hierarchy::default_head")]
+    #[serde(default = "HierarchyConfig::default_head")]
     pub head: Name,
     /// The probability of the best label below which `default` decides. Default 0.
     #[serde(default)]
@@ -38,9 +38,9 @@ pub struct Hierarchy {
     #[serde(default)]
     pub unfamiliar: OnUnfamiliar,
     /// Groups of labels and their strategies.
-    pub branches: Vec<Branch>,
+    pub branches: Vec<HierarchyBranch>,
     /// The strategy for labels of no branch, and where the classifier is not sure or does not answer.
-    pub default: Box<Strategy>,
+    pub default: Box<StrategyConfig>,
     /// The model where a branch abstains that does not say; a strategy within another may leave it to that.
     #[serde(default)]
     pub otherwise: Option<Name>,
@@ -49,16 +49,16 @@ pub struct Hierarchy {
 /// One group of labels.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Branch {
+pub struct HierarchyBranch {
     /// The labels.
     pub labels: Vec<String>,
     /// The strategy for prompts with these labels.
-    pub strategy: Strategy,
+    pub strategy: StrategyConfig,
 }
 
-impl Hierarchy {
+impl HierarchyConfig {
     /// Iterates over its strategies, the default's last.
-    pub fn strategies(&self) -> impl Iterator<Item = &Strategy> {
+    pub fn strategies(&self) -> impl Iterator<Item = &StrategyConfig> {
         self.branches.iter().map(|branch| &branch.strategy).chain([&*self.default])
     }
 

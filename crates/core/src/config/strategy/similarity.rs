@@ -9,20 +9,20 @@ use crate::config::{Name, Ratio};
 /// The model whose description and examples the prompt is nearest to, by the cosine of their embeddings.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Similarity {
+pub struct SimilarityConfig {
     /// The classifier whose encoder embeds.
     pub classifier: Name,
     /// Descriptions and examples, and the model of each.
     pub routes: Vec<SimilarityRoute>,
     /// A route's similarity is the mean of its this many nearest texts. Default 3.
-    #[serde(default = "Similarity::default_top_k")]
+    #[serde(default = "SimilarityConfig::default_top_k")]
     pub top_k: usize,
     /// The similarity of the best route below which the strategy abstains; a route may have its own. Default 0.3.
-    #[serde(default = "Similarity::default_threshold")]
+    #[serde(default = "SimilarityConfig::default_threshold")]
     pub threshold: Ratio,
     /// Texts about no route: a prompt that is nearer to them than to every route is near to none. Default `none`.
     #[serde(default)]
-    pub background: Background,
+    pub background: BackgroundTexts,
     /// The model when it abstains; a strategy within another may leave it to that.
     #[serde(default)]
     pub otherwise: Option<Name>,
@@ -31,7 +31,7 @@ pub struct Similarity {
 /// Texts about no route.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Background {
+pub enum BackgroundTexts {
     /// There are none: the threshold alone decides.
     #[default]
     None,
@@ -71,7 +71,7 @@ impl SimilarityRoute {
     }
 }
 
-impl Similarity {
+impl SimilarityConfig {
     fn default_top_k() -> usize {
         3
     }

@@ -9,7 +9,7 @@ use crate::config::Name;
 /// Models by fixed shares, for A/B tests and canaries.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Split {
+pub struct SplitConfig {
     /// Models and their weights: `{small: 9, frontier: 1}` gives `frontier` a tenth.
     pub models: BTreeMap<Name, f64>,
     /// The unit that always falls on the same side. Default `conversation`.
@@ -21,7 +21,7 @@ pub struct Split {
     pub seed: Option<String>,
 }
 
-impl Split {
+impl SplitConfig {
     /// Returns the model with the most weight, the first of several: what stands in for the split is no canary.
     #[must_use]
     pub fn heaviest(&self) -> Option<&Name> {
@@ -46,7 +46,7 @@ pub enum SplitBy {
 /// One of several models by chance, each request anew.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Random {
+pub struct RandomConfig {
     /// The models; one that stands there twice comes twice as often.
     pub models: Vec<Name>,
 }

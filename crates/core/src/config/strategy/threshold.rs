@@ -7,12 +7,12 @@ use crate::config::{Name, OnUnfamiliar, Ratio};
 /// Two models by the chance that only the strong one answers well, or several on a ladder of such thresholds.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Threshold {
+pub struct ThresholdConfig {
     /// The classifier that is asked.
     pub classifier: Name,
     /// The head that is read. Default `strong_wins`. Its score is where the prompt stands on the scale of its labels, 0
     /// for the first and 1 for the last: with two labels the probability of the second.
-    #[serde(default = "Threshold::default_head")]
+    #[serde(default = "ThresholdConfig::default_head")]
     pub head: Name,
     /// The model from `threshold` on.
     #[serde(default)]
@@ -25,7 +25,7 @@ pub struct Threshold {
     pub threshold: Option<Ratio>,
     /// The models and the least scores that they get, one of them 0; in place of `strong`, `weak` and `threshold`.
     #[serde(default)]
-    pub ladder: Vec<Rung>,
+    pub ladder: Vec<ThresholdStep>,
     /// The most tokens that may be cut because they did not fit the classifier; beyond it the strategy abstains.
     /// Default: however many.
     #[serde(default)]
@@ -41,21 +41,21 @@ pub struct Threshold {
 /// A model of a ladder.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rung {
+pub struct ThresholdStep {
     /// The least score that it gets.
     pub at_least: Ratio,
     /// The model.
     pub model: Name,
 }
 
-impl Threshold {
+impl ThresholdConfig {
     /// Returns the ladder from the lowest score up, whichever way it was written. Empty only where validation refuses.
     #[must_use]
-    pub fn rungs(&self) -> Vec<Rung> {
+    pub fn rungs(&self) -> Vec<ThresholdStep> {
         let mut rungs = self.ladder.clone();
         if let (Some(strong), Some(weak), Some(threshold)) = (&self.strong, &self.weak, self.threshold) {
-            rungs.push(Rung { at_least: Ratio::default(), model: weak.clone() });
-            rungs.push(Rung { at_least: threshold, model: strong.clone() });
+            rungs.push(ThresholdStep { at_least: Ratio::default(), model: weak.clone() });
+            rungs.push(ThresholdStep { at_least: threshold, model: strong.clone() });
         }
         rungs.sort_by(|a, b| a.at_least.get().total_cmp(&b.at_least.get()));
         rungs

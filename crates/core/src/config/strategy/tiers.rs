@@ -2,27 +2,27 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Ladder, Name, OnUnfamiliar, Ratio};
+use crate::config::{Name, OnUnfamiliar, Ratio, TierModels};
 
 /// A model for each label of a head.
 ///
 /// Labels beside each other with the same model are one tier, with their probabilities together.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Tiers {
+pub struct TiersConfig {
     /// The classifier that is asked.
     pub classifier: Name,
     /// The head that is read. Default `tier`.
-    #[serde(default = "Tiers::default_head")]
+    #[serde(default = "TiersConfig::default_head")]
     pub head: Name,
     /// Label to model, lowest tier first; must cover the head's labels.
-    pub tiers: Ladder,
+    pub tiers: TierModels,
     /// The probability of the best tier below which the strategy abstains, or rounds up. Default 0.
     #[serde(default)]
     pub min_confidence: Ratio,
     /// The handling of tiers below `min_confidence`. Default `none`.
     #[serde(default)]
-    pub round: Round,
+    pub round: TierRounding,
     /// The most tokens that may be cut because they did not fit the classifier; beyond it the strategy abstains.
     /// Default: however many.
     #[serde(default)]
@@ -38,7 +38,7 @@ pub struct Tiers {
 /// The handling of a tier that a strategy is not sure of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Round {
+pub enum TierRounding {
     /// The strategy abstains.
     #[default]
     None,
@@ -46,7 +46,7 @@ pub enum Round {
     Up,
 }
 
-impl Tiers {
+impl TiersConfig {
     fn default_head() -> Name {
         Name::new("tier").expect("a literal of letters is a name")
     }

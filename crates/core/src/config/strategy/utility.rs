@@ -9,27 +9,27 @@ use crate::config::{Name, OnUnfamiliar, Ratio};
 /// The model with the highest expected success, less what its cost and its latency are worth.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Utility {
+pub struct UtilityConfig {
     /// The classifier that is asked.
     pub classifier: Name,
     /// The prefix of the model in the names of its heads, as `fit --task success` writes them: the chance that `small`
     /// succeeds is the second label of `success/small`. Default `success`.
-    #[serde(default = "Utility::default_heads")]
+    #[serde(default = "UtilityConfig::default_heads")]
     pub heads: Name,
     /// The models, from the weakest up; each needs a price.
     pub models: Vec<Name>,
     /// Other sources of some models' chances to succeed.
     #[serde(default)]
-    pub success: BTreeMap<Name, Success>,
+    pub success: BTreeMap<Name, SuccessSource>,
     /// The worth of a US dollar in chances to succeed: with 10, a cent more must bring 0.1 more. Default 10.
-    #[serde(default = "Utility::default_lambda")]
+    #[serde(default = "UtilityConfig::default_lambda")]
     pub lambda: f64,
     /// The worth of a second until the answer's first byte, in chances to succeed. Default 0.
     #[serde(default)]
     pub mu: f64,
     /// The length of an answer that is assumed where no answers were seen yet, in tokens; never more than a request
     /// asks for. Default 400.
-    #[serde(default = "Utility::default_output_tokens")]
+    #[serde(default = "UtilityConfig::default_output_tokens")]
     pub output_tokens: u64,
     /// The most tokens that may be cut because they did not fit the classifier; beyond it the strategy abstains.
     /// Default: however many.
@@ -46,7 +46,7 @@ pub struct Utility {
 /// The source of a model's chance to succeed: `label` of `head`, or the same `chance` always.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Success {
+pub struct SuccessSource {
     /// A head of the classifier, such as `strong_wins`.
     #[serde(default)]
     pub head: Option<Name>,
@@ -58,7 +58,7 @@ pub struct Success {
     pub chance: Option<Ratio>,
 }
 
-impl Utility {
+impl UtilityConfig {
     /// Returns the heads that it reads, each once.
     #[must_use]
     pub fn heads(&self) -> Vec<Name> {

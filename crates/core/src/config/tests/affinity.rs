@@ -30,10 +30,10 @@ fn what_is_held_is_read_with_its_defaults() {
     let affinity = config.policies[0].affinity.as_ref().expect("affinity");
     assert_eq!(
         (&affinity.key, affinity.moves, affinity.max_entries),
-        (&AffinityKey::Conversation, Moves::UpOnly, 100_000)
+        (&AffinityKey::Conversation, MoveRule::UpOnly, 100_000)
     );
     assert_eq!(affinity.cache.0.as_secs(), 300);
-    assert_eq!(config.policies[0].target.as_ref().and_then(Target::aim), Some(Aim::Share(0.25)));
+    assert_eq!(config.policies[0].target.as_ref().and_then(Target::aim), Some(TargetQuantity::Share(0.25)));
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn a_rule_chooses_denies_sets_or_ends() {
 
     let denies = rule("{when: 'true', deny: {message: no}}");
 
-    assert_eq!(denies.deny, Some(Deny { status: 403, message: "no".into() }));
+    assert_eq!(denies.deny, Some(DenyAction { status: 403, message: "no".into() }));
     assert!(!denies.goes_on());
     assert!(!rule("{when: 'true', use: small, set: {a: 1}}").goes_on());
     assert!(rule("{when: 'true', use: small, continue: true}").goes_on());
@@ -136,6 +136,6 @@ fn a_test_that_does_not_say_its_model_needs_a_policy_with_an_exact_one() {
 fn a_test_s_moment_is_noon_of_a_monday_unless_it_says_so() {
     let config = Config::parse(&with("tests: [{prompt: a, expect: {rule: 0}}]"), "p.yaml").expect("a good file");
 
-    assert_eq!(config.tests[0].now, Moment::default());
-    assert_eq!(serde_json::to_value(Moment::default()).expect("JSON"), "2024-01-01T12:00:00Z");
+    assert_eq!(config.tests[0].now, UtcMoment::default());
+    assert_eq!(serde_json::to_value(UtcMoment::default()).expect("JSON"), "2024-01-01T12:00:00Z");
 }

@@ -53,7 +53,7 @@ fn with_strategy(strategy: &str) -> String {
 fn a_threshold_and_a_ladder_of_one_step_are_the_same() {
     let rungs = |strategy: &str| {
         let config = Config::parse(&with_strategy(strategy), "p.yaml").unwrap_or_else(|problems| panic!("{problems}"));
-        let Strategy::Threshold(threshold) = &config.policies[0].strategy else { panic!("not a threshold") };
+        let StrategyConfig::Threshold(threshold) = &config.policies[0].strategy else { panic!("not a threshold") };
         assert_eq!(config.policies[0].strategy.stand_in().as_deref(), Some("standard"));
         threshold.rungs()
     };

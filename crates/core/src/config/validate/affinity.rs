@@ -3,15 +3,15 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{Checker, KeyPath};
-use crate::config::{Affinity, AffinityKey};
+use super::{ConfigChecker, KeyPath};
+use crate::config::{AffinityConfig, AffinityKey};
 
 const HOLD: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(168);
 const CACHE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
 const ENTRIES: RangeInclusive<usize> = 1..=10_000_000;
 
-impl Checker<'_> {
-    pub(super) fn affinity(&mut self, path: &KeyPath, affinity: &Affinity) {
+impl ConfigChecker<'_> {
+    pub(super) fn affinity(&mut self, path: &KeyPath, affinity: &AffinityConfig) {
         self.span(&path.key("hold"), affinity.hold, &HOLD);
         self.span(&path.key("cache"), affinity.cache, &CACHE);
         self.within(&path.key("max_entries"), &affinity.max_entries, &ENTRIES);

@@ -3,8 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{Checker, root};
-use crate::config::DecisionLog;
+use super::{ConfigChecker, root};
+use crate::config::DecisionLogConfig;
 
 const FILE_BYTES: RangeInclusive<u64> = 1 << 10..=1 << 40;
 const FILES: RangeInclusive<usize> = 1..=10_000;
@@ -12,8 +12,8 @@ const QUEUE: RangeInclusive<usize> = 1..=65_536;
 const TEXT_BYTES: RangeInclusive<usize> = 1..=1 << 20;
 const AGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24 * 366);
 
-impl Checker<'_> {
-    pub(super) fn decision_log(&mut self, log: &DecisionLog) {
+impl ConfigChecker<'_> {
+    pub(super) fn decision_log(&mut self, log: &DecisionLogConfig) {
         let path = root("decision_log");
         if log.path.file_name().is_none() {
             self.wrong(&path.key("path"), "must be the path of a file");

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{Checker, KeyPath, TIMEOUT, root};
-use crate::config::{Client, KeyHash, Name};
+use super::{ConfigChecker, KeyPath, TIMEOUT, root};
+use crate::config::{ClientConfig, KeyHash, Name};
 
 const BODY_BYTES: RangeInclusive<usize> = 1..=1 << 30;
 const HEADER_BYTES: RangeInclusive<usize> = 1 << 10..=1 << 20;
@@ -15,7 +15,7 @@ const COUNT: RangeInclusive<usize> = 1..=1 << 20;
 const RATE: RangeInclusive<u64> = 1..=1_000_000_000;
 const KEEP_ALIVE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
 
-impl Checker<'_> {
+impl ConfigChecker<'_> {
     pub(super) fn listeners(&mut self) {
         let config = self.config;
         if config.listen.is_empty() {
@@ -74,7 +74,7 @@ impl Checker<'_> {
         }
     }
 
-    fn client(&mut self, path: &KeyPath, client: &Client) {
+    fn client(&mut self, path: &KeyPath, client: &ClientConfig) {
         let known: Vec<_> = self.config.policies.iter().map(|policy| policy.name.as_str()).collect();
         for (index, policy) in client.policies.iter().flatten().enumerate() {
             if !known.contains(&policy.as_str()) {

@@ -3,9 +3,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{Checker, TIMEOUT};
+use super::{ConfigChecker, TIMEOUT};
 use crate::config::problem::KeyPath;
-use crate::config::{Breaker, HealthCheck, Provider};
+use crate::config::{HealthCheck, PeerBreaker, ProviderConfig};
 
 const CONCURRENT: RangeInclusive<usize> = 1..=1_000_000;
 const CHECKS: RangeInclusive<u32> = 1..=100;
@@ -14,8 +14,8 @@ const REQUESTS: RangeInclusive<u32> = 1..=1_000_000;
 const STATUS: RangeInclusive<u16> = 200..=599;
 const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(1);
 
-impl Checker<'_> {
-    pub(super) fn peers(&mut self, path: &KeyPath, provider: &Provider) {
+impl ConfigChecker<'_> {
+    pub(super) fn peers(&mut self, path: &KeyPath, provider: &ProviderConfig) {
         for (index, peer) in provider.peers.iter().enumerate() {
             if provider.peers[..index].contains(peer) {
                 self.wrong(&path.key("peers").index(index), format!("`{peer}` appears twice"));
@@ -51,7 +51,7 @@ impl Checker<'_> {
         }
     }
 
-    fn breaker(&mut self, path: &KeyPath, breaker: Breaker) {
+    fn breaker(&mut self, path: &KeyPath, breaker: PeerBreaker) {
         self.within(&path.key("consecutive_failures"), &breaker.consecutive_failures, &FAILURES);
         self.within(&path.key("min_requests"), &breaker.min_requests, &REQUESTS);
         self.within(&path.key("probes"), &breaker.probes, &CHECKS);

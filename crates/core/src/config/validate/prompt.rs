@@ -1,7 +1,7 @@
 //! What may stand in `prompt`.
 
-use super::{Checker, root};
-use crate::config::Envelope;
+use super::{ConfigChecker, root};
+use crate::config::EnvelopeConfig;
 use crate::config::problem::KeyPath;
 
 /// The most envelopes: as many as anybody has harnesses.
@@ -13,7 +13,7 @@ const MAX_BYTES: usize = 256;
 /// The longest name of a tag.
 const MAX_TAG: usize = 64;
 
-impl Checker<'_> {
+impl ConfigChecker<'_> {
     pub(super) fn prompt(&mut self) {
         let path = root("prompt").key("envelopes");
         let envelopes = &self.config.prompt.envelopes;
@@ -25,8 +25,8 @@ impl Checker<'_> {
         }
     }
 
-    fn envelope(&mut self, path: &KeyPath, envelope: &Envelope) {
-        let Envelope { tag, holds_ask, begins_with, ask_after } = envelope;
+    fn envelope(&mut self, path: &KeyPath, envelope: &EnvelopeConfig) {
+        let EnvelopeConfig { tag, holds_ask, begins_with, ask_after } = envelope;
         match (tag, begins_with) {
             (Some(_), Some(_)) => self.wrong(path, "has both a `tag` and a `begins_with` (allowed: one of them)"),
             (None, None) => self.wrong(path, "has neither a `tag` nor a `begins_with` (allowed: one of them)"),

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use super::{Checker, root};
-use crate::config::{KeyPath, PolicyTest, Rule};
+use super::{ConfigChecker, root};
+use crate::config::{KeyPath, PolicyTest, RuleConfig};
 
 const DENIAL: RangeInclusive<u16> = 400..=499;
 const MAX_MESSAGE_CHARS: usize = 1000;
 /// Headers that prove who somebody is: no rule needs them, and a trace of a rule must not tell them.
 const SECRETS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"];
 
-impl Checker<'_> {
-    pub(super) fn rule(&mut self, path: &KeyPath, rule: &Rule) {
+impl ConfigChecker<'_> {
+    pub(super) fn rule(&mut self, path: &KeyPath, rule: &RuleConfig) {
         if let Some(model) = &rule.model {
             self.reference(&path.key("use"), model, "models", "model");
         }
@@ -92,7 +92,7 @@ impl Checker<'_> {
             let names: Vec<&str> = self.config.policies.iter().map(|policy| policy.name.as_str()).collect();
             self.wrong(&path.key("policy"), format!("there is no policy `{name}` (allowed: {})", names.join(", ")));
         }
-        if *expect == crate::config::Expect::default() {
+        if *expect == crate::config::ExpectedOutcome::default() {
             self.wrong(path, "expects nothing (required: one of model, policy, rule, reason, denied)");
         }
     }

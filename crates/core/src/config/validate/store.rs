@@ -3,13 +3,13 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{Checker, is_variable, root};
-use crate::config::{Redis, Store, StoreUrl};
+use super::{ConfigChecker, is_variable, root};
+use crate::config::{RedisConfig, StoreConfig, StoreUrl};
 
 const STORE_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(1);
 
-impl Checker<'_> {
-    pub(super) fn store(&mut self, Store::Redis(redis): &Store) {
+impl ConfigChecker<'_> {
+    pub(super) fn store(&mut self, StoreConfig::Redis(redis): &StoreConfig) {
         let path = root("store").key("redis");
         self.span(&path.key("timeout"), redis.timeout, &STORE_TIMEOUT);
         if matches!(&redis.url, StoreUrl::Plain(url) if redis.tls.is_some() && !StoreUrl::has_tls(url)) {
@@ -25,7 +25,7 @@ impl Checker<'_> {
                 );
             }
             StoreUrl::Plain(url) if !StoreUrl::has_scheme(url) => {
-                let allowed = Redis::SCHEMES.map(|scheme| format!("{scheme}://")).join(", ");
+                let allowed = RedisConfig::SCHEMES.map(|scheme| format!("{scheme}://")).join(", ");
                 self.wrong(&path, format!("is not the URL of a store (allowed: {allowed})"));
             }
             StoreUrl::Env { env } if !is_variable(env) => {

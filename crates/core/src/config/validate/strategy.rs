@@ -3,9 +3,10 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{Checker, KeyPath, root};
+use super::{ConfigChecker, KeyPath, root};
 use crate::config::{
-    Hierarchy, Judge, Name, Random, Similarity, SimilarityRoute, Split, Stages, Strategy, Tiers, Utility,
+    CascadeConfig, HierarchyConfig, JudgeConfig, Name, RandomConfig, SimilarityConfig, SimilarityRoute, SplitConfig,
+    StrategyConfig, TiersConfig, UtilityConfig,
 };
 
 /// The deepest nesting of strategies.
@@ -36,38 +37,40 @@ impl Nesting {
     }
 }
 
-impl Checker<'_> {
+impl ConfigChecker<'_> {
     /// Checks a policy's whole strategy.
-    pub(super) fn strategy(&mut self, path: &KeyPath, strategy: &Strategy) {
+    pub(super) fn strategy(&mut self, path: &KeyPath, strategy: &StrategyConfig) {
         self.nested(path, strategy, Nesting { has_stand_in: false, depth: 1 });
     }
 
-    fn nested(&mut self, path: &KeyPath, strategy: &Strategy, nesting: Nesting) {
+    fn nested(&mut self, path: &KeyPath, strategy: &StrategyConfig, nesting: Nesting) {
         if nesting.depth > MAX_DEPTH {
             return self.wrong(path, format!("strategies stand too deep within each other (allowed: {MAX_DEPTH})"));
         }
         match strategy.otherwise() {
             Some(model) => self.reference(&path.key("otherwise"), model, "models", "model"),
-            None if nesting.has_stand_in || matches!(strategy, Strategy::Threshold(_)) || never_abstains(strategy) => {}
+            None if nesting.has_stand_in
+                || matches!(strategy, StrategyConfig::Threshold(_))
+                || never_abstains(strategy) => {}
             None => self.wrong(
                 &path.key("otherwise"),
                 format!("is required: `{}` may abstain (allowed: a model of the catalog)", strategy.kind()),
             ),
         }
         match strategy {
-            Strategy::Tiers(tiers) => self.tiers(path, tiers),
-            Strategy::Threshold(threshold) => self.threshold(path, threshold),
-            Strategy::Utility(utility) => self.utility(path, utility),
-            Strategy::Similarity(similarity) => self.similarity(path, similarity),
-            Strategy::Judge(judge) => self.judge(path, judge),
-            Strategy::Split(split) => self.split(path, split),
-            Strategy::Random(random) => self.random(path, random),
-            Strategy::Cascade(stages) => self.stages(path, stages, nesting),
-            Strategy::Hierarchy(hierarchy) => self.hierarchy(path, hierarchy, nesting),
+            StrategyConfig::Tiers(tiers) => self.tiers(path, tiers),
+            StrategyConfig::Threshold(threshold) => self.threshold(path, threshold),
+            StrategyConfig::Utility(utility) => self.utility(path, utility),
+            StrategyConfig::Similarity(similarity) => self.similarity(path, similarity),
+            StrategyConfig::Judge(judge) => self.judge(path, judge),
+            StrategyConfig::Split(split) => self.split(path, split),
+            StrategyConfig::Random(random) => self.random(path, random),
+            StrategyConfig::Cascade(stages) => self.stages(path, stages, nesting),
+            StrategyConfig::Hierarchy(hierarchy) => self.hierarchy(path, hierarchy, nesting),
         }
     }
 
-    fn tiers(&mut self, path: &KeyPath, strategy: &Tiers) {
+    fn tiers(&mut self, path: &KeyPath, strategy: &TiersConfig) {
         self.reference(&path.key("classifier"), &strategy.classifier, "classifiers", "classifier");
         if strategy.tiers.is_empty() {
             self.wrong(&path.key("tiers"), "must map at least one label to a model");
@@ -77,7 +80,7 @@ impl Checker<'_> {
         }
     }
 
-    fn utility(&mut self, path: &KeyPath, strategy: &Utility) {
+    fn utility(&mut self, path: &KeyPath, strategy: &UtilityConfig) {
         self.reference(&path.key("classifier"), &strategy.classifier, "classifiers", "classifier");
         self.models(&path.key("models"), &strategy.models);
         for (index, model) in strategy.models.iter().enumerate() {
@@ -114,7 +117,7 @@ impl Checker<'_> {
         self.within(&path.key("output_tokens"), &strategy.output_tokens, &OUTPUT_TOKENS);
     }
 
-    fn similarity(&mut self, path: &KeyPath, strategy: &Similarity) {
+    fn similarity(&mut self, path: &KeyPath, strategy: &SimilarityConfig) {
         self.reference(&path.key("classifier"), &strategy.classifier, "classifiers", "classifier");
         self.within(&path.key("top_k"), &strategy.top_k, &TOP_K);
         let path = path.key("routes");
@@ -138,7 +141,7 @@ impl Checker<'_> {
         self.distinct(&path, strategy.routes.iter().map(SimilarityRoute::name), "name");
     }
 
-    fn judge(&mut self, path: &KeyPath, strategy: &Judge) {
+    fn judge(&mut self, path: &KeyPath, strategy: &JudgeConfig) {
         if let Some(name) = &strategy.name {
             self.judge_name(&path.key("name"), name);
         }
@@ -153,7 +156,7 @@ impl Checker<'_> {
                 self.wrong(&path.key("description"), "is empty, so the judge cannot know what the choice is for");
             }
         }
-        self.distinct(&path.key("choices"), strategy.choices.iter().map(super::super::Choice::label), "label");
+        self.distinct(&path.key("choices"), strategy.choices.iter().map(super::super::JudgeChoice::label), "label");
         self.span(&path.key("timeout"), strategy.timeout, &JUDGE_TIMEOUT);
         self.within(&path.key("max_chars"), &strategy.max_chars, &JUDGE_CHARS);
         self.within(&path.key("max_tokens"), &strategy.max_tokens, &JUDGE_TOKENS);
@@ -171,7 +174,7 @@ impl Checker<'_> {
         for (index, policy) in self.config.policies.iter().enumerate() {
             let root = root("policies").index(index).key("strategy");
             policy.strategy.visit(&root, &mut |path, strategy| {
-                if matches!(strategy, Strategy::Judge(judge) if judge.name.as_ref() == Some(name)) {
+                if matches!(strategy, StrategyConfig::Judge(judge) if judge.name.as_ref() == Some(name)) {
                     first.get_or_insert_with(|| path.key("name"));
                 }
             });
@@ -181,7 +184,7 @@ impl Checker<'_> {
         }
     }
 
-    fn split(&mut self, path: &KeyPath, strategy: &Split) {
+    fn split(&mut self, path: &KeyPath, strategy: &SplitConfig) {
         let path = path.key("models");
         for (model, weight) in &strategy.models {
             self.reference(&path.key(model), model, "models", "model");
@@ -194,11 +197,11 @@ impl Checker<'_> {
         }
     }
 
-    fn random(&mut self, path: &KeyPath, strategy: &Random) {
+    fn random(&mut self, path: &KeyPath, strategy: &RandomConfig) {
         self.models(&path.key("models"), &strategy.models);
     }
 
-    fn stages(&mut self, path: &KeyPath, strategy: &Stages, nesting: Nesting) {
+    fn stages(&mut self, path: &KeyPath, strategy: &CascadeConfig, nesting: Nesting) {
         let path = path.key("stages");
         if strategy.stages.is_empty() {
             self.wrong(&path, "must hold at least one strategy");
@@ -217,7 +220,7 @@ impl Checker<'_> {
         }
     }
 
-    fn hierarchy(&mut self, path: &KeyPath, strategy: &Hierarchy, nesting: Nesting) {
+    fn hierarchy(&mut self, path: &KeyPath, strategy: &HierarchyConfig, nesting: Nesting) {
         self.reference(&path.key("classifier"), &strategy.classifier, "classifiers", "classifier");
         let has_stand_in = nesting.has_stand_in || strategy.otherwise.is_some();
         let within = Nesting { has_stand_in, ..nesting.deeper() };
@@ -261,11 +264,11 @@ impl Checker<'_> {
 }
 
 /// A hierarchy abstains only where its branches do, so they need the stand-in, not it.
-fn never_abstains(strategy: &Strategy) -> bool {
+fn never_abstains(strategy: &StrategyConfig) -> bool {
     match strategy {
-        Strategy::Split(_) | Strategy::Random(_) => true,
-        Strategy::Cascade(stages) => stages.stages.iter().any(never_abstains),
-        Strategy::Hierarchy(hierarchy) => hierarchy.strategies().all(never_abstains),
+        StrategyConfig::Split(_) | StrategyConfig::Random(_) => true,
+        StrategyConfig::Cascade(stages) => stages.stages.iter().any(never_abstains),
+        StrategyConfig::Hierarchy(hierarchy) => hierarchy.strategies().all(never_abstains),
         _ => false,
     }
 }

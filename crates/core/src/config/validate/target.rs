@@ -2,13 +2,13 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Checker, KeyPath};
-use crate::config::{Name, Policy, Target, Threshold};
+use super::{ConfigChecker, KeyPath};
+use crate::config::{Name, PolicyConfig, Target, ThresholdConfig};
 
 const DRIFT: RangeInclusive<f64> = 0.01..=100.0;
 
-impl Checker<'_> {
-    pub(super) fn target(&mut self, path: &KeyPath, policy: &Policy, target: &Target) {
+impl ConfigChecker<'_> {
+    pub(super) fn target(&mut self, path: &KeyPath, policy: &PolicyConfig, target: &Target) {
         let aims = [
             ("share", target.share.is_some()),
             ("cost_per_hour", target.cost_per_hour.is_some()),
@@ -46,7 +46,7 @@ impl Checker<'_> {
         }
     }
 
-    fn target_of(&mut self, path: &KeyPath, target: &Target, threshold: &Threshold) {
+    fn target_of(&mut self, path: &KeyPath, target: &Target, threshold: &ThresholdConfig) {
         let rungs = threshold.rungs();
         let [.., below, top] = rungs.as_slice() else {
             let message = "has no threshold to move: the ladder has one model only";

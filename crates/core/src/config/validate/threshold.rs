@@ -1,10 +1,10 @@
 //! The strategy `threshold`: one way of writing its ladder, without gaps.
 
-use super::{Checker, KeyPath};
-use crate::config::Threshold;
+use super::{ConfigChecker, KeyPath};
+use crate::config::ThresholdConfig;
 
-impl Checker<'_> {
-    pub(super) fn threshold(&mut self, path: &KeyPath, strategy: &Threshold) {
+impl ConfigChecker<'_> {
+    pub(super) fn threshold(&mut self, path: &KeyPath, strategy: &ThresholdConfig) {
         self.reference(&path.key("classifier"), &strategy.classifier, "classifiers", "classifier");
         for (key, model) in [("strong", &strategy.strong), ("weak", &strategy.weak)] {
             if let Some(model) = model {
@@ -28,7 +28,7 @@ impl Checker<'_> {
         self.ladder(&path.key("ladder"), strategy);
     }
 
-    fn ladder(&mut self, path: &KeyPath, strategy: &Threshold) {
+    fn ladder(&mut self, path: &KeyPath, strategy: &ThresholdConfig) {
         for (index, rung) in strategy.ladder.iter().enumerate() {
             let path = path.index(index);
             self.reference(&path.key("model"), &rung.model, "models", "model");

@@ -3,13 +3,13 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{Checker, root};
-use crate::config::{Otlp, Tracing};
+use super::{ConfigChecker, root};
+use crate::config::{OtlpConfig, TracingConfig};
 
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_mins(1);
 
-impl Checker<'_> {
-    pub(super) fn tracing(&mut self, tracing: &Tracing) {
+impl ConfigChecker<'_> {
+    pub(super) fn tracing(&mut self, tracing: &TracingConfig) {
         let path = root("tracing").key("otlp");
         let otlp = &tracing.otlp;
         if let Err(message) = otlp.url() {
@@ -24,7 +24,7 @@ impl Checker<'_> {
         }
         for (name, source) in &otlp.headers {
             let path = path.key("headers").key(name);
-            if !Otlp::is_header(name) {
+            if !OtlpConfig::is_header(name) {
                 self.wrong(&path, "is not a header field that can be added (allowed: such as x-scope-orgid)");
             }
             self.credential(&path, &source.as_credential());

@@ -4,13 +4,13 @@
 #[derive(Default)]
 pub(super) struct JsonBlocks {
     count: u32,
-    state: State,
+    state: JsonScanState,
     /// Brackets that are open, from the block's first.
     depth: u32,
 }
 
 #[derive(Default, Clone, Copy)]
-enum State {
+enum JsonScanState {
     #[default]
     Outside,
     /// The state after a bracket that starts a block if this character follows.
@@ -23,19 +23,19 @@ enum State {
 impl JsonBlocks {
     pub(super) fn push(&mut self, c: char) {
         self.state = match (self.state, c) {
-            (State::Escaped, _) => State::Quoted,
-            (State::Quoted, '\\') => State::Escaped,
-            (State::Quoted, '"') => State::Inside,
-            (State::Quoted, _) => State::Quoted,
-            (State::Opened(needed), _) if c == needed => self.start(c),
-            (State::Opened(needed), _) if c.is_ascii_whitespace() => State::Opened(needed),
-            (State::Outside | State::Opened(_), '{') => State::Opened('"'),
-            (State::Outside | State::Opened(_), '[') => State::Opened('{'),
-            (State::Outside | State::Opened(_), _) => State::Outside,
-            (State::Inside, '"') => State::Quoted,
-            (State::Inside, '{' | '[') => self.open(),
-            (State::Inside, '}' | ']') => self.close(),
-            (State::Inside, _) => State::Inside,
+            (JsonScanState::Escaped, _) => JsonScanState::Quoted,
+            (JsonScanState::Quoted, '\\') => JsonScanState::Escaped,
+            (JsonScanState::Quoted, '"') => JsonScanState::Inside,
+            (JsonScanState::Quoted, _) => JsonScanState::Quoted,
+            (JsonScanState::Opened(needed), _) if c == needed => self.start(c),
+            (JsonScanState::Opened(needed), _) if c.is_ascii_whitespace() => JsonScanState::Opened(needed),
+            (JsonScanState::Outside | JsonScanState::Opened(_), '{') => JsonScanState::Opened('"'),
+            (JsonScanState::Outside | JsonScanState::Opened(_), '[') => JsonScanState::Opened('{'),
+            (JsonScanState::Outside | JsonScanState::Opened(_), _) => JsonScanState::Outside,
+            (JsonScanState::Inside, '"') => JsonScanState::Quoted,
+            (JsonScanState::Inside, '{' | '[') => self.open(),
+            (JsonScanState::Inside, '}' | ']') => self.close(),
+            (JsonScanState::Inside, _) => JsonScanState::Inside,
         };
     }
 
@@ -44,26 +44,26 @@ impl JsonBlocks {
     }
 
     /// Enters a block by the character that proves it: a quote in its first bracket, or a second bracket.
-    const fn start(&mut self, proof: char) -> State {
+    const fn start(&mut self, proof: char) -> JsonScanState {
         if proof == '"' {
             self.depth = 1;
-            return State::Quoted;
+            return JsonScanState::Quoted;
         }
         self.depth = 2;
-        State::Inside
+        JsonScanState::Inside
     }
 
-    const fn open(&mut self) -> State {
+    const fn open(&mut self) -> JsonScanState {
         self.depth += 1;
-        State::Inside
+        JsonScanState::Inside
     }
 
-    const fn close(&mut self) -> State {
+    const fn close(&mut self) -> JsonScanState {
         self.depth -= 1;
         if self.depth > 0 {
-            return State::Inside;
+            return JsonScanState::Inside;
         }
         self.count += 1;
-        State::Outside
+        JsonScanState::Outside
     }
 }

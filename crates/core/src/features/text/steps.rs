@@ -6,14 +6,14 @@ const STEP_BY_STEP: [&str; 3] = ["step", "by", "step"];
 
 /// Counts list items, `first … then` and `step by step`.
 #[derive(Default)]
-pub(super) struct Steps {
+pub(super) struct StepMarks {
     count: u32,
     first_said: bool,
     /// The number of words of `step by step` that the text has just said.
     phrase: usize,
 }
 
-impl Steps {
+impl StepMarks {
     pub(super) fn line(&mut self, line: &str) {
         self.count += u32::from(is_list_item(line));
     }

@@ -2,13 +2,13 @@
 
 /// Counts opening tags; a tag ends on the line it starts on.
 #[derive(Default)]
-pub(super) struct Tags {
+pub(super) struct TagScan {
     count: u32,
-    state: State,
+    state: TagScanState,
 }
 
 #[derive(Default, Clone, Copy)]
-enum State {
+enum TagScanState {
     #[default]
     Outside,
     /// The state after `<`.
@@ -19,24 +19,24 @@ enum State {
     SelfClosing,
 }
 
-impl Tags {
+impl TagScan {
     pub(super) const fn new_line(&mut self) {
-        self.state = State::Outside;
+        self.state = TagScanState::Outside;
     }
 
     pub(super) const fn push(&mut self, c: char) {
         self.state = match (self.state, c) {
-            (_, '<') => State::Opened,
-            (State::Opened, 'a'..='z' | 'A'..='Z') => State::Name,
-            (State::Name, 'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' | ':') => State::Name,
-            (State::Name, ' ' | '\t' | '\r') => State::Attributes,
-            (State::Name, '/') => State::SelfClosing,
-            (State::Name | State::Attributes | State::SelfClosing, '>') => {
+            (_, '<') => TagScanState::Opened,
+            (TagScanState::Opened, 'a'..='z' | 'A'..='Z') => TagScanState::Name,
+            (TagScanState::Name, 'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' | ':') => TagScanState::Name,
+            (TagScanState::Name, ' ' | '\t' | '\r') => TagScanState::Attributes,
+            (TagScanState::Name, '/') => TagScanState::SelfClosing,
+            (TagScanState::Name | TagScanState::Attributes | TagScanState::SelfClosing, '>') => {
                 self.count += 1;
-                State::Outside
+                TagScanState::Outside
             }
-            (State::Attributes, _) => State::Attributes,
-            _ => State::Outside,
+            (TagScanState::Attributes, _) => TagScanState::Attributes,
+            _ => TagScanState::Outside,
         };
     }
 

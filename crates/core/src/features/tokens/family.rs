@@ -16,15 +16,15 @@
 //!   2026-10-18); Anthropic says 1.0 to 1.35 times its former tokenizer;
 //! - `unknown`: the largest of all that were measured, Claude's apart.
 
-use super::makeup::{Class, Makeup};
-use super::tokenizer::Tokenizer;
+use super::makeup::{CharClass, TextMakeup};
+use super::tokenizer::TokenizerFamily;
 
 /// The rates by which a family's tokens are reckoned from a text, in hundredths of a token.
-struct Rates {
+struct TokenRates {
     /// The rate for each token of o200k that is not a group of digits.
     token: u64,
-    /// The rate for each character, in the order of [`Class::ALL`], beside the token that it is in.
-    classes: [u64; Class::COUNT],
+    /// The rate for each character, in the order of [`CharClass::ALL`], beside the token that it is in.
+    classes: [u64; CharClass::COUNT],
 }
 
 /// Tokens of a chat template around each turn: its role and its ends. OpenAI's has 3, Llama's and Qwen's 5.
@@ -32,35 +32,35 @@ const PER_TURN: u64 = 6;
 /// The tokens that providers add for a model with tools, beside the tools: Anthropic states up to 346.
 const PER_TOOLS: u64 = 350;
 
-impl Rates {
+impl TokenRates {
     /// Columns: token | digit, group of digits, punctuation, space | accented, Cyrillic, Near Eastern, Indic, rare |
     /// CJK, Hangul | symbol.
     #[rustfmt::skip]
-    const fn of(tokenizer: Tokenizer) -> Self {
+    const fn of(tokenizer: TokenizerFamily) -> Self {
         let (token, classes) = match tokenizer {
-            Tokenizer::Openai          => (100, [  0, 100,  0,  0,   0,  0,  0,   0,   0,  0,  0,   0]),
-            Tokenizer::OpenaiLegacy    => (115, [  0, 100,  0,  0,  95, 25, 65, 140, 170, 60, 35, 115]),
-            Tokenizer::Anthropic       => (160, [  0, 160,  0,  0, 210, 30, 105, 205, 270, 30, 50,  40]),
-            Tokenizer::AnthropicLegacy => (130, [  0, 130,  0,  0, 170, 25, 85, 165, 215, 25, 40,  30]),
-            Tokenizer::Gemini          => (100, [105,   0, 20, 15,   5,  0, 10,  20,  35,  0,  5,   0]),
-            Tokenizer::Mistral         => (115, [100,   0,  0,  0,   0,  5,  0,  10, 220, 20,  0, 215]),
-            Tokenizer::Sentencepiece   => (140, [105,   0,  0,  0, 110,  5, 70, 115,  65, 30, 90,  10]),
-            Tokenizer::Llama           => (115, [  0, 100,  0,  0,  45,  5, 65, 140, 165,  0,  0, 115]),
-            Tokenizer::Qwen            => (115, [100,   0,  0,  0,  45, 15, 60, 105,  80,  0,  5,   0]),
-            Tokenizer::Deepseek        => (115, [  0, 100,  0,  0,  95, 10, 15,  30,  55,  0,  5,   0]),
-            Tokenizer::Unknown         => (145, [105,   0,  0,  0, 110, 15, 70, 120, 200, 35, 90, 215]),
+            TokenizerFamily::Openai          => (100, [  0, 100,  0,  0,   0,  0,  0,   0,   0,  0,  0,   0]),
+            TokenizerFamily::OpenaiLegacy    => (115, [  0, 100,  0,  0,  95, 25, 65, 140, 170, 60, 35, 115]),
+            TokenizerFamily::Anthropic       => (160, [  0, 160,  0,  0, 210, 30, 105, 205, 270, 30, 50,  40]),
+            TokenizerFamily::AnthropicLegacy => (130, [  0, 130,  0,  0, 170, 25, 85, 165, 215, 25, 40,  30]),
+            TokenizerFamily::Gemini          => (100, [105,   0, 20, 15,   5,  0, 10,  20,  35,  0,  5,   0]),
+            TokenizerFamily::Mistral         => (115, [100,   0,  0,  0,   0,  5,  0,  10, 220, 20,  0, 215]),
+            TokenizerFamily::Sentencepiece   => (140, [105,   0,  0,  0, 110,  5, 70, 115,  65, 30, 90,  10]),
+            TokenizerFamily::Llama           => (115, [  0, 100,  0,  0,  45,  5, 65, 140, 165,  0,  0, 115]),
+            TokenizerFamily::Qwen            => (115, [100,   0,  0,  0,  45, 15, 60, 105,  80,  0,  5,   0]),
+            TokenizerFamily::Deepseek        => (115, [  0, 100,  0,  0,  95, 10, 15,  30,  55,  0,  5,   0]),
+            TokenizerFamily::Unknown         => (145, [105,   0,  0,  0, 110, 15, 70, 120, 200, 35, 90, 215]),
         };
         Self { token, classes }
     }
 }
 
 /// Returns the tokens that `tokenizer` makes, at most, of a text that o200k makes `tokens` of.
-pub(super) fn rated(tokenizer: Tokenizer, tokens: u64, makeup: &Makeup) -> u64 {
-    let Rates { token, classes } = Rates::of(tokenizer);
+pub(super) fn rated(tokenizer: TokenizerFamily, tokens: u64, makeup: &TextMakeup) -> u64 {
+    let TokenRates { token, classes } = TokenRates::of(tokenizer);
     // Of mixed scripts a group may share its token.
-    let groups = makeup.get(Class::DigitGroup).min(tokens);
-    let count = |class| if class == Class::DigitGroup { groups } else { makeup.get(class) };
-    let of_classes = Class::ALL.into_iter().zip(classes).map(|(class, rate)| count(class).saturating_mul(rate));
+    let groups = makeup.get(CharClass::DigitGroup).min(tokens);
+    let count = |class| if class == CharClass::DigitGroup { groups } else { makeup.get(class) };
+    let of_classes = CharClass::ALL.into_iter().zip(classes).map(|(class, rate)| count(class).saturating_mul(rate));
     let hundredths = of_classes.fold((tokens - groups).saturating_mul(token), u64::saturating_add);
     hundredths.div_ceil(100)
 }
@@ -75,15 +75,15 @@ mod tests {
     use super::*;
 
     /// Lengths by the tokenizers named at the top: (text, [(family, tokens)]).
-    fn measured() -> Vec<(String, Vec<(Tokenizer, u64)>)> {
+    fn measured() -> Vec<(String, Vec<(TokenizerFamily, u64)>)> {
         let texts: Vec<(String, Vec<(String, u64)>)> =
             serde_json::from_str(include_str!("measured.json")).expect("the file is ours");
-        let of_family = |(name, length): (String, u64)| (Tokenizer::of(Some(&name), ""), length);
+        let of_family = |(name, length): (String, u64)| (TokenizerFamily::of(Some(&name), ""), length);
         texts.into_iter().map(|(text, lengths)| (text, lengths.into_iter().map(of_family).collect())).collect()
     }
 
-    fn bound(tokenizer: Tokenizer, text: &str) -> u64 {
-        rated(tokenizer, super::super::encoding().count_ordinary(text) as u64, &Makeup::of(text))
+    fn bound(tokenizer: TokenizerFamily, text: &str) -> u64 {
+        rated(tokenizer, super::super::encoding().count_ordinary(text) as u64, &TextMakeup::of(text))
     }
 
     #[test]
@@ -114,11 +114,13 @@ mod tests {
 
         let tokens = |tokenizer| bound(tokenizer, &digits);
 
-        assert_eq!(tokens(Tokenizer::Openai), 400);
-        for single in [Tokenizer::Mistral, Tokenizer::Qwen, Tokenizer::Gemini, Tokenizer::Unknown] {
+        assert_eq!(tokens(TokenizerFamily::Openai), 400);
+        for single in
+            [TokenizerFamily::Mistral, TokenizerFamily::Qwen, TokenizerFamily::Gemini, TokenizerFamily::Unknown]
+        {
             assert!(tokens(single) >= 1000, "{}", single.as_str());
         }
-        assert!(tokens(Tokenizer::Llama) < 500);
+        assert!(tokens(TokenizerFamily::Llama) < 500);
     }
 
     #[test]
@@ -126,17 +128,17 @@ mod tests {
         for text in ["plain words", "{\"k\": [1, 23, 45678]}", "模型路由 и слова 🚀"] {
             let tokens = super::super::encoding().count_ordinary(text) as u64;
 
-            assert_eq!(bound(Tokenizer::Openai, text), tokens, "{text}");
-            for tokenizer in Tokenizer::ALL {
-                assert!(rated(tokenizer, tokens, &Makeup::default()) >= tokens, "{}", tokenizer.as_str());
+            assert_eq!(bound(TokenizerFamily::Openai, text), tokens, "{text}");
+            for tokenizer in TokenizerFamily::ALL {
+                assert!(rated(tokenizer, tokens, &TextMakeup::default()) >= tokens, "{}", tokenizer.as_str());
             }
         }
     }
 
     #[test]
     fn nothing_overflows() {
-        let huge = Makeup::of("1é").scaled(u64::MAX, 1);
+        let huge = TextMakeup::of("1é").scaled(u64::MAX, 1);
 
-        assert!(rated(Tokenizer::Unknown, u64::MAX, &huge) >= u64::MAX / 100);
+        assert!(rated(TokenizerFamily::Unknown, u64::MAX, &huge) >= u64::MAX / 100);
     }
 }

@@ -7,7 +7,7 @@ use std::ops::{Add, AddAssign};
 
 /// A class of characters that tokenizers take differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
+pub(super) enum CharClass {
     /// ASCII digits.
     Digit,
     /// Digits, three of a run at a time: a token of o200k each.
@@ -34,11 +34,11 @@ pub(super) enum Class {
     Symbol,
 }
 
-/// The number of characters of each [`Class`]; ASCII letters are in none.
+/// The number of characters of each [`CharClass`]; ASCII letters are in none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Makeup([u64; Class::COUNT]);
+pub(super) struct TextMakeup([u64; CharClass::COUNT]);
 
-impl Class {
+impl CharClass {
     pub(super) const COUNT: usize = 12;
 
     /// Every class, in the order of the rates.
@@ -75,24 +75,24 @@ impl Class {
     }
 }
 
-impl Makeup {
+impl TextMakeup {
     /// Looks at every character of `text`.
     pub(super) fn of(text: &str) -> Self {
         let mut makeup = Self::default();
         let mut run = 0_u32;
         for c in text.chars() {
             if c.is_ascii_digit() {
-                makeup.0[Class::Digit as usize] += 1;
-                makeup.0[Class::DigitGroup as usize] += u64::from(run.is_multiple_of(3));
+                makeup.0[CharClass::Digit as usize] += 1;
+                makeup.0[CharClass::DigitGroup as usize] += u64::from(run.is_multiple_of(3));
                 run = run.wrapping_add(1) % 3;
                 continue;
             }
             run = 0;
             let class = match c {
                 'a'..='z' | 'A'..='Z' => continue,
-                ' ' | '\t' | '\r' | '\n' => Class::Space,
-                '\0'..='\x7f' => Class::Punctuation,
-                _ => Class::of(c),
+                ' ' | '\t' | '\r' | '\n' => CharClass::Space,
+                '\0'..='\x7f' => CharClass::Punctuation,
+                _ => CharClass::of(c),
             };
             makeup.0[class as usize] += 1;
         }
@@ -100,7 +100,7 @@ impl Makeup {
     }
 
     /// Returns how many characters of `class` there are.
-    pub(super) const fn get(&self, class: Class) -> u64 {
+    pub(super) const fn get(&self, class: CharClass) -> u64 {
         self.0[class as usize]
     }
 
@@ -110,7 +110,7 @@ impl Makeup {
     }
 }
 
-impl Add for Makeup {
+impl Add for TextMakeup {
     type Output = Self;
 
     fn add(mut self, other: Self) -> Self {
@@ -119,7 +119,7 @@ impl Add for Makeup {
     }
 }
 
-impl AddAssign for Makeup {
+impl AddAssign for TextMakeup {
     fn add_assign(&mut self, other: Self) {
         for (own, more) in self.0.iter_mut().zip(other.0) {
             *own = own.saturating_add(more);
@@ -131,34 +131,34 @@ impl AddAssign for Makeup {
 mod tests {
     use super::*;
 
-    fn counts(text: &str) -> Vec<(Class, u64)> {
-        let makeup = Makeup::of(text);
-        Class::ALL.into_iter().map(|class| (class, makeup.get(class))).filter(|(_, count)| *count > 0).collect()
+    fn counts(text: &str) -> Vec<(CharClass, u64)> {
+        let makeup = TextMakeup::of(text);
+        CharClass::ALL.into_iter().map(|class| (class, makeup.get(class))).filter(|(_, count)| *count > 0).collect()
     }
 
     #[test]
     fn every_character_but_an_ascii_letter_is_in_a_class() {
         for (text, class) in [
-            ("!", Class::Punctuation),
-            ("\u{7}", Class::Punctuation),
-            ("\n", Class::Space),
-            ("é", Class::Accented),
-            ("ễ", Class::Accented),
-            ("Ж", Class::Cyrillic),
-            ("λ", Class::NearEastern),
-            ("ש", Class::NearEastern),
-            ("م", Class::NearEastern),
-            ("ह", Class::Indic),
-            ("ไ", Class::Indic),
-            ("ქ", Class::Rare),
-            ("ខ", Class::Rare),
-            ("模", Class::Cjk),
-            ("か", Class::Cjk),
-            ("한", Class::Hangul),
-            ("，", Class::Cjk),
-            ("🚀", Class::Symbol),
-            ("─", Class::Symbol),
-            ("\u{fffd}", Class::Symbol),
+            ("!", CharClass::Punctuation),
+            ("\u{7}", CharClass::Punctuation),
+            ("\n", CharClass::Space),
+            ("é", CharClass::Accented),
+            ("ễ", CharClass::Accented),
+            ("Ж", CharClass::Cyrillic),
+            ("λ", CharClass::NearEastern),
+            ("ש", CharClass::NearEastern),
+            ("م", CharClass::NearEastern),
+            ("ह", CharClass::Indic),
+            ("ไ", CharClass::Indic),
+            ("ქ", CharClass::Rare),
+            ("ខ", CharClass::Rare),
+            ("模", CharClass::Cjk),
+            ("か", CharClass::Cjk),
+            ("한", CharClass::Hangul),
+            ("，", CharClass::Cjk),
+            ("🚀", CharClass::Symbol),
+            ("─", CharClass::Symbol),
+            ("\u{fffd}", CharClass::Symbol),
         ] {
             assert_eq!(counts(text), [(class, 1)], "{text}");
         }
@@ -168,19 +168,19 @@ mod tests {
     #[test]
     fn digits_are_counted_each_and_by_three_of_a_run() {
         for (text, digits, groups) in [("1", 1, 1), ("123", 3, 1), ("1234", 4, 2), ("1234567", 7, 3), ("12a34", 4, 2)] {
-            let makeup = Makeup::of(text);
+            let makeup = TextMakeup::of(text);
 
-            assert_eq!((makeup.get(Class::Digit), makeup.get(Class::DigitGroup)), (digits, groups), "{text}");
+            assert_eq!((makeup.get(CharClass::Digit), makeup.get(CharClass::DigitGroup)), (digits, groups), "{text}");
         }
     }
 
     #[test]
     fn a_sample_stands_for_the_whole() {
-        let sample = Makeup::of("12 λ");
+        let sample = TextMakeup::of("12 λ");
 
         let whole = sample.scaled(500, 5);
 
-        assert_eq!((whole.get(Class::Digit), whole.get(Class::NearEastern)), (200, 100));
+        assert_eq!((whole.get(CharClass::Digit), whole.get(CharClass::NearEastern)), (200, 100));
         assert_eq!(sample + sample, sample.scaled(2, 1));
     }
 }

@@ -17,48 +17,48 @@
 //! of audio is 32 tokens at most (Gemini; OpenAI 10). What only the vendor can read (sealed thoughts and results) is a
 //! token in four bytes.
 
-use super::tokenizer::Tokenizer;
-use crate::prompt::{Image, ImageDetail, Media};
+use super::tokenizer::TokenizerFamily;
+use crate::prompt::{AttachedImage, AttachedMedia, ImageDetail};
 
 const PER_AUDIO_SECOND: u64 = 32;
 const SEALED_BYTES_PER_TOKEN: u64 = 4;
 
 /// The tokens that each family charges for what is attached, at most.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::features) struct MediaTokens([u64; Tokenizer::ALL.len()]);
+pub(in crate::features) struct MediaTokens([u64; TokenizerFamily::ALL.len()]);
 
 impl MediaTokens {
-    pub(in crate::features) fn of(media: &Media) -> Self {
-        if *media == Media::default() {
+    pub(in crate::features) fn of(media: &AttachedMedia) -> Self {
+        if *media == AttachedMedia::default() {
             return Self::default();
         }
-        Self(Tokenizer::ALL.map(|tokenizer| tokens(tokenizer, media)))
+        Self(TokenizerFamily::ALL.map(|tokenizer| tokens(tokenizer, media)))
     }
 
-    pub(in crate::features) const fn get(&self, tokenizer: Tokenizer) -> u64 {
+    pub(in crate::features) const fn get(&self, tokenizer: TokenizerFamily) -> u64 {
         self.0[tokenizer as usize]
     }
 }
 
-fn tokens(tokenizer: Tokenizer, media: &Media) -> u64 {
+fn tokens(tokenizer: TokenizerFamily, media: &AttachedMedia) -> u64 {
     let images = media.images.iter().map(|image| image_tokens(tokenizer, *image)).sum::<u64>();
-    let more = u64::from(media.more_images).saturating_mul(image_tokens(tokenizer, Image::default()));
+    let more = u64::from(media.more_images).saturating_mul(image_tokens(tokenizer, AttachedImage::default()));
     let audio = media.audio_seconds.saturating_mul(PER_AUDIO_SECOND);
-    let pages = media.pages.saturating_mul(if tokenizer == Tokenizer::Gemini { 560 } else { 3000 });
+    let pages = media.pages.saturating_mul(if tokenizer == TokenizerFamily::Gemini { 560 } else { 3000 });
     let sealed = media.sealed_bytes.div_ceil(SEALED_BYTES_PER_TOKEN);
     [more, audio, pages, sealed].into_iter().fold(images, u64::saturating_add)
 }
 
-fn image_tokens(tokenizer: Tokenizer, Image { size, detail }: Image) -> u64 {
+fn image_tokens(tokenizer: TokenizerFamily, AttachedImage { size, detail }: AttachedImage) -> u64 {
     match tokenizer {
-        Tokenizer::Openai | Tokenizer::OpenaiLegacy => openai(size, detail),
-        Tokenizer::Anthropic => size.map_or(4784, |size| patches(fitted(size, 2576), 28).min(4784)),
-        Tokenizer::AnthropicLegacy => size.map_or(1568, |size| patches(fitted(size, 1568), 28).min(1568)),
-        Tokenizer::Gemini => size.map_or(2240, |size| (258 * patches(size, 768)).clamp(1120, 2240)),
-        Tokenizer::Mistral | Tokenizer::Sentencepiece => size.map_or(4160, mistral),
-        Tokenizer::Llama => 2465,
-        Tokenizer::Qwen => size.map_or(16_384, |size| patches(size, 28).min(16_384)),
-        Tokenizer::Deepseek | Tokenizer::Unknown => size.map_or(4784, |size| patches(size, 28).min(4784)),
+        TokenizerFamily::Openai | TokenizerFamily::OpenaiLegacy => openai(size, detail),
+        TokenizerFamily::Anthropic => size.map_or(4784, |size| patches(fitted(size, 2576), 28).min(4784)),
+        TokenizerFamily::AnthropicLegacy => size.map_or(1568, |size| patches(fitted(size, 1568), 28).min(1568)),
+        TokenizerFamily::Gemini => size.map_or(2240, |size| (258 * patches(size, 768)).clamp(1120, 2240)),
+        TokenizerFamily::Mistral | TokenizerFamily::Sentencepiece => size.map_or(4160, mistral),
+        TokenizerFamily::Llama => 2465,
+        TokenizerFamily::Qwen => size.map_or(16_384, |size| patches(size, 28).min(16_384)),
+        TokenizerFamily::Deepseek | TokenizerFamily::Unknown => size.map_or(4784, |size| patches(size, 28).min(4784)),
     }
 }
 
@@ -109,33 +109,33 @@ fn shrunk((width, height): (u32, u32), from: u32, to: u32) -> (u32, u32) {
 mod tests {
     use super::*;
 
-    fn image(tokenizer: Tokenizer, width: u32, height: u32) -> u64 {
-        image_tokens(tokenizer, Image { size: Some((width, height)), detail: ImageDetail::Auto })
+    fn image(tokenizer: TokenizerFamily, width: u32, height: u32) -> u64 {
+        image_tokens(tokenizer, AttachedImage { size: Some((width, height)), detail: ImageDetail::Auto })
     }
 
     #[test]
     fn an_image_takes_what_its_vendor_publishes_as_an_example() {
-        let low = Image { size: Some((4096, 4096)), detail: ImageDetail::Low };
-        let original = Image { size: Some((3200, 3200)), detail: ImageDetail::Original };
+        let low = AttachedImage { size: Some((4096, 4096)), detail: ImageDetail::Low };
+        let original = AttachedImage { size: Some((3200, 3200)), detail: ImageDetail::Original };
 
         // 1,024 patches at 1.72 are more than the 765 tokens of the tiles.
-        assert_eq!(image(Tokenizer::Openai, 1024, 1024), 1762);
+        assert_eq!(image(TokenizerFamily::Openai, 1024, 1024), 1762);
         assert_eq!(patches(within_shorter(fitted((2048, 4096), 2048), 768), 512) * 170 + 85, 1105);
-        assert_eq!(image_tokens(Tokenizer::Openai, low), 441);
-        assert_eq!(image_tokens(Tokenizer::Openai, original), 10_000);
-        assert_eq!(image(Tokenizer::AnthropicLegacy, 1092, 1092), 1521);
-        assert_eq!(image(Tokenizer::AnthropicLegacy, 200, 200), 64);
-        assert_eq!(image(Tokenizer::Anthropic, 1000, 1000), 1296);
-        assert_eq!(image(Tokenizer::Anthropic, 8000, 8000), 4784);
-        assert_eq!(image(Tokenizer::Gemini, 300, 300), 1120);
-        assert_eq!(image(Tokenizer::Mistral, 1024, 1024), 4160);
-        assert_eq!(image(Tokenizer::Qwen, 280, 280), 100);
+        assert_eq!(image_tokens(TokenizerFamily::Openai, low), 441);
+        assert_eq!(image_tokens(TokenizerFamily::Openai, original), 10_000);
+        assert_eq!(image(TokenizerFamily::AnthropicLegacy, 1092, 1092), 1521);
+        assert_eq!(image(TokenizerFamily::AnthropicLegacy, 200, 200), 64);
+        assert_eq!(image(TokenizerFamily::Anthropic, 1000, 1000), 1296);
+        assert_eq!(image(TokenizerFamily::Anthropic, 8000, 8000), 4784);
+        assert_eq!(image(TokenizerFamily::Gemini, 300, 300), 1120);
+        assert_eq!(image(TokenizerFamily::Mistral, 1024, 1024), 4160);
+        assert_eq!(image(TokenizerFamily::Qwen, 280, 280), 100);
     }
 
     #[test]
     fn an_unknown_size_takes_the_most_that_any_known_one_does() {
-        for tokenizer in Tokenizer::ALL {
-            let unknown = image_tokens(tokenizer, Image::default());
+        for tokenizer in TokenizerFamily::ALL {
+            let unknown = image_tokens(tokenizer, AttachedImage::default());
 
             for (width, height) in [(1, 1), (640, 480), (4096, 4096), (8000, 10), (u32::MAX, u32::MAX)] {
                 let known = image(tokenizer, width, height);
@@ -147,13 +147,18 @@ mod tests {
 
     #[test]
     fn what_is_attached_adds_up() {
-        let media =
-            Media { images: vec![Image::default()], more_images: 2, audio_seconds: 10, pages: 3, sealed_bytes: 9 };
+        let media = AttachedMedia {
+            images: vec![AttachedImage::default()],
+            more_images: 2,
+            audio_seconds: 10,
+            pages: 3,
+            sealed_bytes: 9,
+        };
 
         let tokens = MediaTokens::of(&media);
 
-        assert_eq!(tokens.get(Tokenizer::Llama), 3 * 2465 + 320 + 9000 + 3);
-        assert_eq!(tokens.get(Tokenizer::Gemini), 3 * 2240 + 320 + 1680 + 3);
-        assert_eq!(MediaTokens::of(&Media::default()), MediaTokens::default());
+        assert_eq!(tokens.get(TokenizerFamily::Llama), 3 * 2465 + 320 + 9000 + 3);
+        assert_eq!(tokens.get(TokenizerFamily::Gemini), 3 * 2240 + 320 + 1680 + 3);
+        assert_eq!(MediaTokens::of(&AttachedMedia::default()), MediaTokens::default());
     }
 }

@@ -2,7 +2,7 @@
 
 /// A family of tokenizers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Tokenizer {
+pub enum TokenizerFamily {
     /// OpenAI's `o200k_base`: GPT-4o, o1, gpt-oss and what came after them.
     Openai,
     /// OpenAI's `cl100k_base`: GPT-4, GPT-3.5, embeddings.
@@ -29,47 +29,47 @@ pub enum Tokenizer {
 }
 
 /// Parts of a model's name that tell its family; the first that is found decides.
-const MARKS: [(&str, Tokenizer); 34] = [
-    ("distill-qwen", Tokenizer::Qwen),
-    ("distill-llama", Tokenizer::Llama),
-    ("gpt-oss", Tokenizer::Openai),
-    ("gpt-4o", Tokenizer::Openai),
-    ("gpt-4.", Tokenizer::Openai),
-    ("gpt-4", Tokenizer::OpenaiLegacy),
-    ("gpt-3", Tokenizer::OpenaiLegacy),
-    ("text-embedding-", Tokenizer::OpenaiLegacy),
-    ("gpt-", Tokenizer::Openai),
-    ("gemini", Tokenizer::Gemini),
-    ("gemma", Tokenizer::Gemini),
-    ("mistral-nemo", Tokenizer::Mistral),
-    ("mixtral", Tokenizer::Sentencepiece),
-    ("mathstral", Tokenizer::Sentencepiece),
-    ("mistral-7b", Tokenizer::Sentencepiece),
-    ("mistral-large-24", Tokenizer::Sentencepiece),
-    ("mistral-small-24", Tokenizer::Sentencepiece),
-    ("pixtral-large", Tokenizer::Sentencepiece),
-    ("codestral-22b", Tokenizer::Sentencepiece),
-    ("codestral-2405", Tokenizer::Sentencepiece),
-    ("llama-2", Tokenizer::Sentencepiece),
-    ("llama2", Tokenizer::Sentencepiece),
-    ("codellama", Tokenizer::Sentencepiece),
-    ("mistral", Tokenizer::Mistral),
-    ("ministral", Tokenizer::Mistral),
-    ("magistral", Tokenizer::Mistral),
-    ("codestral", Tokenizer::Mistral),
-    ("devstral", Tokenizer::Mistral),
-    ("pixtral", Tokenizer::Mistral),
-    ("voxtral", Tokenizer::Mistral),
-    ("llama", Tokenizer::Llama),
-    ("qwen", Tokenizer::Qwen),
-    ("qwq", Tokenizer::Qwen),
-    ("deepseek", Tokenizer::Deepseek),
+const MARKS: [(&str, TokenizerFamily); 34] = [
+    ("distill-qwen", TokenizerFamily::Qwen),
+    ("distill-llama", TokenizerFamily::Llama),
+    ("gpt-oss", TokenizerFamily::Openai),
+    ("gpt-4o", TokenizerFamily::Openai),
+    ("gpt-4.", TokenizerFamily::Openai),
+    ("gpt-4", TokenizerFamily::OpenaiLegacy),
+    ("gpt-3", TokenizerFamily::OpenaiLegacy),
+    ("text-embedding-", TokenizerFamily::OpenaiLegacy),
+    ("gpt-", TokenizerFamily::Openai),
+    ("gemini", TokenizerFamily::Gemini),
+    ("gemma", TokenizerFamily::Gemini),
+    ("mistral-nemo", TokenizerFamily::Mistral),
+    ("mixtral", TokenizerFamily::Sentencepiece),
+    ("mathstral", TokenizerFamily::Sentencepiece),
+    ("mistral-7b", TokenizerFamily::Sentencepiece),
+    ("mistral-large-24", TokenizerFamily::Sentencepiece),
+    ("mistral-small-24", TokenizerFamily::Sentencepiece),
+    ("pixtral-large", TokenizerFamily::Sentencepiece),
+    ("codestral-22b", TokenizerFamily::Sentencepiece),
+    ("codestral-2405", TokenizerFamily::Sentencepiece),
+    ("llama-2", TokenizerFamily::Sentencepiece),
+    ("llama2", TokenizerFamily::Sentencepiece),
+    ("codellama", TokenizerFamily::Sentencepiece),
+    ("mistral", TokenizerFamily::Mistral),
+    ("ministral", TokenizerFamily::Mistral),
+    ("magistral", TokenizerFamily::Mistral),
+    ("codestral", TokenizerFamily::Mistral),
+    ("devstral", TokenizerFamily::Mistral),
+    ("pixtral", TokenizerFamily::Mistral),
+    ("voxtral", TokenizerFamily::Mistral),
+    ("llama", TokenizerFamily::Llama),
+    ("qwen", TokenizerFamily::Qwen),
+    ("qwq", TokenizerFamily::Qwen),
+    ("deepseek", TokenizerFamily::Deepseek),
 ];
 
 /// The first Claude that counts by the newer tokenizer.
 const NEW_CLAUDE: (u32, u32) = (4, 7);
 
-impl Tokenizer {
+impl TokenizerFamily {
     /// Every family.
     pub const ALL: [Self; 11] = [
         Self::Openai,
@@ -152,58 +152,58 @@ mod tests {
     #[test]
     fn a_name_tells_its_family_as_providers_and_resellers_write_it() {
         let expected = [
-            ("gpt-5-mini", Tokenizer::Openai),
-            ("ft:gpt-4o-mini-2024-07-18:org::id", Tokenizer::Openai),
-            ("chatgpt-4o-latest", Tokenizer::Openai),
-            ("gpt-4.1-nano", Tokenizer::Openai),
-            ("openai/gpt-oss-120b", Tokenizer::Openai),
-            ("openai/o3-mini", Tokenizer::Openai),
-            ("o1", Tokenizer::Openai),
-            ("gpt-4-turbo", Tokenizer::OpenaiLegacy),
-            ("gpt-35-turbo", Tokenizer::OpenaiLegacy),
-            ("text-embedding-3-small", Tokenizer::OpenaiLegacy),
-            ("claude-3-5-haiku-20241022", Tokenizer::AnthropicLegacy),
-            ("us.anthropic.claude-opus-4-20250514-v1:0", Tokenizer::AnthropicLegacy),
-            ("anthropic/claude-sonnet-4.5", Tokenizer::AnthropicLegacy),
-            ("claude-instant-v1", Tokenizer::AnthropicLegacy),
-            ("claude-opus-4-7", Tokenizer::Anthropic),
-            ("claude-sonnet-5", Tokenizer::Anthropic),
-            ("claude", Tokenizer::Anthropic),
-            ("google/gemini-3-flash", Tokenizer::Gemini),
-            ("gemma-3-27b-it", Tokenizer::Gemini),
-            ("mistralai/Mistral-7B-Instruct-v0.3", Tokenizer::Sentencepiece),
-            ("open-mixtral-8x22b", Tokenizer::Sentencepiece),
-            ("mistral-large-2411", Tokenizer::Sentencepiece),
-            ("meta-llama/Llama-2-70b-chat-hf", Tokenizer::Sentencepiece),
-            ("open-mistral-nemo-2407", Tokenizer::Mistral),
-            ("magistral-medium-latest", Tokenizer::Mistral),
-            ("devstral-small", Tokenizer::Mistral),
-            ("meta-llama/Llama-3.3-70B-Instruct", Tokenizer::Llama),
-            ("Qwen/Qwen3-32B", Tokenizer::Qwen),
-            ("deepseek-r1-distill-qwen-32b", Tokenizer::Qwen),
-            ("deepseek-r1-distill-llama-70b", Tokenizer::Llama),
-            ("deepseek-chat", Tokenizer::Deepseek),
-            ("small", Tokenizer::Unknown),
-            ("o", Tokenizer::Unknown),
-            ("o200k-lab/thing", Tokenizer::Unknown),
-            ("olmo-2", Tokenizer::Unknown),
+            ("gpt-5-mini", TokenizerFamily::Openai),
+            ("ft:gpt-4o-mini-2024-07-18:org::id", TokenizerFamily::Openai),
+            ("chatgpt-4o-latest", TokenizerFamily::Openai),
+            ("gpt-4.1-nano", TokenizerFamily::Openai),
+            ("openai/gpt-oss-120b", TokenizerFamily::Openai),
+            ("openai/o3-mini", TokenizerFamily::Openai),
+            ("o1", TokenizerFamily::Openai),
+            ("gpt-4-turbo", TokenizerFamily::OpenaiLegacy),
+            ("gpt-35-turbo", TokenizerFamily::OpenaiLegacy),
+            ("text-embedding-3-small", TokenizerFamily::OpenaiLegacy),
+            ("claude-3-5-haiku-20241022", TokenizerFamily::AnthropicLegacy),
+            ("us.anthropic.claude-opus-4-20250514-v1:0", TokenizerFamily::AnthropicLegacy),
+            ("anthropic/claude-sonnet-4.5", TokenizerFamily::AnthropicLegacy),
+            ("claude-instant-v1", TokenizerFamily::AnthropicLegacy),
+            ("claude-opus-4-7", TokenizerFamily::Anthropic),
+            ("claude-sonnet-5", TokenizerFamily::Anthropic),
+            ("claude", TokenizerFamily::Anthropic),
+            ("google/gemini-3-flash", TokenizerFamily::Gemini),
+            ("gemma-3-27b-it", TokenizerFamily::Gemini),
+            ("mistralai/Mistral-7B-Instruct-v0.3", TokenizerFamily::Sentencepiece),
+            ("open-mixtral-8x22b", TokenizerFamily::Sentencepiece),
+            ("mistral-large-2411", TokenizerFamily::Sentencepiece),
+            ("meta-llama/Llama-2-70b-chat-hf", TokenizerFamily::Sentencepiece),
+            ("open-mistral-nemo-2407", TokenizerFamily::Mistral),
+            ("magistral-medium-latest", TokenizerFamily::Mistral),
+            ("devstral-small", TokenizerFamily::Mistral),
+            ("meta-llama/Llama-3.3-70B-Instruct", TokenizerFamily::Llama),
+            ("Qwen/Qwen3-32B", TokenizerFamily::Qwen),
+            ("deepseek-r1-distill-qwen-32b", TokenizerFamily::Qwen),
+            ("deepseek-r1-distill-llama-70b", TokenizerFamily::Llama),
+            ("deepseek-chat", TokenizerFamily::Deepseek),
+            ("small", TokenizerFamily::Unknown),
+            ("o", TokenizerFamily::Unknown),
+            ("o200k-lab/thing", TokenizerFamily::Unknown),
+            ("olmo-2", TokenizerFamily::Unknown),
         ];
 
         for (name, tokenizer) in expected {
-            assert_eq!(Tokenizer::of_model(name), tokenizer, "{name}");
+            assert_eq!(TokenizerFamily::of_model(name), tokenizer, "{name}");
         }
     }
 
     #[test]
     fn what_the_configuration_names_is_stronger_than_a_guess() {
-        assert_eq!(Tokenizer::of(Some("qwen"), "gpt-5"), Tokenizer::Qwen);
-        assert_eq!(Tokenizer::of(None, "gpt-5"), Tokenizer::Openai);
+        assert_eq!(TokenizerFamily::of(Some("qwen"), "gpt-5"), TokenizerFamily::Qwen);
+        assert_eq!(TokenizerFamily::of(None, "gpt-5"), TokenizerFamily::Openai);
     }
 
     #[test]
     fn the_configuration_names_every_family_as_it_is_called_here() {
-        let of_config = crate::config::Tokenizer::ALL.map(crate::config::Tokenizer::as_str);
+        let of_config = crate::config::TokenizerName::ALL.map(crate::config::TokenizerName::as_str);
 
-        assert_eq!(of_config, Tokenizer::ALL.map(Tokenizer::as_str));
+        assert_eq!(of_config, TokenizerFamily::ALL.map(TokenizerFamily::as_str));
     }
 }

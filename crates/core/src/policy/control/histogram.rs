@@ -10,9 +10,9 @@ const ATOM: f64 = 0.05;
 
 /// The number of scores in each bin; no bins as long as there are no scores.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Histogram(Vec<f32>);
+pub(super) struct ScoreHistogram(Vec<f32>);
 
-impl Histogram {
+impl ScoreHistogram {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to BINS")]
     pub(super) fn count(&mut self, score: f64) {
         self.0.resize(BINS, 0.0);

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::histogram::Histogram;
-use crate::policy::target::Observation;
+use super::histogram::ScoreHistogram;
+use crate::policy::target::TargetObservation;
 
 /// The cost of an answer, and the cost that it would have had with the models below and above the threshold, in US dollars.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Bill {
+pub struct AnswerBill {
     /// The cost with the model that answered.
     pub paid: f64,
     /// The costs with the models below and above the threshold.
@@ -16,7 +16,7 @@ pub struct Bill {
 
 /// Counts of decisions and bills.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Tally {
+pub struct TrafficTally {
     requests: f64,
     /// Requests for strong models (`strong`), and those of them that the threshold did not send there (`fixed`).
     strong: f64,
@@ -25,7 +25,7 @@ pub struct Tally {
     governed: f64,
     /// Scores of the governed requests. They fade by their own number, not by all requests: where rules and pins decide
     /// most, the few scores there are must still come to enough to go by.
-    scores: Histogram,
+    scores: ScoreHistogram,
     /// Requests for the strong models that are owed.
     owed: f64,
     bills: f64,
@@ -33,8 +33,8 @@ pub struct Tally {
     costs: [f64; 2],
 }
 
-impl Tally {
-    pub(super) fn decided(&mut self, observed: Observation) {
+impl TrafficTally {
+    pub(super) fn decided(&mut self, observed: TargetObservation) {
         let strong = f64::from(u8::from(observed.is_strong));
         self.requests += 1.0;
         self.strong += strong;
@@ -47,7 +47,7 @@ impl Tally {
         }
     }
 
-    pub(super) fn billed(&mut self, bill: Bill) {
+    pub(super) fn billed(&mut self, bill: AnswerBill) {
         self.bills += 1.0;
         self.costs = [self.costs[0] + bill.with[0], self.costs[1] + bill.with[1]];
     }
@@ -103,7 +103,7 @@ impl Tally {
         self.scores.total()
     }
 
-    pub(super) const fn histogram(&self) -> &Histogram {
+    pub(super) const fn histogram(&self) -> &ScoreHistogram {
         &self.scores
     }
 

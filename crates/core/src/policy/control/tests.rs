@@ -45,7 +45,7 @@ fn repeated(random: &mut Random, score: f64) -> f64 {
     if random.next() < 0.4 { score } else { random.beta(3, 2) }
 }
 
-fn target(aim: &str) -> Target {
+fn target(aim: &str) -> ControlTarget {
     let file = format!(
         "version: 1
 listen: {{address: 127.0.0.1:8080}}
@@ -68,9 +68,9 @@ policies:
 
 /// A loop, and which of its requests went to the strong model.
 struct Run {
-    target: Target,
-    control: Control,
-    batch: Tally,
+    target: ControlTarget,
+    control: ThresholdControl,
+    batch: TrafficTally,
     now: f64,
     strong: Vec<bool>,
 }
@@ -78,19 +78,25 @@ struct Run {
 impl Run {
     fn new(aim: &str) -> Self {
         let target = target(aim);
-        Self { control: Control::new(&target, 0.0), target, batch: Tally::default(), now: 0.0, strong: Vec::new() }
+        Self {
+            control: ThresholdControl::new(&target, 0.0),
+            target,
+            batch: TrafficTally::default(),
+            now: 0.0,
+            strong: Vec::new(),
+        }
     }
 
     /// Decides one request by its score, or lets something else decide.
     fn decide(&mut self, score: Option<f64>, otherwise: bool) -> bool {
         let is_strong = score.map_or(otherwise, |score| score >= self.control.threshold);
-        self.control.observe(&mut self.batch, &self.target, Observation { score, is_strong });
+        self.control.observe(&mut self.batch, &self.target, TargetObservation { score, is_strong });
         self.strong.push(is_strong);
         is_strong
     }
 
     fn turn(&mut self) {
-        if Control::is_due(&self.batch) {
+        if ThresholdControl::is_due(&self.batch) {
             self.control.fold(&std::mem::take(&mut self.batch), self.now);
             self.control.step(&self.target);
         }
@@ -143,7 +149,7 @@ fn a_cost_for_a_thousand_answers_is_held_through_a_change_of_the_prompts_length(
         // Hard prompts are longer; all of them become longer.
         let length = (0.5 + score) * (0.5 + random.next()) * if request < 8000 { 1.0 } else { 1.6 };
         let with = [0.001 * length, 0.010 * length];
-        let bill = Bill { paid: with[usize::from(is_strong)], with };
+        let bill = AnswerBill { paid: with[usize::from(is_strong)], with };
         run.control.bill(&mut run.batch, &run.target, bill);
         run.turn();
         paid.push(bill.paid);
@@ -165,7 +171,7 @@ fn a_cost_for_an_hour_is_held_while_the_traffic_doubles() {
         let is_strong = run.decide(Some(random.next()), false);
         let with = [0.001, 0.010];
         let paid = with[usize::from(is_strong)];
-        run.control.bill(&mut run.batch, &run.target, Bill { paid, with });
+        run.control.bill(&mut run.batch, &run.target, AnswerBill { paid, with });
         run.turn();
         if let Some(hour) = hours.get_mut((run.now / 3600.0) as usize) {
             *hour += paid;
@@ -187,7 +193,7 @@ fn a_night_without_requests_is_no_budget_for_the_morning() {
         let is_strong = run.decide(Some(random.next()), false);
         let with = [0.001, 0.010];
         let paid = with[usize::from(is_strong)];
-        run.control.bill(&mut run.batch, &run.target, Bill { paid, with });
+        run.control.bill(&mut run.batch, &run.target, AnswerBill { paid, with });
         run.turn();
         let hour = if run.now >= morning { 2 } else { (run.now / 3600.0) as usize };
         hours[hour.min(2)] += paid;
@@ -217,22 +223,23 @@ fn a_threshold_moves_however_few_of_the_requests_it_decides() {
 #[test]
 fn replicas_that_share_what_they_know_hold_the_share_together() {
     let aim = "share: 0.25";
-    let (mut random, mut shared): (Random, Option<Control>) = (Random(11), None);
-    let mut replicas: Vec<(Run, Tally, f64)> = (0..3).map(|_| (Run::new(aim), Tally::default(), 0.0)).collect();
+    let (mut random, mut shared): (Random, Option<ThresholdControl>) = (Random(11), None);
+    let mut replicas: Vec<(Run, TrafficTally, f64)> =
+        (0..3).map(|_| (Run::new(aim), TrafficTally::default(), 0.0)).collect();
     let mut strong = Vec::new();
     for request in 0..24_000 {
         // A busy replica, and two that are not.
         let (run, unshared, seen) = &mut replicas[[0, 0, 0, 0, 1, 2][request % 6]];
         let score = if request < 12_000 { random.beta(2, 5) } else { random.beta(5, 2) };
         strong.push(run.decide(Some(score), false));
-        if Control::is_due(&run.batch) {
+        if ThresholdControl::is_due(&run.batch) {
             unshared.add(&run.batch);
         }
         run.turn();
         if request % 100 == 99 {
             let together = run.control.joined(shared.take(), unshared, *seen, 0.0);
             *seen = together.count();
-            *unshared = Tally::default();
+            *unshared = TrafficTally::default();
             run.control = together.clone();
             shared = Some(together);
         }
@@ -287,7 +294,7 @@ fn what_is_shared_is_read_as_it_was_written() {
 
     let text = serde_json::to_string(&run.control).expect("JSON");
 
-    let read: Control = serde_json::from_str(&text).expect("a loop's state");
+    let read: ThresholdControl = serde_json::from_str(&text).expect("a loop's state");
     assert!((read.threshold - run.control.threshold).abs() < 1e-12);
     assert_eq!(read.share(), run.control.share());
     assert!(text.len() < 16_000, "{} bytes", text.len());

@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
 use super::constraint::Constraint;
-use crate::config::{Name, Price};
-use crate::features::Tokenizer;
+use crate::config::{Name, TokenPrice};
+use crate::features::TokenizerFamily;
 
 /// A model that a policy can choose, checked against the constraints of one request.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,16 +15,16 @@ pub struct Candidate {
     /// The first constraint that the model does not meet; `Ok` when it can serve the request.
     pub fits: Result<(), Constraint>,
     /// The model's prices.
-    pub price: Option<Price>,
+    pub price: Option<TokenPrice>,
     /// The tokenizer by which the model counts.
-    pub tokenizer: Tokenizer,
+    pub tokenizer: TokenizerFamily,
     /// Expectations of the model; only in an explanation.
-    pub expected: Option<Expected>,
+    pub expected: Option<ModelExpectation>,
 }
 
 /// Expectations of a model for one request. An unknown one is left out, never guessed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Expected {
+pub struct ModelExpectation {
     /// The chance that the strategy gives the model, by a calibrated score or a similarity; `success_is` says what that
     /// means.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,7 +46,7 @@ pub struct Expected {
     pub utility: Option<f64>,
 }
 
-impl Expected {
+impl ModelExpectation {
     /// Makes the expectation that is a calibrated probability of `labels`.
     pub(in crate::policy) fn probability<L: AsRef<str>>(labels: &[L], head: &Name, probability: f64) -> Self {
         Self { success: Some(probability), success_is: Some(Self::words(labels, head)), ..Self::default() }

@@ -2,35 +2,35 @@
 
 use std::sync::Arc;
 
-use super::candidate::Expected;
-use super::draw::Draw;
+use super::candidate::ModelExpectation;
+use super::draw::ModelDraw;
 use super::pin::PinTrace;
 use super::reason::Reason;
-use super::trace::{By, Flip, Stage};
+use super::trace::{DecisionFlip, DecisionMaker, StrategyStage};
 use crate::config::Name;
 
 /// A model before the constraints.
 #[derive(Debug)]
-pub(in crate::policy) struct Choice {
+pub(in crate::policy) struct ModelChoice {
     pub(in crate::policy) model: Name,
     /// The position of the model among the strategy's, from the lowest tier; `None` when no label chose it.
     pub(in crate::policy) rung: Option<usize>,
-    pub(in crate::policy) by: By,
+    pub(in crate::policy) by: DecisionMaker,
     pub(in crate::policy) reason: Reason,
     pub(in crate::policy) label: Option<Arc<str>>,
     pub(in crate::policy) score: Option<f32>,
     pub(in crate::policy) rationale: Option<Arc<str>>,
-    pub(in crate::policy) flip: Option<Box<Flip>>,
+    pub(in crate::policy) flip: Option<Box<DecisionFlip>>,
     pub(in crate::policy) cost_usd: Option<f64>,
     /// The draw to repeat among fewer models, where chance chose.
-    pub(in crate::policy) draw: Option<Draw>,
-    pub(in crate::policy) expected: Vec<(Name, Expected)>,
-    pub(in crate::policy) stages: Vec<Stage>,
+    pub(in crate::policy) draw: Option<ModelDraw>,
+    pub(in crate::policy) expected: Vec<(Name, ModelExpectation)>,
+    pub(in crate::policy) stages: Vec<StrategyStage>,
     pub(in crate::policy) pin: Option<PinTrace>,
 }
 
-impl Choice {
-    pub(in crate::policy) fn plain(by: By, model: &Name, reason: Reason) -> Self {
+impl ModelChoice {
+    pub(in crate::policy) fn plain(by: DecisionMaker, model: &Name, reason: Reason) -> Self {
         Self {
             model: model.clone(),
             rung: None,
@@ -58,7 +58,7 @@ impl Choice {
         let strategy = by.strategy().unwrap_or_default();
         // What its own stages cost is theirs.
         let own_cost = cost_usd.filter(|_| stages.is_empty());
-        stages.push(Stage {
+        stages.push(StrategyStage {
             strategy,
             model: Some(model),
             reason: self.reason,
@@ -68,7 +68,7 @@ impl Choice {
             cost_usd: own_cost,
             flip,
         });
-        let plain = Self::plain(By::Affinity, home, reason);
+        let plain = Self::plain(DecisionMaker::Affinity, home, reason);
         Self { label, score, rationale, cost_usd, expected, stages, pin: Some(trace), ..plain }
     }
 }

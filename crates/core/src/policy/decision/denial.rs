@@ -2,8 +2,8 @@
 
 use super::candidate::Candidate;
 use super::constraint::Constraint;
-use super::trace::{By, RuleTrace};
-use crate::config::{Deny, Name};
+use super::trace::{DecisionMaker, RuleTrace};
+use crate::config::{DenyAction, Name};
 
 /// The header by which a client names the model, if the policy allows.
 pub const MODEL_HEADER: &str = "x-pointsman-model";
@@ -20,7 +20,7 @@ pub struct Denial {
     /// The policy that refuses; `None` when the client named one that it may not.
     pub policy: Option<Name>,
     /// The part of the policy that refuses.
-    pub by: By,
+    pub by: DecisionMaker,
     /// The HTTP status, 400 to 499.
     pub status: u16,
     /// The error's code in the answer.
@@ -35,10 +35,10 @@ pub struct Denial {
 
 impl Denial {
     /// Refuses a request that the rule at position `rule` denies.
-    pub(in crate::policy) fn by_rule(policy: &Name, rule: usize, deny: &Deny, rules: Vec<RuleTrace>) -> Self {
+    pub(in crate::policy) fn by_rule(policy: &Name, rule: usize, deny: &DenyAction, rules: Vec<RuleTrace>) -> Self {
         Self {
             policy: Some(policy.clone()),
-            by: By::Rule(rule),
+            by: DecisionMaker::Rule(rule),
             status: deny.status,
             code: "denied_by_policy",
             message: deny.message.clone(),
@@ -50,7 +50,7 @@ impl Denial {
     /// Refuses the model that the client named by a header.
     pub(in crate::policy) fn not_overridable(policy: &Name, wanted: &str) -> Self {
         let message = format!("Policy `{policy}` does not let `{MODEL_HEADER}` choose `{wanted}`.");
-        Self { policy: Some(policy.clone()), ..Self::at_once(By::Override, "override_not_allowed", message) }
+        Self { policy: Some(policy.clone()), ..Self::at_once(DecisionMaker::Override, "override_not_allowed", message) }
     }
 
     /// Refuses a request that none of the `candidates` can serve.
@@ -66,7 +66,7 @@ impl Denial {
         let why = candidates.iter().filter_map(|one| Some(format!("`{}` {}", one.model, one.fits.err()?.in_words())));
         let why = why.collect::<Vec<_>>().join(", ");
         let message = format!("No model of the policy `{policy}` can serve this request: {why}.");
-        Self { policy: Some(policy.clone()), by: By::Constraints, status, code, message, candidates, rules }
+        Self { policy: Some(policy.clone()), by: DecisionMaker::Constraints, status, code, message, candidates, rules }
     }
 
     /// Refuses a policy that the client asked for by a header.
@@ -74,17 +74,17 @@ impl Denial {
     pub fn not_selectable(wanted: &str) -> Self {
         let wanted: String = wanted.chars().take(64).collect();
         let message = format!("`{POLICY_HEADER}` does not choose a policy that may be chosen: `{wanted}`.");
-        Self::at_once(By::Override, "override_not_allowed", message)
+        Self::at_once(DecisionMaker::Override, "override_not_allowed", message)
     }
 
     /// Refuses a request that its client may not make: `policy` is what would serve it, `None` stands for passing through.
     #[must_use]
     pub fn not_for_client(policy: Option<&Name>) -> Self {
-        Self { policy: policy.cloned(), ..Self::at_once(By::Client, "not_allowed", NOT_ALLOWED.to_owned()) }
+        Self { policy: policy.cloned(), ..Self::at_once(DecisionMaker::Client, "not_allowed", NOT_ALLOWED.to_owned()) }
     }
 
     /// Refuses a request before any rule was tried.
-    const fn at_once(by: By, code: &'static str, message: String) -> Self {
+    const fn at_once(by: DecisionMaker, code: &'static str, message: String) -> Self {
         Self { policy: None, by, status: 403, code, message, candidates: Vec::new(), rules: Vec::new() }
     }
 }

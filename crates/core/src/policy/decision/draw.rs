@@ -5,19 +5,19 @@ use std::sync::Arc;
 use crate::config::Name;
 
 /// Models and their shares, each above 0.
-pub(in crate::policy) type Shares = Arc<[(Name, f64)]>;
+pub(in crate::policy) type ModelShares = Arc<[(Name, f64)]>;
 
 /// A draw that was made.
 #[derive(Debug, Clone)]
-pub(in crate::policy) struct Draw {
-    shares: Shares,
+pub(in crate::policy) struct ModelDraw {
+    shares: ModelShares,
     /// The place within the share that the draw fell on, 0 to 1: as even as the draw itself, and independent of it.
     within: f64,
 }
 
-impl Draw {
+impl ModelDraw {
     /// Draws a model: `place` is from 0 to 1 and even over many draws. `None` when there are no models.
-    pub(in crate::policy) fn new(shares: &Shares, place: f64) -> Option<(&Name, Self)> {
+    pub(in crate::policy) fn new(shares: &ModelShares, place: f64) -> Option<(&Name, Self)> {
         let (model, within) = fall(shares.iter(), place)?;
         Some((model, Self { shares: Arc::clone(shares), within }))
     }
@@ -48,7 +48,7 @@ fn fall<'s>(shares: impl Iterator<Item = &'s (Name, f64)> + Clone, place: f64) -
 mod tests {
     use super::*;
 
-    fn shares(shares: &[(&str, f64)]) -> Shares {
+    fn shares(shares: &[(&str, f64)]) -> ModelShares {
         shares.iter().map(|(model, share)| (Name::new(model).expect("a name"), *share)).collect()
     }
 
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn models_are_drawn_by_their_shares_and_again_by_those_of_the_rest() {
         let shares = shares(&[("a", 5.0), ("b", 3.0), ("c", 2.0)]);
-        let first = |place| Draw::new(&shares, place).expect("models");
+        let first = |place| ModelDraw::new(&shares, place).expect("models");
         let named = |counts: &[(&str, usize)]| -> Vec<_> {
             counts.iter().map(|(model, count)| ((*model).to_owned(), *count)).collect()
         };
@@ -83,11 +83,11 @@ mod tests {
     fn a_place_at_the_end_belongs_to_the_last_model_and_none_to_none() {
         let shares = shares(&[("a", 0.1), ("b", 0.2)]);
 
-        let (model, draw) = Draw::new(&shares, 1.0).expect("models");
+        let (model, draw) = ModelDraw::new(&shares, 1.0).expect("models");
 
         assert_eq!(model.as_str(), "b");
         assert_eq!(draw.among(|model| model.as_str() == "a").map(Name::as_str), Some("a"));
         assert!(draw.among(|_| false).is_none());
-        assert!(Draw::new(&Shares::from([]), 0.5).is_none());
+        assert!(ModelDraw::new(&ModelShares::from([]), 0.5).is_none());
     }
 }

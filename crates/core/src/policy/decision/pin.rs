@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::reason::Reason;
-use super::trace::By;
+use super::trace::DecisionMaker;
 use crate::config::Name;
 
 /// The trace of a pin through one decision: the pin as it was, and its outcome.
@@ -53,7 +53,7 @@ pub enum PinOutcome {
 
 /// The part of a decision that is to be remembered for its conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
+pub enum PinUpdate {
     /// Nothing is to be remembered.
     Nothing,
     /// The model that answers; the pinned one stays as it is.
@@ -91,13 +91,13 @@ impl PinOutcome {
     }
 }
 
-impl Keep {
+impl PinUpdate {
     /// Returns what is to be remembered of a decision by a policy with affinity. What was chosen without a look at the
     /// prompt, or for a hindrance that may pass in a moment, is no reason to stay.
-    pub(in crate::policy) const fn of(by: By, reason: Reason) -> Self {
+    pub(in crate::policy) const fn of(by: DecisionMaker, reason: Reason) -> Self {
         match (by, reason) {
-            (By::Default, _) => Self::Nothing,
-            (By::Rule(_) | By::Override, _) | (_, Reason::AffinityToolLoop) => Self::Last,
+            (DecisionMaker::Default, _) => Self::Nothing,
+            (DecisionMaker::Rule(_) | DecisionMaker::Override, _) | (_, Reason::AffinityToolLoop) => Self::Last,
             (_, Reason::Moved(constraint)) if constraint.is_passing() => Self::Last,
             _ if reason.is_no_verdict() => Self::Last,
             _ => Self::Home,

@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 
 use super::constraint::Constraint;
 use super::judge_failure::JudgeFailure;
-use crate::scores::Degraded;
+use crate::scores::ClassifierFailure;
 
 /// The reason for which a model was chosen. Bounded: safe as a metric's label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,7 +48,7 @@ pub enum Reason {
     /// The prompt is not near enough to any route: `otherwise`.
     NotSimilar,
     /// The classifier gave no scores: `otherwise`.
-    Degraded(Degraded),
+    Degraded(ClassifierFailure),
     /// The judge said nothing: `otherwise`.
     JudgeFailed(JudgeFailure),
     /// An agent keeps house: the cheapest tier.
@@ -86,7 +86,7 @@ impl Reason {
             Self::UnmappedLabel,
         ]
         .into_iter()
-        .chain(Degraded::ALL.map(Self::Degraded))
+        .chain(ClassifierFailure::ALL.map(Self::Degraded))
         .chain(JudgeFailure::ALL.map(Self::JudgeFailed))
         .chain(Constraint::ALL.map(Self::Moved))
     }
@@ -135,17 +135,17 @@ impl Reason {
     }
 }
 
-const fn classifier(degraded: Degraded) -> &'static str {
+const fn classifier(degraded: ClassifierFailure) -> &'static str {
     match degraded {
-        Degraded::RuntimeMissing => "classifier_runtime_missing",
-        Degraded::BundleUnavailable => "classifier_bundle_unavailable",
-        Degraded::QueueFull => "classifier_queue_full",
-        Degraded::Deadline => "classifier_deadline",
-        Degraded::WorkerGone => "classifier_worker_gone",
-        Degraded::Inference => "classifier_inference",
-        Degraded::NoText => "classifier_no_text",
-        Degraded::NoAsk => "no_ask", // nothing is wrong with the classifier
-        Degraded::Poisoned => "classifier_poisoned",
+        ClassifierFailure::RuntimeMissing => "classifier_runtime_missing",
+        ClassifierFailure::BundleUnavailable => "classifier_bundle_unavailable",
+        ClassifierFailure::QueueFull => "classifier_queue_full",
+        ClassifierFailure::Deadline => "classifier_deadline",
+        ClassifierFailure::WorkerGone => "classifier_worker_gone",
+        ClassifierFailure::Inference => "classifier_inference",
+        ClassifierFailure::NoText => "classifier_no_text",
+        ClassifierFailure::NoAsk => "no_ask", // nothing is wrong with the classifier
+        ClassifierFailure::Poisoned => "classifier_poisoned",
     }
 }
 
@@ -174,9 +174,9 @@ mod tests {
 
     #[test]
     fn every_failure_s_reason_is_named_after_its_cause() {
-        for degraded in Degraded::ALL {
+        for degraded in ClassifierFailure::ALL {
             let expected = match degraded {
-                Degraded::NoAsk => "no_ask".to_owned(),
+                ClassifierFailure::NoAsk => "no_ask".to_owned(),
                 _ => format!("classifier_{}", degraded.as_str()),
             };
             assert_eq!(Reason::Degraded(degraded).as_str(), expected);

@@ -10,7 +10,7 @@ use crate::config::Name;
 
 /// The part of a policy that chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
+pub enum DecisionMaker {
     /// The rule with this position.
     Rule(usize),
     /// The strategy of this kind; of several within each other, the one that chose.
@@ -52,7 +52,7 @@ pub enum RuleOutcome {
 
 /// The choice of one strategy within another.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Stage {
+pub struct StrategyStage {
     /// The strategy's kind.
     pub strategy: &'static str,
     /// The model that the strategy chose; `None` when it abstained.
@@ -69,12 +69,12 @@ pub struct Stage {
     /// The cost of asking, in US dollars; `None` where nothing is paid for, or not known.
     pub cost_usd: Option<f64>,
     /// The number that would have changed the choice; only in an explanation.
-    pub flip: Option<Box<Flip>>,
+    pub flip: Option<Box<DecisionFlip>>,
 }
 
 /// A number of a strategy, or of a prediction, that would have changed a choice: its counterfactual.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Flip {
+pub struct DecisionFlip {
     /// The number that the choice hangs on: a key of the strategy (`threshold`, `min_confidence`, `lambda`,
     /// `max_truncated_tokens`), or what was predicted of a label, route or model (`probability`, `similarity`,
     /// `success`); where a rule chose, that it is true (`rule`), as 1 and 0.
@@ -90,7 +90,7 @@ pub struct Flip {
     pub model: Option<Name>,
 }
 
-impl By {
+impl DecisionMaker {
     /// Returns the rule's position, if a rule chose.
     #[must_use]
     pub const fn rule(self) -> Option<usize> {

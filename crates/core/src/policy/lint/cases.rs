@@ -5,22 +5,22 @@
 
 use std::collections::BTreeMap;
 
-use super::domain::Domain;
+use super::domain::ValueDomain;
 
 /// More cases than these are not looked into.
 const MAX_CASES: usize = 256;
 
 /// The alternatives of a condition.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Cases(Vec<Facts>);
+pub(super) struct ConditionCases(Vec<CaseDomains>);
 
 /// Variables and what they may be; any other variable may be anything.
-type Facts = BTreeMap<String, Domain>;
+type CaseDomains = BTreeMap<String, ValueDomain>;
 
-impl Cases {
+impl ConditionCases {
     /// Returns the case of every request.
     pub(super) fn all() -> Self {
-        Self(vec![Facts::new()])
+        Self(vec![CaseDomains::new()])
     }
 
     /// Returns no case at all.
@@ -29,8 +29,8 @@ impl Cases {
     }
 
     /// The requests whose variable is in `domain`.
-    pub(super) fn one(variable: String, domain: Domain) -> Self {
-        if domain.is_empty() { Self::none() } else { Self(vec![Facts::from([(variable, domain)])]) }
+    pub(super) fn one(variable: String, domain: ValueDomain) -> Self {
+        if domain.is_empty() { Self::none() } else { Self(vec![CaseDomains::from([(variable, domain)])]) }
     }
 
     /// Tells whether no request is in it.
@@ -40,7 +40,7 @@ impl Cases {
 
     /// Returns the requests that are in either; `None` when there are too many cases.
     pub(super) fn or(mut self, other: Self) -> Option<Self> {
-        let new: Vec<Facts> = other.0.into_iter().filter(|facts| !self.0.contains(facts)).collect();
+        let new: Vec<CaseDomains> = other.0.into_iter().filter(|facts| !self.0.contains(facts)).collect();
         self.0.extend(new);
         (self.0.len() <= MAX_CASES).then_some(self)
     }
@@ -63,7 +63,7 @@ impl Cases {
 }
 
 /// Returns what holds where both do; `None` where they cannot.
-fn together(left: &Facts, right: &Facts) -> Option<Facts> {
+fn together(left: &CaseDomains, right: &CaseDomains) -> Option<CaseDomains> {
     let mut facts = left.clone();
     for (variable, domain) in right {
         let domain = facts.get(variable).map_or_else(|| domain.clone(), |known| known.and(domain));

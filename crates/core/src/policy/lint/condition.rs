@@ -1,4 +1,4 @@
-//! From expressions to [`Cases`].
+//! From expressions to [`ConditionCases`].
 //!
 //! CEL has three truths: true, false and failing. `a && b` is false when one side is, whatever becomes of the other;
 //! `a || b` is true when one side is. A rule is taken when it is true; it is passed over when it is false or fails.
@@ -8,11 +8,11 @@ use std::fmt::Write as _;
 
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 
-use super::cases::Cases;
-use super::domain::{Comparison, Domain, Edge, Ranges, Truths};
+use super::cases::ConditionCases;
+use super::domain::{Comparison, RangeEdge, RangeUnion, TruthSet, ValueDomain};
 use crate::config::Name;
-use crate::features::{Kind, TABLE};
-use crate::policy::rules::{Clock, Expression, Macros, NamedJudge, Slot, Slots, operator_of};
+use crate::features::{FEATURE_TABLE, FeatureKind};
+use crate::policy::rules::{CelExpression, ClockPart, MacroTable, NamedJudge, SlotTable, ValueSlot, operator_of};
 
 /// Parts of an expression, macros written out, after which it is not looked into.
 const MAX_PARTS: usize = 5000;
@@ -21,7 +21,7 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// The truth that is wanted of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Want {
+pub(super) enum WantedTruth {
     True,
     False,
     /// The expression is false, or fails.
@@ -31,24 +31,29 @@ pub(super) enum Want {
 }
 
 /// The reader of expressions, which counts the parts that it looked into.
-pub(super) struct Reader<'m> {
-    macros: &'m Macros,
+pub(super) struct ConditionReader<'m> {
+    macros: &'m MacroTable,
     parts: usize,
 }
 
 /// A part of an expression, with what its names stand for.
 #[derive(Clone, Copy)]
-struct Part<'e> {
+struct ExpressionPart<'e> {
     node: &'e IdedExpr,
-    slots: &'e Slots,
+    slots: &'e SlotTable,
 }
 
 /// Returns the requests for which `expression` is as wanted, and maybe more; `None` when it is too long to tell.
-pub(super) fn cases(expression: &Expression, slots: &Slots, macros: &Macros, want: Want) -> Option<Cases> {
-    Reader { macros, parts: 0 }.cases(Part { node: &expression.tree, slots }, want)
+pub(super) fn cases(
+    expression: &CelExpression,
+    slots: &SlotTable,
+    macros: &MacroTable,
+    want: WantedTruth,
+) -> Option<ConditionCases> {
+    ConditionReader { macros, parts: 0 }.cases(ExpressionPart { node: &expression.tree, slots }, want)
 }
 
-impl Want {
+impl WantedTruth {
     /// Returns the truth that is wanted of `x` where this one is wanted of `!x`.
     const fn negated(self) -> Self {
         match self {
@@ -69,13 +74,13 @@ impl Want {
     }
 }
 
-impl<'m> Reader<'m> {
-    fn cases(&mut self, part: Part<'m>, want: Want) -> Option<Cases> {
+impl<'m> ConditionReader<'m> {
+    fn cases(&mut self, part: ExpressionPart<'m>, want: WantedTruth) -> Option<ConditionCases> {
         let part = self.within_macros(part)?;
-        let at = |node| Part { node, ..part };
+        let at = |node| ExpressionPart { node, ..part };
         match &part.node.expr {
             Expr::Literal(LiteralValue::Boolean(value)) => {
-                Some(if *value.inner() == want.is_true() { Cases::all() } else { Cases::none() })
+                Some(if *value.inner() == want.is_true() { ConditionCases::all() } else { ConditionCases::none() })
             }
             Expr::Call(call) => match (operator_of(&call.func_name), call.args.as_slice()) {
                 (operators::LOGICAL_NOT, [operand]) => self.cases(at(operand), want.negated()),
@@ -95,24 +100,41 @@ impl<'m> Reader<'m> {
     }
 
     /// Wants the same of `left` and `right` together, or of one of them.
-    fn both(&mut self, left: Part<'m>, right: Part<'m>, want: Want, together: bool) -> Option<Cases> {
+    fn both(
+        &mut self,
+        left: ExpressionPart<'m>,
+        right: ExpressionPart<'m>,
+        want: WantedTruth,
+        together: bool,
+    ) -> Option<ConditionCases> {
         let (left, right) = (self.cases(left, want)?, self.cases(right, want)?);
         if together { left.and(&right) } else { left.or(right) }
     }
 
-    fn conditional(&mut self, condition: Part<'m>, [yes, no]: [Part<'m>; 2], want: Want) -> Option<Cases> {
-        let yes = self.cases(condition, Want::True)?.and(&self.cases(yes, want)?)?;
-        let no = self.cases(condition, Want::False)?.and(&self.cases(no, want)?)?;
+    fn conditional(
+        &mut self,
+        condition: ExpressionPart<'m>,
+        [yes, no]: [ExpressionPart<'m>; 2],
+        want: WantedTruth,
+    ) -> Option<ConditionCases> {
+        let yes = self.cases(condition, WantedTruth::True)?.and(&self.cases(yes, want)?)?;
+        let no = self.cases(condition, WantedTruth::False)?.and(&self.cases(no, want)?)?;
         let either = yes.or(no)?;
         if !want.admits_failure() {
             return Some(either);
         }
-        let fails = self.cases(condition, Want::NotTrue)?.and(&self.cases(condition, Want::NotFalse)?)?;
+        let fails = self.cases(condition, WantedTruth::NotTrue)?.and(&self.cases(condition, WantedTruth::NotFalse)?)?;
         either.or(fails)
     }
 
     /// Reads `left operator right`, which `part` is, where one side is a variable and the other a constant.
-    fn compared(&mut self, part: Part<'m>, operator: &str, sides: [Part<'m>; 2], want: Want) -> Option<Cases> {
+    fn compared(
+        &mut self,
+        part: ExpressionPart<'m>,
+        operator: &str,
+        sides: [ExpressionPart<'m>; 2],
+        want: WantedTruth,
+    ) -> Option<ConditionCases> {
         let [left, right] = [self.within_macros(sides[0])?, self.within_macros(sides[1])?];
         // `x == true` is x, `x == false` is !x.
         if operator == operators::EQUALS {
@@ -129,46 +151,51 @@ impl<'m> Reader<'m> {
         };
         let Some((slot, [yes, no])) = known else { return self.opaque_equality(part, operator, want) };
         let domain = match if want.is_true() { yes } else { no } {
-            Domain::Number { ranges, .. } if !slot.is_certain() => {
-                Domain::Number { ranges, missing: want.admits_failure() }
+            ValueDomain::Number { ranges, .. } if !slot.is_certain() => {
+                ValueDomain::Number { ranges, missing: want.admits_failure() }
             }
-            Domain::Text { listed, only, .. } if !slot.is_certain() => {
-                Domain::Text { listed, only, missing: want.admits_failure() }
+            ValueDomain::Text { listed, only, .. } if !slot.is_certain() => {
+                ValueDomain::Text { listed, only, missing: want.admits_failure() }
             }
             domain => domain,
         };
-        Some(Cases::one(format!("{slot:?}"), domain))
+        Some(ConditionCases::one(format!("{slot:?}"), domain))
     }
 
     /// `a != b` came here as what is wanted of `a == b`, under the name that `part` has.
-    fn opaque_equality(&mut self, part: Part<'m>, operator: &str, want: Want) -> Option<Cases> {
+    fn opaque_equality(
+        &mut self,
+        part: ExpressionPart<'m>,
+        operator: &str,
+        want: WantedTruth,
+    ) -> Option<ConditionCases> {
         let is_unequal = matches!(&part.node.expr, Expr::Call(call) if operator_of(&call.func_name) != operator);
         self.opaque(part, if is_unequal { want.negated() } else { want })
     }
 
     /// Takes an expression as it stands: the same text has the same truth.
-    fn opaque(&mut self, part: Part<'m>, want: Want) -> Option<Cases> {
+    fn opaque(&mut self, part: ExpressionPart<'m>, want: WantedTruth) -> Option<ConditionCases> {
         let mut name = String::new();
         self.write(part, &mut name)?;
-        let truth = if want.is_true() { Truths::YES } else { Truths::NO };
+        let truth = if want.is_true() { TruthSet::YES } else { TruthSet::NO };
         let fails = want.admits_failure() && !self.is_certain(part);
-        Some(Cases::one(name, Domain::Opaque(if fails { truth.or(Truths::FAILS) } else { truth })))
+        Some(ConditionCases::one(name, ValueDomain::Opaque(if fails { truth.or(TruthSet::FAILS) } else { truth })))
     }
 
     /// Follows macros to what they stand for; `None` when that is too long.
-    fn within_macros(&mut self, mut part: Part<'m>) -> Option<Part<'m>> {
+    fn within_macros(&mut self, mut part: ExpressionPart<'m>) -> Option<ExpressionPart<'m>> {
         loop {
             self.parts += 1;
             if self.parts > MAX_PARTS {
                 return None;
             }
-            let Some(Slot::Macro(position)) = part.slot() else { return Some(part) };
-            part = Part { node: &self.macros.get(*position)?.value.tree, slots: &self.macros.slots };
+            let Some(ValueSlot::Macro(position)) = part.slot() else { return Some(part) };
+            part = ExpressionPart { node: &self.macros.get(*position)?.value.tree, slots: &self.macros.slots };
         }
     }
 
     /// Tells whether an expression cannot fail. No is never wrong.
-    fn is_certain(&mut self, part: Part<'m>) -> bool {
+    fn is_certain(&mut self, part: ExpressionPart<'m>) -> bool {
         const SAFE: [&str; 13] = [
             operators::LOGICAL_AND,
             operators::LOGICAL_OR,
@@ -187,23 +214,23 @@ impl<'m> Reader<'m> {
         let Some(part) = self.within_macros(part) else { return false };
         match &part.node.expr {
             Expr::Literal(_) => true,
-            Expr::Ident(_) => part.slot().is_some_and(Slot::is_certain),
-            Expr::List(list) => list.elements.iter().all(|node| self.is_certain(Part { node, ..part })),
+            Expr::Ident(_) => part.slot().is_some_and(ValueSlot::is_certain),
+            Expr::List(list) => list.elements.iter().all(|node| self.is_certain(ExpressionPart { node, ..part })),
             Expr::Call(call) if SAFE.contains(&operator_of(&call.func_name)) || call.func_name == "size" => {
                 let mut operands = call.target.as_deref().into_iter().chain(&call.args);
-                operands.all(|node| self.is_certain(Part { node, ..part }))
+                operands.all(|node| self.is_certain(ExpressionPart { node, ..part }))
             }
             _ => false,
         }
     }
 
     /// Writes an expression so that equal ones read the same.
-    fn write(&mut self, part: Part<'m>, text: &mut String) -> Option<()> {
+    fn write(&mut self, part: ExpressionPart<'m>, text: &mut String) -> Option<()> {
         let part = self.within_macros(part)?;
         let mut all = |nodes: &mut dyn Iterator<Item = &'m IdedExpr>, text: &mut String| -> Option<()> {
             text.push('(');
             for node in nodes {
-                self.write(Part { node, ..part }, text)?;
+                self.write(ExpressionPart { node, ..part }, text)?;
                 text.push(',');
             }
             text.push(')');
@@ -236,23 +263,23 @@ impl<'m> Reader<'m> {
     }
 }
 
-impl<'e> Part<'e> {
-    fn slot(self) -> Option<&'e Slot> {
+impl<'e> ExpressionPart<'e> {
+    fn slot(self) -> Option<&'e ValueSlot> {
         match &self.node.expr {
             Expr::Ident(name) => self.slots.find(name),
             _ => None,
         }
     }
 
-    fn variable(self) -> Option<&'e Slot> {
-        self.slot().filter(|slot| !matches!(slot, Slot::Macro(_)))
+    fn variable(self) -> Option<&'e ValueSlot> {
+        self.slot().filter(|slot| !matches!(slot, ValueSlot::Macro(_)))
     }
 }
 
 /// Returns the values of a variable for which its comparison with `constant` is true, and those for which it is false.
 ///
 /// `None` when the constant is none, or the two are not compared one with the other.
-fn domains(slot: &Slot, operator: &str, constant: &Expr, swapped: bool) -> Option<[Domain; 2]> {
+fn domains(slot: &ValueSlot, operator: &str, constant: &Expr, swapped: bool) -> Option<[ValueDomain; 2]> {
     if operator == operators::IN {
         return if swapped { None } else { listed(slot, constant) };
     }
@@ -266,16 +293,17 @@ fn domains(slot: &Slot, operator: &str, constant: &Expr, swapped: bool) -> Optio
     };
     let comparison = if swapped { comparison.flipped() } else { comparison };
     match (values_of(slot), constant) {
-        (Values::Whole(least, most), _) => {
-            let all = Ranges::one(least, most);
-            Some(comparison.whole(number(constant)?).map(|ranges| Domain::Whole(ranges.and(&all))))
+        (VariableValues::Whole(least, most), _) => {
+            let all = RangeUnion::one(least, most);
+            Some(comparison.whole(number(constant)?).map(|ranges| ValueDomain::Whole(ranges.and(&all))))
         }
-        (Values::Number(least, most), _) => {
-            let all = Ranges::one(Edge::at(least), Edge::at(most));
-            let domain = |ranges: Ranges<Edge>| Domain::Number { ranges: ranges.and(&all), missing: false };
+        (VariableValues::Number(least, most), _) => {
+            let all = RangeUnion::one(RangeEdge::at(least), RangeEdge::at(most));
+            let domain =
+                |ranges: RangeUnion<RangeEdge>| ValueDomain::Number { ranges: ranges.and(&all), missing: false };
             Some(comparison.numbers(number(constant)?).map(domain))
         }
-        (values @ (Values::Text | Values::Label(_)), Expr::Literal(LiteralValue::String(text)))
+        (values @ (VariableValues::Text | VariableValues::Label(_)), Expr::Literal(LiteralValue::String(text)))
             if comparison == Comparison::Equal =>
         {
             Some(texts(&values, BTreeSet::from([text.inner().to_owned()])))
@@ -285,8 +313,9 @@ fn domains(slot: &Slot, operator: &str, constant: &Expr, swapped: bool) -> Optio
 }
 
 /// `variable in ['a', 'b']`.
-fn listed(slot: &Slot, constant: &Expr) -> Option<[Domain; 2]> {
-    let (values @ (Values::Text | Values::Label(_)), Expr::List(list)) = (values_of(slot), constant) else {
+fn listed(slot: &ValueSlot, constant: &Expr) -> Option<[ValueDomain; 2]> {
+    let (values @ (VariableValues::Text | VariableValues::Label(_)), Expr::List(list)) = (values_of(slot), constant)
+    else {
         return None;
     };
     let text = |node: &IdedExpr| match &node.expr {
@@ -296,17 +325,17 @@ fn listed(slot: &Slot, constant: &Expr) -> Option<[Domain; 2]> {
     list.elements.iter().map(text).collect::<Option<_>>().map(|listed| texts(&values, listed))
 }
 
-fn texts(values: &Values<'_>, listed: BTreeSet<String>) -> [Domain; 2] {
+fn texts(values: &VariableValues<'_>, listed: BTreeSet<String>) -> [ValueDomain; 2] {
     let missing = false;
-    let Values::Label(labels) = values else {
+    let VariableValues::Label(labels) = values else {
         return [
-            Domain::Text { listed: listed.clone(), only: true, missing },
-            Domain::Text { listed, only: false, missing },
+            ValueDomain::Text { listed: listed.clone(), only: true, missing },
+            ValueDomain::Text { listed, only: false, missing },
         ];
     };
     let (yes, no): (BTreeSet<String>, BTreeSet<String>) =
         labels.iter().map(ToString::to_string).partition(|label| listed.contains(label));
-    [yes, no].map(|listed| Domain::Text { listed, only: true, missing })
+    [yes, no].map(|listed| ValueDomain::Text { listed, only: true, missing })
 }
 
 /// Reads a constant that `f64` holds exactly.
@@ -323,7 +352,7 @@ fn number(constant: &Expr) -> Option<f64> {
 }
 
 /// The values that a variable can have at all.
-enum Values<'s> {
+enum VariableValues<'s> {
     Whole(i64, i64),
     Number(f64, f64),
     Text,
@@ -332,21 +361,21 @@ enum Values<'s> {
     Other,
 }
 
-fn values_of(slot: &Slot) -> Values<'_> {
+fn values_of(slot: &ValueSlot) -> VariableValues<'_> {
     match slot {
-        Slot::Feature(index) => match TABLE[*index].kind {
-            Kind::Int => Values::Whole(0, i64::MAX),
-            Kind::Float => Values::Number(f64::NEG_INFINITY, f64::INFINITY),
-            Kind::Text => Values::Text,
-            Kind::Bool => Values::Other,
+        ValueSlot::Feature(index) => match FEATURE_TABLE[*index].kind {
+            FeatureKind::Int => VariableValues::Whole(0, i64::MAX),
+            FeatureKind::Float => VariableValues::Number(f64::NEG_INFINITY, f64::INFINITY),
+            FeatureKind::Text => VariableValues::Text,
+            FeatureKind::Bool => VariableValues::Other,
         },
-        Slot::Model | Slot::Path | Slot::Header(_) | Slot::Client => Values::Text,
-        Slot::Now(Clock::Hour) => Values::Whole(0, 23),
-        Slot::Now(Clock::Minute) => Values::Whole(0, 59),
-        Slot::Now(Clock::Weekday) => Values::Whole(1, 7),
-        Slot::Now(Clock::Timestamp) => Values::Whole(i64::MIN, i64::MAX),
-        Slot::Score(_) | Slot::Confidence(_) => Values::Number(0.0, 1.0),
-        Slot::Judge(NamedJudge { labels, .. }) => Values::Label(labels),
-        Slot::Macro(_) | Slot::Text(_) => Values::Other,
+        ValueSlot::Model | ValueSlot::Path | ValueSlot::Header(_) | ValueSlot::Client => VariableValues::Text,
+        ValueSlot::Now(ClockPart::Hour) => VariableValues::Whole(0, 23),
+        ValueSlot::Now(ClockPart::Minute) => VariableValues::Whole(0, 59),
+        ValueSlot::Now(ClockPart::Weekday) => VariableValues::Whole(1, 7),
+        ValueSlot::Now(ClockPart::Timestamp) => VariableValues::Whole(i64::MIN, i64::MAX),
+        ValueSlot::Score(_) | ValueSlot::Confidence(_) => VariableValues::Number(0.0, 1.0),
+        ValueSlot::Judge(NamedJudge { labels, .. }) => VariableValues::Label(labels),
+        ValueSlot::Macro(_) | ValueSlot::Text(_) => VariableValues::Other,
     }
 }

@@ -1,9 +1,9 @@
 //! The test whether one `match` takes every request that another one does. No is never wrong.
 
-use crate::config::{Glob, Match};
+use crate::config::{Glob, RequestMatch};
 
 /// Tells whether every request that fits `inner` fits `outer` too.
-pub(super) fn covers(outer: &Match, inner: &Match) -> bool {
+pub(super) fn covers(outer: &RequestMatch, inner: &RequestMatch) -> bool {
     let header = |name: &str| inner.header.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
     every(&outer.model, &inner.model)
         && every(&outer.path, &inner.path)

@@ -7,20 +7,20 @@ use std::collections::BTreeSet;
 
 /// The values that a variable or an expression may have.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Domain {
+pub(super) enum ValueDomain {
     /// A whole number.
-    Whole(Ranges<i64>),
+    Whole(RangeUnion<i64>),
     /// A number; `missing` when it may have no value at all, as a score without its classifier.
-    Number { ranges: Ranges<Edge>, missing: bool },
+    Number { ranges: RangeUnion<RangeEdge>, missing: bool },
     /// A text: one of `listed`, or any but these; `missing` when it may have no value at all, as the label of a silent judge.
     Text { listed: BTreeSet<String>, only: bool, missing: bool },
     /// True, false, failing.
-    Opaque(Truths),
+    Opaque(TruthSet),
 }
 
 /// Which of three truths are possible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Truths {
+pub(super) struct TruthSet {
     pub(super) yes: bool,
     pub(super) no: bool,
     pub(super) fails: bool,
@@ -28,11 +28,11 @@ pub(super) struct Truths {
 
 /// A union of closed ranges, in order and without overlap.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Ranges<T>(Vec<(T, T)>);
+pub(super) struct RangeUnion<T>(Vec<(T, T)>);
 
 /// A number, or the place right before or after it: `x > 2` begins right after 2.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-pub(super) struct Edge {
+pub(super) struct RangeEdge {
     number: f64,
     /// The side of the number, -1 or 1; 0 for the number itself.
     beside: i8,
@@ -48,7 +48,7 @@ pub(super) enum Comparison {
     Greater,
 }
 
-impl Domain {
+impl ValueDomain {
     /// Returns the values that are in both; they are of one variable, so of one kind.
     pub(super) fn and(&self, other: &Self) -> Self {
         match (self, other) {
@@ -65,7 +65,7 @@ impl Domain {
                 };
                 Self::Text { listed, only, missing: *missing && *absent }
             }
-            (Self::Opaque(left), Self::Opaque(right)) => Self::Opaque(Truths {
+            (Self::Opaque(left), Self::Opaque(right)) => Self::Opaque(TruthSet {
                 yes: left.yes && right.yes,
                 no: left.no && right.no,
                 fails: left.fails && right.fails,
@@ -79,12 +79,12 @@ impl Domain {
             Self::Whole(ranges) => ranges.0.is_empty(),
             Self::Number { ranges, missing } => ranges.0.is_empty() && !missing,
             Self::Text { listed, only, missing } => *only && listed.is_empty() && !missing,
-            Self::Opaque(Truths { yes, no, fails }) => !(*yes || *no || *fails),
+            Self::Opaque(TruthSet { yes, no, fails }) => !(*yes || *no || *fails),
         }
     }
 }
 
-impl<T: PartialOrd + Copy> Ranges<T> {
+impl<T: PartialOrd + Copy> RangeUnion<T> {
     /// One range; empty when its ends are the wrong way round.
     pub(super) fn one(from: T, to: T) -> Self {
         Self(if from <= to { vec![(from, to)] } else { Vec::new() })
@@ -106,7 +106,7 @@ impl<T: PartialOrd + Copy> Ranges<T> {
     }
 }
 
-impl Edge {
+impl RangeEdge {
     const LEAST: Self = Self::at(f64::NEG_INFINITY);
     const MOST: Self = Self::at(f64::INFINITY);
 
@@ -115,7 +115,7 @@ impl Edge {
     }
 }
 
-impl Truths {
+impl TruthSet {
     pub(super) const YES: Self = Self { yes: true, no: false, fails: false };
     pub(super) const NO: Self = Self { yes: false, no: true, fails: false };
     pub(super) const FAILS: Self = Self { yes: false, no: false, fails: true };
@@ -138,14 +138,14 @@ impl Comparison {
     }
 
     /// Returns the numbers that compare so with `bound`, and those that do not.
-    pub(super) fn numbers(self, bound: f64) -> [Ranges<Edge>; 2] {
-        let edge = |beside| Edge { number: bound, beside };
-        let below = |beside| Ranges::one(Edge::LEAST, edge(beside));
-        let above = |beside| Ranges::one(edge(beside), Edge::MOST);
+    pub(super) fn numbers(self, bound: f64) -> [RangeUnion<RangeEdge>; 2] {
+        let edge = |beside| RangeEdge { number: bound, beside };
+        let below = |beside| RangeUnion::one(RangeEdge::LEAST, edge(beside));
+        let above = |beside| RangeUnion::one(edge(beside), RangeEdge::MOST);
         match self {
             Self::Less => [below(-1), above(0)],
             Self::AtMost => [below(0), above(1)],
-            Self::Equal => [Ranges::one(edge(0), edge(0)), below(-1).then(above(1))],
+            Self::Equal => [RangeUnion::one(edge(0), edge(0)), below(-1).then(above(1))],
             Self::AtLeast => [above(0), below(-1)],
             Self::Greater => [above(1), below(0)],
         }
@@ -153,15 +153,15 @@ impl Comparison {
 
     /// Returns the whole numbers that compare so with `bound`, and those that do not.
     #[expect(clippy::cast_possible_truncation, reason = "the caller keeps to numbers that f64 holds exactly")]
-    pub(super) fn whole(self, bound: f64) -> [Ranges<i64>; 2] {
+    pub(super) fn whole(self, bound: f64) -> [RangeUnion<i64>; 2] {
         let (floor, ceiling) = (bound.floor() as i64, bound.ceil() as i64);
-        let up_to = |last: i64| Ranges::one(i64::MIN, last);
-        let from = |first: i64| Ranges::one(first, i64::MAX);
+        let up_to = |last: i64| RangeUnion::one(i64::MIN, last);
+        let from = |first: i64| RangeUnion::one(first, i64::MAX);
         match self {
             Self::Less => [up_to(ceiling - 1), from(ceiling)],
             Self::AtMost => [up_to(floor), from(floor + 1)],
-            Self::Equal if floor == ceiling => [Ranges::one(floor, floor), up_to(floor - 1).then(from(floor + 1))],
-            Self::Equal => [Ranges(Vec::new()), from(i64::MIN)],
+            Self::Equal if floor == ceiling => [RangeUnion::one(floor, floor), up_to(floor - 1).then(from(floor + 1))],
+            Self::Equal => [RangeUnion(Vec::new()), from(i64::MIN)],
             Self::AtLeast => [from(ceiling), up_to(ceiling - 1)],
             Self::Greater => [from(floor + 1), up_to(floor)],
         }

@@ -7,10 +7,10 @@ use serde_json::json;
 use super::*;
 use crate::config::{self, Name};
 use crate::features::Features;
-use crate::policy::rules::Language;
+use crate::policy::rules::RuleLanguage;
 use crate::policy::signals::RequestEvidence;
-use crate::policy::{Live, RequestFacts, RuleOutcome, Signals};
-use crate::scores::{Degraded, HeadScores, Scores};
+use crate::policy::{KnownSignals, PolicyWorld, RequestFacts, RuleOutcome};
+use crate::scores::{ClassifierFailure, HeadScores, Scores};
 
 const FILE: &str = "version: 1
 listen: {address: 127.0.0.1:8080}
@@ -228,26 +228,26 @@ fn a_policy_behind_a_wider_one_and_one_that_leaves_requests_to_nobody_are_found(
     );
 }
 
-static CONFIG: LazyLock<(Config, Language)> = LazyLock::new(|| {
+static CONFIG: LazyLock<(Config, RuleLanguage)> = LazyLock::new(|| {
     let config =
         Config::parse(&FILE.replace("RULES\n", "").replace("    rules:\n", ""), "p.yaml").expect("a good file");
-    let (language, problems) = Language::read(&config);
+    let (language, problems) = RuleLanguage::read(&config);
     assert!(problems.is_empty());
     (config, language)
 });
 
 /// Rules with these conditions; each ends the rules or not.
-fn compile(conditions: &[(String, bool)]) -> Rules {
-    let rule = |(when, ends): &(String, bool)| config::Rule {
+fn compile(conditions: &[(String, bool)]) -> PolicyRules {
+    let rule = |(when, ends): &(String, bool)| config::RuleConfig {
         when: when.clone(),
         model: None,
         deny: None,
         set: [("n".to_owned(), json!(1))].into(),
         goes_on: Some(!ends),
     };
-    let rules: Vec<config::Rule> = conditions.iter().map(rule).collect();
+    let rules: Vec<config::RuleConfig> = conditions.iter().map(rule).collect();
     let (config, language) = &*CONFIG;
-    Rules::compile(config, language, &KeyPath::root(), &rules).unwrap_or_else(|problems| panic!("{problems:?}"))
+    PolicyRules::compile(config, language, &KeyPath::root(), &rules).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 /// A comparison of a variable with a constant, or something that is not looked into.
@@ -305,10 +305,10 @@ struct Request {
     model: &'static str,
     team: &'static str,
     now: u64,
-    score: Result<f32, Degraded>,
+    score: Result<f32, ClassifierFailure>,
 }
 
-impl Live for Request {
+impl PolicyWorld for Request {
     fn header(&self, _: &str) -> Option<Cow<'_, str>> {
         Some(self.team.into())
     }
@@ -318,14 +318,14 @@ prop_compose! {
     fn request()(
         images in 0..4_u32, turns in 0..4_u32, quarter in 0..7_u8, stream: bool, now in 0..200_000_u64,
         model in prop::sample::select(vec!["red", "blue", "", "r"]), team in prop::sample::select(vec!["red", "blue", ""]),
-        score in prop::sample::select(vec![Ok(0.0), Ok(0.25), Ok(0.5), Ok(0.75), Ok(1.0), Ok(f32::NAN), Err(Degraded::Deadline)]),
+        score in prop::sample::select(vec![Ok(0.0), Ok(0.25), Ok(0.5), Ok(0.75), Ok(1.0), Ok(f32::NAN), Err(ClassifierFailure::Deadline)]),
     ) -> Request {
         Request { images, turns, temperature: f64::from(quarter) / 4.0, stream, model, team, now, score }
     }
 }
 
 /// Which of `rules`, none of which ends the rules, are true for `request`.
-fn truths(rules: &Rules, request: &Request) -> Vec<bool> {
+fn truths(rules: &PolicyRules, request: &Request) -> Vec<bool> {
     let mut features = Features::default();
     features.turns = request.turns;
     features.attachments.images = request.images;
@@ -335,7 +335,7 @@ fn truths(rules: &Rules, request: &Request) -> Vec<bool> {
         let head = HeadScores::new("tier", &["simple", "complex"], &[1.0 - score, score]);
         Scores::of(vec![head])
     });
-    let mut signals = Signals::default();
+    let mut signals = KnownSignals::default();
     signals.add_scores(Name::new("default").expect("a name"), scores);
     let ruled = rules
         .run(

@@ -6,8 +6,8 @@ use cel::common::ast::{Expr, IdedExpr, ListExpr, LiteralValue};
 use cel::common::types::{CelBool, CelDouble, CelInt, CelString};
 use serde_json::Value;
 
-use crate::config::{Config, KeyPath, Problem};
-use crate::policy::rules::types::Type;
+use crate::config::{Config, ConfigProblem, KeyPath};
+use crate::policy::rules::types::ExpressionType;
 
 /// Words that CEL keeps to itself.
 const RESERVED: [&str; 22] = [
@@ -36,7 +36,7 @@ const RESERVED: [&str; 22] = [
 ];
 
 /// Reads every constant of `config`, and says what is wrong with the others.
-pub(super) fn read(config: &Config) -> (BTreeMap<String, (Expr, Type)>, Vec<Problem>) {
+pub(super) fn read(config: &Config) -> (BTreeMap<String, (Expr, ExpressionType)>, Vec<ConfigProblem>) {
     let mut constants = BTreeMap::new();
     let mut problems = Vec::new();
     for (name, value) in &config.constants {
@@ -63,13 +63,13 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
     ))
 }
 
-fn constant(value: &Value) -> Result<(Expr, Type), String> {
+fn constant(value: &Value) -> Result<(Expr, ExpressionType), String> {
     const ALLOWED: &str = "(allowed: a number, a text, true or false, or a list of one of them)";
     let Value::Array(elements) = value else {
         let (literal, kind) = scalar(value).ok_or_else(|| format!("is no value for an expression {ALLOWED}"))?;
         return Ok((Expr::Literal(literal), kind));
     };
-    let mut kind = Type::Any;
+    let mut kind = ExpressionType::Any;
     let mut nodes = Vec::with_capacity(elements.len());
     for element in elements {
         let (literal, own) =
@@ -77,10 +77,10 @@ fn constant(value: &Value) -> Result<(Expr, Type), String> {
         kind = kind.unify(&own).ok_or_else(|| format!("a list's elements must have one type, got {kind} and {own}"))?;
         nodes.push(IdedExpr { id: 0, expr: Expr::Literal(literal) });
     }
-    Ok((Expr::List(ListExpr::new(nodes)), Type::List(Box::new(kind))))
+    Ok((Expr::List(ListExpr::new(nodes)), ExpressionType::List(Box::new(kind))))
 }
 
-fn scalar(value: &Value) -> Option<(LiteralValue, Type)> {
+fn scalar(value: &Value) -> Option<(LiteralValue, ExpressionType)> {
     let literal = match value {
         Value::Bool(value) => LiteralValue::Boolean(CelBool::from(*value)),
         Value::Number(number) => match number.as_i64() {
@@ -91,6 +91,6 @@ fn scalar(value: &Value) -> Option<(LiteralValue, Type)> {
         Value::String(text) => LiteralValue::String(CelString::from(text.clone())),
         Value::Null | Value::Array(_) | Value::Object(_) => return None,
     };
-    let kind = Type::of(&literal)?;
+    let kind = ExpressionType::of(&literal)?;
     Some((literal, kind))
 }

@@ -7,9 +7,9 @@ use cel::{Context, Env, ParseError, Program};
 
 use super::ordering;
 use super::path::range_of;
-use super::typecheck::{self, Mistake};
-use super::types::Type;
-use super::vocabulary::{Named, Score, Slot, Vocabulary};
+use super::typecheck::{self, ExpressionMistake};
+use super::types::ExpressionType;
+use super::vocabulary::{NameMeaning, ScoreName, ValueSlot, Vocabulary};
 
 /// The longest expression that is compiled, in bytes.
 const MAX_EXPRESSION_BYTES: usize = 4096;
@@ -22,24 +22,24 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
 
 /// A compiled expression.
 ///
-/// The names in it are identifiers such as `#3`, which is the slot with that position in the [`Slots`] that it was compiled
+/// The names in it are identifiers such as `#3`, which is the slot with that position in the [`SlotTable`] that it was compiled
 /// with: CEL would put a dotted name together again and look it up each time.
 #[derive(Debug, Clone)]
-pub(in crate::policy) struct Expression {
+pub(in crate::policy) struct CelExpression {
     pub(in crate::policy) tree: IdedExpr,
     pub(in crate::policy) source: Box<str>,
-    pub(super) kind: Type,
+    pub(super) kind: ExpressionType,
     /// The constants that it uses.
     pub(in crate::policy) constants: Vec<String>,
     /// The macros that it uses, by their positions.
     pub(in crate::policy) macros: Vec<usize>,
-    pub(super) scores: Vec<Place>,
+    pub(super) scores: Vec<ScorePlace>,
 }
 
 /// The place of a score in an expression.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
-    pub(super) score: Score,
+pub(super) struct ScorePlace {
+    pub(super) score: ScoreName,
     /// The first character of the score's name, and the number of its characters.
     pub(super) offset: usize,
     pub(super) width: usize,
@@ -47,16 +47,16 @@ pub(super) struct Place {
 
 /// The slots that the names of some expressions stand for, each once.
 #[derive(Debug, Default)]
-pub(in crate::policy) struct Slots(Vec<Slot>);
+pub(in crate::policy) struct SlotTable(Vec<ValueSlot>);
 
-impl Slots {
+impl SlotTable {
     /// Returns what an identifier of a compiled expression stands for; `None` for the variables of CEL's own macros.
-    pub(in crate::policy) fn find(&self, identifier: &str) -> Option<&Slot> {
+    pub(in crate::policy) fn find(&self, identifier: &str) -> Option<&ValueSlot> {
         let position = identifier.strip_prefix('#')?.parse::<usize>().ok()?;
         self.0.get(position)
     }
 
-    fn identifier(&mut self, slot: &Slot) -> String {
+    fn identifier(&mut self, slot: &ValueSlot) -> String {
         let known = self.0.iter().position(|known| known == slot);
         let position = known.unwrap_or_else(|| {
             self.0.push(slot.clone());
@@ -66,14 +66,14 @@ impl Slots {
     }
 }
 
-impl Expression {
+impl CelExpression {
     /// Compiles and type-checks `source`, whose value must be of the type `wanted`.
     pub(super) fn compile(
         source: &str,
-        wanted: &Type,
+        wanted: &ExpressionType,
         vocabulary: &Vocabulary,
-        slots: &mut Slots,
-    ) -> Result<Self, Vec<Mistake>> {
+        slots: &mut SlotTable,
+    ) -> Result<Self, Vec<ExpressionMistake>> {
         let program = parse(source)?;
         let checked = typecheck::check(&program, vocabulary, wanted)?;
         let mut expression = Self {
@@ -86,15 +86,15 @@ impl Expression {
         };
         for named in checked.names.values() {
             match named {
-                Named::Constant(name, _) => expression.constants.push(name.clone()),
-                Named::Slot(Slot::Macro(position)) => expression.macros.push(*position),
-                Named::Slot(_) => {}
+                NameMeaning::Constant(name, _) => expression.constants.push(name.clone()),
+                NameMeaning::Slot(ValueSlot::Macro(position)) => expression.macros.push(*position),
+                NameMeaning::Slot(_) => {}
             }
         }
         visit(program.expression(), &mut |node| {
-            if let Some(Named::Slot(Slot::Score(score))) = checked.names.get(&node.id) {
+            if let Some(NameMeaning::Slot(ValueSlot::Score(score))) = checked.names.get(&node.id) {
                 let (offset, width) = range_of(program.source_info(), node);
-                expression.scores.push(Place { score: score.clone(), offset, width });
+                expression.scores.push(ScorePlace { score: score.clone(), offset, width });
             }
         });
         rewrite(&mut expression.tree, &mut |node| {
@@ -106,8 +106,8 @@ impl Expression {
             }
             let Some(named) = checked.names.get(&node.id) else { return false };
             node.expr = match named {
-                Named::Slot(slot) => Expr::Ident(slots.identifier(slot)),
-                Named::Constant(_, value) => value.clone(),
+                NameMeaning::Slot(slot) => Expr::Ident(slots.identifier(slot)),
+                NameMeaning::Constant(_, value) => value.clone(),
             };
             true
         });
@@ -121,21 +121,21 @@ pub(super) fn context<'v>() -> Context<'static, 'v> {
 }
 
 /// Parses `source`.
-pub(super) fn parse(source: &str) -> Result<Program, Vec<Mistake>> {
+pub(super) fn parse(source: &str) -> Result<Program, Vec<ExpressionMistake>> {
     if source.len() > MAX_EXPRESSION_BYTES {
         let message = format!("the expression has {} bytes (allowed: {MAX_EXPRESSION_BYTES})", source.len());
-        return Err(vec![Mistake { message, offset: 0, width: 1 }]);
+        return Err(vec![ExpressionMistake { message, offset: 0, width: 1 }]);
     }
     ENV.compile(source).map_err(|errors| errors.errors.iter().map(|error| syntax_mistake(source, error)).collect())
 }
 
-fn syntax_mistake(source: &str, error: &ParseError) -> Mistake {
+fn syntax_mistake(source: &str, error: &ParseError) -> ExpressionMistake {
     let (line, column) = (usize::try_from(error.pos.0).unwrap_or(1), usize::try_from(error.pos.1).unwrap_or(1));
     let before: usize = source.split_inclusive('\n').take(line.max(1) - 1).map(|line| line.chars().count()).sum();
     let offset = (before + column.max(1) - 1).min(source.chars().count().saturating_sub(1));
     // The parser's list of expected tokens is for its authors.
     let message = error.msg.split(" expecting ").next().unwrap_or_default();
-    Mistake { message: format!("not a valid expression: {message}"), offset, width: 1 }
+    ExpressionMistake { message: format!("not a valid expression: {message}"), offset, width: 1 }
 }
 
 /// Calls `see` with every node of a tree.

@@ -2,24 +2,24 @@
 
 use std::sync::Arc;
 
-use super::expression::{Expression, Place};
-use super::macros::Macros;
-use super::vocabulary::{Score, Vocabulary, missing};
-use crate::config::{Config, KeyPath, Name, Problem};
-use crate::policy::heads::Heads;
+use super::expression::{CelExpression, ScorePlace};
+use super::macros::MacroTable;
+use super::vocabulary::{ScoreName, Vocabulary, missing};
+use crate::config::{Config, ConfigProblem, KeyPath, Name};
+use crate::policy::heads::BundleHeads;
 
 /// The language of a configuration's expressions: their names, constants and macros.
 #[derive(Debug)]
-pub(in crate::policy) struct Language {
+pub(in crate::policy) struct RuleLanguage {
     pub(super) vocabulary: Vocabulary,
-    pub(in crate::policy) macros: Arc<Macros>,
+    pub(in crate::policy) macros: Arc<MacroTable>,
 }
 
-impl Language {
+impl RuleLanguage {
     /// Reads the language of the expressions of `config`; a mistake in it does not keep the rules from being checked.
-    pub(in crate::policy) fn read(config: &Config) -> (Self, Vec<Problem>) {
+    pub(in crate::policy) fn read(config: &Config) -> (Self, Vec<ConfigProblem>) {
         let (mut vocabulary, mut problems) = Vocabulary::new(config);
-        let (macros, more) = Macros::compile(config, &mut vocabulary);
+        let (macros, more) = MacroTable::compile(config, &mut vocabulary);
         problems.extend(more);
         (Self { vocabulary, macros: Arc::new(macros) }, problems)
     }
@@ -29,8 +29,8 @@ impl Language {
         &self,
         config: &Config,
         classifier: &Name,
-        heads: &Heads<'_>,
-    ) -> Vec<Problem> {
+        heads: &BundleHeads<'_>,
+    ) -> Vec<ConfigProblem> {
         let path = |name: &str| KeyPath::root().key("macros").key(name);
         let macros = self.macros.iter();
         macros.flat_map(|own| score_problems(config, &path(&own.name), &own.value, classifier, heads)).collect()
@@ -45,13 +45,13 @@ impl Language {
 pub(super) fn score_problems(
     config: &Config,
     path: &KeyPath,
-    expression: &Expression,
+    expression: &CelExpression,
     classifier: &Name,
-    heads: &Heads<'_>,
-) -> Vec<Problem> {
+    heads: &BundleHeads<'_>,
+) -> Vec<ConfigProblem> {
     let places = expression.scores.iter().filter(|place| place.score.classifier == *classifier);
-    let problem = |place: &Place| {
-        let Score { head, label, .. } = &place.score;
+    let problem = |place: &ScorePlace| {
+        let ScoreName { head, label, .. } = &place.score;
         let message = match heads.labels(head) {
             None => heads.missing(classifier, head),
             Some(known) if known.iter().any(|known| **known == **label) => return None,

@@ -3,45 +3,45 @@
 use std::collections::BTreeMap;
 
 use super::constants::check_name;
-use super::expression::{self, Expression, Slots};
-use super::path::{Path, range_of};
-use super::typecheck::Mistake;
-use super::types::Type;
-use super::vocabulary::{Score, Vocabulary};
-use crate::config::{Config, KeyPath, Problem};
+use super::expression::{self, CelExpression, SlotTable};
+use super::path::{NamePath, range_of};
+use super::typecheck::ExpressionMistake;
+use super::types::ExpressionType;
+use super::vocabulary::{ScoreName, Vocabulary};
+use crate::config::{Config, ConfigProblem, KeyPath};
 
 /// The depth to which macros may use macros: evaluation recurses.
 const MAX_DEPTH: usize = 16;
 
 /// The macros of a configuration; each stands after those that it uses.
 #[derive(Debug, Default)]
-pub(in crate::policy) struct Macros {
+pub(in crate::policy) struct MacroTable {
     list: Vec<Macro>,
-    pub(in crate::policy) slots: Slots,
+    pub(in crate::policy) slots: SlotTable,
 }
 
 /// A macro: an expression with a name.
 #[derive(Debug)]
 pub(in crate::policy) struct Macro {
     pub(in crate::policy) name: String,
-    pub(in crate::policy) value: Expression,
+    pub(in crate::policy) value: CelExpression,
 }
 
 /// The compiler of macros, which reads them in the order in which they use each other.
-struct Compiler<'c> {
+struct MacroCompiler<'c> {
     config: &'c Config,
     vocabulary: &'c mut Vocabulary,
-    macros: Macros,
+    macros: MacroTable,
     /// The depth to which each macro that has been read uses others.
     depths: BTreeMap<&'c str, usize>,
-    problems: Vec<Problem>,
+    problems: Vec<ConfigProblem>,
 }
 
-impl Macros {
+impl MacroTable {
     /// Compiles every macro of `config` and makes it known to `vocabulary`; says what is wrong with the others.
-    pub(super) fn compile(config: &Config, vocabulary: &mut Vocabulary) -> (Self, Vec<Problem>) {
+    pub(super) fn compile(config: &Config, vocabulary: &mut Vocabulary) -> (Self, Vec<ConfigProblem>) {
         let (macros, depths, problems) = (Self::default(), BTreeMap::new(), Vec::new());
-        let mut compiler = Compiler { config, vocabulary, macros, depths, problems };
+        let mut compiler = MacroCompiler { config, vocabulary, macros, depths, problems };
         for name in config.macros.keys() {
             compiler.read(name, &mut Vec::new());
         }
@@ -61,14 +61,14 @@ impl Macros {
     }
 
     /// Returns the scores that `expression` reads, by itself and through macros.
-    pub(super) fn scores(&self, expression: &Expression) -> Vec<Score> {
+    pub(super) fn scores(&self, expression: &CelExpression) -> Vec<ScoreName> {
         let own = expression.scores.iter().map(|place| place.score.clone());
         let used = expression.macros.iter().filter_map(|position| self.get(*position));
         own.chain(used.flat_map(|used| self.scores(&used.value))).collect()
     }
 }
 
-impl<'c> Compiler<'c> {
+impl<'c> MacroCompiler<'c> {
     /// Compiles the macro `name` after those that it uses; `trail` leads to it.
     fn read(&mut self, name: &'c str, trail: &mut Vec<&'c str>) {
         if self.depths.contains_key(name) {
@@ -89,21 +89,26 @@ impl<'c> Compiler<'c> {
                 (kind, depth)
             }
             Err(mistakes) => {
-                let place = |m: Mistake| self.config.problem_within(&path, m.message, m.offset..m.offset + m.width);
+                let place =
+                    |m: ExpressionMistake| self.config.problem_within(&path, m.message, m.offset..m.offset + m.width);
                 self.problems.extend(mistakes.into_iter().filter_map(place));
-                (Type::Any, 1) // has been reported; whoever uses it is not to blame
+                (ExpressionType::Any, 1) // has been reported; whoever uses it is not to blame
             }
         };
         self.depths.insert(name, depth);
         self.vocabulary.add_macro(name, self.macros.list.len().saturating_sub(1), kind);
     }
 
-    fn compile(&mut self, name: &'c str, trail: &mut Vec<&'c str>) -> Result<(Expression, usize), Vec<Mistake>> {
+    fn compile(
+        &mut self,
+        name: &'c str,
+        trail: &mut Vec<&'c str>,
+    ) -> Result<(CelExpression, usize), Vec<ExpressionMistake>> {
         let source = &self.config.macros[name];
         let program = expression::parse(source)?;
         let mut used = Vec::new();
         expression::visit(program.expression(), &mut |node| {
-            if let Some(["macros", own]) = Path::of(node).as_ref().map(|path| path.words.as_slice())
+            if let Some(["macros", own]) = NamePath::of(node).as_ref().map(|path| path.words.as_slice())
                 && let Some((own, _)) = self.config.macros.get_key_value(*own)
             {
                 used.push((own.as_str(), range_of(program.source_info(), node)));
@@ -112,7 +117,7 @@ impl<'c> Compiler<'c> {
         trail.push(name);
         let mut depth = 1;
         for (own, (offset, width)) in used {
-            let mistake = |message| vec![Mistake { message, offset, width }];
+            let mistake = |message| vec![ExpressionMistake { message, offset, width }];
             if let Some(start) = trail.iter().position(|above| *above == own) {
                 let circle = trail[start..].iter().chain([&own]).copied().collect::<Vec<_>>().join(" -> ");
                 trail.pop();
@@ -126,7 +131,7 @@ impl<'c> Compiler<'c> {
             }
         }
         trail.pop();
-        let value = Expression::compile(source, &Type::Any, self.vocabulary, &mut self.macros.slots)?;
+        let value = CelExpression::compile(source, &ExpressionType::Any, self.vocabulary, &mut self.macros.slots)?;
         Ok((value, depth))
     }
 }

@@ -11,14 +11,14 @@ use cel::common::value::{CowVal, Val};
 use cel::{Env, ExecutionError};
 
 /// The operators, and what takes their place. No expression can spell these names.
-const REPLACED: [(&str, &str, Compare); 4] = [
+const REPLACED: [(&str, &str, CompareFunction); 4] = [
     (operators::LESS, "@less", |args| ordered(&args, Ordering::is_lt)),
     (operators::LESS_EQUALS, "@less_equals", |args| ordered(&args, Ordering::is_le)),
     (operators::GREATER, "@greater", |args| ordered(&args, Ordering::is_gt)),
     (operators::GREATER_EQUALS, "@greater_equals", |args| ordered(&args, Ordering::is_ge)),
 ];
 
-type Compare = for<'b, 'v> fn(Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError>;
+type CompareFunction = for<'b, 'v> fn(Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError>;
 
 /// Makes the comparisons known to `env`.
 pub(super) fn declare(env: &mut Env) {

@@ -12,7 +12,7 @@ const OPERATOR_MARKS: [char; 2] = ['_', '@'];
 
 /// A name of one or more words.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Path<'e> {
+pub(super) struct NamePath<'e> {
     /// The words from the root, without dots and brackets.
     pub(super) words: Vec<&'e str>,
     root: &'e IdedExpr,
@@ -20,7 +20,7 @@ pub(super) struct Path<'e> {
     last: Option<&'e IdedExpr>,
 }
 
-impl<'e> Path<'e> {
+impl<'e> NamePath<'e> {
     /// Reads `node` as a name, if it is one.
     pub(super) fn of(node: &'e IdedExpr) -> Option<Self> {
         match &node.expr {
@@ -53,7 +53,7 @@ impl<'e> Path<'e> {
     }
 }
 
-impl fmt::Display for Path<'_> {
+impl fmt::Display for NamePath<'_> {
     /// The name with dots alone: close enough to what was written, for a message that points at it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.words.join("."))
@@ -67,7 +67,7 @@ pub(super) fn range_of(source: &SourceInfo, node: &IdedExpr) -> (usize, usize) {
     let text = source.source.as_str();
     let reads = |at: usize, part: &str| text.get(at..).is_some_and(|rest| rest.starts_with(part));
     let at = start_of(source, node);
-    let (start, end) = match (Path::of(node), &node.expr) {
+    let (start, end) = match (NamePath::of(node), &node.expr) {
         (Some(path), _) => path.range(source),
         (None, Expr::Call(call)) => {
             let name = symbol(&call.func_name);

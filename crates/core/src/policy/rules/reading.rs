@@ -7,12 +7,12 @@ use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use cel::{Context, ExecutionError, Value};
 
-use super::expression::{Expression, Slots, context};
-use super::macros::Macros;
+use super::expression::{CelExpression, SlotTable, context};
+use super::macros::MacroTable;
 use super::text_test::TextTest;
-use super::vocabulary::{Clock, NamedJudge, Score, Slot};
+use super::vocabulary::{ClockPart, NamedJudge, ScoreName, ValueSlot};
 use crate::features;
-use crate::policy::rule_memory::Values;
+use crate::policy::rule_memory::ExpressionValues;
 use crate::policy::signals::{Judgement, RequestEvidence, Signal};
 
 /// The longest text of an error that is kept.
@@ -20,17 +20,17 @@ const MAX_ERROR_CHARS: usize = 200;
 const DAY: i64 = 86_400;
 
 /// One request, as expressions read it.
-pub(super) struct Reading<'r> {
+pub(super) struct RequestReading<'r> {
     evidence: RequestEvidence<'r>,
-    macros: &'r Macros,
-    values: &'r Values,
+    macros: &'r MacroTable,
+    values: &'r ExpressionValues,
     /// The trouble for which a name had no value, since this was last looked at.
-    trouble: Mutex<Option<Trouble>>,
+    trouble: Mutex<Option<EvaluationTrouble>>,
 }
 
 /// The reason for which an expression has no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum EvaluationTrouble {
     /// A signal is needed that nobody asked for yet.
     Unasked(Signal),
     /// The expression failed, such as by a division by zero.
@@ -38,54 +38,62 @@ pub(super) enum Trouble {
 }
 
 /// A request, seen by expressions that were compiled with the same slots.
-pub(super) struct Scope<'r> {
-    pub(super) slots: &'r Slots,
-    pub(super) reading: &'r Reading<'r>,
+pub(super) struct SlotScope<'r> {
+    pub(super) slots: &'r SlotTable,
+    pub(super) reading: &'r RequestReading<'r>,
 }
 
-impl<'r> Reading<'r> {
-    pub(super) const fn new(evidence: RequestEvidence<'r>, macros: &'r Macros, values: &'r Values) -> Self {
+impl<'r> RequestReading<'r> {
+    pub(super) const fn new(
+        evidence: RequestEvidence<'r>,
+        macros: &'r MacroTable,
+        values: &'r ExpressionValues,
+    ) -> Self {
         Self { evidence, macros, values, trouble: Mutex::new(None) }
     }
 
-    /// Evaluates `expression` in `context`, whose resolver is a [`Scope`] of this reading.
-    pub(super) fn evaluate(&self, expression: &Expression, context: &Context<'_, '_>) -> Result<Value, Trouble> {
+    /// Evaluates `expression` in `context`, whose resolver is a [`SlotScope`] of this reading.
+    pub(super) fn evaluate(
+        &self,
+        expression: &CelExpression,
+        context: &Context<'_, '_>,
+    ) -> Result<Value, EvaluationTrouble> {
         let before = self.take_trouble();
         let result = Value::resolve(&expression.tree, context);
         let trouble = self.take_trouble();
         // What one side of an `||` lacks is no trouble when the other side is true.
         self.put_trouble(before);
         result.map_err(|error| match (trouble, error) {
-            (Some(unasked @ Trouble::Unasked(_)), _) => unasked,
+            (Some(unasked @ EvaluationTrouble::Unasked(_)), _) => unasked,
             (Some(failed), ExecutionError::UndeclaredReference(_)) => failed,
-            (_, error) => Trouble::Failed(error.to_string().chars().take(MAX_ERROR_CHARS).collect()),
+            (_, error) => EvaluationTrouble::Failed(error.to_string().chars().take(MAX_ERROR_CHARS).collect()),
         })
     }
 
-    fn take_trouble(&self) -> Option<Trouble> {
+    fn take_trouble(&self) -> Option<EvaluationTrouble> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn put_trouble(&self, trouble: Option<Trouble>) {
+    fn put_trouble(&self, trouble: Option<EvaluationTrouble>) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
     /// Records the trouble for which a name has no value; a signal that can still be asked for goes before a failure.
-    fn record<T>(&self, trouble: Trouble) -> Option<T> {
+    fn record<T>(&self, trouble: EvaluationTrouble) -> Option<T> {
         let mut recorded = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        if !matches!(*recorded, Some(Trouble::Unasked(_))) {
+        if !matches!(*recorded, Some(EvaluationTrouble::Unasked(_))) {
             *recorded = Some(trouble);
         }
         None
     }
 
-    fn score(&self, score: &Score) -> Option<f64> {
-        let Score { classifier, head, label } = score;
+    fn score(&self, score: &ScoreName) -> Option<f64> {
+        let ScoreName { classifier, head, label } = score;
         let scores = match self.evidence.signals.scores_of(classifier) {
-            None => return self.record(Trouble::Unasked(Signal::Scores { classifier: classifier.clone() })),
+            None => return self.record(EvaluationTrouble::Unasked(Signal::Scores { classifier: classifier.clone() })),
             Some(Err(degraded)) => {
                 let failed = format!("there are no scores of `{classifier}`: {}", degraded.as_str());
-                return self.record(Trouble::Failed(failed));
+                return self.record(EvaluationTrouble::Failed(failed));
             }
             Some(Ok(scores)) => scores,
         };
@@ -93,7 +101,7 @@ impl<'r> Reading<'r> {
             let position = head.labels.iter().position(|own| **own == **label)?;
             head.probabilities.get(position).copied().filter(|probability| !probability.is_nan())
         });
-        let failed = || Trouble::Failed(format!("`{classifier}` gave no score for `{head}.{label}`"));
+        let failed = || EvaluationTrouble::Failed(format!("`{classifier}` gave no score for `{head}.{label}`"));
         probability.map(|probability| f64::from(probability).clamp(0.0, 1.0)).or_else(|| self.record(failed()))
     }
 
@@ -102,15 +110,15 @@ impl<'r> Reading<'r> {
             Ok(Ok(judgement)) => Some(judgement),
             Ok(Err(failure)) => {
                 let failed = format!("the judge `{}` gave no answer: {}", judge.judge, failure.as_str());
-                self.record(Trouble::Failed(failed))
+                self.record(EvaluationTrouble::Failed(failed))
             }
-            Err(signal) => self.record(Trouble::Unasked(signal)),
+            Err(signal) => self.record(EvaluationTrouble::Unasked(signal)),
         }
     }
 
     fn confidence(&self, judge: &NamedJudge) -> Option<f64> {
         let said = self.judgement(judge)?.confidence.filter(|confidence| !confidence.is_nan());
-        let failed = || Trouble::Failed(format!("the judge `{}` did not say how sure it is", judge.judge));
+        let failed = || EvaluationTrouble::Failed(format!("the judge `{}` did not say how sure it is", judge.judge));
         said.map(|confidence| f64::from(confidence).clamp(0.0, 1.0)).or_else(|| self.record(failed()))
     }
 
@@ -121,7 +129,7 @@ impl<'r> Reading<'r> {
         }
         let mut search = test.begin();
         let Some(found) = self.evidence.facts.live.any_text(test.scope, &mut |text: &str| search.is_in(text)) else {
-            return self.record(Trouble::Failed("the request's texts are not at hand".to_owned()));
+            return self.record(EvaluationTrouble::Failed("the request's texts are not at hand".to_owned()));
         };
         Some(*cell.get_or_init(|| found))
     }
@@ -129,43 +137,47 @@ impl<'r> Reading<'r> {
     fn value_of(&self, position: usize) -> Option<&Value> {
         let (cell, used) = (self.values.macros.get(position)?, self.macros.get(position)?);
         if cell.get().is_none() {
-            let scope = Scope { slots: &self.macros.slots, reading: self };
+            let scope = SlotScope { slots: &self.macros.slots, reading: self };
             let mut context = context();
             context.set_variable_resolver(&scope);
             let value = match self.evaluate(&used.value, &context) {
                 Ok(value) => Ok(value),
-                Err(unasked @ Trouble::Unasked(_)) => return self.record(unasked),
-                Err(Trouble::Failed(error)) => Err(format!("macros.{}: {error}", used.name)),
+                Err(unasked @ EvaluationTrouble::Unasked(_)) => return self.record(unasked),
+                Err(EvaluationTrouble::Failed(error)) => Err(format!("macros.{}: {error}", used.name)),
             };
             let _ = cell.set(value); // one thread evaluates
         }
         match cell.get()? {
             Ok(value) => Some(value),
-            Err(error) => self.record(Trouble::Failed(error.clone())),
+            Err(error) => self.record(EvaluationTrouble::Failed(error.clone())),
         }
     }
 }
 
-impl VariableResolver for Scope<'_> {
+impl VariableResolver for SlotScope<'_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
         let RequestEvidence { facts, features, .. } = self.reading.evidence;
         match self.slots.find(variable)? {
-            Slot::Feature(index) => Some(feature(features.value(*index))),
-            Slot::Model => Some(text(facts.model)),
-            Slot::Path => Some(text(facts.path)),
-            Slot::Client => Some(text(facts.client.unwrap_or_default())),
-            Slot::Header(name) => Some(CowVal::owned(CelString::from(facts.live.header(name).unwrap_or_default()))),
-            Slot::Now(part) => Some(CowVal::owned(CelInt::from(part.of(facts.now)))),
-            Slot::Score(score) => self.reading.score(score).map(|score| CowVal::owned(CelDouble::from(score))),
-            Slot::Macro(position) => self.reading.value_of(*position).and_then(borrowed),
-            Slot::Text(test) => self.reading.is_in_texts(test).map(|found| CowVal::owned(CelBool::from(found))),
-            Slot::Judge(judge) => self.reading.judgement(judge).map(|judgement| text(&judgement.label)),
-            Slot::Confidence(judge) => self.reading.confidence(judge).map(|sure| CowVal::owned(CelDouble::from(sure))),
+            ValueSlot::Feature(index) => Some(feature(features.value(*index))),
+            ValueSlot::Model => Some(text(facts.model)),
+            ValueSlot::Path => Some(text(facts.path)),
+            ValueSlot::Client => Some(text(facts.client.unwrap_or_default())),
+            ValueSlot::Header(name) => {
+                Some(CowVal::owned(CelString::from(facts.live.header(name).unwrap_or_default())))
+            }
+            ValueSlot::Now(part) => Some(CowVal::owned(CelInt::from(part.of(facts.now)))),
+            ValueSlot::Score(score) => self.reading.score(score).map(|score| CowVal::owned(CelDouble::from(score))),
+            ValueSlot::Macro(position) => self.reading.value_of(*position).and_then(borrowed),
+            ValueSlot::Text(test) => self.reading.is_in_texts(test).map(|found| CowVal::owned(CelBool::from(found))),
+            ValueSlot::Judge(judge) => self.reading.judgement(judge).map(|judgement| text(&judgement.label)),
+            ValueSlot::Confidence(judge) => {
+                self.reading.confidence(judge).map(|sure| CowVal::owned(CelDouble::from(sure)))
+            }
         }
     }
 }
 
-impl Clock {
+impl ClockPart {
     /// Returns this part of `now`, in seconds since 1970.
     pub(super) fn of(self, now: u64) -> i64 {
         let now = i64::try_from(now).unwrap_or(i64::MAX);
@@ -179,12 +191,12 @@ impl Clock {
     }
 }
 
-fn feature(value: features::Value<'_>) -> CowVal<'_, '_> {
+fn feature(value: features::FeatureValue<'_>) -> CowVal<'_, '_> {
     match value {
-        features::Value::Int(value) => CowVal::owned(CelInt::from(value)),
-        features::Value::Float(value) => CowVal::owned(CelDouble::from(value)),
-        features::Value::Bool(value) => CowVal::owned(CelBool::from(value)),
-        features::Value::Text(value) => text(value),
+        features::FeatureValue::Int(value) => CowVal::owned(CelInt::from(value)),
+        features::FeatureValue::Float(value) => CowVal::owned(CelDouble::from(value)),
+        features::FeatureValue::Bool(value) => CowVal::owned(CelBool::from(value)),
+        features::FeatureValue::Text(value) => text(value),
     }
 }
 
@@ -210,11 +222,11 @@ mod tests {
 
     #[test]
     fn a_moment_has_an_hour_a_minute_and_a_weekday_in_utc() {
-        let parts = |now| [Clock::Hour, Clock::Minute, Clock::Weekday].map(|part| part.of(now));
+        let parts = |now| [ClockPart::Hour, ClockPart::Minute, ClockPart::Weekday].map(|part| part.of(now));
 
         assert_eq!(parts(0), [0, 0, 4]);
         assert_eq!(parts(1_704_110_400), [12, 0, 1]); // Monday, 2024-01-01T12:00:00Z
         assert_eq!(parts(1_709_251_199), [23, 59, 4]); // Thursday, 2024-02-29T23:59:59Z
-        assert_eq!(Clock::Timestamp.of(7), 7);
+        assert_eq!(ClockPart::Timestamp.of(7), 7);
     }
 }

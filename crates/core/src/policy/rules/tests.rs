@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use super::vocabulary::Vocabulary;
 use super::*;
 use crate::features::{Features, TokenCount};
-use crate::policy::{Live, RequestFacts, Signals};
-use crate::scores::{Degraded, HeadScores, Scores};
+use crate::policy::{KnownSignals, PolicyWorld, RequestFacts};
+use crate::scores::{ClassifierFailure, HeadScores, Scores};
 
 const FILE: &str = "version: 1
 listen: {address: 127.0.0.1:8080}
@@ -38,12 +38,12 @@ fn file(rules: &[&str]) -> String {
 }
 
 /// The rules of the file's policy.
-fn rules(rules: &[&str]) -> Rules {
+fn rules(rules: &[&str]) -> PolicyRules {
     let config = Config::parse(&file(rules), "p.yaml").unwrap_or_else(|problems| panic!("{problems}"));
-    let (language, problems) = Language::read(&config);
+    let (language, problems) = RuleLanguage::read(&config);
     assert!(problems.is_empty(), "{problems:?}");
     let path = KeyPath::root().key("policies").index(0).key("rules");
-    Rules::compile(&config, &language, &path, &config.policies[0].rules)
+    PolicyRules::compile(&config, &language, &path, &config.policies[0].rules)
         .unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
@@ -52,7 +52,7 @@ fn name(name: &str) -> Name {
 }
 
 /// What became of rules for a request of the client `ada` with ten tokens and `x-team: red`, on a Monday at 12:34.
-fn run<'r>(rules: &'r Rules, signals: &Signals) -> Result<Ruled<'r>, Signal> {
+fn run<'r>(rules: &'r PolicyRules, signals: &KnownSignals) -> Result<RuleVerdict<'r>, Signal> {
     let features = Features::default().with_tokens(TokenCount { tokens: 10, estimated: false });
     let facts =
         RequestFacts { client: Some("ada"), now: 1_704_112_440, live: &Red, ..RequestFacts::bare("auto", "/v1/x") };
@@ -62,24 +62,24 @@ fn run<'r>(rules: &'r Rules, signals: &Signals) -> Result<Ruled<'r>, Signal> {
 /// A request with `x-team: red`.
 struct Red;
 
-impl Live for Red {
+impl PolicyWorld for Red {
     fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         (name == "x-team").then_some("red".into())
     }
 }
 
-fn outcomes(ruled: &Ruled<'_>) -> Vec<RuleOutcome> {
+fn outcomes(ruled: &RuleVerdict<'_>) -> Vec<RuleOutcome> {
     ruled.traces.iter().map(|trace| trace.outcome.clone()).collect()
 }
 
-fn scored(complex: f32) -> Result<Scores, Degraded> {
+fn scored(complex: f32) -> Result<Scores, ClassifierFailure> {
     let head = HeadScores::new("tier", &["simple", "complex"], &[1.0 - complex, complex]);
     Ok(Scores::of(vec![head]))
 }
 
 /// Signals in which the classifier `default` has answered.
-fn with_scores(scores: Result<Scores, Degraded>) -> Signals {
-    let mut signals = Signals::default();
+fn with_scores(scores: Result<Scores, ClassifierFailure>) -> KnownSignals {
+    let mut signals = KnownSignals::default();
     signals.add_scores(name("default"), scores);
     signals
 }
@@ -94,7 +94,7 @@ fn every_variable_has_its_value() {
         "macros.long && macros.red && macros.long_and_red && macros.share == 0.5",
     ] {
         let rules = rules(&[&format!("when: \"{when}\", use: small")]);
-        let ruled = run(&rules, &Signals::default()).expect("no signal");
+        let ruled = run(&rules, &KnownSignals::default()).expect("no signal");
 
         assert_eq!(outcomes(&ruled), [RuleOutcome::Matched], "{when}");
     }
@@ -102,7 +102,7 @@ fn every_variable_has_its_value() {
 
 #[test]
 fn a_rule_asks_for_scores_when_it_is_reached_and_cannot_be_told_without() {
-    let needs = |list: &[&str]| run(&rules(list), &Signals::default()).err();
+    let needs = |list: &[&str]| run(&rules(list), &KnownSignals::default()).err();
     let asked = |classifier: &str| Some(Signal::Scores { classifier: name(classifier) });
 
     assert_eq!(needs(&["when: scores.default.tier.complex > 0.5, use: large"]), asked("default"));
@@ -118,7 +118,7 @@ fn a_rule_goes_on_with_the_scores_that_it_asked_for_and_no_rule_is_tried_twice()
     let rules =
         rules(&["when: macros.unsafe, use: large", "when: macros.hard, use: large", "when: 'true', use: small"]);
     let chosen = |scores| {
-        let mut signals = Signals::default();
+        let mut signals = KnownSignals::default();
         assert!(run(&rules, &signals).is_err());
         signals.add_scores(name("default"), scores);
         let ruled = run(&rules, &signals).expect("it was asked");
@@ -129,7 +129,7 @@ fn a_rule_goes_on_with_the_scores_that_it_asked_for_and_no_rule_is_tried_twice()
     assert_eq!(chosen(scored(0.75)), (1, vec![failed(), RuleOutcome::Matched]));
     assert_eq!(chosen(scored(0.25)), (2, vec![failed(), RuleOutcome::NotMatched, RuleOutcome::Matched]));
     let without = RuleOutcome::Failed("macros.hard: there are no scores of `default`: deadline".into());
-    assert_eq!(chosen(Err(Degraded::Deadline)), (2, vec![failed(), without, RuleOutcome::Matched]));
+    assert_eq!(chosen(Err(ClassifierFailure::Deadline)), (2, vec![failed(), without, RuleOutcome::Matched]));
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn rules_end_with_a_choice_and_go_on_after_set_or_when_told_to() {
     ];
     let rules = rules(&list);
 
-    let ruled = run(&rules, &Signals::default()).expect("no signal");
+    let ruled = run(&rules, &KnownSignals::default()).expect("no signal");
 
     assert_eq!(ruled.chosen, Some((2, &name("small"))));
     assert_eq!(ruled.denied, None);
@@ -174,7 +174,7 @@ fn a_choice_so_far_stands_when_no_later_rule_overrides_it() {
         "when: 'true', use: small",
     ]);
 
-    let ruled = run(&rules, &Signals::default()).expect("no signal");
+    let ruled = run(&rules, &KnownSignals::default()).expect("no signal");
 
     assert_eq!(ruled.chosen, Some((0, &name("large"))));
     assert_eq!(outcomes(&ruled).len(), 2);
@@ -184,9 +184,9 @@ fn a_choice_so_far_stands_when_no_later_rule_overrides_it() {
 fn a_denial_says_its_status_and_message() {
     let rules = rules(&["when: prompt.tokens > 9, deny: {message: too long for you}", "when: 'true', use: small"]);
 
-    let ruled = run(&rules, &Signals::default()).expect("no signal");
+    let ruled = run(&rules, &KnownSignals::default()).expect("no signal");
 
-    let deny = Deny { status: 403, message: "too long for you".into() };
+    let deny = DenyAction { status: 403, message: "too long for you".into() };
     assert_eq!(ruled.denied, Some((0, &deny)));
     assert_eq!(ruled.chosen, None);
 }
@@ -195,7 +195,7 @@ fn a_denial_says_its_status_and_message() {
 fn an_object_that_is_set_whole_replaces_its_members_and_takes_later_ones_in() {
     let set = |list: &[&str]| {
         let rules = rules(list);
-        let ruled = run(&rules, &Signals::default()).expect("no signal");
+        let ruled = run(&rules, &KnownSignals::default()).expect("no signal");
         serde_json::to_string(&ruled.set).expect("JSON")
     };
 
@@ -213,7 +213,7 @@ fn a_score_that_the_bundle_has_not_is_pointed_at() {
     ]);
     let labels: Vec<Arc<str>> = ["simple", "complex"].map(Arc::from).to_vec();
     let config = Config::parse(&file(&[]).replace("    rules:\n\n", ""), "p.yaml").expect("a good file");
-    let heads = Heads::from_iter([("tier", &labels[..])]);
+    let heads = BundleHeads::from_iter([("tier", &labels[..])]);
 
     let problems = rules.check_labels(&config, &KeyPath::root().key("rules"), &name("default"), &heads);
 

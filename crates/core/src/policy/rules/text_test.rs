@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use regex::{Error, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
-use self::bounded::{BoundedSearch, Found, Searching};
+use self::bounded::{BoundedSearch, SearchOutcome, SearchRun};
 use crate::prompt::TextScope;
 
 /// Words or patterns of one test.
@@ -43,10 +43,10 @@ pub(in crate::policy) struct TextTest {
     kind: TextTestKind,
     pub(super) scope: TextScope,
     patterns: Vec<String>,
-    engine: Arc<Engine>,
+    engine: Arc<TextEngine>,
 }
 
-enum Engine {
+enum TextEngine {
     /// `anywhere` finds letters, and fast; where it finds some, `whole` tells whether they are words.
     Words { anywhere: Regex, whole: Regex },
     /// `set` is slower, and knows what words are in every script.
@@ -56,7 +56,7 @@ enum Engine {
 /// The search of a test through the texts of one request.
 pub(super) enum TextSearch<'t> {
     Words { anywhere: &'t Regex, whole: &'t Regex },
-    Patterns { bounded: Searching<'t>, set: &'t RegexSet },
+    Patterns { bounded: SearchRun<'t>, set: &'t RegexSet },
 }
 
 /// The mistake in a test: in the pattern with this position, or in all of them together.
@@ -119,8 +119,8 @@ impl TextTest {
     /// Begins to look through the texts of one request.
     pub(super) fn begin(&self) -> TextSearch<'_> {
         match &*self.engine {
-            Engine::Words { anywhere, whole } => TextSearch::Words { anywhere, whole },
-            Engine::Patterns { bounded, set } => TextSearch::Patterns { bounded: bounded.begin(), set },
+            TextEngine::Words { anywhere, whole } => TextSearch::Words { anywhere, whole },
+            TextEngine::Patterns { bounded, set } => TextSearch::Patterns { bounded: bounded.begin(), set },
         }
     }
 
@@ -136,9 +136,9 @@ impl TextSearch<'_> {
         match self {
             Self::Words { anywhere, whole } => anywhere.is_match(text) && whole.is_match(text),
             Self::Patterns { bounded, set } => match bounded.find(text) {
-                Found::Yes | Found::GaveUp => true,
-                Found::No => false,
-                Found::Unknown => set.is_match(text),
+                SearchOutcome::Yes | SearchOutcome::GaveUp => true,
+                SearchOutcome::No => false,
+                SearchOutcome::Unknown => set.is_match(text),
             },
         }
     }
@@ -172,16 +172,16 @@ fn check(kind: TextTestKind, pattern: &str) -> Result<(), String> {
 }
 
 /// Compiles words.
-fn words(words: &[String]) -> Result<Engine, UnusablePatterns> {
+fn words(words: &[String]) -> Result<TextEngine, UnusablePatterns> {
     let compile = |pattern: &str| {
         let compiled = RegexBuilder::new(pattern).size_limit(MAX_WORDS_BYTES).dfa_size_limit(MAX_CACHE_BYTES).build();
         compiled.map_err(|error| UnusablePatterns { pattern: None, message: complaint("the list", &error) })
     };
-    Ok(Engine::Words { anywhere: compile(&keyword::anywhere(words))?, whole: compile(&keyword::whole(words))? })
+    Ok(TextEngine::Words { anywhere: compile(&keyword::anywhere(words))?, whole: compile(&keyword::whole(words))? })
 }
 
 /// Compiles regular expressions, or says which of them cannot be meant.
-fn regular(patterns: &[String]) -> Result<Engine, UnusablePatterns> {
+fn regular(patterns: &[String]) -> Result<TextEngine, UnusablePatterns> {
     for (index, pattern) in patterns.iter().enumerate() {
         let unusable = |message| UnusablePatterns { pattern: Some(index), message };
         let alone = RegexBuilder::new(pattern).size_limit(MAX_PROGRAM_BYTES).build();
@@ -195,7 +195,7 @@ fn regular(patterns: &[String]) -> Result<Engine, UnusablePatterns> {
     let set = set.map_err(unusable)?;
     let bounded = BoundedSearch::new(patterns, MAX_PROGRAM_BYTES);
     let bounded = bounded.ok_or_else(|| unusable(Error::CompiledTooBig(MAX_PROGRAM_BYTES)))?;
-    Ok(Engine::Patterns { bounded: Box::new(bounded), set })
+    Ok(TextEngine::Patterns { bounded: Box::new(bounded), set })
 }
 
 fn complaint(what: &str, error: &Error) -> String {

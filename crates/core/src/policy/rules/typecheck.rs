@@ -11,15 +11,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use cel::Program;
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators};
 
-use super::path::{Path, is_operator, range_of, symbol};
+use super::path::{NamePath, is_operator, range_of, symbol};
 use super::text_test::TextTestKind;
-use super::types::Type;
-use super::vocabulary::{Named, Slot, Vocabulary};
+use super::types::ExpressionType;
+use super::vocabulary::{NameMeaning, ValueSlot, Vocabulary};
 use crate::config::nearest;
 
 /// A mistake in an expression.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Mistake {
+pub(super) struct ExpressionMistake {
     pub(super) message: String,
     /// The first character of the mistake.
     pub(super) offset: usize,
@@ -28,10 +28,10 @@ pub(super) struct Mistake {
 
 /// The types and names of an expression without mistakes.
 #[derive(Debug)]
-pub(super) struct Checked {
-    pub(super) kind: Type,
+pub(super) struct TypedExpression {
+    pub(super) kind: ExpressionType,
     /// The meanings of the names in the expression, by the ids of their nodes.
-    pub(super) names: BTreeMap<u64, Named>,
+    pub(super) names: BTreeMap<u64, NameMeaning>,
     /// The comparisons of which a side may be no number (NaN), by the ids of their nodes.
     pub(super) partial: BTreeSet<u64>,
 }
@@ -56,9 +56,13 @@ const FUNCTIONS: [&str; 14] = [
 ];
 
 /// Finds every mistake in `program`, whose value must be of the type `wanted`.
-pub(super) fn check(program: &Program, vocabulary: &Vocabulary, wanted: &Type) -> Result<Checked, Vec<Mistake>> {
+pub(super) fn check(
+    program: &Program,
+    vocabulary: &Vocabulary,
+    wanted: &ExpressionType,
+) -> Result<TypedExpression, Vec<ExpressionMistake>> {
     let source = program.source_info();
-    let mut checker = Checker {
+    let mut checker = TypeChecker {
         source,
         vocabulary,
         locals: Vec::new(),
@@ -69,25 +73,29 @@ pub(super) fn check(program: &Program, vocabulary: &Vocabulary, wanted: &Type) -
     let kind = checker.infer(program.expression());
     if !kind.fits(wanted) {
         let width = source.source.chars().count().max(1);
-        checker.mistakes.push(Mistake { message: format!("must be true or false, but is {kind}"), offset: 0, width });
+        checker.mistakes.push(ExpressionMistake {
+            message: format!("must be true or false, but is {kind}"),
+            offset: 0,
+            width,
+        });
     }
-    let Checker { names, partial, mistakes, .. } = checker;
-    if mistakes.is_empty() { Ok(Checked { kind, names, partial }) } else { Err(mistakes) }
+    let TypeChecker { names, partial, mistakes, .. } = checker;
+    if mistakes.is_empty() { Ok(TypedExpression { kind, names, partial }) } else { Err(mistakes) }
 }
 
-struct Checker<'p> {
+struct TypeChecker<'p> {
     source: &'p SourceInfo,
     vocabulary: &'p Vocabulary,
     /// Names that macros such as `exists` bind, innermost last.
-    locals: Vec<(&'p str, Type)>,
-    names: BTreeMap<u64, Named>,
+    locals: Vec<(&'p str, ExpressionType)>,
+    names: BTreeMap<u64, NameMeaning>,
     partial: BTreeSet<u64>,
-    mistakes: Vec<Mistake>,
+    mistakes: Vec<ExpressionMistake>,
 }
 
-impl<'p> Checker<'p> {
-    fn infer(&mut self, node: &'p IdedExpr) -> Type {
-        if let Some(path) = Path::of(node) {
+impl<'p> TypeChecker<'p> {
+    fn infer(&mut self, node: &'p IdedExpr) -> ExpressionType {
+        if let Some(path) = NamePath::of(node) {
             return self.name(node, &path);
         }
         match &node.expr {
@@ -101,8 +109,8 @@ impl<'p> Checker<'p> {
             }
             Expr::Call(call) => self.call(node, call),
             Expr::List(list) => {
-                let elements: Vec<Type> = list.elements.iter().map(|element| self.infer(element)).collect();
-                let mut element = Type::Any;
+                let elements: Vec<ExpressionType> = list.elements.iter().map(|element| self.infer(element)).collect();
+                let mut element = ExpressionType::Any;
                 for other in &elements {
                     let Some(both) = element.unify(other) else {
                         let message = format!("a list's elements must have one type, got {element} and {other}");
@@ -110,7 +118,7 @@ impl<'p> Checker<'p> {
                     };
                     element = both;
                 }
-                Type::List(Box::new(element))
+                ExpressionType::List(Box::new(element))
             }
             Expr::Comprehension(comprehension) => self.comprehension(node, comprehension),
             Expr::Ident(_) | Expr::Map(_) | Expr::Struct(_) | Expr::Unspecified => {
@@ -119,12 +127,12 @@ impl<'p> Checker<'p> {
         }
     }
 
-    fn literal(&mut self, node: &IdedExpr, literal: &LiteralValue) -> Type {
-        let kind = Type::of(literal);
+    fn literal(&mut self, node: &IdedExpr, literal: &LiteralValue) -> ExpressionType {
+        let kind = ExpressionType::of(literal);
         kind.unwrap_or_else(|| self.wrong(node, "null and bytes are not allowed: every variable always has a value"))
     }
 
-    fn name(&mut self, node: &IdedExpr, path: &Path<'p>) -> Type {
+    fn name(&mut self, node: &IdedExpr, path: &NamePath<'p>) -> ExpressionType {
         if let Some((local, kind)) = self.locals.iter().rev().find(|(own, _)| *own == path.words[0]) {
             return match path.words.get(1) {
                 None => kind.clone(),
@@ -143,22 +151,22 @@ impl<'p> Checker<'p> {
         }
     }
 
-    fn call(&mut self, node: &'p IdedExpr, call: &'p CallExpr) -> Type {
+    fn call(&mut self, node: &'p IdedExpr, call: &'p CallExpr) -> ExpressionType {
         if let Some(kind) = TextTestKind::ALL.into_iter().find(|kind| kind.as_str() == call.func_name) {
             return self.text_test(node, call, kind);
         }
         let target = call.target.as_deref().map(|target| self.infer(target));
-        let args: Vec<Type> = call.args.iter().map(|arg| self.infer(arg)).collect();
+        let args: Vec<ExpressionType> = call.args.iter().map(|arg| self.infer(arg)).collect();
         let name = call.func_name.as_str();
         match (name, &target, args.as_slice()) {
             (operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT, None, _) => {
                 for (arg, operand) in call.args.iter().zip(&args) {
-                    self.want(arg, operand, &Type::Bool, symbol(name));
+                    self.want(arg, operand, &ExpressionType::Bool, symbol(name));
                 }
-                Type::Bool
+                ExpressionType::Bool
             }
             (operators::CONDITIONAL, None, [condition, yes, no]) => {
-                self.want(&call.args[0], condition, &Type::Bool, "?");
+                self.want(&call.args[0], condition, &ExpressionType::Bool, "?");
                 self.same(node, yes, no, "? :")
             }
             (operators::EQUALS | operators::NOT_EQUALS, None, [left, right]) => {
@@ -166,19 +174,19 @@ impl<'p> Checker<'p> {
                 if !left.comparable(right) {
                     self.operands(node, name, &args);
                 }
-                Type::Bool
+                ExpressionType::Bool
             }
             (
                 operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS,
                 None,
                 [left, right],
             ) => {
-                if !left.comparable(right) || matches!(left, Type::List(_)) {
+                if !left.comparable(right) || matches!(left, ExpressionType::List(_)) {
                     self.operands(node, name, &args);
                 } else if call.args.iter().zip(&args).any(|(arg, kind)| self.may_be_nan(arg, kind)) {
                     self.partial.insert(node.id);
                 }
-                Type::Bool
+                ExpressionType::Bool
             }
             (
                 operators::ADD
@@ -190,65 +198,73 @@ impl<'p> Checker<'p> {
                 None,
                 _,
             ) => self.arithmetic(node, name, &args),
-            (operators::IN, None, [element, Type::List(elements)]) if element.comparable(elements) => {
+            (operators::IN, None, [element, ExpressionType::List(elements)]) if element.comparable(elements) => {
                 self.labels(&call.args);
-                Type::Bool
+                ExpressionType::Bool
             }
-            (operators::INDEX, None, [Type::List(elements), Type::Int | Type::Any]) => (**elements).clone(),
+            (operators::INDEX, None, [ExpressionType::List(elements), ExpressionType::Int | ExpressionType::Any]) => {
+                (**elements).clone()
+            }
             _ => self.function(node, call, target.as_ref(), &args),
         }
     }
 
     /// Tells whether a number may be none. What a request says of itself and what classifiers say never is; what is computed
     /// may be.
-    fn may_be_nan(&self, node: &IdedExpr, kind: &Type) -> bool {
+    fn may_be_nan(&self, node: &IdedExpr, kind: &ExpressionType) -> bool {
         let is_given = match self.names.get(&node.id) {
-            Some(Named::Slot(slot)) => !matches!(slot, Slot::Macro(_)),
-            Some(Named::Constant(..)) => true,
+            Some(NameMeaning::Slot(slot)) => !matches!(slot, ValueSlot::Macro(_)),
+            Some(NameMeaning::Constant(..)) => true,
             None => matches!(node.expr, Expr::Literal(_)),
         };
-        *kind == Type::Double && !is_given
+        *kind == ExpressionType::Double && !is_given
     }
 
-    fn arithmetic(&mut self, node: &IdedExpr, operator: &str, args: &[Type]) -> Type {
+    fn arithmetic(&mut self, node: &IdedExpr, operator: &str, args: &[ExpressionType]) -> ExpressionType {
         let result = match args {
-            [operand] => Some(operand.clone()).filter(|operand| *operand != Type::Uint),
+            [operand] => Some(operand.clone()).filter(|operand| *operand != ExpressionType::Uint),
             [left, right] => left.unify(right),
             _ => None,
         };
         match (operator, result) {
-            (_, Some(Type::Any)) => Type::Any,
-            (operators::ADD, Some(both @ (Type::Text | Type::List(_)))) => both,
-            (operators::MODULO, Some(Type::Double)) => self.operands(node, operator, args),
+            (_, Some(ExpressionType::Any)) => ExpressionType::Any,
+            (operators::ADD, Some(both @ (ExpressionType::Text | ExpressionType::List(_)))) => both,
+            (operators::MODULO, Some(ExpressionType::Double)) => self.operands(node, operator, args),
             (_, Some(both)) if both.is_number() => both,
             _ => self.operands(node, operator, args),
         }
     }
 
-    fn function(&mut self, node: &'p IdedExpr, call: &CallExpr, target: Option<&Type>, args: &[Type]) -> Type {
+    fn function(
+        &mut self,
+        node: &'p IdedExpr,
+        call: &CallExpr,
+        target: Option<&ExpressionType>,
+        args: &[ExpressionType],
+    ) -> ExpressionType {
         let name = call.func_name.as_str();
         match (name, target, args) {
-            (_, Some(Type::Text | Type::Any), [Type::Text | Type::Any]) if TEXT_TESTS.contains(&name) => Type::Bool,
+            (_, Some(ExpressionType::Text | ExpressionType::Any), [ExpressionType::Text | ExpressionType::Any]) if TEXT_TESTS.contains(&name) => ExpressionType::Bool,
             ("size", Some(value), []) | ("size", None, [value])
-                if matches!(value, Type::Text | Type::List(_) | Type::Any) => Type::Int,
-            ("int" | "uint" | "double" | "string", None, [value]) if !matches!(value, Type::Bool | Type::List(_)) => {
+                if matches!(value, ExpressionType::Text | ExpressionType::List(_) | ExpressionType::Any) => ExpressionType::Int,
+            ("int" | "uint" | "double" | "string", None, [value]) if !matches!(value, ExpressionType::Bool | ExpressionType::List(_)) => {
                 match name {
-                    "int" => Type::Int,
-                    "uint" => Type::Uint,
-                    "double" => Type::Double,
-                    _ => Type::Text,
+                    "int" => ExpressionType::Int,
+                    "uint" => ExpressionType::Uint,
+                    "double" => ExpressionType::Double,
+                    _ => ExpressionType::Text,
                 }
             }
-            ("string", None, [Type::Bool]) => Type::Text,
+            ("string", None, [ExpressionType::Bool]) => ExpressionType::Text,
             // What the parser adds around the body of `all` and `exists`.
-            (operators::NOT_STRICTLY_FALSE, None, [_]) => Type::Bool,
+            (operators::NOT_STRICTLY_FALSE, None, [_]) => ExpressionType::Bool,
             ("matches", ..) => self.wrong(
                 node,
                 "`matches` is not allowed, its pattern would be compiled for each request (allowed: contains, startsWith, endsWith; of \
                  the prompt: prompt.matches_any([...]))",
             ),
             _ if is_operator(name) || FUNCTIONS.contains(&name) => {
-                let all: Vec<Type> = target.into_iter().chain(args).cloned().collect();
+                let all: Vec<ExpressionType> = target.into_iter().chain(args).cloned().collect();
                 self.operands(node, name, &all)
             }
             _ => {
@@ -259,10 +275,10 @@ impl<'p> Checker<'p> {
     }
 
     /// `exists`, `all`, `filter` and `map`, as the parser expands them.
-    fn comprehension(&mut self, node: &IdedExpr, comprehension: &'p ComprehensionExpr) -> Type {
+    fn comprehension(&mut self, node: &IdedExpr, comprehension: &'p ComprehensionExpr) -> ExpressionType {
         let element = match self.infer(&comprehension.iter_range) {
-            Type::List(element) => *element,
-            Type::Any => Type::Any,
+            ExpressionType::List(element) => *element,
+            ExpressionType::Any => ExpressionType::Any,
             other => self.wrong(node, &format!("needs a list, got {other}")),
         };
         let result = self.infer(&comprehension.accu_init);
@@ -278,35 +294,41 @@ impl<'p> Checker<'p> {
         result
     }
 
-    fn want(&mut self, node: &IdedExpr, got: &Type, wanted: &Type, operator: &str) {
+    fn want(&mut self, node: &IdedExpr, got: &ExpressionType, wanted: &ExpressionType, operator: &str) {
         if !got.fits(wanted) {
             self.wrong(node, &format!("`{operator}` needs {wanted}, got {got}"));
         }
     }
 
-    fn same(&mut self, node: &IdedExpr, left: &Type, right: &Type, operator: &str) -> Type {
+    fn same(
+        &mut self,
+        node: &IdedExpr,
+        left: &ExpressionType,
+        right: &ExpressionType,
+        operator: &str,
+    ) -> ExpressionType {
         if let Some(both) = left.unify(right) {
             return both;
         }
         self.wrong(node, &format!("both sides of `{operator}` must have one type, got {left} and {right}"))
     }
 
-    fn operands(&mut self, node: &IdedExpr, name: &str, got: &[Type]) -> Type {
-        if got.contains(&Type::Any) {
-            return Type::Any;
+    fn operands(&mut self, node: &IdedExpr, name: &str, got: &[ExpressionType]) -> ExpressionType {
+        if got.contains(&ExpressionType::Any) {
+            return ExpressionType::Any;
         }
         let types = got.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
-        let mixed = got.len() == 2 && got[0] != got[1] && got.iter().all(Type::is_number);
+        let mixed = got.len() == 2 && got[0] != got[1] && got.iter().all(ExpressionType::is_number);
         let hint = if mixed { " (convert one with int() or double())" } else { "" };
         self.wrong(node, &format!("`{}` does not take {types}{hint}", symbol(name)))
     }
 
-    fn wrong(&mut self, node: &IdedExpr, message: &str) -> Type {
+    fn wrong(&mut self, node: &IdedExpr, message: &str) -> ExpressionType {
         let (offset, width) = range_of(self.source, node);
-        let mistake = Mistake { message: message.to_owned(), offset, width };
+        let mistake = ExpressionMistake { message: message.to_owned(), offset, width };
         if !self.mistakes.contains(&mistake) {
             self.mistakes.push(mistake);
         }
-        Type::Any
+        ExpressionType::Any
     }
 }

@@ -6,7 +6,7 @@ use cel::common::ast::LiteralValue;
 
 /// The type of an expression's value.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Type {
+pub(super) enum ExpressionType {
     Int,
     Uint,
     Double,
@@ -17,7 +17,7 @@ pub(super) enum Type {
     Any,
 }
 
-impl Type {
+impl ExpressionType {
     /// Returns the type of a literal; `None` for those that rules have no use for.
     pub(super) const fn of(literal: &LiteralValue) -> Option<Self> {
         match literal {
@@ -54,7 +54,7 @@ impl Type {
     }
 }
 
-impl fmt::Display for Type {
+impl fmt::Display for ExpressionType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Int => f.write_str("int"),

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use crate::config::{Deny, Name};
+use crate::config::{DenyAction, Name};
 use crate::policy::decision::RuleTrace;
 
 /// The verdict of a policy's rules on a request.
 #[derive(Debug, Default)]
-pub(in crate::policy) struct Ruled<'r> {
+pub(in crate::policy) struct RuleVerdict<'r> {
     /// The rule that chose, and the model.
     pub(in crate::policy) chosen: Option<(usize, &'r Name)>,
     /// The rule that denied the request, and its denial.
-    pub(in crate::policy) denied: Option<(usize, &'r Deny)>,
+    pub(in crate::policy) denied: Option<(usize, &'r DenyAction)>,
     /// The request's parameters that rules set; of two values for one key the later.
     pub(in crate::policy) set: BTreeMap<String, Json>,
     /// The trace of each rule that was evaluated.

@@ -7,11 +7,11 @@ use cel::common::ast::Expr;
 
 use super::constants;
 use super::text_test::{TextTest, TextTestKind, UnusablePatterns};
-use crate::config::{Config, Name, Problem, Strategy, nearest};
-use crate::features::{Kind, Scope, TABLE};
+use crate::config::{Config, ConfigProblem, Name, StrategyConfig, nearest};
+use crate::features::{FEATURE_TABLE, FeatureKind, FeatureScope};
 use crate::policy::paths::path_of;
-use crate::policy::rules::path::Path;
-use crate::policy::rules::types::Type;
+use crate::policy::rules::path::NamePath;
+use crate::policy::rules::types::ExpressionType;
 use crate::prompt::TextScope;
 
 const ROOTS: &str =
@@ -19,21 +19,21 @@ const ROOTS: &str =
 
 /// The value that a name stands for at run time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::policy) enum Slot {
+pub(in crate::policy) enum ValueSlot {
     /// The model that the client asked for.
     Model,
     /// The request's path.
     Path,
-    /// The feature with this index of [`TABLE`].
+    /// The feature with this index of [`FEATURE_TABLE`].
     Feature(usize),
     /// A header, by its lower-case name.
     Header(Box<str>),
     /// The client's name.
     Client,
     /// A part of the time.
-    Now(Clock),
+    Now(ClockPart),
     /// A probability of a classifier's.
-    Score(Score),
+    Score(ScoreName),
     /// The value of the macro with this position.
     Macro(usize),
     /// The outcome of a test of the request's texts.
@@ -46,7 +46,7 @@ pub(in crate::policy) enum Slot {
 
 /// A part of the time, UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::policy) enum Clock {
+pub(in crate::policy) enum ClockPart {
     /// The hour, 0 to 23.
     Hour,
     /// The minute, 0 to 59.
@@ -59,7 +59,7 @@ pub(in crate::policy) enum Clock {
 
 /// The probability of a label.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::policy) struct Score {
+pub(in crate::policy) struct ScoreName {
     pub(in crate::policy) classifier: Name,
     pub(in crate::policy) head: Name,
     pub(in crate::policy) label: Box<str>,
@@ -80,9 +80,9 @@ pub(in crate::policy) struct NamedJudge {
 
 /// The meaning of a name in an expression.
 #[derive(Debug, Clone)]
-pub(in crate::policy) enum Named {
+pub(in crate::policy) enum NameMeaning {
     /// A value that is known when a request comes.
-    Slot(Slot),
+    Slot(ValueSlot),
     /// A constant's name and value.
     Constant(String, Expr),
 }
@@ -92,48 +92,48 @@ pub(in crate::policy) enum Named {
 pub(in crate::policy) struct Vocabulary {
     classifiers: Vec<Name>,
     headers: Vec<String>,
-    constants: BTreeMap<String, (Expr, Type)>,
+    constants: BTreeMap<String, (Expr, ExpressionType)>,
     /// Macros and their positions, once they are compiled.
-    macros: BTreeMap<String, (usize, Type)>,
+    macros: BTreeMap<String, (usize, ExpressionType)>,
     judges: BTreeMap<String, NamedJudge>,
     /// The tests of texts that expressions made so far: what several say is compiled, and looked for, once.
     tests: Mutex<Vec<TextTest>>,
 }
 
 /// The names that every configuration has.
-static FIXED: LazyLock<Vec<(String, Slot, Type)>> = LazyLock::new(|| {
-    let features = TABLE.iter().enumerate().flat_map(|(index, spec)| {
+static FIXED: LazyLock<Vec<(String, ValueSlot, ExpressionType)>> = LazyLock::new(|| {
+    let features = FEATURE_TABLE.iter().enumerate().flat_map(|(index, spec)| {
         let kind = match spec.kind {
-            Kind::Int => Type::Int,
-            Kind::Float => Type::Double,
-            Kind::Bool => Type::Bool,
-            Kind::Text => Type::Text,
+            FeatureKind::Int => ExpressionType::Int,
+            FeatureKind::Float => ExpressionType::Double,
+            FeatureKind::Bool => ExpressionType::Bool,
+            FeatureKind::Text => ExpressionType::Text,
         };
         let scope = match spec.scope {
-            Scope::Prompt => "prompt",
-            Scope::Request => "request",
+            FeatureScope::Prompt => "prompt",
+            FeatureScope::Request => "request",
         };
-        let slot = Slot::Feature(index);
+        let slot = ValueSlot::Feature(index);
         [
             (format!("{scope}.{}", spec.name), slot.clone(), kind.clone()),
             (format!("features.{}", spec.name), slot, kind),
         ]
     });
     let others = [
-        ("request.model", Slot::Model, Type::Text),
-        ("request.path", Slot::Path, Type::Text),
-        ("client.name", Slot::Client, Type::Text),
-        ("now.hour", Slot::Now(Clock::Hour), Type::Int),
-        ("now.minute", Slot::Now(Clock::Minute), Type::Int),
-        ("now.weekday", Slot::Now(Clock::Weekday), Type::Int),
-        ("now.timestamp", Slot::Now(Clock::Timestamp), Type::Int),
+        ("request.model", ValueSlot::Model, ExpressionType::Text),
+        ("request.path", ValueSlot::Path, ExpressionType::Text),
+        ("client.name", ValueSlot::Client, ExpressionType::Text),
+        ("now.hour", ValueSlot::Now(ClockPart::Hour), ExpressionType::Int),
+        ("now.minute", ValueSlot::Now(ClockPart::Minute), ExpressionType::Int),
+        ("now.weekday", ValueSlot::Now(ClockPart::Weekday), ExpressionType::Int),
+        ("now.timestamp", ValueSlot::Now(ClockPart::Timestamp), ExpressionType::Int),
     ];
     others.into_iter().map(|(name, slot, kind)| (name.to_owned(), slot, kind)).chain(features).collect()
 });
 
 impl Vocabulary {
     /// Reads the constants, headers and classifiers of `config`, and says what is wrong with the constants.
-    pub(super) fn new(config: &Config) -> (Self, Vec<Problem>) {
+    pub(super) fn new(config: &Config) -> (Self, Vec<ConfigProblem>) {
         let (constants, problems) = constants::read(config);
         let headers = config.rule_headers.iter().map(|name| name.to_ascii_lowercase()).collect();
         let classifiers = config.classifiers.keys().cloned().collect();
@@ -141,7 +141,7 @@ impl Vocabulary {
     }
 
     /// Makes a macro known that later expressions may use.
-    pub(super) fn add_macro(&mut self, name: &str, position: usize, kind: Type) {
+    pub(super) fn add_macro(&mut self, name: &str, position: usize, kind: ExpressionType) {
         self.macros.insert(name.to_owned(), (position, kind));
     }
 
@@ -149,7 +149,7 @@ impl Vocabulary {
     ///
     /// # Errors
     /// Says that there is no such thing, and what was probably meant.
-    pub(in crate::policy) fn find(&self, path: &Path<'_>) -> Result<(Named, Type), String> {
+    pub(in crate::policy) fn find(&self, path: &NamePath<'_>) -> Result<(NameMeaning, ExpressionType), String> {
         match path.words.as_slice() {
             ["scores", classifier, head, label] => self.score(classifier, head, label),
             ["scores", ..] => {
@@ -161,48 +161,48 @@ impl Vocabulary {
             ["judge", ..] => Err("what a judge says is `judge.<name>.label`, or `judge.<name>.confidence`".to_owned()),
             ["constants", name] if self.constants.contains_key(*name) => {
                 let (value, kind) = self.constants[*name].clone();
-                Ok((Named::Constant((*name).to_owned(), value), kind))
+                Ok((NameMeaning::Constant((*name).to_owned(), value), kind))
             }
             ["macros", name] if self.macros.contains_key(*name) => {
                 let (position, kind) = self.macros[*name].clone();
-                Ok((Named::Slot(Slot::Macro(position)), kind))
+                Ok((NameMeaning::Slot(ValueSlot::Macro(position)), kind))
             }
             _ => {
                 let name = path.to_string();
                 let found = FIXED.iter().find(|(own, ..)| *own == name);
-                let found = found.map(|(_, slot, kind)| (Named::Slot(slot.clone()), kind.clone()));
+                let found = found.map(|(_, slot, kind)| (NameMeaning::Slot(slot.clone()), kind.clone()));
                 found.ok_or_else(|| self.unknown(&name))
             }
         }
     }
 
-    fn score(&self, classifier: &str, head: &str, label: &str) -> Result<(Named, Type), String> {
+    fn score(&self, classifier: &str, head: &str, label: &str) -> Result<(NameMeaning, ExpressionType), String> {
         let Some(known) = self.classifiers.iter().find(|known| known.as_str() == classifier) else {
             return Err(missing("classifier", classifier, self.classifiers.iter().map(Name::as_str)));
         };
         // The bundle is not at hand: `Rules::check_labels` compares heads and labels with it.
         let head = Name::new(head)?;
-        let slot = Slot::Score(Score { classifier: known.clone(), head, label: label.into() });
-        Ok((Named::Slot(slot), Type::Double))
+        let slot = ValueSlot::Score(ScoreName { classifier: known.clone(), head, label: label.into() });
+        Ok((NameMeaning::Slot(slot), ExpressionType::Double))
     }
 
-    fn judge(&self, name: &str, part: &str) -> Result<(Named, Type), String> {
+    fn judge(&self, name: &str, part: &str) -> Result<(NameMeaning, ExpressionType), String> {
         let Some(judge) = self.judges.get(name) else {
             return Err(missing("named judge", name, self.judges.keys().map(String::as_str)));
         };
         if part == "label" {
-            return Ok((Named::Slot(Slot::Judge(judge.clone())), Type::Text));
+            return Ok((NameMeaning::Slot(ValueSlot::Judge(judge.clone())), ExpressionType::Text));
         }
         if !judge.says_how_sure {
             return Err(format!("judge `{name}` is not asked how sure it is (required: its `min_confidence`)"));
         }
-        Ok((Named::Slot(Slot::Confidence(judge.clone())), Type::Double))
+        Ok((NameMeaning::Slot(ValueSlot::Confidence(judge.clone())), ExpressionType::Double))
     }
 
-    fn header(&self, name: &str) -> Result<(Named, Type), String> {
+    fn header(&self, name: &str) -> Result<(NameMeaning, ExpressionType), String> {
         let name = name.to_ascii_lowercase();
         if self.headers.contains(&name) {
-            return Ok((Named::Slot(Slot::Header(name.into())), Type::Text));
+            return Ok((NameMeaning::Slot(ValueSlot::Header(name.into())), ExpressionType::Text));
         }
         if self.headers.is_empty() {
             return Err(format!("the header `{name}` is not allow-listed (required: rule_headers: [{name}])"));
@@ -263,7 +263,7 @@ fn judges(config: &Config) -> BTreeMap<String, NamedJudge> {
     let mut judges = BTreeMap::new();
     for (index, policy) in config.policies.iter().enumerate() {
         policy.strategy.visit(&path_of(index).key("strategy"), &mut |path, strategy| {
-            let Strategy::Judge(section) = strategy else { return };
+            let StrategyConfig::Judge(section) = strategy else { return };
             if let Some(name) = &section.name {
                 let labels = section.choices.iter().map(|choice| choice.label().clone()).collect();
                 let (judge, strategy) = (name.clone(), path.to_string().into());
@@ -285,7 +285,7 @@ pub(super) fn missing<'n>(what: &str, name: &str, known: impl Iterator<Item = &'
     format!("there is no {what} `{name}`{hint} (allowed: {allowed})")
 }
 
-impl Slot {
+impl ValueSlot {
     /// Tells whether the slot always has a value: scores and a judge's answer may be missing, a macro may fail.
     pub(in crate::policy) const fn is_certain(&self) -> bool {
         !matches!(self, Self::Score(_) | Self::Judge(_) | Self::Confidence(_) | Self::Macro(_))

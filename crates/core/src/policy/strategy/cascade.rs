@@ -1,31 +1,31 @@
 //! `cascade`: the first of several strategies that does not abstain.
 
-use super::pick::{Known, Pick, Strategy, StrategyKind, cost_of, follow};
+use super::pick::{ChoiceContext, Strategy, StrategyKind, StrategyPick, cost_of, follow};
 use crate::config::{self, KeyPath};
 use crate::policy::decision::Reason;
-use crate::policy::flip::Beyond;
+use crate::policy::flip::FlipOutcome;
 use crate::policy::signals::Signal;
 
 #[derive(Debug)]
-pub(super) struct Cascade {
+pub(super) struct CascadeStrategy {
     stages: Vec<Strategy>,
 }
 
-impl Cascade {
+impl CascadeStrategy {
     pub(super) fn new(
         path: &KeyPath,
-        config: &config::Stages,
-        nested: impl Fn(&KeyPath, &config::Strategy) -> Strategy,
+        config: &config::CascadeConfig,
+        nested: impl Fn(&KeyPath, &config::StrategyConfig) -> Strategy,
     ) -> Self {
         let stages = config.stages.iter().enumerate();
         Self { stages: stages.map(|(index, stage)| nested(&path.key("stages").index(index), stage)).collect() }
     }
 }
 
-impl StrategyKind for Cascade {
+impl StrategyKind for CascadeStrategy {
     /// Asks stage after stage; only those that are reached ask for their signals.
-    fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
-        let mut last = Pick::abstain("cascade", Reason::UnmappedLabel);
+    fn pick(&self, known: &ChoiceContext<'_>) -> Result<StrategyPick, Signal> {
+        let mut last = StrategyPick::abstain("cascade", Reason::UnmappedLabel);
         let mut stages = Vec::with_capacity(self.stages.len());
         for (index, stage) in self.stages.iter().enumerate() {
             last = stage.pick(known)?;
@@ -39,19 +39,19 @@ impl StrategyKind for Cascade {
             }
         }
         // A position within a stage is none among all their models.
-        Ok(Pick { rung: None, cost_usd: cost_of(&stages), stages, ..last })
+        Ok(StrategyPick { rung: None, cost_usd: cost_of(&stages), stages, ..last })
     }
 }
 
-impl Cascade {
+impl CascadeStrategy {
     /// Returns what the later stages come to by what is known already.
-    fn first(stages: &[Strategy], known: &Known<'_>) -> Beyond {
+    fn first(stages: &[Strategy], known: &ChoiceContext<'_>) -> FlipOutcome {
         for stage in stages {
             match follow(stage, known) {
-                Beyond::Abstention => {}
+                FlipOutcome::Abstention => {}
                 beyond => return beyond,
             }
         }
-        Beyond::Abstention
+        FlipOutcome::Abstention
     }
 }

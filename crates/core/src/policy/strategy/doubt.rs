@@ -1,9 +1,9 @@
 //! Prompts whose scores a strategy does not go by: more was cut than it puts up with, or they lie beyond the training.
 
-use super::pick::{Known, Pick};
+use super::pick::{ChoiceContext, StrategyPick};
 use crate::config::OnUnfamiliar;
 use crate::policy::decision::Reason;
-use crate::policy::flip::{Beyond, Lever};
+use crate::policy::flip::{FlipCandidate, FlipOutcome};
 use crate::scores::Scores;
 
 /// The limits within which a strategy goes by scores.
@@ -43,18 +43,23 @@ impl ScoreDoubt {
     }
 
     /// Abstains from what a strategy of this kind would pick.
-    pub(super) fn abstain(self, kind: &'static str, known: &Known<'_>, pick: impl FnOnce() -> Pick) -> Pick {
-        let none = Pick::abstain(kind, self.reason());
+    pub(super) fn abstain(
+        self,
+        kind: &'static str,
+        known: &ChoiceContext<'_>,
+        pick: impl FnOnce() -> StrategyPick,
+    ) -> StrategyPick {
+        let none = StrategyPick::abstain(kind, self.reason());
         if !known.is_explained() {
             return none;
         }
-        Pick { flips: self.flip(Beyond::of(pick().model.as_ref())).into_iter().collect(), ..none }
+        StrategyPick { flips: self.flip(FlipOutcome::of(pick().model.as_ref())).into_iter().collect(), ..none }
     }
 
     /// Returns the flip of a prompt that was cut, which leads to `beyond`; what is unfamiliar hangs on no one number.
-    pub(super) fn flip(self, beyond: Beyond) -> Option<Lever> {
+    pub(super) fn flip(self, beyond: FlipOutcome) -> Option<FlipCandidate> {
         let Self::Cut { tokens, most } = self else { return None };
         let (value, threshold) = (tokens.into(), most.into());
-        Some(Lever { of: "max_truncated_tokens", label: None, value, threshold, beyond })
+        Some(FlipCandidate { of: "max_truncated_tokens", label: None, value, threshold, beyond })
     }
 }

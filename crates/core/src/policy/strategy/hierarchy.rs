@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use super::doubt::ScoreLimits;
-use super::pick::{Known, Pick, Strategy, StrategyKind, cost_of, follow};
+use super::pick::{ChoiceContext, Strategy, StrategyKind, StrategyPick, cost_of, follow};
 use crate::config::{self, KeyPath, Name};
-use crate::policy::decision::{Reason, Stage};
-use crate::policy::flip::{Lever, nearest};
+use crate::policy::decision::{Reason, StrategyStage};
+use crate::policy::flip::{FlipCandidate, nearest};
 use crate::policy::signals::Signal;
-use crate::scores::{Degraded, HeadScores, Scores};
+use crate::scores::{ClassifierFailure, HeadScores, Scores};
 
 #[derive(Debug)]
-pub(super) struct Hierarchy {
+pub(super) struct HierarchyStrategy {
     classifier: Name,
     head: Name,
     min_confidence: f64,
@@ -20,11 +20,11 @@ pub(super) struct Hierarchy {
     default: Box<Strategy>,
 }
 
-impl Hierarchy {
+impl HierarchyStrategy {
     pub(super) fn new(
         path: &KeyPath,
-        config: &config::Hierarchy,
-        nested: impl Fn(&KeyPath, &config::Strategy) -> Strategy,
+        config: &config::HierarchyConfig,
+        nested: impl Fn(&KeyPath, &config::StrategyConfig) -> Strategy,
     ) -> Self {
         let branches = config.branches.iter().enumerate().map(|(index, branch)| {
             let path = path.key("branches").index(index).key("strategy");
@@ -41,8 +41,8 @@ impl Hierarchy {
     }
 }
 
-impl StrategyKind for Hierarchy {
-    fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
+impl StrategyKind for HierarchyStrategy {
+    fn pick(&self, known: &ChoiceContext<'_>) -> Result<StrategyPick, Signal> {
         let scores = known.signals.scores_or_ask(&self.classifier)?;
         let (strategy, mut stage) = self.branch(scores);
         let mut pick = strategy.pick(known)?;
@@ -51,13 +51,13 @@ impl StrategyKind for Hierarchy {
         }
         let mut stages = vec![stage];
         pick.hand_over(&mut stages);
-        Ok(Pick { rung: None, cost_usd: cost_of(&stages), stages, ..pick })
+        Ok(StrategyPick { rung: None, cost_usd: cost_of(&stages), stages, ..pick })
     }
 }
 
-impl Hierarchy {
-    fn branch(&self, scores: Result<&Scores, Degraded>) -> (&Strategy, Stage) {
-        let stage = |reason, top: Option<(&Arc<str>, f32)>| Stage {
+impl HierarchyStrategy {
+    fn branch(&self, scores: Result<&Scores, ClassifierFailure>) -> (&Strategy, StrategyStage) {
+        let stage = |reason, top: Option<(&Arc<str>, f32)>| StrategyStage {
             strategy: "hierarchy",
             model: None,
             reason,
@@ -89,7 +89,7 @@ impl Hierarchy {
     }
 
     /// Returns what other branches come to by what is known, and how the labels' probabilities would have led there.
-    fn flips(&self, top: &Arc<str>, scores: &Scores, known: &Known<'_>) -> Vec<Lever> {
+    fn flips(&self, top: &Arc<str>, scores: &Scores, known: &ChoiceContext<'_>) -> Vec<FlipCandidate> {
         if let Some(doubt) = self.limits.doubt(scores) {
             return doubt.flip(follow(self.branch_of(top), known)).into_iter().collect();
         }
@@ -98,7 +98,7 @@ impl Hierarchy {
         let best = seen().find(|(label, _)| *label == top).map_or(0.0, |(_, probability)| probability);
         let confidence = |label: &Arc<str>, value: f64, beyond| {
             let (of, label) = ("min_confidence", Some(Arc::clone(label)));
-            Lever { of, label, value, threshold: self.min_confidence, beyond }
+            FlipCandidate { of, label, value, threshold: self.min_confidence, beyond }
         };
         if best < self.min_confidence {
             let sure = |(label, value)| confidence(label, value, follow(self.branch_of(label), known));
@@ -108,7 +108,7 @@ impl Hierarchy {
         // What the one gains the best one loses, until they are alike.
         flips.extend(seen().filter(|(label, _)| *label != top).map(|(label, value)| {
             let (threshold, beyond) = (f64::midpoint(best, value), follow(self.branch_of(label), known));
-            Lever { of: "probability", label: Some(Arc::clone(label)), value, threshold, beyond }
+            FlipCandidate { of: "probability", label: Some(Arc::clone(label)), value, threshold, beyond }
         }));
         flips
     }

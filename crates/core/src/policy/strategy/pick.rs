@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use crate::config::Name;
 use crate::features::Features;
-use crate::policy::decision::{By, Choice, Draw, Expected, Reason, Stage};
-use crate::policy::estimate::Warm;
-use crate::policy::facts::{Detail, RequestFacts};
-use crate::policy::flip::{Beyond, Lever, nearest};
-use crate::policy::signals::{RequestEvidence, Signal, Signals};
+use crate::policy::decision::{DecisionMaker, ModelChoice, ModelDraw, ModelExpectation, Reason, StrategyStage};
+use crate::policy::estimate::WarmCache;
+use crate::policy::facts::{DecisionDetail, RequestFacts};
+use crate::policy::flip::{FlipCandidate, FlipOutcome, nearest};
+use crate::policy::signals::{KnownSignals, RequestEvidence, Signal};
 
 /// One kind of strategy, ready to choose.
 pub(super) trait StrategyKind: fmt::Debug + Send + Sync {
     /// Picks a model or abstains, or names the signal that it needs.
-    fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal>;
+    fn pick(&self, known: &ChoiceContext<'_>) -> Result<StrategyPick, Signal>;
 }
 
 /// A strategy, ready to choose.
@@ -26,18 +26,18 @@ pub(in crate::policy) struct Strategy {
 
 /// The context in which a strategy chooses.
 #[derive(Clone, Copy)]
-pub(in crate::policy) struct Known<'k> {
+pub(in crate::policy) struct ChoiceContext<'k> {
     pub(in crate::policy) policy: &'k Name,
     pub(in crate::policy) facts: &'k RequestFacts<'k>,
     pub(in crate::policy) features: &'k Features,
-    pub(in crate::policy) signals: &'k Signals,
+    pub(in crate::policy) signals: &'k KnownSignals,
     /// The model whose cache holds the beginning of the prompt.
-    pub(in crate::policy) warm: Option<Warm<'k>>,
+    pub(in crate::policy) warm: Option<WarmCache<'k>>,
 }
 
 /// The pick of a strategy: a model or an abstention, and the way to it.
 #[derive(Debug)]
-pub(super) struct Pick {
+pub(super) struct StrategyPick {
     /// The model; `None` when the strategy abstains.
     pub(super) model: Option<Name>,
     pub(super) kind: &'static str,
@@ -48,29 +48,42 @@ pub(super) struct Pick {
     /// A judge's own words for its label.
     pub(super) rationale: Option<Arc<str>>,
     /// The numbers that would have changed the pick; only for an explanation.
-    pub(super) flips: Vec<Lever>,
+    pub(super) flips: Vec<FlipCandidate>,
     /// The cost of asking, of this strategy and the strategies within it.
     pub(super) cost_usd: Option<f64>,
-    pub(super) draw: Option<Draw>,
+    pub(super) draw: Option<ModelDraw>,
     /// Expectations of the models; only for an explanation.
-    pub(super) expected: Vec<(Name, Expected)>,
-    pub(super) stages: Vec<Stage>,
+    pub(super) expected: Vec<(Name, ModelExpectation)>,
+    pub(super) stages: Vec<StrategyStage>,
 }
 
 impl Strategy {
     /// Chooses, or names the signal that it needs. `stand_in` serves where the whole strategy abstains.
-    pub(in crate::policy) fn choose(&self, known: &Known<'_>, stand_in: &Name) -> Result<Choice, Signal> {
+    pub(in crate::policy) fn choose(&self, known: &ChoiceContext<'_>, stand_in: &Name) -> Result<ModelChoice, Signal> {
         let mut pick = self.pick(known)?;
         pick.serve_abstention(stand_in);
-        let Pick { model, kind, reason, rung, label, score, rationale, cost_usd, draw, expected, stages, flips } = pick;
+        let StrategyPick {
+            model,
+            kind,
+            reason,
+            rung,
+            label,
+            score,
+            rationale,
+            cost_usd,
+            draw,
+            expected,
+            stages,
+            flips,
+        } = pick;
         let flip = nearest(&flips, model.as_ref());
         let model = model.unwrap_or_else(|| stand_in.clone());
-        let plain = Choice::plain(By::Strategy(kind), &model, reason);
-        Ok(Choice { rung, label, score, rationale, flip, cost_usd, draw, expected, stages, ..plain })
+        let plain = ModelChoice::plain(DecisionMaker::Strategy(kind), &model, reason);
+        Ok(ModelChoice { rung, label, score, rationale, flip, cost_usd, draw, expected, stages, ..plain })
     }
 
     /// Picks a model or abstains, or names the signal that it needs.
-    pub(super) fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
+    pub(super) fn pick(&self, known: &ChoiceContext<'_>) -> Result<StrategyPick, Signal> {
         let mut pick = self.kind.pick(known)?;
         if let Some(otherwise) = &self.otherwise {
             pick.serve_abstention(otherwise);
@@ -79,7 +92,7 @@ impl Strategy {
     }
 }
 
-impl Known<'_> {
+impl ChoiceContext<'_> {
     /// Returns the evidence of the request.
     pub(in crate::policy) fn evidence(&self) -> RequestEvidence<'_> {
         RequestEvidence { facts: self.facts, features: self.features, signals: self.signals }
@@ -87,11 +100,11 @@ impl Known<'_> {
 
     /// Returns whether the decision is to be explained: what would have changed it, and what models are expected to do.
     pub(in crate::policy) fn is_explained(&self) -> bool {
-        self.facts.detail == Detail::Explanation
+        self.facts.detail == DecisionDetail::Explanation
     }
 }
 
-impl Pick {
+impl StrategyPick {
     pub(super) fn of(kind: &'static str, model: &Name, reason: Reason) -> Self {
         Self { model: Some(model.clone()), ..Self::abstain(kind, reason) }
     }
@@ -116,7 +129,7 @@ impl Pick {
     /// Takes `model` where it abstains, now or beyond a threshold.
     pub(super) fn serve_abstention(&mut self, model: &Name) {
         if !self.flips.is_empty() {
-            let by = Beyond::Model(model.clone());
+            let by = FlipOutcome::Model(model.clone());
             self.flips.iter_mut().for_each(|flip| flip.follow_abstention(&by));
         }
         if self.model.is_none() {
@@ -125,19 +138,19 @@ impl Pick {
     }
 
     /// Hands its stages over to a strategy that it stands in, and adds itself if it is not one of them.
-    pub(super) fn hand_over(&mut self, stages: &mut Vec<Stage>) {
+    pub(super) fn hand_over(&mut self, stages: &mut Vec<StrategyStage>) {
         let own = self.stages.len();
         let is_told = self.stages.last().is_some_and(|last| last.model == self.model);
         stages.append(&mut self.stages);
         if !is_told {
             // What its own stages cost is theirs.
-            stages.push(Stage { cost_usd: self.cost_usd.filter(|_| own == 0), ..self.stage() });
+            stages.push(StrategyStage { cost_usd: self.cost_usd.filter(|_| own == 0), ..self.stage() });
         }
     }
 
     /// Returns the stage that shows the pick as a part of the strategy that asked.
-    pub(super) fn stage(&self) -> Stage {
-        Stage {
+    pub(super) fn stage(&self) -> StrategyStage {
+        StrategyStage {
             strategy: self.kind,
             model: self.model.clone(),
             reason: self.reason,
@@ -151,11 +164,11 @@ impl Pick {
 }
 
 /// Returns the outcome of a strategy by what is known already.
-pub(super) fn follow(strategy: &Strategy, known: &Known<'_>) -> Beyond {
-    strategy.pick(known).map_or(Beyond::Unasked, |pick| Beyond::of(pick.model.as_ref()))
+pub(super) fn follow(strategy: &Strategy, known: &ChoiceContext<'_>) -> FlipOutcome {
+    strategy.pick(known).map_or(FlipOutcome::Unasked, |pick| FlipOutcome::of(pick.model.as_ref()))
 }
 
 /// Returns the cost of the strategies within a strategy together.
-pub(super) fn cost_of(stages: &[Stage]) -> Option<f64> {
+pub(super) fn cost_of(stages: &[StrategyStage]) -> Option<f64> {
     stages.iter().filter_map(|stage| stage.cost_usd).reduce(|sum, cost| sum + cost)
 }

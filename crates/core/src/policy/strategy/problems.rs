@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
-use crate::config::{self, KeyPath, Name, Strategy, Tiers, nearest};
-use crate::policy::heads::Heads;
+use crate::config::{self, KeyPath, Name, StrategyConfig, TiersConfig, nearest};
+use crate::policy::heads::BundleHeads;
 
 /// Says what of a strategy does not go with the heads of the classifier that it reads.
-pub(in crate::policy) fn problems(path: &KeyPath, strategy: &Strategy, known: &Heads<'_>) -> Vec<(KeyPath, String)> {
+pub(in crate::policy) fn problems(
+    path: &KeyPath,
+    strategy: &StrategyConfig,
+    known: &BundleHeads<'_>,
+) -> Vec<(KeyPath, String)> {
     let Some((classifier, heads)) = strategy.reads() else { return Vec::new() };
     let missing = heads.iter().filter(|head| known.labels(head).is_none());
     let mut found: Vec<_> =
         missing.map(|head| (missing_head(path, strategy, head), known.missing(classifier, head))).collect();
     match strategy {
-        Strategy::Tiers(tiers) => {
+        StrategyConfig::Tiers(tiers) => {
             found.extend(known.labels(&tiers.head).into_iter().flat_map(|own| tier_labels(path, tiers, own)));
         }
-        Strategy::Hierarchy(hierarchy) => {
+        StrategyConfig::Hierarchy(hierarchy) => {
             if let Some(own) = known.labels(&hierarchy.head) {
                 found.extend(branch_labels(path, hierarchy, own));
             }
@@ -26,19 +30,19 @@ pub(in crate::policy) fn problems(path: &KeyPath, strategy: &Strategy, known: &H
 }
 
 /// Points at the key that names the head, or else at the classifier's.
-fn missing_head(path: &KeyPath, strategy: &Strategy, head: &Name) -> KeyPath {
+fn missing_head(path: &KeyPath, strategy: &StrategyConfig, head: &Name) -> KeyPath {
     let key = match strategy {
-        Strategy::Utility(_) => "models",
-        Strategy::Tiers(_) if **head == *"tier" => "classifier",
-        Strategy::Threshold(_) if **head == *"strong_wins" => "classifier",
-        Strategy::Hierarchy(_) if **head == *"domain" => "classifier",
+        StrategyConfig::Utility(_) => "models",
+        StrategyConfig::Tiers(_) if **head == *"tier" => "classifier",
+        StrategyConfig::Threshold(_) if **head == *"strong_wins" => "classifier",
+        StrategyConfig::Hierarchy(_) if **head == *"domain" => "classifier",
         _ => "head",
     };
     path.key(key)
 }
 
 /// A head's labels must all have a model, and no other label may have one.
-fn tier_labels(path: &KeyPath, tiers: &Tiers, labels: &[Arc<str>]) -> Vec<(KeyPath, String)> {
+fn tier_labels(path: &KeyPath, tiers: &TiersConfig, labels: &[Arc<str>]) -> Vec<(KeyPath, String)> {
     let path = path.key("tiers");
     let allowed = labels.iter().map(|label| &**label).collect::<Vec<_>>().join(", ");
     let unmapped = labels.iter().filter(|label| tiers.tiers.get(label).is_none());
@@ -47,7 +51,7 @@ fn tier_labels(path: &KeyPath, tiers: &Tiers, labels: &[Arc<str>]) -> Vec<(KeyPa
     unmapped.chain(unknown).collect()
 }
 
-fn branch_labels(path: &KeyPath, hierarchy: &config::Hierarchy, labels: &[Arc<str>]) -> Vec<(KeyPath, String)> {
+fn branch_labels(path: &KeyPath, hierarchy: &config::HierarchyConfig, labels: &[Arc<str>]) -> Vec<(KeyPath, String)> {
     let branches = hierarchy.branches.iter().enumerate().flat_map(|(index, branch)| {
         let path = path.key("branches").index(index).key("labels");
         branch.labels.iter().enumerate().map(move |(at, label)| (path.index(at), label))

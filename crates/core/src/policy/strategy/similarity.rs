@@ -2,30 +2,30 @@
 
 use std::sync::Arc;
 
-use super::pick::{Known, Pick, StrategyKind};
+use super::pick::{ChoiceContext, StrategyKind, StrategyPick};
 use crate::config::{self, KeyPath, Name};
-use crate::policy::decision::{Expected, Reason};
-use crate::policy::flip::{Beyond, Lever};
-use crate::policy::signals::{Signal, Similarities};
+use crate::policy::decision::{ModelExpectation, Reason};
+use crate::policy::flip::{FlipCandidate, FlipOutcome};
+use crate::policy::signals::{RouteSimilarities, Signal};
 
 const KIND: &str = "similarity";
 
 #[derive(Debug)]
-pub(super) struct Similarity {
+pub(super) struct SimilarityStrategy {
     path: Arc<str>,
-    routes: Vec<Route>,
+    routes: Vec<RouteThreshold>,
 }
 
 #[derive(Debug)]
-struct Route {
+struct RouteThreshold {
     label: Arc<str>,
     model: Name,
     threshold: f64,
 }
 
-impl Similarity {
-    pub(super) fn new(path: &KeyPath, config: &config::Similarity) -> Self {
-        let routes = config.routes.iter().map(|route| Route {
+impl SimilarityStrategy {
+    pub(super) fn new(path: &KeyPath, config: &config::SimilarityConfig) -> Self {
+        let routes = config.routes.iter().map(|route| RouteThreshold {
             label: route.name().as_str().into(),
             model: route.model.clone(),
             threshold: route.threshold.unwrap_or(config.threshold).get(),
@@ -34,33 +34,41 @@ impl Similarity {
     }
 }
 
-impl StrategyKind for Similarity {
-    fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
+impl StrategyKind for SimilarityStrategy {
+    fn pick(&self, known: &ChoiceContext<'_>) -> Result<StrategyPick, Signal> {
         Ok(match known.signals.similarities(&self.path)? {
-            Err(degraded) => Pick::abstain(KIND, Reason::Degraded(degraded)),
+            Err(degraded) => StrategyPick::abstain(KIND, Reason::Degraded(degraded)),
             Ok(similarities) => self.by_nearest(similarities, known),
         })
     }
 }
 
-impl Similarity {
+impl SimilarityStrategy {
     /// Takes the nearest of the routes that are near enough.
-    fn by_nearest(&self, Similarities(similarities): &Similarities, known: &Known<'_>) -> Pick {
+    fn by_nearest(
+        &self,
+        RouteSimilarities(similarities): &RouteSimilarities,
+        known: &ChoiceContext<'_>,
+    ) -> StrategyPick {
         let all = || (0..).zip(&self.routes).zip(similarities.iter().copied()).filter(|(_, score)| !score.is_nan());
-        let nearest = |near: &dyn Fn(&Route, f32) -> bool| {
+        let nearest = |near: &dyn Fn(&RouteThreshold, f32) -> bool| {
             let routes = all().filter(|((_, route), score)| near(route, *score));
             routes.max_by(|a, b| a.1.total_cmp(&b.1)).map(|((rung, _), score)| (rung, score))
         };
-        let Some((first, score)) = nearest(&|_, _| true) else { return Pick::abstain(KIND, Reason::NotSimilar) };
+        let Some((first, score)) = nearest(&|_, _| true) else {
+            return StrategyPick::abstain(KIND, Reason::NotSimilar);
+        };
         let background = self.background(similarities);
         let near = nearest(&|route, score| f64::from(score) >= route.threshold.max(background));
         let (shown, score) = near.unwrap_or((first, score));
-        let route: &Route = &self.routes[shown];
+        let route: &RouteThreshold = &self.routes[shown];
         let pick = match near {
-            Some((rung, _)) => Pick { rung: Some(rung), ..Pick::of(KIND, &route.model, Reason::Similarity) },
-            None => Pick::abstain(KIND, Reason::NotSimilar),
+            Some((rung, _)) => {
+                StrategyPick { rung: Some(rung), ..StrategyPick::of(KIND, &route.model, Reason::Similarity) }
+            }
+            None => StrategyPick::abstain(KIND, Reason::NotSimilar),
         };
-        let pick = Pick { label: Some(Arc::clone(&route.label)), score: Some(score), ..pick };
+        let pick = StrategyPick { label: Some(Arc::clone(&route.label)), score: Some(score), ..pick };
         if known.is_explained() { self.explain(pick, similarities) } else { pick }
     }
 
@@ -71,12 +79,12 @@ impl Similarity {
     }
 
     /// Adds which similarities would have met another model, and how near each model's nearest route is.
-    fn explain(&self, pick: Pick, similarities: &[f32]) -> Pick {
+    fn explain(&self, pick: StrategyPick, similarities: &[f32]) -> StrategyPick {
         let known = self.routes.iter().zip(similarities.iter().map(|score| f64::from(*score)));
         let background = self.background(similarities);
         let known: Vec<_> = known.enumerate().filter(|(_, (_, score))| !score.is_nan()).collect();
         let chosen = pick.rung.and_then(|rung| known.iter().find(|(own, _)| *own == rung));
-        let flip = |route: &Route, value: f64, threshold: f64, beyond: Beyond| Lever {
+        let flip = |route: &RouteThreshold, value: f64, threshold: f64, beyond: FlipOutcome| FlipCandidate {
             of: KIND,
             label: Some(Arc::clone(&route.label)),
             value,
@@ -84,23 +92,23 @@ impl Similarity {
             beyond,
         };
         let others = || known.iter().filter(|(rung, _)| Some(*rung) != pick.rung);
-        let mut flips: Vec<Lever> = others()
+        let mut flips: Vec<FlipCandidate> = others()
             .map(|(_, (route, score))| {
                 let best = chosen.map_or(f64::NEG_INFINITY, |(_, (_, best))| *best);
-                flip(route, *score, route.threshold.max(background).max(best), Beyond::Model(route.model.clone()))
+                flip(route, *score, route.threshold.max(background).max(best), FlipOutcome::Model(route.model.clone()))
             })
             .collect();
         if let Some((_, (route, score))) = chosen {
             let near = others().filter(|(_, (other, score))| *score >= other.threshold.max(background));
             let next = near.max_by(|a, b| a.1.1.total_cmp(&b.1.1)).map(|(_, (other, _))| &other.model);
-            flips.push(flip(route, *score, route.threshold.max(background), Beyond::of(next)));
+            flips.push(flip(route, *score, route.threshold.max(background), FlipOutcome::of(next)));
         }
-        let mut expected: Vec<(Name, Expected)> = Vec::new();
+        let mut expected: Vec<(Name, ModelExpectation)> = Vec::new();
         for (_, (route, score)) in &known {
-            let own = Expected {
+            let own = ModelExpectation {
                 success: Some(*score),
                 success_is: Some(format!("cosine to `{}`", route.label)),
-                ..Expected::default()
+                ..ModelExpectation::default()
             };
             match expected.iter_mut().find(|(model, _)| *model == route.model) {
                 Some((_, nearest)) if nearest.success >= own.success => {}
@@ -108,6 +116,6 @@ impl Similarity {
                 None => expected.push((route.model.clone(), own)),
             }
         }
-        Pick { flips, expected, ..pick }
+        StrategyPick { flips, expected, ..pick }
     }
 }

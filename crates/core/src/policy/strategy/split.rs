@@ -4,27 +4,27 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
-use super::pick::{Known, Pick, StrategyKind};
+use super::pick::{ChoiceContext, StrategyKind, StrategyPick};
 use crate::config::{self, Name, SplitBy};
-use crate::policy::decision::{Draw, Reason, Shares};
+use crate::policy::decision::{ModelDraw, ModelShares, Reason};
 use crate::policy::signals::Signal;
 
 #[derive(Debug)]
-pub(super) struct Split {
+pub(super) struct SplitStrategy {
     /// The models' shares, 0 to 1 each.
-    shares: Shares,
+    shares: ModelShares,
     by: SplitBy,
     seed: String,
 }
 
 #[derive(Debug)]
-pub(super) struct Random {
+pub(super) struct RandomStrategy {
     /// The models' shares, all alike; a model may have several.
-    shares: Shares,
+    shares: ModelShares,
 }
 
-impl Split {
-    pub(super) fn new(policy: &Name, config: &config::Split) -> Self {
+impl SplitStrategy {
+    pub(super) fn new(policy: &Name, config: &config::SplitConfig) -> Self {
         let total: f64 = config.models.values().sum();
         let weighty = config.models.iter().filter(|(_, weight)| **weight > 0.0);
         let shares = weighty.map(|(model, weight)| (model.clone(), weight / total));
@@ -36,8 +36,8 @@ impl Split {
     }
 }
 
-impl StrategyKind for Split {
-    fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
+impl StrategyKind for SplitStrategy {
+    fn pick(&self, known: &ChoiceContext<'_>) -> Result<StrategyPick, Signal> {
         let facts = known.facts;
         let own = match &self.by {
             SplitBy::Conversation => None,
@@ -52,22 +52,22 @@ impl StrategyKind for Split {
     }
 }
 
-impl Random {
-    pub(super) fn new(config: &config::Random) -> Self {
+impl RandomStrategy {
+    pub(super) fn new(config: &config::RandomConfig) -> Self {
         Self { shares: config.models.iter().map(|model| (model.clone(), 1.0)).collect() }
     }
 }
 
-impl StrategyKind for Random {
-    fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
+impl StrategyKind for RandomStrategy {
+    fn pick(&self, known: &ChoiceContext<'_>) -> Result<StrategyPick, Signal> {
         Ok(drawn("random", Reason::Random, &self.shares, known.facts.live.draw()))
     }
 }
 
-fn drawn(kind: &'static str, reason: Reason, shares: &Shares, place: f64) -> Pick {
-    match Draw::new(shares, place) {
-        Some((model, draw)) => Pick { draw: Some(draw), ..Pick::of(kind, model, reason) },
-        None => Pick::abstain(kind, Reason::UnmappedLabel),
+fn drawn(kind: &'static str, reason: Reason, shares: &ModelShares, place: f64) -> StrategyPick {
+    match ModelDraw::new(shares, place) {
+        Some((model, draw)) => StrategyPick { draw: Some(draw), ..StrategyPick::of(kind, model, reason) },
+        None => StrategyPick::abstain(kind, Reason::UnmappedLabel),
     }
 }
 

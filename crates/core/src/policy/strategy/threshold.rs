@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::doubt::ScoreLimits;
-use super::pick::{Known, Pick, StrategyKind};
+use super::pick::{ChoiceContext, StrategyKind, StrategyPick};
 use crate::config::{self, Name};
-use crate::policy::decision::{Expected, Reason};
-use crate::policy::flip::{Beyond, Lever};
+use crate::policy::decision::{ModelExpectation, Reason};
+use crate::policy::flip::{FlipCandidate, FlipOutcome};
 use crate::policy::signals::Signal;
 use crate::scores::HeadScores;
 
@@ -14,7 +14,7 @@ const KIND: &str = "threshold";
 
 /// A model for each range of scores.
 #[derive(Debug)]
-pub(super) struct Threshold {
+pub(super) struct ThresholdStrategy {
     classifier: Name,
     head: Name,
     /// Least scores and their models, from 0 up.
@@ -22,8 +22,8 @@ pub(super) struct Threshold {
     limits: ScoreLimits,
 }
 
-impl Threshold {
-    pub(super) fn new(config: &config::Threshold) -> Self {
+impl ThresholdStrategy {
+    pub(super) fn new(config: &config::ThresholdConfig) -> Self {
         let rungs = config.rungs().into_iter().map(|rung| (rung.at_least.get(), rung.model)).collect();
         let (classifier, head) = (config.classifier.clone(), config.head.clone());
         let limits = ScoreLimits { max_truncated_tokens: config.max_truncated_tokens, unfamiliar: config.unfamiliar };
@@ -31,10 +31,10 @@ impl Threshold {
     }
 }
 
-impl StrategyKind for Threshold {
-    fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
+impl StrategyKind for ThresholdStrategy {
+    fn pick(&self, known: &ChoiceContext<'_>) -> Result<StrategyPick, Signal> {
         Ok(match known.signals.scores_or_ask(&self.classifier)? {
-            Err(degraded) => Pick::abstain(KIND, Reason::Degraded(degraded)),
+            Err(degraded) => StrategyPick::abstain(KIND, Reason::Degraded(degraded)),
             Ok(scores) => match self.limits.doubt(scores) {
                 Some(doubt) => doubt.abstain(KIND, known, || self.by_score(scores.head(&self.head), known)),
                 None => self.by_score(scores.head(&self.head), known),
@@ -43,45 +43,54 @@ impl StrategyKind for Threshold {
     }
 }
 
-impl Threshold {
-    fn by_score(&self, scores: Option<&HeadScores>, known: &Known<'_>) -> Pick {
+impl ThresholdStrategy {
+    fn by_score(&self, scores: Option<&HeadScores>, known: &ChoiceContext<'_>) -> StrategyPick {
         let read = scores.and_then(|scores| Some((scores, scores.level()?, scores.top()?.0)));
-        let Some((scores, score, label)) = read else { return Pick::abstain(KIND, Reason::UnmappedLabel) };
+        let Some((scores, score, label)) = read else { return StrategyPick::abstain(KIND, Reason::UnmappedLabel) };
         // Where the top threshold stands now, when it is moved to hold a target.
         let moved = known.facts.live.threshold(known.policy);
         let top = self.rungs.len().saturating_sub(1);
         let least = |rung: usize| moved.filter(|_| rung == top && rung > 0).unwrap_or(self.rungs[rung].0);
         let pick = match (0..self.rungs.len()).rev().find(|rung| score >= least(*rung)) {
             Some(rung) => {
-                let pick = Pick { rung: Some(rung), ..Pick::of(KIND, &self.rungs[rung].1, Reason::Threshold) };
+                let pick =
+                    StrategyPick { rung: Some(rung), ..StrategyPick::of(KIND, &self.rungs[rung].1, Reason::Threshold) };
                 if known.is_explained() { self.explain(pick, scores, score, least) } else { pick }
             }
-            None => Pick::abstain(KIND, Reason::LowConfidence), // a score that is not a number is no confidence
+            None => StrategyPick::abstain(KIND, Reason::LowConfidence), // a score that is not a number is no confidence
         };
         #[expect(clippy::cast_possible_truncation, reason = "it came out of f32")]
-        Pick { label: Some(Arc::clone(label)), score: Some(score as f32), ..pick }
+        StrategyPick { label: Some(Arc::clone(label)), score: Some(score as f32), ..pick }
     }
 
     /// Adds where the score would have met another model, and what a pair's probabilities say of the two.
-    fn explain(&self, pick: Pick, scores: &HeadScores, score: f64, least: impl Fn(usize) -> f64) -> Pick {
+    fn explain(
+        &self,
+        pick: StrategyPick,
+        scores: &HeadScores,
+        score: f64,
+        least: impl Fn(usize) -> f64,
+    ) -> StrategyPick {
         let chosen = pick.rung.unwrap_or_default();
         // On the way down a rung begins below the threshold of the next.
         let edge = |rung: usize| least(if rung > chosen { rung } else { rung + 1 });
         let others = (0..self.rungs.len()).filter(|rung| *rung != chosen);
-        let flips = others.map(|rung| Lever {
+        let flips = others.map(|rung| FlipCandidate {
             of: KIND,
             label: None,
             value: score,
             threshold: edge(rung),
-            beyond: Beyond::Model(self.rungs[rung].1.clone()),
+            beyond: FlipOutcome::Model(self.rungs[rung].1.clone()),
         });
         let flips = flips.collect();
         let expected = match (&*self.rungs, &*scores.labels) {
             ([weak, strong], [low, high]) => [(weak, low, 1.0 - score), (strong, high, score)]
-                .map(|((_, model), label, chance)| (model.clone(), Expected::probability(&[label], &self.head, chance)))
+                .map(|((_, model), label, chance)| {
+                    (model.clone(), ModelExpectation::probability(&[label], &self.head, chance))
+                })
                 .into(),
             _ => Vec::new(),
         };
-        Pick { flips, expected, ..pick }
+        StrategyPick { flips, expected, ..pick }
     }
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::doubt::ScoreLimits;
-use super::pick::{Known, Pick, StrategyKind};
-use crate::config::{self, Name, Round};
-use crate::policy::decision::{Expected, Reason};
-use crate::policy::flip::{Beyond, Lever};
+use super::pick::{ChoiceContext, StrategyKind, StrategyPick};
+use crate::config::{self, Name, TierRounding};
+use crate::policy::decision::{ModelExpectation, Reason};
+use crate::policy::flip::{FlipCandidate, FlipOutcome};
 use crate::policy::signals::Signal;
 use crate::scores::HeadScores;
 
@@ -14,18 +14,18 @@ const KIND: &str = "tiers";
 
 /// A model for each label.
 #[derive(Debug)]
-pub(super) struct Tiers {
+pub(super) struct TiersStrategy {
     classifier: Name,
     head: Name,
     /// Lowest first. Labels beside each other that have one model are one tier.
-    tiers: Vec<Tier>,
+    tiers: Vec<LabelTier>,
     min_confidence: f64,
-    round: Round,
+    round: TierRounding,
     limits: ScoreLimits,
 }
 
 #[derive(Debug)]
-struct Tier {
+struct LabelTier {
     model: Name,
     labels: Vec<Name>,
     /// The position of its first label.
@@ -33,20 +33,20 @@ struct Tier {
 }
 
 /// A tier and how probable it is.
-struct Seen<'s> {
+struct TierProbability<'s> {
     tier: usize,
     probability: f64,
     /// The most probable of its labels.
     label: &'s Arc<str>,
 }
 
-impl Tiers {
-    pub(super) fn new(config: &config::Tiers) -> Self {
-        let mut tiers: Vec<Tier> = Vec::new();
+impl TiersStrategy {
+    pub(super) fn new(config: &config::TiersConfig) -> Self {
+        let mut tiers: Vec<LabelTier> = Vec::new();
         for (rung, (label, model)) in config.tiers.iter().enumerate() {
             match tiers.last_mut() {
                 Some(tier) if tier.model == *model => tier.labels.push(label.clone()),
-                _ => tiers.push(Tier { model: model.clone(), labels: vec![label.clone()], rung }),
+                _ => tiers.push(LabelTier { model: model.clone(), labels: vec![label.clone()], rung }),
             }
         }
         Self {
@@ -60,10 +60,10 @@ impl Tiers {
     }
 }
 
-impl StrategyKind for Tiers {
-    fn pick(&self, known: &Known<'_>) -> Result<Pick, Signal> {
+impl StrategyKind for TiersStrategy {
+    fn pick(&self, known: &ChoiceContext<'_>) -> Result<StrategyPick, Signal> {
         Ok(match known.signals.scores_or_ask(&self.classifier)? {
-            Err(degraded) => Pick::abstain(KIND, Reason::Degraded(degraded)),
+            Err(degraded) => StrategyPick::abstain(KIND, Reason::Degraded(degraded)),
             Ok(scores) => match self.limits.doubt(scores) {
                 Some(doubt) => doubt.abstain(KIND, known, || self.by_label(scores.head(&self.head), known)),
                 None => self.by_label(scores.head(&self.head), known),
@@ -72,65 +72,69 @@ impl StrategyKind for Tiers {
     }
 }
 
-impl Tiers {
-    fn by_label(&self, scores: Option<&HeadScores>, known: &Known<'_>) -> Pick {
+impl TiersStrategy {
+    fn by_label(&self, scores: Option<&HeadScores>, known: &ChoiceContext<'_>) -> StrategyPick {
         let Some((top, score)) = scores.and_then(HeadScores::top) else {
-            return Pick::abstain(KIND, Reason::UnmappedLabel);
+            return StrategyPick::abstain(KIND, Reason::UnmappedLabel);
         };
         // A score that is not a number is no confidence; it counts as the greatest.
         if score.is_nan() {
-            let none = Pick::abstain(KIND, Reason::LowConfidence);
-            return Pick { label: Some(Arc::clone(top)), score: Some(score), ..none };
+            let none = StrategyPick::abstain(KIND, Reason::LowConfidence);
+            return StrategyPick { label: Some(Arc::clone(top)), score: Some(score), ..none };
         }
         let best = |scores| self.seen(scores).max_by(|a, b| a.probability.total_cmp(&b.probability));
         let Some((scores, best)) = scores.and_then(|scores| Some((scores, best(scores)?))) else {
-            let none = Pick::abstain(KIND, Reason::UnmappedLabel);
-            return Pick { label: Some(Arc::clone(top)), score: Some(score), ..none };
+            let none = StrategyPick::abstain(KIND, Reason::UnmappedLabel);
+            return StrategyPick { label: Some(Arc::clone(top)), score: Some(score), ..none };
         };
         #[expect(clippy::cast_possible_truncation, reason = "a sum of f32")]
         let score = best.probability as f32;
-        let pick = Pick { label: Some(Arc::clone(best.label)), score: Some(score), ..self.by_tier(&best) };
+        let pick = StrategyPick { label: Some(Arc::clone(best.label)), score: Some(score), ..self.by_tier(&best) };
         if known.is_explained() { self.explain(pick, &best, scores) } else { pick }
     }
 
-    fn by_tier(&self, best: &Seen<'_>) -> Pick {
+    fn by_tier(&self, best: &TierProbability<'_>) -> StrategyPick {
         let tier = &self.tiers[best.tier];
         if best.probability >= self.min_confidence {
-            return Pick { rung: Some(tier.rung), ..Pick::of(KIND, &tier.model, Reason::Tier) };
+            return StrategyPick { rung: Some(tier.rung), ..StrategyPick::of(KIND, &tier.model, Reason::Tier) };
         }
         match self.round {
-            Round::Up => {
+            TierRounding::Up => {
                 let up = self.tiers.get(best.tier + 1).unwrap_or(tier);
-                Pick { rung: Some(up.rung), ..Pick::of(KIND, &up.model, Reason::RoundedUp) }
+                StrategyPick { rung: Some(up.rung), ..StrategyPick::of(KIND, &up.model, Reason::RoundedUp) }
             }
-            Round::None => Pick::abstain(KIND, Reason::LowConfidence),
+            TierRounding::None => StrategyPick::abstain(KIND, Reason::LowConfidence),
         }
     }
 
     /// Iterates over the tiers that the head has labels for.
-    fn seen<'s>(&self, scores: &'s HeadScores) -> impl Iterator<Item = Seen<'s>> {
+    fn seen<'s>(&self, scores: &'s HeadScores) -> impl Iterator<Item = TierProbability<'s>> {
         let probability = |label: &Name| {
             let index = scores.labels.iter().position(|own| **own == *label.as_str())?;
             Some((&scores.labels[index], f64::from(*scores.probabilities.get(index)?)))
         };
-        self.tiers.iter().enumerate().filter_map(move |(tier, Tier { labels, .. })| {
+        self.tiers.iter().enumerate().filter_map(move |(tier, LabelTier { labels, .. })| {
             let (label, _) = labels.iter().filter_map(probability).max_by(|a, b| a.1.total_cmp(&b.1))?;
-            Some(Seen { tier, label, probability: labels.iter().filter_map(probability).map(|(_, p)| p).sum() })
+            Some(TierProbability {
+                tier,
+                label,
+                probability: labels.iter().filter_map(probability).map(|(_, p)| p).sum(),
+            })
         })
     }
 
     /// Adds which probabilities would have met another model, and how probable each model's tiers are.
-    fn explain(&self, pick: Pick, best: &Seen<'_>, scores: &HeadScores) -> Pick {
+    fn explain(&self, pick: StrategyPick, best: &TierProbability<'_>, scores: &HeadScores) -> StrategyPick {
         let mut flips = vec![self.confidence(best, best.probability)];
         for other in self.seen(scores).filter(|other| other.tier != best.tier) {
             // What the one gains the best one loses, until they are alike.
             let alike = f64::midpoint(best.probability, other.probability);
-            flips.push(Lever {
+            flips.push(FlipCandidate {
                 of: "probability",
                 label: Some(Arc::clone(other.label)),
                 value: other.probability,
                 threshold: alike,
-                beyond: Beyond::of(self.by_tier(&Seen { probability: alike, ..other }).model.as_ref()),
+                beyond: FlipOutcome::of(self.by_tier(&TierProbability { probability: alike, ..other }).model.as_ref()),
             });
             // Both may be too small to be sure of.
             if alike < self.min_confidence {
@@ -138,8 +142,8 @@ impl Tiers {
             }
         }
         let mut models: Vec<(&Name, Vec<&str>, f64)> = Vec::new();
-        for Seen { tier, probability, .. } in self.seen(scores) {
-            let Tier { model, labels, .. } = &self.tiers[tier];
+        for TierProbability { tier, probability, .. } in self.seen(scores) {
+            let LabelTier { model, labels, .. } = &self.tiers[tier];
             let place = models.iter().position(|(own, ..)| *own == model).unwrap_or_else(|| {
                 models.push((model, Vec::new(), 0.0));
                 models.len() - 1
@@ -148,21 +152,21 @@ impl Tiers {
             models[place].2 += probability;
         }
         let expected = models.into_iter().map(|(model, labels, probability)| {
-            (model.clone(), Expected::probability(&labels, &self.head, probability))
+            (model.clone(), ModelExpectation::probability(&labels, &self.head, probability))
         });
-        Pick { flips, expected: expected.collect(), ..pick }
+        StrategyPick { flips, expected: expected.collect(), ..pick }
     }
 
     /// Returns what comes of it where `seen` crosses the confidence that is asked for.
-    fn confidence(&self, seen: &Seen<'_>, probability: f64) -> Lever {
+    fn confidence(&self, seen: &TierProbability<'_>, probability: f64) -> FlipCandidate {
         let is_sure = probability >= self.min_confidence;
         let across = if is_sure { f64::NEG_INFINITY } else { self.min_confidence };
-        Lever {
+        FlipCandidate {
             of: "min_confidence",
             label: Some(Arc::clone(seen.label)),
             value: probability,
             threshold: self.min_confidence,
-            beyond: Beyond::of(self.by_tier(&Seen { probability: across, ..*seen }).model.as_ref()),
+            beyond: FlipOutcome::of(self.by_tier(&TierProbability { probability: across, ..*seen }).model.as_ref()),
         }
     }
 }

@@ -14,18 +14,21 @@ struct ScriptedSignals {
 impl SignalSource for ScriptedSignals {
     type Stop = &'static str;
 
-    async fn pin(&mut self) -> Result<Held, Self::Stop> {
+    async fn pin(&mut self) -> Result<PinLookup, Self::Stop> {
         self.asked.push("pin".to_owned());
-        Ok(Held::Nothing)
+        Ok(PinLookup::Nothing)
     }
 
-    async fn scores(&mut self, classifier: &Name) -> Result<Result<Scores, Degraded>, Self::Stop> {
+    async fn scores(&mut self, classifier: &Name) -> Result<Result<Scores, ClassifierFailure>, Self::Stop> {
         self.asked.push(classifier.to_string());
         let head = |scores: [f32; 3]| HeadScores::new("tier", &["simple", "medium", "complex"], &scores);
         self.scores.map(|scores| Ok(Scores::of(vec![head(scores)])))
     }
 
-    async fn similarities(&mut self, _strategy: &str) -> Result<Result<Similarities, Degraded>, Self::Stop> {
+    async fn similarities(
+        &mut self,
+        _strategy: &str,
+    ) -> Result<Result<RouteSimilarities, ClassifierFailure>, Self::Stop> {
         Err("no similarities")
     }
 
@@ -37,7 +40,7 @@ impl SignalSource for ScriptedSignals {
 /// A world whose kill switch is turned.
 struct KilledWorld;
 
-impl Live for KilledWorld {
+impl PolicyWorld for KilledWorld {
     fn is_killed(&self, _policy: &Name) -> bool {
         true
     }
@@ -46,7 +49,7 @@ impl Live for KilledWorld {
 /// Drives the first policy of `file`; the source has everything at hand, so that nothing waits.
 fn drive(
     file: &str,
-    signals: &mut Signals,
+    signals: &mut KnownSignals,
     source: &mut ScriptedSignals,
 ) -> Result<(String, &'static str), &'static str> {
     let set = set(file);
@@ -66,7 +69,7 @@ fn with_affinity() -> String {
 
 #[test]
 fn each_signal_is_asked_for_once_in_the_order_of_need_and_kept() {
-    let mut signals = Signals::default();
+    let mut signals = KnownSignals::default();
     let mut source = ScriptedSignals { scores: Ok([1.0, 0.0, 0.0]), asked: Vec::new() };
 
     let first = drive(&with_affinity(), &mut signals, &mut source);
@@ -81,21 +84,21 @@ fn each_signal_is_asked_for_once_in_the_order_of_need_and_kept() {
 fn a_source_that_gives_up_ends_the_decision() {
     let mut source = ScriptedSignals { scores: Err("no log"), asked: Vec::new() };
 
-    assert_eq!(drive(FILE, &mut Signals::default(), &mut source), Err("no log"));
+    assert_eq!(drive(FILE, &mut KnownSignals::default(), &mut source), Err("no log"));
 }
 
 #[test]
 fn mode_kill_switch_and_rollout_say_which_part_a_policy_takes() {
-    let part = |mode: &str, live: &(dyn Live + Sync)| {
+    let part = |mode: &str, live: &(dyn PolicyWorld + Sync)| {
         let file = FILE.replacen("    strategy:", &format!("    {mode}\n    strategy:"), 1);
         set(&file).policies[0].participation(&RequestFacts { live, ..facts("auto") })
     };
 
-    assert_eq!(part("mode: route", &Unknown), Participation::Decide);
-    assert_eq!(part("mode: shadow", &Unknown), Participation::Decide);
-    assert_eq!(part("mode: off", &Unknown), Participation::None);
-    assert_eq!(part("mode: route", &KilledWorld), Participation::StandIn(Reason::KillSwitch));
-    assert_eq!(part("mode: shadow", &KilledWorld), Participation::None);
-    assert_eq!(part("rollout: 0", &Unknown), Participation::StandIn(Reason::NotRolledOut));
-    assert_eq!(part("mode: shadow\n    rollout: 0", &Unknown), Participation::Decide);
+    assert_eq!(part("mode: route", &UnknownWorld), PolicyParticipation::Decide);
+    assert_eq!(part("mode: shadow", &UnknownWorld), PolicyParticipation::Decide);
+    assert_eq!(part("mode: off", &UnknownWorld), PolicyParticipation::None);
+    assert_eq!(part("mode: route", &KilledWorld), PolicyParticipation::StandIn(Reason::KillSwitch));
+    assert_eq!(part("mode: shadow", &KilledWorld), PolicyParticipation::None);
+    assert_eq!(part("rollout: 0", &UnknownWorld), PolicyParticipation::StandIn(Reason::NotRolledOut));
+    assert_eq!(part("mode: shadow\n    rollout: 0", &UnknownWorld), PolicyParticipation::Decide);
 }

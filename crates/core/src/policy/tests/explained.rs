@@ -10,11 +10,11 @@ const LEVELS: &str = "{kind: tiers, classifier: default, head: complexity, min_c
   tiers: {'0': small, '1': small, '2': standard, '3': frontier}}";
 const PAIR: &str = "{kind: threshold, classifier: default, strong: frontier, weak: small, threshold: 0.5}";
 
-fn explained(strategy: &str, signals: &Signals) -> Decision {
+fn explained(strategy: &str, signals: &KnownSignals) -> Decision {
     decide_in(&policy(strategy), &World::default(), signals)
 }
 
-fn wins(strong: f32) -> Signals {
+fn wins(strong: f32) -> KnownSignals {
     heads(vec![head("strong_wins", &["weak", "strong"], &[1.0 - strong, strong])])
 }
 
@@ -23,7 +23,7 @@ type Shown<'d> = (&'static str, Option<&'d str>, [i64; 2], Option<&'d str>);
 
 /// Returns what a choice hangs on: of what, whose, from where to where in hundredths, and the model there.
 fn flip(decision: &Decision) -> Option<Shown<'_>> {
-    let Flip { of, label, value, threshold, model } = decision.flip.as_deref()?;
+    let DecisionFlip { of, label, value, threshold, model } = decision.flip.as_deref()?;
     #[expect(clippy::cast_possible_truncation, reason = "hundredths")]
     let hundredths = [value, threshold].map(|number| (number * 100.0).round() as i64);
     Some((of, label.as_deref(), hundredths, model.as_deref()))
@@ -93,10 +93,10 @@ fn what_was_cut_says_what_would_have_been_chosen_of_the_whole() {
 #[test]
 fn chance_a_judge_and_missing_scores_hang_on_no_number() {
     for (strategy, signals) in [
-        ("{kind: split, models: {small: 1, frontier: 1}}", Signals::default()),
-        ("{kind: random, models: [small, frontier]}", Signals::default()),
+        ("{kind: split, models: {small: 1, frontier: 1}}", KnownSignals::default()),
+        ("{kind: random, models: [small, frontier]}", KnownSignals::default()),
         (JUDGE, judged(Ok("hard"))),
-        (LEVELS, asked(Err(Degraded::Deadline))),
+        (LEVELS, asked(Err(ClassifierFailure::Deadline))),
         (PAIR, wins(f32::NAN)),
     ] {
         assert_eq!(flip(&explained(strategy, &signals)), None, "{strategy}");
@@ -108,7 +108,7 @@ fn a_judge_that_is_less_sure_than_it_must_be_abstains_and_says_what_would_do() {
     let strict = JUDGE.replace("judge: small,", "judge: small, min_confidence: 0.7,");
     let said = |strategy: &str, confidence| {
         let judgements = vec![("policies[0].strategy".into(), Ok(judgement("hard", confidence)))];
-        explained(strategy, &Signals { judgements, ..Signals::default() })
+        explained(strategy, &KnownSignals { judgements, ..KnownSignals::default() })
     };
 
     let (sure, unsure, silent) = (said(&strict, Some(0.7)), said(&strict, Some(0.5)), said(&strict, None));
@@ -129,7 +129,7 @@ fn each_stage_says_what_it_hangs_on_and_the_decision_what_the_last_does() {
     let unsure = levels([0.4, 0.0, 0.3, 0.3]);
     let answer = judgement("frontier", None);
     let judgements = vec![("policies[0].strategy.stages[1]".into(), Ok(answer))];
-    let decision = explained(CASCADE, &Signals { judgements, ..unsure });
+    let decision = explained(CASCADE, &KnownSignals { judgements, ..unsure });
 
     assert_eq!((flip(&decision), decision.cost_usd), (None, Some(0.002)));
     let first = decision.stages[0].flip.as_ref().expect("the first stage was not sure");
@@ -160,14 +160,16 @@ fn a_hierarchy_says_which_domain_would_have_led_elsewhere() {
 fn a_rule_says_what_would_serve_without_it_where_that_is_known() {
     let with = |strategy: &str, rules: &str| set(&format!("{}{strategy}\n    rules: [{rules}]\n", strategies::MODELS));
     let random = "{kind: random, models: [small]}";
-    let decided = |set: &PolicySet, signals: &Signals| decide_in(set, &World::default(), signals);
+    let decided = |set: &PolicySet, signals: &KnownSignals| decide_in(set, &World::default(), signals);
 
-    let alone = decided(&with(random, "{when: 'true', use: frontier}"), &Signals::default());
-    let next =
-        decided(&with(random, "{when: 'true', use: frontier}, {when: 'true', use: standard}"), &Signals::default());
-    let unasked = decided(&with(PAIR, "{when: 'true', use: frontier}"), &Signals::default());
+    let alone = decided(&with(random, "{when: 'true', use: frontier}"), &KnownSignals::default());
+    let next = decided(
+        &with(random, "{when: 'true', use: frontier}, {when: 'true', use: standard}"),
+        &KnownSignals::default(),
+    );
+    let unasked = decided(&with(PAIR, "{when: 'true', use: frontier}"), &KnownSignals::default());
     let denied = "{when: 'true', use: frontier}, {when: 'true', deny: {message: no}}";
-    let denied = decided(&with(random, denied), &Signals::default());
+    let denied = decided(&with(random, denied), &KnownSignals::default());
 
     assert_eq!(flip(&alone), Some(("rule", Some("0"), [100, 0], Some("small"))));
     assert_eq!(flip(&next), Some(("rule", Some("0"), [100, 0], Some("standard"))));
@@ -181,7 +183,7 @@ fn rules_that_no_request_gets_to_have_values_too() {
       {when: scores.default.tier.simple > 0.5, use: small}";
     let set = set(&format!("{}{PAIR}\n    rules: [{rules}]\n", strategies::MODELS));
 
-    let values = set.policies[0].rule_values(&facts("auto"), &Features::default(), &Signals::default());
+    let values = set.policies[0].rule_values(&facts("auto"), &Features::default(), &KnownSignals::default());
 
     assert_eq!(values, [Some(true), Some(false), None, None]);
 }
@@ -189,7 +191,7 @@ fn rules_that_no_request_gets_to_have_values_too() {
 /// Returns what is expected of a model: how likely it is to succeed, what that is, and what it costs.
 fn expected(decision: &Decision, model: &str) -> (Option<f64>, Option<String>, Option<f64>) {
     let candidate = decision.candidates.iter().find(|one| one.model.as_str() == model).expect("a candidate");
-    let Expected { success, success_is, cost_usd, .. } = candidate.expected.clone().unwrap_or_default();
+    let ModelExpectation { success, success_is, cost_usd, .. } = candidate.expected.clone().unwrap_or_default();
     let rounded = |number: f64| (number * 1e6).round() / 1e6;
     (success.map(rounded), success_is, cost_usd.map(rounded))
 }
@@ -210,7 +212,7 @@ fn every_candidate_has_a_cost_and_what_a_calibrated_score_says_of_it() {
     assert_eq!(expected(&near, "frontier"), is(0.25, "cosine to `code`", 0.016));
     assert_eq!(expected(&near, "standard"), (None, None, Some(0.0032)));
 
-    let split = explained("{kind: split, models: {small: 1, frontier: 1}}", &Signals::default());
+    let split = explained("{kind: split, models: {small: 1, frontier: 1}}", &KnownSignals::default());
     assert_eq!(expected(&split, "frontier"), (None, None, Some(0.016)));
 }
 
@@ -220,18 +222,18 @@ fn a_request_that_no_model_fits_shows_costs_as_well() {
     let set = policy("{kind: random, models: [small]}");
 
     let step = set.policies[0]
-        .step(&RequestFacts { live: &forbidden, ..facts("auto") }, &Features::default(), &{ Signals::default() });
+        .step(&RequestFacts { live: &forbidden, ..facts("auto") }, &Features::default(), &{ KnownSignals::default() });
 
-    let Step::Deny(denial) = step else { panic!("{step:?}") };
+    let PolicyStep::Deny(denial) = step else { panic!("{step:?}") };
     assert!(denial.candidates[0].expected.as_ref().is_some_and(|expected| expected.cost_usd.is_some()), "{denial:?}");
 }
 
 #[test]
 fn a_decision_that_nobody_wants_explained_says_nothing_of_all_that() {
-    let plain = |strategy: &str, signals: &Signals| {
+    let plain = |strategy: &str, signals: &KnownSignals| {
         let facts = RequestFacts::bare("auto", "/v1/chat/completions");
         match policy(strategy).policies[0].step(&facts, &Features::default(), signals) {
-            Step::Decide(decision) => decision,
+            PolicyStep::Decide(decision) => decision,
             other => panic!("{other:?}"),
         }
     };

@@ -25,13 +25,13 @@ fn policy(prices: [&str; 2], housekeeping: &str) -> PolicySet {
     set(&FILE.replace("PRICE_SMALL", small).replace("PRICE_STANDARD", standard).replace("HOUSEKEEPING", housekeeping))
 }
 
-fn decided(policy: &PolicySet, purpose: Purpose, tokens: u64) -> Result<(String, &'static str, Keep), Signal> {
+fn decided(policy: &PolicySet, purpose: Purpose, tokens: u64) -> Result<(String, &'static str, PinUpdate), Signal> {
     let features = features(|features| features.purpose = purpose);
     let features = features.with_tokens(TokenCount { tokens, estimated: false });
-    match policy.policies[0].step(&facts("auto"), &features, &Signals::default()) {
-        Step::Decide(decision) => Ok((decision.model.to_string(), decision.reason.as_str(), decision.keep)),
-        Step::Need(signal) => Err(signal),
-        Step::Deny(denial) => panic!("{denial:?}"),
+    match policy.policies[0].step(&facts("auto"), &features, &KnownSignals::default()) {
+        PolicyStep::Decide(decision) => Ok((decision.model.to_string(), decision.reason.as_str(), decision.keep)),
+        PolicyStep::Need(signal) => Err(signal),
+        PolicyStep::Deny(denial) => panic!("{denial:?}"),
     }
 }
 
@@ -44,23 +44,27 @@ fn the_cheapest_model_keeps_house_and_nobody_is_asked() {
     let unpriced = policy(["supports: [tools]", "price: {input: 0.1, output: 0.1}"], "");
 
     for purpose in Purpose::ALL.into_iter().filter(|purpose| !matches!(purpose, Purpose::Answer | Purpose::Topic)) {
-        assert_eq!(decided(&rising, purpose, 10), Ok(("small".into(), "housekeeping", Keep::Nothing)), "{purpose:?}");
+        assert_eq!(
+            decided(&rising, purpose, 10),
+            Ok(("small".into(), "housekeeping", PinUpdate::Nothing)),
+            "{purpose:?}"
+        );
     }
-    assert_eq!(decided(&falling, Purpose::Title, 10), Ok(("standard".into(), "housekeeping", Keep::Nothing)));
-    assert_eq!(decided(&unpriced, Purpose::Title, 10), Ok(("small".into(), "housekeeping", Keep::Nothing)));
+    assert_eq!(decided(&falling, Purpose::Title, 10), Ok(("standard".into(), "housekeeping", PinUpdate::Nothing)));
+    assert_eq!(decided(&unpriced, Purpose::Title, 10), Ok(("small".into(), "housekeeping", PinUpdate::Nothing)));
 }
 
 #[test]
 fn the_cheapest_model_that_fits_keeps_house() {
     let policy = policy(RISING, "");
 
-    assert_eq!(decided(&policy, Purpose::Summary, 1500), Ok(("standard".into(), "context", Keep::Nothing)));
-    assert_eq!(decided(&policy, Purpose::Summary, 2500), Ok(("frontier".into(), "context", Keep::Nothing)));
+    assert_eq!(decided(&policy, Purpose::Summary, 1500), Ok(("standard".into(), "context", PinUpdate::Nothing)));
+    assert_eq!(decided(&policy, Purpose::Summary, 2500), Ok(("frontier".into(), "context", PinUpdate::Nothing)));
 }
 
 #[test]
 fn a_rule_comes_before_and_touches_no_pin_either() {
-    assert_eq!(decided(&policy(RISING, ""), Purpose::Topic, 10), Ok(("frontier".into(), "rule", Keep::Nothing)));
+    assert_eq!(decided(&policy(RISING, ""), Purpose::Topic, 10), Ok(("frontier".into(), "rule", PinUpdate::Nothing)));
 }
 
 #[test]

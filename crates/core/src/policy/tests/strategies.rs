@@ -29,13 +29,13 @@ pub(super) struct World {
     pub(super) header: Option<(&'static str, &'static str)>,
 }
 
-impl Live for World {
+impl PolicyWorld for World {
     fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         self.header.filter(|(own, _)| *own == name).map(|(_, value)| value.into())
     }
 
-    fn health(&self, model: &Name) -> Health {
-        if self.down == Some(model.as_str()) { Health::Down } else { Health::Up }
+    fn health(&self, model: &Name) -> ProviderHealth {
+        if self.down == Some(model.as_str()) { ProviderHealth::Down } else { ProviderHealth::Up }
     }
 
     fn allows(&self, model: &Name) -> bool {
@@ -59,24 +59,24 @@ pub(super) fn policy(strategy: &str) -> PolicySet {
     set(&format!("{MODELS}{strategy}\n"))
 }
 
-fn step_in(set: &PolicySet, world: &World, signals: &Signals) -> Step {
+fn step_in(set: &PolicySet, world: &World, signals: &KnownSignals) -> PolicyStep {
     set.policies[0].step(&RequestFacts { live: world, ..facts("auto") }, &Features::default(), signals)
 }
 
-pub(super) fn decide_in(set: &PolicySet, world: &World, signals: &Signals) -> Decision {
+pub(super) fn decide_in(set: &PolicySet, world: &World, signals: &KnownSignals) -> Decision {
     match step_in(set, world, signals) {
-        Step::Decide(decision) => decision,
+        PolicyStep::Decide(decision) => decision,
         other => panic!("{other:?}"),
     }
 }
 
-pub(super) fn decided(strategy: &str, signals: &Signals) -> Decision {
+pub(super) fn decided(strategy: &str, signals: &KnownSignals) -> Decision {
     decide_in(&policy(strategy), &World::default(), signals)
 }
 
-fn needed(strategy: &str, signals: &Signals) -> Signal {
+fn needed(strategy: &str, signals: &KnownSignals) -> Signal {
     match step_in(&policy(strategy), &World::default(), signals) {
-        Step::Need(signal) => signal,
+        PolicyStep::Need(signal) => signal,
         other => panic!("{other:?}"),
     }
 }
@@ -89,11 +89,11 @@ pub(super) fn head(head: &str, labels: &[&str], probabilities: &[f32]) -> HeadSc
     HeadScores::new(head, labels, probabilities)
 }
 
-pub(super) fn heads(heads: Vec<HeadScores>) -> Signals {
+pub(super) fn heads(heads: Vec<HeadScores>) -> KnownSignals {
     asked(Ok(Scores::of(heads)))
 }
 
-pub(super) fn levels(probabilities: [f32; 4]) -> Signals {
+pub(super) fn levels(probabilities: [f32; 4]) -> KnownSignals {
     heads(vec![head("complexity", &["0", "1", "2", "3"], &probabilities)])
 }
 
@@ -124,7 +124,7 @@ fn a_tier_that_is_not_sure_is_rounded_up_by_one_and_the_highest_stays() {
     assert_eq!(outcome([0.7, 0.1, 0.2, 0.0]), "small");
 }
 
-pub(super) fn successes(small: f32, standard: f32, frontier: f32) -> Signals {
+pub(super) fn successes(small: f32, standard: f32, frontier: f32) -> KnownSignals {
     let one =
         |model: &str, success: f32| head(&format!("success/{model}"), &["wrong", "right"], &[1.0 - success, success]);
     heads(vec![one("small", small), one("standard", standard), one("frontier", frontier)])
@@ -141,7 +141,7 @@ fn utility_takes_the_most_success_for_what_it_costs() {
     let middle = decided(UTILITY, &successes(0.3, 0.7, 0.8));
 
     assert_eq!([&easy, &middle, &hard].map(|decision| decision.model.as_str()), ["small", "standard", "frontier"]);
-    assert_eq!((hard.by, hard.reason, hard.score), (By::Strategy("utility"), Reason::Utility, Some(0.9)));
+    assert_eq!((hard.by, hard.reason, hard.score), (DecisionMaker::Strategy("utility"), Reason::Utility, Some(0.9)));
     let expected =
         hard.candidates.iter().find(|one| one.model.as_str() == "frontier").and_then(|one| one.expected.clone());
     let expected = expected.expect("the strategy compares it");
@@ -172,7 +172,7 @@ fn utility_counts_latency_and_expects_no_longer_answer_than_was_asked_for() {
 
     let short = features(|features| features.request.max_output_tokens = 10);
     let step = policy(UTILITY).policies[0].step(&facts("auto"), &short, &successes(0.5, 0.6, 0.7));
-    assert!(matches!(step, Step::Decide(decision) if decision.model.as_str() == "frontier"));
+    assert!(matches!(step, PolicyStep::Decide(decision) if decision.model.as_str() == "frontier"));
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn utility_takes_chances_from_any_head_or_as_they_are_given() {
 #[test]
 fn utility_without_scores_abstains() {
     assert_eq!(
-        model_and_reason(&decided(UTILITY, &asked(Err(Degraded::Deadline)))),
+        model_and_reason(&decided(UTILITY, &asked(Err(ClassifierFailure::Deadline)))),
         ("frontier", "classifier_deadline")
     );
     assert_eq!(model_and_reason(&decided(UTILITY, &levels([1.0; 4]))), ("frontier", "unmapped_label"));
@@ -199,14 +199,14 @@ pub(super) const SIMILARITY: &str =
     "{kind: similarity, classifier: default, threshold: 0.4, otherwise: standard, routes: [
   {model: small, description: small talk}, {name: code, model: frontier, examples: [fix my code], threshold: 0.7}]}";
 
-pub(super) fn similar(similarities: &[f32]) -> Signals {
-    let known = Ok(Similarities(similarities.to_vec()));
-    Signals { similarities: vec![("policies[0].strategy".into(), known)], ..Signals::default() }
+pub(super) fn similar(similarities: &[f32]) -> KnownSignals {
+    let known = Ok(RouteSimilarities(similarities.to_vec()));
+    KnownSignals { similarities: vec![("policies[0].strategy".into(), known)], ..KnownSignals::default() }
 }
 
 #[test]
 fn similarity_asks_for_its_routes_and_takes_the_nearest_that_is_near_enough() {
-    let asks = needed(SIMILARITY, &Signals::default());
+    let asks = needed(SIMILARITY, &KnownSignals::default());
     assert_eq!(asks, Signal::Similarities { strategy: "policies[0].strategy".into() });
 
     assert_eq!(model_and_reason(&decided(SIMILARITY, &similar(&[0.5, 0.8]))), ("frontier", "similarity"));
@@ -229,9 +229,9 @@ fn similarity_shows_its_route_and_what_would_have_been_near_enough() {
 pub(super) const JUDGE: &str = "{kind: judge, judge: small, otherwise: standard, choices: [
   {label: easy, model: small, description: easy ones}, {label: hard, model: frontier, description: hard ones}]}";
 
-pub(super) fn judged(said: Result<&str, JudgeFailure>) -> Signals {
+pub(super) fn judged(said: Result<&str, JudgeFailure>) -> KnownSignals {
     let said = said.map(|label| Judgement { cost_usd: Some(0.001), ..judgement(label, None) });
-    Signals { judgements: vec![("policies[0].strategy".into(), said)], ..Signals::default() }
+    KnownSignals { judgements: vec![("policies[0].strategy".into(), said)], ..KnownSignals::default() }
 }
 
 pub(super) fn judgement(label: &str, confidence: Option<f32>) -> Judgement {
@@ -241,7 +241,7 @@ pub(super) fn judgement(label: &str, confidence: Option<f32>) -> Judgement {
 
 #[test]
 fn a_judge_s_label_chooses_and_a_judge_that_fails_abstains() {
-    assert!(matches!(needed(JUDGE, &Signals::default()), Signal::Judgement { .. }));
+    assert!(matches!(needed(JUDGE, &KnownSignals::default()), Signal::Judgement { .. }));
 
     assert_eq!(model_and_reason(&decided(JUDGE, &judged(Ok("hard")))), ("frontier", "judge"));
     assert_eq!(model_and_reason(&decided(JUDGE, &judged(Ok("odd")))), ("standard", "unmapped_label"));
@@ -257,7 +257,7 @@ fn a_split_keeps_its_shares_and_a_conversation_its_side() {
     let set = policy("{kind: split, models: {small: 9, frontier: 1}}");
     let chosen = |conversation| {
         let world = World { conversation, ..World::default() };
-        decide_in(&set, &world, &Signals::default()).model.to_string()
+        decide_in(&set, &world, &KnownSignals::default()).model.to_string()
     };
 
     let frontier = (0..10_000).filter(|conversation| chosen(*conversation) == "frontier").count();
@@ -270,7 +270,7 @@ fn a_split_by_header_or_with_another_seed_falls_otherwise() {
     let sides = |strategy: &str, header: &'static str| {
         let set = policy(strategy);
         let world = |conversation| World { conversation, header: Some(("x-user", header)), ..World::default() };
-        (0..64).map(|one| decide_in(&set, &world(one), &Signals::default()).model.to_string()).collect::<Vec<_>>()
+        (0..64).map(|one| decide_in(&set, &world(one), &KnownSignals::default()).model.to_string()).collect::<Vec<_>>()
     };
     let by_header = "{kind: split, models: {small: 1, frontier: 1}, by: {header: X-User}}";
 
@@ -283,7 +283,8 @@ fn a_split_by_header_or_with_another_seed_falls_otherwise() {
 #[test]
 fn random_takes_each_model_by_its_share_of_the_draws() {
     let set = policy("{kind: random, models: [small, frontier, frontier]}");
-    let chosen = |draw| decide_in(&set, &World { draw, ..World::default() }, &Signals::default()).model.to_string();
+    let chosen =
+        |draw| decide_in(&set, &World { draw, ..World::default() }, &KnownSignals::default()).model.to_string();
 
     assert_eq!([0.0, 0.33, 0.34, 0.999, 1.0].map(chosen), ["small", "small", "frontier", "frontier", "frontier"]);
 }
@@ -368,7 +369,7 @@ pub(super) const CASCADE: &str = "{kind: cascade, otherwise: standard, stages: [
 fn the_first_stage_that_is_sure_decides_and_the_later_ones_are_not_asked() {
     let sure = decided(CASCADE, &levels([0.9, 0.05, 0.05, 0.0]));
 
-    assert_eq!((model_and_reason(&sure), sure.by), (("small", "tier"), By::Strategy("tiers")));
+    assert_eq!((model_and_reason(&sure), sure.by), (("small", "tier"), DecisionMaker::Strategy("tiers")));
     assert_eq!(sure.stages.len(), 1);
 }
 
@@ -379,9 +380,9 @@ fn a_stage_that_abstains_leads_to_the_next_and_what_each_cost_is_seen() {
 
     let answer = judgement("frontier", None);
     let judgements = vec![("policies[0].strategy.stages[1]".into(), Ok(answer))];
-    let decision = decided(CASCADE, &Signals { judgements, ..unsure });
+    let decision = decided(CASCADE, &KnownSignals { judgements, ..unsure });
 
-    assert_eq!((model_and_reason(&decision), decision.by), (("frontier", "judge"), By::Strategy("judge")));
+    assert_eq!((model_and_reason(&decision), decision.by), (("frontier", "judge"), DecisionMaker::Strategy("judge")));
     let stages: Vec<_> =
         decision.stages.iter().map(|stage| (stage.strategy, stage.reason.as_str(), stage.cost_usd)).collect();
     assert_eq!(stages, [("tiers", "low_confidence", None), ("judge", "judge", Some(0.002))]);
@@ -390,7 +391,7 @@ fn a_stage_that_abstains_leads_to_the_next_and_what_each_cost_is_seen() {
 #[test]
 fn where_every_stage_abstains_the_cascade_s_otherwise_serves() {
     let judgements = vec![("policies[0].strategy.stages[1]".into(), Err(JudgeFailure::Timeout))];
-    let decision = decided(CASCADE, &Signals { judgements, ..asked(Err(Degraded::QueueFull)) });
+    let decision = decided(CASCADE, &KnownSignals { judgements, ..asked(Err(ClassifierFailure::QueueFull)) });
 
     assert_eq!(model_and_reason(&decision), ("standard", "judge_timeout"));
 }
@@ -399,13 +400,13 @@ pub(super) const HIERARCHY: &str = "{kind: hierarchy, classifier: default, min_c
   branches: [{labels: [law, math], strategy: {kind: threshold, classifier: second, strong: frontier, weak: small, threshold: 0.5}}],
   default: {kind: random, models: [small]}}";
 
-pub(super) fn domain(law: f32) -> Signals {
+pub(super) fn domain(law: f32) -> KnownSignals {
     heads(vec![head("domain", &["law", "poetry"], &[law, 1.0 - law])])
 }
 
 #[test]
 fn a_hierarchy_asks_the_domain_first_and_then_that_domain_s_strategy() {
-    assert_eq!(needed(HIERARCHY, &Signals::default()), scores_of("default"));
+    assert_eq!(needed(HIERARCHY, &KnownSignals::default()), scores_of("default"));
     assert_eq!(needed(HIERARCHY, &domain(0.9)), scores_of("second"));
 
     let mut known = domain(0.9);
@@ -426,5 +427,5 @@ fn scores_of(classifier: &str) -> Signal {
 fn other_domains_and_doubtful_ones_get_the_default() {
     assert_eq!(model_and_reason(&decided(HIERARCHY, &domain(0.1))), ("small", "random"));
     assert_eq!(model_and_reason(&decided(HIERARCHY, &domain(0.5))), ("small", "random"));
-    assert_eq!(model_and_reason(&decided(HIERARCHY, &asked(Err(Degraded::Deadline)))), ("small", "random"));
+    assert_eq!(model_and_reason(&decided(HIERARCHY, &asked(Err(ClassifierFailure::Deadline)))), ("small", "random"));
 }

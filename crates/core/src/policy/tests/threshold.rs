@@ -22,13 +22,13 @@ policies:
       otherwise: standard
 ";
 
-fn wins(head: &str, probability: f32) -> Signals {
+fn wins(head: &str, probability: f32) -> KnownSignals {
     asked(Ok(Scores::of(vec![HeadScores::new(head, &["weak", "strong"], &[1.0 - probability, probability])])))
 }
 
-fn by_threshold(policy: usize, features: &Features, signals: &Signals) -> Decision {
+fn by_threshold(policy: usize, features: &Features, signals: &KnownSignals) -> Decision {
     match set(THRESHOLD).policies[policy].step(&facts("auto"), features, signals) {
-        Step::Decide(decision) => decision,
+        PolicyStep::Decide(decision) => decision,
         other => panic!("{other:?}"),
     }
 }
@@ -59,10 +59,11 @@ fn a_threshold_s_decision_says_the_score_and_the_nearest_flip() {
     let up = by_threshold(1, &none, &wins("wins", 0.7));
     let down = by_threshold(1, &none, &wins("wins", 0.55));
 
-    assert_eq!((up.by, up.reason, up.score), (By::Strategy("threshold"), Reason::Threshold, Some(0.7)));
+    assert_eq!((up.by, up.reason, up.score), (DecisionMaker::Strategy("threshold"), Reason::Threshold, Some(0.7)));
     assert_eq!(up.label.as_deref(), Some("strong"));
     let flip = |decision: Decision| {
-        let Flip { of, label, threshold, model, .. } = *decision.flip.expect("another threshold, another model");
+        let DecisionFlip { of, label, threshold, model, .. } =
+            *decision.flip.expect("another threshold, another model");
         (of, label, threshold, model.expect("a model").to_string())
     };
     assert_eq!(flip(up), ("threshold", None, 0.75, "frontier".to_owned()));
@@ -72,8 +73,8 @@ fn a_threshold_s_decision_says_the_score_and_the_nearest_flip() {
 #[test]
 fn without_good_scores_a_threshold_falls_to_otherwise_or_the_strongest() {
     let none = Features::default();
-    let late = || asked(Err(Degraded::Deadline));
-    let outcome = |policy, signals: &Signals| {
+    let late = || asked(Err(ClassifierFailure::Deadline));
+    let outcome = |policy, signals: &KnownSignals| {
         let decision = by_threshold(policy, &none, signals);
         (decision.model.to_string(), decision.reason.as_str())
     };

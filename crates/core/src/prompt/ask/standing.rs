@@ -31,7 +31,7 @@ const FRAGMENT_CONTENT: usize = 2;
 
 /// The relation of an ask to what was said before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum AskStanding {
     /// The ask can be understood alone.
     Alone,
     /// The ask asks for nothing (thanks, a farewell), and is taken alone.
@@ -45,7 +45,7 @@ pub(super) enum Standing {
 
 /// The assistant's last words before an ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Before {
+pub(super) enum PrecedingWords {
     /// Something that asks: a fragment may be the answer to it.
     Question,
     /// Something else, or nothing: a fragment is a command of its own ("run the tests").
@@ -55,7 +55,7 @@ pub(super) enum Before {
 /// The end of an answer that may hold the question that it closes with, in bytes.
 const CLOSE: usize = 240;
 
-impl Before {
+impl PrecedingWords {
     /// Tells whether an answer closes with a question.
     pub(super) fn of(answer: &str) -> Self {
         let close = &answer[answer.ceil_char_boundary(answer.len().saturating_sub(CLOSE))..];
@@ -63,8 +63,8 @@ impl Before {
     }
 }
 
-impl Standing {
-    pub(super) fn of(text: &str, before: Before) -> Self {
+impl AskStanding {
+    pub(super) fn of(text: &str, before: PrecedingWords) -> Self {
         let text = text.trim();
         if text.len() > 4 * MAX_CHARS || text.chars().count() > MAX_CHARS {
             return Self::Alone;
@@ -74,7 +74,7 @@ impl Standing {
             // "??" asks on, a smile does not.
             let is_mark = |c: char| c.is_whitespace() || ".?!…？！。".contains(c);
             // A thumb up is an answer where one was asked for.
-            let answers = !text.is_empty() && (text.chars().all(is_mark) || before == Before::Question);
+            let answers = !text.is_empty() && (text.chars().all(is_mark) || before == PrecedingWords::Question);
             return if answers { Self::Empty } else { Self::Courtesy };
         }
         if items.len() > MAX_ITEMS {
@@ -84,8 +84,8 @@ impl Standing {
     }
 
     /// Decides by the classes of a reply's words; 0 is content.
-    fn of_items(items: &[u16], ends_asking: bool, before: Before) -> Self {
-        let asks = ends_asking || before == Before::Statement || items.iter().any(|item| item & ASKING != 0);
+    fn of_items(items: &[u16], ends_asking: bool, before: PrecedingWords) -> Self {
+        let asks = ends_asking || before == PrecedingWords::Statement || items.iter().any(|item| item & ASKING != 0);
         let plain = |item: &u16| if item & CONTENT != 0 { 0 } else { item & !ASKING };
         let items: Vec<u16> = items.iter().map(plain).collect();
         let count = |class| items.iter().filter(|item| **item == class).count();
@@ -97,8 +97,8 @@ impl Standing {
         let rest = &items[items.iter().take_while(|item| **item & COURTESY != 0).count()..];
         let goes_on = rest.len() > 1 && rest[0] & CONNECTIVE != 0;
         if content == 0 {
-            let consents =
-                before == Before::Question && items.iter().all(|item| item & (PRAISE | NEUTRAL | FUNCTION) != 0);
+            let consents = before == PrecedingWords::Question
+                && items.iter().all(|item| item & (PRAISE | NEUTRAL | FUNCTION) != 0);
             let is_courtesy = any(COURTESY) && !any(GO | REVISE) && !goes_on && !consents;
             return if is_courtesy { Self::Courtesy } else { Self::Empty };
         }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::standing::{Before, Standing};
+use super::standing::{AskStanding, PrecedingWords};
 use super::{AskSource, MAX_BEFORE};
 use crate::prompt::{Dialect, Prompt};
 
@@ -30,18 +30,18 @@ fn consent_and_calls_to_go_on_depend_on_what_they_answer() {
         "ok, go ahead",
         "fix it",
     ] {
-        let standing = Standing::of(reply, Before::Question);
-        assert!(matches!(standing, Standing::Dependent | Standing::Empty), "{reply}: {standing:?}");
+        let standing = AskStanding::of(reply, PrecedingWords::Question);
+        assert!(matches!(standing, AskStanding::Dependent | AskStanding::Empty), "{reply}: {standing:?}");
     }
 }
 
 #[test]
 fn what_says_nothing_beyond_what_it_answers_is_told_from_a_demand() {
     for empty in ["yes", "continue", "why?", "shorter", "now in French", "the second one", "ja bitte", "继续", "??"] {
-        assert_eq!(Standing::of(empty, Before::Statement), Standing::Empty, "{empty}");
+        assert_eq!(AskStanding::of(empty, PrecedingWords::Statement), AskStanding::Empty, "{empty}");
     }
     for demand in ["now prove it", "derive it step by step", "make it thread safe", "and for PostgreSQL?"] {
-        assert_eq!(Standing::of(demand, Before::Statement), Standing::Dependent, "{demand}");
+        assert_eq!(AskStanding::of(demand, PrecedingWords::Statement), AskStanding::Dependent, "{demand}");
     }
 }
 
@@ -54,17 +54,20 @@ fn what_goes_on_behind_a_courtesy_is_the_reply() {
         "danke, jetzt auf Deutsch",
         "thanks. but why?",
     ] {
-        assert!(matches!(Standing::of(reply, Before::Statement), Standing::Dependent | Standing::Empty), "{reply}");
+        assert!(
+            matches!(AskStanding::of(reply, PrecedingWords::Statement), AskStanding::Dependent | AskStanding::Empty),
+            "{reply}"
+        );
     }
 }
 
 #[test]
 fn praise_and_thumbs_consent_where_something_was_asked() {
     for reply in ["👍", "Great!", "Perfect", "Parfait", "太好了"] {
-        assert_eq!(Standing::of(reply, Before::Question), Standing::Empty, "{reply}");
-        assert_eq!(Standing::of(reply, Before::Statement), Standing::Courtesy, "{reply}");
+        assert_eq!(AskStanding::of(reply, PrecedingWords::Question), AskStanding::Empty, "{reply}");
+        assert_eq!(AskStanding::of(reply, PrecedingWords::Statement), AskStanding::Courtesy, "{reply}");
     }
-    assert_eq!(Standing::of("thanks!", Before::Question), Standing::Courtesy);
+    assert_eq!(AskStanding::of("thanks!", PrecedingWords::Question), AskStanding::Courtesy);
 }
 
 #[test]
@@ -79,7 +82,7 @@ fn thanks_in_advance_take_nothing_from_an_ask_that_nobody_has_answered() {
 #[test]
 fn courtesies_ask_for_nothing() {
     for reply in ["thanks!", "ok thanks", "bye", "no thanks", "that's all", "danke schön", "谢谢", "🙂"] {
-        assert_eq!(Standing::of(reply, Before::Statement), Standing::Courtesy, "{reply}");
+        assert_eq!(AskStanding::of(reply, PrecedingWords::Statement), AskStanding::Courtesy, "{reply}");
     }
 }
 
@@ -96,27 +99,27 @@ fn what_has_content_of_its_own_stands_alone() {
         "Which files are in this folder?",
         "What does this function do?",
     ] {
-        assert_eq!(Standing::of(ask, Before::Question), Standing::Alone, "{ask}");
+        assert_eq!(AskStanding::of(ask, PrecedingWords::Question), AskStanding::Alone, "{ask}");
     }
     let long = "yes ".repeat(41);
-    assert_eq!(Standing::of(&long, Before::Question), Standing::Alone);
+    assert_eq!(AskStanding::of(&long, PrecedingWords::Question), AskStanding::Alone);
 }
 
 #[test]
 fn a_fragment_is_an_answer_after_a_question_and_else_a_command() {
     for fragment in ["Python 3.11", "git status", "commit the changes"] {
-        assert_eq!(Standing::of(fragment, Before::Question), Standing::Dependent, "{fragment}");
-        assert_eq!(Standing::of(fragment, Before::Statement), Standing::Alone, "{fragment}");
+        assert_eq!(AskStanding::of(fragment, PrecedingWords::Question), AskStanding::Dependent, "{fragment}");
+        assert_eq!(AskStanding::of(fragment, PrecedingWords::Statement), AskStanding::Alone, "{fragment}");
     }
-    assert_eq!(Before::of("Done. Shall I run the tests as well?\n"), Before::Question);
-    assert_eq!(Before::of("Why? Because it was cold. "), Before::Question);
-    assert_eq!(Before::of("Done."), Before::Statement);
+    assert_eq!(PrecedingWords::of("Done. Shall I run the tests as well?\n"), PrecedingWords::Question);
+    assert_eq!(PrecedingWords::of("Why? Because it was cold. "), PrecedingWords::Question);
+    assert_eq!(PrecedingWords::of("Done."), PrecedingWords::Statement);
 }
 
 proptest! {
     #[test]
     fn any_reply_has_a_standing(text in "\\PC{0,80}") {
-        let _standing = Standing::of(&text, Before::Statement);
+        let _standing = AskStanding::of(&text, PrecedingWords::Statement);
     }
 }
 

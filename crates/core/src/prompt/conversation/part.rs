@@ -6,32 +6,32 @@ use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
-use super::call::Call;
+use super::call::ToolCall;
 use crate::prompt::attached::{AttachmentKind, Attachments};
-use crate::prompt::material::{Material, Source};
+use crate::prompt::material::{AttachmentSource, CountedMaterial};
 use crate::prompt::pieces::PieceKind;
 use crate::prompt::text::join;
-use crate::prompt::tolerant::{Flag, Shape, Text, Tolerant};
+use crate::prompt::tolerant::{FromJson, Tolerant, TolerantFlag, TolerantText};
 
 /// One part of a turn.
-pub(super) enum Part<'b> {
+pub(super) enum TurnPart<'b> {
     /// Text, an attachment, or what is counted beside them.
-    Plain(Plain<'b>),
+    Plain(PlainContent<'b>),
     /// A block that calls a tool.
-    Call(Call<'b>),
+    Call(ToolCall<'b>),
     /// A block with a tool's result.
-    Result { content: Plain<'b>, is_error: bool },
+    Result { content: PlainContent<'b>, is_error: bool },
 }
 
-impl Default for Part<'_> {
+impl Default for TurnPart<'_> {
     fn default() -> Self {
-        Self::Plain(Plain::default())
+        Self::Plain(PlainContent::default())
     }
 }
 
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
-enum PartKey {
+enum TurnPartKey {
     Type,
     Text,
     Refusal,
@@ -55,61 +55,61 @@ enum PartKey {
 
 /// The place of a part. What is nested deeper is not read but kept whole: no depth of nesting may exhaust the stack.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Within {
+enum PartDepth {
     Turn,
     Result,
 }
 
 /// A part as it stands, whatever its type turns out to be.
 #[derive(Default)]
-struct Fields<'b> {
-    kind: Text<'b>,
-    text: Text<'b>,
-    refusal: Text<'b>,
-    content: Plain<'b>,
-    is_error: Flag,
-    call: Call<'b>,
-    source: Source<'b>,
-    detail: Text<'b>,
+struct PartFields<'b> {
+    kind: TolerantText<'b>,
+    text: TolerantText<'b>,
+    refusal: TolerantText<'b>,
+    content: PlainContent<'b>,
+    is_error: TolerantFlag,
+    call: ToolCall<'b>,
+    source: AttachmentSource<'b>,
+    detail: TolerantText<'b>,
     thinking: Option<&'b RawValue>,
     sealed: Option<&'b RawValue>,
     others: Vec<&'b RawValue>,
 }
 
-impl<'b> Fields<'b> {
-    fn read<A: MapAccess<'b>>(mut object: A, within: Within) -> Result<Self, A::Error> {
+impl<'b> PartFields<'b> {
+    fn read<A: MapAccess<'b>>(mut object: A, within: PartDepth) -> Result<Self, A::Error> {
         let mut fields = Self::default();
         while let Some(key) = object.next_key()? {
             match key {
-                PartKey::Type => Tolerant(fields.kind) = object.next_value()?,
-                PartKey::Text => Tolerant(fields.text) = object.next_value()?,
-                PartKey::Refusal => Tolerant(fields.refusal) = object.next_value()?,
-                PartKey::Content if within == Within::Turn => Tolerant(fields.content) = object.next_value()?,
-                PartKey::IsError => Tolerant(fields.is_error) = object.next_value()?,
-                PartKey::Name => fields.call.name = object.next_value()?,
-                PartKey::Input => fields.call.arguments = object.next_value()?,
-                PartKey::Source => Tolerant(fields.source) = object.next_value()?,
-                PartKey::Detail => Tolerant(fields.detail) = object.next_value()?,
-                PartKey::Thinking => fields.thinking = object.next_value()?,
-                PartKey::Sealed => fields.sealed = object.next_value()?,
-                PartKey::Reference => drop(object.next_value::<IgnoredAny>()?),
-                PartKey::Content | PartKey::Other => fields.others.push(object.next_value()?),
+                TurnPartKey::Type => Tolerant(fields.kind) = object.next_value()?,
+                TurnPartKey::Text => Tolerant(fields.text) = object.next_value()?,
+                TurnPartKey::Refusal => Tolerant(fields.refusal) = object.next_value()?,
+                TurnPartKey::Content if within == PartDepth::Turn => Tolerant(fields.content) = object.next_value()?,
+                TurnPartKey::IsError => Tolerant(fields.is_error) = object.next_value()?,
+                TurnPartKey::Name => fields.call.name = object.next_value()?,
+                TurnPartKey::Input => fields.call.arguments = object.next_value()?,
+                TurnPartKey::Source => Tolerant(fields.source) = object.next_value()?,
+                TurnPartKey::Detail => Tolerant(fields.detail) = object.next_value()?,
+                TurnPartKey::Thinking => fields.thinking = object.next_value()?,
+                TurnPartKey::Sealed => fields.sealed = object.next_value()?,
+                TurnPartKey::Reference => drop(object.next_value::<IgnoredAny>()?),
+                TurnPartKey::Content | TurnPartKey::Other => fields.others.push(object.next_value()?),
             }
         }
         Ok(fields)
     }
 
     /// Makes text and attachments of the part, and keeps what a provider counts beside them.
-    fn into_plain(self) -> Plain<'b> {
+    fn into_plain(self) -> PlainContent<'b> {
         match AttachmentKind::of_part(self.kind.0.as_deref().unwrap_or_default()) {
             Some(kind) => self.into_attachment(kind),
             None => self.into_text(),
         }
     }
 
-    fn into_attachment(self, kind: AttachmentKind) -> Plain<'b> {
+    fn into_attachment(self, kind: AttachmentKind) -> PlainContent<'b> {
         let none = Attachments::default();
-        let mut material = Material::default();
+        let mut material = CountedMaterial::default();
         let attachments = match kind {
             AttachmentKind::Image => {
                 material.media = self.source.image(&self.detail);
@@ -125,11 +125,11 @@ impl<'b> Fields<'b> {
                 Attachments { files: 1, ..none }
             }
         };
-        Plain { text: None, attachments, material }
+        PlainContent { text: None, attachments, material }
     }
 
-    fn into_text(self) -> Plain<'b> {
-        let mut plain = Plain::default();
+    fn into_text(self) -> PlainContent<'b> {
+        let mut plain = PlainContent::default();
         let material = &mut plain.material;
         match self.kind.0.as_deref().unwrap_or_default() {
             "text" | "input_text" | "output_text" => plain.text = Some(self.text.0.unwrap_or_default()),
@@ -153,9 +153,9 @@ impl<'b> Fields<'b> {
     }
 }
 
-impl<'b> Shape<'b> for Part<'b> {
+impl<'b> FromJson<'b> for TurnPart<'b> {
     fn from_object<A: MapAccess<'b>>(object: A) -> Result<Self, A::Error> {
-        let fields = Fields::read(object, Within::Turn)?;
+        let fields = PartFields::read(object, PartDepth::Turn)?;
         Ok(match fields.kind.0.as_deref() {
             Some("tool_use" | "server_tool_use" | "mcp_tool_use") => Self::Call(fields.call),
             Some(kind) if kind.ends_with("tool_result") => {
@@ -168,15 +168,15 @@ impl<'b> Shape<'b> for Part<'b> {
 
 /// Text, attachments and what is counted beside them: what a tool's result may hold.
 #[derive(Default)]
-pub(super) struct Plain<'b> {
+pub(super) struct PlainContent<'b> {
     pub(super) text: Option<Cow<'b, str>>,
     pub(super) attachments: Attachments,
-    pub(super) material: Material<'b>,
+    pub(super) material: CountedMaterial<'b>,
 }
 
-impl<'b> Plain<'b> {
+impl<'b> PlainContent<'b> {
     /// Joins text and attachments to those before, and returns the rest.
-    pub(super) fn join_to(self, text: &mut Option<Cow<'b, str>>, attachments: &mut Attachments) -> Material<'b> {
+    pub(super) fn join_to(self, text: &mut Option<Cow<'b, str>>, attachments: &mut Attachments) -> CountedMaterial<'b> {
         if let Some(part) = self.text {
             join(text, part);
         }
@@ -185,7 +185,7 @@ impl<'b> Plain<'b> {
     }
 }
 
-impl<'b> Shape<'b> for Plain<'b> {
+impl<'b> FromJson<'b> for PlainContent<'b> {
     fn from_text(text: Cow<'b, str>) -> Self {
         Self { text: Some(text), ..Self::default() }
     }
@@ -209,10 +209,10 @@ impl<'b> Shape<'b> for Plain<'b> {
 }
 
 #[derive(Default)]
-struct PlainPart<'b>(Plain<'b>);
+struct PlainPart<'b>(PlainContent<'b>);
 
-impl<'b> Shape<'b> for PlainPart<'b> {
+impl<'b> FromJson<'b> for PlainPart<'b> {
     fn from_object<A: MapAccess<'b>>(object: A) -> Result<Self, A::Error> {
-        Ok(Self(Fields::read(object, Within::Result)?.into_plain()))
+        Ok(Self(PartFields::read(object, PartDepth::Result)?.into_plain()))
     }
 }

@@ -7,16 +7,16 @@ use crate::prompt::model_field;
 /// The keys that rules and bodies of the properties share.
 const KEYS: [&str; 6] = ["temperature", "max_tokens", "max_completion_tokens", "stream_options", "n", "user"];
 
-fn edits(drop: &[&str], rename: &[(&str, &str)], set: Value) -> Edits {
+fn edits(drop: &[&str], rename: &[(&str, &str)], set: Value) -> BodyEdits {
     let Value::Object(set) = set else { panic!("rules to set are an object") };
-    Edits::new(
+    BodyEdits::new(
         &drop.iter().map(|&key| key.into()).collect::<Vec<_>>(),
         &rename.iter().map(|&(old, new)| (old.into(), new.into())).collect(),
         &set.into_iter().collect(),
     )
 }
 
-fn apply(edits: &Edits, body: &str) -> String {
+fn apply(edits: &BodyEdits, body: &str) -> String {
     let body = Bytes::from(body.to_owned());
     let field = model_field(&body).expect("the body names a model");
     let name = field.name.into_owned();
@@ -103,7 +103,7 @@ fn a_body_that_needs_nothing_is_not_copied() {
     let body = Bytes::from_static(br#"{"model":"m","n":1,"o":{"a":true}}"#);
 
     assert_eq!(edits.apply(&body, 9..12, "m").as_ptr(), body.as_ptr());
-    assert_eq!(Edits::default().apply(&body, 9..12, "m").as_ptr(), body.as_ptr());
+    assert_eq!(BodyEdits::default().apply(&body, 9..12, "m").as_ptr(), body.as_ptr());
 }
 
 #[test]
@@ -202,7 +202,7 @@ proptest! {
         let mut expected: Map<String, Value> = serde_json::from_slice(&body).expect("an object");
         expected["model"] = "m".into();
 
-        let edited = Edits::new(&rules.0, &rules.1, &rules.2).apply(&body, span, "m");
+        let edited = BodyEdits::new(&rules.0, &rules.1, &rules.2).apply(&body, span, "m");
 
         let value: Value = serde_json::from_slice(&edited).map_err(|error| TestCaseError::fail(format!("{error} in {edited:?}")))?;
         prop_assert_eq!(value, reference(expected, &rules), "{:?} of {:?}", edited, body);
@@ -219,7 +219,7 @@ proptest! {
             dropped.iter().chain(renamed.keys()).any(|key| key == name) || set.keys().any(|path| path.split('.').next() == Some(name))
         };
 
-        let edited = Edits::new(dropped, renamed, set).apply(&body, 9..15, "m");
+        let edited = BodyEdits::new(dropped, renamed, set).apply(&body, 9..15, "m");
 
         let untouched = |body: &[u8]| -> Vec<String> {
             let members = scan::members(body, 0).filter(|member| member.name(body).is_none_or(|name| !is_touched(&name)));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use memchr::{memchr, memchr_iter, memmem, memrchr};
 
-use super::{Content, Envelopes, Extent, Known, LeftOut, Tag};
+use super::{BlockContent, EnvelopeIndex, EnvelopeStretch, EnvelopeTag, Envelopes, OpeningExtent};
 
 /// The longest name of a tag that is looked up.
 const MAX_NAME: usize = 64;
@@ -31,7 +31,7 @@ const MAX_DEPTH: usize = 4;
 
 /// The outcome of a scan.
 #[derive(Debug, Default)]
-pub(in crate::prompt) struct Cut {
+pub(in crate::prompt) struct EnvelopeCut {
     /// Stretches of the text that no envelope takes up, in order; may be blank.
     pub(in crate::prompt) kept: Vec<Range<usize>>,
     /// Stretches that envelopes take up, in order.
@@ -41,9 +41,9 @@ pub(in crate::prompt) struct Cut {
 }
 
 /// A block that a tag opens.
-struct Block<'k> {
+struct EnvelopeBlock<'k> {
     name: &'k Arc<str>,
-    content: Content,
+    content: BlockContent,
     inner: Range<usize>,
     end: usize,
 }
@@ -58,13 +58,13 @@ struct ClosingTag {
 
 /// The place where a closing tag must stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Placement {
+enum TagPlacement {
     Anywhere,
     FirstOnLine,
 }
 
 /// One part of a turn's text, and how far it has been read.
-struct Part<'t> {
+struct ScannedPart<'t> {
     text: &'t str,
     /// The bytes of the part in the text.
     range: Range<usize>,
@@ -72,7 +72,7 @@ struct Part<'t> {
     read: usize,
     /// The first character after the newest envelope that is no white space.
     content: usize,
-    fences: Fences<'t>,
+    fences: CodeFences<'t>,
     /// Tags that do not close any more, so that a text full of them is not read again for each.
     unclosed: Vec<&'t str>,
     /// The number of tags around the person's words that the part stands within.
@@ -82,7 +82,7 @@ struct Part<'t> {
 }
 
 /// Fenced code up to a place; asked for places in ascending order.
-struct Fences<'t> {
+struct CodeFences<'t> {
     text: &'t str,
     read: usize,
     /// The mark and the length of the fence that is open.
@@ -91,15 +91,15 @@ struct Fences<'t> {
 
 impl Envelopes {
     /// Finds the envelopes in a turn's text, whose parts after the first begin at `breaks`.
-    pub(in crate::prompt) fn cut(&self, text: &str, breaks: &[usize]) -> Cut {
-        let mut cut = Cut::default();
+    pub(in crate::prompt) fn cut(&self, text: &str, breaks: &[usize]) -> EnvelopeCut {
+        let mut cut = EnvelopeCut::default();
         let ends = breaks.iter().map(|at| at - 1).chain([text.len()]);
         let mut start = 0;
         let whole = self.0.turn_opening(text);
         for end in ends {
             match whole.filter(|_| !self.0.opens_ask(&text[start..end])) {
                 Some(name) => cut.take(name, start..end),
-                None => self.0.cut_part(Part::new(text, start..end), &mut cut),
+                None => self.0.cut_part(ScannedPart::new(text, start..end), &mut cut),
             }
             start = end + 1;
         }
@@ -114,16 +114,16 @@ impl Envelopes {
         }
         let mut start = 0;
         breaks.iter().map(|at| at - 1).chain([text.len()]).all(|end| {
-            let part = Part::new(text, start..end);
+            let part = ScannedPart::new(text, start..end);
             start = end + 1;
             self.0.takes(part)
         })
     }
 }
 
-impl LeftOut {
+impl EnvelopeStretch {
     /// Returns what a cut left out, one entry for each envelope's name.
-    pub(in crate::prompt) fn of(cut: &Cut) -> Vec<Self> {
+    pub(in crate::prompt) fn of(cut: &EnvelopeCut) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();
         for (name, range) in cut.names.iter().zip(&cut.taken) {
             match all.iter_mut().find(|known| known.envelope == *name) {
@@ -135,7 +135,7 @@ impl LeftOut {
     }
 }
 
-impl Cut {
+impl EnvelopeCut {
     fn take(&mut self, name: &Arc<str>, range: Range<usize>) {
         if !range.is_empty() {
             self.names.push(Arc::clone(name));
@@ -150,9 +150,9 @@ impl Cut {
     }
 }
 
-impl Known {
-    fn cut_part(&self, mut part: Part<'_>, cut: &mut Cut) {
-        let Part { text, ref range, .. } = part;
+impl EnvelopeIndex {
+    fn cut_part(&self, mut part: ScannedPart<'_>, cut: &mut EnvelopeCut) {
+        let ScannedPart { text, ref range, .. } = part;
         let Range { start, end } = *range;
         let blank = range.len() - text[start..end].trim_start().len();
         // Within a tag around the person's words all words are the person's.
@@ -168,10 +168,13 @@ impl Known {
             }
             let Some(block) = self.block(&mut part, at) else { continue };
             cut.keep(part.read..at);
-            if block.content == Content::Ask {
+            if block.content == BlockContent::Ask {
                 cut.take(block.name, at..block.inner.start);
                 // What the person wrote may hold envelopes itself.
-                self.cut_part(Part { depth: part.depth + 1, ..Part::new(text, block.inner.clone()) }, cut);
+                self.cut_part(
+                    ScannedPart { depth: part.depth + 1, ..ScannedPart::new(text, block.inner.clone()) },
+                    cut,
+                );
                 cut.take(block.name, block.inner.end..block.end);
             } else {
                 cut.take(block.name, at..block.end);
@@ -182,7 +185,7 @@ impl Known {
     }
 
     /// Tells whether envelopes take a part up.
-    fn takes(&self, mut part: Part<'_>) -> bool {
+    fn takes(&self, mut part: ScannedPart<'_>) -> bool {
         let Range { start, end } = part.range;
         if let Some((_, until)) = self.opening(part.text, part.content..end).filter(|_| part.depth == 0) {
             part.read_to(until.max(start));
@@ -190,9 +193,9 @@ impl Known {
         while part.content < end {
             let at = part.content;
             let block = if part.text.as_bytes()[at] == b'<' { self.block(&mut part, at) } else { None };
-            let Some(Block { content, inner, end, .. }) = block else { return false };
-            let within = Part { depth: part.depth + 1, ..Part::new(part.text, inner) };
-            if content == Content::Ask && !self.takes(within) {
+            let Some(EnvelopeBlock { content, inner, end, .. }) = block else { return false };
+            let within = ScannedPart { depth: part.depth + 1, ..ScannedPart::new(part.text, inner) };
+            if content == BlockContent::Ask && !self.takes(within) {
                 return false;
             }
             part.read_to(end);
@@ -207,16 +210,16 @@ impl Known {
         let line_end =
             |from: usize| memchr(b'\n', &rest.as_bytes()[from..]).map_or(range.end, |at| range.start + from + at);
         let end = match &opening.extent {
-            Extent::Part => range.end,
-            Extent::Turn => return None, // asked of the whole turn, before
-            Extent::Whole if rest.trim_end() == &*opening.begins => range.end,
-            Extent::Whole => return None,
-            Extent::Line => line_end(0),
-            Extent::ToAskTag => {
+            OpeningExtent::Part => range.end,
+            OpeningExtent::Turn => return None, // asked of the whole turn, before
+            OpeningExtent::Whole if rest.trim_end() == &*opening.begins => range.end,
+            OpeningExtent::Whole => return None,
+            OpeningExtent::Line => line_end(0),
+            OpeningExtent::ToAskTag => {
                 let lines = memchr_iter(b'\n', rest.as_bytes()).map(|at| at + 1);
                 lines.into_iter().find(|at| self.opens_ask(&rest[*at..])).map_or(range.end, |at| range.start + at)
             }
-            Extent::Until(ask) => {
+            OpeningExtent::Until(ask) => {
                 let marks = memmem::find_iter(rest.as_bytes(), ask.as_bytes());
                 line_end(marks.filter(|at| *at == 0 || rest.as_bytes()[at - 1] == b'\n').last()?)
             }
@@ -227,32 +230,32 @@ impl Known {
     /// Returns the name of the opening that takes up a whole turn, if the turn's text begins with one.
     fn turn_opening(&self, text: &str) -> Option<&Arc<str>> {
         let first = text.lines().next().filter(|first| first.trim_end().ends_with(RESULT))?;
-        let mut turns = self.openings.iter().filter(|opening| opening.extent == Extent::Turn);
+        let mut turns = self.openings.iter().filter(|opening| opening.extent == OpeningExtent::Turn);
         turns.find(|opening| first.starts_with(&*opening.begins)).map(|opening| &opening.name)
     }
 
     /// Tells whether a text begins with a tag around a person's words.
     fn opens_ask(&self, text: &str) -> bool {
         tag_name(text.trim_start())
-            .is_some_and(|name| self.tags.get(name).is_some_and(|tag| tag.content == Content::Ask))
+            .is_some_and(|name| self.tags.get(name).is_some_and(|tag| tag.content == BlockContent::Ask))
     }
 
     /// Tells whether a tag around a person's words opens anywhere in a part.
-    fn holds_ask_tag(&self, part: &Part<'_>) -> bool {
+    fn holds_ask_tag(&self, part: &ScannedPart<'_>) -> bool {
         let text = &part.text.as_bytes()[part.range.clone()];
-        let mut asks = self.tags.iter().filter(|(_, tag)| tag.content == Content::Ask);
+        let mut asks = self.tags.iter().filter(|(_, tag)| tag.content == BlockContent::Ask);
         asks.any(|(name, _)| memmem::find(text, format!("<{name}>").as_bytes()).is_some())
     }
 
     /// Returns the block whose tag opens at `at`, if it is an envelope.
-    fn block<'k>(&'k self, part: &mut Part<'_>, at: usize) -> Option<Block<'k>> {
+    fn block<'k>(&'k self, part: &mut ScannedPart<'_>, at: usize) -> Option<EnvelopeBlock<'k>> {
         let open_end = part.opens_alone(at)?;
         let name = tag_name(&part.text[at..open_end])?;
         let (known, tag) = self.tags.get_key_value(name)?;
         let may_open = match tag.content {
-            Content::Harness => true,
-            Content::Ask => part.depth < MAX_DEPTH && at <= part.content,
-            Content::BesideAsk => at <= part.content && part.holds_ask_tag(|part| self.holds_ask_tag(part)),
+            BlockContent::Harness => true,
+            BlockContent::Ask => part.depth < MAX_DEPTH && at <= part.content,
+            BlockContent::BesideAsk => at <= part.content && part.holds_ask_tag(|part| self.holds_ask_tag(part)),
         };
         if !may_open || part.unclosed.contains(&name) || part.fences.hold(at) {
             return None;
@@ -261,16 +264,16 @@ impl Known {
             part.unclosed.push(name);
             return None;
         };
-        let block = Block { name: known, content: tag.content, inner: open_end..close, end };
+        let block = EnvelopeBlock { name: known, content: tag.content, inner: open_end..close, end };
         let rest = &part.text[end..part.range.end];
         let is_envelope = match tag.content {
             // A person who quotes a block goes on in the same line.
-            Content::Harness | Content::BesideAsk => {
+            BlockContent::Harness | BlockContent::BesideAsk => {
                 let follows = rest.trim_start_matches([' ', '\t']);
                 part.text[at..end].contains('\n') || follows.is_empty() || follows.starts_with(['<', '\n', '\r'])
             }
             // A tag around the person's words holds all that envelopes leave of the part.
-            Content::Ask => rest.trim_start().is_empty() || self.goes_on(rest.trim_start()),
+            BlockContent::Ask => rest.trim_start().is_empty() || self.goes_on(rest.trim_start()),
         };
         is_envelope.then_some(block)
     }
@@ -281,9 +284,9 @@ impl Known {
     }
 }
 
-impl<'t> Part<'t> {
+impl<'t> ScannedPart<'t> {
     fn new(text: &'t str, range: Range<usize>) -> Self {
-        let (read, fences) = (range.start, Fences { text, read: range.start, open: None });
+        let (read, fences) = (range.start, CodeFences { text, read: range.start, open: None });
         let mut part = Self { text, range, read, content: read, fences, unclosed: Vec::new(), depth: 0, has_ask: None };
         part.read_to(read);
         part
@@ -322,26 +325,26 @@ impl<'t> Part<'t> {
 
     /// Returns where the tag's closing counterpart begins and ends. Of a block that begins with a line of its own it
     /// closes on one, where there is one: what the block quotes within a line does not end it.
-    fn close(&self, tag: &Tag, from: usize) -> Option<(usize, usize)> {
+    fn close(&self, tag: &EnvelopeTag, from: usize) -> Option<(usize, usize)> {
         let is_block = self.text.as_bytes().get(from) == Some(&b'\n');
-        let on_its_line = if is_block { self.closing_tag(tag, from, Placement::FirstOnLine) } else { None };
+        let on_its_line = if is_block { self.closing_tag(tag, from, TagPlacement::FirstOnLine) } else { None };
         let balanced = on_its_line.filter(|closing| closing.is_balanced);
-        let closing = balanced.or_else(|| self.closing_tag(tag, from, Placement::Anywhere))?;
+        let closing = balanced.or_else(|| self.closing_tag(tag, from, TagPlacement::Anywhere))?;
         Some((closing.start, closing.end))
     }
 
     /// Returns the closing tag that balances a block, else the first there is: blocks of the same name may stand within
     /// each other, and one within that never closes, such as one that is quoted, keeps none open.
-    fn closing_tag(&self, tag: &Tag, from: usize, placement: Placement) -> Option<ClosingTag> {
+    fn closing_tag(&self, tag: &EnvelopeTag, from: usize, placement: TagPlacement) -> Option<ClosingTag> {
         let within = &self.text.as_bytes()[from..self.range.end];
-        let Tag { open, close, .. } = tag;
+        let EnvelopeTag { open, close, .. } = tag;
         let mut first = None;
         let (mut depth, mut read) = (1_usize, 0);
         // Claude Code repeats attributes in the closing tag.
         let closing = |at: usize| {
             let end = at + close.needle().len();
             let is_whole = matches!(within.get(end), Some(b'>' | b' '));
-            let is_placed = placement == Placement::Anywhere || (at > 0 && within[at - 1] == b'\n');
+            let is_placed = placement == TagPlacement::Anywhere || (at > 0 && within[at - 1] == b'\n');
             let bracket = memchr(b'>', &within[end..within.len().min(end + MAX_TAG)])?;
             (is_whole && is_placed).then_some((at, end + bracket + 1))
         };
@@ -358,7 +361,7 @@ impl<'t> Part<'t> {
     }
 }
 
-impl Fences<'_> {
+impl CodeFences<'_> {
     /// Tells whether `at` is within fenced code.
     fn hold(&mut self, at: usize) -> bool {
         let lines = &self.text[self.read..at];

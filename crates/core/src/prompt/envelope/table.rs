@@ -1,10 +1,10 @@
 //! The one table of envelopes: their form, whose they are, and where they were seen.
 
-/// One envelope's entry in the [`TABLE`].
+/// One envelope's entry in the [`ENVELOPE_TABLE`].
 #[derive(Debug)]
-pub struct Spec {
+pub struct EnvelopeDefinition {
     /// The form by which it is told.
-    pub mark: Mark,
+    pub mark: EnvelopeForm,
     /// The harness that writes it.
     pub harness: &'static str,
     /// The version of the harness that it was seen in.
@@ -15,7 +15,7 @@ pub struct Spec {
 
 /// The form of an envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
+pub enum EnvelopeForm {
     /// A block between a tag and its closing counterpart; the name.
     Tag(&'static str),
     /// A tag around the person's own words: only the tags are left out.
@@ -69,7 +69,7 @@ pub enum Mark {
     },
 }
 
-impl Mark {
+impl EnvelopeForm {
     /// Returns the form and what it holds, in Markdown.
     pub(in crate::prompt) fn words(self) -> (String, &'static str) {
         match self {
@@ -90,8 +90,13 @@ impl Mark {
     }
 }
 
-const fn spec(mark: Mark, harness: &'static str, seen: &'static str, source: &'static str) -> Spec {
-    Spec { mark, harness, seen, source }
+const fn spec(
+    mark: EnvelopeForm,
+    harness: &'static str,
+    seen: &'static str,
+    source: &'static str,
+) -> EnvelopeDefinition {
+    EnvelopeDefinition { mark, harness, seen, source }
 }
 
 const CLAUDE_CODE: &str = "Claude Code";
@@ -110,39 +115,44 @@ const RECORDED: &str = "recorded";
 const STRINGS: &str = "the package";
 
 /// Every envelope that is known without being told.
-pub const TABLE: &[Spec] = &[
-    spec(Mark::Tag("system-reminder"), CLAUDE_CODE, "2.1.332", RECORDED),
-    spec(Mark::Tag("command-name"), CLAUDE_CODE, "2.1.332", RECORDED),
-    spec(Mark::Tag("command-message"), CLAUDE_CODE, "2.1.332", RECORDED),
-    spec(Mark::Tag("command-args"), CLAUDE_CODE, "2.1.332", RECORDED),
-    spec(Mark::Tag("local-command-caveat"), CLAUDE_CODE, "2.1.332", RECORDED),
-    spec(Mark::Tag("local-command-stdout"), CLAUDE_CODE, "2.1.332", RECORDED),
-    spec(Mark::Tag("bash-input"), CLAUDE_CODE, "2.1.332", RECORDED),
-    spec(Mark::Tag("bash-stdout"), CLAUDE_CODE, "2.1.332", RECORDED),
-    spec(Mark::Tag("bash-stderr"), CLAUDE_CODE, "2.1.332", RECORDED),
-    spec(Mark::Tag("task-notification"), CLAUDE_CODE, "2.1.332", RECORDED),
-    spec(Mark::Tag("local-command-stderr"), CLAUDE_CODE, "2.1.332", STRINGS),
-    spec(Mark::Tag("bash-exit-code"), CLAUDE_CODE, "2.1.332", STRINGS),
-    spec(Mark::Tag("command-contents"), CLAUDE_CODE, "2.1.332", STRINGS),
-    spec(Mark::Tag("user-prompt-submit-hook"), CLAUDE_CODE, "2.1.332", STRINGS),
-    spec(Mark::Tag("post-tool-use-hook"), CLAUDE_CODE, "2.1.332", STRINGS),
-    spec(Mark::Tag("user-memory-input"), CLAUDE_CODE, "2.1.332", STRINGS),
-    spec(Mark::Tag("ide_selection"), CLAUDE_CODE, "2.1.332", STRINGS),
-    spec(Mark::Tag("ide_opened_file"), CLAUDE_CODE, "2.1.332", STRINGS),
-    spec(Mark::Tag("new-diagnostics"), CLAUDE_CODE, "2.1.332", STRINGS),
-    spec(Mark::Tag("mcp-resource-update"), CLAUDE_CODE, "2.1.332", STRINGS),
-    spec(Mark::Tag("mcp-polling-update"), CLAUDE_CODE, "2.1.332", STRINGS),
-    spec(Mark::Tag("fork-boilerplate"), CLAUDE_CODE, "2.1.332", STRINGS),
-    spec(Mark::Tag("forked-skill-launch"), CLAUDE_CODE, "2.1.332", STRINGS),
-    spec(Mark::Tag("skill-format"), CLAUDE_CODE, "2.1.332", STRINGS),
-    spec(Mark::Tag("persisted-output"), CLAUDE_CODE, "2.1.332", STRINGS),
-    spec(Mark::Tag("tool_use_error"), CLAUDE_CODE, "2.1.332", STRINGS),
-    spec(Mark::Tag("sandbox_violations"), CLAUDE_CODE, "2.1.332", STRINGS),
-    spec(Mark::Tag("total_tokens"), CLAUDE_CODE, "2.1.332", STRINGS),
-    spec(Mark::Tag("system_reminder"), CLAUDE_CODE, "2.1.332", STRINGS),
-    spec(Mark::Part { name: "interruption", begins: "[Request interrupted by user" }, CLAUDE_CODE, "2.1.332", RECORDED),
+pub const ENVELOPE_TABLE: &[EnvelopeDefinition] = &[
+    spec(EnvelopeForm::Tag("system-reminder"), CLAUDE_CODE, "2.1.332", RECORDED),
+    spec(EnvelopeForm::Tag("command-name"), CLAUDE_CODE, "2.1.332", RECORDED),
+    spec(EnvelopeForm::Tag("command-message"), CLAUDE_CODE, "2.1.332", RECORDED),
+    spec(EnvelopeForm::Tag("command-args"), CLAUDE_CODE, "2.1.332", RECORDED),
+    spec(EnvelopeForm::Tag("local-command-caveat"), CLAUDE_CODE, "2.1.332", RECORDED),
+    spec(EnvelopeForm::Tag("local-command-stdout"), CLAUDE_CODE, "2.1.332", RECORDED),
+    spec(EnvelopeForm::Tag("bash-input"), CLAUDE_CODE, "2.1.332", RECORDED),
+    spec(EnvelopeForm::Tag("bash-stdout"), CLAUDE_CODE, "2.1.332", RECORDED),
+    spec(EnvelopeForm::Tag("bash-stderr"), CLAUDE_CODE, "2.1.332", RECORDED),
+    spec(EnvelopeForm::Tag("task-notification"), CLAUDE_CODE, "2.1.332", RECORDED),
+    spec(EnvelopeForm::Tag("local-command-stderr"), CLAUDE_CODE, "2.1.332", STRINGS),
+    spec(EnvelopeForm::Tag("bash-exit-code"), CLAUDE_CODE, "2.1.332", STRINGS),
+    spec(EnvelopeForm::Tag("command-contents"), CLAUDE_CODE, "2.1.332", STRINGS),
+    spec(EnvelopeForm::Tag("user-prompt-submit-hook"), CLAUDE_CODE, "2.1.332", STRINGS),
+    spec(EnvelopeForm::Tag("post-tool-use-hook"), CLAUDE_CODE, "2.1.332", STRINGS),
+    spec(EnvelopeForm::Tag("user-memory-input"), CLAUDE_CODE, "2.1.332", STRINGS),
+    spec(EnvelopeForm::Tag("ide_selection"), CLAUDE_CODE, "2.1.332", STRINGS),
+    spec(EnvelopeForm::Tag("ide_opened_file"), CLAUDE_CODE, "2.1.332", STRINGS),
+    spec(EnvelopeForm::Tag("new-diagnostics"), CLAUDE_CODE, "2.1.332", STRINGS),
+    spec(EnvelopeForm::Tag("mcp-resource-update"), CLAUDE_CODE, "2.1.332", STRINGS),
+    spec(EnvelopeForm::Tag("mcp-polling-update"), CLAUDE_CODE, "2.1.332", STRINGS),
+    spec(EnvelopeForm::Tag("fork-boilerplate"), CLAUDE_CODE, "2.1.332", STRINGS),
+    spec(EnvelopeForm::Tag("forked-skill-launch"), CLAUDE_CODE, "2.1.332", STRINGS),
+    spec(EnvelopeForm::Tag("skill-format"), CLAUDE_CODE, "2.1.332", STRINGS),
+    spec(EnvelopeForm::Tag("persisted-output"), CLAUDE_CODE, "2.1.332", STRINGS),
+    spec(EnvelopeForm::Tag("tool_use_error"), CLAUDE_CODE, "2.1.332", STRINGS),
+    spec(EnvelopeForm::Tag("sandbox_violations"), CLAUDE_CODE, "2.1.332", STRINGS),
+    spec(EnvelopeForm::Tag("total_tokens"), CLAUDE_CODE, "2.1.332", STRINGS),
+    spec(EnvelopeForm::Tag("system_reminder"), CLAUDE_CODE, "2.1.332", STRINGS),
     spec(
-        Mark::Part {
+        EnvelopeForm::Part { name: "interruption", begins: "[Request interrupted by user" },
+        CLAUDE_CODE,
+        "2.1.332",
+        RECORDED,
+    ),
+    spec(
+        EnvelopeForm::Part {
             name: "compaction-summary",
             begins: "This session is being continued from a previous conversation that ran out of context",
         },
@@ -151,7 +161,7 @@ pub const TABLE: &[Spec] = &[
         RECORDED,
     ),
     spec(
-        Mark::Line {
+        EnvelopeForm::Line {
             name: "caveat",
             begins: "Caveat: The messages below were generated by the user while running local commands",
         },
@@ -159,17 +169,17 @@ pub const TABLE: &[Spec] = &[
         "1.x, 2.0",
         "public transcripts",
     ),
-    spec(Mark::Part { name: "agents-md", begins: "# AGENTS.md instructions for " }, CODEX, "0.171.0", RECORDED),
-    spec(Mark::Tag("environment_context"), CODEX, "0.171.0", RECORDED),
-    spec(Mark::Tag("subagent_notification"), CODEX, "0.171.0", RECORDED),
-    spec(Mark::Tag("user_shell_command"), CODEX, "0.171.0", RECORDED),
-    spec(Mark::Tag("turn_aborted"), CODEX, "0.171.0", STRINGS),
-    spec(Mark::Tag("user_action"), CODEX, "0.171.0", STRINGS),
-    spec(Mark::Tag("skill"), CODEX, "0.171.0", STRINGS),
-    spec(Mark::Tag("collaboration_mode"), CODEX, "0.171.0", STRINGS),
-    spec(Mark::Tag("user_instructions"), CODEX, "until autumn 2026", "openai/codex"),
+    spec(EnvelopeForm::Part { name: "agents-md", begins: "# AGENTS.md instructions for " }, CODEX, "0.171.0", RECORDED),
+    spec(EnvelopeForm::Tag("environment_context"), CODEX, "0.171.0", RECORDED),
+    spec(EnvelopeForm::Tag("subagent_notification"), CODEX, "0.171.0", RECORDED),
+    spec(EnvelopeForm::Tag("user_shell_command"), CODEX, "0.171.0", RECORDED),
+    spec(EnvelopeForm::Tag("turn_aborted"), CODEX, "0.171.0", STRINGS),
+    spec(EnvelopeForm::Tag("user_action"), CODEX, "0.171.0", STRINGS),
+    spec(EnvelopeForm::Tag("skill"), CODEX, "0.171.0", STRINGS),
+    spec(EnvelopeForm::Tag("collaboration_mode"), CODEX, "0.171.0", STRINGS),
+    spec(EnvelopeForm::Tag("user_instructions"), CODEX, "until autumn 2026", "openai/codex"),
     spec(
-        Mark::Part {
+        EnvelopeForm::Part {
             name: "compaction-summary",
             begins: "Another language model started to solve this problem and produced a summary",
         },
@@ -178,32 +188,39 @@ pub const TABLE: &[Spec] = &[
         RECORDED,
     ),
     spec(
-        Mark::Before { name: "ide-context", begins: "# Context from my IDE setup:", ask: "## My request for Codex:" },
+        EnvelopeForm::Before {
+            name: "ide-context",
+            begins: "# Context from my IDE setup:",
+            ask: "## My request for Codex:",
+        },
         CODEX,
         "0.171.0",
         STRINGS,
     ),
     spec(
-        Mark::Part { name: "file-read", begins: "Called the Read tool with the following input:" },
+        EnvelopeForm::Part { name: "file-read", begins: "Called the Read tool with the following input:" },
         OPENCODE,
         "1.18.33",
         STRINGS,
     ),
     spec(
-        Mark::Whole { name: "shell", text: "The following tool was executed by the user" },
+        EnvelopeForm::Whole { name: "shell", text: "The following tool was executed by the user" },
         OPENCODE,
         "1.18.33",
         STRINGS,
     ),
     spec(
-        Mark::Whole { name: "sub-task", text: "Summarize the task tool output above and continue with your task." },
+        EnvelopeForm::Whole {
+            name: "sub-task",
+            text: "Summarize the task tool output above and continue with your task.",
+        },
         OPENCODE,
         "1.18.33",
         STRINGS,
     ),
-    spec(Mark::Whole { name: "compaction", text: "What did we do so far?" }, OPENCODE, "1.18.33", STRINGS),
+    spec(EnvelopeForm::Whole { name: "compaction", text: "What did we do so far?" }, OPENCODE, "1.18.33", STRINGS),
     spec(
-        Mark::Whole {
+        EnvelopeForm::Whole {
             name: "compaction",
             text: "Continue if you have next steps, or stop and ask for clarification if you are unsure how to proceed.",
         },
@@ -211,25 +228,28 @@ pub const TABLE: &[Spec] = &[
         "1.18.33",
         STRINGS,
     ),
-    spec(Mark::AskTag("task"), CLINE, "3.x", "cline/cline src/core/prompts/responses.ts @008b035a"),
-    spec(Mark::AskTag("feedback"), CLINE, "3.x", "cline/cline src/core/prompts/responses.ts @008b035a"),
-    spec(Mark::AskTag("user_message"), CLINE, "3.x", "cline/cline src/core/prompts/responses.ts @008b035a"),
-    spec(Mark::Tag("environment_details"), CLINE, "3.x", "cline/cline src/core/prompts/responses.ts @008b035a"),
-    spec(Mark::Tag("explicit_instructions"), CLINE, "3.x", "cline/cline src/core/prompts/commands.ts"),
+    spec(EnvelopeForm::AskTag("task"), CLINE, "3.x", "cline/cline src/core/prompts/responses.ts @008b035a"),
+    spec(EnvelopeForm::AskTag("feedback"), CLINE, "3.x", "cline/cline src/core/prompts/responses.ts @008b035a"),
+    spec(EnvelopeForm::AskTag("user_message"), CLINE, "3.x", "cline/cline src/core/prompts/responses.ts @008b035a"),
+    spec(EnvelopeForm::Tag("environment_details"), CLINE, "3.x", "cline/cline src/core/prompts/responses.ts @008b035a"),
+    spec(EnvelopeForm::Tag("explicit_instructions"), CLINE, "3.x", "cline/cline src/core/prompts/commands.ts"),
     spec(
-        Mark::ToAskTag { name: "task-resumption", begins: "[TASK RESUMPTION]" },
+        EnvelopeForm::ToAskTag { name: "task-resumption", begins: "[TASK RESUMPTION]" },
         CLINE,
         "3.x",
         "cline/cline src/core/prompts/responses.ts @008b035a",
     ),
     spec(
-        Mark::Part { name: "automated-message", begins: "[ERROR] You did not use a tool in your previous response" },
+        EnvelopeForm::Part {
+            name: "automated-message",
+            begins: "[ERROR] You did not use a tool in your previous response",
+        },
         CLINE,
         "3.x",
         "cline/cline src/core/prompts/responses.ts @008b035a",
     ),
     spec(
-        Mark::Part {
+        EnvelopeForm::Part {
             name: "history-removed",
             begins: "[NOTE] Some previous conversation history with the user has been removed",
         },
@@ -238,91 +258,141 @@ pub const TABLE: &[Spec] = &[
         "cline/cline src/core/prompts/responses.ts @008b035a",
     ),
     spec(
-        Mark::Turn { name: "tool-result", begins: "[read_file for " },
+        EnvelopeForm::Turn { name: "tool-result", begins: "[read_file for " },
         CLINE,
         "3.x",
         "cline/cline src/core/prompts/responses.ts @008b035a",
     ),
     spec(
-        Mark::Turn { name: "tool-result", begins: "[write_to_file for " },
+        EnvelopeForm::Turn { name: "tool-result", begins: "[write_to_file for " },
         CLINE,
         "3.x",
         "cline/cline src/core/prompts/responses.ts @008b035a",
     ),
     spec(
-        Mark::Turn { name: "tool-result", begins: "[replace_in_file for " },
+        EnvelopeForm::Turn { name: "tool-result", begins: "[replace_in_file for " },
         CLINE,
         "3.x",
         "cline/cline src/core/prompts/responses.ts @008b035a",
     ),
     spec(
-        Mark::Turn { name: "tool-result", begins: "[apply_diff for " },
+        EnvelopeForm::Turn { name: "tool-result", begins: "[apply_diff for " },
         CLINE,
         "3.x",
         "cline/cline src/core/prompts/responses.ts @008b035a",
     ),
     spec(
-        Mark::Turn { name: "tool-result", begins: "[execute_command for " },
+        EnvelopeForm::Turn { name: "tool-result", begins: "[execute_command for " },
         CLINE,
         "3.x",
         "cline/cline src/core/prompts/responses.ts @008b035a",
     ),
     spec(
-        Mark::Turn { name: "tool-result", begins: "[search_files for " },
+        EnvelopeForm::Turn { name: "tool-result", begins: "[search_files for " },
         CLINE,
         "3.x",
         "cline/cline src/core/prompts/responses.ts @008b035a",
     ),
     spec(
-        Mark::Turn { name: "tool-result", begins: "[list_files for " },
+        EnvelopeForm::Turn { name: "tool-result", begins: "[list_files for " },
         CLINE,
         "3.x",
         "cline/cline src/core/prompts/responses.ts @008b035a",
     ),
     spec(
-        Mark::Turn { name: "tool-result", begins: "[list_code_definition_names for " },
+        EnvelopeForm::Turn { name: "tool-result", begins: "[list_code_definition_names for " },
         CLINE,
         "3.x",
         "cline/cline src/core/prompts/responses.ts @008b035a",
     ),
     spec(
-        Mark::Turn { name: "tool-result", begins: "[browser_action for " },
+        EnvelopeForm::Turn { name: "tool-result", begins: "[browser_action for " },
         CLINE,
         "3.x",
         "cline/cline src/core/prompts/responses.ts @008b035a",
     ),
     spec(
-        Mark::Turn { name: "tool-result", begins: "[use_mcp_tool for " },
+        EnvelopeForm::Turn { name: "tool-result", begins: "[use_mcp_tool for " },
         CLINE,
         "3.x",
         "cline/cline src/core/prompts/responses.ts @008b035a",
     ),
     spec(
-        Mark::Turn { name: "tool-result", begins: "[access_mcp_resource for " },
+        EnvelopeForm::Turn { name: "tool-result", begins: "[access_mcp_resource for " },
         CLINE,
         "3.x",
         "cline/cline src/core/prompts/responses.ts @008b035a",
     ),
     spec(
-        Mark::Turn { name: "tool-result", begins: "[new_task for " },
+        EnvelopeForm::Turn { name: "tool-result", begins: "[new_task for " },
         CLINE,
         "3.x",
         "cline/cline src/core/prompts/responses.ts @008b035a",
     ),
-    spec(Mark::AskTag("userRequest"), COPILOT, "2026", "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4"),
-    spec(Mark::BesideAskTag("context"), COPILOT, "2026", "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4"),
-    spec(Mark::Tag("environment_info"), COPILOT, "2026", "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4"),
-    spec(Mark::Tag("workspace_info"), COPILOT, "2026", "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4"),
-    spec(Mark::Tag("attachments"), COPILOT, "2026", "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4"),
-    spec(Mark::Tag("toolReferences"), COPILOT, "2026", "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4"),
-    spec(Mark::Tag("editorContext"), COPILOT, "2026", "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4"),
-    spec(Mark::Tag("repoContext"), COPILOT, "2026", "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4"),
-    spec(Mark::Tag("reminderInstructions"), COPILOT, "2026", "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4"),
-    spec(Mark::Tag("customInstructions"), COPILOT, "2026", "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4"),
-    spec(Mark::Tag("conversation-summary"), COPILOT, "2026", "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4"),
-    spec(Mark::Tag("session_context"), GEMINI, "2026", "google-gemini/gemini-cli environmentContext.ts @043a0880"),
     spec(
-        Mark::Part {
+        EnvelopeForm::AskTag("userRequest"),
+        COPILOT,
+        "2026",
+        "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4",
+    ),
+    spec(
+        EnvelopeForm::BesideAskTag("context"),
+        COPILOT,
+        "2026",
+        "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4",
+    ),
+    spec(
+        EnvelopeForm::Tag("environment_info"),
+        COPILOT,
+        "2026",
+        "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4",
+    ),
+    spec(
+        EnvelopeForm::Tag("workspace_info"),
+        COPILOT,
+        "2026",
+        "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4",
+    ),
+    spec(EnvelopeForm::Tag("attachments"), COPILOT, "2026", "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4"),
+    spec(
+        EnvelopeForm::Tag("toolReferences"),
+        COPILOT,
+        "2026",
+        "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4",
+    ),
+    spec(
+        EnvelopeForm::Tag("editorContext"),
+        COPILOT,
+        "2026",
+        "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4",
+    ),
+    spec(EnvelopeForm::Tag("repoContext"), COPILOT, "2026", "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4"),
+    spec(
+        EnvelopeForm::Tag("reminderInstructions"),
+        COPILOT,
+        "2026",
+        "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4",
+    ),
+    spec(
+        EnvelopeForm::Tag("customInstructions"),
+        COPILOT,
+        "2026",
+        "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4",
+    ),
+    spec(
+        EnvelopeForm::Tag("conversation-summary"),
+        COPILOT,
+        "2026",
+        "microsoft/vscode-copilot-chat agentPrompt.tsx @00ee76f4",
+    ),
+    spec(
+        EnvelopeForm::Tag("session_context"),
+        GEMINI,
+        "2026",
+        "google-gemini/gemini-cli environmentContext.ts @043a0880",
+    ),
+    spec(
+        EnvelopeForm::Part {
             name: "session-context",
             begins: "This is the Gemini CLI. We are setting up the context for our chat.",
         },
@@ -330,26 +400,26 @@ pub const TABLE: &[Spec] = &[
         "2025",
         "google-gemini/gemini-cli",
     ),
-    spec(Mark::AskTag("user_query"), CURSOR, "2026", "public transcripts"),
-    spec(Mark::BesideAskTag("timestamp"), CURSOR, "2026", "public transcripts"),
-    spec(Mark::BesideAskTag("rules"), CURSOR, "2026", "public transcripts"),
-    spec(Mark::Tag("user_info"), CURSOR, "2026", "public transcripts"),
-    spec(Mark::Tag("user_rules"), CURSOR, "2026", "public transcripts"),
-    spec(Mark::Tag("open_and_recently_viewed_files"), CURSOR, "2026", "public transcripts"),
-    spec(Mark::Tag("additional_data"), CURSOR, "2026", "public transcripts"),
-    spec(Mark::Tag("attached_files"), CURSOR, "2026", "public transcripts"),
-    spec(Mark::Tag("git_status"), CURSOR, "2026", "public transcripts"),
-    spec(Mark::Tag("image_files"), CURSOR, "2026", "public transcripts"),
-    spec(Mark::Tag("agent_transcripts"), CURSOR, "2026", "public transcripts"),
-    spec(Mark::Tag("agent_skills"), CURSOR, "2026", "public transcripts"),
-    spec(Mark::Tag("mcp_file_system"), CURSOR, "2026", "public transcripts"),
-    spec(Mark::Tag("project_layout"), CURSOR, "2026", "public transcripts"),
+    spec(EnvelopeForm::AskTag("user_query"), CURSOR, "2026", "public transcripts"),
+    spec(EnvelopeForm::BesideAskTag("timestamp"), CURSOR, "2026", "public transcripts"),
+    spec(EnvelopeForm::BesideAskTag("rules"), CURSOR, "2026", "public transcripts"),
+    spec(EnvelopeForm::Tag("user_info"), CURSOR, "2026", "public transcripts"),
+    spec(EnvelopeForm::Tag("user_rules"), CURSOR, "2026", "public transcripts"),
+    spec(EnvelopeForm::Tag("open_and_recently_viewed_files"), CURSOR, "2026", "public transcripts"),
+    spec(EnvelopeForm::Tag("additional_data"), CURSOR, "2026", "public transcripts"),
+    spec(EnvelopeForm::Tag("attached_files"), CURSOR, "2026", "public transcripts"),
+    spec(EnvelopeForm::Tag("git_status"), CURSOR, "2026", "public transcripts"),
+    spec(EnvelopeForm::Tag("image_files"), CURSOR, "2026", "public transcripts"),
+    spec(EnvelopeForm::Tag("agent_transcripts"), CURSOR, "2026", "public transcripts"),
+    spec(EnvelopeForm::Tag("agent_skills"), CURSOR, "2026", "public transcripts"),
+    spec(EnvelopeForm::Tag("mcp_file_system"), CURSOR, "2026", "public transcripts"),
+    spec(EnvelopeForm::Tag("project_layout"), CURSOR, "2026", "public transcripts"),
     spec(
-        Mark::Part { name: "summary", begins: "I spoke to you previously about a number of things." },
+        EnvelopeForm::Part { name: "summary", begins: "I spoke to you previously about a number of things." },
         AIDER,
         "2026",
         "Aider-AI/aider aider/prompts.py @03243e35",
     ),
-    spec(Mark::Tag("identity_context"), CODEBUDDY, "2026", "public documentation"),
-    spec(Mark::Tag("cb_summary"), CODEBUDDY, "2026", "public documentation"),
+    spec(EnvelopeForm::Tag("identity_context"), CODEBUDDY, "2026", "public documentation"),
+    spec(EnvelopeForm::Tag("cb_summary"), CODEBUDDY, "2026", "public documentation"),
 ];

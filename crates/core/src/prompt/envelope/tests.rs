@@ -15,15 +15,15 @@ fn kept_of(envelopes: &Envelopes, text: &str, breaks: &[usize]) -> String {
 }
 
 /// A form that holds `x`, as the harness writes it.
-fn example(mark: Mark) -> String {
+fn example(mark: EnvelopeForm) -> String {
     match mark {
-        Mark::Tag(name) | Mark::AskTag(name) => format!("<{name}>\nx\n</{name}>"),
-        Mark::BesideAskTag(name) => format!("<{name}>\nx\n</{name}>\n<task>\n</task>"),
-        Mark::Part { begins, .. } | Mark::ToAskTag { begins, .. } => format!("{begins} x\n\nx"),
-        Mark::Turn { begins, .. } => format!("{begins}'x'] Result:\nx"),
-        Mark::Whole { text, .. } => format!("{text}\n"),
-        Mark::Line { begins, .. } => format!("{begins} x"),
-        Mark::Before { begins, ask, .. } => format!("{begins}\nx\n{ask}"),
+        EnvelopeForm::Tag(name) | EnvelopeForm::AskTag(name) => format!("<{name}>\nx\n</{name}>"),
+        EnvelopeForm::BesideAskTag(name) => format!("<{name}>\nx\n</{name}>\n<task>\n</task>"),
+        EnvelopeForm::Part { begins, .. } | EnvelopeForm::ToAskTag { begins, .. } => format!("{begins} x\n\nx"),
+        EnvelopeForm::Turn { begins, .. } => format!("{begins}'x'] Result:\nx"),
+        EnvelopeForm::Whole { text, .. } => format!("{text}\n"),
+        EnvelopeForm::Line { begins, .. } => format!("{begins} x"),
+        EnvelopeForm::Before { begins, ask, .. } => format!("{begins}\nx\n{ask}"),
     }
 }
 
@@ -45,16 +45,18 @@ fn a_block_that_is_indented_as_code_below_words_stays() {
 
 #[test]
 fn every_envelope_of_the_table_is_left_out_and_the_ask_beside_it_stays() {
-    for spec in TABLE {
+    for spec in ENVELOPE_TABLE {
         let envelope = example(spec.mark);
-        let expected = if matches!(spec.mark, Mark::AskTag(_)) { "x|the ask" } else { "the ask" };
+        let expected = if matches!(spec.mark, EnvelopeForm::AskTag(_)) { "x|the ask" } else { "the ask" };
         let text = format!("{envelope}\nthe ask");
         let breaks = [envelope.len() + 1];
 
         match spec.mark {
             // Around the person's words a tag counts only where it holds them all.
-            Mark::AskTag(_) => assert_eq!(kept(&envelope), "x", "{:?}", spec.mark),
-            Mark::Turn { .. } => assert_eq!(kept_of(&Envelopes::standard(), &text, &breaks), "", "{:?}", spec.mark),
+            EnvelopeForm::AskTag(_) => assert_eq!(kept(&envelope), "x", "{:?}", spec.mark),
+            EnvelopeForm::Turn { .. } => {
+                assert_eq!(kept_of(&Envelopes::standard(), &text, &breaks), "", "{:?}", spec.mark)
+            }
             _ => assert_eq!(kept_of(&Envelopes::standard(), &text, &breaks), expected, "{:?}", spec.mark),
         }
     }
@@ -177,7 +179,7 @@ fn an_operator_adds_tags_and_openings() {
 fn what_is_left_out_is_named_with_its_bytes() {
     let text = "<system-reminder>\na\n</system-reminder>\nhi\n<system-reminder>\nb\n</system-reminder>";
 
-    let left_out = LeftOut::of(&Envelopes::standard().cut(text, &[]));
+    let left_out = EnvelopeStretch::of(&Envelopes::standard().cut(text, &[]));
 
     assert_eq!(left_out.len(), 1);
     assert_eq!((&*left_out[0].envelope, left_out[0].bytes), ("system-reminder", text.len() - "\nhi\n".len()));

@@ -3,10 +3,10 @@
 use memchr::memmem;
 
 use super::Purpose;
-use super::signs::{Place, SIGNS, Sign};
+use super::signs::{HousekeepingSign, SIGNS, SignPosition};
 use crate::prompt::Prompt;
-use crate::prompt::ask::Conversation;
-use crate::prompt::turn::Role;
+use crate::prompt::ask::AskSearch;
+use crate::prompt::turn::TurnRole;
 
 /// The lines of a system text that its sign may begin: harnesses put a line or two of their own first.
 const SYSTEM_LINES: usize = 6;
@@ -48,9 +48,9 @@ impl Purpose {
         {
             return Self::Probe;
         }
-        let begins = |sign: &&Sign| match sign.place {
-            Place::Ask => ask.starts_with(sign.begins),
-            Place::System => system_begins(prompt, sign.begins),
+        let begins = |sign: &&HousekeepingSign| match sign.place {
+            SignPosition::Ask => ask.starts_with(sign.begins),
+            SignPosition::System => system_begins(prompt, sign.begins),
         };
         if condenses(prompt) {
             return Self::Summary;
@@ -61,7 +61,7 @@ impl Purpose {
 
 /// Tells whether the newest user turn is Cline's command to sum a conversation up, which is an envelope as a whole.
 fn condenses(prompt: &Prompt<'_>) -> bool {
-    let newest = prompt.turns_in_order.iter().rev().find(|turn| turn.role == Role::User).and_then(|turn| turn.text);
+    let newest = prompt.turns_in_order.iter().rev().find(|turn| turn.role == TurnRole::User).and_then(|turn| turn.text);
     newest.is_some_and(|place| prompt.texts[place].trim_start().starts_with(CONDENSE))
 }
 
@@ -85,16 +85,16 @@ pub(in crate::prompt) fn is_planning(prompt: &Prompt<'_>) -> bool {
 }
 
 /// Returns whether a turn's newest marker puts the model into plan mode; `None` for a turn without one.
-fn marker(conversation: &Conversation<'_, '_>, index: usize, is_amid: bool) -> Option<bool> {
+fn marker(conversation: &AskSearch<'_, '_>, index: usize, is_amid: bool) -> Option<bool> {
     let turn = &conversation.turns[index];
     let text = conversation.texts[turn.text?].as_ref();
     match turn.role {
-        Role::User => {
+        TurnRole::User => {
             let cut = conversation.envelopes.cut(text, &turn.breaks);
             cut.taken.iter().rev().find_map(|range| newest_marker(&text[range.clone()]))
         }
         // A long system text that explains its modes sets none.
-        Role::System if is_mode(text) || is_amid => newest_marker(text),
+        TurnRole::System if is_mode(text) || is_amid => newest_marker(text),
         _ => None,
     }
 }

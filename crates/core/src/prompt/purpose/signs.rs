@@ -6,20 +6,20 @@ use super::Purpose;
 
 /// One sign's entry in [`SIGNS`].
 #[derive(Debug)]
-pub(super) struct Sign {
+pub(super) struct HousekeepingSign {
     /// The purpose of a request with the sign.
     pub(super) purpose: Purpose,
     /// The place of the sign in a request.
-    pub(super) place: Place,
+    pub(super) place: SignPosition,
     /// The text that it begins with.
     pub(super) begins: &'static str,
     /// The harness that writes it.
-    pub(super) sighting: Sighting,
+    pub(super) sighting: HarnessSighting,
 }
 
 /// The harness that a sign was seen in.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sighting {
+pub(super) struct HarnessSighting {
     harness: &'static str,
     version: &'static str,
     /// The place where the sighting can be looked up.
@@ -28,14 +28,14 @@ pub(super) struct Sighting {
 
 /// The place of a sign in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum SignPosition {
     /// The beginning of the newest ask, envelopes apart.
     Ask,
     /// The beginning of one of the first lines of a system text at the front.
     System,
 }
 
-impl Place {
+impl SignPosition {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Ask => "the newest ask",
@@ -44,35 +44,35 @@ impl Place {
     }
 }
 
-const fn ask(purpose: Purpose, begins: &'static str, sighting: Sighting) -> Sign {
-    Sign { purpose, place: Place::Ask, begins, sighting }
+const fn ask(purpose: Purpose, begins: &'static str, sighting: HarnessSighting) -> HousekeepingSign {
+    HousekeepingSign { purpose, place: SignPosition::Ask, begins, sighting }
 }
 
-const fn system(purpose: Purpose, begins: &'static str, sighting: Sighting) -> Sign {
-    Sign { place: Place::System, ..ask(purpose, begins, sighting) }
+const fn system(purpose: Purpose, begins: &'static str, sighting: HarnessSighting) -> HousekeepingSign {
+    HousekeepingSign { place: SignPosition::System, ..ask(purpose, begins, sighting) }
 }
 
-const fn seen(harness: &'static str, version: &'static str, source: &'static str) -> Sighting {
-    Sighting { harness, version, source }
+const fn seen(harness: &'static str, version: &'static str, source: &'static str) -> HarnessSighting {
+    HarnessSighting { harness, version, source }
 }
 
-const CLAUDE_CODE: Sighting = seen("Claude Code", "2.1.332", "recorded");
-const CLAUDE_CODE_STRINGS: Sighting = seen("Claude Code", "2.1.332", "the package");
-const CLAUDE_CODE_OLD: Sighting = seen("Claude Code", "1.x, 2.0", "public copies of the package");
-const CODEX: Sighting = seen("Codex", "0.171.0", "recorded");
-const CODEX_STRINGS: Sighting = seen("Codex", "0.171.0", "the package");
-const OPENCODE: Sighting = seen("OpenCode", "1.18.33", "recorded");
-const OPENCODE_STRINGS: Sighting = seen("OpenCode", "1.18.33", "the package");
-const COPILOT: Sighting = seen("VS Code Copilot Chat", "2026", "microsoft/vscode-copilot-chat title.tsx");
-const GEMINI: Sighting = seen("Gemini CLI", "2026", "google-gemini/gemini-cli packages/core");
-const AIDER: Sighting = seen("Aider", "2026", "Aider-AI/aider aider/prompts.py @03243e35");
-const CONTINUE: Sighting = seen("Continue", "2026", "continuedev/continue core/util/chatDescriber.ts @02f40d04");
-const OPEN_WEBUI: Sighting = seen("Open WebUI", "2026", "open-webui documentation, task prompts");
-const LIBRECHAT: Sighting = seen("LibreChat", "2026", "danny-avila/agents src/utils/title.ts @d8751a6a");
-const N8N: Sighting = seen("n8n", "2026", "n8n-io/n8n chat-hub.constants.ts");
+const CLAUDE_CODE: HarnessSighting = seen("Claude Code", "2.1.332", "recorded");
+const CLAUDE_CODE_STRINGS: HarnessSighting = seen("Claude Code", "2.1.332", "the package");
+const CLAUDE_CODE_OLD: HarnessSighting = seen("Claude Code", "1.x, 2.0", "public copies of the package");
+const CODEX: HarnessSighting = seen("Codex", "0.171.0", "recorded");
+const CODEX_STRINGS: HarnessSighting = seen("Codex", "0.171.0", "the package");
+const OPENCODE: HarnessSighting = seen("OpenCode", "1.18.33", "recorded");
+const OPENCODE_STRINGS: HarnessSighting = seen("OpenCode", "1.18.33", "the package");
+const COPILOT: HarnessSighting = seen("VS Code Copilot Chat", "2026", "microsoft/vscode-copilot-chat title.tsx");
+const GEMINI: HarnessSighting = seen("Gemini CLI", "2026", "google-gemini/gemini-cli packages/core");
+const AIDER: HarnessSighting = seen("Aider", "2026", "Aider-AI/aider aider/prompts.py @03243e35");
+const CONTINUE: HarnessSighting = seen("Continue", "2026", "continuedev/continue core/util/chatDescriber.ts @02f40d04");
+const OPEN_WEBUI: HarnessSighting = seen("Open WebUI", "2026", "open-webui documentation, task prompts");
+const LIBRECHAT: HarnessSighting = seen("LibreChat", "2026", "danny-avila/agents src/utils/title.ts @d8751a6a");
+const N8N: HarnessSighting = seen("n8n", "2026", "n8n-io/n8n chat-hub.constants.ts");
 
 /// Every sign of housekeeping.
-pub(super) const SIGNS: &[Sign] = &[
+pub(super) const SIGNS: &[HousekeepingSign] = &[
     system(Purpose::Title, "You are naming a coding session so the user can pick it out", CLAUDE_CODE),
     ask(
         Purpose::Title,
@@ -136,8 +136,8 @@ pub(super) const SIGNS: &[Sign] = &[
 /// Renders [`SIGNS`] as a section of `docs/envelopes.md`.
 pub(in crate::prompt) fn add_markdown(page: &mut String) {
     page.push_str(INTRODUCTION);
-    for Sign { purpose, place, begins, sighting } in SIGNS {
-        let Sighting { harness, version, source } = sighting;
+    for HousekeepingSign { purpose, place, begins, sighting } in SIGNS {
+        let HarnessSighting { harness, version, source } = sighting;
         let (purpose, place, begins) = (purpose.as_str(), place.as_str(), begins.replace('\n', " ⏎ "));
         writeln!(page, "| `{purpose}` | {place} | {begins} | {harness} | {version} | {source} |")
             .expect("a String takes all");

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::signs::{Place, SIGNS};
+use super::signs::{SIGNS, SignPosition};
 use super::*;
 use crate::prompt::{Dialect, Prompt};
 
@@ -18,10 +18,10 @@ fn purpose(system: &str, ask: &str) -> Purpose {
 fn every_sign_is_told_where_it_stands() {
     for sign in SIGNS {
         let found = match sign.place {
-            Place::Ask => {
+            SignPosition::Ask => {
                 purpose("You are an agent.", &format!("<system-reminder>\nx\n</system-reminder>\n{} …", sign.begins))
             }
-            Place::System => {
+            SignPosition::System => {
                 purpose(&format!("x-anthropic-billing-header: cc\nYou are an agent.\n{} …", sign.begins), "hi")
             }
         };

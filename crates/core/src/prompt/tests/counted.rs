@@ -8,7 +8,7 @@ fn pieces(dialect: Dialect, body: &Value) -> Vec<(PieceKind, String)> {
     prompt.pieces().iter().map(|piece| (piece.kind, piece.text().into_owned())).collect()
 }
 
-fn media(dialect: Dialect, body: &Value) -> Media {
+fn media(dialect: Dialect, body: &Value) -> AttachedMedia {
     let body = body.to_string();
     Prompt::parse(dialect, body.as_bytes()).expect("a readable body").media
 }
@@ -112,11 +112,11 @@ fn an_image_shows_its_size_and_detail_in_every_dialect() {
     let screenshot = json!({"model": "m", "input": [{"type": "computer_call_output", "output": {"type": "computer_screenshot", "image_url": url}}]});
     let size = Some((320, 240));
 
-    let low = [Image { size, detail: ImageDetail::Low }];
+    let low = [AttachedImage { size, detail: ImageDetail::Low }];
     assert_eq!(media(Dialect::ChatCompletions, &chat).images, low);
     assert_eq!(media(Dialect::Responses, &responses).images, low);
-    assert_eq!(media(Dialect::Messages, &messages).images, [Image { size, detail: ImageDetail::Auto }]);
-    assert_eq!(media(Dialect::Responses, &screenshot).images, [Image { size, detail: ImageDetail::Auto }]);
+    assert_eq!(media(Dialect::Messages, &messages).images, [AttachedImage { size, detail: ImageDetail::Auto }]);
+    assert_eq!(media(Dialect::Responses, &screenshot).images, [AttachedImage { size, detail: ImageDetail::Auto }]);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use super::*;
 const KEYS: &[&str] = &["content", "text"];
 
 /// Scans `document` in pieces of `size` bytes.
-fn scanned(document: &str, size: usize) -> (Scan, Sample) {
-    let (mut scan, mut text) = (Scan::new(KEYS), Sample::default());
+fn scanned(document: &str, size: usize) -> (DocumentScan, AnswerSample) {
+    let (mut scan, mut text) = (DocumentScan::new(KEYS), AnswerSample::default());
     for piece in document.as_bytes().chunks(size) {
         scan.feed(piece, &mut text);
     }
@@ -47,12 +47,12 @@ fn a_usage_object_is_read_up_to_its_limit() {
 #[test]
 fn empty_choices_are_told_from_filled_and_absent_ones() {
     for (document, choices) in [
-        (r#"{"choices":[ ],"usage":{}}"#, Choices::Empty),
-        (r#"{"choices":[{}]}"#, Choices::Filled),
-        (r#"{"choices":[1]}"#, Choices::Filled),
-        (r#"{"choices":["#, Choices::Opened),
-        (r#"{"choices":null}"#, Choices::Absent),
-        (r#"{"x":{"choices":[]}}"#, Choices::Absent),
+        (r#"{"choices":[ ],"usage":{}}"#, ChoicesState::Empty),
+        (r#"{"choices":[{}]}"#, ChoicesState::Filled),
+        (r#"{"choices":[1]}"#, ChoicesState::Filled),
+        (r#"{"choices":["#, ChoicesState::Opened),
+        (r#"{"choices":null}"#, ChoicesState::Absent),
+        (r#"{"x":{"choices":[]}}"#, ChoicesState::Absent),
     ] {
         for size in 1..=document.len() {
             assert_eq!(scanned(document, size).0.choices(), choices, "{document} in pieces of {size}");

@@ -4,18 +4,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::dataset::Answer;
+use crate::dataset::ModelOutcome;
 
 /// The answers of several models to the same prompts.
 #[derive(Debug, Default)]
-pub(in crate::evaluate) struct Columns {
-    by_model: BTreeMap<String, Column>,
+pub(in crate::evaluate) struct ModelColumns {
+    by_model: BTreeMap<String, ModelColumn>,
     rows: usize,
 }
 
 /// One model's answers, row by row.
 #[derive(Debug, Default)]
-pub(in crate::evaluate) struct Column {
+pub(in crate::evaluate) struct ModelColumn {
     /// Not a number where a row does not speak of the model.
     scores: Vec<f64>,
     /// Not a number where the cost is not known.
@@ -30,11 +30,11 @@ struct TokenSum {
     answers: u64,
 }
 
-impl Columns {
-    pub(in crate::evaluate) fn add(&mut self, answers: &BTreeMap<String, Answer>) {
+impl ModelColumns {
+    pub(in crate::evaluate) fn add(&mut self, answers: &BTreeMap<String, ModelOutcome>) {
         for (model, answer) in answers {
             if !self.by_model.contains_key(model) {
-                self.by_model.insert(model.clone(), Column::default());
+                self.by_model.insert(model.clone(), ModelColumn::default());
             }
             if let Some(column) = self.by_model.get_mut(model) {
                 column.fill(self.rows);
@@ -56,12 +56,12 @@ impl Columns {
     }
 
     /// Returns the answers of `model`, if it answered every prompt.
-    pub(in crate::evaluate) fn model(&self, model: &str) -> Option<&Column> {
+    pub(in crate::evaluate) fn model(&self, model: &str) -> Option<&ModelColumn> {
         self.by_model.get(model).filter(|column| column.is_whole())
     }
 
     /// Iterates over the models that answered every prompt, in the order of their names.
-    pub(super) fn whole(&self) -> impl Iterator<Item = (&str, &Column)> {
+    pub(super) fn whole(&self) -> impl Iterator<Item = (&str, &ModelColumn)> {
         self.by_model.iter().filter(|(_, column)| column.is_whole()).map(|(model, column)| (model.as_str(), column))
     }
 
@@ -78,7 +78,7 @@ impl Columns {
     }
 }
 
-impl Column {
+impl ModelColumn {
     /// Returns how good each answer is, 0 to 1.
     pub(in crate::evaluate) fn scores(&self) -> &[f64] {
         &self.scores
@@ -126,16 +126,18 @@ impl Column {
 mod tests {
     use super::*;
 
-    fn row(answers: &[(&str, f64, Option<f64>)]) -> BTreeMap<String, Answer> {
+    fn row(answers: &[(&str, f64, Option<f64>)]) -> BTreeMap<String, ModelOutcome> {
         answers
             .iter()
-            .map(|(model, score, cost)| ((*model).to_owned(), Answer { score: *score, cost: *cost, tokens: None }))
+            .map(|(model, score, cost)| {
+                ((*model).to_owned(), ModelOutcome { score: *score, cost: *cost, tokens: None })
+            })
             .collect()
     }
 
     #[test]
     fn a_model_that_some_rows_do_not_speak_of_is_not_whole_but_may_be_the_best() {
-        let mut columns = Columns::default();
+        let mut columns = ModelColumns::default();
         columns.add(&row(&[("a", 0.5, Some(1.0))]));
         columns.add(&row(&[("a", 0.5, None), ("late", 1.0, Some(2.0))]));
         columns.add(&row(&[("a", 0.5, Some(3.0))]));
@@ -150,7 +152,7 @@ mod tests {
 
     #[test]
     fn of_equally_good_answers_one_of_unknown_cost_may_be_the_cheapest() {
-        let mut columns = Columns::default();
+        let mut columns = ModelColumns::default();
         columns.add(&row(&[("a", 1.0, None), ("b", 1.0, Some(2.0)), ("c", 0.0, Some(1.0))]));
 
         assert_eq!(columns.cheapest_best(0), None);

@@ -3,9 +3,9 @@
 use pointsman_core::config::Name;
 use serde::Serialize;
 
-use super::columns::Column;
+use super::columns::ModelColumn;
 use super::{CostQuality, KEPT, least_cost};
-use crate::statistics::{Claim, EventFigures, auc};
+use crate::statistics::{BinaryClaim, EventFigures, auc};
 
 /// Routing between several models by how likely each succeeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,20 +32,20 @@ pub struct SuccessFigures {
 }
 
 /// Rows with what is known of each model's answer, before and after.
-struct Routes<'r> {
+struct SuccessRoutes<'r> {
     /// Row by row, how likely each model succeeds.
     chances: &'r [f32],
     /// The outcomes of each model, in the same order.
-    answers: Vec<&'r Column>,
+    answers: Vec<&'r ModelColumn>,
     /// The mean cost of each model; what one answer costs is not known before.
     prices: Option<Vec<f64>>,
 }
 
 impl SuccessFigures {
     /// Routes every row by its chances, one for each of `models`, whose `answers` stand in the same order.
-    pub(in crate::evaluate) fn of(models: &[(String, Name)], chances: &[f32], answers: Vec<&Column>) -> Self {
+    pub(in crate::evaluate) fn of(models: &[(String, Name)], chances: &[f32], answers: Vec<&ModelColumn>) -> Self {
         let prices = answers.iter().map(|column| column.mean_cost()).collect();
-        let routes = Routes { chances, answers, prices };
+        let routes = SuccessRoutes { chances, answers, prices };
         let best = routes.taken(f64::INFINITY);
         let n = best.len().max(1) as f64;
         let share = |model: usize| best.iter().filter(|taken| **taken == model).count() as f64 / n;
@@ -66,7 +66,7 @@ impl SuccessFigures {
     }
 }
 
-impl Routes<'_> {
+impl SuccessRoutes<'_> {
     fn rows(&self) -> impl Iterator<Item = &[f32]> {
         self.chances.chunks_exact(self.answers.len().max(1))
     }
@@ -121,11 +121,11 @@ impl Routes<'_> {
     /// Returns means over the models: AUC, ECE, Brier.
     fn calibration(&self) -> (f64, f64, f64) {
         let of = |model: usize| {
-            let claim = |(chances, score): (&[f32], &f64)| Claim {
+            let claim = |(chances, score): (&[f32], &f64)| BinaryClaim {
                 probability: f64::from(chances[model]),
                 truth: *score >= 0.5,
             };
-            let claims: Vec<Claim> = self.rows().zip(self.answers[model].scores()).map(claim).collect();
+            let claims: Vec<BinaryClaim> = self.rows().zip(self.answers[model].scores()).map(claim).collect();
             (auc(&claims), EventFigures::of(&claims))
         };
         let models = self.answers.len();
@@ -141,19 +141,19 @@ impl Routes<'_> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::columns::Columns;
+    use super::super::columns::ModelColumns;
     use super::*;
-    use crate::dataset::Answer;
+    use crate::dataset::ModelOutcome;
 
     fn figures(costs: [Option<f64>; 2]) -> SuccessFigures {
         let row = |scores: [f64; 2]| {
             let answer = |model: usize| {
-                (["a", "b"][model].to_owned(), Answer { score: scores[model], cost: costs[model], tokens: None })
+                (["a", "b"][model].to_owned(), ModelOutcome { score: scores[model], cost: costs[model], tokens: None })
             };
             BTreeMap::from([answer(0), answer(1)])
         };
         let models = ["a", "b"].map(|model| (model.to_owned(), Name::new(model).expect("a name")));
-        let mut columns = Columns::default();
+        let mut columns = ModelColumns::default();
         columns.add(&row([1.0, 1.0]));
         columns.add(&row([0.0, 1.0]));
         let answers = ["a", "b"].map(|model| columns.model(model).expect("a column")).to_vec();

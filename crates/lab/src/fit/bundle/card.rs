@@ -2,11 +2,11 @@
 
 use pointsman_classifier::Manifest;
 
-use crate::fit::Fit;
+use crate::fit::FitRequest;
 use crate::fit::report::FitReport;
 
 /// Returns the command that makes the bundle again.
-pub(super) fn command(fit: &Fit, report: &FitReport) -> String {
+pub(super) fn command(fit: &FitRequest, report: &FitReport) -> String {
     let limit = fit.limit.map_or_else(String::new, |limit| format!(" --limit {limit}"));
     let inputs = serde_json::to_value(fit.inputs).expect("plain data");
     let inputs = inputs.as_str().unwrap_or_default().to_owned();

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use pointsman_classifier::{Bundle, BundleError, Manifest, NgramRecord, main_script};
+use pointsman_classifier::{Bundle, BundleError, Manifest, NgramFilter, main_script};
 use pointsman_core::features::Language;
 
-use crate::fit::rows::Example;
-use crate::fit::{Fit, FitError, file_error};
+use crate::fit::rows::TrainingRow;
+use crate::fit::{FitError, FitRequest, file_error};
 
 /// The least rows of a language or a script for heads to have learnt it.
 const LEAST_ROWS: usize = 20;
@@ -16,7 +16,7 @@ const LEAST_ROWS: usize = 20;
 const SEEN: usize = 2;
 
 /// Adds the languages and scripts of the rows to what the manifest declares; what it does not declare at all stays so.
-pub(super) fn widen(manifest: &mut Manifest, rows: &[Example]) {
+pub(super) fn widen(manifest: &mut Manifest, rows: &[TrainingRow]) {
     if !manifest.languages.is_empty() {
         let spoken = rows.iter().map(|row| Language::of(&row.text).code().to_owned());
         add(&mut manifest.languages, spoken.filter(|code| !code.is_empty()));
@@ -27,11 +27,15 @@ pub(super) fn widen(manifest: &mut Manifest, rows: &[Example]) {
 }
 
 /// Returns the base's record of n-grams with those of the rows, by the file's name; none where the base has none.
-pub(super) fn record(fit: &Fit, base: &Bundle, rows: &[Example]) -> Result<Option<(String, Vec<u8>)>, FitError> {
+pub(super) fn record(
+    fit: &FitRequest,
+    base: &Bundle,
+    rows: &[TrainingRow],
+) -> Result<Option<(String, Vec<u8>)>, FitError> {
     let Some(spec) = &base.manifest().ngrams else { return Ok(None) };
     let path = fit.base.join(&spec.file);
     let bits = fs::read(&path).map_err(file_error(&path))?;
-    let mut record = NgramRecord::parse(spec, bits).map_err(BundleError::from)?;
+    let mut record = NgramFilter::parse(spec, bits).map_err(BundleError::from)?;
     let mut counts: BTreeMap<u64, usize> = BTreeMap::new();
     for row in rows {
         let mut hashes = row.ngrams.hashes().to_vec();

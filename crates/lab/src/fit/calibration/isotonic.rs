@@ -1,6 +1,6 @@
 //! Isotonic calibration: a rising curve from a mixture's probabilities to the observed frequencies.
 
-use pointsman_classifier::Curve;
+use pointsman_classifier::CalibrationCurve;
 
 use crate::statistics::SampleMean;
 
@@ -23,7 +23,7 @@ pub(in crate::fit) struct Forecast {
 
 /// Sums over the forecasts that a point of the curve stands for.
 #[derive(Debug, Clone, Copy)]
-struct Block {
+struct IsotonicBlock {
     probabilities: f64,
     outcomes: f64,
     rows: f64,
@@ -31,7 +31,7 @@ struct Block {
 
 /// Returns the curve through `forecasts` if halves of the rows speak for it: the one from each half must, on the other,
 /// have a smaller loss than the probabilities themselves, by more than two standard errors.
-pub(in crate::fit) fn isotonic_curve(forecasts: &[Forecast]) -> Option<Curve> {
+pub(in crate::fit) fn isotonic_curve(forecasts: &[Forecast]) -> Option<CalibrationCurve> {
     if forecasts.len() < ROWS {
         return None;
     }
@@ -48,7 +48,7 @@ pub(in crate::fit) fn isotonic_curve(forecasts: &[Forecast]) -> Option<Curve> {
     if gain.mean > 2.0 * gain.standard_error { curve(forecasts) } else { None }
 }
 
-impl Block {
+impl IsotonicBlock {
     const fn of(row: &Forecast) -> Self {
         Self { probabilities: row.probability, outcomes: row.outcome, rows: 1.0 }
     }
@@ -70,12 +70,12 @@ impl Block {
 
 /// Pools adjacent violators (Ayer et al. 1955) and joins the centres of what is level (Oron, Flournoy 2017), so that of
 /// two different probabilities the larger one stays so.
-fn curve(forecasts: &[Forecast]) -> Option<Curve> {
+fn curve(forecasts: &[Forecast]) -> Option<CalibrationCurve> {
     let mut sorted = forecasts.to_vec();
     sorted.sort_by(|a, b| a.probability.total_cmp(&b.probability));
-    let mut blocks: Vec<Block> = Vec::new();
+    let mut blocks: Vec<IsotonicBlock> = Vec::new();
     for row in &sorted {
-        let mut block = Block::of(row);
+        let mut block = IsotonicBlock::of(row);
         while let Some(last) = blocks.last().filter(|last| last.is_small() || last.frequency() >= block.frequency()) {
             block.absorb(last);
             blocks.pop();
@@ -85,7 +85,7 @@ fn curve(forecasts: &[Forecast]) -> Option<Curve> {
         }
         blocks.push(block);
     }
-    let mut curve = Curve { from: Vec::new(), to: Vec::new() };
+    let mut curve = CalibrationCurve { from: Vec::new(), to: Vec::new() };
     for block in blocks {
         let from = (block.probabilities / block.rows) as f32;
         let to = block.frequency().clamp(EDGE, 1.0 - EDGE) as f32;
@@ -97,7 +97,7 @@ fn curve(forecasts: &[Forecast]) -> Option<Curve> {
     (curve.from.len() >= 2).then_some(curve)
 }
 
-fn through(curve: &Curve, p: f64) -> f64 {
+fn through(curve: &CalibrationCurve, p: f64) -> f64 {
     let mut pair = [1.0 - p as f32, p as f32];
     curve.apply(&mut pair);
     f64::from(pair[1])
@@ -111,11 +111,11 @@ fn loss(p: f64, truth: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::statistics::Draws;
+    use crate::statistics::RandomDraws;
 
     /// Of rows that say `p`, so many hold as `true_of` says.
     fn rows(n: u32, true_of: fn(f64) -> f64) -> Vec<Forecast> {
-        let mut draws = Draws::new(7);
+        let mut draws = RandomDraws::new(7);
         let mut drawn = || draws.below(1000) as f64 / 1000.0 + 0.0005;
         let row = |_| {
             let p = drawn();

@@ -8,7 +8,7 @@ const MAX_STEPS: usize = 50;
 
 /// An event: the number that speaks for it, beside how likely it is.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::fit) struct Event {
+pub(in crate::fit) struct ScoredEvent {
     pub(in crate::fit) score: f64,
     /// The target, 0 to 1.
     pub(in crate::fit) truth: f64,
@@ -26,13 +26,13 @@ impl PlattScale {
     pub(in crate::fit) const IDENTITY: Self = Self { slope: 1.0, offset: 0.0 };
 
     /// Fits the line (Platt 1999); `expected` is the slope before any row was seen, and more must never mean less.
-    pub(in crate::fit) fn fit(events: &[Event], expected: f64) -> Self {
+    pub(in crate::fit) fn fit(events: &[ScoredEvent], expected: f64) -> Self {
         let (mut slope, mut offset) = (expected, 0.0);
         let ridge = SLOPE_ROWS / (expected * expected);
         for _ in 0..MAX_STEPS {
             // Gradient and Hessian of the loss in slope (a) and offset (b).
             let (mut a, mut b, mut aa, mut ab, mut bb) = (ridge * (slope - expected), 0.0, ridge, 0.0, 1e-6);
-            for Event { score, truth } in events {
+            for ScoredEvent { score, truth } in events {
                 let p = 1.0 / (1.0 + (-(slope * score + offset)).exp());
                 let (error, curvature) = (p - truth, (p * (1.0 - p)).max(1e-6));
                 (a, b) = (a + error * score, b + error);
@@ -62,8 +62,8 @@ mod tests {
 
     #[test]
     fn platt_scaling_finds_slope_and_offset_and_keeps_to_what_is_expected_of_few() {
-        let event = |score: f64| Event { score, truth: 1.0 / (1.0 + (-(2.0 * score - 0.5)).exp()) };
-        let events: Vec<Event> = (-10_000..10_000).map(|i| event(f64::from(i) / 3000.0)).collect();
+        let event = |score: f64| ScoredEvent { score, truth: 1.0 / (1.0 + (-(2.0 * score - 0.5)).exp()) };
+        let events: Vec<ScoredEvent> = (-10_000..10_000).map(|i| event(f64::from(i) / 3000.0)).collect();
 
         let PlattScale { slope, offset } = PlattScale::fit(&events, 1.0);
         let few = PlattScale::fit(&events[10_000..10_001], 3.0).slope;

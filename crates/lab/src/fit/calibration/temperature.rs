@@ -1,13 +1,13 @@
 //! Temperature scaling by the top label.
 
-use crate::fit::loss::{Link, argmax, probabilities};
+use crate::fit::loss::{LinkFunction, argmax, probabilities};
 
 /// Searches the temperature at which the top label is right as often as its probability says, in steps of 2 %; each row
 /// is its logits beside its truth.
 pub(in crate::fit) fn top_label_temperature(rows: &[(Vec<f64>, &[f32])]) -> f64 {
     let surprise = |temperature: f64| -> f64 {
         let one = |(logits, truth): &(Vec<f64>, &[f32])| {
-            let probabilities = probabilities(Link::Softmax, logits, temperature);
+            let probabilities = probabilities(LinkFunction::Softmax, logits, temperature);
             let best = argmax(&probabilities);
             let right = if argmax(truth) == best { probabilities[best] } else { 1.0 - probabilities[best] };
             -right.max(1e-9).ln()

@@ -2,34 +2,35 @@
 //!
 //! A head that is a mixture lends its members, each with its share.
 
-use pointsman_classifier::{Gate, HeadSpec, Manifest, Share};
+use pointsman_classifier::{GateSpec, HeadSpec, Manifest, MixtureMember};
 use pointsman_core::config::Name;
 
-use super::retained::Parts;
-use super::weights::Fitted;
+use super::retained::BaseHeadsFile;
+use super::weights::HeadWeights;
 
 /// Returns the shares that make up the base's head `name`, itself or its members, with what each is called below
 /// `below`.
-pub(super) fn shares(base: &Manifest, name: &str, below: &str) -> Vec<(Share, String)> {
+pub(super) fn shares(base: &Manifest, name: &str, below: &str) -> Vec<(MixtureMember, String)> {
     let Some(spec) = base.head(name) else { return Vec::new() };
     if spec.mix.is_empty() {
-        return vec![(Share { head: named(below), weight: 1.0 }, name.to_owned())];
+        return vec![(MixtureMember { head: named(below), weight: 1.0 }, name.to_owned())];
     }
     // What a mixture divides its members' sum by is a factor of each.
-    let one = |(place, share): (usize, &Share)| {
+    let one = |(place, share): (usize, &MixtureMember)| {
         let head = named(&format!("{below}/{place}"));
-        (Share { head, weight: share.weight / spec.temperature }, share.head.to_string())
+        (MixtureMember { head, weight: share.weight / spec.temperature }, share.head.to_string())
     };
     spec.mix.iter().enumerate().map(one).collect()
 }
 
 /// Returns the base's head `of` as a hidden member called `name`, and the heads that its gate asks.
-pub(super) fn member(base: &Manifest, parts: Option<&Parts<'_>>, of: &str, name: &Name) -> Vec<Fitted> {
+pub(super) fn member(base: &Manifest, parts: Option<&BaseHeadsFile<'_>>, of: &str, name: &Name) -> Vec<HeadWeights> {
     let (Some(spec), Some(parts)) = (base.head(of), parts) else { return Vec::new() };
     let below = |part: &str| named(&format!("{name}/{part}"));
     let gated = spec.gate.iter().flat_map(|gate| [(&gate.head, below("gate")), (&gate.otherwise, below("otherwise"))]);
-    let mut fitted: Vec<Fitted> = gated.flat_map(|(of, name)| member(base, Some(parts), of.as_str(), &name)).collect();
-    let gate = spec.gate.as_ref().map(|_| Gate { head: below("gate"), otherwise: below("otherwise") });
+    let mut fitted: Vec<HeadWeights> =
+        gated.flat_map(|(of, name)| member(base, Some(parts), of.as_str(), &name)).collect();
+    let gate = spec.gate.as_ref().map(|_| GateSpec { head: below("gate"), otherwise: below("otherwise") });
     let tensors = parts.of(spec, name.as_str());
     let spec = HeadSpec {
         name: name.clone(),
@@ -40,7 +41,7 @@ pub(super) fn member(base: &Manifest, parts: Option<&Parts<'_>>, of: &str, name:
         gate,
         ..spec.clone()
     };
-    fitted.push(Fitted { spec, tensors });
+    fitted.push(HeadWeights { spec, tensors });
     fitted
 }
 

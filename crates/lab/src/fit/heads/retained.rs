@@ -2,22 +2,22 @@
 
 use std::fs;
 
-use pointsman_classifier::{Block, Bundle, HeadSpec, Kind};
+use pointsman_classifier::{Bundle, BundleKind, HeadSpec, InputBlock};
 use pointsman_core::config::Name;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 
-use super::weights::{Fitted, Tensor};
-use crate::fit::{Fit, FitError, file_error};
+use super::weights::{HeadWeights, NamedTensor};
+use crate::fit::{FitError, FitRequest, file_error};
 
 /// Heads with their weights, as the base has them.
 #[derive(Debug, Default)]
-pub(in crate::fit) struct Kept {
+pub(in crate::fit) struct RetainedHeads {
     pub(in crate::fit) specs: Vec<HeadSpec>,
-    pub(in crate::fit) tensors: Vec<Tensor>,
+    pub(in crate::fit) tensors: Vec<NamedTensor>,
 }
 
-impl Kept {
+impl RetainedHeads {
     /// Returns whether it has a head called `name`.
     pub(in crate::fit) fn has(&self, name: &str) -> bool {
         self.specs.iter().any(|spec| spec.name.as_str() == name)
@@ -25,14 +25,14 @@ impl Kept {
 }
 
 /// The base's heads file, and where features stand among the inputs of its layers.
-pub(in crate::fit) struct Parts<'b> {
+pub(in crate::fit) struct BaseHeadsFile<'b> {
     tensors: SafeTensors<'b>,
     base: &'b Bundle,
     /// The number of features that the new bundle has besides the base's.
     wider: usize,
 }
 
-impl<'b> Parts<'b> {
+impl<'b> BaseHeadsFile<'b> {
     /// Opens the bytes of the heads file of `base`.
     pub(in crate::fit) fn new(base: &'b Bundle, bytes: &'b [u8], wider: usize) -> Self {
         Self { tensors: SafeTensors::deserialize(bytes).expect("the base was parsed before"), base, wider }
@@ -40,18 +40,18 @@ impl<'b> Parts<'b> {
 
     /// Returns the weights of a head, under the name that it will have; layers over features get columns that weigh
     /// nothing.
-    pub(in crate::fit) fn of(&self, spec: &HeadSpec, name: &str) -> Vec<Tensor> {
-        let width = |block: &Block| match block {
-            Block::Embedding => self.base.manifest().encoder.dimension,
-            Block::Features => self.base.inputs().len(),
-            Block::Ngrams => pointsman_classifier::NGRAM_BUCKETS,
+    pub(in crate::fit) fn of(&self, spec: &HeadSpec, name: &str) -> Vec<NamedTensor> {
+        let width = |block: &InputBlock| match block {
+            InputBlock::Embedding => self.base.manifest().encoder.dimension,
+            InputBlock::Features => self.base.inputs().len(),
+            InputBlock::Ngrams => pointsman_classifier::NGRAM_BUCKETS,
         };
-        let features = spec.inputs.iter().position(|block| *block == Block::Features);
+        let features = spec.inputs.iter().position(|block| *block == InputBlock::Features);
         let end = features.map(|features| spec.inputs[..=features].iter().map(width).sum::<usize>());
         let tensor = |(full, view): (String, TensorView<'_>)| {
             let part = full.strip_prefix(spec.name.as_str()).filter(|part| is_part(part))?;
             let values = view.data().as_chunks().0.iter().map(|bytes: &[u8; 4]| f32::from_le_bytes(*bytes)).collect();
-            let tensor = Tensor { name: format!("{name}{part}"), shape: view.shape().to_vec(), values };
+            let tensor = NamedTensor { name: format!("{name}{part}"), shape: view.shape().to_vec(), values };
             Some(match end.filter(|_| part == ".0.weight") {
                 Some(at) => widened(tensor, at, self.wider),
                 None => tensor,
@@ -62,19 +62,21 @@ impl<'b> Parts<'b> {
 }
 
 /// Returns the bytes of the heads file of `base`, where it has one.
-pub(in crate::fit) fn heads_file(fit: &Fit, base: &Bundle) -> Result<Option<Vec<u8>>, FitError> {
+pub(in crate::fit) fn heads_file(fit: &FitRequest, base: &Bundle) -> Result<Option<Vec<u8>>, FitError> {
     let manifest = base.manifest();
-    let Some(file) = manifest.heads_file.as_ref().filter(|_| manifest.kind == Kind::Encoder) else { return Ok(None) };
+    let Some(file) = manifest.heads_file.as_ref().filter(|_| manifest.kind == BundleKind::Encoder) else {
+        return Ok(None);
+    };
     let path = fit.base.join(file);
     fs::read(&path).map(Some).map_err(file_error(&path))
 }
 
 /// Returns the heads of `base` that the `new` ones neither replace nor leave without use.
-pub(in crate::fit) fn retained(base: &Bundle, parts: Option<&Parts<'_>>, new: &[Fitted]) -> Kept {
-    let Some(parts) = parts else { return Kept::default() };
+pub(in crate::fit) fn retained(base: &Bundle, parts: Option<&BaseHeadsFile<'_>>, new: &[HeadWeights]) -> RetainedHeads {
+    let Some(parts) = parts else { return RetainedHeads::default() };
     let specs = staying(&base.manifest().heads, new);
     let tensors = specs.iter().flat_map(|spec| parts.of(spec, spec.name.as_str())).collect();
-    Kept { specs, tensors }
+    RetainedHeads { specs, tensors }
 }
 
 /// Returns whether `rest`, what follows a head's name, is the name of a layer: other heads' names may start the same.
@@ -85,7 +87,7 @@ fn is_part(rest: &str) -> bool {
 
 /// Returns the heads that are not replaced, less those that miss a part, stand for what is gone, or are hidden and of
 /// no use.
-fn staying(heads: &[HeadSpec], new: &[Fitted]) -> Vec<HeadSpec> {
+fn staying(heads: &[HeadSpec], new: &[HeadWeights]) -> Vec<HeadSpec> {
     let replaced = |spec: &HeadSpec| new.iter().any(|head| head.spec.name == spec.name);
     let mut specs: Vec<HeadSpec> = heads.iter().filter(|spec| !replaced(spec)).cloned().collect();
     // Each that goes may take others along.
@@ -102,11 +104,11 @@ fn staying(heads: &[HeadSpec], new: &[Fitted]) -> Vec<HeadSpec> {
 }
 
 /// Returns a matrix with `more` columns of zeros in front of column `at`.
-fn widened(tensor: Tensor, at: usize, more: usize) -> Tensor {
+fn widened(tensor: NamedTensor, at: usize, more: usize) -> NamedTensor {
     let [rows, columns] = tensor.shape[..] else { return tensor };
     let row = |row: &[f32]| [&row[..at], &vec![0.0; more], &row[at..]].concat();
     let values = tensor.values.chunks_exact(columns).flat_map(row).collect();
-    Tensor { shape: vec![rows, columns + more], values, ..tensor }
+    NamedTensor { shape: vec![rows, columns + more], values, ..tensor }
 }
 
 #[cfg(test)]
@@ -130,7 +132,7 @@ mod tests {
         .expect("sound");
         let left = |replaced: &str| {
             let spec = base.head(replaced).expect("a head").clone();
-            let staying = staying(&base.heads, &[Fitted { spec, tensors: Vec::new() }]);
+            let staying = staying(&base.heads, &[HeadWeights { spec, tensors: Vec::new() }]);
             staying.into_iter().map(|spec| spec.name.to_string()).collect::<Vec<_>>()
         };
 
@@ -142,7 +144,7 @@ mod tests {
 
     #[test]
     fn new_columns_weigh_nothing_and_stand_behind_the_known_features() {
-        let tensor = Tensor { name: "t".into(), shape: vec![2, 3], values: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0] };
+        let tensor = NamedTensor { name: "t".into(), shape: vec![2, 3], values: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0] };
 
         let wide = widened(tensor, 2, 1);
 

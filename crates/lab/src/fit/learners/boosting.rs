@@ -5,10 +5,10 @@
 
 use super::labels::{by_head, preference};
 use crate::fit::folds::FitData;
-use crate::fit::loss::{Link, log_loss, probabilities};
-use crate::fit::outputs::{CrossFitted, OutOfFold};
-use crate::fit::sample::{Sample, Span};
-use crate::fit::task::Goal;
+use crate::fit::loss::{LinkFunction, log_loss, probabilities};
+use crate::fit::outputs::{CrossFitting, OutOfFoldLogits};
+use crate::fit::sample::{InputSpan, TrainingSample};
+use crate::fit::task::LearningGoal;
 
 /// Questions on the way to a leaf.
 pub(in crate::fit) const DEPTH: usize = 3;
@@ -32,32 +32,32 @@ const CUTS: usize = 31;
 
 /// A sum of trees.
 #[derive(Debug, Clone)]
-pub(in crate::fit) struct Forest {
-    pub(in crate::fit) span: Span,
-    pub(in crate::fit) link: Link,
+pub(in crate::fit) struct BoostedTrees {
+    pub(in crate::fit) span: InputSpan,
+    pub(in crate::fit) link: LinkFunction,
     /// One number an output.
     pub(in crate::fit) bias: Vec<f64>,
-    pub(in crate::fit) trees: Vec<Tree>,
+    pub(in crate::fit) trees: Vec<ObliviousTree>,
 }
 
 /// One question a level, and what each way of answering them adds.
 #[derive(Debug, Clone)]
-pub(in crate::fit) struct Tree {
+pub(in crate::fit) struct ObliviousTree {
     /// The first question decides the lowest bit of the leaf.
-    pub(in crate::fit) questions: [Question; DEPTH],
+    pub(in crate::fit) questions: [TreeSplit; DEPTH],
     /// Leaf by leaf, one number an output.
     pub(in crate::fit) leaves: Vec<f64>,
 }
 
 /// A question of a tree: whether an input is above a threshold.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::fit) struct Question {
+pub(in crate::fit) struct TreeSplit {
     pub(in crate::fit) input: usize,
     pub(in crate::fit) threshold: f32,
 }
 
 /// The number of trees that was best on held-out rows, and the logits of these rows with so many, one row a sample.
-struct Search {
+struct TreeSearch {
     trees: usize,
     loss: f64,
     logits: Vec<Vec<f64>>,
@@ -65,108 +65,109 @@ struct Search {
 
 /// First and second derivative of a loss, of one row or summed over some.
 #[derive(Debug, Clone, Copy, Default)]
-struct Derivatives {
+struct LossDerivatives {
     slope: f64,
     curvature: f64,
 }
 
 /// Rows with their inputs cut into bins, and where their outputs are.
-struct Rows<'s> {
-    samples: &'s [&'s Sample],
+struct BinnedRows<'s> {
+    samples: &'s [&'s TrainingSample],
     cuts: Vec<Vec<f32>>,
     /// Row by row, the bin of each input.
     bins: Vec<u8>,
-    link: Link,
+    link: LinkFunction,
     outputs: usize,
     logits: Vec<f64>,
 }
 
-impl Forest {
+impl BoostedTrees {
     /// Fits trees on all rows, as many as were best on average over the splits.
-    pub(super) fn cross_fit(data: &FitData<'_>, span: Span) -> CrossFitted<Self> {
+    pub(super) fn cross_fit(data: &FitData<'_>, span: InputSpan) -> CrossFitting<Self> {
         let FitData { goal, splits, ref rows, .. } = *data;
         // The trees of a pair prefer one model; those of others learn the targets.
-        let link = if goal == Goal::Pair { Link::Softmax } else { goal.link() };
-        let preferred = |samples: &[&Sample]| -> Vec<Sample> {
-            let one = |sample: &&Sample| Sample {
+        let link = if goal == LearningGoal::Pair { LinkFunction::Softmax } else { goal.link() };
+        let preferred = |samples: &[&TrainingSample]| -> Vec<TrainingSample> {
+            let one = |sample: &&TrainingSample| TrainingSample {
                 dense: span.dense(sample).to_vec(),
                 target: preference(goal, sample),
-                ..Sample::default()
+                ..TrainingSample::default()
             };
             samples.iter().map(one).collect()
         };
-        let dense = Span { from: 0, to: span.to - span.from, sparse: 0 };
-        let (mut trees, mut out_of_fold) = (0, OutOfFold::default());
+        let dense = InputSpan { from: 0, to: span.to - span.from, sparse: 0 };
+        let (mut trees, mut out_of_fold) = (0, OutOfFoldLogits::default());
         for split in splits {
             let (rest, held) = (preferred(&split.rest), preferred(&split.held));
-            let (rest, held): (Vec<&Sample>, Vec<&Sample>) = (rest.iter().collect(), held.iter().collect());
+            let (rest, held): (Vec<&TrainingSample>, Vec<&TrainingSample>) =
+                (rest.iter().collect(), held.iter().collect());
             let best = Self::search(link, dense, &rest, &held);
             trees += best.trees;
             out_of_fold.extend(best.logits.into_iter().map(|logits| by_head(goal, logits)));
         }
         let rows = preferred(rows);
         let forest = Self::fit(link, dense, &rows.iter().collect::<Vec<_>>(), trees / splits.len().max(1));
-        CrossFitted { model: Self { span, ..forest }, out_of_fold }
+        CrossFitting { model: Self { span, ..forest }, out_of_fold }
     }
 
     /// Grows trees on `rest` while they help on `held`.
-    fn search(link: Link, span: Span, rest: &[&Sample], held: &[&Sample]) -> Search {
+    fn search(link: LinkFunction, span: InputSpan, rest: &[&TrainingSample], held: &[&TrainingSample]) -> TreeSearch {
         let mut forest = Self::empty(link, span, rest);
-        let mut rows = Rows::new(&forest, rest);
+        let mut rows = BinnedRows::new(&forest, rest);
         let mut logits: Vec<Vec<f64>> = held.iter().map(|_| forest.bias.clone()).collect();
-        let mut best = Search { trees: 0, loss: loss(link, held, &logits), logits: logits.clone() };
+        let mut best = TreeSearch { trees: 0, loss: loss(link, held, &logits), logits: logits.clone() };
         while forest.trees.len() < MAX_TREES && forest.trees.len() < best.trees + PATIENCE {
             let tree = rows.grow();
             held.iter().zip(&mut logits).for_each(|(sample, logits)| tree.add(span.dense(sample), logits));
             forest.trees.push(tree);
             let now = loss(link, held, &logits);
             if now < best.loss {
-                best = Search { trees: forest.trees.len(), loss: now, logits: logits.clone() };
+                best = TreeSearch { trees: forest.trees.len(), loss: now, logits: logits.clone() };
             }
         }
         best
     }
 
     /// Grows so many trees.
-    fn fit(link: Link, span: Span, samples: &[&Sample], trees: usize) -> Self {
+    fn fit(link: LinkFunction, span: InputSpan, samples: &[&TrainingSample], trees: usize) -> Self {
         let mut forest = Self::empty(link, span, samples);
-        let mut rows = Rows::new(&forest, samples);
+        let mut rows = BinnedRows::new(&forest, samples);
         forest.trees = (0..trees).map(|_| rows.grow()).collect();
         forest
     }
 
     /// Returns the outputs before the link.
-    pub(in crate::fit) fn logits(&self, sample: &Sample) -> Vec<f64> {
+    pub(in crate::fit) fn logits(&self, sample: &TrainingSample) -> Vec<f64> {
         let mut logits = self.bias.clone();
         self.trees.iter().for_each(|tree| tree.add(self.span.dense(sample), &mut logits));
         logits
     }
 
     /// Returns the forest without trees: it knows how often each output holds, and no more.
-    fn empty(link: Link, span: Span, samples: &[&Sample]) -> Self {
+    fn empty(link: LinkFunction, span: InputSpan, samples: &[&TrainingSample]) -> Self {
         let outputs = samples.first().map_or(0, |sample| sample.target.len());
         let n = samples.len() as f64;
         let share = |output: usize| {
             let sum: f64 = samples.iter().map(|sample| f64::from(sample.target[output])).sum();
             (sum + 0.5) / (n + 1.0)
         };
-        let logit = |p: f64| if link == Link::Softmax { p.ln() } else { (p / (1.0 - p)).ln() };
+        let logit = |p: f64| if link == LinkFunction::Softmax { p.ln() } else { (p / (1.0 - p)).ln() };
         Self { span, link, bias: (0..outputs).map(share).map(logit).collect(), trees: Vec::new() }
     }
 }
 
-impl Tree {
+impl ObliviousTree {
     fn add(&self, inputs: &[f32], logits: &mut [f64]) {
         let bit =
-            |(level, question): (usize, &Question)| usize::from(inputs[question.input] > question.threshold) << level;
+            |(level, question): (usize, &TreeSplit)| usize::from(inputs[question.input] > question.threshold) << level;
         let leaf: usize = self.questions.iter().enumerate().map(bit).sum();
         let added = &self.leaves[leaf * logits.len()..];
         logits.iter_mut().zip(added).for_each(|(logit, more)| *logit += more);
     }
 }
 
-impl<'s> Rows<'s> {
-    fn new(forest: &Forest, samples: &'s [&'s Sample]) -> Self {
+impl<'s> BinnedRows<'s> {
+    fn new(forest: &BoostedTrees, samples: &'s [&'s TrainingSample]) -> Self {
         let span = forest.span;
         let cuts: Vec<Vec<f32>> = (0..span.to - span.from)
             .map(|input| cuts(samples.iter().map(|sample| span.dense(sample)[input]).collect()))
@@ -178,18 +179,18 @@ impl<'s> Rows<'s> {
     }
 
     /// Grows one tree and adds it to the rows' outputs.
-    fn grow(&mut self) -> Tree {
+    fn grow(&mut self) -> ObliviousTree {
         let derivatives = self.derivatives();
         let mut leaf_of = vec![0_usize; self.samples.len()];
-        let mut questions = [Question { input: 0, threshold: f32::INFINITY }; DEPTH];
+        let mut questions = [TreeSplit { input: 0, threshold: f32::INFINITY }; DEPTH];
         for (level, question) in questions.iter_mut().enumerate() {
             let Some((input, cut)) = self.best_cut(&derivatives, &leaf_of, 1 << level) else { continue };
-            *question = Question { input, threshold: self.cuts[input][cut] };
+            *question = TreeSplit { input, threshold: self.cuts[input][cut] };
             for (leaf, bins) in leaf_of.iter_mut().zip(self.bins.chunks_exact(self.cuts.len())) {
                 *leaf |= usize::from(usize::from(bins[input]) > cut) << level;
             }
         }
-        let mut sums = vec![Derivatives::default(); LEAVES * self.outputs];
+        let mut sums = vec![LossDerivatives::default(); LEAVES * self.outputs];
         for (leaf, row) in leaf_of.iter().zip(derivatives.chunks_exact(self.outputs)) {
             add(&mut sums[leaf * self.outputs..], row);
         }
@@ -197,26 +198,26 @@ impl<'s> Rows<'s> {
         for (leaf, logits) in leaf_of.iter().zip(self.logits.chunks_exact_mut(self.outputs)) {
             logits.iter_mut().zip(&leaves[leaf * self.outputs..]).for_each(|(logit, more)| *logit += more);
         }
-        Tree { questions, leaves }
+        ObliviousTree { questions, leaves }
     }
 
     /// Returns the derivatives of the loss by output, row by row.
-    fn derivatives(&self) -> Vec<Derivatives> {
-        let one = |(sample, logits): (&&Sample, &[f64])| {
+    fn derivatives(&self) -> Vec<LossDerivatives> {
+        let one = |(sample, logits): (&&TrainingSample, &[f64])| {
             let probabilities = probabilities(self.link, logits, 1.0);
             let derivatives =
-                |(p, target): (f64, &f32)| Derivatives { slope: p - f64::from(*target), curvature: p * (1.0 - p) };
+                |(p, target): (f64, &f32)| LossDerivatives { slope: p - f64::from(*target), curvature: p * (1.0 - p) };
             probabilities.into_iter().zip(&sample.target).map(derivatives).collect::<Vec<_>>()
         };
         self.samples.iter().zip(self.logits.chunks_exact(self.outputs.max(1))).flat_map(one).collect()
     }
 
     /// Returns the input and the cut whose question to all `leaves` gains most; of equal ones the first.
-    fn best_cut(&self, derivatives: &[Derivatives], leaf_of: &[usize], leaves: usize) -> Option<(usize, usize)> {
+    fn best_cut(&self, derivatives: &[LossDerivatives], leaf_of: &[usize], leaves: usize) -> Option<(usize, usize)> {
         let (mut most, mut best) = (0.0, None);
         for input in 0..self.cuts.len() {
             let bins = self.cuts[input].len() + 1;
-            let mut sums = vec![Derivatives::default(); leaves * bins * self.outputs];
+            let mut sums = vec![LossDerivatives::default(); leaves * bins * self.outputs];
             let rows = self.bins.iter().skip(input).step_by(self.cuts.len()).zip(leaf_of);
             for ((bin, leaf), row) in rows.zip(derivatives.chunks_exact(self.outputs)) {
                 add(&mut sums[(leaf * bins + usize::from(*bin)) * self.outputs..], row);
@@ -235,11 +236,11 @@ impl<'s> Rows<'s> {
     }
 
     /// Adds what each cut of one leaf gains.
-    fn add_gains(&self, leaf: &[Derivatives], gains: &mut [f64]) {
+    fn add_gains(&self, leaf: &[LossDerivatives], gains: &mut [f64]) {
         for output in 0..self.outputs {
             let bins = || leaf.iter().skip(output).step_by(self.outputs);
-            let all = bins().fold(Derivatives::default(), |sum, bin| sum.plus(*bin));
-            let mut below = Derivatives::default();
+            let all = bins().fold(LossDerivatives::default(), |sum, bin| sum.plus(*bin));
+            let mut below = LossDerivatives::default();
             for (gain, bin) in gains.iter_mut().zip(bins()) {
                 below = below.plus(*bin);
                 *gain += below.score() + all.minus(below).score() - all.score();
@@ -248,7 +249,7 @@ impl<'s> Rows<'s> {
     }
 }
 
-impl Derivatives {
+impl LossDerivatives {
     fn plus(self, other: Self) -> Self {
         Self { slope: self.slope + other.slope, curvature: self.curvature + other.curvature }
     }
@@ -263,7 +264,7 @@ impl Derivatives {
     }
 }
 
-fn add(sums: &mut [Derivatives], row: &[Derivatives]) {
+fn add(sums: &mut [LossDerivatives], row: &[LossDerivatives]) {
     sums.iter_mut().zip(row).for_each(|(sum, derivatives)| *sum = sum.plus(*derivatives));
 }
 
@@ -281,9 +282,10 @@ fn cuts(mut values: Vec<f32>) -> Vec<f32> {
     cuts
 }
 
-fn loss(link: Link, samples: &[&Sample], logits: &[Vec<f64>]) -> f64 {
-    let one =
-        |(sample, logits): (&&Sample, &Vec<f64>)| log_loss(link, &probabilities(link, logits, 1.0), &sample.target);
+fn loss(link: LinkFunction, samples: &[&TrainingSample], logits: &[Vec<f64>]) -> f64 {
+    let one = |(sample, logits): (&&TrainingSample, &Vec<f64>)| {
+        log_loss(link, &probabilities(link, logits, 1.0), &sample.target)
+    };
     samples.iter().zip(logits).map(one).sum()
 }
 
@@ -292,11 +294,11 @@ mod tests {
     use super::*;
 
     /// One of two features alone holds: no sum of them tells.
-    fn samples() -> Vec<Sample> {
+    fn samples() -> Vec<TrainingSample> {
         let sample = |i: u16| {
             let (a, b) = (i.is_multiple_of(2), (i / 2).is_multiple_of(2));
             let dense = vec![f32::from(u8::from(a)), f32::from(u8::from(b))];
-            Sample { dense, target: vec![f32::from(u8::from(a != b))], ..Sample::default() }
+            TrainingSample { dense, target: vec![f32::from(u8::from(a != b))], ..TrainingSample::default() }
         };
         // One row more of one corner, or else no first question would gain anything.
         (0..401).map(sample).collect()
@@ -305,14 +307,14 @@ mod tests {
     #[test]
     fn what_only_two_features_together_tell_is_learnt() {
         let samples = samples();
-        let rows: Vec<&Sample> = samples.iter().collect();
-        let span = Span { from: 0, to: 2, sparse: 0 };
+        let rows: Vec<&TrainingSample> = samples.iter().collect();
+        let span = InputSpan { from: 0, to: 2, sparse: 0 };
 
-        let trees = Forest::search(Link::Sigmoid, span, &rows, &rows).trees;
-        let forest = Forest::fit(Link::Sigmoid, span, &rows, trees);
+        let trees = BoostedTrees::search(LinkFunction::Sigmoid, span, &rows, &rows).trees;
+        let forest = BoostedTrees::fit(LinkFunction::Sigmoid, span, &rows, trees);
 
         for sample in &samples[..4] {
-            let p = probabilities(Link::Sigmoid, &forest.logits(sample), 1.0)[0];
+            let p = probabilities(LinkFunction::Sigmoid, &forest.logits(sample), 1.0)[0];
             assert!((p - f64::from(sample.target[0])).abs() < 0.1, "{p} for {sample:?}");
         }
     }

@@ -1,28 +1,28 @@
 //! From the outputs of learners to the labels of heads, and from targets to what votes and trees learn.
 
-use crate::fit::loss::{Link, probabilities};
+use crate::fit::loss::{LinkFunction, probabilities};
 use crate::fit::outputs::HeadOutputs;
-use crate::fit::sample::Sample;
-use crate::fit::task::Goal;
+use crate::fit::sample::TrainingSample;
+use crate::fit::task::LearningGoal;
 
 /// Returns the outputs of a learner whose outputs are a head's labels, or of several models each one's success.
-pub(super) fn by_head(goal: Goal, outputs: Vec<f64>) -> HeadOutputs {
+pub(super) fn by_head(goal: LearningGoal, outputs: Vec<f64>) -> HeadOutputs {
     match goal {
-        Goal::Choice(_) | Goal::Pair => HeadOutputs::of_one_head(outputs),
-        Goal::Each(_) => HeadOutputs::by_head(outputs.iter().map(|logit| vec![0.0, *logit]).collect()),
+        LearningGoal::Choice(_) | LearningGoal::Pair => HeadOutputs::of_one_head(outputs),
+        LearningGoal::Each(_) => HeadOutputs::by_head(outputs.iter().map(|logit| vec![0.0, *logit]).collect()),
     }
 }
 
 /// Returns the difference of a strong and a weak model's chances, from the logits of both.
 pub(super) fn gain(logits: &[f64]) -> f64 {
-    let both = probabilities(Link::Sigmoid, logits, 1.0);
+    let both = probabilities(LinkFunction::Sigmoid, logits, 1.0);
     both.first().copied().unwrap_or_default() - both.get(1).copied().unwrap_or_default()
 }
 
 /// Returns the log probabilities of ordinal labels: the differences of how likely more than each is.
 pub(super) fn levels(steps: &[f64]) -> Vec<f64> {
     let mut above = 1.0_f64;
-    let steps = probabilities(Link::Steps, steps, 1.0).into_iter().chain([0.0]);
+    let steps = probabilities(LinkFunction::Steps, steps, 1.0).into_iter().chain([0.0]);
     let level = |step: f64| {
         let next = above.min(step);
         (std::mem::replace(&mut above, next) - next).max(1e-6).ln()
@@ -32,9 +32,9 @@ pub(super) fn levels(steps: &[f64]) -> Vec<f64> {
 
 /// Returns the target of a vote or a tree; of a pair a half, more the better the strong model does, less the better the
 /// weak one.
-pub(super) fn preference(goal: Goal, sample: &Sample) -> Vec<f32> {
+pub(super) fn preference(goal: LearningGoal, sample: &TrainingSample) -> Vec<f32> {
     match goal {
-        Goal::Pair => {
+        LearningGoal::Pair => {
             let strong = (1.0 + sample.target[0] - sample.target[1]) / 2.0;
             vec![1.0 - strong, strong]
         }

@@ -12,7 +12,7 @@ const MAX_STEPS: usize = 120;
 const TOLERANCE: f64 = 1e-5;
 
 /// A step of the search, and what it changed in the gradient.
-struct Correction {
+struct LbfgsCorrection {
     step: Vec<f64>,
     change: Vec<f64>,
 }
@@ -22,7 +22,7 @@ pub(super) fn minimise(start: Vec<f64>, mut function: impl FnMut(&[f64], &mut [f
     let mut point = start;
     let mut gradient = vec![0.0; point.len()];
     let mut value = function(&point, &mut gradient);
-    let mut memory: VecDeque<Correction> = VecDeque::with_capacity(MEMORY);
+    let mut memory: VecDeque<LbfgsCorrection> = VecDeque::with_capacity(MEMORY);
     let mut next_gradient = gradient.clone();
     for _ in 0..MAX_STEPS {
         let direction = descent(&gradient, &memory);
@@ -45,7 +45,7 @@ pub(super) fn minimise(start: Vec<f64>, mut function: impl FnMut(&[f64], &mut [f
             if memory.len() == MEMORY {
                 memory.pop_front();
             }
-            memory.push_back(Correction { step, change });
+            memory.push_back(LbfgsCorrection { step, change });
         }
         let gain = value - next_value;
         (point, value) = (next, next_value);
@@ -59,19 +59,19 @@ pub(super) fn minimise(start: Vec<f64>, mut function: impl FnMut(&[f64], &mut [f
 
 /// Returns the direction of the two-loop recursion: minus the inverse Hessian, as far as it is known, times the
 /// gradient.
-fn descent(gradient: &[f64], memory: &VecDeque<Correction>) -> Vec<f64> {
+fn descent(gradient: &[f64], memory: &VecDeque<LbfgsCorrection>) -> Vec<f64> {
     let mut direction: Vec<f64> = gradient.iter().map(|g| -g).collect();
     let mut alphas = Vec::with_capacity(memory.len());
-    for Correction { step, change } in memory.iter().rev() {
+    for LbfgsCorrection { step, change } in memory.iter().rev() {
         let alpha = dot(step, &direction) / dot(step, change);
         add(&mut direction, -alpha, change);
         alphas.push(alpha);
     }
-    if let Some(Correction { step, change }) = memory.back() {
+    if let Some(LbfgsCorrection { step, change }) = memory.back() {
         let scale = dot(step, change) / dot(change, change);
         direction.iter_mut().for_each(|d| *d *= scale);
     }
-    for (Correction { step, change }, alpha) in memory.iter().zip(alphas.into_iter().rev()) {
+    for (LbfgsCorrection { step, change }, alpha) in memory.iter().zip(alphas.into_iter().rev()) {
         let beta = dot(change, &direction) / dot(step, change);
         add(&mut direction, alpha - beta, step);
     }

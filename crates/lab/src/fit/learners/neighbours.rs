@@ -2,10 +2,10 @@
 
 use super::labels::preference;
 use crate::fit::folds::FitData;
-use crate::fit::loss::{Link, log_loss, probabilities};
-use crate::fit::outputs::{CrossFitted, HeadOutputs, OutOfFold};
-use crate::fit::sample::{Sample, Span};
-use crate::statistics::Draws;
+use crate::fit::loss::{LinkFunction, log_loss, probabilities};
+use crate::fit::outputs::{CrossFitting, HeadOutputs, OutOfFoldLogits};
+use crate::fit::sample::{InputSpan, TrainingSample};
+use crate::statistics::RandomDraws;
 
 /// The most exemplars that a bundle holds: 3 MB of embeddings, and a quarter of a millisecond to compare with.
 const MAX_EXEMPLARS: usize = 2048;
@@ -18,17 +18,17 @@ pub(in crate::fit) const SHARPNESS: f64 = 10.0;
 
 /// Exemplars with what each speaks for.
 #[derive(Debug, Clone)]
-pub(in crate::fit) struct Votes {
-    pub(in crate::fit) span: Span,
+pub(in crate::fit) struct NeighbourClassifier {
+    pub(in crate::fit) span: InputSpan,
     pub(in crate::fit) count: usize,
-    pub(in crate::fit) exemplars: Vec<Exemplar>,
+    pub(in crate::fit) exemplars: Vec<VotingExemplar>,
     /// The shares over all rows: the vote of one more exemplar that is as near as can be.
     pub(in crate::fit) prior: Vec<f64>,
 }
 
 /// A prompt that votes.
 #[derive(Debug, Clone)]
-pub(in crate::fit) struct Exemplar {
+pub(in crate::fit) struct VotingExemplar {
     /// The embedding, of length 1.
     pub(in crate::fit) embedding: Vec<f32>,
     pub(in crate::fit) target: Vec<f32>,
@@ -36,17 +36,17 @@ pub(in crate::fit) struct Exemplar {
 
 /// The held-out rows under one number of voters: their loss, and the logits of each.
 #[derive(Default)]
-struct Count {
+struct VoterCount {
     loss: f64,
-    out_of_fold: OutOfFold,
+    out_of_fold: OutOfFoldLogits,
 }
 
-impl Votes {
+impl NeighbourClassifier {
     /// Keeps exemplars of all rows, with the number of voters that was best on the splits.
-    pub(super) fn cross_fit(data: &FitData<'_>, span: Span) -> CrossFitted<Self> {
+    pub(super) fn cross_fit(data: &FitData<'_>, span: InputSpan) -> CrossFitting<Self> {
         let FitData { goal, splits, ref rows, seed, .. } = *data;
-        let target = |sample: &Sample| preference(goal, sample);
-        let mut counts: Vec<Count> = COUNTS.iter().map(|_| Count::default()).collect();
+        let target = |sample: &TrainingSample| preference(goal, sample);
+        let mut counts: Vec<VoterCount> = COUNTS.iter().map(|_| VoterCount::default()).collect();
         for split in splits {
             let votes = Self::of(span, &split.rest, target, seed);
             let by_row: Vec<_> = split.held.iter().map(|sample| votes.by_count(sample)).collect();
@@ -60,20 +60,25 @@ impl Votes {
         let best = (0..counts.len()).min_by(order).unwrap_or_default();
         let out_of_fold = counts.swap_remove(best).out_of_fold;
         let votes = Self { count: COUNTS[best], ..Self::of(span, rows, target, seed) };
-        CrossFitted { model: votes, out_of_fold }
+        CrossFitting { model: votes, out_of_fold }
     }
 
     /// Keeps at most [`MAX_EXEMPLARS`] of `samples`, drawn at random; `target` says what one speaks for.
-    fn of(span: Span, samples: &[&Sample], target: impl Fn(&Sample) -> Vec<f32>, seed: u64) -> Self {
+    fn of(
+        span: InputSpan,
+        samples: &[&TrainingSample],
+        target: impl Fn(&TrainingSample) -> Vec<f32>,
+        seed: u64,
+    ) -> Self {
         let mut order: Vec<usize> = (0..samples.len()).collect();
-        Draws::new(seed).shuffle(&mut order);
+        RandomDraws::new(seed).shuffle(&mut order);
         order.truncate(MAX_EXEMPLARS);
         order.sort_unstable();
         let exemplar = |index: usize| {
             let sample = samples[index];
-            Exemplar { embedding: unit(span.dense(sample)), target: target(sample) }
+            VotingExemplar { embedding: unit(span.dense(sample)), target: target(sample) }
         };
-        let exemplars: Vec<Exemplar> = order.into_iter().map(exemplar).collect();
+        let exemplars: Vec<VotingExemplar> = order.into_iter().map(exemplar).collect();
         let outputs = exemplars.first().map_or(0, |exemplar| exemplar.target.len());
         let n = exemplars.len() as f64 + 1.0;
         let share = |output: usize| {
@@ -85,7 +90,7 @@ impl Votes {
     }
 
     /// Returns the log probabilities with each of [`COUNTS`] voters, `[count][label]`.
-    fn by_count(&self, sample: &Sample) -> Vec<Vec<f64>> {
+    fn by_count(&self, sample: &TrainingSample) -> Vec<Vec<f64>> {
         let embedding = unit(self.span.dense(sample));
         let mut near: Vec<(f32, usize)> =
             self.exemplars.iter().map(|e| dot(&e.embedding, &embedding)).zip(0..).collect();
@@ -111,16 +116,21 @@ impl Votes {
     }
 
     /// Returns the log probabilities.
-    pub(in crate::fit) fn logits(&self, sample: &Sample) -> Vec<f64> {
+    pub(in crate::fit) fn logits(&self, sample: &TrainingSample) -> Vec<f64> {
         let index = COUNTS.iter().position(|count| *count == self.count).unwrap_or_default();
         self.by_count(sample).swap_remove(index)
     }
 }
 
 /// Returns the summed loss of samples beside their log probabilities.
-fn loss<'r>(rows: impl Iterator<Item = (&'r Sample, &'r Vec<f64>)>, target: impl Fn(&Sample) -> Vec<f32>) -> f64 {
-    rows.map(|(sample, logits)| log_loss(Link::Softmax, &probabilities(Link::Softmax, logits, 1.0), &target(sample)))
-        .sum()
+fn loss<'r>(
+    rows: impl Iterator<Item = (&'r TrainingSample, &'r Vec<f64>)>,
+    target: impl Fn(&TrainingSample) -> Vec<f32>,
+) -> f64 {
+    rows.map(|(sample, logits)| {
+        log_loss(LinkFunction::Softmax, &probabilities(LinkFunction::Softmax, logits, 1.0), &target(sample))
+    })
+    .sum()
 }
 
 fn unit(values: &[f32]) -> Vec<f32> {
@@ -147,20 +157,21 @@ mod tests {
 
     #[test]
     fn the_nearest_decide() {
-        let sample = |x: f32, y: f32, target: [f32; 2]| Sample {
+        let sample = |x: f32, y: f32, target: [f32; 2]| TrainingSample {
             dense: vec![x, y],
             target: target.to_vec(),
-            ..Sample::default()
+            ..TrainingSample::default()
         };
-        let samples: Vec<Sample> = (0..30)
+        let samples: Vec<TrainingSample> = (0..30)
             .flat_map(|i| {
                 let slant = f32::from(i % 7_u8) / 10.0;
                 [sample(1.0, slant, [1.0, 0.0]), sample(slant, 1.0, [0.0, 1.0])]
             })
             .collect();
-        let rows: Vec<&Sample> = samples.iter().collect();
+        let rows: Vec<&TrainingSample> = samples.iter().collect();
 
-        let votes = Votes::of(Span { from: 0, to: 2, sparse: 0 }, &rows, |sample| sample.target.clone(), 7);
+        let votes =
+            NeighbourClassifier::of(InputSpan { from: 0, to: 2, sparse: 0 }, &rows, |sample| sample.target.clone(), 7);
 
         let logits = votes.logits(&sample(3.0, 0.1, [0.0; 2]));
         assert!(logits[0] > logits[1] + 2.0, "{logits:?}");

@@ -1,51 +1,51 @@
 //! Logistic regression over dense numbers and hashed n-grams.
 
 use super::lbfgs::minimise;
-use crate::fit::loss::{Link, log_loss, probabilities};
-use crate::fit::sample::{Sample, Span};
+use crate::fit::loss::{LinkFunction, log_loss, probabilities};
+use crate::fit::sample::{InputSpan, TrainingSample};
 
 /// The shape of a regression.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::fit) struct Shape {
-    pub(in crate::fit) link: Link,
+pub(in crate::fit) struct RegressionShape {
+    pub(in crate::fit) link: LinkFunction,
     pub(in crate::fit) outputs: usize,
     /// The inputs that are read.
-    pub(in crate::fit) span: Span,
+    pub(in crate::fit) span: InputSpan,
 }
 
 /// The weights of a fitted regression: for each input one weight an output, dense inputs first, at last the biases.
 #[derive(Debug, Clone)]
-pub(in crate::fit) struct Regression {
-    pub(in crate::fit) shape: Shape,
+pub(in crate::fit) struct LogisticRegression {
+    pub(in crate::fit) shape: RegressionShape,
     pub(in crate::fit) weights: Vec<f64>,
 }
 
 /// The loss as a function of the weights; its buffers are kept between evaluations.
-struct Loss<'s> {
-    shape: Shape,
-    samples: &'s [&'s Sample],
+struct RegressionLoss<'s> {
+    shape: RegressionShape,
+    samples: &'s [&'s TrainingSample],
     penalty: f64,
     /// Single precision is enough to read and half as much to move.
     weights: Vec<f32>,
     gradient: Vec<f32>,
 }
 
-impl Regression {
+impl LogisticRegression {
     /// Returns the regression that knows nothing.
-    pub(in crate::fit) fn new(shape: Shape) -> Self {
+    pub(in crate::fit) fn new(shape: RegressionShape) -> Self {
         Self { weights: vec![0.0; shape.outputs * (shape.span.width() + 1)], shape }
     }
 
     /// Minimises the mean log loss plus `penalty` times half the squared weights, from here on.
-    pub(in crate::fit) fn fit(self, samples: &[&Sample], penalty: f64) -> Self {
+    pub(in crate::fit) fn fit(self, samples: &[&TrainingSample], penalty: f64) -> Self {
         let shape = self.shape;
         let (weights, gradient) = (vec![0.0; self.weights.len()], vec![0.0; self.weights.len()]);
-        let mut loss = Loss { shape, samples, penalty, weights, gradient };
+        let mut loss = RegressionLoss { shape, samples, penalty, weights, gradient };
         Self { shape, weights: minimise(self.weights, |weights, gradient| loss.at(weights, gradient)) }
     }
 
     /// Returns the outputs before the link.
-    pub(in crate::fit) fn logits(&self, sample: &Sample) -> Vec<f64> {
+    pub(in crate::fit) fn logits(&self, sample: &TrainingSample) -> Vec<f64> {
         let weights: &[f64] = &self.weights;
         let mut logits = vec![0.0; self.shape.outputs];
         self.shape.span.each(sample, |input, value| {
@@ -63,7 +63,7 @@ impl Regression {
     }
 }
 
-impl Loss<'_> {
+impl RegressionLoss<'_> {
     fn at(&mut self, weights: &[f64], gradient: &mut [f64]) -> f64 {
         let Self { shape, samples, penalty, .. } = *self;
         let outputs = shape.outputs;
@@ -101,12 +101,17 @@ impl Loss<'_> {
 mod tests {
     use super::*;
 
-    fn sample(dense: f32, target: [f32; 2]) -> Sample {
-        Sample { dense: vec![dense], sparse: vec![(1, dense)], target: target.to_vec(), ..Sample::default() }
+    fn sample(dense: f32, target: [f32; 2]) -> TrainingSample {
+        TrainingSample {
+            dense: vec![dense],
+            sparse: vec![(1, dense)],
+            target: target.to_vec(),
+            ..TrainingSample::default()
+        }
     }
 
-    fn shape() -> Shape {
-        Shape { link: Link::Softmax, outputs: 2, span: Span { from: 0, to: 1, sparse: 2 } }
+    fn shape() -> RegressionShape {
+        RegressionShape { link: LinkFunction::Softmax, outputs: 2, span: InputSpan { from: 0, to: 1, sparse: 2 } }
     }
 
     #[test]
@@ -114,19 +119,24 @@ mod tests {
         let samples =
             [sample(0.0, [1.0, 0.0]), sample(0.0, [1.0, 0.0]), sample(0.0, [1.0, 0.0]), sample(0.0, [0.0, 1.0])];
 
-        let fitted = Regression::new(shape()).fit(&samples.iter().collect::<Vec<_>>(), 0.1);
+        let fitted = LogisticRegression::new(shape()).fit(&samples.iter().collect::<Vec<_>>(), 0.1);
 
-        let found = probabilities(Link::Softmax, &fitted.logits(&samples[0]), 1.0);
+        let found = probabilities(LinkFunction::Softmax, &fitted.logits(&samples[0]), 1.0);
         assert!((found[0] - 0.75).abs() < 5e-3, "{found:?}");
     }
 
     #[test]
     fn the_gradient_is_that_of_the_loss() {
         let samples = [sample(1.0, [1.0, 0.0]), sample(-0.5, [0.25, 0.75])];
-        let samples: Vec<&Sample> = samples.iter().collect();
+        let samples: Vec<&TrainingSample> = samples.iter().collect();
         let weights = vec![0.3, -0.2, 0.1, 0.4, -0.6, 0.2, 0.05, -0.1];
-        let mut loss =
-            Loss { shape: shape(), samples: &samples, penalty: 0.1, weights: vec![0.0; 8], gradient: vec![0.0; 8] };
+        let mut loss = RegressionLoss {
+            shape: shape(),
+            samples: &samples,
+            penalty: 0.1,
+            weights: vec![0.0; 8],
+            gradient: vec![0.0; 8],
+        };
         let (mut gradient, mut scratch) = (vec![0.0; 8], vec![0.0; 8]);
         loss.at(&weights, &mut gradient);
 

@@ -14,13 +14,13 @@ use crate::fit::{FitError, file_error};
 const KEY: usize = 32;
 
 /// Embeddings by text, in memory and in their file.
-pub(super) struct Cache {
+pub(super) struct EmbeddingCache {
     known: HashMap<[u8; KEY], Vec<f32>>,
     path: PathBuf,
     file: BufWriter<File>,
 }
 
-impl Cache {
+impl EmbeddingCache {
     /// Opens or makes the file at `path`. Half a record, which a killed run may have left, is cut off.
     pub(super) fn open(path: &Path, dimension: usize) -> io::Result<Self> {
         fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;

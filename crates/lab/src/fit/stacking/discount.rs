@@ -1,8 +1,8 @@
 //! Discounting: a mixture with a head of the base that knows the rows' answers, whose weight cannot be chosen on them.
 
-use super::{Pool, Row, Start};
+use super::{HeadMixture, MixturePrior, MixtureRow};
 use crate::fit::leakage::entropy;
-use crate::fit::loss::{Link, log_loss};
+use crate::fit::loss::{LinkFunction, log_loss};
 use crate::statistics::SampleMean;
 
 /// Rows that a head of the base is worth. Chosen, as the next one, on the tenth of MMLU outcomes that calibrated the
@@ -17,11 +17,11 @@ const MOST: f64 = 0.8;
 /// The others count as their rows beside [`OWN_ROWS`], and for at most [`MOST`]; for less by as much as they gain less
 /// on held-out rows, beside the shares of the labels, than the base's head promises: its probabilities were calibrated
 /// on rows that it had not seen.
-pub(in crate::fit) fn discounted(start: &Start, rows: &[Row<'_>]) -> Pool {
+pub(in crate::fit) fn discounted(start: &MixturePrior, rows: &[MixtureRow<'_>]) -> HeadMixture {
     let others = start.weights.len() - 1;
-    let new: Vec<Row<'_>> = rows.iter().map(without_first).collect();
+    let new: Vec<MixtureRow<'_>> = rows.iter().map(without_first).collect();
     let weights = vec![1.0 / others as f64; others];
-    let mut pool = Pool::fit(&Start { weights, has_own: false, ..start.clone() }, &new);
+    let mut pool = HeadMixture::fit(&MixturePrior { weights, has_own: false, ..start.clone() }, &new);
     let shares = label_shares(rows);
     let gains =
         new.iter().map(|row| loss(&shares, row.truth) - loss(&pool.probabilities(&row.logs, row.length), row.truth));
@@ -36,24 +36,24 @@ pub(in crate::fit) fn discounted(start: &Start, rows: &[Row<'_>]) -> Pool {
     pool
 }
 
-fn without_first<'t>(row: &Row<'t>) -> Row<'t> {
-    Row { logs: row.logs[1..].to_vec(), ..*row }
+fn without_first<'t>(row: &MixtureRow<'t>) -> MixtureRow<'t> {
+    MixtureRow { logs: row.logs[1..].to_vec(), ..*row }
 }
 
-fn label_shares(rows: &[Row<'_>]) -> Vec<f64> {
+fn label_shares(rows: &[MixtureRow<'_>]) -> Vec<f64> {
     let labels = rows.first().map_or(0, |row| row.truth.len());
     let share = |label: usize| rows.iter().map(|row| f64::from(row.truth[label])).sum::<f64>() / rows.len() as f64;
     (0..labels).map(share).collect()
 }
 
 fn loss(probabilities: &[f64], truth: &[f32]) -> f64 {
-    log_loss(Link::Softmax, probabilities, truth)
+    log_loss(LinkFunction::Softmax, probabilities, truth)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fit::task::Goal;
+    use crate::fit::task::LearningGoal;
 
     const TRUTHS: [[f32; 2]; 2] = [[1.0, 0.0], [0.0, 1.0]];
 
@@ -62,10 +62,20 @@ mod tests {
         let logs = |p: f64| vec![(1.0 - p).ln(), p.ln()];
         let row = |i: usize| {
             let coin = logs(if i % 4 < 2 { 0.6 } else { 0.4 });
-            Row { logs: vec![logs(if i % 2 == 1 { 0.8 } else { 0.2 }), coin], truth: &TRUTHS[i % 2], length: 0.0 }
+            MixtureRow {
+                logs: vec![logs(if i % 2 == 1 { 0.8 } else { 0.2 }), coin],
+                truth: &TRUTHS[i % 2],
+                length: 0.0,
+            }
         };
-        let rows: Vec<Row<'_>> = (0..400).map(row).collect();
-        let start = Start { goal: Goal::Choice(2), labels: 2, weights: vec![1.0, 0.0], learnt: 400, has_own: true };
+        let rows: Vec<MixtureRow<'_>> = (0..400).map(row).collect();
+        let start = MixturePrior {
+            goal: LearningGoal::Choice(2),
+            labels: 2,
+            weights: vec![1.0, 0.0],
+            learnt: 400,
+            has_own: true,
+        };
 
         let pool = discounted(&start, &rows);
 

@@ -1,19 +1,19 @@
 //! Held-out rows with the out-of-fold logits of every learner: the rows that mixtures are fitted on.
 
 use crate::fit::loss::log_probabilities;
-use crate::fit::outputs::OutOfFold;
-use crate::fit::sample::Sample;
+use crate::fit::outputs::OutOfFoldLogits;
+use crate::fit::sample::TrainingSample;
 
 /// Rows held out of the inner splits, beside the logits of learners that did not see them.
-pub(in crate::fit) struct HeldOut<'h> {
-    pub(in crate::fit) samples: Vec<&'h Sample>,
+pub(in crate::fit) struct HeldOutRows<'h> {
+    pub(in crate::fit) samples: Vec<&'h TrainingSample>,
     /// Prompt lengths in standard deviations from the mean, one a sample.
     pub(in crate::fit) lengths: Vec<f64>,
     /// One entry a learner.
-    pub(in crate::fit) out_of_fold: Vec<OutOfFold>,
+    pub(in crate::fit) out_of_fold: Vec<OutOfFoldLogits>,
 }
 
-impl HeldOut<'_> {
+impl HeldOutRows<'_> {
     /// Returns the number of rows.
     pub(in crate::fit) const fn len(&self) -> usize {
         self.samples.len()

@@ -1,13 +1,13 @@
 //! The base's own heads of the task: a fit starts from them, so that it is no worse than what it replaces.
 
-use pointsman_classifier::{Blocks, Bundle, HeadKind, HeadSpec, Kind, Manifest};
+use pointsman_classifier::{Bundle, BundleKind, HeadInputs, HeadKind, HeadSpec, Manifest};
 use pointsman_core::config::Name;
 use pointsman_core::scores::HeadScores;
 
 use crate::fit::outputs::{BaseOutputs, HeadOutputs};
-use crate::fit::rows::Example;
-use crate::fit::task::{Form, Inputs, Task};
-use crate::fit::{Fit, FitError};
+use crate::fit::rows::TrainingRow;
+use crate::fit::task::{FitInputs, FitTask, HeadForm};
+use crate::fit::{FitError, FitRequest};
 
 /// The least probability that is taken the logarithm of, as in mixtures when they serve.
 const FLOOR: f32 = 1e-6;
@@ -17,30 +17,30 @@ const MOST_MEMBERS: usize = 16;
 
 /// The names of the base's heads that mean what the new ones will, one for each new head; none where one is missing.
 #[derive(Debug, Clone, Default)]
-pub(in crate::fit) struct Own {
+pub(in crate::fit) struct BaseHeads {
     full: Vec<String>,
     lexical: Vec<String>,
     confidence: Option<f32>,
 }
 
-impl Own {
+impl BaseHeads {
     /// Looks for heads called `heads` that have the `labels`.
-    pub(super) fn find(fit: &Fit, base: &Manifest, heads: &[String], labels: &[Name]) -> Self {
-        if fit.fresh || base.kind != Kind::Encoder || fit.inputs == Inputs::Dense {
+    pub(super) fn find(fit: &FitRequest, base: &Manifest, heads: &[String], labels: &[Name]) -> Self {
+        if fit.fresh || base.kind != BundleKind::Encoder || fit.inputs == FitInputs::Dense {
             return Self::default();
         }
         let fits = |spec: &&HeadSpec| spec.labels == *labels && spec.mix.len() <= MOST_MEMBERS;
         let all = |names: Vec<Option<String>>| names.into_iter().collect::<Option<Vec<_>>>().unwrap_or_default();
         let full = |head: &String| base.head(head).filter(fits).map(|spec| spec.name.to_string());
         let lexical = |head: &String| base.lexical_form(head).filter(fits).map(|spec| spec.name.to_string());
-        let full = if fit.inputs == Inputs::Full { heads.iter().map(full).collect() } else { Vec::new() };
+        let full = if fit.inputs == FitInputs::Full { heads.iter().map(full).collect() } else { Vec::new() };
         let confidence = base.lexical_form(&heads[0]).and_then(|spec| spec.confidence);
         Self { full: all(full), lexical: all(heads.iter().map(lexical).collect()), confidence }
     }
 
     /// Returns the base's heads for a form; empty where it has none.
-    pub(in crate::fit) fn names(&self, form: Form) -> &[String] {
-        if form == Form::Full { &self.full } else { &self.lexical }
+    pub(in crate::fit) fn names(&self, form: HeadForm) -> &[String] {
+        if form == HeadForm::Full { &self.full } else { &self.lexical }
     }
 
     /// Returns from which probability on the base's lexical form was enough.
@@ -49,12 +49,12 @@ impl Own {
     }
 
     /// Returns the log probabilities of a row, form by form.
-    pub(super) fn log_probabilities(&self, base: &Bundle, row: &Example) -> Result<BaseOutputs, FitError> {
+    pub(super) fn log_probabilities(&self, base: &Bundle, row: &TrainingRow) -> Result<BaseOutputs, FitError> {
         if self.full.is_empty() && self.lexical.is_empty() {
             return Ok(BaseOutputs::default());
         }
         let features = base.inputs().scale(&row.features);
-        let blocks = Blocks { embedding: &row.embedding, features: &features, ngrams: &row.ngrams };
+        let blocks = HeadInputs { embedding: &row.embedding, features: &features, ngrams: &row.ngrams };
         let scores =
             if self.full.is_empty() { base.heads().score_lexical(blocks)? } else { base.heads().score(blocks)? };
         let log = |p: &f32| f64::from(p.max(FLOOR).ln());
@@ -66,12 +66,12 @@ impl Own {
 }
 
 /// Returns whether labels of a task have an order that the base or their names tell.
-pub(super) fn ordered(task: Task, template: Option<&HeadSpec>, labels: &[Name]) -> bool {
+pub(super) fn ordered(task: FitTask, template: Option<&HeadSpec>, labels: &[Name]) -> bool {
     let number = |label: &Name| label.as_str().parse::<u32>().is_ok();
     match template {
         _ if labels.len() < 3 => false,
-        Some(head) => task == Task::Tier || head.kind == HeadKind::Ordinal,
-        None => task == Task::Tier && labels.iter().all(number),
+        Some(head) => task == FitTask::Tier || head.kind == HeadKind::Ordinal,
+        None => task == FitTask::Tier && labels.iter().all(number),
     }
 }
 
@@ -93,9 +93,9 @@ mod tests {
         let labels = |labels: [&str; 3]| labels.map(|label| Name::new(label).expect("a name")).to_vec();
         let tier = base.head("tier");
 
-        assert!(ordered(Task::Tier, tier, &labels(["low", "mid", "high"])));
-        assert!(ordered(Task::Tier, None, &labels(["0", "1", "2"])));
-        assert!(!ordered(Task::Tier, None, &labels(["high", "low", "mid"])));
-        assert!(!ordered(Task::Domain, None, &labels(["0", "1", "2"])));
+        assert!(ordered(FitTask::Tier, tier, &labels(["low", "mid", "high"])));
+        assert!(ordered(FitTask::Tier, None, &labels(["0", "1", "2"])));
+        assert!(!ordered(FitTask::Tier, None, &labels(["high", "low", "mid"])));
+        assert!(!ordered(FitTask::Domain, None, &labels(["0", "1", "2"])));
     }
 }

@@ -2,23 +2,23 @@
 
 use pointsman_classifier::NGRAM_BUCKETS;
 
-use crate::fit::rows::Example;
+use crate::fit::rows::TrainingRow;
 
 /// The scale of n-grams beside features, on top of their rarity.
 const NGRAM_SCALE: f32 = 2.0;
 
 /// N-grams that occur in some row; the weights of all others would stay 0.
 #[derive(Debug, Default)]
-pub(in crate::fit) struct Ngrams {
+pub(in crate::fit) struct NgramVocabulary {
     /// Places among all n-grams, in ascending order; a sample counts them by their index here.
     places: Vec<u32>,
     /// The factor of each.
     rarity: Vec<f32>,
 }
 
-impl Ngrams {
+impl NgramVocabulary {
     /// Collects the n-grams of `rows`.
-    pub(super) fn among(rows: &[Example]) -> Self {
+    pub(super) fn among(rows: &[TrainingRow]) -> Self {
         let mut counts = vec![0_u32; NGRAM_BUCKETS];
         for (place, _) in rows.iter().flat_map(|row| row.ngrams.entries()) {
             counts[*place as usize] += 1;

@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use super::{Routed, RoutingFigures};
+use super::{RoutedOutcome, RoutingFigures};
 
 /// Points of a curve: the edges of ten quantiles.
 const POINTS: usize = 11;
 
 /// One threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-pub struct Point {
+pub struct RoutingCurvePoint {
     /// Calls to the strong model, in per cent.
     pub strong_percent: f64,
     /// Mean quality of the answers.
@@ -20,16 +20,16 @@ pub struct Point {
 
 /// The thresholds from none of the prompts for the strong model to all of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Curve {
-    points: [Point; POINTS],
+pub struct RoutingCurve {
+    points: [RoutingCurvePoint; POINTS],
 }
 
-impl Curve {
+impl RoutingCurve {
     /// Measures prompts that come in ascending order of score, each with how often it counts.
     ///
     /// A threshold is an edge of `pandas.qcut(scores, 10)`, and scores at or above it go to the strong model; at the
     /// last edge none does. With no score twice that is a matter of ranks: edge `k` lies at rank `k (n - 1) / 10`.
-    pub(super) fn of<'r>(rows: impl Iterator<Item = (&'r Routed, u32)> + Clone) -> Self {
+    pub(super) fn of<'r>(rows: impl Iterator<Item = (&'r RoutedOutcome, u32)> + Clone) -> Self {
         let total: usize = rows.clone().map(|(_, count)| count as usize).sum();
         let strong: f64 = rows.clone().map(|(row, count)| row.strong * f64::from(count)).sum();
         let weak: f64 = rows.clone().map(|(row, count)| row.weak * f64::from(count)).sum();
@@ -38,10 +38,10 @@ impl Curve {
         let n = total.max(1) as f64;
         let point = |below: usize, sum: f64| {
             let pgr = if strong == weak { 0.0 } else { (sum - weak) / (strong - weak) };
-            Point { strong_percent: 100.0 * (total - below) as f64 / n, quality: sum / n, pgr }
+            RoutingCurvePoint { strong_percent: 100.0 * (total - below) as f64 / n, quality: sum / n, pgr }
         };
         // Starts with everything strong; each prompt that falls below the threshold swaps its answer.
-        let (mut points, mut below, mut sum, mut k) = ([Point::default(); POINTS], 0, strong, 0);
+        let (mut points, mut below, mut sum, mut k) = ([RoutingCurvePoint::default(); POINTS], 0, strong, 0);
         for (row, count) in rows {
             for _ in 0..count {
                 while k < POINTS && edge(k) == below {
@@ -60,7 +60,7 @@ impl Curve {
 
     /// Returns the points, the fewest calls to the strong model first.
     #[must_use]
-    pub const fn points(&self) -> &[Point; POINTS] {
+    pub const fn points(&self) -> &[RoutingCurvePoint; POINTS] {
         &self.points
     }
 
@@ -72,7 +72,7 @@ impl Curve {
 
     /// The area under the PGR, by trapezoids.
     fn area(&self) -> f64 {
-        let width = |pair: &[Point]| (pair[1].strong_percent - pair[0].strong_percent) / 100.0;
+        let width = |pair: &[RoutingCurvePoint]| (pair[1].strong_percent - pair[0].strong_percent) / 100.0;
         self.points.windows(2).map(|pair| width(pair) * f64::midpoint(pair[0].pgr, pair[1].pgr)).sum()
     }
 

@@ -3,16 +3,16 @@
 use super::*;
 
 /// Prompts that only the strong model answers, both, neither, and only the weak one, spread evenly.
-fn prompts(strong_only: usize, both: usize, neither: usize, weak_only: usize) -> Vec<Routed> {
+fn prompts(strong_only: usize, both: usize, neither: usize, weak_only: usize) -> Vec<RoutedOutcome> {
     let kinds = [(strong_only, 1.0, 0.0), (both, 1.0, 1.0), (neither, 0.0, 0.0), (weak_only, 0.0, 1.0)];
     kinds
         .into_iter()
-        .flat_map(|(count, strong, weak)| std::iter::repeat_n(Routed { score: 0.0, strong, weak }, count))
+        .flat_map(|(count, strong, weak)| std::iter::repeat_n(RoutedOutcome { score: 0.0, strong, weak }, count))
         .collect()
 }
 
-fn figures(rows: &[Routed], scores: impl IntoIterator<Item = f64>, seed: u64) -> RoutingFigures {
-    Ranking::of(scores, seed).curve(rows).figures()
+fn figures(rows: &[RoutedOutcome], scores: impl IntoIterator<Item = f64>, seed: u64) -> RoutingFigures {
+    PromptRanking::of(scores, seed).curve(rows).figures()
 }
 
 fn assert_near(actual: RoutingFigures, [cpt_50, cpt_80, apgr]: [f64; 3], [cpt, area]: [f64; 2]) {
@@ -53,7 +53,7 @@ fn a_perfect_order_has_the_area_under_its_trapezoids() {
         row.score = -(index as f64);
     }
 
-    let curve = Ranking::of(rows.iter().map(|row| row.score), 7).curve(&rows);
+    let curve = PromptRanking::of(rows.iter().map(|row| row.score), 7).curve(&rows);
 
     // 0, 2, 3, 4, ... 9 and 11 strong calls recover 0, 2/3, 1, 1, ...
     let strong: Vec<f64> = curve.points().iter().map(|point| (point.strong_percent * 0.11).round()).collect();
@@ -68,7 +68,7 @@ fn a_perfect_order_has_the_area_under_its_trapezoids() {
 fn the_ends_are_the_models_alone() {
     let rows = prompts(40, 30, 20, 10);
 
-    let curve = Ranking::of(rows.iter().map(|_| 0.0), 3).curve(&rows);
+    let curve = PromptRanking::of(rows.iter().map(|_| 0.0), 3).curve(&rows);
 
     let [first, .., last] = curve.points();
     assert_eq!((first.strong_percent, first.quality, first.pgr), (0.0, 0.4, 0.0));
@@ -88,11 +88,11 @@ fn models_that_tie_have_no_gap_to_recover() {
 #[test]
 fn the_intervals_hold_the_figures_and_the_lead_of_a_ranking_over_itself_is_none() {
     let rows = prompts(200, 500, 200, 100);
-    let ranking = Ranking::of(rows.iter().map(|row| row.strong - row.weak), 1);
+    let ranking = PromptRanking::of(rows.iter().map(|row| row.strong - row.weak), 1);
 
     let intervals = RoutingIntervals::of(&rows, &ranking, &ranking, 7);
 
     let apgr = ranking.curve(&rows).figures().apgr;
     assert!(intervals.apgr.low < apgr && apgr < intervals.apgr.high, "{intervals:?} of {apgr}");
-    assert_eq!(intervals.over_length, Interval { low: 0.0, high: 0.0 });
+    assert_eq!(intervals.over_length, ConfidenceInterval { low: 0.0, high: 0.0 });
 }

@@ -18,7 +18,7 @@ use tokio::runtime::{Builder, Runtime};
 const MAX_ANSWER: usize = 1 << 20;
 
 /// The client of the collector.
-pub(super) struct Client {
+pub(super) struct OtlpClient {
     runtime: Runtime,
     http: HttpClient,
     timeout: Duration,
@@ -27,7 +27,7 @@ pub(super) struct Client {
     is_failing: AtomicBool,
 }
 
-impl Client {
+impl OtlpClient {
     /// Makes a client that gives an export `timeout`.
     pub(super) fn new(timeout: Duration, trust: ServerTrust) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -62,7 +62,7 @@ impl Client {
 }
 
 #[async_trait]
-impl ExportClient for Client {
+impl ExportClient for OtlpClient {
     /// Blocks; called on the exporter's own thread, which runs no runtime.
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ExportError> {
         let answered = self.runtime.block_on(self.send(request));
@@ -71,8 +71,8 @@ impl ExportClient for Client {
     }
 }
 
-impl fmt::Debug for Client {
+impl fmt::Debug for OtlpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("timeout", &self.timeout).finish_non_exhaustive()
+        f.debug_struct("OtlpClient").field("timeout", &self.timeout).finish_non_exhaustive()
     }
 }

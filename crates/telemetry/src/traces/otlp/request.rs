@@ -16,7 +16,7 @@ use opentelemetry_sdk::trace::{SdkTracer, Span};
 
 use super::Tracer;
 use crate::access_log::path_only;
-use crate::traces::{Answered, Asked, Attempt, Decided};
+use crate::traces::{TracedAnswer, TracedAttempt, TracedDecision, TracedRequest};
 
 /// The methods that a span names; another one is the client's own word.
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
@@ -31,7 +31,7 @@ pub struct RequestTrace {
 impl Tracer {
     /// Starts the span of a request, below the one that its header names.
     #[must_use]
-    pub fn begin(&self, headers: &HeaderMap, asked: Asked<'_>) -> RequestTrace {
+    pub fn begin(&self, headers: &HeaderMap, asked: TracedRequest<'_>) -> RequestTrace {
         let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &HeaderExtractor(headers));
         let method = METHODS.into_iter().find(|known| *known == asked.method).unwrap_or("_OTHER");
         let name = asked.route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"));
@@ -57,7 +57,7 @@ impl RequestTrace {
     }
 
     /// Adds the span of a decision that has just been made.
-    pub fn decided(&mut self, decided: &Decided<'_>) {
+    pub fn decided(&mut self, decided: &TracedDecision<'_>) {
         if !self.server.is_recording() {
             return;
         }
@@ -83,7 +83,7 @@ impl RequestTrace {
     }
 
     /// Starts the span of an attempt; what is left of the one before ends.
-    pub fn attempted(&mut self, attempt: &Attempt<'_>) {
+    pub fn attempted(&mut self, attempt: &TracedAttempt<'_>) {
         let name = match (attempt.operation, attempt.model) {
             (Some(operation), Some(model)) => format!("{operation} {model}"),
             _ => "pass".to_owned(),
@@ -128,7 +128,7 @@ impl RequestTrace {
     }
 
     /// Ends all spans.
-    pub fn ended(mut self, answered: &Answered<'_>) {
+    pub fn ended(mut self, answered: &TracedAnswer<'_>) {
         if let Some(mut span) = self.attempt.take().filter(Span::is_recording) {
             for (key, tokens) in USAGE.into_iter().zip(answered.tokens.into_iter().flatten()) {
                 span.set_attribute(KeyValue::new(key, signed(tokens)));
@@ -158,7 +158,7 @@ impl RequestTrace {
     }
 }
 
-/// The attributes of [`Answered::tokens`], in their order.
+/// The attributes of [`TracedAnswer::tokens`], in their order.
 const USAGE: [&str; 4] = [
     "gen_ai.usage.input_tokens",
     "gen_ai.usage.output_tokens",

@@ -1,19 +1,19 @@
 //! The page of an evaluation on labels.
 
 use pointsman_lab::evaluate::{LabelBaseline, LabelReport};
-use pointsman_lab::statistics::{Figures, Honesty, Interval};
+use pointsman_lab::statistics::{CalibrationIntervals, ClassificationFigures, ConfidenceInterval};
 
-use super::plot::{Plot, Stroke, heat_map};
-use super::{Plots, card, escape, table, tiles};
+use super::plot::{LineStroke, Plot, heat_map};
+use super::{PagePlots, card, escape, table, tiles};
 
-const HEAD: Stroke = Stroke { colour: "--accent", width: 3.0, dashes: "" };
-const PERFECT: Stroke = Stroke { colour: "--grey", width: 2.0, dashes: "5 4" };
+const HEAD: LineStroke = LineStroke { colour: "--accent", width: 3.0, dashes: "" };
+const PERFECT: LineStroke = LineStroke { colour: "--grey", width: 2.0, dashes: "5 4" };
 
 /// Returns the page's content, and leaves its plots in `plots`.
-pub(super) fn body(report: &LabelReport, plots: &mut Plots) -> String {
-    let interval = |Interval { low, high }: Interval| format!("95 %: {low:.3} to {high:.3}");
+pub(super) fn body(report: &LabelReport, plots: &mut PagePlots) -> String {
+    let interval = |ConfidenceInterval { low, high }: ConfidenceInterval| format!("95 %: {low:.3} to {high:.3}");
     let (figures, length) = (report.figures, report.baselines.length.figures);
-    let auc = report.spread.auc.map(|Interval { low, high }| format!(" ({low:.3} to {high:.3})"));
+    let auc = report.spread.auc.map(|ConfidenceInterval { low, high }| format!(" ({low:.3} to {high:.3})"));
     let tiles = tiles([
         (
             "accuracy",
@@ -53,7 +53,7 @@ pub(super) fn body(report: &LabelReport, plots: &mut Plots) -> String {
 }
 
 fn honesty(report: &LabelReport) -> String {
-    report.spread.honesty.map_or_else(String::new, |Honesty { ece, ece_by_chance, .. }| {
+    report.spread.honesty.map_or_else(String::new, |CalibrationIntervals { ece, ece_by_chance, .. }| {
         format!("95 %: {:.3} to {:.3}<br>by chance: {ece_by_chance:.3}<br>", ece.low, ece.high)
     })
 }
@@ -91,7 +91,7 @@ fn classes(report: &LabelReport) -> String {
 
 fn comparison(report: &LabelReport) -> String {
     let row = |name: &str, LabelBaseline { figures, auc }: &LabelBaseline| {
-        let Figures { accuracy, adjacent_accuracy, macro_f1, weighted_f1 } = figures;
+        let ClassificationFigures { accuracy, adjacent_accuracy, macro_f1, weighted_f1 } = figures;
         let [a, b, c, d] = [accuracy, macro_f1, weighted_f1, adjacent_accuracy].map(|value| format!("{value:.4}"));
         [name.to_owned(), a, b, c, d, known(*auc)]
     };

@@ -10,19 +10,19 @@ const BOTTOM: f64 = 44.0;
 const RIGHT: f64 = 16.0;
 
 /// A range of values.
-pub(super) type Range = (f64, f64);
+pub(super) type AxisRange = (f64, f64);
 
 /// A pair of axes with what is drawn between them.
 pub(super) struct Plot {
     svg: String,
     size: (f64, f64),
-    x: Range,
-    y: Range,
+    x: AxisRange,
+    y: AxisRange,
 }
 
 /// The look of a line: colour, width, dashes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stroke {
+pub(super) struct LineStroke {
     pub(super) colour: &'static str,
     pub(super) width: f64,
     pub(super) dashes: &'static str,
@@ -30,7 +30,7 @@ pub(super) struct Stroke {
 
 impl Plot {
     /// Draws axes of `size` with a grid at `ticks` (x, then y), each written with `digits` decimals.
-    pub(super) fn new(size: (f64, f64), [x, y]: [Range; 2], [x_name, y_name]: [&str; 2]) -> Self {
+    pub(super) fn new(size: (f64, f64), [x, y]: [AxisRange; 2], [x_name, y_name]: [&str; 2]) -> Self {
         let (width, height) = size;
         let svg = format!("<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{y_name} over {x_name}\">");
         let mut plot = Self { svg, size, x, y };
@@ -47,7 +47,7 @@ impl Plot {
     }
 
     /// Draws a line through `points`.
-    pub(super) fn line(&mut self, points: &[(f64, f64)], Stroke { colour, width, dashes }: Stroke) {
+    pub(super) fn line(&mut self, points: &[(f64, f64)], LineStroke { colour, width, dashes }: LineStroke) {
         let path: Vec<String> =
             points.iter().map(|(x, y)| format!("{:.1},{:.1}", self.across(*x), self.down(*y))).collect();
         let _ = write!(
@@ -76,7 +76,7 @@ impl Plot {
     }
 
     /// Draws a bar from the x axis up to `y`, from `from` to `to`.
-    pub(super) fn bar(&mut self, (from, to): Range, y: f64, colour: &str) {
+    pub(super) fn bar(&mut self, (from, to): AxisRange, y: f64, colour: &str) {
         let (left, right, top, bottom) = (self.across(from), self.across(to), self.down(y), self.down(self.y.0));
         let _ = write!(
             self.svg,
@@ -87,7 +87,7 @@ impl Plot {
     }
 
     /// Explains the lines, in the lower right corner.
-    pub(super) fn legend(&mut self, entries: &[(&str, Stroke)]) {
+    pub(super) fn legend(&mut self, entries: &[(&str, LineStroke)]) {
         let (width, height) = self.size;
         for (index, (name, stroke)) in entries.iter().enumerate() {
             let y = height - BOTTOM - 14.0 - 19.0 * (entries.len() - 1 - index) as f64;
@@ -142,7 +142,7 @@ impl Plot {
     }
 }
 
-fn tick(value: f64, (from, to): Range) -> String {
+fn tick(value: f64, (from, to): AxisRange) -> String {
     match to - from {
         span if span >= 20.0 => format!("{value:.0}"),
         span if span >= 0.5 => format!("{value:.1}"),

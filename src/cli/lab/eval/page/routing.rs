@@ -1,19 +1,23 @@
 //! The page of an evaluation on models' outcomes.
 
 use pointsman_lab::evaluate::{ModelsFigures, RoutingReport};
-use pointsman_lab::statistics::{EventFigures, Honesty, Interval, Point, ReliabilityBin, RoutingFigures};
+use pointsman_lab::statistics::{
+    CalibrationIntervals, ConfidenceInterval, EventFigures, ReliabilityBin, RoutingCurvePoint, RoutingFigures,
+};
 
-use super::plot::{Plot, Stroke};
-use super::{Plots, card, escape, table, tiles};
+use super::plot::{LineStroke, Plot};
+use super::{PagePlots, card, escape, table, tiles};
 
-const HEAD: Stroke = Stroke { colour: "--accent", width: 3.0, dashes: "" };
-const LENGTH: Stroke = Stroke { colour: "--warm", width: 2.0, dashes: "" };
-const RANDOM: Stroke = Stroke { colour: "--grey", width: 2.0, dashes: "5 4" };
-const ORACLE: Stroke = Stroke { colour: "--good", width: 2.0, dashes: "2 4" };
+const HEAD: LineStroke = LineStroke { colour: "--accent", width: 3.0, dashes: "" };
+const LENGTH: LineStroke = LineStroke { colour: "--warm", width: 2.0, dashes: "" };
+const RANDOM: LineStroke = LineStroke { colour: "--grey", width: 2.0, dashes: "5 4" };
+const ORACLE: LineStroke = LineStroke { colour: "--good", width: 2.0, dashes: "2 4" };
 
 /// Returns the page's content, and leaves its plots in `plots`.
-pub(super) fn body(report: &RoutingReport, plots: &mut Plots) -> String {
-    let interval = |Interval { low, high }: Interval, digits: usize| format!("95 %: {low:.digits$} to {high:.digits$}");
+pub(super) fn body(report: &RoutingReport, plots: &mut PagePlots) -> String {
+    let interval = |ConfidenceInterval { low, high }: ConfidenceInterval, digits: usize| {
+        format!("95 %: {low:.digits$} to {high:.digits$}")
+    };
     let (figures, length) = (report.figures, report.baselines.length.figures);
     let beside = |text: String, value: String| format!("{text}<br>prompt length: {value}");
     let tiles = tiles([
@@ -64,10 +68,10 @@ fn percent_tile(name: &'static str, value: f64, note: String) -> (&'static str, 
 }
 
 fn calibration(report: &RoutingReport) -> String {
-    let known = report.spread.auc.map(|Interval { low, high }| format!("95 %: {low:.3} to {high:.3}<br>"));
+    let known = report.spread.auc.map(|ConfidenceInterval { low, high }| format!("95 %: {low:.3} to {high:.3}<br>"));
     let honest = report.calibration.zip(report.spread.honesty).map_or_else(
         || "a scale, not a probability".to_owned(),
-        |(figures, Honesty { ece, ece_by_chance, .. })| {
+        |(figures, CalibrationIntervals { ece, ece_by_chance, .. })| {
             let EventFigures { ece: gap, brier } = figures;
             format!(
                 "ECE {gap:.3} ({:.3} to {:.3}; {ece_by_chance:.3} by chance)<br>Brier {brier:.3}",
@@ -79,7 +83,8 @@ fn calibration(report: &RoutingReport) -> String {
 }
 
 fn curve(report: &RoutingReport) -> String {
-    let points = |curve: &[Point]| curve.iter().map(|point| (point.strong_percent, point.pgr)).collect::<Vec<_>>();
+    let points =
+        |curve: &[RoutingCurvePoint]| curve.iter().map(|point| (point.strong_percent, point.pgr)).collect::<Vec<_>>();
     let baselines = &report.baselines;
     let all = [&report.curve, &baselines.random.curve, &baselines.length.curve, &baselines.oracle.curve];
     let pgrs = || all.into_iter().flatten().map(|point| point.pgr);

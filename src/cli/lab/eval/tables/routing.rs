@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use pointsman_lab::evaluate::{ModelsFigures, RoutingReport, SuccessFigures};
-use pointsman_lab::statistics::{Honesty, Interval, RESAMPLES, RoutingFigures, Spread};
+use pointsman_lab::statistics::{CalibrationIntervals, ConfidenceInterval, RESAMPLES, RoutingFigures, ScoreIntervals};
 
 use super::{interval, share};
-use crate::cli::table::{Align, Table};
+use crate::cli::table::{ColumnAlign, TextTable};
 
 /// Returns the report as lines of text.
 pub(super) fn render(report: &RoutingReport) -> String {
@@ -22,9 +22,9 @@ pub(super) fn render(report: &RoutingReport) -> String {
     let _ = write!(text, "\nhead {} beside baselines\n{}", report.head, comparison(report));
     let lead = interval(report.intervals.over_length);
     let _ = writeln!(text, "  CPT: calls to the strong model, in per cent; the lead over length in APGR is {lead}");
-    let Spread { auc, honesty } = report.spread;
+    let ScoreIntervals { auc, honesty } = report.spread;
     let _ = write!(text, "\n  AUC {}", share(report.auc) + &auc.map(within).unwrap_or_default());
-    if let (Some(figures), Some(Honesty { ece, ece_by_chance, brier })) = (report.calibration, honesty) {
+    if let (Some(figures), Some(CalibrationIntervals { ece, ece_by_chance, brier })) = (report.calibration, honesty) {
         let (ece, brier) = (share(figures.ece) + &within(ece), share(figures.brier) + &within(brier));
         let _ = write!(text, "  ECE {ece}, {} by chance  Brier {brier}", share(ece_by_chance));
     }
@@ -39,14 +39,22 @@ pub(super) fn render(report: &RoutingReport) -> String {
     text
 }
 
-fn within(of: Interval) -> String {
+fn within(of: ConfidenceInterval) -> String {
     format!(" ({})", interval(of))
 }
 
 fn comparison(report: &RoutingReport) -> String {
-    let mut table = Table::new(
+    let mut table = TextTable::new(
         ["", "APGR", "95 %", "CPT(50 %)", "95 %", "CPT(80 %)", "95 %"],
-        [Align::Left, Align::Right, Align::Left, Align::Right, Align::Left, Align::Right, Align::Left],
+        [
+            ColumnAlign::Left,
+            ColumnAlign::Right,
+            ColumnAlign::Left,
+            ColumnAlign::Right,
+            ColumnAlign::Left,
+            ColumnAlign::Right,
+            ColumnAlign::Left,
+        ],
     );
     let mut push = |name: &str, figures: RoutingFigures, intervals: [String; 3]| {
         let [apgr, cpt_50, cpt_80] = intervals;
@@ -55,7 +63,7 @@ fn comparison(report: &RoutingReport) -> String {
         table.push([name.to_owned(), a, b, c, d, e, f]);
     };
     let intervals = &report.intervals;
-    let percents = |interval: Interval| format!("{:.1} to {:.1}", interval.low, interval.high);
+    let percents = |interval: ConfidenceInterval| format!("{:.1} to {:.1}", interval.low, interval.high);
     push("head", report.figures, [interval(intervals.apgr), percents(intervals.cpt_50), percents(intervals.cpt_80)]);
     push("length", report.baselines.length.figures, Default::default());
     push("random", report.baselines.random.figures, Default::default());
@@ -64,7 +72,7 @@ fn comparison(report: &RoutingReport) -> String {
 }
 
 fn curve(report: &RoutingReport) -> String {
-    let mut table = Table::new(["strong %", "quality", "PGR", "PGR by length"], [Align::Right; 4]);
+    let mut table = TextTable::new(["strong %", "quality", "PGR", "PGR by length"], [ColumnAlign::Right; 4]);
     for (point, length) in report.curve.iter().zip(&report.baselines.length.curve) {
         table.push([percent(point.strong_percent), share(point.quality), share(point.pgr), share(length.pgr)]);
     }
@@ -72,9 +80,9 @@ fn curve(report: &RoutingReport) -> String {
 }
 
 fn models(figures: &ModelsFigures) -> String {
-    let mut table = Table::new(
+    let mut table = TextTable::new(
         ["model", "quality", "cost", "tokens", "Pareto"],
-        [Align::Left, Align::Right, Align::Right, Align::Right, Align::Left],
+        [ColumnAlign::Left, ColumnAlign::Right, ColumnAlign::Right, ColumnAlign::Right, ColumnAlign::Left],
     );
     for model in &figures.models {
         let pareto = match model.pareto {
@@ -111,7 +119,7 @@ fn models(figures: &ModelsFigures) -> String {
 }
 
 fn success(figures: &SuccessFigures) -> String {
-    let mut table = Table::new(["model", "prompts"], [Align::Left, Align::Right]);
+    let mut table = TextTable::new(["model", "prompts"], [ColumnAlign::Left, ColumnAlign::Right]);
     for (model, part) in figures.models.iter().zip(&figures.shares) {
         table.push([model.clone(), format!("{:.1} %", 100.0 * part)]);
     }
@@ -127,7 +135,7 @@ fn success(figures: &SuccessFigures) -> String {
         share(*brier)
     );
     if !figures.frontier.is_empty() {
-        let mut table = Table::new(["cost", "quality"], [Align::Right, Align::Right]);
+        let mut table = TextTable::new(["cost", "quality"], [ColumnAlign::Right, ColumnAlign::Right]);
         for point in &figures.frontier {
             table.push([format!("{:.3e}", point.cost), share(point.quality)]);
         }

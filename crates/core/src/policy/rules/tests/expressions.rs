@@ -3,21 +3,21 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::features::TABLE;
+use crate::features::FEATURE_TABLE;
 
 /// What `expression` is for a prompt with 2 images and 10 tokens.
 fn evaluate(expression: &str) -> Result<RuleOutcome, String> {
     let mut features = Features::default().with_tokens(TokenCount { tokens: 10, estimated: false });
     features.attachments.images = 2;
-    let mut slots = Slots::default();
-    let when = Expression::compile(expression, &Type::Bool, &Vocabulary::default(), &mut slots);
+    let mut slots = SlotTable::default();
+    let when = CelExpression::compile(expression, &ExpressionType::Bool, &Vocabulary::default(), &mut slots);
     let when = when.map_err(|mistakes| format!("{mistakes:?}"))?;
     let rule = Rule { when, action: None, set: BTreeMap::new(), ends: true };
-    let rules = Rules { list: vec![rule], slots, macros: Arc::default(), scores: Vec::new(), tests: 0 };
+    let rules = PolicyRules { list: vec![rule], slots, macros: Arc::default(), scores: Vec::new(), tests: 0 };
     let name = Name::new("x").expect("a name");
     let facts = RequestFacts::bare("auto-1", "/v1/chat/completions");
     let ruled = rules
-        .run(&name, RequestEvidence { facts: &facts, features: &features, signals: &Signals::default() })
+        .run(&name, RequestEvidence { facts: &facts, features: &features, signals: &KnownSignals::default() })
         .expect("needs no signal");
     Ok(ruled.traces[0].outcome.clone())
 }
@@ -183,7 +183,7 @@ proptest! {
 
 #[test]
 fn every_feature_resolves_in_its_scope_and_in_features() {
-    for spec in TABLE {
+    for spec in FEATURE_TABLE {
         let expression = format!("{}.{} == features.{}", spec.scope.as_str(), spec.name, spec.name);
 
         assert_eq!(evaluate(&expression), Ok(RuleOutcome::Matched), "{expression}");

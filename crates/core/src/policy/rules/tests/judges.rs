@@ -7,20 +7,20 @@ const JUDGE: &str = "{kind: judge, name: depth, judge: small, min_confidence: 0.
       {label: easy, model: small, description: small talk}, {label: hard-one, model: large, description: proofs}]}";
 const PATH: &str = "policies[0].strategy";
 
-fn judged(list: &[&str]) -> Result<Rules, Vec<String>> {
+fn judged(list: &[&str]) -> Result<PolicyRules, Vec<String>> {
     let tiers = "{kind: tiers, classifier: default, tiers: {simple: small}, otherwise: small}";
     let config = Config::parse(&file(list).replace(tiers, JUDGE), "p.yaml").unwrap_or_else(|found| panic!("{found}"));
-    let (language, _) = Language::read(&config);
+    let (language, _) = RuleLanguage::read(&config);
     let path = KeyPath::root().key("policies").index(0).key("rules");
-    let compiled = Rules::compile(&config, &language, &path, &config.policies[0].rules);
+    let compiled = PolicyRules::compile(&config, &language, &path, &config.policies[0].rules);
     compiled.map_err(|problems| problems.into_iter().map(|problem| problem.message).collect())
 }
 
-fn rules(list: &[&str]) -> Rules {
+fn rules(list: &[&str]) -> PolicyRules {
     judged(list).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
-fn says(judgement: Result<&str, JudgeFailure>) -> Signals {
+fn says(judgement: Result<&str, JudgeFailure>) -> KnownSignals {
     let confidence = Some(0.75);
     let judgement = judgement.map(|label| Judgement {
         label: label.into(),
@@ -29,12 +29,12 @@ fn says(judgement: Result<&str, JudgeFailure>) -> Signals {
         cost_usd: None,
         is_cached: false,
     });
-    Signals { judgements: vec![(PATH.into(), judgement)], ..Signals::default() }
+    KnownSignals { judgements: vec![(PATH.into(), judgement)], ..KnownSignals::default() }
 }
 
 #[test]
 fn a_judge_is_asked_when_a_rule_is_reached_that_cannot_be_told_without() {
-    let needs = |when: &str| run(&rules(&[&format!("when: \"{when}\", use: large")]), &Signals::default()).err();
+    let needs = |when: &str| run(&rules(&[&format!("when: \"{when}\", use: large")]), &KnownSignals::default()).err();
     let asked = Some(Signal::Judgement { strategy: PATH.into() });
 
     assert_eq!(needs("judge.depth.label == 'easy'"), asked);
@@ -46,7 +46,7 @@ fn a_judge_is_asked_when_a_rule_is_reached_that_cannot_be_told_without() {
 #[test]
 fn a_rule_goes_by_the_label_and_fails_when_the_judge_says_nothing() {
     let rules = rules(&["when: \"judge.depth.label in ['hard-one'] && size(judge.depth.label) == 8\", use: large"]);
-    let outcome = |signals: &Signals| outcomes(&run(&rules, signals).expect("no signal")).remove(0);
+    let outcome = |signals: &KnownSignals| outcomes(&run(&rules, signals).expect("no signal")).remove(0);
 
     assert_eq!(outcome(&says(Ok("hard-one"))), RuleOutcome::Matched);
     assert_eq!(outcome(&says(Ok("easy"))), RuleOutcome::NotMatched);
@@ -76,7 +76,7 @@ fn a_label_that_the_judge_never_answers_is_pointed_at_with_what_may_be_meant() {
 #[test]
 fn a_rule_goes_by_how_sure_the_judge_is_if_it_is_asked_to_say_so() {
     let sure = rules(&["when: judge.depth.confidence > 0.7 && judge.depth.confidence < 0.8, use: large"]);
-    let outcome = |signals: &Signals| outcomes(&run(&sure, signals).expect("no signal")).remove(0);
+    let outcome = |signals: &KnownSignals| outcomes(&run(&sure, signals).expect("no signal")).remove(0);
     let mut silent = says(Ok("easy"));
     silent.judgements[0].1.as_mut().expect("an answer").confidence = None;
 

@@ -6,9 +6,9 @@ use super::*;
 fn problems(text: &str) -> Vec<(String, String)> {
     let (config, problems) = Config::inspect(text, "p.yaml");
     let config = config.expect("it can be read");
-    let (language, mut found) = Language::read(&config);
+    let (language, mut found) = RuleLanguage::read(&config);
     let path = KeyPath::root().key("policies").index(0).key("rules");
-    found.extend(Rules::compile(&config, &language, &path, &config.policies[0].rules).err().unwrap_or_default());
+    found.extend(PolicyRules::compile(&config, &language, &path, &config.policies[0].rules).err().unwrap_or_default());
     let shown = problems.iter().chain(&found).map(|problem| {
         let place = problem.place.as_ref().expect("a place");
         let pointed = place.snippet.chars().skip(place.column - 1).take(place.width).collect();

@@ -17,7 +17,7 @@ const BODY: &str = r#"{"model":"auto","messages":[
 #[derive(Default)]
 struct Asked(AtomicU32);
 
-impl Live for Asked {
+impl PolicyWorld for Asked {
     fn any_text(&self, scope: TextScope, is_wanted: &mut dyn FnMut(&str) -> bool) -> Option<bool> {
         self.0.fetch_add(1, Ordering::Relaxed);
         let prompt = Prompt::parse(Dialect::ChatCompletions, BODY.as_bytes()).expect("a request");
@@ -26,7 +26,7 @@ impl Live for Asked {
 }
 
 /// What became of these rules for a request with [`BODY`], and how often its texts were looked through.
-fn tried(list: &[&str], signals: &Signals) -> (Result<Vec<RuleOutcome>, Signal>, u32) {
+fn tried(list: &[&str], signals: &KnownSignals) -> (Result<Vec<RuleOutcome>, Signal>, u32) {
     let (rules, asked) = (rules(list), Asked::default());
     let facts = RequestFacts { live: &asked, ..RequestFacts::bare("auto", "/v1/x") };
     let ruled = rules.run(&name("auto"), RequestEvidence { facts: &facts, features: &Features::default(), signals });
@@ -36,7 +36,7 @@ fn tried(list: &[&str], signals: &Signals) -> (Result<Vec<RuleOutcome>, Signal>,
 
 fn is_true(when: &str) -> bool {
     let rule = format!("when: \"{when}\", use: small");
-    tried(&[&rule], &Signals::default()).0.expect("no signal") == [RuleOutcome::Matched]
+    tried(&[&rule], &KnownSignals::default()).0.expect("no signal") == [RuleOutcome::Matched]
 }
 
 fn compiled(kind: TextTestKind, patterns: &[&str]) -> Result<TextTest, String> {
@@ -64,7 +64,7 @@ fn rules_look_through_everything_unless_they_are_told_otherwise() {
 #[test]
 fn texts_are_looked_through_when_a_rule_needs_it_and_once_for_what_several_say() {
     let test = "prompt.contains_any(['aurora'])";
-    let count = |list: &[&str]| tried(list, &Signals::default()).1;
+    let count = |list: &[&str]| tried(list, &KnownSignals::default()).1;
 
     assert_eq!(count(&[&format!("when: \"prompt.tokens > 5 && {test}\", use: small")]), 0);
     assert_eq!(count(&[&format!("when: \"!{test}\", use: small"), &format!("when: \"{test}\", use: small")]), 1);
@@ -76,7 +76,7 @@ fn what_was_found_is_remembered_while_a_signal_is_asked_for() {
     let rules = rules(&["when: \"prompt.contains_any(['aurora']) && macros.hard\", use: small"]);
     let (asked, features) = (Asked::default(), Features::default());
     let facts = RequestFacts { live: &asked, ..RequestFacts::bare("auto", "/v1/x") };
-    let mut signals = Signals::default();
+    let mut signals = KnownSignals::default();
 
     let first = rules.run(&name("auto"), RequestEvidence { facts: &facts, features: &features, signals: &signals });
     assert_eq!(first.expect_err("scores are needed"), Signal::Scores { classifier: name("default") });
@@ -93,7 +93,7 @@ fn what_was_found_is_remembered_while_a_signal_is_asked_for() {
 fn a_rule_whose_texts_are_not_at_hand_fails() {
     let rules = rules(&["when: \"!prompt.contains_any(['aurora'])\", use: small"]);
 
-    let ruled = run(&rules, &Signals::default()).expect("no signal");
+    let ruled = run(&rules, &KnownSignals::default()).expect("no signal");
 
     assert_eq!(outcomes(&ruled), [RuleOutcome::Failed("the request's texts are not at hand".into())]);
 }

@@ -24,14 +24,14 @@ pub(super) struct BoundedSearch {
 }
 
 /// A search through the texts of one request.
-pub(in crate::policy::rules) struct Searching<'s> {
+pub(in crate::policy::rules) struct SearchRun<'s> {
     engine: &'s DFA,
     table: PoolGuard<'s, Cache, MakeTable>,
 }
 
 /// The outcome of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum SearchOutcome {
     Yes,
     No,
     /// The text was made to cost too much, and was not read to its end.
@@ -61,22 +61,22 @@ impl BoundedSearch {
     }
 
     /// Begins a search through the texts of one request.
-    pub(super) fn begin(&self) -> Searching<'_> {
+    pub(super) fn begin(&self) -> SearchRun<'_> {
         let mut table = self.tables.get();
         if table.clear_count() > 0 {
             table.reset(&self.engine);
         }
-        Searching { engine: &self.engine, table }
+        SearchRun { engine: &self.engine, table }
     }
 }
 
-impl Searching<'_> {
-    pub(super) fn find(&mut self, text: &str) -> Found {
+impl SearchRun<'_> {
+    pub(super) fn find(&mut self, text: &str) -> SearchOutcome {
         match self.engine.try_search_fwd(&mut self.table, &Input::new(text).earliest(true)) {
-            Ok(Some(_)) => Found::Yes,
-            Ok(None) => Found::No,
-            Err(error) if matches!(error.kind(), MatchErrorKind::GaveUp { .. }) => Found::GaveUp,
-            Err(_) => Found::Unknown,
+            Ok(Some(_)) => SearchOutcome::Yes,
+            Ok(None) => SearchOutcome::No,
+            Err(error) if matches!(error.kind(), MatchErrorKind::GaveUp { .. }) => SearchOutcome::GaveUp,
+            Err(_) => SearchOutcome::Unknown,
         }
     }
 }

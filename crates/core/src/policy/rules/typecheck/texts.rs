@@ -2,23 +2,23 @@
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
 
-use super::Checker;
+use super::TypeChecker;
 use crate::config::{Name, nearest};
-use crate::policy::rules::path::Path;
+use crate::policy::rules::path::NamePath;
 use crate::policy::rules::text_test::{TextTestKind, UnusablePatterns};
-use crate::policy::rules::types::Type;
-use crate::policy::rules::vocabulary::{Named, NamedJudge, Slot};
+use crate::policy::rules::types::ExpressionType;
+use crate::policy::rules::vocabulary::{NameMeaning, NamedJudge, ValueSlot};
 use crate::prompt::TextScope;
 
 /// The only thing that words and patterns are looked for in.
 const SEARCHED: &str = "prompt";
 
-impl<'p> Checker<'p> {
+impl<'p> TypeChecker<'p> {
     /// Checks and compiles `prompt.contains_any([...], 'scope')` or `prompt.matches_any([...], 'scope')`.
-    pub(super) fn text_test(&mut self, node: &'p IdedExpr, call: &'p CallExpr, kind: TextTestKind) -> Type {
+    pub(super) fn text_test(&mut self, node: &'p IdedExpr, call: &'p CallExpr, kind: TextTestKind) -> ExpressionType {
         let name = kind.as_str();
         let is_local = self.locals.iter().any(|(local, _)| *local == SEARCHED);
-        let target = call.target.as_deref().and_then(Path::of);
+        let target = call.target.as_deref().and_then(NamePath::of);
         if is_local || target.is_none_or(|path| path.words != [SEARCHED]) {
             return self.wrong(node, &format!("`{name}` looks through the prompt alone, as in prompt.{name}(['...'])"));
         }
@@ -27,15 +27,15 @@ impl<'p> Checker<'p> {
             [list, scope] => (list, self.scope(scope)),
             _ => return self.wrong(node, &format!("`{name}` takes a list of texts, and a scope")),
         };
-        let (Some(patterns), Some(scope)) = (self.texts(list, name), scope) else { return Type::Bool };
+        let (Some(patterns), Some(scope)) = (self.texts(list, name), scope) else { return ExpressionType::Bool };
         match self.vocabulary.text_test(kind, scope, patterns) {
-            Ok(test) => drop(self.names.insert(node.id, Named::Slot(Slot::Text(test)))),
+            Ok(test) => drop(self.names.insert(node.id, NameMeaning::Slot(ValueSlot::Text(test)))),
             Err(UnusablePatterns { pattern, message }) => {
                 let elements = if let Expr::List(list) = &list.expr { list.elements.as_slice() } else { &[] };
                 self.wrong(pattern.and_then(|index| elements.get(index)).unwrap_or(list), &message);
             }
         }
-        Type::Bool
+        ExpressionType::Bool
     }
 
     fn scope(&mut self, node: &IdedExpr) -> Option<TextScope> {
@@ -69,12 +69,12 @@ impl<'p> Checker<'p> {
 
     /// Returns what a literal or the name of a constant is.
     fn constant(&mut self, node: &'p IdedExpr) -> Option<Expr> {
-        let Some(path) = Path::of(node) else {
+        let Some(path) = NamePath::of(node) else {
             return matches!(node.expr, Expr::Literal(_)).then(|| node.expr.clone());
         };
         self.name(node, &path);
         match self.names.get(&node.id) {
-            Some(Named::Constant(_, value)) => Some(value.clone()),
+            Some(NameMeaning::Constant(_, value)) => Some(value.clone()),
             _ => None,
         }
     }
@@ -83,7 +83,7 @@ impl<'p> Checker<'p> {
     pub(super) fn labels(&mut self, args: &'p [IdedExpr]) {
         let [left, right] = args else { return };
         for (judge, other) in [(left, right), (right, left)] {
-            let Some(Named::Slot(Slot::Judge(judge))) = self.names.get(&judge.id) else { continue };
+            let Some(NameMeaning::Slot(ValueSlot::Judge(judge))) = self.names.get(&judge.id) else { continue };
             let judge = judge.clone();
             let texts =
                 if let Expr::List(list) = &other.expr { list.elements.as_slice() } else { std::slice::from_ref(other) };

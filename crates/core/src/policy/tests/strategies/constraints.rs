@@ -10,15 +10,15 @@ fn a_provider_that_is_down_is_avoided_while_another_serves_and_tried_when_none_d
     let down = World { down: Some("small"), ..World::default() };
     let only = policy("{kind: random, models: [small]}");
 
-    assert_eq!(model_and_reason(&decide_in(&set, &down, &Signals::default())), ("standard", "unhealthy"));
-    assert_eq!(model_and_reason(&decide_in(&only, &down, &Signals::default())), ("small", "random"));
+    assert_eq!(model_and_reason(&decide_in(&set, &down, &KnownSignals::default())), ("standard", "unhealthy"));
+    assert_eq!(model_and_reason(&decide_in(&only, &down, &KnownSignals::default())), ("small", "random"));
 }
 
 #[test]
 fn what_chance_chose_chance_chooses_again_among_the_models_that_can_serve() {
     let set = policy("{kind: random, models: [small, standard, frontier]}");
     let down = |draw| World { down: Some("small"), draw, ..World::default() };
-    let chosen = |draw| decide_in(&set, &down(draw), &Signals::default()).model.to_string();
+    let chosen = |draw| decide_in(&set, &down(draw), &KnownSignals::default()).model.to_string();
 
     let drawn: Vec<_> = (0..300).map(|step| chosen(f64::from(step) / 300.0)).collect();
 
@@ -33,7 +33,7 @@ fn a_split_without_one_of_its_models_keeps_the_shares_of_the_rest_and_a_conversa
     let set = policy("{kind: split, models: {small: 4, standard: 3, frontier: 1}}");
     let chosen = |conversation, down| {
         let world = World { conversation, down, ..World::default() };
-        decide_in(&set, &world, &Signals::default()).model.to_string()
+        decide_in(&set, &world, &KnownSignals::default()).model.to_string()
     };
 
     let moved: Vec<_> = (0..4000).filter(|one| chosen(*one, None) == "small").collect();
@@ -52,10 +52,10 @@ fn a_model_that_the_client_may_not_use_is_left_for_one_that_it_may_or_refused() 
     let forbidden = World { forbidden: Some("small"), ..World::default() };
     let only = policy("{kind: random, models: [small]}");
 
-    assert_eq!(model_and_reason(&decide_in(&set, &forbidden, &Signals::default())), ("standard", "not_allowed"));
-    match step_in(&only, &forbidden, &Signals::default()) {
-        Step::Deny(denial) => {
-            assert_eq!((denial.status, denial.code, denial.by), (403, "model_not_allowed", By::Constraints));
+    assert_eq!(model_and_reason(&decide_in(&set, &forbidden, &KnownSignals::default())), ("standard", "not_allowed"));
+    match step_in(&only, &forbidden, &KnownSignals::default()) {
+        PolicyStep::Deny(denial) => {
+            assert_eq!((denial.status, denial.code, denial.by), (403, "model_not_allowed", DecisionMaker::Constraints));
             assert!(denial.message.contains("`small` is not open to this API key"), "{}", denial.message);
         }
         other => panic!("{other:?}"),
@@ -67,8 +67,8 @@ fn a_prompt_that_fits_no_window_is_refused_in_openai_s_words() {
     let set = policy("{kind: random, models: [small]}");
     let long = features(|features| features.request.max_output_tokens = 2000);
 
-    match set.policies[0].step(&facts("auto"), &long, &Signals::default()) {
-        Step::Deny(denial) => assert_eq!((denial.status, denial.code), (400, "context_length_exceeded")),
+    match set.policies[0].step(&facts("auto"), &long, &KnownSignals::default()) {
+        PolicyStep::Deny(denial) => assert_eq!((denial.status, denial.code), (400, "context_length_exceeded")),
         other => panic!("{other:?}"),
     }
 }
@@ -86,7 +86,7 @@ fn a_window_is_measured_in_the_model_s_own_tokens() {
         MODELS.replacen("tokenizer: openai", tokenizer, 1) + "{kind: random, models: [small, frontier]}\n"
     };
     let moved = |tokenizer: &str, features: &Features| match step_of(&set(&file(tokenizer)), features) {
-        Step::Decide(decision) => decision.model.to_string(),
+        PolicyStep::Decide(decision) => decision.model.to_string(),
         other => panic!("{other:?}"),
     };
     // 240 tokens of o200k, and 720 where each digit is one.
@@ -121,17 +121,17 @@ fn what_only_a_bound_keeps_out_of_every_window_goes_to_the_largest() {
     let set = set(&format!("{text}{{kind: random, models: [small, standard]}}\n"));
 
     match step_of(&set, &saying(&"123456789".repeat(150))) {
-        Step::Decide(decision) => assert_eq!(model_and_reason(&decision), ("standard", "context")),
+        PolicyStep::Decide(decision) => assert_eq!(model_and_reason(&decision), ("standard", "context")),
         other => panic!("{other:?}"),
     }
     match step_of(&set, &saying(&"123456789".repeat(500))) {
-        Step::Deny(denial) => assert_eq!((denial.status, denial.code), (400, "context_length_exceeded")),
+        PolicyStep::Deny(denial) => assert_eq!((denial.status, denial.code), (400, "context_length_exceeded")),
         other => panic!("{other:?}"),
     }
 }
 
-fn step_of(set: &PolicySet, features: &Features) -> Step {
-    set.policies[0].step(&facts("auto"), features, &Signals::default())
+fn step_of(set: &PolicySet, features: &Features) -> PolicyStep {
+    set.policies[0].step(&facts("auto"), features, &KnownSignals::default())
 }
 
 #[test]
@@ -142,8 +142,8 @@ fn regions_the_longest_answer_and_a_margin_are_constraints() {
     );
     let moved = |extra: &str, features: &Features| {
         let set = set(&format!("{text}{{kind: random, models: [small, frontier]}}\n    {extra}\n"));
-        match set.policies[0].step(&facts("auto"), features, &Signals::default()) {
-            Step::Decide(decision) => (decision.model.to_string(), decision.reason.as_str()),
+        match set.policies[0].step(&facts("auto"), features, &KnownSignals::default()) {
+            PolicyStep::Decide(decision) => (decision.model.to_string(), decision.reason.as_str()),
             other => panic!("{other:?}"),
         }
     };
@@ -159,11 +159,11 @@ fn clients_may_name_only_the_models_that_the_policy_lets_them() {
     let set = policy("{kind: random, models: [small]}\n    overrides: {models: ['front*']}");
     let naming = |model| World { header: Some((MODEL_HEADER, model)), ..World::default() };
 
-    let decision = decide_in(&set, &naming("frontier"), &Signals::default());
-    assert_eq!((model_and_reason(&decision), decision.by), (("frontier", "override"), By::Override));
+    let decision = decide_in(&set, &naming("frontier"), &KnownSignals::default());
+    assert_eq!((model_and_reason(&decision), decision.by), (("frontier", "override"), DecisionMaker::Override));
     for other in ["standard", "front", "frontier "] {
-        match step_in(&set, &naming(other), &Signals::default()) {
-            Step::Deny(denial) => assert_eq!((denial.status, denial.code), (403, "override_not_allowed")),
+        match step_in(&set, &naming(other), &KnownSignals::default()) {
+            PolicyStep::Deny(denial) => assert_eq!((denial.status, denial.code), (403, "override_not_allowed")),
             decided => panic!("{other}: {decided:?}"),
         }
     }
@@ -175,10 +175,10 @@ fn what_only_clients_may_choose_stands_in_for_nothing() {
     let forbidden = World { forbidden: Some("small"), ..World::default() };
     let named = World { header: Some((MODEL_HEADER, "frontier")), ..World::default() };
 
-    assert!(matches!(step_in(&set, &forbidden, &Signals::default()), Step::Deny(_)));
+    assert!(matches!(step_in(&set, &forbidden, &KnownSignals::default()), PolicyStep::Deny(_)));
     let shown = |decision: Decision| decision.candidates.iter().map(|one| one.model.to_string()).collect::<Vec<_>>();
-    assert_eq!(shown(decide_in(&set, &World::default(), &Signals::default())), ["small"]);
-    assert_eq!(shown(decide_in(&set, &named, &Signals::default())), ["small", "frontier"]);
+    assert_eq!(shown(decide_in(&set, &World::default(), &KnownSignals::default())), ["small"]);
+    assert_eq!(shown(decide_in(&set, &named, &KnownSignals::default())), ["small", "frontier"]);
 }
 
 #[test]

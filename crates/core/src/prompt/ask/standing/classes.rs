@@ -43,7 +43,7 @@ const PHRASE: usize = 5;
 
 /// The words by class. The keys are lower case; a phrase's words are joined by `-`.
 #[derive(Default)]
-struct Words {
+struct WordClasses {
     exact: FxHashMap<&'static str, u16>,
     /// Beginnings of words.
     stems: FxHashMap<&'static str, u16>,
@@ -54,10 +54,10 @@ struct Words {
     phrase_starts: FxHashSet<&'static str>,
 }
 
-static WORDS: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("../words.txt")));
+static WORDS: LazyLock<WordClasses> = LazyLock::new(|| WordClasses::read(include_str!("../words.txt")));
 
 /// A run of a text: a word, or a stretch of a script without spaces.
-enum Run<'t> {
+enum TextRun<'t> {
     Word(&'t str),
     Unspaced(&'t str),
 }
@@ -69,11 +69,11 @@ pub(super) fn classes(text: &str) -> Vec<u16> {
     let (mut items, mut at) = (Vec::new(), 0);
     while let Some(run) = runs.get(at) {
         match run {
-            Run::Unspaced(stretch) => {
+            TextRun::Unspaced(stretch) => {
                 WORDS.add_pieces(stretch, &mut items);
                 at += 1;
             }
-            Run::Word(word) => match WORDS.phrase(&runs[at..]) {
+            TextRun::Word(word) => match WORDS.phrase(&runs[at..]) {
                 Some((length, class)) => {
                     items.push(class);
                     at += length;
@@ -88,7 +88,7 @@ pub(super) fn classes(text: &str) -> Vec<u16> {
     items
 }
 
-impl Words {
+impl WordClasses {
     fn read(text: &'static str) -> Self {
         let (mut words, mut english, mut class) = (Self::default(), FxHashMap::default(), 0);
         for line in text.lines() {
@@ -126,12 +126,12 @@ impl Words {
     }
 
     /// Returns the longest phrase that runs begin with, of two words at least.
-    fn phrase(&self, runs: &[Run<'_>]) -> Option<(usize, u16)> {
-        let Some(Run::Word(first)) = runs.first() else { return None };
+    fn phrase(&self, runs: &[TextRun<'_>]) -> Option<(usize, u16)> {
+        let Some(TextRun::Word(first)) = runs.first() else { return None };
         if !self.phrase_starts.contains(first) {
             return None;
         }
-        let words = runs.iter().map_while(|run| if let Run::Word(word) = run { Some(*word) } else { None });
+        let words = runs.iter().map_while(|run| if let TextRun::Word(word) = run { Some(*word) } else { None });
         let words: Vec<&str> = words.take(PHRASE).collect();
         (2..=words.len()).rev().find_map(|length| Some((length, *self.exact.get(&*words[..length].join("-"))?)))
     }
@@ -187,28 +187,28 @@ impl Words {
 }
 
 /// Splits a text into words and stretches without spaces.
-fn runs(text: &str) -> Vec<Run<'_>> {
+fn runs(text: &str) -> Vec<TextRun<'_>> {
     #[derive(Clone, Copy, PartialEq, Eq)]
-    enum Kind {
+    enum RunKind {
         Word,
         Unspaced,
     }
     let mut runs = Vec::new();
-    let mut open: Option<(Kind, usize)> = None;
+    let mut open: Option<(RunKind, usize)> = None;
     let mut before = ' ';
-    let mut close = |open: Option<(Kind, usize)>, end: usize| match open {
-        Some((Kind::Unspaced, start)) => runs.push(Run::Unspaced(&text[start..end])),
-        Some((Kind::Word, start)) => {
+    let mut close = |open: Option<(RunKind, usize)>, end: usize| match open {
+        Some((RunKind::Unspaced, start)) => runs.push(TextRun::Unspaced(&text[start..end])),
+        Some((RunKind::Word, start)) => {
             let word = text[start..end].trim_matches(['\'', '.', ',']);
-            runs.extend((!word.is_empty()).then_some(Run::Word(word)));
+            runs.extend((!word.is_empty()).then_some(TextRun::Word(word)));
         }
         None => {}
     };
     for (at, c) in text.char_indices() {
         let is_inner = open.is_some() && (c == '\'' || is_mark(c) || (matches!(c, '.' | ',') && before.is_numeric()));
         let kind = match c {
-            c if is_unspaced(c) => Some(Kind::Unspaced),
-            c if c.is_alphanumeric() || is_inner => Some(Kind::Word),
+            c if is_unspaced(c) => Some(RunKind::Unspaced),
+            c if c.is_alphanumeric() || is_inner => Some(RunKind::Word),
             _ => None,
         };
         if kind != open.map(|(kind, _)| kind) {
