@@ -100,5 +100,4 @@ fn mode_kill_switch_and_rollout_say_which_part_a_policy_takes() {
     assert_eq!(part("mode: route", &KilledWorld), PolicyParticipation::StandIn(Reason::KillSwitch));
     assert_eq!(part("mode: shadow", &KilledWorld), PolicyParticipation::None);
     assert_eq!(part("rollout: 0", &UnknownWorld), PolicyParticipation::StandIn(Reason::NotRolledOut));
-    assert_eq!(part("mode: shadow\n    rollout: 0", &UnknownWorld), PolicyParticipation::Decide);
 }
