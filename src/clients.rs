@@ -1,4 +1,4 @@
-//! Who may send requests, and how much of it: client keys, allow-lists and rate limits.
+//! The clients that may send requests, and how much: client keys, allow-lists and rate limits.
 //!
 //! Built with a snapshot. A client whose section did not change keeps its state across reloads: a reload is no way to a
 //! fresh allowance. Keys are known by their SHA-256 alone, and every stored hash is compared in constant time; keys are

@@ -1,4 +1,4 @@
-//! Who answers prompts: providers, their peers, the models they serve, and the keys they want.
+//! The providers that answer prompts: their peers, the models they serve, and the keys they want.
 //!
 //! Built with a snapshot and immutable, except for what must be remembered between requests: how each peer fares, what
 //! its name resolved to, and how much is in flight. That outlives the snapshot: the next one takes it over for every peer

@@ -1,4 +1,4 @@
-//! What the admin plane needs to know of the rest of the process.
+//! The rest of the process as the admin plane sees it.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;

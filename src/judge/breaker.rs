@@ -1,11 +1,11 @@
-//! Leaves a judge alone that failed too often in a row.
+//! The circuit breaker of a judge: open after too many failures in a row, then half-open for one question at a time.
 
 use std::sync::{Mutex, PoisonError};
 
 use pointsman_core::config::JudgeBreaker;
 use tokio::time::Instant;
 
-/// Counts failures in a row; from a bound on, one question in each rest finds out whether it is well again.
+/// Counts failures in a row; once they are too many, one question in each `rest` finds out whether the judge answers again.
 #[derive(Debug)]
 pub(super) struct JudgeFailureBreaker {
     settings: JudgeBreaker,
@@ -15,7 +15,7 @@ pub(super) struct JudgeFailureBreaker {
 #[derive(Debug, Default)]
 struct FailureRun {
     failures: u32,
-    rests_until: Option<Instant>,
+    open_until: Option<Instant>,
 }
 
 impl JudgeFailureBreaker {
@@ -26,13 +26,13 @@ impl JudgeFailureBreaker {
     /// Returns whether the judge may be asked now.
     pub(super) fn admits(&self) -> bool {
         let mut state = self.state();
-        let Some(until) = state.rests_until else { return true };
+        let Some(until) = state.open_until else { return true };
         let now = Instant::now();
         if now < until {
             return false;
         }
         // The others wait for what this one comes to.
-        state.rests_until = Some(now + self.settings.rest.0);
+        state.open_until = Some(now + self.settings.rest.0);
         true
     }
 
@@ -44,7 +44,7 @@ impl JudgeFailureBreaker {
         let mut state = self.state();
         state.failures = state.failures.saturating_add(1);
         if state.failures >= self.settings.failures {
-            state.rests_until = Some(Instant::now() + self.settings.rest.0);
+            state.open_until = Some(Instant::now() + self.settings.rest.0);
         }
     }
 
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn after_its_failures_it_rests_and_then_one_question_tries_it() {
+    async fn after_its_failures_it_is_open_and_then_one_question_tries_it() {
         let rest = TimeSpan::from_secs(30);
         let breaker = JudgeFailureBreaker::new(JudgeBreaker { failures: 2, rest });
         breaker.failed();

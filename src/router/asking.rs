@@ -1,4 +1,4 @@
-//! What a policy wants to know, and who knows it.
+//! The sources of a policy's signals: classifiers, exemplars and judges of a snapshot.
 //!
 //! Whoever is asked gets a future of its own on the heap: within the request's, which is moved a few times, they would weigh
 //! on requests that ask nobody.

@@ -1,4 +1,4 @@
-//! What is counted of a decision, and remembered for the next.
+//! The counting of a decision, and what of it is remembered for the next.
 
 use pointsman_core::config::Name;
 use pointsman_core::policy::{ClassifierAnswer, Denial};

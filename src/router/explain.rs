@@ -1,4 +1,4 @@
-//! A verdict as JSON: what `POST /v1/decide` and `pointsman decide --json` show.
+//! A verdict as JSON, as `POST /v1/decide` and `pointsman decide --json` show it.
 //!
 //! The keys are described in `src/admin/openapi.json`, and a test holds the two together.
 

@@ -1,4 +1,4 @@
-//! Which model a conversation is held to: this process's memory of it, and the store that replicas share.
+//! The model that a conversation is pinned to: this process's memory of it, and the store that replicas share.
 //!
 //! Both are written with every decision, the store without waiting. Where both know a conversation, who was told later
 //! is believed, so that what was decided while the store was away counts when it is back.

@@ -1,4 +1,4 @@
-//! What a verdict says, read without taking it apart: for the proxy's records of a request.
+//! The findings of a verdict, read without taking it apart: for the proxy's records of a request.
 
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;

@@ -1,4 +1,4 @@
-//! What strategies ask for besides scores: judges, and texts to compare prompts with.
+//! The advisers of strategies besides classifiers: judges, and exemplars to compare prompts with.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

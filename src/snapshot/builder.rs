@@ -5,8 +5,8 @@
 
 mod advisers;
 mod classifiers;
-mod log;
-mod shared;
+mod shared_store;
+mod sinks;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};

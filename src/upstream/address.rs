@@ -1,4 +1,4 @@
-//! Where a provider is: its base URL and the addresses behind it.
+//! The addresses of a provider: its base URL and the peers behind it.
 
 use std::fmt;
 use std::net::Ipv6Addr;

@@ -1,4 +1,4 @@
-//! How Pingora is to connect to a provider, and requests of our own to one.
+//! The terms on which Pingora connects to a provider, and requests of our own to one.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

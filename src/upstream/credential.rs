@@ -1,4 +1,4 @@
-//! Whose key goes upstream, and in which field.
+//! The key that goes upstream, and the header field that it goes in.
 
 use std::fmt;
 use std::path::Path;

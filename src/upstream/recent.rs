@@ -1,4 +1,4 @@
-//! How a model answers lately: exponentially weighted means that age, without a lock.
+//! The latest answers of a model: exponentially weighted means that age, without a lock.
 //!
 //! A mean is worth as much as the answers in it that are not too old: a model that is not asked any more because it was slow
 //! once must be asked again some day, or nobody finds out that it is fast again.

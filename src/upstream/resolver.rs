@@ -1,4 +1,4 @@
-//! What a peer's name resolves to, asked for again when the answer is old.
+//! The addresses that a peer's name resolves to, asked for again when they are old.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

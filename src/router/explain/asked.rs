@@ -1,4 +1,4 @@
-//! Who was asked on the way to a decision, and what they said.
+//! The classifiers, exemplars and judges that were asked on the way to a decision, and their answers.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Who is picked, who is not, and what a reload leaves as it was.
+//! The peers that are picked, those that are not, and what a reload leaves as it was.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Where a snapshot's decisions and spans go: taken over from the one before when nothing about them changed.
+//! The decision log and the tracer of a snapshot: taken over from the one before when nothing about them changed.
 
 use pointsman_core::config::{Config, ConfigProblem, KeyPath, NamesFiles as _, Secret};
 use pointsman_http_client::ServerTrust;
