@@ -51,6 +51,9 @@ pub struct HttpOrigin {
 
 impl Destination {
     /// Returns the server at an address, without a name and without TLS, over HTTP/1.1.
+    ///
+    /// # Panics
+    /// Never: an address with its port is an authority.
     #[must_use]
     pub fn plain(address: SocketAddr) -> Self {
         let authority = address.to_string().parse().expect("an address with its port is an authority");

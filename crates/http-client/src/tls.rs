@@ -90,6 +90,7 @@ pub(crate) async fn handshake_config(trust: &ServerTrust, protocols: &[&str]) ->
 
 /// Returns the system's authorities, read once in the process's life and off the runtime's threads. What cannot be read is left
 /// out: a server that needs it is not trusted then.
+#[expect(clippy::disallowed_methods, reason = "once in the process's life, for files that are read in one go")]
 async fn system_authorities() -> Arc<RootCertStore> {
     static SYSTEM: OnceCell<Arc<RootCertStore>> = OnceCell::const_new();
     let read = || {

@@ -142,7 +142,7 @@ fn rows(arguments: &FitArguments) -> Result<RowFile, FitFailure> {
 fn show(stage: FitProgress) {
     match stage {
         FitProgress::Embedded(done, all) if done % 50 == 0 || done == all => {
-            eprint!("\r\x1b[K{done} of {all} rows embedded")
+            eprint!("\r\x1b[K{done} of {all} rows embedded");
         }
         FitProgress::Embedded(..) => {}
         FitProgress::BaseSawData => eprintln!(

@@ -168,6 +168,7 @@ struct GraphContract<'s> {
 }
 
 /// The tensor that an input or output of the graph must be; its shape in words.
+#[derive(Debug, Clone, Copy)]
 struct ExpectedTensor<'s> {
     element: TensorElementType,
     shape: &'s str,

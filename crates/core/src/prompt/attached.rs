@@ -175,7 +175,7 @@ impl<'b> FromJson<'b> for AttachmentRequest {
         while let Some(key) = object.next_key()? {
             match key {
                 AttachmentRequestKey::Messages | AttachmentRequestKey::Input => {
-                    Tolerant(parts) = object.next_value()?
+                    Tolerant(parts) = object.next_value()?;
                 }
                 AttachmentRequestKey::Other => drop(object.next_value::<IgnoredAny>()?),
             }

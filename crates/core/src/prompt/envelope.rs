@@ -146,7 +146,7 @@ impl EnvelopeIndex {
             EnvelopeForm::BesideAskTag(name) => self.add_tag(name, BlockContent::BesideAsk),
             EnvelopeForm::Whole { name, text } => self.openings.push(opening(name, text, OpeningExtent::Whole)),
             EnvelopeForm::ToAskTag { name, begins } => {
-                self.openings.push(opening(name, begins, OpeningExtent::ToAskTag))
+                self.openings.push(opening(name, begins, OpeningExtent::ToAskTag));
             }
             EnvelopeForm::Part { name, begins } => self.openings.push(opening(name, begins, OpeningExtent::Part)),
             EnvelopeForm::Turn { name, begins } => self.openings.push(opening(name, begins, OpeningExtent::Turn)),

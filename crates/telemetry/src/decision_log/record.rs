@@ -330,6 +330,7 @@ impl<'de> Deserialize<'de> for LoggedFeatures<'_> {
     }
 }
 
+#[expect(clippy::ptr_arg, reason = "serde hands over a reference to the field")]
 fn is_empty(set: &Cow<'_, BTreeMap<String, Value>>) -> bool {
     set.is_empty()
 }

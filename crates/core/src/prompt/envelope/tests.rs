@@ -55,7 +55,7 @@ fn every_envelope_of_the_table_is_left_out_and_the_ask_beside_it_stays() {
             // Around the person's words a tag counts only where it holds them all.
             EnvelopeForm::AskTag(_) => assert_eq!(kept(&envelope), "x", "{:?}", spec.mark),
             EnvelopeForm::Turn { .. } => {
-                assert_eq!(kept_of(&Envelopes::standard(), &text, &breaks), "", "{:?}", spec.mark)
+                assert_eq!(kept_of(&Envelopes::standard(), &text, &breaks), "", "{:?}", spec.mark);
             }
             _ => assert_eq!(kept_of(&Envelopes::standard(), &text, &breaks), expected, "{:?}", spec.mark),
         }

@@ -9,6 +9,20 @@ fn features(body: &str) -> Features {
     Features::of(&prompt, &TokenCounter::new())
 }
 
+fn pin() -> PinRecord<'static> {
+    PinRecord {
+        model: Some("small".into()),
+        last: None,
+        age_seconds: 3,
+        idle_seconds: 2,
+        in_tool_loop: true,
+        outcome: "kept".into(),
+        stay_usd: Some(0.5),
+        move_usd: Some(1.0),
+        instead_of: Some("big".into()),
+    }
+}
+
 /// A decision with everything that a line can say, but for a refusal's own field.
 fn whole<'l>(features: &'l Features, set: &'l BTreeMap<String, Value>) -> DecisionRecord<'l> {
     let labels = BTreeMap::from([("complex".into(), 0.25), ("simple".into(), 0.75)]);
@@ -25,17 +39,7 @@ fn whole<'l>(features: &'l Features, set: &'l BTreeMap<String, Value>) -> Decisi
         strategy: Some("tiers".into()),
         reason: "tier".into(),
         denied: None,
-        pin: Some(PinRecord {
-            model: Some("small".into()),
-            last: None,
-            age_seconds: 3,
-            idle_seconds: 2,
-            in_tool_loop: true,
-            outcome: "kept".into(),
-            stay_usd: Some(0.5),
-            move_usd: Some(1.0),
-            instead_of: Some("big".into()),
-        }),
+        pin: Some(pin()),
         set: Cow::Borrowed(set),
         judge_cost_usd: Some(0.125),
         degraded: Some("deadline".into()),
