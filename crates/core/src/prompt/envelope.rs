@@ -5,6 +5,7 @@
 //! sentence, shows in code or leaves open stays the person's. Refuses to say what is left of a turn: that is
 //! [`ask`](super::ask).
 
+mod definition;
 mod scan;
 mod table;
 
@@ -13,8 +14,9 @@ use std::sync::{Arc, LazyLock};
 use memchr::memmem::Finder;
 use rustc_hash::FxHashMap;
 
+pub use self::definition::{EnvelopeDefinition, EnvelopeForm};
 pub(super) use self::scan::EnvelopeCut;
-pub use self::table::{ENVELOPE_TABLE, EnvelopeDefinition, EnvelopeForm};
+pub use self::table::ENVELOPE_TABLE;
 
 /// The envelopes that are known to one configuration; clones share them.
 #[derive(Debug, Clone, PartialEq)]
