@@ -32,6 +32,9 @@ mod attempt;
 mod clock;
 mod context;
 mod downstream;
+mod header_fields;
+mod models;
+mod pass_through;
 mod plan;
 mod record;
 mod server;
@@ -48,7 +51,6 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
 use pointsman_telemetry::Metrics;
 
-use self::answer::headers;
 use self::answer::meter::AnswerMeter;
 pub(crate) use self::answer::rejection;
 use self::answer::rejection::Rejection;
@@ -104,7 +106,7 @@ impl ProxyHttp for Proxy {
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<()> {
         connection::request_began(session, &ctx.snapshot.config.limits);
-        if let Some(id) = headers::request_id(session.req_header()) {
+        if let Some(id) = header_fields::request_id(session.req_header()) {
             ctx.request_id = id;
         }
         ctx.trace = traced::begin(session.req_header(), ctx);
@@ -155,11 +157,11 @@ impl ProxyHttp for Proxy {
             return Error::e_explain(ErrorType::InternalError, "no route");
         };
         ctx.attempts.upstream_is_h2 = upstream.version == Version::HTTP_2;
-        headers::edit_request(upstream, |upstream| {
+        header_fields::edit_request(upstream, |upstream| {
             forward::set_target(upstream, &provider)?;
             let fields = &mut upstream.headers;
-            headers::clean_request(fields, &ctx.request_id)?;
-            headers::set_forwarded(fields, session, &ctx.snapshot.config)?;
+            header_fields::clean_request(fields, &ctx.request_id)?;
+            header_fields::set_forwarded(fields, session, &ctx.snapshot.config)?;
             let known_by = ctx.client.as_ref().map(|client| &client.key_field);
             forward::set_credential(fields, &provider.credential, known_by);
             if let Some(trace) = &ctx.trace {

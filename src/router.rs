@@ -3,6 +3,8 @@
 //! The one entry for the proxy, the admin plane, the command line and embedders. It holds the snapshot that serves;
 //! a caller pins it once with [`Router::snapshot`] and decides against that.
 
+mod affinity;
+mod affinity_key;
 mod asking;
 mod control_loops;
 mod counting;
@@ -11,8 +13,6 @@ mod explain;
 mod header;
 mod incoming;
 mod live;
-mod pin_key;
-mod pins;
 mod routing;
 mod signals;
 mod simple;
@@ -37,13 +37,13 @@ pub use self::control_loops::ControlState;
 pub use self::header::header_text;
 pub use self::incoming::{IncomingRequest, JudgeMode};
 use self::live::RequestWorld;
-use self::pins::PinMemory;
 use self::routing::DecisionEvidence;
 pub use self::routing::{DecisionTimings, PolicyRefusal, Routing, Verdict};
 use self::signals::{ServedRequest, ServedSignals};
 pub use self::simple::NoDecision;
 pub use self::switch::{KillSwitch, KilledPolicies};
 pub(crate) use self::verdict::PolicyFinding;
+use crate::router::affinity::PinMemory;
 use crate::snapshot::Snapshot;
 
 /// The affinity outcome of a request that has nothing to be pinned by, where the policy has affinity.

@@ -1,101 +1,40 @@
 //! What the client gets: the upstream's answer with the decision on top, or Pointsman's own error.
 
-pub(super) mod headers;
+mod decision_headers;
 pub(super) mod meter;
-pub(super) mod models;
 pub(crate) mod rejection;
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::{FailToProxy, Session};
 use pingora::{Error, Result};
 use tokio::time::timeout;
 
-use self::headers::{REQUEST_ID, value};
+use self::decision_headers::decorate;
 use self::rejection::{AnswerShape, Rejection};
 use super::context::RequestContext;
+use super::header_fields;
 use crate::upstream::AttemptFailure;
 
 /// The time that a client may take to read the event that says its stream broke.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
-/// Names of fields, parsed once: a dozen of them go on every answer.
-macro_rules! fields {
-    ($($field:ident = $name:literal;)*) => { $(const $field: HeaderName = HeaderName::from_static($name);)* };
-}
-
-fields! {
-    OUR_REQUEST_ID = "x-pointsman-request-id";
-    MODEL = "x-pointsman-model";
-    FALLBACK_FROM = "x-pointsman-fallback-from";
-    POLICY = "x-pointsman-policy";
-    REASON = "x-pointsman-reason";
-    LABEL = "x-pointsman-label";
-    LABEL_FROM = "x-pointsman-label-from";
-    SCORE = "x-pointsman-score";
-    SOURCE = "x-pointsman-source";
-    TRUNCATED_TOKENS = "x-pointsman-truncated-tokens";
-    DEGRADED = "x-pointsman-degraded";
-    GENERATION = "x-pointsman-generation";
-    ATTEMPTS = "x-pointsman-attempts";
-    OVERHEAD = "x-pointsman-overhead-us";
-}
-
 /// Removes from an upstream's answer what is not for clients, and adds the decision.
 pub(super) fn dress(answer: &mut ResponseHeader, ctx: &RequestContext) -> Result<()> {
     let status = answer.status;
-    headers::edit_answer(answer, |fields| {
+    header_fields::edit_answer(answer, |fields| {
         let provider = ctx.attempts.provider();
         let section = provider.and_then(|provider| ctx.snapshot.config.providers.get(&provider.name));
-        headers::clean_answer(fields, status, section.map_or(&[][..], |section| &section.expose_headers));
+        header_fields::clean_answer(fields, status, section.map_or(&[][..], |section| &section.expose_headers));
         if let Some(provider) = provider {
-            headers::relocate(fields, &provider.base);
+            header_fields::relocate(fields, &provider.base);
         }
-        headers::rename_upstream_id(fields, &ctx.request_id);
+        header_fields::rename_upstream_id(fields, &ctx.request_id);
         decorate(fields, ctx)
     })
-}
-
-/// Adds the decision to an answer. Names of the configuration only: no host, no key, nothing of the client's.
-fn decorate(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<()> {
-    let id = value(&ctx.request_id)?;
-    answer.insert(OUR_REQUEST_ID, id.clone());
-    answer.insert(REQUEST_ID, id);
-    if let Some(client) = &ctx.client {
-        client.show(answer)?;
-    }
-    let Some(routing) = ctx.routing() else { return Ok(()) };
-    let decision = &routing.decision;
-    let model = ctx.attempts.model().unwrap_or(&decision.model);
-    answer.insert(MODEL, value(model.as_str())?);
-    if *model != decision.model {
-        answer.insert(FALLBACK_FROM, value(decision.model.as_str())?);
-    }
-    answer.insert(POLICY, value(decision.policy.as_str())?);
-    answer.insert(REASON, HeaderValue::from_static(decision.reason.as_str()));
-    if let Some(label) = &decision.label {
-        answer.insert(LABEL, value(label)?);
-        answer.insert(LABEL_FROM, HeaderValue::from_static(routing.label_from.as_str()));
-    }
-    if let Some(score) = decision.score {
-        answer.insert(SCORE, value(&format!("{score:.4}"))?);
-    }
-    if let Some(Ok(scores)) = routing.scores() {
-        answer.insert(SOURCE, HeaderValue::from_static(scores.source.as_str()));
-        if scores.truncated_tokens > 0 {
-            answer.insert(TRUNCATED_TOKENS, HeaderValue::from(scores.truncated_tokens));
-        }
-    }
-    if let Some(reason) = routing.degraded() {
-        answer.insert(DEGRADED, HeaderValue::from_static(reason.as_str()));
-    }
-    answer.insert(GENERATION, HeaderValue::from(ctx.snapshot.generation));
-    answer.insert(ATTEMPTS, HeaderValue::from(ctx.attempts.count()));
-    answer.insert(OVERHEAD, HeaderValue::from(u64::try_from(ctx.clock.overhead().as_micros()).unwrap_or(u64::MAX)));
-    Ok(())
 }
 
 /// Returns the header of the answer that the client has got. What only informs, such as `100 Continue`, is none (RFC 9110, 15.2).
@@ -121,7 +60,7 @@ async fn send(
     body: Bytes,
 ) -> Result<()> {
     let mut header = ResponseHeader::build_no_case(status, None)?;
-    headers::edit_answer(&mut header, |answer| {
+    header_fields::edit_answer(&mut header, |answer| {
         answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         answer.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         answer.extend(fields);

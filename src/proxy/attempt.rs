@@ -5,11 +5,12 @@
 
 mod alternatives;
 pub(super) mod body_adapter;
+mod context_length;
 pub(super) mod fallback;
 pub(super) mod forward;
 pub(super) mod original;
+mod retry_after;
 pub(super) mod retry_budget;
-mod withheld_answer;
 
 use std::sync::Arc;
 use std::time::Duration;

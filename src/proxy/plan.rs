@@ -4,29 +4,26 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, header};
+use http::Method;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use pointsman_core::config::TrafficLimits;
-use pointsman_core::features::{Features, TokenCounter, TokenizerFamily};
 use pointsman_core::policy::DecisionDetail;
 use pointsman_core::prompt::{Dialect, Prompt};
 use pointsman_telemetry::DecisionStage;
 use tokio::time::Instant;
 
-use super::Proxy;
-use super::answer::models::{self, ModelsQuestion};
-use super::answer::rejection::{AnswerShape, Rejection};
+use super::answer::rejection::Rejection;
 use super::attempt::original::OriginalBody;
 use super::context::RequestContext;
 use super::downstream::admission::BodyReservation;
-use super::downstream::clients::{self, ClientUse};
+use super::downstream::clients::ClientUse;
 use super::downstream::intake;
 use super::record::{feedback, traced};
+use super::{Proxy, models, pass_through};
 use crate::clients::Client;
 use crate::router::{self, IncomingRequest, JudgeMode, Router, Routing, Verdict, header_text};
 use crate::snapshot::Snapshot;
-use crate::upstream::Provider;
 
 /// The plan of a request: forward it, or answer it here.
 pub(super) enum RequestPlan {
@@ -44,11 +41,11 @@ struct ReceivedBody {
 
 /// A question to the router, the header apart.
 #[derive(Clone, Copy)]
-struct RouterQuestion<'a> {
-    snapshot: &'a Snapshot,
-    client: Option<&'a Client>,
-    prompt: &'a Prompt<'a>,
-    body: &'a Bytes,
+pub(super) struct RouterQuestion<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) client: Option<&'a Client>,
+    pub(super) prompt: &'a Prompt<'a>,
+    pub(super) body: &'a Bytes,
 }
 
 /// Lets a request in, or says why not: load first, then the header's size, then the client's key.
@@ -84,16 +81,12 @@ pub(super) async fn plan(
         return take_feedback(proxy, session, ctx).await.map(RequestPlan::Answer);
     }
     let header = session.req_header();
-    if let Some(body) = list_models(header, ctx)? {
+    if let Some(body) = models::answer(header, ctx)? {
         return Ok(RequestPlan::Answer(body));
     }
     let dialect = Dialect::of_path(header.uri.path()).filter(|_| header.method == Method::POST);
     let Some(dialect) = dialect.filter(|_| intake::is_json(&header.headers)) else {
-        if !clients::may_use(ctx.client.as_ref(), None) {
-            return Err(Rejection::NotAllowed);
-        }
-        let provider = default_provider(ctx).ok_or_else(|| unreadable(header, dialect))?;
-        ctx.attempts.pass_to(provider);
+        pass_through::pass_unread(header, dialect, ctx)?;
         return Ok(RequestPlan::Forward);
     };
     let limits = &ctx.snapshot.config.limits;
@@ -144,7 +137,7 @@ async fn route(
     };
     match verdict {
         Verdict::Route(routing) => send_to_model(proxy, ctx, &prompt, routing),
-        Verdict::Pass { .. } => pass(proxy, ctx, asked, verdict),
+        Verdict::Pass { .. } => pass_through::pass_read(proxy, ctx, asked, verdict),
         Verdict::Deny(ref refusal) => {
             let rejection = Rejection::denied(&refusal.denial);
             keep(ctx, &prompt);
@@ -161,28 +154,6 @@ async fn ask(router: &Router, header: &RequestHeader, asked: RouterQuestion<'_>)
     let (judging, detail) = (JudgeMode::Ask, DecisionDetail::Decision);
     let incoming = IncomingRequest { path, header: &field, client, prompt, body, at: None, judging, detail };
     router.route(snapshot, &incoming).await
-}
-
-/// Sends a request to the default provider, as it is, and counts what a policy that only watches found.
-fn pass(proxy: &Proxy, ctx: &mut RequestContext, asked: RouterQuestion<'_>, verdict: Verdict) -> Result<(), Rejection> {
-    let RouterQuestion { snapshot, prompt, body, .. } = asked;
-    debit(ctx, || Features::counted(prompt, &TokenCounter::new()).tokens_of(TokenizerFamily::of_model(&prompt.model)))?;
-    let provider = default_provider(ctx).ok_or_else(|| models::not_found(&snapshot.config, &prompt.model))?;
-    if let Verdict::Pass { shadow, denied, .. } = &verdict {
-        if let Some(refusal) = denied {
-            proxy.router.count_shadow_denial(&refusal.denial);
-        }
-        if let Some(routing) = shadow {
-            proxy.router.count_shadow(snapshot, routing);
-        }
-    }
-    if verdict.finding().is_some() {
-        keep(ctx, prompt);
-    }
-    ctx.verdict = Some(verdict);
-    ctx.attempts.pass_to(provider);
-    ctx.attempts.body.pass(body.clone());
-    Ok(())
 }
 
 /// Sends a request to the model that a policy chose.
@@ -213,46 +184,18 @@ fn send_to_model(
 }
 
 /// Takes the prompt's tokens from the allowance of the client, when clients have keys.
-fn debit(ctx: &mut RequestContext, tokens: impl FnOnce() -> u64) -> Result<(), Rejection> {
+pub(super) fn debit(ctx: &mut RequestContext, tokens: impl FnOnce() -> u64) -> Result<(), Rejection> {
     ctx.client.as_mut().map_or(Ok(()), |client| client.debit(tokens))
 }
 
 /// Keeps the part of a prompt that the decision log writes, if there is one.
-fn keep(ctx: &mut RequestContext, prompt: &Prompt<'_>) {
+pub(super) fn keep(ctx: &mut RequestContext, prompt: &Prompt<'_>) {
     if let Some(log) = &ctx.snapshot.decision_log {
         ctx.kept = log.keep(&prompt.ask_text());
-    }
-}
-
-/// Returns what Pointsman itself answers, if it is asked for its models. What it does not know may be the default
-/// provider's.
-fn list_models(header: &RequestHeader, ctx: &RequestContext) -> Result<Option<Bytes>, Rejection> {
-    let config = &ctx.snapshot.config;
-    let path = header.uri.path();
-    let asked = ModelsQuestion::of_path(path).filter(|_| header.method == Method::GET);
-    let has_default = default_provider(ctx).is_some();
-    let Some(question) = asked.filter(|_| !(has_default && models::has_none(config))) else { return Ok(None) };
-    let visible = models::visible(config, |policy| clients::may_use(ctx.client.as_ref(), policy));
-    match (question.answer(&visible, AnswerShape::of(path, &header.headers)), question) {
-        (None, ModelsQuestion::One(model)) if !has_default => Err(models::not_found(config, &model)),
-        (answer, _) => Ok(answer),
-    }
-}
-
-/// Says why a request that no dialect reads has nowhere to go.
-fn unreadable(header: &RequestHeader, dialect: Option<Dialect>) -> Rejection {
-    let content_type = header.headers.get(header::CONTENT_TYPE).map(|given| String::from_utf8_lossy(given.as_bytes()));
-    match (dialect, content_type) {
-        (Some(_), Some(given)) => Rejection::UnsupportedMediaType { content_type: given.into_owned() },
-        _ => Rejection::PathNotFound,
     }
 }
 
 fn header_bytes(header: &RequestHeader) -> usize {
     let fields: usize = header.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     header.raw_path().len() + fields
-}
-
-fn default_provider(ctx: &RequestContext) -> Option<Arc<Provider>> {
-    ctx.snapshot.upstreams.default_provider().cloned()
 }

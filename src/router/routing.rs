@@ -10,7 +10,7 @@ use pointsman_core::scores::{ClassifierFailure, Scores};
 
 use super::details::ExplanationDetails;
 use super::incoming::IncomingRequest;
-use super::pin_key::PinKey;
+use crate::router::affinity_key::PinKey;
 use crate::snapshot::ShadowTicket;
 
 /// The verdict on a request.

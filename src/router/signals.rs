@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use super::asking::{self, ClassifierQuestion};
 use super::incoming::IncomingRequest;
-use super::pin_key::PinKey;
-use super::pins::PinMemory;
 use super::routing::DecisionTimings;
+use crate::router::affinity::PinMemory;
+use crate::router::affinity_key::PinKey;
 use crate::snapshot::Snapshot;
 
 /// A request, and the policy of a snapshot that decides it.

@@ -44,7 +44,7 @@ use pingora::proxy::Session;
 use pingora::{Error, Result};
 use tokio::time::Instant;
 
-use super::withheld_answer::WithheldAnswer;
+use crate::proxy::attempt::context_length::WithheldAnswer;
 use crate::proxy::downstream::drain::CutSignal;
 use crate::upstream::{CUT_OFF, SILENT};
 

@@ -4,28 +4,19 @@
 //! provider's key. When nothing is left to try, the last attempt's own error reaches the client.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::{HeaderMap, StatusCode, header};
+use http::StatusCode;
 use pointsman_core::config::{Ratio, RetryConfig};
-use pointsman_http_client::retry_after;
 use pointsman_telemetry::Metrics;
-use tokio::time::Instant;
 
 use super::retry_budget::RetryBudget;
 use super::{AttemptDestination, UpstreamAttempts};
 use crate::upstream::AttemptFailure;
 
-/// The longest that a model rests because of its `Retry-After`: it may be back sooner than it fears.
-const LONGEST_REST: Duration = Duration::from_secs(60);
-
-/// The cause of a fallback from a model that had said when it will take requests again, which is not yet.
-const RESTING: &str = "retry_after";
-
 /// The budget of all requests' retries, and the metrics that count them.
 pub(in crate::proxy) struct RetryLedger {
     budget: RetryBudget,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl RetryLedger {
@@ -73,35 +64,8 @@ impl UpstreamAttempts {
         true
     }
 
-    /// Goes on to a model with a larger window. The answer that said so was withheld, so the client has seen nothing.
-    pub(in crate::proxy) fn widen(&mut self, retries: &RetryLedger) -> bool {
-        if let Some(AttemptDestination::Model(target)) = &self.destination {
-            self.alternatives.keep_wider_than(target);
-        }
-        self.try_again(AttemptFailure::ContextLength, retries)
-    }
-
-    /// Leaves a model that asked to be left alone for now, if another one is ready.
-    pub(in crate::proxy) fn avoid_resting(&mut self, retries: &RetryLedger) {
-        if self.target().is_some_and(|target| target.is_resting()) && self.alternatives.have_ready() {
-            self.fall_back(RESTING, &retries.metrics);
-        }
-    }
-
-    /// Remembers how long the model asked to be left alone, bounded. What one peer of several says is only its own word: the
-    /// others are asked first.
-    pub(in crate::proxy) fn heed_retry_after(&self, status: StatusCode, headers: &HeaderMap) {
-        let Some(target) = self.target().filter(|target| !target.provider.has_untried(&self.tried)) else { return };
-        if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            return;
-        }
-        if let Some(wait) = headers.get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?)) {
-            target.rest_until(Instant::now() + wait.min(LONGEST_REST));
-        }
-    }
-
     /// Goes on to the next model.
-    fn fall_back(&mut self, cause: &'static str, metrics: &Metrics) {
+    pub(super) fn fall_back(&mut self, cause: &'static str, metrics: &Metrics) {
         let Some(next) = self.alternatives.take_next() else { return };
         self.body.prepare_for(&next);
         if let Some(AttemptDestination::Model(target)) = &mut self.destination {

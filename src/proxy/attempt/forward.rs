@@ -8,7 +8,8 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, OrErr, Result};
 
 use super::UpstreamAttempts;
-use crate::proxy::answer::headers::{self, KEY_FIELDS};
+use crate::proxy::header_fields;
+use crate::proxy::header_fields::KEY_FIELDS;
 use crate::upstream::{NoPeerError, PROVIDER_BUSY, Provider, UpstreamCredential};
 
 impl UpstreamAttempts {
@@ -63,7 +64,7 @@ pub(in crate::proxy) fn set_authority(upstream: &mut Parts, provider: &Provider,
         path.to_owned()
     };
     upstream.uri = uri.parse::<Uri>().or_err(ErrorType::InternalError, "while building the upstream's path")?;
-    upstream.headers.insert(header::HOST, headers::value(&provider.base.authority)?);
+    upstream.headers.insert(header::HOST, header_fields::value(&provider.base.authority)?);
     Ok(())
 }
 

@@ -7,8 +7,9 @@ use pingora::http::RequestHeader;
 use pointsman_core::config::Name;
 
 use crate::clients::{Client, Clients, RateUnit};
-use crate::proxy::answer::headers::{self, KEY_FIELDS};
 use crate::proxy::answer::rejection::Rejection;
+use crate::proxy::header_fields;
+use crate::proxy::header_fields::KEY_FIELDS;
 
 /// The names of the headers of an allowance, by [`RateUnit`]: limit, remaining, reset.
 const REQUESTS: [&str; 3] =
@@ -79,7 +80,7 @@ impl ClientUse {
             };
             answer.insert(limit, HeaderValue::from(left.limit));
             answer.insert(remaining, HeaderValue::from(left.remaining));
-            answer.insert(reset, headers::value(&format!("{:.3}s", left.reset.as_secs_f64()))?);
+            answer.insert(reset, header_fields::value(&format!("{:.3}s", left.reset.as_secs_f64()))?);
         }
         Ok(())
     }

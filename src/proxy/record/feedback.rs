@@ -14,8 +14,8 @@ use pointsman_telemetry::{DecisionLogEntry, FeedbackKind, Metrics};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::proxy::answer::headers;
 use crate::proxy::answer::rejection::Rejection;
+use crate::proxy::header_fields;
 use crate::snapshot::Snapshot;
 
 /// The path to which clients send feedback.
@@ -163,7 +163,7 @@ fn request_id(value: Option<&Value>) -> Result<String, FeedbackError> {
     let param = Some("request_id");
     let missing =
         FeedbackError { param, message: "You must provide the `request_id` of the answer: its `x-request-id`." };
-    let text = value.ok_or(missing)?.as_str().filter(|id| headers::is_request_id(id));
+    let text = value.ok_or(missing)?.as_str().filter(|id| header_fields::is_request_id(id));
     let message = "The `request_id` must be a string of 1 to 128 visible ASCII characters, as in `x-request-id`.";
     text.map(str::to_owned).ok_or(FeedbackError { param, message })
 }

@@ -1,12 +1,14 @@
-//! An error answer that is withheld from the client until it is whole: one that says that the prompt is too long for the model
-//! may be answered by a model with a larger window.
+//! A prompt that turns out to be too long for its model: the error that says so is withheld from the client until it is whole, and
+//! a model with a larger window is asked.
 
 use bytes::{Bytes, BytesMut};
 use pingora::protocols::http::HttpTask;
 use pingora::{Error, Result};
 use serde::Deserialize;
 
-use crate::upstream::CONTEXT_LENGTH;
+use super::fallback::RetryLedger;
+use super::{AttemptDestination, UpstreamAttempts};
+use crate::upstream::{AttemptFailure, CONTEXT_LENGTH};
 
 /// The largest error body that is withheld; a larger one is no error of this kind.
 const MOST: usize = 64 * 1024;
@@ -66,6 +68,16 @@ enum ErrorDetail {
 struct ErrorFields {
     code: Option<serde_json::Value>,
     message: Option<String>,
+}
+
+impl UpstreamAttempts {
+    /// Goes on to a model with a larger window. The answer that said so was withheld, so the client has seen nothing.
+    pub(in crate::proxy) fn widen(&mut self, retries: &RetryLedger) -> bool {
+        if let Some(AttemptDestination::Model(target)) = &self.destination {
+            self.alternatives.keep_wider_than(target);
+        }
+        self.try_again(AttemptFailure::ContextLength, retries)
+    }
 }
 
 impl WithheldAnswer {

@@ -13,7 +13,7 @@ use pointsman_core::policy::{ModelPin, PinLookup, PinUpdate, Policy, RequestFact
 use quick_cache::sync::Cache;
 
 use super::Routing;
-use super::pin_key::PinKey;
+use crate::router::affinity_key::PinKey;
 use crate::snapshot::Snapshot;
 
 /// The version of [`StoredPin`]'s spelling.

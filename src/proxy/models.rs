@@ -4,10 +4,15 @@
 //! whose key is for some policies only sees what those serve.
 
 use bytes::Bytes;
+use http::Method;
+use pingora::http::RequestHeader;
 use pointsman_core::config::{Config, Glob, Name, PolicyConfig};
 use serde_json::{Value, json};
 
-use super::rejection::{AnswerShape, Rejection};
+use super::answer::rejection::{AnswerShape, Rejection};
+use super::context::RequestContext;
+use super::downstream::clients;
+use super::pass_through::default_provider;
 
 const PATH: &str = "/v1/models";
 
@@ -42,6 +47,21 @@ impl ModelsQuestion {
             Self::List => list(ids, shape),
         };
         Some(body.to_string().into())
+    }
+}
+
+/// Returns what Pointsman itself answers, if it is asked for its models. What it does not know may be the default
+/// provider's.
+pub(super) fn answer(header: &RequestHeader, ctx: &RequestContext) -> Result<Option<Bytes>, Rejection> {
+    let config = &ctx.snapshot.config;
+    let path = header.uri.path();
+    let asked = ModelsQuestion::of_path(path).filter(|_| header.method == Method::GET);
+    let has_default = default_provider(ctx).is_some();
+    let Some(question) = asked.filter(|_| !(has_default && has_none(config))) else { return Ok(None) };
+    let visible = visible(config, |policy| clients::may_use(ctx.client.as_ref(), policy));
+    match (question.answer(&visible, AnswerShape::of(path, &header.headers)), question) {
+        (None, ModelsQuestion::One(model)) if !has_default => Err(not_found(config, &model)),
+        (answer, _) => Ok(answer),
     }
 }
 

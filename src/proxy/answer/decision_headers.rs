@@ -1,0 +1,68 @@
+//! The header fields by which an answer says what was decided, and why.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use pingora::Result;
+
+use crate::proxy::context::RequestContext;
+use crate::proxy::header_fields::{REQUEST_ID, value};
+
+/// Names of fields, parsed once: a dozen of them go on every answer.
+macro_rules! fields {
+    ($($field:ident = $name:literal;)*) => { $(const $field: HeaderName = HeaderName::from_static($name);)* };
+}
+
+fields! {
+    OUR_REQUEST_ID = "x-pointsman-request-id";
+    MODEL = "x-pointsman-model";
+    FALLBACK_FROM = "x-pointsman-fallback-from";
+    POLICY = "x-pointsman-policy";
+    REASON = "x-pointsman-reason";
+    LABEL = "x-pointsman-label";
+    LABEL_FROM = "x-pointsman-label-from";
+    SCORE = "x-pointsman-score";
+    SOURCE = "x-pointsman-source";
+    TRUNCATED_TOKENS = "x-pointsman-truncated-tokens";
+    DEGRADED = "x-pointsman-degraded";
+    GENERATION = "x-pointsman-generation";
+    ATTEMPTS = "x-pointsman-attempts";
+    OVERHEAD = "x-pointsman-overhead-us";
+}
+
+/// Adds the decision to an answer. Names of the configuration only: no host, no key, nothing of the client's.
+pub(super) fn decorate(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<()> {
+    let id = value(&ctx.request_id)?;
+    answer.insert(OUR_REQUEST_ID, id.clone());
+    answer.insert(REQUEST_ID, id);
+    if let Some(client) = &ctx.client {
+        client.show(answer)?;
+    }
+    let Some(routing) = ctx.routing() else { return Ok(()) };
+    let decision = &routing.decision;
+    let model = ctx.attempts.model().unwrap_or(&decision.model);
+    answer.insert(MODEL, value(model.as_str())?);
+    if *model != decision.model {
+        answer.insert(FALLBACK_FROM, value(decision.model.as_str())?);
+    }
+    answer.insert(POLICY, value(decision.policy.as_str())?);
+    answer.insert(REASON, HeaderValue::from_static(decision.reason.as_str()));
+    if let Some(label) = &decision.label {
+        answer.insert(LABEL, value(label)?);
+        answer.insert(LABEL_FROM, HeaderValue::from_static(routing.label_from.as_str()));
+    }
+    if let Some(score) = decision.score {
+        answer.insert(SCORE, value(&format!("{score:.4}"))?);
+    }
+    if let Some(Ok(scores)) = routing.scores() {
+        answer.insert(SOURCE, HeaderValue::from_static(scores.source.as_str()));
+        if scores.truncated_tokens > 0 {
+            answer.insert(TRUNCATED_TOKENS, HeaderValue::from(scores.truncated_tokens));
+        }
+    }
+    if let Some(reason) = routing.degraded() {
+        answer.insert(DEGRADED, HeaderValue::from_static(reason.as_str()));
+    }
+    answer.insert(GENERATION, HeaderValue::from(ctx.snapshot.generation));
+    answer.insert(ATTEMPTS, HeaderValue::from(ctx.attempts.count()));
+    answer.insert(OVERHEAD, HeaderValue::from(u64::try_from(ctx.clock.overhead().as_micros()).unwrap_or(u64::MAX)));
+    Ok(())
+}
