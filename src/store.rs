@@ -14,7 +14,7 @@ mod worker;
 use std::io;
 
 #[cfg(not(feature = "redis"))]
-pub use self::absent::SharedStore;
+pub(crate) use self::absent::SharedStore;
 #[cfg(feature = "redis")]
 pub(crate) use self::client::SharedStore;
 
@@ -24,6 +24,7 @@ pub(crate) use self::client::SharedStore;
 pub(crate) struct StoreUnavailable;
 
 /// The reason why a store cannot be used.
+#[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "a build without the store meets one of them only"))]
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
     /// The text that should be the store's URL is none.

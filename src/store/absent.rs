@@ -10,14 +10,14 @@ use super::{StoreError, StoreUnavailable};
 
 /// A store that no build without the feature `redis` can make.
 #[derive(Debug, Clone)]
-pub enum SharedStore {}
+pub(crate) enum SharedStore {}
 
 impl SharedStore {
     /// Refuses to make a store.
     ///
     /// # Errors
     /// Always [`StoreError::Absent`].
-    pub fn start(
+    pub(crate) fn start(
         _url: &str,
         _authorities: Option<&[u8]>,
         _section: &config::RedisConfig,
@@ -30,12 +30,12 @@ impl SharedStore {
     ///
     /// # Errors
     /// Never: there is no store.
-    pub async fn get(&self, _key: &str) -> Result<Option<Vec<u8>>, StoreUnavailable> {
+    pub(crate) async fn get(&self, _key: &str) -> Result<Option<Vec<u8>>, StoreUnavailable> {
         match *self {}
     }
 
     /// Sets a key.
-    pub fn put(&self, _key: &str, _value: Vec<u8>, _keep: Duration) {
+    pub(crate) fn put(&self, _key: &str, _value: Vec<u8>, _keep: Duration) {
         match *self {}
     }
 
@@ -43,7 +43,7 @@ impl SharedStore {
     ///
     /// # Errors
     /// Never: there is no store.
-    pub async fn replace(
+    pub(crate) async fn replace(
         &self,
         _key: &str,
         _before: Option<Vec<u8>>,
@@ -55,12 +55,12 @@ impl SharedStore {
 
     /// Returns the store's trouble.
     #[must_use]
-    pub fn trouble(&self) -> Option<Arc<str>> {
+    pub(crate) fn trouble(&self) -> Option<Arc<str>> {
         match *self {}
     }
 
     /// Looks for the server.
-    pub fn look(&self) {
+    pub(crate) fn look(&self) {
         match *self {}
     }
 }

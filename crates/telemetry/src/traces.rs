@@ -26,9 +26,5 @@ pub struct TracerError(String);
 /// Returns why this build can send no spans; `None` where it can.
 #[must_use]
 pub const fn unavailable() -> Option<&'static str> {
-    if cfg!(feature = "otlp") {
-        None
-    } else {
-        Some("this build sends no traces (allowed: with a build that has the feature `otlp`)")
-    }
+    if cfg!(feature = "otlp") { None } else { Some("needs a build with the feature `otlp`, which this one lacks") }
 }
