@@ -11,6 +11,7 @@ mod reference;
 mod report;
 mod routing_report;
 mod scoring;
+mod subject;
 
 use std::path::{Path, PathBuf};
 
@@ -23,11 +24,12 @@ pub use self::baselines::{LabelBaseline, LabelBaselines, PromptLength, SingleLab
 pub use self::envelopes::{EnvelopeFlips, EnvelopeReport};
 pub use self::models::{CostQuality, ModelFigures, ModelsFigures, SuccessFigures};
 pub use self::reference::reference;
+use self::report::LabelTally;
 pub use self::report::{EvaluationReport, LabelFigures, LabelReport};
-use self::report::{EvaluationSubject, LabelTally, LeftOutRows};
 use self::routing_report::RoutingTally;
 pub use self::routing_report::{RankingBaseline, RoutingBaselines, RoutingReport, SingleModel};
 use self::scoring::{RowOutcome, RowScorer, UnknownLabel};
+use self::subject::{EvaluationSubject, LeftOutRows};
 use crate::dataset::{DataIdentity, Dataset, DatasetError, DatasetRow, ModelPrices};
 
 /// Rows that are judged at a time: enough to fill batches, and as many as the queue takes.

@@ -1,12 +1,13 @@
 //! What an evaluation found: one object, for `--json` and for people; this file has the part for labels.
 
-use pointsman_classifier::{BundleIdentity, HeadSpec};
+use pointsman_classifier::BundleIdentity;
 use pointsman_core::config::Name;
 use serde::Serialize;
 
 use super::baselines::{LabelBaselines, PromptLength};
 use super::routing_report::RoutingReport;
 use super::scoring::LabelPrediction;
+use super::subject::{EvaluationSubject, LeftOutRows};
 use crate::dataset::DataIdentity;
 use crate::statistics::{
     BinaryClaim, BootstrapRows, CalibrationFigures, CalibrationTally, ClassFigures, ClassificationFigures,
@@ -78,26 +79,6 @@ pub struct LabelFigures {
     pub figures: ClassFigures,
     /// The same chance for this label; `None` when none deserves it, or all do.
     pub auc: Option<f64>,
-}
-
-/// The subject of a report: head, bundle and file.
-#[derive(Debug)]
-pub(super) struct EvaluationSubject<'e> {
-    pub(super) bundle: BundleIdentity,
-    pub(super) head: &'e HeadSpec,
-    /// Models with heads of their own.
-    pub(super) models: &'e [(String, Name)],
-    pub(super) data: DataIdentity,
-    pub(super) seed: u64,
-    pub(super) left_out: LeftOutRows,
-}
-
-/// Rows that were not judged.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct LeftOutRows {
-    pub(super) contaminated: u64,
-    pub(super) blank: u64,
-    pub(super) unknown_label: u64,
 }
 
 /// Sums over the rows seen so far: of each prompt only its length, its label and its probabilities are kept.

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::models::columns::ModelColumns;
 use super::models::{ModelFigures, ModelsFigures, SuccessFigures};
-use super::report::{EvaluationSubject, LeftOutRows};
 use super::scoring::RankedRow;
+use super::subject::{EvaluationSubject, LeftOutRows};
 use crate::dataset::{DataIdentity, GroundTruth};
 use crate::statistics::{
     BinaryClaim, BootstrapRows, EventFigures, PromptRanking, ReliabilityBin, RoutedOutcome, RoutingCurve,

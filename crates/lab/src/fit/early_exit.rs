@@ -29,7 +29,7 @@ pub(super) fn confidence(
 ) -> Option<f64> {
     let both = |row: usize| {
         let logs: Vec<Vec<f64>> = held_out.logs(row, 0).collect();
-        let of = |pool: &HeadMixture| pool.probabilities(&logs, held_out.lengths[row]);
+        let of = |mixture: &HeadMixture| mixture.probabilities(&logs, held_out.lengths[row]);
         BothForms { lexical: of(forms.lexical), full: of(forms.full) }
     };
     let rows: Vec<BothForms> = (0..held_out.len()).map(both).collect();

@@ -53,58 +53,58 @@ impl HeadWriter<'_> {
             exported.extend(form);
         }
         let used = |index: usize| {
-            [HeadForm::Full, HeadForm::Lexical].iter().any(|f| self.trained.pools(*f)[head].weights[index] > 0.0)
+            [HeadForm::Full, HeadForm::Lexical].iter().any(|f| self.trained.mixtures(*f)[head].weights[index] > 0.0)
         };
-        let learnt = |recipe: LearnerKind| recipe.base_form().is_none();
-        let models = self.trained.models.iter().enumerate().filter(|(i, (recipe, _))| learnt(*recipe) && used(*i));
-        exported.extend(models.map(|(_, (recipe, model))| self.member(&name, *recipe, model, head)));
+        let learnt = |kind: LearnerKind| kind.base_form().is_none();
+        let models = self.trained.models.iter().enumerate().filter(|(i, (kind, _))| learnt(*kind) && used(*i));
+        exported.extend(models.map(|(_, (kind, model))| self.member(&name, *kind, model, head)));
         exported
     }
 
     /// Returns the base's heads that the forms of a head have as members, with the base's name of each.
     fn borrowed(&self, head: usize) -> Vec<(MixtureMember, String)> {
         let name = self.set.head(head, HeadForm::Full);
-        let used = |index: usize, form| self.trained.pools(form)[head].weights[index] > 0.0;
+        let used = |index: usize, form| self.trained.mixtures(form)[head].weights[index] > 0.0;
         let used = |index| used(index, HeadForm::Full) || used(index, HeadForm::Lexical);
         let members = self.trained.models.iter().enumerate().filter(|(index, _)| used(*index));
-        members.flat_map(|(_, (recipe, _))| self.shares(&name, *recipe, head)).collect()
+        members.flat_map(|(_, (kind, _))| self.shares(&name, *kind, head)).collect()
     }
 
-    fn shares(&self, of: &str, recipe: LearnerKind, head: usize) -> Vec<(MixtureMember, String)> {
-        let Some(form) = recipe.base_form() else { return Vec::new() };
-        let name = &self.set.own.names(form)[head];
-        borrowed::shares(self.base, name, &format!("{of}/{}", recipe.as_str()))
+    fn shares(&self, of: &str, kind: LearnerKind, head: usize) -> Vec<(MixtureMember, String)> {
+        let Some(form) = kind.base_form() else { return Vec::new() };
+        let name = &self.set.base_heads.names(form)[head];
+        borrowed::shares(self.base, name, &format!("{of}/{}", kind.as_str()))
     }
 
     /// Returns the mixture called `name` and its own prior; its other members stand below `of`.
     fn form(&self, name: &str, of: &str, head: usize, form: HeadForm) -> Vec<HeadWeights> {
-        let pool = &self.trained.pools(form)[head];
+        let mixture = &self.trained.mixtures(form)[head];
         let prior = format!("{name}/prior");
-        let members = |((recipe, _), weight): (&(LearnerKind, FittedLearner), &f64)| {
+        let members = |((kind, _), weight): (&(LearnerKind, FittedLearner), &f64)| {
             let weight = *weight as f32;
-            if recipe.base_form().is_some() {
-                let shares = self.shares(of, *recipe, head).into_iter();
+            if kind.base_form().is_some() {
+                let shares = self.shares(of, *kind, head).into_iter();
                 return shares.map(|(share, _)| MixtureMember { weight: share.weight * weight, ..share }).collect();
             }
-            vec![MixtureMember { head: named(&format!("{of}/{}", recipe.as_str())), weight }]
+            vec![MixtureMember { head: named(&format!("{of}/{}", kind.as_str())), weight }]
         };
-        let weighed = self.trained.models.iter().zip(&pool.weights).filter(|(_, weight)| **weight > 0.0);
+        let weighed = self.trained.models.iter().zip(&mixture.weights).filter(|(_, weight)| **weight > 0.0);
         let mix = weighed.flat_map(members);
         let mut spec = self.spec(name);
-        spec.isotonic = pool.curve.clone();
+        spec.isotonic = mixture.curve.clone();
         spec.mix = mix.chain([MixtureMember { head: named(&prior), weight: 1.0 }]).collect();
         if let (LearningGoal::Choice(_), Some(template)) = (self.trained.goal, &self.set.template) {
             spec.aliases = template.aliases.clone();
         }
-        vec![HeadWeights { spec, tensors: Vec::new() }, self.prior(&prior, pool)]
+        vec![HeadWeights { spec, tensors: Vec::new() }, self.prior(&prior, mixture)]
     }
 
     /// Returns the prior of a mixture, known before the text is read: how frequent labels are, how long the prompt is.
-    fn prior(&self, name: &str, pool: &HeadMixture) -> HeadWeights {
+    fn prior(&self, name: &str, mixture: &HeadMixture) -> HeadWeights {
         let length = &self.trained.length;
-        let slope = pool.length / length.deviation;
-        let mut rows = vec![vec![0.0; self.set.features.len()]; pool.bias.len()];
-        let mut biases: Vec<f32> = pool.bias.iter().map(|bias| *bias as f32).collect();
+        let slope = mixture.length / length.deviation;
+        let mut rows = vec![vec![0.0; self.set.features.len()]; mixture.bias.len()];
+        let mut biases: Vec<f32> = mixture.bias.iter().map(|bias| *bias as f32).collect();
         if let (Some(index), [_, second], [_, bias]) = (self.set.length, &mut rows[..], &mut biases[..]) {
             second[index] = slope as f32;
             *bias -= (slope * length.mean) as f32;
@@ -113,11 +113,11 @@ impl HeadWriter<'_> {
         HeadWeights { spec, tensors: NamedTensor::layer(name, 0, &rows, biases).into() }
     }
 
-    fn member(&self, of: &str, recipe: LearnerKind, model: &FittedLearner, head: usize) -> HeadWeights {
-        let name = format!("{of}/{}", recipe.as_str());
-        let mut spec = HeadSpec { inputs: recipe.blocks().to_vec(), hidden: true, ..self.spec(&name) };
+    fn member(&self, of: &str, kind: LearnerKind, model: &FittedLearner, head: usize) -> HeadWeights {
+        let name = format!("{of}/{}", kind.as_str());
+        let mut spec = HeadSpec { inputs: kind.blocks().to_vec(), hidden: true, ..self.spec(&name) };
         let tensors = match model {
-            FittedLearner::Own(_) => Vec::new(),
+            FittedLearner::Base(_) => Vec::new(),
             FittedLearner::Linear(linear) => {
                 if linear.regression.shape.link == LinkFunction::Steps {
                     spec.kind = HeadKind::Ordinal;

@@ -23,9 +23,9 @@ use super::training_set::TrainingSet;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LearnerKind {
     /// The base's own head.
-    Own,
+    Base,
     /// The base's own lexical form.
-    OwnLexical,
+    BaseLexical,
     /// A regression over features and n-grams.
     Words,
     /// Trees over features.
@@ -40,7 +40,7 @@ pub(super) enum LearnerKind {
 #[derive(Debug, Clone)]
 pub(super) enum FittedLearner {
     /// A head of the base in one form, whose outputs come with each row.
-    Own(HeadForm),
+    Base(HeadForm),
     /// A regression over words, or over dense numbers.
     Linear(LinearLearner),
     /// Boosted trees.
@@ -50,13 +50,14 @@ pub(super) enum FittedLearner {
 }
 
 impl LearnerKind {
-    pub(super) const ALL: [Self; 6] = [Self::Own, Self::OwnLexical, Self::Words, Self::Trees, Self::Dense, Self::Near];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Base, Self::BaseLexical, Self::Words, Self::Trees, Self::Dense, Self::Near];
 
     /// Returns the kind's name in bundles and reports.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
-            Self::Own => "base",
-            Self::OwnLexical => "base_lexical",
+            Self::Base => "base",
+            Self::BaseLexical => "base_lexical",
             Self::Words => "words",
             Self::Trees => "trees",
             Self::Dense => "dense",
@@ -67,8 +68,8 @@ impl LearnerKind {
     /// Returns the blocks of inputs that are read.
     pub(super) const fn blocks(self) -> &'static [InputBlock] {
         match self {
-            Self::Own => &[InputBlock::Embedding, InputBlock::Features, InputBlock::Ngrams],
-            Self::OwnLexical | Self::Words => &[InputBlock::Features, InputBlock::Ngrams],
+            Self::Base => &[InputBlock::Embedding, InputBlock::Features, InputBlock::Ngrams],
+            Self::BaseLexical | Self::Words => &[InputBlock::Features, InputBlock::Ngrams],
             Self::Trees => &[InputBlock::Features],
             Self::Dense => &[InputBlock::Embedding, InputBlock::Features],
             Self::Near => &[InputBlock::Embedding],
@@ -78,8 +79,8 @@ impl LearnerKind {
     /// Returns the base's form that the kind stands for, if it is one of the base's heads.
     pub(super) const fn base_form(self) -> Option<HeadForm> {
         match self {
-            Self::Own => Some(HeadForm::Full),
-            Self::OwnLexical => Some(HeadForm::Lexical),
+            Self::Base => Some(HeadForm::Full),
+            Self::BaseLexical => Some(HeadForm::Lexical),
             _ => None,
         }
     }
@@ -93,7 +94,7 @@ impl LearnerKind {
     /// where there is none.
     pub(super) fn takes_part(self, form: HeadForm, others: &[Self]) -> bool {
         match form {
-            HeadForm::Full => self != Self::OwnLexical || others.iter().all(|recipe| recipe.is_lexical()),
+            HeadForm::Full => self != Self::BaseLexical || others.iter().all(|kind| kind.is_lexical()),
             HeadForm::Lexical => self.is_lexical(),
         }
     }
@@ -102,13 +103,13 @@ impl LearnerKind {
     /// often.
     pub(super) fn suits(self, set: &TrainingSet) -> bool {
         let has_inputs = match self {
-            Self::Own => !set.own.names(HeadForm::Full).is_empty(),
-            Self::OwnLexical => !set.own.names(HeadForm::Lexical).is_empty(),
+            Self::Base => !set.base_heads.names(HeadForm::Full).is_empty(),
+            Self::BaseLexical => !set.base_heads.names(HeadForm::Lexical).is_empty(),
             Self::Words => set.inputs.ngrams(),
             Self::Trees => !set.features.is_empty(),
             // Nothing tells how far to trust what reads an embedding that knows the answers; the base's head reads it too.
             Self::Dense | Self::Near => {
-                let has_base_head = set.knows_answers && !set.own.names(HeadForm::Full).is_empty();
+                let has_base_head = set.knows_answers && !set.base_heads.names(HeadForm::Full).is_empty();
                 set.inputs.embedding() && !has_base_head
             }
         };
@@ -119,8 +120,8 @@ impl LearnerKind {
     pub(super) fn cross_fit(self, set: &TrainingSet, data: &FitData<'_>) -> CrossFitting<FittedLearner> {
         let span = set.span(self.blocks());
         match self {
-            Self::Own => base_head(HeadForm::Full, data),
-            Self::OwnLexical => base_head(HeadForm::Lexical, data),
+            Self::Base => base_head(HeadForm::Full, data),
+            Self::BaseLexical => base_head(HeadForm::Lexical, data),
             Self::Words | Self::Dense => LinearLearner::cross_fit(data, span).map(FittedLearner::Linear),
             Self::Trees => BoostedTrees::cross_fit(data, span).map(FittedLearner::Forest),
             Self::Near => NeighbourClassifier::cross_fit(data, span).map(FittedLearner::Votes),
@@ -133,7 +134,7 @@ impl FittedLearner {
     /// neighbours.
     pub(super) fn strength(&self) -> Option<f64> {
         match self {
-            Self::Own(_) => None,
+            Self::Base(_) => None,
             Self::Linear(linear) => Some(linear.penalty),
             Self::Forest(forest) => Some(forest.trees.len() as f64),
             Self::Votes(votes) => Some(votes.count as f64),
@@ -143,7 +144,7 @@ impl FittedLearner {
     /// Returns one logit a label, for each head.
     pub(super) fn logits(&self, goal: LearningGoal, sample: &TrainingSample) -> HeadOutputs {
         match self {
-            Self::Own(form) => sample.base.of_form(*form).clone(),
+            Self::Base(form) => sample.base.of_form(*form).clone(),
             Self::Linear(linear) => linear.logits(goal, sample),
             Self::Forest(forest) => labels::by_head(goal, forest.logits(sample)),
             Self::Votes(votes) => HeadOutputs::of_one_head(votes.logits(sample)),
@@ -154,5 +155,5 @@ impl FittedLearner {
 fn base_head(form: HeadForm, data: &FitData<'_>) -> CrossFitting<FittedLearner> {
     let held = data.splits.iter().flat_map(|split| &split.held);
     let out_of_fold = held.map(|sample| sample.base.of_form(form).clone()).collect();
-    CrossFitting { model: FittedLearner::Own(form), out_of_fold }
+    CrossFitting { model: FittedLearner::Base(form), out_of_fold }
 }

@@ -99,19 +99,19 @@ impl MixtureMemberReport {
             if trained.lexical.is_empty() { &[HeadForm::Full][..] } else { &[HeadForm::Full, HeadForm::Lexical] };
         let mut members = Vec::new();
         for form in forms {
-            for (index, pool) in trained.pools(*form).iter().enumerate() {
-                let used = trained.models.iter().zip(&pool.weights).filter(|(_, weight)| **weight > 0.0);
-                members.extend(used.map(|((recipe, model), weight)| Self {
+            for (index, mixture) in trained.mixtures(*form).iter().enumerate() {
+                let used = trained.models.iter().zip(&mixture.weights).filter(|(_, weight)| **weight > 0.0);
+                members.extend(used.map(|((kind, model), weight)| Self {
                     head: set.head(index, *form),
-                    learner: recipe.as_str(),
+                    learner: kind.as_str(),
                     weight: *weight,
                     strength: model.strength(),
                 }));
-                if pool.length > 0.0 {
+                if mixture.length > 0.0 {
                     members.push(Self {
                         head: set.head(index, *form),
                         learner: "length",
-                        weight: pool.length,
+                        weight: mixture.length,
                         strength: None,
                     });
                 }

@@ -51,7 +51,7 @@ pub(super) struct MixturePrior {
     /// Rows that taught the learners.
     pub(super) learnt: usize,
     /// True when a member is a head of the base, which was good before.
-    pub(super) has_own: bool,
+    pub(super) has_base_head: bool,
 }
 
 /// A held-out row of one head.
@@ -69,21 +69,21 @@ impl HeadMixture {
     pub(super) fn fit(start: &MixturePrior, rows: &[MixtureRow<'_>]) -> Self {
         let expected = start.weights.clone();
         let bias = vec![0.0; start.labels];
-        let mut pool = Self { weights: expected.clone(), bias, length: 0.0, curve: None, expected };
-        pool.search(rows);
+        let mut mixture = Self { weights: expected.clone(), bias, length: 0.0, curve: None, expected };
+        mixture.search(rows);
         match start.goal {
             LearningGoal::Choice(_) => {
-                pool.correct_prior(rows);
-                pool.temper(pool.temperature(rows));
+                mixture.correct_prior(rows);
+                mixture.temper(mixture.temperature(rows));
             }
             LearningGoal::Pair => {
-                pool.expect_length(rows, start);
-                pool.scale_as_platt(rows);
+                mixture.expect_length(rows, start);
+                mixture.scale_as_platt(rows);
             }
-            LearningGoal::Each(_) => pool.scale_as_platt(rows),
+            LearningGoal::Each(_) => mixture.scale_as_platt(rows),
         }
-        pool.curve = isotonic_curve(&pool.forecasts(rows));
-        pool
+        mixture.curve = isotonic_curve(&mixture.forecasts(rows));
+        mixture
     }
 
     /// Returns the probabilities of a prompt's labels, from log probabilities `[learner][label]`.
@@ -170,10 +170,10 @@ impl HeadMixture {
         let prior: Vec<f64> = (0..labels).map(|label| share(label).ln()).collect();
         let shifted = |step: u8| -> Vec<f64> { prior.iter().map(|log| -f64::from(step) / 10.0 * log).collect() };
         let worth = |step: u8| {
-            let pool = Self { bias: shifted(step), ..self.clone() };
+            let mixture = Self { bias: shifted(step), ..self.clone() };
             let mut confusion = ConfusionMatrix::new(labels);
             for row in rows {
-                confusion.add(argmax(row.truth), argmax(&pool.probabilities(&row.logs, row.length)));
+                confusion.add(argmax(row.truth), argmax(&mixture.probabilities(&row.logs, row.length)));
             }
             confusion.accuracy() + confusion.macro_f1()
         };
@@ -209,7 +209,7 @@ impl HeadMixture {
         let parts = [1.0, 0.5, 0.25, 0.1].map(|part| part * expected);
         let counts = |length: &f64| {
             let with = self.scaled_losses(rows, *length);
-            if start.has_own { is_worse(&without, &with) } else { !is_worse(&with, &without) }
+            if start.has_base_head { is_worse(&without, &with) } else { !is_worse(&with, &without) }
         };
         let length = parts.into_iter().find(counts);
         self.length = length.unwrap_or_default();
@@ -217,10 +217,10 @@ impl HeadMixture {
 
     /// Returns the loss of each row when length counts for so much, after Platt scaling.
     fn scaled_losses(&self, rows: &[MixtureRow<'_>], length: f64) -> Vec<f64> {
-        let mut pool = Self { length, ..self.clone() };
-        pool.scale_as_platt(rows);
+        let mut mixture = Self { length, ..self.clone() };
+        mixture.scale_as_platt(rows);
         let loss = |row: &MixtureRow<'_>| {
-            log_loss(LinkFunction::Softmax, &pool.probabilities(&row.logs, row.length), row.truth)
+            log_loss(LinkFunction::Softmax, &mixture.probabilities(&row.logs, row.length), row.truth)
         };
         rows.iter().map(loss).collect()
     }
@@ -256,7 +256,7 @@ mod tests {
     const TRUTHS: [[f32; 2]; 2] = [[1.0, 0.0], [0.0, 1.0]];
 
     fn start(goal: LearningGoal, learners: usize, learnt: usize) -> MixturePrior {
-        MixturePrior { goal, labels: 2, weights: vec![1.0 / learners as f64; learners], learnt, has_own: false }
+        MixturePrior { goal, labels: 2, weights: vec![1.0 / learners as f64; learners], learnt, has_base_head: false }
     }
 
     /// The first learner knows three rows of four, the second only tosses coins.
@@ -277,11 +277,11 @@ mod tests {
     fn a_learner_that_tosses_coins_is_left_out_and_the_other_made_honest() {
         let rows = rows(2400);
 
-        let pool = HeadMixture::fit(&start(LearningGoal::Choice(2), 2, 2400), &rows);
+        let mixture = HeadMixture::fit(&start(LearningGoal::Choice(2), 2, 2400), &rows);
 
-        assert_eq!(pool.weights[1], 0.0, "{pool:?}");
-        let sure = pool.probabilities(&rows[0].logs, 0.0)[0];
-        assert!((sure - 0.75).abs() < 0.03, "{sure} of {pool:?}");
+        assert_eq!(mixture.weights[1], 0.0, "{mixture:?}");
+        let sure = mixture.probabilities(&rows[0].logs, 0.0)[0];
+        assert!((sure - 0.75).abs() < 0.03, "{sure} of {mixture:?}");
     }
 
     #[test]
@@ -300,9 +300,9 @@ mod tests {
         // The longer a prompt, the less it needs the strong model.
         rows.iter_mut().for_each(|row| row.length = f64::from(row.truth[0] - row.truth[1]));
 
-        let pool = HeadMixture::fit(&start(LearningGoal::Pair, 2, 100), &rows);
+        let mixture = HeadMixture::fit(&start(LearningGoal::Pair, 2, 100), &rows);
 
-        assert!(pool.length < 0.2, "{pool:?}");
+        assert!(mixture.length < 0.2, "{mixture:?}");
     }
 
     #[test]
@@ -316,8 +316,8 @@ mod tests {
         };
         let rows: Vec<MixtureRow<'_>> = (0..1000).map(row).collect();
 
-        let pool = HeadMixture::fit(&start(LearningGoal::Choice(2), 1, 1000), &rows);
+        let mixture = HeadMixture::fit(&start(LearningGoal::Choice(2), 1, 1000), &rows);
 
-        assert_eq!(argmax(&pool.probabilities(&rows[0].logs, 0.0)), 1, "{pool:?}");
+        assert_eq!(argmax(&mixture.probabilities(&rows[0].logs, 0.0)), 1, "{mixture:?}");
     }
 }

@@ -46,24 +46,24 @@ pub(super) fn train(set: &TrainingSet, samples: &[GroupedSample<'_>], seed: u64)
     let rows = samples.iter().map(|(sample, _)| *sample).collect();
     let data = FitData { goal: set.goal, ordered: set.ordered, rows, splits: &splits, seed };
     let length = LengthScale::of(&data.rows, set.length_index());
-    let recipes: Vec<LearnerKind> = LearnerKind::ALL.into_iter().filter(|recipe| recipe.suits(set)).collect();
-    let cross_fit = |recipe: &LearnerKind| {
-        let fitted = recipe.cross_fit(set, &data);
-        ((*recipe, fitted.model), fitted.out_of_fold)
+    let kinds: Vec<LearnerKind> = LearnerKind::ALL.into_iter().filter(|kind| kind.suits(set)).collect();
+    let cross_fit = |kind: &LearnerKind| {
+        let fitted = kind.cross_fit(set, &data);
+        ((*kind, fitted.model), fitted.out_of_fold)
     };
-    let (models, out_of_fold): (Vec<_>, Vec<OutOfFoldLogits>) = recipes.iter().map(cross_fit).unzip();
+    let (models, out_of_fold): (Vec<_>, Vec<OutOfFoldLogits>) = kinds.iter().map(cross_fit).unzip();
     let held: Vec<&TrainingSample> = splits.iter().flat_map(|split| split.held.iter().copied()).collect();
     let lengths = held.iter().map(|sample| length.scaled(sample)).collect();
     let held_out = HeldOutRows { samples: held, lengths, out_of_fold };
-    let stack = StackingRun { set, held_out: &held_out, recipes: &recipes, learnt: samples.len() };
+    let stack = StackingRun { set, held_out: &held_out, kinds: &kinds, learnt: samples.len() };
     let full = stack.mixtures(HeadForm::Full);
-    let lexical_recipes = recipes.iter().filter(|recipe| recipe.is_lexical()).count();
-    let has_lexical_form = lexical_recipes > 0 && lexical_recipes < recipes.len();
+    let lexical_kinds = kinds.iter().filter(|kind| kind.is_lexical()).count();
+    let has_lexical_form = lexical_kinds > 0 && lexical_kinds < kinds.len();
     let lexical = if has_lexical_form { stack.mixtures(HeadForm::Lexical) } else { Vec::new() };
     // Where the base knows the answers, both forms are right too often to compare.
-    let confidence = match set.knows_answers && !set.own.names(HeadForm::Full).is_empty() {
+    let confidence = match set.knows_answers && !set.base_heads.names(HeadForm::Full).is_empty() {
         _ if !has_lexical_form => None,
-        true => set.own.confidence(),
+        true => set.base_heads.confidence(),
         false if held_out.len() >= STOPPING_ROWS => early_exit::confidence(
             set.goal,
             &held_out,
@@ -79,7 +79,7 @@ pub(super) fn train(set: &TrainingSet, samples: &[GroupedSample<'_>], seed: u64)
 struct StackingRun<'b> {
     set: &'b TrainingSet,
     held_out: &'b HeldOutRows<'b>,
-    recipes: &'b [LearnerKind],
+    kinds: &'b [LearnerKind],
     /// Rows that the learners learnt from.
     learnt: usize,
 }
@@ -87,7 +87,7 @@ struct StackingRun<'b> {
 impl StackingRun<'_> {
     /// Fits one mixture a head; learners that take no part in the form weigh nothing.
     fn mixtures(&self, form: HeadForm) -> Vec<HeadMixture> {
-        let takes_part: Vec<bool> = self.recipes.iter().map(|recipe| recipe.takes_part(form, self.recipes)).collect();
+        let takes_part: Vec<bool> = self.kinds.iter().map(|kind| kind.takes_part(form, self.kinds)).collect();
         let start = self.start(&takes_part);
         (0..self.set.goal.heads()).map(|head| self.mixture(&start, &takes_part, head)).collect()
     }
@@ -95,11 +95,11 @@ impl StackingRun<'_> {
     /// Returns what is expected of the members: whatever is new starts with nothing beside a head that was good before,
     /// else with equal shares.
     fn start(&self, takes_part: &[bool]) -> MixturePrior {
-        let members = || self.recipes.iter().zip(takes_part).filter(|(_, takes)| **takes).map(|(recipe, _)| recipe);
-        let has_own = members().any(|recipe| recipe.base_form().is_some());
+        let members = || self.kinds.iter().zip(takes_part).filter(|(_, takes)| **takes).map(|(kind, _)| kind);
+        let has_base_head = members().any(|kind| kind.base_form().is_some());
         let equal = 1.0 / members().count() as f64;
-        let weight = |recipe: &LearnerKind| {
-            if has_own { f64::from(u8::from(recipe.base_form().is_some())) } else { equal }
+        let weight = |kind: &LearnerKind| {
+            if has_base_head { f64::from(u8::from(kind.base_form().is_some())) } else { equal }
         };
         let goal = self.set.goal;
         MixturePrior {
@@ -107,7 +107,7 @@ impl StackingRun<'_> {
             labels: goal.labels(),
             weights: members().map(weight).collect(),
             learnt: self.learnt,
-            has_own,
+            has_base_head,
         }
     }
 
@@ -121,18 +121,18 @@ impl StackingRun<'_> {
             MixtureRow { logs, truth, length: self.held_out.lengths[index] }
         };
         let rows: Vec<MixtureRow<'_>> = truths.iter().map(Vec::as_slice).enumerate().map(row).collect();
-        let base_is_overfitted = self.set.knows_answers && start.has_own && start.weights.len() > 1;
-        let mut pool = if base_is_overfitted { discounted(start, &rows) } else { HeadMixture::fit(start, &rows) };
-        let mut weights = pool.weights.into_iter();
+        let base_is_overfitted = self.set.knows_answers && start.has_base_head && start.weights.len() > 1;
+        let mut mixture = if base_is_overfitted { discounted(start, &rows) } else { HeadMixture::fit(start, &rows) };
+        let mut weights = mixture.weights.into_iter();
         let weight = |takes: &bool| if *takes { weights.next().unwrap_or_default() } else { 0.0 };
-        pool.weights = takes_part.iter().map(weight).collect();
-        pool
+        mixture.weights = takes_part.iter().map(weight).collect();
+        mixture
     }
 }
 
 impl TrainedHeads {
     /// Returns the mixtures of a form, one a head.
-    pub(super) fn pools(&self, form: HeadForm) -> &[HeadMixture] {
+    pub(super) fn mixtures(&self, form: HeadForm) -> &[HeadMixture] {
         if form == HeadForm::Lexical && !self.lexical.is_empty() { &self.lexical } else { &self.full }
     }
 
@@ -140,11 +140,11 @@ impl TrainedHeads {
     pub(super) fn probabilities(&self, sample: &TrainingSample, form: HeadForm) -> HeadOutputs {
         let logits: Vec<HeadOutputs> = self.models.iter().map(|(_, model)| model.logits(self.goal, sample)).collect();
         let length = self.length.scaled(sample);
-        let one = |(head, pool): (usize, &HeadMixture)| {
+        let one = |(head, mixture): (usize, &HeadMixture)| {
             let logs: Vec<Vec<f64>> = logits.iter().map(|heads| log_probabilities(heads.of_head(head))).collect();
-            pool.probabilities(&logs, length)
+            mixture.probabilities(&logs, length)
         };
-        HeadOutputs::by_head(self.pools(form).iter().enumerate().map(one).collect())
+        HeadOutputs::by_head(self.mixtures(form).iter().enumerate().map(one).collect())
     }
 }
 

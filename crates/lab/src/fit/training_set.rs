@@ -34,7 +34,7 @@ pub(super) struct TrainingSet {
     /// The base's head of this name, whose order of labels and aliases are kept.
     pub(super) template: Option<HeadSpec>,
     /// The base's heads that the new ones replace.
-    pub(super) own: BaseHeads,
+    pub(super) base_heads: BaseHeads,
     /// True when the base has learnt the rows' answers, so that nothing that reads its embedding can be measured on
     /// them.
     pub(super) knows_answers: bool,
@@ -62,14 +62,14 @@ impl TrainingSet {
             FitTask::StrongWeak => LearningGoal::Pair,
             FitTask::Success => LearningGoal::Each(names.len()),
         };
-        let mut learner = Self {
+        let mut set = Self {
             task: fit.task,
             samples: Vec::new(),
             goal,
             inputs: fit.inputs,
             embedding: if fit.inputs.embedding() { base.manifest().encoder.dimension } else { 0 },
             ordered: !fit.levels.is_empty() || base_heads::ordered(fit.task, template.as_ref(), &names),
-            own: BaseHeads::default(),
+            base_heads: BaseHeads::default(),
             knows_answers: false,
             names,
             template,
@@ -77,13 +77,13 @@ impl TrainingSet {
             features,
             ngrams: if fit.inputs.ngrams() { NgramVocabulary::among(rows) } else { NgramVocabulary::default() },
         };
-        let heads: Vec<String> = (0..goal.heads()).map(|head| learner.head(head, HeadForm::Full)).collect();
-        learner.own = BaseHeads::find(fit, base.manifest(), &heads, &learner.labels());
+        let heads: Vec<String> = (0..goal.heads()).map(|head| set.head(head, HeadForm::Full)).collect();
+        set.base_heads = BaseHeads::find(fit, base.manifest(), &heads, &set.labels());
         let sample =
-            |row| Ok(TrainingSample { base: learner.own.log_probabilities(base, row)?, ..learner.sample(fit, row)? });
-        learner.samples = rows.iter().map(sample).collect::<Result<_, FitError>>()?;
-        learner.knows_answers = leakage::knows_answers(goal, &learner.samples);
-        Ok(learner)
+            |row| Ok(TrainingSample { base: set.base_heads.log_probabilities(base, row)?, ..set.sample(fit, row)? });
+        set.samples = rows.iter().map(sample).collect::<Result<_, FitError>>()?;
+        set.knows_answers = leakage::knows_answers(goal, &set.samples);
+        Ok(set)
     }
 
     /// Returns the name of a head in a form.

@@ -34,6 +34,13 @@ pub(super) enum QuestionOutcome {
     OutOfBudget,
 }
 
+/// A row to settle.
+pub(super) struct LabelTask {
+    pub(super) row: UnlabelledRow,
+    pub(super) id: String,
+    pub(super) question: LabelQuestion,
+}
+
 impl LabelRun {
     /// Puts the question of a row.
     pub(super) fn question(&self, row: &UnlabelledRow) -> Result<LabelQuestion, LabelError> {

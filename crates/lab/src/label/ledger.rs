@@ -4,11 +4,10 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::ask::{LabelQuestionKey, QuestionOutcome};
+use super::ask::{LabelQuestionKey, LabelTask, QuestionOutcome};
 use super::client::{JudgeClientError, JudgeRefusal};
 use super::output::LabelFile;
 use super::refusals::RefusalFile;
-use super::run::LabelTask;
 use super::{ATTEMPTS, LabelCounts, LabelError, LabelRun, UnlabelledRow};
 
 /// The number of prompts in a row without any answer after which the judge is taken to be down.

@@ -2,7 +2,7 @@
 
 use std::cell::{Ref, RefCell};
 
-use super::ask::LabelQuestion;
+use super::ask::LabelTask;
 use super::budget::LabelBudget;
 use super::ledger::LabelLedger;
 use super::turns::QuestionTurns;
@@ -14,13 +14,6 @@ pub(super) struct RunState<'l> {
     pub(super) budget: LabelBudget,
     ledger: RefCell<LabelLedger<'l>>,
     turns: QuestionTurns,
-}
-
-/// A row to settle.
-pub(super) struct LabelTask {
-    pub(super) row: UnlabelledRow,
-    pub(super) id: String,
-    pub(super) question: LabelQuestion,
 }
 
 impl<'l> RunState<'l> {

@@ -21,10 +21,10 @@ pub(in crate::fit) fn discounted(start: &MixturePrior, rows: &[MixtureRow<'_>]) 
     let others = start.weights.len() - 1;
     let new: Vec<MixtureRow<'_>> = rows.iter().map(without_first).collect();
     let weights = vec![1.0 / others as f64; others];
-    let mut pool = HeadMixture::fit(&MixturePrior { weights, has_own: false, ..start.clone() }, &new);
+    let mut mixture = HeadMixture::fit(&MixturePrior { weights, has_base_head: false, ..start.clone() }, &new);
     let shares = label_shares(rows);
     let gains =
-        new.iter().map(|row| loss(&shares, row.truth) - loss(&pool.probabilities(&row.logs, row.length), row.truth));
+        new.iter().map(|row| loss(&shares, row.truth) - loss(&mixture.probabilities(&row.logs, row.length), row.truth));
     let gain = SampleMean::of(&gains.collect::<Vec<_>>()).mean;
     let promises = rows.iter().map(|row| {
         let base: Vec<f64> = row.logs[0].iter().map(|log| log.exp()).collect();
@@ -32,8 +32,8 @@ pub(in crate::fit) fn discounted(start: &MixturePrior, rows: &[MixtureRow<'_>]) 
     });
     let promise = SampleMean::of(&promises.collect::<Vec<_>>()).mean;
     let part = start.learnt as f64 / (start.learnt as f64 + OWN_ROWS);
-    pool.prepend(1.0 - part.min(MOST) * (gain / promise.max(1e-3)).clamp(0.0, 1.0));
-    pool
+    mixture.prepend(1.0 - part.min(MOST) * (gain / promise.max(1e-3)).clamp(0.0, 1.0));
+    mixture
 }
 
 fn without_first<'t>(row: &MixtureRow<'t>) -> MixtureRow<'t> {
@@ -74,11 +74,11 @@ mod tests {
             labels: 2,
             weights: vec![1.0, 0.0],
             learnt: 400,
-            has_own: true,
+            has_base_head: true,
         };
 
-        let pool = discounted(&start, &rows);
+        let mixture = discounted(&start, &rows);
 
-        assert!(pool.weights[0] > 0.95, "{pool:?}");
+        assert!(mixture.weights[0] > 0.95, "{mixture:?}");
     }
 }
