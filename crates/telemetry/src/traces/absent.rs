@@ -9,11 +9,11 @@ use pointsman_http_client::ServerTrust;
 use super::{TracedAnswer, TracedAttempt, TracedDecision, TracedRequest, TracerError, unavailable};
 
 /// A tracer, of which this build has none.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Tracer(Infallible);
 
 /// The spans of a request, of which this build has none.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct RequestTrace(Infallible);
 
 impl Tracer {
