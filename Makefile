@@ -40,7 +40,7 @@ quick: setup
 	$(CARGO) build $(QUICK)
 
 demo: setup ## Route eight prompts through a proxy in front of two built-in upstreams (DEMO_FLAGS=--once ends it)
-	@[ -x $(QUICK_BINARY) ] || echo "make demo: the first build compiles some 300 crates, about @@DEMO_TIME@@ on two cores; later ones take seconds"
+	@[ -x $(QUICK_BINARY) ] || echo "make demo: the first build compiles some 330 crates, four to five minutes on two idle cores; later ones take seconds"
 	$(CARGO) run $(DEMO) -- demo $(DEMO_FLAGS)
 
 observe: quick ## Run a fleet under demo traffic with a real Prometheus (OBSERVE_FLAGS=--once ends it)
