@@ -1,8 +1,8 @@
 //! The admin plane: a small HTTP server of its own for operators, Prometheus and probes.
 //!
-//! [`serve`] runs it on a listener that is already bound. What it shows comes from a [`Plane`]; the routes know neither the proxy
-//! nor how a reload works, [`GatewayProcess`] does. It never shows secrets, because what it is given holds none, and it has no authentication: it
-//! belongs on loopback or a private network.
+//! [`serve`] runs it on a listener that is already bound. What it shows comes from a [`GatewayProcess`]; the routes
+//! know neither the proxy nor how a reload works, [`GatewayProcess`] does. It never shows secrets, because what it is
+//! given holds none, and it has no authentication: it belongs on loopback or a private network.
 
 mod http;
 mod plane;

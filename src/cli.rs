@@ -1,7 +1,7 @@
 //! The command line: one file for each subcommand.
 //!
-//! Exit codes: 1 when a gate refuses, else as in sysexits: 64 for bad usage, 65 for bad data, 69 for an address or a library
-//! that is not to be had, 78 for a bad configuration. Results go to stdout, everything else to stderr.
+//! Exit codes: 1 when a gate refuses, else as in sysexits: 64 for bad usage, 65 for bad data, 69 for an address or a
+//! library that is not to be had, 78 for a bad configuration. Results go to stdout, everything else to stderr.
 
 mod bundle;
 mod check;
@@ -48,8 +48,8 @@ struct CommandLine {
 enum CliCommand {
     /// Proxies requests until SIGTERM; SIGHUP or a changed file reloads, SIGQUIT hands over to `serve --upgrade`.
     Serve(serve::ServeArguments),
-    /// Checks a configuration with its bundles and keys, and runs its tests; exits with 78 and every problem if it is bad, with 1
-    /// if a test fails.
+    /// Checks a configuration with its bundles and keys, and runs its tests; exits with 78 and every problem if it is
+    /// bad, with 1 if a test fails.
     Check(check::CheckArguments),
     /// Shows or verifies a bundle of weights.
     #[command(subcommand)]

@@ -1,9 +1,9 @@
 //! Another LLM is asked which of a strategy's choices a prompt is for.
 //!
-//! Asked at its provider, beside the requests that go there: the provider's key, peers, breaker and `max_concurrent` hold for
-//! the judge too. Its questions carry [`HEADER`], so that one that comes back to Pointsman asks no judge again. Answers are
-//! remembered; the same prompt twice at a time is one question. A judge that fails is left alone for a while, and each cause is said
-//! once a spell.
+//! Asked at its provider, beside the requests that go there: the provider's key, peers, breaker and `max_concurrent`
+//! hold for the judge too. Its questions carry [`HEADER`], so that one that comes back to Pointsman asks no judge
+//! again. Answers are remembered; the same prompt twice at a time is one question. A judge that fails is left alone for
+//! a while, and each cause is said once a spell.
 
 mod breaker;
 mod description;
@@ -86,8 +86,8 @@ struct FailedQuestion {
 }
 
 impl Judge {
-    /// Makes the judge of a strategy; `deployment` is the model that judges. What `previous` remembers is taken over when it was
-    /// asked the same.
+    /// Makes the judge of a strategy; `deployment` is the model that judges. What `previous` remembers is taken over
+    /// when it was asked the same.
     #[must_use]
     pub(crate) fn new(
         section: &config::JudgeConfig,

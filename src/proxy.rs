@@ -24,8 +24,8 @@
 //!                          a line in the decision log               record::decided
 //! ```
 //!
-//! Requests that no [`Dialect`](pointsman_core::prompt::Dialect) reads pass through to the default provider without being
-//! buffered.
+//! Requests that no [`Dialect`](pointsman_core::prompt::Dialect) reads pass through to the default provider without
+//! being buffered.
 
 mod answer;
 mod attempt;
@@ -67,7 +67,7 @@ pub(crate) use self::server::{BindError, DrainState, Listeners, RunningProxy, Ta
 use crate::router::Router;
 use crate::upstream::{AttemptFailure, CONTEXT_LENGTH, SILENT};
 
-/// The proxy: give it to a Pingora service, or let [`Listeners`] serve it.
+/// The proxy: give it to a Pingora service, or let `proxy::Listeners` serve it.
 pub struct Proxy {
     router: Arc<Router>,
     metrics: Arc<Metrics>,
@@ -247,8 +247,8 @@ impl ProxyHttp for Proxy {
         answer::dress(answer, ctx)
     }
 
-    /// Pingora's default forbids a retry of every POST. Here nothing of an answer has reached the client, and the body is
-    /// still there: it is sent again, to another upstream.
+    /// Pingora's default forbids a retry of every POST. Here nothing of an answer has reached the client, and the body
+    /// is still there: it is sent again, to another upstream.
     fn error_while_proxy(
         &self,
         peer: &HttpPeer,

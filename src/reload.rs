@@ -90,7 +90,8 @@ impl Reloader {
         self.ended(reloaded)
     }
 
-    /// Makes the snapshot serve that served before the last change, as a new generation; a second call undoes the first.
+    /// Makes the snapshot serve that served before the last change, as a new generation; a second call undoes the
+    /// first.
     ///
     /// Takes no time: the snapshot was kept, running classifiers included. The file is not touched, so the next reload
     /// applies whatever it holds then. `None` when nothing served before.

@@ -185,7 +185,8 @@ impl Router {
         }
     }
 
-    /// Takes in what an answer cost, for a policy that holds a cost. `price` returns what it would have cost with a model.
+    /// Takes in what an answer cost, for a policy that holds a cost. `price` returns what it would have cost with a
+    /// model.
     pub fn billed(&self, routing: &Routing, paid: f64, price: impl Fn(&Name) -> Option<f64>) {
         self.targets.bill(&routing.decision.policy, paid, price);
     }
@@ -196,8 +197,8 @@ impl Router {
         self.targets.states(&self.snapshot())
     }
 
-    /// Shares what the targets' loops know with other replicas, for as long as the future is polled; does nothing without
-    /// a store.
+    /// Shares what the targets' loops know with other replicas, for as long as the future is polled; does nothing
+    /// without a store.
     pub async fn share(&self) {
         loop {
             let snapshot = self.snapshot();

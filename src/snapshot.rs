@@ -1,7 +1,8 @@
 //! Everything that a reload replaces, as one immutable value with one generation number.
 //!
-//! A request pins one [`Snapshot`] and never looks again, so it cannot see half of a reload. [`SnapshotBuilder`] prepares the
-//! next one beside the one that serves; whoever holds the old one keeps it alive until its last request ends.
+//! A request pins one [`Snapshot`] and never looks again, so it cannot see half of a reload. [`SnapshotBuilder`]
+//! prepares the next one beside the one that serves; whoever holds the old one keeps it alive until its last request
+//! ends.
 
 mod advisers;
 mod builder;
@@ -58,8 +59,8 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Returns whether `next` would serve exactly as this snapshot does: the same text, the same weights and certificates, and
-    /// no file that is read without a watch, which may hold another key by now.
+    /// Returns whether `next` would serve exactly as this snapshot does: the same text, the same weights and
+    /// certificates, and no file that is read without a watch, which may hold another key by now.
     #[must_use]
     pub fn serves_like(&self, next: &Self) -> bool {
         self.config.same_text(&next.config)

@@ -1,8 +1,8 @@
 //! The store that replicas share: a few keys in a Redis or Valkey server, or none.
 //!
-//! A store that does not answer fails no request: every answer may be [`StoreUnavailable`], and the caller goes on with what this
-//! process remembers. Knows nothing of pins (`router::affinity`) or thresholds (`router::control_loops`), by which replicas agree: keys,
-//! bytes and how long they are kept. A build without the feature
+//! A store that does not answer fails no request: every answer may be [`StoreUnavailable`], and the caller goes on with
+//! what this process remembers. Knows nothing of pins (`router::affinity`) or thresholds (`router::control_loops`), by
+//! which replicas agree: keys, bytes and how long they are kept. A build without the feature
 //! `redis` has no store, and says so of a configuration that names one.
 
 #[cfg(not(feature = "redis"))]

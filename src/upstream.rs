@@ -1,9 +1,9 @@
 //! The providers that answer prompts: their peers, the models they serve, and the keys they want.
 //!
 //! Built with a snapshot and immutable, except for what must be remembered between requests: how each peer fares, what
-//! its name resolved to, and how much is in flight. That outlives the snapshot: the next one takes it over for every peer
-//! that is still called in the same way. `proxy` connects requests over a [`PeerLease`]; [`health`] checks peers; a
-//! [`ProviderCaller`] sends requests of our own.
+//! its name resolved to, and how much is in flight. That outlives the snapshot: the next one takes it over for every
+//! peer that is still called in the same way. `proxy` connects requests over a [`PeerLease`]; [`health`] checks peers;
+//! a [`ProviderCaller`] sends requests of our own.
 
 mod address;
 mod breaker;
@@ -81,7 +81,8 @@ impl Upstreams {
         if problems.is_empty() { Ok(ResolvedProviders(providers)) } else { Err(problems) }
     }
 
-    /// Makes what `config` describes of its `resolved` providers. What `previous` knows of peers that stay is taken over.
+    /// Makes what `config` describes of its `resolved` providers. What `previous` knows of peers that stay is taken
+    /// over.
     #[must_use]
     pub(crate) fn new(
         config: &Config,

@@ -1,4 +1,5 @@
-//! `POST /predict` and `POST /predict/batch`: a text in, its route out. The text is judged as the one user turn of a chat.
+//! `POST /predict` and `POST /predict/batch`: a text in, its route out. The text is judged as the one user turn of a
+//! chat.
 
 use std::time::Instant;
 
@@ -40,7 +41,8 @@ struct BatchPredictRequest {
 #[derive(Debug, Serialize)]
 pub(super) struct TextPrediction {
     text: String,
-    /// The value that the strategy went by: a probability, or of `similarity` a cosine; null when none was needed or to be had.
+    /// The value that the strategy went by: a probability, or of `similarity` a cosine; null when none was needed or to
+    /// be had.
     score: Value,
     /// The model of the catalog that would answer; null when the policy is off.
     route_label: Value,

@@ -80,8 +80,8 @@ pub(crate) struct DecideRequest<'r> {
     pub path: &'r str,
     /// The request's header, as far as policies read it.
     pub headers: &'r HeaderMap,
-    /// The client that it is decided for, by its name in the configuration; without one nothing that is a client's alone
-    /// takes effect.
+    /// The client that it is decided for, by its name in the configuration; without one nothing that is a client's
+    /// alone takes effect.
     pub client: Option<&'r str>,
     /// When it comes; by default now.
     pub now: Option<UtcMoment>,

@@ -16,9 +16,11 @@ use super::{CONFIG, UNAVAILABLE, fail};
 pub(super) enum BundleCommand {
     /// Shows what a bundle holds; reads and checks every file, but runs nothing.
     Inspect(BundleFolder),
-    /// Checks a bundle as `serve` would: every file, the graph, a warm-up, the golden inputs; exits with 78 if it is bad.
+    /// Checks a bundle as `serve` would: every file, the graph, a warm-up, the golden inputs; exits with 78 if it is
+    /// bad.
     Verify(BundleFolder),
-    /// Judges rows and writes what scores, labels and features were like into the bundle, for drift to be measured against.
+    /// Judges rows and writes what scores, labels and features were like into the bundle, for drift to be measured
+    /// against.
     #[cfg(feature = "lab")]
     Reference(super::lab::reference::ReferenceArguments),
 }

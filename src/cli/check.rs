@@ -1,4 +1,5 @@
-//! `pointsman check`: everything that `serve` would refuse or degrade on, what cannot be meant, and the file's own tests.
+//! `pointsman check`: everything that `serve` would refuse or degrade on, what cannot be meant, and the file's own
+//! tests.
 //!
 //! Exits with 78 for a bad configuration, and with `--strict` for warnings too; with 1 when a test fails.
 
@@ -15,7 +16,8 @@ use super::{CONFIG, ConfigFile, REFUSED};
 use crate::router::Router;
 use crate::snapshot::{BuildError, ClassifierState, Snapshot, SnapshotBuilder};
 
-/// The longest time for a classifier over a test's prompt: tests are about where prompts go, not about how fast this machine is.
+/// The longest time for a classifier over a test's prompt: tests are about where prompts go, not about how fast this
+/// machine is.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What `check` can be asked for.

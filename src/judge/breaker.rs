@@ -5,7 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use pointsman_core::config::JudgeBreaker;
 use tokio::time::Instant;
 
-/// Counts failures in a row; once they are too many, one question in each `rest` finds out whether the judge answers again.
+/// Counts failures in a row; once they are too many, one question in each `rest` finds out whether the judge answers
+/// again.
 #[derive(Debug)]
 pub(super) struct JudgeFailureBreaker {
     settings: JudgeBreaker,

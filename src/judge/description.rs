@@ -1,7 +1,7 @@
 //! The description of a request that a judge reads: measures, what is attached, and the text to judge.
 //!
-//! All of it but the measures' names is the client's, so it is fenced: short strings cannot begin a line or a tag, and the text stands
-//! between tags whose name hangs on the text itself, so that no text can close its own.
+//! All of it but the measures' names is the client's, so it is fenced: short strings cannot begin a line or a tag, and
+//! the text stands between tags whose name hangs on the text itself, so that no text can close its own.
 
 use std::fmt::Write;
 
@@ -107,8 +107,8 @@ fn inline(text: &str, most: usize) -> String {
     text.chars().filter(|c| !c.is_control() && !matches!(c, '<' | '>')).take(most).collect()
 }
 
-/// Returns the name of the tags around a text. It is the same for the same text, so that answers are remembered, and a text that holds
-/// its own name cannot be made: to change the one changes the other.
+/// Returns the name of the tags around a text. It is the same for the same text, so that answers are remembered, and a
+/// text that holds its own name cannot be made: to change the one changes the other.
 fn tag(text: &str) -> String {
     let hash = Sha256::digest(text);
     hash[..8].iter().fold(String::from("request-"), |mut tag, byte| {

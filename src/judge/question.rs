@@ -51,7 +51,8 @@ impl JudgeQuestion {
         Self { schema: form.schema(&labels), system, labels, max_tokens: section.max_tokens }
     }
 
-    /// Returns whether another question says the same of the choices, so that an answer to the one is an answer to the other.
+    /// Returns whether another question says the same of the choices, so that an answer to the one is an answer to the
+    /// other.
     pub(super) fn says_as(&self, other: &Self) -> bool {
         self.system == other.system
     }

@@ -1,11 +1,13 @@
-//! A provider's words for a refusal, as they may stand in a log: on one line, bounded, without keys, and not where they quote the request.
+//! A provider's words for a refusal, as they may stand in a log: on one line, bounded, without keys, and not where they
+//! quote the request.
 
 use serde_json::Value;
 
 /// Characters of the words that are kept.
 const MOST_WORDS: usize = 240;
 
-/// So many characters in a row that stand in a request too are a quotation. Names of parameters are shorter than most of it.
+/// So many characters in a row that stand in a request too are a quotation. Names of parameters are shorter than most
+/// of it.
 const QUOTATION: usize = 20;
 
 /// A prompt of fewer characters is not looked for: it stands in any sentence.

@@ -37,7 +37,8 @@ pub(super) fn dress(answer: &mut ResponseHeader, ctx: &RequestContext) -> Result
     })
 }
 
-/// Returns the header of the answer that the client has got. What only informs, such as `100 Continue`, is none (RFC 9110, 15.2).
+/// Returns the header of the answer that the client has got. What only informs, such as `100 Continue`, is none (RFC
+/// 9110, 15.2).
 pub(super) fn begun(session: &Session) -> Option<&ResponseHeader> {
     let is_answer = |status: StatusCode| !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS;
     session.response_written().filter(|written| is_answer(written.status))
@@ -104,9 +105,10 @@ pub(super) async fn fail(session: &mut Session, error: &Error, ctx: &mut Request
 
 /// Tells the client of a stream that the upstream broke off, and ends the answer.
 ///
-/// The end is a proper one, as it is when a provider itself fails amid a stream: HTTP/1 clients throw away what they have
-/// not read yet when a connection breaks, and h2 (0.4.20, `pop_frame`) what it has not sent yet when a stream is reset, so
-/// that the error event would be lost. What cannot hold such an event stays without an end: it is seen to be cut.
+/// The end is a proper one, as it is when a provider itself fails amid a stream: HTTP/1 clients throw away what they
+/// have not read yet when a connection breaks, and h2 (0.4.20, `pop_frame`) what it has not sent yet when a stream is
+/// reset, so that the error event would be lost. What cannot hold such an event stays without an end: it is seen to be
+/// cut.
 async fn break_off(session: &mut Session, ctx: &mut RequestContext, rejection: &Rejection) {
     let Some(written) = begun(session) else { return };
     if matches!(rejection, Rejection::ClientGone) || written.headers.contains_key(header::CONTENT_LENGTH) {

@@ -1,7 +1,7 @@
 //! The upstream's side of a request: one attempt after another, until an answer begins or nothing is left to try.
 //!
-//! [`UpstreamAttempts`] owns where the request goes, the body that goes there, the place at a peer, and what is left to fall back
-//! on. It counts and logs nothing: `record` does.
+//! [`UpstreamAttempts`] owns where the request goes, the body that goes there, the place at a peer, and what is left to
+//! fall back on. It counts and logs nothing: `record` does.
 
 mod alternatives;
 pub(super) mod body_adapter;
@@ -27,7 +27,8 @@ use super::downstream::drain::CutSignal;
 use crate::router::Routing;
 use crate::upstream::{Deployment, PeerId, PeerLease, PeerOutcome, Provider, Upstreams};
 
-/// Tries that Pingora is allowed in all; `retry.max_attempts` is at most 16, and each may meet a closed connection first.
+/// Tries that Pingora is allowed in all; `retry.max_attempts` is at most 16, and each may meet a closed connection
+/// first.
 pub(super) const MAX_TRIES: u32 = 32;
 
 /// The upstream's side of one request: where it goes, what is sent there, and what was tried.
@@ -103,8 +104,8 @@ impl UpstreamAttempts {
         self.destination = Some(AttemptDestination::DefaultProvider(provider));
     }
 
-    /// Sends the request, whose body is ready, to a model that `routing` chose, with the policy's other models to fall back
-    /// on.
+    /// Sends the request, whose body is ready, to a model that `routing` chose, with the policy's other models to fall
+    /// back on.
     pub(super) fn route_to(&mut self, target: &Arc<Deployment>, routing: &Routing, upstreams: &Upstreams) {
         self.alternatives = FallbackModels::new(target, routing, upstreams);
         self.destination = Some(AttemptDestination::Model(Arc::clone(target)));
@@ -156,8 +157,8 @@ impl UpstreamAttempts {
         self.adapter.install(session, body, timeouts.first_byte.0.min(left), total);
     }
 
-    /// Watches over the answer that has just begun: over its pauses and its end, or, where it may say that the prompt is too
-    /// long and another model has a larger window, over whether the client is to see it.
+    /// Watches over the answer that has just begun: over its pauses and its end, or, where it may say that the prompt
+    /// is too long and another model has a larger window, over whether the client is to see it.
     pub(super) fn watch_answer(&mut self, session: &mut Session, status: StatusCode, is_stream: bool) {
         if status == StatusCode::BAD_REQUEST && self.may_try_again() && self.has_larger_window() {
             self.adapter.withhold(session);

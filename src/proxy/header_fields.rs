@@ -131,7 +131,8 @@ pub(in crate::proxy) fn set_forwarded(upstream: &mut HeaderMap, session: &Sessio
     forward(upstream, forwarded_mode(config, local), origin)
 }
 
-/// Removes what is not for clients: the connection's fields, the account's that are not `exposed`, and what only we may say.
+/// Removes what is not for clients: the connection's fields, the account's that are not `exposed`, and what only we may
+/// say.
 pub(in crate::proxy) fn clean_answer(answer: &mut HeaderMap, status: StatusCode, exposed: &[Glob]) {
     if status != StatusCode::SWITCHING_PROTOCOLS {
         remove_hop_by_hop(answer);
@@ -159,8 +160,8 @@ pub(in crate::proxy) fn rename_upstream_id(answer: &mut HeaderMap, id: &str) {
 
 /// Changes the fields of a request through `http` itself.
 ///
-/// Pingora's own setters parse a field's name again on every call and keep two maps, one for the spelling of names, which
-/// no client and no upstream may rely on (RFC 9110, 5.1).
+/// Pingora's own setters parse a field's name again on every call and keep two maps, one for the spelling of names,
+/// which no client and no upstream may rely on (RFC 9110, 5.1).
 pub(in crate::proxy) fn edit_request(
     header: &mut RequestHeader,
     change: impl FnOnce(&mut request::Parts) -> Result<()>,

@@ -1,7 +1,7 @@
 //! `GET /v1/models`: the models that clients may ask for, in the shape of the SDK that asks.
 //!
-//! Virtual models come first, in the order of their policies, then the catalog. Nothing says who serves a model. A client
-//! whose key is for some policies only sees what those serve.
+//! Virtual models come first, in the order of their policies, then the catalog. Nothing says who serves a model. A
+//! client whose key is for some policies only sees what those serve.
 
 use bytes::Bytes;
 use http::Method;
@@ -77,8 +77,8 @@ pub(in crate::proxy) fn not_found(config: &Config, model: &str) -> Rejection {
     Rejection::ModelNotFound { model: model.to_owned(), models: known }
 }
 
-/// Returns the name of every model, once, for a client of whom `may_use` knows which policies may serve it; `None` stands
-/// for passing through.
+/// Returns the name of every model, once, for a client of whom `may_use` knows which policies may serve it; `None`
+/// stands for passing through.
 pub(in crate::proxy) fn visible(config: &Config, may_use: impl Fn(Option<&Name>) -> bool) -> Vec<&str> {
     let usable: Vec<_> = config.policies.iter().filter(|policy| may_use(Some(&policy.name))).collect();
     let fits = |policy: &&PolicyConfig, id: &str| {

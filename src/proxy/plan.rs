@@ -1,5 +1,5 @@
-//! The plan of a request, for `request_filter`: admits and reads the request, decides where it goes, and prepares the body that
-//! goes there.
+//! The plan of a request, for `request_filter`: admits and reads the request, decides where it goes, and prepares the
+//! body that goes there.
 
 use std::sync::Arc;
 

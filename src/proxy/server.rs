@@ -1,13 +1,13 @@
 //! Serves the proxy: listeners that are bound before Pingora starts, and ends that wait for requests.
 //!
-//! Pingora binds late and panics when it cannot. Here the sockets are bound first, so that an address in use is an error
-//! with a name, and port 0 has a number before the first request; Pingora then gets them through the table in which it
-//! takes over sockets from a process that it replaces. The same table goes to the next process in an upgrade: both hold
-//! the same listening socket, so no connection that waits in it is lost.
+//! Pingora binds late and panics when it cannot. Here the sockets are bound first, so that an address in use is an
+//! error with a name, and port 0 has a number before the first request; Pingora then gets them through the table in
+//! which it takes over sockets from a process that it replaces. The same table goes to the next process in an upgrade:
+//! both hold the same listening socket, so no connection that waits in it is lost.
 //!
 //! Two ways to end. A shutdown keeps accepting until the open requests are over, because load balancers need time to
-//! notice. An upgrade stops accepting at once, because the next process does it. Both close connections as their requests
-//! end: HTTP/1 by `Connection: close`, HTTP/2 by GOAWAY.
+//! notice. An upgrade stops accepting at once, because the next process does it. Both close connections as their
+//! requests end: HTTP/1 by `Connection: close`, HTTP/2 by GOAWAY.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -36,8 +36,8 @@ use super::downstream::drain::OpenRequests;
 use super::downstream::{connection, tls};
 use crate::router::Router;
 
-/// The time that a connection that was accepted last may take to be counted: its TLS handshake, above all. And the time that one
-/// that speaks HTTP/2 may take to end, once its requests are over.
+/// The time that a connection that was accepted last may take to be counted: its TLS handshake, above all. And the time
+/// that one that speaks HTTP/2 may take to end, once its requests are over.
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// The time that requests that are cut off may take over their last words.
@@ -127,8 +127,8 @@ impl Listeners {
         Self::complete(Fds::new(), listen)
     }
 
-    /// Waits until the process that serves sends its sockets over the Unix socket at `socket`, a few seconds at most, and
-    /// binds what it did not have. Blocks.
+    /// Waits until the process that serves sends its sockets over the Unix socket at `socket`, a few seconds at most,
+    /// and binds what it did not have. Blocks.
     ///
     /// # Errors
     /// When nothing came; what came is closed when an address is not to be had.

@@ -60,8 +60,8 @@ impl PinMemory {
         self.0.store(Arc::new(next.collect()));
     }
 
-    /// Returns what a request is held to. Conversations that begin alike have one key as long as none names a session: who
-    /// only begins is not held to what another one came to.
+    /// Returns what a request is held to. Conversations that begin alike have one key as long as none names a session:
+    /// who only begins is not held to what another one came to.
     pub(super) async fn find(
         &self,
         snapshot: &Snapshot,

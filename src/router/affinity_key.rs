@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 pub(super) struct PinKey(pub(super) [u8; 16]);
 
 impl PinKey {
-    /// Returns the key of a request; `None` when the policy holds nothing, or the request has nothing in common with others.
+    /// Returns the key of a request; `None` when the policy holds nothing, or the request has nothing in common with
+    /// others.
     pub(super) fn of(policy: &Policy, facts: &RequestFacts<'_>) -> Option<Self> {
         let affinity = policy.affinity()?;
         let own = match &affinity.key {

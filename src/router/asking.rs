@@ -1,7 +1,7 @@
 //! The sources of a policy's signals: classifiers, exemplars and judges of a snapshot.
 //!
-//! Whoever is asked gets a future of its own on the heap: within the request's, which is moved a few times, they would weigh
-//! on requests that ask nobody.
+//! Whoever is asked gets a future of its own on the heap: within the request's, which is moved a few times, they would
+//! weigh on requests that ask nobody.
 
 use std::borrow::Cow;
 
@@ -89,9 +89,9 @@ pub(super) struct ClassifierQuestion<'q> {
     pub(super) facts: &'q RequestFacts<'q>,
 }
 
-/// Has the newest ask judged. Where it does not stand by itself, what it answers is judged too, and whichever leads to the
-/// higher model counts: a short demand may need more than what went before. A consent or a call to go on has no words of its
-/// own: it is judged by what it answers alone.
+/// Has the newest ask judged. Where it does not stand by itself, what it answers is judged too, and whichever leads to
+/// the higher model counts: a short demand may need more than what went before. A consent or a call to go on has no
+/// words of its own: it is judged by what it answers alone.
 pub(super) async fn scores(
     snapshot: &Snapshot,
     question: ClassifierQuestion<'_>,

@@ -1,7 +1,7 @@
 //! The closed loops that run: one for each policy with a target. They outlive reloads.
 //!
-//! A loop belongs to a target, a threshold and a bundle's weights; when one of them changes, what it knows is worth nothing
-//! and it starts anew. With a store, replicas know together: every second each adds what it has counted.
+//! A loop belongs to a target, a threshold and a bundle's weights; when one of them changes, what it knows is worth
+//! nothing and it starts anew. With a store, replicas know together: every second each adds what it has counted.
 
 use std::collections::BTreeMap;
 use std::mem;

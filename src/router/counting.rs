@@ -9,8 +9,8 @@ use super::{NO_KEY, Router, Routing, seconds};
 use crate::snapshot::{ClassifierState, Snapshot};
 
 impl Router {
-    /// Counts a decision that a request was sent by, and compares it with the bundle's reference; one that was only asked
-    /// for is not counted.
+    /// Counts a decision that a request was sent by, and compares it with the bundle's reference; one that was only
+    /// asked for is not counted.
     pub fn count(&self, snapshot: &Snapshot, routing: &Routing) {
         let decision = &routing.decision;
         self.metrics.decided(&decision.policy, &decision.model, decision.reason.as_str());

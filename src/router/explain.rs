@@ -28,7 +28,8 @@ struct SharedExplanation<'s> {
 
 impl Verdict {
     /// Returns what is to happen to a request and all that went into it, as one JSON object. The keys are those of
-    /// [`Routing::explain`] or [`PolicyRefusal::explain`], `ask` (how the newest ask was found) and `client`; of a request that passes through, `model` is null,
+    /// [`Routing::explain`] or [`PolicyRefusal::explain`], `ask` (how the newest ask was found) and `client`; of a
+    /// request that passes through, `model` is null,
     /// `reason` is `pass` and `provider` says where to.
     #[must_use]
     pub fn explain(&self, snapshot: &Snapshot, incoming: &IncomingRequest<'_>) -> Value {
@@ -55,11 +56,12 @@ fn ask(ask: &Ask) -> Value {
 impl Routing {
     /// Returns the decision and all that went into it, as one JSON object.
     ///
-    /// `model`, `policy`, `rule` (its position) or `strategy` (its kind), `reason`, `label`, `label_from` (the text that was
-    /// judged: the newest ask, or what it answers), `score`, `rationale` (a judge's), `flip` (the nearest value
-    /// that would have changed the strategy's choice), `stages` (of a cascade or hierarchy), `pin`, `set` (the parameters that
-    /// rules set), `cost_usd` (what judges cost), `fallback`, and what was seen: `scores` (head to label to probability, of the
-    /// classifier that was asked last; null when none was, or gave none), its `source` (`encoder`, `lexical` or
+    /// `model`, `policy`, `rule` (its position) or `strategy` (its kind), `reason`, `label`, `label_from` (the text
+    /// that was judged: the newest ask, or what it answers), `score`, `rationale` (a judge's), `flip` (the nearest
+    /// value that would have changed the strategy's choice), `stages` (of a cascade or hierarchy), `pin`, `set` (the
+    /// parameters that rules set), `cost_usd` (what judges cost), `fallback`, and what was seen: `scores` (head to
+    /// label to probability, of the classifier that was asked last; null when none was, or gave none), its `source`
+    /// (`encoder`, `lexical` or
     /// `lexical_fallback`), `degraded` (why the encoder did not answer, if it should have) and `truncated_tokens`,
     /// `classifiers` (all that were asked), `similarities`, `judges`, `features`, `rules`, `candidates`, `generation`,
     /// `timings_us`.
@@ -98,8 +100,8 @@ impl Routing {
 }
 
 impl PolicyRefusal {
-    /// Returns the refusal and all that went into it, as one JSON object: `model` is null, `denied` holds `status`, `code`
-    /// and `message`; what was seen stands beside it as in [`Routing::explain`].
+    /// Returns the refusal and all that went into it, as one JSON object: `model` is null, `denied` holds `status`,
+    /// `code` and `message`; what was seen stands beside it as in [`Routing::explain`].
     #[must_use]
     pub fn explain(&self, snapshot: &Snapshot) -> Value {
         let Self { denial, features, asked, cost_usd, timings, details, .. } = self;

@@ -7,8 +7,8 @@ use http::HeaderMap;
 /// Returns the value of the header `name` as text; `None` only when the request has no such header, so that no value
 /// passes for a missing one.
 ///
-/// Bytes are read as UTF-8, with replacement characters where they are none. The values of a header that comes more than
-/// once are joined with `, `, which HTTP says is the same (RFC 9110, 5.3).
+/// Bytes are read as UTF-8, with replacement characters where they are none. The values of a header that comes more
+/// than once are joined with `, `, which HTTP says is the same (RFC 9110, 5.3).
 #[must_use]
 pub fn header_text<'h>(headers: &'h HeaderMap, name: &str) -> Option<Cow<'h, str>> {
     let mut values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));

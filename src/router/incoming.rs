@@ -25,7 +25,8 @@ pub struct IncomingRequest<'r> {
     pub at: Option<u64>,
     /// The way questions to judges are answered.
     pub judging: JudgeMode<'r>,
-    /// The depth of what [`Verdict::explain`](super::Verdict::explain) can show beside the decision; all of it costs a few microseconds.
+    /// The depth of what [`Verdict::explain`](super::Verdict::explain) can show beside the decision; all of it costs a
+    /// few microseconds.
     pub detail: DecisionDetail,
 }
 

@@ -35,8 +35,8 @@ impl<'w, 'r> RequestWorld<'w, 'r> {
         Self { snapshot, incoming, switch, targets, conversation: OnceLock::new() }
     }
 
-    /// Returns what the requests of the conversation have in common, if the decision log writes it: it is a hash without a
-    /// key, so only beside the text that it could give away.
+    /// Returns what the requests of the conversation have in common, if the decision log writes it: it is a hash
+    /// without a key, so only beside the text that it could give away.
     pub(super) fn logged_conversation(&self) -> Option<u64> {
         let log = self.snapshot.decision_log.as_ref()?;
         log.keeps_text().then(|| self.conversation())

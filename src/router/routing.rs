@@ -44,7 +44,8 @@ pub struct Routing {
     pub label_from: AskSource,
     /// The time that each part of deciding took.
     pub timings: DecisionTimings,
-    /// The prompt for the classifier's shadow to score once the request is over, if the request is one of the shadow's sample.
+    /// The prompt for the classifier's shadow to score once the request is over, if the request is one of the shadow's
+    /// sample.
     pub shadow: Option<ShadowTicket>,
     /// The hash that the requests of a conversation share, where the decision log may write it.
     pub conversation: Option<u64>,
@@ -103,7 +104,8 @@ impl Verdict {
 }
 
 impl Routing {
-    /// Returns the scores that the decision rests on, or why there are none: those of the classifier that was asked last.
+    /// Returns the scores that the decision rests on, or why there are none: those of the classifier that was asked
+    /// last.
     #[must_use]
     pub fn scores(&self) -> Option<&Result<Scores, ClassifierFailure>> {
         self.asked.last().map(|asked| &asked.scores)

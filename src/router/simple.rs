@@ -48,8 +48,8 @@ impl Router {
 
     /// Decides which model is to answer a chat completion, by its body alone: without headers and without a client.
     ///
-    /// The same as a request to the proxy gets; it is not counted. [`Router::route`] takes everything else, and explains what
-    /// it decides when [`IncomingRequest::detail`] says so.
+    /// The same as a request to the proxy gets; it is not counted. [`Router::route`] takes everything else, and
+    /// explains what it decides when [`IncomingRequest::detail`] says so.
     ///
     /// # Errors
     /// When the body cannot be read, no policy decides it, or one refuses it.

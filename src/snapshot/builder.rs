@@ -1,7 +1,8 @@
 //! The builder of snapshots: what lives as long as the process, and the way from a file to the next [`Snapshot`].
 //!
-//! Two steps: [`SnapshotBuilder::prepare`] reads and compiles the file and everything that it names, [`SnapshotBuilder::build`] loads weights
-//! and starts what serves. The second step takes what the first one made, so that a load compiles each policy once.
+//! Two steps: [`SnapshotBuilder::prepare`] reads and compiles the file and everything that it names,
+//! [`SnapshotBuilder::build`] loads weights and starts what serves. The second step takes what the first one made, so
+//! that a load compiles each policy once.
 
 mod advisers;
 mod classifiers;
@@ -104,12 +105,12 @@ impl SnapshotBuilder {
         }
     }
 
-    /// Builds the snapshot that follows `previous` from a configuration that was prepared: loads and warms up classifiers,
-    /// and starts the threads that write.
+    /// Builds the snapshot that follows `previous` from a configuration that was prepared: loads and warms up
+    /// classifiers, and starts the threads that write.
     ///
     /// Takes as long as loading the weights does (about a tenth of a second), so it runs on a thread of its own. A
     /// classifier whose bundle did not change is taken over from `previous`, queue and all. Without a `previous`, a
-    /// bundle that cannot be loaded leaves its classifier [unavailable](super::ClassifierState::Unavailable): requests are served by
+    /// bundle that cannot be loaded leaves its classifier unavailable: requests are served by
     /// `otherwise`. With one, weights that serve are not given up for weights that do not.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! The store over Redis or Valkey.
 //!
-//! One thread of its own speaks to the server; callers hand it commands over a bounded queue and wait no longer than the
-//! configured timeout. A server that is slow or gone fails no request: every answer may be [`StoreUnavailable`], at once while
-//! the server is known to be away.
+//! One thread of its own speaks to the server; callers hand it commands over a bounded queue and wait no longer than
+//! the configured timeout. A server that is slow or gone fails no request: every answer may be [`StoreUnavailable`], at
+//! once while the server is known to be away.
 
 use std::sync::Arc;
 use std::time::Duration;

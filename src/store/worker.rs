@@ -1,4 +1,5 @@
-//! The thread that speaks to the server: connects, pipelines commands, gives up on a server that fails or hangs, tries anew.
+//! The thread that speaks to the server: connects, pipelines commands, gives up on a server that fails or hangs, tries
+//! anew.
 
 use std::cell::Cell;
 use std::io;

@@ -41,8 +41,8 @@ impl BaseUrl {
         }
     }
 
-    /// Returns what a client is to see of a `Location` of this provider's own: the path that leads back here. `None` for what
-    /// lies elsewhere, such as in a store of files.
+    /// Returns what a client is to see of a `Location` of this provider's own: the path that leads back here. `None`
+    /// for what lies elsewhere, such as in a store of files.
     #[must_use]
     pub(crate) fn unbase(&self, location: &str) -> Option<String> {
         let path = match location.split_once("://") {

@@ -18,7 +18,8 @@ const KEEP_IDLE: Duration = Duration::from_secs(50);
 /// HTTP/2 requests that share a connection.
 const H2_STREAMS: usize = 100;
 
-/// The pause between two signs of life that an HTTP/2 connection is asked for: nothing else would notice between requests.
+/// The pause between two signs of life that an HTTP/2 connection is asked for: nothing else would notice between
+/// requests.
 const H2_PING: Duration = Duration::from_secs(20);
 
 /// Sends requests of our own to providers, over connections of its own.
@@ -112,8 +113,8 @@ impl Provider {
     }
 }
 
-/// Returns the name that Pingora verifies a certificate against: it takes underscores out of the first label of a name that has
-/// three or more.
+/// Returns the name that Pingora verifies a certificate against: it takes underscores out of the first label of a name
+/// that has three or more.
 fn without_underscore(name: &str) -> String {
     match name.split_once('.') {
         Some((first, rest)) if rest.contains('.') => format!("{}.{rest}", first.replace('_', "-")),
@@ -128,8 +129,8 @@ impl ProviderCaller {
         Self { client: HttpClient::keeping(KEEP_IDLE) }
     }
 
-    /// Posts a JSON body to one of the provider's peers and reads the whole answer. A place at the provider is taken, and
-    /// what became of the request counts for its peer as any other does.
+    /// Posts a JSON body to one of the provider's peers and reads the whole answer. A place at the provider is taken,
+    /// and what became of the request counts for its peer as any other does.
     ///
     /// Cancel-safe: dropping the future closes the connection.
     ///

@@ -1,7 +1,8 @@
-//! The reason why an attempt at a provider failed: one reading of an error, from which every label, verdict and answer follows.
+//! The reason why an attempt at a provider failed: one reading of an error, from which every label, verdict and answer
+//! follows.
 //!
-//! Pingora tells failures apart by the error's type and source. Whoever counts, retries, reports to a breaker or answers a
-//! client asks [`AttemptFailure`], so that no two of them call one failure by different names.
+//! Pingora tells failures apart by the error's type and source. Whoever counts, retries, reports to a breaker or
+//! answers a client asks [`AttemptFailure`], so that no two of them call one failure by different names.
 
 use pingora::{Error, ErrorSource, ErrorType};
 use pointsman_telemetry::AttemptOutcome;

@@ -1,9 +1,9 @@
 //! Health checks of peers: one task for all providers that have a `health_check`.
 //!
-//! The task looks at the upstreams that serve, so that a reload need not tell it; a peer that stays keeps its schedule. Checks of
-//! one peer never overlap, and each has a deadline. They go to the peer on the terms on which requests go there: the same
-//! TLS, the same HTTP version, the provider's key. Each check connects anew, so that it also finds out whether the peer still
-//! accepts connections.
+//! The task looks at the upstreams that serve, so that a reload need not tell it; a peer that stays keeps its schedule.
+//! Checks of one peer never overlap, and each has a deadline. They go to the peer on the terms on which requests go
+//! there: the same TLS, the same HTTP version, the provider's key. Each check connects anew, so that it also finds out
+//! whether the peer still accepts connections.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -32,7 +32,8 @@ struct CheckSchedule {
     checks: JoinSet<PeerId>,
 }
 
-/// Checks the peers of the upstreams that `serving` returns, for as long as the future is polled. Dropping it ends every check.
+/// Checks the peers of the upstreams that `serving` returns, for as long as the future is polled. Dropping it ends
+/// every check.
 pub(crate) async fn watch(serving: impl Fn() -> Arc<Upstreams>) {
     let mut schedule = CheckSchedule::default();
     loop {

@@ -89,8 +89,8 @@ impl PeerLease {
         self.hold.peer.id()
     }
 
-    /// Tells the peer's breaker what became of the request. A failure counts although an answer had begun; anything else
-    /// counts once.
+    /// Tells the peer's breaker what became of the request. A failure counts although an answer had begun; anything
+    /// else counts once.
     pub(crate) fn report(&self, outcome: PeerOutcome) {
         self.hold.report(outcome);
     }

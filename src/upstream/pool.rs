@@ -1,7 +1,7 @@
 //! Chooses a peer: among those that can be used, by the provider's balance; when there is none, the least bad one.
 //!
-//! With `prefix_hash`, a peer that has more than its share of the requests in flight is passed over for the next one that
-//! wants the key.
+//! With `prefix_hash`, a peer that has more than its share of the requests in flight is passed over for the next one
+//! that wants the key.
 //!
 //! Peers that this request tried already come after all others that can be used. When no peer can be used, ejecting all
 //! of them would turn a partial outage into a whole one, so the pool fails open: any peer is tried, those that health
@@ -114,8 +114,8 @@ impl PeerSet {
     }
 }
 
-/// Returns how many requests each of `peers` may have, this one included, when `load` are in flight already: never fewer
-/// than its average share, so that one of them always has room.
+/// Returns how many requests each of `peers` may have, this one included, when `load` are in flight already: never
+/// fewer than its average share, so that one of them always has room.
 fn share(load: usize, peers: usize) -> usize {
     let (more, than) = BOUND;
     load.saturating_add(1).saturating_mul(more).div_ceil(peers.max(1) * than)

@@ -158,8 +158,8 @@ impl Provider {
         self.peers().any(|peer| !tried.contains(&peer.id()))
     }
 
-    /// Returns whether a peer can be used: it is well, or may be tried again after its backoff. Without those trials nobody
-    /// would find out that it is well again.
+    /// Returns whether a peer can be used: it is well, or may be tried again after its backoff. Without those trials
+    /// nobody would find out that it is well again.
     #[must_use]
     pub(crate) fn is_up(&self) -> bool {
         let now = Instant::now();
@@ -192,8 +192,8 @@ fn is_called_alike(old: &config::ProviderConfig, new: &config::ProviderConfig) -
     terms(old) == terms(new)
 }
 
-/// Pingora's own key for connections knows the address, the name and whether it is checked, but no authority and no HTTP
-/// version.
+/// Pingora's own key for connections knows the address, the name and whether it is checked, but no authority and no
+/// HTTP version.
 fn connection_group(name: &Name, tls: &PeerTls, trust: Option<&TrustedAuthorities>, http: PeerProtocol) -> u64 {
     let mut hasher = DefaultHasher::new();
     (name, tls, trust, http).hash(&mut hasher);

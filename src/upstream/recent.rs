@@ -1,7 +1,7 @@
 //! The latest answers of a model: exponentially weighted means that age, without a lock.
 //!
-//! A mean is worth as much as the answers in it that are not too old: a model that is not asked any more because it was slow
-//! once must be asked again some day, or nobody finds out that it is fast again.
+//! A mean is worth as much as the answers in it that are not too old: a model that is not asked any more because it was
+//! slow once must be asked again some day, or nobody finds out that it is fast again.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -26,7 +26,8 @@ pub(crate) struct RecentAnswers {
     output_tokens: DecayingMean,
 }
 
-/// A mean, how many answers it rests on, and when the last of them came in seconds of the process's clock: bits of `f64`s.
+/// A mean, how many answers it rests on, and when the last of them came in seconds of the process's clock: bits of
+/// `f64`s.
 #[derive(Debug, Default)]
 struct DecayingMean {
     mean: AtomicU64,
@@ -45,8 +46,8 @@ impl RecentAnswers {
         self.output_tokens.take(output_tokens as f64, now);
     }
 
-    /// Returns how long answers take to begin, in seconds; `None` before the first. What rests on less than one answer, because
-    /// the last ones are long ago, counts for so much less, and at last for nothing.
+    /// Returns how long answers take to begin, in seconds; `None` before the first. What rests on less than one answer,
+    /// because the last ones are long ago, counts for so much less, and at last for nothing.
     #[must_use]
     pub(crate) fn first_byte(&self, now: Instant) -> Option<f64> {
         self.first_byte.get(now).map(|(mean, weight)| mean * weight.min(1.0))

@@ -9,7 +9,8 @@ use pingora::utils::tls::{WrappedX509, parse_x509};
 use pointsman_http_client::CertificateAuthorities;
 use x509_parser::pem::Pem;
 
-/// Certificates of authorities, in the forms that Pingora and our own client take: made once, because every request asks.
+/// Certificates of authorities, in the forms that Pingora and our own client take: made once, because every request
+/// asks.
 #[derive(Clone)]
 pub(crate) struct TrustedAuthorities {
     certificates: Arc<[WrappedX509]>,

@@ -4,14 +4,14 @@
 //! tokenizer, an ONNX Runtime session and heads each, and share one queue. Scores that were computed before come out of
 //! a cache, and an input that several callers ask for at once is run once. No proxy thread ever runs an encoder or
 //! waits longer than its deadline; the heads that need none are scored at once, and answer when they are sure or when
-//! the encoder cannot. What goes wrong is a [`Degraded`](pointsman_core::scores::ClassifierFailure), never an error to the
-//! client.
+//! the encoder cannot. What goes wrong is a [`ClassifierFailure`](pointsman_core::scores::ClassifierFailure), never an
+//! error to the client.
 //!
 //! A [`Bundle`] is verified as a whole before it serves: hashes, shapes, the graph, a warm-up, the golden inputs.
 //!
-//! The folders use one another in one order, from the top: [`ShadowClassifier`] and [`ExemplarIndex`] (`shadow`, `similarity`), the
-//! running classifier (`serving`), sessions (`onnx`), the verified folder (`bundle`), the way from text to
-//! probabilities (`scoring`), the fields of `bundle.yaml` (`manifest`). `ort` is named in `onnx` only, YAML in
+//! The folders use one another in one order, from the top: [`ShadowClassifier`] and [`ExemplarIndex`] (`shadow`,
+//! `similarity`), the running classifier (`serving`), sessions (`onnx`), the verified folder (`bundle`), the way from
+//! text to probabilities (`scoring`), the fields of `bundle.yaml` (`manifest`). `ort` is named in `onnx` only, YAML in
 //! `manifest` only.
 
 mod bundle;

@@ -1,9 +1,10 @@
 //! Measures of a prompt: what rules, heads and logs may ask of it.
 //!
-//! Owns the names: [`FEATURE_TABLE`] is the one list of features, and its order is their index everywhere (`docs/features.md`
-//! is rendered from it). Sits between `prompt` and both classifier and policy. Refuses to read bodies, to guess
-//! meaning, and to cost more for a hostile prompt than for a friendly one: token counting and the structure scan have
-//! fixed bounds. They and the language wait until somebody asks: a rule about images pays for none of them.
+//! Owns the names: [`FEATURE_TABLE`] is the one list of features, and its order is their index everywhere
+//! (`docs/features.md` is rendered from it). Sits between `prompt` and both classifier and policy. Refuses to read
+//! bodies, to guess meaning, and to cost more for a hostile prompt than for a friendly one: token counting and the
+//! structure scan have fixed bounds. They and the language wait until somebody asks: a rule about images pays for none
+//! of them.
 
 mod feature;
 mod language;
@@ -26,7 +27,8 @@ use crate::prompt::{
     AskSource, AttachedFiles, Attachments, Dialect, Envelopes, Prompt, PromptParameters, Purpose, ResponseFormat,
 };
 
-/// The features of one prompt; [`FEATURE_TABLE`] defines each. The default is an empty conversation that leaves all to the API.
+/// The features of one prompt; [`FEATURE_TABLE`] defines each. The default is an empty conversation that leaves all to
+/// the API.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Features {
     tokens: OnceLock<TokenTally>,

@@ -1,8 +1,8 @@
 //! A judge's answer: the text that it means to be read, and the one label in it.
 //!
-//! Owns reading: models wrap what a schema would forbid in fences, prose and thoughts, and servers leave it there. Thoughts are taken
-//! out, JSON is found wherever it stands, and a label counts when exactly one is meant. Refuses to choose between two labels, and to
-//! read what a server says are thoughts (`reasoning_content`) as the answer.
+//! Owns reading: models wrap what a schema would forbid in fences, prose and thoughts, and servers leave it there.
+//! Thoughts are taken out, JSON is found wherever it stands, and a label counts when exactly one is meant. Refuses to
+//! choose between two labels, and to read what a server says are thoughts (`reasoning_content`) as the answer.
 
 use std::sync::Arc;
 
@@ -25,7 +25,8 @@ const FINAL_CHANNEL: &str = "<|channel|>final<|message|>";
 /// Words that take the label after them back.
 const DENIALS: [&str; 5] = ["not", "isn't", "isn’t", "never", "than"];
 
-/// Objects of an answer that are looked at, the last ones; more than any answer has, so that one of braces alone costs little.
+/// Objects of an answer that are looked at, the last ones; more than any answer has, so that one of braces alone costs
+/// little.
 const MOST_OBJECTS: usize = 64;
 
 /// Characters of a rationale that are kept.
@@ -74,8 +75,8 @@ impl JudgeLabels {
         self.0.iter().map(|label| &**label)
     }
 
-    /// Reads an answer's text: JSON with a `label`, or else prose that names exactly one. Of an answer that was cut only JSON counts,
-    /// which is whole where it closes.
+    /// Reads an answer's text: JSON with a `label`, or else prose that names exactly one. Of an answer that was cut
+    /// only JSON counts, which is whole where it closes.
     pub fn read(&self, text: &str, ending: AnswerEnding) -> Option<JudgeAnswer> {
         let text = spoken(text);
         let objects = objects(&text);
@@ -110,7 +111,8 @@ impl JudgeLabels {
 
     /// Returns the only label that stands in a text as a word, unless it is only taken back.
     fn named_in(&self, text: &str) -> Option<Arc<str>> {
-        // What joins a name's parts joins a word's only where a label has it: `hard.` ends a sentence, `gpt-4.1` does not.
+        // What joins a name's parts joins a word's only where a label has it: `hard.` ends a sentence, `gpt-4.1` does
+        // not.
         let has = |mark: char| self.0.iter().any(|label| label.contains(mark));
         let joints: Vec<char> =
             ['.', ':', '/'].into_iter().filter(|mark| has(*mark)).chain(['-', '_', '\'', '’']).collect();
@@ -130,7 +132,8 @@ impl JudgeLabels {
     }
 }
 
-/// Returns the text of an answer's message: its `content`, or the text among its parts. Thoughts that stand beside it are none.
+/// Returns the text of an answer's message: its `content`, or the text among its parts. Thoughts that stand beside it
+/// are none.
 pub fn text_of(message: &Value) -> String {
     let text_in = |part: &Value| match part["type"].as_str() {
         Some("text" | "output_text") => part["text"].as_str().map(str::to_owned),
@@ -159,8 +162,8 @@ pub fn spoken(text: &str) -> String {
     THOUGHTS.into_iter().fold(text.to_owned(), |text, marks| without(&text, marks))
 }
 
-/// Takes out what stands between two marks. A chat template may have written the opening one, so that a text begins with thoughts;
-/// thoughts that do not close are all that follows.
+/// Takes out what stands between two marks. A chat template may have written the opening one, so that a text begins
+/// with thoughts; thoughts that do not close are all that follows.
 fn without(text: &str, [open, close]: [&str; 2]) -> String {
     let lower = text.to_ascii_lowercase();
     let find = |mark: &str, from: usize| lower[from..].find(mark).map(|at| from + at);

@@ -4,8 +4,8 @@
 //! policy ─► {features, scores, usage} ─► prompt          config: what an operator writes, known to policy alone
 //! ```
 //!
-//! Nothing here has a runtime, a socket, a clock, logs or metrics; only [`config`] opens files. A proxy, an evaluation and a
-//! test drive the same code: [`policy`] says which signal it needs next, and whoever runs it brings that signal.
+//! Nothing here has a runtime, a socket, a clock, logs or metrics; only [`config`] opens files. A proxy, an evaluation
+//! and a test drive the same code: [`policy`] says which signal it needs next, and whoever runs it brings that signal.
 
 pub mod config;
 pub mod features;

@@ -1,8 +1,9 @@
 //! The choice of a model: rules, then a strategy, then the hard constraints.
 //!
-//! Pure and sans-IO. [`Policy::step`] is called with what is known; it decides, or names the signal that it needs and is
-//! called again with it. So every strategy is tested without a classifier, a clock or a network. Everything a rule could
-//! get wrong that can be known at load is an error at load; what is left costs the rule its match, never the request.
+//! Pure and sans-IO. [`Policy::step`] is called with what is known; it decides, or names the signal that it needs and
+//! is called again with it. So every strategy is tested without a classifier, a clock or a network. Everything a rule
+//! could get wrong that can be known at load is an error at load; what is left costs the rule its match, never the
+//! request.
 
 mod affinity;
 mod constraints;
@@ -144,8 +145,8 @@ impl Policy {
 
     /// Decides, or names the signal that it needs first. Never fails; the same arguments give the same answer.
     ///
-    /// `signals` belong to one request: the rules are evaluated at the first step and remembered there. Whoever can find
-    /// signals drives all the steps at once with [`Policy::decide`].
+    /// `signals` belong to one request: the rules are evaluated at the first step and remembered there. Whoever can
+    /// find signals drives all the steps at once with [`Policy::decide`].
     #[must_use]
     pub fn step(&self, facts: &RequestFacts<'_>, features: &Features, signals: &KnownSignals) -> PolicyStep {
         let outcome = self.outcome(&self.known(facts, features, signals));
@@ -178,7 +179,8 @@ impl Policy {
         Ok(self.conclude(choice, ruled, known))
     }
 
-    /// Returns the model that would serve if the rule at `index` were not true, where that is known without asking anybody.
+    /// Returns the model that would serve if the rule at `index` were not true, where that is known without asking
+    /// anybody.
     fn without_rule(
         &self,
         index: usize,
@@ -196,8 +198,8 @@ impl Policy {
         is_other.then(|| Box::new(DecisionFlip { of: "rule", label, value: 1.0, threshold: 0.0, model: Some(model) }))
     }
 
-    /// Returns the value of each rule by what is known, whether it was tried or not; `None` where one fails, or reads what
-    /// nobody asked.
+    /// Returns the value of each rule by what is known, whether it was tried or not; `None` where one fails, or reads
+    /// what nobody asked.
     #[must_use]
     pub fn rule_values(
         &self,

@@ -1,7 +1,7 @@
 //! The vocabulary between classifier and policy: heads, labels, calibrated probabilities.
 //!
-//! The classifier produces [`Scores`] or says why it could not ([`ClassifierFailure`]); the policy only ever sees these types, so
-//! every strategy can be tested without a model.
+//! The classifier produces [`Scores`] or says why it could not ([`ClassifierFailure`]); the policy only ever sees these
+//! types, so every strategy can be tested without a model.
 
 use std::sync::Arc;
 
@@ -29,7 +29,8 @@ pub struct Scores {
 /// The familiarity of a classifier with texts like the one that it scored.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Familiarity {
-    /// The share of the text's n-grams that occurred in training; `None` where the bundle does not say, or the text has none.
+    /// The share of the text's n-grams that occurred in training; `None` where the bundle does not say, or the text has
+    /// none.
     pub known_ngrams: Option<f32>,
     /// The part of the text that lies beyond the training; `None` where none is known to.
     pub unfamiliar: Option<UnfamiliarPart>,
@@ -214,8 +215,8 @@ impl HeadScores {
         Some((self.labels.get(index)?, probability))
     }
 
-    /// Returns where the prompt stands on the scale of labels, from 0 for the first to 1 for the last: with two labels the
-    /// probability of the second. `None` only when the head has fewer than two.
+    /// Returns where the prompt stands on the scale of labels, from 0 for the first to 1 for the last: with two labels
+    /// the probability of the second. `None` only when the head has fewer than two.
     #[must_use]
     pub fn level(&self) -> Option<f64> {
         let last = self.probabilities.len().checked_sub(1).filter(|last| *last > 0)?;

@@ -1,9 +1,9 @@
 //! Token usage out of answers as they pass, without keeping them.
 //!
-//! A [`UsageReader`] is fed an answer's chunks, cut anywhere, and knows afterwards what the upstream said it used, whether
-//! the answer ended as its API says, and enough of its text to estimate what the upstream did not say. Events and whole
-//! JSON answers go through the same scanner, which keeps the `usage` object (4 KiB at most) and a sample of the text
-//! (8 KiB at most), never an event or an answer: those of the responses API repeat the whole output.
+//! A [`UsageReader`] is fed an answer's chunks, cut anywhere, and knows afterwards what the upstream said it used,
+//! whether the answer ended as its API says, and enough of its text to estimate what the upstream did not say. Events
+//! and whole JSON answers go through the same scanner, which keeps the `usage` object (4 KiB at most) and a sample of
+//! the text (8 KiB at most), never an event or an answer: those of the responses API repeat the whole output.
 //!
 //! A [`UsageFilter`] passes the bytes on, without the usage event that only Pointsman asked for.
 //!
@@ -180,8 +180,9 @@ impl UsageReader {
 
     /// Returns what the answer used; `None` if it neither said so nor had any text.
     ///
-    /// What the upstream did not say is estimated: the input as `prompt_tokens`, which is not asked otherwise, the output by
-    /// counting the text's tokens (all of a short text, a sample of a long one), which takes under a millisecond.
+    /// What the upstream did not say is estimated: the input as `prompt_tokens`, which is not asked otherwise, the
+    /// output by counting the text's tokens (all of a short text, a sample of a long one), which takes under a
+    /// millisecond.
     #[must_use]
     pub fn usage(&self, prompt_tokens: impl FnOnce() -> u64, counter: &TokenCounter) -> Option<Usage> {
         let counts = self.counts();

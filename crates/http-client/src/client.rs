@@ -40,14 +40,15 @@ impl HttpClient {
         Self { kept: None }
     }
 
-    /// Makes a client that keeps connections for the next request to the same destination, unused for `max_idle` at most.
+    /// Makes a client that keeps connections for the next request to the same destination, unused for `max_idle` at
+    /// most.
     #[must_use]
     pub const fn keeping(max_idle: Duration) -> Self {
         Self { kept: Some(KeptConnections::new(max_idle)) }
     }
 
-    /// Sends a request, of whose URI only path and query count, and reads the whole answer. The client adds host and length.
-    /// A kept connection that turns out to be broken is replaced by a new one, once.
+    /// Sends a request, of whose URI only path and query count, and reads the whole answer. The client adds host and
+    /// length. A kept connection that turns out to be broken is replaced by a new one, once.
     ///
     /// Cancel-safe: dropping the future closes an HTTP/1.1 connection and resets an HTTP/2 stream.
     ///

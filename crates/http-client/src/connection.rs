@@ -26,7 +26,8 @@ use crate::{HttpError, tls};
 /// HTTP/2 requests that share a connection at a time.
 const H2_STREAMS: usize = 100;
 
-/// The time between two pings on an HTTP/2 connection: nothing else would notice between requests that the server is gone.
+/// The time between two pings on an HTTP/2 connection: nothing else would notice between requests that the server is
+/// gone.
 const H2_PING: Duration = Duration::from_secs(20);
 
 /// A connection that can carry a request.

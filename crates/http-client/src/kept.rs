@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use crate::connection::{Connection, SharedConnection};
 use crate::destination::Destination;
 
-/// Connections that wait for the next request to their destination. They are few, so they stand in a list. One that is not
-/// used for long enough is closed as soon as somebody looks for one.
+/// Connections that wait for the next request to their destination. They are few, so they stand in a list. One that is
+/// not used for long enough is closed as soon as somebody looks for one.
 #[derive(Debug)]
 pub(crate) struct KeptConnections {
     max_idle: Duration,

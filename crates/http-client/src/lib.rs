@@ -1,8 +1,9 @@
-//! The HTTP client of requests that Pointsman makes itself: exports of traces, labels, questions to judges, health checks.
+//! The HTTP client of requests that Pointsman makes itself: exports of traces, labels, questions to judges, health
+//! checks.
 //!
-//! Built on hyper's connections and rustls. A caller names the [`Destination`]: the address, the name that a certificate must
-//! have, the authorities that are trusted, the HTTP version. Answers are read whole and up to a limit. Traffic of clients does
-//! not pass here: Pingora carries it.
+//! Built on hyper's connections and rustls. A caller names the [`Destination`]: the address, the name that a
+//! certificate must have, the authorities that are trusted, the HTTP version. Answers are read whole and up to a limit.
+//! Traffic of clients does not pass here: Pingora carries it.
 
 mod client;
 mod connection;

@@ -7,8 +7,8 @@ const MAX_WAIT: Duration = Duration::from_secs(300);
 
 /// Reads `Retry-After` (RFC 9110, section 10.2.3): seconds or a date; at most five minutes.
 ///
-/// Fractions of a second are read too, because rate limiters send them. A date that is past is no wait, which is an answer: the
-/// server is ready now.
+/// Fractions of a second are read too, because rate limiters send them. A date that is past is no wait, which is an
+/// answer: the server is ready now.
 #[must_use]
 pub fn retry_after(value: &str) -> Option<Duration> {
     wait_at(SystemTime::now(), value)

@@ -1,7 +1,7 @@
 //! Trust in servers: the system's authorities, an operator's, or none.
 //!
-//! As Pingora's connector does for clients' traffic: TLS 1.2 and 1.3 by ring, the system's authorities from where OpenSSL
-//! looks for them (`SSL_CERT_FILE` and `SSL_CERT_DIR` included), an operator's authorities instead of them.
+//! As Pingora's connector does for clients' traffic: TLS 1.2 and 1.3 by ring, the system's authorities from where
+//! OpenSSL looks for them (`SSL_CERT_FILE` and `SSL_CERT_DIR` included), an operator's authorities instead of them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -88,8 +88,8 @@ pub(crate) async fn handshake_config(trust: &ServerTrust, protocols: &[&str]) ->
     Ok(config)
 }
 
-/// Returns the system's authorities, read once in the process's life and off the runtime's threads. What cannot be read is left
-/// out: a server that needs it is not trusted then.
+/// Returns the system's authorities, read once in the process's life and off the runtime's threads. What cannot be read
+/// is left out: a server that needs it is not trusted then.
 #[expect(clippy::disallowed_methods, reason = "once in the process's life, for files that are read in one go")]
 async fn system_authorities() -> Arc<RootCertStore> {
     static SYSTEM: OnceCell<Arc<RootCertStore>> = OnceCell::const_new();

@@ -1,8 +1,8 @@
 //! A threshold of a policy for a target: a share of requests for the strong model, a cost, or a quality.
 //!
-//! Follows `RouteLLM`'s calibration (arXiv 2406.18665, `routellm/calibrate_threshold.py`): the threshold for a share is that
-//! quantile of the scores on a sample of own prompts, interpolated. Cost and quality are searched over every place where
-//! the sample can be cut. What the rounded threshold achieves on the sample is counted anew, with an interval.
+//! Follows `RouteLLM`'s calibration (arXiv 2406.18665, `routellm/calibrate_threshold.py`): the threshold for a share is
+//! that quantile of the scores on a sample of own prompts, interpolated. Cost and quality are searched over every place
+//! where the sample can be cut. What the rounded threshold achieves on the sample is counted anew, with an interval.
 
 mod sample;
 mod sweep;

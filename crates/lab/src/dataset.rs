@@ -1,5 +1,5 @@
-//! Prompts with labels or with the models' outcomes, one JSON object a line, read as a stream: a file may be larger than
-//! memory.
+//! Prompts with labels or with the models' outcomes, one JSON object a line, read as a stream: a file may be larger
+//! than memory.
 //!
 //! Every line is hashed as it passes, so that a report can name the very bytes it measured. A row is one prompt, or a
 //! conversation that a user turn ends.

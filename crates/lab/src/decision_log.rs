@@ -1,4 +1,5 @@
-//! Decision logs as they were written: decisions, refusals and the feedback on them, one file after another, as a stream.
+//! Decision logs as they were written: decisions, refusals and the feedback on them, one file after another, as a
+//! stream.
 //!
 //! Only what feedback says of a request is held in memory, about 40 bytes each, because it comes after the decision and
 //! often in another file. Lines that a crash cut, or that are of another kind, are counted and passed over.

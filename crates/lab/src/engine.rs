@@ -1,8 +1,9 @@
-//! A configuration that decides without serving: no listeners, no keys, no upstreams. What `calibrate` and `replay` ask.
+//! A configuration that decides without serving: no listeners, no keys, no upstreams. What `calibrate` and `replay`
+//! ask.
 //!
 //! Scores come from the log where the same bundle gave them, else from the text, which starts the classifier. What a
-//! decision rests on and neither tells, is named instead of guessed ([`MissingEvidence`]). Every request is decided on its own, as the
-//! strategy sees it: pins and targets are left out.
+//! decision rests on and neither tells, is named instead of guessed ([`MissingEvidence`]). Every request is decided on
+//! its own, as the strategy sees it: pins and targets are left out.
 
 mod signals;
 mod world;

@@ -1,8 +1,10 @@
-//! Evaluation: how good a head of a bundle is on prompts with labels or outcomes, measured through the path that serves.
+//! Evaluation: how good a head of a bundle is on prompts with labels or outcomes, measured through the path that
+//! serves.
 //!
-//! [`Evaluation::run`] streams a file of prompts through [`Classifier`] and returns a [`EvaluationReport`]. The metrics are pure functions
-//! over a confusion matrix and probabilities; beside each figure stands what no judgement and the prompt's length would
-//! get. Several rows are in flight, but they are counted in the file's order, so the same file gives the same report.
+//! [`Evaluation::run`] streams a file of prompts through [`Classifier`] and returns a [`EvaluationReport`]. The metrics
+//! are pure functions over a confusion matrix and probabilities; beside each figure stands what no judgement and the
+//! prompt's length would get. Several rows are in flight, but they are counted in the file's order, so the same file
+//! gives the same report.
 
 mod baselines;
 mod envelopes;

@@ -5,9 +5,9 @@
 //!    rows       embedded     samples          cross-fitted                  calibrated
 //! ```
 //!
-//! [`FitRequest::run`] reads rows as `evaluate` does, embeds them once (kept on disk), cross-validates, fits on all rows and writes a
-//! whole bundle that the classifier loads like any other. Near-duplicates stay on one side of every split, and the same
-//! seed gives the same bytes. Refuses to learn from rows that stand in held-out sets.
+//! [`FitRequest::run`] reads rows as `evaluate` does, embeds them once (kept on disk), cross-validates, fits on all
+//! rows and writes a whole bundle that the classifier loads like any other. Near-duplicates stay on one side of every
+//! split, and the same seed gives the same bytes. Refuses to learn from rows that stand in held-out sets.
 
 mod bundle;
 mod calibration;

@@ -1,10 +1,10 @@
-//! Labels by an LLM judge, offline: each prompt goes to an OpenAI-compatible model with structured output, and what it says
-//! becomes a row that `fit` reads.
+//! Labels by an LLM judge, offline: each prompt goes to an OpenAI-compatible model with structured output, and what it
+//! says becomes a row that `fit` reads.
 //!
 //! Resumable: rows that stand in the output are not asked again, and each new one is on the disk before the next is
 //! counted. Capped: a request starts only if its worst case still fits the budget. Answers that are not what the schema
-//! says are asked again, then left for the next run. Questions that are word for word the same are asked once. A prompt that
-//! the judge refuses is recorded and passed over; a judge that refuses or answers nobody ends the run.
+//! says are asked again, then left for the next run. Questions that are word for word the same are asked once. A prompt
+//! that the judge refuses is recorded and passed over; a judge that refuses or answers nobody ends the run.
 
 mod ask;
 mod budget;

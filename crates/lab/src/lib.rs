@@ -5,8 +5,8 @@
 //!             └─────► evaluate ◄── the classifier that a proxy runs
 //! ```
 //!
-//! [`statistics`] is below them all: figures of predictions beside outcomes, with their intervals. Everything here runs offline,
-//! over files. No request passes through, and the proxy is never seen.
+//! [`statistics`] is below them all: figures of predictions beside outcomes, with their intervals. Everything here runs
+//! offline, over files. No request passes through, and the proxy is never seen.
 
 pub mod calibrate;
 pub mod dataset;

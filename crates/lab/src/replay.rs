@@ -1,10 +1,10 @@
-//! What another configuration would have done with logged requests: which would move, what that costs, and what it does to
-//! quality.
+//! What another configuration would have done with logged requests: which would move, what that costs, and what it does
+//! to quality.
 //!
 //! Both configurations decide every request anew. Costs are the logged tokens at the configurations' prices, as if the
-//! other model had answered as long. Quality is predicted in two ways that do not need the other model's answer: by what
-//! clients said of each model's answers to prompts of the same label, and by the head `strong_wins`, the chance that only the stronger
-//! model answers well.
+//! other model had answered as long. Quality is predicted in two ways that do not need the other model's answer: by
+//! what clients said of each model's answers to prompts of the same label, and by the head `strong_wins`, the chance
+//! that only the stronger model answers well.
 
 mod report;
 

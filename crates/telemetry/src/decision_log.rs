@@ -1,8 +1,8 @@
 //! The decision log: one JSON object a line for each decided request and each word of feedback.
 //!
-//! A request hands its line over as it is, unwritten ([`DecisionLogEntry`]), to one writer thread behind a bounded queue: it never
-//! waits for a disk, and a line that finds the queue full is dropped and counted. Prompts are kept only as a keyed hash
-//! unless the operator asked for their text.
+//! A request hands its line over as it is, unwritten ([`DecisionLogEntry`]), to one writer thread behind a bounded
+//! queue: it never waits for a disk, and a line that finds the queue full is dropped and counted. Prompts are kept only
+//! as a keyed hash unless the operator asked for their text.
 
 mod files;
 pub mod record;
@@ -57,7 +57,8 @@ pub struct LoggedText {
 }
 
 impl DecisionLog {
-    /// Starts the writer; the file is opened for the first line. `secret` hashes texts, relative paths start at `base_dir`.
+    /// Starts the writer; the file is opened for the first line. `secret` hashes texts, relative paths start at
+    /// `base_dir`.
     ///
     /// # Errors
     /// When no thread can be started.

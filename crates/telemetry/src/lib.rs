@@ -1,8 +1,9 @@
 //! What operators see: every metric, the access line, the decision log, traces, and how log records are written.
 //!
-//! The crate uses the pure core and the HTTP client, which sends spans; any crate with effects may use it. It refuses to carry
-//! what clients send: metric labels are `&'static str` or names that the operator gave, the access line has no query string, and no
-//! record of another crate below `info` is written, because those print request headers with their keys.
+//! The crate uses the pure core and the HTTP client, which sends spans; any crate with effects may use it. It refuses
+//! to carry what clients send: metric labels are `&'static str` or names that the operator gave, the access line has no
+//! query string, and no record of another crate below `info` is written, because those print request headers with their
+//! keys.
 
 pub mod access_log;
 pub mod decision_log;

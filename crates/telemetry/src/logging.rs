@@ -67,7 +67,8 @@ pub fn init_with(format: LogFormat, directives: &str) -> Result<(), LoggingError
     Ok(())
 }
 
-/// Logs where a thread panicked, and nothing else: the message of a failed slice quotes the text, which may be a prompt.
+/// Logs where a thread panicked, and nothing else: the message of a failed slice quotes the text, which may be a
+/// prompt.
 fn log_panic(panicked: &PanicHookInfo<'_>) {
     let location = panicked.location().map(ToString::to_string);
     let thread = thread::current();
@@ -93,7 +94,8 @@ where
 /// The crates of the workspace that log; what they log at debug and trace holds no prompt and no key.
 const OURS: [&str; 4] = ["pointsman", "pointsman_classifier", "pointsman_lab", "pointsman_telemetry"];
 
-/// Refuses the debug and trace records of other crates, whatever `RUST_LOG` says: pingora's print whole request headers.
+/// Refuses the debug and trace records of other crates, whatever `RUST_LOG` says: pingora's print whole request
+/// headers.
 fn keeps_secrets(metadata: &Metadata<'_>) -> bool {
     let krate = metadata.target().split("::").next();
     *metadata.level() <= LevelFilter::INFO || krate.is_some_and(|krate| OURS.contains(&krate))

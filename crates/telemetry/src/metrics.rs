@@ -1,9 +1,9 @@
 //! Every metric of Pointsman, each touched through one typed method.
 //!
-//! [`Metrics`] owns its registry: two proxies in one process do not see each other's numbers. Labels are `&'static str`,
-//! configured names or a bundle's own names, so nothing that a client sends can become one, and the number of series is
-//! bounded by the configuration. Series whose labels are known beforehand start at zero, so that the first error is an
-//! increase that an alert can see.
+//! [`Metrics`] owns its registry: two proxies in one process do not see each other's numbers. Labels are `&'static
+//! str`, configured names or a bundle's own names, so nothing that a client sends can become one, and the number of
+//! series is bounded by the configuration. Series whose labels are known beforehand start at zero, so that the first
+//! error is an increase that an alert can see.
 
 mod buckets;
 mod catalogue;

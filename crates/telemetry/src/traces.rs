@@ -1,8 +1,10 @@
-//! OpenTelemetry traces of requests over OTLP, off unless `tracing` is configured: without it no request does any of this.
+//! OpenTelemetry traces of requests over OTLP, off unless `tracing` is configured: without it no request does any of
+//! this.
 //!
-//! A request becomes a server span, a `decide` span with what the decision rests on, and a client span for each attempt with the
-//! attributes of OpenTelemetry's conventions for generative AI (`gen_ai.*`). W3C trace context is taken from clients and passed on
-//! to upstreams. Spans say what the access line says: never prompts, bodies, headers, keys or query strings.
+//! A request becomes a server span, a `decide` span with what the decision rests on, and a client span for each attempt
+//! with the attributes of OpenTelemetry's conventions for generative AI (`gen_ai.*`). W3C trace context is taken from
+//! clients and passed on to upstreams. Spans say what the access line says: never prompts, bodies, headers, keys or
+//! query strings.
 //!
 //! A build without the feature `otlp` has no spans: [`Tracer`] and [`RequestTrace`] have no values there.
 

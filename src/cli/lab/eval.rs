@@ -32,12 +32,14 @@ pub(in crate::cli) struct EvalArguments {
     /// `cost_usd` or `tokens`); rows that say `contaminated: true` are left out.
     #[arg(long, value_name = "FILE", required_unless_present = "from_log")]
     data: Option<PathBuf>,
-    /// A configuration whose models' prices turn `tokens` into costs; models go by their name there or at their provider.
+    /// A configuration whose models' prices turn `tokens` into costs; models go by their name there or at their
+    /// provider.
     #[arg(long, value_name = "CONFIG")]
     prices: Option<PathBuf>,
     #[command(flatten)]
     log: FromLog,
-    /// Tells how often envelopes of harnesses around a prompt change its label, on a sample of so many prompts of `--data`.
+    /// Tells how often envelopes of harnesses around a prompt change its label, on a sample of so many prompts of
+    /// `--data`.
     #[arg(long, value_name = "ROWS", num_args = 0..=1, default_missing_value = "300", conflicts_with_all = ["report", "from_log"])]
     envelopes: Option<usize>,
     /// Decides the draws of the bootstrap intervals, and the sample of `--envelopes`.
@@ -120,7 +122,8 @@ fn envelopes(arguments: &EvalArguments, rows: usize) -> Result<EnvelopeReport, E
     Ok(runtime.block_on(evaluation.envelopes(data, arguments.seed, rows))?)
 }
 
-/// Reads the prices of a configuration's models. A provider may serve one model under several entries: the first counts.
+/// Reads the prices of a configuration's models. A provider may serve one model under several entries: the first
+/// counts.
 fn prices(path: &Path) -> Result<ModelPrices, ConfigProblems> {
     let config = Config::load(path)?;
     let priced = || config.models.iter().filter_map(|(name, model)| Some((name, model, model.price?)));

@@ -21,7 +21,8 @@ pub(in crate::cli) struct FitArguments {
     /// What the rows teach.
     #[arg(long, value_enum)]
     task: TaskName,
-    /// JSON lines with `prompt` and what the task needs: `label` or `domain`, `strong_correct` and `weak_correct`, or `scores`.
+    /// JSON lines with `prompt` and what the task needs: `label` or `domain`, `strong_correct` and `weak_correct`, or
+    /// `scores`.
     #[arg(long, value_name = "FILE", required_unless_present = "from_log")]
     data: Option<PathBuf>,
     #[command(flatten)]
@@ -32,12 +33,12 @@ pub(in crate::cli) struct FitArguments {
     /// What the heads read.
     #[arg(long, value_enum, default_value_t = InputsName::Full)]
     inputs: InputsName,
-    /// Forgets the base's own heads of the task. With `--inputs lexical` nothing is read then that the base learnt, so that
-    /// cross-validation is honest even on rows that the base saw.
+    /// Forgets the base's own heads of the task. With `--inputs lexical` nothing is read then that the base learnt, so
+    /// that cross-validation is honest even on rows that the base saw.
     #[arg(long)]
     fresh: bool,
-    /// The labels of tiers from the lowest to the highest, such as `simple,medium,complex`: regressions of steps are tried as
-    /// well. Not needed where the base's tiers are the same, or labels are numbers.
+    /// The labels of tiers from the lowest to the highest, such as `simple,medium,complex`: regressions of steps are
+    /// tried as well. Not needed where the base's tiers are the same, or labels are numbers.
     #[arg(long, value_name = "LABEL,LABEL", value_delimiter = ',')]
     levels: Vec<String>,
     /// Decides every draw: the same seed gives the same bundle.

@@ -11,8 +11,8 @@ use pointsman_lab::decision_log::rows::{ExportCounts, ExportError, ExportKind, e
 /// Decision logs in the place of `--data`.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct FromLog {
-    /// Decision logs with feedback, in the place of `--data`, in any order: equal prompts become one row, what clients said
-    /// the outcome.
+    /// Decision logs with feedback, in the place of `--data`, in any order: equal prompts become one row, what clients
+    /// said the outcome.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "data")]
     from_log: Vec<PathBuf>,
     /// With `--from-log`: the strong model of the catalog; outcomes that are not known count as their model's mean.

@@ -32,8 +32,8 @@ pub(in crate::cli) struct LabelArguments {
     /// Decision logs that were written with `text: true`.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     log: Vec<PathBuf>,
-    /// `choice` (which of three tiers a prompt needs), `match` (the weak answer beside the strong one, 1 to 5; 4 means that
-    /// the weak model suffices), or the path of a rubric of your own.
+    /// `choice` (which of three tiers a prompt needs), `match` (the weak answer beside the strong one, 1 to 5; 4 means
+    /// that the weak model suffices), or the path of a rubric of your own.
     #[arg(long, value_name = "NAME|FILE")]
     rubric: String,
     /// Where labels go, one JSON object a line; what stands there is not asked again.

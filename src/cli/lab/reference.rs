@@ -1,4 +1,5 @@
-//! `pointsman bundle reference`: what a bundle's scores, labels and features are like on rows that it did not learn from.
+//! `pointsman bundle reference`: what a bundle's scores, labels and features are like on rows that it did not learn
+//! from.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,7 +19,8 @@ pub(in crate::cli) struct ReferenceArguments {
     /// The bundle's folder.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// JSON lines with `prompt` and a `label` or outcomes, as `eval` takes them: rows that the heads did not learn from.
+    /// JSON lines with `prompt` and a `label` or outcomes, as `eval` takes them: rows that the heads did not learn
+    /// from.
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
 }

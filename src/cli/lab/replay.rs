@@ -1,4 +1,5 @@
-//! `pointsman replay`: what another configuration would have done with logged requests, as tables, JSON or an exit code.
+//! `pointsman replay`: what another configuration would have done with logged requests, as tables, JSON or an exit
+//! code.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -37,8 +38,8 @@ pub(in crate::cli) struct ReplayArguments {
     /// Exits with 1 when the predicted mean quality would fall by more, 0 to 1, or cannot be predicted.
     #[arg(long, value_name = "DROP", value_parser = super::share)]
     max_quality_drop: Option<f64>,
-    /// Exits with 1 when a gate rests on a smaller share of the logged requests than this (90% unless given): what cannot be
-    /// decided anew, or for costs has no price, proves nothing. A gate by itself when given.
+    /// Exits with 1 when a gate rests on a smaller share of the logged requests than this (90% unless given): what
+    /// cannot be decided anew, or for costs has no price, proves nothing. A gate by itself when given.
     #[arg(long, value_name = "SHARE", value_parser = super::share)]
     min_coverage: Option<f64>,
     /// Writes every request that would move, one JSON object a line.

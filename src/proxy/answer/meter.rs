@@ -1,5 +1,5 @@
-//! The meter of an answer: measures the answer while it passes, and ends a stream that the upstream cut in the stream's own
-//! shape.
+//! The meter of an answer: measures the answer while it passes, and ends a stream that the upstream cut in the stream's
+//! own shape.
 //!
 //! Nothing waits here: a chunk leaves as it came, see [`UsageFilter`] for the one exception.
 
@@ -57,8 +57,8 @@ impl AnswerMeter {
         Some(self.last?.duration_since(self.first?)).filter(|time| !time.is_zero())
     }
 
-    /// Reads a chunk of the answer and leaves in `body` what the client gets now. Returns how long after the chunk before it
-    /// came, in a stream.
+    /// Reads a chunk of the answer and leaves in `body` what the client gets now. Returns how long after the chunk
+    /// before it came, in a stream.
     pub(in crate::proxy) fn pass(&mut self, body: &mut Option<Bytes>, end_of_stream: bool) -> Option<Duration> {
         let has_bytes = body.as_ref().is_some_and(|chunk| !chunk.is_empty());
         let gap = if self.is_stream() && has_bytes { self.tick(Instant::now()) } else { None };

@@ -11,8 +11,8 @@ use crate::upstream::{Deployment, Upstreams};
 pub(super) struct FallbackModels {
     /// The models that the decision falls back on, in order.
     fallback: VecDeque<Arc<Deployment>>,
-    /// Models of the policy with a larger window, from the smallest, for a prompt that may turn out to be too long where no
-    /// fallback is configured.
+    /// Models of the policy with a larger window, from the smallest, for a prompt that may turn out to be too long
+    /// where no fallback is configured.
     wider: Vec<Arc<Deployment>>,
 }
 
@@ -49,8 +49,8 @@ impl FallbackModels {
         self.fallback.iter().chain(&self.wider).any(|next| next.is_wider_than(target))
     }
 
-    /// Leaves only models with a larger context window than `target` to fall back on: those of the fallback, or else any of
-    /// the policy's.
+    /// Leaves only models with a larger context window than `target` to fall back on: those of the fallback, or else
+    /// any of the policy's.
     pub(super) fn keep_wider_than(&mut self, target: &Deployment) {
         self.fallback.retain(|next| next.is_wider_than(target));
         if self.fallback.is_empty() {
@@ -60,8 +60,8 @@ impl FallbackModels {
     }
 }
 
-/// Returns the policy's models with a larger window than the chosen one, from the smallest, for a prompt that may turn out to
-/// be too long: none for one that cannot, whose body need not be kept.
+/// Returns the policy's models with a larger window than the chosen one, from the smallest, for a prompt that may turn
+/// out to be too long: none for one that cannot, whose body need not be kept.
 fn wider(target: &Deployment, routing: &Routing, upstreams: &Upstreams) -> Vec<Arc<Deployment>> {
     let most = routing.features.tokens_at_most(target.tokenizer);
     let most = most.saturating_add(routing.features.request.max_output_tokens);

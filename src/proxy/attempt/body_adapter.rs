@@ -6,22 +6,24 @@
 //! #575, #780, PR #816).
 //!
 //! `Session::downstream_session` is a public field and [`HttpSession::Custom`] exists. So, for a window inside each
-//! attempt, the real session is swapped for [`ReplaySession`], which owns it, delegates everything, and claims that the body
-//! was read and that the retry buffer is the whole rewritten body: Pingora's own retry machinery then sends it. The
-//! trait is `#[doc(hidden)]`: pingora is pinned, and `tests/e2e` holds the matrix of sizes, framings and protocols.
+//! attempt, the real session is swapped for [`ReplaySession`], which owns it, delegates everything, and claims that the
+//! body was read and that the retry buffer is the whole rewritten body: Pingora's own retry machinery then sends it.
+//! The trait is `#[doc(hidden)]`: pingora is pinned, and `tests/e2e` holds the matrix of sizes, framings and protocols.
 //!
-//! [`SessionSwap::install`] at the end of `upstream_request_filter`, on every attempt; [`SessionSwap::restore`] is idempotent and
-//! called wherever the window may end: `request_body_filter` (HTTP/2 upstream), `upstream_response_filter`,
+//! [`SessionSwap::install`] at the end of `upstream_request_filter`, on every attempt; [`SessionSwap::restore`] is
+//! idempotent and called wherever the window may end: `request_body_filter` (HTTP/2 upstream),
+//! `upstream_response_filter`,
 //! `error_while_proxy`, `fail_to_proxy`, `logging`. Swapping for the whole request is worse: keep-alive setters,
 //! the authority policy and HTTP/2 stall watching stop working on a custom session.
 //!
-//! [`SessionSwap::withhold`] uses the same stand-in on the way back: it keeps an error answer from the client until its body has
-//! shown whether another model could do better, which a phase cannot see, because the header leaves before the body comes.
+//! [`SessionSwap::withhold`] uses the same stand-in on the way back: it keeps an error answer from the client until its
+//! body has shown whether another model could do better, which a phase cannot see, because the header leaves before the
+//! body comes.
 //!
 //! While it stands in, the adapter also keeps the time to the first byte: Pingora has one read timeout for the header
 //! and for the stream, but a model that thinks for a minute is normal and a stream that pauses that long is not. Where
-//! pauses are to be shorter than the wait for the first byte, or the whole answer has to end in time, [`SessionSwap::watch`] lets
-//! it stand in once more and see to it.
+//! pauses are to be shorter than the wait for the first byte, or the whole answer has to end in time,
+//! [`SessionSwap::watch`] lets it stand in once more and see to it.
 //!
 //! What is left to Pingora's one timeout, the longer of the two: the first byte of an HTTP/2 upstream for an HTTP/2
 //! client, whose real session has to be there while the body is sent (see `request_body_filter`), and requests whose
@@ -48,7 +50,8 @@ use crate::proxy::attempt::context_length::WithheldAnswer;
 use crate::proxy::downstream::drain::CutSignal;
 use crate::upstream::{CUT_OFF, SILENT};
 
-/// The slot in which a dropped [`ReplaySession`] leaves the real session: `Box<dyn CustomSession>` cannot be downcast to take it back.
+/// The slot in which a dropped [`ReplaySession`] leaves the real session: `Box<dyn CustomSession>` cannot be downcast
+/// to take it back.
 type SessionSlot = Arc<Mutex<Option<Box<HttpSession>>>>;
 
 /// Swaps the downstream session for a [`ReplaySession`] and back. Lives in the request context.
@@ -85,8 +88,8 @@ impl SessionSwap {
         Self { cut, slot: SessionSlot::default(), installed: false, ends: None }
     }
 
-    /// Makes `body` what Pingora sends upstream in this attempt, which fails if no answer starts within `first_byte`, or if
-    /// it is not over within `total`.
+    /// Makes `body` what Pingora sends upstream in this attempt, which fails if no answer starts within `first_byte`,
+    /// or if it is not over within `total`.
     pub(in crate::proxy) fn install(
         &mut self,
         session: &mut Session,
@@ -107,8 +110,8 @@ impl SessionSwap {
         self.stand_in(session, Bytes::new(), UpstreamDeadlines::default(), Some(WithheldAnswer::default()));
     }
 
-    /// Fails the attempt, whose answer has just begun, when the upstream pauses for longer than `idle`, or is not done in
-    /// time. What `may_last` is watched for the end of a drain alone.
+    /// Fails the attempt, whose answer has just begun, when the upstream pauses for longer than `idle`, or is not done
+    /// in time. What `may_last` is watched for the end of a drain alone.
     pub(in crate::proxy) fn watch(&mut self, session: &mut Session, idle: Option<Duration>, may_last: bool) {
         let patience = UpstreamDeadlines { until: self.ends, pause: idle.map(|idle| (idle, Instant::now())) };
         if may_last || patience.deadline().is_some() {
@@ -208,8 +211,8 @@ impl CustomSession for ReplaySession {
         Ok(())
     }
 
-    /// Waits for the client to leave, no longer than the upstream may be silent, or a drain lasts. Pingora polls this while
-    /// it waits for the upstream, and starts it anew after each event: so the deadline is absolute.
+    /// Waits for the client to leave, no longer than the upstream may be silent, or a drain lasts. Pingora polls this
+    /// while it waits for the upstream, and starts it anew after each event: so the deadline is absolute.
     async fn read_body_or_idle(&mut self, _no_body_expected: bool) -> Result<Option<Bytes>> {
         let Self { inner, cut, patience, .. } = self;
         let inner = inner.as_mut().expect("present until drop");

@@ -1,5 +1,5 @@
-//! A prompt that turns out to be too long for its model: the error that says so is withheld from the client until it is whole, and
-//! a model with a larger window is asked.
+//! A prompt that turns out to be too long for its model: the error that says so is withheld from the client until it is
+//! whole, and a model with a larger window is asked.
 
 use bytes::{Bytes, BytesMut};
 use pingora::protocols::http::HttpTask;

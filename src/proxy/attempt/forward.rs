@@ -91,8 +91,8 @@ pub(in crate::proxy) fn set_credential(
     }
 }
 
-/// Asks for an answer that can be read: what is compressed could be neither counted, nor ended by an error event, nor rid of the
-/// usage chunk that only Pointsman asked for.
+/// Asks for an answer that can be read: what is compressed could be neither counted, nor ended by an error event, nor
+/// rid of the usage chunk that only Pointsman asked for.
 pub(in crate::proxy) fn want_plain(upstream: &mut HeaderMap) {
     upstream.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 }

@@ -97,8 +97,8 @@ impl OriginalBody {
         }
     }
 
-    /// Sets top-level parameters, before any model's own rules; whatever the client sent for them. `stream_options` only
-    /// where they are known.
+    /// Sets top-level parameters, before any model's own rules; whatever the client sent for them. `stream_options`
+    /// only where they are known.
     fn set(&mut self, parameters: &BTreeMap<String, Value>) {
         if parameters.is_empty() || !self.dialect.generates() {
             return;

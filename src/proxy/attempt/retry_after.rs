@@ -23,8 +23,8 @@ impl UpstreamAttempts {
         }
     }
 
-    /// Remembers how long the model asked to be left alone, bounded. What one peer of several says is only its own word: the
-    /// others are asked first.
+    /// Remembers how long the model asked to be left alone, bounded. What one peer of several says is only its own
+    /// word: the others are asked first.
     pub(in crate::proxy) fn heed_retry_after(&self, status: StatusCode, headers: &HeaderMap) {
         let Some(target) = self.target().filter(|target| !target.provider.has_untried(&self.tried)) else { return };
         if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {

@@ -1,7 +1,7 @@
 //! The retries that live traffic can bear: a share of its requests, so that an outage does not multiply its load.
 //!
-//! A token bucket, as in Finagle's `RetryBudget` (<https://twitter.github.io/finagle/guide/Clients.html#retries>): each request
-//! deposits a share of a token, each retry takes a whole one; a trickle lets quiet traffic retry too.
+//! A token bucket, as in Finagle's `RetryBudget` (<https://twitter.github.io/finagle/guide/Clients.html#retries>): each
+//! request deposits a share of a token, each retry takes a whole one; a trickle lets quiet traffic retry too.
 
 use std::sync::{Mutex, PoisonError};
 

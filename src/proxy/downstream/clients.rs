@@ -27,8 +27,8 @@ pub(in crate::proxy) struct ClientUse {
 }
 
 impl ClientUse {
-    /// Finds the client whose key a request carries. Tries every field: a client may send Pointsman's key in one and its own
-    /// for the provider in another.
+    /// Finds the client whose key a request carries. Tries every field: a client may send Pointsman's key in one and
+    /// its own for the provider in another.
     pub(in crate::proxy) fn identify(clients: &Clients, header: &RequestHeader) -> Option<Self> {
         KEY_FIELDS.into_iter().find_map(|key_field| {
             let client = clients.identify(key_in(header.headers.get(&key_field)?.as_bytes(), &key_field))?;

@@ -1,12 +1,12 @@
 //! A client's connection: how long it may take over a request's header, and over reading an answer.
 //!
-//! Pingora 0.9.1 bounds each read of a header, not the header: one byte every 59 seconds keeps a connection forever, and
-//! one that sends nothing at all where HTTP/2 without TLS is allowed is waited for without end. So the stream is wrapped:
-//! between requests, a clock runs from the first byte until the proxy has the whole header. HTTP/2 connections are left
-//! to the idle timeout of Pingora, which counts a header that does not end as idle.
+//! Pingora 0.9.1 bounds each read of a header, not the header: one byte every 59 seconds keeps a connection forever,
+//! and one that sends nothing at all where HTTP/2 without TLS is allowed is waited for without end. So the stream is
+//! wrapped: between requests, a clock runs from the first byte until the proxy has the whole header. HTTP/2 connections
+//! are left to the idle timeout of Pingora, which counts a header that does not end as idle.
 //!
-//! Not bounded: the TLS handshake (Pingora gives it 60 seconds), and the pauses of a client that sends a body by HTTP/2 to
-//! a path that is not read but passed on; there the upstream's own timeouts hold.
+//! Not bounded: the TLS handshake (Pingora gives it 60 seconds), and the pauses of a client that sends a body by HTTP/2
+//! to a path that is not read but passed on; there the upstream's own timeouts hold.
 
 use std::io;
 use std::pin::Pin;

@@ -17,7 +17,8 @@ const ZSTD_WINDOW_LOG: u32 = 23;
 /// The buffer that brotli's decoder works with, in bytes.
 const BROTLI_BUFFER: usize = 16 << 10;
 
-/// The first byte of a brotli stream that asks for a window of up to 1 GiB; RFC 7932 has no such streams, but the decoder does.
+/// The first byte of a brotli stream that asks for a window of up to 1 GiB; RFC 7932 has no such streams, but the
+/// decoder does.
 const BROTLI_LARGE_WINDOW: u8 = 0b001_0001;
 
 /// The encoding of a body.

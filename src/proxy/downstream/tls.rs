@@ -1,5 +1,5 @@
-//! TLS of a listener: the certificate is looked up in the snapshot at every handshake, so that a new one counts from the
-//! next connection on and open ones stay.
+//! TLS of a listener: the certificate is looked up in the snapshot at every handshake, so that a new one counts from
+//! the next connection on and open ones stay.
 
 use std::fmt;
 use std::sync::Arc;

@@ -156,8 +156,8 @@ impl Recorder {
         Some((cost, baseline))
     }
 
-    /// Counts a stream that did not end as it should, unless it was the client who left. What has no text in a shape that
-    /// is known here may well have an end that is not.
+    /// Counts a stream that did not end as it should, unless it was the client who left. What has no text in a shape
+    /// that is known here may well have an end that is not.
     fn count_stream(&self, meter: &AnswerMeter, error: Option<&Error>, model: Option<&Name>) {
         let Some(reader) = meter.reader().filter(|_| meter.is_stream()) else { return };
         if reader.has_ended() || (reader.text_bytes() == 0 && model.is_none()) {
@@ -171,8 +171,8 @@ impl Recorder {
     }
 }
 
-/// Returns the usage of an answer. Only a routed request has a prompt that was counted; for any other the upstream's own
-/// figures count alone.
+/// Returns the usage of an answer. Only a routed request has a prompt that was counted; for any other the upstream's
+/// own figures count alone.
 fn usage_of(meter: &AnswerMeter, ctx: &RequestContext) -> Option<Usage> {
     let features = ctx.routing().map(|routing| &routing.features);
     let tokenizer = ctx.attempts.target().map(|target| target.tokenizer).unwrap_or_default();

@@ -25,8 +25,8 @@ impl Recorder {
         self.metrics.first_byte_arrived(ctx.attempts.model(), took);
     }
 
-    /// Remembers which model answers, before the client can send what follows on the answer, and how long it took to begin, an
-    /// error apart.
+    /// Remembers which model answers, before the client can send what follows on the answer, and how long it took to
+    /// begin, an error apart.
     pub(in crate::proxy) fn remember_beginning(&self, ctx: &RequestContext, status: StatusCode) {
         let is_answer = !status.is_client_error() && !status.is_server_error();
         if let (Some(routing), Some(model), true) = (ctx.routing(), ctx.attempts.model(), is_answer) {

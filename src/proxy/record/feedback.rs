@@ -1,7 +1,7 @@
 //! `POST /v1/feedback`: a client's word on an answer, by the answer's `x-request-id`, into the decision log.
 //!
-//! The body is read strictly: what is not understood is refused, because a misspelt key would be lost without a trace. An
-//! id that is not known is taken: the decision may stand in a file that is full, or come from another replica.
+//! The body is read strictly: what is not understood is refused, because a misspelt key would be lost without a trace.
+//! An id that is not known is taken: the decision may stand in a file that is full, or come from another replica.
 
 use std::borrow::Cow;
 use std::time::SystemTime;

@@ -1,4 +1,5 @@
-//! The request's spans, where `tracing` is configured: what each phase knows, put into the words of `telemetry::traces`.
+//! The request's spans, where `tracing` is configured: what each phase knows, put into the words of
+//! `telemetry::traces`.
 
 use pingora::http::RequestHeader;
 use pointsman_core::config::Name;

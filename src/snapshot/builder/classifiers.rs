@@ -16,8 +16,8 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::state::ClassifierState;
 
 impl SnapshotBuilder {
-    /// Starts the configuration's classifiers, or takes over those that serve, and checks that their heads know the labels
-    /// that policies ask for.
+    /// Starts the configuration's classifiers, or takes over those that serve, and checks that their heads know the
+    /// labels that policies ask for.
     pub(super) fn classifiers(
         &self,
         config: &Config,
@@ -41,8 +41,8 @@ impl SnapshotBuilder {
 
     /// Starts a classifier, or takes the one over that serves the same bundle on the same terms.
     ///
-    /// Where the encoder cannot run, the lexical heads stand in if the bundle has some. Weights that serve are not given
-    /// up for weights that do not.
+    /// Where the encoder cannot run, the lexical heads stand in if the bundle has some. Weights that serve are not
+    /// given up for weights that do not.
     fn classifier(
         &self,
         name: &Name,

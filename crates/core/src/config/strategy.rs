@@ -1,7 +1,7 @@
 //! A policy's `strategy`: how a model is chosen when no rule did.
 //!
-//! A strategy may hold others: `cascade` its stages, `hierarchy` its branches. [`StrategyConfig::visit`] walks over all of
-//! them with the path of each, so that later stages can point into the file.
+//! A strategy may hold others: `cascade` its stages, `hierarchy` its branches. [`StrategyConfig::visit`] walks over all
+//! of them with the path of each, so that later stages can point into the file.
 
 mod judge;
 mod merge;

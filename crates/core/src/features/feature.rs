@@ -78,7 +78,7 @@ impl FeatureValue<'_> {
     }
 }
 
-/// One feature's entry in the [`TABLE`](super::FEATURE_TABLE).
+/// One feature's entry in the [`FEATURE_TABLE`](super::FEATURE_TABLE).
 #[derive(Debug)]
 pub struct FeatureDefinition {
     /// The stable name.

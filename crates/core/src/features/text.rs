@@ -13,7 +13,7 @@ pub const MAX_SCANNED_BYTES: usize = 64 * 1024;
 
 const QUESTION_WORDS: [&str; 9] = ["who", "whom", "whose", "what", "which", "when", "where", "why", "how"];
 
-/// The structure of a text; [`TABLE`](super::FEATURE_TABLE) defines each measure.
+/// The structure of a text; [`FEATURE_TABLE`](super::FEATURE_TABLE) defines each measure.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TextStructure {
     /// `text_chars`, of the whole text.

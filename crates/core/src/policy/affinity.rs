@@ -1,7 +1,7 @@
 //! Affinity: requests that belong together stay with one model.
 //!
-//! The pin of a conversation is a signal like any other; whoever keeps the pins is told by the decision what to remember. A
-//! rule, a client's own choice and the kill switch are stronger than a pin, and so are the constraints.
+//! The pin of a conversation is a signal like any other; whoever keeps the pins is told by the decision what to
+//! remember. A rule, a client's own choice and the kill switch are stronger than a pin, and so are the constraints.
 
 use super::constraints::PolicyModels;
 use super::decision::{DecisionMaker, ModelChoice, PinOutcome, PinTrace, Reason};

@@ -10,8 +10,8 @@ use crate::prompt::ResponseFormat;
 /// The models of a policy and the order in which they stand in for each other.
 #[derive(Debug)]
 pub(super) struct PolicyModels {
-    /// Each model once: the ladder's from the lowest tier, then `otherwise`, the rules', the fallback's; last those that only
-    /// clients choose.
+    /// Each model once: the ladder's from the lowest tier, then `otherwise`, the rules', the fallback's; last those
+    /// that only clients choose.
     models: Vec<ModelLimits>,
     /// The number of them, from the first, that the policy chooses itself; the rest stand in for nothing.
     own: usize,
@@ -83,8 +83,8 @@ impl PolicyModels {
         &self.models[self.otherwise].model
     }
 
-    /// Returns the cheapest model of the strategy, by the prices for input and output together where all are known; else its
-    /// lowest tier.
+    /// Returns the cheapest model of the strategy, by the prices for input and output together where all are known;
+    /// else its lowest tier.
     pub(super) fn cheapest(&self) -> &Name {
         let price = |index: &usize| self.models[*index].price.map(|price| price.input + price.output);
         let is_priced = self.ladder.iter().all(|index| price(index).is_some());

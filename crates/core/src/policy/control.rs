@@ -1,13 +1,13 @@
 //! The closed loop: where a threshold must stand so that a target is held.
 //!
-//! Feed-forward and feedback. The threshold is the quantile of an exponentially weighted histogram of the scores at which
-//! the wanted share lies above it, less what rules, pins and constraints send to the strong models anyway. What is
-//! still missing or too much is kept as a debt in requests and paid back over the next `HORIZON` of them: the
-//! stochastic approximation of a quantile (Robbins and Monro 1951), whose realised share is off by no more than the debt
-//! over the number of requests, whatever the scores do (Gibbs and Candes 2021, *Adaptive Conformal Inference Under
+//! Feed-forward and feedback. The threshold is the quantile of an exponentially weighted histogram of the scores at
+//! which the wanted share lies above it, less what rules, pins and constraints send to the strong models anyway. What
+//! is still missing or too much is kept as a debt in requests and paid back over the next `HORIZON` of them: the
+//! stochastic approximation of a quantile (Robbins and Monro 1951), whose realised share is off by no more than the
+//! debt over the number of requests, whatever the scores do (Gibbs and Candes 2021, *Adaptive Conformal Inference Under
 //! Distribution Shift*, proposition 4.1). Damped in three ways: the debt never asks for more than `MOST_DEBT` of the
-//! requests, the threshold moves by `STEP` at most every `EVERY` requests, and not before `LEAST` scores are known.
-//! A score that very many prompts share cannot be split by a threshold; then it stands above and below that score in
+//! requests, the threshold moves by `STEP` at most every `EVERY` requests, and not before `LEAST` scores are known. A
+//! score that very many prompts share cannot be split by a threshold; then it stands above and below that score in
 //! turn, as the debt says.
 //!
 //! For a cost, a request counts as strong by how far its cost lies from the weaker model's towards the stronger one's.
@@ -130,7 +130,8 @@ impl ThresholdControl {
     }
 
     /// Returns what all replicas know together: what is `shared`, and what this one has counted since it last looked.
-    /// Its own threshold stays, if it ever stood elsewhere than at the start; the loop moves it to where the others' are.
+    /// Its own threshold stays, if it ever stood elsewhere than at the start; the loop moves it to where the others'
+    /// are.
     #[must_use]
     pub fn joined(&self, shared: Option<Self>, unshared: &TrafficTally, seen: f64, now: f64) -> Self {
         let Some(mut together) = shared else { return self.clone() };

@@ -48,8 +48,8 @@ pub struct Decision {
     pub score: Option<f32>,
     /// A judge's own words for its label; as private as the prompt, which they may quote.
     pub rationale: Option<Arc<str>>,
-    /// The nearest number that would have changed the strategy's choice; only in an explanation, and `None` where no number
-    /// decided.
+    /// The nearest number that would have changed the strategy's choice; only in an explanation, and `None` where no
+    /// number decided.
     pub flip: Option<Box<DecisionFlip>>,
     /// The cost of asking judges, in US dollars; `None` where nothing is paid for, or not known.
     pub cost_usd: Option<f64>,

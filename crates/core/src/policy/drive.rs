@@ -1,7 +1,8 @@
 //! The one loop that drives a policy: step, find the signal that the step needs, step again.
 //!
-//! Serving and evaluating differ in where signals come from, which is a [`SignalSource`], and in nothing else: modes, rollout
-//! and the kill switch are told here ([`Policy::participation`]), so that no caller has rules of its own about them.
+//! Serving and evaluating differ in where signals come from, which is a [`SignalSource`], and in nothing else: modes,
+//! rollout and the kill switch are told here ([`Policy::participation`]), so that no caller has rules of its own about
+//! them.
 
 use super::decision::{JudgeFailure, MODEL_HEADER, PolicyOutcome, Reason};
 use super::facts::RequestFacts;
@@ -51,7 +52,8 @@ pub trait SignalSource {
 }
 
 impl Policy {
-    /// Returns the part that the policy takes in a request that it is for, by its mode, the kill switch and its rollout.
+    /// Returns the part that the policy takes in a request that it is for, by its mode, the kill switch and its
+    /// rollout.
     #[must_use]
     pub fn participation(&self, facts: &RequestFacts<'_>) -> PolicyParticipation {
         let is_killed = facts.live.is_killed(&self.name);
@@ -65,8 +67,8 @@ impl Policy {
         }
     }
 
-    /// Returns whether it is rolled out to the conversation of a request. A client that names its model gets an answer to
-    /// that wherever its conversation falls.
+    /// Returns whether it is rolled out to the conversation of a request. A client that names its model gets an answer
+    /// to that wherever its conversation falls.
     pub(super) fn is_rolled_out_to(&self, facts: &RequestFacts<'_>) -> bool {
         let place = || strategy::place(&format!("rollout {}", self.name), &facts.live.conversation().to_le_bytes());
         self.rollout >= 1.0 || facts.live.header(MODEL_HEADER).is_some() || place() < self.rollout

@@ -46,8 +46,8 @@ impl WarmCache<'_> {
 }
 
 impl CostEstimate<'_> {
-    /// Returns how long an answer of `model` is likely to be, in tokens: as lately, or `usual`, and no longer than was asked
-    /// for.
+    /// Returns how long an answer of `model` is likely to be, in tokens: as lately, or `usual`, and no longer than was
+    /// asked for.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be a count, saturates")]
     pub(super) fn output_tokens(&self, model: &Name, usual: u64) -> u64 {
         let seen = self.live.output_tokens(model).filter(|tokens| tokens.is_finite() && *tokens >= 0.0);
@@ -58,7 +58,8 @@ impl CostEstimate<'_> {
         }
     }
 
-    /// Returns what the prompt, in the model's own tokens, and an answer of `output_tokens` cost at most, in US dollars.
+    /// Returns what the prompt, in the model's own tokens, and an answer of `output_tokens` cost at most, in US
+    /// dollars.
     pub(super) fn cost(&self, model: &Name, rate: ModelRate, output_tokens: u64) -> f64 {
         let tokens = self.features.tokens_of(rate.tokenizer);
         let cached = self.warm.map_or(0, |warm| warm.tokens_of(model, tokens));

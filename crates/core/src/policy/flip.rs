@@ -1,6 +1,7 @@
 //! The numbers that a strategy's choice hangs on, each with the value beyond which it would have chosen otherwise.
 //!
-//! Strategies name them only for an explanation; the nearest that leads to another model is the decision's [`DecisionFlip`].
+//! Strategies name them only for an explanation; the nearest that leads to another model is the decision's
+//! [`DecisionFlip`].
 
 use std::sync::Arc;
 

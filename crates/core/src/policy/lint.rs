@@ -1,4 +1,5 @@
-//! Warnings of what is allowed but cannot be meant: rules that are never reached or never true, names that nothing uses.
+//! Warnings of what is allowed but cannot be meant: rules that are never reached or never true, names that nothing
+//! uses.
 //!
 //! Sound, not complete: what it says of a rule holds for every request ([`cases`]); what it cannot tell, it leaves out.
 

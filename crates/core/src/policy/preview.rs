@@ -1,5 +1,5 @@
-//! The choice of a policy's strategy by scores that are not the request's yet: for shadows, and for replies that are scored
-//! together with what they answer.
+//! The choice of a policy's strategy by scores that are not the request's yet: for shadows, and for replies that are
+//! scored together with what they answer.
 
 use super::Policy;
 use super::decision::ModelChoice;
@@ -11,8 +11,8 @@ use crate::features::Features;
 use crate::scores::Scores;
 
 impl Policy {
-    /// Returns the model that its strategy chooses when `classifier` gives `scores`, after the constraints; `None` when the
-    /// strategy needs to know more, or no model can serve the request. Neither rules nor pins are looked at.
+    /// Returns the model that its strategy chooses when `classifier` gives `scores`, after the constraints; `None` when
+    /// the strategy needs to know more, or no model can serve the request. Neither rules nor pins are looked at.
     #[must_use]
     pub fn model_by(&self, classifier: &Name, scores: Scores, features: &Features) -> Option<Name> {
         let facts = RequestFacts::bare("", "");
@@ -20,8 +20,8 @@ impl Policy {
         Some(self.choices.constrain(&mut choice, features, facts.live).ok()?.model)
     }
 
-    /// Tells whether a reply's scores of `classifier` lead to a higher model than those of what it answers; the reply's come
-    /// first. Where the reply's say nothing sure, they do not.
+    /// Tells whether a reply's scores of `classifier` lead to a higher model than those of what it answers; the reply's
+    /// come first. Where the reply's say nothing sure, they do not.
     #[must_use]
     pub fn leads_higher(
         &self,

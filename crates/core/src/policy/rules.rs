@@ -1,8 +1,8 @@
 //! Rules: CEL expressions over the request, compiled once and evaluated in order for each request.
 //!
 //! A rule that is true may choose a model, deny the request, or set parameters; unless it says `continue`, choosing and
-//! denying end the rules. A rule that reads scores, or what a judge says, asks for it when it is reached and cannot be told
-//! without; one that fails counts as false. Every rule that was evaluated leaves a trace.
+//! denying end the rules. A rule that reads scores, or what a judge says, asks for it when it is reached and cannot be
+//! told without; one that fails counts as false. Every rule that was evaluated leaves a trace.
 
 mod constants;
 mod expression;
@@ -136,8 +136,8 @@ impl PolicyRules {
         unasked.map_or_else(|| Ok(self.ruled(&tried)), Err)
     }
 
-    /// Returns what each rule comes to by what is known, those included that no request gets to; `None` where one fails, or
-    /// reads scores that nobody asked for.
+    /// Returns what each rule comes to by what is known, those included that no request gets to; `None` where one
+    /// fails, or reads scores that nobody asked for.
     pub(super) fn values(&self, evidence: RequestEvidence<'_>) -> Vec<Option<bool>> {
         let RuleProgress { values, .. } = self.untried();
         let reading = RequestReading::new(evidence, &self.macros, &values);
@@ -151,8 +151,8 @@ impl PolicyRules {
         self.list.iter().map(value).collect()
     }
 
-    /// Returns what the rules would choose if the one at `index` were not true; `None` where that is not known, or they would
-    /// deny the request.
+    /// Returns what the rules would choose if the one at `index` were not true; `None` where that is not known, or they
+    /// would deny the request.
     pub(super) fn choose_without(
         &self,
         index: usize,

@@ -50,8 +50,8 @@ impl PolicySet {
         self.policies.iter().find(|policy| policy.name == *name)
     }
 
-    /// Returns the policy for a request: the one that its client names by a header, else the first that fits; `None` lets the
-    /// request pass through.
+    /// Returns the policy for a request: the one that its client names by a header, else the first that fits; `None`
+    /// lets the request pass through.
     ///
     /// # Errors
     /// A denial when the client names a policy that may not be named.

@@ -1,9 +1,9 @@
 //! Envelopes: text that the harness of an agent or an editor puts into a person's turns.
 //!
-//! Owns the list of them, [`ENVELOPE_TABLE`] and what the operator adds, and the scan that finds them in a text. A block counts
-//! only as a whole: its tag opens on a line of its own and closes again, outside fenced code. What a person quotes in a
-//! sentence, shows in code or leaves open stays the person's. Refuses to say what is left of a turn: that is
-//! [`ask`](super::ask).
+//! Owns the list of them, [`ENVELOPE_TABLE`] and what the operator adds, and the scan that finds them in a text. A
+//! block counts only as a whole: its tag opens on a line of its own and closes again, outside fenced code. What a
+//! person quotes in a sentence, shows in code or leaves open stays the person's. Refuses to say what is left of a turn:
+//! that is [`ask`](super::ask).
 
 mod definition;
 mod scan;

@@ -1,7 +1,7 @@
 //! Where the members of a JSON object stand in its bytes.
 //!
-//! Only for bodies that were read before: what is no JSON is cut short here, never refused. Works on bytes, so that text
-//! that is no UTF-8 is stepped over like any other, and without recursion.
+//! Only for bodies that were read before: what is no JSON is cut short here, never refused. Works on bytes, so that
+//! text that is no UTF-8 is stepped over like any other, and without recursion.
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -1,4 +1,5 @@
-//! Reading JSON whose form is the upstream's affair: a value of an unexpected type is the type's default, never an error.
+//! Reading JSON whose form is the upstream's affair: a value of an unexpected type is the type's default, never an
+//! error.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -18,9 +18,9 @@ pub enum UsageEvent {
 
 /// Reads an answer as it passes and removes at most whole events from it.
 ///
-/// Every byte is passed on in the chunk that it came in, with one exception: of a stream, an event whose end is still to
-/// come is held back, `MAX_PENDING` bytes at most. The client could not use half an event anyway, so no event is ever late;
-/// and when the upstream breaks off, there is no half event before the one that says so.
+/// Every byte is passed on in the chunk that it came in, with one exception: of a stream, an event whose end is still
+/// to come is held back, `MAX_PENDING` bytes at most. The client could not use half an event anyway, so no event is
+/// ever late; and when the upstream breaks off, there is no half event before the one that says so.
 #[derive(Debug)]
 pub struct UsageFilter {
     pub(super) reader: UsageReader,
@@ -75,8 +75,8 @@ impl UsageFilter {
         }
     }
 
-    /// Returns what to send when the upstream broke off amid a stream: the end of what is half sent, then an error event
-    /// in the stream's own shape. Half an event that the client has seen nothing of is dropped.
+    /// Returns what to send when the upstream broke off amid a stream: the end of what is half sent, then an error
+    /// event in the stream's own shape. Half an event that the client has seen nothing of is dropped.
     pub fn break_off(&mut self, code: &str, message: &str) -> Bytes {
         let seen_half = self.reader.lines.is_amid() && self.pending.is_empty();
         self.pending.clear();

@@ -1,8 +1,8 @@
 //! Reads one JSON document as it passes and keeps what accounting needs: the `usage` object, the `type`, the
 //! `sequence_number`, whether `choices` is empty, and a sample of the text.
 //!
-//! A document is never buffered: an answer of any size costs [`MAX_USAGE`] bytes and a few words of state, wherever in it
-//! the chunks are cut. What is no JSON is no error here, it just yields nothing.
+//! A document is never buffered: an answer of any size costs [`MAX_USAGE`] bytes and a few words of state, wherever in
+//! it the chunks are cut. What is no JSON is no error here, it just yields nothing.
 
 use memchr::memchr2;
 use serde_json::Value;

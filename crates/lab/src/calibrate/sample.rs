@@ -1,4 +1,5 @@
-//! The sample that a threshold is found on: for each request its score, and what stands on either side of the threshold.
+//! The sample that a threshold is found on: for each request its score, and what stands on either side of the
+//! threshold.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;

@@ -1,8 +1,8 @@
 //! From decision logs to the rows that `fit` and `eval` read: equal prompts are one row, feedback is the outcome.
 //!
 //! A request is answered by one model, so of most prompts only one outcome is known. The others are filled in with that
-//! model's mean over the log, and counted: a filled-in outcome teaches nothing of the prompt, it only lets the known one
-//! count. Three passes over the files; in memory stands what was rated, about 100 bytes a prompt and model.
+//! model's mean over the log, and counted: a filled-in outcome teaches nothing of the prompt, it only lets the known
+//! one count. Three passes over the files; in memory stands what was rated, about 100 bytes a prompt and model.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

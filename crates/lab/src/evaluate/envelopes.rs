@@ -1,8 +1,9 @@
 //! Envelopes around prompts: how often what a harness puts around an ask changes the label that it gets.
 //!
-//! Each prompt of a sample is judged alone and within envelopes of twelve kinds, before it, behind it and beside the result of a
-//! tool that it called for. Two figures stand beside each other: the label of the ask, which is what a request is routed
-//! by, and the label of the newest user turn as a whole, which is what it would be routed by if nothing were left out.
+//! Each prompt of a sample is judged alone and within envelopes of twelve kinds, before it, behind it and beside the
+//! result of a tool that it called for. Two figures stand beside each other: the label of the ask, which is what a
+//! request is routed by, and the label of the newest user turn as a whole, which is what it would be routed by if
+//! nothing were left out.
 
 mod kinds;
 

@@ -1,5 +1,5 @@
-//! Calibration of a mixture's probabilities, on rows that its members did not learn from: a temperature or Platt scaling, then
-//! an isotonic curve where it helps.
+//! Calibration of a mixture's probabilities, on rows that its members did not learn from: a temperature or Platt
+//! scaling, then an isotonic curve where it helps.
 
 mod isotonic;
 mod platt;

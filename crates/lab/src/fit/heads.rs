@@ -154,8 +154,8 @@ impl HeadWriter<'_> {
                 let (row, bias) = row(head);
                 NamedTensor::layer(name, 0, &[vec![0.0; row.len()], row], vec![0.0, bias]).into()
             }
-            // Two units that each know one model's chance, and the difference of the two as the logit: a logistic function
-            // is a hyperbolic tangent, `s(z) = (1 + tanh(z / 2)) / 2`.
+            // Two units that each know one model's chance, and the difference of the two as the logit: a logistic
+            // function is a hyperbolic tangent, `s(z) = (1 + tanh(z / 2)) / 2`.
             LearningGoal::Pair => {
                 let (mut rows, mut biases): (Vec<_>, Vec<f32>) = [0, 1].into_iter().map(row).unzip();
                 rows.iter_mut().flatten().chain(&mut biases).for_each(|value| *value /= 2.0);

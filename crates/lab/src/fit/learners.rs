@@ -107,7 +107,8 @@ impl LearnerKind {
             Self::BaseLexical => !set.base_heads.names(HeadForm::Lexical).is_empty(),
             Self::Words => set.inputs.ngrams(),
             Self::Trees => !set.features.is_empty(),
-            // Nothing tells how far to trust what reads an embedding that knows the answers; the base's head reads it too.
+            // Nothing tells how far to trust what reads an embedding that knows the answers; the base's head reads it
+            // too.
             Self::Dense | Self::Near => {
                 let has_base_head = set.knows_answers && !set.base_heads.names(HeadForm::Full).is_empty();
                 set.inputs.embedding() && !has_base_head

@@ -1,4 +1,5 @@
-//! Outputs of heads and learners with their axes: of one row by head and label, of held-out rows by row, head and label.
+//! Outputs of heads and learners with their axes: of one row by head and label, of held-out rows by row, head and
+//! label.
 
 use super::task::HeadForm;
 

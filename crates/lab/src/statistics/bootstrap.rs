@@ -1,7 +1,7 @@
 //! Bootstrap intervals: how far figures would move had other prompts of the same kind been drawn.
 //!
-//! Accuracy and F1 depend on the confusion matrix alone, so rows are drawn with replacement from its cells: no prompt needs
-//! to be remembered.
+//! Accuracy and F1 depend on the confusion matrix alone, so rows are drawn with replacement from its cells: no prompt
+//! needs to be remembered.
 
 use serde::{Serialize, Serializer};
 

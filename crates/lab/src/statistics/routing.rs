@@ -1,8 +1,8 @@
 //! Routing between a weak and a strong model, measured as `RouteLLM` does (arXiv 2406.18665, `routellm/evals`).
 //!
-//! A score ranks the prompts; the strong model gets those above one of ten quantiles. The curve of quality over the strong
-//! model's share gives the performance gap recovered: PGR at each share, APGR over all of them, and CPT, the share that
-//! recovers a part of the gap.
+//! A score ranks the prompts; the strong model gets those above one of ten quantiles. The curve of quality over the
+//! strong model's share gives the performance gap recovered: PGR at each share, APGR over all of them, and CPT, the
+//! share that recovers a part of the gap.
 
 mod curve;
 

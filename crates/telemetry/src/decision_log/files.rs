@@ -1,8 +1,8 @@
 //! The file that is written, and the full ones beside it.
 //!
-//! `decisions.jsonl` that is full becomes `decisions.2026-11-21T23-20-44.123456Z.jsonl`: names sort by age, and nothing that
-//! is full is ever touched again but to be removed. Several writers may have the same path, in one process or in several:
-//! they take turns.
+//! `decisions.jsonl` that is full becomes `decisions.2026-11-21T23-20-44.123456Z.jsonl`: names sort by age, and nothing
+//! that is full is ever touched again but to be removed. Several writers may have the same path, in one process or in
+//! several: they take turns.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -37,7 +37,8 @@ struct OpenLogFile {
     identity: (u64, u64),
 }
 
-/// The file with the right to write to it: another writer of the same path (the one before a reload, another process) waits.
+/// The file with the right to write to it: another writer of the same path (the one before a reload, another process)
+/// waits.
 struct AppendLock {
     open: OpenLogFile,
     /// The offset of the next line.
@@ -63,8 +64,8 @@ impl LogFiles {
         &self.path
     }
 
-    /// Appends whole lines, to a new file if the current one is full. After an error the file is as it was before, as far
-    /// as the disk allows, and the next call opens it anew.
+    /// Appends whole lines, to a new file if the current one is full. After an error the file is as it was before, as
+    /// far as the disk allows, and the next call opens it anew.
     pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
         self.append_by(lines, File::write_all)
     }

@@ -1,7 +1,7 @@
 //! The lines of the decision log, as they are written and read. `docs/decision-log.md` lists the fields.
 //!
-//! A line that is written borrows from its request; a line that is read owns its texts. Lines of older versions lack later
-//! fields, which have their defaults then.
+//! A line that is written borrows from its request; a line that is read owns its texts. Lines of older versions lack
+//! later fields, which have their defaults then.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -275,8 +275,8 @@ impl DecisionRecord<'_> {
         self.text.as_deref().filter(|text| text.len() == self.text_bytes)
     }
 
-    /// Returns the scores with labels in the bundle's order, which `labels` knows by head; `None` when there are none, or a
-    /// head lacks one of its labels.
+    /// Returns the scores with labels in the bundle's order, which `labels` knows by head; `None` when there are none,
+    /// or a head lacks one of its labels.
     #[must_use]
     pub fn scores(&self, labels: impl Fn(&str) -> Option<Vec<Arc<str>>>) -> Option<Scores> {
         let heads = self.scores.as_ref()?.iter().filter_map(|(head, probabilities)| {

@@ -1,14 +1,16 @@
 //! The upper bounds of the histograms, and why they are where they are.
 //!
-//! Each has a bound at the values that are compared with: defaults of timeouts and deadlines, zero, one. A histogram costs a
-//! series for each bound and each combination of labels, so none has more than 15.
+//! Each has a bound at the values that are compared with: defaults of timeouts and deadlines, zero, one. A histogram
+//! costs a series for each bound and each combination of labels, so none has more than 15.
 
 /// The proxy's own work is tens of microseconds without a classifier and a few milliseconds with one; 100 ms is already
-/// broken, and two coarse bounds beyond are for classifiers whose `deadline` is long. The 1-2-5 steps make the default deadline of 20 ms a bound, so the share of late answers is read exactly.
+/// broken, and two coarse bounds beyond are for classifiers whose `deadline` is long. The 1-2-5 steps make the default
+/// deadline of 20 ms a bound, so the share of late answers is read exactly.
 pub(super) const OVERHEAD: &[f64] =
     &[1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.25, 1.0];
 
-/// From an answer out of an upstream's cache (5 ms) to a long reasoning run (300 s); 60 and 120 are the default timeouts.
+/// From an answer out of an upstream's cache (5 ms) to a long reasoning run (300 s); 60 and 120 are the default
+/// timeouts.
 pub(super) const REQUEST: &[f64] =
     &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
 
@@ -29,8 +31,8 @@ pub(super) const RUN: &[f64] = &[2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2,
 /// Powers of two, as batches are sized; 1 alone shows how often there was nothing to batch.
 pub(super) const BATCH: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 
-/// The bound 0 separates runs without padding, as those of one prompt are; a batch is of one length up to a factor of two,
-/// so about a quarter is usual and more than a half means that the lengths are cut badly.
+/// The bound 0 separates runs without padding, as those of one prompt are; a batch is of one length up to a factor of
+/// two, so about a quarter is usual and more than a half means that the lengths are cut badly.
 pub(super) const PADDED: &[f64] = &[0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0];
 
 /// The bound 0 separates prompts that fit from those that were cut; beyond it, factors of four up to a full context.

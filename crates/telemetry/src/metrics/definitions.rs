@@ -1,4 +1,5 @@
-//! The name, help text, labels and buckets of every metric; `metrics` says when each is touched, `buckets` why they are so.
+//! The name, help text, labels and buckets of every metric; `metrics` says when each is touched, `buckets` why they are
+//! so.
 //!
 //! Names follow `pointsman_<thing>_<unit>[_total]` with base units. Adding one here means adding it to the golden test
 //! and to `docs/metrics.md`, which the tests write when they are told to.

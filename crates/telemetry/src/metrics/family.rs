@@ -1,8 +1,8 @@
 //! One metric and its children, one for each combination of label values.
 //!
-//! Used instead of the `prometheus` crate's own vectors for two reasons. Those key their children by a hash of the label
-//! values run together, so `("a", "bc")` and `("ab", "c")` are counted as one series; and they lock on every look-up.
-//! Here children are keyed by the values themselves and a look-up neither locks nor allocates.
+//! Used instead of the `prometheus` crate's own vectors for two reasons. Those key their children by a hash of the
+//! label values run together, so `("a", "bc")` and `("ab", "c")` are counted as one series; and they lock on every
+//! look-up. Here children are keyed by the values themselves and a look-up neither locks nor allocates.
 
 use std::collections::HashMap;
 use std::fmt;

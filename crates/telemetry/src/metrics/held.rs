@@ -1,4 +1,5 @@
-//! The metrics of what policies hold: conversations to models, thresholds to targets; and of the store that replicas share.
+//! The metrics of what policies hold: conversations to models, thresholds to targets; and of the store that replicas
+//! share.
 
 use std::fmt;
 

@@ -7,7 +7,8 @@ use serde::Serialize;
 pub enum DecisionStage {
     /// Reading the body and finding its `model`.
     Intake,
-    /// Reading the structure of the text, when a classifier is asked; what rules read of it counts as [`DecisionStage::Decide`].
+    /// Reading the structure of the text, when a classifier is asked; what rules read of it counts as
+    /// [`DecisionStage::Decide`].
     Features,
     /// Waiting for the classifier's scores.
     Classify,

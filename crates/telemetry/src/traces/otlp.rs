@@ -1,5 +1,5 @@
-//! Spans by OpenTelemetry's SDK, which samples, batches and drops: a request hands its spans to a bounded queue and never waits
-//! for a collector.
+//! Spans by OpenTelemetry's SDK, which samples, batches and drops: a request hands its spans to a bounded queue and
+//! never waits for a collector.
 
 mod client;
 mod request;
@@ -30,7 +30,8 @@ struct TracerState {
 }
 
 impl Tracer {
-    /// Starts the exporter's thread; nothing is connected yet. `secrets` are the header fields and their values, among them
+    /// Starts the exporter's thread; nothing is connected yet. `secrets` are the header fields and their values, among
+    /// them
     /// `credential`; `trust` is in the collector.
     ///
     /// # Errors

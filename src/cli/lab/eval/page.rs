@@ -1,5 +1,5 @@
-//! An evaluation as one self-contained HTML page: no scripts, no fonts, no requests. Its plots lie beside it as files of
-//! their own, for whatever else shows them.
+//! An evaluation as one self-contained HTML page: no scripts, no fonts, no requests. Its plots lie beside it as files
+//! of their own, for whatever else shows them.
 
 mod labels;
 mod plot;

@@ -11,8 +11,8 @@ const CLIENT_CLOSED_REQUEST: StatusCode = match StatusCode::from_u16(499) {
     Err(_) => unreachable!(),
 };
 
-/// Lists the codes: first one for each variant of [`Rejection`] that has a code of its own, then those that only policies
-/// answer with.
+/// Lists the codes: first one for each variant of [`Rejection`] that has a code of its own, then those that only
+/// policies answer with.
 macro_rules! codes {
     (
         rejections: { $($rejection:ident = $name:literal, $status:expr;)* }

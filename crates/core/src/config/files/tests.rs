@@ -115,7 +115,8 @@ fn public_types(source: &str) -> Vec<(String, BTreeSet<String>)> {
         let (name, mut definition) = (rest[..end].to_owned(), rest[end..].to_owned());
         if line.ends_with(['{', '(']) {
             for row in lines.by_ref().take_while(|row| !row.starts_with(['}', ')'])) {
-                // The name of a field or a variant says nothing of the types that it holds; fields of a tuple have none.
+                // The name of a field or a variant says nothing of the types that it holds; fields of a tuple have
+                // none.
                 let is_named = line.ends_with('{');
                 let own_name = |c: char| is_named && (c.is_ascii_alphanumeric() || c == '_');
                 definition.push_str(row.trim_start().trim_start_matches("pub ").trim_start_matches(own_name));

@@ -10,7 +10,8 @@ pub(super) fn ladders(ladders: impl Iterator<Item = Vec<Name>>) -> Vec<Name> {
     for ladder in ladders {
         let ladder = highest_places(&ladder);
         let place = |merged: &[Name], model: &Name| merged.iter().position(|known| known == model);
-        // What stands below the first model that is known stands right below it; all others stand right above the one before.
+        // What stands below the first model that is known stands right below it; all others stand right above the one
+        // before.
         let mut next = ladder.iter().find_map(|model| place(&merged, model)).unwrap_or(merged.len());
         for model in ladder {
             match place(&merged, &model) {

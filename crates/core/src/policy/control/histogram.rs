@@ -37,7 +37,8 @@ impl ScoreHistogram {
         self.0.iter().copied().map(f64::from).sum()
     }
 
-    /// Returns where a threshold has `share` of the scores above it. A bin that cannot be split is above it as a whole if
+    /// Returns where a threshold has `share` of the scores above it. A bin that cannot be split is above it as a whole
+    /// if
     /// `generous`, else below it.
     pub(super) fn cut(&self, share: f64, generous: bool) -> f64 {
         let total = self.total();

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::histogram::ScoreHistogram;
 use crate::policy::target::TargetObservation;
 
-/// The cost of an answer, and the cost that it would have had with the models below and above the threshold, in US dollars.
+/// The cost of an answer, and the cost that it would have had with the models below and above the threshold, in US
+/// dollars.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AnswerBill {
     /// The cost with the model that answered.
@@ -56,8 +57,8 @@ impl TrafficTally {
         self.owed += requests;
     }
 
-    /// Makes everything weigh less by what `newer` counted, 1/e after `memory` of its kind. What is owed has become a debt
-    /// by then.
+    /// Makes everything weigh less by what `newer` counted, 1/e after `memory` of its kind. What is owed has become a
+    /// debt by then.
     pub(super) fn fade(&mut self, newer: &Self, memory: f64) {
         let keep_after = |count: f64| (-count / memory).exp();
         let keep = keep_after(newer.requests);

@@ -61,7 +61,8 @@ impl Constraint {
         }
     }
 
-    /// Returns whether the constraint may be met in a moment: a model is better tried in spite of it than no model at all.
+    /// Returns whether the constraint may be met in a moment: a model is better tried in spite of it than no model at
+    /// all.
     #[must_use]
     pub const fn is_passing(self) -> bool {
         matches!(self, Self::Unhealthy | Self::Saturated)

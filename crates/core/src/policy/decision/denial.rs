@@ -77,7 +77,8 @@ impl Denial {
         Self::at_once(DecisionMaker::Override, "override_not_allowed", message)
     }
 
-    /// Refuses a request that its client may not make: `policy` is what would serve it, `None` stands for passing through.
+    /// Refuses a request that its client may not make: `policy` is what would serve it, `None` stands for passing
+    /// through.
     #[must_use]
     pub fn not_for_client(policy: Option<&Name>) -> Self {
         Self { policy: policy.cloned(), ..Self::at_once(DecisionMaker::Client, "not_allowed", NOT_ALLOWED.to_owned()) }

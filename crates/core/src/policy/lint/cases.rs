@@ -1,7 +1,7 @@
 //! A condition as cases: alternatives, each of which says what variables are.
 //!
-//! Always a superset: whatever request meets the condition is in one of its cases. So a condition without a case can never
-//! be met; nothing else is concluded.
+//! Always a superset: whatever request meets the condition is in one of its cases. So a condition without a case can
+//! never be met; nothing else is concluded.
 
 use std::collections::BTreeMap;
 

@@ -19,8 +19,8 @@ fn every(outer: &[Glob], inner: &[Glob]) -> bool {
 
 /// Tells whether every text that fits `inner` fits `outer`.
 ///
-/// Matches `outer` with the pattern `inner` as if it were a text, in which a `*` is taken by nothing but a `*` and a `?` by
-/// either: what stands for the wildcard of `inner` is then taken by that of `outer`.
+/// Matches `outer` with the pattern `inner` as if it were a text, in which a `*` is taken by nothing but a `*` and a
+/// `?` by either: what stands for the wildcard of `inner` is then taken by that of `outer`.
 fn includes(outer: &Glob, inner: &Glob) -> bool {
     let (outer, inner): (Vec<char>, Vec<char>) = (outer.as_str().chars().collect(), inner.as_str().chars().collect());
     // fits[i]: what follows so far of `outer` fits what is left of `inner` from i on; filled from the end of `outer`.

@@ -12,7 +12,8 @@ pub(super) enum ValueDomain {
     Whole(RangeUnion<i64>),
     /// A number; `missing` when it may have no value at all, as a score without its classifier.
     Number { ranges: RangeUnion<RangeEdge>, missing: bool },
-    /// A text: one of `listed`, or any but these; `missing` when it may have no value at all, as the label of a silent judge.
+    /// A text: one of `listed`, or any but these; `missing` when it may have no value at all, as the label of a silent
+    /// judge.
     Text { listed: BTreeSet<String>, only: bool, missing: bool },
     /// True, false, failing.
     Opaque(TruthSet),

@@ -22,8 +22,8 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
 
 /// A compiled expression.
 ///
-/// The names in it are identifiers such as `#3`, which is the slot with that position in the [`SlotTable`] that it was compiled
-/// with: CEL would put a dotted name together again and look it up each time.
+/// The names in it are identifiers such as `#3`, which is the slot with that position in the [`SlotTable`] that it was
+/// compiled with: CEL would put a dotted name together again and look it up each time.
 #[derive(Debug, Clone)]
 pub(in crate::policy) struct CelExpression {
     pub(in crate::policy) tree: IdedExpr,
@@ -157,8 +157,8 @@ fn children(node: &IdedExpr) -> Vec<&IdedExpr> {
     }
 }
 
-/// Calls `replace` with every node of a tree, from the root; where it says that it replaced the node, its children are left
-/// alone.
+/// Calls `replace` with every node of a tree, from the root; where it says that it replaced the node, its children are
+/// left alone.
 fn rewrite(node: &mut IdedExpr, replace: &mut impl FnMut(&mut IdedExpr) -> bool) {
     if replace(node) {
         return;

@@ -1,7 +1,8 @@
 //! Comparisons of numbers one of which may be no number: false, as CEL's specification and IEEE 754 have it.
 //!
-//! The interpreter's own `<` fails there, and a rule that fails is no guard: a client that sends `NaN` in a header would
-//! turn `!(double(headers['x-n']) <= 5.0)` off. Comparisons that cannot meet one stay the interpreter's, which are cheaper.
+//! The interpreter's own `<` fails there, and a rule that fails is no guard: a client that sends `NaN` in a header
+//! would turn `!(double(headers['x-n']) <= 5.0)` off. Comparisons that cannot meet one stay the interpreter's, which
+//! are cheaper.
 
 use std::cmp::Ordering;
 

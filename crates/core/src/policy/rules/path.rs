@@ -1,5 +1,5 @@
-//! Names in expressions, such as `prompt.images`, `headers['x-team']` or `scores.default.tier['complex']`, and the characters
-//! that spell them.
+//! Names in expressions, such as `prompt.images`, `headers['x-team']` or `scores.default.tier['complex']`, and the
+//! characters that spell them.
 
 use std::fmt;
 

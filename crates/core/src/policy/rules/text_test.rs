@@ -1,4 +1,5 @@
-//! Words and patterns that rules look for in a request's texts: `prompt.contains_any([...])`, `prompt.matches_any([...])`.
+//! Words and patterns that rules look for in a request's texts: `prompt.contains_any([...])`,
+//! `prompt.matches_any([...])`.
 //!
 //! Compiled when the file is loaded, by engines whose time is linear in the text and whose programs have a bound; what
 //! needs a larger one is refused there. So every text is read to its end. Only a text that was made to cost a pattern

@@ -1,7 +1,7 @@
 //! Checks an expression's types before it ever runs.
 //!
-//! Knows the features' types, CEL's operators, and the functions that rules may call. What it accepts evaluates without a
-//! type error, numbers that are none (NaN) included: a test in [`super`] runs every construct. `matches` is refused,
+//! Knows the features' types, CEL's operators, and the functions that rules may call. What it accepts evaluates without
+//! a type error, numbers that are none (NaN) included: a test in [`super`] runs every construct. `matches` is refused,
 //! because the interpreter compiles its pattern again for each request.
 
 mod texts;
@@ -209,8 +209,8 @@ impl<'p> TypeChecker<'p> {
         }
     }
 
-    /// Tells whether a number may be none. What a request says of itself and what classifiers say never is; what is computed
-    /// may be.
+    /// Tells whether a number may be none. What a request says of itself and what classifiers say never is; what is
+    /// computed may be.
     fn may_be_nan(&self, node: &IdedExpr, kind: &ExpressionType) -> bool {
         let is_given = match self.names.get(&node.id) {
             Some(NameMeaning::Slot(slot)) => !matches!(slot, ValueSlot::Macro(_)),

@@ -1,7 +1,8 @@
 //! `utility`: the most expected success, less what cost and latency are worth.
 //!
 //! With a head for each model's chance to succeed, choosing the largest `success - lambda * cost` traces the best
-//! cost-quality curve that these chances allow as lambda goes from 0 up: the Lagrangian of the most success under a budget.
+//! cost-quality curve that these chances allow as lambda goes from 0 up: the Lagrangian of the most success under a
+//! budget.
 
 use super::doubt::ScoreLimits;
 use super::pick::{ChoiceContext, StrategyKind, StrategyPick};
@@ -153,8 +154,8 @@ impl UtilityStrategy {
         Some(ModelOutlook { contender, success, cost_usd, output_tokens, first_byte_seconds, utility })
     }
 
-    /// Returns at which lambdas other models would have been better than the best; where none would, how likely they would
-    /// have to succeed.
+    /// Returns at which lambdas other models would have been better than the best; where none would, how likely they
+    /// would have to succeed.
     fn flips(&self, all: &[ModelOutlook<'_>], best: &ModelOutlook<'_>) -> Vec<FlipCandidate> {
         let others = || all.iter().filter(|other| other.contender.model != best.contender.model);
         let flip = |of, other: &ModelOutlook<'_>, value, threshold| FlipCandidate {

@@ -1,4 +1,5 @@
-//! What an explanation says beside the decision: what would have changed it, what is expected of each model, what it cost.
+//! What an explanation says beside the decision: what would have changed it, what is expected of each model, what it
+//! cost.
 
 use super::strategies::{
     CASCADE, HIERARCHY, JUDGE, SIMILARITY, UTILITY, World, decide_in, domain, head, heads, judged, judgement, levels,

@@ -1,4 +1,5 @@
-//! Coverage of the new bundle's training: the languages, scripts and n-grams of the base's, and those of the rows besides.
+//! Coverage of the new bundle's training: the languages, scripts and n-grams of the base's, and those of the rows
+//! besides.
 
 use std::collections::BTreeMap;
 use std::fs;

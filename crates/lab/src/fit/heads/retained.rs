@@ -1,4 +1,5 @@
-//! Retained heads: those of the base that the new ones do not replace. The encoder is the same, so their scores are the same.
+//! Retained heads: those of the base that the new ones do not replace. The encoder is the same, so their scores are the
+//! same.
 
 use std::fs;
 

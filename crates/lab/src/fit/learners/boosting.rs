@@ -1,7 +1,8 @@
-//! Gradient boosting of small symmetric trees (Friedman 2001; the shape is that of `CatBoost`, Prokhorenkova et al. 2018).
+//! Gradient boosting of small symmetric trees (Friedman 2001; the shape is that of `CatBoost`, Prokhorenkova et al.
+//! 2018).
 //!
-//! All nodes of a level ask the same question, so a tree of depth 3 is three comparisons and a look-up. Trees see that a prompt
-//! is long *and* full of digits, which no sum of features can.
+//! All nodes of a level ask the same question, so a tree of depth 3 is three comparisons and a look-up. Trees see that
+//! a prompt is long *and* full of digits, which no sum of features can.
 
 use super::labels::{by_head, preference};
 use crate::fit::folds::FitData;

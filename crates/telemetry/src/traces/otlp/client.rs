@@ -1,7 +1,7 @@
 //! Sends exports over HTTP, with the certificate authorities of the system or of the operator.
 //!
-//! The exporter has a thread of its own and waits on it, so a small runtime there drives the connection. A connection is made
-//! for each export, every few seconds: a kept one may be closed by the collector just as it is used again.
+//! The exporter has a thread of its own and waits on it, so a small runtime there drives the connection. A connection
+//! is made for each export, every few seconds: a kept one may be closed by the collector just as it is used again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

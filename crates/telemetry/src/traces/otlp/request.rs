@@ -1,7 +1,8 @@
 //! The spans of one request.
 //!
 //! Attributes are those of OpenTelemetry's semantic conventions (HTTP, and generative AI as of 1.39) and our own under
-//! `pointsman.`. The model and provider that a span names are the configuration's; what the client wrote as `model` is not sent.
+//! `pointsman.`. The model and provider that a span names are the configuration's; what the client wrote as `model` is
+//! not sent.
 
 use std::fmt;
 use std::time::SystemTime;

@@ -1,8 +1,8 @@
 //! A search whose time has a bound: it gives up on texts that were made to cost it.
 //!
 //! The engine writes its table of states while it searches. A few texts, such as `ignore` a thousand times for
-//! `ignore.{0,200}instructions`, ask for a new state at nearly every byte; after [`MAX_CLEARS`] full tables in one request it
-//! ends. What earlier requests filled does not count.
+//! `ignore.{0,200}instructions`, ask for a new state at nearly every byte; after [`MAX_CLEARS`] full tables in one
+//! request it ends. What earlier requests filled does not count.
 
 use std::panic::{RefUnwindSafe, UnwindSafe};
 

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 /// in `_emphasis_`.
 const BESIDE: &str = r"[\W_\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]";
 
-/// Code points of scripts that do not set words apart, or hang particles onto them: a word of theirs is found within others.
+/// Code points of scripts that do not set words apart, or hang particles onto them: a word of theirs is found within
+/// others.
 const RUNNING: [(u32, u32); 11] = [
     (0x0e00, 0x0fff),   // Thai, Lao, Tibetan
     (0x1000, 0x109f),   // Myanmar
@@ -29,7 +30,8 @@ pub(super) fn anywhere(words: &[String]) -> String {
     pattern
 }
 
-/// Returns the pattern that finds any of `words` whole: one alternative for each combination of ends that are set apart.
+/// Returns the pattern that finds any of `words` whole: one alternative for each combination of ends that are set
+/// apart.
 pub(super) fn whole(words: &[String]) -> String {
     let mut groups: BTreeMap<[bool; 2], Vec<&str>> = BTreeMap::new();
     for word in words.iter().map(|word| word.trim()) {
