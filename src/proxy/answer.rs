@@ -1,26 +1,22 @@
 //! What the client gets: the upstream's answer with the decision on top, or Pointsman's own error.
 
+mod broken_stream;
 mod decision_headers;
 pub(super) mod meter;
 pub(crate) mod rejection;
-
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::{FailToProxy, Session};
 use pingora::{Error, Result};
-use tokio::time::timeout;
 
+use self::broken_stream::break_off;
 use self::decision_headers::decorate;
 use self::rejection::{AnswerShape, Rejection};
 use super::context::RequestContext;
 use super::header_fields;
 use crate::upstream::AttemptFailure;
-
-/// The time that a client may take to read the event that says its stream broke.
-const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// Removes from an upstream's answer what is not for clients, and adds the decision.
 pub(super) fn dress(answer: &mut ResponseHeader, ctx: &RequestContext) -> Result<()> {
@@ -101,20 +97,4 @@ pub(super) async fn fail(session: &mut Session, error: &Error, ctx: &mut Request
     reject(session, ctx, &rejection).await;
     let status = begun(session).map_or_else(|| rejection.status(), |written| written.status);
     FailToProxy { error_code: status.as_u16(), can_reuse_downstream: false }
-}
-
-/// Tells the client of a stream that the upstream broke off, and ends the answer.
-///
-/// The end is a proper one, as it is when a provider itself fails amid a stream: HTTP/1 clients throw away what they
-/// have not read yet when a connection breaks, and h2 (0.4.20, `pop_frame`) what it has not sent yet when a stream is
-/// reset, so that the error event would be lost. What cannot hold such an event stays without an end: it is seen to be
-/// cut.
-async fn break_off(session: &mut Session, ctx: &mut RequestContext, rejection: &Rejection) {
-    let Some(written) = begun(session) else { return };
-    if matches!(rejection, Rejection::ClientGone) || written.headers.contains_key(header::CONTENT_LENGTH) {
-        return;
-    }
-    let Some(words) = ctx.meter.as_mut().and_then(|meter| meter.break_off(rejection)) else { return };
-    // A client that left, or does not read, is told nothing.
-    let _ = timeout(LAST_WORD, session.write_response_body(Some(words), true)).await;
 }

@@ -10,8 +10,8 @@ use super::answer::rejection::RejectionCode;
 use super::attempt::UpstreamAttempts;
 use super::clock::RequestClock;
 use super::downstream::admission::BodyReservation;
-use super::downstream::clients::ClientUse;
 use super::downstream::drain::OpenRequest;
+use crate::proxy::downstream::client_use::ClientUse;
 use crate::router::{Routing, Verdict};
 use crate::snapshot::Snapshot;
 

@@ -3,7 +3,7 @@
 //! Owns what is open (connections, requests, memory of bodies) and knows nothing of upstreams.
 
 pub(super) mod admission;
-pub(super) mod clients;
+pub(super) mod client_use;
 pub(super) mod connection;
 mod decode;
 pub(super) mod drain;

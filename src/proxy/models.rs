@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::answer::rejection::{AnswerShape, Rejection};
 use super::context::RequestContext;
-use super::downstream::clients;
 use super::pass_through::default_provider;
+use crate::proxy::downstream::client_use;
 
 const PATH: &str = "/v1/models";
 
@@ -58,7 +58,7 @@ pub(super) fn answer(header: &RequestHeader, ctx: &RequestContext) -> Result<Opt
     let asked = ModelsQuestion::of_path(path).filter(|_| header.method == Method::GET);
     let has_default = default_provider(ctx).is_some();
     let Some(question) = asked.filter(|_| !(has_default && has_none(config))) else { return Ok(None) };
-    let visible = visible(config, |policy| clients::may_use(ctx.client.as_ref(), policy));
+    let visible = visible(config, |policy| client_use::may_use(ctx.client.as_ref(), policy));
     match (question.answer(&visible, AnswerShape::of(path, &header.headers)), question) {
         (None, ModelsQuestion::One(model)) if !has_default => Err(not_found(config, &model)),
         (answer, _) => Ok(answer),

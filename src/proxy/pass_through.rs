@@ -9,9 +9,9 @@ use pointsman_core::prompt::Dialect;
 
 use super::answer::rejection::Rejection;
 use super::context::RequestContext;
-use super::downstream::clients;
 use super::plan::{RouterQuestion, debit, keep};
 use super::{Proxy, models};
+use crate::proxy::downstream::client_use;
 use crate::router::Verdict;
 use crate::upstream::Provider;
 
@@ -24,7 +24,7 @@ pub(super) fn pass_unread(
     dialect: Option<Dialect>,
     ctx: &mut RequestContext,
 ) -> Result<(), Rejection> {
-    if !clients::may_use(ctx.client.as_ref(), None) {
+    if !client_use::may_use(ctx.client.as_ref(), None) {
         return Err(Rejection::NotAllowed);
     }
     let provider = default_provider(ctx).ok_or_else(|| unreadable(header, dialect))?;

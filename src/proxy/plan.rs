@@ -17,11 +17,11 @@ use super::answer::rejection::Rejection;
 use super::attempt::original::OriginalBody;
 use super::context::RequestContext;
 use super::downstream::admission::BodyReservation;
-use super::downstream::clients::ClientUse;
 use super::downstream::intake;
 use super::record::{feedback, traced};
 use super::{Proxy, models, pass_through};
 use crate::clients::Client;
+use crate::proxy::downstream::client_use::ClientUse;
 use crate::router::{self, IncomingRequest, JudgeMode, Router, Routing, Verdict, header_text};
 use crate::snapshot::Snapshot;
 

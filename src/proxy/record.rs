@@ -4,7 +4,7 @@
 
 mod account;
 mod attempts;
-mod decided;
+mod decision_line;
 pub(crate) mod feedback;
 mod request_ids;
 pub(super) mod traced;

@@ -12,12 +12,13 @@ use pointsman_telemetry::metrics::ClientOutcome;
 use pointsman_telemetry::{AccessLine, BrokenStream, TokenDirection};
 use tokio::time::Instant;
 
-use super::decided::{self, RequestTotals};
 use super::{Recorder, traced};
 use crate::proxy::answer::begun;
 use crate::proxy::answer::meter::AnswerMeter;
 use crate::proxy::answer::rejection::RejectionCode;
 use crate::proxy::context::RequestContext;
+use crate::proxy::record::decision_line;
+use crate::proxy::record::decision_line::RequestTotals;
 use crate::router::{Routing, Verdict};
 
 impl Recorder {
@@ -50,7 +51,7 @@ impl Recorder {
         let over = RequestTotals { status, usage, cost, baseline, duration };
         write_access_line(session, ctx, over);
         traced::ended(ctx, status, usage, cost);
-        decided::log(ctx, over);
+        decision_line::log(ctx, over);
     }
 }
 

@@ -1,4 +1,10 @@
-//! The APIs whose request bodies can be read, and the paths that they are spoken on.
+//! The APIs whose request bodies can be read, the paths that they are spoken on, and the grammar of each.
+
+pub(super) mod chat;
+pub(super) mod completions;
+pub(super) mod embeddings;
+pub(super) mod messages;
+pub(super) mod responses;
 
 /// An API whose request bodies can be read into a [`Prompt`](super::Prompt).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use super::dialect::Dialect;
 use super::envelope::Envelopes;
 use super::parse_error::ParseError;
-use super::{Prompt, chat, completions, draft, embeddings, messages, responses};
+use crate::prompt::dialect::{chat, completions, embeddings, messages, responses};
+use crate::prompt::{Prompt, draft};
 
 impl<'b> Prompt<'b> {
     /// Reads `body` as a request of `dialect`.

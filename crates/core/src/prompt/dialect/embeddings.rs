@@ -3,13 +3,13 @@
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess};
 
-use super::draft::{PromptDraft, RequestKey};
-use super::tolerant::Tolerant;
+use crate::prompt::draft::{PromptDraft, RequestKey};
+use crate::prompt::tolerant::Tolerant;
 
 /// The top-level keys of `POST /v1/embeddings`.
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
-pub(super) enum EmbeddingsRequestKey {
+pub(in crate::prompt) enum EmbeddingsRequestKey {
     Model,
     Input,
     #[serde(other)]
