@@ -1,7 +1,7 @@
 """The scope of a bundle: which n-grams its training saw, and which languages and scripts it says that it does well in.
 
-`crates/classifier/src/scoring/scope.rs` reads both. A text whose n-grams are strange, in a language or script that is not
-declared, makes strategies abstain instead of taking silence for `simple`.
+`crates/classifier/src/scoring/scope.rs` reads both. A text whose n-grams are strange, in a language or script that is
+not declared, makes strategies abstain instead of taking silence for `simple`.
 """
 
 import argparse

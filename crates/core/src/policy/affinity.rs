@@ -1,7 +1,8 @@
 //! Affinity: requests that belong together stay with one model.
 //!
 //! The pin of a conversation is a signal like any other; whoever keeps the pins is told by the decision what to
-//! remember. A rule, a client's own choice and the kill switch are stronger than a pin, and so are the constraints.
+//! remember (the gateway, `router::affinity`; `prompt::conversation_key` says which requests belong together). A rule,
+//! a client's own choice and the kill switch are stronger than a pin, and so are the constraints.
 
 use super::constraints::PolicyModels;
 use super::decision::{DecisionMaker, ModelChoice, PinOutcome, PinTrace, Reason};

@@ -1,4 +1,5 @@
-//! The closed loop: where a threshold must stand so that a target is held.
+//! The closed loop: where a threshold must stand so that a target is held. The gateway runs it
+//! (`router::control_loops`), freezes it on drift, and shares it between replicas.
 //!
 //! Feed-forward and feedback. The threshold is the quantile of an exponentially weighted histogram of the scores at
 //! which the wanted share lies above it, less what rules, pins and constraints send to the strong models anyway. What
