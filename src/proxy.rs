@@ -15,9 +15,10 @@
 //! upstream_peer            an address of the chosen provider        attempt::forward
 //! upstream_request_filter  path, host, credential, Content-Length   attempt::{forward, body_adapter}, answer::headers
 //! request_body_filter      Pingora sends the rewritten body
-//! upstream_response_filter the answer has started                   attempt::fallback, answer::meter
+//! upstream_response_filter the answer has started: it is held       attempt::fallback, answer::meter
 //! response_filter          decision headers, not the account's      answer, answer::headers
-//! response_body_filter     usage and pace of the answer             answer::meter
+//! response_body_filter     something real has come: it goes out     answer::meter, attempt::body_adapter
+//!                          usage and pace of the answer             answer::meter
 //! fail_to_proxy            what failed becomes a Rejection          answer, answer::rejection
 //! logging                  request metrics, one access line         record::account
 //!                          the spans of its trace                   record::traced
@@ -44,18 +45,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::Version;
+use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
+use pointsman_core::usage::OpeningVerdict;
 use pointsman_telemetry::Metrics;
 
 use self::answer::meter::AnswerMeter;
 pub(crate) use self::answer::rejection;
 use self::answer::rejection::Rejection;
 use self::attempt::fallback::{self, RetryLedger};
-use self::attempt::forward;
+use self::attempt::{context_length, forward};
 pub use self::context::RequestContext;
 use self::downstream::admission::Admission;
 use self::downstream::drain::OpenRequests;
@@ -65,7 +67,7 @@ pub(crate) use self::record::feedback;
 use self::record::{Recorder, RequestIds, traced};
 pub(crate) use self::server::{BindError, DrainState, Listeners, RunningProxy, TakeOverError};
 use crate::router::Router;
-use crate::upstream::{AttemptFailure, CONTEXT_LENGTH, SILENT};
+use crate::upstream::{AttemptFailure, CONTEXT_LENGTH, ERROR_IN_ANSWER, SILENT};
 
 /// The proxy: give it to a Pingora service, or let `proxy::Listeners` serve it.
 pub struct Proxy {
@@ -92,6 +94,57 @@ impl Proxy {
             open: Arc::default(),
             admission,
         }
+    }
+}
+
+impl Proxy {
+    /// Says what follows on an answer with a status that may be tried elsewhere: another attempt, or none; `None` where
+    /// the answer is the client's.
+    fn after_status(&self, session: &mut Session, ctx: &mut RequestContext, status: StatusCode) -> Option<bool> {
+        let code = status.as_u16();
+        let failure = AttemptFailure::Status(code);
+        let is_refused = ctx.attempts.is_refused_by_fallback(failure);
+        if !is_refused && !fallback::is_retried(code, &ctx.snapshot.config.retry) {
+            return None;
+        }
+        let again = ctx.attempts.can_resend(session) && ctx.attempts.try_again(failure, &self.retries);
+        (again || is_refused).then_some(again)
+    }
+
+    /// Takes the verdict on the opening of an answer: lets it out, or fails the attempt, of which the client has seen
+    /// nothing.
+    fn opened(&self, ctx: &mut RequestContext, verdict: OpeningVerdict) -> Result<()> {
+        match verdict {
+            OpeningVerdict::Open => {}
+            OpeningVerdict::Begun => {
+                ctx.attempts.adapter.release();
+                self.recorder.attempt_answered(ctx, StatusCode::OK);
+                self.recorder.answer_began(ctx, StatusCode::OK);
+            }
+            OpeningVerdict::Error(error) => {
+                ctx.attempts.answer_error = Some(*error);
+                return Err(Error::explain(ERROR_IN_ANSWER, "the answer is an error").into_up());
+            }
+            OpeningVerdict::Empty => {
+                return Err(Error::explain(ErrorType::ConnectionClosed, "the answer has nothing in it").into_up());
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts an attempt whose answer was an error although its status was good; returns whether another one follows.
+    fn after_error_in_answer(&self, ctx: &mut RequestContext) -> bool {
+        let Some(error) = &ctx.attempts.answer_error else { return false };
+        let (status, is_too_long) = (error.status(), context_length::is_said_by(error));
+        ctx.meter = None;
+        self.recorder.attempt_answered(ctx, StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY));
+        if is_too_long {
+            return ctx.attempts.widen(&self.retries);
+        }
+        let failure = AttemptFailure::Status(status);
+        let is_tried =
+            fallback::is_retried(status, &ctx.snapshot.config.retry) || ctx.attempts.is_refused_by_fallback(failure);
+        is_tried && ctx.attempts.try_again(failure, &self.retries)
     }
 }
 
@@ -138,6 +191,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<Box<HttpPeer>> {
+        ctx.attempts.pause().await;
         ctx.attempts.begin();
         traced::attempted(session.req_header(), ctx);
         let peer = ctx.attempts.pick_peer().await;
@@ -205,20 +259,21 @@ impl ProxyHttp for Proxy {
             return Ok(());
         }
         let status = upstream.status;
-        self.recorder.attempt_answered(ctx, status);
-        ctx.attempts.heed_retry_after(status, &upstream.headers);
-        if fallback::is_retried(status, &ctx.snapshot.config.retry)
-            && ctx.attempts.can_resend(session)
-            && ctx.attempts.try_again(AttemptFailure::Status(status.as_u16()), &self.retries)
-        {
-            let mut error = Error::new(ErrorType::HTTPStatus(status.as_u16())).into_up();
-            error.set_retry(true);
-            return Err(error);
-        }
-        self.recorder.remember_beginning(ctx, status);
-        self.recorder.first_byte_arrived(ctx);
+        ctx.attempts.note_wait(&upstream.headers);
         let path = session.req_header().uri.path();
         ctx.meter = AnswerMeter::begin(upstream, path, ctx.attempts.body.usage_event());
+        let is_read = ctx.attempts.body.bytes().is_some();
+        if is_read && ctx.meter.as_mut().is_some_and(AnswerMeter::read_opening) {
+            ctx.attempts.hold_answer(session); // see `opened`
+            return Ok(());
+        }
+        self.recorder.attempt_answered(ctx, status);
+        if let Some(again) = self.after_status(session, ctx, status) {
+            let mut error = Error::new(ErrorType::HTTPStatus(status.as_u16())).into_up();
+            error.set_retry(again);
+            return Err(error);
+        }
+        self.recorder.answer_began(ctx, status);
         let is_stream = ctx.meter.as_ref().is_some_and(AnswerMeter::is_stream);
         ctx.attempts.watch_answer(session, status, is_stream);
         Ok(())
@@ -231,6 +286,9 @@ impl ProxyHttp for Proxy {
         end_of_stream: bool,
         ctx: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
+        if let Some(verdict) = ctx.meter.as_mut().and_then(|meter| meter.open(body.as_ref(), end_of_stream)) {
+            self.opened(ctx, verdict)?;
+        }
         let gap = ctx.meter.as_mut().and_then(|meter| meter.pass(body, end_of_stream));
         if let Some(gap) = gap {
             self.metrics.chunk_followed(ctx.attempts.model(), gap);
@@ -262,6 +320,11 @@ impl ProxyHttp for Proxy {
             return error; // `upstream_response_filter` has decided
         }
         let error = if *error.etype() == SILENT { error.into_up() } else { error };
+        if *error.etype() == ERROR_IN_ANSWER {
+            let mut error = error;
+            error.set_retry(self.after_error_in_answer(ctx));
+            return error;
+        }
         if *error.etype() == CONTEXT_LENGTH {
             let mut error = error;
             ctx.clock.answer_withdrawn();
@@ -274,6 +337,7 @@ impl ProxyHttp for Proxy {
             self.recorder.attempt_broke(ctx, &error);
             return error;
         }
+        ctx.meter = None; // of an answer that the client has seen nothing of
         // A kept connection that turns out to be closed says nothing about the upstream: the same one is asked again.
         let is_stale = reused && matches!(error.retry, RetryType::ReusedOnly | RetryType::Decided(true));
         let again = if is_stale {

@@ -29,7 +29,7 @@ pub(crate) use address::BaseUrl;
 pub(crate) use connect::{CallError, ProviderAnswer, ProviderCall, ProviderCaller};
 pub(crate) use credential::UpstreamCredential;
 pub(crate) use deployment::Deployment;
-pub(crate) use failure::{AttemptFailure, CONTEXT_LENGTH, CUT_OFF, PROVIDER_BUSY, SILENT};
+pub(crate) use failure::{AttemptFailure, CONTEXT_LENGTH, CUT_OFF, ERROR_IN_ANSWER, PROVIDER_BUSY, SILENT};
 pub(crate) use lease::{NoPeerError, PeerLease, PeerOutcome};
 pub(crate) use peer::{Peer, PeerId};
 use pointsman_core::config::{Config, ConfigProblem, KeyPath, Name};

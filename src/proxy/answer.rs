@@ -1,6 +1,7 @@
 //! What the client gets: the upstream's answer with the decision on top, or Pointsman's own error.
 
 mod broken_stream;
+mod client_loop;
 mod decision_headers;
 pub(super) mod meter;
 pub(crate) mod rejection;
@@ -9,14 +10,15 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::{FailToProxy, Session};
-use pingora::{Error, Result};
+use pingora::{Error, ErrorType, Result};
 
 use self::broken_stream::break_off;
 use self::decision_headers::decorate;
 use self::rejection::{AnswerShape, Rejection};
+use super::attempt::earlier_failure::is_refusal;
 use super::context::RequestContext;
 use super::header_fields;
-use crate::upstream::AttemptFailure;
+use crate::upstream::{AttemptFailure, ERROR_IN_ANSWER};
 
 /// Removes from an upstream's answer what is not for clients, and adds the decision.
 pub(super) fn dress(answer: &mut ResponseHeader, ctx: &RequestContext) -> Result<()> {
@@ -29,6 +31,9 @@ pub(super) fn dress(answer: &mut ResponseHeader, ctx: &RequestContext) -> Result
             header_fields::relocate(fields, &provider.base);
         }
         header_fields::rename_upstream_id(fields, &ctx.request_id);
+        if status.is_client_error() || status.is_server_error() {
+            client_loop::fit_error(fields, ctx, status);
+        }
         decorate(fields, ctx)
     })
 }
@@ -84,15 +89,25 @@ async fn write(session: &mut Session, ctx: &RequestContext, rejection: &Rejectio
     let request = session.req_header();
     let body = rejection.body(AnswerShape::of(request.uri.path(), &request.headers));
     let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let retry_after = rejection.retry_after().map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds)));
-    send(session, ctx, rejection.status(), [no_store].into_iter().chain(retry_after), body).await
+    let most = ctx.snapshot.config.retry.max_retry_after.0.as_secs().max(1);
+    let retry_after = rejection.retry_after().map(|wait| (header::RETRY_AFTER, HeaderValue::from(wait.min(most))));
+    let should_retry = client_loop::should_retry(ctx, rejection).map(|word| (client_loop::SHOULD_RETRY, word));
+    let status = client_loop::status_for(&request.headers, rejection.status());
+    send(session, ctx, status, [no_store].into_iter().chain(retry_after).chain(should_retry), body).await
 }
 
 /// Turns what Pingora says went wrong into an answer.
 pub(super) async fn fail(session: &mut Session, error: &Error, ctx: &mut RequestContext) -> FailToProxy {
     let provider = ctx.attempts.provider().map(|provider| provider.name.clone());
-    let failure = AttemptFailure::of(error);
-    let rejection = provider.map_or(Rejection::Internal, |provider| Rejection::of_attempt(failure, provider));
+    let said = ctx.attempts.answer_error.take().filter(|_| *error.etype() == ERROR_IN_ANSWER);
+    let is_refused = matches!(error.etype(), ErrorType::HTTPStatus(_))
+        || said.as_ref().is_some_and(|said| is_refusal(said.status()));
+    let rejection = match (provider, ctx.attempts.earlier(), said) {
+        (None, ..) => Rejection::Internal,
+        (_, Some(earlier), _) if is_refused => Rejection::of_earlier(earlier), // by a fallback
+        (Some(provider), _, Some(said)) => Rejection::of_answer(said, provider),
+        (Some(provider), ..) => Rejection::of_attempt(AttemptFailure::of(error), provider),
+    };
     break_off(session, ctx, &rejection).await;
     reject(session, ctx, &rejection).await;
     let status = begun(session).map_or_else(|| rejection.status(), |written| written.status);

@@ -5,7 +5,8 @@
 
 mod alternatives;
 pub(super) mod body_adapter;
-mod context_length;
+pub(super) mod context_length;
+pub(super) mod earlier_failure;
 pub(super) mod fallback;
 pub(super) mod forward;
 pub(super) mod original;
@@ -17,15 +18,17 @@ use std::time::Duration;
 
 use http::StatusCode;
 use pingora::proxy::Session;
-use pointsman_core::config::{Name, RetryConfig};
+use pointsman_core::config::{Name, RetriedTimeouts, RetryConfig};
+use pointsman_core::usage::AnswerError;
 use tokio::time::Instant;
 
 use self::alternatives::FallbackModels;
 use self::body_adapter::SessionSwap;
-use self::original::AttemptBody;
+use self::earlier_failure::EarlierFailure;
+use self::original::{AnswerKind, AttemptBody};
 use super::downstream::drain::CutSignal;
 use crate::router::Routing;
-use crate::upstream::{Deployment, PeerId, PeerLease, PeerOutcome, Provider, Upstreams};
+use crate::upstream::{AttemptFailure, Deployment, PeerId, PeerLease, PeerOutcome, Provider, Upstreams};
 
 /// Tries that Pingora is allowed in all; `retry.max_attempts` is at most 16, and each may meet a closed connection
 /// first.
@@ -45,8 +48,14 @@ pub(super) struct UpstreamAttempts {
     count: u32,
     /// The start of the last attempt.
     started: Instant,
-    /// True when earlier attempts left this one less time than its provider may take: silence is no fault then.
-    is_hurried: bool,
+    /// The pause before the next attempt.
+    pause: Duration,
+    /// The failure of the first model that was asked, once another one is.
+    earlier: Option<EarlierFailure>,
+    /// The error that the current attempt's answer turned out to be.
+    pub(super) answer_error: Option<AnswerError>,
+    /// The wait that the answer that is held back asks for, should it turn out to be an error.
+    told_to_wait: Option<Duration>,
     /// True while the current attempt speaks HTTP/2 to the upstream.
     pub(super) upstream_is_h2: bool,
     /// The body to send, when it was read; otherwise Pingora streams the client's.
@@ -72,6 +81,10 @@ struct RetryLimit {
     time: Duration,
     /// The start of that time: a client's slow upload is no upstream's fault.
     since: Instant,
+    /// The mean of the first pause.
+    pause: Duration,
+    /// The requests that may be sent again after an upstream took them and stayed silent.
+    after_timeout: RetriedTimeouts,
 }
 
 impl UpstreamAttempts {
@@ -85,12 +98,21 @@ impl UpstreamAttempts {
             tried: Vec::new(),
             count: 0,
             started: now,
-            is_hurried: false,
+            pause: Duration::ZERO,
+            earlier: None,
+            answer_error: None,
+            told_to_wait: None,
             upstream_is_h2: false,
             body: AttemptBody::default(),
             adapter: SessionSwap::new(cut),
             alternatives: FallbackModels::default(),
-            limit: RetryLimit { attempts: retry.max_attempts, time: retry.deadline.0, since: now },
+            limit: RetryLimit {
+                attempts: retry.max_attempts,
+                time: retry.deadline.0,
+                since: now,
+                pause: retry.pause.0,
+                after_timeout: retry.after_timeout,
+            },
         }
     }
 
@@ -151,10 +173,8 @@ impl UpstreamAttempts {
     pub(super) fn install_body(&mut self, session: &mut Session) {
         let Some(body) = self.body.bytes().cloned() else { return };
         let Some(timeouts) = self.provider().map(|provider| provider.timeouts) else { return };
-        let left = self.time_left();
-        self.is_hurried = self.count > 1 && left < timeouts.first_byte.0;
-        let total = timeouts.total.map(|total| total.0);
-        self.adapter.install(session, body, timeouts.first_byte.0.min(left), total);
+        let Some(wait) = self.provider().map(|provider| self.wait_for(provider)) else { return };
+        self.adapter.install(session, body, wait, timeouts.total.map(|total| total.0));
     }
 
     /// Watches over the answer that has just begun: over its pauses and its end, or, where it may say that the prompt
@@ -163,9 +183,13 @@ impl UpstreamAttempts {
         if status == StatusCode::BAD_REQUEST && self.may_try_again() && self.has_larger_window() {
             self.adapter.withhold(session);
         } else if self.body.bytes().is_some() {
-            let idle = self.provider().and_then(|provider| forward::shorter_idle(provider));
-            self.adapter.watch(session, idle, is_stream);
+            self.adapter.watch(session, self.shorter_idle(), is_stream);
         }
+    }
+
+    /// Keeps the answer that has just begun from the client until it has shown that it is one, and watches over it.
+    pub(super) fn hold_answer(&mut self, session: &mut Session) {
+        self.adapter.hold(session, self.shorter_idle());
     }
 
     /// Returns whether another attempt could send the whole body: what was passed on unread is gone.
@@ -191,9 +215,15 @@ impl UpstreamAttempts {
         }
     }
 
-    /// Returns whether the attempt had less time than its provider may take.
-    pub(super) const fn is_hurried(&self) -> bool {
-        self.is_hurried
+    /// Returns what the peer's breaker is to be told of a failure: silence where a whole answer is due says less than
+    /// where a stream is.
+    pub(super) fn peer_outcome(&self, failure: AttemptFailure) -> PeerOutcome {
+        match (failure, self.body.asks_for()) {
+            (AttemptFailure::Timeout, kind) if kind != Some(AnswerKind::Stream) => {
+                PeerOutcome::SlowAnswer { waited: self.started.elapsed() }
+            }
+            _ => failure.peer_outcome(),
+        }
     }
 
     /// Remembers how long the model took to begin a successful answer.

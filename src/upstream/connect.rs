@@ -60,9 +60,10 @@ pub(crate) enum CallError {
 }
 
 impl Provider {
-    /// Returns how Pingora is to connect to `address`, one of its own.
+    /// Returns how Pingora is to connect to `address`, one of its own, for a request whose answer may take `wait` to
+    /// begin.
     #[must_use]
-    pub(crate) fn http_peer(&self, address: SocketAddr) -> HttpPeer {
+    pub(crate) fn http_peer(&self, address: SocketAddr, wait: Duration) -> HttpPeer {
         let timeouts = self.timeouts;
         let sni = self.tls.sni.as_ref().unwrap_or(&self.base.address.host);
         let mut peer = HttpPeer::new(address, self.base.tls, sni.clone());
@@ -71,7 +72,7 @@ impl Provider {
         options.connection_timeout = Some(timeouts.connect.0);
         options.total_connection_timeout = Some(timeouts.connect.0);
         // Pingora has one timeout for every read. The body adapter keeps the shorter one of the two.
-        options.read_timeout = Some(timeouts.idle.0.max(timeouts.first_byte.0));
+        options.read_timeout = Some(timeouts.idle.0.max(wait));
         options.write_timeout = Some(timeouts.first_byte.0);
         options.idle_timeout = Some(KEEP_IDLE);
         options.verify_cert = self.tls.verify;

@@ -18,6 +18,9 @@ pub(crate) const PROVIDER_BUSY: ErrorType = ErrorType::Custom("ProviderBusy");
 /// The error type of an attempt whose model has too small a window for the prompt.
 pub(crate) const CONTEXT_LENGTH: ErrorType = ErrorType::Custom("ContextLengthExceeded");
 
+/// The error type of an attempt whose answer is an error although its status is good.
+pub(crate) const ERROR_IN_ANSWER: ErrorType = ErrorType::Custom("ErrorInAnswer");
+
 /// The error type of a request that outstayed a shutdown's drain.
 pub(crate) const CUT_OFF: ErrorType = ErrorType::Custom("CutOff");
 
@@ -28,7 +31,9 @@ pub(crate) enum AttemptFailure {
     Connect,
     /// No connection, or no end of its TLS handshake, within `timeouts.connect`.
     ConnectTimeout,
-    /// A connection, and then silence for longer than the provider's other timeouts allow.
+    /// A connection that took the request no further, for longer than the provider's timeouts allow.
+    SendTimeout,
+    /// A request that was sent, and then silence for longer than the provider's timeouts allow.
     Timeout,
     /// A connection that broke, or spoke no HTTP.
     Broken,
@@ -59,6 +64,7 @@ impl AttemptFailure {
             (etype, _) if *etype == SILENT => Self::Timeout,
             (etype, _) if *etype == PROVIDER_BUSY => Self::Busy,
             (etype, _) if *etype == CONTEXT_LENGTH => Self::ContextLength,
+            (etype, _) if *etype == ERROR_IN_ANSWER => Self::Status(502),
             (etype, _) if *etype == CUT_OFF => Self::CutOff,
             (_, ErrorSource::Downstream) => Self::ClientGone,
             (ConnectTimedout | TLSHandshakeTimedout, _) => Self::ConnectTimeout,
@@ -67,7 +73,8 @@ impl AttemptFailure {
                 | TLSHandshakeFailure | TLSWantX509Lookup | InvalidCert,
                 _,
             ) => Self::Connect,
-            (ReadTimedout | WriteTimedout, _) => Self::Timeout,
+            (WriteTimedout, _) => Self::SendTimeout,
+            (ReadTimedout, _) => Self::Timeout,
             (_, ErrorSource::Internal) | (InternalError, ErrorSource::Unset) => Self::Internal,
             _ => Self::Broken,
         }
@@ -79,7 +86,7 @@ impl AttemptFailure {
         match self {
             Self::Connect => AttemptOutcome::ConnectFailed,
             Self::ConnectTimeout => AttemptOutcome::ConnectTimeout,
-            Self::Timeout => AttemptOutcome::Timeout,
+            Self::SendTimeout | Self::Timeout => AttemptOutcome::Timeout,
             Self::Broken => AttemptOutcome::Broken,
             Self::Status(status) => AttemptOutcome::of_status(status),
             Self::ContextLength => AttemptOutcome::ClientError,
@@ -96,7 +103,7 @@ impl AttemptFailure {
         Some(match self {
             Self::Connect => "connect",
             Self::ConnectTimeout => "connect_timeout",
-            Self::Timeout => "timeout",
+            Self::SendTimeout | Self::Timeout => "timeout",
             Self::Broken => "broken",
             Self::Status(408) => "status_408",
             Self::Status(429) => "status_429",
@@ -113,7 +120,7 @@ impl AttemptFailure {
     pub(crate) const fn peer_outcome(self) -> PeerOutcome {
         match self {
             Self::Connect | Self::ConnectTimeout => PeerOutcome::ConnectFailed,
-            Self::Timeout => PeerOutcome::Timeout,
+            Self::SendTimeout | Self::Timeout => PeerOutcome::Timeout,
             Self::Broken => PeerOutcome::Broken,
             Self::Status(status) => PeerOutcome::Answered(status),
             Self::ContextLength => PeerOutcome::Answered(400),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use pointsman_core::config::PeerBreaker;
 use pointsman_telemetry::ProviderMetrics;
@@ -10,6 +11,9 @@ use pointsman_telemetry::ProviderMetrics;
 use super::breaker::BreakerTicket;
 use super::peer::{Peer, PeerId};
 use super::resolver::ResolveError;
+
+/// The time for which an answer of the peer's to another request vouches for it, beside the wait for a slow one.
+const GRACE: Duration = Duration::from_secs(60);
 
 /// An address to connect to now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +42,11 @@ pub(crate) enum PeerOutcome {
     ConnectFailed,
     /// The peer was silent for too long.
     Timeout,
+    /// The peer did not give the whole of an answer that takes as long as the model writes.
+    SlowAnswer {
+        /// The time that the peer had.
+        waited: Duration,
+    },
     /// The connection broke, before the answer or within it.
     Broken,
     /// An end that says nothing about the peer: the client left, or a reused connection had been closed meanwhile.
@@ -111,12 +120,20 @@ impl PeerHold {
         // The first report gives a trial's place back.
         let ticket = BreakerTicket { trial: self.ticket.trial && is_first, ..self.ticket };
         match outcome {
+            // Slow is not broken: whoever answers others meanwhile is well.
+            PeerOutcome::SlowAnswer { waited } if self.peer.has_answered_within(waited + GRACE) => {
+                if is_first {
+                    self.peer.cancelled(ticket);
+                }
+            }
             PeerOutcome::Answered(..500) if is_first => self.peer.succeeded(ticket, &self.breaker),
             PeerOutcome::Cancelled if is_first => self.peer.cancelled(ticket),
             PeerOutcome::Answered(..500) | PeerOutcome::Cancelled => {}
-            PeerOutcome::Answered(_) | PeerOutcome::ConnectFailed | PeerOutcome::Timeout | PeerOutcome::Broken => {
-                self.peer.failed(ticket, &self.breaker);
-            }
+            PeerOutcome::Answered(_)
+            | PeerOutcome::ConnectFailed
+            | PeerOutcome::Timeout
+            | PeerOutcome::SlowAnswer { .. }
+            | PeerOutcome::Broken => self.peer.failed(ticket, &self.breaker),
         }
     }
 }

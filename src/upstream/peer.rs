@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::address::HostPort;
 use super::breaker::{BreakerTicket, CircuitBreaker};
+use super::clock::EPOCH;
 use super::resolver::{PeerResolver, ResolveError};
 
 /// Tells a peer apart from every other of this process, those of other providers included.
@@ -35,6 +36,8 @@ pub(crate) struct Peer {
     breaker: Mutex<CircuitBreaker>,
     /// Twice the breaker's epoch, and one more while the breaker is closed.
     phase: AtomicU64,
+    /// Milliseconds of the process's clock, and one more, at which it last answered; 0 while it has not.
+    answered_at: AtomicU64,
     metrics: PeerMetrics,
 }
 
@@ -66,6 +69,7 @@ impl Peer {
             checks: Mutex::default(),
             down: AtomicBool::new(false),
             phase: AtomicU64::new(phase(&breaker)),
+            answered_at: AtomicU64::new(0),
             breaker: Mutex::new(breaker),
             metrics,
         }
@@ -157,7 +161,14 @@ impl Peer {
         self.breaker().force()
     }
 
+    /// Returns whether it answered a request that recently.
+    pub(super) fn has_answered_within(&self, time: Duration) -> bool {
+        let at = self.answered_at.load(Ordering::Relaxed);
+        at > 0 && milliseconds_now().saturating_sub(u128::from(at)) <= time.as_millis()
+    }
+
     pub(super) fn succeeded(&self, ticket: BreakerTicket, settings: &config::PeerBreaker) {
+        self.answered_at.store(u64::try_from(milliseconds_now()).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.change(|breaker| breaker.succeeded(ticket, Instant::now(), settings));
     }
 
@@ -216,6 +227,11 @@ impl Peer {
             tracing::info!(provider = %self.provider, peer = %self.label, "Peer is back");
         }
     }
+}
+
+/// Returns the milliseconds since the process began, counted from 1.
+fn milliseconds_now() -> u128 {
+    EPOCH.elapsed().as_millis() + 1
 }
 
 fn phase(breaker: &CircuitBreaker) -> u64 {

@@ -53,8 +53,8 @@ async fn a_stream_goes_on_through_a_shutdown_to_its_own_end() {
         let small = Origin::answering([Answer::Events(chunks)]).await;
         let gateway = Gateway::start(&Config::new(&small, &small)).await;
         let mut connection = Connection::open(gateway.listen, framing).await;
-        let body = connection.start(framing, CHAT, question("auto", "count")).await.into_body();
         sender.send("data: 1\n\n".into()).await.expect("the origin listens");
+        let body = connection.start(framing, CHAT, question("auto", "count")).await.into_body();
 
         gateway.signal(Signal::TERM);
         until_draining(&gateway).await;
@@ -99,8 +99,8 @@ async fn a_stream_that_outstays_the_drain_ends_with_an_event_that_says_so() {
         let small = Origin::answering([Answer::Events(chunks)]).await;
         let gateway = hasty(&small).await;
         let mut connection = Connection::open(gateway.listen, framing).await;
-        let body = connection.start(framing, CHAT, question("auto", "count")).await.into_body();
         sender.send("data: 1\n\n".into()).await.expect("the origin listens");
+        let body = connection.start(framing, CHAT, question("auto", "count")).await.into_body();
 
         gateway.signal(Signal::TERM);
         let stream = soon("the end", body.collect()).await.expect("a proper end").to_bytes();

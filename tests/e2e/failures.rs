@@ -76,6 +76,7 @@ fn failures() -> Vec<Failure> {
     let drip = Script { says: STREAM.to_owned(), drips: chunk(EVENT) + &chunk(DONE) + "0\r\n\r\n", then: Then::Waits };
     let broken = Seen::Error(502, "upstream_error");
     let whole = begun(&[EVENT, DONE]) + "0\r\n\r\n";
+    let large = CUT_JSON.replace("100", "1000000") + &"7,".repeat(50_000);
     let mut failures = vec![
         failure("refuses", None, Seen::Error(502, "upstream_unreachable"), "connect_failed"),
         failure("resets at once", says("", Then::Resets), broken, "broken"),
@@ -83,8 +84,10 @@ fn failures() -> Vec<Failure> {
         failure("talks garbage", says("\u{16}\u{3}\u{1} what?\r\n\r\n", Then::Waits), broken, "broken"),
         failure("limits", says(LIMITED, Then::Waits), Seen::Own(429, Some("7")), "rate_limited"),
         failure("fails", says(FAILED, Then::Waits), Seen::Own(500, None), "server_error"),
-        failure("resets in its body", says(CUT_JSON, Then::Resets), Seen::Cut, "success"),
-        failure("resets after its header", says(STREAM, Then::Resets), Seen::Broken("", "upstream_error"), "success"),
+        failure("resets in its body", says(CUT_JSON, Then::Resets), broken, "broken"),
+        failure("resets in a large body", says(large, Then::Resets), Seen::Cut, "success"),
+        failure("resets after its header", says(STREAM, Then::Resets), broken, "broken"),
+        failure("resets after a comment", says(begun(&[": hi\n\n"]), Then::Resets), broken, "broken"),
         failure(
             "resets amid its stream",
             says(begun(&[EVENT]), Then::Resets),
@@ -129,7 +132,8 @@ impl Failure {
             None => nobody().await,
         };
         let [first_byte, timeouts] = self.patience;
-        let config = Config { small, first_byte, timeouts, fallback, ..Config::new(frontier, frontier) };
+        let retry = "{after_timeout: always}";
+        let config = Config { small, first_byte, timeouts, fallback, retry, ..Config::new(frontier, frontier) };
         (wire, Gateway::start(&config).await)
     }
 

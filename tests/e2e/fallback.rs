@@ -66,17 +66,118 @@ async fn an_upstream_that_hangs_up_is_passed_over() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_stays_silent_is_passed_over() {
-    let (_release, held) = oneshot::channel();
-    let small = Origin::answering([Answer::Held(held)]).await;
+async fn an_upstream_that_stays_silent_is_passed_over_where_the_operator_says_so() {
+    for retry in ["{after_timeout: always}", "{after_timeout: streams}"] {
+        let (_release, held) = oneshot::channel();
+        let small = Origin::answering([Answer::Held(held)]).await;
+        let frontier = Origin::start().await;
+        let config = Config { first_byte: "100ms", fallback: "[frontier]", retry, ..Config::new(&small, &frontier) };
+        let gateway = Gateway::start(&config).await;
+
+        let reply = chat(gateway.listen, question("auto", "hello").replacen('{', "{\"stream\": true, ", 1)).await;
+
+        assert_eq!((reply.status, &reply.json()["model"]), (StatusCode::OK, &"frontier-1".into()));
+        until_metric(&gateway, &moved("timeout")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_generation_that_timed_out_is_not_generated_again_and_the_client_is_told_so() {
+    for (retry, stream) in [("{}", "true"), ("{}", "false"), ("{after_timeout: streams}", "false")] {
+        let (_release, held) = oneshot::channel();
+        let small = Origin::answering([Answer::Held(held)]).await;
+        let frontier = Origin::start().await;
+        let config = Config { first_byte: "100ms", fallback: "[frontier]", retry, ..Config::new(&small, &frontier) };
+        let gateway = Gateway::start(&config).await;
+        let body = question("auto", "hello").replacen('{', &format!("{{\"stream\": {stream}, "), 1);
+
+        let reply = chat(gateway.listen, body).await;
+
+        assert_eq!((reply.status, reply.error_code()), (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout".into()));
+        assert_eq!(reply.header("x-should-retry"), Some("false"), "{retry}, stream: {stream}");
+        assert!(frontier.take().is_none(), "it was generated again");
+    }
+}
+
+#[tokio::test]
+async fn a_fallback_s_refusal_does_not_hide_that_the_first_model_said_later() {
+    for status in [400, 401, 403, 404, 422] {
+        let small = Origin::answering([failing(StatusCode::TOO_MANY_REQUESTS, vec![("retry-after", "7")])]).await;
+        let frontier = Origin::answering([failing(StatusCode::from_u16(status).expect("a status"), vec![])]).await;
+        let gateway = with_fallback(&small, &frontier).await;
+
+        let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+        assert_eq!((reply.status, reply.error_code()), (StatusCode::TOO_MANY_REQUESTS, "upstream_refused".into()));
+        let wait = reply.header("retry-after").and_then(|wait| wait.parse::<u32>().ok());
+        assert!(wait.is_some_and(|wait| (6..=7).contains(&wait)), "after a {status}: {wait:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wait_is_heeded_in_every_form_and_on_every_failure() {
+    for (status, field, value) in [
+        (429, "retry-after-ms", "30000"),
+        (500, "retry-after", "30"),
+        (503, "retry-after", "20.5"),
+        (529, "retry-after", "30"),
+    ] {
+        let status = StatusCode::from_u16(status).expect("a status");
+        let small = Origin::answering([failing(status, vec![(field, value)])]).await;
+        let frontier = Origin::start().await;
+        let gateway = with_fallback(&small, &frontier).await;
+        chat(gateway.listen, question("auto", "hello")).await;
+        small.next().await;
+
+        let reply = chat(gateway.listen, question("auto", "hello again")).await;
+
+        assert_eq!(reply.header("x-pointsman-attempts"), Some("1"), "{status} {field}: {value}");
+        assert!(small.take().is_none(), "{status} {field}: it was asked again");
+    }
+}
+
+#[tokio::test]
+async fn with_passthrough_one_key_s_limit_is_no_other_key_s() {
+    let limited = failing(StatusCode::TOO_MANY_REQUESTS, vec![("retry-after", "30")]);
+    let small = Origin::answering([limited]).await;
     let frontier = Origin::start().await;
-    let config = Config { first_byte: "100ms", fallback: "[frontier]", ..Config::new(&small, &frontier) };
+    let config = Config { fallback: "[frontier]", credential: "passthrough", ..Config::new(&small, &frontier) };
     let gateway = Gateway::start(&config).await;
+    chat(gateway.listen, question("auto", "hello")).await;
 
-    let reply = chat(gateway.listen, question("auto", "hello")).await;
+    let reply = chat(gateway.listen, question("auto", "hello again")).await;
 
-    assert_eq!((reply.status, &reply.json()["model"]), (StatusCode::OK, &"frontier-1".into()));
-    until_metric(&gateway, &moved("timeout")).await;
+    assert_eq!(&reply.json()["model"], "small-1");
+}
+
+#[tokio::test]
+async fn no_client_is_told_to_wait_longer_than_is_allowed() {
+    for (fields, told) in [
+        (vec![("retry-after", "3600")], "60"),
+        (vec![("retry-after-ms", "3600000")], "60"),
+        (vec![("retry-after", "7")], "7"),
+    ] {
+        let small = Origin::answering([failing(StatusCode::TOO_MANY_REQUESTS, fields)]).await;
+        let gateway = Gateway::start(&Config::new(&small, &small)).await;
+
+        let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+        assert_eq!((reply.header("retry-after"), reply.header("retry-after-ms")), (Some(told), None));
+    }
+}
+
+#[tokio::test]
+async fn a_client_does_not_try_again_what_was_tried_again_here() {
+    let small = Origin::answering([failing(StatusCode::BAD_GATEWAY, vec![])]).await;
+    let frontier = Origin::answering([failing(StatusCode::BAD_GATEWAY, vec![])]).await;
+    let gateway = with_fallback(&small, &frontier).await;
+
+    let used_up = chat(gateway.listen, question("auto", "hello")).await;
+
+    assert_eq!((used_up.status, used_up.header("x-should-retry")), (StatusCode::BAD_GATEWAY, Some("false")));
+    let once = Origin::answering([failing(StatusCode::BAD_GATEWAY, vec![])]).await;
+    let gateway = Gateway::start(&Config::new(&once, &once)).await;
+    assert_eq!(chat(gateway.listen, question("auto", "hello")).await.header("x-should-retry"), None);
 }
 
 #[tokio::test]
@@ -161,17 +262,31 @@ async fn one_attempt_is_one_attempt() {
 }
 
 #[tokio::test]
-async fn the_overall_deadline_bounds_the_wait_for_a_first_byte() {
+async fn the_deadline_bounds_when_attempts_begin_and_cuts_none_short() {
     let (_release, held) = oneshot::channel();
     let small = Origin::answering([Answer::Held(held)]).await;
     let frontier = Origin::start().await;
-    let config = Config { fallback: "[frontier]", retry: "{deadline: 100ms}", ..Config::new(&small, &frontier) };
+    let retry = "{deadline: 100ms, after_timeout: always}";
+    let config = Config { first_byte: "300ms", fallback: "[frontier]", retry, ..Config::new(&small, &frontier) };
     let gateway = Gateway::start(&config).await;
 
     let reply = chat(gateway.listen, question("auto", "hello")).await;
 
     assert_eq!((reply.status, reply.error_code()), (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout".into()));
     assert!(frontier.take().is_none(), "an attempt began after the deadline");
+}
+
+#[tokio::test]
+async fn the_only_attempt_has_the_time_that_its_provider_may_take() {
+    let (release, held) = oneshot::channel();
+    let small = Origin::answering([Answer::Held(held)]).await;
+    let gateway = Gateway::start(&Config { retry: "{deadline: 1ms}", ..Config::new(&small, &small) }).await;
+    let asked = tokio::spawn(chat(gateway.listen, question("auto", "hello")));
+    small.next().await; // the deadline is over
+
+    release.send(()).expect("the origin waits");
+
+    assert_eq!(asked.await.expect("no panic").status, StatusCode::OK);
 }
 
 #[tokio::test]

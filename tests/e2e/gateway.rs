@@ -290,7 +290,7 @@ providers:
   one:
     base_url: {scheme}://{small}/v1
 {one}    credential: {credential}
-    timeouts: {{first_byte: {first_byte}{timeouts}}}
+    timeouts: {{first_byte: {first_byte}, whole: {first_byte}{timeouts}}}
   two:
     base_url: http://{frontier}/prefix/v1
     {frontier_extra}

@@ -33,6 +33,7 @@ mod harness;
 mod headers;
 mod label;
 mod limits;
+mod openings;
 mod passthrough;
 mod pools;
 mod reload;

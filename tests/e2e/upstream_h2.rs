@@ -67,8 +67,8 @@ async fn a_client_that_leaves_a_stream_ends_it_upstream() {
         let frontier = Origin::start().await;
         let gateway = Gateway::start(&h2(&small, &frontier)).await;
         let mut connection = Connection::open(gateway.listen, framing).await;
-        let mut body = connection.start(framing, CHAT, question("auto", "count")).await.into_body();
         sender.send(Bytes::from_static(b"data: 1\n\n")).await.expect("the origin listens");
+        let mut body = connection.start(framing, CHAT, question("auto", "count")).await.into_body();
         soon("the first chunk", body.frame()).await.expect("a frame").expect("no error");
 
         drop((body, connection));
@@ -86,8 +86,8 @@ async fn a_stream_that_pauses_for_too_long_ends_with_an_error_event_and_is_cance
         let config = Config { first_byte: "10m", timeouts: ", idle: 300ms", ..h2(&small, &frontier) };
         let gateway = Gateway::start(&config).await;
         let mut connection = Connection::open(gateway.listen, framing).await;
-        let body = connection.start(framing, CHAT, question("auto", "count")).await.into_body();
         sender.send(Bytes::from_static(b"data: 1\n\n")).await.expect("the origin listens");
+        let body = connection.start(framing, CHAT, question("auto", "count")).await.into_body();
 
         let got = soon("the end", body.collect()).await.expect("a whole stream").to_bytes();
 

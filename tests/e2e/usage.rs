@@ -45,9 +45,10 @@ async fn a_stream_is_counted_timed_and_passed_as_it_came() {
         let (sender, chunks) = mpsc::channel(1);
         let gateway = gateway(Answer::Events(chunks)).await;
         let mut connection = Connection::open(gateway.listen, framing).await;
+        sender.send(CONTENT.into()).await.expect("the origin listens");
         let mut body = connection.start(framing, CHAT, question("auto", "hello")).await.into_body();
         let (first_half, second_half) = USAGE.split_at(70);
-        for (chunks, event) in [(&[CONTENT][..], CONTENT), (&[first_half, second_half], USAGE), (&[DONE], DONE)] {
+        for (chunks, event) in [(&[][..], CONTENT), (&[first_half, second_half], USAGE), (&[DONE], DONE)] {
             for chunk in chunks {
                 sender.send((*chunk).into()).await.expect("the origin listens");
             }
@@ -146,7 +147,7 @@ async fn a_stream_that_had_ended_before_it_was_cut_gets_no_error() {
 
 #[tokio::test]
 async fn an_anthropic_stream_that_is_cut_says_so_as_anthropic_does() {
-    let part = "event: ping\ndata: {\"type\": \"ping\"}\n\n";
+    let part = "event: content_block_start\ndata: {\"type\": \"content_block_start\"}\n\n";
     let origin = Origin::answering([Answer::CutEvents(Bytes::from_static(part.as_bytes()))]).await;
     let config = Config { default_provider: Some("one"), ..Config::new(&origin, &origin) };
     let gateway = Gateway::start(&config).await;
@@ -167,8 +168,8 @@ async fn what_a_client_that_left_has_read_is_counted_and_no_fault_of_the_upstrea
         let (sender, chunks) = mpsc::channel(1);
         let gateway = gateway(Answer::Events(chunks)).await;
         let mut connection = Connection::open(gateway.listen, framing).await;
-        let mut body = connection.start(framing, CHAT, question("auto", "hello")).await.into_body();
         sender.send(CONTENT.into()).await.expect("the origin listens");
+        let mut body = connection.start(framing, CHAT, question("auto", "hello")).await.into_body();
         soon("the first chunk", body.frame()).await.expect("a frame").expect("no error");
 
         drop((body, connection));

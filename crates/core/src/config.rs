@@ -21,6 +21,7 @@ mod promote;
 mod prompt;
 mod provider;
 mod read;
+mod retry;
 mod secret;
 mod source;
 mod store;
@@ -38,7 +39,7 @@ pub use self::classifier::{
     BatchLimits, ClassifierConfig, DeviceChoice, DriftWindow, LexicalCascade, ScoreCacheLimits, ShadowConfig,
 };
 pub use self::decision_log::DecisionLogConfig;
-pub use self::document::{AdminConfig, Config, RetryConfig};
+pub use self::document::{AdminConfig, Config};
 pub use self::edge::{
     ClientConfig, ClientConfigs, ClientKey, ClientModels, ForwardedHeaders, KeyHash, ListenerConfig, ListenerTls,
     Listeners, RateLimit, TrafficLimits, UpgradeConfig,
@@ -53,6 +54,7 @@ pub use self::problem::{ConfigProblem, ConfigProblems, KeyPath, KeyStep, SourceL
 pub use self::promote::PromoteError;
 pub use self::prompt::{EnvelopeConfig, PromptSection};
 pub use self::provider::{KeyHeader, ProviderConfig, ProviderTimeouts};
+pub use self::retry::{RetriedTimeouts, RetryConfig};
 pub use self::secret::{Credential, Secret, SecretSource};
 pub use self::store::{RedisConfig, StoreConfig, StoreUrl};
 pub use self::strategy::{

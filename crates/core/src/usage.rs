@@ -13,6 +13,7 @@ mod anthropic;
 mod counts;
 mod filter;
 mod openai;
+mod opening;
 mod responses;
 mod sample;
 mod scan;
@@ -22,6 +23,7 @@ use serde_json::Value;
 
 use self::counts::ReportedCounts;
 pub use self::filter::{UsageEvent, UsageFilter};
+pub use self::opening::{AnswerError, AnswerOpening, OpeningVerdict};
 use self::sample::AnswerSample;
 use self::scan::{ChoicesState, DocumentScan};
 use self::sse::{EventLines, EventPiece};

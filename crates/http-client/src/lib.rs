@@ -16,5 +16,5 @@ mod tls;
 pub use self::client::{ExchangeLimits, HttpClient};
 pub use self::destination::{Destination, HttpOrigin, HttpVersion, TlsTerms};
 pub use self::error::HttpError;
-pub use self::retry_after::retry_after;
+pub use self::retry_after::{RETRY_AFTER_MS, retry_after};
 pub use self::tls::{CertificateAuthorities, CertificateError, ServerTrust};

@@ -1,14 +1,17 @@
 //! The meter of an answer: measures the answer while it passes, and ends a stream that the upstream cut in the stream's
 //! own shape.
 //!
-//! Nothing waits here: a chunk leaves as it came, see [`UsageFilter`] for the one exception.
+//! Nothing waits here: a chunk leaves as it came, see [`UsageFilter`] for the one exception. The opening is read here
+//! too, and held back by `attempt`.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use pingora::http::ResponseHeader;
-use pointsman_core::usage::{AnswerFormat, AnswerFraming, UsageEvent, UsageFilter, UsageReader};
+use pointsman_core::usage::{
+    AnswerFormat, AnswerFraming, AnswerOpening, OpeningVerdict, UsageEvent, UsageFilter, UsageReader,
+};
 use tokio::time::Instant;
 
 use super::rejection::Rejection;
@@ -18,9 +21,17 @@ pub(in crate::proxy) struct AnswerMeter {
     /// Reads the body; absent when it is compressed, or neither JSON nor a stream of events.
     filter: Option<UsageFilter>,
     framing: Option<AnswerFraming>,
+    /// Reads the opening, until it is known whether an answer follows.
+    opening: Option<AnswerOpening>,
+    /// The moment in which the answer's header came.
+    began: Instant,
     first: Option<Instant>,
     last: Option<Instant>,
 }
+
+/// The longest that the opening of an answer is held back while the provider shows that it lives: whoever is between
+/// the client and us must see the header in time.
+const LONGEST_HOLD: Duration = Duration::from_secs(15);
 
 impl AnswerMeter {
     /// Begins to measure a successful answer to a request for `path`; returns `None` for any other.
@@ -39,7 +50,29 @@ impl AnswerMeter {
         let framing = framing(headers).filter(|_| !is_encoded(headers));
         let reader = framing.map(|framing| UsageReader::new(AnswerFormat::of_path(path), framing));
         let filter = reader.map(|reader| UsageFilter::new(reader, event));
-        Self { filter, framing, first: None, last: None }
+        Self { filter, framing, opening: None, began: Instant::now(), first: None, last: None }
+    }
+
+    /// Reads the opening too, where it can be; returns whether it can.
+    pub(in crate::proxy) fn read_opening(&mut self) -> bool {
+        self.opening = self.framing.map(AnswerOpening::new);
+        self.opening.is_some()
+    }
+
+    /// Reads a chunk of the opening; returns the verdict on it once, when it is known.
+    pub(in crate::proxy) fn open(&mut self, chunk: Option<&Bytes>, end_of_stream: bool) -> Option<OpeningVerdict> {
+        let opening = self.opening.as_mut()?;
+        let mut verdict = opening.push(chunk.map_or(&[], |chunk| &chunk[..]));
+        if end_of_stream {
+            verdict = opening.finish();
+        }
+        let verdict = match verdict {
+            OpeningVerdict::Open if self.began.elapsed() < LONGEST_HOLD => return None,
+            OpeningVerdict::Open => OpeningVerdict::Begun,
+            known => known.clone(),
+        };
+        self.opening = None;
+        Some(verdict)
     }
 
     /// Returns what was read of the body, if it could be.

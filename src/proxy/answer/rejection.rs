@@ -14,11 +14,13 @@ use http::StatusCode;
 use pointsman_core::config::Name;
 use pointsman_core::policy::{Denial, NOT_ALLOWED};
 use pointsman_core::prompt::ParseError;
+use pointsman_core::usage::AnswerError;
 
 pub(crate) use self::code::RejectionCode;
 use self::shape::anthropic_type;
 pub(crate) use self::shape::{AnswerShape, ErrorObject, error_type};
 use crate::clients::RateLimitExceeded;
+use crate::proxy::attempt::earlier_failure::EarlierFailure;
 use crate::upstream::AttemptFailure;
 
 /// Models that a [`Rejection::ModelNotFound`] names at most.
@@ -26,6 +28,9 @@ const MAX_MODELS: usize = 20;
 
 /// Characters of the client's own words that are repeated at most.
 const MAX_ECHO: usize = 64;
+
+/// Characters of a provider's words that are passed on at most.
+const MAX_WORDS: usize = 1000;
 
 /// An error that Pointsman answers a client with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,6 +88,18 @@ pub(crate) enum Rejection {
     UpstreamError {
         /// The provider of the last attempt.
         provider: Name,
+    },
+    /// The provider refused or failed the request, in an answer that the client does not get as it is.
+    #[error("The provider `{provider}` answered with status {status}{}", words(said))]
+    UpstreamRefused {
+        /// The provider that was asked.
+        provider: Name,
+        /// The status, 400 to 599.
+        status: u16,
+        /// The provider's words; empty where they are not known.
+        said: String,
+        /// The wait that the provider asked for.
+        retry_after: Option<Duration>,
     },
     /// As many requests are in flight to the provider as its `max_concurrent` allows.
     #[error("The provider `{provider}` has as many requests in flight as it may. Try again later.")]
@@ -182,7 +199,9 @@ impl Rejection {
     pub(crate) fn of_attempt(failure: AttemptFailure, provider: Name) -> Self {
         match failure {
             AttemptFailure::Connect => Self::UpstreamUnreachable { provider },
-            AttemptFailure::ConnectTimeout | AttemptFailure::Timeout => Self::UpstreamTimeout { provider },
+            AttemptFailure::ConnectTimeout | AttemptFailure::SendTimeout | AttemptFailure::Timeout => {
+                Self::UpstreamTimeout { provider }
+            }
             AttemptFailure::Broken | AttemptFailure::Status(_) => Self::UpstreamError { provider },
             AttemptFailure::Busy => Self::ProviderBusy { provider },
             AttemptFailure::ContextLength => Self::ContextLength,
@@ -192,10 +211,28 @@ impl Rejection {
         }
     }
 
+    /// Makes the rejection of a request whose answer was an error although its status was good.
+    #[must_use]
+    pub(crate) fn of_answer(error: AnswerError, provider: Name) -> Self {
+        let status = error.status();
+        Self::UpstreamRefused { provider, status, said: error.message, retry_after: None }
+    }
+
+    /// Makes the rejection of a request that the first model failed and its fallbacks refused.
+    #[must_use]
+    pub(in crate::proxy) fn of_earlier(earlier: &EarlierFailure) -> Self {
+        let (provider, status) = (earlier.provider.clone(), earlier.status);
+        Self::UpstreamRefused { provider, status, said: String::new(), retry_after: earlier.retry_after() }
+    }
+
     /// Returns the status of the answer.
     #[must_use]
     pub(crate) const fn status(&self) -> StatusCode {
         match self {
+            Self::UpstreamRefused { status, .. } => match StatusCode::from_u16(*status) {
+                Ok(status) => status,
+                Err(_) => StatusCode::BAD_GATEWAY, // a status that was read
+            },
             Self::Denied { status, .. } => match StatusCode::from_u16(*status) {
                 Ok(status) => status,
                 Err(_) => StatusCode::FORBIDDEN, // validation lets no such status in
@@ -209,6 +246,7 @@ impl Rejection {
     pub(crate) const fn retry_after(&self) -> Option<u64> {
         match self {
             Self::RateLimited { limited } => Some(seconds(limited.retry_after)),
+            Self::UpstreamRefused { retry_after: Some(wait), .. } => Some(seconds(*wait)),
             Self::Overloaded | Self::ShuttingDown | Self::ProviderBusy { .. } => Some(1),
             _ => None,
         }
@@ -234,6 +272,15 @@ impl Rejection {
         };
         ErrorObject { message, kind, param: self.param(), code: self.code().as_str() }.body(shape)
     }
+}
+
+/// Returns what follows on a status: the provider's words, shortened, or nothing.
+fn words(said: &str) -> String {
+    if said.is_empty() {
+        return ".".to_owned();
+    }
+    let shown: String = said.chars().take(MAX_WORDS).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    format!(": {shown}")
 }
 
 /// Rounds up, so that a client that waits so long is not too early.

@@ -16,9 +16,9 @@
 //! `error_while_proxy`, `fail_to_proxy`, `logging`. Swapping for the whole request is worse: keep-alive setters,
 //! the authority policy and HTTP/2 stall watching stop working on a custom session.
 //!
-//! [`SessionSwap::withhold`] uses the same stand-in on the way back: it keeps an error answer from the client until its
-//! body has shown whether another model could do better, which a phase cannot see, because the header leaves before the
-//! body comes.
+//! [`SessionSwap::hold`] and [`SessionSwap::withhold`] use the same stand-in on the way back: the one keeps an answer
+//! from the client until something real of it has come, the other an error until its body has shown whether another
+//! model could do better. A phase cannot, because the header leaves before the body comes.
 //!
 //! While it stands in, the adapter also keeps the time to the first byte: Pingora has one read timeout for the header
 //! and for the stream, but a model that thinks for a minute is normal and a stream that pauses that long is not. Where
@@ -29,6 +29,7 @@
 //! client, whose real session has to be there while the body is sent (see `request_body_filter`), and requests whose
 //! body is not read but passed on.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -43,22 +44,28 @@ use pingora::protocols::http::custom::server::Session as CustomSession;
 use pingora::protocols::http::{HttpTask, ServerSession as HttpSession};
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::proxy::Session;
-use pingora::{Error, Result};
+use pingora::{Error, ErrorType, Result};
 use tokio::time::Instant;
 
 use crate::proxy::attempt::context_length::WithheldAnswer;
 use crate::proxy::downstream::drain::CutSignal;
 use crate::upstream::{CUT_OFF, SILENT};
 
-/// The slot in which a dropped [`ReplaySession`] leaves the real session: `Box<dyn CustomSession>` cannot be downcast
-/// to take it back.
-type SessionSlot = Arc<Mutex<Option<Box<HttpSession>>>>;
+/// The slot in which a dropped [`ReplaySession`] leaves the real session, as `Box<dyn CustomSession>` cannot be downcast
+/// to take it back; and the word that an answer which is held may go out.
+#[derive(Default)]
+struct SessionSlot {
+    session: Mutex<Option<Box<HttpSession>>>,
+    is_released: AtomicBool,
+}
 
 /// Swaps the downstream session for a [`ReplaySession`] and back. Lives in the request context.
 pub(in crate::proxy) struct SessionSwap {
     cut: CutSignal,
-    slot: SessionSlot,
+    slot: Arc<SessionSlot>,
     installed: bool,
+    /// The moment in which the answer has to have begun.
+    begins: Option<Instant>,
     /// The moment in which the attempt has to be over.
     ends: Option<Instant>,
 }
@@ -67,11 +74,21 @@ pub(in crate::proxy) struct SessionSwap {
 struct ReplaySession {
     /// The real session; taken only by `drop`.
     inner: Option<Box<HttpSession>>,
-    slot: SessionSlot,
+    slot: Arc<SessionSlot>,
     cut: CutSignal,
     body: Bytes,
     patience: UpstreamDeadlines,
-    withheld: Option<WithheldAnswer>,
+    withheld: Withheld,
+}
+
+/// The part of an answer that the client has not seen.
+enum Withheld {
+    /// None: what comes goes out.
+    Nothing,
+    /// An error that may say that the prompt is too long.
+    Error(WithheldAnswer),
+    /// An answer that nothing real has come of, and the deadlines for the time when it has.
+    Opening { tasks: Vec<HttpTask>, then: UpstreamDeadlines },
 }
 
 /// The deadlines of a silent upstream, where they are earlier than Pingora's own timeout.
@@ -85,29 +102,44 @@ struct UpstreamDeadlines {
 impl SessionSwap {
     /// Makes the swap of a request that ends when `cut` says so.
     pub(in crate::proxy) fn new(cut: CutSignal) -> Self {
-        Self { cut, slot: SessionSlot::default(), installed: false, ends: None }
+        Self { cut, slot: Arc::default(), installed: false, begins: None, ends: None }
     }
 
-    /// Makes `body` what Pingora sends upstream in this attempt, which fails if no answer starts within `first_byte`,
-    /// or if it is not over within `total`.
+    /// Makes `body` what Pingora sends upstream in this attempt, which fails if no answer starts within `wait`, or if it
+    /// is not over within `total`.
     pub(in crate::proxy) fn install(
         &mut self,
         session: &mut Session,
         body: Bytes,
-        first_byte: Duration,
+        wait: Duration,
         total: Option<Duration>,
     ) {
         let now = Instant::now();
         self.ends = total.map(|total| now + total);
-        let until = total.map_or(first_byte, |total| total.min(first_byte));
-        let patience = UpstreamDeadlines { until: Some(now + until), pause: None };
-        self.stand_in(session, body, patience, None);
+        self.begins = Some(now + total.map_or(wait, |total| total.min(wait)));
+        let patience = UpstreamDeadlines { until: self.begins, pause: None };
+        self.stand_in(session, body, patience, Withheld::Nothing);
     }
 
     /// Keeps the answer that has just begun from the client until it is whole. Then it fails the attempt with
     /// [`WithheldAnswer`]'s error, or goes out as it came.
     pub(in crate::proxy) fn withhold(&mut self, session: &mut Session) {
-        self.stand_in(session, Bytes::new(), UpstreamDeadlines::default(), Some(WithheldAnswer::default()));
+        let withheld = Withheld::Error(WithheldAnswer::default());
+        self.stand_in(session, Bytes::new(), UpstreamDeadlines::default(), withheld);
+    }
+
+    /// Keeps the answer that has just begun from the client until [`Self::release`]. Until then it is due as if it had
+    /// not begun; from then on it may pause for `idle`.
+    pub(in crate::proxy) fn hold(&mut self, session: &mut Session, idle: Option<Duration>) {
+        self.slot.is_released.store(false, Ordering::Relaxed);
+        let then = UpstreamDeadlines { until: self.ends, pause: idle.map(|idle| (idle, Instant::now())) };
+        let patience = UpstreamDeadlines { until: self.begins, pause: None };
+        self.stand_in(session, Bytes::new(), patience, Withheld::Opening { tasks: Vec::new(), then });
+    }
+
+    /// Lets the answer out that is held, with the part of it that comes next.
+    pub(in crate::proxy) fn release(&self) {
+        self.slot.is_released.store(true, Ordering::Relaxed);
     }
 
     /// Fails the attempt, whose answer has just begun, when the upstream pauses for longer than `idle`, or is not done
@@ -115,17 +147,11 @@ impl SessionSwap {
     pub(in crate::proxy) fn watch(&mut self, session: &mut Session, idle: Option<Duration>, may_last: bool) {
         let patience = UpstreamDeadlines { until: self.ends, pause: idle.map(|idle| (idle, Instant::now())) };
         if may_last || patience.deadline().is_some() {
-            self.stand_in(session, Bytes::new(), patience, None);
+            self.stand_in(session, Bytes::new(), patience, Withheld::Nothing);
         }
     }
 
-    fn stand_in(
-        &mut self,
-        session: &mut Session,
-        body: Bytes,
-        patience: UpstreamDeadlines,
-        withheld: Option<WithheldAnswer>,
-    ) {
+    fn stand_in(&mut self, session: &mut Session, body: Bytes, patience: UpstreamDeadlines, withheld: Withheld) {
         self.restore(session);
         let inner = Some(std::mem::replace(&mut session.downstream_session, vacant()));
         let replay =
@@ -140,7 +166,7 @@ impl SessionSwap {
             return;
         }
         drop(std::mem::replace(&mut *session.downstream_session, HttpSession::Custom(Box::new(()))));
-        let inner = self.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let inner = self.slot.session.lock().unwrap_or_else(PoisonError::into_inner).take();
         session.downstream_session = inner.expect("dropping the adapter fills the slot");
     }
 }
@@ -157,6 +183,41 @@ impl ReplaySession {
 
     fn inner_mut(&mut self) -> &mut HttpSession {
         self.inner.as_mut().expect("present until drop")
+    }
+
+    /// Returns what of the answer may go out now, with what was withheld before; `None` while it is withheld.
+    ///
+    /// # Errors
+    /// [`WithheldAnswer`]'s; the upstream's own, where it broke off before anything real had come; an end before that.
+    fn sift(&mut self, mut tasks: Vec<HttpTask>) -> Result<Option<Vec<HttpTask>>> {
+        let out = match &mut self.withheld {
+            Withheld::Nothing => return Ok(Some(tasks)),
+            Withheld::Error(withheld) => withheld.push(tasks)?,
+            Withheld::Opening { tasks: held, then } if self.slot.is_released.load(Ordering::Relaxed) => {
+                held.append(&mut tasks);
+                self.patience = *then;
+                Some(std::mem::take(held))
+            }
+            Withheld::Opening { tasks: held, .. } => {
+                if let Some(broke) = tasks.iter().position(|task| matches!(task, HttpTask::Failed(_)))
+                    && let HttpTask::Failed(error) = tasks.swap_remove(broke)
+                {
+                    return Err(error);
+                }
+                let has_trailers = tasks.iter().any(|task| matches!(task, HttpTask::Trailer(_)));
+                if !has_trailers && tasks.iter().any(|task| task.is_end() || matches!(task, HttpTask::Done)) {
+                    return Err(
+                        Error::explain(ErrorType::ConnectionClosed, "an answer without anything in it").into_up()
+                    );
+                }
+                held.append(&mut tasks);
+                has_trailers.then(|| std::mem::take(held)) // no phase sees such an end: what came is the answer
+            }
+        };
+        if out.is_some() {
+            self.withheld = Withheld::Nothing;
+        }
+        Ok(out)
     }
 }
 
@@ -177,7 +238,7 @@ impl UpstreamDeadlines {
 impl Drop for ReplaySession {
     fn drop(&mut self) {
         // A task that was cancelled drops the slot with its last owner, and so closes the connection.
-        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = self.inner.take();
+        *self.slot.session.lock().unwrap_or_else(PoisonError::into_inner) = self.inner.take();
     }
 }
 
@@ -282,16 +343,7 @@ impl CustomSession for ReplaySession {
     }
 
     async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
-        let tasks = match &mut self.withheld {
-            None => tasks,
-            Some(withheld) => match withheld.push(tasks)? {
-                None => return Ok(false), // there is more to come
-                Some(tasks) => {
-                    self.withheld = None;
-                    tasks
-                }
-            },
-        };
+        let Some(tasks) = self.sift(tasks)? else { return Ok(false) }; // there is more to come
         let is_over = self.inner_mut().response_duplex_vec(tasks).await?;
         self.patience.renew();
         Ok(is_over)
@@ -299,7 +351,7 @@ impl CustomSession for ReplaySession {
 
     /// A withheld answer takes the plain way out, where it can be seen.
     fn proxy_tasks_enabled(&self) -> bool {
-        self.withheld.is_none() && self.inner().supports_proxy_task_api()
+        matches!(self.withheld, Withheld::Nothing) && self.inner().supports_proxy_task_api()
     }
 
     fn set_proxy_tasks_enabled(&mut self, enabled: bool) {

@@ -4,6 +4,7 @@
 use bytes::{Bytes, BytesMut};
 use pingora::protocols::http::HttpTask;
 use pingora::{Error, Result};
+use pointsman_core::usage::AnswerError;
 use serde::Deserialize;
 
 use super::fallback::RetryLedger;
@@ -112,9 +113,17 @@ fn says_too_long(body: &Bytes) -> bool {
         Some(ErrorDetail::InWords(message)) => ErrorFields { message: Some(message), ..parsed.bare },
         None => parsed.bare,
     };
-    let known_code = code.as_ref().and_then(|code| code.as_str()) == Some("context_length_exceeded");
-    let message = message.unwrap_or_default().to_ascii_lowercase();
-    known_code || TOO_LONG.iter().any(|known| message.contains(known))
+    is_too_long(code.as_ref().and_then(|code| code.as_str()), &message.unwrap_or_default())
+}
+
+/// Returns whether an error that came in an answer says that the prompt does not fit the model's context window.
+pub(in crate::proxy) fn is_said_by(error: &AnswerError) -> bool {
+    is_too_long(error.code.as_deref(), &error.message)
+}
+
+fn is_too_long(code: Option<&str>, message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    code == Some("context_length_exceeded") || TOO_LONG.iter().any(|known| message.contains(known))
 }
 
 #[cfg(test)]

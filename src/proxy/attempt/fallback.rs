@@ -1,17 +1,25 @@
 //! The way on when an upstream fails a request before the first byte of its answer: the next peer, then the next model.
 //!
-//! Bounded by `retry`: attempts, an overall deadline, and a budget. Each model is asked under its own name and with its
-//! provider's key. When nothing is left to try, the last attempt's own error reaches the client.
+//! Bounded by `retry`: attempts, a deadline for their start, and a budget. Each model is asked under its own name and
+//! with its provider's key. When nothing is left to try, the last attempt's own error reaches the client, but for a
+//! fallback's refusal after the first model's failure.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::StatusCode;
-use pointsman_core::config::{Ratio, RetryConfig};
+use pointsman_core::config::{Ratio, RetriedTimeouts, RetryConfig};
 use pointsman_telemetry::Metrics;
 
+use super::earlier_failure::is_refusal;
+use super::original::AnswerKind;
 use super::retry_budget::RetryBudget;
 use super::{AttemptDestination, UpstreamAttempts};
 use crate::upstream::AttemptFailure;
+
+/// The longest pause between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The budget of all requests' retries, and the metrics that count them.
 pub(in crate::proxy) struct RetryLedger {
@@ -40,17 +48,36 @@ impl RetryLedger {
 }
 
 /// Returns whether an answer with `status` is to be tried elsewhere.
-pub(in crate::proxy) fn is_retried(status: StatusCode, retry: &RetryConfig) -> bool {
-    let code = status.as_u16();
-    matches!(code, 408 | 429 | 500..) || retry.statuses.contains(&code)
+pub(in crate::proxy) fn is_retried(status: u16, retry: &RetryConfig) -> bool {
+    is_retried_always(status) || retry.statuses.contains(&status)
+}
+
+const fn is_retried_always(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..)
+}
+
+/// Returns the pause before the attempt that follows the one of that number: of half to one and a half times `mean`,
+/// twice as long after each further attempt.
+fn pause(mean: Duration, attempt: u32) -> Duration {
+    let longer = mean.saturating_mul(1 << attempt.saturating_sub(1).min(6));
+    // Every state has keys of its own, drawn from the system's randomness.
+    let chance = (RandomState::new().build_hasher().finish() >> 11) as f64 / (1_u64 << 53) as f64;
+    longer.mul_f64(0.5 + chance).min(LONGEST_PAUSE)
 }
 
 impl UpstreamAttempts {
     /// Prepares the next attempt, or says that there is none: then the last one's error stands.
     pub(in crate::proxy) fn try_again(&mut self, failure: AttemptFailure, retries: &RetryLedger) -> bool {
+        if matches!(failure, AttemptFailure::Status(status) if is_retried_always(status)) {
+            self.let_rest();
+        }
         let Some(cause) = failure.fallback_cause().filter(|_| self.may_try_again()) else { return false };
-        let has_peer =
-            failure.is_of_one_peer() && self.provider().is_some_and(|provider| provider.has_untried(&self.tried));
+        if failure == AttemptFailure::Timeout && !self.may_generate_again() {
+            return false;
+        }
+        let has_peer = failure.is_of_one_peer()
+            && !self.is_refused_by_fallback(failure)
+            && self.provider().is_some_and(|provider| provider.has_untried(&self.tried));
         if !has_peer && self.alternatives.have_no_fallback() {
             return false;
         }
@@ -58,10 +85,40 @@ impl UpstreamAttempts {
         if failure != AttemptFailure::Busy && !retries.withdraw() {
             return false;
         }
+        let before = self.provider().map(Arc::as_ptr);
         if !has_peer {
+            self.note_failure(failure);
             self.fall_back(cause, &retries.metrics);
         }
+        let is_told = matches!(failure, AttemptFailure::Status(_) | AttemptFailure::Broken | AttemptFailure::Timeout);
+        let is_same = before == self.provider().map(Arc::as_ptr);
+        self.pause = if is_told && is_same { pause(self.limit.pause, self.count) } else { Duration::ZERO };
         true
+    }
+
+    /// Waits before the next attempt, where it goes to the provider that has just failed the request.
+    pub(in crate::proxy) async fn pause(&mut self) {
+        let pause = std::mem::take(&mut self.pause).min(self.time_left());
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Returns whether an attempt that timed out after its request was sent may be followed by another one: the model
+    /// may be writing all the same.
+    pub(in crate::proxy) const fn may_generate_again(&self) -> bool {
+        matches!(
+            (self.body.asks_for(), self.limit.after_timeout),
+            (None | Some(AnswerKind::Figures), _)
+                | (_, RetriedTimeouts::Always)
+                | (Some(AnswerKind::Stream), RetriedTimeouts::Streams)
+        )
+    }
+
+    /// Returns whether a fallback refused a request that the first model had no time for.
+    pub(in crate::proxy) fn is_refused_by_fallback(&self, failure: AttemptFailure) -> bool {
+        let is_refusal = matches!(failure, AttemptFailure::Status(status) if is_refusal(status));
+        is_refusal && self.earlier().is_some()
     }
 
     /// Goes on to the next model.

@@ -8,6 +8,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, OrErr, Result};
 
 use super::UpstreamAttempts;
+use super::original::AnswerKind;
 use crate::proxy::header_fields;
 use crate::proxy::header_fields::KEY_FIELDS;
 use crate::upstream::{NoPeerError, PROVIDER_BUSY, Provider, UpstreamCredential};
@@ -27,7 +28,7 @@ impl UpstreamAttempts {
             }
         };
         self.tried.push(lease.peer());
-        let peer = provider.http_peer(lease.endpoint.address);
+        let peer = provider.http_peer(lease.endpoint.address, self.wait_for(&provider));
         self.lease = Some(lease);
         Ok(Box::new(peer))
     }
@@ -41,11 +42,22 @@ fn no_peer(reason: NoPeerError) -> Box<Error> {
     Error::because(etype, "while picking a peer", reason)
 }
 
-/// Returns how long an answer that has begun may pause, where Pingora would wait longer: where the first byte may take
-/// longer, see [`Provider::http_peer`].
-pub(super) fn shorter_idle(provider: &Provider) -> Option<Duration> {
-    let timeouts = provider.timeouts;
-    (timeouts.idle.0 < timeouts.first_byte.0).then_some(timeouts.idle.0)
+impl UpstreamAttempts {
+    /// Returns how long an answer may take to begin: one that is not streamed begins when it is whole.
+    pub(super) fn wait_for(&self, provider: &Provider) -> Duration {
+        match self.body.asks_for() {
+            Some(AnswerKind::Stream) => provider.timeouts.first_byte.0,
+            Some(AnswerKind::Whole | AnswerKind::Figures) | None => provider.timeouts.whole.0,
+        }
+    }
+
+    /// Returns how long an answer that has begun may pause, where Pingora would wait longer: where it may take longer
+    /// to begin, see [`Provider::http_peer`].
+    pub(super) fn shorter_idle(&self) -> Option<Duration> {
+        let provider = self.provider()?;
+        let idle = provider.timeouts.idle.0;
+        (idle < self.wait_for(provider)).then_some(idle)
+    }
 }
 
 /// Asks the provider, under its own host and path.

@@ -10,10 +10,23 @@ use serde_json::Value;
 
 use crate::upstream::Deployment;
 
+/// The kind of answer that a request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) enum AnswerKind {
+    /// A stream, which begins when the model does.
+    Stream,
+    /// A whole answer, which comes when the model has written all of it.
+    Whole,
+    /// Something that no model writes: embeddings, counts.
+    Figures,
+}
+
 /// The body of the next attempt, and what that of another is made from. Empty for a request whose body is not read.
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct AttemptBody {
     original: Option<OriginalBody>,
+    /// The kind of answer that it asks for.
+    asks_for: Option<AnswerKind>,
     /// The bytes to send.
     bytes: Option<Bytes>,
     /// True when Pointsman asks for the stream's usage event and the client did not.
@@ -40,6 +53,11 @@ pub(in crate::proxy) struct OriginalBody {
 impl AttemptBody {
     /// Keeps the body that the client sent.
     pub(in crate::proxy) fn read(&mut self, original: OriginalBody) {
+        self.asks_for = Some(match (original.dialect.generates(), original.stream) {
+            (false, _) => AnswerKind::Figures,
+            (true, true) => AnswerKind::Stream,
+            (true, false) => AnswerKind::Whole,
+        });
         self.original = Some(original);
     }
 
@@ -65,6 +83,11 @@ impl AttemptBody {
     /// Lets go of the client's own body, because no other attempt needs one.
     pub(super) fn forget_original(&mut self) {
         self.original = None;
+    }
+
+    /// Returns the kind of answer that the request asks for; `None` for one that is not read.
+    pub(in crate::proxy) const fn asks_for(&self) -> Option<AnswerKind> {
+        self.asks_for
     }
 
     /// Returns the bytes to send, when the body was read.

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode, header};
+use http::HeaderMap;
 use pointsman_http_client::retry_after;
 use tokio::time::Instant;
 
 use super::UpstreamAttempts;
 use super::fallback::RetryLedger;
+use crate::upstream::UpstreamCredential;
 
 /// The longest that a model rests because of its `Retry-After`: it may be back sooner than it fears.
 const LONGEST_REST: Duration = Duration::from_secs(60);
@@ -23,14 +24,19 @@ impl UpstreamAttempts {
         }
     }
 
-    /// Remembers how long the model asked to be left alone, bounded. What one peer of several says is only its own
-    /// word: the others are asked first.
-    pub(in crate::proxy) fn heed_retry_after(&self, status: StatusCode, headers: &HeaderMap) {
+    /// Notes how long an answer asks to wait, should it be a failure.
+    pub(in crate::proxy) fn note_wait(&mut self, headers: &HeaderMap) {
+        self.told_to_wait = retry_after(headers);
+    }
+
+    /// Lets the model rest as long as the answer that failed asked for, bounded. What one peer of several says is only
+    /// its own word: the others are asked first. A limit of the client's own key is no other client's.
+    pub(super) fn let_rest(&self) {
         let Some(target) = self.target().filter(|target| !target.provider.has_untried(&self.tried)) else { return };
-        if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        if matches!(target.provider.credential, UpstreamCredential::Passthrough) {
             return;
         }
-        if let Some(wait) = headers.get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?)) {
+        if let Some(wait) = self.told_to_wait {
             target.rest_until(Instant::now() + wait.min(LONGEST_REST));
         }
     }

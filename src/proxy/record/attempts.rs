@@ -7,7 +7,7 @@ use pointsman_telemetry::AttemptOutcome;
 use super::Recorder;
 use crate::proxy::attempt::fallback::RetryLedger;
 use crate::proxy::context::RequestContext;
-use crate::upstream::{AttemptFailure, PeerOutcome, SILENT};
+use crate::upstream::{AttemptFailure, PeerOutcome};
 
 impl Recorder {
     /// Counts an attempt that was answered, by the answer's status.
@@ -19,15 +19,11 @@ impl Recorder {
         ctx.attempts.report(PeerOutcome::Answered(status.as_u16()));
     }
 
-    /// Marks the first byte of the answer that the client gets.
-    pub(in crate::proxy) fn first_byte_arrived(&self, ctx: &mut RequestContext) {
+    /// Marks the beginning of the answer that the client gets, and remembers which model answers, before the client can
+    /// send what follows on the answer, and how long it took to begin, an error apart.
+    pub(in crate::proxy) fn answer_began(&self, ctx: &mut RequestContext, status: StatusCode) {
         let took = ctx.clock.first_byte_arrived();
         self.metrics.first_byte_arrived(ctx.attempts.model(), took);
-    }
-
-    /// Remembers which model answers, before the client can send what follows on the answer, and how long it took to
-    /// begin, an error apart.
-    pub(in crate::proxy) fn remember_beginning(&self, ctx: &RequestContext, status: StatusCode) {
         let is_answer = !status.is_client_error() && !status.is_server_error();
         if let (Some(routing), Some(model), true) = (ctx.routing(), ctx.attempts.model(), is_answer) {
             self.router.answered(&ctx.snapshot, routing, model);
@@ -54,8 +50,7 @@ impl Recorder {
         if let Some(trace) = &mut ctx.trace {
             trace.attempt_broke(failure.outcome().as_str());
         }
-        let is_blameless = ctx.attempts.is_hurried() && *error.etype() == SILENT;
-        ctx.attempts.report(if is_blameless { PeerOutcome::Cancelled } else { failure.peer_outcome() });
+        ctx.attempts.report(ctx.attempts.peer_outcome(failure));
         let provider = ctx.attempts.provider().map_or("", |provider| provider.name.as_str());
         if *error.esource() != ErrorSource::Downstream {
             tracing::warn!(provider, request_id = %ctx.request_id, attempt = ctx.attempts.count(), error = %error.etype().as_str(), "Attempt failed");

@@ -17,11 +17,12 @@ use super::policy_test::PolicyTest;
 use super::problem::{ConfigProblem, KeyPath};
 use super::prompt::PromptSection;
 use super::provider::ProviderConfig;
+use super::retry::RetryConfig;
 use super::source::ConfigSource;
 use super::store::StoreConfig;
 use super::strategy::StrategyConfig;
 use super::tracing::TracingConfig;
-use super::values::{self, Glob, Name, Ratio, TimeSpan};
+use super::values::{self, Glob, Name};
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -98,24 +99,6 @@ pub struct AdminConfig {
     pub address: SocketAddr,
 }
 
-/// Limits of trying a request again when an upstream fails it, before the first byte of an answer.
-///
-/// Connect and TLS errors, timeouts, broken connections, 408, 429 and 5xx go to the provider's next peer, then along
-/// the policy's `fallback`. The last attempt's own error reaches the client.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RetryConfig {
-    /// Attempts in all, the first included. Default 4; 1 never tries again.
-    pub max_attempts: u32,
-    /// The time from the request's last byte: no attempt starts or waits for its first byte beyond it. Default 120s.
-    pub deadline: TimeSpan,
-    /// The share of live requests that may be retries, so that an outage does not multiply the load. Default 0.2; ten
-    /// retries a second are always allowed.
-    pub budget: Ratio,
-    /// More statuses that are tried again.
-    pub statuses: Vec<u16>,
-}
-
 impl AdminConfig {
     fn default_address() -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], 9090))
@@ -125,17 +108,6 @@ impl AdminConfig {
 impl Default for AdminConfig {
     fn default() -> Self {
         Self { address: Self::default_address() }
-    }
-}
-
-impl Default for RetryConfig {
-    fn default() -> Self {
-        Self {
-            max_attempts: 4,
-            deadline: TimeSpan::from_secs(120),
-            budget: Ratio::new(0.2).expect("a fifth is a ratio"),
-            statuses: Vec::new(),
-        }
     }
 }
 

@@ -66,10 +66,13 @@ pub enum KeyHeader {
 pub struct ProviderTimeouts {
     /// The longest time for the TCP and TLS handshakes. Default 2s.
     pub connect: TimeSpan,
-    /// The longest time from the request's last byte to the answer's first. Default 60s.
+    /// The longest time from the request's last byte to the first event of an answer that is streamed. Default 60s.
     pub first_byte: TimeSpan,
+    /// The longest time from the request's last byte to an answer that is not streamed, which comes when the model has
+    /// written all of it. Default 10m, as in the SDKs.
+    pub whole: TimeSpan,
     /// The longest pause within an answer. Default 120s. For requests that are not read but passed on, it is no shorter
-    /// than `first_byte`.
+    /// than `whole`.
     pub idle: TimeSpan,
     /// The longest time from the beginning of an attempt to the end of its answer. None by default. Not for requests
     /// that are passed on unread.
@@ -81,6 +84,7 @@ impl Default for ProviderTimeouts {
         Self {
             connect: TimeSpan::from_secs(2),
             first_byte: TimeSpan::from_secs(60),
+            whole: TimeSpan::from_secs(600),
             idle: TimeSpan::from_secs(120),
             total: None,
         }

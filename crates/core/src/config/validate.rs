@@ -42,6 +42,7 @@ const CONTEXT: RangeInclusive<u64> = 1..=1_000_000_000;
 const UNADAPTABLE: [&str; 2] = ["model", "stream"];
 const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(10);
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(1);
+const PAUSE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(10);
 
 /// Finds everything that is wrong with a configuration that could be read.
 pub(super) fn check(config: &Config) -> Vec<ConfigProblem> {
@@ -109,6 +110,8 @@ impl ConfigChecker<'_> {
     fn retry(&mut self, path: &KeyPath, retry: &RetryConfig) {
         self.within(&path.key("max_attempts"), &retry.max_attempts, &ATTEMPTS);
         self.span(&path.key("deadline"), retry.deadline, &TIMEOUT);
+        self.span(&path.key("pause"), retry.pause, &PAUSE);
+        self.span(&path.key("max_retry_after"), retry.max_retry_after, &TIMEOUT);
         for (index, status) in retry.statuses.iter().enumerate() {
             self.within(&path.key("statuses").index(index), status, &ERROR_STATUS);
         }
@@ -124,8 +127,8 @@ impl ConfigChecker<'_> {
                 self.wrong(&path.key("peers").index(index), message);
             }
         }
-        let ProviderTimeouts { connect, first_byte, idle, total } = provider.timeouts;
-        let timeouts = [("connect", connect), ("first_byte", first_byte), ("idle", idle)];
+        let ProviderTimeouts { connect, first_byte, whole, idle, total } = provider.timeouts;
+        let timeouts = [("connect", connect), ("first_byte", first_byte), ("whole", whole), ("idle", idle)];
         for (key, span) in timeouts.into_iter().chain(total.map(|total| ("total", total))) {
             self.span(&path.key("timeouts").key(key), span, &TIMEOUT);
         }

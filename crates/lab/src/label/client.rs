@@ -128,7 +128,7 @@ impl JudgeClient {
             Ok(Err(error)) => return Ok(JudgeReply::Later { after: None, reason: error.to_string() }),
             Err(_) => return Ok(JudgeReply::Later { after: None, reason: "no answer in time".into() }),
         };
-        let retry_after = answer.headers().get(header::RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
+        let retry_after = retry_after(answer.headers());
         let (status, answer) = (answer.status(), answer.into_body());
         match status {
             StatusCode::OK => Ok(read(&answer)),

@@ -64,6 +64,7 @@ codes! {
         UpstreamUnreachable = "upstream_unreachable", StatusCode::BAD_GATEWAY;
         UpstreamTimeout = "upstream_timeout", StatusCode::GATEWAY_TIMEOUT;
         UpstreamError = "upstream_error", StatusCode::BAD_GATEWAY;
+        UpstreamRefused = "upstream_refused", StatusCode::BAD_GATEWAY;
         ProviderBusy = "provider_busy", StatusCode::SERVICE_UNAVAILABLE;
         RequestTimeout = "request_timeout", StatusCode::REQUEST_TIMEOUT;
         UnsupportedEncoding = "unsupported_encoding", StatusCode::UNSUPPORTED_MEDIA_TYPE;

@@ -15,7 +15,7 @@ fn not_found(model: &str, models: usize) -> Rejection {
 }
 
 /// One of each, in the order of the codes.
-fn all() -> [Rejection; 31] {
+fn all() -> [Rejection; 32] {
     [
         Rejection::InvalidJson { message: "expected value".into(), line: 1, column: 2 },
         Rejection::InvalidBody,
@@ -27,6 +27,7 @@ fn all() -> [Rejection; 31] {
         Rejection::UpstreamUnreachable { provider: provider() },
         Rejection::UpstreamTimeout { provider: provider() },
         Rejection::UpstreamError { provider: provider() },
+        Rejection::UpstreamRefused { provider: provider(), status: 529, said: "Busy".into(), retry_after: None },
         Rejection::ProviderBusy { provider: provider() },
         Rejection::RequestTimeout,
         Rejection::UnsupportedEncoding { encoding: "compress".into() },
@@ -64,6 +65,7 @@ fn every_failed_attempt_reaches_the_client_as_what_it_is() {
     for (failure, code) in [
         (AttemptFailure::Connect, RejectionCode::UpstreamUnreachable),
         (AttemptFailure::ConnectTimeout, RejectionCode::UpstreamTimeout),
+        (AttemptFailure::SendTimeout, RejectionCode::UpstreamTimeout),
         (AttemptFailure::Timeout, RejectionCode::UpstreamTimeout),
         (AttemptFailure::Broken, RejectionCode::UpstreamError),
         (AttemptFailure::Busy, RejectionCode::ProviderBusy),
@@ -90,8 +92,8 @@ fn codes_and_statuses_are_those_that_clients_rely_on() {
     assert_eq!(
         all().map(|rejection| rejection.status().as_u16()),
         [
-            400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 503, 408, 415, 400, 415, 404, 400, 404, 499, 400, 500,
-            401, 403, 429, 503, 503, 431, 403, 400, 403, 403
+            400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 529, 503, 408, 415, 400, 415, 404, 400, 404, 499, 400,
+            500, 401, 403, 429, 503, 503, 431, 403, 400, 403, 403
         ]
     );
 }
