@@ -1,13 +1,15 @@
 //! Whole-graph classifiers, through the worker that serves them, beside PyTorch: 200 prompts an architecture.
 //!
-//! `tests/fixtures/sequence_bundles.py` wrote bundles and scores with random weights.
+//! `tests/fixtures/sequence_bundles.py` wrote bundles and scores with random weights, `own_bundles.py` bundles in the
+//! forms that people export, and some that must be refused when they are loaded.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman_classifier::{Classifier, ClassifierHost, OnnxRuntime};
+use pointsman_classifier::{Bundle, Classifier, ClassifierHost, OnnxRuntime};
 use pointsman_core::config;
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;
@@ -74,4 +76,126 @@ async fn an_ordinal_head_scores_as_in_pytorch() {
     let largest = largest_difference("ordinal", "complexity").await;
 
     assert!(largest < 1e-3, "{largest}");
+}
+
+/// Scores the golden inputs of one of the `own` bundles at once, padded as they are, and compares them with numpy's.
+async fn golden_scores_hold(name: &str) {
+    let bundle = Bundle::open(&fixtures().join("own").join(name)).expect("a sound folder");
+    let classifier = start(&format!("own/{name}"));
+    let (features, deadline) = (Features::default(), Instant::now() + Duration::from_secs(60));
+    let golden: Vec<_> = bundle.golden_scores().collect();
+
+    let scores = golden.iter().map(|(text, _)| classifier.classify(text, &features, deadline));
+    let scores = futures::future::join_all(scores).await;
+
+    for (scores, (text, expected)) in scores.iter().zip(&golden) {
+        let actual = &scores.as_ref().expect("scores").head("tier").expect("the head").probabilities;
+        for (actual, expected) in actual.iter().zip(&expected["tier"]) {
+            assert!((actual - expected).abs() < 1e-5, "{text}: {actual} for {expected}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn weights_in_a_file_beside_the_graph_are_those_of_the_bundle() {
+    golden_scores_hold("external").await;
+}
+
+#[tokio::test]
+async fn independent_labels_have_a_sigmoid_each() {
+    golden_scores_hold("independent").await;
+}
+
+#[tokio::test]
+async fn one_logit_without_an_axis_of_its_own_tells_two_labels() {
+    golden_scores_hold("one_logit").await;
+}
+
+#[tokio::test]
+async fn narrower_numbers_are_cast_where_that_is_exact() {
+    golden_scores_hold("int32_fp16").await;
+}
+
+#[tokio::test]
+async fn a_decoder_finds_its_last_token_by_what_the_file_says_pads() {
+    golden_scores_hold("decoder").await;
+}
+
+/// Runs `pointsman bundle verify` on a folder, in another one.
+fn verify(bundle: &Path, directory: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
+    command.arg("bundle").arg("verify").arg(bundle).current_dir(directory);
+    command.env("ORT_DYLIB_PATH", OnnxRuntime::load().expect("ONNX Runtime").path());
+    command.output().expect("pointsman runs")
+}
+
+fn refusal(bundle: &Path) -> String {
+    let output = verify(bundle, bundle);
+    let text = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(78), "{text}");
+    text
+}
+
+fn copy_of(name: &str) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().expect("a temporary folder");
+    for entry in fs::read_dir(fixtures().join("own").join(name)).expect("a fixture") {
+        let entry = entry.expect("an entry");
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("a copy");
+    }
+    copy
+}
+
+#[test]
+fn weights_in_the_working_directory_are_never_read() {
+    let elsewhere = tempfile::tempdir().expect("a temporary folder");
+    let weights = fs::read(fixtures().join("own/external/model.onnx.data")).expect("the weights");
+    fs::write(elsewhere.path().join("model.onnx.data"), vec![0; weights.len()]).expect("written");
+
+    let output = verify(&fixtures().join("own/external"), elsewhere.path());
+
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn weights_that_the_manifest_does_not_list_are_refused_with_the_cure() {
+    let copy = copy_of("external");
+    let manifest = fs::read_to_string(copy.path().join("bundle.yaml")).expect("the manifest");
+    let kept: Vec<&str> = manifest.lines().filter(|line| !line.contains("model.onnx.data")).collect();
+    fs::write(copy.path().join("bundle.yaml"), kept.join("\n")).expect("written");
+
+    let refusal = refusal(copy.path());
+
+    let expected = "model.onnx: weights stand in `model.onnx.data`, which has no sha256 under `files` of bundle.yaml";
+    assert!(refusal.contains(expected) && refusal.contains("add `model.onnx.data: <sha256>` there"), "{refusal}");
+}
+
+#[test]
+fn weights_of_another_hash_are_refused() {
+    let copy = copy_of("external");
+    let path = copy.path().join("model.onnx.data");
+    let mut weights = fs::read(&path).expect("the weights");
+    weights[0] ^= 1;
+    fs::write(&path, weights).expect("written");
+
+    assert!(refusal(copy.path()).contains("model.onnx.data: sha256 is "));
+}
+
+#[test]
+fn what_no_prompt_should_find_out_is_refused_at_load_with_figures_and_cure() {
+    let cases: [(&str, &[&str]); 3] = [
+        ("large_vocabulary", &["the embedding has 14 rows", "tokenizer.json gives ids up to 16", "to 17 rows"]),
+        ("fixed_axes", &["input `input_ids` takes [batch 1, sequence 16] only", "dynamic axes"]),
+        (
+            "few_positions",
+            &["tokenizer.max_tokens is 16", "inputs of 10 tokens at most", "set max_tokens to 10 or less"],
+        ),
+    ];
+    for (name, expected) in cases {
+        let refusal = refusal(&fixtures().join("own").join(name));
+
+        for part in expected {
+            assert!(refusal.contains(part), "{name}: {part} not in: {refusal}");
+        }
+        assert!(!refusal.contains("\u{1b}["), "{name}: a coloured line of the library: {refusal}");
+    }
 }

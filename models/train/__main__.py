@@ -119,10 +119,14 @@ def sequence_options(sequence: argparse.ArgumentParser) -> None:
     sequence.add_argument("--base", default="microsoft/deberta-v3-base", help="encoder of a complexity-router")
     sequence.add_argument("--labels", help="comma-separated, in the order of the logits; default: the checkpoint's own")
     sequence.add_argument("--head", default="tier", help="what policies call the head")
-    sequence.add_argument("--kind", choices=["multinomial", "ordinal"], default="multinomial")
+    sequence.add_argument(
+        "--kind", choices=["multinomial", "ordinal", "independent"], help="default: what the checkpoint was trained for"
+    )
     sequence.add_argument("--name", required=True, help="the bundle's name")
     sequence.add_argument("--version", default="1")
-    sequence.add_argument("--max-tokens", type=int, default=512)
+    sequence.add_argument(
+        "--max-tokens", type=int, help="default: as many as the checkpoint has positions for, at most 512"
+    )
     sequence.add_argument("--out", type=Path, required=True, help="bundle folder to write")
 
 

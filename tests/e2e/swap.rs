@@ -89,7 +89,7 @@ async fn a_bundle_that_went_bad_is_refused_at_the_step_that_finds_it_and_the_old
     let cases: [(&str, Damage); 6] = [
         ("model.onnx: sha256 is ", |bundle| damage(bundle, "model.onnx", |bytes| bytes[500] ^= 1)),
         ("(300 bytes), bundle.yaml says", |bundle| damage(bundle, "model.onnx", |bytes| bytes.truncate(300))),
-        ("model.onnx cannot be loaded by ONNX Runtime", |bundle| rewrite(bundle, "model.onnx", |_| b"no".to_vec())),
+        ("model.onnx: is not an ONNX model", |bundle| rewrite(bundle, "model.onnx", |_| b"no".to_vec())),
         ("golden.json: input 0 scores 0.437", |bundle| {
             rewrite(bundle, "golden.json", |text| String::from_utf8_lossy(&text).replacen("0.437", "0.537", 1).into());
         }),

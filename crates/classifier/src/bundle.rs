@@ -39,6 +39,8 @@ pub struct Bundle {
     pub(crate) reference: Option<DriftReference>,
     pub(crate) scope: TrainingScope,
     pub(crate) model: Vec<u8>,
+    /// The verified files that no key of the manifest names: weights that the model keeps outside, if it keeps any.
+    pub(crate) weights: BTreeMap<String, Arc<[u8]>>,
 }
 
 /// The identity of a bundle: its name, its version and the hash of its content.
@@ -99,10 +101,11 @@ impl Bundle {
         let ngrams = manifest.ngrams.as_ref().map(|ngrams| files.take(&ngrams.file));
         let scope = TrainingScope::parse(&manifest, ngrams)?;
         let model = files.take(&manifest.encoder.file);
+        let weights = files.0.into_iter().map(|(file, bytes)| (file, bytes.into())).collect();
 
         let identity = BundleIdentity::new(&manifest, &bytes);
         let (tokenizer, heads) = (Arc::new(tokenizer), Arc::new(heads));
-        Ok(Self { identity, manifest, tokenizer, inputs, heads, golden, reference, scope, model })
+        Ok(Self { identity, manifest, tokenizer, inputs, heads, golden, reference, scope, model, weights })
     }
 
     /// Returns which bundle it is.
@@ -156,6 +159,11 @@ impl Bundle {
     #[must_use]
     pub fn reference(&self) -> Option<&ReferenceDistributions> {
         self.reference.as_ref().map(|watched| &watched.reference)
+    }
+
+    /// Returns the files besides those that the manifest's keys name, such as weights that the model keeps outside.
+    pub fn other_files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.weights.iter().map(|(file, bytes)| (file.as_str(), &**bytes))
     }
 
     /// Returns the ONNX model's bytes.

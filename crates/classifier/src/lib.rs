@@ -32,7 +32,7 @@ pub use self::manifest::{
 };
 pub use self::onnx::device::SessionDevice;
 pub use self::onnx::embedder::Embedder;
-pub use self::onnx::error::SessionError;
+pub use self::onnx::error::{GraphError, SessionError};
 pub use self::onnx::runtime::{OnnxRuntime, OnnxRuntimeError};
 pub use self::scoring::error::{InferenceError, ModelRunError};
 pub use self::scoring::heads::{HeadCalibration, HeadInputs, Heads, HeadsError};

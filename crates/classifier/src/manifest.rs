@@ -107,10 +107,10 @@ pub enum BundleKind {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct EncoderSpec {
-    /// The ONNX file; inputs `input_ids`, `attention_mask` and, if it wants them, `token_type_ids`, int64 of shape
-    /// [batch, sequence].
+    /// The ONNX file; inputs `input_ids` and, if it wants them, `attention_mask`, `token_type_ids`, `position_ids`, of
+    /// shape [batch, sequence], int64 or int32. Weights that it keeps in files beside it are listed under `files`.
     pub file: String,
-    /// The output that is read, float32 of shape [batch, dimension].
+    /// The output that is read, floats of 32 or 16 bits of shape [batch, dimension].
     pub output: String,
     /// Numbers in one embedding, or logits.
     pub dimension: usize,
@@ -136,13 +136,17 @@ pub enum WeightPrecision {
 pub struct TokenizerSpec {
     /// The Hugging Face `tokenizer.json`.
     pub file: String,
-    /// The most tokens of one input, `[CLS]` and `[SEP]` included; 3 to 8192.
+    /// The most tokens of one input, specials included; 3 to 8192.
     pub max_tokens: usize,
     /// The tokens that come from a long text's start; the others come from its end.
     pub head_tokens: usize,
     /// The length, in words, of a run that is not read when it occurred before; by default everything is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat_words: Option<usize>,
+    /// The token that fills shorter texts of a batch up; by default that of the file's `padding`, else `[PAD]` or
+    /// `<pad>`. Where none of these exists, texts of different lengths never share a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pad_token: Option<String>,
 }
 
 impl WeightPrecision {

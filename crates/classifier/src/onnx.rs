@@ -2,8 +2,11 @@
 //!
 //! `ort` is named in this folder only.
 
+mod contract;
 pub(crate) mod device;
 pub(crate) mod embedder;
 pub(crate) mod error;
+mod graph;
 pub(crate) mod runtime;
 pub(crate) mod session;
+mod tensors;

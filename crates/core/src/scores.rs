@@ -55,7 +55,7 @@ pub struct HeadScores {
     pub head: Arc<str>,
     /// The labels' names, shared with the bundle.
     pub labels: Arc<[Arc<str>]>,
-    /// One probability a label; they sum to one for a multinomial head.
+    /// One probability a label; they sum to one, but for an independent head.
     pub probabilities: Vec<f32>,
     /// The probability that the head knows prompts like this one; `None` for a head without a gate, which does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -221,7 +221,8 @@ impl HeadScores {
     pub fn level(&self) -> Option<f64> {
         let last = self.probabilities.len().checked_sub(1).filter(|last| *last > 0)?;
         let weighted = self.probabilities.iter().enumerate().map(|(index, p)| index as f64 * f64::from(*p));
-        Some(weighted.sum::<f64>() / last as f64)
+        // Labels that hold apart from each other can add up to more than one.
+        Some((weighted.sum::<f64>() / last as f64).min(1.0))
     }
 }
 

@@ -312,14 +312,14 @@ fn the_manifest_may_allow_a_golden_score_to_be_off() {
 fn a_model_that_is_no_model_is_refused() {
     let refusal = BundleCopy::new().write("model.onnx", b"not a model").start_refusal();
 
-    assert_eq!(refusal, "model.onnx cannot be loaded by ONNX Runtime");
+    assert!(refusal.starts_with("model.onnx: is not an ONNX model: "), "{refusal}");
 }
 
 #[test]
 fn an_output_that_the_model_does_not_have_is_refused() {
     let refusal = BundleCopy::new().replace(FILE, "output: sentence_embedding", "output: logits").start_refusal();
 
-    assert_eq!(refusal, "model.onnx: output `logits` is missing, expected f32 [batch, 4]");
+    assert_eq!(refusal, "model.onnx: output `logits` is missing, expected f32 or f16 or bf16 [batch, 4]");
 }
 
 #[test]
@@ -331,7 +331,7 @@ fn an_output_of_another_width_is_refused() {
     let refusal = copy.start_refusal();
 
     assert!(refusal.starts_with("model.onnx: output `sentence_embedding` is "), "{refusal}");
-    assert!(refusal.ends_with("expected f32 [batch, 3]"), "{refusal}");
+    assert!(refusal.ends_with("expected f32 or f16 or bf16 [batch, 3]"), "{refusal}");
 }
 
 #[test]
@@ -348,7 +348,7 @@ fn an_input_that_the_model_does_not_take_is_refused() {
 
     assert_eq!(
         refusal,
-        "model.onnx: input `token_kind_ids` is an input, expected only input_ids, attention_mask, token_type_ids"
+        "model.onnx: input `token_kind_ids` is an input, expected only input_ids, attention_mask, token_type_ids, position_ids"
     );
 }
 

@@ -64,8 +64,11 @@ pub enum HeadKind {
     /// One label holds: a logit a label, probabilities by softmax.
     Multinomial,
     /// Labels from the lowest to the highest, a logit less than labels: the k-th says how probable a label above the
-    /// k-th is. Probabilities are the differences.
+    /// k-th is. Probabilities are the differences. With two labels, the one logit says how probable the second is.
     Ordinal,
+    /// Each label holds or does not, whatever the others: a logit a label, probabilities by sigmoid, so that they need
+    /// not sum to one.
+    Independent,
 }
 
 /// A block of a head's input.
@@ -117,7 +120,7 @@ impl HeadSpec {
     #[must_use]
     pub fn logits(&self) -> usize {
         match self.kind {
-            HeadKind::Multinomial => self.labels.len(),
+            HeadKind::Multinomial | HeadKind::Independent => self.labels.len(),
             HeadKind::Ordinal => self.labels.len().saturating_sub(1),
         }
     }

@@ -65,6 +65,12 @@ pub enum MixtureError {
     /// A vote says which label, not which level.
     #[error("has `neighbours` and must be multinomial")]
     Ordinal,
+    /// Labels that hold apart from each other cannot share a probability.
+    #[error("is independent and has `{key}`, which is for labels of which one holds")]
+    Independent { key: &'static str },
+    /// The labels of a part hold apart from each other.
+    #[error("uses `{member}`, which is independent")]
+    IndependentMember { member: Name },
     /// A calibration is no rising curve.
     #[error(
         "has an `isotonic` whose `from` and `to` are no rising curve of two or more probabilities, `to` above 0 and below 1"
@@ -79,6 +85,7 @@ pub enum MixtureError {
 pub(super) fn check(manifest: &Manifest) -> Result<(), ManifestError> {
     for head in &manifest.heads {
         let checked = check_hidden(manifest, head).and_then(|()| check_own(head));
+        let checked = checked.and_then(|()| check_parts(manifest, head));
         let checked = checked.and_then(|()| check_mix(manifest, head));
         checked.map_err(|problem| head.error(HeadSpecError::Mix(problem)))?;
     }
@@ -99,6 +106,15 @@ fn check_hidden(manifest: &Manifest, head: &HeadSpec) -> Result<(), MixtureError
 
 /// Checks votes, trees and curves.
 fn check_own(head: &HeadSpec) -> Result<(), MixtureError> {
+    let shared = [
+        ("isotonic", head.isotonic.is_some()),
+        ("neighbours", head.neighbours.is_some()),
+        ("mix", !head.mix.is_empty()),
+        ("gate", head.gate.is_some()),
+    ];
+    if let Some((key, _)) = shared.into_iter().find(|(_, is_there)| *is_there && head.kind == HeadKind::Independent) {
+        return Err(MixtureError::Independent { key });
+    }
     if head.isotonic.as_ref().is_some_and(|curve| !curve.is_sound()) {
         return Err(MixtureError::Isotonic);
     }
@@ -111,6 +127,15 @@ fn check_own(head: &HeadSpec) -> Result<(), MixtureError> {
         return Err(MixtureError::Neighbours { count, sharpness });
     }
     if head.kind == HeadKind::Ordinal { Err(MixtureError::Ordinal) } else { Ok(()) }
+}
+
+fn check_parts(manifest: &Manifest, head: &HeadSpec) -> Result<(), MixtureError> {
+    let is_independent =
+        |part: &&Name| manifest.head(part.as_str()).is_some_and(|part| part.kind == HeadKind::Independent);
+    match head.parts().find(is_independent) {
+        Some(member) => Err(MixtureError::IndependentMember { member: member.clone() }),
+        None => Ok(()),
+    }
 }
 
 fn check_mix(manifest: &Manifest, head: &HeadSpec) -> Result<(), MixtureError> {
@@ -196,6 +221,12 @@ mod tests {
                 "{name: near, kind: ordinal",
                 "`near` has `neighbours` and must be multinomial",
             ),
+            (
+                "{name: words, kind: multinomial",
+                "{name: words, kind: independent",
+                "uses `words`, which is independent",
+            ),
+            ("{name: near, kind: multinomial", "{name: near, kind: independent", "is independent and has `neighbours`"),
         ];
         for (from, to, expected) in cases {
             assert!(HEADS.contains(from), "{from}");

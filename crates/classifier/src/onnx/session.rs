@@ -1,45 +1,33 @@
 //! The encoder that runs: one ONNX Runtime session, owned by one worker because `run` takes it mutably.
 
-use std::borrow::Cow;
-use std::fmt;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ort::logging::LogLevel;
 use ort::session::builder::GraphOptimizationLevel;
-use ort::session::{RunOptions, Session, SessionInputValue};
-use ort::value::{Outlet, Tensor, TensorElementType};
+use ort::session::{RunOptions, Session};
 
+use super::contract::{GraphContract, IDS};
 use super::device::SessionDevice;
-use super::error::SessionError;
+use super::error::{GraphError, SessionError};
+use super::graph;
 use super::runtime::{ExecutionProvider, OnnxRuntime};
+use super::tensors::{self, OutputValues};
 use crate::bundle::Bundle;
-use crate::manifest::EncoderSpec;
 use crate::scoring::encoder::{Encoder, RunTerminator};
 use crate::scoring::error::InferenceError;
-use crate::scoring::tokenize::TokenIds;
-
-/// The inputs of every encoder, int64 of shape [batch, sequence].
-const INPUTS: [&str; 2] = ["input_ids", "attention_mask"];
-
-/// The input that some encoders take besides: zeros, since there is one text.
-const TYPES: &str = "token_type_ids";
+use crate::scoring::tokenize::{TokenIds, TokenPadding, Tokenizer};
 
 /// An ONNX Runtime session whose inputs and outputs were checked.
 pub(crate) struct OnnxEncoder {
     session: Session,
     /// Ends the run that goes on, see [`Encoder::brake`].
     run: Arc<RunOptions>,
+    contract: GraphContract,
     output: String,
     dimension: usize,
-    padding: BatchPadding,
-}
-
-/// The padding that fills the rows of a batch up to the longest.
-#[derive(Debug, Clone, Copy)]
-struct BatchPadding {
-    /// The id in the places that the mask hides.
-    id: i64,
-    /// True where the graph takes token types.
-    types: bool,
+    /// The padding of shorter texts; without it, texts of one length alone share a run.
+    padding: Option<TokenPadding>,
 }
 
 /// The options of a session.
@@ -54,31 +42,48 @@ pub(crate) struct SessionOptions {
 impl OnnxEncoder {
     /// Creates the session from the model's bytes, the very ones whose hash was checked.
     pub(crate) fn new(runtime: &OnnxRuntime, bundle: &Bundle, options: SessionOptions) -> Result<Self, SessionError> {
-        let (spec, model) = (&bundle.manifest.encoder, &bundle.model);
-        let session = session(runtime, model, options)
-            .map_err(|source| SessionError::Load { file: spec.file.clone(), source: source.into() })?;
-        let contract = GraphContract { spec };
-        contract.check_inputs(session.inputs())?;
-        contract.check_output(session.outputs())?;
-        let types = session.inputs().iter().any(|input| input.name() == TYPES);
-        let padding = BatchPadding { id: bundle.tokenizer.pad(), types };
-        let run = RunOptions::new()
-            .map_err(|source| SessionError::Load { file: spec.file.clone(), source: source.into() })?;
-        Ok(Self { session, run: Arc::new(run), output: spec.output.clone(), dimension: spec.dimension, padding })
+        let spec = &bundle.manifest.encoder;
+        let refused = |problem| SessionError::Model { file: spec.file.clone(), problem };
+        let load = |source: ort::Error| SessionError::Load { file: spec.file.clone(), source: source.into() };
+        let model = graph::parse(&bundle.model).map_err(refused)?;
+        let weights = graph::external_files(&model, &bundle.weights).map_err(refused)?;
+        check_vocabulary(graph::embedding_rows(&model, IDS), &bundle.tokenizer).map_err(refused)?;
+        let session = session(runtime, options, &bundle.model, weights).map_err(load)?;
+        let contract = GraphContract::check(spec, session.inputs(), session.outputs())?;
+        let padding = bundle.tokenizer.padding().filter(|_| contract.has_mask());
+        let run = RunOptions::new().map_err(load)?;
+        let (output, dimension) = (spec.output.clone(), spec.dimension);
+        Ok(Self { session, run: Arc::new(run), contract, output, dimension, padding })
+    }
+
+    /// Runs texts that are of one length, or may be padded to one.
+    fn run(&mut self, batch: &[TokenIds], padding: TokenPadding) -> Result<Vec<Vec<f32>>, InferenceError> {
+        let inputs = tensors::inputs(batch, &self.contract.inputs, padding).map_err(run_error)?;
+        self.run.unterminate().map_err(run_error)?; // the run before may have been ended
+        let outputs = self.session.run_with_options(inputs, &self.run).map_err(run_error)?;
+        let output = tensors::output(&outputs[self.output.as_str()], self.contract.element).map_err(run_error)?;
+        let OutputValues { shape, values } = output;
+        let expected = [batch.len(), self.dimension].map(|size| i64::try_from(size).unwrap_or(i64::MAX));
+        if shape != expected && !(self.dimension == 1 && shape == expected[..1]) {
+            return Err(InferenceError::Shape { actual: shape, expected: expected.to_vec() });
+        }
+        Ok(values.chunks_exact(self.dimension).map(<[f32]>::to_vec).collect())
     }
 }
 
 impl Encoder for OnnxEncoder {
     fn embed(&mut self, batch: &[TokenIds]) -> Result<Vec<Vec<f32>>, InferenceError> {
-        let inputs = inputs(batch, self.padding).map_err(run_error)?;
-        self.run.unterminate().map_err(run_error)?; // the run before may have been ended
-        let outputs = self.session.run_with_options(inputs, &self.run).map_err(run_error)?;
-        let (shape, values) = outputs[self.output.as_str()].try_extract_tensor::<f32>().map_err(run_error)?;
-        let expected = [batch.len(), self.dimension].map(|size| i64::try_from(size).unwrap_or(i64::MAX));
-        if shape[..] != expected {
-            return Err(InferenceError::Shape { actual: shape.to_vec(), expected: expected.to_vec() });
+        let same = batch.windows(2).all(|pair| pair[0].ids.len() == pair[1].ids.len());
+        match self.padding {
+            Some(padding) => self.run(batch, padding),
+            None if same => self.run(batch, TokenPadding::default()),
+            // Nobody says what pads, or the graph would not be told where: a guess would change scores.
+            None => {
+                let alone = batch.iter().map(|tokens| self.run(std::slice::from_ref(tokens), TokenPadding::default()));
+                let rows = alone.collect::<Result<Vec<_>, _>>()?;
+                Ok(rows.into_iter().flatten().collect())
+            }
         }
-        Ok(values.chunks_exact(self.dimension).map(<[f32]>::to_vec).collect())
     }
 
     fn brake(&self) -> RunTerminator {
@@ -91,7 +96,22 @@ impl Encoder for OnnxEncoder {
     }
 }
 
-fn session(runtime: &OnnxRuntime, model: &[u8], options: SessionOptions) -> ort::Result<Session> {
+/// Refuses a tokenizer with ids beyond the `rows` of the embedding, as far as these are known.
+fn check_vocabulary(rows: Option<u64>, tokenizer: &Tokenizer) -> Result<(), GraphError> {
+    match (rows, tokenizer.largest_id()) {
+        (Some(rows), largest) if largest >= rows => {
+            Err(GraphError::Vocabulary { rows, tokenizer: tokenizer.file().to_owned(), largest })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn session(
+    runtime: &OnnxRuntime,
+    options: SessionOptions,
+    model: &[u8],
+    weights: BTreeMap<String, Arc<[u8]>>,
+) -> ort::Result<Session> {
     let SessionOptions { device, threads, .. } = options;
     let environment = runtime.environment();
     for provider in providers(device) {
@@ -109,11 +129,17 @@ fn session(runtime: &OnnxRuntime, model: &[u8], options: SessionOptions) -> ort:
     if !devices.is_empty() {
         builder = builder.with_devices(devices, Some(&provider_options(options)))?;
     }
+    // Copied while the session is created, so nothing keeps them afterwards.
+    for (name, bytes) in weights {
+        builder = builder.with_external_initializer_file_in_memory(name, bytes)?;
+    }
     builder
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(threads)?
         .with_inter_threads(1)?
-        // A spinning pool takes up to twice the CPU, from the proxy's own threads.
+        // What fails is an error of ours; its own lines would add one in colours for each prompt.
+        .with_log_level(LogLevel::Fatal)?
+        // A spinning pool takes up to 14 times the CPU, from the proxy's own threads.
         .with_intra_op_spinning(false)?
         .commit_from_memory(model)
 }
@@ -137,98 +163,8 @@ fn provider_options(options: SessionOptions) -> Vec<(String, String)> {
     providers(options.device).iter().map(option).collect()
 }
 
-/// Pads to the longest of the batch; the mask hides the padding.
-fn inputs(
-    batch: &[TokenIds],
-    padding: BatchPadding,
-) -> ort::Result<Vec<(Cow<'static, str>, SessionInputValue<'static>)>> {
-    let width = batch.iter().map(|tokens| tokens.ids.len()).max().unwrap_or_default();
-    let shape = [batch.len(), width];
-    let (mut ids, mut mask) = (vec![padding.id; batch.len() * width], vec![0; batch.len() * width]);
-    for (row, tokens) in batch.iter().enumerate() {
-        let cells = row * width..row * width + tokens.ids.len();
-        ids[cells.clone()].copy_from_slice(&tokens.ids);
-        mask[cells].fill(1);
-    }
-    let tensor = |values: Vec<i64>| Tensor::from_array((shape, values));
-    let mut inputs = ort::inputs!["input_ids" => tensor(ids)?, "attention_mask" => tensor(mask)?];
-    if padding.types {
-        inputs.extend(ort::inputs![TYPES => tensor(vec![0; batch.len() * width])?]);
-    }
-    Ok(inputs)
-}
-
 fn run_error(error: ort::Error) -> InferenceError {
     InferenceError::Run(error.into())
-}
-
-/// The bundle contract's demands on the graph.
-struct GraphContract<'s> {
-    spec: &'s EncoderSpec,
-}
-
-/// The tensor that an input or output of the graph must be; its shape in words.
-#[derive(Debug, Clone, Copy)]
-struct ExpectedTensor<'s> {
-    element: TensorElementType,
-    shape: &'s str,
-}
-
-impl fmt::Display for ExpectedTensor<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.element, self.shape)
-    }
-}
-
-impl GraphContract<'_> {
-    fn check_inputs(&self, inputs: &[Outlet]) -> Result<(), SessionError> {
-        let has_types = inputs.iter().any(|input| input.name() == TYPES);
-        for name in INPUTS.into_iter().chain(has_types.then_some(TYPES)) {
-            let input = inputs.iter().find(|input| input.name() == name);
-            let rank = |dimensions: &[i64]| dimensions.len() == 2;
-            let expected = ExpectedTensor { element: TensorElementType::Int64, shape: "[batch, sequence]" };
-            self.check(&format!("input `{name}`"), input, expected, rank)?;
-        }
-        match inputs.iter().find(|input| input.name() != TYPES && !INPUTS.contains(&input.name())) {
-            Some(input) => {
-                let names = format!("only {}, {TYPES}", INPUTS.join(", "));
-                Err(self.refusal(format!("input `{}`", input.name()), "an input".into(), names))
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn check_output(&self, outputs: &[Outlet]) -> Result<(), SessionError> {
-        let EncoderSpec { output: name, dimension, .. } = self.spec;
-        let output = outputs.iter().find(|output| output.name() == name);
-        let width = i64::try_from(*dimension).unwrap_or(i64::MAX);
-        let fits = |dimensions: &[i64]| matches!(dimensions, [_, last] if *last == width || *last == -1);
-        let shape = format!("[batch, {dimension}]");
-        let expected = ExpectedTensor { element: TensorElementType::Float32, shape: &shape };
-        self.check(&format!("output `{name}`"), output, expected, fits)
-    }
-
-    /// Checks the element type and the shape of an input or output; `fits` decides about the shape.
-    fn check(
-        &self,
-        part: &str,
-        outlet: Option<&Outlet>,
-        expected: ExpectedTensor<'_>,
-        fits: impl Fn(&[i64]) -> bool,
-    ) -> Result<(), SessionError> {
-        let Some(outlet) = outlet else {
-            return Err(self.refusal(part.to_owned(), "missing".into(), expected.to_string()));
-        };
-        let dtype = outlet.dtype();
-        if dtype.tensor_type() == Some(expected.element) && dtype.tensor_shape().is_some_and(|shape| fits(shape)) {
-            return Ok(());
-        }
-        Err(self.refusal(part.to_owned(), dtype.to_string(), expected.to_string()))
-    }
-
-    fn refusal(&self, part: String, actual: String, expected: String) -> SessionError {
-        SessionError::Graph { file: self.spec.file.clone(), part, actual, expected }
-    }
 }
 
 #[cfg(test)]

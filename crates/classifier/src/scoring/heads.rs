@@ -1,4 +1,4 @@
-//! The small models on top of the encoder: dense layers, an activation between them, a softmax at the end.
+//! The small models on top of the encoder: dense layers, an activation between them, a softmax or sigmoids at the end.
 //!
 //! Three kinds are no such stack: a vote of the nearest exemplars, whose first layer holds the exemplars' embeddings;
 //! trees; and a mixture, a log-linear ensemble of other heads. A gate blends a head with another one.
@@ -18,7 +18,7 @@ use pointsman_core::scores::HeadScores;
 pub use self::calibration::HeadCalibration;
 pub use self::error::HeadsError;
 use self::layer::DenseLayer;
-use self::maths::{nearest, ordinal, softmax};
+use self::maths::{independent, nearest, ordinal, softmax};
 use self::reader::TensorReader;
 use self::trees::TreeEnsemble;
 use super::error::InferenceError;
@@ -243,6 +243,7 @@ impl Head {
         Ok(match self.kind {
             HeadKind::Multinomial => softmax(&values, self.temperature),
             HeadKind::Ordinal => ordinal(&values, self.temperature),
+            HeadKind::Independent => independent(&values, self.temperature),
         })
     }
 

@@ -128,7 +128,13 @@ mod tests {
             let mut repeats = RepeatFilter::new(case.window);
             assert_eq!(case.parts.map(|part| repeats.once(&part).into_owned()), case.once);
         }
-        let spec = TokenizerSpec { file: String::new(), max_tokens: 64, head_tokens: 42, repeat_words: Some(4) };
+        let spec = TokenizerSpec {
+            file: String::new(),
+            max_tokens: 64,
+            head_tokens: 42,
+            repeat_words: Some(4),
+            pad_token: None,
+        };
         for CountedNgrams { text, entries } in fixture.ngrams {
             let ngrams = Ngrams::of(&TokenBudget::new(&spec).excerpt(&text));
             let buckets = |entries: &[(u32, f32)]| entries.iter().map(|(bucket, _)| *bucket).collect::<Vec<_>>();

@@ -1,5 +1,6 @@
 //! One prompt's way from text to scores: tokens, embedding, heads.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -102,15 +103,41 @@ impl<E: Encoder> Scorer<E> {
 
     /// Runs an input of every length and the widest one, so that no request pays for the first allocation.
     pub(crate) fn warm_up(&mut self) -> Result<(), InferenceError> {
-        let longest = self.tokenizer.budget().max_tokens();
-        let mut tokens = 1 << SHORTEST;
-        while tokens < longest {
-            self.encoder.embed(&[self.tokenizer.dummy(tokens)])?;
+        let budget = self.tokenizer.budget().max_tokens();
+        let (mut tokens, mut runs) = (1 << SHORTEST, 0);
+        while tokens < budget {
+            self.run_dummy(tokens).map_err(|source| self.too_long(runs..tokens, source))?;
+            runs = tokens;
             tokens *= 2;
         }
-        let longest = self.tokenizer.dummy(longest);
-        self.encoder.embed(&vec![longest; self.max_batch.min(WARM_BATCH)])?;
-        Ok(())
+        let rows = self.max_batch.min(WARM_BATCH);
+        let widest = vec![self.tokenizer.dummy(budget); rows];
+        let Err(error) = self.encoder.embed(&widest) else { return Ok(()) };
+        match self.run_dummy(budget) {
+            Ok(()) => Err(InferenceError::Batch { rows, source: Box::new(error) }),
+            Err(error) => Err(self.too_long(runs..budget, error)),
+        }
+    }
+
+    fn run_dummy(&mut self, tokens: usize) -> Result<(), InferenceError> {
+        self.encoder.embed(&[self.tokenizer.dummy(tokens)]).map(drop)
+    }
+
+    /// Finds the longest input that runs, when one of `between.end` tokens failed and one of `between.start` did not.
+    fn too_long(&mut self, between: Range<usize>, source: InferenceError) -> InferenceError {
+        let Range { start: mut longest, end: mut fails } = between;
+        while fails - longest > 1 {
+            let middle = usize::midpoint(longest, fails);
+            match self.run_dummy(middle) {
+                Ok(()) => longest = middle,
+                Err(_) => fails = middle,
+            }
+        }
+        if longest < self.tokenizer.shortest_budget() {
+            return source; // No length runs, so the length is not what it fails of.
+        }
+        let max_tokens = self.tokenizer.budget().max_tokens();
+        InferenceError::TooLong { max_tokens, longest, source: Box::new(source) }
     }
 
     /// Tries out how many prompts of each length a run serves best. Where twice as many take twice as long, as they do

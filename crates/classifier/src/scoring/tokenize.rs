@@ -4,8 +4,11 @@
 //! memory nor is tokenised as a whole; where the bundle says so, what the ends repeat is cut as well.
 //! [`Tokenizer::tokens`] then cuts tokens out of the middle. Training cuts the same way.
 
+mod vocabulary;
+
 use std::borrow::Cow;
 
+pub(crate) use self::vocabulary::{PaddingSide, TokenPadding};
 use super::error::InferenceError;
 use super::repeats::RepeatFilter;
 use crate::manifest::{ManifestError, TokenizerSpec, TokenizerSpecError};
@@ -47,9 +50,11 @@ pub struct TokenIds {
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     budget: TokenBudget,
-    /// Before and after every text, such as `[CLS]` and `[SEP]`.
+    /// Before and after every text, such as `[CLS]` and `[SEP]`; empty where the model wants none.
     specials: [Vec<i64>; 2],
-    pad: i64,
+    padding: Option<TokenPadding>,
+    file: String,
+    largest_id: u64,
 }
 
 /// An error of a tokenizer file.
@@ -59,9 +64,9 @@ pub enum TokenizerError {
     /// The tokenizer cannot be built.
     #[error("{file} is not a tokenizer")]
     Load { file: String, source: Box<dyn std::error::Error + Send + Sync> },
-    /// A token that every input needs is not in the vocabulary.
-    #[error("{file} has no post-processor that adds specials, and no token `{token}`")]
-    NoToken { file: String, token: &'static str },
+    /// The token that the manifest names for padding is not in the vocabulary.
+    #[error("{file} has no token `{token}`, which tokenizer.pad_token names")]
+    NoToken { file: String, token: String },
     /// The manifest's budget is too small for what this tokenizer adds to every text.
     #[error(transparent)]
     Budget(#[from] ManifestError),
@@ -159,20 +164,19 @@ impl TextExcerpt {
 }
 
 impl Tokenizer {
-    /// Builds the tokenizer of `bytes`, a `tokenizer.json`; its own padding and truncation are ignored.
+    /// Builds the tokenizer of `bytes`, a `tokenizer.json`; its truncation is ignored, and its padding says what a batch is filled up with.
     pub(crate) fn parse(spec: &TokenizerSpec, bytes: &[u8]) -> Result<Self, TokenizerError> {
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
             .map_err(|source| TokenizerError::Load { file: spec.file.clone(), source })?;
         // A text is text: one that spells out `[SEP]` must not end the input for the encoder.
         inner.set_encode_special_tokens(true);
+        let padding = vocabulary::padding(&inner, spec)?;
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|source| TokenizerError::Load { file: spec.file.clone(), source })?;
-        let specials = match specials(&inner) {
-            Some(specials) => specials,
-            None => named_specials(&inner, spec)?,
-        };
-        let pad = ["[PAD]", "<pad>"].into_iter().find_map(|token| inner.token_to_id(token));
-        let tokenizer = Self { specials, pad: pad.map_or(0, i64::from), budget: TokenBudget::new(spec), inner };
+        let (specials, file) = (vocabulary::specials(&inner), spec.file.clone());
+        let used = specials.iter().flatten().copied().chain(padding.map(|padding| padding.id));
+        let largest_id = vocabulary::largest_id(&inner, used);
+        let tokenizer = Self { specials, padding, budget: TokenBudget::new(spec), inner, file, largest_id };
         let TokenizerSpec { max_tokens, head_tokens, .. } = *spec;
         if max_tokens < tokenizer.surround() + head_tokens.max(1) {
             return Err(ManifestError::Tokenizer(TokenizerSpecError::Budget { max_tokens, head_tokens }).into());
@@ -180,9 +184,29 @@ impl Tokenizer {
         Ok(tokenizer)
     }
 
-    /// Returns the id that fills a batch up.
-    pub(crate) const fn pad(&self) -> i64 {
-        self.pad
+    /// Returns what fills a batch up, as far as anybody says.
+    pub(crate) const fn padding(&self) -> Option<TokenPadding> {
+        self.padding
+    }
+
+    /// Returns the file that it was read from.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Returns the largest id that it gives.
+    pub(crate) const fn largest_id(&self) -> u64 {
+        self.largest_id
+    }
+
+    /// Returns the fewest tokens that leave room for one of a text.
+    pub(crate) const fn shortest_budget(&self) -> usize {
+        self.surround() + 1
+    }
+
+    /// Returns an input that holds the largest id.
+    pub(crate) fn largest(&self) -> TokenIds {
+        TokenIds { ids: self.fit(&[i64::try_from(self.largest_id).unwrap_or(i64::MAX)]), truncated: 0 }
     }
 
     /// Returns the budget.
@@ -213,7 +237,7 @@ impl Tokenizer {
     /// Returns an input of `tokens` tokens, to warm up with.
     pub(crate) fn dummy(&self, tokens: usize) -> TokenIds {
         let room = tokens.min(self.budget.max_tokens).saturating_sub(self.surround());
-        // A special is an id that every vocabulary has.
+        // A special is an id that every vocabulary has, and 0 nearly always.
         let id = self.specials.concat().first().copied().unwrap_or_default();
         TokenIds { ids: self.fit(&vec![id; room]), truncated: 0 }
     }
@@ -236,36 +260,15 @@ impl Tokenizer {
             (&ids[..self.budget.head_tokens], &ids[ids.len() - (room - self.budget.head_tokens)..])
         };
         let [before, after] = &self.specials;
-        [before, head, tail, after].concat()
+        let ids = [before, head, tail, after].concat();
+        // No graph takes a text of no tokens.
+        if ids.is_empty() { vec![self.padding.map_or(0, |padding| padding.id)] } else { ids }
     }
 
     /// Returns how many specials surround a text.
     const fn surround(&self) -> usize {
         self.specials[0].len() + self.specials[1].len()
     }
-}
-
-/// Returns what the post-processor puts around a text, if it puts anything there.
-fn specials(tokenizer: &tokenizers::Tokenizer) -> Option<[Vec<i64>; 2]> {
-    let ids = |specials| {
-        let encoding = tokenizer.encode_fast("a", specials).ok()?;
-        Some(encoding.get_ids().iter().copied().map(i64::from).collect::<Vec<_>>())
-    };
-    let (bare, whole) = (ids(false)?, ids(true)?);
-    if bare.is_empty() || whole.len() == bare.len() {
-        return None;
-    }
-    let start = whole.windows(bare.len()).position(|window| window == bare)?;
-    Some([whole[..start].to_vec(), whole[start + bare.len()..].to_vec()])
-}
-
-/// Returns the specials of BERT and its descendants, which some of their tokenizers leave to the caller.
-fn named_specials(inner: &tokenizers::Tokenizer, spec: &TokenizerSpec) -> Result<[Vec<i64>; 2], TokenizerError> {
-    let id = |token| {
-        let missing = || TokenizerError::NoToken { file: spec.file.clone(), token };
-        inner.token_to_id(token).map(|id| vec![i64::from(id)]).ok_or_else(missing)
-    };
-    Ok([id("[CLS]")?, id("[SEP]")?])
 }
 
 #[cfg(test)]

@@ -27,7 +27,8 @@ pub enum GoldenCheckError {
     Run(#[from] ModelRunError),
 }
 
-/// Scores every golden input alone, as on an idle proxy, and then all of them in batches, as under load.
+/// Scores every golden input alone, as on an idle proxy, and then all of them in batches, as under load, one of them
+/// with as much padding as there can be.
 ///
 /// An encoder whose embeddings depend on their neighbours (int8 with one activation scale for the whole batch) is not
 /// refused: it encodes one prompt at a time.
@@ -35,7 +36,8 @@ pub(super) fn check<E: Encoder>(bundle: &Bundle, scorer: &mut Scorer<E>) -> Resu
     let counter = TokenCounter::new();
     let inputs: Vec<ScorerInput> = bundle.golden.iter().map(|golden| input(golden, bundle, counter)).collect();
     compare_all(bundle, scorer, &inputs, 1)?;
-    match compare_all(bundle, scorer, &inputs, scorer.max_batch()) {
+    let together = compare_all(bundle, scorer, &inputs, scorer.max_batch());
+    match together.and_then(|()| compare_padded(bundle, scorer, &inputs)) {
         Err(GoldenCheckError::Mismatch { .. }) => {
             tracing::warn!(bundle = %bundle.manifest.name, "Scores depend on the batch, encoding one prompt at a time");
             scorer.encode_apart();
@@ -79,6 +81,26 @@ fn compare_all<E: Encoder>(
                 compare(bundle, index, head, &golden.scores[&*head.head])?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Scores the shortest golden input beside the longest text that there is, so that a wrong padding is found even where
+/// all golden inputs are of one length.
+fn compare_padded<E: Encoder>(
+    bundle: &Bundle,
+    scorer: &mut Scorer<E>,
+    inputs: &[ScorerInput],
+) -> Result<(), GoldenCheckError> {
+    let shortest = bundle.golden.iter().enumerate().min_by_key(|(_, golden)| golden.text.len());
+    let Some((index, golden)) = shortest.filter(|_| scorer.max_batch() > 1) else { return Ok(()) };
+    let text = bundle.golden.iter().map(|golden| golden.text.as_str()).collect::<Vec<_>>().join(" ");
+    let longest = GoldenInput { text, scores: golden.scores.clone() };
+    let longest = input(&longest, bundle, TokenCounter::new());
+    let file = || bundle.manifest.encoder.file.clone();
+    let rows = scorer.score(&[&inputs[index], &longest]).map_err(|source| ModelRunError { file: file(), source })?;
+    for head in rows.iter().take(1).flat_map(|scores| &scores.heads) {
+        compare(bundle, index, head, &golden.scores[&*head.head])?;
     }
     Ok(())
 }

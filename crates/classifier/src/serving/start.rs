@@ -1,5 +1,6 @@
 //! The start of a classifier: a verified bundle, its sessions, a warm-up, the golden inputs, the threads.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,9 +22,10 @@ use crate::onnx::error::SessionError;
 use crate::onnx::runtime::OnnxRuntime;
 use crate::onnx::session::{OnnxEncoder, SessionOptions};
 use crate::scoring::encoder::Encoder;
-use crate::scoring::error::ModelRunError;
+use crate::scoring::error::{InferenceError, ModelRunError};
 use crate::scoring::lexical::LexicalHeads;
 use crate::scoring::scorer::Scorer;
+use crate::scoring::tokenize::Tokenizer;
 
 /// The things that a process lends to every classifier that it starts.
 #[derive(Debug, Clone)]
@@ -95,14 +97,14 @@ impl Classifier {
                 let mut encoder = OnnxEncoder::new(runtime, &bundle, options)?;
                 // Some devices fail only when they run.
                 let file = bundle.manifest.encoder.file.clone();
-                encoder.embed(&[bundle.tokenizer.dummy(1)]).map_err(|source| ModelRunError { file, source })?;
+                try_out(&mut encoder, &bundle.tokenizer).map_err(|source| ModelRunError { file, source })?;
                 Ok(encoder)
             };
             (0..config.workers.max(1)).map(encoder).collect::<Result<Vec<_>, SessionError>>()
         };
         let (encoders, placement) = device::open(name, config, runtime.has_cuda(), encoders)?;
         // Every session has its own copy.
-        bundle.model = Vec::new();
+        (bundle.model, bundle.weights) = (Vec::new(), BTreeMap::new());
         let metrics = host.metrics.classifier(name);
         if placement.fell_back.is_some() {
             metrics.fell_back();
@@ -172,4 +174,12 @@ impl Classifier {
         let lexical = LexicalHeads::new(&bundle.manifest, &bundle.heads, config.cascade);
         (Self::of(bundle, lexical, EncoderState::Workers(queue), state), workers)
     }
+}
+
+/// Runs a shortest input, and then the one with the largest id, which no request should be the first to try.
+fn try_out(encoder: &mut OnnxEncoder, tokenizer: &Tokenizer) -> Result<(), InferenceError> {
+    encoder.embed(&[tokenizer.dummy(1)])?;
+    let largest = tokenizer.largest_id();
+    let failed = |source| InferenceError::Vocabulary { largest, source: Box::new(source) };
+    encoder.embed(&[tokenizer.largest()]).map(drop).map_err(failed)
 }

@@ -27,12 +27,21 @@ pub(super) fn ordinal(logits: &[f32], temperature: f32) -> Vec<f32> {
     let mut above = 1.0_f32;
     let mut probabilities = Vec::with_capacity(logits.len() + 1);
     for logit in logits {
-        let next = above.min(1.0 / (1.0 + (-logit / temperature).exp()));
+        let next = above.min(sigmoid(logit / temperature));
         probabilities.push(above - next);
         above = next;
     }
     probabilities.push(above);
     probabilities
+}
+
+/// A probability for each label, whatever the others'.
+pub(super) fn independent(logits: &[f32], temperature: f32) -> Vec<f32> {
+    logits.iter().map(|logit| sigmoid(logit / temperature)).collect()
+}
+
+fn sigmoid(logit: f32) -> f32 {
+    1.0 / (1.0 + (-logit).exp())
 }
 
 /// The error function by Abramowitz and Stegun 7.1.26, within 1.5e-7 and f32's rounding.

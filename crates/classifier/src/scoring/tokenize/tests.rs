@@ -28,7 +28,7 @@ fn tokenizer() -> Tokenizer {
 }
 
 fn spec() -> TokenizerSpec {
-    TokenizerSpec { file: "tokenizer.json".into(), max_tokens: 8, head_tokens: 4, repeat_words: None }
+    TokenizerSpec { file: "tokenizer.json".into(), max_tokens: 8, head_tokens: 4, repeat_words: None, pad_token: None }
 }
 
 fn words(count: usize) -> String {
@@ -136,7 +136,8 @@ fn specials_are_those_of_the_post_processor() {
     let tokenizer = Tokenizer::parse(&spec(), json.as_bytes()).expect("specials of other names");
 
     let tokens = tokenizer.tokens(&tokenizer.budget().excerpt("w w")).expect("tokens");
-    assert_eq!((tokens.ids, tokenizer.pad()), (vec![0, 4, 4, 2], 1));
+    let padding = TokenPadding { id: 1, side: PaddingSide::Right };
+    assert_eq!((tokens.ids, tokenizer.padding()), (vec![0, 4, 4, 2], Some(padding)));
 }
 
 #[test]
@@ -153,14 +154,69 @@ fn a_text_that_spells_out_a_special_is_text() {
     assert_eq!(tokens.ids, [CLS, 4, 1, 1, 1, SEP], "brackets and letters, none of them known");
 }
 
+/// A tokenizer as of Qwen2: nothing around a text, and a token for padding that is not called so.
+fn decoder(padding: &str, spec: &TokenizerSpec) -> Result<Tokenizer, TokenizerError> {
+    let json = format!(
+        r#"{{"version":"1.0","truncation":null,"padding":{padding},"normalizer":null,"post_processor":null,
+        "added_tokens":[{{"id":5,"content":"<|end|>","single_word":false,"lstrip":false,"rstrip":false,
+            "normalized":false,"special":true}},{{"id":9,"content":"<|unused|>","single_word":false,"lstrip":false,
+            "rstrip":false,"normalized":false,"special":true}}],
+        "pre_tokenizer":{{"type":"Whitespace"}},"decoder":null,
+        "model":{{"type":"WordLevel","unk_token":"?","vocab":{{"?":0,"a":1,"b":2}}}}}}"#
+    );
+    Tokenizer::parse(spec, json.as_bytes())
+}
+
 #[test]
-fn a_tokenizer_without_specials_is_refused_by_name() {
+fn a_tokenizer_without_specials_puts_nothing_around_a_text() {
+    let tokenizer = decoder("null", &spec()).expect("a legal tokenizer");
+
+    let ids = |text| tokenizer.tokens(&tokenizer.budget().excerpt(text)).expect("tokens").ids;
+    assert_eq!(ids("a b a"), [1, 2, 1]);
+    assert_eq!(ids("a b a b a b a b a b"), [1, 2, 1, 2, 1, 2, 1, 2], "the whole budget");
+    assert_eq!(ids(" "), [0], "no graph takes a text of no tokens");
+    assert_eq!(tokenizer.padding(), None);
+}
+
+#[test]
+fn padding_is_what_the_file_says_and_the_manifest_has_the_last_word() {
+    let declared = r#"{"strategy":"BatchLongest","direction":"Left","pad_to_multiple_of":null,"pad_id":5,"pad_type_id":0,
+        "pad_token":"<|end|>"}"#;
+    let named = TokenizerSpec { pad_token: Some("b".into()), ..spec() };
+
+    let by_file = decoder(declared, &spec()).expect("a tokenizer");
+    let by_manifest = decoder(declared, &named).expect("a tokenizer");
+
+    assert_eq!(by_file.padding(), Some(TokenPadding { id: 5, side: PaddingSide::Left }));
+    assert_eq!(by_manifest.padding(), Some(TokenPadding { id: 2, side: PaddingSide::Left }));
+}
+
+#[test]
+fn a_pad_token_that_is_no_token_is_refused() {
+    let named = TokenizerSpec { pad_token: Some("<|pad|>".into()), ..spec() };
+
+    let error = decoder("null", &named).expect_err("no such token");
+
+    assert_eq!(error.to_string(), "tokenizer.json has no token `<|pad|>`, which tokenizer.pad_token names");
+}
+
+#[test]
+fn the_largest_id_is_one_that_a_text_can_get() {
+    let named = TokenizerSpec { pad_token: Some("<|unused|>".into()), ..spec() };
+
+    assert_eq!(decoder("null", &spec()).expect("a tokenizer").largest_id(), 2, "specials are not found in texts");
+    assert_eq!(decoder("null", &named).expect("a tokenizer").largest_id(), 9, "padding is");
+    assert_eq!(tokenizer().largest_id(), 33);
+}
+
+#[test]
+fn specials_are_found_whatever_the_vocabulary_knows() {
     let json = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
-        "pre_tokenizer":null,"post_processor":null,"decoder":null,
-        "model":{"type":"WordLevel","unk_token":"[UNK]","vocab":{"[UNK]":0,"[CLS]":1}}}"#;
+        "pre_tokenizer":{"type":"Whitespace"},"decoder":null,
+        "post_processor":{"type":"BertProcessing","sep":["</s>",2],"cls":["<s>",0]},
+        "model":{"type":"WordLevel","unk_token":"none","vocab":{"<s>":0,"</s>":2,"w":4}}}"#;
 
-    let error = Tokenizer::parse(&spec(), json.as_bytes()).expect_err("no [SEP]");
+    let tokenizer = Tokenizer::parse(&spec(), json.as_bytes()).expect("a vocabulary without `a`");
 
-    let expected = "tokenizer.json has no post-processor that adds specials, and no token `[SEP]`";
-    assert_eq!(error.to_string(), expected);
+    assert_eq!(tokenizer.tokens(&tokenizer.budget().excerpt("w")).expect("tokens").ids, [0, 4, 2]);
 }

@@ -118,7 +118,8 @@ impl TiersStrategy {
             Some(TierProbability {
                 tier,
                 label,
-                probability: labels.iter().filter_map(probability).map(|(_, p)| p).sum(),
+                // Labels that hold apart from each other can add up to more; the sum bounds that any of them holds.
+                probability: labels.iter().filter_map(probability).map(|(_, p)| p).sum::<f64>().min(1.0),
             })
         })
     }
@@ -149,7 +150,7 @@ impl TiersStrategy {
                 models.len() - 1
             });
             models[place].1.extend(labels.iter().map(Name::as_str));
-            models[place].2 += probability;
+            models[place].2 = (models[place].2 + probability).min(1.0);
         }
         let expected = models.into_iter().map(|(model, labels, probability)| {
             (model.clone(), ModelExpectation::probability(&labels, &self.head, probability))
