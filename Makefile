@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup build quick demo observe run test bench fuzz fmt fmt-python lint lint-python doc models training-data eval clients \
-	clients-python clients-node clients-agents dashboards pictures
+	clients-python clients-node clients-agents dashboards pictures exporter
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -81,12 +81,13 @@ lint: setup ## Check format and lints as CI does
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --locked --all-targets -- -D warnings
 
-# mypy runs three times: two folders of scripts have modules of the same names.
+# mypy runs more than once: folders of scripts have modules of the same names.
 lint-python: .venv/lint ## Check format, lints and types of all Python as CI does
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	MYPYPATH=benches/gpu .venv/bin/mypy .ci/wheel.py benches/gpu benches/instruction_sets models tests/fixtures
 	MYPYPATH=tests/clients .venv/bin/mypy tests/clients
+	MYPYPATH=tests/exporter .venv/bin/mypy tests/exporter
 	MYPYPATH=tests/observe:config/grafana .venv/bin/mypy config/grafana tests/observe
 
 doc: setup ## Build the documentation, private items included
@@ -126,6 +127,11 @@ clients-agents: setup .venv/clients tests/clients/agents/node_modules/.package-l
 tests/clients/%/node_modules/.package-lock.json: tests/clients/%/package-lock.json
 	@bash .ci/setup node
 	cd tests/clients/$* && npm ci
+
+exporter: setup .venv/models ## Export classifiers of many kinds with models/train and verify them (downloads torch: gigabytes)
+	$(CARGO) build --locked
+	.venv/bin/python tests/exporter/exports.py
+	.venv/bin/python tests/exporter/page.py
 
 .venv/clients: tests/clients/requirements.txt
 	@bash .ci/setup python

@@ -53,7 +53,8 @@ def meaning(config: Any, kind: str | None, labels: list[str] | None) -> HeadMean
     own = [str(config.id2label[index]) for index in range(logits)]
     kind = kind_of(config.problem_type, logits, kind)
     if labels is None and all(label == f"LABEL_{index}" for index, label in enumerate(own)):
-        note(f"the checkpoint does not name its labels; --labels A,B,... does, in the order of the logits (0 to {logits - 1})")
+        order = f"in the order of the logits (0 to {logits - 1})"
+        note(f"the checkpoint does not name its labels; --labels A,B,... does, {order}")
     if labels is None and kind == "ordinal" and logits == 1:
         labels = [f"not-{own[0]}", own[0]]
     return named(kind, labels or own, logits)
@@ -72,13 +73,11 @@ def named(kind: str, labels: list[str], logits: int) -> HeadMeaning:
     if len(names) < 2:
         raise SystemExit(f"a head needs two labels or more, not {names}: name them by --labels A,B,...")
     if head.logits != logits:
-        cure = (
-            "an ordinal head has a logit less than labels; a checkpoint with a logit a label is a softmax: "
-            "leave --kind out"
-            if kind == "ordinal" and logits == len(names)
-            else f"name them by --labels, as many as a head of kind {kind} with {logits} logits has"
-        )
-        raise SystemExit(f"{len(names)} labels ({', '.join(names)}) of kind {kind} need {head.logits} logits, and the checkpoint gives {logits}: {cure}")
+        cure = f"name them by --labels, as many as a head of kind {kind} with {logits} logits has"
+        if kind == "ordinal" and logits == len(names):
+            cure = "an ordinal head has a logit less than labels, and one a label is a softmax: leave --kind out"
+        needs = f"{len(names)} labels ({', '.join(names)}) of kind {kind} need {head.logits} logits"
+        raise SystemExit(f"{needs}, and the checkpoint gives {logits}: {cure}")
     note(f"labels in the order of the logits: {', '.join(names)}")
     return head
 

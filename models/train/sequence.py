@@ -18,7 +18,7 @@ import yaml
 from tokenizers import Tokenizer
 from torch import nn
 
-from . import checkpoint, graph_file, golden
+from . import checkpoint, golden, graph_file
 from .checkpoint import HeadMeaning
 from .encoder import sha256
 
@@ -114,7 +114,9 @@ def layer_of_shape(tensors: State, shape: tuple[int, int]) -> str:
     weights = (name for name, tensor in tensors.items() if name.endswith("weight") and tuple(tensor.shape) == shape)
     found = next(weights, None)
     if found is None:
-        raise SystemExit(f"the checkpoint has no layer of shape {list(shape)}; is it a complexity-router on this --base?")
+        raise SystemExit(
+            f"the checkpoint has no layer of shape {list(shape)}; is it a complexity-router on this --base?"
+        )
     return found.removesuffix("weight")
 
 
@@ -208,8 +210,14 @@ def write(folder: Path, source: SequenceSource) -> None:
 
 def positions(module: nn.Module) -> int | None:
     """Returns how many places the model has an embedding for; none where places are relative."""
-    tables = [p for name, p in module.named_parameters() if name.endswith(("position_embeddings.weight", "wpe.weight"))]
-    return min((len(table) for table in tables), default=None)
+    tables = [
+        table
+        for name, table in module.named_modules()
+        if isinstance(table, nn.Embedding) and name.endswith(("position_embeddings", "wpe"))
+    ]
+    # RoBERTa counts places from behind that of padding.
+    before = [0 if table.padding_idx is None else table.padding_idx + 1 for table in tables]
+    return min((len(table.weight) - skipped for table, skipped in zip(tables, before, strict=True)), default=None)
 
 
 def budget(module: nn.Module, tokenizer: Any, wanted: int | None) -> int:
@@ -245,7 +253,12 @@ def run(arguments: argparse.Namespace) -> None:
         module, config = LogitsModule(model), model.config
         tokenizer = AutoTokenizer.from_pretrained(arguments.model)
     source = SequenceSource(module, tokenizer.backend_tokenizer, head.labels, arguments.name)
-    source.version, source.head, source.kind, source.aliases = arguments.version, arguments.head, head.kind, head.aliases
+    source.version, source.head, source.kind, source.aliases = (
+        arguments.version,
+        arguments.head,
+        head.kind,
+        head.aliases,
+    )
     source.pad_token = pad_token(config, tokenizer)
     source.max_tokens = budget(module, tokenizer, arguments.max_tokens)
     source.command = f"python -m models.train {shlex.join(sys.argv[1:])}"

@@ -13,7 +13,13 @@ BASE = "microsoft/deberta-v3-base"
 SPECIALS = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]
 # What differs between the sizes; `full` is the published configuration of DeBERTa-v3-base.
 SIZES: dict[str, dict[str, int]] = {
-    "tiny": {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 600},
+    "tiny": {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "vocab_size": 600,
+    },
     "full": {
         "hidden_size": 768,
         "intermediate_size": 3072,
@@ -70,4 +76,6 @@ def complexity_router(folder: Path, size: str) -> None:
     for name, (rows, columns) in {"head.0": (256, config.hidden_size), "head.3": (4, 256)}.items():
         state |= {f"{name}.weight": torch.randn(rows, columns) * 0.2, f"{name}.bias": torch.randn(rows) * 0.1}
     (folder / "ComplexityRouter").mkdir()
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, folder / "ComplexityRouter" / "model.safetensors")
+    save_file(
+        {name: tensor.contiguous() for name, tensor in state.items()}, folder / "ComplexityRouter" / "model.safetensors"
+    )

@@ -66,7 +66,10 @@ pub(super) fn write(fit: &FitRequest, content: &BundleContents<'_>) -> Result<()
         (manifest.golden_file.clone(), golden),
         ("README.md".to_owned(), card::card(&manifest, report).into_bytes()),
     ];
-    let files: Vec<_> = files.into_iter().chain(record).collect();
+    let mut files: Vec<_> = files.into_iter().chain(record).collect();
+    // What no key names and nothing replaces is the encoder's: weights that it keeps outside of its graph.
+    let others = base.other_files().filter(|(name, _)| !files.iter().any(|(own, _)| own == name));
+    files.extend(others.map(|(name, bytes)| (name.to_owned(), bytes.to_vec())).collect::<Vec<_>>());
     manifest.files = files.iter().map(|(name, bytes)| (name.clone(), sha256(bytes))).collect();
     // JSON is YAML.
     let manifest = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
