@@ -29,6 +29,7 @@ use self::scan::{ChoicesState, DocumentScan};
 use self::sse::{EventLines, EventPiece};
 use crate::config::TokenPrice;
 use crate::features::TokenCounter;
+use crate::prompt::Dialect;
 
 /// More tokens than any answer has: a number above it is a mistake that must not spoil the counters.
 const MAX_TOKENS: u64 = 1 << 30;
@@ -118,7 +119,17 @@ impl AnswerFormat {
     /// Returns the shape of the answers to requests for `path`.
     #[must_use]
     pub fn of_path(path: &str) -> Self {
-        match path.trim_end_matches('/').rsplit('/').next() {
+        match Dialect::of_path(path) {
+            Some(dialect) if dialect.is_anthropic() => Self::Anthropic,
+            Some(Dialect::Responses | Dialect::CompactResponse | Dialect::InputTokens) => Self::Responses,
+            Some(_) => Self::OpenAi,
+            None => Self::of_last_segment(path),
+        }
+    }
+
+    /// Guesses the shape on a path of an unknown API.
+    fn of_last_segment(path: &str) -> Self {
+        match path.rsplit('/').next() {
             Some("messages") => Self::Anthropic,
             Some("responses") => Self::Responses,
             _ => Self::OpenAi,

@@ -98,7 +98,7 @@ pub struct ClientConfig {
     /// The policies that may serve it, by name; absent means all, and requests that pass through.
     #[serde(default)]
     pub policies: Option<Vec<Name>>,
-    /// The models of the catalog that may serve it.
+    /// The models that may serve it: those of the catalog, and those that it asks for by name where no policy decides.
     #[serde(default)]
     pub models: ClientModels,
     /// Limits of requests and tokens.
@@ -106,7 +106,7 @@ pub struct ClientConfig {
     pub rate_limit: RateLimit,
 }
 
-/// The models of the catalog that may serve a client.
+/// The models that may serve a client.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClientModels {
@@ -117,6 +117,12 @@ pub struct ClientModels {
 }
 
 impl ClientModels {
+    /// Returns whether there are models that may not serve the client.
+    #[must_use]
+    pub const fn are_limited(&self) -> bool {
+        self.allow.is_some() || !self.deny.is_empty()
+    }
+
     /// Returns whether `model` may serve the client.
     #[must_use]
     pub fn allows(&self, model: &str) -> bool {

@@ -89,10 +89,11 @@ impl Glob {
     /// Checks and wraps `pattern`.
     ///
     /// # Errors
-    /// When `pattern` is empty, longer than 256 characters, or holds brackets, braces or control characters, which other
-    /// tools give a meaning that this one does not have.
+    /// When `pattern` is empty, longer than 256 characters, or holds braces, backslashes, exclamation marks or control
+    /// characters. Other tools give the former a meaning that this one does not have; brackets are ordinary characters,
+    /// because names of models have them.
     pub fn new(pattern: &str) -> Result<Self, String> {
-        let refused = |c: char| c.is_control() || "[]{}\\!".contains(c);
+        let refused = |c: char| c.is_control() || "{}\\!".contains(c);
         if pattern.is_empty() || pattern.chars().count() > 256 || pattern.contains(refused) {
             return Err(format!(
                 "`{pattern}` is not a pattern (allowed: text in which `*` is any characters and `?` is one)"
@@ -291,9 +292,15 @@ mod tests {
     }
 
     #[test]
+    fn brackets_are_ordinary_characters() {
+        assert!(fits("claude-sonnet-4-5[1m]", "claude-sonnet-4-5[1m]") && fits("*[1m]", "opus[1m]"));
+        assert!(!fits("gpt-[34]", "gpt-3") && !fits("*[1m]", "opus"));
+    }
+
+    #[test]
     fn a_pattern_is_bounded_and_holds_no_sets() {
         assert!(Glob::new(&"a".repeat(256)).is_ok());
-        for pattern in ["", "gpt-[34]", "{a,b}", "!auto", "a\nb", &"a".repeat(257)] {
+        for pattern in ["", "{a,b}", "!auto", "a\nb", &"a".repeat(257)] {
             assert!(Glob::new(pattern).is_err(), "{pattern:?}");
         }
     }

@@ -35,7 +35,7 @@ use crate::config::Name;
 pub struct Decision {
     /// The model's name in the catalog.
     pub model: Name,
-    /// The policy that chose.
+    /// The policy that chose; `none` where the client named the model, see [`Self::deciding_policy`].
     pub policy: Name,
     /// The part of the policy that chose.
     pub by: DecisionMaker,
@@ -68,6 +68,43 @@ pub struct Decision {
     pub pin: Option<PinTrace>,
     /// The part that is to be remembered for the later requests of the conversation.
     pub keep: PinUpdate,
+}
+
+/// The name that stands where no policy chose; metrics say so of requests that pass as well.
+const NO_POLICY: &str = "none";
+
+impl Decision {
+    /// Makes the decision for a request whose client named a model of the catalog that no policy matches.
+    ///
+    /// # Panics
+    /// Never: `none` is a good name.
+    #[must_use]
+    pub fn by_name(named: Candidate) -> Self {
+        Self {
+            model: named.model.clone(),
+            policy: Name::new(NO_POLICY).expect("letters make a name"),
+            by: DecisionMaker::Catalog,
+            reason: Reason::Catalog,
+            label: None,
+            score: None,
+            rationale: None,
+            flip: None,
+            cost_usd: None,
+            candidates: vec![named],
+            fallback: Vec::new(),
+            rules: Vec::new(),
+            stages: Vec::new(),
+            set: BTreeMap::new(),
+            pin: None,
+            keep: PinUpdate::Nothing,
+        }
+    }
+
+    /// Returns the policy that chose; `None` where the client named a model of the catalog and no policy matched.
+    #[must_use]
+    pub fn deciding_policy(&self) -> Option<&Name> {
+        (self.by != DecisionMaker::Catalog).then_some(&self.policy)
+    }
 }
 
 /// The outcome of a policy for one request.

@@ -4,9 +4,9 @@
 //! rollout and the kill switch are told here ([`Policy::participation`]), so that no caller has rules of its own about
 //! them.
 
-use super::decision::{JudgeFailure, MODEL_HEADER, PolicyOutcome, Reason};
+use super::decision::{Denial, JudgeFailure, MODEL_HEADER, PolicyOutcome, Reason};
 use super::facts::RequestFacts;
-use super::signals::{Judgement, KnownSignals, PinLookup, RouteSimilarities, Signal};
+use super::signals::{Judgement, KnownSignals, PinLookup, RequestEvidence, RouteSimilarities, Signal};
 use super::{Policy, strategy};
 use crate::config::{Name, PolicyMode};
 use crate::features::Features;
@@ -72,6 +72,16 @@ impl Policy {
     pub(super) fn is_rolled_out_to(&self, facts: &RequestFacts<'_>) -> bool {
         let place = || strategy::place(&format!("rollout {}", self.name), &facts.live.conversation().to_le_bytes());
         self.rollout >= 1.0 || facts.live.header(MODEL_HEADER).is_some() || place() < self.rollout
+    }
+
+    /// Returns the refusal of a request that the policy matches and does not route, by a rule that can be evaluated
+    /// without a classifier or a judge.
+    #[must_use]
+    pub fn refusal(&self, facts: &RequestFacts<'_>, features: &Features) -> Option<Denial> {
+        let signals = KnownSignals::default();
+        let ruled = self.rules.run(&self.name, RequestEvidence { facts, features, signals: &signals }).ok()?;
+        let (index, deny) = ruled.denied?;
+        Some(Denial::by_rule(&self.name, index, deny, ruled.traces))
     }
 
     /// Decides: takes step after step and has `source` find each signal that a step needs. `signals` may hold some

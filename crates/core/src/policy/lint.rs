@@ -7,6 +7,7 @@ mod cases;
 mod condition;
 mod cover;
 mod domain;
+mod passing;
 
 use std::collections::BTreeSet;
 
@@ -39,6 +40,7 @@ impl PolicySet {
             found.extend(warnings.into_iter().filter_map(place));
         }
         found.extend(policies(config));
+        found.extend(passing::warnings(config));
         found.extend(self.unused());
         found
     }

@@ -66,6 +66,12 @@ impl PolicySet {
         self.policies.iter().flat_map(|policy| policy.heads_of(classifier))
     }
 
+    /// Returns whether a rule of any policy refuses requests.
+    #[must_use]
+    pub fn may_deny(&self) -> bool {
+        self.config.policies.iter().flat_map(|policy| &policy.rules).any(|rule| rule.deny.is_some())
+    }
+
     /// Iterates over the policies in the file's order.
     pub fn iter(&self) -> impl Iterator<Item = &Policy> {
         self.policies.iter()

@@ -6,6 +6,8 @@ pub(super) mod embeddings;
 pub(super) mod messages;
 pub(super) mod responses;
 
+use super::request_path::RequestPath;
+
 /// An API whose request bodies can be read into a [`Prompt`](super::Prompt).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -15,6 +17,10 @@ pub enum Dialect {
     Completions,
     /// OpenAI's `POST /v1/responses`.
     Responses,
+    /// OpenAI's `POST /v1/responses/compact`: a response's body whose conversation is made shorter.
+    CompactResponse,
+    /// OpenAI's `POST /v1/responses/input_tokens`: a response's body that is measured, not answered.
+    InputTokens,
     /// OpenAI's `POST /v1/embeddings`.
     Embeddings,
     /// Anthropic's `POST /v1/messages`.
@@ -25,10 +31,12 @@ pub enum Dialect {
 
 impl Dialect {
     /// Every dialect.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Responses,
+        Self::CompactResponse,
+        Self::InputTokens,
         Self::Embeddings,
         Self::Messages,
         Self::CountTokens,
@@ -41,22 +49,38 @@ impl Dialect {
             Self::ChatCompletions => "/v1/chat/completions",
             Self::Completions => "/v1/completions",
             Self::Responses => "/v1/responses",
+            Self::CompactResponse => "/v1/responses/compact",
+            Self::InputTokens => "/v1/responses/input_tokens",
             Self::Embeddings => "/v1/embeddings",
             Self::Messages => "/v1/messages",
             Self::CountTokens => "/v1/messages/count_tokens",
         }
     }
 
-    /// Returns the dialect spoken on `path` (without a query), or `None` for a path whose bodies are not read.
+    /// Returns the dialect spoken on `path` (without a query), in any of the spellings that [`RequestPath`] knows, or
+    /// `None` for a path whose bodies are not read.
     #[must_use]
     pub fn of_path(path: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|dialect| dialect.path() == path)
+        RequestPath::read(path).dialect
     }
 
-    /// Tells whether a model writes an answer to such a request; otherwise it only embeds or counts.
+    /// Tells whether a model writes an answer to such a request, to which the parameters of answers belong; otherwise
+    /// it embeds, counts or compacts.
     #[must_use]
     pub const fn generates(self) -> bool {
-        !matches!(self, Self::Embeddings | Self::CountTokens)
+        !matches!(self, Self::Embeddings | Self::CompactResponse) && !self.only_counts()
+    }
+
+    /// Tells whether such a request only counts the tokens of its body, and so uses none.
+    #[must_use]
+    pub const fn only_counts(self) -> bool {
+        matches!(self, Self::CountTokens | Self::InputTokens)
+    }
+
+    /// Tells whether errors and answers are written as Anthropic writes them.
+    #[must_use]
+    pub const fn is_anthropic(self) -> bool {
+        matches!(self, Self::Messages | Self::CountTokens)
     }
 
     /// Tells whether `stream_options` with `include_usage` belong to the dialect.

@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::parse_error::ParseError;
+use super::splice::splice;
 use super::tolerant::{Tolerant, TolerantText};
 
 /// The model that a body names.
@@ -32,6 +34,29 @@ pub fn model_field(body: &[u8]) -> Result<ModelField<'_>, ParseError> {
     let slot = json.deserialize_map(ModelFieldVisitor)?;
     json.end()?;
     slot.into_field(body)
+}
+
+/// Returns `body` with `model` as its top-level `model`, whether it names one or not; every other byte stays.
+///
+/// # Errors
+/// As [`model_field`], but for a body that names no model.
+pub fn with_model(body: &Bytes, model: &str) -> Result<Bytes, ParseError> {
+    match model_field(body) {
+        Ok(field) if field.name == model => Ok(body.clone()),
+        Ok(field) => Ok(splice(body, field.span, model)),
+        Err(ParseError::ModelMissing) => Ok(begun_with(body, model)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts `model` before the first key of a body that is an object without it.
+fn begun_with(body: &Bytes, model: &str) -> Bytes {
+    let Some(open) = body.iter().position(|byte| *byte == b'{') else { return body.clone() };
+    let (start, rest) = body.split_at(open + 1);
+    let is_empty = rest.trim_ascii_start().first() == Some(&b'}');
+    let comma = if is_empty { "" } else { "," };
+    let quoted = serde_json::Value::from(model).to_string();
+    [start, format!("\"model\":{quoted}{comma}").as_bytes(), rest].concat().into()
 }
 
 /// The slot in which a reader of the top level puts each `model` it meets.
@@ -88,5 +113,21 @@ impl<'b> Visitor<'b> for ModelFieldVisitor {
             }
         }
         Ok(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_put_in_or_replaced_and_every_other_byte_stays() {
+        let with = |body: &'static str| with_model(&Bytes::from_static(body.as_bytes()), "a\"b");
+
+        assert_eq!(with(" { \"n\" : 1 }").expect("a body"), &br#" {"model":"a\"b", "n" : 1 }"#[..]);
+        assert_eq!(with("{ }").expect("a body"), &br#"{"model":"a\"b" }"#[..]);
+        assert_eq!(with(r#"{"n":1.0,"model" : "x"}"#).expect("a body"), &br#"{"n":1.0,"model" : "a\"b"}"#[..]);
+        assert_eq!(with(r#"{"model":1}"#), Err(ParseError::ModelNotAString));
+        assert_eq!(with(r#"{"model":"a","model":"a"}"#), Err(ParseError::ModelTwice));
     }
 }

@@ -28,7 +28,9 @@ impl<'b> Prompt<'b> {
         match dialect {
             Dialect::ChatCompletions => draft::parse::<chat::ChatRequestKey>(dialect, body, envelopes),
             Dialect::Completions => draft::parse::<completions::CompletionsRequestKey>(dialect, body, envelopes),
-            Dialect::Responses => draft::parse::<responses::ResponsesRequestKey>(dialect, body, envelopes),
+            Dialect::Responses | Dialect::CompactResponse | Dialect::InputTokens => {
+                draft::parse::<responses::ResponsesRequestKey>(dialect, body, envelopes)
+            }
             Dialect::Embeddings => draft::parse::<embeddings::EmbeddingsRequestKey>(dialect, body, envelopes),
             Dialect::Messages | Dialect::CountTokens => {
                 draft::parse::<messages::MessagesRequestKey>(dialect, body, envelopes)

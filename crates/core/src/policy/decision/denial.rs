@@ -84,6 +84,21 @@ impl Denial {
         Self { policy: policy.cloned(), ..Self::at_once(DecisionMaker::Client, "not_allowed", NOT_ALLOWED.to_owned()) }
     }
 
+    /// Refuses a model that its client may not be served by, and that no policy would replace.
+    #[must_use]
+    pub fn model_not_for_client(model: &str) -> Self {
+        let model: String = model.chars().filter(|c| !c.is_control()).take(64).collect();
+        let message = format!("This API key may not be used for the model `{model}`.");
+        Self::at_once(DecisionMaker::Client, "model_not_allowed", message)
+    }
+
+    /// Refuses a request that names no model where its client may be served by some models only.
+    #[must_use]
+    pub fn unnamed_for_client() -> Self {
+        let message = "This API key is for some models only, and the request does not say which one it is for.";
+        Self::at_once(DecisionMaker::Client, "model_not_allowed", message.to_owned())
+    }
+
     /// Refuses a request before any rule was tried.
     const fn at_once(by: DecisionMaker, code: &'static str, message: String) -> Self {
         Self { policy: None, by, status: 403, code, message, candidates: Vec::new(), rules: Vec::new() }

@@ -35,6 +35,8 @@ pub enum Reason {
     AffinityCache,
     /// The client asked for the model by a header.
     Override,
+    /// The client asked for a model of the catalog by its name, which no policy matches.
+    Catalog,
     /// The policy is switched off: `otherwise`.
     KillSwitch,
     /// The request is not in the share that the policy is rolled out to: `otherwise`.
@@ -76,6 +78,7 @@ impl Reason {
             Self::AffinityToolLoop,
             Self::AffinityCache,
             Self::Override,
+            Self::Catalog,
             Self::KillSwitch,
             Self::NotRolledOut,
             Self::LowConfidence,
@@ -120,6 +123,7 @@ impl Reason {
             Self::AffinityToolLoop => "affinity_tool_loop",
             Self::AffinityCache => "affinity_cache",
             Self::Override => "override",
+            Self::Catalog => "catalog",
             Self::KillSwitch => "kill_switch",
             Self::NotRolledOut => "not_rolled_out",
             Self::LowConfidence => "low_confidence",

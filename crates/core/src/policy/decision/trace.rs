@@ -26,6 +26,8 @@ pub enum DecisionMaker {
     Constraints,
     /// The list of what the client may use.
     Client,
+    /// The catalog: the client asked for the model by its name, and no policy matched.
+    Catalog,
 }
 
 /// A rule that was tried, and its outcome.
