@@ -168,10 +168,22 @@ impl Client {
         &self.name
     }
 
-    /// Returns whether `model` of the catalog may serve it.
+    /// Returns whether `model`, of the catalog or asked for by name, may serve it.
     #[must_use]
-    pub fn may_be_served_by(&self, model: &Name) -> bool {
+    pub fn may_be_served_by(&self, model: &str) -> bool {
         self.section.models.allows(model)
+    }
+
+    /// Returns whether `model` is one of those that it is refused by name.
+    #[must_use]
+    pub fn is_denied(&self, model: &str) -> bool {
+        self.section.models.deny.iter().any(|glob| glob.matches(model))
+    }
+
+    /// Returns whether there are models that may not serve it.
+    #[must_use]
+    pub const fn is_for_some_models(&self) -> bool {
+        self.section.models.are_limited()
     }
 
     /// Returns whether `policy` may serve it; `None` stands for passing through.

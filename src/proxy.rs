@@ -29,6 +29,7 @@
 //! being buffered.
 
 mod answer;
+mod asked;
 mod attempt;
 mod clock;
 mod context;
@@ -159,6 +160,7 @@ impl ProxyHttp for Proxy {
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<()> {
         connection::request_began(session, &ctx.snapshot.config.limits);
+        ctx.asked = asked::normalize(session.req_header_mut());
         if let Some(id) = header_fields::request_id(session.req_header()) {
             ctx.request_id = id;
         }
@@ -212,7 +214,11 @@ impl ProxyHttp for Proxy {
         };
         ctx.attempts.upstream_is_h2 = upstream.version == Version::HTTP_2;
         header_fields::edit_request(upstream, |upstream| {
-            forward::set_target(upstream, &provider)?;
+            if ctx.asked.wants_long_context {
+                forward::want_long_context(upstream)?;
+            }
+            let routed = ctx.attempts.target().map(|target| &*target.upstream_name);
+            forward::set_target(upstream, &provider, &ctx.asked, routed)?;
             let fields = &mut upstream.headers;
             header_fields::clean_request(fields, &ctx.request_id)?;
             header_fields::set_forwarded(fields, session, &ctx.snapshot.config)?;
@@ -221,7 +227,7 @@ impl ProxyHttp for Proxy {
             if let Some(trace) = &ctx.trace {
                 trace.pass_on(fields);
             }
-            if ctx.attempts.target().is_some() {
+            if ctx.attempts.target().is_some() || ctx.counts_tokens() {
                 forward::want_plain(fields);
             }
             if let Some(body) = ctx.attempts.body.bytes() {
@@ -236,10 +242,15 @@ impl ProxyHttp for Proxy {
     async fn request_body_filter(
         &self,
         session: &mut Session,
-        _body: &mut Option<Bytes>,
-        _end_of_stream: bool,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
+        // HTTP/2 may end a body with an empty frame. As a chunk it would end the body upstream a first time, and the
+        // end itself a second time (cloudflare/pingora#935).
+        if end_of_stream && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
         // An HTTP/2 upstream that gives no window is left at once when an HTTP/2 client leaves, but Pingora watches the
         // client only through its real session.
         if ctx.attempts.upstream_is_h2 && session.req_header().version == Version::HTTP_2 {
@@ -262,7 +273,7 @@ impl ProxyHttp for Proxy {
         ctx.attempts.note_wait(&upstream.headers);
         let path = session.req_header().uri.path();
         ctx.meter = AnswerMeter::begin(upstream, path, ctx.attempts.body.usage_event());
-        let is_read = ctx.attempts.body.bytes().is_some();
+        let is_read = ctx.attempts.body.asks_for().is_some();
         if is_read && ctx.meter.as_mut().is_some_and(AnswerMeter::read_opening) {
             ctx.attempts.hold_answer(session); // see `opened`
             return Ok(());

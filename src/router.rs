@@ -13,6 +13,7 @@ mod explain;
 mod header;
 mod incoming;
 mod live;
+mod named;
 mod routing;
 mod signals;
 mod simple;
@@ -122,9 +123,11 @@ impl Router {
         if client.is_some_and(|client| !client.may_use(serves)) {
             return Verdict::Deny(Box::new(PolicyRefusal::at_once(Denial::not_for_client(serves), incoming)));
         }
-        let Some(policy) = policy else { return Verdict::passed(None) };
+        let Some(policy) = policy else { return Self::unmatched(snapshot, incoming) };
         let mut verdict = match policy.participation(&facts) {
-            PolicyParticipation::None => return Verdict::passed(Some(policy.name())),
+            PolicyParticipation::None => {
+                return Self::within_list(Verdict::passed(Some(policy.name())), snapshot, incoming);
+            }
             PolicyParticipation::StandIn(reason) => Self::stand_in(policy, reason, &facts, incoming),
             PolicyParticipation::Decide => self.decide_by(snapshot, policy, &facts, incoming).await,
         };
@@ -133,7 +136,7 @@ impl Router {
             Err(refusal) => &mut refusal.conversation,
         };
         *conversation = world.logged_conversation();
-        match (verdict, policy.mode()) {
+        let verdict = match (verdict, policy.mode()) {
             (Ok(routing), PolicyMode::Shadow) => {
                 Verdict::Pass { policy: Some(policy.name().clone()), shadow: Some(Box::new(routing)), denied: None }
             }
@@ -142,7 +145,8 @@ impl Router {
             }
             (Ok(routing), _) => Verdict::Route(Box::new(routing)),
             (Err(denial), _) => Verdict::Deny(denial),
-        }
+        };
+        Self::within_list(verdict, snapshot, incoming)
     }
 
     fn stand_in(

@@ -6,6 +6,7 @@
 //! a [`ProviderCaller`] sends requests of our own.
 
 mod address;
+mod azure;
 mod breaker;
 mod clock;
 mod connect;
@@ -26,6 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use address::BaseUrl;
+pub(crate) use azure::AskedUrl;
 pub(crate) use connect::{CallError, ProviderAnswer, ProviderCall, ProviderCaller};
 pub(crate) use credential::UpstreamCredential;
 pub(crate) use deployment::Deployment;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pointsman_core::config::Name;
 use pointsman_core::policy::DecisionDetail;
-use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::RequestPath;
 use pointsman_telemetry::Metrics;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -80,13 +80,14 @@ impl AdminPlane for GatewayProcess {
     ) -> Result<Value, AdminError> {
         let router = self.reloader.router();
         let snapshot = router.snapshot();
-        let dialect = Dialect::of_path(path).ok_or(Rejection::PathNotFound)?;
+        let RequestPath { path, dialect, .. } = RequestPath::read(path);
+        let dialect = dialect.ok_or(Rejection::PathNotFound)?;
         let client = client.map(|name| snapshot.clients.find(name)).transpose();
         let client = client.map_err(|error| AdminError::no_client(&error))?;
         let prompt = snapshot.read(dialect, &body).map_err(Rejection::from)?;
         let header = |name: &str| header_text(headers, name);
         let incoming = IncomingRequest {
-            path,
+            path: &path,
             header: &header,
             client: client.map(|client| &**client),
             prompt: &prompt,

@@ -7,7 +7,7 @@ pub(super) mod meter;
 pub(crate) mod rejection;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::{FailToProxy, Session};
 use pingora::{Error, ErrorType, Result};
@@ -93,7 +93,11 @@ async fn write(session: &mut Session, ctx: &RequestContext, rejection: &Rejectio
     let retry_after = rejection.retry_after().map(|wait| (header::RETRY_AFTER, HeaderValue::from(wait.min(most))));
     let should_retry = client_loop::should_retry(ctx, rejection).map(|word| (client_loop::SHOULD_RETRY, word));
     let status = client_loop::status_for(&request.headers, rejection.status());
-    send(session, ctx, status, [no_store].into_iter().chain(retry_after).chain(should_retry), body).await
+    // Says what to speak instead (RFC 9110, 15.5.22); HTTP/2 knows no such field.
+    let needs_upgrade = matches!(rejection, Rejection::UpgradeRequired) && request.version <= Version::HTTP_11;
+    let upgrade = needs_upgrade.then_some((header::UPGRADE, HeaderValue::from_static("HTTP/1.1")));
+    let fields = [no_store].into_iter().chain(retry_after).chain(should_retry).chain(upgrade);
+    send(session, ctx, status, fields, body).await
 }
 
 /// Turns what Pingora says went wrong into an answer.

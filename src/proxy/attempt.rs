@@ -5,6 +5,7 @@
 
 mod alternatives;
 pub(super) mod body_adapter;
+mod client_account;
 pub(super) mod context_length;
 pub(super) mod earlier_failure;
 pub(super) mod fallback;
@@ -194,7 +195,7 @@ impl UpstreamAttempts {
 
     /// Returns whether another attempt could send the whole body: what was passed on unread is gone.
     pub(super) fn can_resend(&self, session: &mut Session) -> bool {
-        self.body.bytes().is_some() || session.as_downstream_mut().is_body_empty()
+        self.body.may_be_sent_again() || session.as_downstream_mut().is_body_empty()
     }
 
     /// Returns whether attempts and time are left for another try.

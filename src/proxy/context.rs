@@ -7,6 +7,7 @@ use pointsman_telemetry::{LoggedText, RequestTrace};
 
 use super::answer::meter::AnswerMeter;
 use super::answer::rejection::RejectionCode;
+use super::asked::AskedTarget;
 use super::attempt::UpstreamAttempts;
 use super::clock::RequestClock;
 use super::downstream::admission::BodyReservation;
@@ -23,6 +24,8 @@ pub struct RequestContext {
     pub(super) request_id: String,
     /// The moments of the request's life.
     pub(super) clock: RequestClock,
+    /// The target as the client spelled it.
+    pub(super) asked: AskedTarget,
     /// The client that asks, when clients have keys.
     pub(super) client: Option<ClientUse>,
     /// The memory that the request's body takes.
@@ -50,6 +53,7 @@ impl RequestContext {
             snapshot,
             request_id,
             clock: RequestClock::start(),
+            asked: AskedTarget::default(),
             client: None,
             body_memory: None,
             verdict: None,
@@ -64,6 +68,11 @@ impl RequestContext {
     /// Returns the decision that the request is sent by, if a policy made one.
     pub(super) fn routing(&self) -> Option<&Routing> {
         self.verdict.as_ref().and_then(Verdict::routing)
+    }
+
+    /// Returns whether the tokens of the client are counted.
+    pub(super) fn counts_tokens(&self) -> bool {
+        self.client.as_ref().is_some_and(|used| used.client().counts_tokens())
     }
 
     /// Returns the client's name in the configuration, when clients have keys.

@@ -58,7 +58,10 @@ pub(super) fn answer(header: &RequestHeader, ctx: &RequestContext) -> Result<Opt
     let asked = ModelsQuestion::of_path(path).filter(|_| header.method == Method::GET);
     let has_default = default_provider(ctx).is_some();
     let Some(question) = asked.filter(|_| !(has_default && has_none(config))) else { return Ok(None) };
-    let visible = visible(config, |policy| client_use::may_use(ctx.client.as_ref(), policy));
+    let client = ctx.client.as_ref();
+    let may_ask = |model: &Name| client.is_none_or(|used| used.client().may_be_served_by(model));
+    let access = ModelAccess { may_use: &|policy| client_use::may_use(client, policy), may_ask: &may_ask };
+    let visible = visible(config, &access);
     match (question.answer(&visible, AnswerShape::of(path, &header.headers)), question) {
         (None, ModelsQuestion::One(model)) if !has_default => Err(not_found(config, &model)),
         (answer, _) => Ok(answer),
@@ -77,17 +80,26 @@ pub(in crate::proxy) fn not_found(config: &Config, model: &str) -> Rejection {
     Rejection::ModelNotFound { model: model.to_owned(), models: known }
 }
 
-/// Returns the name of every model, once, for a client of whom `may_use` knows which policies may serve it; `None`
-/// stands for passing through.
-pub(in crate::proxy) fn visible(config: &Config, may_use: impl Fn(Option<&Name>) -> bool) -> Vec<&str> {
+/// The access of a client to policies and models.
+pub(in crate::proxy) struct ModelAccess<'a> {
+    /// Tells whether a policy may serve it; `None` stands for passing through, and for models asked for by name.
+    may_use: &'a dyn Fn(Option<&Name>) -> bool,
+    /// Tells whether a model of the catalog may serve it.
+    may_ask: &'a dyn Fn(&Name) -> bool,
+}
+
+/// Returns the name of every model that a client can ask for, once: what a policy matches, and the catalog, whose
+/// models answer to their names where no policy does.
+pub(in crate::proxy) fn visible<'c>(config: &'c Config, access: &ModelAccess<'_>) -> Vec<&'c str> {
+    let ModelAccess { may_use, may_ask } = access;
     let usable: Vec<_> = config.policies.iter().filter(|policy| may_use(Some(&policy.name))).collect();
     let fits = |policy: &&PolicyConfig, id: &str| {
         let globs = &policy.matches.model;
         globs.is_empty() || globs.iter().any(|glob| glob.matches(id))
     };
     let passes = may_use(None);
-    let catalog = config.models.keys().map(Name::as_str);
-    let catalog = catalog.filter(|id| passes || usable.iter().any(|policy| fits(policy, id)));
+    let by_name = |id: &&Name| (passes && may_ask(id)) || usable.iter().any(|policy| fits(policy, id));
+    let catalog = config.models.keys().filter(by_name).map(Name::as_str);
     let virtual_models = usable.iter().flat_map(|policy| &policy.matches.model).filter_map(Glob::exact);
     let mut ids = Vec::new();
     for id in virtual_models.chain(catalog) {
@@ -152,9 +164,11 @@ policies:
         Config::parse(text, "p.yaml").expect("a good file")
     }
 
+    const OPEN: ModelAccess<'_> = ModelAccess { may_use: &|_| true, may_ask: &|_| true };
+
     fn answer(path: &str, shape: AnswerShape) -> Option<Value> {
         let config = config();
-        let body = ModelsQuestion::of_path(path).expect("a question").answer(&visible(&config, |_| true), shape)?;
+        let body = ModelsQuestion::of_path(path).expect("a question").answer(&visible(&config, &OPEN), shape)?;
         Some(serde_json::from_slice(&body).expect("JSON"))
     }
 
@@ -171,12 +185,26 @@ policies:
     #[test]
     fn a_client_sees_what_its_policies_serve() {
         let config = config();
-        let seen_with =
-            |allowed: &str| visible(&config, |policy| policy.is_some_and(|policy| policy.as_str() == allowed));
+        let seen_with = |allowed: &str| {
+            let may_use = |policy: Option<&Name>| policy.is_some_and(|policy| policy.as_str() == allowed);
+            visible(&config, &ModelAccess { may_use: &may_use, ..OPEN }).join(" ")
+        };
 
-        assert_eq!(seen_with("p"), ["auto", "big"]);
-        assert_eq!(seen_with("q"), ["code", "org/small"]);
+        assert_eq!(seen_with("p"), "auto big");
+        assert_eq!(seen_with("q"), "code org/small");
         assert!(seen_with("none").is_empty());
+    }
+
+    #[test]
+    fn a_model_that_may_not_serve_a_client_is_listed_only_where_a_policy_answers_to_its_name() {
+        let config = config();
+
+        let seen = visible(&config, &ModelAccess { may_ask: &|_| false, ..OPEN });
+
+        assert_eq!(seen, ["auto", "big", "code", "org/small"]);
+        let text = "version: 1\nlisten: {address: 127.0.0.1:0}\nproviders: {one: {base_url: 'http://127.0.0.1:1/v1'}}\nmodels: {a: {provider: one}, b: {provider: one}}\n";
+        let bare = Config::parse(text, "p.yaml").expect("a good file");
+        assert_eq!(visible(&bare, &ModelAccess { may_ask: &|model| model.as_str() == "b", ..OPEN }), ["b"]);
     }
 
     #[test]

@@ -1,36 +1,25 @@
-//! Requests that are no policy's to decide: they go to the default provider as they are.
+//! Requests that are no policy's to decide: they go to the default provider as they are, within what their client may
+//! do.
+//!
+//! A request whose body no dialect reads is governed as far as its JSON tells: the models that it names are held
+//! against the client's list, rules may refuse it, and what is a model here alone is no model there. Uploads, and what
+//! is too large to be read, are streamed.
+
+mod unread;
 
 use std::sync::Arc;
 
-use http::header;
-use pingora::http::RequestHeader;
+use bytes::Bytes;
 use pointsman_core::features::{Features, TokenCounter, TokenizerFamily};
-use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::{splice, without_context_suffix};
 
+pub(super) use self::unread::{pass_nameless, pass_unread};
 use super::answer::rejection::Rejection;
 use super::context::RequestContext;
 use super::plan::{RouterQuestion, debit, keep};
 use super::{Proxy, models};
-use crate::proxy::downstream::client_use;
 use crate::router::Verdict;
 use crate::upstream::Provider;
-
-/// Sends a request that no dialect reads to the default provider; its body is streamed.
-///
-/// # Errors
-/// When the client may not ask for anything but a policy's models, or there is no default provider.
-pub(super) fn pass_unread(
-    header: &RequestHeader,
-    dialect: Option<Dialect>,
-    ctx: &mut RequestContext,
-) -> Result<(), Rejection> {
-    if !client_use::may_use(ctx.client.as_ref(), None) {
-        return Err(Rejection::NotAllowed);
-    }
-    let provider = default_provider(ctx).ok_or_else(|| unreadable(header, dialect))?;
-    ctx.attempts.pass_to(provider);
-    Ok(())
-}
 
 /// Sends a request to the default provider, as it is, and counts what a policy that only watches found.
 pub(super) fn pass_read(
@@ -39,8 +28,11 @@ pub(super) fn pass_read(
     asked: RouterQuestion<'_>,
     verdict: Verdict,
 ) -> Result<(), Rejection> {
-    let RouterQuestion { snapshot, prompt, body, .. } = asked;
-    debit(ctx, || Features::counted(prompt, &TokenCounter::new()).tokens_of(TokenizerFamily::of_model(&prompt.model)))?;
+    let RouterQuestion { snapshot, prompt, .. } = asked;
+    debit(ctx, prompt.dialect, || {
+        let family = TokenizerFamily::of_model(&prompt.model);
+        Features::counted(prompt, &TokenCounter::new()).tokens_of(family)
+    })?;
     let provider = default_provider(ctx).ok_or_else(|| models::not_found(&snapshot.config, &prompt.model))?;
     if let Verdict::Pass { shadow, denied, .. } = &verdict {
         if let Some(refusal) = denied {
@@ -54,18 +46,19 @@ pub(super) fn pass_read(
         keep(ctx, prompt);
     }
     ctx.verdict = Some(verdict);
+    let body = as_known_upstream(ctx, asked);
     ctx.attempts.pass_to(provider);
-    ctx.attempts.body.pass(body.clone());
+    ctx.attempts.body.pass(body);
     Ok(())
 }
 
-/// Says why a request that no dialect reads has nowhere to go.
-fn unreadable(header: &RequestHeader, dialect: Option<Dialect>) -> Rejection {
-    let content_type = header.headers.get(header::CONTENT_TYPE).map(|given| String::from_utf8_lossy(given.as_bytes()));
-    match (dialect, content_type) {
-        (Some(_), Some(given)) => Rejection::UnsupportedMediaType { content_type: given.into_owned() },
-        _ => Rejection::PathNotFound,
-    }
+/// Returns the body with the model as its provider calls it: the mark of a long context window is the client's own.
+fn as_known_upstream(ctx: &mut RequestContext, asked: RouterQuestion<'_>) -> Bytes {
+    let RouterQuestion { prompt, body, .. } = asked;
+    let bare = without_context_suffix(&prompt.model);
+    ctx.asked.wants_long_context = bare.is_some();
+    ctx.asked.model = Some(bare.unwrap_or(&prompt.model).to_owned());
+    bare.map_or_else(|| body.clone(), |bare| splice(body, prompt.model_span.clone(), bare))
 }
 
 /// Returns the provider of requests that no policy decides, if there is one.

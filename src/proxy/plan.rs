@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, header};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use pointsman_core::config::TrafficLimits;
 use pointsman_core::policy::DecisionDetail;
-use pointsman_core::prompt::{Dialect, Prompt};
+use pointsman_core::prompt::{Dialect, ParseError, Prompt, has_stored_prompt, with_model, without_context_suffix};
 use pointsman_telemetry::DecisionStage;
 use tokio::time::Instant;
 
@@ -84,18 +84,42 @@ pub(super) async fn plan(
     if let Some(body) = models::answer(header, ctx)? {
         return Ok(RequestPlan::Answer(body));
     }
-    let dialect = Dialect::of_path(header.uri.path()).filter(|_| header.method == Method::POST);
-    let Some(dialect) = dialect.filter(|_| intake::is_json(&header.headers)) else {
-        pass_through::pass_unread(header, dialect, ctx)?;
+    let dialect = Dialect::of_path(header.uri.path());
+    if dialect.is_some() && is_websocket(header) {
+        return Err(Rejection::UpgradeRequired);
+    }
+    let Some(dialect) = dialect.filter(|_| header.method == Method::POST) else {
+        pass_through::pass_unread(proxy, session, ctx).await?;
         return Ok(RequestPlan::Forward);
     };
     let limits = &ctx.snapshot.config.limits;
     let memory = ctx.body_memory.insert(BodyReservation::new(&proxy.admission, limits.max_bytes_in_flight));
     let body = intake::read_body(session, limits, memory).await?;
     ctx.attempts.start_retry_time(ctx.clock.body_received());
+    let body = meant(body, session.req_header(), ctx)?;
     route(proxy, session, ctx, ReceivedBody { dialect, body }).await?;
     ctx.clock.decided();
     Ok(RequestPlan::Forward)
+}
+
+/// Returns the body as its client means it: JSON, whatever its `Content-Type` says, for the model that Azure's path
+/// names, if it names one. There the path alone counts.
+fn meant(body: Bytes, header: &RequestHeader, ctx: &RequestContext) -> Result<Bytes, Rejection> {
+    if !intake::is_json(&header.headers) && !intake::opens_object(&body) {
+        let given = header.headers.get(header::CONTENT_TYPE).map_or(&[][..], |given| given.as_bytes());
+        return Err(Rejection::UnsupportedMediaType { content_type: String::from_utf8_lossy(given).into_owned() });
+    }
+    let deployment = ctx.asked.azure.as_ref().and_then(|azure| azure.deployment.as_deref());
+    Ok(deployment.map_or(Ok(body.clone()), |deployment| with_model(&body, deployment))?)
+}
+
+/// Tells whether a client wants to speak by WebSocket, over HTTP/1 or, by an extended `CONNECT`, over HTTP/2.
+fn is_websocket(header: &RequestHeader) -> bool {
+    let named = header.headers.get_all(header::UPGRADE).iter().filter_map(|given| given.to_str().ok());
+    let is_named = named
+        .flat_map(|given| given.split(','))
+        .any(|name| name.split('/').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("websocket")));
+    is_named || header.method == Method::CONNECT
 }
 
 /// Takes a client's word on an answer. A client that may ask anything may say how the answer was.
@@ -118,7 +142,12 @@ async fn route(
     let started = Instant::now();
     let ReceivedBody { dialect, body } = intake;
     let snapshot = Arc::clone(&ctx.snapshot);
-    let prompt = snapshot.read(dialect, &body)?;
+    let prompt = match snapshot.read(dialect, &body) {
+        Err(ParseError::ModelMissing) if dialect.is_responses() && has_stored_prompt(&body) => {
+            return pass_through::pass_nameless(proxy, session, ctx, body);
+        }
+        read => read?,
+    };
     proxy.metrics.stage_ended(DecisionStage::Intake, started.elapsed());
     ctx.attempts.peer_key = snapshot.upstreams.want_key().then(|| router::beginning(&prompt));
     let client = ctx.client.as_ref().map(|used| Arc::clone(used.client()));
@@ -165,7 +194,9 @@ fn send_to_model(
 ) -> Result<(), Rejection> {
     let snapshot = Arc::clone(&ctx.snapshot);
     let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
-    debit(ctx, || routing.features.tokens_of(target.tokenizer))?;
+    debit(ctx, prompt.dialect, || routing.features.tokens_of(target.tokenizer))?;
+    let is_by_name = routing.decision.deciding_policy().is_none();
+    ctx.asked.wants_long_context = is_by_name && without_context_suffix(&prompt.model).is_some();
     proxy.router.count(&snapshot, &routing);
     traced::decided(&mut ctx.trace, &routing);
     keep(ctx, prompt);
@@ -183,9 +214,10 @@ fn send_to_model(
     Ok(())
 }
 
-/// Takes the prompt's tokens from the allowance of the client, when clients have keys.
-pub(super) fn debit(ctx: &mut RequestContext, tokens: impl FnOnce() -> u64) -> Result<(), Rejection> {
-    ctx.client.as_mut().map_or(Ok(()), |client| client.debit(tokens))
+/// Takes the prompt's tokens from the allowance of the client, when clients have keys. To count tokens takes none.
+pub(super) fn debit(ctx: &mut RequestContext, dialect: Dialect, tokens: impl FnOnce() -> u64) -> Result<(), Rejection> {
+    let client = ctx.client.as_mut().filter(|_| !dialect.only_counts());
+    client.map_or(Ok(()), |client| client.debit(tokens))
 }
 
 /// Keeps the part of a prompt that the decision log writes, if there is one.

@@ -88,7 +88,7 @@ impl Routing {
             ("candidates".to_owned(), json!(decision.candidates)),
             ("fallback".to_owned(), json!(decision.fallback)),
         ]);
-        explanation.extend(common.explain(Some(&decision.policy), &decision.rules));
+        explanation.extend(common.explain(decision.deciding_policy(), &decision.rules));
         Value::Object(explanation)
     }
 

@@ -85,10 +85,10 @@ impl Verdict {
 }
 
 impl<'v> PolicyFinding<'v> {
-    /// Returns the policy; `None` when the client named one that it may not.
+    /// Returns the policy; `None` when the client named one that it may not, or a model of the catalog.
     #[must_use]
     pub fn policy(&self) -> Option<&'v Name> {
-        self.result.map_or_else(|denial| denial.policy.as_ref(), |decision| Some(&decision.policy))
+        self.result.map_or_else(|denial| denial.policy.as_ref(), Decision::deciding_policy)
     }
 
     /// Returns what in the policy decided or refused.

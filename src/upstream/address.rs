@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use http::Uri;
 
-/// `http(s)://host[:port][/prefix]`, taken apart.
+use super::azure;
+
+/// `http(s)://host[:port][/prefix][?api-version=...]`, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BaseUrl {
     /// True for TLS.
@@ -17,6 +19,8 @@ pub(crate) struct BaseUrl {
     pub authority: String,
     /// The path without its last slash; empty when there is none.
     pub prefix: String,
+    /// The version that Azure wants with every request, if the URL says one.
+    pub api_version: Option<String>,
 }
 
 /// A host name or address, and a port.
@@ -28,7 +32,7 @@ pub(crate) struct HostPort {
 }
 
 impl BaseUrl {
-    /// Returns the path and query to ask this provider for, when a client asked for `path_and_query`.
+    /// Returns `path_and_query` below the provider's own path.
     ///
     /// The prefix stands in for the client's `/v1`, as in the base URLs of the OpenAI SDKs. A path outside `/v1`, or a
     /// base URL without a path, leaves it as it is.
@@ -65,7 +69,7 @@ impl FromStr for BaseUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let allowed = "(allowed: http(s)://host[:port][/prefix])";
+        let allowed = "(allowed: http(s)://host[:port][/prefix][?api-version=...])";
         let uri: Uri = text.parse().map_err(|error| format!("`{text}` is not a URL: {error} {allowed}"))?;
         let tls = match uri.scheme_str() {
             Some("https") => true,
@@ -73,8 +77,9 @@ impl FromStr for BaseUrl {
             _ => return Err(format!("`{text}` starts with neither http:// nor https:// {allowed}")),
         };
         let authority = uri.authority().ok_or_else(|| format!("`{text}` names no host {allowed}"))?;
-        if authority.as_str().contains('@') || uri.query().is_some() {
-            return Err(format!("`{text}` holds a user or a query {allowed}"));
+        let api_version = uri.query().map(azure::api_version);
+        if authority.as_str().contains('@') || api_version == Some(None) {
+            return Err(format!("`{text}` holds a user, or a query of its own {allowed}"));
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() {
@@ -88,6 +93,7 @@ impl FromStr for BaseUrl {
             },
             authority: authority.as_str().to_owned(),
             prefix: uri.path().trim_end_matches('/').to_owned(),
+            api_version: api_version.flatten().map(str::to_owned),
         })
     }
 }

@@ -169,7 +169,7 @@ impl Default for ProviderCaller {
 }
 
 fn request(provider: &Provider, call: ProviderCall<'_>) -> Result<Request<Bytes>, http::Error> {
-    let mut request = Request::post(format!("{}{}", provider.base.prefix, call.path))
+    let mut request = Request::post(provider.base.below(call.path))
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::ACCEPT, "application/json");
     if let Some((field, key)) = provider.credential.key() {

@@ -121,7 +121,7 @@ impl AnswerFormat {
     pub fn of_path(path: &str) -> Self {
         match Dialect::of_path(path) {
             Some(dialect) if dialect.is_anthropic() => Self::Anthropic,
-            Some(Dialect::Responses | Dialect::CompactResponse | Dialect::InputTokens) => Self::Responses,
+            Some(dialect) if dialect.is_responses() => Self::Responses,
             Some(_) => Self::OpenAi,
             None => Self::of_last_segment(path),
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use pointsman_core::config::{ExpectedOutcome, KeyPath, Name, PolicyTest};
 use pointsman_core::policy::{Decision, DecisionDetail, Denial};
-use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::{Dialect, RequestPath};
 use serde_json::{Value, json};
 
 use super::super::table::{ColumnAlign, TextTable, shorten};
@@ -79,7 +79,8 @@ fn name(test: &PolicyTest) -> String {
 }
 
 async fn got(router: &Router, snapshot: &Snapshot, test: &PolicyTest) -> PolicyTestResult {
-    let dialect = Dialect::of_path(&test.path).unwrap_or(Dialect::ChatCompletions); // others are refused at load
+    let asked = RequestPath::read(&test.path);
+    let dialect = asked.dialect.unwrap_or(Dialect::ChatCompletions); // others are refused at load
     let body =
         Bytes::from(body(test, dialect, snapshot.config.virtual_models().next().unwrap_or_default()).to_string());
     let prompt = match snapshot.read(dialect, &body) {
@@ -97,7 +98,7 @@ async fn got(router: &Router, snapshot: &Snapshot, test: &PolicyTest) -> PolicyT
     };
     let client = test.client.as_deref().and_then(|name| snapshot.clients.named(name));
     let incoming = IncomingRequest {
-        path: &test.path,
+        path: &asked.path,
         header: &header,
         client: client.map(|client| &**client),
         prompt: &prompt,
@@ -118,7 +119,9 @@ fn body(test: &PolicyTest, dialect: Dialect, default_model: &str) -> Value {
             json!({"messages": [{"role": "user", "content": prompt}]})
         }
         Dialect::Completions => json!({"prompt": prompt}),
-        Dialect::Responses | Dialect::Embeddings => json!({"input": prompt}),
+        Dialect::Responses | Dialect::CompactResponse | Dialect::InputTokens | Dialect::Embeddings => {
+            json!({"input": prompt})
+        }
     });
     if let Value::Object(keys) = &mut body {
         keys.entry("model").or_insert_with(|| model.into());

@@ -43,7 +43,9 @@ pub(super) fn decorate(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<(
     if *model != decision.model {
         answer.insert(FALLBACK_FROM, value(decision.model.as_str())?);
     }
-    answer.insert(POLICY, value(decision.policy.as_str())?);
+    if let Some(policy) = decision.deciding_policy() {
+        answer.insert(POLICY, value(policy.as_str())?);
+    }
     answer.insert(REASON, HeaderValue::from_static(decision.reason.as_str()));
     if let Some(label) = &decision.label {
         answer.insert(LABEL, value(label)?);

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use pointsman_core::config::Name;
 use pointsman_core::policy::{Denial, NOT_ALLOWED};
-use pointsman_core::prompt::ParseError;
+use pointsman_core::prompt::{Dialect, ParseError};
 use pointsman_core::usage::AnswerError;
 
 pub(crate) use self::code::RejectionCode;
@@ -122,15 +122,31 @@ pub(crate) enum Rejection {
         /// The encoding that the client named.
         encoding: &'static str,
     },
-    /// The body is no JSON by its `Content-Type`, and there is no default provider to pass it to.
+    /// The body is no JSON, neither by its `Content-Type` nor by its first byte.
     #[error("The content type `{}` is not supported here; it must be `application/json`.", echo(content_type))]
     UnsupportedMediaType {
         /// The content type that the client named.
         content_type: String,
     },
     /// No policy reads requests to this path and there is no default provider.
-    #[error("There is nothing at this path, and no default provider to pass it to.")]
+    #[error(
+        "There is nothing at this path, and no default provider to pass it to. Prompts are read at {}.",
+        routed_paths()
+    )]
     PathNotFound,
+    /// A model that is known by this name here alone, on a path whose requests are not routed.
+    #[error(
+        "The model `{}` is chosen for prompts only, and not at this path. Prompts are read at {}.",
+        echo(model),
+        routed_paths()
+    )]
+    ModelNotRouted {
+        /// The model that the client asked for.
+        model: String,
+    },
+    /// A WebSocket on a path that is spoken by requests alone.
+    #[error("WebSockets are not spoken at this path: send the request by POST.")]
+    UpgradeRequired,
     /// Feedback that cannot be read.
     #[error("{message}")]
     InvalidFeedback {
@@ -257,6 +273,7 @@ impl Rejection {
     pub(crate) const fn param(&self) -> Option<&'static str> {
         match self {
             Self::ModelMissing | Self::ModelNotAString | Self::ModelTwice | Self::ModelNotFound { .. } => Some("model"),
+            Self::ModelNotRouted { .. } => Some("model"),
             Self::InvalidFeedback { param, .. } => *param,
             _ => None,
         }
@@ -293,6 +310,10 @@ const fn seconds(wait: Duration) -> u64 {
 fn echo(text: &str) -> String {
     let shown: String = text.chars().take(MAX_ECHO).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
     if text.chars().nth(MAX_ECHO).is_some() { shown + "…" } else { shown }
+}
+
+fn routed_paths() -> String {
+    Dialect::ALL.map(|dialect| format!("`{}`", dialect.path())).join(", ")
 }
 
 fn known(models: &[String]) -> String {

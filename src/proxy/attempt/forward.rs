@@ -6,12 +6,14 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, OrErr, Result};
+use pointsman_core::prompt::Dialect;
 
-use super::UpstreamAttempts;
 use super::original::AnswerKind;
+use super::{UpstreamAttempts, client_account};
+use crate::proxy::asked::AskedTarget;
 use crate::proxy::header_fields;
 use crate::proxy::header_fields::KEY_FIELDS;
-use crate::upstream::{NoPeerError, PROVIDER_BUSY, Provider, UpstreamCredential};
+use crate::upstream::{AskedUrl, NoPeerError, PROVIDER_BUSY, Provider, UpstreamCredential};
 
 impl UpstreamAttempts {
     /// Returns the peer to try now, and takes a place at it.
@@ -60,11 +62,46 @@ impl UpstreamAttempts {
     }
 }
 
-/// Asks the provider, under its own host and path.
-pub(in crate::proxy) fn set_target(upstream: &mut Parts, provider: &Provider) -> Result<()> {
-    let asked = upstream.uri.path_and_query().map_or("/", |path| path.as_str());
-    let path = provider.base.rebase(asked);
-    set_authority(upstream, provider, &path)
+/// The beta by which Anthropic's API lets a prompt have a million tokens.
+const LONG_CONTEXT: &str = "context-1m-2025-08-07";
+
+/// The field in which clients of Anthropic's name betas.
+const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+
+/// Asks the provider, under its own host and path; `routed` is the provider's name of the model that was chosen.
+pub(in crate::proxy) fn set_target(
+    upstream: &mut Parts,
+    provider: &Provider,
+    asked: &AskedTarget,
+    routed: Option<&str>,
+) -> Result<()> {
+    let is_own_account = matches!(provider.credential, UpstreamCredential::Passthrough);
+    let query = upstream.uri.query();
+    let without_keys = query.filter(|_| !is_own_account).map(client_account::without_parameters);
+    let path = match upstream.uri.path() {
+        "" => "/",
+        path => path,
+    };
+    let url = provider.base.url_for(&AskedUrl {
+        path,
+        query: without_keys.as_ref().map_or(query, |kept| kept.as_deref()),
+        azure: asked.azure.as_ref(),
+        model: routed.or(asked.model.as_deref()),
+        is_routed: routed.is_some(),
+    });
+    set_authority(upstream, provider, &url)
+}
+
+/// Says by Anthropic's own means what the client said by the mark in a model's name, which does not go upstream.
+pub(in crate::proxy) fn want_long_context(upstream: &mut Parts) -> Result<()> {
+    if !Dialect::of_path(upstream.uri.path()).is_some_and(Dialect::is_anthropic) {
+        return Ok(());
+    }
+    let mut betas = upstream.headers.get_all(&ANTHROPIC_BETA).iter().filter_map(|given| given.to_str().ok());
+    if !betas.any(|given| given.contains("context-1m")) {
+        upstream.headers.append(ANTHROPIC_BETA, header_fields::value(LONG_CONTEXT)?);
+    }
+    Ok(())
 }
 
 /// Asks the provider for `path`.
@@ -80,7 +117,7 @@ pub(in crate::proxy) fn set_authority(upstream: &mut Parts, provider: &Provider,
     Ok(())
 }
 
-/// Puts the provider's key in place of the client's. With `passthrough` the client's own goes on; of a client that
+/// Puts the provider's key in place of the client's, and removes what else names an account of the client's. With `passthrough` the client's own goes on; of a client that
 /// Pointsman knows by a key in `known_by`, that key goes only when it is the client's only one.
 pub(in crate::proxy) fn set_credential(
     upstream: &mut HeaderMap,
@@ -98,6 +135,7 @@ pub(in crate::proxy) fn set_credential(
     for field in &KEY_FIELDS {
         upstream.remove(field);
     }
+    client_account::remove_fields(upstream);
     if let Some((field, key)) = credential.key() {
         upstream.insert(field.clone(), key.clone());
     }

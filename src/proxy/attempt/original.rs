@@ -31,6 +31,8 @@ pub(in crate::proxy) struct AttemptBody {
     bytes: Option<Bytes>,
     /// True when Pointsman asks for the stream's usage event and the client did not.
     asks_for_usage: bool,
+    /// True when a second time might do what was asked a second time: nobody knows what it is.
+    is_sent_once: bool,
 }
 
 /// A body that was read, and what must be known of it to send it to one model or another.
@@ -71,6 +73,17 @@ impl AttemptBody {
     /// Makes the next attempt's body the client's own, as it is.
     pub(in crate::proxy) fn pass(&mut self, body: Bytes) {
         self.bytes = Some(body);
+    }
+
+    /// Makes the only attempt's body the client's own, of a request on a path that is not read.
+    pub(in crate::proxy) fn pass_once(&mut self, body: Bytes) {
+        self.bytes = Some(body);
+        self.is_sent_once = true;
+    }
+
+    /// Returns whether the body is at hand for another attempt, which does no harm.
+    pub(super) const fn may_be_sent_again(&self) -> bool {
+        self.bytes.is_some() && !self.is_sent_once
     }
 
     /// Makes the next attempt's body the one that `target` is to get.

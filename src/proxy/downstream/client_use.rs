@@ -85,6 +85,11 @@ impl ClientUse {
         Ok(())
     }
 
+    /// Returns the tokens that were taken for the prompt; `None` where the client's are not counted.
+    pub(in crate::proxy) fn debited(&self) -> Option<u64> {
+        self.client.counts_tokens().then_some(self.debited)
+    }
+
     /// Corrects what was taken from the allowance, once it is known how many tokens the request took: prompt and answer
     /// together. A second call corrects the first.
     pub(in crate::proxy) fn correct(&mut self, actual: u64) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Version, header};
+use http::{HeaderMap, Method, Version, header};
 use pingora::ErrorType;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
@@ -62,10 +62,80 @@ pub(in crate::proxy) async fn read_body(
 
 /// Tells whether a body is JSON by its `Content-Type`; one that has none is taken at its word.
 pub(in crate::proxy) fn is_json(headers: &HeaderMap) -> bool {
-    let Some(given) = headers.get(header::CONTENT_TYPE) else { return true };
-    let essence = given.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    let essence = essence.to_ascii_lowercase();
+    let essence = essence(headers);
     matches!(&essence[..], b"" | b"application/json" | b"text/json") || essence.ends_with(b"+json")
+}
+
+/// The ways in which a body that no dialect is known for reaches the default provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) enum UnreadBody {
+    /// There is none.
+    Absent,
+    /// It may be JSON, and is read to see which models it names.
+    Readable,
+    /// It is passed on as it comes: an upload.
+    Streamed,
+    /// It may be JSON, but is too large to be read, or is encoded in a way that cannot be.
+    Hidden,
+}
+
+impl UnreadBody {
+    /// Tells what to do with the body of a request, by its header alone. `is_governed` says that a list of models
+    /// holds for its client, so that what might be JSON is read even where nothing says so.
+    pub(in crate::proxy) fn of(header: &RequestHeader, limit: usize, client: BodyTrust) -> Self {
+        let fields = &header.headers;
+        let length = content_length(header);
+        let is_chunked = fields.contains_key(header::TRANSFER_ENCODING) || header.version == Version::HTTP_2;
+        let has_body = length.map_or(is_chunked, |length| length > 0);
+        if !has_body || matches!(header.method, Method::GET | Method::HEAD) {
+            return Self::Absent;
+        }
+        if is_upload(fields) {
+            return Self::Streamed;
+        }
+        let is_large = length.is_some_and(|length| length > limit);
+        if is_large || BodyEncoding::of(fields).is_err() {
+            return Self::Hidden;
+        }
+        let is_certain = length.is_some() || (fields.contains_key(header::CONTENT_TYPE) && is_json(fields));
+        if is_certain || client == BodyTrust::Limited { Self::Readable } else { Self::Streamed }
+    }
+}
+
+/// The trust in what a client says of a body that no dialect is known for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) enum BodyTrust {
+    /// The client may ask for any model.
+    Any,
+    /// The client may ask for some models only.
+    Limited,
+}
+
+/// Tells whether a body is no JSON by its `Content-Type`: a form with files, media, or lines of JSON.
+fn is_upload(headers: &HeaderMap) -> bool {
+    let essence = essence(headers);
+    let is_text = essence.starts_with(b"text/") || essence == b"application/x-www-form-urlencoded";
+    !(is_text || is_json(headers))
+}
+
+fn essence(headers: &HeaderMap) -> Vec<u8> {
+    let given = headers.get(header::CONTENT_TYPE).map(|given| given.as_bytes()).unwrap_or_default();
+    let essence = given.split(|byte| *byte == b';').next().unwrap_or_default();
+    essence.trim_ascii().to_ascii_lowercase()
+}
+
+/// Tells whether a body is a JSON object by its first byte, whatever its `Content-Type` says.
+pub(in crate::proxy) fn opens_object(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'{')
+}
+
+/// Tells whether a body may be JSON that holds something, in any encoding of JSON that some server reads: with a byte
+/// order mark, or in two or four bytes a character.
+pub(in crate::proxy) fn is_like_json(body: &[u8]) -> bool {
+    let start = &body[..body.len().min(8)];
+    let mut known =
+        start.iter().filter(|byte| !byte.is_ascii_whitespace() && !b"\0\xEF\xBB\xBF\xFE\xFF".contains(byte));
+    known.next().is_none_or(|first| b"{[".contains(first)) && !body.is_empty()
 }
 
 /// Reads the next part. Pingora has no read timeout for HTTP/2, so the pause is bounded here.

@@ -1,11 +1,13 @@
 //! The account of a request that is over: its metrics, what it used and cost, and one access line.
 
+use http::Method;
+use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource};
 use pointsman_core::config::Name;
 use pointsman_core::features::TokenCounter;
 use pointsman_core::policy::Decision;
-use pointsman_core::prompt::AskSource;
+use pointsman_core::prompt::{AskSource, Dialect};
 use pointsman_core::scores::ClassifierFailure;
 use pointsman_core::usage::Usage;
 use pointsman_telemetry::metrics::ClientOutcome;
@@ -17,6 +19,7 @@ use crate::proxy::answer::begun;
 use crate::proxy::answer::meter::AnswerMeter;
 use crate::proxy::answer::rejection::RejectionCode;
 use crate::proxy::context::RequestContext;
+use crate::proxy::downstream::client_use::ClientUse;
 use crate::proxy::record::decision_line;
 use crate::proxy::record::decision_line::RequestTotals;
 use crate::router::{Routing, Verdict};
@@ -37,7 +40,7 @@ impl Recorder {
         if let Some(error) = error {
             tracing::debug!(request_id = %ctx.request_id, %error, "Request failed");
         }
-        let UsageBill { usage, cost, baseline } = self.bill(error, ctx);
+        let UsageBill { usage, cost, baseline } = self.bill(session.req_header(), error, ctx);
         match (&mut ctx.client, usage, status) {
             (Some(client), Some(usage), _) => client.correct(usage.input + usage.output),
             // What was not answered used nothing: an outage is no reason to let a client wait afterwards.
@@ -110,11 +113,14 @@ struct UsageBill {
 }
 
 impl Recorder {
-    /// Counts what the answer used.
-    fn bill(&self, error: Option<&Error>, ctx: &RequestContext) -> UsageBill {
+    /// Counts what the answer used. What is only fetched was used before, and to count tokens uses none.
+    fn bill(&self, header: &RequestHeader, error: Option<&Error>, ctx: &RequestContext) -> UsageBill {
         let Some(meter) = &ctx.meter else { return UsageBill::default() };
         let model = ctx.attempts.model();
         self.count_stream(meter, error, model);
+        if header.method != Method::POST || Dialect::of_path(header.uri.path()).is_some_and(Dialect::only_counts) {
+            return UsageBill::default();
+        }
         let Some(usage) = usage_of(meter, ctx) else {
             if model.is_some() {
                 self.metrics.usage_unknown(model);
@@ -172,14 +178,15 @@ impl Recorder {
     }
 }
 
-/// Returns the usage of an answer. Only a routed request has a prompt that was counted; for any other the upstream's
-/// own figures count alone.
+/// Returns the usage of an answer. Where neither the request is routed nor its client's tokens are counted, nobody has
+/// counted the prompt: then the upstream's own figures count alone.
 fn usage_of(meter: &AnswerMeter, ctx: &RequestContext) -> Option<Usage> {
     let features = ctx.routing().map(|routing| &routing.features);
     let tokenizer = ctx.attempts.target().map(|target| target.tokenizer).unwrap_or_default();
-    let prompt_tokens = || features.map_or(0, |features| features.tokens_of(tokenizer));
+    let debited = ctx.client.as_ref().and_then(ClientUse::debited);
+    let prompt_tokens = || features.map_or(debited.unwrap_or_default(), |features| features.tokens_of(tokenizer));
     let usage = meter.reader()?.usage(prompt_tokens, &TokenCounter::new())?;
-    (features.is_some() || !usage.estimated).then_some(usage)
+    (features.is_some() || debited.is_some() || !usage.estimated).then_some(usage)
 }
 
 fn client_outcome(code: Option<RejectionCode>, status: Option<u16>) -> ClientOutcome {

@@ -79,8 +79,9 @@ pub(in crate::proxy) fn ended(ctx: &mut RequestContext, status: Option<u16>, usa
 const fn operation(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::ChatCompletions | Dialect::Responses | Dialect::Messages => "chat",
+        Dialect::CompactResponse => "compact",
         Dialect::Completions => "text_completion",
         Dialect::Embeddings => "embeddings",
-        Dialect::CountTokens => "count_tokens",
+        Dialect::CountTokens | Dialect::InputTokens => "count_tokens",
     }
 }

@@ -77,6 +77,12 @@ impl Dialect {
         matches!(self, Self::CountTokens | Self::InputTokens)
     }
 
+    /// Tells whether bodies are those of OpenAI's responses.
+    #[must_use]
+    pub const fn is_responses(self) -> bool {
+        matches!(self, Self::Responses | Self::CompactResponse | Self::InputTokens)
+    }
+
     /// Tells whether errors and answers are written as Anthropic writes them.
     #[must_use]
     pub const fn is_anthropic(self) -> bool {

@@ -71,6 +71,8 @@ codes! {
         InvalidEncoding = "invalid_encoding", StatusCode::BAD_REQUEST;
         UnsupportedMediaType = "unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE;
         PathNotFound = "path_not_found", StatusCode::NOT_FOUND;
+        ModelNotRouted = "model_not_routed", StatusCode::BAD_REQUEST;
+        UpgradeRequired = "upgrade_required", StatusCode::UPGRADE_REQUIRED;
         InvalidFeedback = "invalid_feedback", StatusCode::BAD_REQUEST;
         FeedbackDisabled = "feedback_disabled", StatusCode::NOT_FOUND;
         ClientGone = "client_gone", CLIENT_CLOSED_REQUEST;

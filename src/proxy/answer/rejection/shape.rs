@@ -19,7 +19,7 @@ impl AnswerShape {
     #[must_use]
     pub(crate) fn of(path: &str, headers: &HeaderMap) -> Self {
         let is_anthropic = match Dialect::of_path(path) {
-            Some(dialect) => matches!(dialect, Dialect::Messages | Dialect::CountTokens),
+            Some(dialect) => dialect.is_anthropic(),
             None => path.starts_with("/v1/messages/") || headers.contains_key("anthropic-version"),
         };
         if is_anthropic { Self::Anthropic } else { Self::OpenAi }

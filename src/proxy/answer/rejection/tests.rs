@@ -15,7 +15,7 @@ fn not_found(model: &str, models: usize) -> Rejection {
 }
 
 /// One of each, in the order of the codes.
-fn all() -> [Rejection; 32] {
+fn all() -> [Rejection; 34] {
     [
         Rejection::InvalidJson { message: "expected value".into(), line: 1, column: 2 },
         Rejection::InvalidBody,
@@ -34,6 +34,8 @@ fn all() -> [Rejection; 32] {
         Rejection::InvalidEncoding { encoding: "gzip" },
         Rejection::UnsupportedMediaType { content_type: "text/plain".into() },
         Rejection::PathNotFound,
+        Rejection::ModelNotRouted { model: "auto".into() },
+        Rejection::UpgradeRequired,
         Rejection::InvalidFeedback { param: Some("rating"), message: "It is wrong." },
         Rejection::FeedbackDisabled,
         Rejection::ClientGone,
@@ -92,8 +94,8 @@ fn codes_and_statuses_are_those_that_clients_rely_on() {
     assert_eq!(
         all().map(|rejection| rejection.status().as_u16()),
         [
-            400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 529, 503, 408, 415, 400, 415, 404, 400, 404, 499, 400,
-            500, 401, 403, 429, 503, 503, 431, 403, 400, 403, 403
+            400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 529, 503, 408, 415, 400, 415, 404, 400, 426, 400, 404,
+            499, 400, 500, 401, 403, 429, 503, 503, 431, 403, 400, 403, 403
         ]
     );
 }

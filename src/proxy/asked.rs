@@ -1,0 +1,60 @@
+//! What a client asked for, in its own spelling: the path is normalised before anything looks at it, and what is lost
+//! by that is kept here for the way upstream.
+
+use http::Uri;
+use http::uri::PathAndQuery;
+use pingora::http::RequestHeader;
+use pointsman_core::prompt::{AzurePath, RequestPath};
+
+/// The part of a client's target that its normalised path no longer says.
+#[derive(Debug, Default)]
+pub(super) struct AskedTarget {
+    /// Azure's spelling of the path, where the client used it.
+    pub(super) azure: Option<AzurePath>,
+    /// The model that the client asked for, where the request passes.
+    pub(super) model: Option<String>,
+    /// True where the name of the model asked for a context window of a million tokens, and no policy replaces it.
+    pub(super) wants_long_context: bool,
+}
+
+/// Normalises the path of a request, so that everything decides by what goes upstream.
+pub(super) fn normalize(header: &mut RequestHeader) -> AskedTarget {
+    let read = RequestPath::read(header.uri.path());
+    let azure = read.azure;
+    if read.path != header.uri.path()
+        && let Some(uri) = with_path(&header.uri, &read.path)
+    {
+        header.set_uri(uri);
+    }
+    AskedTarget { azure, ..AskedTarget::default() }
+}
+
+/// Returns `uri` with another path; `None` where it has none.
+fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
+    let target = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(target.parse::<PathAndQuery>().ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_normalised_and_the_query_and_the_host_stay() {
+        for (asked, expected) in [
+            ("//v1/%63hat/completions/?x=%61/../b", "/v1/chat/completions?x=%61/../b"),
+            ("/v1/models/org%2Fsmall", "/v1/models/org%2Fsmall"),
+            ("/openai/deployments/a/embeddings?api-version=1", "/v1/embeddings?api-version=1"),
+        ] {
+            let mut header = RequestHeader::build("POST", asked.as_bytes(), None).expect("a header");
+            normalize(&mut header);
+            assert_eq!(header.uri.to_string(), expected);
+        }
+        let mut absolute = RequestHeader::build("POST", b"/", None).expect("a header");
+        absolute.set_uri("http://host/chat/completions?a=b".parse().expect("a URI"));
+        normalize(&mut absolute);
+        assert_eq!(absolute.uri.to_string(), "http://host/v1/chat/completions?a=b");
+    }
+}

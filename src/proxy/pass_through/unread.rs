@@ -1,0 +1,169 @@
+//! Requests that no dialect reads, and those that leave the model to a prompt of their provider's.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Method;
+use pingora::proxy::Session;
+use pointsman_core::features::{Features, TokenCounter, TokenizerFamily};
+use pointsman_core::policy::{DecisionDetail, Denial};
+use pointsman_core::prompt::{Dialect, deployment_of, model_field, named_models, nearest_dialect, with_model};
+
+use super::default_provider;
+use crate::clients::Client;
+use crate::proxy::Proxy;
+use crate::proxy::answer::rejection::Rejection;
+use crate::proxy::context::RequestContext;
+use crate::proxy::downstream::admission::BodyReservation;
+use crate::proxy::downstream::client_use;
+use crate::proxy::downstream::intake::{self, BodyTrust, UnreadBody};
+use crate::proxy::plan::debit;
+use crate::router::{IncomingRequest, JudgeMode, Verdict, header_text};
+
+/// A body that was read to see what it says, and its reader's dialect.
+struct SeenBody<'b> {
+    body: &'b Bytes,
+    dialect: Dialect,
+}
+
+/// Sends a request that no dialect reads to the default provider, if its client may have it. JSON is looked at first;
+/// everything else is streamed.
+///
+/// # Errors
+/// When the client may not ask for it, a rule refuses it, or there is no default provider.
+pub(in crate::proxy) async fn pass_unread(
+    proxy: &Proxy,
+    session: &mut Session,
+    ctx: &mut RequestContext,
+) -> Result<(), Rejection> {
+    if !client_use::may_use(ctx.client.as_ref(), None) {
+        return Err(Rejection::NotAllowed);
+    }
+    let provider = default_provider(ctx).ok_or(Rejection::PathNotFound)?;
+    let header = session.req_header();
+    let mut models = named_in_target(header.uri.path(), header.uri.query().unwrap_or_default());
+    let body = read(proxy, session, ctx).await?;
+    if let Some(body) = body.as_ref().filter(|body| intake::is_like_json(body)) {
+        match named_models(body) {
+            Ok(named) => models.extend(named),
+            Err(error) if is_limited(ctx) || ctx.snapshot.policies.may_deny() => return Err(error.into()),
+            Err(_) => {} // what is no JSON names no model
+        }
+    }
+    may_ask(ctx, &models)?;
+    if let Some(body) = &body {
+        let seen = SeenBody { body, dialect: nearest_dialect(body) };
+        govern(proxy, session, ctx, &seen)?;
+    }
+    ctx.asked.model = models.into_iter().next();
+    ctx.attempts.pass_to(provider);
+    if let Some(body) = body {
+        ctx.attempts.body.pass_once(body);
+    }
+    Ok(())
+}
+
+/// Sends a request that leaves the model to a prompt which its provider keeps to the default provider.
+///
+/// # Errors
+/// When the client may ask for some models only, a rule refuses it, or there is no default provider.
+pub(in crate::proxy) fn pass_nameless(
+    proxy: &Proxy,
+    session: &Session,
+    ctx: &mut RequestContext,
+    body: Bytes,
+) -> Result<(), Rejection> {
+    if !client_use::may_use(ctx.client.as_ref(), None) {
+        return Err(Rejection::NotAllowed);
+    }
+    if is_limited(ctx) {
+        return Err(Rejection::denied(&Denial::unnamed_for_client()));
+    }
+    let provider = default_provider(ctx).ok_or(Rejection::ModelMissing)?;
+    let dialect = Dialect::of_path(session.req_header().uri.path()).unwrap_or(Dialect::Responses);
+    govern(proxy, session, ctx, &SeenBody { body: &body, dialect })?;
+    ctx.attempts.pass_to(provider);
+    ctx.attempts.body.pass(body);
+    Ok(())
+}
+
+/// Reads the body where it may be JSON.
+async fn read(proxy: &Proxy, session: &mut Session, ctx: &mut RequestContext) -> Result<Option<Bytes>, Rejection> {
+    let limits = &ctx.snapshot.config.limits;
+    let trust = if is_limited(ctx) { BodyTrust::Limited } else { BodyTrust::Any };
+    match UnreadBody::of(session.req_header(), limits.max_body_bytes, trust) {
+        UnreadBody::Hidden if trust == BodyTrust::Any => return Ok(None),
+        UnreadBody::Absent | UnreadBody::Streamed => return Ok(None),
+        UnreadBody::Readable | UnreadBody::Hidden => {} // what is hidden is refused, in the reader's words
+    }
+    let memory = ctx.body_memory.insert(BodyReservation::new(&proxy.admission, limits.max_bytes_in_flight));
+    let body = intake::read_body(session, limits, memory).await?;
+    ctx.attempts.start_retry_time(ctx.clock.body_received());
+    Ok(Some(body))
+}
+
+/// Checks the models that a request names: each must be one of the client's, and none may be ours alone.
+fn may_ask(ctx: &RequestContext, models: &[String]) -> Result<(), Rejection> {
+    let client = ctx.client.as_ref().map(|used| &**used.client());
+    for model in models {
+        if ctx.snapshot.is_own_name(model) {
+            return Err(Rejection::ModelNotRouted { model: model.clone() });
+        }
+        if let Some(denial) = ctx.snapshot.model_denial(client, model) {
+            return Err(Rejection::denied(&denial));
+        }
+    }
+    Ok(())
+}
+
+/// Has the rules of policies refuse a request, and takes its tokens from the client's allowance.
+fn govern(proxy: &Proxy, session: &Session, ctx: &mut RequestContext, seen: &SeenBody<'_>) -> Result<(), Rejection> {
+    let snapshot = Arc::clone(&ctx.snapshot);
+    if !snapshot.policies.may_deny() && !ctx.counts_tokens() {
+        return Ok(());
+    }
+    let Some(body) = readable(seen.body) else { return Ok(()) };
+    let Ok(prompt) = snapshot.read(seen.dialect, &body) else { return Ok(()) };
+    let header = session.req_header();
+    let field = |name: &str| header_text(&header.headers, name);
+    let client = ctx.client.as_ref().map(|used| Arc::clone(used.client()));
+    let incoming = IncomingRequest {
+        path: header.uri.path(),
+        header: &field,
+        client: client.as_deref(),
+        prompt: &prompt,
+        body: &body,
+        at: None,
+        judging: JudgeMode::Never,
+        detail: DecisionDetail::Decision,
+    };
+    if let Some(refusal) = proxy.router.refusal(&snapshot, &incoming) {
+        let rejection = Rejection::denied(&refusal.denial);
+        ctx.verdict = Some(Verdict::Deny(refusal));
+        return Err(rejection);
+    }
+    if header.method == Method::POST {
+        debit(ctx, seen.dialect, || {
+            Features::counted(&prompt, &TokenCounter::new()).tokens_of(TokenizerFamily::of_model(&prompt.model))
+        })?;
+    }
+    Ok(())
+}
+
+/// Returns a body that a dialect's grammar reads: with a model, where it names none.
+fn readable(body: &Bytes) -> Option<Bytes> {
+    let named = model_field(body).is_ok();
+    if named { Some(body.clone()) } else { with_model(body, "").ok() }
+}
+
+/// Returns the models that a target names: Azure's deployment, Google's `models/NAME:method`, and `?model=`.
+fn named_in_target(path: &str, query: &str) -> Vec<String> {
+    let google = path.rsplit('/').next().and_then(|last| last.split_once(':')).map(|(model, _)| model.to_owned());
+    let google = google.filter(|_| path.contains("/models/"));
+    let asked = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "model");
+    deployment_of(path).into_iter().chain(google).chain(asked.map(|(_, model)| model.into_owned())).collect()
+}
+
+fn is_limited(ctx: &RequestContext) -> bool {
+    ctx.client.as_ref().is_some_and(|used| Client::is_for_some_models(used.client()))
+}

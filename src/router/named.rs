@@ -1,0 +1,104 @@
+//! The requests that no policy routes: a model of the catalog that its client names, or one that passes through as it
+//! is, within the client's list of models and the policies' refusals.
+
+use pointsman_core::config::PolicyMode;
+use pointsman_core::features::Features;
+use pointsman_core::policy::{
+    Candidate, Decision, DecisionDetail, Denial, PolicyOutcome, PolicyParticipation, RequestFacts,
+};
+use pointsman_core::prompt::without_context_suffix;
+
+use super::incoming::IncomingRequest;
+use super::live::RequestWorld;
+use super::routing::DecisionEvidence;
+use super::{PolicyRefusal, Router, Verdict, seconds};
+use crate::clients::Client;
+use crate::snapshot::Snapshot;
+use crate::upstream::Deployment;
+
+impl Snapshot {
+    /// Returns the model of the catalog that a client names, with or without the mark of a long context window.
+    pub(crate) fn model_named(&self, name: &str) -> Option<&Deployment> {
+        let bare = without_context_suffix(name).and_then(|bare| self.upstreams.model(bare));
+        self.upstreams.model(name).or(bare).map(|model| &**model)
+    }
+
+    /// Returns whether `name` means something here alone, so that no provider knows such a model.
+    pub(crate) fn is_own_name(&self, name: &str) -> bool {
+        let is_own = self.model_named(name).is_some() || self.config.virtual_models().any(|own| own == name);
+        is_own && !self.upstreams.models().any(|model| model.upstream_name == name)
+    }
+
+    /// Returns why `client` may not ask for the model `name`, which nothing replaces.
+    pub(crate) fn model_denial(&self, client: Option<&Client>, name: &str) -> Option<Denial> {
+        let client = client.filter(|client| client.is_for_some_models())?;
+        let bare = without_context_suffix(name).unwrap_or(name);
+        // A model that the client may not have has another name at its provider.
+        let mut same = self.upstreams.models().filter(|model| model.upstream_name == bare);
+        let may_ask = client.may_be_served_by(bare) && !same.any(|model| client.is_denied(&model.model));
+        (!may_ask).then(|| Denial::model_not_for_client(name))
+    }
+}
+
+impl Router {
+    /// Decides for a request that no policy matches.
+    pub(super) fn unmatched(snapshot: &Snapshot, incoming: &IncomingRequest<'_>) -> Verdict {
+        let IncomingRequest { client, prompt, body, .. } = *incoming;
+        let Some(model) = snapshot.model_named(&prompt.model) else {
+            return Self::within_list(Verdict::passed(None), snapshot, incoming);
+        };
+        if client.is_some_and(|client| !client.may_be_served_by(&model.model)) {
+            return Verdict::Deny(Box::new(PolicyRefusal::at_once(
+                Denial::model_not_for_client(&model.model),
+                incoming,
+            )));
+        }
+        let named = Candidate {
+            model: model.model.clone(),
+            fits: Ok(()),
+            price: model.price,
+            tokenizer: model.tokenizer,
+            expected: None,
+        };
+        let evidence = DecisionEvidence {
+            features: Features::deferred(prompt, body),
+            label_from: prompt.ask().source(),
+            ..DecisionEvidence::default()
+        };
+        match evidence.conclude(PolicyOutcome::Decided(Decision::by_name(named))) {
+            Ok(routing) => Verdict::Route(Box::new(routing)),
+            Err(refusal) => Verdict::Deny(refusal),
+        }
+    }
+
+    /// Refuses what would pass through, where the client may not ask for the model that it names.
+    pub(super) fn within_list(verdict: Verdict, snapshot: &Snapshot, incoming: &IncomingRequest<'_>) -> Verdict {
+        if !matches!(verdict, Verdict::Pass { .. }) {
+            return verdict;
+        }
+        match snapshot.model_denial(incoming.client, &incoming.prompt.model) {
+            Some(denial) => Verdict::Deny(Box::new(PolicyRefusal::at_once(denial, incoming))),
+            None => verdict,
+        }
+    }
+
+    /// Returns the refusal of a request that is not routed, whoever reads its body: by the rules of the policy that
+    /// matches, as far as they can be told without asking a classifier or a judge. A policy that only watches counts.
+    pub(crate) fn refusal(&self, snapshot: &Snapshot, incoming: &IncomingRequest<'_>) -> Option<Box<PolicyRefusal>> {
+        let IncomingRequest { path, client, prompt, body, .. } = *incoming;
+        let world = RequestWorld::new(snapshot, incoming, &self.switch, &self.targets);
+        let client = client.map(|client| client.name().as_str());
+        let (now, detail) = (seconds(), DecisionDetail::Decision);
+        let facts = RequestFacts { model: &prompt.model, path, client, now, live: &world, detail };
+        let policy = snapshot.policies.find(&facts)?;
+        if policy.participation(&facts) != PolicyParticipation::Decide {
+            return None;
+        }
+        let denial = policy.refusal(&facts, &Features::deferred(prompt, body))?;
+        if policy.mode() == PolicyMode::Shadow {
+            self.count_shadow_denial(&denial);
+            return None;
+        }
+        Some(Box::new(PolicyRefusal::at_once(denial, incoming)))
+    }
+}
