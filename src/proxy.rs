@@ -273,6 +273,11 @@ impl ProxyHttp for Proxy {
         ctx.attempts.note_wait(&upstream.headers);
         let path = session.req_header().uri.path();
         ctx.meter = AnswerMeter::begin(upstream, path, ctx.attempts.body.usage_event());
+        if ctx.counts_tokens()
+            && let Some(meter) = &mut ctx.meter
+        {
+            meter.read_encoded(&upstream.headers, path);
+        }
         let is_read = ctx.attempts.body.asks_for().is_some();
         if is_read && ctx.meter.as_mut().is_some_and(AnswerMeter::read_opening) {
             ctx.attempts.hold_answer(session); // see `opened`
@@ -327,7 +332,7 @@ impl ProxyHttp for Proxy {
         reused: bool,
     ) -> Box<Error> {
         ctx.attempts.adapter.restore(session);
-        if matches!(error.etype(), ErrorType::HTTPStatus(_)) && error.retry() {
+        if matches!((error.etype(), error.esource()), (ErrorType::HTTPStatus(_), ErrorSource::Upstream)) {
             return error; // `upstream_response_filter` has decided
         }
         let error = if *error.etype() == SILENT { error.into_up() } else { error };

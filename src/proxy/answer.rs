@@ -3,6 +3,7 @@
 mod broken_stream;
 mod client_loop;
 mod decision_headers;
+mod encoded;
 pub(super) mod meter;
 pub(crate) mod rejection;
 

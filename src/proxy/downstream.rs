@@ -5,7 +5,7 @@
 pub(super) mod admission;
 pub(super) mod client_use;
 pub(super) mod connection;
-mod decode;
+pub(super) mod decode;
 pub(super) mod drain;
 pub(super) mod intake;
 pub(super) mod tls;

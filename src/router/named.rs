@@ -25,8 +25,10 @@ impl Snapshot {
 
     /// Returns whether `name` means something here alone, so that no provider knows such a model.
     pub(crate) fn is_own_name(&self, name: &str) -> bool {
-        let is_own = self.model_named(name).is_some() || self.config.virtual_models().any(|own| own == name);
-        is_own && !self.upstreams.models().any(|model| model.upstream_name == name)
+        let bare = without_context_suffix(name).unwrap_or(name);
+        let is_virtual = self.config.virtual_models().any(|own| own == name || own == bare);
+        let is_own = is_virtual || self.model_named(name).is_some();
+        is_own && !self.upstreams.models().any(|model| model.upstream_name == bare)
     }
 
     /// Returns why `client` may not ask for the model `name`, which nothing replaces.
@@ -35,7 +37,9 @@ impl Snapshot {
         let bare = without_context_suffix(name).unwrap_or(name);
         // A model that the client may not have has another name at its provider.
         let mut same = self.upstreams.models().filter(|model| model.upstream_name == bare);
-        let may_ask = client.may_be_served_by(bare) && !same.any(|model| client.is_denied(&model.model));
+        let is_denied = [name, bare].iter().any(|name| client.is_denied(name));
+        let is_allowed = [name, bare].iter().any(|name| client.may_be_served_by(name));
+        let may_ask = is_allowed && !is_denied && !same.any(|model| client.is_denied(&model.model));
         (!may_ask).then(|| Denial::model_not_for_client(name))
     }
 }

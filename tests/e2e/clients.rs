@@ -22,7 +22,7 @@ fn hash(key: &str) -> String {
     String::from_utf8(output.stdout).expect("text").trim_end().to_owned()
 }
 
-fn clients(team: &str) -> String {
+pub(crate) fn clients(team: &str) -> String {
     format!("clients: {{team: {{keys: [{{sha256: {}}}, {{sha256: {}}}]{team}}}}}", hash("pk-1"), hash("pk-2"))
 }
 

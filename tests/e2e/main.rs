@@ -29,6 +29,7 @@ mod expect;
 mod explained;
 mod failures;
 mod fallback;
+mod governed;
 mod harness;
 mod headers;
 mod label;

@@ -14,12 +14,15 @@ use pointsman_core::usage::{
 };
 use tokio::time::Instant;
 
+use super::encoded::EncodedAnswer;
 use super::rejection::Rejection;
 
 /// The measures of one successful answer, taken while it passes.
 pub(in crate::proxy) struct AnswerMeter {
     /// Reads the body; absent when it is compressed, or neither JSON nor a stream of events.
     filter: Option<UsageFilter>,
+    /// Reads a compressed body, where its tokens must be known all the same.
+    encoded: Option<EncodedAnswer>,
     framing: Option<AnswerFraming>,
     /// Reads the opening, until it is known whether an answer follows.
     opening: Option<AnswerOpening>,
@@ -50,6 +53,7 @@ impl AnswerMeter {
         let framing = framing(headers).filter(|_| !is_encoded(headers));
         let reader = framing.map(|framing| UsageReader::new(AnswerFormat::of_path(path), framing));
         let filter = reader.map(|reader| UsageFilter::new(reader, event));
+<<<<<<< HEAD
         Self { filter, framing, opening: None, began: Instant::now(), first: None, last: None }
     }
 
@@ -73,11 +77,20 @@ impl AnswerMeter {
         };
         self.opening = None;
         Some(verdict)
+=======
+        Self { filter, encoded: None, framing, first: None, last: None }
+    }
+
+    /// Reads the body of the answer to a request for `path` even if it is compressed.
+    pub(in crate::proxy) fn read_encoded(&mut self, headers: &HeaderMap, path: &str) {
+        let reader = framing(headers).map(|framing| UsageReader::new(AnswerFormat::of_path(path), framing));
+        self.encoded = reader.filter(|_| is_encoded(headers)).and_then(|reader| EncodedAnswer::begin(headers, reader));
+>>>>>>> 14864c4 (Compressed answers are counted for clients whose tokens are limited; the docs say what holds for what passes)
     }
 
     /// Returns what was read of the body, if it could be.
     pub(in crate::proxy) fn reader(&self) -> Option<&UsageReader> {
-        self.filter.as_ref().map(UsageFilter::reader)
+        self.filter.as_ref().map(UsageFilter::reader).or(self.encoded.as_ref().map(EncodedAnswer::reader))
     }
 
     /// Returns whether the answer is a stream of events that can be read.
@@ -95,6 +108,12 @@ impl AnswerMeter {
     pub(in crate::proxy) fn pass(&mut self, body: &mut Option<Bytes>, end_of_stream: bool) -> Option<Duration> {
         let has_bytes = body.as_ref().is_some_and(|chunk| !chunk.is_empty());
         let gap = if self.is_stream() && has_bytes { self.tick(Instant::now()) } else { None };
+        if let Some(encoded) = &mut self.encoded {
+            encoded.push(body.as_deref().unwrap_or_default());
+            if end_of_stream {
+                encoded.finish();
+            }
+        }
         if let Some(filter) = &mut self.filter {
             let passed = body.take().map_or_else(Bytes::new, |chunk| filter.push(chunk));
             let rest = if end_of_stream { filter.finish() } else { Bytes::new() };

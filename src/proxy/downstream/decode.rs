@@ -144,6 +144,11 @@ impl BodyDecoder {
         Ok(std::mem::take(&mut self.kept_mut().bytes).freeze())
     }
 
+    /// Takes out what was decoded since the last call; the limit counts anew.
+    pub(in crate::proxy) fn take(&mut self) -> Bytes {
+        self.kept_mut().bytes.split().freeze()
+    }
+
     /// Returns how many bytes are decoded.
     pub(in crate::proxy) fn decoded(&mut self) -> usize {
         self.kept_mut().bytes.len()

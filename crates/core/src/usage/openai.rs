@@ -11,9 +11,13 @@ pub(super) const TEXT: &[&str] = &["content", "text", "reasoning_content", "reas
 pub(super) const DONE: &[u8] = b"[DONE]";
 
 pub(super) fn counts(usage: &Value) -> ReportedCounts {
+    // Images and transcriptions are counted as responses are, and rerankers say a sum alone.
+    let count = |own: &str, other: &str| usage[own].as_u64().or_else(|| usage[other].as_u64());
+    let output = count("completion_tokens", "output_tokens");
+    let sum = usage["total_tokens"].as_u64().filter(|_| output.is_none());
     ReportedCounts {
-        input: usage["prompt_tokens"].as_u64(),
-        output: usage["completion_tokens"].as_u64(),
+        input: count("prompt_tokens", "input_tokens").or(sum),
+        output,
         cached: usage["prompt_tokens_details"]["cached_tokens"].as_u64(),
         reasoning: usage["completion_tokens_details"]["reasoning_tokens"].as_u64(),
     }

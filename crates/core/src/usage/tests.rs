@@ -288,6 +288,19 @@ fn cost_is_by_million_tokens_and_cached_input_may_be_cheaper() {
 }
 
 #[test]
+fn answers_of_unread_paths_are_counted_by_the_names_that_their_apis_use() {
+    let used = |usage: &str| {
+        let mut reader = UsageReader::new(AnswerFormat::of_path("/v1/images/generations"), AnswerFraming::Json);
+        reader.push(format!("{{\"data\":[],\"usage\":{usage}}}").as_bytes());
+        let usage = reader.usage(|| 0, &TokenCounter::new()).expect("usage");
+        (usage.input, usage.output, usage.estimated)
+    };
+
+    assert_eq!(used(r#"{"input_tokens":10,"output_tokens":4000,"total_tokens":4010}"#), (10, 4000, false));
+    assert_eq!(used(r#"{"total_tokens":70}"#), (70, 0, false));
+}
+
+#[test]
 fn the_path_says_the_shape() {
     let shapes =
         ["/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/responses/", "/"].map(AnswerFormat::of_path);

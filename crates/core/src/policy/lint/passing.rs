@@ -51,3 +51,37 @@ const fn gaps(client: &ClientConfig) -> [LimitGap; 3] {
         },
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(default_provider: &str, client: &str) -> Vec<String> {
+        let hash = "0f".repeat(32);
+        let text = format!(
+            "version: 1\nlisten: {{address: 127.0.0.1:0}}\n{default_provider}\n\
+             providers: {{one: {{base_url: 'http://127.0.0.1:1/v1'}}}}\nmodels: {{small: {{provider: one}}}}\n\
+             clients: {{team: {{keys: [{{sha256: {hash}}}]{client}}}}}\n\
+             policies: [{{name: p, match: {{model: [auto]}}, strategy: {{kind: split, models: {{small: 1}}}}}}]\n"
+        );
+        let config = Config::parse(&text, "p.yaml").unwrap_or_else(|problems| panic!("{problems}"));
+        let path = |problem: &ConfigProblem| problem.to_string().lines().next().unwrap_or_default().to_owned();
+        warnings(&config).iter().map(path).collect()
+    }
+
+    #[test]
+    fn lists_and_limits_that_cannot_hold_for_all_that_passes_are_found() {
+        const PASSES: &str = "default_provider: one";
+        const ALL: &str = ", models: {allow: [small], deny: [big]}, rate_limit: {tokens_per_minute: 5}";
+
+        let all = found(PASSES, ALL);
+
+        assert_eq!(all.len(), 3, "{all:?}");
+        for (problem, key) in all.iter().zip(["models.allow", "models.deny", "rate_limit.tokens_per_minute"]) {
+            assert!(problem.contains(&format!("clients.team.{key}: cannot hold for ")), "{problem}");
+        }
+        assert!(found("", ALL).is_empty(), "nothing passes");
+        assert!(found(PASSES, &format!("{ALL}, policies: [p]")).is_empty(), "this client may not pass");
+        assert!(found(PASSES, ", rate_limit: {requests_per_minute: 5}").is_empty());
+    }
+}
