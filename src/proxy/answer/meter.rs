@@ -53,8 +53,7 @@ impl AnswerMeter {
         let framing = framing(headers).filter(|_| !is_encoded(headers));
         let reader = framing.map(|framing| UsageReader::new(AnswerFormat::of_path(path), framing));
         let filter = reader.map(|reader| UsageFilter::new(reader, event));
-<<<<<<< HEAD
-        Self { filter, framing, opening: None, began: Instant::now(), first: None, last: None }
+        Self { filter, encoded: None, framing, opening: None, began: Instant::now(), first: None, last: None }
     }
 
     /// Reads the opening too, where it can be; returns whether it can.
@@ -77,15 +76,12 @@ impl AnswerMeter {
         };
         self.opening = None;
         Some(verdict)
-=======
-        Self { filter, encoded: None, framing, first: None, last: None }
     }
 
     /// Reads the body of the answer to a request for `path` even if it is compressed.
     pub(in crate::proxy) fn read_encoded(&mut self, headers: &HeaderMap, path: &str) {
         let reader = framing(headers).map(|framing| UsageReader::new(AnswerFormat::of_path(path), framing));
         self.encoded = reader.filter(|_| is_encoded(headers)).and_then(|reader| EncodedAnswer::begin(headers, reader));
->>>>>>> 14864c4 (Compressed answers are counted for clients whose tokens are limited; the docs say what holds for what passes)
     }
 
     /// Returns what was read of the body, if it could be.
