@@ -298,7 +298,7 @@ async fn a_model_that_is_asked_for_by_name_says_so_and_is_counted() {
     assert_eq!(reply.header("x-pointsman-model"), Some("frontier"));
     assert_eq!(reply.header("x-pointsman-reason"), Some("catalog"));
     assert_eq!(reply.header("x-pointsman-policy"), None);
-    until_metric(&gateway, r#"pointsman_decisions_total{policy="none",model="frontier",reason="catalog"} 1"#).await;
+    until_metric(&gateway, r#"pointsman_decisions_total{model="frontier",policy="none",reason="catalog"} 1"#).await;
     until_metric(&gateway, r#"pointsman_tokens_total{direction="input",model="frontier"} 1000000"#).await;
 }
 
