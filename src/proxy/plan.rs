@@ -96,7 +96,7 @@ pub(super) async fn plan(
     let memory = ctx.body_memory.insert(BodyReservation::new(&proxy.admission, limits.max_bytes_in_flight));
     let body = intake::read_body(session, limits, memory).await?;
     ctx.attempts.start_retry_time(ctx.clock.body_received());
-    let body = meant(body, session.req_header(), ctx)?;
+    let body = meant(&body, session.req_header(), ctx)?;
     route(proxy, session, ctx, ReceivedBody { dialect, body }).await?;
     ctx.clock.decided();
     Ok(RequestPlan::Forward)
@@ -104,13 +104,13 @@ pub(super) async fn plan(
 
 /// Returns the body as its client means it: JSON, whatever its `Content-Type` says, for the model that Azure's path
 /// names, if it names one. There the path alone counts.
-fn meant(body: Bytes, header: &RequestHeader, ctx: &RequestContext) -> Result<Bytes, Rejection> {
-    if !intake::is_json(&header.headers) && !intake::opens_object(&body) {
+fn meant(body: &Bytes, header: &RequestHeader, ctx: &RequestContext) -> Result<Bytes, Rejection> {
+    if !intake::is_json(&header.headers) && !intake::opens_object(body) {
         let given = header.headers.get(header::CONTENT_TYPE).map_or(&[][..], |given| given.as_bytes());
         return Err(Rejection::UnsupportedMediaType { content_type: String::from_utf8_lossy(given).into_owned() });
     }
     let deployment = ctx.asked.azure.as_ref().and_then(|azure| azure.deployment.as_deref());
-    Ok(deployment.map_or(Ok(body.clone()), |deployment| with_model(&body, deployment))?)
+    Ok(deployment.map_or(Ok(body.clone()), |deployment| with_model(body, deployment))?)
 }
 
 /// Tells whether a client wants to speak by WebSocket, over HTTP/1 or, by an extended `CONNECT`, over HTTP/2.

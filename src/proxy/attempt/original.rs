@@ -21,6 +21,20 @@ pub(in crate::proxy) enum AnswerKind {
     Figures,
 }
 
+impl AnswerKind {
+    /// Returns the kind of answer that a prompt asks for.
+    pub(in crate::proxy) const fn of(prompt: &Prompt<'_>) -> Self {
+        let dialect = prompt.dialect;
+        if dialect.only_counts() || matches!(dialect, Dialect::Embeddings) {
+            Self::Figures
+        } else if prompt.parameters.stream {
+            Self::Stream
+        } else {
+            Self::Whole
+        }
+    }
+}
+
 /// The body of the next attempt, and what that of another is made from. Empty for a request whose body is not read.
 #[derive(Debug, Default)]
 pub(in crate::proxy) struct AttemptBody {
@@ -44,6 +58,8 @@ pub(in crate::proxy) struct OriginalBody {
     dialect: Dialect,
     /// The place of the model's name in it.
     model_span: Range<usize>,
+    /// The kind of answer that it asks for.
+    asks_for: AnswerKind,
     /// True when the client wants a stream.
     stream: bool,
     /// True when the client itself asked for an event with the usage.
@@ -55,11 +71,7 @@ pub(in crate::proxy) struct OriginalBody {
 impl AttemptBody {
     /// Keeps the body that the client sent.
     pub(in crate::proxy) fn read(&mut self, original: OriginalBody) {
-        self.asks_for = Some(match (original.dialect.generates(), original.stream) {
-            (false, _) => AnswerKind::Figures,
-            (true, true) => AnswerKind::Stream,
-            (true, false) => AnswerKind::Whole,
-        });
+        self.asks_for = Some(original.asks_for);
         self.original = Some(original);
     }
 
@@ -73,6 +85,12 @@ impl AttemptBody {
     /// Makes the next attempt's body the client's own, as it is.
     pub(in crate::proxy) fn pass(&mut self, body: Bytes) {
         self.bytes = Some(body);
+    }
+
+    /// Makes the next attempt's body the client's own, as it is, that asks for this kind of answer.
+    pub(in crate::proxy) fn pass_for(&mut self, body: Bytes, asks_for: AnswerKind) {
+        self.asks_for = Some(asks_for);
+        self.pass(body);
     }
 
     /// Makes the only attempt's body the client's own, of a request on a path that is not read.
@@ -127,6 +145,7 @@ impl OriginalBody {
             body: body.clone(),
             dialect: prompt.dialect,
             model_span: prompt.model_span.clone(),
+            asks_for: AnswerKind::of(prompt),
             stream: prompt.parameters.stream,
             include_usage: prompt.parameters.include_usage,
             rule_includes_usage: false,

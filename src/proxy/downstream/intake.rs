@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Version, header};
 use pingora::ErrorType;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
@@ -119,7 +119,7 @@ fn is_upload(headers: &HeaderMap) -> bool {
 }
 
 fn essence(headers: &HeaderMap) -> Vec<u8> {
-    let given = headers.get(header::CONTENT_TYPE).map(|given| given.as_bytes()).unwrap_or_default();
+    let given = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     let essence = given.split(|byte| *byte == b';').next().unwrap_or_default();
     essence.trim_ascii().to_ascii_lowercase()
 }
@@ -178,8 +178,6 @@ fn unreadable(error: &pingora::Error) -> Rejection {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]
@@ -197,5 +195,46 @@ mod tests {
             assert!(!is_json(given), "{given}");
         }
         assert!(super::is_json(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_body_is_json_by_its_first_byte_and_may_be_in_any_encoding_of_it() {
+        assert!(
+            opens_object(b" \r\n{\"a\":1}") && !opens_object(b"[1]") && !opens_object(b"--x") && !opens_object(b"")
+        );
+        for like in ["{}".as_bytes(), b" [", b"\xEF\xBB\xBF{", b"\xFE\xFF\0{\0}", b"{\0}\0", b"\0\0\0{"] {
+            assert!(is_like_json(like), "{like:?}");
+        }
+        for other in ["".as_bytes(), b"--x", b"\x00\x01\x02", b"%PDF", b"\"text\""] {
+            assert!(!is_like_json(other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn uploads_are_streamed_and_what_may_be_json_is_read() {
+        let of = |fields: &[(&'static str, &'static str)], trust| {
+            let mut header = RequestHeader::build("POST", b"/v1/x", None).expect("a header");
+            for (name, value) in fields {
+                header.append_header(*name, *value).expect("a good field");
+            }
+            UnreadBody::of(&header, 100, trust)
+        };
+        let json = ("content-type", "application/json");
+        let form = ("content-type", "multipart/form-data; boundary=x");
+        let (small, large, chunked) =
+            (("content-length", "9"), ("content-length", "101"), ("transfer-encoding", "chunked"));
+
+        for trust in [BodyTrust::Any, BodyTrust::Limited] {
+            assert_eq!(of(&[json], trust), UnreadBody::Absent);
+            assert_eq!(of(&[json, small], trust), UnreadBody::Readable);
+            assert_eq!(of(&[json, chunked], trust), UnreadBody::Readable);
+            assert_eq!(of(&[("content-type", "text/plain"), small], trust), UnreadBody::Readable);
+            assert_eq!(of(&[json, large], trust), UnreadBody::Hidden);
+            assert_eq!(of(&[json, small, ("content-encoding", "compress")], trust), UnreadBody::Hidden);
+            assert_eq!(of(&[form, small], trust), UnreadBody::Streamed);
+            assert_eq!(of(&[("content-type", "application/jsonl"), small], trust), UnreadBody::Streamed);
+        }
+        assert_eq!(of(&[chunked], BodyTrust::Any), UnreadBody::Streamed);
+        assert_eq!(of(&[chunked], BodyTrust::Limited), UnreadBody::Readable);
     }
 }

@@ -13,6 +13,7 @@ use super::default_provider;
 use crate::clients::Client;
 use crate::proxy::Proxy;
 use crate::proxy::answer::rejection::Rejection;
+use crate::proxy::attempt::original::AnswerKind;
 use crate::proxy::context::RequestContext;
 use crate::proxy::downstream::admission::BodyReservation;
 use crate::proxy::downstream::client_use;
@@ -83,7 +84,9 @@ pub(in crate::proxy) fn pass_nameless(
     let dialect = Dialect::of_path(session.req_header().uri.path()).unwrap_or(Dialect::Responses);
     govern(proxy, session, ctx, &SeenBody { body: &body, dialect })?;
     ctx.attempts.pass_to(provider);
-    ctx.attempts.body.pass(body);
+    let named = readable(&body).ok_or(Rejection::ModelMissing)?;
+    let asks_for = AnswerKind::of(&ctx.snapshot.read(dialect, &named)?);
+    ctx.attempts.body.pass_for(body, asks_for);
     Ok(())
 }
 
