@@ -183,7 +183,7 @@ fn weights_of_another_hash_are_refused() {
 #[test]
 fn what_no_prompt_should_find_out_is_refused_at_load_with_figures_and_cure() {
     let cases: [(&str, &[&str]); 3] = [
-        ("large_vocabulary", &["the embedding has 14 rows", "tokenizer.json gives ids up to 16", "to 17 rows"]),
+        ("large_vocabulary", &["the embedding has 15 rows", "tokenizer.json gives ids up to 17", "to 18 rows"]),
         ("fixed_axes", &["input `input_ids` takes [batch 1, sequence 16] only", "dynamic axes"]),
         (
             "few_positions",

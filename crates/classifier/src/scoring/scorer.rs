@@ -220,6 +220,37 @@ fn best_batch(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bundle::Bundle;
+    use crate::serving::tests::{ScriptedEncoder, fixture, zeros};
+
+    /// Returns why an encoder that runs what `fits` is refused, by a tokenizer with a budget of 16 tokens.
+    fn refusal(fits: impl Fn(&[TokenIds]) -> bool + Send + 'static) -> String {
+        let bundle = Bundle::open(&fixture()).expect("the fixture is sound");
+        let failed = || InferenceError::Run("out of range".into());
+        let encoder = ScriptedEncoder::new(move |batch| if fits(batch) { zeros(batch) } else { Err(failed()) });
+        let mut scorer = Scorer::new(&bundle.tokenizer, &bundle.heads, encoder, 8);
+        scorer.warm_up().expect_err("some input fails").to_string()
+    }
+
+    #[test]
+    fn a_budget_beyond_the_positions_is_refused_with_the_longest_input_that_runs() {
+        let refusal = refusal(|batch| batch[0].ids.len() <= 11);
+
+        assert!(refusal.starts_with("tokenizer.max_tokens is 16, and the model runs inputs of 11 tokens"), "{refusal}");
+    }
+
+    #[test]
+    fn a_batch_that_was_fixed_by_the_export_is_refused_with_its_cure() {
+        let refusal = refusal(|batch| batch.len() == 1);
+
+        assert!(refusal.starts_with("the model runs one input and fails with 8 at once"), "{refusal}");
+        assert!(refusal.contains("`batch: {max_size: 1}`"), "{refusal}");
+    }
+
+    #[test]
+    fn a_model_that_runs_nothing_is_not_blamed_on_the_length() {
+        assert_eq!(refusal(|_| false), "ONNX Runtime failed");
+    }
 
     /// Returns the batch that is chosen where a run takes `fixed` and `row` for each prompt.
     fn chosen(fixed: u64, row: u64) -> usize {

@@ -130,7 +130,9 @@ mod tests {
     use crate::serving::tests::{Embeddings, ScriptedEncoder, fixture};
 
     /// The fixture with an encoder of its own, and golden scores that are right for one prompt a run.
-    fn golden_for(embed: fn(&[TokenIds]) -> Embeddings) -> (Bundle, Scorer<ScriptedEncoder>) {
+    fn golden_for(
+        embed: impl FnMut(&[TokenIds]) -> Embeddings + Send + 'static,
+    ) -> (Bundle, Scorer<ScriptedEncoder>) {
         let mut bundle = Bundle::open(&fixture()).expect("the fixture is sound");
         let mut scorer = Scorer::new(&bundle.tokenizer, &bundle.heads, ScriptedEncoder::new(embed), 8);
         let inputs: Vec<ScorerInput> =
@@ -155,6 +157,20 @@ mod tests {
     fn an_encoder_that_depends_on_its_neighbours_encodes_one_prompt_at_a_time() {
         let (bundle, mut scorer) =
             golden_for(|batch| Ok(vec![vec![if batch.len() == 1 { 0.0 } else { 9.0 }; 4]; batch.len()]));
+
+        check(&bundle, &mut scorer).expect("golden when alone");
+
+        assert_eq!(scorer.max_batch(), 1);
+    }
+
+    #[test]
+    fn an_encoder_that_padding_changes_encodes_one_prompt_at_a_time_even_if_golden_inputs_are_of_one_length() {
+        // As a decoder that looks for its last token by another token than the one that pads.
+        let padded = |batch: &[TokenIds]| batch.windows(2).any(|pair| pair[0].ids.len() != pair[1].ids.len());
+        let (mut bundle, mut scorer) =
+            golden_for(move |batch| Ok(vec![vec![if padded(batch) { 9.0 } else { 0.0 }; 4]; batch.len()]));
+        let first = bundle.golden[0].clone();
+        bundle.golden = vec![first.clone(), first];
 
         check(&bundle, &mut scorer).expect("golden when alone");
 

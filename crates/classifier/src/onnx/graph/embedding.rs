@@ -12,17 +12,17 @@ const HANDED_ON: [&str; 8] =
 /// is found, as in graphs that compute their way there.
 pub(in crate::onnx) fn embedding_rows(model: &ModelProto, ids: &str) -> Option<u64> {
     let graph = model.graph.as_ref()?;
-    let sources = Sources::of(graph);
+    let sources = TensorSources::of(graph);
     graph.node.iter().filter_map(|node| sources.rows(node, ids)).min()
 }
 
 /// The nodes and tensors of a graph by the names that they give.
-struct Sources<'g> {
+struct TensorSources<'g> {
     nodes: HashMap<&'g str, &'g NodeProto>,
     tensors: HashMap<&'g str, &'g TensorProto>,
 }
 
-impl<'g> Sources<'g> {
+impl<'g> TensorSources<'g> {
     fn of(graph: &'g GraphProto) -> Self {
         let nodes = graph.node.iter().flat_map(|node| node.output.iter().map(move |name| (name.as_str(), node)));
         let own = graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor));
