@@ -48,6 +48,14 @@ impl CatalogEntry {
         self.name.as_deref().unwrap_or(name)
     }
 
+    /// Returns the longest answer that the model gives, in tokens, as far as anybody knows.
+    ///
+    /// A request may be fitted to it. Only the catalog's own `max_output` makes a model unfit for a request.
+    #[must_use]
+    pub const fn output_limit(&self) -> Option<u64> {
+        self.max_output
+    }
+
     /// Returns the name of the family of its tokenizer, if the catalog says.
     #[must_use]
     pub fn tokenizer_name(&self) -> Option<&'static str> {
