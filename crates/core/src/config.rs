@@ -3,7 +3,7 @@
 //! [`Config`] is the whole file as serde reads it, one module for each kind of section; `values` holds the newtypes
 //! that make bad values unrepresentable. Loading ([`Config::load`]) goes text -> tree of located values -> sections ->
 //! `validate`; every stage reports all it finds, each problem with its path, line, column and a snippet. [`NamesFiles`]
-//! lists the files that a configuration names. This module imports nothing of ours.
+//! lists the files that a configuration names. [`KnownModel`] is what is built in about a model of a public provider. This module imports nothing of ours.
 
 mod affinity;
 mod catalog;
@@ -12,10 +12,12 @@ mod decision_log;
 mod document;
 mod edge;
 mod files;
+mod known_models;
 mod load;
 mod peers;
 mod policy;
 mod policy_test;
+mod price;
 mod problem;
 mod promote;
 mod prompt;
@@ -34,7 +36,7 @@ mod validate;
 mod values;
 
 pub use self::affinity::{AffinityConfig, AffinityKey, MoveRule};
-pub use self::catalog::{Capability, CatalogEntry, RequestAdaptation, TokenPrice};
+pub use self::catalog::{Capability, CatalogEntry, RequestAdaptation};
 pub use self::classifier::{
     BatchLimits, ClassifierConfig, DeviceChoice, DriftWindow, LexicalCascade, ScoreCacheLimits, ShadowConfig,
 };
@@ -45,11 +47,13 @@ pub use self::edge::{
     Listeners, RateLimit, TrafficLimits, UpgradeConfig,
 };
 pub use self::files::{FileRole, NamedFile, NamesFiles};
+pub use self::known_models::{KnownModel, known_models_date};
 pub use self::peers::{HealthCheck, LoadBalancing, PeerBreaker, PeerProtocol, PeerTls, ServerTls};
 pub use self::policy::{
     ClientOverrides, DenyAction, HousekeepingModel, PolicyConfig, PolicyMode, RequestMatch, RuleConfig,
 };
 pub use self::policy_test::{ExpectedOutcome, GivenAnswers, PolicyTest, UtcMoment};
+pub use self::price::{PriceStep, PriceSteps, ServiceTierFactors, TokenPrice, TokenRates};
 pub use self::problem::{ConfigProblem, ConfigProblems, KeyPath, KeyStep, SourceLocation};
 pub use self::promote::PromoteError;
 pub use self::prompt::{EnvelopeConfig, PromptSection};

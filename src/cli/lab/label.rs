@@ -116,7 +116,7 @@ fn label(arguments: &LabelArguments) -> Result<LabelCounts, LabelFailure> {
         rubric,
         client,
         max_cost: arguments.max_cost,
-        price: price.map(|(input, output)| TokenPrice { input, output, cached_input: None }),
+        price: price.map(|(input, output)| TokenPrice::new(input, output)),
         concurrency: usize::from(arguments.concurrency),
         share: arguments.sample,
         seed: arguments.seed,

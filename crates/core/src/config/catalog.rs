@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::known_models::KnownModel;
+use super::price::TokenPrice;
 use super::tokenizer::TokenizerName;
 use super::values::Name;
 
@@ -17,19 +19,21 @@ pub struct CatalogEntry {
     /// The provider's name for the model; by default its name in the catalog.
     #[serde(default)]
     pub name: Option<String>,
-    /// US dollars per million tokens.
+    /// US dollars per million tokens; by default the built-in list price of the model at its provider, if it has one.
+    /// What a price leaves out is in the ratio of the list.
     #[serde(default)]
     pub price: Option<TokenPrice>,
-    /// The context window in tokens: prompt and answer together.
+    /// The context window in tokens: prompt and answer together; by default the built-in one.
     #[serde(default)]
     pub context: Option<u64>,
-    /// The longest answer that it gives, in tokens; a request for more goes elsewhere.
+    /// The longest answer that it gives, in tokens; a request for more goes elsewhere. The built-in one, which counts
+    /// where there is none here, sends no request elsewhere.
     #[serde(default)]
     pub max_output: Option<u64>,
     /// The region that the model runs in, such as `eu`; policies may allow only some.
     #[serde(default)]
     pub region: Option<Name>,
-    /// The capabilities of the model; absent means all.
+    /// The capabilities of the model; absent means all but those that the built-in list says it lacks.
     #[serde(default)]
     pub supports: Option<Vec<Capability>>,
     /// The family of its tokenizer, by which its window, its price and limits of tokens are reckoned; by default
@@ -39,6 +43,9 @@ pub struct CatalogEntry {
     /// Changes that are made to a request before the model gets it.
     #[serde(default)]
     pub adapt: RequestAdaptation,
+    /// The built-in facts of the model, if it is known.
+    #[serde(skip)]
+    pub known: Option<&'static KnownModel>,
 }
 
 impl CatalogEntry {
@@ -52,8 +59,8 @@ impl CatalogEntry {
     ///
     /// A request may be fitted to it. Only the catalog's own `max_output` makes a model unfit for a request.
     #[must_use]
-    pub const fn output_limit(&self) -> Option<u64> {
-        self.max_output
+    pub fn output_limit(&self) -> Option<u64> {
+        self.max_output.or_else(|| self.known?.max_output)
     }
 
     /// Returns the name of the family of its tokenizer, if the catalog says.
@@ -79,19 +86,6 @@ pub struct RequestAdaptation {
     pub set: BTreeMap<String, Value>,
 }
 
-/// US dollars per million tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct TokenPrice {
-    /// The price of the prompt's tokens.
-    pub input: f64,
-    /// The price of the answer's tokens.
-    pub output: f64,
-    /// The price of the prompt's tokens that the provider had in its cache; by default as `input`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cached_input: Option<f64>,
-}
-
 /// Something a request may need and a model may lack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -108,13 +102,7 @@ pub enum Capability {
     JsonSchema,
 }
 
-impl TokenPrice {
-    /// Returns what so many tokens cost in US dollars: of the prompt, of the prompt in the provider's cache, of the
-    /// answer.
-    #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^52")]
-    pub fn of(&self, input: u64, cached: u64, output: u64) -> f64 {
-        let cached_price = self.cached_input.unwrap_or(self.input);
-        (input as f64 * self.input + cached as f64 * cached_price + output as f64 * self.output) / 1e6
-    }
+impl Capability {
+    /// Every capability.
+    pub const ALL: [Self; 5] = [Self::Tools, Self::Images, Self::Audio, Self::Files, Self::JsonSchema];
 }

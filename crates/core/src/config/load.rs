@@ -73,7 +73,7 @@ impl Config {
         let config = repair(&mut root, |flaw| found.push(flaw.into_problem(text, &name)));
         let config = config.map(|config| {
             let source = ConfigSource::new(Arc::clone(&name), text, root);
-            Self { source, ..config }.with_embedders()
+            Self { source, ..config }.with_embedders().with_known_models()
         });
         if let Some(config) = &config {
             found.extend(validate::check(config));

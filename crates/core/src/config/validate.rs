@@ -4,6 +4,7 @@ mod affinity;
 mod decision_log;
 mod edge;
 mod peers;
+mod price;
 mod prompt;
 mod rules;
 mod store;
@@ -153,14 +154,8 @@ impl ConfigChecker<'_> {
         {
             self.wrong(&path.key("name"), "must be 1 to 256 characters without control characters");
         }
-        if let Some(price) = model.price {
-            let cached = price.cached_input.unwrap_or_default();
-            for (key, dollars) in [("input", price.input), ("output", price.output), ("cached_input", cached)] {
-                if !(dollars.is_finite() && dollars >= 0.0) {
-                    let message = format!("must be 0 or more US dollars per million tokens, got {dollars}");
-                    self.wrong(&path.key("price").key(key), message);
-                }
-            }
+        if let Some(price) = &model.price {
+            self.price(&path.key("price"), price);
         }
         if let Some(context) = model.context {
             self.within(&path.key("context"), &context, &CONTEXT);

@@ -281,7 +281,7 @@ fn the_error_of_a_broken_response_has_the_number_after_the_newest_whole_event() 
 #[test]
 fn cost_is_by_million_tokens_and_cached_input_may_be_cheaper() {
     let usage = Usage { input: 1_000_000, output: 500_000, cached: 400_000, reasoning: 0, estimated: false };
-    let price = TokenPrice { input: 2.0, output: 8.0, cached_input: None };
+    let price = TokenPrice::new(2.0, 8.0);
 
     assert!((usage.cost(&price) - 6.0).abs() < 1e-9);
     assert!((usage.cost(&TokenPrice { cached_input: Some(0.5), ..price }) - 5.4).abs() < 1e-9);

@@ -91,7 +91,7 @@ fn tokens_are_priced_where_the_cost_is_not_known() {
         r#"{"prompt":"a","scores":{"x":1,"y":1,"z":1},"cost_usd":{"x":0.25},"#,
         r#""tokens":{"x":{"input":10,"output":2},"y":{"input":10,"output":2},"z":7}}"#
     );
-    let price = TokenPrice { input: 1e6, output: 1e7, cached_input: None };
+    let price = TokenPrice::new(1e6, 1e7);
     let prices = ["x", "y", "z"].map(|model| (model.to_owned(), price));
 
     let row = dataset(text).priced_by(prices.into()).next().expect("a row").expect("a good row");
