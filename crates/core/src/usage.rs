@@ -10,8 +10,11 @@
 //! Pure: the caller has the clock and the socket. What an upstream sends is not trusted here; nonsense is no usage.
 
 mod anthropic;
+mod bill;
+mod billed;
 mod counts;
 mod filter;
+mod gemini;
 mod openai;
 mod opening;
 mod responses;
@@ -21,33 +24,15 @@ mod sse;
 
 use serde_json::Value;
 
+pub use self::bill::{ServiceTier, Usage};
 use self::counts::ReportedCounts;
 pub use self::filter::{UsageEvent, UsageFilter};
 pub use self::opening::{AnswerError, AnswerOpening, OpeningVerdict};
 use self::sample::AnswerSample;
 use self::scan::{ChoicesState, DocumentScan};
 use self::sse::{EventLines, EventPiece};
-use crate::config::TokenPrice;
 use crate::features::TokenCounter;
 use crate::prompt::Dialect;
-
-/// More tokens than any answer has: a number above it is a mistake that must not spoil the counters.
-const MAX_TOKENS: u64 = 1 << 30;
-
-/// Tokens that a request used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Tokens of the prompt, `cached` ones included.
-    pub input: u64,
-    /// Tokens of the answer, `reasoning` ones included.
-    pub output: u64,
-    /// Tokens of the prompt that the upstream had in its cache.
-    pub cached: u64,
-    /// Tokens of the answer that nobody sees.
-    pub reasoning: u64,
-    /// Tells whether `input` or `output` was estimated because the upstream did not say.
-    pub estimated: bool,
-}
 
 /// The form in which an API writes its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +68,8 @@ struct AnswerState {
     scan: DocumentScan,
     text: AnswerSample,
     counts: ReportedCounts,
+    /// The newest service tier that events named.
+    tier: Option<ServiceTier>,
     /// The number of the newest event, where the API numbers them.
     sequence: Option<u64>,
     /// The number of bytes of `[DONE]` that the current event's data is; `None` once it is something else.
@@ -104,15 +91,6 @@ struct FinishedEvent {
 enum EventVerdict {
     Usage,
     Other,
-}
-
-impl Usage {
-    /// Returns what this costs in US dollars. Cached input without a price of its own costs as much as other input.
-    #[must_use]
-    pub fn cost(&self, price: &TokenPrice) -> f64 {
-        let cached = self.cached.min(self.input);
-        price.of(self.input - cached, cached, self.output)
-    }
 }
 
 impl AnswerFormat {
@@ -147,8 +125,7 @@ impl AnswerFormat {
 
     fn counts(self, usage: &Value) -> ReportedCounts {
         match self {
-            Self::OpenAi => openai::counts(usage),
-            Self::Responses => responses::counts(usage),
+            Self::OpenAi | Self::Responses => openai::counts(usage),
             Self::Anthropic => anthropic::counts(usage),
         }
     }
@@ -163,6 +140,7 @@ impl UsageReader {
             scan: DocumentScan::new(shape.text_keys(framing)),
             text: AnswerSample::default(),
             counts: ReportedCounts::default(),
+            tier: None,
             sequence: None,
             done: None,
             ended: false,
@@ -202,13 +180,13 @@ impl UsageReader {
         if counts == ReportedCounts::default() && self.state.text.bytes() == 0 {
             return None;
         }
-        Some(Usage {
-            input: counts.input.unwrap_or_else(prompt_tokens).min(MAX_TOKENS),
-            output: counts.output.unwrap_or_else(|| self.state.text.tokens(counter)).min(MAX_TOKENS),
-            cached: counts.cached.unwrap_or_default().min(MAX_TOKENS),
-            reasoning: counts.reasoning.unwrap_or_default().min(MAX_TOKENS),
+        let usage = Usage {
+            input: counts.input.unwrap_or_else(prompt_tokens),
+            output: counts.output.unwrap_or_else(|| self.state.text.tokens(counter)),
             estimated: self.is_estimated(),
-        })
+            ..Usage::of_parts(&counts)
+        };
+        Some(usage.capped())
     }
 
     /// An answer that names its input only has none to estimate: embeddings have no output.
@@ -219,11 +197,15 @@ impl UsageReader {
 
     /// Returns the counts of the last `usage` of a whole document, or of all events of a stream together.
     fn counts(&self) -> ReportedCounts {
-        let AnswerState { shape, scan, counts, .. } = &self.state;
-        match self.framing {
-            AnswerFraming::Json => scan.usage().map(|usage| shape.counts(usage)).unwrap_or_default(),
-            AnswerFraming::Events => *counts,
+        let AnswerState { shape, scan, counts, tier, .. } = &self.state;
+        let (said, tier) = match self.framing {
+            AnswerFraming::Json => (scan.usage().map(|usage| shape.counts(usage)).unwrap_or_default(), scan.tier()),
+            AnswerFraming::Events => (*counts, *tier),
+        };
+        if said == ReportedCounts::default() {
+            return said;
         }
+        ReportedCounts { tier: said.tier.or(tier), ..said }.summed(*shape)
     }
 
     /// Reads on and reports every event that ends; returns where the last one began, if it did so in this chunk.
@@ -293,22 +275,18 @@ impl AnswerState {
             AnswerFormat::Anthropic => self.scan.is_kind(anthropic::END),
         };
         self.sequence = self.scan.sequence().or(self.sequence);
+        self.tier = self.scan.tier().or(self.tier);
         self.add_usage();
     }
 
-    /// Adds the usage of the event at hand; the newest number counts, as streams count up.
+    /// Adds the usage of the event at hand, field by field; the newest number counts, as streams count up.
     fn add_usage(&mut self) {
         let Some(usage) = self.scan.usage() else { return };
         let mut counts = self.shape.counts(usage);
         if self.shape == AnswerFormat::Anthropic && self.scan.is_kind(anthropic::START) {
             counts.output = None;
         }
-        self.counts = ReportedCounts {
-            input: counts.input.or(self.counts.input),
-            output: counts.output.or(self.counts.output),
-            cached: counts.cached.or(self.counts.cached),
-            reasoning: counts.reasoning.or(self.counts.reasoning),
-        };
+        self.counts = counts.over(self.counts);
     }
 }
 

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::counts::ReportedCounts;
+use super::billed::billed;
+use super::counts::{ReportedCounts, first_count};
+use super::gemini;
 
 /// The keys of generated text; the reasoning ones are other servers'.
 pub(super) const TEXT: &[&str] = &["content", "text", "reasoning_content", "reasoning", "refusal", "arguments"];
@@ -10,17 +12,49 @@ pub(super) const TEXT: &[&str] = &["content", "text", "reasoning_content", "reas
 /// The data of the event that ends a stream.
 pub(super) const DONE: &[u8] = b"[DONE]";
 
+/// Reads the counts of every server that speaks like OpenAI, its responses, images and transcripts too: each part has
+/// several names, and no server has two that differ.
 pub(super) fn counts(usage: &Value) -> ReportedCounts {
-    // Images and transcriptions are counted as responses are, and rerankers say a sum alone.
-    let count = |own: &str, other: &str| usage[own].as_u64().or_else(|| usage[other].as_u64());
-    let output = count("completion_tokens", "output_tokens");
-    let sum = usage["total_tokens"].as_u64().filter(|_| output.is_none());
-    ReportedCounts {
-        input: count("prompt_tokens", "input_tokens").or(sum),
-        output,
-        cached: usage["prompt_tokens_details"]["cached_tokens"].as_u64(),
-        reasoning: usage["completion_tokens_details"]["reasoning_tokens"].as_u64(),
+    if usage.get("promptTokenCount").is_some() {
+        return gemini::counts(usage);
     }
+    let input =
+        |key: &str| detail(usage, &["prompt_tokens_details", "input_tokens_details", "input_token_details"], key);
+    let output = |key: &str| detail(usage, &["completion_tokens_details", "output_tokens_details"], key);
+    let count = |key: &str| usage[key].as_u64();
+    let or = |one: Option<u64>, other: Option<u64>| one.filter(|one| *one > 0).or(other).or(one);
+    let written = ["cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens"].map(input);
+    let wrote = count("completion_tokens").or_else(|| count("output_tokens"));
+    let sum = count("total_tokens").filter(|_| wrote.is_none()); // rerankers say a sum alone
+    ReportedCounts {
+        input: count("prompt_tokens").or_else(|| count("input_tokens")).or(sum),
+        output: wrote,
+        total: count("total_tokens"),
+        // DeepSeek, Moonshot, and Anthropic's words behind an adapter.
+        cached: ["prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens"]
+            .iter()
+            .fold(input("cached_tokens"), |found, key| or(found, count(key))),
+        written: written.into_iter().chain([count("cache_creation_input_tokens")]).fold(None, or),
+        written_1h: first_count(
+            usage,
+            &[
+                &["prompt_tokens_details", "cache_creation", "ephemeral_1h_input_tokens"],
+                &["cache_creation", "ephemeral_1h_input_tokens"],
+            ],
+        ),
+        reasoning: or(output("reasoning_tokens"), count("reasoning_tokens")),
+        input_audio: input("audio_tokens"),
+        output_audio: output("audio_tokens"),
+        input_image: input("image_tokens"),
+        output_image: output("image_tokens"),
+        billed: billed(usage),
+        ..ReportedCounts::default()
+    }
+}
+
+/// Returns the count called `key` in whichever of the objects `places` has it.
+fn detail(usage: &Value, places: &[&str], key: &str) -> Option<u64> {
+    places.iter().find_map(|place| usage[*place][key].as_u64())
 }
 
 /// Returns the event that says a stream broke.

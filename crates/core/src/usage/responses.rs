@@ -1,8 +1,6 @@
 //! OpenAI's responses API.
 
-use serde_json::{Value, json};
-
-use super::counts::ReportedCounts;
+use serde_json::json;
 
 /// The keys of generated text in a whole answer.
 pub(super) const TEXT: &[&str] = &["text", "arguments"];
@@ -12,15 +10,6 @@ pub(super) const TEXT_IN_STREAM: &[&str] = &["delta"];
 
 /// The types of the event that ends a stream.
 pub(super) const ENDS: &[&str] = &["response.completed", "response.incomplete", "response.failed"];
-
-pub(super) fn counts(usage: &Value) -> ReportedCounts {
-    ReportedCounts {
-        input: usage["input_tokens"].as_u64(),
-        output: usage["output_tokens"].as_u64(),
-        cached: usage["input_tokens_details"]["cached_tokens"].as_u64(),
-        reasoning: usage["output_tokens_details"]["reasoning_tokens"].as_u64(),
-    }
-}
 
 /// Returns the event that says a stream broke; `sequence` is its number in the stream.
 pub(super) fn error_event(code: &str, message: &str, sequence: u64) -> String {

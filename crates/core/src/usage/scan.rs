@@ -1,5 +1,8 @@
 //! Reads one JSON document as it passes and keeps what accounting needs: the `usage` object, the `type`, the
-//! `sequence_number`, whether `choices` is empty, and a sample of the text.
+//! `service_tier`, the `sequence_number`, whether `choices` is empty, and a sample of the text.
+//!
+//! Usage is on the top level (Gemini calls it `usageMetadata`), in `message` and `response`, in a choice (Moonshot), or in
+//! `x_groq`; that of the top level counts before the others.
 //!
 //! A document is never buffered: an answer of any size costs [`MAX_USAGE`] bytes and a few words of state, wherever in
 //! it the chunks are cut. What is no JSON is no error here, it just yields nothing.
@@ -7,6 +10,7 @@
 use memchr::memchr2;
 use serde_json::Value;
 
+use super::ServiceTier;
 use super::sample::AnswerSample;
 
 /// The largest `usage` object that is read; the largest of today's has 600 bytes.
@@ -26,10 +30,12 @@ pub(super) struct DocumentScan {
     key: Option<ScannedKey>,
     /// The key on the first level that leads here.
     outer: Option<ScannedKey>,
-    capture: Option<u32>,
+    capture: Option<UsageCapture>,
     captured: Vec<u8>,
     usage: Option<Value>,
+    usage_is_outer: bool,
     kind: ShortString,
+    tier: Option<ServiceTier>,
     sequence: Option<u64>,
     choices: ChoicesState,
     opened: bool,
@@ -56,7 +62,9 @@ enum ScannedKey {
     Choices,
     Usage,
     Envelope,
+    Groq,
     Sequence,
+    Tier,
     Text,
     Other,
 }
@@ -66,8 +74,18 @@ enum ScannedKey {
 enum StringPurpose {
     Name,
     Kind,
+    Tier,
     Text,
     Nothing,
+}
+
+/// A `usage` object that is being kept.
+#[derive(Debug, Clone, Copy)]
+struct UsageCapture {
+    /// The depth within the object.
+    depth: u32,
+    /// Tells whether the object is on the document's top level, or that of its envelope.
+    is_outer: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -109,11 +127,16 @@ impl DocumentScan {
                 Some(purpose) => self.quoted(purpose, bytes, text),
                 None => self.structure(bytes),
             };
-            if let Some(depth) = capture {
-                self.capture_piece(depth, &bytes[..consumed]);
+            if let Some(capture) = capture {
+                self.capture_piece(capture, &bytes[..consumed]);
             }
             bytes = &bytes[consumed..];
         }
+    }
+
+    /// Returns the service tier that the document names.
+    pub(super) fn tier(&self) -> Option<ServiceTier> {
+        self.tier
     }
 
     /// Returns the last `usage` object that was complete.
@@ -192,7 +215,8 @@ impl DocumentScan {
         self.depth = self.depth.saturating_add(1);
         match self.key.take() {
             Some(ScannedKey::Usage) if byte == b'{' && self.capture.is_none() => {
-                self.capture = Some(self.depth);
+                let is_outer = self.outer != Some(ScannedKey::Choices) && self.outer != Some(ScannedKey::Groq);
+                self.capture = Some(UsageCapture { depth: self.depth, is_outer });
                 self.captured.clear();
                 self.captured.push(byte);
             }
@@ -207,6 +231,7 @@ impl DocumentScan {
         let purpose = match self.key {
             None => StringPurpose::Name,
             Some(ScannedKey::Type) => StringPurpose::Kind,
+            Some(ScannedKey::Tier) => StringPurpose::Tier,
             Some(ScannedKey::Text) => StringPurpose::Text,
             Some(_) => StringPurpose::Nothing,
         };
@@ -216,12 +241,20 @@ impl DocumentScan {
 
     fn classify(&self) -> ScannedKey {
         let inside = self.depth == 2 && self.outer == Some(ScannedKey::Envelope);
+        let in_vendors_place = match self.outer {
+            Some(ScannedKey::Groq) => self.depth == 2,
+            Some(ScannedKey::Choices) => self.depth == 3,
+            _ => false,
+        };
         match self.depth {
             1 if self.name.is("type") => ScannedKey::Type,
             1 if self.name.is("choices") => ScannedKey::Choices,
             1 if self.name.is("sequence_number") => ScannedKey::Sequence,
             1 if self.name.is("message") || self.name.is("response") => ScannedKey::Envelope,
-            _ if (self.depth == 1 || inside) && self.name.is("usage") => ScannedKey::Usage,
+            1 if self.name.is("x_groq") => ScannedKey::Groq,
+            1 if self.name.is("usageMetadata") => ScannedKey::Usage,
+            _ if (self.depth == 1 || inside || in_vendors_place) && self.name.is("usage") => ScannedKey::Usage,
+            _ if (self.depth == 1 || inside) && self.name.is("service_tier") => ScannedKey::Tier,
             _ if self.text_keys.iter().any(|key| self.name.is(key)) => ScannedKey::Text,
             _ => ScannedKey::Other,
         }
@@ -235,15 +268,17 @@ impl DocumentScan {
         }
         let end = memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
         match purpose {
-            StringPurpose::Name | StringPurpose::Kind => self.name.extend(&bytes[..end]),
+            StringPurpose::Name | StringPurpose::Kind | StringPurpose::Tier => self.name.extend(&bytes[..end]),
             StringPurpose::Text => text.extend(&bytes[..end]),
             StringPurpose::Nothing => {}
         }
         match bytes.get(end) {
             Some(b'"') => {
                 self.string = None;
-                if purpose == StringPurpose::Kind {
-                    self.kind = self.name;
+                match purpose {
+                    StringPurpose::Kind => self.kind = self.name,
+                    StringPurpose::Tier => self.tier = Some(ServiceTier::of_word(self.name.text())),
+                    _ => {}
                 }
             }
             Some(_) => self.escape = StringEscape::Begun,
@@ -276,15 +311,18 @@ impl DocumentScan {
     }
 
     /// Keeps a piece of the `usage` object, and reads it when that was the last.
-    fn capture_piece(&mut self, depth: u32, piece: &[u8]) {
+    fn capture_piece(&mut self, capture: UsageCapture, piece: &[u8]) {
         if self.captured.len() + piece.len() > MAX_USAGE {
             self.capture = None;
             return;
         }
         self.captured.extend_from_slice(piece);
-        if self.depth < depth {
+        if self.depth < capture.depth {
             self.capture = None;
-            self.usage = serde_json::from_slice(&self.captured).ok();
+            if capture.is_outer || !self.usage_is_outer {
+                self.usage = serde_json::from_slice(&self.captured).ok();
+                self.usage_is_outer = capture.is_outer;
+            }
         }
     }
 }
@@ -302,6 +340,10 @@ impl ShortString {
 
     fn is(&self, text: &str) -> bool {
         !self.spoilt && &self.bytes[..self.length] == text.as_bytes()
+    }
+
+    fn text(&self) -> &str {
+        if self.spoilt { "" } else { std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default() }
     }
 }
 

@@ -1,9 +1,13 @@
 //! Answers as the providers send them, cut everywhere.
 
+mod records;
+
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::bill::MAX_TOKENS;
 use super::*;
+use crate::config::TokenPrice;
 
 const CHAT: &str = concat!(
     "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}],\"usage\":null}\n\n",
@@ -11,7 +15,7 @@ const CHAT: &str = concat!(
 );
 const USAGE: &str = "data: {\"id\":\"c\",\"choices\":[],\"usage\":{\"prompt_tokens\":100,\"completion_tokens\":20,\"prompt_tokens_details\":{\"cached_tokens\":64},\"completion_tokens_details\":{\"reasoning_tokens\":8}}}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
-const SAID: Usage = Usage { input: 100, output: 20, cached: 64, reasoning: 8, estimated: false };
+const SAID: Usage = Usage { cached: 64, reasoning: 8, ..used(100, 20) };
 
 const MESSAGES: &str = concat!(
     "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"content\":[],\"usage\":{\"input_tokens\":30,\"cache_creation_input_tokens\":6,\"cache_read_input_tokens\":64,\"output_tokens\":1}}}\n\n",
@@ -28,6 +32,27 @@ const RESPONSES: &str = concat!(
     "event: response.output_text.done\ndata: {\"type\":\"response.output_text.done\",\"text\":\"hello world\"}\n\n",
 );
 const RESPONSES_END: &str = "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"output\":[{\"type\":\"message\"}],\"usage\":{\"input_tokens\":100,\"input_tokens_details\":{\"cached_tokens\":64},\"output_tokens\":20,\"output_tokens_details\":{\"reasoning_tokens\":8}}}}\n\n";
+
+/// Returns the usage of so many tokens of no special kind. Not `Usage::default`, which no constant can be made of.
+const fn used(input: u64, output: u64) -> Usage {
+    Usage {
+        input,
+        output,
+        cached: 0,
+        written: 0,
+        written_1h: 0,
+        reasoning: 0,
+        input_audio: 0,
+        output_audio: 0,
+        input_image: 0,
+        output_image: 0,
+        tier: ServiceTier::Standard,
+        is_fast: false,
+        is_us_only: false,
+        billed: None,
+        estimated: false,
+    }
+}
 
 /// Reads `answer` in pieces of `size` bytes.
 fn read(shape: AnswerFormat, framing: AnswerFraming, answer: &str, size: usize) -> UsageReader {
@@ -56,7 +81,7 @@ fn filtered(answer: &str, cuts: &[usize]) -> (String, UsageReader) {
 
 #[test]
 fn a_stream_of_every_api_says_its_usage_wherever_it_is_cut() {
-    let anthropic = Usage { reasoning: 0, ..SAID };
+    let anthropic = Usage { written: 6, reasoning: 0, ..SAID };
     for (shape, stream, expected) in [
         (AnswerFormat::OpenAi, [CHAT, USAGE, DONE].concat(), SAID),
         (AnswerFormat::Anthropic, [MESSAGES, MESSAGES_END].concat(), anthropic),
@@ -144,7 +169,7 @@ fn a_stream_without_usage_is_estimated_from_its_text_and_says_so() {
 fn a_message_that_breaks_off_is_not_counted_by_its_first_number() {
     let reader = read(AnswerFormat::Anthropic, AnswerFraming::Events, MESSAGES, 50);
 
-    assert_eq!(usage(&reader), Some(Usage { input: 100, output: 2, cached: 64, reasoning: 0, estimated: true }));
+    assert_eq!(usage(&reader), Some(Usage { cached: 64, written: 6, estimated: true, ..used(100, 2) }));
     assert!(!reader.has_ended());
 }
 
@@ -280,7 +305,7 @@ fn the_error_of_a_broken_response_has_the_number_after_the_newest_whole_event() 
 
 #[test]
 fn cost_is_by_million_tokens_and_cached_input_may_be_cheaper() {
-    let usage = Usage { input: 1_000_000, output: 500_000, cached: 400_000, reasoning: 0, estimated: false };
+    let usage = Usage { cached: 400_000, ..used(1_000_000, 500_000) };
     let price = TokenPrice::new(2.0, 8.0);
 
     assert!((usage.cost(&price) - 6.0).abs() < 1e-9);

@@ -15,12 +15,19 @@ fn scanned(document: &str, size: usize) -> (DocumentScan, AnswerSample) {
 }
 
 #[test]
-fn usage_is_found_at_the_top_and_in_an_envelope_only() {
+fn usage_is_found_at_the_top_and_where_vendors_put_it_only() {
     for (document, found) in [
         (r#"{"usage": {"a": 1}}"#, true),
         (r#"{"message":{"id":"x","usage":{"a":1}}}"#, true),
         (r#"{"response":{"usage":{"a":1}},"x":1}"#, true),
-        (r#"{"choices":[{"usage":{"a":1}}]}"#, false),
+        (r#"{"choices":[{"delta":{},"usage":{"a":1}}]}"#, true),
+        (r#"{"x_groq":{"id":"x","usage":{"a":1}}}"#, true),
+        (r#"{"usageMetadata":{"a":1}}"#, true),
+        (r#"{"usage":{"a":1},"x_groq":{"usage":{"a":2}}}"#, true),
+        (r#"{"x_groq":{"usage":{"a":2}},"usage":{"a":1}}"#, true),
+        (r#"{"choices":[{"delta":{"usage":{"a":1}}}]}"#, false),
+        (r#"{"choices":{"usage":{"a":1}}}"#, false),
+        (r#"{"tools":[{"usage":{"a":1}}]}"#, false),
         (r#"{"other":{"usage":{"a":1}}}"#, false),
         (r#"{"response":{"x":{"usage":{"a":1}}}}"#, false),
         (r#"{"text":"\"usage\":{\"a\":1}"}"#, false),
@@ -113,5 +120,21 @@ proptest! {
         prop_assert_eq!(whole.is_complete(), parts.is_complete());
         prop_assert_eq!(whole.sequence(), parts.sequence());
         prop_assert_eq!(whole_text.lossy(), parts_text.lossy());
+    }
+}
+
+#[test]
+fn the_service_tier_is_that_of_the_top_level_or_the_envelope() {
+    for (document, tier) in [
+        (r#"{"service_tier":"flex"}"#, Some(ServiceTier::Flex)),
+        (r#"{"response":{"service_tier":"priority"}}"#, Some(ServiceTier::Priority)),
+        (r#"{"service_tier":"default"}"#, Some(ServiceTier::Standard)),
+        (r#"{"service_tier":null}"#, None),
+        (r#"{"metadata":{"service_tier":"flex"}}"#, None),
+        (r#"{"text":"service_tier"}"#, None),
+    ] {
+        for size in 1..=document.len() {
+            assert_eq!(scanned(document, size).0.tier(), tier, "{document} in pieces of {size}");
+        }
     }
 }

@@ -1,0 +1,19 @@
+//! The cost that a provider itself says in its usage.
+
+use serde_json::Value;
+
+/// The parts that xAI counts dollars in.
+const TICKS_PER_DOLLAR: f64 = 1e10;
+
+/// Returns the cost in US dollars: `cost` (OpenRouter; Perplexity says it in parts), or xAI's ticks.
+///
+/// With a key of the client's own at a vendor behind OpenRouter, `cost` is the fee alone, and the vendor's bill is in the
+/// details.
+pub(super) fn billed(usage: &Value) -> Option<f64> {
+    let cost = &usage["cost"];
+    let said = cost.as_f64().or_else(|| cost["total_cost"].as_f64());
+    let elsewhere = usage["cost_details"]["upstream_inference_cost"].as_f64().filter(|_| usage["is_byok"] == true);
+    let ticks = usage["cost_in_usd_ticks"].as_f64().map(|ticks| ticks / TICKS_PER_DOLLAR);
+    let dollars = said.map(|said| said + elsewhere.unwrap_or_default()).or(ticks)?;
+    Some(dollars).filter(|dollars| dollars.is_finite() && *dollars >= 0.0)
+}

@@ -1,0 +1,27 @@
+//! Gemini's own API, whose counts are in `usageMetadata`.
+
+use serde_json::Value;
+
+use super::counts::ReportedCounts;
+
+/// Reads the counts: thoughts are beside the candidates, what tools brought in is beside the prompt.
+pub(super) fn counts(usage: &Value) -> ReportedCounts {
+    let count = |key: &str| usage[key].as_u64();
+    let sum = |one: Option<u64>, other: Option<u64>| Some(one?.saturating_add(other.unwrap_or_default()));
+    let (answer, thoughts) = (count("candidatesTokenCount"), count("thoughtsTokenCount"));
+    ReportedCounts {
+        input: sum(count("promptTokenCount"), count("toolUsePromptTokenCount")),
+        output: sum(answer.or(thoughts.map(|_| 0)), thoughts),
+        cached: count("cachedContentTokenCount"),
+        reasoning: thoughts,
+        input_audio: modality(&usage["promptTokensDetails"], "AUDIO"),
+        output_audio: modality(&usage["candidatesTokensDetails"], "AUDIO"),
+        input_image: modality(&usage["promptTokensDetails"], "IMAGE"),
+        output_image: modality(&usage["candidatesTokensDetails"], "IMAGE"),
+        ..ReportedCounts::default()
+    }
+}
+
+fn modality(details: &Value, wanted: &str) -> Option<u64> {
+    details.as_array()?.iter().find(|detail| detail["modality"] == wanted)?["tokenCount"].as_u64()
+}
