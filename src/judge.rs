@@ -21,7 +21,7 @@ use pointsman_core::features::Features;
 use pointsman_core::judgement::{AnswerEnding, JudgeAnswer, text_of};
 use pointsman_core::policy::{JudgeFailure, Judgement};
 use pointsman_core::prompt::Prompt;
-use pointsman_core::usage::Usage;
+use pointsman_core::usage::{AnswerFormat, Usage};
 use pointsman_telemetry::{JudgeMetrics, Metrics};
 use quick_cache::sync::Cache;
 use serde_json::Value;
@@ -219,12 +219,8 @@ impl Judge {
     fn read(&self, answer: &ProviderAnswer) -> Result<Judgement, FailedQuestion> {
         let answer: Value = serde_json::from_slice(&answer.body)
             .map_err(|_| FailedQuestion::of(JudgeFailure::BadAnswer, "the body is no JSON".to_owned()))?;
-        let count = |path: &str| answer.pointer(path).and_then(Value::as_u64);
-        let usage = count("/usage/prompt_tokens").zip(count("/usage/completion_tokens")).map(|(input, output)| {
-            let cached = count("/usage/prompt_tokens_details/cached_tokens").unwrap_or_default();
-            Usage { input, output, cached, ..Usage::default() }
-        });
-        let cost_usd = usage.zip(self.deployment.price).map(|(usage, price)| usage.cost(&price));
+        let usage = Usage::of_value(&answer["usage"], AnswerFormat::OpenAi);
+        let cost_usd = usage.and_then(|usage| usage.paid(self.deployment.price.as_ref()));
         if let Some(usage) = usage {
             self.metrics.paid(usage.input, usage.output, cost_usd.unwrap_or_default());
         }

@@ -51,7 +51,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
-use pointsman_core::usage::OpeningVerdict;
+use pointsman_core::usage::{OpeningVerdict, UsageEvent};
 use pointsman_telemetry::Metrics;
 
 use self::answer::meter::AnswerMeter;
@@ -227,7 +227,8 @@ impl ProxyHttp for Proxy {
             if let Some(trace) = &ctx.trace {
                 trace.pass_on(fields);
             }
-            if ctx.attempts.target().is_some() || ctx.counts_tokens() {
+            let is_removed = ctx.attempts.body.usage_event() == UsageEvent::Remove;
+            if ctx.attempts.target().is_some() || ctx.counts_tokens() || is_removed {
                 forward::want_plain(fields);
             }
             if let Some(body) = ctx.attempts.body.bytes() {

@@ -30,7 +30,7 @@ pub(crate) use address::BaseUrl;
 pub(crate) use azure::AskedUrl;
 pub(crate) use connect::{CallError, ProviderAnswer, ProviderCall, ProviderCaller};
 pub(crate) use credential::UpstreamCredential;
-pub(crate) use deployment::Deployment;
+pub(crate) use deployment::{Deployment, UsageRequest};
 pub(crate) use failure::{AttemptFailure, CONTEXT_LENGTH, CUT_OFF, ERROR_IN_ANSWER, PROVIDER_BUSY, SILENT};
 pub(crate) use lease::{NoPeerError, PeerLease, PeerOutcome};
 pub(crate) use peer::{Peer, PeerId};

@@ -47,8 +47,14 @@ pub(super) fn pass_read(
     }
     ctx.verdict = Some(verdict);
     let body = as_known_upstream(ctx, asked);
+    match &ctx.client {
+        Some(_) => ctx.attempts.body.pass_counted(body, &provider),
+        None => ctx.attempts.body.pass(body),
+    }
+    if let (Some(bytes), Some(memory)) = (ctx.attempts.body.memory_of_both(), &mut ctx.body_memory) {
+        memory.cover(bytes)?;
+    }
     ctx.attempts.pass_to(provider);
-    ctx.attempts.body.pass(body);
     Ok(())
 }
 

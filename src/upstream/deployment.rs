@@ -2,10 +2,11 @@
 //!
 //! Says what its requests must look like, and remembers how it answers lately and how long it asked to be left alone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pointsman_core::config::{self, Name, TokenPrice};
+use pointsman_core::config::{self, Name, RequestAdaptation, TokenPrice};
 use pointsman_core::features::TokenizerFamily;
 use pointsman_core::prompt::{BodyEdits, Dialect};
 use serde_json::Value;
@@ -13,6 +14,11 @@ use tokio::time::Instant;
 
 use super::clock::EPOCH;
 use super::{Provider, RecentAnswers};
+
+/// The key of what streams are asked for.
+const OPTIONS: &str = "stream_options";
+/// The key that asks a stream for its usage.
+const INCLUDE_USAGE: &str = "stream_options.include_usage";
 
 /// A model of the catalog, ready to be called.
 #[derive(Debug)]
@@ -33,10 +39,36 @@ pub(crate) struct Deployment {
     pub recent: Arc<RecentAnswers>,
     /// Milliseconds of the process's clock until which it asked to be left alone.
     rests_until: AtomicU64,
-    /// True when streams are made to end with their usage.
-    pub asks_for_usage: bool,
-    /// The changes to requests that stream, and to the others.
-    edits: [BodyEdits; 2],
+    /// The word of the catalog on whether streams are asked for their usage.
+    pub usage_request: UsageRequest,
+    /// The changes to requests that stream and are asked for their usage by default, that stream, and to the others.
+    edits: [BodyEdits; 3],
+}
+
+/// The word of the catalog on whether streams of a model are asked for their usage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UsageRequest {
+    /// The model's `adapt` asks.
+    Set,
+    /// Nothing of the model's says otherwise, and its provider is asked.
+    Default,
+    /// The model's `adapt` leaves `stream_options` as they are or changes them otherwise, or its provider is not asked.
+    No,
+}
+
+impl UsageRequest {
+    fn of(adapt: &RequestAdaptation, provider: &Provider) -> Self {
+        let is_meant = |key: &String| key == OPTIONS || key.starts_with("stream_options.");
+        let names =
+            adapt.drop.iter().chain(adapt.rename.iter().flat_map(|(old, new)| [old, new])).chain(adapt.set.keys());
+        if adapt.set.get(INCLUDE_USAGE).and_then(Value::as_bool) == Some(true) {
+            Self::Set
+        } else if provider.asks_for_usage() && !names.into_iter().any(is_meant) {
+            Self::Default
+        } else {
+            Self::No
+        }
+    }
 }
 
 impl Deployment {
@@ -45,12 +77,18 @@ impl Deployment {
     #[must_use]
     pub(crate) fn edits(&self, dialect: Dialect, stream: bool) -> &BodyEdits {
         const NONE: &BodyEdits = &BodyEdits::NONE;
-        let [streaming, others] = &self.edits;
+        let [_, streaming, others] = &self.edits;
         match stream && dialect.has_stream_options() {
             _ if !dialect.generates() => NONE,
             true => streaming,
             false => others,
         }
+    }
+
+    /// Returns what is changed in a request that streams and whose usage is asked for by default.
+    #[must_use]
+    pub(crate) const fn asking_edits(&self) -> &BodyEdits {
+        &self.edits[0]
     }
 
     pub(super) fn new(
@@ -62,11 +100,13 @@ impl Deployment {
         let upstream_name = model.upstream_name(name).to_owned();
         let same = before.filter(|old| old.upstream_name == upstream_name && old.provider.name == provider.name);
         let rests_until = same.map_or(0, |old| old.rests_until.load(Ordering::Relaxed));
-        let edits = BodyEdits::new(&model.adapt.drop, &model.adapt.rename, &model.adapt.set);
-        let others = edits.without("stream_options");
+        let RequestAdaptation { drop, rename, set } = &model.adapt;
+        let edits = BodyEdits::new(drop, rename, set);
+        let asking: BTreeMap<_, _> = set.clone().into_iter().chain([(INCLUDE_USAGE.to_owned(), true.into())]).collect();
+        let (asking, others) = (BodyEdits::new(drop, rename, &asking), edits.without(OPTIONS));
         Self {
-            edits: [edits, others],
-            asks_for_usage: model.adapt.set.get("stream_options.include_usage").and_then(Value::as_bool) == Some(true),
+            edits: [asking, edits, others],
+            usage_request: UsageRequest::of(&model.adapt, &provider),
             model: name.clone(),
             upstream_name,
             provider,

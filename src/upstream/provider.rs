@@ -146,6 +146,12 @@ impl Provider {
         Err(last)
     }
 
+    /// Returns whether it is asked for the usage of streams.
+    #[must_use]
+    pub(crate) fn asks_for_usage(&self) -> bool {
+        self.section.asks_for_usage()
+    }
+
     /// Returns whether its peers are chosen by a key.
     #[must_use]
     pub(crate) fn wants_key(&self) -> bool {

@@ -2,13 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use pointsman_core::prompt::{BodyEdits, Dialect, Prompt};
 use pointsman_core::usage::UsageEvent;
 use serde_json::Value;
 
-use crate::upstream::Deployment;
+use crate::upstream::{Deployment, Provider, UsageRequest};
+
+/// The one change to a stream that passes: it is asked for its usage.
+static ASKING: LazyLock<BodyEdits> = LazyLock::new(|| {
+    let set = [("stream_options.include_usage".to_owned(), Value::Bool(true))];
+    BodyEdits::new(&[], &BTreeMap::new(), &BTreeMap::from(set))
+});
 
 /// The kind of answer that a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +71,8 @@ pub(in crate::proxy) struct OriginalBody {
     stream: bool,
     /// True when the client itself asked for an event with the usage.
     include_usage: bool,
-    /// True when a rule asks for an event with the usage.
-    rule_includes_usage: bool,
+    /// The word of a rule on `stream_options`: whether they ask for an event with the usage.
+    rule_includes_usage: Option<bool>,
 }
 
 impl AttemptBody {
@@ -102,6 +109,13 @@ impl AttemptBody {
     /// Returns whether the body is at hand for another attempt, which does no harm.
     pub(super) const fn may_be_sent_again(&self) -> bool {
         self.bytes.is_some() && !self.is_sent_once
+    }
+
+    /// Like [`AttemptBody::pass`], for a client whose tokens are counted: its streams are asked for their usage.
+    pub(in crate::proxy) fn pass_counted(&mut self, body: Bytes, provider: &Provider) {
+        let counted = self.original.as_ref().filter(|original| original.hides_usage() && provider.asks_for_usage());
+        self.asks_for_usage = counted.is_some();
+        self.bytes = Some(if self.asks_for_usage { ASKING.apply_around(&body, 0..0).0 } else { body });
     }
 
     /// Makes the next attempt's body the one that `target` is to get.
@@ -148,7 +162,7 @@ impl OriginalBody {
             asks_for: AnswerKind::of(prompt),
             stream: prompt.parameters.stream,
             include_usage: prompt.parameters.include_usage,
-            rule_includes_usage: false,
+            rule_includes_usage: None,
         }
     }
 
@@ -161,21 +175,32 @@ impl OriginalBody {
         let edits = BodyEdits::new(&[], &BTreeMap::new(), parameters);
         let streams = self.stream && self.dialect.has_stream_options();
         let edits = if streams { edits } else { edits.without("stream_options") };
-        self.rule_includes_usage = parameters.get("stream_options.include_usage") == Some(&Value::Bool(true));
+        let has_options = parameters.keys().any(|key| key.split('.').next() == Some("stream_options"));
+        let includes = parameters.get("stream_options.include_usage") == Some(&Value::Bool(true));
+        self.rule_includes_usage = has_options.then_some(includes);
         let (body, model_span) = edits.apply_around(&self.body, self.model_span.clone());
         (self.body, self.model_span) = (body, model_span);
     }
 
     /// Returns whether `target`'s stream will hold an event with the usage only because we ask for it.
     fn gets_usage_unasked(&self, target: &Deployment) -> bool {
-        self.stream
-            && !self.include_usage
-            && self.dialect.has_stream_options()
-            && (target.asks_for_usage || self.rule_includes_usage)
+        let is_set = target.usage_request == UsageRequest::Set || self.rule_includes_usage == Some(true);
+        self.hides_usage() && (is_set || self.asks_by_default(target))
+    }
+
+    /// Returns whether it streams in a dialect that says its usage when asked, and the client did not ask.
+    fn hides_usage(&self) -> bool {
+        self.stream && !self.include_usage && self.dialect.has_stream_options()
+    }
+
+    fn asks_by_default(&self, target: &Deployment) -> bool {
+        self.hides_usage() && target.usage_request == UsageRequest::Default && self.rule_includes_usage.is_none()
     }
 
     /// Returns the body for `target`: with its model's name, and adapted by its rules. One copy at most.
     fn body_for(&self, target: &Deployment) -> Bytes {
-        target.edits(self.dialect, self.stream).apply(&self.body, self.model_span.clone(), &target.upstream_name)
+        let edits =
+            if self.asks_by_default(target) { target.asking_edits() } else { target.edits(self.dialect, self.stream) };
+        edits.apply(&self.body, self.model_span.clone(), &target.upstream_name)
     }
 }

@@ -239,6 +239,7 @@ impl NamesFiles for ProviderConfig {
         let Self {
             base_url: _,
             peers: _,
+            stream_usage: _,
             balance: _,
             http: _,
             tls,

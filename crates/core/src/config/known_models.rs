@@ -59,6 +59,11 @@ static LIST: LazyLock<KnownModels> = LazyLock::new(|| {
     list
 });
 
+/// Returns the vendor that answers at `base_url`, if it is one that is known.
+pub(super) fn vendor(base_url: &str) -> Option<&'static str> {
+    vendors::of_url(base_url)
+}
+
 /// Returns the day of the built-in list, such as `2026-11-29`.
 #[must_use]
 pub fn known_models_date() -> &'static str {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::known_models;
 use super::peers::{HealthCheck, LoadBalancing, PeerBreaker, PeerProtocol, PeerTls};
 use super::secret::Credential;
 use super::values::{Glob, TimeSpan};
@@ -33,6 +34,11 @@ pub struct ProviderConfig {
     /// Requests that may be in flight to all peers together; one more is refused at once.
     #[serde(default)]
     pub max_concurrent: Option<usize>,
+    /// Asks for the usage of streamed chat completions (`stream_options.include_usage`), and keeps it from clients that
+    /// did not ask. True by default, but for `api.mistral.ai`, which refuses the field and says the usage unasked; false
+    /// for a server that refuses it. A model's `adapt` counts before this.
+    #[serde(default)]
+    pub stream_usage: Option<bool>,
     /// The key that goes upstream.
     #[serde(default)]
     pub credential: Credential,
@@ -46,6 +52,14 @@ pub struct ProviderConfig {
     /// Globs over header names of its answers that clients may see although they tell of the operator's account.
     #[serde(default)]
     pub expose_headers: Vec<Glob>,
+}
+
+impl ProviderConfig {
+    /// Returns whether streams of chat completions are asked for their usage.
+    #[must_use]
+    pub fn asks_for_usage(&self) -> bool {
+        self.stream_usage.unwrap_or_else(|| known_models::vendor(&self.base_url) != Some("mistral"))
+    }
 }
 
 /// The header field in which a provider looks for a key.

@@ -104,6 +104,12 @@ impl Usage {
         }
     }
 
+    /// Returns what was paid in US dollars: what the provider says, else what this costs at `price`; `None` without both.
+    #[must_use]
+    pub fn paid(&self, price: Option<&TokenPrice>) -> Option<f64> {
+        self.billed.or_else(|| price.map(|price| self.cost(price)))
+    }
+
     /// Returns what this costs in US dollars at `price`, whatever its provider says that it costs.
     #[must_use]
     pub fn cost(&self, price: &TokenPrice) -> f64 {

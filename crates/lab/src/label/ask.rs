@@ -69,7 +69,7 @@ impl LabelRun {
             let wait = match self.client.ask(&question.body).await? {
                 JudgeReply::Answer { content, usage } => {
                     // An upstream that does not say what it used is taken at its worst.
-                    let paid = usage.map_or(worst, cost);
+                    let paid = usage.map_or(worst, |usage| usage.billed.unwrap_or_else(|| cost(usage)));
                     reserved.pay(paid);
                     spent += paid;
                     match self.rubric.verdict(&content) {

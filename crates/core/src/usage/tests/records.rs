@@ -58,7 +58,7 @@ fn every_vendors_usage_costs_what_its_price_list_says() {
                 assert_eq!(count, tokens[kind].as_u64().unwrap_or_default(), "{vendor}, {name}: {kind} of {usage:?}");
             }
             assert!(!usage.estimated, "{vendor}, {name}");
-            let cost = usage.billed.unwrap_or_else(|| usage.cost(&record.price));
+            let cost = usage.paid(Some(&record.price)).expect("a price");
             let cents = (cost - record.cost).abs() * 100.0;
             assert!(cents < 1e-9, "{vendor}, {name}: {cost} is not {arithmetic} = {}", record.cost);
         }
