@@ -34,7 +34,7 @@ pub(crate) use deployment::{Deployment, UsageRequest};
 pub(crate) use failure::{AttemptFailure, CONTEXT_LENGTH, CUT_OFF, ERROR_IN_ANSWER, PROVIDER_BUSY, SILENT};
 pub(crate) use lease::{NoPeerError, PeerLease, PeerOutcome};
 pub(crate) use peer::{Peer, PeerId};
-use pointsman_core::config::{Config, ConfigProblem, KeyPath, Name};
+use pointsman_core::config::{Config, ConfigProblem, KeyPath, KnownModel, Name, TokenPrice};
 use pointsman_telemetry::Metrics;
 pub(crate) use provider::Provider;
 use provider::ResolvedProvider;
@@ -113,6 +113,14 @@ impl Upstreams {
     #[must_use]
     pub(crate) fn model(&self, name: &str) -> Option<&Arc<Deployment>> {
         self.models.get(name)
+    }
+
+    /// Returns what `provider` charges for the model that it calls `name`: by the catalog, else by the built-in list.
+    #[must_use]
+    pub(crate) fn price_of(&self, provider: &Provider, name: &str) -> Option<TokenPrice> {
+        let is_it = |model: &&Arc<Deployment>| model.provider.name == provider.name && model.upstream_name == name;
+        let listed = || Some(KnownModel::find(provider.base_url(), name)?.price);
+        self.models().find(is_it).and_then(|model| model.price).or_else(listed)
     }
 
     /// Returns where requests go that no policy matches.

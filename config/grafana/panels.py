@@ -79,8 +79,10 @@ TRAFFIC = Dashboard(
         lines("Saved, share of the bill", Q(f"1 - {SPENDING} / sum(rate(pointsman_baseline_cost_usd_total{{{N}}}{RATE}))", "saved"),
               "percentunit", "1 - cost / baseline. Falls when classifiers abstain or constraints force strong models.", [(None, "red"), (0.05, "yellow"), (0.2, "green")]),
         lines("Cost by model", Q("3600 * " + rate("cost_usd_total", M, "model"), "{{model}}"), "currencyUSD", "US dollars an hour by the catalog's prices.", stack="normal"),
+        lines("Cost by client", Q("3600 * " + rate("client_cost_usd_total", f'{N}, model=~"$model|passthrough"', "client"), "{{client}}"), "currencyUSD", "US dollars an hour by the client whose key the requests came with, where `clients` is configured. What passes through counts where its price is known.", stack="normal"),
+        lines("Cost by policy", Q("3600 * " + rate("policy_cost_usd_total", f'{P}, model=~"$model|passthrough"', "policy, model"), "{{policy}}: {{model}}"), "currencyUSD", "US dollars an hour by policy and by the model that answered.", stack="normal"),
         lines("Tokens", Q(rate("tokens_total", f'{N}, model=~"$model|passthrough"', "direction"), "{{direction}}"), "short",
-              "Tokens a second. Cached ones are part of the input, reasoning ones part of the output."),
+              "Tokens a second. Cached and cache_write ones are part of the input, reasoning ones part of the output."),
         lines("Tokens by model", Q(rate("tokens_total", M + ', direction=~"input|output"', "model"), "{{model}}"), "short", "Input and output tokens a second.", stack="normal"),
         lines("Answers without exact usage", [
             Q(f"sum(rate(pointsman_usage_estimated_total{{{M}}}{RATE}))", "estimated"), Q(f"sum(rate(pointsman_usage_unknown_total{{{M}}}{RATE}))", "unknown"),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pointsman_core::config::Name;
+use pointsman_core::config::{Name, TokenPrice};
 use pointsman_telemetry::{LoggedText, RequestTrace};
 
 use super::answer::meter::AnswerMeter;
@@ -34,6 +34,8 @@ pub struct RequestContext {
     pub(super) verdict: Option<Verdict>,
     /// The upstream's side: destination, body, and what was tried.
     pub(super) attempts: UpstreamAttempts,
+    /// The price of what passes through, where the model that it names has one.
+    pub(super) passed_price: Option<Box<TokenPrice>>,
     /// The meter of the answer; `None` until a successful one has begun.
     pub(super) meter: Option<AnswerMeter>,
     /// The code of the error that Pointsman itself answered with.
@@ -57,6 +59,7 @@ impl RequestContext {
             client: None,
             body_memory: None,
             verdict: None,
+            passed_price: None,
             meter: None,
             rejected: None,
             kept: LoggedText::default(),

@@ -146,6 +146,12 @@ impl Provider {
         Err(last)
     }
 
+    /// Returns its URL as it is configured.
+    #[must_use]
+    pub(crate) fn base_url(&self) -> &str {
+        &self.section.base_url
+    }
+
     /// Returns whether it is asked for the usage of streams.
     #[must_use]
     pub(crate) fn asks_for_usage(&self) -> bool {

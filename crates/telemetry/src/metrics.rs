@@ -7,6 +7,7 @@
 
 mod buckets;
 mod catalogue;
+mod costs;
 mod definitions;
 mod edge;
 mod expected;
@@ -27,6 +28,8 @@ use pointsman_core::config::Name;
 use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge, TextEncoder};
 
 pub use self::catalogue::{MetricDescription, MetricUnit, markdown};
+pub use self::costs::AnswerCost;
+use self::costs::CostFamilies;
 use self::definitions as define;
 pub use self::edge::EdgeMetrics;
 use self::family::{Family, Registry};
@@ -63,8 +66,7 @@ pub struct Metrics {
     tokens: Family<IntCounter, 2>,
     usage_estimated: Family<IntCounter, 1>,
     usage_unknown: Family<IntCounter, 1>,
-    cost: Family<Counter, 1>,
-    baseline_cost: Family<Counter, 1>,
+    costs: CostFamilies,
     broken_streams: Family<IntCounter, 2>,
     attempts: Family<IntCounter, 2>,
     healthy: Family<IntGauge, 2>,
@@ -126,8 +128,7 @@ impl Metrics {
             tokens: Family::register(r, define::TOKENS),
             usage_estimated: Family::register(r, define::ESTIMATED),
             usage_unknown: Family::register(r, define::UNKNOWN),
-            cost: Family::register(r, define::COST),
-            baseline_cost: Family::register(r, define::BASELINE_COST),
+            costs: CostFamilies::register(r),
             broken_streams: Family::register(r, define::BROKEN_STREAMS),
             attempts: Family::register(r, define::ATTEMPTS),
             healthy: Family::register(r, define::UPSTREAM_HEALTHY),
@@ -253,12 +254,6 @@ impl Metrics {
     /// Counts an answer whose tokens nobody knows.
     pub fn usage_unknown(&self, model: Option<&Name>) {
         self.usage_unknown.with([model_label(model)]).inc();
-    }
-
-    /// Adds what an answer cost, and what the policy's most expensive model would have cost. Both are 0 or more.
-    pub fn paid(&self, model: &Name, dollars: f64, policy: &Name, baseline: f64) {
-        self.cost.with([model.into()]).inc_by(dollars);
-        self.baseline_cost.with([policy.into()]).inc_by(baseline);
     }
 
     /// Counts a streamed answer that did not end as it should.

@@ -10,7 +10,7 @@ use pointsman_core::policy::Decision;
 use pointsman_core::prompt::{AskSource, Dialect};
 use pointsman_core::scores::ClassifierFailure;
 use pointsman_core::usage::Usage;
-use pointsman_telemetry::metrics::ClientOutcome;
+use pointsman_telemetry::metrics::{AnswerCost, ClientOutcome};
 use pointsman_telemetry::{AccessLine, BrokenStream, TokenDirection};
 use tokio::time::Instant;
 
@@ -145,22 +145,33 @@ impl Recorder {
         self.metrics.tokens_used(model, TokenDirection::Input, usage.input);
         self.metrics.tokens_used(model, TokenDirection::Output, usage.output);
         self.metrics.tokens_used(model, TokenDirection::Cached, usage.cached);
+        self.metrics.tokens_used(model, TokenDirection::CacheWrite, usage.written + usage.written_1h);
         self.metrics.tokens_used(model, TokenDirection::Reasoning, usage.reasoning);
         if usage.estimated {
             self.metrics.usage_estimated(model);
         }
     }
 
-    /// Counts the cost beside that of the policy's most expensive model; neither when the catalog has no price.
+    /// Counts the cost beside that of the policy's most expensive model; neither when nobody knows a price.
     fn count_cost(&self, usage: &Usage, ctx: &RequestContext) -> Option<(f64, f64)> {
-        let (target, routing) = (ctx.attempts.target()?, ctx.routing()?);
-        let cost = usage.cost(&target.price?);
-        let prices = routing.decision.candidates.iter().filter_map(|candidate| candidate.price);
-        let baseline = prices.map(|price| usage.cost(&price)).fold(cost, f64::max);
-        self.metrics.paid(&target.model, cost, &routing.decision.policy, baseline);
-        let models = &ctx.snapshot.upstreams;
-        self.router.billed(routing, cost, |model| Some(usage.cost(&models.model(model)?.price?)));
-        Some((cost, baseline))
+        let target = ctx.attempts.target();
+        let price = target.map_or(ctx.passed_price.as_deref(), |target| target.price.as_ref());
+        let dollars = usage.paid(price)?;
+        let routing = ctx.routing().filter(|_| target.is_some());
+        let candidates = routing.map(|routing| &routing.decision.candidates[..]).unwrap_or_default();
+        let prices = candidates.iter().filter_map(|candidate| candidate.price.as_ref());
+        let baseline = prices.map(|price| usage.cost(price)).fold(dollars, f64::max);
+        self.metrics.paid(AnswerCost {
+            model: target.map(|target| &target.model),
+            client: ctx.client_name(),
+            policy: routing.map(|routing| (&routing.decision.policy, baseline)),
+            dollars,
+        });
+        if let Some(routing) = routing {
+            let models = &ctx.snapshot.upstreams;
+            self.router.billed(routing, dollars, |model| Some(usage.cost(models.model(model)?.price.as_ref()?)));
+        }
+        Some((dollars, baseline))
     }
 
     /// Counts a stream that did not end as it should, unless it was the client who left. What has no text in a shape

@@ -75,7 +75,7 @@ pub(super) const TOKEN_RATE: MetricDefinition<1> = MetricDefinition {
 
 pub(super) const TOKENS: MetricDefinition<2> = MetricDefinition {
     name: "pointsman_tokens_total",
-    help: "Tokens of answered requests; cached ones are part of the input, reasoning ones part of the output.",
+    help: "Tokens of answered requests; cached and cache_write ones are part of the input, reasoning ones part of the output.",
     labels: ["model", "direction"],
     buckets: &[],
 };
@@ -96,8 +96,22 @@ pub(super) const UNKNOWN: MetricDefinition<1> = MetricDefinition {
 
 pub(super) const COST: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_cost_usd_total",
-    help: "What the answers of a model cost by the catalog's prices.",
+    help: "What the answers of a model cost: what the provider says, else by the catalog's prices.",
     labels: ["model"],
+    buckets: &[],
+};
+
+pub(super) const POLICY_COST: MetricDefinition<2> = MetricDefinition {
+    name: "pointsman_policy_cost_usd_total",
+    help: "What the answers to a policy's requests cost, by the model that answered.",
+    labels: ["policy", "model"],
+    buckets: &[],
+};
+
+pub(super) const CLIENT_COST: MetricDefinition<2> = MetricDefinition {
+    name: "pointsman_client_cost_usd_total",
+    help: "What the answers to a client's requests cost, by the model that answered, those that passed through included where their price is known.",
+    labels: ["client", "model"],
     buckets: &[],
 };
 

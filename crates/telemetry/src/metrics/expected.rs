@@ -30,7 +30,7 @@ impl Metrics {
         }
         self.usage_estimated.with([model.into()]);
         self.usage_unknown.with([model.into()]);
-        self.cost.with([model.into()]);
+        self.costs.expect_model(model);
     }
 
     /// Starts the counters of a client at zero.

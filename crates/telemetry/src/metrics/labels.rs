@@ -54,6 +54,8 @@ pub enum TokenDirection {
     Output,
     /// The part of the prompt that the upstream had in its cache.
     Cached,
+    /// The part of the prompt that the upstream wrote to its cache.
+    CacheWrite,
     /// The part of the answer that nobody sees.
     Reasoning,
 }
@@ -232,7 +234,7 @@ impl AttemptOutcome {
 
 impl TokenDirection {
     /// Every direction.
-    pub const ALL: [Self; 4] = [Self::Input, Self::Output, Self::Cached, Self::Reasoning];
+    pub const ALL: [Self; 5] = [Self::Input, Self::Output, Self::Cached, Self::CacheWrite, Self::Reasoning];
 
     /// Returns the label's value.
     #[must_use]
@@ -241,6 +243,7 @@ impl TokenDirection {
             Self::Input => "input",
             Self::Output => "output",
             Self::Cached => "cached",
+            Self::CacheWrite => "cache_write",
             Self::Reasoning => "reasoning",
         }
     }

@@ -21,7 +21,12 @@ fn touched() -> Metrics {
     metrics.tokens_used(Some(&model), TokenDirection::Input, 10);
     metrics.usage_estimated(Some(&model));
     metrics.usage_unknown(Some(&model));
-    metrics.paid(&model, 0.25, &policy, 0.5);
+    metrics.paid(AnswerCost {
+        model: Some(&model),
+        client: Some(&name("team")),
+        policy: Some((&policy, 0.5)),
+        dollars: 0.25,
+    });
     metrics.stream_broke(Some(&model), BrokenStream::Cut);
     metrics.attempt_ended(&name("openai"), AttemptOutcome::Success);
     metrics.fell_back(&model, &name("frontier"), "status_429");
@@ -54,7 +59,7 @@ fn touched() -> Metrics {
 }
 
 /// Every metric: name, type, unit, labels.
-const GOLDEN: [&str; 64] = [
+const GOLDEN: [&str; 66] = [
     "pointsman_affinity_total counter 1 policy,outcome",
     "pointsman_baseline_cost_usd_total counter usd policy",
     "pointsman_broken_streams_total counter 1 model,cause",
@@ -75,6 +80,7 @@ const GOLDEN: [&str; 64] = [
     "pointsman_classifier_shadow_prompts_total counter 1 classifier,outcome",
     "pointsman_classifier_truncated_tokens histogram tokens classifier",
     "pointsman_classifier_unfamiliar_prompts_total counter 1 classifier,language",
+    "pointsman_client_cost_usd_total counter usd client,model",
     "pointsman_client_requests_total counter 1 client,outcome",
     "pointsman_config_info gauge 1 sha256",
     "pointsman_config_last_reload_success_timestamp_seconds gauge seconds",
@@ -98,6 +104,7 @@ const GOLDEN: [&str; 64] = [
     "pointsman_judge_tokens_total counter tokens policy,direction",
     "pointsman_model_info gauge 1 classifier,version,sha256",
     "pointsman_overhead_seconds histogram seconds stage",
+    "pointsman_policy_cost_usd_total counter usd policy,model",
     "pointsman_rejections_total counter 1 code",
     "pointsman_request_body_bytes_in_flight gauge bytes",
     "pointsman_request_duration_seconds histogram seconds policy,model,status_class",
@@ -283,18 +290,26 @@ fn tokens_and_dollars_add_up() {
         metrics.tokens_used(Some(&model), direction, index);
     }
     metrics.tokens_used(None, TokenDirection::Input, 7);
-    metrics.paid(&model, 0.25, &policy, 1.5);
-    metrics.paid(&model, 0.25, &policy, 1.5);
+    let team = name("team");
+    metrics.expect_client_costs(&team, [&model].into_iter());
+    let cost = AnswerCost { model: Some(&model), client: Some(&team), policy: Some((&policy, 1.5)), dollars: 0.25 };
+    metrics.paid(cost);
+    metrics.paid(AnswerCost { client: None, ..cost });
+    metrics.paid(AnswerCost { model: None, policy: None, ..cost });
 
     let text = metrics.render();
     for series in [
         r#"pointsman_tokens_total{direction="input",model="small"} 1"#,
         r#"pointsman_tokens_total{direction="output",model="small"} 2"#,
         r#"pointsman_tokens_total{direction="cached",model="small"} 3"#,
-        r#"pointsman_tokens_total{direction="reasoning",model="small"} 4"#,
+        r#"pointsman_tokens_total{direction="cache_write",model="small"} 4"#,
+        r#"pointsman_tokens_total{direction="reasoning",model="small"} 5"#,
         r#"pointsman_tokens_total{direction="input",model="passthrough"} 7"#,
         r#"pointsman_cost_usd_total{model="small"} 0.5"#,
         r#"pointsman_baseline_cost_usd_total{policy="auto"} 3"#,
+        r#"pointsman_policy_cost_usd_total{model="small",policy="auto"} 0.5"#,
+        r#"pointsman_client_cost_usd_total{client="team",model="small"} 0.25"#,
+        r#"pointsman_client_cost_usd_total{client="team",model="passthrough"} 0.25"#,
     ] {
         assert!(text.contains(series), "no `{series}` in\n{text}");
     }
